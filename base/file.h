@@ -1,0 +1,57 @@
+/* file.h - files as the program needs them: whole, replaced at once, locked. */
+#ifndef PYR_BASE_FILE_H
+#define PYR_BASE_FILE_H
+
+#include "base/status.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* Read a whole file into a new block of *size bytes with a NUL behind it (not
+ * counted); the caller owns *out. Gives up over `limit` bytes (PYR_E_FORMAT). */
+pyr_status pyr_file_read(char **out, size_t *size, const char *path, uint64_t limit);
+
+/* A file that appears at `path` whole or not at all: bytes go to a temporary
+ * name in the same folder, commit does fsync, rename, and fsync of the folder.
+ * The file that was there stays good until then. */
+typedef struct pyr_atomic_file {
+    FILE *stream; /* write here */
+    char *path, *temporary;
+} pyr_atomic_file;
+
+pyr_status pyr_atomic_open(pyr_atomic_file *file, const char *path);
+pyr_status pyr_atomic_write(pyr_atomic_file *file, const void *bytes, size_t n);
+pyr_status pyr_atomic_commit(pyr_atomic_file *file); /* also ends *file, on failure too */
+void pyr_atomic_abandon(pyr_atomic_file *file);      /* no-op on {0} and after commit */
+
+/* The whole of it in one call. */
+pyr_status pyr_file_replace(const char *path, const void *bytes, size_t n);
+
+/* Make a folder and its parents; one that exists is fine. */
+pyr_status pyr_make_folders(const char *path);
+bool pyr_is_folder(const char *path);
+bool pyr_is_file(const char *path);
+
+/* "folder/name", or "name" when folder is ""; new block, NULL without memory. */
+char *pyr_path_join(const char *folder, const char *name);
+
+/* Sorted names in a folder (bytewise), without "." and ".."; free with
+ * pyr_names_free. PYR_E_IO when it cannot be read. */
+typedef struct pyr_names {
+    char **at;
+    size_t n;
+} pyr_names;
+pyr_status pyr_folder_names(pyr_names *out, const char *path);
+void pyr_names_free(pyr_names *names);
+
+/* Hold `path` as a lock until unlock or the end of the process, however it
+ * ends. PYR_E_BUSY when another process holds it; the sentence names it. */
+pyr_status pyr_lock(int *out, const char *path);
+void pyr_unlock(int lock); /* -1 is a no-op */
+
+/* FNV-1a over bytes, for fingerprints; start from PYR_HASH_START. */
+#define PYR_HASH_START UINT64_C(0xcbf29ce484222325)
+uint64_t pyr_hash(uint64_t hash, const void *bytes, size_t n);
+
+#endif

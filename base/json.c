@@ -1,0 +1,159 @@
+#include "base/json.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- reading ---- */
+
+static int compare_keys(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static pyr_status check_keys(const cJSON *value, const char *name)
+{
+    const cJSON *item;
+    const char **keys, *twice = NULL;
+    size_t n = 0, i = 0;
+
+    cJSON_ArrayForEach(item, value)
+    {
+        if (item->child)
+            PYR_TRY(check_keys(item, name));
+        n++;
+    }
+    if (!cJSON_IsObject(value) || n < 2)
+        return PYR_OK;
+    PYR_TRY(pyr_new(&keys, n, sizeof *keys, "keys of a JSON object"));
+    cJSON_ArrayForEach(item, value) keys[i++] = item->string;
+    qsort(keys, n, sizeof *keys, compare_keys);
+    for (i = 1; i < n && !twice; i++)
+        if (strcmp(keys[i - 1], keys[i]) == 0)
+            twice = keys[i];
+    pyr_free(keys);
+    if (twice)
+        return pyr_fail(PYR_E_FORMAT, "%s: the name \"%s\" stands twice", name, twice);
+    return PYR_OK;
+}
+
+pyr_status pyr_json_parse(cJSON **out, const char *bytes, size_t n, const char *name)
+{
+    const char *end = NULL;
+    pyr_status status;
+    cJSON *tree = cJSON_ParseWithLengthOpts(bytes, n, &end, 0);
+
+    *out = NULL;
+    if (!tree)
+        return pyr_fail(PYR_E_FORMAT, "%s: not valid JSON at byte %zu", name,
+                        end ? (size_t)(end - bytes) : n);
+    for (size_t at = (size_t)(end - bytes); at < n; at++)
+        if (!bytes[at] || !strchr(" \t\r\n", bytes[at])) {
+            cJSON_Delete(tree);
+            return pyr_fail(PYR_E_FORMAT, "%s: text after the JSON value at byte %zu", name, at);
+        }
+    status = check_keys(tree, name);
+    if (status != PYR_OK) {
+        cJSON_Delete(tree);
+        return status;
+    }
+    *out = tree;
+    return PYR_OK;
+}
+
+pyr_status pyr_json_read(cJSON **out, const char *path)
+{
+    char *bytes;
+    size_t n;
+    pyr_status status;
+
+    *out = NULL;
+    PYR_TRY(pyr_file_read(&bytes, &n, path, 100 << 20));
+    status = pyr_json_parse(out, bytes, n, path);
+    pyr_free(bytes);
+    return status;
+}
+
+/* ---- writing ---- */
+
+static void quoted(pyr_text *text, const char *value)
+{
+    pyr_text_add(text, "\"");
+    for (const unsigned char *c = (const unsigned char *)value; *c; c++)
+        if (*c == '"' || *c == '\\')
+            pyr_text_add(text, "\\%c", *c);
+        else if (*c < 0x20)
+            pyr_text_add(text, "\\u%04x", *c);
+        else
+            pyr_text_add(text, "%c", *c);
+    pyr_text_add(text, "\"");
+}
+
+static void new_line(pyr_json *json)
+{
+    if (json->indent)
+        pyr_text_add(&json->text, "\n%*s", json->indent * json->depth, "");
+}
+
+static void before_value(pyr_json *json, const char *key)
+{
+    if (json->pending)
+        pyr_text_add(&json->text, json->indent ? "," : ", ");
+    if (json->depth)
+        new_line(json);
+    if (key) {
+        quoted(&json->text, key);
+        pyr_text_add(&json->text, ": ");
+    }
+    json->pending = true;
+}
+
+void pyr_json_open(pyr_json *json, const char *key, char bracket)
+{
+    before_value(json, key);
+    pyr_text_add(&json->text, "%c", bracket);
+    json->depth++;
+    json->pending = false;
+}
+
+void pyr_json_close(pyr_json *json, char bracket)
+{
+    json->depth--;
+    if (json->pending)
+        new_line(json);
+    pyr_text_add(&json->text, "%c", bracket);
+    json->pending = true;
+}
+
+void pyr_json_string(pyr_json *json, const char *key, const char *value)
+{
+    before_value(json, key);
+    if (value)
+        quoted(&json->text, value);
+    else
+        pyr_text_add(&json->text, "null");
+}
+
+void pyr_json_real(pyr_json *json, const char *key, double value)
+{
+    before_value(json, key);
+    if (isfinite(value))
+        pyr_text_add(&json->text, "%.9g", value);
+    else
+        pyr_text_add(&json->text, "null");
+}
+
+void pyr_json_int(pyr_json *json, const char *key, int64_t value)
+{
+    before_value(json, key);
+    pyr_text_add(&json->text, "%" PRId64, value);
+}
+
+void pyr_json_bool(pyr_json *json, const char *key, bool value)
+{
+    before_value(json, key);
+    pyr_text_add(&json->text, value ? "true" : "false");
+}

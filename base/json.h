@@ -1,0 +1,34 @@
+/* json.h - JSON in and out, on cJSON for reading.
+ *
+ * Reading: pyr_json_parse gives a cJSON tree after checks that cJSON does not
+ * make (duplicate keys, text after the value, depth). Writing: a few calls on
+ * a pyr_text, for log lines and config.json.
+ */
+#ifndef PYR_BASE_JSON_H
+#define PYR_BASE_JSON_H
+
+#include "base/status.h"
+#include "base/text.h"
+#include <cjson/cJSON.h>
+
+/* Parse `n` bytes; the caller frees *out with cJSON_Delete. `name` is the file
+ * in the sentence. A key that stands twice in one object is PYR_E_FORMAT. */
+pyr_status pyr_json_parse(cJSON **out, const char *bytes, size_t n, const char *name);
+pyr_status pyr_json_read(cJSON **out, const char *path);
+
+/* A writer of one value. Keys and values are separated as needed; `indent` 0
+ * puts everything on one line. Numbers that are not finite become null. */
+typedef struct pyr_json {
+    pyr_text text;
+    int indent, depth;
+    bool pending; /* a value stands before this place: a comma is due */
+} pyr_json;
+
+void pyr_json_open(pyr_json *json, const char *key, char bracket); /* '{' or '['; key NULL in arrays */
+void pyr_json_close(pyr_json *json, char bracket);                 /* '}' or ']' */
+void pyr_json_string(pyr_json *json, const char *key, const char *value); /* value NULL: null */
+void pyr_json_real(pyr_json *json, const char *key, double value);        /* %.9g */
+void pyr_json_int(pyr_json *json, const char *key, int64_t value);
+void pyr_json_bool(pyr_json *json, const char *key, bool value);
+
+#endif

@@ -1,0 +1,42 @@
+#include "base/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SENTENCE = 1024 };
+static _Thread_local char sentence[SENTENCE];
+
+pyr_status pyr_fail(pyr_status code, const char *fmt, ...)
+{
+    char text[SENTENCE]; /* the arguments may point into `sentence` */
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    memcpy(sentence, text, sizeof text);
+    return code;
+}
+
+pyr_status pyr_fail_prefix(pyr_status code, const char *fmt, ...)
+{
+    char prefix[SENTENCE / 2];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(prefix, sizeof prefix, fmt, args);
+    va_end(args);
+    return pyr_fail(code, "%s: %s", prefix, sentence);
+}
+
+const char *pyr_error(void)
+{
+    return sentence;
+}
+
+void pyr_error_set(const char *text)
+{
+    if (text != sentence)
+        snprintf(sentence, sizeof sentence, "%s", text);
+}

@@ -1,0 +1,143 @@
+#include "base/text.h"
+
+#include "base/mem.h"
+#include <ctype.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static bool reserve(pyr_text *text, size_t more)
+{
+    size_t need = text->length + more + 1;
+
+    if (text->failed)
+        return false;
+    if (need > text->room) {
+        size_t room = need < 128 ? 128 : need + need / 2;
+        char *at = pyr_realloc(text->at, room, 1);
+
+        if (!at) {
+            text->failed = true;
+            return false;
+        }
+        text->at = at;
+        text->room = room;
+    }
+    return true;
+}
+
+void pyr_text_add_bytes(pyr_text *text, const void *bytes, size_t n)
+{
+    if (!reserve(text, n))
+        return;
+    memcpy(text->at + text->length, bytes, n);
+    text->length += n;
+    text->at[text->length] = 0;
+}
+
+void pyr_text_add(pyr_text *text, const char *fmt, ...)
+{
+    va_list args;
+    int n;
+
+    va_start(args, fmt);
+    n = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    if (n < 0 || !reserve(text, (size_t)n))
+        return;
+    va_start(args, fmt);
+    vsnprintf(text->at + text->length, (size_t)n + 1, fmt, args);
+    va_end(args);
+    text->length += (size_t)n;
+}
+
+void pyr_text_free(pyr_text *text)
+{
+    pyr_free(text->at);
+    *text = (pyr_text){0};
+}
+
+/* Levenshtein distance with adjacent swaps, over at most LONGEST characters. */
+enum { LONGEST = 63 };
+static int distance(const char *a, const char *b)
+{
+    int row[3][LONGEST + 1];
+    int n = (int)strnlen(a, LONGEST), m = (int)strnlen(b, LONGEST);
+
+    for (int j = 0; j <= m; j++)
+        row[0][j] = j;
+    for (int i = 1; i <= n; i++) {
+        int *now = row[i % 3], *last = row[(i + 2) % 3], *before = row[(i + 1) % 3];
+
+        now[0] = i;
+        for (int j = 1; j <= m; j++) {
+            int ca = tolower((unsigned char)a[i - 1]), cb = tolower((unsigned char)b[j - 1]);
+            int best = last[j - 1] + (ca != cb);
+
+            if (last[j] + 1 < best)
+                best = last[j] + 1;
+            if (now[j - 1] + 1 < best)
+                best = now[j - 1] + 1;
+            if (i > 1 && j > 1 && ca == tolower((unsigned char)b[j - 2]) &&
+                cb == tolower((unsigned char)a[i - 2]) && before[j - 2] + 1 < best)
+                best = before[j - 2] + 1;
+            now[j] = best;
+        }
+    }
+    return row[n % 3][m];
+}
+
+const char *pyr_nearest(const char *word, const char *const *candidates, size_t n)
+{
+    const char *nearest = NULL;
+    int best = 1 + (int)strlen(word) / 3; /* about one slip in three letters */
+
+    if (best > 4)
+        best = 4;
+    for (size_t i = 0; i < n; i++) {
+        int d = distance(word, candidates[i]);
+
+        if (d <= best && (!nearest || d < best)) {
+            best = d;
+            nearest = candidates[i];
+        }
+    }
+    return nearest;
+}
+
+bool pyr_parse_real(const char *text, double *out)
+{
+    char *end;
+    double value = strtod(text, &end);
+
+    if (end == text || *end || !isfinite(value))
+        return false;
+    *out = value;
+    return true;
+}
+
+bool pyr_parse_count(const char *text, int64_t *out)
+{
+    static const struct {
+        const char *suffix;
+        double factor;
+    } units[] = {{"", 1},   {"k", 1e3},     {"m", 1e6},         {"g", 1e9},
+                 {"ki", 1024}, {"mi", 1048576}, {"gi", 1073741824.0}};
+    char *end;
+    double value = strtod(text, &end);
+
+    if (end == text || !isfinite(value))
+        return false;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (strcasecmp(end, units[i].suffix) == 0) {
+            value *= units[i].factor;
+            if (fabs(value) > 9e18 || fabs(value - nearbyint(value)) > 1e-6 * fabs(value))
+                return false;
+            *out = (int64_t)llround(value);
+            return true;
+        }
+    return false;
+}

@@ -1,0 +1,33 @@
+/* text.h - small work on strings: growing text, nearest word, quantities. */
+#ifndef PYR_BASE_TEXT_H
+#define PYR_BASE_TEXT_H
+
+#include "base/status.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A text that grows. Start from {0}; `failed` is set when memory ran out, and
+ * then later calls do nothing, so that one check at the end is enough. */
+typedef struct pyr_text {
+    char *at; /* NUL-terminated; NULL while empty; owned */
+    size_t length, room;
+    bool failed;
+} pyr_text;
+
+void pyr_text_add(pyr_text *text, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void pyr_text_add_bytes(pyr_text *text, const void *bytes, size_t n);
+void pyr_text_free(pyr_text *text); /* back to {0} */
+
+/* The candidate with the smallest edit distance to `word` (case ignored), or
+ * NULL when none is near enough to be a likely slip of the hand. */
+const char *pyr_nearest(const char *word, const char *const *candidates, size_t n);
+
+/* "200ki" -> 204800, "3k" -> 3000, "1.5Mi", "7": a count with an optional
+ * suffix k, M, G (1000s) or ki, Mi, Gi (1024s), case ignored. false: not one. */
+bool pyr_parse_count(const char *text, int64_t *out);
+
+/* A finite number with nothing after it. */
+bool pyr_parse_real(const char *text, double *out);
+
+#endif

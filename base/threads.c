@@ -1,0 +1,169 @@
+#define _GNU_SOURCE /* sched_getaffinity */
+#include "base/threads.h"
+
+#include "base/mem.h"
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+
+struct pyr_pool {
+    int lanes, started;
+    pthread_t *threads; /* lanes - 1 of them: lane 0 is the caller */
+    void (*on_start)(void);
+    pthread_mutex_t lock;
+    pthread_cond_t work, done;
+    unsigned long round; /* counts pyr_pool_run calls, so that a lane sees a new one */
+    int quit, idle;      /* idle: workers that finished this round */
+    int caller_ready;
+    /* the current round */
+    pyr_task run;
+    void *arg;
+    int tasks, next;
+    int failed_task;
+    pyr_status failure;
+    char sentence[1024];
+};
+
+typedef struct worker_arg {
+    pyr_pool *pool;
+    int lane;
+} worker_arg;
+
+int pyr_processors(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    return CPU_COUNT(&set);
+}
+
+static void work_on_round(pyr_pool *pool, int lane)
+{
+    pthread_mutex_lock(&pool->lock);
+    while (pool->next < pool->tasks && pool->failure == PYR_OK) {
+        int task = pool->next++;
+        pyr_status status;
+
+        pthread_mutex_unlock(&pool->lock);
+        status = pool->run(pool->arg, task, lane);
+        pthread_mutex_lock(&pool->lock);
+        if (status != PYR_OK && task < pool->failed_task) {
+            pool->failed_task = task;
+            pool->failure = status;
+            snprintf(pool->sentence, sizeof pool->sentence, "%s", pyr_error());
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void *worker(void *arg)
+{
+    worker_arg *me = arg;
+    pyr_pool *pool = me->pool;
+    int lane = me->lane;
+    unsigned long seen = 0;
+
+    pyr_free(me);
+    if (pool->on_start)
+        pool->on_start();
+    pthread_mutex_lock(&pool->lock);
+    for (;;) {
+        while (pool->round == seen && !pool->quit)
+            pthread_cond_wait(&pool->work, &pool->lock);
+        if (pool->quit)
+            break;
+        seen = pool->round;
+        pthread_mutex_unlock(&pool->lock);
+        work_on_round(pool, lane);
+        pthread_mutex_lock(&pool->lock);
+        if (++pool->idle == pool->started)
+            pthread_cond_signal(&pool->done);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return NULL;
+}
+
+pyr_status pyr_pool_new(pyr_pool **out, int lanes, void (*on_start)(void))
+{
+    pyr_pool *pool;
+
+    *out = NULL;
+    if (lanes == 0)
+        lanes = pyr_processors();
+    PYR_TRY(pyr_new(&pool, 1, sizeof *pool, "thread pool"));
+    pool->lanes = lanes;
+    pool->on_start = on_start;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->work, NULL);
+    pthread_cond_init(&pool->done, NULL);
+    pool->threads = pyr_calloc((size_t)lanes, sizeof *pool->threads);
+    for (int lane = 1; pool->threads && lane < lanes; lane++) {
+        worker_arg *arg = pyr_calloc(1, sizeof *arg);
+
+        if (!arg)
+            break;
+        *arg = (worker_arg){pool, lane};
+        if (pthread_create(&pool->threads[lane - 1], NULL, worker, arg) != 0) {
+            pyr_free(arg);
+            break;
+        }
+        pool->started++;
+    }
+    if (!pool->threads || pool->started < lanes - 1) {
+        pyr_pool_free(pool);
+        return pyr_fail(PYR_E_NOMEM, "cannot start %d threads; try --threads 1", lanes);
+    }
+    *out = pool;
+    return PYR_OK;
+}
+
+void pyr_pool_free(pyr_pool *pool)
+{
+    if (!pool)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    pool->quit = 1;
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+    for (int i = 0; i < pool->started; i++)
+        pthread_join(pool->threads[i], NULL);
+    pthread_cond_destroy(&pool->work);
+    pthread_cond_destroy(&pool->done);
+    pthread_mutex_destroy(&pool->lock);
+    pyr_free(pool->threads);
+    pyr_free(pool);
+}
+
+int pyr_pool_lanes(const pyr_pool *pool)
+{
+    return pool->lanes;
+}
+
+pyr_status pyr_pool_run(pyr_pool *pool, int tasks, pyr_task run, void *arg)
+{
+    if (pool->on_start && !pool->caller_ready) {
+        pool->caller_ready = 1;
+        pool->on_start();
+    }
+    pthread_mutex_lock(&pool->lock);
+    pool->run = run;
+    pool->arg = arg;
+    pool->tasks = tasks;
+    pool->next = 0;
+    pool->idle = 0;
+    pool->failed_task = INT_MAX;
+    pool->failure = PYR_OK;
+    pool->round++;
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->lock);
+    work_on_round(pool, 0);
+    pthread_mutex_lock(&pool->lock);
+    while (pool->idle < pool->started)
+        pthread_cond_wait(&pool->done, &pool->lock);
+    pthread_mutex_unlock(&pool->lock);
+    if (pool->failure != PYR_OK)
+        pyr_error_set(pool->sentence);
+    return pool->failure;
+}

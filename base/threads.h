@@ -1,0 +1,32 @@
+/* threads.h - a pool of worker threads for lanes.
+ *
+ * A lane is one thread that runs a piece of work from start to end with
+ * single-threaded library calls (design, "The engine"). The pool hands out
+ * task numbers; which thread gets which task must never change a result.
+ */
+#ifndef PYR_BASE_THREADS_H
+#define PYR_BASE_THREADS_H
+
+#include "base/status.h"
+
+typedef struct pyr_pool pyr_pool;
+
+/* Run task `task` (0 <= task < tasks) on lane `lane` (0 <= lane < pyr_pool_lanes). */
+typedef pyr_status (*pyr_task)(void *arg, int task, int lane);
+
+/* A pool of `lanes` threads, the caller of pyr_pool_run being one of them;
+ * 0 means one per processor that this process may use. `on_start` (may be
+ * NULL) runs once in each thread, the caller's included, before any task. */
+pyr_status pyr_pool_new(pyr_pool **out, int lanes, void (*on_start)(void));
+void pyr_pool_free(pyr_pool *pool); /* NULL is a no-op */
+int pyr_pool_lanes(const pyr_pool *pool);
+
+/* Run all tasks and wait. Returns the failure of the lowest task number that
+ * failed, its sentence included; later tasks may then have been left out.
+ * Allocates nothing. Not re-entrant. */
+pyr_status pyr_pool_run(pyr_pool *pool, int tasks, pyr_task run, void *arg);
+
+/* Processors that this process may use (its affinity mask). */
+int pyr_processors(void);
+
+#endif
