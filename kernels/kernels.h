@@ -1,0 +1,266 @@
+/* kernels.h - the operation table: what a backend must be able to do.
+ *
+ * Everything above this room is written once and runs on every backend through
+ * a pyr_kernels. `ref` is plain loops in float or double and is the
+ * specification; `cpu` starts as a copy of ref's float table and replaces what
+ * it does faster (oneDNN, vector loops).
+ *
+ * Tensors are NHWC and contiguous. A vector per image is a tensor with
+ * h = w = 1. Activations, parameters and gradients have the table's `real`
+ * type. All pointers given to a table's functions are that backend's memory,
+ * unless a comment says host.
+ *
+ * Two groups:
+ *   - graph operations (pyr_op): planned once for fixed shapes, run many times,
+ *     with a backward pass. The graph decides where every buffer lies.
+ *   - plain functions on flat vectors and batches of images: optimizer, noise,
+ *     linear combinations, the pyramid's resampling.
+ *
+ * Threads: functions may be called from several lanes at once on different
+ * data, except where a comment says "whole machine": those spread over the
+ * lanes themselves and are called from one thread at a time.
+ */
+#ifndef PYR_KERNELS_KERNELS_H
+#define PYR_KERNELS_KERNELS_H
+
+#include "base/status.h"
+#include "base/threads.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum pyr_type { PYR_F32, PYR_F64, PYR_BF16, PYR_U32, PYR_TYPES } pyr_type;
+size_t pyr_type_size(pyr_type type); /* bytes of one element */
+
+typedef struct pyr_shape {
+    int n, h, w, c;
+} pyr_shape;
+
+typedef struct pyr_tensor {
+    pyr_type type;
+    pyr_shape s;
+    void *data;
+} pyr_tensor;
+
+static inline size_t pyr_count(pyr_shape s)
+{
+    return (size_t)s.n * (size_t)s.h * (size_t)s.w * (size_t)s.c;
+}
+
+/* ---- graph operations -------------------------------------------------------------------------- */
+
+typedef enum pyr_op_kind {
+    PYR_OP_CONV2D,          /* y = conv(x0, W) + b; W: O x I x k x k, b: O */
+    PYR_OP_LINEAR,          /* y = x0 W^T + b on the last dimension; W: O x I, b: O */
+    PYR_OP_GROUP_NORM,      /* y = act(gn(x0) * gamma + beta), or with x1 (n,1,1,2c) = [scale | shift]:
+                               y = act((gn(x0) * gamma + beta) * (1 + scale) + shift) */
+    PYR_OP_ACTIVATION,      /* y = act(x0) */
+    PYR_OP_ADD,             /* y = (x0 + x1) * scale */
+    PYR_OP_ADD_CHANNEL,     /* y = x0 + x1, x1 (n,1,1,c) */
+    PYR_OP_SCALE_SHIFT,     /* y = x0 * (1 + scale) + shift, x1 (n,1,1,2c) = [scale | shift] */
+    PYR_OP_CONCAT,          /* y = [x0 | x1] along channels */
+    PYR_OP_UPSAMPLE,        /* nearest to y's size: source index floor(dst * in / out) */
+    PYR_OP_MEAN2,           /* mean of 2x2 blocks; h, w even, or the odd last row/column is left out */
+    PYR_OP_UNSHUFFLE,       /* space to depth by `patch`, PyTorch's pixel_unshuffle order
+                               (channel c*p*p + dy*p + dx), edge-padded at the bottom and right first */
+    PYR_OP_SHUFFLE,         /* its inverse; y's size says how much padding to crop */
+    PYR_OP_ATTENTION,       /* x0, x1, x2 = q, k, v (n,h,w,inner): y = softmax(q k^T / sqrt(d)) v per head */
+    PYR_OP_EMBED,           /* y (n,1,1,d) = row x0[n] (U32) of table W: rows x d */
+    PYR_OP_TIME_POSITIONAL, /* y (n,1,1,d) sinusoids of x0 (n,1,1,1) */
+    PYR_OP_TIME_FOURIER,    /* y (n,1,1,2d) = [sin | cos](2 pi log(x0) W), W: d, not trained */
+    PYR_OP_DROPOUT,         /* y = x0 * mask / (1 - rate), mask from the stream x1 (U32, see below) */
+    PYR_OP_NOISE,           /* y = standard normals from the stream x0 (U32) */
+    PYR_OP_MIX,             /* y = a[n] x0 + b[n] x1, coefficients x2 (n,1,1,2) = [a | b] */
+    PYR_OP_DIVIDE,          /* y = x0 / x1[n], x1 (n,1,1,1) */
+    PYR_OP_AFFINE,          /* y = scale * x0 + shift, constants */
+    PYR_OP_SQUARED_ERROR,   /* y (n,1,1,1) = x2[n] * mean over h,w,c of (x0 - x1)^2, weights x2 (n,1,1,1) */
+    PYR_OP_KINDS
+} pyr_op_kind;
+
+const char *pyr_op_name(pyr_op_kind kind);
+
+typedef enum pyr_act { PYR_ACT_NONE, PYR_ACT_SILU, PYR_ACT_MISH, PYR_ACT_GELU, PYR_ACT_RELU } pyr_act;
+
+/* A random stream of an image: U32 tensor (n,1,1,4) = {key low, key high, index, step};
+ * see base/philox.h. An operation adds its purpose. */
+enum { PYR_STREAM_WORDS = 4 };
+
+enum { PYR_OP_INPUTS = 3, PYR_OP_PARAMS = 2 };
+
+typedef struct pyr_kernels pyr_kernels;
+
+/* One operation with its tensors. The graph fills shapes and attributes, calls
+ * plan, places the buffers that plan asked for, fills the pointers, and runs it. */
+typedef struct pyr_op {
+    pyr_op_kind kind;
+    /* attributes; unused ones are zero */
+    int kernel, stride;                           /* CONV2D: 1 or 3; 1 or 2 */
+    int pad_top, pad_left, pad_bottom, pad_right; /* CONV2D */
+    int groups;                                   /* GROUP_NORM */
+    float eps;                                    /* GROUP_NORM */
+    pyr_act act;                                  /* GROUP_NORM, ACTIVATION */
+    int heads;                                    /* ATTENTION; head dimension = inner / heads */
+    int patch;                                    /* UNSHUFFLE, SHUFFLE */
+    bool flip_sin_to_cos;                         /* TIME_POSITIONAL: cosines first */
+    float freq_shift;                             /* TIME_POSITIONAL */
+    float scale, shift;                           /* ADD, AFFINE */
+    float rate;                                   /* DROPOUT */
+    uint32_t purpose;                             /* NOISE, DROPOUT: pyr_rng_purpose(...) */
+
+    int n_inputs, n_params;
+    pyr_tensor x[PYR_OP_INPUTS], y;
+    size_t param_count[PYR_OP_PARAMS]; /* elements of each parameter, 0: absent (no bias) */
+    int param_rows;                    /* EMBED: rows of the table */
+
+    /* What is wanted: set before plan. */
+    bool backward;               /* backward will be called */
+    bool want_dx[PYR_OP_INPUTS]; /* gradient of that input */
+    bool want_grad;              /* gradient of the parameters */
+
+    /* What plan asks for, in bytes. */
+    size_t packed_bytes;  /* parameters in a layout of the backend's own; filled by pack, shared by lanes */
+    size_t saved_bytes;   /* kept from forward to backward */
+    size_t scratch_bytes; /* during one call */
+    size_t grad_bytes;    /* accumulators of the parameters' gradients; plan's default below */
+
+    /* Where things are: set after plan. */
+    const void *param[PYR_OP_PARAMS]; /* canonical layout, inside the parameter block */
+    void *packed, *saved, *scratch;
+    void *grad; /* += in backward; the graph zeroes it at the start of a step */
+    const void *dy;
+    void *dx[PYR_OP_INPUTS];    /* NULL: not wanted */
+    bool dx_add[PYR_OP_INPUTS]; /* true: dx += …; false: dx = … */
+
+    void *state; /* the backend's, from plan to release */
+} pyr_op;
+
+/* What backward reads besides dy and its saved bytes; the graph keeps exactly that. */
+enum { PYR_READS_X0 = 1, PYR_READS_X1 = 2, PYR_READS_X2 = 4, PYR_READS_Y = 8 };
+
+/* One row of the table. NULL slots: plan (nothing to prepare; grad_bytes is the
+ * parameters' own size), release, pack, collect (grad is in canonical order, the
+ * parameters one after the other). backward NULL: the operation has no gradient. */
+typedef struct pyr_op_impl {
+    unsigned reads; /* PYR_READS_… */
+    pyr_status (*plan)(pyr_kernels *k, pyr_op *op);
+    void (*release)(pyr_kernels *k, pyr_op *op);
+    pyr_status (*forward)(pyr_kernels *k, pyr_op *op);
+    pyr_status (*backward)(pyr_kernels *k, pyr_op *op);
+    /* param -> packed, after every change of the parameters */
+    pyr_status (*pack)(pyr_kernels *k, pyr_op *op);
+    /* dparam[i] += the sum over `n` accumulators of this operation, in order 0..n-1;
+     * dparam is canonical layout. */
+    pyr_status (*collect)(pyr_kernels *k, pyr_op *op, void *const *accumulators, int n,
+                          void *const dparam[PYR_OP_PARAMS]);
+} pyr_op_impl;
+
+/* ---- the optimizer's state of a step, in backend memory ---------------------------------------- */
+
+typedef struct pyr_step_state {
+    uint32_t step;    /* updates done before this one; AdamW's t is applied + 1 */
+    uint32_t applied; /* updates that were not skipped */
+    float learning_rate;
+    float ema_rate;  /* ema += ema_rate * (value - ema) */
+    float clip;      /* largest gradient norm; 0: no clipping */
+    uint32_t skip;   /* set by `norm` when the norm or the loss is not finite */
+    float grad_norm; /* set by `norm` */
+    float loss;      /* set by the caller or the step; read by `norm` */
+} pyr_step_state;
+
+typedef struct pyr_adamw {
+    double beta1, beta2, eps, weight_decay;
+} pyr_adamw;
+
+/* ---- the pyramid's resampling ------------------------------------------------------------------ */
+
+/* A linear operator on one axis: out[o] = sum over j < width of tap[o*width + j] * in[start[o] + j].
+ * Borders are already folded in, so start[o] >= 0 and start[o] + width <= n_in. */
+typedef struct pyr_axis {
+    int n_in, n_out, width;
+    const int *start; /* n_out; backend memory */
+    const void *tap;  /* n_out * width of `real`; backend memory */
+} pyr_axis;
+
+/* ---- the table --------------------------------------------------------------------------------- */
+
+struct pyr_kernels {
+    const char *name; /* "ref", "ref-double", "cpu" */
+    pyr_type real;    /* PYR_F32; PYR_F64 for the double reference */
+    void *ctx;        /* the backend's own state */
+    int lanes;        /* graphs that may run at once */
+    int micro_batch;  /* images a lane likes to take at a time */
+    pyr_pool *pool;   /* the lanes' threads; owned by the table */
+
+    /* memory */
+    pyr_status (*alloc)(pyr_kernels *k, void **out, size_t bytes,
+                        const char *what);                                  /* zeroed, 64-byte aligned */
+    void (*release)(pyr_kernels *k, void *block);                           /* NULL is a no-op */
+    void (*copy)(pyr_kernels *k, void *dst, const void *src, size_t bytes); /* backend to backend */
+    void (*upload)(pyr_kernels *k, void *dst, const void *host, size_t bytes);
+    void (*download)(pyr_kernels *k, void *host, const void *src, size_t bytes);
+    void (*zero)(pyr_kernels *k, void *dst, size_t bytes);
+    pyr_status (*sync)(pyr_kernels *k);
+
+    /* Run tasks on the lanes and wait; a backend with one lane runs them in order. */
+    pyr_status (*run_tasks)(pyr_kernels *k, int tasks, pyr_task run, void *arg);
+
+    /* Recording: what is called between begin and end may be kept as one unit and
+     * replayed (a CUDA graph). The CPU runs the calls as they come; its record_end
+     * gives NULL and replay is never called. Use pyr_recorded(). */
+    pyr_status (*record_begin)(pyr_kernels *k);
+    pyr_status (*record_end)(pyr_kernels *k, void **recording);
+    pyr_status (*replay)(pyr_kernels *k, void *recording);
+
+    const pyr_op_impl *op[PYR_OP_KINDS];
+
+    /* flat vectors; counts are in elements of `real` */
+
+    /* state->grad_norm = |grad|; state->skip = 1 unless it and state->loss are finite. Whole machine. */
+    pyr_status (*norm)(pyr_kernels *k, const void *grad, size_t count, pyr_step_state *state);
+    /* One AdamW update (Loshchilov & Hutter 2019, algorithm 2) with clipping by the global norm, and the
+     * EMA, in one pass; does nothing when state->skip. Counts state->step, and ->applied when done.
+     * `frozen` parameters have zero gradient and stay as they are when weight_decay is 0. Whole machine. */
+    pyr_status (*adamw)(pyr_kernels *k, const pyr_adamw *settings, pyr_step_state *state, void *value,
+                        const void *grad, void *m, void *v, void *ema, size_t count);
+    /* dst = sum of coef[i] * src[i], i < n <= 4; dst may be one of the sources. coef: host. */
+    void (*combine)(pyr_kernels *k, void *dst, int n, const double *coef, const void *const *src,
+                    size_t count);
+    /* dst (images x per_image) = standard normals; stream: U32 images x 4. */
+    void (*normals)(pyr_kernels *k, void *dst, int images, size_t per_image, const uint32_t *stream,
+                    uint32_t purpose);
+    void (*clamp)(pyr_kernels *k, void *dst, double lo, double hi, size_t count);
+
+    /* images */
+
+    /* dst (n,rows.n_out,cols.n_out,c) = rows applied along h, cols along w of src (n,rows.n_in,cols.n_in,c).
+     * Computed in double between the two passes when `grid` > 0, and then rounded to multiples of `grid`
+     * (data analysis, grid 2^-16); unrounded for grid 0. scratch: n*rows.n_out*cols.n_in*c doubles. */
+    void (*resample)(pyr_kernels *k, void *dst, const void *src, int n, int c, const pyr_axis *rows,
+                     const pyr_axis *cols, double grid, void *scratch);
+    /* Orthonormal Haar details of image x (n,h,w,c): dst (n,ceil(h/2),ceil(w/2),3c) = [LH | HL | HH], each
+     * band's c channels together; odd sides replicate the edge. */
+    void (*haar_split)(pyr_kernels *k, void *dst, const void *x, pyr_shape s);
+    /* x (shape s) from coarse (n,ceil(h/2),ceil(w/2),c; 2x2 means) and details. */
+    void (*haar_merge)(pyr_kernels *k, void *x, pyr_shape s, const void *coarse, const void *details);
+};
+
+/* dst image = detail bands with h along y: LH = (a + b - c - d)/2 (difference of rows), HL = (a - b + c -
+ * d)/2 (difference of columns), HH = (a - b - c + d)/2 for the block [a b; c d]; the mean is (a+b+c+d)/4. */
+
+/* Make a table. `lanes` 0: one per processor. The caller frees it. */
+pyr_status pyr_kernels_ref(pyr_kernels **out, pyr_type real, int lanes);
+pyr_status pyr_kernels_cpu(pyr_kernels **out, int lanes);
+/* By the words of --backend: "auto", "cpu", "ref", "ref-double". PYR_E_UNSUPPORTED for others, with a
+ * sentence. */
+pyr_status pyr_kernels_open(pyr_kernels **out, const char *backend, int lanes);
+void pyr_kernels_free(pyr_kernels *k); /* NULL is a no-op */
+
+/* Run `enqueue(arg)`, recorded on backends that record: the first call with a
+ * *recording of NULL records and runs, later ones replay. */
+pyr_status pyr_recorded(pyr_kernels *k, void **recording, pyr_status (*enqueue)(void *arg), void *arg);
+
+/* The multiply-adds of an operation, forward, times two; 0 for everything but
+ * convolutions, matrix products and attention. */
+double pyr_op_flop(const pyr_op *op);
+
+#endif
