@@ -154,6 +154,16 @@ typedef struct pyr_op_impl {
                           void *const dparam[PYR_OP_PARAMS]);
 } pyr_op_impl;
 
+/* The slots with their defaults: callers use these instead of the slots themselves. pyr_op_plan sets all
+ * four byte counts. A dparam of NULL leaves that parameter out. */
+pyr_status pyr_op_plan(pyr_kernels *k, pyr_op *op);
+pyr_status pyr_op_collect(pyr_kernels *k, pyr_op *op, void *const *accumulators, int n,
+                          void *const dparam[PYR_OP_PARAMS]);
+/* The defaults alone: bytes of the parameters when want_grad, else 0; the plain sum (host memory). */
+size_t pyr_op_grad_bytes_default(const pyr_kernels *k, const pyr_op *op);
+pyr_status pyr_op_collect_default(pyr_kernels *k, pyr_op *op, void *const *accumulators, int n,
+                                  void *const dparam[PYR_OP_PARAMS]);
+
 /* ---- the optimizer's state of a step, in backend memory ---------------------------------------- */
 
 typedef struct pyr_step_state {
@@ -184,12 +194,13 @@ typedef struct pyr_axis {
 /* ---- the table --------------------------------------------------------------------------------- */
 
 struct pyr_kernels {
-    const char *name; /* "ref", "ref-double", "cpu" */
-    pyr_type real;    /* PYR_F32; PYR_F64 for the double reference */
-    void *ctx;        /* the backend's own state */
-    int lanes;        /* graphs that may run at once */
-    int micro_batch;  /* images a lane likes to take at a time */
-    pyr_pool *pool;   /* the lanes' threads; owned by the table */
+    const char *name;              /* "ref", "ref-double", "cpu" */
+    pyr_type real;                 /* PYR_F32; PYR_F64 for the double reference */
+    void *ctx;                     /* the backend's own state */
+    int lanes;                     /* graphs that may run at once */
+    int micro_batch;               /* images a lane likes to take at a time */
+    pyr_pool *pool;                /* the lanes' threads; owned by the table */
+    void (*close)(pyr_kernels *k); /* frees ctx, before the pool goes; NULL: nothing to free */
 
     /* memory */
     pyr_status (*alloc)(pyr_kernels *k, void **out, size_t bytes,
@@ -205,8 +216,8 @@ struct pyr_kernels {
     pyr_status (*run_tasks)(pyr_kernels *k, int tasks, pyr_task run, void *arg);
 
     /* Recording: what is called between begin and end may be kept as one unit and
-     * replayed (a CUDA graph). The CPU runs the calls as they come; its record_end
-     * gives NULL and replay is never called. Use pyr_recorded(). */
+     * replayed (a CUDA graph); recordings belong to the table. The CPU runs the calls as they come; its
+     * record_end gives NULL and replay is never called. Use pyr_recorded(). */
     pyr_status (*record_begin)(pyr_kernels *k);
     pyr_status (*record_end)(pyr_kernels *k, void **recording);
     pyr_status (*replay)(pyr_kernels *k, void *recording);

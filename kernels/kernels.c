@@ -1,0 +1,172 @@
+/* kernels.c - what every backend shares: names, sizes, the choice of a table. */
+#include "kernels/kernels.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include <string.h>
+
+size_t pyr_type_size(pyr_type type)
+{
+    static const size_t sizes[PYR_TYPES] = {[PYR_F32] = 4, [PYR_F64] = 8, [PYR_BF16] = 2, [PYR_U32] = 4};
+
+    return sizes[type];
+}
+
+const char *pyr_op_name(pyr_op_kind kind)
+{
+    static const char *const names[PYR_OP_KINDS] = {
+        [PYR_OP_CONV2D] = "conv2d",
+        [PYR_OP_LINEAR] = "linear",
+        [PYR_OP_GROUP_NORM] = "group-norm",
+        [PYR_OP_ACTIVATION] = "activation",
+        [PYR_OP_ADD] = "add",
+        [PYR_OP_ADD_CHANNEL] = "add-channel",
+        [PYR_OP_SCALE_SHIFT] = "scale-shift",
+        [PYR_OP_CONCAT] = "concat",
+        [PYR_OP_UPSAMPLE] = "upsample",
+        [PYR_OP_MEAN2] = "mean2",
+        [PYR_OP_UNSHUFFLE] = "unshuffle",
+        [PYR_OP_SHUFFLE] = "shuffle",
+        [PYR_OP_ATTENTION] = "attention",
+        [PYR_OP_EMBED] = "embed",
+        [PYR_OP_TIME_POSITIONAL] = "time-positional",
+        [PYR_OP_TIME_FOURIER] = "time-fourier",
+        [PYR_OP_DROPOUT] = "dropout",
+        [PYR_OP_NOISE] = "noise",
+        [PYR_OP_MIX] = "mix",
+        [PYR_OP_DIVIDE] = "divide",
+        [PYR_OP_AFFINE] = "affine",
+        [PYR_OP_SQUARED_ERROR] = "squared-error",
+    };
+
+    return names[kind];
+}
+
+double pyr_op_flop(const pyr_op *op)
+{
+    pyr_shape in = op->x[0].s, out = op->y.s;
+
+    switch (op->kind) {
+    case PYR_OP_CONV2D:
+        return 2.0 * (double)pyr_count(out) * in.c * op->kernel * op->kernel;
+    case PYR_OP_LINEAR:
+        return 2.0 * (double)pyr_count(out) * in.c;
+    case PYR_OP_ATTENTION: /* q k^T and its product with v */
+        return 4.0 * (double)pyr_count(in) * in.h * in.w;
+    default:
+        return 0;
+    }
+}
+
+/* ---- what NULL slots of an operation mean ---- */
+
+size_t pyr_op_grad_bytes_default(const pyr_kernels *k, const pyr_op *op)
+{
+    size_t count = 0;
+
+    for (int i = 0; op->want_grad && i < op->n_params; i++)
+        count += op->param_count[i];
+    return count * pyr_type_size(k->real);
+}
+
+pyr_status pyr_op_plan(pyr_kernels *k, pyr_op *op)
+{
+    op->packed_bytes = op->saved_bytes = op->scratch_bytes = 0;
+    op->grad_bytes = pyr_op_grad_bytes_default(k, op);
+    return k->op[op->kind]->plan ? k->op[op->kind]->plan(k, op) : PYR_OK;
+}
+
+pyr_status pyr_op_collect(pyr_kernels *k, pyr_op *op, void *const *accumulators, int n,
+                          void *const dparam[PYR_OP_PARAMS])
+{
+    if (k->op[op->kind]->collect)
+        return k->op[op->kind]->collect(k, op, accumulators, n, dparam);
+    return pyr_op_collect_default(k, op, accumulators, n, dparam);
+}
+
+pyr_status pyr_op_collect_default(pyr_kernels *k, pyr_op *op, void *const *accumulators, int n,
+                                  void *const dparam[PYR_OP_PARAMS])
+{
+    size_t start = 0;
+
+    for (int p = 0; p < op->n_params; p++) {
+        size_t count = op->param_count[p];
+
+        for (int a = 0; dparam[p] && a < n; a++)
+            if (k->real == PYR_F64) {
+                const double *src = (const double *)accumulators[a] + start;
+                double *dst = dparam[p];
+
+                for (size_t i = 0; i < count; i++)
+                    dst[i] += src[i];
+            } else {
+                const float *src = (const float *)accumulators[a] + start;
+                float *dst = dparam[p];
+
+                for (size_t i = 0; i < count; i++)
+                    dst[i] += src[i];
+            }
+        start += count;
+    }
+    return PYR_OK;
+}
+
+/* ---- tables ---- */
+
+static bool is_cuda(const char *word)
+{
+    if (strncmp(word, "cuda", 4) != 0)
+        return false;
+    word += 4;
+    return !*word || (*word == ':' && word[1] && strspn(word + 1, "0123456789") == strlen(word + 1));
+}
+
+pyr_status pyr_kernels_open(pyr_kernels **out, const char *backend, int lanes)
+{
+    static const char *const words[] = {"auto", "cpu", "ref", "ref-double", "cuda"};
+    const char *nearest;
+
+    *out = NULL;
+    if (strcmp(backend, "auto") == 0 || strcmp(backend, "cpu") == 0)
+        return pyr_kernels_cpu(out, lanes);
+    if (strcmp(backend, "ref") == 0)
+        return pyr_kernels_ref(out, PYR_F32, lanes);
+    if (strcmp(backend, "ref-double") == 0)
+        return pyr_kernels_ref(out, PYR_F64, lanes);
+    if (is_cuda(backend))
+        return pyr_fail(PYR_E_UNSUPPORTED,
+                        "backend %s: this program was built without CUDA; use --backend cpu", backend);
+    nearest = pyr_nearest(backend, words, sizeof words / sizeof *words);
+    return pyr_fail(PYR_E_ARG,
+                    "backend is \"%s\", should be one of auto, cpu, ref, ref-double, cuda, cuda:N%s%s%s",
+                    backend, nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+}
+
+void pyr_kernels_free(pyr_kernels *k)
+{
+    if (!k)
+        return;
+    if (k->close)
+        k->close(k);
+    pyr_pool_free(k->pool);
+    pyr_free(k);
+}
+
+pyr_status pyr_recorded(pyr_kernels *k, void **recording, pyr_status (*enqueue)(void *arg), void *arg)
+{
+    void *made = NULL;
+    pyr_status status, ended;
+
+    if (*recording)
+        return k->replay(k, *recording);
+    PYR_TRY(k->record_begin(k));
+    status = enqueue(arg);
+    ended =
+        k->record_end(k, &made); /* also after a failure, so that the backend leaves its recording state */
+    if (status == PYR_OK)
+        status = ended;
+    if (status != PYR_OK || !made)
+        return status;
+    *recording = made;
+    return k->replay(k, made); /* what was recorded has not run yet */
+}

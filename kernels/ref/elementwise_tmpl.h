@@ -1,0 +1,284 @@
+/* elementwise_tmpl.h - activations, sums, scalings, the loss. */
+
+/* ---- activations ---- */
+
+static inline REAL sigmoid(REAL x)
+{
+    return 1 / (1 + MATH(exp)(-x));
+}
+
+/* log(1 + e^x), also where e^x is out of range */
+static inline REAL softplus(REAL x)
+{
+    return MATH(fmax)(x, 0) + MATH(log1p)(MATH(exp)(-MATH(fabs)(x)));
+}
+
+static REAL act_value(pyr_act act, REAL x)
+{
+    switch (act) {
+    case PYR_ACT_SILU:
+        return x * sigmoid(x);
+    case PYR_ACT_MISH: /* Misra 2019 */
+        return x * MATH(tanh)(softplus(x));
+    case PYR_ACT_GELU: /* Hendrycks & Gimpel 2016, the exact form */
+        return x * (1 + MATH(erf)(x * (REAL)0.70710678118654752440)) / 2;
+    case PYR_ACT_RELU:
+        return x > 0 ? x : 0;
+    case PYR_ACT_NONE:
+        break;
+    }
+    return x;
+}
+
+static REAL act_slope(pyr_act act, REAL x)
+{
+    switch (act) {
+    case PYR_ACT_SILU: {
+        REAL s = sigmoid(x);
+
+        return s * (1 + x * (1 - s));
+    }
+    case PYR_ACT_MISH: {
+        REAL t = MATH(tanh)(softplus(x));
+
+        return t + x * (1 - t * t) * sigmoid(x);
+    }
+    case PYR_ACT_GELU: /* Phi(x) + x phi(x) */
+        return (1 + MATH(erf)(x * (REAL)0.70710678118654752440)) / 2 +
+               x * MATH(exp)(-x * x / 2) * (REAL)0.39894228040143267794;
+    case PYR_ACT_RELU:
+        return x > 0 ? 1 : 0;
+    case PYR_ACT_NONE:
+        break;
+    }
+    return 1;
+}
+
+static pyr_status activation_forward(pyr_kernels *k, pyr_op *op)
+{
+    const REAL *x = op->x[0].data;
+    REAL *y = op->y.data;
+
+    (void)k;
+    for (size_t i = 0, count = pyr_count(op->y.s); i < count; i++)
+        y[i] = act_value(op->act, x[i]);
+    return PYR_OK;
+}
+
+static pyr_status activation_backward(pyr_kernels *k, pyr_op *op)
+{
+    const REAL *x = op->x[0].data, *dy = op->dy;
+
+    (void)k;
+    for (size_t i = 0, count = pyr_count(op->y.s); op->dx[0] && i < count; i++)
+        put((REAL *)op->dx[0] + i, op->dx_add[0], dy[i] * act_slope(op->act, x[i]));
+    return PYR_OK;
+}
+
+/* ---- sums and scalings ---- */
+
+static pyr_status add_forward(pyr_kernels *k, pyr_op *op)
+{
+    const REAL *a = op->x[0].data, *b = op->x[1].data;
+    REAL *y = op->y.data;
+
+    (void)k;
+    for (size_t i = 0, count = pyr_count(op->y.s); i < count; i++)
+        y[i] = (a[i] + b[i]) * (REAL)op->scale;
+    return PYR_OK;
+}
+
+static pyr_status add_backward(pyr_kernels *k, pyr_op *op)
+{
+    const REAL *dy = op->dy;
+
+    (void)k;
+    for (int input = 0; input < 2; input++)
+        for (size_t i = 0, count = pyr_count(op->y.s); op->dx[input] && i < count; i++)
+            put((REAL *)op->dx[input] + i, op->dx_add[input], dy[i] * (REAL)op->scale);
+    return PYR_OK;
+}
+
+static pyr_status add_channel_forward(pyr_kernels *k, pyr_op *op)
+{
+    int c = op->y.s.c;
+    size_t each = per_image(op->y.s);
+    const REAL *x = op->x[0].data, *v = op->x[1].data;
+    REAL *y = op->y.data;
+
+    (void)k;
+    for (int n = 0; n < op->y.s.n; n++)
+        for (size_t i = 0; i < each; i++)
+            y[n * each + i] = x[n * each + i] + v[(size_t)n * c + i % c];
+    return PYR_OK;
+}
+
+static pyr_status add_channel_backward(pyr_kernels *k, pyr_op *op)
+{
+    int c = op->y.s.c;
+    size_t each = per_image(op->y.s);
+    const REAL *dy = op->dy;
+    REAL *dx = op->dx[0], *dv = op->dx[1];
+
+    (void)k;
+    for (size_t i = 0; dx && i < pyr_count(op->y.s); i++)
+        put(&dx[i], op->dx_add[0], dy[i]);
+    for (int n = 0; dv && n < op->y.s.n; n++)
+        for (int ch = 0; ch < c; ch++) {
+            REAL sum = 0;
+
+            for (size_t i = ch; i < each; i += c)
+                sum += dy[n * each + i];
+            put(&dv[(size_t)n * c + ch], op->dx_add[1], sum);
+        }
+    return PYR_OK;
+}
+
+static pyr_status scale_shift_forward(pyr_kernels *k, pyr_op *op)
+{
+    int c = op->y.s.c;
+    size_t each = per_image(op->y.s);
+    const REAL *x = op->x[0].data;
+    REAL *y = op->y.data;
+
+    (void)k;
+    for (int n = 0; n < op->y.s.n; n++) {
+        const REAL *scale = (const REAL *)op->x[1].data + (size_t)n * 2 * c, *shift = scale + c;
+
+        for (size_t i = 0; i < each; i++)
+            y[n * each + i] = x[n * each + i] * (1 + scale[i % c]) + shift[i % c];
+    }
+    return PYR_OK;
+}
+
+static pyr_status scale_shift_backward(pyr_kernels *k, pyr_op *op)
+{
+    int c = op->y.s.c;
+    size_t each = per_image(op->y.s);
+    const REAL *x = op->x[0].data, *v = op->x[1].data, *dy = op->dy;
+    REAL *dx = op->dx[0], *dv = op->dx[1];
+
+    (void)k;
+    for (int n = 0; dx && n < op->y.s.n; n++)
+        for (size_t i = 0; i < each; i++)
+            put(&dx[n * each + i], op->dx_add[0], dy[n * each + i] * (1 + v[(size_t)n * 2 * c + i % c]));
+    for (int n = 0; dv && n < op->y.s.n; n++)
+        for (int ch = 0; ch < c; ch++) {
+            REAL dscale = 0, dshift = 0;
+
+            for (size_t i = ch; i < each; i += c) {
+                dscale += dy[n * each + i] * x[n * each + i];
+                dshift += dy[n * each + i];
+            }
+            put(&dv[(size_t)n * 2 * c + ch], op->dx_add[1], dscale);
+            put(&dv[(size_t)n * 2 * c + c + ch], op->dx_add[1], dshift);
+        }
+    return PYR_OK;
+}
+
+static pyr_status mix_forward(pyr_kernels *k, pyr_op *op)
+{
+    size_t each = per_image(op->y.s);
+    const REAL *x0 = op->x[0].data, *x1 = op->x[1].data, *ab = op->x[2].data;
+    REAL *y = op->y.data;
+
+    (void)k;
+    for (int n = 0; n < op->y.s.n; n++)
+        for (size_t i = n * each; i < (n + 1) * each; i++)
+            y[i] = ab[2 * n] * x0[i] + ab[2 * n + 1] * x1[i];
+    return PYR_OK;
+}
+
+static pyr_status mix_backward(pyr_kernels *k, pyr_op *op)
+{
+    size_t each = per_image(op->y.s);
+    const REAL *ab = op->x[2].data, *dy = op->dy;
+
+    (void)k;
+    for (int input = 0; input < 2; input++)
+        for (int n = 0; op->dx[input] && n < op->y.s.n; n++)
+            for (size_t i = n * each; i < (n + 1) * each; i++)
+                put((REAL *)op->dx[input] + i, op->dx_add[input], ab[2 * n + input] * dy[i]);
+    return PYR_OK;
+}
+
+static pyr_status divide_forward(pyr_kernels *k, pyr_op *op)
+{
+    size_t each = per_image(op->y.s);
+    const REAL *x = op->x[0].data, *by = op->x[1].data;
+    REAL *y = op->y.data;
+
+    (void)k;
+    for (int n = 0; n < op->y.s.n; n++)
+        for (size_t i = n * each; i < (n + 1) * each; i++)
+            y[i] = x[i] / by[n];
+    return PYR_OK;
+}
+
+static pyr_status divide_backward(pyr_kernels *k, pyr_op *op)
+{
+    size_t each = per_image(op->y.s);
+    const REAL *by = op->x[1].data, *dy = op->dy;
+
+    (void)k;
+    for (int n = 0; op->dx[0] && n < op->y.s.n; n++)
+        for (size_t i = n * each; i < (n + 1) * each; i++)
+            put((REAL *)op->dx[0] + i, op->dx_add[0], dy[i] / by[n]);
+    return PYR_OK;
+}
+
+static pyr_status affine_forward(pyr_kernels *k, pyr_op *op)
+{
+    const REAL *x = op->x[0].data;
+    REAL *y = op->y.data;
+
+    (void)k;
+    for (size_t i = 0, count = pyr_count(op->y.s); i < count; i++)
+        y[i] = (REAL)op->scale * x[i] + (REAL)op->shift;
+    return PYR_OK;
+}
+
+static pyr_status affine_backward(pyr_kernels *k, pyr_op *op)
+{
+    const REAL *dy = op->dy;
+
+    (void)k;
+    for (size_t i = 0, count = pyr_count(op->y.s); op->dx[0] && i < count; i++)
+        put((REAL *)op->dx[0] + i, op->dx_add[0], (REAL)op->scale * dy[i]);
+    return PYR_OK;
+}
+
+/* ---- the loss ---- */
+
+static pyr_status squared_error_forward(pyr_kernels *k, pyr_op *op)
+{
+    size_t each = per_image(op->x[0].s);
+    const REAL *a = op->x[0].data, *b = op->x[1].data, *weight = op->x[2].data;
+    REAL *y = op->y.data;
+
+    (void)k;
+    for (int n = 0; n < op->x[0].s.n; n++) {
+        double sum = 0;
+
+        for (size_t i = n * each; i < (n + 1) * each; i++)
+            sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+        y[n] = (REAL)((double)weight[n] * (sum / (double)each));
+    }
+    return PYR_OK;
+}
+
+static pyr_status squared_error_backward(pyr_kernels *k, pyr_op *op)
+{
+    size_t each = per_image(op->x[0].s);
+    const REAL *a = op->x[0].data, *b = op->x[1].data, *weight = op->x[2].data, *dy = op->dy;
+
+    (void)k;
+    for (int input = 0; input < 2; input++)
+        for (int n = 0; op->dx[input] && n < op->x[0].s.n; n++) {
+            REAL factor = dy[n] * weight[n] * 2 / (REAL)each * (input ? -1 : 1);
+
+            for (size_t i = n * each; i < (n + 1) * each; i++)
+                put((REAL *)op->dx[input] + i, op->dx_add[input], factor * (a[i] - b[i]));
+        }
+    return PYR_OK;
+}

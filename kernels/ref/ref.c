@@ -1,0 +1,102 @@
+/* ref.c - the reference table: memory, threads, recording; the rest is in the templates. */
+#include "kernels/ref/ref.h"
+
+#include "base/mem.h"
+#include <string.h>
+
+static pyr_status ref_alloc(pyr_kernels *k, void **out, size_t bytes, const char *what)
+{
+    (void)k;
+    return pyr_new(out, bytes, 1, what);
+}
+
+static void ref_release(pyr_kernels *k, void *block)
+{
+    (void)k;
+    pyr_free(block);
+}
+
+static void ref_copy(pyr_kernels *k, void *dst, const void *src, size_t bytes)
+{
+    (void)k;
+    if (bytes)
+        memcpy(dst, src, bytes);
+}
+
+static void ref_zero(pyr_kernels *k, void *dst, size_t bytes)
+{
+    (void)k;
+    if (bytes)
+        memset(dst, 0, bytes);
+}
+
+static pyr_status ref_sync(pyr_kernels *k)
+{
+    (void)k;
+    return PYR_OK;
+}
+
+static pyr_status ref_run_tasks(pyr_kernels *k, int tasks, pyr_task run, void *arg)
+{
+    return pyr_pool_run(k->pool, tasks, run, arg);
+}
+
+static pyr_status ref_record_begin(pyr_kernels *k)
+{
+    (void)k;
+    return PYR_OK;
+}
+
+static pyr_status ref_record_end(pyr_kernels *k, void **recording)
+{
+    (void)k;
+    *recording = NULL;
+    return PYR_OK;
+}
+
+static pyr_status ref_replay(pyr_kernels *k, void *recording)
+{
+    (void)recording;
+    return pyr_fail(PYR_E_UNSUPPORTED, "backend %s keeps no recordings", k->name);
+}
+
+void pyr_ref_fill(pyr_kernels *k, pyr_type real)
+{
+    k->real = real;
+    k->alloc = ref_alloc;
+    k->release = ref_release;
+    k->copy = ref_copy;
+    k->upload = ref_copy;
+    k->download = ref_copy;
+    k->zero = ref_zero;
+    k->sync = ref_sync;
+    k->run_tasks = ref_run_tasks;
+    k->record_begin = ref_record_begin;
+    k->record_end = ref_record_end;
+    k->replay = ref_replay;
+    if (real == PYR_F64)
+        pyr_ref_fill_f64(k);
+    else
+        pyr_ref_fill_f32(k);
+}
+
+pyr_status pyr_kernels_ref(pyr_kernels **out, pyr_type real, int lanes)
+{
+    pyr_kernels *k;
+    pyr_status status;
+
+    *out = NULL;
+    if (lanes < 0)
+        return pyr_fail(PYR_E_ARG, "threads is %d, should be 0 (one per processor) or more", lanes);
+    PYR_TRY(pyr_new(&k, 1, sizeof *k, "operation table"));
+    k->name = real == PYR_F64 ? "ref-double" : "ref";
+    pyr_ref_fill(k, real);
+    PYR_TRY_OUT(pyr_pool_new(&k->pool, lanes, NULL));
+    k->lanes = pyr_pool_lanes(k->pool);
+    k->micro_batch = 4; /* nothing here gains from a larger one */
+    *out = k;
+    return PYR_OK;
+out:
+    pyr_kernels_free(k);
+    return status;
+}

@@ -1,0 +1,138 @@
+/* vector_tmpl.h - flat vectors: the gradient's norm, AdamW, linear combinations, clamping. */
+
+/* Work is cut into chunks of a fixed size, never by the number of threads, and partial sums are added in
+ * the order of chunks: the same bits for every number of lanes. */
+enum { CHUNK = 65536, CHUNKS_A_ROUND = 256 };
+
+static inline size_t chunk_end(size_t start, size_t count)
+{
+    return count - start < CHUNK ? count : start + CHUNK;
+}
+
+/* ---- norm ---- */
+
+typedef struct norm_round {
+    const REAL *grad; /* at the round's first element */
+    size_t count;     /* from there on */
+    double partial[CHUNKS_A_ROUND];
+} norm_round;
+
+static pyr_status norm_chunk(void *arg, int task, int lane)
+{
+    norm_round *round = arg;
+    size_t start = (size_t)task * CHUNK;
+    double sum = 0;
+
+    (void)lane;
+    for (size_t i = start; i < chunk_end(start, round->count); i++)
+        sum += (double)round->grad[i] * (double)round->grad[i];
+    round->partial[task] = sum;
+    return PYR_OK;
+}
+
+static pyr_status vector_norm(pyr_kernels *k, const void *grad, size_t count, pyr_step_state *state)
+{
+    norm_round round;
+    double total = 0;
+
+    for (size_t start = 0; start < count; start += (size_t)CHUNK * CHUNKS_A_ROUND) {
+        size_t chunks;
+
+        round.grad = (const REAL *)grad + start;
+        round.count = count - start;
+        chunks = (round.count + CHUNK - 1) / CHUNK;
+        chunks = chunks < CHUNKS_A_ROUND ? chunks : CHUNKS_A_ROUND;
+        PYR_TRY(k->run_tasks(k, (int)chunks, norm_chunk, &round));
+        for (size_t i = 0; i < chunks; i++)
+            total += round.partial[i];
+    }
+    state->grad_norm = (float)sqrt(total);
+    state->skip = !isfinite(state->grad_norm) || !isfinite(state->loss);
+    return PYR_OK;
+}
+
+/* ---- AdamW ---- */
+
+typedef struct adamw_work {
+    REAL *value, *m, *v, *ema;
+    const REAL *grad;
+    size_t count;
+    REAL clip, beta1, beta2, rest1, rest2; /* rest: 1 - beta */
+    REAL keep;                             /* 1 - learning rate * weight decay */
+    REAL step_size, root_correction, eps, ema_rate;
+} adamw_work;
+
+static pyr_status adamw_chunk(void *arg, int task, int lane)
+{
+    adamw_work *a = arg;
+    size_t start = (size_t)task * CHUNK;
+
+    (void)lane;
+    for (size_t i = start; i < chunk_end(start, a->count); i++) {
+        REAL g = a->grad[i] * a->clip;
+
+        a->m[i] = a->beta1 * a->m[i] + a->rest1 * g;
+        a->v[i] = a->beta2 * a->v[i] + a->rest2 * g * g;
+        a->value[i] = a->keep * a->value[i] -
+                      a->step_size * a->m[i] / (MATH(sqrt)(a->v[i]) / a->root_correction + a->eps);
+        if (a->ema)
+            a->ema[i] += a->ema_rate * (a->value[i] - a->ema[i]);
+    }
+    return PYR_OK;
+}
+
+static pyr_status vector_adamw(pyr_kernels *k, const pyr_adamw *settings, pyr_step_state *state, void *value,
+                               const void *grad, void *m, void *v, void *ema, size_t count)
+{
+    double rate = (double)state->learning_rate, norm = (double)state->grad_norm, clip = (double)state->clip;
+    double t = (double)state->applied + 1;
+    adamw_work work = {
+        .value = value,
+        .m = m,
+        .v = v,
+        .ema = ema,
+        .grad = grad,
+        .count = count,
+        .clip = (REAL)(clip > 0 && norm > clip ? clip / norm : 1),
+        .beta1 = (REAL)settings->beta1,
+        .beta2 = (REAL)settings->beta2,
+        .rest1 = (REAL)(1 - settings->beta1),
+        .rest2 = (REAL)(1 - settings->beta2),
+        .keep = (REAL)(1 - rate * settings->weight_decay),
+        .step_size = (REAL)(rate / (1 - pow(settings->beta1, t))),
+        .root_correction = (REAL)sqrt(1 - pow(settings->beta2, t)),
+        .eps = (REAL)settings->eps,
+        .ema_rate = (REAL)state->ema_rate,
+    };
+
+    if (!state->skip) {
+        PYR_TRY(k->run_tasks(k, (int)((count + CHUNK - 1) / CHUNK), adamw_chunk, &work));
+        state->applied++;
+    }
+    state->step++;
+    return PYR_OK;
+}
+
+/* ---- linear combinations ---- */
+
+static void vector_combine(pyr_kernels *k, void *dst, int n, const double *coef, const void *const *src,
+                           size_t count)
+{
+    (void)k;
+    for (size_t i = 0; i < count; i++) {
+        double sum = 0;
+
+        for (int j = 0; j < n; j++)
+            sum += coef[j] * (double)((const REAL *)src[j])[i];
+        ((REAL *)dst)[i] = (REAL)sum;
+    }
+}
+
+static void vector_clamp(pyr_kernels *k, void *dst, double lo, double hi, size_t count)
+{
+    REAL *x = dst;
+
+    (void)k;
+    for (size_t i = 0; i < count; i++)
+        x[i] = x[i] < (REAL)lo ? (REAL)lo : x[i] > (REAL)hi ? (REAL)hi : x[i]; /* NaN stays */
+}
