@@ -27,10 +27,12 @@
 #ifndef PYR_PYRAMID_PYRAMID_H
 #define PYR_PYRAMID_PYRAMID_H
 
+#include "base/settings.h"
 #include "kernels/kernels.h"
 #include "pyramid/filters.h"
 
 enum { PYR_MAX_LEVELS = 12 };
+#define PYR_GRID 0x1p-16
 
 typedef struct pyr_pyramid_settings {
     int levels;   /* images, 1..PYR_MAX_LEVELS; 1: no pyramid, the single-resolution baseline */
@@ -38,6 +40,9 @@ typedef struct pyr_pyramid_settings {
     double sigma; /* gaussian: in fine pixels, > 0 */
     bool project; /* pyr_pyramid_project does something */
 } pyr_pyramid_settings;
+
+/* Its rows: pyramid.levels, .filter, .sigma, .project. */
+extern const pyr_section pyr_pyramid_section;
 
 typedef struct pyr_pyramid pyr_pyramid;
 

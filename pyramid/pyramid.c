@@ -1,0 +1,483 @@
+#include "pyramid/pyramid.h"
+
+#include "base/mem.h"
+#include "pyramid/ideal.h"
+#include <assert.h>
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+static const pyr_setting rows[] = {
+    {"levels", PYR_SETTING_INT, offsetof(pyr_pyramid_settings, levels), 1, PYR_MAX_LEVELS, "3", NULL,
+     "images in the pyramid; 1: a single resolution"},
+    {"filter", PYR_SETTING_CHOICE, offsetof(pyr_pyramid_settings, filter), 0, 0, "box", pyr_filter_names,
+     "how images are halved and enlarged"},
+    {"sigma", PYR_SETTING_REAL, offsetof(pyr_pyramid_settings, sigma), 0, PYR_SIGMA_MAX, "1", NULL,
+     "width of the gaussian filter in pixels, over 0"},
+    {"project", PYR_SETTING_BOOL, offsetof(pyr_pyramid_settings, project), 0, 0, "true", NULL,
+     "make each sampled level agree with the coarser one"},
+};
+const pyr_section pyr_pyramid_section = {"pyramid", rows, sizeof rows / sizeof *rows, false,
+                                         "the resolutions that an image is split into"};
+
+/* A projection must not blow up what is wrong in a coarse image: burt-adelson's gain is 2.9, that of a
+ * gaussian passes 32 near sigma 1.7 and 100 near 2. */
+static const double most_gain = 32;
+
+enum { DOWN, UP, BACK, OPERATORS }; /* d, u and the pseudo-inverse of d */
+
+struct pyr_pyramid {
+    pyr_pyramid_settings settings;
+    pyr_kernels *k;
+    pyr_shape image[PYR_MAX_LEVELS];
+    /* between level i and i + 1, for rows and for columns; `tap` heads the block, `start` lies behind it */
+    pyr_axis axis[PYR_MAX_LEVELS][OPERATORS][2];
+    pyr_dct *dct[PYR_MAX_LEVELS]; /* ideal only, of image[i] */
+};
+
+/* ---- settings -------------------------------------------------------------------------------------- */
+
+static int halvings(int h, int w)
+{
+    int n = 0;
+
+    for (; h > 1 || w > 1; n++) {
+        h = (h + 1) / 2;
+        w = (w + 1) / 2;
+    }
+    return n;
+}
+
+int pyr_pyramid_most_levels(int h, int w)
+{
+    int n = halvings(h, w) + 1;
+
+    return n < PYR_MAX_LEVELS ? n : PYR_MAX_LEVELS;
+}
+
+pyr_status pyr_pyramid_check(const pyr_pyramid_settings *settings, int h, int w)
+{
+    if (settings->levels < 1 || settings->levels > PYR_MAX_LEVELS)
+        return pyr_fail(PYR_E_CONFIG, "levels is %d, should be 1..%d", settings->levels,
+                        pyr_pyramid_most_levels(h, w));
+    if (settings->levels > pyr_pyramid_most_levels(h, w))
+        return pyr_fail(PYR_E_CONFIG, "%dx%d can be halved %d time%s, levels is %d, should be 1..%d", h, w,
+                        halvings(h, w), halvings(h, w) == 1 ? "" : "s", settings->levels,
+                        pyr_pyramid_most_levels(h, w));
+    if (settings->filter < 0 || settings->filter >= PYR_FILTERS)
+        return pyr_fail(PYR_E_CONFIG, "filter is number %d, should be 0..%d", settings->filter,
+                        PYR_FILTERS - 1);
+    if (settings->filter == PYR_FILTER_GAUSSIAN && !(settings->sigma > 0 && settings->sigma <= PYR_SIGMA_MAX))
+        return pyr_fail(PYR_E_CONFIG, "sigma of the gaussian filter is %g, should be over 0 and at most %g",
+                        settings->sigma, PYR_SIGMA_MAX);
+    return PYR_OK;
+}
+
+/* ---- construction ---------------------------------------------------------------------------------- */
+
+static size_t padded(size_t bytes)
+{
+    return (bytes + PYR_ALIGN - 1) / PYR_ALIGN * PYR_ALIGN;
+}
+
+/* The same operator in the backend's memory and `real`. */
+static pyr_status axis_new(pyr_axis *out, pyr_kernels *k, const pyr_taps *taps)
+{
+    size_t count = (size_t)taps->n_out * (size_t)taps->width, bytes = count * pyr_type_size(k->real);
+    size_t start_bytes = (size_t)taps->n_out * sizeof *taps->start;
+    void *staging = NULL, *block = NULL;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_new(&staging, padded(bytes) + start_bytes, 1, "a pyramid filter"));
+    for (size_t i = 0; i < count; i++)
+        if (k->real == PYR_F64)
+            ((double *)staging)[i] = taps->tap[i];
+        else
+            ((float *)staging)[i] = (float)taps->tap[i];
+    memcpy((char *)staging + padded(bytes), taps->start, start_bytes);
+    PYR_TRY_OUT(k->alloc(k, &block, padded(bytes) + start_bytes, "a pyramid filter"));
+    k->upload(k, block, staging, padded(bytes) + start_bytes);
+    *out = (pyr_axis){.n_in = taps->n_in,
+                      .n_out = taps->n_out,
+                      .width = taps->width,
+                      .start = (const int *)(const void *)((char *)block + padded(bytes)),
+                      .tap = block};
+out:
+    pyr_free(staging);
+    return status;
+}
+
+/* d, u and back of one axis of n pixels, below `level`. */
+static pyr_status operators_new(pyr_pyramid *p, int level, int side, int n)
+{
+    const pyr_pyramid_settings *s = &p->settings;
+    pyr_filter filter = (pyr_filter)s->filter;
+    pyr_taps down = {0}, up = {0}, back = {0};
+    double gain, small = p->k->real == PYR_F64 ? 1e-18 : 1e-10;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_taps_down(&down, filter, s->sigma, n));
+    PYR_TRY_OUT(axis_new(&p->axis[level][DOWN][side], p->k, &down));
+    if (filter == PYR_FILTER_HAAR)
+        goto out;
+    PYR_TRY_OUT(pyr_taps_up(&up, filter, s->sigma, n));
+    PYR_TRY_OUT(axis_new(&p->axis[level][UP][side], p->k, &up));
+    if (!s->project)
+        goto out;
+    PYR_TRY_OUT(pyr_taps_invert(&back, &gain, &down, small));
+    if (gain > most_gain) {
+        status = pyr_fail(PYR_E_CONFIG,
+                          "a gaussian filter of sigma %g blurs too much for the projection (errors would "
+                          "grow %.3g times); use sigma up to about 1.7, or project = false",
+                          s->sigma, gain);
+        goto out;
+    }
+    PYR_TRY_OUT(axis_new(&p->axis[level][BACK][side], p->k, &back));
+out:
+    pyr_taps_free(&down);
+    pyr_taps_free(&up);
+    pyr_taps_free(&back);
+    return status;
+}
+
+pyr_status pyr_pyramid_new(pyr_pyramid **out, pyr_kernels *k, const pyr_pyramid_settings *settings, int h,
+                           int w, int c)
+{
+    bool ideal = settings->filter == PYR_FILTER_IDEAL;
+    pyr_pyramid *p = NULL;
+    pyr_status status;
+
+    assert(h >= 1 && w >= 1 && c >= 1);
+    *out = NULL;
+    PYR_TRY(pyr_pyramid_check(settings, h, w));
+    /* FFTW's plans run on the host's memory */
+    if (ideal && strcmp(k->name, "cpu") != 0 && strncmp(k->name, "ref", 3) != 0)
+        return pyr_fail(PYR_E_UNSUPPORTED,
+                        "the ideal filter works on the CPU only, the backend is %s; use --backend cpu or "
+                        "another filter",
+                        k->name);
+    PYR_TRY(pyr_new(&p, 1, sizeof *p, "a pyramid"));
+    p->settings = *settings;
+    p->k = k;
+    for (int i = 0; i < settings->levels; i++) {
+        p->image[i] = (pyr_shape){1, h, w, c};
+        if (ideal && settings->levels > 1)
+            PYR_TRY_OUT(pyr_dct_new(&p->dct[i], h, w, c));
+        else if (i + 1 < settings->levels) {
+            PYR_TRY_OUT(operators_new(p, i, 0, h));
+            PYR_TRY_OUT(operators_new(p, i, 1, w));
+        }
+        h = (h + 1) / 2;
+        w = (w + 1) / 2;
+    }
+    *out = p;
+    return PYR_OK;
+out:
+    pyr_pyramid_free(p);
+    return status;
+}
+
+void pyr_pyramid_free(pyr_pyramid *p)
+{
+    if (!p)
+        return;
+    for (int i = 0; i < PYR_MAX_LEVELS; i++) {
+        for (int o = 0; o < OPERATORS; o++)
+            for (int side = 0; side < 2; side++)
+                p->k->release(p->k, (void *)p->axis[i][o][side].tap);
+        pyr_dct_free(p->dct[i]);
+    }
+    pyr_free(p);
+}
+
+/* ---- shapes ---------------------------------------------------------------------------------------- */
+
+static bool is_coarsest(const pyr_pyramid *p, int level)
+{
+    assert(level >= 0 && level < p->settings.levels);
+    return level == p->settings.levels - 1;
+}
+
+static bool is_haar(const pyr_pyramid *p)
+{
+    return p->settings.filter == PYR_FILTER_HAAR;
+}
+
+const pyr_pyramid_settings *pyr_pyramid_get(const pyr_pyramid *p)
+{
+    return &p->settings;
+}
+
+pyr_shape pyr_pyramid_image_shape(const pyr_pyramid *p, int level)
+{
+    assert(level >= 0 && level < p->settings.levels);
+    return p->image[level];
+}
+
+pyr_shape pyr_pyramid_variable_shape(const pyr_pyramid *p, int level)
+{
+    pyr_shape s;
+
+    if (is_coarsest(p, level) || !is_haar(p))
+        return p->image[level];
+    s = p->image[level + 1];
+    s.c *= 3;
+    return s;
+}
+
+pyr_shape pyr_pyramid_condition_shape(const pyr_pyramid *p, int level)
+{
+    pyr_shape s = p->image[level];
+
+    if (is_coarsest(p, level))
+        s.c = 0;
+    else if (is_haar(p))
+        s = p->image[level + 1];
+    return s;
+}
+
+static size_t elements(const pyr_pyramid *p, int level, int n)
+{
+    return (size_t)n * pyr_count(p->image[level]);
+}
+
+/* ---- scratch ---------------------------------------------------------------------------------------
+ *
+ * Two coarse images (of level 1 and level 2, or smaller), a fine one, and what an operator needs between
+ * its passes: resample n x out rows x in columns doubles (u and back: fine x coarse, d: coarse x fine), ideal
+ * one fine and one coarse image in double. */
+
+typedef struct scratch {
+    void *coarse[2], *fine, *passes;
+} scratch;
+
+static size_t place(const pyr_pyramid *p, int n, char *base, scratch *out)
+{
+    size_t real = pyr_type_size(p->k->real), at = 0, passes = 0;
+    int levels = p->settings.levels;
+
+    for (int i = 0; i < 2; i++) {
+        out->coarse[i] = base ? base + at : NULL;
+        at += i + 1 < levels ? padded(elements(p, i + 1, n) * real) : 0;
+    }
+    out->fine = base ? base + at : NULL;
+    at += levels > 1 ? padded(elements(p, 0, n) * real) : 0;
+    out->passes = base ? base + at : NULL;
+    if (p->dct[0])
+        passes = padded(elements(p, 0, 1) * sizeof(double)) + padded(elements(p, 1, 1) * sizeof(double));
+    else if (levels > 1) {
+        size_t d = (size_t)p->image[1].h * (size_t)p->image[0].w;
+        size_t u = (size_t)p->image[0].h * (size_t)p->image[1].w;
+
+        passes = padded((size_t)n * (size_t)p->image[0].c * (d > u ? d : u) * sizeof(double));
+    }
+    return at + passes;
+}
+
+size_t pyr_pyramid_scratch(const pyr_pyramid *p, int n)
+{
+    scratch unused;
+    size_t bytes = place(p, n, NULL, &unused);
+
+    return bytes ? bytes : PYR_ALIGN;
+}
+
+static scratch scratch_at(const pyr_pyramid *p, int n, void *base)
+{
+    scratch s;
+
+    place(p, n, base, &s);
+    return s;
+}
+
+/* ---- operators ------------------------------------------------------------------------------------- */
+
+static double load(const pyr_pyramid *p, const void *x, size_t i)
+{
+    return p->k->real == PYR_F64 ? ((const double *)x)[i] : (double)((const float *)x)[i];
+}
+
+static void store(const pyr_pyramid *p, void *x, size_t i, double value)
+{
+    if (p->k->real == PYR_F64)
+        ((double *)x)[i] = value;
+    else
+        ((float *)x)[i] = (float)value;
+}
+
+/* The operator `which` between level and level + 1 by cosine transforms, image by image. */
+static void apply_ideal(const pyr_pyramid *p, int level, int which, int n, void *dst, const void *src,
+                        double grid, void *passes)
+{
+    size_t fine = elements(p, level, 1), coarse = elements(p, level + 1, 1);
+    double *fine_at = passes,
+           *coarse_at = fine_at + padded(elements(p, 0, 1) * sizeof(double)) / sizeof(double);
+    double *in = which == DOWN ? fine_at : coarse_at, *result = which == DOWN ? coarse_at : fine_at;
+    size_t in_count = which == DOWN ? fine : coarse, out_count = which == DOWN ? coarse : fine;
+
+    for (size_t image = 0; image < (size_t)n; image++) {
+        for (size_t i = 0; i < in_count; i++)
+            in[i] = load(p, src, image * in_count + i);
+        if (which == DOWN)
+            pyr_ideal_down(coarse_at, fine_at, p->dct[level + 1], p->dct[level]);
+        else /* u is the pseudo-inverse too */
+            pyr_ideal_up(fine_at, coarse_at, p->dct[level], p->dct[level + 1]);
+        for (size_t i = 0; i < out_count; i++)
+            store(p, dst, image * out_count + i, grid > 0 ? nearbyint(result[i] / grid) * grid : result[i]);
+    }
+}
+
+static void apply(const pyr_pyramid *p, int level, int which, int n, void *dst, const void *src, double grid,
+                  void *passes)
+{
+    const pyr_axis *axis = p->axis[level][which];
+
+    if (p->dct[0])
+        apply_ideal(p, level, which, n, dst, src, grid, passes);
+    else
+        p->k->resample(p->k, dst, src, n, p->image[0].c, &axis[0], &axis[1], grid, passes);
+}
+
+/* dst = a * x + b * y */
+static void mix(const pyr_pyramid *p, void *dst, double a, const void *x, double b, const void *y,
+                size_t count)
+{
+    p->k->combine(p->k, dst, 2, (double[2]){a, b}, (const void *const[2]){x, y}, count);
+}
+
+static void copy_images(const pyr_pyramid *p, int level, int n, void *dst, const void *src)
+{
+    p->k->copy(p->k, dst, src, elements(p, level, n) * pyr_type_size(p->k->real));
+}
+
+/* haar's means are powers of two of the pixels, exact unrounded */
+static double analysis_grid(const pyr_pyramid *p)
+{
+    return is_haar(p) ? 0 : PYR_GRID;
+}
+
+/* ---- analysis -------------------------------------------------------------------------------------- */
+
+static void reduce(const pyr_pyramid *p, int n, const void *image0, int level, void *image_i, scratch s)
+{
+    const void *from = image0;
+
+    if (level == 0)
+        copy_images(p, 0, n, image_i, image0);
+    for (int i = 0; i < level; i++) {
+        void *to = i + 1 == level ? image_i : s.coarse[i % 2];
+
+        apply(p, i, DOWN, n, to, from, analysis_grid(p), s.passes);
+        from = to;
+    }
+}
+
+void pyr_pyramid_reduce(const pyr_pyramid *p, int n, const void *image0, int level, void *image_i,
+                        void *scratch_block)
+{
+    assert(level >= 0 && level < p->settings.levels);
+    reduce(p, n, image0, level, image_i, scratch_at(p, n, scratch_block));
+}
+
+void pyr_pyramid_analyze(const pyr_pyramid *p, int n, const void *image0, int level, void *variable,
+                         void *condition, void *scratch_block)
+{
+    scratch s = scratch_at(p, n, scratch_block);
+    const void *image = image0;
+
+    if (is_coarsest(p, level)) {
+        reduce(p, n, image0, level, variable, s);
+        return;
+    }
+    if (is_haar(p)) {
+        pyr_shape shape = p->image[level];
+
+        if (level > 0) {
+            reduce(p, n, image0, level, s.fine, s);
+            image = s.fine;
+        }
+        shape.n = n;
+        p->k->haar_split(p->k, variable, image, shape);
+        if (condition)
+            apply(p, level, DOWN, n, condition, image, 0, s.passes);
+        return;
+    }
+    if (level > 0) {
+        reduce(p, n, image0, level, variable, s);
+        image = variable;
+    }
+    if (!condition)
+        condition = s.fine;
+    apply(p, level, DOWN, n, s.coarse[0], image, PYR_GRID, s.passes);
+    apply(p, level, UP, n, condition, s.coarse[0], PYR_GRID, s.passes);
+    mix(p, variable, 1, image, -1, condition, elements(p, level, n));
+}
+
+/* ---- synthesis ------------------------------------------------------------------------------------- */
+
+void pyr_pyramid_condition(const pyr_pyramid *p, int level, int n, const void *coarse, void *condition,
+                           bool rounded, void *scratch_block)
+{
+    assert(!is_coarsest(p, level));
+    if (is_haar(p))
+        copy_images(p, level + 1, n, condition, coarse);
+    else
+        apply(p, level, UP, n, condition, coarse, rounded ? PYR_GRID : 0,
+              scratch_at(p, n, scratch_block).passes);
+}
+
+void pyr_pyramid_synthesize(const pyr_pyramid *p, int level, int n, const void *coarse, const void *condition,
+                            const void *variable, void *image, void *scratch_block)
+{
+    pyr_shape shape = p->image[level];
+
+    (void)scratch_block;
+    shape.n = n;
+    if (is_coarsest(p, level)) {
+        if (image != variable)
+            copy_images(p, level, n, image, variable);
+    } else if (is_haar(p))
+        p->k->haar_merge(p->k, image, shape, coarse, variable);
+    else
+        mix(p, image, 1, condition, 1, variable, elements(p, level, n));
+}
+
+void pyr_pyramid_project(const pyr_pyramid *p, int level, int n, const void *coarse, const void *condition,
+                         void *variable, void *scratch_block)
+{
+    scratch s = scratch_at(p, n, scratch_block);
+
+    if (is_coarsest(p, level) || is_haar(p) || !p->settings.project)
+        return;
+    mix(p, s.fine, 1, condition, 1, variable, elements(p, level, n));
+    apply(p, level, DOWN, n, s.coarse[0], s.fine, 0, s.passes);
+    mix(p, s.coarse[0], 1, coarse, -1, s.coarse[0], elements(p, level + 1, n));
+    apply(p, level, BACK, n, s.fine, s.coarse[0], 0, s.passes);
+    mix(p, variable, 1, variable, 1, s.fine, elements(p, level, n));
+}
+
+pyr_status pyr_pyramid_consistency(const pyr_pyramid *p, int level, int n, const void *coarse,
+                                   const void *image, double *largest, double *rms, void *scratch_block)
+{
+    scratch s = scratch_at(p, n, scratch_block);
+    size_t count;
+    void *host;
+    double sum = 0;
+
+    assert(!is_coarsest(p, level));
+    count = elements(p, level + 1, n);
+    PYR_TRY(pyr_new(&host, count, pyr_type_size(p->k->real), "the consistency of a level"));
+    apply(p, level, DOWN, n, s.coarse[0], image, 0, s.passes);
+    mix(p, s.coarse[0], 1, s.coarse[0], -1, coarse, count);
+    p->k->download(p->k, host, s.coarse[0], count * pyr_type_size(p->k->real));
+    *largest = 0;
+    for (size_t i = 0; i < count; i++) {
+        double e = fabs(load(p, host, i));
+
+        *largest = e > *largest || isnan(e) ? e : *largest;
+        sum += e * e;
+    }
+    *rms = count ? sqrt(sum / (double)count) : 0;
+    pyr_free(host);
+    return PYR_OK;
+}
