@@ -1,0 +1,293 @@
+/* op_run.h - runs one operation of a table directly, with traps around it.
+ *
+ * Values go in and come out as doubles on the host. Every buffer that the
+ * operation writes lies between guards, and starts as NaN (all bits set), so
+ * that a stray write, a place that was left out, and a read of something that was
+ * never written all show. What backward has no right to read (the row's `reads`)
+ * is overwritten before it runs. Parameters start at an odd element, as they do
+ * inside a parameter block.
+ */
+#ifndef PYR_TESTS_OP_RUN_H
+#define PYR_TESTS_OP_RUN_H
+
+#include "base/mem.h"
+#include "kernels/kernels.h"
+#include "tests/check.h"
+#include <stdlib.h>
+
+enum { GUARD = 256, ACCUMULATORS = 3 };
+
+typedef struct op_data {
+    double *x[PYR_OP_INPUTS]; /* U32 inputs: their integers */
+    double *param[PYR_OP_PARAMS];
+    double *dy;
+    double *dx_start[PYR_OP_INPUTS]; /* what dx holds before, when it is added to */
+    double *dparam_start[PYR_OP_PARAMS];
+} op_data;
+
+typedef struct op_want {
+    bool dx[PYR_OP_INPUTS], grad;
+    bool dx_add;
+    int accumulators; /* runs of backward, each into one of its own; run a gets dy (1 + a / 2) */
+    unsigned poison;  /* PYR_READS_… to overwrite before backward although they may be read */
+} op_want;
+
+typedef struct op_result {
+    double *y, *dx[PYR_OP_INPUTS], *dparam[PYR_OP_PARAMS]; /* NULL: not wanted */
+} op_result;
+
+static inline void *op_memory(size_t count, size_t size)
+{
+    void *block = pyr_calloc(count, size);
+
+    if (!block) {
+        fprintf(stderr, "out of memory\n");
+        abort();
+    }
+    return block;
+}
+
+static inline bool op_wants_backward(const op_want *want)
+{
+    return want->dx[0] || want->dx[1] || want->dx[2] || want->grad;
+}
+
+static inline void op_result_free(op_result *result)
+{
+    pyr_free(result->y);
+    for (int i = 0; i < PYR_OP_INPUTS; i++)
+        pyr_free(result->dx[i]);
+    for (int i = 0; i < PYR_OP_PARAMS; i++)
+        pyr_free(result->dparam[i]);
+    *result = (op_result){0};
+}
+
+/* ---- guarded backend memory ---- */
+
+typedef struct op_block {
+    void *base, *at;
+    size_t bytes;
+    const char *what;
+} op_block;
+
+static inline void op_block_fill(pyr_kernels *k, void *dst, int byte, size_t bytes)
+{
+    void *host = op_memory(bytes, 1);
+
+    memset(host, byte, bytes);
+    k->upload(k, dst, host, bytes);
+    pyr_free(host);
+}
+
+/* `bytes` of all bits set between two guards; `offset` moves the start off the alignment. */
+static inline op_block op_block_new(pyr_kernels *k, size_t bytes, size_t offset, const char *what)
+{
+    op_block block = {.bytes = bytes, .what = what};
+
+    CHECK_OK(k->alloc(k, &block.base, bytes + 2 * GUARD + offset, what));
+    if (!block.base)
+        abort();
+    block.at = (char *)block.base + GUARD + offset;
+    op_block_fill(k, block.base, 0xA5, bytes + 2 * GUARD + offset);
+    op_block_fill(k, block.at, 0xFF, bytes);
+    return block;
+}
+
+/* Check the guards and free. */
+static inline void op_block_free(pyr_kernels *k, op_block *block)
+{
+    size_t front = (size_t)((char *)block->at - (char *)block->base), bad = 0;
+    unsigned char *host;
+
+    if (!block->base)
+        return;
+    host = op_memory(front + block->bytes + GUARD, 1);
+    k->download(k, host, block->base, front + block->bytes + GUARD);
+    for (size_t i = 0; i < front; i++)
+        bad += host[i] != 0xA5;
+    for (size_t i = 0; i < GUARD; i++)
+        bad += host[front + block->bytes + i] != 0xA5;
+    if (bad)
+        CHECK_REPORT("%s: %zu bytes outside of %s were written", k->name, bad, block->what);
+    pyr_free(host);
+    k->release(k, block->base);
+    *block = (op_block){0};
+}
+
+static inline void op_upload(pyr_kernels *k, void *dst, const double *values, pyr_type type, size_t count)
+{
+    void *host = op_memory(count, 8);
+
+    for (size_t i = 0; i < count; i++)
+        if (type == PYR_F64)
+            ((double *)host)[i] = values[i];
+        else if (type == PYR_F32)
+            ((float *)host)[i] = (float)values[i];
+        else
+            ((uint32_t *)host)[i] = (uint32_t)values[i];
+    k->upload(k, dst, host, count * pyr_type_size(type));
+    pyr_free(host);
+}
+
+static inline double *op_download(pyr_kernels *k, const void *src, size_t count)
+{
+    double *values = op_memory(count, sizeof *values);
+    void *host = op_memory(count, pyr_type_size(k->real));
+
+    k->download(k, host, src, count * pyr_type_size(k->real));
+    for (size_t i = 0; i < count; i++)
+        values[i] = k->real == PYR_F64 ? ((double *)host)[i] : (double)((float *)host)[i];
+    pyr_free(host);
+    return values;
+}
+
+/* ---- one run ---- */
+
+/* Plan, place, forward, and what is wanted of backward. `shape` has kind, attributes, shapes (types of
+ * inputs other than U32 are set here), counts. *out is the caller's to free, also after a failure. */
+static inline pyr_status op_run(pyr_kernels *k, const pyr_op *shape, const op_data *data, const op_want *want,
+                                op_result *out)
+{
+    const pyr_op_impl *impl = k->op[shape->kind];
+    size_t real = pyr_type_size(k->real), y_count = pyr_count(shape->y.s);
+    op_block x[PYR_OP_INPUTS] = {0}, param[PYR_OP_PARAMS] = {0}, dx[PYR_OP_INPUTS] = {0}, y, dy = {0};
+    op_block dparam[PYR_OP_PARAMS] = {0}, packed, saved, scratch, grad[ACCUMULATORS] = {0};
+    void *accumulators[ACCUMULATORS] = {0}, *dparams[PYR_OP_PARAMS] = {0};
+    bool backward = op_wants_backward(want);
+    pyr_op op = *shape;
+    pyr_status status;
+
+    *out = (op_result){0};
+    for (int i = 0; i < op.n_inputs; i++)
+        if (op.x[i].type != PYR_U32)
+            op.x[i].type = k->real;
+    op.y.type = k->real;
+    op.backward = backward;
+    memcpy(op.want_dx, want->dx, sizeof op.want_dx);
+    op.want_grad = want->grad;
+    PYR_TRY(pyr_op_plan(k, &op));
+
+    for (int i = 0; i < op.n_inputs; i++) {
+        x[i] = op_block_new(k, pyr_count(op.x[i].s) * pyr_type_size(op.x[i].type), 0, "an input");
+        op.x[i].data = x[i].at;
+        op_upload(k, x[i].at, data->x[i], op.x[i].type, pyr_count(op.x[i].s));
+    }
+    for (int p = 0; p < op.n_params; p++) {
+        param[p] = op_block_new(k, op.param_count[p] * real, real, "a parameter");
+        op.param[p] = param[p].at;
+        op_upload(k, param[p].at, data->param[p], k->real, op.param_count[p]);
+    }
+    y = op_block_new(k, y_count * real, 0, "y");
+    packed = op_block_new(k, op.packed_bytes, 0, "the packed parameters");
+    saved = op_block_new(k, op.saved_bytes, 0, "saved");
+    scratch = op_block_new(k, op.scratch_bytes, 0, "scratch");
+    op.y.data = y.at;
+    op.packed = packed.at;
+    op.saved = saved.at;
+    op.scratch = scratch.at;
+    if (impl->pack)
+        PYR_TRY_OUT(impl->pack(k, &op));
+    PYR_TRY_OUT(impl->forward(k, &op));
+    out->y = op_download(k, y.at, y_count);
+    if (!backward)
+        goto out;
+
+    for (int i = 0; i < op.n_inputs; i++)
+        if (!(impl->reads & (PYR_READS_X0 << i)) || (want->poison & (PYR_READS_X0 << i)))
+            op_block_fill(k, x[i].at, 0xFF, x[i].bytes);
+    if (!(impl->reads & PYR_READS_Y) || (want->poison & PYR_READS_Y))
+        op_block_fill(k, y.at, 0xFF, y.bytes);
+    dy = op_block_new(k, y_count * real, 0, "dy");
+    op.dy = dy.at;
+    for (int i = 0; i < op.n_inputs; i++)
+        if (want->dx[i]) {
+            dx[i] = op_block_new(k, pyr_count(op.x[i].s) * real, 0, "dx");
+            op.dx[i] = dx[i].at;
+            op.dx_add[i] = want->dx_add;
+            if (want->dx_add)
+                op_upload(k, dx[i].at, data->dx_start[i], k->real, pyr_count(op.x[i].s));
+        }
+    for (int a = 0; a < want->accumulators; a++) {
+        double *scaled = op_memory(y_count, sizeof *scaled);
+
+        for (size_t i = 0; i < y_count; i++)
+            scaled[i] = data->dy[i] * (1 + a * 0.5);
+        op_upload(k, dy.at, scaled, k->real, y_count);
+        pyr_free(scaled);
+        grad[a] = op_block_new(k, op.grad_bytes, 0, "the accumulator");
+        k->zero(k, grad[a].at, op.grad_bytes);
+        op.grad = accumulators[a] = grad[a].at;
+        op_block_fill(k, scratch.at, 0xFF, op.scratch_bytes);
+        PYR_TRY_OUT(impl->backward(k, &op));
+    }
+    for (int i = 0; i < op.n_inputs; i++)
+        if (want->dx[i])
+            out->dx[i] = op_download(k, dx[i].at, pyr_count(op.x[i].s));
+    if (want->grad) {
+        for (int p = 0; p < op.n_params; p++) {
+            dparam[p] = op_block_new(k, op.param_count[p] * real, real, "dparam");
+            dparams[p] = dparam[p].at;
+            op_upload(k, dparam[p].at, data->dparam_start[p], k->real, op.param_count[p]);
+        }
+        PYR_TRY_OUT(pyr_op_collect(k, &op, accumulators, want->accumulators, dparams));
+        for (int p = 0; p < op.n_params; p++)
+            out->dparam[p] = op_download(k, dparam[p].at, op.param_count[p]);
+    }
+out:
+    for (int i = 0; i < PYR_OP_INPUTS; i++) {
+        op_block_free(k, &x[i]);
+        op_block_free(k, &dx[i]);
+    }
+    for (int p = 0; p < PYR_OP_PARAMS; p++) {
+        op_block_free(k, &param[p]);
+        op_block_free(k, &dparam[p]);
+    }
+    for (int a = 0; a < ACCUMULATORS; a++)
+        op_block_free(k, &grad[a]);
+    op_block_free(k, &y);
+    op_block_free(k, &dy);
+    op_block_free(k, &packed);
+    op_block_free(k, &saved);
+    op_block_free(k, &scratch);
+    if (impl->release)
+        impl->release(k, &op);
+    return status;
+}
+
+/* The largest difference over the largest wanted value (1 when all are zero). */
+static inline double op_error(const double *got, const double *wanted, size_t count, size_t *worst)
+{
+    double largest = 0, error = 0;
+
+    *worst = 0;
+    for (size_t i = 0; i < count; i++) {
+        double e = fabs(got[i] - wanted[i]);
+
+        largest = fmax(largest, fabs(wanted[i]));
+        if (!(e <= error)) {
+            error = isnan(e) ? INFINITY : e;
+            *worst = i;
+        }
+    }
+    return error / (largest > 0 ? largest : 1);
+}
+
+static inline void op_compare(const char *backend, const char *what, const double *got, const double *wanted,
+                              size_t count, double tolerance)
+{
+    size_t at;
+    double error;
+
+    if (!got && !wanted)
+        return;
+    if (!got || !wanted) {
+        CHECK_REPORT("%s: %s is missing", backend, what);
+        return;
+    }
+    error = op_error(got, wanted, count, &at);
+    if (!(error <= tolerance))
+        CHECK_REPORT("%s: %s is off by %.3g of its largest value, allowed %.3g; at %zu %.9g, wanted %.9g",
+                     backend, what, error, tolerance, at, got[at], wanted[at]);
+}
+
+#endif
