@@ -1,7 +1,9 @@
 # pyrdiff: multi-resolution Laplacian-pyramid diffusion models in C.
 
 # ---- settings: override on the command line, e.g. make CC=clang SAN=address,undefined check
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 OPT     ?= -O3 -march=native
 SAN     ?=
 WERROR  ?= $(if $(CI),1,)
@@ -53,12 +55,18 @@ $(B)/libpyrdiff.a: $(LIB_OBJ)
 # The reference kernels are the specification: plain rounding, no contraction.
 $(B)/kernels/ref/%.o: OPT := -O2 -ffp-contract=off
 
+# Vector loops: `omp simd` may reorder sums; no errno or traps from mathematics.
+$(B)/kernels/cpu/%.o: CFLAGS += -fopenmp-simd -fno-math-errno -fno-trapping-math
+
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -c $< -o $@
 
 $(B)/tests/%: $(B)/tests/%.o $(B)/libpyrdiff.a
 	$(CC) $(LDFLAGS_ALL) $^ $(LDLIBS) -o $@
+
+## make tests       build the test programs
+tests: $(TESTS)
 
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d)
 .PHONY: all help check tests clean format format-check demo

@@ -1,0 +1,386 @@
+/* graph.c - building: each call checks shapes, names parameters, appends an operation. */
+#include "graph/graph.h"
+
+#include "base/mem.h"
+#include "graph/graph_internal.h"
+#include <assert.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+pyr_status pyr_graph_new(pyr_graph **out, pyr_kernels *kernels, pyr_params *params)
+{
+    pyr_graph *g;
+
+    *out = NULL;
+    PYR_TRY(pyr_new(&g, 1, sizeof *g, "graph"));
+    g->k = kernels;
+    g->params = params;
+    *out = g;
+    return PYR_OK;
+}
+
+static pyr_value fail(pyr_graph *g, pyr_status code, const char *fmt, ...)
+{
+    va_list args;
+
+    if (g->failure == PYR_OK) {
+        g->failure = code;
+        va_start(args, fmt);
+        vsnprintf(g->sentence, sizeof g->sentence, fmt, args);
+        va_end(args);
+    }
+    return -1;
+}
+
+static pyr_value new_value(pyr_graph *g, pyr_shape shape, pyr_type type, int producer)
+{
+    if (g->n_values == g->value_room) {
+        int room = g->value_room ? 2 * g->value_room : 128;
+        value *values = pyr_realloc(g->values, (size_t)room, sizeof *values);
+
+        if (!values)
+            return fail(g, PYR_E_NOMEM, "out of memory: values of a graph");
+        g->values = values;
+        g->value_room = room;
+    }
+    shape.n = 1;
+    g->values[g->n_values] = (value){.shape = shape, .type = type, .producer = producer};
+    return g->n_values++;
+}
+
+pyr_value pyr_graph_input(pyr_graph *g, pyr_shape shape, pyr_type type)
+{
+    if (g->failure)
+        return -1;
+    return new_value(g, shape, type, -1);
+}
+
+pyr_shape pyr_graph_shape(const pyr_graph *g, pyr_value v)
+{
+    return v < 0 ? (pyr_shape){1, 1, 1, 1} : g->values[v].shape;
+}
+
+void pyr_graph_keep(pyr_graph *g, pyr_value v)
+{
+    if (v >= 0)
+        g->values[v].keep = true;
+}
+
+void pyr_graph_seed(pyr_graph *g, pyr_value v)
+{
+    if (v >= 0)
+        g->values[v].seed = true;
+}
+
+void pyr_graph_want_gradient(pyr_graph *g, pyr_value v)
+{
+    assert(v < 0 || g->values[v].producer < 0);
+    if (v >= 0)
+        g->values[v].want_gradient = true;
+}
+
+/* Append `op`, whose inputs are n values; the result has `shape` and the backend's real type. */
+static pyr_value append(pyr_graph *g, pyr_op op, int n, const pyr_value *x, pyr_shape shape, const int *param)
+{
+    node *added;
+    pyr_value y;
+
+    if (g->failure)
+        return -1;
+    if (!g->k->op[op.kind] || !g->k->op[op.kind]->forward)
+        return fail(g, PYR_E_UNSUPPORTED, "the backend %s has no %s", g->k->name, pyr_op_name(op.kind));
+    if (g->n_nodes == g->node_room) {
+        int room = g->node_room ? 2 * g->node_room : 128;
+        node *nodes = pyr_realloc(g->nodes, (size_t)room, sizeof *nodes);
+
+        if (!nodes)
+            return fail(g, PYR_E_NOMEM, "out of memory: operations of a graph");
+        g->nodes = nodes;
+        g->node_room = room;
+    }
+    y = new_value(g, shape, g->k->real, g->n_nodes);
+    if (y < 0)
+        return -1;
+    added = &g->nodes[g->n_nodes++];
+    *added = (node){.op = op, .y = y};
+    added->op.n_inputs = n;
+    for (int i = 0; i < n; i++)
+        added->x[i] = x[i];
+    for (int i = 0; i < op.n_params; i++) {
+        added->param[i] = param[i];
+        added->op.param_count[i] = g->params->at[param[i]].count;
+    }
+    return y;
+}
+
+/* NAME.what with these sizes; false after a failure. */
+static bool add_param(pyr_graph *g, int *index, const char *name, const char *what, pyr_param wanted)
+{
+    if (g->failure)
+        return false;
+    if ((size_t)snprintf(wanted.name, sizeof wanted.name, "%s.%s", name, what) >= sizeof wanted.name) {
+        fail(g, PYR_E_ARG, "the parameter name %s.%s is too long", name, what);
+        return false;
+    }
+    if (pyr_params_add(g->params, index, &wanted) != PYR_OK) {
+        fail(g, PYR_E_SHAPE, "%s", pyr_error());
+        return false;
+    }
+    return true;
+}
+
+static bool valid(const pyr_graph *g, pyr_value v)
+{
+    return !g->failure && v >= 0;
+}
+
+pyr_value pyr_conv2d(pyr_graph *g, pyr_value x, const char *name, pyr_conv conv)
+{
+    pyr_shape s = pyr_graph_shape(g, x), y = s;
+    int stride = conv.stride ? conv.stride : 1, param[2];
+    int near = conv.kernel == 3 && !conv.right_bottom, far = conv.kernel == 3;
+    /* PyTorch's default: uniform within 1/sqrt(fan in) for weights and biases. */
+    double bound = 1 / sqrt((double)s.c * conv.kernel * conv.kernel);
+    pyr_init init = conv.zero ? PYR_INIT_ZEROS : PYR_INIT_UNIFORM;
+
+    if (!valid(g, x))
+        return -1;
+    y.c = conv.channels;
+    y.h = (s.h + near + far - conv.kernel) / stride + 1;
+    y.w = (s.w + near + far - conv.kernel) / stride + 1;
+    if (s.h + near + far < conv.kernel || s.w + near + far < conv.kernel)
+        return fail(g, PYR_E_SHAPE, "%s: an image of %dx%d is too small to be halved again", name, s.h, s.w);
+    if (!add_param(g, &param[0], name, "weight",
+                   (pyr_param){.rank = 4,
+                               .dims = {conv.channels, s.c, conv.kernel, conv.kernel},
+                               .init = init,
+                               .scale = bound}) ||
+        !add_param(g, &param[1], name, "bias",
+                   (pyr_param){.rank = 1, .dims = {conv.channels}, .init = init, .scale = bound}))
+        return -1;
+    return append(g,
+                  (pyr_op){.kind = PYR_OP_CONV2D,
+                           .kernel = conv.kernel,
+                           .stride = stride,
+                           .pad_top = near,
+                           .pad_left = near,
+                           .pad_bottom = far,
+                           .pad_right = far,
+                           .n_params = 2},
+                  1, &x, y, param);
+}
+
+pyr_value pyr_linear(pyr_graph *g, pyr_value x, const char *name, int features)
+{
+    pyr_shape y = pyr_graph_shape(g, x);
+    double bound = 1 / sqrt((double)y.c);
+    int param[2];
+
+    if (!valid(g, x) ||
+        !add_param(
+            g, &param[0], name, "weight",
+            (pyr_param){.rank = 2, .dims = {features, y.c}, .init = PYR_INIT_UNIFORM, .scale = bound}) ||
+        !add_param(g, &param[1], name, "bias",
+                   (pyr_param){.rank = 1, .dims = {features}, .init = PYR_INIT_UNIFORM, .scale = bound}))
+        return -1;
+    y.c = features;
+    return append(g, (pyr_op){.kind = PYR_OP_LINEAR, .n_params = 2}, 1, &x, y, param);
+}
+
+pyr_value pyr_group_norm(pyr_graph *g, pyr_value x, const char *name, pyr_norm norm, pyr_value scale_shift)
+{
+    pyr_shape s = pyr_graph_shape(g, x);
+    pyr_value inputs[2] = {x, scale_shift};
+    int param[2];
+
+    if (!valid(g, x))
+        return -1;
+    if (norm.groups < 1 || s.c % norm.groups != 0)
+        return fail(g, PYR_E_CONFIG, "%s: %d channels cannot be split into %d groups", name, s.c,
+                    norm.groups);
+    if (scale_shift >= 0 && pyr_graph_shape(g, scale_shift).c != 2 * s.c)
+        return fail(g, PYR_E_SHAPE, "%s: scale and shift need 2 x %d features, not %d", name, s.c,
+                    pyr_graph_shape(g, scale_shift).c);
+    if (!add_param(g, &param[0], name, "weight",
+                   (pyr_param){.rank = 1, .dims = {s.c}, .init = PYR_INIT_ONES}) ||
+        !add_param(g, &param[1], name, "bias", (pyr_param){.rank = 1, .dims = {s.c}, .init = PYR_INIT_ZEROS}))
+        return -1;
+    return append(g,
+                  (pyr_op){.kind = PYR_OP_GROUP_NORM,
+                           .groups = norm.groups,
+                           .eps = (float)norm.eps,
+                           .act = norm.act,
+                           .n_params = 2},
+                  scale_shift >= 0 ? 2 : 1, inputs, s, param);
+}
+
+/* Operations without parameters: the shape of the result is `shape`. */
+static pyr_value plain(pyr_graph *g, pyr_op op, int n, const pyr_value *x, pyr_shape shape)
+{
+    for (int i = 0; i < n; i++)
+        if (!valid(g, x[i]))
+            return -1;
+    return append(g, op, n, x, shape, NULL);
+}
+
+pyr_value pyr_activation(pyr_graph *g, pyr_value x, pyr_act act)
+{
+    return plain(g, (pyr_op){.kind = PYR_OP_ACTIVATION, .act = act}, 1, &x, pyr_graph_shape(g, x));
+}
+
+static bool same_size(const pyr_graph *g, pyr_value a, pyr_value b, bool channels)
+{
+    pyr_shape s = pyr_graph_shape(g, a), t = pyr_graph_shape(g, b);
+
+    return s.h == t.h && s.w == t.w && (!channels || s.c == t.c);
+}
+
+pyr_value pyr_add(pyr_graph *g, pyr_value a, pyr_value b, double scale)
+{
+    pyr_value x[] = {a, b};
+
+    if (!valid(g, a) || !valid(g, b))
+        return -1;
+    if (!same_size(g, a, b, true))
+        return fail(g, PYR_E_SHAPE, "values of different shapes cannot be added");
+    return plain(g, (pyr_op){.kind = PYR_OP_ADD, .scale = (float)scale}, 2, x, pyr_graph_shape(g, a));
+}
+
+pyr_value pyr_add_channel(pyr_graph *g, pyr_value x, pyr_value vector)
+{
+    pyr_value inputs[] = {x, vector};
+
+    if (valid(g, x) && valid(g, vector) && pyr_graph_shape(g, vector).c != pyr_graph_shape(g, x).c)
+        return fail(g, PYR_E_SHAPE, "a vector of %d does not fit %d channels", pyr_graph_shape(g, vector).c,
+                    pyr_graph_shape(g, x).c);
+    return plain(g, (pyr_op){.kind = PYR_OP_ADD_CHANNEL}, 2, inputs, pyr_graph_shape(g, x));
+}
+
+pyr_value pyr_concat(pyr_graph *g, pyr_value a, pyr_value b)
+{
+    pyr_value x[] = {a, b};
+    pyr_shape s = pyr_graph_shape(g, a);
+
+    if (valid(g, a) && valid(g, b) && !same_size(g, a, b, false))
+        return fail(g, PYR_E_SHAPE, "values of different sizes cannot be concatenated");
+    s.c += pyr_graph_shape(g, b).c;
+    return plain(g, (pyr_op){.kind = PYR_OP_CONCAT}, 2, x, s);
+}
+
+pyr_value pyr_upsample(pyr_graph *g, pyr_value x, int h, int w)
+{
+    return plain(g, (pyr_op){.kind = PYR_OP_UPSAMPLE}, 1, &x, (pyr_shape){1, h, w, pyr_graph_shape(g, x).c});
+}
+
+pyr_value pyr_mean2(pyr_graph *g, pyr_value x)
+{
+    pyr_shape s = pyr_graph_shape(g, x);
+
+    if (valid(g, x) && (s.h < 2 || s.w < 2))
+        return fail(g, PYR_E_SHAPE, "an image of %dx%d is too small to be halved again", s.h, s.w);
+    return plain(g, (pyr_op){.kind = PYR_OP_MEAN2}, 1, &x, (pyr_shape){1, s.h / 2, s.w / 2, s.c});
+}
+
+pyr_value pyr_unshuffle(pyr_graph *g, pyr_value x, int patch)
+{
+    pyr_shape s = pyr_graph_shape(g, x);
+
+    return plain(g, (pyr_op){.kind = PYR_OP_UNSHUFFLE, .patch = patch}, 1, &x,
+                 (pyr_shape){1, (s.h + patch - 1) / patch, (s.w + patch - 1) / patch, s.c * patch * patch});
+}
+
+pyr_value pyr_shuffle(pyr_graph *g, pyr_value x, int patch, int h, int w)
+{
+    pyr_shape s = pyr_graph_shape(g, x);
+
+    assert(x < 0 || (s.c % (patch * patch) == 0 && s.h * patch >= h && s.w * patch >= w));
+    return plain(g, (pyr_op){.kind = PYR_OP_SHUFFLE, .patch = patch}, 1, &x,
+                 (pyr_shape){1, h, w, s.c / (patch * patch)});
+}
+
+pyr_value pyr_attention(pyr_graph *g, pyr_value q, pyr_value k, pyr_value v, int heads)
+{
+    pyr_value x[] = {q, k, v};
+
+    return plain(g, (pyr_op){.kind = PYR_OP_ATTENTION, .heads = heads}, 3, x, pyr_graph_shape(g, v));
+}
+
+pyr_value pyr_embed(pyr_graph *g, pyr_value index, const char *name, int rows, int features)
+{
+    int param;
+
+    if (!valid(g, index) ||
+        !add_param(g, &param, name, "weight",
+                   (pyr_param){.rank = 2, .dims = {rows, features}, .init = PYR_INIT_NORMAL, .scale = 1}))
+        return -1;
+    return append(g, (pyr_op){.kind = PYR_OP_EMBED, .n_params = 1, .param_rows = rows}, 1, &index,
+                  (pyr_shape){1, 1, 1, features}, &param);
+}
+
+pyr_value pyr_time_positional(pyr_graph *g, pyr_value t, int features, bool flip_sin_to_cos,
+                              double freq_shift)
+{
+    return plain(g,
+                 (pyr_op){.kind = PYR_OP_TIME_POSITIONAL,
+                          .flip_sin_to_cos = flip_sin_to_cos,
+                          .freq_shift = (float)freq_shift},
+                 1, &t, (pyr_shape){1, 1, 1, features});
+}
+
+pyr_value pyr_time_fourier(pyr_graph *g, pyr_value t, const char *name, int frequencies)
+{
+    int param;
+
+    if (!valid(g, t) ||
+        !add_param(
+            g, &param, name, "weight",
+            (pyr_param){
+                .rank = 1, .dims = {frequencies}, .init = PYR_INIT_NORMAL, .scale = 16, .fixed = true}))
+        return -1;
+    return append(g, (pyr_op){.kind = PYR_OP_TIME_FOURIER, .n_params = 1}, 1, &t,
+                  (pyr_shape){1, 1, 1, 2 * frequencies}, &param);
+}
+
+pyr_value pyr_dropout(pyr_graph *g, pyr_value x, pyr_value stream, double rate, uint32_t purpose)
+{
+    pyr_value inputs[] = {x, stream};
+
+    return plain(g, (pyr_op){.kind = PYR_OP_DROPOUT, .rate = (float)rate, .purpose = purpose}, 2, inputs,
+                 pyr_graph_shape(g, x));
+}
+
+pyr_value pyr_noise(pyr_graph *g, pyr_value stream, pyr_shape shape, uint32_t purpose)
+{
+    return plain(g, (pyr_op){.kind = PYR_OP_NOISE, .purpose = purpose}, 1, &stream, shape);
+}
+
+pyr_value pyr_mix(pyr_graph *g, pyr_value a, pyr_value b, pyr_value coefficients)
+{
+    pyr_value x[] = {a, b, coefficients};
+
+    assert(a < 0 || b < 0 || same_size(g, a, b, true));
+    return plain(g, (pyr_op){.kind = PYR_OP_MIX}, 3, x, pyr_graph_shape(g, a));
+}
+
+pyr_value pyr_divide(pyr_graph *g, pyr_value x, pyr_value by)
+{
+    pyr_value inputs[] = {x, by};
+
+    return plain(g, (pyr_op){.kind = PYR_OP_DIVIDE}, 2, inputs, pyr_graph_shape(g, x));
+}
+
+pyr_value pyr_affine(pyr_graph *g, pyr_value x, double scale, double shift)
+{
+    return plain(g, (pyr_op){.kind = PYR_OP_AFFINE, .scale = (float)scale, .shift = (float)shift}, 1, &x,
+                 pyr_graph_shape(g, x));
+}
+
+pyr_value pyr_squared_error(pyr_graph *g, pyr_value a, pyr_value b, pyr_value weights)
+{
+    pyr_value x[] = {a, b, weights};
+
+    assert(a < 0 || b < 0 || same_size(g, a, b, true));
+    return plain(g, (pyr_op){.kind = PYR_OP_SQUARED_ERROR}, 3, x, (pyr_shape){1, 1, 1, 1});
+}

@@ -1,0 +1,124 @@
+/* graph.h - a network as a list of operations: built once, planned once, run many times.
+ *
+ *     pyr_graph_new(&g, kernels, &params);
+ *     x = pyr_graph_input(g, (pyr_shape){0, 28, 28, 1}, kernels->real);
+ *     y = pyr_conv2d(g, x, "conv_in", (pyr_conv){.channels = 64, .kernel = 3});
+ *     pyr_graph_keep(g, y);
+ *     pyr_graph_plan(g, &(pyr_plan){.batch = 16});         // places every buffer, in one arena per lane
+ *     pyr_graph_pack(g, block);                            // after every change of the parameters
+ *     memcpy(pyr_graph_data(g, lane, x), ...); pyr_graph_forward(g, lane); ... pyr_graph_data(g, lane, y)
+ *
+ * Building: every call gives a value, or -1 once something failed; the first
+ * failure is kept and reported by pyr_graph_plan, so a builder needs no checks.
+ * The batch (n) of every value is the plan's.
+ *
+ * Gradients: pyr_graph_seed marks a value whose gradient the caller fills
+ * before pyr_graph_backward; pyr_graph_want_gradient marks inputs whose
+ * gradient is wanted. The gradients of the parameters are summed into one of
+ * `groups` accumulators that the caller names, and collected in a fixed order,
+ * so that a sum does not depend on which lane ran when.
+ *
+ * After the plan nothing is allocated: not by pack, forward, backward or collect.
+ */
+#ifndef PYR_GRAPH_GRAPH_H
+#define PYR_GRAPH_GRAPH_H
+
+#include "graph/params.h"
+
+typedef struct pyr_graph pyr_graph;
+typedef int pyr_value; /* index of a value; -1 after a failure */
+
+/* `kernels` and `params` are borrowed and must outlive the graph; building adds to `params`. */
+pyr_status pyr_graph_new(pyr_graph **out, pyr_kernels *kernels, pyr_params *params);
+void pyr_graph_free(pyr_graph *g); /* NULL is a no-op */
+
+/* ---- building ---------------------------------------------------------------------------------- */
+
+pyr_value pyr_graph_input(pyr_graph *g, pyr_shape shape, pyr_type type); /* shape.n is ignored */
+pyr_shape pyr_graph_shape(const pyr_graph *g, pyr_value v);              /* n = 1 before the plan */
+void pyr_graph_keep(pyr_graph *g, pyr_value v);          /* readable after forward (and backward) */
+void pyr_graph_seed(pyr_graph *g, pyr_value v);          /* the caller fills its gradient before backward */
+void pyr_graph_want_gradient(pyr_graph *g, pyr_value v); /* an input: its gradient is kept */
+
+typedef struct pyr_conv {
+    int channels;      /* of the result */
+    int kernel;        /* 1 or 3 */
+    int stride;        /* 1 (0 means 1) or 2 */
+    bool right_bottom; /* pad one column on the right and one row at the bottom, instead of all sides */
+    bool zero;         /* start from zero weights and biases */
+} pyr_conv;
+
+/* Parameters are NAME.weight and NAME.bias. Names longer than a parameter's room are a failure. */
+pyr_value pyr_conv2d(pyr_graph *g, pyr_value x, const char *name, pyr_conv conv);
+pyr_value pyr_linear(pyr_graph *g, pyr_value x, const char *name, int features);
+
+typedef struct pyr_norm {
+    int groups;
+    double eps;
+    pyr_act act;
+} pyr_norm;
+
+/* scale_shift: a vector [scale | shift] per image, or -1. */
+pyr_value pyr_group_norm(pyr_graph *g, pyr_value x, const char *name, pyr_norm norm, pyr_value scale_shift);
+pyr_value pyr_activation(pyr_graph *g, pyr_value x, pyr_act act);
+pyr_value pyr_add(pyr_graph *g, pyr_value a, pyr_value b, double scale); /* (a + b) * scale */
+pyr_value pyr_add_channel(pyr_graph *g, pyr_value x, pyr_value vector);
+pyr_value pyr_concat(pyr_graph *g, pyr_value a, pyr_value b);
+pyr_value pyr_upsample(pyr_graph *g, pyr_value x, int h, int w); /* nearest */
+pyr_value pyr_mean2(pyr_graph *g, pyr_value x);
+pyr_value pyr_unshuffle(pyr_graph *g, pyr_value x, int patch);             /* edge-padded to a multiple */
+pyr_value pyr_shuffle(pyr_graph *g, pyr_value x, int patch, int h, int w); /* cropped to h x w */
+pyr_value pyr_attention(pyr_graph *g, pyr_value q, pyr_value k, pyr_value v, int heads);
+pyr_value pyr_embed(pyr_graph *g, pyr_value index, const char *name, int rows, int features);
+pyr_value pyr_time_positional(pyr_graph *g, pyr_value t, int features, bool flip_sin_to_cos,
+                              double freq_shift);
+pyr_value pyr_time_fourier(pyr_graph *g, pyr_value t, const char *name, int frequencies);
+pyr_value pyr_dropout(pyr_graph *g, pyr_value x, pyr_value stream, double rate, uint32_t purpose);
+pyr_value pyr_noise(pyr_graph *g, pyr_value stream, pyr_shape shape, uint32_t purpose);
+pyr_value pyr_mix(pyr_graph *g, pyr_value a, pyr_value b, pyr_value coefficients);
+pyr_value pyr_divide(pyr_graph *g, pyr_value x, pyr_value by);
+pyr_value pyr_affine(pyr_graph *g, pyr_value x, double scale, double shift);
+pyr_value pyr_squared_error(pyr_graph *g, pyr_value a, pyr_value b, pyr_value weights);
+
+/* ---- planning ---------------------------------------------------------------------------------- */
+
+typedef struct pyr_plan {
+    int batch;           /* images a lane takes at a time */
+    int lanes;           /* 0: as many as the kernels have */
+    bool param_gradient; /* gradients of the parameters are wanted */
+    int groups;          /* accumulators; 0: 4 */
+} pyr_plan;
+
+pyr_status pyr_graph_plan(pyr_graph *g, const pyr_plan *plan);
+
+typedef struct pyr_graph_memory {
+    size_t arena;        /* activations, gradients, scratch: one lane */
+    size_t packed;       /* parameters in the backend's layout */
+    size_t accumulators; /* all groups */
+    size_t total;        /* for all lanes */
+} pyr_graph_memory;
+
+pyr_graph_memory pyr_graph_bytes(const pyr_graph *g);
+double pyr_graph_flop(const pyr_graph *g); /* forward, one image: convolutions, products, attention */
+int pyr_graph_batch(const pyr_graph *g);
+int pyr_graph_lanes(const pyr_graph *g);
+
+/* ---- running ----------------------------------------------------------------------------------- */
+
+/* Use the parameters of `block` (borrowed until the next pack); whole machine. */
+pyr_status pyr_graph_pack(pyr_graph *g, const void *block);
+
+/* Where a value lies: valid for inputs before forward, kept values after it. */
+void *pyr_graph_data(pyr_graph *g, int lane, pyr_value v);
+/* Where its gradient lies: seeds before backward, wanted inputs after it. */
+void *pyr_graph_gradient(pyr_graph *g, int lane, pyr_value v);
+
+pyr_status pyr_graph_forward(pyr_graph *g, int lane);
+/* Adds the parameters' gradients to accumulator `group`. */
+pyr_status pyr_graph_backward(pyr_graph *g, int lane, int group);
+
+void pyr_graph_clear(pyr_graph *g, int group); /* zero an accumulator */
+/* grad (a block) += all accumulators, in their order; whole machine. */
+pyr_status pyr_graph_collect(pyr_graph *g, void *grad);
+
+#endif

@@ -1,0 +1,149 @@
+#include "graph/params.h"
+
+#include "base/mem.h"
+#include "base/philox.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { ALIGNMENT = PYR_ALIGN / (int)sizeof(float) };
+
+const pyr_param *pyr_params_find(const pyr_params *params, const char *name)
+{
+    for (int i = 0; i < params->n; i++)
+        if (strcmp(params->at[i].name, name) == 0)
+            return &params->at[i];
+    return NULL;
+}
+
+pyr_status pyr_params_add(pyr_params *params, int *index, const pyr_param *wanted)
+{
+    const pyr_param *there = pyr_params_find(params, wanted->name);
+    pyr_param *added;
+    size_t count = 1;
+
+    for (int i = 0; i < wanted->rank; i++)
+        count *= (size_t)wanted->dims[i];
+    if (there) {
+        if (there->rank != wanted->rank ||
+            memcmp(there->dims, wanted->dims, sizeof wanted->dims[0] * (size_t)wanted->rank) != 0)
+            return pyr_fail(PYR_E_SHAPE, "parameter %s is used with two different shapes", wanted->name);
+        *index = (int)(there - params->at);
+        return PYR_OK;
+    }
+    if (params->n == params->room) {
+        int room = params->room ? 2 * params->room : 64;
+        pyr_param *at = pyr_realloc(params->at, (size_t)room, sizeof *at);
+
+        if (!at)
+            return pyr_fail(PYR_E_NOMEM, "out of memory: table of parameters");
+        params->at = at;
+        params->room = room;
+    }
+    added = &params->at[params->n];
+    *added = *wanted;
+    added->count = count;
+    added->offset = params->count;
+    params->count += (count + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    *index = params->n++;
+    return PYR_OK;
+}
+
+void pyr_params_free(pyr_params *params)
+{
+    pyr_free(params->at);
+    *params = (pyr_params){0};
+}
+
+size_t pyr_params_model_count(const pyr_params *params)
+{
+    size_t count = 0;
+
+    for (int i = 0; i < params->n; i++)
+        count += params->at[i].count;
+    return count;
+}
+
+/* Copies go through floats in pieces: the reference in double widens them. */
+enum { PIECE = 1024 };
+
+pyr_status pyr_param_upload(const pyr_param *param, pyr_kernels *k, void *block, const float *host)
+{
+    double wide[PIECE];
+
+    if (k->real == PYR_F32) {
+        k->upload(k, (float *)block + param->offset, host, param->count * sizeof *host);
+        return k->sync(k);
+    }
+    for (size_t at = 0; at < param->count; at += PIECE) {
+        size_t n = param->count - at < PIECE ? param->count - at : PIECE;
+
+        for (size_t i = 0; i < n; i++)
+            wide[i] = host[at + i];
+        k->upload(k, (double *)block + param->offset + at, wide, n * sizeof *wide);
+    }
+    return k->sync(k);
+}
+
+pyr_status pyr_param_download(const pyr_param *param, pyr_kernels *k, const void *block, float *host)
+{
+    double wide[PIECE];
+
+    if (k->real == PYR_F32) {
+        k->download(k, host, (const float *)block + param->offset, param->count * sizeof *host);
+        return k->sync(k);
+    }
+    for (size_t at = 0; at < param->count; at += PIECE) {
+        size_t n = param->count - at < PIECE ? param->count - at : PIECE;
+
+        k->download(k, wide, (const double *)block + param->offset + at, n * sizeof *wide);
+        PYR_TRY(k->sync(k));
+        for (size_t i = 0; i < n; i++)
+            host[at + i] = (float)wide[i];
+    }
+    return PYR_OK;
+}
+
+static void fill(float *host, const pyr_param *param, uint64_t seed, uint32_t index, int level)
+{
+    uint32_t purpose = pyr_rng_purpose(PYR_RNG_INIT, level);
+
+    for (size_t at = 0; at < param->count; at += 4) {
+        float four[4] = {0};
+        pyr_rng4 r = pyr_philox(seed, (uint32_t)(at / 4), index, 0, purpose);
+
+        if (param->init == PYR_INIT_NORMAL)
+            pyr_normal4(seed, (uint32_t)(at / 4), index, 0, purpose, four);
+        for (size_t i = at; i < at + 4 && i < param->count; i++)
+            switch (param->init) {
+            case PYR_INIT_ZEROS:
+                host[i] = 0;
+                break;
+            case PYR_INIT_ONES:
+                host[i] = 1;
+                break;
+            case PYR_INIT_UNIFORM:
+                host[i] = (float)(param->scale * (2.0 * (double)pyr_uniform(r.v[i - at]) - 1.0));
+                break;
+            case PYR_INIT_NORMAL:
+                host[i] = (float)(param->scale * (double)four[i - at]);
+                break;
+            }
+    }
+}
+
+pyr_status pyr_params_init(const pyr_params *params, pyr_kernels *k, void *block, uint64_t seed, int level)
+{
+    pyr_status status = PYR_OK;
+    size_t largest = 1;
+    float *host = NULL;
+
+    for (int i = 0; i < params->n; i++)
+        largest = params->at[i].count > largest ? params->at[i].count : largest;
+    PYR_TRY(pyr_new(&host, largest, sizeof *host, "initial weights"));
+    for (int i = 0; i < params->n && status == PYR_OK; i++) {
+        fill(host, &params->at[i], seed, (uint32_t)i, level);
+        status = pyr_param_upload(&params->at[i], k, block, host);
+    }
+    pyr_free(host);
+    return status;
+}

@@ -1,0 +1,40 @@
+/* cpu.c - the CPU table: the reference's, with what oneDNN and vector loops do faster. */
+#include "kernels/cpu/cpu.h"
+
+#include "base/mem.h"
+#include "kernels/cpu/onednn.h"
+#include "kernels/ref/ref.h"
+
+pyr_status pyr_kernels_cpu(pyr_kernels **out, int lanes)
+{
+    pyr_status status = PYR_OK;
+    pyr_kernels *k;
+
+    *out = NULL;
+    if (lanes < 0)
+        return pyr_fail(PYR_E_ARG, "threads is %d, should be 0 (one per processor) or more", lanes);
+    PYR_TRY(pyr_new(&k, 1, sizeof *k, "operation table"));
+    pyr_ref_fill(k, PYR_F32);
+    k->name = "cpu";
+    k->micro_batch = 16;
+    k->op[PYR_OP_CONV2D] = &pyr_cpu_conv2d;
+    k->op[PYR_OP_LINEAR] = &pyr_cpu_linear;
+    k->op[PYR_OP_GROUP_NORM] = &pyr_cpu_group_norm;
+    k->op[PYR_OP_ACTIVATION] = &pyr_cpu_activation;
+    k->op[PYR_OP_ADD] = &pyr_cpu_add;
+    k->op[PYR_OP_ADD_CHANNEL] = &pyr_cpu_add_channel;
+    k->op[PYR_OP_CONCAT] = &pyr_cpu_concat;
+    k->op[PYR_OP_UPSAMPLE] = &pyr_cpu_upsample;
+    k->op[PYR_OP_ATTENTION] = &pyr_cpu_attention;
+    k->adamw = pyr_cpu_adamw;
+    k->combine = pyr_cpu_combine;
+    /* Primitives are made by this thread and run by the lanes: all of them single-threaded. */
+    pyr_onednn_single_thread();
+    PYR_TRY_OUT(pyr_pool_new(&k->pool, lanes, pyr_onednn_single_thread));
+    k->lanes = pyr_pool_lanes(k->pool);
+    *out = k;
+    return PYR_OK;
+out:
+    pyr_kernels_free(k);
+    return status;
+}

@@ -1,0 +1,367 @@
+#include "kernels/cpu/onednn.h"
+
+#include "base/mem.h"
+#include <dnnl.h>
+#include <omp.h>
+#include <stdio.h>
+
+/* ---- what differs between oneDNN 2 and 3 ------------------------------------------------------- */
+
+#if DNNL_VERSION_MAJOR >= 3
+typedef dnnl_memory_desc_t desc;           /* a handle, to be destroyed */
+typedef const_dnnl_memory_desc_t desc_ref; /* borrowed */
+static desc_ref ref(const desc *d)
+{
+    return *d;
+}
+static dnnl_status_t desc_make(desc *d, int rank, const dnnl_dims_t dims, dnnl_format_tag_t tag)
+{
+    return dnnl_memory_desc_create_with_tag(d, rank, dims, dnnl_f32, tag);
+}
+static void desc_free(desc *d)
+{
+    if (*d)
+        dnnl_memory_desc_destroy(*d);
+    *d = NULL;
+}
+#else
+typedef dnnl_memory_desc_t desc;
+typedef const dnnl_memory_desc_t *desc_ref;
+static desc_ref ref(const desc *d)
+{
+    return d;
+}
+static dnnl_status_t desc_make(desc *d, int rank, const dnnl_dims_t dims, dnnl_format_tag_t tag)
+{
+    return dnnl_memory_desc_init_by_tag(d, rank, dims, dnnl_f32, tag);
+}
+static void desc_free(desc *d)
+{
+    (void)d;
+}
+#endif
+
+typedef struct conv_descs {
+    desc src, weights, bias, dst;
+    dnnl_dims_t strides, pad_low, pad_high;
+    bool has_bias;
+} conv_descs;
+
+/* The primitive descriptor of one pass; `hint` is the forward one. */
+static dnnl_status_t conv_primitive_desc(dnnl_primitive_desc_t *pd, dnnl_engine_t engine, conv_descs *d,
+                                         pyr_conv_pass pass, dnnl_primitive_attr_t attr,
+                                         const_dnnl_primitive_desc_t hint)
+{
+    const dnnl_alg_kind_t alg = dnnl_convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+    dnnl_dims_t dilates = {0, 0};
+
+    switch (pass) {
+    case PYR_CONV_FORWARD:
+        return dnnl_convolution_forward_primitive_desc_create(
+            pd, engine, dnnl_forward_training, alg, d->src, d->weights, d->has_bias ? d->bias : NULL, d->dst,
+            d->strides, dilates, d->pad_low, d->pad_high, attr);
+    case PYR_CONV_BACKWARD_DATA:
+        return dnnl_convolution_backward_data_primitive_desc_create(pd, engine, alg, d->src, d->weights,
+                                                                    d->dst, d->strides, dilates, d->pad_low,
+                                                                    d->pad_high, hint, attr);
+    case PYR_CONV_BACKWARD_WEIGHTS:
+        return dnnl_convolution_backward_weights_primitive_desc_create(
+            pd, engine, alg, d->src, d->weights, d->has_bias ? d->bias : NULL, d->dst, d->strides, dilates,
+            d->pad_low, d->pad_high, hint, attr);
+    }
+    return dnnl_invalid_arguments;
+#else
+    dnnl_convolution_desc_t c;
+    dnnl_status_t status = dnnl_invalid_arguments;
+    const desc *bias = d->has_bias ? &d->bias : NULL;
+
+    switch (pass) {
+    case PYR_CONV_FORWARD:
+        status = dnnl_convolution_forward_desc_init(&c, dnnl_forward_training, alg, &d->src, &d->weights,
+                                                    bias, &d->dst, d->strides, d->pad_low, d->pad_high);
+        break;
+    case PYR_CONV_BACKWARD_DATA:
+        status = dnnl_convolution_backward_data_desc_init(&c, alg, &d->src, &d->weights, &d->dst, d->strides,
+                                                          d->pad_low, d->pad_high);
+        break;
+    case PYR_CONV_BACKWARD_WEIGHTS:
+        status = dnnl_convolution_backward_weights_desc_init(&c, alg, &d->src, &d->weights, bias, &d->dst,
+                                                             d->strides, d->pad_low, d->pad_high);
+        break;
+    }
+    if (status != dnnl_success)
+        return status;
+    return dnnl_primitive_desc_create(pd, &c, attr, engine, hint);
+#endif
+}
+
+/* ---- the same in both -------------------------------------------------------------------------- */
+
+#define DNNL_TRY(call)                                                                                       \
+    do {                                                                                                     \
+        dnnl_status_t dnnl_try_status = (call);                                                              \
+        if (dnnl_try_status != dnnl_success) {                                                               \
+            status = pyr_fail(PYR_E_DEVICE, "oneDNN status %d at %s:%d (%s)", (int)dnnl_try_status,          \
+                              __FILE__, __LINE__, #call);                                                    \
+            goto out;                                                                                        \
+        }                                                                                                    \
+    } while (0)
+
+enum { MOST_ARGS = 5 };
+
+struct pyr_onednn_call {
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+    dnnl_primitive_desc_t pd;
+    dnnl_primitive_t primitive;
+    dnnl_exec_arg_t args[MOST_ARGS]; /* the buffers of a run, then the scratch */
+    int n_args;                      /* without the scratch */
+    int weights;                     /* which query gives the weights' layout */
+    size_t weight_bytes, scratch_bytes;
+};
+
+void pyr_onednn_single_thread(void)
+{
+    omp_set_num_threads(1);
+}
+
+const char *pyr_onednn_version(void)
+{
+    static _Thread_local char text[32];
+    const dnnl_version_t *v = dnnl_version();
+
+    snprintf(text, sizeof text, "oneDNN %d.%d.%d", v->major, v->minor, v->patch);
+    return text;
+}
+
+static desc_ref layout_of(const pyr_onednn_call *call, int what)
+{
+    return dnnl_primitive_desc_query_md(call->pd, (dnnl_query_t)what, 0);
+}
+
+static pyr_status new_call(pyr_onednn_call **out)
+{
+    pyr_status status = PYR_OK;
+    pyr_onednn_call *call;
+
+    *out = NULL;
+    PYR_TRY(pyr_new(&call, 1, sizeof *call, "oneDNN call"));
+    DNNL_TRY(dnnl_engine_create(&call->engine, dnnl_cpu, 0));
+    DNNL_TRY(dnnl_stream_create(&call->stream, call->engine, dnnl_stream_default_flags));
+    *out = call;
+    return PYR_OK;
+out:
+    pyr_onednn_free(call);
+    return status;
+}
+
+/* The primitive from call->pd, and a memory handle for each argument with a query. */
+static pyr_status finish(pyr_onednn_call *call, int n, const int *names, const int *queries)
+{
+    pyr_status status = PYR_OK;
+    desc_ref scratch = layout_of(call, dnnl_query_scratchpad_md);
+
+    DNNL_TRY(dnnl_primitive_create(&call->primitive, call->pd));
+    for (int i = 0; i < n; i++) {
+        call->args[i].arg = names[i];
+        if (queries[i] < 0)
+            continue; /* the caller makes it */
+        DNNL_TRY(dnnl_memory_create(&call->args[i].memory, layout_of(call, queries[i]), call->engine,
+                                    DNNL_MEMORY_NONE));
+    }
+    call->n_args = n;
+    call->args[n].arg = DNNL_ARG_SCRATCHPAD;
+    call->scratch_bytes = scratch ? dnnl_memory_desc_get_size(scratch) : 0;
+    if (call->scratch_bytes)
+        DNNL_TRY(dnnl_memory_create(&call->args[n].memory, scratch, call->engine, DNNL_MEMORY_NONE));
+out:
+    return status;
+}
+
+static pyr_status own_scratch(dnnl_primitive_attr_t *attr)
+{
+    pyr_status status = PYR_OK;
+
+    *attr = NULL;
+    DNNL_TRY(dnnl_primitive_attr_create(attr));
+    DNNL_TRY(dnnl_primitive_attr_set_scratchpad_mode(*attr, dnnl_scratchpad_mode_user));
+out:
+    return status;
+}
+
+static dnnl_status_t describe(conv_descs *d, const pyr_op *op)
+{
+    pyr_shape x = op->x[0].s, y = op->y.s;
+    const dnnl_dims_t xd = {x.n, x.c, x.h, x.w}, yd = {y.n, y.c, y.h, y.w}, bd = {y.c};
+    const dnnl_dims_t wd = {y.c, x.c, op->kernel, op->kernel};
+    dnnl_status_t status;
+
+    d->strides[0] = d->strides[1] = op->stride;
+    d->pad_low[0] = op->pad_top;
+    d->pad_low[1] = op->pad_left;
+    d->pad_high[0] = op->pad_bottom;
+    d->pad_high[1] = op->pad_right;
+    d->has_bias = op->n_params > 1 && op->param_count[1];
+    status = desc_make(&d->src, 4, xd, dnnl_nhwc);
+    if (status == dnnl_success)
+        status = desc_make(&d->dst, 4, yd, dnnl_nhwc);
+    if (status == dnnl_success)
+        status = desc_make(&d->weights, 4, wd, dnnl_format_tag_any);
+    if (status == dnnl_success)
+        status = desc_make(&d->bias, 1, bd, dnnl_x);
+    return status;
+}
+
+pyr_status pyr_onednn_conv(pyr_onednn_call **out, const pyr_op *op, pyr_conv_pass pass)
+{
+    static const int forward_args[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DST};
+    static const int forward_queries[] = {dnnl_query_src_md, dnnl_query_weights_md, -1, dnnl_query_dst_md};
+    static const int data_args[] = {DNNL_ARG_DIFF_DST, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_SRC};
+    static const int data_queries[] = {dnnl_query_diff_dst_md, dnnl_query_weights_md, dnnl_query_diff_src_md};
+    static const int weights_args[] = {DNNL_ARG_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_DIFF_WEIGHTS,
+                                       DNNL_ARG_DIFF_BIAS};
+    static const int weights_queries[] = {dnnl_query_src_md, dnnl_query_diff_dst_md,
+                                          dnnl_query_diff_weights_md, -1};
+    pyr_status status = PYR_OK;
+    pyr_onednn_call *call = NULL;
+    conv_descs d = {.has_bias = false};
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_primitive_desc_t hint = NULL;
+
+    *out = NULL;
+    PYR_TRY_OUT(new_call(&call));
+    PYR_TRY_OUT(own_scratch(&attr));
+    DNNL_TRY(describe(&d, op));
+    if (pass != PYR_CONV_FORWARD)
+        DNNL_TRY(conv_primitive_desc(&hint, call->engine, &d, PYR_CONV_FORWARD, attr, NULL));
+    DNNL_TRY(conv_primitive_desc(&call->pd, call->engine, &d, pass, attr, hint));
+    call->weights = pass == PYR_CONV_BACKWARD_WEIGHTS ? dnnl_query_diff_weights_md : dnnl_query_weights_md;
+    call->weight_bytes = dnnl_memory_desc_get_size(layout_of(call, call->weights));
+    switch (pass) {
+    case PYR_CONV_FORWARD:
+        PYR_TRY_OUT(finish(call, 4, forward_args, forward_queries));
+        DNNL_TRY(dnnl_memory_create(&call->args[2].memory, ref(&d.bias), call->engine, DNNL_MEMORY_NONE));
+        break;
+    case PYR_CONV_BACKWARD_DATA:
+        PYR_TRY_OUT(finish(call, 3, data_args, data_queries));
+        break;
+    case PYR_CONV_BACKWARD_WEIGHTS:
+        PYR_TRY_OUT(finish(call, 4, weights_args, weights_queries));
+        DNNL_TRY(dnnl_memory_create(&call->args[3].memory, ref(&d.bias), call->engine, DNNL_MEMORY_NONE));
+        break;
+    }
+    *out = call;
+    call = NULL;
+out:
+    desc_free(&d.src);
+    desc_free(&d.weights);
+    desc_free(&d.bias);
+    desc_free(&d.dst);
+    if (hint)
+        dnnl_primitive_desc_destroy(hint);
+    if (attr)
+        dnnl_primitive_attr_destroy(attr);
+    pyr_onednn_free(call);
+    return status;
+}
+
+static pyr_status reorder(pyr_onednn_call **out, const pyr_op *op, const pyr_onednn_call *conv, bool pack)
+{
+    static const int args[] = {DNNL_ARG_FROM, DNNL_ARG_TO},
+                     queries[] = {dnnl_query_src_md, dnnl_query_dst_md};
+    const dnnl_dims_t dims = {op->y.s.c, op->x[0].s.c, op->kernel, op->kernel};
+    pyr_status status = PYR_OK;
+    pyr_onednn_call *call = NULL;
+    dnnl_primitive_attr_t attr = NULL;
+    desc_ref packed = layout_of(conv, conv->weights);
+    desc plain;
+
+    *out = NULL;
+    if (desc_make(&plain, 4, dims, dnnl_oihw) != dnnl_success)
+        return pyr_fail(PYR_E_DEVICE, "oneDNN cannot describe the weights");
+    PYR_TRY_OUT(new_call(&call));
+    PYR_TRY_OUT(own_scratch(&attr));
+    DNNL_TRY(dnnl_reorder_primitive_desc_create(&call->pd, pack ? ref(&plain) : packed, call->engine,
+                                                pack ? packed : ref(&plain), call->engine, attr));
+    PYR_TRY_OUT(finish(call, 2, args, queries));
+    *out = call;
+    call = NULL;
+out:
+    desc_free(&plain);
+    if (attr)
+        dnnl_primitive_attr_destroy(attr);
+    pyr_onednn_free(call);
+    return status;
+}
+
+pyr_status pyr_onednn_pack(pyr_onednn_call **out, const pyr_op *op, const pyr_onednn_call *conv)
+{
+    return reorder(out, op, conv, true);
+}
+
+pyr_status pyr_onednn_unpack(pyr_onednn_call **out, const pyr_op *op, const pyr_onednn_call *conv)
+{
+    return reorder(out, op, conv, false);
+}
+
+size_t pyr_onednn_weight_bytes(const pyr_onednn_call *call)
+{
+    return call->weight_bytes;
+}
+
+size_t pyr_onednn_scratch_bytes(const pyr_onednn_call *call)
+{
+    return call->scratch_bytes;
+}
+
+pyr_status pyr_onednn_run(pyr_onednn_call *call, const void *const *buffers, void *scratch)
+{
+    pyr_status status = PYR_OK;
+    dnnl_exec_arg_t args[MOST_ARGS];
+    int n = 0;
+
+    for (int i = 0; i < call->n_args; i++)
+        if (buffers[i]) {
+            DNNL_TRY(dnnl_memory_set_data_handle(call->args[i].memory, (void *)(uintptr_t)buffers[i]));
+            args[n++] = call->args[i];
+        }
+    if (call->scratch_bytes) {
+        DNNL_TRY(dnnl_memory_set_data_handle(call->args[call->n_args].memory, scratch));
+        args[n++] = call->args[call->n_args];
+    }
+    DNNL_TRY(dnnl_primitive_execute(call->primitive, call->stream, n, args));
+    DNNL_TRY(dnnl_stream_wait(call->stream));
+out:
+    return status;
+}
+
+void pyr_onednn_free(pyr_onednn_call *call)
+{
+    if (!call)
+        return;
+    for (int i = 0; i < MOST_ARGS; i++)
+        if (call->args[i].memory)
+            dnnl_memory_destroy(call->args[i].memory);
+    if (call->primitive)
+        dnnl_primitive_destroy(call->primitive);
+    if (call->pd)
+        dnnl_primitive_desc_destroy(call->pd);
+    if (call->stream)
+        dnnl_stream_destroy(call->stream);
+    if (call->engine)
+        dnnl_engine_destroy(call->engine);
+    pyr_free(call);
+}
+
+pyr_status pyr_sgemm(char ta, char tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda,
+                     const float *b, size_t ldb, float beta, float *c, size_t ldc)
+{
+    dnnl_status_t status = dnnl_sgemm(ta, tb, (dnnl_dim_t)m, (dnnl_dim_t)n, (dnnl_dim_t)k, alpha, a,
+                                      (dnnl_dim_t)lda, b, (dnnl_dim_t)ldb, beta, c, (dnnl_dim_t)ldc);
+
+    if (status != dnnl_success)
+        return pyr_fail(PYR_E_DEVICE, "oneDNN status %d in a matrix product of %zu x %zu x %zu", (int)status,
+                        m, n, k);
+    return PYR_OK;
+}

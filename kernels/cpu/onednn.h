@@ -1,0 +1,50 @@
+/* onednn.h - the few oneDNN calls that pyrdiff makes, free of oneDNN's types.
+ *
+ * oneDNN 2 (Debian 12) and 3 differ in how descriptors are made; the
+ * difference stays in onednn.c. Every call object belongs to one lane: it holds
+ * memory handles that are pointed at buffers on each run. Primitives are made
+ * for one thread, because a lane is one thread.
+ */
+#ifndef PYR_KERNELS_CPU_ONEDNN_H
+#define PYR_KERNELS_CPU_ONEDNN_H
+
+#include "kernels/kernels.h"
+
+/* Tell oneDNN (its OpenMP runtime) that the calling thread works alone. */
+void pyr_onednn_single_thread(void);
+
+typedef struct pyr_onednn_call pyr_onednn_call;
+
+/* The three convolutions of an operation; sizes from op->x[0], op->y and its
+ * attributes; NHWC data, weights and their gradient in a layout that oneDNN
+ * prefers. Buffers of a run, in order:
+ *   forward:          x, packed weights, bias (may be NULL: none), y
+ *   backward data:    dy, packed weights, dx
+ *   backward weights: x, dy, dweights (packed), dbias (may be NULL) */
+typedef enum pyr_conv_pass {
+    PYR_CONV_FORWARD,
+    PYR_CONV_BACKWARD_DATA,
+    PYR_CONV_BACKWARD_WEIGHTS
+} pyr_conv_pass;
+pyr_status pyr_onednn_conv(pyr_onednn_call **out, const pyr_op *op, pyr_conv_pass pass);
+
+/* Bytes of the weights (or their gradient) in the call's layout, and of its scratch. */
+size_t pyr_onednn_weight_bytes(const pyr_onednn_call *call);
+size_t pyr_onednn_scratch_bytes(const pyr_onednn_call *call);
+
+/* Reorder weights between O x I x k x k and the layout of `conv`; buffers: from, to. */
+pyr_status pyr_onednn_pack(pyr_onednn_call **out, const pyr_op *op, const pyr_onednn_call *conv);
+pyr_status pyr_onednn_unpack(pyr_onednn_call **out, const pyr_op *op, const pyr_onednn_call *conv);
+
+pyr_status pyr_onednn_run(pyr_onednn_call *call, const void *const *buffers, void *scratch);
+void pyr_onednn_free(pyr_onednn_call *call); /* NULL is a no-op */
+
+/* Row-major c (m x n) = a (m x k) * b (k x n) * alpha + c * beta; ta, tb: 'N', or 'T' for a
+ * transposed operand (then a is stored k x m with leading dimension lda). */
+pyr_status pyr_sgemm(char ta, char tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda,
+                     const float *b, size_t ldb, float beta, float *c, size_t ldc);
+
+/* "oneDNN 2.6.3", for reports. */
+const char *pyr_onednn_version(void);
+
+#endif

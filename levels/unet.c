@@ -1,0 +1,263 @@
+#include "levels/unet.h"
+
+#include "base/philox.h"
+#include <stdarg.h>
+#include <stdio.h>
+
+typedef struct builder {
+    pyr_graph *g;
+    const pyr_unet_config *c;
+    const pyr_unet_options *options;
+    pyr_value emb; /* act(time and class embedding), what every residual block reads */
+    pyr_value stream;
+    int dropouts;
+    /* skip connections: 1 + L n + (L - 1) of them */
+    pyr_value skips[1 + PYR_UNET_MAX_RESOLUTIONS * 17];
+    int n_skips;
+} builder;
+
+enum { NAME = PYR_PARAM_NAME };
+typedef struct name {
+    char at[NAME];
+} name;
+
+static name join(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static name join(const char *fmt, ...)
+{
+    name n;
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(n.at, sizeof n.at, fmt, args);
+    va_end(args);
+    return n;
+}
+
+static int channels(const builder *b, pyr_value v)
+{
+    return pyr_graph_shape(b->g, v).c;
+}
+
+static pyr_norm norm_of(const builder *b, int groups, pyr_act act)
+{
+    return (pyr_norm){.groups = groups, .eps = b->c->norm_eps, .act = act};
+}
+
+static pyr_value dropout(builder *b, pyr_value x)
+{
+    uint32_t purpose = pyr_rng_purpose(PYR_RNG_DROPOUT, b->options->level) | (uint32_t)b->dropouts++ << 24;
+
+    if (b->stream < 0 || b->c->dropout <= 0)
+        return x;
+    return pyr_dropout(b->g, x, b->stream, b->c->dropout, purpose);
+}
+
+typedef enum resample { KEEP_SIZE, HALVE, ENLARGE } resample;
+
+/* ResnetBlock2D; `to` is the size after ENLARGE. */
+static pyr_value resnet(builder *b, pyr_value x, int cout, const char *prefix, resample how, pyr_shape to,
+                        double out_scale)
+{
+    const pyr_unet_config *c = b->c;
+    int cin = channels(b, x);
+    bool scale_shift = c->resnet_time_scale_shift == PYR_UNET_SCALE_SHIFT;
+    pyr_value h, t;
+
+    h = pyr_group_norm(b->g, x, join("%s.norm1", prefix).at, norm_of(b, c->norm_num_groups, c->act_fn), -1);
+    if (how == HALVE) {
+        h = pyr_mean2(b->g, h);
+        x = pyr_mean2(b->g, x);
+    } else if (how == ENLARGE) {
+        h = pyr_upsample(b->g, h, to.h, to.w);
+        x = pyr_upsample(b->g, x, to.h, to.w);
+    }
+    h = pyr_conv2d(b->g, h, join("%s.conv1", prefix).at, (pyr_conv){.channels = cout, .kernel = 3});
+    t = pyr_linear(b->g, b->emb, join("%s.time_emb_proj", prefix).at, scale_shift ? 2 * cout : cout);
+    if (!scale_shift)
+        h = pyr_add_channel(b->g, h, t);
+    h = pyr_group_norm(b->g, h, join("%s.norm2", prefix).at, norm_of(b, c->norm_num_groups, c->act_fn),
+                       scale_shift ? t : -1);
+    h = dropout(b, h);
+    h = pyr_conv2d(b->g, h, join("%s.conv2", prefix).at,
+                   (pyr_conv){.channels = cout, .kernel = 3, .zero = b->options->zero_last});
+    if (cin != cout)
+        x = pyr_conv2d(b->g, x, join("%s.conv_shortcut", prefix).at,
+                       (pyr_conv){.channels = cout, .kernel = 1});
+    return pyr_add(b->g, x, h, 1 / out_scale);
+}
+
+/* groups 0: no norm in front. */
+static pyr_value attention(builder *b, pyr_value x, const char *prefix, int groups, double out_scale)
+{
+    int c = channels(b, x), d = b->c->attention_head_dim ? b->c->attention_head_dim : c;
+    int heads = c / d, inner = heads * d;
+    pyr_value h = x, q, k, v;
+
+    if (groups)
+        h = pyr_group_norm(b->g, x, join("%s.group_norm", prefix).at, norm_of(b, groups, PYR_ACT_NONE), -1);
+    q = pyr_linear(b->g, h, join("%s.to_q", prefix).at, inner);
+    k = pyr_linear(b->g, h, join("%s.to_k", prefix).at, inner);
+    v = pyr_linear(b->g, h, join("%s.to_v", prefix).at, inner);
+    h = pyr_attention(b->g, q, k, v, heads);
+    h = pyr_linear(b->g, h, join("%s.to_out.0", prefix).at, c);
+    return pyr_add(b->g, h, x, 1 / out_scale);
+}
+
+static void push(builder *b, pyr_value v)
+{
+    b->skips[b->n_skips++] = v;
+}
+
+static const pyr_shape no_size;
+
+static pyr_value down_block(builder *b, pyr_value h, int i)
+{
+    const pyr_unet_config *c = b->c;
+    int cout = c->block_out_channels[i];
+    bool attn = c->down_block_types[i] == PYR_UNET_ATTN_DOWN;
+    name block = join("down_blocks.%d", i);
+
+    for (int j = 0; j < c->layers_per_block; j++) {
+        h = resnet(b, h, cout, join("%.40s.resnets.%d", block.at, j).at, KEEP_SIZE, no_size, 1);
+        if (attn)
+            h = attention(b, h, join("%.40s.attentions.%d", block.at, j).at, c->norm_num_groups, 1);
+        push(b, h);
+    }
+    if (i == c->resolutions - 1)
+        return h;
+    if (attn && c->downsample_type == PYR_UNET_RESAMPLE_RESNET)
+        h = resnet(b, h, cout, join("%.40s.downsamplers.0", block.at).at, HALVE, no_size, 1);
+    else
+        h = pyr_conv2d(
+            b->g, h, join("%.40s.downsamplers.0.conv", block.at).at,
+            (pyr_conv){
+                .channels = cout, .kernel = 3, .stride = 2, .right_bottom = c->downsample_padding == 0});
+    push(b, h);
+    return h;
+}
+
+static pyr_value mid_block(builder *b, pyr_value h)
+{
+    const pyr_unet_config *c = b->c;
+    int cout = c->block_out_channels[c->resolutions - 1];
+    double scale = c->mid_block_scale_factor;
+    int groups = c->attn_norm_num_groups                                ? c->attn_norm_num_groups
+                 : c->resnet_time_scale_shift == PYR_UNET_SHIFT_DEFAULT ? c->norm_num_groups
+                                                                        : 0;
+
+    if (!c->mid_block)
+        return h;
+    h = resnet(b, h, cout, "mid_block.resnets.0", KEEP_SIZE, no_size, scale);
+    if (c->add_attention)
+        h = attention(b, h, "mid_block.attentions.0", groups, scale);
+    return resnet(b, h, cout, "mid_block.resnets.1", KEEP_SIZE, no_size, scale);
+}
+
+static pyr_value up_block(builder *b, pyr_value h, int i)
+{
+    const pyr_unet_config *c = b->c;
+    int cout = c->block_out_channels[c->resolutions - 1 - i];
+    bool attn = c->up_block_types[i] == PYR_UNET_ATTN_UP;
+    name block = join("up_blocks.%d", i);
+    pyr_shape to;
+
+    for (int j = 0; j <= c->layers_per_block; j++) {
+        h = pyr_concat(b->g, h, b->skips[--b->n_skips]);
+        h = resnet(b, h, cout, join("%.40s.resnets.%d", block.at, j).at, KEEP_SIZE, no_size, 1);
+        if (attn)
+            h = attention(b, h, join("%.40s.attentions.%d", block.at, j).at, c->norm_num_groups, 1);
+    }
+    if (i == c->resolutions - 1)
+        return h;
+    to = pyr_graph_shape(b->g, b->skips[b->n_skips - 1]);
+    if (attn && c->upsample_type == PYR_UNET_RESAMPLE_RESNET)
+        return resnet(b, h, cout, join("%.40s.upsamplers.0", block.at).at, ENLARGE, to, 1);
+    h = pyr_upsample(b->g, h, to.h, to.w);
+    return pyr_conv2d(b->g, h, join("%.40s.upsamplers.0.conv", block.at).at,
+                      (pyr_conv){.channels = cout, .kernel = 3});
+}
+
+/* ---- embeddings -------------------------------------------------------------------------------- */
+
+int pyr_unet_embedding(const pyr_unet_config *config)
+{
+    return config->time_embedding_dim ? config->time_embedding_dim : 4 * config->block_out_channels[0];
+}
+
+/* time_proj: the features of a time, or of a label that is read as a time */
+static pyr_value project_time(builder *b, pyr_value t)
+{
+    const pyr_unet_config *c = b->c;
+    int width = c->block_out_channels[0];
+
+    switch (c->time_embedding_type) {
+    case PYR_UNET_FOURIER:
+        return pyr_time_fourier(b->g, t, "time_proj", width);
+    case PYR_UNET_LEARNED:
+        return pyr_embed(b->g, t, "time_proj", c->num_train_timesteps, width);
+    case PYR_UNET_POSITIONAL:
+        break;
+    }
+    return pyr_time_positional(b->g, t, width, c->flip_sin_to_cos, c->freq_shift);
+}
+
+static pyr_value embedding_mlp(builder *b, pyr_value v, const char *prefix)
+{
+    int width = pyr_unet_embedding(b->c);
+
+    v = pyr_linear(b->g, v, join("%s.linear_1", prefix).at, width);
+    v = pyr_activation(b->g, v, PYR_ACT_SILU); /* always SiLU here, whatever act_fn says */
+    return pyr_linear(b->g, v, join("%s.linear_2", prefix).at, width);
+}
+
+static pyr_value embedding(builder *b, const pyr_unet_inputs *inputs)
+{
+    pyr_value emb = embedding_mlp(b, project_time(b, inputs->time), "time_embedding"), label = -1;
+
+    switch (b->c->class_embed_type) {
+    case PYR_UNET_CLASS_NONE:
+        break;
+    case PYR_UNET_CLASS_TABLE:
+        label = pyr_embed(b->g, inputs->label, "class_embedding", b->c->num_class_embeds,
+                          pyr_unet_embedding(b->c));
+        break;
+    case PYR_UNET_CLASS_TIMESTEP:
+        label = embedding_mlp(b, project_time(b, inputs->label), "class_embedding");
+        break;
+    case PYR_UNET_CLASS_IDENTITY:
+        label = inputs->label;
+        break;
+    }
+    if (b->c->class_embed_type != PYR_UNET_CLASS_NONE)
+        emb = pyr_add(b->g, emb, label, 1);
+    return pyr_activation(b->g, emb, b->c->act_fn);
+}
+
+pyr_value pyr_unet_build(pyr_graph *g, const pyr_unet_config *config, const pyr_unet_options *options,
+                         const pyr_unet_inputs *inputs)
+{
+    builder b = {.g = g, .c = config, .options = options, .stream = inputs->stream};
+    pyr_shape size = pyr_graph_shape(g, inputs->sample);
+    pyr_value h = inputs->sample;
+
+    b.emb = embedding(&b, inputs);
+    if (config->center_input_sample)
+        h = pyr_affine(g, h, 2, -1);
+    if (config->patch > 1)
+        h = pyr_unshuffle(g, h, config->patch);
+    h = pyr_conv2d(g, h, "conv_in", (pyr_conv){.channels = config->block_out_channels[0], .kernel = 3});
+    push(&b, h);
+    for (int i = 0; i < config->resolutions; i++)
+        h = down_block(&b, h, i);
+    h = mid_block(&b, h);
+    for (int i = 0; i < config->resolutions; i++)
+        h = up_block(&b, h, i);
+    h = pyr_group_norm(g, h, "conv_norm_out", norm_of(&b, config->norm_num_groups, PYR_ACT_SILU), -1);
+    h = pyr_conv2d(g, h, "conv_out",
+                   (pyr_conv){.channels = config->out_channels, .kernel = 3, .zero = options->zero_last});
+    if (config->patch > 1)
+        h = pyr_shuffle(g, h, config->patch, size.h, size.w);
+    if (config->time_embedding_type == PYR_UNET_FOURIER && !options->undivided)
+        h = pyr_divide(g, h, inputs->time);
+    return h;
+}

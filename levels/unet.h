@@ -1,0 +1,35 @@
+/* unet.h - UNet2DModel as a graph of operations.
+ *
+ * Parameter names and the order of operations are those of diffusers (unet_2d.py, unet_2d_blocks.py,
+ * resnet.py), so that files are exchanged without a table of names. Two additions:
+ * `patch` (pixel_unshuffle in front, pixel_shuffle behind), and sizes that cannot be
+ * halved evenly: an upsampling goes to the size of the skip connection that comes next.
+ */
+#ifndef PYR_LEVELS_UNET_H
+#define PYR_LEVELS_UNET_H
+
+#include "graph/graph.h"
+#include "levels/unet_config.h"
+
+/* What the network reads; -1 where the configuration has no such input. */
+typedef struct pyr_unet_inputs {
+    pyr_value sample; /* h x w x (in_channels / patch^2) */
+    pyr_value time;   /* (1,1,1) real; U32 row for `learned` */
+    pyr_value label;  /* (1,1,1): U32 row for a table, real for `timestep`; (1,1,E) real for `identity` */
+    pyr_value stream; /* U32 stream of dropout; -1: no dropout (sampling) */
+} pyr_unet_inputs;
+
+typedef struct pyr_unet_options {
+    bool zero_last; /* start with each block's last convolution and conv_out at zero */
+    bool undivided; /* fourier: leave out UNet2DModel's division of the output by t */
+    int level;      /* keeps dropout streams of levels apart */
+} pyr_unet_options;
+
+/* Append the network to `g`; the result is h x w x (out_channels / patch^2), or -1. */
+pyr_value pyr_unet_build(pyr_graph *g, const pyr_unet_config *config, const pyr_unet_options *options,
+                         const pyr_unet_inputs *inputs);
+
+/* Width of the time embedding, E. */
+int pyr_unet_embedding(const pyr_unet_config *config);
+
+#endif
