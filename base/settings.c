@@ -122,38 +122,57 @@ static const char *last_component(const char *key)
     return dot ? dot + 1 : key;
 }
 
-/* The slot whose last component is `word`; else NULL. */
-static const pyr_slot *same_component(const pyr_settings *s, const char *word)
+/* Of the slots whose last component is `word`, the one most like `key`; NULL: there is none. */
+static const pyr_slot *with_component(const pyr_settings *s, const char *word, const char *key,
+                                      const char **candidates)
 {
+    const pyr_slot *first = NULL;
+    const char *nearest;
+    size_t n = 0;
+
     for (size_t i = 0; i < s->n_slots; i++)
-        if (strcmp(last_component(s->slots[i].key), word) == 0)
+        if (strcmp(last_component(s->slots[i].key), word) == 0) {
+            first = first ? first : &s->slots[i];
+            candidates[n++] = s->slots[i].key;
+        }
+    nearest = pyr_nearest(key, candidates, n);
+    for (size_t i = 0; nearest && i < s->n_slots; i++)
+        if (s->slots[i].key == nearest)
             return &s->slots[i];
-    return NULL;
+    return first;
 }
 
-/* The slot nearest to a key in the form "section.key": the same word in another
- * group, then a slip in the whole key, then a slip in the last word. */
-static const pyr_slot *nearest_slot(const pyr_settings *s, const char *key)
+/* Of the last components (or whole keys) of the slots in `section` (NULL: in all), the nearest to `word`. */
+static const char *nearest_word(const pyr_settings *s, const pyr_section *section, bool whole,
+                                const char *word, const char **candidates)
 {
-    const pyr_slot *found = same_component(s, last_component(key));
-    const char **words = pyr_calloc(s->n_slots, sizeof *words), *word;
+    size_t n = 0;
 
-    if (found || !words)
-        goto out;
     for (size_t i = 0; i < s->n_slots; i++)
-        words[i] = s->slots[i].key;
-    word = pyr_nearest(key, words, s->n_slots);
-    for (size_t i = 0; word && i < s->n_slots; i++)
-        if (words[i] == word)
-            found = &s->slots[i];
-    if (found)
-        goto out;
-    for (size_t i = 0; i < s->n_slots; i++)
-        words[i] = last_component(s->slots[i].key);
-    word = pyr_nearest(last_component(key), words, s->n_slots);
-    found = word ? same_component(s, word) : NULL;
-out:
-    pyr_free(words);
+        if (!section || s->slots[i].section == section)
+            candidates[n++] = whole ? s->slots[i].key : last_component(s->slots[i].key);
+    return pyr_nearest(word, candidates, n);
+}
+
+/* The slot nearest to a key in the form "section.key" (`section` NULL: it names
+ * none): the same word in another group, then a slip in the last word, of this
+ * section if there is one, else in the whole key. */
+static const pyr_slot *nearest_slot(const pyr_settings *s, const pyr_section *section, const char *key)
+{
+    const char **candidates = pyr_calloc(s->n_slots, sizeof *candidates);
+    const char *last = last_component(key), *word;
+    const pyr_slot *found;
+
+    if (!candidates)
+        return NULL;
+    found = with_component(s, last, key, candidates);
+    if (!found) {
+        word = nearest_word(s, section, !section, section ? last : key, candidates);
+        if (!word)
+            word = nearest_word(s, NULL, false, last, candidates);
+        found = word ? with_component(s, last_component(word), key, candidates) : NULL;
+    }
+    pyr_free(candidates);
     return found;
 }
 
@@ -163,7 +182,7 @@ static pyr_status fail_unknown(const pyr_settings *s, const char *key, const cha
     int level;
     const pyr_section *section = split_key(s->sections, s->n_sections, key, &rest, &level);
     char *plain = pyr_strfmt("%s%s%s", section ? section->name : "", section ? "." : "", rest);
-    const pyr_slot *nearest = plain ? nearest_slot(s, plain) : NULL;
+    const pyr_slot *nearest = plain ? nearest_slot(s, section, plain) : NULL;
     pyr_text text = {0};
 
     if (nearest) {
@@ -463,6 +482,7 @@ enum { KEY_MAX = 200 };
 typedef struct reader {
     pyr_settings *settings;
     const char *name;      /* of the file */
+    const char *folder;    /* of @include, which libconfig leaves out of names */
     char key[KEY_MAX + 1]; /* of the element in hand */
     char origin[512];      /* "file:line" of it */
 } reader;
@@ -471,8 +491,8 @@ static void set_origin(reader *r, config_setting_t *element)
 {
     const char *file = config_setting_source_file(element);
 
-    snprintf(r->origin, sizeof r->origin, "%s:%u", file ? file : r->name,
-             config_setting_source_line(element));
+    snprintf(r->origin, sizeof r->origin, "%s%s%s:%u", file ? r->folder : "", file ? "/" : "",
+             file ? file : r->name, config_setting_source_line(element));
 }
 
 /* Append ".name" (".": none at the start) or "[i]" to the key. */
@@ -639,7 +659,7 @@ static const char *nth_line(const char *text, int line, int *length)
     return text;
 }
 
-static pyr_status fail_parse(const config_t *config, const char *text, const char *name)
+static pyr_status fail_parse(const config_t *config, const char *text, const char *name, const char *folder)
 {
     const char *file = config_error_file(config), *error = config_error_text(config), *hint = "";
     int length, line = config_error_line(config);
@@ -647,7 +667,7 @@ static pyr_status fail_parse(const config_t *config, const char *text, const cha
     if (error && strstr(error, "mismatched element"))
         hint = "; in [ ] all numbers are whole or all have a point, in ( ) they may be mixed";
     if (file)
-        return pyr_fail(PYR_E_CONFIG, "%s:%d: %s%s", file, line, error, hint);
+        return pyr_fail(PYR_E_CONFIG, "%s/%s:%d: %s%s", folder, file, line, error, hint);
     text = nth_line(text, line, &length);
     return pyr_fail(PYR_E_CONFIG, "%s:%d: %s at: %.*s%s", name, line, error ? error : "syntax error",
                     length > 100 ? 100 : length, text, hint);
@@ -656,7 +676,7 @@ static pyr_status fail_parse(const config_t *config, const char *text, const cha
 /* `folder` of @include; NULL: not allowed. */
 static pyr_status read_source(pyr_settings *s, const char *text, const char *name, const char *folder)
 {
-    reader r = {.settings = s, .name = name};
+    reader r = {.settings = s, .name = name, .folder = folder};
     config_t config;
     pyr_status status;
 
@@ -669,7 +689,7 @@ static pyr_status read_source(pyr_settings *s, const char *text, const char *nam
     if (config_read_string(&config, text) == CONFIG_TRUE)
         status = read_group(&r, config_root_setting(&config));
     else
-        status = fail_parse(&config, text, name);
+        status = fail_parse(&config, text, name, folder);
     config_destroy(&config);
     return status;
 }
