@@ -1,0 +1,88 @@
+/* schedule.h - how noise grows: families of SDEs, schedules, and the density of noise levels in training.
+ *
+ *     z_t = alpha(t) z + sigma(t) eps,   lambda(t) = log(alpha^2 / sigma^2),   t in [0, 1], lambda falls
+ *
+ * (Song et al. 2021, "Score-based generative modeling through SDEs"; Kingma et al. 2021, "Variational
+ * diffusion models"; design, section 3.) What a network sees depends on the ratio s = sigma / alpha =
+ * exp(-lambda / 2) alone ("sigma" of the EDM paper, Karras et al. 2022): for every family z_t / alpha = z + s
+ * eps. So noise levels are given as s everywhere outside this file, and a family says what alpha belongs to
+ * it: VE: alpha = 1;   VP: alpha^2 = 1 / (1 + s^2).
+ *
+ * Resolution: a level of side d = sqrt(h w) against a reference side r has its noise scaled by d / r
+ * (lambda_i(t) = lambda(t) + 2 log(r / d); SNR_d = SNR_r (r / d)^2): `scale` below. It moves
+ * the ends of the range, the training density and the sampler's grid alike.
+ */
+#ifndef PYR_DIFFUSION_SCHEDULE_H
+#define PYR_DIFFUSION_SCHEDULE_H
+
+#include "base/status.h"
+
+typedef enum pyr_family { PYR_VE, PYR_VP } pyr_family;
+typedef enum pyr_curve {
+    PYR_GEOMETRIC, /* s(t) = s_min (s_max / s_min)^t */
+    PYR_LINEAR,    /* linear beta: lambda(t) = -log(exp(b0 t + (b1 - b0) t^2 / 2) - 1) */
+    PYR_COSINE,    /* lambda(t) = -2 log tan(pi t / 2) */
+    PYR_KARRAS     /* s(t) = (s_min^(1/rho) + t (s_max^(1/rho) - s_min^(1/rho)))^rho */
+} pyr_curve;
+
+extern const char *const pyr_family_names[]; /* "ve", "vp" */
+extern const char *const pyr_curve_names[];  /* "geometric", "linear", "cosine", "karras" */
+
+typedef struct pyr_schedule {
+    pyr_family family;
+    pyr_curve curve;
+    double s_min, s_max;       /* ends of s before scaling, 0 < s_min < s_max; linear and cosine stop there */
+    double beta_min, beta_max; /* linear */
+    double rho;                /* karras */
+    double scale;              /* d / r; 1: no shift */
+} pyr_schedule;
+
+/* PYR_E_CONFIG unless the numbers make sense together. */
+pyr_status pyr_schedule_check(const pyr_schedule *s);
+
+/* s at time t, and back. The times at which s is s_min and s_max (scaled) are the ends of the schedule:
+ * 0 and 1 for geometric and karras, inside (0, 1) for the others. */
+double pyr_schedule_s(const pyr_schedule *schedule, double t);
+double pyr_schedule_t(const pyr_schedule *schedule, double s);
+double pyr_schedule_t_min(const pyr_schedule *schedule);
+double pyr_schedule_t_max(const pyr_schedule *schedule);
+/* d log s / dt = -lambda'(t) / 2 > 0 */
+double pyr_schedule_slope(const pyr_schedule *schedule, double t);
+
+double pyr_alpha(pyr_family family, double s); /* sigma is s * alpha */
+/* Coefficients of dz = f z dt + g dw at time t: f = alpha'/alpha, g^2 = -lambda' sigma^2. */
+double pyr_drift(const pyr_schedule *schedule, double t);
+double pyr_diffusion2(const pyr_schedule *schedule, double t);
+
+/* ---- noise levels in training ------------------------------------------------------------------ */
+
+typedef enum pyr_density {
+    PYR_LOG_NORMAL, /* log s ~ N(mean, std) (+ log scale) */
+    PYR_UNIFORM_T   /* t uniform between the ends of the schedule */
+} pyr_density;
+
+typedef enum pyr_weight {
+    PYR_WEIGHT_EDM,   /* w = (1 + s^2) / s^2, meant for the log-normal density */
+    PYR_WEIGHT_SIMPLE /* w = 1 / s^2 = e^lambda, meant for uniform t (Ho et al. 2020, L_simple) */
+} pyr_weight;
+
+extern const char *const pyr_density_names[]; /* "log-normal", "uniform" */
+extern const char *const pyr_weight_names[];  /* "edm", "simple" */
+
+typedef struct pyr_noise {
+    pyr_density density;
+    double mean, std; /* log-normal */
+    pyr_weight weight;
+} pyr_noise;
+
+/* The noise level at quantile u in (0, 1) of the density. */
+double pyr_noise_level(const pyr_noise *noise, const pyr_schedule *schedule, double u);
+
+/* The weight of |D - z|^2 at s. A density other than the one the weight is meant for multiplies it by
+ * the ratio of the two densities, so that the expected loss stays the same. */
+double pyr_noise_weight(const pyr_noise *noise, const pyr_schedule *schedule, double s);
+
+/* The quantile function of the standard normal (Wichura 1988, algorithm AS 241; relative error 1e-15). */
+double pyr_normal_quantile(double p);
+
+#endif

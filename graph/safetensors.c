@@ -1,0 +1,630 @@
+#include "graph/safetensors.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are little-endian and read as they stand");
+_Static_assert(sizeof(size_t) == 8, "sizes of files are kept in size_t");
+
+static const struct {
+    const char *word;
+    size_t size;
+} dtypes[] = {
+    [PYR_ST_U8] = {"U8", 1},   [PYR_ST_F16] = {"F16", 2}, [PYR_ST_BF16] = {"BF16", 2},
+    [PYR_ST_I32] = {"I32", 4}, [PYR_ST_U32] = {"U32", 4}, [PYR_ST_F32] = {"F32", 4},
+    [PYR_ST_F64] = {"F64", 8}, [PYR_ST_I64] = {"I64", 8},
+};
+enum { DTYPES = sizeof dtypes / sizeof *dtypes };
+#define DTYPE_WORDS "F32, F16, BF16, F64, I64, I32, U32, U8"
+
+const char *pyr_st_dtype_word(pyr_st_dtype dtype)
+{
+    return dtypes[dtype].word;
+}
+
+size_t pyr_st_dtype_size(pyr_st_dtype dtype)
+{
+    return dtypes[dtype].size;
+}
+
+/* ---- reading: the header ---- */
+
+struct pyr_safetensors {
+    char *name;
+    int fd;              /* -1: in memory */
+    const char *bytes;   /* NULL: in a file */
+    uint64_t size;       /* of the whole */
+    uint64_t data_start; /* where the data section begins */
+    cJSON *tree;         /* the header; the names and metadata live in it */
+    const cJSON *metadata;
+    pyr_st_tensor *tensors; /* sorted by name once parsed */
+    size_t n;
+};
+
+/* Bytes [at, at + n) of the whole, which the caller knows to lie inside. */
+static pyr_status get(const pyr_safetensors *file, void *dst, uint64_t at, size_t n)
+{
+    char *to = dst;
+
+    if (file->bytes) {
+        if (n)
+            memcpy(dst, file->bytes + at, n);
+        return PYR_OK;
+    }
+    while (n) {
+        ssize_t got = pread(file->fd, to, n < 1 << 30 ? n : 1 << 30, (off_t)at);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return pyr_fail(PYR_E_IO, "%s: cannot be read: %s", file->name, strerror(errno));
+        if (got == 0)
+            return pyr_fail(PYR_E_IO, "%s: ended early at byte %llu: it was changed while it was read",
+                            file->name, (unsigned long long)at);
+        to += got;
+        at += (uint64_t)got;
+        n -= (size_t)got;
+    }
+    return PYR_OK;
+}
+
+/* A whole number that JSON's double holds exactly. */
+static bool whole(const cJSON *item, uint64_t *out)
+{
+    if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= 0x1p53) ||
+        item->valuedouble != floor(item->valuedouble))
+        return false;
+    *out = (uint64_t)item->valuedouble;
+    return true;
+}
+
+/* "FILE: tensor "NAME": what is wrong"; a long name is cut, not the rest. */
+#define TENSOR_FAIL(code, file, tensor, fmt, ...)                                                            \
+    pyr_fail(code, "%.400s: tensor \"%.200s\": " fmt, (file)->name, (tensor)->name, __VA_ARGS__)
+
+static pyr_status parse_dtype(const pyr_safetensors *file, pyr_st_tensor *tensor, const cJSON *word)
+{
+    if (!cJSON_IsString(word))
+        return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "%s", "its dtype is missing or not a string");
+    for (int i = 0; i < DTYPES; i++)
+        if (strcmp(word->valuestring, dtypes[i].word) == 0) {
+            tensor->dtype = (pyr_st_dtype)i;
+            return PYR_OK;
+        }
+    return TENSOR_FAIL(PYR_E_UNSUPPORTED, file, tensor, "dtype is \"%.40s\", offered are %s",
+                       word->valuestring, DTYPE_WORDS);
+}
+
+static pyr_status parse_shape(const pyr_safetensors *file, pyr_st_tensor *tensor, const cJSON *shape)
+{
+    const cJSON *item;
+    uint64_t count = 1, dim;
+
+    if (!cJSON_IsArray(shape))
+        return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "%s", "its shape is missing or not a list");
+    for (int i = 0; i < PYR_ST_MAX_RANK; i++)
+        tensor->dims[i] = 1;
+    cJSON_ArrayForEach(item, shape)
+    {
+        if (!whole(item, &dim))
+            return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "shape[%d] is not a whole number from 0 to 2^53",
+                               tensor->rank);
+        if (tensor->rank == PYR_ST_MAX_RANK)
+            return TENSOR_FAIL(PYR_E_UNSUPPORTED, file, tensor, "has more than %d dimensions",
+                               PYR_ST_MAX_RANK);
+        tensor->dims[tensor->rank++] = (int64_t)dim;
+        if (__builtin_mul_overflow(count, dim, &count))
+            return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "%s", "the product of its shape overflows");
+    }
+    tensor->count = count;
+    return PYR_OK;
+}
+
+static pyr_status parse_offsets(const pyr_safetensors *file, pyr_st_tensor *tensor, const cJSON *offsets)
+{
+    uint64_t data = file->size - file->data_start, bytes;
+
+    if (!cJSON_IsArray(offsets) || !offsets->child || !offsets->child->next || offsets->child->next->next ||
+        !whole(offsets->child, &tensor->begin) || !whole(offsets->child->next, &tensor->end))
+        return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "%s", "its data_offsets are not two whole numbers");
+    if (tensor->begin > tensor->end || tensor->end > data)
+        return TENSOR_FAIL(PYR_E_FORMAT, file, tensor,
+                           "data_offsets are [%llu, %llu], but the file has %llu bytes of data%s",
+                           (unsigned long long)tensor->begin, (unsigned long long)tensor->end,
+                           (unsigned long long)data,
+                           tensor->begin > tensor->end ? "" : "; is it cut off? Copy or download it again");
+    if (__builtin_mul_overflow(tensor->count, pyr_st_dtype_size(tensor->dtype), &bytes) ||
+        bytes != tensor->end - tensor->begin)
+        return TENSOR_FAIL(PYR_E_FORMAT, file, tensor,
+                           "has %llu bytes, its shape and dtype %s need %zu elements of %zu",
+                           (unsigned long long)(tensor->end - tensor->begin),
+                           pyr_st_dtype_word(tensor->dtype), tensor->count, pyr_st_dtype_size(tensor->dtype));
+    return PYR_OK;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const pyr_st_tensor *x = a, *y = b;
+
+    if (x->begin != y->begin)
+        return x->begin < y->begin ? -1 : 1;
+    if (x->end != y->end) /* an empty tensor stands before the one that begins there */
+        return x->end < y->end ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const pyr_st_tensor *)a)->name, ((const pyr_st_tensor *)b)->name);
+}
+
+/* Every byte of the data belongs to exactly one tensor. */
+static pyr_status check_cover(const pyr_safetensors *file)
+{
+    uint64_t covered = 0, data = file->size - file->data_start;
+
+    for (size_t i = 0; i < file->n; i++) {
+        const pyr_st_tensor *tensor = &file->tensors[i];
+
+        if (tensor->begin < covered)
+            return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "overlaps tensor \"%.200s\" in the data",
+                               file->tensors[i - 1].name);
+        if (tensor->begin > covered)
+            return TENSOR_FAIL(PYR_E_FORMAT, file, tensor,
+                               "begins at byte %llu of the data, after a hole at %llu",
+                               (unsigned long long)tensor->begin, (unsigned long long)covered);
+        covered = tensor->end;
+    }
+    if (covered != data)
+        return pyr_fail(PYR_E_FORMAT, "%s: its tensors end at byte %llu of the data, %llu bytes follow",
+                        file->name, (unsigned long long)covered, (unsigned long long)(data - covered));
+    return PYR_OK;
+}
+
+static pyr_status parse_tree(pyr_safetensors *file)
+{
+    const cJSON *item;
+    size_t n = 0;
+
+    if (!cJSON_IsObject(file->tree))
+        return pyr_fail(PYR_E_FORMAT, "%s: its header is not a JSON object", file->name);
+    cJSON_ArrayForEach(item, file->tree) n++;
+    PYR_TRY(pyr_new(&file->tensors, n, sizeof *file->tensors, "the list of tensors"));
+    cJSON_ArrayForEach(item, file->tree)
+    {
+        pyr_st_tensor *tensor = &file->tensors[file->n];
+
+        if (strcmp(item->string, "__metadata__") == 0) {
+            const cJSON *value;
+
+            file->metadata = item;
+            if (!cJSON_IsObject(item))
+                return pyr_fail(PYR_E_FORMAT, "%s: __metadata__ is not an object", file->name);
+            cJSON_ArrayForEach(value, item)
+            {
+                if (!cJSON_IsString(value))
+                    return pyr_fail(PYR_E_FORMAT, "%.400s: __metadata__ \"%.200s\" is not a string",
+                                    file->name, value->string);
+            }
+            continue;
+        }
+        tensor->name = item->string;
+        if (!cJSON_IsObject(item))
+            return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "%s", "is not an object");
+        PYR_TRY(parse_dtype(file, tensor, cJSON_GetObjectItemCaseSensitive(item, "dtype")));
+        PYR_TRY(parse_shape(file, tensor, cJSON_GetObjectItemCaseSensitive(item, "shape")));
+        PYR_TRY(parse_offsets(file, tensor, cJSON_GetObjectItemCaseSensitive(item, "data_offsets")));
+        file->n++;
+    }
+    if (file->n)
+        qsort(file->tensors, file->n, sizeof *file->tensors, by_place);
+    PYR_TRY(check_cover(file));
+    if (file->n)
+        qsort(file->tensors, file->n, sizeof *file->tensors, by_name);
+    return PYR_OK;
+}
+
+/* What people have when it is not a safetensors file. */
+static const char *likely(const char head[8])
+{
+    if (memcmp(head, "PK\3\4", 4) == 0 || memcmp(head, "\200\2", 2) == 0)
+        return "; it looks like a PyTorch pickle: convert it to safetensors first";
+    if (memcmp(head, "version ", 8) == 0)
+        return "; it looks like a Git LFS pointer: fetch the file itself (git lfs pull)";
+    if (memcmp(head, "<!", 2) == 0 || memcmp(head, "<html", 5) == 0)
+        return "; it looks like a web page: download the file itself";
+    return "";
+}
+
+static pyr_status parse_header(pyr_safetensors *file)
+{
+    unsigned char head[8];
+    uint64_t length = 0;
+    const char *hint;
+    char *text = NULL;
+    pyr_status status;
+
+    if (file->size < sizeof head)
+        return pyr_fail(PYR_E_FORMAT, "%s: %llu bytes are too few for a safetensors file", file->name,
+                        (unsigned long long)file->size);
+    PYR_TRY(get(file, head, 0, sizeof head));
+    for (int i = 0; i < 8; i++)
+        length |= (uint64_t)head[i] << 8 * i;
+    hint = likely((const char *)head);
+    if (length < 2 || length > PYR_ST_MAX_HEADER)
+        return pyr_fail(PYR_E_FORMAT,
+                        "%s: not a safetensors file: its header would have %llu bytes, 2 to %d can be%s",
+                        file->name, (unsigned long long)length, PYR_ST_MAX_HEADER, hint);
+    if (length > file->size - sizeof head)
+        return pyr_fail(PYR_E_FORMAT, "%s: its header has %llu bytes, only %llu follow%s", file->name,
+                        (unsigned long long)length, (unsigned long long)(file->size - sizeof head),
+                        *hint ? hint : "; is it cut off? Copy or download it again");
+    file->data_start = sizeof head + length;
+    /* A copy with NULs behind it: cJSON before 1.7.18 may look past the length it is given. */
+    PYR_TRY(pyr_new(&text, length + 8, 1, "the header of a safetensors file"));
+    PYR_TRY_OUT(get(file, text, sizeof head, length));
+    if (text[0] != '{')
+        status = pyr_fail(PYR_E_FORMAT, "%s: its header does not begin with {", file->name);
+    else if (memchr(text, 0, length) || strstr(text, "\\u0000")) /* cJSON would cut the name there */
+        status = pyr_fail(PYR_E_FORMAT, "%s: a zero character in its header", file->name);
+    else
+        status = pyr_json_parse(&file->tree, text, length, file->name);
+out:
+    pyr_free(text);
+    return status == PYR_OK ? parse_tree(file) : status;
+}
+
+pyr_status pyr_safetensors_open(pyr_safetensors **out, const char *path)
+{
+    pyr_safetensors *file;
+    struct stat info;
+    pyr_status status = PYR_OK;
+
+    *out = NULL;
+    PYR_TRY(pyr_new(&file, 1, sizeof *file, path));
+    file->name = pyr_strdup(path);
+    /* O_NONBLOCK: a pipe is refused below, not waited for. */
+    file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (!file->name)
+        status = pyr_fail(PYR_E_NOMEM, "out of memory for the name of %s", path);
+    else if (file->fd < 0 || fstat(file->fd, &info) != 0)
+        status = pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
+    else if (!S_ISREG(info.st_mode))
+        status = pyr_fail(PYR_E_IO, "%s: not a regular file", path);
+    else {
+        file->size = (uint64_t)info.st_size;
+        status = parse_header(file);
+    }
+    if (status == PYR_OK)
+        *out = file;
+    else
+        pyr_safetensors_free(file);
+    return status;
+}
+
+pyr_status pyr_safetensors_parse(pyr_safetensors **out, const void *bytes, size_t n, const char *name)
+{
+    pyr_safetensors *file;
+    pyr_status status;
+
+    *out = NULL;
+    PYR_TRY(pyr_new(&file, 1, sizeof *file, name));
+    file->fd = -1;
+    file->bytes = bytes ? bytes : "";
+    file->size = bytes ? n : 0;
+    file->name = pyr_strdup(name);
+    status =
+        file->name ? parse_header(file) : pyr_fail(PYR_E_NOMEM, "out of memory for the name of %s", name);
+    if (status == PYR_OK)
+        *out = file;
+    else
+        pyr_safetensors_free(file);
+    return status;
+}
+
+void pyr_safetensors_free(pyr_safetensors *file)
+{
+    if (!file)
+        return;
+    if (file->fd >= 0)
+        close(file->fd);
+    cJSON_Delete(file->tree);
+    pyr_free(file->tensors);
+    pyr_free(file->name);
+    pyr_free(file);
+}
+
+size_t pyr_safetensors_count(const pyr_safetensors *file)
+{
+    return file->n;
+}
+
+const pyr_st_tensor *pyr_safetensors_at(const pyr_safetensors *file, size_t i)
+{
+    return &file->tensors[i];
+}
+
+const pyr_st_tensor *pyr_safetensors_find(const pyr_safetensors *file, const char *name)
+{
+    pyr_st_tensor key = {.name = name};
+
+    return file->n ? bsearch(&key, file->tensors, file->n, sizeof key, by_name) : NULL;
+}
+
+const char *pyr_safetensors_metadata(const pyr_safetensors *file, const char *key)
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(file->metadata, key);
+
+    return value ? value->valuestring : NULL;
+}
+
+/* ---- reading: the data ---- */
+
+static bool is_real(pyr_st_dtype dtype)
+{
+    return dtype == PYR_ST_F16 || dtype == PYR_ST_BF16 || dtype == PYR_ST_F32 || dtype == PYR_ST_F64;
+}
+
+static float float_of_bits(uint32_t bits)
+{
+    float value;
+
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* IEEE binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits. */
+static float float_of_half(uint16_t half)
+{
+    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 0x3ff;
+
+    if (exponent == 31) /* infinite or NaN, payload kept */
+        return float_of_bits(sign | 0x7f800000 | fraction << 13);
+    if (exponent == 0) /* zero or subnormal: fraction * 2^-24, exact in float */
+        return (sign ? -0x1p-24f : 0x1p-24f) * (float)fraction;
+    return float_of_bits(sign | (exponent + 127 - 15) << 23 | fraction << 13);
+}
+
+static double real_at(pyr_st_dtype dtype, const void *bytes, size_t i)
+{
+    uint16_t half;
+    float single;
+    double value;
+
+    switch (dtype) {
+    case PYR_ST_F16:
+        memcpy(&half, (const char *)bytes + 2 * i, 2);
+        return float_of_half(half);
+    case PYR_ST_BF16: /* the upper half of a float */
+        memcpy(&half, (const char *)bytes + 2 * i, 2);
+        return float_of_bits((uint32_t)half << 16);
+    case PYR_ST_F32:
+        memcpy(&single, (const char *)bytes + 4 * i, 4);
+        return single;
+    default:
+        memcpy(&value, (const char *)bytes + 8 * i, 8);
+        return value;
+    }
+}
+
+static int64_t integer_at(pyr_st_dtype dtype, const void *bytes, size_t i)
+{
+    int32_t i32;
+    uint32_t u32;
+    int64_t i64;
+
+    switch (dtype) {
+    case PYR_ST_U8:
+        return ((const unsigned char *)bytes)[i];
+    case PYR_ST_I32:
+        memcpy(&i32, (const char *)bytes + 4 * i, 4);
+        return i32;
+    case PYR_ST_U32:
+        memcpy(&u32, (const char *)bytes + 4 * i, 4);
+        return u32;
+    default:
+        memcpy(&i64, (const char *)bytes + 8 * i, 8);
+        return i64;
+    }
+}
+
+static pyr_status check_read(const pyr_safetensors *file, const pyr_st_tensor *tensor, size_t count,
+                             bool real)
+{
+    if (is_real(tensor->dtype) != real)
+        return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "dtype is %s, should be %s",
+                           pyr_st_dtype_word(tensor->dtype),
+                           real ? "F32, F16, BF16 or F64" : "I64, I32, U32 or U8");
+    if (tensor->count != count)
+        return TENSOR_FAIL(PYR_E_SHAPE, file, tensor, "has %zu elements, should have %zu", tensor->count,
+                           count);
+    return PYR_OK;
+}
+
+/* Elements of any type to `wanted`: F32, F64 or I64. */
+static pyr_status read_converted(const pyr_safetensors *file, const pyr_st_tensor *tensor, void *dst,
+                                 pyr_st_dtype wanted)
+{
+    enum { CHUNK = 1024 };
+    char bytes[CHUNK * 8];
+    size_t size = pyr_st_dtype_size(tensor->dtype), part;
+
+    for (size_t first = 0; first < tensor->count; first += part) {
+        part = tensor->count - first < CHUNK ? tensor->count - first : CHUNK;
+        PYR_TRY(get(file, bytes, file->data_start + tensor->begin + first * size, part * size));
+        for (size_t i = 0; i < part; i++)
+            if (wanted == PYR_ST_F32)
+                ((float *)dst)[first + i] = (float)real_at(tensor->dtype, bytes, i);
+            else if (wanted == PYR_ST_F64)
+                ((double *)dst)[first + i] = real_at(tensor->dtype, bytes, i);
+            else
+                ((int64_t *)dst)[first + i] = integer_at(tensor->dtype, bytes, i);
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_safetensors_read_f32(const pyr_safetensors *file, const pyr_st_tensor *tensor, float *dst,
+                                    size_t count)
+{
+    PYR_TRY(check_read(file, tensor, count, true));
+    if (tensor->dtype == PYR_ST_F32) /* straight to its place, NaN payloads included */
+        return get(file, dst, file->data_start + tensor->begin, count * 4);
+    return read_converted(file, tensor, dst, PYR_ST_F32);
+}
+
+pyr_status pyr_safetensors_read_f64(const pyr_safetensors *file, const pyr_st_tensor *tensor, double *dst,
+                                    size_t count)
+{
+    PYR_TRY(check_read(file, tensor, count, true));
+    return read_converted(file, tensor, dst, PYR_ST_F64);
+}
+
+pyr_status pyr_safetensors_read_i64(const pyr_safetensors *file, const pyr_st_tensor *tensor, int64_t *dst,
+                                    size_t count)
+{
+    PYR_TRY(check_read(file, tensor, count, false));
+    return read_converted(file, tensor, dst, PYR_ST_I64);
+}
+
+pyr_status pyr_safetensors_read_bytes(const pyr_safetensors *file, const pyr_st_tensor *tensor, void *dst,
+                                      size_t bytes)
+{
+    if (bytes != tensor->end - tensor->begin)
+        return TENSOR_FAIL(PYR_E_SHAPE, file, tensor, "has %llu bytes, should have %zu",
+                           (unsigned long long)(tensor->end - tensor->begin), bytes);
+    return get(file, dst, file->data_start + tensor->begin, bytes);
+}
+
+/* ---- writing ---- */
+
+/* The order of the format's own library: larger types first, so that every
+ * tensor is aligned to its element, then by name. */
+static int by_file_order(const void *a, const void *b)
+{
+    const pyr_st_entry *x = *(const pyr_st_entry *const *)a, *y = *(const pyr_st_entry *const *)b;
+
+    if (x->dtype != y->dtype)
+        return x->dtype > y->dtype ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+static pyr_status bytes_of(const char *path, const pyr_st_entry *entry, uint64_t *bytes)
+{
+    *bytes = pyr_st_dtype_size(entry->dtype);
+    if (entry->rank < 0 || entry->rank > PYR_ST_MAX_RANK)
+        return pyr_fail(PYR_E_ARG, "%s: tensor \"%s\": rank is %d, should be 0..%d", path, entry->name,
+                        entry->rank, PYR_ST_MAX_RANK);
+    for (int i = 0; i < entry->rank; i++)
+        if (entry->dims[i] < 0 || __builtin_mul_overflow(*bytes, (uint64_t)entry->dims[i], bytes) ||
+            *bytes > (uint64_t)1 << 53)
+            return pyr_fail(PYR_E_ARG, "%s: tensor \"%s\": dimension %d is %lld: negative or too large", path,
+                            entry->name, i, (long long)entry->dims[i]);
+    return PYR_OK;
+}
+
+static pyr_status write_header(pyr_json *json, const char *path, const pyr_st_entry *const *order, size_t n,
+                               const pyr_st_pair *metadata, size_t n_metadata)
+{
+    uint64_t at = 0, bytes;
+
+    pyr_json_open(json, NULL, '{');
+    pyr_json_open(json, "__metadata__", '{');
+    pyr_json_string(json, "format", "pt");
+    for (size_t i = 0; i < n_metadata; i++)
+        pyr_json_string(json, metadata[i].key, metadata[i].value);
+    pyr_json_close(json, '}');
+    for (size_t i = 0; i < n; i++) {
+        PYR_TRY(bytes_of(path, order[i], &bytes));
+        pyr_json_open(json, order[i]->name, '{');
+        pyr_json_string(json, "dtype", pyr_st_dtype_word(order[i]->dtype));
+        pyr_json_open(json, "shape", '[');
+        for (int d = 0; d < order[i]->rank; d++)
+            pyr_json_int(json, NULL, order[i]->dims[d]);
+        pyr_json_close(json, ']');
+        pyr_json_open(json, "data_offsets", '[');
+        pyr_json_int(json, NULL, (int64_t)at);
+        pyr_json_int(json, NULL, (int64_t)(at += bytes));
+        pyr_json_close(json, ']');
+        pyr_json_close(json, '}');
+        if (at > (uint64_t)1 << 53)
+            return pyr_fail(PYR_E_ARG, "%s: more than 2^53 bytes of tensors", path);
+    }
+    pyr_json_close(json, '}');
+    while (json->text.length % 8 && !json->text.failed)
+        pyr_text_add(&json->text, " ");
+    if (json->text.failed)
+        return pyr_fail(PYR_E_NOMEM, "out of memory: the header of %s", path);
+    if (json->text.length > PYR_ST_MAX_HEADER)
+        return pyr_fail(PYR_E_ARG, "%s: its header would have %zu bytes, at most %d can be", path,
+                        json->text.length, PYR_ST_MAX_HEADER);
+    return PYR_OK;
+}
+
+static int by_word(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* No name twice, none reserved. `names` is room for n + 1. */
+static pyr_status check_names(const char *path, const char **names, size_t n, const char *reserved)
+{
+    names[n] = reserved;
+    qsort(names, n + 1, sizeof *names, by_word);
+    if (!*names[0])
+        return pyr_fail(PYR_E_ARG, "%s: a name is empty", path);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(names[i], names[i + 1]) == 0)
+            return pyr_fail(PYR_E_ARG, "%s: the name \"%s\" is %s", path, names[i],
+                            strcmp(names[i], reserved) == 0 ? "reserved" : "given twice");
+    return PYR_OK;
+}
+
+pyr_status pyr_safetensors_write(const char *path, const pyr_st_entry *tensors, size_t n,
+                                 const pyr_st_pair *metadata, size_t n_metadata)
+{
+    const pyr_st_entry **order = NULL;
+    const char **names = NULL;
+    pyr_json json = {0};
+    pyr_atomic_file file = {0};
+    unsigned char head[8];
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_new(&order, n, sizeof *order, "the list of tensors"));
+    PYR_TRY_OUT(pyr_new(&names, (n > n_metadata ? n : n_metadata) + 1, sizeof *names, "the list of names"));
+    for (size_t i = 0; i < n_metadata; i++)
+        names[i] = metadata[i].key;
+    PYR_TRY_OUT(check_names(path, names, n_metadata, "format"));
+    for (size_t i = 0; i < n; i++)
+        names[i] = (order[i] = &tensors[i])->name;
+    PYR_TRY_OUT(check_names(path, names, n, "__metadata__"));
+    if (n)
+        qsort(order, n, sizeof *order, by_file_order);
+    PYR_TRY_OUT(write_header(&json, path, order, n, metadata, n_metadata));
+
+    PYR_TRY_OUT(pyr_atomic_open(&file, path));
+    for (int i = 0; i < 8; i++)
+        head[i] = (unsigned char)((uint64_t)json.text.length >> 8 * i);
+    PYR_TRY_OUT(pyr_atomic_write(&file, head, sizeof head));
+    PYR_TRY_OUT(pyr_atomic_write(&file, json.text.at, json.text.length));
+    for (size_t i = 0; i < n; i++) {
+        uint64_t bytes;
+
+        PYR_TRY_OUT(bytes_of(path, order[i], &bytes));
+        PYR_TRY_OUT(pyr_atomic_write(&file, order[i]->data, bytes));
+    }
+    status = pyr_atomic_commit(&file);
+out:
+    pyr_atomic_abandon(&file);
+    pyr_text_free(&json.text);
+    pyr_free(names);
+    pyr_free(order);
+    return status;
+}

@@ -1,0 +1,144 @@
+#include "graph/train.h"
+
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+const char *const pyr_rate_names[] = {"cosine", "constant", NULL};
+
+/* ---- stopping ---- */
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int number)
+{
+    stop = 1;
+    signal(number, SIG_DFL);
+}
+
+void pyr_stop_on_signals(void)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+bool pyr_stop_requested(void)
+{
+    return stop;
+}
+
+void pyr_stop_request(void)
+{
+    stop = 1;
+}
+
+/* ---- the loop ---- */
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double pyr_train_rate(const pyr_train_plan *plan, int64_t step)
+{
+    double warm = step < plan->warmup ? (double)(step + 1) / (double)plan->warmup : 1;
+    double done = (double)step / (double)(plan->steps > 1 ? plan->steps : 1);
+
+    if (plan->rate == PYR_RATE_COSINE)
+        warm *= 0.5 * (1 + cos(3.14159265358979323846 * done));
+    return plan->learning_rate * warm;
+}
+
+/* Whether step `step` (counted from 1) is the one in which another `every` images are full. */
+static bool due(int64_t every, int64_t step, int batch)
+{
+    return every > 0 && step * batch / every != (step - 1) * batch / every;
+}
+
+/* Time spent in steps, without reports, checkpoints and snapshots. */
+typedef struct window {
+    double seconds, loss;
+    int64_t steps;
+} window;
+
+static pyr_status do_report(const pyr_train_plan *plan, const pyr_train_calls *calls, const window *w,
+                            const pyr_train_state *state, const pyr_step_state *step, bool brief)
+{
+    pyr_train_report report = {.step = state->step,
+                               .steps = plan->steps,
+                               .skipped = state->skipped,
+                               .loss = w->steps ? w->loss / (double)w->steps : NAN,
+                               .grad_norm = (double)step->grad_norm,
+                               .learning_rate = (double)step->learning_rate,
+                               .images_per_s =
+                                   w->seconds > 0 ? (double)(w->steps * plan->batch) / w->seconds : 0,
+                               .seconds = state->seconds,
+                               .last = state->step == plan->steps};
+
+    return calls->report ? calls->report(calls->ctx, &report, brief) : PYR_OK;
+}
+
+pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *calls, pyr_optimizer *optimizer,
+                         pyr_train_state *state)
+{
+    window w = {0};
+    int skipped_in_a_row = 0;
+    double drawn = now();
+
+    while (state->step < plan->steps) {
+        pyr_step_state after = {0};
+        double loss, start = now(), seconds;
+        bool last;
+
+        PYR_TRY(calls->step(calls->ctx, state->step, &loss));
+        PYR_TRY(pyr_optimizer_step(optimizer,
+                                   &(pyr_update){.learning_rate = pyr_train_rate(plan, state->step),
+                                                 .ema_window = plan->ema_window,
+                                                 .clip = plan->clip,
+                                                 .loss = loss},
+                                   &after));
+        seconds = now() - start;
+        w.seconds += seconds;
+        state->seconds += seconds;
+        if (after.skip) {
+            state->skipped++;
+            if (++skipped_in_a_row >= plan->most_skipped)
+                return pyr_fail(
+                    PYR_E_NUMERIC,
+                    "%d steps in a row had a loss or gradient that is not finite, the last was step "
+                    "%lld (loss %g, gradient norm %g; %s); the last checkpoint is from before them. "
+                    "A lower --lr or --clip 1 usually helps",
+                    skipped_in_a_row, (long long)state->step, loss, (double)after.grad_norm,
+                    calls->explain ? calls->explain(calls->ctx, state->step) : "");
+        } else {
+            skipped_in_a_row = 0;
+            w.loss += loss;
+            w.steps++;
+        }
+        state->step++;
+        last = state->step == plan->steps;
+        if (last || due(plan->report, state->step, plan->batch)) {
+            PYR_TRY(do_report(plan, calls, &w, state, &after, false));
+            w = (window){0};
+        } else if (now() - drawn > 0.2) {
+            PYR_TRY(do_report(plan, calls, &w, state, &after, true));
+            drawn = now();
+        }
+        if (last || stop || due(plan->checkpoint, state->step, plan->batch))
+            PYR_TRY(calls->checkpoint(calls->ctx, state));
+        if (calls->snapshot && (last || due(plan->snapshot, state->step, plan->batch)) && !stop)
+            PYR_TRY(calls->snapshot(calls->ctx, state->step));
+        if (stop && !last)
+            return pyr_fail(PYR_E_STOPPED, "stopped after step %lld of %lld", (long long)state->step,
+                            (long long)plan->steps);
+    }
+    return PYR_OK;
+}

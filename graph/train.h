@@ -1,0 +1,67 @@
+/* train.h - the loop over steps: rate, finite check, cadence of checkpoints and reports, signals.
+ *
+ * The step itself is a callback, so that a level, a cascade and a classifier train in the same loop.
+ */
+#ifndef PYR_GRAPH_TRAIN_H
+#define PYR_GRAPH_TRAIN_H
+
+#include "graph/optimizer.h"
+
+typedef enum pyr_rate { PYR_RATE_COSINE, PYR_RATE_CONSTANT } pyr_rate;
+extern const char *const pyr_rate_names[]; /* "cosine", "constant" */
+
+typedef struct pyr_train_plan {
+    int batch;            /* images per step */
+    int64_t steps;        /* in all */
+    double learning_rate; /* the highest */
+    pyr_rate rate;        /* cosine: from there to zero at the end; after the warm-up */
+    int64_t warmup;       /* steps of linear rise */
+    double clip, ema_window;
+    int64_t checkpoint, report, snapshot; /* every so many images; 0: never (checkpoint: only at the end) */
+    int most_skipped;                     /* steps in a row that may be skipped before the run stops */
+} pyr_train_plan;
+
+/* What is kept in a checkpoint besides the blocks. */
+typedef struct pyr_train_state {
+    int64_t step;    /* steps done */
+    int64_t skipped; /* of them, how many were not applied */
+    double seconds;  /* of training, over all sessions */
+} pyr_train_state;
+
+typedef struct pyr_train_report {
+    int64_t step, steps, skipped;
+    double loss; /* mean over the steps since the last report */
+    double grad_norm, learning_rate;
+    double images_per_s; /* since the last report, pauses left out */
+    double seconds;      /* of training, over all sessions */
+    bool last;
+} pyr_train_report;
+
+typedef struct pyr_train_calls {
+    void *ctx;
+    /* Fill the optimizer's gradient for step `step` (from 0); *loss is the mean over the batch. */
+    pyr_status (*step)(void *ctx, int64_t step, double *loss);
+    /* Save all that resuming needs. */
+    pyr_status (*checkpoint)(void *ctx, const pyr_train_state *state);
+    /* A line for log and terminal; called often enough to move a progress bar when `brief`. */
+    pyr_status (*report)(void *ctx, const pyr_train_report *report, bool brief);
+    pyr_status (*snapshot)(void *ctx, int64_t step); /* NULL: none */
+    /* Words for a step that is not finite: where to look. Returns a borrowed text. */
+    const char *(*explain)(void *ctx, int64_t step);
+} pyr_train_calls;
+
+double pyr_train_rate(const pyr_train_plan *plan, int64_t step);
+
+/* Run until the end (PYR_OK), a stop request (PYR_E_STOPPED, after a checkpoint), or a failure.
+ * `state` goes on from where it stands. most_skipped steps in a row that are not finite: PYR_E_NUMERIC, and
+ * no checkpoint is written. */
+pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *calls, pyr_optimizer *optimizer,
+                         pyr_train_state *state);
+
+/* From now on SIGINT and SIGTERM ask running loops to stop after the current step; a second one ends
+ * the process at once. */
+void pyr_stop_on_signals(void);
+bool pyr_stop_requested(void);
+void pyr_stop_request(void); /* the same from inside */
+
+#endif
