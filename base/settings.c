@@ -107,10 +107,11 @@ const pyr_setting *pyr_settings_row(const pyr_section *sections, size_t n, const
     return row;
 }
 
-static pyr_slot *find_slot(const pyr_settings *s, const pyr_setting *row)
+/* Two sections may share one table, so the row alone does not tell. */
+static pyr_slot *find_slot(const pyr_settings *s, const pyr_section *section, const pyr_setting *row)
 {
     for (size_t i = 0; i < s->n_slots; i++)
-        if (s->slots[i].row == row)
+        if (s->slots[i].section == section && s->slots[i].row == row)
             return &s->slots[i];
     return NULL;
 }
@@ -212,7 +213,7 @@ static pyr_status find_key(const pyr_settings *s, const char *key, const char *o
     if (out->level >= PYR_SETTINGS_LEVELS)
         return pyr_fail(PYR_E_CONFIG, "%s (%s): the highest level is %d", key, origin,
                         PYR_SETTINGS_LEVELS - 1);
-    out->slot = find_slot(s, row);
+    out->slot = find_slot(s, section, row);
     return PYR_OK;
 }
 
@@ -347,7 +348,7 @@ out:
 
 /* It takes an integer beyond 32 bits without the suffix L and keeps the low
  * bits, silently. So the text is looked through first, and the files that it
- * includes; numbers in comments and strings do not count. */
+ * includes; what looks like a number in a comment or a string does not count. */
 typedef struct scan {
     const char *at, *end;
     const char *name;   /* of the file */
@@ -371,25 +372,35 @@ static bool begins(const scan *s, const char *word)
     return (size_t)(s->end - s->at) >= n && memcmp(s->at, word, n) == 0;
 }
 
-/* Over a comment or a string; false: none here. */
-static bool skip_quiet(scan *s)
+/* Over a comment; false: none here. */
+static bool skip_comment(scan *s)
 {
     if (begins(s, "#") || begins(s, "//")) {
         while (s->at < s->end && *s->at != '\n')
             step(s, 1);
-    } else if (begins(s, "/*")) {
-        step(s, 2);
-        while (s->at < s->end && !begins(s, "*/"))
-            step(s, 1);
-        step(s, 2);
-    } else if (begins(s, "\"")) {
-        step(s, 1);
-        while (s->at < s->end && *s->at != '"')
-            step(s, *s->at == '\\' ? 2 : 1);
-        step(s, 1);
-    } else
+        return true;
+    }
+    if (!begins(s, "/*"))
         return false;
+    step(s, 2);
+    while (s->at < s->end && !begins(s, "*/"))
+        step(s, 1);
+    step(s, 2);
     return true;
+}
+
+/* Over a string. (Without an end it would be a syntax error in the last line, and a leak.) */
+static pyr_status scan_string(scan *s)
+{
+    int line = s->line;
+
+    step(s, 1);
+    while (s->at < s->end && *s->at != '"')
+        step(s, *s->at == '\\' ? 2 : 1);
+    if (s->at >= s->end)
+        return pyr_fail(PYR_E_CONFIG, "%s:%d: a quote has no end", s->name, line);
+    step(s, 1);
+    return PYR_OK;
 }
 
 /* The characters of a name or a number from here, at least one of whatever is there. */
@@ -465,9 +476,11 @@ static pyr_status scan_text(scan s)
     if (memchr(s.at, 0, (size_t)(s.end - s.at)))
         return pyr_fail(PYR_E_CONFIG, "%s: not a text file, it has a byte 0", s.name);
     while (s.at < s.end) {
-        if (skip_quiet(&s))
+        if (skip_comment(&s))
             continue;
-        if (begins(&s, "@include"))
+        if (begins(&s, "\""))
+            PYR_TRY(scan_string(&s));
+        else if (begins(&s, "@include"))
             PYR_TRY(scan_include(&s));
         else
             PYR_TRY(scan_word(&s));
@@ -745,7 +758,7 @@ const char *pyr_settings_origin(const pyr_settings *s, const char *key)
     int level;
     const pyr_section *section = split_key(s->sections, s->n_sections, key, &rest, &level);
     const pyr_setting *row = find_row(section, rest);
-    const pyr_slot *slot = row && level < PYR_SETTINGS_LEVELS ? find_slot(s, row) : NULL;
+    const pyr_slot *slot = row && level < PYR_SETTINGS_LEVELS ? find_slot(s, section, row) : NULL;
 
     if (!slot)
         return NULL;

@@ -430,7 +430,7 @@ static bool parse_duration(const char *text, pyr_duration *out)
     static const struct {
         const char *suffix;
         double factor;
-        int unit;
+        pyr_duration_unit unit;
     } units[] = {
         {"ep", 1, PYR_EPOCHS}, {"s", 1, PYR_SECONDS}, {"m", 60, PYR_SECONDS}, {"h", 3600, PYR_SECONDS}};
     char *end;

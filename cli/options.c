@@ -106,14 +106,15 @@ static pyr_status take_value(cursor *c, const pyr_option *option, const char *va
 {
     pyr_setting row;
     char origin[80];
+    pyr_status status;
 
     c->parsed->typed[c->parsed->n_typed++] = (pyr_typed){option, value};
     if (!option || option->setting)
         return PYR_OK;
     row = option_row(c->options, option);
     snprintf(origin, sizeof origin, "--%s", option->name);
-    return pyr_setting_parse(&row, origin, value, "", option->target) == PYR_OK ? PYR_OK
-                                                                                : look_up(c->options);
+    status = pyr_setting_parse(&row, origin, value, "", option->target);
+    return status == PYR_E_CONFIG ? look_up(c->options) : status;
 }
 
 static pyr_status take_flag(cursor *c, const pyr_option *option, const char *value, bool on)

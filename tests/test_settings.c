@@ -343,6 +343,7 @@ static void what_libconfig_refuses(void)
     REFUSED("data = {};\ndata = {};", "a.cfg:2: duplicate setting name", "");
     REFUSED("level = { weights = [1, 0.5]; };", "a.cfg:1: mismatched element type",
             "in ( ) they may be mixed");
+    REFUSED("data = {\n path = \"x; };\n\n", "a.cfg:2: a quote has no end", "");
     REFUSED("@include \"b.cfg\"\n", "a.cfg:1: @include is for files only", "");
     REFUSED("train = { seed =\n 3000000000; };", "a.cfg:2: 3000000000 is beyond 32 bits", "L behind it");
     REFUSED("train = { seed = -2147483649; };", "-2147483649 is beyond 32 bits", "");
