@@ -5,8 +5,15 @@
  * after decompose gives every bit back, for every filter, size and number of
  * levels. The operators are those of pyramid.h, rounded to 2^-16.
  *
+ * Codes may be made and read on different machines: every sum is in double, in
+ * a fixed order, exact but for gaussian's last bits. ideal depends on FFTW's
+ * rounding: another build of it may round one value in some 10^10 the other way
+ * and so give a pixel that is off by 2^-16, which rounding to 8 bits mends.
+ *
  * Pictures of a camera are meant: work is done row by row (ideal: channel by
- * channel), so that beside picture and codes little memory is used.
+ * channel), so that beside picture and codes little memory is used (the next
+ * image; ideal: a channel in double). 24 megapixels RGB take a third of a
+ * second with box, three with ideal, on one core.
  */
 #ifndef PYR_PYRAMID_CODES_H
 #define PYR_PYRAMID_CODES_H

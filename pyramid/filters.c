@@ -209,8 +209,9 @@ pyr_status pyr_taps_up(pyr_taps *out, pyr_filter filter, double sigma, int n)
 
 /* ---- the pseudo-inverse ---------------------------------------------------------------------------- */
 
-/* g = d d^T as a band: g[i * (band + 1) + (i - j)] for i - band <= j <= i, and then its Cholesky factor in
- * place. false: singular. */
+/* g = d d^T as a band: g[i * (band + 1) + (i - j)] for i - band <= j <= i, and then its Cholesky factors in
+ * place: D on the diagonal, L (with ones there) below. No square roots, so box stays exact. false: singular.
+ */
 static bool factor(double *g, int band, const pyr_taps *d)
 {
     size_t row = (size_t)band + 1;
@@ -233,14 +234,11 @@ static bool factor(double *g, int band, const pyr_taps *d)
             double sum = g[(size_t)i * row + (size_t)(i - j)];
 
             for (int l = i > band ? i - band : 0; l < j; l++)
-                if (j - l <= band)
-                    sum -= g[(size_t)i * row + (size_t)(i - l)] * g[(size_t)j * row + (size_t)(j - l)];
-            if (i != j)
-                g[(size_t)i * row + (size_t)(i - j)] = sum / g[(size_t)j * row];
-            else if (sum <= 1e-12 * top)
+                sum -= g[(size_t)i * row + (size_t)(i - l)] * g[(size_t)j * row + (size_t)(j - l)] *
+                       g[(size_t)l * row];
+            if (i == j && sum <= 1e-12 * top)
                 return false;
-            else
-                g[(size_t)i * row] = sqrt(sum);
+            g[(size_t)i * row + (size_t)(i - j)] = i == j ? sum : sum / g[(size_t)j * row];
         }
     return true;
 }
@@ -257,14 +255,14 @@ static void solve(double *y, const double *g, int band, const pyr_taps *d, int x
 
         for (int j = i > band ? i - band : 0; j < i; j++)
             sum -= g[(size_t)i * row + (size_t)(i - j)] * y[j];
-        y[i] = sum / g[(size_t)i * row];
+        y[i] = sum;
     }
     for (int i = m - 1; i >= 0; i--) {
-        double sum = y[i];
+        double sum = y[i] / g[(size_t)i * row];
 
         for (int j = i + 1; j < m && j - i <= band; j++)
             sum -= g[(size_t)j * row + (size_t)(j - i)] * y[j];
-        y[i] = sum / g[(size_t)i * row];
+        y[i] = sum;
     }
 }
 
