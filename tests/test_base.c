@@ -1,0 +1,605 @@
+/* test_base.c - status, memory, threads, text, files, JSON. */
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "base/threads.h"
+#include "tests/check.h"
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- status ---- */
+
+static void sentences(void)
+{
+    char longer[3000];
+
+    CHECK(pyr_fail(PYR_E_ARG, "levels is %d", 9) == PYR_E_ARG);
+    CHECK_STRING(pyr_error(), "levels is 9");
+    CHECK(pyr_fail(PYR_E_IO, "again: %s", pyr_error()) == PYR_E_IO); /* may point into the sentence */
+    CHECK_STRING(pyr_error(), "again: levels is 9");
+    CHECK(pyr_fail_prefix(PYR_E_IO, "%s:%d", "a.cfg", 3) == PYR_E_IO);
+    CHECK_STRING(pyr_error(), "a.cfg:3: again: levels is 9");
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = 0;
+    pyr_fail(PYR_E_ARG, "%s", longer);
+    CHECK(strlen(pyr_error()) == 1023);
+    pyr_fail_prefix(PYR_E_ARG, "p");
+    CHECK(strlen(pyr_error()) == 1023 && strncmp(pyr_error(), "p: xxx", 6) == 0);
+    pyr_error_set("set");
+    CHECK_STRING(pyr_error(), "set");
+}
+
+static void *other_thread(void *arg)
+{
+    (void)arg;
+    CHECK_STRING(pyr_error(), "");
+    pyr_fail(PYR_E_ARG, "theirs");
+    return NULL;
+}
+
+static void sentences_are_the_threads(void)
+{
+    pthread_t thread;
+
+    pyr_fail(PYR_E_ARG, "mine");
+    CHECK(pthread_create(&thread, NULL, other_thread, NULL) == 0);
+    pthread_join(thread, NULL);
+    CHECK_STRING(pyr_error(), "mine");
+}
+
+/* ---- memory ---- */
+
+static bool all_zero(const void *block, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (((const char *)block)[i])
+            return false;
+    return true;
+}
+
+static void memory_counts(void)
+{
+    pyr_mem_stats start = pyr_mem(), now;
+    char *a, *b, *c;
+
+    pyr_mem_reset_peak();
+    a = pyr_calloc(1000, 3);
+    b = pyr_calloc(0, 8);
+    CHECK(a && b && (uintptr_t)a % PYR_ALIGN == 0 && (uintptr_t)b % PYR_ALIGN == 0);
+    CHECK(all_zero(a, 3000));
+    now = pyr_mem();
+    CHECK(now.live_blocks == start.live_blocks + 2 && now.live_bytes == start.live_bytes + 3000);
+    CHECK(now.allocated == start.allocated + 2);
+    memset(a, 7, 3000);
+    a = pyr_realloc(a, 5000, 1);
+    CHECK(a && a[0] == 7 && a[2999] == 7 && all_zero(a + 3000, 2000));
+    a = pyr_realloc(a, 10, 1);
+    CHECK(a && a[9] == 7);
+    CHECK(pyr_mem().live_bytes == start.live_bytes + 10);
+    CHECK(pyr_mem().peak_bytes >= start.live_bytes + 5000);
+    pyr_mem_reset_peak();
+    CHECK(pyr_mem().peak_bytes == pyr_mem().live_bytes);
+    c = pyr_realloc(NULL, 4, 1);
+    CHECK(c && all_zero(c, 4));
+    pyr_free(a);
+    pyr_free(b);
+    pyr_free(c);
+    pyr_free(NULL);
+    CHECK(pyr_mem().live_blocks == start.live_blocks && pyr_mem().live_bytes == start.live_bytes);
+}
+
+static void memory_fails(void)
+{
+    char *a = pyr_calloc(8, 1), *b;
+    void *out = a;
+
+    CHECK(pyr_calloc(SIZE_MAX / 2, 3) == NULL);
+    CHECK(pyr_calloc(SIZE_MAX - 10, 1) == NULL);
+    pyr_mem_fail_after(1);
+    b = pyr_calloc(1, 1);
+    CHECK(b && pyr_calloc(1, 1) == NULL); /* the second fails, the third is well */
+    pyr_free(b);
+    b = pyr_calloc(1, 1);
+    CHECK(b);
+    pyr_free(b);
+    a[0] = 5;
+    pyr_mem_fail_after(0);
+    CHECK(pyr_realloc(a, 100, 1) == NULL && a[0] == 5);
+    pyr_mem_fail_after(0);
+    CHECK_FAILS(pyr_new(&out, 1 << 20, 3, "the arena"), PYR_E_NOMEM, "the arena needs 3.0 MiB");
+    CHECK(out == NULL);
+    pyr_mem_fail_after(0);
+    CHECK(pyr_strfmt("%d", 1) == NULL);
+    pyr_mem_fail_after(0);
+    CHECK(pyr_strdup("y") == NULL);
+    b = pyr_strfmt("%s-%d", "y", 7);
+    CHECK_STRING(b, "y-7");
+    pyr_free(b);
+    pyr_free(a);
+}
+
+/* ---- threads ---- */
+
+enum { TASKS = 100 };
+
+typedef struct work {
+    atomic_int runs[TASKS], lanes_seen;
+    int lanes, fail_from, fail_step; /* tasks fail_from, fail_from + fail_step, … fail */
+} work;
+
+static pyr_status task(void *arg, int number, int lane)
+{
+    work *w = arg;
+
+    if (lane < 0 || lane >= w->lanes)
+        return pyr_fail(PYR_E_ARG, "lane %d", lane);
+    atomic_fetch_or(&w->lanes_seen, 1 << lane);
+    atomic_fetch_add(&w->runs[number], 1);
+    if (w->fail_step && number >= w->fail_from && (number - w->fail_from) % w->fail_step == 0) {
+        if (number == w->fail_from) /* the others fail first */
+            for (int i = 0; i < 20; i++)
+                sched_yield();
+        return pyr_fail(PYR_E_NUMERIC, "task %d", number);
+    }
+    return PYR_OK;
+}
+
+static void pool_runs_each_task_once(void)
+{
+    for (int lanes = 1; lanes <= 5; lanes++) {
+        work w = {.lanes = lanes};
+        pyr_pool *pool;
+
+        CHECK_OK(pyr_pool_new(&pool, lanes, NULL));
+        CHECK(pyr_pool_lanes(pool) == lanes);
+        for (int round = 1; round <= 500; round++) {
+            int tasks = round % (TASKS + 1);
+
+            CHECK_OK(pyr_pool_run(pool, tasks, task, &w));
+        }
+        for (int i = 0; i < TASKS; i++) {
+            int expected = 0;
+
+            for (int round = 1; round <= 500; round++)
+                expected += i < round % (TASKS + 1);
+            CHECK(w.runs[i] == expected);
+        }
+        pyr_pool_free(pool);
+    }
+    pyr_pool_free(NULL);
+    CHECK(pyr_processors() >= 1);
+}
+
+static void pool_gives_the_lowest_failure(void)
+{
+    pyr_pool *pool;
+
+    CHECK_OK(pyr_pool_new(&pool, 4, NULL));
+    for (int round = 0; round < 200; round++) {
+        work w = {.lanes = 4, .fail_from = round % 50, .fail_step = 1 + round % 3};
+        char sentence[32];
+
+        snprintf(sentence, sizeof sentence, "task %d", w.fail_from);
+        CHECK_STATUS(pyr_pool_run(pool, TASKS, task, &w), PYR_E_NUMERIC);
+        CHECK_STRING(pyr_error(), sentence);
+        w.fail_step = 0;
+        CHECK_OK(pyr_pool_run(pool, TASKS, task, &w)); /* and is well again */
+    }
+    pyr_pool_free(pool);
+}
+
+static atomic_int starts;
+static _Thread_local int my_starts;
+
+static void on_start(void)
+{
+    my_starts++;
+    atomic_fetch_add(&starts, 1);
+}
+
+static pyr_status has_started(void *arg, int number, int lane)
+{
+    (void)arg;
+    return my_starts == 1 ? PYR_OK
+                          : pyr_fail(PYR_E_ARG, "task %d on lane %d: %d starts", number, lane, my_starts);
+}
+
+static void pool_starts_each_thread(void)
+{
+    pyr_pool *pool;
+
+    my_starts = 0;
+    starts = 0;
+    CHECK_OK(pyr_pool_new(&pool, 3, on_start));
+    for (int round = 0; round < 20; round++)
+        CHECK_OK(pyr_pool_run(pool, TASKS, has_started, NULL));
+    CHECK(starts == 3);
+    pyr_pool_free(pool);
+}
+
+static void pool_without_memory(void)
+{
+    pyr_mem_stats before = pyr_mem();
+    pyr_status status = PYR_E_NOMEM;
+    pyr_pool *pool;
+    long n;
+
+    for (n = 0; status != PYR_OK; n++) {
+        pyr_mem_fail_after(n);
+        status = pyr_pool_new(&pool, 4, NULL);
+        pyr_mem_fail_after(-1);
+        CHECK(status == PYR_OK || (status == PYR_E_NOMEM && !pool));
+    }
+    CHECK(n > 4);
+    pyr_pool_free(pool);
+    CHECK(pyr_mem().live_blocks == before.live_blocks);
+}
+
+/* ---- text ---- */
+
+static void texts_grow(void)
+{
+    pyr_text text = {0};
+
+    for (int i = 0; i < 300; i++)
+        pyr_text_add(&text, "%d,", i % 10);
+    pyr_text_add_bytes(&text, "a\0b", 3);
+    CHECK(text.length == 603 && text.at[603] == 0 && text.at[600] == 'a' && text.at[601] == 0);
+    CHECK(strncmp(text.at + 590, "5,6,7,8,9,a", 11) == 0);
+    CHECK(!text.failed);
+    pyr_text_free(&text);
+    CHECK(text.at == NULL && text.length == 0);
+
+    pyr_text_add(&text, "kept");
+    pyr_mem_fail_after(0);
+    pyr_text_add(&text, "%500s", "");
+    pyr_mem_fail_after(-1);
+    pyr_text_add(&text, "more");
+    CHECK(text.failed);
+    CHECK_STRING(text.at, "kept");
+    pyr_text_free(&text);
+}
+
+static void nearest_words(void)
+{
+    static const char *const words[] = {"learning_rate", "batch", "levels", "level", "seed"};
+
+#define NEAREST(word) pyr_nearest(word, words, 5)
+    CHECK_STRING(NEAREST("learning-rate"), "learning_rate");
+    CHECK_STRING(NEAREST("LEARNING_RATE"), "learning_rate");
+    CHECK_STRING(NEAREST("bacth"), "batch");
+    CHECK_STRING(NEAREST("lvels"), "levels");
+    CHECK_STRING(NEAREST("level"), "level");
+    CHECK_STRING(NEAREST("sed"), "seed");
+    CHECK(NEAREST("momentum") == NULL);
+    CHECK(NEAREST("zzzz") == NULL);
+    CHECK(pyr_nearest("a", words, 0) == NULL);
+    CHECK(NEAREST("a word that is very much longer than any of the candidates and than what is compared") ==
+          NULL);
+#undef NEAREST
+}
+
+static void counts_and_reals(void)
+{
+    static const struct {
+        const char *text;
+        int64_t value;
+    } good[] = {{"7", 7},           {"-3", -3},          {"200ki", 204800},
+                {"3k", 3000},       {"1.5Mi", 1572864},  {"0.3K", 300},
+                {"2G", 2000000000}, {"1gi", 1073741824}, {"1e3", 1000},
+                {"0", 0},           {"2.5m", 2500000},   {"9007199254740993", 9007199254740992}};
+    static const char *const bad[] = {"",    "k",   "ki",  "1.5",   "7x",   "7 k",
+                                      "7kk", "inf", "nan", "1e300", "7ki7", "0.0001k"};
+    int64_t value;
+    double real;
+
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        value = -1;
+        if (!pyr_parse_count(good[i].text, &value) || value != good[i].value)
+            CHECK_REPORT("%s gave %lld", good[i].text, (long long)value);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (pyr_parse_count(bad[i], &value))
+            CHECK_REPORT("\"%s\" gave %lld", bad[i], (long long)value);
+    CHECK(pyr_parse_real("2.5e-3", &real) && real == 2.5e-3);
+    CHECK(!pyr_parse_real("2.5e-3x", &real) && !pyr_parse_real("", &real) && !pyr_parse_real("inf", &real));
+    CHECK(!pyr_parse_real("nan", &real) && !pyr_parse_real("1e999", &real));
+}
+
+/* ---- files ---- */
+
+static char folder[256];
+
+static char *in_folder(const char *name)
+{
+    static char path[512];
+
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static size_t files_in_folder(void)
+{
+    pyr_names names;
+    size_t n;
+
+    CHECK_OK(pyr_folder_names(&names, folder));
+    n = names.n;
+    pyr_names_free(&names);
+    return n;
+}
+
+static void check_content(const char *path, const char *wanted)
+{
+    char *bytes;
+    size_t n;
+
+    CHECK_OK(pyr_file_read(&bytes, &n, path, 1000));
+    CHECK(n == strlen(wanted));
+    CHECK_STRING(bytes, wanted);
+    pyr_free(bytes);
+}
+
+static void files_are_replaced_whole(void)
+{
+    pyr_atomic_file file;
+    char *path = in_folder("state");
+
+    CHECK_OK(pyr_file_replace(path, "one", 3));
+    check_content(path, "one");
+    CHECK_OK(pyr_atomic_open(&file, path));
+    CHECK_OK(pyr_atomic_write(&file, "tw", 2));
+    CHECK_OK(pyr_atomic_write(&file, "", 0));
+    CHECK_OK(pyr_atomic_write(&file, "o!", 2));
+    check_content(path, "one"); /* until commit */
+    CHECK_OK(pyr_atomic_commit(&file));
+    check_content(path, "two!");
+    pyr_atomic_abandon(&file); /* nothing left to do */
+
+    CHECK_OK(pyr_atomic_open(&file, path));
+    CHECK_OK(pyr_atomic_write(&file, "three", 5));
+    pyr_atomic_abandon(&file);
+    check_content(path, "two!");
+    CHECK(files_in_folder() == 1); /* no temporary stays */
+
+    CHECK_OK(pyr_file_replace(path, "", 0));
+    check_content(path, "");
+    CHECK(unlink(path) == 0);
+}
+
+static void files_that_cannot_be_written(void)
+{
+    pyr_atomic_file file;
+
+    CHECK_FAILS(pyr_file_replace(in_folder("no/where"), "x", 1), PYR_E_IO, "no/where cannot be written");
+    /* a folder stands at the name: found out at the rename */
+    CHECK(mkdir(in_folder("taken"), 0777) == 0);
+    CHECK_OK(pyr_atomic_open(&file, in_folder("taken")));
+    CHECK_OK(pyr_atomic_write(&file, "x", 1));
+    CHECK_FAILS(pyr_atomic_commit(&file), PYR_E_IO, "taken");
+    CHECK(file.stream == NULL && file.path == NULL);
+    CHECK(files_in_folder() == 1);
+    CHECK(rmdir(in_folder("taken")) == 0);
+}
+
+static void files_are_read_with_a_limit(void)
+{
+    char *bytes;
+    size_t n;
+
+    CHECK_OK(pyr_file_replace(in_folder("ten"), "0123456789", 10));
+    CHECK_OK(pyr_file_read(&bytes, &n, in_folder("ten"), 10));
+    CHECK(n == 10);
+    pyr_free(bytes);
+    CHECK_FAILS(pyr_file_read(&bytes, &n, in_folder("ten"), 9), PYR_E_FORMAT, "10 bytes, at most 9");
+    CHECK(bytes == NULL);
+    CHECK(unlink(in_folder("ten")) == 0);
+    CHECK_FAILS(pyr_file_read(&bytes, &n, in_folder("ten"), 9), PYR_E_IO, "ten");
+    CHECK_FAILS(pyr_file_read(&bytes, &n, folder, 9), PYR_E_IO, "not a regular file");
+}
+
+static void folders_and_names(void)
+{
+    pyr_names names;
+    char *joined;
+
+    CHECK_OK(pyr_make_folders(in_folder("a/b/c")));
+    CHECK_OK(pyr_make_folders(in_folder("a/b/c")));
+    CHECK(pyr_is_folder(in_folder("a/b/c")) && !pyr_is_file(in_folder("a/b/c")));
+    CHECK_OK(pyr_file_replace(in_folder("a/z"), "", 0));
+    CHECK_OK(pyr_file_replace(in_folder("a/B"), "", 0));
+    CHECK_OK(pyr_file_replace(in_folder("a/10"), "", 0));
+    CHECK(pyr_is_file(in_folder("a/z")) && !pyr_is_folder(in_folder("a/z")));
+    CHECK(!pyr_is_file(in_folder("a/y")));
+    CHECK_OK(pyr_folder_names(&names, in_folder("a")));
+    CHECK(names.n == 4);
+    if (names.n == 4) {
+        CHECK_STRING(names.at[0], "10");
+        CHECK_STRING(names.at[1], "B");
+        CHECK_STRING(names.at[2], "b");
+        CHECK_STRING(names.at[3], "z");
+    }
+    pyr_names_free(&names);
+    CHECK_FAILS(pyr_make_folders(in_folder("a/z/d")), PYR_E_IO, "a/z");
+    CHECK_FAILS(pyr_folder_names(&names, in_folder("a/none")), PYR_E_IO, "a/none");
+    joined = pyr_path_join("x", "y");
+    CHECK_STRING(joined, "x/y");
+    pyr_free(joined);
+    joined = pyr_path_join("x/", "y");
+    CHECK_STRING(joined, "x/y");
+    pyr_free(joined);
+    joined = pyr_path_join("", "y");
+    CHECK_STRING(joined, "y");
+    pyr_free(joined);
+    unlink(in_folder("a/z"));
+    unlink(in_folder("a/B"));
+    unlink(in_folder("a/10"));
+    rmdir(in_folder("a/b/c"));
+    rmdir(in_folder("a/b"));
+    CHECK(rmdir(in_folder("a")) == 0);
+}
+
+/* In a child process: 0 when the lock was had, 1 when it was refused with our pid in the sentence. */
+static int lock_in_child(const char *path)
+{
+    pid_t parent = getpid(), child = fork();
+    int status = -1;
+
+    if (child == 0) {
+        char holder[32];
+        int lock;
+        pyr_status got = pyr_lock(&lock, path);
+
+        snprintf(holder, sizeof holder, "pid %ld", (long)parent);
+        if (got == PYR_OK)
+            _exit(lock >= 0 ? 0 : 2); /* the end of the process frees it */
+        _exit(got == PYR_E_BUSY && lock == -1 && strstr(pyr_error(), holder) ? 1 : 3);
+    }
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void locks_hold_against_processes(void)
+{
+    char *path = in_folder("lock");
+    int lock;
+
+    CHECK_OK(pyr_lock(&lock, path));
+    CHECK(lock_in_child(path) == 1);
+    pyr_unlock(lock);
+    CHECK(lock_in_child(path) == 0);
+    CHECK_OK(pyr_lock(&lock, path)); /* the child ended without unlocking */
+    pyr_unlock(lock);
+    pyr_unlock(-1);
+    CHECK_FAILS(pyr_lock(&lock, in_folder("no/lock")), PYR_E_IO, "no/lock");
+    unlink(path);
+}
+
+static void hashes(void)
+{
+    /* FNV-1a, 64 bits: Fowler, Noll, Vo; the test vectors of their page */
+    CHECK(pyr_hash(PYR_HASH_START, "", 0) == UINT64_C(0xcbf29ce484222325));
+    CHECK(pyr_hash(PYR_HASH_START, "a", 1) == UINT64_C(0xaf63dc4c8601ec8c));
+    CHECK(pyr_hash(PYR_HASH_START, "foobar", 6) == UINT64_C(0x85944171f73967e8));
+    CHECK(pyr_hash(pyr_hash(PYR_HASH_START, "foo", 3), "bar", 3) == UINT64_C(0x85944171f73967e8));
+}
+
+/* ---- JSON ---- */
+
+static void json_round_trip(void)
+{
+    for (int indent = 0; indent <= 2; indent += 2) {
+        pyr_json json = {.indent = indent};
+        const cJSON *list;
+        cJSON *tree;
+
+        pyr_json_open(&json, NULL, '{');
+        pyr_json_string(&json, "name \"x\"", "tab\t quote\" back\\ bell\a \xc3\xa9");
+        pyr_json_string(&json, "none", NULL);
+        pyr_json_real(&json, "loss", 0.123456789);
+        pyr_json_real(&json, "nan", NAN);
+        pyr_json_real(&json, "inf", -INFINITY);
+        pyr_json_int(&json, "big", INT64_C(-9007199254740991));
+        pyr_json_bool(&json, "yes", true);
+        pyr_json_open(&json, "list", '[');
+        pyr_json_int(&json, NULL, 1);
+        pyr_json_open(&json, NULL, '{');
+        pyr_json_close(&json, '}');
+        pyr_json_open(&json, NULL, '[');
+        pyr_json_close(&json, ']');
+        pyr_json_bool(&json, NULL, false);
+        pyr_json_close(&json, ']');
+        pyr_json_int(&json, "last", 3);
+        pyr_json_close(&json, '}');
+        CHECK(!json.text.failed);
+        CHECK((strchr(json.text.at, '\n') != NULL) == (indent > 0)); /* 0: one line, for logs */
+        CHECK_OK(pyr_json_parse(&tree, json.text.at, json.text.length, "x.json"));
+        if (tree) {
+            list = cJSON_GetObjectItemCaseSensitive(tree, "list");
+            CHECK_STRING(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(tree, "name \"x\"")),
+                         "tab\t quote\" back\\ bell\a \xc3\xa9");
+            CHECK(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(tree, "none")));
+            CHECK_CLOSE(cJSON_GetObjectItemCaseSensitive(tree, "loss")->valuedouble, 0.123456789, 1e-15);
+            CHECK(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(tree, "nan")));
+            CHECK(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(tree, "inf")));
+            CHECK_CLOSE(cJSON_GetObjectItemCaseSensitive(tree, "big")->valuedouble, -9007199254740991.0, 0);
+            CHECK(cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(tree, "yes")));
+            CHECK(cJSON_GetArraySize(list) == 4 && cJSON_IsFalse(cJSON_GetArrayItem(list, 3)));
+            CHECK_CLOSE(cJSON_GetObjectItemCaseSensitive(tree, "last")->valuedouble, 3, 0);
+        }
+        cJSON_Delete(tree);
+        pyr_text_free(&json.text);
+    }
+}
+
+static pyr_status parse(const char *text)
+{
+    cJSON *tree;
+    pyr_status status = pyr_json_parse(&tree, text, strlen(text), "x.json");
+
+    CHECK((tree != NULL) == (status == PYR_OK));
+    cJSON_Delete(tree);
+    return status;
+}
+
+static void json_refuses(void)
+{
+    cJSON *tree;
+
+    CHECK_OK(parse(" {\"a\": 1, \"A\": [ {\"a\": 2} ] } \n\t "));
+    CHECK_FAILS(parse("{\"a\": 1, \"b\": 2, \"a\": 3}"), PYR_E_FORMAT, "x.json: the name \"a\" stands twice");
+    CHECK_FAILS(parse("{\"o\": [1, {\"k\": {\"x\": 1, \"x\": 1}}]}"), PYR_E_FORMAT, "\"x\" stands twice");
+    CHECK_FAILS(parse("{} x"), PYR_E_FORMAT, "text after the JSON value at byte 3");
+    CHECK_FAILS(parse("{}{}"), PYR_E_FORMAT, "at byte 2");
+    CHECK_FAILS(parse("{\"a\": }"), PYR_E_FORMAT, "not valid JSON");
+    CHECK_FAILS(parse("[1, 2"), PYR_E_FORMAT, "not valid JSON");
+    CHECK_FAILS(parse(""), PYR_E_FORMAT, "not valid JSON");
+    CHECK_FAILS(pyr_json_parse(&tree, "[1]\0", 4, "x.json"), PYR_E_FORMAT, "at byte 3");
+    CHECK(tree == NULL);
+    CHECK_FAILS(pyr_json_read(&tree, in_folder("none.json")), PYR_E_IO, "none.json");
+    CHECK_OK(pyr_file_replace(in_folder("a.json"), "[1, 2]", 6));
+    CHECK_OK(pyr_json_read(&tree, in_folder("a.json")));
+    CHECK(cJSON_GetArraySize(tree) == 2);
+    cJSON_Delete(tree);
+    unlink(in_folder("a.json"));
+}
+
+int main(int argc, char **argv)
+{
+    const char *root = getenv("TMPDIR");
+
+    CHECK_INIT(argc, argv);
+    snprintf(folder, sizeof folder, "%s/pyrdiff-base-XXXXXX", root && *root ? root : "/tmp");
+    if (!mkdtemp(folder)) {
+        fprintf(stderr, "%s: %s\n", folder, strerror(errno));
+        return 1;
+    }
+    RUN(sentences);
+    RUN(sentences_are_the_threads);
+    RUN(memory_counts);
+    RUN(memory_fails);
+    RUN(pool_runs_each_task_once);
+    RUN(pool_gives_the_lowest_failure);
+    RUN(pool_starts_each_thread);
+    RUN(pool_without_memory);
+    RUN(texts_grow);
+    RUN(nearest_words);
+    RUN(counts_and_reals);
+    RUN(files_are_replaced_whole);
+    RUN(files_that_cannot_be_written);
+    RUN(files_are_read_with_a_limit);
+    RUN(folders_and_names);
+    RUN(locks_hold_against_processes);
+    RUN(hashes);
+    RUN(json_round_trip);
+    RUN(json_refuses);
+    rmdir(folder);
+    return CHECK_DONE();
+}

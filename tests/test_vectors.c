@@ -1,0 +1,712 @@
+/* test_vectors.c - random numbers, the optimizer and the other plain functions of a table, on every backend.
+ */
+#include "base/mem.h"
+#include "base/philox.h"
+#include "kernels/kernels.h"
+#include "tests/check.h"
+#include <stdlib.h>
+
+static pyr_kernels *tables[8]; /* ref-double, ref, cpu; with one lane and with three */
+static int n_tables;
+
+#define FOR_EACH_TABLE(k) for (pyr_kernels **at_ = tables, *k = *at_; at_ < tables + n_tables; k = *++at_)
+
+/* ---- vectors of a table's type, filled from and read as doubles ---- */
+
+static double get(const pyr_kernels *k, const void *v, size_t i)
+{
+    return k->real == PYR_F64 ? ((const double *)v)[i] : (double)((const float *)v)[i];
+}
+
+static void set(const pyr_kernels *k, void *v, size_t i, double value)
+{
+    if (k->real == PYR_F64)
+        ((double *)v)[i] = value;
+    else
+        ((float *)v)[i] = (float)value;
+}
+
+/* Host memory, which is the memory of all tables so far. */
+static void *vector_new(pyr_kernels *k, size_t count)
+{
+    void *v;
+
+    CHECK_OK(k->alloc(k, &v, count * pyr_type_size(k->real), "test"));
+    if (!v)
+        abort();
+    return v;
+}
+
+/* Floats of standard deviation 1, numbered by `stream`. */
+static float number(size_t i, uint32_t stream)
+{
+    float four[4];
+
+    pyr_normal4(77, (uint32_t)i / 4, stream, 0, 0, four);
+    return four[i % 4];
+}
+
+static void *vector_filled(pyr_kernels *k, size_t count, uint32_t stream)
+{
+    void *v = vector_new(k, count);
+
+    for (size_t i = 0; i < count; i++)
+        set(k, v, i, (double)number(i, stream));
+    return v;
+}
+
+/* ---- random numbers ---- */
+
+/* The known answers of Random123 (kat_vectors, philox4x32 10). */
+static void philox_known_answers(void)
+{
+    static const struct {
+        uint32_t counter[4], key[2], out[4];
+    } known[] = {
+        {{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
+        {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff},
+         {0xffffffff, 0xffffffff},
+         {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+        {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+         {0xa4093822, 0x299f31d0},
+         {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+    };
+
+    for (int i = 0; i < 3; i++) {
+        const uint32_t *c = known[i].counter;
+        pyr_rng4 r = pyr_philox((uint64_t)known[i].key[1] << 32 | known[i].key[0], c[0], c[1], c[2], c[3]);
+
+        for (int j = 0; j < 4; j++)
+            CHECK(r.v[j] == known[i].out[j]);
+    }
+}
+
+static void uniforms_stay_inside(void)
+{
+    static const uint32_t words[] = {0, 1, 0xff, 0x100, 0x7fffffff, 0x80000000, 0xfffffeff, 0x12345678};
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        CHECK(pyr_uniform(words[i]) > 0 && pyr_uniform(~words[i]) < 1);
+        CHECK((double)pyr_uniform(words[i]) + (double)pyr_uniform(~words[i]) == 1); /* middles of cells */
+    }
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Moments within four standard errors; the largest gap to the normal distribution below the
+ * Kolmogorov-Smirnov bound of one in a thousand; neighbours, images and steps uncorrelated. The stream is
+ * fixed, so is the verdict. */
+static void normals_are_normal(void)
+{
+    enum { IMAGES = 8, EACH = 32768, ALL = IMAGES * EACH };
+    uint32_t stream[IMAGES][PYR_STREAM_WORDS];
+
+    FOR_EACH_TABLE(k)
+    {
+        void *v = vector_new(k, ALL);
+        double *x = pyr_calloc(ALL, sizeof *x), m[5] = {0}, near_ = 0, across = 0, root = sqrt((double)ALL),
+               gap = 0;
+
+        for (uint32_t n = 0; n < IMAGES; n++)
+            memcpy(stream[n], (uint32_t[]){12345, 678, n, 9}, sizeof stream[n]);
+        k->normals(k, v, IMAGES, EACH, stream[0], pyr_rng_purpose(PYR_RNG_NOISE, 2));
+        for (size_t i = 0; i < ALL; i++)
+            x[i] = get(k, v, i);
+        for (size_t i = 0; i < ALL; i++) {
+            double p = 1;
+
+            for (int j = 0; j < 5; j++, p *= x[i])
+                m[j] += p / ALL;
+            near_ += x[i] * x[(i + 1) % ALL] / ALL;
+            across += x[i] * x[(i + EACH) % ALL] / ALL;
+        }
+        CHECK_CLOSE(m[1], 0, 4 / root);
+        CHECK_CLOSE(m[2], 1, 4 * sqrt(2) / root);
+        CHECK_CLOSE(m[3], 0, 4 * sqrt(15) / root);
+        CHECK_CLOSE(m[4], 3, 4 * sqrt(96) / root);
+        CHECK_CLOSE(near_, 0, 4 / root);
+        CHECK_CLOSE(across, 0, 4 / root);
+        qsort(x, ALL, sizeof *x, ascending);
+        CHECK(fabs(x[0]) < 5.9 && fabs(x[ALL - 1]) < 5.9);
+        for (size_t i = 0; i < ALL; i++) {
+            double below = erfc(-x[i] / sqrt(2)) / 2;
+
+            gap = fmax(gap, fmax(below - (double)i / ALL, (double)(i + 1) / ALL - below));
+        }
+        CHECK(gap * root < 1.95);
+        pyr_free(x);
+        k->release(k, v);
+    }
+}
+
+/* A number depends on its stream, purpose and place alone: not on the batch, nor on the type. */
+static void normals_belong_to_the_image(void)
+{
+    enum { IMAGES = 5, EACH = 39 };
+    uint32_t stream[IMAGES][PYR_STREAM_WORDS], other[PYR_STREAM_WORDS];
+    uint32_t purpose = pyr_rng_purpose(PYR_RNG_SAMPLER, 3);
+
+    for (uint32_t n = 0; n < IMAGES; n++)
+        memcpy(stream[n], (uint32_t[]){n * 7, 0xfedcba98, 1000 + n, 42}, sizeof stream[n]);
+    FOR_EACH_TABLE(k)
+    {
+        bool exact =
+            strcmp(k->name, "cpu") != 0; /* a fast backend may round its logarithm and sine elsewhere */
+        void *batch = vector_new(k, IMAGES * EACH), *one = vector_new(k, EACH),
+             *y = vector_new(k, IMAGES * EACH);
+        pyr_op op = {.kind = PYR_OP_NOISE, .purpose = purpose, .n_inputs = 1};
+
+        k->normals(k, batch, IMAGES, EACH, stream[0], purpose);
+        for (int n = 0; n < IMAGES; n++) {
+            k->normals(k, one, 1, EACH, stream[n], purpose);
+            CHECK(memcmp(one, (char *)batch + (size_t)n * EACH * pyr_type_size(k->real),
+                         EACH * pyr_type_size(k->real)) == 0);
+            for (size_t e = 0; e < EACH; e++) {
+                float four[4];
+
+                pyr_normal4((uint64_t)stream[n][1] << 32 | stream[n][0], (uint32_t)e / 4, stream[n][2],
+                            stream[n][3], purpose, four);
+                CHECK_CLOSE(get(k, one, e), four[e % 4], exact ? 0 : 2e-6);
+            }
+        }
+        op.x[0] = (pyr_tensor){.type = PYR_U32, .s = {IMAGES, 1, 1, PYR_STREAM_WORDS}, .data = stream};
+        op.y = (pyr_tensor){.type = k->real, .s = {IMAGES, 13, 1, 3}, .data = y};
+        CHECK_OK(pyr_op_plan(k, &op));
+        CHECK_OK(k->op[PYR_OP_NOISE]->forward(k, &op));
+        CHECK(memcmp(y, batch, IMAGES * EACH * pyr_type_size(k->real)) == 0);
+        if (k->op[PYR_OP_NOISE]->release)
+            k->op[PYR_OP_NOISE]->release(k, &op);
+        /* every word of the stream counts */
+        for (int word = 0; word <= PYR_STREAM_WORDS; word++) {
+            memcpy(other, stream[0], sizeof other);
+            if (word < PYR_STREAM_WORDS)
+                other[word]++;
+            k->normals(k, one, 1, EACH, other, word < PYR_STREAM_WORDS ? purpose : purpose + 1);
+            for (size_t e = 0; e < EACH; e++)
+                CHECK(get(k, one, e) != get(k, batch, e));
+        }
+        k->release(k, batch);
+        k->release(k, one);
+        k->release(k, y);
+    }
+}
+
+/* The mask is word e % 4 of block e / 4, kept when uniform >= rate; what is kept is scaled; backward draws
+ * the same mask. */
+static void dropout_masks(void)
+{
+    enum { EACH = 100 * 100 * 3 + 3 };
+    uint32_t stream[PYR_STREAM_WORDS] = {1, 2, 3, 4},
+             purpose = pyr_rng_purpose(PYR_RNG_DROPOUT, 0) | 5u << 24;
+    const float rate = 0.3f;
+
+    FOR_EACH_TABLE(k)
+    {
+        void *x = vector_filled(k, EACH, 1), *y = vector_new(k, EACH), *dx = vector_new(k, EACH);
+        const pyr_op_impl *impl = k->op[PYR_OP_DROPOUT];
+        double kept = 0;
+        pyr_op op = {.kind = PYR_OP_DROPOUT,
+                     .rate = rate,
+                     .purpose = purpose,
+                     .n_inputs = 2,
+                     .backward = true,
+                     .want_dx = {true}};
+
+        op.x[0] = (pyr_tensor){.type = k->real, .s = {1, 1, 1, EACH}, .data = x};
+        op.x[1] = (pyr_tensor){.type = PYR_U32, .s = {1, 1, 1, PYR_STREAM_WORDS}, .data = stream};
+        op.y = (pyr_tensor){.type = k->real, .s = {1, 1, 1, EACH}, .data = y};
+        CHECK_OK(pyr_op_plan(k, &op));
+        op.saved = pyr_calloc(op.saved_bytes, 1);
+        op.scratch = pyr_calloc(op.scratch_bytes, 1);
+        op.dy = x;
+        op.dx[0] = dx;
+        CHECK_OK(impl->forward(k, &op));
+        CHECK_OK(impl->backward(k, &op));
+        for (size_t e = 0; e < EACH; e++) {
+            pyr_rng4 r = pyr_philox(UINT64_C(2) << 32 | 1, (uint32_t)e / 4, 3, 4, purpose);
+            bool keep = pyr_uniform(r.v[e % 4]) >= rate;
+
+            kept += keep;
+            CHECK_CLOSE(get(k, y, e), keep ? get(k, x, e) / (1 - (double)rate) : 0, 2e-6);
+            CHECK(get(k, y, e) == get(k, dx, e));
+        }
+        CHECK_CLOSE(kept / EACH, 0.7, 4 * sqrt(0.21 / EACH));
+        if (impl->release)
+            impl->release(k, &op);
+        pyr_free(op.saved);
+        pyr_free(op.scratch);
+        k->release(k, x);
+        k->release(k, y);
+        k->release(k, dx);
+    }
+}
+
+/* ---- the gradient's norm ---- */
+
+static void norms(void)
+{
+    /* below, at and above a chunk; above what one round of chunks holds */
+    static const size_t counts[] = {0, 1, 3, 65535, 65536, 65537, 200001, 256 * 65536 + 5};
+
+    for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+        size_t count = counts[c], step = count > 1000000 ? 4093 : 1; /* the long one is sparse, to be quick */
+        double wanted = 0;
+        float first[2] = {-1, -1};
+
+        for (size_t i = 0; i < count; i += step)
+            wanted += (double)number(i, 3) * (double)number(i, 3);
+        if (count)
+            wanted += 9;
+        FOR_EACH_TABLE(k)
+        {
+            void *g = vector_new(k, count);
+            pyr_step_state state = {.loss = 1, .skip = 1};
+
+            for (size_t i = 0; i < count; i += step)
+                set(k, g, i, (double)number(i, 3));
+            if (count)
+                set(k, g, count - 1,
+                    sqrt(get(k, g, count - 1) * get(k, g, count - 1) + 9)); /* the last one counts */
+            CHECK_OK(k->norm(k, g, count, &state));
+            CHECK_CLOSE(state.grad_norm, sqrt(wanted), 1e-6 * sqrt(wanted));
+            CHECK(state.skip == 0);
+            if (strncmp(k->name, "ref", 3) == 0) { /* the same bits for every number of lanes */
+                float *seen = &first[k->real == PYR_F64];
+
+                CHECK(*seen < 0 || *seen == state.grad_norm);
+                *seen = state.grad_norm;
+            }
+            k->release(k, g);
+        }
+    }
+}
+
+static void skips_what_is_not_finite(void)
+{
+    static const float bad[] = {INFINITY, -INFINITY, NAN};
+
+    FOR_EACH_TABLE(k)
+    {
+        enum { COUNT = 70000 };
+        void *g = vector_filled(k, COUNT, 4), *value = vector_filled(k, COUNT, 5),
+             *kept = vector_filled(k, COUNT, 5);
+        void *m = vector_new(k, COUNT), *v = vector_new(k, COUNT), *ema = vector_filled(k, COUNT, 5);
+        pyr_adamw settings = {0.9, 0.999, 1e-8, 0.1};
+
+        for (int i = 0; i < 3; i++) {
+            pyr_step_state state = {
+                .step = 4, .applied = 3, .learning_rate = 0.1f, .ema_rate = 0.5f, .loss = 1};
+
+            set(k, g, COUNT - 1, (double)bad[i]);
+            CHECK_OK(k->norm(k, g, COUNT, &state));
+            CHECK(state.skip == 1);
+            CHECK_OK(k->adamw(k, &settings, &state, value, g, m, v, ema, COUNT));
+            CHECK(state.step == 5 && state.applied == 3);
+            set(k, g, COUNT - 1, 0);
+            state.loss = bad[i];
+            CHECK_OK(k->norm(k, g, COUNT, &state));
+            CHECK(state.skip == 1);
+            state.loss = 0;
+            CHECK_OK(k->norm(k, g, COUNT, &state));
+            CHECK(state.skip == 0);
+        }
+        CHECK(memcmp(value, kept, COUNT * pyr_type_size(k->real)) == 0);
+        CHECK(memcmp(ema, kept, COUNT * pyr_type_size(k->real)) == 0);
+        for (size_t i = 0; i < COUNT; i++)
+            CHECK(get(k, m, i) == 0 && get(k, v, i) == 0);
+        k->release(k, g);
+        k->release(k, value);
+        k->release(k, kept);
+        k->release(k, m);
+        k->release(k, v);
+        k->release(k, ema);
+    }
+}
+
+/* ---- AdamW ---- */
+
+/* torch.optim.AdamW(lr 0.1, betas 0.9 0.99, eps 1e-8, weight_decay 0.1) of PyTorch 2.15 in float64, with
+ * gradients of norm over 0.5 scaled down to it first, or not. */
+static void adamw_as_pytorch(void)
+{
+    static const double wanted[2][4][4] = {{{0.395000003333333, -1.137500005, 1.88000001, 0},
+                                            {0.294662517267956, -1.02612500995, 1.86646316726842, 0},
+                                            {0.196162489857955, -0.915863764850499, 1.81421920316031, 0},
+                                            {0.098519958350083, -0.806705132201994, 1.80134016849713, 0}},
+                                           {{0.395000003333333, -1.137500005, 1.88000001, 0},
+                                            {0.292347219536291, -1.0274562054146, 1.85420688179985, 0},
+                                            {0.19000060254992, -0.921870330446579, 1.80564086819937, 0},
+                                            {0.0881557624550157, -0.821093606094968, 1.78059992335771, 0}}};
+    pyr_adamw settings = {0.9, 0.99, 1e-8, 0.1};
+
+    FOR_EACH_TABLE(k)
+    {
+        for (int clipped = 0; clipped < 2; clipped++) {
+            void *value = vector_new(k, 4), *g = vector_new(k, 4), *m = vector_new(k, 4),
+                 *v = vector_new(k, 4);
+            pyr_step_state state = {.learning_rate = 0.1f, .clip = clipped ? 0.5f : 0};
+            /* the rate is a float in the state: 0.1f is 1.5e-9 off */
+            double tolerance = k->real == PYR_F64 ? 1e-8 : 1e-6;
+
+            set(k, value, 0, 0.5);
+            set(k, value, 1, -1.25);
+            set(k, value, 2, 2);
+            for (int t = 0; t < 4; t++) {
+                set(k, g, 0, 0.3 * (t + 1));
+                set(k, g, 1, -0.2);
+                set(k, g, 2, t % 2 ? -0.1 : 0.1);
+                CHECK_OK(k->norm(k, g, 4, &state));
+                CHECK_OK(k->adamw(k, &settings, &state, value, g, m, v, NULL, 4));
+                for (size_t i = 0; i < 4; i++)
+                    CHECK_CLOSE(get(k, value, i), wanted[clipped][t][i], tolerance);
+            }
+            CHECK(state.step == 4 && state.applied == 4);
+            k->release(k, value);
+            k->release(k, g);
+            k->release(k, m);
+            k->release(k, v);
+        }
+    }
+}
+
+/* Many steps over several chunks against algorithm 2 of Loshchilov & Hutter 2019, with the EMA, a changing
+ * rate, a skipped step and frozen parameters. */
+static void adamw_as_the_paper(void)
+{
+    enum { COUNT = 2 * 65536 + 77, STEPS = 6, SKIPPED = 2, FROZEN = 100 };
+    pyr_adamw settings = {0.9, 0.999, 1e-8, 0.01};
+    double *theta = pyr_calloc(COUNT, sizeof *theta), *m1 = pyr_calloc(COUNT, sizeof *m1);
+    double *m2 = pyr_calloc(COUNT, sizeof *m2), *mean = pyr_calloc(COUNT, sizeof *mean);
+    int t = 0;
+
+    for (size_t i = 0; i < COUNT; i++)
+        theta[i] = mean[i] = i < FROZEN ? 0 : (double)number(i, 6);
+    for (uint32_t step = 0; step < STEPS; step++) {
+        double rate = (double)(0.01f / (float)(step + 1)), norm = 0, ema_rate = (double)0.1f, factor;
+
+        if (step == SKIPPED)
+            continue;
+        t++;
+        for (size_t i = FROZEN; i < COUNT; i++)
+            norm += (double)number(i, 7 + step) * (double)number(i, 7 + step);
+        factor = fmin(1, 300 / sqrt(norm));
+        for (size_t i = 0; i < COUNT; i++) {
+            double g = i < FROZEN ? 0 : (double)number(i, 7 + step) * factor;
+
+            m1[i] = settings.beta1 * m1[i] + (1 - settings.beta1) * g;
+            m2[i] = settings.beta2 * m2[i] + (1 - settings.beta2) * g * g;
+            theta[i] -= rate * (m1[i] / (1 - pow(settings.beta1, t)) /
+                                    (sqrt(m2[i] / (1 - pow(settings.beta2, t))) + settings.eps) +
+                                settings.weight_decay * theta[i]);
+            mean[i] += ema_rate * (theta[i] - mean[i]);
+        }
+    }
+    FOR_EACH_TABLE(k)
+    {
+        void *value = vector_filled(k, COUNT, 6), *ema = vector_filled(k, COUNT, 6);
+        void *g = vector_new(k, COUNT), *m = vector_new(k, COUNT), *v = vector_new(k, COUNT);
+        pyr_step_state state = {.ema_rate = 0.1f, .clip = 300, .loss = 1};
+        /* double: the norm passes through a float; float: the first steps divide by small roots */
+        double tolerance = k->real == PYR_F64 ? 1e-8 : 3e-6, worst = 0, worst_ema = 0;
+
+        for (size_t i = 0; i < FROZEN; i++) {
+            set(k, value, i, 0);
+            set(k, ema, i, 0);
+        }
+        for (uint32_t step = 0; step < STEPS; step++) {
+            for (size_t i = FROZEN; i < COUNT; i++)
+                set(k, g, i, step == SKIPPED ? NAN : (double)number(i, 7 + step));
+            state.learning_rate = 0.01f / (float)(step + 1);
+            CHECK_OK(k->norm(k, g, COUNT, &state));
+            CHECK_OK(k->adamw(k, &settings, &state, value, g, m, v, ema, COUNT));
+            CHECK(state.skip == (step == SKIPPED));
+        }
+        CHECK(state.step == STEPS && state.applied == STEPS - 1);
+        for (size_t i = 0; i < COUNT; i++) {
+            worst = fmax(worst, fabs(get(k, value, i) - theta[i]));
+            worst_ema = fmax(worst_ema, fabs(get(k, ema, i) - mean[i]));
+            CHECK(i >= FROZEN || get(k, value, i) == 0);
+        }
+        CHECK_CLOSE(worst, 0, tolerance);
+        CHECK_CLOSE(worst_ema, 0, tolerance);
+        k->release(k, value);
+        k->release(k, ema);
+        k->release(k, g);
+        k->release(k, m);
+        k->release(k, v);
+    }
+    pyr_free(theta);
+    pyr_free(m1);
+    pyr_free(m2);
+    pyr_free(mean);
+}
+
+/* ---- combinations ---- */
+
+static void combinations(void)
+{
+    static const double coef[4] = {0.5, -1.25, 3, 1e-3};
+
+    FOR_EACH_TABLE(k)
+    {
+        enum { COUNT = 1003 };
+        double tolerance = k->real == PYR_F64 ? 1e-14 : 2e-6;
+        void *dst = vector_new(k, COUNT);
+        void *src[4];
+        const void *all[4];
+
+        for (uint32_t j = 0; j < 4; j++)
+            all[j] = src[j] = vector_filled(k, COUNT, 20 + j);
+        for (int n = 0; n <= 4; n++) {
+            memset(dst, 0xff, COUNT * pyr_type_size(k->real));
+            k->combine(k, dst, n, coef, all, COUNT);
+            for (size_t i = 0; i < COUNT; i++) {
+                double wanted = 0;
+
+                for (uint32_t j = 0; j < (uint32_t)n; j++)
+                    wanted += coef[j] * (double)number(i, 20 + j);
+                CHECK_CLOSE(get(k, dst, i), wanted, tolerance);
+            }
+        }
+        /* into a source gives the same */
+        for (uint32_t j = 0; j < 4; j++) {
+            k->copy(k, dst, src[j], COUNT * pyr_type_size(k->real));
+            all[j] = dst;
+            k->combine(k, dst, 4, coef, all, COUNT);
+            all[j] = src[j];
+            for (size_t i = 0; i < COUNT; i++)
+                CHECK_CLOSE(get(k, dst, i),
+                            coef[0] * (double)number(i, 20) + coef[1] * (double)number(i, 21) +
+                                coef[2] * (double)number(i, 22) + coef[3] * (double)number(i, 23),
+                            tolerance);
+        }
+        k->clamp(k, src[0], -0.5, 0.25, COUNT);
+        for (size_t i = 0; i < COUNT; i++)
+            CHECK(get(k, src[0], i) == fmin(fmax((double)number(i, 20), -0.5), 0.25));
+        set(k, src[0], 0, INFINITY);
+        set(k, src[0], 1, -INFINITY);
+        k->clamp(k, src[0], -0.5, 0.25, 2);
+        CHECK(get(k, src[0], 0) == 0.25 && get(k, src[0], 1) == -0.5);
+        for (int j = 0; j < 4; j++)
+            k->release(k, src[j]);
+        k->release(k, dst);
+    }
+}
+
+/* ---- resampling and Haar ---- */
+
+/* An axis with taps that overlap and starts that go both ways; the tables' types differ, so it is made for
+ * each. */
+static pyr_axis axis_new(pyr_kernels *k, int n_in, int n_out, int width, uint32_t stream, int *start)
+{
+    void *tap = vector_filled(k, (size_t)n_out * width, stream);
+
+    for (int o = 0; o < n_out; o++)
+        start[o] = (o * 5 + 3) % (n_in - width + 1);
+    return (pyr_axis){n_in, n_out, width, start, tap};
+}
+
+/* Against the matrices written out. */
+static void resampling(void)
+{
+    enum { N = 2, C = 3 };
+    static const struct {
+        int h_in, h_out, h_width, w_in, w_out, w_width;
+    } sizes[] = {{7, 4, 3, 5, 9, 2}, {1, 1, 1, 1, 7, 1}, {28, 14, 5, 28, 14, 5}, {3, 6, 2, 9, 4, 9}};
+
+    FOR_EACH_TABLE(k)
+    {
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+            int row_start[32], col_start[32];
+            int h = sizes[s].h_in, w = sizes[s].w_in, oh = sizes[s].h_out, ow = sizes[s].w_out;
+            pyr_axis rows = axis_new(k, h, oh, sizes[s].h_width, 30, row_start);
+            pyr_axis cols = axis_new(k, w, ow, sizes[s].w_width, 31, col_start);
+            void *x = vector_filled(k, (size_t)N * h * w * C, 32),
+                 *y = vector_new(k, (size_t)N * oh * ow * C);
+            double *scratch = pyr_calloc((size_t)N * oh * w * C, sizeof *scratch);
+
+            for (int rounded = 0; rounded < 2; rounded++) {
+                double grid = rounded ? 0x1p-16 : 0;
+
+                k->resample(k, y, x, N, C, &rows, &cols, grid, scratch);
+                for (int i = 0; i < N * oh * ow * C; i++) {
+                    int c = i % C, ox = i / C % ow, oy = i / C / ow % oh, n = i / C / ow / oh;
+                    double wanted = 0, got = get(k, y, (size_t)i), size = 0;
+
+                    for (int a = 0; a < rows.width; a++)
+                        for (int b = 0; b < cols.width; b++) {
+                            double term =
+                                get(k, rows.tap, (size_t)(oy * rows.width + a)) *
+                                get(k, cols.tap, (size_t)(ox * cols.width + b)) *
+                                get(k, x,
+                                    (size_t)(((n * h + row_start[oy] + a) * w + col_start[ox] + b) * C + c));
+
+                            wanted += term;
+                            size += fabs(term);
+                        }
+                    CHECK_CLOSE(got, wanted,
+                                (k->real == PYR_F64 ? 1e-14 : 1e-6) * (size + 1) + (rounded ? 0x1p-17 : 0));
+                    if (rounded)
+                        CHECK(got * 65536 == nearbyint(got * 65536));
+                }
+            }
+            k->release(k, (void *)rows.tap);
+            k->release(k, (void *)cols.tap);
+            k->release(k, x);
+            k->release(k, y);
+            pyr_free(scratch);
+        }
+    }
+}
+
+/* On 8-bit values: merge(split) gives the image bit for bit, the bands are what their definition says, and
+ * with even sides the transform keeps the sum of squares (coarse counted as 2 mean, its orthonormal
+ * coefficient). */
+static void haar(void)
+{
+    static const pyr_shape shapes[] = {{1, 1, 1, 1}, {2, 1, 7, 3}, {1, 5, 4, 2}, {3, 8, 6, 3}, {1, 7, 7, 1}};
+
+    FOR_EACH_TABLE(k)
+    {
+        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+            pyr_shape s = shapes[i];
+            int hh = (s.h + 1) / 2, hw = (s.w + 1) / 2;
+            size_t count = pyr_count(s), half = (size_t)s.n * hh * hw * s.c;
+            void *x = vector_new(k, count), *back = vector_new(k, count), *coarse = vector_new(k, half);
+            void *bands = vector_new(k, 3 * half);
+            double energy = 0, parts = 0;
+
+            for (size_t j = 0; j < count; j++) {
+                double p = (double)(pyr_philox(1, (uint32_t)j, 0, 0, 0).v[0] >> 24);
+
+                set(k, x, j, (2 * p - 255) / 256);
+                energy += get(k, x, j) * get(k, x, j);
+            }
+            k->haar_split(k, bands, x, s);
+            for (int n = 0; n < s.n; n++)
+                for (int oy = 0; oy < hh; oy++)
+                    for (int ox = 0; ox < hw; ox++)
+                        for (int c = 0; c < s.c; c++) {
+                            double p[2][2];
+                            size_t at = (size_t)((n * hh + oy) * hw + ox);
+
+                            for (int dy = 0; dy < 2; dy++)
+                                for (int dx = 0; dx < 2; dx++) {
+                                    int py = 2 * oy + dy < s.h ? 2 * oy + dy : s.h - 1;
+                                    int px = 2 * ox + dx < s.w ? 2 * ox + dx : s.w - 1;
+
+                                    p[dy][dx] = get(k, x, (size_t)(((n * s.h + py) * s.w + px) * s.c + c));
+                                }
+                            set(k, coarse, at * s.c + c, (p[0][0] + p[0][1] + p[1][0] + p[1][1]) / 4);
+                            CHECK(get(k, bands, at * 3 * s.c + c) ==
+                                  (p[0][0] + p[0][1] - p[1][0] - p[1][1]) / 2);
+                            CHECK(get(k, bands, at * 3 * s.c + s.c + c) ==
+                                  (p[0][0] - p[0][1] + p[1][0] - p[1][1]) / 2);
+                            CHECK(get(k, bands, at * 3 * s.c + 2 * s.c + c) ==
+                                  (p[0][0] - p[0][1] - p[1][0] + p[1][1]) / 2);
+                        }
+            k->haar_merge(k, back, s, coarse, bands);
+            CHECK(memcmp(back, x, count * pyr_type_size(k->real)) == 0);
+            for (size_t j = 0; j < half; j++)
+                parts += 4 * get(k, coarse, j) * get(k, coarse, j);
+            for (size_t j = 0; j < 3 * half; j++)
+                parts += get(k, bands, j) * get(k, bands, j);
+            if (s.h % 2 == 0 && s.w % 2 == 0)
+                CHECK_CLOSE(parts, energy, 1e-12 * energy);
+            k->release(k, x);
+            k->release(k, back);
+            k->release(k, coarse);
+            k->release(k, bands);
+        }
+    }
+}
+
+/* ---- memory and tasks ---- */
+
+static void memory_slots(void)
+{
+    FOR_EACH_TABLE(k)
+    {
+        char host[100], back[100];
+        char *a, *b;
+
+        CHECK_OK(k->alloc(k, (void **)&a, sizeof host, "test"));
+        CHECK_OK(k->alloc(k, (void **)&b, sizeof host, "test"));
+        CHECK((uintptr_t)a % 64 == 0 && (uintptr_t)b % 64 == 0);
+        memset(host, 1, sizeof host);
+        memset(back, 1, sizeof back);
+        k->download(k, back, a, sizeof back);
+        for (size_t i = 0; i < sizeof back; i++)
+            CHECK(back[i] == 0);
+        k->upload(k, a, host, sizeof host);
+        k->copy(k, b, a, sizeof host);
+        k->zero(k, a, sizeof host);
+        CHECK_OK(k->sync(k));
+        k->download(k, back, b, sizeof back);
+        CHECK(memcmp(back, host, sizeof back) == 0);
+        k->download(k, back, a, sizeof back);
+        CHECK(back[0] == 0 && back[99] == 0);
+        k->release(k, a);
+        k->release(k, b);
+        k->release(k, NULL);
+    }
+}
+
+static pyr_status square(void *arg, int task, int lane)
+{
+    ((int *)arg)[task] = task * task;
+    return lane < 0     ? pyr_fail(PYR_E_ARG, "lane %d", lane)
+           : task == 37 ? pyr_fail(PYR_E_NUMERIC, "at 37")
+                        : PYR_OK;
+}
+
+static void tasks_on_lanes(void)
+{
+    FOR_EACH_TABLE(k)
+    {
+        int result[40] = {0};
+
+        CHECK_OK(k->run_tasks(k, 0, square, result));
+        CHECK_OK(k->run_tasks(k, 37, square, result));
+        for (int i = 0; i < 37; i++)
+            CHECK(result[i] == i * i);
+        CHECK_FAILS(k->run_tasks(k, 40, square, result), PYR_E_NUMERIC, "at 37");
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *backend;
+        int lanes;
+    } wanted[] = {{"ref-double", 1}, {"ref-double", 3}, {"ref", 1}, {"ref", 3}, {"cpu", 1}, {"cpu", 2}};
+
+    CHECK_INIT(argc, argv);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        if (pyr_kernels_open(&tables[n_tables], wanted[i].backend, wanted[i].lanes) == PYR_OK)
+            n_tables++;
+        else
+            printf("backend %s is left out: %s\n", wanted[i].backend, pyr_error());
+    RUN(philox_known_answers);
+    RUN(uniforms_stay_inside);
+    RUN(normals_are_normal);
+    RUN(normals_belong_to_the_image);
+    RUN(dropout_masks);
+    RUN(norms);
+    RUN(skips_what_is_not_finite);
+    RUN(adamw_as_pytorch);
+    RUN(adamw_as_the_paper);
+    RUN(combinations);
+    RUN(resampling);
+    RUN(haar);
+    RUN(memory_slots);
+    RUN(tasks_on_lanes);
+    for (int i = 0; i < n_tables; i++)
+        pyr_kernels_free(tables[i]);
+    return CHECK_DONE();
+}
