@@ -156,7 +156,7 @@ const pyr_setting *pyr_settings_row(const pyr_section *sections, size_t n, const
 pyr_status pyr_setting_parse(const pyr_setting *row, const char *name, const char *text, const char *origin,
                              void *out);
 
-/* "INT 1..65536", "one of: box, haar": for help texts. */
+/* "a whole number 1..65536", "one of: box, haar": for help texts. */
 void pyr_setting_describe(const pyr_setting *row, pyr_text *out);
 
 #endif

@@ -258,6 +258,7 @@ static bool bounded(const pyr_setting *row)
     return row->min < row->max;
 }
 
+/* The fewest digits that read back to the same bits; a whole number without a point. */
 static void print_plain(double value, pyr_text *out)
 {
     int precision = 1;
@@ -271,7 +272,7 @@ static void print_plain(double value, pyr_text *out)
     pyr_text_add(out, "%s", text);
 }
 
-/* " 1..8", " (0 or more)", or nothing. */
+/* " 1..8", ", 0 or more", or nothing. */
 static void print_bounds(const pyr_setting *row, pyr_text *out)
 {
     if (!bounded(row))
