@@ -1,0 +1,108 @@
+#include "images/collection.h"
+
+#include "base/mem.h"
+#include <assert.h>
+#include <string.h>
+
+static void found_free(pyr_found *found, bool packed)
+{
+    if (!packed)
+        pyr_image_free(&found->image);
+    pyr_free(found->path);
+    pyr_free(found->bad);
+    *found = (pyr_found){0};
+}
+
+void pyr_collection_free(pyr_collection *c)
+{
+    for (int64_t i = 0; i < c->n; i++)
+        found_free(&c->at[i], c->block != NULL);
+    pyr_free(c->at);
+    pyr_free(c->block);
+    pyr_names_free(&c->classes);
+    pyr_text_free(&c->notes);
+    *c = (pyr_collection){0};
+}
+
+pyr_status pyr_collection_add(pyr_collection *c, char *path, int32_t label, bool test)
+{
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image");
+    if (c->n == c->room) {
+        int64_t room = c->room ? 2 * c->room : 256;
+        pyr_found *at = pyr_realloc(c->at, (size_t)room, sizeof *at);
+
+        if (!at) {
+            pyr_free(path);
+            return pyr_fail(PYR_E_NOMEM, "out of memory for the list of images");
+        }
+        c->at = at;
+        c->room = room;
+    }
+    c->at[c->n] = (pyr_found){.path = path, .index = c->n, .label = label, .test = test};
+    c->n++;
+    return PYR_OK;
+}
+
+pyr_status pyr_collection_pack(pyr_collection *c, int64_t n, int64_t train, int h, int w, int channels,
+                               const char *name)
+{
+    size_t bytes = (size_t)h * (size_t)w * (size_t)channels;
+
+    assert(!c->block && !c->at);
+    PYR_TRY(pyr_new(&c->block, (size_t)n, bytes, name));
+    PYR_TRY(pyr_new(&c->at, (size_t)n, sizeof *c->at, name));
+    c->n = c->room = n;
+    for (int64_t i = 0; i < n; i++)
+        c->at[i] = (pyr_found){.image = {(char *)c->block + (size_t)i * bytes, h, w, channels, 8},
+                               .index = i,
+                               .label = -1,
+                               .test = i >= train,
+                               .opaque = true};
+    return PYR_OK;
+}
+
+pyr_status pyr_names_add(pyr_names *names, const char *name)
+{
+    char **at = names->at;
+
+    if ((names->n & (names->n - 1)) == 0) { /* full at every power of two */
+        at = pyr_realloc(names->at, names->n ? 2 * names->n : 1, sizeof *at);
+        if (at)
+            names->at = at;
+    }
+    if (!at || !(at[names->n] = pyr_strdup(name)))
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a list of names");
+    names->n++;
+    return PYR_OK;
+}
+
+pyr_status pyr_collection_names(pyr_collection *c, const char *folder, const char *name)
+{
+    char *path = pyr_path_join(folder, name), *text = NULL, *rest;
+    size_t n;
+    pyr_status status = PYR_OK;
+
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    if (pyr_is_file(path))
+        PYR_TRY_OUT(pyr_file_read(&text, &n, path, 1 << 16));
+    for (char *line = text ? strtok_r(text, "\r\n", &rest) : NULL; line; line = strtok_r(NULL, "\r\n", &rest))
+        PYR_TRY_OUT(pyr_names_add(&c->classes, line));
+out:
+    pyr_free(text);
+    pyr_free(path);
+    return status;
+}
+
+void pyr_collection_drop(pyr_collection *c, bool test)
+{
+    int64_t kept = 0;
+
+    for (int64_t i = 0; i < c->n; i++)
+        if (c->at[i].bad || (test && c->at[i].test))
+            found_free(&c->at[i], c->block != NULL);
+        else
+            c->at[kept++] = c->at[i];
+    c->n = kept;
+}
