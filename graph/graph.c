@@ -258,6 +258,14 @@ pyr_value pyr_add_channel(pyr_graph *g, pyr_value x, pyr_value vector)
     return plain(g, (pyr_op){.kind = PYR_OP_ADD_CHANNEL}, 2, inputs, pyr_graph_shape(g, x));
 }
 
+pyr_value pyr_scale_shift(pyr_graph *g, pyr_value x, pyr_value vector)
+{
+    pyr_value inputs[] = {x, vector};
+
+    assert(x < 0 || vector < 0 || pyr_graph_shape(g, vector).c == 2 * pyr_graph_shape(g, x).c);
+    return plain(g, (pyr_op){.kind = PYR_OP_SCALE_SHIFT}, 2, inputs, pyr_graph_shape(g, x));
+}
+
 pyr_value pyr_concat(pyr_graph *g, pyr_value a, pyr_value b)
 {
     pyr_value x[] = {a, b};
@@ -351,7 +359,7 @@ pyr_value pyr_dropout(pyr_graph *g, pyr_value x, pyr_value stream, double rate, 
                  pyr_graph_shape(g, x));
 }
 
-pyr_value pyr_noise(pyr_graph *g, pyr_value stream, pyr_shape shape, uint32_t purpose)
+pyr_value pyr_noise_op(pyr_graph *g, pyr_value stream, pyr_shape shape, uint32_t purpose)
 {
     return plain(g, (pyr_op){.kind = PYR_OP_NOISE, .purpose = purpose}, 1, &stream, shape);
 }

@@ -63,6 +63,7 @@ pyr_value pyr_group_norm(pyr_graph *g, pyr_value x, const char *name, pyr_norm n
 pyr_value pyr_activation(pyr_graph *g, pyr_value x, pyr_act act);
 pyr_value pyr_add(pyr_graph *g, pyr_value a, pyr_value b, double scale); /* (a + b) * scale */
 pyr_value pyr_add_channel(pyr_graph *g, pyr_value x, pyr_value vector);
+pyr_value pyr_scale_shift(pyr_graph *g, pyr_value x, pyr_value vector); /* x (1 + scale) + shift */
 pyr_value pyr_concat(pyr_graph *g, pyr_value a, pyr_value b);
 pyr_value pyr_upsample(pyr_graph *g, pyr_value x, int h, int w); /* nearest */
 pyr_value pyr_mean2(pyr_graph *g, pyr_value x);
@@ -74,7 +75,7 @@ pyr_value pyr_time_positional(pyr_graph *g, pyr_value t, int features, bool flip
                               double freq_shift);
 pyr_value pyr_time_fourier(pyr_graph *g, pyr_value t, const char *name, int frequencies);
 pyr_value pyr_dropout(pyr_graph *g, pyr_value x, pyr_value stream, double rate, uint32_t purpose);
-pyr_value pyr_noise(pyr_graph *g, pyr_value stream, pyr_shape shape, uint32_t purpose);
+pyr_value pyr_noise_op(pyr_graph *g, pyr_value stream, pyr_shape shape, uint32_t purpose);
 pyr_value pyr_mix(pyr_graph *g, pyr_value a, pyr_value b, pyr_value coefficients);
 pyr_value pyr_divide(pyr_graph *g, pyr_value x, pyr_value by);
 pyr_value pyr_affine(pyr_graph *g, pyr_value x, double scale, double shift);

@@ -170,3 +170,44 @@ pyr_status pyr_recorded(pyr_kernels *k, void **recording, pyr_status (*enqueue)(
     *recording = made;
     return k->replay(k, made); /* what was recorded has not run yet */
 }
+
+/* Conversions go through a piece on the stack: nothing is allocated. */
+enum { PIECE = 512 };
+
+pyr_status pyr_upload_reals(pyr_kernels *k, void *dst, const double *host, size_t count)
+{
+    float narrow[PIECE];
+
+    if (k->real == PYR_F64) {
+        k->upload(k, dst, host, count * sizeof *host);
+        return k->sync(k);
+    }
+    for (size_t at = 0; at < count; at += PIECE) {
+        size_t n = count - at < PIECE ? count - at : PIECE;
+
+        for (size_t i = 0; i < n; i++)
+            narrow[i] = (float)host[at + i];
+        k->upload(k, (float *)dst + at, narrow, n * sizeof *narrow);
+        PYR_TRY(k->sync(k));
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_download_reals(pyr_kernels *k, double *host, const void *src, size_t count)
+{
+    float narrow[PIECE];
+
+    if (k->real == PYR_F64) {
+        k->download(k, host, src, count * sizeof *host);
+        return k->sync(k);
+    }
+    for (size_t at = 0; at < count; at += PIECE) {
+        size_t n = count - at < PIECE ? count - at : PIECE;
+
+        k->download(k, narrow, (const float *)src + at, n * sizeof *narrow);
+        PYR_TRY(k->sync(k));
+        for (size_t i = 0; i < n; i++)
+            host[at + i] = (double)narrow[i];
+    }
+    return PYR_OK;
+}

@@ -266,6 +266,10 @@ pyr_status pyr_kernels_cpu(pyr_kernels **out, int lanes);
 pyr_status pyr_kernels_open(pyr_kernels **out, const char *backend, int lanes);
 void pyr_kernels_free(pyr_kernels *k); /* NULL is a no-op */
 
+/* Host doubles to and from numbers of the table's `real`, converted; both wait until it is done. */
+pyr_status pyr_upload_reals(pyr_kernels *k, void *dst, const double *host, size_t count);
+pyr_status pyr_download_reals(pyr_kernels *k, double *host, const void *src, size_t count);
+
 /* Run `enqueue(arg)`, recorded on backends that record: the first call with a
  * *recording of NULL records and runs, later ones replay. */
 pyr_status pyr_recorded(pyr_kernels *k, void **recording, pyr_status (*enqueue)(void *arg), void *arg);

@@ -180,7 +180,7 @@ out:
 /* ---- saving ------------------------------------------------------------------------------------ */
 
 pyr_status pyr_unet_save(const char *folder, const pyr_unet_config *config, const pyr_params *params,
-                         pyr_kernels *k, const void *block)
+                         pyr_kernels *k, const void *block, const pyr_st_pair *metadata, size_t n_metadata)
 {
     pyr_status status = PYR_OK;
     pyr_text text = {0};
@@ -206,7 +206,7 @@ pyr_status pyr_unet_save(const char *folder, const pyr_unet_config *config, cons
             entries[i].dims[j] = p->dims[j];
         at += p->count;
     }
-    PYR_TRY_OUT(pyr_safetensors_write(weights_path, entries, (size_t)params->n, NULL, 0));
+    PYR_TRY_OUT(pyr_safetensors_write(weights_path, entries, (size_t)params->n, metadata, n_metadata));
     PYR_TRY_OUT(pyr_unet_config_write(&text, config));
     PYR_TRY_OUT(pyr_file_replace(config_path, text.at, text.length));
 out:

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "graph/params.h"
+#include "graph/safetensors.h"
 #include "levels/unet_config.h"
 
 /* Read all parameters of `params` from the files into a block of `k`. Old names
@@ -13,9 +14,10 @@
 pyr_status pyr_unet_load(const pyr_unet_files *files, const pyr_params *params, pyr_kernels *k, void *block,
                          pyr_text *warning);
 
-/* Write FOLDER/config.json and FOLDER/diffusion_pytorch_model.safetensors, each at once. */
+/* Write FOLDER/config.json and FOLDER/diffusion_pytorch_model.safetensors, each at once; the pairs go into
+ * the metadata. */
 pyr_status pyr_unet_save(const char *folder, const pyr_unet_config *config, const pyr_params *params,
-                         pyr_kernels *k, const void *block);
+                         pyr_kernels *k, const void *block, const pyr_st_pair *metadata, size_t n_metadata);
 
 /* How far our network is from a stored answer: run the model of `files` on
  * FOLDER/io.safetensors (sample, timestep, class_labels?, output; NCHW) if it

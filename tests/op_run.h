@@ -165,6 +165,8 @@ static inline pyr_status op_run(pyr_kernels *k, const pyr_op *shape, const op_da
     op.backward = backward;
     memcpy(op.want_dx, want->dx, sizeof op.want_dx);
     op.want_grad = want->grad;
+    for (int i = 0; i < op.n_inputs; i++)
+        op.dx_add[i] = want->dx_add;
     PYR_TRY(pyr_op_plan(k, &op));
 
     for (int i = 0; i < op.n_inputs; i++) {
@@ -203,7 +205,6 @@ static inline pyr_status op_run(pyr_kernels *k, const pyr_op *shape, const op_da
         if (want->dx[i]) {
             dx[i] = op_block_new(k, pyr_count(op.x[i].s) * real, 0, "dx");
             op.dx[i] = dx[i].at;
-            op.dx_add[i] = want->dx_add;
             if (want->dx_add)
                 op_upload(k, dx[i].at, data->dx_start[i], k->real, pyr_count(op.x[i].s));
         }

@@ -41,6 +41,7 @@ typedef struct row {
 #define K3 .kernel = 3, .stride = 1, .pad = {1, 1, 1, 1}
 #define K3S2 .kernel = 3, .stride = 2, .pad = {1, 1, 1, 1}
 #define K3RIGHT .kernel = 3, .stride = 2, .pad = {0, 0, 1, 1}
+#define K3UNEVEN .kernel = 3, .stride = 1, .pad = {2, 1, 0, 1}
 #define K1 .kernel = 1, .stride = 1
 #define ROW(name, n, h, w, c, ...)                                                                           \
     {                                                                                                        \
@@ -86,6 +87,8 @@ static const row rows[] = {
     CONV(1, 28, 28, 32, 32, K3),
     CONV(4, 7, 7, 64, 64, K3),
     CONV(2, 14, 14, 32, 64, K3S2),
+    CONV(1, 7, 7, 3, 8, K3UNEVEN),
+    CONV(16, 5, 3, 8, 2, K3UNEVEN),
     CONV(1, 1, 1, 64, 64, K1),
     CONV(16, 1, 1, 3, 8, K1),
     CONV(1, 5, 3, 2, 3, K1),
@@ -575,30 +578,53 @@ static void gradient_is_slope(pyr_kernels *k, const pyr_op *op, const op_data *d
     pyr_free(direction);
 }
 
+/* What adding means: start + (1 + 1.5 + 2) gradient, for the runs of backward that op_run makes. */
+static void check_added(const char *what, const double *got, const double *start, const double *gradient,
+                        size_t count)
+{
+    double *wanted = op_memory(count, sizeof *wanted);
+
+    for (size_t i = 0; i < count; i++)
+        wanted[i] = start[i] + 4.5 * gradient[i];
+    op_compare("added", what, got, wanted, count, 1e-12);
+    pyr_free(wanted);
+}
+
+/* The double reference: its gradients are slopes, and they add up. */
 static void gradients(pyr_kernels *truth, const row *r)
 {
     pyr_op op = op_of(r);
-    op_data data = data_of(r, &op);
-    op_want want = want_all(&op, false, 1);
-    op_result got;
+    op_data data = data_of(r, &op), from_zero = data;
+    op_want want = want_all(&op, false, 1), add = want_all(&op, true, ACCUMULATORS);
+    op_result got, added;
 
-    for (int p = 0; p < op.n_params; p++)
-        memset(data.dparam_start[p], 0, op.param_count[p] * sizeof(double));
-    if (op_wants_backward(&want)) {
-        CHECK_OK(op_run(truth, &op, &data, &want, &got));
-        for (int i = 0; i < op.n_inputs; i++)
-            if (want.dx[i])
-                gradient_is_slope(truth, &op, &data,
-                                  i == 0   ? "x0"
-                                  : i == 1 ? "x1"
-                                           : "x2",
-                                  data.x[i], got.dx[i], pyr_count(op.x[i].s));
-        for (int p = 0; want.grad && p < op.n_params; p++)
-            gradient_is_slope(truth, &op, &data, p ? "parameter 1" : "parameter 0", data.param[p],
-                              got.dparam[p], op.param_count[p]);
-        op_result_free(&got);
-    } else
+    if (!op_wants_backward(&want)) {
         CHECK(truth->op[op.kind]->backward == NULL);
+        data_free(&data);
+        return;
+    }
+    for (int p = 0; p < op.n_params; p++)
+        from_zero.dparam_start[p] = op_memory(op.param_count[p], sizeof(double));
+    CHECK_OK(op_run(truth, &op, &from_zero, &want, &got));
+    CHECK_OK(op_run(truth, &op, &data, &add, &added));
+    for (int i = 0; i < op.n_inputs; i++)
+        if (want.dx[i]) {
+            gradient_is_slope(truth, &op, &data,
+                              i == 0   ? "x0"
+                              : i == 1 ? "x1"
+                                       : "x2",
+                              data.x[i], got.dx[i], pyr_count(op.x[i].s));
+            check_added("dx", added.dx[i], data.dx_start[i], got.dx[i], pyr_count(op.x[i].s));
+        }
+    for (int p = 0; want.grad && p < op.n_params; p++) {
+        gradient_is_slope(truth, &op, &data, p ? "parameter 1" : "parameter 0", data.param[p], got.dparam[p],
+                          op.param_count[p]);
+        check_added("dparam", added.dparam[p], data.dparam_start[p], got.dparam[p], op.param_count[p]);
+    }
+    for (int p = 0; p < op.n_params; p++)
+        pyr_free(from_zero.dparam_start[p]);
+    op_result_free(&got);
+    op_result_free(&added);
     data_free(&data);
 }
 

@@ -96,6 +96,7 @@ cases = {
     "conv-3x3": ((normal(2, 5, 3, 3),), (normal(4, 3, 3, 3), normal(4)), dict(stride=1, pad=(1, 1, 1, 1))),
     "conv-3x3-stride": ((normal(2, 7, 6, 2),), (normal(3, 2, 3, 3), normal(3)), dict(stride=2, pad=(1, 1, 1, 1))),
     "conv-3x3-right": ((normal(1, 6, 7, 3),), (normal(2, 3, 3, 3), normal(2)), dict(stride=2, pad=(0, 0, 1, 1))),
+    "conv-3x3-uneven": ((normal(1, 5, 4, 2),), (normal(3, 2, 3, 3), normal(3)), dict(stride=1, pad=(2, 1, 0, 1))),
     "conv-1x1": ((normal(2, 3, 4, 5),), (normal(6, 5, 1, 1),), dict(stride=1, pad=(0, 0, 0, 0))),
     "linear": ((normal(3, 1, 1, 7),), (normal(5, 7), normal(5)), {}),
     "group-norm": ((normal(2, 3, 5, 6, shift=3.0),), (normal(6), normal(6)),

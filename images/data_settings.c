@@ -1,0 +1,39 @@
+#include "images/data_settings.h"
+
+static const char *const channel_words[] = {"auto", "1", "3", "4", NULL};
+static const int channel_counts[] = {0, 1, 3, 4};
+static const char *const split_words[] = {"auto", "train", "all", NULL};
+
+#define AT(member) offsetof(pyr_data_config, member)
+
+static const pyr_setting rows[] = {
+    {"path", PYR_SETTING_TEXT, AT(set.path), 0, 0, "", NULL,
+     "file or folder: IDX, CIFAR binary, PNG and JPEG (subfolders are classes)"},
+    {"channels", PYR_SETTING_CHOICE, AT(channels), 0, 0, "auto", channel_words,
+     "1 grey, 3 RGB, 4 RGBA, auto: the most that an image needs"},
+    {"resize", PYR_SETTING_INTS, AT(size), 1, 65536, "[]", NULL,
+     "[height, width], or [side]: bring images to it"},
+    {"crop", PYR_SETTING_BOOL, AT(set.crop), 0, 0, "false", NULL,
+     "cut the centre: to the aspect of resize, or to the smallest image"},
+    {"skip_bad", PYR_SETTING_BOOL, AT(set.skip_bad), 0, 0, "false", NULL,
+     "leave out files that cannot be used instead of stopping"},
+    {"held_out", PYR_SETTING_COUNT, AT(set.held_out), -1, 1e9, "-1", NULL,
+     "images held out when there is no test set; -1: a tenth, at most 2000"},
+    {"split", PYR_SETTING_CHOICE, AT(split), 0, 0, "auto", split_words,
+     "auto: a test set is held out; train: it is left alone; all: train on everything"},
+    {"xflip", PYR_SETTING_BOOL, AT(xflip), 0, 0, "false", NULL, "mirror images at random in training"},
+};
+
+const pyr_section pyr_data_section = {"data", rows, sizeof rows / sizeof *rows, false, "the images"};
+
+pyr_status pyr_data_config_finish(pyr_data_config *config)
+{
+    if (config->size.n > 2)
+        return pyr_fail(PYR_E_CONFIG, "data.resize has %d numbers, should be [height, width] or [side]",
+                        config->size.n);
+    config->set.channels = channel_counts[config->channels];
+    config->set.resize_h = config->size.n > 0 ? config->size.at[0] : 0;
+    config->set.resize_w = config->size.n > 1 ? config->size.at[1] : config->set.resize_h;
+    config->set.split = split_words[config->split];
+    return PYR_OK;
+}

@@ -1,0 +1,81 @@
+#include "levels/feed.h"
+
+#include "base/mem.h"
+
+pyr_status pyr_feed_new(pyr_feed *feed, pyr_kernels *k, const pyr_dataset *data, const pyr_pyramid *pyramid,
+                        int batch, int lanes)
+{
+    size_t real = pyr_type_size(k->real), n = (size_t)lanes;
+
+    *feed = (pyr_feed){.k = k, .data = data, .pyramid = pyramid, .batch = batch, .lanes = lanes};
+    feed->image_size = pyr_count(pyr_pyramid_image_shape(pyramid, 0));
+    PYR_TRY(pyr_new(&feed->host, n, sizeof *feed->host, "feed"));
+    PYR_TRY(pyr_new(&feed->images, n, sizeof *feed->images, "feed"));
+    PYR_TRY(pyr_new(&feed->scratch, n, sizeof *feed->scratch, "feed"));
+    for (size_t i = 0; i < n; i++) {
+        PYR_TRY(pyr_new(&feed->host[i], feed->image_size, sizeof(float), "an image"));
+        PYR_TRY(k->alloc(k, &feed->images[i], (size_t)batch * feed->image_size * real, "images of a batch"));
+        PYR_TRY(k->alloc(k, &feed->scratch[i], pyr_pyramid_scratch(pyramid, batch), "pyramid of a batch"));
+    }
+    return PYR_OK;
+}
+
+void pyr_feed_free(pyr_feed *feed)
+{
+    for (int i = 0; i < feed->lanes; i++) {
+        if (feed->host)
+            pyr_free(feed->host[i]);
+        if (feed->images)
+            feed->k->release(feed->k, feed->images[i]);
+        if (feed->scratch)
+            feed->k->release(feed->k, feed->scratch[i]);
+    }
+    pyr_free(feed->host);
+    pyr_free(feed->images);
+    pyr_free(feed->scratch);
+    *feed = (pyr_feed){0};
+}
+
+size_t pyr_feed_bytes(const pyr_feed *feed)
+{
+    size_t images = (size_t)feed->batch * feed->image_size * pyr_type_size(feed->k->real);
+
+    return (size_t)feed->lanes *
+           (images + pyr_pyramid_scratch(feed->pyramid, feed->batch) + feed->image_size * sizeof(float));
+}
+
+/* Pixels to backend memory; the reference in double widens them. */
+static pyr_status put_image(pyr_feed *feed, int lane, int at)
+{
+    pyr_kernels *k = feed->k;
+    const float *host = feed->host[lane];
+    double wide[512];
+
+    if (k->real == PYR_F32) {
+        k->upload(k, (float *)feed->images[lane] + (size_t)at * feed->image_size, host,
+                  feed->image_size * sizeof *host);
+        return k->sync(k);
+    }
+    for (size_t i = 0; i < feed->image_size; i += 512) {
+        size_t n = feed->image_size - i < 512 ? feed->image_size - i : 512;
+
+        for (size_t j = 0; j < n; j++)
+            wide[j] = (double)host[i + j];
+        PYR_TRY(
+            pyr_upload_reals(k, (double *)feed->images[lane] + (size_t)at * feed->image_size + i, wide, n));
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_feed_level(pyr_feed *feed, int lane, const pyr_pick *pick, int level, void *variable,
+                          void *condition)
+{
+    for (int i = 0; i < pick->n; i++) {
+        pyr_dataset_pixels(feed->data, pick->split, pick->index[i], pick->flip && pick->flip[i],
+                           feed->host[lane]);
+        PYR_TRY(put_image(feed, lane, i));
+    }
+    pyr_pyramid_analyze(feed->pyramid, pick->n, feed->images[lane], level, variable, condition,
+                        feed->scratch[lane]);
+    return PYR_OK;
+}

@@ -1,0 +1,310 @@
+#include "levels/level.h"
+
+#include "base/mem.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+pyr_status pyr_level_init(pyr_level *out, const pyr_level_settings *settings, const pyr_pyramid *pyramid,
+                          int index, int classes, uint64_t fingerprint)
+{
+    const pyr_pyramid_settings *p = pyr_pyramid_get(pyramid);
+    pyr_shape image = pyr_pyramid_image_shape(pyramid, 0);
+    bool coarsest = index == p->levels - 1;
+
+    *out = (pyr_level){.settings = *settings,
+                       .variable = pyr_pyramid_variable_shape(pyramid, index),
+                       .condition = pyr_pyramid_condition_shape(pyramid, index)};
+    if (settings->condition == PYR_CONDITION_NONE)
+        out->condition.c = 0;
+    out->facts = (pyr_level_facts){.index = index,
+                                   .levels = p->levels,
+                                   .h = image.h,
+                                   .w = image.w,
+                                   .c = image.c,
+                                   .filter = p->filter,
+                                   .filter_sigma = p->filter == PYR_FILTER_GAUSSIAN ? p->sigma : 0,
+                                   .condition = settings->condition,
+                                   .classes = settings->classes ? classes : 0,
+                                   .data = fingerprint,
+                                   .bands = p->filter == PYR_FILTER_HAAR && !coarsest ? 3 : 1};
+    if (settings->classes && classes == 0)
+        return pyr_fail(PYR_E_CONFIG,
+                        "level.classes is true, but the data set has no labels: use a folder with "
+                        "one subfolder per class, or set it to false");
+    PYR_TRY(pyr_level_schedule(&out->schedule, settings, pyr_level_side(out)));
+    return pyr_network_config(&out->unet, &settings->network, out->variable.c, out->condition.c,
+                              out->variable.h, out->variable.w, out->facts.classes);
+}
+
+double pyr_level_side(const pyr_level *level)
+{
+    return sqrt((double)level->variable.h * level->variable.w);
+}
+
+/* ---- statistics -------------------------------------------------------------------------------- */
+
+enum { MOST_MEASURED = 16384 };
+
+/* sums over one task's images: per band n, sum, sum of squares; then the condition's */
+typedef struct sums {
+    double n, sum, square;
+} sums;
+
+typedef struct measuring {
+    const pyr_level *level;
+    pyr_feed *feed;
+    void **variable, **condition;    /* [lane] */
+    double **host;                   /* [lane] */
+    sums (*part)[PYR_MAX_BANDS + 1]; /* [task] */
+    int64_t images, count;           /* measured, in the training set */
+} measuring;
+
+static void add_numbers(sums *s, int bands, int channels, const double *x, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        sums *band = &s[(int)(i % (size_t)channels) / (channels / bands)];
+
+        band->n++;
+        band->sum += x[i];
+        band->square += x[i] * x[i];
+    }
+}
+
+static pyr_status measure_task(void *arg, int task, int lane)
+{
+    measuring *m = arg;
+    const pyr_level *level = m->level;
+    pyr_feed *feed = m->feed;
+    int64_t first = (int64_t)task * feed->batch, index[1024];
+    pyr_pick pick = {.split = PYR_TRAIN, .index = index};
+    size_t count;
+
+    for (int64_t i = first; i < m->images && i < first + feed->batch; i++)
+        index[pick.n++] = i * m->count / m->images;
+    PYR_TRY(pyr_feed_level(feed, lane, &pick, level->facts.index, m->variable[lane], m->condition[lane]));
+    count = (size_t)pick.n * pyr_count(level->variable);
+    PYR_TRY(pyr_download_reals(feed->k, m->host[lane], m->variable[lane], count));
+    add_numbers(m->part[task], level->facts.bands, level->variable.c, m->host[lane], count);
+    if (level->condition.c) {
+        count = (size_t)pick.n * pyr_count(level->condition);
+        PYR_TRY(pyr_download_reals(feed->k, m->host[lane], m->condition[lane], count));
+        add_numbers(&m->part[task][PYR_MAX_BANDS], 1, level->condition.c, m->host[lane], count);
+    }
+    return PYR_OK;
+}
+
+static double deviation(const sums *s)
+{
+    double mean = s->sum / s->n;
+
+    return sqrt(fmax(0, s->square / s->n - mean * mean));
+}
+
+static pyr_status conclude(pyr_level *level, const measuring *m, int tasks)
+{
+    sums total[PYR_MAX_BANDS + 1] = {{0}};
+
+    for (int t = 0; t < tasks; t++)
+        for (int b = 0; b <= PYR_MAX_BANDS; b++) {
+            total[b].n += m->part[t][b].n;
+            total[b].sum += m->part[t][b].sum;
+            total[b].square += m->part[t][b].square;
+        }
+    for (int b = 0; b < level->facts.bands; b++) {
+        level->facts.mean[b] = total[b].sum / total[b].n;
+        level->facts.std[b] = deviation(&total[b]);
+        if (!(level->facts.std[b] > 1e-9))
+            return pyr_fail(PYR_E_FORMAT,
+                            "level %d is the same number everywhere in all images: there is "
+                            "nothing to learn (are the images blank, or too few levels needed?)",
+                            level->facts.index);
+    }
+    if (level->condition.c) {
+        level->facts.condition_std = deviation(&total[PYR_MAX_BANDS]);
+        if (!(level->facts.condition_std > 1e-9))
+            level->facts.condition_std = 1; /* a constant condition says nothing, and harms nothing */
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_level_measure(pyr_level *level, pyr_feed *feed)
+{
+    pyr_kernels *k = feed->k;
+    pyr_status status = PYR_OK;
+    size_t lanes = (size_t)feed->lanes, real = pyr_type_size(k->real);
+    size_t most = (size_t)feed->batch * pyr_count(level->variable);
+    size_t condition =
+        (size_t)feed->batch * pyr_count(pyr_pyramid_condition_shape(feed->pyramid, level->facts.index));
+    measuring m = {.level = level, .feed = feed, .count = pyr_dataset_count(feed->data, PYR_TRAIN)};
+    int tasks;
+
+    m.images = m.count < MOST_MEASURED ? m.count : MOST_MEASURED;
+    tasks = (int)((m.images + feed->batch - 1) / feed->batch);
+    PYR_TRY_OUT(pyr_new(&m.part, (size_t)tasks, sizeof *m.part, "statistics"));
+    PYR_TRY_OUT(pyr_new(&m.variable, lanes, sizeof *m.variable, "statistics"));
+    PYR_TRY_OUT(pyr_new(&m.condition, lanes, sizeof *m.condition, "statistics"));
+    PYR_TRY_OUT(pyr_new(&m.host, lanes, sizeof *m.host, "statistics"));
+    for (size_t i = 0; i < lanes; i++) {
+        PYR_TRY_OUT(k->alloc(k, &m.variable[i], most * real, "statistics"));
+        PYR_TRY_OUT(k->alloc(k, &m.condition[i], condition * real, "statistics"));
+        PYR_TRY_OUT(pyr_new(&m.host[i], most > condition ? most : condition, sizeof(double), "statistics"));
+    }
+    PYR_TRY_OUT(k->run_tasks(k, tasks, measure_task, &m));
+    PYR_TRY_OUT(conclude(level, &m, tasks));
+out:
+    for (size_t i = 0; i < lanes; i++) {
+        if (m.variable)
+            k->release(k, m.variable[i]);
+        if (m.condition)
+            k->release(k, m.condition[i]);
+        if (m.host)
+            pyr_free(m.host[i]);
+    }
+    pyr_free(m.part);
+    pyr_free(m.variable);
+    pyr_free(m.condition);
+    pyr_free(m.host);
+    return status;
+}
+
+void pyr_level_vectors(const pyr_level *level, double *standardise, double *destandardise)
+{
+    int c = level->variable.c;
+
+    for (int i = 0; i < c; i++) {
+        int band = i / (c / level->facts.bands);
+        double mean = level->facts.mean[band], std = level->facts.std[band];
+
+        standardise[i] = 1 / std - 1;
+        standardise[c + i] = -mean / std;
+        destandardise[i] = std - 1;
+        destandardise[c + i] = mean;
+    }
+}
+
+pyr_status pyr_level_destandardise(const pyr_level *level, pyr_kernels *k, int n, void *z, const void *vector)
+{
+    pyr_shape s = level->variable, v = {n, 1, 1, 2 * level->variable.c};
+
+    s.n = n;
+    pyr_op op = {.kind = PYR_OP_SCALE_SHIFT,
+                 .n_inputs = 2,
+                 .x = {{k->real, s, z}, {k->real, v, (void *)(uintptr_t)vector}},
+                 .y = {k->real, s, z}};
+    return k->op[PYR_OP_SCALE_SHIFT]->forward(k, &op);
+}
+
+/* ---- facts as metadata ------------------------------------------------------------------------- */
+
+enum { FACT_ROOM = 192 };
+
+pyr_status pyr_facts_write(const pyr_level_facts *f, pyr_st_pair pairs[PYR_FACT_PAIRS], size_t *n,
+                           pyr_text *text)
+{
+    static const char *const keys[] = {"pyrdiff_level",   "pyrdiff_levels",       "pyrdiff_image",
+                                       "pyrdiff_filter",  "pyrdiff_filter_sigma", "pyrdiff_condition",
+                                       "pyrdiff_classes", "pyrdiff_data",         "pyrdiff_mean",
+                                       "pyrdiff_std",     "pyrdiff_condition_std"};
+    enum { N = sizeof keys / sizeof *keys };
+    char line[N][FACT_ROOM] = {{0}};
+
+    snprintf(line[0], FACT_ROOM, "%d", f->index);
+    snprintf(line[1], FACT_ROOM, "%d", f->levels);
+    snprintf(line[2], FACT_ROOM, "%dx%dx%d", f->h, f->w, f->c);
+    snprintf(line[3], FACT_ROOM, "%s", pyr_filter_names[f->filter]);
+    snprintf(line[4], FACT_ROOM, "%.17g", f->filter_sigma);
+    snprintf(line[5], FACT_ROOM, "%s", f->condition == PYR_CONDITION_NONE ? "none" : "coarse");
+    snprintf(line[6], FACT_ROOM, "%d", f->classes);
+    snprintf(line[7], FACT_ROOM, "%016" PRIx64, f->data);
+    for (int i = 0; i < f->bands; i++) {
+        snprintf(line[8] + strlen(line[8]), FACT_ROOM - strlen(line[8]), "%s%.17g", i ? " " : "", f->mean[i]);
+        snprintf(line[9] + strlen(line[9]), FACT_ROOM - strlen(line[9]), "%s%.17g", i ? " " : "", f->std[i]);
+    }
+    snprintf(line[10], FACT_ROOM, "%.17g", f->condition_std);
+    for (int i = 0; i < N; i++)
+        pyr_text_add_bytes(text, line[i], strlen(line[i]) + 1);
+    if (text->failed)
+        return pyr_fail(PYR_E_NOMEM, "out of memory: facts of a level");
+    const char *at = text->at;
+    for (*n = 0; *n < N; at += strlen(at) + 1)
+        pairs[(*n)++] = (pyr_st_pair){keys[*n], at};
+    return PYR_OK;
+}
+
+static bool read_reals(const char *text, double *out, int *n)
+{
+    char *end;
+
+    for (*n = 0; *n < PYR_MAX_BANDS; text = end) {
+        double value = strtod(text, &end);
+
+        if (end == text)
+            break;
+        if (!isfinite(value))
+            return false;
+        out[(*n)++] = value;
+    }
+    return *n > 0 && *text == 0;
+}
+
+pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const char *path)
+{
+    const char *level = pyr_safetensors_metadata(file, "pyrdiff_level");
+    const char *levels = pyr_safetensors_metadata(file, "pyrdiff_levels");
+    const char *image = pyr_safetensors_metadata(file, "pyrdiff_image");
+    const char *filter = pyr_safetensors_metadata(file, "pyrdiff_filter");
+    const char *sigma = pyr_safetensors_metadata(file, "pyrdiff_filter_sigma");
+    const char *condition = pyr_safetensors_metadata(file, "pyrdiff_condition");
+    const char *classes = pyr_safetensors_metadata(file, "pyrdiff_classes");
+    const char *data = pyr_safetensors_metadata(file, "pyrdiff_data");
+    const char *mean = pyr_safetensors_metadata(file, "pyrdiff_mean");
+    const char *std = pyr_safetensors_metadata(file, "pyrdiff_std");
+    const char *condition_std = pyr_safetensors_metadata(file, "pyrdiff_condition_std");
+    int bands;
+
+    *f = (pyr_level_facts){0};
+    if (!level || !levels || !image || !filter || !sigma || !condition || !classes || !data || !mean ||
+        !std || !condition_std)
+        return pyr_fail(PYR_E_FORMAT,
+                        "%s: not a level of a pyrdiff run (its metadata do not say of which "
+                        "pyramid it is)",
+                        path);
+    if (sscanf(level, "%d", &f->index) != 1 || sscanf(levels, "%d", &f->levels) != 1 ||
+        sscanf(image, "%dx%dx%d", &f->h, &f->w, &f->c) != 3 || sscanf(classes, "%d", &f->classes) != 1 ||
+        sscanf(data, "%" SCNx64, &f->data) != 1 || !pyr_parse_real(sigma, &f->filter_sigma) ||
+        !pyr_parse_real(condition_std, &f->condition_std) || pyr_filter_parse(&f->filter, filter) != PYR_OK ||
+        !read_reals(mean, f->mean, &bands) || !read_reals(std, f->std, &f->bands) || bands != f->bands ||
+        f->index < 0 || f->index >= f->levels || f->levels > PYR_MAX_LEVELS || f->h < 1 || f->w < 1 ||
+        f->c < 1 || f->classes < 0)
+        return pyr_fail(PYR_E_FORMAT, "%s: the metadata of the level are damaged", path);
+    f->condition = strcmp(condition, "none") == 0 ? PYR_CONDITION_NONE : PYR_CONDITION_COARSE;
+    return PYR_OK;
+}
+
+pyr_status pyr_facts_match(const pyr_level_facts *a, const char *name_a, const pyr_level_facts *b,
+                           const char *name_b)
+{
+    if (a->filter != b->filter || a->filter_sigma != b->filter_sigma)
+        return pyr_fail(PYR_E_CONFIG,
+                        "%s was trained on a pyramid with the filter %s, %s with %s: they cannot be "
+                        "mixed; train one of them again",
+                        name_a, pyr_filter_names[a->filter], name_b, pyr_filter_names[b->filter]);
+    if (a->levels != b->levels)
+        return pyr_fail(PYR_E_CONFIG,
+                        "%s belongs to a pyramid of %d levels, %s to one of %d: they cannot be mixed", name_a,
+                        a->levels, name_b, b->levels);
+    if (a->h != b->h || a->w != b->w || a->c != b->c)
+        return pyr_fail(PYR_E_CONFIG,
+                        "%s was trained on images of %dx%d with %d channels, %s on %dx%d with %d: they "
+                        "cannot be mixed",
+                        name_a, a->h, a->w, a->c, name_b, b->h, b->w, b->c);
+    if (a->data != b->data)
+        return pyr_fail(PYR_E_CONFIG,
+                        "%s and %s were trained on different data sets (fingerprints %016" PRIx64
+                        " and %016" PRIx64 "): they cannot be mixed",
+                        name_a, name_b, a->data, b->data);
+    return PYR_OK;
+}

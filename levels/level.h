@@ -1,0 +1,60 @@
+/* level.h - one level of a pyramid: what it models, and the facts that travel with its weights. */
+#ifndef PYR_LEVELS_LEVEL_H
+#define PYR_LEVELS_LEVEL_H
+
+#include "graph/safetensors.h"
+#include "levels/feed.h"
+#include "levels/level_settings.h"
+
+enum { PYR_MAX_BANDS = 4 };
+
+/* Written into the metadata of the weights' file, so that a level copied into another run is known. */
+typedef struct pyr_level_facts {
+    int index, levels;
+    int h, w, c;         /* images at level 0 */
+    int filter;          /* of the pyramid */
+    double filter_sigma; /* gaussian */
+    int condition;       /* pyr_condition */
+    int classes;         /* 0: unconditional */
+    uint64_t data;       /* fingerprint of the data set */
+    int bands;           /* 1; haar's residual levels 3: channel j belongs to band j / (channels / bands) */
+    double mean[PYR_MAX_BANDS], std[PYR_MAX_BANDS]; /* of the training set: z = (variable - mean) / std */
+    double condition_std;
+} pyr_level_facts;
+
+typedef struct pyr_level {
+    pyr_level_facts facts;
+    pyr_level_settings settings;
+    pyr_shape variable, condition; /* n = 1; condition.c = 0: none */
+    pyr_unet_config unet;
+    pyr_schedule schedule; /* of training */
+} pyr_level;
+
+/* A new level for images of the pyramid; statistics are still 0. PYR_E_CONFIG. */
+pyr_status pyr_level_init(pyr_level *out, const pyr_level_settings *settings, const pyr_pyramid *pyramid,
+                          int index, int classes, uint64_t fingerprint);
+
+/* Mean and standard deviation of variable and condition over the training set (at most 16384 images of
+ * it, evenly spaced), the same for every number of threads. PYR_E_FORMAT when the level is constant. */
+pyr_status pyr_level_measure(pyr_level *level, pyr_feed *feed);
+
+/* variable (n images) = z * std + mean, in place. */
+pyr_status pyr_level_destandardise(const pyr_level *level, pyr_kernels *k, int n, void *z,
+                                   const void *vector);
+/* The vector that goes with it, and its opposite z = (variable - mean) / std for the graph: per image 2c
+ * numbers [scale - 1 | shift]; host. */
+void pyr_level_vectors(const pyr_level *level, double *standardise, double *destandardise);
+
+double pyr_level_side(const pyr_level *level); /* sqrt(h w) */
+
+/* Facts to and from metadata. The texts of the pairs live in `text`, which the caller frees. */
+enum { PYR_FACT_PAIRS = 16 };
+pyr_status pyr_facts_write(const pyr_level_facts *facts, pyr_st_pair pairs[PYR_FACT_PAIRS], size_t *n,
+                           pyr_text *text);
+/* PYR_E_FORMAT when the file's metadata lack them: then it is not a level of ours. */
+pyr_status pyr_facts_read(pyr_level_facts *out, const pyr_safetensors *file, const char *path);
+/* PYR_E_CONFIG with the reason unless the two can stand in one pyramid. */
+pyr_status pyr_facts_match(const pyr_level_facts *a, const char *name_a, const pyr_level_facts *b,
+                           const char *name_b);
+
+#endif

@@ -1,0 +1,227 @@
+#include "levels/level_file.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "levels/unet_file.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char state_name[] = "state.safetensors";
+
+enum { COUNTERS = 8 };
+
+/* The counters of a run as one I64 tensor; seconds in milliseconds. */
+static void pack_counters(int64_t c[COUNTERS], const pyr_progress *p)
+{
+    c[0] = p->train.step;
+    c[1] = p->train.skipped;
+    c[2] = llround(p->train.seconds * 1000);
+    c[3] = p->steps;
+    memcpy(&c[4], &p->seed, sizeof c[4]);
+    c[5] = p->last.step;
+    c[6] = p->last.applied;
+    c[7] = 0;
+}
+
+static void unpack_counters(pyr_progress *p, const int64_t c[COUNTERS])
+{
+    *p = (pyr_progress){.train = {.step = c[0], .skipped = c[1], .seconds = (double)c[2] / 1000},
+                        .steps = c[3],
+                        .last = {.step = (uint32_t)c[5], .applied = (uint32_t)c[6]}};
+    memcpy(&p->seed, &c[4], sizeof p->seed);
+}
+
+/* A name for the layout of the blocks, so that a state is never read into another network. */
+static uint64_t layout_of(const pyr_params *params)
+{
+    uint64_t hash = PYR_HASH_START;
+
+    for (int i = 0; i < params->n; i++) {
+        const pyr_param *p = &params->at[i];
+
+        hash = pyr_hash(hash, p->name, strlen(p->name));
+        hash = pyr_hash(hash, p->dims, sizeof p->dims[0] * (size_t)p->rank);
+        hash = pyr_hash(hash, &p->offset, sizeof p->offset);
+    }
+    return hash;
+}
+
+static const char *const block_names[] = {"value", "adam_m", "adam_v", "ema"};
+enum { BLOCKS = 4 };
+
+static void *block_of(const pyr_optimizer *o, int i)
+{
+    void *blocks[BLOCKS] = {o->value, o->m, o->v, o->ema};
+
+    return blocks[i];
+}
+
+static pyr_status save_state(const char *path, const pyr_level *level, const pyr_params *params,
+                             const pyr_optimizer *o, const pyr_progress *progress)
+{
+    pyr_kernels *k = o->k;
+    pyr_status status = PYR_OK;
+    size_t bytes = o->count * pyr_type_size(k->real), n_pairs;
+    char *host[BLOCKS] = {NULL}, layout[32];
+    int64_t counters[COUNTERS];
+    pyr_st_entry entries[BLOCKS + 1];
+    pyr_st_pair pairs[PYR_FACT_PAIRS + 1];
+    pyr_text text = {0};
+
+    for (int i = 0; i < BLOCKS; i++) {
+        PYR_TRY_OUT(pyr_new(&host[i], bytes, 1, "state to save"));
+        k->download(k, host[i], block_of(o, i), bytes);
+        entries[i] = (pyr_st_entry){.name = block_names[i],
+                                    .dtype = k->real == PYR_F64 ? PYR_ST_F64 : PYR_ST_F32,
+                                    .rank = 1,
+                                    .dims = {(int64_t)o->count},
+                                    .data = host[i]};
+    }
+    PYR_TRY_OUT(k->sync(k));
+    pack_counters(counters, progress);
+    entries[BLOCKS] = (pyr_st_entry){
+        .name = "counters", .dtype = PYR_ST_I64, .rank = 1, .dims = {COUNTERS}, .data = counters};
+    PYR_TRY_OUT(pyr_facts_write(&level->facts, pairs, &n_pairs, &text));
+    snprintf(layout, sizeof layout, "%016llx", (unsigned long long)layout_of(params));
+    pairs[n_pairs++] = (pyr_st_pair){"pyrdiff_layout", layout};
+    PYR_TRY_OUT(pyr_safetensors_write(path, entries, BLOCKS + 1, pairs, n_pairs));
+out:
+    for (int i = 0; i < BLOCKS; i++)
+        pyr_free(host[i]);
+    pyr_text_free(&text);
+    return status;
+}
+
+pyr_status pyr_level_save(const char *folder, const pyr_level *level, const pyr_params *params,
+                          const pyr_optimizer *optimizer, const pyr_progress *progress)
+{
+    pyr_status status = PYR_OK;
+    char *unet = pyr_path_join(folder, "unet"), *state = pyr_path_join(folder, state_name);
+    pyr_st_pair pairs[PYR_FACT_PAIRS];
+    size_t n_pairs;
+    pyr_text text = {0};
+
+    if (!unet || !state) {
+        status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", folder);
+        goto out;
+    }
+    PYR_TRY_OUT(pyr_facts_write(&level->facts, pairs, &n_pairs, &text));
+    PYR_TRY_OUT(pyr_unet_save(unet, &level->unet, params, optimizer->k, optimizer->ema, pairs, n_pairs));
+    PYR_TRY_OUT(save_state(state, level, params, optimizer, progress));
+out:
+    pyr_free(unet);
+    pyr_free(state);
+    pyr_text_free(&text);
+    return status;
+}
+
+bool pyr_level_has_state(const char *folder)
+{
+    char *path = pyr_path_join(folder, state_name);
+    bool there = path && pyr_is_file(path);
+
+    pyr_free(path);
+    return there;
+}
+
+static pyr_status read_head(const pyr_safetensors *file, const char *path, pyr_level_facts *facts,
+                            pyr_progress *progress)
+{
+    const pyr_st_tensor *t = pyr_safetensors_find(file, "counters");
+    int64_t counters[COUNTERS];
+
+    if (!t)
+        return pyr_fail(PYR_E_FORMAT, "%s: not a training state (no counters)", path);
+    PYR_TRY(pyr_safetensors_read_i64(file, t, counters, COUNTERS));
+    unpack_counters(progress, counters);
+    if (progress->train.step < 0 || progress->steps < 1 || progress->train.step > progress->steps)
+        return pyr_fail(PYR_E_FORMAT, "%s: the counters are damaged", path);
+    return pyr_facts_read(facts, file, path);
+}
+
+pyr_status pyr_level_peek(const char *folder, pyr_level_facts *facts, pyr_progress *progress)
+{
+    pyr_status status = PYR_OK;
+    pyr_safetensors *file = NULL;
+    char *path = pyr_path_join(folder, state_name);
+
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+    PYR_TRY_OUT(pyr_safetensors_open(&file, path));
+    PYR_TRY_OUT(read_head(file, path, facts, progress));
+out:
+    pyr_safetensors_free(file);
+    pyr_free(path);
+    return status;
+}
+
+static pyr_status read_block(const pyr_safetensors *file, const char *path, const char *name,
+                             pyr_optimizer *o, void *block)
+{
+    const pyr_st_tensor *t = pyr_safetensors_find(file, name);
+    double *host;
+    pyr_status status;
+
+    if (!t || t->rank != 1 || t->count != o->count)
+        return pyr_fail(PYR_E_FORMAT, "%s: tensor %s should have %zu numbers", path, name, o->count);
+    PYR_TRY(pyr_new(&host, o->count, sizeof *host, "state to restore"));
+    status = pyr_safetensors_read_f64(file, t, host, o->count);
+    for (size_t i = 0; i < o->count && status == PYR_OK; i++)
+        if (!isfinite(host[i]))
+            status = pyr_fail(PYR_E_FORMAT, "%s: %s[%zu] is not a finite number", path, name, i);
+    if (status == PYR_OK)
+        status = pyr_upload_reals(o->k, block, host, o->count);
+    pyr_free(host);
+    return status;
+}
+
+pyr_status pyr_level_restore(const char *folder, pyr_level_facts *facts, const pyr_params *params,
+                             pyr_optimizer *o, pyr_progress *progress)
+{
+    pyr_status status = PYR_OK;
+    pyr_safetensors *file = NULL;
+    char *path = pyr_path_join(folder, state_name), layout[32];
+    const char *stored;
+
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+    PYR_TRY_OUT(pyr_safetensors_open(&file, path));
+    PYR_TRY_OUT(read_head(file, path, facts, progress));
+    stored = pyr_safetensors_metadata(file, "pyrdiff_layout");
+    snprintf(layout, sizeof layout, "%016llx", (unsigned long long)layout_of(params));
+    if (!stored || strcmp(stored, layout) != 0) {
+        status = pyr_fail(PYR_E_FORMAT, "%s: the state of another network than the one configured", path);
+        goto out;
+    }
+    for (int i = 0; i < BLOCKS; i++)
+        PYR_TRY_OUT(read_block(file, path, block_names[i], o, block_of(o, i)));
+    o->k->upload(o->k, o->state, &progress->last, sizeof progress->last);
+    PYR_TRY_OUT(o->k->sync(o->k));
+out:
+    pyr_safetensors_free(file);
+    pyr_free(path);
+    return status;
+}
+
+pyr_status pyr_level_open_unet(const char *folder, pyr_unet_files *files, pyr_unet_config *config,
+                               pyr_level_facts *facts)
+{
+    pyr_status status = PYR_OK;
+    pyr_safetensors *file = NULL;
+    char *unet = pyr_path_join(folder, "unet");
+
+    *files = (pyr_unet_files){0};
+    if (!unet)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+    PYR_TRY_OUT(pyr_unet_find(files, unet));
+    PYR_TRY_OUT(pyr_unet_config_read(config, files->config, NULL));
+    PYR_TRY_OUT(pyr_safetensors_open(&file, files->weights.at[0]));
+    PYR_TRY_OUT(pyr_facts_read(facts, file, files->weights.at[0]));
+out:
+    pyr_safetensors_free(file);
+    pyr_free(unet);
+    if (status != PYR_OK)
+        pyr_unet_files_free(files);
+    return status;
+}

@@ -1,0 +1,72 @@
+#include "levels/level_sample.h"
+
+#include "base/mem.h"
+#include "levels/unet_file.h"
+
+/* ---- preparing --------------------------------------------------------------------------------- */
+
+static pyr_status put_vector(pyr_sampled_level *s, pyr_kernels *k)
+{
+    size_t n = 2 * (size_t)s->level.variable.c, real = pyr_type_size(k->real);
+    double *host;
+    pyr_status status;
+
+    PYR_TRY(pyr_new(&host, 2 * n, sizeof *host, "statistics of a level"));
+    pyr_level_vectors(&s->level, host, host + n);
+    status = k->alloc(k, &s->vector, (size_t)s->batch * n * real, "statistics of a level");
+    for (size_t i = 0; i < (size_t)s->batch && status == PYR_OK; i++)
+        status = pyr_upload_reals(k, (char *)s->vector + i * n * real, host + n, n);
+    pyr_free(host);
+    return status;
+}
+
+pyr_status pyr_sampled_level_new(pyr_sampled_level *s, pyr_kernels *k, const pyr_level *level,
+                                 const pyr_unet_files *files, const void *block, int batch)
+{
+    *s = (pyr_sampled_level){.level = *level, .batch = batch};
+    PYR_TRY(pyr_level_sampling_schedule(&s->schedule, &level->settings, pyr_level_side(level)));
+    PYR_TRY(pyr_denoiser_new(&s->denoiser, k, &s->params, &s->level, batch));
+    PYR_TRY(put_vector(s, k));
+    if (!files)
+        return pyr_graph_pack(s->denoiser.g, block);
+    PYR_TRY(k->alloc(k, &s->block, s->params.count * pyr_type_size(k->real), "weights"));
+    PYR_TRY(pyr_unet_load(files, &s->params, k, s->block, NULL));
+    return pyr_graph_pack(s->denoiser.g, s->block);
+}
+
+void pyr_sampled_level_free(pyr_sampled_level *s, pyr_kernels *k)
+{
+    if (s->denoiser.g)
+        pyr_denoiser_free(&s->denoiser);
+    pyr_params_free(&s->params);
+    k->release(k, s->block);
+    k->release(k, s->vector);
+    *s = (pyr_sampled_level){0};
+}
+
+/* ---- drawing ----------------------------------------------------------------------------------- */
+
+size_t pyr_level_sample_work(const pyr_sampled_level *s, const pyr_kernels *k, int n)
+{
+    return pyr_sampler_work(k, n, pyr_count(s->level.variable));
+}
+
+pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_level_draw *draw, void *variable)
+{
+    pyr_denoising denoising = {.denoiser = &s->denoiser,
+                               .lane = draw->lane,
+                               .n = draw->n,
+                               .condition = draw->condition,
+                               .rows = draw->rows};
+    pyr_sampling sampling = {.k = k,
+                             .n = draw->n,
+                             .size = pyr_count(s->level.variable),
+                             .seeds = draw->seeds,
+                             .level = s->level.facts.index,
+                             .denoise = pyr_denoiser_call,
+                             .ctx = &denoising,
+                             .work = draw->work};
+
+    PYR_TRY(pyr_sample(&sampling, &s->level.settings.sampler, &s->schedule, variable));
+    return pyr_level_destandardise(&s->level, k, draw->n, variable, s->vector);
+}

@@ -1,0 +1,38 @@
+/* level_sample.h - draw the variable of one level for a few images, on one lane. */
+#ifndef PYR_LEVELS_LEVEL_SAMPLE_H
+#define PYR_LEVELS_LEVEL_SAMPLE_H
+
+#include "levels/denoiser.h"
+
+/* A level that is ready to be sampled: weights loaded, graph packed. */
+typedef struct pyr_sampled_level {
+    pyr_level level;
+    pyr_params params;
+    void *block; /* weights */
+    pyr_denoiser denoiser;
+    pyr_schedule schedule; /* of sampling */
+    void *vector;          /* of pyr_level_destandardise, for `batch` images */
+    int batch;
+} pyr_sampled_level;
+
+/* From weights in the files, or (files NULL) from a block of the same kernels that is borrowed; `level` is
+ * copied. The caller frees it, on failure too. It must not move once made. */
+pyr_status pyr_sampled_level_new(pyr_sampled_level *out, pyr_kernels *k, const pyr_level *level,
+                                 const pyr_unet_files *files, const void *block, int batch);
+void pyr_sampled_level_free(pyr_sampled_level *s, pyr_kernels *k);
+
+/* Numbers of backend memory for `work`, in bytes. */
+size_t pyr_level_sample_work(const pyr_sampled_level *s, const pyr_kernels *k, int n);
+
+typedef struct pyr_level_draw {
+    int lane, n;
+    const uint64_t *seeds; /* n, host */
+    const void *condition; /* n x condition, image units; NULL at the coarsest level */
+    const uint32_t *rows;  /* class rows, or NULL */
+    void *work;
+} pyr_level_draw;
+
+/* variable: n x variable, in image units. */
+pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_level_draw *draw, void *variable);
+
+#endif

@@ -1,0 +1,196 @@
+#include "levels/level_settings.h"
+
+#include "graph/train.h"
+#include <string.h>
+
+static const char *const condition_names[] = {"coarse", "none", NULL};
+
+#define AT(member) offsetof(pyr_level_settings, member)
+
+static const pyr_setting rows[] = {
+    {"network.patch", PYR_SETTING_INT, AT(network.patch), 1, 64, "1", NULL,
+     "pixels of a p x p block become channels of one"},
+    {"network.block_out_channels", PYR_SETTING_INTS, AT(network.block_out_channels), 1, 8192, "[64]", NULL,
+     "channels at each resolution, shallow to deep"},
+    {"network.down_block_types", PYR_SETTING_TEXTS, AT(network.down_block_types), 0, 0, "[]",
+     pyr_unet_down_words, "one per resolution; none: DownBlock2D throughout"},
+    {"network.up_block_types", PYR_SETTING_TEXTS, AT(network.up_block_types), 0, 0, "[]", pyr_unet_up_words,
+     "deep to shallow; none: the mirror image of the down blocks"},
+    {"network.layers_per_block", PYR_SETTING_INT, AT(network.layers_per_block), 1, 16, "1", NULL,
+     "residual blocks per down block (an up block has one more)"},
+    {"network.mid_block", PYR_SETTING_BOOL, AT(network.mid_block), 0, 0, "true", NULL,
+     "two residual blocks at the deepest resolution"},
+    {"network.add_attention", PYR_SETTING_BOOL, AT(network.add_attention), 0, 0, "false", NULL,
+     "self-attention between them"},
+    {"network.attention_head_dim", PYR_SETTING_INT, AT(network.attention_head_dim), 0, 8192, "0", NULL,
+     "features of a head; 0: one head over all channels"},
+    {"network.act_fn", PYR_SETTING_CHOICE, AT(network.act_fn), 0, 0, "silu", pyr_unet_act_words,
+     "activation"},
+    {"network.dropout", PYR_SETTING_REAL, AT(network.dropout), 0, 0.9, "0", NULL,
+     "dropout before each second convolution"},
+    {"network.norm_num_groups", PYR_SETTING_INT, AT(network.norm_num_groups), 1, 8192, "8", NULL,
+     "groups of the group norms"},
+    {"network.norm_eps", PYR_SETTING_REAL, AT(network.norm_eps), 1e-12, 1, "1e-5", NULL, "their epsilon"},
+    {"network.resnet_time_scale_shift", PYR_SETTING_CHOICE, AT(network.resnet_time_scale_shift), 0, 0,
+     "scale_shift", pyr_unet_shift_words, "how the noise level enters a residual block"},
+    {"network.time_embedding_type", PYR_SETTING_CHOICE, AT(network.time_embedding_type), 0, 0, "positional",
+     pyr_unet_time_words, "features of the noise level"},
+    {"network.downsample_type", PYR_SETTING_CHOICE, AT(network.downsample_type), 0, 0, "conv",
+     pyr_unet_resample_words, "halving in attention blocks"},
+    {"network.upsample_type", PYR_SETTING_CHOICE, AT(network.upsample_type), 0, 0, "conv",
+     pyr_unet_resample_words, "doubling in attention blocks"},
+    {"network.downsample_padding", PYR_SETTING_INT, AT(network.downsample_padding), 0, 1, "1", NULL,
+     "1: on all sides; 0: right and bottom only"},
+
+    {"noise.family", PYR_SETTING_CHOICE, AT(family), 0, 0, "ve", pyr_family_names, "SDE: ve or vp"},
+    {"noise.schedule", PYR_SETTING_CHOICE, AT(curve), 0, 0, "geometric", pyr_curve_names,
+     "sigma against time; matters for density uniform and weight simple"},
+    {"noise.sigma_min", PYR_SETTING_REAL, AT(sigma_min), 1e-8, 1e6, "0.002", NULL,
+     "smallest noise, in standard deviations of the level"},
+    {"noise.sigma_max", PYR_SETTING_REAL, AT(sigma_max), 1e-8, 1e6, "80", NULL, "largest noise"},
+    {"noise.beta_min", PYR_SETTING_REAL, AT(beta_min), 0, 1e4, "0.1", NULL, "schedule linear: beta at t = 0"},
+    {"noise.beta_max", PYR_SETTING_REAL, AT(beta_max), 0, 1e4, "20", NULL, "schedule linear: beta at t = 1"},
+    {"noise.rho", PYR_SETTING_REAL, AT(rho), 0.1, 100, "7", NULL, "schedule karras: its exponent"},
+    {"noise.density", PYR_SETTING_CHOICE, AT(density), 0, 0, "log-normal", pyr_density_names,
+     "noise levels in training"},
+    {"noise.mean", PYR_SETTING_REAL, AT(mean), -20, 20, "-0.8", NULL, "log-normal: mean of log sigma"},
+    {"noise.std", PYR_SETTING_REAL, AT(std), 1e-3, 20, "1.4", NULL, "log-normal: its standard deviation"},
+    {"noise.weight", PYR_SETTING_CHOICE, AT(weight), 0, 0, "edm", pyr_weight_names, "weight of the loss"},
+    {"noise.reference", PYR_SETTING_REAL, AT(reference), 0, 65536, "0", NULL,
+     "resolution-adjusted SNR: reference side in pixels; 0: no shift"},
+
+    {"condition", PYR_SETTING_CHOICE, AT(condition), 0, 0, "coarse", condition_names,
+     "what a level is told: the coarser image, or nothing"},
+    {"augmentation", PYR_SETTING_REAL, AT(augmentation), 0, 10, "0.1", NULL,
+     "noise on the condition in training, in image units"},
+    {"classes", PYR_SETTING_BOOL, AT(classes), 0, 0, "false", NULL, "tell the network the image's class"},
+    {"class_dropout", PYR_SETTING_REAL, AT(class_dropout), 0, 1, "0.1", NULL,
+     "how often it is told no class instead"},
+
+    {"sampler.kind", PYR_SETTING_CHOICE, AT(sampler.kind), 0, 0, "heun", pyr_sampler_names, "how to sample"},
+    {"sampler.steps", PYR_SETTING_INT, AT(sampler.steps), 1, PYR_MAX_STEPS, "18", NULL,
+     "steps of the sampler"},
+    {"sampler.schedule", PYR_SETTING_CHOICE, AT(sampler_curve), 0, 0, "karras", pyr_curve_names,
+     "spacing of the steps"},
+    {"sampler.sigma_min", PYR_SETTING_REAL, AT(sampler_sigma_min), 0, 1e6, "0", NULL,
+     "where sampling ends; 0: noise.sigma_min"},
+    {"sampler.sigma_max", PYR_SETTING_REAL, AT(sampler_sigma_max), 0, 1e6, "0", NULL,
+     "where it starts; 0: noise.sigma_max"},
+
+    {"share", PYR_SETTING_REAL, AT(share), 0, 1e6, "1", NULL, "part of the duration that this level gets"},
+    {"batch", PYR_SETTING_INT, AT(batch), 1, 1 << 20, "128", NULL, "images per step"},
+    {"batch_gpu", PYR_SETTING_INT, AT(batch_gpu), 0, 1 << 20, "0", NULL,
+     "images in memory at a time, the rest is accumulated; 0: chosen"},
+    {"groups", PYR_SETTING_INT, AT(groups), 1, 64, "4", NULL,
+     "sums of gradients kept apart; as many threads can work"},
+    {"lr", PYR_SETTING_REAL, AT(lr), 0, 10, "2e-3", NULL, "learning rate at its highest"},
+    {"lr_schedule", PYR_SETTING_CHOICE, AT(rate), 0, 0, "cosine", pyr_rate_names, "its course"},
+    {"warmup", PYR_SETTING_INT, AT(warmup), 0, 1 << 30, "100", NULL, "steps of linear rise"},
+    {"beta1", PYR_SETTING_REAL, AT(beta1), 0, 0.9999999, "0.9", NULL, "AdamW"},
+    {"beta2", PYR_SETTING_REAL, AT(beta2), 0, 0.9999999, "0.99", NULL, "AdamW"},
+    {"eps", PYR_SETTING_REAL, AT(eps), 1e-20, 1, "1e-8", NULL, "AdamW"},
+    {"weight_decay", PYR_SETTING_REAL, AT(weight_decay), 0, 10, "0", NULL, "AdamW"},
+    {"clip", PYR_SETTING_REAL, AT(clip), 0, 1e9, "0", NULL, "largest norm of the gradient; 0: no clipping"},
+    {"ema", PYR_SETTING_REAL, AT(ema), 0, 1, "0.1", NULL, "EMA window, as a part of the steps so far"},
+};
+
+const pyr_section pyr_level_section = {"level", rows, sizeof rows / sizeof *rows, true,
+                                       "one level of the pyramid: network, noise, sampling, training"};
+
+/* ---- from settings to the network ---- */
+
+static pyr_status block_types(pyr_unet_config *c, const pyr_network_settings *s)
+{
+    int n = c->resolutions, word;
+
+    if ((s->down_block_types.n && s->down_block_types.n != n) ||
+        (s->up_block_types.n && s->up_block_types.n != n))
+        return pyr_fail(PYR_E_CONFIG,
+                        "network.down_block_types has %d entries, up_block_types %d, block_out_channels %d: "
+                        "they should be as many (or none)",
+                        s->down_block_types.n, s->up_block_types.n, n);
+    for (int i = 0; i < n; i++) {
+        c->down_block_types[i] = PYR_UNET_DOWN;
+        if (s->down_block_types.n &&
+            pyr_unet_word_parse(&word, PYR_UNET_WORDS_DOWN, s->down_block_types.at[i]))
+            c->down_block_types[i] = (pyr_unet_block)word;
+    }
+    for (int i = 0; i < n; i++) {
+        c->up_block_types[i] =
+            c->down_block_types[n - 1 - i] == PYR_UNET_ATTN_DOWN ? PYR_UNET_ATTN_UP : PYR_UNET_UP;
+        if (s->up_block_types.n && pyr_unet_word_parse(&word, PYR_UNET_WORDS_UP, s->up_block_types.at[i]))
+            c->up_block_types[i] = (pyr_unet_block)word;
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_network_config(pyr_unet_config *out, const pyr_network_settings *s, int variable_channels,
+                              int condition_channels, int h, int w, int classes)
+{
+    int p2 = s->patch * s->patch;
+
+    pyr_unet_config_default(out);
+    out->patch = s->patch;
+    out->in_channels = (variable_channels + condition_channels) * p2;
+    out->out_channels = variable_channels * p2;
+    out->sample_height = (h + s->patch - 1) / s->patch;
+    out->sample_width = (w + s->patch - 1) / s->patch;
+    out->resolutions = s->block_out_channels.n;
+    if (out->resolutions < 1 || out->resolutions > PYR_UNET_MAX_RESOLUTIONS)
+        return pyr_fail(PYR_E_CONFIG, "network.block_out_channels has %d entries, should have 1..%d",
+                        out->resolutions, PYR_UNET_MAX_RESOLUTIONS);
+    memset(out->block_out_channels, 0, sizeof out->block_out_channels);
+    memset(out->down_block_types, 0, sizeof out->down_block_types);
+    memset(out->up_block_types, 0, sizeof out->up_block_types);
+    for (int i = 0; i < out->resolutions; i++)
+        out->block_out_channels[i] = s->block_out_channels.at[i];
+    PYR_TRY(block_types(out, s));
+    out->layers_per_block = s->layers_per_block;
+    out->mid_block = s->mid_block;
+    out->add_attention = s->add_attention;
+    out->attention_head_dim = s->attention_head_dim;
+    out->act_fn = (pyr_act)(s->act_fn + PYR_ACT_SILU);
+    out->dropout = s->dropout;
+    out->norm_num_groups = s->norm_num_groups;
+    out->norm_eps = s->norm_eps;
+    out->resnet_time_scale_shift = (pyr_unet_shift)s->resnet_time_scale_shift;
+    out->time_embedding_type = (pyr_unet_time)s->time_embedding_type;
+    out->downsample_type = (pyr_unet_resample)s->downsample_type;
+    out->upsample_type = (pyr_unet_resample)s->upsample_type;
+    out->downsample_padding = s->downsample_padding;
+    if (out->time_embedding_type == PYR_UNET_LEARNED)
+        return pyr_fail(PYR_E_CONFIG, "network.time_embedding_type is learned: that is for models from "
+                                      "elsewhere; choose positional or fourier");
+    /* One row more than classes: the last stands for "no class", as classifier-free guidance needs. */
+    if (classes) {
+        out->class_embed_type = PYR_UNET_CLASS_TABLE;
+        out->num_class_embeds = classes + 1;
+    }
+    return pyr_unet_config_check(out);
+}
+
+/* ---- schedules ---- */
+
+pyr_status pyr_level_schedule(pyr_schedule *out, const pyr_level_settings *s, double side)
+{
+    *out = (pyr_schedule){.family = (pyr_family)s->family,
+                          .curve = (pyr_curve)s->curve,
+                          .s_min = s->sigma_min,
+                          .s_max = s->sigma_max,
+                          .beta_min = s->beta_min,
+                          .beta_max = s->beta_max,
+                          .rho = s->rho,
+                          .scale = s->reference > 0 ? side / s->reference : 1};
+    return pyr_schedule_check(out);
+}
+
+pyr_status pyr_level_sampling_schedule(pyr_schedule *out, const pyr_level_settings *s, double side)
+{
+    PYR_TRY(pyr_level_schedule(out, s, side));
+    out->curve = (pyr_curve)s->sampler_curve;
+    if (s->sampler_sigma_min > 0)
+        out->s_min = s->sampler_sigma_min;
+    if (s->sampler_sigma_max > 0)
+        out->s_max = s->sampler_sigma_max;
+    return pyr_schedule_check(out);
+}

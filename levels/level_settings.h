@@ -1,0 +1,68 @@
+/* level_settings.h - the settings of one level: section `level`, overridden by `levels`. */
+#ifndef PYR_LEVELS_LEVEL_SETTINGS_H
+#define PYR_LEVELS_LEVEL_SETTINGS_H
+
+#include "base/settings.h"
+#include "diffusion/sampler.h"
+#include "levels/unet_config.h"
+
+typedef enum pyr_condition { PYR_CONDITION_COARSE, PYR_CONDITION_NONE } pyr_condition;
+
+/* Names and meaning as UNet2DModel's config.json where it has them. */
+typedef struct pyr_network_settings {
+    int patch;
+    pyr_ints block_out_channels;
+    pyr_texts down_block_types, up_block_types; /* none: plain blocks */
+    int layers_per_block;
+    bool mid_block, add_attention;
+    int attention_head_dim; /* 0: one head */
+    int act_fn;             /* index into pyr_unet_act_words */
+    double dropout;
+    int norm_num_groups;
+    double norm_eps;
+    int resnet_time_scale_shift, time_embedding_type;
+    int downsample_type, upsample_type;
+    int downsample_padding;
+} pyr_network_settings;
+
+typedef struct pyr_level_settings {
+    pyr_network_settings network;
+
+    /* noise: schedule and training density; sigma is in units of the standardised level */
+    int family, curve;
+    double sigma_min, sigma_max, beta_min, beta_max, rho;
+    int density;
+    double mean, std;
+    int weight;
+    double reference; /* side r of the resolution-adjusted SNR; 0: no shift */
+
+    int condition;       /* pyr_condition */
+    double augmentation; /* noise on the condition in training, in image units */
+    bool classes;        /* use the labels, if the data has them */
+    double class_dropout;
+
+    /* sampling */
+    pyr_sampler sampler;
+    int sampler_curve;
+    double sampler_sigma_min, sampler_sigma_max; /* 0: the schedule's */
+
+    /* training */
+    double share;
+    int batch, batch_gpu, groups;
+    double lr;
+    int rate;
+    int warmup; /* steps */
+    double beta1, beta2, eps, weight_decay, clip, ema;
+} pyr_level_settings;
+
+extern const pyr_section pyr_level_section; /* "level", per level */
+
+/* The network of a level: variable and condition channels are of the level's images. PYR_E_CONFIG. */
+pyr_status pyr_network_config(pyr_unet_config *out, const pyr_network_settings *settings,
+                              int variable_channels, int condition_channels, int h, int w, int classes);
+
+/* The schedules of training and of sampling; `side` is sqrt(h w) of the level. PYR_E_CONFIG. */
+pyr_status pyr_level_schedule(pyr_schedule *out, const pyr_level_settings *settings, double side);
+pyr_status pyr_level_sampling_schedule(pyr_schedule *out, const pyr_level_settings *settings, double side);
+
+#endif

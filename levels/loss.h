@@ -1,0 +1,55 @@
+/* loss.h - denoising score matching on one level, as a graph.
+ *
+ * With z the standardised variable, s = sigma/alpha of the image, eps normal (design, "Denoiser" and
+ * "Loss"; Karras et al. 2022, section 5):
+ *     x = (z + s eps) / sqrt(1 + s^2)                      what the network reads
+ *     D = x / sqrt(1 + s^2) + s / sqrt(1 + s^2) F(x, c, tau)
+ *     w |D - z|^2 = w s^2 / (1 + s^2) |F - F*|^2,          F* = (s z - eps) / sqrt(1 + s^2)
+ * The right-hand side is what is computed: it keeps its precision when s is small.
+ * c is the condition, with augmentation noise when wanted, divided by its standard deviation.
+ */
+#ifndef PYR_LEVELS_LOSS_H
+#define PYR_LEVELS_LOSS_H
+
+#include "graph/graph.h"
+#include "levels/level.h"
+
+typedef struct pyr_loss {
+    pyr_kernels *k;
+    pyr_graph *g;
+    const pyr_level *level;
+    pyr_noise noise;
+    bool training; /* with augmentation, dropout and gradients */
+    pyr_value variable, condition, stream, mix_in, mix_target, mix_condition, time, label, weight, vector,
+        loss;
+} pyr_loss;
+
+typedef struct pyr_loss_plan {
+    int batch, groups;
+    bool training;
+} pyr_loss_plan;
+
+pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
+                        const pyr_loss_plan *plan);
+void pyr_loss_free(pyr_loss *loss);
+
+/* The images of one micro-batch within the noise of a whole batch. */
+typedef struct pyr_draw {
+    uint64_t seed;
+    uint32_t step;
+    int first, n;          /* images first .. first + n - 1 of the batch */
+    int batch;             /* the noise levels are stratified over it */
+    const int32_t *labels; /* n of them, or NULL */
+} pyr_draw;
+
+/* The noise level of image i of a batch: the (i + u)/batch quantile, u uniform. */
+double pyr_draw_level(const pyr_loss *loss, const pyr_draw *draw, int i);
+
+/* Fill the lane's noise inputs; variable and condition are the caller's (pyr_graph_data). Images beyond
+ * draw->n get weight 0. */
+pyr_status pyr_loss_draw(pyr_loss *loss, int lane, const pyr_draw *draw);
+
+/* tau of the network for s. */
+double pyr_time_of(const pyr_unet_config *config, double s);
+
+#endif
