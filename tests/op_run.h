@@ -167,7 +167,12 @@ static inline pyr_status op_run(pyr_kernels *k, const pyr_op *shape, const op_da
     op.want_grad = want->grad;
     for (int i = 0; i < op.n_inputs; i++)
         op.dx_add[i] = want->dx_add;
-    PYR_TRY(pyr_op_plan(k, &op));
+    status = pyr_op_plan(k, &op);
+    if (status != PYR_OK) {
+        if (impl->release)
+            impl->release(k, &op);
+        return status;
+    }
 
     for (int i = 0; i < op.n_inputs; i++) {
         x[i] = op_block_new(k, pyr_count(op.x[i].s) * pyr_type_size(op.x[i].type), 0, "an input");
