@@ -13,7 +13,8 @@
 pyr_status pyr_file_read(char **out, size_t *size, const char *path, uint64_t limit)
 {
     pyr_status status = PYR_OK;
-    FILE *f = fopen(path, "rb");
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not keep us waiting */
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "rb");
     struct stat info;
     char *bytes = NULL;
 
@@ -95,26 +96,36 @@ static void sync_folder_of(const char *path)
     pyr_free(folder);
 }
 
-pyr_status pyr_atomic_commit(pyr_atomic_file *file)
+static pyr_status commit(pyr_atomic_file *file, bool sync)
 {
     pyr_status status = PYR_OK;
-    int failed = fflush(file->stream) != 0 || ferror(file->stream) || fsync(fileno(file->stream)) != 0;
 
-    if (failed)
-        status = write_failed(file, errno);
+    errno = 0;
+    if (fflush(file->stream) != 0 || ferror(file->stream) || (sync && fsync(fileno(file->stream)) != 0))
+        status = write_failed(file, errno ? errno : EIO);
     if (fclose(file->stream) != 0 && status == PYR_OK)
         status = write_failed(file, errno);
     file->stream = NULL;
     if (status == PYR_OK && rename(file->temporary, file->path) != 0)
         status = write_failed(file, errno);
-    if (status == PYR_OK)
-        sync_folder_of(file->path);
-    else
+    if (status != PYR_OK)
         unlink(file->temporary);
+    else if (sync)
+        sync_folder_of(file->path);
     pyr_free(file->path);
     pyr_free(file->temporary);
     *file = (pyr_atomic_file){0};
     return status;
+}
+
+pyr_status pyr_atomic_commit(pyr_atomic_file *file)
+{
+    return commit(file, true);
+}
+
+pyr_status pyr_atomic_commit_unsynced(pyr_atomic_file *file)
+{
+    return commit(file, false);
 }
 
 void pyr_atomic_abandon(pyr_atomic_file *file)
@@ -234,7 +245,7 @@ void pyr_names_free(pyr_names *names)
     *names = (pyr_names){0};
 }
 
-pyr_status pyr_lock(int *out, const char *path)
+static pyr_status lock_file(int *out, const char *path, int wait)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     char holder[32] = "";
@@ -242,7 +253,7 @@ pyr_status pyr_lock(int *out, const char *path)
     *out = -1;
     if (fd < 0)
         return pyr_fail(PYR_E_IO, "%s cannot be opened: %s", path, strerror(errno));
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (flock(fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB) != 0) {
         ssize_t n = read(fd, holder, sizeof holder - 1);
 
         holder[n > 0 ? strcspn(holder, "\n") : 0] = 0;
@@ -258,6 +269,16 @@ pyr_status pyr_lock(int *out, const char *path)
     }
     *out = fd;
     return PYR_OK;
+}
+
+pyr_status pyr_lock(int *out, const char *path)
+{
+    return lock_file(out, path, 0);
+}
+
+pyr_status pyr_lock_wait(int *out, const char *path)
+{
+    return lock_file(out, path, 1);
 }
 
 void pyr_unlock(int lock)

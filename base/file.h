@@ -25,6 +25,9 @@ pyr_status pyr_atomic_write(pyr_atomic_file *file, const void *bytes, size_t n);
 pyr_status pyr_atomic_commit(pyr_atomic_file *file); /* also ends *file, on failure too */
 void pyr_atomic_abandon(pyr_atomic_file *file);      /* no-op on {0} and after commit */
 
+/* The same without fsync: for pictures by the thousand, which can be drawn again. */
+pyr_status pyr_atomic_commit_unsynced(pyr_atomic_file *file);
+
 /* The whole of it in one call. */
 pyr_status pyr_file_replace(const char *path, const void *bytes, size_t n);
 
@@ -48,6 +51,8 @@ void pyr_names_free(pyr_names *names);
 /* Hold `path` as a lock until unlock or the end of the process, however it
  * ends. PYR_E_BUSY when another process holds it; the sentence names it. */
 pyr_status pyr_lock(int *out, const char *path);
+/* The same, but wait for the other process. */
+pyr_status pyr_lock_wait(int *out, const char *path);
 void pyr_unlock(int lock); /* -1 is a no-op */
 
 /* FNV-1a over bytes, for fingerprints; start from PYR_HASH_START. */

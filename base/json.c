@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,9 +141,14 @@ void pyr_json_string(pyr_json *json, const char *key, const char *value)
 void pyr_json_real(pyr_json *json, const char *key, double value)
 {
     before_value(json, key);
-    if (isfinite(value))
-        pyr_text_add(&json->text, "%.9g", value);
-    else
+    if (isfinite(value)) {
+        char text[32];
+
+        snprintf(text, sizeof text, "%.9g", value);
+        if (strtod(text, NULL) != value) /* as many digits as it takes to read back the same */
+            snprintf(text, sizeof text, "%.17g", value);
+        pyr_text_add(&json->text, "%s", text);
+    } else
         pyr_text_add(&json->text, "null");
 }
 

@@ -24,10 +24,10 @@ typedef struct pyr_json {
     bool pending; /* a value stands before this place: a comma is due */
 } pyr_json;
 
-void pyr_json_open(pyr_json *json, const char *key, char bracket); /* '{' or '['; key NULL in arrays */
-void pyr_json_close(pyr_json *json, char bracket);                 /* '}' or ']' */
+void pyr_json_open(pyr_json *json, const char *key, char bracket);        /* '{' or '['; key NULL in arrays */
+void pyr_json_close(pyr_json *json, char bracket);                        /* '}' or ']' */
 void pyr_json_string(pyr_json *json, const char *key, const char *value); /* value NULL: null */
-void pyr_json_real(pyr_json *json, const char *key, double value);        /* %.9g */
+void pyr_json_real(pyr_json *json, const char *key, double value);        /* reads back the same */
 void pyr_json_int(pyr_json *json, const char *key, int64_t value);
 void pyr_json_bool(pyr_json *json, const char *key, bool value);
 

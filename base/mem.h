@@ -27,8 +27,8 @@ void pyr_free(void *block); /* NULL is a no-op */
 /* As pyr_calloc into *out, with a sentence on failure that names `what`. */
 pyr_status pyr_new(void *out, size_t count, size_t size, const char *what);
 
-char *pyr_strdup(const char *text);                                              /* NULL without memory */
-char *pyr_strfmt(const char *fmt, ...) __attribute__((format(printf, 1, 2)));    /* printf into a new block */
+char *pyr_strdup(const char *text);                                           /* NULL without memory */
+char *pyr_strfmt(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* printf into a new block */
 char *pyr_vstrfmt(const char *fmt, va_list args) __attribute__((format(printf, 1, 0)));
 
 typedef struct pyr_mem_stats {

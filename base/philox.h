@@ -25,8 +25,7 @@ typedef enum pyr_purpose {
     PYR_RNG_AUGMENT = 6,  /* noise on the condition */
     PYR_RNG_DROPOUT = 7,  /* dropout masks; plus the operation's number above bit 24 */
     PYR_RNG_PRIOR = 8,    /* a sampler's starting noise */
-    PYR_RNG_SAMPLER = 9,  /* noise that a sampler adds at a step */
-    PYR_RNG_HELD_OUT = 10 /* fixed noise of the held-out loss */
+    PYR_RNG_SAMPLER = 9   /* noise that a sampler adds at a step */
 } pyr_purpose;
 
 typedef struct pyr_rng4 {
@@ -57,10 +56,10 @@ static inline pyr_rng4 pyr_philox(uint64_t key, uint32_t c0, uint32_t c1, uint32
     return (pyr_rng4){{c0, c1, c2, c3}};
 }
 
-/* Uniform in (0, 1): the middle of one of 2^24 cells (exact in float). */
+/* Uniform in (0, 1): the middle of one of 2^23 cells (exact in float; with 2^24 the last would round to 1). */
 static inline float pyr_uniform(uint32_t word)
 {
-    return ((float)(word >> 8) + 0.5f) * 0x1p-24f;
+    return ((float)(word >> 9) + 0.5f) * 0x1p-23f;
 }
 
 /* Two standard normals from two words (Box & Muller 1958). Computed in float

@@ -20,7 +20,7 @@ typedef struct address {
     int level; /* -1: not a key of `levels` */
 } address;
 
-const pyr_value *pyr_slot_value(const pyr_slot *slot, int level)
+const pyr_setting_value *pyr_slot_value(const pyr_slot *slot, int level)
 {
     if (level >= 0 && slot->at[1 + level])
         return &slot->at[1 + level]->value;
@@ -246,7 +246,7 @@ static void free_assigned(pyr_assigned *assigned)
     pyr_free(assigned);
 }
 
-static pyr_status store(address to, const pyr_value *value, const char *origin)
+static pyr_status store(address to, const pyr_setting_value *value, const char *origin)
 {
     pyr_assigned *assigned = pyr_calloc(1, sizeof *assigned);
     char *copy = pyr_strdup(origin);
@@ -281,7 +281,7 @@ static pyr_status mention_level(pyr_settings *s, int level, const char *origin)
 static pyr_status assign(pyr_settings *s, const char *key, address to, const pyr_written *written,
                          const char *origin)
 {
-    pyr_value value;
+    pyr_setting_value value;
 
     PYR_TRY(pyr_value_convert(to.slot->row, written, (pyr_place){key, origin}, s, &value));
     PYR_TRY(mention_level(s, to.level, origin));

@@ -140,6 +140,13 @@ typedef bool (*pyr_settings_filter)(void *arg, const pyr_section *section, const
 size_t pyr_settings_compare(const pyr_settings *a, const pyr_settings *b, int n_levels,
                             pyr_settings_filter matters, void *arg, pyr_text *out);
 
+/* The same for what one level has of its own: the values in force at `level`. */
+size_t pyr_settings_compare_level(const pyr_settings *a, const pyr_settings *b, int level,
+                                  pyr_settings_filter matters, void *arg, pyr_text *out);
+
+/* Give `level` of `to` all the values that it has in `from`. Both are made of the same sections. */
+pyr_status pyr_settings_copy_level(pyr_settings *to, const pyr_settings *from, int level);
+
 /* All rows: key, type, default, bounds or words, help; for a terminal
  * (wrapped at 100 columns), or as Markdown tables. */
 void pyr_settings_document(const pyr_section *sections, size_t n, bool markdown, pyr_text *out);

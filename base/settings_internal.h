@@ -5,7 +5,7 @@
 #include "base/settings.h"
 
 /* A value as its row's type keeps it. */
-typedef union pyr_value {
+typedef union pyr_setting_value {
     int integer; /* INT, and CHOICE as an index */
     double real;
     bool truth;
@@ -15,7 +15,7 @@ typedef union pyr_value {
     pyr_ints ints;
     pyr_reals reals;
     pyr_texts texts;
-} pyr_value;
+} pyr_setting_value;
 
 /* One scalar as it was written, before its row has said what it means. */
 typedef struct pyr_scalar {
@@ -40,7 +40,7 @@ typedef struct pyr_place {
 
 /* Who set a value. */
 typedef struct pyr_assigned {
-    pyr_value value;
+    pyr_setting_value value;
     char *origin; /* owned */
 } pyr_assigned;
 
@@ -50,7 +50,7 @@ typedef struct pyr_slot {
     const pyr_section *section;
     const pyr_setting *row;
     const char *key; /* "level.network.patch"; of the settings' strings */
-    pyr_value standard;
+    pyr_setting_value standard;
     pyr_assigned *at[1 + PYR_SETTINGS_LEVELS];
 } pyr_slot;
 
@@ -68,7 +68,7 @@ struct pyr_settings {
 /* settings.c */
 
 /* The one place that says which of default, `level` and `levels` holds. */
-const pyr_value *pyr_slot_value(const pyr_slot *slot, int level);
+const pyr_setting_value *pyr_slot_value(const pyr_slot *slot, int level);
 bool pyr_slot_per_level(const pyr_slot *slot);
 /* The full key, for level -1 "level.batch", else "levels[2].batch". */
 void pyr_slot_key(const pyr_slot *slot, int level, pyr_text *out);
@@ -78,7 +78,7 @@ const char *pyr_settings_keep(pyr_settings *settings, const char *text);
 /* settings_value.c: one value between what was written, the type, and text */
 
 size_t pyr_value_size(pyr_setting_type type);
-bool pyr_value_equal(const pyr_setting *row, const pyr_value *a, const pyr_value *b);
+bool pyr_value_equal(const pyr_setting *row, const pyr_setting_value *a, const pyr_setting_value *b);
 
 /* Take a value's text apart, in place: quotes and brackets go, `out` points into it. false: a quote without
  * end. */
@@ -86,9 +86,9 @@ bool pyr_written_from_text(pyr_setting_type type, char *text, pyr_written *out);
 
 /* By type, bounds and choices. Texts are kept in `owner`; with NULL they are borrowed from `written`. */
 pyr_status pyr_value_convert(const pyr_setting *row, const pyr_written *written, pyr_place place,
-                             pyr_settings *owner, pyr_value *out);
+                             pyr_settings *owner, pyr_setting_value *out);
 
 /* As a file has it; reads back to the same bits. */
-void pyr_value_print(const pyr_setting *row, const pyr_value *value, pyr_text *out);
+void pyr_value_print(const pyr_setting *row, const pyr_setting_value *value, pyr_text *out);
 
 #endif

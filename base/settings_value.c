@@ -48,7 +48,7 @@ static bool same_real(double a, double b)
     return memcmp(&a, &b, sizeof a) == 0;
 }
 
-static bool equal_lists(pyr_setting_type type, const pyr_value *a, const pyr_value *b)
+static bool equal_lists(pyr_setting_type type, const pyr_setting_value *a, const pyr_setting_value *b)
 {
     if (a->ints.n != b->ints.n) /* every list begins with its n */
         return false;
@@ -63,7 +63,7 @@ static bool equal_lists(pyr_setting_type type, const pyr_value *a, const pyr_val
     return true;
 }
 
-bool pyr_value_equal(const pyr_setting *row, const pyr_value *a, const pyr_value *b)
+bool pyr_value_equal(const pyr_setting *row, const pyr_setting_value *a, const pyr_setting_value *b)
 {
     switch (row->type) {
     case PYR_SETTING_INT:
@@ -484,7 +484,7 @@ static pyr_status take_text(const char *text, pyr_settings *owner, const char **
 }
 
 static pyr_status convert_scalar(const pyr_setting *row, const pyr_scalar *scalar, pyr_place place,
-                                 pyr_settings *owner, pyr_value *out)
+                                 pyr_settings *owner, pyr_setting_value *out)
 {
     bool good = false;
 
@@ -507,7 +507,7 @@ static pyr_status convert_scalar(const pyr_setting *row, const pyr_scalar *scala
 }
 
 static pyr_status convert_element(const pyr_setting *row, const pyr_scalar *scalar, int i,
-                                  pyr_settings *owner, pyr_value *out, bool *good)
+                                  pyr_settings *owner, pyr_setting_value *out, bool *good)
 {
     int word;
 
@@ -528,7 +528,7 @@ static pyr_status convert_element(const pyr_setting *row, const pyr_scalar *scal
 }
 
 static pyr_status convert_list(const pyr_setting *row, const pyr_written *written, pyr_place place,
-                               pyr_settings *owner, pyr_value *out)
+                               pyr_settings *owner, pyr_setting_value *out)
 {
     if (written->n > PYR_LIST_MAX)
         return pyr_fail(PYR_E_CONFIG, "%s has %d elements%s%s%s, at most %d are taken", place.key, written->n,
@@ -545,7 +545,7 @@ static pyr_status convert_list(const pyr_setting *row, const pyr_written *writte
 }
 
 pyr_status pyr_value_convert(const pyr_setting *row, const pyr_written *written, pyr_place place,
-                             pyr_settings *owner, pyr_value *out)
+                             pyr_settings *owner, pyr_setting_value *out)
 {
     memset(out, 0, sizeof *out);
     if (is_list(row->type))
@@ -566,7 +566,7 @@ pyr_status pyr_setting_parse(const pyr_setting *row, const char *name, const cha
     pyr_place place = {name, origin};
     pyr_status status = PYR_OK;
     pyr_written written;
-    pyr_value value;
+    pyr_setting_value value;
     char *copy;
 
     assert(row->type != PYR_SETTING_TEXTS);
@@ -673,7 +673,7 @@ static void print_duration(pyr_duration duration, pyr_text *out)
     }
 }
 
-static void print_list(pyr_setting_type type, const pyr_value *value, pyr_text *out)
+static void print_list(pyr_setting_type type, const pyr_setting_value *value, pyr_text *out)
 {
     pyr_text_add(out, "[");
     for (int i = 0; i < value->ints.n; i++) { /* every list begins with its n */
@@ -689,7 +689,7 @@ static void print_list(pyr_setting_type type, const pyr_value *value, pyr_text *
     pyr_text_add(out, "]");
 }
 
-void pyr_value_print(const pyr_setting *row, const pyr_value *value, pyr_text *out)
+void pyr_value_print(const pyr_setting *row, const pyr_setting_value *value, pyr_text *out)
 {
     switch (row->type) {
     case PYR_SETTING_INT:

@@ -180,6 +180,45 @@ size_t pyr_settings_compare(const pyr_settings *a, const pyr_settings *b, int n_
     return n;
 }
 
+size_t pyr_settings_compare_level(const pyr_settings *a, const pyr_settings *b, int level,
+                                  pyr_settings_filter matters, void *arg, pyr_text *out)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < a->n_slots && i < b->n_slots; i++) {
+        const pyr_slot *slot = &a->slots[i];
+
+        if (!pyr_slot_per_level(slot) || (matters && !matters(arg, slot->section, slot->row)) ||
+            same_value(slot, &b->slots[i], level))
+            continue;
+        report(slot, &b->slots[i], level, out);
+        n++;
+    }
+    return n;
+}
+
+pyr_status pyr_settings_copy_level(pyr_settings *to, const pyr_settings *from, int level)
+{
+    pyr_status status = PYR_OK;
+
+    for (size_t i = 0; i < from->n_slots && status == PYR_OK; i++) {
+        const pyr_slot *slot = &from->slots[i];
+        pyr_text key = {0}, value = {0};
+
+        if (!pyr_slot_per_level(slot))
+            continue;
+        pyr_slot_key(slot, level, &key);
+        pyr_value_print(slot->row, pyr_slot_value(slot, level), &value);
+        if (key.failed || value.failed)
+            status = pyr_fail(PYR_E_NOMEM, "out of memory: the settings of a level");
+        else
+            status = pyr_settings_set(to, key.at, value.at, "another configuration");
+        pyr_text_free(&key);
+        pyr_text_free(&value);
+    }
+    return status;
+}
+
 /* ---- documentation -------------------------------------------------------------------------- */
 
 enum { WIDTH = 100, INDENT = 6 };

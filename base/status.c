@@ -4,8 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SENTENCE = 1024 };
+enum { SENTENCE = 4096 };
 static _Thread_local char sentence[SENTENCE];
+
+/* Names come from files: no control characters of theirs reach a terminal. New lines are ours. */
+static void tame(char *text)
+{
+    for (; *text; text++)
+        if (((unsigned char)*text < 0x20 && *text != '\n') || *text == 0x7f)
+            *text = '?';
+}
 
 pyr_status pyr_fail(pyr_status code, const char *fmt, ...)
 {
@@ -15,6 +23,7 @@ pyr_status pyr_fail(pyr_status code, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    tame(text);
     memcpy(sentence, text, sizeof text);
     return code;
 }

@@ -24,7 +24,8 @@ typedef enum pyr_status {
 } pyr_status;
 
 /* Store the sentence for this thread and return `code`. Arguments may point
- * into the current sentence. A text longer than 1023 bytes is cut. */
+ * into the current sentence. Control characters become '?'; a text longer than
+ * 4095 bytes is cut. */
 pyr_status pyr_fail(pyr_status code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Put "prefix: " before the current sentence and return `code` unchanged. */

@@ -124,7 +124,7 @@ bool pyr_parse_count(const char *text, int64_t *out)
     static const struct {
         const char *suffix;
         double factor;
-    } units[] = {{"", 1},   {"k", 1e3},     {"m", 1e6},         {"g", 1e9},
+    } units[] = {{"", 1},      {"k", 1e3},      {"m", 1e6},          {"g", 1e9},
                  {"ki", 1024}, {"mi", 1048576}, {"gi", 1073741824.0}};
     char *end;
     double value = strtod(text, &end);
@@ -134,7 +134,7 @@ bool pyr_parse_count(const char *text, int64_t *out)
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
         if (strcasecmp(end, units[i].suffix) == 0) {
             value *= units[i].factor;
-            if (fabs(value) > 9e18 || fabs(value - nearbyint(value)) > 1e-6 * fabs(value))
+            if (fabs(value) > 9e18 || fabs(value - nearbyint(value)) > 1e-3)
                 return false;
             *out = (int64_t)llround(value);
             return true;

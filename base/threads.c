@@ -22,7 +22,7 @@ struct pyr_pool {
     int tasks, next;
     int failed_task;
     pyr_status failure;
-    char sentence[1024];
+    char sentence[4096];
 };
 
 typedef struct worker_arg {

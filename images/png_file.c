@@ -280,6 +280,20 @@ static pyr_status encode(job *j, const pyr_png_text *text, size_t texts)
     return PYR_OK;
 }
 
+/* Whole or not at all, but without fsync: pictures come by the thousand and can be drawn again. */
+static pyr_status write_file(const char *path, const pyr_text *bytes)
+{
+    pyr_atomic_file file;
+    pyr_status status;
+
+    PYR_TRY(pyr_atomic_open(&file, path));
+    status = pyr_atomic_write(&file, bytes->at, bytes->length);
+    if (status == PYR_OK)
+        return pyr_atomic_commit_unsynced(&file);
+    pyr_atomic_abandon(&file);
+    return status;
+}
+
 pyr_status pyr_png_write(const char *path, const pyr_image *image, const pyr_png_text *text, size_t texts)
 {
     pyr_image view = *image;
@@ -289,7 +303,7 @@ pyr_status pyr_png_write(const char *path, const pyr_image *image, const pyr_png
 
     png_destroy_write_struct(&j.png, &j.info);
     if (status == PYR_OK)
-        status = pyr_file_replace(path, sink.at, sink.length);
+        status = write_file(path, &sink);
     pyr_text_free(&sink);
     return status;
 }

@@ -115,9 +115,10 @@ typedef struct pyr_op {
     /* What is wanted: set before plan. */
     bool backward;               /* backward will be called */
     bool want_dx[PYR_OP_INPUTS]; /* gradient of that input */
+    bool dx_add[PYR_OP_INPUTS];  /* true: dx += …; false: dx = … */
     bool want_grad;              /* gradient of the parameters */
 
-    /* What plan asks for, in bytes. */
+    /* What plan asks for, in bytes. release is called after a failed plan too. */
     size_t packed_bytes;  /* parameters in a layout of the backend's own; filled by pack, shared by lanes */
     size_t saved_bytes;   /* kept from forward to backward */
     size_t scratch_bytes; /* during one call */
@@ -129,7 +130,6 @@ typedef struct pyr_op {
     void *grad; /* += in backward; the graph zeroes it at the start of a step */
     const void *dy;
     void *dx[PYR_OP_INPUTS];    /* NULL: not wanted */
-    bool dx_add[PYR_OP_INPUTS]; /* true: dx += …; false: dx = … */
 
     void *state; /* the backend's, from plan to release */
 } pyr_op;

@@ -65,11 +65,15 @@ void pyr_cpu_combine(pyr_kernels *k, void *dst, int n, const double *coef, const
                      size_t count)
 {
     float *out = dst; /* may be one of the sources: no restrict */
+
+    (void)k;
+    if (n == 0) {
+        memset(out, 0, count * sizeof *out);
+        return;
+    }
     const float *a = src[0], *b = n > 1 ? src[1] : a, *c = n > 2 ? src[2] : a, *d = n > 3 ? src[3] : a;
     float ca = (float)coef[0], cb = n > 1 ? (float)coef[1] : 0;
     float cc = n > 2 ? (float)coef[2] : 0, cd = n > 3 ? (float)coef[3] : 0;
-
-    (void)k;
     switch (n) {
     case 1:
         for (size_t i = 0; i < count; i++)

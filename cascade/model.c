@@ -1,0 +1,327 @@
+#include "cascade/model.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "graph/train.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+/* Working memory of a lane: images of two neighbouring levels, condition, variable, scratch. */
+typedef struct lane_memory {
+    void *image[2], *condition, *variable, *work, *scratch;
+    uint32_t *rows; /* host */
+    double *host;
+} lane_memory;
+
+struct pyr_model {
+    pyr_kernels *k;
+    pyr_pyramid *pyramid;
+    int levels, classes, batch;
+    pyr_sampled_level *level; /* [levels] */
+    int opened;
+    lane_memory *memory; /* [lane] */
+    size_t lane_bytes;
+    uint64_t hash;
+    char sampler[PYR_MAX_LEVELS][32];
+};
+
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+static pyr_status hash_files(uint64_t *hash, const pyr_unet_files *files)
+{
+    for (size_t i = 0; i < files->weights.n; i++) {
+        char *bytes;
+        size_t n;
+
+        PYR_TRY(pyr_file_read(&bytes, &n, files->weights.at[i], UINT64_C(1) << 40));
+        *hash = pyr_hash(*hash, bytes, n);
+        pyr_free(bytes);
+    }
+    return PYR_OK;
+}
+
+static pyr_status read_facts(const char *run, int index, pyr_unet_files *files, pyr_unet_config *unet,
+                             pyr_level_facts *facts)
+{
+    char *folder = pyr_run_level(run, index);
+    pyr_status status;
+
+    if (!folder)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
+    if (!pyr_is_folder(folder))
+        status = pyr_fail(PYR_E_IO,
+                          "level %d of %s has not been trained yet: pyrdiff train --outdir %s --level %d",
+                          index, run, run, index);
+    else
+        status = pyr_level_open_unet(folder, files, unet, facts);
+    pyr_free(folder);
+    return status;
+}
+
+/* The level as its files say it is; what its manifest says about sampling is taken over. */
+static pyr_status open_level(pyr_model *m, const char *run, const pyr_config *config, int index,
+                             pyr_level_facts *first)
+{
+    pyr_unet_files files = {0};
+    pyr_level level = {.settings = config->level[index]};
+    pyr_status status = PYR_OK;
+    char name[64], other[64];
+
+    PYR_TRY(read_facts(run, index, &files, &level.unet, &level.facts));
+    snprintf(name, sizeof name, "level %d", index);
+    if (level.facts.index != index || level.facts.levels != m->levels) {
+        status =
+            pyr_fail(PYR_E_CONFIG, "%s/level-%d holds level %d of a pyramid of %d levels, the run has %d",
+                     run, index, level.facts.index, level.facts.levels, m->levels);
+        goto out;
+    }
+    if (m->opened == 0) { /* the coarsest comes first and sets what the others must fit */
+        *first = level.facts;
+        if (level.facts.filter != config->pyramid.filter) {
+            status = pyr_fail(PYR_E_CONFIG,
+                              "%s of %s was trained with the filter %s, the run's pyramid has %s", name, run,
+                              pyr_filter_names[level.facts.filter], pyr_filter_names[config->pyramid.filter]);
+            goto out;
+        }
+        PYR_TRY_OUT(pyr_pyramid_new(&m->pyramid, m->k, &config->pyramid, first->h, first->w, first->c));
+    }
+    snprintf(other, sizeof other, "level %d", first->index);
+    PYR_TRY_OUT(pyr_facts_match(&level.facts, name, first, other));
+    level.variable = pyr_pyramid_variable_shape(m->pyramid, index);
+    level.condition = pyr_pyramid_condition_shape(m->pyramid, index);
+    if (level.facts.condition == PYR_CONDITION_NONE)
+        level.condition.c = 0;
+    if (level.unet.in_channels !=
+            (level.variable.c + level.condition.c) * level.unet.patch * level.unet.patch ||
+        level.unet.out_channels != level.variable.c * level.unet.patch * level.unet.patch) {
+        status =
+            pyr_fail(PYR_E_FORMAT, "%s: in_channels %d and out_channels %d do not fit %s of this pyramid",
+                     files.config, level.unet.in_channels, level.unet.out_channels, name);
+        goto out;
+    }
+    if (level.facts.classes > m->classes)
+        m->classes = level.facts.classes;
+    PYR_TRY_OUT(hash_files(&m->hash, &files));
+    snprintf(m->sampler[index], sizeof m->sampler[index], "%s %d",
+             pyr_sampler_names[level.settings.sampler.kind], level.settings.sampler.steps);
+    m->opened++;
+    PYR_TRY_OUT(pyr_sampled_level_new(&m->level[index], m->k, &level, &files, NULL, m->batch));
+out:
+    pyr_unet_files_free(&files);
+    return status;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static pyr_status allocate(pyr_model *m)
+{
+    pyr_kernels *k = m->k;
+    size_t image = 0, condition = 0, variable = 0, work = 0, n = (size_t)m->batch,
+           real = pyr_type_size(k->real);
+    size_t scratch = pyr_pyramid_scratch(m->pyramid, m->batch);
+
+    for (int i = 0; i < m->levels; i++) {
+        image = larger(image, n * pyr_count(pyr_pyramid_image_shape(m->pyramid, i)) * real);
+        condition = larger(condition, n * pyr_count(pyr_pyramid_condition_shape(m->pyramid, i)) * real);
+        variable = larger(variable, n * pyr_count(m->level[i].level.variable) * real);
+        work = larger(work, pyr_level_sample_work(&m->level[i], k, m->batch));
+    }
+    m->lane_bytes = 2 * image + condition + variable + work + scratch + image / real * sizeof(double);
+    PYR_TRY(pyr_new(&m->memory, (size_t)k->lanes, sizeof *m->memory, "lanes"));
+    for (int lane = 0; lane < k->lanes; lane++) {
+        lane_memory *w = &m->memory[lane];
+
+        PYR_TRY(k->alloc(k, &w->image[0], image, "images to draw"));
+        PYR_TRY(k->alloc(k, &w->image[1], image, "images to draw"));
+        PYR_TRY(k->alloc(k, &w->condition, condition, "images to draw"));
+        PYR_TRY(k->alloc(k, &w->variable, variable, "images to draw"));
+        PYR_TRY(k->alloc(k, &w->work, work, "images to draw"));
+        PYR_TRY(k->alloc(k, &w->scratch, scratch, "images to draw"));
+        PYR_TRY(pyr_new(&w->rows, n, sizeof *w->rows, "images to draw"));
+        PYR_TRY(pyr_new(&w->host, image / real, sizeof *w->host, "images to draw"));
+    }
+    return PYR_OK;
+}
+
+static pyr_status open_all(pyr_model *m, const char *run, const pyr_config *config)
+{
+    pyr_level_facts first = {0};
+
+    PYR_TRY(pyr_new(&m->level, (size_t)m->levels, sizeof *m->level, "levels"));
+    for (int i = m->levels - 1; i >= 0; i--)
+        PYR_TRY(open_level(m, run, config, i, &first));
+    return allocate(m);
+}
+
+pyr_status pyr_model_open(pyr_model **out, pyr_kernels *k, const char *run, const pyr_config *config)
+{
+    pyr_model *m;
+    pyr_status status;
+
+    *out = NULL;
+    PYR_TRY(pyr_new(&m, 1, sizeof *m, "model"));
+    m->k = k;
+    m->levels = config->pyramid.levels;
+    m->batch = k->micro_batch; /* one size always, so that the batch asked for changes no bit */
+    m->hash = PYR_HASH_START;
+    status = open_all(m, run, config);
+    if (status != PYR_OK)
+        pyr_model_free(m);
+    else
+        *out = m;
+    return status;
+}
+
+void pyr_model_free(pyr_model *m)
+{
+    if (!m)
+        return;
+    for (int i = 0; m->level && i < m->levels; i++)
+        pyr_sampled_level_free(&m->level[i], m->k);
+    for (int lane = 0; m->memory && lane < m->k->lanes; lane++) {
+        lane_memory *w = &m->memory[lane];
+
+        m->k->release(m->k, w->image[0]);
+        m->k->release(m->k, w->image[1]);
+        m->k->release(m->k, w->condition);
+        m->k->release(m->k, w->variable);
+        m->k->release(m->k, w->work);
+        m->k->release(m->k, w->scratch);
+        pyr_free(w->rows);
+        pyr_free(w->host);
+    }
+    pyr_free(m->memory);
+    pyr_free(m->level);
+    pyr_pyramid_free(m->pyramid);
+    pyr_free(m);
+}
+
+int pyr_model_levels(const pyr_model *m)
+{
+    return m->levels;
+}
+
+pyr_shape pyr_model_image(const pyr_model *m, int level)
+{
+    return pyr_pyramid_image_shape(m->pyramid, level);
+}
+
+int pyr_model_classes(const pyr_model *m)
+{
+    return m->classes;
+}
+
+int pyr_model_nfe(const pyr_model *m, int level)
+{
+    return pyr_sampler_nfe(&m->level[level].level.settings.sampler);
+}
+
+double pyr_model_flop(const pyr_model *m, int level)
+{
+    return pyr_model_nfe(m, level) * pyr_graph_flop(m->level[level].denoiser.g);
+}
+
+uint64_t pyr_model_hash(const pyr_model *m)
+{
+    return m->hash;
+}
+
+const char *pyr_model_sampler(const pyr_model *m, int level)
+{
+    return m->sampler[level];
+}
+
+size_t pyr_model_bytes(const pyr_model *m)
+{
+    size_t bytes = (size_t)m->k->lanes * m->lane_bytes;
+
+    for (int i = 0; i < m->levels; i++)
+        bytes += pyr_graph_bytes(m->level[i].denoiser.g).total +
+                 m->level[i].params.count * pyr_type_size(m->k->real);
+    return bytes;
+}
+
+/* ---- drawing ----------------------------------------------------------------------------------- */
+
+typedef struct drawing {
+    pyr_model *m;
+    const pyr_model_draw *draw;
+} drawing;
+
+/* Host floats to and from a lane's image. */
+static pyr_status put_floats(const pyr_model *m, lane_memory *w, void *dst, const float *src, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        w->host[i] = (double)src[i];
+    return pyr_upload_reals(m->k, dst, w->host, n);
+}
+
+static pyr_status get_floats(const pyr_model *m, lane_memory *w, float *dst, const void *src, size_t n)
+{
+    PYR_TRY(pyr_download_reals(m->k, w->host, src, n));
+    for (size_t i = 0; i < n; i++)
+        dst[i] = (float)w->host[i];
+    return PYR_OK;
+}
+
+/* I_level into *image from I_{level+1} in coarse (unused at the coarsest level). */
+static pyr_status draw_level(pyr_model *m, lane_memory *w, int level, const pyr_level_draw *draw,
+                             const void *coarse, void *image)
+{
+    pyr_kernels *k = m->k;
+    pyr_sampled_level *s = &m->level[level];
+    bool coarsest = level == m->levels - 1;
+    pyr_level_draw with = *draw;
+
+    if (!coarsest)
+        pyr_pyramid_condition(m->pyramid, level, draw->n, coarse, w->condition, false, w->scratch);
+    with.condition = s->level.condition.c ? w->condition : NULL;
+    with.rows = s->level.facts.classes ? draw->rows : NULL;
+    PYR_TRY(pyr_level_sample(s, k, &with, w->variable));
+    if (!coarsest)
+        pyr_pyramid_project(m->pyramid, level, draw->n, coarse, w->condition, w->variable, w->scratch);
+    pyr_pyramid_synthesize(m->pyramid, level, draw->n, coarse, w->condition, w->variable, image, w->scratch);
+    k->clamp(k, image, -1, 1, (size_t)draw->n * pyr_count(pyr_pyramid_image_shape(m->pyramid, level)));
+    return PYR_OK;
+}
+
+static pyr_status draw_task(void *arg, int task, int lane)
+{
+    drawing *d = arg;
+    pyr_model *m = d->m;
+    lane_memory *w = &m->memory[lane];
+    const pyr_model_draw *draw = d->draw;
+    int first = task * m->batch, n = draw->n - first < m->batch ? draw->n - first : m->batch;
+    pyr_level_draw one = {.lane = lane,
+                          .n = n,
+                          .seeds = draw->seeds + first,
+                          .rows = draw->label >= 0 ? w->rows : NULL,
+                          .work = w->work};
+
+    for (int i = 0; i < n && draw->label >= 0; i++)
+        w->rows[i] = (uint32_t)draw->label;
+    for (int level = m->levels - 1; level >= 0; level--) {
+        void *image = w->image[level % 2], *coarse = w->image[(level + 1) % 2];
+        size_t size = pyr_count(pyr_pyramid_image_shape(m->pyramid, level));
+
+        if (pyr_stop_requested())
+            return pyr_fail(PYR_E_STOPPED, "stopped");
+        if (level == m->levels - 1 && draw->coarse)
+            PYR_TRY(put_floats(m, w, image, draw->coarse + (size_t)first * size, (size_t)n * size));
+        else
+            PYR_TRY(draw_level(m, w, level, &one, coarse, image));
+        if (draw->image[level])
+            PYR_TRY(get_floats(m, w, draw->image[level] + (size_t)first * size, image, (size_t)n * size));
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_model_sample(pyr_model *m, const pyr_model_draw *draw)
+{
+    drawing d = {m, draw};
+
+    return m->k->run_tasks(m->k, (draw->n + m->batch - 1) / m->batch, draw_task, &d);
+}

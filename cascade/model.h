@@ -1,0 +1,42 @@
+/* model.h - a trained run, ready to draw images: coarsest level first, then residuals (paper, section 5.2).
+ *
+ *     I_k ~ level k;  for i = k-1 .. 0:  l_i = u_i(I_{i+1}),  r_i ~ level i given l_i,
+ *     r_i projected so that d_i(l_i + r_i) = I_{i+1},  I_i = l_i + r_i clamped to [-1, 1]
+ */
+#ifndef PYR_CASCADE_MODEL_H
+#define PYR_CASCADE_MODEL_H
+
+#include "cascade/run.h"
+#include "levels/level_sample.h"
+
+typedef struct pyr_model pyr_model;
+
+/* Open all levels of RUN with these settings of sampling (the run's own, changed or not). PYR_E_IO names a
+ * level that is not trained yet; PYR_E_CONFIG levels that do not fit together. `k` is borrowed. */
+pyr_status pyr_model_open(pyr_model **out, pyr_kernels *k, const char *run, const pyr_config *config);
+void pyr_model_free(pyr_model *m); /* NULL is a no-op */
+
+int pyr_model_levels(const pyr_model *m);
+pyr_shape pyr_model_image(const pyr_model *m, int level); /* n = 1 */
+int pyr_model_classes(const pyr_model *m);                /* 0: unconditional */
+/* Cost of one image: network evaluations, and their floating-point operations, at `level`. */
+int pyr_model_nfe(const pyr_model *m, int level);
+double pyr_model_flop(const pyr_model *m, int level);
+/* Hash of all weights: says which model made a picture. */
+uint64_t pyr_model_hash(const pyr_model *m);
+/* The words of a level's sampler: "heun 18". Borrowed. */
+const char *pyr_model_sampler(const pyr_model *m, int level);
+size_t pyr_model_bytes(const pyr_model *m); /* of memory, for all lanes */
+
+typedef struct pyr_model_draw {
+    int n;
+    const uint64_t *seeds;        /* n */
+    int label;                    /* class of all of them; -1: none */
+    const float *coarse;          /* n images of the coarsest level to start from; NULL: drawn */
+    float *image[PYR_MAX_LEVELS]; /* results: image[i] is n x I_i, host; NULL: that level is not wanted */
+} pyr_model_draw;
+
+/* Draw n images; whole machine. Image j is the same bytes whatever n and the number of lanes are. */
+pyr_status pyr_model_sample(pyr_model *m, const pyr_model_draw *draw);
+
+#endif

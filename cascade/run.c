@@ -1,0 +1,227 @@
+#include "cascade/run.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include <stdio.h>
+#include <string.h>
+
+/* ---- sections ---------------------------------------------------------------------------------- */
+
+#define AT(member) offsetof(pyr_train_settings, member)
+
+static const pyr_setting rows[] = {
+    {"seed", PYR_SETTING_COUNT, AT(seed), 0, 9e15, "0", NULL,
+     "of weights, order, noise: the same seed, the same run"},
+    {"duration", PYR_SETTING_DURATION, AT(duration), 0, 0, "100ep", NULL,
+     "of all levels together, split by level.share: 200ki images, 3ep epochs, 90s seconds"},
+    {"checkpoint", PYR_SETTING_COUNT, AT(checkpoint), -1, 9e15, "0", NULL,
+     "images between checkpoints; 0: a tenth of the run; -1: only at the end"},
+    {"status", PYR_SETTING_COUNT, AT(status), 0, 9e15, "0", NULL,
+     "images between lines of the log; 0: a hundredth of the run"},
+    {"held_out", PYR_SETTING_COUNT, AT(held_out), -1, 9e15, "0", NULL,
+     "images between measurements of the held-out loss; 0: a tenth of the run; -1: never"},
+    {"snapshot", PYR_SETTING_COUNT, AT(snapshot), -1, 9e15, "0", NULL,
+     "images between grids of samples; 0: only at the end; -1: never"},
+};
+
+const pyr_section pyr_train_section = {"train", rows, sizeof rows / sizeof *rows, false, "the run"};
+
+const pyr_section *const pyr_sections[] = {&pyr_data_section, &pyr_pyramid_section, &pyr_train_section,
+                                           &pyr_level_section};
+
+const pyr_section *pyr_all_sections(void)
+{
+    static pyr_section all[PYR_SECTIONS]; /* always filled with the same: safe from any thread */
+
+    for (int i = 0; i < PYR_SECTIONS; i++)
+        all[i] = *pyr_sections[i];
+    return all;
+}
+
+pyr_status pyr_config_get(pyr_config *out, const pyr_settings *settings)
+{
+    const char *where;
+    int highest = pyr_settings_highest_level(settings, &where);
+
+    pyr_settings_fill(settings, "data", -1, &out->data);
+    pyr_settings_fill(settings, "pyramid", -1, &out->pyramid);
+    pyr_settings_fill(settings, "train", -1, &out->train);
+    if (highest >= out->pyramid.levels)
+        return pyr_fail(PYR_E_CONFIG,
+                        "levels[%d] is set (%s), but pyramid.levels is %d: the coarsest is levels[%d]",
+                        highest, where, out->pyramid.levels, out->pyramid.levels - 1);
+    for (int i = 0; i < PYR_MAX_LEVELS; i++)
+        pyr_settings_fill(settings, "level", i, &out->level[i]);
+    if (!(out->train.duration.value > 0))
+        return pyr_fail(PYR_E_CONFIG, "train.duration should be more than nothing");
+    return pyr_data_config_finish(&out->data);
+}
+
+/* ---- names ------------------------------------------------------------------------------------- */
+
+char *pyr_run_level(const char *run, int level)
+{
+    return pyr_strfmt("%s/level-%d", run, level);
+}
+
+static char *manifest_of(const char *run)
+{
+    return pyr_path_join(run, "pyrdiff.cfg");
+}
+
+bool pyr_run_exists(const char *run)
+{
+    char *path = manifest_of(run);
+    bool there = path && pyr_is_file(path);
+
+    pyr_free(path);
+    return there;
+}
+
+pyr_status pyr_run_settings(pyr_settings **out, const char *run)
+{
+    pyr_status status = PYR_OK;
+    char *path = manifest_of(run);
+
+    *out = NULL;
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
+    if (!pyr_is_file(path)) {
+        status = pyr_fail(PYR_E_IO,
+                          "%s is not a run of pyrdiff: it has no pyrdiff.cfg (train one with pyrdiff "
+                          "train --outdir %s)",
+                          run, run);
+        goto out;
+    }
+    PYR_TRY_OUT(pyr_settings_new(out, pyr_all_sections(), PYR_SECTIONS));
+    PYR_TRY_OUT(pyr_settings_read(*out, path));
+out:
+    if (status != PYR_OK) {
+        pyr_settings_free(*out);
+        *out = NULL;
+    }
+    pyr_free(path);
+    return status;
+}
+
+/* ---- the manifest ------------------------------------------------------------------------------ */
+
+static pyr_status write_manifest(const char *run, const pyr_settings *settings, int levels)
+{
+    pyr_status status;
+    char *path = manifest_of(run);
+    pyr_text text = {0};
+
+    pyr_text_add(
+        &text,
+        "# The configuration of this run, complete. `pyrdiff train --config` with this file repeats it.\n\n");
+    pyr_settings_write(settings, levels, &text);
+    if (!path || text.failed)
+        status = pyr_fail(PYR_E_NOMEM, "out of memory for the configuration of %s", run);
+    else
+        status = pyr_file_replace(path, text.at, text.length);
+    pyr_free(path);
+    pyr_text_free(&text);
+    return status;
+}
+
+/* What may change at any time, because it changes no weight: cadences of reports, sampling, where the data
+ * lie (their fingerprint is compared), and the duration (the number of steps is compared). */
+static bool matters(const pyr_section *section, const pyr_setting *row)
+{
+    static const char *const free_keys[] = {"train.checkpoint", "train.status",   "train.held_out",
+                                            "train.snapshot",   "train.duration", "data.path"};
+    char key[128];
+
+    snprintf(key, sizeof key, "%s.%s", section->name, row->key);
+    for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
+        if (strcmp(key, free_keys[i]) == 0)
+            return false;
+    return strncmp(key, "level.sampler.", 14) != 0 && strcmp(key, "level.share") != 0;
+}
+
+typedef struct filter {
+    bool levels; /* compare the section `level`, or all but it */
+} filter;
+
+static bool chosen(void *arg, const pyr_section *section, const pyr_setting *row)
+{
+    const filter *f = arg;
+
+    return section->per_level == f->levels && matters(section, row);
+}
+
+/* Which levels have begun. */
+static int begun(const char *run, bool at[PYR_MAX_LEVELS])
+{
+    int n = 0;
+
+    for (int i = 0; i < PYR_MAX_LEVELS; i++) {
+        char *folder = pyr_run_level(run, i);
+
+        at[i] = folder && pyr_level_has_state(folder);
+        n += at[i];
+        pyr_free(folder);
+    }
+    return n;
+}
+
+static pyr_status differs(const char *run, const pyr_text *text)
+{
+    return pyr_fail(
+        PYR_E_CONFIG,
+        "the configuration differs from that of %s (%s/pyrdiff.cfg -> now):\n%s"
+        "go on with the old values, or begin anew with --outdir OTHER (--transfer %s takes its weights "
+        "along)",
+        run, run, text->at, run);
+}
+
+/* The manifest of a run of which `other` levels have begun, for training `level`. */
+static pyr_status merge(const char *run, const pyr_settings *settings, int level, const bool *has_begun)
+{
+    pyr_status status = PYR_OK;
+    pyr_settings *old = NULL;
+    pyr_text text = {0};
+    pyr_pyramid_settings pyramid;
+
+    pyr_settings_fill(settings, "pyramid", -1, &pyramid);
+    PYR_TRY(pyr_run_settings(&old, run));
+    if (pyr_settings_compare(old, settings, 0, chosen, &(filter){.levels = false}, &text)) {
+        status = differs(run, &text);
+        goto out;
+    }
+    if (has_begun[level]) {
+        if (pyr_settings_compare_level(old, settings, level, chosen, &(filter){.levels = true}, &text))
+            status = differs(run, &text);
+        goto out;
+    }
+    PYR_TRY_OUT(pyr_settings_copy_level(old, settings, level));
+    PYR_TRY_OUT(write_manifest(run, old, pyramid.levels));
+out:
+    pyr_settings_free(old);
+    pyr_text_free(&text);
+    return status;
+}
+
+pyr_status pyr_run_begin(const char *run, const pyr_settings *settings, int level)
+{
+    pyr_status status = PYR_OK;
+    char *path = pyr_path_join(run, "lock");
+    bool has_begun[PYR_MAX_LEVELS];
+    pyr_pyramid_settings pyramid;
+    int lock = -1;
+
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
+    pyr_settings_fill(settings, "pyramid", -1, &pyramid);
+    PYR_TRY_OUT(pyr_make_folders(run));
+    PYR_TRY_OUT(pyr_lock_wait(&lock, path));
+    if (!pyr_run_exists(run) || begun(run, has_begun) == 0)
+        PYR_TRY_OUT(write_manifest(run, settings, pyramid.levels));
+    else
+        PYR_TRY_OUT(merge(run, settings, level, has_begun));
+out:
+    pyr_unlock(lock);
+    pyr_free(path);
+    return status;
+}

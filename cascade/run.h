@@ -1,0 +1,55 @@
+/* run.h - the directory of a run, and its manifest.
+ *
+ *     runs/NAME/pyrdiff.cfg      the resolved configuration: what the run is
+ *     runs/NAME/level-I/         a level: unet/, state.safetensors, log.jsonl, lock, snapshots
+ *     runs/NAME/samples/         pictures
+ *
+ * Levels are trained by any number of processes at any time; each holds the lock of its level.
+ */
+#ifndef PYR_CASCADE_RUN_H
+#define PYR_CASCADE_RUN_H
+
+#include "images/data_settings.h"
+#include "levels/level_settings.h"
+#include "levels/level_train.h"
+#include "pyramid/pyramid.h"
+
+typedef struct pyr_train_settings {
+    int64_t seed;
+    pyr_duration duration;
+    int64_t checkpoint, status, held_out, snapshot; /* see pyr_level_job */
+} pyr_train_settings;
+
+extern const pyr_section pyr_train_section; /* "train" */
+
+/* All sections, in the order of files and help. */
+extern const pyr_section *const pyr_sections[];
+enum { PYR_SECTIONS = 4 };
+/* The same as an array of structs, filled at the first call; for pyr_settings_new. */
+const pyr_section *pyr_all_sections(void);
+
+/* A configuration, taken out of settings. Texts belong to the settings. */
+typedef struct pyr_config {
+    pyr_data_config data;
+    pyr_pyramid_settings pyramid;
+    pyr_train_settings train;
+    pyr_level_settings level[PYR_MAX_LEVELS];
+} pyr_config;
+
+/* PYR_E_CONFIG when levels beyond the pyramid's are mentioned, or values contradict. */
+pyr_status pyr_config_get(pyr_config *out, const pyr_settings *settings);
+
+/* "RUN/level-I", a new block; NULL without memory. */
+char *pyr_run_level(const char *run, int level);
+
+/* Read RUN/pyrdiff.cfg; the caller frees *out. PYR_E_IO with a sentence that says what a run is. */
+pyr_status pyr_run_settings(pyr_settings **out, const char *run);
+bool pyr_run_exists(const char *run);
+
+/* Make the run's folder and manifest, or compare `settings` with the manifest that is there, for training
+ * `level`: what the level has begun with must not change. PYR_E_CONFIG names the keys that differ. What
+ * differs in levels that have not begun is written into the manifest. Held while another process does the
+ * same. */
+pyr_status pyr_run_begin(const char *run, const pyr_settings *settings, int level);
+
+#endif

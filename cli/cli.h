@@ -1,0 +1,42 @@
+/* cli.h - the commands of the program, and what they share.
+ *
+ * A command gets argv from its own name on, prints results on stdout and messages on stderr, and
+ * returns a status; main prints the sentence of a failure and decides the exit status.
+ */
+#ifndef PYR_CLI_CLI_H
+#define PYR_CLI_CLI_H
+
+#include "base/settings.h"
+#include "cli/options.h"
+#include "kernels/kernels.h"
+
+pyr_status pyr_command_train(int argc, char **argv);
+pyr_status pyr_command_sample(int argc, char **argv);
+pyr_status pyr_command_decompose(int argc, char **argv);
+pyr_status pyr_command_reconstruct(int argc, char **argv);
+pyr_status pyr_command_info(int argc, char **argv);
+pyr_status pyr_command_bench(int argc, char **argv);
+
+/* --help of a command: print it. */
+void pyr_print_help(const pyr_options *options);
+
+/* --backend and --threads of every command that computes. */
+typedef struct pyr_machine {
+    const char *backend;
+    int threads;
+} pyr_machine;
+#define PYR_MACHINE_OPTIONS(machine)                                                                         \
+    {.name = "backend",                                                                                      \
+     .argument = "NAME",                                                                                     \
+     .type = PYR_SETTING_TEXT,                                                                               \
+     .target = &(machine).backend,                                                                           \
+     .standard = "auto",                                                                                     \
+     .help = "auto, cpu, ref (plain loops), or ref-double"},                                                 \
+    {                                                                                                        \
+        .name = "threads", .argument = "N", .type = PYR_SETTING_INT, .target = &(machine).threads,           \
+        .standard = "0", .min = 0, .max = 1024, .help = "threads; 0: one per processor"                      \
+    }
+/* Open the backend and say on stderr what was chosen. */
+pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine);
+
+#endif

@@ -1,0 +1,90 @@
+/* main.c - the program: a table of commands. */
+#include "cli/cli.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    pyr_status (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"train", pyr_command_train, "train the levels of a pyramid, one after the other, or one by itself"},
+    {"sample", pyr_command_sample, "draw images from a trained run, coarse to fine"},
+    {"decompose", pyr_command_decompose, "split a picture into the levels of a pyramid"},
+    {"reconstruct", pyr_command_reconstruct, "put the picture together again, bit for bit"},
+    {"info", pyr_command_info, "describe a run, a model, a data set; check a model against a stored answer"},
+    {"bench", pyr_command_bench, "measure training and sampling speed of each level"},
+};
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static void usage(FILE *out)
+{
+    fprintf(out, "pyrdiff - multi-resolution Laplacian-pyramid diffusion models\n\n"
+                 "usage: pyrdiff COMMAND [OPTION ...]\n\n");
+    for (int i = 0; i < COMMANDS; i++)
+        fprintf(out, "  %-13s%s\n", commands[i].name, commands[i].help);
+    fprintf(out, "\n`pyrdiff COMMAND --help` tells the options of a command.\n"
+                 "To begin: pyrdiff train, then pyrdiff sample --network runs/fashion-mnist\n");
+}
+
+static int unknown(const char *word)
+{
+    const char *names[COMMANDS], *nearest;
+
+    for (int i = 0; i < COMMANDS; i++)
+        names[i] = commands[i].name;
+    nearest = pyr_nearest(word, names, COMMANDS);
+    fprintf(stderr, "pyrdiff: there is no command %s", word);
+    if (nearest)
+        fprintf(stderr, "; did you mean %s?", nearest);
+    fprintf(stderr, "\nhint: pyrdiff --help lists the commands\n");
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    pyr_status status;
+
+    if (argc < 2) {
+        usage(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        usage(stdout);
+        return 0;
+    }
+    for (int i = 0; i < COMMANDS; i++) {
+        if (strcmp(argv[1], commands[i].name) != 0)
+            continue;
+        status = commands[i].run(argc - 1, argv + 1);
+        if (status == PYR_OK && fflush(stdout) != 0)
+            status = pyr_fail(PYR_E_IO, "the output cannot be written");
+        if (status == PYR_OK || status == PYR_E_STOPPED)
+            return 0;
+        fprintf(stderr, "pyrdiff %s: %s\n", commands[i].name, pyr_error());
+        return status == PYR_E_ARG ? 2 : 1;
+    }
+    return unknown(argv[1]);
+}
+
+void pyr_print_help(const pyr_options *options)
+{
+    pyr_text text = {0};
+
+    pyr_options_help(options, &text);
+    if (text.at)
+        fputs(text.at, stdout);
+    pyr_text_free(&text);
+}
+
+pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine)
+{
+    PYR_TRY(pyr_kernels_open(out, machine->backend, machine->threads));
+    if (strcmp(machine->backend, "auto") == 0)
+        fprintf(stderr, "backend: %s, %d thread%s (f32)\n", (*out)->name, (*out)->lanes,
+                (*out)->lanes == 1 ? "" : "s");
+    return PYR_OK;
+}
