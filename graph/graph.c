@@ -118,14 +118,17 @@ static pyr_value append(pyr_graph *g, pyr_op op, int n, const pyr_value *x, pyr_
 /* NAME.what with these sizes; false after a failure. */
 static bool add_param(pyr_graph *g, int *index, const char *name, const char *what, pyr_param wanted)
 {
+    pyr_status status;
+
     if (g->failure)
         return false;
     if ((size_t)snprintf(wanted.name, sizeof wanted.name, "%s.%s", name, what) >= sizeof wanted.name) {
         fail(g, PYR_E_ARG, "the parameter name %s.%s is too long", name, what);
         return false;
     }
-    if (pyr_params_add(g->params, index, &wanted) != PYR_OK) {
-        fail(g, PYR_E_SHAPE, "%s", pyr_error());
+    status = pyr_params_add(g->params, index, &wanted);
+    if (status != PYR_OK) {
+        fail(g, status, "%s", pyr_error());
         return false;
     }
     return true;

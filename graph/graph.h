@@ -119,7 +119,8 @@ pyr_status pyr_graph_forward(pyr_graph *g, int lane);
 pyr_status pyr_graph_backward(pyr_graph *g, int lane, int group);
 
 void pyr_graph_clear(pyr_graph *g, int group); /* zero an accumulator */
-/* grad (a block) += all accumulators, in their order; whole machine. */
+/* grad (a block) += all accumulators, in their order; whole machine. A backend may use the accumulators as
+ * scratch: clear them before the next backward, and collect once. */
 pyr_status pyr_graph_collect(pyr_graph *g, void *grad);
 
 #endif

@@ -149,7 +149,7 @@ typedef struct pyr_op_impl {
     /* param -> packed, after every change of the parameters */
     pyr_status (*pack)(pyr_kernels *k, pyr_op *op);
     /* dparam[i] += the sum over `n` accumulators of this operation, in order 0..n-1;
-     * dparam is canonical layout. */
+     * dparam is canonical layout. The accumulators may be used up. */
     pyr_status (*collect)(pyr_kernels *k, pyr_op *op, void *const *accumulators, int n,
                           void *const dparam[PYR_OP_PARAMS]);
 } pyr_op_impl;
