@@ -1,0 +1,1138 @@
+/* Building, planning and running graphs; blocks of parameters, the optimizer, the step loop. The witness of
+ * gradients is finite differences in double. */
+#include "tests/graph_run.h"
+
+#include "graph/graph_internal.h"
+#include "graph/optimizer.h"
+#include "graph/train.h"
+
+static const char *const backends[] = {"ref-double", "ref", "cpu"};
+enum { BACKENDS = 3 };
+
+/* ---- networks ---------------------------------------------------------------------------------- */
+
+/* A bit of everything; h x w odd. */
+static void build_mixed(run_net *net, const void *arg)
+{
+    pyr_graph *g = net->g;
+    pyr_value x = run_input_add(net, 7, 5, 4, RUN_NORMAL, 0);
+    pyr_value other = run_input_add(net, 7, 5, 4, RUN_NORMAL, 0);
+    pyr_value pair = run_input_add(net, 1, 1, 2, RUN_POSITIVE, 0);
+    pyr_value by = run_input_add(net, 1, 1, 1, RUN_POSITIVE, 0);
+    pyr_value time = run_input_add(net, 1, 1, 1, RUN_TIME, 0);
+    pyr_value row = run_input_add(net, 1, 1, 1, RUN_ROWS, 5);
+    pyr_value stream = run_input_add(net, 1, 1, 4, RUN_STREAM, 0);
+    pyr_value weights = run_input_add(net, 1, 1, 1, RUN_POSITIVE, 0);
+    pyr_value emb, h, low, q, k, v;
+
+    (void)arg;
+    emb = pyr_add(g, pyr_linear(g, pyr_time_positional(g, time, 8, true, 0), "time", 16),
+                  pyr_embed(g, row, "class", 5, 16), 1);
+    emb = pyr_activation(g, emb, PYR_ACT_SILU);
+    h = pyr_mix(g, x, other, pair);
+    h = pyr_conv2d(g, pyr_unshuffle(g, h, 2), "in", (pyr_conv){.channels = 8, .kernel = 3});
+    h = pyr_group_norm(g, h, "norm1", (pyr_norm){4, 1e-5, PYR_ACT_MISH}, pyr_linear(g, emb, "shift1", 16));
+    low = pyr_conv2d(g, h, "down", (pyr_conv){.channels = 8, .kernel = 3, .stride = 2, .right_bottom = true});
+    low = pyr_add_channel(g, low, pyr_linear(g, emb, "shift2", 8));
+    low = pyr_group_norm(g, low, "norm2", (pyr_norm){2, 1e-6, PYR_ACT_NONE}, -1);
+    q = pyr_linear(g, low, "q", 8);
+    k = pyr_linear(g, low, "k", 8);
+    v = pyr_linear(g, low, "v", 8);
+    low = pyr_add(g, low, pyr_attention(g, q, k, v, 2), 0.5);
+    low = pyr_scale_shift(g, low, pyr_linear(g, emb, "shift3", 16));
+    h = pyr_concat(g, pyr_upsample(g, low, 4, 3), h);
+    h = pyr_dropout(g, pyr_activation(g, h, PYR_ACT_GELU), stream, 0.3, 12);
+    h = pyr_conv2d(g, h, "out", (pyr_conv){.channels = 16, .kernel = 1});
+    h = pyr_affine(g, pyr_shuffle(g, h, 2, 7, 5), 0.7, 0.1);
+    h = pyr_divide(g, h, by);
+    net->y = pyr_squared_error(g, h, pyr_mix(g, other, x, pair), weights);
+}
+
+/* Values and parameters that are used more than once. */
+static void build_shared(run_net *net, const void *arg)
+{
+    pyr_graph *g = net->g;
+    pyr_value x = run_input_add(net, 4, 4, 4, RUN_NORMAL, 0);
+    pyr_value pair = run_input_add(net, 1, 1, 2, RUN_POSITIVE, 0);
+    pyr_value h, a, b;
+
+    (void)arg;
+    h = pyr_conv2d(g, x, "a", (pyr_conv){.channels = 4, .kernel = 3});
+    h = pyr_group_norm(g, h, "norm", (pyr_norm){2, 1e-5, PYR_ACT_SILU}, -1);
+    h = pyr_conv2d(g, h, "a", (pyr_conv){.channels = 4, .kernel = 3}); /* the same weights again */
+    h = pyr_group_norm(g, h, "norm", (pyr_norm){2, 1e-5, PYR_ACT_SILU}, -1);
+    a = pyr_linear(g, h, "line", 4);
+    b = pyr_linear(g, a, "line", 4);
+    h = pyr_add(g, h, h, 0.5);
+    h = pyr_mix(g, h, h, pair);
+    h = pyr_add(g, h, pyr_attention(g, a, a, a, 2), 1);
+    h = pyr_concat(g, h, h);
+    h = pyr_add(g, h, pyr_concat(g, b, a), 1);
+    net->y = pyr_add(g, h, pyr_concat(g, x, x), 1);
+}
+
+/* Halving by means, strides and odd sizes, with all activations. */
+static void build_plain(run_net *net, const void *arg)
+{
+    pyr_graph *g = net->g;
+    pyr_value x = run_input_add(net, 6, 8, 3, RUN_NORMAL, 0), h, low;
+
+    (void)arg;
+    h = pyr_conv2d(g, x, "in", (pyr_conv){.channels = 8, .kernel = 3});
+    h = pyr_activation(g, h, PYR_ACT_MISH);
+    low = pyr_conv2d(g, h, "down", (pyr_conv){.channels = 6, .kernel = 3, .stride = 2});
+    low = pyr_activation(g, low, PYR_ACT_GELU);
+    low = pyr_mean2(g, low); /* 3x4 to 1x2 */
+    low = pyr_activation(g, pyr_linear(g, low, "mid", 8), PYR_ACT_SILU);
+    h = pyr_add(g, h, pyr_upsample(g, low, 6, 8), 1);
+    net->y = pyr_conv2d(g, h, "out", (pyr_conv){.channels = 3, .kernel = 3});
+}
+
+static void gradients_mixed(void)
+{
+    run_gradients("mixed", build_mixed, NULL, 3, 3e-4);
+}
+
+static void gradients_shared(void)
+{
+    run_gradients("shared", build_shared, NULL, 2, 1e-4);
+}
+
+static void gradients_plain(void)
+{
+    run_gradients("plain", build_plain, NULL, 2, 1e-4);
+}
+
+static const run_builder builders[] = {build_mixed, build_shared, build_plain};
+enum { BUILDERS = 3 };
+
+/* ---- the planner ------------------------------------------------------------------------------- */
+
+/* Overwrite everything that a lane may have left behind. */
+static void spoil(run_net *net)
+{
+    for (int lane = 0; lane < net->g->lanes; lane++)
+        memset(net->g->arena[lane], 0xFF, net->g->arena_bytes);
+}
+
+static void shared_bytes_change_nothing(void)
+{
+    for (int b = 0; b < BACKENDS; b++)
+        for (int i = 0; i < BUILDERS; i++) {
+            run_net planned, kept;
+            run_result r[3] = {{0}};
+            double *values = NULL;
+
+            if (run_open(&planned, backends[b], builders[i], NULL, (run_options){0}) &&
+                run_open(&kept, backends[b], builders[i], NULL, (run_options){.keep_all = true})) {
+                values = run_param_values(&planned);
+                run_pack(&planned, values);
+                run_pack(&kept, values);
+                run_once(&planned, 3, &r[0]);
+                spoil(&planned);
+                run_once(&planned, 3, &r[1]);
+                spoil(&kept);
+                run_once(&kept, 3, &r[2]);
+                if (!run_same(&r[0], &r[2]))
+                    CHECK_REPORT("%s, network %d: planned and kept buffers differ", backends[b], i);
+                if (!run_same(&r[0], &r[1]))
+                    CHECK_REPORT("%s, network %d: depends on what a lane held before", backends[b], i);
+                CHECK(pyr_graph_bytes(planned.g).arena < pyr_graph_bytes(kept.g).arena);
+                CHECK(pyr_graph_bytes(planned.g).total == pyr_graph_bytes(planned.g).arena +
+                                                              pyr_graph_bytes(planned.g).packed +
+                                                              pyr_graph_bytes(planned.g).accumulators);
+                run_close(&kept);
+            }
+            pyr_free(values);
+            for (int j = 0; j < 3; j++)
+                run_result_free(&r[j]);
+            run_close(&planned);
+        }
+}
+
+/* A gradient that the caller fills in the middle of a network waits there until its turn, and adds to what
+ * arrives from behind. */
+static void seeds_in_the_middle(void)
+{
+    enum { N = 2 * 3 * 3 * 8 };
+    double grad[3][16 * 40], sum[16 * 40] = {0};
+    size_t count = 0;
+
+    for (int turn = 0; turn < 3; turn++) { /* the middle alone, the end alone, both */
+        pyr_kernels *k = NULL;
+        pyr_params params = {0};
+        pyr_graph *g = NULL;
+        pyr_value x, h, middle;
+        void *block = NULL, *out = NULL;
+        double numbers[N], zeros[N] = {0};
+
+        CHECK_OK(pyr_kernels_open(&k, "ref-double", 1));
+        CHECK_OK(pyr_graph_new(&g, k, &params));
+        x = pyr_graph_input(g, (pyr_shape){0, 3, 3, 8}, k->real);
+        middle = pyr_linear(g, x, "a", 8);
+        pyr_graph_keep(g, middle);
+        pyr_graph_seed(g, middle);
+        h = pyr_activation(g, middle, PYR_ACT_SILU);
+        h = pyr_linear(g, h, "b", 8);
+        h = pyr_activation(g, h, PYR_ACT_MISH);
+        h = pyr_linear(g, h, "c", 8);
+        pyr_graph_seed(g, h);
+        CHECK_OK(pyr_graph_plan(g, &(pyr_plan){.batch = 2, .param_gradient = true, .groups = 1}));
+        count = params.count;
+        CHECK(count <= 16 * 40);
+        CHECK_OK(k->alloc(k, &block, count * sizeof(double), "parameters"));
+        CHECK_OK(k->alloc(k, &out, count * sizeof(double), "gradients"));
+        CHECK_OK(pyr_params_init(&params, k, block, 1, 0));
+        CHECK_OK(pyr_graph_pack(g, block));
+        for (int i = 0; i < N; i++)
+            numbers[i] = run_normal(4, 0, (size_t)i);
+        CHECK_OK(pyr_upload_reals(k, pyr_graph_data(g, 0, x), numbers, N));
+        CHECK_OK(pyr_graph_forward(g, 0));
+        CHECK_OK(pyr_upload_reals(k, pyr_graph_gradient(g, 0, middle), turn == 1 ? zeros : numbers, N));
+        CHECK_OK(pyr_upload_reals(k, pyr_graph_gradient(g, 0, h), turn == 0 ? zeros : numbers, N));
+        pyr_graph_clear(g, 0);
+        CHECK_OK(pyr_graph_backward(g, 0, 0));
+        CHECK_OK(pyr_graph_collect(g, out));
+        CHECK_OK(pyr_download_reals(k, grad[turn], out, count));
+        k->release(k, block);
+        k->release(k, out);
+        pyr_graph_free(g);
+        pyr_params_free(&params);
+        pyr_kernels_free(k);
+    }
+    for (size_t i = 0; i < count; i++)
+        sum[i] = grad[0][i] + grad[1][i];
+    run_near("two seeds", "gradient", grad[2], sum, count, 1e-12, run_largest(sum, count));
+    CHECK(run_largest(grad[0], count) > 0 && run_largest(grad[1], count) > 0);
+}
+
+/* A gradient that nobody wants is not computed, and changes nothing else. */
+static void only_what_is_wanted(void)
+{
+    pyr_kernels *k = NULL;
+    pyr_params params = {0};
+    pyr_graph *g = NULL;
+    pyr_value x, y;
+    void *block = NULL;
+    float one[16], dx[16];
+
+    CHECK_OK(pyr_kernels_open(&k, "ref", 1));
+    CHECK_OK(pyr_graph_new(&g, k, &params));
+    x = pyr_graph_input(g, (pyr_shape){0, 2, 2, 4}, k->real);
+    pyr_graph_want_gradient(g, x);
+    y = pyr_linear(g, x, "line", 4);
+    pyr_graph_keep(g, y);
+    pyr_graph_seed(g, y);
+    CHECK_OK(pyr_graph_plan(g, &(pyr_plan){.batch = 1})); /* no gradient of parameters */
+    CHECK(pyr_graph_bytes(g).accumulators == 0);
+    CHECK(pyr_graph_batch(g) == 1 && pyr_graph_lanes(g) == 1);
+    CHECK(pyr_graph_flop(g) == 2.0 * 4 * 4 * 4);
+    CHECK_OK(k->alloc(k, &block, params.count * sizeof(float), "parameters"));
+    CHECK_OK(pyr_params_init(&params, k, block, 1, 0));
+    CHECK_OK(pyr_graph_pack(g, block));
+    memset(pyr_graph_data(g, 0, x), 0, sizeof one);
+    CHECK_OK(pyr_graph_forward(g, 0));
+    /* dy = (1,0,0,0) in each pixel: dx = the first row of W */
+    for (int i = 0; i < 16; i++)
+        one[i] = i % 4 == 0;
+    memcpy(pyr_graph_gradient(g, 0, y), one, sizeof one);
+    CHECK_OK(pyr_graph_backward(g, 0, 0));
+    memcpy(dx, pyr_graph_gradient(g, 0, x), sizeof dx);
+    for (int i = 0; i < 16; i++)
+        CHECK_CLOSE(dx[i], ((float *)block)[i % 4], 1e-7);
+    /* y of x = 0 is the bias */
+    for (int i = 0; i < 16; i++)
+        CHECK_CLOSE(((float *)pyr_graph_data(g, 0, y))[i], ((float *)block)[params.at[1].offset + i % 4],
+                    1e-7);
+    k->release(k, block);
+    pyr_graph_free(g);
+    pyr_params_free(&params);
+    pyr_kernels_free(k);
+}
+
+/* ---- lanes and accumulators -------------------------------------------------------------------- */
+
+enum { TASKS = 6 };
+
+typedef struct lanes_work {
+    run_net *net;
+    double *y[TASKS], *dx[TASKS];
+} lanes_work;
+
+static pyr_status lane_task(void *arg, int task, int lane)
+{
+    lanes_work *w = arg;
+    run_net *net = w->net;
+    size_t n_y = pyr_count(pyr_graph_shape(net->g, net->y));
+    size_t n_x = pyr_count(pyr_graph_shape(net->g, net->in[0].v));
+
+    run_put_all(net, lane, 50 + (uint64_t)task);
+    pyr_graph_clear(net->g, task);
+    PYR_TRY(pyr_graph_forward(net->g, lane));
+    w->y[task] = run_numbers(n_y);
+    w->dx[task] = run_numbers(n_x);
+    PYR_TRY(pyr_download_reals(net->k, w->y[task], pyr_graph_data(net->g, lane, net->y), n_y));
+    run_put_seed(net, lane);
+    PYR_TRY(pyr_graph_backward(net->g, lane, task));
+    return pyr_download_reals(net->k, w->dx[task], pyr_graph_gradient(net->g, lane, net->in[0].v), n_x);
+}
+
+static void lanes_do_not_matter(void)
+{
+    for (int b = 0; b < BACKENDS; b++)
+        for (int i = 0; i < 2; i++) {
+            double *grad[2] = {NULL, NULL};
+            lanes_work work[2] = {{0}};
+            size_t n_y = 0, n_x = 0, n = 0;
+
+            for (int many = 0; many < 2; many++) {
+                run_net net;
+
+                if (run_open(&net, backends[b], builders[i], NULL,
+                             (run_options){.lanes = many ? 4 : 1, .groups = TASKS})) {
+                    double *values = run_param_values(&net);
+
+                    CHECK(pyr_graph_lanes(net.g) == (many ? 4 : 1));
+                    run_pack(&net, values);
+                    spoil(&net);
+                    work[many].net = &net;
+                    CHECK_OK(net.k->run_tasks(net.k, TASKS, lane_task, &work[many]));
+                    CHECK_OK(pyr_graph_collect(net.g, net.grad));
+                    n = net.params.count;
+                    grad[many] = run_numbers(n);
+                    CHECK_OK(pyr_download_reals(net.k, grad[many], net.grad, n));
+                    n_y = pyr_count(pyr_graph_shape(net.g, net.y));
+                    n_x = pyr_count(pyr_graph_shape(net.g, net.in[0].v));
+                    pyr_free(values);
+                }
+                run_close(&net);
+            }
+            CHECK(grad[0] && grad[1] && memcmp(grad[0], grad[1], n * sizeof(double)) == 0);
+            for (int t = 0; t < TASKS; t++) {
+                CHECK(memcmp(work[0].y[t], work[1].y[t], n_y * sizeof(double)) == 0);
+                CHECK(memcmp(work[0].dx[t], work[1].dx[t], n_x * sizeof(double)) == 0);
+                CHECK(t == TASKS - 1 || memcmp(work[0].y[t], work[0].y[t + 1], n_y * sizeof(double)) != 0);
+                for (int many = 0; many < 2; many++) {
+                    pyr_free(work[many].y[t]);
+                    pyr_free(work[many].dx[t]);
+                }
+            }
+            pyr_free(grad[0]);
+            pyr_free(grad[1]);
+        }
+}
+
+/* Backward of the inputs of `seed` into `group`. */
+static void run_into(run_net *net, uint64_t seed, int group)
+{
+    run_put_all(net, 0, seed);
+    CHECK_OK(pyr_graph_forward(net->g, 0));
+    run_put_seed(net, 0);
+    CHECK_OK(pyr_graph_backward(net->g, 0, group));
+}
+
+/* grad (zeroed unless `more`) += the accumulators, downloaded */
+static void collect(run_net *net, bool more, double *out)
+{
+    if (!more)
+        net->k->zero(net->k, net->grad, net->params.count * pyr_type_size(net->k->real));
+    CHECK_OK(pyr_graph_collect(net->g, net->grad));
+    CHECK_OK(pyr_download_reals(net->k, out, net->grad, net->params.count));
+}
+
+static void clear_all(run_net *net)
+{
+    for (int i = 0; i < net->groups; i++)
+        pyr_graph_clear(net->g, i);
+}
+
+/* The collected gradient is the sum over the accumulators, in their order, whoever filled them; an
+ * accumulator adds up what is put into it. */
+static void accumulators_add_up(void)
+{
+    enum { GROUPS = 4 };
+
+    for (int b = 0; b < BACKENDS; b++) {
+        run_net four, one;
+        double *part[GROUPS], *together, *sum, *single, *values, tolerance = b == 0 ? 1e-12 : 1e-5;
+        size_t n;
+
+        if (!run_open(&four, backends[b], build_mixed, NULL, (run_options){.groups = GROUPS}) ||
+            !run_open(&one, backends[b], build_mixed, NULL, (run_options){.groups = 1}))
+            return;
+        n = four.params.count;
+        values = run_param_values(&four);
+        together = run_numbers(n);
+        sum = run_numbers(n);
+        single = run_numbers(n);
+        run_pack(&four, values);
+        run_pack(&one, values);
+        for (int i = 0; i < GROUPS; i++) {
+            part[i] = run_numbers(n);
+            clear_all(&four);
+            run_into(&four, 20 + (uint64_t)i, i);
+            collect(&four, false, part[i]);
+        }
+        clear_all(&four);
+        for (int i = GROUPS - 1; i >= 0; i--) /* filled in another order */
+            run_into(&four, 20 + (uint64_t)i, i);
+        collect(&four, false, together);
+        for (size_t i = 0; i < n; i++)
+            for (int j = 0; j < GROUPS; j++) {
+                if (b == 0)
+                    sum[i] += part[j][i];
+                else
+                    sum[i] = (double)((float)sum[i] + (float)part[j][i]);
+            }
+        if (memcmp(sum, together, n * sizeof *sum) != 0) {
+            run_near(backends[b], "the sum of four", together, sum, n, tolerance, run_largest(sum, n));
+            CHECK_REPORT("%s: the accumulators are not added in their order", backends[b]);
+        }
+        clear_all(&four);
+        for (int i = 0; i < GROUPS; i++)
+            run_into(&four, 20 + (uint64_t)i, i);
+        collect(&four, true, single); /* collect adds to what is there */
+        for (size_t i = 0; i < n; i++)
+            sum[i] = 2 * together[i];
+        run_near(backends[b], "twice", single, sum, n, tolerance, run_largest(sum, n));
+        clear_all(&one);
+        for (int i = 0; i < GROUPS; i++)
+            run_into(&one, 20 + (uint64_t)i, 0);
+        collect(&one, false, single);
+        run_near(backends[b], "one accumulator", single, together, n, tolerance, run_largest(together, n));
+        for (int i = 0; i < GROUPS; i++)
+            pyr_free(part[i]);
+        pyr_free(values);
+        pyr_free(together);
+        pyr_free(sum);
+        pyr_free(single);
+        run_close(&four);
+        run_close(&one);
+    }
+}
+
+/* ---- parameters -------------------------------------------------------------------------------- */
+
+/* Two graphs of different sizes on one table and one block. */
+static void two_graphs_share_a_block(void)
+{
+    for (int b = 0; b < BACKENDS; b++) {
+        pyr_kernels *k = NULL;
+        pyr_params params = {0};
+        pyr_graph *g[2] = {NULL, NULL};
+        pyr_value x[2], y[2];
+        void *block = NULL, *grad = NULL;
+        double in[2 * 6 * 6 * 3], got[2][8 * 6 * 6 * 2], *sum, *each;
+        int n_params = 0;
+
+        CHECK_OK(pyr_kernels_open(&k, backends[b], 1));
+        for (int i = 0; i < 2; i++) {
+            int side = i ? 6 : 4;
+
+            CHECK_OK(pyr_graph_new(&g[i], k, &params));
+            x[i] = pyr_graph_input(g[i], (pyr_shape){1, side, side, 3}, k->real);
+            y[i] = pyr_conv2d(g[i], x[i], "conv", (pyr_conv){.channels = 8, .kernel = 3});
+            y[i] = pyr_linear(g[i], y[i], "line", 2);
+            for (pyr_value v = 0; v <= y[i]; v++) /* backward runs twice */
+                pyr_graph_keep(g[i], v);
+            pyr_graph_seed(g[i], y[i]);
+            CHECK_OK(pyr_graph_plan(g[i], &(pyr_plan){.batch = 2, .param_gradient = true, .groups = 2}));
+            if (i == 0)
+                n_params = params.n;
+        }
+        CHECK(n_params == 4 && params.n == 4);
+        CHECK(pyr_params_find(&params, "conv.weight") == &params.at[0]);
+        CHECK(pyr_params_find(&params, "conv") == NULL);
+        CHECK(pyr_params_model_count(&params) == 8 * 3 * 9 + 8 + 2 * 8 + 2);
+        CHECK(params.count >= pyr_params_model_count(&params) && params.count % 16 == 0);
+        for (int i = 0; i < params.n; i++)
+            CHECK(params.at[i].offset % 16 == 0);
+        CHECK_OK(k->alloc(k, &block, params.count * pyr_type_size(k->real), "parameters"));
+        CHECK_OK(k->alloc(k, &grad, params.count * pyr_type_size(k->real), "gradients"));
+        CHECK_OK(pyr_params_init(&params, k, block, 3, 0));
+        /* a constant image: the middle of both results is the same number */
+        for (size_t i = 0; i < sizeof in / sizeof *in; i++)
+            in[i] = 0.25 * (double)(i % 3) - 0.3;
+        sum = run_numbers(params.count);
+        each = run_numbers(params.count);
+        for (int i = 0; i < 2; i++) {
+            int side = i ? 6 : 4;
+            size_t n = (size_t)(2 * side * side);
+
+            CHECK_OK(pyr_graph_pack(g[i], block));
+            CHECK_OK(pyr_upload_reals(k, pyr_graph_data(g[i], 0, x[i]), in, n * 3));
+            CHECK_OK(pyr_graph_forward(g[i], 0));
+            CHECK_OK(pyr_download_reals(k, got[i], pyr_graph_data(g[i], 0, y[i]), n * 2));
+            CHECK_OK(pyr_upload_reals(k, pyr_graph_gradient(g[i], 0, y[i]), got[i], n * 2));
+            pyr_graph_clear(g[i], 0);
+            pyr_graph_clear(g[i], 1);
+            CHECK_OK(pyr_graph_backward(g[i], 0, 1));
+            k->zero(k, grad, params.count * pyr_type_size(k->real));
+            CHECK_OK(pyr_graph_collect(g[i], grad));
+            CHECK_OK(pyr_download_reals(k, each, grad, params.count));
+            for (size_t j = 0; j < params.count; j++)
+                sum[j] += each[j];
+        }
+        CHECK_CLOSE(got[0][(4 + 1) * 2], got[1][(6 + 1) * 2], 1e-6);
+        /* both collected into one block: the sum of the two */
+        k->zero(k, grad, params.count * pyr_type_size(k->real));
+        for (int i = 0; i < 2; i++) {
+            pyr_graph_clear(g[i], 0);
+            pyr_graph_clear(g[i], 1);
+            CHECK_OK(pyr_graph_backward(g[i], 0, 0));
+            CHECK_OK(pyr_graph_collect(g[i], grad));
+        }
+        CHECK_OK(pyr_download_reals(k, each, grad, params.count));
+        run_near(backends[b], "the sum of two graphs", each, sum, params.count, 1e-6,
+                 run_largest(sum, params.count));
+        CHECK(run_largest(sum, params.count) > 0);
+        pyr_free(sum);
+        pyr_free(each);
+        k->release(k, block);
+        k->release(k, grad);
+        pyr_graph_free(g[0]);
+        pyr_graph_free(g[1]);
+        pyr_params_free(&params);
+        pyr_kernels_free(k);
+    }
+}
+
+static void initial_values(void)
+{
+    static const pyr_param wanted[] = {
+        {.name = "u.weight", .rank = 2, .dims = {70, 90}, .init = PYR_INIT_UNIFORM, .scale = 0.25},
+        {.name = "n.weight", .rank = 2, .dims = {70, 90}, .init = PYR_INIT_NORMAL, .scale = 3},
+        {.name = "o.weight", .rank = 1, .dims = {5}, .init = PYR_INIT_ONES},
+        {.name = "z.weight", .rank = 1, .dims = {5}, .init = PYR_INIT_ZEROS},
+        {.name = "u2.weight", .rank = 2, .dims = {70, 90}, .init = PYR_INIT_UNIFORM, .scale = 0.25},
+    };
+    pyr_params params = {0};
+    double *v[5] = {NULL};
+    size_t n;
+    int index;
+
+    for (int i = 0; i < 5; i++) {
+        CHECK_OK(pyr_params_add(&params, &index, &wanted[i]));
+        CHECK(index == i);
+    }
+    CHECK_OK(pyr_params_add(&params, &index, &wanted[2]));
+    CHECK(index == 2 && params.n == 5);
+    CHECK_FAILS(pyr_params_add(&params, &index, &(pyr_param){.name = "o.weight", .rank = 1, .dims = {6}}),
+                PYR_E_SHAPE, "o.weight is used with two different shapes");
+    n = params.count;
+    for (int b = 0; b < 5; b++) { /* three backends; another seed; another level */
+        pyr_kernels *k = NULL;
+        void *block = NULL;
+
+        CHECK_OK(pyr_kernels_open(&k, backends[b < 3 ? b : 1], 2));
+        CHECK_OK(k->alloc(k, &block, n * pyr_type_size(k->real), "parameters"));
+        CHECK_OK(pyr_params_init(&params, k, block, b == 3 ? 8 : 7, b == 4 ? 2 : 1));
+        v[b] = run_numbers(n);
+        CHECK_OK(pyr_download_reals(k, v[b], block, n));
+        if (b == 1) { /* single parameters in and out */
+            float *host = (float *)run_numbers(n);
+
+            CHECK_OK(pyr_param_download(&params.at[1], k, block, host));
+            for (size_t i = 0; i < params.at[1].count; i++)
+                CHECK((double)host[i] == v[1][params.at[1].offset + i]);
+            host[3] = 123;
+            CHECK_OK(pyr_param_upload(&params.at[1], k, block, host));
+            CHECK(((float *)block)[params.at[1].offset + 3] == 123);
+            pyr_free(host);
+        }
+        k->release(k, block);
+        pyr_kernels_free(k);
+    }
+    CHECK(memcmp(v[0], v[1], n * sizeof(double)) == 0);
+    CHECK(memcmp(v[0], v[2], n * sizeof(double)) == 0);
+    for (int i = 0; i < 5; i++) {
+        const pyr_param *p = &params.at[i];
+        double sum = 0, square = 0, count = (double)p->count, largest;
+        bool same_seed = true, same_level = true;
+
+        for (size_t j = p->offset; j < p->offset + p->count; j++) {
+            sum += v[0][j];
+            square += v[0][j] * v[0][j];
+            same_seed = same_seed && v[0][j] == v[3][j];
+            same_level = same_level && v[0][j] == v[4][j];
+        }
+        largest = run_largest(v[0] + p->offset, p->count);
+        if (p->init == PYR_INIT_UNIFORM) { /* mean 0, variance scale^2 / 3 */
+            CHECK(largest <= 0.25 && largest > 0.249);
+            CHECK_CLOSE(sum / count, 0, 4 * 0.25 / sqrt(3 * count));
+            CHECK_CLOSE(square / count, 0.0625 / 3, 4 * 0.0625 * sqrt(4.0 / 45 / count));
+            CHECK(!same_seed && !same_level);
+        } else if (p->init == PYR_INIT_NORMAL) {
+            CHECK_CLOSE(sum / count, 0, 4 * 3 / sqrt(count));
+            CHECK_CLOSE(square / count, 9, 4 * 9 * sqrt(2 / count));
+            CHECK(!same_seed && !same_level);
+        } else
+            for (size_t j = p->offset; j < p->offset + p->count; j++)
+                CHECK(v[0][j] == (p->init == PYR_INIT_ONES));
+        for (size_t j = p->offset + p->count; j < (i < 4 ? params.at[i + 1].offset : n); j++)
+            CHECK(v[0][j] == 0);
+    }
+    CHECK(memcmp(v[0] + params.at[0].offset, v[0] + params.at[4].offset, 100 * sizeof(double)) != 0);
+    for (int b = 0; b < 5; b++)
+        pyr_free(v[b]);
+    pyr_params_free(&params);
+}
+
+/* ---- failures ---------------------------------------------------------------------------------- */
+
+typedef pyr_value (*breaker)(pyr_graph *g, pyr_value x);
+
+static pyr_value bad_groups(pyr_graph *g, pyr_value x)
+{
+    return pyr_group_norm(g, x, "blocks.norm", (pyr_norm){4, 1e-5, PYR_ACT_NONE}, -1);
+}
+static pyr_value no_groups(pyr_graph *g, pyr_value x)
+{
+    return pyr_group_norm(g, x, "blocks.norm", (pyr_norm){0, 1e-5, PYR_ACT_NONE}, -1);
+}
+static pyr_value bad_shift(pyr_graph *g, pyr_value x)
+{
+    return pyr_group_norm(g, x, "n", (pyr_norm){3, 1e-5, PYR_ACT_NONE},
+                          pyr_graph_input(g, (pyr_shape){1, 1, 1, 6}, g->k->real));
+}
+static pyr_value bad_add(pyr_graph *g, pyr_value x)
+{
+    return pyr_add(g, x, pyr_graph_input(g, (pyr_shape){1, 5, 3, 6}, g->k->real), 1);
+}
+static pyr_value bad_concat(pyr_graph *g, pyr_value x)
+{
+    return pyr_concat(g, x, pyr_graph_input(g, (pyr_shape){1, 4, 5, 6}, g->k->real));
+}
+static pyr_value bad_vector(pyr_graph *g, pyr_value x)
+{
+    return pyr_add_channel(g, x, pyr_graph_input(g, (pyr_shape){1, 1, 1, 5}, g->k->real));
+}
+static pyr_value two_shapes(pyr_graph *g, pyr_value x)
+{
+    return pyr_linear(g, pyr_linear(g, x, "line", 4), "line", 4);
+}
+static pyr_value too_small(pyr_graph *g, pyr_value x)
+{
+    return pyr_mean2(g, pyr_mean2(g, pyr_mean2(g, x)));
+}
+static pyr_value too_small_conv(pyr_graph *g, pyr_value x)
+{
+    for (int i = 0; i < 4; i++)
+        x = pyr_conv2d(g, x, "down",
+                       (pyr_conv){.channels = 6, .kernel = 3, .stride = 2, .right_bottom = true});
+    return x;
+}
+static pyr_value long_name(pyr_graph *g, pyr_value x)
+{
+    char name[200];
+
+    memset(name, 'n', sizeof name);
+    name[sizeof name - 1] = 0;
+    return pyr_linear(g, x, name, 3);
+}
+static pyr_value two_mistakes(pyr_graph *g, pyr_value x)
+{
+    x = bad_groups(g, x);
+    CHECK(x == -1);
+    x = bad_add(g, x); /* follows from the first, and is not what should be said */
+    CHECK(x == -1);
+    CHECK(pyr_graph_input(g, (pyr_shape){1, 1, 1, 1}, g->k->real) == -1);
+    pyr_graph_keep(g, x);
+    pyr_graph_seed(g, x);
+    pyr_graph_want_gradient(g, x);
+    CHECK(pyr_graph_shape(g, x).c == 1);
+    return pyr_conv2d(g, x, "conv", (pyr_conv){.channels = 3, .kernel = 3});
+}
+
+static void failures_are_told_by_the_plan(void)
+{
+    static const struct {
+        breaker build;
+        pyr_status status;
+        const char *part;
+    } cases[] = {
+        {bad_groups, PYR_E_CONFIG, "blocks.norm: 6 channels cannot be split into 4 groups"},
+        {no_groups, PYR_E_CONFIG, "6 channels cannot be split into 0 groups"},
+        {bad_shift, PYR_E_SHAPE, "need 2 x 6 features, not 6"},
+        {bad_add, PYR_E_SHAPE, "cannot be added"},
+        {bad_concat, PYR_E_SHAPE, "cannot be concatenated"},
+        {bad_vector, PYR_E_SHAPE, "a vector of 5 does not fit 6 channels"},
+        {two_shapes, PYR_E_SHAPE, "line.weight is used with two different shapes"},
+        {too_small, PYR_E_SHAPE, "1x1 is too small to be halved again"},
+        {too_small_conv, PYR_E_SHAPE, "down: an image of 1x1 is too small to be halved again"},
+        {long_name, PYR_E_ARG, "is too long"},
+        {two_mistakes, PYR_E_CONFIG, "6 channels cannot be split into 4 groups"},
+    };
+    pyr_kernels *k = NULL;
+    size_t before = pyr_mem().live_blocks;
+
+    CHECK_OK(pyr_kernels_open(&k, "ref", 1));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pyr_params params = {0};
+        pyr_graph *g = NULL;
+        pyr_value x;
+
+        CHECK_OK(pyr_graph_new(&g, k, &params));
+        x = pyr_graph_input(g, (pyr_shape){1, 5, 4, 6}, k->real);
+        CHECK(cases[i].build(g, x) == -1);
+        pyr_error_set("something else");
+        CHECK_FAILS(pyr_graph_plan(g, &(pyr_plan){.batch = 2}), cases[i].status, cases[i].part);
+        pyr_graph_free(g);
+        pyr_params_free(&params);
+    }
+    pyr_graph_free(NULL);
+    pyr_kernels_free(k);
+    CHECK(pyr_mem().live_blocks == before);
+}
+
+/* Every allocation fails once: nothing leaks, and the reason is said. */
+static void without_memory(void)
+{
+    for (int b = 1; b < BACKENDS; b++) {
+        pyr_kernels *k = NULL;
+        size_t before;
+        int failed = 0;
+        bool done = false;
+
+        CHECK_OK(pyr_kernels_open(&k, backends[b], 1)); /* one: no thread of the pool frees meanwhile */
+        if (!k)
+            return;
+        before = pyr_mem().live_blocks;
+        for (long n = 0; !done && n < 2000; n++) {
+            run_net net = {.k = k};
+            pyr_status status;
+
+            pyr_error_set("nothing");
+            pyr_mem_fail_after(n);
+            status = pyr_graph_new(&net.g, k, &net.params);
+            if (status == PYR_OK) {
+                build_mixed(&net, NULL);
+                pyr_graph_keep(net.g, net.y);
+                pyr_graph_seed(net.g, net.y);
+                status = pyr_graph_plan(
+                    net.g, &(pyr_plan){.batch = 2, .lanes = 2, .param_gradient = true, .groups = 2});
+            } else
+                CHECK(net.g == NULL);
+            pyr_mem_fail_after(-1);
+            done = status == PYR_OK;
+            if (!done) {
+                failed++;
+                CHECK_STATUS(status, PYR_E_NOMEM);
+                if (!strstr(pyr_error(), "memory"))
+                    CHECK_REPORT("%s, allocation %ld: the sentence is: %s", backends[b], n, pyr_error());
+            }
+            pyr_graph_free(net.g);
+            pyr_params_free(&net.params);
+            if (pyr_mem().live_blocks != before) {
+                CHECK_REPORT("%s, allocation %ld: %zu blocks leak", backends[b], n,
+                             pyr_mem().live_blocks - before);
+                before = pyr_mem().live_blocks;
+            }
+        }
+        CHECK(done && failed > 15);
+        pyr_kernels_free(k);
+    }
+}
+
+/* ---- the optimizer ----------------------------------------------------------------------------- */
+
+/* After the plan nothing is allocated. */
+static void steps_allocate_nothing(void)
+{
+    for (int b = 0; b < BACKENDS; b++) {
+        run_net net;
+        pyr_optimizer o = {0};
+        double *in[RUN_INPUTS] = {NULL}, *c, *values;
+        size_t n_y;
+        uint64_t before;
+
+        if (!run_open(&net, backends[b], build_mixed, NULL, (run_options){.groups = 4, .lanes = 2}))
+            return;
+        n_y = pyr_count(pyr_graph_shape(net.g, net.y));
+        CHECK_OK(pyr_optimizer_new(&o, net.k, &net.params, (pyr_adamw){0.9, 0.99, 1e-8, 0.01}));
+        CHECK(pyr_optimizer_bytes(net.k, &net.params) == 5 * net.params.count * pyr_type_size(net.k->real));
+        values = run_param_values(&net);
+        CHECK_OK(pyr_upload_reals(net.k, o.value, values, net.params.count));
+        c = run_numbers(n_y);
+        for (size_t i = 0; i < n_y; i++)
+            c[i] = 1;
+        for (int i = 0; i < net.n_inputs; i++)
+            in[i] = run_input_values(&net, i, 3);
+        before = pyr_mem().allocated;
+        for (int step = 0; step < 20; step++) {
+            pyr_step_state after;
+
+            CHECK_OK(pyr_graph_pack(net.g, o.value));
+            for (int lane = 0; lane < 2; lane++) {
+                pyr_graph_clear(net.g, lane);
+                pyr_graph_clear(net.g, lane + 2);
+                for (int i = 0; i < net.n_inputs; i++)
+                    run_put(&net, lane, i, in[i]);
+                CHECK_OK(pyr_graph_forward(net.g, lane));
+                CHECK_OK(pyr_upload_reals(net.k, pyr_graph_gradient(net.g, lane, net.y), c, n_y));
+                CHECK_OK(pyr_graph_backward(net.g, lane, lane));
+            }
+            net.k->zero(net.k, o.grad, o.count * pyr_type_size(net.k->real));
+            CHECK_OK(pyr_graph_collect(net.g, o.grad));
+            CHECK_OK(pyr_optimizer_step(&o, &(pyr_update){.learning_rate = 1e-3, .clip = 1}, &after));
+            CHECK(!after.skip && after.applied == (uint32_t)step + 1);
+        }
+        CHECK(pyr_mem().allocated == before);
+        for (int i = 0; i < net.n_inputs; i++)
+            pyr_free(in[i]);
+        pyr_free(c);
+        pyr_free(values);
+        pyr_optimizer_free(&o);
+        run_close(&net);
+    }
+}
+
+/* Three numbers, by hand (Loshchilov & Hutter 2019, algorithm 2). */
+static void optimizer_by_hand(void)
+{
+    for (int b = 0; b < BACKENDS; b++) {
+        const double beta1 = 0.8, beta2 = 0.95, eps = 1e-6, decay = 0.1, clip = 0.5, window = 0.4;
+        double tolerance = b == 0 ? 1e-7 : 2e-6; /* the rates travel as floats */
+        double x[3] = {1, -2, 0.5}, ema[3] = {1, -2, 0.5}, m[3] = {0}, v[3] = {0}, got[16];
+        pyr_kernels *k = NULL;
+        pyr_params params = {0};
+        pyr_optimizer o = {0};
+        int index, applied = 0;
+
+        CHECK_OK(pyr_kernels_open(&k, backends[b], 1));
+        CHECK_OK(pyr_params_add(&params, &index, &(pyr_param){.name = "a", .rank = 1, .dims = {3}}));
+        CHECK_OK(pyr_optimizer_new(&o, k, &params, (pyr_adamw){beta1, beta2, eps, decay}));
+        CHECK(o.count == 16);
+        CHECK_OK(pyr_upload_reals(k, o.value, x, 3));
+        CHECK_OK(pyr_upload_reals(k, o.ema, ema, 3));
+        for (int t = 1; t <= 12; t++) {
+            double grad[16] = {sin(t), 2 * cos(3.0 * t), 0.1 * t}, loss = 1, norm = 0, rate = 0.01 * t;
+            bool bad = t == 4 || t == 7;
+            pyr_step_state after = {0};
+
+            for (int i = 0; i < 3; i++)
+                norm += grad[i] * grad[i];
+            norm = sqrt(norm);
+            if (t == 4)
+                loss = NAN;
+            if (t == 7)
+                grad[1] = INFINITY;
+            CHECK_OK(pyr_upload_reals(k, o.grad, grad, 16));
+            CHECK_OK(pyr_optimizer_step(
+                &o, &(pyr_update){.learning_rate = rate, .ema_window = window, .clip = clip, .loss = loss},
+                &after));
+            CHECK(after.skip == bad);
+            if (!bad) {
+                double shrink = norm > clip ? clip / norm : 1, ema_rate;
+
+                applied++;
+                ema_rate = 1 / fmax(1, window * applied);
+                for (int i = 0; i < 3; i++) {
+                    double g = grad[i] * shrink;
+
+                    m[i] = beta1 * m[i] + (1 - beta1) * g;
+                    v[i] = beta2 * v[i] + (1 - beta2) * g * g;
+                    x[i] -= rate * (m[i] / (1 - pow(beta1, applied)) /
+                                        (sqrt(v[i] / (1 - pow(beta2, applied))) + eps) +
+                                    decay * x[i]);
+                    ema[i] += ema_rate * (x[i] - ema[i]);
+                }
+                CHECK_CLOSE(after.grad_norm, norm, 1e-6 * norm);
+            }
+            CHECK(after.step == (uint32_t)t && after.applied == (uint32_t)applied);
+            CHECK_OK(pyr_download_reals(k, got, o.value, 16));
+            for (int i = 0; i < 3; i++)
+                CHECK_CLOSE(got[i], x[i], tolerance * 3);
+            for (int i = 3; i < 16; i++)
+                CHECK(got[i] == 0);
+            CHECK_OK(pyr_download_reals(k, got, o.ema, 3));
+            for (int i = 0; i < 3; i++)
+                CHECK_CLOSE(got[i], ema[i], tolerance * 3);
+        }
+        CHECK(applied == 10);
+        pyr_optimizer_free(&o);
+        pyr_optimizer_free(&o);
+        pyr_params_free(&params);
+        pyr_kernels_free(k);
+    }
+}
+
+/* ---- the loop ---------------------------------------------------------------------------------- */
+
+static void rates(void)
+{
+    pyr_train_plan plan = {.steps = 1000, .learning_rate = 2, .rate = PYR_RATE_COSINE, .warmup = 100};
+
+    CHECK_CLOSE(pyr_train_rate(&plan, 0), 2 * 0.01 * 1, 1e-12);
+    CHECK_CLOSE(pyr_train_rate(&plan, 49), 2 * 0.5 * 0.5 * (1 + cos(M_PI * 0.049)), 1e-12);
+    CHECK_CLOSE(pyr_train_rate(&plan, 250), 1 + sqrt(0.5), 1e-12);
+    CHECK_CLOSE(pyr_train_rate(&plan, 500), 1, 1e-12);
+    CHECK_CLOSE(pyr_train_rate(&plan, 1000), 0, 1e-12);
+    CHECK(pyr_train_rate(&plan, 999) > 0);
+    plan.rate = PYR_RATE_CONSTANT;
+    CHECK_CLOSE(pyr_train_rate(&plan, 24), 0.5, 1e-12);
+    CHECK_CLOSE(pyr_train_rate(&plan, 99), 2, 1e-12);
+    CHECK_CLOSE(pyr_train_rate(&plan, 999), 2, 1e-12);
+    plan.warmup = 0;
+    CHECK_CLOSE(pyr_train_rate(&plan, 0), 2, 0);
+    plan.steps = 1;
+    plan.rate = PYR_RATE_COSINE;
+    CHECK_CLOSE(pyr_train_rate(&plan, 0), 2, 0);
+    CHECK_STRING(pyr_rate_names[PYR_RATE_COSINE], "cosine");
+    CHECK_STRING(pyr_rate_names[PYR_RATE_CONSTANT], "constant");
+}
+
+/* value -> target, and notes on what was called. */
+typedef struct toy {
+    pyr_optimizer o;
+    double target;
+    int64_t steps[64], checkpoints[64], reports[64], snapshots[64];
+    int n_steps, n_checkpoints, n_reports, n_snapshots;
+    pyr_train_report last;
+    int64_t bad_from, bad_to; /* steps with a loss of NaN */
+    bool bad_gradient;        /* instead an infinite gradient */
+    int64_t stop_at;          /* step in which a stop is requested; -1: none */
+    pyr_status fail_step, fail_checkpoint;
+} toy;
+
+static pyr_status toy_step(void *ctx, int64_t step, double *loss)
+{
+    toy *t = ctx;
+    double x[4], grad[4];
+    bool bad = step >= t->bad_from && step < t->bad_to;
+
+    t->steps[t->n_steps++] = step;
+    if (t->fail_step)
+        return pyr_fail(t->fail_step, "the step fails");
+    PYR_TRY(pyr_download_reals(t->o.k, x, t->o.value, 4));
+    *loss = 0;
+    for (int i = 0; i < 4; i++) {
+        grad[i] = x[i] - t->target;
+        *loss += grad[i] * grad[i] / 2;
+    }
+    if (bad && t->bad_gradient)
+        grad[2] = INFINITY;
+    else if (bad)
+        *loss = NAN;
+    if (step == t->stop_at)
+        pyr_stop_request();
+    return pyr_upload_reals(t->o.k, t->o.grad, grad, 4);
+}
+
+static pyr_status toy_checkpoint(void *ctx, const pyr_train_state *state)
+{
+    toy *t = ctx;
+
+    t->checkpoints[t->n_checkpoints++] = state->step;
+    return t->fail_checkpoint ? pyr_fail(t->fail_checkpoint, "the disk is full") : PYR_OK;
+}
+
+static pyr_status toy_report(void *ctx, const pyr_train_report *report, bool brief)
+{
+    toy *t = ctx;
+
+    if (brief)
+        return PYR_OK;
+    t->reports[t->n_reports++] = report->step;
+    t->last = *report;
+    return PYR_OK;
+}
+
+static pyr_status toy_snapshot(void *ctx, int64_t step)
+{
+    toy *t = ctx;
+
+    t->snapshots[t->n_snapshots++] = step;
+    return PYR_OK;
+}
+
+static const char *toy_explain(void *ctx, int64_t step)
+{
+    (void)ctx;
+    return step >= 0 ? "the toy is broken" : "";
+}
+
+static const pyr_params *toy_params(void)
+{
+    static pyr_param at[1] = {{.name = "a", .rank = 1, .dims = {4}, .count = 4}};
+    static const pyr_params params = {.at = at, .n = 1, .count = 16};
+
+    return &params;
+}
+
+static toy toy_new(pyr_kernels *k)
+{
+    toy t = {.target = 3, .stop_at = -1};
+
+    CHECK_OK(pyr_optimizer_new(&t.o, k, toy_params(), (pyr_adamw){0.9, 0.99, 1e-8, 0}));
+    return t;
+}
+
+static pyr_status toy_run(toy *t, const pyr_train_plan *plan, pyr_train_state *state)
+{
+    return pyr_train_run(plan,
+                         &(pyr_train_calls){.ctx = t,
+                                            .step = toy_step,
+                                            .checkpoint = toy_checkpoint,
+                                            .report = toy_report,
+                                            .snapshot = toy_snapshot,
+                                            .explain = toy_explain},
+                         &t->o, state);
+}
+
+static bool are(const int64_t *got, int n, const int64_t *wanted, int m)
+{
+    bool same = n == m;
+
+    for (int i = 0; i < n && same; i++)
+        same = got[i] == wanted[i];
+    for (int i = 0; i < n && !same; i++)
+        printf("%s%lld%s", i ? " " : "got ", (long long)got[i], i == n - 1 ? "\n" : "");
+    return same;
+}
+#define ARE(got, n, ...)                                                                                     \
+    CHECK(are(got, n, (const int64_t[]){__VA_ARGS__}, (int)(sizeof((int64_t[]){__VA_ARGS__}) / 8)))
+
+static const pyr_train_plan toy_plan = {.batch = 10,
+                                        .steps = 20,
+                                        .learning_rate = 0.3,
+                                        .rate = PYR_RATE_CONSTANT,
+                                        .ema_window = 0.1,
+                                        .checkpoint = 75,
+                                        .report = 40,
+                                        .snapshot = 100,
+                                        .most_skipped = 3};
+
+/* Cadence is in images: 10 a step. */
+static void loop_cadence(void)
+{
+    pyr_kernels *k = NULL;
+    pyr_train_state state = {0};
+    pyr_train_plan plan = toy_plan;
+    toy t;
+
+    CHECK_OK(pyr_kernels_open(&k, "ref", 1));
+    t = toy_new(k);
+    CHECK_OK(toy_run(&t, &plan, &state));
+    CHECK(state.step == 20 && state.skipped == 0 && t.n_steps == 20 && state.seconds >= 0);
+    for (int i = 0; i < 20; i++)
+        CHECK(t.steps[i] == i);
+    /* the step in which another 75 images are full, and the end */
+    ARE(t.checkpoints, t.n_checkpoints, 8, 15, 20);
+    ARE(t.reports, t.n_reports, 4, 8, 12, 16, 20);
+    ARE(t.snapshots, t.n_snapshots, 10, 20);
+    CHECK(t.last.last && t.last.steps == 20 && t.last.loss < 18 && isfinite(t.last.grad_norm));
+    CHECK_CLOSE(t.last.learning_rate, 0.3, 1e-6);
+    /* finished: nothing more happens */
+    CHECK_OK(toy_run(&t, &plan, &state));
+    CHECK(t.n_steps == 20 && t.n_checkpoints == 3);
+    /* from the middle; several periods within one step; nothing but the end */
+    state = (pyr_train_state){.step = 17, .seconds = 100};
+    t.n_checkpoints = t.n_reports = t.n_snapshots = t.n_steps = 0;
+    plan.report = 3;
+    plan.checkpoint = plan.snapshot = 0;
+    CHECK_OK(toy_run(&t, &plan, &state));
+    ARE(t.steps, t.n_steps, 17, 18, 19);
+    ARE(t.reports, t.n_reports, 18, 19, 20);
+    ARE(t.checkpoints, t.n_checkpoints, 20);
+    ARE(t.snapshots, t.n_snapshots, 20);
+    CHECK(state.seconds >= 100 && t.last.seconds >= 100);
+    pyr_optimizer_free(&t.o);
+    pyr_kernels_free(k);
+}
+
+static void loop_skips_what_is_not_finite(void)
+{
+    for (int gradient = 0; gradient < 2; gradient++) {
+        pyr_kernels *k = NULL;
+        pyr_train_state state = {0};
+        toy t;
+        double x[4];
+
+        CHECK_OK(pyr_kernels_open(&k, "ref", 1));
+        t = toy_new(k);
+        t.bad_gradient = gradient;
+        t.bad_from = 4;
+        t.bad_to = 6; /* two in a row, three are allowed */
+        CHECK_OK(toy_run(&t, &toy_plan, &state));
+        CHECK(state.step == 20 && state.skipped == 2 && t.n_steps == 20);
+        CHECK(t.last.skipped == 2 && isfinite(t.last.loss));
+        CHECK_OK(pyr_download_reals(k, x, t.o.value, 4));
+        CHECK_CLOSE(x[0], 3, 1.5);
+        CHECK(((pyr_step_state *)t.o.state)->applied == 18 && ((pyr_step_state *)t.o.state)->step == 20);
+
+        state = (pyr_train_state){0};
+        t.n_steps = t.n_checkpoints = t.n_reports = 0;
+        t.bad_from = 10;
+        t.bad_to = 20;
+        CHECK_FAILS(toy_run(&t, &toy_plan, &state), PYR_E_NUMERIC, "3 steps in a row");
+        CHECK(strstr(pyr_error(), "the toy is broken") && strstr(pyr_error(), "step 12"));
+        ARE(t.checkpoints, t.n_checkpoints, 8); /* of before, and none since */
+        CHECK(t.steps[t.n_steps - 1] == 12);
+        pyr_optimizer_free(&t.o);
+        pyr_kernels_free(k);
+    }
+}
+
+static void loop_forwards_failures(void)
+{
+    pyr_kernels *k = NULL;
+    pyr_train_state state = {0};
+    toy t;
+
+    CHECK_OK(pyr_kernels_open(&k, "ref", 1));
+    t = toy_new(k);
+    t.fail_checkpoint = PYR_E_IO;
+    CHECK_FAILS(toy_run(&t, &toy_plan, &state), PYR_E_IO, "the disk is full");
+    CHECK(t.n_steps == 8 && t.n_checkpoints == 1);
+    t.fail_step = PYR_E_NOMEM;
+    CHECK_FAILS(toy_run(&t, &toy_plan, &state), PYR_E_NOMEM, "the step fails");
+    CHECK(t.n_steps == 9);
+    pyr_optimizer_free(&t.o);
+    pyr_kernels_free(k);
+}
+
+/* The last case: a request is never withdrawn. */
+static void zz_loop_stops_after_a_checkpoint(void)
+{
+    pyr_kernels *k = NULL;
+    pyr_train_state state = {0};
+    toy t;
+
+    CHECK(!pyr_stop_requested());
+    CHECK_OK(pyr_kernels_open(&k, "ref", 1));
+    t = toy_new(k);
+    t.stop_at = 9;
+    CHECK_FAILS(toy_run(&t, &toy_plan, &state), PYR_E_STOPPED, "stopped after step 10 of 20");
+    CHECK(pyr_stop_requested());
+    CHECK(state.step == 10 && t.n_steps == 10);
+    ARE(t.checkpoints, t.n_checkpoints, 8, 10);
+    CHECK(t.n_snapshots == 0); /* one was due, but stopping should be quick */
+    pyr_optimizer_free(&t.o);
+    pyr_kernels_free(k);
+}
+
+int main(int argc, char **argv)
+{
+    CHECK_INIT(argc, argv);
+    RUN(gradients_mixed);
+    RUN(gradients_shared);
+    RUN(gradients_plain);
+    RUN(shared_bytes_change_nothing);
+    RUN(seeds_in_the_middle);
+    RUN(only_what_is_wanted);
+    RUN(lanes_do_not_matter);
+    RUN(accumulators_add_up);
+    RUN(two_graphs_share_a_block);
+    RUN(initial_values);
+    RUN(failures_are_told_by_the_plan);
+    RUN(without_memory);
+    RUN(steps_allocate_nothing);
+    RUN(optimizer_by_hand);
+    RUN(rates);
+    RUN(loop_cadence);
+    RUN(loop_skips_what_is_not_finite);
+    RUN(loop_forwards_failures);
+    RUN(zz_loop_stops_after_a_checkpoint);
+    return CHECK_DONE();
+}
