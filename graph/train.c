@@ -72,16 +72,18 @@ typedef struct window {
 static pyr_status do_report(const pyr_train_plan *plan, const pyr_train_calls *calls, const window *w,
                             const pyr_train_state *state, const pyr_step_state *step, bool brief)
 {
-    pyr_train_report report = {.step = state->step,
-                               .steps = plan->steps,
-                               .skipped = state->skipped,
-                               .loss = w->steps ? w->loss / (double)w->steps : NAN,
-                               .grad_norm = (double)step->grad_norm,
-                               .learning_rate = (double)step->learning_rate,
-                               .images_per_s =
-                                   w->seconds > 0 ? (double)(w->steps * plan->batch) / w->seconds : 0,
-                               .seconds = state->seconds,
-                               .last = state->step == plan->steps};
+    bool last = state->step == plan->steps;
+    pyr_train_report report = {
+        .step = state->step,
+        .steps = plan->steps,
+        .skipped = state->skipped,
+        .loss = w->steps ? w->loss / (double)w->steps : NAN,
+        .grad_norm = (double)step->grad_norm,
+        .learning_rate = (double)step->learning_rate,
+        .images_per_s = w->seconds > 0 ? (double)(w->steps * plan->batch) / w->seconds : 0,
+        .seconds = state->seconds,
+        .evaluate = !brief && plan->evaluate > 0 && (last || due(plan->evaluate, state->step, plan->batch)),
+        .last = last};
 
     return calls->report ? calls->report(calls->ctx, &report, brief) : PYR_OK;
 }
@@ -125,7 +127,8 @@ pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *call
         }
         state->step++;
         last = state->step == plan->steps;
-        if (last || due(plan->report, state->step, plan->batch)) {
+        if (last || due(plan->report, state->step, plan->batch) ||
+            due(plan->evaluate, state->step, plan->batch)) {
             PYR_TRY(do_report(plan, calls, &w, state, &after, false));
             w = (window){0};
         } else if (now() - drawn > 0.2) {

@@ -17,8 +17,10 @@ typedef struct pyr_train_plan {
     pyr_rate rate;        /* cosine: from there to zero at the end; after the warm-up */
     int64_t warmup;       /* steps of linear rise */
     double clip, ema_window;
-    int64_t checkpoint, report, snapshot; /* every so many images; 0: never (checkpoint: only at the end) */
-    int most_skipped;                     /* steps in a row that may be skipped before the run stops */
+    int64_t checkpoint, report, evaluate,
+        snapshot;     /* every so many images; 0: never.
+                         Checkpoint and snapshot (unless NULL) are also due at the end */
+    int most_skipped; /* steps in a row that may be skipped before the run stops */
 } pyr_train_plan;
 
 /* What is kept in a checkpoint besides the blocks. */
@@ -34,6 +36,7 @@ typedef struct pyr_train_report {
     double grad_norm, learning_rate;
     double images_per_s; /* since the last report, pauses left out */
     double seconds;      /* of training, over all sessions */
+    bool evaluate;       /* the held-out loss is due */
     bool last;
 } pyr_train_report;
 

@@ -229,8 +229,9 @@ pyr_status pyr_facts_write(const pyr_level_facts *f, pyr_st_pair pairs[PYR_FACT_
     if (text->failed)
         return pyr_fail(PYR_E_NOMEM, "out of memory: facts of a level");
     const char *at = text->at;
-    for (*n = 0; *n < N; at += strlen(at) + 1)
-        pairs[(*n)++] = (pyr_st_pair){keys[*n], at};
+    for (int i = 0; i < N; i++, at += strlen(at) + 1)
+        pairs[i] = (pyr_st_pair){keys[i], at};
+    *n = N;
     return PYR_OK;
 }
 

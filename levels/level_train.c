@@ -267,11 +267,7 @@ static pyr_status report(void *ctx, const pyr_train_report *train, bool brief)
     pyr_level_report r = {.level = t->level.facts.index, .brief = brief, .train = *train};
 
     if (!brief) {
-        int64_t every = cadence(t, t->job.held_out, 10), batch = t->level.settings.batch;
-        int64_t since = cadence(t, t->job.report, 100);
-        int64_t now = train->step * batch, before = now - (since > batch ? since : batch);
-
-        if (every > 0 && (train->last || now / every != (before > 0 ? before : 0) / every))
+        if (train->evaluate)
             PYR_TRY(measure_held_out(t, &r.held_out));
         PYR_TRY(write_log(t, &r));
     }
@@ -612,6 +608,7 @@ pyr_status pyr_level_trainer_run(pyr_level_trainer *t)
                              .ema_window = s->ema,
                              .checkpoint = cadence(t, t->job.checkpoint, 10),
                              .report = cadence(t, t->job.report, 100),
+                             .evaluate = cadence(t, t->job.held_out, 10),
                              .snapshot = t->job.snapshot > 0 ? t->job.snapshot : 0,
                              .most_skipped = MOST_SKIPPED};
     return pyr_train_run(&train, &calls, &t->optimizer, &t->progress.train);

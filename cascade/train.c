@@ -1,0 +1,202 @@
+#include "cascade/train.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "graph/train.h"
+#include <math.h>
+#include <stdio.h>
+
+pyr_duration pyr_level_duration(const pyr_config *config, int level)
+{
+    pyr_duration d = config->train.duration;
+    double sum = 0;
+
+    for (int i = 0; i < config->pyramid.levels; i++)
+        sum += config->level[i].share;
+    d.value *= sum > 0 ? config->level[level].share / sum : 1.0 / config->pyramid.levels;
+    return d;
+}
+
+pyr_status pyr_ground_open(pyr_ground *out, pyr_kernels *k, const pyr_settings *settings)
+{
+    pyr_dataset_shape s;
+    pyr_status status;
+
+    *out = (pyr_ground){0};
+    PYR_TRY(pyr_config_get(&out->config, settings));
+    if (!*out->config.data.set.path)
+        return pyr_fail(PYR_E_CONFIG,
+                        "no data are given: add --data PATH (a folder of PNG or JPEG images, IDX or "
+                        "CIFAR files)");
+    PYR_TRY(pyr_dataset_open(&out->data, &out->config.data.set));
+    s = pyr_dataset_shape_of(out->data);
+    status = pyr_pyramid_check(&out->config.pyramid, s.h, s.w);
+    if (status == PYR_OK)
+        status = pyr_pyramid_new(&out->pyramid, k, &out->config.pyramid, s.h, s.w, s.c);
+    if (status != PYR_OK)
+        pyr_ground_close(out);
+    return status;
+}
+
+void pyr_ground_close(pyr_ground *ground)
+{
+    pyr_pyramid_free(ground->pyramid);
+    pyr_dataset_free(ground->data);
+    *ground = (pyr_ground){0};
+}
+
+static void note(const pyr_train_job *job, const char *line)
+{
+    if (job->on_note)
+        job->on_note(job->ctx, line);
+}
+
+static void describe_data(const pyr_train_job *job, const pyr_ground *ground)
+{
+    pyr_text text = {0};
+
+    pyr_dataset_describe(ground->data, &text);
+    if (job->on_data && text.at)
+        job->on_data(job->ctx, text.at);
+    pyr_text_free(&text);
+}
+
+static pyr_level_job level_job(const pyr_train_job *job, const pyr_ground *ground, int level)
+{
+    const pyr_train_settings *t = &ground->config.train;
+
+    return (pyr_level_job){.k = job->k,
+                           .data = ground->data,
+                           .pyramid = ground->pyramid,
+                           .seed = (uint64_t)t->seed,
+                           .xflip = ground->config.data.xflip,
+                           .duration =
+                               job->own_duration ? t->duration : pyr_level_duration(&ground->config, level),
+                           .checkpoint = t->checkpoint,
+                           .report = t->status,
+                           .held_out = t->held_out,
+                           .snapshot = t->snapshot,
+                           .on_report = job->on_report,
+                           .on_note = job->on_note,
+                           .ctx = job->ctx};
+}
+
+static pyr_status train_locked(const pyr_train_job *job, const pyr_ground *ground, int level,
+                               const pyr_level_job *with)
+{
+    pyr_level_trainer *trainer = NULL;
+    pyr_level_memory memory;
+    pyr_status status = PYR_OK;
+    bool resumed = pyr_level_has_state(with->folder);
+    char line[256];
+
+    if (resumed) { /* do not plan a network to say that it is finished */
+        pyr_level_facts facts;
+        pyr_progress progress;
+
+        PYR_TRY(pyr_level_peek(with->folder, &facts, &progress));
+        if (progress.train.step >= progress.steps) {
+            snprintf(line, sizeof line, "level %d is finished: %lld steps done", level,
+                     (long long)progress.steps);
+            note(job, line);
+            return PYR_OK;
+        }
+    }
+    PYR_TRY_OUT(pyr_level_trainer_new(&trainer, with, &ground->config.level[level], level));
+    PYR_TRY_OUT(pyr_level_trainer_memory(trainer, &memory));
+    if (job->on_level)
+        job->on_level(job->ctx, trainer, &memory, resumed);
+    PYR_TRY_OUT(pyr_level_trainer_run(trainer));
+out:
+    pyr_level_trainer_free(trainer);
+    return status;
+}
+
+static pyr_status train_level(const pyr_train_job *job, const pyr_ground *ground, int level)
+{
+    pyr_level_job with = level_job(job, ground, level);
+    char *folder = pyr_run_level(job->run, level), *lock_path = NULL, *transfer = NULL;
+    pyr_status status = PYR_OK;
+    int lock = -1;
+
+    lock_path = folder ? pyr_path_join(folder, "lock") : NULL;
+    transfer = job->transfer ? pyr_run_level(job->transfer, level) : NULL;
+    if (!lock_path || (job->transfer && !transfer)) {
+        status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", job->run);
+        goto out;
+    }
+    with.folder = folder;
+    with.transfer = transfer;
+    PYR_TRY_OUT(pyr_make_folders(folder));
+    status = pyr_lock(&lock, lock_path);
+    if (status == PYR_E_BUSY) {
+        status = pyr_fail_prefix(status, "level %d of %s is being trained already", level, job->run);
+        goto out;
+    }
+    if (status == PYR_OK)
+        status = pyr_run_begin(job->run, job->settings, level);
+    if (status == PYR_OK)
+        status = train_locked(job, ground, level, &with);
+out:
+    pyr_unlock(lock);
+    pyr_free(folder);
+    pyr_free(lock_path);
+    pyr_free(transfer);
+    return status;
+}
+
+static pyr_status check_level(const pyr_train_job *job, const pyr_ground *ground)
+{
+    int levels = ground->config.pyramid.levels;
+
+    if (job->level >= levels)
+        return pyr_fail(PYR_E_ARG, "level is %d, should be 0..%d (pyramid.levels is %d; 0 is the finest)",
+                        job->level, levels - 1, levels);
+    return PYR_OK;
+}
+
+pyr_status pyr_train(const pyr_train_job *job)
+{
+    pyr_ground ground;
+    pyr_status status = PYR_OK;
+
+    PYR_TRY(pyr_ground_open(&ground, job->k, job->settings));
+    describe_data(job, &ground);
+    PYR_TRY_OUT(check_level(job, &ground));
+    for (int level = ground.config.pyramid.levels - 1; level >= 0; level--)
+        if (job->level < 0 || job->level == level)
+            PYR_TRY_OUT(train_level(job, &ground, level));
+out:
+    pyr_ground_close(&ground);
+    return status;
+}
+
+pyr_status pyr_train_dry(const pyr_train_job *job)
+{
+    pyr_ground ground;
+    pyr_status status = PYR_OK;
+
+    PYR_TRY(pyr_ground_open(&ground, job->k, job->settings));
+    describe_data(job, &ground);
+    PYR_TRY_OUT(check_level(job, &ground));
+    for (int level = ground.config.pyramid.levels - 1; level >= 0; level--) {
+        pyr_level_job with = level_job(job, &ground, level);
+        pyr_level_trainer *trainer = NULL;
+        pyr_level_memory memory;
+
+        if (job->level >= 0 && job->level != level)
+            continue;
+        with.folder = "/nonexistent"; /* nothing is read or written */
+        status = pyr_level_trainer_new(&trainer, &with, &ground.config.level[level], level);
+        if (status == PYR_OK)
+            status = pyr_level_trainer_memory(trainer, &memory);
+        if (status == PYR_OK)
+            job->on_level(job->ctx, trainer, &memory, false);
+        pyr_level_trainer_free(trainer);
+        if (status != PYR_OK)
+            goto out;
+    }
+out:
+    pyr_ground_close(&ground);
+    return status;
+}

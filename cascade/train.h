@@ -1,0 +1,40 @@
+/* train.h - train levels of a run one after the other, coarsest first. */
+#ifndef PYR_CASCADE_TRAIN_H
+#define PYR_CASCADE_TRAIN_H
+
+#include "cascade/run.h"
+
+typedef struct pyr_train_job {
+    pyr_kernels *k;
+    const char *run;              /* directory */
+    const char *transfer;         /* another run whose weights to start from, or NULL */
+    const pyr_settings *settings; /* of the run */
+    int level;                    /* train this one only; -1: all */
+    bool own_duration;            /* train.duration is that of `level`, not of all levels together */
+    void (*on_data)(void *ctx, const char *line);
+    void (*on_note)(void *ctx, const char *line);
+    void (*on_level)(void *ctx, const pyr_level_trainer *trainer, const pyr_level_memory *memory,
+                     bool resumed);
+    void (*on_report)(void *ctx, const pyr_level_report *report);
+    void *ctx;
+} pyr_train_job;
+
+/* PYR_OK when all wanted levels are finished (also when they were before; a note says so). */
+pyr_status pyr_train(const pyr_train_job *job);
+
+/* What training would need, without doing any of it: calls on_data and on_level only. */
+pyr_status pyr_train_dry(const pyr_train_job *job);
+
+/* The duration of a level: its share of the whole. */
+pyr_duration pyr_level_duration(const pyr_config *config, int level);
+
+/* The data set and pyramid of a configuration. */
+typedef struct pyr_ground {
+    pyr_config config;
+    pyr_dataset *data;
+    pyr_pyramid *pyramid;
+} pyr_ground;
+pyr_status pyr_ground_open(pyr_ground *out, pyr_kernels *k, const pyr_settings *settings);
+void pyr_ground_close(pyr_ground *ground); /* no-op on {0} */
+
+#endif

@@ -1,0 +1,481 @@
+/* sample.c - pyrdiff sample */
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "cascade/model.h"
+#include "cli/cli.h"
+#include "cli/parse.h"
+#include "cli/progress.h"
+#include "graph/train.h"
+#include "images/grid.h"
+#include "images/image_file.h"
+#include "images/npz_file.h"
+#include "images/pixels.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct typed {
+    const char *network, *outdir, *seeds, *steps, *coarse, *sampler;
+    int label, batch, zoom;
+    bool npz, grid;
+    pyr_machine machine;
+} typed;
+
+enum { GRID_MOST = 100 }; /* images in the grid */
+
+typedef struct output {
+    const typed *typed;
+    pyr_model *model;
+    char *outdir;
+    uint64_t *seeds;
+    size_t n;
+    pyr_npz npz;
+    uint8_t *bytes;              /* one image */
+    float *coarse;               /* n coarsest images to start from, or NULL */
+    float *grid[PYR_MAX_LEVELS]; /* the first images of every level */
+    size_t in_grid;
+    char sampler[64], weights[32];
+    pyr_bar bar;
+} output;
+
+/* ---- starting from given coarsest images ------------------------------------------------------- */
+
+static pyr_status read_coarse_image(const char *path, pyr_shape s, float *dst)
+{
+    pyr_image image = {0};
+    pyr_status status;
+
+    uint8_t *bytes = NULL;
+
+    PYR_TRY(pyr_image_read(&image, path));
+    if (image.h != s.h || image.w != s.w)
+        status = pyr_fail(PYR_E_SHAPE, "%s is %dx%d, the coarsest level of this run is %dx%d", path, image.h,
+                          image.w, s.h, s.w);
+    else
+        status = pyr_new(&bytes, pyr_count(s), 1, "an image");
+    if (status == PYR_OK) {
+        pyr_image_convert(bytes, &image, s.c, 8);
+        pyr_pixels_from_bytes(dst, bytes, pyr_count(s));
+    }
+    pyr_free(bytes);
+    pyr_image_free(&image);
+    return status;
+}
+
+/* Image j of the run starts from file j of the folder (in the order of names), again from the first when
+ * there are fewer. */
+static pyr_status read_coarse(output *o)
+{
+    const char *folder = o->typed->coarse;
+    pyr_shape s = pyr_model_image(o->model, pyr_model_levels(o->model) - 1);
+    size_t size = pyr_count(s), found = 0;
+    const char **paths = NULL; /* the images among the names */
+    pyr_names names = {0};
+    pyr_status status = PYR_OK;
+
+    PYR_TRY(pyr_folder_names(&names, folder));
+    PYR_TRY_OUT(pyr_new(&paths, names.n + 1, sizeof *paths, "names of coarsest images"));
+    for (size_t i = 0; i < names.n; i++)
+        if (pyr_image_named(names.at[i]))
+            paths[found++] = names.at[i];
+    if (!found) {
+        status = pyr_fail(PYR_E_IO, "%s holds no PNG or JPEG images", folder);
+        goto out;
+    }
+    PYR_TRY_OUT(pyr_new(&o->coarse, o->n * size, sizeof(float), "coarsest images"));
+    for (size_t j = 0; j < o->n; j++) {
+        char *path = pyr_path_join(folder, paths[j % found]);
+
+        if (!path)
+            status = pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+        else if (j < found)
+            status = read_coarse_image(path, s, o->coarse + j * size);
+        else
+            memcpy(o->coarse + j * size, o->coarse + (j % found) * size, size * sizeof(float));
+        pyr_free(path);
+        if (status != PYR_OK)
+            goto out;
+    }
+out:
+    pyr_free(paths);
+    pyr_names_free(&names);
+    return status;
+}
+
+/* ---- writing ----------------------------------------------------------------------------------- */
+
+static pyr_status write_png(const output *o, uint64_t seed, pyr_shape s, const float *pixels)
+{
+    char name[64], text[32];
+    char *path;
+    pyr_image image = {0};
+    pyr_png_text texts[] = {
+        {"seed", text}, {"sampler", o->sampler}, {"weights", o->weights}, {"Software", "pyrdiff"}};
+    pyr_status status;
+
+    snprintf(name, sizeof name, "%06" PRIu64 ".png", seed);
+    snprintf(text, sizeof text, "%" PRIu64, seed);
+    path = pyr_path_join(o->outdir, name);
+    status = path ? pyr_image_new(&image, s.h, s.w, s.c, 8, path)
+                  : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    if (status == PYR_OK) {
+        pyr_pixels_to_bytes(image.at, pixels, pyr_count(s));
+        status = pyr_png_write(path, &image, texts, sizeof texts / sizeof *texts);
+    }
+    pyr_image_free(&image);
+    pyr_free(path);
+    return status;
+}
+
+static pyr_status keep(output *o, size_t first, int n, float *const *image)
+{
+    int levels = pyr_model_levels(o->model);
+
+    for (int j = 0; j < n; j++) {
+        pyr_shape s = pyr_model_image(o->model, 0);
+        const float *pixels = image[0] + (size_t)j * pyr_count(s);
+
+        PYR_TRY(write_png(o, o->seeds[first + (size_t)j], s, pixels));
+        if (o->typed->npz) {
+            pyr_pixels_to_bytes(o->bytes, pixels, pyr_count(s));
+            PYR_TRY(pyr_npz_add(&o->npz, o->bytes, 1));
+        }
+        for (int i = 0; i < levels && first + (size_t)j < o->in_grid; i++) {
+            size_t size = pyr_count(pyr_model_image(o->model, i));
+
+            memcpy(o->grid[i] + (first + (size_t)j) * size, image[i] + (size_t)j * size,
+                   size * sizeof(float));
+        }
+    }
+    return PYR_OK;
+}
+
+static pyr_status write_grids(const output *o)
+{
+    int levels = pyr_model_levels(o->model);
+    pyr_panel panel[PYR_MAX_LEVELS];
+    pyr_png_text texts[] = {{"seeds", o->typed->seeds}, {"sampler", o->sampler}, {"weights", o->weights}};
+    char *path;
+    pyr_status status;
+    int zoom = o->typed->zoom;
+
+    for (int i = 0; i < levels; i++) {
+        pyr_shape s = pyr_model_image(o->model, i);
+
+        panel[levels - 1 - i] = (pyr_panel){o->grid[i], (int)o->in_grid, s.h, s.w, s.c};
+    }
+    path = pyr_path_join(o->outdir, "grid.png");
+    status = path ? pyr_grid_write(path, &panel[levels - 1], 1, (pyr_grid_style){.zoom = zoom}, texts, 3)
+                  : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    if (status == PYR_OK)
+        printf("%s\n", path);
+    pyr_free(path);
+    if (status != PYR_OK || levels == 1)
+        return status;
+    path = pyr_path_join(o->outdir, "levels.png");
+    status = path ? pyr_grid_write(path, panel, levels, (pyr_grid_style){.zoom = zoom}, texts, 3)
+                  : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    if (status == PYR_OK)
+        printf("%s\n", path);
+    pyr_free(path);
+    return status;
+}
+
+/* ---- the command ------------------------------------------------------------------------------- */
+
+/* --steps 18,12,8 and --sampler NAME: coarsest first, or one for all. */
+static pyr_status set_sampler(const typed *t, pyr_config *config)
+{
+    int steps[PYR_MAX_LEVELS], n = 0, levels = config->pyramid.levels, kind;
+    const char *words[8];
+    size_t n_words = 0;
+
+    if (*t->steps) {
+        if (pyr_parse_ints(t->steps, steps, PYR_MAX_LEVELS, &n) != PYR_OK)
+            return pyr_fail_prefix(PYR_E_ARG, "--steps");
+        if (n != 1 && n != levels)
+            return pyr_fail(PYR_E_ARG,
+                            "--steps %s has %d numbers, the run has %d levels: give one number, or one a "
+                            "level from the coarsest on",
+                            t->steps, n, levels);
+    }
+    for (int i = 0; i < n || (n == 1 && i < levels); i++) {
+        int level = levels - 1 - i, value = steps[n == 1 ? 0 : i];
+
+        if (value < 1 || value > PYR_MAX_STEPS)
+            return pyr_fail(PYR_E_ARG, "--steps: %d steps, should be 1..%d", value, PYR_MAX_STEPS);
+        config->level[level].sampler.steps = value;
+    }
+    if (!*t->sampler)
+        return PYR_OK;
+    while (pyr_sampler_names[n_words])
+        words[n_words] = pyr_sampler_names[n_words], n_words++;
+    for (kind = 0; pyr_sampler_names[kind] && strcmp(pyr_sampler_names[kind], t->sampler) != 0; kind++)
+        ;
+    if (!pyr_sampler_names[kind]) {
+        const char *nearest = pyr_nearest(t->sampler, words, n_words);
+
+        return pyr_fail(PYR_E_ARG, "--sampler %s: should be heun, euler or euler-maruyama%s%s%s", t->sampler,
+                        nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+    }
+    for (int i = 0; i < levels; i++)
+        config->level[i].sampler.kind = kind;
+    return PYR_OK;
+}
+
+static void say_what(output *o)
+{
+    char text[512] = "";
+    int levels = pyr_model_levels(o->model), nfe = 0;
+    double flop = 0;
+
+    for (int i = levels - 1; i >= 0; i--) {
+        size_t at = strlen(text);
+
+        if (i == levels - 1 && o->coarse)
+            snprintf(text + at, sizeof text - at, "given");
+        else {
+            snprintf(text + at, sizeof text - at, "%s%s", at ? ", " : "", pyr_model_sampler(o->model, i));
+            nfe += pyr_model_nfe(o->model, i);
+            flop += pyr_model_flop(o->model, i);
+        }
+    }
+    snprintf(o->sampler, sizeof o->sampler, "%.60s", text);
+    snprintf(o->weights, sizeof o->weights, "%016" PRIx64, pyr_model_hash(o->model));
+    pyr_bar_line(&o->bar,
+                 "%zu images; per level from the coarsest: %s; %d evaluations, %.2f GFLOP an image; "
+                 "memory %.1f MiB",
+                 o->n, text, nfe, flop / 1e9, (double)pyr_model_bytes(o->model) / (1024 * 1024));
+}
+
+static double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Rounds of `batch` images: memory does not grow with the number of seeds. */
+static pyr_status draw_all(output *o, int batch)
+{
+    int levels = pyr_model_levels(o->model);
+    float *image[PYR_MAX_LEVELS] = {NULL};
+    size_t coarse = pyr_count(pyr_model_image(o->model, levels - 1));
+    pyr_status status = PYR_OK;
+    double start = now();
+    char eta[32], text[96];
+
+    for (int i = 0; i < levels; i++)
+        PYR_TRY_OUT(pyr_new(&image[i], (size_t)batch * pyr_count(pyr_model_image(o->model, i)), sizeof(float),
+                            "images"));
+    for (size_t first = 0; first < o->n; first += (size_t)batch) {
+        int n = o->n - first < (size_t)batch ? (int)(o->n - first) : batch;
+        pyr_model_draw draw = {.n = n,
+                               .seeds = o->seeds + first,
+                               .label = o->typed->label,
+                               .coarse = o->coarse ? o->coarse + first * coarse : NULL};
+        double rate;
+
+        for (int i = 0; i < levels; i++)
+            draw.image[i] = image[i];
+        PYR_TRY_OUT(pyr_model_sample(o->model, &draw));
+        PYR_TRY_OUT(keep(o, first, n, image));
+        rate = (double)(first + (size_t)n) / (now() - start);
+        pyr_clock_text(eta, (double)(o->n - first - (size_t)n) / rate);
+        snprintf(text, sizeof text, "%.1f images/s  ETA %s", rate, eta);
+        pyr_bar_draw(&o->bar, "sampling", (int64_t)(first + (size_t)n), (int64_t)o->n, text);
+    }
+    pyr_bar_line(&o->bar, "%zu images in %.1f s (%.1f images/s)", o->n, now() - start,
+                 (double)o->n / (now() - start));
+out:
+    for (int i = 0; i < levels; i++)
+        pyr_free(image[i]);
+    return status;
+}
+
+static pyr_status open_output(output *o)
+{
+    const typed *t = o->typed;
+    pyr_shape s = pyr_model_image(o->model, 0);
+    char *path;
+    pyr_status status;
+
+    o->outdir = *t->outdir ? pyr_strdup(t->outdir) : pyr_path_join(t->network, "samples");
+    if (!o->outdir)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    PYR_TRY(pyr_make_folders(o->outdir));
+    PYR_TRY(pyr_new(&o->bytes, pyr_count(s), 1, "an image"));
+    if (t->grid) {
+        o->in_grid = o->n < GRID_MOST ? o->n : GRID_MOST;
+        for (int i = 0; i < pyr_model_levels(o->model); i++)
+            PYR_TRY(pyr_new(&o->grid[i], o->in_grid * pyr_count(pyr_model_image(o->model, i)), sizeof(float),
+                            "images of the grid"));
+    }
+    if (!t->npz)
+        return PYR_OK;
+    path = pyr_path_join(o->outdir, "samples.npz");
+    status = path ? pyr_npz_open(&o->npz, path, (int64_t)o->n, s.h, s.w, s.c)
+                  : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    pyr_free(path);
+    return status;
+}
+
+static pyr_status check_class(const output *o)
+{
+    int classes = pyr_model_classes(o->model);
+
+    if (o->typed->label >= 0 && classes == 0)
+        return pyr_fail(PYR_E_ARG,
+                        "--class %d: this run was trained without classes (train one with --classes)",
+                        o->typed->label);
+    if (o->typed->label >= classes && o->typed->label >= 0)
+        return pyr_fail(PYR_E_ARG, "--class is %d, should be 0..%d", o->typed->label, classes - 1);
+    return PYR_OK;
+}
+
+static pyr_status run_sampling(const typed *t, const pyr_parsed *parsed)
+{
+    pyr_status status = PYR_OK;
+    pyr_settings *settings = NULL;
+    pyr_kernels *k = NULL;
+    pyr_config config;
+    output o = {.typed = t, .bar = pyr_bar_new()};
+
+    if (!*t->network)
+        return pyr_fail(PYR_E_ARG, "which run? Add --network runs/NAME");
+    if (pyr_parse_seeds(t->seeds, &o.seeds, &o.n) != PYR_OK)
+        return pyr_fail_prefix(PYR_E_ARG, "--seeds");
+    PYR_TRY_OUT(pyr_run_settings(&settings, t->network));
+    PYR_TRY_OUT(pyr_options_apply(parsed, settings));
+    PYR_TRY_OUT(pyr_config_get(&config, settings));
+    PYR_TRY_OUT(set_sampler(t, &config));
+    PYR_TRY_OUT(pyr_open_machine(&k, &t->machine));
+    PYR_TRY_OUT(pyr_model_open(&o.model, k, t->network, &config));
+    PYR_TRY_OUT(check_class(&o));
+    if (*t->coarse)
+        PYR_TRY_OUT(read_coarse(&o));
+    say_what(&o);
+    PYR_TRY_OUT(open_output(&o));
+    pyr_stop_on_signals();
+    PYR_TRY_OUT(draw_all(&o, t->batch ? t->batch : k->micro_batch * k->lanes));
+    if (t->npz)
+        PYR_TRY_OUT(pyr_npz_close(&o.npz, NULL));
+    if (t->grid)
+        PYR_TRY_OUT(write_grids(&o));
+out:
+    if (status == PYR_E_STOPPED)
+        fprintf(stderr, "stopped: the images drawn so far are in %s\n", o.outdir);
+    pyr_npz_abandon(&o.npz);
+    pyr_free(o.bytes);
+    for (int i = 0; i < PYR_MAX_LEVELS; i++)
+        pyr_free(o.grid[i]);
+    pyr_free(o.coarse);
+    pyr_free(o.seeds);
+    pyr_free(o.outdir);
+    pyr_model_free(o.model);
+    pyr_kernels_free(k);
+    pyr_settings_free(settings);
+    return status;
+}
+
+pyr_status pyr_command_sample(int argc, char **argv)
+{
+    typed t;
+    const pyr_option table[] = {
+        {.name = "network",
+         .argument = "RUN",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.network,
+         .standard = "",
+         .help = "directory of a trained run"},
+        {.name = "seeds",
+         .argument = "LIST",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.seeds,
+         .standard = "0-63",
+         .help = "0-63,100: an image for each"},
+        {.name = "outdir",
+         .argument = "DIR",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.outdir,
+         .standard = "",
+         .help = "where pictures go; without it RUN/samples"},
+        {.name = "steps",
+         .argument = "N,N,N",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.steps,
+         .standard = "",
+         .help = "steps per level, coarsest first, or one number; without it the run's settings"},
+        {.name = "sampler",
+         .argument = "NAME",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.sampler,
+         .standard = "",
+         .help = "heun, euler, euler-maruyama; without it the run's settings"},
+        {.name = "class",
+         .argument = "N",
+         .type = PYR_SETTING_INT,
+         .target = &t.label,
+         .standard = "-1",
+         .min = -1,
+         .max = 1e6,
+         .help = "of a class-conditional run; -1: none in particular"},
+        {.name = "coarse",
+         .argument = "DIR",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.coarse,
+         .standard = "",
+         .help = "start from the coarsest images in this folder"},
+        {.name = "batch",
+         .argument = "N",
+         .type = PYR_SETTING_INT,
+         .target = &t.batch,
+         .standard = "0",
+         .min = 0,
+         .max = 65536,
+         .help = "images at a time; 0: chosen; changes no image"},
+        {.name = "npz",
+         .type = PYR_SETTING_BOOL,
+         .target = &t.npz,
+         .standard = "true",
+         .help = "write samples.npz (uint8 NHWC arr_0)"},
+        {.name = "grid",
+         .type = PYR_SETTING_BOOL,
+         .target = &t.grid,
+         .standard = "true",
+         .help = "write grid.png, and levels.png with every level side by side"},
+        {.name = "zoom",
+         .argument = "N",
+         .type = PYR_SETTING_INT,
+         .target = &t.zoom,
+         .standard = "2",
+         .min = 1,
+         .max = 64,
+         .help = "of the grids"},
+        PYR_MACHINE_OPTIONS(t.machine),
+    };
+    const pyr_options options = {
+        .command = "sample",
+        .summary =
+            "Draw images from a trained run: the coarsest image, then the residual of each finer level. One "
+            "PNG per seed, grids, and an NPZ. The image of a seed does not depend on the batch, the number "
+            "of threads, or the other seeds.",
+        .examples = "pyrdiff sample --network runs/fashion-mnist --seeds 0-99 --outdir out --steps 18,12,8\n"
+                    "pyrdiff sample --network runs/fashion-mnist --seeds 0-15 --coarse DIR\n",
+        .table = table,
+        .n = sizeof table / sizeof *table,
+        .sections = pyr_all_sections(),
+        .n_sections = PYR_SECTIONS};
+    pyr_parsed parsed = {0};
+    pyr_status status = pyr_options_parse(&parsed, &options, argc, argv);
+
+    if (status == PYR_OK && parsed.help)
+        pyr_print_help(&options);
+    else if (status == PYR_OK)
+        status = run_sampling(&t, &parsed);
+    pyr_parsed_free(&parsed);
+    return status;
+}

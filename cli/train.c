@@ -1,0 +1,281 @@
+/* train.c - pyrdiff train */
+#include "cascade/train.h"
+
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "graph/train.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+static const char default_config[] = "configs/fashion-mnist.cfg";
+
+typedef struct typed {
+    const char *config, *outdir, *transfer;
+    int level;
+    bool dry_run;
+    pyr_machine machine;
+} typed;
+
+typedef struct screen {
+    pyr_bar bar;
+    int batch;
+    pyr_train_report last; /* with numbers, for brief reports */
+    double baseline_mib;
+    bool dry;
+} screen;
+
+/* ---- what is shown ----------------------------------------------------------------------------- */
+
+static double mib(size_t bytes)
+{
+    return (double)bytes / (1024 * 1024);
+}
+
+static double peak_mib(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)usage.ru_maxrss / 1024;
+}
+
+static void show_line(void *ctx, const char *line)
+{
+    screen *s = ctx;
+
+    pyr_bar_line(&s->bar, "%s", line);
+}
+
+static void show_data(void *ctx, const char *line)
+{
+    screen *s = ctx;
+
+    pyr_bar_line(&s->bar, "data: %s", line);
+    s->baseline_mib = peak_mib();
+}
+
+static void show_level(void *ctx, const pyr_level_trainer *trainer, const pyr_level_memory *m, bool resumed)
+{
+    screen *s = ctx;
+    const pyr_level *level = pyr_level_trainer_level(trainer);
+    const pyr_shape *v = &level->variable;
+
+    s->batch = level->settings.batch;
+    s->last = (pyr_train_report){0};
+    pyr_bar_line(
+        &s->bar,
+        "level %d: %dx%dx%d%s, %.2f M parameters, %.1f MFLOP an image, batch %d = %d lanes of %d, memory "
+        "%.1f MiB",
+        level->facts.index, v->h, v->w, v->c, level->condition.c ? " given the coarser image" : "",
+        (double)m->parameters / 1e6, m->flop / 1e6, s->batch, m->lanes, m->micro_batch, mib(m->total));
+    if (s->dry)
+        printf(
+            "level %d: parameters, gradient, moments, EMA %.2f MiB; activations %.2f MiB (%.3f MiB an "
+            "image); "
+            "accumulators and packed weights %.2f MiB; images on their way %.2f MiB; held-out loss %.2f MiB; "
+            "peak %.2f MiB beside the data set\n",
+            level->facts.index, mib(m->blocks), mib(m->activations),
+            mib(m->activations) / (m->lanes * m->micro_batch), mib(m->accumulators), mib(m->feed),
+            mib(m->held_out), mib(m->total));
+    if (resumed)
+        pyr_bar_line(&s->bar, "level %d: going on from its last checkpoint", level->facts.index);
+}
+
+static void show_report(void *ctx, const pyr_level_report *r)
+{
+    screen *s = ctx;
+    const pyr_train_report *t = &r->train;
+    char eta[32], spent[32], label[32], text[256];
+    double rate = t->images_per_s > 0 ? t->images_per_s : s->last.images_per_s;
+
+    if (!r->brief || s->last.step == 0)
+        s->last = *t;
+    pyr_clock_text(eta, rate > 0 ? (double)((t->steps - t->step) * s->batch) / rate : 0);
+    pyr_clock_text(spent, t->seconds);
+    snprintf(label, sizeof label, "level %d", r->level);
+    snprintf(text, sizeof text, "loss %.4f  %.0f images/s  %s spent  ETA %s", t->loss, rate, spent, eta);
+    if (r->held_out.images)
+        pyr_bar_line(&s->bar, "%s  %3.0f%%  %s  held-out %.4f (raw %.4f)%s", label,
+                     100 * (double)t->step / (double)t->steps, text, r->held_out.ema, r->held_out.raw,
+                     t->skipped ? "  some steps were skipped" : "");
+    else if (!s->bar.terminal && !r->brief && t->step * 20 / t->steps != (t->step - 1) * 20 / t->steps)
+        pyr_bar_line(&s->bar, "%s  %3.0f%%  %s", label, 100 * (double)t->step / (double)t->steps, text);
+    pyr_bar_draw(&s->bar, label, t->step, t->steps, text);
+}
+
+/* ---- the command ------------------------------------------------------------------------------- */
+
+/* "configs/cifar10.cfg" -> "runs/cifar10" */
+static char *default_outdir(const char *config)
+{
+    const char *slash = strrchr(config, '/'), *name = slash ? slash + 1 : config;
+    const char *dot = strrchr(name, '.');
+
+    return pyr_strfmt("runs/%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
+}
+
+/* An existing run that is named without a configuration goes on with its own. */
+static pyr_status read_settings(pyr_settings **out, const typed *t, const pyr_parsed *parsed, char **run)
+{
+    pyr_status status = PYR_OK;
+    const char *config = *t->config ? t->config : default_config;
+
+    *out = NULL;
+    *run = *t->outdir ? pyr_strdup(t->outdir) : default_outdir(config);
+    if (!*run)
+        return pyr_fail(PYR_E_NOMEM, "out of memory");
+    if (!*t->config && *t->outdir && pyr_run_exists(*run))
+        PYR_TRY_OUT(pyr_run_settings(out, *run));
+    else {
+        PYR_TRY_OUT(pyr_settings_new(out, pyr_all_sections(), PYR_SECTIONS));
+        PYR_TRY_OUT(pyr_settings_read(*out, config));
+    }
+    PYR_TRY_OUT(pyr_options_apply(parsed, *out));
+out:
+    return status;
+}
+
+static pyr_status run_training(const typed *t, const pyr_parsed *parsed)
+{
+    pyr_status status = PYR_OK;
+    pyr_settings *settings = NULL;
+    pyr_kernels *k = NULL;
+    char *run = NULL;
+    screen s = {.bar = pyr_bar_new(), .dry = t->dry_run};
+    pyr_train_job job = {.transfer = *t->transfer ? t->transfer : NULL,
+                         .level = t->level,
+                         .own_duration = t->level >= 0 && pyr_option_given(parsed, "duration"),
+                         .on_data = show_data,
+                         .on_note = show_line,
+                         .on_level = show_level,
+                         .on_report = show_report,
+                         .ctx = &s};
+
+    PYR_TRY_OUT(read_settings(&settings, t, parsed, &run));
+    PYR_TRY_OUT(pyr_open_machine(&k, &t->machine));
+    job.k = k;
+    job.run = run;
+    job.settings = settings;
+    if (t->dry_run) {
+        PYR_TRY_OUT(pyr_train_dry(&job));
+        goto out;
+    }
+    pyr_stop_on_signals();
+    status = pyr_train(&job);
+    pyr_bar_end(&s.bar);
+    if (status == PYR_E_STOPPED)
+        fprintf(stderr, "%s; a checkpoint is written. The same command goes on from here\n", pyr_error());
+    if (status != PYR_OK)
+        goto out;
+    fprintf(stderr,
+            "trained: %s (peak memory %.0f MiB, of it %.0f MiB program and data). Pictures: pyrdiff sample "
+            "--network %s\n",
+            run, peak_mib(), s.baseline_mib, run);
+out:
+    pyr_settings_free(settings);
+    pyr_kernels_free(k);
+    pyr_free(run);
+    return status;
+}
+
+pyr_status pyr_command_train(int argc, char **argv)
+{
+    typed t;
+    const pyr_option table[] = {
+        {.name = "config",
+         .argument = "FILE",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.config,
+         .standard = "",
+         .help = "configuration; without it that of an existing --outdir, or configs/fashion-mnist.cfg"},
+        {.name = "outdir",
+         .argument = "DIR",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.outdir,
+         .standard = "",
+         .help = "directory of the run; without it runs/ and the configuration's name"},
+        {.name = "data", .argument = "PATH", .setting = "data.path", .help = "images: file or folder"},
+        {.name = "level",
+         .argument = "I",
+         .type = PYR_SETTING_INT,
+         .target = &t.level,
+         .standard = "-1",
+         .min = -1,
+         .max = PYR_MAX_LEVELS - 1,
+         .help = "train this level only (0: the finest); -1: all, coarsest first"},
+        {.name = "duration",
+         .argument = "TIME",
+         .setting = "train.duration",
+         .help = "200ki images, 3ep epochs, 90s: of all levels together; with --level of that one"},
+        {.name = "seed", .argument = "N", .setting = "train.seed", .help = "the same seed, the same run"},
+        {.name = "transfer",
+         .argument = "RUN",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.transfer,
+         .standard = "",
+         .help = "begin a new run from the weights of another"},
+        {.name = "levels", .argument = "N", .setting = "pyramid.levels", .help = "images in the pyramid"},
+        {.name = "filter", .argument = "NAME", .setting = "pyramid.filter", .help = "of the pyramid"},
+        {.name = "channels", .argument = "N", .setting = "data.channels", .help = "1, 3, 4 or auto"},
+        {.name = "resize", .argument = "H,W", .setting = "data.resize", .help = "bring images to this size"},
+        {.name = "crop", .setting = "data.crop", .help = "cut the centre out"},
+        {.name = "skip-bad", .setting = "data.skip_bad", .help = "leave damaged files out"},
+        {.name = "xflip", .setting = "data.xflip", .help = "mirror images at random"},
+        {.name = "batch", .argument = "N", .setting = "level.batch", .help = "images per step"},
+        {.name = "batch-gpu",
+         .argument = "N",
+         .setting = "level.batch_gpu",
+         .help = "images in memory at a time, gradients are accumulated"},
+        {.name = "lr", .argument = "RATE", .setting = "level.lr", .help = "learning rate"},
+        {.name = "ema",
+         .argument = "PART",
+         .setting = "level.ema",
+         .help = "EMA window, part of the run so far"},
+        {.name = "dropout", .argument = "P", .setting = "level.network.dropout", .help = "dropout"},
+        {.name = "classes", .setting = "level.classes", .help = "class-conditional"},
+        {.name = "checkpoint",
+         .argument = "N",
+         .setting = "train.checkpoint",
+         .help = "images between checkpoints"},
+        {.name = "status",
+         .argument = "N",
+         .setting = "train.status",
+         .help = "images between lines of the log"},
+        {.name = "snapshot",
+         .argument = "N",
+         .setting = "train.snapshot",
+         .help = "images between sample grids"},
+        {.name = "dry-run",
+         .type = PYR_SETTING_BOOL,
+         .target = &t.dry_run,
+         .standard = "false",
+         .help = "only say what is there and how much memory it takes"},
+        PYR_MACHINE_OPTIONS(t.machine),
+    };
+    const pyr_options options = {
+        .command = "train",
+        .summary =
+            "Train the levels of a pyramid, one after the other, coarsest first, or one by itself (several "
+            "processes may train different levels at the same time). The same command again goes on where "
+            "it stopped. --set KEY=VALUE reaches every setting; docs/settings.md lists them.",
+        .examples = "pyrdiff train\n"
+                    "pyrdiff train --level 2\n"
+                    "pyrdiff train --config configs/cifar10.cfg --data PATH --duration 20m\n"
+                    "pyrdiff train --set levels[0].network.block_out_channels=[64,128]\n",
+        .table = table,
+        .n = sizeof table / sizeof *table,
+        .sections = pyr_all_sections(),
+        .n_sections = PYR_SECTIONS};
+    pyr_parsed parsed = {0};
+    pyr_status status = pyr_options_parse(&parsed, &options, argc, argv);
+
+    if (status == PYR_OK && parsed.help)
+        pyr_print_help(&options);
+    else if (status == PYR_OK)
+        status = run_training(&t, &parsed);
+    pyr_parsed_free(&parsed);
+    return status;
+}
