@@ -1,0 +1,674 @@
+/* Schedules against closed forms and numerical derivatives; samplers on Gaussian data, where denoiser, ODE
+ * and distribution are known exactly. */
+#include "tests/check.h"
+
+#include "base/mem.h"
+#include "base/philox.h"
+#include "diffusion/sampler.h"
+#include "diffusion/schedule.h"
+#include <stdlib.h>
+
+static const double pi = 3.14159265358979323846;
+
+static pyr_schedule schedule_of(pyr_family family, pyr_curve curve, double scale)
+{
+    return (pyr_schedule){.family = family,
+                          .curve = curve,
+                          .s_min = 0.002,
+                          .s_max = 80,
+                          .beta_min = 0.1,
+                          .beta_max = 20,
+                          .rho = 7,
+                          .scale = scale};
+}
+
+/* ---- schedules --------------------------------------------------------------------------------- */
+
+static void there_and_back(void)
+{
+    for (int curve = PYR_GEOMETRIC; curve <= PYR_KARRAS; curve++)
+        for (int scaled = 0; scaled < 2; scaled++) {
+            pyr_schedule c = schedule_of(PYR_VE, (pyr_curve)curve, scaled ? 1.75 : 1);
+            double before = 0, lo = pyr_schedule_t_min(&c), hi = pyr_schedule_t_max(&c);
+
+            CHECK_OK(pyr_schedule_check(&c));
+            CHECK_CLOSE(pyr_schedule_s(&c, lo), 0.002 * c.scale, 1e-12);
+            CHECK_CLOSE(pyr_schedule_s(&c, hi), 80 * c.scale, 1e-9);
+            CHECK(lo >= 0 && lo < hi && hi <= 1 + 1e-12);
+            if (curve == PYR_GEOMETRIC || curve == PYR_KARRAS) {
+                CHECK_CLOSE(lo, 0, 1e-12);
+                CHECK_CLOSE(hi, 1, 1e-12);
+            }
+            for (int i = 1; i < 200; i++) {
+                double t = lo + (hi - lo) * i / 200, s = pyr_schedule_s(&c, t);
+
+                CHECK(s > before); /* lambda falls */
+                before = s;
+                CHECK_CLOSE(pyr_schedule_t(&c, s), t, 1e-11);
+                CHECK_CLOSE(pyr_schedule_s(&c, pyr_schedule_t(&c, s)) / s, 1, 1e-9);
+            }
+        }
+}
+
+/* sigma of z_t */
+static double sigma_at(const pyr_schedule *c, double t)
+{
+    double s = pyr_schedule_s(c, t);
+
+    return s * pyr_alpha(c->family, s);
+}
+
+static void derivatives(void)
+{
+    const double h = 1e-6;
+
+    for (int family = PYR_VE; family <= PYR_VP; family++)
+        for (int curve = PYR_GEOMETRIC; curve <= PYR_KARRAS; curve++)
+            for (int scaled = 0; scaled < 2; scaled++) {
+                pyr_schedule c = schedule_of((pyr_family)family, (pyr_curve)curve, scaled ? 0.4 : 1);
+                double lo = pyr_schedule_t_min(&c), hi = pyr_schedule_t_max(&c);
+
+                for (int i = 1; i < 40; i++) {
+                    double t = lo + (hi - lo) * i / 40;
+                    double up = pyr_schedule_s(&c, t + h), down = pyr_schedule_s(&c, t - h);
+                    double slope = (log(up) - log(down)) / (2 * h);
+                    double f = (log(pyr_alpha(c.family, up)) - log(pyr_alpha(c.family, down))) / (2 * h);
+                    double sigma = sigma_at(&c, t), a = sigma_at(&c, t + h), b = sigma_at(&c, t - h);
+                    /* d sigma^2 = 2 f sigma^2 + g^2 (variance of z_t given z) */
+                    double g2 = (a * a - b * b) / (2 * h) - 2 * f * sigma * sigma;
+
+                    CHECK_CLOSE(pyr_schedule_slope(&c, t), slope, 1e-6 * fabs(slope));
+                    CHECK_CLOSE(pyr_drift(&c, t), f, 1e-6 * fmax(fabs(f), 1e-3));
+                    CHECK_CLOSE(pyr_diffusion2(&c, t), g2, 1e-6 * fmax(g2, 1e-3));
+                }
+            }
+}
+
+static void closed_forms(void)
+{
+    pyr_schedule linear = schedule_of(PYR_VP, PYR_LINEAR, 1), cosine = schedule_of(PYR_VP, PYR_COSINE, 1);
+    pyr_schedule geometric = schedule_of(PYR_VE, PYR_GEOMETRIC, 1),
+                 karras = schedule_of(PYR_VE, PYR_KARRAS, 1);
+
+    for (int i = 1; i < 20; i++) {
+        double t = i / 20.0, beta = 0.1 + 19.9 * t, b = 0.1 * t + 19.9 * t * t / 2, s, sigma;
+
+        s = pyr_schedule_s(&linear, t);
+        CHECK_CLOSE(-2 * log(s), -log(exp(b) - 1), 1e-9);
+        /* Song et al. 2021, equation 11 and appendix C: dz = -beta z / 2 dt + sqrt(beta) dw */
+        CHECK_CLOSE(pyr_drift(&linear, t), -beta / 2, 1e-9 * beta);
+        CHECK_CLOSE(pyr_diffusion2(&linear, t), beta, 1e-9 * beta);
+        CHECK_CLOSE(pyr_alpha(PYR_VP, s), exp(-b / 2), 1e-12);
+        s = pyr_schedule_s(&cosine, t);
+        CHECK_CLOSE(-2 * log(s), -2 * log(tan(pi * t / 2)), 1e-9);
+        CHECK_CLOSE(pyr_alpha(PYR_VP, s), cos(pi * t / 2), 1e-12);
+        sigma = pyr_schedule_s(&geometric, t);
+        CHECK_CLOSE(sigma, 0.002 * pow(40000, t), 1e-9 * sigma);
+        CHECK_CLOSE(pyr_diffusion2(&geometric, t), 2 * sigma * sigma * log(40000), 1e-9 * sigma * sigma * 20);
+        CHECK(pyr_drift(&geometric, t) == 0 && pyr_alpha(PYR_VE, sigma) == 1);
+    }
+    /* Karras et al. 2022, equation 5: 18 steps from 80 to 0.002 with rho 7 */
+    for (int i = 0; i < 18; i++) {
+        double a = pow(80, 1 / 7.0), b = pow(0.002, 1 / 7.0), s = pow(a + i / 17.0 * (b - a), 7);
+
+        CHECK_CLOSE(pyr_schedule_s(&karras, 1 - i / 17.0), s, 1e-9 * s);
+    }
+}
+
+/* lambda_i(t) = lambda(t) + 2 log(r / d) */
+static void resolution_shifts_the_snr(void)
+{
+    const double d = 28, r = 64;
+
+    for (int curve = PYR_GEOMETRIC; curve <= PYR_KARRAS; curve++) {
+        pyr_schedule plain = schedule_of(PYR_VP, (pyr_curve)curve, 1), moved = plain;
+        pyr_noise noise = {.density = PYR_LOG_NORMAL, .mean = -0.8, .std = 1.4};
+
+        moved.scale = d / r;
+        for (int i = 1; i < 10; i++) {
+            double t = i / 10.0, u = i / 10.0;
+
+            CHECK_CLOSE(-2 * log(pyr_schedule_s(&moved, t)),
+                        -2 * log(pyr_schedule_s(&plain, t)) + 2 * log(r / d), 1e-9);
+            for (int density = PYR_LOG_NORMAL; density <= PYR_UNIFORM_T; density++) {
+                noise.density = (pyr_density)density;
+                CHECK_CLOSE(pyr_noise_level(&noise, &moved, u) / pyr_noise_level(&noise, &plain, u), d / r,
+                            1e-9);
+            }
+        }
+        CHECK_CLOSE(pyr_schedule_t_min(&moved), pyr_schedule_t_min(&plain), 0);
+        CHECK_CLOSE(pyr_schedule_t_max(&moved), pyr_schedule_t_max(&plain), 0);
+    }
+}
+
+static void bad_schedules(void)
+{
+    pyr_schedule c = schedule_of(PYR_VE, PYR_GEOMETRIC, 1);
+
+    c.s_min = 0;
+    CHECK_FAILS(pyr_schedule_check(&c), PYR_E_CONFIG, "sigma_min is 0");
+    c.s_min = 90;
+    CHECK_FAILS(pyr_schedule_check(&c), PYR_E_CONFIG, "sigma_max is 80");
+    c.s_min = NAN;
+    CHECK_STATUS(pyr_schedule_check(&c), PYR_E_CONFIG);
+    c = schedule_of(PYR_VP, PYR_LINEAR, 1);
+    c.beta_max = 0.1;
+    CHECK_FAILS(pyr_schedule_check(&c), PYR_E_CONFIG, "beta_max is 0.1");
+}
+
+static void names(void)
+{
+    CHECK_STRING(pyr_family_names[PYR_VE], "ve");
+    CHECK_STRING(pyr_family_names[PYR_VP], "vp");
+    CHECK_STRING(pyr_curve_names[PYR_GEOMETRIC], "geometric");
+    CHECK_STRING(pyr_curve_names[PYR_LINEAR], "linear");
+    CHECK_STRING(pyr_curve_names[PYR_COSINE], "cosine");
+    CHECK_STRING(pyr_curve_names[PYR_KARRAS], "karras");
+    CHECK_STRING(pyr_density_names[PYR_LOG_NORMAL], "log-normal");
+    CHECK_STRING(pyr_density_names[PYR_UNIFORM_T], "uniform");
+    CHECK_STRING(pyr_weight_names[PYR_WEIGHT_EDM], "edm");
+    CHECK_STRING(pyr_weight_names[PYR_WEIGHT_SIMPLE], "simple");
+    CHECK_STRING(pyr_sampler_names[PYR_HEUN], "heun");
+    CHECK_STRING(pyr_sampler_names[PYR_EULER], "euler");
+    CHECK_STRING(pyr_sampler_names[PYR_EULER_MARUYAMA], "euler-maruyama");
+}
+
+/* ---- noise levels in training ------------------------------------------------------------------ */
+
+static void quantiles(void)
+{
+    static const double known[][2] = {
+        {0.5, 0},
+        {0.975, 1.959963984540054},
+        {0.99, 2.326347874040841},
+        {0.841344746068543, 1.000000000000000},
+        {0.9986501019683699, 3},
+        {1e-10, -6.361340902404056},
+        {0.25, -0.6744897501960817},
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        CHECK_CLOSE(pyr_normal_quantile(known[i][0]), known[i][1], 2e-14 * fmax(1, fabs(known[i][1])));
+    for (double p = 1e-300; p < 0.5; p *= 3) { /* Phi(x) = erfc(-x / sqrt 2) / 2 */
+        double x = pyr_normal_quantile(p);
+
+        CHECK_CLOSE(erfc(-x / sqrt(2)) / 2 / p, 1, 2e-15 * (2 + x * x));
+    }
+    for (int i = 1; i < 1000; i++) {
+        double p = i / 1000.0, x = pyr_normal_quantile(p);
+
+        CHECK_CLOSE(erfc(-x / sqrt(2)) / 2, p, 1e-15 * 4);
+        CHECK_CLOSE(pyr_normal_quantile(1 - p), -x, 1e-12);
+    }
+}
+
+/* The log-normal density has the moments it should. */
+static void log_normal_levels(void)
+{
+    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 1);
+    pyr_noise noise = {.density = PYR_LOG_NORMAL, .mean = -0.8, .std = 1.4};
+    enum { N = 20000 };
+    double sum = 0, square = 0;
+
+    for (int i = 0; i < N; i++) {
+        double x = log(pyr_noise_level(&noise, &c, (i + 0.5) / N));
+
+        sum += x;
+        square += x * x;
+    }
+    CHECK_CLOSE(sum / N, -0.8, 1e-6);
+    CHECK_CLOSE(sqrt(square / N - sum / N * sum / N), 1.4, 1e-3);
+    CHECK_CLOSE(pyr_noise_level(&noise, &c, 0.5), exp(-0.8), 1e-12);
+    noise.density = PYR_UNIFORM_T;
+    CHECK_CLOSE(pyr_noise_level(&noise, &c, 0.3), pyr_schedule_s(&c, 0.3), 1e-12);
+}
+
+/* The mean of w f over the density, by the midpoint rule over quantiles; f lives where both densities do. */
+static double expected(const pyr_noise *noise, const pyr_schedule *c)
+{
+    enum { N = 200000 };
+    double sum = 0;
+
+    for (int i = 0; i < N; i++) {
+        double s = pyr_noise_level(noise, c, (i + 0.5) / N), x = log(s / c->scale) + 0.5;
+
+        sum += pyr_noise_weight(noise, c, s) * s * s * exp(-3 * x * x);
+    }
+    return sum / N;
+}
+
+static void densities_give_the_same_loss(void)
+{
+    static const pyr_curve curves[] = {PYR_GEOMETRIC, PYR_LINEAR, PYR_COSINE, PYR_KARRAS};
+
+    for (int curve = 0; curve < 4; curve++)
+        for (int weight = PYR_WEIGHT_EDM; weight <= PYR_WEIGHT_SIMPLE; weight++) {
+            pyr_schedule c = schedule_of(PYR_VE, curves[curve], curve % 2 ? 0.6 : 1);
+            pyr_noise normal = {PYR_LOG_NORMAL, -0.8, 1.4, (pyr_weight)weight}, uniform = normal;
+            double a, b;
+
+            uniform.density = PYR_UNIFORM_T;
+            a = expected(&normal, &c);
+            b = expected(&uniform, &c);
+            CHECK(a > 0.01);
+            CHECK_CLOSE(a / b, 1, 1e-4);
+        }
+}
+
+static void weights(void)
+{
+    pyr_schedule c = schedule_of(PYR_VE, PYR_COSINE, 1);
+    pyr_noise edm = {PYR_LOG_NORMAL, -0.8, 1.4, PYR_WEIGHT_EDM};
+    pyr_noise simple = {PYR_UNIFORM_T, -0.8, 1.4, PYR_WEIGHT_SIMPLE};
+
+    /* Karras et al. 2022, table 1 with sigma_data 1; Ho et al. 2020: |eps - eps^|^2 = |D - z|^2 / s^2 */
+    for (double s = 0.01; s < 50; s *= 1.7) {
+        CHECK_CLOSE(pyr_noise_weight(&edm, &c, s), (s * s + 1) / (s * s), 1e-9 / (s * s));
+        CHECK_CLOSE(pyr_noise_weight(&simple, &c, s), 1 / (s * s), 1e-9 / (s * s));
+    }
+    /* outside of the range that the other density covers, nothing */
+    edm.density = PYR_UNIFORM_T;
+    CHECK(isfinite(pyr_noise_weight(&edm, &c, 1)));
+    simple.density = PYR_LOG_NORMAL;
+    CHECK(pyr_noise_weight(&simple, &c, 200) == 0);
+}
+
+/* ---- samplers ---------------------------------------------------------------------------------- */
+
+/* z ~ N(m, diag v): D(x, s) = (v x + s^2 m) / (v + s^2) */
+enum { SIZE = 7 };
+static const double mean_of[SIZE] = {0.5, -0.3, 0, 1, 0.2, -1, 0.1};
+static const double variance_of[SIZE] = {1, 0.25, 2, 0.04, 1.5, 0.6, 1};
+
+typedef struct gaussian {
+    pyr_kernels *k;
+    int n, calls;
+    double last; /* the noise level of the latest call */
+    int fail_at; /* the call that fails; 0: none */
+} gaussian;
+
+static double exact_denoiser(double x, double s, int i)
+{
+    return (variance_of[i] * x + s * s * mean_of[i]) / (variance_of[i] + s * s);
+}
+
+static pyr_status gaussian_denoise(void *ctx, const void *x, const double *s, void *out)
+{
+    gaussian *g = ctx;
+
+    g->calls++;
+    if (g->calls == g->fail_at)
+        return pyr_fail(PYR_E_DEVICE, "the denoiser fails");
+    for (int i = 0; i < g->n * SIZE; i++) {
+        double at = g->k->real == PYR_F64 ? ((const double *)x)[i] : (double)((const float *)x)[i];
+        double d = exact_denoiser(at, s[i / SIZE], i % SIZE);
+
+        if (g->k->real == PYR_F64)
+            ((double *)out)[i] = d;
+        else
+            ((float *)out)[i] = (float)d;
+    }
+    g->last = s[0];
+    return PYR_OK;
+}
+
+typedef struct drawn {
+    int n, calls;
+    double last;
+    double *x; /* n x SIZE */
+} drawn;
+
+static drawn draw(pyr_kernels *k, const pyr_schedule *c, pyr_sampler sampler, int n, const uint64_t *seeds,
+                  int level)
+{
+    gaussian g = {.k = k, .n = n};
+    drawn d = {.n = n, .x = pyr_calloc((size_t)n * SIZE, sizeof(double))};
+    void *work = NULL, *x = NULL;
+
+    CHECK_OK(k->alloc(k, &work, pyr_sampler_work(k, n, SIZE), "work"));
+    CHECK_OK(k->alloc(k, &x, (size_t)n * SIZE * pyr_type_size(k->real), "samples"));
+    CHECK_OK(pyr_sample(&(pyr_sampling){.k = k,
+                                        .n = n,
+                                        .size = SIZE,
+                                        .seeds = seeds,
+                                        .level = level,
+                                        .denoise = gaussian_denoise,
+                                        .ctx = &g,
+                                        .work = work},
+                        &sampler, c, x));
+    CHECK_OK(pyr_download_reals(k, d.x, x, (size_t)n * SIZE));
+    d.calls = g.calls;
+    d.last = g.last;
+    k->release(k, work);
+    k->release(k, x);
+    return d;
+}
+
+static void grids(void)
+{
+    for (int curve = PYR_GEOMETRIC; curve <= PYR_KARRAS; curve++) {
+        pyr_schedule c = schedule_of(PYR_VE, (pyr_curve)curve, 2);
+        double s[41];
+
+        pyr_sampler_grid(&c, 40, s);
+        CHECK_CLOSE(s[0], 160, 1e-6);
+        CHECK_CLOSE(s[39], 0.004, 1e-9);
+        CHECK(s[40] == 0);
+        for (int i = 0; i < 40; i++)
+            CHECK(s[i] > s[i + 1]);
+        pyr_sampler_grid(&c, 1, s);
+        CHECK_CLOSE(s[0], 160, 1e-6);
+        CHECK(s[1] == 0);
+    }
+}
+
+static void counts_of_evaluations(void)
+{
+    pyr_kernels *k = NULL;
+    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 1);
+    uint64_t seed = 1;
+
+    CHECK_OK(pyr_kernels_open(&k, "ref-double", 1));
+    for (int kind = PYR_HEUN; kind <= PYR_EULER_MARUYAMA; kind++)
+        for (int steps = 1; steps < 20; steps += 6) {
+            pyr_sampler sampler = {kind, steps};
+            drawn d = draw(k, &c, sampler, 1, &seed, 0);
+
+            CHECK(d.calls == pyr_sampler_nfe(&sampler));
+            CHECK(d.calls == (kind == PYR_HEUN ? 2 * steps - 1 : steps));
+            /* the last look is at s_min (or, in a single step, at s_max) */
+            CHECK_CLOSE(d.last, steps == 1 ? 80 : 0.002, 1e-9);
+            pyr_free(d.x);
+        }
+    pyr_kernels_free(k);
+}
+
+/* Where the sampler starts: its documented stream. */
+static double start_of(const pyr_schedule *c, uint64_t seed, int level, int i)
+{
+    double s = pyr_schedule_s(c, pyr_schedule_t_max(c));
+    float four[4];
+
+    pyr_normal4(seed, (uint32_t)i / 4, 0, 0, pyr_rng_purpose(PYR_RNG_PRIOR, level), four);
+    return (double)four[i % 4] * (c->family == PYR_VP ? sqrt(1 + s * s) : s);
+}
+
+/* The largest error against the exact solution of the probability-flow ODE, dx/ds = (x - D)/s:
+ *     x(s) = m + sqrt((v + s^2) / (v + s_max^2)) (x_max - m),
+ * followed by the denoising step. */
+static double ode_error(pyr_kernels *k, const pyr_schedule *c, pyr_sampler sampler)
+{
+    enum { N = 8 };
+    uint64_t seeds[N];
+    double hi = pyr_schedule_s(c, pyr_schedule_t_max(c)), lo = pyr_schedule_s(c, pyr_schedule_t_min(c));
+    double worst = 0;
+    drawn d;
+
+    for (int n = 0; n < N; n++)
+        seeds[n] = 1000 + (uint64_t)n;
+    d = draw(k, c, sampler, N, seeds, 2);
+    for (int n = 0; n < N; n++)
+        for (int i = 0; i < SIZE; i++) {
+            double m = mean_of[i], v = variance_of[i], start = start_of(c, seeds[n], 2, i);
+            double x = m + sqrt((v + lo * lo) / (v + hi * hi)) * (start - m);
+
+            worst = fmax(worst, fabs(d.x[n * SIZE + i] - exact_denoiser(x, lo, i)));
+        }
+    pyr_free(d.x);
+    return worst;
+}
+
+static void orders_of_convergence(void)
+{
+    pyr_kernels *k = NULL;
+
+    CHECK_OK(pyr_kernels_open(&k, "ref-double", 1));
+    for (int family = PYR_VE; family <= PYR_VP; family++)
+        for (int curve = PYR_GEOMETRIC; curve <= PYR_KARRAS; curve++) {
+            pyr_schedule c = schedule_of((pyr_family)family, (pyr_curve)curve, 1.2);
+            double e[2][3];
+
+            c.s_min = 0.05;
+            c.s_max = 10;
+            for (int kind = PYR_HEUN; kind <= PYR_EULER; kind++) {
+                int order = kind == PYR_HEUN ? 2 : 1;
+
+                for (int i = 0; i < 3; i++)
+                    e[kind][i] = ode_error(k, &c, (pyr_sampler){kind, (100 << i) + 1});
+                CHECK(e[kind][2] < 0.05);
+                CHECK_CLOSE(log2(e[kind][0] / e[kind][1]), order, 0.25);
+                CHECK_CLOSE(log2(e[kind][1] / e[kind][2]), order, 0.15);
+            }
+            CHECK(e[PYR_HEUN][2] < e[PYR_EULER][2] / 20);
+        }
+    pyr_kernels_free(k);
+}
+
+/* Mean and covariance of many samples, within what chance allows, and a bias that falls with the steps. */
+static void samples_have_the_right_moments(void)
+{
+    static const struct {
+        int kind, steps;
+        pyr_family family;
+        pyr_curve curve;
+        double bias; /* of mean and variance, in units of deviation and variance */
+    } cases[] = {
+        {PYR_HEUN, 40, PYR_VE, PYR_KARRAS, 0.005},
+        {PYR_HEUN, 60, PYR_VP, PYR_LINEAR, 0.02},
+        {PYR_EULER, 300, PYR_VE, PYR_KARRAS, 0.03},
+        {PYR_EULER, 300, PYR_VP, PYR_COSINE, 0.03},
+        {PYR_EULER_MARUYAMA, 500, PYR_VE, PYR_KARRAS, 0.05},
+        {PYR_EULER_MARUYAMA, 500, PYR_VP, PYR_COSINE, 0.05},
+        {PYR_EULER_MARUYAMA, 500, PYR_VP, PYR_LINEAR, 0.05},
+        {PYR_EULER_MARUYAMA, 500, PYR_VE, PYR_GEOMETRIC, 0.05},
+    };
+    enum { N = 4000 };
+    uint64_t *seeds = pyr_calloc(N, sizeof *seeds);
+    pyr_kernels *k = NULL;
+
+    CHECK_OK(pyr_kernels_open(&k, "cpu", 1));
+    for (int i = 0; i < N; i++)
+        seeds[i] = (uint64_t)i;
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        pyr_schedule schedule = schedule_of(cases[c].family, cases[c].curve, 1);
+        double sum[SIZE] = {0}, square[SIZE][SIZE] = {{0}};
+        drawn d;
+
+        schedule.s_min = 0.01;
+        d = draw(k, &schedule, (pyr_sampler){cases[c].kind, cases[c].steps}, N, seeds, 1);
+        for (int n = 0; n < N; n++)
+            for (int i = 0; i < SIZE; i++) {
+                sum[i] += d.x[n * SIZE + i];
+                for (int j = 0; j < SIZE; j++)
+                    square[i][j] += d.x[n * SIZE + i] * d.x[n * SIZE + j];
+            }
+        for (int i = 0; i < SIZE; i++) {
+            double deviation = sqrt(variance_of[i]);
+
+            /* the start leaves the mean out: it is wrong by m s_min / s_max and the like */
+            if (fabs(sum[i] / N - mean_of[i]) >
+                deviation * (4.5 / sqrt(N) + cases[c].bias) + fabs(mean_of[i]) / 80)
+                CHECK_REPORT("case %zu: mean %d is %g, wanted %g", c, i, sum[i] / N, mean_of[i]);
+            for (int j = 0; j < SIZE; j++) {
+                double cov = square[i][j] / N - sum[i] / N * sum[j] / N;
+                double size = sqrt(variance_of[i] * variance_of[j]);
+                double chance = 4.5 * size * sqrt((i == j ? 2.0 : 1.0) / N);
+
+                if (fabs(cov - (i == j ? variance_of[i] : 0)) > chance + (i == j ? cases[c].bias * size : 0))
+                    CHECK_REPORT("case %zu: covariance %d,%d is %g, wanted %g", c, i, j, cov,
+                                 i == j ? variance_of[i] : 0);
+            }
+        }
+        pyr_free(d.x);
+    }
+    pyr_free(seeds);
+    pyr_kernels_free(k);
+}
+
+/* The stochastic sampler comes closer as the steps grow: its variance, against the exact recursion's limit.
+ */
+static void euler_maruyama_converges(void)
+{
+    enum { N = 4000 };
+    uint64_t *seeds = pyr_calloc(N, sizeof *seeds);
+    pyr_kernels *k = NULL;
+
+    CHECK_OK(pyr_kernels_open(&k, "cpu", 1));
+    for (int i = 0; i < N; i++)
+        seeds[i] = 77 + (uint64_t)i;
+    for (int family = PYR_VE; family <= PYR_VP; family++) {
+        pyr_schedule c = schedule_of((pyr_family)family, family == PYR_VE ? PYR_KARRAS : PYR_COSINE, 1);
+        double error[2];
+
+        for (int fine = 0; fine < 2; fine++) {
+            drawn d = draw(k, &c, (pyr_sampler){PYR_EULER_MARUYAMA, fine ? 320 : 10}, N, seeds, 0);
+
+            error[fine] = 0;
+            for (int i = 0; i < SIZE; i++) {
+                double sum = 0, square = 0, v;
+
+                for (int n = 0; n < N; n++) {
+                    sum += d.x[n * SIZE + i];
+                    square += d.x[n * SIZE + i] * d.x[n * SIZE + i];
+                }
+                v = square / N - sum / N * sum / N;
+                error[fine] += fabs(v / variance_of[i] - 1) / SIZE;
+            }
+            pyr_free(d.x);
+        }
+        CHECK(error[0] > 0.1);
+        CHECK(error[1] < 0.06 && error[1] < error[0] / 3);
+    }
+    pyr_free(seeds);
+    pyr_kernels_free(k);
+}
+
+/* Sample i is the same bytes in batches of 1, 3 and 16, whatever the others are. */
+static void samples_do_not_see_each_other(void)
+{
+    static const char *const backends[] = {"ref", "ref-double", "cpu"};
+    static const uint64_t all[16] = {3, 17,  UINT64_C(1) << 40,           5, 99, 0, 1, 2, 30, 31, 32, 33, 34,
+                                     7, 700, UINT64_C(0xFFFFFFFFFFFFFFFF)};
+
+    for (int b = 0; b < 3; b++) {
+        pyr_kernels *k = NULL;
+
+        CHECK_OK(pyr_kernels_open(&k, backends[b], 1));
+        for (int kind = PYR_HEUN; kind <= PYR_EULER_MARUYAMA; kind++)
+            for (int family = PYR_VE; family <= PYR_VP; family++) {
+                pyr_schedule c =
+                    schedule_of((pyr_family)family, family == PYR_VE ? PYR_KARRAS : PYR_LINEAR, 1);
+                pyr_sampler sampler = {kind, 9};
+                drawn whole = draw(k, &c, sampler, 16, all, 1), other;
+
+                for (int i = 0; i < 16; i++) {
+                    drawn one = draw(k, &c, sampler, 1, &all[i], 1);
+
+                    CHECK(memcmp(one.x, whole.x + i * SIZE, SIZE * sizeof(double)) == 0);
+                    pyr_free(one.x);
+                }
+                for (int i = 0; i + 3 <= 16; i++) {
+                    uint64_t turned[3] = {all[i + 2], all[i], all[i + 1]};
+                    drawn three = draw(k, &c, sampler, 3, turned, 1);
+
+                    CHECK(memcmp(three.x, whole.x + (i + 2) * SIZE, SIZE * sizeof(double)) == 0);
+                    CHECK(memcmp(three.x + SIZE, whole.x + i * SIZE, 2 * SIZE * sizeof(double)) == 0);
+                    pyr_free(three.x);
+                }
+                for (int i = 0; i < 15; i++)
+                    CHECK(memcmp(whole.x + i * SIZE, whole.x + (i + 1) * SIZE, SIZE * sizeof(double)) != 0);
+                other = draw(k, &c, sampler, 16, all, 2); /* another level has noise of its own */
+                CHECK(memcmp(other.x, whole.x, SIZE * sizeof(double)) != 0);
+                for (int i = 0; i < 16 * SIZE; i++)
+                    CHECK(isfinite(whole.x[i]));
+                pyr_free(other.x);
+                pyr_free(whole.x);
+            }
+        pyr_kernels_free(k);
+    }
+}
+
+/* Backends agree; nothing is allocated; a failure comes through. */
+static void backends_agree(void)
+{
+    static const char *const backends[] = {"ref-double", "ref", "cpu"};
+    uint64_t seeds[5] = {1, 2, 3, 4, 5};
+
+    for (int kind = PYR_HEUN; kind <= PYR_EULER_MARUYAMA; kind++) {
+        pyr_schedule c = schedule_of(PYR_VP, PYR_COSINE, 1);
+        drawn exact = {0};
+
+        for (int b = 0; b < 3; b++) {
+            pyr_kernels *k = NULL;
+            drawn d;
+
+            CHECK_OK(pyr_kernels_open(&k, backends[b], 1));
+            d = draw(k, &c, (pyr_sampler){kind, 20}, 5, seeds, 0);
+            if (b == 0)
+                exact = d;
+            else {
+                for (int i = 0; i < 5 * SIZE; i++)
+                    CHECK_CLOSE(d.x[i], exact.x[i], 2e-4);
+                pyr_free(d.x);
+            }
+            pyr_kernels_free(k);
+        }
+        pyr_free(exact.x);
+    }
+}
+
+static void failures_come_through(void)
+{
+    pyr_kernels *k = NULL;
+    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 1);
+    void *work = NULL, *x = NULL;
+    uint64_t seeds[2] = {1, 2}, before;
+
+    CHECK_OK(pyr_kernels_open(&k, "cpu", 1));
+    CHECK_OK(k->alloc(k, &work, pyr_sampler_work(k, 2, SIZE), "work"));
+    CHECK_OK(k->alloc(k, &x, 2 * SIZE * sizeof(float), "samples"));
+    before = pyr_mem().allocated;
+    for (int kind = PYR_HEUN; kind <= PYR_EULER_MARUYAMA; kind++)
+        for (int at = 0; at < 4; at++) {
+            gaussian g = {.k = k, .n = 2, .fail_at = at};
+            pyr_sampling sampling = {.k = k,
+                                     .n = 2,
+                                     .size = SIZE,
+                                     .seeds = seeds,
+                                     .denoise = gaussian_denoise,
+                                     .ctx = &g,
+                                     .work = work};
+            pyr_status status = pyr_sample(&sampling, &(pyr_sampler){kind, 3}, &c, x);
+
+            CHECK(status == (at ? PYR_E_DEVICE : PYR_OK));
+            CHECK(!at || (g.calls == at && strcmp(pyr_error(), "the denoiser fails") == 0));
+        }
+    CHECK(pyr_mem().allocated == before);
+    k->release(k, work);
+    k->release(k, x);
+    pyr_kernels_free(k);
+}
+
+int main(int argc, char **argv)
+{
+    CHECK_INIT(argc, argv);
+    RUN(there_and_back);
+    RUN(derivatives);
+    RUN(closed_forms);
+    RUN(resolution_shifts_the_snr);
+    RUN(bad_schedules);
+    RUN(names);
+    RUN(quantiles);
+    RUN(log_normal_levels);
+    RUN(densities_give_the_same_loss);
+    RUN(weights);
+    RUN(grids);
+    RUN(counts_of_evaluations);
+    RUN(orders_of_convergence);
+    RUN(samples_have_the_right_moments);
+    RUN(euler_maruyama_converges);
+    RUN(samples_do_not_see_each_other);
+    RUN(backends_agree);
+    RUN(failures_come_through);
+    return CHECK_DONE();
+}
