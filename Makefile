@@ -32,7 +32,7 @@ CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
 TEST_SRC := $(wildcard tests/test_*.c)
 TESTS   := $(TEST_SRC:tests/%.c=$(B)/tests/%)
 
-ifeq ($(filter help clean format format-check,$(MAKECMDGOALS)),)
+ifeq ($(filter help clean format,$(MAKECMDGOALS)),)
 ifeq ($(MAKELEVEL),0)
 $(info compiler: $(CC), $(OPT)$(if $(SAN), with -fsanitize=$(SAN)))
 $(info CUDA: $(if $(NVCC),nvcc found ($(NVCC)); the CUDA backend is not written yet,nvcc not found: CPU only))
@@ -65,9 +65,72 @@ $(B)/%.o: %.c
 $(B)/tests/%: $(B)/tests/%.o $(B)/libpyrdiff.a
 	$(CC) $(LDFLAGS_ALL) $^ $(LDLIBS) -o $@
 
+# A test of the command line's parts links their objects, too.
+$(B)/tests/test_options: $(B)/cli/options.o $(B)/cli/parse.o
+
 ## make tests       build the test programs
 tests: $(TESTS)
 
+# All objects and programs, the link ./pyrdiff left alone.
+build-only: $(B)/pyrdiff $(TESTS)
+
+# The tests once more, with the address and undefined-behaviour sanitizers.
+SANITIZED := $(MAKE) --no-print-directory SAN=address,undefined OPT="-O1 -march=native"
+COUNTS    := build/counts
+CLI_TESTS := $(wildcard tests/cli/[!l]*.sh)
+FUZZ      := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+
+## make check       the tests: units, headers, commands, sanitizers (about 8 minutes on 2 cores)
+check: pyrdiff $(TESTS)
+	@rm -f $(COUNTS) && touch $(COUNTS)
+	@tests/run.sh $(COUNTS) headers tests/headers.sh
+	@tests/run.sh $(COUNTS) format tests/format.sh
+	@tests/run.sh $(COUNTS) units $(TESTS)
+	@tests/run.sh $(COUNTS) commands $(CLI_TESTS)
+	@$(SANITIZED) check-sanitized
+	@tests/run.sh $(COUNTS) clang tests/clang.sh
+	@tests/run.sh $(COUNTS) --sum
+
+export ASAN_OPTIONS ?= detect_stack_use_after_return=1:allocator_may_return_null=1
+export LSAN_OPTIONS ?= suppressions=tests/leaks.supp:print_suppressions=0
+export UBSAN_OPTIONS ?= halt_on_error=1:print_stacktrace=1
+
+# The binary under sanitizers is passed by its path: the link ./pyrdiff stays the fast one.
+check-sanitized: $(TESTS) $(B)/pyrdiff $(FUZZ:%=$(B)/fuzz/%)
+	@tests/run.sh $(COUNTS) sanitized $(TESTS)
+	@PYRDIFF=$(B)/pyrdiff tests/run.sh $(COUNTS) sanitized-commands tests/cli/codes.sh tests/cli/info.sh tests/cli/errors.sh
+	@FUZZ=$(B)/fuzz MUTATIONS=$(MUTATIONS) tests/run.sh $(COUNTS) sanitized-fuzz tests/fuzz.sh
+
+MUTATIONS ?= 3000
+$(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay_main.o $(B)/libpyrdiff.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) $^ $(LDLIBS) -o $@
+
+## make longcheck   longer fuzzing and trainings, every case under sanitizers (about an hour)
+longcheck: check
+	@rm -f $(COUNTS) && touch $(COUNTS)
+	@$(SANITIZED) MUTATIONS=300000 check-sanitized
+	@tests/run.sh $(COUNTS) --sum
+
+## make demo        install what is missing, build, train Fashion-MNIST, sample, say where the pictures are
+demo:
+	@scripts/install-deps
+	@$(MAKE) --no-print-directory pyrdiff
+	@scripts/demo
+
+## make format      let clang-format have its way with all sources
+SOURCES := $(foreach room,$(ROOMS) cli tests tests/fuzz,$(wildcard $(room)/*.[ch]))
+format:
+	clang-format -i $(SOURCES)
+
+## make clean       remove what was built (runs and pictures stay)
+clean:
+	rm -rf build pyrdiff
+
+## make help        this list
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d)
-.PHONY: all help check tests clean format format-check demo
+.PHONY: all help check check-sanitized build-only longcheck tests clean format demo
 .SECONDARY:

@@ -54,17 +54,18 @@ pyr_status pyr_denoiser_call(void *denoising, const void *x, const double *s, vo
     if (d->condition >= 0)
         k->copy(k, pyr_graph_data(d->g, lane, d->condition), call->condition,
                 (size_t)call->n * pyr_count(d->level->condition) * real);
-    /* Places beyond n hold what they held: images do not see each other. */
-    for (int i = 0; i < call->n; i++) {
-        double root = sqrt(1 + s[i] * s[i]), in[2] = {1 / root, 0};
-        double mix[2] = {1 / (root * root), s[i] / root}, tau = pyr_time_of(&d->level->unet, s[i]);
+    /* Places beyond n repeat the first image's numbers; what their x holds does not matter, since images do
+     * not see each other. */
+    for (int i = 0; i < pyr_graph_batch(d->g); i++) {
+        double si = s[i < call->n ? i : 0], root = sqrt(1 + si * si), in[2] = {1 / root, 0};
+        double mix[2] = {1 / (root * root), si / root}, tau = pyr_time_of(&d->level->unet, si);
         size_t n = (size_t)i;
 
         PYR_TRY(pyr_upload_reals(k, mix_in + 2 * n * real, in, 2));
         PYR_TRY(pyr_upload_reals(k, mix_out + 2 * n * real, mix, 2));
         PYR_TRY(pyr_upload_reals(k, time + n * real, &tau, 1));
         if (d->label >= 0) {
-            uint32_t row = call->rows ? call->rows[i] : (uint32_t)d->level->facts.classes;
+            uint32_t row = call->rows ? call->rows[i < call->n ? i : 0] : (uint32_t)d->level->facts.classes;
 
             k->upload(k, (uint32_t *)pyr_graph_data(d->g, lane, d->label) + i, &row, sizeof row);
         }

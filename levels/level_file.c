@@ -57,28 +57,46 @@ static void *block_of(const pyr_optimizer *o, int i)
     return blocks[i];
 }
 
-static pyr_status save_state(const char *path, const pyr_level *level, const pyr_params *params,
-                             const pyr_optimizer *o, const pyr_progress *progress)
+/* The blocks as they will stand in the file; the caller frees them, on failure too. */
+static pyr_status download_blocks(char *host[BLOCKS], const pyr_optimizer *o, int level)
 {
     pyr_kernels *k = o->k;
+    size_t bytes = o->count * pyr_type_size(k->real);
+
+    for (int i = 0; i < BLOCKS; i++) {
+        PYR_TRY(pyr_new(&host[i], bytes, 1, "state to save"));
+        k->download(k, host[i], block_of(o, i), bytes);
+    }
+    PYR_TRY(k->sync(k));
+    for (int i = 0; i < BLOCKS; i++)
+        for (size_t j = 0; j < o->count; j++)
+            if (!isfinite(k->real == PYR_F64 ? ((double *)(void *)host[i])[j]
+                                             : (double)((float *)(void *)host[i])[j]))
+                return pyr_fail(
+                    PYR_E_NUMERIC,
+                    "level %d: %s is not finite any more, so no checkpoint is written and the last one "
+                    "stays good. A lower --lr or --clip 1 usually helps",
+                    level, block_names[i]);
+    return PYR_OK;
+}
+
+static pyr_status save_state(const char *path, const pyr_level *level, const pyr_params *params,
+                             const pyr_optimizer *o, const pyr_progress *progress, char *const *host)
+{
     pyr_status status = PYR_OK;
-    size_t bytes = o->count * pyr_type_size(k->real), n_pairs;
-    char *host[BLOCKS] = {NULL}, layout[32];
+    size_t n_pairs;
+    char layout[32];
     int64_t counters[COUNTERS];
     pyr_st_entry entries[BLOCKS + 1];
     pyr_st_pair pairs[PYR_FACT_PAIRS + 1];
     pyr_text text = {0};
 
-    for (int i = 0; i < BLOCKS; i++) {
-        PYR_TRY_OUT(pyr_new(&host[i], bytes, 1, "state to save"));
-        k->download(k, host[i], block_of(o, i), bytes);
+    for (int i = 0; i < BLOCKS; i++)
         entries[i] = (pyr_st_entry){.name = block_names[i],
-                                    .dtype = k->real == PYR_F64 ? PYR_ST_F64 : PYR_ST_F32,
+                                    .dtype = o->k->real == PYR_F64 ? PYR_ST_F64 : PYR_ST_F32,
                                     .rank = 1,
                                     .dims = {(int64_t)o->count},
                                     .data = host[i]};
-    }
-    PYR_TRY_OUT(k->sync(k));
     pack_counters(counters, progress);
     entries[BLOCKS] = (pyr_st_entry){
         .name = "counters", .dtype = PYR_ST_I64, .rank = 1, .dims = {COUNTERS}, .data = counters};
@@ -87,8 +105,6 @@ static pyr_status save_state(const char *path, const pyr_level *level, const pyr
     pairs[n_pairs++] = (pyr_st_pair){"pyrdiff_layout", layout};
     PYR_TRY_OUT(pyr_safetensors_write(path, entries, BLOCKS + 1, pairs, n_pairs));
 out:
-    for (int i = 0; i < BLOCKS; i++)
-        pyr_free(host[i]);
     pyr_text_free(&text);
     return status;
 }
@@ -98,6 +114,7 @@ pyr_status pyr_level_save(const char *folder, const pyr_level *level, const pyr_
 {
     pyr_status status = PYR_OK;
     char *unet = pyr_path_join(folder, "unet"), *state = pyr_path_join(folder, state_name);
+    char *host[BLOCKS] = {NULL};
     pyr_st_pair pairs[PYR_FACT_PAIRS];
     size_t n_pairs;
     pyr_text text = {0};
@@ -106,10 +123,13 @@ pyr_status pyr_level_save(const char *folder, const pyr_level *level, const pyr_
         status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", folder);
         goto out;
     }
+    PYR_TRY_OUT(download_blocks(host, optimizer, level->facts.index));
     PYR_TRY_OUT(pyr_facts_write(&level->facts, pairs, &n_pairs, &text));
     PYR_TRY_OUT(pyr_unet_save(unet, &level->unet, params, optimizer->k, optimizer->ema, pairs, n_pairs));
-    PYR_TRY_OUT(save_state(state, level, params, optimizer, progress));
+    PYR_TRY_OUT(save_state(state, level, params, optimizer, progress, host));
 out:
+    for (int i = 0; i < BLOCKS; i++)
+        pyr_free(host[i]);
     pyr_free(unet);
     pyr_free(state);
     pyr_text_free(&text);

@@ -19,6 +19,7 @@ typedef struct pyr_progress {
     pyr_step_state last; /* of the optimizer */
 } pyr_progress;
 
+/* PYR_E_NUMERIC, and nothing is written, when a number of the state is not finite. */
 pyr_status pyr_level_save(const char *folder, const pyr_level *level, const pyr_params *params,
                           const pyr_optimizer *optimizer, const pyr_progress *progress);
 

@@ -1,0 +1,203 @@
+#!/bin/sh
+# train: from data to pictures on a tiny pyramid; stopping, killing, resuming, mixing levels.
+. tests/cli/lib.sh
+
+cfg=tests/tiny.cfg
+weights() { echo "$1/level-$2/unet/diffusion_pytorch_model.safetensors"; }
+
+# Start training in the background, to be killed.
+train_behind() {
+    "$program" train "$@" >/dev/null 2>"$tmp/behind" &
+    behind=$!
+}
+# Wait until the log of level $2 of run $1 has a line of step $3 or later, or the process has ended.
+wait_for_step() {
+    while kill -0 "$behind" 2>/dev/null; do
+        last=$(tail -n 1 "$1/level-$2/log.jsonl" 2>/dev/null | sed -n 's/^{"step": \([0-9]*\),.*/\1/p')
+        [ "${last:-0}" -ge "$3" ] && return
+        sleep 0.01
+    done
+}
+
+begin "every level, coarsest first"
+pyr train --config $cfg --outdir "$tmp/a"
+gives 0
+complains "level 2: 3x3x1"
+complains "level 0: 12x10x1 given the coarser image"
+complains "trained: $tmp/a"
+for level in 0 1 2; do holds test -s "$(weights "$tmp/a" $level)"; done
+holds test -s "$tmp/a/level-1/snapshot-00003200.png"
+holds grep -q '"held_out_bins"' "$tmp/a/level-0/log.jsonl"
+
+begin "a finished run says so"
+pyr train --config $cfg --outdir "$tmp/a"
+gives 0
+complains "level 2 is finished: 200 steps done"
+
+begin "the same seed gives the same weights with 1 and 2 threads"
+pyr train --config $cfg --outdir "$tmp/b" --threads 1
+gives 0
+for level in 0 1 2; do holds cmp "$(weights "$tmp/a" $level)" "$(weights "$tmp/b" $level)"; done
+
+begin "levels trained apart are the levels trained together"
+for level in 0 2 1; do pyr train --config $cfg --outdir "$tmp/c" --level $level && gives 0; done
+for level in 0 1 2; do holds cmp "$(weights "$tmp/a" $level)" "$(weights "$tmp/c" $level)"; done
+
+begin "two levels in two processes at the same time"
+if wanted; then
+    train_behind --config $cfg --outdir "$tmp/d" --level 1
+    pyr train --config $cfg --outdir "$tmp/d" --level 2
+    gives 0
+    wait "$behind"
+    for level in 1 2; do holds cmp "$(weights "$tmp/a" $level)" "$(weights "$tmp/d" $level)"; done
+fi
+
+begin "two processes on one level: the second is refused"
+if wanted; then
+    train_behind --config $cfg --outdir "$tmp/e" --level 2 --duration 2000ki
+    wait_for_step "$tmp/e" 2 40
+    pyr train --config $cfg --outdir "$tmp/e" --level 2 --duration 2000ki
+    refuses 1 "level 2 of $tmp/e is being trained already"
+    kill -9 "$behind" && wait "$behind" 2>/dev/null
+fi
+
+# 200 steps straight against 120, SIGKILL, and the rest; on plain loops, which are slow enough to be caught.
+begin "killed and resumed: byte-identical weights (ref)"
+if wanted; then
+    pyr train --config $cfg --outdir "$tmp/f" --level 1 --backend ref
+    gives 0
+    train_behind --config $cfg --outdir "$tmp/g" --level 1 --backend ref
+    wait_for_step "$tmp/g" 1 120
+    kill -9 "$behind" 2>/dev/null && wait "$behind" 2>/dev/null
+    holds test -s "$tmp/g/level-1/state.safetensors"
+    pyr train --config $cfg --outdir "$tmp/g" --level 1 --backend ref
+    gives 0
+    complains "going on from its last checkpoint"
+    holds cmp "$(weights "$tmp/f" 1)" "$(weights "$tmp/g" 1)"
+    grep -o '^{"step": [0-9]*, "images": [0-9]*, "loss": [^,]*' "$tmp/f/level-1/log.jsonl" >"$tmp/f.log"
+    grep -o '^{"step": [0-9]*, "images": [0-9]*, "loss": [^,]*' "$tmp/g/level-1/log.jsonl" >"$tmp/g.log"
+    holds test "$(wc -l <"$tmp/f.log")" -eq "$(wc -l <"$tmp/g.log")"
+fi
+
+begin "killed again and again at any moment: byte-identical weights (cpu)"
+if wanted; then
+    pyr train --config $cfg --outdir "$tmp/h" --level 0 --duration 48000
+    gives 0
+    pause=3
+    while :; do
+        train_behind --config $cfg --outdir "$tmp/i" --level 0 --duration 48000
+        sleep "0.$pause"
+        kill -9 "$behind" 2>/dev/null || break
+        wait "$behind" 2>/dev/null
+        pause=$(((pause * 7 + 3) % 5 + 2))
+    done
+    wait "$behind"
+    holds cmp "$(weights "$tmp/h" 0)" "$(weights "$tmp/i" 0)"
+fi
+
+begin "SIGTERM and SIGINT write a checkpoint and say how to go on"
+if wanted; then
+    for signal in TERM INT; do
+        train_behind --config $cfg --outdir "$tmp/j" --level 0 --duration 2000ki --checkpoint -1
+        wait_for_step "$tmp/j" 0 40
+        # a shell starts background processes with SIGINT ignored; the program sets it again
+        kill -$signal "$behind"
+        wait "$behind"
+        status=$?
+        gives 0
+        holds grep -q "The same command goes on from here" "$tmp/behind"
+        holds test -s "$tmp/j/level-0/state.safetensors"
+    done
+fi
+
+begin "a changed configuration names the keys that differ"
+pyr train --config $cfg --outdir "$tmp/a" --lr 0.5 --batch 8
+refuses 1 "levels[2].lr: 0.002 -> 0.5 (--lr)"
+complains "levels[2].batch: 16 -> 8"
+pyr train --config $cfg --outdir "$tmp/a" --seed 8
+refuses 1 "train.seed: 7 -> 8"
+
+begin "transfer begins from another run's weights"
+pyr train --config $cfg --outdir "$tmp/k" --level 2 --transfer "$tmp/a" --duration 16 --lr 0
+gives 0
+holds cmp "$(weights "$tmp/a" 2)" "$(weights "$tmp/k" 2)"
+
+begin "an epoch, and a time, as durations"
+pyr train --config $cfg --outdir "$tmp/l" --level 2 --duration 2ep
+gives 0
+pyr train --config $cfg --outdir "$tmp/l" --level 2 --duration 2ep
+complains "level 2 is finished: 64 steps done"
+pyr train --config $cfg --outdir "$tmp/m" --level 2 --duration 0.3s
+gives 0
+
+begin "samples are the same bytes in any batch, with any number of threads"
+pyr sample --network "$tmp/a" --seeds 0-15 --outdir "$tmp/s1" --batch 1 --threads 1
+gives 0
+pyr sample --network "$tmp/a" --seeds 15,3-14,0-2 --outdir "$tmp/s2" --batch 3 --threads 2
+pyr sample --network "$tmp/a" --seeds 0-15 --outdir "$tmp/s3" --batch 16 --threads 2
+if wanted; then
+    for seed in 00 01 02 03 07 14 15; do
+        holds cmp "$tmp/s1/0000$seed.png" "$tmp/s2/0000$seed.png"
+        holds cmp "$tmp/s1/0000$seed.png" "$tmp/s3/0000$seed.png"
+    done
+fi
+holds test -s "$tmp/s1/grid.png"
+holds test -s "$tmp/s1/levels.png"
+holds cmp "$tmp/s1/samples.npz" "$tmp/s3/samples.npz"
+
+begin "steps per level, other samplers, given coarsest images"
+pyr sample --network "$tmp/a" --seeds 0-3 --outdir "$tmp/s4" --steps 5,3,2 --sampler euler-maruyama
+gives 0
+complains "euler-maruyama 5, euler-maruyama 3, euler-maruyama 2"
+holds sh -c "! cmp -s '$tmp/s1/000000.png' '$tmp/s4/000000.png'"
+if wanted; then
+    mkdir "$tmp/coarse"
+    pyr decompose "$tmp/s1/000001.png" --levels 3 --outdir "$tmp/codes"
+    cp "$tmp/codes/"*2*.png "$tmp/coarse/given.PNG"
+fi
+pyr sample --network "$tmp/a" --seeds 0-3 --outdir "$tmp/s5" --coarse "$tmp/coarse"
+gives 0
+complains "coarsest: given"
+
+begin "levels of two runs can be mixed when they fit, and are refused when not"
+pyr train --config $cfg --outdir "$tmp/n" --level 1 --seed 9
+gives 0
+if wanted; then
+    cp -r "$tmp/a" "$tmp/mixed"
+    rm -r "$tmp/mixed/level-1"
+    cp -r "$tmp/n/level-1" "$tmp/mixed/level-1"
+fi
+pyr sample --network "$tmp/mixed" --seeds 0-1 --outdir "$tmp/s6"
+gives 0
+pyr train --config $cfg --outdir "$tmp/o" --level 1 --filter burt-adelson
+gives 0
+if wanted; then
+    rm -r "$tmp/mixed/level-1"
+    cp -r "$tmp/o/level-1" "$tmp/mixed/level-1"
+fi
+pyr sample --network "$tmp/mixed" --seeds 0-1 --outdir "$tmp/s6"
+refuses 1 "was trained on a pyramid with the filter burt-adelson"
+
+begin "class-conditional, Haar, VP with the simple weight, no condition"
+pyr train --config $cfg --outdir "$tmp/p" --classes --duration 4800
+gives 0
+pyr sample --network "$tmp/p" --seeds 0-1 --outdir "$tmp/s7" --class 1
+gives 0
+pyr sample --network "$tmp/p" --seeds 0-1 --outdir "$tmp/s8"
+gives 0
+pyr train --config $cfg --outdir "$tmp/q" --filter haar --duration 4800 --set noise.family=vp
+refuses 2 "level.noise.family"
+pyr train --config $cfg --outdir "$tmp/q" --filter haar --duration 4800 --set level.noise.family=vp \
+    --set level.noise.schedule=cosine --set level.noise.density=uniform --set level.noise.weight=simple \
+    --set level.noise.reference=12 --set level.condition=none
+gives 0
+pyr sample --network "$tmp/q" --seeds 0-1 --outdir "$tmp/s9" --sampler euler-maruyama
+gives 0
+
+begin "memory is said beforehand"
+pyr train --config $cfg --dry-run
+gives 0
+says "level 0: parameters, gradient, moments, EMA"
+holds test ! -e runs/tiny
+
+finish

@@ -1,0 +1,17 @@
+#!/bin/sh
+# Every public header compiles alone, as C11 with all warnings, and twice in one file.
+CC=${CC-gcc}
+passed=0 failed=0
+for header in base/*.h kernels/*.h kernels/ref/ref.h kernels/cpu/*.h graph/*.h diffusion/*.h images/*.h pyramid/*.h levels/*.h \
+    cascade/*.h cli/*.h; do
+    if printf '#include "%s"\n#include "%s"\ntypedef int not_empty;\n' "$header" "$header" |
+        $CC -std=c11 -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -Wall -Wextra -Wshadow -Wstrict-prototypes \
+            -Wno-unused-function -Werror -fsyntax-only -x c -; then
+        passed=$((passed + 1))
+    else
+        echo "FAILED $header does not compile alone"
+        failed=$((failed + 1))
+    fi
+done
+echo "headers: $passed passed, $failed failed, 0 skipped"
+[ "$failed" = 0 ]
