@@ -116,12 +116,27 @@ static uint32_t row_of(const pyr_loss *loss, const pyr_draw *draw, int i)
     return drop || !draw->labels ? (uint32_t)loss->level->facts.classes : (uint32_t)draw->labels[i];
 }
 
+/* Zero an input from image n on. */
+static void clear_beyond(pyr_loss *loss, int lane, pyr_value v, int n)
+{
+    pyr_shape s = pyr_graph_shape(loss->g, v);
+    size_t all = pyr_count(s) * pyr_type_size(loss->k->real), each = all / (size_t)s.n;
+
+    if (n < s.n)
+        loss->k->zero(loss->k, (char *)pyr_graph_data(loss->g, lane, v) + (size_t)n * each,
+                      all - (size_t)n * each);
+}
+
 pyr_status pyr_loss_draw(pyr_loss *loss, int lane, const pyr_draw *draw)
 {
     pyr_kernels *k = loss->k;
     pyr_graph *g = loss->g;
     size_t real = pyr_type_size(k->real);
 
+    /* What lies beyond n is of other buffers, and may be no number: a weight of 0 would not remove that. */
+    clear_beyond(loss, lane, loss->variable, draw->n);
+    if (loss->condition >= 0)
+        clear_beyond(loss, lane, loss->condition, draw->n);
     for (int i = 0; i < pyr_graph_batch(g); i++) {
         bool there = i < draw->n;
         int at = draw->first + (there ? i : 0);

@@ -45,8 +45,8 @@ typedef struct pyr_draw {
 /* The noise level of image i of a batch: the (i + u)/batch quantile, u uniform. */
 double pyr_draw_level(const pyr_loss *loss, const pyr_draw *draw, int i);
 
-/* Fill the lane's noise inputs; variable and condition are the caller's (pyr_graph_data). Images beyond
- * draw->n get weight 0. */
+/* Fill the lane's noise inputs; the first draw->n variables and conditions are the caller's
+ * (pyr_graph_data). Images beyond get weight 0, and zeros. */
 pyr_status pyr_loss_draw(pyr_loss *loss, int lane, const pyr_draw *draw);
 
 /* tau of the network for s. */
