@@ -1,0 +1,1453 @@
+/* One level: order of the data, statistics, loss, denoiser, training. The witnesses are formulas evaluated
+ * here from the same streams of noise, and equality of what must be equal. */
+#include "tests/check.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/philox.h"
+#include "images/order.h"
+#include "images/png_file.h"
+#include "levels/denoiser.h"
+#include "levels/level_sample.h"
+#include "levels/level_train.h"
+#include "levels/unet_file.h"
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char *const backends[] = {"ref-double", "ref", "cpu"};
+enum { BACKENDS = 3 };
+
+/* ---- files ------------------------------------------------------------------------------------- */
+
+static char temp[64];
+
+/* A path below the temporary folder; one of a few that live at a time. */
+static const char *below(const char *name)
+{
+    static char paths[8][160];
+    static int next;
+
+    next = (next + 1) % 8;
+    snprintf(paths[next], sizeof paths[next], "%s/%s", temp, name);
+    return paths[next];
+}
+
+static const char *folder_of(const char *name)
+{
+    const char *path = below(name);
+
+    CHECK_OK(pyr_make_folders(path));
+    return path;
+}
+
+static void remove_all(const char *path)
+{
+    struct stat info;
+    pyr_names names;
+
+    if (lstat(path, &info) != 0)
+        return;
+    if (S_ISDIR(info.st_mode) && pyr_folder_names(&names, path) == PYR_OK) {
+        for (size_t i = 0; i < names.n; i++) {
+            char *inner = pyr_path_join(path, names.at[i]);
+
+            remove_all(inner);
+            pyr_free(inner);
+        }
+        pyr_names_free(&names);
+    }
+    remove(path);
+}
+
+/* ---- data -------------------------------------------------------------------------------------- */
+
+enum { H = 8, W = 6, C = 2 + 1, IMAGES = 70, HELD_OUT = 10 };
+
+/* Soft blobs in three colours, and a little noise; two classes (left and right). */
+static void write_images(void)
+{
+    for (int n = 0; n < IMAGES; n++) {
+        char name[64];
+        pyr_image image;
+
+        snprintf(name, sizeof name, "data/%s", n % 2 ? "right" : "left");
+        folder_of(name);
+        snprintf(name, sizeof name, "data/%s/%03d.png", n % 2 ? "right" : "left", n);
+        CHECK_OK(pyr_image_new(&image, H, W, C, 8, name));
+        for (int y = 0; y < H; y++)
+            for (int x = 0; x < W; x++)
+                for (int c = 0; c < C; c++) {
+                    pyr_rng4 r = pyr_philox(5, (uint32_t)(y * W + x), (uint32_t)n, (uint32_t)c, 9);
+                    double dx = x - (n % 2 ? 4 : 1) - 0.1 * (n % 7), dy = y - n % 5 - 1.5;
+                    double v =
+                        200 * exp(-(dx * dx + dy * dy) / 6) + 10 * c + 12 * (double)pyr_uniform(r.v[0]);
+
+                    ((uint8_t *)image.at)[(y * W + x) * C + c] = (uint8_t)v;
+                }
+        CHECK_OK(pyr_png_write(below(name), &image, NULL, 0));
+        pyr_image_free(&image);
+    }
+}
+
+static pyr_dataset *open_data(void)
+{
+    pyr_data_settings s = PYR_DATA_SETTINGS_DEFAULT;
+    pyr_dataset *data = NULL;
+
+    s.path = below("data");
+    s.held_out = HELD_OUT;
+    CHECK_OK(pyr_dataset_open(&data, &s));
+    return data;
+}
+
+/* The defaults of the table, and a small network. */
+static pyr_level_settings settings_of(void)
+{
+    static pyr_settings *table; /* owns the texts */
+    pyr_level_settings s;
+
+    if (!table)
+        CHECK_OK(pyr_settings_new(&table, &pyr_level_section, 1));
+    pyr_settings_fill(table, "level", -1, &s);
+    s.network.block_out_channels = (pyr_ints){.n = 2, .at = {8, 8}};
+    s.network.norm_num_groups = 4;
+    s.batch = 16;
+    s.warmup = 0;
+    return s;
+}
+
+/* Everything that stands around a level. */
+typedef struct world {
+    pyr_kernels *k;
+    pyr_dataset *data;
+    pyr_pyramid *pyramid;
+    pyr_feed feed;
+    pyr_level level;
+} world;
+
+static bool world_open(world *w, const char *backend, int lanes, int levels, int filter, int index,
+                       const pyr_level_settings *s)
+{
+    pyr_dataset_shape shape;
+    pyr_status status;
+
+    *w = (world){0};
+    CHECK_OK(pyr_kernels_open(&w->k, backend, lanes));
+    w->data = open_data();
+    if (!w->k || !w->data)
+        return false;
+    shape = pyr_dataset_shape_of(w->data);
+    CHECK(shape.h == H && shape.w == W && shape.c == C);
+    CHECK(pyr_dataset_count(w->data, PYR_TRAIN) == IMAGES - HELD_OUT);
+    CHECK_OK(pyr_pyramid_new(&w->pyramid, w->k,
+                             &(pyr_pyramid_settings){.levels = levels, .filter = filter, .sigma = 1}, shape.h,
+                             shape.w, shape.c));
+    CHECK_OK(pyr_feed_new(&w->feed, w->k, w->data, w->pyramid, 7, lanes));
+    status = pyr_level_init(&w->level, s, w->pyramid, index, pyr_dataset_classes(w->data),
+                            pyr_dataset_fingerprint(w->data));
+    CHECK_OK(status);
+    if (status == PYR_OK)
+        status = pyr_level_measure(&w->level, &w->feed);
+    CHECK_OK(status);
+    return status == PYR_OK;
+}
+
+static void world_close(world *w)
+{
+    pyr_feed_free(&w->feed);
+    pyr_pyramid_free(w->pyramid);
+    pyr_dataset_free(w->data);
+    pyr_kernels_free(w->k);
+}
+
+static double *numbers(size_t n)
+{
+    double *x = pyr_calloc(n, sizeof *x);
+
+    if (!x)
+        abort();
+    return x;
+}
+
+static double largest(const double *x, size_t n)
+{
+    double most = 0;
+
+    for (size_t i = 0; i < n; i++)
+        most = fmax(most, fabs(x[i]));
+    return most;
+}
+
+static void near(const char *what, const double *got, const double *wanted, size_t n, double tolerance)
+{
+    double scale = largest(wanted, n), worst = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        double e = fabs(got[i] - wanted[i]);
+
+        if (!(e <= worst))
+            worst = isnan(e) ? INFINITY : e;
+    }
+    if (!(worst <= tolerance * scale))
+        CHECK_REPORT("%s: off by %.3g of %.3g, allowed %.3g", what, worst / scale, scale, tolerance);
+}
+
+/* ---- order of the data ------------------------------------------------------------------------- */
+
+static void each_epoch_is_a_permutation(void)
+{
+    static const int64_t counts[] = {1, 2, 3, 4, 5, 1000, 1024, 1025, 60000};
+
+    for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+        int64_t n = counts[c];
+        int32_t *seen = pyr_calloc((size_t)n, sizeof *seen);
+
+        for (int64_t epoch = 0; epoch < 3; epoch++)
+            for (int64_t i = 0; i < n; i++) {
+                int64_t at = pyr_order(11, epoch * n + i, n);
+
+                CHECK(at >= 0 && at < n);
+                if (at >= 0 && at < n)
+                    seen[at]++;
+            }
+        for (int64_t i = 0; i < n; i++)
+            if (seen[i] != 3) {
+                CHECK_REPORT("of %lld, image %lld came %d times in 3 epochs", (long long)n, (long long)i,
+                             seen[i]);
+                break;
+            }
+        pyr_free(seen);
+    }
+}
+
+static void orders_differ(void)
+{
+    enum { N = 1000 };
+    int same_epoch = 0, same_seed = 0, same_place = 0, neighbours = 0, orders[6] = {0};
+    double sum = 0;
+
+    for (int i = 0; i < N; i++) {
+        int64_t at = pyr_order(1, i, N);
+
+        same_epoch += at == pyr_order(1, N + i, N);
+        same_seed += at == pyr_order(2, i, N);
+        same_place += at == i;
+        neighbours += i > 0 && at == pyr_order(1, i - 1, N) + 1;
+        sum += (i - 499.5) * ((double)at - 499.5);
+    }
+    /* as many as chance gives (1 each), and no slope: correlation within 4 / sqrt(N) */
+    CHECK(same_epoch < 8 && same_seed < 8 && same_place < 8 && neighbours < 8);
+    CHECK_CLOSE(sum / (N * (N * (double)N - 1) / 12), 0, 4 / sqrt(N));
+    for (int epoch = 0; epoch < 6000; epoch++) { /* the six orders of three */
+        int a = (int)pyr_order(3, 3 * epoch, 3), b = (int)pyr_order(3, 3 * epoch + 1, 3);
+
+        orders[2 * a + (b > 3 - a - b)]++;
+    }
+    for (int i = 0; i < 6; i++)
+        CHECK_CLOSE(orders[i], 1000, 150);
+    /* positions beyond 2^32 are fine */
+    CHECK(pyr_order(1, INT64_C(1) << 40, 60000) < 60000);
+}
+
+/* ---- statistics -------------------------------------------------------------------------------- */
+
+static double pixel(const float *image, int y, int x, int c)
+{
+    return (double)image[(y * W + x) * C + c];
+}
+
+typedef struct moments {
+    double n, sum, square;
+} moments;
+
+static void take(moments *m, double x)
+{
+    m->n++;
+    m->sum += x;
+    m->square += x * x;
+}
+
+static double deviation(const moments *m)
+{
+    return sqrt(m->square / m->n - m->sum / m->n * m->sum / m->n);
+}
+
+/* Against sums over all pixels, computed here. */
+static void statistics(void)
+{
+    moments fine = {0}, coarse = {0}, band[3] = {{0}};
+    float image[H * W * C];
+    pyr_dataset *data = open_data();
+    pyr_level_settings s = settings_of();
+
+    for (int64_t n = 0; n < IMAGES - HELD_OUT; n++) {
+        pyr_dataset_pixels(data, PYR_TRAIN, n, false, image);
+        for (int i = 0; i < H * W * C; i++)
+            take(&fine, (double)image[i]);
+        for (int y = 0; y < H; y += 2)
+            for (int x = 0; x < W; x += 2)
+                for (int c = 0; c < C; c++) {
+                    double p = pixel(image, y, x, c), q = pixel(image, y, x + 1, c);
+                    double r = pixel(image, y + 1, x, c), t = pixel(image, y + 1, x + 1, c);
+
+                    take(&coarse, (p + q + r + t) / 4);
+                    take(&band[0], (p + q - r - t) / 2);
+                    take(&band[1], (p - q + r - t) / 2);
+                    take(&band[2], (p - q - r + t) / 2);
+                }
+    }
+    for (int b = 0; b < BACKENDS; b++)
+        for (int lanes = 1; lanes <= 3; lanes += 2) {
+            double tolerance = b == 0 ? 1e-12 : 1e-6;
+            world w;
+
+            /* one level: the image itself */
+            CHECK(world_open(&w, backends[b], lanes, 1, PYR_FILTER_BOX, 0, &s));
+            CHECK(w.level.facts.bands == 1 && w.level.condition.c == 0);
+            CHECK_CLOSE(w.level.facts.mean[0], fine.sum / fine.n, tolerance);
+            CHECK_CLOSE(w.level.facts.std[0], deviation(&fine), tolerance);
+            world_close(&w);
+            /* the coarsest of two */
+            CHECK(world_open(&w, backends[b], lanes, 2, PYR_FILTER_BOX, 1, &s));
+            CHECK_CLOSE(w.level.facts.mean[0], coarse.sum / coarse.n, tolerance);
+            CHECK_CLOSE(w.level.facts.std[0], deviation(&coarse), tolerance);
+            CHECK(w.level.variable.h == H / 2 && w.level.variable.w == W / 2 && w.level.variable.c == C);
+            world_close(&w);
+            /* haar: three bands, told the coarse image */
+            CHECK(world_open(&w, backends[b], lanes, 2, PYR_FILTER_HAAR, 0, &s));
+            CHECK(w.level.facts.bands == 3 && w.level.variable.c == 3 * C && w.level.condition.c == C);
+            for (int i = 0; i < 3; i++) {
+                CHECK_CLOSE(w.level.facts.mean[i], band[i].sum / band[i].n, tolerance);
+                CHECK_CLOSE(w.level.facts.std[i], deviation(&band[i]), tolerance);
+            }
+            CHECK_CLOSE(w.level.facts.condition_std, deviation(&coarse), tolerance);
+            world_close(&w);
+        }
+    pyr_dataset_free(data);
+}
+
+/* The residual of box: what the feed gives, added up here; the same for every number of lanes. */
+static void statistics_of_a_residual(void)
+{
+    pyr_level_settings s = settings_of();
+    pyr_level_facts first = {0};
+
+    for (int lanes = 1; lanes <= 4; lanes++) {
+        world w;
+        moments variable = {0}, condition = {0};
+        void *v = NULL, *c = NULL;
+        double *host;
+        size_t n;
+
+        CHECK(world_open(&w, "cpu", lanes, 2, PYR_FILTER_BOX, 0, &s));
+        n = pyr_count(w.level.variable);
+        host = numbers(n);
+        CHECK_OK(w.k->alloc(w.k, &v, n * sizeof(float), "v"));
+        CHECK_OK(w.k->alloc(w.k, &c, n * sizeof(float), "c"));
+        for (int64_t i = 0; i < IMAGES - HELD_OUT; i++) {
+            CHECK_OK(pyr_feed_level(&w.feed, lanes - 1, &(pyr_pick){.split = PYR_TRAIN, .n = 1, .index = &i},
+                                    0, v, c));
+            CHECK_OK(pyr_download_reals(w.k, host, v, n));
+            for (size_t j = 0; j < n; j++)
+                take(&variable, host[j]);
+            CHECK_OK(pyr_download_reals(w.k, host, c, n));
+            for (size_t j = 0; j < n; j++)
+                take(&condition, host[j]);
+        }
+        CHECK_CLOSE(w.level.facts.mean[0], variable.sum / variable.n, 1e-12);
+        CHECK_CLOSE(w.level.facts.std[0], deviation(&variable), 1e-12);
+        CHECK_CLOSE(w.level.facts.condition_std, deviation(&condition), 1e-12);
+        if (lanes == 1)
+            first = w.level.facts;
+        CHECK(first.mean[0] == w.level.facts.mean[0] && first.std[0] == w.level.facts.std[0] &&
+              first.condition_std == w.level.facts.condition_std);
+        w.k->release(w.k, v);
+        w.k->release(w.k, c);
+        pyr_free(host);
+        world_close(&w);
+    }
+}
+
+static void blank_images_are_refused(void)
+{
+    pyr_level_settings s = settings_of();
+    pyr_data_settings d = PYR_DATA_SETTINGS_DEFAULT;
+    world w = {0};
+    pyr_image image;
+
+    folder_of("blank");
+    CHECK_OK(pyr_image_new(&image, 4, 4, 1, 8, "blank"));
+    for (int i = 0; i < 3; i++) {
+        char name[32];
+
+        snprintf(name, sizeof name, "blank/%d.png", i);
+        CHECK_OK(pyr_png_write(below(name), &image, NULL, 0));
+    }
+    pyr_image_free(&image);
+    d.path = below("blank");
+    d.held_out = 0;
+    CHECK_OK(pyr_kernels_open(&w.k, "cpu", 1));
+    CHECK_OK(pyr_dataset_open(&w.data, &d));
+    CHECK_OK(pyr_pyramid_new(&w.pyramid, w.k, &(pyr_pyramid_settings){.levels = 1}, 4, 4, 1));
+    CHECK_OK(pyr_feed_new(&w.feed, w.k, w.data, w.pyramid, 2, 1));
+    CHECK_OK(pyr_level_init(&w.level, &s, w.pyramid, 0, 0, 1));
+    CHECK_FAILS(pyr_level_measure(&w.level, &w.feed), PYR_E_FORMAT, "nothing to learn");
+    s.classes = true;
+    CHECK_FAILS(pyr_level_init(&w.level, &s, w.pyramid, 0, 0, 1), PYR_E_CONFIG, "the data set has no labels");
+    world_close(&w);
+}
+
+/* destandardise is the opposite of what the loss's graph does: z = (variable - mean) / std per band. */
+static void there_and_back(void)
+{
+    for (int b = 0; b < BACKENDS; b++) {
+        pyr_level_settings s = settings_of();
+        double in[2 * 18], out[2 * 18], z[2 * 18], standardise[36], back[36], twice[2 * 36];
+        void *at = NULL, *vector = NULL;
+        world w;
+        int c = 3 * C;
+
+        CHECK(c == 9);
+        CHECK(world_open(&w, backends[b], 1, 2, PYR_FILTER_HAAR, 0, &s));
+        w.level.variable.h = 1;
+        w.level.variable.w = 2;
+        pyr_level_vectors(&w.level, standardise, back);
+        for (int i = 0; i < 36; i++) {
+            int channel = i % c, band = channel / C;
+
+            in[i] = (double)(float)(0.1 * i - 1);
+            z[i] = (in[i] - w.level.facts.mean[band]) / w.level.facts.std[band];
+            CHECK_CLOSE(in[i] * (1 + standardise[channel]) + standardise[c + channel], z[i], 1e-12);
+        }
+        for (int i = 0; i < 2; i++)
+            memcpy(twice + (size_t)i * 2 * c, back, sizeof *back * 2 * (size_t)c);
+        CHECK_OK(w.k->alloc(w.k, &at, sizeof z, "z"));
+        CHECK_OK(w.k->alloc(w.k, &vector, sizeof twice, "vector"));
+        CHECK_OK(pyr_upload_reals(w.k, at, z, 36));
+        CHECK_OK(pyr_upload_reals(w.k, vector, twice, 4 * (size_t)c));
+        CHECK_OK(pyr_level_destandardise(&w.level, w.k, 2, at, vector));
+        CHECK_OK(pyr_download_reals(w.k, out, at, 36));
+        near("destandardised", out, in, 36, b == 0 ? 1e-12 : 1e-6);
+        w.k->release(w.k, at);
+        w.k->release(w.k, vector);
+        world_close(&w);
+    }
+}
+
+/* ---- facts ------------------------------------------------------------------------------------- */
+
+static pyr_level_facts some_facts(void)
+{
+    return (pyr_level_facts){.index = 1,
+                             .levels = 3,
+                             .h = 28,
+                             .w = 31,
+                             .c = 3,
+                             .filter = PYR_FILTER_GAUSSIAN,
+                             .filter_sigma = 0.1 + 0.2,
+                             .condition = PYR_CONDITION_NONE,
+                             .classes = 10,
+                             .data = UINT64_C(0xFEDCBA9876543210),
+                             .bands = 3,
+                             .mean = {1.0 / 3, -2e-17, 0},
+                             .std = {0.1, 1e-3, 1 / 7.0},
+                             .condition_std = 2.0 / 3};
+}
+
+static void facts_there_and_back(void)
+{
+    pyr_level_facts facts = some_facts(), back;
+    pyr_st_pair pairs[PYR_FACT_PAIRS + 1], damaged[PYR_FACT_PAIRS + 1];
+    pyr_safetensors *file = NULL;
+    pyr_text text = {0};
+    const char *path = below("facts.safetensors");
+    float one = 1;
+    pyr_st_entry entry = {.name = "x", .dtype = PYR_ST_F32, .rank = 1, .dims = {1}, .data = &one};
+    size_t n = 0;
+
+    CHECK_OK(pyr_facts_write(&facts, pairs, &n, &text));
+    CHECK(n <= PYR_FACT_PAIRS);
+    CHECK_OK(pyr_safetensors_write(path, &entry, 1, pairs, n));
+    CHECK_OK(pyr_safetensors_open(&file, path));
+    CHECK_OK(pyr_facts_read(&back, file, path));
+    CHECK(back.index == 1 && back.levels == 3 && back.h == 28 && back.w == 31 && back.c == 3);
+    CHECK(back.filter == facts.filter && back.filter_sigma == facts.filter_sigma && back.classes == 10);
+    CHECK(back.condition == PYR_CONDITION_NONE && back.data == facts.data && back.bands == 3);
+    for (int i = 0; i < 3; i++)
+        CHECK(back.mean[i] == facts.mean[i] && back.std[i] == facts.std[i]);
+    CHECK(back.condition_std == facts.condition_std);
+    CHECK_OK(pyr_facts_match(&facts, "a", &back, "b"));
+    pyr_safetensors_free(file);
+    /* each of them damaged or missing */
+    for (size_t i = 0; i < n; i++)
+        for (int missing = 0; missing < 2; missing++) {
+            size_t m = 0;
+
+            for (size_t j = 0; j < n; j++)
+                if (j != i || !missing) {
+                    damaged[m] = pairs[j];
+                    if (j == i)
+                        damaged[m].value = "?";
+                    m++;
+                }
+            CHECK_OK(pyr_safetensors_write(path, &entry, 1, damaged, m));
+            CHECK_OK(pyr_safetensors_open(&file, path));
+            if (missing)
+                CHECK_FAILS(pyr_facts_read(&back, file, path), PYR_E_FORMAT, "not a level of a pyrdiff run");
+            else if (strcmp(pairs[i].key, "pyrdiff_condition") != 0)
+                CHECK_FAILS(pyr_facts_read(&back, file, path), PYR_E_FORMAT, "damaged");
+            pyr_safetensors_free(file);
+        }
+    pyr_text_free(&text);
+}
+
+static void facts_that_do_not_match(void)
+{
+    pyr_level_facts a = some_facts(), b = a;
+
+    b.index = 2; /* these may differ */
+    b.classes = 0;
+    b.mean[0] = 5;
+    CHECK_OK(pyr_facts_match(&a, "level 1", &b, "level 2"));
+    b.filter = PYR_FILTER_BOX;
+    CHECK_FAILS(pyr_facts_match(&a, "level 1", &b, "level 2"), PYR_E_CONFIG,
+                "level 1 was trained on a pyramid with the filter gaussian, level 2 with box");
+    b = a;
+    b.filter_sigma = 1;
+    CHECK_FAILS(pyr_facts_match(&a, "level 1", &b, "level 2"), PYR_E_CONFIG, "cannot be mixed");
+    b = a;
+    b.levels = 4;
+    CHECK_FAILS(pyr_facts_match(&a, "level 1", &b, "level 2"), PYR_E_CONFIG,
+                "level 1 belongs to a pyramid of 3 levels, level 2 to one of 4");
+    b = a;
+    b.w = 32;
+    CHECK_FAILS(pyr_facts_match(&a, "level 1", &b, "level 2"), PYR_E_CONFIG,
+                "images of 28x31 with 3 channels, level 2 on 28x32 with 3");
+    b = a;
+    b.data = 1;
+    CHECK_FAILS(pyr_facts_match(&a, "level 1", &b, "level 2"), PYR_E_CONFIG,
+                "different data sets (fingerprints fedcba9876543210 and 0000000000000001)");
+}
+
+/* ---- loss and denoiser ------------------------------------------------------------------------- */
+
+enum { BATCH = 5 };
+
+/* A loss and a denoiser on one block of parameters. */
+typedef struct pair {
+    world w;
+    pyr_params params;
+    pyr_loss loss;
+    pyr_denoiser denoiser;
+    void *block;
+    size_t n, n_condition; /* numbers of one image */
+    void *work;            /* backend memory: BATCH variables */
+} pair;
+
+static bool pair_open(pair *p, const char *backend, int levels, int filter, int index,
+                      const pyr_level_settings *s, bool training)
+{
+    pyr_kernels *k;
+
+    *p = (pair){0};
+    if (!world_open(&p->w, backend, 1, levels, filter, index, s))
+        return false;
+    k = p->w.k;
+    CHECK_OK(pyr_loss_new(&p->loss, k, &p->params, &p->w.level,
+                          &(pyr_loss_plan){.batch = BATCH, .groups = 1, .training = training}));
+    CHECK_OK(pyr_denoiser_new(&p->denoiser, k, &p->params, &p->w.level, BATCH));
+    CHECK_OK(k->alloc(k, &p->block, p->params.count * pyr_type_size(k->real), "parameters"));
+    CHECK_OK(pyr_params_init(&p->params, k, p->block, 1, index));
+    CHECK_OK(pyr_graph_pack(p->loss.g, p->block));
+    CHECK_OK(pyr_graph_pack(p->denoiser.g, p->block));
+    p->n = pyr_count(p->w.level.variable);
+    p->n_condition = pyr_count(p->w.level.condition);
+    CHECK_OK(k->alloc(k, &p->work, BATCH * p->n * pyr_type_size(k->real), "work"));
+    return true;
+}
+
+static void pair_close(pair *p)
+{
+    pyr_loss_free(&p->loss);
+    if (p->denoiser.g)
+        pyr_denoiser_free(&p->denoiser);
+    pyr_params_free(&p->params);
+    if (p->w.k) {
+        p->w.k->release(p->w.k, p->block);
+        p->w.k->release(p->w.k, p->work);
+    }
+    world_close(&p->w);
+}
+
+/* Random weights everywhere, the last layers too. */
+static void stir(pair *p)
+{
+    double *values = numbers(p->params.count);
+
+    CHECK_OK(pyr_download_reals(p->w.k, values, p->block, p->params.count));
+    for (int i = 0; i < p->params.n; i++)
+        for (size_t j = 0; j < p->params.at[i].count; j++) {
+            float four[4];
+
+            pyr_normal4(3, (uint32_t)(j / 4), (uint32_t)i, 0, 1, four);
+            values[p->params.at[i].offset + j] += 0.1 * (double)four[j % 4];
+        }
+    CHECK_OK(pyr_upload_reals(p->w.k, p->block, values, p->params.count));
+    CHECK_OK(pyr_graph_pack(p->loss.g, p->block));
+    CHECK_OK(pyr_graph_pack(p->denoiser.g, p->block));
+    pyr_free(values);
+}
+
+static const int64_t picked[BATCH] = {3, 1, 4, 15, 9};
+
+/* Data of n images into the loss's inputs, the draw, and a forward; the standardised variables to z, the
+ * conditions (image units) to condition. */
+static void run_loss(pair *p, const pyr_draw *draw, double *z, double *condition, double *losses)
+{
+    pyr_kernels *k = p->w.k;
+    pyr_graph *g = p->loss.g;
+    const pyr_level *level = &p->w.level;
+    void *at = p->loss.condition >= 0 ? pyr_graph_data(g, 0, p->loss.condition) : NULL;
+    int c = level->variable.c;
+
+    CHECK_OK(pyr_feed_level(&p->w.feed, 0, &(pyr_pick){.split = PYR_TRAIN, .n = draw->n, .index = picked},
+                            level->facts.index, pyr_graph_data(g, 0, p->loss.variable), at));
+    CHECK_OK(pyr_download_reals(k, z, pyr_graph_data(g, 0, p->loss.variable), (size_t)draw->n * p->n));
+    if (at)
+        CHECK_OK(pyr_download_reals(k, condition, at, (size_t)draw->n * p->n_condition));
+    for (size_t i = 0; i < (size_t)draw->n * p->n; i++) {
+        int band = (int)(i % (size_t)c) / (c / level->facts.bands);
+
+        z[i] = (z[i] - level->facts.mean[band]) / level->facts.std[band];
+    }
+    CHECK_OK(pyr_loss_draw(&p->loss, 0, draw));
+    CHECK_OK(pyr_graph_forward(g, 0));
+    CHECK_OK(pyr_download_reals(k, losses, pyr_graph_data(g, 0, p->loss.loss), BATCH));
+}
+
+static double eps_of(const pyr_draw *draw, int level, int image, size_t element)
+{
+    float four[4];
+
+    pyr_normal4(draw->seed, (uint32_t)(element / 4), (uint32_t)(draw->first + image), draw->step,
+                pyr_rng_purpose(PYR_RNG_NOISE, level), four);
+    return (double)four[element % 4];
+}
+
+/* At the start F = 0, so the loss is w s^2/(1 + s^2) times the mean of F*^2, F* = (s z - eps)/sqrt(1 + s^2);
+ * for the EDM weight the factor in front is 1, for the simple one it is 1/(1 + s^2). */
+static void loss_by_hand(void)
+{
+    static const int filters[] = {PYR_FILTER_BOX, PYR_FILTER_HAAR};
+
+    for (int b = 0; b < BACKENDS; b++)
+        for (int variant = 0; variant < 6; variant++) {
+            pyr_level_settings s = settings_of();
+            int index = variant % 2, filter = filters[variant / 2 % 2];
+            pyr_draw draw = {
+                .seed = UINT64_C(0x123456789ABCDEF), .step = 12, .first = 4, .n = BATCH, .batch = 40};
+            double *z, *condition, losses[BATCH];
+            pair p;
+
+            if (variant >= 4) {
+                s.weight = PYR_WEIGHT_SIMPLE;
+                s.density = PYR_UNIFORM_T;
+                s.curve = PYR_COSINE;
+            }
+            CHECK(pair_open(&p, backends[b], 2, filter, index, &s, variant != 3));
+            z = numbers(BATCH * p.n);
+            condition = numbers(BATCH * p.n_condition + 1);
+            run_loss(&p, &draw, z, condition, losses);
+            for (int i = 0; i < BATCH; i++) {
+                double level = pyr_draw_level(&p.loss, &draw, 4 + i), root = sqrt(1 + level * level), sum = 0;
+
+                for (size_t j = 0; j < p.n; j++) {
+                    double f = (level * z[(size_t)i * p.n + j] - eps_of(&draw, index, i, j)) / root;
+
+                    sum += f * f;
+                }
+                sum /= (double)p.n;
+                if (variant >= 4)
+                    sum /= 1 + level * level;
+                CHECK_CLOSE(losses[i], sum, (b == 0 ? 1e-12 : 2e-5) * sum);
+            }
+            pyr_free(z);
+            pyr_free(condition);
+            pair_close(&p);
+        }
+}
+
+/* With any weights: loss = w mean |D - z|^2, D from the denoiser at x = z + s eps. Loss and denoiser
+ * are two graphs with other formulas. */
+static void loss_and_denoiser_agree(void)
+{
+    for (int b = 0; b < BACKENDS; b++)
+        for (int variant = 0; variant < 4; variant++) {
+            pyr_level_settings s = settings_of();
+            int index = variant % 2, filter = variant < 2 ? PYR_FILTER_BOX : PYR_FILTER_HAAR;
+            pyr_draw draw = {.seed = 7, .step = 3, .n = BATCH, .batch = BATCH};
+            int32_t labels[BATCH] = {0, 1, 1, 0, 1};
+            uint32_t rows[BATCH] = {0, 1, 1, 0, 1};
+            double *z, *condition, *x, *d, losses[BATCH], level[BATCH];
+            void *told = NULL;
+            pyr_denoising call;
+            pair p;
+
+            s.augmentation = 0;
+            s.classes = true;
+            if (variant == 1)
+                s.network.time_embedding_type = PYR_UNET_FOURIER;
+            draw.labels = labels;
+            CHECK(pair_open(&p, backends[b], 2, filter, index, &s, false));
+            CHECK(p.w.level.facts.classes == 2 && p.w.level.unet.num_class_embeds == 3);
+            stir(&p);
+            z = numbers(BATCH * p.n);
+            x = numbers(BATCH * p.n);
+            d = numbers(BATCH * p.n);
+            condition = numbers(BATCH * p.n_condition + 1);
+            run_loss(&p, &draw, z, condition, losses);
+            for (int i = 0; i < BATCH; i++) {
+                level[i] = pyr_draw_level(&p.loss, &draw, i);
+                for (size_t j = 0; j < p.n; j++)
+                    x[(size_t)i * p.n + j] = z[(size_t)i * p.n + j] + level[i] * eps_of(&draw, index, i, j);
+            }
+            CHECK_OK(pyr_upload_reals(p.w.k, p.work, x, BATCH * p.n));
+            if (p.n_condition) {
+                CHECK_OK(p.w.k->alloc(p.w.k, &told, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
+                CHECK_OK(pyr_upload_reals(p.w.k, told, condition, BATCH * p.n_condition));
+            }
+            call = (pyr_denoising){.denoiser = &p.denoiser, .n = BATCH, .condition = told, .rows = rows};
+            CHECK_OK(pyr_denoiser_call(&call, p.work, level, p.work));
+            CHECK_OK(pyr_download_reals(p.w.k, d, p.work, BATCH * p.n));
+            for (int i = 0; i < BATCH; i++) {
+                double sum = 0, w = 1 + 1 / (level[i] * level[i]);
+
+                for (size_t j = 0; j < p.n; j++)
+                    sum += (d[(size_t)i * p.n + j] - z[(size_t)i * p.n + j]) *
+                           (d[(size_t)i * p.n + j] - z[(size_t)i * p.n + j]);
+                CHECK_CLOSE(losses[i], w * sum / (double)p.n, (b == 0 ? 1e-9 : 1e-3) * losses[i]);
+            }
+            /* fewer images than a batch, twice, in the middle of what the last run left behind; and without
+             * a class */
+            for (int turn = 0; turn < 3; turn++) {
+                double again[2 * H * W * C * 3];
+
+                CHECK(2 * p.n <= sizeof again / sizeof *again);
+                CHECK_OK(pyr_upload_reals(p.w.k, p.work, x, 2 * p.n));
+                call.n = 2;
+                call.rows = turn < 2 ? rows : NULL;
+                CHECK_OK(pyr_denoiser_call(&call, p.work, level, p.work));
+                CHECK_OK(pyr_download_reals(p.w.k, again, p.work, 2 * p.n));
+                if (turn < 2)
+                    near("fewer images", again, d, 2 * p.n, b == 0 ? 1e-12 : 1e-5);
+                else
+                    CHECK(fabs(again[0] - d[0]) > 1e-6);
+            }
+            p.w.k->release(p.w.k, told);
+            pyr_free(z);
+            pyr_free(x);
+            pyr_free(d);
+            pyr_free(condition);
+            pair_close(&p);
+        }
+}
+
+/* F = 0: D = x / (1 + s^2). */
+static void denoiser_at_the_start(void)
+{
+    for (int b = 0; b < BACKENDS; b++) {
+        pyr_level_settings s = settings_of();
+        const double level[BATCH] = {0.002, 0.3, 1, 5, 80};
+        double *x, *d, *wanted;
+        pair p;
+
+        CHECK(pair_open(&p, backends[b], 2, PYR_FILTER_BOX, 1, &s, false));
+        x = numbers(BATCH * p.n);
+        d = numbers(BATCH * p.n);
+        wanted = numbers(BATCH * p.n);
+        for (size_t i = 0; i < BATCH * p.n; i++) {
+            double at = level[i / p.n];
+
+            x[i] = (double)(float)(sqrt(1 + at * at) * sin((double)i));
+            wanted[i] = x[i] / (1 + at * at);
+        }
+        CHECK_OK(pyr_upload_reals(p.w.k, p.work, x, BATCH * p.n));
+        CHECK_OK(
+            pyr_denoiser_call(&(pyr_denoising){.denoiser = &p.denoiser, .n = BATCH}, p.work, level, p.work));
+        CHECK_OK(pyr_download_reals(p.w.k, d, p.work, BATCH * p.n));
+        for (size_t i = 0; i < BATCH; i++)
+            near("D", d + i * p.n, wanted + i * p.n, p.n, b == 0 ? 1e-14 : 1e-6);
+        pyr_free(x);
+        pyr_free(d);
+        pyr_free(wanted);
+        pair_close(&p);
+    }
+}
+
+/* Image i of a batch of n has a noise level within the i-th of n equal parts of the density. */
+static void noise_levels_are_stratified(void)
+{
+    enum { N = 64 };
+    pyr_level_settings s = settings_of();
+    pair p;
+    double low = 1, high = 0, before = 0;
+
+    s.reference = 16; /* shifted */
+    CHECK(pair_open(&p, "cpu", 2, PYR_FILTER_BOX, 1, &s, true));
+    for (uint32_t step = 0; step < 50; step++)
+        for (int i = 0; i < N; i++) {
+            pyr_draw draw = {.seed = 5, .step = step, .batch = N};
+            double level = pyr_draw_level(&p.loss, &draw, i);
+            double x = (log(level * 16 / sqrt(H / 2 * W / 2)) - s.mean) / s.std;
+            double u = erfc(-x / sqrt(2)) / 2 * N - i;
+
+            CHECK(u > -1e-6 && u < 1 + 1e-6);
+            low = fmin(low, u);
+            high = fmax(high, u);
+            CHECK(i > 0 || step == 0 || level != before);
+            before = i == 0 ? level : before;
+            /* whichever micro-batch it is in */
+            draw.first = i;
+            draw.n = 1;
+            CHECK(pyr_draw_level(&p.loss, &draw, i) == level);
+        }
+    CHECK(low < 0.01 && high > 0.99);
+    pair_close(&p);
+}
+
+/* Images beyond n have no loss and no gradient, whatever lay there. */
+static void padded_images_count_nothing(void)
+{
+    for (int b = 0; b < BACKENDS; b++) {
+        pyr_level_settings s = settings_of();
+        pyr_draw draw = {.seed = 5, .step = 1, .first = 35, .n = 3, .batch = 38};
+        double *z, *condition, *grad[2], losses[2][BATCH], seeds[BATCH] = {1, 1, 1, 1, 1};
+        size_t real, count;
+        pair p;
+
+        CHECK(pair_open(&p, backends[b], 2, PYR_FILTER_BOX, 0, &s, true));
+        stir(&p);
+        real = pyr_type_size(p.w.k->real);
+        count = p.params.count;
+        z = numbers(BATCH * p.n);
+        condition = numbers(BATCH * p.n_condition);
+        for (int turn = 0; turn < 2; turn++) {
+            void *out = NULL;
+
+            /* what another buffer may have left there: anything, also what is no number */
+            memset(pyr_graph_data(p.loss.g, 0, p.loss.variable), turn ? 0xFF : 0, BATCH * p.n * real);
+            memset(pyr_graph_data(p.loss.g, 0, p.loss.condition), turn ? 0xFF : 0,
+                   BATCH * p.n_condition * real);
+            run_loss(&p, &draw, z, condition, losses[turn]);
+            CHECK(losses[turn][0] > 0 && losses[turn][3] == 0 && losses[turn][4] == 0);
+            pyr_graph_clear(p.loss.g, 0);
+            CHECK_OK(pyr_upload_reals(p.w.k, pyr_graph_gradient(p.loss.g, 0, p.loss.loss), seeds, BATCH));
+            CHECK_OK(pyr_graph_backward(p.loss.g, 0, 0));
+            CHECK_OK(p.w.k->alloc(p.w.k, &out, count * real, "gradient"));
+            CHECK_OK(pyr_graph_collect(p.loss.g, out));
+            grad[turn] = numbers(count);
+            CHECK_OK(pyr_download_reals(p.w.k, grad[turn], out, count));
+            p.w.k->release(p.w.k, out);
+        }
+        CHECK(largest(grad[0], count) > 0);
+        near("with and without rubbish", grad[1], grad[0], count, 0);
+        CHECK(memcmp(losses[0], losses[1], sizeof losses[0]) == 0);
+        pyr_free(z);
+        pyr_free(condition);
+        pyr_free(grad[0]);
+        pyr_free(grad[1]);
+        pair_close(&p);
+    }
+}
+
+/* Labels are dropped as often as they should be, and only in training. */
+static void labels_are_dropped(void)
+{
+    for (int training = 0; training < 2; training++) {
+        pyr_level_settings s = settings_of();
+        int dropped = 0;
+        pair p;
+
+        s.classes = true;
+        s.class_dropout = 0.3;
+        CHECK(pair_open(&p, "cpu", 2, PYR_FILTER_BOX, 1, &s, training));
+        for (uint32_t step = 0; step < 400; step++) {
+            int32_t labels[BATCH] = {0, 1, 0, 1, 0};
+
+            CHECK_OK(pyr_loss_draw(
+                &p.loss, 0,
+                &(pyr_draw){.seed = 1, .step = step, .n = BATCH, .batch = BATCH, .labels = labels}));
+            for (int i = 0; i < BATCH; i++) {
+                uint32_t row = ((uint32_t *)pyr_graph_data(p.loss.g, 0, p.loss.label))[i];
+
+                CHECK(row == (uint32_t)labels[i] || row == 2);
+                dropped += row == 2;
+            }
+        }
+        CHECK_CLOSE(dropped, training ? 600 : 0, training ? 4 * sqrt(2000 * 0.21) : 0);
+        pair_close(&p);
+    }
+}
+
+/* A level that stands in the files draws what the level in memory draws, image by image. */
+static void sampled_level(void)
+{
+    for (int b = 0; b < BACKENDS; b++) {
+        pyr_level_settings s = settings_of();
+        uint64_t seeds[3] = {5, 6, 7};
+        pyr_sampled_level one = {0}, three = {0};
+        pyr_unet_files files = {0};
+        double all[3 * 12 * C], alone[12 * C];
+        void *work[2] = {NULL, NULL}, *x = NULL;
+        size_t real;
+        pair p;
+
+        s.sampler.steps = 5;
+        CHECK(pair_open(&p, backends[b], 2, PYR_FILTER_BOX, 1, &s, false));
+        CHECK(p.n == 12 * C);
+        stir(&p);
+        real = pyr_type_size(p.w.k->real);
+        {
+            double *values = numbers(p.params.count); /* files hold floats */
+
+            CHECK_OK(pyr_download_reals(p.w.k, values, p.block, p.params.count));
+            for (size_t i = 0; i < p.params.count; i++)
+                values[i] = (double)(float)values[i];
+            CHECK_OK(pyr_upload_reals(p.w.k, p.block, values, p.params.count));
+            pyr_free(values);
+        }
+        CHECK_OK(pyr_unet_save(folder_of("sampled"), &p.w.level.unet, &p.params, p.w.k, p.block, NULL, 0));
+        CHECK_OK(pyr_unet_find(&files, below("sampled")));
+        CHECK_OK(pyr_sampled_level_new(&three, p.w.k, &p.w.level, &files, NULL, 3));
+        CHECK_OK(pyr_sampled_level_new(&one, p.w.k, &p.w.level, NULL, p.block, 2));
+        CHECK_OK(p.w.k->alloc(p.w.k, &work[0], pyr_level_sample_work(&three, p.w.k, 3), "work"));
+        CHECK_OK(p.w.k->alloc(p.w.k, &work[1], pyr_level_sample_work(&one, p.w.k, 1), "work"));
+        CHECK_OK(p.w.k->alloc(p.w.k, &x, 3 * p.n * real, "x"));
+        CHECK_OK(
+            pyr_level_sample(&three, p.w.k, &(pyr_level_draw){.n = 3, .seeds = seeds, .work = work[0]}, x));
+        CHECK_OK(pyr_download_reals(p.w.k, all, x, 3 * p.n));
+        CHECK(isfinite(largest(all, 3 * p.n)) && largest(all, p.n) > 0);
+        for (int i = 0; i < 3; i++) {
+            CHECK_OK(pyr_level_sample(&one, p.w.k,
+                                      &(pyr_level_draw){.n = 1, .seeds = &seeds[i], .work = work[1]}, x));
+            CHECK_OK(pyr_download_reals(p.w.k, alone, x, p.n));
+            near("a sample alone", alone, all + (size_t)i * p.n, p.n, b == 0 ? 1e-10 : 1e-3);
+        }
+        pyr_sampled_level_free(&one, p.w.k);
+        pyr_sampled_level_free(&three, p.w.k);
+        pyr_unet_files_free(&files);
+        p.w.k->release(p.w.k, work[0]);
+        p.w.k->release(p.w.k, work[1]);
+        p.w.k->release(p.w.k, x);
+        remove_all(below("sampled"));
+        pair_close(&p);
+    }
+}
+
+/* ---- training ---------------------------------------------------------------------------------- */
+
+typedef struct training {
+    pyr_kernels *k;
+    pyr_dataset *data;
+    pyr_pyramid *pyramid;
+    pyr_level_trainer *t;
+    pyr_level_job job;
+    double first_loss, last_loss; /* of reports */
+    int reports, held_out;
+    int die_at, stop_at; /* a report of that step kills the process, or asks for a stop */
+} training;
+
+static void on_report(void *ctx, const pyr_level_report *r)
+{
+    training *t = ctx;
+
+    if (r->brief)
+        return;
+    if (t->reports++ == 0)
+        t->first_loss = r->train.loss;
+    t->last_loss = r->train.loss;
+    t->held_out += r->held_out.images > 0;
+    CHECK(r->held_out.images == 0 || (isfinite(r->held_out.ema) && isfinite(r->held_out.raw)));
+    if (r->train.step == t->stop_at)
+        pyr_stop_request();
+    if (r->train.step == t->die_at)
+        _exit(9);
+}
+
+static bool training_open(training *t, const char *backend, int lanes, const char *folder,
+                          const pyr_level_settings *s, int index, int64_t steps)
+{
+    *t = (training){.stop_at = -1, .die_at = -1};
+    CHECK_OK(pyr_kernels_open(&t->k, backend, lanes));
+    t->data = open_data();
+    if (!t->k || !t->data)
+        return false;
+    CHECK_OK(pyr_pyramid_new(&t->pyramid, t->k,
+                             &(pyr_pyramid_settings){.levels = 2, .filter = PYR_FILTER_BOX}, H, W, C));
+    t->job = (pyr_level_job){.k = t->k,
+                             .data = t->data,
+                             .pyramid = t->pyramid,
+                             .folder = folder_of(folder),
+                             .seed = 21,
+                             .xflip = true,
+                             .duration = {(double)(steps * s->batch), PYR_IMAGES},
+                             .checkpoint = 18 * (int64_t)s->batch,
+                             .report = s->batch,
+                             .held_out = -1,
+                             .snapshot = -1,
+                             .on_report = on_report,
+                             .ctx = t};
+    CHECK_OK(pyr_level_trainer_new(&t->t, &t->job, s, index));
+    return t->t != NULL;
+}
+
+static void training_close(training *t)
+{
+    pyr_level_trainer_free(t->t);
+    pyr_pyramid_free(t->pyramid);
+    pyr_dataset_free(t->data);
+    pyr_kernels_free(t->k);
+}
+
+/* The gradient of step 3 at weights that are nowhere zero. */
+static double *gradient_of(training *t, size_t *count, double *loss)
+{
+    pyr_optimizer *o = NULL;
+    const pyr_params *params = NULL;
+    double *values;
+
+    CHECK_OK(pyr_level_trainer_gradient(t->t, 0, loss, &o, &params));
+    *count = params->count;
+    values = numbers(*count);
+    CHECK_OK(pyr_download_reals(t->k, values, o->value, *count));
+    for (int i = 0; i < params->n; i++)
+        for (size_t j = 0; j < params->at[i].count; j++) {
+            float four[4];
+
+            pyr_normal4(8, (uint32_t)(j / 4), (uint32_t)i, 0, 1, four);
+            values[params->at[i].offset + j] += 0.05 * (double)four[j % 4];
+        }
+    CHECK_OK(pyr_upload_reals(t->k, o->value, values, *count));
+    CHECK_OK(pyr_level_trainer_gradient(t->t, 3, loss, &o, &params));
+    CHECK_OK(pyr_download_reals(t->k, values, o->grad, *count));
+    return values;
+}
+
+/* Everything that could depend on how the batch is cut. */
+static pyr_level_settings full_settings(void)
+{
+    pyr_level_settings s = settings_of();
+
+    s.classes = true;
+    s.network.dropout = 0.2;
+    s.batch = 64;
+    return s;
+}
+
+static void gradients_do_not_depend_on_the_cut(void)
+{
+    static const int cuts[] = {0, 16, 8, 1, 5};
+
+    for (int b = 0; b < BACKENDS; b++)
+        for (int batch = 64; batch >= 50; batch -= 14) { /* 50: the last micro-batch is padded */
+            double *first = NULL, loss[5];
+
+            for (int i = 0; i < 5; i++) {
+                pyr_level_settings s = full_settings();
+                training t;
+                size_t count;
+                double *grad;
+                pyr_level_memory memory = {0};
+
+                if (b == 1 && i > 2)
+                    continue;
+                s.batch = batch;
+                s.batch_gpu = cuts[i];
+                CHECK(training_open(&t, backends[b], 1, "cut", &s, 0, 10));
+                grad = gradient_of(&t, &count, &loss[i]);
+                CHECK_OK(pyr_level_trainer_memory(t.t, &memory));
+                CHECK(cuts[i] == 0 || memory.micro_batch <= cuts[i]);
+                CHECK(memory.total >= memory.blocks + memory.activations && memory.parameters <= count);
+                CHECK(memory.flop > 0 && memory.lanes == 1);
+                if (i == 0)
+                    first = grad;
+                else {
+                    near("the gradient of another cut", grad, first, count, b == 0 ? 1e-11 : 1e-4);
+                    CHECK_CLOSE(loss[i], loss[0], (b == 0 ? 1e-12 : 1e-5) * loss[0]);
+                    if (i == 1 && batch == 64 && t.k->micro_batch == 16) /* the same micro-batches */
+                        CHECK(memcmp(grad, first, count * sizeof *grad) == 0);
+                    pyr_free(grad);
+                }
+                training_close(&t);
+            }
+            CHECK(loss[0] > 0);
+            pyr_free(first);
+        }
+}
+
+/* One, two, and more lanes than groups: the same bits; groups only change the rounding. */
+static void gradients_do_not_depend_on_the_lanes(void)
+{
+    for (int b = 1; b < BACKENDS; b++) {
+        double *first = NULL, loss[4];
+
+        for (int i = 0; i < 4; i++) {
+            static const int lanes[] = {1, 2, 5, 2}, groups[] = {4, 4, 4, 2};
+            pyr_level_settings s = full_settings();
+            training t;
+            size_t count;
+            double *grad;
+
+            s.groups = groups[i];
+            s.batch_gpu = 8;
+            CHECK(training_open(&t, backends[b], lanes[i], "lanes", &s, 1, 10));
+            grad = gradient_of(&t, &count, &loss[i]);
+            if (i == 0)
+                first = grad;
+            else {
+                if (i < 3)
+                    CHECK(memcmp(grad, first, count * sizeof *grad) == 0 && loss[i] == loss[0]);
+                near("the gradient in other groups", grad, first, count, 1e-5);
+                pyr_free(grad);
+            }
+            training_close(&t);
+        }
+        pyr_free(first);
+    }
+}
+
+static void steps_allocate_nothing(void)
+{
+    pyr_level_settings s = full_settings();
+    training t;
+    uint64_t before = 0;
+
+    CHECK(training_open(&t, "cpu", 2, "nothing", &s, 0, 10));
+    for (int i = 0; i < 8; i++) {
+        pyr_optimizer *o = NULL;
+        const pyr_params *params = NULL;
+        pyr_step_state after;
+        double loss;
+
+        if (i == 1)
+            before = pyr_mem().allocated;
+        CHECK_OK(pyr_level_trainer_gradient(t.t, i, &loss, &o, &params));
+        CHECK_OK(pyr_optimizer_step(o, &(pyr_update){.learning_rate = 1e-3, .loss = loss}, &after));
+        CHECK(!after.skip);
+    }
+    CHECK(pyr_mem().allocated == before);
+    training_close(&t);
+}
+
+/* All tensors of two states but the seconds. */
+static void same_states(const char *a, const char *b)
+{
+    static const char *const names[] = {"value", "adam_m", "adam_v", "ema"};
+    pyr_safetensors *file[2] = {NULL, NULL};
+    int64_t counters[2][8];
+
+    for (int i = 0; i < 2; i++) {
+        char path[200];
+
+        snprintf(path, sizeof path, "%s/state.safetensors", i ? b : a);
+        CHECK_OK(pyr_safetensors_open(&file[i], path));
+        if (!file[i])
+            return;
+        CHECK_OK(
+            pyr_safetensors_read_i64(file[i], pyr_safetensors_find(file[i], "counters"), counters[i], 8));
+        counters[i][2] = 0;
+    }
+    CHECK(memcmp(counters[0], counters[1], sizeof counters[0]) == 0);
+    for (int n = 0; n < 4; n++) {
+        const pyr_st_tensor *t = pyr_safetensors_find(file[0], names[n]);
+        const pyr_st_tensor *u = pyr_safetensors_find(file[1], names[n]);
+        size_t bytes = t->count * sizeof(float);
+        float *x = pyr_calloc(t->count, sizeof *x), *y = pyr_calloc(t->count, sizeof *y);
+
+        CHECK(u && u->count == t->count);
+        CHECK_OK(pyr_safetensors_read_bytes(file[0], t, x, bytes));
+        CHECK_OK(pyr_safetensors_read_bytes(file[1], u, y, bytes));
+        if (memcmp(x, y, bytes) != 0)
+            CHECK_REPORT("%s and %s: %s differs", a, b, names[n]);
+        pyr_free(x);
+        pyr_free(y);
+    }
+    pyr_safetensors_free(file[0]);
+    pyr_safetensors_free(file[1]);
+}
+
+static size_t lines_of_log(const char *folder)
+{
+    char path[200], *text = NULL;
+    size_t n = 0, size;
+
+    snprintf(path, sizeof path, "%s/log.jsonl", folder);
+    CHECK_OK(pyr_file_read(&text, &size, path, 1 << 20));
+    for (const char *at = text; at && (at = strchr(at, '\n')); at++)
+        n++;
+    pyr_free(text);
+    return n;
+}
+
+static pyr_level_settings resume_settings(void)
+{
+    pyr_level_settings s = full_settings();
+
+    s.batch = 16;
+    s.warmup = 4;
+    s.weight_decay = 0.01;
+    s.clip = 0.5;
+    return s;
+}
+
+/* 30 steps straight, against 18 (the checkpoint before a kill at 20, or a stop at 11) and the rest. */
+static void resumed_runs_are_the_same(void)
+{
+    pyr_level_settings s = resume_settings();
+    training t;
+
+    CHECK(training_open(&t, "cpu", 1, "straight", &s, 0, 30));
+    CHECK(!pyr_level_trainer_finished(t.t));
+    CHECK_OK(pyr_level_trainer_run(t.t));
+    CHECK(t.reports == 30);
+    training_close(&t);
+    for (int stop = 0; stop < 2; stop++) {
+        const char *name = stop ? "stopped" : "killed";
+        pyr_progress progress = {0};
+        pyr_level_facts facts;
+        pid_t child;
+        int result = 0;
+
+        fflush(stdout);
+        child = fork();
+        if (child == 0) {
+            pyr_status status;
+
+            if (!training_open(&t, "cpu", 1, name, &s, 0, 30))
+                _exit(1);
+            if (stop)
+                t.stop_at = 11;
+            else
+                t.die_at = 20;
+            status = pyr_level_trainer_run(t.t);
+            _exit(status == PYR_E_STOPPED && !check_failures ? 7 : 2);
+        }
+        CHECK(child > 0 && waitpid(child, &result, 0) == child);
+        CHECK(WIFEXITED(result) && WEXITSTATUS(result) == (stop ? 7 : 9));
+        CHECK(pyr_level_has_state(below(name)));
+        CHECK_OK(pyr_level_peek(below(name), &facts, &progress));
+        CHECK(progress.train.step == (stop ? 11 : 18) && progress.steps == 30 && progress.seed == 21);
+        CHECK(training_open(&t, "cpu", stop ? 1 : 3, name, &s, 0, 99)); /* the duration stands in the state */
+        CHECK_OK(pyr_level_trainer_run(t.t));
+        CHECK(t.reports == (stop ? 19 : 12));
+        training_close(&t);
+        same_states(below("straight"), below(name));
+        CHECK(lines_of_log(below(name)) == 30);
+    }
+    /* finished: it says so, and nothing more happens */
+    CHECK(training_open(&t, "cpu", 1, "stopped", &s, 0, 30));
+    CHECK(pyr_level_trainer_finished(t.t));
+    CHECK_OK(pyr_level_trainer_run(t.t));
+    CHECK(t.reports == 0);
+    training_close(&t);
+    same_states(below("straight"), below("stopped"));
+}
+
+/* What a state refuses. */
+static void states_of_others_are_refused(void)
+{
+    pyr_level_settings s = resume_settings();
+    pyr_level_trainer *other = NULL;
+    pyr_level_job job;
+    training t;
+    int64_t counters[8];
+    char path[200];
+    pyr_safetensors *file = NULL;
+
+    CHECK(training_open(&t, "cpu", 1, "mine", &s, 0, 2));
+    CHECK_OK(pyr_level_trainer_run(t.t));
+    job = t.job;
+    job.seed = 22;
+    CHECK_FAILS(pyr_level_trainer_new(&other, &job, &s, 0), PYR_E_CONFIG,
+                "begun with the seed 21, now it is 22");
+    CHECK(other == NULL);
+    CHECK_FAILS(pyr_level_trainer_new(&other, &t.job, &s, 1), PYR_E_FORMAT, "");
+    s.network.block_out_channels.at[1] = 12;
+    CHECK_FAILS(pyr_level_trainer_new(&other, &t.job, &s, 0), PYR_E_FORMAT, "another network");
+    snprintf(path, sizeof path, "%s/state.safetensors", below("mine"));
+    CHECK_OK(pyr_safetensors_open(&file, path));
+    CHECK_OK(pyr_safetensors_read_i64(file, pyr_safetensors_find(file, "counters"), counters, 8));
+    CHECK(counters[0] == 2 && counters[1] == 0 && counters[3] == 2 && counters[4] == 21 && counters[5] == 2 &&
+          counters[6] == 2);
+    pyr_safetensors_free(file);
+    training_close(&t);
+}
+
+/* Save and restore into another optimizer; weights of another run as a start. */
+static void saved_and_restored(void)
+{
+    for (int b = 0; b < BACKENDS; b++) {
+        pyr_level_settings s = resume_settings();
+        pyr_optimizer *o = NULL, other = {0};
+        const pyr_params *params = NULL;
+        pyr_step_state after = {0}, restored;
+        pyr_progress progress = {
+            .train = {.step = 5, .skipped = 1, .seconds = 1.25}, .steps = 40, .seed = UINT64_MAX};
+        pyr_progress back = {0};
+        pyr_level_facts facts;
+        pyr_unet_files files = {0};
+        pyr_unet_config config;
+        training t, from;
+        double loss, *x, *y;
+        size_t bytes;
+
+        CHECK(training_open(&t, backends[b], 1, "save", &s, 0, 40));
+        for (int i = 0; i < 5; i++) {
+            CHECK_OK(pyr_level_trainer_gradient(t.t, i, &loss, &o, &params));
+            CHECK_OK(pyr_optimizer_step(
+                o, &(pyr_update){.learning_rate = 1e-3, .ema_window = 0.5, .loss = i == 2 ? NAN : loss},
+                &after));
+        }
+        CHECK(after.applied == 4 && after.step == 5);
+        progress.last = after;
+        CHECK_OK(pyr_level_save(t.job.folder, pyr_level_trainer_level(t.t), params, o, &progress));
+        CHECK_OK(pyr_optimizer_new(&other, t.k, params, o->adamw));
+        CHECK_OK(pyr_level_restore(t.job.folder, &facts, params, &other, &back));
+        CHECK(back.train.step == 5 && back.train.skipped == 1 && back.train.seconds == 1.25 &&
+              back.steps == 40 && back.seed == UINT64_MAX);
+        t.k->download(t.k, &restored, other.state, sizeof restored);
+        CHECK(restored.step == 5 && restored.applied == 4);
+        CHECK_OK(pyr_facts_match(&facts, "a", &pyr_level_trainer_level(t.t)->facts, "b"));
+        bytes = o->count * pyr_type_size(t.k->real);
+        CHECK(memcmp(o->value, other.value, bytes) == 0 && memcmp(o->m, other.m, bytes) == 0);
+        CHECK(memcmp(o->v, other.v, bytes) == 0 && memcmp(o->ema, other.ema, bytes) == 0);
+        CHECK(memcmp(o->value, o->ema, bytes) != 0);
+        /* the network's folder holds the EMA, as floats, and the facts */
+        CHECK_OK(pyr_level_open_unet(t.job.folder, &files, &config, &facts));
+        CHECK(facts.index == 0 && facts.mean[0] == pyr_level_trainer_level(t.t)->facts.mean[0]);
+        CHECK_OK(pyr_unet_load(&files, params, t.k, other.value, NULL));
+        x = numbers(o->count);
+        y = numbers(o->count);
+        CHECK_OK(pyr_download_reals(t.k, x, o->ema, o->count));
+        CHECK_OK(pyr_download_reals(t.k, y, other.value, o->count));
+        for (size_t i = 0; i < o->count; i++)
+            CHECK((double)(float)x[i] == y[i]);
+        /* a new run that starts from there */
+        CHECK(training_open(&from, backends[b], 1, "transfer", &s, 0, 3));
+        pyr_level_trainer_free(from.t);
+        from.t = NULL;
+        from.job.transfer = t.job.folder;
+        CHECK_OK(pyr_level_trainer_new(&from.t, &from.job, &s, 0));
+        CHECK_OK(pyr_level_trainer_gradient(from.t, 0, &loss, &o, &params));
+        CHECK_OK(pyr_download_reals(from.k, x, o->value, o->count));
+        CHECK(memcmp(x, y, o->count * sizeof *x) == 0);
+        training_close(&from);
+        pyr_free(x);
+        pyr_free(y);
+        pyr_unet_files_free(&files);
+        pyr_optimizer_free(&other);
+        training_close(&t);
+        remove_all(below("save"));
+    }
+}
+
+/* A duration in seconds becomes a number of steps, and the run is then that of the number: measuring has
+ * left no trace. */
+static void seconds_become_steps(void)
+{
+    pyr_level_settings s = resume_settings();
+    pyr_progress progress = {0};
+    pyr_level_facts facts;
+    training t;
+
+    s.classes = false;
+    CHECK(training_open(&t, "cpu", 1, "seconds", &s, 1, 1));
+    pyr_level_trainer_free(t.t);
+    t.job.duration = (pyr_duration){0.2, PYR_SECONDS};
+    CHECK_OK(pyr_level_trainer_new(&t.t, &t.job, &s, 1));
+    CHECK_OK(pyr_level_trainer_run(t.t));
+    training_close(&t);
+    CHECK_OK(pyr_level_peek(below("seconds"), &facts, &progress));
+    CHECK(progress.steps >= 1 && progress.train.step == progress.steps);
+    CHECK(training_open(&t, "cpu", 1, "counted", &s, 1, progress.steps));
+    CHECK_OK(pyr_level_trainer_run(t.t));
+    training_close(&t);
+    same_states(below("seconds"), below("counted"));
+    /* epochs: 2 of 60 images in steps of 16 are 7.5, so 8 */
+    CHECK(training_open(&t, "cpu", 1, "epochs", &s, 1, 1));
+    pyr_level_trainer_free(t.t);
+    t.job.duration = (pyr_duration){2, PYR_EPOCHS};
+    CHECK_OK(pyr_level_trainer_new(&t.t, &t.job, &s, 1));
+    CHECK_OK(pyr_level_trainer_run(t.t));
+    training_close(&t);
+    CHECK_OK(pyr_level_peek(below("epochs"), &facts, &progress));
+    CHECK(progress.steps == 8);
+}
+
+/* The loss goes down, training and held out, on each level. */
+static void learns(void)
+{
+    for (int index = 0; index < 2; index++) {
+        pyr_level_settings s = settings_of();
+        training t;
+        char name[16];
+
+        s.lr = 5e-3;
+        s.batch = 32;
+        snprintf(name, sizeof name, "learns%d", index);
+        CHECK(training_open(&t, "cpu", 2, name, &s, index, 240));
+        pyr_level_trainer_free(t.t);
+        t.job.report = 40 * 32;
+        t.job.held_out = 120 * 32;
+        t.job.snapshot = 0; /* at the end */
+        CHECK_OK(pyr_level_trainer_new(&t.t, &t.job, &s, index));
+        CHECK_OK(pyr_level_trainer_run(t.t));
+        CHECK(t.reports == 6 && t.held_out == 2);
+        if (!(t.last_loss < 0.75 * t.first_loss))
+            CHECK_REPORT("level %d: from %g to %g", index, t.first_loss, t.last_loss);
+        CHECK(pyr_is_file(below(index ? "learns1/snapshot-00007680.png" : "learns0/snapshot-00007680.png")));
+        training_close(&t);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    const char *where = getenv("TMPDIR");
+
+    CHECK_INIT(argc, argv);
+    snprintf(temp, sizeof temp, "%.40s/pyr-levels-XXXXXX", where ? where : "/tmp");
+    if (!mkdtemp(temp)) {
+        printf("no temporary folder can be made: %s\n", temp);
+        return 1;
+    }
+    RUN(write_images);
+    if (*check_filter) /* needed by all the others */
+        write_images();
+    RUN(each_epoch_is_a_permutation);
+    RUN(orders_differ);
+    RUN(statistics);
+    RUN(statistics_of_a_residual);
+    RUN(blank_images_are_refused);
+    RUN(there_and_back);
+    RUN(facts_there_and_back);
+    RUN(facts_that_do_not_match);
+    RUN(loss_by_hand);
+    RUN(loss_and_denoiser_agree);
+    RUN(denoiser_at_the_start);
+    RUN(noise_levels_are_stratified);
+    RUN(padded_images_count_nothing);
+    RUN(labels_are_dropped);
+    RUN(sampled_level);
+    RUN(gradients_do_not_depend_on_the_cut);
+    RUN(gradients_do_not_depend_on_the_lanes);
+    RUN(steps_allocate_nothing);
+    RUN(resumed_runs_are_the_same);
+    RUN(states_of_others_are_refused);
+    RUN(saved_and_restored);
+    RUN(seconds_become_steps);
+    RUN(learns);
+    remove_all(temp);
+    return CHECK_DONE();
+}
