@@ -279,7 +279,7 @@ pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const
         !pyr_parse_real(condition_std, &f->condition_std) || pyr_filter_parse(&f->filter, filter) != PYR_OK ||
         !read_reals(mean, f->mean, &bands) || !read_reals(std, f->std, &f->bands) || bands != f->bands ||
         f->index < 0 || f->index >= f->levels || f->levels > PYR_MAX_LEVELS || f->h < 1 || f->w < 1 ||
-        f->c < 1 || f->classes < 0)
+        f->c < 1 || f->classes < 0 || (strcmp(condition, "none") != 0 && strcmp(condition, "coarse") != 0))
         return pyr_fail(PYR_E_FORMAT, "%s: the metadata of the level are damaged", path);
     f->condition = strcmp(condition, "none") == 0 ? PYR_CONDITION_NONE : PYR_CONDITION_COARSE;
     return PYR_OK;
