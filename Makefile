@@ -42,8 +42,10 @@ endif
 
 ## make             build ./pyrdiff
 all: pyrdiff
-pyrdiff: $(B)/pyrdiff
+# The link always points to what these settings build.
+pyrdiff: $(B)/pyrdiff FORCE
 	@ln -sf $< $@
+FORCE:
 
 $(B)/pyrdiff: $(CLI_OBJ) $(B)/libpyrdiff.a
 	$(CC) $(LDFLAGS_ALL) $^ $(LDLIBS) -o $@
@@ -133,4 +135,4 @@ help:
 
 -include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d)
 .PHONY: all help check check-sanitized build-only longcheck tests clean format demo
-.SECONDARY:
+.SECONDARY: $(TESTS:%=%.o)

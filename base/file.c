@@ -180,7 +180,8 @@ pyr_status pyr_make_folders(const char *path)
             continue;
         *at = 0;
         if (mkdir(part, 0777) != 0 && !pyr_is_folder(part))
-            status = pyr_fail(PYR_E_IO, "folder %s cannot be made: %s", part, strerror(errno));
+            status = pyr_fail(PYR_E_IO, "folder %s cannot be made: %s", part,
+                              errno == EEXIST ? "there is a file of that name" : strerror(errno));
         *at = c;
         if (!c)
             break;

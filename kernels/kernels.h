@@ -129,7 +129,7 @@ typedef struct pyr_op {
     void *packed, *saved, *scratch;
     void *grad; /* += in backward; the graph zeroes it at the start of a step */
     const void *dy;
-    void *dx[PYR_OP_INPUTS];    /* NULL: not wanted */
+    void *dx[PYR_OP_INPUTS]; /* NULL: not wanted */
 
     void *state; /* the backend's, from plan to release */
 } pyr_op;
@@ -196,6 +196,7 @@ typedef struct pyr_axis {
 struct pyr_kernels {
     const char *name;              /* "ref", "ref-double", "cpu" */
     pyr_type real;                 /* PYR_F32; PYR_F64 for the double reference */
+    bool host_memory;              /* its memory is the host's: no copies are needed to look at it */
     void *ctx;                     /* the backend's own state */
     int lanes;                     /* graphs that may run at once */
     int micro_batch;               /* images a lane likes to take at a time */

@@ -57,21 +57,26 @@ static void *block_of(const pyr_optimizer *o, int i)
     return blocks[i];
 }
 
-/* The blocks as they will stand in the file; the caller frees them, on failure too. */
-static pyr_status download_blocks(char *host[BLOCKS], const pyr_optimizer *o, int level)
+/* The blocks as they will stand in the file: where they lie, or copies in `owned`, which the caller frees. */
+static pyr_status download_blocks(const void *host[BLOCKS], void *owned[BLOCKS], const pyr_optimizer *o,
+                                  int level)
 {
     pyr_kernels *k = o->k;
     size_t bytes = o->count * pyr_type_size(k->real);
 
     for (int i = 0; i < BLOCKS; i++) {
-        PYR_TRY(pyr_new(&host[i], bytes, 1, "state to save"));
-        k->download(k, host[i], block_of(o, i), bytes);
+        host[i] = block_of(o, i);
+        if (k->host_memory)
+            continue;
+        PYR_TRY(pyr_new(&owned[i], bytes, 1, "state to save"));
+        k->download(k, owned[i], block_of(o, i), bytes);
+        host[i] = owned[i];
     }
     PYR_TRY(k->sync(k));
     for (int i = 0; i < BLOCKS; i++)
         for (size_t j = 0; j < o->count; j++)
-            if (!isfinite(k->real == PYR_F64 ? ((double *)(void *)host[i])[j]
-                                             : (double)((float *)(void *)host[i])[j]))
+            if (!isfinite(k->real == PYR_F64 ? ((const double *)host[i])[j]
+                                             : (double)((const float *)host[i])[j]))
                 return pyr_fail(
                     PYR_E_NUMERIC,
                     "level %d: %s is not finite any more, so no checkpoint is written and the last one "
@@ -81,7 +86,7 @@ static pyr_status download_blocks(char *host[BLOCKS], const pyr_optimizer *o, in
 }
 
 static pyr_status save_state(const char *path, const pyr_level *level, const pyr_params *params,
-                             const pyr_optimizer *o, const pyr_progress *progress, char *const *host)
+                             const pyr_optimizer *o, const pyr_progress *progress, const void *const *host)
 {
     pyr_status status = PYR_OK;
     size_t n_pairs;
@@ -114,7 +119,8 @@ pyr_status pyr_level_save(const char *folder, const pyr_level *level, const pyr_
 {
     pyr_status status = PYR_OK;
     char *unet = pyr_path_join(folder, "unet"), *state = pyr_path_join(folder, state_name);
-    char *host[BLOCKS] = {NULL};
+    const void *host[BLOCKS] = {NULL};
+    void *owned[BLOCKS] = {NULL};
     pyr_st_pair pairs[PYR_FACT_PAIRS];
     size_t n_pairs;
     pyr_text text = {0};
@@ -123,13 +129,13 @@ pyr_status pyr_level_save(const char *folder, const pyr_level *level, const pyr_
         status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", folder);
         goto out;
     }
-    PYR_TRY_OUT(download_blocks(host, optimizer, level->facts.index));
+    PYR_TRY_OUT(download_blocks(host, owned, optimizer, level->facts.index));
     PYR_TRY_OUT(pyr_facts_write(&level->facts, pairs, &n_pairs, &text));
     PYR_TRY_OUT(pyr_unet_save(unet, &level->unet, params, optimizer->k, optimizer->ema, pairs, n_pairs));
     PYR_TRY_OUT(save_state(state, level, params, optimizer, progress, host));
 out:
     for (int i = 0; i < BLOCKS; i++)
-        pyr_free(host[i]);
+        pyr_free(owned[i]);
     pyr_free(unet);
     pyr_free(state);
     pyr_text_free(&text);

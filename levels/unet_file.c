@@ -187,6 +187,7 @@ pyr_status pyr_unet_save(const char *folder, const pyr_unet_config *config, cons
     char *config_path = pyr_path_join(folder, "config.json");
     char *weights_path = pyr_path_join(folder, "diffusion_pytorch_model.safetensors");
     pyr_st_entry *entries = NULL;
+    bool in_place = k->host_memory && k->real == PYR_F32;
     float *host = NULL;
     size_t at = 0;
 
@@ -196,12 +197,18 @@ pyr_status pyr_unet_save(const char *folder, const pyr_unet_config *config, cons
     }
     PYR_TRY_OUT(pyr_make_folders(folder));
     PYR_TRY_OUT(pyr_new(&entries, (size_t)params->n + 1, sizeof *entries, "list of weights"));
-    PYR_TRY_OUT(pyr_new(&host, pyr_params_model_count(params) + 1, sizeof *host, "weights to save"));
+    if (!in_place)
+        PYR_TRY_OUT(pyr_new(&host, pyr_params_model_count(params) + 1, sizeof *host, "weights to save"));
     for (int i = 0; i < params->n; i++) {
         const pyr_param *p = &params->at[i];
 
-        PYR_TRY_OUT(pyr_param_download(p, k, block, host + at));
-        entries[i] = (pyr_st_entry){.name = p->name, .dtype = PYR_ST_F32, .rank = p->rank, .data = host + at};
+        entries[i] = (pyr_st_entry){.name = p->name, .dtype = PYR_ST_F32, .rank = p->rank};
+        if (in_place)
+            entries[i].data = (const float *)block + p->offset;
+        else {
+            PYR_TRY_OUT(pyr_param_download(p, k, block, host + at));
+            entries[i].data = host + at;
+        }
         for (int j = 0; j < p->rank; j++)
             entries[i].dims[j] = p->dims[j];
         at += p->count;
@@ -372,9 +379,10 @@ static pyr_status run_stored(pyr_unet_check *out, const pyr_safetensors *io, con
                 double got = get_real(k, pyr_graph_data(g, 0, y), (n * pixels + i) * (size_t)shape.c + c);
                 double want = wanted[(n * (size_t)shape.c + c) * pixels + i];
 
-                if (!(fabs(got - want) <= out->error)) /* a NaN counts as the largest */
+                /* what is not a number stays: it is the largest difference of all */
+                if (!isnan(out->error) && !(fabs(got - want) <= out->error))
                     out->error = fabs(got - want);
-                out->scale = fabs(want) > out->scale ? fabs(want) : out->scale;
+                out->scale = fmax(fabs(want), out->scale);
             }
 out:
     pyr_graph_free(g);

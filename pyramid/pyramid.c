@@ -151,7 +151,7 @@ pyr_status pyr_pyramid_new(pyr_pyramid **out, pyr_kernels *k, const pyr_pyramid_
     *out = NULL;
     PYR_TRY(pyr_pyramid_check(settings, h, w));
     /* FFTW's plans run on the host's memory */
-    if (ideal && strcmp(k->name, "cpu") != 0 && strncmp(k->name, "ref", 3) != 0)
+    if (ideal && !k->host_memory)
         return pyr_fail(PYR_E_UNSUPPORTED,
                         "the ideal filter works on the CPU only, the backend is %s; use --backend cpu or "
                         "another filter",

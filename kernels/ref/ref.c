@@ -63,6 +63,7 @@ static pyr_status ref_replay(pyr_kernels *k, void *recording)
 void pyr_ref_fill(pyr_kernels *k, pyr_type real)
 {
     k->real = real;
+    k->host_memory = true;
     k->alloc = ref_alloc;
     k->release = ref_release;
     k->copy = ref_copy;
