@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/philox.h"
 #include "graph/train.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,6 +10,8 @@
 /* Working memory of a lane: images of two neighbouring levels, condition, variable, scratch. */
 typedef struct lane_memory {
     void *image[2], *condition, *variable, *work, *scratch;
+    void *told;     /* the condition as the network is told it: with noise */
+    void *streams;  /* of that noise */
     uint32_t *rows; /* host */
     double *host;
 } lane_memory;
@@ -129,7 +132,7 @@ static pyr_status allocate(pyr_model *m)
         variable = larger(variable, n * pyr_count(m->level[i].level.variable) * real);
         work = larger(work, pyr_level_sample_work(&m->level[i], k, m->batch));
     }
-    m->lane_bytes = 2 * image + condition + variable + work + scratch + image / real * sizeof(double);
+    m->lane_bytes = 2 * image + 2 * condition + variable + work + scratch + image / real * sizeof(double);
     PYR_TRY(pyr_new(&m->memory, (size_t)k->lanes, sizeof *m->memory, "lanes"));
     for (int lane = 0; lane < k->lanes; lane++) {
         lane_memory *w = &m->memory[lane];
@@ -137,6 +140,8 @@ static pyr_status allocate(pyr_model *m)
         PYR_TRY(k->alloc(k, &w->image[0], image, "images to draw"));
         PYR_TRY(k->alloc(k, &w->image[1], image, "images to draw"));
         PYR_TRY(k->alloc(k, &w->condition, condition, "images to draw"));
+        PYR_TRY(k->alloc(k, &w->told, condition, "images to draw"));
+        PYR_TRY(k->alloc(k, &w->streams, n * PYR_STREAM_WORDS * sizeof(uint32_t), "images to draw"));
         PYR_TRY(k->alloc(k, &w->variable, variable, "images to draw"));
         PYR_TRY(k->alloc(k, &w->work, work, "images to draw"));
         PYR_TRY(k->alloc(k, &w->scratch, scratch, "images to draw"));
@@ -187,6 +192,8 @@ void pyr_model_free(pyr_model *m)
         m->k->release(m->k, w->image[0]);
         m->k->release(m->k, w->image[1]);
         m->k->release(m->k, w->condition);
+        m->k->release(m->k, w->told);
+        m->k->release(m->k, w->streams);
         m->k->release(m->k, w->variable);
         m->k->release(m->k, w->work);
         m->k->release(m->k, w->scratch);
@@ -267,6 +274,23 @@ static pyr_status get_floats(const pyr_model *m, lane_memory *w, float *dst, con
     return PYR_OK;
 }
 
+/* Conditioning augmentation in sampling: w->told = condition + level * noise of each image's own stream. */
+static void add_noise(const pyr_model *m, lane_memory *w, int level, const pyr_level_draw *draw,
+                      double amount)
+{
+    pyr_kernels *k = m->k;
+    size_t size = pyr_count(m->level[level].level.condition);
+
+    for (int i = 0; i < draw->n; i++) {
+        uint32_t words[PYR_STREAM_WORDS] = {(uint32_t)draw->seeds[i], (uint32_t)(draw->seeds[i] >> 32), 0, 0};
+
+        k->upload(k, (uint32_t *)w->streams + i * PYR_STREAM_WORDS, words, sizeof words);
+    }
+    k->normals(k, w->told, draw->n, size, w->streams, pyr_rng_purpose(PYR_RNG_AUGMENT, level));
+    k->combine(k, w->told, 2, (double[]){1, amount}, (const void *const[]){w->condition, w->told},
+               (size_t)draw->n * size);
+}
+
 /* I_level into *image from I_{level+1} in coarse (unused at the coarsest level). */
 static pyr_status draw_level(pyr_model *m, lane_memory *w, int level, const pyr_level_draw *draw,
                              const void *coarse, void *image)
@@ -279,6 +303,10 @@ static pyr_status draw_level(pyr_model *m, lane_memory *w, int level, const pyr_
     if (!coarsest)
         pyr_pyramid_condition(m->pyramid, level, draw->n, coarse, w->condition, false, w->scratch);
     with.condition = s->level.condition.c ? w->condition : NULL;
+    if (with.condition && s->level.settings.sampler_augmentation > 0) {
+        add_noise(m, w, level, draw, s->level.settings.sampler_augmentation);
+        with.condition = w->told;
+    }
     with.rows = s->level.facts.classes ? draw->rows : NULL;
     PYR_TRY(pyr_level_sample(s, k, &with, w->variable));
     if (!coarsest)

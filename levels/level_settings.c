@@ -76,6 +76,8 @@ static const pyr_setting rows[] = {
      "where sampling ends; 0: noise.sigma_min"},
     {"sampler.sigma_max", PYR_SETTING_REAL, AT(sampler_sigma_max), 0, 1e6, "0", NULL,
      "where it starts; 0: noise.sigma_max"},
+    {"sampler.augmentation", PYR_SETTING_REAL, AT(sampler_augmentation), 0, 10, "0", NULL,
+     "noise on the condition in sampling, in image units"},
 
     {"share", PYR_SETTING_REAL, AT(share), 0, 1e6, "1", NULL, "part of the duration that this level gets"},
     {"batch", PYR_SETTING_INT, AT(batch), 1, 1 << 20, "128", NULL, "images per step"},

@@ -45,6 +45,7 @@ typedef struct pyr_level_settings {
     pyr_sampler sampler;
     int sampler_curve;
     double sampler_sigma_min, sampler_sigma_max; /* 0: the schedule's */
+    double sampler_augmentation;                 /* noise on the condition in sampling, in image units */
 
     /* training */
     double share;
