@@ -1,5 +1,5 @@
 #!/bin/sh
-# info: models, checked against their stored answers; runs; data sets; the program.
+# info: models, checked against their stored answers; runs; data sets; settings; the program.
 . tests/cli/lib.sh
 
 models=tests/golden/unet2d
@@ -237,6 +237,23 @@ gives 0
 says "class 0   cat: 2 for training, 0 held out"
 says "class 1   dog: 1 for training, 0 held out"
 
+# ---- settings ------------------------------------------------------------------------------------
+
+begin "every setting"
+pyr info --settings
+gives 0
+says "  level.batch = "
+says "  pyramid.filter = box"
+says "      one of: box, burt-adelson, gaussian, ideal, haar"
+
+# After new settings: pyrdiff info --settings --markdown, behind the marker in docs/settings.md.
+begin "docs/settings.md holds what the program has"
+pyr info --settings --markdown
+gives 0
+says "## \`train\`"
+sed '1,/^<!-- The rest is printed by/d' docs/settings.md | sed 1d >"$tmp/settings.md"
+holds cmp "$tmp/settings.md" "$tmp/stdout"
+
 # ---- the rest ------------------------------------------------------------------------------------
 
 begin "the program"
@@ -262,7 +279,11 @@ refuses 2 "--check needs a value"
 pyr info --check "$models/ddpm_like" --backend cup
 refuses 2 "did you mean cpu?"
 pyr info "$models/ddpm_like" --check "$models/ddpm_like"
-refuses 2 "one of PATH, --check and --data at a time"
+refuses 2 "one of PATH, --check, --data and --settings at a time"
+pyr info --settings "$models/ddpm_like"
+refuses 2 "at a time"
+pyr info --markdown
+refuses 2 "--markdown is for --settings"
 pyr info --channels 3
 refuses 2 "--channels is for --data"
 pyr info --data tests/golden/images --channels 2
