@@ -200,6 +200,7 @@ struct pyr_kernels {
     void *ctx;                     /* the backend's own state */
     int lanes;                     /* graphs that may run at once */
     int micro_batch;               /* images a lane likes to take at a time */
+    size_t library_bytes;          /* what its libraries take beside the buffers asked for, about */
     pyr_pool *pool;                /* the lanes' threads; owned by the table */
     void (*close)(pyr_kernels *k); /* frees ctx, before the pool goes; NULL: nothing to free */
 

@@ -94,7 +94,8 @@ pyr_status pyr_kernels_ref(pyr_kernels **out, pyr_type real, int lanes)
     pyr_ref_fill(k, real);
     PYR_TRY_OUT(pyr_pool_new(&k->pool, lanes, NULL));
     k->lanes = pyr_pool_lanes(k->pool);
-    k->micro_batch = 4; /* nothing here gains from a larger one */
+    k->micro_batch = 4;   /* nothing here gains from a larger one */
+    k->library_bytes = 0; /* there is none */
     *out = k;
     return PYR_OK;
 out:
