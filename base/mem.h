@@ -14,6 +14,12 @@
 
 #define PYR_ALIGN 64
 
+/* `bytes` rounded up, so that what lies behind is aligned again. */
+static inline size_t pyr_aligned(size_t bytes)
+{
+    return (bytes + PYR_ALIGN - 1) / PYR_ALIGN * PYR_ALIGN;
+}
+
 /* count * size zeroed bytes, 64-byte aligned; NULL when memory or the product
  * is out of range (no sentence is stored). Zero bytes give a valid block. */
 void *pyr_calloc(size_t count, size_t size);

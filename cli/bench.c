@@ -1,14 +1,14 @@
 /* bench.c - pyrdiff bench: how fast each level trains and samples on this machine. */
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "cascade/train.h"
 #include "cli/cli.h"
+#include "cli/progress.h"
 #include "levels/level_sample.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 
 typedef struct typed {
     const char *config, *outdir;
@@ -16,22 +16,6 @@ typedef struct typed {
     double seconds;
     pyr_machine machine;
 } typed;
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static double peak_mib(void)
-{
-    struct rusage usage;
-
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)usage.ru_maxrss / 1024;
-}
 
 /* ---- sampling: evaluations of the network a second ---------------------------------------------- */
 
@@ -83,12 +67,12 @@ static pyr_status time_forward(pyr_kernels *k, const pyr_level *level, double se
             pyr_type_size(k->real);
     for (int lane = 0; lane < k->lanes; lane++)
         PYR_TRY_OUT(k->alloc(k, &f.x[lane], bytes, "bench"));
-    begin = now();
-    for (int i = 0; i < 3 || now() - begin < seconds; i++) {
-        double start = now();
+    begin = pyr_now();
+    for (int i = 0; i < 3 || pyr_now() - begin < seconds; i++) {
+        double start = pyr_now();
 
         PYR_TRY_OUT(k->run_tasks(k, 2 * k->lanes, forward_task, &f));
-        best = fmin(best, now() - start);
+        best = fmin(best, pyr_now() - start);
     }
     *per_second = 2.0 * k->lanes * CALLS * s.batch / best;
 out:
@@ -148,7 +132,7 @@ static pyr_status bench_level(const typed *t, pyr_kernels *k, const pyr_ground *
     printf("%5d  %4dx%-4dx%-2d  %8.1f  %9.1f  %8.1f  %10.1f  %8.1f  %10.2f  %9.1f  %8.1f\n", index,
            level->variable.h, level->variable.w, level->variable.c, memory.flop / 1e6, train,
            3 * gflop * train, forward, gflop * forward, forward / pyr_sampler_nfe(&level->settings.sampler),
-           (double)memory.total / (1024 * 1024), peak_mib());
+           pyr_mib(memory.total), pyr_peak_mib());
     if (*t->outdir)
         status = write_config(t->outdir, level);
 out:

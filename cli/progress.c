@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 pyr_bar pyr_bar_new(void)
@@ -64,4 +65,17 @@ void pyr_clock_text(char text[32], double seconds)
         snprintf(text, 32, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
     else
         snprintf(text, 32, "%lld:%02lld", s / 60, s % 60);
+}
+
+double pyr_mib(size_t bytes)
+{
+    return (double)bytes / (1024 * 1024);
+}
+
+double pyr_peak_mib(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)usage.ru_maxrss / 1024;
 }

@@ -1,8 +1,10 @@
-/* progress.h - what a long command shows: a bar on a terminal, plain lines elsewhere. On stderr. */
+/* progress.h - what a long command shows: a bar on a terminal, plain lines elsewhere, on stderr; and the
+ * figures it tells in them. */
 #ifndef PYR_CLI_PROGRESS_H
 #define PYR_CLI_PROGRESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct pyr_bar {
@@ -20,5 +22,9 @@ void pyr_bar_end(pyr_bar *bar);
 
 /* "1:05:09", "3:20", "0:07" into a buffer of 32. */
 void pyr_clock_text(char text[32], double seconds);
+
+/* Bytes in MiB, and the most memory that this process ever held, in MiB. */
+double pyr_mib(size_t bytes);
+double pyr_peak_mib(void);
 
 #endif

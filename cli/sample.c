@@ -1,4 +1,5 @@
 /* sample.c - pyrdiff sample */
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -14,7 +15,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 typedef struct typed {
     const char *network, *outdir, *seeds, *steps, *coarse, *sampler;
@@ -247,15 +247,7 @@ static void say_what(output *o)
     pyr_bar_line(&o->bar,
                  "%zu images; per level from the coarsest: %s; %d evaluations, %.2f GFLOP an image; "
                  "memory %.1f MiB",
-                 o->n, text, nfe, flop / 1e9, (double)pyr_model_bytes(o->model) / (1024 * 1024));
-}
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+                 o->n, text, nfe, flop / 1e9, pyr_mib(pyr_model_bytes(o->model)));
 }
 
 /* Rounds of `batch` images: memory does not grow with the number of seeds. */
@@ -265,7 +257,7 @@ static pyr_status draw_all(output *o, int batch)
     float *image[PYR_MAX_LEVELS] = {NULL};
     size_t coarse = pyr_count(pyr_model_image(o->model, levels - 1));
     pyr_status status = PYR_OK;
-    double start = now();
+    double start = pyr_now();
     char eta[32], text[96];
 
     for (int i = 0; i < levels; i++)
@@ -283,13 +275,13 @@ static pyr_status draw_all(output *o, int batch)
             draw.image[i] = image[i];
         PYR_TRY_OUT(pyr_model_sample(o->model, &draw));
         PYR_TRY_OUT(keep(o, first, n, image));
-        rate = (double)(first + (size_t)n) / (now() - start);
+        rate = (double)(first + (size_t)n) / (pyr_now() - start);
         pyr_clock_text(eta, (double)(o->n - first - (size_t)n) / rate);
         snprintf(text, sizeof text, "%.1f images/s  ETA %s", rate, eta);
         pyr_bar_draw(&o->bar, "sampling", (int64_t)(first + (size_t)n), (int64_t)o->n, text);
     }
-    pyr_bar_line(&o->bar, "%zu images in %.1f s (%.1f images/s)", o->n, now() - start,
-                 (double)o->n / (now() - start));
+    pyr_bar_line(&o->bar, "%zu images in %.1f s (%.1f images/s)", o->n, pyr_now() - start,
+                 (double)o->n / (pyr_now() - start));
 out:
     for (int i = 0; i < levels; i++)
         pyr_free(image[i]);

@@ -8,7 +8,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 static const char default_config[] = "configs/fashion-mnist.cfg";
 
@@ -29,19 +28,6 @@ typedef struct screen {
 
 /* ---- what is shown ----------------------------------------------------------------------------- */
 
-static double mib(size_t bytes)
-{
-    return (double)bytes / (1024 * 1024);
-}
-
-static double peak_mib(void)
-{
-    struct rusage usage;
-
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)usage.ru_maxrss / 1024;
-}
-
 static void show_line(void *ctx, const char *line)
 {
     screen *s = ctx;
@@ -54,7 +40,7 @@ static void show_data(void *ctx, const char *line)
     screen *s = ctx;
 
     pyr_bar_line(&s->bar, "data: %s", line);
-    s->baseline_mib = peak_mib();
+    s->baseline_mib = pyr_peak_mib();
 }
 
 static void show_level(void *ctx, const pyr_level_trainer *trainer, const pyr_level_memory *m, bool resumed)
@@ -70,16 +56,16 @@ static void show_level(void *ctx, const pyr_level_trainer *trainer, const pyr_le
         "level %d: %dx%dx%d%s, %.2f M parameters, %.1f MFLOP an image, batch %d = %d lanes of %d, memory "
         "%.1f MiB",
         level->facts.index, v->h, v->w, v->c, level->condition.c ? " given the coarser image" : "",
-        (double)m->parameters / 1e6, m->flop / 1e6, s->batch, m->lanes, m->micro_batch, mib(m->total));
+        (double)m->parameters / 1e6, m->flop / 1e6, s->batch, m->lanes, m->micro_batch, pyr_mib(m->total));
     if (s->dry)
         printf(
             "level %d: parameters, gradient, moments, EMA %.2f MiB; activations %.2f MiB (%.3f MiB an "
             "image); "
             "accumulators and packed weights %.2f MiB; images on their way %.2f MiB; held-out loss %.2f MiB; "
             "peak %.2f MiB beside the data set\n",
-            level->facts.index, mib(m->blocks), mib(m->activations),
-            mib(m->activations) / (m->lanes * m->micro_batch), mib(m->accumulators), mib(m->feed),
-            mib(m->held_out), mib(m->total));
+            level->facts.index, pyr_mib(m->blocks), pyr_mib(m->activations),
+            pyr_mib(m->activations) / (m->lanes * m->micro_batch), pyr_mib(m->accumulators), pyr_mib(m->feed),
+            pyr_mib(m->held_out), pyr_mib(m->total));
     if (resumed)
         pyr_bar_line(&s->bar, "level %d: going on from its last checkpoint", level->facts.index);
 }
@@ -173,7 +159,7 @@ static pyr_status run_training(const typed *t, const pyr_parsed *parsed)
     fprintf(stderr,
             "trained: %s (peak memory %.0f MiB, of it %.0f MiB program and data). Pictures: pyrdiff sample "
             "--network %s\n",
-            run, peak_mib(), s.baseline_mib, run);
+            run, pyr_peak_mib(), s.baseline_mib, run);
 out:
     pyr_settings_free(settings);
     pyr_kernels_free(k);

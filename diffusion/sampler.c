@@ -28,9 +28,7 @@ enum { VECTORS = 3 };
 
 static size_t vector_bytes(const pyr_kernels *k, int n, size_t size)
 {
-    size_t bytes = (size_t)n * size * pyr_type_size(k->real);
-
-    return (bytes + PYR_ALIGN - 1) / PYR_ALIGN * PYR_ALIGN;
+    return pyr_aligned((size_t)n * size * pyr_type_size(k->real));
 }
 
 size_t pyr_sampler_work(const pyr_kernels *k, int n, size_t size)

@@ -21,11 +21,6 @@ typedef struct buffer {
     size_t *place; /* where the offset is wanted */
 } buffer;
 
-static size_t aligned(size_t bytes)
-{
-    return (bytes + PYR_ALIGN - 1) / PYR_ALIGN * PYR_ALIGN;
-}
-
 static const pyr_op_impl *impl_of(const pyr_graph *g, const node *n)
 {
     return g->k->op[n->op.kind];
@@ -154,7 +149,7 @@ static pyr_status plan_arena(pyr_graph *g)
     gradient = all + g->n_values;
     for (int i = 0; i < g->n_values; i++) {
         value *v = &g->values[i];
-        size_t bytes = aligned(pyr_count(v->shape) * pyr_type_size(v->type));
+        size_t bytes = pyr_aligned(pyr_count(v->shape) * pyr_type_size(v->type));
 
         data[i] = (buffer){bytes, 0, v->producer, v->producer, &v->data};
         if (v->producer < 0)
@@ -191,9 +186,10 @@ static pyr_status plan_arena(pyr_graph *g)
     for (int i = 0; i < n; i++) {
         node *d = &g->nodes[i];
 
-        all[used++] = (buffer){aligned(d->op.saved_bytes), 0, i, d->backward ? end - 1 - i : i, &d->saved};
+        all[used++] =
+            (buffer){pyr_aligned(d->op.saved_bytes), 0, i, d->backward ? end - 1 - i : i, &d->saved};
     }
-    all[used++] = (buffer){aligned(scratch), 0, 0, end, &g->scratch};
+    all[used++] = (buffer){pyr_aligned(scratch), 0, 0, end, &g->scratch};
     status = place(all, used, &g->arena_bytes);
     pyr_free(all);
     return status;
@@ -281,9 +277,9 @@ pyr_status pyr_graph_plan(pyr_graph *g, const pyr_plan *plan)
         g->nodes[i].op.scratch_bytes = op->scratch_bytes;
         g->nodes[i].op.saved_bytes = op->saved_bytes;
         g->nodes[i].packed = g->packed_bytes;
-        g->packed_bytes += aligned(op->packed_bytes);
+        g->packed_bytes += pyr_aligned(op->packed_bytes);
         g->nodes[i].grad = g->grad_bytes;
-        g->grad_bytes += op->want_grad ? aligned(op->grad_bytes) : 0;
+        g->grad_bytes += op->want_grad ? pyr_aligned(op->grad_bytes) : 0;
     }
     PYR_TRY(plan_arena(g));
     PYR_TRY(g->k->alloc(g->k, (void **)&g->packed, g->packed_bytes, "packed weights"));

@@ -1,9 +1,9 @@
 #include "graph/train.h"
 
+#include "base/clock.h"
 #include <math.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 
 const char *const pyr_rate_names[] = {"cosine", "constant", NULL};
 
@@ -38,14 +38,6 @@ void pyr_stop_request(void)
 }
 
 /* ---- the loop ---- */
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 double pyr_train_rate(const pyr_train_plan *plan, int64_t step)
 {
@@ -93,11 +85,11 @@ pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *call
 {
     window w = {0};
     int skipped_in_a_row = 0;
-    double drawn = now();
+    double drawn = pyr_now();
 
     while (state->step < plan->steps) {
         pyr_step_state after = {0};
-        double loss, start = now(), seconds;
+        double loss, start = pyr_now(), seconds;
         bool last;
 
         PYR_TRY(calls->step(calls->ctx, state->step, &loss));
@@ -107,7 +99,7 @@ pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *call
                                                  .clip = plan->clip,
                                                  .loss = loss},
                                    &after));
-        seconds = now() - start;
+        seconds = pyr_now() - start;
         w.seconds += seconds;
         state->seconds += seconds;
         if (after.skip) {
@@ -131,9 +123,9 @@ pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *call
             due(plan->evaluate, state->step, plan->batch)) {
             PYR_TRY(do_report(plan, calls, &w, state, &after, false));
             w = (window){0};
-        } else if (now() - drawn > 0.2) {
+        } else if (pyr_now() - drawn > 0.2) {
             PYR_TRY(do_report(plan, calls, &w, state, &after, true));
-            drawn = now();
+            drawn = pyr_now();
         }
         if (last || stop || due(plan->checkpoint, state->step, plan->batch))
             PYR_TRY(calls->checkpoint(calls->ctx, state));

@@ -1,5 +1,6 @@
 #include "levels/level_train.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MOST_HELD_OUT = 1024, MOST_SKIPPED = 5 };
 /* The noise of the held-out loss: the same for every run. */
@@ -347,14 +347,6 @@ out:
 
 /* ---- beginning --------------------------------------------------------------------------------- */
 
-static double now_seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static int compare_doubles(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -365,17 +357,17 @@ static int compare_doubles(const void *a, const void *b)
 pyr_status pyr_level_trainer_time(pyr_level_trainer *t, double at_least_seconds, double *seconds_per_step)
 {
     enum { MOST = 200, LEAST = 4 };
-    double took[MOST], begin = now_seconds(), sum = 0;
+    double took[MOST], begin = pyr_now(), sum = 0;
     int n = 0, half;
 
-    for (int i = 0; i < MOST && (i < LEAST + 1 || now_seconds() - begin < at_least_seconds); i++) {
+    for (int i = 0; i < MOST && (i < LEAST + 1 || pyr_now() - begin < at_least_seconds); i++) {
         pyr_step_state after = {0};
-        double loss, start = now_seconds();
+        double loss, start = pyr_now();
 
         PYR_TRY(step(t, i, &loss));
         PYR_TRY(pyr_optimizer_step(&t->optimizer, &(pyr_update){.ema_window = 1}, &after));
         if (i > 0) /* the first one warms up */
-            took[n++] = now_seconds() - start;
+            took[n++] = pyr_now() - start;
     }
     qsort(took, (size_t)n, sizeof *took, compare_doubles);
     half = (n + 1) / 2;

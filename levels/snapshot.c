@@ -37,7 +37,7 @@ static pyr_status get_buffers(buffers *b, const drawing *d)
 
     for (int i = 0; i < 6; i++) {
         at[i] = total;
-        total += (bytes[i] + PYR_ALIGN - 1) / PYR_ALIGN * PYR_ALIGN;
+        total += pyr_aligned(bytes[i]);
     }
     PYR_TRY(k->alloc(k, &b->all, total, "snapshot"));
     b->coarse = (char *)b->all + at[0];

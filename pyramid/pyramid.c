@@ -75,11 +75,6 @@ pyr_status pyr_pyramid_check(const pyr_pyramid_settings *settings, int h, int w)
 
 /* ---- construction ---------------------------------------------------------------------------------- */
 
-static size_t padded(size_t bytes)
-{
-    return (bytes + PYR_ALIGN - 1) / PYR_ALIGN * PYR_ALIGN;
-}
-
 /* The same operator in the backend's memory and `real`. */
 static pyr_status axis_new(pyr_axis *out, pyr_kernels *k, const pyr_taps *taps)
 {
@@ -88,19 +83,19 @@ static pyr_status axis_new(pyr_axis *out, pyr_kernels *k, const pyr_taps *taps)
     void *staging = NULL, *block = NULL;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_new(&staging, padded(bytes) + start_bytes, 1, "a pyramid filter"));
+    PYR_TRY_OUT(pyr_new(&staging, pyr_aligned(bytes) + start_bytes, 1, "a pyramid filter"));
     for (size_t i = 0; i < count; i++)
         if (k->real == PYR_F64)
             ((double *)staging)[i] = taps->tap[i];
         else
             ((float *)staging)[i] = (float)taps->tap[i];
-    memcpy((char *)staging + padded(bytes), taps->start, start_bytes);
-    PYR_TRY_OUT(k->alloc(k, &block, padded(bytes) + start_bytes, "a pyramid filter"));
-    k->upload(k, block, staging, padded(bytes) + start_bytes);
+    memcpy((char *)staging + pyr_aligned(bytes), taps->start, start_bytes);
+    PYR_TRY_OUT(k->alloc(k, &block, pyr_aligned(bytes) + start_bytes, "a pyramid filter"));
+    k->upload(k, block, staging, pyr_aligned(bytes) + start_bytes);
     *out = (pyr_axis){.n_in = taps->n_in,
                       .n_out = taps->n_out,
                       .width = taps->width,
-                      .start = (const int *)(const void *)((char *)block + padded(bytes)),
+                      .start = (const int *)(const void *)((char *)block + pyr_aligned(bytes)),
                       .tap = block};
 out:
     pyr_free(staging);
@@ -258,18 +253,19 @@ static size_t place(const pyr_pyramid *p, int n, char *base, scratch *out)
 
     for (int i = 0; i < 2; i++) {
         out->coarse[i] = base ? base + at : NULL;
-        at += i + 1 < levels ? padded(elements(p, i + 1, n) * real) : 0;
+        at += i + 1 < levels ? pyr_aligned(elements(p, i + 1, n) * real) : 0;
     }
     out->fine = base ? base + at : NULL;
-    at += levels > 1 ? padded(elements(p, 0, n) * real) : 0;
+    at += levels > 1 ? pyr_aligned(elements(p, 0, n) * real) : 0;
     out->passes = base ? base + at : NULL;
     if (p->dct[0])
-        passes = padded(elements(p, 0, 1) * sizeof(double)) + padded(elements(p, 1, 1) * sizeof(double));
+        passes =
+            pyr_aligned(elements(p, 0, 1) * sizeof(double)) + pyr_aligned(elements(p, 1, 1) * sizeof(double));
     else if (levels > 1) {
         size_t d = (size_t)p->image[1].h * (size_t)p->image[0].w;
         size_t u = (size_t)p->image[0].h * (size_t)p->image[1].w;
 
-        passes = padded((size_t)n * (size_t)p->image[0].c * (d > u ? d : u) * sizeof(double));
+        passes = pyr_aligned((size_t)n * (size_t)p->image[0].c * (d > u ? d : u) * sizeof(double));
     }
     return at + passes;
 }
@@ -311,7 +307,7 @@ static void apply_ideal(const pyr_pyramid *p, int level, int which, int n, void 
 {
     size_t fine = elements(p, level, 1), coarse = elements(p, level + 1, 1);
     double *fine_at = passes,
-           *coarse_at = fine_at + padded(elements(p, 0, 1) * sizeof(double)) / sizeof(double);
+           *coarse_at = fine_at + pyr_aligned(elements(p, 0, 1) * sizeof(double)) / sizeof(double);
     double *in = which == DOWN ? fine_at : coarse_at, *result = which == DOWN ? coarse_at : fine_at;
     size_t in_count = which == DOWN ? fine : coarse, out_count = which == DOWN ? coarse : fine;
 

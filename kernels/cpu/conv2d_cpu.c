@@ -23,11 +23,6 @@ static bool is_product(const pyr_op *op)
            !(op->pad_top | op->pad_left | op->pad_bottom | op->pad_right);
 }
 
-static size_t up(size_t bytes)
-{
-    return (bytes + PYR_ALIGN - 1) / PYR_ALIGN * PYR_ALIGN;
-}
-
 static size_t larger(size_t a, size_t b)
 {
     return a > b ? a : b;
@@ -63,13 +58,13 @@ static pyr_status conv_plan(pyr_kernels *k, pyr_op *op)
     PYR_TRY(pyr_onednn_conv(&s->forward, op, PYR_CONV_FORWARD));
     PYR_TRY(pyr_onednn_pack(&s->pack_forward, op, s->forward));
     s->call_scratch = pyr_onednn_scratch_bytes(s->forward);
-    op->packed_bytes = up(pyr_onednn_weight_bytes(s->forward));
+    op->packed_bytes = pyr_aligned(pyr_onednn_weight_bytes(s->forward));
     if (op->backward && op->want_dx[0]) {
         PYR_TRY(pyr_onednn_conv(&s->backward_data, op, PYR_CONV_BACKWARD_DATA));
         PYR_TRY(pyr_onednn_pack(&s->pack_backward, op, s->backward_data));
         s->call_scratch = larger(s->call_scratch, pyr_onednn_scratch_bytes(s->backward_data));
         s->packed_backward = op->packed_bytes;
-        op->packed_bytes += up(pyr_onednn_weight_bytes(s->backward_data));
+        op->packed_bytes += pyr_aligned(pyr_onednn_weight_bytes(s->backward_data));
         if (op->dx_add[0])
             temporary = pyr_count(op->x[0].s) * sizeof(float);
     }
@@ -78,14 +73,14 @@ static pyr_status conv_plan(pyr_kernels *k, pyr_op *op)
 
         PYR_TRY(pyr_onednn_conv(&s->backward_weights, op, PYR_CONV_BACKWARD_WEIGHTS));
         PYR_TRY(pyr_onednn_unpack(&s->unpack, op, s->backward_weights));
-        weights = up(pyr_onednn_weight_bytes(s->backward_weights));
+        weights = pyr_aligned(pyr_onednn_weight_bytes(s->backward_weights));
         s->call_scratch = larger(s->call_scratch, pyr_onednn_scratch_bytes(s->backward_weights));
         op->grad_bytes = weights + op->param_count[1] * sizeof(float);
         temporary = larger(temporary, op->grad_bytes);
         s->packed_gradient = op->packed_bytes;
-        op->packed_bytes += up(op->param_count[0] * sizeof(float));
+        op->packed_bytes += pyr_aligned(op->param_count[0] * sizeof(float));
     }
-    s->call_scratch = up(s->call_scratch);
+    s->call_scratch = pyr_aligned(s->call_scratch);
     op->scratch_bytes = s->call_scratch + temporary;
     return PYR_OK;
 }
@@ -123,7 +118,7 @@ static pyr_status conv_backward(pyr_kernels *k, pyr_op *op)
         return pyr_cpu_linear.backward(k, op);
     char *temporary = (char *)op->scratch + s->call_scratch;
     if (op->want_grad) {
-        size_t weights = up(pyr_onednn_weight_bytes(s->backward_weights));
+        size_t weights = pyr_aligned(pyr_onednn_weight_bytes(s->backward_weights));
         void *bias = op->param_count[1] ? temporary + weights : NULL;
 
         PYR_TRY(pyr_onednn_run(s->backward_weights, (const void *[]){op->x[0].data, op->dy, temporary, bias},
@@ -152,7 +147,7 @@ static pyr_status conv_collect(pyr_kernels *k, pyr_op *op, void *const *accumula
 
     if (!s)
         return pyr_op_collect_default(k, op, accumulators, n, dparam);
-    weights = up(pyr_onednn_weight_bytes(s->backward_weights));
+    weights = pyr_aligned(pyr_onednn_weight_bytes(s->backward_weights));
     plain = (float *)(void *)((char *)op->packed + s->packed_gradient);
     for (int i = 1; i < n; i++)
         pyr_vadd(accumulators[0], accumulators[i], op->grad_bytes / sizeof(float));
