@@ -139,6 +139,30 @@ void pyr_atomic_abandon(pyr_atomic_file *file)
     *file = (pyr_atomic_file){0};
 }
 
+/* "NAME.tmp-PID", as pyr_atomic_open makes them. */
+static bool is_temporary(const char *name)
+{
+    const char *at = strstr(name, ".tmp-");
+
+    return at && at[5] && strspn(at + 5, "0123456789") == strlen(at + 5);
+}
+
+void pyr_remove_temporaries(const char *folder)
+{
+    pyr_names names;
+
+    if (!pyr_is_folder(folder) || pyr_folder_names(&names, folder) != PYR_OK)
+        return;
+    for (size_t i = 0; i < names.n; i++) {
+        char *path = is_temporary(names.at[i]) ? pyr_path_join(folder, names.at[i]) : NULL;
+
+        if (path)
+            unlink(path);
+        pyr_free(path);
+    }
+    pyr_names_free(&names);
+}
+
 pyr_status pyr_file_replace(const char *path, const void *bytes, size_t n)
 {
     pyr_atomic_file file;
@@ -250,11 +274,21 @@ static pyr_status lock_file(int *out, const char *path, int wait)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     char holder[32] = "";
+    int locked;
 
     *out = -1;
     if (fd < 0)
         return pyr_fail(PYR_E_IO, "%s cannot be opened: %s", path, strerror(errno));
-    if (flock(fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB) != 0) {
+    do
+        locked = flock(fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB);
+    while (locked != 0 && errno == EINTR);
+    if (locked != 0 && errno != EWOULDBLOCK) {
+        int error = errno;
+
+        close(fd);
+        return pyr_fail(PYR_E_IO, "%s cannot be locked: %s", path, strerror(error));
+    }
+    if (locked != 0) {
         ssize_t n = read(fd, holder, sizeof holder - 1);
 
         holder[n > 0 ? strcspn(holder, "\n") : 0] = 0;
@@ -265,8 +299,10 @@ static pyr_status lock_file(int *out, const char *path, int wait)
     /* The pid is for people; the lock itself is the kernel's and cannot go stale. */
     int n = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
     if (ftruncate(fd, 0) != 0 || write(fd, holder, (size_t)n) != n) {
+        pyr_status status = pyr_fail(PYR_E_IO, "%s cannot be written: %s", path, strerror(errno));
+
         close(fd);
-        return pyr_fail(PYR_E_IO, "%s cannot be written: %s", path, strerror(errno));
+        return status;
     }
     *out = fd;
     return PYR_OK;
@@ -280,6 +316,18 @@ pyr_status pyr_lock(int *out, const char *path)
 pyr_status pyr_lock_wait(int *out, const char *path)
 {
     return lock_file(out, path, 1);
+}
+
+bool pyr_is_locked(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool held;
+
+    if (fd < 0)
+        return false;
+    held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return held;
 }
 
 void pyr_unlock(int lock)

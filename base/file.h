@@ -28,6 +28,10 @@ void pyr_atomic_abandon(pyr_atomic_file *file);      /* no-op on {0} and after c
 /* The same without fsync: for pictures by the thousand, which can be drawn again. */
 pyr_status pyr_atomic_commit_unsynced(pyr_atomic_file *file);
 
+/* Remove what killed processes have left of such files in a folder; only where nobody else is writing.
+ * What cannot be removed stays. */
+void pyr_remove_temporaries(const char *folder);
+
 /* The whole of it in one call. */
 pyr_status pyr_file_replace(const char *path, const void *bytes, size_t n);
 
@@ -49,11 +53,15 @@ pyr_status pyr_folder_names(pyr_names *out, const char *path);
 void pyr_names_free(pyr_names *names);
 
 /* Hold `path` as a lock until unlock or the end of the process, however it
- * ends. PYR_E_BUSY when another process holds it; the sentence names it. */
+ * ends. PYR_E_BUSY when another process holds it; the sentence names it.
+ * PYR_E_IO when the file cannot be made, written or locked. */
 pyr_status pyr_lock(int *out, const char *path);
 /* The same, but wait for the other process. */
 pyr_status pyr_lock_wait(int *out, const char *path);
 void pyr_unlock(int lock); /* -1 is a no-op */
+/* Whether anyone, this process included, holds it now. Takes it for a moment to find out: only where a
+ * pyr_lock of another process cannot come in between. */
+bool pyr_is_locked(const char *path);
 
 /* FNV-1a over bytes, for fingerprints; start from PYR_HASH_START. */
 #define PYR_HASH_START UINT64_C(0xcbf29ce484222325)

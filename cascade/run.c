@@ -151,19 +151,29 @@ static bool chosen(void *arg, const pyr_section *section, const pyr_setting *row
     return section->per_level == f->levels && matters(section, row);
 }
 
-/* Which levels have begun. */
-static int begun(const char *run, bool at[PYR_MAX_LEVELS])
+static char *lock_of(const char *run, int level)
 {
-    int n = 0;
+    return pyr_strfmt("%s/level-%d/lock", run, level);
+}
 
+/* Which levels have begun: those with a state, and those that another process works on, whose first
+ * checkpoint is still to come. `own` is the one whose lock this process holds. */
+static pyr_status count_begun(const char *run, int own, bool at[PYR_MAX_LEVELS], int *n)
+{
+    *n = 0;
     for (int i = 0; i < PYR_MAX_LEVELS; i++) {
-        char *folder = pyr_run_level(run, i);
+        char *folder = pyr_run_level(run, i), *lock = lock_of(run, i);
 
-        at[i] = folder && pyr_level_has_state(folder);
-        n += at[i];
+        if (folder && lock) {
+            at[i] = pyr_level_has_state(folder) || (i != own && pyr_is_locked(lock));
+            *n += at[i];
+        }
+        pyr_free(lock);
         pyr_free(folder);
+        if (!folder || !lock)
+            return pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", run);
     }
-    return n;
+    return PYR_OK;
 }
 
 static pyr_status differs(const char *run, const pyr_text *text)
@@ -176,7 +186,7 @@ static pyr_status differs(const char *run, const pyr_text *text)
         run, run, text->at, run);
 }
 
-/* The manifest of a run of which `other` levels have begun, for training `level`. */
+/* The manifest of a run of which some levels have begun, for training `level`. */
 static pyr_status merge(const char *run, const pyr_settings *settings, int level, const bool *has_begun)
 {
     pyr_status status = PYR_OK;
@@ -203,24 +213,52 @@ out:
     return status;
 }
 
-pyr_status pyr_run_begin(const char *run, const pyr_settings *settings, int level)
+static pyr_status lock_level(int *lock, const char *run, int level)
+{
+    char *folder = pyr_run_level(run, level), *path = lock_of(run, level);
+    pyr_status status = PYR_OK;
+
+    if (!folder || !path) {
+        status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", run);
+        goto out;
+    }
+    PYR_TRY_OUT(pyr_make_folders(folder));
+    status = pyr_lock(lock, path);
+    if (status == PYR_E_BUSY)
+        pyr_fail_prefix(status, "level %d of %s is being trained already", level, run);
+out:
+    pyr_free(folder);
+    pyr_free(path);
+    return status;
+}
+
+/* All that concerns locks happens while the run's lock is held, so that asking whether a level is locked
+ * does not get in the way of a process that is about to lock it. */
+pyr_status pyr_run_begin(int *level_lock, const char *run, const pyr_settings *settings, int level)
 {
     pyr_status status = PYR_OK;
     char *path = pyr_path_join(run, "lock");
-    bool has_begun[PYR_MAX_LEVELS];
+    bool has_begun[PYR_MAX_LEVELS] = {false};
     pyr_pyramid_settings pyramid;
-    int lock = -1;
+    int lock = -1, n;
 
+    *level_lock = -1;
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
     pyr_settings_fill(settings, "pyramid", -1, &pyramid);
     PYR_TRY_OUT(pyr_make_folders(run));
     PYR_TRY_OUT(pyr_lock_wait(&lock, path));
-    if (!pyr_run_exists(run) || begun(run, has_begun) == 0)
+    PYR_TRY_OUT(lock_level(level_lock, run, level));
+    PYR_TRY_OUT(count_begun(run, level, has_begun, &n));
+    if (!pyr_run_exists(run) || n == 0)
         PYR_TRY_OUT(write_manifest(run, settings, pyramid.levels));
     else
         PYR_TRY_OUT(merge(run, settings, level, has_begun));
 out:
+    if (status != PYR_OK) {
+        pyr_unlock(*level_lock);
+        *level_lock = -1;
+    }
     pyr_unlock(lock);
     pyr_free(path);
     return status;

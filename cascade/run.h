@@ -46,10 +46,11 @@ char *pyr_run_level(const char *run, int level);
 pyr_status pyr_run_settings(pyr_settings **out, const char *run);
 bool pyr_run_exists(const char *run);
 
-/* Make the run's folder and manifest, or compare `settings` with the manifest that is there, for training
- * `level`: what the level has begun with must not change. PYR_E_CONFIG names the keys that differ. What
- * differs in levels that have not begun is written into the manifest. Held while another process does the
- * same. */
-pyr_status pyr_run_begin(const char *run, const pyr_settings *settings, int level);
+/* Take `level` for training: its folder, its lock (the caller gives *lock to pyr_unlock; -1 on failure), and
+ * the run's manifest. That is written, or compared with `settings` when a level has begun already, here or
+ * in another process: what all levels share and what `level` has begun with must not change. What differs
+ * in levels that have not begun is written into the manifest. Waits while another process does the same.
+ * PYR_E_BUSY when another process has the level, PYR_E_CONFIG names the keys that differ, PYR_E_IO. */
+pyr_status pyr_run_begin(int *lock, const char *run, const pyr_settings *settings, int level);
 
 #endif

@@ -115,32 +115,22 @@ out:
 static pyr_status train_level(const pyr_train_job *job, const pyr_ground *ground, int level)
 {
     pyr_level_job with = level_job(job, ground, level);
-    char *folder = pyr_run_level(job->run, level), *lock_path = NULL, *transfer = NULL;
+    char *folder = pyr_run_level(job->run, level);
+    char *transfer = job->transfer ? pyr_run_level(job->transfer, level) : NULL;
     pyr_status status = PYR_OK;
     int lock = -1;
 
-    lock_path = folder ? pyr_path_join(folder, "lock") : NULL;
-    transfer = job->transfer ? pyr_run_level(job->transfer, level) : NULL;
-    if (!lock_path || (job->transfer && !transfer)) {
+    if (!folder || (job->transfer && !transfer)) {
         status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", job->run);
         goto out;
     }
     with.folder = folder;
     with.transfer = transfer;
-    PYR_TRY_OUT(pyr_make_folders(folder));
-    status = pyr_lock(&lock, lock_path);
-    if (status == PYR_E_BUSY) {
-        status = pyr_fail_prefix(status, "level %d of %s is being trained already", level, job->run);
-        goto out;
-    }
-    if (status == PYR_OK)
-        status = pyr_run_begin(job->run, job->settings, level);
-    if (status == PYR_OK)
-        status = train_locked(job, ground, level, &with);
+    PYR_TRY_OUT(pyr_run_begin(&lock, job->run, job->settings, level));
+    PYR_TRY_OUT(train_locked(job, ground, level, &with));
 out:
     pyr_unlock(lock);
     pyr_free(folder);
-    pyr_free(lock_path);
     pyr_free(transfer);
     return status;
 }

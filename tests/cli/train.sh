@@ -61,6 +61,20 @@ if wanted; then
     kill -9 "$behind" && wait "$behind" 2>/dev/null
 fi
 
+begin "a level in another process counts before its first checkpoint"
+if wanted; then
+    train_behind --config $cfg --outdir "$tmp/e2" --level 2 --duration 2000ki --checkpoint -1
+    wait_for_step "$tmp/e2" 2 40
+    pyr train --config $cfg --outdir "$tmp/e2" --level 1 --filter haar
+    refuses 1 "pyramid.filter: \"box\" -> \"haar\""
+    pyr train --config $cfg --outdir "$tmp/e2" --level 1 --lr 1e-3 --duration 160
+    gives 0
+    kill -9 "$behind" && wait "$behind" 2>/dev/null
+    holds test ! -e "$tmp/e2/level-2/state.safetensors"
+    pyr info "$tmp/e2"
+    gives 0
+fi
+
 # 200 steps straight against 120, SIGKILL, and the rest; on plain loops, which are slow enough to be caught.
 begin "killed and resumed: byte-identical weights (ref)"
 if wanted; then
@@ -97,9 +111,11 @@ fi
 
 begin "SIGTERM and SIGINT write a checkpoint and say how to go on"
 if wanted; then
+    step=0
     for signal in TERM INT; do
         train_behind --config $cfg --outdir "$tmp/j" --level 0 --duration 2000ki --checkpoint -1
-        wait_for_step "$tmp/j" 0 40
+        wait_for_step "$tmp/j" 0 $((step + 1000)) # the second time a line of its own
+        step=$last
         # a shell starts background processes with SIGINT ignored; the program sets it again
         kill -$signal "$behind"
         wait "$behind"
