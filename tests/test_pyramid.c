@@ -339,6 +339,7 @@ static void limits(void)
     s.filter = PYR_FILTER_IDEAL;
     other = *k;
     other.name = "cuda";
+    other.host_memory = false;
     CHECK_FAILS(pyr_pyramid_new(&p, &other, &s, 28, 28, 1), PYR_E_UNSUPPORTED, "--backend cpu");
     pyr_pyramid_free(NULL);
     pyr_kernels_free(k);
