@@ -3,7 +3,6 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "graph/train.h"
-#include <math.h>
 #include <stdio.h>
 
 pyr_duration pyr_level_duration(const pyr_config *config, int level)
@@ -95,6 +94,7 @@ static pyr_status train_locked(const pyr_train_job *job, const pyr_ground *groun
         pyr_progress progress;
 
         PYR_TRY(pyr_level_peek(with->folder, &facts, &progress));
+        PYR_TRY(pyr_level_same_duration(with, &ground->config.level[level], level, &progress));
         if (progress.train.step >= progress.steps) {
             snprintf(line, sizeof line, "level %d is finished: %lld steps done", level,
                      (long long)progress.steps);
@@ -112,6 +112,17 @@ out:
     return status;
 }
 
+/* Of processes that were killed while they wrote a checkpoint; the level's lock is ours. */
+static void remove_leftovers(const char *folder)
+{
+    char *unet = pyr_path_join(folder, "unet");
+
+    pyr_remove_temporaries(folder);
+    if (unet)
+        pyr_remove_temporaries(unet);
+    pyr_free(unet);
+}
+
 static pyr_status train_level(const pyr_train_job *job, const pyr_ground *ground, int level)
 {
     pyr_level_job with = level_job(job, ground, level);
@@ -127,6 +138,7 @@ static pyr_status train_level(const pyr_train_job *job, const pyr_ground *ground
     with.folder = folder;
     with.transfer = transfer;
     PYR_TRY_OUT(pyr_run_begin(&lock, job->run, job->settings, level));
+    remove_leftovers(folder);
     PYR_TRY_OUT(train_locked(job, ground, level, &with));
 out:
     pyr_unlock(lock);
@@ -153,9 +165,15 @@ pyr_status pyr_train(const pyr_train_job *job)
     PYR_TRY(pyr_ground_open(&ground, job->k, job->settings));
     describe_data(job, &ground);
     PYR_TRY_OUT(check_level(job, &ground));
-    for (int level = ground.config.pyramid.levels - 1; level >= 0; level--)
-        if (job->level < 0 || job->level == level)
-            PYR_TRY_OUT(train_level(job, &ground, level));
+    for (int level = ground.config.pyramid.levels - 1; level >= 0; level--) {
+        if (job->level >= 0 && job->level != level)
+            continue;
+        if (pyr_stop_requested()) {
+            status = pyr_fail(PYR_E_STOPPED, "stopped before level %d", level);
+            goto out;
+        }
+        PYR_TRY_OUT(train_level(job, &ground, level));
+    }
 out:
     pyr_ground_close(&ground);
     return status;

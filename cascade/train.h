@@ -19,7 +19,8 @@ typedef struct pyr_train_job {
     void *ctx;
 } pyr_train_job;
 
-/* PYR_OK when all wanted levels are finished (also when they were before; a note says so). */
+/* PYR_OK when all wanted levels are finished (also when they were before; a note says so). PYR_E_STOPPED
+ * when a stop was requested: what was done is saved. PYR_E_BUSY when another process trains the level. */
 pyr_status pyr_train(const pyr_train_job *job);
 
 /* What training would need, without doing any of it: calls on_data and on_level only. */
@@ -34,6 +35,7 @@ typedef struct pyr_ground {
     pyr_dataset *data;
     pyr_pyramid *pyramid;
 } pyr_ground;
+/* `k` and `settings` are borrowed until it is closed. */
 pyr_status pyr_ground_open(pyr_ground *out, pyr_kernels *k, const pyr_settings *settings);
 void pyr_ground_close(pyr_ground *ground); /* no-op on {0} */
 

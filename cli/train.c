@@ -5,7 +5,6 @@
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "graph/train.h"
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,6 +21,7 @@ typedef struct screen {
     pyr_bar bar;
     int batch;
     pyr_train_report last; /* with numbers, for brief reports */
+    int64_t shown;         /* twentieths of the level that have had a line in a log */
     double baseline_mib;
     bool dry;
 } screen;
@@ -51,6 +51,7 @@ static void show_level(void *ctx, const pyr_level_trainer *trainer, const pyr_le
 
     s->batch = level->settings.batch;
     s->last = (pyr_train_report){0};
+    s->shown = 0;
     pyr_bar_line(
         &s->bar,
         "level %d: %dx%dx%d%s, %.2f M parameters, %.1f MFLOP an image, batch %d = %d lanes of %d, memory "
@@ -76,6 +77,7 @@ static void show_report(void *ctx, const pyr_level_report *r)
     const pyr_train_report *t = &r->train;
     char eta[32], spent[32], label[32], text[256];
     double rate = t->images_per_s > 0 ? t->images_per_s : s->last.images_per_s;
+    int64_t twentieths = t->step * 20 / t->steps;
 
     if (!r->brief || s->last.step == 0)
         s->last = *t;
@@ -87,8 +89,10 @@ static void show_report(void *ctx, const pyr_level_report *r)
         pyr_bar_line(&s->bar, "%s  %3.0f%%  %s  held-out %.4f (raw %.4f)%s", label,
                      100 * (double)t->step / (double)t->steps, text, r->held_out.ema, r->held_out.raw,
                      t->skipped ? "  some steps were skipped" : "");
-    else if (!s->bar.terminal && !r->brief && t->step * 20 / t->steps != (t->step - 1) * 20 / t->steps)
+    else if (!s->bar.terminal && !r->brief && twentieths != s->shown)
         pyr_bar_line(&s->bar, "%s  %3.0f%%  %s", label, 100 * (double)t->step / (double)t->steps, text);
+    if (!r->brief)
+        s->shown = twentieths;
     pyr_bar_draw(&s->bar, label, t->step, t->steps, text);
 }
 
@@ -153,7 +157,7 @@ static pyr_status run_training(const typed *t, const pyr_parsed *parsed)
     status = pyr_train(&job);
     pyr_bar_end(&s.bar);
     if (status == PYR_E_STOPPED)
-        fprintf(stderr, "%s; a checkpoint is written. The same command goes on from here\n", pyr_error());
+        fprintf(stderr, "%s. The same command goes on from here\n", pyr_error());
     if (status != PYR_OK)
         goto out;
     fprintf(stderr,

@@ -13,8 +13,10 @@ static volatile sig_atomic_t stop;
 
 static void on_signal(int number)
 {
+    (void)number;
     stop = 1;
-    signal(number, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
 }
 
 void pyr_stop_on_signals(void)
@@ -23,6 +25,7 @@ void pyr_stop_on_signals(void)
 
     memset(&action, 0, sizeof action);
     action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART; /* a checkpoint that is being written should not fail */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
 }
@@ -132,8 +135,8 @@ pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *call
         if (calls->snapshot && (last || due(plan->snapshot, state->step, plan->batch)) && !stop)
             PYR_TRY(calls->snapshot(calls->ctx, state->step));
         if (stop && !last)
-            return pyr_fail(PYR_E_STOPPED, "stopped after step %lld of %lld", (long long)state->step,
-                            (long long)plan->steps);
+            return pyr_fail(PYR_E_STOPPED, "stopped after step %lld of %lld; a checkpoint is written",
+                            (long long)state->step, (long long)plan->steps);
     }
     return PYR_OK;
 }

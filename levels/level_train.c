@@ -124,8 +124,13 @@ static const char *explain(void *ctx, int64_t number)
     pyr_draw draw = {.seed = t->job.seed, .step = (uint32_t)number, .batch = t->level.settings.batch};
     int at = 0;
 
-    while (at < t->level.settings.batch - 1 && isfinite(t->losses[at]))
+    while (at < t->level.settings.batch && isfinite(t->losses[at]))
         at++;
+    if (at == t->level.settings.batch) {
+        snprintf(t->explanation, sizeof t->explanation, "level %d, the loss of every image is finite",
+                 t->level.facts.index);
+        return t->explanation;
+    }
     snprintf(t->explanation, sizeof t->explanation,
              "level %d, image %lld of the data at noise level sigma %.4g", t->level.facts.index,
              (long long)pyr_order(t->job.seed, number * t->level.settings.batch + at,
@@ -204,6 +209,7 @@ static pyr_status measure_held_out(pyr_level_trainer *t, pyr_held_out *out)
     for (int b = 0; b < PYR_NOISE_BINS; b++) {
         int from = w.images * b / PYR_NOISE_BINS, to = w.images * (b + 1) / PYR_NOISE_BINS;
 
+        out->bin[b] = to > from ? 0 : NAN;
         for (int i = from; i < to; i++)
             out->bin[b] += w.losses[i] / (to - from);
         out->bin_sigma[b] = pyr_noise_level(&w.loss.noise, &t->level.schedule, (b + 0.5) / PYR_NOISE_BINS);
@@ -360,6 +366,9 @@ pyr_status pyr_level_trainer_time(pyr_level_trainer *t, double at_least_seconds,
     double took[MOST], begin = pyr_now(), sum = 0;
     int n = 0, half;
 
+    if (t->resumed)
+        return pyr_fail(PYR_E_ARG, "level %d: a run that goes on cannot be timed: it would change",
+                        t->level.facts.index);
     for (int i = 0; i < MOST && (i < LEAST + 1 || pyr_now() - begin < at_least_seconds); i++) {
         pyr_step_state after = {0};
         double loss, start = pyr_now();
@@ -377,23 +386,57 @@ pyr_status pyr_level_trainer_time(pyr_level_trainer *t, double at_least_seconds,
     return PYR_OK;
 }
 
+/* At least one. Random streams and the optimizer count steps in 32 bits. */
+static pyr_status steps_of_images(int64_t *steps, int level, double images, int batch)
+{
+    double n = ceil(images / batch - 1e-9);
+
+    if (!(n <= (double)UINT32_MAX))
+        return pyr_fail(PYR_E_CONFIG, "train.duration means %.4g steps of level %d, at most %lu are possible",
+                        n, level, (unsigned long)UINT32_MAX);
+    *steps = n < 1 ? 1 : (int64_t)n;
+    return PYR_OK;
+}
+
+/* What a duration that is no time means. */
+static pyr_status steps_of_job(int64_t *steps, const pyr_level_job *job, int level, int batch)
+{
+    double images = job->duration.value;
+
+    if (job->duration.unit == PYR_EPOCHS)
+        images *= (double)pyr_dataset_count(job->data, PYR_TRAIN);
+    return steps_of_images(steps, level, images, batch);
+}
+
 /* How many steps the duration means; a time is measured out once and then fixed. */
 static pyr_status count_steps(pyr_level_trainer *t)
 {
     const pyr_duration *d = &t->job.duration;
-    double images = d->value, per_step;
-    int batch = t->level.settings.batch;
+    int batch = t->level.settings.batch, index = t->level.facts.index;
+    double per_step;
 
-    if (d->unit == PYR_EPOCHS)
-        images = d->value * (double)pyr_dataset_count(t->job.data, PYR_TRAIN);
-    if (d->unit == PYR_SECONDS) {
-        PYR_TRY(pyr_level_trainer_time(t, fmin(2, d->value / 20), &per_step));
-        images = d->value / per_step * batch;
-    }
-    t->progress.steps = (int64_t)ceil(images / batch - 1e-9);
-    if (t->progress.steps < 1)
-        t->progress.steps = 1;
-    return PYR_OK;
+    if (d->unit != PYR_SECONDS)
+        return steps_of_job(&t->progress.steps, &t->job, index, batch);
+    PYR_TRY(pyr_level_trainer_time(t, fmin(2, d->value / 20), &per_step));
+    return steps_of_images(&t->progress.steps, index, d->value / per_step * batch, batch);
+}
+
+pyr_status pyr_level_same_duration(const pyr_level_job *job, const pyr_level_settings *settings, int index,
+                                   const pyr_progress *progress)
+{
+    int64_t steps = 0;
+    long long begun = progress->steps * settings->batch;
+
+    if (job->duration.unit == PYR_SECONDS)
+        return PYR_OK;
+    PYR_TRY(steps_of_job(&steps, job, index, settings->batch));
+    if (steps == progress->steps)
+        return PYR_OK;
+    return pyr_fail(PYR_E_CONFIG,
+                    "level %d was begun for %lld images (train.duration), now it would be %lld: go on with "
+                    "the old value (--level %d --duration %lld), or begin anew with another --outdir "
+                    "(--transfer RUN takes the weights along)",
+                    index, begun, (long long)steps * settings->batch, index, begun);
 }
 
 static pyr_status initial_weights(pyr_level_trainer *t)
@@ -421,7 +464,8 @@ out:
     return status;
 }
 
-/* A new run: statistics, number of steps, weights. A resumed one: all of that from the state. */
+/* A new run: statistics, number of steps, weights. A resumed one: all of that from the state, which must be
+ * that of this job. */
 static pyr_status resume(pyr_level_trainer *t)
 {
     pyr_level_facts facts;
@@ -437,7 +481,7 @@ static pyr_status resume(pyr_level_trainer *t)
     if (t->progress.seed != t->job.seed)
         return pyr_fail(PYR_E_CONFIG, "%s was begun with the seed %llu, now it is %llu", name,
                         (unsigned long long)t->progress.seed, (unsigned long long)t->job.seed);
-    return PYR_OK;
+    return pyr_level_same_duration(&t->job, &t->level.settings, t->level.facts.index, &t->progress);
 }
 
 static pyr_status allocate(pyr_level_trainer *t)
@@ -588,7 +632,7 @@ pyr_status pyr_level_trainer_run(pyr_level_trainer *t)
 
     if (!t->resumed) {
         PYR_TRY(count_steps(t));
-        PYR_TRY(initial_weights(t)); /* again: measuring may have moved them */
+        PYR_TRY(initial_weights(t)); /* again: measuring has moved moments and EMA */
     }
     PYR_TRY(open_log(t));
     train = (pyr_train_plan){.batch = s->batch,

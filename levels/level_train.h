@@ -12,7 +12,8 @@ enum { PYR_NOISE_BINS = 8 };
 typedef struct pyr_held_out {
     int images; /* 0: not measured */
     double ema, raw;
-    double bin[PYR_NOISE_BINS], bin_sigma[PYR_NOISE_BINS]; /* of the EMA; the bins' middle sigma */
+    double bin[PYR_NOISE_BINS];       /* of the EMA; NAN where there are too few images for the bin */
+    double bin_sigma[PYR_NOISE_BINS]; /* the bins' middle sigma */
 } pyr_held_out;
 
 typedef struct pyr_level_report {
@@ -41,10 +42,17 @@ typedef struct pyr_level_job {
 
 typedef struct pyr_level_trainer pyr_level_trainer;
 
-/* Plan everything. With `resume`, the state in the folder is read. Nothing is measured yet. */
+/* Plan everything for level `index`. When the job's folder holds a state, it is read and the run will go on
+ * from there; PYR_E_CONFIG or PYR_E_FORMAT when it is not of this job. Else the level's statistics are
+ * measured and its weights initialised, or read from job->transfer. Nothing is written yet. */
 pyr_status pyr_level_trainer_new(pyr_level_trainer **out, const pyr_level_job *job,
                                  const pyr_level_settings *settings, int index);
-void pyr_level_trainer_free(pyr_level_trainer *t);
+void pyr_level_trainer_free(pyr_level_trainer *t); /* NULL is a no-op */
+
+/* Whether the job's duration, in images or epochs, still means the number of steps that the level was begun
+ * for; PYR_E_CONFIG with both when not. One in seconds is never compared: it was measured out once. */
+pyr_status pyr_level_same_duration(const pyr_level_job *job, const pyr_level_settings *settings, int index,
+                                   const pyr_progress *progress);
 
 typedef struct pyr_level_memory {
     size_t parameters;   /* numbers in the network */
@@ -60,14 +68,17 @@ typedef struct pyr_level_memory {
 
 pyr_status pyr_level_trainer_memory(pyr_level_trainer *t, pyr_level_memory *out);
 
-/* Train to the end. PYR_E_STOPPED after a checkpoint when a stop was requested. */
+/* Train to the end. PYR_E_STOPPED after a checkpoint when a stop was requested; PYR_E_NUMERIC when steps are
+ * not finite again and again, PYR_E_IO when files cannot be written: the last checkpoint stays. */
 pyr_status pyr_level_trainer_run(pyr_level_trainer *t);
 
-/* Run `steps` steps that leave no trace (for measuring speed); seconds of the fastest half, per step. */
+/* Seconds per step, the mean of the fastest half of 4 to 200 steps, which run for about that long. Only
+ * before a run begins (PYR_E_ARG for one that goes on): the steps write nothing, but leave the gradient,
+ * moments, EMA and counters changed, which pyr_level_trainer_run sets up again. */
 pyr_status pyr_level_trainer_time(pyr_level_trainer *t, double at_least_seconds, double *seconds_per_step);
 
-const pyr_level *pyr_level_trainer_level(const pyr_level_trainer *t);
-bool pyr_level_trainer_finished(const pyr_level_trainer *t);
+const pyr_level *pyr_level_trainer_level(const pyr_level_trainer *t); /* borrowed, until it is freed */
+bool pyr_level_trainer_finished(const pyr_level_trainer *t);          /* before this trainer began */
 
 /* Gradient of step `step` into the optimizer, without an update; for tests. Borrowed optimizer. */
 pyr_status pyr_level_trainer_gradient(pyr_level_trainer *t, int64_t step, double *loss,

@@ -1239,7 +1239,7 @@ static void resumed_runs_are_the_same(void)
         CHECK(pyr_level_has_state(below(name)));
         CHECK_OK(pyr_level_peek(below(name), &facts, &progress));
         CHECK(progress.train.step == (stop ? 11 : 18) && progress.steps == 30 && progress.seed == 21);
-        CHECK(training_open(&t, "cpu", stop ? 1 : 3, name, &s, 0, 99)); /* the duration stands in the state */
+        CHECK(training_open(&t, "cpu", stop ? 1 : 3, name, &s, 0, 30));
         CHECK_OK(pyr_level_trainer_run(t.t));
         CHECK(t.reports == (stop ? 19 : 12));
         training_close(&t);
@@ -1264,6 +1264,7 @@ static void states_of_others_are_refused(void)
     training t;
     int64_t counters[8];
     char path[200];
+    double per_step;
     pyr_safetensors *file = NULL;
 
     CHECK(training_open(&t, "cpu", 1, "mine", &s, 0, 2));
@@ -1273,6 +1274,18 @@ static void states_of_others_are_refused(void)
     CHECK_FAILS(pyr_level_trainer_new(&other, &job, &s, 0), PYR_E_CONFIG,
                 "begun with the seed 21, now it is 22");
     CHECK(other == NULL);
+    job.seed = 21;
+    job.duration.value *= 2;
+    CHECK_FAILS(pyr_level_trainer_new(&other, &job, &s, 0), PYR_E_CONFIG,
+                "level 0 was begun for 32 images (train.duration), now it would be 64");
+    job.duration = (pyr_duration){2, PYR_EPOCHS};
+    CHECK_FAILS(pyr_level_trainer_new(&other, &job, &s, 0), PYR_E_CONFIG, "now it would be 128");
+    job.duration = (pyr_duration){1e12, PYR_EPOCHS};
+    CHECK_FAILS(pyr_level_trainer_new(&other, &job, &s, 0), PYR_E_CONFIG, "at most 4294967295 are possible");
+    job.duration = (pyr_duration){1, PYR_SECONDS}; /* never compared */
+    CHECK_OK(pyr_level_trainer_new(&other, &job, &s, 0));
+    CHECK_FAILS(pyr_level_trainer_time(other, 0, &per_step), PYR_E_ARG, "cannot be timed");
+    pyr_level_trainer_free(other);
     CHECK_FAILS(pyr_level_trainer_new(&other, &t.job, &s, 1), PYR_E_FORMAT, "");
     s.network.block_out_channels.at[1] = 12;
     CHECK_FAILS(pyr_level_trainer_new(&other, &t.job, &s, 0), PYR_E_FORMAT, "another network");
