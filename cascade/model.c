@@ -61,6 +61,28 @@ static pyr_status read_facts(const char *run, int index, pyr_unet_files *files, 
     return status;
 }
 
+/* Whether the network reads and gives what the level needs. */
+static pyr_status check_network(const pyr_level *level, const char *path)
+{
+    const pyr_unet_config *u = &level->unet;
+    int p2 = u->patch * u->patch, classes = level->facts.classes;
+
+    if (u->in_channels != (level->variable.c + level->condition.c) * p2 ||
+        u->out_channels != level->variable.c * p2)
+        return pyr_fail(PYR_E_FORMAT,
+                        "%s: in_channels %d and out_channels %d do not fit level %d of this pyramid", path,
+                        u->in_channels, u->out_channels, level->facts.index);
+    if (u->class_embed_type != (classes ? PYR_UNET_CLASS_TABLE : PYR_UNET_CLASS_NONE) ||
+        (classes && u->num_class_embeds != classes + 1))
+        return pyr_fail(PYR_E_FORMAT,
+                        "%s: the class embedding does not fit a level that was trained with %d classes", path,
+                        classes);
+    if (u->time_embedding_type == PYR_UNET_LEARNED)
+        return pyr_fail(PYR_E_FORMAT,
+                        "%s: time_embedding_type is learned, a level needs positional or fourier", path);
+    return PYR_OK;
+}
+
 /* The level as its files say it is; what its manifest says about sampling is taken over. */
 static pyr_status open_level(pyr_model *m, const char *run, const pyr_config *config, int index,
                              pyr_level_facts *first)
@@ -94,14 +116,7 @@ static pyr_status open_level(pyr_model *m, const char *run, const pyr_config *co
     level.condition = pyr_pyramid_condition_shape(m->pyramid, index);
     if (level.facts.condition == PYR_CONDITION_NONE)
         level.condition.c = 0;
-    if (level.unet.in_channels !=
-            (level.variable.c + level.condition.c) * level.unet.patch * level.unet.patch ||
-        level.unet.out_channels != level.variable.c * level.unet.patch * level.unet.patch) {
-        status =
-            pyr_fail(PYR_E_FORMAT, "%s: in_channels %d and out_channels %d do not fit %s of this pyramid",
-                     files.config, level.unet.in_channels, level.unet.out_channels, name);
-        goto out;
-    }
+    PYR_TRY_OUT(check_network(&level, files.config));
     if (level.facts.classes > m->classes)
         m->classes = level.facts.classes;
     PYR_TRY_OUT(hash_files(&m->hash, &files));

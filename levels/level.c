@@ -235,6 +235,19 @@ pyr_status pyr_facts_write(const pyr_level_facts *f, pyr_st_pair pairs[PYR_FACT_
     return PYR_OK;
 }
 
+/* One number per band, haar's residual levels have three; nothing that is divided by is 0. */
+static bool statistics_fit(const pyr_level_facts *f, int means)
+{
+    bool residual = f->index < f->levels - 1, details = residual && f->filter == PYR_FILTER_HAAR;
+
+    if (residual && f->condition == PYR_CONDITION_COARSE && !(f->condition_std > 0))
+        return false;
+    for (int i = 0; i < f->bands; i++)
+        if (!(f->std[i] > 0))
+            return false;
+    return f->bands == means && f->bands == (details ? 3 : 1);
+}
+
 static bool read_reals(const char *text, double *out, int *n)
 {
     char *end;
@@ -277,11 +290,13 @@ pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const
         sscanf(image, "%dx%dx%d", &f->h, &f->w, &f->c) != 3 || sscanf(classes, "%d", &f->classes) != 1 ||
         sscanf(data, "%" SCNx64, &f->data) != 1 || !pyr_parse_real(sigma, &f->filter_sigma) ||
         !pyr_parse_real(condition_std, &f->condition_std) || pyr_filter_parse(&f->filter, filter) != PYR_OK ||
-        !read_reals(mean, f->mean, &bands) || !read_reals(std, f->std, &f->bands) || bands != f->bands ||
-        f->index < 0 || f->index >= f->levels || f->levels > PYR_MAX_LEVELS || f->h < 1 || f->w < 1 ||
-        f->c < 1 || f->classes < 0 || (strcmp(condition, "none") != 0 && strcmp(condition, "coarse") != 0))
+        !read_reals(mean, f->mean, &bands) || !read_reals(std, f->std, &f->bands) || f->index < 0 ||
+        f->index >= f->levels || f->levels > PYR_MAX_LEVELS || f->h < 1 || f->w < 1 || f->c < 1 ||
+        f->classes < 0 || (strcmp(condition, "none") != 0 && strcmp(condition, "coarse") != 0))
         return pyr_fail(PYR_E_FORMAT, "%s: the metadata of the level are damaged", path);
     f->condition = strcmp(condition, "none") == 0 ? PYR_CONDITION_NONE : PYR_CONDITION_COARSE;
+    if (!statistics_fit(f, bands))
+        return pyr_fail(PYR_E_FORMAT, "%s: the statistics of the level are damaged", path);
     return PYR_OK;
 }
 

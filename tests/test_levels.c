@@ -445,7 +445,7 @@ static pyr_level_facts some_facts(void)
                              .h = 28,
                              .w = 31,
                              .c = 3,
-                             .filter = PYR_FILTER_GAUSSIAN,
+                             .filter = PYR_FILTER_HAAR,
                              .filter_sigma = 0.1 + 0.2,
                              .condition = PYR_CONDITION_NONE,
                              .classes = 10,
@@ -501,6 +501,27 @@ static void facts_there_and_back(void)
             pyr_safetensors_free(file);
         }
     pyr_text_free(&text);
+    /* numbers that do not fit the level */
+    for (int i = 0; i < 4; i++) {
+        pyr_level_facts bad = facts;
+
+        if (i == 0)
+            bad.bands = 2;
+        else if (i == 1)
+            bad.filter = PYR_FILTER_BOX;
+        else if (i == 2)
+            bad.std[1] = 0;
+        else {
+            bad.condition = PYR_CONDITION_COARSE;
+            bad.condition_std = 0;
+        }
+        CHECK_OK(pyr_facts_write(&bad, pairs, &n, &text));
+        CHECK_OK(pyr_safetensors_write(path, &entry, 1, pairs, n));
+        CHECK_OK(pyr_safetensors_open(&file, path));
+        CHECK_FAILS(pyr_facts_read(&back, file, path), PYR_E_FORMAT, "statistics of the level are damaged");
+        pyr_safetensors_free(file);
+        pyr_text_free(&text);
+    }
 }
 
 static void facts_that_do_not_match(void)
@@ -513,7 +534,7 @@ static void facts_that_do_not_match(void)
     CHECK_OK(pyr_facts_match(&a, "level 1", &b, "level 2"));
     b.filter = PYR_FILTER_BOX;
     CHECK_FAILS(pyr_facts_match(&a, "level 1", &b, "level 2"), PYR_E_CONFIG,
-                "level 1 was trained on a pyramid with the filter gaussian, level 2 with box");
+                "level 1 was trained on a pyramid with the filter haar, level 2 with box");
     b = a;
     b.filter_sigma = 1;
     CHECK_FAILS(pyr_facts_match(&a, "level 1", &b, "level 2"), PYR_E_CONFIG, "cannot be mixed");
