@@ -76,6 +76,7 @@ static pyr_status time_forward(pyr_kernels *k, const pyr_level *level, double se
     }
     *per_second = 2.0 * k->lanes * CALLS * s.batch / best;
 out:
+    pyr_denoiser_free(&sizing);
     pyr_sampled_level_free(&s, k);
     for (int lane = 0; f.x && lane < k->lanes; lane++)
         k->release(k, f.x[lane]);

@@ -92,11 +92,10 @@ static pyr_status conv_pack(pyr_kernels *k, pyr_op *op)
     (void)k;
     if (!s)
         return PYR_OK;
-    PYR_TRY(pyr_onednn_run(s->pack_forward, (const void *[]){op->param[0], op->packed}, op->scratch));
+    PYR_TRY(pyr_onednn_run(s->pack_forward, (const void *[]){op->param[0], op->packed}, NULL));
     if (s->pack_backward)
-        PYR_TRY(pyr_onednn_run(s->pack_backward,
-                               (const void *[]){op->param[0], (char *)op->packed + s->packed_backward},
-                               op->scratch));
+        PYR_TRY(pyr_onednn_run(
+            s->pack_backward, (const void *[]){op->param[0], (char *)op->packed + s->packed_backward}, NULL));
     return PYR_OK;
 }
 

@@ -32,10 +32,11 @@ pyr_status pyr_onednn_conv(pyr_onednn_call **out, const pyr_op *op, pyr_conv_pas
 size_t pyr_onednn_weight_bytes(const pyr_onednn_call *call);
 size_t pyr_onednn_scratch_bytes(const pyr_onednn_call *call);
 
-/* Reorder weights between O x I x k x k and the layout of `conv`; buffers: from, to. */
+/* Reorder weights between O x I x k x k and the layout of `conv`; buffers: from, to. No scratch is needed. */
 pyr_status pyr_onednn_pack(pyr_onednn_call **out, const pyr_op *op, const pyr_onednn_call *conv);
 pyr_status pyr_onednn_unpack(pyr_onednn_call **out, const pyr_op *op, const pyr_onednn_call *conv);
 
+/* One thread at a time for each call; `scratch` has pyr_onednn_scratch_bytes (NULL for a reorder). */
 pyr_status pyr_onednn_run(pyr_onednn_call *call, const void *const *buffers, void *scratch);
 void pyr_onednn_free(pyr_onednn_call *call); /* NULL is a no-op */
 
