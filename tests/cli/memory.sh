@@ -36,7 +36,7 @@ compare --level 0 --duration 64 --batch 32 --resize 64 --set levels[0].network.p
 
 begin "attention"
 compare --level 0 --duration 64 --batch 32 --resize 32 --set levels[0].network.patch=1 \
-    --set levels[0].network.block_out_channels=48,64 --set level.network.add_attention=true \
+    --set levels[0].network.block_out_channels=64,96 --set level.network.add_attention=true \
     --set level.network.attention_head_dim=32
 
 begin "level after level: the largest plan counts"
