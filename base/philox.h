@@ -17,15 +17,15 @@
 
 /* What the numbers are for; keeps streams apart. The level is added above. */
 typedef enum pyr_purpose {
-    PYR_RNG_INIT = 1,     /* initial weights; index = parameter, step = 0 */
-    PYR_RNG_ORDER = 2,    /* order of the data; index = round of the cipher, step = epoch */
-    PYR_RNG_FLIP = 3,     /* mirror an image */
-    PYR_RNG_SIGMA = 4,    /* noise level of an image */
-    PYR_RNG_NOISE = 5,    /* the noise of denoising score matching */
-    PYR_RNG_AUGMENT = 6,  /* noise on the condition */
-    PYR_RNG_DROPOUT = 7,  /* dropout masks; plus the operation's number above bit 24 */
-    PYR_RNG_PRIOR = 8,    /* a sampler's starting noise */
-    PYR_RNG_SAMPLER = 9   /* noise that a sampler adds at a step */
+    PYR_RNG_INIT = 1,    /* initial weights; index = parameter, step = 0 */
+    PYR_RNG_ORDER = 2,   /* order of the data; index = round of the cipher, step = epoch */
+    PYR_RNG_FLIP = 3,    /* mirror an image */
+    PYR_RNG_SIGMA = 4,   /* noise level of an image */
+    PYR_RNG_NOISE = 5,   /* the noise of denoising score matching */
+    PYR_RNG_AUGMENT = 6, /* noise on the condition */
+    PYR_RNG_DROPOUT = 7, /* dropout masks; plus the operation's number above bit 24 */
+    PYR_RNG_PRIOR = 8,   /* a sampler's starting noise */
+    PYR_RNG_SAMPLER = 9  /* noise that a sampler adds at a step */
 } pyr_purpose;
 
 typedef struct pyr_rng4 {
@@ -56,7 +56,8 @@ static inline pyr_rng4 pyr_philox(uint64_t key, uint32_t c0, uint32_t c1, uint32
     return (pyr_rng4){{c0, c1, c2, c3}};
 }
 
-/* Uniform in (0, 1): the middle of one of 2^23 cells (exact in float; with 2^24 the last would round to 1). */
+/* Uniform in (0, 1): the middle of one of 2^23 cells (exact in float; with 2^24 the last would round to 1).
+ */
 static inline float pyr_uniform(uint32_t word)
 {
     return ((float)(word >> 9) + 0.5f) * 0x1p-23f;

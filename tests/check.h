@@ -53,7 +53,8 @@ static const char *check_filter = "", *check_program = "";
 
 static inline int check_done(void)
 {
-    printf("%s: %d passed, %d failed, %d skipped\n", check_program, check_passed, check_failed, check_skipped);
+    printf("%s: %d passed, %d failed, %d skipped\n", check_program, check_passed, check_failed,
+           check_skipped);
     return check_failed || check_passed + check_skipped == 0;
 }
 #define CHECK_DONE() check_done()
@@ -95,14 +96,16 @@ static inline int check_done(void)
     do {                                                                                                     \
         double check_got = (double)(got), check_wanted = (double)(wanted);                                   \
         if (!(fabs(check_got - check_wanted) <= (tolerance)))                                                \
-            CHECK_REPORT("%s = %.9g, wanted %.9g +- %.3g", #got, check_got, check_wanted, (double)(tolerance)); \
+            CHECK_REPORT("%s = %.9g, wanted %.9g +- %.3g", #got, check_got, check_wanted,                    \
+                         (double)(tolerance));                                                               \
     } while (0)
 
 #define CHECK_STRING(got, wanted)                                                                            \
     do {                                                                                                     \
         const char *check_got = (got), *check_wanted = (wanted);                                             \
         if (!check_got || strcmp(check_got, check_wanted) != 0)                                              \
-            CHECK_REPORT("%s = \"%s\", wanted \"%s\"", #got, check_got ? check_got : "(null)", check_wanted);   \
+            CHECK_REPORT("%s = \"%s\", wanted \"%s\"", #got, check_got ? check_got : "(null)",               \
+                         check_wanted);                                                                      \
     } while (0)
 
 #endif
