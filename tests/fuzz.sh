@@ -1,0 +1,19 @@
+#!/bin/sh
+# The readers of untrusted files on damaged copies of good ones: $FUZZ holds the programs, $MUTATIONS says how many.
+# A crash or a sanitizer's report fails.
+passed=0 failed=0
+replay() {
+    target=$1
+    shift
+    if "$FUZZ/$target" --mutate "${MUTATIONS:-3000}" --seed 1 "$@" >/dev/null; then
+        passed=$((passed + 1))
+    else
+        echo "FAILED fuzzing $target: again with: $FUZZ/$target --mutate ${MUTATIONS:-3000} --seed 1 $*"
+        failed=$((failed + 1))
+    fi
+}
+replay safetensors tests/golden/unet2d/ddpm_like/io.safetensors tests/golden/unet2d/scale_shift_classes/io.safetensors
+replay settings configs/*.cfg tests/tiny.cfg
+replay images tests/golden/images/*.png tests/golden/images/*.jpg tests/golden/shapes/*.gz
+echo "fuzz: $passed passed, $failed failed, 0 skipped"
+[ "$failed" = 0 ]
