@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "graph/train.h"
+#include <assert.h>
 #include <stdio.h>
 
 pyr_duration pyr_level_duration(const pyr_config *config, int level)
@@ -70,7 +71,7 @@ static pyr_level_job level_job(const pyr_train_job *job, const pyr_ground *groun
                            .seed = (uint64_t)t->seed,
                            .xflip = ground->config.data.xflip,
                            .duration =
-                               job->own_duration ? t->duration : pyr_level_duration(&ground->config, level),
+                               job->duration ? *job->duration : pyr_level_duration(&ground->config, level),
                            .checkpoint = t->checkpoint,
                            .report = t->status,
                            .held_out = t->held_out,
@@ -147,10 +148,13 @@ out:
     return status;
 }
 
-static pyr_status check_level(const pyr_train_job *job, const pyr_ground *ground)
+static pyr_status check_job(const pyr_train_job *job, const pyr_ground *ground)
 {
     int levels = ground->config.pyramid.levels;
 
+    assert(!job->duration || job->level >= 0);
+    if (job->duration && !(job->duration->value > 0))
+        return pyr_fail(PYR_E_ARG, "the duration of level %d should be more than nothing", job->level);
     if (job->level >= levels)
         return pyr_fail(PYR_E_ARG, "level is %d, should be 0..%d (pyramid.levels is %d; 0 is the finest)",
                         job->level, levels - 1, levels);
@@ -164,7 +168,7 @@ pyr_status pyr_train(const pyr_train_job *job)
 
     PYR_TRY(pyr_ground_open(&ground, job->k, job->settings));
     describe_data(job, &ground);
-    PYR_TRY_OUT(check_level(job, &ground));
+    PYR_TRY_OUT(check_job(job, &ground));
     for (int level = ground.config.pyramid.levels - 1; level >= 0; level--) {
         if (job->level >= 0 && job->level != level)
             continue;
@@ -186,7 +190,7 @@ pyr_status pyr_train_dry(const pyr_train_job *job)
 
     PYR_TRY(pyr_ground_open(&ground, job->k, job->settings));
     describe_data(job, &ground);
-    PYR_TRY_OUT(check_level(job, &ground));
+    PYR_TRY_OUT(check_job(job, &ground));
     for (int level = ground.config.pyramid.levels - 1; level >= 0; level--) {
         pyr_level_job with = level_job(job, &ground, level);
         pyr_level_trainer *trainer = NULL;

@@ -10,7 +10,7 @@ typedef struct pyr_train_job {
     const char *transfer;         /* another run whose weights to start from, or NULL */
     const pyr_settings *settings; /* of the run */
     int level;                    /* train this one only; -1: all */
-    bool own_duration;            /* train.duration is that of `level`, not of all levels together */
+    const pyr_duration *duration; /* of `level`; NULL: its share of train.duration */
     void (*on_data)(void *ctx, const char *line);
     void (*on_note)(void *ctx, const char *line);
     void (*on_level)(void *ctx, const pyr_level_trainer *trainer, const pyr_level_memory *memory,

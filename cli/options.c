@@ -243,6 +243,29 @@ bool pyr_option_given(const pyr_parsed *parsed, const char *name)
     return false;
 }
 
+pyr_status pyr_option_take(pyr_parsed *parsed, const char *name, void *out, bool *typed)
+{
+    const pyr_typed *last = NULL;
+    size_t kept = 0;
+    char origin[80];
+
+    for (size_t i = 0; i < parsed->n_typed; i++)
+        if (parsed->typed[i].option && strcmp(parsed->typed[i].option->name, name) == 0)
+            last = &parsed->typed[i];
+    *typed = last != NULL;
+    if (!last)
+        return PYR_OK;
+    pyr_setting row = option_row(parsed->options, last->option);
+    snprintf(origin, sizeof origin, "--%s", name);
+    if (pyr_setting_parse(&row, origin, last->value, "", out) != PYR_OK)
+        return look_up(parsed->options);
+    for (size_t i = 0; i < parsed->n_typed; i++)
+        if (!parsed->typed[i].option || strcmp(parsed->typed[i].option->name, name) != 0)
+            parsed->typed[kept++] = parsed->typed[i];
+    parsed->n_typed = kept;
+    return PYR_OK;
+}
+
 /* ---- to the settings ------------------------------------------------------------------------ */
 
 static pyr_status apply_set(pyr_settings *settings, const char *text)

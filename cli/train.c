@@ -128,22 +128,26 @@ out:
     return status;
 }
 
-static pyr_status run_training(const typed *t, const pyr_parsed *parsed)
+static pyr_status run_training(const typed *t, pyr_parsed *parsed)
 {
     pyr_status status = PYR_OK;
     pyr_settings *settings = NULL;
+    pyr_duration own; /* of one level: not a setting of the run */
+    bool has_own = false;
     pyr_kernels *k = NULL;
     char *run = NULL;
     screen s = {.bar = pyr_bar_new(), .dry = t->dry_run};
     pyr_train_job job = {.transfer = *t->transfer ? t->transfer : NULL,
                          .level = t->level,
-                         .own_duration = t->level >= 0 && pyr_option_given(parsed, "duration"),
                          .on_data = show_data,
                          .on_note = show_line,
                          .on_level = show_level,
                          .on_report = show_report,
                          .ctx = &s};
 
+    if (t->level >= 0)
+        PYR_TRY_OUT(pyr_option_take(parsed, "duration", &own, &has_own));
+    job.duration = has_own ? &own : NULL;
     PYR_TRY_OUT(read_settings(&settings, t, parsed, &run));
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine));
     job.k = k;

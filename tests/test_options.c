@@ -285,6 +285,33 @@ static void options_override_the_file(void)
     pyr_settings_free(s);
 }
 
+/* A value that is taken does not reach the settings. */
+static void taken(void)
+{
+    pyr_settings *s;
+    train_settings train;
+    int64_t seed = 3;
+    bool typed = true;
+    made m;
+
+    CHECK_OK(pyr_settings_new(&s, sections, 2));
+    CHECK_OK(parse(&m, "train --seed 7 --no-xflip --seed 2k --set level.batch=1"));
+    CHECK_OK(pyr_option_take(&m.parsed, "lr", &seed, &typed));
+    CHECK(!typed && seed == 3 && m.parsed.n_typed == 4);
+    CHECK_OK(pyr_option_take(&m.parsed, "seed", &seed, &typed));
+    CHECK(typed && seed == 2000 && m.parsed.n_typed == 2 && !pyr_option_given(&m.parsed, "seed"));
+    CHECK_OK(pyr_options_apply(&m.parsed, s));
+    pyr_settings_fill(s, "train", -1, &train);
+    CHECK(!train.xflip && train.seed == 0);
+    CHECK_STRING(pyr_settings_origin(s, "level.batch"), "--set");
+    pyr_parsed_free(&m.parsed);
+    CHECK_OK(parse(&m, "train --seed many"));
+    CHECK_FAILS(pyr_option_take(&m.parsed, "seed", &seed, &typed), PYR_E_ARG, "--seed is ");
+    CHECK_FAILS(PYR_E_ARG, PYR_E_ARG, "pyrdiff train --help");
+    pyr_parsed_free(&m.parsed);
+    pyr_settings_free(s);
+}
+
 static void the_later_counts(void)
 {
     pyr_settings *s;
@@ -471,6 +498,7 @@ int main(int argc, char **argv)
     RUN(what_is_refused);
     RUN(counts_of_arguments);
     RUN(options_override_the_file);
+    RUN(taken);
     RUN(the_later_counts);
     RUN(settings_that_are_refused);
     RUN(help_text);

@@ -146,6 +146,18 @@ complains "level 2 is finished: 64 steps done"
 pyr train --config $cfg --outdir "$tmp/m" --level 2 --duration 0.3s
 gives 0
 
+begin "the duration of one level is not that of the run"
+pyr train --config $cfg --outdir "$tmp/l3" --level 2 --duration 320
+gives 0
+holds grep -q 'duration = 9600;' "$tmp/l3/pyrdiff.cfg"
+pyr train --outdir "$tmp/l3" --level 1
+gives 0
+holds test "$(tail -n 1 "$tmp/l3/level-1/log.jsonl" | cut -d, -f1)" = '{"step": 200'
+pyr train --outdir "$tmp/l3" --level 0 --duration 0
+refuses 2 "the duration of level 0"
+pyr train --outdir "$tmp/l3" --level 0 --duration soon
+refuses 2 "--duration is"
+
 begin "another duration is refused, a time never is"
 pyr train --config $cfg --outdir "$tmp/l" --level 2 --duration 3ep
 refuses 1 "level 2 was begun for 1024 images (train.duration), now it would be 1536"
