@@ -58,7 +58,7 @@ $(B)/libpyrdiff.a: $(LIB_OBJ)
 $(B)/kernels/ref/%.o: OPT := -O2 -ffp-contract=off
 
 # Vector loops: `omp simd` may reorder sums; no errno or traps from mathematics.
-$(B)/kernels/cpu/%.o: CFLAGS += -fopenmp-simd -fno-math-errno -fno-trapping-math
+$(B)/kernels/cpu/%.o: override CFLAGS += -fopenmp-simd -fno-math-errno -fno-trapping-math
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)

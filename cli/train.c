@@ -63,10 +63,10 @@ static void show_level(void *ctx, const pyr_level_trainer *trainer, const pyr_le
             "level %d: parameters, gradient, moments, EMA %.2f MiB; activations %.2f MiB (%.3f MiB an "
             "image); "
             "accumulators and packed weights %.2f MiB; images on their way %.2f MiB; held-out loss %.2f MiB; "
-            "peak %.2f MiB beside the data set\n",
+            "libraries about %.2f MiB; peak %.2f MiB beside the data set\n",
             level->facts.index, pyr_mib(m->blocks), pyr_mib(m->activations),
             pyr_mib(m->activations) / (m->lanes * m->micro_batch), pyr_mib(m->accumulators), pyr_mib(m->feed),
-            pyr_mib(m->held_out), pyr_mib(m->total));
+            pyr_mib(m->held_out), pyr_mib(m->library), pyr_mib(m->total));
     if (resumed)
         pyr_bar_line(&s->bar, "level %d: going on from its last checkpoint", level->facts.index);
 }

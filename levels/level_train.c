@@ -610,10 +610,12 @@ pyr_status pyr_level_trainer_memory(pyr_level_trainer *t, pyr_level_memory *out)
                                   .accumulators = train.packed + train.accumulators,
                                   .feed = pyr_feed_bytes(&t->feed),
                                   .held_out = pyr_graph_bytes(loss.g).total,
+                                  .library = t->job.k->library_bytes,
                                   .micro_batch = t->micro_batch,
                                   .lanes = pyr_graph_lanes(t->loss.g),
                                   .flop = pyr_graph_flop(t->loss.g)};
-        out->total = out->blocks + out->activations + out->accumulators + out->feed + out->held_out;
+        out->total =
+            out->blocks + out->activations + out->accumulators + out->feed + out->held_out + out->library;
     }
     pyr_loss_free(&loss);
     return status;
