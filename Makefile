@@ -89,7 +89,7 @@ check: pyrdiff $(TESTS)
 	@tests/run.sh $(COUNTS) format tests/format.sh
 	@tests/run.sh $(COUNTS) units $(TESTS)
 	@tests/run.sh $(COUNTS) commands $(CLI_TESTS)
-	@$(SANITIZED) check-sanitized
+	+@$(SANITIZED) check-sanitized
 	@tests/run.sh $(COUNTS) clang tests/clang.sh
 	@tests/run.sh $(COUNTS) --sum
 
@@ -111,7 +111,7 @@ $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay_main.o $(B)/libpyrd
 ## make longcheck   longer fuzzing and trainings, every case under sanitizers (about an hour)
 longcheck: check
 	@rm -f $(COUNTS) && touch $(COUNTS)
-	@$(SANITIZED) MUTATIONS=300000 check-sanitized
+	+@$(SANITIZED) MUTATIONS=300000 check-sanitized
 	@tests/run.sh $(COUNTS) --sum
 
 ## make demo        install what is missing, build, train Fashion-MNIST, sample, say where the pictures are
