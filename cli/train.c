@@ -48,16 +48,21 @@ static void show_level(void *ctx, const pyr_level_trainer *trainer, const pyr_le
     screen *s = ctx;
     const pyr_level *level = pyr_level_trainer_level(trainer);
     const pyr_shape *v = &level->variable;
+    int pieces = (level->settings.batch + m->micro_batch - 1) / m->micro_batch;
+    int busy = pieces < level->settings.groups ? pieces : level->settings.groups;
 
     s->batch = level->settings.batch;
     s->last = (pyr_train_report){0};
     s->shown = 0;
-    pyr_bar_line(
-        &s->bar,
-        "level %d: %dx%dx%d%s, %.2f M parameters, %.1f MFLOP an image, batch %d = %d lanes of %d, memory "
-        "%.1f MiB",
-        level->facts.index, v->h, v->w, v->c, level->condition.c ? " given the coarser image" : "",
-        (double)m->parameters / 1e6, m->flop / 1e6, s->batch, m->lanes, m->micro_batch, pyr_mib(m->total));
+    pyr_bar_line(&s->bar,
+                 "level %d: %dx%dx%d%s, %.2f M parameters, %.1f MFLOP an image, batch %d in pieces of %d on "
+                 "%d thread%s, memory %.1f MiB",
+                 level->facts.index, v->h, v->w, v->c, level->condition.c ? " given the coarser image" : "",
+                 (double)m->parameters / 1e6, m->flop / 1e6, s->batch, m->micro_batch, m->lanes,
+                 m->lanes == 1 ? "" : "s", pyr_mib(m->total));
+    if (m->lanes > busy)
+        pyr_bar_line(&s->bar, "level %d: of %d threads %d can work at a time (level.groups is %d)",
+                     level->facts.index, m->lanes, busy, level->settings.groups);
     if (s->dry)
         printf(
             "level %d: parameters, gradient, moments, EMA %.2f MiB; activations %.2f MiB (%.3f MiB an "
