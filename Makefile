@@ -82,7 +82,7 @@ COUNTS    := build/counts
 CLI_TESTS := $(wildcard tests/cli/[!l]*.sh)
 FUZZ      := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-## make check       the tests: units, headers, commands, sanitizers (about 8 minutes on 2 cores)
+## make check       the tests: units, headers, commands, sanitizers (about 5 minutes on 2 cores)
 check: pyrdiff $(TESTS)
 	@rm -f $(COUNTS) && touch $(COUNTS)
 	@tests/run.sh $(COUNTS) headers tests/headers.sh
@@ -108,7 +108,7 @@ $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay_main.o $(B)/libpyrd
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) $^ $(LDLIBS) -o $@
 
-## make longcheck   longer fuzzing and trainings, every case under sanitizers (about an hour)
+## make longcheck   check, then the sanitizers again with a hundred times the fuzzing (about an hour)
 longcheck: check
 	@rm -f $(COUNTS) && touch $(COUNTS)
 	+@$(SANITIZED) MUTATIONS=300000 check-sanitized
