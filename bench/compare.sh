@@ -61,7 +61,7 @@ measure 0.01 --outdir "$tmp" "$@" >"$tmp/table" 2>"$tmp/messages" || { cat "$tmp
 "$program" train --config "$config" --threads "$threads" ${batch:+--batch "$batch"} --outdir "$tmp/none" "$@" --dry-run \
     >/dev/null 2>"$tmp/plan" || { cat "$tmp/plan" >&2; exit 1; }
 [ -n "$levels" ] || levels=$(sed -n 's/^ *\([0-9]*\) .*/\1/p' "$tmp/table" | tr '\n' ',')
-batch_of() { sed -n "s/^level $1: .* batch \([0-9]*\) = .*/\1/p" "$tmp/plan"; }
+batch_of() { sed -n "s/^level $1: .* batch \([0-9]*\) .*/\1/p" "$tmp/plan"; }
 # "14 14 4": the peer's --size and --patch; sample_size is the network's own grid.
 grid_of() {
     "$python" -c 'import json, sys
