@@ -161,7 +161,11 @@ static pyr_status check_job(const pyr_train_job *job, const pyr_ground *ground)
     return PYR_OK;
 }
 
-pyr_status pyr_train(const pyr_train_job *job)
+/* Training, or only planning, of one level. */
+typedef pyr_status (*level_work)(const pyr_train_job *job, const pyr_ground *ground, int level);
+
+/* Open data and pyramid, and do the work on each wanted level, coarsest first. */
+static pyr_status each_level(const pyr_train_job *job, level_work work)
 {
     pyr_ground ground;
     pyr_status status = PYR_OK;
@@ -176,39 +180,36 @@ pyr_status pyr_train(const pyr_train_job *job)
             status = pyr_fail(PYR_E_STOPPED, "stopped before level %d", level);
             goto out;
         }
-        PYR_TRY_OUT(train_level(job, &ground, level));
+        PYR_TRY_OUT(work(job, &ground, level));
     }
 out:
     pyr_ground_close(&ground);
     return status;
 }
 
+pyr_status pyr_train(const pyr_train_job *job)
+{
+    return each_level(job, train_level);
+}
+
+static pyr_status plan_level(const pyr_train_job *job, const pyr_ground *ground, int level)
+{
+    pyr_level_job with = level_job(job, ground, level);
+    pyr_level_trainer *trainer = NULL;
+    pyr_level_memory memory;
+    pyr_status status;
+
+    with.folder = "/nonexistent"; /* nothing is read or written */
+    status = pyr_level_trainer_new(&trainer, &with, &ground->config.level[level], level);
+    if (status == PYR_OK)
+        status = pyr_level_trainer_memory(trainer, &memory);
+    if (status == PYR_OK)
+        job->on_level(job->ctx, trainer, &memory, false);
+    pyr_level_trainer_free(trainer);
+    return status;
+}
+
 pyr_status pyr_train_dry(const pyr_train_job *job)
 {
-    pyr_ground ground;
-    pyr_status status = PYR_OK;
-
-    PYR_TRY(pyr_ground_open(&ground, job->k, job->settings));
-    describe_data(job, &ground);
-    PYR_TRY_OUT(check_job(job, &ground));
-    for (int level = ground.config.pyramid.levels - 1; level >= 0; level--) {
-        pyr_level_job with = level_job(job, &ground, level);
-        pyr_level_trainer *trainer = NULL;
-        pyr_level_memory memory;
-
-        if (job->level >= 0 && job->level != level)
-            continue;
-        with.folder = "/nonexistent"; /* nothing is read or written */
-        status = pyr_level_trainer_new(&trainer, &with, &ground.config.level[level], level);
-        if (status == PYR_OK)
-            status = pyr_level_trainer_memory(trainer, &memory);
-        if (status == PYR_OK)
-            job->on_level(job->ctx, trainer, &memory, false);
-        pyr_level_trainer_free(trainer);
-        if (status != PYR_OK)
-            goto out;
-    }
-out:
-    pyr_ground_close(&ground);
-    return status;
+    return each_level(job, plan_level);
 }
