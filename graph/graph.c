@@ -171,6 +171,7 @@ pyr_value pyr_conv2d(pyr_graph *g, pyr_value x, const char *name, pyr_conv conv)
                            .pad_left = near,
                            .pad_bottom = far,
                            .pad_right = far,
+                           .scale = 1,
                            .n_params = 2},
                   1, &x, y, param);
 }

@@ -42,12 +42,28 @@ const char *pyr_op_name(pyr_op_kind kind)
     return names[kind];
 }
 
+bool pyr_op_passes(const pyr_op *op, int input)
+{
+    switch (op->kind) {
+    case PYR_OP_CONV2D:
+        return input == PYR_X_RESIDUAL && op->scale == 1;
+    case PYR_OP_ADD:
+        return op->scale == 1;
+    case PYR_OP_ADD_CHANNEL:
+        return input == 0;
+    default:
+        return false;
+    }
+}
+
 double pyr_op_flop(const pyr_op *op)
 {
     pyr_shape in = op->x[0].s, out = op->y.s;
 
     switch (op->kind) {
     case PYR_OP_CONV2D:
+        if (pyr_op_has(op, PYR_X_MORE))
+            in.c += op->x[PYR_X_MORE].s.c;
         return 2.0 * (double)pyr_count(out) * in.c * op->kernel * op->kernel;
     case PYR_OP_LINEAR:
         return 2.0 * (double)pyr_count(out) * in.c;
@@ -149,7 +165,29 @@ void pyr_kernels_free(pyr_kernels *k)
     if (k->close)
         k->close(k);
     pyr_pool_free(k->pool);
+    pyr_tuning_free(k->tuning);
     pyr_free(k);
+}
+
+pyr_status pyr_kernels_precision(pyr_kernels *k, const char *word)
+{
+    static const char *const words[] = {"auto", "bf16", "f32"};
+    const char *nearest;
+
+    if (strcmp(word, "auto") == 0)
+        k->activation = k->fast_bf16 ? PYR_BF16 : k->real;
+    else if (strcmp(word, "f32") == 0)
+        k->activation = k->real;
+    else if (strcmp(word, "bf16") != 0) {
+        nearest = pyr_nearest(word, words, sizeof words / sizeof *words);
+        return pyr_fail(PYR_E_ARG, "precision is \"%s\", should be one of auto, bf16, f32%s%s%s", word,
+                        nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+    } else if (!k->has_bf16)
+        return pyr_fail(PYR_E_UNSUPPORTED,
+                        "the backend %s does not compute in bf16 here; use --precision f32", k->name);
+    else
+        k->activation = PYR_BF16;
+    return PYR_OK;
 }
 
 pyr_status pyr_recorded(pyr_kernels *k, void **recording, pyr_status (*enqueue)(void *arg), void *arg)

@@ -6,9 +6,12 @@
  * it does faster (oneDNN, vector loops).
  *
  * Tensors are NHWC and contiguous. A vector per image is a tensor with
- * h = w = 1. Activations, parameters and gradients have the table's `real`
- * type. All pointers given to a table's functions are that backend's memory,
- * unless a comment says host.
+ * h = w = 1. Parameters, their gradients, vectors per image, losses and noise
+ * have the table's `real` type. Images inside a network have the table's
+ * `activation` type, which is `real` or PYR_BF16 (mixed precision: products of
+ * bf16 summed in float, statistics and everything per image in float). A value's
+ * gradient has the value's type. All pointers given to a table's functions are
+ * that backend's memory, unless a comment says host.
  *
  * Two groups:
  *   - graph operations (pyr_op): planned once for fixed shapes, run many times,
@@ -25,6 +28,7 @@
 
 #include "base/status.h"
 #include "base/threads.h"
+#include "kernels/tuning.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,10 +54,11 @@ static inline size_t pyr_count(pyr_shape s)
 /* ---- graph operations -------------------------------------------------------------------------- */
 
 typedef enum pyr_op_kind {
-    PYR_OP_CONV2D,          /* y = conv(x0, W) + b; W: O x I x k x k, b: O */
+    PYR_OP_CONV2D,          /* y = (conv([x0 | x3], W) + b + x2[n] + x1) * scale; W: O x I x k x k, b: O; the
+                               last three inputs are optional: x1 like y, x2 (n,1,1,O), x3 more channels */
     PYR_OP_LINEAR,          /* y = x0 W^T + b on the last dimension; W: O x I, b: O */
-    PYR_OP_GROUP_NORM,      /* y = act(gn(x0) * gamma + beta), or with x1 (n,1,1,2c) = [scale | shift]:
-                               y = act((gn(x0) * gamma + beta) * (1 + scale) + shift) */
+    PYR_OP_GROUP_NORM,      /* y = act(gn(x) * gamma + beta), or with x1 (n,1,1,2c) = [scale | shift]:
+                               y = act((gn(x) * gamma + beta) * (1 + scale) + shift); x = x0, or [x0 | x3] */
     PYR_OP_ACTIVATION,      /* y = act(x0) */
     PYR_OP_ADD,             /* y = (x0 + x1) * scale */
     PYR_OP_ADD_CHANNEL,     /* y = x0 + x1, x1 (n,1,1,c) */
@@ -85,7 +90,10 @@ typedef enum pyr_act { PYR_ACT_NONE, PYR_ACT_SILU, PYR_ACT_MISH, PYR_ACT_GELU, P
  * see base/philox.h. An operation adds its purpose. */
 enum { PYR_STREAM_WORDS = 4 };
 
-enum { PYR_OP_INPUTS = 3, PYR_OP_PARAMS = 2 };
+enum { PYR_OP_INPUTS = 4, PYR_OP_PARAMS = 2 };
+
+/* The optional inputs of CONV2D and GROUP_NORM. */
+enum { PYR_X_RESIDUAL = 1, PYR_X_SCALE_SHIFT = 1, PYR_X_VECTOR = 2, PYR_X_MORE = 3 };
 
 typedef struct pyr_kernels pyr_kernels;
 
@@ -96,19 +104,20 @@ typedef struct pyr_op {
     /* attributes; unused ones are zero */
     int kernel, stride;                           /* CONV2D: 1 or 3; 1 or 2 */
     int pad_top, pad_left, pad_bottom, pad_right; /* CONV2D */
-    int groups;                                   /* GROUP_NORM */
-    float eps;                                    /* GROUP_NORM */
-    pyr_act act;                                  /* GROUP_NORM, ACTIVATION */
-    int heads;                                    /* ATTENTION; head dimension = inner / heads */
-    int patch;                                    /* UNSHUFFLE, SHUFFLE */
-    bool flip_sin_to_cos;                         /* TIME_POSITIONAL: cosines first */
-    float freq_shift;                             /* TIME_POSITIONAL */
-    float scale, shift;                           /* ADD, AFFINE */
-    float rate;                                   /* DROPOUT */
-    uint32_t purpose;                             /* NOISE, DROPOUT: pyr_rng_purpose(...) */
+    int up_h, up_w;       /* CONV2D: x0 is first enlarged to this size (nearest); 0: no */
+    int groups;           /* GROUP_NORM */
+    float eps;            /* GROUP_NORM */
+    pyr_act act;          /* GROUP_NORM, ACTIVATION */
+    int heads;            /* ATTENTION; head dimension = inner / heads */
+    int patch;            /* UNSHUFFLE, SHUFFLE */
+    bool flip_sin_to_cos; /* TIME_POSITIONAL: cosines first */
+    float freq_shift;     /* TIME_POSITIONAL */
+    float scale, shift;   /* ADD, AFFINE; CONV2D: scale */
+    float rate;           /* DROPOUT */
+    uint32_t purpose;     /* NOISE, DROPOUT: pyr_rng_purpose(...) */
 
-    int n_inputs, n_params;
-    pyr_tensor x[PYR_OP_INPUTS], y;
+    int n_inputs, n_params;            /* an input that is left out has no channels: see pyr_op_has */
+    pyr_tensor x[PYR_OP_INPUTS], y;    /* types: set before plan, like the shapes */
     size_t param_count[PYR_OP_PARAMS]; /* elements of each parameter, 0: absent (no bias) */
     int param_rows;                    /* EMBED: rows of the table */
 
@@ -127,21 +136,43 @@ typedef struct pyr_op {
     /* Where things are: set after plan. */
     const void *param[PYR_OP_PARAMS]; /* canonical layout, inside the parameter block */
     void *packed, *saved, *scratch;
-    void *grad; /* += in backward; the graph zeroes it at the start of a step */
+    void *grad;    /* the accumulator, written by backward: */
+    bool grad_add; /* true: grad += …; false: grad = …, whatever it held */
     const void *dy;
-    void *dx[PYR_OP_INPUTS]; /* NULL: not wanted */
+    void *dx[PYR_OP_INPUTS]; /* NULL: not wanted. May be dy itself where the gradient passes unchanged
+                                (pyr_op_passes): then there is nothing to do */
 
     void *state; /* the backend's, from plan to release */
 } pyr_op;
 
-/* What backward reads besides dy and its saved bytes; the graph keeps exactly that. */
-enum { PYR_READS_X0 = 1, PYR_READS_X1 = 2, PYR_READS_X2 = 4, PYR_READS_Y = 8 };
+static inline bool pyr_op_has(const pyr_op *op, int input)
+{
+    return input < op->n_inputs && op->x[input].s.c > 0;
+}
 
-/* One row of the table. NULL slots: plan (nothing to prepare; grad_bytes is the
- * parameters' own size), release, pack, collect (grad is in canonical order, the
- * parameters one after the other). backward NULL: the operation has no gradient. */
+/* The gradient of this input is dy, element by element. */
+bool pyr_op_passes(const pyr_op *op, int input);
+
+/* What backward reads besides dy and its saved bytes; the graph keeps exactly that. */
+enum { PYR_READS_X0 = 1, PYR_READS_X1 = 2, PYR_READS_X2 = 4, PYR_READS_X3 = 8, PYR_READS_Y = 16 };
+
+/* What a row can take into itself, so that it needs no pass of its own: see the optional inputs. The graph
+ * joins operations accordingly (graph/fuse.c). */
+enum {
+    PYR_FUSES_RESIDUAL = 1, /* CONV2D: a later ADD */
+    PYR_FUSES_VECTOR = 2,   /* CONV2D: a later ADD_CHANNEL */
+    PYR_FUSES_CONCAT = 4,   /* CONV2D, GROUP_NORM: an earlier CONCAT */
+    PYR_FUSES_UPSAMPLE = 8  /* CONV2D: an earlier UPSAMPLE */
+};
+
+/* One row of the table. A convolution with fused parts reads x1, x2 only forward. NULL slots: plan (nothing
+ * to prepare; grad_bytes is the parameters' own size), release, pack, collect (grad is in canonical order,
+ * the parameters one after the other). backward NULL: the operation has no gradient. */
 typedef struct pyr_op_impl {
-    unsigned reads; /* PYR_READS_… */
+    unsigned reads;    /* PYR_READS_… */
+    unsigned fuses;    /* PYR_FUSES_… */
+    unsigned in_place; /* bit j: y may lie where input j does, when that has y's type and shape */
+    bool overwrites;   /* backward heeds grad_add; otherwise the graph zeroes the accumulator first */
     pyr_status (*plan)(pyr_kernels *k, pyr_op *op);
     void (*release)(pyr_kernels *k, pyr_op *op);
     pyr_status (*forward)(pyr_kernels *k, pyr_op *op);
@@ -196,6 +227,9 @@ typedef struct pyr_axis {
 struct pyr_kernels {
     const char *name;              /* "ref", "ref-double", "cpu" */
     pyr_type real;                 /* PYR_F32; PYR_F64 for the double reference */
+    pyr_type activation;           /* of images inside a network: `real`, or PYR_BF16; `real` at first */
+    bool has_bf16, fast_bf16;      /* may it be PYR_BF16; is that faster than `real` */
+    pyr_tuning *tuning;            /* choices made by measuring; owned by the table, never NULL */
     bool host_memory;              /* its memory is the host's: no copies are needed to look at it */
     void *ctx;                     /* the backend's own state */
     int lanes;                     /* graphs that may run at once */
@@ -267,6 +301,9 @@ pyr_status pyr_kernels_cpu(pyr_kernels **out, int lanes);
  * sentence. */
 pyr_status pyr_kernels_open(pyr_kernels **out, const char *backend, int lanes);
 void pyr_kernels_free(pyr_kernels *k); /* NULL is a no-op */
+/* By the words of --precision, before any graph is made: "f32" (whatever `real` is), "bf16", "auto" (bf16
+ * where that is faster). */
+pyr_status pyr_kernels_precision(pyr_kernels *k, const char *word);
 
 /* Host doubles to and from numbers of the table's `real`, converted; both wait until it is done. */
 pyr_status pyr_upload_reals(pyr_kernels *k, void *dst, const double *host, size_t count);

@@ -49,7 +49,10 @@ static inline void *op_memory(size_t count, size_t size)
 
 static inline bool op_wants_backward(const op_want *want)
 {
-    return want->dx[0] || want->dx[1] || want->dx[2] || want->grad;
+    for (int i = 0; i < PYR_OP_INPUTS; i++)
+        if (want->dx[i])
+            return true;
+    return want->grad;
 }
 
 static inline void op_result_free(op_result *result)
@@ -223,6 +226,7 @@ static inline pyr_status op_run(pyr_kernels *k, const pyr_op *shape, const op_da
         grad[a] = op_block_new(k, op.grad_bytes, 0, "the accumulator");
         k->zero(k, grad[a].at, op.grad_bytes);
         op.grad = accumulators[a] = grad[a].at;
+        op.grad_add = true;
         op_block_fill(k, scratch.at, 0xFF, op.scratch_bytes);
         PYR_TRY_OUT(impl->backward(k, &op));
     }

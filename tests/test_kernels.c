@@ -253,7 +253,7 @@ static pyr_op op_of(const row *r)
                  .patch = r->patch,
                  .flip_sin_to_cos = r->flip,
                  .freq_shift = r->shift,
-                 .scale = r->scale,
+                 .scale = r->kind == PYR_OP_CONV2D && r->scale == 0 ? 1 : r->scale,
                  .shift = r->shift,
                  .rate = r->rate,
                  .purpose = pyr_rng_purpose(PYR_RNG_DROPOUT, 1),

@@ -38,6 +38,7 @@ pyr_status pyr_kernels_cpu(pyr_kernels **out, int lanes)
     k->combine = pyr_cpu_combine;
     /* Primitives are made by this thread and run by the lanes: all of them single-threaded. */
     pyr_onednn_single_thread();
+    PYR_TRY_OUT(pyr_tuning_new(&k->tuning));
     PYR_TRY_OUT(pyr_pool_new(&k->pool, lanes, pyr_onednn_single_thread));
     k->lanes = pyr_pool_lanes(k->pool);
     k->library_bytes = (LIBRARY_KIB + (size_t)k->lanes * LIBRARY_KIB_PER_LANE) * 1024;

@@ -78,7 +78,8 @@ static void coefficients(const sizes *z, const pyr_op *op, size_t image, const f
                          float *restrict b)
 {
     const float *gamma = op->param[0], *beta = op->param[1];
-    const float *extra = op->n_inputs > 1 ? (const float *)op->x[1].data + image * 2 * z->c : NULL;
+    const float *extra =
+        pyr_op_has(op, PYR_X_SCALE_SHIFT) ? (const float *)op->x[1].data + image * 2 * z->c : NULL;
 
     for (size_t c = 0; c < z->c; c++) {
         const float *s = stat + 2 * (c / z->per_group);
@@ -171,9 +172,10 @@ static void image_backward(pyr_op *op, const sizes *z, size_t n)
     const float *restrict x = (const float *)op->x[0].data + n * size, *dy = (const float *)op->dy + n * size;
     const float *stat = (const float *)op->saved + n * 2 * z->groups;
     const float *gamma = op->param[0], *beta = op->param[1];
-    const float *extra = op->n_inputs > 1 ? (const float *)op->x[1].data + n * 2 * z->c : NULL;
+    const float *extra =
+        pyr_op_has(op, PYR_X_SCALE_SHIFT) ? (const float *)op->x[1].data + n * 2 * z->c : NULL;
     float *dgamma = op->grad, *dbeta = dgamma ? dgamma + z->c : NULL;
-    float *dextra = op->n_inputs > 1 && op->dx[1] ? (float *)op->dx[1] + n * 2 * z->c : NULL;
+    float *dextra = pyr_op_has(op, PYR_X_SCALE_SHIFT) && op->dx[1] ? (float *)op->dx[1] + n * 2 * z->c : NULL;
     double m = (double)z->pixels * (double)z->per_group;
 
     coefficients(z, op, n, stat, a, b);

@@ -1,15 +1,59 @@
 /* conv2d_tmpl.h - convolution as networks mean it (a correlation):
  *
- *     y[n,oy,ox,o] = b[o] + sum over i,ky,kx of x[n, oy*stride + ky - pad_top, ox*stride + kx - pad_left, i]
- *                                               * W[o,i,ky,kx]
+ *     y[n,oy,ox,o] = scale (b[o] + v[n,o] + r[n,oy,ox,o]
+ *                    + sum over i,ky,kx of x[n, oy*stride + ky - pad_top, ox*stride + kx - pad_left, i]
+ *                                          * W[o,i,ky,kx])
  *
- * with zeros outside of x. Bottom and right padding only decide y's size. */
+ * with zeros outside of x. Bottom and right padding only decide y's size. x is input 0, enlarged to up_h x
+ * up_w if that is wanted, with the channels of input 3 behind its own; r and v are inputs 1 and 2. */
+
+/* The image that is convolved, put together: pixels are looked up one by one. */
+typedef struct conv2d_source {
+    const pyr_op *op;
+    pyr_shape s; /* as the convolution sees it */
+} conv2d_source;
+
+static conv2d_source conv2d_source_of(const pyr_op *op)
+{
+    pyr_shape s = op->x[0].s;
+
+    if (op->up_h) {
+        s.h = op->up_h;
+        s.w = op->up_w;
+    }
+    if (pyr_op_has(op, PYR_X_MORE))
+        s.c += op->x[PYR_X_MORE].s.c;
+    return (conv2d_source){op, s};
+}
+
+/* Which input holds channel i of a pixel, and where. */
+static size_t conv2d_place(const conv2d_source *source, int n, int y, int x, int i, int *input)
+{
+    const pyr_op *op = source->op;
+    pyr_shape first = op->x[0].s;
+
+    *input = i < first.c ? 0 : PYR_X_MORE;
+    if (*input)
+        return pixel(op->x[PYR_X_MORE].s, n, y, x) + i - first.c;
+    return pixel(first, n, y * first.h / source->s.h, x * first.w / source->s.w) + i;
+}
+
+static REAL conv2d_at(const conv2d_source *source, int n, int y, int x, int i)
+{
+    int input;
+    size_t at = conv2d_place(source, n, y, x, i, &input);
+
+    return ((const REAL *)source->op->x[input].data)[at];
+}
 
 static pyr_status conv2d_forward(pyr_kernels *k, pyr_op *op)
 {
-    pyr_shape in = op->x[0].s, out = op->y.s;
+    conv2d_source source = conv2d_source_of(op);
+    pyr_shape in = source.s, out = op->y.s;
     int size = op->kernel, area = size * size;
-    const REAL *x = op->x[0].data, *w = op->param[0], *b = op->param_count[1] ? op->param[1] : NULL;
+    const REAL *w = op->param[0], *b = op->param_count[1] ? op->param[1] : NULL;
+    const REAL *residual = pyr_op_has(op, PYR_X_RESIDUAL) ? op->x[PYR_X_RESIDUAL].data : NULL;
+    const REAL *vector = pyr_op_has(op, PYR_X_VECTOR) ? op->x[PYR_X_VECTOR].data : NULL;
     REAL *y = op->y.data;
 
     (void)k;
@@ -20,68 +64,107 @@ static pyr_status conv2d_forward(pyr_kernels *k, pyr_op *op)
         for (int oy = 0; oy < out.h; oy++)
             for (int ox = 0; ox < out.w; ox++)
                 for (int o = 0; o < out.c; o++) {
+                    size_t at = pixel(out, n, oy, ox) + o;
                     REAL sum = b ? b[o] : 0;
 
+                    if (vector)
+                        sum += vector[(size_t)n * out.c + o];
+                    if (residual)
+                        sum += residual[at];
                     for (int ky = 0; ky < size; ky++)
                         for (int kx = 0; kx < size; kx++) {
                             int iy = oy * op->stride + ky - op->pad_top;
                             int ix = ox * op->stride + kx - op->pad_left;
+                            const REAL *tap = w + (size_t)o * in.c * area + ky * size + kx;
 
                             if (iy < 0 || iy >= in.h || ix < 0 || ix >= in.w)
                                 continue;
-                            const REAL *px = x + pixel(in, n, iy, ix);
-                            const REAL *tap = w + (size_t)o * in.c * area + ky * size + kx;
                             for (int i = 0; i < in.c; i++)
-                                sum += px[i] * tap[(size_t)i * area];
+                                sum += conv2d_at(&source, n, iy, ix, i) * tap[(size_t)i * area];
                         }
-                    y[pixel(out, n, oy, ox) + o] = sum;
+                    y[at] = sum * op->scale;
                 }
     return PYR_OK;
 }
 
-/* dx[n,iy,ix,i] = sum over the (oy,ky), (ox,kx) that met iy, ix, and over o, of dy[n,oy,ox,o] W[o,i,ky,kx] */
-static void conv2d_dx(const pyr_op *op)
+/* dL/dx of channel i at iy, ix: the sum over the (oy,ky), (ox,kx) that met it, and over o, of
+ * scale dy[n,oy,ox,o] W[o,i,ky,kx] */
+static REAL conv2d_dx_at(const pyr_op *op, pyr_shape in, int n, int iy, int ix, int i)
 {
-    pyr_shape in = op->x[0].s, out = op->y.s;
+    pyr_shape out = op->y.s;
     int size = op->kernel, area = size * size, stride = op->stride;
     const REAL *dy = op->dy, *w = op->param[0];
-    REAL *dx = op->dx[0];
+    REAL sum = 0;
 
+    for (int ky = 0; ky < size; ky++)
+        for (int kx = 0; kx < size; kx++) {
+            int sy = iy + op->pad_top - ky, sx = ix + op->pad_left - kx;
+
+            if (sy < 0 || sy % stride || sy / stride >= out.h)
+                continue;
+            if (sx < 0 || sx % stride || sx / stride >= out.w)
+                continue;
+            const REAL *g = dy + pixel(out, n, sy / stride, sx / stride);
+            const REAL *tap = w + (size_t)i * area + ky * size + kx;
+            for (int o = 0; o < out.c; o++)
+                sum += g[o] * tap[(size_t)o * in.c * area];
+        }
+    return sum * op->scale;
+}
+
+static void conv2d_dx(const pyr_op *op)
+{
+    conv2d_source source = conv2d_source_of(op);
+    pyr_shape in = source.s;
+
+    for (int j = 0; j < PYR_OP_INPUTS; j += PYR_X_MORE) /* an enlarged pixel gathers from several */
+        if (op->dx[j] && !op->dx_add[j])
+            memset(op->dx[j], 0, pyr_count(op->x[j].s) * sizeof(REAL));
     for (int n = 0; n < in.n; n++)
         for (int iy = 0; iy < in.h; iy++)
             for (int ix = 0; ix < in.w; ix++)
                 for (int i = 0; i < in.c; i++) {
-                    REAL sum = 0;
+                    int input;
+                    size_t at = conv2d_place(&source, n, iy, ix, i, &input);
 
-                    for (int ky = 0; ky < size; ky++)
-                        for (int kx = 0; kx < size; kx++) {
-                            int sy = iy + op->pad_top - ky, sx = ix + op->pad_left - kx;
-
-                            if (sy < 0 || sy % stride || sy / stride >= out.h)
-                                continue;
-                            if (sx < 0 || sx % stride || sx / stride >= out.w)
-                                continue;
-                            const REAL *g = dy + pixel(out, n, sy / stride, sx / stride);
-                            const REAL *tap = w + (size_t)i * area + ky * size + kx;
-                            for (int o = 0; o < out.c; o++)
-                                sum += g[o] * tap[(size_t)o * in.c * area];
-                        }
-                    put(&dx[pixel(in, n, iy, ix) + i], op->dx_add[0], sum);
+                    if (op->dx[input])
+                        ((REAL *)op->dx[input])[at] += conv2d_dx_at(op, in, n, iy, ix, i);
                 }
+}
+
+/* Of the residual and of the vector. */
+static void conv2d_dx_added(const pyr_op *op)
+{
+    pyr_shape out = op->y.s;
+    size_t each = per_image(out);
+    const REAL *dy = op->dy;
+    REAL *residual = op->dx[PYR_X_RESIDUAL], *vector = op->dx[PYR_X_VECTOR];
+
+    for (size_t i = 0; residual && i < pyr_count(out); i++)
+        put(&residual[i], op->dx_add[PYR_X_RESIDUAL], dy[i] * op->scale);
+    for (int n = 0; vector && n < out.n; n++)
+        for (int o = 0; o < out.c; o++) {
+            REAL sum = 0;
+
+            for (size_t i = n * each + o; i < (n + 1) * each; i += out.c)
+                sum += dy[i] * op->scale;
+            put(&vector[(size_t)n * out.c + o], op->dx_add[PYR_X_VECTOR], sum);
+        }
 }
 
 static void conv2d_dparam(const pyr_op *op)
 {
-    pyr_shape in = op->x[0].s, out = op->y.s;
+    conv2d_source source = conv2d_source_of(op);
+    pyr_shape in = source.s, out = op->y.s;
     int size = op->kernel, area = size * size;
-    const REAL *dy = op->dy, *x = op->x[0].data;
+    const REAL *dy = op->dy;
     REAL *dw = op->grad, *db = op->param_count[1] ? dw + op->param_count[0] : NULL;
 
     for (int n = 0; n < out.n; n++)
         for (int oy = 0; oy < out.h; oy++)
             for (int ox = 0; ox < out.w; ox++)
                 for (int o = 0; o < out.c; o++) {
-                    REAL g = dy[pixel(out, n, oy, ox) + o];
+                    REAL g = dy[pixel(out, n, oy, ox) + o] * op->scale;
 
                     if (db)
                         db[o] += g;
@@ -89,13 +172,12 @@ static void conv2d_dparam(const pyr_op *op)
                         for (int kx = 0; kx < size; kx++) {
                             int iy = oy * op->stride + ky - op->pad_top;
                             int ix = ox * op->stride + kx - op->pad_left;
+                            REAL *tap = dw + (size_t)o * in.c * area + ky * size + kx;
 
                             if (iy < 0 || iy >= in.h || ix < 0 || ix >= in.w)
                                 continue;
-                            const REAL *px = x + pixel(in, n, iy, ix);
-                            REAL *tap = dw + (size_t)o * in.c * area + ky * size + kx;
                             for (int i = 0; i < in.c; i++)
-                                tap[(size_t)i * area] += g * px[i];
+                                tap[(size_t)i * area] += g * conv2d_at(&source, n, iy, ix, i);
                         }
                 }
 }
@@ -103,9 +185,10 @@ static void conv2d_dparam(const pyr_op *op)
 static pyr_status conv2d_backward(pyr_kernels *k, pyr_op *op)
 {
     (void)k;
-    if (op->dx[0])
+    if (op->dx[0] || op->dx[PYR_X_MORE])
         conv2d_dx(op);
     if (op->want_grad)
         conv2d_dparam(op);
+    conv2d_dx_added(op);
     return PYR_OK;
 }

@@ -4,25 +4,52 @@
  *     t = (x - mean) rstd         mean, rstd = 1/sqrt(var + eps) over h, w and the group's channels; var
  * biased u = t gamma + beta v = u (1 + scale) + shift   (or v = u) y = act(v)
  *
+ * x is input 0 with the channels of input 3, if there is one, behind its own.
+ *
  * Backward, with g = dL/dt = dy act'(v) (1 + scale) gamma and means over the group:
  *     dx = rstd (g - mean(g) - t mean(g t)) */
+
+/* Channel c of pixel p of image n: where it and its gradient are. */
+typedef struct group_norm_place {
+    int input;
+    size_t at;
+} group_norm_place;
+
+static group_norm_place group_norm_at(const pyr_op *op, int n, size_t p, int c)
+{
+    pyr_shape first = op->x[0].s, more = op->x[PYR_X_MORE].s;
+    size_t pixels = (size_t)first.h * first.w;
+
+    if (c < first.c)
+        return (group_norm_place){0, (n * pixels + p) * first.c + c};
+    return (group_norm_place){PYR_X_MORE, (n * pixels + p) * more.c + c - first.c};
+}
+
+static REAL group_norm_x(const pyr_op *op, int n, size_t p, int c)
+{
+    group_norm_place place = group_norm_at(op, n, p, c);
+
+    return ((const REAL *)op->x[place.input].data)[place.at];
+}
 
 /* Statistics of (image n, group): two passes, so that a large mean does no harm. */
 static void group_norm_statistics(const pyr_op *op, int n, int group, REAL *mean, REAL *rstd)
 {
-    pyr_shape s = op->x[0].s;
+    pyr_shape s = op->y.s;
     int width = s.c / op->groups;
-    const REAL *x = (const REAL *)op->x[0].data + n * per_image(s) + (size_t)group * width;
     size_t pixels = (size_t)s.h * s.w;
     double sum = 0, squares = 0, m, count = (double)pixels * width;
 
     for (size_t p = 0; p < pixels; p++)
-        for (int c = 0; c < width; c++)
-            sum += (double)x[p * s.c + c];
+        for (int c = group * width; c < (group + 1) * width; c++)
+            sum += (double)group_norm_x(op, n, p, c);
     m = sum / count;
     for (size_t p = 0; p < pixels; p++)
-        for (int c = 0; c < width; c++)
-            squares += ((double)x[p * s.c + c] - m) * ((double)x[p * s.c + c] - m);
+        for (int c = group * width; c < (group + 1) * width; c++) {
+            double d = (double)group_norm_x(op, n, p, c) - m;
+
+            squares += d * d;
+        }
     *mean = (REAL)m;
     *rstd = (REAL)(1 / sqrt(squares / count + (double)op->eps));
 }
@@ -40,11 +67,11 @@ static group_norm_channel group_norm_channel_of(const pyr_op *op, int n, int c)
         ch.gamma = ((const REAL *)op->param[0])[c];
     if (op->param_count[1])
         ch.beta = ((const REAL *)op->param[1])[c];
-    if (op->n_inputs > 1) {
-        const REAL *v = (const REAL *)op->x[1].data + (size_t)n * 2 * op->x[0].s.c;
+    if (pyr_op_has(op, PYR_X_SCALE_SHIFT)) {
+        const REAL *v = (const REAL *)op->x[PYR_X_SCALE_SHIFT].data + (size_t)n * 2 * op->y.s.c;
 
         ch.scale = v[c];
-        ch.shift = v[op->x[0].s.c + c];
+        ch.shift = v[op->y.s.c + c];
     }
     return ch;
 }
@@ -59,9 +86,9 @@ static pyr_status group_norm_plan(pyr_kernels *k, pyr_op *op)
 
 static pyr_status group_norm_forward(pyr_kernels *k, pyr_op *op)
 {
-    pyr_shape s = op->x[0].s;
+    pyr_shape s = op->y.s;
     int width = s.c / op->groups;
-    const REAL *x = op->x[0].data;
+    size_t pixels = (size_t)s.h * s.w;
     REAL *y = op->y.data, *saved = op->saved;
 
     (void)k;
@@ -78,10 +105,10 @@ static pyr_status group_norm_forward(pyr_kernels *k, pyr_op *op)
             for (int c = group * width; c < (group + 1) * width; c++) {
                 group_norm_channel ch = group_norm_channel_of(op, n, c);
 
-                for (size_t i = n * per_image(s) + c; i < (n + 1) * per_image(s); i += s.c) {
-                    REAL u = (x[i] - mean) * rstd * ch.gamma + ch.beta;
+                for (size_t p = 0; p < pixels; p++) {
+                    REAL u = (group_norm_x(op, n, p, c) - mean) * rstd * ch.gamma + ch.beta;
 
-                    y[i] = act_value(op->act, u * (1 + ch.scale) + ch.shift);
+                    y[(n * pixels + p) * s.c + c] = act_value(op->act, u * (1 + ch.scale) + ch.shift);
                 }
             }
         }
@@ -90,12 +117,12 @@ static pyr_status group_norm_forward(pyr_kernels *k, pyr_op *op)
 
 static pyr_status group_norm_backward(pyr_kernels *k, pyr_op *op)
 {
-    pyr_shape s = op->x[0].s;
+    pyr_shape s = op->y.s;
     int width = s.c / op->groups;
-    size_t each = per_image(s);
-    double count = (double)each / op->groups;
-    const REAL *x = op->x[0].data, *dy = op->dy, *saved = op->saved;
-    REAL *dx = op->dx[0], *dv = op->dx[1];
+    size_t pixels = (size_t)s.h * s.w;
+    double count = (double)per_image(s) / op->groups;
+    const REAL *dy = op->dy, *saved = op->saved;
+    REAL *dv = op->dx[PYR_X_SCALE_SHIFT];
     REAL *dgamma = op->want_grad && op->param_count[0] ? op->grad : NULL;
     REAL *dbeta = op->want_grad && op->param_count[1] ? (REAL *)op->grad + op->param_count[0] : NULL;
 
@@ -110,17 +137,18 @@ static pyr_status group_norm_backward(pyr_kernels *k, pyr_op *op)
                 group_norm_channel ch = group_norm_channel_of(op, n, c);
                 double sum_v = 0, sum_vt = 0; /* of dL/dv and dL/dv t over this channel's pixels */
 
-                for (size_t i = n * each + c; i < (n + 1) * each; i += s.c) {
-                    REAL t = (x[i] - mean) * rstd;
-                    REAL g = dy[i] * act_slope(op->act, (t * ch.gamma + ch.beta) * (1 + ch.scale) + ch.shift);
+                for (size_t p = 0; p < pixels; p++) {
+                    REAL t = (group_norm_x(op, n, p, c) - mean) * rstd;
+                    REAL g = dy[(n * pixels + p) * s.c + c] *
+                             act_slope(op->act, (t * ch.gamma + ch.beta) * (1 + ch.scale) + ch.shift);
 
                     sum_v += (double)g;
                     sum_vt += (double)(g * t);
                 }
                 if (dv) { /* dL/dscale = sum of dL/dv u, with u = t gamma + beta */
-                    put(&dv[(size_t)n * 2 * s.c + c], op->dx_add[1],
+                    put(&dv[(size_t)n * 2 * s.c + c], op->dx_add[PYR_X_SCALE_SHIFT],
                         (REAL)(sum_vt * (double)ch.gamma + sum_v * (double)ch.beta));
-                    put(&dv[(size_t)n * 2 * s.c + s.c + c], op->dx_add[1], (REAL)sum_v);
+                    put(&dv[(size_t)n * 2 * s.c + s.c + c], op->dx_add[PYR_X_SCALE_SHIFT], (REAL)sum_v);
                 }
                 if (dgamma)
                     dgamma[c] += (REAL)(sum_vt * (double)(1 + ch.scale));
@@ -129,16 +157,17 @@ static pyr_status group_norm_backward(pyr_kernels *k, pyr_op *op)
                 sum_g += sum_v * (double)((1 + ch.scale) * ch.gamma);
                 sum_gt += sum_vt * (double)((1 + ch.scale) * ch.gamma);
             }
-            for (int c = group * width; dx && c < (group + 1) * width; c++) {
+            for (int c = group * width; c < (group + 1) * width; c++) {
                 group_norm_channel ch = group_norm_channel_of(op, n, c);
+                int input = group_norm_at(op, n, 0, c).input;
 
-                for (size_t i = n * each + c; i < (n + 1) * each; i += s.c) {
-                    REAL t = (x[i] - mean) * rstd;
-                    REAL g = dy[i] *
+                for (size_t p = 0; op->dx[input] && p < pixels; p++) {
+                    REAL t = (group_norm_x(op, n, p, c) - mean) * rstd;
+                    REAL g = dy[(n * pixels + p) * s.c + c] *
                              act_slope(op->act, (t * ch.gamma + ch.beta) * (1 + ch.scale) + ch.shift) *
                              (1 + ch.scale) * ch.gamma;
 
-                    put(&dx[i], op->dx_add[0],
+                    put((REAL *)op->dx[input] + group_norm_at(op, n, p, c).at, op->dx_add[input],
                         rstd * (g - (REAL)(sum_g / count) - t * (REAL)(sum_gt / count)));
                 }
             }

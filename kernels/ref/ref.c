@@ -62,7 +62,7 @@ static pyr_status ref_replay(pyr_kernels *k, void *recording)
 
 void pyr_ref_fill(pyr_kernels *k, pyr_type real)
 {
-    k->real = real;
+    k->real = k->activation = real;
     k->host_memory = true;
     k->alloc = ref_alloc;
     k->release = ref_release;
@@ -92,6 +92,7 @@ pyr_status pyr_kernels_ref(pyr_kernels **out, pyr_type real, int lanes)
     PYR_TRY(pyr_new(&k, 1, sizeof *k, "operation table"));
     k->name = real == PYR_F64 ? "ref-double" : "ref";
     pyr_ref_fill(k, real);
+    PYR_TRY_OUT(pyr_tuning_new(&k->tuning));
     PYR_TRY_OUT(pyr_pool_new(&k->pool, lanes, NULL));
     k->lanes = pyr_pool_lanes(k->pool);
     k->micro_batch = 4;   /* nothing here gains from a larger one */

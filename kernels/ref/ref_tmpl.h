@@ -4,6 +4,7 @@
 #include "base/philox.h"
 #include <assert.h>
 #include <math.h>
+#include <string.h>
 
 #include "kernels/ref/common_tmpl.h"
 
@@ -19,9 +20,13 @@
 #include "kernels/ref/vector_tmpl.h"
 
 static const pyr_op_impl impls[PYR_OP_KINDS] = {
-    [PYR_OP_CONV2D] = {.reads = PYR_READS_X0, .forward = conv2d_forward, .backward = conv2d_backward},
+    /* The reference joins nothing: its graph is the list as it was built. Rows with optional inputs serve the
+     * comparison with backends that do. */
+    [PYR_OP_CONV2D] = {.reads = PYR_READS_X0 | PYR_READS_X3,
+                       .forward = conv2d_forward,
+                       .backward = conv2d_backward},
     [PYR_OP_LINEAR] = {.reads = PYR_READS_X0, .forward = linear_forward, .backward = linear_backward},
-    [PYR_OP_GROUP_NORM] = {.reads = PYR_READS_X0 | PYR_READS_X1,
+    [PYR_OP_GROUP_NORM] = {.reads = PYR_READS_X0 | PYR_READS_X1 | PYR_READS_X3,
                            .plan = group_norm_plan,
                            .forward = group_norm_forward,
                            .backward = group_norm_backward},

@@ -1,0 +1,147 @@
+#include "kernels/tuning.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME = 96 };
+
+typedef struct entry {
+    char name[NAME];
+    int choice;
+} entry;
+
+struct pyr_tuning {
+    entry *at; /* sorted by name */
+    int n, room;
+    bool measures;
+};
+
+pyr_status pyr_tuning_new(pyr_tuning **out)
+{
+    return pyr_new(out, 1, sizeof **out, "tuning");
+}
+
+void pyr_tuning_free(pyr_tuning *t)
+{
+    if (!t)
+        return;
+    pyr_free(t->at);
+    pyr_free(t);
+}
+
+bool pyr_tuning_measures(const pyr_tuning *t)
+{
+    return t->measures;
+}
+
+void pyr_tuning_let_measure(pyr_tuning *t, bool allowed)
+{
+    t->measures = allowed;
+}
+
+int pyr_tuning_count(const pyr_tuning *t)
+{
+    return t->n;
+}
+
+/* Where `name` is, or where it would go. */
+static int place(const pyr_tuning *t, const char *name, bool *found)
+{
+    int low = 0, high = t->n;
+
+    while (low < high) {
+        int middle = (low + high) / 2, order = strcmp(t->at[middle].name, name);
+
+        if (order == 0) {
+            *found = true;
+            return middle;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *found = false;
+    return low;
+}
+
+bool pyr_tuning_get(const pyr_tuning *t, const char *name, int *choice)
+{
+    bool found;
+    int at = place(t, name, &found);
+
+    if (found)
+        *choice = t->at[at].choice;
+    return found;
+}
+
+pyr_status pyr_tuning_put(pyr_tuning *t, const char *name, int choice)
+{
+    bool found;
+    int at = place(t, name, &found);
+
+    if (strlen(name) >= NAME)
+        return pyr_fail(PYR_E_ARG, "the name of a choice is too long: %s", name);
+    if (!found) {
+        if (t->n == t->room) {
+            int room = t->room ? 2 * t->room : 16;
+            entry *more = pyr_realloc(t->at, (size_t)room, sizeof *more);
+
+            if (!more)
+                return pyr_fail(PYR_E_NOMEM, "out of memory: tuning");
+            t->at = more;
+            t->room = room;
+        }
+        memmove(t->at + at + 1, t->at + at, (size_t)(t->n - at) * sizeof *t->at);
+        strcpy(t->at[at].name, name);
+        t->n++;
+    }
+    t->at[at].choice = choice;
+    return PYR_OK;
+}
+
+pyr_status pyr_tuning_write(const pyr_tuning *t, pyr_text *json)
+{
+    pyr_json writer = {0};
+
+    pyr_json_open(&writer, NULL, '{');
+    for (int i = 0; i < t->n; i++)
+        pyr_json_int(&writer, t->at[i].name, t->at[i].choice);
+    pyr_json_close(&writer, '}');
+    if (!writer.text.failed)
+        pyr_text_add_bytes(json, writer.text.at, writer.text.length);
+    else
+        json->failed = true;
+    pyr_text_free(&writer.text);
+    return json->failed ? pyr_fail(PYR_E_NOMEM, "out of memory: tuning") : PYR_OK;
+}
+
+pyr_status pyr_tuning_read(pyr_tuning *t, const char *json, size_t length)
+{
+    pyr_status status = PYR_OK;
+    cJSON *tree = NULL;
+    const cJSON *item;
+
+    PYR_TRY(pyr_json_parse(&tree, json, length, "the list of measured choices"));
+    if (!cJSON_IsObject(tree)) {
+        status = pyr_fail(PYR_E_FORMAT, "the list of measured choices is no JSON object");
+        goto out;
+    }
+    cJSON_ArrayForEach(item, tree)
+    {
+        double choice = item->valuedouble;
+
+        if (!cJSON_IsNumber(item) || !(choice >= 0 && choice <= 1 << 20) || choice != (int)choice ||
+            strlen(item->string) >= NAME) {
+            status =
+                pyr_fail(PYR_E_FORMAT, "the list of measured choices has a bad entry, %.90s", item->string);
+            goto out;
+        }
+        PYR_TRY_OUT(pyr_tuning_put(t, item->string, (int)choice));
+    }
+out:
+    cJSON_Delete(tree);
+    return status;
+}

@@ -1,0 +1,36 @@
+/* tuning.h - choices that are made by measuring: which algorithm a convolution uses, how many images a lane
+ * takes.
+ *
+ * A choice has a name ("conv2d forward bf16 14x14x64->64 k3") and a small number. Whoever needs one asks for
+ * the name; when it is unknown and measuring is allowed, they measure and put the answer here. The list
+ * travels with a run (its state) and in a cache of the machine, so that a run that goes on, and another run
+ * on the same machine, compute the same bits. Not for several threads at once.
+ */
+#ifndef PYR_KERNELS_TUNING_H
+#define PYR_KERNELS_TUNING_H
+
+#include "base/status.h"
+#include "base/text.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct pyr_tuning pyr_tuning;
+
+pyr_status pyr_tuning_new(pyr_tuning **out);
+void pyr_tuning_free(pyr_tuning *t); /* NULL is a no-op */
+
+/* May a choice that is unknown be measured? Not at first: then the one asking takes its standard choice. */
+bool pyr_tuning_measures(const pyr_tuning *t);
+void pyr_tuning_let_measure(pyr_tuning *t, bool allowed);
+
+bool pyr_tuning_get(const pyr_tuning *t, const char *name, int *choice); /* false: unknown */
+/* Replaces an earlier one. The name is copied. */
+pyr_status pyr_tuning_put(pyr_tuning *t, const char *name, int choice);
+int pyr_tuning_count(const pyr_tuning *t);
+
+/* As one line of JSON, {"name": choice, …} in alphabetical order, and back: read adds to what is there,
+ * replacing equal names. A text that is no such list: PYR_E_FORMAT. */
+pyr_status pyr_tuning_write(const pyr_tuning *t, pyr_text *json);
+pyr_status pyr_tuning_read(pyr_tuning *t, const char *json, size_t length);
+
+#endif
