@@ -38,6 +38,14 @@ static size_t conv2d_place(const conv2d_source *source, int n, int y, int x, int
     return pixel(first, n, y * first.h / source->s.h, x * first.w / source->s.w) + i;
 }
 
+/* W[o], from the first input channel that is used */
+static const REAL *conv2d_taps(const pyr_op *op, pyr_shape in, int o)
+{
+    int area = op->kernel * op->kernel, all = op->w_in ? op->w_in : in.c;
+
+    return (const REAL *)op->param[0] + ((size_t)o * all + op->w_first) * area;
+}
+
 static REAL conv2d_at(const conv2d_source *source, int n, int y, int x, int i)
 {
     int input;
@@ -51,7 +59,7 @@ static pyr_status conv2d_forward(pyr_kernels *k, pyr_op *op)
     conv2d_source source = conv2d_source_of(op);
     pyr_shape in = source.s, out = op->y.s;
     int size = op->kernel, area = size * size;
-    const REAL *w = op->param[0], *b = op->param_count[1] ? op->param[1] : NULL;
+    const REAL *b = op->param_count[1] ? op->param[1] : NULL;
     const REAL *residual = pyr_op_has(op, PYR_X_RESIDUAL) ? op->x[PYR_X_RESIDUAL].data : NULL;
     const REAL *vector = pyr_op_has(op, PYR_X_VECTOR) ? op->x[PYR_X_VECTOR].data : NULL;
     REAL *y = op->y.data;
@@ -59,7 +67,8 @@ static pyr_status conv2d_forward(pyr_kernels *k, pyr_op *op)
     (void)k;
     assert(out.h == (in.h + op->pad_top + op->pad_bottom - size) / op->stride + 1);
     assert(out.w == (in.w + op->pad_left + op->pad_right - size) / op->stride + 1);
-    assert(op->param_count[0] == (size_t)out.c * in.c * area);
+    assert(op->param_count[0] == (size_t)out.c * (op->w_in ? op->w_in : in.c) * area);
+    assert(op->w_first + in.c <= (op->w_in ? op->w_in : in.c));
     for (int n = 0; n < out.n; n++)
         for (int oy = 0; oy < out.h; oy++)
             for (int ox = 0; ox < out.w; ox++)
@@ -75,7 +84,7 @@ static pyr_status conv2d_forward(pyr_kernels *k, pyr_op *op)
                         for (int kx = 0; kx < size; kx++) {
                             int iy = oy * op->stride + ky - op->pad_top;
                             int ix = ox * op->stride + kx - op->pad_left;
-                            const REAL *tap = w + (size_t)o * in.c * area + ky * size + kx;
+                            const REAL *tap = conv2d_taps(op, in, o) + ky * size + kx;
 
                             if (iy < 0 || iy >= in.h || ix < 0 || ix >= in.w)
                                 continue;
@@ -93,7 +102,7 @@ static REAL conv2d_dx_at(const pyr_op *op, pyr_shape in, int n, int iy, int ix, 
 {
     pyr_shape out = op->y.s;
     int size = op->kernel, area = size * size, stride = op->stride;
-    const REAL *dy = op->dy, *w = op->param[0];
+    const REAL *dy = op->dy;
     REAL sum = 0;
 
     for (int ky = 0; ky < size; ky++)
@@ -105,9 +114,8 @@ static REAL conv2d_dx_at(const pyr_op *op, pyr_shape in, int n, int iy, int ix, 
             if (sx < 0 || sx % stride || sx / stride >= out.w)
                 continue;
             const REAL *g = dy + pixel(out, n, sy / stride, sx / stride);
-            const REAL *tap = w + (size_t)i * area + ky * size + kx;
             for (int o = 0; o < out.c; o++)
-                sum += g[o] * tap[(size_t)o * in.c * area];
+                sum += g[o] * conv2d_taps(op, in, o)[(size_t)i * area + ky * size + kx];
         }
     return sum * op->scale;
 }
@@ -185,6 +193,7 @@ static void conv2d_dparam(const pyr_op *op)
 static pyr_status conv2d_backward(pyr_kernels *k, pyr_op *op)
 {
     (void)k;
+    assert(!op->want_grad || !op->w_in);
     if (op->dx[0] || op->dx[PYR_X_MORE])
         conv2d_dx(op);
     if (op->want_grad)
