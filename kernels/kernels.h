@@ -112,6 +112,8 @@ typedef struct pyr_op {
     int patch;            /* UNSHUFFLE, SHUFFLE */
     bool flip_sin_to_cos; /* TIME_POSITIONAL: cosines first */
     float freq_shift;     /* TIME_POSITIONAL */
+    int w_in, w_first;    /* CONV2D: W has w_in input channels, those from w_first on are used; 0: all are.
+                             Without gradients of parameters only */
     float scale, shift;   /* ADD, AFFINE; CONV2D: scale */
     float rate;           /* DROPOUT */
     uint32_t purpose;     /* NOISE, DROPOUT: pyr_rng_purpose(...) */
