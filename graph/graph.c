@@ -81,7 +81,33 @@ void pyr_graph_want_gradient(pyr_graph *g, pyr_value v)
         g->values[v].want_gradient = true;
 }
 
-/* Append `op`, whose inputs are n values; the result has `shape` and the backend's real type. */
+void pyr_graph_segment_begin(pyr_graph *g)
+{
+    assert(!g->segment);
+    g->segment = ++g->segments;
+}
+
+void pyr_graph_segment_end(pyr_graph *g)
+{
+    g->segment = 0;
+}
+
+/* Images keep their type; what is made from integers, numbers per image or parameters alone is real. */
+static pyr_type type_of_result(const pyr_graph *g, pyr_op_kind kind, pyr_value x)
+{
+    switch (kind) {
+    case PYR_OP_EMBED:
+    case PYR_OP_NOISE:
+    case PYR_OP_TIME_POSITIONAL:
+    case PYR_OP_TIME_FOURIER:
+    case PYR_OP_SQUARED_ERROR:
+        return g->k->real;
+    default:
+        return g->values[x].type;
+    }
+}
+
+/* Append `op`, whose inputs are n values; the result has `shape`. */
 static pyr_value append(pyr_graph *g, pyr_op op, int n, const pyr_value *x, pyr_shape shape, const int *param)
 {
     node *added;
@@ -100,11 +126,11 @@ static pyr_value append(pyr_graph *g, pyr_op op, int n, const pyr_value *x, pyr_
         g->nodes = nodes;
         g->node_room = room;
     }
-    y = new_value(g, shape, g->k->real, g->n_nodes);
+    y = new_value(g, shape, type_of_result(g, op.kind, x[0]), g->n_nodes);
     if (y < 0)
         return -1;
     added = &g->nodes[g->n_nodes++];
-    *added = (node){.op = op, .y = y};
+    *added = (node){.op = op, .y = y, .segment = g->segment};
     added->op.n_inputs = n;
     for (int i = 0; i < n; i++)
         added->x[i] = x[i];
@@ -144,6 +170,7 @@ pyr_value pyr_conv2d(pyr_graph *g, pyr_value x, const char *name, pyr_conv conv)
     pyr_shape s = pyr_graph_shape(g, x), y = s;
     int stride = conv.stride ? conv.stride : 1, param[2];
     int near = conv.kernel == 3 && !conv.right_bottom, far = conv.kernel == 3;
+    pyr_value result;
     /* PyTorch's default: uniform within 1/sqrt(fan in) for weights and biases. */
     double bound = 1 / sqrt((double)s.c * conv.kernel * conv.kernel);
     pyr_init init = conv.zero ? PYR_INIT_ZEROS : PYR_INIT_UNIFORM;
@@ -163,17 +190,20 @@ pyr_value pyr_conv2d(pyr_graph *g, pyr_value x, const char *name, pyr_conv conv)
         !add_param(g, &param[1], name, "bias",
                    (pyr_param){.rank = 1, .dims = {conv.channels}, .init = init, .scale = bound}))
         return -1;
-    return append(g,
-                  (pyr_op){.kind = PYR_OP_CONV2D,
-                           .kernel = conv.kernel,
-                           .stride = stride,
-                           .pad_top = near,
-                           .pad_left = near,
-                           .pad_bottom = far,
-                           .pad_right = far,
-                           .scale = 1,
-                           .n_params = 2},
-                  1, &x, y, param);
+    result = append(g,
+                    (pyr_op){.kind = PYR_OP_CONV2D,
+                             .kernel = conv.kernel,
+                             .stride = stride,
+                             .pad_top = near,
+                             .pad_left = near,
+                             .pad_bottom = far,
+                             .pad_right = far,
+                             .scale = 1,
+                             .n_params = 2},
+                    1, &x, y, param);
+    if (result >= 0)
+        g->values[result].type = conv.real ? g->k->real : g->k->activation;
+    return result;
 }
 
 pyr_value pyr_linear(pyr_graph *g, pyr_value x, const char *name, int features)

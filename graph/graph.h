@@ -18,6 +18,9 @@
  * `groups` accumulators that the caller names, and collected in a fixed order,
  * so that a sum does not depend on which lane ran when.
  *
+ * Planning joins operations where the backend can do several in one pass
+ * (graph/fuse.c); values in between cease to exist, kept ones never do.
+ *
  * After the plan nothing is allocated: not by pack, forward, backward or collect.
  */
 #ifndef PYR_GRAPH_GRAPH_H
@@ -46,9 +49,12 @@ typedef struct pyr_conv {
     int stride;        /* 1 (0 means 1) or 2 */
     bool right_bottom; /* pad one column on the right and one row at the bottom, instead of all sides */
     bool zero;         /* start from zero weights and biases */
+    bool real;         /* the result has the kernels' real type: what leaves the network */
 } pyr_conv;
 
-/* Parameters are NAME.weight and NAME.bias. Names longer than a parameter's room are a failure. */
+/* The result is an image inside a network (kernels' activation type) unless conv.real; other operations keep
+ * the type of their first input. Parameters are NAME.weight and NAME.bias. Names longer than a parameter's
+ * room are a failure. */
 pyr_value pyr_conv2d(pyr_graph *g, pyr_value x, const char *name, pyr_conv conv);
 pyr_value pyr_linear(pyr_graph *g, pyr_value x, const char *name, int features);
 
@@ -81,6 +87,11 @@ pyr_value pyr_divide(pyr_graph *g, pyr_value x, pyr_value by);
 pyr_value pyr_affine(pyr_graph *g, pyr_value x, double scale, double shift);
 pyr_value pyr_squared_error(pyr_graph *g, pyr_value a, pyr_value b, pyr_value weights);
 
+/* What is built between begin and end is a segment: with plan.recompute, what only its own operations read is
+ * not kept for backward but computed once more (Chen et al. 2016). Segments do not nest. */
+void pyr_graph_segment_begin(pyr_graph *g);
+void pyr_graph_segment_end(pyr_graph *g);
+
 /* ---- planning ---------------------------------------------------------------------------------- */
 
 typedef struct pyr_plan {
@@ -88,6 +99,7 @@ typedef struct pyr_plan {
     int lanes;           /* 0: as many as the kernels have */
     bool param_gradient; /* gradients of the parameters are wanted */
     int groups;          /* accumulators; 0: 4 */
+    bool recompute;      /* segments are computed twice and take less memory */
 } pyr_plan;
 
 pyr_status pyr_graph_plan(pyr_graph *g, const pyr_plan *plan);
@@ -104,6 +116,21 @@ double pyr_graph_flop(const pyr_graph *g); /* forward, one image: convolutions, 
 int pyr_graph_batch(const pyr_graph *g);
 int pyr_graph_lanes(const pyr_graph *g);
 
+/* The operations as planned (joined ones are one), for tests, reports and benchmarks. */
+int pyr_graph_operations(const pyr_graph *g);
+const pyr_op *pyr_graph_operation(const pyr_graph *g, int lane, int index);
+
+/* Seconds and calls of an operation. */
+typedef struct pyr_op_times {
+    double forward, backward; /* recomputation counts as forward */
+    int64_t forwards, backwards;
+} pyr_op_times;
+
+/* From now on forward and backward take the time of each operation. */
+pyr_status pyr_graph_profile(pyr_graph *g);
+/* The sum over the lanes since then. */
+pyr_op_times pyr_graph_operation_times(const pyr_graph *g, int index);
+
 /* ---- running ----------------------------------------------------------------------------------- */
 
 /* Use the parameters of `block` (borrowed until the next pack); whole machine. */
@@ -115,12 +142,13 @@ void *pyr_graph_data(pyr_graph *g, int lane, pyr_value v);
 void *pyr_graph_gradient(pyr_graph *g, int lane, pyr_value v);
 
 pyr_status pyr_graph_forward(pyr_graph *g, int lane);
-/* Adds the parameters' gradients to accumulator `group`. */
+/* Adds the parameters' gradients to accumulator `group`; the first time after pyr_graph_clear it is written.
+ */
 pyr_status pyr_graph_backward(pyr_graph *g, int lane, int group);
 
-void pyr_graph_clear(pyr_graph *g, int group); /* zero an accumulator */
-/* grad (a block) += all accumulators, in their order; whole machine. A backend may use the accumulators as
- * scratch: clear them before the next backward, and collect once. */
+void pyr_graph_clear(pyr_graph *g, int group); /* the accumulator is empty */
+/* grad (a block) += all accumulators that are not empty, in their order; whole machine. A backend may use the
+ * accumulators as scratch: clear them before the next backward, and collect once. */
 pyr_status pyr_graph_collect(pyr_graph *g, void *grad);
 
 #endif

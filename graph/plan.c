@@ -1,24 +1,31 @@
-/* plan.c - planning and running: where every buffer lies, and the two walks over the list.
+/* plan.c - planning and running: what is done in which order, where every buffer lies.
  *
- * Time runs 0 .. N-1 over the forward operations and N .. 2N-1 over their
- * backwards in reverse order: operation i runs backward at 2N-1-i. A buffer
- * lives from its first write to its last read; two buffers may share bytes
- * when their lives do not meet. Largest first, each at the lowest offset that
- * is free during its life: for our networks this comes within a few percent
- * of the largest sum of live bytes at any time.
+ * Time counts what a lane does: the operations forward, then the backward steps, where an operation may also
+ * be computed forward once more (segments with recomputation). A buffer lives from its first write to its
+ * last read; what is computed twice has two lives. Two buffers may share bytes when their lives do not meet.
+ * Largest first, each at the lowest offset that is free during its life: for our networks this comes within a
+ * few percent of the largest sum of live bytes at any time.
+ *
+ * Two values share one buffer where an operation may write its result over an input that nobody reads any
+ * more, and two gradients where an operation passes its own on unchanged.
  */
 #include "graph/graph.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "graph/graph_internal.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+typedef struct life {
+    int first, last; /* first > last: none */
+} life;
+
 typedef struct buffer {
     size_t bytes, offset;
-    int first, last;
-    size_t *place; /* where the offset is wanted */
+    life life, again; /* again: after recomputation */
+    size_t *place;    /* where the offset is wanted */
 } buffer;
 
 static const pyr_op_impl *impl_of(const pyr_graph *g, const node *n)
@@ -52,7 +59,8 @@ static pyr_status plan_gradients(pyr_graph *g, bool param_gradient)
         n->op.want_grad = param_gradient && trains(g, n);
         depends[n->y] = n->op.want_grad;
         for (int j = 0; j < n->op.n_inputs; j++)
-            depends[n->y] |= depends[n->x[j]];
+            if (n->x[j] >= 0)
+                depends[n->y] |= depends[n->x[j]];
     }
     /* From the end: a gradient arrives at a value by a seed or from one of its readers. */
     for (int i = 0; i < g->n_values; i++)
@@ -64,9 +72,9 @@ static pyr_status plan_gradients(pyr_graph *g, bool param_gradient)
         n->op.backward = n->backward;
         n->op.want_grad = n->op.want_grad && n->backward;
         for (int j = 0; j < n->op.n_inputs && n->backward; j++) {
-            value *x = &g->values[n->x[j]];
+            value *x = n->x[j] >= 0 ? &g->values[n->x[j]] : NULL;
 
-            n->op.want_dx[j] = depends[n->x[j]];
+            n->op.want_dx[j] = x && depends[n->x[j]];
             if (!n->op.want_dx[j])
                 continue;
             n->op.dx_add[j] = x->has_gradient;
@@ -74,6 +82,59 @@ static pyr_status plan_gradients(pyr_graph *g, bool param_gradient)
         }
     }
     pyr_free(depends);
+    return PYR_OK;
+}
+
+/* ---- the order of backward --------------------------------------------------------------------- */
+
+/* Mark what is computed twice: results that only their own segment reads, where the segment has a backward.
+ */
+static pyr_status plan_recomputation(pyr_graph *g)
+{
+    bool *backward, *read_outside;
+    pyr_status status = PYR_OK;
+
+    PYR_TRY(pyr_new(&backward, (size_t)g->segments + 1, sizeof *backward, "plan of a graph"));
+    status = pyr_new(&read_outside, (size_t)g->n_values + 1, sizeof *read_outside, "plan of a graph");
+    if (status != PYR_OK)
+        goto out;
+    for (int i = 0; i < g->n_nodes; i++) {
+        const node *n = &g->nodes[i];
+
+        backward[n->segment] |= n->backward;
+        for (int j = 0; j < n->op.n_inputs; j++)
+            if (n->x[j] >= 0 && g->values[n->x[j]].producer >= 0)
+                read_outside[n->x[j]] |= g->nodes[g->values[n->x[j]].producer].segment != n->segment;
+    }
+    for (int i = 0; i < g->n_nodes; i++) {
+        node *n = &g->nodes[i];
+        const value *y = &g->values[n->y];
+
+        n->recompute = n->segment && backward[n->segment] && !read_outside[n->y] && !y->keep && !y->seed;
+    }
+    pyr_free(read_outside);
+out:
+    pyr_free(backward);
+    return status;
+}
+
+static pyr_status plan_backward(pyr_graph *g)
+{
+    int segment = 0; /* whose results are there again */
+
+    PYR_TRY(pyr_new(&g->backward, 2 * (size_t)g->n_nodes + 1, sizeof *g->backward, "plan of a graph"));
+    for (int i = g->n_nodes - 1; i >= 0; i--) {
+        const node *n = &g->nodes[i];
+
+        if (!n->backward)
+            continue;
+        if (n->segment && n->segment != segment)
+            for (int j = 0; j < g->n_nodes; j++)
+                if (g->nodes[j].segment == n->segment && g->nodes[j].recompute)
+                    g->backward[g->n_backward++] = (backward_step){j, true};
+        segment = n->segment;
+        g->backward[g->n_backward++] = (backward_step){i, false};
+    }
     return PYR_OK;
 }
 
@@ -85,7 +146,8 @@ static int compare_buffers(const void *a, const void *b)
 
     if (x->bytes != y->bytes)
         return x->bytes > y->bytes ? -1 : 1;
-    return x->first != y->first ? x->first - y->first : (x->place > y->place) - (x->place < y->place);
+    return x->life.first != y->life.first ? x->life.first - y->life.first
+                                          : (x->place > y->place) - (x->place < y->place);
 }
 
 static int compare_offsets(const void *a, const void *b)
@@ -93,6 +155,17 @@ static int compare_offsets(const void *a, const void *b)
     const buffer *x = *(buffer *const *)a, *y = *(buffer *const *)b;
 
     return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+static bool lives_meet(life a, life b)
+{
+    return a.first <= a.last && b.first <= b.last && a.first <= b.last && b.first <= a.last;
+}
+
+static bool meet(const buffer *a, const buffer *b)
+{
+    return lives_meet(a->life, b->life) || lives_meet(a->life, b->again) || lives_meet(a->again, b->life) ||
+           lives_meet(a->again, b->again);
 }
 
 /* Give every buffer its offset; the size of the arena comes back. */
@@ -109,7 +182,7 @@ static pyr_status place(buffer *buffers, int n, size_t *arena)
         size_t at = 0;
 
         for (int j = 0; j < i; j++)
-            if (buffers[j].first <= b->last && b->first <= buffers[j].last)
+            if (buffers[j].bytes && meet(b, &buffers[j]))
                 meeting[m++] = &buffers[j];
         qsort(meeting, (size_t)m, sizeof *meeting, compare_offsets);
         for (int j = 0; j < m; j++) {
@@ -127,71 +200,168 @@ static pyr_status place(buffer *buffers, int n, size_t *arena)
     return PYR_OK;
 }
 
-static void stretch(buffer *b, int time)
+static void stretch(life *l, int time)
 {
-    if (time < b->first)
-        b->first = time;
-    if (time > b->last)
-        b->last = time;
+    if (time < l->first)
+        l->first = time;
+    if (time > l->last)
+        l->last = time;
 }
 
-/* Lives of data, gradients, saved state and scratch, then their places. */
-static pyr_status plan_arena(pyr_graph *g)
-{
-    int n = g->n_nodes, end = 2 * n, used = 0;
-    buffer *data, *gradient, *all;
-    size_t scratch = 0;
-    pyr_status status;
+enum { FAR = 1 << 30 }; /* no life yet */
+static const life unborn = {FAR, -1};
 
-    /* data and gradient of each value, saved of each node, one scratch */
-    PYR_TRY(pyr_new(&all, 2 * (size_t)g->n_values + (size_t)n + 1, sizeof *all, "plan of a graph"));
-    data = all;
-    gradient = all + g->n_values;
+/* Buffers while they are planned: data and gradient of each value, what each node saves, one scratch. */
+typedef struct lives {
+    buffer *all, *data, *gradient, *saved;
+    int *same_data, *same_gradient; /* [value]: in whose buffer it lies; itself */
+} lives;
+
+/* The life of `b` that a time in backward belongs to. */
+static life *late_life(buffer *b)
+{
+    return b->again.first < FAR ? &b->again : &b->life;
+}
+
+static void live_forward(const pyr_graph *g, lives *l)
+{
+    int end = g->n_nodes + g->n_backward;
+
     for (int i = 0; i < g->n_values; i++) {
         value *v = &g->values[i];
         size_t bytes = pyr_aligned(pyr_count(v->shape) * pyr_type_size(v->type));
+        int from = v->producer < 0 ? 0 : v->producer;
 
-        data[i] = (buffer){bytes, 0, v->producer, v->producer, &v->data};
-        if (v->producer < 0)
-            data[i].first = data[i].last = 0;
+        l->data[i] = (buffer){v->gone ? 0 : bytes, 0, {from, from}, unborn, &v->data};
+        l->gradient[i] = (buffer){v->has_gradient ? bytes : 0, 0, unborn, unborn, &v->gradient};
         if (v->keep)
-            stretch(&data[i], end);
-        gradient[i] = (buffer){v->has_gradient ? bytes : 0, 0, end, v->seed ? n : 0, &v->gradient};
+            stretch(&l->data[i].life, end);
         if (v->seed)
-            stretch(&gradient[i], n);
+            stretch(&l->gradient[i].life, g->n_nodes);
         if (v->want_gradient)
-            stretch(&gradient[i], end);
+            stretch(&l->gradient[i].life, end);
     }
-    for (int i = 0; i < n; i++) {
-        const node *d = &g->nodes[i];
-        unsigned reads = impl_of(g, d)->reads;
-        int back = end - 1 - i;
+    for (int i = 0; i < g->n_nodes; i++) {
+        node *n = &g->nodes[i];
 
-        for (int j = 0; j < d->op.n_inputs; j++) {
-            stretch(&data[d->x[j]], i);
-            if (d->backward && (reads & (unsigned)PYR_READS_X0 << j))
-                stretch(&data[d->x[j]], back);
-            if (d->backward && d->op.want_dx[j])
-                stretch(&gradient[d->x[j]], back);
-        }
-        if (d->backward) {
-            stretch(&gradient[d->y], back);
-            if (reads & PYR_READS_Y)
-                stretch(&data[d->y], back);
-        }
-        if (d->op.scratch_bytes > scratch)
-            scratch = d->op.scratch_bytes;
+        for (int j = 0; j < n->op.n_inputs; j++)
+            if (n->x[j] >= 0)
+                stretch(&l->data[n->x[j]].life, i);
+        l->saved[i] = (buffer){pyr_aligned(n->op.saved_bytes), 0, {i, i}, unborn, &n->saved};
     }
-    used = 2 * g->n_values;
-    for (int i = 0; i < n; i++) {
-        node *d = &g->nodes[i];
+}
 
-        all[used++] =
-            (buffer){pyr_aligned(d->op.saved_bytes), 0, i, d->backward ? end - 1 - i : i, &d->saved};
+static void live_backward(const pyr_graph *g, lives *l)
+{
+    for (int s = 0; s < g->n_backward; s++) {
+        int i = g->backward[s].node, time = g->n_nodes + s;
+        const node *n = &g->nodes[i];
+        unsigned reads = impl_of(g, n)->reads;
+
+        if (g->backward[s].recompute) {
+            stretch(&l->data[n->y].again, time);
+            stretch(&l->saved[i].again, time);
+            for (int j = 0; j < n->op.n_inputs; j++)
+                if (n->x[j] >= 0)
+                    stretch(late_life(&l->data[n->x[j]]), time);
+            continue;
+        }
+        stretch(late_life(&l->saved[i]), time);
+        stretch(&l->gradient[n->y].life, time);
+        if (reads & PYR_READS_Y)
+            stretch(late_life(&l->data[n->y]), time);
+        for (int j = 0; j < n->op.n_inputs; j++) {
+            if (n->x[j] >= 0 && (reads & (unsigned)PYR_READS_X0 << j))
+                stretch(late_life(&l->data[n->x[j]]), time);
+            if (n->op.want_dx[j])
+                stretch(&l->gradient[n->x[j]].life, time);
+        }
     }
-    all[used++] = (buffer){pyr_aligned(scratch), 0, 0, end, &g->scratch};
-    status = place(all, used, &g->arena_bytes);
-    pyr_free(all);
+}
+
+/* `b` takes over the buffer of `a`, both living once. */
+static void share(buffer *a, buffer *b)
+{
+    stretch(&a->life, b->life.first);
+    stretch(&a->life, b->life.last);
+    b->bytes = 0;
+}
+
+static void share_data(const pyr_graph *g, lives *l)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        const node *n = &g->nodes[i];
+        unsigned in_place = impl_of(g, n)->in_place;
+        buffer *y = &l->data[n->y];
+
+        for (int j = 0; j < n->op.n_inputs && in_place; j++) {
+            int x = n->x[j], home = x < 0 ? 0 : l->same_data[x];
+            bool ok = x >= 0 && (in_place >> j & 1) && g->values[x].type == g->values[n->y].type &&
+                      l->data[home].bytes == y->bytes && l->data[home].life.last == i &&
+                      l->data[home].again.first == FAR && y->again.first == FAR;
+
+            for (int other = 0; ok && other < n->op.n_inputs; other++)
+                ok = other == j || n->x[other] < 0 || l->same_data[n->x[other]] != home;
+            if (!ok)
+                continue;
+            l->same_data[n->y] = home;
+            share(&l->data[home], y);
+            break;
+        }
+    }
+}
+
+static void share_gradients(const pyr_graph *g, lives *l)
+{
+    for (int s = 0; s < g->n_backward; s++) {
+        const node *n = &g->nodes[g->backward[s].node];
+        int home = l->same_gradient[n->y];
+
+        for (int j = 0; j < n->op.n_inputs && !g->backward[s].recompute; j++) {
+            int x = n->x[j];
+
+            if (x < 0 || !n->op.want_dx[j] || n->op.dx_add[j] || !pyr_op_passes(&n->op, j) ||
+                g->values[x].type != g->values[n->y].type || (n->op.n_inputs > 1 && n->x[0] == n->x[1]))
+                continue;
+            l->same_gradient[x] = home;
+            share(&l->gradient[home], &l->gradient[x]);
+            break;
+        }
+    }
+}
+
+static pyr_status plan_arena(pyr_graph *g)
+{
+    size_t values = (size_t)g->n_values, nodes = (size_t)g->n_nodes, scratch = 0;
+    int end = g->n_nodes + g->n_backward, *same = NULL;
+    lives l = {0};
+    pyr_status status = PYR_OK;
+
+    PYR_TRY_OUT(pyr_new(&l.all, 2 * values + nodes + 1, sizeof *l.all, "plan of a graph"));
+    PYR_TRY_OUT(pyr_new(&same, 2 * values + 1, sizeof *same, "plan of a graph"));
+    l.data = l.all;
+    l.gradient = l.data + values;
+    l.saved = l.gradient + values;
+    l.same_data = same;
+    l.same_gradient = same + values;
+    for (int i = 0; i < g->n_values; i++)
+        l.same_data[i] = l.same_gradient[i] = i;
+    for (size_t i = 0; i < nodes; i++)
+        if (g->nodes[i].op.scratch_bytes > scratch)
+            scratch = g->nodes[i].op.scratch_bytes;
+    live_forward(g, &l);
+    live_backward(g, &l);
+    share_data(g, &l);
+    share_gradients(g, &l);
+    l.saved[nodes] = (buffer){pyr_aligned(scratch), 0, {0, end}, unborn, &g->scratch};
+    PYR_TRY_OUT(place(l.all, (int)(2 * values + nodes + 1), &g->arena_bytes));
+    for (int i = 0; i < g->n_values; i++) { /* a home is its own home */
+        g->values[i].data = g->values[l.same_data[i]].data;
+        g->values[i].gradient = g->values[l.same_gradient[i]].gradient;
+    }
+out:
+    pyr_free(l.all);
+    pyr_free(same);
     return status;
 }
 
@@ -202,7 +372,8 @@ static void fill_op(const pyr_graph *g, const node *n, pyr_op *op)
 {
     *op = n->op;
     for (int j = 0; j < op->n_inputs; j++)
-        op->x[j] = (pyr_tensor){g->values[n->x[j]].type, g->values[n->x[j]].shape, NULL};
+        if (n->x[j] >= 0)
+            op->x[j] = (pyr_tensor){g->values[n->x[j]].type, g->values[n->x[j]].shape, NULL};
     op->y = (pyr_tensor){g->values[n->y].type, g->values[n->y].shape, NULL};
 }
 
@@ -224,6 +395,8 @@ static void point(const pyr_graph *g, const node *n, int lane, pyr_op *op)
     char *arena = g->arena[lane];
 
     for (int j = 0; j < op->n_inputs; j++) {
+        if (n->x[j] < 0)
+            continue;
         op->x[j].data = arena + g->values[n->x[j]].data;
         op->dx[j] = op->want_dx[j] ? arena + g->values[n->x[j]].gradient : NULL;
     }
@@ -247,7 +420,7 @@ static bool shares_parameters(const pyr_graph *g)
 
 pyr_status pyr_graph_plan(pyr_graph *g, const pyr_plan *plan)
 {
-    size_t n = (size_t)g->n_nodes;
+    size_t n;
 
     if (g->failure) {
         pyr_error_set(g->sentence);
@@ -259,7 +432,12 @@ pyr_status pyr_graph_plan(pyr_graph *g, const pyr_plan *plan)
     g->lanes = plan->lanes ? plan->lanes : g->k->lanes;
     for (int i = 0; i < g->n_values; i++)
         g->values[i].shape.n = g->batch;
+    PYR_TRY(pyr_graph_fuse(g));
+    n = (size_t)g->n_nodes;
     PYR_TRY(plan_gradients(g, plan->param_gradient));
+    if (plan->recompute)
+        PYR_TRY(plan_recomputation(g));
+    PYR_TRY(plan_backward(g));
     if (plan->param_gradient)
         g->groups = plan->groups ? plan->groups : 4;
     g->serial_collect = shares_parameters(g);
@@ -283,8 +461,10 @@ pyr_status pyr_graph_plan(pyr_graph *g, const pyr_plan *plan)
     }
     PYR_TRY(plan_arena(g));
     PYR_TRY(g->k->alloc(g->k, (void **)&g->packed, g->packed_bytes, "packed weights"));
-    if (g->groups)
+    if (g->groups) {
         PYR_TRY(pyr_new(&g->accumulator, (size_t)g->groups, sizeof *g->accumulator, "accumulators"));
+        PYR_TRY(pyr_new(&g->filled, (size_t)g->groups, sizeof *g->filled, "accumulators"));
+    }
     for (int i = 0; i < g->groups; i++)
         PYR_TRY(g->k->alloc(g->k, (void **)&g->accumulator[i], g->grad_bytes, "gradients"));
     for (int lane = 0; lane < g->lanes; lane++) {
@@ -310,6 +490,8 @@ void pyr_graph_free(pyr_graph *g)
             pyr_free(g->ops[lane]);
         if (g->arena)
             g->k->release(g->k, g->arena[lane]);
+        if (g->profile)
+            pyr_free(g->profile[lane]);
     }
     for (int i = 0; g->accumulator && i < g->groups; i++)
         g->k->release(g->k, g->accumulator[i]);
@@ -318,6 +500,9 @@ void pyr_graph_free(pyr_graph *g)
     pyr_free(g->ops);
     pyr_free(g->arena);
     pyr_free(g->accumulator);
+    pyr_free(g->filled);
+    pyr_free(g->backward);
+    pyr_free(g->profile);
     pyr_free(g->values);
     pyr_free(g->nodes);
     pyr_free(g);
@@ -354,6 +539,41 @@ int pyr_graph_batch(const pyr_graph *g)
 int pyr_graph_lanes(const pyr_graph *g)
 {
     return g->lanes;
+}
+
+int pyr_graph_operations(const pyr_graph *g)
+{
+    return g->n_nodes;
+}
+
+const pyr_op *pyr_graph_operation(const pyr_graph *g, int lane, int index)
+{
+    return &g->ops[lane][index];
+}
+
+/* ---- times of the operations ------------------------------------------------------------------- */
+
+pyr_status pyr_graph_profile(pyr_graph *g)
+{
+    PYR_TRY(pyr_new(&g->profile, (size_t)g->lanes, sizeof *g->profile, "times of a graph"));
+    for (int lane = 0; lane < g->lanes; lane++)
+        PYR_TRY(pyr_new(&g->profile[lane], (size_t)g->n_nodes, sizeof **g->profile, "times of a graph"));
+    return PYR_OK;
+}
+
+pyr_op_times pyr_graph_operation_times(const pyr_graph *g, int index)
+{
+    pyr_op_times sum = {0};
+
+    for (int lane = 0; g->profile && lane < g->lanes; lane++) {
+        const pyr_op_times *t = &g->profile[lane][index];
+
+        sum.forward += t->forward;
+        sum.backward += t->backward;
+        sum.forwards += t->forwards;
+        sum.backwards += t->backwards;
+    }
+    return sum;
 }
 
 /* ---- running ----------------------------------------------------------------------------------- */
@@ -393,31 +613,59 @@ void *pyr_graph_gradient(pyr_graph *g, int lane, pyr_value v)
     return g->arena[lane] + g->values[v].gradient;
 }
 
+/* One operation, timed if that is wanted. */
+static pyr_status run_op(pyr_graph *g, int lane, int index, bool backward)
+{
+    const pyr_op_impl *impl = impl_of(g, &g->nodes[index]);
+    pyr_op *op = &g->ops[lane][index];
+    double start = g->profile ? pyr_now() : 0;
+
+    PYR_TRY(backward ? impl->backward(g->k, op) : impl->forward(g->k, op));
+    if (g->profile) {
+        pyr_op_times *t = &g->profile[lane][index];
+
+        *(backward ? &t->backward : &t->forward) += pyr_now() - start;
+        ++*(backward ? &t->backwards : &t->forwards);
+    }
+    return PYR_OK;
+}
+
 pyr_status pyr_graph_forward(pyr_graph *g, int lane)
 {
     assert(g->block);
     for (int i = 0; i < g->n_nodes; i++)
-        PYR_TRY(impl_of(g, &g->nodes[i])->forward(g->k, &g->ops[lane][i]));
+        PYR_TRY(run_op(g, lane, i, false));
     return PYR_OK;
+}
+
+/* Where an operation adds its gradient. */
+static void point_gradient(pyr_graph *g, pyr_op *op, const node *n, int group)
+{
+    op->grad = g->accumulator[group] + n->grad;
+    op->grad_add = g->filled[group];
+    if (!op->grad_add && !impl_of(g, n)->overwrites) {
+        g->k->zero(g->k, op->grad, op->grad_bytes);
+        op->grad_add = true;
+    }
 }
 
 pyr_status pyr_graph_backward(pyr_graph *g, int lane, int group)
 {
-    for (int i = g->n_nodes - 1; i >= 0; i--) {
-        pyr_op *op = &g->ops[lane][i];
+    for (int s = 0; s < g->n_backward; s++) {
+        int i = g->backward[s].node;
 
-        if (!g->nodes[i].backward)
-            continue;
-        if (op->want_grad)
-            op->grad = g->accumulator[group] + g->nodes[i].grad;
-        PYR_TRY(impl_of(g, &g->nodes[i])->backward(g->k, op));
+        if (g->ops[lane][i].want_grad && !g->backward[s].recompute)
+            point_gradient(g, &g->ops[lane][i], &g->nodes[i], group);
+        PYR_TRY(run_op(g, lane, i, !g->backward[s].recompute));
     }
+    if (g->groups)
+        g->filled[group] = true;
     return PYR_OK;
 }
 
 void pyr_graph_clear(pyr_graph *g, int group)
 {
-    g->k->zero(g->k, g->accumulator[group], g->grad_bytes);
+    g->filled[group] = false;
 }
 
 static pyr_status collect_task(void *arg, int task, int lane)
@@ -427,16 +675,18 @@ static pyr_status collect_task(void *arg, int task, int lane)
     node *n = &g->nodes[task];
     pyr_op *op = &g->ops[0][task];
     void *accumulators[MOST_GROUPS], *dparam[PYR_OP_PARAMS] = {NULL};
+    int filled = 0;
 
     (void)lane;
-    if (!op->want_grad)
-        return PYR_OK;
     assert(g->groups <= MOST_GROUPS);
     for (int i = 0; i < g->groups; i++)
-        accumulators[i] = g->accumulator[i] + n->grad;
+        if (g->filled[i])
+            accumulators[filled++] = g->accumulator[i] + n->grad;
+    if (!op->want_grad || !filled)
+        return PYR_OK;
     for (int i = 0; i < op->n_params; i++)
         dparam[i] = (char *)g->collect_to + g->params->at[n->param[i]].offset * pyr_type_size(g->k->real);
-    return pyr_op_collect(g->k, op, accumulators, g->groups, dparam);
+    return pyr_op_collect(g->k, op, accumulators, filled, dparam);
 }
 
 pyr_status pyr_graph_collect(pyr_graph *g, void *grad)
