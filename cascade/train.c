@@ -94,7 +94,7 @@ static pyr_status train_locked(const pyr_train_job *job, const pyr_ground *groun
         pyr_level_facts facts;
         pyr_progress progress;
 
-        PYR_TRY(pyr_level_peek(with->folder, &facts, &progress));
+        PYR_TRY(pyr_level_peek(with->folder, &facts, &progress, NULL));
         PYR_TRY(pyr_level_same_duration(with, &ground->config.level[level], level, &progress));
         if (progress.train.step >= progress.steps) {
             snprintf(line, sizeof line, "level %d is finished: %lld steps done", level,

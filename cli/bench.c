@@ -151,7 +151,7 @@ static pyr_status run_bench(const typed *t, const pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_settings_new(&settings, pyr_all_sections(), PYR_SECTIONS));
     PYR_TRY_OUT(pyr_settings_read(settings, t->config));
     PYR_TRY_OUT(pyr_options_apply(parsed, settings));
-    PYR_TRY_OUT(pyr_open_machine(&k, &t->machine));
+    PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, true));
     PYR_TRY_OUT(pyr_ground_open(&ground, k, settings));
     if (t->level >= ground.config.pyramid.levels) {
         status =

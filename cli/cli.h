@@ -20,9 +20,9 @@ pyr_status pyr_command_bench(int argc, char **argv);
 /* --help of a command: print it. */
 void pyr_print_help(const pyr_options *options);
 
-/* --backend and --threads of every command that computes. */
+/* --backend, --precision and --threads of every command that computes. */
 typedef struct pyr_machine {
-    const char *backend;
+    const char *backend, *precision;
     int threads;
 } pyr_machine;
 #define PYR_MACHINE_OPTIONS(machine)                                                                         \
@@ -32,11 +32,18 @@ typedef struct pyr_machine {
      .target = &(machine).backend,                                                                           \
      .standard = "auto",                                                                                     \
      .help = "auto, cpu, ref (plain loops), or ref-double"},                                                 \
+        {.name = "precision",                                                                                \
+         .argument = "TYPE",                                                                                 \
+         .type = PYR_SETTING_TEXT,                                                                           \
+         .target = &(machine).precision,                                                                     \
+         .standard = "auto",                                                                                 \
+         .help = "of images inside the networks: f32, bf16, or auto: bf16 where the processor has it"},      \
     {                                                                                                        \
         .name = "threads", .argument = "N", .type = PYR_SETTING_INT, .target = &(machine).threads,           \
         .standard = "0", .min = 0, .max = 1024, .help = "threads; 0: one per processor"                      \
     }
-/* Open the backend and say on stderr what was chosen. */
-pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine);
+/* Open the backend and say on stderr what was chosen. `measure`: what is not yet known to be fastest may be
+ * measured; answers are kept in the machine's cache (XDG_CACHE_HOME/pyrdiff/tuning.json). */
+pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool measure);
 
 #endif

@@ -293,7 +293,7 @@ pyr_status pyr_info_check(const char *path, const pyr_machine *machine)
     answer = pyr_info_holds(folder, "io.safetensors");
     h = !answer && c.sample_height ? c.sample_height : 32;
     w = !answer && c.sample_width ? c.sample_width : 32;
-    PYR_TRY_OUT(pyr_open_machine(&m.k, machine));
+    PYR_TRY_OUT(pyr_open_machine(&m.k, machine, false));
     PYR_TRY_OUT(model_load(&m, &c, &files, h, w, &warning));
     print_warning(files.weights.at[0], &warning);
     printf("%s: loads on %s, %d tensors, %zu parameters\n", path, m.k->name, m.params.n,

@@ -58,7 +58,7 @@ static pyr_status read_level_files(level_info *l, const char *folder)
     pyr_status status = PYR_OK;
 
     if (l->state) {
-        PYR_TRY_OUT(pyr_level_peek(folder, &l->facts, &l->progress));
+        PYR_TRY_OUT(pyr_level_peek(folder, &l->facts, &l->progress, NULL));
         l->known = true;
     }
     PYR_TRY_OUT(pyr_level_open_unet(folder, &files, &config, &facts));

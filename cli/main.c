@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -92,11 +93,35 @@ void pyr_print_help(const pyr_options *options)
     pyr_text_free(&text);
 }
 
-pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine)
+/* Where this machine's answers are kept; NULL: nowhere (no home). The caller frees it. */
+static char *cache_path(void)
 {
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+
+    if (cache && *cache)
+        return pyr_strfmt("%s/pyrdiff/tuning.json", cache);
+    return home && *home ? pyr_strfmt("%s/.cache/pyrdiff/tuning.json", home) : NULL;
+}
+
+pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool measure)
+{
+    pyr_kernels *k;
+
     PYR_TRY(pyr_kernels_open(out, machine->backend, machine->threads));
-    if (strcmp(machine->backend, "auto") == 0)
-        fprintf(stderr, "backend: %s, %d thread%s (f32)\n", (*out)->name, (*out)->lanes,
-                (*out)->lanes == 1 ? "" : "s");
+    k = *out;
+    PYR_TRY(pyr_kernels_precision(k, machine->precision));
+    if (measure && k->measurable) {
+        char *path = cache_path();
+
+        pyr_tuning_let_measure(k->tuning, true);
+        if (path)
+            pyr_tuning_use_cache(k->tuning, path, k->measurable);
+        pyr_free(path);
+    }
+    if (strcmp(machine->backend, "auto") == 0 || k->activation != k->real)
+        fprintf(stderr, "backend: %s, %d thread%s, %s\n", k->name, k->lanes, k->lanes == 1 ? "" : "s",
+                k->activation == PYR_BF16 ? "bf16"
+                : k->real == PYR_F64      ? "double"
+                                          : "f32");
     return PYR_OK;
 }

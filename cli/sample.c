@@ -344,7 +344,7 @@ static pyr_status run_sampling(const typed *t, const pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_options_apply(parsed, settings));
     PYR_TRY_OUT(pyr_config_get(&config, settings));
     PYR_TRY_OUT(set_sampler(t, &config));
-    PYR_TRY_OUT(pyr_open_machine(&k, &t->machine));
+    PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
     PYR_TRY_OUT(pyr_model_open(&o.model, k, t->network, &config));
     PYR_TRY_OUT(check_class(&o));
     if (*t->coarse)

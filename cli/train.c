@@ -154,7 +154,7 @@ static pyr_status run_training(const typed *t, pyr_parsed *parsed)
         PYR_TRY_OUT(pyr_option_take(parsed, "duration", &own, &has_own));
     job.duration = has_own ? &own : NULL;
     PYR_TRY_OUT(read_settings(&settings, t, parsed, &run));
-    PYR_TRY_OUT(pyr_open_machine(&k, &t->machine));
+    PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, true));
     job.k = k;
     job.run = run;
     job.settings = settings;

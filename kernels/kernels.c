@@ -174,7 +174,8 @@ pyr_status pyr_kernels_precision(pyr_kernels *k, const char *word)
     static const char *const words[] = {"auto", "bf16", "f32"};
     const char *nearest;
 
-    if (strcmp(word, "auto") == 0)
+    k->auto_precision = strcmp(word, "auto") == 0;
+    if (k->auto_precision)
         k->activation = k->fast_bf16 ? PYR_BF16 : k->real;
     else if (strcmp(word, "f32") == 0)
         k->activation = k->real;

@@ -227,17 +227,20 @@ typedef struct pyr_axis {
 /* ---- the table --------------------------------------------------------------------------------- */
 
 struct pyr_kernels {
-    const char *name;              /* "ref", "ref-double", "cpu" */
-    pyr_type real;                 /* PYR_F32; PYR_F64 for the double reference */
-    pyr_type activation;           /* of images inside a network: `real`, or PYR_BF16; `real` at first */
-    bool has_bf16, fast_bf16;      /* may it be PYR_BF16; is that faster than `real` */
-    pyr_tuning *tuning;            /* choices made by measuring; owned by the table, never NULL */
-    bool host_memory;              /* its memory is the host's: no copies are needed to look at it */
-    void *ctx;                     /* the backend's own state */
-    int lanes;                     /* graphs that may run at once */
-    int micro_batch;               /* images a lane likes to take at a time */
-    size_t library_bytes;          /* what its libraries take beside the buffers asked for, about */
-    pyr_pool *pool;                /* the lanes' threads; owned by the table */
+    const char *name;         /* "ref", "ref-double", "cpu" */
+    pyr_type real;            /* PYR_F32; PYR_F64 for the double reference */
+    pyr_type activation;      /* of images inside a network: `real`, or PYR_BF16; `real` at first */
+    bool has_bf16, fast_bf16; /* may it be PYR_BF16; is that faster than `real` */
+    bool auto_precision;      /* nobody asked for a certain one */
+    pyr_tuning *tuning;       /* choices made by measuring; owned by the table, never NULL */
+    bool host_memory;         /* its memory is the host's: no copies are needed to look at it */
+    void *ctx;                /* the backend's own state */
+    int lanes;                /* graphs that may run at once */
+    int micro_batch;          /* images a lane likes to take at a time */
+    const char *measurable;   /* names what measured choices depend on (processor, library); NULL: there is
+                                 nothing to measure */
+    size_t library_bytes;     /* what its libraries take beside the buffers asked for, about */
+    pyr_pool *pool;           /* the lanes' threads; owned by the table */
     void (*close)(pyr_kernels *k); /* frees ctx, before the pool goes; NULL: nothing to free */
 
     /* memory */

@@ -1,5 +1,6 @@
 #include "kernels/tuning.h"
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include <stdlib.h>
@@ -15,7 +16,8 @@ typedef struct entry {
 struct pyr_tuning {
     entry *at; /* sorted by name */
     int n, room;
-    bool measures;
+    bool measures, changed;
+    char *cache, *machine; /* owned; NULL: none */
 };
 
 pyr_status pyr_tuning_new(pyr_tuning **out)
@@ -28,6 +30,8 @@ void pyr_tuning_free(pyr_tuning *t)
     if (!t)
         return;
     pyr_free(t->at);
+    pyr_free(t->cache);
+    pyr_free(t->machine);
     pyr_free(t);
 }
 
@@ -98,6 +102,7 @@ pyr_status pyr_tuning_put(pyr_tuning *t, const char *name, int choice)
         strcpy(t->at[at].name, name);
         t->n++;
     }
+    t->changed = t->changed || !found || t->at[at].choice != choice;
     t->at[at].choice = choice;
     return PYR_OK;
 }
@@ -118,30 +123,79 @@ pyr_status pyr_tuning_write(const pyr_tuning *t, pyr_text *json)
     return json->failed ? pyr_fail(PYR_E_NOMEM, "out of memory: tuning") : PYR_OK;
 }
 
-pyr_status pyr_tuning_read(pyr_tuning *t, const char *json, size_t length)
+static pyr_status take(pyr_tuning *t, const cJSON *list)
 {
-    pyr_status status = PYR_OK;
-    cJSON *tree = NULL;
     const cJSON *item;
 
-    PYR_TRY(pyr_json_parse(&tree, json, length, "the list of measured choices"));
-    if (!cJSON_IsObject(tree)) {
-        status = pyr_fail(PYR_E_FORMAT, "the list of measured choices is no JSON object");
-        goto out;
-    }
-    cJSON_ArrayForEach(item, tree)
+    if (!cJSON_IsObject(list))
+        return pyr_fail(PYR_E_FORMAT, "the list of measured choices is no JSON object");
+    cJSON_ArrayForEach(item, list)
     {
         double choice = item->valuedouble;
 
         if (!cJSON_IsNumber(item) || !(choice >= 0 && choice <= 1 << 20) || choice != (int)choice ||
-            strlen(item->string) >= NAME) {
-            status =
-                pyr_fail(PYR_E_FORMAT, "the list of measured choices has a bad entry, %.90s", item->string);
-            goto out;
-        }
-        PYR_TRY_OUT(pyr_tuning_put(t, item->string, (int)choice));
+            strlen(item->string) >= NAME)
+            return pyr_fail(PYR_E_FORMAT, "the list of measured choices has a bad entry, %.90s",
+                            item->string);
+        PYR_TRY(pyr_tuning_put(t, item->string, (int)choice));
     }
-out:
+    return PYR_OK;
+}
+
+pyr_status pyr_tuning_read(pyr_tuning *t, const char *json, size_t length)
+{
+    cJSON *tree = NULL;
+    pyr_status status;
+
+    PYR_TRY(pyr_json_parse(&tree, json, length, "the list of measured choices"));
+    status = take(t, tree);
     cJSON_Delete(tree);
     return status;
+}
+
+/* ---- the cache of the machine: {"machine": "...", "choices": {...}} ---- */
+
+static void read_cache(pyr_tuning *t)
+{
+    cJSON *tree = NULL;
+    const cJSON *machine;
+
+    if (!pyr_is_file(t->cache) || pyr_json_read(&tree, t->cache) != PYR_OK)
+        return;
+    machine = cJSON_GetObjectItemCaseSensitive(tree, "machine");
+    if (cJSON_IsString(machine) && strcmp(machine->valuestring, t->machine) == 0)
+        (void)take(t, cJSON_GetObjectItemCaseSensitive(tree, "choices"));
+    cJSON_Delete(tree);
+}
+
+void pyr_tuning_use_cache(pyr_tuning *t, const char *path, const char *machine)
+{
+    t->cache = pyr_strfmt("%s", path);
+    t->machine = pyr_strfmt("%s", machine);
+    if (t->cache && t->machine)
+        read_cache(t);
+    t->changed = false;
+}
+
+void pyr_tuning_keep(pyr_tuning *t)
+{
+    char *slash = t->cache ? strrchr(t->cache, '/') : NULL;
+    pyr_json json = {0};
+
+    if (!t->changed || !t->machine || !slash)
+        return;
+    pyr_json_open(&json, NULL, '{');
+    pyr_json_string(&json, "machine", t->machine);
+    pyr_json_open(&json, "choices", '{');
+    for (int i = 0; i < t->n; i++)
+        pyr_json_int(&json, t->at[i].name, t->at[i].choice);
+    pyr_json_close(&json, '}');
+    pyr_json_close(&json, '}');
+    *slash = '\0';
+    if (!json.text.failed && pyr_make_folders(t->cache) == PYR_OK) {
+        *slash = '/';
+        t->changed = pyr_file_replace(t->cache, json.text.at, json.text.length) != PYR_OK;
+    }
+    *slash = '/';
+    pyr_text_free(&json.text);
 }

@@ -28,6 +28,13 @@ bool pyr_tuning_get(const pyr_tuning *t, const char *name, int *choice); /* fals
 pyr_status pyr_tuning_put(pyr_tuning *t, const char *name, int choice);
 int pyr_tuning_count(const pyr_tuning *t);
 
+/* A file that keeps the choices of one machine from run to run: read it now, as far as it is of this
+ * `machine` (any words that name what the choices depend on), and write it again on pyr_tuning_keep. A cache
+ * that is missing, damaged, of another machine or cannot be written is no failure: then things are measured
+ * again. */
+void pyr_tuning_use_cache(pyr_tuning *t, const char *path, const char *machine);
+void pyr_tuning_keep(pyr_tuning *t); /* does nothing without a cache, or when nothing is new */
+
 /* As one line of JSON, {"name": choice, …} in alphabetical order, and back: read adds to what is there,
  * replacing equal names. A text that is no such list: PYR_E_FORMAT. */
 pyr_status pyr_tuning_write(const pyr_tuning *t, pyr_text *json);

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char state_name[] = "state.safetensors";
+static const char state_name[] = "state.safetensors", choices_key[] = "pyrdiff_choices";
 
 enum { COUNTERS = 8 };
 
@@ -21,14 +21,15 @@ static void pack_counters(int64_t c[COUNTERS], const pyr_progress *p)
     memcpy(&c[4], &p->seed, sizeof c[4]);
     c[5] = p->last.step;
     c[6] = p->last.applied;
-    c[7] = 0;
+    c[7] = p->activation == PYR_BF16;
 }
 
 static void unpack_counters(pyr_progress *p, const int64_t c[COUNTERS])
 {
     *p = (pyr_progress){.train = {.step = c[0], .skipped = c[1], .seconds = (double)c[2] / 1000},
                         .steps = c[3],
-                        .last = {.step = (uint32_t)c[5], .applied = (uint32_t)c[6]}};
+                        .last = {.step = (uint32_t)c[5], .applied = (uint32_t)c[6]},
+                        .activation = c[7] == 1 ? PYR_BF16 : PYR_F32};
     memcpy(&p->seed, &c[4], sizeof p->seed);
 }
 
@@ -93,8 +94,8 @@ static pyr_status save_state(const char *path, const pyr_level *level, const pyr
     char layout[32];
     int64_t counters[COUNTERS];
     pyr_st_entry entries[BLOCKS + 1];
-    pyr_st_pair pairs[PYR_FACT_PAIRS + 1];
-    pyr_text text = {0};
+    pyr_st_pair pairs[PYR_FACT_PAIRS + 2];
+    pyr_text text = {0}, choices = {0};
 
     for (int i = 0; i < BLOCKS; i++)
         entries[i] = (pyr_st_entry){.name = block_names[i],
@@ -108,9 +109,12 @@ static pyr_status save_state(const char *path, const pyr_level *level, const pyr
     PYR_TRY_OUT(pyr_facts_write(&level->facts, pairs, &n_pairs, &text));
     snprintf(layout, sizeof layout, "%016llx", (unsigned long long)layout_of(params));
     pairs[n_pairs++] = (pyr_st_pair){"pyrdiff_layout", layout};
+    PYR_TRY_OUT(pyr_tuning_write(o->k->tuning, &choices));
+    pairs[n_pairs++] = (pyr_st_pair){choices_key, choices.at};
     PYR_TRY_OUT(pyr_safetensors_write(path, entries, BLOCKS + 1, pairs, n_pairs));
 out:
     pyr_text_free(&text);
+    pyr_text_free(&choices);
     return status;
 }
 
@@ -166,7 +170,23 @@ static pyr_status read_head(const pyr_safetensors *file, const char *path, pyr_l
     return pyr_facts_read(facts, file, path);
 }
 
-pyr_status pyr_level_peek(const char *folder, pyr_level_facts *facts, pyr_progress *progress)
+static pyr_status read_choices(const pyr_safetensors *file, pyr_tuning *tuning)
+{
+    const char *choices = pyr_safetensors_metadata(file, choices_key);
+
+    return choices && tuning ? pyr_tuning_read(tuning, choices, strlen(choices)) : PYR_OK;
+}
+
+pyr_status pyr_level_choices(const char *folder, pyr_tuning *tuning)
+{
+    pyr_level_facts facts;
+    pyr_progress progress;
+
+    return pyr_level_has_state(folder) ? pyr_level_peek(folder, &facts, &progress, tuning) : PYR_OK;
+}
+
+pyr_status pyr_level_peek(const char *folder, pyr_level_facts *facts, pyr_progress *progress,
+                          pyr_tuning *tuning)
 {
     pyr_status status = PYR_OK;
     pyr_safetensors *file = NULL;
@@ -176,6 +196,7 @@ pyr_status pyr_level_peek(const char *folder, pyr_level_facts *facts, pyr_progre
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
     PYR_TRY_OUT(pyr_safetensors_open(&file, path));
     PYR_TRY_OUT(read_head(file, path, facts, progress));
+    PYR_TRY_OUT(read_choices(file, tuning));
 out:
     pyr_safetensors_free(file);
     pyr_free(path);

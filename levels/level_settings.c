@@ -82,7 +82,10 @@ static const pyr_setting rows[] = {
     {"share", PYR_SETTING_REAL, AT(share), 0, 1e6, "1", NULL, "part of the duration that this level gets"},
     {"batch", PYR_SETTING_INT, AT(batch), 1, 1 << 20, "128", NULL, "images per step"},
     {"batch_gpu", PYR_SETTING_INT, AT(batch_gpu), 0, 1 << 20, "0", NULL,
-     "images in memory at a time, the rest is accumulated; 0: chosen"},
+     "images a thread has in memory at a time, the rest is accumulated; 0: chosen by measuring"},
+    {"recompute", PYR_SETTING_BOOL, AT(recompute), 0, 0, "false", NULL,
+     "compute residual blocks twice in training instead of keeping what is inside: less memory, a third more "
+     "time"},
     {"groups", PYR_SETTING_INT, AT(groups), 1, 64, "4", NULL,
      "sums of gradients kept apart; as many threads can work"},
     {"lr", PYR_SETTING_REAL, AT(lr), 0, 10, "2e-3", NULL, "learning rate at its highest"},

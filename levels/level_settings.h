@@ -50,6 +50,7 @@ typedef struct pyr_level_settings {
     /* training */
     double share;
     int batch, batch_gpu, groups;
+    bool recompute;
     double lr;
     int rate;
     int warmup; /* steps */

@@ -289,6 +289,7 @@ static pyr_status checkpoint(void *ctx, const pyr_train_state *state)
 
     t->progress.train = *state;
     t->progress.seed = t->job.seed;
+    t->progress.activation = k->activation;
     k->download(k, &t->progress.last, t->optimizer.state, sizeof t->progress.last);
     PYR_TRY(k->sync(k));
     return pyr_level_save(t->job.folder, &t->level, &t->params, &t->optimizer, &t->progress);
@@ -503,33 +504,148 @@ static pyr_status allocate(pyr_level_trainer *t)
     return PYR_OK;
 }
 
-/* Enough micro-batches for all groups, none larger than the kernels like or the person allows. */
-static int choose_micro_batch(const pyr_level_settings *s, const pyr_kernels *k)
-{
-    int micro = k->micro_batch, share = (s->batch + s->groups - 1) / s->groups;
+/* ---- how many images a lane takes at a time ---------------------------------------------------- */
 
-    if (micro > share)
-        micro = share;
-    if (s->batch_gpu > 0 && micro > s->batch_gpu)
-        micro = s->batch_gpu;
-    return micro;
+/* Seconds an image takes, forward and backward, on one lane: the best of a few micro-batches. */
+static pyr_status time_micro_batch(pyr_level_trainer *t, int micro, double *seconds)
+{
+    enum { LEAST = 2, MOST = 8 };
+    const double enough = 0.05;
+    pyr_params params = {0};
+    pyr_loss loss = {0};
+    pyr_kernels *k = t->job.k;
+    void *block = NULL;
+    double begin;
+    pyr_status status = PYR_OK;
+
+    *seconds = INFINITY;
+    PYR_TRY_OUT(pyr_loss_new(&loss, k, &params, &t->level,
+                             &(pyr_loss_plan){.batch = micro, .groups = 1, .lanes = 1, .training = true}));
+    PYR_TRY_OUT(k->alloc(k, &block, params.count * pyr_type_size(k->real), "parameters"));
+    PYR_TRY_OUT(pyr_params_init(&params, k, block, t->job.seed, t->level.facts.index));
+    PYR_TRY_OUT(pyr_graph_pack(loss.g, block));
+    begin = pyr_now();
+    for (int i = 0; i < MOST && (i < LEAST || pyr_now() - begin < enough); i++) {
+        double start;
+
+        PYR_TRY_OUT(pyr_loss_draw(&loss, 0, &(pyr_draw){.n = micro, .batch = micro}));
+        start = pyr_now();
+        PYR_TRY_OUT(pyr_graph_forward(loss.g, 0));
+        k->zero(k, pyr_graph_gradient(loss.g, 0, loss.loss), (size_t)micro * pyr_type_size(k->real));
+        PYR_TRY_OUT(pyr_graph_backward(loss.g, 0, 0));
+        *seconds = fmin(*seconds, (pyr_now() - start) / micro);
+    }
+out:
+    pyr_loss_free(&loss);
+    pyr_params_free(&params);
+    k->release(k, block);
+    return status;
+}
+
+/* The fastest of 2, 4, 8, …; a smaller one, which takes less memory, when it is nearly as fast. */
+static pyr_status measure_micro_batch(pyr_level_trainer *t, int most, int *best)
+{
+    double shortest = INFINITY;
+    int micro = most < 2 ? most : 2;
+
+    for (;;) {
+        double seconds;
+
+        PYR_TRY(time_micro_batch(t, micro, &seconds));
+        if (seconds < 0.98 * shortest) {
+            shortest = seconds;
+            *best = micro;
+        }
+        if (micro == most)
+            return PYR_OK;
+        micro = 2 * micro < most ? 2 * micro : most;
+    }
+}
+
+/* What the choice depends on: the network, its type, the most that is possible. */
+static pyr_status name_micro_batch(const pyr_level_trainer *t, int most, char *name, size_t room)
+{
+    pyr_text text = {0};
+    pyr_status status = pyr_unet_config_write(&text, &t->level.unet);
+    uint64_t hash;
+
+    if (status == PYR_OK) {
+        hash = pyr_hash(PYR_HASH_START, text.at, text.length);
+        hash = pyr_hash(hash, &t->level.variable, sizeof t->level.variable);
+        hash = pyr_hash(hash, &t->level.condition, sizeof t->level.condition);
+        snprintf(name, room, "micro-batch %016llx %s of %d%s", (unsigned long long)hash,
+                 t->job.k->activation == PYR_BF16 ? "bf16" : "f32", most,
+                 t->level.settings.recompute ? " recompute" : "");
+    }
+    pyr_text_free(&text);
+    return status;
+}
+
+/* Enough micro-batches for all groups, none larger than the person allows. Never depends on the number of
+ * threads: it decides the order of sums. */
+static pyr_status choose_micro_batch(pyr_level_trainer *t)
+{
+    enum { MOST = 64 };
+    const pyr_level_settings *s = &t->level.settings;
+    pyr_kernels *k = t->job.k;
+    int most = (s->batch + s->groups - 1) / s->groups, micro;
+    char name[96];
+
+    if (most > MOST)
+        most = MOST;
+    if (s->batch_gpu > 0) {
+        t->micro_batch = most < s->batch_gpu ? most : s->batch_gpu;
+        return PYR_OK;
+    }
+    PYR_TRY(name_micro_batch(t, most, name, sizeof name));
+    if (!pyr_tuning_get(k->tuning, name, &micro) || micro < 1 || micro > most) {
+        micro = most < k->micro_batch ? most : k->micro_batch;
+        if (pyr_tuning_measures(k->tuning)) {
+            PYR_TRY(measure_micro_batch(t, most, &micro));
+            PYR_TRY(pyr_tuning_put(k->tuning, name, micro));
+        }
+    }
+    t->micro_batch = micro;
+    return PYR_OK;
+}
+
+/* A run goes on in the precision it was begun in, unless the person wants another. */
+static void adopt_precision(pyr_level_trainer *t, const pyr_progress *progress)
+{
+    static const char *const names[PYR_TYPES] = {
+        [PYR_F32] = "f32", [PYR_F64] = "double", [PYR_BF16] = "bf16"};
+    pyr_kernels *k = t->job.k;
+    pyr_type begun = progress->activation == PYR_BF16 ? PYR_BF16 : k->real;
+    char line[128];
+
+    if (k->activation == begun)
+        return;
+    if (k->auto_precision && (begun != PYR_BF16 || k->has_bf16))
+        k->activation = begun;
+    snprintf(line, sizeof line, "level %d: begun in %s, goes on in %s", t->level.facts.index, names[begun],
+             names[k->activation]);
+    if (t->job.on_note)
+        t->job.on_note(t->job.ctx, line);
 }
 
 static pyr_status plan(pyr_level_trainer *t, const pyr_level_settings *settings, int index)
 {
     const pyr_level_job *job = &t->job;
     pyr_adamw adamw = {settings->beta1, settings->beta2, settings->eps, settings->weight_decay};
+    pyr_level_facts facts;
     pyr_progress progress;
 
-    t->micro_batch = choose_micro_batch(settings, job->k);
     t->resumed = pyr_level_has_state(job->folder);
     PYR_TRY(pyr_level_init(&t->level, settings, job->pyramid, index, pyr_dataset_classes(job->data),
                            pyr_dataset_fingerprint(job->data)));
+    if (t->resumed) {
+        PYR_TRY(pyr_level_peek(job->folder, &facts, &progress, job->k->tuning));
+        adopt_precision(t, &progress);
+    } else if (job->k->auto_precision)
+        PYR_TRY(pyr_kernels_precision(job->k, "auto"));
+    PYR_TRY(choose_micro_batch(t));
     PYR_TRY(pyr_feed_new(&t->feed, job->k, job->data, job->pyramid, t->micro_batch, job->k->lanes));
     if (t->resumed) { /* the statistics are constants of the graph: they must be those of the run */
-        pyr_level_facts facts;
-
-        PYR_TRY(pyr_level_peek(job->folder, &facts, &progress));
         memcpy(t->level.facts.mean, facts.mean, sizeof facts.mean);
         memcpy(t->level.facts.std, facts.std, sizeof facts.std);
         t->level.facts.condition_std = facts.condition_std;
@@ -539,6 +655,7 @@ static pyr_status plan(pyr_level_trainer *t, const pyr_level_settings *settings,
     PYR_TRY(pyr_loss_new(
         &t->loss, job->k, &t->params, &t->level,
         &(pyr_loss_plan){.batch = t->micro_batch, .groups = settings->groups, .training = true}));
+    pyr_tuning_keep(job->k->tuning);
     PYR_TRY(pyr_optimizer_new(&t->optimizer, job->k, &t->params, adamw));
     return t->resumed ? resume(t) : initial_weights(t);
 }

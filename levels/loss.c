@@ -73,8 +73,11 @@ pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const
         pyr_graph_seed(g, out->loss);
     /* constants are filled once and must stay */
     pyr_graph_keep(g, out->vector);
-    PYR_TRY(pyr_graph_plan(
-        g, &(pyr_plan){.batch = plan->batch, .param_gradient = plan->training, .groups = plan->groups}));
+    PYR_TRY(pyr_graph_plan(g, &(pyr_plan){.batch = plan->batch,
+                                          .lanes = plan->lanes,
+                                          .param_gradient = plan->training,
+                                          .groups = plan->groups,
+                                          .recompute = plan->training && set->recompute}));
     for (int lane = 0; lane < pyr_graph_lanes(g); lane++) {
         double standardise[2 * 1024], unused[2 * 1024];
         size_t n = 2 * (size_t)level->variable.c;

@@ -26,6 +26,7 @@ typedef struct pyr_loss {
 
 typedef struct pyr_loss_plan {
     int batch, groups;
+    int lanes; /* 0: all */
     bool training;
 } pyr_loss_plan;
 

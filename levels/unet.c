@@ -54,7 +54,7 @@ static pyr_value dropout(builder *b, pyr_value x)
 
 typedef enum resample { KEEP_SIZE, HALVE, ENLARGE } resample;
 
-/* ResnetBlock2D; `to` is the size after ENLARGE. */
+/* ResnetBlock2D, a segment of recomputation; `to` is the size after ENLARGE. */
 static pyr_value resnet(builder *b, pyr_value x, int cout, const char *prefix, resample how, pyr_shape to,
                         double out_scale)
 {
@@ -63,6 +63,7 @@ static pyr_value resnet(builder *b, pyr_value x, int cout, const char *prefix, r
     bool scale_shift = c->resnet_time_scale_shift == PYR_UNET_SCALE_SHIFT;
     pyr_value h, t;
 
+    pyr_graph_segment_begin(b->g);
     h = pyr_group_norm(b->g, x, join("%s.norm1", prefix).at, norm_of(b, c->norm_num_groups, c->act_fn), -1);
     if (how == HALVE) {
         h = pyr_mean2(b->g, h);
@@ -83,7 +84,9 @@ static pyr_value resnet(builder *b, pyr_value x, int cout, const char *prefix, r
     if (cin != cout)
         x = pyr_conv2d(b->g, x, join("%s.conv_shortcut", prefix).at,
                        (pyr_conv){.channels = cout, .kernel = 1});
-    return pyr_add(b->g, x, h, 1 / out_scale);
+    h = pyr_add(b->g, x, h, 1 / out_scale);
+    pyr_graph_segment_end(b->g);
+    return h;
 }
 
 /* groups 0: no norm in front. */
@@ -253,8 +256,9 @@ pyr_value pyr_unet_build(pyr_graph *g, const pyr_unet_config *config, const pyr_
     for (int i = 0; i < config->resolutions; i++)
         h = up_block(&b, h, i);
     h = pyr_group_norm(g, h, "conv_norm_out", norm_of(&b, config->norm_num_groups, PYR_ACT_SILU), -1);
-    h = pyr_conv2d(g, h, "conv_out",
-                   (pyr_conv){.channels = config->out_channels, .kernel = 3, .zero = options->zero_last});
+    h = pyr_conv2d(
+        g, h, "conv_out",
+        (pyr_conv){.channels = config->out_channels, .kernel = 3, .zero = options->zero_last, .real = true});
     if (config->patch > 1)
         h = pyr_shuffle(g, h, config->patch, size.h, size.w);
     if (config->time_embedding_type == PYR_UNET_FOURIER && !options->undivided)

@@ -1258,7 +1258,7 @@ static void resumed_runs_are_the_same(void)
         CHECK(child > 0 && waitpid(child, &result, 0) == child);
         CHECK(WIFEXITED(result) && WEXITSTATUS(result) == (stop ? 7 : 9));
         CHECK(pyr_level_has_state(below(name)));
-        CHECK_OK(pyr_level_peek(below(name), &facts, &progress));
+        CHECK_OK(pyr_level_peek(below(name), &facts, &progress, NULL));
         CHECK(progress.train.step == (stop ? 11 : 18) && progress.steps == 30 && progress.seed == 21);
         CHECK(training_open(&t, "cpu", stop ? 1 : 3, name, &s, 0, 30));
         CHECK_OK(pyr_level_trainer_run(t.t));
@@ -1403,7 +1403,7 @@ static void seconds_become_steps(void)
     CHECK_OK(pyr_level_trainer_new(&t.t, &t.job, &s, 1));
     CHECK_OK(pyr_level_trainer_run(t.t));
     training_close(&t);
-    CHECK_OK(pyr_level_peek(below("seconds"), &facts, &progress));
+    CHECK_OK(pyr_level_peek(below("seconds"), &facts, &progress, NULL));
     CHECK(progress.steps >= 1 && progress.train.step == progress.steps);
     CHECK(training_open(&t, "cpu", 1, "counted", &s, 1, progress.steps));
     CHECK_OK(pyr_level_trainer_run(t.t));
@@ -1416,7 +1416,7 @@ static void seconds_become_steps(void)
     CHECK_OK(pyr_level_trainer_new(&t.t, &t.job, &s, 1));
     CHECK_OK(pyr_level_trainer_run(t.t));
     training_close(&t);
-    CHECK_OK(pyr_level_peek(below("epochs"), &facts, &progress));
+    CHECK_OK(pyr_level_peek(below("epochs"), &facts, &progress, NULL));
     CHECK(progress.steps == 8);
 }
 

@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "kernels/cpu/onednn.h"
 #include "kernels/ref/ref.h"
+#include <stdio.h>
+#include <string.h>
 
 /* What oneDNN takes beside the planned buffers: pages of the library, generated code, a lane's buffers for
  * products. Measured as the peak beyond program and data (pyrdiff train, 256 images, gcc, AVX-512,
@@ -12,6 +14,22 @@
  * more). Equal layers share their code, so the number of layers hardly matters (6 instead of 1: no
  * difference). */
 enum { LIBRARY_KIB = 6 * 1024, LIBRARY_KIB_PER_LANE = 1280 };
+
+/* What measured choices depend on: the processor's name and the library. */
+static const char *measurable(void)
+{
+    static char text[160];
+    char line[256], *name = NULL;
+    FILE *f = fopen("/proc/cpuinfo", "r");
+
+    while (f && !name && fgets(line, sizeof line, f))
+        if (strncmp(line, "model name", 10) == 0 && (name = strchr(line, ':')))
+            name[strcspn(name, "\n")] = '\0';
+    snprintf(text, sizeof text, "%.100s, %s", name ? name + 2 : "processor", pyr_onednn_version());
+    if (f)
+        fclose(f);
+    return text;
+}
 
 pyr_status pyr_kernels_cpu(pyr_kernels **out, int lanes)
 {
@@ -25,6 +43,7 @@ pyr_status pyr_kernels_cpu(pyr_kernels **out, int lanes)
     pyr_ref_fill(k, PYR_F32);
     k->name = "cpu";
     k->micro_batch = 16;
+    k->measurable = measurable();
     k->op[PYR_OP_CONV2D] = &pyr_cpu_conv2d;
     k->op[PYR_OP_LINEAR] = &pyr_cpu_linear;
     k->op[PYR_OP_GROUP_NORM] = &pyr_cpu_group_norm;

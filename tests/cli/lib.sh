@@ -24,6 +24,7 @@ if [ ! -x "$program" ]; then
     exit 1
 fi
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/pyrdiff-test.XXXXXX") || exit 1
+export XDG_CACHE_HOME="$tmp/cache" # measured choices: not those of the person at the keyboard
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' HUP INT TERM
 : >"$tmp/stdout"
