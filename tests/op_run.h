@@ -3,9 +3,12 @@
  * Values go in and come out as doubles on the host. Every buffer that the
  * operation writes lies between guards, and starts as NaN (all bits set), so
  * that a stray write, a place that was left out, and a read of something that was
- * never written all show. What backward has no right to read (the row's `reads`)
- * is overwritten before it runs. Parameters start at an odd element, as they do
- * inside a parameter block.
+ * never written all show; what is only read must stay as it was. What backward has
+ * no right to read (the row's `reads`) is overwritten before it runs. Parameters
+ * start at an odd element, as they do inside a parameter block.
+ *
+ * Images inside a network have the table's activation type, PYR_BF16 after
+ * pyr_kernels_precision(k, "bf16").
  */
 #ifndef PYR_TESTS_OP_RUN_H
 #define PYR_TESTS_OP_RUN_H
@@ -15,7 +18,8 @@
 #include "tests/check.h"
 #include <stdlib.h>
 
-enum { GUARD = 256, ACCUMULATORS = 3 };
+enum { GUARD = 256, RUNS = 3, ACCUMULATORS = 2 };
+enum { OP_Y = 1 << PYR_OP_INPUTS }; /* a bit for y behind those of the inputs */
 
 typedef struct op_data {
     double *x[PYR_OP_INPUTS]; /* U32 inputs: their integers */
@@ -28,8 +32,12 @@ typedef struct op_data {
 typedef struct op_want {
     bool dx[PYR_OP_INPUTS], grad;
     bool dx_add;
-    int accumulators; /* runs of backward, each into one of its own; run a gets dy (1 + a / 2) */
-    unsigned poison;  /* PYR_READS_… to overwrite before backward although they may be read */
+    int runs;          /* of backward, with dy times 1, 1/2, 2: the first into an accumulator of its own, the
+                          others into a second one */
+    unsigned poison;   /* PYR_READS_… to overwrite before backward although they may be read */
+    unsigned real;     /* images (bits of inputs, OP_Y) that have the real type all the same */
+    unsigned in_place; /* without backward: y lies where this input (a bit) does */
+    unsigned passes;   /* bits of inputs whose dx is dy itself */
 } op_want;
 
 typedef struct op_result {
@@ -45,6 +53,49 @@ static inline void *op_memory(size_t count, size_t size)
         abort();
     }
     return block;
+}
+
+/* Which tensors are images inside a network: bits of inputs, and OP_Y. The others are numbers per image, or
+ * stand before or behind the network. */
+static inline unsigned op_images(pyr_op_kind kind)
+{
+    switch (kind) {
+    case PYR_OP_CONV2D:
+        return 1 | 1 << PYR_X_RESIDUAL | 1 << PYR_X_MORE | OP_Y;
+    case PYR_OP_GROUP_NORM:
+        return 1 | 1 << PYR_X_MORE | OP_Y;
+    case PYR_OP_ADD:
+    case PYR_OP_CONCAT:
+        return 1 | 2 | OP_Y;
+    case PYR_OP_ATTENTION:
+        return 1 | 2 | 4 | OP_Y;
+    case PYR_OP_LINEAR:
+    case PYR_OP_ACTIVATION:
+    case PYR_OP_ADD_CHANNEL:
+    case PYR_OP_SCALE_SHIFT:
+    case PYR_OP_UPSAMPLE:
+    case PYR_OP_MEAN2:
+    case PYR_OP_UNSHUFFLE:
+    case PYR_OP_SHUFFLE:
+    case PYR_OP_DROPOUT:
+        return 1 | OP_Y;
+    default:
+        return 0;
+    }
+}
+
+static inline pyr_type op_type(const pyr_kernels *k, const pyr_op *op, const op_want *want, unsigned which)
+{
+    return op_images(op->kind) & ~want->real & which ? k->activation : k->real;
+}
+
+/* Types of all tensors but those of U32. */
+static inline void op_set_types(const pyr_kernels *k, pyr_op *op, const op_want *want)
+{
+    for (int i = 0; i < op->n_inputs; i++)
+        if (op->x[i].type != PYR_U32)
+            op->x[i].type = op_type(k, op, want, 1u << i);
+    op->y.type = op_type(k, op, want, OP_Y);
 }
 
 static inline bool op_wants_backward(const op_want *want)
@@ -117,6 +168,32 @@ static inline void op_block_free(pyr_kernels *k, op_block *block)
     *block = (op_block){0};
 }
 
+/* The nearest bf16 (8 significant bits, a float's exponents), of two the even one. Not for NaN. */
+static inline uint16_t op_to_bf16(double value)
+{
+    float narrow = (float)value;
+    uint32_t bits;
+
+    memcpy(&bits, &narrow, sizeof bits);
+    return (uint16_t)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+}
+
+static inline double op_from_bf16(uint16_t value)
+{
+    uint32_t bits = (uint32_t)value << 16;
+    float wide;
+
+    memcpy(&wide, &bits, sizeof wide);
+    return (double)wide;
+}
+
+/* To numbers that bf16 holds exactly. */
+static inline void op_round(double *values, size_t count)
+{
+    for (size_t i = 0; values && i < count; i++)
+        values[i] = op_from_bf16(op_to_bf16(values[i]));
+}
+
 static inline void op_upload(pyr_kernels *k, void *dst, const double *values, pyr_type type, size_t count)
 {
     void *host = op_memory(count, 8);
@@ -126,31 +203,58 @@ static inline void op_upload(pyr_kernels *k, void *dst, const double *values, py
             ((double *)host)[i] = values[i];
         else if (type == PYR_F32)
             ((float *)host)[i] = (float)values[i];
+        else if (type == PYR_BF16)
+            ((uint16_t *)host)[i] = op_to_bf16(values[i]);
         else
             ((uint32_t *)host)[i] = (uint32_t)values[i];
     k->upload(k, dst, host, count * pyr_type_size(type));
     pyr_free(host);
 }
 
-static inline double *op_download(pyr_kernels *k, const void *src, size_t count)
+static inline double *op_download(pyr_kernels *k, const void *src, pyr_type type, size_t count)
 {
     double *values = op_memory(count, sizeof *values);
-    void *host = op_memory(count, pyr_type_size(k->real));
+    void *host = op_memory(count, pyr_type_size(type));
 
-    k->download(k, host, src, count * pyr_type_size(k->real));
+    k->download(k, host, src, count * pyr_type_size(type));
     for (size_t i = 0; i < count; i++)
-        values[i] = k->real == PYR_F64 ? ((double *)host)[i] : (double)((float *)host)[i];
+        if (type == PYR_F64)
+            values[i] = ((double *)host)[i];
+        else if (type == PYR_F32)
+            values[i] = (double)((float *)host)[i];
+        else if (type == PYR_BF16)
+            values[i] = op_from_bf16(((uint16_t *)host)[i]);
+        else
+            values[i] = (double)((uint32_t *)host)[i];
     pyr_free(host);
     return values;
 }
 
+/* What was uploaded is there still, bit by bit. */
+static inline void op_unchanged(pyr_kernels *k, const op_block *block, const double *values, pyr_type type,
+                                size_t count)
+{
+    op_block wanted = op_block_new(k, block->bytes, 0, "a copy");
+    void *now = op_memory(block->bytes, 1), *before = op_memory(block->bytes, 1);
+
+    op_upload(k, wanted.at, values, type, count);
+    k->download(k, before, wanted.at, block->bytes);
+    k->download(k, now, block->at, block->bytes);
+    if (memcmp(now, before, block->bytes) != 0)
+        CHECK_REPORT("%s: %s was changed", k->name, block->what);
+    pyr_free(now);
+    pyr_free(before);
+    op_block_free(k, &wanted);
+}
+
 /* ---- one run ---- */
 
-/* Plan, place, forward, and what is wanted of backward. `shape` has kind, attributes, shapes (types of
- * inputs other than U32 are set here), counts. *out is the caller's to free, also after a failure. */
+/* Plan, place, forward, and what is wanted of backward. `shape` has kind, attributes, shapes, counts (types
+ * of inputs other than U32 are set here). *out is the caller's to free, also after a failure. */
 static inline pyr_status op_run(pyr_kernels *k, const pyr_op *shape, const op_data *data, const op_want *want,
                                 op_result *out)
 {
+    static const double times[RUNS] = {1, 0.5, 2};
     const pyr_op_impl *impl = k->op[shape->kind];
     size_t real = pyr_type_size(k->real), y_count = pyr_count(shape->y.s);
     op_block x[PYR_OP_INPUTS] = {0}, param[PYR_OP_PARAMS] = {0}, dx[PYR_OP_INPUTS] = {0}, y, dy = {0};
@@ -161,10 +265,7 @@ static inline pyr_status op_run(pyr_kernels *k, const pyr_op *shape, const op_da
     pyr_status status;
 
     *out = (op_result){0};
-    for (int i = 0; i < op.n_inputs; i++)
-        if (op.x[i].type != PYR_U32)
-            op.x[i].type = k->real;
-    op.y.type = k->real;
+    op_set_types(k, &op, want);
     op.backward = backward;
     memcpy(op.want_dx, want->dx, sizeof op.want_dx);
     op.want_grad = want->grad;
@@ -177,71 +278,88 @@ static inline pyr_status op_run(pyr_kernels *k, const pyr_op *shape, const op_da
         return status;
     }
 
-    for (int i = 0; i < op.n_inputs; i++) {
-        x[i] = op_block_new(k, pyr_count(op.x[i].s) * pyr_type_size(op.x[i].type), 0, "an input");
-        op.x[i].data = x[i].at;
-        op_upload(k, x[i].at, data->x[i], op.x[i].type, pyr_count(op.x[i].s));
-    }
+    for (int i = 0; i < op.n_inputs; i++)
+        if (pyr_op_has(&op, i)) {
+            x[i] = op_block_new(k, pyr_count(op.x[i].s) * pyr_type_size(op.x[i].type), 0, "an input");
+            op.x[i].data = x[i].at;
+            op_upload(k, x[i].at, data->x[i], op.x[i].type, pyr_count(op.x[i].s));
+        }
     for (int p = 0; p < op.n_params; p++) {
         param[p] = op_block_new(k, op.param_count[p] * real, real, "a parameter");
         op.param[p] = param[p].at;
         op_upload(k, param[p].at, data->param[p], k->real, op.param_count[p]);
     }
-    y = op_block_new(k, y_count * real, 0, "y");
+    y = op_block_new(k, y_count * pyr_type_size(op.y.type), 0, "y");
     packed = op_block_new(k, op.packed_bytes, 0, "the packed parameters");
     saved = op_block_new(k, op.saved_bytes, 0, "saved");
     scratch = op_block_new(k, op.scratch_bytes, 0, "scratch");
     op.y.data = y.at;
+    for (int i = 0; i < op.n_inputs; i++)
+        if (want->in_place & (1u << i))
+            op.y.data = x[i].at;
     op.packed = packed.at;
     op.saved = saved.at;
     op.scratch = scratch.at;
     if (impl->pack)
         PYR_TRY_OUT(impl->pack(k, &op));
     PYR_TRY_OUT(impl->forward(k, &op));
-    out->y = op_download(k, y.at, y_count);
+    out->y = op_download(k, op.y.data, op.y.type, y_count);
+    for (int i = 0; i < op.n_inputs; i++)
+        if (pyr_op_has(&op, i) && !(want->in_place & (1u << i)))
+            op_unchanged(k, &x[i], data->x[i], op.x[i].type, pyr_count(op.x[i].s));
     if (!backward)
         goto out;
 
     for (int i = 0; i < op.n_inputs; i++)
-        if (!(impl->reads & (PYR_READS_X0 << i)) || (want->poison & (PYR_READS_X0 << i)))
+        if (x[i].at && (!(impl->reads & (PYR_READS_X0 << i)) || (want->poison & (PYR_READS_X0 << i))))
             op_block_fill(k, x[i].at, 0xFF, x[i].bytes);
     if (!(impl->reads & PYR_READS_Y) || (want->poison & PYR_READS_Y))
         op_block_fill(k, y.at, 0xFF, y.bytes);
-    dy = op_block_new(k, y_count * real, 0, "dy");
+    dy = op_block_new(k, y_count * pyr_type_size(op.y.type), 0, "dy");
     op.dy = dy.at;
     for (int i = 0; i < op.n_inputs; i++)
-        if (want->dx[i]) {
-            dx[i] = op_block_new(k, pyr_count(op.x[i].s) * real, 0, "dx");
+        if (want->passes & (1u << i))
+            op.dx[i] = dy.at;
+        else if (want->dx[i]) {
+            dx[i] = op_block_new(k, pyr_count(op.x[i].s) * pyr_type_size(op.x[i].type), 0, "dx");
             op.dx[i] = dx[i].at;
             if (want->dx_add)
-                op_upload(k, dx[i].at, data->dx_start[i], k->real, pyr_count(op.x[i].s));
+                op_upload(k, dx[i].at, data->dx_start[i], op.x[i].type, pyr_count(op.x[i].s));
         }
-    for (int a = 0; a < want->accumulators; a++) {
+    for (int a = 0; a < ACCUMULATORS && a < want->runs; a++) {
+        grad[a] = op_block_new(k, op.grad_bytes, 0, "the accumulator");
+        accumulators[a] = grad[a].at;
+        if (!impl->overwrites)
+            k->zero(k, grad[a].at, op.grad_bytes);
+    }
+    for (int run = 0; run < want->runs; run++) {
         double *scaled = op_memory(y_count, sizeof *scaled);
 
         for (size_t i = 0; i < y_count; i++)
-            scaled[i] = data->dy[i] * (1 + a * 0.5);
-        op_upload(k, dy.at, scaled, k->real, y_count);
-        pyr_free(scaled);
-        grad[a] = op_block_new(k, op.grad_bytes, 0, "the accumulator");
-        k->zero(k, grad[a].at, op.grad_bytes);
-        op.grad = accumulators[a] = grad[a].at;
-        op.grad_add = true;
+            scaled[i] = data->dy[i] * times[run];
+        op_upload(k, dy.at, scaled, op.y.type, y_count);
+        op.grad = accumulators[run < ACCUMULATORS ? run : ACCUMULATORS - 1];
+        op.grad_add = !impl->overwrites || run >= ACCUMULATORS;
         op_block_fill(k, scratch.at, 0xFF, op.scratch_bytes);
-        PYR_TRY_OUT(impl->backward(k, &op));
+        status = impl->backward(k, &op);
+        op_unchanged(k, &dy, scaled, op.y.type, y_count);
+        pyr_free(scaled);
+        if (status != PYR_OK)
+            goto out;
     }
     for (int i = 0; i < op.n_inputs; i++)
         if (want->dx[i])
-            out->dx[i] = op_download(k, dx[i].at, pyr_count(op.x[i].s));
+            out->dx[i] = op_download(k, op.dx[i], op.x[i].type, pyr_count(op.x[i].s));
     if (want->grad) {
         for (int p = 0; p < op.n_params; p++) {
             dparam[p] = op_block_new(k, op.param_count[p] * real, real, "dparam");
             dparams[p] = dparam[p].at;
             op_upload(k, dparam[p].at, data->dparam_start[p], k->real, op.param_count[p]);
         }
-        PYR_TRY_OUT(pyr_op_collect(k, &op, accumulators, want->accumulators, dparams));
+        PYR_TRY_OUT(pyr_op_collect(k, &op, accumulators,
+                                   want->runs < ACCUMULATORS ? want->runs : ACCUMULATORS, dparams));
         for (int p = 0; p < op.n_params; p++)
-            out->dparam[p] = op_download(k, dparam[p].at, op.param_count[p]);
+            out->dparam[p] = op_download(k, dparam[p].at, k->real, op.param_count[p]);
     }
 out:
     for (int i = 0; i < PYR_OP_INPUTS; i++) {

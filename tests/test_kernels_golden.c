@@ -116,7 +116,7 @@ static void against_file(pyr_kernels *k, const golden_row *row)
     double tolerance = in_float ? row->tolerance : 1e-11;
     pyr_op op = row->op;
     op_data data = {0};
-    op_want want = {.accumulators = 1};
+    op_want want = {.runs = 1};
     op_result got;
 
     if (op.kind == PYR_OP_CONV2D)
