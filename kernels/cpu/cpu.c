@@ -53,8 +53,10 @@ pyr_status pyr_kernels_cpu(pyr_kernels **out, int lanes)
     k->op[PYR_OP_CONCAT] = &pyr_cpu_concat;
     k->op[PYR_OP_UPSAMPLE] = &pyr_cpu_upsample;
     k->op[PYR_OP_ATTENTION] = &pyr_cpu_attention;
+    k->op[PYR_OP_NOISE] = &pyr_cpu_noise;
     k->adamw = pyr_cpu_adamw;
     k->combine = pyr_cpu_combine;
+    k->normals = pyr_cpu_normals;
     /* Primitives are made by this thread and run by the lanes: all of them single-threaded. */
     pyr_onednn_single_thread();
     PYR_TRY_OUT(pyr_tuning_new(&k->tuning));
