@@ -25,23 +25,10 @@ struct pyr_model {
     lane_memory *memory; /* [lane] */
     size_t lane_bytes;
     uint64_t hash;
-    char sampler[PYR_MAX_LEVELS][32];
+    char sampler[PYR_MAX_LEVELS][64];
 };
 
 /* ---- opening ----------------------------------------------------------------------------------- */
-
-static pyr_status hash_files(uint64_t *hash, const pyr_unet_files *files)
-{
-    for (size_t i = 0; i < files->weights.n; i++) {
-        char *bytes;
-        size_t n;
-
-        PYR_TRY(pyr_file_read(&bytes, &n, files->weights.at[i], UINT64_C(1) << 40));
-        *hash = pyr_hash(*hash, bytes, n);
-        pyr_free(bytes);
-    }
-    return PYR_OK;
-}
 
 static pyr_status read_facts(const char *run, int index, pyr_unet_files *files, pyr_unet_config *unet,
                              pyr_level_facts *facts)
@@ -83,6 +70,18 @@ static pyr_status check_network(const pyr_level *level, const char *path)
     return PYR_OK;
 }
 
+/* "heun 18", or "heun 18 guidance 2" */
+static void put_words(char *words, size_t size, const pyr_level *level)
+{
+    const pyr_sampler *sampler = &level->settings.sampler;
+
+    if (pyr_level_guided(level))
+        snprintf(words, size, "%s %d guidance %g", pyr_sampler_names[sampler->kind], sampler->steps,
+                 level->settings.sampler_guidance);
+    else
+        snprintf(words, size, "%s %d", pyr_sampler_names[sampler->kind], sampler->steps);
+}
+
 /* The level as its files say it is; what its manifest says about sampling is taken over. */
 static pyr_status open_level(pyr_model *m, const char *run, const pyr_config *config, int index,
                              pyr_level_facts *first)
@@ -119,11 +118,10 @@ static pyr_status open_level(pyr_model *m, const char *run, const pyr_config *co
     PYR_TRY_OUT(check_network(&level, files.config));
     if (level.facts.classes > m->classes)
         m->classes = level.facts.classes;
-    PYR_TRY_OUT(hash_files(&m->hash, &files));
-    snprintf(m->sampler[index], sizeof m->sampler[index], "%s %d",
-             pyr_sampler_names[level.settings.sampler.kind], level.settings.sampler.steps);
+    put_words(m->sampler[index], sizeof m->sampler[index], &level);
     m->opened++;
     PYR_TRY_OUT(pyr_sampled_level_new(&m->level[index], m->k, &level, &files, NULL, m->batch));
+    PYR_TRY_OUT(pyr_params_hash(&m->hash, &m->level[index].params, m->k, m->level[index].block));
 out:
     pyr_unet_files_free(&files);
     return status;
@@ -176,6 +174,16 @@ static pyr_status open_all(pyr_model *m, const char *run, const pyr_config *conf
     return allocate(m);
 }
 
+/* One size always, so that the batch asked for changes no bit. With guidance an image takes two places of a
+ * graph's batch, which stays as large as the backend likes it. */
+static int batch_of(const pyr_kernels *k, const pyr_config *config)
+{
+    for (int i = 0; i < config->pyramid.levels; i++)
+        if (config->level[i].sampler_guidance != 1)
+            return k->micro_batch > 1 ? k->micro_batch / 2 : 1;
+    return k->micro_batch;
+}
+
 pyr_status pyr_model_open(pyr_model **out, pyr_kernels *k, const char *run, const pyr_config *config)
 {
     pyr_model *m;
@@ -185,7 +193,7 @@ pyr_status pyr_model_open(pyr_model **out, pyr_kernels *k, const char *run, cons
     PYR_TRY(pyr_new(&m, 1, sizeof *m, "model"));
     m->k = k;
     m->levels = config->pyramid.levels;
-    m->batch = k->micro_batch; /* one size always, so that the batch asked for changes no bit */
+    m->batch = batch_of(k, config);
     m->hash = PYR_HASH_START;
     status = open_all(m, run, config);
     if (status != PYR_OK)
@@ -236,14 +244,24 @@ int pyr_model_classes(const pyr_model *m)
     return m->classes;
 }
 
+int pyr_model_batch(const pyr_model *m)
+{
+    return m->batch;
+}
+
+double pyr_model_guidance(const pyr_model *m, int level)
+{
+    return m->level[level].level.settings.sampler_guidance;
+}
+
 int pyr_model_nfe(const pyr_model *m, int level)
 {
-    return pyr_sampler_nfe(&m->level[level].level.settings.sampler);
+    return pyr_level_nfe(&m->level[level]);
 }
 
 double pyr_model_flop(const pyr_model *m, int level)
 {
-    return pyr_model_nfe(m, level) * pyr_graph_flop(m->level[level].denoiser.g);
+    return pyr_level_sample_flop(&m->level[level]);
 }
 
 uint64_t pyr_model_hash(const pyr_model *m)
@@ -261,7 +279,7 @@ size_t pyr_model_bytes(const pyr_model *m)
     size_t bytes = (size_t)m->k->lanes * m->lane_bytes;
 
     for (int i = 0; i < m->levels; i++)
-        bytes += pyr_graph_bytes(m->level[i].denoiser.g).total +
+        bytes += pyr_denoiser_bytes(&m->level[i].denoiser).total +
                  m->level[i].params.count * pyr_type_size(m->k->real);
     return bytes;
 }

@@ -19,12 +19,16 @@ void pyr_model_free(pyr_model *m); /* NULL is a no-op */
 int pyr_model_levels(const pyr_model *m);
 pyr_shape pyr_model_image(const pyr_model *m, int level); /* n = 1 */
 int pyr_model_classes(const pyr_model *m);                /* 0: unconditional */
-/* Cost of one image: network evaluations, and their floating-point operations, at `level`. */
+int pyr_model_batch(const pyr_model *m);                  /* images a lane takes at a time */
+double pyr_model_guidance(const pyr_model *m,
+                          int level); /* as its settings say, whatever its classes; 1: none */
+/* Cost of one image: network evaluations (guidance doubles them), and floating-point operations, at `level`.
+ */
 int pyr_model_nfe(const pyr_model *m, int level);
 double pyr_model_flop(const pyr_model *m, int level);
-/* Hash of all weights: says which model made a picture. */
+/* Hash of all weights (as numbers, not as files): says which model made a picture. */
 uint64_t pyr_model_hash(const pyr_model *m);
-/* The words of a level's sampler: "heun 18". Borrowed. */
+/* The words of a level's sampler: "heun 18", "heun 18 guidance 2". Borrowed. */
 const char *pyr_model_sampler(const pyr_model *m, int level);
 size_t pyr_model_bytes(const pyr_model *m); /* of memory, for all lanes */
 

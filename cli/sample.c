@@ -23,7 +23,9 @@ typedef struct typed {
     pyr_machine machine;
 } typed;
 
-enum { GRID_MOST = 100 }; /* images in the grid */
+/* Images in the grid, which are kept until the end: with all levels up to 100 * 4/3 * h * w * c floats, 105
+ * MB for 256 x 256 in colour. Everything else is of one round of images, but for 8 bytes a seed. */
+enum { GRID_MOST = 100 };
 
 typedef struct output {
     const typed *typed;
@@ -32,11 +34,12 @@ typedef struct output {
     uint64_t *seeds;
     size_t n;
     pyr_npz npz;
-    uint8_t *bytes;              /* one image */
-    float *coarse;               /* n coarsest images to start from, or NULL */
+    uint8_t *bytes; /* one image */
+    char **coarse;  /* files to start from, or NULL */
+    size_t n_coarse;
     float *grid[PYR_MAX_LEVELS]; /* the first images of every level */
     size_t in_grid;
-    char sampler[64], weights[32];
+    char sampler[256], weights[32];
     pyr_bar bar;
 } output;
 
@@ -64,44 +67,49 @@ static pyr_status read_coarse_image(const char *path, pyr_shape s, float *dst)
     return status;
 }
 
-/* Image j of the run starts from file j of the folder (in the order of names), again from the first when
- * there are fewer. */
-static pyr_status read_coarse(output *o)
+/* The images of the folder, in the order of names; each is looked at once, so that one that does not fit is
+ * found before hours of sampling. */
+static pyr_status open_coarse(output *o)
 {
     const char *folder = o->typed->coarse;
     pyr_shape s = pyr_model_image(o->model, pyr_model_levels(o->model) - 1);
-    size_t size = pyr_count(s), found = 0;
-    const char **paths = NULL; /* the images among the names */
     pyr_names names = {0};
+    float *pixels = NULL;
     pyr_status status = PYR_OK;
 
     PYR_TRY(pyr_folder_names(&names, folder));
-    PYR_TRY_OUT(pyr_new(&paths, names.n + 1, sizeof *paths, "names of coarsest images"));
-    for (size_t i = 0; i < names.n; i++)
-        if (pyr_image_named(names.at[i]))
-            paths[found++] = names.at[i];
-    if (!found) {
-        status = pyr_fail(PYR_E_IO, "%s holds no PNG or JPEG images", folder);
-        goto out;
-    }
-    PYR_TRY_OUT(pyr_new(&o->coarse, o->n * size, sizeof(float), "coarsest images"));
-    for (size_t j = 0; j < o->n; j++) {
-        char *path = pyr_path_join(folder, paths[j % found]);
+    PYR_TRY_OUT(pyr_new(&pixels, pyr_count(s), sizeof *pixels, "a coarsest image"));
+    PYR_TRY_OUT(pyr_new(&o->coarse, names.n + 1, sizeof *o->coarse, "names of coarsest images"));
+    for (size_t i = 0; i < names.n; i++) {
+        char *path;
 
+        if (!pyr_image_named(names.at[i]))
+            continue;
+        path = o->coarse[o->n_coarse] = pyr_path_join(folder, names.at[i]);
         if (!path)
             status = pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
-        else if (j < found)
-            status = read_coarse_image(path, s, o->coarse + j * size);
-        else
-            memcpy(o->coarse + j * size, o->coarse + (j % found) * size, size * sizeof(float));
-        pyr_free(path);
+        else if (o->n_coarse < o->n)
+            status = read_coarse_image(path, s, pixels);
+        o->n_coarse++;
         if (status != PYR_OK)
             goto out;
     }
+    if (!o->n_coarse)
+        status = pyr_fail(PYR_E_IO, "%s holds no PNG or JPEG images", folder);
 out:
-    pyr_free(paths);
+    pyr_free(pixels);
     pyr_names_free(&names);
     return status;
+}
+
+/* Image j of the run starts from file j of the folder, again from the first when there are fewer. */
+static pyr_status read_coarse(const output *o, size_t first, int n, float *dst)
+{
+    pyr_shape s = pyr_model_image(o->model, pyr_model_levels(o->model) - 1);
+
+    for (size_t j = 0; j < (size_t)n; j++)
+        PYR_TRY(read_coarse_image(o->coarse[(first + j) % o->n_coarse], s, dst + j * pyr_count(s)));
+    return PYR_OK;
 }
 
 /* ---- writing ----------------------------------------------------------------------------------- */
@@ -242,7 +250,7 @@ static void say_what(output *o)
             flop += pyr_model_flop(o->model, i);
         }
     }
-    snprintf(o->sampler, sizeof o->sampler, "%.60s", text);
+    snprintf(o->sampler, sizeof o->sampler, "%.250s", text);
     snprintf(o->weights, sizeof o->weights, "%016" PRIx64, pyr_model_hash(o->model));
     pyr_bar_line(&o->bar,
                  "%zu images; per level from the coarsest: %s; %d evaluations, %.2f GFLOP an image; "
@@ -254,8 +262,7 @@ static void say_what(output *o)
 static pyr_status draw_all(output *o, int batch)
 {
     int levels = pyr_model_levels(o->model);
-    float *image[PYR_MAX_LEVELS] = {NULL};
-    size_t coarse = pyr_count(pyr_model_image(o->model, levels - 1));
+    float *image[PYR_MAX_LEVELS] = {NULL}, *coarse = NULL;
     pyr_status status = PYR_OK;
     double start = pyr_now();
     char eta[32], text[96];
@@ -263,16 +270,18 @@ static pyr_status draw_all(output *o, int batch)
     for (int i = 0; i < levels; i++)
         PYR_TRY_OUT(pyr_new(&image[i], (size_t)batch * pyr_count(pyr_model_image(o->model, i)), sizeof(float),
                             "images"));
+    if (o->coarse)
+        PYR_TRY_OUT(pyr_new(&coarse, (size_t)batch * pyr_count(pyr_model_image(o->model, levels - 1)),
+                            sizeof *coarse, "coarsest images"));
     for (size_t first = 0; first < o->n; first += (size_t)batch) {
         int n = o->n - first < (size_t)batch ? (int)(o->n - first) : batch;
-        pyr_model_draw draw = {.n = n,
-                               .seeds = o->seeds + first,
-                               .label = o->typed->label,
-                               .coarse = o->coarse ? o->coarse + first * coarse : NULL};
+        pyr_model_draw draw = {.n = n, .seeds = o->seeds + first, .label = o->typed->label, .coarse = coarse};
         double rate;
 
         for (int i = 0; i < levels; i++)
             draw.image[i] = image[i];
+        if (coarse)
+            PYR_TRY_OUT(read_coarse(o, first, n, coarse));
         PYR_TRY_OUT(pyr_model_sample(o->model, &draw));
         PYR_TRY_OUT(keep(o, first, n, image));
         rate = (double)(first + (size_t)n) / (pyr_now() - start);
@@ -285,6 +294,7 @@ static pyr_status draw_all(output *o, int batch)
 out:
     for (int i = 0; i < levels; i++)
         pyr_free(image[i]);
+    pyr_free(coarse);
     return status;
 }
 
@@ -328,6 +338,28 @@ static pyr_status check_class(const output *o)
     return PYR_OK;
 }
 
+/* Guidance needs a class to go to, and a network that knows classes. */
+static pyr_status check_guidance(const output *o)
+{
+    for (int i = 0; i < pyr_model_levels(o->model); i++) {
+        double guidance = pyr_model_guidance(o->model, i);
+
+        if (guidance == 1)
+            continue;
+        if (pyr_model_classes(o->model) == 0)
+            return pyr_fail(PYR_E_ARG,
+                            "the guidance of level %d is %g, but this run was trained without classes (train "
+                            "one with --classes, or sample with --guidance 1)",
+                            i, guidance);
+        if (o->typed->label < 0)
+            return pyr_fail(PYR_E_ARG,
+                            "the guidance of level %d is %g: towards which class? Add --class N, or "
+                            "--guidance 1",
+                            i, guidance);
+    }
+    return PYR_OK;
+}
+
 static pyr_status run_sampling(const typed *t, const pyr_parsed *parsed)
 {
     pyr_status status = PYR_OK;
@@ -347,12 +379,13 @@ static pyr_status run_sampling(const typed *t, const pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
     PYR_TRY_OUT(pyr_model_open(&o.model, k, t->network, &config));
     PYR_TRY_OUT(check_class(&o));
+    PYR_TRY_OUT(check_guidance(&o));
     if (*t->coarse)
-        PYR_TRY_OUT(read_coarse(&o));
+        PYR_TRY_OUT(open_coarse(&o));
     say_what(&o);
     PYR_TRY_OUT(open_output(&o));
     pyr_stop_on_signals();
-    PYR_TRY_OUT(draw_all(&o, t->batch ? t->batch : k->micro_batch * k->lanes));
+    PYR_TRY_OUT(draw_all(&o, t->batch ? t->batch : pyr_model_batch(o.model) * k->lanes));
     if (t->npz)
         PYR_TRY_OUT(pyr_npz_close(&o.npz, NULL));
     if (t->grid)
@@ -364,6 +397,8 @@ out:
     pyr_free(o.bytes);
     for (int i = 0; i < PYR_MAX_LEVELS; i++)
         pyr_free(o.grid[i]);
+    for (size_t i = 0; i < o.n_coarse; i++)
+        pyr_free(o.coarse[i]);
     pyr_free(o.coarse);
     pyr_free(o.seeds);
     pyr_free(o.outdir);
@@ -415,6 +450,12 @@ pyr_status pyr_command_sample(int argc, char **argv)
          .min = -1,
          .max = 1e6,
          .help = "of a class-conditional run; -1: none in particular"},
+        {.name = "guidance",
+         .argument = "G",
+         .setting = "level.sampler.guidance",
+         .help =
+             "classifier-free guidance towards --class: none + G (class - none), at twice the evaluations; "
+             "1: off; without it the run's settings"},
         {.name = "coarse",
          .argument = "DIR",
          .type = PYR_SETTING_TEXT,
@@ -438,7 +479,7 @@ pyr_status pyr_command_sample(int argc, char **argv)
          .type = PYR_SETTING_BOOL,
          .target = &t.grid,
          .standard = "true",
-         .help = "write grid.png, and levels.png with every level side by side"},
+         .help = "write grid.png, and levels.png with every level side by side, of the first 100 images"},
         {.name = "zoom",
          .argument = "N",
          .type = PYR_SETTING_INT,

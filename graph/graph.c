@@ -171,8 +171,9 @@ pyr_value pyr_conv2d(pyr_graph *g, pyr_value x, const char *name, pyr_conv conv)
     int stride = conv.stride ? conv.stride : 1, param[2];
     int near = conv.kernel == 3 && !conv.right_bottom, far = conv.kernel == 3;
     pyr_value result;
+    int w_in = conv.w_in ? conv.w_in : s.c;
     /* PyTorch's default: uniform within 1/sqrt(fan in) for weights and biases. */
-    double bound = 1 / sqrt((double)s.c * conv.kernel * conv.kernel);
+    double bound = 1 / sqrt((double)w_in * conv.kernel * conv.kernel);
     pyr_init init = conv.zero ? PYR_INIT_ZEROS : PYR_INIT_UNIFORM;
 
     if (!valid(g, x))
@@ -182,9 +183,12 @@ pyr_value pyr_conv2d(pyr_graph *g, pyr_value x, const char *name, pyr_conv conv)
     y.w = (s.w + near + far - conv.kernel) / stride + 1;
     if (s.h + near + far < conv.kernel || s.w + near + far < conv.kernel)
         return fail(g, PYR_E_SHAPE, "%s: an image of %dx%d is too small to be halved again", name, s.h, s.w);
+    if (conv.w_first < 0 || conv.w_first + s.c > w_in)
+        return fail(g, PYR_E_SHAPE, "%s: channels %d..%d of an image are read, there are %d", name,
+                    conv.w_first, conv.w_first + s.c - 1, w_in);
     if (!add_param(g, &param[0], name, "weight",
                    (pyr_param){.rank = 4,
-                               .dims = {conv.channels, s.c, conv.kernel, conv.kernel},
+                               .dims = {conv.channels, w_in, conv.kernel, conv.kernel},
                                .init = init,
                                .scale = bound}) ||
         !add_param(g, &param[1], name, "bias",
@@ -198,8 +202,10 @@ pyr_value pyr_conv2d(pyr_graph *g, pyr_value x, const char *name, pyr_conv conv)
                              .pad_left = near,
                              .pad_bottom = far,
                              .pad_right = far,
+                             .w_in = w_in == s.c ? 0 : w_in,
+                             .w_first = conv.w_first,
                              .scale = 1,
-                             .n_params = 2},
+                             .n_params = conv.no_bias ? 1 : 2},
                     1, &x, y, param);
     if (result >= 0)
         g->values[result].type = conv.real ? g->k->real : g->k->activation;

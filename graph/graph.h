@@ -50,6 +50,9 @@ typedef struct pyr_conv {
     bool right_bottom; /* pad one column on the right and one row at the bottom, instead of all sides */
     bool zero;         /* start from zero weights and biases */
     bool real;         /* the result has the kernels' real type: what leaves the network */
+    int w_in, w_first; /* NAME.weight has w_in input channels, x's are those from w_first on; 0: x's are all.
+                          For sums that are computed in parts; no gradients */
+    bool no_bias;      /* leave NAME.bias to another part */
 } pyr_conv;
 
 /* The result is an image inside a network (kernels' activation type) unless conv.real; other operations keep

@@ -1,5 +1,6 @@
 #include "graph/params.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/philox.h"
 #include <stdio.h>
@@ -103,6 +104,29 @@ pyr_status pyr_param_download(const pyr_param *param, pyr_kernels *k, const void
     return PYR_OK;
 }
 
+static size_t largest_count(const pyr_params *params)
+{
+    size_t largest = 1;
+
+    for (int i = 0; i < params->n; i++)
+        largest = params->at[i].count > largest ? params->at[i].count : largest;
+    return largest;
+}
+
+pyr_status pyr_params_hash(uint64_t *hash, const pyr_params *params, pyr_kernels *k, const void *block)
+{
+    pyr_status status = PYR_OK;
+    float *host = NULL;
+
+    PYR_TRY(pyr_new(&host, largest_count(params), sizeof *host, "weights"));
+    for (int i = 0; i < params->n && status == PYR_OK; i++) {
+        status = pyr_param_download(&params->at[i], k, block, host);
+        *hash = pyr_hash(*hash, host, params->at[i].count * sizeof *host);
+    }
+    pyr_free(host);
+    return status;
+}
+
 static void fill(float *host, const pyr_param *param, uint64_t seed, uint32_t index, int level)
 {
     uint32_t purpose = pyr_rng_purpose(PYR_RNG_INIT, level);
@@ -134,12 +158,9 @@ static void fill(float *host, const pyr_param *param, uint64_t seed, uint32_t in
 pyr_status pyr_params_init(const pyr_params *params, pyr_kernels *k, void *block, uint64_t seed, int level)
 {
     pyr_status status = PYR_OK;
-    size_t largest = 1;
     float *host = NULL;
 
-    for (int i = 0; i < params->n; i++)
-        largest = params->at[i].count > largest ? params->at[i].count : largest;
-    PYR_TRY(pyr_new(&host, largest, sizeof *host, "initial weights"));
+    PYR_TRY(pyr_new(&host, largest_count(params), sizeof *host, "initial weights"));
     for (int i = 0; i < params->n && status == PYR_OK; i++) {
         fill(host, &params->at[i], seed, (uint32_t)i, level);
         status = pyr_param_upload(&params->at[i], k, block, host);

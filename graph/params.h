@@ -49,6 +49,10 @@ size_t pyr_params_model_count(const pyr_params *params);
  * from the Philox stream (seed, purpose init and `level`, index i). */
 pyr_status pyr_params_init(const pyr_params *params, pyr_kernels *k, void *block, uint64_t seed, int level);
 
+/* FNV-1a over the parameters' values as floats, in the table's order: the same for every backend and however
+ * a file stores them. `hash` is carried on, from PYR_HASH_START. */
+pyr_status pyr_params_hash(uint64_t *hash, const pyr_params *params, pyr_kernels *k, const void *block);
+
 /* Copy one parameter between host floats and a block. */
 pyr_status pyr_param_upload(const pyr_param *param, pyr_kernels *k, void *block, const float *host);
 pyr_status pyr_param_download(const pyr_param *param, pyr_kernels *k, const void *block, float *host);

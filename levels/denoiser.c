@@ -1,42 +1,199 @@
 #include "levels/denoiser.h"
 
+#include "base/mem.h"
 #include "levels/loss.h"
 #include "levels/unet.h"
 #include <math.h>
 
-pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
-                            int batch)
+bool pyr_level_guided(const pyr_level *level)
 {
-    pyr_shape pair = {1, 1, 1, 2}, one = {1, 1, 1, 1};
+    return level->facts.classes && level->settings.sampler_guidance != 1;
+}
+
+/* ---- the graphs -------------------------------------------------------------------------------- */
+
+/* What stays from call to call is kept: nothing else may take its place in the arena. */
+static pyr_value lasting_input(pyr_graph *g, pyr_shape shape, pyr_type type)
+{
+    pyr_value v = pyr_graph_input(g, shape, type);
+
+    pyr_graph_keep(g, v);
+    return v;
+}
+
+static pyr_status plan_evaluation(pyr_denoiser *d, pyr_params *params)
+{
+    pyr_shape pair = {1, 1, 1, 2}, one = {1, 1, 1, 1},
+              told = pyr_unet_told_shape(&d->level->unet, d->level->variable);
+    pyr_kernels *k = d->k;
     pyr_value sample, f;
     pyr_graph *g;
 
-    *out = (pyr_denoiser){.k = k, .level = level, .condition = -1, .label = -1};
-    PYR_TRY(pyr_graph_new(&out->g, k, params));
-    g = out->g;
-    out->x = pyr_graph_input(g, level->variable, k->real);
-    out->mix_in = pyr_graph_input(g, pair, k->real);
-    out->mix_out = pyr_graph_input(g, pair, k->real);
-    out->time = pyr_graph_input(g, one, k->real);
-    sample = pyr_mix(g, out->x, out->x, out->mix_in);
-    if (level->condition.c) {
-        out->condition = pyr_graph_input(g, level->condition, k->real);
-        sample = pyr_concat(g, sample, pyr_affine(g, out->condition, 1 / level->facts.condition_std, 0));
-    }
-    if (level->facts.classes)
-        out->label = pyr_graph_input(g, one, PYR_U32);
+    PYR_TRY(pyr_graph_new(&d->g, k, params));
+    g = d->g;
+    d->x = pyr_graph_input(g, d->level->variable, k->real);
+    d->mix_in = pyr_graph_input(g, pair, k->real);
+    d->mix_out = pyr_graph_input(g, pair, k->real);
+    d->time = pyr_graph_input(g, one, k->real);
+    if (d->level->condition.c)
+        d->told = lasting_input(g, told, k->activation);
+    if (d->level->facts.classes)
+        d->label = lasting_input(g, one, PYR_U32);
+    sample = pyr_mix(g, d->x, d->x, d->mix_in);
     f = pyr_unet_build(
-        g, &level->unet, &(pyr_unet_options){.undivided = true, .level = level->facts.index},
-        &(pyr_unet_inputs){.sample = sample, .time = out->time, .label = out->label, .stream = -1});
-    out->d = pyr_mix(g, out->x, f, out->mix_out);
-    pyr_graph_keep(g, out->d);
-    return pyr_graph_plan(g, &(pyr_plan){.batch = batch});
+        g, &d->level->unet, &(pyr_unet_options){.undivided = true, .level = d->level->facts.index},
+        &(pyr_unet_inputs){
+            .sample = sample, .told = d->told, .time = d->time, .label = d->label, .stream = -1});
+    d->d = pyr_mix(g, d->x, f, d->mix_out);
+    pyr_graph_keep(g, d->d);
+    return pyr_graph_plan(g, &(pyr_plan){.batch = d->places});
+}
+
+static pyr_status plan_telling(pyr_denoiser *d, pyr_params *params)
+{
+    const pyr_level *level = d->level;
+    pyr_graph *g;
+
+    PYR_TRY(pyr_graph_new(&d->telling, d->k, params));
+    g = d->telling;
+    d->condition = pyr_graph_input(g, level->condition, d->k->real);
+    d->result =
+        pyr_unet_told(g, &level->unet, pyr_affine(g, d->condition, 1 / level->facts.condition_std, 0));
+    pyr_graph_keep(g, d->result);
+    return pyr_graph_plan(g, &(pyr_plan){.batch = d->batch});
+}
+
+pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
+                            int batch)
+{
+    bool guided = pyr_level_guided(level);
+    size_t places = (size_t)k->lanes * (size_t)(guided ? 2 * batch : batch);
+
+    *out = (pyr_denoiser){.k = k,
+                          .level = level,
+                          .batch = batch,
+                          .places = guided ? 2 * batch : batch,
+                          .guidance = guided ? level->settings.sampler_guidance : 1,
+                          .told = -1,
+                          .label = -1,
+                          .condition = -1};
+    PYR_TRY(pyr_new(&out->host, 2 * places, sizeof *out->host, "noise levels"));
+    PYR_TRY(pyr_new(&out->labels, places, sizeof *out->labels, "classes"));
+    PYR_TRY(plan_evaluation(out, params));
+    return level->condition.c ? plan_telling(out, params) : PYR_OK;
 }
 
 void pyr_denoiser_free(pyr_denoiser *d)
 {
     pyr_graph_free(d->g);
+    pyr_graph_free(d->telling);
+    pyr_free(d->host);
+    pyr_free(d->labels);
     *d = (pyr_denoiser){0};
+}
+
+pyr_status pyr_denoiser_pack(pyr_denoiser *d, const void *block)
+{
+    PYR_TRY(pyr_graph_pack(d->g, block));
+    return d->telling ? pyr_graph_pack(d->telling, block) : PYR_OK;
+}
+
+pyr_graph_memory pyr_denoiser_bytes(const pyr_denoiser *d)
+{
+    pyr_graph_memory bytes = pyr_graph_bytes(d->g), more = {0};
+
+    if (d->telling)
+        more = pyr_graph_bytes(d->telling);
+    bytes.arena += more.arena;
+    bytes.packed += more.packed;
+    bytes.total += more.total;
+    return bytes;
+}
+
+double pyr_denoiser_flop(const pyr_denoiser *d, int evaluations)
+{
+    double flop = evaluations * pyr_graph_flop(d->g) * (d->places / d->batch);
+
+    return d->telling ? flop + pyr_graph_flop(d->telling) : flop;
+}
+
+/* ---- before the first call --------------------------------------------------------------------- */
+
+/* The graphs' places are always all computed. Those beyond n repeat the first image's numbers (label, noise
+ * level); what their pictures hold does not matter, since images do not see each other. */
+static int image_of(const pyr_denoising *call, int place)
+{
+    int image = place % call->denoiser->batch;
+
+    return image < call->n ? image : 0;
+}
+
+static void tell(const pyr_denoising *call)
+{
+    pyr_denoiser *d = call->denoiser;
+    pyr_shape s = pyr_graph_shape(d->telling, d->result);
+    size_t bytes = pyr_count(s) * pyr_type_size(d->k->activation);
+    const void *result = pyr_graph_data(d->telling, call->lane, d->result);
+    char *told = pyr_graph_data(d->g, call->lane, d->told);
+
+    for (int part = 0; part < d->places / d->batch; part++)
+        d->k->copy(d->k, told + (size_t)part * bytes, result, bytes);
+}
+
+static void put_labels(const pyr_denoising *call)
+{
+    pyr_denoiser *d = call->denoiser;
+    uint32_t *labels = d->labels + (size_t)call->lane * (size_t)d->places;
+    uint32_t none = (uint32_t)d->level->facts.classes;
+
+    for (int i = 0; i < d->places; i++)
+        labels[i] = call->rows && i < d->batch ? call->rows[image_of(call, i)] : none;
+    d->k->upload(d->k, pyr_graph_data(d->g, call->lane, d->label), labels,
+                 (size_t)d->places * sizeof *labels);
+}
+
+pyr_status pyr_denoiser_begin(const pyr_denoising *call)
+{
+    pyr_denoiser *d = call->denoiser;
+    pyr_kernels *k = d->k;
+
+    if (d->label >= 0)
+        put_labels(call);
+    if (!d->telling)
+        return k->sync(k);
+    k->copy(k, pyr_graph_data(d->telling, call->lane, d->condition), call->condition,
+            (size_t)call->n * pyr_count(d->level->condition) * pyr_type_size(k->real));
+    PYR_TRY(pyr_graph_forward(d->telling, call->lane));
+    tell(call);
+    return k->sync(k);
+}
+
+/* ---- a call ------------------------------------------------------------------------------------ */
+
+/* The coefficients of both mixes and the time, per place. */
+static pyr_status put_levels(const pyr_denoising *call, const double *s)
+{
+    pyr_denoiser *d = call->denoiser;
+    size_t n = (size_t)d->places;
+    double *host = d->host + 2 * (size_t)call->lane * n;
+
+    for (int i = 0; i < d->places; i++) {
+        double si = s[image_of(call, i)];
+
+        host[2 * i] = 1 / sqrt(1 + si * si);
+        host[2 * i + 1] = 0;
+    }
+    PYR_TRY(pyr_upload_reals(d->k, pyr_graph_data(d->g, call->lane, d->mix_in), host, 2 * n));
+    for (int i = 0; i < d->places; i++) {
+        double si = s[image_of(call, i)], root = sqrt(1 + si * si);
+
+        host[2 * i] = 1 / (root * root);
+        host[2 * i + 1] = si / root;
+    }
+    PYR_TRY(pyr_upload_reals(d->k, pyr_graph_data(d->g, call->lane, d->mix_out), host, 2 * n));
+    for (int i = 0; i < d->places; i++)
+        host[i] = pyr_time_of(&d->level->unet, s[image_of(call, i)]);
+    return pyr_upload_reals(d->k, pyr_graph_data(d->g, call->lane, d->time), host, n);
 }
 
 pyr_status pyr_denoiser_call(void *denoising, const void *x, const double *s, void *out)
@@ -44,33 +201,23 @@ pyr_status pyr_denoiser_call(void *denoising, const void *x, const double *s, vo
     const pyr_denoising *call = denoising;
     pyr_denoiser *d = call->denoiser;
     pyr_kernels *k = d->k;
-    int lane = call->lane;
-    size_t real = pyr_type_size(k->real);
-    size_t bytes = (size_t)call->n * pyr_count(d->level->variable) * real;
-    char *mix_in = pyr_graph_data(d->g, lane, d->mix_in), *mix_out = pyr_graph_data(d->g, lane, d->mix_out);
-    char *time = pyr_graph_data(d->g, lane, d->time);
+    size_t size = pyr_count(d->level->variable), count = (size_t)call->n * size;
+    size_t bytes = count * pyr_type_size(k->real);
+    size_t half = (size_t)d->batch * size * pyr_type_size(k->real);
+    char *to = pyr_graph_data(d->g, call->lane, d->x);
+    const char *with, *without;
 
-    k->copy(k, pyr_graph_data(d->g, lane, d->x), x, bytes);
-    if (d->condition >= 0)
-        k->copy(k, pyr_graph_data(d->g, lane, d->condition), call->condition,
-                (size_t)call->n * pyr_count(d->level->condition) * real);
-    /* Places beyond n repeat the first image's numbers; what their x holds does not matter, since images do
-     * not see each other. */
-    for (int i = 0; i < pyr_graph_batch(d->g); i++) {
-        double si = s[i < call->n ? i : 0], root = sqrt(1 + si * si), in[2] = {1 / root, 0};
-        double mix[2] = {1 / (root * root), si / root}, tau = pyr_time_of(&d->level->unet, si);
-        size_t n = (size_t)i;
-
-        PYR_TRY(pyr_upload_reals(k, mix_in + 2 * n * real, in, 2));
-        PYR_TRY(pyr_upload_reals(k, mix_out + 2 * n * real, mix, 2));
-        PYR_TRY(pyr_upload_reals(k, time + n * real, &tau, 1));
-        if (d->label >= 0) {
-            uint32_t row = call->rows ? call->rows[i < call->n ? i : 0] : (uint32_t)d->level->facts.classes;
-
-            k->upload(k, (uint32_t *)pyr_graph_data(d->g, lane, d->label) + i, &row, sizeof row);
-        }
-    }
-    PYR_TRY(pyr_graph_forward(d->g, lane));
-    k->copy(k, out, pyr_graph_data(d->g, lane, d->d), bytes);
+    k->copy(k, to, x, bytes);
+    if (d->guidance != 1)
+        k->copy(k, to + half, x, bytes);
+    PYR_TRY(put_levels(call, s));
+    PYR_TRY(pyr_graph_forward(d->g, call->lane));
+    with = pyr_graph_data(d->g, call->lane, d->d);
+    without = with + half;
+    if (d->guidance == 1)
+        k->copy(k, out, with, bytes);
+    else
+        k->combine(k, out, 2, (double[]){d->guidance, 1 - d->guidance}, (const void *const[]){with, without},
+                   count);
     return PYR_OK;
 }

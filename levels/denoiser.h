@@ -2,7 +2,13 @@
  *
  *     D(x, s) = x / (1 + s^2) + s / sqrt(1 + s^2) F(x / sqrt(1 + s^2), c, tau)
  *
- * in the standardised units of the level (loss.h has the same in training).
+ * in the standardised units of the level (loss.h has the same in training). The condition c stays the same
+ * for all evaluations of an image, so what the network's first convolution makes of it is computed once, by
+ * a graph of its own.
+ *
+ * Classifier-free guidance (Ho & Salimans 2022, equation 6, for denoisers instead of scores, which are
+ * linear in them): D = D_none + G (D_class - D_none). Both are places of one batch: images with their
+ * classes, then the same images with the row that stands for no class.
  */
 #ifndef PYR_LEVELS_DENOISER_H
 #define PYR_LEVELS_DENOISER_H
@@ -13,14 +19,31 @@
 typedef struct pyr_denoiser {
     pyr_kernels *k;
     pyr_graph *g;
+    pyr_graph *telling; /* condition -> told; NULL without a condition */
     const pyr_level *level;
-    pyr_value x, condition, mix_in, mix_out, time, label, d;
+    int batch;        /* images a lane takes at a time */
+    int places;       /* of the graph's batch: batch, or twice that with guidance */
+    double guidance;  /* G; 1: none */
+    double *host;     /* 2 x places numbers of each lane, on their way */
+    uint32_t *labels; /* places of each lane */
+    pyr_value x, mix_in, mix_out, time, label, d;
+    pyr_value told;              /* input of g: what conv_in makes of the condition */
+    pyr_value condition, result; /* of `telling` */
 } pyr_denoiser;
 
-/* `batch`: images a lane takes at a time. */
+/* Whether the level's settings and its classes ask for guidance: two evaluations for one. */
+bool pyr_level_guided(const pyr_level *level);
+
+/* `batch`: images a lane takes at a time. The parameters come in the order of the loss's graph. */
 pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
                             int batch);
-void pyr_denoiser_free(pyr_denoiser *d);
+void pyr_denoiser_free(pyr_denoiser *d); /* no-op on {0} */
+/* Use the parameters of `block` (borrowed until the next pack); whole machine. */
+pyr_status pyr_denoiser_pack(pyr_denoiser *d, const void *block);
+
+pyr_graph_memory pyr_denoiser_bytes(const pyr_denoiser *d);
+/* Floating-point operations of one image: `evaluations` of D, and what is done once. */
+double pyr_denoiser_flop(const pyr_denoiser *d, int evaluations);
 
 /* What a sampler needs beside x: which lane, how many images, their condition (image units; NULL without)
  * and class rows (NULL: no class). The context of pyr_denoiser_call. */
@@ -30,6 +53,10 @@ typedef struct pyr_denoising {
     const void *condition;
     const uint32_t *rows;
 } pyr_denoising;
+
+/* Before the first call for these images: take in their condition and rows, which stay until the next
+ * begin on this lane. */
+pyr_status pyr_denoiser_begin(const pyr_denoising *denoising);
 
 /* A pyr_denoise: x and out hold n x variable. */
 pyr_status pyr_denoiser_call(void *denoising, const void *x, const double *s, void *out);

@@ -28,20 +28,29 @@ pyr_status pyr_sampled_level_new(pyr_sampled_level *s, pyr_kernels *k, const pyr
     PYR_TRY(pyr_denoiser_new(&s->denoiser, k, &s->params, &s->level, batch));
     PYR_TRY(put_vector(s, k));
     if (!files)
-        return pyr_graph_pack(s->denoiser.g, block);
+        return pyr_denoiser_pack(&s->denoiser, block);
     PYR_TRY(k->alloc(k, &s->block, s->params.count * pyr_type_size(k->real), "weights"));
     PYR_TRY(pyr_unet_load(files, &s->params, k, s->block, NULL));
-    return pyr_graph_pack(s->denoiser.g, s->block);
+    return pyr_denoiser_pack(&s->denoiser, s->block);
 }
 
 void pyr_sampled_level_free(pyr_sampled_level *s, pyr_kernels *k)
 {
-    if (s->denoiser.g)
-        pyr_denoiser_free(&s->denoiser);
+    pyr_denoiser_free(&s->denoiser);
     pyr_params_free(&s->params);
     k->release(k, s->block);
     k->release(k, s->vector);
     *s = (pyr_sampled_level){0};
+}
+
+int pyr_level_nfe(const pyr_sampled_level *s)
+{
+    return pyr_sampler_nfe(&s->level.settings.sampler) * (pyr_level_guided(&s->level) ? 2 : 1);
+}
+
+double pyr_level_sample_flop(const pyr_sampled_level *s)
+{
+    return pyr_denoiser_flop(&s->denoiser, pyr_sampler_nfe(&s->level.settings.sampler));
 }
 
 /* ---- drawing ----------------------------------------------------------------------------------- */
@@ -67,6 +76,7 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
                              .ctx = &denoising,
                              .work = draw->work};
 
+    PYR_TRY(pyr_denoiser_begin(&denoising));
     PYR_TRY(pyr_sample(&sampling, &s->level.settings.sampler, &s->schedule, variable));
     return pyr_level_destandardise(&s->level, k, draw->n, variable, s->vector);
 }

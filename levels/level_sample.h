@@ -21,6 +21,11 @@ pyr_status pyr_sampled_level_new(pyr_sampled_level *out, pyr_kernels *k, const p
                                  const pyr_unet_files *files, const void *block, int batch);
 void pyr_sampled_level_free(pyr_sampled_level *s, pyr_kernels *k);
 
+/* Cost of one image: evaluations of the network (with guidance each counts twice), floating-point
+ * operations. */
+int pyr_level_nfe(const pyr_sampled_level *s);
+double pyr_level_sample_flop(const pyr_sampled_level *s);
+
 /* Numbers of backend memory for `work`, in bytes. */
 size_t pyr_level_sample_work(const pyr_sampled_level *s, const pyr_kernels *k, int n);
 

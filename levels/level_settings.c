@@ -78,6 +78,8 @@ static const pyr_setting rows[] = {
      "where it starts; 0: noise.sigma_max"},
     {"sampler.augmentation", PYR_SETTING_REAL, AT(sampler_augmentation), 0, 10, "0", NULL,
      "noise on the condition in sampling, in image units"},
+    {"sampler.guidance", PYR_SETTING_REAL, AT(sampler_guidance), 0, 1000, "1", NULL,
+     "classifier-free guidance towards the class, at twice the evaluations; 1: none"},
 
     {"share", PYR_SETTING_REAL, AT(share), 0, 1e6, "1", NULL, "part of the duration that this level gets"},
     {"batch", PYR_SETTING_INT, AT(batch), 1, 1 << 20, "128", NULL, "images per step"},

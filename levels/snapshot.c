@@ -142,10 +142,12 @@ pyr_status pyr_snapshot_write(const char *path, pyr_kernels *k, const pyr_level 
                  .batch = feed->batch < IMAGES / 2 ? feed->batch : IMAGES / 2,
                  .size = pyr_count(pyr_pyramid_image_shape(feed->pyramid, level->facts.index))};
     pyr_status status = PYR_OK;
+    pyr_level plain = *level;
 
+    plain.settings.sampler_guidance = 1; /* there is no class to be guided to */
     for (int p = 0; p < PANELS; p++)
         PYR_TRY_OUT(pyr_new(&d.panel[p], IMAGES * d.size, sizeof(double), "snapshot"));
-    PYR_TRY_OUT(pyr_sampled_level_new(&d.sampled, k, level, NULL, block, d.batch));
+    PYR_TRY_OUT(pyr_sampled_level_new(&d.sampled, k, &plain, NULL, block, d.batch));
     PYR_TRY_OUT(k->run_tasks(k, (IMAGES + d.batch - 1) / d.batch, draw_task, &d));
     PYR_TRY_OUT(write_grid(path, &d));
 out:

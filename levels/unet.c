@@ -236,19 +236,57 @@ static pyr_value embedding(builder *b, const pyr_unet_inputs *inputs)
     return pyr_activation(b->g, emb, b->c->act_fn);
 }
 
+/* What conv_in reads. */
+static pyr_value centered_patches(pyr_graph *g, const pyr_unet_config *config, pyr_value x)
+{
+    if (config->center_input_sample)
+        x = pyr_affine(g, x, 2, -1);
+    return config->patch > 1 ? pyr_unshuffle(g, x, config->patch) : x;
+}
+
+/* An unshuffled channel stays together (c * patch^2 + dy * patch + dx), so the last channels of a sample are
+ * the last ones that conv_in reads. */
+pyr_value pyr_unet_told(pyr_graph *g, const pyr_unet_config *config, pyr_value rest)
+{
+    pyr_value x = centered_patches(g, config, rest);
+
+    return pyr_conv2d(g, x, "conv_in",
+                      (pyr_conv){.channels = config->block_out_channels[0],
+                                 .kernel = 3,
+                                 .w_in = config->in_channels,
+                                 .w_first = config->in_channels - pyr_graph_shape(g, x).c});
+}
+
+pyr_shape pyr_unet_told_shape(const pyr_unet_config *config, pyr_shape sample)
+{
+    int p = config->patch;
+
+    return (pyr_shape){sample.n, (sample.h + p - 1) / p, (sample.w + p - 1) / p,
+                       config->block_out_channels[0]};
+}
+
+static pyr_value conv_in(pyr_graph *g, const pyr_unet_config *config, const pyr_unet_inputs *inputs)
+{
+    pyr_value x = centered_patches(g, config, inputs->sample);
+    bool part = pyr_graph_shape(g, x).c < config->in_channels;
+    pyr_value h = pyr_conv2d(g, x, "conv_in",
+                             (pyr_conv){.channels = config->block_out_channels[0],
+                                        .kernel = 3,
+                                        .w_in = part ? config->in_channels : 0,
+                                        .no_bias = part});
+
+    return part ? pyr_add(g, h, inputs->told, 1) : h;
+}
+
 pyr_value pyr_unet_build(pyr_graph *g, const pyr_unet_config *config, const pyr_unet_options *options,
                          const pyr_unet_inputs *inputs)
 {
     builder b = {.g = g, .c = config, .options = options, .stream = inputs->stream};
     pyr_shape size = pyr_graph_shape(g, inputs->sample);
-    pyr_value h = inputs->sample;
+    pyr_value h;
 
     b.emb = embedding(&b, inputs);
-    if (config->center_input_sample)
-        h = pyr_affine(g, h, 2, -1);
-    if (config->patch > 1)
-        h = pyr_unshuffle(g, h, config->patch);
-    h = pyr_conv2d(g, h, "conv_in", (pyr_conv){.channels = config->block_out_channels[0], .kernel = 3});
+    h = conv_in(g, config, inputs);
     push(&b, h);
     for (int i = 0; i < config->resolutions; i++)
         h = down_block(&b, h, i);
