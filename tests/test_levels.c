@@ -10,6 +10,8 @@
 #include "levels/denoiser.h"
 #include "levels/level_sample.h"
 #include "levels/level_train.h"
+#include "levels/loss.h"
+#include "levels/unet.h"
 #include "levels/unet_file.h"
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -582,7 +584,7 @@ static bool pair_open(pair *p, const char *backend, int levels, int filter, int 
     CHECK_OK(k->alloc(k, &p->block, p->params.count * pyr_type_size(k->real), "parameters"));
     CHECK_OK(pyr_params_init(&p->params, k, p->block, 1, index));
     CHECK_OK(pyr_graph_pack(p->loss.g, p->block));
-    CHECK_OK(pyr_graph_pack(p->denoiser.g, p->block));
+    CHECK_OK(pyr_denoiser_pack(&p->denoiser, p->block));
     p->n = pyr_count(p->w.level.variable);
     p->n_condition = pyr_count(p->w.level.condition);
     CHECK_OK(k->alloc(k, &p->work, BATCH * p->n * pyr_type_size(k->real), "work"));
@@ -592,8 +594,7 @@ static bool pair_open(pair *p, const char *backend, int levels, int filter, int 
 static void pair_close(pair *p)
 {
     pyr_loss_free(&p->loss);
-    if (p->denoiser.g)
-        pyr_denoiser_free(&p->denoiser);
+    pyr_denoiser_free(&p->denoiser);
     pyr_params_free(&p->params);
     if (p->w.k) {
         p->w.k->release(p->w.k, p->block);
@@ -617,7 +618,7 @@ static void stir(pair *p)
         }
     CHECK_OK(pyr_upload_reals(p->w.k, p->block, values, p->params.count));
     CHECK_OK(pyr_graph_pack(p->loss.g, p->block));
-    CHECK_OK(pyr_graph_pack(p->denoiser.g, p->block));
+    CHECK_OK(pyr_denoiser_pack(&p->denoiser, p->block));
     pyr_free(values);
 }
 
@@ -740,6 +741,7 @@ static void loss_and_denoiser_agree(void)
                 CHECK_OK(pyr_upload_reals(p.w.k, told, condition, BATCH * p.n_condition));
             }
             call = (pyr_denoising){.denoiser = &p.denoiser, .n = BATCH, .condition = told, .rows = rows};
+            CHECK_OK(pyr_denoiser_begin(&call));
             CHECK_OK(pyr_denoiser_call(&call, p.work, level, p.work));
             CHECK_OK(pyr_download_reals(p.w.k, d, p.work, BATCH * p.n));
             for (int i = 0; i < BATCH; i++) {
@@ -759,6 +761,7 @@ static void loss_and_denoiser_agree(void)
                 CHECK_OK(pyr_upload_reals(p.w.k, p.work, x, 2 * p.n));
                 call.n = 2;
                 call.rows = turn < 2 ? rows : NULL;
+                CHECK_OK(pyr_denoiser_begin(&call));
                 CHECK_OK(pyr_denoiser_call(&call, p.work, level, p.work));
                 CHECK_OK(pyr_download_reals(p.w.k, again, p.work, 2 * p.n));
                 if (turn < 2)
@@ -771,6 +774,206 @@ static void loss_and_denoiser_agree(void)
             pyr_free(x);
             pyr_free(d);
             pyr_free(condition);
+            pair_close(&p);
+        }
+}
+
+/* The graph of the same level that reads its condition in every evaluation. */
+typedef struct plain_denoiser {
+    pyr_graph *g;
+    pyr_value x, condition, mix_in, mix_out, time, d;
+} plain_denoiser;
+
+static void plain_open(plain_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level)
+{
+    pyr_shape pair_of = {1, 1, 1, 2}, one = {1, 1, 1, 1};
+    pyr_value sample, f;
+    pyr_graph *g;
+
+    CHECK_OK(pyr_graph_new(&out->g, k, params));
+    g = out->g;
+    out->x = pyr_graph_input(g, level->variable, k->real);
+    out->condition = pyr_graph_input(g, level->condition, k->real);
+    out->mix_in = pyr_graph_input(g, pair_of, k->real);
+    out->mix_out = pyr_graph_input(g, pair_of, k->real);
+    out->time = pyr_graph_input(g, one, k->real);
+    sample = pyr_concat(g, pyr_mix(g, out->x, out->x, out->mix_in),
+                        pyr_affine(g, out->condition, 1 / level->facts.condition_std, 0));
+    f = pyr_unet_build(g, &level->unet, &(pyr_unet_options){.undivided = true},
+                       &(pyr_unet_inputs){.sample = sample, .time = out->time, .label = -1, .stream = -1});
+    out->d = pyr_mix(g, out->x, f, out->mix_out);
+    pyr_graph_keep(g, out->d);
+    CHECK_OK(pyr_graph_plan(g, &(pyr_plan){.batch = BATCH}));
+}
+
+static void plain_run(const plain_denoiser *plain, pyr_kernels *k, const pyr_level *level, const double *x,
+                      const double *condition, double s, double *d)
+{
+    double in[2 * BATCH], out[2 * BATCH], time[BATCH];
+    size_t n = BATCH * pyr_count(level->variable), n_condition = BATCH * pyr_count(level->condition);
+
+    for (int i = 0; i < BATCH; i++) {
+        in[2 * i] = 1 / sqrt(1 + s * s);
+        in[2 * i + 1] = 0;
+        out[2 * i] = 1 / (1 + s * s);
+        out[2 * i + 1] = s / sqrt(1 + s * s);
+        time[i] = pyr_time_of(&level->unet, s);
+    }
+    CHECK_OK(pyr_upload_reals(k, pyr_graph_data(plain->g, 0, plain->x), x, n));
+    CHECK_OK(pyr_upload_reals(k, pyr_graph_data(plain->g, 0, plain->condition), condition, n_condition));
+    CHECK_OK(pyr_upload_reals(k, pyr_graph_data(plain->g, 0, plain->mix_in), in, 2 * BATCH));
+    CHECK_OK(pyr_upload_reals(k, pyr_graph_data(plain->g, 0, plain->mix_out), out, 2 * BATCH));
+    CHECK_OK(pyr_upload_reals(k, pyr_graph_data(plain->g, 0, plain->time), time, BATCH));
+    CHECK_OK(pyr_graph_forward(plain->g, 0));
+    CHECK_OK(pyr_download_reals(k, d, pyr_graph_data(plain->g, 0, plain->d), n));
+}
+
+/* What conv_in makes of the condition is computed once, for all the evaluations that follow; the parameters
+ * are those of the whole, in their places. */
+static void condition_is_read_once(void)
+{
+    for (int b = 0; b < BACKENDS; b++)
+        for (int variant = 0; variant < 6; variant++) {
+            static const double sigma[2] = {0.7, 12};
+            pyr_level_settings s = settings_of();
+            int filter = variant % 2 ? PYR_FILTER_HAAR : PYR_FILTER_BOX, n_params;
+            plain_denoiser plain;
+            pyr_denoiser denoiser;
+            pyr_params params = {0};
+            void *block = NULL, *at = NULL, *told = NULL;
+            double *x, *condition, *d, *wanted;
+            size_t n, n_condition, real, count;
+            world w;
+
+            s.network.patch = 1 + variant / 2; /* 3 does not divide the sides: padding */
+            CHECK(world_open(&w, backends[b], 1, 2, filter, 0, &s));
+            w.level.unet.center_input_sample = variant % 3 == 1;
+            n = BATCH * pyr_count(w.level.variable);
+            n_condition = BATCH * pyr_count(w.level.condition);
+            real = pyr_type_size(w.k->real);
+            plain_open(&plain, w.k, &params, &w.level);
+            count = params.count;
+            n_params = params.n;
+            CHECK_OK(pyr_denoiser_new(&denoiser, w.k, &params, &w.level, BATCH));
+            CHECK(params.count == count && params.n == n_params);
+            CHECK(pyr_denoiser_flop(&denoiser, 1) > 0.99 * pyr_graph_flop(plain.g) &&
+                  pyr_denoiser_flop(&denoiser, 1) < 1.01 * pyr_graph_flop(plain.g));
+            CHECK(pyr_denoiser_flop(&denoiser, 10) < 9.99 * pyr_graph_flop(plain.g));
+            CHECK_OK(w.k->alloc(w.k, &block, params.count * real, "parameters"));
+            CHECK_OK(pyr_params_init(&params, w.k, block, 5, 0));
+            CHECK_OK(pyr_graph_pack(plain.g, block));
+            CHECK_OK(pyr_denoiser_pack(&denoiser, block));
+            CHECK_OK(w.k->alloc(w.k, &at, n * real, "x"));
+            CHECK_OK(w.k->alloc(w.k, &told, n_condition * real, "condition"));
+            x = numbers(n);
+            d = numbers(n);
+            wanted = numbers(n);
+            condition = numbers(n_condition);
+            for (size_t i = 0; i < n; i++)
+                x[i] = (double)(float)sin(1.7 * (double)i);
+            for (size_t i = 0; i < n_condition; i++)
+                condition[i] = (double)(float)cos(0.9 * (double)i);
+            CHECK_OK(pyr_upload_reals(w.k, told, condition, n_condition));
+            pyr_denoising call = {.denoiser = &denoiser, .n = BATCH, .condition = told};
+            CHECK_OK(pyr_denoiser_begin(&call));
+            for (int turn = 0; turn < 4; turn++) {
+                double all[BATCH];
+
+                for (int i = 0; i < BATCH; i++)
+                    all[i] = sigma[turn % 2];
+                CHECK_OK(pyr_upload_reals(w.k, at, x, n));
+                CHECK_OK(pyr_denoiser_call(&call, at, all, at));
+                CHECK_OK(pyr_download_reals(w.k, d, at, n));
+                plain_run(&plain, w.k, &w.level, x, condition, sigma[turn % 2], wanted);
+                near("the condition read once", d, wanted, n, b == 0 ? 1e-12 : 1e-5);
+            }
+            /* it is read at all */
+            for (size_t i = 0; i < n_condition; i++)
+                condition[i] += 1;
+            plain_run(&plain, w.k, &w.level, x, condition, sigma[1], wanted);
+            CHECK(fabs(wanted[0] - d[0]) > 1e-4);
+            w.k->release(w.k, block);
+            w.k->release(w.k, at);
+            w.k->release(w.k, told);
+            pyr_free(x);
+            pyr_free(d);
+            pyr_free(wanted);
+            pyr_free(condition);
+            pyr_denoiser_free(&denoiser);
+            pyr_graph_free(plain.g);
+            pyr_params_free(&params);
+            world_close(&w);
+        }
+}
+
+/* D at one noise level for n images of a level with guidance G, on the parameters of `p`. */
+static void denoise_guided(const pair *p, double guidance, const uint32_t *rows, int n, const double *x,
+                           const void *told, double *out)
+{
+    static const double sigma[BATCH] = {0.5, 1, 2, 4, 8};
+    pyr_level level = p->w.level;
+    pyr_params params = {0};
+    pyr_denoiser denoiser;
+
+    level.settings.sampler_guidance = guidance;
+    CHECK(pyr_level_guided(&level) == (guidance != 1));
+    CHECK_OK(pyr_denoiser_new(&denoiser, p->w.k, &params, &level, BATCH));
+    CHECK(params.count == p->params.count); /* the layout of training */
+    CHECK_OK(pyr_denoiser_pack(&denoiser, p->block));
+    pyr_denoising call = {.denoiser = &denoiser, .n = n, .condition = told, .rows = rows};
+    CHECK_OK(pyr_upload_reals(p->w.k, p->work, x, (size_t)n * p->n));
+    CHECK_OK(pyr_denoiser_begin(&call));
+    CHECK_OK(pyr_denoiser_call(&call, p->work, sigma, p->work));
+    CHECK_OK(pyr_download_reals(p->w.k, out, p->work, (size_t)n * p->n));
+    pyr_denoiser_free(&denoiser);
+    pyr_params_free(&params);
+}
+
+/* D = D_none + G (D_class - D_none), the two on the right from denoisers without guidance. */
+static void guidance_is_linear(void)
+{
+    static const double amounts[] = {1, 0, 0.5, 2, 7.5};
+    const uint32_t rows[BATCH] = {0, 1, 1, 0, 1};
+
+    for (int b = 0; b < BACKENDS; b++)
+        for (int variant = 0; variant < 4; variant++) {
+            pyr_level_settings s = settings_of();
+            int n = variant < 2 ? BATCH : BATCH - 2;
+            double *x, *with, *without, *d, *wanted;
+            void *told = NULL;
+            size_t count;
+            pair p;
+
+            s.classes = true;
+            CHECK(pair_open(&p, backends[b], 2, PYR_FILTER_BOX, variant % 2, &s, false));
+            stir(&p);
+            count = (size_t)n * p.n;
+            x = numbers(count);
+            d = numbers(count);
+            with = numbers(count);
+            without = numbers(count);
+            wanted = numbers(count);
+            for (size_t i = 0; i < count; i++)
+                x[i] = (double)(float)(3 * sin(0.3 * (double)i));
+            if (p.n_condition)
+                CHECK_OK(p.w.k->alloc(p.w.k, &told, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
+            denoise_guided(&p, 1, rows, n, x, told, with);
+            denoise_guided(&p, 1, NULL, n, x, told, without);
+            CHECK(fabs(with[0] - without[0]) > 1e-4);
+            for (size_t i = 0; i < sizeof amounts / sizeof *amounts; i++) {
+                for (size_t j = 0; j < count; j++)
+                    wanted[j] = without[j] + amounts[i] * (with[j] - without[j]);
+                denoise_guided(&p, amounts[i], rows, n, x, told, d);
+                near("guidance", d, wanted, count, b == 0 ? 1e-12 : 1e-5);
+            }
+            denoise_guided(&p, 3, NULL, n, x, told, d); /* without a class there is nothing to go to */
+            near("guidance without a class", d, without, count, b == 0 ? 1e-12 : 1e-5);
+            p.w.k->release(p.w.k, told);
+            pyr_free(x);
+            pyr_free(d);
+            pyr_free(with);
+            pyr_free(without);
+            pyr_free(wanted);
             pair_close(&p);
         }
 }
@@ -795,8 +998,9 @@ static void denoiser_at_the_start(void)
             wanted[i] = x[i] / (1 + at * at);
         }
         CHECK_OK(pyr_upload_reals(p.w.k, p.work, x, BATCH * p.n));
-        CHECK_OK(
-            pyr_denoiser_call(&(pyr_denoising){.denoiser = &p.denoiser, .n = BATCH}, p.work, level, p.work));
+        pyr_denoising call = {.denoiser = &p.denoiser, .n = BATCH};
+        CHECK_OK(pyr_denoiser_begin(&call));
+        CHECK_OK(pyr_denoiser_call(&call, p.work, level, p.work));
         CHECK_OK(pyr_download_reals(p.w.k, d, p.work, BATCH * p.n));
         for (size_t i = 0; i < BATCH; i++)
             near("D", d + i * p.n, wanted + i * p.n, p.n, b == 0 ? 1e-14 : 1e-6);
@@ -963,6 +1167,55 @@ static void sampled_level(void)
         p.w.k->release(p.w.k, work[1]);
         p.w.k->release(p.w.k, x);
         remove_all(below("sampled"));
+        pair_close(&p);
+    }
+}
+
+/* Of a level with guidance: twice the evaluations, each image the same alone and among others, and nothing is
+ * allocated while drawing. */
+static void sampled_with_guidance(void)
+{
+    for (int b = 0; b < BACKENDS; b++) {
+        pyr_level_settings s = settings_of();
+        uint64_t seeds[3] = {5, 6, 7}, before;
+        const uint32_t rows[3] = {1, 0, 1};
+        pyr_sampled_level guided = {0}, plain = {0};
+        double all[3 * 12 * C], alone[12 * C];
+        void *work = NULL, *x = NULL;
+        pair p;
+
+        s.sampler.steps = 5;
+        s.classes = true;
+        CHECK(pair_open(&p, backends[b], 2, PYR_FILTER_BOX, 1, &s, false));
+        stir(&p);
+        CHECK_OK(pyr_sampled_level_new(&plain, p.w.k, &p.w.level, NULL, p.block, 3));
+        p.w.level.settings.sampler_guidance = 2;
+        CHECK_OK(pyr_sampled_level_new(&guided, p.w.k, &p.w.level, NULL, p.block, 3));
+        CHECK(pyr_level_nfe(&plain) == 9 && pyr_level_nfe(&guided) == 18);
+        CHECK_CLOSE(pyr_level_sample_flop(&guided), 2 * pyr_level_sample_flop(&plain), 1);
+        CHECK_OK(p.w.k->alloc(p.w.k, &work, pyr_level_sample_work(&guided, p.w.k, 3), "work"));
+        CHECK_OK(p.w.k->alloc(p.w.k, &x, 3 * p.n * pyr_type_size(p.w.k->real), "x"));
+        before = pyr_mem().allocated;
+        CHECK_OK(pyr_level_sample(&guided, p.w.k,
+                                  &(pyr_level_draw){.n = 3, .seeds = seeds, .rows = rows, .work = work}, x));
+        CHECK(pyr_mem().allocated == before);
+        CHECK_OK(pyr_download_reals(p.w.k, all, x, 3 * p.n));
+        CHECK(isfinite(largest(all, 3 * p.n)) && largest(all, p.n) > 0);
+        for (int i = 0; i < 3; i++) {
+            CHECK_OK(pyr_level_sample(
+                &guided, p.w.k, &(pyr_level_draw){.n = 1, .seeds = &seeds[i], .rows = &rows[i], .work = work},
+                x));
+            CHECK_OK(pyr_download_reals(p.w.k, alone, x, p.n));
+            CHECK(memcmp(alone, all + (size_t)i * p.n, p.n * sizeof *alone) == 0);
+        }
+        CHECK_OK(pyr_level_sample(&plain, p.w.k,
+                                  &(pyr_level_draw){.n = 1, .seeds = seeds, .rows = rows, .work = work}, x));
+        CHECK_OK(pyr_download_reals(p.w.k, alone, x, p.n));
+        CHECK(fabs(alone[0] - all[0]) > 1e-5);
+        pyr_sampled_level_free(&guided, p.w.k);
+        pyr_sampled_level_free(&plain, p.w.k);
+        p.w.k->release(p.w.k, work);
+        p.w.k->release(p.w.k, x);
         pair_close(&p);
     }
 }
@@ -1469,11 +1722,14 @@ int main(int argc, char **argv)
     RUN(facts_that_do_not_match);
     RUN(loss_by_hand);
     RUN(loss_and_denoiser_agree);
+    RUN(condition_is_read_once);
+    RUN(guidance_is_linear);
     RUN(denoiser_at_the_start);
     RUN(noise_levels_are_stratified);
     RUN(padded_images_count_nothing);
     RUN(labels_are_dropped);
     RUN(sampled_level);
+    RUN(sampled_with_guidance);
     RUN(gradients_do_not_depend_on_the_cut);
     RUN(gradients_do_not_depend_on_the_lanes);
     RUN(steps_allocate_nothing);
