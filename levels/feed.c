@@ -44,6 +44,12 @@ size_t pyr_feed_bytes(const pyr_feed *feed)
            (images + pyr_pyramid_scratch(feed->pyramid, feed->batch) + feed->image_size * sizeof(float));
 }
 
+/* The batch's buffer can be filled with floats right away. */
+static bool is_direct(const pyr_kernels *k)
+{
+    return k->host_memory && k->real == PYR_F32;
+}
+
 /* Pixels to backend memory; the reference in double widens them. */
 static pyr_status put_image(pyr_feed *feed, int lane, int at)
 {
@@ -71,9 +77,13 @@ pyr_status pyr_feed_level(pyr_feed *feed, int lane, const pyr_pick *pick, int le
                           void *condition)
 {
     for (int i = 0; i < pick->n; i++) {
-        pyr_dataset_pixels(feed->data, pick->split, pick->index[i], pick->flip && pick->flip[i],
-                           feed->host[lane]);
-        PYR_TRY(put_image(feed, lane, i));
+        bool direct = is_direct(feed->k);
+        float *pixels =
+            direct ? (float *)feed->images[lane] + (size_t)i * feed->image_size : feed->host[lane];
+
+        pyr_dataset_pixels(feed->data, pick->split, pick->index[i], pick->flip && pick->flip[i], pixels);
+        if (!direct)
+            PYR_TRY(put_image(feed, lane, i));
     }
     pyr_pyramid_analyze(feed->pyramid, pick->n, feed->images[lane], level, variable, condition,
                         feed->scratch[lane]);
