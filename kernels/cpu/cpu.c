@@ -54,6 +54,7 @@ pyr_status pyr_kernels_cpu(pyr_kernels **out, int lanes)
     k->op[PYR_OP_UPSAMPLE] = &pyr_cpu_upsample;
     k->op[PYR_OP_ATTENTION] = &pyr_cpu_attention;
     k->op[PYR_OP_NOISE] = &pyr_cpu_noise;
+    k->norm = pyr_cpu_norm;
     k->adamw = pyr_cpu_adamw;
     k->combine = pyr_cpu_combine;
     k->normals = pyr_cpu_normals;

@@ -7,6 +7,7 @@
 extern const pyr_op_impl pyr_cpu_conv2d, pyr_cpu_linear, pyr_cpu_group_norm, pyr_cpu_activation, pyr_cpu_add,
     pyr_cpu_add_channel, pyr_cpu_concat, pyr_cpu_upsample, pyr_cpu_attention, pyr_cpu_noise;
 
+pyr_status pyr_cpu_norm(pyr_kernels *k, const void *grad, size_t count, pyr_step_state *state);
 pyr_status pyr_cpu_adamw(pyr_kernels *k, const pyr_adamw *settings, pyr_step_state *state, void *value,
                          const void *grad, void *m, void *v, void *ema, size_t count);
 void pyr_cpu_combine(pyr_kernels *k, void *dst, int n, const double *coef, const void *const *src,
