@@ -196,6 +196,42 @@ static void normals_belong_to_the_image(void)
     }
 }
 
+/* An image of any size begins with the same bits as a larger one, nothing is written beyond it, and each of
+ * several images of an odd size has its own stream. */
+static void normals_of_any_count(void)
+{
+    enum { LONG = 700, IMAGES = 3 };
+    static const size_t counts[] = {1, 2, 3, 4, 5, 15, 16, 17, 63, 64, 65, 127, 128, 130, 191, 331, 699};
+    uint32_t purpose = pyr_rng_purpose(PYR_RNG_NOISE, 1), stream[IMAGES][PYR_STREAM_WORDS];
+
+    for (uint32_t n = 0; n < IMAGES; n++) /* the upper half of every word counts, too */
+        memcpy(stream[n], (uint32_t[]){0x89abcdefu + n, 0xfedcba98, 0xfffffffeu + n, 0x80000000u},
+               sizeof stream[n]);
+    FOR_EACH_TABLE(k)
+    {
+        size_t size = pyr_type_size(k->real);
+        char *all = vector_new(k, IMAGES * LONG), *some = vector_new(k, IMAGES * LONG + 1);
+
+        k->normals(k, all, IMAGES, LONG, stream[0], purpose);
+        for (size_t e = 0; e < IMAGES * LONG; e++) {
+            const uint32_t *at = stream[e / LONG];
+            float four[4];
+
+            pyr_normal4((uint64_t)at[1] << 32 | at[0], (uint32_t)(e % LONG / 4), at[2], at[3], purpose, four);
+            CHECK_CLOSE(get(k, all, e), four[e % LONG % 4], strcmp(k->name, "cpu") == 0 ? 1e-6 : 0);
+        }
+        for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+            set(k, some, IMAGES * counts[c], 99);
+            k->normals(k, some, IMAGES, counts[c], stream[0], purpose);
+            for (size_t n = 0; n < IMAGES; n++)
+                CHECK(memcmp(some + n * counts[c] * size, all + n * LONG * size, counts[c] * size) == 0);
+            CHECK(get(k, some, IMAGES * counts[c]) == 99);
+        }
+        k->release(k, all);
+        k->release(k, some);
+    }
+}
+
 /* The mask is word e % 4 of block e / 4, kept when uniform >= rate; what is kept is scaled; backward draws
  * the same mask. */
 static void dropout_masks(void)
@@ -251,12 +287,12 @@ static void dropout_masks(void)
 static void norms(void)
 {
     /* below, at and above a chunk; above what one round of chunks holds */
-    static const size_t counts[] = {0, 1, 3, 65535, 65536, 65537, 200001, 256 * 65536 + 5};
+    static const size_t counts[] = {0, 1, 3, 32767, 32769, 65535, 65536, 65537, 200001, 256 * 65536 + 5};
 
     for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
         size_t count = counts[c], step = count > 1000000 ? 4093 : 1; /* the long one is sparse, to be quick */
         double wanted = 0;
-        float first[2] = {-1, -1};
+        float first[3] = {-1, -1, -1};
 
         for (size_t i = 0; i < count; i += step)
             wanted += (double)number(i, 3) * (double)number(i, 3);
@@ -275,12 +311,10 @@ static void norms(void)
             CHECK_OK(k->norm(k, g, count, &state));
             CHECK_CLOSE(state.grad_norm, sqrt(wanted), 1e-6 * sqrt(wanted));
             CHECK(state.skip == 0);
-            if (strncmp(k->name, "ref", 3) == 0) { /* the same bits for every number of lanes */
-                float *seen = &first[k->real == PYR_F64];
-
-                CHECK(*seen < 0 || *seen == state.grad_norm);
-                *seen = state.grad_norm;
-            }
+            /* the same bits for every number of lanes */
+            float *seen = &first[k->real == PYR_F64 ? 0 : strcmp(k->name, "ref") == 0 ? 1 : 2];
+            CHECK(*seen < 0 || *seen == state.grad_norm);
+            *seen = state.grad_norm;
             k->release(k, g);
         }
     }
@@ -492,6 +526,11 @@ static void combinations(void)
         set(k, src[0], 1, -INFINITY);
         k->clamp(k, src[0], -0.5, 0.25, 2);
         CHECK(get(k, src[0], 0) == 0.25 && get(k, src[0], 1) == -0.5);
+        for (size_t i = 0; i < COUNT; i++)
+            set(k, src[0], i, i % 3 ? NAN : 1);
+        k->clamp(k, src[0], -0.5, 0.25, COUNT);
+        for (size_t i = 0; i < COUNT; i++)
+            CHECK(i % 3 ? isnan(get(k, src[0], i)) : get(k, src[0], i) == 0.25);
         for (int j = 0; j < 4; j++)
             k->release(k, src[j]);
         k->release(k, dst);
@@ -562,6 +601,74 @@ static void resampling(void)
             pyr_free(scratch);
         }
     }
+}
+
+typedef struct resampled {
+    int c, h_in, h_out, h_width, w_in, w_out, w_width;
+} resampled;
+
+/* Zeros of both signs among the values, and starts as a pyramid's (regular) or not. */
+static float *resampled_by(pyr_kernels *k, const resampled *s, int n, bool regular, double grid)
+{
+    int row_start[80], col_start[80];
+    pyr_axis rows = axis_new(k, s->h_in, s->h_out, s->h_width, 40, row_start);
+    pyr_axis cols = axis_new(k, s->w_in, s->w_out, s->w_width, 41, col_start);
+    size_t in = (size_t)n * s->h_in * s->w_in * s->c, out = (size_t)n * s->h_out * s->w_out * s->c;
+    float *x = vector_filled(k, in, 42), *y = vector_new(k, out + 1);
+    double *scratch = pyr_calloc((size_t)n * s->h_out * s->w_in * s->c, sizeof *scratch);
+
+    for (size_t i = 0; i < in; i++)
+        x[i] = i % 7 == 0 ? -0.0f : i % 5 == 0 ? 1e-7f * x[i] : x[i];
+    for (int o = 0; regular && o < s->w_out; o++) {
+        int start = o * s->w_in / s->w_out;
+
+        col_start[o] = start < s->w_in - s->w_width ? start : s->w_in - s->w_width;
+    }
+    y[out] = 99;
+    k->resample(k, y, x, n, s->c, &rows, &cols, grid, scratch);
+    CHECK(y[out] == 99);
+    k->release(k, (void *)rows.tap);
+    k->release(k, (void *)cols.tap);
+    k->release(k, x);
+    pyr_free(scratch);
+    return y;
+}
+
+/* Data that were analysed are the same bits on every backend in float: for pyramids' axes, and for taps that
+ * reach far or are many. */
+static void resampled_bits(void)
+{
+    static const resampled sizes[] = {
+        {1, 28, 14, 2, 28, 14, 2},   {1, 14, 28, 2, 14, 28, 2}, {3, 32, 16, 2, 32, 16, 2},
+        {3, 16, 32, 2, 16, 32, 2},   {1, 7, 4, 2, 7, 4, 2},     {1, 4, 7, 2, 4, 7, 2},
+        {3, 5, 3, 1, 5, 3, 1},       {5, 9, 5, 5, 9, 5, 5},     {4, 20, 10, 9, 20, 10, 9},
+        {1, 64, 64, 20, 40, 33, 18}, {40, 3, 2, 2, 5, 3, 2},    {1, 2, 1, 2, 70, 70, 3},
+        {2, 1, 3, 1, 1, 9, 1},       {1, 64, 32, 5, 64, 32, 16}};
+    static const double grids[] = {0, 0x1p-16, 0.001};
+    enum { N = 5 };
+
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+        for (int g = 0; g < 3; g++)
+            for (int regular = 0; regular < 2; regular++) {
+                size_t bytes = sizeof(float) * N * sizes[s].h_out * sizes[s].w_out * sizes[s].c;
+                float *wanted = NULL;
+                pyr_kernels *owner = NULL;
+
+                FOR_EACH_TABLE(k)
+                {
+                    float *y = k->real == PYR_F32 ? resampled_by(k, &sizes[s], N, regular, grids[g]) : NULL;
+
+                    if (y && wanted && memcmp(y, wanted, bytes) != 0)
+                        CHECK_REPORT("%s: size %zu, grid %g, regular %d", k->name, s, grids[g], regular);
+                    if (y && !wanted) {
+                        wanted = y;
+                        owner = k;
+                    } else
+                        k->release(k, y);
+                }
+                if (owner)
+                    owner->release(owner, wanted);
+            }
 }
 
 /* On 8-bit values: merge(split) gives the image bit for bit, the bands are what their definition says, and
@@ -696,6 +803,7 @@ int main(int argc, char **argv)
     RUN(uniforms_stay_inside);
     RUN(normals_are_normal);
     RUN(normals_belong_to_the_image);
+    RUN(normals_of_any_count);
     RUN(dropout_masks);
     RUN(norms);
     RUN(skips_what_is_not_finite);
@@ -703,6 +811,7 @@ int main(int argc, char **argv)
     RUN(adamw_as_the_paper);
     RUN(combinations);
     RUN(resampling);
+    RUN(resampled_bits);
     RUN(haar);
     RUN(memory_slots);
     RUN(tasks_on_lanes);
