@@ -1,20 +1,21 @@
 /* tile_gradient.c - the gradient of a convolution's weights by register tiles, see tile.h.
  *
  *   dW[o][i][tap] = sum over images and pixels p of x[p + tap][i] * dy[p][o]
+ *                 = sum over images and pixels q of dy[q - tap][o] * x[q][i]
  *
- * is a product of two matrices, [rows (i, tap)] x [pixels] and [pixels] x [o]. VDPBF16PS adds two products of
- * bf16 to each sum; here they are of two images: the 32-bit word of a pixel and channel holds that number of
- * image n (low half) and n + 1 (high half; zeros behind an odd last image). x and dy are laid out in such
- * words, x with a border of zeros, and then every tap is a plain shift.
+ * is a product of two matrices, [rows (i, tap)] x [pixels] and [pixels] x [columns o], or, with fewer steps
+ * where there are few outputs, one of rows (o, tap) and columns i. VDPBF16PS adds two products of bf16 to
+ * each sum; here they are of two images: the 32-bit word of a pixel and channel holds that number of image n
+ * (low half) and n + 1 (high half; zeros behind an odd last image). Both sides are laid out in such words,
+ * the rows' side with a border of zeros, and then every tap is a plain shift.
  *
- * A tile is 8 rows x 32 outputs in 16 registers. A pixel takes 8 words, broadcast when they are loaded, and
- * two vectors of dy for 16 VDPBF16PS: two of these can start in a cycle when 12 or more are independent (Zen
- * 5), and the loads stay below two a cycle. 98 % of the peak of 533 GFLOP/s were measured with the operands
- * in L2, so a chunk is what fits there (a tile's walk over it reads 32 to 64 KB and keeps its sums in
- * registers).
+ * A tile is 8 rows x 32 columns in 16 registers. A pixel takes 8 words, broadcast when they are loaded, and
+ * two vectors of the columns for 16 VDPBF16PS: two of these can start in a cycle when 12 or more are
+ * independent (Zen 5), and the loads stay below two a cycle. 98 % of the peak of 533 GFLOP/s were measured
+ * with the operands in L2, so a chunk is what fits there (a tile keeps its sums in registers all through it).
  *
- * The layout of a gradient is [block of 32 outputs][row][32 outputs], row = i * taps + tap, rows padded to a
- * multiple of 8: for each output the rows are PyTorch's order, so collect is a transposition.
+ * The layout of a gradient is [block of 32 columns][row][32 columns], row = channel * taps + tap, rows padded
+ * to a multiple of 8. Rows (i, tap) are in PyTorch's order for each output: collect is a transposition.
  */
 #include "kernels/cpu/tile.h"
 #include <assert.h>
@@ -34,21 +35,29 @@ enum {
     CHUNK_PIXELS_MIN = 64, /* fewer are not worth loading and storing the sums, however many channels */
 };
 
+/* What the rows or the columns of the product are. */
+typedef struct side {
+    int channels, blocks;    /* a block: 32 of them */
+    int border;              /* pixels of zeros around an image */
+    size_t row, pair, block; /* bytes of a row of pixels, a pair of images, a block */
+    size_t at, at_columns;   /* in scratch: the words; the source's column of each of the result's */
+} side;
+
 /* Which part of the work is laid out in words at a time, and where in scratch. */
 typedef struct plan {
-    int taps, border;          /* 9, 1 or 1, 0 */
-    int in_blocks, out_blocks; /* of 32 channels */
-    int rows, rows_padded;     /* of a gradient: in * taps */
-    int pairs, height;         /* a chunk: pairs of images; rows of pixels, all of them when pairs > 1 */
-    size_t x_row, x_pair, x_block;
-    size_t dy_pair, dy_block;                      /* bytes */
-    size_t at_dy, at_offsets, at_columns[2], size; /* in scratch; x is at 0 */
+    bool turned;           /* the rows are dy's channels, the columns x's */
+    int taps;              /* 9 or 1 */
+    int rows, rows_padded; /* of a gradient: channels * taps */
+    int pairs, height;     /* a chunk: pairs of images; rows of pixels, all of them when pairs > 1 */
+    side r, c;
+    size_t at_offsets, size;
 } plan;
 
-/* The pixels that a tile walks over. */
+/* The pixels that a tile walks over: those of the columns' side lie one behind the other. */
 typedef struct walk {
     int pairs, height, width;
-    size_t x_row, x_pair, dy_pair; /* bytes from one to the next */
+    size_t row_gap,
+        pair_gap; /* bytes the rows' side: from the end of a row of pixels, and of a pair, to the next */
 } walk;
 
 static int divide_up(int a, int b)
@@ -68,10 +77,22 @@ static int equal_parts(int total, int most)
     return most >= total ? total : divide_up(total, divide_up(total, most));
 }
 
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Steps per pixel of the product's tiles: 8 rows, 16 columns. */
+static long steps(int row_channels, int taps, int columns)
+{
+    int odd = columns % BLOCK;
+
+    return (long)divide_up(row_channels * taps, ROWS) * (columns / BLOCK * 2 + (odd > HALF ? 2 : odd > 0));
+}
+
 static void choose_chunk(plan *p, const pyr_tile_size *size)
 {
-    size_t pixel = (size_t)(p->in_blocks + p->out_blocks) * PIXEL;
-    int pixels = (int)(CHUNK / pixel);
+    int pixels = CHUNK / ((p->r.blocks + p->c.blocks) * PIXEL);
 
     if (pixels < CHUNK_PIXELS_MIN)
         pixels = CHUNK_PIXELS_MIN;
@@ -81,45 +102,54 @@ static void choose_chunk(plan *p, const pyr_tile_size *size)
         p->pairs = 1;
 }
 
+/* The side's place in scratch; at: the end of what is before it, and then of this. */
+static void place(side *s, const plan *p, int width, size_t *at)
+{
+    s->row = (size_t)(width + 2 * s->border) * PIXEL;
+    s->pair = (size_t)(p->height + 2 * s->border) * s->row;
+    s->block = (size_t)p->pairs * s->pair;
+    s->at = *at;
+    s->at_columns = s->at + (size_t)s->blocks * s->block;
+    *at = s->at_columns + align64((size_t)width * sizeof(size_t));
+}
+
 static plan make_plan(const pyr_tile_size *size)
 {
-    plan p = {.taps = size->kernel * size->kernel, .border = size->kernel / 2};
-    size_t width = (size_t)size->w;
+    plan p = {.taps = size->kernel * size->kernel};
 
     assert(size->kernel == 1 || size->kernel == 3);
-    p.in_blocks = divide_up(size->in, BLOCK);
-    p.out_blocks = divide_up(size->out, BLOCK);
-    p.rows = size->in * p.taps;
+    p.turned = steps(size->out, p.taps, size->in) < steps(size->in, p.taps, size->out);
+    p.r.channels = p.turned ? size->out : size->in;
+    p.c.channels = p.turned ? size->in : size->out;
+    p.r.blocks = divide_up(p.r.channels, BLOCK);
+    p.c.blocks = divide_up(p.c.channels, BLOCK);
+    p.r.border = size->kernel / 2;
+    p.rows = p.r.channels * p.taps;
     p.rows_padded = divide_up(p.rows, ROWS) * ROWS;
     choose_chunk(&p, size);
-    p.x_row = (width + 2 * (size_t)p.border) * PIXEL;
-    p.x_pair = (size_t)(p.height + 2 * p.border) * p.x_row;
-    p.x_block = (size_t)p.pairs * p.x_pair;
-    p.dy_pair = (size_t)p.height * width * PIXEL;
-    p.dy_block = (size_t)p.pairs * p.dy_pair;
-    p.at_dy = (size_t)p.in_blocks * p.x_block;
-    p.at_offsets = p.at_dy + (size_t)p.out_blocks * p.dy_block;
-    p.at_columns[0] = p.at_offsets + align64((size_t)p.rows_padded * sizeof(size_t));
-    p.at_columns[1] = p.at_columns[0] + align64(width * sizeof(size_t));
-    p.size = p.at_columns[1] + align64(width * sizeof(size_t));
+    place(&p.r, &p, size->w, &p.size);
+    place(&p.c, &p, size->w, &p.size);
+    p.at_offsets = p.size;
+    p.size += align64((size_t)p.rows_padded * sizeof(size_t));
     return p;
+}
+
+/* Numbers before the bias. */
+static size_t matrix_numbers(const plan *p)
+{
+    return (size_t)p->c.blocks * (size_t)p->rows_padded * BLOCK;
 }
 
 size_t pyr_tile_gradient_bytes(const pyr_tile_size *size)
 {
     plan p = make_plan(size);
 
-    return (size_t)p.out_blocks * (size_t)(p.rows_padded + 1) * BLOCK * sizeof(float);
+    return (matrix_numbers(&p) + (size_t)size->out) * sizeof(float);
 }
 
 size_t pyr_tile_gradient_scratch(const pyr_tile_size *size)
 {
     return make_plan(size).size;
-}
-
-static float *bias_of(const plan *p, float *gradient)
-{
-    return gradient + (size_t)p->out_blocks * (size_t)p->rows_padded * BLOCK;
 }
 
 /* ---- into words ---- */
@@ -267,33 +297,6 @@ static size_t source_row(const pyr_tile_size *size, const pyr_tile_source *s, in
     return (size_t)y * (size_t)s->h / (size_t)size->h * (size_t)s->w;
 }
 
-/* Rows y .. y + height - 1 of x and a row and column of neighbours or zeros around them, `pairs` pairs of
- * images from `image` on. */
-TARGET static void lay_x(const plan *p, const pyr_tile_size *size, const pyr_tile_source *x, int image,
-                         int pairs, int y, int height, const size_t *column, char *dst)
-{
-    __m512 unused[2][2] = {{_mm512_setzero_ps()}};
-
-    for (int block = 0; block < p->in_blocks; block++)
-        for (int pair = 0; pair < pairs; pair++) {
-            char *row = dst + (size_t)block * p->x_block + (size_t)pair * p->x_pair;
-            span both[2] = {span_of(x, block, image + 2 * pair, size->n),
-                            span_of(x, block, image + 2 * pair + 1, size->n)};
-
-            for (int r = y - p->border; r < y + height + p->border; r++, row += p->x_row) {
-                size_t side = (size_t)p->border * PIXEL;
-
-                if (r < 0 || r >= size->h) {
-                    memset(row, 0, p->x_row);
-                    continue;
-                }
-                memset(row, 0, side);
-                put_row(row + side, both, x->type, source_row(size, x, r), column, size->w, false, unused);
-                memset(row + p->x_row - side, 0, side);
-            }
-        }
-}
-
 /* dst[0 .. channels-1] (+)= sum * scale, two vectors. */
 TARGET static void put_sum(float *dst, int channels, const __m512 sum[2], float scale, bool add)
 {
@@ -327,22 +330,50 @@ TARGET static void add_sums(const sums *s, const pyr_tile_size *size, int block,
     }
 }
 
-/* The same rows of dy, without neighbours; their sums on the way. */
-TARGET static void lay_dy(const plan *p, const pyr_tile_size *size, const pyr_tile_source *dy, int image,
-                          int pairs, int y, int height, const size_t *column, const sums *s, char *dst)
+/* The images and rows of pixels of a chunk. */
+typedef struct chunk {
+    int image, pairs, y, height;
+} chunk;
+
+/* A pair of images in words: the chunk's rows, with a border's neighbours or zeros around them; total +=
+ * the sums over the rows without the border. */
+TARGET static void lay_pair(const side *s, const pyr_tile_size *size, const pyr_tile_source *from,
+                            const span both[2], const chunk *k, const size_t *column, char *row,
+                            bool want_sum, __m512 total[2][2])
 {
-    for (int block = 0; block < p->out_blocks; block++)
-        for (int pair = 0; pair < pairs; pair++) {
-            char *row = dst + (size_t)block * p->dy_block + (size_t)pair * p->dy_pair;
-            int first = image + 2 * pair;
-            span both[2] = {span_of(dy, block, first, size->n), span_of(dy, block, first + 1, size->n)};
+    size_t edge = (size_t)s->border * PIXEL;
+
+    for (int y = k->y - s->border; y < k->y + k->height + s->border; y++, row += s->row) {
+        bool own = y >= k->y && y < k->y + k->height;
+
+        if (y < 0 || y >= size->h) {
+            memset(row, 0, s->row);
+            continue;
+        }
+        memset(row, 0, edge);
+        put_row(row + edge, both, from->type, source_row(size, from, y), column, size->w, total && own,
+                total);
+        memset(row + s->row - edge, 0, edge);
+    }
+}
+
+TARGET static void lay(const side *s, const pyr_tile_size *size, const pyr_tile_source *from, const chunk *k,
+                       const sums *wanted, char *scratch)
+{
+    const size_t *column = (const size_t *)(void *)(scratch + s->at_columns);
+
+    for (int block = 0; block < s->blocks; block++)
+        for (int pair = 0; pair < k->pairs; pair++) {
+            char *to = scratch + s->at + (size_t)block * s->block + (size_t)pair * s->pair;
+            int image = k->image + 2 * pair;
+            span both[2] = {span_of(from, block, image, size->n), span_of(from, block, image + 1, size->n)};
             __m512 total[2][2];
 
             for (int j = 0; j < 2; j++)
                 total[j][0] = total[j][1] = _mm512_setzero_ps();
-            for (int r = y; r < y + height; r++, row += (size_t)size->w * PIXEL)
-                put_row(row, both, dy->type, source_row(size, dy, r), column, size->w, true, total);
-            add_sums(s, size, block, first, y == 0, total);
+            lay_pair(s, size, from, both, k, column, to, wanted != NULL, total);
+            if (wanted)
+                add_sums(wanted, size, block, image, k->y == 0, total);
         }
 }
 
@@ -356,8 +387,8 @@ TARGET_INLINE __m512bh broadcast_word(const char *at)
     return (__m512bh)_mm512_set1_epi32(word);
 }
 
-/* g[row][] (+)= scale * (sum over the pixels of x[pixel + offset[row]] dy[pixel]) for 8 rows and 16 * vectors
- * outputs. */
+/* g[row][] (+)= scale * (sum over the pixels of r[pixel + offset[row]] c[pixel]) for 8 rows and 16 * vectors
+ * columns. */
 TARGET_INLINE void tile(const walk *k, const char *x, const char *dy, const size_t *offset, int vectors,
                         float scale, bool add, float *g)
 {
@@ -367,25 +398,21 @@ TARGET_INLINE void tile(const walk *k, const char *x, const char *dy, const size
 #pragma GCC unroll 8
     for (int i = 0; i < ROWS; i++)
         sum[i][0] = sum[i][1] = _mm512_setzero_ps();
-    for (int pair = 0; pair < k->pairs; pair++)
-        for (int y = 0; y < k->height; y++) {
-            const char *xp = x + (size_t)pair * k->x_pair + (size_t)y * k->x_row;
-            const char *dp = dy + (size_t)pair * k->dy_pair + (size_t)y * (size_t)k->width * PIXEL;
-
-            for (int c = 0; c < k->width; c++, xp += PIXEL, dp += PIXEL) {
-                __m512bh d0 = (__m512bh)_mm512_load_si512(dp);
-                __m512bh d1 = (__m512bh)_mm512_load_si512(dp + (vectors > 1 ? PIXEL / 2 : 0));
+    for (int pair = 0; pair < k->pairs; pair++, x += k->pair_gap)
+        for (int y = 0; y < k->height; y++, x += k->row_gap)
+            for (int c = 0; c < k->width; c++, x += PIXEL, dy += PIXEL) {
+                __m512bh d0 = (__m512bh)_mm512_load_si512(dy);
+                __m512bh d1 = (__m512bh)_mm512_load_si512(dy + (vectors > 1 ? PIXEL / 2 : 0));
 
 #pragma GCC unroll 8
                 for (int i = 0; i < ROWS; i++) {
-                    __m512bh word = broadcast_word(xp + offset[i]);
+                    __m512bh word = broadcast_word(x + offset[i]);
 
                     sum[i][0] = _mm512_dpbf16_ps(sum[i][0], d0, word);
                     if (vectors > 1)
                         sum[i][1] = _mm512_dpbf16_ps(sum[i][1], d1, word);
                 }
             }
-        }
 #pragma GCC unroll 8
     for (int i = 0; i < ROWS; i++)
         for (int j = 0; j < vectors; j++) {
@@ -408,73 +435,70 @@ TARGET static void tile_16(const walk *k, const char *x, const char *dy, const s
     tile(k, x, dy, offset, 1, scale, add, g);
 }
 
-/* Where the words of a row (i, tap) lie, from the pixel's place in block 0 on. Rows of the padding repeat the
- * last one. */
-static void fill_offsets(const plan *p, const pyr_tile_size *size, size_t *offset)
+/* Where the words of a row (channel, tap) lie, from the pixel's place in block 0 on. Rows of the padding
+ * repeat the last one. */
+static void fill_offsets(const plan *p, int kernel, size_t *offset)
 {
-    for (int r = 0; r < p->rows_padded; r++) {
-        int row = r < p->rows ? r : p->rows - 1;
-        int i = row / p->taps, tap = row % p->taps;
+    for (int i = 0; i < p->rows_padded; i++) {
+        int row = smaller(i, p->rows - 1);
+        int channel = row / p->taps, tap = row % p->taps;
 
-        offset[r] = (size_t)(i / BLOCK) * p->x_block + (size_t)(i % BLOCK) * 4 +
-                    (size_t)(tap / size->kernel) * p->x_row + (size_t)(tap % size->kernel) * PIXEL;
+        if (p->turned) /* q - tap */
+            tap = p->taps - 1 - tap;
+        offset[i] = (size_t)(channel / BLOCK) * p->r.block + (size_t)(channel % BLOCK) * sizeof(int32_t) +
+                    (size_t)(tap / kernel) * p->r.row + (size_t)(tap % kernel) * PIXEL;
     }
 }
 
-static void multiply(const plan *p, const pyr_tile_size *size, const walk *k, const char *scratch,
-                     float scale, bool add, float *gradient)
+static void multiply(const plan *p, const walk *k, const char *scratch, float scale, bool add,
+                     float *gradient)
 {
     const size_t *offset = (const size_t *)(const void *)(scratch + p->at_offsets);
 
-    for (int block = 0; block < p->out_blocks; block++) {
-        const char *dy = scratch + p->at_dy + (size_t)block * p->dy_block;
-        bool narrow = size->out - block * BLOCK <= HALF;
+    for (int block = 0; block < p->c.blocks; block++) {
+        const char *columns = scratch + p->c.at + (size_t)block * p->c.block;
+        bool narrow = p->c.channels - block * BLOCK <= HALF;
 
-        for (int r = 0; r < p->rows_padded; r += ROWS) {
-            float *g = gradient + ((size_t)block * (size_t)p->rows_padded + (size_t)r) * BLOCK;
+        for (int i = 0; i < p->rows_padded; i += ROWS) {
+            float *g = gradient + ((size_t)block * (size_t)p->rows_padded + (size_t)i) * BLOCK;
 
-            (narrow ? tile_16 : tile_32)(k, scratch, dy, offset + r, scale, add, g);
+            (narrow ? tile_16 : tile_32)(k, scratch + p->r.at, columns, offset + i, scale, add, g);
         }
     }
 }
 
-static walk walk_of(const plan *p, const pyr_tile_size *size, int pairs, int height)
+static walk walk_of(const plan *p, int width, const chunk *c)
 {
-    walk k = {pairs, height, size->w, p->x_row, p->x_pair, p->dy_pair};
+    size_t gap = 2 * (size_t)p->r.border;
+    walk k = {c->pairs, c->height, width, gap * PIXEL, gap * p->r.row};
 
-    if (p->border == 0) { /* the rows lie one behind the other */
-        k.width *= k.height;
-        k.height = 1;
+    if (gap == 0) { /* the rows' side is without gaps, too */
+        k.width *= k.pairs * k.height;
+        k.pairs = k.height = 1;
     }
     return k;
-}
-
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
 }
 
 void pyr_tile_gradient(const pyr_tile_size *size, const pyr_tile_source *x, const pyr_tile_source *dy,
                        float scale, float *gradient, bool add, float *dvector, bool vector_add, void *scratch)
 {
     plan p = make_plan(size);
+    const side *side_x = p.turned ? &p.c : &p.r, *side_dy = p.turned ? &p.r : &p.c;
+    sums s = {gradient + matrix_numbers(&p), dvector, add, vector_add, scale};
     char *words = scratch;
-    size_t *column_x = (size_t *)(void *)(words + p.at_columns[0]);
-    size_t *column_dy = (size_t *)(void *)(words + p.at_columns[1]);
-    sums s = {bias_of(&p, gradient), dvector, add, vector_add, scale};
 
-    fill_offsets(&p, size, (size_t *)(void *)(words + p.at_offsets));
-    fill_columns(column_x, size->w, x->w);
-    fill_columns(column_dy, size->w, dy->w);
+    fill_offsets(&p, size->kernel, (size_t *)(void *)(words + p.at_offsets));
+    fill_columns((size_t *)(void *)(words + side_x->at_columns), size->w, x->w);
+    fill_columns((size_t *)(void *)(words + side_dy->at_columns), size->w, dy->w);
     for (int image = 0; image < size->n; image += 2 * p.pairs)
         for (int y = 0; y < size->h; y += p.height) {
-            int pairs = smaller(p.pairs, divide_up(size->n - image, 2)),
-                height = smaller(p.height, size->h - y);
-            walk k = walk_of(&p, size, pairs, height);
+            chunk c = {image, smaller(p.pairs, divide_up(size->n - image, 2)), y,
+                       smaller(p.height, size->h - y)};
+            walk k = walk_of(&p, size->w, &c);
 
-            lay_x(&p, size, x, image, pairs, y, height, column_x, words);
-            lay_dy(&p, size, dy, image, pairs, y, height, column_dy, &s, words + p.at_dy);
-            multiply(&p, size, &k, words, scale, add || image > 0 || y > 0, gradient);
+            lay(side_x, size, x, &c, NULL, words);
+            lay(side_dy, size, dy, &c, &s, words);
+            multiply(&p, &k, words, scale, add || image > 0 || y > 0, gradient);
         }
 }
 
@@ -514,30 +538,27 @@ TARGET_INLINE void transpose(__m512 v[16])
     }
 }
 
-/* dw[o][r] += the sum of the gradients' [r][o]: outputs 16 at a time (`outputs` of them real), 16 rows of
- * the padded ones (`rows` real). */
-TARGET static void collect_16(const float *const *gradients, int count, size_t at, int padded, int rows,
-                              int outputs, float *dw, size_t stride)
+/* dw[column][row] += the sum of the gradients' [row][column]: 16 columns (`columns` of them real) and rows
+ * (`rows`; `stored` are there to read). */
+TARGET static void collect_16(const float *const *gradients, int count, size_t at, int stored, int rows,
+                              int columns, float *dw, size_t stride)
 {
     __mmask16 mask = (__mmask16)channels_below(rows);
     __m512 v[16];
 
     for (int r = 0; r < 16; r++) {
         v[r] = _mm512_setzero_ps();
-        for (int j = 0; j < count && r < padded; j++)
+        for (int j = 0; j < count && r < stored; j++)
             v[r] = _mm512_add_ps(v[r], _mm512_loadu_ps(gradients[j] + at + (size_t)r * BLOCK));
     }
     transpose(v);
-    for (int o = 0; o < outputs; o++, dw += stride)
-        _mm512_mask_storeu_ps(dw, mask, _mm512_add_ps(v[o], _mm512_maskz_loadu_ps(mask, dw)));
+    for (int c = 0; c < columns && c < HALF; c++, dw += stride)
+        _mm512_mask_storeu_ps(dw, mask, _mm512_add_ps(v[c], _mm512_maskz_loadu_ps(mask, dw)));
 }
 
-static void collect_bias(const plan *p, const pyr_tile_size *size, const float *const *gradients, int count,
-                         float *db)
+static void collect_bias(size_t at, int out, const float *const *gradients, int count, float *db)
 {
-    size_t at = (size_t)p->out_blocks * (size_t)p->rows_padded * BLOCK;
-
-    for (int o = 0; o < size->out; o++) {
+    for (int o = 0; o < out; o++) {
         float sum = 0;
 
         for (int j = 0; j < count; j++)
@@ -546,19 +567,24 @@ static void collect_bias(const plan *p, const pyr_tile_size *size, const float *
     }
 }
 
+/* Turned, the rows that are neighbours in dw are the taps of one output. */
 void pyr_tile_collect(const pyr_tile_size *size, const float *const *gradients, int count, float *dw,
                       float *db)
 {
     plan p = make_plan(size);
+    int run = p.turned ? p.taps : p.rows;
+    size_t stride = (size_t)run;
 
-    for (int o = 0; o < size->out; o += HALF)
-        for (int r = 0; r < p.rows; r += 16) {
-            size_t at =
-                ((size_t)(o / BLOCK) * (size_t)p.rows_padded + (size_t)r) * BLOCK + (size_t)(o % BLOCK);
+    for (int c = 0; c < p.c.channels; c += HALF)
+        for (int first = 0; first < p.rows; first += run)
+            for (int r = 0; r < run; r += 16) {
+                size_t row = (size_t)(c / BLOCK) * (size_t)p.rows_padded + (size_t)(first + r);
+                float *to =
+                    dw + (size_t)first * (size_t)(p.turned ? p.c.channels : 1) + (size_t)c * stride + r;
 
-            collect_16(gradients, count, at, p.rows_padded - r, p.rows - r, smaller(HALF, size->out - o),
-                       dw + (size_t)o * (size_t)p.rows + r, (size_t)p.rows);
-        }
+                collect_16(gradients, count, row * BLOCK + (size_t)(c % BLOCK), p.rows_padded - first - r,
+                           run - r, p.c.channels - c, to, stride);
+            }
     if (db)
-        collect_bias(&p, size, gradients, count, db);
+        collect_bias(matrix_numbers(&p), size->out, gradients, count, db);
 }
