@@ -61,7 +61,8 @@ void pyr_tile_run(const pyr_tile_size *size, const pyr_tile_source *x, const voi
 
 /* ---- backward by weights ---- */
 
-/* Bytes of a gradient in this part's own layout: f32, then the bias's `out` floats. */
+/* Bytes of a gradient in this part's own layout: f32, then the bias's `out` floats. Scratch is aligned to 64
+ * bytes. */
 size_t pyr_tile_gradient_bytes(const pyr_tile_size *size);
 size_t pyr_tile_gradient_scratch(const pyr_tile_size *size);
 /* gradient (+)= dL/dW and dL/db for dy * scale over all images. dvector (n x out, may be NULL): the sum of dy

@@ -19,12 +19,7 @@
  */
 #include "kernels/cpu/tile.h"
 #include <assert.h>
-#include <immintrin.h>
 #include <string.h>
-
-/* Compiled for these whatever -march says; run only where pyr_tile_available. */
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
-#define TARGET_INLINE TARGET __attribute__((always_inline)) static inline
 
 enum {
     BLOCK = 32,            /* channels */
@@ -52,13 +47,6 @@ typedef struct plan {
     side r, c;
     size_t at_offsets, size;
 } plan;
-
-/* The pixels that a tile walks over: those of the columns' side lie one behind the other. */
-typedef struct walk {
-    int pairs, height, width;
-    size_t row_gap,
-        pair_gap; /* bytes the rows' side: from the end of a row of pixels, and of a pair, to the next */
-} walk;
 
 static int divide_up(int a, int b)
 {
@@ -152,6 +140,13 @@ size_t pyr_tile_gradient_scratch(const pyr_tile_size *size)
     return make_plan(size).size;
 }
 
+#if defined __x86_64__
+#include <immintrin.h>
+
+/* These functions are compiled for such a processor whatever the rest is compiled for. */
+#define WITH_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
+#define INLINE_BF16 WITH_BF16 __attribute__((always_inline)) static inline
+
 /* ---- into words ---- */
 
 /* 32 channels of an image's pixels, in one tensor or two. */
@@ -186,7 +181,7 @@ static span span_of(const pyr_tile_source *s, int block, int image, int images)
     return out;
 }
 
-TARGET_INLINE __m512 load_f32(const span *s, size_t pixel, int half)
+INLINE_BF16 __m512 load_f32(const span *s, size_t pixel, int half)
 {
     size_t channel = (size_t)half * HALF * sizeof(float);
     __m512 v = _mm512_setzero_ps();
@@ -198,7 +193,7 @@ TARGET_INLINE __m512 load_f32(const span *s, size_t pixel, int half)
     return v;
 }
 
-TARGET_INLINE __m512i load_bf16(const span *s, size_t pixel)
+INLINE_BF16 __m512i load_bf16(const span *s, size_t pixel)
 {
     __m512i v = _mm512_setzero_si512();
 
@@ -210,7 +205,7 @@ TARGET_INLINE __m512i load_bf16(const span *s, size_t pixel)
 
 /* The order of halves (0 .. 31 of the one, 32 .. 63 of the other) that makes words of channels
  * 16 * half .. + 15. */
-TARGET_INLINE __m512i word_order(int half)
+INLINE_BF16 __m512i word_order(int half)
 {
     __m512i low = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 
@@ -219,7 +214,7 @@ TARGET_INLINE __m512i word_order(int half)
 }
 
 /* sum[image][half] of the channels' values. */
-TARGET_INLINE void add_words(__m512 sum[2][2], int half, __m512i words)
+INLINE_BF16 void add_words(__m512 sum[2][2], int half, __m512i words)
 {
     __m512i low = _mm512_slli_epi32(words, 16);
     __m512i high = _mm512_and_si512(words, _mm512_set1_epi32(-65536));
@@ -229,8 +224,8 @@ TARGET_INLINE void add_words(__m512 sum[2][2], int half, __m512i words)
 }
 
 /* `width` pixels of two images in words; the pixels are first + column[]. */
-TARGET_INLINE void interleave(char *dst, const span pair[2], bool wide, size_t first, const size_t *column,
-                              int width, bool want_sum, __m512 total[2][2])
+INLINE_BF16 void interleave(char *dst, const span pair[2], bool wide, size_t first, const size_t *column,
+                            int width, bool want_sum, __m512 total[2][2])
 {
     const __m512i order0 = word_order(0), order1 = word_order(1);
     const span a = pair[0], b = pair[1];
@@ -272,8 +267,8 @@ TARGET_INLINE void interleave(char *dst, const span pair[2], bool wide, size_t f
 }
 
 /* The same, compiled for each type. */
-TARGET static void put_row(char *dst, const span pair[2], pyr_type type, size_t first, const size_t *column,
-                           int width, bool want_sum, __m512 total[2][2])
+WITH_BF16 static void put_row(char *dst, const span pair[2], pyr_type type, size_t first,
+                              const size_t *column, int width, bool want_sum, __m512 total[2][2])
 {
     if (type == PYR_F32 && want_sum)
         interleave(dst, pair, true, first, column, width, true, total);
@@ -298,7 +293,7 @@ static size_t source_row(const pyr_tile_size *size, const pyr_tile_source *s, in
 }
 
 /* dst[0 .. channels-1] (+)= sum * scale, two vectors. */
-TARGET static void put_sum(float *dst, int channels, const __m512 sum[2], float scale, bool add)
+WITH_BF16 static void put_sum(float *dst, int channels, const __m512 sum[2], float scale, bool add)
 {
     for (int half = 0; half < 2; half++) {
         __mmask16 mask = (__mmask16)(channels_below(channels) >> half * HALF);
@@ -317,8 +312,8 @@ typedef struct sums {
     float scale;
 } sums;
 
-TARGET static void add_sums(const sums *s, const pyr_tile_size *size, int block, int image, bool first_rows,
-                            const __m512 total[2][2])
+WITH_BF16 static void add_sums(const sums *s, const pyr_tile_size *size, int block, int image,
+                               bool first_rows, const __m512 total[2][2])
 {
     int channel = block * BLOCK, channels = size->out - channel;
 
@@ -337,9 +332,9 @@ typedef struct chunk {
 
 /* A pair of images in words: the chunk's rows, with a border's neighbours or zeros around them; total +=
  * the sums over the rows without the border. */
-TARGET static void lay_pair(const side *s, const pyr_tile_size *size, const pyr_tile_source *from,
-                            const span both[2], const chunk *k, const size_t *column, char *row,
-                            bool want_sum, __m512 total[2][2])
+WITH_BF16 static void lay_pair(const side *s, const pyr_tile_size *size, const pyr_tile_source *from,
+                               const span both[2], const chunk *k, const size_t *column, char *row,
+                               bool want_sum, __m512 total[2][2])
 {
     size_t edge = (size_t)s->border * PIXEL;
 
@@ -351,14 +346,14 @@ TARGET static void lay_pair(const side *s, const pyr_tile_size *size, const pyr_
             continue;
         }
         memset(row, 0, edge);
-        put_row(row + edge, both, from->type, source_row(size, from, y), column, size->w, total && own,
+        put_row(row + edge, both, from->type, source_row(size, from, y), column, size->w, want_sum && own,
                 total);
         memset(row + s->row - edge, 0, edge);
     }
 }
 
-TARGET static void lay(const side *s, const pyr_tile_size *size, const pyr_tile_source *from, const chunk *k,
-                       const sums *wanted, char *scratch)
+WITH_BF16 static void lay(const side *s, const pyr_tile_size *size, const pyr_tile_source *from,
+                          const chunk *k, const sums *wanted, char *scratch)
 {
     const size_t *column = (const size_t *)(void *)(scratch + s->at_columns);
 
@@ -379,7 +374,14 @@ TARGET static void lay(const side *s, const pyr_tile_size *size, const pyr_tile_
 
 /* ---- the product ---- */
 
-TARGET_INLINE __m512bh broadcast_word(const char *at)
+/* The pixels that a tile walks over: those of the columns' side lie one behind the other. */
+typedef struct walk {
+    int pairs, height, width;
+    size_t row_gap,
+        pair_gap; /* the rows' side: bytes from the end of a row of pixels, of a pair to the next */
+} walk;
+
+INLINE_BF16 __m512bh broadcast_word(const char *at)
 {
     int32_t word;
 
@@ -389,8 +391,8 @@ TARGET_INLINE __m512bh broadcast_word(const char *at)
 
 /* g[row][] (+)= scale * (sum over the pixels of r[pixel + offset[row]] c[pixel]) for 8 rows and 16 * vectors
  * columns. */
-TARGET_INLINE void tile(const walk *k, const char *x, const char *dy, const size_t *offset, int vectors,
-                        float scale, bool add, float *g)
+INLINE_BF16 void tile(const walk *k, const char *x, const char *dy, const size_t *offset, int vectors,
+                      float scale, bool add, float *g)
 {
     __m512 sum[ROWS][2];
     __m512 factor = _mm512_set1_ps(scale);
@@ -423,14 +425,14 @@ TARGET_INLINE void tile(const walk *k, const char *x, const char *dy, const size
         }
 }
 
-TARGET static void tile_32(const walk *k, const char *x, const char *dy, const size_t *offset, float scale,
-                           bool add, float *g)
+WITH_BF16 static void tile_32(const walk *k, const char *x, const char *dy, const size_t *offset, float scale,
+                              bool add, float *g)
 {
     tile(k, x, dy, offset, 2, scale, add, g);
 }
 
-TARGET static void tile_16(const walk *k, const char *x, const char *dy, const size_t *offset, float scale,
-                           bool add, float *g)
+WITH_BF16 static void tile_16(const walk *k, const char *x, const char *dy, const size_t *offset, float scale,
+                              bool add, float *g)
 {
     tile(k, x, dy, offset, 1, scale, add, g);
 }
@@ -505,7 +507,7 @@ void pyr_tile_gradient(const pyr_tile_size *size, const pyr_tile_source *x, cons
 /* ---- to PyTorch's order ---- */
 
 /* 16 x 16 numbers. */
-TARGET_INLINE void transpose(__m512 v[16])
+INLINE_BF16 void transpose(__m512 v[16])
 {
     __m512 t[16];
 
@@ -540,8 +542,8 @@ TARGET_INLINE void transpose(__m512 v[16])
 
 /* dw[column][row] += the sum of the gradients' [row][column]: 16 columns (`columns` of them real) and rows
  * (`rows`; `stored` are there to read). */
-TARGET static void collect_16(const float *const *gradients, int count, size_t at, int stored, int rows,
-                              int columns, float *dw, size_t stride)
+WITH_BF16 static void collect_16(const float *const *gradients, int count, size_t at, int stored, int rows,
+                                 int columns, float *dw, size_t stride)
 {
     __mmask16 mask = (__mmask16)channels_below(rows);
     __m512 v[16];
@@ -588,3 +590,22 @@ void pyr_tile_collect(const pyr_tile_size *size, const float *const *gradients, 
     if (db)
         collect_bias(matrix_numbers(&p), size->out, gradients, count, db);
 }
+
+#else
+
+void pyr_tile_gradient(const pyr_tile_size *size, const pyr_tile_source *x, const pyr_tile_source *dy,
+                       float scale, float *gradient, bool add, float *dvector, bool vector_add, void *scratch)
+{
+    (void)size, (void)x, (void)dy, (void)scale, (void)gradient, (void)add, (void)dvector, (void)vector_add;
+    (void)scratch;
+    assert(!"not this processor");
+}
+
+void pyr_tile_collect(const pyr_tile_size *size, const float *const *gradients, int count, float *dw,
+                      float *db)
+{
+    (void)size, (void)gradients, (void)count, (void)dw, (void)db;
+    assert(!"not this processor");
+}
+
+#endif
