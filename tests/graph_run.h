@@ -2,15 +2,60 @@
  *
  * A test gives a builder; everything else is derived from fixed streams, rounded to float, so that all
  * backends see the same numbers. What is differentiated is J = sum of c[i] y[i] with random c.
+ *
+ * Two names of backends are this file's own: "ref-double-joins" is the double reference, said to take its
+ * neighbours in and to write over inputs wherever it can, so that what the planner makes of that is seen in
+ * double; "cpu-bf16" is the CPU with images in bf16.
  */
 #ifndef PYR_TESTS_GRAPH_RUN_H
 #define PYR_TESTS_GRAPH_RUN_H
 
 #include "base/mem.h"
 #include "base/philox.h"
-#include "graph/graph.h"
+#include "graph/graph_internal.h"
+#include "tests/bf16.h"
 #include "tests/check.h"
 #include <stdlib.h>
+
+/* ---- backends ---------------------------------------------------------------------------------- */
+
+/* The rows of `k`, with what they could do and do not offer. */
+static inline void run_let_join(pyr_kernels *k)
+{
+    static pyr_op_impl rows[PYR_OP_KINDS];
+    static const pyr_op_kind first_input[] = {PYR_OP_ADD,         PYR_OP_ADD_CHANNEL, PYR_OP_ACTIVATION,
+                                              PYR_OP_SCALE_SHIFT, PYR_OP_DROPOUT,     PYR_OP_MIX,
+                                              PYR_OP_DIVIDE,      PYR_OP_AFFINE};
+
+    for (int i = 0; i < PYR_OP_KINDS; i++) {
+        rows[i] = *k->op[i];
+        k->op[i] = &rows[i];
+    }
+    rows[PYR_OP_CONV2D].fuses = PYR_FUSES_RESIDUAL | PYR_FUSES_VECTOR | PYR_FUSES_CONCAT | PYR_FUSES_UPSAMPLE;
+    rows[PYR_OP_GROUP_NORM].fuses = PYR_FUSES_CONCAT;
+    for (size_t i = 0; i < sizeof first_input / sizeof *first_input; i++)
+        rows[first_input[i]].in_place = 1;
+    rows[PYR_OP_ADD].in_place = rows[PYR_OP_MIX].in_place = 3;
+    rows[PYR_OP_CONV2D].in_place = 1 << PYR_X_RESIDUAL;
+}
+
+/* NULL without a failure: this machine has no such backend. */
+static inline pyr_status run_backend(pyr_kernels **k, const char *name, int lanes)
+{
+    if (strcmp(name, "ref-double-joins") == 0) {
+        PYR_TRY(pyr_kernels_open(k, "ref-double", lanes));
+        run_let_join(*k);
+        return PYR_OK;
+    }
+    if (strcmp(name, "cpu-bf16") != 0)
+        return pyr_kernels_open(k, name, lanes);
+    PYR_TRY(pyr_kernels_open(k, "cpu", lanes));
+    if ((*k)->has_bf16)
+        return pyr_kernels_precision(*k, "bf16");
+    pyr_kernels_free(*k);
+    *k = NULL;
+    return PYR_OK;
+}
 
 typedef enum run_fill {
     RUN_NORMAL,   /* standard normals */
@@ -58,17 +103,18 @@ static inline pyr_value run_input_add(run_net *net, int h, int w, int c, run_fil
 
 typedef struct run_options {
     int batch, lanes, groups;
-    bool keep_all; /* no buffer is used twice */
+    bool keep_all; /* no buffer is used twice, and nothing is joined */
+    bool recompute;
 } run_options;
 
-/* Open, build and plan; false after a failed check. */
+/* Open, build and plan; false after a failed check, or where there is no such backend. */
 static inline bool run_open(run_net *net, const char *backend, run_builder build, const void *arg,
                             run_options o)
 {
     pyr_status status;
 
     *net = (run_net){.batch = o.batch ? o.batch : 2, .groups = o.groups ? o.groups : 1};
-    CHECK_OK(pyr_kernels_open(&net->k, backend, o.lanes ? o.lanes : 1));
+    CHECK_OK(run_backend(&net->k, backend, o.lanes ? o.lanes : 1));
     if (!net->k)
         return false;
     CHECK_OK(pyr_graph_new(&net->g, net->k, &net->params));
@@ -78,8 +124,10 @@ static inline bool run_open(run_net *net, const char *backend, run_builder build
     if (o.keep_all)
         for (pyr_value v = 0; v <= net->y; v++)
             pyr_graph_keep(net->g, v);
-    status = pyr_graph_plan(net->g,
-                            &(pyr_plan){.batch = net->batch, .param_gradient = true, .groups = net->groups});
+    status = pyr_graph_plan(net->g, &(pyr_plan){.batch = net->batch,
+                                                .param_gradient = true,
+                                                .groups = net->groups,
+                                                .recompute = o.recompute});
     CHECK_OK(status);
     if (status == PYR_OK) {
         size_t bytes = net->params.count * pyr_type_size(net->k->real);
@@ -170,13 +218,45 @@ static inline double *run_input_values(const run_net *net, int which, uint64_t s
     return values;
 }
 
+/* Elements of a value or its gradient, whatever its type; not U32. */
+static inline void run_write(run_net *net, void *dst, pyr_value v, const double *values)
+{
+    size_t count = pyr_count(pyr_graph_shape(net->g, v));
+
+    if (net->g->values[v].type != PYR_BF16) {
+        CHECK_OK(pyr_upload_reals(net->k, dst, values, count));
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint16_t narrow = bf16_of(values[i]);
+
+        net->k->upload(net->k, (uint16_t *)dst + i, &narrow, sizeof narrow);
+    }
+}
+
+static inline void run_read(run_net *net, double *values, const void *src, pyr_value v)
+{
+    size_t count = pyr_count(pyr_graph_shape(net->g, v));
+
+    if (net->g->values[v].type != PYR_BF16) {
+        CHECK_OK(pyr_download_reals(net->k, values, src, count));
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint16_t narrow;
+
+        net->k->download(net->k, &narrow, (const uint16_t *)src + i, sizeof narrow);
+        values[i] = bf16_value(narrow);
+    }
+}
+
 static inline void run_put(run_net *net, int lane, int which, const double *values)
 {
     pyr_value v = net->in[which].v;
     size_t count = pyr_count(pyr_graph_shape(net->g, v));
 
     if (net->in[which].fill < RUN_ROWS) {
-        CHECK_OK(pyr_upload_reals(net->k, pyr_graph_data(net->g, lane, v), values, count));
+        run_write(net, pyr_graph_data(net->g, lane, v), v, values);
         return;
     }
     for (size_t i = 0; i < count; i++) {
@@ -203,7 +283,7 @@ static inline void run_put_seed(run_net *net, int lane)
 
     for (size_t i = 0; i < count; i++)
         c[i] = run_normal(9, 1, i);
-    CHECK_OK(pyr_upload_reals(net->k, pyr_graph_gradient(net->g, lane, net->y), c, count));
+    run_write(net, pyr_graph_gradient(net->g, lane, net->y), net->y, c);
     pyr_free(c);
 }
 
@@ -231,7 +311,7 @@ static inline double run_objective(run_net *net)
     double *y = run_numbers(count), j = 0;
 
     CHECK_OK(pyr_graph_forward(net->g, 0));
-    CHECK_OK(pyr_download_reals(net->k, y, pyr_graph_data(net->g, 0, net->y), count));
+    run_read(net, y, pyr_graph_data(net->g, 0, net->y), net->y);
     for (size_t i = 0; i < count; i++)
         j += run_normal(9, 1, i) * y[i];
     pyr_free(y);
@@ -248,7 +328,7 @@ static inline void run_once(run_net *net, uint64_t seed, run_result *r)
     r->grad = run_numbers(r->n_grad);
     run_put_all(net, 0, seed);
     r->j = run_objective(net);
-    CHECK_OK(pyr_download_reals(k, r->y, pyr_graph_data(net->g, 0, net->y), r->n_y));
+    run_read(net, r->y, pyr_graph_data(net->g, 0, net->y), net->y);
     run_put_seed(net, 0);
     for (int i = 0; i < net->groups; i++)
         pyr_graph_clear(net->g, i);
@@ -260,8 +340,7 @@ static inline void run_once(run_net *net, uint64_t seed, run_result *r)
         if (net->in[i].gradient) {
             r->n_dx[i] = pyr_count(pyr_graph_shape(net->g, net->in[i].v));
             r->dx[i] = run_numbers(r->n_dx[i]);
-            CHECK_OK(
-                pyr_download_reals(k, r->dx[i], pyr_graph_gradient(net->g, 0, net->in[i].v), r->n_dx[i]));
+            run_read(net, r->dx[i], pyr_graph_gradient(net->g, 0, net->in[i].v), net->in[i].v);
         }
 }
 
@@ -385,7 +464,7 @@ static inline void run_put_input_(run_net *net, double *all, int which)
 static inline void run_gradients(const char *label, run_builder build, const void *arg, int batch,
                                  double tolerance)
 {
-    static const char *const others[] = {"ref", "cpu"};
+    static const char *const others[] = {"ref", "cpu", "ref-double-joins"};
     run_net net;
     run_result exact = {0};
     double *values = NULL, scale;
@@ -427,7 +506,7 @@ static inline void run_gradients(const char *label, run_builder build, const voi
         if (run_open(&net, others[b], build, arg, (run_options){.batch = batch})) {
             run_pack(&net, values);
             run_once(&net, 11, &rounded);
-            run_agree(name, &net, &rounded, &exact, tolerance);
+            run_agree(name, &net, &rounded, &exact, net.k->real == PYR_F64 ? 1e-11 : tolerance);
         }
         run_result_free(&rounded);
         run_close(&net);

@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "kernels/kernels.h"
+#include "tests/bf16.h"
 #include "tests/check.h"
 #include <stdlib.h>
 
@@ -168,30 +169,11 @@ static inline void op_block_free(pyr_kernels *k, op_block *block)
     *block = (op_block){0};
 }
 
-/* The nearest bf16 (8 significant bits, a float's exponents), of two the even one. Not for NaN. */
-static inline uint16_t op_to_bf16(double value)
-{
-    float narrow = (float)value;
-    uint32_t bits;
-
-    memcpy(&bits, &narrow, sizeof bits);
-    return (uint16_t)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
-}
-
-static inline double op_from_bf16(uint16_t value)
-{
-    uint32_t bits = (uint32_t)value << 16;
-    float wide;
-
-    memcpy(&wide, &bits, sizeof wide);
-    return (double)wide;
-}
-
 /* To numbers that bf16 holds exactly. */
 static inline void op_round(double *values, size_t count)
 {
     for (size_t i = 0; values && i < count; i++)
-        values[i] = op_from_bf16(op_to_bf16(values[i]));
+        values[i] = bf16_value(bf16_of(values[i]));
 }
 
 static inline void op_upload(pyr_kernels *k, void *dst, const double *values, pyr_type type, size_t count)
@@ -204,7 +186,7 @@ static inline void op_upload(pyr_kernels *k, void *dst, const double *values, py
         else if (type == PYR_F32)
             ((float *)host)[i] = (float)values[i];
         else if (type == PYR_BF16)
-            ((uint16_t *)host)[i] = op_to_bf16(values[i]);
+            ((uint16_t *)host)[i] = bf16_of(values[i]);
         else
             ((uint32_t *)host)[i] = (uint32_t)values[i];
     k->upload(k, dst, host, count * pyr_type_size(type));
@@ -223,7 +205,7 @@ static inline double *op_download(pyr_kernels *k, const void *src, pyr_type type
         else if (type == PYR_F32)
             values[i] = (double)((float *)host)[i];
         else if (type == PYR_BF16)
-            values[i] = op_from_bf16(((uint16_t *)host)[i]);
+            values[i] = bf16_value(((uint16_t *)host)[i]);
         else
             values[i] = (double)((uint32_t *)host)[i];
     pyr_free(host);

@@ -2,7 +2,6 @@
  * gradients is finite differences in double. */
 #include "tests/graph_run.h"
 
-#include "graph/graph_internal.h"
 #include "graph/optimizer.h"
 #include "graph/train.h"
 
@@ -133,8 +132,10 @@ static void shared_bytes_change_nothing(void)
                 run_once(&planned, 3, &r[1]);
                 spoil(&kept);
                 run_once(&kept, 3, &r[2]);
-                if (!run_same(&r[0], &r[2]))
+                /* keeping keeps from joining, too: then sums are rounded elsewhere */
+                if (!planned.k->op[PYR_OP_CONV2D]->fuses && !run_same(&r[0], &r[2]))
                     CHECK_REPORT("%s, network %d: planned and kept buffers differ", backends[b], i);
+                run_agree(backends[b], &planned, &r[0], &r[2], planned.k->real == PYR_F64 ? 1e-11 : 3e-4);
                 if (!run_same(&r[0], &r[1]))
                     CHECK_REPORT("%s, network %d: depends on what a lane held before", backends[b], i);
                 CHECK(pyr_graph_bytes(planned.g).arena < pyr_graph_bytes(kept.g).arena);
