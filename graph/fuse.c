@@ -98,6 +98,9 @@ static void join_residual(pyr_graph *g, const uses *u, node *add)
 
         if (!conv || has_input(conv, PYR_X_RESIDUAL))
             continue;
+        /* one gradient for both: the residual's, an earlier input, would have to be written before */
+        if (has_input(conv, PYR_X_MORE) && conv->x[PYR_X_MORE] == other)
+            continue;
         set_input(conv, PYR_X_RESIDUAL, other);
         conv->op.scale = scale;
         move_to(conv, add);

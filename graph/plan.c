@@ -311,6 +311,16 @@ static void share_data(const pyr_graph *g, lives *l)
     }
 }
 
+static int times_read(const node *n, int x)
+{
+    int times = 0;
+
+    for (int j = 0; j < n->op.n_inputs; j++)
+        times += n->x[j] == x;
+    return times;
+}
+
+/* Not where the operation adds something else to the same gradient: it would add to the dy it still reads. */
 static void share_gradients(const pyr_graph *g, lives *l)
 {
     for (int s = 0; s < g->n_backward; s++) {
@@ -321,7 +331,7 @@ static void share_gradients(const pyr_graph *g, lives *l)
             int x = n->x[j];
 
             if (x < 0 || !n->op.want_dx[j] || n->op.dx_add[j] || !pyr_op_passes(&n->op, j) ||
-                g->values[x].type != g->values[n->y].type || (n->op.n_inputs > 1 && n->x[0] == n->x[1]))
+                g->values[x].type != g->values[n->y].type || times_read(n, x) > 1)
                 continue;
             l->same_gradient[x] = home;
             share(&l->gradient[home], &l->gradient[x]);

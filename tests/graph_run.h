@@ -83,6 +83,8 @@ typedef struct run_net {
     int n_inputs;
     pyr_value y;
     int batch, groups;
+    bool inference;
+    int n_dropouts; /* for a builder that counts them */
 } run_net;
 
 typedef void (*run_builder)(run_net *net, const void *arg);
@@ -93,7 +95,7 @@ static inline pyr_value run_input_add(run_net *net, int h, int w, int c, run_fil
 {
     pyr_type type = fill >= RUN_ROWS ? PYR_U32 : net->k->real;
     pyr_value v = pyr_graph_input(net->g, (pyr_shape){1, h, w, c}, type);
-    bool gradient = fill == RUN_NORMAL;
+    bool gradient = fill == RUN_NORMAL && !net->inference;
 
     net->in[net->n_inputs++] = (run_input){v, fill, rows, gradient};
     if (gradient)
@@ -104,7 +106,9 @@ static inline pyr_value run_input_add(run_net *net, int h, int w, int c, run_fil
 typedef struct run_options {
     int batch, lanes, groups;
     bool keep_all; /* no buffer is used twice, and nothing is joined */
+    unsigned keep; /* bits of values that are kept */
     bool recompute;
+    bool inference; /* no gradients */
 } run_options;
 
 /* Open, build and plan; false after a failed check, or where there is no such backend. */
@@ -113,19 +117,21 @@ static inline bool run_open(run_net *net, const char *backend, run_builder build
 {
     pyr_status status;
 
-    *net = (run_net){.batch = o.batch ? o.batch : 2, .groups = o.groups ? o.groups : 1};
+    *net = (run_net){
+        .batch = o.batch ? o.batch : 2, .groups = o.groups ? o.groups : 1, .inference = o.inference};
     CHECK_OK(run_backend(&net->k, backend, o.lanes ? o.lanes : 1));
     if (!net->k)
         return false;
     CHECK_OK(pyr_graph_new(&net->g, net->k, &net->params));
     build(net, arg);
     pyr_graph_keep(net->g, net->y);
-    pyr_graph_seed(net->g, net->y);
-    if (o.keep_all)
-        for (pyr_value v = 0; v <= net->y; v++)
+    if (!o.inference)
+        pyr_graph_seed(net->g, net->y);
+    for (pyr_value v = 0; v <= net->y; v++)
+        if (o.keep_all || (v < 32 && o.keep >> v & 1))
             pyr_graph_keep(net->g, v);
     status = pyr_graph_plan(net->g, &(pyr_plan){.batch = net->batch,
-                                                .param_gradient = true,
+                                                .param_gradient = !o.inference,
                                                 .groups = net->groups,
                                                 .recompute = o.recompute});
     CHECK_OK(status);

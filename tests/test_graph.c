@@ -412,6 +412,578 @@ static void accumulators_add_up(void)
     }
 }
 
+/* ---- joined operations ------------------------------------------------------------------------- */
+
+/* An image inside a network: of the activation type. */
+static pyr_value image(run_net *net, const char *name, int h, int w, int c)
+{
+    return pyr_conv2d(net->g, run_input_add(net, h, w, c, RUN_NORMAL, 0), name,
+                      (pyr_conv){.channels = c, .kernel = 1});
+}
+
+static pyr_value three(run_net *net, pyr_value x, const char *name, int c)
+{
+    return pyr_conv2d(net->g, x, name, (pyr_conv){.channels = c, .kernel = 3});
+}
+
+static pyr_value norm(run_net *net, pyr_value x, const char *name, int groups, pyr_value scale_shift)
+{
+    return pyr_group_norm(net->g, x, name, (pyr_norm){groups, 1e-5, PYR_ACT_SILU}, scale_shift);
+}
+
+static void joins_vector(run_net *net, const void *arg)
+{
+    pyr_value x = image(net, "in", 7, 5, 8), v = run_input_add(net, 1, 1, 16, RUN_NORMAL, 0);
+
+    (void)arg;
+    net->y = pyr_add_channel(net->g, three(net, x, "a", 16), v);
+}
+
+static void joins_residual(run_net *net, const void *arg)
+{
+    pyr_value x = image(net, "in", 7, 5, 8);
+
+    (void)arg;
+    net->y = pyr_add(net->g, x, three(net, norm(net, x, "n", 2, -1), "a", 8), 0.7);
+}
+
+static void joins_residual_first(run_net *net, const void *arg)
+{
+    pyr_value x = image(net, "in", 7, 5, 8);
+
+    (void)arg;
+    net->y = pyr_add(net->g, three(net, norm(net, x, "n", 2, -1), "a", 8), x, 1);
+}
+
+static void joins_vector_and_residual(run_net *net, const void *arg)
+{
+    pyr_value x = image(net, "in", 7, 5, 8), v = run_input_add(net, 1, 1, 8, RUN_NORMAL, 0);
+
+    (void)arg;
+    net->y = pyr_add(net->g, x, pyr_add_channel(net->g, three(net, x, "a", 8), v), 1);
+}
+
+/* Of two convolutions one takes the other in. */
+static void joins_shortcut(run_net *net, const void *arg)
+{
+    pyr_value x = image(net, "in", 7, 5, 8);
+
+    (void)arg;
+    net->y = pyr_add(net->g, pyr_conv2d(net->g, x, "short", (pyr_conv){.channels = 16, .kernel = 1}),
+                     three(net, norm(net, x, "n", 2, -1), "a", 16), 1);
+}
+
+/* Groups of both images; two readers. */
+static void joins_concat(run_net *net, const void *arg)
+{
+    pyr_value a = image(net, "in", 7, 5, 6), b = image(net, "other", 7, 5, 4), h;
+
+    (void)arg;
+    h = pyr_concat(net->g, a, b);
+    net->y = pyr_add(net->g, pyr_conv2d(net->g, h, "short", (pyr_conv){.channels = 8, .kernel = 1}),
+                     three(net, norm(net, h, "n", 2, -1), "a", 8), 1);
+}
+
+/* The second image is a part of what is convolved and what is added: its gradient comes from both, and only
+ * the concat is joined. */
+static void joins_concat_of_residual(run_net *net, const void *arg)
+{
+    pyr_value a = image(net, "in", 7, 5, 6), b = image(net, "other", 7, 5, 4);
+
+    (void)arg;
+    net->y = pyr_add(net->g, three(net, pyr_concat(net->g, a, b), "a", 4), b, 1);
+}
+
+static void joins_concat_of_one(run_net *net, const void *arg)
+{
+    pyr_value a = image(net, "in", 7, 5, 4);
+
+    (void)arg;
+    net->y = pyr_add(net->g, three(net, pyr_concat(net->g, a, a), "a", 4), a, 1);
+}
+
+static void joins_concats(run_net *net, const void *arg)
+{
+    pyr_value a = image(net, "in", 7, 5, 4), b = image(net, "other", 7, 5, 2);
+
+    (void)arg;
+    net->y = three(net, pyr_concat(net->g, pyr_concat(net->g, a, b), a), "a", 4);
+}
+
+static void joins_upsample(run_net *net, const void *arg)
+{
+    pyr_value x = image(net, "in", 4, 3, 8);
+
+    (void)arg;
+    net->y = three(net, pyr_upsample(net->g, x, 7, 5), "a", 8);
+}
+
+static void joins_upsample_of_concat(run_net *net, const void *arg)
+{
+    pyr_value a = image(net, "in", 4, 3, 4), b = image(net, "other", 4, 3, 4);
+
+    (void)arg;
+    net->y = three(net, pyr_upsample(net->g, pyr_concat(net->g, a, b), 7, 5), "a", 8);
+}
+
+/* Not: what a convolution makes has another reader. */
+static void two_readers(run_net *net, const void *arg)
+{
+    pyr_value x = image(net, "in", 7, 5, 8), h = three(net, x, "a", 8);
+
+    (void)arg;
+    net->y = pyr_add(net->g, pyr_add(net->g, x, h, 1), pyr_activation(net->g, h, PYR_ACT_SILU), 1);
+}
+
+/* Not: somebody outside wants to see what is in between. */
+static void kept_between(run_net *net, const void *arg)
+{
+    pyr_value x = image(net, "in", 7, 5, 8), h = three(net, x, "a", 8);
+
+    (void)arg;
+    pyr_graph_keep(net->g, h);
+    net->y = pyr_add(net->g, x, h, 1);
+}
+
+static void kept_concat(run_net *net, const void *arg)
+{
+    pyr_value a = image(net, "in", 7, 5, 6), h = pyr_concat(net->g, a, image(net, "other", 7, 5, 4));
+
+    (void)arg;
+    pyr_graph_keep(net->g, h);
+    net->y = three(net, h, "a", 8);
+}
+
+static void kept_upsample(run_net *net, const void *arg)
+{
+    pyr_value h = pyr_upsample(net->g, image(net, "in", 4, 3, 8), 7, 5);
+
+    (void)arg;
+    pyr_graph_keep(net->g, h);
+    net->y = three(net, h, "a", 8);
+}
+
+/* Not the concat, which the activation reads whole. */
+static void concat_for_another(run_net *net, const void *arg)
+{
+    pyr_value a = image(net, "in", 7, 5, 6), h = pyr_concat(net->g, a, image(net, "other", 7, 5, 4));
+
+    (void)arg;
+    net->y = pyr_add(net->g, three(net, h, "a", 10), pyr_activation(net->g, h, PYR_ACT_SILU), 1);
+}
+
+/* Not the enlarged image, which is added, too. */
+static void upsample_for_another(run_net *net, const void *arg)
+{
+    pyr_value h = pyr_upsample(net->g, image(net, "in", 4, 3, 8), 7, 5);
+
+    (void)arg;
+    net->y = pyr_add(net->g, three(net, h, "a", 8), h, 1);
+}
+
+/* Not the second sum: there is one place for a residual, and the scale comes behind it. */
+static void two_sums(run_net *net, const void *arg)
+{
+    const double *scale = arg;
+    pyr_value x = image(net, "in", 7, 5, 8), other = image(net, "other", 7, 5, 8);
+
+    other = pyr_activation(net->g, other, PYR_ACT_SILU);
+    net->y = pyr_add(net->g, pyr_add(net->g, x, three(net, x, "a", 8), *scale), other, 1);
+}
+
+/* Not the vector: it would be scaled. */
+static void vector_behind_sum(run_net *net, const void *arg)
+{
+    pyr_value x = image(net, "in", 7, 5, 8), v = run_input_add(net, 1, 1, 8, RUN_NORMAL, 0);
+
+    (void)arg;
+    net->y = pyr_add_channel(net->g, pyr_add(net->g, x, three(net, x, "a", 8), 0.5), v);
+}
+
+static void sum_with_itself(run_net *net, const void *arg)
+{
+    pyr_value h = three(net, image(net, "in", 7, 5, 8), "a", 8);
+
+    (void)arg;
+    net->y = pyr_add(net->g, h, h, 0.5);
+}
+
+static const double half = 0.5, whole = 1;
+
+/* `plain` operations as they are built, `joined` where all is joined that can be. */
+static const struct joins_case {
+    const char *name;
+    run_builder build;
+    const void *arg;
+    int plain, joined;
+} joins[] = {
+    {"vector", joins_vector, NULL, 3, 2},
+    {"residual", joins_residual, NULL, 4, 3},
+    {"residual first", joins_residual_first, NULL, 4, 3},
+    {"vector and residual", joins_vector_and_residual, NULL, 4, 2},
+    {"shortcut", joins_shortcut, NULL, 5, 4},
+    {"concat", joins_concat, NULL, 7, 5},
+    {"concat of the residual", joins_concat_of_residual, NULL, 5, 4},
+    {"concat of one", joins_concat_of_one, NULL, 4, 2},
+    {"concats", joins_concats, NULL, 5, 4},
+    {"upsample", joins_upsample, NULL, 3, 2},
+    {"upsample of a concat", joins_upsample_of_concat, NULL, 5, 4},
+    {"two readers", two_readers, NULL, 5, 5},
+    {"kept in between", kept_between, NULL, 3, 3},
+    {"a kept concat", kept_concat, NULL, 4, 4},
+    {"a kept upsample", kept_upsample, NULL, 3, 3},
+    {"a concat for another", concat_for_another, NULL, 6, 5},
+    {"an upsample for another", upsample_for_another, NULL, 4, 3},
+    {"two sums", two_sums, &whole, 6, 5},
+    {"two sums, one scaled", two_sums, &half, 6, 5},
+    {"a vector behind a sum", vector_behind_sum, NULL, 4, 3},
+    {"a sum with itself", sum_with_itself, NULL, 3, 3},
+};
+
+static bool joins_all(const pyr_kernels *k)
+{
+    return k->op[PYR_OP_CONV2D]->fuses ==
+               (PYR_FUSES_RESIDUAL | PYR_FUSES_VECTOR | PYR_FUSES_CONCAT | PYR_FUSES_UPSAMPLE) &&
+           k->op[PYR_OP_GROUP_NORM]->fuses == PYR_FUSES_CONCAT;
+}
+
+/* A tolerance for each is of the largest value, against ref-double. */
+static const char *const joiners[] = {"ref-double-joins", "cpu", "cpu-bf16"};
+enum { JOINERS = 3 };
+
+/* Every network on every backend that joins: as on the reference, which does not. */
+static void agrees_with_plain(const char *name, run_builder build, const void *arg, int plain, int joined,
+                              const double tolerance[JOINERS])
+{
+    run_net net;
+    run_result exact = {0};
+    double *values = NULL;
+
+    if (run_open(&net, "ref-double", build, arg, (run_options){.batch = 3})) {
+        CHECK(!plain || pyr_graph_operations(net.g) == plain);
+        values = run_param_values(&net);
+        run_pack(&net, values);
+        run_once(&net, 11, &exact);
+    }
+    run_close(&net);
+    for (int i = 0; values && i < JOINERS; i++) {
+        char label[128];
+        run_result got = {0}, again = {0};
+
+        snprintf(label, sizeof label, "%s on %s", name, joiners[i]);
+        if (run_open(&net, joiners[i], build, arg, (run_options){.batch = 3})) {
+            if (joined && joins_all(net.k) && pyr_graph_operations(net.g) != joined)
+                CHECK_REPORT("%s: %d operations, wanted %d", label, pyr_graph_operations(net.g), joined);
+            run_pack(&net, values);
+            spoil(&net);
+            run_once(&net, 11, &got);
+            run_agree(label, &net, &got, &exact, tolerance[i]);
+            spoil(&net);
+            run_once(&net, 11, &again);
+            CHECK(run_same(&got, &again));
+        }
+        run_result_free(&got);
+        run_result_free(&again);
+        run_close(&net);
+    }
+    pyr_free(values);
+    run_result_free(&exact);
+}
+
+static void operations_are_joined(void)
+{
+    static const double tolerance[JOINERS] = {1e-12, 2e-5, 0.03};
+
+    for (size_t i = 0; i < sizeof joins / sizeof *joins; i++)
+        agrees_with_plain(joins[i].name, joins[i].build, joins[i].arg, joins[i].plain, joins[i].joined,
+                          tolerance);
+}
+
+/* The small networks again, on what the CPU offers: a joined operation is one. */
+static void cpu_joins(void)
+{
+    pyr_kernels *k = NULL;
+
+    CHECK_OK(pyr_kernels_open(&k, "cpu", 1));
+    CHECK(joins_all(k));
+    pyr_kernels_free(k);
+}
+
+/* ---- a network with all that networks have ----------------------------------------------------- */
+
+typedef struct blocks {
+    bool scale_shift, dropout, segments;
+} blocks;
+
+static pyr_value residual_block(run_net *net, const blocks *b, pyr_value x, pyr_value emb, pyr_value stream,
+                                const char *name, int c)
+{
+    pyr_graph *g = net->g;
+    char at[6][64];
+    static const char *const parts[] = {"norm1", "conv1", "time", "norm2", "conv2", "short"};
+    pyr_value h, t;
+
+    for (int i = 0; i < 6; i++)
+        snprintf(at[i], sizeof at[i], "%s.%s", name, parts[i]);
+    if (b->segments)
+        pyr_graph_segment_begin(g);
+    h = three(net, norm(net, x, at[0], 2, -1), at[1], c);
+    t = pyr_linear(g, emb, at[2], b->scale_shift ? 2 * c : c);
+    if (!b->scale_shift)
+        h = pyr_add_channel(g, h, t);
+    h = norm(net, h, at[3], 2, b->scale_shift ? t : -1);
+    if (b->dropout)
+        h = pyr_dropout(g, h, stream, 0.2,
+                        pyr_rng_purpose(PYR_RNG_DROPOUT, 1) | (uint32_t)net->n_dropouts++ << 24);
+    h = three(net, h, at[4], c);
+    if (pyr_graph_shape(g, x).c != c)
+        x = pyr_conv2d(g, x, at[5], (pyr_conv){.channels = c, .kernel = 1});
+    h = pyr_add(g, x, h, 0.70710678);
+    if (b->segments)
+        pyr_graph_segment_end(g);
+    return h;
+}
+
+/* A U-Net of two resolutions: down, attention in the middle, up, skips. */
+static void build_blocks(run_net *net, const void *arg)
+{
+    const blocks *b = arg;
+    pyr_graph *g = net->g;
+    pyr_value x = run_input_add(net, 7, 5, 3, RUN_NORMAL, 0);
+    pyr_value emb = run_input_add(net, 1, 1, 16, RUN_NORMAL, 0);
+    pyr_value stream = b->dropout ? run_input_add(net, 1, 1, 4, RUN_STREAM, 0) : -1;
+    pyr_value h, skip[3], q, k, v;
+
+    h = skip[0] = three(net, x, "in", 8);
+    h = skip[1] = residual_block(net, b, h, emb, stream, "down.0", 8);
+    h = skip[2] = pyr_conv2d(g, h, "halve", (pyr_conv){.channels = 8, .kernel = 3, .stride = 2});
+    h = residual_block(net, b, h, emb, stream, "down.1", 16);
+    q = norm(net, h, "attention.norm", 4, -1);
+    k = pyr_linear(g, q, "attention.k", 16);
+    v = pyr_linear(g, q, "attention.v", 16);
+    q = pyr_linear(g, q, "attention.q", 16);
+    q = pyr_linear(g, pyr_attention(g, q, k, v, 2), "attention.out", 16);
+    h = pyr_add(g, q, h, 1);
+    h = residual_block(net, b, pyr_concat(g, h, skip[2]), emb, stream, "up.0", 16);
+    h = three(net, pyr_upsample(g, h, 7, 5), "enlarge", 16);
+    h = residual_block(net, b, pyr_concat(g, h, skip[1]), emb, stream, "up.1", 8);
+    h = residual_block(net, b, pyr_concat(g, h, skip[0]), emb, stream, "up.2", 8);
+    net->y = pyr_conv2d(g, norm(net, h, "norm", 4, -1), "out",
+                        (pyr_conv){.channels = 3, .kernel = 3, .real = true});
+}
+
+static const blocks all_blocks[] = {
+    {.scale_shift = false}, {.scale_shift = true}, {.scale_shift = true, .dropout = true}};
+
+static void gradients_blocks(void)
+{
+    run_gradients("blocks", build_blocks, &all_blocks[0], 2, 1e-4);
+    run_gradients("blocks with scale and shift", build_blocks, &all_blocks[2], 2, 1e-4);
+}
+
+/* Five blocks of two norms, two convolutions, a linear and a sum, four of them with a shortcut; three
+ * concats, an upsample; 7 for attention; in, halve, enlarge, norm, out: 50, and in each block the vector's
+ * sum or dropout. Joined: no sum with a convolution, no vector's sum, no concat, no upsample. */
+static void blocks_agree(void)
+{
+    static const double tolerance[JOINERS] = {1e-11, 1e-4, 0.06};
+    static const int plain[] = {55, 50, 55}, joined[] = {41, 41, 46};
+
+    for (size_t i = 0; i < sizeof all_blocks / sizeof *all_blocks; i++)
+        agrees_with_plain("blocks", build_blocks, &all_blocks[i], plain[i], joined[i], tolerance);
+}
+
+/* With recomputation: the same bits in less memory, whatever the lane held before. */
+static void recomputation(void)
+{
+    static const char *const all[] = {"ref-double", "ref", "cpu", "ref-double-joins", "cpu-bf16"};
+
+    for (size_t b = 0; b < sizeof all / sizeof *all; b++)
+        for (size_t i = 0; i < sizeof all_blocks / sizeof *all_blocks; i++) {
+            blocks with_segments = all_blocks[i];
+            run_net net[2];
+            run_result r[2] = {{0}};
+            double *values = NULL;
+            bool open[2];
+
+            with_segments.segments = true;
+            for (int j = 0; j < 2; j++) {
+                open[j] = run_open(&net[j], all[b], build_blocks, &with_segments,
+                                   (run_options){.batch = 3, .recompute = j == 1});
+                if (!open[j])
+                    continue;
+                if (!values)
+                    values = run_param_values(&net[j]);
+                run_pack(&net[j], values);
+                spoil(&net[j]);
+                run_once(&net[j], 12, &r[j]);
+            }
+            if (open[0] && open[1]) {
+                if (!run_same(&r[0], &r[1]))
+                    CHECK_REPORT("%s, network %zu: computed twice, other bits", all[b], i);
+                if (pyr_graph_bytes(net[1].g).arena * 5 > pyr_graph_bytes(net[0].g).arena * 4)
+                    CHECK_REPORT("%s, network %zu: %zu bytes instead of %zu", all[b], i,
+                                 pyr_graph_bytes(net[1].g).arena, pyr_graph_bytes(net[0].g).arena);
+            }
+            pyr_free(values);
+            for (int j = 0; j < 2; j++) {
+                run_result_free(&r[j]);
+                run_close(&net[j]);
+            }
+        }
+}
+
+/* A value of a segment that is kept, and one that another segment reads, are there when they are read. */
+static void build_segments(run_net *net, const void *arg)
+{
+    pyr_graph *g = net->g;
+    pyr_value x = image(net, "in", 7, 5, 8), h, inner;
+
+    (void)arg;
+    pyr_graph_segment_begin(g);
+    h = norm(net, x, "n1", 2, -1);
+    inner = three(net, h, "a", 8);
+    pyr_graph_keep(g, inner);
+    h = three(net, norm(net, inner, "n2", 2, -1), "b", 8);
+    pyr_graph_segment_end(g);
+    pyr_graph_segment_begin(g);
+    h = three(net, norm(net, h, "n3", 2, -1), "c", 8);
+    h = pyr_add(g, h, pyr_activation(g, inner, PYR_ACT_MISH), 1);
+    pyr_graph_segment_end(g);
+    net->y = pyr_activation(g, h, PYR_ACT_SILU);
+}
+
+static void segments_share_values(void)
+{
+    static const char *const all[] = {"ref-double", "cpu", "ref-double-joins", "cpu-bf16"};
+
+    for (size_t b = 0; b < sizeof all / sizeof *all; b++) {
+        run_net net[2];
+        run_result r[2] = {{0}};
+        double *values = NULL;
+
+        for (int j = 0; j < 2; j++)
+            if (run_open(&net[j], all[b], build_segments, NULL, (run_options){.recompute = j == 1})) {
+                if (!values)
+                    values = run_param_values(&net[j]);
+                run_pack(&net[j], values);
+                spoil(&net[j]);
+                run_once(&net[j], 12, &r[j]);
+            }
+        if (r[0].y && !run_same(&r[0], &r[1]))
+            CHECK_REPORT("%s: computed twice, other bits", all[b]);
+        pyr_free(values);
+        for (int j = 0; j < 2; j++) {
+            run_result_free(&r[j]);
+            run_close(&net[j]);
+        }
+    }
+}
+
+/* ---- memory of inference, kept values ---------------------------------------------------------- */
+
+static void build_chain(run_net *net, const void *arg)
+{
+    pyr_graph *g = net->g;
+    pyr_value h = run_input_add(net, 16, 16, 8, RUN_NORMAL, 0);
+
+    (void)arg;
+    for (int i = 0; i < 6; i++)
+        h = pyr_activation(g, pyr_affine(g, h, 1.5, 0.1), PYR_ACT_SILU);
+    net->y = h;
+}
+
+/* Sum of all values, as the planner would place them side by side. */
+static size_t side_by_side(const run_net *net)
+{
+    size_t sum = 0;
+
+    for (int i = 0; i < net->g->n_values; i++) {
+        const value *v = &net->g->values[i];
+
+        sum += v->gone ? 0 : pyr_aligned(pyr_count(v->shape) * pyr_type_size(v->type));
+    }
+    return sum;
+}
+
+/* Without scratch. */
+static size_t arena_of(const char *backend, run_builder build, const void *arg, run_options o, size_t *sum)
+{
+    run_net net;
+    size_t arena = 0;
+
+    if (run_open(&net, backend, build, arg, o)) {
+        size_t scratch = 0;
+
+        for (int i = 0; i < net.g->n_nodes; i++)
+            if (net.g->nodes[i].op.scratch_bytes > scratch)
+                scratch = net.g->nodes[i].op.scratch_bytes;
+        arena = pyr_graph_bytes(net.g).arena - pyr_aligned(scratch);
+        if (sum)
+            *sum = side_by_side(&net);
+    }
+    run_close(&net);
+    return arena;
+}
+
+static void inference_takes_little(void)
+{
+    static const char *const all[] = {"ref-double", "ref", "cpu", "ref-double-joins", "cpu-bf16"};
+
+    for (size_t b = 0; b < sizeof all / sizeof *all; b++) {
+        size_t sum = 0, training = arena_of(all[b], build_blocks, &all_blocks[0], (run_options){0}, NULL);
+        size_t inference =
+            arena_of(all[b], build_blocks, &all_blocks[0], (run_options){.inference = true}, &sum);
+
+        if (inference * 5 > sum * 2 || inference * 3 > training)
+            CHECK_REPORT("%s: inference takes %zu, training %zu, all values %zu", all[b], inference, training,
+                         sum);
+    }
+}
+
+/* Twelve operations, each over what it read: one image; on a backend that does not offer it, two. */
+static void results_lie_where_inputs_lay(void)
+{
+    size_t bytes = 2 * 16 * 16 * 8 * sizeof(double), sum = 0;
+    size_t two = arena_of("ref-double", build_chain, NULL, (run_options){.inference = true}, &sum);
+    size_t one = arena_of("ref-double-joins", build_chain, NULL, (run_options){.inference = true}, NULL);
+
+    CHECK(sum == 13 * bytes && two == 2 * bytes && one == bytes);
+}
+
+/* Kept values are what they would be if nothing were shared: in a chain of operations that could all write
+ * over what they read, and with a kept input. */
+static void kept_values_stay(void)
+{
+    static const char *const all[] = {"ref-double", "ref-double-joins", "cpu"};
+
+    for (size_t b = 0; b < sizeof all / sizeof *all; b++)
+        for (pyr_value kept = 0; kept < 12; kept++) {
+            double *got[2] = {NULL, NULL};
+            size_t count = 0;
+
+            for (int everything = 0; everything < 2; everything++) {
+                run_net net;
+
+                if (run_open(&net, all[b], build_chain, NULL,
+                             (run_options){.keep_all = everything, .keep = 1u << kept})) {
+                    run_put_all(&net, 0, 8);
+                    CHECK_OK(pyr_graph_pack(net.g, net.block));
+                    CHECK_OK(pyr_graph_forward(net.g, 0));
+                    run_put_seed(&net, 0);
+                    CHECK_OK(pyr_graph_backward(net.g, 0, 0));
+                    count = pyr_count(pyr_graph_shape(net.g, kept));
+                    got[everything] = run_numbers(count);
+                    run_read(&net, got[everything], pyr_graph_data(net.g, 0, kept), kept);
+                }
+                run_close(&net);
+            }
+            CHECK(got[0] && got[1] && memcmp(got[0], got[1], count * sizeof(double)) == 0);
+            pyr_free(got[0]);
+            pyr_free(got[1]);
+        }
+}
+
 /* ---- parameters -------------------------------------------------------------------------------- */
 
 /* Two graphs of different sizes on one table and one block. */
@@ -1124,6 +1696,15 @@ int main(int argc, char **argv)
     RUN(only_what_is_wanted);
     RUN(lanes_do_not_matter);
     RUN(accumulators_add_up);
+    RUN(operations_are_joined);
+    RUN(cpu_joins);
+    RUN(gradients_blocks);
+    RUN(blocks_agree);
+    RUN(recomputation);
+    RUN(segments_share_values);
+    RUN(inference_takes_little);
+    RUN(results_lie_where_inputs_lay);
+    RUN(kept_values_stay);
     RUN(two_graphs_share_a_block);
     RUN(initial_values);
     RUN(failures_are_told_by_the_plan);
