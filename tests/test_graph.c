@@ -624,7 +624,7 @@ static const struct joins_case {
     {"shortcut", joins_shortcut, NULL, 5, 4},
     {"concat", joins_concat, NULL, 7, 5},
     {"concat of the residual", joins_concat_of_residual, NULL, 5, 4},
-    {"concat of one", joins_concat_of_one, NULL, 4, 2},
+    {"concat of one", joins_concat_of_one, NULL, 4, 3},
     {"concats", joins_concats, NULL, 5, 4},
     {"upsample", joins_upsample, NULL, 3, 2},
     {"upsample of a concat", joins_upsample_of_concat, NULL, 5, 4},
