@@ -552,6 +552,43 @@ out:
     return status;
 }
 
+/* Words of one stream, one after the other. */
+static uint32_t random_word(size_t at, uint32_t purpose)
+{
+    return pyr_philox(UINT64_C(0x72616e646f6d), (uint32_t)(at / 4), 0, 0, purpose).v[at % 4];
+}
+
+pyr_status pyr_dataset_random(pyr_dataset **out, int h, int w, int c, int count, int classes)
+{
+    pyr_status status = PYR_OK;
+    pyr_dataset *set;
+    unsigned char *samples;
+
+    *out = NULL;
+    PYR_TRY(pyr_new(&set, 1, sizeof *set, "the data set"));
+    *set = (pyr_dataset){.kind = "none", .h = h, .w = w, .c = c, .bits = 8, .classes = classes};
+    set->image_bytes = (size_t)h * (size_t)w * (size_t)c;
+    set->count[PYR_TRAIN] = count;
+    set->path = pyr_strdup("random bytes");
+    if (!set->path)
+        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for a name"));
+    PYR_TRY_OUT(pyr_new(&set->samples, (size_t)count, set->image_bytes, "the data set"));
+    samples = set->samples;
+    for (size_t i = 0; i < (size_t)count * set->image_bytes; i++)
+        samples[i] = (unsigned char)random_word(i, 0);
+    set->fingerprint = pyr_hash(PYR_HASH_START, samples, (size_t)count * set->image_bytes);
+    if (classes) {
+        PYR_TRY_OUT(pyr_new(&set->labels, (size_t)count, sizeof *set->labels, "the labels"));
+        for (size_t i = 0; i < (size_t)count; i++)
+            set->labels[i] = (int32_t)(random_word(i, 1) % (uint32_t)classes);
+    }
+    *out = set;
+out:
+    if (status != PYR_OK)
+        pyr_dataset_free(set);
+    return status;
+}
+
 void pyr_dataset_free(pyr_dataset *set)
 {
     if (!set)

@@ -46,6 +46,9 @@ typedef struct pyr_dataset pyr_dataset;
  * (damaged files without skip_bad, several sizes, nothing to read),
  * PYR_E_UNSUPPORTED (zip, NPZ), PYR_E_CONFIG (a setting), PYR_E_NOMEM. */
 pyr_status pyr_dataset_open(pyr_dataset **out, const pyr_data_settings *s);
+/* `count` images of random bytes to train on, none held out, with random labels when there are `classes`:
+ * for measuring without data. The same bytes each time. */
+pyr_status pyr_dataset_random(pyr_dataset **out, int h, int w, int c, int count, int classes);
 void pyr_dataset_free(pyr_dataset *set); /* NULL is a no-op */
 
 /* From here on all calls only read, and any number of threads may make them.

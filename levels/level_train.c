@@ -638,6 +638,8 @@ static pyr_status plan(pyr_level_trainer *t, const pyr_level_settings *settings,
     t->resumed = pyr_level_has_state(job->folder);
     PYR_TRY(pyr_level_init(&t->level, settings, job->pyramid, index, pyr_dataset_classes(job->data),
                            pyr_dataset_fingerprint(job->data)));
+    if (job->unet)
+        t->level.unet = *job->unet;
     if (t->resumed) {
         PYR_TRY(pyr_level_peek(job->folder, &facts, &progress, job->k->tuning));
         adopt_precision(t, &progress);
@@ -706,6 +708,11 @@ void pyr_level_trainer_free(pyr_level_trainer *t)
 const pyr_level *pyr_level_trainer_level(const pyr_level_trainer *t)
 {
     return &t->level;
+}
+
+const pyr_graph *pyr_level_trainer_graph(const pyr_level_trainer *t)
+{
+    return t->loss.g;
 }
 
 bool pyr_level_trainer_finished(const pyr_level_trainer *t)

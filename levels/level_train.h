@@ -27,8 +27,9 @@ typedef struct pyr_level_job {
     pyr_kernels *k; /* borrowed, all of them, until the trainer is freed */
     const pyr_dataset *data;
     const pyr_pyramid *pyramid;
-    const char *folder;   /* RUN/level-I; exists */
-    const char *transfer; /* start from the weights in this level's folder; NULL: from scratch */
+    const char *folder;          /* RUN/level-I; exists */
+    const pyr_unet_config *unet; /* this network instead of the settings'; NULL: the settings' */
+    const char *transfer;        /* start from the weights in this level's folder; NULL: from scratch */
     uint64_t seed;
     bool xflip;
     pyr_duration duration; /* of this level */
@@ -79,6 +80,7 @@ pyr_status pyr_level_trainer_run(pyr_level_trainer *t);
 pyr_status pyr_level_trainer_time(pyr_level_trainer *t, double at_least_seconds, double *seconds_per_step);
 
 const pyr_level *pyr_level_trainer_level(const pyr_level_trainer *t); /* borrowed, until it is freed */
+const pyr_graph *pyr_level_trainer_graph(const pyr_level_trainer *t); /* of a training step, likewise */
 bool pyr_level_trainer_finished(const pyr_level_trainer *t);          /* before this trainer began */
 
 /* Gradient of step `step` into the optimizer, without an update; for tests. Borrowed optimizer. */
