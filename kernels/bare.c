@@ -153,8 +153,9 @@ static pyr_status fill_lane(pyr_bare *b, pyr_op *op)
     bool positive = op->kind == PYR_OP_DIVIDE || op->kind == PYR_OP_TIME_FOURIER;
 
     for (int i = 0; i < op->n_inputs; i++)
-        PYR_TRY(pyr_fill_random(b->k, op->x[i].data, op->x[i].type, pyr_count(op->x[i].s),
-                                positive ? 0.0f : -1.0f, 1.0f));
+        PYR_TRY(pyr_fill_random(b->k, op->x[i].data, op->x[i].type,
+                                pyr_op_has(op, i) ? pyr_count(op->x[i].s) : 0, positive ? 0.0f : -1.0f,
+                                1.0f));
     if (op->backward)
         PYR_TRY(
             pyr_fill_random(b->k, (void *)(uintptr_t)op->dy, op->y.type, pyr_count(op->y.s), -1.0f, 1.0f));
@@ -241,25 +242,42 @@ pyr_status pyr_bare_time(pyr_bare *b, pyr_bare_way way, double seconds, double *
                           per_call);
 }
 
-double pyr_bare_bytes(const pyr_bare *b, pyr_bare_way way)
+const pyr_op *pyr_bare_op(const pyr_bare *b)
 {
-    static const unsigned input_bit = PYR_READS_X0;
-    const pyr_op *op = &b->lane[0].op;
+    return &b->lane[0].op;
+}
+
+/* ---- what a call comes to ---------------------------------------------------------------------- */
+
+double pyr_op_bytes(const pyr_kernels *k, const pyr_op *op, pyr_bare_way way)
+{
+    unsigned reads = k->op[op->kind]->reads;
     size_t parameters = 0, bytes = tensor_bytes(&op->y); /* y, or dy */
 
     for (int p = 0; p < op->n_params; p++)
-        parameters += op->param_count[p] * pyr_type_size(b->k->real);
-    if (way == PYR_BARE_FORWARD) {
-        for (int i = 0; i < op->n_inputs; i++)
-            bytes += tensor_bytes(&op->x[i]);
-        return (double)(bytes + parameters);
-    }
+        parameters += op->param_count[p] * pyr_type_size(k->real);
     for (int i = 0; i < op->n_inputs; i++) {
-        bool input = b->impl->reads & input_bit << i;
+        size_t x = tensor_bytes(&op->x[i]);
 
-        bytes += (input ? tensor_bytes(&op->x[i]) : 0) + (op->want_dx[i] ? tensor_bytes(&op->x[i]) : 0);
+        if (way == PYR_BARE_FORWARD || reads & (unsigned)PYR_READS_X0 << i)
+            bytes += x;
+        if (way == PYR_BARE_BACKWARD && op->want_dx[i])
+            bytes += x;
     }
-    if (b->impl->reads & PYR_READS_Y)
+    if (way == PYR_BARE_BACKWARD && reads & PYR_READS_Y)
         bytes += tensor_bytes(&op->y);
-    return (double)(bytes + parameters + (op->want_grad ? op->grad_bytes : 0));
+    if (way == PYR_BARE_BACKWARD && op->want_grad)
+        bytes += op->grad_bytes;
+    return (double)(bytes + parameters);
+}
+
+double pyr_op_work(const pyr_op *op, pyr_bare_way way)
+{
+    double flop = pyr_op_flop(op);
+
+    if (way == PYR_BARE_FORWARD)
+        return flop;
+    if (op->kind == PYR_OP_ATTENTION)
+        return 2 * flop;
+    return ((op->want_dx[0] ? 1 : 0) + (op->want_grad ? 1 : 0)) * flop;
 }

@@ -22,8 +22,14 @@ void pyr_bare_free(pyr_bare *bare); /* NULL is a no-op */
  * calls as take about a millisecond. Backward: of an operation that wants it. Whole machine. */
 pyr_status pyr_bare_time(pyr_bare *bare, pyr_bare_way way, double seconds, double *per_call);
 
-/* The bytes that a call cannot do without: inputs and parameters read, results written, each once. */
-double pyr_bare_bytes(const pyr_bare *bare, pyr_bare_way way);
+/* The bytes that a call of a planned operation cannot do without: inputs and parameters read, results
+ * written, each once. */
+double pyr_op_bytes(const pyr_kernels *k, const pyr_op *op, pyr_bare_way way);
+/* Its multiply-adds times two; a backward pass counts once for dx and once for the parameters (attention:
+ * twice). */
+double pyr_op_work(const pyr_op *op, pyr_bare_way way);
+/* Operation of lane 0, planned. Borrowed. */
+const pyr_op *pyr_bare_op(const pyr_bare *bare);
 
 /* The same clock for anything: `call` on lanes 0 .. lanes - 1 at the same time. */
 typedef pyr_status (*pyr_timed_call)(void *arg, int lane);

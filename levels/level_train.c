@@ -710,7 +710,7 @@ const pyr_level *pyr_level_trainer_level(const pyr_level_trainer *t)
     return &t->level;
 }
 
-const pyr_graph *pyr_level_trainer_graph(const pyr_level_trainer *t)
+pyr_graph *pyr_level_trainer_graph(pyr_level_trainer *t)
 {
     return t->loss.g;
 }

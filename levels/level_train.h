@@ -80,7 +80,7 @@ pyr_status pyr_level_trainer_run(pyr_level_trainer *t);
 pyr_status pyr_level_trainer_time(pyr_level_trainer *t, double at_least_seconds, double *seconds_per_step);
 
 const pyr_level *pyr_level_trainer_level(const pyr_level_trainer *t); /* borrowed, until it is freed */
-const pyr_graph *pyr_level_trainer_graph(const pyr_level_trainer *t); /* of a training step, likewise */
+pyr_graph *pyr_level_trainer_graph(pyr_level_trainer *t);             /* of a training step, likewise */
 bool pyr_level_trainer_finished(const pyr_level_trainer *t);          /* before this trainer began */
 
 /* Gradient of step `step` into the optimizer, without an update; for tests. Borrowed optimizer. */
