@@ -289,8 +289,8 @@ static pyr_status draw_all(output *o, int batch)
         snprintf(text, sizeof text, "%.1f images/s  ETA %s", rate, eta);
         pyr_bar_draw(&o->bar, "sampling", (int64_t)(first + (size_t)n), (int64_t)o->n, text);
     }
-    pyr_bar_line(&o->bar, "%zu images in %.1f s (%.1f images/s)", o->n, pyr_now() - start,
-                 (double)o->n / (pyr_now() - start));
+    pyr_bar_line(&o->bar, "%zu images in %.1f s (%.1f images/s), peak memory %.1f MiB", o->n,
+                 pyr_now() - start, (double)o->n / (pyr_now() - start), pyr_peak_mib());
 out:
     for (int i = 0; i < levels; i++)
         pyr_free(image[i]);

@@ -1,6 +1,6 @@
 #!/bin/sh
-# memory: what --dry-run plans is what training takes, within a tenth. The plans are of 150 MiB and more, so that
-# whole MiB and what a library takes more or less do not count.
+# memory: what --dry-run plans is what training takes, within a tenth (the plans are of 150 MiB and more, so that
+# whole MiB and what a library takes more or less do not count), and sampling takes as much for many seeds as for few.
 . tests/cli/lib.sh
 
 # The largest "peak X MiB beside the data set" of a dry run.
@@ -45,5 +45,22 @@ compare --duration 192 --batch 32 --set levels[0].network.block_out_channels=128
 
 begin "the plain loops"
 compare --backend ref --level 2 --duration 8 --batch 4 --set levels[2].network.block_out_channels=192
+
+# Beyond the grid's 100 images nothing is kept: 500 more are 23 MiB of floats, on all levels 31.
+begin "sampling takes no more for more seeds"
+sampled() { sed -n 's/.* images\/s), peak memory \([0-9.]*\) MiB$/\1/p' "$tmp/stderr"; }
+pyr train --config tests/tiny.cfg --outdir "$tmp/seeds" --threads 2 --snapshot -1 --duration 48 --resize 64 \
+    --channels 3
+gives 0
+pyr sample --network "$tmp/seeds" --outdir "$tmp/few" --threads 2 --steps 1 --seeds 0-99
+gives 0
+few=$(sampled)
+pyr sample --network "$tmp/seeds" --outdir "$tmp/many" --threads 2 --steps 1 --seeds 0-599
+gives 0
+many=$(sampled)
+if wanted; then
+    awk -v f="$few" -v m="$many" 'BEGIN { exit !(f > 0 && m > 0 && m - f <= 2) }' ||
+        bad "peak of 100 images ${few:-nothing}, of 600 ${many:-nothing} MiB"
+fi
 
 finish
