@@ -56,8 +56,12 @@ static pyr_status forward_task(void *arg, int task, int lane)
     (void)task;
     for (size_t i = 0; i < n; i++)
         s[i] = 1;
-    for (int i = 0; i < CALLS; i++)
+    /* The condition is read anew each time, which sampling does once an image: then a forward pass is the
+     * whole network's, as anywhere else. */
+    for (int i = 0; i < CALLS; i++) {
+        PYR_TRY(pyr_denoiser_begin(&call));
         PYR_TRY(pyr_denoiser_call(&call, x, s, out));
+    }
     return PYR_OK;
 }
 
