@@ -11,7 +11,9 @@
  * affine: dx = du * a + x * p + q with p, q per channel.
  */
 #include "kernels/cpu/cpu.h"
-#include "kernels/cpu/vector.h"
+#include "kernels/cpu/register.h"
+
+#include <assert.h>
 
 typedef struct sizes {
     size_t pixels, c, groups, per_group;
@@ -19,73 +21,148 @@ typedef struct sizes {
 
 static sizes sizes_of(const pyr_op *op)
 {
-    pyr_shape s = op->x[0].s;
+    pyr_shape s = op->y.s;
 
     return (sizes){(size_t)s.h * (size_t)s.w, (size_t)s.c, (size_t)op->groups, (size_t)(s.c / op->groups)};
 }
 
 /* scratch: rows of per-channel numbers, then du of one image */
-enum { A, B, SUM, SUM2, ROWS };
+enum { A, B, SUM, SUM2, MEAN, RSTD, ROWS };
 
 static pyr_status norm_plan(pyr_kernels *k, pyr_op *op)
 {
     sizes z = sizes_of(op);
 
     (void)k;
-    op->saved_bytes = (size_t)op->x[0].s.n * z.groups * 2 * sizeof(float);
-    op->scratch_bytes = (ROWS * z.c + (op->backward ? z.pixels * z.c : 0)) * sizeof(float);
+    assert(op->x[0].type == op->y.type);
+    assert(!pyr_op_has(op, PYR_X_MORE) || op->x[PYR_X_MORE].type == op->y.type);
+    op->saved_bytes = op->backward ? (size_t)op->y.s.n * z.groups * 2 * sizeof(float) : 0;
+    op->scratch_bytes =
+        ROWS * z.c * sizeof(float) + (op->backward ? z.pixels * z.c * pyr_type_size(op->y.type) : 0);
     return PYR_OK;
 }
 
-/* mean and 1/sqrt(var + eps) of each group of one image, two passes */
-static void statistics(const sizes *z, const float *restrict x, double eps, float *restrict row,
-                       float *restrict stat)
+/* The channels of one image that come from one input, number `first` of the whole and up. */
+typedef struct part {
+    int input;
+    size_t c, first;
+    const void *x;
+    void *dx; /* NULL: not wanted */
+    bool add;
+} part;
+
+enum { PARTS = 2 };
+
+static int parts_of(part parts[PARTS], const pyr_op *op, const sizes *z, size_t image)
 {
-    double m = (double)z->pixels * (double)z->per_group;
+    const int inputs[PARTS] = {0, PYR_X_MORE};
+    size_t first = 0;
+    int n = pyr_op_has(op, PYR_X_MORE) ? 2 : 1;
 
-    memset(row, 0, z->c * sizeof *row);
-    for (size_t i = 0; i < z->pixels; i++)
-        for (size_t c = 0; c < z->c; c++)
-            row[c] += x[i * z->c + c];
-    for (size_t g = 0; g < z->groups; g++) {
-        double sum = 0;
+    for (int i = 0; i < n; i++) {
+        int input = inputs[i];
+        const pyr_tensor *x = &op->x[input];
+        size_t c = (size_t)x->s.c, at = image * z->pixels * c;
+        void *dx = op->dx[input] ? pyr_at_out(op->dx[input], at, x->type) : NULL;
 
-        for (size_t c = 0; c < z->per_group; c++)
-            sum += (double)row[g * z->per_group + c];
-        stat[2 * g] = (float)(sum / m);
+        parts[i] = (part){input, c, first, pyr_at(x->data, at, x->type), dx, op->dx_add[input]};
+        first += c;
     }
-    for (size_t c = 0; c < z->c; c++)
-        row[c] = stat[2 * (c / z->per_group)];
-    float *restrict square = row + z->c;
-    memset(square, 0, z->c * sizeof *row);
-    for (size_t i = 0; i < z->pixels; i++)
-        for (size_t c = 0; c < z->c; c++) {
-            float d = x[i * z->c + c] - row[c];
+    assert(first == z->c);
+    return n;
+}
 
-            square[c] += d * d;
+/* Cut `channels` into pieces: call run(at, width, n, ...) for `width` registers from channel `at` on, `n`
+ * elements in the last of them. Four registers at a time hide the latency of their sums. */
+#define PIECES(channels, run, ...)                                                                           \
+    for (size_t at = 0, left = (channels), step; left > 0; at += step, left -= step) {                       \
+        if (left >= 4 * PYR_REGISTER) {                                                                      \
+            step = 4 * PYR_REGISTER;                                                                         \
+            run(at, 4, PYR_REGISTER, __VA_ARGS__);                                                           \
+        } else if (left >= 2 * PYR_REGISTER) {                                                               \
+            step = 2 * PYR_REGISTER;                                                                         \
+            run(at, 2, PYR_REGISTER, __VA_ARGS__);                                                           \
+        } else if (left >= PYR_REGISTER) {                                                                   \
+            step = PYR_REGISTER;                                                                             \
+            run(at, 1, PYR_REGISTER, __VA_ARGS__);                                                           \
+        } else {                                                                                             \
+            step = left;                                                                                     \
+            run(at, 1, (int)left, __VA_ARGS__);                                                              \
+        }                                                                                                    \
+    }
+
+enum { WIDEST = 4 };
+
+/* ---- statistics -------------------------------------------------------------------------------- */
+
+/* mean[c], and square[c] = sum of (x - mean[c])^2, over the pixels of each channel: one pass, relative to the
+ * channel's first pixel f: S = sum (x - f), Q = sum (x - f)^2, mean = f + S / pixels, square = Q - S^2 /
+ * pixels. f is one of the numbers, so that Q is at most `pixels` + 1 times the result: cancellation costs no
+ * more than that many roundings, however large the mean is. */
+PYR_INLINE void statistics_piece(size_t at, int width, int n, pyr_type type, const part *in, size_t pixels,
+                                 float *mean, float *square)
+{
+    pyr_register first[WIDEST], sum[WIDEST], sum2[WIDEST];
+    float per_pixel = 1.0f / (float)pixels;
+
+    for (int v = 0; v < width; v++) {
+        first[v] = pyr_load(pyr_at(in->x, at + v * PYR_REGISTER, type), type, n);
+        sum[v] = sum2[v] = pyr_all(0);
+    }
+    for (size_t i = 1; i < pixels; i++)
+        for (int v = 0; v < width; v++) {
+            pyr_register d =
+                pyr_load(pyr_at(in->x, i * in->c + at + v * PYR_REGISTER, type), type, n) - first[v];
+
+            sum[v] += d;
+            sum2[v] = pyr_fma(d, d, sum2[v]);
         }
-    for (size_t g = 0; g < z->groups; g++) {
-        double sum = 0;
+    for (int v = 0; v < width; v++) {
+        size_t to = in->first + at + v * PYR_REGISTER;
 
-        for (size_t c = 0; c < z->per_group; c++)
-            sum += (double)square[g * z->per_group + c];
-        stat[2 * g + 1] = (float)(1.0 / sqrt(sum / m + eps));
+        pyr_store_f32(mean + to, pyr_fma(sum[v], pyr_all(per_pixel), first[v]), n);
+        pyr_store_f32(square + to, pyr_fma(sum[v] * -per_pixel, sum[v], sum2[v]), n);
     }
 }
 
-/* a and b of one image */
-static void coefficients(const sizes *z, const pyr_op *op, size_t image, const float *stat, float *restrict a,
-                         float *restrict b)
+/* From the channels' to the groups': mean and 1/sqrt(var + eps), in pairs. */
+static void group_statistics(const sizes *z, const float *mean, const float *square, double eps, float *stat)
+{
+    double pixels = (double)z->pixels, per_group = (double)z->per_group;
+
+    for (size_t g = 0; g < z->groups; g++, mean += z->per_group, square += z->per_group) {
+        double sum = 0, sum2 = 0, m;
+
+        for (size_t c = 0; c < z->per_group; c++)
+            sum += (double)mean[c];
+        m = sum / per_group;
+        for (size_t c = 0; c < z->per_group; c++) {
+            double d = (double)mean[c] - m;
+
+            sum2 += (double)square[c] + pixels * d * d;
+        }
+        stat[2 * g] = (float)m;
+        stat[2 * g + 1] = (float)(1.0 / sqrt(sum2 / (pixels * per_group) + eps));
+    }
+}
+
+/* The groups' numbers for each channel, then a and b. */
+static void coefficients(const sizes *z, const pyr_op *op, size_t image, const float *stat, float *rows)
 {
     const float *gamma = op->param[0], *beta = op->param[1];
     const float *extra =
         pyr_op_has(op, PYR_X_SCALE_SHIFT) ? (const float *)op->x[1].data + image * 2 * z->c : NULL;
+    float *restrict a = rows + A * z->c, *restrict b = rows + B * z->c;
+    float *restrict mean = rows + MEAN * z->c, *restrict rstd = rows + RSTD * z->c;
 
+    for (size_t g = 0; g < z->groups; g++)
+        for (size_t c = g * z->per_group; c < (g + 1) * z->per_group; c++) {
+            mean[c] = stat[2 * g];
+            rstd[c] = stat[2 * g + 1];
+        }
     for (size_t c = 0; c < z->c; c++) {
-        const float *s = stat + 2 * (c / z->per_group);
-
-        a[c] = s[1] * gamma[c];
-        b[c] = beta[c] - s[0] * a[c];
+        a[c] = rstd[c] * gamma[c];
+        b[c] = beta[c] - mean[c] * a[c];
     }
     if (extra)
         for (size_t c = 0; c < z->c; c++) {
@@ -94,136 +171,245 @@ static void coefficients(const sizes *z, const pyr_op *op, size_t image, const f
         }
 }
 
-static void apply(const sizes *z, pyr_act act, const float *restrict x, const float *restrict a,
-                  const float *restrict b, float *restrict y)
-{
-    for (size_t i = 0; i < z->pixels; i++, x += z->c, y += z->c)
-        switch (act) {
-        case PYR_ACT_NONE:
-            for (size_t c = 0; c < z->c; c++)
-                y[c] = x[c] * a[c] + b[c];
-            break;
-        case PYR_ACT_SILU:
-            for (size_t c = 0; c < z->c; c++) {
-                float u = x[c] * a[c] + b[c];
+/* ---- forward ----------------------------------------------------------------------------------- */
 
-                y[c] = u * pyr_vsigmoid(u);
-            }
-            break;
-        default:
-            for (size_t c = 0; c < z->c; c++)
-                y[c] = pyr_act_value(act, x[c] * a[c] + b[c]);
+PYR_INLINE void apply_piece(size_t at, int width, int n, pyr_type type, pyr_act act, const part *in,
+                            const sizes *z, const float *rows, void *y)
+{
+    pyr_register a[WIDEST], b[WIDEST];
+
+    for (int v = 0; v < width; v++) {
+        size_t from = in->first + at + v * PYR_REGISTER;
+
+        a[v] = pyr_load_f32(rows + A * z->c + from, n);
+        b[v] = pyr_load_f32(rows + B * z->c + from, n);
+    }
+    for (size_t i = 0; i < z->pixels; i++)
+        for (int v = 0; v < width; v++) {
+            size_t channel = at + v * PYR_REGISTER;
+            pyr_register x = pyr_load(pyr_at(in->x, i * in->c + channel, type), type, n);
+
+            pyr_store(pyr_at_out(y, i * z->c + in->first + channel, type), type,
+                      pyr_act_values(act, pyr_fma(x, a[v], b[v]), type == PYR_BF16), n);
         }
+}
+
+PYR_INLINE void apply(pyr_type type, pyr_act act, const part *in, const sizes *z, const float *rows, void *y)
+{
+    if (act == PYR_ACT_SILU) {
+        PIECES(in->c, apply_piece, type, PYR_ACT_SILU, in, z, rows, y);
+    } else if (act == PYR_ACT_NONE) {
+        PIECES(in->c, apply_piece, type, PYR_ACT_NONE, in, z, rows, y);
+    } else {
+        PIECES(in->c, apply_piece, type, act, in, z, rows, y);
+    }
+}
+
+PYR_INLINE void image_forward(pyr_op *op, const sizes *z, size_t image, pyr_type type)
+{
+    float *rows = op->scratch, *mean = rows + MEAN * z->c, *square = rows + RSTD * z->c;
+    float *stat = op->backward ? (float *)op->saved + image * 2 * z->groups : rows + SUM * z->c;
+    void *y = pyr_at_out(op->y.data, image * z->pixels * z->c, type);
+    part parts[PARTS];
+    int n_parts = parts_of(parts, op, z, image);
+
+    for (int i = 0; i < n_parts; i++)
+        PIECES(parts[i].c, statistics_piece, type, &parts[i], z->pixels, mean, square);
+    group_statistics(z, mean, square, (double)op->eps, stat);
+    coefficients(z, op, image, stat, rows);
+    for (int i = 0; i < n_parts; i++)
+        apply(type, op->act, &parts[i], z, rows, y);
+}
+
+static void image_forward_f32(pyr_op *op, const sizes *z, size_t image)
+{
+    image_forward(op, z, image, PYR_F32);
+}
+
+static void image_forward_bf16(pyr_op *op, const sizes *z, size_t image)
+{
+    image_forward(op, z, image, PYR_BF16);
 }
 
 static pyr_status norm_forward(pyr_kernels *k, pyr_op *op)
 {
     sizes z = sizes_of(op);
-    float *scratch = op->scratch, *a = scratch + A * z.c, *b = scratch + B * z.c, *row = scratch + SUM * z.c;
-    size_t size = z.pixels * z.c;
 
     (void)k;
-    for (size_t n = 0; n < (size_t)op->x[0].s.n; n++) {
-        const float *x = (const float *)op->x[0].data + n * size;
-        float *stat = (float *)op->saved + n * 2 * z.groups;
-
-        statistics(&z, x, (double)op->eps, row, stat);
-        coefficients(&z, op, n, stat, a, b);
-        apply(&z, op->act, x, a, b, (float *)op->y.data + n * size);
-    }
+    for (size_t n = 0; n < (size_t)op->y.s.n; n++)
+        if (op->y.type == PYR_BF16)
+            image_forward_bf16(op, &z, n);
+        else
+            image_forward_f32(op, &z, n);
     return PYR_OK;
 }
 
-/* du, and its sums per channel: sum[c] = sum du, sum2[c] = sum du x */
-static void through_activation(const sizes *z, pyr_act act, const float *restrict x, const float *restrict dy,
-                               const float *restrict a, const float *restrict b, float *restrict du,
-                               float *restrict sum, float *restrict sum2)
-{
-    memset(sum, 0, z->c * sizeof *sum);
-    memset(sum2, 0, z->c * sizeof *sum2);
-    for (size_t i = 0; i < z->pixels; i++, x += z->c, dy += z->c, du += z->c) {
-        switch (act) {
-        case PYR_ACT_NONE:
-            memcpy(du, dy, z->c * sizeof *du);
-            break;
-        case PYR_ACT_SILU:
-            for (size_t c = 0; c < z->c; c++) {
-                float u = x[c] * a[c] + b[c], s = pyr_vsigmoid(u);
+/* ---- backward ---------------------------------------------------------------------------------- */
 
-                du[c] = dy[c] * s * (1.0f + u * (1.0f - s));
+/* du, and its sums per channel: sum[c] = sum du, sum2[c] = sum du x. */
+PYR_INLINE void through_piece(size_t at, int width, int n, pyr_type type, pyr_act act, const part *in,
+                              const sizes *z, float *rows, const void *dy, void *du)
+{
+    pyr_register a[WIDEST], b[WIDEST], sum[WIDEST], sum2[WIDEST];
+
+    for (int v = 0; v < width; v++) {
+        size_t from = in->first + at + v * PYR_REGISTER;
+
+        a[v] = pyr_load_f32(rows + A * z->c + from, n);
+        b[v] = pyr_load_f32(rows + B * z->c + from, n);
+        sum[v] = sum2[v] = pyr_all(0);
+    }
+    for (size_t i = 0; i < z->pixels; i++)
+        for (int v = 0; v < width; v++) {
+            size_t channel = at + v * PYR_REGISTER, to = i * z->c + in->first + channel;
+            pyr_register x = pyr_load(pyr_at(in->x, i * in->c + channel, type), type, n);
+            pyr_register d = pyr_load(pyr_at(dy, to, type), type, n);
+
+            if (act != PYR_ACT_NONE) {
+                d *= pyr_act_slopes(act, pyr_fma(x, a[v], b[v]), type == PYR_BF16);
+                pyr_store(pyr_at_out(du, to, type), type, d, n);
             }
-            break;
-        default:
-            for (size_t c = 0; c < z->c; c++)
-                du[c] = dy[c] * pyr_act_slope(act, x[c] * a[c] + b[c]);
+            sum[v] += d;
+            sum2[v] = pyr_fma(d, x, sum2[v]);
         }
-        for (size_t c = 0; c < z->c; c++) {
-            sum[c] += du[c];
-            sum2[c] += du[c] * x[c];
+    for (int v = 0; v < width; v++) {
+        size_t to = in->first + at + v * PYR_REGISTER;
+
+        pyr_store_f32(rows + SUM * z->c + to, sum[v], n);
+        pyr_store_f32(rows + SUM2 * z->c + to, sum2[v], n);
+    }
+}
+
+PYR_INLINE void through_activation(pyr_type type, pyr_act act, const part *in, const sizes *z, float *rows,
+                                   const void *dy, void *du)
+{
+    if (act == PYR_ACT_SILU) {
+        PIECES(in->c, through_piece, type, PYR_ACT_SILU, in, z, rows, dy, du);
+    } else if (act == PYR_ACT_NONE) {
+        PIECES(in->c, through_piece, type, PYR_ACT_NONE, in, z, rows, dy, du);
+    } else {
+        PIECES(in->c, through_piece, type, act, in, z, rows, dy, du);
+    }
+}
+
+/* dst = value, or dst += value */
+static inline void put(float *dst, bool add, float value)
+{
+    *dst = add ? *dst + value : value;
+}
+
+/* Gradients of the parameters and of [scale | shift] from the sums; SUM2 becomes sum du xhat, and B takes
+ * gamma (1 + scale). */
+static void channel_gradients(pyr_op *op, const sizes *z, size_t image, float *rows)
+{
+    float *restrict sum = rows + SUM * z->c, *restrict sum2 = rows + SUM2 * z->c;
+    float *restrict factor = rows + B * z->c;
+    const float *restrict mean = rows + MEAN * z->c, *restrict rstd = rows + RSTD * z->c;
+    const float *gamma = op->param[0], *beta = op->param[1];
+    bool has_extra = pyr_op_has(op, PYR_X_SCALE_SHIFT), add = op->grad_add || image > 0;
+    const float *extra = has_extra ? (const float *)op->x[1].data + image * 2 * z->c : NULL;
+    float *restrict dextra = has_extra && op->dx[1] ? (float *)op->dx[1] + image * 2 * z->c : NULL;
+    float *restrict dgamma = op->want_grad ? op->grad : NULL, *restrict dbeta = dgamma + z->c;
+
+    for (size_t c = 0; c < z->c; c++)
+        sum2[c] = (sum2[c] - mean[c] * sum[c]) * rstd[c];
+    for (size_t c = 0; dextra && c < z->c; c++) {
+        put(&dextra[c], op->dx_add[1], gamma[c] * sum2[c] + beta[c] * sum[c]);
+        put(&dextra[z->c + c], op->dx_add[1], sum[c]);
+    }
+    for (size_t c = 0; c < z->c; c++)
+        factor[c] = extra ? 1.0f + extra[c] : 1.0f;
+    for (size_t c = 0; dgamma && c < z->c; c++) {
+        put(&dgamma[c], add, factor[c] * sum2[c]);
+        put(&dbeta[c], add, factor[c] * sum[c]);
+    }
+    for (size_t c = 0; c < z->c; c++)
+        factor[c] *= gamma[c];
+}
+
+/* dx = du a - rstd (mean_g + xhat mean_gx) = du a + x p + q; p and q take the rows of the sums. */
+static void input_coefficients(const sizes *z, const float *stat, float *rows)
+{
+    float *p = rows + SUM * z->c, *q = rows + SUM2 * z->c, *factor = rows + B * z->c;
+    double m = (double)z->pixels * (double)z->per_group;
+
+    for (size_t g = 0; g < z->groups; g++) {
+        double mean_g = 0, mean_gx = 0, rstd = (double)stat[2 * g + 1], mean = (double)stat[2 * g];
+        float group_p, group_q;
+
+        for (size_t c = g * z->per_group; c < (g + 1) * z->per_group; c++) {
+            mean_g += (double)(factor[c] * p[c]);
+            mean_gx += (double)(factor[c] * q[c]);
+        }
+        mean_g /= m;
+        mean_gx /= m;
+        group_p = (float)(-rstd * rstd * mean_gx);
+        group_q = (float)(-rstd * mean_g + rstd * rstd * mean * mean_gx);
+        for (size_t c = g * z->per_group; c < (g + 1) * z->per_group; c++) {
+            p[c] = group_p;
+            q[c] = group_q;
         }
     }
 }
 
-static void image_backward(pyr_op *op, const sizes *z, size_t n)
+PYR_INLINE void input_gradient_piece(size_t at, int width, int n, pyr_type type, const part *in,
+                                     const sizes *z, const float *rows, const void *du, bool add)
 {
-    float *scratch = op->scratch, *a = scratch + A * z->c, *b = scratch + B * z->c;
-    float *sum = scratch + SUM * z->c, *sum2 = scratch + SUM2 * z->c, *du = scratch + ROWS * z->c;
-    size_t size = z->pixels * z->c;
-    const float *restrict x = (const float *)op->x[0].data + n * size, *dy = (const float *)op->dy + n * size;
-    const float *stat = (const float *)op->saved + n * 2 * z->groups;
-    const float *gamma = op->param[0], *beta = op->param[1];
-    const float *extra =
-        pyr_op_has(op, PYR_X_SCALE_SHIFT) ? (const float *)op->x[1].data + n * 2 * z->c : NULL;
-    float *dgamma = op->grad, *dbeta = dgamma ? dgamma + z->c : NULL;
-    float *dextra = pyr_op_has(op, PYR_X_SCALE_SHIFT) && op->dx[1] ? (float *)op->dx[1] + n * 2 * z->c : NULL;
-    double m = (double)z->pixels * (double)z->per_group;
+    pyr_register a[WIDEST], p[WIDEST], q[WIDEST];
 
-    coefficients(z, op, n, stat, a, b);
-    through_activation(z, op->act, x, dy, a, b, du, sum, sum2);
-    for (size_t c = 0; c < z->c; c++) {
-        const float *s = stat + 2 * (c / z->per_group);
-        float scale = extra ? 1.0f + extra[c] : 1.0f;
+    for (int v = 0; v < width; v++) {
+        size_t from = in->first + at + v * PYR_REGISTER;
 
-        sum2[c] = (sum2[c] - s[0] * sum[c]) * s[1]; /* now sum du xhat */
-        if (op->want_grad) {
-            dgamma[c] += scale * sum2[c];
-            dbeta[c] += scale * sum[c];
-        }
-        if (dextra) {
-            float dscale = gamma[c] * sum2[c] + beta[c] * sum[c];
-
-            dextra[c] = op->dx_add[1] ? dextra[c] + dscale : dscale;
-            dextra[z->c + c] = op->dx_add[1] ? dextra[z->c + c] + sum[c] : sum[c];
-        }
+        a[v] = pyr_load_f32(rows + A * z->c + from, n);
+        p[v] = pyr_load_f32(rows + SUM * z->c + from, n);
+        q[v] = pyr_load_f32(rows + SUM2 * z->c + from, n);
     }
-    if (!op->dx[0])
-        return;
-    /* dx = du a - rstd (mean_g + xhat mean_gx) = du a + x p + q; p and q take the rows of the sums */
-    for (size_t g = 0; g < z->groups; g++) {
-        double mean_g = 0, mean_gx = 0, rstd = (double)stat[2 * g + 1], mean = (double)stat[2 * g];
+    for (size_t i = 0; i < z->pixels; i++)
+        for (int v = 0; v < width; v++) {
+            size_t channel = at + v * PYR_REGISTER;
+            void *dx = pyr_at_out(in->dx, i * in->c + channel, type);
+            pyr_register x = pyr_load(pyr_at(in->x, i * in->c + channel, type), type, n);
+            pyr_register d = pyr_load(pyr_at(du, i * z->c + in->first + channel, type), type, n);
 
-        for (size_t c = g * z->per_group; c < (g + 1) * z->per_group; c++) {
-            double factor = (double)a[c] / rstd; /* gamma (1 + scale) */
+            d = pyr_fma(d, a[v], pyr_fma(x, p[v], q[v]));
+            if (add)
+                d += pyr_load(dx, type, n);
+            pyr_store(dx, type, d, n);
+        }
+}
 
-            mean_g += factor * (double)sum[c];
-            mean_gx += factor * (double)sum2[c];
-        }
-        mean_g /= m;
-        mean_gx /= m;
-        for (size_t c = g * z->per_group; c < (g + 1) * z->per_group; c++) {
-            sum[c] = (float)(-rstd * rstd * mean_gx);
-            sum2[c] = (float)(-rstd * mean_g + rstd * rstd * mean * mean_gx);
-        }
-    }
-    float *restrict dx = (float *)op->dx[0] + n * size;
-    bool add = op->dx_add[0];
-    for (size_t i = 0; i < z->pixels; i++, x += z->c, dx += z->c, du += z->c)
-        if (add)
-            for (size_t c = 0; c < z->c; c++)
-                dx[c] += du[c] * a[c] + x[c] * sum[c] + sum2[c];
-        else
-            for (size_t c = 0; c < z->c; c++)
-                dx[c] = du[c] * a[c] + x[c] * sum[c] + sum2[c];
+PYR_INLINE void image_backward(pyr_op *op, const sizes *z, size_t image, pyr_type type)
+{
+    float *rows = op->scratch;
+    const float *stat = (const float *)op->saved + image * 2 * z->groups;
+    const void *dy = pyr_at(op->dy, image * z->pixels * z->c, type), *du = rows + ROWS * z->c;
+    part parts[PARTS];
+    int n_parts = parts_of(parts, op, z, image);
+
+    coefficients(z, op, image, stat, rows);
+    for (int i = 0; i < n_parts; i++)
+        through_activation(type, op->act, &parts[i], z, rows, dy, rows + ROWS * z->c);
+    if (op->act == PYR_ACT_NONE)
+        du = dy;
+    channel_gradients(op, z, image, rows);
+    input_coefficients(z, stat, rows);
+    for (int i = 0; i < n_parts; i++)
+        if (!parts[i].dx)
+            continue;
+        else if (parts[i].add) {
+            PIECES(parts[i].c, input_gradient_piece, type, &parts[i], z, rows, du, true);
+        } else
+            PIECES(parts[i].c, input_gradient_piece, type, &parts[i], z, rows, du, false);
+}
+
+static void image_backward_f32(pyr_op *op, const sizes *z, size_t image)
+{
+    image_backward(op, z, image, PYR_F32);
+}
+
+static void image_backward_bf16(pyr_op *op, const sizes *z, size_t image)
+{
+    image_backward(op, z, image, PYR_BF16);
 }
 
 static pyr_status norm_backward(pyr_kernels *k, pyr_op *op)
@@ -231,12 +417,18 @@ static pyr_status norm_backward(pyr_kernels *k, pyr_op *op)
     sizes z = sizes_of(op);
 
     (void)k;
-    for (size_t n = 0; n < (size_t)op->x[0].s.n; n++)
-        image_backward(op, &z, n);
+    for (size_t n = 0; n < (size_t)op->y.s.n; n++)
+        if (op->y.type == PYR_BF16)
+            image_backward_bf16(op, &z, n);
+        else
+            image_backward_f32(op, &z, n);
     return PYR_OK;
 }
 
-const pyr_op_impl pyr_cpu_group_norm = {.reads = PYR_READS_X0 | PYR_READS_X1,
+const pyr_op_impl pyr_cpu_group_norm = {.reads = PYR_READS_X0 | PYR_READS_X1 | PYR_READS_X3,
+                                        .fuses = PYR_FUSES_CONCAT,
+                                        .in_place = 1, /* an image is read in full before it is written */
+                                        .overwrites = true,
                                         .plan = norm_plan,
                                         .forward = norm_forward,
                                         .backward = norm_backward};
