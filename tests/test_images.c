@@ -999,6 +999,40 @@ static void one_image(void)
     CHECK(opened_as(&s, "11x13 RGB, 16 bits").bits == 16);
 }
 
+/* Mirrored images of all kinds of pixels, the same file in 1, 3 and 4 channels. */
+static void mirrored_pixels(void)
+{
+    static const char *const files[] = {GOLDEN "rgb.jpg", GOLDEN "rgb_16.png"};
+    static const int channel_counts[] = {1, 3, 4};
+
+    for (int i = 0; i < 6; i++) {
+        pyr_data_settings s = at_path(files[i / 3]);
+        float plain[17 * 24 * 4], mirrored[17 * 24 * 4];
+        pyr_dataset *set;
+        int moved = 0;
+
+        s.channels = channel_counts[i % 3];
+        CHECK_OK(pyr_dataset_open(&set, &s));
+        if (!set)
+            return;
+        pyr_dataset_shape shape = pyr_dataset_shape_of(set);
+        CHECK(shape.c == s.channels && shape.bits == (i < 3 ? 8 : 16) && shape.h * shape.w <= 17 * 24);
+        pyr_dataset_pixels(set, PYR_TRAIN, 0, false, plain);
+        pyr_dataset_pixels(set, PYR_TRAIN, 0, true, mirrored);
+        for (int y = 0; y < shape.h; y++)
+            for (int x = 0; x < shape.w; x++)
+                for (int c = 0; c < shape.c; c++) {
+                    float from = plain[(y * shape.w + shape.w - 1 - x) * shape.c + c];
+                    int at = (y * shape.w + x) * shape.c + c;
+
+                    CHECK(mirrored[at] == from);
+                    moved += from != plain[at];
+                }
+        CHECK(moved > 0);
+        pyr_dataset_free(set);
+    }
+}
+
 static void refused(void)
 {
     pyr_dataset *set;
@@ -1379,6 +1413,7 @@ int main(int argc, char **argv)
     RUN(sizes);
     RUN(channels);
     RUN(one_image);
+    RUN(mirrored_pixels);
     RUN(refused);
     RUN(held_out);
     RUN(fingerprints);
