@@ -1,32 +1,114 @@
-/* conv2d_cpu.c - convolutions by oneDNN; 1x1 of stride 1 is a matrix product (linear_cpu.c).
+/* conv2d_cpu.c - convolutions, and matrix products on images in bf16: by register tiles (tile.h) or oneDNN.
  *
- * oneDNN's fast NHWC kernels want weights in blocked layouts. They are reordered once
- * after each update (pack), not on every call, and the gradient of the weights is summed
- * over micro-batches in oneDNN's layout and turned back once (collect).
+ * Each pass has a way of its own. Tiles take neighbours in (a residual, a concatenation, ...) as they read
+ * and write; around oneDNN there are passes for that (conv_around.h). In f32, 1x1 of stride 1 is a matrix
+ * product (linear_cpu.c).
+ *
+ * Fast kernels want weights in layouts of their own. They are reordered once after each update (pack), not on
+ * every call, and the gradient of the weights is summed over micro-batches in such a layout and turned back
+ * once (collect).
  */
 #include "base/mem.h"
+#include "kernels/cpu/conv_around.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/onednn.h"
+#include "kernels/cpu/tile.h"
 #include "kernels/cpu/vector.h"
 
+#include <assert.h>
+
+typedef enum way { BY_ONEDNN, BY_TILES } way;
+
 typedef struct conv_state {
-    pyr_onednn_call *forward, *backward_data, *backward_weights;
-    pyr_onednn_call *pack_forward, *pack_backward, *unpack;
-    /* offsets in bytes: packed block = [forward weights | backward weights | gradient as O x I x k x k] */
-    size_t packed_backward, packed_gradient;
-    size_t call_scratch; /* op->scratch = [library's | result before it is added] */
+    way forward, data, weights;
+    pyr_conv_shape shape;
+    pyr_tile_size tile, turned; /* turned: of the pass by data */
+    float scale;
+    pyr_onednn_call *call[PYR_CONV_PASSES], *pack_forward, *pack_data, *unpack;
+    /* offsets in bytes: packed block = [forward weights | weights of the pass by data | gradient as O x I x
+     * k x k], scratch = [library's or the tiles' | x as oneDNN wants it | dy likewise | sums] */
+    size_t packed_data, packed_gradient;
+    size_t x_copy, dy_copy, sums;
+    bool copies_x, copies_dy;        /* for oneDNN */
+    bool result_direct, data_direct; /* oneDNN writes y, dx itself */
 } conv_state;
 
-static bool is_product(const pyr_op *op)
+/* ---- sizes ------------------------------------------------------------------------------------- */
+
+static pyr_conv_shape shape_of(const pyr_op *op)
 {
-    return op->kernel == 1 && op->stride == 1 &&
-           !(op->pad_top | op->pad_left | op->pad_bottom | op->pad_right);
+    pyr_shape x = op->x[0].s, y = op->y.s;
+    bool linear = op->kind == PYR_OP_LINEAR;
+    pyr_conv_shape s = {
+        .n = x.n, .in_h = x.h, .in_w = x.w, .in = x.c, .out_h = y.h, .out_w = y.w, .out = y.c};
+
+    if (op->up_h) {
+        s.in_h = op->up_h;
+        s.in_w = op->up_w;
+    }
+    if (pyr_op_has(op, PYR_X_MORE))
+        s.in += op->x[PYR_X_MORE].s.c;
+    s.kernel = linear ? 1 : op->kernel;
+    s.stride = linear ? 1 : op->stride;
+    s.pad_top = op->pad_top;
+    s.pad_left = op->pad_left;
+    s.pad_bottom = op->pad_bottom;
+    s.pad_right = op->pad_right;
+    s.bias = op->n_params > 1 && op->param_count[1];
+    s.data = op->x[0].type == PYR_BF16 || op->y.type == PYR_BF16 ? PYR_BF16 : PYR_F32;
+    s.result = PYR_F32;
+    return s;
+}
+
+static int all_inputs(const conv_state *s, const pyr_op *op)
+{
+    return op->w_in ? op->w_in : s->shape.in;
+}
+
+/* The weights of the first input channel that is used. */
+static const float *weights_of(const conv_state *s, const pyr_op *op)
+{
+    return (const float *)op->param[0] + (size_t)op->w_first * (size_t)(s->shape.kernel * s->shape.kernel);
+}
+
+static bool same_size(const pyr_conv_shape *s)
+{
+    int pad = s->kernel / 2;
+
+    return s->stride == 1 && s->pad_top == pad && s->pad_left == pad && s->pad_bottom == pad &&
+           s->pad_right == pad;
+}
+
+static bool has_neighbours(const pyr_op *op)
+{
+    return pyr_op_has(op, PYR_X_RESIDUAL) || pyr_op_has(op, PYR_X_VECTOR) || pyr_op_has(op, PYR_X_MORE) ||
+           op->up_h || op->w_in;
+}
+
+static bool is_product(const pyr_op *op, const pyr_conv_shape *s)
+{
+    return s->data == PYR_F32 && s->kernel == 1 && same_size(s) && !has_neighbours(op) &&
+           (op->kind == PYR_OP_LINEAR || op->scale == 1);
+}
+
+/* Tiles read one image that is enlarged or two, not both. */
+static bool fits_tiles(const pyr_op *op, const pyr_conv_shape *s)
+{
+    return s->data == PYR_BF16 && same_size(s) && !(op->up_h && pyr_op_has(op, PYR_X_MORE)) &&
+           pyr_tile_available();
 }
 
 static size_t larger(size_t a, size_t b)
 {
     return a > b ? a : b;
 }
+
+static size_t count_in(const pyr_conv_shape *s)
+{
+    return (size_t)s->n * (size_t)s->in_h * (size_t)s->in_w * (size_t)s->in;
+}
+
+/* ---- plan -------------------------------------------------------------------------------------- */
 
 static void conv_release(pyr_kernels *k, pyr_op *op)
 {
@@ -35,55 +117,131 @@ static void conv_release(pyr_kernels *k, pyr_op *op)
     (void)k;
     if (!s)
         return;
-    pyr_onednn_free(s->forward);
-    pyr_onednn_free(s->backward_data);
-    pyr_onednn_free(s->backward_weights);
+    for (int pass = 0; pass < PYR_CONV_PASSES; pass++)
+        pyr_onednn_free(s->call[pass]);
     pyr_onednn_free(s->pack_forward);
-    pyr_onednn_free(s->pack_backward);
+    pyr_onednn_free(s->pack_data);
     pyr_onednn_free(s->unpack);
     pyr_free(s);
     op->state = NULL;
 }
 
+/* A pass by oneDNN; scratch_bytes has the largest need of the library or the tiles. */
+static pyr_status plan_call(conv_state *s, pyr_op *op, pyr_conv_pass pass, pyr_type result)
+{
+    pyr_conv_shape shape = s->shape;
+
+    shape.result = result;
+    PYR_TRY(pyr_onednn_conv(&s->call[pass], &shape, pass));
+    op->scratch_bytes = larger(op->scratch_bytes, pyr_onednn_scratch_bytes(s->call[pass]));
+    return PYR_OK;
+}
+
+static pyr_status plan_forward(conv_state *s, pyr_op *op)
+{
+    pyr_onednn_call **call = &s->call[PYR_CONV_FORWARD];
+
+    if (s->forward == BY_TILES) {
+        op->packed_bytes = pyr_aligned(pyr_tile_packed_bytes(&s->tile));
+        op->scratch_bytes = larger(op->scratch_bytes, pyr_tile_scratch(&s->tile));
+        return PYR_OK;
+    }
+    s->result_direct = !pyr_op_has(op, PYR_X_RESIDUAL) && !pyr_op_has(op, PYR_X_VECTOR) && s->scale == 1;
+    PYR_TRY(plan_call(s, op, PYR_CONV_FORWARD, s->result_direct ? op->y.type : PYR_F32));
+    PYR_TRY(pyr_onednn_pack(&s->pack_forward, &s->shape, all_inputs(s, op), *call));
+    op->packed_bytes = pyr_aligned(pyr_onednn_weight_bytes(*call));
+    return PYR_OK;
+}
+
+static pyr_status plan_data(conv_state *s, pyr_op *op)
+{
+    pyr_onednn_call **call = &s->call[PYR_CONV_BACKWARD_DATA];
+
+    s->packed_data = op->packed_bytes;
+    if (s->data == BY_TILES) {
+        op->packed_bytes += pyr_aligned(pyr_tile_packed_bytes(&s->turned));
+        op->scratch_bytes = larger(op->scratch_bytes, pyr_tile_scratch(&s->turned));
+        return PYR_OK;
+    }
+    s->data_direct = !pyr_op_has(op, PYR_X_MORE) && !op->up_h && !op->dx_add[0] && s->scale == 1;
+    PYR_TRY(plan_call(s, op, PYR_CONV_BACKWARD_DATA, s->data_direct ? op->x[0].type : PYR_F32));
+    PYR_TRY(pyr_onednn_pack(&s->pack_data, &s->shape, all_inputs(s, op), *call));
+    op->packed_bytes += pyr_aligned(pyr_onednn_weight_bytes(*call));
+    return PYR_OK;
+}
+
+static pyr_status plan_weights(conv_state *s, pyr_op *op)
+{
+    pyr_onednn_call **call = &s->call[PYR_CONV_BACKWARD_WEIGHTS];
+
+    assert(!op->w_in);
+    if (s->weights == BY_TILES) {
+        op->grad_bytes = pyr_tile_gradient_bytes(&s->tile);
+        op->scratch_bytes = larger(op->scratch_bytes, pyr_tile_gradient_scratch(&s->tile));
+        return PYR_OK;
+    }
+    PYR_TRY(plan_call(s, op, PYR_CONV_BACKWARD_WEIGHTS, PYR_F32));
+    PYR_TRY(pyr_onednn_unpack(&s->unpack, &s->shape, *call));
+    op->grad_bytes = pyr_aligned(pyr_onednn_weight_bytes(*call)) +
+                     (s->shape.bias ? (size_t)s->shape.out : 0) * sizeof(float);
+    s->packed_gradient = op->packed_bytes;
+    op->packed_bytes += pyr_aligned(op->param_count[0] * sizeof(float));
+    return PYR_OK;
+}
+
+/* Copies and sums behind the library's scratch. */
+static void plan_scratch(conv_state *s, pyr_op *op, bool data)
+{
+    bool reads_x = s->forward == BY_ONEDNN || (op->want_grad && s->weights == BY_ONEDNN);
+    bool reads_dy = (data && s->data == BY_ONEDNN) || (op->want_grad && s->weights == BY_ONEDNN);
+    size_t sums = 0;
+
+    s->copies_x = reads_x && (pyr_op_has(op, PYR_X_MORE) || op->up_h || op->x[0].type != s->shape.data);
+    s->copies_dy = reads_dy && op->y.type != s->shape.data;
+    if (s->forward == BY_ONEDNN && !s->result_direct)
+        sums = pyr_count(op->y.s) * sizeof(float);
+    if (data && s->data == BY_ONEDNN && !s->data_direct)
+        sums = larger(sums, count_in(&s->shape) * sizeof(float));
+    if (op->want_grad && s->weights == BY_ONEDNN)
+        sums = larger(sums, op->grad_bytes);
+    s->x_copy = pyr_aligned(op->scratch_bytes);
+    s->dy_copy = s->x_copy;
+    if (s->copies_x)
+        s->dy_copy += pyr_aligned(count_in(&s->shape) * pyr_type_size(s->shape.data));
+    s->sums = s->dy_copy;
+    if (s->copies_dy)
+        s->sums += pyr_aligned(pyr_count(op->y.s) * pyr_type_size(s->shape.data));
+    op->scratch_bytes = s->sums + sums;
+}
+
 static pyr_status conv_plan(pyr_kernels *k, pyr_op *op)
 {
+    pyr_conv_shape shape = shape_of(op);
+    bool data = op->backward && (op->want_dx[0] || (pyr_op_has(op, PYR_X_MORE) && op->want_dx[PYR_X_MORE]));
     conv_state *s;
-    size_t temporary = 0;
 
     (void)k;
-    if (is_product(op))
+    assert(!pyr_op_has(op, PYR_X_MORE) || op->x[PYR_X_MORE].type == op->x[0].type);
+    assert(!pyr_op_has(op, PYR_X_RESIDUAL) || op->x[PYR_X_RESIDUAL].type == op->y.type);
+    if (is_product(op, &shape))
         return PYR_OK;
     PYR_TRY(pyr_new(&s, 1, sizeof *s, "convolution"));
     op->state = s;
-    PYR_TRY(pyr_onednn_conv(&s->forward, op, PYR_CONV_FORWARD));
-    PYR_TRY(pyr_onednn_pack(&s->pack_forward, op, s->forward));
-    s->call_scratch = pyr_onednn_scratch_bytes(s->forward);
-    op->packed_bytes = pyr_aligned(pyr_onednn_weight_bytes(s->forward));
-    if (op->backward && op->want_dx[0]) {
-        PYR_TRY(pyr_onednn_conv(&s->backward_data, op, PYR_CONV_BACKWARD_DATA));
-        PYR_TRY(pyr_onednn_pack(&s->pack_backward, op, s->backward_data));
-        s->call_scratch = larger(s->call_scratch, pyr_onednn_scratch_bytes(s->backward_data));
-        s->packed_backward = op->packed_bytes;
-        op->packed_bytes += pyr_aligned(pyr_onednn_weight_bytes(s->backward_data));
-        if (op->dx_add[0])
-            temporary = pyr_count(op->x[0].s) * sizeof(float);
-    }
-    if (op->want_grad) {
-        size_t weights;
-
-        PYR_TRY(pyr_onednn_conv(&s->backward_weights, op, PYR_CONV_BACKWARD_WEIGHTS));
-        PYR_TRY(pyr_onednn_unpack(&s->unpack, op, s->backward_weights));
-        weights = pyr_aligned(pyr_onednn_weight_bytes(s->backward_weights));
-        s->call_scratch = larger(s->call_scratch, pyr_onednn_scratch_bytes(s->backward_weights));
-        op->grad_bytes = weights + op->param_count[1] * sizeof(float);
-        temporary = larger(temporary, op->grad_bytes);
-        s->packed_gradient = op->packed_bytes;
-        op->packed_bytes += pyr_aligned(op->param_count[0] * sizeof(float));
-    }
-    s->call_scratch = pyr_aligned(s->call_scratch);
-    op->scratch_bytes = s->call_scratch + temporary;
+    s->shape = shape;
+    s->scale = op->kind == PYR_OP_LINEAR ? 1 : op->scale;
+    s->tile = (pyr_tile_size){shape.n, shape.out_h, shape.out_w, shape.in, shape.out, shape.kernel};
+    s->turned = (pyr_tile_size){shape.n, shape.out_h, shape.out_w, shape.out, shape.in, shape.kernel};
+    s->forward = s->data = s->weights = fits_tiles(op, &shape) ? BY_TILES : BY_ONEDNN;
+    PYR_TRY(plan_forward(s, op));
+    if (data)
+        PYR_TRY(plan_data(s, op));
+    if (op->want_grad)
+        PYR_TRY(plan_weights(s, op));
+    plan_scratch(s, op, data);
     return PYR_OK;
 }
+
+/* ---- weights ----------------------------------------------------------------------------------- */
 
 static pyr_status conv_pack(pyr_kernels *k, pyr_op *op)
 {
@@ -92,10 +250,118 @@ static pyr_status conv_pack(pyr_kernels *k, pyr_op *op)
     (void)k;
     if (!s)
         return PYR_OK;
-    PYR_TRY(pyr_onednn_run(s->pack_forward, (const void *[]){op->param[0], op->packed}, NULL));
-    if (s->pack_backward)
-        PYR_TRY(pyr_onednn_run(
-            s->pack_backward, (const void *[]){op->param[0], (char *)op->packed + s->packed_backward}, NULL));
+    const float *w = weights_of(s, op);
+    void *turned = (char *)op->packed + s->packed_data;
+    size_t input = (size_t)(s->shape.kernel * s->shape.kernel), output = (size_t)all_inputs(s, op) * input;
+
+    if (s->forward == BY_TILES)
+        pyr_tile_pack(&s->tile, w, output, input, false, op->packed);
+    else
+        PYR_TRY(pyr_onednn_run(s->pack_forward, (const void *[]){w, op->packed}, NULL));
+    if (s->packed_data && s->data == BY_TILES)
+        pyr_tile_pack(&s->turned, w, input, output, true, turned);
+    else if (s->packed_data)
+        PYR_TRY(pyr_onednn_run(s->pack_data, (const void *[]){w, turned}, NULL));
+    return PYR_OK;
+}
+
+/* The sum stays in oneDNN's layout (in the first accumulator) and is reordered once. */
+static pyr_status collect_onednn(const conv_state *s, pyr_op *op, void *const *accumulators, int n,
+                                 void *const dparam[PYR_OP_PARAMS])
+{
+    size_t weights = pyr_aligned(pyr_onednn_weight_bytes(s->call[PYR_CONV_BACKWARD_WEIGHTS]));
+    float *plain = (float *)(void *)((char *)op->packed + s->packed_gradient);
+
+    for (int i = 1; i < n; i++)
+        pyr_vadd(accumulators[0], accumulators[i], op->grad_bytes / sizeof(float));
+    if (dparam[0]) {
+        PYR_TRY(pyr_onednn_run(s->unpack, (const void *[]){accumulators[0], plain}, NULL));
+        pyr_vadd(dparam[0], plain, op->param_count[0]);
+    }
+    if (s->shape.bias && dparam[1])
+        pyr_vadd(dparam[1], (float *)(void *)((char *)accumulators[0] + weights), op->param_count[1]);
+    return PYR_OK;
+}
+
+static pyr_status conv_collect(pyr_kernels *k, pyr_op *op, void *const *accumulators, int n,
+                               void *const dparam[PYR_OP_PARAMS])
+{
+    conv_state *s = op->state;
+
+    if (!s)
+        return pyr_op_collect_default(k, op, accumulators, n, dparam);
+    if (s->weights == BY_ONEDNN)
+        return collect_onednn(s, op, accumulators, n, dparam);
+    pyr_tile_collect(&s->tile, (const float *const *)accumulators, n, dparam[0],
+                     s->shape.bias ? dparam[1] : NULL);
+    return PYR_OK;
+}
+
+/* ---- forward ----------------------------------------------------------------------------------- */
+
+static pyr_tile_source tile_source(const pyr_op *op)
+{
+    const pyr_tensor *x = op->x;
+    pyr_tile_source source = {{x[0].data}, {x[0].s.c}, x[0].type, x[0].s.h, x[0].s.w};
+
+    if (pyr_op_has(op, PYR_X_MORE)) {
+        source.at[1] = x[PYR_X_MORE].data;
+        source.c[1] = x[PYR_X_MORE].s.c;
+    }
+    return source;
+}
+
+static void forward_by_tiles(const conv_state *s, const pyr_op *op)
+{
+    pyr_tensor y = op->y;
+    pyr_tile_source x = tile_source(op);
+    pyr_tile_result result = {
+        .at = {y.data}, .c = {y.s.c}, .type = y.type, .h = y.s.h, .w = y.s.w, .scale = s->scale};
+
+    if (s->shape.bias)
+        result.bias = op->param[1];
+    if (pyr_op_has(op, PYR_X_VECTOR))
+        result.vector = op->x[PYR_X_VECTOR].data;
+    if (pyr_op_has(op, PYR_X_RESIDUAL))
+        result.residual = op->x[PYR_X_RESIDUAL].data;
+    pyr_tile_run(&s->tile, &x, op->packed, &result, op->scratch);
+}
+
+/* x and dy as oneDNN reads them. */
+static const void *x_for_onednn(const conv_state *s, const pyr_op *op)
+{
+    void *copy = (char *)op->scratch + s->x_copy;
+
+    if (!s->copies_x)
+        return op->x[0].data;
+    pyr_around_source(op, s->shape.in_h, s->shape.in_w, s->shape.data, copy);
+    return copy;
+}
+
+static const void *dy_for_onednn(const conv_state *s, const pyr_op *op)
+{
+    void *copy = (char *)op->scratch + s->dy_copy;
+
+    if (!s->copies_dy)
+        return op->dy;
+    pyr_around_convert(copy, s->shape.data, op->dy, op->y.type, pyr_count(op->y.s));
+    return copy;
+}
+
+static void *sums_of(const conv_state *s, const pyr_op *op)
+{
+    return (char *)op->scratch + s->sums;
+}
+
+static pyr_status forward_by_onednn(const conv_state *s, pyr_op *op)
+{
+    void *y = s->result_direct ? op->y.data : sums_of(s, op);
+    const void *bias = s->shape.bias ? op->param[1] : NULL;
+
+    PYR_TRY(pyr_onednn_run(s->call[PYR_CONV_FORWARD],
+                           (const void *[]){x_for_onednn(s, op), op->packed, bias, y}, op->scratch));
+    if (!s->result_direct)
+        pyr_around_result(op, y, s->scale);
     return PYR_OK;
 }
 
@@ -105,59 +371,126 @@ static pyr_status conv_forward(pyr_kernels *k, pyr_op *op)
 
     if (!s)
         return pyr_cpu_linear.forward(k, op);
-    return pyr_onednn_run(s->forward, (const void *[]){op->x[0].data, op->packed, op->param[1], op->y.data},
-                          op->scratch);
+    if (s->forward == BY_ONEDNN)
+        return forward_by_onednn(s, op);
+    forward_by_tiles(s, op);
+    return PYR_OK;
 }
 
+/* ---- backward ---------------------------------------------------------------------------------- */
+
+static pyr_tile_source tile_dy(const pyr_op *op)
+{
+    return (pyr_tile_source){{op->dy}, {op->y.s.c}, op->y.type, op->y.s.h, op->y.s.w};
+}
+
+static void data_by_tiles(const conv_state *s, const pyr_op *op, void *dx0, void *dx3)
+{
+    const pyr_tensor *x = op->x;
+    pyr_tile_source dy = tile_dy(op);
+    pyr_tile_result dx = {.at = {dx0, dx3},
+                          .c = {x[0].s.c, s->shape.in - x[0].s.c},
+                          .add = {op->dx_add[0], op->dx_add[PYR_X_MORE]},
+                          .type = x[0].type,
+                          .h = x[0].s.h,
+                          .w = x[0].s.w,
+                          .scale = s->scale};
+
+    pyr_tile_run(&s->turned, &dy, (char *)op->packed + s->packed_data, &dx, op->scratch);
+}
+
+static pyr_status data_by_onednn(const conv_state *s, pyr_op *op, void *dx0, void *dx3)
+{
+    void *dx = s->data_direct ? dx0 : sums_of(s, op);
+
+    PYR_TRY(pyr_onednn_run(s->call[PYR_CONV_BACKWARD_DATA],
+                           (const void *[]){dy_for_onednn(s, op), (char *)op->packed + s->packed_data, dx},
+                           op->scratch));
+    if (!s->data_direct)
+        pyr_around_dx(op, s->shape.in_h, s->shape.in_w, dx, s->scale, dx0, dx3);
+    return PYR_OK;
+}
+
+static pyr_status backward_data(const conv_state *s, pyr_op *op, void *dx0, void *dx3)
+{
+    if (!dx0 && !dx3)
+        return PYR_OK;
+    if (s->data == BY_ONEDNN)
+        return data_by_onednn(s, op, dx0, dx3);
+    data_by_tiles(s, op, dx0, dx3);
+    return PYR_OK;
+}
+
+static void scale_floats(float *restrict values, size_t count, float scale)
+{
+    for (size_t i = 0; i < count; i++)
+        values[i] *= scale;
+}
+
+static void add_scaled(float *restrict dst, const float *restrict src, size_t count, float scale)
+{
+    for (size_t i = 0; i < count; i++)
+        dst[i] += src[i] * scale;
+}
+
+/* oneDNN writes a gradient over what is there. */
+static pyr_status weights_by_onednn(const conv_state *s, pyr_op *op)
+{
+    pyr_onednn_call *call = s->call[PYR_CONV_BACKWARD_WEIGHTS];
+    size_t weights = pyr_aligned(pyr_onednn_weight_bytes(call)), count = op->grad_bytes / sizeof(float);
+    void *to = op->grad_add ? sums_of(s, op) : op->grad;
+    void *bias = s->shape.bias ? (char *)to + weights : NULL;
+
+    /* In bf16, of images one pixel wide, oneDNN 2.6.3 multiplies scratch that it has not written by zeros:
+     * what is there must not be NaN. */
+    if (s->shape.data == PYR_BF16 && s->shape.in_w == 1)
+        memset(op->scratch, 0, pyr_onednn_scratch_bytes(call));
+    PYR_TRY(pyr_onednn_run(call, (const void *[]){x_for_onednn(s, op), dy_for_onednn(s, op), to, bias},
+                           op->scratch));
+    if (op->grad_add)
+        add_scaled(op->grad, to, count, s->scale);
+    else if (s->scale != 1)
+        scale_floats(op->grad, count, s->scale);
+    return PYR_OK;
+}
+
+/* The vector's gradient is a by-product of the weights'. */
+static pyr_status backward_weights(const conv_state *s, pyr_op *op)
+{
+    float *dvector = op->dx[PYR_X_VECTOR];
+
+    if (op->want_grad && s->weights == BY_TILES) {
+        pyr_tile_source x = tile_source(op), dy = tile_dy(op);
+
+        pyr_tile_gradient(&s->tile, &x, &dy, s->scale, op->grad, op->grad_add, dvector,
+                          op->dx_add[PYR_X_VECTOR], op->scratch);
+        return PYR_OK;
+    }
+    if (dvector)
+        pyr_around_dx_vector(op, s->scale);
+    return op->want_grad ? weights_by_onednn(s, op) : PYR_OK;
+}
+
+/* Inputs' gradients are finished in order where a later one adds to an earlier one's. */
 static pyr_status conv_backward(pyr_kernels *k, pyr_op *op)
 {
     conv_state *s = op->state;
 
     if (!s)
         return pyr_cpu_linear.backward(k, op);
-    char *temporary = (char *)op->scratch + s->call_scratch;
-    if (op->want_grad) {
-        size_t weights = pyr_aligned(pyr_onednn_weight_bytes(s->backward_weights));
-        void *bias = op->param_count[1] ? temporary + weights : NULL;
+    bool later = op->dx[PYR_X_MORE] && op->dx[PYR_X_MORE] == op->dx[PYR_X_RESIDUAL];
 
-        PYR_TRY(pyr_onednn_run(s->backward_weights, (const void *[]){op->x[0].data, op->dy, temporary, bias},
-                               op->scratch));
-        pyr_vadd(op->grad, (float *)(void *)temporary, op->grad_bytes / sizeof(float));
-    }
-    if (op->dx[0]) {
-        void *dx = op->dx_add[0] ? temporary : op->dx[0];
-
-        PYR_TRY(pyr_onednn_run(s->backward_data,
-                               (const void *[]){op->dy, (char *)op->packed + s->packed_backward, dx},
-                               op->scratch));
-        if (op->dx_add[0])
-            pyr_vadd(op->dx[0], (float *)dx, pyr_count(op->x[0].s));
-    }
-    return PYR_OK;
+    PYR_TRY(backward_weights(s, op));
+    PYR_TRY(backward_data(s, op, op->dx[0], later ? NULL : op->dx[PYR_X_MORE]));
+    pyr_around_dx_residual(op, s->scale);
+    return later ? backward_data(s, op, NULL, op->dx[PYR_X_MORE]) : PYR_OK;
 }
 
-/* The sum stays in oneDNN's layout (in the first accumulator) and is reordered once. */
-static pyr_status conv_collect(pyr_kernels *k, pyr_op *op, void *const *accumulators, int n,
-                               void *const dparam[PYR_OP_PARAMS])
-{
-    conv_state *s = op->state;
-    size_t weights;
-    float *plain;
-
-    if (!s)
-        return pyr_op_collect_default(k, op, accumulators, n, dparam);
-    weights = pyr_aligned(pyr_onednn_weight_bytes(s->backward_weights));
-    plain = (float *)(void *)((char *)op->packed + s->packed_gradient);
-    for (int i = 1; i < n; i++)
-        pyr_vadd(accumulators[0], accumulators[i], op->grad_bytes / sizeof(float));
-    PYR_TRY(pyr_onednn_run(s->unpack, (const void *[]){accumulators[0], plain}, NULL));
-    pyr_vadd(dparam[0], plain, op->param_count[0]);
-    if (op->param_count[1])
-        pyr_vadd(dparam[1], (float *)(void *)((char *)accumulators[0] + weights), op->param_count[1]);
-    return PYR_OK;
-}
-
-const pyr_op_impl pyr_cpu_conv2d = {.reads = PYR_READS_X0,
+const pyr_op_impl pyr_cpu_conv2d = {.reads = PYR_READS_X0 | PYR_READS_X3,
+                                    .fuses = PYR_FUSES_RESIDUAL | PYR_FUSES_VECTOR | PYR_FUSES_CONCAT |
+                                             PYR_FUSES_UPSAMPLE,
+                                    .in_place = 1u << PYR_X_RESIDUAL,
+                                    .overwrites = true,
                                     .plan = conv_plan,
                                     .release = conv_release,
                                     .forward = conv_forward,

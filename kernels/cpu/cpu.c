@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "kernels/cpu/onednn.h"
+#include "kernels/cpu/tile.h"
 #include "kernels/ref/ref.h"
 #include <stdio.h>
 #include <string.h>
@@ -43,6 +44,8 @@ pyr_status pyr_kernels_cpu(pyr_kernels **out, int lanes)
     pyr_ref_fill(k, PYR_F32);
     k->name = "cpu";
     k->micro_batch = 16;
+    k->has_bf16 = pyr_onednn_has_bf16();
+    k->fast_bf16 = k->has_bf16 && pyr_tile_available();
     k->measurable = measurable();
     k->op[PYR_OP_CONV2D] = &pyr_cpu_conv2d;
     k->op[PYR_OP_LINEAR] = &pyr_cpu_linear;

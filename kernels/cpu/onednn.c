@@ -5,6 +5,11 @@
 #include <omp.h>
 #include <stdio.h>
 
+static dnnl_data_type_t type_of(pyr_type type)
+{
+    return type == PYR_BF16 ? dnnl_bf16 : dnnl_f32;
+}
+
 /* ---- what differs between oneDNN 2 and 3 ------------------------------------------------------- */
 
 #if DNNL_VERSION_MAJOR >= 3
@@ -14,9 +19,14 @@ static desc_ref ref(const desc *d)
 {
     return *d;
 }
-static dnnl_status_t desc_make(desc *d, int rank, const dnnl_dims_t dims, dnnl_format_tag_t tag)
+static dnnl_status_t desc_make(desc *d, int rank, const dnnl_dims_t dims, pyr_type type,
+                               dnnl_format_tag_t tag)
 {
-    return dnnl_memory_desc_create_with_tag(d, rank, dims, dnnl_f32, tag);
+    return dnnl_memory_desc_create_with_tag(d, rank, dims, type_of(type), tag);
+}
+static dnnl_status_t desc_strided(desc *d, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides)
+{
+    return dnnl_memory_desc_create_with_strides(d, rank, dims, dnnl_f32, strides);
 }
 static void desc_free(desc *d)
 {
@@ -31,9 +41,14 @@ static desc_ref ref(const desc *d)
 {
     return d;
 }
-static dnnl_status_t desc_make(desc *d, int rank, const dnnl_dims_t dims, dnnl_format_tag_t tag)
+static dnnl_status_t desc_make(desc *d, int rank, const dnnl_dims_t dims, pyr_type type,
+                               dnnl_format_tag_t tag)
 {
-    return dnnl_memory_desc_init_by_tag(d, rank, dims, dnnl_f32, tag);
+    return dnnl_memory_desc_init_by_tag(d, rank, dims, type_of(type), tag);
+}
+static dnnl_status_t desc_strided(desc *d, int rank, const dnnl_dims_t dims, const dnnl_dims_t strides)
+{
+    return dnnl_memory_desc_init_by_strides(d, rank, dims, dnnl_f32, strides);
 }
 static void desc_free(desc *d)
 {
@@ -69,6 +84,8 @@ static dnnl_status_t conv_primitive_desc(dnnl_primitive_desc_t *pd, dnnl_engine_
         return dnnl_convolution_backward_weights_primitive_desc_create(
             pd, engine, alg, d->src, d->weights, d->has_bias ? d->bias : NULL, d->dst, d->strides, dilates,
             d->pad_low, d->pad_high, hint, attr);
+    case PYR_CONV_PASSES:
+        break;
     }
     return dnnl_invalid_arguments;
 #else
@@ -88,6 +105,8 @@ static dnnl_status_t conv_primitive_desc(dnnl_primitive_desc_t *pd, dnnl_engine_
     case PYR_CONV_BACKWARD_WEIGHTS:
         status = dnnl_convolution_backward_weights_desc_init(&c, alg, &d->src, &d->weights, bias, &d->dst,
                                                              d->strides, d->pad_low, d->pad_high);
+        break;
+    case PYR_CONV_PASSES:
         break;
     }
     if (status != dnnl_success)
@@ -134,6 +153,11 @@ const char *pyr_onednn_version(void)
 
     snprintf(text, sizeof text, "oneDNN %d.%d.%d", v->major, v->minor, v->patch);
     return text;
+}
+
+bool pyr_onednn_has_bf16(void)
+{
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
 }
 
 static desc_ref layout_of(const pyr_onednn_call *call, int what)
@@ -191,30 +215,40 @@ out:
     return status;
 }
 
-static dnnl_status_t describe(conv_descs *d, const pyr_op *op)
+static dnnl_status_t describe(conv_descs *d, const pyr_conv_shape *c, pyr_conv_pass pass)
 {
-    pyr_shape x = op->x[0].s, y = op->y.s;
-    const dnnl_dims_t xd = {x.n, x.c, x.h, x.w}, yd = {y.n, y.c, y.h, y.w}, bd = {y.c};
-    const dnnl_dims_t wd = {y.c, x.c, op->kernel, op->kernel};
+    const dnnl_dims_t xd = {c->n, c->in, c->in_h, c->in_w}, yd = {c->n, c->out, c->out_h, c->out_w};
+    const dnnl_dims_t wd = {c->out, c->in, c->kernel, c->kernel}, bd = {c->out};
+    pyr_type dst = pass == PYR_CONV_FORWARD ? c->result : c->data;
+    pyr_type src = pass == PYR_CONV_BACKWARD_DATA ? c->result : c->data;
+    pyr_type weights = pass == PYR_CONV_BACKWARD_WEIGHTS ? PYR_F32 : c->data;
     dnnl_status_t status;
 
-    d->strides[0] = d->strides[1] = op->stride;
-    d->pad_low[0] = op->pad_top;
-    d->pad_low[1] = op->pad_left;
-    d->pad_high[0] = op->pad_bottom;
-    d->pad_high[1] = op->pad_right;
-    d->has_bias = op->n_params > 1 && op->param_count[1];
-    status = desc_make(&d->src, 4, xd, dnnl_nhwc);
+    d->strides[0] = d->strides[1] = c->stride;
+    d->pad_low[0] = c->pad_top;
+    d->pad_low[1] = c->pad_left;
+    d->pad_high[0] = c->pad_bottom;
+    d->pad_high[1] = c->pad_right;
+    d->has_bias = c->bias;
+    status = desc_make(&d->src, 4, xd, src, dnnl_nhwc);
     if (status == dnnl_success)
-        status = desc_make(&d->dst, 4, yd, dnnl_nhwc);
+        status = desc_make(&d->dst, 4, yd, dst, dnnl_nhwc);
     if (status == dnnl_success)
-        status = desc_make(&d->weights, 4, wd, dnnl_format_tag_any);
+        status = desc_make(&d->weights, 4, wd, weights, dnnl_format_tag_any);
     if (status == dnnl_success)
-        status = desc_make(&d->bias, 1, bd, dnnl_x);
+        status = desc_make(&d->bias, 1, bd, PYR_F32, dnnl_x);
     return status;
 }
 
-pyr_status pyr_onednn_conv(pyr_onednn_call **out, const pyr_op *op, pyr_conv_pass pass)
+static void descs_free(conv_descs *d)
+{
+    desc_free(&d->src);
+    desc_free(&d->weights);
+    desc_free(&d->bias);
+    desc_free(&d->dst);
+}
+
+pyr_status pyr_onednn_conv(pyr_onednn_call **out, const pyr_conv_shape *shape, pyr_conv_pass pass)
 {
     static const int forward_args[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS, DNNL_ARG_DST};
     static const int forward_queries[] = {dnnl_query_src_md, dnnl_query_weights_md, -1, dnnl_query_dst_md};
@@ -226,16 +260,21 @@ pyr_status pyr_onednn_conv(pyr_onednn_call **out, const pyr_op *op, pyr_conv_pas
                                           dnnl_query_diff_weights_md, -1};
     pyr_status status = PYR_OK;
     pyr_onednn_call *call = NULL;
-    conv_descs d = {.has_bias = false};
+    conv_descs d = {.has_bias = false}, forward = {.has_bias = false};
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t hint = NULL;
 
     *out = NULL;
     PYR_TRY_OUT(new_call(&call));
     PYR_TRY_OUT(own_scratch(&attr));
-    DNNL_TRY(describe(&d, op));
-    if (pass != PYR_CONV_FORWARD)
-        DNNL_TRY(conv_primitive_desc(&hint, call->engine, &d, PYR_CONV_FORWARD, attr, NULL));
+    DNNL_TRY(describe(&d, shape, pass));
+    if (pass != PYR_CONV_FORWARD) {
+        pyr_conv_shape same = *shape;
+
+        same.result = same.data;
+        DNNL_TRY(describe(&forward, &same, PYR_CONV_FORWARD));
+        DNNL_TRY(conv_primitive_desc(&hint, call->engine, &forward, PYR_CONV_FORWARD, attr, NULL));
+    }
     DNNL_TRY(conv_primitive_desc(&call->pd, call->engine, &d, pass, attr, hint));
     call->weights = pass == PYR_CONV_BACKWARD_WEIGHTS ? dnnl_query_diff_weights_md : dnnl_query_weights_md;
     call->weight_bytes = dnnl_memory_desc_get_size(layout_of(call, call->weights));
@@ -251,14 +290,14 @@ pyr_status pyr_onednn_conv(pyr_onednn_call **out, const pyr_op *op, pyr_conv_pas
         PYR_TRY_OUT(finish(call, 4, weights_args, weights_queries));
         DNNL_TRY(dnnl_memory_create(&call->args[3].memory, ref(&d.bias), call->engine, DNNL_MEMORY_NONE));
         break;
+    case PYR_CONV_PASSES:
+        break;
     }
     *out = call;
     call = NULL;
 out:
-    desc_free(&d.src);
-    desc_free(&d.weights);
-    desc_free(&d.bias);
-    desc_free(&d.dst);
+    descs_free(&d);
+    descs_free(&forward);
     if (hint)
         dnnl_primitive_desc_destroy(hint);
     if (attr)
@@ -267,11 +306,14 @@ out:
     return status;
 }
 
-static pyr_status reorder(pyr_onednn_call **out, const pyr_op *op, const pyr_onednn_call *conv, bool pack)
+static pyr_status reorder(pyr_onednn_call **out, const pyr_conv_shape *shape, int all_in,
+                          const pyr_onednn_call *conv, bool pack)
 {
     static const int args[] = {DNNL_ARG_FROM, DNNL_ARG_TO},
                      queries[] = {dnnl_query_src_md, dnnl_query_dst_md};
-    const dnnl_dims_t dims = {op->y.s.c, op->x[0].s.c, op->kernel, op->kernel};
+    const int area = shape->kernel * shape->kernel;
+    const dnnl_dims_t dims = {shape->out, shape->in, shape->kernel, shape->kernel};
+    const dnnl_dims_t strides = {all_in * area, area, shape->kernel, 1};
     pyr_status status = PYR_OK;
     pyr_onednn_call *call = NULL;
     dnnl_primitive_attr_t attr = NULL;
@@ -279,7 +321,7 @@ static pyr_status reorder(pyr_onednn_call **out, const pyr_op *op, const pyr_one
     desc plain;
 
     *out = NULL;
-    if (desc_make(&plain, 4, dims, dnnl_oihw) != dnnl_success)
+    if (desc_strided(&plain, 4, dims, strides) != dnnl_success)
         return pyr_fail(PYR_E_DEVICE, "oneDNN cannot describe the weights");
     PYR_TRY_OUT(new_call(&call));
     PYR_TRY_OUT(own_scratch(&attr));
@@ -300,14 +342,15 @@ out:
     return status;
 }
 
-pyr_status pyr_onednn_pack(pyr_onednn_call **out, const pyr_op *op, const pyr_onednn_call *conv)
+pyr_status pyr_onednn_pack(pyr_onednn_call **out, const pyr_conv_shape *shape, int all_in,
+                           const pyr_onednn_call *conv)
 {
-    return reorder(out, op, conv, true);
+    return reorder(out, shape, all_in, conv, true);
 }
 
-pyr_status pyr_onednn_unpack(pyr_onednn_call **out, const pyr_op *op, const pyr_onednn_call *conv)
+pyr_status pyr_onednn_unpack(pyr_onednn_call **out, const pyr_conv_shape *shape, const pyr_onednn_call *conv)
 {
-    return reorder(out, op, conv, false);
+    return reorder(out, shape, shape->in, conv, false);
 }
 
 size_t pyr_onednn_weight_bytes(const pyr_onednn_call *call)

@@ -23,11 +23,11 @@ enum { CHUNK = 256 };
 
 /* How an image lies in scratch. */
 typedef struct layout {
-    int h, w;           /* the rectangle that tiles cover */
-    int border;         /* 1 around it for 3x3 */
-    int words, taps;    /* of two channels each, in all */
-    size_t row, block;  /* bytes to the pixel below, to the same pixel's next 32 channels */
-    size_t tap[TAPS];   /* bytes from the pixel at the top left of a window */
+    int h, w;          /* the rectangle that tiles cover */
+    int border;        /* 1 around it for 3x3 */
+    int words, taps;   /* of two channels each, in all */
+    size_t row, block; /* bytes to the pixel below, to the same pixel's next 32 channels */
+    size_t tap[TAPS];  /* bytes from the pixel at the top left of a window */
 } layout;
 
 static int blocks_of(int channels)
@@ -209,7 +209,8 @@ static void clear_border(const layout *l, char *dst, int blocks)
     for (int b = 0; l->border && b < blocks; b++, dst += l->block) {
         memset(dst, 0, l->row);
         memset(dst + l->block - l->row, 0, l->row);
-        for (size_t row = l->row; row < l->block; row += l->row) /* the last of a row, the first of the next */
+        for (size_t row = l->row; row < l->block;
+             row += l->row) /* the last of a row, the first of the next */
             memset(dst + row - BLOCK_BYTES, 0, 2 * BLOCK_BYTES);
     }
 }
