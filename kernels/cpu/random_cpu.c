@@ -144,7 +144,6 @@ static inline void philox_blocks(uint32_t words[4][BLOCKS], const uint32_t *stre
 {
     uint64_t key = (uint64_t)stream[1] << 32 | stream[0];
 
-#pragma omp simd
     for (uint32_t i = 0; i < BLOCKS; i++) {
         pyr_rng4 r = pyr_philox(key, q + i, stream[2], stream[3], purpose);
 
@@ -169,11 +168,9 @@ static void fill(float *out, const uint32_t *stream, uint32_t q, uint32_t purpos
     float number[4][BLOCKS];
 
     philox_blocks(words, stream, q, purpose);
-    for (int j = 0; j < 4; j += 2) {
-#pragma omp simd
+    for (int j = 0; j < 4; j += 2)
         for (int i = 0; i < BLOCKS; i++)
             normal2(words[j][i], words[j + 1][i], &number[j][i], &number[j + 1][i]);
-    }
     store_in_order(out, number);
 }
 
