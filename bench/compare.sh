@@ -3,35 +3,47 @@
 #
 # Usage: bench/compare.sh --python V/bin/python [OPTION ...] [-- OPTION OF PYRDIFF BENCH ...]
 #
-#   --python FILE     a Python with torch, diffusers, safetensors and numpy (see bench/torch_peer.py); python3
-#   --config FILE     the levels to measure (configs/fashion-mnist.cfg)
-#   --levels LIST     0,2: these levels only
-#   --modes LIST      PyTorch's modes (f32,cl): f32, cl (channels-last), bf16, bf16c, clc
-#   --rounds N        turns of everything (3)
+#   --python FILE     a Python with torch, diffusers, safetensors and numpy; none: pyrdiff alone
+#   --networks LIST   folders with config.json, a comma between them (the four in bench/networks)
+#   --config FILE     the levels of a configuration instead
+#   --levels LIST     0,2: these levels of it only
+#   --modes LIST      PyTorch's modes (f32,cl,bf16,bf16c): f32, cl (channels-last), bf16, bf16c, clc (compiled)
+#   --rounds N        turns of everything (2)
+#   --repeats N       steps that PyTorch is timed for, after three to warm up (5)
 #   --seconds S       of each measurement by pyrdiff (3)
 #   --threads N       of both (one per processor)
-#   --batch N         images a training step, of both (the configuration's)
+#   --batch N         images a training step, of both (the network's, the configuration's)
 #   --program FILE    pyrdiff (./pyrdiff)
 #   --out FILE        write the tables to FILE, too, with machine, versions and command
 #
 #   bench/compare.sh --python V/bin/python --out results/bench/compare.txt
+#   bench/compare.sh --python none --networks bench/networks/grey28
 #   bench/compare.sh --python V/bin/python --config configs/cifar10.cfg -- --data FOLDER
 #
-# From the project's root, on an otherwise idle machine. A round measures each level with pyrdiff, then with each
+# PyTorch (several GB, for this comparison only): python3 -m venv V
+#                                                 V/bin/pip install torch diffusers safetensors numpy
+#
+# From the project's root, on an otherwise idle machine. A round measures each network with pyrdiff, then with each
 # mode, every one in a process of its own, so that peak memory is its own (of the whole process: pyrdiff's holds
 # the data set, PyTorch's the interpreter). Images a second are those of the fastest steps of a round (PyTorch: the
 # fastest step; pyrdiff: the fastest half in training, the fastest run forward); PyTorch's forward pass takes the
 # training batch at once, pyrdiff's a micro-batch in each lane. The table has the median over rounds and, in
-# parentheses, lowest and highest. A ratio over 1: pyrdiff is so much faster. A mode that fails is left out and named
-# (diffusers refuses odd sides between two resolutions).
+# parentheses, lowest and highest; GFLOP/s count a training step as three forward passes. Start-up: from the start of
+# the process to the end of the first training step (pyrdiff: without the data, which it names itself); in the first
+# round without any cache, then with what that round left (compiled code, measured choices). The last lines compare
+# with the best of PyTorch's modes in each figure, over 1: pyrdiff is better, and with the floor: the convolutions and
+# products alone (pyrdiff bench --floor). A mode that fails is left out and named (diffusers refuses odd sides between
+# two resolutions).
 set -eu
 typed=$*
-python=python3 config=configs/fashion-mnist.cfg levels='' modes=f32,cl rounds=3 seconds=3 batch='' program=./pyrdiff out=''
-threads=$(getconf _NPROCESSORS_ONLN)
+python=python3 networks='' config='' levels='' modes=f32,cl,bf16,bf16c rounds=2 repeats=5 seconds=3 batch='' out=''
+program=./pyrdiff threads=$(getconf _NPROCESSORS_ONLN)
 
+fail() { echo "compare.sh: $*" >&2; exit 1; }
 while [ $# -gt 0 ]; do
     case $1 in
-    --python | --config | --levels | --modes | --rounds | --seconds | --threads | --batch | --program | --out)
+    --python | --networks | --config | --levels | --modes | --rounds | --repeats | --seconds | --threads | --batch | \
+        --program | --out)
         [ $# -gt 1 ] || { echo "compare.sh: $1 needs a value" >&2; exit 2; }
         name=${1#--}
         eval "$name=\$2"
@@ -42,26 +54,47 @@ while [ $# -gt 0 ]; do
     *) echo "compare.sh: unknown option $1 (see bench/compare.sh --help)" >&2; exit 2 ;;
     esac
 done
-[ -x "$program" ] || { echo "compare.sh: $program is not there: make it first (from the project's root)" >&2; exit 1; }
-"$python" -c 'import torch, diffusers' 2>/dev/null ||
-    { echo "compare.sh: $python has no torch and diffusers; how to get them is said in bench/torch_peer.py" >&2; exit 1; }
+[ -x "$program" ] || fail "$program is not there: make it first (from the project's root)"
+[ -z "$networks" ] || [ -z "$config" ] || fail "--networks or --config, not both"
+[ "$python" != none ] || modes=''
+[ -z "$modes" ] || "$python" -c 'import torch, diffusers' 2>/dev/null ||
+    fail "$python has no torch and diffusers: --help says how to get them; --python none does without"
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/pyrdiff-compare.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' HUP INT TERM
-runs=$tmp/runs.jsonl
-measure() { # SECONDS OPTION ...
-    s=$1
-    shift
-    "$program" bench --config "$config" --threads "$threads" ${batch:+--batch "$batch"} --seconds "$s" "$@"
-}
+runs=$tmp/runs
+# Both begin without what earlier runs left.
+export XDG_CACHE_HOME="$tmp/cache" TORCHINDUCTOR_CACHE_DIR="$tmp/inductor"
 
-# The networks, and the batch of each level.
-measure 0.01 --outdir "$tmp" "$@" >"$tmp/table" 2>"$tmp/messages" || { cat "$tmp/messages" >&2; exit 1; }
-"$program" train --config "$config" --threads "$threads" ${batch:+--batch "$batch"} --outdir "$tmp/none" "$@" --dry-run \
-    >/dev/null 2>"$tmp/plan" || { cat "$tmp/plan" >&2; exit 1; }
-[ -n "$levels" ] || levels=$(sed -n 's/^ *\([0-9]*\) .*/\1/p' "$tmp/table" | tr '\n' ',')
-batch_of() { sed -n "s/^level $1: .* batch \([0-9]*\) .*/\1/p" "$tmp/plan"; }
+value() { sed -n "s/.*\"$1\": \"\{0,1\}\([^,}\"]*\).*/\1/p" "$2"; } # KEY FILE, of one line of JSON
+bench() { # OPTION ...
+    "$program" bench --threads "$threads" ${batch:+--batch "$batch"} --json "$@" 2>"$tmp/messages" ||
+        { cat "$tmp/messages" >&2; exit 1; }
+}
+# A line per network: its name, its folder, the options by which pyrdiff measures it.
+if [ -n "$config" ]; then
+    bench --config "$config" --seconds 0.01 --outdir "$tmp" "$@" >"$tmp/levels"
+    for level in $(sed -n 's/^{"level": \([0-9]*\),.*/\1/p' "$tmp/levels"); do
+        case ",${levels:-$level}," in
+        *,"$level",*) echo "level-$level $tmp/level-$level/unet --config $config --level $level" ;;
+        esac
+    done >"$tmp/list"
+else
+    for folder in $(echo "${networks:-$(echo bench/networks/*/)}" | tr ',' ' '); do
+        folder=${folder%/}
+        [ -f "$folder/config.json" ] || fail "$folder has no config.json"
+        echo "${folder##*/} $folder --network $folder"
+    done >"$tmp/list"
+fi
+[ -s "$tmp/list" ] || fail "there is nothing to measure"
+
+# Of the last file ours: a line of the runs.
+ours() {
+    echo "$name pyrdiff $(value train "$tmp/ours") $(value forward "$tmp/ours") $(value peak_mib "$tmp/ours")" \
+        "$(value first_step_s "$tmp/ours") $(value mflop "$tmp/ours") $(value batch "$tmp/ours")" \
+        "$(value precision "$tmp/ours")" >>"$runs"
+}
 # "14 14 4": the peer's --size and --patch; sample_size is the network's own grid.
 grid_of() {
     "$python" -c 'import json, sys
@@ -69,68 +102,119 @@ c = json.load(open(sys.argv[1]))
 p, s = c.get("_pyrdiff_patch", 1), c["sample_size"]
 print(*(p * side for side in (s if isinstance(s, list) else [s, s])), p)' "$1"
 }
+peer() { # MODE
+    grid_of "$folder/config.json" >"$tmp/grid"
+    read -r h w patch <"$tmp/grid"
+    images=$(value batch "$tmp/ours")
+    "$python" bench/torch_peer.py "$folder" --size "$h" "$w" --patch "$patch" --batch "$images" --modes "$1" \
+        --threads "$threads" --repeats "$repeats" 2>"$tmp/messages" >"$tmp/peer" || {
+        echo "left out: PyTorch's $1 on $name: $(tail -n 1 "$tmp/messages")" >&2
+        return 0
+    }
+    grep '"train"' "$tmp/peer" >"$tmp/train"
+    grep '"sample"' "$tmp/peer" >"$tmp/sample"
+    echo "$name pytorch-$1 $(value best_s "$tmp/train") $(value best_s "$tmp/sample")" \
+        "$(value peak_rss_mib "$tmp/sample") $(value first_step_s "$tmp/train")" |
+        awk -v n="$images" '{ print $1, $2, n / $3, n / $4, $5, $6, 0, n, "-" }' >>"$runs"
+}
 
 round=1
 while [ "$round" -le "$rounds" ]; do
-    for level in $(echo "$levels" | tr ',' ' '); do
-        unet=$tmp/level-$level/unet
-        [ -f "$unet/config.json" ] || { echo "compare.sh: $config has no level $level" >&2; exit 1; }
-        echo "round $round of $rounds, level $level" >&2
-        measure "$seconds" --level "$level" "$@" >"$tmp/table" 2>"$tmp/messages" || { cat "$tmp/messages" >&2; exit 1; }
-        # counted from the end of the line: the image's size has blanks in it
-        awk -v level="$level" -v batch="$(batch_of "$level")" '$1 == level {
-            printf "{\"level\": %d, \"engine\": \"pyrdiff\", \"batch\": %d, \"mflop\": %s, ", level, batch, $(NF - 7)
-            printf "\"train\": %s, \"forward\": %s, \"peak\": %s}\n", $(NF - 6), $(NF - 4), $NF
-        }' "$tmp/table" >>"$runs"
-        grid_of "$unet/config.json" >"$tmp/grid"
-        read -r h w patch <"$tmp/grid"
+    while read -r name folder how; do
+        echo "round $round of $rounds, $name" >&2
+        # $how is several words
+        bench --seconds "$seconds" $how "$@" >"$tmp/ours" </dev/null
+        ours
+        if [ "$round" = 1 ]; then
+            bench --seconds "$seconds" --floor $how "$@" >"$tmp/floor" </dev/null
+            echo "$name floor $(value train_floor "$tmp/floor") $(value forward_floor "$tmp/floor")" \
+                "$(value train_onednn_floor "$tmp/floor") $(value forward_onednn_floor "$tmp/floor") 0 0 -" >>"$runs"
+        fi
         for mode in $(echo "$modes" | tr ',' ' '); do
-            "$python" bench/torch_peer.py "$unet" --size "$h" "$w" --patch "$patch" --batch "$(batch_of "$level")" \
-                --modes "$mode" --threads "$threads" 2>"$tmp/messages" >"$tmp/peer" || {
-                echo "left out: PyTorch's $mode on level $level: $(tail -n 1 "$tmp/messages")" >&2
-                continue
-            }
-            engine="\"engine\": \"pytorch $mode\", \"batch\": $(batch_of "$level")"
-            sed "s/^{/{\"level\": $level, $engine, /" "$tmp/peer" >>"$runs"
+            peer "$mode" </dev/null
         done
-    done
+    done <"$tmp/list"
     round=$((round + 1))
 done
 
-cat >"$tmp/tables.py" <<'END'
-import collections, json, statistics, sys
-
-figures = collections.defaultdict(lambda: collections.defaultdict(list))  # (level, engine): name: values
-batch, mflop = {}, {}
-for run in map(json.loads, open(sys.argv[1])):
-    level, at = run["level"], figures[run["level"], run["engine"]]
-    batch[level] = run["batch"]
-    if run["engine"] == "pyrdiff":
-        mflop[level] = run["mflop"]
-        for name in "train", "forward", "peak":
-            at[name].append(run[name])
-    else:
-        at["forward" if run["work"] == "sample" else "train"].append(run["batch"] / run["best_s"])
-        at["peak " + run["work"]].append(run["peak_rss_mib"])
-
-def spread(values):
-    return f"{statistics.median(values):.0f} ({min(values):.0f}-{max(values):.0f})"
-
-line = "{:<14} {:>22} {:>7} {:>24} {:>7} {:>9}"
-for level in sorted({level for level, _ in figures}, reverse=True):
-    print(f"level {level}: {mflop[level]:.1f} MFLOP an image, training batch {batch[level]}")
-    print(line.format("", "training, images/s", "ratio", "forward, images/s", "ratio", "peak MiB"))
-    ours = figures[level, "pyrdiff"]
-    for (at, engine), f in figures.items():
-        if at != level:
-            continue
-        ratio = [f"{statistics.median(ours[n]) / statistics.median(f[n]):.2f}" for n in ("train", "forward")]
-        peak = max(max(v) for n, v in f.items() if n.startswith("peak"))
-        print(line.format(engine, spread(f["train"]), ratio[0] if f is not ours else "", spread(f["forward"]),
-                          ratio[1] if f is not ours else "", f"{peak:.0f}"))
-    print()
+cat >"$tmp/tables.awk" <<'END'
+# network engine train forward peak first-step mflop batch precision; of `floor`: its two figures, oneDNN's two
+function median(key, what,    n, i, j, x, a) {
+    n = count[key]
+    for (i = 1; i <= n; i++) {
+        x = figure[key, what, i]
+        for (j = i - 1; j > 0 && a[j] > x; j--)
+            a[j + 1] = a[j]
+        a[j + 1] = x
+    }
+    low = a[1]
+    high = a[n]
+    return n % 2 ? a[(n + 1) / 2] : (a[n / 2] + a[n / 2 + 1]) / 2
+}
+function spread(key, what,    m) {
+    m = median(key, what)
+    return sprintf("%.0f (%.0f-%.0f)", m, low, high)
+}
+# The first round's, and the last's.
+function start(key) {
+    if (count[key] == 1)
+        return sprintf("%.2f", figure[key, 4, 1])
+    return sprintf("%.2f, %.2f", figure[key, 4, 1], figure[key, 4, count[key]])
+}
+# Of the peer's engines, the largest (sign 1) or smallest (-1).
+function best(net, what, sign,    i, m, b, found) {
+    for (i = 1; i <= engines[net]; i++)
+        if (engine[net, i] ~ /^pytorch/) {
+            m = what == 4 ? figure[net SUBSEP engine[net, i], 4, 1] : median(net SUBSEP engine[net, i], what)
+            if (!found || sign * m > sign * b)
+                b = m
+            found = 1
+        }
+    return found ? b : 0
+}
+function row(net, name, title,    key, m) {
+    key = net SUBSEP name
+    printf "%-16s %22s %8.1f %24s %8.1f %9.0f %13s\n", title, spread(key, 1), 3 * mflop[net] * median(key, 1) / 1e3,
+        spread(key, 2), mflop[net] * median(key, 2) / 1e3, median(key, 3), start(key)
+}
+$2 == "floor" { for (i = 3; i <= 6; i++) floor[$1, i - 2] = $i; next }
+{
+    key = $1 SUBSEP $2
+    if (!($1 in engines))
+        nets[++n] = $1
+    if (!count[key]++)
+        engine[$1, ++engines[$1]] = $2
+    for (i = 1; i <= 4; i++)
+        figure[key, i, count[key]] = $(i + 2)
+    if ($2 == "pyrdiff") {
+        mflop[$1] = $7
+        precision[$1] = $9
+    }
+    batch[$1] = $8
+}
+END {
+    for (net = 1; net <= n; net++) {
+        name = nets[net]
+        us = name SUBSEP "pyrdiff"
+        printf "%s: %.1f MFLOP an image, training batch %d\n", name, mflop[name], batch[name]
+        printf "%-16s %22s %8s %24s %8s %9s %13s\n", "", "training, images/s", "GFLOP/s", "forward, images/s", "GFLOP/s",
+            "peak MiB", "start-up s"
+        for (i = 1; i <= engines[name]; i++)
+            row(name, engine[name, i], engine[name, i] == "pyrdiff" ? "pyrdiff " precision[name] : engine[name, i])
+        if (best(name, 1, 1))
+            printf "%-16s %22.2f %8s %24.2f %8s %9.2f %13.2f\n", "to the best", median(us, 1) / best(name, 1, 1), "",
+                median(us, 2) / best(name, 2, 1), "", best(name, 3, -1) / median(us, 3),
+                best(name, 4, -1) / figure[us, 4, 1]
+        printf "%-16s %21.0f%% %8s %23.0f%%\n", "of the floor", 100 * median(us, 1) / floor[name, 1], "",
+            100 * median(us, 2) / floor[name, 2]
+        if (floor[name, 3] + 0 > 0)
+            printf "%-16s %21.0f%% %8s %23.0f%%\n", " oneDNN's", 100 * median(us, 1) / floor[name, 3], "",
+                100 * median(us, 2) / floor[name, 4]
+        print ""
+    }
+}
 END
-"$python" "$tmp/tables.py" "$runs" >"$tmp/tables"
+awk -f "$tmp/tables.awk" "$runs" >"$tmp/tables"
 cat "$tmp/tables"
 if [ -n "$out" ]; then
     mkdir -p "$(dirname "$out")"
@@ -139,9 +223,9 @@ if [ -n "$out" ]; then
         cpu=$(lscpu 2>/dev/null | sed -n 's/^Model name: *//p' | head -n 1)
         echo "machine     $cpu, $(getconf _NPROCESSORS_ONLN) processors; threads used: $threads"
         "$program" info | sed -n '1,3p'
-        "$python" -c 'import diffusers, platform, torch
+        [ -z "$modes" ] || "$python" -c 'import diffusers, platform, torch
 print(f"peer        PyTorch {torch.__version__}, diffusers {diffusers.__version__}, Python {platform.python_version()}")'
-        echo "rounds      $rounds, in turns; pyrdiff $seconds s each"
-        echo "command     bench/compare.sh $typed" | sed "s|--python [^ ]*|--python V/bin/python|"
+        echo "rounds      $rounds, in turns; pyrdiff $seconds s each, PyTorch $repeats steps"
+        echo "command     bench/compare.sh $typed" | sed "s|--python [^ ]*/python|--python V/bin/python|"
     } >"$out"
 fi
