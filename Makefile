@@ -70,11 +70,17 @@ $(B)/tests/%: $(B)/tests/%.o $(B)/libpyrdiff.a
 # A test of the command line's parts links their objects, too.
 $(B)/tests/test_options: $(B)/cli/options.o $(B)/cli/parse.o
 
+## make bench       build the benchmark of the kernels, on the tests' table (bench/time_kernels.c says how to run it)
+bench: $(B)/bench/time_kernels
+	@ln -sf ../$< bench/time_kernels
+$(B)/bench/%: $(B)/bench/%.o $(B)/libpyrdiff.a
+	$(CC) $(LDFLAGS_ALL) $^ $(LDLIBS) -o $@
+
 ## make tests       build the test programs
 tests: $(TESTS)
 
 # All objects and programs, the link ./pyrdiff left alone.
-build-only: $(B)/pyrdiff $(TESTS)
+build-only: $(B)/pyrdiff $(TESTS) $(B)/bench/time_kernels
 
 # The tests once more, with the address and undefined-behaviour sanitizers.
 SANITIZED := $(MAKE) --no-print-directory SAN=address,undefined OPT="-O1 -march=native"
@@ -121,7 +127,7 @@ demo:
 	@scripts/demo
 
 ## make format      let clang-format have its way with all sources
-SOURCES := $(foreach room,$(ROOMS) cli tests tests/fuzz,$(wildcard $(room)/*.[ch]))
+SOURCES := $(foreach room,$(ROOMS) cli bench tests tests/fuzz,$(wildcard $(room)/*.[ch]))
 format:
 	clang-format -i $(SOURCES)
 
@@ -133,6 +139,6 @@ clean:
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
--include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d)
-.PHONY: all help check check-sanitized build-only longcheck tests clean format demo
-.SECONDARY: $(TESTS:%=%.o)
+-include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d
+.PHONY: all bench help check check-sanitized build-only longcheck tests clean format demo
+.SECONDARY: $(TESTS:%=%.o) $(B)/bench/time_kernels.o
