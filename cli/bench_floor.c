@@ -100,17 +100,21 @@ static pyr_status prepare_pass(primitives *d, const pyr_op *op, pyr_conv_pass pa
     const void **b = d->buffers[lane];
     char *at;
 
-    PYR_TRY(pyr_onednn_conv(&l->call, op, pass));
+    pyr_conv_shape shape = pyr_conv_shape_of(op);
+    size_t pixels_in = (size_t)shape.n * (size_t)shape.in_h * (size_t)shape.in_w;
+    size_t real = pyr_type_size(shape.data),
+           pixels_out = (size_t)shape.n * (size_t)shape.out_h * (size_t)shape.out_w;
+
+    shape.result = shape.data;
+    PYR_TRY(pyr_onednn_conv(&l->call, &shape, pass));
     PYR_TRY(k->alloc(k, &l->scratch, pyr_onednn_scratch_bytes(l->call) + 1, "scratch"));
-    x = pyr_aligned(pyr_count(op->x[0].s) * pyr_type_size(op->x[0].type));
-    y = pyr_aligned(pyr_count(op->y.s) * pyr_type_size(op->y.type));
+    x = pyr_aligned(pixels_in * (size_t)shape.in * real);
+    y = pyr_aligned(pixels_out * (size_t)shape.out * real);
     weights = pyr_aligned(pyr_onednn_weight_bytes(l->call));
     PYR_TRY(k->alloc(k, &d->block[lane], x + y + weights + bias, "a convolution's buffers"));
     at = d->block[lane];
-    PYR_TRY(pyr_fill_random(k, at, op->x[0].type, x / pyr_type_size(op->x[0].type), -1.0f, 1.0f));
-    PYR_TRY(pyr_fill_random(k, at + x, op->y.type, y / pyr_type_size(op->y.type), -1.0f, 1.0f));
-    PYR_TRY(
-        pyr_fill_random(k, at + x + y, op->x[0].type, weights / pyr_type_size(op->x[0].type), -1.0f, 1.0f));
+    PYR_TRY(pyr_fill_random(k, at, shape.data, (x + y) / real, -1.0f, 1.0f));
+    PYR_TRY(pyr_fill_random(k, at + x + y, shape.data, weights / real, -1.0f, 1.0f));
     b[0] = pass == PYR_CONV_BACKWARD_DATA ? at + x : at;
     b[1] = pass == PYR_CONV_BACKWARD_WEIGHTS ? at + x : at + x + y;
     b[2] = pass == PYR_CONV_FORWARD         ? (op->param_count[1] ? at + x + y + weights : NULL)

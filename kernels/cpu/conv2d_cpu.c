@@ -35,7 +35,7 @@ typedef struct conv_state {
 
 /* ---- sizes ------------------------------------------------------------------------------------- */
 
-static pyr_conv_shape shape_of(const pyr_op *op)
+pyr_conv_shape pyr_conv_shape_of(const pyr_op *op)
 {
     pyr_shape x = op->x[0].s, y = op->y.s;
     bool linear = op->kind == PYR_OP_LINEAR;
@@ -216,7 +216,7 @@ static void plan_scratch(conv_state *s, pyr_op *op, bool data)
 
 static pyr_status conv_plan(pyr_kernels *k, pyr_op *op)
 {
-    pyr_conv_shape shape = shape_of(op);
+    pyr_conv_shape shape = pyr_conv_shape_of(op);
     bool data = op->backward && (op->want_dx[0] || (pyr_op_has(op, PYR_X_MORE) && op->want_dx[PYR_X_MORE]));
     conv_state *s;
 

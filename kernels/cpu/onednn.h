@@ -27,6 +27,9 @@ typedef struct pyr_conv_shape {
     pyr_type result; /* of y, forward, and of dx: PYR_F32 or `data`. The gradient of the weights is f32 */
 } pyr_conv_shape;
 
+/* Of a CONV2D or LINEAR, all that it reads seen as one image; data is bf16 when either end is, result f32. */
+pyr_conv_shape pyr_conv_shape_of(const pyr_op *op);
+
 /* Its three passes; weights and their gradient in a layout that oneDNN prefers. Buffers of a run, in order:
  *   forward:          x, packed weights, bias (may be NULL: none), y
  *   backward data:    dy, packed weights, dx
