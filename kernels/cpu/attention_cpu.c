@@ -3,14 +3,17 @@
  * The probabilities are kept for backward. With P = softmax(S), S = scale q k^T:
  *     dv = P^T dy,  dP = dy v^T,  dS = P * (dP - rowsum(dP * P)),
  *     dq = scale dS k,  dk = scale dS^T q
+ * Everything is computed in float. In bf16, a head is widened to float first and its results are rounded
+ * when they are done; the probabilities are kept in bf16.
  */
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/onednn.h"
-#include "kernels/cpu/vector.h"
+#include "kernels/cpu/register.h"
 
 typedef struct heads {
     size_t n, tokens, inner, d, count;
     float scale;
+    pyr_type type;
 } heads;
 
 static heads heads_of(const pyr_op *op)
@@ -19,23 +22,104 @@ static heads heads_of(const pyr_op *op)
     heads h = {.n = (size_t)s.n,
                .tokens = (size_t)s.h * (size_t)s.w,
                .inner = (size_t)s.c,
-               .count = (size_t)op->heads};
+               .count = (size_t)op->heads,
+               .type = op->y.type};
 
     h.d = h.inner / h.count;
     h.scale = 1.0f / sqrtf((float)h.d);
     return h;
 }
 
+/* Scratch, in floats: probabilities of one head (f32: when they are not kept); dS; in bf16 also the head's
+ * q, k, v and dy, and one result. */
+enum { COPY_Q, COPY_K, COPY_V, COPY_DY, COPY_RESULT, COPIES };
+
+static float *probabilities(const pyr_op *op)
+{
+    return op->scratch;
+}
+
+static float *score_gradients(const pyr_op *op, const heads *h)
+{
+    return (float *)op->scratch + h->tokens * h->tokens;
+}
+
+static float *copy_at(const pyr_op *op, const heads *h, int which)
+{
+    return (float *)op->scratch + 2 * h->tokens * h->tokens + (size_t)which * h->tokens * h->d;
+}
+
 static pyr_status attention_plan(pyr_kernels *k, pyr_op *op)
 {
     heads h = heads_of(op);
-    size_t square = h.tokens * h.tokens * sizeof(float);
+    size_t square = h.tokens * h.tokens, copies = h.type == PYR_BF16 ? COPIES * h.tokens * h.d : 0;
 
     (void)k;
-    op->saved_bytes = op->backward ? h.n * h.count * square : 0;
-    op->scratch_bytes = square; /* probabilities of one head when they are not kept, or dP */
+    op->saved_bytes = op->backward ? h.n * h.count * square * pyr_type_size(h.type) : 0;
+    op->scratch_bytes = (2 * square + copies) * sizeof(float);
     return PYR_OK;
 }
+
+/* ---- one head as floats ------------------------------------------------------------------------ */
+
+/* A matrix of tokens x d: in place, or a copy. */
+typedef struct matrix {
+    float *at;
+    size_t stride;
+} matrix;
+
+static matrix head_in(const pyr_op *op, const heads *h, const void *data, size_t start, int which)
+{
+    matrix m = {copy_at(op, h, which), h->d};
+
+    if (h->type != PYR_BF16)
+        return (matrix){(float *)data + start, h->inner};
+    for (size_t i = 0; i < h->tokens; i++)
+        pyr_bf16_widen(m.at + i * h->d, (const pyr_bf16 *)data + start + i * h->inner, h->d);
+    return m;
+}
+
+/* Where a result goes; in bf16 head_out_done brings it home. */
+static matrix head_out(const pyr_op *op, const heads *h, void *data, size_t start)
+{
+    if (h->type == PYR_BF16)
+        return (matrix){copy_at(op, h, COPY_RESULT), h->d};
+    return (matrix){(float *)data + start, h->inner};
+}
+
+static void head_out_done(const heads *h, matrix m, void *data, size_t start, bool add)
+{
+    for (size_t i = 0; h->type == PYR_BF16 && i < h->tokens; i++) {
+        pyr_bf16 *to = (pyr_bf16 *)data + start + i * h->inner;
+
+        for (size_t at = 0; at < h->d; at += PYR_REGISTER) {
+            int n = h->d - at < PYR_REGISTER ? (int)(h->d - at) : PYR_REGISTER;
+            pyr_register value = pyr_load_f32(m.at + i * m.stride + at, n);
+
+            if (add)
+                value += pyr_load_bf16(to + at, n);
+            pyr_store_bf16(to + at, value, n);
+        }
+    }
+}
+
+/* dx of input j (+)= factor * op(ds) * other, where there is a dx; t: 'N' or 'T'. */
+static pyr_status head_gradient(pyr_op *op, const heads *h, int j, size_t start, char t, float factor,
+                                const float *ds, matrix other)
+{
+    bool round = h->type == PYR_BF16;
+    matrix dx;
+
+    if (!op->dx[j])
+        return PYR_OK;
+    dx = head_out(op, h, op->dx[j], start);
+    PYR_TRY(pyr_sgemm(t, 'N', h->tokens, h->d, h->tokens, factor, ds, h->tokens, other.at, other.stride,
+                      op->dx_add[j] && !round ? 1.0f : 0.0f, dx.at, dx.stride));
+    head_out_done(h, dx, op->dx[j], start, op->dx_add[j]);
+    return PYR_OK;
+}
+
+/* ---- forward ----------------------------------------------------------------------------------- */
 
 static void softmax_rows(float *p, size_t n, float scale)
 {
@@ -55,64 +139,79 @@ static void softmax_rows(float *p, size_t n, float scale)
     }
 }
 
+static pyr_status head_forward(pyr_op *op, const heads *h, size_t number, size_t start)
+{
+    size_t t = h->tokens, square = t * t;
+    bool kept = op->backward, in_saved = kept && h->type != PYR_BF16;
+    float *p = in_saved ? (float *)op->saved + number * square : probabilities(op);
+    matrix q = head_in(op, h, op->x[0].data, start, COPY_Q);
+    matrix key = head_in(op, h, op->x[1].data, start, COPY_K);
+    matrix v = head_in(op, h, op->x[2].data, start, COPY_V), y = head_out(op, h, op->y.data, start);
+
+    PYR_TRY(pyr_sgemm('N', 'T', t, t, h->d, 1, q.at, q.stride, key.at, key.stride, 0, p, t));
+    softmax_rows(p, t, h->scale);
+    if (kept && !in_saved)
+        pyr_bf16_narrow((pyr_bf16 *)op->saved + number * square, p, square);
+    PYR_TRY(pyr_sgemm('N', 'N', t, h->d, t, 1, p, t, v.at, v.stride, 0, y.at, y.stride));
+    head_out_done(h, y, op->y.data, start, false);
+    return PYR_OK;
+}
+
 static pyr_status attention_forward(pyr_kernels *k, pyr_op *op)
 {
     heads h = heads_of(op);
-    size_t t = h.tokens;
 
     (void)k;
     for (size_t n = 0; n < h.n; n++)
-        for (size_t m = 0; m < h.count; m++) {
-            size_t at = n * t * h.inner + m * h.d;
-            const float *q = (const float *)op->x[0].data + at, *key = (const float *)op->x[1].data + at;
-            const float *v = (const float *)op->x[2].data + at;
-            float *p = op->saved_bytes ? (float *)op->saved + (n * h.count + m) * t * t : op->scratch;
-
-            PYR_TRY(pyr_sgemm('N', 'T', t, t, h.d, 1, q, h.inner, key, h.inner, 0, p, t));
-            softmax_rows(p, t, h.scale);
-            PYR_TRY(
-                pyr_sgemm('N', 'N', t, h.d, t, 1, p, t, v, h.inner, 0, (float *)op->y.data + at, h.inner));
-        }
+        for (size_t m = 0; m < h.count; m++)
+            PYR_TRY(head_forward(op, &h, n * h.count + m, n * h.tokens * h.inner + m * h.d));
     return PYR_OK;
+}
+
+/* ---- backward ---------------------------------------------------------------------------------- */
+
+/* dS from dP, in place */
+static void through_softmax(float *ds, const float *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++, ds += n, p += n) {
+        float sum = 0;
+
+#pragma omp simd reduction(+ : sum)
+        for (size_t j = 0; j < n; j++)
+            sum += ds[j] * p[j];
+        for (size_t j = 0; j < n; j++)
+            ds[j] = p[j] * (ds[j] - sum);
+    }
+}
+
+static pyr_status head_backward(pyr_op *op, const heads *h, size_t number, size_t start)
+{
+    size_t t = h->tokens, square = t * t;
+    const float *p = (const float *)op->saved + number * square;
+    float *ds = score_gradients(op, h);
+    matrix q = head_in(op, h, op->x[0].data, start, COPY_Q);
+    matrix key = head_in(op, h, op->x[1].data, start, COPY_K);
+    matrix v = head_in(op, h, op->x[2].data, start, COPY_V), dy = head_in(op, h, op->dy, start, COPY_DY);
+
+    if (h->type == PYR_BF16) {
+        pyr_bf16_widen(probabilities(op), (const pyr_bf16 *)op->saved + number * square, square);
+        p = probabilities(op);
+    }
+    PYR_TRY(head_gradient(op, h, 2, start, 'T', 1, p, dy));
+    PYR_TRY(pyr_sgemm('N', 'T', t, t, h->d, 1, dy.at, dy.stride, v.at, v.stride, 0, ds, t));
+    through_softmax(ds, p, t);
+    PYR_TRY(head_gradient(op, h, 0, start, 'N', h->scale, ds, key));
+    return head_gradient(op, h, 1, start, 'T', h->scale, ds, q);
 }
 
 static pyr_status attention_backward(pyr_kernels *k, pyr_op *op)
 {
     heads h = heads_of(op);
-    size_t t = h.tokens;
-    float add[PYR_OP_INPUTS];
 
     (void)k;
-    for (int j = 0; j < PYR_OP_INPUTS; j++)
-        add[j] = op->dx_add[j] ? 1.0f : 0.0f;
     for (size_t n = 0; n < h.n; n++)
-        for (size_t m = 0; m < h.count; m++) {
-            size_t at = n * t * h.inner + m * h.d;
-            const float *p = (const float *)op->saved + (n * h.count + m) * t * t;
-            const float *dy = (const float *)op->dy + at;
-            float *ds = op->scratch;
-
-            if (op->dx[2])
-                PYR_TRY(pyr_sgemm('T', 'N', t, h.d, t, 1, p, t, dy, h.inner, add[2], (float *)op->dx[2] + at,
-                                  h.inner));
-            PYR_TRY(pyr_sgemm('N', 'T', t, t, h.d, 1, dy, h.inner, (const float *)op->x[2].data + at, h.inner,
-                              0, ds, t));
-            for (size_t i = 0; i < t; i++) {
-                float sum = 0;
-
-#pragma omp simd reduction(+ : sum)
-                for (size_t j = 0; j < t; j++)
-                    sum += ds[i * t + j] * p[i * t + j];
-                for (size_t j = 0; j < t; j++)
-                    ds[i * t + j] = p[i * t + j] * (ds[i * t + j] - sum);
-            }
-            if (op->dx[0])
-                PYR_TRY(pyr_sgemm('N', 'N', t, h.d, t, h.scale, ds, t, (const float *)op->x[1].data + at,
-                                  h.inner, add[0], (float *)op->dx[0] + at, h.inner));
-            if (op->dx[1])
-                PYR_TRY(pyr_sgemm('T', 'N', t, h.d, t, h.scale, ds, t, (const float *)op->x[0].data + at,
-                                  h.inner, add[1], (float *)op->dx[1] + at, h.inner));
-        }
+        for (size_t m = 0; m < h.count; m++)
+            PYR_TRY(head_backward(op, &h, n * h.count + m, n * h.tokens * h.inner + m * h.d));
     return PYR_OK;
 }
 

@@ -56,6 +56,15 @@ pyr_status pyr_kernels_cpu(pyr_kernels **out, int lanes)
     k->op[PYR_OP_CONCAT] = &pyr_cpu_concat;
     k->op[PYR_OP_UPSAMPLE] = &pyr_cpu_upsample;
     k->op[PYR_OP_ATTENTION] = &pyr_cpu_attention;
+    k->op[PYR_OP_SCALE_SHIFT] = &pyr_cpu_scale_shift;
+    k->op[PYR_OP_MEAN2] = &pyr_cpu_mean2;
+    k->op[PYR_OP_UNSHUFFLE] = &pyr_cpu_unshuffle;
+    k->op[PYR_OP_SHUFFLE] = &pyr_cpu_shuffle;
+    k->op[PYR_OP_DROPOUT] = &pyr_cpu_dropout;
+    k->op[PYR_OP_MIX] = &pyr_cpu_mix;
+    k->op[PYR_OP_DIVIDE] = &pyr_cpu_divide;
+    k->op[PYR_OP_AFFINE] = &pyr_cpu_affine;
+    k->op[PYR_OP_SQUARED_ERROR] = &pyr_cpu_squared_error;
     k->op[PYR_OP_NOISE] = &pyr_cpu_noise;
     k->norm = pyr_cpu_norm;
     k->adamw = pyr_cpu_adamw;

@@ -1,206 +1,505 @@
-/* elementwise_cpu.c - what only reads and writes: vector loops over contiguous channels. */
+/* elementwise_cpu.c - operations on one element at a time: a pass over memory each, in f32 or bf16.
+ *
+ * Written for registers with a tail, so that one function serves both types and any count. All images of an
+ * operation have the type of y; numbers per image are f32. dx may be dy itself where the gradient passes
+ * unchanged; then nothing is done.
+ */
 #include "kernels/cpu/cpu.h"
-#include "kernels/cpu/vector.h"
+#include "kernels/cpu/register.h"
 
-static size_t pixels_of(pyr_shape s)
+#include "base/philox.h"
+
+/* run(at, n, type, ...) for all elements below `count`, a register at a time. */
+#define EACH_OF(type, count, run, ...)                                                                       \
+    do {                                                                                                     \
+        size_t at_ = 0, count_ = (count);                                                                    \
+        for (; at_ + PYR_REGISTER <= count_; at_ += PYR_REGISTER)                                            \
+            run(at_, PYR_REGISTER, type, __VA_ARGS__);                                                       \
+        if (at_ < count_)                                                                                    \
+            run(at_, (int)(count_ - at_), type, __VA_ARGS__);                                                \
+    } while (0)
+
+#define EACH(type, count, run, ...)                                                                          \
+    do {                                                                                                     \
+        if ((type) == PYR_BF16)                                                                              \
+            EACH_OF(PYR_BF16, count, run, __VA_ARGS__);                                                      \
+        else                                                                                                 \
+            EACH_OF(PYR_F32, count, run, __VA_ARGS__);                                                       \
+    } while (0)
+
+static size_t per_image(pyr_shape s)
 {
-    return (size_t)s.h * (size_t)s.w;
+    return (size_t)s.h * (size_t)s.w * (size_t)s.c;
+}
+
+PYR_INLINE pyr_register load_at(const void *base, size_t at, int n, pyr_type type)
+{
+    return pyr_load(pyr_at(base, at, type), type, n);
+}
+
+/* dst = value, or dst += value */
+PYR_INLINE void put_at(void *base, size_t at, int n, pyr_type type, bool add, pyr_register value)
+{
+    void *dst = pyr_at_out(base, at, type);
+
+    if (add)
+        value += pyr_load(dst, type, n);
+    pyr_store(dst, type, value, n);
 }
 
 /* ---- activation -------------------------------------------------------------------------------- */
 
+PYR_INLINE void activate(size_t at, int n, pyr_type type, pyr_act act, const void *x, void *y)
+{
+    put_at(y, at, n, type, false, pyr_act_values(act, load_at(x, at, n, type), type == PYR_BF16));
+}
+
 static pyr_status activation_forward(pyr_kernels *k, pyr_op *op)
 {
-    size_t n = pyr_count(op->y.s);
-    const float *restrict x = op->x[0].data;
-    float *restrict y = op->y.data;
+    size_t count = pyr_count(op->y.s);
 
     (void)k;
     if (op->act == PYR_ACT_SILU)
-        for (size_t i = 0; i < n; i++)
-            y[i] = x[i] * pyr_vsigmoid(x[i]);
+        EACH(op->y.type, count, activate, PYR_ACT_SILU, op->x[0].data, op->y.data);
     else
-        for (size_t i = 0; i < n; i++)
-            y[i] = pyr_act_value(op->act, x[i]);
+        EACH(op->y.type, count, activate, op->act, op->x[0].data, op->y.data);
     return PYR_OK;
+}
+
+PYR_INLINE void through_activation(size_t at, int n, pyr_type type, pyr_act act, const void *x,
+                                   const void *dy, void *dx, bool add)
+{
+    pyr_register slope = pyr_act_slopes(act, load_at(x, at, n, type), type == PYR_BF16);
+
+    put_at(dx, at, n, type, add, load_at(dy, at, n, type) * slope);
 }
 
 static pyr_status activation_backward(pyr_kernels *k, pyr_op *op)
 {
-    size_t n = pyr_count(op->y.s);
-    const float *restrict x = op->x[0].data, *restrict dy = op->dy;
-    float *restrict dx = op->dx[0];
-    float keep = op->dx_add[0] ? 1.0f : 0.0f;
+    size_t count = pyr_count(op->y.s);
+    const void *x = op->x[0].data, *dy = op->dy;
+    void *dx = op->dx[0];
+    bool add = op->dx_add[0];
 
     (void)k;
-    if (!dx)
-        return PYR_OK;
-    if (!op->dx_add[0])
-        memset(dx, 0, n * sizeof *dx);
-    if (op->act == PYR_ACT_SILU)
-        for (size_t i = 0; i < n; i++) {
-            float s = pyr_vsigmoid(x[i]);
-
-            dx[i] = keep * dx[i] + dy[i] * s * (1.0f + x[i] * (1.0f - s));
-        }
-    else
-        for (size_t i = 0; i < n; i++)
-            dx[i] = keep * dx[i] + dy[i] * pyr_act_slope(op->act, x[i]);
+    if (dx && op->act == PYR_ACT_SILU)
+        EACH(op->y.type, count, through_activation, PYR_ACT_SILU, x, dy, dx, add);
+    else if (dx)
+        EACH(op->y.type, count, through_activation, op->act, x, dy, dx, add);
     return PYR_OK;
 }
 
 const pyr_op_impl pyr_cpu_activation = {
-    .reads = PYR_READS_X0, .forward = activation_forward, .backward = activation_backward};
+    .reads = PYR_READS_X0, .in_place = 1, .forward = activation_forward, .backward = activation_backward};
+
+/* ---- scaled copies ----------------------------------------------------------------------------- */
+
+PYR_INLINE void scale_one(size_t at, int n, pyr_type type, void *dst, const void *src, float scale, bool add)
+{
+    put_at(dst, at, n, type, add, load_at(src, at, n, type) * scale);
+}
+
+/* dst = src * scale, or dst += src * scale; nothing when dst is src, or NULL. */
+static void put_scaled(pyr_type type, void *dst, const void *src, size_t count, float scale, bool add)
+{
+    if (!dst || dst == src)
+        return;
+    EACH(type, count, scale_one, dst, src, scale, add);
+}
 
 /* ---- add --------------------------------------------------------------------------------------- */
 
+PYR_INLINE void add_one(size_t at, int n, pyr_type type, void *y, const void *a, const void *b, float scale)
+{
+    put_at(y, at, n, type, false, (load_at(a, at, n, type) + load_at(b, at, n, type)) * scale);
+}
+
 static pyr_status add_forward(pyr_kernels *k, pyr_op *op)
 {
-    size_t n = pyr_count(op->y.s);
-    const float *restrict a = op->x[0].data, *restrict b = op->x[1].data;
-    float *restrict y = op->y.data, scale = op->scale;
-
     (void)k;
-    for (size_t i = 0; i < n; i++)
-        y[i] = (a[i] + b[i]) * scale;
+    EACH(op->y.type, pyr_count(op->y.s), add_one, op->y.data, op->x[0].data, op->x[1].data, op->scale);
     return PYR_OK;
 }
 
 static pyr_status add_backward(pyr_kernels *k, pyr_op *op)
 {
-    size_t n = pyr_count(op->y.s);
-    const float *restrict dy = op->dy;
-    float scale = op->scale;
-
     (void)k;
-    for (int j = 0; j < 2; j++) {
-        float *restrict dx = op->dx[j];
-
-        if (!dx)
-            continue;
-        if (op->dx_add[j])
-            for (size_t i = 0; i < n; i++)
-                dx[i] += dy[i] * scale;
-        else
-            for (size_t i = 0; i < n; i++)
-                dx[i] = dy[i] * scale;
-    }
+    for (int j = 0; j < 2; j++)
+        put_scaled(op->y.type, op->dx[j], op->dy, pyr_count(op->y.s), op->scale, op->dx_add[j]);
     return PYR_OK;
 }
 
-const pyr_op_impl pyr_cpu_add = {.forward = add_forward, .backward = add_backward};
+const pyr_op_impl pyr_cpu_add = {.in_place = 1 | 2, .forward = add_forward, .backward = add_backward};
 
-/* ---- add a vector per image -------------------------------------------------------------------- */
+/* ---- numbers per channel ----------------------------------------------------------------------- */
+
+/* Rows of channels fill registers badly when channels are few. So an image is cut into rows of `length`
+ * elements: its channels when they are as many as a register has elements, otherwise that many pixels. */
+typedef struct rows {
+    size_t length, count, rest; /* rows of that length, and elements behind them */
+    size_t c;
+} rows;
+
+enum { ROW_ROOM = PYR_REGISTER * PYR_REGISTER };
+
+static rows rows_of(pyr_shape s)
+{
+    size_t c = (size_t)s.c, each = per_image(s), length = c < PYR_REGISTER ? c * PYR_REGISTER : c;
+
+    return (rows){length, each / length, each % length, c};
+}
+
+/* A row of v[channel]: v itself, or `room` filled with it over and over. */
+static const float *row_of(const rows *r, const float *v, float room[ROW_ROOM])
+{
+    if (r->length == r->c)
+        return v;
+    for (size_t i = 0; i < r->length; i++)
+        room[i] = v[i % r->c];
+    return room;
+}
+
+/* sum[channel] = (add ? sum : 0) + sum over pixels of dy, or of dy x when there is an x. */
+PYR_INLINE void channel_sums_of(const rows *r, pyr_type type, float *sum, bool add, const void *dy,
+                                const void *x)
+{
+    float room[ROW_ROOM] = {0};
+
+    for (size_t at = 0; at < r->length; at += PYR_REGISTER) {
+        int n = r->length - at < PYR_REGISTER ? (int)(r->length - at) : PYR_REGISTER;
+        int last = at >= r->rest ? 0 : r->rest - at < (size_t)n ? (int)(r->rest - at) : n;
+        pyr_register total = pyr_all(0);
+
+        for (size_t i = 0; i < r->count + (last > 0); i++) {
+            int here = i < r->count ? n : last;
+            pyr_register d = load_at(dy, i * r->length + at, here, type);
+
+            total += x ? d * load_at(x, i * r->length + at, here, type) : d;
+        }
+        if (r->length == r->c) {
+            put_at(sum, at, n, PYR_F32, add, total);
+            continue;
+        }
+        pyr_store_f32(room + at, total, n);
+    }
+    for (size_t c = 0; r->length != r->c && c < r->c; c++) {
+        float total = add ? sum[c] : 0;
+
+        for (size_t i = c; i < r->length; i += r->c)
+            total += room[i];
+        sum[c] = total;
+    }
+}
+
+static void channel_sums(const rows *r, pyr_type type, float *sum, bool add, const void *dy, const void *x)
+{
+    if (type == PYR_BF16)
+        channel_sums_of(r, PYR_BF16, sum, add, dy, x);
+    else
+        channel_sums_of(r, PYR_F32, sum, add, dy, x);
+}
+
+PYR_INLINE void map_one(size_t at, int n, pyr_type type, void *y, const void *x, const float *scale,
+                        const float *shift, bool add)
+{
+    pyr_register value = load_at(x, at, n, type);
+
+    if (scale)
+        value *= 1.0f + pyr_load_f32(scale + at, n);
+    if (shift)
+        value += pyr_load_f32(shift + at, n);
+    put_at(y, at, n, type, add, value);
+}
+
+/* y = x (1 + scale) + shift for one image; scale and shift are rows, or NULL: none. */
+static void map_rows(const rows *r, pyr_type type, void *y, const void *x, const float *scale,
+                     const float *shift, bool add)
+{
+    for (size_t i = 0; i <= r->count; i++) {
+        size_t start = i * r->length;
+
+        EACH(type, i < r->count ? r->length : r->rest, map_one, pyr_at_out(y, start, type),
+             pyr_at(x, start, type), scale, shift, add);
+    }
+}
 
 static pyr_status add_channel_forward(pyr_kernels *k, pyr_op *op)
 {
-    size_t pixels = pixels_of(op->y.s), c = (size_t)op->y.s.c;
+    rows r = rows_of(op->y.s);
+    float room[ROW_ROOM];
 
     (void)k;
     for (size_t n = 0; n < (size_t)op->y.s.n; n++) {
-        const float *restrict v = (const float *)op->x[1].data + n * c;
-        const float *restrict x = (const float *)op->x[0].data + n * pixels * c;
-        float *restrict y = (float *)op->y.data + n * pixels * c;
+        size_t at = n * per_image(op->y.s);
+        const float *v = row_of(&r, (const float *)op->x[1].data + n * r.c, room);
 
-        for (size_t i = 0; i < pixels; i++)
-            for (size_t j = 0; j < c; j++)
-                y[i * c + j] = x[i * c + j] + v[j];
+        map_rows(&r, op->y.type, pyr_at_out(op->y.data, at, op->y.type),
+                 pyr_at(op->x[0].data, at, op->y.type), NULL, v, false);
     }
     return PYR_OK;
 }
 
 static pyr_status add_channel_backward(pyr_kernels *k, pyr_op *op)
 {
-    size_t pixels = pixels_of(op->y.s), c = (size_t)op->y.s.c, count = pyr_count(op->y.s);
+    rows r = rows_of(op->y.s);
 
     (void)k;
-    if (op->dx[0])
-        pyr_vput(op->dx[0], op->dy, count, op->dx_add[0]);
-    for (size_t n = 0; op->dx[1] && n < (size_t)op->y.s.n; n++) {
-        float *restrict dv = (float *)op->dx[1] + n * c;
-        const float *restrict dy = (const float *)op->dy + n * pixels * c;
+    put_scaled(op->y.type, op->dx[0], op->dy, pyr_count(op->y.s), 1, op->dx_add[0]);
+    for (size_t n = 0; op->dx[1] && n < (size_t)op->y.s.n; n++)
+        channel_sums(&r, op->y.type, (float *)op->dx[1] + n * r.c, op->dx_add[1],
+                     pyr_at(op->dy, n * per_image(op->y.s), op->y.type), NULL);
+    return PYR_OK;
+}
 
-        if (!op->dx_add[1])
-            memset(dv, 0, c * sizeof *dv);
-        for (size_t i = 0; i < pixels; i++)
-            for (size_t j = 0; j < c; j++)
-                dv[j] += dy[i * c + j];
+const pyr_op_impl pyr_cpu_add_channel = {
+    .in_place = 1, .forward = add_channel_forward, .backward = add_channel_backward};
+
+static pyr_status scale_shift_forward(pyr_kernels *k, pyr_op *op)
+{
+    rows r = rows_of(op->y.s);
+    float room[2][ROW_ROOM];
+
+    (void)k;
+    for (size_t n = 0; n < (size_t)op->y.s.n; n++) {
+        size_t at = n * per_image(op->y.s);
+        const float *v = (const float *)op->x[1].data + n * 2 * r.c;
+
+        map_rows(&r, op->y.type, pyr_at_out(op->y.data, at, op->y.type),
+                 pyr_at(op->x[0].data, at, op->y.type), row_of(&r, v, room[0]), row_of(&r, v + r.c, room[1]),
+                 false);
     }
     return PYR_OK;
 }
 
-const pyr_op_impl pyr_cpu_add_channel = {.forward = add_channel_forward, .backward = add_channel_backward};
-
-/* ---- concat ------------------------------------------------------------------------------------ */
-
-static pyr_status concat_forward(pyr_kernels *k, pyr_op *op)
+static pyr_status scale_shift_backward(pyr_kernels *k, pyr_op *op)
 {
-    size_t a = (size_t)op->x[0].s.c, b = (size_t)op->x[1].s.c, rows = pyr_count(op->y.s) / (a + b);
-    const float *x0 = op->x[0].data, *x1 = op->x[1].data;
+    rows r = rows_of(op->y.s);
+    pyr_type type = op->y.type;
+    float room[ROW_ROOM];
+
+    (void)k;
+    for (size_t n = 0; n < (size_t)op->y.s.n; n++) {
+        size_t at = n * per_image(op->y.s);
+        const float *v = (const float *)op->x[1].data + n * 2 * r.c;
+        const void *dy = pyr_at(op->dy, at, type);
+
+        if (op->dx[0])
+            map_rows(&r, type, pyr_at_out(op->dx[0], at, type), dy, row_of(&r, v, room), NULL, op->dx_add[0]);
+        if (!op->dx[1])
+            continue;
+        float *dv = (float *)op->dx[1] + n * 2 * r.c;
+        channel_sums(&r, type, dv, op->dx_add[1], dy, pyr_at(op->x[0].data, at, type));
+        channel_sums(&r, type, dv + r.c, op->dx_add[1], dy, NULL);
+    }
+    return PYR_OK;
+}
+
+const pyr_op_impl pyr_cpu_scale_shift = {.reads = PYR_READS_X0 | PYR_READS_X1,
+                                         .in_place = 1,
+                                         .forward = scale_shift_forward,
+                                         .backward = scale_shift_backward};
+
+/* ---- dropout ----------------------------------------------------------------------------------- */
+
+/* dst = (add ? dst : 0) + src mask / (1 - rate), see the reference; the mask is drawn again in backward. */
+PYR_INLINE void dropout_image(const pyr_op *op, pyr_type type, const uint32_t *stream, void *dst,
+                              const void *src, bool add)
+{
+    uint64_t key = (uint64_t)stream[1] << 32 | stream[0];
+    size_t each = per_image(op->y.s);
+    float factor = 1 / (1 - op->rate);
+
+    for (size_t at = 0; at < each; at += PYR_REGISTER) {
+        int n = each - at < PYR_REGISTER ? (int)(each - at) : PYR_REGISTER;
+        float mask[PYR_REGISTER];
+
+        for (int i = 0; i < PYR_REGISTER; i += 4) {
+            pyr_rng4 r =
+                pyr_philox(key, (uint32_t)(at / 4) + (uint32_t)i / 4, stream[2], stream[3], op->purpose);
+
+            for (int j = 0; j < 4; j++)
+                mask[i + j] = pyr_uniform(r.v[j]) >= op->rate ? factor : 0;
+        }
+        put_at(dst, at, n, type, add, load_at(src, at, n, type) * pyr_load_f32(mask, PYR_REGISTER));
+    }
+}
+
+static void dropout_apply(const pyr_op *op, void *dst, const void *src, bool add)
+{
+    const uint32_t *stream = op->x[1].data;
+    size_t each = per_image(op->y.s);
+
+    for (size_t n = 0; n < (size_t)op->y.s.n; n++, stream += PYR_STREAM_WORDS)
+        if (op->y.type == PYR_BF16)
+            dropout_image(op, PYR_BF16, stream, pyr_at_out(dst, n * each, PYR_BF16),
+                          pyr_at(src, n * each, PYR_BF16), add);
+        else
+            dropout_image(op, PYR_F32, stream, pyr_at_out(dst, n * each, PYR_F32),
+                          pyr_at(src, n * each, PYR_F32), add);
+}
+
+static pyr_status dropout_forward(pyr_kernels *k, pyr_op *op)
+{
+    (void)k;
+    dropout_apply(op, op->y.data, op->x[0].data, false);
+    return PYR_OK;
+}
+
+static pyr_status dropout_backward(pyr_kernels *k, pyr_op *op)
+{
+    (void)k;
+    if (op->dx[0])
+        dropout_apply(op, op->dx[0], op->dy, op->dx_add[0]);
+    return PYR_OK;
+}
+
+const pyr_op_impl pyr_cpu_dropout = {
+    .reads = PYR_READS_X1, .in_place = 1, .forward = dropout_forward, .backward = dropout_backward};
+
+/* ---- around the network: f32 ------------------------------------------------------------------- */
+
+PYR_INLINE void mix_one(size_t at, int n, pyr_type type, float *y, const float *x0, const float *x1, float a,
+                        float b)
+{
+    put_at(y, at, n, type, false, load_at(x0, at, n, type) * a + load_at(x1, at, n, type) * b);
+}
+
+static pyr_status mix_forward(pyr_kernels *k, pyr_op *op)
+{
+    size_t each = per_image(op->y.s);
+    const float *x0 = op->x[0].data, *x1 = op->x[1].data, *ab = op->x[2].data;
     float *y = op->y.data;
 
     (void)k;
-    for (size_t i = 0; i < rows; i++) {
-        memcpy(y + i * (a + b), x0 + i * a, a * sizeof *y);
-        memcpy(y + i * (a + b) + a, x1 + i * b, b * sizeof *y);
+    for (size_t n = 0; n < (size_t)op->y.s.n; n++, x0 += each, x1 += each, y += each)
+        EACH_OF(PYR_F32, each, mix_one, y, x0, x1, ab[2 * n], ab[2 * n + 1]);
+    return PYR_OK;
+}
+
+static pyr_status mix_backward(pyr_kernels *k, pyr_op *op)
+{
+    size_t each = per_image(op->y.s);
+    const float *ab = op->x[2].data, *dy = op->dy;
+
+    (void)k;
+    for (int j = 0; j < 2; j++)
+        for (size_t n = 0; op->dx[j] && n < (size_t)op->y.s.n; n++)
+            EACH_OF(PYR_F32, each, scale_one, (float *)op->dx[j] + n * each, dy + n * each,
+                    ab[2 * n + (size_t)j], op->dx_add[j]);
+    return PYR_OK;
+}
+
+const pyr_op_impl pyr_cpu_mix = {
+    .reads = PYR_READS_X2, .in_place = 1 | 2, .forward = mix_forward, .backward = mix_backward};
+
+PYR_INLINE void divide_one(size_t at, int n, pyr_type type, float *dst, const float *src, float by, bool add)
+{
+    put_at(dst, at, n, type, add, load_at(src, at, n, type) / by);
+}
+
+static void divide(const pyr_op *op, float *dst, const float *src, bool add)
+{
+    size_t each = per_image(op->y.s);
+    const float *by = op->x[1].data;
+
+    for (size_t n = 0; n < (size_t)op->y.s.n; n++, dst += each, src += each)
+        EACH_OF(PYR_F32, each, divide_one, dst, src, by[n], add);
+}
+
+static pyr_status divide_forward(pyr_kernels *k, pyr_op *op)
+{
+    (void)k;
+    divide(op, op->y.data, op->x[0].data, false);
+    return PYR_OK;
+}
+
+static pyr_status divide_backward(pyr_kernels *k, pyr_op *op)
+{
+    (void)k;
+    if (op->dx[0])
+        divide(op, op->dx[0], op->dy, op->dx_add[0]);
+    return PYR_OK;
+}
+
+const pyr_op_impl pyr_cpu_divide = {
+    .reads = PYR_READS_X1, .in_place = 1, .forward = divide_forward, .backward = divide_backward};
+
+PYR_INLINE void affine_one(size_t at, int n, pyr_type type, float *y, const float *x, float scale,
+                           float shift)
+{
+    put_at(y, at, n, type, false, load_at(x, at, n, type) * scale + shift);
+}
+
+static pyr_status affine_forward(pyr_kernels *k, pyr_op *op)
+{
+    (void)k;
+    EACH_OF(PYR_F32, pyr_count(op->y.s), affine_one, op->y.data, op->x[0].data, op->scale, op->shift);
+    return PYR_OK;
+}
+
+static pyr_status affine_backward(pyr_kernels *k, pyr_op *op)
+{
+    (void)k;
+    put_scaled(PYR_F32, op->dx[0], op->dy, pyr_count(op->y.s), op->scale, op->dx_add[0]);
+    return PYR_OK;
+}
+
+const pyr_op_impl pyr_cpu_affine = {.in_place = 1, .forward = affine_forward, .backward = affine_backward};
+
+/* Squares of a piece are added in float, the pieces in double: an image of any size keeps float's accuracy.
+ */
+enum { PIECE = 1024 };
+
+static double squares(const float *a, const float *b, size_t count)
+{
+    double total = 0;
+
+    for (size_t start = 0; start < count; start += PIECE) {
+        size_t n = count - start < PIECE ? count - start : PIECE;
+        float sum = 0;
+
+#pragma omp simd reduction(+ : sum)
+        for (size_t i = start; i < start + n; i++)
+            sum += (a[i] - b[i]) * (a[i] - b[i]);
+        total += (double)sum;
     }
+    return total;
+}
+
+static pyr_status squared_error_forward(pyr_kernels *k, pyr_op *op)
+{
+    size_t each = per_image(op->x[0].s);
+    const float *a = op->x[0].data, *b = op->x[1].data, *weight = op->x[2].data;
+    float *y = op->y.data;
+
+    (void)k;
+    for (size_t n = 0; n < (size_t)op->x[0].s.n; n++)
+        y[n] = (float)((double)weight[n] * squares(a + n * each, b + n * each, each) / (double)each);
     return PYR_OK;
 }
 
-static pyr_status concat_backward(pyr_kernels *k, pyr_op *op)
+PYR_INLINE void difference_one(size_t at, int n, pyr_type type, float *dx, const float *a, const float *b,
+                               float factor, bool add)
 {
-    size_t a = (size_t)op->x[0].s.c, b = (size_t)op->x[1].s.c, rows = pyr_count(op->y.s) / (a + b);
-    const float *dy = op->dy;
-    float *d0 = op->dx[0], *d1 = op->dx[1];
+    put_at(dx, at, n, type, add, (load_at(a, at, n, type) - load_at(b, at, n, type)) * factor);
+}
+
+static pyr_status squared_error_backward(pyr_kernels *k, pyr_op *op)
+{
+    size_t each = per_image(op->x[0].s);
+    const float *a = op->x[0].data, *b = op->x[1].data, *weight = op->x[2].data, *dy = op->dy;
 
     (void)k;
-    for (size_t i = 0; i < rows; i++) {
-        if (d0)
-            pyr_vput(d0 + i * a, dy + i * (a + b), a, op->dx_add[0]);
-        if (d1)
-            pyr_vput(d1 + i * b, dy + i * (a + b) + a, b, op->dx_add[1]);
-    }
+    for (int j = 0; j < 2; j++)
+        for (size_t n = 0; op->dx[j] && n < (size_t)op->x[0].s.n; n++) {
+            float factor = dy[n] * weight[n] * 2 / (float)each * (j ? -1.0f : 1.0f);
+
+            EACH_OF(PYR_F32, each, difference_one, (float *)op->dx[j] + n * each, a + n * each, b + n * each,
+                    factor, op->dx_add[j]);
+        }
     return PYR_OK;
 }
 
-const pyr_op_impl pyr_cpu_concat = {.forward = concat_forward, .backward = concat_backward};
-
-/* ---- nearest upsampling ------------------------------------------------------------------------ */
-
-/* Visit each output pixel with the input pixel that it copies. */
-static pyr_status upsample(pyr_op *op, bool backward)
-{
-    pyr_shape s = op->x[0].s, t = op->y.s;
-    size_t c = (size_t)s.c;
-
-    if (backward && !op->dx_add[0])
-        memset(op->dx[0], 0, pyr_count(s) * sizeof(float));
-    for (size_t n = 0; n < (size_t)s.n; n++)
-        for (size_t y = 0; y < (size_t)t.h; y++)
-            for (size_t x = 0; x < (size_t)t.w; x++) {
-                size_t from = (n * (size_t)s.h + y * (size_t)s.h / (size_t)t.h) * (size_t)s.w +
-                              x * (size_t)s.w / (size_t)t.w;
-                size_t to = (n * (size_t)t.h + y) * (size_t)t.w + x;
-
-                if (backward)
-                    pyr_vadd((float *)op->dx[0] + from * c, (const float *)op->dy + to * c, c);
-                else
-                    memcpy((float *)op->y.data + to * c, (const float *)op->x[0].data + from * c,
-                           c * sizeof(float));
-            }
-    return PYR_OK;
-}
-
-static pyr_status upsample_forward(pyr_kernels *k, pyr_op *op)
-{
-    (void)k;
-    return upsample(op, false);
-}
-
-static pyr_status upsample_backward(pyr_kernels *k, pyr_op *op)
-{
-    (void)k;
-    return op->dx[0] ? upsample(op, true) : PYR_OK;
-}
-
-const pyr_op_impl pyr_cpu_upsample = {.forward = upsample_forward, .backward = upsample_backward};
+const pyr_op_impl pyr_cpu_squared_error = {.reads = PYR_READS_X0 | PYR_READS_X1 | PYR_READS_X2,
+                                           .forward = squared_error_forward,
+                                           .backward = squared_error_backward};

@@ -1,0 +1,355 @@
+/* rearrange_cpu.c - operations that move pixels and channels, in f32 or bf16: concat, nearest upsampling, 2x2
+ * means, space to depth and back. x and y have one type. Gradients of several places are added in float and
+ * rounded once.
+ */
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/register.h"
+
+/* Offset in elements of pixel (n, y, x). */
+static inline size_t pixel(pyr_shape s, size_t n, size_t y, size_t x)
+{
+    return ((n * (size_t)s.h + y) * (size_t)s.w + x) * (size_t)s.c;
+}
+
+/* How many of the `c` channels from `at` on are in one register. */
+static inline int in_register(size_t at, size_t c)
+{
+    return c - at < PYR_REGISTER ? (int)(c - at) : PYR_REGISTER;
+}
+
+/* dst = value, or dst += value */
+PYR_INLINE void put(void *dst, pyr_type type, int n, bool add, pyr_register value)
+{
+    if (add)
+        value += pyr_load(dst, type, n);
+    pyr_store(dst, type, value, n);
+}
+
+/* c channels: dst = src * scale, or dst += src * scale; src NULL: zeros. */
+PYR_INLINE void put_channels_of(void *dst, pyr_type type, bool add, const void *src, size_t c, float scale)
+{
+    for (size_t at = 0; at < c; at += PYR_REGISTER) {
+        int n = in_register(at, c);
+        pyr_register value = src ? pyr_load(pyr_at(src, at, type), type, n) * scale : pyr_all(0);
+
+        put(pyr_at_out(dst, at, type), type, n, add, value);
+    }
+}
+
+static void put_channels(void *dst, pyr_type type, bool add, const void *src, size_t c, float scale)
+{
+    if (type == PYR_BF16)
+        put_channels_of(dst, PYR_BF16, add, src, c, scale);
+    else
+        put_channels_of(dst, PYR_F32, add, src, c, scale);
+}
+
+/* ---- concat ------------------------------------------------------------------------------------ */
+
+/* A call for a few bytes takes longer than a loop. */
+static inline void copy_channels(char *restrict dst, const char *restrict src, size_t bytes)
+{
+    if (bytes >= 16)
+        memcpy(dst, src, bytes);
+    else
+        for (size_t i = 0; i < bytes; i += 2)
+            memcpy(dst + i, src + i, 2);
+}
+
+static pyr_status concat_forward(pyr_kernels *k, pyr_op *op)
+{
+    size_t size = pyr_type_size(op->y.type), a = (size_t)op->x[0].s.c * size, b = (size_t)op->x[1].s.c * size;
+    size_t pixels = pyr_count(op->y.s) / (size_t)op->y.s.c;
+    const char *x0 = op->x[0].data, *x1 = op->x[1].data;
+    char *y = op->y.data;
+
+    (void)k;
+    for (size_t i = 0; i < pixels; i++, x0 += a, x1 += b, y += a + b) {
+        copy_channels(y, x0, a);
+        copy_channels(y + a, x1, b);
+    }
+    return PYR_OK;
+}
+
+static pyr_status concat_backward(pyr_kernels *k, pyr_op *op)
+{
+    size_t c = (size_t)op->y.s.c, pixels = pyr_count(op->y.s) / c, first = 0;
+    pyr_type type = op->y.type;
+
+    (void)k;
+    for (int j = 0; j < 2; j++) {
+        size_t width = (size_t)op->x[j].s.c;
+
+        for (size_t i = 0; op->dx[j] && i < pixels; i++)
+            put_channels(pyr_at_out(op->dx[j], i * width, type), type, op->dx_add[j],
+                         pyr_at(op->dy, i * c + first, type), width, 1);
+        first += width;
+    }
+    return PYR_OK;
+}
+
+const pyr_op_impl pyr_cpu_concat = {.forward = concat_forward, .backward = concat_backward};
+
+/* ---- nearest upsampling ------------------------------------------------------------------------ */
+
+static pyr_status upsample_forward(pyr_kernels *k, pyr_op *op)
+{
+    pyr_shape in = op->x[0].s, out = op->y.s;
+    size_t size = pyr_type_size(op->y.type), bytes = (size_t)in.c * size;
+    const char *x = op->x[0].data;
+    char *y = op->y.data;
+
+    (void)k;
+    for (size_t n = 0; n < (size_t)out.n; n++)
+        for (int oy = 0; oy < out.h; oy++) {
+            const char *row = x + pixel(in, n, (size_t)(oy * in.h / out.h), 0) * size;
+
+            for (int ox = 0; ox < out.w; ox++, y += bytes)
+                copy_channels(y, row + (size_t)(ox * in.w / out.w) * bytes, bytes);
+        }
+    return PYR_OK;
+}
+
+/* The first output whose source is `i` or later: floor(o in / out) >= i when o >= i out / in. */
+static inline size_t first_copy(size_t i, int in, int out)
+{
+    return (i * (size_t)out + (size_t)in - 1) / (size_t)in;
+}
+
+/* dx[n, y, x] (+)= the sum of dy over the pixels that copied it */
+PYR_INLINE void upsample_gradient(const pyr_op *op, pyr_type type, size_t n, size_t y, size_t x)
+{
+    pyr_shape in = op->x[0].s, out = op->y.s;
+    size_t top = first_copy(y, in.h, out.h), bottom = first_copy(y + 1, in.h, out.h);
+    size_t left = first_copy(x, in.w, out.w), right = first_copy(x + 1, in.w, out.w);
+
+    for (size_t at = 0; at < (size_t)in.c; at += PYR_REGISTER) {
+        int width = in_register(at, (size_t)in.c);
+        pyr_register sum = pyr_all(0);
+
+        for (size_t oy = top; oy < bottom; oy++)
+            for (size_t ox = left; ox < right; ox++)
+                sum += pyr_load(pyr_at(op->dy, pixel(out, n, oy, ox) + at, type), type, width);
+        put(pyr_at_out(op->dx[0], pixel(in, n, y, x) + at, type), type, width, op->dx_add[0], sum);
+    }
+}
+
+static pyr_status upsample_backward(pyr_kernels *k, pyr_op *op)
+{
+    pyr_shape s = op->x[0].s;
+
+    (void)k;
+    for (size_t n = 0; op->dx[0] && n < (size_t)s.n; n++)
+        for (size_t y = 0; y < (size_t)s.h; y++)
+            for (size_t x = 0; x < (size_t)s.w; x++)
+                if (op->y.type == PYR_BF16)
+                    upsample_gradient(op, PYR_BF16, n, y, x);
+                else
+                    upsample_gradient(op, PYR_F32, n, y, x);
+    return PYR_OK;
+}
+
+const pyr_op_impl pyr_cpu_upsample = {.forward = upsample_forward, .backward = upsample_backward};
+
+/* ---- 2x2 means --------------------------------------------------------------------------------- */
+
+PYR_INLINE void mean2_pixel(const pyr_op *op, pyr_type type, size_t n, size_t oy, size_t ox)
+{
+    pyr_shape in = op->x[0].s;
+    size_t c = (size_t)in.c, top = pixel(in, n, 2 * oy, 2 * ox), below = top + (size_t)in.w * c;
+    size_t to = pixel(op->y.s, n, oy, ox);
+
+    for (size_t at = 0; at < c; at += PYR_REGISTER) {
+        int width = in_register(at, c);
+        pyr_register sum = pyr_load(pyr_at(op->x[0].data, top + at, type), type, width);
+
+        sum += pyr_load(pyr_at(op->x[0].data, top + c + at, type), type, width);
+        sum += pyr_load(pyr_at(op->x[0].data, below + at, type), type, width);
+        sum += pyr_load(pyr_at(op->x[0].data, below + c + at, type), type, width);
+        pyr_store(pyr_at_out(op->y.data, to + at, type), type, sum * 0.25f, width);
+    }
+}
+
+static pyr_status mean2_forward(pyr_kernels *k, pyr_op *op)
+{
+    pyr_shape s = op->y.s;
+
+    (void)k;
+    for (size_t n = 0; n < (size_t)s.n; n++)
+        for (size_t y = 0; y < (size_t)s.h; y++)
+            for (size_t x = 0; x < (size_t)s.w; x++)
+                if (op->y.type == PYR_BF16)
+                    mean2_pixel(op, PYR_BF16, n, y, x);
+                else
+                    mean2_pixel(op, PYR_F32, n, y, x);
+    return PYR_OK;
+}
+
+static pyr_status mean2_backward(pyr_kernels *k, pyr_op *op)
+{
+    pyr_shape in = op->x[0].s, out = op->y.s;
+    pyr_type type = op->y.type;
+
+    (void)k;
+    for (size_t n = 0; op->dx[0] && n < (size_t)in.n; n++)
+        for (size_t y = 0; y < (size_t)in.h; y++)
+            for (size_t x = 0; x < (size_t)in.w; x++) {
+                bool used = y / 2 < (size_t)out.h && x / 2 < (size_t)out.w;
+
+                put_channels(pyr_at_out(op->dx[0], pixel(in, n, y, x), type), type, op->dx_add[0],
+                             used ? pyr_at(op->dy, pixel(out, n, y / 2, x / 2), type) : NULL, (size_t)in.c,
+                             0.25f);
+            }
+    return PYR_OK;
+}
+
+const pyr_op_impl pyr_cpu_mean2 = {.forward = mean2_forward, .backward = mean2_backward};
+
+/* ---- space to depth and back ------------------------------------------------------------------- */
+
+/* Element by element: channels change places with pixels. */
+PYR_INLINE float get_one(const void *base, size_t at, pyr_type type)
+{
+    return type == PYR_BF16 ? pyr_bf16_to_float(((const pyr_bf16 *)base)[at]) : ((const float *)base)[at];
+}
+
+PYR_INLINE void put_one(void *base, size_t at, pyr_type type, bool add, float value)
+{
+    if (add)
+        value += get_one(base, at, type);
+    if (type == PYR_BF16)
+        ((pyr_bf16 *)base)[at] = pyr_bf16_of_float(value);
+    else
+        ((float *)base)[at] = value;
+}
+
+static inline size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The small image has h x w patches of the large one, which may end before its last patches do. */
+typedef struct patches {
+    pyr_shape large, small;
+    size_t p;
+} patches;
+
+static patches patches_of(const pyr_op *op)
+{
+    bool shuffle = op->kind == PYR_OP_SHUFFLE;
+
+    return (patches){shuffle ? op->y.s : op->x[0].s, shuffle ? op->x[0].s : op->y.s, (size_t)op->patch};
+}
+
+/* Row `dy` of the patches in row `sy` of the small image: small = large, the edge repeated where it ends
+ * (`edge`), or left out. */
+PYR_INLINE void to_depth(const patches *t, pyr_type type, void *small, const void *large, size_t n, size_t sy,
+                         size_t dy, bool edge, bool add)
+{
+    size_t c = (size_t)t->large.c, p = t->p, h = (size_t)t->large.h, w = (size_t)t->large.w;
+    size_t y = sy * p + dy, row = pixel(t->large, n, smaller(y, h - 1), 0);
+
+    for (size_t sx = 0; sx < (size_t)t->small.w; sx++)
+        for (size_t dx = 0; dx < p; dx++) {
+            size_t x = sx * p + dx, from = row + smaller(x, w - 1) * c;
+            size_t to = pixel(t->small, n, sy, sx) + dy * p + dx;
+            bool there = edge || (y < h && x < w);
+
+            for (size_t i = 0; i < c; i++)
+                put_one(small, to + i * p * p, type, add, there ? get_one(large, from + i, type) : 0);
+        }
+}
+
+/* Row `y` of the large image: large = small. */
+PYR_INLINE void to_space(const patches *t, pyr_type type, void *large, const void *small, size_t n, size_t y)
+{
+    size_t c = (size_t)t->large.c, p = t->p, w = (size_t)t->large.w, to = pixel(t->large, n, y, 0);
+
+    for (size_t sx = 0; sx < (size_t)t->small.w; sx++)
+        for (size_t x = sx * p; x < smaller(sx * p + p, w); x++) {
+            size_t from = pixel(t->small, n, y / p, sx) + y % p * p + x - sx * p;
+
+            for (size_t i = 0; i < c; i++)
+                put_one(large, to + x * c + i, type, false, get_one(small, from + i * p * p, type));
+        }
+}
+
+static void each_to_depth(const pyr_op *op, void *small, const void *large, bool edge, bool add)
+{
+    patches t = patches_of(op);
+
+    for (size_t n = 0; n < (size_t)t.small.n; n++)
+        for (size_t sy = 0; sy < (size_t)t.small.h; sy++)
+            for (size_t dy = 0; dy < t.p; dy++)
+                if (op->y.type == PYR_BF16)
+                    to_depth(&t, PYR_BF16, small, large, n, sy, dy, edge, add);
+                else
+                    to_depth(&t, PYR_F32, small, large, n, sy, dy, edge, add);
+}
+
+static pyr_status unshuffle_forward(pyr_kernels *k, pyr_op *op)
+{
+    (void)k;
+    each_to_depth(op, op->y.data, op->x[0].data, true, false);
+    return PYR_OK;
+}
+
+/* dx of pixel (n, y, x): pixels of the edge also stand in the padding. */
+PYR_INLINE void unshuffle_gradient(const pyr_op *op, const patches *t, pyr_type type, size_t n, size_t y,
+                                   size_t x)
+{
+    size_t p = t->p, c = (size_t)t->large.c;
+    size_t bottom = y + 1 == (size_t)t->large.h ? (size_t)t->small.h * p : y + 1;
+    size_t right = x + 1 == (size_t)t->large.w ? (size_t)t->small.w * p : x + 1;
+
+    for (size_t i = 0; i < c; i++) {
+        float sum = 0;
+
+        for (size_t py = y; py < bottom; py++)
+            for (size_t px = x; px < right; px++)
+                sum += get_one(op->dy, pixel(t->small, n, py / p, px / p) + i * p * p + py % p * p + px % p,
+                               type);
+        put_one(op->dx[0], pixel(t->large, n, y, x) + i, type, op->dx_add[0], sum);
+    }
+}
+
+static pyr_status unshuffle_backward(pyr_kernels *k, pyr_op *op)
+{
+    patches t = patches_of(op);
+
+    (void)k;
+    for (size_t n = 0; op->dx[0] && n < (size_t)t.large.n; n++)
+        for (size_t y = 0; y < (size_t)t.large.h; y++)
+            for (size_t x = 0; x < (size_t)t.large.w; x++)
+                if (op->y.type == PYR_BF16)
+                    unshuffle_gradient(op, &t, PYR_BF16, n, y, x);
+                else
+                    unshuffle_gradient(op, &t, PYR_F32, n, y, x);
+    return PYR_OK;
+}
+
+const pyr_op_impl pyr_cpu_unshuffle = {.forward = unshuffle_forward, .backward = unshuffle_backward};
+
+static pyr_status shuffle_forward(pyr_kernels *k, pyr_op *op)
+{
+    patches t = patches_of(op);
+
+    (void)k;
+    for (size_t n = 0; n < (size_t)t.large.n; n++)
+        for (size_t y = 0; y < (size_t)t.large.h; y++)
+            if (op->y.type == PYR_BF16)
+                to_space(&t, PYR_BF16, op->y.data, op->x[0].data, n, y);
+            else
+                to_space(&t, PYR_F32, op->y.data, op->x[0].data, n, y);
+    return PYR_OK;
+}
+
+static pyr_status shuffle_backward(pyr_kernels *k, pyr_op *op)
+{
+    (void)k;
+    if (op->dx[0])
+        each_to_depth(op, op->dx[0], op->dy, false, op->dx_add[0]);
+    return PYR_OK;
+}
+
+const pyr_op_impl pyr_cpu_shuffle = {.forward = shuffle_forward, .backward = shuffle_backward};
