@@ -86,6 +86,7 @@ build-only: $(B)/pyrdiff $(TESTS) $(B)/bench/time_kernels
 SANITIZED := $(MAKE) --no-print-directory SAN=address,undefined OPT="-O1 -march=native"
 COUNTS    := build/counts
 CLI_TESTS := $(wildcard tests/cli/[!l]*.sh)
+LONG_TESTS := $(wildcard tests/long/*.sh)
 FUZZ      := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 ## make check       the tests: units, headers, commands, sanitizers (about 5 minutes on 2 cores)
@@ -114,9 +115,10 @@ $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay_main.o $(B)/libpyrd
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) $^ $(LDLIBS) -o $@
 
-## make longcheck   check, then the sanitizers again with a hundred times the fuzzing (about an hour)
+## make longcheck   check, then trainings and the sanitizers with a hundred times the fuzzing (about an hour)
 longcheck: check
 	@rm -f $(COUNTS) && touch $(COUNTS)
+	@tests/run.sh $(COUNTS) long $(LONG_TESTS)
 	+@$(SANITIZED) MUTATIONS=300000 check-sanitized
 	@tests/run.sh $(COUNTS) --sum
 
