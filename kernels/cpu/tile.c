@@ -1,4 +1,5 @@
-/* tile.c - convolutions by register tiles: forward, and backward by data.
+/* tile.c - convolutions by register tiles: forward, and backward by data. Where fewer products are faster,
+ * winograd.c takes over.
  *
  * An image is copied into scratch (rounded, concatenated, enlarged, with its border); then every tile of up
  * to 14 pixels x 32 outputs is summed over all taps and channels without leaving the registers:
@@ -11,7 +12,7 @@
  *
  * Weights: [block of 32 outputs][tap][word of two channels][32 outputs][2] bf16, zeros beyond the channels.
  */
-#include "kernels/cpu/tile.h"
+#include "kernels/cpu/tile_parts.h"
 
 #include <assert.h>
 #include <string.h>
@@ -40,6 +41,29 @@ static int words_of(const pyr_tile_size *size)
     return (size->in + 1) / 2;
 }
 
+size_t pyr_tile_packed_bytes(const pyr_tile_size *size)
+{
+    if (pyr_winograd_suits(size))
+        return pyr_winograd_packed_bytes(size);
+    return (size_t)blocks_of(size->out) * (size_t)(size->kernel * size->kernel) * (size_t)words_of(size) *
+           WEIGHT_BYTES;
+}
+
+size_t pyr_tile_scratch(const pyr_tile_size *size)
+{
+    size_t image = (size_t)size->h * (size_t)size->w;
+    size_t border = size->kernel == 3 ? (size_t)(2 * (size->h + size->w) + 4) : 0;
+    size_t copied = size->kernel == 1 && image < CHUNK ? CHUNK : image + border;
+
+    if (pyr_winograd_suits(size))
+        return pyr_winograd_scratch(size);
+    /* and the sums of 32 outputs, for a result that is smaller */
+    return copied * (size_t)blocks_of(size->in) * BLOCK_BYTES + image * BLOCK * sizeof(float);
+}
+
+#if defined __x86_64__
+#include <immintrin.h>
+
 static bool pools(const pyr_tile_size *size, const pyr_tile_result *y)
 {
     return y->h != size->h || y->w != size->w;
@@ -56,29 +80,6 @@ static layout layout_of(const pyr_tile_size *size, int h, int w)
         l.tap[i] = (size_t)(i / size->kernel) * l.row + (size_t)(i % size->kernel) * BLOCK_BYTES;
     return l;
 }
-
-size_t pyr_tile_packed_bytes(const pyr_tile_size *size)
-{
-    return (size_t)blocks_of(size->out) * (size_t)(size->kernel * size->kernel) * (size_t)words_of(size) *
-           WEIGHT_BYTES;
-}
-
-size_t pyr_tile_scratch(const pyr_tile_size *size)
-{
-    size_t image = (size_t)size->h * (size_t)size->w;
-    size_t border = size->kernel == 3 ? (size_t)(2 * (size->h + size->w) + 4) : 0;
-    size_t copied = size->kernel == 1 && image < CHUNK ? CHUNK : image + border;
-
-    /* and the sums of 32 outputs, for a result that is smaller */
-    return copied * (size_t)blocks_of(size->in) * BLOCK_BYTES + image * BLOCK * sizeof(float);
-}
-
-#if defined __x86_64__
-#include <immintrin.h>
-
-/* These functions are compiled for such a processor whatever the rest is compiled for. */
-#define WITH_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
-#define INLINE_BF16 WITH_BF16 __attribute__((always_inline)) static inline
 
 bool pyr_tile_available(void)
 {
@@ -108,6 +109,10 @@ WITH_BF16 void pyr_tile_pack(const pyr_tile_size *size, const float *w, size_t s
     __m512i outputs = _mm512_mullo_epi32(count, _mm512_set1_epi32((int)stride_out));
     char *dst = packed;
 
+    if (pyr_winograd_suits(size)) {
+        pyr_winograd_pack(size, w, stride_out, stride_in, turned, packed);
+        return;
+    }
     for (int o = 0; o < size->out; o += BLOCK)
         for (int tap = 0; tap < taps; tap++)
             for (int word = 0; word < words; word++)
@@ -345,28 +350,44 @@ typedef struct target {
     const float *offset; /* bias and vector of these outputs */
 } target;
 
-/* y = (sums + offset + residual) * scale for pixels that follow one another. */
-INLINE_BF16 void put_pixels(const target *t, pyr_type type, const float *sums, size_t pixel, int pixels)
+/* 16 outputs of one pixel: y = (sums + offset + residual) * scale. */
+INLINE_BF16 void put_16(void *y, size_t at, pyr_type type, __mmask16 are, __m512 v, const void *residual,
+                        size_t residual_at, __m512 scale, bool add)
+{
+    if (residual)
+        v = _mm512_add_ps(v, load_reals(residual, residual_at, type, are));
+    v = _mm512_mul_ps(v, scale);
+    if (add)
+        v = _mm512_add_ps(v, load_reals(y, at, type, are));
+    store_reals(y, at, type, are, v);
+}
+
+/* Pixels that follow one another. `whole`: 32 outputs. */
+INLINE_BF16 void put_pixels(const target *t, pyr_type type, bool whole, const float *sums, size_t pixel,
+                            int pixels)
 {
     const pyr_tile_result *y = t->y;
+    const void *residual = y->residual;
+    void *to = y->at[t->part];
+    bool add = y->add[t->part];
+    size_t c = (size_t)y->c[t->part], out = (size_t)t->out;
+    size_t at = pixel * c + (size_t)t->channel, from = pixel * out + (size_t)t->output;
+    uint32_t are = whole || t->count == BLOCK ? 0xFFFFFFFF : (1u << t->count) - 1;
+    __mmask16 low = (__mmask16)are, high = (__mmask16)(are >> 16);
     __m512 scale = _mm512_set1_ps(y->scale);
-    size_t c = (size_t)y->c[t->part], at = pixel * c + (size_t)t->channel;
-    size_t residual = pixel * (size_t)t->out + (size_t)t->output;
+    __m512 offset0 = _mm512_maskz_loadu_ps(low, t->offset),
+           offset1 = _mm512_maskz_loadu_ps(high, t->offset + 16);
 
-    for (int p = 0; p < pixels; p++, sums += BLOCK, at += c, residual += (size_t)t->out)
-        for (int i = 0; i < t->count; i += 16) {
-            int left = t->count - i;
-            __mmask16 are = (__mmask16)(left >= 16 ? 0xFFFF : (1 << left) - 1);
-            __m512 v = _mm512_add_ps(_mm512_maskz_loadu_ps(are, sums + i),
-                                     _mm512_maskz_loadu_ps(are, t->offset + i));
+    for (int p = 0; p < pixels; p++, sums += BLOCK, at += c, from += out) {
+        __m512 v0 = _mm512_add_ps(_mm512_maskz_loadu_ps(low, sums), offset0);
 
-            if (y->residual)
-                v = _mm512_add_ps(v, load_reals(y->residual, residual + (size_t)i, type, are));
-            v = _mm512_mul_ps(v, scale);
-            if (y->add[t->part])
-                v = _mm512_add_ps(v, load_reals(y->at[t->part], at + (size_t)i, type, are));
-            store_reals(y->at[t->part], at + (size_t)i, type, are, v);
+        put_16(to, at, type, low, v0, residual, from, scale, add);
+        if (whole || high) {
+            __m512 v1 = _mm512_add_ps(_mm512_maskz_loadu_ps(high, sums + 16), offset1);
+
+            put_16(to, at + 16, type, high, v1, residual, from + 16, scale, add);
         }
+    }
 }
 
 /* A block of outputs in one rectangle: rows of `columns` pixels, `w` pixels from one row to the next. */
@@ -382,10 +403,12 @@ WITH_BF16 static void put_block(const pyr_tile_size *size, const pyr_tile_result
         if (low >= high || !y->at[part])
             continue;
         for (int r = 0; r < rows; r++, from += columns * BLOCK)
-            if (y->type == PYR_BF16)
-                put_pixels(&t, PYR_BF16, from, pixel + (size_t)r * w, columns);
+            if (y->type == PYR_F32)
+                put_pixels(&t, PYR_F32, false, from, pixel + (size_t)r * w, columns);
+            else if (t.count == BLOCK)
+                put_pixels(&t, PYR_BF16, true, from, pixel + (size_t)r * w, columns);
             else
-                put_pixels(&t, PYR_F32, from, pixel + (size_t)r * w, columns);
+                put_pixels(&t, PYR_BF16, false, from, pixel + (size_t)r * w, columns);
     }
 }
 
@@ -403,6 +426,36 @@ WITH_BF16 static void pool_block(const pyr_tile_size *size, const pyr_tile_resul
             for (int i = 0; i < BLOCK; i += 16)
                 _mm512_storeu_ps(to + i, _mm512_add_ps(_mm512_loadu_ps(to + i), _mm512_loadu_ps(sums + i)));
         }
+}
+
+/* ---- for winograd.c ---------------------------------------------------------------------------- */
+
+void pyr_tile_copy(char *dst, const pyr_tile_size *size, const pyr_tile_source *x, size_t n, size_t row,
+                   size_t block)
+{
+    layout l = {.h = size->h, .w = size->w, .row = row, .block = block};
+
+    copy_image(&l, dst, size, x, n * (size_t)size->h * (size_t)size->w);
+}
+
+void pyr_tile_put(const pyr_tile_size *size, const pyr_tile_result *y, const float *offset, int output,
+                  const float *sums, size_t pixel, int rows, int columns)
+{
+    put_block(size, y, offset, output, sums, pixel, rows, columns, (size_t)size->w);
+}
+
+void pyr_tile_pool(const pyr_tile_size *size, const pyr_tile_result *y, float *pool, const float *sums,
+                   size_t pixel, int rows, int columns)
+{
+    pool_block(size, y, pool, sums, pixel, rows, columns, (size_t)size->w);
+}
+
+void pyr_tile_put_pool(const pyr_tile_size *size, const pyr_tile_result *y, const float *offset, int output,
+                       const float *pool, size_t n)
+{
+    size_t pixels = (size_t)y->h * (size_t)y->w;
+
+    put_block(size, y, offset, output, pool, n * pixels, 1, (int)pixels, pixels);
 }
 
 /* ---- the whole --------------------------------------------------------------------------------- */
@@ -474,7 +527,7 @@ static void run_piece(const piece *p, const char *packed)
             memset(p->pool, 0, pooled * BLOCK * sizeof *p->pool);
         run_tiles(p, packed, output, offset);
         if (p->pool)
-            put_block(p->size, p->y, offset, output, p->pool, p->n * pooled, 1, (int)pooled, pooled);
+            pyr_tile_put_pool(p->size, p->y, offset, output, p->pool, p->n);
     }
 }
 
@@ -518,7 +571,9 @@ void pyr_tile_run(const pyr_tile_size *size, const pyr_tile_source *x, const voi
 
     assert(x->c[0] + x->c[1] == size->in && y->c[0] + y->c[1] == size->out);
     p.pool = pools(size, y) ? scratch : NULL;
-    if (size->kernel == 1)
+    if (pyr_winograd_suits(size))
+        pyr_winograd_run(size, x, packed, y, scratch);
+    else if (size->kernel == 1)
         run_pixels(&p, x, packed, (char *)scratch + pool * sizeof(float));
     else
         run_images(&p, x, packed, (char *)scratch + pool * sizeof(float));

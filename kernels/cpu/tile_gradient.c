@@ -17,7 +17,7 @@
  * The layout of a gradient is [block of 32 columns][row][32 columns], row = channel * taps + tap, rows padded
  * to a multiple of 8. Rows (i, tap) are in PyTorch's order for each output: collect is a transposition.
  */
-#include "kernels/cpu/tile.h"
+#include "kernels/cpu/tile_parts.h"
 #include <assert.h>
 #include <string.h>
 
@@ -63,11 +63,6 @@ static int equal_parts(int total, int most)
 {
     most = most < 1 ? 1 : most;
     return most >= total ? total : divide_up(total, divide_up(total, most));
-}
-
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
 }
 
 /* Steps per pixel of the product's tiles: 8 rows, 16 columns. */
@@ -143,9 +138,10 @@ size_t pyr_tile_gradient_scratch(const pyr_tile_size *size)
 #if defined __x86_64__
 #include <immintrin.h>
 
-/* These functions are compiled for such a processor whatever the rest is compiled for. */
-#define WITH_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
-#define INLINE_BF16 WITH_BF16 __attribute__((always_inline)) static inline
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
 
 /* ---- into words ---- */
 
