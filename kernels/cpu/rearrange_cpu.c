@@ -17,6 +17,23 @@ static inline int in_register(size_t at, size_t c)
     return c - at < PYR_REGISTER ? (int)(c - at) : PYR_REGISTER;
 }
 
+/* ---- one element, or the channels of one pixel ------------------------------------------------- */
+
+PYR_INLINE float get_one(const void *base, size_t at, pyr_type type)
+{
+    return type == PYR_BF16 ? pyr_bf16_to_float(((const pyr_bf16 *)base)[at]) : ((const float *)base)[at];
+}
+
+PYR_INLINE void put_one(void *base, size_t at, pyr_type type, bool add, float value)
+{
+    if (add)
+        value += get_one(base, at, type);
+    if (type == PYR_BF16)
+        ((pyr_bf16 *)base)[at] = pyr_bf16_of_float(value);
+    else
+        ((float *)base)[at] = value;
+}
+
 /* dst = value, or dst += value */
 PYR_INLINE void put(void *dst, pyr_type type, int n, bool add, pyr_register value)
 {
@@ -46,27 +63,48 @@ static void put_channels(void *dst, pyr_type type, bool add, const void *src, si
 
 /* ---- concat ------------------------------------------------------------------------------------ */
 
-/* A call for a few bytes takes longer than a loop. */
-static inline void copy_channels(char *restrict dst, const char *restrict src, size_t bytes)
+/* For every pixel, `width` channels: dst = src, or dst += src; `to` and `from` channels from pixel to pixel.
+ * A few channels go one by one: a copy for each pixel took 43 us where this takes 6 (f32, 16 x 28 x 28 pixels
+ * of 1 and 1 channels). */
+PYR_INLINE void move_channels_of(pyr_type type, void *dst, size_t to, const void *src, size_t from,
+                                 size_t width, size_t pixels, bool add)
 {
-    if (bytes >= 16)
-        memcpy(dst, src, bytes);
+    size_t bytes = width * (type == PYR_BF16 ? sizeof(pyr_bf16) : sizeof(float));
+
+    if (width < PYR_REGISTER / 2)
+        for (size_t c = 0; c < width; c++)
+            for (size_t i = 0; i < pixels; i++)
+                put_one(dst, i * to + c, type, add, get_one(src, i * from + c, type));
     else
-        for (size_t i = 0; i < bytes; i += 2)
-            memcpy(dst + i, src + i, 2);
+        for (size_t i = 0; i < pixels; i++)
+            if (add)
+                put_channels_of(pyr_at_out(dst, i * to, type), type, true, pyr_at(src, i * from, type), width,
+                                1);
+            else
+                memcpy(pyr_at_out(dst, i * to, type), pyr_at(src, i * from, type), bytes);
+}
+
+static void move_channels(pyr_type type, void *dst, size_t to, const void *src, size_t from, size_t width,
+                          size_t pixels, bool add)
+{
+    if (type == PYR_BF16)
+        move_channels_of(PYR_BF16, dst, to, src, from, width, pixels, add);
+    else
+        move_channels_of(PYR_F32, dst, to, src, from, width, pixels, add);
 }
 
 static pyr_status concat_forward(pyr_kernels *k, pyr_op *op)
 {
-    size_t size = pyr_type_size(op->y.type), a = (size_t)op->x[0].s.c * size, b = (size_t)op->x[1].s.c * size;
-    size_t pixels = pyr_count(op->y.s) / (size_t)op->y.s.c;
-    const char *x0 = op->x[0].data, *x1 = op->x[1].data;
-    char *y = op->y.data;
+    size_t c = (size_t)op->y.s.c, pixels = pyr_count(op->y.s) / c, first = 0;
+    pyr_type type = op->y.type;
 
     (void)k;
-    for (size_t i = 0; i < pixels; i++, x0 += a, x1 += b, y += a + b) {
-        copy_channels(y, x0, a);
-        copy_channels(y + a, x1, b);
+    for (int j = 0; j < 2; j++) {
+        size_t width = (size_t)op->x[j].s.c;
+
+        move_channels(type, pyr_at_out(op->y.data, first, type), c, op->x[j].data, width, width, pixels,
+                      false);
+        first += width;
     }
     return PYR_OK;
 }
@@ -80,9 +118,9 @@ static pyr_status concat_backward(pyr_kernels *k, pyr_op *op)
     for (int j = 0; j < 2; j++) {
         size_t width = (size_t)op->x[j].s.c;
 
-        for (size_t i = 0; op->dx[j] && i < pixels; i++)
-            put_channels(pyr_at_out(op->dx[j], i * width, type), type, op->dx_add[j],
-                         pyr_at(op->dy, i * c + first, type), width, 1);
+        if (op->dx[j])
+            move_channels(type, op->dx[j], width, pyr_at(op->dy, first, type), c, width, pixels,
+                          op->dx_add[j]);
         first += width;
     }
     return PYR_OK;
@@ -105,7 +143,7 @@ static pyr_status upsample_forward(pyr_kernels *k, pyr_op *op)
             const char *row = x + pixel(in, n, (size_t)(oy * in.h / out.h), 0) * size;
 
             for (int ox = 0; ox < out.w; ox++, y += bytes)
-                copy_channels(y, row + (size_t)(ox * in.w / out.w) * bytes, bytes);
+                memcpy(y, row + (size_t)(ox * in.w / out.w) * bytes, bytes);
         }
     return PYR_OK;
 }
@@ -206,22 +244,6 @@ static pyr_status mean2_backward(pyr_kernels *k, pyr_op *op)
 const pyr_op_impl pyr_cpu_mean2 = {.forward = mean2_forward, .backward = mean2_backward};
 
 /* ---- space to depth and back ------------------------------------------------------------------- */
-
-/* Element by element: channels change places with pixels. */
-PYR_INLINE float get_one(const void *base, size_t at, pyr_type type)
-{
-    return type == PYR_BF16 ? pyr_bf16_to_float(((const pyr_bf16 *)base)[at]) : ((const float *)base)[at];
-}
-
-PYR_INLINE void put_one(void *base, size_t at, pyr_type type, bool add, float value)
-{
-    if (add)
-        value += get_one(base, at, type);
-    if (type == PYR_BF16)
-        ((pyr_bf16 *)base)[at] = pyr_bf16_of_float(value);
-    else
-        ((float *)base)[at] = value;
-}
 
 static inline size_t smaller(size_t a, size_t b)
 {
