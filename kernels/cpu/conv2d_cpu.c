@@ -229,8 +229,16 @@ static pyr_status conv_plan(pyr_kernels *k, pyr_op *op)
     op->state = s;
     s->shape = shape;
     s->scale = op->kind == PYR_OP_LINEAR ? 1 : op->scale;
-    s->tile = (pyr_tile_size){shape.n, shape.out_h, shape.out_w, shape.in, shape.out, shape.kernel};
-    s->turned = (pyr_tile_size){shape.n, shape.out_h, shape.out_w, shape.out, shape.in, shape.kernel};
+    s->tile = (pyr_tile_size){.n = shape.n,
+                              .h = shape.out_h,
+                              .w = shape.out_w,
+                              .in = shape.in,
+                              .out = shape.out,
+                              .kernel = shape.kernel};
+    s->tile.plain = op->x[0].type != op->y.type; /* f32 at one end is meant to be more than bf16 */
+    s->turned = s->tile;
+    s->turned.in = shape.out;
+    s->turned.out = shape.in;
     s->forward = s->data = s->weights = fits_tiles(op, &shape) ? BY_TILES : BY_ONEDNN;
     PYR_TRY(plan_forward(s, op));
     if (data)

@@ -20,6 +20,8 @@ typedef struct pyr_tile_size {
     int n, h, w; /* images; of the result */
     int in, out; /* channels read, channels of the result: any numbers; multiples of 32 are the fast ones */
     int kernel;  /* 1 or 3 */
+    bool plain;  /* forward, by data: products of what is read alone, exact until they are summed; not
+                    Winograd's fewer products of sums rounded to bf16 (winograd.c), where they are faster */
 } pyr_tile_size;
 
 /* Images to read (NHWC, contiguous) whose channels may lie in two tensors, in f32 or bf16 (rounded when
