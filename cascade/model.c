@@ -30,8 +30,9 @@ struct pyr_model {
 
 /* ---- opening ----------------------------------------------------------------------------------- */
 
+/* And the choices that training measured: the same ones give the same bytes in every sampling. */
 static pyr_status read_facts(const char *run, int index, pyr_unet_files *files, pyr_unet_config *unet,
-                             pyr_level_facts *facts)
+                             pyr_level_facts *facts, pyr_tuning *tuning)
 {
     char *folder = pyr_run_level(run, index);
     pyr_status status;
@@ -44,6 +45,8 @@ static pyr_status read_facts(const char *run, int index, pyr_unet_files *files, 
                           index, run, run, index);
     else
         status = pyr_level_open_unet(folder, files, unet, facts);
+    if (status == PYR_OK)
+        status = pyr_level_choices(folder, tuning);
     pyr_free(folder);
     return status;
 }
@@ -91,7 +94,7 @@ static pyr_status open_level(pyr_model *m, const char *run, const pyr_config *co
     pyr_status status = PYR_OK;
     char name[64], other[64];
 
-    PYR_TRY(read_facts(run, index, &files, &level.unet, &level.facts));
+    PYR_TRY_OUT(read_facts(run, index, &files, &level.unet, &level.facts, m->k->tuning));
     snprintf(name, sizeof name, "level %d", index);
     if (level.facts.index != index || level.facts.levels != m->levels) {
         status =

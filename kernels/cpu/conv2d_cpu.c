@@ -8,6 +8,7 @@
  * every call, and the gradient of the weights is summed over micro-batches in such a layout and turned back
  * once (collect).
  */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "kernels/cpu/conv_around.h"
 #include "kernels/cpu/cpu.h"
@@ -16,6 +17,8 @@
 #include "kernels/cpu/vector.h"
 
 #include <assert.h>
+#include <math.h>
+#include <stdio.h>
 
 typedef enum way { BY_ONEDNN, BY_TILES } way;
 
@@ -214,13 +217,76 @@ static void plan_scratch(conv_state *s, pyr_op *op, bool data)
     op->scratch_bytes = s->sums + sums;
 }
 
+/* ---- plain products or Winograd's, by measuring ---- */
+
+/* Seconds of a micro-batch, the least of a few; buffers hold zeros, whose products take as long as others. */
+static pyr_status time_products(const pyr_tile_size *size, double *seconds)
+{
+    enum { LEAST = 3, MOST = 50 };
+    const double enough = 2e-3;
+    size_t pixels = (size_t)size->n * (size_t)size->h * (size_t)size->w;
+    void *x = NULL, *y = NULL, *packed = NULL, *scratch = NULL;
+    pyr_status status = PYR_OK;
+    double begin;
+
+    *seconds = INFINITY;
+    PYR_TRY_OUT(pyr_new(&x, pixels * (size_t)size->in, 2, "measuring"));
+    PYR_TRY_OUT(pyr_new(&y, pixels * (size_t)size->out, 2, "measuring"));
+    PYR_TRY_OUT(pyr_new(&packed, pyr_tile_packed_bytes(size), 1, "measuring"));
+    PYR_TRY_OUT(pyr_new(&scratch, pyr_tile_scratch(size), 1, "measuring"));
+    pyr_tile_source source = {.at = {x}, .c = {size->in}, .type = PYR_BF16, .h = size->h, .w = size->w};
+    pyr_tile_result result = {
+        .at = {y}, .c = {size->out}, .type = PYR_BF16, .h = size->h, .w = size->w, .scale = 1};
+    begin = pyr_now();
+    for (int i = 0; i < MOST && (i < LEAST || pyr_now() - begin < enough); i++) {
+        double start = pyr_now();
+
+        pyr_tile_run(size, &source, packed, &result, scratch);
+        *seconds = fmin(*seconds, pyr_now() - start);
+    }
+out:
+    pyr_free(x);
+    pyr_free(y);
+    pyr_free(packed);
+    pyr_free(scratch);
+    return status;
+}
+
+/* Unless it is given: what is known for the size, or measured now, or left to the model. The number of images
+ * has no part in it, so that an image's result is the same in any company. */
+static pyr_status choose_products(pyr_kernels *k, pyr_tile_size *size)
+{
+    const double clearly = 0.95; /* plain products are closer: only for a gain */
+    pyr_tile_size plain = *size, winograd = *size;
+    double plain_s, winograd_s;
+    char name[96];
+    int choice;
+
+    if (size->kernel != 3 || size->products != PYR_BY_MODEL)
+        return PYR_OK;
+    snprintf(name, sizeof name, "products 3x3 bf16 %dx%dx%d to %d", size->h, size->w, size->in, size->out);
+    if (!pyr_tuning_get(k->tuning, name, &choice)) {
+        if (!pyr_tuning_measures(k->tuning))
+            return PYR_OK;
+        plain.products = PYR_PLAIN;
+        winograd.products = PYR_WINOGRAD;
+        PYR_TRY(time_products(&plain, &plain_s));
+        PYR_TRY(time_products(&winograd, &winograd_s));
+        choice = winograd_s < clearly * plain_s ? PYR_WINOGRAD : PYR_PLAIN;
+        PYR_TRY(pyr_tuning_put(k->tuning, name, choice));
+    }
+    size->products = choice == PYR_WINOGRAD ? PYR_WINOGRAD : PYR_PLAIN;
+    return PYR_OK;
+}
+
+/* ---- the plan of the whole ---- */
+
 static pyr_status conv_plan(pyr_kernels *k, pyr_op *op)
 {
     pyr_conv_shape shape = pyr_conv_shape_of(op);
     bool data = op->backward && (op->want_dx[0] || (pyr_op_has(op, PYR_X_MORE) && op->want_dx[PYR_X_MORE]));
     conv_state *s;
 
-    (void)k;
     assert(!pyr_op_has(op, PYR_X_MORE) || op->x[PYR_X_MORE].type == op->x[0].type);
     assert(!pyr_op_has(op, PYR_X_RESIDUAL) || op->x[PYR_X_RESIDUAL].type == op->y.type);
     if (is_product(op, &shape))
@@ -235,11 +301,16 @@ static pyr_status conv_plan(pyr_kernels *k, pyr_op *op)
                               .in = shape.in,
                               .out = shape.out,
                               .kernel = shape.kernel};
-    s->tile.plain = op->x[0].type != op->y.type; /* f32 at one end is meant to be more than bf16 */
+    s->forward = s->data = s->weights = fits_tiles(op, &shape) ? BY_TILES : BY_ONEDNN;
+    if (op->x[0].type != op->y.type) /* f32 at one end is meant to be more than bf16 */
+        s->tile.products = PYR_PLAIN;
     s->turned = s->tile;
     s->turned.in = shape.out;
     s->turned.out = shape.in;
-    s->forward = s->data = s->weights = fits_tiles(op, &shape) ? BY_TILES : BY_ONEDNN;
+    if (s->forward == BY_TILES)
+        PYR_TRY(choose_products(k, &s->tile));
+    if (data && s->data == BY_TILES)
+        PYR_TRY(choose_products(k, &s->turned));
     PYR_TRY(plan_forward(s, op));
     if (data)
         PYR_TRY(plan_data(s, op));

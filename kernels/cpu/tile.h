@@ -16,12 +16,16 @@
 /* Does this processor have what it takes (checked at run time)? Otherwise nothing below may be called. */
 bool pyr_tile_available(void);
 
+/* How the products of a 3x3 convolution are made: plainly, of what is read alone, exact until they are
+ * summed; or 16 where these are 36, of sums that are rounded to bf16 once more (winograd.c says what that
+ * costs in accuracy). */
+typedef enum pyr_products { PYR_BY_MODEL, PYR_PLAIN, PYR_WINOGRAD } pyr_products;
+
 typedef struct pyr_tile_size {
     int n, h, w; /* images; of the result */
     int in, out; /* channels read, channels of the result: any numbers; multiples of 32 are the fast ones */
     int kernel;  /* 1 or 3 */
-    bool plain;  /* forward, by data: products of what is read alone, exact until they are summed; not
-                    Winograd's fewer products of sums rounded to bf16 (winograd.c), where they are faster */
+    pyr_products products; /* of 3x3, forward and by data */
 } pyr_tile_size;
 
 /* Images to read (NHWC, contiguous) whose channels may lie in two tensors, in f32 or bf16 (rounded when

@@ -76,7 +76,9 @@ bool pyr_winograd_suits(const pyr_tile_size *size)
     double patch = 256.0 * g.in_blocks * g.out_blocks + 95.0 * (g.in_blocks + g.out_blocks);
     double pixels = size->h * size->w, pixel = 9 / 64.0 * size->in * divide_up(size->out, 16) * 16;
 
-    return size->kernel == 3 && !size->plain && g.patches * patch < (pixels < 6 ? 6 : pixels) * pixel;
+    if (size->kernel != 3 || size->products != PYR_BY_MODEL)
+        return size->kernel == 3 && size->products == PYR_WINOGRAD;
+    return g.patches * patch < (pixels < 6 ? 6 : pixels) * pixel;
 }
 
 size_t pyr_winograd_packed_bytes(const pyr_tile_size *size)
