@@ -692,7 +692,8 @@ static void agrees_with_plain(const char *name, run_builder build, const void *a
 
 static void operations_are_joined(void)
 {
-    static const double tolerance[JOINERS] = {1e-12, 2e-5, 0.03};
+    /* measured: 6.4e-7 and 0.0095 */
+    static const double tolerance[JOINERS] = {1e-12, 5e-6, 0.015};
 
     for (size_t i = 0; i < sizeof joins / sizeof *joins; i++)
         agrees_with_plain(joins[i].name, joins[i].build, joins[i].arg, joins[i].plain, joins[i].joined,
@@ -788,11 +789,21 @@ static void gradients_blocks(void)
  * five accuracies from 1e-7 to 1e-4 the worst one was off by 0.045 to 0.11, in no order. */
 static void blocks_agree(void)
 {
-    static const double tolerance[JOINERS] = {1e-11, 1e-4, 0.15};
+    static const double tolerance[JOINERS] = {1e-11, 2e-5, 0.15};
     static const int plain[] = {55, 50, 55}, joined[] = {41, 41, 46};
 
     for (size_t i = 0; i < sizeof all_blocks / sizeof *all_blocks; i++)
         agrees_with_plain("blocks", build_blocks, &all_blocks[i], plain[i], joined[i], tolerance);
+}
+
+static size_t arena_beside_scratch(const run_net *net)
+{
+    size_t scratch = 0;
+
+    for (int i = 0; i < net->g->n_nodes; i++)
+        if (net->g->nodes[i].op.scratch_bytes > scratch)
+            scratch = net->g->nodes[i].op.scratch_bytes;
+    return pyr_graph_bytes(net->g).arena - pyr_aligned(scratch);
 }
 
 /* With recomputation: the same bits in less memory, whatever the lane held before. */
@@ -823,9 +834,9 @@ static void recomputation(void)
             if (open[0] && open[1]) {
                 if (!run_same(&r[0], &r[1]))
                     CHECK_REPORT("%s, network %zu: computed twice, other bits", all[b], i);
-                if (pyr_graph_bytes(net[1].g).arena * 5 > pyr_graph_bytes(net[0].g).arena * 4)
+                if (arena_beside_scratch(&net[1]) * 5 > arena_beside_scratch(&net[0]) * 4)
                     CHECK_REPORT("%s, network %zu: %zu bytes instead of %zu", all[b], i,
-                                 pyr_graph_bytes(net[1].g).arena, pyr_graph_bytes(net[0].g).arena);
+                                 arena_beside_scratch(&net[1]), arena_beside_scratch(&net[0]));
             }
             pyr_free(values);
             for (int j = 0; j < 2; j++) {
@@ -908,19 +919,13 @@ static size_t side_by_side(const run_net *net)
     return sum;
 }
 
-/* Without scratch. */
 static size_t arena_of(const char *backend, run_builder build, const void *arg, run_options o, size_t *sum)
 {
     run_net net;
     size_t arena = 0;
 
     if (run_open(&net, backend, build, arg, o)) {
-        size_t scratch = 0;
-
-        for (int i = 0; i < net.g->n_nodes; i++)
-            if (net.g->nodes[i].op.scratch_bytes > scratch)
-                scratch = net.g->nodes[i].op.scratch_bytes;
-        arena = pyr_graph_bytes(net.g).arena - pyr_aligned(scratch);
+        arena = arena_beside_scratch(&net);
         if (sum)
             *sum = side_by_side(&net);
     }

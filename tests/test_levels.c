@@ -1413,12 +1413,13 @@ static double relative_distance(const double *a, const double *b, size_t n)
     return size > 0 ? sqrt(apart / size) : apart > 0 ? INFINITY : 0;
 }
 
-#define GRADIENT_IN_BF16 0.05
-/* The gradient of every tensor of a level, images in bf16 against f32. Each rounding is 2^-9 of a value on
- * average over its binade or less; about 30 of them lie between the loss and the first layer, at random: 1 %.
- */
+/* The gradient of every tensor of a level, images in bf16 against f32. A rounding moves a value by up to
+ * 2^-8, at random; some tens of them lie between the loss and a layer. Measured: the median of all tensors is
+ * 0.005, the worst (a norm in the middle) 0.019. */
 static void gradients_in_bf16(void)
 {
+    const double allowed = 0.03;
+
     for (int index = 0; index < 2; index++) {
         pyr_level_settings s = full_settings();
         double *grad[2] = {NULL, NULL}, loss[2], worst = 0;
@@ -1440,7 +1441,7 @@ static void gradients_in_bf16(void)
             double apart = relative_distance(grad[1] + p->offset, grad[0] + p->offset, p->count);
 
             worst = fmax(worst, apart);
-            if (!(apart <= GRADIENT_IN_BF16))
+            if (!(apart <= allowed))
                 CHECK_REPORT("level %d: the gradient of %s is off by %.3g of its size", index, p->name,
                              apart);
         }
@@ -1449,6 +1450,42 @@ static void gradients_in_bf16(void)
             pyr_free(grad[i]);
             training_close(&t[i]);
         }
+    }
+}
+
+/* Segments computed twice: the same bits in less memory. */
+static void gradients_with_recomputation(void)
+{
+    static const char *const floats[] = {"ref", "cpu", "cpu-bf16"};
+
+    for (int b = 0; b < 3; b++) {
+        double *grad[2] = {NULL, NULL}, loss[2] = {0, 0};
+        size_t count = 0, activations[2] = {0, 0};
+
+        for (int twice = 0; twice < 2; twice++) {
+            pyr_level_settings s = full_settings();
+            pyr_level_memory memory = {0};
+            training t;
+
+            s.recompute = twice;
+            s.batch_gpu = 8; /* not as many images as the shorter memory allows */
+            if (!training_open(&t, floats[b], 2, "recompute", &s, 0, 10)) {
+                CHECK(b == 2);
+                continue;
+            }
+            grad[twice] = gradient_of(&t, &count, &loss[twice]);
+            CHECK_OK(pyr_level_trainer_memory(t.t, &memory));
+            activations[twice] = memory.activations;
+            training_close(&t);
+        }
+        CHECK(b == 2 || (grad[0] && grad[1]));
+        if (grad[0] && grad[1]) {
+            CHECK(memcmp(grad[0], grad[1], count * sizeof(double)) == 0 && loss[0] == loss[1]);
+            if (activations[1] * 10 > activations[0] * 9)
+                CHECK_REPORT("%s: %zu bytes instead of %zu", floats[b], activations[1], activations[0]);
+        }
+        pyr_free(grad[0]);
+        pyr_free(grad[1]);
     }
 }
 
@@ -1805,6 +1842,7 @@ int main(int argc, char **argv)
     RUN(gradients_do_not_depend_on_the_cut);
     RUN(gradients_do_not_depend_on_the_lanes);
     RUN(gradients_in_bf16);
+    RUN(gradients_with_recomputation);
     RUN(steps_allocate_nothing);
     RUN(resumed_runs_are_the_same);
     RUN(states_of_others_are_refused);

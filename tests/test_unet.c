@@ -34,7 +34,7 @@ static void golden_three(const char *folder)
     golden(folder, "ref", 2e-5);
     golden(folder, "ref-double", 2e-6); /* the stored answers are float */
     golden(folder, "cpu", 2e-5);
-    golden(folder, "cpu-bf16", 0.03);
+    golden(folder, "cpu-bf16", 0.025); /* measured: 0.018 */
 }
 
 static void golden_all(void)

@@ -39,6 +39,68 @@ pyr train --config $cfg --outdir "$tmp/b" --threads 1
 gives 0
 for level in 0 1 2; do holds cmp "$(weights "$tmp/a" $level)" "$(weights "$tmp/b" $level)"; done
 
+# What --precision auto takes here.
+"$program" train --config $cfg --outdir "$tmp/try" --level 2 --duration 16 --precision bf16 >/dev/null 2>&1 &&
+    bf16=yes || bf16=no
+
+for precision in f32 bf16; do
+    begin "the same weights with 1 and 2 threads in $precision"
+    [ $precision = f32 ] || [ $bf16 = yes ] || skip "no bf16 here"
+    for threads in 1 2; do
+        pyr train --config $cfg --outdir "$tmp/$precision-$threads" --level 1 --duration 1600 --threads $threads \
+            --precision $precision
+        gives 0
+    done
+    holds cmp "$(weights "$tmp/$precision-1" 1)" "$(weights "$tmp/$precision-2" 1)"
+    holds grep -q '"step": 100,' "$tmp/$precision-1/level-1/log.jsonl"
+
+    begin "killed and resumed in $precision: byte-identical weights"
+    [ $precision = f32 ] || [ $bf16 = yes ] || skip "no bf16 here"
+    if wanted; then
+        pyr train --config $cfg --outdir "$tmp/$precision-f" --level 0 --duration 24000 --precision $precision
+        gives 0
+        train_behind --config $cfg --outdir "$tmp/$precision-g" --level 0 --duration 24000 --precision $precision
+        wait_for_step "$tmp/$precision-g" 0 60
+        kill -9 "$behind" 2>/dev/null && wait "$behind" 2>/dev/null
+        holds test -s "$tmp/$precision-g/level-0/state.safetensors"
+        # nothing said about precision: it goes on as it was begun
+        pyr train --config $cfg --outdir "$tmp/$precision-g" --level 0 --duration 24000
+        gives 0
+        complains "going on from its last checkpoint"
+        holds cmp "$(weights "$tmp/$precision-f" 0)" "$(weights "$tmp/$precision-g" 0)"
+    fi
+done
+
+begin "bf16 is another computation than f32, with much the same result"
+[ $bf16 = yes ] || skip "no bf16 here"
+holds sh -c "! cmp -s '$(weights "$tmp/f32-1" 1)' '$(weights "$tmp/bf16-1" 1)'"
+if wanted; then
+    for precision in f32 bf16; do
+        tail -n 1 "$tmp/$precision-1/level-1/log.jsonl" | sed 's/.*"held_out": \([0-9.e+-]*\),.*/\1/'
+    done >"$tmp/losses"
+    holds awk '{ loss[NR] = $1 } END { d = loss[1] - loss[2]; exit !(NR == 2 && loss[1] > 0 && d * d < (0.02 * loss[1]) ^ 2) }' \
+        "$tmp/losses"
+fi
+
+begin "a run may go on in another precision, and says so"
+[ $bf16 = yes ] || skip "no bf16 here"
+if wanted; then
+    train_behind --config $cfg --outdir "$tmp/other" --level 2 --duration 2000ki --precision bf16
+    wait_for_step "$tmp/other" 2 100
+    kill -TERM "$behind" && wait "$behind"
+    train_behind --config $cfg --outdir "$tmp/other" --level 2 --duration 2000ki --precision f32
+    wait_for_step "$tmp/other" 2 $((last + 100))
+    kill -TERM "$behind" && wait "$behind"
+    holds grep -q "level 2: begun in bf16, goes on in f32" "$tmp/behind"
+fi
+
+begin "a precision that there is not"
+pyr train --config $cfg --outdir "$tmp/no" --level 2 --precision bf61
+refuses 2 "precision is \"bf61\", should be one of auto, bf16, f32; did you mean bf16?"
+pyr train --config $cfg --outdir "$tmp/no" --level 2 --backend ref --precision bf16
+refuses 1 "the backend ref does not compute in bf16 here; use --precision f32"
+holds test ! -e "$tmp/no/level-2"
+
 begin "levels trained apart are the levels trained together"
 for level in 0 2 1; do pyr train --config $cfg --outdir "$tmp/c" --level $level && gives 0; done
 for level in 0 1 2; do holds cmp "$(weights "$tmp/a" $level)" "$(weights "$tmp/c" $level)"; done
