@@ -1415,10 +1415,10 @@ static double relative_distance(const double *a, const double *b, size_t n)
 
 /* The gradient of every tensor of a level, images in bf16 against f32. A rounding moves a value by up to
  * 2^-8, at random; some tens of them lie between the loss and a layer. Measured: the median of all tensors is
- * 0.005, the worst (a norm in the middle) 0.019. */
+ * 0.005, the worst (a norm in the middle) 0.027. */
 static void gradients_in_bf16(void)
 {
-    const double allowed = 0.03;
+    const double allowed = 0.04;
 
     for (int index = 0; index < 2; index++) {
         pyr_level_settings s = full_settings();
