@@ -55,10 +55,10 @@ typedef struct pyr_tile_result {
 /* ---- forward, and backward by data, which is the same with the weights turned around ---- */
 
 size_t pyr_tile_packed_bytes(const pyr_tile_size *size);
-/* W[o][i][ky][kx], o stride_out numbers apart, i stride_in, to bf16 in the layout of pyr_tile_run. `turned`:
- * for backward by data, where size->in are the convolution's outputs: weight (o, i) is read at o * stride_in
- * + i * stride_out ... with ky, kx mirrored (size and strides are those of the call that runs, not of the
- * forward one). */
+/* Weights to bf16 in the layout of pyr_tile_run: that of output o, input i, tap t (ky * kernel + kx) is at
+ * o * stride_out + i * stride_in + t of w, `turned`: + kernel^2 - 1 - t. So with W[o][i][ky][kx] forward has
+ * the strides in * kernel^2, kernel^2; backward by data, whose inputs are the convolution's outputs,
+ * kernel^2, in * kernel^2 and `turned`. */
 void pyr_tile_pack(const pyr_tile_size *size, const float *w, size_t stride_out, size_t stride_in,
                    bool turned, void *packed);
 size_t pyr_tile_scratch(const pyr_tile_size *size);

@@ -8,6 +8,13 @@
 #define WITH_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
 #define INLINE_BF16 WITH_BF16 __attribute__((always_inline)) static inline
 
+/* The next loop disappears, so that an array indexed by it can lie in registers. */
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 28")
+#endif
+
 /* ---- tile.c, for winograd.c ---- */
 
 /* Image n as [block of 32 channels][row][column][32 bf16], `row` and `block` bytes apart; dst: its first
