@@ -125,7 +125,7 @@ longcheck: check
 ## make demo        install what is missing, build, train Fashion-MNIST, sample, say where the pictures are
 demo:
 	@scripts/install-deps
-	@$(MAKE) --no-print-directory pyrdiff
+	+@$(MAKE) --no-print-directory -j$$(getconf _NPROCESSORS_ONLN) pyrdiff
 	@scripts/demo
 
 ## make format      let clang-format have its way with all sources

@@ -393,7 +393,7 @@ INLINE_BF16 void tile(const walk *k, const char *x, const char *dy, const size_t
     __m512 sum[ROWS][2];
     __m512 factor = _mm512_set1_ps(scale);
 
-#pragma GCC unroll 8
+    UNROLL
     for (int i = 0; i < ROWS; i++)
         sum[i][0] = sum[i][1] = _mm512_setzero_ps();
     for (int pair = 0; pair < k->pairs; pair++, x += k->pair_gap)
@@ -402,7 +402,7 @@ INLINE_BF16 void tile(const walk *k, const char *x, const char *dy, const size_t
                 __m512bh d0 = (__m512bh)_mm512_load_si512(dy);
                 __m512bh d1 = (__m512bh)_mm512_load_si512(dy + (vectors > 1 ? PIXEL / 2 : 0));
 
-#pragma GCC unroll 8
+                UNROLL
                 for (int i = 0; i < ROWS; i++) {
                     __m512bh word = broadcast_word(x + offset[i]);
 
@@ -411,7 +411,7 @@ INLINE_BF16 void tile(const walk *k, const char *x, const char *dy, const size_t
                         sum[i][1] = _mm512_dpbf16_ps(sum[i][1], d1, word);
                 }
             }
-#pragma GCC unroll 8
+    UNROLL
     for (int i = 0; i < ROWS; i++)
         for (int j = 0; j < vectors; j++) {
             float *at = g + i * BLOCK + j * HALF;
@@ -507,12 +507,12 @@ INLINE_BF16 void transpose(__m512 v[16])
 {
     __m512 t[16];
 
-#pragma GCC unroll 8
+    UNROLL
     for (int i = 0; i < 16; i += 2) {
         t[i] = _mm512_unpacklo_ps(v[i], v[i + 1]);
         t[i + 1] = _mm512_unpackhi_ps(v[i], v[i + 1]);
     }
-#pragma GCC unroll 4
+    UNROLL
     for (int i = 0; i < 16; i += 4) /* then v[i + k] = columns k, 4 + k, 8 + k, 12 + k of rows i .. i + 3 */
         for (int k = 0; k < 2; k++) {
             __m512d a = _mm512_castps_pd(t[i + k]), b = _mm512_castps_pd(t[i + k + 2]);
@@ -520,14 +520,14 @@ INLINE_BF16 void transpose(__m512 v[16])
             v[i + 2 * k] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
             v[i + 2 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
         }
-#pragma GCC unroll 4
+    UNROLL
     for (int k = 0; k < 4; k++) {
         t[k] = _mm512_shuffle_f32x4(v[k], v[k + 4], 0x88);
         t[k + 4] = _mm512_shuffle_f32x4(v[k], v[k + 4], 0xdd);
         t[k + 8] = _mm512_shuffle_f32x4(v[k + 8], v[k + 12], 0x88);
         t[k + 12] = _mm512_shuffle_f32x4(v[k + 8], v[k + 12], 0xdd);
     }
-#pragma GCC unroll 4
+    UNROLL
     for (int k = 0; k < 4; k++) {
         v[k] = _mm512_shuffle_f32x4(t[k], t[k + 8], 0x88);
         v[k + 4] = _mm512_shuffle_f32x4(t[k + 4], t[k + 12], 0x88);

@@ -203,17 +203,17 @@ INLINE_BF16 void patch_row(__m512 *a, __m512 *b, __m512 *c, __m512 *d)
 /* B^T x B of the even or the odd channels of a block. */
 INLINE_BF16 void transform_channels(const char *pixel, size_t row, bool odd, __m512 v[ELEMENTS])
 {
-#pragma GCC unroll 16
+    UNROLL
     for (int i = 0; i < ELEMENTS; i++) {
         __m512i words = _mm512_loadu_si512(pixel + (size_t)(i / 4) * row + (size_t)(i % 4) * BLOCK_BYTES);
 
         v[i] = _mm512_castsi512_ps(odd ? _mm512_and_si512(words, _mm512_set1_epi32(-65536))
                                        : _mm512_slli_epi32(words, 16));
     }
-#pragma GCC unroll 4
+    UNROLL
     for (int i = 0; i < 4; i++)
         patch_row(&v[i], &v[4 + i], &v[8 + i], &v[12 + i]);
-#pragma GCC unroll 4
+    UNROLL
     for (int i = 0; i < 4; i++)
         patch_row(&v[4 * i], &v[4 * i + 1], &v[4 * i + 2], &v[4 * i + 3]);
 }
@@ -224,7 +224,7 @@ WITH_BF16 static void transform_patch(const char *pixel, size_t row, char *dst, 
 
     transform_channels(pixel, row, false, even);
     transform_channels(pixel, row, true, odd);
-#pragma GCC unroll 16
+    UNROLL
     for (int i = 0; i < ELEMENTS; i++)
         _mm512_storeu_si512(dst + (size_t)i * element, (__m512i)_mm512_cvtne2ps_pbh(odd[i], even[i]));
 }
@@ -237,7 +237,7 @@ INLINE_BF16 void multiply(int patches, const char *x, size_t block, int blocks, 
 {
     __m512 sum[MOST][2];
 
-#pragma GCC unroll 14
+    UNROLL
     for (int p = 0; p < patches; p++)
         sum[p][0] = sum[p][1] = _mm512_setzero_ps();
     for (int i = 0; i < blocks; i++, x += block)
@@ -245,7 +245,7 @@ INLINE_BF16 void multiply(int patches, const char *x, size_t block, int blocks, 
             __m512bh w0 = (__m512bh)_mm512_loadu_si512(w);
             __m512bh w1 = (__m512bh)_mm512_loadu_si512(w + BLOCK_BYTES);
 
-#pragma GCC unroll 14
+            UNROLL
             for (int p = 0; p < patches; p++) {
                 int32_t word;
 
@@ -256,7 +256,7 @@ INLINE_BF16 void multiply(int patches, const char *x, size_t block, int blocks, 
                 sum[p][1] = _mm512_dpbf16_ps(sum[p][1], both, w1);
             }
         }
-#pragma GCC unroll 14
+    UNROLL
     for (int p = 0; p < patches; p++) {
         _mm512_storeu_ps(products + p * BLOCK, sum[p][0]);
         _mm512_storeu_ps(products + p * BLOCK + 16, sum[p][1]);
@@ -299,15 +299,15 @@ WITH_BF16 static void transform_products(const float *products, float *sums, siz
     for (int half = 0; half < BLOCK; half += 16) {
         __m512 m[ELEMENTS], rows[2][4];
 
-#pragma GCC unroll 16
+        UNROLL
         for (int i = 0; i < ELEMENTS; i++)
             m[i] = _mm512_loadu_ps(products + i * MOST * BLOCK + half);
-#pragma GCC unroll 4
+        UNROLL
         for (int i = 0; i < 4; i++) {
             rows[0][i] = _mm512_add_ps(_mm512_add_ps(m[i], m[4 + i]), m[8 + i]);
             rows[1][i] = _mm512_sub_ps(_mm512_sub_ps(m[4 + i], m[8 + i]), m[12 + i]);
         }
-#pragma GCC unroll 2
+        UNROLL
         for (int r = 0; r < 2; r++) {
             float *to = sums + (size_t)r * row + half;
 
