@@ -30,7 +30,8 @@ struct pyr_model {
 
 /* ---- opening ----------------------------------------------------------------------------------- */
 
-/* And the choices that training measured: the same ones give the same bytes in every sampling. */
+/* And the choices that training measured: the same ones give the same bytes in every sampling. A level without
+ * a state, or with a damaged one, can be drawn from all the same: its convolutions follow their model then. */
 static pyr_status read_facts(const char *run, int index, pyr_unet_files *files, pyr_unet_config *unet,
                              pyr_level_facts *facts, pyr_tuning *tuning)
 {
@@ -46,7 +47,7 @@ static pyr_status read_facts(const char *run, int index, pyr_unet_files *files, 
     else
         status = pyr_level_open_unet(folder, files, unet, facts);
     if (status == PYR_OK)
-        status = pyr_level_choices(folder, tuning);
+        (void)pyr_level_choices(folder, tuning);
     pyr_free(folder);
     return status;
 }

@@ -282,8 +282,11 @@ pyr_status pyr_info_check(const char *path, const pyr_machine *machine)
     char *folder = NULL;
     bool answer;
     int h, w;
+    pyr_machine exact = *machine;
     pyr_status status;
 
+    if (strcmp(exact.precision, "auto") == 0)
+        exact.precision = "f32"; /* a comparison is as exact as it can be, unless a precision is asked for */
     PYR_TRY_OUT(pyr_unet_find(&files, path));
     PYR_TRY_OUT(pyr_unet_config_read(&c, files.config, &warning));
     print_warning(files.config, &warning);
@@ -293,7 +296,7 @@ pyr_status pyr_info_check(const char *path, const pyr_machine *machine)
     answer = pyr_info_holds(folder, "io.safetensors");
     h = !answer && c.sample_height ? c.sample_height : 32;
     w = !answer && c.sample_width ? c.sample_width : 32;
-    PYR_TRY_OUT(pyr_open_machine(&m.k, machine, false));
+    PYR_TRY_OUT(pyr_open_machine(&m.k, &exact, false));
     PYR_TRY_OUT(model_load(&m, &c, &files, h, w, &warning));
     print_warning(files.weights.at[0], &warning);
     printf("%s: loads on %s, %d tensors, %zu parameters\n", path, m.k->name, m.params.n,

@@ -542,21 +542,20 @@ out:
     return status;
 }
 
-/* The fastest of 2, 4, 8, …; a smaller one, which takes less memory, when it is nearly as fast. */
+/* The fastest of 2, 4, 8, … until they get slower; a smaller one, which takes less memory, when it is nearly
+ * as fast. */
 static pyr_status measure_micro_batch(pyr_level_trainer *t, int most, int *best)
 {
-    double shortest = INFINITY;
+    double shortest = INFINITY, seconds;
     int micro = most < 2 ? most : 2;
 
     for (;;) {
-        double seconds;
-
         PYR_TRY(time_micro_batch(t, micro, &seconds));
         if (seconds < 0.98 * shortest) {
             shortest = seconds;
             *best = micro;
         }
-        if (micro == most)
+        if (micro == most || seconds > 1.02 * shortest)
             return PYR_OK;
         micro = 2 * micro < most ? 2 * micro : most;
     }

@@ -14,10 +14,11 @@ used() {
 compare() {
     wanted || return 0
     rm -rf "$tmp/run"
-    pyr train --config tests/tiny.cfg --outdir "$tmp/run" --threads 2 --snapshot -1 "$@" --dry-run
+    set -- --outdir "$tmp/run" --threads 2 --snapshot -1 --set level.batch_gpu=8 "$@"
+    pyr train --config tests/tiny.cfg "$@" --dry-run
     gives 0
     plan=$(planned)
-    pyr train --config tests/tiny.cfg --outdir "$tmp/run" --threads 2 --snapshot -1 "$@"
+    pyr train --config tests/tiny.cfg "$@"
     gives 0
     use=$(used)
     awk -v p="$plan" -v u="$use" 'BEGIN { exit !(p >= 150 && u >= 0.9 * p && u <= 1.1 * p) }' ||
