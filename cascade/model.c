@@ -30,8 +30,9 @@ struct pyr_model {
 
 /* ---- opening ----------------------------------------------------------------------------------- */
 
-/* And the choices that training measured: the same ones give the same bytes in every sampling. A level without
- * a state, or with a damaged one, can be drawn from all the same: its convolutions follow their model then. */
+/* And the choices that training measured: the same ones give the same bytes in every sampling. A level
+ * without a state, or with a damaged one, can be drawn from all the same: its convolutions follow their model
+ * then. */
 static pyr_status read_facts(const char *run, int index, pyr_unet_files *files, pyr_unet_config *unet,
                              pyr_level_facts *facts, pyr_tuning *tuning)
 {
