@@ -107,14 +107,20 @@ pyr_status pyr_tuning_put(pyr_tuning *t, const char *name, int choice)
     return PYR_OK;
 }
 
+/* key: NULL where the list stands alone. */
+static void put_choices(const pyr_tuning *t, pyr_json *json, const char *key)
+{
+    pyr_json_open(json, key, '{');
+    for (int i = 0; i < t->n; i++)
+        pyr_json_int(json, t->at[i].name, t->at[i].choice);
+    pyr_json_close(json, '}');
+}
+
 pyr_status pyr_tuning_write(const pyr_tuning *t, pyr_text *json)
 {
     pyr_json writer = {0};
 
-    pyr_json_open(&writer, NULL, '{');
-    for (int i = 0; i < t->n; i++)
-        pyr_json_int(&writer, t->at[i].name, t->at[i].choice);
-    pyr_json_close(&writer, '}');
+    put_choices(t, &writer, NULL);
     if (!writer.text.failed)
         pyr_text_add_bytes(json, writer.text.at, writer.text.length);
     else
@@ -186,10 +192,7 @@ void pyr_tuning_keep(pyr_tuning *t)
         return;
     pyr_json_open(&json, NULL, '{');
     pyr_json_string(&json, "machine", t->machine);
-    pyr_json_open(&json, "choices", '{');
-    for (int i = 0; i < t->n; i++)
-        pyr_json_int(&json, t->at[i].name, t->at[i].choice);
-    pyr_json_close(&json, '}');
+    put_choices(t, &json, "choices");
     pyr_json_close(&json, '}');
     *slash = '\0';
     if (!json.text.failed && pyr_make_folders(t->cache) == PYR_OK) {

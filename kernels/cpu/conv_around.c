@@ -1,19 +1,15 @@
 #include "kernels/cpu/conv_around.h"
 
+#include "kernels/cpu/cpu.h"
 #include "kernels/cpu/register.h"
 
 /* ---- runs of numbers that follow one another --------------------------------------------------- */
 
-PYR_INLINE int step_at(size_t i, size_t n)
-{
-    return n - i < PYR_REGISTER ? (int)(n - i) : PYR_REGISTER;
-}
-
 PYR_INLINE void convert_run(void *dst, pyr_type to, const void *src, pyr_type from, size_t n)
 {
     for (size_t i = 0; i < n; i += PYR_REGISTER)
-        pyr_store(pyr_at_out(dst, i, to), to, pyr_load(pyr_at(src, i, from), from, step_at(i, n)),
-                  step_at(i, n));
+        pyr_store(pyr_at_out(dst, i, to), to, pyr_load(pyr_at(src, i, from), from, pyr_in_register(i, n)),
+                  pyr_in_register(i, n));
 }
 
 void pyr_around_convert(void *dst, pyr_type to, const void *src, pyr_type from, size_t count)
@@ -31,12 +27,9 @@ PYR_INLINE void put_run(void *dst, pyr_type to, bool add, const void *src, pyr_t
                         float scale)
 {
     for (size_t i = 0; i < n; i += PYR_REGISTER) {
-        int step = step_at(i, n);
-        pyr_register v = pyr_load(pyr_at(src, i, from), from, step) * scale;
+        int step = pyr_in_register(i, n);
 
-        if (add)
-            v += pyr_load(pyr_at(dst, i, to), to, step);
-        pyr_store(pyr_at_out(dst, i, to), to, v, step);
+        pyr_put(pyr_at_out(dst, i, to), to, step, add, pyr_load(pyr_at(src, i, from), from, step) * scale);
     }
 }
 
@@ -53,7 +46,7 @@ PYR_INLINE void result_run(void *y, pyr_type type, const float *sums, const floa
                            const void *residual, size_t n, float scale)
 {
     for (size_t i = 0; i < n; i += PYR_REGISTER) {
-        int step = step_at(i, n);
+        int step = pyr_in_register(i, n);
         pyr_register v = pyr_load_f32(sums + i, step);
 
         if (vector)
@@ -116,19 +109,13 @@ void pyr_around_result(const pyr_op *op, const float *sums, float scale)
     }
 }
 
-/* The first fine pixel that copied coarse pixel i: floor(p * coarse / fine) = i from there on. */
-static size_t first_copy(size_t i, size_t coarse, size_t fine)
-{
-    return (i * fine + coarse - 1) / coarse;
-}
-
 /* The sum over the pixels that copied pixel (y, x) of image n; where the first of them is. NULL: none did. */
 static const float *pool(const pyr_op *op, size_t h, size_t w, float *sums, size_t stride, size_t row,
                          size_t x)
 {
     size_t sh = (size_t)op->x[0].s.h, sw = (size_t)op->x[0].s.w, y = row % sh, image = row / sh;
-    size_t top = first_copy(y, sh, h), bottom = first_copy(y + 1, sh, h);
-    size_t left = first_copy(x, sw, w), right = first_copy(x + 1, sw, w);
+    size_t top = pyr_first_copy(y, sh, h), bottom = pyr_first_copy(y + 1, sh, h);
+    size_t left = pyr_first_copy(x, sw, w), right = pyr_first_copy(x + 1, sw, w);
     float *to = sums + ((image * h + top) * w + left) * stride;
 
     if (top >= bottom || left >= right)
@@ -201,14 +188,11 @@ void pyr_around_dx_vector(const pyr_op *op, float scale)
 
     for (size_t image = 0; dx && image < (size_t)op->y.s.n; image++, dx += c)
         for (size_t i = 0; i < c; i += PYR_REGISTER) {
-            int step = step_at(i, c);
+            int step = pyr_in_register(i, c);
             size_t at = image * pixels * c + i;
             pyr_register sum = op->y.type == PYR_BF16 ? sum_pixels(op->dy, PYR_BF16, at, pixels, c, step)
                                                       : sum_pixels(op->dy, PYR_F32, at, pixels, c, step);
 
-            sum *= scale;
-            if (op->dx_add[PYR_X_VECTOR])
-                sum += pyr_load_f32(dx + i, step);
-            pyr_store_f32(dx + i, sum, step);
+            pyr_put(dx + i, PYR_F32, step, op->dx_add[PYR_X_VECTOR], sum * scale);
         }
 }

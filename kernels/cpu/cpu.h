@@ -21,4 +21,11 @@ void pyr_cpu_clamp(pyr_kernels *k, void *dst, double lo, double hi, size_t count
 void pyr_cpu_resample(pyr_kernels *k, void *dst, const void *src, int n, int c, const pyr_axis *rows,
                       const pyr_axis *cols, double grid, void *scratch);
 
+/* Enlarging by nearest: the first of `fine` pixels that copied pixel i of `coarse`, or a later one;
+ * floor(p coarse / fine) >= i when p >= i fine / coarse. */
+static inline size_t pyr_first_copy(size_t i, size_t coarse, size_t fine)
+{
+    return (i * fine + coarse - 1) / coarse;
+}
+
 #endif

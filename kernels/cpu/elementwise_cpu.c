@@ -40,11 +40,7 @@ PYR_INLINE pyr_register load_at(const void *base, size_t at, int n, pyr_type typ
 /* dst = value, or dst += value */
 PYR_INLINE void put_at(void *base, size_t at, int n, pyr_type type, bool add, pyr_register value)
 {
-    void *dst = pyr_at_out(base, at, type);
-
-    if (add)
-        value += pyr_load(dst, type, n);
-    pyr_store(dst, type, value, n);
+    pyr_put(pyr_at_out(base, at, type), type, n, add, value);
 }
 
 /* ---- activation -------------------------------------------------------------------------------- */
@@ -166,7 +162,7 @@ PYR_INLINE void channel_sums_of(const rows *r, pyr_type type, float *sum, bool a
     float room[ROW_ROOM] = {0};
 
     for (size_t at = 0; at < r->length; at += PYR_REGISTER) {
-        int n = r->length - at < PYR_REGISTER ? (int)(r->length - at) : PYR_REGISTER;
+        int n = pyr_in_register(at, r->length);
         int last = at >= r->rest ? 0 : r->rest - at < (size_t)n ? (int)(r->rest - at) : n;
         pyr_register total = pyr_all(0);
 
@@ -310,7 +306,7 @@ PYR_INLINE void dropout_image(const pyr_op *op, pyr_type type, const uint32_t *s
     float factor = 1 / (1 - op->rate);
 
     for (size_t at = 0; at < each; at += PYR_REGISTER) {
-        int n = each - at < PYR_REGISTER ? (int)(each - at) : PYR_REGISTER;
+        int n = pyr_in_register(at, each);
         float mask[PYR_REGISTER];
 
         for (int i = 0; i < PYR_REGISTER; i += 4) {

@@ -11,12 +11,6 @@ static inline size_t pixel(pyr_shape s, size_t n, size_t y, size_t x)
     return ((n * (size_t)s.h + y) * (size_t)s.w + x) * (size_t)s.c;
 }
 
-/* How many of the `c` channels from `at` on are in one register. */
-static inline int in_register(size_t at, size_t c)
-{
-    return c - at < PYR_REGISTER ? (int)(c - at) : PYR_REGISTER;
-}
-
 /* ---- one element, or the channels of one pixel ------------------------------------------------- */
 
 PYR_INLINE float get_one(const void *base, size_t at, pyr_type type)
@@ -34,22 +28,14 @@ PYR_INLINE void put_one(void *base, size_t at, pyr_type type, bool add, float va
         ((float *)base)[at] = value;
 }
 
-/* dst = value, or dst += value */
-PYR_INLINE void put(void *dst, pyr_type type, int n, bool add, pyr_register value)
-{
-    if (add)
-        value += pyr_load(dst, type, n);
-    pyr_store(dst, type, value, n);
-}
-
 /* c channels: dst = src * scale, or dst += src * scale; src NULL: zeros. */
 PYR_INLINE void put_channels_of(void *dst, pyr_type type, bool add, const void *src, size_t c, float scale)
 {
     for (size_t at = 0; at < c; at += PYR_REGISTER) {
-        int n = in_register(at, c);
+        int n = pyr_in_register(at, c);
         pyr_register value = src ? pyr_load(pyr_at(src, at, type), type, n) * scale : pyr_all(0);
 
-        put(pyr_at_out(dst, at, type), type, n, add, value);
+        pyr_put(pyr_at_out(dst, at, type), type, n, add, value);
     }
 }
 
@@ -148,27 +134,22 @@ static pyr_status upsample_forward(pyr_kernels *k, pyr_op *op)
     return PYR_OK;
 }
 
-/* The first output whose source is `i` or later: floor(o in / out) >= i when o >= i out / in. */
-static inline size_t first_copy(size_t i, int in, int out)
-{
-    return (i * (size_t)out + (size_t)in - 1) / (size_t)in;
-}
-
 /* dx[n, y, x] (+)= the sum of dy over the pixels that copied it */
 PYR_INLINE void upsample_gradient(const pyr_op *op, pyr_type type, size_t n, size_t y, size_t x)
 {
     pyr_shape in = op->x[0].s, out = op->y.s;
-    size_t top = first_copy(y, in.h, out.h), bottom = first_copy(y + 1, in.h, out.h);
-    size_t left = first_copy(x, in.w, out.w), right = first_copy(x + 1, in.w, out.w);
+    size_t h = (size_t)in.h, w = (size_t)in.w, fine_h = (size_t)out.h, fine_w = (size_t)out.w;
+    size_t top = pyr_first_copy(y, h, fine_h), bottom = pyr_first_copy(y + 1, h, fine_h);
+    size_t left = pyr_first_copy(x, w, fine_w), right = pyr_first_copy(x + 1, w, fine_w);
 
     for (size_t at = 0; at < (size_t)in.c; at += PYR_REGISTER) {
-        int width = in_register(at, (size_t)in.c);
+        int width = pyr_in_register(at, (size_t)in.c);
         pyr_register sum = pyr_all(0);
 
         for (size_t oy = top; oy < bottom; oy++)
             for (size_t ox = left; ox < right; ox++)
                 sum += pyr_load(pyr_at(op->dy, pixel(out, n, oy, ox) + at, type), type, width);
-        put(pyr_at_out(op->dx[0], pixel(in, n, y, x) + at, type), type, width, op->dx_add[0], sum);
+        pyr_put(pyr_at_out(op->dx[0], pixel(in, n, y, x) + at, type), type, width, op->dx_add[0], sum);
     }
 }
 
@@ -198,7 +179,7 @@ PYR_INLINE void mean2_pixel(const pyr_op *op, pyr_type type, size_t n, size_t oy
     size_t to = pixel(op->y.s, n, oy, ox);
 
     for (size_t at = 0; at < c; at += PYR_REGISTER) {
-        int width = in_register(at, c);
+        int width = pyr_in_register(at, c);
         pyr_register sum = pyr_load(pyr_at(op->x[0].data, top + at, type), type, width);
 
         sum += pyr_load(pyr_at(op->x[0].data, top + c + at, type), type, width);

@@ -142,6 +142,20 @@ PYR_INLINE void pyr_store(void *p, pyr_type type, pyr_register r, int n)
         pyr_store_f32(p, r, n);
 }
 
+/* dst = value, or dst += value */
+PYR_INLINE void pyr_put(void *dst, pyr_type type, int n, bool add, pyr_register value)
+{
+    if (add)
+        value += pyr_load(dst, type, n);
+    pyr_store(dst, type, value, n);
+}
+
+/* How many of `count` elements are in the register that starts at `at`. */
+PYR_INLINE int pyr_in_register(size_t at, size_t count)
+{
+    return count - at < PYR_REGISTER ? (int)(count - at) : PYR_REGISTER;
+}
+
 /* ---- activations ---- */
 
 /* exp(x), relative error below 2e-7 for |x| < 87, clamped there; NaN stays NaN. Cody-Waite reduction to

@@ -88,13 +88,4 @@ static inline void pyr_vadd(float *restrict dst, const float *restrict src, size
         dst[i] += src[i];
 }
 
-/* dst = src, or dst += src. */
-static inline void pyr_vput(float *restrict dst, const float *restrict src, size_t n, bool add)
-{
-    if (add)
-        pyr_vadd(dst, src, n);
-    else
-        memcpy(dst, src, n * sizeof *dst);
-}
-
 #endif
