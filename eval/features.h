@@ -1,0 +1,28 @@
+/* features.h - feature networks: images to the vectors in which sets of images are compared.
+ *
+ * Two kinds: a small classifier trained on the data set's own labels (classifier.h), and Inception-v3 as FID
+ * uses it (inception.h), whose weights are the user's.
+ */
+#ifndef PYR_EVAL_FEATURES_H
+#define PYR_EVAL_FEATURES_H
+
+#include "kernels/kernels.h"
+
+typedef struct pyr_features pyr_features;
+
+/* Open the network in a file: a classifier written by `pyrdiff classifier`, or Inception-v3's weights (which
+ * of them is seen from the file). `k` is borrowed until it is freed. PYR_E_IO, PYR_E_FORMAT. */
+pyr_status pyr_features_open(pyr_features **out, pyr_kernels *k, const char *path);
+void pyr_features_free(pyr_features *f); /* NULL is a no-op */
+
+const char *pyr_features_name(const pyr_features *f); /* "classifier 28x28x1, 10 classes", "inception-v3" */
+uint64_t pyr_features_hash(const pyr_features *f);    /* of its weights: stands beside every figure */
+int pyr_features_size(const pyr_features *f);         /* d: numbers of a feature vector */
+int pyr_features_classes(const pyr_features *f);      /* numbers of the logits */
+
+/* Features (n x d) and logits (n x classes; NULL: not wanted) of n images h x w x c of 8 bits, NHWC; all
+ * host. Whole machine. PYR_E_SHAPE when the network cannot read images of this size. */
+pyr_status pyr_features_run(pyr_features *f, int64_t n, const uint8_t *images, int h, int w, int c,
+                            float *features, float *logits);
+
+#endif

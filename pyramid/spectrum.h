@@ -1,0 +1,26 @@
+/* spectrum.h - the radial power spectrum of images, by FFTW.
+ *
+ * Of an image h x w (each channel by itself, its mean left in) the discrete Fourier transform X, power
+ * |X|^2 / (h w): white noise of variance v has power v everywhere. Bin b collects the frequencies with
+ * radius round(sqrt(fy^2 + fx^2) * min(h, w)) = b, fy and fx in cycles per pixel in (-1/2, 1/2], and those
+ * beyond min(h, w)/2 are left out. Bin 0 is the mean.
+ */
+#ifndef PYR_PYRAMID_SPECTRUM_H
+#define PYR_PYRAMID_SPECTRUM_H
+
+#include "base/status.h"
+#include <stdint.h>
+
+/* min(h, w)/2 + 1. */
+int pyr_spectrum_bins(int h, int w);
+
+typedef struct pyr_spectrum pyr_spectrum; /* a plan and the running sums */
+pyr_status pyr_spectrum_new(pyr_spectrum **out, int h, int w, int c);
+void pyr_spectrum_free(pyr_spectrum *s); /* NULL is a no-op */
+/* Add n images h x w x c (NHWC, any units). */
+void pyr_spectrum_add(pyr_spectrum *s, int64_t n, const float *images);
+/* Mean power per bin, over images, channels and the bin's frequencies; `power` has pyr_spectrum_bins numbers.
+ */
+void pyr_spectrum_mean(const pyr_spectrum *s, double *power);
+
+#endif
