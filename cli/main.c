@@ -20,6 +20,8 @@ static const struct {
     {"decompose", pyr_command_decompose, "split a picture into the levels of a pyramid"},
     {"reconstruct", pyr_command_reconstruct, "put the picture together again, bit for bit"},
     {"info", pyr_command_info, "describe a run, a model, a data set; check a model against a stored answer"},
+    {"eval", pyr_command_eval, "judge a run, a folder of images or an NPZ against a data set"},
+    {"compare", pyr_command_compare, "train several kinds of model at one cost and judge them"},
     {"bench", pyr_command_bench, "measure training and sampling speed of each level"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -93,14 +95,13 @@ void pyr_print_help(const pyr_options *options)
     pyr_text_free(&text);
 }
 
-/* Where this machine's answers are kept; NULL: nowhere (no home). The caller frees it. */
-static char *cache_path(void)
+char *pyr_cache_path(const char *name)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 
     if (cache && *cache)
-        return pyr_strfmt("%s/pyrdiff/tuning.json", cache);
-    return home && *home ? pyr_strfmt("%s/.cache/pyrdiff/tuning.json", home) : NULL;
+        return pyr_strfmt("%s/pyrdiff/%s", cache, name);
+    return home && *home ? pyr_strfmt("%s/.cache/pyrdiff/%s", home, name) : NULL;
 }
 
 pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool measure)
@@ -111,7 +112,7 @@ pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool 
     k = *out;
     PYR_TRY(pyr_kernels_precision(k, machine->precision));
     if (measure && k->measurable) {
-        char *path = cache_path();
+        char *path = pyr_cache_path("tuning.json");
 
         pyr_tuning_let_measure(k->tuning, true);
         if (path)
