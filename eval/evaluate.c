@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "eval/classifier.h"
 #include "eval/features.h"
 #include "eval/metrics.h"
 #include "eval/reference.h"
@@ -582,6 +583,68 @@ pyr_status pyr_evaluate(pyr_evaluation *out, const pyr_evaluate_job *job)
     *out = (pyr_evaluation){0};
     status = evaluate(&e);
     pyr_image_set_free(&e.reference);
+    return status;
+}
+
+/* ---- a network for data with labels ------------------------------------------------------------ */
+
+/* Whether it is there and whole. */
+static bool opens(pyr_kernels *k, const char *path)
+{
+    pyr_features *f;
+
+    if (!pyr_is_file(path) || pyr_features_open(&f, k, path) != PYR_OK)
+        return false;
+    pyr_features_free(f);
+    return true;
+}
+
+static pyr_status train_classifier(const char *path, pyr_kernels *k, const pyr_dataset *data,
+                                   void (*on_note)(void *ctx, const char *line), void *ctx)
+{
+    pyr_classifier_result result;
+    pyr_classifier_job job = {.k = k,
+                              .data = data,
+                              .path = path,
+                              .duration = PYR_CLASSIFIER_DURATION,
+                              .seed = SEED,
+                              .result = &result};
+    char line[512];
+
+    if (on_note)
+        on_note(ctx, "no feature network is named: training a classifier on the data's labels, which is "
+                     "kept for the next time");
+    PYR_TRY(pyr_classifier_train(&job));
+    snprintf(line, sizeof line, "classifier: %.1f%% of %lld held-out images told right, after %.0f s; kept: %s",
+             100 * result.accuracy, (long long)result.held_out, result.seconds, path);
+    if (on_note)
+        on_note(ctx, line);
+    return PYR_OK;
+}
+
+pyr_status pyr_default_network(char **path, pyr_kernels *k, const pyr_dataset *data, const char *cache,
+                               void (*on_note)(void *ctx, const char *line), void *ctx)
+{
+    pyr_status status = PYR_OK;
+
+    *path = NULL;
+    if (pyr_dataset_classes(data) < 2)
+        return PYR_OK;
+    if (!cache)
+        return pyr_fail(PYR_E_ARG, "there is no folder to keep a classifier in (set HOME or XDG_CACHE_HOME), "
+                                   "or name one: --classifier FILE");
+    *path = pyr_cached_classifier(pyr_dataset_fingerprint(data), cache);
+    if (!*path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", cache);
+    if (!opens(k, *path)) {
+        status = pyr_make_folders(cache);
+        if (status == PYR_OK)
+            status = train_classifier(*path, k, data, on_note, ctx);
+    }
+    if (status != PYR_OK) {
+        pyr_free(*path);
+        *path = NULL;
+    }
     return status;
 }
 

@@ -117,3 +117,8 @@ out:
     pyr_free(path);
     return status;
 }
+
+char *pyr_cached_classifier(uint64_t fingerprint, const char *cache)
+{
+    return pyr_strfmt("%s/classifier-%016" PRIx64 ".safetensors", cache, fingerprint);
+}
