@@ -615,7 +615,8 @@ static pyr_status train_classifier(const char *path, pyr_kernels *k, const pyr_d
         on_note(ctx, "no feature network is named: training a classifier on the data's labels, which is "
                      "kept for the next time");
     PYR_TRY(pyr_classifier_train(&job));
-    snprintf(line, sizeof line, "classifier: %.1f%% of %lld held-out images told right, after %.0f s; kept: %s",
+    snprintf(line, sizeof line,
+             "classifier: %.1f%% of %lld held-out images told right, after %.0f s; kept: %s",
              100 * result.accuracy, (long long)result.held_out, result.seconds, path);
     if (on_note)
         on_note(ctx, line);
