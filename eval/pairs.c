@@ -50,7 +50,7 @@ void pyr_pairs_tile(pyr_pair_kind kind, float at[][PYR_PAIR_COLUMNS], int rows, 
 {
     double sum[PYR_PAIR_ROWS][PYR_PAIR_COLUMNS];
 
-    memset(sum, 0, sizeof sum);
+    memset(sum, 0, (size_t)(rows + STRIP - 1) / STRIP * STRIP * sizeof *sum);
     for (int j = 0; j < d; j += CHUNK) {
         int n = d - j < CHUNK ? d - j : CHUNK;
 
