@@ -25,6 +25,7 @@ const char *pyr_op_name(pyr_op_kind kind)
         [PYR_OP_CONCAT] = "concat",
         [PYR_OP_UPSAMPLE] = "upsample",
         [PYR_OP_MEAN2] = "mean2",
+        [PYR_OP_POOL2D] = "pool2d",
         [PYR_OP_UNSHUFFLE] = "unshuffle",
         [PYR_OP_SHUFFLE] = "shuffle",
         [PYR_OP_ATTENTION] = "attention",
@@ -37,6 +38,7 @@ const char *pyr_op_name(pyr_op_kind kind)
         [PYR_OP_DIVIDE] = "divide",
         [PYR_OP_AFFINE] = "affine",
         [PYR_OP_SQUARED_ERROR] = "squared-error",
+        [PYR_OP_CROSS_ENTROPY] = "cross-entropy",
     };
 
     return names[kind];
@@ -64,7 +66,7 @@ double pyr_op_flop(const pyr_op *op)
     case PYR_OP_CONV2D:
         if (pyr_op_has(op, PYR_X_MORE))
             in.c += op->x[PYR_X_MORE].s.c;
-        return 2.0 * (double)pyr_count(out) * in.c * op->kernel * op->kernel;
+        return 2.0 * (double)pyr_count(out) * in.c * op->kernel * pyr_op_kernel_w(op);
     case PYR_OP_LINEAR:
         return 2.0 * (double)pyr_count(out) * in.c;
     case PYR_OP_ATTENTION: /* q k^T and its product with v */
