@@ -16,6 +16,7 @@ pyr_status pyr_command_decompose(int argc, char **argv);
 pyr_status pyr_command_reconstruct(int argc, char **argv);
 pyr_status pyr_command_info(int argc, char **argv);
 pyr_status pyr_command_bench(int argc, char **argv);
+pyr_status pyr_command_classifier(int argc, char **argv);
 
 /* --help of a command: print it. */
 void pyr_print_help(const pyr_options *options);

@@ -21,6 +21,7 @@ static const struct {
     {"reconstruct", pyr_command_reconstruct, "put the picture together again, bit for bit"},
     {"info", pyr_command_info, "describe a run, a model, a data set; check a model against a stored answer"},
     {"bench", pyr_command_bench, "measure training and sampling speed of each level"},
+    {"classifier", pyr_command_classifier, "train a small classifier of the data's labels, for evaluation"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

@@ -252,3 +252,41 @@ pyr_status pyr_download_reals(pyr_kernels *k, double *host, const void *src, siz
     }
     return PYR_OK;
 }
+
+pyr_status pyr_upload_floats(pyr_kernels *k, void *dst, const float *host, size_t count)
+{
+    double wide[PIECE];
+
+    if (k->real == PYR_F32) {
+        k->upload(k, dst, host, count * sizeof *host);
+        return k->sync(k);
+    }
+    for (size_t at = 0; at < count; at += PIECE) {
+        size_t n = count - at < PIECE ? count - at : PIECE;
+
+        for (size_t i = 0; i < n; i++)
+            wide[i] = (double)host[at + i];
+        k->upload(k, (double *)dst + at, wide, n * sizeof *wide);
+        PYR_TRY(k->sync(k));
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_download_floats(pyr_kernels *k, float *host, const void *src, size_t count)
+{
+    double wide[PIECE];
+
+    if (k->real == PYR_F32) {
+        k->download(k, host, src, count * sizeof *host);
+        return k->sync(k);
+    }
+    for (size_t at = 0; at < count; at += PIECE) {
+        size_t n = count - at < PIECE ? count - at : PIECE;
+
+        k->download(k, wide, (const double *)src + at, n * sizeof *wide);
+        PYR_TRY(k->sync(k));
+        for (size_t i = 0; i < n; i++)
+            host[at + i] = (float)wide[i];
+    }
+    return PYR_OK;
+}

@@ -331,6 +331,9 @@ pyr_status pyr_kernels_precision(pyr_kernels *k, const char *word);
 /* Host doubles to and from numbers of the table's `real`, converted; both wait until it is done. */
 pyr_status pyr_upload_reals(pyr_kernels *k, void *dst, const double *host, size_t count);
 pyr_status pyr_download_reals(pyr_kernels *k, double *host, const void *src, size_t count);
+/* Host floats likewise. */
+pyr_status pyr_upload_floats(pyr_kernels *k, void *dst, const float *host, size_t count);
+pyr_status pyr_download_floats(pyr_kernels *k, float *host, const void *src, size_t count);
 
 /* Run `enqueue(arg)`, recorded on backends that record: the first call with a
  * *recording of NULL records and runs, later ones replay. */
