@@ -23,6 +23,7 @@ static const struct {
     {"eval", pyr_command_eval, "judge a run, a folder of images or an NPZ against a data set"},
     {"compare", pyr_command_compare, "train several kinds of model at one cost and judge them"},
     {"bench", pyr_command_bench, "measure training and sampling speed of each level"},
+    {"classifier", pyr_command_classifier, "train a small classifier of the data's labels, for evaluation"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -104,7 +105,7 @@ char *pyr_cache_path(const char *name)
     return home && *home ? pyr_strfmt("%s/.cache/pyrdiff/%s", home, name) : NULL;
 }
 
-pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool measure)
+pyr_status pyr_open_machine_quietly(pyr_kernels **out, const pyr_machine *machine, bool measure)
 {
     pyr_kernels *k;
 
@@ -119,6 +120,15 @@ pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool 
             pyr_tuning_use_cache(k->tuning, path, k->measurable);
         pyr_free(path);
     }
+    return PYR_OK;
+}
+
+pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool measure)
+{
+    const pyr_kernels *k;
+
+    PYR_TRY(pyr_open_machine_quietly(out, machine, measure));
+    k = *out;
     if (strcmp(machine->backend, "auto") == 0 || k->activation != k->real)
         fprintf(stderr, "backend: %s, %d thread%s, %s\n", k->name, k->lanes, k->lanes == 1 ? "" : "s",
                 k->activation == PYR_BF16 ? "bf16"
