@@ -110,7 +110,7 @@ export UBSAN_OPTIONS ?= halt_on_error=1:print_stacktrace=1
 # The binary under sanitizers is passed by its path: the link ./pyrdiff stays the fast one.
 check-sanitized: $(TESTS) $(B)/pyrdiff $(FUZZ:%=$(B)/fuzz/%)
 	@tests/run.sh $(COUNTS) sanitized $(TESTS)
-	@PYRDIFF=$(B)/pyrdiff tests/run.sh $(COUNTS) sanitized-commands tests/cli/codes.sh tests/cli/info.sh tests/cli/errors.sh
+	@PYRDIFF=$(B)/pyrdiff tests/run.sh $(COUNTS) sanitized-commands tests/cli/codes.sh tests/cli/info.sh tests/cli/data.sh tests/cli/errors.sh
 	@FUZZ=$(B)/fuzz MUTATIONS=$(MUTATIONS) tests/run.sh $(COUNTS) sanitized-fuzz tests/fuzz.sh
 
 MUTATIONS ?= 3000

@@ -42,9 +42,25 @@ static pyr_status opening_failed(const char *path, zip_error_t *error)
     return status;
 }
 
+/* Part by part, as a walk meets files that goes through each folder in the order of names: a slash comes
+ * before all other characters. */
+static int compare(const char *a, const char *b)
+{
+    while (*a && *a == *b) {
+        a++;
+        b++;
+    }
+    return (*a == '/' ? 1
+            : *a      ? 1 + (unsigned char)*a
+                      : 0) -
+           (*b == '/' ? 1
+            : *b      ? 1 + (unsigned char)*b
+                      : 0);
+}
+
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const entry *)a)->name, ((const entry *)b)->name);
+    return compare(((const entry *)a)->name, ((const entry *)b)->name);
 }
 
 /* What the directory says of an entry, judged before anything is made of it. */
@@ -206,7 +222,7 @@ uint64_t pyr_zip_size(const pyr_zip *zip, size_t i)
 
 static int is_named(const void *name, const void *b)
 {
-    return strcmp(name, ((const entry *)b)->name);
+    return compare(name, ((const entry *)b)->name);
 }
 
 bool pyr_zip_find(size_t *i, const pyr_zip *zip, const char *name)

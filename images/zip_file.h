@@ -22,7 +22,8 @@ pyr_status pyr_zip_open(pyr_zip **out, const char *path);
 pyr_status pyr_zip_parse(pyr_zip **out, const void *bytes, size_t n, const char *name);
 void pyr_zip_free(pyr_zip *zip); /* NULL is a no-op */
 
-/* Entries (folders, whose names end in '/', are left out) in order of their names, bytewise. */
+/* Entries (folders, whose names end in '/', are left out) in the order of a walk through their folders: by
+ * the name of the first folder (bytewise), then of the next, then of the file. */
 size_t pyr_zip_count(const pyr_zip *zip);
 const char *pyr_zip_path(const pyr_zip *zip); /* of the archive */
 const char *pyr_zip_name(const pyr_zip *zip,

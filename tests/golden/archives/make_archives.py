@@ -8,6 +8,7 @@ formulas that the test repeats. Needs NumPy and Pillow.
 import io
 import json
 import os
+import struct
 import zipfile
 
 import numpy as np
@@ -71,6 +72,16 @@ names = ["ant", "bee", "cat"]
 order = sorted(range(N), key=lambda i: (LABELS[i], i))
 pack("classes.zip", [(f"{name}/", b"") for name in names] +
      [(f"{names[LABELS[i]]}/{i:02d}.png", png(IMAGES[i])) for i in order], zipfile.ZIP_DEFLATED)
+
+# Twenty entries that share the bytes of one: as such bombs are made.
+pack("overlap.zip", [("00.png", png(IMAGES[0]))])
+data = open(here("overlap.zip"), "rb").read()
+start = data.index(b"PK\1\2")
+end = data.index(b"PK\5\6")
+entry = data[start:end]
+central = b"".join(entry.replace(b"00.png", b"%02d.png" % i) for i in range(20))
+with open(here("overlap.zip"), "wb") as f:
+    f.write(data[:start] + central + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 20, 20, len(central), start, 0))
 
 np.savez(here("images.npz"), IMAGES, LABELS.astype("i8"))
 np.savez_compressed(here("images_named.npz"), x=IMAGES, y=LABELS.astype("f4").reshape(N, 1))
