@@ -604,8 +604,8 @@ static pyr_status train_classifier(const char *path, pyr_kernels *k, const pyr_d
 {
     pyr_classifier_result result;
     int64_t n = pyr_dataset_count(data, PYR_TRAIN);
-    /* in images, so that it is the same network on every machine: 5 epochs, of few images more */
-    pyr_duration duration = {n * 5 < 100000 ? 100000 : (double)(n * 5), PYR_IMAGES};
+    /* in images, so that it is the same network on every machine: 5 epochs, of few images more of them */
+    pyr_duration duration = {n * 5 < 20000 ? 20000 : (double)(n * 5), PYR_IMAGES};
     pyr_classifier_job job = {
         .k = k, .data = data, .path = path, .duration = duration, .seed = SEED, .result = &result};
     char line[512];
