@@ -17,9 +17,12 @@ typedef struct pyr_moments {
     double *mean, *cov;
 } pyr_moments;
 
+/* PYR_E_ARG: fewer than 2 vectors; PYR_E_NUMERIC: a feature is not finite. */
 pyr_status pyr_moments_new(pyr_moments *out, int64_t n, int d, const float *features);
 void pyr_moments_free(pyr_moments *m); /* back to {0} */
-/* EDM's reference statistics: an NPZ with `mu` (d) and `sigma` (d x d), double. */
+/* EDM's reference statistics: an NPZ with `mu` (d) and `sigma` (d x d); double is written, all numbers that
+ * npz_arrays.h reads are read. Read moments have n = 0. PYR_E_IO; PYR_E_FORMAT: other shapes, not symmetric,
+ * not finite. */
 pyr_status pyr_moments_read(pyr_moments *out, const char *path);
 pyr_status pyr_moments_write(const pyr_moments *m, const char *path);
 
