@@ -453,7 +453,7 @@ static pyr_status in_features(evaluating *e, int which, bool last)
 {
     const pyr_evaluate_job *job = e->job;
     float *samples = NULL, *logits = NULL, *reference = NULL;
-    bool cached = false, first = which == 0 || !job->network[0];
+    bool cached = false;
     pyr_figure about = e->about;
     pyr_status status;
     int d;
@@ -478,7 +478,7 @@ static pyr_status in_features(evaluating *e, int which, bool last)
         PYR_TRY_OUT(score(e, logits));
     pyr_free(reference); /* the training images' may be as large again */
     reference = NULL;
-    if (first && wants(e, PYR_METRIC_NEAREST))
+    if (which == 0 && wants(e, PYR_METRIC_NEAREST))
         status = nearest(e, samples, d);
 out:
     e->about = about;
@@ -550,7 +550,6 @@ static pyr_status warn_of_few(evaluating *e)
 static pyr_status evaluate(evaluating *e)
 {
     const pyr_evaluate_job *job = e->job;
-    bool networks = job->network[0] || job->network[1];
 
     PYR_TRY(check_sizes(job));
     PYR_TRY(check_stats(job));
@@ -565,12 +564,12 @@ static pyr_status evaluate(evaluating *e)
     PYR_TRY(warn_of_few(e));
     for (int i = 0; i < PYR_FEATURE_NETWORKS; i++)
         if (job->network[i] &&
-            (wants(e, PYR_METRIC_NETWORK | PYR_METRIC_NEAREST) || job->write_stats || job->sheet))
+            (wants(e, PYR_METRIC_NETWORK) || job->write_stats || (i == 0 && wants(e, PYR_METRIC_NEAREST))))
             PYR_TRY(in_features(e, i, i + 1 == PYR_FEATURE_NETWORKS || !job->network[i + 1]));
     PYR_TRY(on_pixels(e));
     if (wants(e, PYR_METRIC_CONSISTENCY))
         add_consistency(e);
-    if (!networks && wants(e, PYR_METRIC_NEAREST))
+    if (!job->network[0] && wants(e, PYR_METRIC_NEAREST))
         PYR_TRY(nearest(e, NULL, 0));
     return PYR_OK;
 }

@@ -41,8 +41,10 @@ typedef struct pyr_evaluate_job {
     const pyr_dataset *data; /* of the samples' size */
     const char *data_name;   /* for people: its path */
     pyr_split reference;
-    const char *network[PYR_FEATURE_NETWORKS]; /* files (features.h); NULL: none. The first one is used for
-                                                  the nearest images; without any those are of pixels */
+    /* Files of feature networks (features.h): a classifier, Inception-v3; NULL: none. The nearest images are
+     * found in the features of the first; of pixels without it: Inception's features of all training images
+     * would take hours. */
+    const char *network[PYR_FEATURE_NETWORKS];
     const char *ref_stats;   /* mu and sigma of a reference to use for the Frechet distance, for the network
                                 whose features have that size; NULL: the reference's own */
     const char *write_stats; /* write mu and sigma of the reference, in the features of the last network */

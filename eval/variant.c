@@ -92,8 +92,10 @@ pyr_status pyr_variant_settings(pyr_settings **out, pyr_variant variant, const p
     if (single && baseline)
         PYR_TRY_OUT(pyr_settings_each(config, copy_one, &grounds));
     for (int i = 0; i < CHANGES && changes[variant][i].key; i++)
-        PYR_TRY_OUT(pyr_settings_set(*out, changes[variant][i].key, changes[variant][i].value,
-                                     pyr_variant_names[variant]));
+        if (strcmp(changes[variant][i].value, "false") != 0 ||
+            pyr_settings_row(pyr_all_sections(), PYR_SECTIONS, changes[variant][i].key, NULL))
+            PYR_TRY_OUT(pyr_settings_set(*out, changes[variant][i].key, changes[variant][i].value,
+                                         pyr_variant_names[variant]));
 out:
     if (status != PYR_OK) {
         pyr_settings_free(*out);
