@@ -55,8 +55,7 @@ static bool flipped(const pyr_level_trainer *t, int64_t step, int i)
            pyr_philox(t->job.seed, 0, (uint32_t)i, (uint32_t)step, pyr_rng_purpose(PYR_RNG_FLIP, 0)).v[0] & 1;
 }
 
-/* Which images first .. first + n - 1 of a step's batch are, and whether mirrored. */
-static void pick_images(pyr_level_trainer *t, int lane, int64_t step, int first, int n)
+pyr_pick pyr_level_trainer_pick(pyr_level_trainer *t, int64_t step, int lane, int first, int n)
 {
     const pyr_dataset *data = t->job.data;
     const int32_t *labels = pyr_dataset_labels(data, PYR_TRAIN);
@@ -69,6 +68,7 @@ static void pick_images(pyr_level_trainer *t, int lane, int64_t step, int first,
         t->flip[lane][i] = flipped(t, step, first + i);
         t->labels[lane][i] = labels ? labels[at] : 0;
     }
+    return (pyr_pick){.split = PYR_TRAIN, .n = n, .index = t->index[lane], .flip = t->flip[lane]};
 }
 
 /* Out of the batch's pyramid. */
@@ -89,16 +89,15 @@ pyr_status pyr_level_trainer_load(pyr_level_trainer *t, int64_t step, int lane, 
 {
     bool labelled = pyr_dataset_labels(t->job.data, PYR_TRAIN) != NULL;
     pyr_graph *g = t->loss.g;
+    pyr_pick pick;
 
-    pick_images(t, lane, step, first, n);
+    pick = pyr_level_trainer_pick(t, step, lane, first, n);
     if (t->variable)
         copy_images(t, lane, first, n);
     else
-        PYR_TRY(pyr_feed_level(
-            &t->feed, lane,
-            &(pyr_pick){.split = PYR_TRAIN, .n = n, .index = t->index[lane], .flip = t->flip[lane]},
-            t->level.facts.index, pyr_graph_data(g, lane, t->loss.variable),
-            t->loss.condition >= 0 ? pyr_graph_data(g, lane, t->loss.condition) : NULL));
+        PYR_TRY(pyr_feed_level(&t->feed, lane, &pick, t->level.facts.index,
+                               pyr_graph_data(g, lane, t->loss.variable),
+                               t->loss.condition >= 0 ? pyr_graph_data(g, lane, t->loss.condition) : NULL));
     return pyr_loss_draw(&t->loss, lane,
                          &(pyr_draw){.seed = t->job.seed,
                                      .step = (uint32_t)step,
@@ -262,7 +261,12 @@ pyr_status pyr_level_trainer_report(pyr_level_trainer *t, const pyr_train_report
                                     const pyr_held_out *held_out, bool brief)
 {
     pyr_level_report r = {
-        .level = t->level.facts.index, .brief = brief, .train = *train, .held_out = *held_out};
+
+        .level = t->level.facts.index,
+        .brief = brief,
+        .part = t->job.part != NULL,
+        .train = *train,
+        .held_out = *held_out};
 
     if (!brief)
         PYR_TRY(pyr_level_log_write(t->log, t->job.folder, train, t->level.settings.batch, held_out));
@@ -357,8 +361,7 @@ pyr_status pyr_steps_of_images(int64_t *steps, int level, double images, int bat
     return PYR_OK;
 }
 
-/* What a duration that is no time means. */
-static pyr_status steps_of_job(int64_t *steps, const pyr_level_job *job, int level, int batch)
+pyr_status pyr_level_count_steps(int64_t *steps, const pyr_level_job *job, int level, int batch)
 {
     double images = job->duration.value;
 
@@ -375,7 +378,7 @@ static pyr_status count_steps(pyr_level_trainer *t)
     double per_step;
 
     if (d->unit != PYR_SECONDS)
-        PYR_TRY(steps_of_job(&t->progress.steps, &t->job, index, batch));
+        PYR_TRY(pyr_level_count_steps(&t->progress.steps, &t->job, index, batch));
     else {
         PYR_TRY(pyr_level_trainer_time(t, fmin(2, d->value / 20), &per_step));
         PYR_TRY(pyr_steps_of_images(&t->progress.steps, index, d->value / per_step * batch, batch));
@@ -392,7 +395,7 @@ pyr_status pyr_level_same_duration(const pyr_level_job *job, const pyr_level_set
 
     if (job->duration.unit == PYR_SECONDS)
         return PYR_OK;
-    PYR_TRY(steps_of_job(&steps, job, index, settings->batch));
+    PYR_TRY(pyr_level_count_steps(&steps, job, index, settings->batch));
     if (steps == progress->planned)
         return PYR_OK;
     return pyr_fail(PYR_E_CONFIG,
@@ -634,6 +637,21 @@ pyr_loss *pyr_level_trainer_loss_graph(pyr_level_trainer *t)
     return &t->loss;
 }
 
+pyr_optimizer *pyr_level_trainer_optimizer(pyr_level_trainer *t)
+{
+    return t->optimizer;
+}
+
+const pyr_params *pyr_level_trainer_params(const pyr_level_trainer *t)
+{
+    return t->params;
+}
+
+const pyr_params *pyr_level_trainer_plain_params(const pyr_level_trainer *t)
+{
+    return t->part.shared ? &t->alone.params : t->params;
+}
+
 int pyr_level_trainer_micro_batch(const pyr_level_trainer *t)
 {
     return t->micro_batch;
@@ -686,7 +704,8 @@ pyr_status pyr_level_trainer_begin(pyr_level_trainer *t)
                                .report = cadence(t, t->job.report, 100),
                                .evaluate = cadence(t, t->job.held_out, 10),
                                .snapshot = t->job.snapshot > 0 ? t->job.snapshot : 0,
-                               .most_skipped = MOST_SKIPPED};
+                               .most_skipped = MOST_SKIPPED,
+                               .bend = t->progress.bend};
     return PYR_OK;
 }
 

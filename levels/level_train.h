@@ -9,6 +9,7 @@
 typedef struct pyr_level_report {
     int level;
     bool brief; /* only to move a progress bar */
+    bool part;  /* of a cascade: a report on all levels together follows */
     pyr_train_report train;
     pyr_held_out held_out;
 } pyr_level_report;
@@ -96,6 +97,8 @@ pyr_status pyr_level_trainer_gradient(pyr_level_trainer *t, int64_t step, double
 /* Steps of `images` images, at least one. PYR_E_CONFIG when they cannot be counted in 32 bits, as random
  * streams and the optimizer do. */
 pyr_status pyr_steps_of_images(int64_t *steps, int level, double images, int batch);
+/* Steps of a job whose duration is no time. */
+pyr_status pyr_level_count_steps(int64_t *steps, const pyr_level_job *job, int level, int batch);
 
 /* What is to be done once before steps: the log, and the plan (rates, cadences) from settings and counters.
  */
@@ -104,8 +107,15 @@ pyr_train_plan *pyr_level_trainer_plan(pyr_level_trainer *t);   /* after begin; 
 pyr_progress *pyr_level_trainer_counters(pyr_level_trainer *t); /* borrowed */
 pyr_loss *pyr_level_trainer_loss_graph(pyr_level_trainer *t);   /* borrowed */
 int pyr_level_trainer_micro_batch(const pyr_level_trainer *t);
+pyr_optimizer *pyr_level_trainer_optimizer(pyr_level_trainer *t);             /* borrowed */
+const pyr_params *pyr_level_trainer_params(const pyr_level_trainer *t);       /* of the graph; borrowed */
+const pyr_params *pyr_level_trainer_plain_params(const pyr_level_trainer *t); /* of the network alone */
 pyr_status
 pyr_level_trainer_initial(pyr_level_trainer *t); /* weights of the beginning; not with a shared trunk */
+
+/* Which images first .. first + n - 1 of a step's batch are (n at most the micro-batch); borrowed until the
+ * lane's next call of this or of pyr_level_trainer_load. */
+pyr_pick pyr_level_trainer_pick(pyr_level_trainer *t, int64_t step, int lane, int first, int n);
 
 /* From now on images come from the pyramid of the whole batch, which the cascade makes before each step:
  * `batch` variables and conditions (NULL at the coarsest level), backend memory, borrowed. */

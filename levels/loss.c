@@ -26,6 +26,8 @@ static pyr_value build_condition(pyr_loss *out, const pyr_loss_plan *plan)
     out->condition = condition = pyr_graph_input(g, level->condition, out->k->real);
     if (plan->condition_gradient)
         pyr_graph_want_gradient(g, condition);
+    if (plan->estimate)
+        pyr_graph_keep(g, condition); /* the estimated image is made with it */
     if (plan->training && level->settings.augmentation > 0) {
         out->mix_condition = pyr_graph_input(g, pair, out->k->real);
         noise = pyr_noise_op(g, out->stream, level->condition,

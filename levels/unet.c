@@ -328,18 +328,28 @@ static const pyr_param *find_shared(const pyr_params *shared, const char *plain,
     return own ? own : pyr_params_find(shared, plain);
 }
 
-/* bias += the level's row of the embedding */
-static pyr_status add_embedding(float *bias, size_t width, const pyr_params *shared, const void *block,
-                                int level, pyr_kernels *k)
-{
-    const pyr_param *table = pyr_params_find(shared, join("%s.weight", level_embedding).at);
-    float *rows;
-    pyr_status status;
+static const char embedding_bias[] = "time_embedding.linear_2.bias";
 
-    if (!table || table->dims[1] != (int)width)
+/* The level embedding on the host: *rows (levels x width) is the caller's to free. */
+static pyr_status read_rows(float **rows, const pyr_param **table, const pyr_params *shared,
+                            const void *block, size_t width, pyr_kernels *k)
+{
+    *rows = NULL;
+    *table = pyr_params_find(shared, join("%s.weight", level_embedding).at);
+    if (!*table || (*table)->dims[1] != (int)width)
         return pyr_fail(PYR_E_SHAPE, "a shared network without a level embedding of %zu numbers", width);
-    PYR_TRY(pyr_new(&rows, table->count, sizeof *rows, "level embedding"));
-    status = pyr_param_download(table, k, block, rows);
+    PYR_TRY(pyr_new(rows, (*table)->count, sizeof **rows, "level embedding"));
+    return pyr_param_download(*table, k, block, *rows);
+}
+
+/* bias += the level's row of the embedding */
+static pyr_status add_row(float *bias, size_t width, const pyr_params *shared, const void *block, int level,
+                          pyr_kernels *k)
+{
+    const pyr_param *table;
+    float *rows;
+    pyr_status status = read_rows(&rows, &table, shared, block, width, k);
+
     for (size_t i = 0; i < width && status == PYR_OK; i++)
         bias[i] += rows[(size_t)level * width + i];
     pyr_free(rows);
@@ -358,10 +368,56 @@ pyr_status pyr_unet_unshare(const pyr_params *own, void *block, const pyr_params
             return pyr_fail(PYR_E_SHAPE, "the shared network has no %s of %zu numbers", to->name, to->count);
         PYR_TRY(pyr_new(&host, to->count, sizeof *host, "weights"));
         status = pyr_param_download(from, k, shared_block, host);
-        if (status == PYR_OK && strcmp(to->name, "time_embedding.linear_2.bias") == 0)
-            status = add_embedding(host, to->count, shared, shared_block, level, k);
+        if (status == PYR_OK && strcmp(to->name, embedding_bias) == 0)
+            status = add_row(host, to->count, shared, shared_block, level, k);
         if (status == PYR_OK)
             status = pyr_param_upload(to, k, block, host);
+        pyr_free(host);
+        PYR_TRY(status);
+    }
+    return PYR_OK;
+}
+
+/* The level's row of the embedding: what its bias has more than the trunk's. */
+static pyr_status share_embedding(const pyr_params *shared, void *shared_block, const float *bias, int level,
+                                  pyr_kernels *k)
+{
+    const pyr_param *p = pyr_params_find(shared, embedding_bias), *table;
+    float *base, *rows = NULL;
+    pyr_status status = PYR_OK;
+
+    PYR_TRY(pyr_new(&base, p->count, sizeof *base, "level embedding"));
+    PYR_TRY_OUT(pyr_param_download(p, k, shared_block, base));
+    PYR_TRY_OUT(read_rows(&rows, &table, shared, shared_block, p->count, k));
+    for (size_t i = 0; i < p->count; i++)
+        rows[(size_t)level * p->count + i] = bias[i] - base[i];
+    PYR_TRY_OUT(pyr_param_upload(table, k, shared_block, rows));
+out:
+    pyr_free(base);
+    pyr_free(rows);
+    return status;
+}
+
+pyr_status pyr_unet_share(const pyr_params *shared, void *shared_block, const pyr_params *own,
+                          const void *block, int level, int trunk, pyr_kernels *k)
+{
+    for (int i = 0; i < own->n; i++) {
+        const pyr_param *from = &own->at[i], *to = find_shared(shared, from->name, level);
+        bool edge = to && strncmp(to->name, "level-", 6) == 0, bias = strcmp(from->name, embedding_bias) == 0;
+        float *host;
+        pyr_status status;
+
+        if (!to || to->count != from->count)
+            return pyr_fail(PYR_E_SHAPE, "the shared network has no %s of %zu numbers", from->name,
+                            from->count);
+        if (!edge && !bias && level != trunk)
+            continue;
+        PYR_TRY(pyr_new(&host, from->count, sizeof *host, "weights"));
+        status = pyr_param_download(from, k, block, host);
+        if (status == PYR_OK && (edge || level == trunk))
+            status = pyr_param_upload(to, k, shared_block, host);
+        if (status == PYR_OK && bias)
+            status = share_embedding(shared, shared_block, host, level, k);
         pyr_free(host);
         PYR_TRY(status);
     }

@@ -36,6 +36,12 @@ typedef struct pyr_unet_options {
 pyr_status pyr_unet_unshare(const pyr_params *own, void *block, const pyr_params *shared,
                             const void *shared_block, int level, pyr_kernels *k);
 
+/* The other way round, for starting a shared network from networks of their own: conv_in, conv_out and the
+ * embedding of `level` from its plain network; and when level is `trunk`, all the rest too, which must come
+ * first. */
+pyr_status pyr_unet_share(const pyr_params *shared, void *shared_block, const pyr_params *own,
+                          const void *block, int level, int trunk, pyr_kernels *k);
+
 /* Append the network to `g`; the result is h x w x (out_channels / patch^2), or -1. */
 pyr_value pyr_unet_build(pyr_graph *g, const pyr_unet_config *config, const pyr_unet_options *options,
                          const pyr_unet_inputs *inputs);
