@@ -127,7 +127,7 @@ pyr_status pyr_command_classifier(int argc, char **argv)
          .argument = "RATE",
          .type = PYR_SETTING_REAL,
          .target = &t.lr,
-         .standard = "3e-3",
+         .standard = "1e-2",
          .min = 1e-9,
          .max = 10,
          .help = "the highest learning rate"},

@@ -12,43 +12,44 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_CHANNELS = 32, CHANNELS = 64, GROUP = 8, LEAST_CONVOLUTIONS = 3, SMALL = 8 };
+enum { PATCH = 2, CHANNELS = 64, GROUP = 8, LEAST_CONVOLUTIONS = 3, SMALL = 4 };
 /* A step's batch in GROUPS accumulators: as many lanes can work at a time. */
 enum { BATCH = 64, GROUPS = 8, MOST_MICRO = 16, MOST_SKIPPED = 5 };
-static const double learning_rate = 3e-3;
+static const double learning_rate = 1e-2;
 static const char kind[] = "pyrdiff classifier 1"; /* in the metadata */
 
 /* ---- the network ------------------------------------------------------------------------------- */
 
 /* Convolution, group norm, SiLU. */
-static pyr_value layer(pyr_graph *g, pyr_value x, int number, int channels)
+static pyr_value layer(pyr_graph *g, pyr_value x, int number)
 {
     char name[32];
 
     snprintf(name, sizeof name, "conv%d", number);
-    x = pyr_conv2d(g, x, name, (pyr_conv){.channels = channels, .kernel = 3});
+    x = pyr_conv2d(g, x, name, (pyr_conv){.channels = CHANNELS, .kernel = 3});
     snprintf(name, sizeof name, "norm%d", number);
     return pyr_group_norm(g, x, name,
-                          (pyr_norm){.groups = channels / GROUP, .eps = 1e-5, .act = PYR_ACT_SILU}, -1);
+                          (pyr_norm){.groups = CHANNELS / GROUP, .eps = 1e-5, .act = PYR_ACT_SILU}, -1);
 }
 
+/* Patches of 2x2 first: without them an epoch takes five times as long. Down to 4x4 pixels, so that a layer
+ * sees the whole image before the mean forgets where things are: with 8x8 at the end an epoch of
+ * Fashion-MNIST told 85.7 % right, with 4x4 88.4 %. */
 pyr_network_ends pyr_classifier_build(pyr_graph *g, const pyr_classifier_shape *shape, pyr_type real)
 {
     pyr_network_ends ends = {.x = pyr_graph_input(g, (pyr_shape){1, shape->h, shape->w, shape->c}, real)};
-    pyr_value x = layer(g, ends.x, 0, FIRST_CHANNELS);
-    int h = shape->h, w = shape->w;
+    pyr_value x = pyr_unshuffle(g, ends.x, PATCH);
+    pyr_shape s;
 
-    for (int i = 1; i < LEAST_CONVOLUTIONS || h > SMALL || w > SMALL; i++) {
-        bool halve = h >= 4 && w >= 4;
-
-        if (!halve && i >= LEAST_CONVOLUTIONS)
-            break;
-        if (halve) {
+    x = layer(g, x, 0);
+    s = pyr_graph_shape(g, x);
+    for (int i = 1; i < LEAST_CONVOLUTIONS || s.h > SMALL || s.w > SMALL; i++) {
+        if (s.h >= 2 && s.w >= 2)
             x = pyr_pool2d(g, x, (pyr_pool2d_plan){.window = PYR_WINDOW_MAX, .kernel = 2});
-            h /= 2;
-            w /= 2;
-        }
-        x = layer(g, x, i, CHANNELS);
+        else if (i >= LEAST_CONVOLUTIONS)
+            break;
+        x = layer(g, x, i);
+        s = pyr_graph_shape(g, x);
     }
     ends.features = pyr_pool2d(g, x, (pyr_pool2d_plan){.window = PYR_WINDOW_MEAN});
     ends.logits = pyr_conv2d(g, ends.features, "out",
@@ -514,6 +515,16 @@ static pyr_status check_data(const pyr_dataset *data)
     return PYR_OK;
 }
 
+/* Before a minute is spent: the file could be written. */
+static pyr_status check_path(const char *path)
+{
+    pyr_atomic_file file;
+
+    PYR_TRY(pyr_atomic_open(&file, path));
+    pyr_atomic_abandon(&file);
+    return PYR_OK;
+}
+
 pyr_status pyr_classifier_train(const pyr_classifier_job *job)
 {
     trainer t = {.job = job, .k = job->k, .batch = job->batch > 0 ? job->batch : BATCH};
@@ -524,6 +535,7 @@ pyr_status pyr_classifier_train(const pyr_classifier_job *job)
     int64_t steps = 0;
 
     PYR_TRY(check_data(job->data));
+    PYR_TRY(check_path(job->path));
     t.shape = (pyr_classifier_shape){shape.h, shape.w, shape.c, pyr_dataset_classes(job->data)};
     t.micro = (t.batch + GROUPS - 1) / GROUPS;
     t.micro = t.micro < MOST_MICRO ? t.micro : MOST_MICRO;

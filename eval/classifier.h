@@ -1,8 +1,8 @@
 /* classifier.h - a small classifier of the data's own labels, whose last hidden layer serves as features.
  *
- * Convolutions of 3x3 with group norm and SiLU, 32 channels and then 64, halved by 2x2 maxima until the image
- * is 8x8 or smaller; the mean over the image gives 64 features, a linear layer the logits. Images are read as
- * values (2p - 255)/256.
+ * Patches of 2x2, then 3x3 convolutions of 64 channels with group norm and SiLU, three or more, halved by 2x2
+ * maxima in between until the image is 4x4 or smaller; the mean over the image gives 64 features, a linear
+ * layer the logits. Images are read as values (2p - 255)/256.
  *
  * Its file is a safetensors file: the weights, and in the metadata what they are of. Training with a duration
  * in images or epochs gives the same bytes with any number of threads.
@@ -40,7 +40,7 @@ typedef struct pyr_classifier_job {
     pyr_duration duration;
     uint64_t seed;
     int batch;                                                         /* images a step; 0: 64 */
-    double learning_rate;                                              /* the highest; 0: 3e-3 */
+    double learning_rate;                                              /* the highest; 0: 1e-2 */
     void (*on_report)(void *ctx, const pyr_classifier_report *report); /* NULL: none */
     void *ctx;
     pyr_classifier_result *result; /* filled in; NULL: not wanted */
