@@ -172,8 +172,8 @@ typedef struct drawing {
     pyr_image_set *set;
     pyr_pyramid *pyramid;
     float *image[PYR_MAX_LEVELS];      /* a batch of every level */
-    void *coarse, *fine, *scratch;     /* backend, for the consistency error */
-    double *host, sum[PYR_MAX_LEVELS]; /* sums of squares */
+    void *coarse, *fine, *scratch;     /* backend: one image, for the consistency error */
+    double *host, sum[PYR_MAX_LEVELS]; /* of mean squares */
     int batch;
 } drawing;
 
@@ -206,10 +206,10 @@ static pyr_status open_drawing(drawing *d)
     set->hash = pyr_hash(set->hash, &draw->label, sizeof draw->label);
     finest = pyr_count(set->shape[0]);
     PYR_TRY(pyr_pyramid_new(&d->pyramid, k, &draw->config->pyramid, set->h, set->w, set->c));
-    PYR_TRY(k->alloc(k, &d->fine, n * finest * real, "images to compare"));
-    PYR_TRY(k->alloc(k, &d->coarse, n * finest * real, "images to compare"));
-    PYR_TRY(k->alloc(k, &d->scratch, pyr_pyramid_scratch(d->pyramid, d->batch), "images to compare"));
-    return pyr_new(&d->host, n * finest, sizeof *d->host, "images to compare");
+    PYR_TRY(k->alloc(k, &d->fine, finest * real, "images to compare"));
+    PYR_TRY(k->alloc(k, &d->coarse, finest * real, "images to compare"));
+    PYR_TRY(k->alloc(k, &d->scratch, pyr_pyramid_scratch(d->pyramid, 1), "images to compare"));
+    return pyr_new(&d->host, finest, sizeof *d->host, "images to compare");
 }
 
 static void close_drawing(drawing *d)
@@ -232,16 +232,20 @@ static pyr_status put(drawing *d, void *dst, const float *src, size_t count)
     return pyr_upload_reals(d->draw->k, dst, d->host, count);
 }
 
+/* One image at a time: the sum is the same for every batch. */
 static pyr_status add_consistency(drawing *d, int n)
 {
     for (int i = 0; i + 1 < d->set->levels; i++) {
-        size_t coarse = (size_t)n * pyr_count(d->set->shape[i + 1]);
+        size_t fine = pyr_count(d->set->shape[i]), coarse = pyr_count(d->set->shape[i + 1]);
         double largest, rms;
 
-        PYR_TRY(put(d, d->fine, d->image[i], (size_t)n * pyr_count(d->set->shape[i])));
-        PYR_TRY(put(d, d->coarse, d->image[i + 1], coarse));
-        PYR_TRY(pyr_pyramid_consistency(d->pyramid, i, n, d->coarse, d->fine, &largest, &rms, d->scratch));
-        d->sum[i] += rms * rms * (double)coarse;
+        for (int j = 0; j < n; j++) {
+            PYR_TRY(put(d, d->fine, d->image[i] + (size_t)j * fine, fine));
+            PYR_TRY(put(d, d->coarse, d->image[i + 1] + (size_t)j * coarse, coarse));
+            PYR_TRY(
+                pyr_pyramid_consistency(d->pyramid, i, 1, d->coarse, d->fine, &largest, &rms, d->scratch));
+            d->sum[i] += rms * rms;
+        }
     }
     return PYR_OK;
 }
@@ -285,7 +289,7 @@ pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
             draw->on_progress(draw->ctx, first + n, draw->n, (double)(first + n) / (pyr_now() - start));
     }
     for (int i = 0; i + 1 < out->levels; i++)
-        out->consistency[i] = sqrt(d.sum[i] / ((double)draw->n * (double)pyr_count(out->shape[i + 1])));
+        out->consistency[i] = sqrt(d.sum[i] / (double)draw->n);
 out:
     close_drawing(&d);
     if (status != PYR_OK)
