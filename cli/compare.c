@@ -68,7 +68,10 @@ static void show_report(void *ctx, const pyr_level_report *r)
         w->images_per_s = t->images_per_s;
     pyr_clock_text(eta,
                    w->images_per_s > 0 ? (double)((t->steps - t->step) * w->batch) / w->images_per_s : 0);
-    snprintf(label, sizeof label, "level %d", r->level);
+    if (r->level >= 0)
+        snprintf(label, sizeof label, "level %d", r->level);
+    else /* of levels that are trained together */
+        snprintf(label, sizeof label, "all levels");
     snprintf(text, sizeof text, "loss %.4f  %.0f images/s  ETA %s", t->loss, w->images_per_s, eta);
     if (t->last && r->held_out.images)
         pyr_bar_line(&w->bar, "%s  trained in %.0f s  held-out loss %.4f", label, t->seconds,

@@ -94,6 +94,7 @@ static pyr_status plan_in_child(void *arg, void *result)
     PYR_TRY_OUT(p->job->open(p->job->ctx, &k, false));
     PYR_TRY_OUT(pyr_config_get(&config, settings));
     take_config(&out->facts, &config);
+    out->facts.joint = p->variant != PYR_VARIANT_SEPARATE && p->variant != PYR_VARIANT_SINGLE;
     job.k = k;
     job.settings = settings;
     PYR_TRY_OUT(pyr_train_dry(&job));
