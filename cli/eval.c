@@ -235,6 +235,7 @@ static pyr_status judge(work *w)
 
     PYR_TRY_OUT(pyr_parse_metrics(t->metrics, &job.metrics));
     PYR_TRY_OUT(choose_networks(w, &job));
+    PYR_TRY_OUT(pyr_evaluate_check(&job)); /* not after an hour of sampling */
     PYR_TRY_OUT(get_images(w));
     PYR_TRY_OUT(pyr_evaluate(&e, &job));
     printf("%s [%016" PRIx64 "]: %" PRId64 " images of %dx%dx%d\n", w->set.name, w->set.hash, w->set.n,

@@ -16,7 +16,7 @@
 typedef struct planning {
     const pyr_compare_job *job;
     pyr_variant variant;
-    bool measure; /* the speed, too */
+    bool measure; /* the first one: the speed, too */
 } planning;
 
 typedef struct planned {
@@ -44,6 +44,25 @@ static void take_config(pyr_plan_facts *facts, const pyr_config *config)
         facts->sampler[i] = config->level[i].sampler;
         facts->guided[i] = config->level[i].sampler_guidance != 1;
     }
+}
+
+/* What is wrong with the feature networks that are named is found before anything is trained. */
+static pyr_status check_networks(const pyr_compare_job *job, pyr_kernels *k, const pyr_config *config)
+{
+    pyr_evaluate_job check = {.k = k,
+                              .data_name = config->data.set.path,
+                              .reference = PYR_TRAIN,
+                              .network = {job->network[0], job->network[1]}};
+    pyr_dataset *data;
+    pyr_status status;
+
+    if (!job->network[0] && !job->network[1])
+        return PYR_OK;
+    PYR_TRY(pyr_dataset_open(&data, &config->data.set));
+    check.data = data;
+    status = pyr_evaluate_check(&check);
+    pyr_dataset_free(data);
+    return status;
 }
 
 /* Operations a second of training, in the mean over the levels: a third of a second of each. */
@@ -97,6 +116,8 @@ static pyr_status plan_in_child(void *arg, void *result)
     out->facts.joint = p->variant != PYR_VARIANT_SEPARATE && p->variant != PYR_VARIANT_SINGLE;
     job.k = k;
     job.settings = settings;
+    if (p->measure)
+        PYR_TRY_OUT(check_networks(p->job, k, &config));
     PYR_TRY_OUT(pyr_train_dry(&job));
     if (p->measure)
         status = measure(&out->flop_per_s, k, settings, &out->facts);

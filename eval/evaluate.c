@@ -502,38 +502,59 @@ static pyr_status check_sizes(const pyr_evaluate_job *job)
     return PYR_OK;
 }
 
-/* The statistics that were given must be of one of the networks. */
-static pyr_status check_stats(const pyr_evaluate_job *job)
+/* Whether a network reads the data's images: by one of them. *d: the size of its features. */
+static pyr_status check_network(int *d, const pyr_evaluate_job *job, const char *path)
+{
+    pyr_features *f;
+    pyr_image_set one = {0};
+    float *features = NULL;
+    pyr_status status;
+
+    PYR_TRY(pyr_features_open(&f, job->k, path));
+    *d = pyr_features_size(f);
+    PYR_TRY_OUT(pyr_image_set_data(&one, job->data, PYR_TRAIN, 1));
+    status = pyr_set_features(&features, NULL, f, &one);
+out:
+    pyr_free(features);
+    pyr_image_set_free(&one);
+    pyr_features_free(f);
+    return status == PYR_OK ? PYR_OK : pyr_fail_prefix(status, "%s", path);
+}
+
+/* The statistics that were given must be of one of the networks, of `n` with d[] features. */
+static pyr_status check_stats(const pyr_evaluate_job *job, const int *d, int n)
 {
     pyr_moments m = {0};
-    bool fits = false, any = false;
-    int d;
+    int size;
 
-    if (!job->ref_stats)
-        return PYR_OK;
     PYR_TRY(pyr_moments_read(&m, job->ref_stats));
-    d = m.d;
+    size = m.d;
     pyr_moments_free(&m);
-    for (int i = 0; i < PYR_FEATURE_NETWORKS; i++) {
-        pyr_features *f;
-
-        if (!job->network[i])
-            continue;
-        PYR_TRY(pyr_features_open(&f, job->k, job->network[i]));
-        any = true;
-        fits |= pyr_features_size(f) == d;
-        pyr_features_free(f);
-    }
-    if (!any)
+    for (int i = 0; i < n; i++)
+        if (d[i] == size)
+            return PYR_OK;
+    if (n == 0)
         return pyr_fail(PYR_E_ARG,
-                        "%s: statistics of features need a feature network (--classifier or "
-                        "--inception)",
+                        "%s: statistics of features need a feature network (--classifier or --inception)",
                         job->ref_stats);
-    if (!fits)
-        return pyr_fail(PYR_E_SHAPE,
-                        "%s holds statistics of %d features, which none of the feature networks has%s",
-                        job->ref_stats, d, d == 2048 ? " (Inception's: add --inception FILE)" : "");
-    return PYR_OK;
+    return pyr_fail(PYR_E_SHAPE,
+                    "%s holds statistics of %d features, which none of the feature networks has%s",
+                    job->ref_stats, size, size == 2048 ? " (Inception's: add --inception FILE)" : "");
+}
+
+pyr_status pyr_evaluate_check(const pyr_evaluate_job *job)
+{
+    int d[PYR_FEATURE_NETWORKS], n = 0;
+
+    if (pyr_dataset_count(job->data, job->reference) == 0)
+        return pyr_fail(PYR_E_ARG,
+                        "%s has no images that are held out (data.split is all): compare with its training "
+                        "images",
+                        job->data_name);
+    for (int i = 0; i < PYR_FEATURE_NETWORKS; i++)
+        if (job->network[i])
+            PYR_TRY(check_network(&d[n++], job, job->network[i]));
+    return job->ref_stats ? check_stats(job, d, n) : PYR_OK;
 }
 
 static pyr_status warn_of_few(evaluating *e)
@@ -552,7 +573,7 @@ static pyr_status evaluate(evaluating *e)
     const pyr_evaluate_job *job = e->job;
 
     PYR_TRY(check_sizes(job));
-    PYR_TRY(check_stats(job));
+    PYR_TRY(pyr_evaluate_check(job));
     PYR_TRY(pyr_image_set_data(&e->reference, job->data, job->reference, 0));
     PYR_TRY(name(e, 0, pyr_strfmt("%s (%s)", job->data_name, job->reference == PYR_TRAIN ? "train" : "test"),
                  &e->about.reference));

@@ -250,8 +250,7 @@ static void sizes_must_agree(void)
                             .data = data,
                             .data_name = "shapes",
                             .reference = PYR_HELD_OUT,
-                            .metrics = PYR_METRIC_SWD,
-                            .ref_stats = "stats.npz"};
+                            .metrics = PYR_METRIC_SWD};
 
     CHECK_OK(pyr_image_set_folder(&set, "tests/golden/images", 1, 1));
     CHECK_FAILS(pyr_evaluate(&e, &job), PYR_E_SHAPE, "those of shapes are 12x10 with 1");

@@ -126,6 +126,10 @@ compare --budget 1s --curve 0.5,2
 refuses 2 "--curve: \"2\" should be a part of the budget between 0 and 1"
 compare --budget 1s --count 1
 refuses 2 "--count"
+pyr compare --config tests/tiny.cfg --budget 1s --classifier tests/tiny.cfg --outdir "$tmp/no"
+gives 1
+complains "tests/tiny.cfg"
+holds [ ! -e "$tmp/no" ]
 compare --budget 1s --baseline "$tmp/nothing.cfg"
 refuses 1 "$tmp/nothing.cfg"
 compare --budget 1s --set data.path="$tmp/nothing" --outdir "$tmp/no"
