@@ -11,7 +11,7 @@
 #define PYR_EVAL_CLASSIFIER_H
 
 #include "base/settings.h"
-#include "graph/graph.h"
+#include "eval/feature_network.h"
 #include "graph/safetensors.h"
 #include "images/dataset.h"
 
@@ -55,13 +55,6 @@ pyr_status pyr_classifier_train(const pyr_classifier_job *job);
 typedef struct pyr_classifier_shape {
     int h, w, c, classes;
 } pyr_classifier_shape;
-
-/* Values of a network that makes features. */
-typedef struct pyr_network_ends {
-    pyr_value x;        /* input, (h, w, c) */
-    pyr_value features; /* a vector per image, */
-    pyr_value logits;   /* and another; both kept */
-} pyr_network_ends;
 
 /* `real`: the kernels' real type. */
 pyr_network_ends pyr_classifier_build(pyr_graph *g, const pyr_classifier_shape *shape, pyr_type real);

@@ -3,14 +3,17 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "eval/classifier.h"
+#include "eval/inception.h"
 #include "images/pixels.h"
 #include <stdio.h>
 
-enum { BATCH = 16 };
+/* Images a lane takes at a time; Inception's have 299x299 pixels. */
+enum { BATCH = 16, INCEPTION_BATCH = 4 };
 
 struct pyr_features {
     pyr_kernels *k;
-    pyr_classifier_shape shape;
+    bool inception;
+    pyr_classifier_shape shape; /* of a classifier; Inception-v3: classes only */
     pyr_params params;
     pyr_graph *g;
     pyr_network_ends ends;
@@ -31,26 +34,43 @@ typedef struct features_run {
     float *features, *logits;
 } features_run;
 
-/* The graph is planned in the real type whatever the kernels' precision: a figure must not depend on it. */
-static pyr_status open_classifier(pyr_features *f, const pyr_safetensors *file, const char *path)
+/* Planned in the real type whatever the kernels' precision: a figure must not depend on it. */
+static pyr_status plan_graph(pyr_features *f)
 {
     pyr_kernels *k = f->k;
     pyr_type activation = k->activation;
     pyr_status status;
 
-    PYR_TRY(pyr_classifier_read_shape(&f->shape, file, path));
     PYR_TRY(pyr_graph_new(&f->g, k, &f->params));
     k->activation = k->real;
-    f->batch = BATCH;
-    f->ends = pyr_classifier_build(f->g, &f->shape, k->real);
+    if (f->inception)
+        f->ends = pyr_inception_build(f->g, f->shape.classes, k->real);
+    else
+        f->ends = pyr_classifier_build(f->g, &f->shape, k->real);
     status = pyr_graph_plan(f->g, &(pyr_plan){.batch = f->batch});
     k->activation = activation;
     PYR_TRY(status);
-    PYR_TRY(k->alloc(k, &f->block, f->params.count * pyr_type_size(k->real), "weights of a classifier"));
-    PYR_TRY(pyr_classifier_load(&f->hash, file, path, &f->params, k, f->block));
+    return k->alloc(k, &f->block, f->params.count * pyr_type_size(k->real), "weights of a feature network");
+}
+
+static pyr_status open_classifier(pyr_features *f, const pyr_safetensors *file, const char *path)
+{
+    PYR_TRY(pyr_classifier_read_shape(&f->shape, file, path));
+    f->batch = BATCH;
     snprintf(f->name, sizeof f->name, "classifier %dx%dx%d, %d classes", f->shape.h, f->shape.w, f->shape.c,
              f->shape.classes);
-    return PYR_OK;
+    PYR_TRY(plan_graph(f));
+    return pyr_classifier_load(&f->hash, file, path, &f->params, f->k, f->block);
+}
+
+static pyr_status open_inception(pyr_features *f, const pyr_safetensors *file, const char *path)
+{
+    f->inception = true;
+    f->batch = INCEPTION_BATCH;
+    snprintf(f->name, sizeof f->name, "inception-v3");
+    PYR_TRY(pyr_inception_classes(&f->shape.classes, file, path));
+    PYR_TRY(plan_graph(f));
+    return pyr_inception_load(&f->hash, file, path, &f->params, f->k, f->block);
 }
 
 static pyr_status allocate(pyr_features *f)
@@ -74,14 +94,17 @@ pyr_status pyr_features_open(pyr_features **out, pyr_kernels *k, const char *pat
     PYR_TRY_OUT(pyr_safetensors_open(&file, path));
     PYR_TRY_OUT(pyr_new(&f, 1, sizeof *f, "feature network"));
     f->k = k;
-    if (!pyr_is_classifier(file)) {
+    if (pyr_is_classifier(file))
+        PYR_TRY_OUT(open_classifier(f, file, path));
+    else if (pyr_is_inception(file))
+        PYR_TRY_OUT(open_inception(f, file, path));
+    else {
         status = pyr_fail(PYR_E_FORMAT,
-                          "%s is not a feature network: neither a classifier (pyrdiff classifier) "
-                          "nor Inception-v3's weights",
+                          "%s is not a feature network: neither a classifier (pyrdiff classifier) nor "
+                          "Inception-v3's weights (scripts/convert-inception.py)",
                           path);
         goto out;
     }
-    PYR_TRY_OUT(open_classifier(f, file, path));
     PYR_TRY_OUT(pyr_graph_pack(f->g, f->block));
     PYR_TRY_OUT(allocate(f));
     *out = f;
@@ -138,7 +161,12 @@ static pyr_status run_task(void *arg, int task, int lane)
     char *x = pyr_graph_data(f->g, lane, f->ends.x);
 
     for (int i = 0; i < n; i++) {
-        pyr_pixels_from_bytes(f->image[lane], r->images + (size_t)(first + i) * bytes, bytes);
+        const uint8_t *image = r->images + (size_t)(first + i) * bytes;
+
+        if (f->inception)
+            pyr_inception_image(f->image[lane], image, r->h, r->w, r->c);
+        else
+            pyr_pixels_from_bytes(f->image[lane], image, bytes);
         PYR_TRY(pyr_upload_floats(k, x + (size_t)i * f->numbers * real, f->image[lane], f->numbers));
     }
     PYR_TRY(pyr_graph_forward(f->g, lane));
@@ -156,7 +184,10 @@ pyr_status pyr_features_run(pyr_features *f, int64_t n, const uint8_t *images, i
     features_run run = {f, n, images, h, w, c, features, logits};
     const pyr_classifier_shape *s = &f->shape;
 
-    if (h != s->h || w != s->w || c != s->c)
+    if (f->inception && c != 1 && c != 3)
+        return pyr_fail(PYR_E_SHAPE,
+                        "the images have %d channels, Inception-v3 reads grey or RGB (--channels 3)", c);
+    if (!f->inception && (h != s->h || w != s->w || c != s->c))
         return pyr_fail(PYR_E_SHAPE,
                         "the images are %dx%dx%d (height, width, channels), the classifier was trained on "
                         "%dx%dx%d: train one on images of this size (pyrdiff classifier)",
