@@ -10,6 +10,13 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const pyr_file_label *)a)->name, ((const pyr_file_label *)b)->name);
 }
 
+uint64_t pyr_file_labels_limit(size_t files)
+{
+    const uint64_t most = UINT64_C(100) << 20;
+
+    return files < most >> 10 ? 1024 * (uint64_t)files + 1024 : most;
+}
+
 static pyr_status read_label(pyr_file_label *out, const cJSON *pair, size_t i, const char *file)
 {
     const cJSON *name = pair->child, *label = name ? name->next : NULL;

@@ -12,7 +12,6 @@
 #include <stdint.h>
 
 #define PYR_DATASET_JSON "dataset.json"
-#define PYR_DATASET_JSON_BYTES (UINT64_C(100) << 20) /* the largest that is read; ImageNet's has 50 MB */
 #define PYR_LABEL_MOST 1000000 /* a table of classes has a row for every label up to the largest */
 
 typedef struct pyr_file_label {
@@ -25,6 +24,10 @@ typedef struct pyr_file_labels {
     pyr_file_label *at; /* in order of the names, each once */
     size_t n;           /* 0: images without labels */
 } pyr_file_labels;
+
+/* The largest file that is read beside so many files: 1 KiB for each, where a name and a label take about 40
+ * bytes, at most 100 MiB. Parsed it takes up to 40 times as much, and a zip of 100 KiB can hold 100 MiB. */
+uint64_t pyr_file_labels_limit(size_t files);
 
 /* From the `n` bytes of the file; `name` stands for it in sentences. JSON of another kind gives {0}.
  * PYR_E_FORMAT: not JSON, entries that are no pair of a name and a whole number 0..PYR_LABEL_MOST - 1, a name

@@ -42,7 +42,7 @@ out:
     return status;
 }
 
-static pyr_status read_labels(pyr_file_labels *out, const char *folder)
+static pyr_status read_labels(pyr_file_labels *out, const char *folder, size_t files)
 {
     char *path = pyr_path_join(folder, PYR_DATASET_JSON), *bytes = NULL;
     size_t n;
@@ -51,7 +51,7 @@ static pyr_status read_labels(pyr_file_labels *out, const char *folder)
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
     if (pyr_is_file(path)) {
-        PYR_TRY_OUT(pyr_file_read(&bytes, &n, path, PYR_DATASET_JSON_BYTES));
+        PYR_TRY_OUT(pyr_file_read(&bytes, &n, path, pyr_file_labels_limit(files)));
         PYR_TRY_OUT(pyr_file_labels_parse(out, bytes, n, path));
     }
 out:
@@ -70,8 +70,8 @@ pyr_status pyr_collect_image_folder(pyr_collection *c, const char *folder, const
     c->kind = "image files";
     if (!root)
         PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image"));
-    PYR_TRY_OUT(read_labels(&labels, folder));
     PYR_TRY_OUT(walk(&files, folder, "", names, 0));
+    PYR_TRY_OUT(read_labels(&labels, folder, files.n));
     PYR_TRY_OUT(pyr_collect_listed(c, root, &files, &labels));
 out:
     pyr_file_labels_free(&labels);

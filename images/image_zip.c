@@ -46,7 +46,7 @@ static pyr_status read_labels(pyr_file_labels *out, pyr_zip *zip, const char *fo
         shown = pyr_strfmt("%s: %s", pyr_zip_path(zip), name);
         if (!shown)
             PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file"));
-        PYR_TRY_OUT(pyr_zip_read(&bytes, &n, zip, i, PYR_DATASET_JSON_BYTES));
+        PYR_TRY_OUT(pyr_zip_read(&bytes, &n, zip, i, pyr_file_labels_limit(pyr_zip_count(zip))));
         PYR_TRY_OUT(pyr_file_labels_parse(out, bytes, n, shown));
     }
 out:

@@ -581,6 +581,11 @@ static void labels_that_do_not_fit(void)
         {"{\"labels\": [[\"0/a.png\", 1]", "dataset.json: not valid JSON"},
     };
 
+    static char long_text[8192]; /* three entries cannot have that much to say */
+
+    memset(long_text, ' ', sizeof long_text - 1);
+    check_refused(zip_of("labels.zip", names, 2, long_text), PYR_E_FORMAT,
+                  "dataset.json: 8191 bytes, at most 4096 are expected");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         check_refused(zip_of("labels.zip", names, 2, cases[i][0]), PYR_E_FORMAT, cases[i][1]);
 }

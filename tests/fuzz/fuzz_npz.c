@@ -1,6 +1,7 @@
-/* Zip archives and NPZ files that mean harm: read, or refused with a sentence that names the file, and
- * nothing is left behind. Seeds: tests/golden/archives. */
+/* Zip archives, NPZ files and dataset.json that mean harm: read, or refused with a sentence that names the
+ * file, and nothing is left behind. Seeds: tests/golden/archives. */
 #include "base/mem.h"
+#include "images/dataset_json.h"
 #include "images/npz_arrays.h"
 #include "images/zip_file.h"
 #include <stdlib.h>
@@ -62,8 +63,22 @@ static void as_arrays(const uint8_t *bytes, size_t n)
     pyr_arrays_free(arrays);
 }
 
+static void as_labels(const uint8_t *bytes, size_t n)
+{
+    pyr_file_labels labels;
+    pyr_status status = pyr_file_labels_parse(&labels, (const char *)bytes, n, "fuzz");
+
+    must(status == PYR_OK || strncmp(pyr_error(), "fuzz: ", 6) == 0);
+    for (size_t i = 0; status == PYR_OK && i < labels.n; i++) {
+        must(labels.at[i].label >= 0 && labels.at[i].label < PYR_LABEL_MOST);
+        must(pyr_file_labels_find(&labels, labels.at[i].name) == (int64_t)i);
+    }
+    pyr_file_labels_free(&labels);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
+    as_labels(bytes, n);
     as_zip(bytes, n);
     as_arrays(bytes, n);
     must(pyr_mem().live_blocks == 0);

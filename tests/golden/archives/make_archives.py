@@ -65,6 +65,8 @@ def pack(name, entries, method=zipfile.ZIP_STORED):
 
 EDM = [(f"{i // 4:05d}/img{i:08d}.png", png(IMAGES[i])) for i in range(N)]  # EDM: a thousand a folder
 with_labels = json.dumps({"labels": [[name, int(label)] for (name, _), label in zip(EDM, LABELS)]})
+with open(here("dataset.json"), "w") as f:  # a seed of the fuzz target
+    f.write(with_labels)
 pack("edm.zip", EDM + [("dataset.json", with_labels)])
 pack("edm_null.zip", EDM + [("dataset.json", json.dumps({"labels": None}))])
 # Classes by folders, which sort as the labels do; folders have entries of their own, as zip -r writes them.
