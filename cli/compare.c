@@ -64,6 +64,8 @@ static void show_report(void *ctx, const pyr_level_report *r)
     const pyr_train_report *t = &r->train;
     char eta[32], label[32], text[256];
 
+    if (r->part && !(t->last && r->held_out.images)) /* a line on all levels follows */
+        return;
     if (t->images_per_s > 0)
         w->images_per_s = t->images_per_s;
     pyr_clock_text(eta,

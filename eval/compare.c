@@ -31,7 +31,10 @@ static void take_level(void *ctx, const pyr_level_trainer *trainer, const pyr_le
 
     (void)resumed;
     facts->flop[pyr_level_trainer_level(trainer)->facts.index] = memory->flop;
-    facts->parameters += (int64_t)memory->parameters;
+    if (facts->one_block)
+        facts->parameters = (int64_t)pyr_level_trainer_params(trainer)->count;
+    else
+        facts->parameters += (int64_t)memory->parameters;
 }
 
 static void take_config(pyr_plan_facts *facts, const pyr_config *config)
@@ -39,6 +42,8 @@ static void take_config(pyr_plan_facts *facts, const pyr_config *config)
     pyr_duration whole = config->train.duration;
 
     facts->levels = config->pyramid.levels;
+    facts->joint = config->cascade.joint;
+    facts->one_block = config->cascade.share;
     for (int i = 0; i < facts->levels; i++) {
         facts->share[i] = pyr_level_duration(config, i).value / whole.value;
         facts->sampler[i] = config->level[i].sampler;
@@ -113,7 +118,6 @@ static pyr_status plan_in_child(void *arg, void *result)
     PYR_TRY_OUT(p->job->open(p->job->ctx, &k, false));
     PYR_TRY_OUT(pyr_config_get(&config, settings));
     take_config(&out->facts, &config);
-    out->facts.joint = p->variant != PYR_VARIANT_SEPARATE && p->variant != PYR_VARIANT_SINGLE;
     job.k = k;
     job.settings = settings;
     if (p->measure)
@@ -192,6 +196,8 @@ static void tell_cost(pyr_comparison *out, const pyr_compare_job *job)
 
 pyr_status pyr_compare_plan(pyr_comparison *out, const pyr_compare_job *job)
 {
+    pyr_status status;
+
     *out = (pyr_comparison){0};
     for (int v = 0; v < job->variants; v++) {
         planning p = {job, job->variant[v], v == 0};
@@ -199,7 +205,9 @@ pyr_status pyr_compare_plan(pyr_comparison *out, const pyr_compare_job *job)
 
         if (pyr_stop_requested())
             return pyr_fail(PYR_E_STOPPED, "stopped before anything was trained");
-        PYR_TRY(pyr_run_child(plan_in_child, &p, &result, sizeof result, pyr_stop_requested));
+        status = pyr_run_child(plan_in_child, &p, &result, sizeof result, pyr_stop_requested);
+        if (status != PYR_OK)
+            return pyr_fail_prefix(status, "variant %s", pyr_variant_names[p.variant]);
         out->plan[v] = result.facts;
         if (p.measure)
             out->flop_per_s = result.flop_per_s;
@@ -565,7 +573,11 @@ static pyr_status do_trial(results *r, int i)
         status = pyr_fail(PYR_E_STOPPED, "stopped before %s", folder);
         goto out;
     }
-    PYR_TRY_OUT(pyr_trial_run(trial));
+    status = pyr_trial_run(trial);
+    if (status != PYR_OK) {
+        pyr_fail_prefix(status, "%s", folder);
+        goto out;
+    }
     PYR_TRY_OUT(pyr_trial_done(&r->figures[i], trial));
     if (!r->figures[i])
         status = pyr_fail(PYR_E_IO, "%s/eval.json is not what was just written", folder);

@@ -12,7 +12,9 @@ enum { CHANGES = 4 };
 static const struct {
     const char *key, *value;
 } changes[PYR_VARIANTS][CHANGES] = {
-    [PYR_VARIANT_SEPARATE] = {{"cascade.joint", "false"}},
+    [PYR_VARIANT_SEPARATE] = {{"cascade.joint", "false"},
+                              {"cascade.share", "false"},
+                              {"cascade.condition", "data"}},
     [PYR_VARIANT_CASCADE] = {{"cascade.joint", "true"},
                              {"cascade.share", "false"},
                              {"cascade.condition", "data"}},
@@ -22,7 +24,7 @@ static const struct {
     [PYR_VARIANT_SHARED] = {{"cascade.joint", "true"},
                             {"cascade.share", "true"},
                             {"cascade.condition", "data"}},
-    [PYR_VARIANT_SINGLE] = {{"cascade.joint", "false"}, {"pyramid.levels", "1"}},
+    [PYR_VARIANT_SINGLE] = {{"pyramid.levels", "1"}},
 };
 
 static pyr_status unknown_variant(const char *word, int length)
@@ -64,7 +66,7 @@ pyr_status pyr_parse_variants(const char *text, pyr_variant out[PYR_VARIANTS], i
 
 typedef struct copying {
     pyr_settings *to;
-    bool finest;  /* of the levels only level 0 */
+    bool finest;  /* of the levels only level 0, and nothing of the section cascade */
     bool grounds; /* only the sections data and train */
 } copying;
 
@@ -74,7 +76,8 @@ static pyr_status copy_one(void *arg, const char *key, const char *value, const 
 
     if (c->grounds && strncmp(key, "data.", 5) != 0 && strncmp(key, "train.", 6) != 0)
         return PYR_OK;
-    if (c->finest && strncmp(key, "levels[", 7) == 0 && atoi(key + 7) > 0)
+    if (c->finest &&
+        ((strncmp(key, "levels[", 7) == 0 && atoi(key + 7) > 0) || strncmp(key, "cascade.", 8) == 0))
         return PYR_OK;
     return pyr_settings_set(c->to, key, value, origin);
 }
@@ -92,10 +95,8 @@ pyr_status pyr_variant_settings(pyr_settings **out, pyr_variant variant, const p
     if (single && baseline)
         PYR_TRY_OUT(pyr_settings_each(config, copy_one, &grounds));
     for (int i = 0; i < CHANGES && changes[variant][i].key; i++)
-        if (strcmp(changes[variant][i].value, "false") != 0 ||
-            pyr_settings_row(pyr_all_sections(), PYR_SECTIONS, changes[variant][i].key, NULL))
-            PYR_TRY_OUT(pyr_settings_set(*out, changes[variant][i].key, changes[variant][i].value,
-                                         pyr_variant_names[variant]));
+        PYR_TRY_OUT(pyr_settings_set(*out, changes[variant][i].key, changes[variant][i].value,
+                                     pyr_variant_names[variant]));
 out:
     if (status != PYR_OK) {
         pyr_settings_free(*out);

@@ -36,6 +36,7 @@ pyr_status pyr_parse_budget(const char *text, pyr_budget *out);
 /* What is known of a model before it is trained. */
 typedef struct pyr_plan_facts {
     int levels;
+    bool one_block;               /* all levels have one block of parameters */
     bool joint;                   /* every image goes through all levels */
     double flop[PYR_MAX_LEVELS];  /* forward, of one image at that level */
     double share[PYR_MAX_LEVELS]; /* of the images, summing to 1 */

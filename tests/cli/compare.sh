@@ -11,7 +11,6 @@ figures() {
     grep -v -e '"train_s"' -e '_per_s"' -e '"sample_s"' -e '"peak_mib"' -e '"input"' -e '"command"' "$1/compare.json"
 }
 same() { figures "$1" >"$tmp/a.json" && figures "$2" >"$tmp/b.json" && cmp -s "$tmp/a.json" "$tmp/b.json"; }
-has() { grep -q -e "$1" "$2"; }
 
 begin "what it will cost"
 pyr classifier --data tests/golden/shapes --out "$tmp/classifier.safetensors" --duration 2000
@@ -88,6 +87,31 @@ fi
 compare --budget 4e9flop --curve 0.5 --outdir "$tmp/killed"
 gives 0
 holds same "$tmp/whole" "$tmp/killed"
+
+begin "all variants; a cascade of networks of their own is what separate training gives"
+cat >"$tmp/equal.cfg" <<'END'
+data = { path = "tests/golden/shapes"; };
+pyramid = { levels = 2; };
+train = { seed = 3; held_out = 1600L; checkpoint = 640L; snapshot = -1L; };
+cascade = { share = false; };
+level = {
+    network = { block_out_channels = [16]; norm_num_groups = 4; };
+    batch = 16; warmup = 10; sampler = { steps = 4; };
+};
+END
+pyr compare --config "$tmp/equal.cfg" --budget 2e9flop --count 20 --outdir "$tmp/five" \
+    --classifier "$tmp/classifier.safetensors"
+gives 0
+says "end-to-end"
+weights=unet/diffusion_pytorch_model.safetensors
+for level in 0 1; do
+    holds cmp "$tmp/five/separate-3/level-$level/$weights" "$tmp/five/cascade-3/level-$level/$weights"
+    wanted && cmp -s "$tmp/five/separate-3/level-$level/$weights" "$tmp/five/shared-3/level-$level/$weights" &&
+        bad "a shared network that is none"
+done
+pyr compare --config "$tmp/equal.cfg" --budget 2e9flop --count 20 --dry-run --classifier \
+    "$tmp/classifier.safetensors" --variants shared --set 'levels[0].network.block_out_channels=[8]'
+refuses 1 "variant shared: "
 
 begin "stopped by a signal, it says so and leaves a checkpoint"
 if wanted; then
