@@ -22,7 +22,7 @@ DEFS    := -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
 CFLAGS_ALL = -std=c11 $(DEFS) $(OPT) -g $(WARN) $(SAN:%=-fsanitize=% -fno-omit-frame-pointer) -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL = $(SAN:%=-fsanitize=%) -pthread $(LDFLAGS)
 # -lgomp: oneDNN runs on it, and a lane tells it to use one thread (kernels/cpu/onednn.c).
-LDLIBS  += -ldnnl -lgomp -lfftw3 -lconfig -lcjson -lpng -ljpeg -lz -lm
+LDLIBS  += -ldnnl -lgomp -lfftw3 -lconfig -lcjson -lpng -ljpeg -lzip -lz -lm
 B       := build/$(shell echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LDLIBS)' | cksum | cut -d' ' -f1)
 
 LIB_SRC := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
@@ -110,7 +110,7 @@ export UBSAN_OPTIONS ?= halt_on_error=1:print_stacktrace=1
 # The binary under sanitizers is passed by its path: the link ./pyrdiff stays the fast one.
 check-sanitized: $(TESTS) $(B)/pyrdiff $(FUZZ:%=$(B)/fuzz/%)
 	@tests/run.sh $(COUNTS) sanitized $(TESTS)
-	@PYRDIFF=$(B)/pyrdiff tests/run.sh $(COUNTS) sanitized-commands tests/cli/codes.sh tests/cli/info.sh tests/cli/errors.sh
+	@PYRDIFF=$(B)/pyrdiff tests/run.sh $(COUNTS) sanitized-commands tests/cli/codes.sh tests/cli/info.sh tests/cli/data.sh tests/cli/errors.sh
 	@FUZZ=$(B)/fuzz MUTATIONS=$(MUTATIONS) tests/run.sh $(COUNTS) sanitized-fuzz tests/fuzz.sh
 
 MUTATIONS ?= 3000

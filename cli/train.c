@@ -203,7 +203,7 @@ pyr_status pyr_command_train(int argc, char **argv)
          .target = &t.outdir,
          .standard = "",
          .help = "directory of the run; without it runs/ and the configuration's name"},
-        {.name = "data", .argument = "PATH", .setting = "data.path", .help = "images: file or folder"},
+        {.name = "data", .argument = "PATH", .setting = "data.path", .help = "images: folder, file or zip"},
         {.name = "level",
          .argument = "I",
          .type = PYR_SETTING_INT,
