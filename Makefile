@@ -22,7 +22,7 @@ DEFS    := -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
 CFLAGS_ALL = -std=c11 $(DEFS) $(OPT) -g $(WARN) $(SAN:%=-fsanitize=% -fno-omit-frame-pointer) -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL = $(SAN:%=-fsanitize=%) -pthread $(LDFLAGS)
 # -lgomp: oneDNN runs on it, and a lane tells it to use one thread (kernels/cpu/onednn.c).
-LDLIBS  += -ldnnl -lgomp -lfftw3 -lconfig -lcjson -lpng -ljpeg -lz -lm
+LDLIBS  += -ldnnl -lgomp -lfftw3 -llapacke -llapack -lblas -lconfig -lcjson -lpng -ljpeg -lz -lm
 B       := build/$(shell echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LDLIBS)' | cksum | cut -d' ' -f1)
 
 LIB_SRC := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))

@@ -46,8 +46,8 @@ pyr_status pyr_inception_score(double *mean, double *std, int64_t n, const float
 /* For each of n samples its nearest training image: index and distance, and the distance to the second
  * nearest, as Euclidean distances of vectors of d numbers (features, or pixels). Memorisation ratio: the
  * share of samples with nearest < ratio * second (1/3: Yoon et al. 2023). */
-pyr_status pyr_nearest(int64_t *index, float *nearest, float *second, int64_t n, const float *samples,
-                       int64_t n_train, const float *train, int d, pyr_pool *pool);
+pyr_status pyr_nearest_vectors(int64_t *index, float *nearest, float *second, int64_t n, const float *samples,
+                               int64_t n_train, const float *train, int d, pyr_pool *pool);
 double pyr_memorised(int64_t n, const float *nearest, const float *second, double ratio);
 
 #endif
