@@ -44,14 +44,15 @@ static void read_figure(pyr_figure_list *list, const cJSON *value)
     }
 }
 
-/* A text, or a number as text; NULL: neither, or no memory. */
-static char *text_of(const cJSON *object, const char *key)
+/* A text, or a number as text, into a new block; NULL: neither. */
+static pyr_status read_text(char **out, const cJSON *object, const char *key)
 {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, key);
 
-    if (cJSON_IsString(value))
-        return pyr_strdup(value->valuestring);
-    return cJSON_IsNumber(value) ? pyr_strfmt("%.6g", value->valuedouble) : NULL;
+    if (!cJSON_IsString(value) && !cJSON_IsNumber(value))
+        return PYR_OK;
+    *out = cJSON_IsString(value) ? pyr_strdup(value->valuestring) : pyr_strfmt("%.6g", value->valuedouble);
+    return *out ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a comparison");
 }
 
 static double number(const cJSON *object, const char *key, double otherwise)
@@ -73,7 +74,7 @@ static pyr_status read_rows(pyr_compare *c, const cJSON *array)
 
         if (!cJSON_IsObject(object))
             continue;
-        row->name = text_of(object, "name");
+        PYR_TRY(read_text(&row->name, object, "name"));
         if (!row->name)
             row->name = pyr_strdup("(no name)");
         if (!row->name)
@@ -100,10 +101,10 @@ pyr_status pyr_compare_read(pyr_compare *out, const char *path)
         status = pyr_fail(PYR_E_FORMAT, "%s should be a JSON object", path);
         goto out;
     }
-    out->data = text_of(json, "data");
-    out->budget = text_of(json, "budget");
-    out->config = text_of(json, "config");
-    out->command = text_of(json, "command");
+    PYR_TRY_OUT(read_text(&out->data, json, "data"));
+    PYR_TRY_OUT(read_text(&out->budget, json, "budget"));
+    PYR_TRY_OUT(read_text(&out->config, json, "config"));
+    PYR_TRY_OUT(read_text(&out->command, json, "command"));
     variants = cJSON_GetObjectItemCaseSensitive(json, "variants");
     curve = cJSON_GetObjectItemCaseSensitive(json, "curve");
     PYR_TRY_OUT(pyr_new(&out->rows, (size_t)cJSON_GetArraySize(variants) + (size_t)cJSON_GetArraySize(curve),

@@ -29,6 +29,7 @@ static const char style[] =
     "table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nums}\n"
     "th,td{padding:.3rem .7rem .3rem 0;border-bottom:1px solid var(--line);text-align:left;"
     "vertical-align:top;white-space:nowrap}\n"
+    "th:first-child{white-space:normal;overflow-wrap:normal;min-width:7rem}\n"
     "td.wrap{white-space:normal;overflow-wrap:anywhere}\n"
     "pre{background:var(--soft);padding:.8rem;font-size:.82rem;white-space:pre-wrap;overflow-wrap:anywhere}"
     "\n";
@@ -36,7 +37,7 @@ static const char style[] =
 /* After the colours of plots: paper is white. */
 static const char print_style[] = "@media print{\n"
                                   ":root{color-scheme:light;--bg:#fff;--fg:#000;--soft:#fff;--line:#999}\n"
-                                  "body{max-width:none;padding:0;font-size:10pt}\n"
+                                  "html{font-size:10pt}body{max-width:none;padding:0}\n"
                                   ".plots{grid-template-columns:1fr 1fr}\n"
                                   "figure,tr{break-inside:avoid}\n"
                                   "h2,h3{break-after:avoid}\n"
@@ -129,8 +130,11 @@ void pyr_page_png(pyr_text *out, const char *path, const char *words)
     char *bytes = NULL;
     size_t size = 0;
     unsigned w, h, zoom;
+    pyr_status status = pyr_file_read(&bytes, &size, path, MOST_BYTES);
 
-    if (pyr_file_read(&bytes, &size, path, MOST_BYTES) != PYR_OK) {
+    if (status == PYR_E_NOMEM)
+        out->failed = true;
+    if (status != PYR_OK) {
         pyr_page_element(out, "p", "%s: %s", words, pyr_error());
         return;
     }

@@ -13,13 +13,13 @@
 
 /* ---- gathering --------------------------------------------------------------------------------- */
 
-static bool is_compare(const char *folder)
+static pyr_status is_compare(bool *is, const char *folder)
 {
     char *path = pyr_path_join(folder, "compare.json");
-    bool there = path && pyr_is_file(path);
 
+    *is = path && pyr_is_file(path);
     pyr_free(path);
-    return there;
+    return path ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
 }
 
 /* The last part of a path; the whole when that says nothing. */
@@ -126,16 +126,13 @@ static pyr_status add_compare(pyr_report *report, const char *folder)
 
 static pyr_status add_folder(pyr_report *report, const char *folder, bool *found)
 {
-    *found = false;
-    if (pyr_run_exists(folder)) {
-        *found = true;
+    bool run = pyr_run_exists(folder), compare;
+
+    PYR_TRY(is_compare(&compare, folder));
+    *found = run || compare;
+    if (run)
         PYR_TRY(add_run(report, folder, false));
-    }
-    if (is_compare(folder)) {
-        *found = true;
-        PYR_TRY(add_compare(report, folder));
-    }
-    return PYR_OK;
+    return compare ? add_compare(report, folder) : PYR_OK;
 }
 
 static pyr_status add_argument(pyr_report *report, const char *folder)

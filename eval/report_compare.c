@@ -109,15 +109,23 @@ static int longest(const pyr_compare *c, pyr_figure figure)
 
 /* ---- the table --------------------------------------------------------------------------------- */
 
-static void write_number(pyr_text *out, double value, bool counted)
+/* "5.99 ± 0.40": the spread with two digits, and the mean as far as those go. */
+static void write_summary(pyr_text *out, const summary *s, bool counted)
 {
-    char text[40];
+    int decimals = s->spread > 0 ? 1 - (int)floor(log10(s->spread)) : 0;
+    char mean[40], spread[40];
 
-    if (counted)
-        pyr_tick_text(text, sizeof text, value);
-    else
-        snprintf(text, sizeof text, "%.4g", value);
-    pyr_text_add(out, "%s", text);
+    if (counted) {
+        pyr_tick_text(mean, sizeof mean, s->mean);
+        pyr_tick_text(spread, sizeof spread, s->spread);
+    } else if (s->spread > 0 && decimals >= 0 && decimals <= 6) {
+        snprintf(mean, sizeof mean, "%.*f", decimals, s->mean);
+        snprintf(spread, sizeof spread, "%.*f", decimals, s->spread);
+    } else {
+        snprintf(mean, sizeof mean, "%.4g", s->mean);
+        snprintf(spread, sizeof spread, "%.2g", s->spread);
+    }
+    pyr_text_add(out, "%s%s%s", mean, s->spread > 0 ? " ± " : "", s->spread > 0 ? spread : "");
 }
 
 static void write_cell(pyr_text *out, const pyr_compare *c, const char *name, pyr_figure figure, bool best)
@@ -131,11 +139,7 @@ static void write_cell(pyr_text *out, const pyr_compare *c, const char *name, py
         if (!s.n)
             continue;
         pyr_text_add(out, n++ ? "<br>" : "");
-        write_number(out, s.mean, rows[figure].counted);
-        if (s.n > 1) {
-            pyr_text_add(out, " ± ");
-            write_number(out, s.spread, rows[figure].counted);
-        }
+        write_summary(out, &s, rows[figure].counted);
     }
     pyr_text_add(out, "%s%s</td>", n ? "" : "–", best ? "</strong>" : "");
 }
@@ -301,9 +305,9 @@ static pyr_status add_comparison(pyr_text *out, const struct pyr_report_compare 
         return PYR_OK;
     }
     PYR_TRY_OUT(find_variants(&v, c));
-    pyr_text_add(out,
-                 "<p>Mean ± standard deviation over the training seeds. ↓: less is better, ↑: more is; the "
-                 "best mean is bold.</p>\n");
+    pyr_text_add(out, "<p>Mean ± standard deviation over the training seeds; without ±: one run, or all the "
+                      "same. ↓: less is better, ↑: more is; the "
+                      "best mean is bold.</p>\n");
     add_table(out, c, &v);
     pyr_text_add(out, "<div class=\"plots\">\n");
     PYR_TRY_OUT(

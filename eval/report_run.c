@@ -225,9 +225,10 @@ void pyr_report_losses(pyr_text *out, const pyr_report *report)
 
     if (!most_levels(report))
         return;
-    pyr_text_add(out,
-                 "<h2>Losses</h2>\n<p>Denoising score matching, weighted, coarsest level first. The training "
-                 "loss is of one batch; the held-out losses use the same images and noise each time.</p>\n");
+    pyr_text_add(
+        out, "<h2>Losses</h2>\n<p>Denoising score matching, weighted, coarsest level first. The training "
+             "loss is the mean since the point before; the held-out losses are of the same images and noise "
+             "each time.</p>\n");
     if (!same_pyramids(report))
         pyr_text_add(out,
                      "<p>These runs have different pyramids: the losses of a level are then of different "
@@ -330,18 +331,25 @@ static void add_spectrum(pyr_text *out, const pyr_level_spectrum *s, int level)
 {
     static const char *const names[PYR_SPECTRA_SIGMAS] = {"smallest", "1st quartile", "median",
                                                           "3rd quartile", "largest"};
-    double *cycles;
+    double *cycles, *power, most = 0;
     char title[160], words[PYR_SPECTRA_SIGMAS][48];
     pyr_rule rules[PYR_SPECTRA_SIGMAS];
-    pyr_series series = {.name = "data", .n = (size_t)s->bins, .y = s->power};
+    pyr_series series = {.name = "data", .n = (size_t)s->bins};
 
-    if (pyr_new(&cycles, (size_t)s->bins, sizeof *cycles, "a spectrum") != PYR_OK) {
+    if (pyr_new(&cycles, 2 * (size_t)s->bins, sizeof *cycles, "a spectrum") != PYR_OK) {
         out->failed = true;
         return;
     }
+    power = cycles + s->bins;
     for (int b = 0; b < s->bins; b++)
+        most = fmax(most, s->power[b]);
+    for (int b = 0; b < s->bins; b++) {
         cycles[b] = b;
+        /* the mean of a residual is 0 but for rounding, and would stretch the axis over 10 decades */
+        power[b] = s->power[b] > 1e-6 * most ? s->power[b] : NAN;
+    }
     series.x = cycles;
+    series.y = power;
     for (int i = 0; i < PYR_SPECTRA_SIGMAS; i++) {
         snprintf(words[i], sizeof words[i], "%s σ %.3g", names[i], s->sigma[i]);
         rules[i] = (pyr_rule){s->sigma[i] * s->sigma[i], words[i]};
@@ -397,6 +405,7 @@ void pyr_report_spectra(pyr_text *out, const pyr_report *report)
     for (size_t i = 0; i < report->n_runs; i++) {
         const pyr_report_run *run = &report->runs[i], *before = same_before(report, i);
         pyr_data_spectra spectra;
+        pyr_status status;
 
         if (!run->settings)
             continue;
@@ -405,7 +414,10 @@ void pyr_report_spectra(pyr_text *out, const pyr_report *report)
             pyr_page_element(out, "p", "The same data, pyramid and noise as %s: see there.", before->name);
             continue;
         }
-        if (pyr_data_spectra_measure(&spectra, &run->config) != PYR_OK) {
+        status = pyr_data_spectra_measure(&spectra, &run->config);
+        if (status == PYR_E_NOMEM)
+            out->failed = true;
+        if (status != PYR_OK) {
             pyr_page_element(out, "p", "No spectra, as the data cannot be read here: %s", pyr_error());
             continue;
         }

@@ -8,7 +8,7 @@
 enum {
     TOP = 10,
     RIGHT = 14,
-    AREA = 220, /* height of the plot's own area */
+    AREA = 200, /* height of the plot's own area */
     BELOW = 42, /* ticks and label of the x axis */
     LEGEND_ROW = 19,
     MOST_TICKS = 7,
@@ -23,19 +23,21 @@ static const char *const colours[PYR_PLOT_COLOURS] = {"#0072b2", "#d55e00", "#00
 static const char *const dashes[PYR_PLOT_DASHES] = {"", "7 3", "2 3", "9 3 2 3", "14 4", "5 2 1 2 1 2"};
 
 /* Orange is darkened on white, and all are lightened on dark: 3 to 1 of contrast at least. */
-const char pyr_svg_style[] = ".pyr-plot{width:100%;height:auto;color:inherit}\n"
-                             "@media (prefers-color-scheme:dark){\n"
-                             ".k0{stroke:#58b0e8}.f0{fill:#58b0e8}.k1{stroke:#f08a4b}.f1{fill:#f08a4b}\n"
-                             ".k2{stroke:#3cc79b}.f2{fill:#3cc79b}.k3{stroke:#e39cc3}.f3{fill:#e39cc3}\n"
-                             ".k4{stroke:#e6b422}.f4{fill:#e6b422}.k5{stroke:#9ad4f5}.f5{fill:#9ad4f5}\n"
-                             ".k6{stroke:#bbbbbb}.f6{fill:#bbbbbb}\n"
-                             "}\n"
-                             "@media print{\n"
-                             ".k0{stroke:#0072b2}.f0{fill:#0072b2}.k1{stroke:#d55e00}.f1{fill:#d55e00}\n"
-                             ".k2{stroke:#009e73}.f2{fill:#009e73}.k3{stroke:#cc79a7}.f3{fill:#cc79a7}\n"
-                             ".k4{stroke:#a67c00}.f4{fill:#a67c00}.k5{stroke:#56b4e9}.f5{fill:#56b4e9}\n"
-                             ".k6{stroke:#555555}.f6{fill:#555555}\n"
-                             "}\n";
+const char pyr_svg_style[] =
+    ".pyr-plot{width:100%;height:auto;color:inherit}\n"
+    ".pyr-halo{stroke:var(--bg,#fff);stroke-width:3px;stroke-linejoin:round;paint-order:stroke}\n"
+    "@media (prefers-color-scheme:dark){\n"
+    ".k0{stroke:#58b0e8}.f0{fill:#58b0e8}.k1{stroke:#f08a4b}.f1{fill:#f08a4b}\n"
+    ".k2{stroke:#3cc79b}.f2{fill:#3cc79b}.k3{stroke:#e39cc3}.f3{fill:#e39cc3}\n"
+    ".k4{stroke:#e6b422}.f4{fill:#e6b422}.k5{stroke:#9ad4f5}.f5{fill:#9ad4f5}\n"
+    ".k6{stroke:#bbbbbb}.f6{fill:#bbbbbb}\n"
+    "}\n"
+    "@media print{\n"
+    ".k0{stroke:#0072b2}.f0{fill:#0072b2}.k1{stroke:#d55e00}.f1{fill:#d55e00}\n"
+    ".k2{stroke:#009e73}.f2{fill:#009e73}.k3{stroke:#cc79a7}.f3{fill:#cc79a7}\n"
+    ".k4{stroke:#a67c00}.f4{fill:#a67c00}.k5{stroke:#56b4e9}.f5{fill:#56b4e9}\n"
+    ".k6{stroke:#555555}.f6{fill:#555555}\n"
+    "}\n";
 
 /* ---- text -------------------------------------------------------------------------------------- */
 
@@ -342,21 +344,31 @@ static void draw_axes(drawing *d)
     pyr_text_add(d->out, "</text>\n");
 }
 
-/* Labels that are near each other stand side by side. */
 static void draw_rules(const drawing *d)
 {
     for (size_t i = 0; i < d->plot->n_rules; i++) {
         double y;
 
-        if (!place_y(d, &y, d->plot->rules[i].y))
-            continue;
-        pyr_text_add(d->out,
-                     "<path d=\"M%.1f %.1fH%d\" stroke=\"currentColor\" stroke-opacity=\"0.6\" "
-                     "stroke-dasharray=\"4 3\" fill=\"none\"/>\n",
-                     d->left, y, PYR_PLOT_WIDTH - RIGHT);
-        write_words(d, PYR_PLOT_WIDTH - RIGHT - 3 - (double)(i % 3) * 0.31 * area_width(d),
-                    y > TOP + 14 ? y - 3 : y + 12, "end", d->plot->rules[i].label);
+        if (place_y(d, &y, d->plot->rules[i].y))
+            pyr_text_add(d->out,
+                         "<path d=\"M%.1f %.1fH%d\" stroke=\"currentColor\" stroke-opacity=\"0.6\" "
+                         "stroke-dasharray=\"4 3\" fill=\"none\"/>\n",
+                         d->left, y, PYR_PLOT_WIDTH - RIGHT);
     }
+}
+
+/* On top of the lines. Labels that are near each other stand side by side. */
+static void draw_rule_labels(const drawing *d)
+{
+    pyr_text_add(d->out, "<g class=\"pyr-halo\">\n");
+    for (size_t i = 0; i < d->plot->n_rules; i++) {
+        double y;
+
+        if (place_y(d, &y, d->plot->rules[i].y))
+            write_words(d, PYR_PLOT_WIDTH - RIGHT - 3 - (double)(i % 3) * 0.31 * area_width(d),
+                        y > TOP + 14 ? y - 3 : y + 12, "end", d->plot->rules[i].label);
+    }
+    pyr_text_add(d->out, "</g>\n");
 }
 
 static void draw_marker(const drawing *d, int marker, int colour, double x, double y)
@@ -533,6 +545,7 @@ void pyr_svg_plot(pyr_text *out, const pyr_plot *plot)
         if (s->marker >= 0)
             draw_markers(&d, s);
     }
+    draw_rule_labels(&d);
     legend(&d, false);
     pyr_text_add(out, "</g>\n</svg>\n");
 }

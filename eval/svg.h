@@ -14,7 +14,7 @@
 
 #include "base/text.h"
 
-enum { PYR_PLOT_WIDTH = 480, PYR_PLOT_COLOURS = 7, PYR_PLOT_DASHES = 6, PYR_PLOT_MARKERS = 5 };
+enum { PYR_PLOT_WIDTH = 400, PYR_PLOT_COLOURS = 7, PYR_PLOT_DASHES = 6, PYR_PLOT_MARKERS = 5 };
 
 typedef enum pyr_scale {
     PYR_SCALE_AUTO, /* logarithmic when all values are positive and the largest is 20 times the smallest */
@@ -57,7 +57,7 @@ typedef struct pyr_plot {
 /* Add the plot to `out`; out->failed tells of memory. */
 void pyr_svg_plot(pyr_text *out, const pyr_plot *plot);
 
-/* Rules for <style>: colours of light and dark pages. */
+/* Rules for <style>: colours of light and dark pages; the page's background is its variable --bg. */
 extern const char pyr_svg_style[];
 
 /* Ticks of an axis from low < high, at most `most` (2 to 16) of them, rising, all within: multiples of 1, 2
