@@ -62,7 +62,7 @@ static double number(const cJSON *object, const char *key, double otherwise)
     return cJSON_IsNumber(value) ? value->valuedouble : otherwise;
 }
 
-static pyr_status read_rows(pyr_compare *c, const cJSON *array)
+static pyr_status read_rows(pyr_compare *c, const cJSON *array, bool curve)
 {
     const cJSON *object;
 
@@ -70,9 +70,9 @@ static pyr_status read_rows(pyr_compare *c, const cJSON *array)
     {
         pyr_compare_row *row = &c->rows[c->n];
         const cJSON *metrics = cJSON_GetObjectItemCaseSensitive(object, "metrics");
-        double seed = number(object, "seed", 0);
+        double seed = number(object, "seed", 0), fraction = number(object, "fraction", 1);
 
-        if (!cJSON_IsObject(object))
+        if (!cJSON_IsObject(object) || (curve && !(fraction < 1)))
             continue;
         PYR_TRY(read_text(&row->name, object, "name"));
         if (!row->name)
@@ -81,7 +81,7 @@ static pyr_status read_rows(pyr_compare *c, const cJSON *array)
             return pyr_fail(PYR_E_NOMEM, "out of memory for a comparison");
         c->n++;
         row->seed = fabs(seed) < 9e15 ? (long long)seed : 0;
-        row->fraction = number(object, "fraction", 1);
+        row->fraction = fraction;
         for (int i = 0; i < PYR_FIGURES; i++)
             read_figure(&row->figure[i],
                         cJSON_GetObjectItemCaseSensitive(places[i].metric ? metrics : object, places[i].key));
@@ -109,8 +109,8 @@ pyr_status pyr_compare_read(pyr_compare *out, const char *path)
     curve = cJSON_GetObjectItemCaseSensitive(json, "curve");
     PYR_TRY_OUT(pyr_new(&out->rows, (size_t)cJSON_GetArraySize(variants) + (size_t)cJSON_GetArraySize(curve),
                         sizeof *out->rows, "a comparison"));
-    PYR_TRY_OUT(read_rows(out, variants));
-    PYR_TRY_OUT(read_rows(out, curve));
+    PYR_TRY_OUT(read_rows(out, variants, false));
+    PYR_TRY_OUT(read_rows(out, curve, true));
 out:
     if (status != PYR_OK)
         pyr_compare_free(out);

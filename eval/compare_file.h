@@ -49,7 +49,8 @@ typedef struct pyr_compare_row {
 typedef struct pyr_compare {
     char *data, *budget, *config, *command; /* NULL: not said; numbers as text */
     size_t n;
-    pyr_compare_row *rows; /* variants, then the curve's points, each in the order of the file */
+    pyr_compare_row *rows; /* variants, then the curve's points (fraction < 1, others are passed over), each
+                              in the order of the file */
 } pyr_compare;
 
 /* PYR_E_IO, PYR_E_FORMAT (no JSON object), PYR_E_NOMEM. */

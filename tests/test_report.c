@@ -411,7 +411,8 @@ static const char comparison[] =
     "  {\"name\": \"single\", \"seed\": 4, \"train_s\": 11, \"metrics\": {\"frechet\": 8.25, \"kid\": "
     "null}},\n"
     "  {\"name\": \"broken\", \"metrics\": 7}, 3],\n"
-    " \"curve\": [{\"name\": \"separate\", \"fraction\": 0.5, \"train_s\": 5, \"metrics\": {\"frechet\": "
+    " \"curve\": [{\"name\": \"separate\", \"metrics\": {\"frechet\": 1}}, {\"name\": \"separate\", "
+    "\"fraction\": 0.5, \"train_s\": 5, \"metrics\": {\"frechet\": "
     "9}}]}\n";
 
 static void reads_comparisons(void)
