@@ -36,22 +36,31 @@ static pyr_status name_run(pyr_report_run *run)
     return run->name ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for the name of a run");
 }
 
+/* The size of images, from a level that is trained. */
+static void read_size(pyr_report_run *run, const char *folder)
+{
+    pyr_unet_files files = {0};
+    pyr_unet_config config;
+    pyr_level_facts facts;
+
+    if (pyr_level_open_unet(folder, &files, &config, &facts) == PYR_OK) {
+        run->h = facts.h;
+        run->w = facts.w;
+    }
+    pyr_unet_files_free(&files);
+}
+
 static pyr_status read_levels(pyr_report_run *run)
 {
     for (int i = 0; i < run->config.pyramid.levels; i++) {
         char *folder = pyr_run_level(run->folder, i);
         char *path = folder ? pyr_path_join(folder, "log.jsonl") : NULL;
         pyr_status status = path ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for the name of a log");
-        pyr_level_facts facts;
-        pyr_progress progress;
 
         if (status == PYR_OK && pyr_is_file(path))
             status = pyr_train_log_read(&run->log[i], path);
-        if (status == PYR_OK && !run->h && pyr_level_has_state(folder) &&
-            pyr_level_peek(folder, &facts, &progress, NULL) == PYR_OK) {
-            run->h = facts.h;
-            run->w = facts.w;
-        }
+        if (status == PYR_OK && !run->h)
+            read_size(run, folder);
         pyr_free(path);
         pyr_free(folder);
         PYR_TRY(status);

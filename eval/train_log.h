@@ -1,8 +1,8 @@
-/* train_log.h - the losses of a level, from its log.jsonl (written by levels/level_train.c). */
+/* train_log.h - the losses of a level, from its log.jsonl (written by levels/level_log.h). */
 #ifndef PYR_EVAL_TRAIN_LOG_H
 #define PYR_EVAL_TRAIN_LOG_H
 
-#include "levels/level_train.h"
+#include "levels/held_out.h"
 
 /* The held-out loss by noise level: of the EMA, NAN where there were too few images. */
 typedef struct pyr_loss_bins {
