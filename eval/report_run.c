@@ -233,6 +233,11 @@ void pyr_report_losses(pyr_text *out, const pyr_report *report)
         pyr_text_add(out,
                      "<p>These runs have different pyramids: the losses of a level are then of different "
                      "variables, and their heights cannot be compared.</p>\n");
+    for (size_t i = 0; i < report->n_runs; i++)
+        if (report->runs[i].settings && report->runs[i].config.cascade.joint) {
+            pyr_text_add(out, "<p>The seconds of a cascade are those of all its levels together.</p>\n");
+            break;
+        }
     add_loss_table(out, report);
     if (pyr_new(&c, 1, sizeof *c, "curves") != PYR_OK) {
         out->failed = true;
