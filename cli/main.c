@@ -20,6 +20,7 @@ static const struct {
     {"decompose", pyr_command_decompose, "split a picture into the levels of a pyramid"},
     {"reconstruct", pyr_command_reconstruct, "put the picture together again, bit for bit"},
     {"info", pyr_command_info, "describe a run, a model, a data set; check a model against a stored answer"},
+    {"report", pyr_command_report, "write a page on runs and comparisons: losses, samples, spectra, tables"},
     {"bench", pyr_command_bench, "measure training and sampling speed of each level"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
