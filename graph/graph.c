@@ -101,6 +101,7 @@ static pyr_type type_of_result(const pyr_graph *g, pyr_op_kind kind, pyr_value x
     case PYR_OP_TIME_POSITIONAL:
     case PYR_OP_TIME_FOURIER:
     case PYR_OP_SQUARED_ERROR:
+    case PYR_OP_CROSS_ENTROPY:
         return g->k->real;
     default:
         return g->values[x].type;
@@ -169,26 +170,29 @@ pyr_value pyr_conv2d(pyr_graph *g, pyr_value x, const char *name, pyr_conv conv)
 {
     pyr_shape s = pyr_graph_shape(g, x), y = s;
     int stride = conv.stride ? conv.stride : 1, param[2];
-    int near = conv.kernel == 3 && !conv.right_bottom, far = conv.kernel == 3;
+    int kernel_w = conv.kernel_w ? conv.kernel_w : conv.kernel;
+    int top = conv.valid || conv.right_bottom ? 0 : conv.kernel / 2,
+        bottom = conv.valid ? 0 : conv.kernel / 2;
+    int left = conv.valid || conv.right_bottom ? 0 : kernel_w / 2, right = conv.valid ? 0 : kernel_w / 2;
     pyr_value result;
     int w_in = conv.w_in ? conv.w_in : s.c;
     /* PyTorch's default: uniform within 1/sqrt(fan in) for weights and biases. */
-    double bound = 1 / sqrt((double)w_in * conv.kernel * conv.kernel);
+    double bound = 1 / sqrt((double)w_in * conv.kernel * kernel_w);
     pyr_init init = conv.zero ? PYR_INIT_ZEROS : PYR_INIT_UNIFORM;
 
     if (!valid(g, x))
         return -1;
     y.c = conv.channels;
-    y.h = (s.h + near + far - conv.kernel) / stride + 1;
-    y.w = (s.w + near + far - conv.kernel) / stride + 1;
-    if (s.h + near + far < conv.kernel || s.w + near + far < conv.kernel)
+    y.h = (s.h + top + bottom - conv.kernel) / stride + 1;
+    y.w = (s.w + left + right - kernel_w) / stride + 1;
+    if (s.h + top + bottom < conv.kernel || s.w + left + right < kernel_w)
         return fail(g, PYR_E_SHAPE, "%s: an image of %dx%d is too small to be halved again", name, s.h, s.w);
     if (conv.w_first < 0 || conv.w_first + s.c > w_in)
         return fail(g, PYR_E_SHAPE, "%s: channels %d..%d of an image are read, there are %d", name,
                     conv.w_first, conv.w_first + s.c - 1, w_in);
     if (!add_param(g, &param[0], name, "weight",
                    (pyr_param){.rank = 4,
-                               .dims = {conv.channels, w_in, conv.kernel, conv.kernel},
+                               .dims = {conv.channels, w_in, conv.kernel, kernel_w},
                                .init = init,
                                .scale = bound}) ||
         !add_param(g, &param[1], name, "bias",
@@ -197,11 +201,12 @@ pyr_value pyr_conv2d(pyr_graph *g, pyr_value x, const char *name, pyr_conv conv)
     result = append(g,
                     (pyr_op){.kind = PYR_OP_CONV2D,
                              .kernel = conv.kernel,
+                             .kernel_w = kernel_w == conv.kernel ? 0 : kernel_w,
                              .stride = stride,
-                             .pad_top = near,
-                             .pad_left = near,
-                             .pad_bottom = far,
-                             .pad_right = far,
+                             .pad_top = top,
+                             .pad_left = left,
+                             .pad_bottom = bottom,
+                             .pad_right = right,
                              .w_in = w_in == s.c ? 0 : w_in,
                              .w_first = conv.w_first,
                              .scale = 1,
@@ -331,6 +336,32 @@ pyr_value pyr_mean2(pyr_graph *g, pyr_value x)
     return plain(g, (pyr_op){.kind = PYR_OP_MEAN2}, 1, &x, (pyr_shape){1, s.h / 2, s.w / 2, s.c});
 }
 
+pyr_value pyr_pool2d(pyr_graph *g, pyr_value x, pyr_pool2d_plan pool)
+{
+    pyr_shape s = pyr_graph_shape(g, x);
+    int h = pool.kernel ? pool.kernel : s.h, w = pool.kernel ? pool.kernel : s.w;
+    int stride = pool.stride ? pool.stride : pool.kernel ? pool.kernel : 1;
+
+    if (!valid(g, x))
+        return -1;
+    assert(2 * pool.pad <= h && 2 * pool.pad <= w);
+    if (s.h + 2 * pool.pad < h || s.w + 2 * pool.pad < w)
+        return fail(g, PYR_E_SHAPE, "an image of %dx%d is too small to be pooled by %dx%d", s.h, s.w, h, w);
+    return plain(
+        g,
+        (pyr_op){.kind = PYR_OP_POOL2D,
+                 .window = pool.window,
+                 .kernel = h,
+                 .kernel_w = w == h ? 0 : w,
+                 .stride = stride,
+                 .pad_top = pool.pad,
+                 .pad_left = pool.pad,
+                 .pad_bottom = pool.pad,
+                 .pad_right = pool.pad},
+        1, &x,
+        (pyr_shape){1, (s.h + 2 * pool.pad - h) / stride + 1, (s.w + 2 * pool.pad - w) / stride + 1, s.c});
+}
+
 pyr_value pyr_unshuffle(pyr_graph *g, pyr_value x, int patch)
 {
     pyr_shape s = pyr_graph_shape(g, x);
@@ -431,4 +462,12 @@ pyr_value pyr_squared_error(pyr_graph *g, pyr_value a, pyr_value b, pyr_value we
 
     assert(a < 0 || b < 0 || same_size(g, a, b, true));
     return plain(g, (pyr_op){.kind = PYR_OP_SQUARED_ERROR}, 3, x, (pyr_shape){1, 1, 1, 1});
+}
+
+pyr_value pyr_cross_entropy(pyr_graph *g, pyr_value logits, pyr_value labels, pyr_value weights)
+{
+    pyr_value x[] = {logits, labels, weights};
+
+    assert(logits < 0 || g->values[logits].type == g->k->real);
+    return plain(g, (pyr_op){.kind = PYR_OP_CROSS_ENTROPY}, 3, x, (pyr_shape){1, 1, 1, 1});
 }

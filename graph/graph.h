@@ -45,9 +45,12 @@ void pyr_graph_want_gradient(pyr_graph *g, pyr_value v); /* an input: its gradie
 
 typedef struct pyr_conv {
     int channels;      /* of the result */
-    int kernel;        /* 1 or 3 */
+    int kernel;        /* odd; 1 and 3 are the fast ones */
+    int kernel_w;      /* its width; 0: as kernel */
     int stride;        /* 1 (0 means 1) or 2 */
-    bool right_bottom; /* pad one column on the right and one row at the bottom, instead of all sides */
+    bool valid;        /* no padding; otherwise so much that stride 1 keeps the size */
+    bool right_bottom; /* kernel 3: pad one column on the right and one row at the bottom, instead of all
+                          sides */
     bool zero;         /* start from zero weights and biases */
     bool real;         /* the result has the kernels' real type: what leaves the network */
     int w_in, w_first; /* NAME.weight has w_in input channels, x's are those from w_first on; 0: x's are all.
@@ -76,6 +79,15 @@ pyr_value pyr_scale_shift(pyr_graph *g, pyr_value x, pyr_value vector); /* x (1 
 pyr_value pyr_concat(pyr_graph *g, pyr_value a, pyr_value b);
 pyr_value pyr_upsample(pyr_graph *g, pyr_value x, int h, int w); /* nearest */
 pyr_value pyr_mean2(pyr_graph *g, pyr_value x);
+
+typedef struct pyr_pool2d_plan {
+    pyr_window window;
+    int kernel; /* 0: the whole image is one window */
+    int stride; /* 0: as kernel */
+    int pad;    /* on all sides; at most half of the kernel */
+} pyr_pool2d_plan;
+
+pyr_value pyr_pool2d(pyr_graph *g, pyr_value x, pyr_pool2d_plan pool);
 pyr_value pyr_unshuffle(pyr_graph *g, pyr_value x, int patch);             /* edge-padded to a multiple */
 pyr_value pyr_shuffle(pyr_graph *g, pyr_value x, int patch, int h, int w); /* cropped to h x w */
 pyr_value pyr_attention(pyr_graph *g, pyr_value q, pyr_value k, pyr_value v, int heads);
@@ -89,6 +101,8 @@ pyr_value pyr_mix(pyr_graph *g, pyr_value a, pyr_value b, pyr_value coefficients
 pyr_value pyr_divide(pyr_graph *g, pyr_value x, pyr_value by);
 pyr_value pyr_affine(pyr_graph *g, pyr_value x, double scale, double shift);
 pyr_value pyr_squared_error(pyr_graph *g, pyr_value a, pyr_value b, pyr_value weights);
+/* logits: a vector of classes per image, real; labels: U32 (n,1,1,1). */
+pyr_value pyr_cross_entropy(pyr_graph *g, pyr_value logits, pyr_value labels, pyr_value weights);
 
 /* What is built between begin and end is a segment: with plan.recompute, what only its own operations read is
  * not kept for backward but computed once more (Chen et al. 2016). Segments do not nest. */

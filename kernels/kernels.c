@@ -25,6 +25,7 @@ const char *pyr_op_name(pyr_op_kind kind)
         [PYR_OP_CONCAT] = "concat",
         [PYR_OP_UPSAMPLE] = "upsample",
         [PYR_OP_MEAN2] = "mean2",
+        [PYR_OP_POOL2D] = "pool2d",
         [PYR_OP_UNSHUFFLE] = "unshuffle",
         [PYR_OP_SHUFFLE] = "shuffle",
         [PYR_OP_ATTENTION] = "attention",
@@ -37,6 +38,7 @@ const char *pyr_op_name(pyr_op_kind kind)
         [PYR_OP_DIVIDE] = "divide",
         [PYR_OP_AFFINE] = "affine",
         [PYR_OP_SQUARED_ERROR] = "squared-error",
+        [PYR_OP_CROSS_ENTROPY] = "cross-entropy",
     };
 
     return names[kind];
@@ -64,7 +66,7 @@ double pyr_op_flop(const pyr_op *op)
     case PYR_OP_CONV2D:
         if (pyr_op_has(op, PYR_X_MORE))
             in.c += op->x[PYR_X_MORE].s.c;
-        return 2.0 * (double)pyr_count(out) * in.c * op->kernel * op->kernel;
+        return 2.0 * (double)pyr_count(out) * in.c * op->kernel * pyr_op_kernel_w(op);
     case PYR_OP_LINEAR:
         return 2.0 * (double)pyr_count(out) * in.c;
     case PYR_OP_ATTENTION: /* q k^T and its product with v */
@@ -247,6 +249,44 @@ pyr_status pyr_download_reals(pyr_kernels *k, double *host, const void *src, siz
         PYR_TRY(k->sync(k));
         for (size_t i = 0; i < n; i++)
             host[at + i] = (double)narrow[i];
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_upload_floats(pyr_kernels *k, void *dst, const float *host, size_t count)
+{
+    double wide[PIECE];
+
+    if (k->real == PYR_F32) {
+        k->upload(k, dst, host, count * sizeof *host);
+        return k->sync(k);
+    }
+    for (size_t at = 0; at < count; at += PIECE) {
+        size_t n = count - at < PIECE ? count - at : PIECE;
+
+        for (size_t i = 0; i < n; i++)
+            wide[i] = (double)host[at + i];
+        k->upload(k, (double *)dst + at, wide, n * sizeof *wide);
+        PYR_TRY(k->sync(k));
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_download_floats(pyr_kernels *k, float *host, const void *src, size_t count)
+{
+    double wide[PIECE];
+
+    if (k->real == PYR_F32) {
+        k->download(k, host, src, count * sizeof *host);
+        return k->sync(k);
+    }
+    for (size_t at = 0; at < count; at += PIECE) {
+        size_t n = count - at < PIECE ? count - at : PIECE;
+
+        k->download(k, wide, (const double *)src + at, n * sizeof *wide);
+        PYR_TRY(k->sync(k));
+        for (size_t i = 0; i < n; i++)
+            host[at + i] = (float)wide[i];
     }
     return PYR_OK;
 }

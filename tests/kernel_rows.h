@@ -26,7 +26,8 @@ typedef struct row {
     pyr_op_kind kind;
     pyr_shape x; /* x0 */
     int out;     /* CONV2D, LINEAR: channels of y. CONCAT: of x1. EMBED, TIME_POSITIONAL: width of y */
-    int kernel, stride, pad[4];           /* top, left, bottom, right */
+    int kernel, kernel_w, stride, pad[4]; /* kernel_w 0: as kernel; pad: top, left, bottom, right */
+    pyr_window window;
     int groups, heads, patch, rows, h, w; /* h, w: of y, where it is free */
     pyr_act act;
     bool bare;                /* CONV2D, LINEAR: no bias */
@@ -49,6 +50,7 @@ typedef struct row {
 #define K3S2 .kernel = 3, .stride = 2, .pad = {1, 1, 1, 1}
 #define K3RIGHT .kernel = 3, .stride = 2, .pad = {0, 0, 1, 1}
 #define K3UNEVEN .kernel = 3, .stride = 1, .pad = {2, 1, 0, 1}
+#define POOL(take, k, s, p) .window = PYR_WINDOW_##take, .kernel = k, .stride = s, .pad = {p, p, p, p}
 #define K1 .kernel = 1, .stride = 1
 #define ROW(name, n, h, w, c, ...)                                                                           \
     {                                                                                                        \
@@ -152,6 +154,22 @@ static const row rows[] = {
     CONV(2, 5, 3, 3, 8, K1, .w_in = 7, .w_first = 2),
     CONV(2, 7, 7, 3, 8, K3S2, .w_in = 5, .w_first = 2),
 
+    /* kernels of other sizes */
+    CONV(1, 7, 7, 8, 16, .kernel = 5, .stride = 1, .pad = {2, 2, 2, 2}),
+    CONV(2, 9, 6, 3, 33, .kernel = 5, .stride = 2, .pad = {2, 2, 2, 2}, .bare = true),
+    CONV(2, 7, 9, 16, 32, .kernel = 1, .kernel_w = 7, .stride = 1, .pad = {0, 3, 0, 3}),
+    CONV(1, 9, 7, 32, 16, .kernel = 7, .kernel_w = 1, .stride = 1, .pad = {3, 0, 3, 0}),
+    CONV(3, 1, 5, 3, 8, .kernel = 1, .kernel_w = 3, .stride = 1, .pad = {0, 1, 0, 1}),
+    CONV(1, 5, 4, 33, 31, .kernel = 3, .kernel_w = 1, .stride = 1, .pad = {1, 0, 1, 0}),
+    CONV(2, 9, 8, 8, 16, .kernel = 3, .stride = 2),
+    CONV(1, 7, 7, 3, 8, .kernel = 3, .stride = 1),
+    CONV(1, 6, 8, 4, 3, .kernel = 2, .kernel_w = 4, .stride = 2, .pad = {0, 1, 0, 2}),
+    CONV(2, 5, 6, 8, 8, .kernel = 1, .kernel_w = 3, .stride = 1, .pad = {0, 1, 0, 1}, .residual = true,
+         .vector = true, .scale = 0.5f),
+    CONV(2, 5, 6, 8, 9, .kernel = 3, .kernel_w = 1, .stride = 1, .pad = {1, 0, 1, 0}, .more = 5),
+    CONV(1, 5, 6, 4, 8, .kernel = 1, .kernel_w = 7, .stride = 1, .pad = {0, 3, 0, 3}, .w_in = 9,
+         .w_first = 3),
+
     ROW(LINEAR, 1, 1, 1, 1, .out = 1),
     ROW(LINEAR, 16, 1, 1, 64, .out = 32),
     ROW(LINEAR, 1, 1, 1, 32, .out = 128),
@@ -218,6 +236,11 @@ static const row rows[] = {
     ROW(SQUARED_ERROR, 1, 1, 1, 1),
     ROW(SQUARED_ERROR, 16, 7, 7, 3),
     ROW(SQUARED_ERROR, 2, 28, 28, 1),
+    ROW(CROSS_ENTROPY, 1, 1, 1, 1),
+    ROW(CROSS_ENTROPY, 16, 1, 1, 10),
+    ROW(CROSS_ENTROPY, 3, 1, 1, 101, .fill = WIDE),
+    /* a logit far above the others: no overflow, and the loss of a label below it keeps its digits */
+    ROW(CROSS_ENTROPY, 4, 1, 1, 7, .fill = OFFSET),
 
     ROW(UPSAMPLE, 1, 1, 1, 3, .h = 2, .w = 2),
     ROW(UPSAMPLE, 16, 7, 7, 8, .h = 14, .w = 14),
@@ -229,6 +252,21 @@ static const row rows[] = {
     ROW(MEAN2, 16, 7, 7, 3),
     ROW(MEAN2, 1, 28, 28, 8),
     ROW(MEAN2, 2, 5, 3, 32),
+    ROW(POOL2D, 1, 1, 1, 1, POOL(MAX, 1, 1, 0)),
+    ROW(POOL2D, 16, 7, 7, 8, POOL(MAX, 2, 2, 0)),
+    ROW(POOL2D, 2, 9, 8, 33, POOL(MAX, 3, 2, 0)),
+    ROW(POOL2D, 2, 5, 7, 16, POOL(MAX, 3, 1, 1)),
+    ROW(POOL2D, 1, 6, 5, 3, POOL(MAX, 3, 2, 1)),
+    ROW(POOL2D, 2, 7, 5, 64, .window = PYR_WINDOW_MAX, .kernel = 7, .kernel_w = 5, .stride = 1),
+    ROW(POOL2D, 16, 7, 7, 8, POOL(MEAN, 2, 2, 0)),
+    ROW(POOL2D, 2, 5, 7, 17, POOL(MEAN, 3, 1, 1)),
+    ROW(POOL2D, 1, 6, 5, 3, POOL(MEAN, 3, 2, 1)),
+    ROW(POOL2D, 3, 7, 7, 64, POOL(MEAN, 7, 1, 0)),
+    ROW(POOL2D, 2, 5, 3, 40, .window = PYR_WINDOW_MEAN, .kernel = 5, .kernel_w = 3, .stride = 1),
+    ROW(POOL2D, 2, 4, 6, 3, .window = PYR_WINDOW_MEAN, .kernel = 3, .kernel_w = 2, .stride = 2,
+        .pad = {0, 1, 1, 0}),
+    ROW(POOL2D, 2, 5, 7, 17, POOL(MEAN_PADDED, 3, 1, 1)),
+    ROW(POOL2D, 1, 6, 5, 3, POOL(MEAN_PADDED, 5, 2, 2)),
     ROW(UNSHUFFLE, 1, 1, 1, 1, .patch = 1),
     ROW(UNSHUFFLE, 1, 1, 1, 3, .patch = 2),
     ROW(UNSHUFFLE, 2, 7, 7, 3, .patch = 4),
@@ -293,6 +331,8 @@ static inline void row_name(char *name, size_t room, const row *r)
         int value;
     } parts[] = {{"o", r->out},
                  {"k", r->kernel},
+                 {"by-w", r->kernel_w},
+                 {"window", (int)r->window},
                  {"s", r->stride},
                  {"p", r->pad[0]},
                  {"g", r->groups},
@@ -330,10 +370,11 @@ static inline void row_optional(pyr_op *op, int input, pyr_shape s)
 
 static inline void row_convolution(const row *r, pyr_op *op)
 {
-    int area = r->kernel * r->kernel, h = r->up_h ? r->up_h : r->x.h, w = r->up_w ? r->up_w : r->x.w;
+    int wide = r->kernel_w ? r->kernel_w : r->kernel, area = r->kernel * wide;
+    int h = r->up_h ? r->up_h : r->x.h, w = r->up_w ? r->up_w : r->x.w;
 
     op->y.s.h = (h + r->pad[0] + r->pad[2] - r->kernel) / r->stride + 1;
-    op->y.s.w = (w + r->pad[1] + r->pad[3] - r->kernel) / r->stride + 1;
+    op->y.s.w = (w + r->pad[1] + r->pad[3] - wide) / r->stride + 1;
     op->y.s.c = r->out;
     op->n_params = r->bare ? 1 : 2;
     op->param_count[0] = (size_t)r->out * (r->w_in ? r->w_in : r->x.c + r->more) * area;
@@ -356,6 +397,8 @@ static inline pyr_op row_op(const row *r)
 {
     pyr_op op = {.kind = r->kind,
                  .kernel = r->kernel,
+                 .kernel_w = r->kernel_w,
+                 .window = r->window,
                  .stride = r->stride,
                  .pad_top = r->pad[0],
                  .pad_left = r->pad[1],
@@ -424,6 +467,10 @@ static inline pyr_op row_op(const row *r)
         op.y.s.h /= 2;
         op.y.s.w /= 2;
         break;
+    case PYR_OP_POOL2D:
+        op.y.s.h = (r->x.h + r->pad[0] + r->pad[2] - r->kernel) / r->stride + 1;
+        op.y.s.w = (r->x.w + r->pad[1] + r->pad[3] - pyr_op_kernel_w(&op)) / r->stride + 1;
+        break;
     case PYR_OP_UNSHUFFLE:
         op.y.s = (pyr_shape){r->x.n, (r->x.h + r->patch - 1) / r->patch, (r->x.w + r->patch - 1) / r->patch,
                              r->x.c * r->patch * r->patch};
@@ -469,6 +516,11 @@ static inline pyr_op row_op(const row *r)
         op.x[1].s = r->x;
         op.x[2].s = op.y.s = (pyr_shape){r->x.n, 1, 1, 1};
         break;
+    case PYR_OP_CROSS_ENTROPY:
+        op.n_inputs = 3;
+        op.x[1] = (pyr_tensor){.type = PYR_U32, .s = {r->x.n, 1, 1, 1}};
+        op.x[2].s = op.y.s = (pyr_shape){r->x.n, 1, 1, 1};
+        break;
     case PYR_OP_ACTIVATION:
     case PYR_OP_AFFINE:
     case PYR_OP_KINDS:
@@ -492,6 +544,7 @@ static inline unsigned row_inputs_with_gradient(const pyr_op *op)
         return 0;
     case PYR_OP_DROPOUT:
     case PYR_OP_DIVIDE:
+    case PYR_OP_CROSS_ENTROPY:
         return 1;
     case PYR_OP_MIX:
     case PYR_OP_SQUARED_ERROR:
@@ -538,7 +591,9 @@ static inline op_data row_data(const row *r, const pyr_op *op)
                 data.x[i][j] = (double)(float)exp(data.x[i][j]);
             if (op->x[i].type == PYR_U32) /* class, or a stream whose words are all in use */
                 data.x[i][j] = r->kind == PYR_OP_EMBED ? (double)(7 * j % (size_t)r->rows)
-                                                       : (double)(pyr_philox(5, (uint32_t)j, 0, 0, 0).v[0]);
+                               : r->kind == PYR_OP_CROSS_ENTROPY
+                                   ? (double)(7 * j % (size_t)r->x.c)
+                                   : (double)(pyr_philox(5, (uint32_t)j, 0, 0, 0).v[0]);
         }
     }
     for (int p = 0; p < op->n_params; p++) {

@@ -76,6 +76,7 @@ static inline unsigned op_images(pyr_op_kind kind)
     case PYR_OP_SCALE_SHIFT:
     case PYR_OP_UPSAMPLE:
     case PYR_OP_MEAN2:
+    case PYR_OP_POOL2D:
     case PYR_OP_UNSHUFFLE:
     case PYR_OP_SHUFFLE:
     case PYR_OP_DROPOUT:

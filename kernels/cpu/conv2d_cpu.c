@@ -52,6 +52,7 @@ pyr_conv_shape pyr_conv_shape_of(const pyr_op *op)
     if (pyr_op_has(op, PYR_X_MORE))
         s.in += op->x[PYR_X_MORE].s.c;
     s.kernel = linear ? 1 : op->kernel;
+    s.kernel_w = linear ? 1 : pyr_op_kernel_w(op);
     s.stride = linear ? 1 : op->stride;
     s.pad_top = op->pad_top;
     s.pad_left = op->pad_left;
@@ -71,15 +72,16 @@ static int all_inputs(const conv_state *s, const pyr_op *op)
 /* The weights of the first input channel that is used. */
 static const float *weights_of(const conv_state *s, const pyr_op *op)
 {
-    return (const float *)op->param[0] + (size_t)op->w_first * (size_t)(s->shape.kernel * s->shape.kernel);
+    return (const float *)op->param[0] + (size_t)op->w_first * (size_t)(s->shape.kernel * s->shape.kernel_w);
 }
 
+/* 1x1 or 3x3, and the result is as large as the image. */
 static bool same_size(const pyr_conv_shape *s)
 {
     int pad = s->kernel / 2;
 
-    return s->stride == 1 && s->pad_top == pad && s->pad_left == pad && s->pad_bottom == pad &&
-           s->pad_right == pad;
+    return (s->kernel == 1 || s->kernel == 3) && s->kernel_w == s->kernel && s->stride == 1 &&
+           s->pad_top == pad && s->pad_left == pad && s->pad_bottom == pad && s->pad_right == pad;
 }
 
 static bool has_neighbours(const pyr_op *op)
@@ -331,7 +333,7 @@ static pyr_status conv_pack(pyr_kernels *k, pyr_op *op)
         return PYR_OK;
     const float *w = weights_of(s, op);
     void *turned = (char *)op->packed + s->packed_data;
-    size_t input = (size_t)(s->shape.kernel * s->shape.kernel), output = (size_t)all_inputs(s, op) * input;
+    size_t input = (size_t)(s->shape.kernel * s->shape.kernel_w), output = (size_t)all_inputs(s, op) * input;
 
     if (s->forward == BY_TILES)
         pyr_tile_pack(&s->tile, w, output, input, false, op->packed);

@@ -58,6 +58,7 @@ pyr_status pyr_kernels_cpu(pyr_kernels **out, int lanes)
     k->op[PYR_OP_ATTENTION] = &pyr_cpu_attention;
     k->op[PYR_OP_SCALE_SHIFT] = &pyr_cpu_scale_shift;
     k->op[PYR_OP_MEAN2] = &pyr_cpu_mean2;
+    k->op[PYR_OP_POOL2D] = &pyr_cpu_pool2d;
     k->op[PYR_OP_UNSHUFFLE] = &pyr_cpu_unshuffle;
     k->op[PYR_OP_SHUFFLE] = &pyr_cpu_shuffle;
     k->op[PYR_OP_DROPOUT] = &pyr_cpu_dropout;

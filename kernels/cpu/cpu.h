@@ -7,8 +7,8 @@
 extern const pyr_op_impl pyr_cpu_conv2d, pyr_cpu_linear, pyr_cpu_group_norm, pyr_cpu_activation, pyr_cpu_add,
     pyr_cpu_add_channel, pyr_cpu_concat, pyr_cpu_upsample, pyr_cpu_attention, pyr_cpu_noise;
 /* Around a network and in its seams. */
-extern const pyr_op_impl pyr_cpu_scale_shift, pyr_cpu_mean2, pyr_cpu_unshuffle, pyr_cpu_shuffle,
-    pyr_cpu_dropout, pyr_cpu_mix, pyr_cpu_divide, pyr_cpu_affine, pyr_cpu_squared_error;
+extern const pyr_op_impl pyr_cpu_scale_shift, pyr_cpu_mean2, pyr_cpu_pool2d, pyr_cpu_unshuffle,
+    pyr_cpu_shuffle, pyr_cpu_dropout, pyr_cpu_mix, pyr_cpu_divide, pyr_cpu_affine, pyr_cpu_squared_error;
 
 pyr_status pyr_cpu_norm(pyr_kernels *k, const void *grad, size_t count, pyr_step_state *state);
 pyr_status pyr_cpu_adamw(pyr_kernels *k, const pyr_adamw *settings, pyr_step_state *state, void *value,

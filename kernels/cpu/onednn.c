@@ -218,7 +218,7 @@ out:
 static dnnl_status_t describe(conv_descs *d, const pyr_conv_shape *c, pyr_conv_pass pass)
 {
     const dnnl_dims_t xd = {c->n, c->in, c->in_h, c->in_w}, yd = {c->n, c->out, c->out_h, c->out_w};
-    const dnnl_dims_t wd = {c->out, c->in, c->kernel, c->kernel}, bd = {c->out};
+    const dnnl_dims_t wd = {c->out, c->in, c->kernel, c->kernel_w}, bd = {c->out};
     pyr_type dst = pass == PYR_CONV_FORWARD ? c->result : c->data;
     pyr_type src = pass == PYR_CONV_BACKWARD_DATA ? c->result : c->data;
     pyr_type weights = pass == PYR_CONV_BACKWARD_WEIGHTS ? PYR_F32 : c->data;
@@ -311,9 +311,9 @@ static pyr_status reorder(pyr_onednn_call **out, const pyr_conv_shape *shape, in
 {
     static const int args[] = {DNNL_ARG_FROM, DNNL_ARG_TO},
                      queries[] = {dnnl_query_src_md, dnnl_query_dst_md};
-    const int area = shape->kernel * shape->kernel;
-    const dnnl_dims_t dims = {shape->out, shape->in, shape->kernel, shape->kernel};
-    const dnnl_dims_t strides = {all_in * area, area, shape->kernel, 1};
+    const int area = shape->kernel * shape->kernel_w;
+    const dnnl_dims_t dims = {shape->out, shape->in, shape->kernel, shape->kernel_w};
+    const dnnl_dims_t strides = {all_in * area, area, shape->kernel_w, 1};
     pyr_status status = PYR_OK;
     pyr_onednn_call *call = NULL;
     dnnl_primitive_attr_t attr = NULL;

@@ -21,7 +21,7 @@ bool pyr_onednn_has_bf16(void);
 /* A convolution; NHWC data. */
 typedef struct pyr_conv_shape {
     int n, in_h, in_w, in, out_h, out_w, out;
-    int kernel, stride, pad_top, pad_left, pad_bottom, pad_right;
+    int kernel, kernel_w, stride, pad_top, pad_left, pad_bottom, pad_right;
     bool bias;
     pyr_type data;   /* of what is multiplied, weights too: PYR_F32 or PYR_BF16 */
     pyr_type result; /* of y, forward, and of dx: PYR_F32 or `data`. The gradient of the weights is f32 */
@@ -46,7 +46,7 @@ pyr_status pyr_onednn_conv(pyr_onednn_call **out, const pyr_conv_shape *shape, p
 size_t pyr_onednn_weight_bytes(const pyr_onednn_call *call);
 size_t pyr_onednn_scratch_bytes(const pyr_onednn_call *call);
 
-/* Reorder f32 weights between O x I x k x k and the layout of `conv`; buffers: from, to. No scratch is
+/* Reorder f32 weights between O x I x kh x kw and the layout of `conv`; buffers: from, to. No scratch is
  * needed. pack: from the first `in` of all_in input channels. */
 pyr_status pyr_onednn_pack(pyr_onednn_call **out, const pyr_conv_shape *shape, int all_in,
                            const pyr_onednn_call *conv);

@@ -41,7 +41,7 @@ static size_t conv2d_place(const conv2d_source *source, int n, int y, int x, int
 /* W[o], from the first input channel that is used */
 static const REAL *conv2d_taps(const pyr_op *op, pyr_shape in, int o)
 {
-    int area = op->kernel * op->kernel, all = op->w_in ? op->w_in : in.c;
+    int area = op->kernel * pyr_op_kernel_w(op), all = op->w_in ? op->w_in : in.c;
 
     return (const REAL *)op->param[0] + ((size_t)o * all + op->w_first) * area;
 }
@@ -58,15 +58,15 @@ static pyr_status conv2d_forward(pyr_kernels *k, pyr_op *op)
 {
     conv2d_source source = conv2d_source_of(op);
     pyr_shape in = source.s, out = op->y.s;
-    int size = op->kernel, area = size * size;
+    int high = op->kernel, wide = pyr_op_kernel_w(op), area = high * wide;
     const REAL *b = op->param_count[1] ? op->param[1] : NULL;
     const REAL *residual = pyr_op_has(op, PYR_X_RESIDUAL) ? op->x[PYR_X_RESIDUAL].data : NULL;
     const REAL *vector = pyr_op_has(op, PYR_X_VECTOR) ? op->x[PYR_X_VECTOR].data : NULL;
     REAL *y = op->y.data;
 
     (void)k;
-    assert(out.h == (in.h + op->pad_top + op->pad_bottom - size) / op->stride + 1);
-    assert(out.w == (in.w + op->pad_left + op->pad_right - size) / op->stride + 1);
+    assert(out.h == (in.h + op->pad_top + op->pad_bottom - high) / op->stride + 1);
+    assert(out.w == (in.w + op->pad_left + op->pad_right - wide) / op->stride + 1);
     assert(op->param_count[0] == (size_t)out.c * (op->w_in ? op->w_in : in.c) * area);
     assert(op->w_first + in.c <= (op->w_in ? op->w_in : in.c));
     for (int n = 0; n < out.n; n++)
@@ -80,11 +80,11 @@ static pyr_status conv2d_forward(pyr_kernels *k, pyr_op *op)
                         sum += vector[(size_t)n * out.c + o];
                     if (residual)
                         sum += residual[at];
-                    for (int ky = 0; ky < size; ky++)
-                        for (int kx = 0; kx < size; kx++) {
+                    for (int ky = 0; ky < high; ky++)
+                        for (int kx = 0; kx < wide; kx++) {
                             int iy = oy * op->stride + ky - op->pad_top;
                             int ix = ox * op->stride + kx - op->pad_left;
-                            const REAL *tap = conv2d_taps(op, in, o) + ky * size + kx;
+                            const REAL *tap = conv2d_taps(op, in, o) + ky * wide + kx;
 
                             if (iy < 0 || iy >= in.h || ix < 0 || ix >= in.w)
                                 continue;
@@ -101,12 +101,12 @@ static pyr_status conv2d_forward(pyr_kernels *k, pyr_op *op)
 static REAL conv2d_dx_at(const pyr_op *op, pyr_shape in, int n, int iy, int ix, int i)
 {
     pyr_shape out = op->y.s;
-    int size = op->kernel, area = size * size, stride = op->stride;
+    int high = op->kernel, wide = pyr_op_kernel_w(op), area = high * wide, stride = op->stride;
     const REAL *dy = op->dy;
     REAL sum = 0;
 
-    for (int ky = 0; ky < size; ky++)
-        for (int kx = 0; kx < size; kx++) {
+    for (int ky = 0; ky < high; ky++)
+        for (int kx = 0; kx < wide; kx++) {
             int sy = iy + op->pad_top - ky, sx = ix + op->pad_left - kx;
 
             if (sy < 0 || sy % stride || sy / stride >= out.h)
@@ -115,7 +115,7 @@ static REAL conv2d_dx_at(const pyr_op *op, pyr_shape in, int n, int iy, int ix, 
                 continue;
             const REAL *g = dy + pixel(out, n, sy / stride, sx / stride);
             for (int o = 0; o < out.c; o++)
-                sum += g[o] * conv2d_taps(op, in, o)[(size_t)i * area + ky * size + kx];
+                sum += g[o] * conv2d_taps(op, in, o)[(size_t)i * area + ky * wide + kx];
         }
     return sum * op->scale;
 }
@@ -164,7 +164,7 @@ static void conv2d_dparam(const pyr_op *op)
 {
     conv2d_source source = conv2d_source_of(op);
     pyr_shape in = source.s, out = op->y.s;
-    int size = op->kernel, area = size * size;
+    int high = op->kernel, wide = pyr_op_kernel_w(op), area = high * wide;
     const REAL *dy = op->dy;
     REAL *dw = op->grad, *db = op->param_count[1] ? dw + op->param_count[0] : NULL;
 
@@ -176,11 +176,11 @@ static void conv2d_dparam(const pyr_op *op)
 
                     if (db)
                         db[o] += g;
-                    for (int ky = 0; ky < size; ky++)
-                        for (int kx = 0; kx < size; kx++) {
+                    for (int ky = 0; ky < high; ky++)
+                        for (int kx = 0; kx < wide; kx++) {
                             int iy = oy * op->stride + ky - op->pad_top;
                             int ix = ox * op->stride + kx - op->pad_left;
-                            REAL *tap = dw + (size_t)o * in.c * area + ky * size + kx;
+                            REAL *tap = dw + (size_t)o * in.c * area + ky * wide + kx;
 
                             if (iy < 0 || iy >= in.h || ix < 0 || ix >= in.w)
                                 continue;

@@ -1,4 +1,4 @@
-/* elementwise_tmpl.h - activations, sums, scalings, the loss. */
+/* elementwise_tmpl.h - activations, sums, scalings, losses. */
 
 /* ---- activations ---- */
 
@@ -248,7 +248,7 @@ static pyr_status affine_backward(pyr_kernels *k, pyr_op *op)
     return PYR_OK;
 }
 
-/* ---- the loss ---- */
+/* ---- losses ---- */
 
 static pyr_status squared_error_forward(pyr_kernels *k, pyr_op *op)
 {
@@ -280,5 +280,59 @@ static pyr_status squared_error_backward(pyr_kernels *k, pyr_op *op)
             for (size_t i = n * each; i < (n + 1) * each; i++)
                 put((REAL *)op->dx[input] + i, op->dx_add[input], factor * (a[i] - b[i]));
         }
+    return PYR_OK;
+}
+
+/* log of the sum of exp over the logits of image n; the largest is taken out, so that nothing overflows. */
+static double cross_entropy_log_sum(const pyr_op *op, int n)
+{
+    int classes = op->x[0].s.c;
+    const REAL *logits = (const REAL *)op->x[0].data + (size_t)n * classes;
+    double most = (double)logits[0], sum = 0;
+
+    for (int i = 1; i < classes; i++)
+        most = fmax(most, (double)logits[i]);
+    for (int i = 0; i < classes; i++)
+        sum += exp((double)logits[i] - most);
+    return most + log(sum);
+}
+
+static pyr_status cross_entropy_forward(pyr_kernels *k, pyr_op *op)
+{
+    int classes = op->x[0].s.c;
+    const REAL *logits = op->x[0].data, *weight = op->x[2].data;
+    const uint32_t *label = op->x[1].data;
+    REAL *y = op->y.data;
+
+    (void)k;
+    for (int n = 0; n < op->x[0].s.n; n++) {
+        if (label[n] >= (uint32_t)classes)
+            return pyr_fail(PYR_E_ARG, "label of image %d is %u, should be 0..%d", n, (unsigned)label[n],
+                            classes - 1);
+        y[n] = (REAL)((double)weight[n] *
+                      (cross_entropy_log_sum(op, n) - (double)logits[(size_t)n * classes + label[n]]));
+    }
+    return PYR_OK;
+}
+
+/* weight (softmax - one where the label is) */
+static pyr_status cross_entropy_backward(pyr_kernels *k, pyr_op *op)
+{
+    int classes = op->x[0].s.c;
+    const REAL *logits = op->x[0].data, *weight = op->x[2].data, *dy = op->dy;
+    const uint32_t *label = op->x[1].data;
+
+    (void)k;
+    for (int n = 0; op->dx[0] && n < op->x[0].s.n; n++) {
+        double log_sum = cross_entropy_log_sum(op, n);
+
+        for (int i = 0; i < classes; i++) {
+            size_t at = (size_t)n * classes + i;
+            double p = exp((double)logits[at] - log_sum);
+
+            put((REAL *)op->dx[0] + at, op->dx_add[0],
+                (REAL)((double)dy[n] * (double)weight[n] * (p - ((uint32_t)i == label[n]))));
+        }
+    }
     return PYR_OK;
 }

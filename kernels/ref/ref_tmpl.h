@@ -15,6 +15,7 @@
 #include "kernels/ref/images_tmpl.h"
 #include "kernels/ref/linear_tmpl.h"
 #include "kernels/ref/norm_tmpl.h"
+#include "kernels/ref/pool2d_tmpl.h"
 #include "kernels/ref/random_tmpl.h"
 #include "kernels/ref/rearrange_tmpl.h"
 #include "kernels/ref/vector_tmpl.h"
@@ -41,6 +42,7 @@ static const pyr_op_impl impls[PYR_OP_KINDS] = {
     [PYR_OP_CONCAT] = {.forward = concat_forward, .backward = concat_backward},
     [PYR_OP_UPSAMPLE] = {.forward = upsample_forward, .backward = upsample_backward},
     [PYR_OP_MEAN2] = {.forward = mean2_forward, .backward = mean2_backward},
+    [PYR_OP_POOL2D] = {.plan = pool2d_plan, .forward = pool2d_forward, .backward = pool2d_backward},
     [PYR_OP_UNSHUFFLE] = {.forward = unshuffle_forward, .backward = unshuffle_backward},
     [PYR_OP_SHUFFLE] = {.forward = shuffle_forward, .backward = shuffle_backward},
     [PYR_OP_ATTENTION] = {.reads = PYR_READS_X0 | PYR_READS_X1 | PYR_READS_X2,
@@ -58,6 +60,9 @@ static const pyr_op_impl impls[PYR_OP_KINDS] = {
     [PYR_OP_SQUARED_ERROR] = {.reads = PYR_READS_X0 | PYR_READS_X1 | PYR_READS_X2,
                               .forward = squared_error_forward,
                               .backward = squared_error_backward},
+    [PYR_OP_CROSS_ENTROPY] = {.reads = PYR_READS_X0 | PYR_READS_X1 | PYR_READS_X2,
+                              .forward = cross_entropy_forward,
+                              .backward = cross_entropy_backward},
 };
 
 void REF_FILL(pyr_kernels *k)
