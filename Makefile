@@ -63,6 +63,14 @@ $(B)/kernels/cpu/%.o: override CFLAGS += -fopenmp-simd -fno-math-errno -fno-trap
 # return, and there they may not be.
 $(B)/kernels/cpu/%.o: override CFLAGS += $(if $(SAN),$(if $(findstring gcc,$(CC)),--param asan-use-after-return=0))
 
+# Reports say which sources the program is built from; only that object is made again when they change.
+SOURCES_ARE := $(or $(shell git describe --always --dirty --tags 2>/dev/null),unknown)
+$(B)/sources-are: FORCE
+	@mkdir -p $(@D)
+	@echo '$(SOURCES_ARE)' | cmp -s - $@ || echo '$(SOURCES_ARE)' >$@
+$(B)/base/version.o: $(B)/sources-are
+$(B)/base/version.o: override CFLAGS += -DPYR_SOURCES='"$(SOURCES_ARE)"'
+
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -c $< -o $@

@@ -461,19 +461,20 @@ static bool same_training(const pyr_level_settings *a, const pyr_level_settings 
            a->clip == b->clip && a->ema == b->ema && a->classes == b->classes;
 }
 
-static pyr_status check(const pyr_joint *j)
+pyr_status pyr_joint_check(const pyr_config *config, const pyr_pyramid *pyramid)
 {
-    const pyr_cascade_settings *set = j->set;
-    const pyr_level_settings *first = settings_of(j, 0);
+    const pyr_cascade_settings *set = &config->cascade;
+    const pyr_level_settings *first = &config->level[0];
+    int levels = config->pyramid.levels;
     bool estimate = set->condition == PYR_CASCADE_ESTIMATE;
 
-    if (set->weights.n && set->weights.n != j->levels)
+    if (set->weights.n && set->weights.n != levels)
         return pyr_fail(PYR_E_CONFIG,
                         "cascade.weights has %d entries, should have one for each of %d levels "
                         "(coarsest first), or none",
-                        set->weights.n, j->levels);
-    for (int i = 1; i < j->levels; i++) {
-        const pyr_level_settings *s = settings_of(j, i);
+                        set->weights.n, levels);
+    for (int i = 1; i < levels; i++) {
+        const pyr_level_settings *s = &config->level[i];
 
         PYR_TRY(must_agree("level.batch", i, s->batch == first->batch,
                            "levels that train together take one batch,"));
@@ -497,14 +498,14 @@ static pyr_status check(const pyr_joint *j)
     if (set->clip == PYR_CLIP_ALL && !(first->clip > 0))
         return pyr_fail(PYR_E_CONFIG,
                         "cascade.clip is all, but level.clip is 0: there is no bound; set it above 0");
-    if (estimate && j->levels > 1) {
-        for (int i = 0; i + 1 < j->levels; i++)
-            if (settings_of(j, i)->condition == PYR_CONDITION_NONE)
+    if (estimate && levels > 1) {
+        for (int i = 0; i + 1 < levels; i++)
+            if (config->level[i].condition == PYR_CONDITION_NONE)
                 return pyr_fail(PYR_E_CONFIG,
                                 "cascade.condition is estimate, but level.condition of level %d is "
                                 "none: there is nothing to estimate",
                                 i);
-        return pyr_pyramid_has_adjoint(j->job[0].pyramid);
+        return pyr_pyramid_has_adjoint(pyramid);
     }
     return PYR_OK;
 }
@@ -706,7 +707,7 @@ static pyr_status prepare(pyr_joint *j)
 {
     const pyr_level_settings *s = settings_of(j, 0);
 
-    PYR_TRY(check(j));
+    PYR_TRY(pyr_joint_check(j->config, j->job[0].pyramid));
     PYR_TRY(is_resumed(j));
     PYR_TRY(plan_levels(j));
     PYR_TRY(allocate_batch(j));

@@ -29,6 +29,9 @@ typedef struct pyr_joint_job {
 
 typedef struct pyr_joint pyr_joint;
 
+/* Whether the settings can go together; before anything is written. PYR_E_CONFIG, PYR_E_UNSUPPORTED. */
+pyr_status pyr_joint_check(const pyr_config *config, const pyr_pyramid *pyramid);
+
 /* Plan all levels, and begin or go on as the folders say. PYR_E_CONFIG for settings that contradict; the
  * job's texts are borrowed until it is freed. */
 pyr_status pyr_joint_new(pyr_joint **out, const pyr_joint_job *job);

@@ -265,6 +265,7 @@ static pyr_status train_together(const pyr_train_job *job, const pyr_ground *gro
     together all;
     char line[128];
 
+    PYR_TRY(pyr_joint_check(&ground->config, ground->pyramid));
     PYR_TRY_OUT(together_new(&all, job, ground, job->run));
     PYR_TRY_OUT(begin_all(job, &all, ground->config.cascade.share));
     PYR_TRY_OUT(pyr_joint_finished(&all.job, &finished, &steps));
@@ -288,6 +289,7 @@ static pyr_status plan_together(const pyr_train_job *job, const pyr_ground *grou
     pyr_joint *joint = NULL;
     together all;
 
+    PYR_TRY(pyr_joint_check(&ground->config, ground->pyramid));
     PYR_TRY_OUT(together_new(&all, job, ground, NULL));
     PYR_TRY_OUT(pyr_joint_new(&joint, &all.job));
     PYR_TRY_OUT(describe_joint(job, joint, all.levels, false));

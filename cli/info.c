@@ -4,16 +4,13 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/version.h"
 #include "cascade/run.h"
 #include "cli/codes_file.h"
 #include "kernels/cpu/onednn.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#ifndef PYR_VERSION
-#define PYR_VERSION "0.1.0"
-#endif
 
 pyr_status pyr_info_no_memory(const char *path)
 {
@@ -44,12 +41,8 @@ static pyr_status info_program(void)
     static const char *const what[] = {"oneDNN and vector loops", "plain loops, float",
                                        "plain loops, double"};
 
-    printf("pyrdiff     %s\n", PYR_VERSION);
-#ifdef __clang__
-    printf("compiler    clang %s\n", __clang_version__);
-#else
-    printf("compiler    gcc %s\n", __VERSION__);
-#endif
+    printf("pyrdiff     %s (sources %s)\n", pyr_version(), pyr_version_sources());
+    printf("compiler    %s\n", pyr_compiler());
     printf("libraries   %s\n", pyr_onednn_version());
     for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
         pyr_kernels *k;

@@ -22,6 +22,7 @@ static const struct {
     {"info", pyr_command_info, "describe a run, a model, a data set; check a model against a stored answer"},
     {"eval", pyr_command_eval, "judge a run, a folder of images or an NPZ against a data set"},
     {"compare", pyr_command_compare, "train several kinds of model at one cost and judge them"},
+    {"report", pyr_command_report, "write a page on runs and comparisons: losses, samples, spectra, tables"},
     {"bench", pyr_command_bench, "measure training and sampling speed of each level"},
     {"classifier", pyr_command_classifier, "train a small classifier of the data's labels, for evaluation"},
 };

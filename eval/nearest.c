@@ -56,6 +56,6 @@ double pyr_memorised(int64_t n, const float *nearest, const float *second, doubl
     int64_t count = 0;
 
     for (int64_t i = 0; i < n; i++)
-        count += nearest[i] < ratio * second[i];
+        count += nearest[i] == 0 || nearest[i] < ratio * second[i];
     return n ? (double)count / (double)n : 0;
 }

@@ -192,8 +192,8 @@ static pyr_status describe(swd *s, int which, pyr_pool *pool)
         mean = sum / count;
         variance = squares / count - mean * mean;
         s->mean[c] = (float)mean;
-        /* values reach 255, so that rounding leaves some 1e-11 of a constant */
-        s->scale[c] = variance > 1e-9 ? (float)(1 / sqrt(variance)) : 0;
+        /* a constant is exact all the way: the kernel's weights are sixteenths */
+        s->scale[c] = variance > 0 ? (float)(1 / sqrt(variance)) : 0;
     }
     return pyr_tasks_run(pool, (int)s->n, normalise, s);
 }
