@@ -154,7 +154,7 @@ static const char *words_of(const char *metric)
     return metric;
 }
 
-static void print_figure(const pyr_figure *f)
+static void print_figure(const pyr_measurement *f)
 {
     char name[64], value[64];
 

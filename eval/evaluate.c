@@ -92,14 +92,14 @@ typedef struct evaluating {
     pyr_features *network; /* the one of whose features figures are now; NULL: pixels */
     const char *features;  /* its name, in out->names */
     pyr_image_set reference;
-    pyr_figure about; /* what the next figures are of */
+    pyr_measurement about; /* what the next figures are of */
 } evaluating;
 
 static void add(evaluating *e, const char *metric, int level, double value, double deviation)
 {
-    pyr_figure figure = e->about;
+    pyr_measurement figure = e->about;
 
-    if (e->out->figures == PYR_FIGURES)
+    if (e->out->figures == PYR_MEASUREMENTS)
         return;
     figure.metric = metric;
     figure.level = level;
@@ -165,9 +165,9 @@ static pyr_status on_pixels(evaluating *e)
 static void add_consistency(evaluating *e)
 {
     const pyr_image_set *set = e->job->samples;
-    pyr_figure about = e->about;
+    pyr_measurement about = e->about;
 
-    e->about = (pyr_figure){.n = set->n};
+    e->about = (pyr_measurement){.n = set->n};
     for (int i = 0; i + 1 < set->levels; i++)
         add(e, "consistency", i, set->consistency[i], (double)NAN);
     e->about = about;
@@ -207,7 +207,7 @@ static pyr_status hash_file(const char *path, uint64_t *hash)
 static pyr_status frechet(evaluating *e, const float *samples, const float *reference, int d)
 {
     pyr_moments a = {0}, b = {0};
-    pyr_figure about = e->about;
+    pyr_measurement about = e->about;
     pyr_status status;
     double value;
     bool from_file = false;
@@ -261,7 +261,7 @@ static pyr_status compare_features(evaluating *e, const float *samples, const fl
 
 static pyr_status score(evaluating *e, const float *logits)
 {
-    pyr_figure about = e->about;
+    pyr_measurement about = e->about;
     int64_t n = e->job->samples->n;
     double value, deviation;
 
@@ -423,7 +423,7 @@ static pyr_status nearest(evaluating *e, const float *features, int d)
 {
     int64_t n = e->job->samples->n, train = pyr_dataset_count(e->job->data, PYR_TRAIN);
     neighbours found = {0};
-    pyr_figure about = e->about;
+    pyr_measurement about = e->about;
     pyr_status status = PYR_OK;
     double sum = 0;
 
@@ -454,7 +454,7 @@ static pyr_status in_features(evaluating *e, int which, bool last)
     const pyr_evaluate_job *job = e->job;
     float *samples = NULL, *logits = NULL, *reference = NULL;
     bool cached = false;
-    pyr_figure about = e->about;
+    pyr_measurement about = e->about;
     pyr_status status;
     int d;
     char line[200];
@@ -679,7 +679,7 @@ static void put_hash(pyr_json *json, const char *key, uint64_t hash)
 }
 
 /* Of pixels, or of the first network of which there are figures. */
-static bool of_first(const pyr_evaluation *e, const pyr_figure *figure)
+static bool of_first(const pyr_evaluation *e, const pyr_measurement *figure)
 {
     for (int i = 0; i < e->figures && figure->features; i++)
         if (e->figure[i].features)
@@ -691,7 +691,7 @@ static void put_metrics(const pyr_evaluation *e, pyr_json *json)
 {
     pyr_json_open(json, "metrics", '{');
     for (int i = 0; i < e->figures; i++) {
-        const pyr_figure *f = &e->figure[i];
+        const pyr_measurement *f = &e->figure[i];
         int last = i;
         char key[64];
 
@@ -716,7 +716,7 @@ static void put_metrics(const pyr_evaluation *e, pyr_json *json)
     pyr_json_close(json, '}');
 }
 
-static void put_figure(const pyr_figure *f, pyr_json *json)
+static void put_figure(const pyr_measurement *f, pyr_json *json)
 {
     pyr_json_open(json, NULL, '{');
     pyr_json_string(json, "metric", f->metric);

@@ -31,7 +31,7 @@ pyr_status pyr_parse_metrics(const char *text, unsigned *metrics);
 
 enum {
     PYR_FEATURE_NETWORKS = 2,
-    PYR_FIGURES = 96,
+    PYR_MEASUREMENTS = 96,
     PYR_FEW_IMAGES = 10000 /* fewer: the Frechet distance is biased upwards, and a warning says so */
 };
 
@@ -55,7 +55,7 @@ typedef struct pyr_evaluate_job {
     void *ctx;
 } pyr_evaluate_job;
 
-typedef struct pyr_figure {
+typedef struct pyr_measurement {
     const char *metric;      /* "frechet"; static */
     int level;               /* 0: the finest; -1: not of a level */
     double value, deviation; /* NAN: none */
@@ -64,10 +64,10 @@ typedef struct pyr_figure {
     uint64_t reference_hash;
     const char *features; /* name of the network; NULL: of pixels */
     uint64_t features_hash;
-} pyr_figure;
+} pyr_measurement;
 
 typedef struct pyr_evaluation {
-    pyr_figure figure[PYR_FIGURES];
+    pyr_measurement figure[PYR_MEASUREMENTS];
     int figures;
     int from_cache;                        /* features of references that were found there */
     char *names[2 + PYR_FEATURE_NETWORKS]; /* what the figures' texts point to; owned */

@@ -3,6 +3,7 @@
 #include "base/child.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "eval/train_log.h"
 #include "graph/train.h"
 #include "images/grid.h"
 #include <inttypes.h>
@@ -210,42 +211,27 @@ out:
 /* ---- what the training's log says ---------------------------------------------------------------- */
 
 typedef struct log_facts {
-    double images, seconds, held_out; /* held_out NAN: never measured */
+    double images, seconds, held_out; /* NAN: never told */
 } log_facts;
 
-static double number(const cJSON *line, const char *key, double otherwise)
+static double last_of(const double *numbers, size_t n)
 {
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(line, key);
-
-    return cJSON_IsNumber(value) ? value->valuedouble : otherwise;
+    return n ? numbers[n - 1] : (double)NAN;
 }
 
 /* From the last lines of RUN/level-I/log.jsonl. */
 static pyr_status read_log(log_facts *out, const pyr_trial *trial, int level)
 {
-    char *path = NULL, *text = NULL, name[64];
-    size_t size;
+    char *path, name[64];
+    pyr_train_log log = {0};
     pyr_status status;
 
-    *out = (log_facts){0, 0, (double)NAN};
     snprintf(name, sizeof name, "level-%d/log.jsonl", level);
     PYR_TRY(path_in(&path, trial, name));
-    PYR_TRY_OUT(pyr_file_read(&text, &size, path, UINT64_C(1) << 30));
-    for (char *line = text; *line;) {
-        size_t length = strcspn(line, "\n");
-        cJSON *json = NULL;
-
-        if (length > 0) {
-            PYR_TRY_OUT(pyr_json_parse(&json, line, length, path));
-            out->images = number(json, "images", out->images);
-            out->seconds = number(json, "seconds", out->seconds);
-            out->held_out = number(json, "held_out", out->held_out);
-            cJSON_Delete(json);
-        }
-        line += length + (line[length] == '\n');
-    }
-out:
-    pyr_free(text);
+    status = pyr_train_log_read(&log, path);
+    *out = (log_facts){last_of(log.images, log.n), last_of(log.seconds, log.n),
+                       last_of(log.ema, log.n_held_out)};
+    pyr_train_log_free(&log);
     pyr_free(path);
     return status;
 }
