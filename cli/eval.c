@@ -179,6 +179,24 @@ static void print_figure(const pyr_measurement *f)
     printf("\n");
 }
 
+static void print_set(const pyr_image_set *set)
+{
+    double flop = 0;
+    int nfe = 0;
+
+    printf("%s [%016" PRIx64 "]: %" PRId64 " images of %dx%dx%d\n", set->name, set->hash, set->n, set->h,
+           set->w, set->c);
+    if (set->levels == 0)
+        return;
+    printf("drawn per level from the coarsest with");
+    for (int i = set->levels - 1; i >= 0; i--) {
+        printf("%s %s", i == set->levels - 1 ? "" : ",", set->sampler[i]);
+        nfe += set->nfe[i];
+        flop += set->flop[i];
+    }
+    printf(": %d evaluations, %.4g MFLOP an image\n", nfe, flop / 1e6);
+}
+
 static pyr_status write_json(const work *w, const pyr_evaluation *e)
 {
     pyr_json json = {.indent = 2};
@@ -238,8 +256,7 @@ static pyr_status judge(work *w)
     PYR_TRY_OUT(pyr_evaluate_check(&job)); /* not after an hour of sampling */
     PYR_TRY_OUT(get_images(w));
     PYR_TRY_OUT(pyr_evaluate(&e, &job));
-    printf("%s [%016" PRIx64 "]: %" PRId64 " images of %dx%dx%d\n", w->set.name, w->set.hash, w->set.n,
-           w->set.h, w->set.w, w->set.c);
+    print_set(&w->set);
     for (int i = 0; i < e.figures; i++)
         print_figure(&e.figure[i]);
     for (size_t i = 0; i < sizeof e.warning / sizeof *e.warning && e.warning[i]; i++)

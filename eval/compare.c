@@ -37,7 +37,7 @@ static void take_level(void *ctx, const pyr_level_trainer *trainer, const pyr_le
         facts->parameters += (int64_t)memory->parameters;
 }
 
-static void take_config(pyr_plan_facts *facts, const pyr_config *config)
+static pyr_status take_config(pyr_plan_facts *facts, const pyr_config *config)
 {
     pyr_duration whole = config->train.duration;
 
@@ -45,10 +45,16 @@ static void take_config(pyr_plan_facts *facts, const pyr_config *config)
     facts->joint = config->cascade.joint;
     facts->one_block = config->cascade.share;
     for (int i = 0; i < facts->levels; i++) {
+        if (config->level[i].sampler_guidance != 1)
+            return pyr_fail(
+                PYR_E_CONFIG,
+                "level.sampler.guidance of level %d is %g: towards which class? A comparison draws "
+                "images of no class in particular, add --set level.sampler.guidance=1",
+                i, config->level[i].sampler_guidance);
         facts->share[i] = pyr_level_duration(config, i).value / whole.value;
         facts->sampler[i] = config->level[i].sampler;
-        facts->guided[i] = config->level[i].sampler_guidance != 1;
     }
+    return PYR_OK;
 }
 
 /* What is wrong with the feature networks that are named is found before anything is trained. */
@@ -117,7 +123,7 @@ static pyr_status plan_in_child(void *arg, void *result)
     PYR_TRY_OUT(pyr_settings_set(settings, "train.duration", "1000", "plan"));
     PYR_TRY_OUT(p->job->open(p->job->ctx, &k, false));
     PYR_TRY_OUT(pyr_config_get(&config, settings));
-    take_config(&out->facts, &config);
+    PYR_TRY_OUT(take_config(&out->facts, &config));
     job.k = k;
     job.settings = settings;
     if (p->measure)

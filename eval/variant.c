@@ -159,7 +159,7 @@ static double cost(const pyr_plan_facts *facts, const int *steps)
     for (int i = 0; i < facts->levels; i++) {
         pyr_sampler s = {facts->sampler[i].kind, steps[i]};
 
-        sum += facts->flop[i] * pyr_sampler_nfe(&s) * (facts->guided[i] ? 2 : 1);
+        sum += facts->flop[i] * pyr_sampler_nfe(&s);
     }
     return sum;
 }

@@ -42,7 +42,6 @@ typedef struct pyr_plan_facts {
     double share[PYR_MAX_LEVELS]; /* of the images, summing to 1 */
     int64_t parameters;
     pyr_sampler sampler[PYR_MAX_LEVELS];
-    bool guided[PYR_MAX_LEVELS]; /* every evaluation counts twice */
 } pyr_plan_facts;
 
 /* Images of training, summed over the levels, that cost so many operations: an image costs 3 times its

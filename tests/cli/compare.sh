@@ -112,6 +112,8 @@ done
 pyr compare --config "$tmp/equal.cfg" --budget 2e9flop --count 20 --dry-run --classifier \
     "$tmp/classifier.safetensors" --variants shared --set 'levels[0].network.block_out_channels=[8]'
 refuses 1 "variant shared: "
+compare --budget 1s --dry-run --set level.sampler.guidance=2
+refuses 1 "variant separate: level.sampler.guidance of level 0 is 2: towards which class?"
 
 begin "stopped by a signal, it says so and leaves a checkpoint"
 if wanted; then

@@ -24,6 +24,7 @@ pyr eval "$run" --count 40 --classifier "$tmp/classifier.safetensors" --json "$t
     --sheet "$tmp/sheet.png"
 gives 0
 says "40 images against $data (test), 64 images ["
+says "drawn per level from the coarsest with heun 6, heun 6, heun 6: 33 evaluations, "
 says "Frechet distance"
 says "precision (k = 3)"
 says "sliced Wasserstein, level 0"
