@@ -32,9 +32,10 @@ static pyr_value layer(pyr_graph *g, pyr_value x, int number)
                           (pyr_norm){.groups = CHANNELS / GROUP, .eps = 1e-5, .act = PYR_ACT_SILU}, -1);
 }
 
-/* Patches of 2x2 first: without them an epoch takes five times as long. Down to 4x4 pixels, so that a layer
- * sees the whole image before the mean forgets where things are: with 8x8 at the end an epoch of
- * Fashion-MNIST told 85.7 % right, with 4x4 88.4 %. */
+/* Patches of 2x2 first: without them an epoch takes about four times as long. Down to 4x4 pixels or fewer, so
+ * that a layer sees the whole image before the mean forgets where things are: an epoch of Fashion-MNIST
+ * told 87.7 % right with two convolutions at 14x14 and 7x7 and a third at 3x3, 85.7 % with the third at 7x7.
+ */
 pyr_network_ends pyr_classifier_build(pyr_graph *g, const pyr_classifier_shape *shape, pyr_type real)
 {
     pyr_network_ends ends = {.x = pyr_graph_input(g, (pyr_shape){1, shape->h, shape->w, shape->c}, real)};

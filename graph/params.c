@@ -64,44 +64,15 @@ size_t pyr_params_model_count(const pyr_params *params)
     return count;
 }
 
-/* Copies go through floats in pieces: the reference in double widens them. */
-enum { PIECE = 1024 };
-
 pyr_status pyr_param_upload(const pyr_param *param, pyr_kernels *k, void *block, const float *host)
 {
-    double wide[PIECE];
-
-    if (k->real == PYR_F32) {
-        k->upload(k, (float *)block + param->offset, host, param->count * sizeof *host);
-        return k->sync(k);
-    }
-    for (size_t at = 0; at < param->count; at += PIECE) {
-        size_t n = param->count - at < PIECE ? param->count - at : PIECE;
-
-        for (size_t i = 0; i < n; i++)
-            wide[i] = host[at + i];
-        k->upload(k, (double *)block + param->offset + at, wide, n * sizeof *wide);
-    }
-    return k->sync(k);
+    return pyr_upload_floats(k, (char *)block + param->offset * pyr_type_size(k->real), host, param->count);
 }
 
 pyr_status pyr_param_download(const pyr_param *param, pyr_kernels *k, const void *block, float *host)
 {
-    double wide[PIECE];
-
-    if (k->real == PYR_F32) {
-        k->download(k, host, (const float *)block + param->offset, param->count * sizeof *host);
-        return k->sync(k);
-    }
-    for (size_t at = 0; at < param->count; at += PIECE) {
-        size_t n = param->count - at < PIECE ? param->count - at : PIECE;
-
-        k->download(k, wide, (const double *)block + param->offset + at, n * sizeof *wide);
-        PYR_TRY(k->sync(k));
-        for (size_t i = 0; i < n; i++)
-            host[at + i] = (float)wide[i];
-    }
-    return PYR_OK;
+    return pyr_download_floats(k, host, (const char *)block + param->offset * pyr_type_size(k->real),
+                               param->count);
 }
 
 static size_t largest_count(const pyr_params *params)

@@ -523,8 +523,9 @@ static pyr_status weights_by_onednn(const conv_state *s, pyr_op *op)
     void *bias = s->shape.bias ? (char *)to + weights : NULL;
 
     /* In bf16, of images one pixel wide, oneDNN 2.6.3 multiplies scratch that it has not written by zeros:
-     * what is there must not be NaN. */
-    if (s->shape.data == PYR_BF16 && s->shape.in_w == 1)
+     * what is there must not be NaN. Kernels other than 1x1 and 3x3 get the same care, unmeasured. */
+    if (s->shape.data == PYR_BF16 &&
+        (s->shape.in_w == 1 || s->shape.kernel > 3 || s->shape.kernel_w != s->shape.kernel))
         memset(op->scratch, 0, pyr_onednn_scratch_bytes(call));
     PYR_TRY(pyr_onednn_run(call, (const void *[]){x_for_onednn(s, op), dy_for_onednn(s, op), to, bias},
                            op->scratch));

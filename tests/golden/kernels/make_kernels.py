@@ -120,6 +120,15 @@ cases = {
 }
 
 
+def pool(name, x, kernel, stride, pad):
+    """Windows of an image with NaN around it."""
+    x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)), constant_values=np.nan)
+    windows = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=(1, 2))[:, ::stride, ::stride]
+    if name == "mean-padded":
+        return np.nansum(windows, axis=(-2, -1)) / (kernel[0] * kernel[1])
+    return (np.nanmax if name == "max" else np.nanmean)(windows, axis=(-2, -1))
+
+
 def run(name, x, p, a):
     bias = p[1] if len(p) > 1 else None
     if name.startswith("conv"):
@@ -130,6 +139,10 @@ def run(name, x, p, a):
         return group_norm(x[0], p[0], p[1], x[1] if len(x) > 1 else None, a["groups"], a["eps"], a["act"])
     if name in ACT:
         return ACT[name](x[0])
+    if name.startswith(("max", "mean")):
+        return pool(name, x[0], **a)
+    if name == "cross-entropy":
+        return -x[2] * np.take_along_axis(special.log_softmax(x[0], axis=-1), x[1].astype(int), axis=-1)
     if name.startswith("attention"):
         return attention(*x, a["heads"])
     if name.startswith("unshuffle"):
@@ -169,6 +182,14 @@ def run_torch(name, x, p, a):
         return act[a["act"]](y)
     if name in act:
         return act[name](x[0])
+    if name == "max":
+        return nhwc(F.max_pool2d(nchw(x[0]), a["kernel"], a["stride"], a["pad"]))
+    if name.startswith("mean"):
+        return nhwc(F.avg_pool2d(nchw(x[0]), a["kernel"], a["stride"], a["pad"],
+                                 count_include_pad=name == "mean-padded"))
+    if name == "cross-entropy":
+        loss = F.cross_entropy(x[0][:, 0, 0], x[1].detach()[:, 0, 0, 0].long(), reduction="none")
+        return x[2].detach() * loss.reshape(-1, 1, 1, 1)
     if name.startswith("attention"):
         n, h, w, c = x[0].shape
         split = [t.reshape(n, h * w, a["heads"], -1).transpose(1, 2) for t in x]
@@ -193,8 +214,7 @@ def write(file, name, tensor, digits):
         file.write(" ".join(values[i:i + 8]) + "\n")
 
 
-gradients = "--gradients" in sys.argv
-with open(here / ("gradients.txt" if gradients else "kernels.txt"), "w") as out:
+def write_cases(out, cases, gradients):
     for name, (x, p, a) in cases.items():
         y = run(name, x, p, a)
         dy = normal(*y.shape)
@@ -216,6 +236,25 @@ with open(here / ("gradients.txt" if gradients else "kernels.txt"), "w") as out:
         ty.backward(torch.tensor(dy))
         write(out, f"{name}.dy", dy, 9)
         for i, t in enumerate(tx):
-            write(out, f"{name}.dx{i}", t.grad.numpy(), 12)
+            if t.grad is not None:
+                write(out, f"{name}.dx{i}", t.grad.numpy(), 12)
         for i, t in enumerate(tp):
             write(out, f"{name}.dp{i}", t.grad.numpy().reshape(-1), 12)
+
+
+gradients = "--gradients" in sys.argv
+with open(here / ("gradients.txt" if gradients else "kernels.txt"), "w") as out:
+    write_cases(out, cases, gradients)
+    rng = np.random.default_rng(2025)  # so that what came later leaves the numbers above as they are
+    pooled = dict(kernel=(3, 3), stride=2, pad=1)
+    later = {
+        "conv-1x7": ((normal(1, 3, 8, 3),), (normal(4, 3, 1, 7), normal(4)), dict(stride=1, pad=(0, 3, 0, 3))),
+        "conv-5x5": ((normal(1, 6, 7, 2),), (normal(3, 2, 5, 5), normal(3)), dict(stride=2, pad=(2, 2, 2, 2))),
+        "max": ((normal(2, 6, 5, 3),), (), pooled),
+        "mean": ((normal(2, 6, 5, 3),), (), pooled),
+        "mean-padded": ((normal(2, 6, 5, 3),), (), pooled),
+        "mean-whole": ((normal(2, 4, 3, 5),), (), dict(kernel=(4, 3), stride=1, pad=0)),
+        "cross-entropy": ((normal(4, 1, 1, 7, scale=3.0), np.array([2.0, 0, 6, 2]).reshape(4, 1, 1, 1),
+                           single(np.exp(normal(4, 1, 1, 1)))), (), {}),
+    }
+    write_cases(out, later, gradients)
