@@ -22,7 +22,7 @@ DEFS    := -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
 CFLAGS_ALL = -std=c11 $(DEFS) $(OPT) -g $(WARN) $(SAN:%=-fsanitize=% -fno-omit-frame-pointer) -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL = $(SAN:%=-fsanitize=%) -pthread $(LDFLAGS)
 # -lgomp: oneDNN runs on it, and a lane tells it to use one thread (kernels/cpu/onednn.c).
-LDLIBS  += -ldnnl -lgomp -lfftw3 -lconfig -lcjson -lpng -ljpeg -lz -lm
+LDLIBS  += -ldnnl -lgomp -lfftw3 -llapacke -llapack -lblas -lconfig -lcjson -lpng -ljpeg -lzip -lz -lm
 B       := build/$(shell echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LDLIBS)' | cksum | cut -d' ' -f1)
 
 LIB_SRC := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
@@ -62,6 +62,14 @@ $(B)/kernels/cpu/%.o: override CFLAGS += -fopenmp-simd -fno-math-errno -fno-trap
 # gcc 12 reads vectors of 64 bytes as if aligned where it moves variables off the stack to watch for uses after
 # return, and there they may not be.
 $(B)/kernels/cpu/%.o: override CFLAGS += $(if $(SAN),$(if $(findstring gcc,$(CC)),--param asan-use-after-return=0))
+
+# Reports say which sources the program is built from; only that object is made again when they change.
+SOURCES_ARE := $(or $(shell git describe --always --dirty --tags 2>/dev/null),unknown)
+$(B)/sources-are: FORCE
+	@mkdir -p $(@D)
+	@echo '$(SOURCES_ARE)' | cmp -s - $@ || echo '$(SOURCES_ARE)' >$@
+$(B)/base/version.o: $(B)/sources-are
+$(B)/base/version.o: override CFLAGS += -DPYR_SOURCES='"$(SOURCES_ARE)"'
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -110,7 +118,7 @@ export UBSAN_OPTIONS ?= halt_on_error=1:print_stacktrace=1
 # The binary under sanitizers is passed by its path: the link ./pyrdiff stays the fast one.
 check-sanitized: $(TESTS) $(B)/pyrdiff $(FUZZ:%=$(B)/fuzz/%)
 	@tests/run.sh $(COUNTS) sanitized $(TESTS)
-	@PYRDIFF=$(B)/pyrdiff tests/run.sh $(COUNTS) sanitized-commands tests/cli/codes.sh tests/cli/info.sh tests/cli/errors.sh
+	@PYRDIFF=$(B)/pyrdiff tests/run.sh $(COUNTS) sanitized-commands tests/cli/codes.sh tests/cli/info.sh tests/cli/data.sh tests/cli/errors.sh
 	@FUZZ=$(B)/fuzz MUTATIONS=$(MUTATIONS) tests/run.sh $(COUNTS) sanitized-fuzz tests/fuzz.sh
 
 MUTATIONS ?= 3000

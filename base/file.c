@@ -96,6 +96,14 @@ static void sync_folder_of(const char *path)
     pyr_free(folder);
 }
 
+pyr_status pyr_file_rename(const char *to, const char *from)
+{
+    if (rename(from, to) != 0)
+        return pyr_fail(PYR_E_IO, "%s cannot be renamed to %s: %s", from, to, strerror(errno));
+    sync_folder_of(to);
+    return PYR_OK;
+}
+
 static pyr_status commit(pyr_atomic_file *file, bool sync)
 {
     pyr_status status = PYR_OK;

@@ -35,6 +35,9 @@ void pyr_remove_temporaries(const char *folder);
 /* The whole of it in one call. */
 pyr_status pyr_file_replace(const char *path, const void *bytes, size_t n);
 
+/* `from` takes the place of `to`, both in one folder, lastingly. */
+pyr_status pyr_file_rename(const char *to, const char *from);
+
 /* Make a folder and its parents; one that exists is fine. */
 pyr_status pyr_make_folders(const char *path);
 bool pyr_is_folder(const char *path);

@@ -59,7 +59,7 @@ static pyr_status check_network(const pyr_level *level, const char *path)
     const pyr_unet_config *u = &level->unet;
     int p2 = u->patch * u->patch, classes = level->facts.classes;
 
-    if (u->in_channels != (level->variable.c + level->condition.c) * p2 ||
+    if (u->in_channels != (level->variable.c + pyr_level_told_channels(level)) * p2 ||
         u->out_channels != level->variable.c * p2)
         return pyr_fail(PYR_E_FORMAT,
                         "%s: in_channels %d and out_channels %d do not fit level %d of this pyramid", path,

@@ -26,8 +26,40 @@ static const pyr_setting rows[] = {
 
 const pyr_section pyr_train_section = {"train", rows, sizeof rows / sizeof *rows, false, "the run"};
 
+#undef AT
+#define AT(member) offsetof(pyr_cascade_settings, member)
+
+static const char *const cascade_conditions[] = {"data", "estimate", NULL};
+static const char *const cascade_clips[] = {"level", "all", NULL};
+
+static const pyr_setting cascade_rows[] = {
+    {"joint", PYR_SETTING_BOOL, AT(joint), 0, 0, "false", NULL,
+     "train all levels together, in every step on one batch's pyramid, with the sum of their losses (train "
+     "--cascade)"},
+    {"weights", PYR_SETTING_REALS, AT(weights), 0, 1e6, "[]", NULL,
+     "of the levels' losses, coarsest first; none: all 1"},
+    {"share", PYR_SETTING_BOOL, AT(share), 0, 0, "false", NULL,
+     "one network for all levels, with a level embedding; convolutions at its two ends for each level"},
+    {"condition", PYR_SETTING_CHOICE, AT(condition), 0, 0, "data", cascade_conditions,
+     "what a level is told in training: the real coarser image, or the coarser level's own denoised estimate "
+     "of it"},
+    {"estimate_probability", PYR_SETTING_REAL, AT(estimate_probability), 0, 1, "1", NULL,
+     "condition estimate: how often; otherwise the real image"},
+    {"stop_gradient", PYR_SETTING_BOOL, AT(stop_gradient), 0, 0, "false", NULL,
+     "condition estimate: a level's loss does not train the coarser levels"},
+    {"clip", PYR_SETTING_CHOICE, AT(clip), 0, 0, "level", cascade_clips,
+     "what level.clip bounds: the norm of each level's gradient, or of all together"},
+    {"freeze_when_flat", PYR_SETTING_REAL, AT(freeze_when_flat), 0, 1, "0", NULL,
+     "train a level no more when its held-out loss fell by less than this part over two measurements, and "
+     "give its "
+     "time to the others; 0: never"},
+};
+
+const pyr_section pyr_cascade_section = {"cascade", cascade_rows, sizeof cascade_rows / sizeof *cascade_rows,
+                                         false, "levels trained together"};
+
 const pyr_section *const pyr_sections[] = {&pyr_data_section, &pyr_pyramid_section, &pyr_train_section,
-                                           &pyr_level_section};
+                                           &pyr_cascade_section, &pyr_level_section};
 
 const pyr_section *pyr_all_sections(void)
 {
@@ -46,6 +78,7 @@ pyr_status pyr_config_get(pyr_config *out, const pyr_settings *settings)
     pyr_settings_fill(settings, "data", -1, &out->data);
     pyr_settings_fill(settings, "pyramid", -1, &out->pyramid);
     pyr_settings_fill(settings, "train", -1, &out->train);
+    pyr_settings_fill(settings, "cascade", -1, &out->cascade);
     if (highest >= out->pyramid.levels)
         return pyr_fail(PYR_E_CONFIG,
                         "levels[%d] is set (%s), but pyramid.levels is %d: the coarsest is levels[%d]",
@@ -62,6 +95,11 @@ pyr_status pyr_config_get(pyr_config *out, const pyr_settings *settings)
 char *pyr_run_level(const char *run, int level)
 {
     return pyr_strfmt("%s/level-%d", run, level);
+}
+
+char *pyr_run_shared(const char *run)
+{
+    return pyr_path_join(run, "shared");
 }
 
 static char *manifest_of(const char *run)
@@ -160,12 +198,17 @@ static char *lock_of(const char *run, int level)
  * checkpoint is still to come. `own` is the one whose lock this process holds. */
 static pyr_status count_begun(const char *run, int own, bool at[PYR_MAX_LEVELS], int *n)
 {
+    char *shared_folder = pyr_run_shared(run);
+    bool shared = shared_folder && pyr_level_has_state(shared_folder);
+
+    pyr_free(shared_folder);
     *n = 0;
     for (int i = 0; i < PYR_MAX_LEVELS; i++) {
         char *folder = pyr_run_level(run, i), *lock = lock_of(run, i);
 
         if (folder && lock) {
-            at[i] = pyr_level_has_state(folder) || (i != own && pyr_is_locked(lock));
+            at[i] = (shared && pyr_is_folder(folder)) || pyr_level_has_state(folder) ||
+                    (i != own && pyr_is_locked(lock));
             *n += at[i];
         }
         pyr_free(lock);

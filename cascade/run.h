@@ -2,6 +2,7 @@
  *
  *     runs/NAME/pyrdiff.cfg      the resolved configuration: what the run is
  *     runs/NAME/level-I/         a level: unet/, state.safetensors, log.jsonl, lock, snapshots
+ *     runs/NAME/shared/          the one state of all levels, when they share a network's trunk
  *     runs/NAME/samples/         pictures
  *
  * Levels are trained by any number of processes at any time; each holds the lock of its level.
@@ -22,9 +23,26 @@ typedef struct pyr_train_settings {
 
 extern const pyr_section pyr_train_section; /* "train" */
 
+/* Training all levels together, with the sum of their losses; see joint.h. */
+typedef struct pyr_cascade_settings {
+    bool joint;
+    pyr_reals weights; /* coarsest first; none: all 1 */
+    bool share;
+    int condition; /* pyr_cascade_condition */
+    double estimate_probability;
+    bool stop_gradient;
+    int clip; /* pyr_cascade_clip */
+    double freeze_when_flat;
+} pyr_cascade_settings;
+
+typedef enum pyr_cascade_condition { PYR_CASCADE_DATA, PYR_CASCADE_ESTIMATE } pyr_cascade_condition;
+typedef enum pyr_cascade_clip { PYR_CLIP_LEVEL, PYR_CLIP_ALL } pyr_cascade_clip;
+
+extern const pyr_section pyr_cascade_section; /* "cascade" */
+
 /* All sections, in the order of files and help. */
 extern const pyr_section *const pyr_sections[];
-enum { PYR_SECTIONS = 4 };
+enum { PYR_SECTIONS = 5 };
 /* The same as an array of structs, filled at the first call; for pyr_settings_new. */
 const pyr_section *pyr_all_sections(void);
 
@@ -33,6 +51,7 @@ typedef struct pyr_config {
     pyr_data_config data;
     pyr_pyramid_settings pyramid;
     pyr_train_settings train;
+    pyr_cascade_settings cascade;
     pyr_level_settings level[PYR_MAX_LEVELS];
 } pyr_config;
 
@@ -41,6 +60,8 @@ pyr_status pyr_config_get(pyr_config *out, const pyr_settings *settings);
 
 /* "RUN/level-I", a new block; NULL without memory. */
 char *pyr_run_level(const char *run, int level);
+/* "RUN/shared", where a cascade with one trunk keeps its state. Likewise. */
+char *pyr_run_shared(const char *run);
 
 /* Read RUN/pyrdiff.cfg; the caller frees *out. PYR_E_IO with a sentence that says what a run is. */
 pyr_status pyr_run_settings(pyr_settings **out, const char *run);

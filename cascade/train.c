@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "cascade/joint.h"
 #include "graph/train.h"
 #include <assert.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@ pyr_duration pyr_level_duration(const pyr_config *config, int level)
     pyr_duration d = config->train.duration;
     double sum = 0;
 
-    for (int i = 0; i < config->pyramid.levels; i++)
+    for (int i = 0; i < config->pyramid.levels && !config->cascade.joint; i++)
         sum += config->level[i].share;
     d.value *= sum > 0 ? config->level[level].share / sum : 1.0 / config->pyramid.levels;
     return d;
@@ -155,17 +156,153 @@ static pyr_status check_job(const pyr_train_job *job, const pyr_ground *ground)
     assert(!job->duration || job->level >= 0);
     if (job->duration && !(job->duration->value > 0))
         return pyr_fail(PYR_E_ARG, "the duration of level %d should be more than nothing", job->level);
+    if (job->level >= 0 && ground->config.cascade.joint)
+        return pyr_fail(
+            PYR_E_ARG,
+            "the levels of this run train together (cascade.joint is true): leave --level out, or "
+            "train level %d by itself in another --outdir, without --cascade",
+            job->level);
     if (job->level >= levels)
         return pyr_fail(PYR_E_ARG, "level is %d, should be 0..%d (pyramid.levels is %d; 0 is the finest)",
                         job->level, levels - 1, levels);
     return PYR_OK;
 }
 
+static const char nowhere[] = "/nonexistent"; /* the folder of a plan: nothing is read or written */
+
 /* Training, or only planning, of one level. */
 typedef pyr_status (*level_work)(const pyr_train_job *job, const pyr_ground *ground, int level);
 
 /* Open data and pyramid, and do the work on each wanted level, coarsest first. */
-static pyr_status each_level(const pyr_train_job *job, level_work work)
+static pyr_status each_level(const pyr_train_job *job, const pyr_ground *ground, level_work work)
+{
+    for (int level = ground->config.pyramid.levels - 1; level >= 0; level--) {
+        if (job->level >= 0 && job->level != level)
+            continue;
+        if (pyr_stop_requested())
+            return pyr_fail(PYR_E_STOPPED, "stopped before level %d", level);
+        PYR_TRY(work(job, ground, level));
+    }
+    return PYR_OK;
+}
+
+/* ---- all levels together ------------------------------------------------------------------------ */
+
+/* What a cascade needs beside the ground: folders, locks, the levels' jobs. */
+typedef struct together {
+    char *folder[PYR_MAX_LEVELS], *transfer[PYR_MAX_LEVELS], *shared, *commit;
+    int lock[PYR_MAX_LEVELS], levels;
+    pyr_level_job level[PYR_MAX_LEVELS];
+    pyr_joint_job job;
+} together;
+
+static void together_free(together *all)
+{
+    for (int i = 0; i < all->levels; i++) {
+        pyr_unlock(all->lock[i]);
+        pyr_free(all->folder[i]);
+        pyr_free(all->transfer[i]);
+    }
+    pyr_free(all->shared);
+    pyr_free(all->commit);
+}
+
+/* `run` NULL: nothing will be read or written. */
+static pyr_status together_new(together *all, const pyr_train_job *job, const pyr_ground *ground,
+                               const char *run)
+{
+    *all = (together){.levels = ground->config.pyramid.levels};
+    for (int i = 0; i < all->levels; i++)
+        all->lock[i] = -1;
+    run = run ? run : nowhere;
+    all->shared = pyr_run_shared(run);
+    all->commit = pyr_path_join(run, "states-change-places");
+    for (int i = 0; i < all->levels; i++) {
+        all->folder[i] = pyr_run_level(run, i);
+        all->transfer[i] = job->transfer ? pyr_run_level(job->transfer, i) : NULL;
+        if (!all->shared || !all->commit || !all->folder[i] || (job->transfer && !all->transfer[i]))
+            return pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", run);
+        all->level[i] = level_job(job, ground, i);
+        all->level[i].folder = all->folder[i];
+        all->level[i].transfer = all->transfer[i];
+    }
+    all->job = (pyr_joint_job){
+        .config = &ground->config, .level = all->level, .shared_folder = all->shared, .commit = all->commit};
+    return PYR_OK;
+}
+
+static pyr_status describe_joint(const pyr_train_job *job, pyr_joint *joint, int levels, bool resumed)
+{
+    for (int i = levels - 1; i >= 0; i--) {
+        pyr_level_memory memory;
+
+        PYR_TRY(pyr_joint_memory(joint, i, &memory));
+        if (job->on_level)
+            job->on_level(job->ctx, pyr_joint_level(joint, i), &memory, resumed);
+    }
+    return PYR_OK;
+}
+
+/* Take all levels, each with its lock, or none. */
+static pyr_status begin_all(const pyr_train_job *job, together *all, bool share)
+{
+    for (int i = all->levels - 1; i >= 0; i--) {
+        PYR_TRY(pyr_run_begin(&all->lock[i], job->run, job->settings, i));
+        remove_leftovers(all->folder[i]);
+    }
+    if (share)
+        PYR_TRY(pyr_make_folders(all->shared));
+    pyr_remove_temporaries(all->shared);
+    return pyr_joint_recover(&all->job);
+}
+
+static pyr_status train_together(const pyr_train_job *job, const pyr_ground *ground)
+{
+    pyr_status status = PYR_OK;
+    pyr_joint *joint = NULL;
+    bool finished;
+    int64_t steps;
+    together all;
+    char line[128];
+
+    PYR_TRY(pyr_joint_check(&ground->config, ground->pyramid));
+    PYR_TRY_OUT(together_new(&all, job, ground, job->run));
+    PYR_TRY_OUT(begin_all(job, &all, ground->config.cascade.share));
+    PYR_TRY_OUT(pyr_joint_finished(&all.job, &finished, &steps));
+    if (finished) {
+        snprintf(line, sizeof line, "the cascade is finished: %lld steps done", (long long)steps);
+        note(job, line);
+        goto out;
+    }
+    PYR_TRY_OUT(pyr_joint_new(&joint, &all.job));
+    PYR_TRY_OUT(describe_joint(job, joint, all.levels, steps > 0));
+    PYR_TRY_OUT(pyr_joint_run(joint));
+out:
+    pyr_joint_free(joint);
+    together_free(&all);
+    return status;
+}
+
+static pyr_status plan_together(const pyr_train_job *job, const pyr_ground *ground)
+{
+    pyr_status status = PYR_OK;
+    pyr_joint *joint = NULL;
+    together all;
+
+    PYR_TRY(pyr_joint_check(&ground->config, ground->pyramid));
+    PYR_TRY_OUT(together_new(&all, job, ground, NULL));
+    PYR_TRY_OUT(pyr_joint_new(&joint, &all.job));
+    PYR_TRY_OUT(describe_joint(job, joint, all.levels, false));
+out:
+    pyr_joint_free(joint);
+    together_free(&all);
+    return status;
+}
+
+/* ---- */
+
+static pyr_status with_ground(const pyr_train_job *job, level_work one,
+                              pyr_status (*all)(const pyr_train_job *job, const pyr_ground *ground))
 {
     pyr_ground ground;
     pyr_status status = PYR_OK;
@@ -173,15 +310,10 @@ static pyr_status each_level(const pyr_train_job *job, level_work work)
     PYR_TRY(pyr_ground_open(&ground, job->k, job->settings));
     describe_data(job, &ground);
     PYR_TRY_OUT(check_job(job, &ground));
-    for (int level = ground.config.pyramid.levels - 1; level >= 0; level--) {
-        if (job->level >= 0 && job->level != level)
-            continue;
-        if (pyr_stop_requested()) {
-            status = pyr_fail(PYR_E_STOPPED, "stopped before level %d", level);
-            goto out;
-        }
-        PYR_TRY_OUT(work(job, &ground, level));
-    }
+    if (ground.config.cascade.joint)
+        status = all(job, &ground);
+    else
+        status = each_level(job, &ground, one);
 out:
     pyr_ground_close(&ground);
     return status;
@@ -189,7 +321,7 @@ out:
 
 pyr_status pyr_train(const pyr_train_job *job)
 {
-    return each_level(job, train_level);
+    return with_ground(job, train_level, train_together);
 }
 
 static pyr_status plan_level(const pyr_train_job *job, const pyr_ground *ground, int level)
@@ -199,7 +331,7 @@ static pyr_status plan_level(const pyr_train_job *job, const pyr_ground *ground,
     pyr_level_memory memory;
     pyr_status status;
 
-    with.folder = "/nonexistent"; /* nothing is read or written */
+    with.folder = nowhere;
     status = pyr_level_trainer_new(&trainer, &with, &ground->config.level[level], level);
     if (status == PYR_OK)
         status = pyr_level_trainer_memory(trainer, &memory);
@@ -211,5 +343,5 @@ static pyr_status plan_level(const pyr_train_job *job, const pyr_ground *ground,
 
 pyr_status pyr_train_dry(const pyr_train_job *job)
 {
-    return each_level(job, plan_level);
+    return with_ground(job, plan_level, plan_together);
 }

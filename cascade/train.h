@@ -1,4 +1,4 @@
-/* train.h - train levels of a run one after the other, coarsest first. */
+/* train.h - train the levels of a run: one after the other, coarsest first, or together (cascade.joint). */
 #ifndef PYR_CASCADE_TRAIN_H
 #define PYR_CASCADE_TRAIN_H
 
@@ -15,7 +15,7 @@ typedef struct pyr_train_job {
     void (*on_note)(void *ctx, const char *line);
     void (*on_level)(void *ctx, const pyr_level_trainer *trainer, const pyr_level_memory *memory,
                      bool resumed);
-    void (*on_report)(void *ctx, const pyr_level_report *report);
+    void (*on_report)(void *ctx, const pyr_level_report *report); /* of level -1: all levels together */
     void *ctx;
 } pyr_train_job;
 
@@ -26,7 +26,7 @@ pyr_status pyr_train(const pyr_train_job *job);
 /* What training would need, without doing any of it: calls on_data and on_level only. */
 pyr_status pyr_train_dry(const pyr_train_job *job);
 
-/* The duration of a level: its share of the whole. */
+/* The duration of a level: its share of the whole; an equal one when levels train together. */
 pyr_duration pyr_level_duration(const pyr_config *config, int level);
 
 /* The data set and pyramid of a configuration. */

@@ -375,7 +375,7 @@ pyr_status pyr_command_bench(int argc, char **argv)
          .target = &t.config,
          .standard = "configs/fashion-mnist.cfg",
          .help = "configuration"},
-        {.name = "data", .argument = "PATH", .setting = "data.path", .help = "images: file or folder"},
+        {.name = "data", .argument = "PATH", .setting = "data.path", .help = "images: folder, file or zip"},
         {.name = "network",
          .argument = "DIR",
          .type = PYR_SETTING_TEXT,

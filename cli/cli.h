@@ -15,7 +15,10 @@ pyr_status pyr_command_sample(int argc, char **argv);
 pyr_status pyr_command_decompose(int argc, char **argv);
 pyr_status pyr_command_reconstruct(int argc, char **argv);
 pyr_status pyr_command_info(int argc, char **argv);
+pyr_status pyr_command_report(int argc, char **argv);
 pyr_status pyr_command_bench(int argc, char **argv);
+pyr_status pyr_command_eval(int argc, char **argv);
+pyr_status pyr_command_compare(int argc, char **argv);
 pyr_status pyr_command_classifier(int argc, char **argv);
 
 /* --help of a command: print it. */
@@ -46,5 +49,10 @@ typedef struct pyr_machine {
 /* Open the backend and say on stderr what was chosen. `measure`: what is not yet known to be fastest may be
  * measured; answers are kept in the machine's cache (XDG_CACHE_HOME/pyrdiff/tuning.json). */
 pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool measure);
+pyr_status pyr_open_machine_quietly(pyr_kernels **out, const pyr_machine *machine, bool measure);
+
+/* XDG_CACHE_HOME/pyrdiff/NAME (or ~/.cache), where what can be made again is kept; NULL: nowhere (no home).
+ * The caller frees it. */
+char *pyr_cache_path(const char *name);
 
 #endif

@@ -1,19 +1,16 @@
 /* info.c - pyrdiff info: describe a run, a model, codes, a data set, the settings, or the program; check a
- * model. Here: the options, and all but runs (info_run.c) and models (info_model.c). */
+ * model. Here: the options, and all but runs (info_run.c), models (info_model.c) and data (info_data.c). */
 #include "cli/info.h"
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/version.h"
 #include "cascade/run.h"
 #include "cli/codes_file.h"
 #include "kernels/cpu/onednn.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#ifndef PYR_VERSION
-#define PYR_VERSION "0.1.0"
-#endif
 
 pyr_status pyr_info_no_memory(const char *path)
 {
@@ -44,12 +41,8 @@ static pyr_status info_program(void)
     static const char *const what[] = {"oneDNN and vector loops", "plain loops, float",
                                        "plain loops, double"};
 
-    printf("pyrdiff     %s\n", PYR_VERSION);
-#ifdef __clang__
-    printf("compiler    clang %s\n", __clang_version__);
-#else
-    printf("compiler    gcc %s\n", __VERSION__);
-#endif
+    printf("pyrdiff     %s (sources %s)\n", pyr_version(), pyr_version_sources());
+    printf("compiler    %s\n", pyr_compiler());
     printf("libraries   %s\n", pyr_onednn_version());
     for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
         pyr_kernels *k;
@@ -77,50 +70,6 @@ static pyr_status info_settings(bool markdown)
     else
         fputs(text.at, stdout);
     pyr_text_free(&text);
-    return status;
-}
-
-/* ---- a data set ------------------------------------------------------------------------------- */
-
-static void print_classes(const pyr_dataset *set)
-{
-    for (int label = 0; label < pyr_dataset_classes(set); label++) {
-        const char *name = pyr_dataset_class_name(set, label);
-        int64_t n[2] = {0, 0};
-
-        for (int split = PYR_TRAIN; split <= PYR_HELD_OUT; split++) {
-            const int32_t *labels = pyr_dataset_labels(set, (pyr_split)split);
-
-            for (int64_t i = 0; labels && i < pyr_dataset_count(set, (pyr_split)split); i++)
-                n[split] += labels[i] == label;
-        }
-        printf("class %-3d %s%s%lld for training, %lld held out\n", label, name ? name : "", name ? ": " : "",
-               (long long)n[PYR_TRAIN], (long long)n[PYR_HELD_OUT]);
-    }
-}
-
-static pyr_status info_data(const pyr_parsed *parsed)
-{
-    pyr_settings *settings = NULL;
-    pyr_data_config config;
-    pyr_dataset *set = NULL;
-    pyr_text line = {0};
-    pyr_status status;
-
-    PYR_TRY_OUT(pyr_settings_new(&settings, &pyr_data_section, 1));
-    PYR_TRY_OUT(pyr_options_apply(parsed, settings));
-    pyr_settings_fill(settings, "data", -1, &config);
-    PYR_TRY_OUT(pyr_data_config_finish(&config));
-    PYR_TRY_OUT(pyr_dataset_open(&set, &config.set));
-    for (size_t i = 0; i < pyr_dataset_skipped(set); i++)
-        fprintf(stderr, "left out: %s\n", pyr_dataset_skipped_why(set, i));
-    pyr_dataset_describe(set, &line);
-    printf("%s\nfingerprint %016" PRIx64 "\n", line.at ? line.at : "", pyr_dataset_fingerprint(set));
-    print_classes(set);
-out:
-    pyr_text_free(&line);
-    pyr_dataset_free(set);
-    pyr_settings_free(settings);
     return status;
 }
 
@@ -203,6 +152,7 @@ pyr_status pyr_command_info(int argc, char **argv)
                     "  pyrdiff info runs/fashion-mnist/level-0\n"
                     "  pyrdiff info --check tests/golden/unet2d/ddpm_like --backend ref\n"
                     "  pyrdiff info --data photos --skip-bad\n"
+                    "  pyrdiff info --data cifar10-32x32.zip\n"
                     "  pyrdiff info --settings\n",
         .table = table,
         .n = sizeof table / sizeof *table,
@@ -237,7 +187,7 @@ pyr_status pyr_command_info(int argc, char **argv)
     else if (checks)
         status = pyr_info_check(check, &machine);
     else if (data)
-        status = info_data(&parsed);
+        status = pyr_info_data(&parsed);
     else
         status = parsed.n_arguments ? info_path(parsed.arguments[0]) : info_program();
 out:

@@ -1,9 +1,10 @@
-/* info.h - what the files of pyrdiff info share: info.c (options, the program, data), info_run.c,
+/* info.h - what the files of pyrdiff info share: info.c (options, the program), info_data.c, info_run.c,
  * info_model.c. */
 #ifndef PYR_CLI_INFO_H
 #define PYR_CLI_INFO_H
 
 #include "cli/cli.h"
+#include "cli/options.h"
 #include "levels/level_file.h"
 #include "levels/unet_file.h"
 
@@ -11,6 +12,8 @@
  * its parts do not belong together. */
 pyr_status pyr_info_run(const char *run);
 pyr_status pyr_info_model(const char *path);
+/* The data set that the options of the section `data` name and shape; what was left out, on stderr. */
+pyr_status pyr_info_data(const pyr_parsed *parsed);
 /* Load a model and compare it with the answer stored beside it. PYR_E_NUMERIC: it is off. */
 pyr_status pyr_info_check(const char *path, const pyr_machine *machine);
 

@@ -20,6 +20,9 @@ static const struct {
     {"decompose", pyr_command_decompose, "split a picture into the levels of a pyramid"},
     {"reconstruct", pyr_command_reconstruct, "put the picture together again, bit for bit"},
     {"info", pyr_command_info, "describe a run, a model, a data set; check a model against a stored answer"},
+    {"eval", pyr_command_eval, "judge a run, a folder of images or an NPZ against a data set"},
+    {"compare", pyr_command_compare, "train several kinds of model at one cost and judge them"},
+    {"report", pyr_command_report, "write a page on runs and comparisons: losses, samples, spectra, tables"},
     {"bench", pyr_command_bench, "measure training and sampling speed of each level"},
     {"classifier", pyr_command_classifier, "train a small classifier of the data's labels, for evaluation"},
 };
@@ -94,17 +97,16 @@ void pyr_print_help(const pyr_options *options)
     pyr_text_free(&text);
 }
 
-/* Where this machine's answers are kept; NULL: nowhere (no home). The caller frees it. */
-static char *cache_path(void)
+char *pyr_cache_path(const char *name)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 
     if (cache && *cache)
-        return pyr_strfmt("%s/pyrdiff/tuning.json", cache);
-    return home && *home ? pyr_strfmt("%s/.cache/pyrdiff/tuning.json", home) : NULL;
+        return pyr_strfmt("%s/pyrdiff/%s", cache, name);
+    return home && *home ? pyr_strfmt("%s/.cache/pyrdiff/%s", home, name) : NULL;
 }
 
-pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool measure)
+pyr_status pyr_open_machine_quietly(pyr_kernels **out, const pyr_machine *machine, bool measure)
 {
     pyr_kernels *k;
 
@@ -112,13 +114,22 @@ pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool 
     k = *out;
     PYR_TRY(pyr_kernels_precision(k, machine->precision));
     if (measure && k->measurable) {
-        char *path = cache_path();
+        char *path = pyr_cache_path("tuning.json");
 
         pyr_tuning_let_measure(k->tuning, true);
         if (path)
             pyr_tuning_use_cache(k->tuning, path, k->measurable);
         pyr_free(path);
     }
+    return PYR_OK;
+}
+
+pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool measure)
+{
+    const pyr_kernels *k;
+
+    PYR_TRY(pyr_open_machine_quietly(out, machine, measure));
+    k = *out;
     if (strcmp(machine->backend, "auto") == 0 || k->activation != k->real)
         fprintf(stderr, "backend: %s, %d thread%s, %s\n", k->name, k->lanes, k->lanes == 1 ? "" : "s",
                 k->activation == PYR_BF16 ? "bf16"

@@ -1,11 +1,11 @@
 #include "cli/progress.h"
 
+#include "base/child.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 pyr_bar pyr_bar_new(void)
@@ -74,8 +74,5 @@ double pyr_mib(size_t bytes)
 
 double pyr_peak_mib(void)
 {
-    struct rusage usage;
-
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)usage.ru_maxrss / 1024;
+    return pyr_peak_memory_mib();
 }

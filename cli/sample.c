@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/parse.h"
 #include "cli/progress.h"
+#include "cli/sampling.h"
 #include "graph/train.h"
 #include "images/grid.h"
 #include "images/image_file.h"
@@ -165,73 +166,21 @@ static pyr_status write_grids(const output *o)
     int levels = pyr_model_levels(o->model);
     pyr_panel panel[PYR_MAX_LEVELS];
     pyr_png_text texts[] = {{"seeds", o->typed->seeds}, {"sampler", o->sampler}, {"weights", o->weights}};
-    char *path;
-    pyr_status status;
-    int zoom = o->typed->zoom;
 
     for (int i = 0; i < levels; i++) {
         pyr_shape s = pyr_model_image(o->model, i);
 
         panel[levels - 1 - i] = (pyr_panel){o->grid[i], (int)o->in_grid, s.h, s.w, s.c};
     }
-    path = pyr_path_join(o->outdir, "grid.png");
-    status = path ? pyr_grid_write(path, &panel[levels - 1], 1, (pyr_grid_style){.zoom = zoom}, texts, 3)
-                  : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
-    if (status == PYR_OK)
-        printf("%s\n", path);
-    pyr_free(path);
-    if (status != PYR_OK || levels == 1)
-        return status;
-    path = pyr_path_join(o->outdir, "levels.png");
-    status = path ? pyr_grid_write(path, panel, levels, (pyr_grid_style){.zoom = zoom}, texts, 3)
-                  : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
-    if (status == PYR_OK)
-        printf("%s\n", path);
-    pyr_free(path);
-    return status;
+    PYR_TRY(
+        pyr_grid_write_levels(o->outdir, panel, levels, (pyr_grid_style){.zoom = o->typed->zoom}, texts, 3));
+    printf("%s/grid.png\n", o->outdir);
+    if (levels > 1)
+        printf("%s/levels.png\n", o->outdir);
+    return PYR_OK;
 }
 
 /* ---- the command ------------------------------------------------------------------------------- */
-
-/* --steps 18,12,8 and --sampler NAME: coarsest first, or one for all. */
-static pyr_status set_sampler(const typed *t, pyr_config *config)
-{
-    int steps[PYR_MAX_LEVELS], n = 0, levels = config->pyramid.levels, kind;
-    const char *words[8];
-    size_t n_words = 0;
-
-    if (*t->steps) {
-        if (pyr_parse_ints(t->steps, steps, PYR_MAX_LEVELS, &n) != PYR_OK)
-            return pyr_fail_prefix(PYR_E_ARG, "--steps");
-        if (n != 1 && n != levels)
-            return pyr_fail(PYR_E_ARG,
-                            "--steps %s has %d numbers, the run has %d levels: give one number, or one a "
-                            "level from the coarsest on",
-                            t->steps, n, levels);
-    }
-    for (int i = 0; i < n || (n == 1 && i < levels); i++) {
-        int level = levels - 1 - i, value = steps[n == 1 ? 0 : i];
-
-        if (value < 1 || value > PYR_MAX_STEPS)
-            return pyr_fail(PYR_E_ARG, "--steps: %d steps, should be 1..%d", value, PYR_MAX_STEPS);
-        config->level[level].sampler.steps = value;
-    }
-    if (!*t->sampler)
-        return PYR_OK;
-    while (pyr_sampler_names[n_words])
-        words[n_words] = pyr_sampler_names[n_words], n_words++;
-    for (kind = 0; pyr_sampler_names[kind] && strcmp(pyr_sampler_names[kind], t->sampler) != 0; kind++)
-        ;
-    if (!pyr_sampler_names[kind]) {
-        const char *nearest = pyr_nearest(t->sampler, words, n_words);
-
-        return pyr_fail(PYR_E_ARG, "--sampler %s: should be heun, euler or euler-maruyama%s%s%s", t->sampler,
-                        nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
-    }
-    for (int i = 0; i < levels; i++)
-        config->level[i].sampler.kind = kind;
-    return PYR_OK;
-}
 
 static void say_what(output *o)
 {
@@ -325,41 +274,6 @@ static pyr_status open_output(output *o)
     return status;
 }
 
-static pyr_status check_class(const output *o)
-{
-    int classes = pyr_model_classes(o->model);
-
-    if (o->typed->label >= 0 && classes == 0)
-        return pyr_fail(PYR_E_ARG,
-                        "--class %d: this run was trained without classes (train one with --classes)",
-                        o->typed->label);
-    if (o->typed->label >= classes && o->typed->label >= 0)
-        return pyr_fail(PYR_E_ARG, "--class is %d, should be 0..%d", o->typed->label, classes - 1);
-    return PYR_OK;
-}
-
-/* Guidance needs a class to go to, and a network that knows classes. */
-static pyr_status check_guidance(const output *o)
-{
-    for (int i = 0; i < pyr_model_levels(o->model); i++) {
-        double guidance = pyr_model_guidance(o->model, i);
-
-        if (guidance == 1)
-            continue;
-        if (pyr_model_classes(o->model) == 0)
-            return pyr_fail(PYR_E_ARG,
-                            "the guidance of level %d is %g, but this run was trained without classes (train "
-                            "one with --classes, or sample with --guidance 1)",
-                            i, guidance);
-        if (o->typed->label < 0)
-            return pyr_fail(PYR_E_ARG,
-                            "the guidance of level %d is %g: towards which class? Add --class N, or "
-                            "--guidance 1",
-                            i, guidance);
-    }
-    return PYR_OK;
-}
-
 static pyr_status run_sampling(const typed *t, const pyr_parsed *parsed)
 {
     pyr_status status = PYR_OK;
@@ -375,11 +289,10 @@ static pyr_status run_sampling(const typed *t, const pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_run_settings(&settings, t->network));
     PYR_TRY_OUT(pyr_options_apply(parsed, settings));
     PYR_TRY_OUT(pyr_config_get(&config, settings));
-    PYR_TRY_OUT(set_sampler(t, &config));
+    PYR_TRY_OUT(pyr_set_sampler(&config, t->steps, t->sampler));
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
     PYR_TRY_OUT(pyr_model_open(&o.model, k, t->network, &config));
-    PYR_TRY_OUT(check_class(&o));
-    PYR_TRY_OUT(check_guidance(&o));
+    PYR_TRY_OUT(pyr_check_class(o.model, t->label));
     if (*t->coarse)
         PYR_TRY_OUT(open_coarse(&o));
     say_what(&o);

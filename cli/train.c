@@ -84,11 +84,16 @@ static void show_report(void *ctx, const pyr_level_report *r)
     double rate = t->images_per_s > 0 ? t->images_per_s : s->last.images_per_s;
     int64_t twentieths = t->step * 20 / t->steps;
 
+    if (r->part && !r->held_out.images)
+        return;
     if (!r->brief || s->last.step == 0)
         s->last = *t;
     pyr_clock_text(eta, rate > 0 ? (double)((t->steps - t->step) * s->batch) / rate : 0);
     pyr_clock_text(spent, t->seconds);
-    snprintf(label, sizeof label, "level %d", r->level);
+    if (r->level < 0)
+        snprintf(label, sizeof label, "all levels");
+    else
+        snprintf(label, sizeof label, "level %d", r->level);
     snprintf(text, sizeof text, "loss %.4f  %.0f images/s  %s spent  ETA %s", t->loss, rate, spent, eta);
     if (r->held_out.images)
         pyr_bar_line(&s->bar, "%s  %3.0f%%  %s  held-out %.4f (raw %.4f)%s", label,
@@ -96,6 +101,8 @@ static void show_report(void *ctx, const pyr_level_report *r)
                      t->skipped ? "  some steps were skipped" : "");
     else if (!s->bar.terminal && !r->brief && twentieths != s->shown)
         pyr_bar_line(&s->bar, "%s  %3.0f%%  %s", label, 100 * (double)t->step / (double)t->steps, text);
+    if (r->part)
+        return;
     if (!r->brief)
         s->shown = twentieths;
     pyr_bar_draw(&s->bar, label, t->step, t->steps, text);
@@ -196,7 +203,7 @@ pyr_status pyr_command_train(int argc, char **argv)
          .target = &t.outdir,
          .standard = "",
          .help = "directory of the run; without it runs/ and the configuration's name"},
-        {.name = "data", .argument = "PATH", .setting = "data.path", .help = "images: file or folder"},
+        {.name = "data", .argument = "PATH", .setting = "data.path", .help = "images: folder, file or zip"},
         {.name = "level",
          .argument = "I",
          .type = PYR_SETTING_INT,
@@ -210,6 +217,10 @@ pyr_status pyr_command_train(int argc, char **argv)
          .setting = "train.duration",
          .help = "200ki images, 3ep epochs, 90s: of all levels together; with --level of that one"},
         {.name = "seed", .argument = "N", .setting = "train.seed", .help = "the same seed, the same run"},
+        {.name = "cascade",
+         .setting = "cascade.joint",
+         .help =
+             "train all levels together, with the sum of their losses (docs/settings.md, section cascade)"},
         {.name = "transfer",
          .argument = "RUN",
          .type = PYR_SETTING_TEXT,
@@ -262,6 +273,7 @@ pyr_status pyr_command_train(int argc, char **argv)
             "it stopped. --set KEY=VALUE reaches every setting; docs/settings.md lists them.",
         .examples = "pyrdiff train\n"
                     "pyrdiff train --level 2\n"
+                    "pyrdiff train --cascade --set cascade.condition=estimate --outdir runs/end-to-end\n"
                     "pyrdiff train --config configs/cifar10.cfg --data PATH --duration 20m\n"
                     "pyrdiff train --set levels[0].network.block_out_channels=[64,128]\n",
         .table = table,

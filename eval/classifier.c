@@ -82,6 +82,7 @@ typedef struct trainer {
     pyr_graph *held_graph; /* the same network in the real type, while the held-out images are told */
     pyr_network_ends held_ends;
     pyr_train_state state;
+    pyr_train_plan plan;
 } trainer;
 
 /* Image `index` of a split into place `at` of an input. */
@@ -133,9 +134,8 @@ static pyr_status group_task(void *arg, int group, int lane)
     return PYR_OK;
 }
 
-static pyr_status step(void *ctx, int64_t number, double *loss)
+static pyr_status gradient(trainer *t, int64_t number, double *loss)
 {
-    trainer *t = ctx;
     pyr_optimizer *o = &t->optimizer;
     double sum = 0;
 
@@ -148,6 +148,15 @@ static pyr_status step(void *ctx, int64_t number, double *loss)
         sum += t->losses[i];
     *loss = sum / t->batch;
     return PYR_OK;
+}
+
+static pyr_status step(void *ctx, int64_t number, pyr_train_step *out)
+{
+    trainer *t = ctx;
+    double loss;
+
+    PYR_TRY(gradient(t, number, &loss));
+    return pyr_train_update(out, &t->optimizer, &t->plan, number, loss);
 }
 
 static pyr_status report(void *ctx, const pyr_train_report *r, bool brief)
@@ -200,12 +209,12 @@ static pyr_status time_step(trainer *t, double about, double *seconds)
     double took[MOST], begin = pyr_now(), loss;
     int n = 0;
 
-    PYR_TRY(step(t, 0, &loss));
+    PYR_TRY(gradient(t, 0, &loss));
     while (n < MOST && (n < LEAST || pyr_now() - begin < about)) {
         pyr_step_state after = {0};
         double start = pyr_now();
 
-        PYR_TRY(step(t, n + 1, &loss));
+        PYR_TRY(gradient(t, n + 1, &loss));
         PYR_TRY(pyr_optimizer_step(&t->optimizer, &(pyr_update){.ema_window = 1}, &after));
         took[n++] = pyr_now() - start;
     }
@@ -237,16 +246,18 @@ static pyr_status run_steps(trainer *t, int64_t steps)
 {
     const pyr_train_calls calls = {.ctx = t, .step = step, .checkpoint = checkpoint, .report = report};
     const int64_t images = steps * t->batch;
-    const pyr_train_plan plan = {.batch = t->batch,
-                                 .steps = steps,
-                                 .learning_rate =
-                                     t->job->learning_rate > 0 ? t->job->learning_rate : learning_rate,
-                                 .rate = PYR_RATE_COSINE,
-                                 .warmup = steps / 20 < 100 ? steps / 20 : 100,
-                                 .clip = 1,
-                                 .report = images > 20 ? images / 20 : 1,
-                                 .most_skipped = MOST_SKIPPED};
-    pyr_status status = pyr_train_run(&plan, &calls, &t->optimizer, &t->state);
+    pyr_status status;
+
+    t->plan =
+        (pyr_train_plan){.batch = t->batch,
+                         .steps = steps,
+                         .learning_rate = t->job->learning_rate > 0 ? t->job->learning_rate : learning_rate,
+                         .rate = PYR_RATE_COSINE,
+                         .warmup = steps / 20 < 100 ? steps / 20 : 100,
+                         .clip = 1,
+                         .report = images > 20 ? images / 20 : 1,
+                         .most_skipped = MOST_SKIPPED};
+    status = pyr_train_run(&t->plan, &calls, &t->state);
 
     if (status == PYR_E_STOPPED)
         return pyr_fail(PYR_E_STOPPED, "stopped after step %lld of %lld; %s was not written",

@@ -16,21 +16,29 @@ typedef struct pyr_pixels_set {
     const uint8_t *pixels;
 } pyr_pixels_set;
 
-enum { PYR_SWD_LEVELS = 12 };
+enum { PYR_SWD_LEVELS = 12, PYR_SWD_IMAGES = 16384 };
 
 /* Sliced Wasserstein distance per level of a Laplacian pyramid, as progressive GANs report it (Karras et al.
- * 2018, section 5): 7x7 patches, 128 per image, normalised per channel to mean 0 and deviation 1, 512 random
- * projections, mean absolute difference of the sorted values, times 1000. out[0] is the finest level; levels
- * whose shorter side is under 7 use the whole side as patch. *levels: how many. Both sets are cut to the
- * smaller n. */
+ * 2018, section 5): 7x7 patches, 128 per image, normalised per set and channel to mean 0 and deviation 1, 512
+ * random projections, mean absolute difference of the sorted values, times 1000.
+ *
+ * The pyramid is Burt & Adelson's with the kernel (1 4 6 4 1)/16 and mirrored borders (the edge not
+ * repeated). out[0] is the finest level; a level is halved, rounding up, as long as the next one's shorter
+ * side is 7 or more; the last level is the low-pass image itself. *levels: how many. Sides of images under 7
+ * are the patch's. Both sets are cut to the smaller n, and to PYR_SWD_IMAGES: the descriptors of one level
+ * take 128 * 49 * c * 4 bytes an image of both sets. A patch lies at the same place in image i of both sets,
+ * so that a set's distance to itself is 0. PYR_E_SHAPE: the sizes differ; PYR_E_ARG: no images; PYR_E_NOMEM.
+ */
 pyr_status pyr_sliced_wasserstein(double out[PYR_SWD_LEVELS], int *levels, const pyr_pixels_set *a,
                                   const pyr_pixels_set *b, uint64_t seed, pyr_pool *pool);
 
 /* Root mean square difference of the log10 of two sets' mean radial power spectra (pyramid/spectrum.h), over
- * the bins above frequency 0. */
+ * the bins above frequency 0; powers under 1e-12 count as 1e-12 (rounding to 8 bits alone has 5e-6).
+ * PYR_E_SHAPE: the sizes differ, or a side is 1; PYR_E_ARG: no images. */
 pyr_status pyr_spectrum_distance(double *out, const pyr_pixels_set *a, const pyr_pixels_set *b);
 
-/* Length of the difference of the sets' mean colours, in values (the images span 2). PYR_E_SHAPE. */
+/* Length of the difference of the sets' mean colours, in values (the images span 2). PYR_E_SHAPE; PYR_E_ARG:
+ * no images. */
 pyr_status pyr_colour_drift(double *out, const pyr_pixels_set *a, const pyr_pixels_set *b);
 
 #endif

@@ -10,6 +10,13 @@
 typedef enum pyr_rate { PYR_RATE_COSINE, PYR_RATE_CONSTANT } pyr_rate;
 extern const char *const pyr_rate_names[]; /* "cosine", "constant" */
 
+/* A plan whose number of steps changed at `step`, where `done` of the whole was done: the rate's course goes
+ * on from there. {0}: it never did. */
+typedef struct pyr_train_bend {
+    int64_t step;
+    double done;
+} pyr_train_bend;
+
 typedef struct pyr_train_plan {
     int batch;            /* images per step */
     int64_t steps;        /* in all */
@@ -21,6 +28,7 @@ typedef struct pyr_train_plan {
         snapshot;     /* every so many images; 0: never.
                          Checkpoint and snapshot (unless NULL) are also due at the end */
     int most_skipped; /* steps in a row that may be skipped before the run stops */
+    pyr_train_bend bend;
 } pyr_train_plan;
 
 /* What is kept in a checkpoint besides the blocks. */
@@ -40,10 +48,17 @@ typedef struct pyr_train_report {
     bool last;
 } pyr_train_report;
 
+/* What came of a step. */
+typedef struct pyr_train_step {
+    double loss;  /* mean over the batch */
+    bool skipped; /* loss or gradient was not finite, and nothing was updated */
+    double grad_norm, learning_rate;
+} pyr_train_step;
+
 typedef struct pyr_train_calls {
     void *ctx;
-    /* Fill the optimizer's gradient for step `step` (from 0); *loss is the mean over the batch. */
-    pyr_status (*step)(void *ctx, int64_t step, double *loss);
+    /* Gradient and update for step `step` (from 0); the rate is pyr_train_rate(plan, step). */
+    pyr_status (*step)(void *ctx, int64_t step, pyr_train_step *out);
     /* Save all that resuming needs. */
     pyr_status (*checkpoint)(void *ctx, const pyr_train_state *state);
     /* A line for log and terminal; called often enough to move a progress bar when `brief`. */
@@ -53,13 +68,22 @@ typedef struct pyr_train_calls {
     const char *(*explain)(void *ctx, int64_t step);
 } pyr_train_calls;
 
+double pyr_train_done(const pyr_train_plan *plan, int64_t step); /* 0..1 of the whole course */
 double pyr_train_rate(const pyr_train_plan *plan, int64_t step);
+
+/* Gradient in, update done: what a step callback ends with. */
+pyr_status pyr_train_update(pyr_train_step *out, pyr_optimizer *optimizer, const pyr_train_plan *plan,
+                            int64_t step, double loss);
 
 /* Run until the end (PYR_OK), a stop request (PYR_E_STOPPED, after a checkpoint), or a failure.
  * `state` goes on from where it stands. most_skipped steps in a row that are not finite: PYR_E_NUMERIC, and
- * no checkpoint is written. */
-pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *calls, pyr_optimizer *optimizer,
-                         pyr_train_state *state);
+ * no checkpoint is written. `plan` is read again at every step: `report` may change its number of steps. */
+pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *calls, pyr_train_state *state);
+
+/* Seconds per step, the mean of the fastest half of 4 to 200 steps (numbered from 0), which run for about
+ * that long.
+ */
+pyr_status pyr_train_time(const pyr_train_calls *calls, double at_least_seconds, double *seconds_per_step);
 
 /* From now on SIGINT and SIGTERM ask running loops to stop after the current step; a second one ends
  * the process at once. */

@@ -19,6 +19,7 @@ void pyr_collection_free(pyr_collection *c)
         found_free(&c->at[i], c->block != NULL);
     pyr_free(c->at);
     pyr_free(c->block);
+    pyr_zip_free(c->zip);
     pyr_names_free(&c->classes);
     pyr_text_free(&c->notes);
     *c = (pyr_collection){0};

@@ -8,7 +8,8 @@ static const char *const split_words[] = {"auto", "train", "all", NULL};
 
 static const pyr_setting rows[] = {
     {"path", PYR_SETTING_TEXT, AT(set.path), 0, 0, "", NULL,
-     "file or folder: IDX, CIFAR binary, PNG and JPEG (subfolders are classes)"},
+     "folder or zip of PNG and JPEG (subfolders, or EDM's dataset.json, are classes), NPZ, IDX, CIFAR "
+     "binary"},
     {"channels", PYR_SETTING_CHOICE, AT(channels), 0, 0, "auto", channel_words,
      "1 grey, 3 RGB, 4 RGBA, auto: the most that an image needs"},
     {"resize", PYR_SETTING_INTS, AT(size), 1, 65536, "[]", NULL,

@@ -51,7 +51,7 @@ static pyr_status collect_file(pyr_collection *c, const char *path)
     size_t n = fread(start, 1, sizeof start, f);
     fclose(f);
     if (n >= 2 && start[0] == 'P' && start[1] == 'K')
-        return pyr_fail(PYR_E_UNSUPPORTED, "%s: zip and NPZ are not read yet; unpack it into a folder", path);
+        return pyr_collect_zip(c, path);
     if (pyr_png_is(start, n) || pyr_jpeg_is(start, n) || (n && pyr_image_named(path))) {
         c->kind = "image files";
         copy = pyr_strdup(path);
@@ -63,7 +63,8 @@ static pyr_status collect_file(pyr_collection *c, const char *path)
         return pyr_collect_idx_file(c, path);
     return pyr_fail(
         PYR_E_FORMAT,
-        n ? "%s: not a data set that is known here: give a PNG, JPEG, IDX or CIFAR .bin file, or a folder"
+        n ? "%s: not a data set that is known here: give a PNG, JPEG, IDX, CIFAR .bin, zip or NPZ "
+            "file, or a folder"
           : "%s: the file is empty (zero bytes)",
         path);
 }

@@ -5,7 +5,11 @@
  * folder with the binary files of CIFAR-10 or CIFAR-100, or one .bin; a folder
  * of PNG and JPEG files, where subfolders are classes (in the order of their
  * names, at any depth below) and `train/` beside `test/` (or val, valid,
- * validation) are the split; one PNG or JPEG.
+ * validation) are the split, or where EDM's dataset.json says the labels
+ * (dataset_json.h) and folders mean nothing; a zip archive of such a folder,
+ * of what is in it or of the folder itself; an NPZ with uint8 images (n, h, w,
+ * c) or (n, h, w) as arr_0, images or x, and labels, if any, as arr_1, labels
+ * or y (-1: none); one PNG or JPEG.
  *
  * Everything is read, decoded and judged before open returns: sizes, channels,
  * bits, damaged files. Images lie as they were found (folders in the order of
@@ -21,7 +25,7 @@
 #include <stdint.h>
 
 typedef struct pyr_data_settings {
-    const char *path;       /* file or folder */
+    const char *path;       /* file, folder or archive */
     int channels;           /* 1, 3, 4, or 0: the most that an image needs (default) */
     int resize_h, resize_w; /* size to bring every image to; 0: none (default); one of them 0: a square */
     bool crop;              /* with a size: cut the centre to its aspect first; without: cut all images
@@ -43,8 +47,8 @@ typedef enum pyr_split { PYR_TRAIN, PYR_HELD_OUT } pyr_split;
 typedef struct pyr_dataset pyr_dataset;
 
 /* Nothing of `s` is kept. Failures: PYR_E_IO (no such path), PYR_E_FORMAT
- * (damaged files without skip_bad, several sizes, nothing to read),
- * PYR_E_UNSUPPORTED (zip, NPZ), PYR_E_CONFIG (a setting), PYR_E_NOMEM. */
+ * (damaged files without skip_bad, several sizes, nothing to read, labels that do
+ * not fit the images), PYR_E_UNSUPPORTED (an encrypted zip), PYR_E_CONFIG (a setting), PYR_E_NOMEM. */
 pyr_status pyr_dataset_open(pyr_dataset **out, const pyr_data_settings *s);
 /* `count` images of random bytes to train on, none held out, with random labels when there are `classes`:
  * for measuring without data. The same bytes each time. */

@@ -1,5 +1,6 @@
 #include "images/grid.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "images/pixels.h"
 #include <assert.h>
@@ -100,5 +101,20 @@ pyr_status pyr_grid_write(const char *path, const pyr_panel *panel, int panels, 
     PYR_TRY(pyr_grid_draw(&image, panel, panels, style));
     status = pyr_png_write(path, &image, text, texts);
     pyr_image_free(&image);
+    return status;
+}
+
+pyr_status pyr_grid_write_levels(const char *folder, const pyr_panel *panel, int panels, pyr_grid_style style,
+                                 const pyr_png_text *text, size_t texts)
+{
+    char *grid = pyr_path_join(folder, "grid.png"), *levels = pyr_path_join(folder, "levels.png");
+    pyr_status status = grid && levels ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+
+    if (status == PYR_OK)
+        status = pyr_grid_write(grid, &panel[panels - 1], 1, style, text, texts);
+    if (status == PYR_OK && panels > 1)
+        status = pyr_grid_write(levels, panel, panels, style, text, texts);
+    pyr_free(grid);
+    pyr_free(levels);
     return status;
 }

@@ -32,4 +32,9 @@ pyr_status pyr_grid_draw(pyr_image *out, const pyr_panel *panel, int panels, pyr
 pyr_status pyr_grid_write(const char *path, const pyr_panel *panel, int panels, pyr_grid_style style,
                           const pyr_png_text *text, size_t texts);
 
+/* FOLDER/grid.png with the last panel alone, and, when there are several, FOLDER/levels.png with all of them
+ * side by side: the levels of a pyramid, the coarsest first. */
+pyr_status pyr_grid_write_levels(const char *folder, const pyr_panel *panel, int panels, pyr_grid_style style,
+                                 const pyr_png_text *text, size_t texts);
+
 #endif

@@ -49,18 +49,42 @@ static pyr_status plan_evaluation(pyr_denoiser *d, pyr_params *params)
     return pyr_graph_plan(g, &(pyr_plan){.batch = d->places});
 }
 
+/* The noise on the condition is the same for all images: a setting of the sampling. */
+static pyr_status put_noise_told(pyr_denoiser *d)
+{
+    double amount = pyr_level_noise_told(d->level, d->level->settings.sampler_augmentation), *host;
+    size_t n = pyr_count(pyr_graph_shape(d->telling, d->noise_told));
+    pyr_status status = PYR_OK;
+
+    PYR_TRY(pyr_new(&host, n, sizeof *host, "noise of the condition"));
+    for (size_t i = 0; i < n; i++)
+        host[i] = amount;
+    for (int lane = 0; lane < pyr_graph_lanes(d->telling) && status == PYR_OK; lane++)
+        status = pyr_upload_reals(d->k, pyr_graph_data(d->telling, lane, d->noise_told), host, n);
+    pyr_free(host);
+    return status;
+}
+
 static pyr_status plan_telling(pyr_denoiser *d, pyr_params *params)
 {
     const pyr_level *level = d->level;
+    pyr_shape channel = level->condition;
+    pyr_value condition;
     pyr_graph *g;
 
+    channel.c = 1;
     PYR_TRY(pyr_graph_new(&d->telling, d->k, params));
     g = d->telling;
     d->condition = pyr_graph_input(g, level->condition, d->k->real);
-    d->result =
-        pyr_unet_told(g, &level->unet, pyr_affine(g, d->condition, 1 / level->facts.condition_std, 0));
+    condition = pyr_affine(g, d->condition, 1 / level->facts.condition_std, 0);
+    if (level->facts.noise_told > 0) {
+        d->noise_told = lasting_input(g, channel, d->k->real);
+        condition = pyr_concat(g, condition, d->noise_told);
+    }
+    d->result = pyr_unet_told(g, &level->unet, condition);
     pyr_graph_keep(g, d->result);
-    return pyr_graph_plan(g, &(pyr_plan){.batch = d->batch});
+    PYR_TRY(pyr_graph_plan(g, &(pyr_plan){.batch = d->batch}));
+    return d->noise_told >= 0 ? put_noise_told(d) : PYR_OK;
 }
 
 pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
@@ -76,7 +100,8 @@ pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *param
                           .guidance = guided ? level->settings.sampler_guidance : 1,
                           .told = -1,
                           .label = -1,
-                          .condition = -1};
+                          .condition = -1,
+                          .noise_told = -1};
     PYR_TRY(pyr_new(&out->host, 2 * places, sizeof *out->host, "noise levels"));
     PYR_TRY(pyr_new(&out->labels, places, sizeof *out->labels, "classes"));
     PYR_TRY(plan_evaluation(out, params));

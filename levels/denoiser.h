@@ -27,8 +27,8 @@ typedef struct pyr_denoiser {
     double *host;     /* 2 x places numbers of each lane, on their way */
     uint32_t *labels; /* places of each lane */
     pyr_value x, mix_in, mix_out, time, label, d;
-    pyr_value told;              /* input of g: what conv_in makes of the condition */
-    pyr_value condition, result; /* of `telling` */
+    pyr_value told;                          /* input of g: what conv_in makes of the condition */
+    pyr_value condition, noise_told, result; /* of `telling` */
 } pyr_denoiser;
 
 /* Whether the level's settings and its classes ask for guidance: two evaluations for one. */

@@ -73,8 +73,7 @@ static pyr_status put_image(pyr_feed *feed, int lane, int at)
     return PYR_OK;
 }
 
-pyr_status pyr_feed_level(pyr_feed *feed, int lane, const pyr_pick *pick, int level, void *variable,
-                          void *condition)
+static pyr_status put_images(pyr_feed *feed, int lane, const pyr_pick *pick)
 {
     for (int i = 0; i < pick->n; i++) {
         bool direct = is_direct(feed->k);
@@ -85,7 +84,23 @@ pyr_status pyr_feed_level(pyr_feed *feed, int lane, const pyr_pick *pick, int le
         if (!direct)
             PYR_TRY(put_image(feed, lane, i));
     }
+    return PYR_OK;
+}
+
+pyr_status pyr_feed_level(pyr_feed *feed, int lane, const pyr_pick *pick, int level, void *variable,
+                          void *condition)
+{
+    PYR_TRY(put_images(feed, lane, pick));
     pyr_pyramid_analyze(feed->pyramid, pick->n, feed->images[lane], level, variable, condition,
                         feed->scratch[lane]);
+    return PYR_OK;
+}
+
+pyr_status pyr_feed_pyramid(pyr_feed *feed, int lane, const pyr_pick *pick, void *const *variable,
+                            void *const *condition)
+{
+    PYR_TRY(put_images(feed, lane, pick));
+    pyr_pyramid_analyze_all(feed->pyramid, pick->n, feed->images[lane], variable, condition,
+                            feed->scratch[lane]);
     return PYR_OK;
 }

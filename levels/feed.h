@@ -33,4 +33,8 @@ typedef struct pyr_pick {
 pyr_status pyr_feed_level(pyr_feed *feed, int lane, const pyr_pick *pick, int level, void *variable,
                           void *condition);
 
+/* The same for all levels: variable[i] and condition[i] of level i. */
+pyr_status pyr_feed_pyramid(pyr_feed *feed, int lane, const pyr_pick *pick, void *const *variable,
+                            void *const *condition);
+
 #endif

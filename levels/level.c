@@ -34,9 +34,30 @@ pyr_status pyr_level_init(pyr_level *out, const pyr_level_settings *settings, co
         return pyr_fail(PYR_E_CONFIG,
                         "level.classes is true, but the data set has no labels: use a folder with "
                         "one subfolder per class, or set it to false");
+    if (out->condition.c && settings->augmentation_channel) {
+        if (!(settings->augmentation > 0))
+            return pyr_fail(PYR_E_CONFIG,
+                            "level.augmentation_channel is true, but level.augmentation is 0: there "
+                            "is no noise to tell of; set it above 0");
+        out->facts.noise_told = settings->augmentation;
+    }
+    if (settings->augmentation_min > settings->augmentation)
+        return pyr_fail(PYR_E_CONFIG,
+                        "level.augmentation_min is %g, should be at most level.augmentation, %g",
+                        settings->augmentation_min, settings->augmentation);
     PYR_TRY(pyr_level_schedule(&out->schedule, settings, pyr_level_side(out)));
-    return pyr_network_config(&out->unet, &settings->network, out->variable.c, out->condition.c,
+    return pyr_network_config(&out->unet, &settings->network, out->variable.c, pyr_level_told_channels(out),
                               out->variable.h, out->variable.w, out->facts.classes);
+}
+
+int pyr_level_told_channels(const pyr_level *level)
+{
+    return level->condition.c + (level->facts.noise_told > 0);
+}
+
+double pyr_level_noise_told(const pyr_level *level, double amount)
+{
+    return level->facts.noise_told > 0 ? amount / level->facts.noise_told : 0;
 }
 
 double pyr_level_side(const pyr_level *level)
@@ -204,10 +225,10 @@ enum { FACT_ROOM = 192 };
 pyr_status pyr_facts_write(const pyr_level_facts *f, pyr_st_pair pairs[PYR_FACT_PAIRS], size_t *n,
                            pyr_text *text)
 {
-    static const char *const keys[] = {"pyrdiff_level",   "pyrdiff_levels",       "pyrdiff_image",
-                                       "pyrdiff_filter",  "pyrdiff_filter_sigma", "pyrdiff_condition",
-                                       "pyrdiff_classes", "pyrdiff_data",         "pyrdiff_mean",
-                                       "pyrdiff_std",     "pyrdiff_condition_std"};
+    static const char *const keys[] = {"pyrdiff_level",   "pyrdiff_levels",        "pyrdiff_image",
+                                       "pyrdiff_filter",  "pyrdiff_filter_sigma",  "pyrdiff_condition",
+                                       "pyrdiff_classes", "pyrdiff_data",          "pyrdiff_mean",
+                                       "pyrdiff_std",     "pyrdiff_condition_std", "pyrdiff_noise_told"};
     enum { N = sizeof keys / sizeof *keys };
     char line[N][FACT_ROOM] = {{0}};
 
@@ -224,6 +245,7 @@ pyr_status pyr_facts_write(const pyr_level_facts *f, pyr_st_pair pairs[PYR_FACT_
         snprintf(line[9] + strlen(line[9]), FACT_ROOM - strlen(line[9]), "%s%.17g", i ? " " : "", f->std[i]);
     }
     snprintf(line[10], FACT_ROOM, "%.17g", f->condition_std);
+    snprintf(line[11], FACT_ROOM, "%.17g", f->noise_told);
     for (int i = 0; i < N; i++)
         pyr_text_add_bytes(text, line[i], strlen(line[i]) + 1);
     if (text->failed)
@@ -277,6 +299,8 @@ pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const
     const char *mean = pyr_safetensors_metadata(file, "pyrdiff_mean");
     const char *std = pyr_safetensors_metadata(file, "pyrdiff_std");
     const char *condition_std = pyr_safetensors_metadata(file, "pyrdiff_condition_std");
+    const char *noise_told =
+        pyr_safetensors_metadata(file, "pyrdiff_noise_told"); /* younger than the others */
     int bands;
 
     *f = (pyr_level_facts){0};
@@ -290,6 +314,7 @@ pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const
         sscanf(image, "%dx%dx%d", &f->h, &f->w, &f->c) != 3 || sscanf(classes, "%d", &f->classes) != 1 ||
         sscanf(data, "%" SCNx64, &f->data) != 1 || !pyr_parse_real(sigma, &f->filter_sigma) ||
         !pyr_parse_real(condition_std, &f->condition_std) || pyr_filter_parse(&f->filter, filter) != PYR_OK ||
+        (noise_told && (!pyr_parse_real(noise_told, &f->noise_told) || !(f->noise_told >= 0))) ||
         !read_reals(mean, f->mean, &bands) || !read_reals(std, f->std, &f->bands) || f->index < 0 ||
         f->index >= f->levels || f->levels > PYR_MAX_LEVELS || f->h < 1 || f->w < 1 || f->c < 1 ||
         f->classes < 0 || (strcmp(condition, "none") != 0 && strcmp(condition, "coarse") != 0))

@@ -20,6 +20,7 @@ typedef struct pyr_level_facts {
     int bands;           /* 1; haar's residual levels 3: channel j belongs to band j / (channels / bands) */
     double mean[PYR_MAX_BANDS], std[PYR_MAX_BANDS]; /* of the training set: z = (variable - mean) / std */
     double condition_std;
+    double noise_told; /* the condition's noise is told in a channel, divided by this; 0: it is not told */
 } pyr_level_facts;
 
 typedef struct pyr_level {
@@ -45,7 +46,10 @@ pyr_status pyr_level_destandardise(const pyr_level *level, pyr_kernels *k, int n
  * numbers [scale - 1 | shift]; host. */
 void pyr_level_vectors(const pyr_level *level, double *standardise, double *destandardise);
 
-double pyr_level_side(const pyr_level *level); /* sqrt(h w) */
+double pyr_level_side(const pyr_level *level);       /* sqrt(h w) */
+int pyr_level_told_channels(const pyr_level *level); /* what the network reads beside the variable */
+/* What the channel of the condition's noise holds for noise of standard deviation `amount`, image units. */
+double pyr_level_noise_told(const pyr_level *level, double amount);
 
 /* Facts to and from metadata. The texts of the pairs live in `text`, which the caller frees. */
 enum { PYR_FACT_PAIRS = 16 };

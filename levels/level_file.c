@@ -7,9 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char state_name[] = "state.safetensors", choices_key[] = "pyrdiff_choices";
+static const char state_name[] = "state.safetensors", next_name[] = "state-next.safetensors",
+                  choices_key[] = "pyrdiff_choices";
 
-enum { COUNTERS = 8 };
+enum { COUNTERS = 14, FIRST_COUNTERS = 8 /* of states that older programs wrote */ };
 
 /* The counters of a run as one I64 tensor; seconds in milliseconds. */
 static void pack_counters(int64_t c[COUNTERS], const pyr_progress *p)
@@ -22,15 +23,25 @@ static void pack_counters(int64_t c[COUNTERS], const pyr_progress *p)
     c[5] = p->last.step;
     c[6] = p->last.applied;
     c[7] = p->activation == PYR_BF16;
+    c[8] = p->planned;
+    c[9] = p->bend.step;
+    memcpy(&c[10], &p->bend.done, sizeof c[10]);
+    c[11] = p->frozen;
+    memcpy(&c[12], p->flat, sizeof p->flat);
 }
 
 static void unpack_counters(pyr_progress *p, const int64_t c[COUNTERS])
 {
     *p = (pyr_progress){.train = {.step = c[0], .skipped = c[1], .seconds = (double)c[2] / 1000},
                         .steps = c[3],
+                        .planned = c[8] ? c[8] : c[3],
+                        .bend = {.step = c[9]},
+                        .frozen = c[11] == 1,
                         .last = {.step = (uint32_t)c[5], .applied = (uint32_t)c[6]},
                         .activation = c[7] == 1 ? PYR_BF16 : PYR_F32};
     memcpy(&p->seed, &c[4], sizeof p->seed);
+    memcpy(&p->bend.done, &c[10], sizeof c[10]);
+    memcpy(p->flat, &c[12], sizeof p->flat);
 }
 
 /* A name for the layout of the blocks, so that a state is never read into another network. */
@@ -59,8 +70,7 @@ static void *block_of(const pyr_optimizer *o, int i)
 }
 
 /* The blocks as they will stand in the file: where they lie, or copies in `owned`, which the caller frees. */
-static pyr_status download_blocks(const void *host[BLOCKS], void *owned[BLOCKS], const pyr_optimizer *o,
-                                  int level)
+static pyr_status download_blocks(const void *host[BLOCKS], void *owned[BLOCKS], const pyr_optimizer *o)
 {
     pyr_kernels *k = o->k;
     size_t bytes = o->count * pyr_type_size(k->real);
@@ -73,17 +83,27 @@ static pyr_status download_blocks(const void *host[BLOCKS], void *owned[BLOCKS],
         k->download(k, owned[i], block_of(o, i), bytes);
         host[i] = owned[i];
     }
-    PYR_TRY(k->sync(k));
-    for (int i = 0; i < BLOCKS; i++)
-        for (size_t j = 0; j < o->count; j++)
-            if (!isfinite(k->real == PYR_F64 ? ((const double *)host[i])[j]
-                                             : (double)((const float *)host[i])[j]))
-                return pyr_fail(
+    return k->sync(k);
+}
+
+pyr_status pyr_level_check_finite(const pyr_optimizer *o, int level)
+{
+    const void *host[BLOCKS] = {NULL};
+    void *owned[BLOCKS] = {NULL};
+    pyr_status status = download_blocks(host, owned, o);
+
+    for (int i = 0; i < BLOCKS && status == PYR_OK; i++)
+        for (size_t j = 0; j < o->count && status == PYR_OK; j++)
+            if (!isfinite(o->k->real == PYR_F64 ? ((const double *)host[i])[j]
+                                                : (double)((const float *)host[i])[j]))
+                status = pyr_fail(
                     PYR_E_NUMERIC,
                     "level %d: %s is not finite any more, so no checkpoint is written and the last one "
                     "stays good. A lower --lr or --clip 1 usually helps",
                     level, block_names[i]);
-    return PYR_OK;
+    for (int i = 0; i < BLOCKS; i++)
+        pyr_free(owned[i]);
+    return status;
 }
 
 static pyr_status save_state(const char *path, const pyr_level *level, const pyr_params *params,
@@ -118,32 +138,74 @@ out:
     return status;
 }
 
-pyr_status pyr_level_save(const char *folder, const pyr_level *level, const pyr_params *params,
-                          const pyr_optimizer *optimizer, const pyr_progress *progress)
+pyr_status pyr_level_save_unet(const char *folder, const pyr_level *level, const pyr_params *params,
+                               pyr_kernels *k, const void *ema)
 {
     pyr_status status = PYR_OK;
-    char *unet = pyr_path_join(folder, "unet"), *state = pyr_path_join(folder, state_name);
-    const void *host[BLOCKS] = {NULL};
-    void *owned[BLOCKS] = {NULL};
+    char *unet = pyr_path_join(folder, "unet");
     pyr_st_pair pairs[PYR_FACT_PAIRS];
     size_t n_pairs;
     pyr_text text = {0};
 
-    if (!unet || !state) {
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", folder);
-        goto out;
-    }
-    PYR_TRY_OUT(download_blocks(host, owned, optimizer, level->facts.index));
+    if (!unet)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", folder);
     PYR_TRY_OUT(pyr_facts_write(&level->facts, pairs, &n_pairs, &text));
-    PYR_TRY_OUT(pyr_unet_save(unet, &level->unet, params, optimizer->k, optimizer->ema, pairs, n_pairs));
+    PYR_TRY_OUT(pyr_unet_save(unet, &level->unet, params, k, ema, pairs, n_pairs));
+out:
+    pyr_free(unet);
+    pyr_text_free(&text);
+    return status;
+}
+
+pyr_status pyr_level_save_state(const char *folder, bool next, const pyr_level *level,
+                                const pyr_params *params, const pyr_optimizer *optimizer,
+                                const pyr_progress *progress)
+{
+    pyr_status status = PYR_OK;
+    char *state = pyr_path_join(folder, next ? next_name : state_name);
+    const void *host[BLOCKS] = {NULL};
+    void *owned[BLOCKS] = {NULL};
+
+    if (!state)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", folder);
+    PYR_TRY_OUT(download_blocks(host, owned, optimizer));
     PYR_TRY_OUT(save_state(state, level, params, optimizer, progress, host));
 out:
     for (int i = 0; i < BLOCKS; i++)
         pyr_free(owned[i]);
-    pyr_free(unet);
     pyr_free(state);
-    pyr_text_free(&text);
     return status;
+}
+
+pyr_status pyr_level_save(const char *folder, const pyr_level *level, const pyr_params *params,
+                          const pyr_optimizer *optimizer, const pyr_progress *progress)
+{
+    PYR_TRY(pyr_level_check_finite(optimizer, level->facts.index));
+    PYR_TRY(pyr_level_save_unet(folder, level, params, optimizer->k, optimizer->ema));
+    return pyr_level_save_state(folder, false, level, params, optimizer, progress);
+}
+
+pyr_status pyr_level_take_next(const char *folder)
+{
+    char *next = pyr_path_join(folder, next_name), *state = pyr_path_join(folder, state_name);
+    pyr_status status = PYR_OK;
+
+    if (!next || !state)
+        status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", folder);
+    else if (pyr_is_file(next))
+        status = pyr_file_rename(state, next);
+    pyr_free(next);
+    pyr_free(state);
+    return status;
+}
+
+void pyr_level_drop_next(const char *folder)
+{
+    char *next = pyr_path_join(folder, next_name);
+
+    if (next)
+        remove(next);
+    pyr_free(next);
 }
 
 bool pyr_level_has_state(const char *folder)
@@ -159,13 +221,16 @@ static pyr_status read_head(const pyr_safetensors *file, const char *path, pyr_l
                             pyr_progress *progress)
 {
     const pyr_st_tensor *t = pyr_safetensors_find(file, "counters");
-    int64_t counters[COUNTERS];
+    int64_t counters[COUNTERS] = {0};
 
     if (!t)
         return pyr_fail(PYR_E_FORMAT, "%s: not a training state (no counters)", path);
-    PYR_TRY(pyr_safetensors_read_i64(file, t, counters, COUNTERS));
+    PYR_TRY(
+        pyr_safetensors_read_i64(file, t, counters, t->count == FIRST_COUNTERS ? FIRST_COUNTERS : COUNTERS));
     unpack_counters(progress, counters);
-    if (progress->train.step < 0 || progress->steps < 1 || progress->train.step > progress->steps)
+    if (progress->train.step < 0 || progress->steps < 1 || progress->train.step > progress->steps ||
+        !(progress->bend.done >= 0 && progress->bend.done < 1) || progress->bend.step < 0 ||
+        progress->bend.step > progress->steps)
         return pyr_fail(PYR_E_FORMAT, "%s: the counters are damaged", path);
     return pyr_facts_read(facts, file, path);
 }

@@ -15,7 +15,12 @@
 
 typedef struct pyr_progress {
     pyr_train_state train;
-    int64_t steps; /* in all, once a duration has been turned into steps */
+    int64_t steps;   /* in all, once a duration has been turned into steps */
+    int64_t planned; /* the same as it was at the beginning: in a cascade levels that are frozen leave time
+                        over */
+    pyr_train_bend bend; /* of the course of the rate, when `steps` changed */
+    bool frozen;         /* trained no more */
+    double flat[2];      /* the last two held-out losses, the later first; 0: none yet */
     uint64_t seed;
     pyr_step_state last; /* of the optimizer */
     pyr_type activation; /* PYR_BF16 in mixed precision, PYR_F32 otherwise */
@@ -24,6 +29,17 @@ typedef struct pyr_progress {
 /* PYR_E_NUMERIC, and nothing is written, when a number of the state is not finite. */
 pyr_status pyr_level_save(const char *folder, const pyr_level *level, const pyr_params *params,
                           const pyr_optimizer *optimizer, const pyr_progress *progress);
+
+/* Its parts. A cascade writes the states of all levels as `next` first and then lets each take the place of
+ * the old one (pyr_level_take_next; nothing happens where there is no next one). */
+pyr_status pyr_level_check_finite(const pyr_optimizer *optimizer, int level);
+pyr_status pyr_level_save_unet(const char *folder, const pyr_level *level, const pyr_params *params,
+                               pyr_kernels *k, const void *ema);
+pyr_status pyr_level_save_state(const char *folder, bool next, const pyr_level *level,
+                                const pyr_params *params, const pyr_optimizer *optimizer,
+                                const pyr_progress *progress);
+pyr_status pyr_level_take_next(const char *folder);
+void pyr_level_drop_next(const char *folder);
 
 /* The state back into an optimizer of the same parameters; *facts are those of the file. */
 pyr_status pyr_level_restore(const char *folder, pyr_level_facts *facts, const pyr_params *params,

@@ -36,9 +36,11 @@ typedef struct pyr_level_settings {
     int weight;
     double reference; /* side r of the resolution-adjusted SNR; 0: no shift */
 
-    int condition;       /* pyr_condition */
-    double augmentation; /* noise on the condition in training, in image units */
-    bool classes;        /* use the labels, if the data has them */
+    int condition;                         /* pyr_condition */
+    double augmentation, augmentation_min; /* noise on the condition in training, in image units; min < 0:
+                                              always the highest */
+    bool augmentation_channel;             /* tell the network how much, as a channel of the condition */
+    bool classes;                          /* use the labels, if the data has them */
     double class_dropout;
 
     /* sampling */

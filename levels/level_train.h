@@ -2,26 +2,30 @@
 #ifndef PYR_LEVELS_LEVEL_TRAIN_H
 #define PYR_LEVELS_LEVEL_TRAIN_H
 
+#include "levels/held_out.h"
 #include "levels/level_file.h"
 #include "levels/loss.h"
-
-enum { PYR_NOISE_BINS = 8 };
-
-/* Loss on held-out images with noise that never changes: the mean, and by noise level (bins of equal
- * probability in training, from the lowest noise up). */
-typedef struct pyr_held_out {
-    int images; /* 0: not measured */
-    double ema, raw;
-    double bin[PYR_NOISE_BINS];       /* of the EMA; NAN where there are too few images for the bin */
-    double bin_sigma[PYR_NOISE_BINS]; /* the bins' middle sigma */
-} pyr_held_out;
 
 typedef struct pyr_level_report {
     int level;
     bool brief; /* only to move a progress bar */
+    bool part;  /* of a cascade: a report on all levels together follows */
     pyr_train_report train;
     pyr_held_out held_out;
 } pyr_level_report;
+
+/* What a level is in a cascade; {.weight = 1} in a training by itself. */
+typedef struct pyr_level_part {
+    double weight;                                        /* of its loss */
+    int micro_batch;                                      /* images a lane takes at a time; 0: chosen */
+    bool estimate, estimate_gradient, condition_gradient; /* see pyr_loss_plan */
+    /* A network that shares its trunk with those of the other levels: so many levels, their parameters and
+     * optimizer (the cascade's; made when all levels are planned), and the folder of their one state. */
+    int shared;
+    pyr_params *params;
+    pyr_optimizer *optimizer;
+    const char *state_folder;
+} pyr_level_part;
 
 typedef struct pyr_level_job {
     pyr_kernels *k; /* borrowed, all of them, until the trainer is freed */
@@ -34,8 +38,9 @@ typedef struct pyr_level_job {
     bool xflip;
     pyr_duration duration; /* of this level */
     int64_t checkpoint, report, held_out,
-        snapshot; /* every so many images; 0: a tenth of the run (report: a
-                     hundredth; snapshot: only at the end); negative: never */
+        snapshot;               /* every so many images; 0: a tenth of the run (report: a
+                                   hundredth; snapshot: only at the end); negative: never */
+    const pyr_level_part *part; /* of a cascade; NULL: by itself */
     void (*on_report)(void *ctx, const pyr_level_report *report); /* NULL: none */
     void (*on_note)(void *ctx, const char *line);                 /* NULL: none */
     void *ctx;
@@ -86,5 +91,55 @@ bool pyr_level_trainer_finished(const pyr_level_trainer *t);          /* before 
 /* Gradient of step `step` into the optimizer, without an update; for tests. Borrowed optimizer. */
 pyr_status pyr_level_trainer_gradient(pyr_level_trainer *t, int64_t step, double *loss,
                                       pyr_optimizer **optimizer, const pyr_params **params);
+
+/* ---- in pieces, for a cascade that trains levels together (cascade/joint.c) -------------------- */
+
+/* Steps of `images` images, at least one. PYR_E_CONFIG when they cannot be counted in 32 bits, as random
+ * streams and the optimizer do. */
+pyr_status pyr_steps_of_images(int64_t *steps, int level, double images, int batch);
+/* Steps of a job whose duration is no time. */
+pyr_status pyr_level_count_steps(int64_t *steps, const pyr_level_job *job, int level, int batch);
+
+/* What is to be done once before steps: the log, and the plan (rates, cadences) from settings and counters.
+ */
+pyr_status pyr_level_trainer_begin(pyr_level_trainer *t);
+pyr_train_plan *pyr_level_trainer_plan(pyr_level_trainer *t);   /* after begin; borrowed */
+pyr_progress *pyr_level_trainer_counters(pyr_level_trainer *t); /* borrowed */
+pyr_loss *pyr_level_trainer_loss_graph(pyr_level_trainer *t);   /* borrowed */
+int pyr_level_trainer_micro_batch(const pyr_level_trainer *t);
+pyr_optimizer *pyr_level_trainer_optimizer(pyr_level_trainer *t);             /* borrowed */
+const pyr_params *pyr_level_trainer_params(const pyr_level_trainer *t);       /* of the graph; borrowed */
+const pyr_params *pyr_level_trainer_plain_params(const pyr_level_trainer *t); /* of the network alone */
+pyr_status
+pyr_level_trainer_initial(pyr_level_trainer *t); /* weights of the beginning; not with a shared trunk */
+
+/* Which images first .. first + n - 1 of a step's batch are (n at most the micro-batch); borrowed until the
+ * lane's next call of this or of pyr_level_trainer_load. */
+pyr_pick pyr_level_trainer_pick(pyr_level_trainer *t, int64_t step, int lane, int first, int n);
+
+/* From now on images come from the pyramid of the whole batch, which the cascade makes before each step:
+ * `batch` variables and conditions (NULL at the coarsest level), backend memory, borrowed. */
+void pyr_level_trainer_use_batch(pyr_level_trainer *t, const void *variable, const void *condition);
+
+/* Inputs of images first .. first + n - 1 of the batch of `step`; forward, which keeps their losses;
+ * backward, which adds to a group's accumulator. The graph is packed before (pyr_graph_pack), and each group
+ * cleared. */
+pyr_status pyr_level_trainer_load(pyr_level_trainer *t, int64_t step, int lane, int first, int n);
+pyr_status pyr_level_trainer_forward(pyr_level_trainer *t, int lane, int first, int n);
+pyr_status pyr_level_trainer_backward(pyr_level_trainer *t, int lane, int group);
+/* All of that for the micro-batches of one group. */
+pyr_status pyr_level_trainer_group(pyr_level_trainer *t, int64_t step, int group, int lane);
+double pyr_level_trainer_loss(const pyr_level_trainer *t); /* mean of the losses kept, not weighted */
+const char *pyr_level_trainer_explain(void *trainer, int64_t step); /* where a loss is not finite; borrowed */
+
+pyr_status pyr_level_trainer_held_out(pyr_level_trainer *t, pyr_held_out *out);
+/* Into the log and to on_report. */
+pyr_status pyr_level_trainer_report(pyr_level_trainer *t, const pyr_train_report *train,
+                                    const pyr_held_out *held_out, bool brief);
+pyr_status pyr_level_trainer_snapshot(void *trainer, int64_t step);
+/* Bring the counters up to date for saving; then save, in this order. */
+void pyr_level_trainer_progress(pyr_level_trainer *t, const pyr_train_state *state);
+pyr_status pyr_level_trainer_save_unet(pyr_level_trainer *t);
+pyr_status pyr_level_trainer_save_state(pyr_level_trainer *t, const char *folder, bool next);
 
 #endif

@@ -4,7 +4,7 @@
 #include "levels/unet.h"
 #include <math.h>
 
-enum { MOST_BATCH = 4096 };
+enum { MOST_BATCH = 4096, MOST_CHANNELS = 1024 };
 
 double pyr_time_of(const pyr_unet_config *config, double s)
 {
@@ -13,15 +13,117 @@ double pyr_time_of(const pyr_unet_config *config, double s)
     return config->time_embedding_type == PYR_UNET_FOURIER ? s : 62.5 * log(s);
 }
 
+/* The condition as the network reads it, or -1. */
+static pyr_value build_condition(pyr_loss *out, const pyr_loss_plan *plan)
+{
+    const pyr_level *level = out->level;
+    pyr_graph *g = out->g;
+    pyr_shape pair = {1, 1, 1, 2}, channel = level->condition;
+    pyr_value condition, noise;
+
+    if (!level->condition.c)
+        return -1;
+    out->condition = condition = pyr_graph_input(g, level->condition, out->k->real);
+    if (plan->condition_gradient)
+        pyr_graph_want_gradient(g, condition);
+    if (plan->estimate)
+        pyr_graph_keep(g, condition); /* the estimated image is made with it */
+    if (plan->training && level->settings.augmentation > 0) {
+        out->mix_condition = pyr_graph_input(g, pair, out->k->real);
+        noise = pyr_noise_op(g, out->stream, level->condition,
+                             pyr_rng_purpose(PYR_RNG_AUGMENT, level->facts.index));
+        condition = pyr_mix(g, condition, noise, out->mix_condition);
+    }
+    condition = pyr_affine(g, condition, 1 / level->facts.condition_std, 0);
+    if (level->facts.noise_told > 0) {
+        channel.c = 1;
+        out->noise_told = pyr_graph_input(g, channel, out->k->real);
+        condition = pyr_concat(g, condition, out->noise_told);
+    }
+    return condition;
+}
+
+static void build(pyr_loss *out, const pyr_loss_plan *plan)
+{
+    const pyr_level *level = out->level;
+    pyr_shape vector = {1, 1, 1, 2 * level->variable.c}, pair = {1, 1, 1, 2}, one = {1, 1, 1, 1};
+    pyr_shape words = {1, 1, 1, PYR_STREAM_WORDS};
+    pyr_type real = out->k->real;
+    pyr_graph *g = out->g;
+    pyr_value z, eps, x, sample, condition, f;
+
+    out->variable = pyr_graph_input(g, level->variable, real);
+    out->stream = pyr_graph_input(g, words, PYR_U32);
+    out->mix_in = pyr_graph_input(g, pair, real);
+    out->mix_target = pyr_graph_input(g, pair, real);
+    out->time = pyr_graph_input(g, one, real);
+    out->weight = pyr_graph_input(g, one, real);
+    out->vector = pyr_graph_input(g, vector, real);
+
+    z = pyr_scale_shift(g, out->variable, out->vector);
+    eps = pyr_noise_op(g, out->stream, level->variable, pyr_rng_purpose(PYR_RNG_NOISE, level->facts.index));
+    x = sample = pyr_mix(g, z, eps, out->mix_in);
+    condition = build_condition(out, plan);
+    if (condition >= 0)
+        sample = pyr_concat(g, sample, condition);
+    if (level->facts.classes)
+        out->label = pyr_graph_input(g, one, PYR_U32);
+    if (plan->shared)
+        out->which = pyr_graph_input(g, one, PYR_U32);
+    f = pyr_unet_build(
+        g, &level->unet,
+        &(pyr_unet_options){
+            .zero_last = true, .undivided = true, .level = level->facts.index, .shared = plan->shared},
+        &(pyr_unet_inputs){.sample = sample,
+                           .time = out->time,
+                           .label = out->label,
+                           .which = out->which,
+                           .stream = plan->training ? out->stream : -1});
+    out->loss = pyr_squared_error(g, f, pyr_mix(g, z, eps, out->mix_target), out->weight);
+    pyr_graph_keep(g, out->loss);
+    if (plan->training)
+        pyr_graph_seed(g, out->loss);
+    if (plan->estimate) {
+        out->mix_estimate = pyr_graph_input(g, pair, real);
+        out->vector_out = pyr_graph_input(g, vector, real);
+        out->estimate = pyr_scale_shift(g, pyr_mix(g, x, f, out->mix_estimate), out->vector_out);
+        pyr_graph_keep(g, out->estimate);
+        pyr_graph_keep(g, out->vector_out);
+        if (plan->estimate_gradient)
+            pyr_graph_seed(g, out->estimate);
+    }
+    /* constants are filled once and must stay */
+    pyr_graph_keep(g, out->vector);
+    if (out->which >= 0)
+        pyr_graph_keep(g, out->which);
+}
+
+static pyr_status put_constants(pyr_loss *out, int lane)
+{
+    const pyr_level *level = out->level;
+    pyr_kernels *k = out->k;
+    pyr_graph *g = out->g;
+    double standardise[2 * MOST_CHANNELS], back[2 * MOST_CHANNELS];
+    size_t n = 2 * (size_t)level->variable.c, bytes = n * pyr_type_size(k->real);
+    uint32_t which = (uint32_t)level->facts.index;
+
+    pyr_level_vectors(level, standardise, back);
+    for (size_t i = 0; i < (size_t)pyr_graph_batch(g); i++) {
+        PYR_TRY(
+            pyr_upload_reals(k, (char *)pyr_graph_data(g, lane, out->vector) + i * bytes, standardise, n));
+        if (out->vector_out >= 0)
+            PYR_TRY(
+                pyr_upload_reals(k, (char *)pyr_graph_data(g, lane, out->vector_out) + i * bytes, back, n));
+        if (out->which >= 0)
+            k->upload(k, (uint32_t *)pyr_graph_data(g, lane, out->which) + i, &which, sizeof which);
+    }
+    return k->sync(k);
+}
+
 pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
                         const pyr_loss_plan *plan)
 {
     const pyr_level_settings *set = &level->settings;
-    pyr_shape vector = {1, 1, 1, 2 * level->variable.c}, pair = {1, 1, 1, 2}, one = {1, 1, 1, 1};
-    pyr_shape words = {1, 1, 1, PYR_STREAM_WORDS};
-    bool augment = plan->training && level->condition.c && set->augmentation > 0;
-    pyr_value z, eps, more, sample, condition = -1, f;
-    pyr_graph *g;
 
     *out = (pyr_loss){.k = k,
                       .level = level,
@@ -32,65 +134,26 @@ pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const
                                 .weight = (pyr_weight)set->weight},
                       .condition = -1,
                       .label = -1,
-                      .mix_condition = -1};
+                      .which = -1,
+                      .mix_condition = -1,
+                      .noise_told = -1,
+                      .estimate = -1,
+                      .mix_estimate = -1,
+                      .vector_out = -1};
     if (plan->batch > MOST_BATCH)
         return pyr_fail(PYR_E_CONFIG, "at most %d images can be in a lane at a time", MOST_BATCH);
+    if (level->variable.c > MOST_CHANNELS)
+        return pyr_fail(PYR_E_CONFIG, "a level has %d channels, at most %d are possible", level->variable.c,
+                        MOST_CHANNELS);
     PYR_TRY(pyr_graph_new(&out->g, k, params));
-    g = out->g;
-    out->variable = pyr_graph_input(g, level->variable, k->real);
-    out->stream = pyr_graph_input(g, words, PYR_U32);
-    out->mix_in = pyr_graph_input(g, pair, k->real);
-    out->mix_target = pyr_graph_input(g, pair, k->real);
-    out->time = pyr_graph_input(g, one, k->real);
-    out->weight = pyr_graph_input(g, one, k->real);
-    out->vector = pyr_graph_input(g, vector, k->real);
-
-    z = pyr_scale_shift(g, out->variable, out->vector);
-    eps = pyr_noise_op(g, out->stream, level->variable, pyr_rng_purpose(PYR_RNG_NOISE, level->facts.index));
-    sample = pyr_mix(g, z, eps, out->mix_in);
-    if (level->condition.c) {
-        out->condition = condition = pyr_graph_input(g, level->condition, k->real);
-        if (augment) {
-            out->mix_condition = pyr_graph_input(g, pair, k->real);
-            more = pyr_noise_op(g, out->stream, level->condition,
-                                pyr_rng_purpose(PYR_RNG_AUGMENT, level->facts.index));
-            condition = pyr_mix(g, condition, more, out->mix_condition);
-        }
-        condition = pyr_affine(g, condition, 1 / level->facts.condition_std, 0);
-        sample = pyr_concat(g, sample, condition);
-    }
-    if (level->facts.classes)
-        out->label = pyr_graph_input(g, one, PYR_U32);
-    f = pyr_unet_build(g, &level->unet,
-                       &(pyr_unet_options){.zero_last = true, .undivided = true, .level = level->facts.index},
-                       &(pyr_unet_inputs){.sample = sample,
-                                          .time = out->time,
-                                          .label = out->label,
-                                          .stream = plan->training ? out->stream : -1});
-    out->loss = pyr_squared_error(g, f, pyr_mix(g, z, eps, out->mix_target), out->weight);
-    pyr_graph_keep(g, out->loss);
-    if (plan->training)
-        pyr_graph_seed(g, out->loss);
-    /* constants are filled once and must stay */
-    pyr_graph_keep(g, out->vector);
-    PYR_TRY(pyr_graph_plan(g, &(pyr_plan){.batch = plan->batch,
-                                          .lanes = plan->lanes,
-                                          .param_gradient = plan->training,
-                                          .groups = plan->groups,
-                                          .recompute = plan->training && set->recompute}));
-    for (int lane = 0; lane < pyr_graph_lanes(g); lane++) {
-        double standardise[2 * 1024], unused[2 * 1024];
-        size_t n = 2 * (size_t)level->variable.c;
-
-        if (level->variable.c > 1024)
-            return pyr_fail(PYR_E_CONFIG, "a level has %d channels, at most 1024 are possible",
-                            level->variable.c);
-        pyr_level_vectors(level, standardise, unused);
-        for (int i = 0; i < plan->batch; i++)
-            PYR_TRY(pyr_upload_reals(
-                k, (char *)pyr_graph_data(g, lane, out->vector) + (size_t)i * n * pyr_type_size(k->real),
-                standardise, n));
-    }
+    build(out, plan);
+    PYR_TRY(pyr_graph_plan(out->g, &(pyr_plan){.batch = plan->batch,
+                                               .lanes = plan->lanes,
+                                               .param_gradient = plan->training,
+                                               .groups = plan->groups,
+                                               .recompute = plan->training && set->recompute}));
+    for (int lane = 0; lane < pyr_graph_lanes(out->g); lane++)
+        PYR_TRY(put_constants(out, lane));
     return PYR_OK;
 }
 
@@ -107,6 +170,19 @@ double pyr_draw_level(const pyr_loss *loss, const pyr_draw *draw, int i)
 
     return pyr_noise_level(&loss->noise, &loss->level->schedule,
                            ((double)i + (double)pyr_uniform(r.v[0])) / draw->batch);
+}
+
+double pyr_draw_augmentation(const pyr_loss *loss, const pyr_draw *draw, int i)
+{
+    const pyr_level_settings *set = &loss->level->settings;
+    double least = set->augmentation_min < 0 ? set->augmentation : set->augmentation_min;
+    pyr_rng4 r;
+
+    if (!loss->training)
+        return 0;
+    r = pyr_philox(draw->seed, 2, (uint32_t)i, draw->step,
+                   pyr_rng_purpose(PYR_RNG_SIGMA, loss->level->facts.index));
+    return least + (set->augmentation - least) * (double)pyr_uniform(r.v[0]);
 }
 
 /* The label's row, or the row of "no class". Which images lose their label is the same on every level. */
@@ -130,6 +206,22 @@ static void clear_beyond(pyr_loss *loss, int lane, pyr_value v, int n)
                       all - (size_t)n * each);
 }
 
+/* Fill image i of an input with one number. */
+static pyr_status fill_image(pyr_loss *loss, int lane, pyr_value v, int i, double number)
+{
+    enum { PIECE = 256 };
+    pyr_shape s = pyr_graph_shape(loss->g, v);
+    size_t real = pyr_type_size(loss->k->real), all = pyr_count(s) / (size_t)s.n;
+    char *to = (char *)pyr_graph_data(loss->g, lane, v) + (size_t)i * all * real;
+    double piece[PIECE];
+
+    for (int j = 0; j < PIECE; j++)
+        piece[j] = number;
+    for (size_t at = 0; at < all; at += PIECE)
+        PYR_TRY(pyr_upload_reals(loss->k, to + at * real, piece, all - at < PIECE ? all - at : PIECE));
+    return PYR_OK;
+}
+
 pyr_status pyr_loss_draw(pyr_loss *loss, int lane, const pyr_draw *draw)
 {
     pyr_kernels *k = loss->k;
@@ -145,7 +237,8 @@ pyr_status pyr_loss_draw(pyr_loss *loss, int lane, const pyr_draw *draw)
         int at = draw->first + (there ? i : 0);
         double s = pyr_draw_level(loss, draw, at), root = sqrt(1 + s * s);
         double in[2] = {1 / root, s / root}, target[2] = {s / root, -1 / root};
-        double condition[2] = {1, loss->level->settings.augmentation};
+        double amount = pyr_draw_augmentation(loss, draw, at), condition[2] = {1, amount};
+        double estimate[2] = {1 / root, s / root};
         double time = pyr_time_of(&loss->level->unet, s);
         double weight =
             there ? pyr_noise_weight(&loss->noise, &loss->level->schedule, s) * s * s / (1 + s * s) : 0;
@@ -163,6 +256,11 @@ pyr_status pyr_loss_draw(pyr_loss *loss, int lane, const pyr_draw *draw)
         if (loss->mix_condition >= 0)
             PYR_TRY(pyr_upload_reals(k, (char *)pyr_graph_data(g, lane, loss->mix_condition) + 2 * n * real,
                                      condition, 2));
+        if (loss->noise_told >= 0)
+            PYR_TRY(fill_image(loss, lane, loss->noise_told, i, pyr_level_noise_told(loss->level, amount)));
+        if (loss->mix_estimate >= 0)
+            PYR_TRY(pyr_upload_reals(k, (char *)pyr_graph_data(g, lane, loss->mix_estimate) + 2 * n * real,
+                                     estimate, 2));
         if (loss->label >= 0) {
             uint32_t row = row_of(loss, draw, there ? i : 0);
 

@@ -6,7 +6,11 @@
  *     D = x / sqrt(1 + s^2) + s / sqrt(1 + s^2) F(x, c, tau)
  *     w |D - z|^2 = w s^2 / (1 + s^2) |F - F*|^2,          F* = (s z - eps) / sqrt(1 + s^2)
  * The right-hand side is what is computed: it keeps its precision when s is small.
- * c is the condition, with augmentation noise when wanted, divided by its standard deviation.
+ * c is the condition, with augmentation noise when wanted, divided by its standard deviation; with
+ * level.augmentation_channel one constant channel more tells how much noise that is.
+ *
+ * In an end-to-end cascade the finer level is conditioned on this level's own denoised image: `estimate` is D
+ * in image units, and its gradient comes back through it.
  */
 #ifndef PYR_LEVELS_LOSS_H
 #define PYR_LEVELS_LOSS_H
@@ -20,14 +24,19 @@ typedef struct pyr_loss {
     const pyr_level *level;
     pyr_noise noise;
     bool training; /* with augmentation, dropout and gradients */
-    pyr_value variable, condition, stream, mix_in, mix_target, mix_condition, time, label, weight, vector,
-        loss;
+    pyr_value variable, condition, stream, mix_in, mix_target, mix_condition, noise_told, time, label, which,
+        weight, vector, loss; /* -1: there is none */
+    pyr_value estimate, mix_estimate, vector_out;
 } pyr_loss;
 
 typedef struct pyr_loss_plan {
     int batch, groups;
     int lanes; /* 0: all */
     bool training;
+    int shared;              /* levels that share the network's trunk (pyr_unet_options); 0: none do */
+    bool estimate;           /* keep the denoised variable, in image units */
+    bool estimate_gradient;  /* its gradient will be filled before backward */
+    bool condition_gradient; /* the gradient of the condition is wanted */
 } pyr_loss_plan;
 
 pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
@@ -45,6 +54,8 @@ typedef struct pyr_draw {
 
 /* The noise level of image i of a batch: the (i + u)/batch quantile, u uniform. */
 double pyr_draw_level(const pyr_loss *loss, const pyr_draw *draw, int i);
+/* The standard deviation of the noise on the condition of image i, in image units; 0 unless training. */
+double pyr_draw_augmentation(const pyr_loss *loss, const pyr_draw *draw, int i);
 
 /* Fill the lane's noise inputs; the first draw->n variables and conditions are the caller's
  * (pyr_graph_data). Images beyond get weight 0, and zeros. */

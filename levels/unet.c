@@ -1,8 +1,10 @@
 #include "levels/unet.h"
 
+#include "base/mem.h"
 #include "base/philox.h"
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 typedef struct builder {
     pyr_graph *g;
@@ -182,6 +184,8 @@ static pyr_value up_block(builder *b, pyr_value h, int i)
 
 /* ---- embeddings -------------------------------------------------------------------------------- */
 
+static const char level_embedding[] = "level_embedding";
+
 int pyr_unet_embedding(const pyr_unet_config *config)
 {
     return config->time_embedding_dim ? config->time_embedding_dim : 4 * config->block_out_channels[0];
@@ -233,6 +237,10 @@ static pyr_value embedding(builder *b, const pyr_unet_inputs *inputs)
     }
     if (b->c->class_embed_type != PYR_UNET_CLASS_NONE)
         emb = pyr_add(b->g, emb, label, 1);
+    if (b->options->shared)
+        emb = pyr_add(
+            b->g, emb,
+            pyr_embed(b->g, inputs->which, level_embedding, b->options->shared, pyr_unet_embedding(b->c)), 1);
     return pyr_activation(b->g, emb, b->c->act_fn);
 }
 
@@ -265,11 +273,18 @@ pyr_shape pyr_unet_told_shape(const pyr_unet_config *config, pyr_shape sample)
                        config->block_out_channels[0]};
 }
 
-static pyr_value conv_in(pyr_graph *g, const pyr_unet_config *config, const pyr_unet_inputs *inputs)
+/* conv_in and conv_out of a shared network are the level's own. */
+static name edge_name(const pyr_unet_options *options, const char *what)
+{
+    return options->shared ? join("level-%d.%s", options->level, what) : join("%s", what);
+}
+
+static pyr_value conv_in(pyr_graph *g, const pyr_unet_config *config, const pyr_unet_options *options,
+                         const pyr_unet_inputs *inputs)
 {
     pyr_value x = centered_patches(g, config, inputs->sample);
     bool part = pyr_graph_shape(g, x).c < config->in_channels;
-    pyr_value h = pyr_conv2d(g, x, "conv_in",
+    pyr_value h = pyr_conv2d(g, x, edge_name(options, "conv_in").at,
                              (pyr_conv){.channels = config->block_out_channels[0],
                                         .kernel = 3,
                                         .w_in = part ? config->in_channels : 0,
@@ -286,7 +301,7 @@ pyr_value pyr_unet_build(pyr_graph *g, const pyr_unet_config *config, const pyr_
     pyr_value h;
 
     b.emb = embedding(&b, inputs);
-    h = conv_in(g, config, inputs);
+    h = conv_in(g, config, options, inputs);
     push(&b, h);
     for (int i = 0; i < config->resolutions; i++)
         h = down_block(&b, h, i);
@@ -295,11 +310,116 @@ pyr_value pyr_unet_build(pyr_graph *g, const pyr_unet_config *config, const pyr_
         h = up_block(&b, h, i);
     h = pyr_group_norm(g, h, "conv_norm_out", norm_of(&b, config->norm_num_groups, PYR_ACT_SILU), -1);
     h = pyr_conv2d(
-        g, h, "conv_out",
+        g, h, edge_name(options, "conv_out").at,
         (pyr_conv){.channels = config->out_channels, .kernel = 3, .zero = options->zero_last, .real = true});
     if (config->patch > 1)
         h = pyr_shuffle(g, h, config->patch, size.h, size.w);
     if (config->time_embedding_type == PYR_UNET_FOURIER && !options->undivided)
         h = pyr_divide(g, h, inputs->time);
     return h;
+}
+
+/* ---- out of a shared network ------------------------------------------------------------------- */
+
+static const pyr_param *find_shared(const pyr_params *shared, const char *plain, int level)
+{
+    const pyr_param *own = pyr_params_find(shared, join("level-%d.%s", level, plain).at);
+
+    return own ? own : pyr_params_find(shared, plain);
+}
+
+static const char embedding_bias[] = "time_embedding.linear_2.bias";
+
+/* The level embedding on the host: *rows (levels x width) is the caller's to free. */
+static pyr_status read_rows(float **rows, const pyr_param **table, const pyr_params *shared,
+                            const void *block, size_t width, pyr_kernels *k)
+{
+    *rows = NULL;
+    *table = pyr_params_find(shared, join("%s.weight", level_embedding).at);
+    if (!*table || (*table)->dims[1] != (int)width)
+        return pyr_fail(PYR_E_SHAPE, "a shared network without a level embedding of %zu numbers", width);
+    PYR_TRY(pyr_new(rows, (*table)->count, sizeof **rows, "level embedding"));
+    return pyr_param_download(*table, k, block, *rows);
+}
+
+/* bias += the level's row of the embedding */
+static pyr_status add_row(float *bias, size_t width, const pyr_params *shared, const void *block, int level,
+                          pyr_kernels *k)
+{
+    const pyr_param *table;
+    float *rows;
+    pyr_status status = read_rows(&rows, &table, shared, block, width, k);
+
+    for (size_t i = 0; i < width && status == PYR_OK; i++)
+        bias[i] += rows[(size_t)level * width + i];
+    pyr_free(rows);
+    return status;
+}
+
+pyr_status pyr_unet_unshare(const pyr_params *own, void *block, const pyr_params *shared,
+                            const void *shared_block, int level, pyr_kernels *k)
+{
+    for (int i = 0; i < own->n; i++) {
+        const pyr_param *to = &own->at[i], *from = find_shared(shared, to->name, level);
+        float *host;
+        pyr_status status;
+
+        if (!from || from->count != to->count)
+            return pyr_fail(PYR_E_SHAPE, "the shared network has no %s of %zu numbers", to->name, to->count);
+        PYR_TRY(pyr_new(&host, to->count, sizeof *host, "weights"));
+        status = pyr_param_download(from, k, shared_block, host);
+        if (status == PYR_OK && strcmp(to->name, embedding_bias) == 0)
+            status = add_row(host, to->count, shared, shared_block, level, k);
+        if (status == PYR_OK)
+            status = pyr_param_upload(to, k, block, host);
+        pyr_free(host);
+        PYR_TRY(status);
+    }
+    return PYR_OK;
+}
+
+/* The level's row of the embedding: what its bias has more than the trunk's. */
+static pyr_status share_embedding(const pyr_params *shared, void *shared_block, const float *bias, int level,
+                                  pyr_kernels *k)
+{
+    const pyr_param *p = pyr_params_find(shared, embedding_bias), *table;
+    float *base, *rows = NULL;
+    pyr_status status = PYR_OK;
+
+    PYR_TRY(pyr_new(&base, p->count, sizeof *base, "level embedding"));
+    PYR_TRY_OUT(pyr_param_download(p, k, shared_block, base));
+    PYR_TRY_OUT(read_rows(&rows, &table, shared, shared_block, p->count, k));
+    for (size_t i = 0; i < p->count; i++)
+        rows[(size_t)level * p->count + i] = bias[i] - base[i];
+    PYR_TRY_OUT(pyr_param_upload(table, k, shared_block, rows));
+out:
+    pyr_free(base);
+    pyr_free(rows);
+    return status;
+}
+
+pyr_status pyr_unet_share(const pyr_params *shared, void *shared_block, const pyr_params *own,
+                          const void *block, int level, int trunk, pyr_kernels *k)
+{
+    for (int i = 0; i < own->n; i++) {
+        const pyr_param *from = &own->at[i], *to = find_shared(shared, from->name, level);
+        bool edge = to && strncmp(to->name, "level-", 6) == 0, bias = strcmp(from->name, embedding_bias) == 0;
+        float *host;
+        pyr_status status;
+
+        if (!to || to->count != from->count)
+            return pyr_fail(PYR_E_SHAPE, "the shared network has no %s of %zu numbers", from->name,
+                            from->count);
+        if (!edge && !bias && level != trunk)
+            continue;
+        PYR_TRY(pyr_new(&host, from->count, sizeof *host, "weights"));
+        status = pyr_param_download(from, k, block, host);
+        if (status == PYR_OK && (edge || level == trunk))
+            status = pyr_param_upload(to, k, shared_block, host);
+        if (status == PYR_OK && bias)
+            status = share_embedding(shared, shared_block, host, level, k);
+        pyr_free(host);
+        PYR_TRY(status);
+    }
+    return PYR_OK;
 }

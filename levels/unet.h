@@ -17,6 +17,7 @@ typedef struct pyr_unet_inputs {
     pyr_value told;   /* then pyr_unet_told of the others; not read otherwise */
     pyr_value time;   /* (1,1,1) real; U32 row for `learned` */
     pyr_value label;  /* (1,1,1): U32 row for a table, real for `timestep`; (1,1,E) real for `identity` */
+    pyr_value which;  /* (1,1,1) U32: the level; read when the trunk is shared */
     pyr_value stream; /* U32 stream of dropout; -1: no dropout (sampling) */
 } pyr_unet_inputs;
 
@@ -24,7 +25,22 @@ typedef struct pyr_unet_options {
     bool zero_last; /* start with each block's last convolution and conv_out at zero */
     bool undivided; /* fourier: leave out UNet2DModel's division of the output by t */
     int level;      /* keeps dropout streams of levels apart */
+    int shared;     /* so many levels share all parameters but conv_in and conv_out, which are named
+                       "level-I.conv_in"; "level_embedding" has a row for each level, added as a class's is;
+                       0: the network is its own */
 } pyr_unet_options;
+
+/* The network of level `level` alone out of a block of shared parameters: a UNet2DModel whose
+ * time_embedding.linear_2.bias has the level's embedding in it, which is the same function. `own` are the
+ * parameters of the plain network, `block` room for them. */
+pyr_status pyr_unet_unshare(const pyr_params *own, void *block, const pyr_params *shared,
+                            const void *shared_block, int level, pyr_kernels *k);
+
+/* The other way round, for starting a shared network from networks of their own: conv_in, conv_out and the
+ * embedding of `level` from its plain network; and when level is `trunk`, all the rest too, which must come
+ * first. */
+pyr_status pyr_unet_share(const pyr_params *shared, void *shared_block, const pyr_params *own,
+                          const void *block, int level, int trunk, pyr_kernels *k);
 
 /* Append the network to `g`; the result is h x w x (out_channels / patch^2), or -1. */
 pyr_value pyr_unet_build(pyr_graph *g, const pyr_unet_config *config, const pyr_unet_options *options,

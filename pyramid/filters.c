@@ -323,3 +323,45 @@ out:
     pyr_free(y);
     return status;
 }
+
+/* ---- transposition ----------------------------------------------------------------------------------- */
+
+pyr_status pyr_taps_transpose(pyr_taps *out, const pyr_taps *taps)
+{
+    int width = 1, *last = NULL;
+    pyr_status status = PYR_OK;
+
+    *out = (pyr_taps){0};
+    /* a column's rows, from the first to the last that read it */
+    PYR_TRY_OUT(pyr_new(&last, 2 * (size_t)taps->n_in, sizeof *last, "a pyramid filter"));
+    int *first = last + taps->n_in;
+    for (int i = 0; i < taps->n_in; i++) {
+        first[i] = taps->n_out;
+        last[i] = -1;
+    }
+    for (int o = 0; o < taps->n_out; o++)
+        for (int j = 0; j < taps->width; j++) {
+            int i = taps->start[o] + j;
+
+            if (taps->tap[(size_t)o * (size_t)taps->width + (size_t)j] == 0)
+                continue;
+            first[i] = o < first[i] ? o : first[i];
+            last[i] = o;
+        }
+    for (int i = 0; i < taps->n_in; i++)
+        width = last[i] - first[i] + 1 > width ? last[i] - first[i] + 1 : width;
+    PYR_TRY_OUT(taps_new(out, taps->n_out, taps->n_in, width));
+    for (int i = 0; i < taps->n_in; i++)
+        out->start[i] = first[i] < taps->n_out - out->width ? first[i] : taps->n_out - out->width;
+    for (int o = 0; o < taps->n_out; o++)
+        for (int j = 0; j < taps->width; j++) {
+            double tap = taps->tap[(size_t)o * (size_t)taps->width + (size_t)j];
+            int i = taps->start[o] + j;
+
+            if (tap != 0)
+                out->tap[(size_t)i * (size_t)out->width + (size_t)(o - out->start[i])] = tap;
+        }
+out:
+    pyr_free(last);
+    return status;
+}

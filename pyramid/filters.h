@@ -66,6 +66,9 @@ pyr_status pyr_taps_up(pyr_taps *out, pyr_filter filter, double sigma, int n);
  * *out empty) when d d^T is singular in double. */
 pyr_status pyr_taps_invert(pyr_taps *out, double *gain, const pyr_taps *down, double small);
 
+/* The transposed matrix: of u, what carries a gradient of the fine image to the coarse one. */
+pyr_status pyr_taps_transpose(pyr_taps *out, const pyr_taps *taps);
+
 void pyr_taps_free(pyr_taps *taps); /* back to {0}; {0} is a no-op */
 
 #endif

@@ -1,18 +1,14 @@
 #include "pyramid/ideal.h"
 
 #include "base/mem.h"
+#include "pyramid/planner.h"
 #include <fftw3.h>
-#include <pthread.h>
 #include <string.h>
 
 struct pyr_dct {
     int h, w, c;
     fftw_plan forward, inverse;
 };
-
-/* FFTW's planner is one per process and not for several threads at once (its manual, "Thread safety");
- * running a plan is. */
-static pthread_mutex_t planner = PTHREAD_MUTEX_INITIALIZER;
 
 static fftw_plan make(int h, int w, int c, fftw_r2r_kind kind, double *any)
 {
@@ -28,10 +24,10 @@ pyr_status pyr_dct_new(pyr_dct **out, int h, int w, int c)
 
     PYR_TRY(pyr_new(out, 1, sizeof **out, "a cosine transform"));
     **out = (pyr_dct){.h = h, .w = w, .c = c};
-    pthread_mutex_lock(&planner);
+    pyr_planner_lock();
     (*out)->forward = make(h, w, c, FFTW_REDFT10, &any);
     (*out)->inverse = make(h, w, c, FFTW_REDFT01, &any);
-    pthread_mutex_unlock(&planner);
+    pyr_planner_unlock();
     if (!(*out)->forward || !(*out)->inverse) {
         pyr_dct_free(*out);
         *out = NULL;
@@ -44,10 +40,10 @@ void pyr_dct_free(pyr_dct *dct)
 {
     if (!dct)
         return;
-    pthread_mutex_lock(&planner);
+    pyr_planner_lock();
     fftw_destroy_plan(dct->forward);
     fftw_destroy_plan(dct->inverse);
-    pthread_mutex_unlock(&planner);
+    pyr_planner_unlock();
     pyr_free(dct);
 }
 

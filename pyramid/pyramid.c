@@ -24,7 +24,7 @@ const pyr_section pyr_pyramid_section = {"pyramid", rows, sizeof rows / sizeof *
  * gaussian 3.4 at sigma 1, 24 at 1.6, 35 at 1.7, 139 at 2 (long axes; short ones a little less). */
 static const double most_gain = 32;
 
-enum { DOWN, UP, BACK, OPERATORS }; /* d, u and the pseudo-inverse of d */
+enum { DOWN, UP, UP_T, BACK, OPERATORS }; /* d, u, its transpose, and the pseudo-inverse of d */
 
 struct pyr_pyramid {
     pyr_pyramid_settings settings;
@@ -107,7 +107,7 @@ static pyr_status operators_new(pyr_pyramid *p, int level, int side, int n)
 {
     const pyr_pyramid_settings *s = &p->settings;
     pyr_filter filter = (pyr_filter)s->filter;
-    pyr_taps down = {0}, up = {0}, back = {0};
+    pyr_taps down = {0}, up = {0}, up_t = {0}, back = {0};
     double gain, small = p->k->real == PYR_F64 ? 1e-18 : 1e-9;
     pyr_status status;
 
@@ -117,6 +117,8 @@ static pyr_status operators_new(pyr_pyramid *p, int level, int side, int n)
         goto out;
     PYR_TRY_OUT(pyr_taps_up(&up, filter, s->sigma, n));
     PYR_TRY_OUT(axis_new(&p->axis[level][UP][side], p->k, &up));
+    PYR_TRY_OUT(pyr_taps_transpose(&up_t, &up));
+    PYR_TRY_OUT(axis_new(&p->axis[level][UP_T][side], p->k, &up_t));
     if (!s->project)
         goto out;
     PYR_TRY_OUT(pyr_taps_invert(&back, &gain, &down, small));
@@ -131,6 +133,7 @@ static pyr_status operators_new(pyr_pyramid *p, int level, int side, int n)
 out:
     pyr_taps_free(&down);
     pyr_taps_free(&up);
+    pyr_taps_free(&up_t);
     pyr_taps_free(&back);
     return status;
 }
@@ -308,18 +311,22 @@ static void apply_ideal(const pyr_pyramid *p, int level, int which, int n, void 
     size_t fine = elements(p, level, 1), coarse = elements(p, level + 1, 1);
     double *fine_at = passes,
            *coarse_at = fine_at + pyr_aligned(elements(p, 0, 1) * sizeof(double)) / sizeof(double);
-    double *in = which == DOWN ? fine_at : coarse_at, *result = which == DOWN ? coarse_at : fine_at;
-    size_t in_count = which == DOWN ? fine : coarse, out_count = which == DOWN ? coarse : fine;
+    bool down = which == DOWN || which == UP_T;
+    double *in = down ? fine_at : coarse_at, *result = down ? coarse_at : fine_at;
+    size_t in_count = down ? fine : coarse, out_count = down ? coarse : fine;
+    /* with orthonormal transforms, u is sqrt(n/m) times "add zeros" and d sqrt(m/n) times its transpose */
+    double factor = which == UP_T ? (double)fine / (double)coarse : 1;
 
     for (size_t image = 0; image < (size_t)n; image++) {
         for (size_t i = 0; i < in_count; i++)
             in[i] = load(p, src, image * in_count + i);
-        if (which == DOWN)
+        if (down)
             pyr_ideal_down(coarse_at, fine_at, p->dct[level + 1], p->dct[level]);
         else /* u is the pseudo-inverse too */
             pyr_ideal_up(fine_at, coarse_at, p->dct[level], p->dct[level + 1]);
         for (size_t i = 0; i < out_count; i++)
-            store(p, dst, image * out_count + i, grid > 0 ? nearbyint(result[i] / grid) * grid : result[i]);
+            store(p, dst, image * out_count + i,
+                  grid > 0 ? nearbyint(result[i] / grid) * grid : factor * result[i]);
     }
 }
 
@@ -409,6 +416,33 @@ void pyr_pyramid_analyze(const pyr_pyramid *p, int n, const void *image0, int le
     mix(p, variable, 1, image, -1, condition, elements(p, level, n));
 }
 
+/* Image i - 1 is there when image i is made of it; each is dropped two levels later. */
+void pyr_pyramid_analyze_all(const pyr_pyramid *p, int n, const void *image0, void *const *variable,
+                             void *const *condition, void *scratch_block)
+{
+    scratch s = scratch_at(p, n, scratch_block);
+    int coarsest = p->settings.levels - 1;
+    const void *image = image0;
+
+    for (int level = 0; level < coarsest; level++) {
+        void *coarse = s.coarse[level % 2], *told = condition[level] ? condition[level] : s.fine;
+        pyr_shape shape = p->image[level];
+
+        apply(p, level, DOWN, n, coarse, image, analysis_grid(p), s.passes);
+        shape.n = n;
+        if (is_haar(p)) {
+            p->k->haar_split(p->k, variable[level], image, shape);
+            if (condition[level])
+                copy_images(p, level + 1, n, condition[level], coarse);
+        } else {
+            apply(p, level, UP, n, told, coarse, PYR_GRID, s.passes);
+            mix(p, variable[level], 1, image, -1, told, elements(p, level, n));
+        }
+        image = coarse;
+    }
+    copy_images(p, coarsest, n, variable[coarsest], image);
+}
+
 /* ---- synthesis ------------------------------------------------------------------------------------- */
 
 void pyr_pyramid_condition(const pyr_pyramid *p, int level, int n, const void *coarse, void *condition,
@@ -450,6 +484,49 @@ void pyr_pyramid_project(const pyr_pyramid *p, int level, int n, const void *coa
     mix(p, s.coarse[0], 1, coarse, -1, s.coarse[0], elements(p, level + 1, n));
     apply(p, level, BACK, n, s.fine, s.coarse[0], 0, s.passes);
     mix(p, variable, 1, variable, 1, s.fine, elements(p, level, n));
+}
+
+/* ---- gradients ------------------------------------------------------------------------------------- */
+
+pyr_status pyr_pyramid_has_adjoint(const pyr_pyramid *p)
+{
+    for (int i = 0; is_haar(p) && i + 1 < p->settings.levels; i++)
+        if (p->image[i].h % 2 || p->image[i].w % 2)
+            return pyr_fail(
+                PYR_E_UNSUPPORTED,
+                "level %d is %dx%d: with the haar filter gradients pass through even sides only; use "
+                "--resize, fewer levels, or the box filter",
+                i, p->image[i].h, p->image[i].w);
+    return PYR_OK;
+}
+
+void pyr_pyramid_synthesize_adjoint(const pyr_pyramid *p, int level, int n, const void *dimage,
+                                    void *dcondition, void *dvariable, void *scratch_block)
+{
+    scratch s = scratch_at(p, n, scratch_block);
+    pyr_shape shape = p->image[level];
+
+    if (is_coarsest(p, level)) {
+        copy_images(p, level, n, dvariable, dimage);
+    } else if (is_haar(p)) { /* each of the four pixels is the mean plus or minus halves of the details */
+        shape.n = n;
+        p->k->haar_split(p->k, dvariable, dimage, shape);
+        apply(p, level, DOWN, n, dcondition, dimage, 0, s.passes);
+        mix(p, dcondition, 4, dcondition, 0, dcondition, elements(p, level + 1, n));
+    } else {
+        copy_images(p, level, n, dvariable, dimage);
+        copy_images(p, level, n, dcondition, dimage);
+    }
+}
+
+void pyr_pyramid_condition_adjoint(const pyr_pyramid *p, int level, int n, const void *dcondition,
+                                   void *dcoarse, void *scratch_block)
+{
+    assert(!is_coarsest(p, level));
+    if (is_haar(p))
+        copy_images(p, level + 1, n, dcoarse, dcondition);
+    else
+        apply(p, level, UP_T, n, dcoarse, dcondition, 0, scratch_at(p, n, scratch_block).passes);
 }
 
 pyr_status pyr_pyramid_consistency(const pyr_pyramid *p, int level, int n, const void *coarse,

@@ -72,6 +72,9 @@ size_t pyr_pyramid_scratch(const pyr_pyramid *p, int n);
 /* image_i (n x image shape of `level`) = I_level of the n images `image0`; level 0 is a copy. */
 void pyr_pyramid_reduce(const pyr_pyramid *p, int n, const void *image0, int level, void *image_i,
                         void *scratch);
+/* The same for all levels in one pass; variable[i] and condition[i] (NULL: not wanted) of level i. */
+void pyr_pyramid_analyze_all(const pyr_pyramid *p, int n, const void *image0, void *const *variable,
+                             void *const *condition, void *scratch);
 /* What the model of `level` learns from: its variable and its condition (NULL: not wanted; must be NULL or
  * is left alone at the coarsest level). Outputs must not overlap image0 or each other. */
 void pyr_pyramid_analyze(const pyr_pyramid *p, int n, const void *image0, int level, void *variable,
@@ -93,6 +96,18 @@ void pyr_pyramid_synthesize(const pyr_pyramid *p, int level, int n, const void *
  * Does nothing for haar (nothing to project), at the coarsest level, and when settings.project is false. */
 void pyr_pyramid_project(const pyr_pyramid *p, int level, int n, const void *coarse, const void *condition,
                          void *variable, void *scratch);
+
+/* ---- gradients through the synthesis of a model's estimates (the unrounded, linear operators) ----- */
+
+/* From the gradient of image = synthesize(coarse, condition, variable): that of the variable, and that of the
+ * condition (for haar, whose condition is the coarse image itself: of that). */
+void pyr_pyramid_synthesize_adjoint(const pyr_pyramid *p, int level, int n, const void *dimage,
+                                    void *dcondition, void *dvariable, void *scratch);
+/* dcoarse = u^T dcondition. */
+void pyr_pyramid_condition_adjoint(const pyr_pyramid *p, int level, int n, const void *dcondition,
+                                   void *dcoarse, void *scratch);
+/* Whether they exist: haar with an odd side has none here. PYR_E_UNSUPPORTED with a sentence. */
+pyr_status pyr_pyramid_has_adjoint(const pyr_pyramid *p);
 
 /* *largest and *rms of d(I_level) - I_{level+1} over n images, in image units; for tests and reports.
  * Allocates a host buffer: PYR_E_NOMEM. */

@@ -1478,30 +1478,31 @@ typedef struct toy {
     bool bad_gradient;        /* instead an infinite gradient */
     int64_t stop_at;          /* step in which a stop is requested; -1: none */
     pyr_status fail_step, fail_checkpoint;
+    const pyr_train_plan *plan; /* of the run at hand */
 } toy;
 
-static pyr_status toy_step(void *ctx, int64_t step, double *loss)
+static pyr_status toy_step(void *ctx, int64_t step, pyr_train_step *out)
 {
     toy *t = ctx;
-    double x[4], grad[4];
+    double x[4], grad[4], loss = 0;
     bool bad = step >= t->bad_from && step < t->bad_to;
 
     t->steps[t->n_steps++] = step;
     if (t->fail_step)
         return pyr_fail(t->fail_step, "the step fails");
     PYR_TRY(pyr_download_reals(t->o.k, x, t->o.value, 4));
-    *loss = 0;
     for (int i = 0; i < 4; i++) {
         grad[i] = x[i] - t->target;
-        *loss += grad[i] * grad[i] / 2;
+        loss += grad[i] * grad[i] / 2;
     }
     if (bad && t->bad_gradient)
         grad[2] = INFINITY;
     else if (bad)
-        *loss = NAN;
+        loss = NAN;
     if (step == t->stop_at)
         pyr_stop_request();
-    return pyr_upload_reals(t->o.k, t->o.grad, grad, 4);
+    PYR_TRY(pyr_upload_reals(t->o.k, t->o.grad, grad, 4));
+    return pyr_train_update(out, &t->o, t->plan, step, loss);
 }
 
 static pyr_status toy_checkpoint(void *ctx, const pyr_train_state *state)
@@ -1555,6 +1556,7 @@ static toy toy_new(pyr_kernels *k)
 
 static pyr_status toy_run(toy *t, const pyr_train_plan *plan, pyr_train_state *state)
 {
+    t->plan = plan;
     return pyr_train_run(plan,
                          &(pyr_train_calls){.ctx = t,
                                             .step = toy_step,
@@ -1562,7 +1564,7 @@ static pyr_status toy_run(toy *t, const pyr_train_plan *plan, pyr_train_state *s
                                             .report = toy_report,
                                             .snapshot = toy_snapshot,
                                             .explain = toy_explain},
-                         &t->o, state);
+                         state);
 }
 
 static bool are(const int64_t *got, int n, const int64_t *wanted, int m)

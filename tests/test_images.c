@@ -1045,7 +1045,7 @@ static void refused(void)
     CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "nothing to read");
     s.path = in_temp("set.zip");
     write_bytes(s.path, "PK\3\4....", 8);
-    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_UNSUPPORTED, "not read yet; unpack it into a folder");
+    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "set.zip: the zip archive is damaged or cut short");
     write_bytes(s.path, "what is this", 12);
     CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "not a data set that is known here");
     s = at_path(GOLDEN);

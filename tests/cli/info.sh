@@ -234,8 +234,8 @@ cp tests/golden/images/rgb_8.png tests/golden/images/rgba_8.png "$tmp/classes/ca
 cp tests/golden/images/grey_8.png "$tmp/classes/dog"
 pyr info --data "$tmp/classes" --set data.split=all
 gives 0
-says "class 0   cat: 2 for training, 0 held out"
-says "class 1   dog: 1 for training, 0 held out"
+says "class 0     cat: 2 for training, 0 held out"
+says "class 1     dog: 1 for training, 0 held out"
 
 # ---- settings ------------------------------------------------------------------------------------
 

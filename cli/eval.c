@@ -1,0 +1,427 @@
+/* eval.c - pyrdiff eval */
+#include "eval/evaluate.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/parse.h"
+#include "cli/progress.h"
+#include "cli/sampling.h"
+#include "graph/train.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct typed {
+    const char *classifier, *inception, *reference, *ref_stats, *write_stats, *seeds, *steps, *sampler;
+    const char *metrics, *json, *sheet;
+    int label, batch;
+    int64_t count;
+    pyr_machine machine;
+} typed;
+
+/* The command in hand. */
+typedef struct work {
+    const typed *typed;
+    const char *input;
+    pyr_settings *settings;
+    pyr_config config;
+    pyr_kernels *k;
+    pyr_dataset *data;
+    pyr_image_set set;
+    char *cache, *found; /* a classifier of the cache */
+    pyr_bar bar;
+} work;
+
+static void show_note(void *ctx, const char *line)
+{
+    work *w = ctx;
+
+    pyr_bar_line(&w->bar, "%s", line);
+}
+
+static void show_progress(void *ctx, int64_t done, int64_t n, double images_per_s)
+{
+    work *w = ctx;
+    char eta[32], text[96];
+
+    pyr_clock_text(eta, (double)(n - done) / images_per_s);
+    snprintf(text, sizeof text, "%.1f images/s  ETA %s", images_per_s, eta);
+    pyr_bar_draw(&w->bar, "sampling", done, n, text);
+}
+
+/* ---- what is judged ---------------------------------------------------------------------------- */
+
+/* Options of sampling are of no use to images that are there. */
+static pyr_status refuse_sampling(const work *w, const pyr_parsed *parsed)
+{
+    static const char *const of_runs[] = {"seeds", "steps", "sampler", "class", "guidance", "batch"};
+
+    for (size_t i = 0; i < sizeof of_runs / sizeof *of_runs; i++)
+        if (pyr_option_given(parsed, of_runs[i]))
+            return pyr_fail(PYR_E_ARG, "--%s is for a run, but %s holds images", of_runs[i], w->input);
+    return PYR_OK;
+}
+
+static pyr_status read_settings(work *w, const pyr_parsed *parsed)
+{
+    bool run = pyr_run_exists(w->input);
+
+    if (!run && !pyr_is_folder(w->input) && !pyr_is_file(w->input))
+        return pyr_fail(PYR_E_IO, "%s: no such file or folder (a run, a folder of PNGs, or an NPZ)",
+                        w->input);
+    if (run)
+        PYR_TRY(pyr_run_settings(&w->settings, w->input));
+    else {
+        PYR_TRY(refuse_sampling(w, parsed));
+        PYR_TRY(pyr_settings_new(&w->settings, pyr_all_sections(), PYR_SECTIONS));
+    }
+    PYR_TRY(pyr_options_apply(parsed, w->settings));
+    PYR_TRY(pyr_config_get(&w->config, w->settings));
+    if (!*w->config.data.set.path)
+        return pyr_fail(PYR_E_ARG, "against which images? Add --data PATH");
+    if (run)
+        return pyr_set_sampler(&w->config, w->typed->steps, w->typed->sampler);
+    return PYR_OK;
+}
+
+static pyr_status seeds_of(const typed *t, uint64_t **seeds, size_t *n)
+{
+    if (*t->seeds) {
+        if (pyr_parse_seeds(t->seeds, seeds, n) != PYR_OK)
+            return pyr_fail_prefix(PYR_E_ARG, "--seeds");
+        return PYR_OK;
+    }
+    *n = t->count ? (size_t)t->count : 10000;
+    PYR_TRY(pyr_new(seeds, *n, sizeof **seeds, "seeds"));
+    for (size_t i = 0; i < *n; i++)
+        (*seeds)[i] = i;
+    return PYR_OK;
+}
+
+static pyr_status draw(work *w)
+{
+    pyr_set_draw job = {.k = w->k,
+                        .name = w->input,
+                        .config = &w->config,
+                        .label = w->typed->label,
+                        .batch = w->typed->batch,
+                        .on_progress = show_progress,
+                        .ctx = w};
+    uint64_t *seeds = NULL;
+    size_t n;
+    pyr_status status = PYR_OK;
+
+    PYR_TRY_OUT(seeds_of(w->typed, &seeds, &n));
+    PYR_TRY_OUT(pyr_model_open(&job.model, w->k, w->input, &w->config));
+    PYR_TRY_OUT(pyr_check_class(job.model, w->typed->label));
+    job.seeds = seeds;
+    job.n = (int64_t)n;
+    PYR_TRY_OUT(pyr_image_set_draw(&w->set, &job));
+    pyr_bar_line(&w->bar, "%zu images drawn in %.1f s (%.1f images/s)", n, w->set.seconds,
+                 (double)n / w->set.seconds);
+out:
+    pyr_model_free(job.model);
+    pyr_free(seeds);
+    return status;
+}
+
+static pyr_status get_images(work *w)
+{
+    if (pyr_run_exists(w->input))
+        return draw(w);
+    if (pyr_is_folder(w->input))
+        return pyr_image_set_folder(&w->set, w->input, pyr_dataset_shape_of(w->data).c, w->typed->count);
+    return pyr_image_set_npz(&w->set, w->input, w->typed->count);
+}
+
+/* ---- what comes out ---------------------------------------------------------------------------- */
+
+static const char *words_of(const char *metric)
+{
+    static const char *const words[][2] = {
+        {"frechet", "Frechet distance"},      {"kid", "KID"},
+        {"precision", "precision (k = 3)"},   {"recall", "recall (k = 3)"},
+        {"score", "Inception Score"},         {"swd", "sliced Wasserstein"},
+        {"spectrum", "spectrum distance"},    {"colour", "mean-colour drift"},
+        {"consistency", "consistency error"}, {"nearest", "distance to nearest"},
+        {"memorised", "memorised (share)"}};
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(words[i][0], metric) == 0)
+            return words[i][1];
+    return metric;
+}
+
+static void print_figure(const pyr_figure *f)
+{
+    char name[64], value[64];
+
+    if (f->level >= 0)
+        snprintf(name, sizeof name, "%s, level %d", words_of(f->metric), f->level);
+    else
+        snprintf(name, sizeof name, "%s", words_of(f->metric));
+    snprintf(value, sizeof value, "%.5g", f->value);
+    if (isfinite(f->deviation))
+        snprintf(value, sizeof value, "%.5g +- %.2g", f->value, f->deviation);
+    printf("%-29s %-22s %" PRId64 " images", name, value, f->n);
+    if (f->reference) {
+        printf(" against %s", f->reference);
+        if (f->n_reference)
+            printf(", %" PRId64 " images", f->n_reference);
+        printf(" [%016" PRIx64 "]", f->reference_hash);
+    }
+    if (f->features)
+        printf(", features: %s [%016" PRIx64 "]", f->features, f->features_hash);
+    else if (f->reference)
+        printf(", on pixels");
+    printf("\n");
+}
+
+static pyr_status write_json(const work *w, const pyr_evaluation *e)
+{
+    pyr_json json = {.indent = 2};
+    pyr_status status;
+
+    pyr_json_open(&json, NULL, '{');
+    pyr_evaluation_json(e, &w->set, &json);
+    pyr_json_close(&json, '}');
+    pyr_text_add(&json.text, "\n");
+    status = json.text.failed ? pyr_fail(PYR_E_NOMEM, "out of memory for %s", w->typed->json)
+                              : pyr_file_replace(w->typed->json, json.text.at, json.text.length);
+    pyr_text_free(&json.text);
+    return status;
+}
+
+static const char *given(const char *text)
+{
+    return *text ? text : NULL;
+}
+
+/* The files of the feature networks; a classifier is found or trained when none is named. */
+static pyr_status choose_networks(work *w, pyr_evaluate_job *job)
+{
+    const typed *t = w->typed;
+
+    job->network[0] = given(t->classifier);
+    job->network[1] = given(t->inception);
+    if (job->network[0] || job->network[1] || !(job->metrics & (PYR_METRIC_NETWORK | PYR_METRIC_NEAREST)))
+        return PYR_OK;
+    PYR_TRY(pyr_default_network(&w->found, w->k, w->data, w->cache, show_note, w));
+    job->network[0] = w->found;
+    if (!w->found)
+        pyr_bar_line(&w->bar, "note: the data have no labels to train a classifier on, so only figures of "
+                              "pixels are measured (--inception FILE or --classifier FILE gives the others)");
+    return PYR_OK;
+}
+
+static pyr_status judge(work *w)
+{
+    const typed *t = w->typed;
+    pyr_evaluate_job job = {.k = w->k,
+                            .samples = &w->set,
+                            .data = w->data,
+                            .data_name = w->config.data.set.path,
+                            .reference = strcmp(t->reference, "train") == 0 ? PYR_TRAIN : PYR_HELD_OUT,
+                            .ref_stats = given(t->ref_stats),
+                            .write_stats = given(t->write_stats),
+                            .sheet = given(t->sheet),
+                            .cache = w->cache,
+                            .on_note = show_note,
+                            .ctx = w};
+    pyr_evaluation e = {0};
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_parse_metrics(t->metrics, &job.metrics));
+    PYR_TRY_OUT(choose_networks(w, &job));
+    PYR_TRY_OUT(pyr_evaluate_check(&job)); /* not after an hour of sampling */
+    PYR_TRY_OUT(get_images(w));
+    PYR_TRY_OUT(pyr_evaluate(&e, &job));
+    printf("%s [%016" PRIx64 "]: %" PRId64 " images of %dx%dx%d\n", w->set.name, w->set.hash, w->set.n,
+           w->set.h, w->set.w, w->set.c);
+    for (int i = 0; i < e.figures; i++)
+        print_figure(&e.figure[i]);
+    for (size_t i = 0; i < sizeof e.warning / sizeof *e.warning && e.warning[i]; i++)
+        pyr_bar_line(&w->bar, "warning: %s", e.warning[i]);
+    if (e.from_cache)
+        pyr_bar_line(&w->bar, "features of the reference are from the cache (%s)", w->cache);
+    if (*t->json)
+        PYR_TRY_OUT(write_json(w, &e));
+out:
+    pyr_evaluation_free(&e);
+    return status;
+}
+
+static pyr_status check_words(const typed *t)
+{
+    unsigned metrics;
+
+    if (strcmp(t->reference, "test") != 0 && strcmp(t->reference, "train") != 0)
+        return pyr_fail(PYR_E_ARG, "--reference %s: should be test or train", t->reference);
+    if (pyr_parse_metrics(t->metrics, &metrics) != PYR_OK)
+        return pyr_fail_prefix(PYR_E_ARG, "--metrics");
+    if (*t->sheet && !(metrics & PYR_METRIC_NEAREST))
+        return pyr_fail(PYR_E_ARG, "--sheet shows nearest training images: add nearest to --metrics");
+    if (*t->seeds && t->count)
+        return pyr_fail(PYR_E_ARG, "one of --count and --seeds at a time");
+    return PYR_OK;
+}
+
+static pyr_status run_eval(const typed *t, const pyr_parsed *parsed)
+{
+    work w = {.typed = t, .input = parsed->arguments[0], .bar = pyr_bar_new()};
+    pyr_status status;
+
+    PYR_TRY(check_words(t));
+    PYR_TRY_OUT(read_settings(&w, parsed));
+    PYR_TRY_OUT(pyr_open_machine(&w.k, &t->machine, false));
+    PYR_TRY_OUT(pyr_dataset_open(&w.data, &w.config.data.set));
+    w.cache = pyr_cache_path("eval");
+    pyr_stop_on_signals();
+    PYR_TRY_OUT(judge(&w));
+out:
+    pyr_bar_end(&w.bar);
+    if (status == PYR_E_STOPPED)
+        fprintf(stderr, "stopped: nothing was measured\n");
+    pyr_image_set_free(&w.set);
+    pyr_dataset_free(w.data);
+    pyr_kernels_free(w.k);
+    pyr_settings_free(w.settings);
+    pyr_free(w.cache);
+    pyr_free(w.found);
+    return status;
+}
+
+pyr_status pyr_command_eval(int argc, char **argv)
+{
+    typed t;
+    const pyr_option table[] = {
+        {.name = "data",
+         .argument = "PATH",
+         .setting = "data.path",
+         .help = "the data set to compare with; of a run without it its own"},
+        {.name = "reference",
+         .argument = "SPLIT",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.reference,
+         .standard = "test",
+         .help = "compare with its held-out images (test) or its training images (train)"},
+        {.name = "classifier",
+         .argument = "FILE",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.classifier,
+         .standard = "",
+         .help = "feature network of pyrdiff classifier; without any network one is trained on the data's "
+                 "labels and kept"},
+        {.name = "inception",
+         .argument = "FILE",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.inception,
+         .standard = "",
+         .help = "Inception-v3's weights, for FID"},
+        {.name = "ref-stats",
+         .argument = "FILE",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.ref_stats,
+         .standard = "",
+         .help = "NPZ with mu and sigma, as EDM's, for the Frechet distance instead of the data's own"},
+        {.name = "write-stats",
+         .argument = "FILE",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.write_stats,
+         .standard = "",
+         .help = "write mu and sigma of the reference, of Inception's features if it is given"},
+        {.name = "count",
+         .argument = "N",
+         .type = PYR_SETTING_COUNT,
+         .target = &t.count,
+         .standard = "0",
+         .min = 0,
+         .max = PYR_SEEDS_MAX,
+         .help = "images to draw, seeds 0 to N-1, or to read; 0: 10000 of a run, all that are there"},
+        {.name = "seeds",
+         .argument = "LIST",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.seeds,
+         .standard = "",
+         .help = "draw these instead: 0-4999"},
+        {.name = "steps",
+         .argument = "N,N,N",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.steps,
+         .standard = "",
+         .help = "steps per level, coarsest first, or one number; without it the run's settings"},
+        {.name = "sampler",
+         .argument = "NAME",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.sampler,
+         .standard = "",
+         .help = "heun, euler, euler-maruyama; without it the run's settings"},
+        {.name = "class",
+         .argument = "N",
+         .type = PYR_SETTING_INT,
+         .target = &t.label,
+         .standard = "-1",
+         .min = -1,
+         .max = 1e6,
+         .help = "of a class-conditional run; -1: none in particular"},
+        {.name = "guidance",
+         .argument = "G",
+         .setting = "level.sampler.guidance",
+         .help = "classifier-free guidance towards --class; without it the run's settings"},
+        {.name = "batch",
+         .argument = "N",
+         .type = PYR_SETTING_INT,
+         .target = &t.batch,
+         .standard = "0",
+         .min = 0,
+         .max = 65536,
+         .help = "images to draw at a time; 0: chosen; changes no image"},
+        {.name = "metrics",
+         .argument = "LIST",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.metrics,
+         .standard = "all",
+         .help = "frechet,kid,precision,recall,score,swd,spectrum,colour,consistency,nearest, or all"},
+        {.name = "json",
+         .argument = "FILE",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.json,
+         .standard = "",
+         .help = "write the figures, each with what it is of"},
+        {.name = "sheet",
+         .argument = "FILE",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.sheet,
+         .standard = "",
+         .help = "write a PNG of samples beside their nearest training images, the closest pairs first"},
+        PYR_MACHINE_OPTIONS(t.machine),
+    };
+    const pyr_options options = {
+        .command = "eval",
+        .arguments = "INPUT",
+        .least = 1,
+        .most = 1,
+        .summary =
+            "Judge images against a data set: those that a run draws, a folder of PNGs, or an NPZ (arr_0). "
+            "Every figure is printed with the number of images, the reference and the feature network, and "
+            "their hashes. Features of references are kept in the cache.",
+        .examples =
+            "pyrdiff eval runs/fashion-mnist --json eval.json --sheet nearest.png\n"
+            "pyrdiff eval out/samples.npz --data PATH --metrics swd,spectrum\n"
+            "pyrdiff eval out --data PATH --inception inception.safetensors --ref-stats cifar10.npz\n",
+        .table = table,
+        .n = sizeof table / sizeof *table,
+        .sections = pyr_all_sections(),
+        .n_sections = PYR_SECTIONS};
+    pyr_parsed parsed = {0};
+    pyr_status status = pyr_options_parse(&parsed, &options, argc, argv);
+
+    if (status == PYR_OK && parsed.help)
+        pyr_print_help(&options);
+    else if (status == PYR_OK)
+        status = run_eval(&t, &parsed);
+    pyr_parsed_free(&parsed);
+    return status;
+}

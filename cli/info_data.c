@@ -1,0 +1,98 @@
+/* info_data.c - a data set in words: what is there, its classes, the pyramids that it can have, its
+ * fingerprint. */
+#include "cli/info.h"
+
+#include "base/mem.h"
+#include "cascade/run.h"
+#include "pyramid/pyramid.h"
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { LISTED = 1000 }; /* classes; ImageNet has as many */
+
+static void print_memory(const pyr_dataset *set)
+{
+    pyr_dataset_shape s = pyr_dataset_shape_of(set);
+    double n = (double)(pyr_dataset_count(set, PYR_TRAIN) + pyr_dataset_count(set, PYR_HELD_OUT));
+
+    printf("in memory   %.4g MiB\n", n * s.h * s.w * s.c * (s.bits / 8) / 1048576.0);
+}
+
+static void print_levels(const pyr_dataset *set)
+{
+    pyr_dataset_shape s = pyr_dataset_shape_of(set);
+    int most = pyr_pyramid_most_levels(s.h, s.w);
+
+    printf("levels      1 to %d:", most);
+    for (int level = 0; level < most; level++)
+        printf("%s %dx%d", level ? "," : "", pyr_info_halved(s.h, level), pyr_info_halved(s.w, level));
+    printf("\n");
+}
+
+static pyr_status print_classes(const pyr_dataset *set)
+{
+    int classes = pyr_dataset_classes(set);
+    int64_t *counts[2] = {NULL, NULL}, least = INT64_MAX, most = 0;
+    pyr_status status = PYR_OK;
+
+    if (!classes) {
+        printf("classes     none\n");
+        return PYR_OK;
+    }
+    for (int split = PYR_TRAIN; split <= PYR_HELD_OUT; split++) {
+        const int32_t *labels = pyr_dataset_labels(set, (pyr_split)split);
+
+        PYR_TRY_OUT(pyr_new(&counts[split], (size_t)classes, sizeof *counts[split], "the classes"));
+        for (int64_t i = 0; i < pyr_dataset_count(set, (pyr_split)split); i++)
+            counts[split][labels[i]]++;
+    }
+    for (int label = 0; label < classes; label++) {
+        int64_t n = counts[PYR_TRAIN][label];
+
+        least = n < least ? n : least;
+        most = n > most ? n : most;
+    }
+    printf("classes     %d of ", classes);
+    if (least < most)
+        printf("%lld to ", (long long)least);
+    printf("%lld images for training\n", (long long)most);
+    for (int label = 0; label < classes && label < LISTED; label++) {
+        const char *name = pyr_dataset_class_name(set, label);
+
+        printf("class %-5d %s%s%lld for training, %lld held out\n", label, name ? name : "", name ? ": " : "",
+               (long long)counts[PYR_TRAIN][label], (long long)counts[PYR_HELD_OUT][label]);
+    }
+    if (classes > LISTED)
+        printf("            and %d more classes\n", classes - LISTED);
+out:
+    pyr_free(counts[0]);
+    pyr_free(counts[1]);
+    return status;
+}
+
+pyr_status pyr_info_data(const pyr_parsed *parsed)
+{
+    pyr_settings *settings = NULL;
+    pyr_data_config config;
+    pyr_dataset *set = NULL;
+    pyr_text line = {0};
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_settings_new(&settings, &pyr_data_section, 1));
+    PYR_TRY_OUT(pyr_options_apply(parsed, settings));
+    pyr_settings_fill(settings, "data", -1, &config);
+    PYR_TRY_OUT(pyr_data_config_finish(&config));
+    PYR_TRY_OUT(pyr_dataset_open(&set, &config.set));
+    for (size_t i = 0; i < pyr_dataset_skipped(set); i++)
+        fprintf(stderr, "left out: %s\n", pyr_dataset_skipped_why(set, i));
+    pyr_dataset_describe(set, &line);
+    printf("%s\nfingerprint %016" PRIx64 "\n", line.at ? line.at : "", pyr_dataset_fingerprint(set));
+    print_memory(set);
+    print_levels(set);
+    PYR_TRY_OUT(print_classes(set));
+out:
+    pyr_text_free(&line);
+    pyr_dataset_free(set);
+    pyr_settings_free(settings);
+    return status;
+}

@@ -1,0 +1,84 @@
+#include "cli/sampling.h"
+
+#include "base/text.h"
+#include "cli/parse.h"
+#include <string.h>
+
+pyr_status pyr_set_sampler(pyr_config *config, const char *steps_text, const char *sampler)
+{
+    int steps[PYR_MAX_LEVELS], n = 0, levels = config->pyramid.levels, kind;
+    const char *words[8];
+    size_t n_words = 0;
+
+    if (*steps_text) {
+        if (pyr_parse_ints(steps_text, steps, PYR_MAX_LEVELS, &n) != PYR_OK)
+            return pyr_fail_prefix(PYR_E_ARG, "--steps");
+        if (n != 1 && n != levels)
+            return pyr_fail(PYR_E_ARG,
+                            "--steps %s has %d numbers, the run has %d levels: give one number, or one a "
+                            "level from the coarsest on",
+                            steps_text, n, levels);
+    }
+    for (int i = 0; i < n || (n == 1 && i < levels); i++) {
+        int level = levels - 1 - i, value = steps[n == 1 ? 0 : i];
+
+        if (value < 1 || value > PYR_MAX_STEPS)
+            return pyr_fail(PYR_E_ARG, "--steps: %d steps, should be 1..%d", value, PYR_MAX_STEPS);
+        config->level[level].sampler.steps = value;
+    }
+    if (!*sampler)
+        return PYR_OK;
+    while (pyr_sampler_names[n_words])
+        words[n_words] = pyr_sampler_names[n_words], n_words++;
+    for (kind = 0; pyr_sampler_names[kind] && strcmp(pyr_sampler_names[kind], sampler) != 0; kind++)
+        ;
+    if (!pyr_sampler_names[kind]) {
+        const char *nearest = pyr_nearest(sampler, words, n_words);
+
+        return pyr_fail(PYR_E_ARG, "--sampler %s: should be heun, euler or euler-maruyama%s%s%s", sampler,
+                        nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+    }
+    for (int i = 0; i < levels; i++)
+        config->level[i].sampler.kind = kind;
+    return PYR_OK;
+}
+
+static pyr_status check_label(const pyr_model *model, int label)
+{
+    int classes = pyr_model_classes(model);
+
+    if (label >= 0 && classes == 0)
+        return pyr_fail(PYR_E_ARG,
+                        "--class %d: this run was trained without classes (train one with --classes)", label);
+    if (label >= classes && label >= 0)
+        return pyr_fail(PYR_E_ARG, "--class is %d, should be 0..%d", label, classes - 1);
+    return PYR_OK;
+}
+
+/* Guidance needs a class to go to, and a network that knows classes. */
+static pyr_status check_guidance(const pyr_model *model, int label)
+{
+    for (int i = 0; i < pyr_model_levels(model); i++) {
+        double guidance = pyr_model_guidance(model, i);
+
+        if (guidance == 1)
+            continue;
+        if (pyr_model_classes(model) == 0)
+            return pyr_fail(PYR_E_ARG,
+                            "the guidance of level %d is %g, but this run was trained without classes (train "
+                            "one with --classes, or sample with --guidance 1)",
+                            i, guidance);
+        if (label < 0)
+            return pyr_fail(PYR_E_ARG,
+                            "the guidance of level %d is %g: towards which class? Add --class N, or "
+                            "--guidance 1",
+                            i, guidance);
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_check_class(const pyr_model *model, int label)
+{
+    PYR_TRY(check_label(model, label));
+    return check_guidance(model, label);
+}

@@ -1,0 +1,779 @@
+#include "eval/evaluate.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "eval/classifier.h"
+#include "eval/features.h"
+#include "eval/metrics.h"
+#include "eval/reference.h"
+#include "graph/train.h"
+#include "images/grid.h"
+#include "images/pixels.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Of all that is drawn at random: any number, but always the same one. */
+enum { SEED = 2023 };
+
+/* ---- words ------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *word;
+    unsigned metric;
+} words[] = {
+    {"frechet", PYR_METRIC_FRECHET},   {"kid", PYR_METRIC_KID},       {"precision", PYR_METRIC_PRECISION},
+    {"recall", PYR_METRIC_PRECISION},  {"score", PYR_METRIC_SCORE},   {"swd", PYR_METRIC_SWD},
+    {"spectrum", PYR_METRIC_SPECTRUM}, {"colour", PYR_METRIC_COLOUR}, {"consistency", PYR_METRIC_CONSISTENCY},
+    {"nearest", PYR_METRIC_NEAREST},   {"all", PYR_METRIC_ALL}};
+enum { WORDS = sizeof words / sizeof *words };
+
+static pyr_status unknown_metric(const char *word, int length)
+{
+    char *name = pyr_strfmt("%.*s", length, word);
+    const char *all[WORDS], *nearest = NULL;
+
+    for (int i = 0; i < WORDS; i++)
+        all[i] = words[i].word;
+    if (name)
+        nearest = pyr_nearest(name, all, WORDS);
+    pyr_free(name);
+    return pyr_fail(PYR_E_ARG,
+                    "there is no metric \"%.*s\"%s%s%s (frechet, kid, precision, recall, score, swd, "
+                    "spectrum, colour, consistency, nearest, all)",
+                    length, word, nearest ? "; did you mean " : "", nearest ? nearest : "",
+                    nearest ? "?" : "");
+}
+
+pyr_status pyr_parse_metrics(const char *text, unsigned *metrics)
+{
+    *metrics = 0;
+    for (const char *at = text;; at++) {
+        size_t length = strcspn(at, ",");
+        int i;
+
+        for (i = 0; i < WORDS; i++)
+            if (strlen(words[i].word) == length && memcmp(words[i].word, at, length) == 0)
+                break;
+        if (i == WORDS)
+            return unknown_metric(at, (int)length);
+        *metrics |= words[i].metric;
+        at += length;
+        if (!*at)
+            return PYR_OK;
+    }
+}
+
+/* ---- figures ----------------------------------------------------------------------------------- */
+
+void pyr_evaluation_free(pyr_evaluation *e)
+{
+    for (size_t i = 0; i < sizeof e->names / sizeof *e->names; i++)
+        pyr_free(e->names[i]);
+    for (size_t i = 0; i < sizeof e->warning / sizeof *e->warning; i++)
+        pyr_free(e->warning[i]);
+    *e = (pyr_evaluation){0};
+}
+
+double pyr_evaluation_value(const pyr_evaluation *e, const char *metric, int level)
+{
+    for (int i = 0; i < e->figures; i++)
+        if (strcmp(e->figure[i].metric, metric) == 0 && e->figure[i].level == level)
+            return e->figure[i].value;
+    return (double)NAN;
+}
+
+/* A job in hand. */
+typedef struct evaluating {
+    const pyr_evaluate_job *job;
+    pyr_evaluation *out;
+    pyr_features *network; /* the one of whose features figures are now; NULL: pixels */
+    const char *features;  /* its name, in out->names */
+    pyr_image_set reference;
+    pyr_figure about; /* what the next figures are of */
+} evaluating;
+
+static void add(evaluating *e, const char *metric, int level, double value, double deviation)
+{
+    pyr_figure figure = e->about;
+
+    if (e->out->figures == PYR_FIGURES)
+        return;
+    figure.metric = metric;
+    figure.level = level;
+    figure.value = value;
+    figure.deviation = deviation;
+    e->out->figure[e->out->figures++] = figure;
+}
+
+static void note(const pyr_evaluate_job *job, const char *line)
+{
+    if (job->on_note)
+        job->on_note(job->ctx, line);
+}
+
+static pyr_status warn(evaluating *e, char *sentence)
+{
+    size_t i = 0;
+
+    while (i + 1 < sizeof e->out->warning / sizeof *e->out->warning && e->out->warning[i])
+        i++;
+    pyr_free(e->out->warning[i]);
+    e->out->warning[i] = sentence;
+    return sentence ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a warning");
+}
+
+/* The text is kept in the evaluation. */
+static pyr_status name(evaluating *e, int place, char *text, const char **out)
+{
+    e->out->names[place] = text;
+    *out = text;
+    return text ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+}
+
+static bool wants(const evaluating *e, unsigned metric)
+{
+    return (e->job->metrics & metric) != 0;
+}
+
+/* ---- on pixels --------------------------------------------------------------------------------- */
+
+static pyr_status on_pixels(evaluating *e)
+{
+    pyr_pixels_set a = pyr_image_set_pixels(e->job->samples), b = pyr_image_set_pixels(&e->reference);
+    double value, swd[PYR_SWD_LEVELS];
+    int levels;
+
+    if (wants(e, PYR_METRIC_SWD)) {
+        PYR_TRY(pyr_sliced_wasserstein(swd, &levels, &b, &a, SEED, e->job->k->pool));
+        for (int i = 0; i < levels; i++)
+            add(e, "swd", i, swd[i], (double)NAN);
+    }
+    if (wants(e, PYR_METRIC_SPECTRUM)) {
+        PYR_TRY(pyr_spectrum_distance(&value, &a, &b));
+        add(e, "spectrum", -1, value, (double)NAN);
+    }
+    if (wants(e, PYR_METRIC_COLOUR)) {
+        PYR_TRY(pyr_colour_drift(&value, &a, &b));
+        add(e, "colour", -1, value, (double)NAN);
+    }
+    return PYR_OK;
+}
+
+static void add_consistency(evaluating *e)
+{
+    const pyr_image_set *set = e->job->samples;
+    pyr_figure about = e->about;
+
+    e->about = (pyr_figure){.n = set->n};
+    for (int i = 0; i + 1 < set->levels; i++)
+        add(e, "consistency", i, set->consistency[i], (double)NAN);
+    e->about = about;
+}
+
+/* ---- in feature space -------------------------------------------------------------------------- */
+
+/* mu and sigma of the reference: a file's, when it is of this network, or the features' own. */
+static pyr_status moments_of_reference(evaluating *e, pyr_moments *out, int64_t n, int d,
+                                       const float *features, bool *from_file)
+{
+    const char *path = e->job->ref_stats;
+
+    *from_file = false;
+    if (path) {
+        PYR_TRY(pyr_moments_read(out, path));
+        if (out->d == d) {
+            *from_file = true;
+            return PYR_OK;
+        }
+        pyr_moments_free(out);
+    }
+    return pyr_moments_new(out, n, d, features);
+}
+
+static pyr_status hash_file(const char *path, uint64_t *hash)
+{
+    char *bytes;
+    size_t n;
+
+    PYR_TRY(pyr_file_read(&bytes, &n, path, UINT64_C(1) << 31));
+    *hash = pyr_hash(PYR_HASH_START, bytes, n);
+    pyr_free(bytes);
+    return PYR_OK;
+}
+
+static pyr_status frechet(evaluating *e, const float *samples, const float *reference, int d)
+{
+    pyr_moments a = {0}, b = {0};
+    pyr_figure about = e->about;
+    pyr_status status;
+    double value;
+    bool from_file = false;
+
+    PYR_TRY_OUT(pyr_moments_new(&a, e->job->samples->n, d, samples));
+    PYR_TRY_OUT(moments_of_reference(e, &b, e->reference.n, d, reference, &from_file));
+    if (from_file) {
+        e->about.reference = e->out->names[1];
+        e->about.n_reference = b.n;
+        PYR_TRY_OUT(hash_file(e->job->ref_stats, &e->about.reference_hash));
+    }
+    PYR_TRY_OUT(pyr_frechet(&value, &a, &b));
+    add(e, "frechet", -1, value, (double)NAN);
+out:
+    e->about = about;
+    pyr_moments_free(&a);
+    pyr_moments_free(&b);
+    return status;
+}
+
+static pyr_status write_stats(const evaluating *e, const float *reference, int d)
+{
+    pyr_moments m = {0};
+    pyr_status status;
+
+    PYR_TRY(pyr_moments_new(&m, e->reference.n, d, reference));
+    status = pyr_moments_write(&m, e->job->write_stats);
+    pyr_moments_free(&m);
+    return status;
+}
+
+static pyr_status compare_features(evaluating *e, const float *samples, const float *reference, int d)
+{
+    pyr_pool *pool = e->job->k->pool;
+    int64_t n = e->job->samples->n, m = e->reference.n;
+    double value, other;
+
+    if (wants(e, PYR_METRIC_FRECHET))
+        PYR_TRY(frechet(e, samples, reference, d));
+    if (wants(e, PYR_METRIC_KID)) {
+        PYR_TRY(pyr_kid(&value, &other, m, reference, n, samples, d, 100, 1000, SEED, pool));
+        add(e, "kid", -1, value, other);
+    }
+    if (wants(e, PYR_METRIC_PRECISION)) {
+        PYR_TRY(pyr_precision_recall(&value, &other, m, reference, n, samples, d, 3, pool));
+        add(e, "precision", -1, value, (double)NAN);
+        add(e, "recall", -1, other, (double)NAN);
+    }
+    return PYR_OK;
+}
+
+static pyr_status score(evaluating *e, const float *logits)
+{
+    pyr_figure about = e->about;
+    int64_t n = e->job->samples->n;
+    double value, deviation;
+
+    PYR_TRY(pyr_inception_score(&value, &deviation, n, logits, pyr_features_classes(e->network),
+                                n < 10 ? 1 : 10));
+    e->about.reference = NULL; /* it has none */
+    e->about.n_reference = 0;
+    e->about.reference_hash = 0;
+    add(e, "score", -1, value, deviation);
+    e->about = about;
+    return PYR_OK;
+}
+
+/* ---- the nearest training images --------------------------------------------------------------- */
+
+typedef struct neighbours {
+    int64_t *index;
+    float *nearest, *second;
+} neighbours;
+
+static void free_neighbours(neighbours *found)
+{
+    pyr_free(found->index);
+    pyr_free(found->nearest);
+    pyr_free(found->second);
+}
+
+static pyr_status new_neighbours(neighbours *found, int64_t n)
+{
+    PYR_TRY(pyr_new(&found->index, (size_t)n, sizeof *found->index, "neighbours"));
+    PYR_TRY(pyr_new(&found->nearest, (size_t)n, sizeof *found->nearest, "neighbours"));
+    return pyr_new(&found->second, (size_t)n, sizeof *found->second, "neighbours");
+}
+
+/* Neighbours among one more part of the training images, which begins at `first`. */
+static void merge(neighbours *all, const neighbours *part, int64_t n, int64_t first)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (first == 0 || part->nearest[i] < all->nearest[i]) {
+            float old = first == 0 ? INFINITY : all->nearest[i];
+
+            all->second[i] = part->second[i] < old ? part->second[i] : old;
+            all->nearest[i] = part->nearest[i];
+            all->index[i] = first + part->index[i];
+        } else if (part->nearest[i] < all->second[i])
+            all->second[i] = part->nearest[i];
+    }
+}
+
+/* On pixels, a part of the training images at a time: as floats they take four times their memory. */
+static pyr_status nearest_pixels(evaluating *e, neighbours *found)
+{
+    enum { PART = 4096 };
+    const pyr_image_set *set = e->job->samples;
+    int64_t count = pyr_dataset_count(e->job->data, PYR_TRAIN), n = set->n;
+    size_t size = (size_t)set->h * (size_t)set->w * (size_t)set->c;
+    float *samples = NULL, *train = NULL;
+    neighbours part = {0};
+    pyr_status status = PYR_OK;
+
+    PYR_TRY_OUT(pyr_new(&samples, (size_t)n * size, sizeof *samples, "images as floats"));
+    PYR_TRY_OUT(pyr_new(&train, PART * size, sizeof *train, "images as floats"));
+    PYR_TRY_OUT(new_neighbours(&part, n));
+    pyr_pixels_from_bytes(samples, set->pixels, (size_t)n * size);
+    for (int64_t first = 0; first < count;) {
+        int64_t m = count - first < PART ? count - first : PART;
+
+        if (count - first - m == 1) /* a part has a nearest and a second image */
+            m -= m > 2;
+        if (pyr_stop_requested()) {
+            status = pyr_fail(PYR_E_STOPPED, "stopped");
+            goto out;
+        }
+        for (int64_t j = 0; j < m; j++)
+            pyr_dataset_pixels(e->job->data, PYR_TRAIN, first + j, false, train + (size_t)j * size);
+        PYR_TRY_OUT(pyr_nearest_vectors(part.index, part.nearest, part.second, n, samples, m, train,
+                                        (int)size, e->job->k->pool));
+        merge(found, &part, n, first);
+        first += m;
+    }
+out:
+    free_neighbours(&part);
+    pyr_free(samples);
+    pyr_free(train);
+    return status;
+}
+
+static pyr_status nearest_features(evaluating *e, neighbours *found, const float *samples, int d)
+{
+    pyr_image_set train = {0};
+    float *features = NULL;
+    bool cached;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_image_set_data(&train, e->job->data, PYR_TRAIN, 0));
+    PYR_TRY_OUT(pyr_reference_features(&features, &cached, e->network, &train,
+                                       pyr_dataset_fingerprint(e->job->data), "train", e->job->cache));
+    e->out->from_cache += cached;
+    status = pyr_nearest_vectors(found->index, found->nearest, found->second, e->job->samples->n, samples,
+                                 train.n, features, d, e->job->k->pool);
+out:
+    pyr_free(features);
+    pyr_image_set_free(&train);
+    return status;
+}
+
+typedef struct suspect {
+    double ratio;
+    int64_t at;
+} suspect;
+
+static int by_ratio(const void *a, const void *b)
+{
+    const suspect *x = a, *y = b;
+
+    return x->ratio < y->ratio ? -1 : x->ratio > y->ratio ? 1 : x->at < y->at ? -1 : x->at > y->at;
+}
+
+/* Columns of pairs: a sample and, right beside it, its nearest training image; the most suspicious first. */
+static pyr_status write_sheet(const evaluating *e, const neighbours *found)
+{
+    enum { COLUMNS = 6, ROWS = 8 };
+    const pyr_image_set *set = e->job->samples;
+    int64_t n = set->n, shown = n < COLUMNS * ROWS ? n : COLUMNS * ROWS;
+    size_t size = (size_t)set->h * (size_t)set->w * (size_t)set->c;
+    suspect *order = NULL;
+    float *pairs = NULL;
+    pyr_panel panel[COLUMNS];
+    pyr_png_text texts[] = {{"Description", "pairs: a sample and its nearest training image"}};
+    pyr_status status = PYR_OK;
+    int panels = 0;
+
+    PYR_TRY_OUT(pyr_new(&order, (size_t)n, sizeof *order, "an order of images"));
+    PYR_TRY_OUT(pyr_new(&pairs, 2 * (size_t)shown * size, sizeof *pairs, "images of the sheet"));
+    for (int64_t i = 0; i < n; i++)
+        order[i] = (suspect){found->second[i] > 0 ? (double)(found->nearest[i] / found->second[i]) : 1, i};
+    qsort(order, (size_t)n, sizeof *order, by_ratio);
+    for (int64_t i = 0; i < shown; i++) {
+        float *at = pairs + 2 * (size_t)i * size;
+
+        pyr_pixels_from_bytes(at, set->pixels + (size_t)order[i].at * size, size);
+        pyr_dataset_pixels(e->job->data, PYR_TRAIN, found->index[order[i].at], false, at + size);
+    }
+    for (int64_t first = 0; first < shown; first += ROWS, panels++) {
+        int64_t rows = shown - first < ROWS ? shown - first : ROWS;
+
+        panel[panels] = (pyr_panel){pairs + 2 * (size_t)first * size, 2 * (int)rows, set->h, set->w, set->c};
+    }
+    status = pyr_grid_write(e->job->sheet, panel, panels,
+                            (pyr_grid_style){.cols = 2, .rows = ROWS, .zoom = set->h < 64 ? 2 : 1}, texts, 1);
+out:
+    pyr_free(order);
+    pyr_free(pairs);
+    return status;
+}
+
+/* features NULL: on pixels. */
+static pyr_status nearest(evaluating *e, const float *features, int d)
+{
+    int64_t n = e->job->samples->n, train = pyr_dataset_count(e->job->data, PYR_TRAIN);
+    neighbours found = {0};
+    pyr_figure about = e->about;
+    pyr_status status = PYR_OK;
+    double sum = 0;
+
+    if (train < 2)
+        return PYR_OK; /* there is no second nearest */
+    PYR_TRY_OUT(new_neighbours(&found, n));
+    status = features ? nearest_features(e, &found, features, d) : nearest_pixels(e, &found);
+    if (status != PYR_OK)
+        goto out;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)found.nearest[i];
+    e->about.reference = "the training images";
+    e->about.n_reference = train;
+    add(e, "nearest", -1, sum / (double)n, (double)NAN);
+    add(e, "memorised", -1, pyr_memorised(n, found.nearest, found.second, 1.0 / 3), (double)NAN);
+    if (e->job->sheet)
+        status = write_sheet(e, &found);
+out:
+    e->about = about;
+    free_neighbours(&found);
+    return status;
+}
+
+/* ---- all of it --------------------------------------------------------------------------------- */
+
+static pyr_status in_features(evaluating *e, int which, bool last)
+{
+    const pyr_evaluate_job *job = e->job;
+    float *samples = NULL, *logits = NULL, *reference = NULL;
+    bool cached = false;
+    pyr_figure about = e->about;
+    pyr_status status;
+    int d;
+    char line[200];
+
+    PYR_TRY(pyr_features_open(&e->network, job->k, job->network[which]));
+    d = pyr_features_size(e->network);
+    PYR_TRY_OUT(name(e, 2 + which, pyr_strdup(pyr_features_name(e->network)), &e->about.features));
+    e->about.features_hash = pyr_features_hash(e->network);
+    snprintf(line, sizeof line, "features: %.120s (%016" PRIx64 ")", e->about.features,
+             e->about.features_hash);
+    note(job, line);
+    PYR_TRY_OUT(pyr_set_features(&samples, &logits, e->network, job->samples));
+    PYR_TRY_OUT(pyr_reference_features(&reference, &cached, e->network, &e->reference,
+                                       pyr_dataset_fingerprint(job->data),
+                                       job->reference == PYR_TRAIN ? "train" : "test", job->cache));
+    e->out->from_cache += cached;
+    if (job->write_stats && last)
+        PYR_TRY_OUT(write_stats(e, reference, d));
+    PYR_TRY_OUT(compare_features(e, samples, reference, d));
+    if (wants(e, PYR_METRIC_SCORE))
+        PYR_TRY_OUT(score(e, logits));
+    pyr_free(reference); /* the training images' may be as large again */
+    reference = NULL;
+    if (which == 0 && wants(e, PYR_METRIC_NEAREST))
+        status = nearest(e, samples, d);
+out:
+    e->about = about;
+    pyr_free(samples);
+    pyr_free(logits);
+    pyr_free(reference);
+    pyr_features_free(e->network);
+    e->network = NULL;
+    return status;
+}
+
+static pyr_status check_sizes(const pyr_evaluate_job *job)
+{
+    pyr_dataset_shape s = pyr_dataset_shape_of(job->data);
+    const pyr_image_set *set = job->samples;
+
+    if (set->h != s.h || set->w != s.w || set->c != s.c)
+        return pyr_fail(PYR_E_SHAPE, "%s: images of %dx%d with %d channel%s, those of %s are %dx%d with %d",
+                        set->name, set->h, set->w, set->c, set->c == 1 ? "" : "s", job->data_name, s.h, s.w,
+                        s.c);
+    return PYR_OK;
+}
+
+/* Whether a network reads the data's images: by one of them. *d: the size of its features. */
+static pyr_status check_network(int *d, const pyr_evaluate_job *job, const char *path)
+{
+    pyr_features *f;
+    pyr_image_set one = {0};
+    float *features = NULL;
+    pyr_status status;
+
+    PYR_TRY(pyr_features_open(&f, job->k, path));
+    *d = pyr_features_size(f);
+    PYR_TRY_OUT(pyr_image_set_data(&one, job->data, PYR_TRAIN, 1));
+    status = pyr_set_features(&features, NULL, f, &one);
+out:
+    pyr_free(features);
+    pyr_image_set_free(&one);
+    pyr_features_free(f);
+    return status == PYR_OK ? PYR_OK : pyr_fail_prefix(status, "%s", path);
+}
+
+/* The statistics that were given must be of one of the networks, of `n` with d[] features. */
+static pyr_status check_stats(const pyr_evaluate_job *job, const int *d, int n)
+{
+    pyr_moments m = {0};
+    int size;
+
+    PYR_TRY(pyr_moments_read(&m, job->ref_stats));
+    size = m.d;
+    pyr_moments_free(&m);
+    for (int i = 0; i < n; i++)
+        if (d[i] == size)
+            return PYR_OK;
+    if (n == 0)
+        return pyr_fail(PYR_E_ARG,
+                        "%s: statistics of features need a feature network (--classifier or --inception)",
+                        job->ref_stats);
+    return pyr_fail(PYR_E_SHAPE,
+                    "%s holds statistics of %d features, which none of the feature networks has%s",
+                    job->ref_stats, size, size == 2048 ? " (Inception's: add --inception FILE)" : "");
+}
+
+pyr_status pyr_evaluate_check(const pyr_evaluate_job *job)
+{
+    int d[PYR_FEATURE_NETWORKS], n = 0;
+
+    if (pyr_dataset_count(job->data, job->reference) == 0)
+        return pyr_fail(PYR_E_ARG,
+                        "%s has no images that are held out (data.split is all): compare with its training "
+                        "images",
+                        job->data_name);
+    for (int i = 0; i < PYR_FEATURE_NETWORKS; i++)
+        if (job->network[i])
+            PYR_TRY(check_network(&d[n++], job, job->network[i]));
+    return job->ref_stats ? check_stats(job, d, n) : PYR_OK;
+}
+
+static pyr_status warn_of_few(evaluating *e)
+{
+    int64_t n = e->job->samples->n, m = e->reference.n;
+
+    if (n < PYR_FEW_IMAGES || m < PYR_FEW_IMAGES)
+        return warn(e, pyr_strfmt("%lld images against %lld: with fewer than %d the Frechet distance comes "
+                                  "out too high, compare it only with figures of the same numbers",
+                                  (long long)n, (long long)m, PYR_FEW_IMAGES));
+    return PYR_OK;
+}
+
+static pyr_status evaluate(evaluating *e)
+{
+    const pyr_evaluate_job *job = e->job;
+
+    PYR_TRY(check_sizes(job));
+    PYR_TRY(pyr_evaluate_check(job));
+    PYR_TRY(pyr_image_set_data(&e->reference, job->data, job->reference, 0));
+    PYR_TRY(name(e, 0, pyr_strfmt("%s (%s)", job->data_name, job->reference == PYR_TRAIN ? "train" : "test"),
+                 &e->about.reference));
+    if (job->ref_stats)
+        PYR_TRY(name(e, 1, pyr_strdup(job->ref_stats), &(const char *){NULL}));
+    e->about.n = job->samples->n;
+    e->about.n_reference = e->reference.n;
+    e->about.reference_hash = pyr_dataset_fingerprint(job->data);
+    PYR_TRY(warn_of_few(e));
+    for (int i = 0; i < PYR_FEATURE_NETWORKS; i++)
+        if (job->network[i] &&
+            (wants(e, PYR_METRIC_NETWORK) || job->write_stats || (i == 0 && wants(e, PYR_METRIC_NEAREST))))
+            PYR_TRY(in_features(e, i, i + 1 == PYR_FEATURE_NETWORKS || !job->network[i + 1]));
+    PYR_TRY(on_pixels(e));
+    if (wants(e, PYR_METRIC_CONSISTENCY))
+        add_consistency(e);
+    if (!job->network[0] && wants(e, PYR_METRIC_NEAREST))
+        PYR_TRY(nearest(e, NULL, 0));
+    return PYR_OK;
+}
+
+pyr_status pyr_evaluate(pyr_evaluation *out, const pyr_evaluate_job *job)
+{
+    evaluating e = {.job = job, .out = out};
+    pyr_status status;
+
+    *out = (pyr_evaluation){0};
+    status = evaluate(&e);
+    pyr_image_set_free(&e.reference);
+    return status;
+}
+
+/* ---- a network for data with labels ------------------------------------------------------------ */
+
+/* Whether it is there and whole. */
+static bool opens(pyr_kernels *k, const char *path)
+{
+    pyr_features *f;
+
+    if (!pyr_is_file(path) || pyr_features_open(&f, k, path) != PYR_OK)
+        return false;
+    pyr_features_free(f);
+    return true;
+}
+
+static pyr_status train_classifier(const char *path, pyr_kernels *k, const pyr_dataset *data,
+                                   void (*on_note)(void *ctx, const char *line), void *ctx)
+{
+    pyr_classifier_result result;
+    int64_t n = pyr_dataset_count(data, PYR_TRAIN);
+    /* in images, so that it is the same network on every machine: 5 epochs, of few images more of them */
+    pyr_duration duration = {n * 5 < 20000 ? 20000 : (double)(n * 5), PYR_IMAGES};
+    pyr_classifier_job job = {
+        .k = k, .data = data, .path = path, .duration = duration, .seed = SEED, .result = &result};
+    char line[512];
+
+    if (on_note)
+        on_note(ctx, "no feature network is named: training a classifier on the data's labels, which is "
+                     "kept for the next time");
+    PYR_TRY(pyr_classifier_train(&job));
+    snprintf(line, sizeof line,
+             "classifier: %.1f%% of %lld held-out images told right, after %.0f s; kept: %s",
+             100 * result.accuracy, (long long)result.held_out, result.seconds, path);
+    if (on_note)
+        on_note(ctx, line);
+    return PYR_OK;
+}
+
+pyr_status pyr_default_network(char **path, pyr_kernels *k, const pyr_dataset *data, const char *cache,
+                               void (*on_note)(void *ctx, const char *line), void *ctx)
+{
+    pyr_status status = PYR_OK;
+
+    *path = NULL;
+    if (pyr_dataset_classes(data) < 2)
+        return PYR_OK;
+    if (!cache)
+        return pyr_fail(PYR_E_ARG, "there is no folder to keep a classifier in (set HOME or XDG_CACHE_HOME), "
+                                   "or name one: --classifier FILE");
+    *path = pyr_cached_classifier(pyr_dataset_fingerprint(data), cache);
+    if (!*path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", cache);
+    if (!opens(k, *path)) {
+        status = pyr_make_folders(cache);
+        if (status == PYR_OK)
+            status = train_classifier(*path, k, data, on_note, ctx);
+    }
+    if (status != PYR_OK) {
+        pyr_free(*path);
+        *path = NULL;
+    }
+    return status;
+}
+
+/* ---- as JSON ----------------------------------------------------------------------------------- */
+
+static void put_hash(pyr_json *json, const char *key, uint64_t hash)
+{
+    char text[32];
+
+    snprintf(text, sizeof text, "%016" PRIx64, hash);
+    pyr_json_string(json, key, text);
+}
+
+/* Of pixels, or of the first network of which there are figures. */
+static bool of_first(const pyr_evaluation *e, const pyr_figure *figure)
+{
+    for (int i = 0; i < e->figures && figure->features; i++)
+        if (e->figure[i].features)
+            return e->figure[i].features == figure->features;
+    return true;
+}
+
+static void put_metrics(const pyr_evaluation *e, pyr_json *json)
+{
+    pyr_json_open(json, "metrics", '{');
+    for (int i = 0; i < e->figures; i++) {
+        const pyr_figure *f = &e->figure[i];
+        int last = i;
+        char key[64];
+
+        if (!of_first(e, f))
+            continue;
+        if (f->level < 0) {
+            pyr_json_real(json, f->metric, f->value);
+            if (isfinite(f->deviation)) {
+                snprintf(key, sizeof key, "%s_deviation", f->metric);
+                pyr_json_real(json, key, f->deviation);
+            }
+            continue;
+        }
+        while (last + 1 < e->figures && strcmp(e->figure[last + 1].metric, f->metric) == 0)
+            last++;
+        pyr_json_open(json, f->metric, '[');
+        for (int j = last; j >= i; j--) /* coarsest first */
+            pyr_json_real(json, NULL, e->figure[j].value);
+        pyr_json_close(json, ']');
+        i = last;
+    }
+    pyr_json_close(json, '}');
+}
+
+static void put_figure(const pyr_figure *f, pyr_json *json)
+{
+    pyr_json_open(json, NULL, '{');
+    pyr_json_string(json, "metric", f->metric);
+    if (f->level >= 0)
+        pyr_json_int(json, "level", f->level);
+    pyr_json_real(json, "value", f->value);
+    if (isfinite(f->deviation))
+        pyr_json_real(json, "deviation", f->deviation);
+    pyr_json_int(json, "images", f->n);
+    if (f->reference) {
+        pyr_json_string(json, "reference", f->reference);
+        pyr_json_int(json, "reference_images", f->n_reference);
+        put_hash(json, "reference_hash", f->reference_hash);
+    }
+    if (f->features) {
+        pyr_json_string(json, "features", f->features);
+        put_hash(json, "features_hash", f->features_hash);
+    }
+    pyr_json_close(json, '}');
+}
+
+static void put_set(const pyr_image_set *set, pyr_json *json)
+{
+    double flop = 0;
+    int nfe = 0;
+
+    pyr_json_string(json, "input", set->name);
+    put_hash(json, "input_hash", set->hash);
+    pyr_json_int(json, "images", set->n);
+    if (set->levels == 0)
+        return;
+    pyr_json_open(json, "sampler", '[');
+    for (int i = set->levels - 1; i >= 0; i--) {
+        pyr_json_string(json, NULL, set->sampler[i]);
+        flop += set->flop[i];
+        nfe += set->nfe[i];
+    }
+    pyr_json_close(json, ']');
+    pyr_json_open(json, "steps", '[');
+    for (int i = set->levels - 1; i >= 0; i--)
+        pyr_json_int(json, NULL, set->steps[i]);
+    pyr_json_close(json, ']');
+    pyr_json_int(json, "nfe", nfe);
+    pyr_json_real(json, "sample_flop", flop);
+    pyr_json_real(json, "sample_s", set->seconds);
+}
+
+void pyr_evaluation_json(const pyr_evaluation *e, const pyr_image_set *samples, pyr_json *json)
+{
+    put_set(samples, json);
+    put_metrics(e, json);
+    pyr_json_open(json, "figures", '[');
+    for (int i = 0; i < e->figures; i++)
+        put_figure(&e->figure[i], json);
+    pyr_json_close(json, ']');
+    pyr_json_open(json, "warnings", '[');
+    for (size_t i = 0; i < sizeof e->warning / sizeof *e->warning && e->warning[i]; i++)
+        pyr_json_string(json, NULL, e->warning[i]);
+    pyr_json_close(json, ']');
+}

@@ -1,0 +1,102 @@
+/* evaluate.h - all figures of a set of images against a data set.
+ *
+ * Every figure says what it is of: how many images, of how many of which reference, in the features of which
+ * network; references and networks with their hashes. What is random is drawn from a fixed seed: the same
+ * images give the same figures.
+ */
+#ifndef PYR_EVAL_EVALUATE_H
+#define PYR_EVAL_EVALUATE_H
+
+#include "base/json.h"
+#include "eval/image_set.h"
+#include "kernels/kernels.h"
+
+/* What can be measured; bits. */
+typedef enum pyr_metric {
+    PYR_METRIC_FRECHET = 1,       /* Frechet distance */
+    PYR_METRIC_KID = 2,           /* kernel inception distance: 100 subsets of 1000 */
+    PYR_METRIC_PRECISION = 4,     /* precision and recall, k = 3 */
+    PYR_METRIC_SCORE = 8,         /* Inception Score, 10 splits, in the network's own classes */
+    PYR_METRIC_SWD = 16,          /* sliced Wasserstein distance per level */
+    PYR_METRIC_SPECTRUM = 32,     /* distance of radial power spectra */
+    PYR_METRIC_COLOUR = 64,       /* drift of the mean colour */
+    PYR_METRIC_CONSISTENCY = 128, /* RMS of d(I_i) - I_{i+1}; of a run with several levels only */
+    PYR_METRIC_NEAREST = 256,     /* nearest training images, memorisation ratio */
+    PYR_METRIC_ALL = 511,
+    PYR_METRIC_NETWORK = 15 /* those that need a feature network */
+} pyr_metric;
+
+/* Words of a list: "frechet,swd". PYR_E_ARG names the part that is none, and the words there are. */
+pyr_status pyr_parse_metrics(const char *text, unsigned *metrics);
+
+enum {
+    PYR_FEATURE_NETWORKS = 2,
+    PYR_FIGURES = 96,
+    PYR_FEW_IMAGES = 10000 /* fewer: the Frechet distance is biased upwards, and a warning says so */
+};
+
+typedef struct pyr_evaluate_job {
+    pyr_kernels *k;
+    const pyr_image_set *samples;
+    const pyr_dataset *data; /* of the samples' size */
+    const char *data_name;   /* for people: its path */
+    pyr_split reference;
+    /* Files of feature networks (features.h): a classifier, Inception-v3; NULL: none. The nearest images are
+     * found in the features of the first; of pixels without it: Inception's features of all training images
+     * would take hours. */
+    const char *network[PYR_FEATURE_NETWORKS];
+    const char *ref_stats;   /* mu and sigma of a reference to use for the Frechet distance, for the network
+                                whose features have that size; NULL: the reference's own */
+    const char *write_stats; /* write mu and sigma of the reference, in the features of the last network */
+    const char *sheet;       /* write a picture of samples beside their nearest training images; NULL: no */
+    const char *cache;       /* folder where features of references are kept; NULL: nowhere */
+    unsigned metrics;        /* pyr_metric */
+    void (*on_note)(void *ctx, const char *line); /* warnings, what is under way; NULL: none */
+    void *ctx;
+} pyr_evaluate_job;
+
+typedef struct pyr_figure {
+    const char *metric;      /* "frechet"; static */
+    int level;               /* 0: the finest; -1: not of a level */
+    double value, deviation; /* NAN: none */
+    int64_t n, n_reference;  /* images; n_reference 0: not known, or no reference */
+    const char *reference;   /* name; NULL: none. Borrowed from the evaluation, as `features` */
+    uint64_t reference_hash;
+    const char *features; /* name of the network; NULL: of pixels */
+    uint64_t features_hash;
+} pyr_figure;
+
+typedef struct pyr_evaluation {
+    pyr_figure figure[PYR_FIGURES];
+    int figures;
+    int from_cache;                        /* features of references that were found there */
+    char *names[2 + PYR_FEATURE_NETWORKS]; /* what the figures' texts point to; owned */
+    char *warning[4];                      /* sentences; owned; NULL behind the last */
+} pyr_evaluation;
+
+/* PYR_E_SHAPE when sizes differ, or a network cannot read them; PYR_E_STOPPED when a stop was requested. A
+ * metric that does not apply (a network's without a network, consistency without a run) is left out. The
+ * caller frees *out, on failure too. */
+pyr_status pyr_evaluate(pyr_evaluation *out, const pyr_evaluate_job *job);
+/* All that can be found wrong before there are samples (job->samples is not looked at): an empty reference, a
+ * network that cannot be opened or does not read the data's images, statistics that fit no network. */
+pyr_status pyr_evaluate_check(const pyr_evaluate_job *job);
+void pyr_evaluation_free(pyr_evaluation *e); /* back to {0}; no-op on {0} */
+
+/* The value of a figure (level -1: not of a level; network 0: of pixels or of the first network); NAN when it
+ * was not measured. */
+double pyr_evaluation_value(const pyr_evaluation *e, const char *metric, int level);
+
+/* Add, as members of the object that is open, what the set is ("input", "input_hash", "images", of a run its
+ * "sampler", "steps", "nfe", "sample_flop", "sample_s"), then "metrics" (one number each, arrays per level;
+ * of pixels and of the first network), "figures" (all, with what they are of) and "warnings". Arrays per
+ * level begin with the coarsest. */
+void pyr_evaluation_json(const pyr_evaluation *e, const pyr_image_set *samples, pyr_json *json);
+
+/* A classifier for a data set with labels: the file of the cache that was trained on this very data, or one
+ * trained now and kept there (a note says so). *path, which the caller frees, is NULL when the data have no
+ * labels. PYR_E_STOPPED when a stop was requested. */
+pyr_status pyr_default_network(char **path, pyr_kernels *k, const pyr_dataset *data, const char *cache,
+                               void (*on_note)(void *ctx, const char *line), void *ctx);
+
+#endif

@@ -1,0 +1,97 @@
+#include "base/mem.h"
+#include "eval/metrics.h"
+#include <cblas.h>
+#include <lapacke.h>
+#include <math.h>
+#include <string.h>
+
+/* With C1 = V diag(w) V' and S = diag(w^(1/2)), B = S V' C2 V S has the eigenvalues of
+ * C1^(1/2) C2 C1^(1/2) and so of C1 C2: the trace of the root is the sum of their roots. B is symmetric, so
+ * they come out real where C1 or C2 has not full rank, too; those that rounding made negative count as 0.
+ * A root of the product itself (Schur's method, as scipy.linalg.sqrtm) may fail there. */
+
+typedef struct scratch {
+    int d;
+    double *vs, *c2vs, *b; /* d x d: V S, C2 V S, B */
+    double *values;        /* d */
+} scratch;
+
+static pyr_status scratch_new(scratch *s, int d)
+{
+    size_t n = (size_t)d * (size_t)d;
+
+    *s = (scratch){.d = d};
+    PYR_TRY(pyr_new(&s->vs, n, sizeof *s->vs, "a Frechet distance"));
+    PYR_TRY(pyr_new(&s->c2vs, n, sizeof *s->c2vs, "a Frechet distance"));
+    PYR_TRY(pyr_new(&s->b, n, sizeof *s->b, "a Frechet distance"));
+    return pyr_new(&s->values, (size_t)d, sizeof *s->values, "a Frechet distance");
+}
+
+static void scratch_free(scratch *s)
+{
+    pyr_free(s->vs);
+    pyr_free(s->c2vs);
+    pyr_free(s->b);
+    pyr_free(s->values);
+}
+
+/* `job` 'V': the eigenvectors replace the matrix, one a column; 'N': values only, the matrix is destroyed. */
+static pyr_status eigen(char job, int d, double *matrix, double *values)
+{
+    int info = LAPACKE_dsyevd(LAPACK_COL_MAJOR, job, 'U', d, matrix, d, values);
+
+    if (info == LAPACK_WORK_MEMORY_ERROR)
+        return pyr_fail(PYR_E_NOMEM, "no memory for the eigenvalues of a %dx%d covariance", d, d);
+    if (info != 0)
+        return pyr_fail(PYR_E_NUMERIC,
+                        "LAPACK found no eigenvalues of a %dx%d covariance (dsyevd: %d); are all features "
+                        "finite?",
+                        d, d, info);
+    return PYR_OK;
+}
+
+/* Trace of (C1 C2)^(1/2). */
+static pyr_status trace_of_root(double *out, const double *c1, const double *c2, scratch *s)
+{
+    int d = s->d;
+
+    memcpy(s->vs, c1, (size_t)d * (size_t)d * sizeof *c1);
+    PYR_TRY(eigen('V', d, s->vs, s->values));
+    for (int j = 0; j < d; j++)
+        for (int i = 0; i < d; i++)
+            s->vs[(size_t)j * d + i] *= sqrt(fmax(s->values[j], 0));
+    cblas_dsymm(CblasColMajor, CblasLeft, CblasUpper, d, d, 1, c2, d, s->vs, d, 0, s->c2vs, d);
+    cblas_dgemm(CblasColMajor, CblasTrans, CblasNoTrans, d, d, d, 1, s->vs, d, s->c2vs, d, 0, s->b, d);
+    PYR_TRY(eigen('N', d, s->b, s->values));
+    *out = 0;
+    for (int i = 0; i < d; i++)
+        *out += sqrt(fmax(s->values[i], 0));
+    return PYR_OK;
+}
+
+pyr_status pyr_frechet(double *out, const pyr_moments *a, const pyr_moments *b)
+{
+    double distance = 0, root = 0;
+    scratch s = {0};
+    pyr_status status;
+
+    if (a->d != b->d)
+        return pyr_fail(PYR_E_SHAPE,
+                        "a Frechet distance between %d and %d features: both need the same network", a->d,
+                        b->d);
+    PYR_TRY_OUT(scratch_new(&s, a->d));
+    PYR_TRY_OUT(trace_of_root(&root, a->cov, b->cov, &s));
+    for (int i = 0; i < a->d; i++) {
+        size_t at = (size_t)i * (size_t)a->d + (size_t)i;
+        double shift = a->mean[i] - b->mean[i];
+
+        distance += shift * shift + a->cov[at] + b->cov[at];
+    }
+    distance -= 2 * root;
+    if (!isfinite(distance))
+        PYR_TRY_OUT(pyr_fail(PYR_E_NUMERIC, "the Frechet distance is not finite; are all features finite?"));
+    *out = fmax(distance, 0); /* equal sets: rounding may leave -1e-12 */
+out:
+    scratch_free(&s);
+    return status;
+}

@@ -1,0 +1,69 @@
+/* image_set.h - images to be judged: many of one size, 8 bits, on the host, with a name and a hash.
+ *
+ * The hash says which images a figure is of: of the pixels, and for a run of its weights, the words of its
+ * samplers and the seeds, so that it is known before anything is drawn.
+ */
+#ifndef PYR_EVAL_IMAGE_SET_H
+#define PYR_EVAL_IMAGE_SET_H
+
+#include "cascade/model.h"
+#include "eval/image_metrics.h"
+
+/* So many of a run's images are kept as they were drawn, at every level: for grids. */
+enum { PYR_KEPT_IMAGES = 100 };
+
+typedef struct pyr_image_set {
+    char *name; /* "runs/mine", "out/", "the held-out images"; owned */
+    uint64_t hash;
+    int64_t n;
+    int h, w, c;
+    uint8_t *pixels; /* n x h x w x c; owned */
+
+    /* of a run only; else 0 and NULL */
+    int levels;
+    pyr_shape shape[PYR_MAX_LEVELS];    /* of an image at each level, n = 1 */
+    double consistency[PYR_MAX_LEVELS]; /* RMS of d(I_i) - I_{i+1} of unquantised images, in values; of
+                                           levels 0 .. levels - 2 */
+    int kept;                           /* min(n, PYR_KEPT_IMAGES) */
+    float *first[PYR_MAX_LEVELS];       /* the first images of each level, in [-1, 1]; owned */
+    char sampler[PYR_MAX_LEVELS][64];   /* words of each level's sampler */
+    double flop[PYR_MAX_LEVELS];        /* of one image, per level */
+    int steps[PYR_MAX_LEVELS];          /* of each level's sampler */
+    int nfe[PYR_MAX_LEVELS];            /* network evaluations of one image, per level */
+    double seconds;                     /* of drawing */
+} pyr_image_set;
+
+void pyr_image_set_free(pyr_image_set *set); /* back to {0}; no-op on {0} */
+
+/* The images as the metrics take them; borrowed. */
+pyr_pixels_set pyr_image_set_pixels(const pyr_image_set *set);
+
+/* The PNG and JPEG files of a folder in the order of their names, at most `most` of them (0: all), with `c`
+ * channels (0: those of the first). `grid.png` and `levels.png`, which pyrdiff sample writes beside its
+ * images, are left out. PYR_E_IO: no folder, or no images in it; PYR_E_SHAPE names the first file of another
+ * size; PYR_E_FORMAT. */
+pyr_status pyr_image_set_folder(pyr_image_set *out, const char *folder, int c, int64_t most);
+
+/* The array arr_0 (uint8; n, h, w, c) of an NPZ. PYR_E_IO, PYR_E_FORMAT. */
+pyr_status pyr_image_set_npz(pyr_image_set *out, const char *path, int64_t most);
+
+/* The images of a split of a data set, 16 bits rounded to 8. PYR_E_ARG when the split is empty. */
+pyr_status pyr_image_set_data(pyr_image_set *out, const pyr_dataset *data, pyr_split split, int64_t most);
+
+/* Images drawn from a model, one for each of n seeds. */
+typedef struct pyr_set_draw {
+    pyr_kernels *k;
+    const char *name; /* of the set */
+    pyr_model *model;
+    const pyr_config *config; /* its pyramid: for the consistency error */
+    const uint64_t *seeds;    /* n of them */
+    int64_t n;
+    int label; /* class of all; -1: none */
+    int batch; /* images in memory at a time, at every level; 0: chosen; changes no image */
+    void (*on_progress)(void *ctx, int64_t done, int64_t n, double images_per_s); /* NULL: none */
+    void *ctx;
+} pyr_set_draw;
+/* PYR_E_STOPPED when a stop was requested. */
+pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw);
+
+#endif

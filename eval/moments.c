@@ -1,0 +1,78 @@
+#include "base/mem.h"
+#include "eval/metrics.h"
+#include <math.h>
+
+/* Rows that are added to the covariance together: a row of it passes through the first cache once for all of
+ * them. */
+enum { ROWS = 8 };
+
+static void add_rows(double *restrict cov, int d, const double rows[restrict])
+{
+    for (int i = 0; i < d; i++) {
+        double *restrict to = cov + (size_t)i * d;
+        double f[ROWS];
+
+        for (int r = 0; r < ROWS; r++)
+            f[r] = rows[(size_t)r * d + i];
+        for (int j = i; j < d; j++) {
+            double sum = to[j];
+
+            for (int r = 0; r < ROWS; r++)
+                sum += f[r] * rows[(size_t)r * d + j];
+            to[j] = sum;
+        }
+    }
+}
+
+/* Two passes, the mean taken off first: no cancellation however far the features are from 0. */
+static pyr_status compute(pyr_moments *m, const float *features)
+{
+    int d = m->d;
+    double *rows;
+
+    for (int64_t i = 0; i < m->n; i++)
+        for (int j = 0; j < d; j++)
+            m->mean[j] += features[i * d + j];
+    for (int j = 0; j < d; j++) {
+        m->mean[j] /= (double)m->n;
+        if (!isfinite(m->mean[j]))
+            return pyr_fail(PYR_E_NUMERIC, "feature %d is not finite in some of the %lld vectors", j,
+                            (long long)m->n);
+    }
+    PYR_TRY(pyr_new(&rows, (size_t)ROWS * (size_t)d, sizeof *rows, "rows of a covariance"));
+    for (int64_t i = 0; i < m->n; i += ROWS) {
+        for (int r = 0; r < ROWS; r++)
+            for (int j = 0; j < d; j++)
+                rows[(size_t)r * d + j] = i + r < m->n ? features[(i + r) * d + j] - m->mean[j] : 0;
+        add_rows(m->cov, d, rows);
+    }
+    pyr_free(rows);
+    for (int i = 0; i < d; i++)
+        for (int j = i; j < d; j++)
+            m->cov[(size_t)j * d + i] = m->cov[(size_t)i * d + j] /= (double)(m->n - 1);
+    return PYR_OK;
+}
+
+pyr_status pyr_moments_new(pyr_moments *out, int64_t n, int d, const float *features)
+{
+    pyr_status status;
+
+    *out = (pyr_moments){.n = n, .d = d};
+    if (n < 2 || d < 1)
+        PYR_TRY_OUT(pyr_fail(PYR_E_ARG, "a covariance of %lld vectors of %d features: it needs 2 vectors",
+                             (long long)n, d));
+    PYR_TRY_OUT(pyr_new(&out->mean, (size_t)d, sizeof *out->mean, "a mean"));
+    PYR_TRY_OUT(pyr_new(&out->cov, (size_t)d * (size_t)d, sizeof *out->cov, "a covariance"));
+    PYR_TRY_OUT(compute(out, features));
+    return PYR_OK;
+out:
+    pyr_moments_free(out);
+    return status;
+}
+
+void pyr_moments_free(pyr_moments *m)
+{
+    pyr_free(m->mean);
+    pyr_free(m->cov);
+    *m = (pyr_moments){0};
+}

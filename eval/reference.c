@@ -1,0 +1,124 @@
+#include "eval/reference.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "graph/safetensors.h"
+#include "graph/train.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+pyr_status pyr_set_features(float **features, float **logits, pyr_features *network, const pyr_image_set *set)
+{
+    enum { PART = 1024 }; /* images between two looks at whether to stop */
+    size_t size = (size_t)set->h * (size_t)set->w * (size_t)set->c;
+    size_t d = (size_t)pyr_features_size(network), classes = (size_t)pyr_features_classes(network);
+    pyr_status status;
+
+    *features = NULL;
+    if (logits)
+        *logits = NULL;
+    PYR_TRY_OUT(pyr_new(features, (size_t)set->n * d, sizeof **features, "features"));
+    if (logits)
+        PYR_TRY_OUT(pyr_new(logits, (size_t)set->n * classes, sizeof **logits, "logits"));
+    for (int64_t first = 0; first < set->n; first += PART) {
+        int64_t n = set->n - first < PART ? set->n - first : PART;
+
+        if (pyr_stop_requested()) {
+            status = pyr_fail(PYR_E_STOPPED, "stopped");
+            goto out;
+        }
+        PYR_TRY_OUT(pyr_features_run(network, n, set->pixels + (size_t)first * size, set->h, set->w, set->c,
+                                     *features + (size_t)first * d,
+                                     logits ? *logits + (size_t)first * classes : NULL));
+    }
+out:
+    if (status != PYR_OK) {
+        pyr_free(*features);
+        *features = NULL;
+        if (logits) {
+            pyr_free(*logits);
+            *logits = NULL;
+        }
+    }
+    return status;
+}
+
+/* ---- the cache --------------------------------------------------------------------------------- */
+
+static const char tensor_name[] = "features", hash_key[] = "hash";
+
+static void hash_words(char text[32], const float *features, size_t count)
+{
+    snprintf(text, 32, "%016" PRIx64, pyr_hash(PYR_HASH_START, features, count * sizeof *features));
+}
+
+/* True when all of it is as it was written. */
+static bool read_features(float *features, int64_t n, int d, const char *path)
+{
+    pyr_safetensors *file;
+    const pyr_st_tensor *tensor;
+    const char *kept;
+    char hash[32];
+    size_t count = (size_t)n * (size_t)d;
+    bool good = false;
+
+    if (!pyr_is_file(path) || pyr_safetensors_open(&file, path) != PYR_OK)
+        return false;
+    tensor = pyr_safetensors_find(file, tensor_name);
+    kept = pyr_safetensors_metadata(file, hash_key);
+    if (tensor && kept && tensor->dtype == PYR_ST_F32 && tensor->rank == 2 && tensor->dims[0] == n &&
+        tensor->dims[1] == d && pyr_safetensors_read_f32(file, tensor, features, count) == PYR_OK) {
+        hash_words(hash, features, count);
+        good = strcmp(hash, kept) == 0;
+    }
+    pyr_safetensors_free(file);
+    return good;
+}
+
+static pyr_status write_features(const float *features, int64_t n, int d, const char *folder,
+                                 const char *path)
+{
+    char hash[32];
+    pyr_st_entry entry = {
+        .name = tensor_name, .dtype = PYR_ST_F32, .rank = 2, .dims = {n, d}, .data = features};
+    pyr_st_pair pair = {hash_key, hash};
+
+    hash_words(hash, features, (size_t)n * (size_t)d);
+    PYR_TRY(pyr_make_folders(folder));
+    return pyr_safetensors_write(path, &entry, 1, &pair, 1);
+}
+
+pyr_status pyr_reference_features(float **features, bool *cached, pyr_features *network,
+                                  const pyr_image_set *set, uint64_t fingerprint, const char *split,
+                                  const char *cache)
+{
+    int d = pyr_features_size(network);
+    char *path;
+    pyr_status status;
+
+    *features = NULL;
+    *cached = false;
+    if (!cache)
+        return pyr_set_features(features, NULL, network, set);
+    path = pyr_strfmt("%s/%016" PRIx64 "-%s-%016" PRIx64 ".safetensors", cache, fingerprint, split,
+                      pyr_features_hash(network));
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", cache);
+    PYR_TRY_OUT(pyr_new(features, (size_t)set->n * (size_t)d, sizeof **features, "features"));
+    *cached = read_features(*features, set->n, d, path);
+    if (*cached)
+        goto out;
+    pyr_free(*features);
+    *features = NULL;
+    PYR_TRY_OUT(pyr_set_features(features, NULL, network, set));
+    (void)write_features(*features, set->n, d, cache, path);
+out:
+    pyr_free(path);
+    return status;
+}
+
+char *pyr_cached_classifier(uint64_t fingerprint, const char *cache)
+{
+    return pyr_strfmt("%s/classifier-%016" PRIx64 ".safetensors", cache, fingerprint);
+}

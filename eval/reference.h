@@ -1,0 +1,24 @@
+/* reference.h - features of sets of images; those of references are kept in a cache. */
+#ifndef PYR_EVAL_REFERENCE_H
+#define PYR_EVAL_REFERENCE_H
+
+#include "eval/features.h"
+#include "eval/image_set.h"
+
+/* Features (n x d) and logits (n x classes; NULL: not wanted) of a set; the caller owns both (pyr_free).
+ * PYR_E_STOPPED when a stop was requested. */
+pyr_status pyr_set_features(float **features, float **logits, pyr_features *network,
+                            const pyr_image_set *set);
+
+/* The same for the images of a data set's split, read from CACHE/FINGERPRINT-SPLIT-NETWORK.safetensors when
+ * that is there (*cached), and kept there when not. A damaged file is made again; a cache that cannot be
+ * written is no failure. cache NULL: none. */
+pyr_status pyr_reference_features(float **features, bool *cached, pyr_features *network,
+                                  const pyr_image_set *set, uint64_t fingerprint, const char *split,
+                                  const char *cache);
+
+/* Where the classifier of a data set is kept: CACHE/classifier-FINGERPRINT.safetensors. A new block; NULL
+ * without memory. */
+char *pyr_cached_classifier(uint64_t fingerprint, const char *cache);
+
+#endif

@@ -1,0 +1,27 @@
+/* train_log.h - the losses of a level, from its log.jsonl (written by levels/level_log.h). */
+#ifndef PYR_EVAL_TRAIN_LOG_H
+#define PYR_EVAL_TRAIN_LOG_H
+
+#include "levels/held_out.h"
+
+/* The held-out loss by noise level: of the EMA, NAN where there were too few images. */
+typedef struct pyr_loss_bins {
+    int n;
+    double sigma[PYR_NOISE_BINS], loss[PYR_NOISE_BINS];
+} pyr_loss_bins;
+
+/* Columns of the log; a number that is missing is NAN. Images and seconds count from the level's start. */
+typedef struct pyr_train_log {
+    size_t n;
+    double *images, *seconds, *loss;
+    size_t n_held_out; /* the lines with a held-out loss */
+    double *held_out_images, *held_out_seconds, *ema, *raw;
+    pyr_loss_bins *bins; /* n_held_out */
+} pyr_train_log;
+
+/* Lines that are no JSON object are passed over: a killed process leaves half a line. PYR_E_IO, PYR_E_NOMEM.
+ */
+pyr_status pyr_train_log_read(pyr_train_log *out, const char *path);
+void pyr_train_log_free(pyr_train_log *log); /* back to {0}; {0} is a no-op */
+
+#endif

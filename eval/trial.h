@@ -1,0 +1,27 @@
+/* trial.h - one training of a comparison: train, sample, judge. For compare.c. */
+#ifndef PYR_EVAL_TRIAL_H
+#define PYR_EVAL_TRIAL_H
+
+#include "eval/compare.h"
+
+typedef struct pyr_trial {
+    const pyr_compare_job *job;
+    const pyr_plan_facts *plan;
+    pyr_variant variant;
+    int64_t seed;
+    double fraction; /* of the budget */
+} pyr_trial;
+
+/* "OUT/separate-0", "OUT/separate-0-at-0.25"; a new block, NULL without memory. */
+char *pyr_trial_folder(const pyr_trial *trial);
+
+/* The settings of a variant for one training; the caller frees them. */
+pyr_status pyr_trial_settings(pyr_settings **out, const pyr_trial *trial);
+
+/* Whether it was judged with these very settings; then *out is its eval.json (cJSON_Delete), else NULL. */
+pyr_status pyr_trial_done(cJSON **out, const pyr_trial *trial);
+
+/* Do what is missing, in children. */
+pyr_status pyr_trial_run(const pyr_trial *trial);
+
+#endif

@@ -1,0 +1,76 @@
+/* npz_arrays.h - named arrays in NumPy's NPZ files: statistics of features (`mu`, `sigma`), images, labels.
+ *
+ * An NPZ is a zip (stored or deflated) of .npy files (NEP 1; versions 1.0 to 3.0). Little-endian unsigned
+ * and signed integers and floats are read, up to four dimensions. An array that is kept in Fortran's order
+ * (first index fastest) comes out in C's. For writing images in portions see npz_file.h.
+ */
+#ifndef PYR_IMAGES_NPZ_ARRAYS_H
+#define PYR_IMAGES_NPZ_ARRAYS_H
+
+#include "base/status.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#define PYR_NPY_RANK 4
+
+typedef enum pyr_npy_type {
+    PYR_NPY_OTHER, /* in the file, but of a kind that is not read */
+    PYR_NPY_U1,
+    PYR_NPY_U2,
+    PYR_NPY_I4,
+    PYR_NPY_I8,
+    PYR_NPY_F4,
+    PYR_NPY_F8
+} pyr_npy_type;
+
+const char *pyr_npy_type_name(pyr_npy_type type); /* NumPy's: "uint8"; "?" for OTHER */
+size_t pyr_npy_type_size(pyr_npy_type type);      /* bytes of one element; 0 for OTHER */
+
+typedef struct pyr_array {
+    const char *name; /* without .npy; borrowed from the file */
+    pyr_npy_type type;
+    int rank;                    /* 0: a scalar, count 1 */
+    int64_t shape[PYR_NPY_RANK]; /* ones behind the rank */
+    const void *data;            /* writing: its elements, C order, borrowed; reading: NULL */
+} pyr_array;
+
+size_t pyr_array_count(const pyr_array *array); /* product of its shape; may be 0 */
+
+/* ---- reading ---- */
+
+typedef struct pyr_arrays pyr_arrays;
+
+/* Open a file and check the headers of all its arrays; elements stay in the file until they are asked for.
+ * PYR_E_IO (cannot be opened), PYR_E_FORMAT (not an NPZ, damaged, a size that does not fit its shape),
+ * PYR_E_UNSUPPORTED (encrypted, compressed by another method). Arrays of other types (objects, text,
+ * big-endian numbers, five dimensions) are no failure until they are read. */
+pyr_status pyr_arrays_open(pyr_arrays **out, const char *path);
+/* The same from `n` bytes in memory, borrowed until the free; `name` stands for the file in sentences. */
+pyr_status pyr_arrays_parse(pyr_arrays **out, const void *bytes, size_t n, const char *name);
+void pyr_arrays_free(pyr_arrays *arrays); /* NULL is a no-op */
+
+/* In order of their names (bytewise), borrowed until the free. */
+size_t pyr_arrays_count(const pyr_arrays *arrays);
+const pyr_array *pyr_arrays_at(const pyr_arrays *arrays, size_t i);
+const pyr_array *pyr_arrays_find(const pyr_arrays *arrays, const char *name); /* NULL: absent */
+/* The same, when it has to be there: PYR_E_FORMAT with a sentence that lists what is there. */
+pyr_status pyr_arrays_get(const pyr_array **out, const pyr_arrays *arrays, const char *name);
+
+/* Read all `count` elements of an array of this file (another count: PYR_E_SHAPE) in C order and convert.
+ * f64 and f32 take every type and round. i64 and u8 take whole numbers in their range, of whatever type
+ * (floats, too, as labels are often kept); anything else is PYR_E_FORMAT, as are damaged bytes; the
+ * sentence names the element. PYR_E_UNSUPPORTED for PYR_NPY_OTHER, saying what it is. One thread at a time.
+ */
+pyr_status pyr_arrays_read_f64(const pyr_arrays *arrays, const pyr_array *array, double *dst, size_t count);
+pyr_status pyr_arrays_read_f32(const pyr_arrays *arrays, const pyr_array *array, float *dst, size_t count);
+pyr_status pyr_arrays_read_i64(const pyr_arrays *arrays, const pyr_array *array, int64_t *dst, size_t count);
+pyr_status pyr_arrays_read_u8(const pyr_arrays *arrays, const pyr_array *array, uint8_t *dst, size_t count);
+
+/* ---- writing ---- */
+
+/* Write `n` arrays (at least 1), in this order, under different names, to a file that appears whole or not at
+ * all. Made in memory, so this is for tables rather than for data sets. The bytes depend on the content
+ * alone. */
+pyr_status pyr_arrays_write(const char *path, const pyr_array *arrays, size_t n);
+
+#endif

@@ -1,0 +1,133 @@
+#!/bin/sh
+# eval: a run, a folder and an NPZ of the same images get the same figures; references, statistics, caches.
+. tests/cli/lib.sh
+
+data=tests/golden/shapes
+run=$tmp/run
+
+# Value of a figure in the last JSON: value NAME FILE
+value() { sed -n "s/^ *\"$1\": \([-0-9.e+]*\),*$/\1/p" "$2" | head -n 1; }
+# The members "metrics" alone: they do not name the input.
+metrics() { sed -n '/"metrics": {/,/}/p' "$1" | tr -d ',' ; }
+# The consistency error is of what was drawn before it was rounded: files do not have it.
+pixels() { metrics "$1" | sed '/"consistency"/,/]/d'; }
+same() { [ -s "$1" ] && cmp -s "$1" "$2"; }
+
+begin "a run, its folder of PNGs and its NPZ"
+pyr train --config tests/tiny.cfg --outdir "$run" --duration 1600 --set train.snapshot=-1
+gives 0
+pyr classifier --data $data --out "$tmp/classifier.safetensors" --duration 2000
+gives 0
+pyr sample --network "$run" --seeds 0-39 --outdir "$tmp/out"
+gives 0
+pyr eval "$run" --count 40 --classifier "$tmp/classifier.safetensors" --json "$tmp/run.json" \
+    --sheet "$tmp/sheet.png"
+gives 0
+says "40 images against $data (test), 64 images ["
+says "Frechet distance"
+says "precision (k = 3)"
+says "sliced Wasserstein, level 0"
+says "consistency error, level 1"
+says "features: classifier 12x10x1, 2 classes ["
+complains "warning: 40 images against 64: with fewer than 10000"
+holds test -s "$tmp/sheet.png"
+pyr eval "$tmp/out" --data $data --classifier "$tmp/classifier.safetensors" --json "$tmp/folder.json"
+gives 0
+complains "features of the reference are from the cache"
+pyr eval "$tmp/out/samples.npz" --data $data --classifier "$tmp/classifier.safetensors" --json "$tmp/npz.json"
+gives 0
+for name in run folder npz; do
+    wanted && pixels "$tmp/$name.json" >"$tmp/$name.pixels"
+done
+holds same "$tmp/run.pixels" "$tmp/folder.pixels"
+holds same "$tmp/run.pixels" "$tmp/npz.pixels"
+holds grep -q '"reference_hash": "' "$tmp/npz.json"
+
+begin "the batch, the seeds and the order of threads change no figure"
+pyr eval "$run" --seeds 0-39 --batch 7 --threads 1 --classifier "$tmp/classifier.safetensors" \
+    --json "$tmp/batch.json"
+gives 0
+wanted && metrics "$tmp/batch.json" >"$tmp/batch.metrics"
+wanted && metrics "$tmp/run.json" >"$tmp/run.metrics"
+holds same "$tmp/run.metrics" "$tmp/batch.metrics"
+
+begin "other steps are other images"
+pyr eval "$run" --count 40 --steps 3,2,1 --metrics swd,colour --data $data --json "$tmp/steps.json"
+gives 0
+holds grep -q '"nfe": 9' "$tmp/steps.json"
+holds [ "$(value input_hash "$tmp/steps.json")" = "" ] # a text, no number
+holds [ "$(value colour "$tmp/steps.json")" != "$(value colour "$tmp/run.json")" ]
+
+begin "the training images as reference"
+pyr eval "$tmp/out/samples.npz" --data $data --reference train --classifier "$tmp/classifier.safetensors" \
+    --metrics frechet
+gives 0
+says "against $data (train), 512 images"
+
+begin "statistics are written and read"
+pyr eval "$tmp/out/samples.npz" --data $data --classifier "$tmp/classifier.safetensors" --metrics frechet \
+    --write-stats "$tmp/stats.npz" --json "$tmp/own.json"
+gives 0
+pyr eval "$tmp/out/samples.npz" --data $data --classifier "$tmp/classifier.safetensors" --metrics frechet \
+    --ref-stats "$tmp/stats.npz" --json "$tmp/given.json"
+gives 0
+says "against $tmp/stats.npz ["
+holds [ "$(value frechet "$tmp/own.json")" = "$(value frechet "$tmp/given.json")" ]
+pyr eval "$tmp/out/samples.npz" --data $data --metrics swd --ref-stats "$tmp/stats.npz"
+refuses 2 "statistics of features need a feature network"
+
+begin "a classifier is trained when none is named, and found the next time"
+pyr eval "$tmp/out/samples.npz" --data $data --metrics frechet --json "$tmp/first.json"
+gives 0
+complains "training a classifier on the data's labels"
+holds ls "$tmp"/cache/pyrdiff/eval/classifier-*.safetensors
+pyr eval "$tmp/out/samples.npz" --data $data --metrics frechet --json "$tmp/second.json"
+gives 0
+complains "features: classifier"
+wanted && grep -q "training a classifier" "$tmp/stderr" && bad "it was trained again"
+holds cmp "$tmp/first.json" "$tmp/second.json"
+
+begin "data without labels: figures of pixels"
+mkdir -p "$tmp/plain"
+cp "$tmp"/out/0000[0-2]*.png "$tmp/plain" 2>/dev/null
+pyr eval "$tmp/out" --data "$tmp/plain" --set data.held_out=10
+gives 0
+complains "note: the data have no labels"
+says "sliced Wasserstein"
+says "distance to nearest"
+says ", on pixels"
+wanted && grep -q "Frechet" "$tmp/stdout" && bad "a Frechet distance without features"
+
+begin "wrong words"
+pyr eval
+refuses 2 "needs INPUT"
+pyr eval "$tmp/nothing" --data $data
+refuses 1 "$tmp/nothing: no such file or folder"
+pyr eval "$tmp/out"
+refuses 2 "Add --data PATH"
+pyr eval "$tmp/out" --data $data --steps 3
+refuses 2 "--steps is for a run, but $tmp/out holds images"
+pyr eval "$run" --metrics frechet,spektrum
+refuses 2 "did you mean spectrum?"
+pyr eval "$run" --reference tset
+refuses 2 "--reference tset: should be test or train"
+pyr eval "$run" --count 5 --seeds 0-4
+refuses 2 "one of --count and --seeds"
+pyr eval "$run" --steps 3,3
+refuses 2 "has 2 numbers, the run has 3 levels"
+pyr eval "$run" --class 1 --metrics swd
+refuses 2 "this run was trained without classes"
+pyr eval "$tmp/out" --data $data --metrics swd --sheet "$tmp/sheet.png"
+refuses 2 "add nearest to --metrics"
+pyr eval "$tmp/out" --data $data --classifier tests/tiny.cfg
+gives 1
+complains "tests/tiny.cfg"
+pyr eval tests/tiny.cfg --data $data --metrics swd
+gives 1
+complains "tests/tiny.cfg"
+pyr eval "$tmp/out" --data tests/golden/images --skip-bad
+refuses 2 "unknown option --skip-bad"
+pyr eval "$tmp/out" --data tests/golden/images --set data.skip_bad=true --metrics swd
+refuses 1 "those of tests/golden/images are 11x13"
+
+finish

@@ -1,0 +1,86 @@
+/* Zip archives, NPZ files and dataset.json that mean harm: read, or refused with a sentence that names the
+ * file, and nothing is left behind. Seeds: tests/golden/archives. */
+#include "base/mem.h"
+#include "images/dataset_json.h"
+#include "images/npz_arrays.h"
+#include "images/zip_file.h"
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+
+enum { MOST = 1 << 22 }; /* larger ones are refused by whoever asks for them */
+
+static void must(int holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void as_zip(const uint8_t *bytes, size_t n)
+{
+    pyr_zip *zip;
+    pyr_status status = pyr_zip_parse(&zip, bytes, n, "fuzz");
+
+    must((status == PYR_OK) == (zip != NULL));
+    must(status == PYR_OK || strncmp(pyr_error(), "fuzz: ", 6) == 0);
+    for (size_t i = 0; zip && i < pyr_zip_count(zip); i++) {
+        char *data;
+        size_t size, found;
+
+        must(pyr_zip_find(&found, zip, pyr_zip_name(zip, i)) && found == i);
+        status = pyr_zip_read(&data, &size, zip, i, MOST);
+        must((status == PYR_OK) == (data != NULL));
+        must(status != PYR_OK || size == pyr_zip_size(zip, i));
+        pyr_free(data);
+    }
+    pyr_zip_free(zip);
+}
+
+static void as_arrays(const uint8_t *bytes, size_t n)
+{
+    pyr_arrays *arrays;
+    pyr_status status = pyr_arrays_parse(&arrays, bytes, n, "fuzz");
+
+    must((status == PYR_OK) == (arrays != NULL));
+    must(status == PYR_OK || strncmp(pyr_error(), "fuzz: ", 6) == 0);
+    for (size_t i = 0; arrays && i < pyr_arrays_count(arrays); i++) {
+        const pyr_array *array = pyr_arrays_at(arrays, i);
+        size_t count = array->type == PYR_NPY_OTHER ? 0 : pyr_array_count(array);
+        void *room;
+
+        if (count > MOST)
+            continue;
+        room = malloc(8 * count + 1);
+        must(room != NULL);
+        status = pyr_arrays_read_f64(arrays, array, room, count);
+        must(array->type != PYR_NPY_OTHER || status == PYR_E_UNSUPPORTED);
+        must(pyr_arrays_read_f32(arrays, array, room, count) == status);
+        (void)pyr_arrays_read_i64(arrays, array, room, count);
+        (void)pyr_arrays_read_u8(arrays, array, room, count);
+        free(room);
+    }
+    pyr_arrays_free(arrays);
+}
+
+static void as_labels(const uint8_t *bytes, size_t n)
+{
+    pyr_file_labels labels;
+    pyr_status status = pyr_file_labels_parse(&labels, (const char *)bytes, n, "fuzz");
+
+    must(status == PYR_OK || strncmp(pyr_error(), "fuzz: ", 6) == 0);
+    for (size_t i = 0; status == PYR_OK && i < labels.n; i++) {
+        must(labels.at[i].label >= 0 && labels.at[i].label < PYR_LABEL_MOST);
+        must(pyr_file_labels_find(&labels, labels.at[i].name) == (int64_t)i);
+    }
+    pyr_file_labels_free(&labels);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
+{
+    as_labels(bytes, n);
+    as_zip(bytes, n);
+    as_arrays(bytes, n);
+    must(pyr_mem().live_blocks == 0);
+    return 0;
+}
