@@ -54,25 +54,24 @@ static inline size_t pyr_count(pyr_shape s)
 /* ---- graph operations -------------------------------------------------------------------------- */
 
 typedef enum pyr_op_kind {
-    PYR_OP_CONV2D,      /* y = (conv([x0 | x3], W) + b + x2[n] + x1) * scale; W: O x I x kh x kw, b: O;
-                           the
-                           last three inputs are optional: x1 like y, x2 (n,1,1,O), x3 more channels */
-    PYR_OP_LINEAR,      /* y = x0 W^T + b on the last dimension; W: O x I, b: O */
-    PYR_OP_GROUP_NORM,  /* y = act(gn(x) * gamma + beta), or with x1 (n,1,1,2c) = [scale | shift]:
-                           y = act((gn(x) * gamma + beta) * (1 + scale) + shift); x = x0, or [x0 | x3] */
-    PYR_OP_ACTIVATION,  /* y = act(x0) */
-    PYR_OP_ADD,         /* y = (x0 + x1) * scale */
-    PYR_OP_ADD_CHANNEL, /* y = x0 + x1, x1 (n,1,1,c) */
-    PYR_OP_SCALE_SHIFT, /* y = x0 * (1 + scale) + shift, x1 (n,1,1,2c) = [scale | shift] */
-    PYR_OP_CONCAT,      /* y = [x0 | x1] along channels */
-    PYR_OP_UPSAMPLE,    /* nearest to y's size: source index floor(dst * in / out) */
-    PYR_OP_MEAN2,       /* mean of 2x2 blocks; h, w even, or the odd last row/column is left out */
-    PYR_OP_POOL2D,      /* the largest, or the mean, of each window of kernel x kernel_w; see pyr_window */
-    PYR_OP_UNSHUFFLE,   /* space to depth by `patch`, PyTorch's pixel_unshuffle order
-                           (channel c*p*p + dy*p + dx), edge-padded at the bottom and right first */
-    PYR_OP_SHUFFLE,     /* its inverse; y's size says how much padding to crop */
-    PYR_OP_ATTENTION,   /* x0, x1, x2 = q, k, v (n,h,w,inner): y = softmax(q k^T / sqrt(d)) v per head */
-    PYR_OP_EMBED,       /* y (n,1,1,d) = row x0[n] (U32) of table W: rows x d */
+    PYR_OP_CONV2D,          /* y = (conv([x0 | x3], W) + b + x2[n] + x1) * scale; W: O x I x kh x kw, b: O;
+                               the last three are optional: x1 like y, x2 (n,1,1,O), x3 more channels */
+    PYR_OP_LINEAR,          /* y = x0 W^T + b on the last dimension; W: O x I, b: O */
+    PYR_OP_GROUP_NORM,      /* y = act(gn(x) * gamma + beta), or with x1 (n,1,1,2c) = [scale | shift]:
+                               y = act((gn(x) * gamma + beta) * (1 + scale) + shift); x = x0, or [x0 | x3] */
+    PYR_OP_ACTIVATION,      /* y = act(x0) */
+    PYR_OP_ADD,             /* y = (x0 + x1) * scale */
+    PYR_OP_ADD_CHANNEL,     /* y = x0 + x1, x1 (n,1,1,c) */
+    PYR_OP_SCALE_SHIFT,     /* y = x0 * (1 + scale) + shift, x1 (n,1,1,2c) = [scale | shift] */
+    PYR_OP_CONCAT,          /* y = [x0 | x1] along channels */
+    PYR_OP_UPSAMPLE,        /* nearest to y's size: source index floor(dst * in / out) */
+    PYR_OP_MEAN2,           /* mean of 2x2 blocks; h, w even, or the odd last row/column is left out */
+    PYR_OP_POOL2D,          /* largest or mean of each window of kernel x kernel_w, see pyr_window */
+    PYR_OP_UNSHUFFLE,       /* space to depth by `patch`, PyTorch's pixel_unshuffle order
+                               (channel c*p*p + dy*p + dx), edge-padded at the bottom and right first */
+    PYR_OP_SHUFFLE,         /* its inverse; y's size says how much padding to crop */
+    PYR_OP_ATTENTION,       /* x0, x1, x2 = q, k, v (n,h,w,inner): y = softmax(q k^T / sqrt(d)) v per head */
+    PYR_OP_EMBED,           /* y (n,1,1,d) = row x0[n] (U32) of table W: rows x d */
     PYR_OP_TIME_POSITIONAL, /* y (n,1,1,d) sinusoids of x0 (n,1,1,1) */
     PYR_OP_TIME_FOURIER,    /* y (n,1,1,2d) = [sin | cos](2 pi log(x0) W), W: d, not trained */
     PYR_OP_DROPOUT,         /* y = x0 * mask / (1 - rate), mask from the stream x1 (U32, see below) */
@@ -82,8 +81,7 @@ typedef enum pyr_op_kind {
     PYR_OP_AFFINE,          /* y = scale * x0 + shift, constants */
     PYR_OP_SQUARED_ERROR,   /* y (n,1,1,1) = x2[n] * mean over h,w,c of (x0 - x1)^2, weights x2 (n,1,1,1) */
     PYR_OP_CROSS_ENTROPY,   /* y (n,1,1,1) = x2[n] * -log softmax(x0[n])[x1[n]]; logits x0 (n,1,1,classes),
-                               labels   x1 (n,1,1,1; U32), weights x2 (n,1,1,1). A label out of range: PYR_E_ARG
-                             */
+                               labels x1 (n,1,1,1; U32), weights x2 (n,1,1,1). Label too large: PYR_E_ARG */
     PYR_OP_KINDS
 } pyr_op_kind;
 
@@ -93,8 +91,8 @@ typedef enum pyr_act { PYR_ACT_NONE, PYR_ACT_SILU, PYR_ACT_MISH, PYR_ACT_GELU, P
 
 /* What POOL2D takes of a window. Every window reaches into the image. */
 typedef enum pyr_window {
-    PYR_WINDOW_MAX,  /* padding is never the largest; the gradient goes to the first of equals, by rows */
-    PYR_WINDOW_MEAN, /* of what lies in the image */
+    PYR_WINDOW_MAX,        /* padding is never it; the gradient goes to the first of equals, by rows */
+    PYR_WINDOW_MEAN,       /* of what lies in the image */
     PYR_WINDOW_MEAN_PADDED /* padding counts as zeros: the sum over kernel * kernel_w */
 } pyr_window;
 

@@ -133,6 +133,7 @@ static void features_and_logits(void)
     CHECK(memcmp(others, features, sizeof features) == 0);
     CHECK_OK(pyr_features_run(again, 5, images, H, W, 1, others, NULL));
     CHECK(memcmp(others, features, 5 * D * sizeof *features) == 0);
+    CHECK_OK(pyr_features_run(f, 0, images, H, W, 1, others, NULL));
     CHECK_FAILS(pyr_features_run(f, 1, images, W, H, 1, others, NULL), PYR_E_SHAPE, "10x12x1");
     pyr_safetensors_free(file);
     pyr_features_free(f);
@@ -231,6 +232,43 @@ static void sizes(void)
     }
 }
 
+/* Every allocation that fails is told, and leaves nothing behind. */
+static void without_memory(void)
+{
+    pyr_kernels *k = open_kernels("cpu", 1);
+    pyr_dataset *data = open_data(SHAPES);
+    size_t before = pyr_mem().live_blocks;
+    const pyr_classifier_job job = {
+        .k = k, .data = data, .path = in_folder("memory"), .duration = {1, PYR_IMAGES}, .batch = 2};
+    pyr_status status = PYR_E_NOMEM;
+    long n = 0;
+
+    for (; status == PYR_E_NOMEM && n < 10000; n++) {
+        pyr_mem_fail_after(n);
+        status = pyr_classifier_train(&job);
+        pyr_mem_fail_after(-1);
+        CHECK(pyr_mem().live_blocks == before);
+        CHECK(status == PYR_OK || !pyr_is_file(job.path));
+    }
+    CHECK_STATUS(status, PYR_OK);
+    CHECK(n > 20);
+    status = PYR_E_NOMEM;
+    for (n = 0; status == PYR_E_NOMEM && n < 10000; n++) {
+        pyr_features *f;
+
+        pyr_mem_fail_after(n);
+        status = pyr_features_open(&f, k, job.path);
+        pyr_mem_fail_after(-1);
+        CHECK((status == PYR_OK) == (f != NULL));
+        pyr_features_free(f);
+        CHECK(pyr_mem().live_blocks == before);
+    }
+    CHECK_STATUS(status, PYR_OK);
+    CHECK(n > 20);
+    pyr_dataset_free(data);
+    pyr_kernels_free(k);
+}
+
 int main(int argc, char **argv)
 {
     char command[96];
@@ -244,6 +282,7 @@ int main(int argc, char **argv)
     RUN(features_and_logits);
     RUN(other_tables);
     RUN(sizes);
+    RUN(without_memory);
     RUN(refusals);
     snprintf(command, sizeof command, "rm -rf %s", folder);
     if (system(command) != 0)

@@ -1195,6 +1195,10 @@ static pyr_value too_small(pyr_graph *g, pyr_value x)
 {
     return pyr_mean2(g, pyr_mean2(g, pyr_mean2(g, x)));
 }
+static pyr_value too_small_pool(pyr_graph *g, pyr_value x)
+{
+    return pyr_pool2d(g, pyr_mean2(g, pyr_mean2(g, x)), (pyr_pool2d_plan){.kernel = 3, .stride = 1});
+}
 static pyr_value too_small_conv(pyr_graph *g, pyr_value x)
 {
     for (int i = 0; i < 4; i++)
@@ -1239,6 +1243,7 @@ static void failures_are_told_by_the_plan(void)
         {bad_vector, PYR_E_SHAPE, "a vector of 5 does not fit 6 channels"},
         {two_shapes, PYR_E_SHAPE, "line.weight is used with two different shapes"},
         {too_small, PYR_E_SHAPE, "1x1 is too small to be halved again"},
+        {too_small_pool, PYR_E_SHAPE, "1x1 is too small to be pooled by 3x3"},
         {too_small_conv, PYR_E_SHAPE, "down: an image of 1x1 is too small to be halved again"},
         {long_name, PYR_E_ARG, "is too long"},
         {two_mistakes, PYR_E_CONFIG, "6 channels cannot be split into 4 groups"},
