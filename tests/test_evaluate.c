@@ -258,6 +258,64 @@ static void sizes_must_agree(void)
     pyr_image_set_free(&set);
 }
 
+static pyr_status judge_few(const char *npz, const char *pngs)
+{
+    pyr_image_set set = {0}, other = {0}, folded = {0};
+    pyr_evaluation e = {0};
+    pyr_evaluate_job job = {.k = kernels,
+                            .samples = &set,
+                            .data = data,
+                            .data_name = "shapes",
+                            .reference = PYR_HELD_OUT,
+                            .metrics = PYR_METRIC_COLOUR | PYR_METRIC_NEAREST};
+    pyr_json json = {0};
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_image_set_npz(&other, npz, 3));
+    PYR_TRY_OUT(pyr_image_set_folder(&folded, pngs, 1, 3));
+    PYR_TRY_OUT(pyr_image_set_data(&set, data, PYR_HELD_OUT, 3));
+    PYR_TRY_OUT(pyr_evaluate(&e, &job));
+    pyr_json_open(&json, NULL, '{');
+    pyr_evaluation_json(&e, &set, &json);
+    pyr_json_close(&json, '}');
+    if (json.text.failed)
+        status = pyr_fail(PYR_E_NOMEM, "out of memory");
+out:
+    pyr_text_free(&json.text);
+    pyr_evaluation_free(&e);
+    pyr_image_set_free(&set);
+    pyr_image_set_free(&other);
+    pyr_image_set_free(&folded);
+    return status;
+}
+
+/* Whichever allocation fails, it is told, and nothing is left. */
+static void without_memory(void)
+{
+    size_t live = pyr_mem().live_blocks;
+    char npz[128], pngs[128];
+    pyr_status status = PYR_E_NOMEM;
+    pyr_image_set set;
+    int n;
+
+    snprintf(npz, sizeof npz, "%s/few.npz", folder);
+    snprintf(pngs, sizeof pngs, "%s/pngs", folder);
+    CHECK_OK(pyr_image_set_data(&set, data, PYR_HELD_OUT, 3));
+    CHECK_OK(pyr_npz_write(npz, set.pixels, set.n, set.h, set.w, set.c, NULL));
+    CHECK_OK(pyr_make_folders(pngs));
+    write_png(&set, 0, "000000.png");
+    pyr_image_set_free(&set);
+    for (n = 0; n < 1000 && status != PYR_OK; n++) {
+        pyr_mem_fail_after(n);
+        status = judge_few(npz, pngs);
+        pyr_mem_fail_after(-1);
+        if (status != PYR_OK)
+            CHECK_STATUS(status, PYR_E_NOMEM);
+        CHECK(pyr_mem().live_blocks == live);
+    }
+    CHECK(n > 20 && status == PYR_OK);
+}
+
 static void words_of_metrics(void)
 {
     unsigned metrics;
@@ -431,6 +489,7 @@ int main(int argc, char **argv)
     RUN(against_itself);
     RUN(copies_are_memorised);
     RUN(sizes_must_agree);
+    RUN(without_memory);
     RUN(words_of_metrics);
     RUN(words_of_variants);
     RUN(costs);
