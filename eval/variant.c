@@ -173,24 +173,43 @@ double pyr_sampling_flop(const pyr_plan_facts *facts)
     return cost(facts, steps);
 }
 
+/* The steps of each level at `factor`, rounded down, or up where a bit of `up` is set. *off: how far they are
+ * from proportion, in steps. */
+static void scale_steps(int *steps, double *off, const pyr_plan_facts *facts, double factor, unsigned up)
+{
+    *off = 0;
+    for (int i = 0; i < facts->levels; i++) {
+        double wanted = factor * facts->sampler[i].steps;
+        double rounded = up >> i & 1 ? ceil(wanted) : floor(wanted);
+
+        steps[i] = (int)fmin(fmax(rounded, 1), PYR_MAX_STEPS);
+        *off += fabs(wanted - steps[i]);
+    }
+}
+
 void pyr_scale_sampling(pyr_plan_facts *facts, double flop)
 {
-    int steps[PYR_MAX_LEVELS], best[PYR_MAX_LEVELS];
-    double smallest = INFINITY;
+    const double near = 0.005; /* of the cost: who is so near is chosen by proportion */
+    int steps[PYR_MAX_LEVELS], best[PYR_MAX_LEVELS] = {0};
+    double smallest = INFINITY, least = INFINITY;
 
-    /* factors from 1/1000 to 1000, 0.1 % apart */
-    for (int j = 0; j <= 13816; j++) {
-        double factor = exp((j - 6908) * 1e-3), off;
+    if (fabs(pyr_sampling_flop(facts) - flop) <= near * flop)
+        return;
+    /* Factors from 1/1000 to 1000, 1 % apart. Rounding each level by itself matters where steps are few: of
+     * three levels with 2 steps each, one more or less is a fifth of the cost. */
+    for (int j = 0; j <= 1382; j++) {
+        double factor = exp((j - 691) * 1e-2);
 
-        for (int i = 0; i < facts->levels; i++) {
-            double wanted = round(factor * facts->sampler[i].steps);
+        for (unsigned up = 0; up < 1u << facts->levels; up++) {
+            double off, error;
 
-            steps[i] = (int)fmin(fmax(wanted, 1), PYR_MAX_STEPS);
-        }
-        off = fabs(cost(facts, steps) - flop);
-        if (off < smallest) {
-            smallest = off;
-            memcpy(best, steps, sizeof best);
+            scale_steps(steps, &off, facts, factor, up);
+            error = fmax(fabs(cost(facts, steps) - flop) / flop, near);
+            if (error < smallest || (error <= smallest && off < least)) {
+                smallest = error;
+                least = off;
+                memcpy(best, steps, sizeof best);
+            }
         }
     }
     for (int i = 0; i < facts->levels; i++)

@@ -51,7 +51,8 @@ double pyr_flop_of_images(const pyr_plan_facts *facts, double images);
 
 /* Operations of drawing one image. */
 double pyr_sampling_flop(const pyr_plan_facts *facts);
-/* Change the samplers' steps, in their proportions, so that an image costs as near to `flop` as can be. */
+/* Change the samplers' steps, in their proportions (each level to less than a step), so that an image costs
+ * as near to `flop` as can be, or within half a percent of it. */
 void pyr_scale_sampling(pyr_plan_facts *facts, double flop);
 
 #endif

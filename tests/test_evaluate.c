@@ -355,6 +355,10 @@ static void costs(void)
 {
     pyr_plan_facts facts = {
         .levels = 2, .flop = {40, 10}, .share = {0.4, 0.6}, .sampler = {{PYR_HEUN, 4}, {PYR_HEUN, 8}}};
+    pyr_plan_facts three = {.levels = 3,
+                            .flop = {10, 10, 10},
+                            .share = {0.3, 0.3, 0.4},
+                            .sampler = {{PYR_HEUN, 18}, {PYR_HEUN, 18}, {PYR_HEUN, 18}}};
     pyr_plan_facts single = {.levels = 1, .flop = {100}, .share = {1}, .sampler = {{PYR_EULER, 18}}};
 
     CHECK_CLOSE(pyr_images_of_flop(&facts, 6600), 100, 1e-9); /* 3 (0.4 40 + 0.6 10) = 66 an image */
@@ -366,6 +370,10 @@ static void costs(void)
     CHECK(facts.sampler[0].steps == 4 && facts.sampler[1].steps == 8);
     pyr_scale_sampling(&facts, 3 * 40 + 7 * 10);
     CHECK(facts.sampler[0].steps == 2 && facts.sampler[1].steps == 4);
+    /* 2 steps each cost 9 x 10, 1 step each 3 x 10; 50 needs 2 of one level: 3 + 1 + 1 evaluations */
+    pyr_scale_sampling(&three, 50);
+    CHECK_CLOSE(pyr_sampling_flop(&three), 50, 0);
+    CHECK(three.sampler[0].steps + three.sampler[1].steps + three.sampler[2].steps == 4);
     pyr_scale_sampling(&single, 430);
     CHECK(single.sampler[0].steps == 4);
     pyr_scale_sampling(&single, 1);
