@@ -653,6 +653,117 @@ static void loss_and_denoiser_agree(void)
         }
 }
 
+/* The noise on the condition of image i, drawn between level.augmentation_min and level.augmentation, evenly.
+ */
+static void augmentation_is_drawn(void)
+{
+    enum { IMAGES_DRAWN = 4000 };
+    pyr_level_settings s = settings_of();
+    double least = 1, most = 0, mean = 0;
+    pyr_draw draw = {.seed = 5, .step = 9, .n = BATCH, .batch = BATCH};
+    pair p;
+
+    s.augmentation = 0.4;
+    s.augmentation_min = 0.1;
+    s.augmentation_channel = true;
+    CHECK(pair_open(&p, "ref", 2, PYR_FILTER_BOX, 0, &s, true));
+    CHECK_CLOSE(p.w.level.facts.noise_told, 0.4, 0);
+    CHECK(p.w.level.unet.in_channels == 2 * C + 1 && pyr_level_told_channels(&p.w.level) == C + 1);
+    for (int i = 0; i < IMAGES_DRAWN; i++) {
+        double a = pyr_draw_augmentation(&p.loss, &draw, i);
+
+        least = fmin(least, a);
+        most = fmax(most, a);
+        mean += a / IMAGES_DRAWN;
+    }
+    CHECK(least >= 0.1 && least < 0.102 && most <= 0.4 && most > 0.398);
+    CHECK_CLOSE(mean, 0.25, 4 * 0.3 / sqrt(12.0 * IMAGES_DRAWN));
+    p.w.level.settings.augmentation_min = -1; /* always the highest */
+    for (int i = 0; i < BATCH; i++)
+        CHECK_CLOSE(pyr_draw_augmentation(&p.loss, &draw, i), 0.4, 1e-12);
+    pair_close(&p);
+    CHECK(pair_open(&p, "ref", 2, PYR_FILTER_BOX, 0, &s, false)); /* not in the held-out loss */
+    CHECK_CLOSE(pyr_draw_augmentation(&p.loss, &draw, 3), 0, 0);
+    pair_close(&p);
+    s.augmentation_channel = false;
+    CHECK(pair_open(&p, "ref", 2, PYR_FILTER_BOX, 0, &s, true));
+    CHECK(p.w.level.unet.in_channels == 2 * C && p.w.level.facts.noise_told == 0);
+    pair_close(&p);
+    s.augmentation_channel = true;
+    CHECK(pair_open(&p, "ref", 2, PYR_FILTER_BOX, 1, &s, true)); /* the coarsest is told nothing */
+    CHECK(p.w.level.unet.in_channels == C && p.w.level.facts.noise_told == 0);
+    pair_close(&p);
+}
+
+/* The loss at image i, whose condition has noise of its own amount, is that of a denoiser that is given the
+ * noisy condition and told the amount by sampler.augmentation: the two graphs tell the same thing. Told
+ * another amount it is another loss. */
+static void told_noise_is_the_same_in_sampling(void)
+{
+    for (int b = 0; b < BACKENDS; b++)
+        for (int filter = PYR_FILTER_BOX; filter <= PYR_FILTER_HAAR; filter += PYR_FILTER_HAAR) {
+            pyr_level_settings s = settings_of();
+            pyr_draw draw = {.seed = 7, .step = 3, .n = BATCH, .batch = BATCH};
+            double *z, *condition, *x, *d, losses[BATCH], level[BATCH], amount[BATCH];
+            void *told = NULL;
+            pair p;
+
+            s.augmentation = 0.5;
+            s.augmentation_min = 0.05;
+            s.augmentation_channel = true;
+            CHECK(pair_open(&p, backends[b], 2, filter, 0, &s, true));
+            stir(&p);
+            z = numbers(BATCH * p.n);
+            x = numbers(BATCH * p.n);
+            d = numbers(BATCH * p.n);
+            condition = numbers(BATCH * p.n_condition);
+            run_loss(&p, &draw, z, condition, losses);
+            for (int i = 0; i < BATCH; i++) {
+                size_t place = (size_t)i;
+
+                level[i] = pyr_draw_level(&p.loss, &draw, i);
+                amount[i] = pyr_draw_augmentation(&p.loss, &draw, i);
+                for (size_t j = 0; j < p.n; j++)
+                    x[place * p.n + j] = z[place * p.n + j] + level[i] * eps_of(&draw, 0, i, j);
+                for (size_t j = 0; j < p.n_condition; j++) {
+                    float four[4];
+
+                    pyr_normal4(draw.seed, (uint32_t)(j / 4), (uint32_t)i, draw.step,
+                                pyr_rng_purpose(PYR_RNG_AUGMENT, 0), four);
+                    condition[place * p.n_condition + j] += amount[i] * (double)four[j % 4];
+                }
+            }
+            CHECK_OK(p.w.k->alloc(p.w.k, &told, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
+            CHECK_OK(pyr_upload_reals(p.w.k, told, condition, BATCH * p.n_condition));
+            for (int i = 0; i < 2 * BATCH; i++) {
+                int at = i % BATCH;
+                double sum = 0, w = 1 + 1 / (level[at] * level[at]);
+                pyr_denoising call = {.denoiser = &p.denoiser, .n = BATCH, .condition = told};
+
+                p.w.level.settings.sampler_augmentation = i < BATCH ? amount[at] : 0.4 * amount[at];
+                pyr_denoiser_free(&p.denoiser);
+                CHECK_OK(pyr_denoiser_new(&p.denoiser, p.w.k, &p.params, &p.w.level, BATCH));
+                CHECK_OK(pyr_denoiser_pack(&p.denoiser, p.block));
+                CHECK_OK(pyr_upload_reals(p.w.k, p.work, x, BATCH * p.n));
+                CHECK_OK(pyr_denoiser_begin(&call));
+                CHECK_OK(pyr_denoiser_call(&call, p.work, level, p.work));
+                CHECK_OK(pyr_download_reals(p.w.k, d, p.work, BATCH * p.n));
+                for (size_t j = (size_t)at * p.n; j < (size_t)(at + 1) * p.n; j++)
+                    sum += (d[j] - z[j]) * (d[j] - z[j]) / (double)p.n;
+                if (i < BATCH)
+                    CHECK_CLOSE(losses[at], w * sum, (b == 0 ? 1e-8 : 1e-3) * losses[at]);
+                else
+                    CHECK(fabs(losses[at] - w * sum) > 1e-6 * losses[at]);
+            }
+            p.w.k->release(p.w.k, told);
+            pyr_free(z);
+            pyr_free(x);
+            pyr_free(d);
+            pyr_free(condition);
+            pair_close(&p);
+        }
+}
+
 /* The graph of the same level that reads its condition in every evaluation. */
 typedef struct plain_denoiser {
     pyr_graph *g;
@@ -1668,6 +1779,8 @@ int main(int argc, char **argv)
     RUN(facts_that_do_not_match);
     RUN(loss_by_hand);
     RUN(loss_and_denoiser_agree);
+    RUN(augmentation_is_drawn);
+    RUN(told_noise_is_the_same_in_sampling);
     RUN(condition_is_read_once);
     RUN(guidance_is_linear);
     RUN(denoiser_at_the_start);
