@@ -215,7 +215,7 @@ static void check_slope(cascade *c, const char *what, int level, const double *v
 /* Single parameters at random places where the gradient is not small, then all of them at once. */
 static void check_gradient(cascade *c, const char *what, int level, bool alone)
 {
-    enum { PLACES = 3 };
+    enum { PLACES = 2 };
     pyr_optimizer *o = pyr_joint_optimizer(c->j, level);
     const pyr_params *params = pyr_joint_params(c->j, level);
     double *values = download(c, o->value, o->count), *direction = numbers(o->count), *gradient, most;
@@ -561,10 +561,10 @@ static void equal_on(const char *backend, int lanes)
     cascade c, d;
 
     snprintf(name, sizeof name, "joint-%s-%d", backend, lanes);
-    if (cascade_open(&c, backend, lanes, name, &config, 7))
+    if (cascade_open(&c, backend, lanes, name, &config, 4))
         CHECK_OK(pyr_joint_run(c.j));
     snprintf(name, sizeof name, "apart-%s-%d", backend, lanes);
-    prepare(&d, backend, lanes, name, &config, 7);
+    prepare(&d, backend, lanes, name, &config, 4);
     for (int i = 0; i < 3; i++) {
         pyr_level_trainer *t = NULL;
         pyr_level_job job = d.level[i];
@@ -640,7 +640,7 @@ static void clip_of_all(void)
 
 /* ---- freezing ---------------------------------------------------------------------------------- */
 
-enum { FLAT_STEPS = 20, FROZEN = 6 };
+enum { FLAT_STEPS = 10, FROZEN = 3 };
 
 static pyr_config flat_config(void)
 {
@@ -650,12 +650,14 @@ static pyr_config flat_config(void)
     return config;
 }
 
-/* Held-out losses are measured every 2 steps (a tenth of the run): at 2, 4 and 6. */
+/* Held-out losses are measured at every step (a tenth of the run): levels freeze after the third. */
 static void open_flat(cascade *c, const char *name, const pyr_config *config)
 {
     prepare(c, "ref", 1, name, config, FLAT_STEPS);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         c->level[i].held_out = 0;
+        c->level[i].checkpoint = 2 * (int64_t)config->level[i].batch;
+    }
     CHECK_OK(pyr_joint_recover(&c->job));
     CHECK_OK(pyr_joint_new(&c->j, &c->job));
 }
@@ -676,7 +678,7 @@ static void flat_levels_freeze(void)
     steps = FROZEN + floor((FLAT_STEPS - FROZEN) * (cost[0] + cost[1] + cost[2]) / (cost[0] + cost[1]));
     steps = FROZEN + floor((steps - FROZEN) * (cost[0] + cost[1]) / cost[0]);
     CHECK(steps > FLAT_STEPS);
-    CHECK(c.notes == 2 && strstr(c.note, "level 1 is trained no more from step 6 on"));
+    CHECK(c.notes == 2 && strstr(c.note, "level 1 is trained no more from step 3 on"));
     for (int i = 0; i < 3; i++) {
         const pyr_progress *p = pyr_level_trainer_counters(pyr_joint_level(c.j, i));
 
@@ -742,10 +744,10 @@ static void killed_at(int64_t die_at, void (*open)(cascade *c, const char *name,
     CHECK(WIFEXITED(state) && WEXITSTATUS(state) == 9);
 }
 
-/* Killed before a level freezes, when it has frozen but nothing is saved, and later. */
+/* Killed before anything is saved, when levels have frozen but the state is from before, and later. */
 static void frozen_and_resumed(void)
 {
-    static const int64_t ends[] = {3, 7, 15};
+    static const int64_t ends[] = {2, 4, 7};
     pyr_config config = flat_config();
     cascade c;
 
@@ -772,7 +774,7 @@ static void frozen_and_resumed(void)
 
 /* ---- checkpoints ------------------------------------------------------------------------------- */
 
-enum { CHAIN_STEPS = 14 };
+enum { CHAIN_STEPS = 10 };
 
 static pyr_config chain_config(void)
 {
