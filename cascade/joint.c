@@ -286,13 +286,16 @@ static void stretch_plans(pyr_joint *j, int64_t step, double before)
     }
 }
 
-static void freeze(pyr_joint *j, int level, int64_t step, double held_out)
+static void freeze(pyr_joint *j, int level, const pyr_train_report *now, double held_out)
 {
     pyr_progress *p = counters(j, level);
+    int64_t step = now->step;
     double before = cost_of_active(j);
     char line[200];
 
     p->frozen = true;
+    p->train.step = step; /* the last one that it takes part in: checkpoints say so from now on */
+    p->train.seconds = now->seconds;
     stretch_plans(j, step, before);
     snprintf(line, sizeof line,
              "level %d is trained no more from step %lld on: its held-out loss went from %.5f to %.5f in two "
@@ -311,13 +314,15 @@ static int count_active(pyr_joint *j)
     return n;
 }
 
-static void consider_freezing(pyr_joint *j, int level, int64_t step, const pyr_held_out *held_out)
+static void consider_freezing(pyr_joint *j, int level, const pyr_train_report *now,
+                              const pyr_held_out *held_out)
 {
     pyr_progress *p = counters(j, level);
 
-    if (j->set->freeze_when_flat > 0 && held_out->images && step < j->plan.steps && count_active(j) > 1 &&
-        p->flat[1] > 0 && p->flat[1] - held_out->ema < j->set->freeze_when_flat * p->flat[1])
-        freeze(j, level, step, held_out->ema);
+    if (j->set->freeze_when_flat > 0 && held_out->images && now->step < j->plan.steps &&
+        count_active(j) > 1 && p->flat[1] > 0 &&
+        p->flat[1] - held_out->ema < j->set->freeze_when_flat * p->flat[1])
+        freeze(j, level, now, held_out->ema);
     if (held_out->images) {
         p->flat[1] = p->flat[0];
         p->flat[0] = held_out->ema;
@@ -340,7 +345,7 @@ static pyr_status report_level(pyr_joint *j, int level, const pyr_train_report *
         PYR_TRY(pyr_level_trainer_held_out(j->t[level], &held_out));
     PYR_TRY(pyr_level_trainer_report(j->t[level], &own, &held_out, false));
     *w = (window){.last = w->last};
-    consider_freezing(j, level, whole->step, &held_out);
+    consider_freezing(j, level, whole, &held_out);
     return PYR_OK;
 }
 
