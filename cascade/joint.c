@@ -532,23 +532,32 @@ static pyr_status common_micro_batch(pyr_joint *j, int *micro)
     return PYR_OK;
 }
 
+/* What the levels' trainers will choose, and what their states say was measured: a micro-batch depends on
+ * both. */
+static pyr_status choose_precision(pyr_joint *j)
+{
+    pyr_kernels *k = j->k;
+    pyr_level_facts facts;
+    pyr_progress progress;
+
+    if (!j->resumed)
+        return k->auto_precision ? pyr_kernels_precision(k, "auto") : PYR_OK;
+    for (int i = 0; i < j->levels; i++)
+        PYR_TRY(pyr_level_peek(j->set->share ? j->shared_folder : j->job[i].folder, &facts, &progress,
+                               k->tuning));
+    if (k->auto_precision && (progress.activation != PYR_BF16 || k->has_bf16))
+        k->activation = progress.activation == PYR_BF16 ? PYR_BF16 : k->real;
+    return PYR_OK;
+}
+
 static pyr_status plan_levels(pyr_joint *j)
 {
     bool chain = j->set->condition == PYR_CASCADE_ESTIMATE && j->levels > 1;
     bool gradients = chain && !j->set->stop_gradient;
     int micro = 0;
 
-    /* a state says which choices were measured; without one they are measured before all levels are planned
-     */
-    if (chain && !j->resumed)
-        PYR_TRY(common_micro_batch(j, &micro));
-    else if (chain) {
-        pyr_level_facts facts;
-        pyr_progress progress;
-
-        for (int i = 0; i < j->levels; i++)
-            PYR_TRY(pyr_level_peek(j->set->share ? j->shared_folder : j->job[i].folder, &facts, &progress,
-                                   j->k->tuning));
+    if (chain) {
+        PYR_TRY(choose_precision(j));
         PYR_TRY(common_micro_batch(j, &micro));
     }
     for (int i = j->levels - 1; i >= 0; i--) {
