@@ -286,13 +286,16 @@ static void stretch_plans(pyr_joint *j, int64_t step, double before)
     }
 }
 
-static void freeze(pyr_joint *j, int level, int64_t step, double held_out)
+static void freeze(pyr_joint *j, int level, const pyr_train_report *now, double held_out)
 {
     pyr_progress *p = counters(j, level);
+    int64_t step = now->step;
     double before = cost_of_active(j);
     char line[200];
 
     p->frozen = true;
+    p->train.step = step; /* the last one that it takes part in: checkpoints say so from now on */
+    p->train.seconds = now->seconds;
     stretch_plans(j, step, before);
     snprintf(line, sizeof line,
              "level %d is trained no more from step %lld on: its held-out loss went from %.5f to %.5f in two "
@@ -311,13 +314,15 @@ static int count_active(pyr_joint *j)
     return n;
 }
 
-static void consider_freezing(pyr_joint *j, int level, int64_t step, const pyr_held_out *held_out)
+static void consider_freezing(pyr_joint *j, int level, const pyr_train_report *now,
+                              const pyr_held_out *held_out)
 {
     pyr_progress *p = counters(j, level);
 
-    if (j->set->freeze_when_flat > 0 && held_out->images && step < j->plan.steps && count_active(j) > 1 &&
-        p->flat[1] > 0 && p->flat[1] - held_out->ema < j->set->freeze_when_flat * p->flat[1])
-        freeze(j, level, step, held_out->ema);
+    if (j->set->freeze_when_flat > 0 && held_out->images && now->step < j->plan.steps &&
+        count_active(j) > 1 && p->flat[1] > 0 &&
+        p->flat[1] - held_out->ema < j->set->freeze_when_flat * p->flat[1])
+        freeze(j, level, now, held_out->ema);
     if (held_out->images) {
         p->flat[1] = p->flat[0];
         p->flat[0] = held_out->ema;
@@ -340,7 +345,7 @@ static pyr_status report_level(pyr_joint *j, int level, const pyr_train_report *
         PYR_TRY(pyr_level_trainer_held_out(j->t[level], &held_out));
     PYR_TRY(pyr_level_trainer_report(j->t[level], &own, &held_out, false));
     *w = (window){.last = w->last};
-    consider_freezing(j, level, whole->step, &held_out);
+    consider_freezing(j, level, whole, &held_out);
     return PYR_OK;
 }
 
@@ -527,23 +532,32 @@ static pyr_status common_micro_batch(pyr_joint *j, int *micro)
     return PYR_OK;
 }
 
+/* What the levels' trainers will choose, and what their states say was measured: a micro-batch depends on
+ * both. */
+static pyr_status choose_precision(pyr_joint *j)
+{
+    pyr_kernels *k = j->k;
+    pyr_level_facts facts;
+    pyr_progress progress;
+
+    if (!j->resumed)
+        return k->auto_precision ? pyr_kernels_precision(k, "auto") : PYR_OK;
+    for (int i = 0; i < j->levels; i++)
+        PYR_TRY(pyr_level_peek(j->set->share ? j->shared_folder : j->job[i].folder, &facts, &progress,
+                               k->tuning));
+    if (k->auto_precision && (progress.activation != PYR_BF16 || k->has_bf16))
+        k->activation = progress.activation == PYR_BF16 ? PYR_BF16 : k->real;
+    return PYR_OK;
+}
+
 static pyr_status plan_levels(pyr_joint *j)
 {
     bool chain = j->set->condition == PYR_CASCADE_ESTIMATE && j->levels > 1;
     bool gradients = chain && !j->set->stop_gradient;
     int micro = 0;
 
-    /* a state says which choices were measured; without one they are measured before all levels are planned
-     */
-    if (chain && !j->resumed)
-        PYR_TRY(common_micro_batch(j, &micro));
-    else if (chain) {
-        pyr_level_facts facts;
-        pyr_progress progress;
-
-        for (int i = 0; i < j->levels; i++)
-            PYR_TRY(pyr_level_peek(j->set->share ? j->shared_folder : j->job[i].folder, &facts, &progress,
-                                   j->k->tuning));
+    if (chain) {
+        PYR_TRY(choose_precision(j));
         PYR_TRY(common_micro_batch(j, &micro));
     }
     for (int i = j->levels - 1; i >= 0; i--) {

@@ -165,6 +165,13 @@ static pyr_status check_job(const pyr_train_job *job, const pyr_ground *ground)
     if (job->level >= levels)
         return pyr_fail(PYR_E_ARG, "level is %d, should be 0..%d (pyramid.levels is %d; 0 is the finest)",
                         job->level, levels - 1, levels);
+    for (int i = 0; i < levels; i++) { /* what contradicts at a level is said before another one is trained */
+        pyr_level unused;
+
+        if (job->level < 0 || job->level == i)
+            PYR_TRY(pyr_level_init(&unused, &ground->config.level[i], ground->pyramid, i,
+                                   pyr_dataset_classes(ground->data), 0));
+    }
     return PYR_OK;
 }
 

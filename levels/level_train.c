@@ -248,9 +248,10 @@ pyr_status pyr_level_trainer_held_out(pyr_level_trainer *t, pyr_held_out *out)
 
 /* ---- reports and checkpoints ------------------------------------------------------------------- */
 
+/* Parts of the run as it was planned: levels that freeze on the way move no measurement. */
 static int64_t cadence(const pyr_level_trainer *t, int64_t wanted, int part)
 {
-    int64_t images = t->progress.steps * t->level.settings.batch;
+    int64_t images = t->progress.planned * t->level.settings.batch;
 
     if (wanted < 0)
         return 0;

@@ -2,6 +2,7 @@
  * here from the same streams of noise, and equality of what must be equal. */
 #include "tests/backends.h"
 #include "tests/check.h"
+#include "tests/level_data.h"
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -21,105 +22,6 @@
 
 static const char *const backends[] = {"ref-double", "ref", "cpu"};
 enum { BACKENDS = 3 };
-
-/* ---- files ------------------------------------------------------------------------------------- */
-
-static char temp[64];
-
-/* A path below the temporary folder; one of a few that live at a time. */
-static const char *below(const char *name)
-{
-    static char paths[8][160];
-    static int next;
-
-    next = (next + 1) % 8;
-    snprintf(paths[next], sizeof paths[next], "%s/%s", temp, name);
-    return paths[next];
-}
-
-static const char *folder_of(const char *name)
-{
-    const char *path = below(name);
-
-    CHECK_OK(pyr_make_folders(path));
-    return path;
-}
-
-static void remove_all(const char *path)
-{
-    struct stat info;
-    pyr_names names;
-
-    if (lstat(path, &info) != 0)
-        return;
-    if (S_ISDIR(info.st_mode) && pyr_folder_names(&names, path) == PYR_OK) {
-        for (size_t i = 0; i < names.n; i++) {
-            char *inner = pyr_path_join(path, names.at[i]);
-
-            remove_all(inner);
-            pyr_free(inner);
-        }
-        pyr_names_free(&names);
-    }
-    remove(path);
-}
-
-/* ---- data -------------------------------------------------------------------------------------- */
-
-enum { H = 8, W = 6, C = 2 + 1, IMAGES = 70, HELD_OUT = 10 };
-
-/* Soft blobs in three colours, and a little noise; two classes (left and right). */
-static void write_images(void)
-{
-    for (int n = 0; n < IMAGES; n++) {
-        char name[64];
-        pyr_image image;
-
-        snprintf(name, sizeof name, "data/%s", n % 2 ? "right" : "left");
-        folder_of(name);
-        snprintf(name, sizeof name, "data/%s/%03d.png", n % 2 ? "right" : "left", n);
-        CHECK_OK(pyr_image_new(&image, H, W, C, 8, name));
-        for (int y = 0; y < H; y++)
-            for (int x = 0; x < W; x++)
-                for (int c = 0; c < C; c++) {
-                    pyr_rng4 r = pyr_philox(5, (uint32_t)(y * W + x), (uint32_t)n, (uint32_t)c, 9);
-                    double dx = x - (n % 2 ? 4 : 1) - 0.1 * (n % 7), dy = y - n % 5 - 1.5;
-                    double v =
-                        200 * exp(-(dx * dx + dy * dy) / 6) + 10 * c + 12 * (double)pyr_uniform(r.v[0]);
-
-                    ((uint8_t *)image.at)[(y * W + x) * C + c] = (uint8_t)v;
-                }
-        CHECK_OK(pyr_png_write(below(name), &image, NULL, 0));
-        pyr_image_free(&image);
-    }
-}
-
-static pyr_dataset *open_data(void)
-{
-    pyr_data_settings s = PYR_DATA_SETTINGS_DEFAULT;
-    pyr_dataset *data = NULL;
-
-    s.path = below("data");
-    s.held_out = HELD_OUT;
-    CHECK_OK(pyr_dataset_open(&data, &s));
-    return data;
-}
-
-/* The defaults of the table, and a small network. */
-static pyr_level_settings settings_of(void)
-{
-    static pyr_settings *table; /* owns the texts */
-    pyr_level_settings s;
-
-    if (!table)
-        CHECK_OK(pyr_settings_new(&table, &pyr_level_section, 1));
-    pyr_settings_fill(table, "level", -1, &s);
-    s.network.block_out_channels = (pyr_ints){.n = 2, .at = {8, 8}};
-    s.network.norm_num_groups = 4;
-    s.batch = 16;
-    s.warmup = 0;
-    return s;
-}
 
 /* Everything that stands around a level. */
 typedef struct world {
@@ -163,38 +65,6 @@ static void world_close(world *w)
     pyr_pyramid_free(w->pyramid);
     pyr_dataset_free(w->data);
     pyr_kernels_free(w->k);
-}
-
-static double *numbers(size_t n)
-{
-    double *x = pyr_calloc(n, sizeof *x);
-
-    if (!x)
-        abort();
-    return x;
-}
-
-static double largest(const double *x, size_t n)
-{
-    double most = 0;
-
-    for (size_t i = 0; i < n; i++)
-        most = fmax(most, fabs(x[i]));
-    return most;
-}
-
-static void near(const char *what, const double *got, const double *wanted, size_t n, double tolerance)
-{
-    double scale = largest(wanted, n), worst = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        double e = fabs(got[i] - wanted[i]);
-
-        if (!(e <= worst))
-            worst = isnan(e) ? INFINITY : e;
-    }
-    if (!(worst <= tolerance * scale))
-        CHECK_REPORT("%s: off by %.3g of %.3g, allowed %.3g", what, worst / scale, scale, tolerance);
 }
 
 /* ---- order of the data ------------------------------------------------------------------------- */
@@ -773,6 +643,117 @@ static void loss_and_denoiser_agree(void)
                     near("fewer images", again, d, 2 * p.n, b == 0 ? 1e-12 : 1e-5);
                 else
                     CHECK(fabs(again[0] - d[0]) > 1e-6);
+            }
+            p.w.k->release(p.w.k, told);
+            pyr_free(z);
+            pyr_free(x);
+            pyr_free(d);
+            pyr_free(condition);
+            pair_close(&p);
+        }
+}
+
+/* The noise on the condition of image i, drawn between level.augmentation_min and level.augmentation, evenly.
+ */
+static void augmentation_is_drawn(void)
+{
+    enum { IMAGES_DRAWN = 4000 };
+    pyr_level_settings s = settings_of();
+    double least = 1, most = 0, mean = 0;
+    pyr_draw draw = {.seed = 5, .step = 9, .n = BATCH, .batch = BATCH};
+    pair p;
+
+    s.augmentation = 0.4;
+    s.augmentation_min = 0.1;
+    s.augmentation_channel = true;
+    CHECK(pair_open(&p, "ref", 2, PYR_FILTER_BOX, 0, &s, true));
+    CHECK_CLOSE(p.w.level.facts.noise_told, 0.4, 0);
+    CHECK(p.w.level.unet.in_channels == 2 * C + 1 && pyr_level_told_channels(&p.w.level) == C + 1);
+    for (int i = 0; i < IMAGES_DRAWN; i++) {
+        double a = pyr_draw_augmentation(&p.loss, &draw, i);
+
+        least = fmin(least, a);
+        most = fmax(most, a);
+        mean += a / IMAGES_DRAWN;
+    }
+    CHECK(least >= 0.1 && least < 0.102 && most <= 0.4 && most > 0.398);
+    CHECK_CLOSE(mean, 0.25, 4 * 0.3 / sqrt(12.0 * IMAGES_DRAWN));
+    p.w.level.settings.augmentation_min = -1; /* always the highest */
+    for (int i = 0; i < BATCH; i++)
+        CHECK_CLOSE(pyr_draw_augmentation(&p.loss, &draw, i), 0.4, 1e-12);
+    pair_close(&p);
+    CHECK(pair_open(&p, "ref", 2, PYR_FILTER_BOX, 0, &s, false)); /* not in the held-out loss */
+    CHECK_CLOSE(pyr_draw_augmentation(&p.loss, &draw, 3), 0, 0);
+    pair_close(&p);
+    s.augmentation_channel = false;
+    CHECK(pair_open(&p, "ref", 2, PYR_FILTER_BOX, 0, &s, true));
+    CHECK(p.w.level.unet.in_channels == 2 * C && p.w.level.facts.noise_told == 0);
+    pair_close(&p);
+    s.augmentation_channel = true;
+    CHECK(pair_open(&p, "ref", 2, PYR_FILTER_BOX, 1, &s, true)); /* the coarsest is told nothing */
+    CHECK(p.w.level.unet.in_channels == C && p.w.level.facts.noise_told == 0);
+    pair_close(&p);
+}
+
+/* The loss at image i, whose condition has noise of its own amount, is that of a denoiser that is given the
+ * noisy condition and told the amount by sampler.augmentation: the two graphs tell the same thing. Told
+ * another amount it is another loss. */
+static void told_noise_is_the_same_in_sampling(void)
+{
+    for (int b = 0; b < BACKENDS; b++)
+        for (int filter = PYR_FILTER_BOX; filter <= PYR_FILTER_HAAR; filter += PYR_FILTER_HAAR) {
+            pyr_level_settings s = settings_of();
+            pyr_draw draw = {.seed = 7, .step = 3, .n = BATCH, .batch = BATCH};
+            double *z, *condition, *x, *d, losses[BATCH], level[BATCH], amount[BATCH];
+            void *told = NULL;
+            pair p;
+
+            s.augmentation = 0.5;
+            s.augmentation_min = 0.05;
+            s.augmentation_channel = true;
+            CHECK(pair_open(&p, backends[b], 2, filter, 0, &s, true));
+            stir(&p);
+            z = numbers(BATCH * p.n);
+            x = numbers(BATCH * p.n);
+            d = numbers(BATCH * p.n);
+            condition = numbers(BATCH * p.n_condition);
+            run_loss(&p, &draw, z, condition, losses);
+            for (int i = 0; i < BATCH; i++) {
+                size_t place = (size_t)i;
+
+                level[i] = pyr_draw_level(&p.loss, &draw, i);
+                amount[i] = pyr_draw_augmentation(&p.loss, &draw, i);
+                for (size_t j = 0; j < p.n; j++)
+                    x[place * p.n + j] = z[place * p.n + j] + level[i] * eps_of(&draw, 0, i, j);
+                for (size_t j = 0; j < p.n_condition; j++) {
+                    float four[4];
+
+                    pyr_normal4(draw.seed, (uint32_t)(j / 4), (uint32_t)i, draw.step,
+                                pyr_rng_purpose(PYR_RNG_AUGMENT, 0), four);
+                    condition[place * p.n_condition + j] += amount[i] * (double)four[j % 4];
+                }
+            }
+            CHECK_OK(p.w.k->alloc(p.w.k, &told, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
+            CHECK_OK(pyr_upload_reals(p.w.k, told, condition, BATCH * p.n_condition));
+            for (int i = 0; i < 2 * BATCH; i++) {
+                int at = i % BATCH;
+                double sum = 0, w = 1 + 1 / (level[at] * level[at]);
+                pyr_denoising call = {.denoiser = &p.denoiser, .n = BATCH, .condition = told};
+
+                p.w.level.settings.sampler_augmentation = i < BATCH ? amount[at] : 0.4 * amount[at];
+                pyr_denoiser_free(&p.denoiser);
+                CHECK_OK(pyr_denoiser_new(&p.denoiser, p.w.k, &p.params, &p.w.level, BATCH));
+                CHECK_OK(pyr_denoiser_pack(&p.denoiser, p.block));
+                CHECK_OK(pyr_upload_reals(p.w.k, p.work, x, BATCH * p.n));
+                CHECK_OK(pyr_denoiser_begin(&call));
+                CHECK_OK(pyr_denoiser_call(&call, p.work, level, p.work));
+                CHECK_OK(pyr_download_reals(p.w.k, d, p.work, BATCH * p.n));
+                for (size_t j = (size_t)at * p.n; j < (size_t)(at + 1) * p.n; j++)
+                    sum += (d[j] - z[j]) * (d[j] - z[j]) / (double)p.n;
+                if (i < BATCH)
+                    CHECK_CLOSE(losses[at], w * sum, (b == 0 ? 1e-8 : 1e-3) * losses[at]);
+                else
+                    CHECK(fabs(losses[at] - w * sum) > 1e-6 * losses[at]);
             }
             p.w.k->release(p.w.k, told);
             pyr_free(z);
@@ -1516,44 +1497,6 @@ static void steps_allocate_nothing(void)
     training_close(&t);
 }
 
-/* All tensors of two states but the seconds. */
-static void same_states(const char *a, const char *b)
-{
-    static const char *const names[] = {"value", "adam_m", "adam_v", "ema"};
-    pyr_safetensors *file[2] = {NULL, NULL};
-    enum { COUNTERS = 14 };
-    int64_t counters[2][COUNTERS];
-
-    for (int i = 0; i < 2; i++) {
-        char path[200];
-
-        snprintf(path, sizeof path, "%s/state.safetensors", i ? b : a);
-        CHECK_OK(pyr_safetensors_open(&file[i], path));
-        if (!file[i])
-            return;
-        CHECK_OK(pyr_safetensors_read_i64(file[i], pyr_safetensors_find(file[i], "counters"), counters[i],
-                                          COUNTERS));
-        counters[i][2] = 0;
-    }
-    CHECK(memcmp(counters[0], counters[1], sizeof counters[0]) == 0);
-    for (int n = 0; n < 4; n++) {
-        const pyr_st_tensor *t = pyr_safetensors_find(file[0], names[n]);
-        const pyr_st_tensor *u = pyr_safetensors_find(file[1], names[n]);
-        size_t bytes = t->count * sizeof(float);
-        float *x = pyr_calloc(t->count, sizeof *x), *y = pyr_calloc(t->count, sizeof *y);
-
-        CHECK(u && u->count == t->count);
-        CHECK_OK(pyr_safetensors_read_bytes(file[0], t, x, bytes));
-        CHECK_OK(pyr_safetensors_read_bytes(file[1], u, y, bytes));
-        if (memcmp(x, y, bytes) != 0)
-            CHECK_REPORT("%s and %s: %s differs", a, b, names[n]);
-        pyr_free(x);
-        pyr_free(y);
-    }
-    pyr_safetensors_free(file[0]);
-    pyr_safetensors_free(file[1]);
-}
-
 static size_t lines_of_log(const char *folder)
 {
     char path[200], *text = NULL;
@@ -1836,6 +1779,8 @@ int main(int argc, char **argv)
     RUN(facts_that_do_not_match);
     RUN(loss_by_hand);
     RUN(loss_and_denoiser_agree);
+    RUN(augmentation_is_drawn);
+    RUN(told_noise_is_the_same_in_sampling);
     RUN(condition_is_read_once);
     RUN(guidance_is_linear);
     RUN(denoiser_at_the_start);

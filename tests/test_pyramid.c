@@ -660,6 +660,180 @@ static void linear(void)
     pyr_kernels_free(k);
 }
 
+/* ---- adjoints ------------------------------------------------------------------------------------- */
+
+static double dot(const rig *r, const buffer *a, const buffer *b, pyr_shape s)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < count_of(r, s); i++)
+        sum += get(r->k, a->at, i) * get(r->k, b->at, i);
+    return sum;
+}
+
+/* <S(condition, variable), y> = <condition, S^T y> + <variable, S^T y>, and <u x, y> = <x, u^T y>. The
+ * tolerance is of the product of the norms. */
+static void adjoints_of_level(rig *r, int level, const char *what, double tolerance)
+{
+    const pyr_kernels *k = r->k;
+    pyr_shape image = pyr_pyramid_image_shape(r->p, level),
+              variable = pyr_pyramid_variable_shape(r->p, level),
+              condition = pyr_pyramid_condition_shape(r->p, level);
+    buffer dimage = buffer_new(r->k, bytes_of(r, image)), dvariable = buffer_new(r->k, bytes_of(r, variable));
+    buffer dcondition = buffer_new(r->k, bytes_of(r, condition));
+    bool coarsest = level == r->levels - 1, haar = pyr_pyramid_get(r->p)->filter == PYR_FILTER_HAAR;
+    double left, right, norms;
+
+    fill_normal(r, &dimage, image, 1);
+    fill_normal(r, &r->variable[level], variable, 1);
+    fill_normal(r, &r->condition[level], condition, 1);
+    pyr_pyramid_synthesize(r->p, level, r->n, haar ? r->condition[level].at : NULL, r->condition[level].at,
+                           r->variable[level].at, r->image[level].at, r->scratch.at);
+    pyr_pyramid_synthesize_adjoint(r->p, level, r->n, dimage.at, dcondition.at, dvariable.at, r->scratch.at);
+    left = dot(r, &r->image[level], &dimage, image);
+    right = dot(r, &r->variable[level], &dvariable, variable);
+    if (!coarsest)
+        right += dot(r, &r->condition[level], &dcondition, condition);
+    norms = sqrt(dot(r, &r->image[level], &r->image[level], image) * dot(r, &dimage, &dimage, image));
+    if (!(fabs(left - right) <= tolerance * norms))
+        CHECK_REPORT("%s, synthesis of level %d: %.15g and %.15g", what, level, left, right);
+    if (!coarsest) {
+        pyr_shape shape = pyr_pyramid_image_shape(r->p, level + 1);
+        buffer coarse = buffer_new(r->k, bytes_of(r, shape)), dcoarse = buffer_new(r->k, bytes_of(r, shape));
+
+        fill_normal(r, &coarse, shape, 1);
+        fill_normal(r, &dcondition, condition, 1);
+        pyr_pyramid_condition(r->p, level, r->n, coarse.at, r->condition[level].at, false, r->scratch.at);
+        pyr_pyramid_condition_adjoint(r->p, level, r->n, dcondition.at, dcoarse.at, r->scratch.at);
+        left = dot(r, &r->condition[level], &dcondition, condition);
+        right = dot(r, &coarse, &dcoarse, shape);
+        norms = sqrt(dot(r, &dcondition, &dcondition, condition) *
+                     dot(r, &r->condition[level], &r->condition[level], condition));
+        CHECK(norms > 0 && get(k, dcoarse.at, 0) != 0);
+        if (!(fabs(left - right) <= tolerance * norms))
+            CHECK_REPORT("%s, condition of level %d: %.15g and %.15g", what, level, left, right);
+        buffer_free(r->k, &coarse);
+        buffer_free(r->k, &dcoarse);
+    }
+    buffer_free(r->k, &dimage);
+    buffer_free(r->k, &dvariable);
+    buffer_free(r->k, &dcondition);
+}
+
+static void adjoints(void)
+{
+    static const int sizes[][2] = {{16, 8}, {13, 22}, {5, 7}, {1, 9}, {11, 1}, {12, 20}};
+
+    drawn = 5200;
+    for (int b = 0; b < BACKENDS; b++) {
+        pyr_kernels *k = table(backends[b]);
+
+        for (int f = 0; k && f < PYR_FILTERS; f++)
+            for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+                int h = sizes[i][0], w = sizes[i][1];
+                char what[64];
+                rig r;
+
+                if (f == PYR_FILTER_HAAR && (h % 4 || w % 4))
+                    continue;
+                snprintf(what, sizeof what, "%s, %s, %dx%d", backends[b], pyr_filter_names[f], h, w);
+                if (!rig_new(&r, k, (pyr_pyramid_settings){3, f, 0.8, true}, 2, h, w, 3))
+                    return;
+                CHECK_OK(pyr_pyramid_has_adjoint(r.p));
+                for (int level = 0; level < 3; level++)
+                    adjoints_of_level(&r, level, what, k->real == PYR_F64 ? 1e-12 : 1e-6);
+                rig_free(&r);
+            }
+        pyr_kernels_free(k);
+    }
+}
+
+static void no_adjoint_of_odd_haar(void)
+{
+    pyr_kernels *k = table("ref");
+    pyr_pyramid *p = NULL;
+
+    CHECK_OK(pyr_pyramid_new(&p, k, &(pyr_pyramid_settings){3, PYR_FILTER_HAAR, 1, true}, 6, 8, 1));
+    CHECK_FAILS(pyr_pyramid_has_adjoint(p), PYR_E_UNSUPPORTED,
+                "level 1 is 3x4: with the haar filter gradients pass through even sides only");
+    pyr_pyramid_free(p);
+    CHECK_OK(pyr_pyramid_new(&p, k, &(pyr_pyramid_settings){2, PYR_FILTER_HAAR, 1, true}, 6, 8, 1));
+    CHECK_OK(pyr_pyramid_has_adjoint(p)); /* the coarsest is never halved */
+    pyr_pyramid_free(p);
+    pyr_kernels_free(k);
+}
+
+static void transposed_taps(void)
+{
+    for (int i = 0; i < NAMED; i++)
+        for (int n = 1; n <= 23 && named[i].filter != PYR_FILTER_IDEAL; n++)
+            for (int up = 0; up < 2; up++) {
+                pyr_taps t, u, back;
+
+                if (up)
+                    CHECK_OK(pyr_taps_up(&t, named[i].filter, named[i].sigma, n));
+                else
+                    CHECK_OK(pyr_taps_down(&t, named[i].filter, named[i].sigma, n));
+                CHECK_OK(pyr_taps_transpose(&u, &t));
+                CHECK_OK(pyr_taps_transpose(&back, &u));
+                CHECK(u.n_in == t.n_out && u.n_out == t.n_in && back.n_in == t.n_in && back.n_out == t.n_out);
+                for (int row = 0; row < u.n_out; row++) {
+                    CHECK(u.start[row] >= 0 && u.start[row] + u.width <= u.n_in);
+                    for (int col = 0; col < u.n_in; col++)
+                        if (entry(&u, row, col) != entry(&t, col, row) ||
+                            entry(&back, col, row) != entry(&t, col, row))
+                            CHECK_REPORT("%s, n = %d: entry %d, %d differs", named[i].name, n, row, col);
+                }
+                pyr_taps_free(&t);
+                pyr_taps_free(&u);
+                pyr_taps_free(&back);
+            }
+}
+
+/* All levels in one pass are, bit for bit, the levels one by one; with conditions wanted or not. */
+static void all_levels_at_once(void)
+{
+    enum { LEVELS = 5 };
+    static const int sizes[][2] = {{29, 43}, {32, 16}, {1, 19}};
+
+    drawn = 5400;
+    for (int b = 0; b < BACKENDS; b++) {
+        pyr_kernels *k = table(backends[b]);
+
+        for (int f = 0; k && f < PYR_FILTERS; f++)
+            for (int turn = 0; turn < 6; turn++) {
+                const int *size = sizes[turn / 2];
+                void *variable[LEVELS], *condition[LEVELS];
+                pyr_pyramid_settings settings = {LEVELS, f, 0.8, true};
+                rig one, all;
+
+                if (!rig_new(&one, k, settings, 3, size[0], size[1], 2) ||
+                    !rig_new(&all, k, settings, 3, size[0], size[1], 2))
+                    return;
+                for (size_t i = 0; i < one.image[0].bytes / pyr_type_size(k->real); i++)
+                    set(k, one.image[0].at, i, (double)draw_pixel(8, false));
+                rig_analyze(&one);
+                for (int l = 0; l < LEVELS; l++) {
+                    variable[l] = all.variable[l].at;
+                    condition[l] = turn % 2 || l == LEVELS - 1 ? NULL : all.condition[l].at;
+                }
+                pyr_pyramid_analyze_all(all.p, 3, one.image[0].at, variable, condition, all.scratch.at);
+                for (int l = 0; l < LEVELS; l++) {
+                    if (memcmp(one.variable[l].at, variable[l], one.variable[l].bytes) != 0)
+                        CHECK_REPORT("%s, %s, %dx%d: the variable of level %d differs", backends[b],
+                                     pyr_filter_names[f], size[0], size[1], l);
+                    if (condition[l] &&
+                        memcmp(one.condition[l].at, condition[l], one.condition[l].bytes) != 0)
+                        CHECK_REPORT("%s, %s, %dx%d: the condition of level %d differs", backends[b],
+                                     pyr_filter_names[f], size[0], size[1], l);
+                }
+                rig_free(&one);
+                rig_free(&all);
+            }
+        pyr_kernels_free(k);
+    }
+}
+
 /* A constant image has no detail, not even a rounding error. */
 static void constant(void)
 {
@@ -1208,6 +1382,10 @@ int main(int argc, char **argv)
     RUN_NAMED("exact_on_cpu", exact_on("cpu", 600));
     RUN(haar_depth);
     RUN(linear);
+    RUN(transposed_taps);
+    RUN(adjoints);
+    RUN(no_adjoint_of_odd_haar);
+    RUN(all_levels_at_once);
     RUN(constant);
     RUN(impulse);
     RUN(haar_orthonormal);

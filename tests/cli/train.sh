@@ -3,21 +3,6 @@
 . tests/cli/lib.sh
 
 cfg=tests/tiny.cfg
-weights() { echo "$1/level-$2/unet/diffusion_pytorch_model.safetensors"; }
-
-# Start training in the background, to be killed.
-train_behind() {
-    "$program" train "$@" >/dev/null 2>"$tmp/behind" &
-    behind=$!
-}
-# Wait until the log of level $2 of run $1 has a line of step $3 or later, or the process has ended.
-wait_for_step() {
-    while kill -0 "$behind" 2>/dev/null; do
-        last=$(tail -n 1 "$1/level-$2/log.jsonl" 2>/dev/null | sed -n 's/^{"step": \([0-9]*\),.*/\1/p')
-        [ "${last:-0}" -ge "$3" ] && return
-        sleep 0.01
-    done
-}
 
 begin "every level, coarsest first"
 pyr train --config $cfg --outdir "$tmp/a"
