@@ -217,7 +217,9 @@ static pyr_status update_levels(pyr_joint *j, int64_t number, pyr_train_step *ou
         /* clipped to clip * norm_i / whole, each gradient is multiplied with clip / whole */
         if (j->set->clip == PYR_CLIP_ALL)
             plan.clip = whole > plan.clip ? plan.clip * norm[i] / whole : 0;
-        PYR_TRY(pyr_train_update(&step, pyr_joint_optimizer(j, i), &plan, number, loss));
+        /* without a finite norm there is no bound: no level takes this step */
+        PYR_TRY(
+            pyr_train_update(&step, pyr_joint_optimizer(j, i), &plan, number, isfinite(whole) ? loss : NAN));
         remember(j, i, &step, loss);
         out->skipped |= step.skipped;
         squares += step.grad_norm * step.grad_norm;

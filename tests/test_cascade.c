@@ -638,6 +638,40 @@ static void clip_of_all(void)
     cascade_close(&c);
 }
 
+/* The gradient of level 1 is no number. Clipped each by itself the others go on, clipped together none does.
+ */
+static void no_bound_no_step(void)
+{
+    pyr_config config = config_of(3, PYR_FILTER_BOX);
+
+    for (int i = 0; i < 3; i++)
+        config.level[i].clip = 1;
+    for (int all = 0; all < 2; all++) {
+        double *before[3], broken = NAN;
+        cascade c;
+
+        config.cascade.clip = all ? PYR_CLIP_ALL : PYR_CLIP_LEVEL;
+        if (!cascade_open(&c, "ref-double", 1, all ? "broken-all" : "broken", &config, 1))
+            return;
+        stir(&c);
+        CHECK_OK(pyr_upload_reals(c.k, pyr_joint_optimizer(c.j, 1)->value, &broken, 1));
+        for (int i = 0; i < 3; i++)
+            before[i] = download(&c, pyr_joint_optimizer(c.j, i)->value, pyr_joint_optimizer(c.j, i)->count);
+        CHECK_FAILS(pyr_joint_run(c.j), PYR_E_NUMERIC, "level 1: value is not finite any more");
+        for (int i = 0; i < 3; i++) {
+            size_t n = pyr_joint_optimizer(c.j, i)->count;
+            double *after = download(&c, pyr_joint_optimizer(c.j, i)->value, n);
+            bool moved = memcmp(before[i], after, n * sizeof *after) != 0;
+
+            CHECK(moved == (!all && i != 1));
+            CHECK(pyr_level_trainer_counters(pyr_joint_level(c.j, i))->train.skipped == (all || i == 1));
+            pyr_free(after);
+            pyr_free(before[i]);
+        }
+        cascade_close(&c);
+    }
+}
+
 /* ---- freezing ---------------------------------------------------------------------------------- */
 
 enum { FLAT_STEPS = 10, FROZEN = 3 };
@@ -1001,6 +1035,7 @@ int main(int argc, char **argv)
     RUN(shared_there_and_back);
     RUN(equal_to_separate_training);
     RUN(clip_of_all);
+    RUN(no_bound_no_step);
     RUN(flat_levels_freeze);
     RUN(frozen_and_resumed);
     RUN(states_change_at_once);
