@@ -730,8 +730,8 @@ static pyr_status count_steps(pyr_joint *j)
         memset(j->window, 0, sizeof j->window);
         PYR_TRY(initial(j)); /* again: measuring has moved moments and EMA */
     }
-    for (int i = 0; i < j->levels; i++)
-        counters(j, i)->steps = counters(j, i)->planned = steps;
+    for (int i = 0; i < j->levels; i++) /* skipped steps of the measuring do not count */
+        *counters(j, i) = (pyr_progress){.steps = steps, .planned = steps};
     return PYR_OK;
 }
 
