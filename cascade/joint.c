@@ -571,13 +571,8 @@ static pyr_status resume_shared(pyr_joint *j)
     pyr_progress progress;
 
     PYR_TRY(pyr_level_restore(j->shared_folder, &facts, &j->params, &j->optimizer, &progress));
-    if (progress.seed != j->job[0].seed)
-        return pyr_fail(PYR_E_CONFIG, "%s was begun with the seed %llu, now it is %llu", j->shared_folder,
-                        (unsigned long long)progress.seed, (unsigned long long)j->job[0].seed);
-    for (int i = 0; i < j->levels; i++) {
-        PYR_TRY(pyr_level_same_duration(&j->job[i], settings_of(j, i), i, &progress));
+    for (int i = 0; i < j->levels; i++)
         *counters(j, i) = progress;
-    }
     return PYR_OK;
 }
 
@@ -756,6 +751,26 @@ pyr_status pyr_joint_run(pyr_joint *j)
     return pyr_train_run(&j->plan, &calls, &j->state);
 }
 
+/* As pyr_level_same_duration, in the cascade's words: its duration is that of all levels. */
+static pyr_status same_duration(const pyr_joint_job *job, int level, const pyr_progress *progress)
+{
+    int batch = job->config->level[level].batch, levels = job->config->pyramid.levels;
+    long long each = (long long)batch * levels;
+    int64_t steps;
+
+    if (job->level[level].duration.unit == PYR_SECONDS)
+        return PYR_OK;
+    PYR_TRY(pyr_level_count_steps(&steps, &job->level[level], level, batch));
+    if (steps == progress->planned)
+        return PYR_OK;
+    return pyr_fail(
+        PYR_E_CONFIG,
+        "the cascade was begun for %lld images of all %d levels together (train.duration), now it "
+        "would be %lld: go on with the old value (--duration %lld), or begin anew with another "
+        "--outdir (--transfer RUN takes the weights along)",
+        progress->planned * each, levels, steps * each, progress->planned * each);
+}
+
 pyr_status pyr_joint_finished(const pyr_joint_job *job, bool *finished, int64_t *steps)
 {
     int levels = job->config->pyramid.levels;
@@ -771,7 +786,7 @@ pyr_status pyr_joint_finished(const pyr_joint_job *job, bool *finished, int64_t 
         if (!*finished)
             break;
         PYR_TRY(pyr_level_peek(folder, &facts, &progress, NULL));
-        PYR_TRY(pyr_level_same_duration(&job->level[i], &job->config->level[i], i, &progress));
+        PYR_TRY(same_duration(job, i, &progress));
         *finished = progress.frozen || progress.train.step >= progress.steps;
         *steps = progress.train.step > *steps ? progress.train.step : *steps;
     }

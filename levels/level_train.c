@@ -261,13 +261,11 @@ static int64_t cadence(const pyr_level_trainer *t, int64_t wanted, int part)
 pyr_status pyr_level_trainer_report(pyr_level_trainer *t, const pyr_train_report *train,
                                     const pyr_held_out *held_out, bool brief)
 {
-    pyr_level_report r = {
-
-        .level = t->level.facts.index,
-        .brief = brief,
-        .part = t->job.part != NULL,
-        .train = *train,
-        .held_out = *held_out};
+    pyr_level_report r = {.level = t->level.facts.index,
+                          .brief = brief,
+                          .part = t->job.part != NULL,
+                          .train = *train,
+                          .held_out = *held_out};
 
     if (!brief)
         PYR_TRY(pyr_level_log_write(t->log, t->job.folder, train, t->level.settings.batch, held_out));
@@ -431,24 +429,22 @@ out:
     return status;
 }
 
-/* A new run: statistics, number of steps, weights. A resumed one: all of that from the state, which must be
- * that of this job. */
-static pyr_status resume(pyr_level_trainer *t)
+/* Whether the state that is there was begun by a job like this one. */
+static pyr_status same_run(const pyr_level_trainer *t, const pyr_level_facts *facts,
+                           const pyr_progress *progress)
 {
-    pyr_level_facts facts;
+    const pyr_level_facts *now = &t->level.facts;
     char name[64];
 
-    PYR_TRY(pyr_level_restore(t->job.folder, &facts, t->params, t->optimizer, &t->progress));
-    snprintf(name, sizeof name, "the state of level %d", t->level.facts.index);
-    PYR_TRY(pyr_facts_match(&facts, name, &t->level.facts, "this configuration"));
-    if (facts.index != t->level.facts.index || facts.classes != t->level.facts.classes ||
-        facts.condition != t->level.facts.condition)
+    snprintf(name, sizeof name, "the state of level %d", now->index);
+    PYR_TRY(pyr_facts_match(facts, name, now, "this configuration"));
+    if (facts->index != now->index || facts->classes != now->classes || facts->condition != now->condition)
         return pyr_fail(PYR_E_CONFIG, "%s is of a level with another index, condition or number of classes",
                         name);
-    if (t->progress.seed != t->job.seed)
+    if (progress->seed != t->job.seed)
         return pyr_fail(PYR_E_CONFIG, "%s was begun with the seed %llu, now it is %llu", name,
-                        (unsigned long long)t->progress.seed, (unsigned long long)t->job.seed);
-    return pyr_level_same_duration(&t->job, &t->level.settings, t->level.facts.index, &t->progress);
+                        (unsigned long long)progress->seed, (unsigned long long)t->job.seed);
+    return pyr_level_same_duration(&t->job, &t->level.settings, now->index, progress);
 }
 
 static pyr_status allocate(pyr_level_trainer *t)
@@ -558,10 +554,16 @@ static pyr_status plan(pyr_level_trainer *t, const pyr_level_settings *settings,
                                           .estimate_gradient = t->part.estimate_gradient,
                                           .condition_gradient = t->part.condition_gradient}));
     pyr_tuning_keep(job->k->tuning);
-    if (t->part.shared)
-        return plan_alone(t); /* the cascade goes on from here */
+    if (t->part.shared) { /* the cascade goes on from here */
+        if (t->resumed)
+            PYR_TRY(same_run(t, &facts, &progress));
+        return plan_alone(t);
+    }
     PYR_TRY(pyr_optimizer_new(&t->own_optimizer, job->k, t->params, adamw));
-    return t->resumed ? resume(t) : pyr_level_trainer_initial(t);
+    if (!t->resumed)
+        return pyr_level_trainer_initial(t);
+    PYR_TRY(pyr_level_restore(job->folder, &facts, t->params, t->optimizer, &t->progress));
+    return same_run(t, &facts, &t->progress);
 }
 
 pyr_status pyr_level_trainer_new(pyr_level_trainer **out, const pyr_level_job *job,

@@ -909,6 +909,29 @@ static void open_shared(cascade *c, const char *name, const pyr_config *config)
     (void)cascade_open(c, "cpu", 2, name, config, CHAIN_STEPS);
 }
 
+/* What a run was begun with does not change on the way. */
+static void shared_with_another(const pyr_config *config)
+{
+    pyr_config filter = *config;
+    bool finished;
+    int64_t last;
+    cascade c;
+
+    filter.pyramid.filter = PYR_FILTER_BURT_ADELSON;
+    prepare(&c, "cpu", 2, "trunk", &filter, CHAIN_STEPS);
+    CHECK_FAILS(pyr_joint_new(&c.j, &c.job), PYR_E_CONFIG, "was trained on a pyramid with the filter box");
+    cascade_close(&c);
+    prepare(&c, "cpu", 2, "trunk", config, CHAIN_STEPS);
+    for (int i = 0; i < 3; i++)
+        c.level[i].seed = 22;
+    CHECK_FAILS(pyr_joint_new(&c.j, &c.job), PYR_E_CONFIG, "begun with the seed 21, now it is 22");
+    cascade_close(&c);
+    prepare(&c, "cpu", 2, "trunk", config, CHAIN_STEPS + 1);
+    CHECK_FAILS(pyr_joint_finished(&c.job, &finished, &last), PYR_E_CONFIG,
+                "the cascade was begun for 150 images of all 3 levels together");
+    cascade_close(&c);
+}
+
 /* One trunk, one state. */
 static void shared_and_resumed(void)
 {
@@ -932,6 +955,7 @@ static void shared_and_resumed(void)
     }
     cascade_close(&c);
     cascade_close(&d);
+    shared_with_another(&config);
 }
 
 /* ---- settings that contradict ------------------------------------------------------------------- */
