@@ -225,6 +225,11 @@ static pyr_status take_alone(pyr_level_trainer *t)
                             t->level.facts.index, k);
 }
 
+static size_t alone_bytes(const pyr_level_trainer *t)
+{
+    return t->part.shared ? 2 * t->alone.params.count * pyr_type_size(t->job.k->real) : 0;
+}
+
 static pyr_params *plain_params(pyr_level_trainer *t)
 {
     return t->part.shared ? &t->alone.params : t->params;
@@ -679,7 +684,7 @@ pyr_status pyr_level_trainer_memory(pyr_level_trainer *t, pyr_level_memory *out)
                                   .activations = (size_t)pyr_graph_lanes(t->loss.g) * train.arena,
                                   .accumulators = train.packed + train.accumulators,
                                   .feed = pyr_feed_bytes(&t->feed),
-                                  .held_out = pyr_graph_bytes(loss.g).total,
+                                  .held_out = pyr_graph_bytes(loss.g).total + alone_bytes(t),
                                   .library = t->job.k->library_bytes,
                                   .micro_batch = t->micro_batch,
                                   .lanes = pyr_graph_lanes(t->loss.g),

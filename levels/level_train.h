@@ -66,7 +66,8 @@ typedef struct pyr_level_memory {
     size_t activations;  /* bytes: all lanes */
     size_t accumulators; /* bytes, with packed weights */
     size_t feed;         /* bytes: images on their way */
-    size_t held_out;     /* bytes, while the held-out loss is measured or a snapshot is drawn */
+    size_t held_out;     /* bytes, while the held-out loss is measured or a snapshot is drawn; of a shared
+                            trunk with copies of the level's own weights, which stay */
     size_t library; /* bytes: what the backend's libraries take, measured once (pyr_kernels.library_bytes) */
     size_t total;   /* the largest sum at one time, without the data set */
     int micro_batch, lanes;
