@@ -1,4 +1,4 @@
-/* level_train.h - training one level by itself, on real coarse images. */
+/* level_train.h - training one level: by itself, on real coarse images, or as a part of a cascade. */
 #ifndef PYR_LEVELS_LEVEL_TRAIN_H
 #define PYR_LEVELS_LEVEL_TRAIN_H
 
@@ -111,8 +111,8 @@ int pyr_level_trainer_micro_batch(const pyr_level_trainer *t);
 pyr_optimizer *pyr_level_trainer_optimizer(pyr_level_trainer *t);             /* borrowed */
 const pyr_params *pyr_level_trainer_params(const pyr_level_trainer *t);       /* of the graph; borrowed */
 const pyr_params *pyr_level_trainer_plain_params(const pyr_level_trainer *t); /* of the network alone */
-pyr_status
-pyr_level_trainer_initial(pyr_level_trainer *t); /* weights of the beginning; not with a shared trunk */
+/* Weights of the beginning, moments and counters of the optimizer at zero; not with a shared trunk. */
+pyr_status pyr_level_trainer_initial(pyr_level_trainer *t);
 
 /* Which images first .. first + n - 1 of a step's batch are (n at most the micro-batch); borrowed until the
  * lane's next call of this or of pyr_level_trainer_load. */
