@@ -6,6 +6,7 @@
 #include "levels/micro_batch.h"
 #include "levels/unet.h"
 #include "levels/unet_file.h"
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -364,6 +365,14 @@ static pyr_status report(void *ctx, const pyr_train_report *train, bool brief)
     return PYR_OK;
 }
 
+/* Left behind, the file would vouch for states that the next process to be killed has half written. */
+static pyr_status states_are_in_place(const char *commit)
+{
+    if (remove(commit) != 0)
+        return pyr_fail(PYR_E_IO, "%s cannot be removed: %s", commit, strerror(errno));
+    return PYR_OK;
+}
+
 /* The states of all levels change at once: they are written beside the old ones, a file says that they are
  * whole, and only then each takes its place. A process that is killed in between is finished by the next one.
  */
@@ -374,8 +383,7 @@ static pyr_status save_states(pyr_joint *j)
     PYR_TRY(pyr_file_replace(j->commit, "", 0));
     for (int i = 0; i < j->levels; i++)
         PYR_TRY(pyr_level_take_next(j->job[i].folder));
-    remove(j->commit);
-    return PYR_OK;
+    return states_are_in_place(j->commit);
 }
 
 pyr_status pyr_joint_recover(const pyr_joint_job *job)
@@ -387,8 +395,7 @@ pyr_status pyr_joint_recover(const pyr_joint_job *job)
             PYR_TRY(pyr_level_take_next(job->level[i].folder));
         else
             pyr_level_drop_next(job->level[i].folder);
-    remove(job->commit);
-    return PYR_OK;
+    return whole ? states_are_in_place(job->commit) : PYR_OK;
 }
 
 static pyr_status checkpoint(void *ctx, const pyr_train_state *state)
