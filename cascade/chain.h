@@ -1,8 +1,14 @@
 /* chain.h - levels that are told each other's estimates: forward from the coarsest to the finest, backward
  * the other way round. Used by joint.h.
  *
- *     J_k = D_k,   l_i = u_i(J_{i+1}) or the real one,   J_i = l_i + D_i     (image units; for haar J_i =
- * merge) dL/dJ_{i+1} = u_i^T (dL/dl_i + dL/dJ_i),   dL/dD_i = dL/dJ_i
+ * In image units, with u_i the pyramid's expansion and D_i the level's denoised variable (loss.h,
+ * `estimate`):
+ *
+ *     J_k = D_k,   J_i = l_i + D_i,   l_i = u_i(J_{i+1}) or the real one
+ *
+ *     dL/dD_i = dL/dJ_i,   dL/dJ_{i+1} = u_i^T (dL/dl_i + dL/dJ_i)
+ *
+ * For haar J_i = merge(J_{i+1}, D_i), and its transpose likewise.
  */
 #ifndef PYR_CASCADE_CHAIN_H
 #define PYR_CASCADE_CHAIN_H
@@ -25,7 +31,8 @@ pyr_status pyr_chain_new(pyr_chain **out, pyr_kernels *k, const pyr_pyramid *pyr
 void pyr_chain_free(pyr_chain *c); /* NULL is a no-op */
 size_t pyr_chain_bytes(const pyr_chain *c);
 
-/* All micro-batches of a group of step `step`, all levels, on one lane. */
+/* All micro-batches of a group of step `step`, all levels, on one lane: gradients into the group's
+ * accumulators, losses into the trainers. The graphs are packed before. */
 pyr_status pyr_chain_group(pyr_chain *c, int64_t step, int group, int lane);
 
 #endif

@@ -2,11 +2,11 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/philox.h"
 #include "cascade/chain.h"
 #include "levels/micro_batch.h"
 #include "levels/unet.h"
 #include "levels/unet_file.h"
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -218,7 +218,9 @@ static pyr_status update_levels(pyr_joint *j, int64_t number, pyr_train_step *ou
         /* clipped to clip * norm_i / whole, each gradient is multiplied with clip / whole */
         if (j->set->clip == PYR_CLIP_ALL)
             plan.clip = whole > plan.clip ? plan.clip * norm[i] / whole : 0;
-        PYR_TRY(pyr_train_update(&step, pyr_joint_optimizer(j, i), &plan, number, loss));
+        /* without a finite norm there is no bound: no level takes this step */
+        PYR_TRY(
+            pyr_train_update(&step, pyr_joint_optimizer(j, i), &plan, number, isfinite(whole) ? loss : NAN));
         remember(j, i, &step, loss);
         out->skipped |= step.skipped;
         squares += step.grad_norm * step.grad_norm;
@@ -363,6 +365,14 @@ static pyr_status report(void *ctx, const pyr_train_report *train, bool brief)
     return PYR_OK;
 }
 
+/* Left behind, the file would vouch for states that the next process to be killed has half written. */
+static pyr_status states_are_in_place(const char *commit)
+{
+    if (remove(commit) != 0)
+        return pyr_fail(PYR_E_IO, "%s cannot be removed: %s", commit, strerror(errno));
+    return PYR_OK;
+}
+
 /* The states of all levels change at once: they are written beside the old ones, a file says that they are
  * whole, and only then each takes its place. A process that is killed in between is finished by the next one.
  */
@@ -373,8 +383,7 @@ static pyr_status save_states(pyr_joint *j)
     PYR_TRY(pyr_file_replace(j->commit, "", 0));
     for (int i = 0; i < j->levels; i++)
         PYR_TRY(pyr_level_take_next(j->job[i].folder));
-    remove(j->commit);
-    return PYR_OK;
+    return states_are_in_place(j->commit);
 }
 
 pyr_status pyr_joint_recover(const pyr_joint_job *job)
@@ -386,8 +395,7 @@ pyr_status pyr_joint_recover(const pyr_joint_job *job)
             PYR_TRY(pyr_level_take_next(job->level[i].folder));
         else
             pyr_level_drop_next(job->level[i].folder);
-    remove(job->commit);
-    return PYR_OK;
+    return whole ? states_are_in_place(job->commit) : PYR_OK;
 }
 
 static pyr_status checkpoint(void *ctx, const pyr_train_state *state)
@@ -421,99 +429,6 @@ static pyr_status snapshot(void *ctx, int64_t number)
 }
 
 /* ---- beginning --------------------------------------------------------------------------------- */
-
-static pyr_status must_agree(const char *what, int level, bool agree, const char *why)
-{
-    if (agree)
-        return PYR_OK;
-    return pyr_fail(PYR_E_CONFIG,
-                    "%s of level %d differs from that of level 0: %s it must be the same for all levels",
-                    what, level, why);
-}
-
-static bool same_ints(const pyr_ints *a, const pyr_ints *b)
-{
-    return a->n == b->n && memcmp(a->at, b->at, (size_t)a->n * sizeof *a->at) == 0;
-}
-
-static bool same_texts(const pyr_texts *a, const pyr_texts *b)
-{
-    bool same = a->n == b->n;
-
-    for (int i = 0; i < a->n && same; i++)
-        same = strcmp(a->at[i], b->at[i]) == 0;
-    return same;
-}
-
-/* All but the patch, which concerns the ends alone. */
-static bool same_trunk(const pyr_network_settings *a, const pyr_network_settings *b)
-{
-    return same_ints(&a->block_out_channels, &b->block_out_channels) &&
-           same_texts(&a->down_block_types, &b->down_block_types) &&
-           same_texts(&a->up_block_types, &b->up_block_types) && a->layers_per_block == b->layers_per_block &&
-           a->mid_block == b->mid_block && a->add_attention == b->add_attention &&
-           a->attention_head_dim == b->attention_head_dim && a->act_fn == b->act_fn &&
-           a->dropout == b->dropout && a->norm_num_groups == b->norm_num_groups &&
-           a->norm_eps == b->norm_eps && a->resnet_time_scale_shift == b->resnet_time_scale_shift &&
-           a->time_embedding_type == b->time_embedding_type && a->downsample_type == b->downsample_type &&
-           a->upsample_type == b->upsample_type && a->downsample_padding == b->downsample_padding;
-}
-
-static bool same_training(const pyr_level_settings *a, const pyr_level_settings *b)
-{
-    return a->lr == b->lr && a->rate == b->rate && a->warmup == b->warmup && a->beta1 == b->beta1 &&
-           a->beta2 == b->beta2 && a->eps == b->eps && a->weight_decay == b->weight_decay &&
-           a->clip == b->clip && a->ema == b->ema && a->classes == b->classes;
-}
-
-pyr_status pyr_joint_check(const pyr_config *config, const pyr_pyramid *pyramid)
-{
-    const pyr_cascade_settings *set = &config->cascade;
-    const pyr_level_settings *first = &config->level[0];
-    int levels = config->pyramid.levels;
-    bool estimate = set->condition == PYR_CASCADE_ESTIMATE;
-
-    if (set->weights.n && set->weights.n != levels)
-        return pyr_fail(PYR_E_CONFIG,
-                        "cascade.weights has %d entries, should have one for each of %d levels "
-                        "(coarsest first), or none",
-                        set->weights.n, levels);
-    for (int i = 1; i < levels; i++) {
-        const pyr_level_settings *s = &config->level[i];
-
-        PYR_TRY(must_agree("level.batch", i, s->batch == first->batch,
-                           "levels that train together take one batch,"));
-        if (set->share || estimate)
-            PYR_TRY(must_agree("level.groups", i, s->groups == first->groups, "with this kind of cascade"));
-        if (set->share) {
-            PYR_TRY(must_agree("the network (but for its patch)", i, same_trunk(&s->network, &first->network),
-                               "with cascade.share"));
-            PYR_TRY(
-                must_agree("a setting of training (lr, lr_schedule, warmup, beta1, beta2, eps, weight_decay, "
-                           "clip, ema, classes)",
-                           i, same_training(s, first), "with cascade.share"));
-        }
-        if (set->clip == PYR_CLIP_ALL)
-            PYR_TRY(must_agree("level.clip", i, s->clip == first->clip, "with cascade.clip all"));
-    }
-    if (set->freeze_when_flat > 0 && (set->share || estimate))
-        return pyr_fail(PYR_E_CONFIG,
-                        "cascade.freeze_when_flat needs levels that do not touch: cascade.share false "
-                        "and cascade.condition data");
-    if (set->clip == PYR_CLIP_ALL && !(first->clip > 0))
-        return pyr_fail(PYR_E_CONFIG,
-                        "cascade.clip is all, but level.clip is 0: there is no bound; set it above 0");
-    if (estimate && levels > 1) {
-        for (int i = 0; i + 1 < levels; i++)
-            if (config->level[i].condition == PYR_CONDITION_NONE)
-                return pyr_fail(PYR_E_CONFIG,
-                                "cascade.condition is estimate, but level.condition of level %d is "
-                                "none: there is nothing to estimate",
-                                i);
-        return pyr_pyramid_has_adjoint(pyramid);
-    }
-    return PYR_OK;
-}
 
 /* In a chain all levels take the same images at a time: as many as suits the one that likes the fewest. */
 static pyr_status common_micro_batch(pyr_joint *j, int *micro)
@@ -663,13 +578,8 @@ static pyr_status resume_shared(pyr_joint *j)
     pyr_progress progress;
 
     PYR_TRY(pyr_level_restore(j->shared_folder, &facts, &j->params, &j->optimizer, &progress));
-    if (progress.seed != j->job[0].seed)
-        return pyr_fail(PYR_E_CONFIG, "%s was begun with the seed %llu, now it is %llu", j->shared_folder,
-                        (unsigned long long)progress.seed, (unsigned long long)j->job[0].seed);
-    for (int i = 0; i < j->levels; i++) {
-        PYR_TRY(pyr_level_same_duration(&j->job[i], settings_of(j, i), i, &progress));
+    for (int i = 0; i < j->levels; i++)
         *counters(j, i) = progress;
-    }
     return PYR_OK;
 }
 
@@ -822,8 +732,8 @@ static pyr_status count_steps(pyr_joint *j)
         memset(j->window, 0, sizeof j->window);
         PYR_TRY(initial(j)); /* again: measuring has moved moments and EMA */
     }
-    for (int i = 0; i < j->levels; i++)
-        counters(j, i)->steps = counters(j, i)->planned = steps;
+    for (int i = 0; i < j->levels; i++) /* skipped steps of the measuring do not count */
+        *counters(j, i) = (pyr_progress){.steps = steps, .planned = steps};
     return PYR_OK;
 }
 
@@ -848,6 +758,26 @@ pyr_status pyr_joint_run(pyr_joint *j)
     return pyr_train_run(&j->plan, &calls, &j->state);
 }
 
+/* As pyr_level_same_duration, in the cascade's words: its duration is that of all levels. */
+static pyr_status same_duration(const pyr_joint_job *job, int level, const pyr_progress *progress)
+{
+    int batch = job->config->level[level].batch, levels = job->config->pyramid.levels;
+    long long each = (long long)batch * levels;
+    int64_t steps;
+
+    if (job->level[level].duration.unit == PYR_SECONDS)
+        return PYR_OK;
+    PYR_TRY(pyr_level_count_steps(&steps, &job->level[level], level, batch));
+    if (steps == progress->planned)
+        return PYR_OK;
+    return pyr_fail(
+        PYR_E_CONFIG,
+        "the cascade was begun for %lld images of all %d levels together (train.duration), now it "
+        "would be %lld: go on with the old value (--duration %lld), or begin anew with another "
+        "--outdir (--transfer RUN takes the weights along)",
+        progress->planned * each, levels, steps * each, progress->planned * each);
+}
+
 pyr_status pyr_joint_finished(const pyr_joint_job *job, bool *finished, int64_t *steps)
 {
     int levels = job->config->pyramid.levels;
@@ -863,7 +793,7 @@ pyr_status pyr_joint_finished(const pyr_joint_job *job, bool *finished, int64_t 
         if (!*finished)
             break;
         PYR_TRY(pyr_level_peek(folder, &facts, &progress, NULL));
-        PYR_TRY(pyr_level_same_duration(&job->level[i], &job->config->level[i], i, &progress));
+        PYR_TRY(same_duration(job, i, &progress));
         *finished = progress.frozen || progress.train.step >= progress.steps;
         *steps = progress.train.step > *steps ? progress.train.step : *steps;
     }

@@ -4,12 +4,14 @@
  * the level's denoising score matching loss at a noise level of its own (loss.h). What the levels are to each
  * other:
  *
- *     share                 one parameter block: a trunk for all levels, with a level embedding
- *     condition data        l_i = u_i(I_{i+1}) of the real coarse image; with networks of their own the
- * levels do not touch, and each learns exactly what it would learn by itself condition estimate    l_i =
- * u_i(J_{i+1}) with J_k = D_k and J_i = l_i + D_i in image units, the coarser levels' own denoised images at
- * their current noise levels: gradients of L_i pass through u_i into the networks of the coarser levels (end
- * to end), unless stop_gradient is set
+ * - share: one parameter block, a trunk for all levels, with a level embedding.
+ *
+ * - condition data: l_i = u_i(I_{i+1}) of the real coarse image. With networks of their own the levels do not
+ *   touch, and each learns exactly what it would learn by itself.
+ *
+ * - condition estimate: l_i = u_i(J_{i+1}) with J_k = D_k and J_i = l_i + D_i in image units, the coarser
+ *   levels' own denoised images at their current noise levels. Gradients of L_i pass through u_i into the
+ *   networks of the coarser levels (end to end), unless stop_gradient is set.
  *
  * The result is the same run directory as that of levels trained one by one.
  */
@@ -20,9 +22,9 @@
 
 typedef struct pyr_joint_job {
     const pyr_config *config;
-    const pyr_level_job *level; /* [levels]: kernels, data, pyramid, folder, callbacks; the durations' sum is
-                                   the whole: images are counted for each level. on_report of level[0] gets
-                                   lines of the whole, with level -1 */
+    const pyr_level_job *level; /* [levels], all with one duration: images or epochs are those of each level,
+                                   seconds a level's share of the whole. Copied; what it points to is
+                                   borrowed. on_report of level[0] gets lines of the whole, with level -1 */
     const char *shared_folder;  /* of the one state, when config->cascade.share; exists */
     const char *commit;         /* path of a file that is there while states change places */
 } pyr_joint_job;
@@ -32,8 +34,9 @@ typedef struct pyr_joint pyr_joint;
 /* Whether the settings can go together; before anything is written. PYR_E_CONFIG, PYR_E_UNSUPPORTED. */
 pyr_status pyr_joint_check(const pyr_config *config, const pyr_pyramid *pyramid);
 
-/* Plan all levels, and begin or go on as the folders say. PYR_E_CONFIG for settings that contradict; the
- * job's texts are borrowed until it is freed. */
+/* Plan all levels, and begin or go on as the folders say. PYR_E_CONFIG for settings that contradict, a state
+ * that is not of this job, or levels that were not trained together; PYR_E_FORMAT for a damaged one. The
+ * job's config and texts are borrowed until it is freed. */
 pyr_status pyr_joint_new(pyr_joint **out, const pyr_joint_job *job);
 void pyr_joint_free(pyr_joint *j); /* NULL is a no-op */
 
@@ -44,13 +47,15 @@ pyr_status pyr_joint_memory(pyr_joint *j, int level, pyr_level_memory *out);
 /* To the end, as pyr_level_trainer_run. */
 pyr_status pyr_joint_run(pyr_joint *j);
 
-/* Whether all levels of a run that was begun are finished; *steps of the longest. */
+/* Whether all levels of a run are finished; *steps then are those of the longest, otherwise 0 says that it
+ * was not begun. PYR_E_CONFIG when the job's duration is not the one that it was begun with. */
 pyr_status pyr_joint_finished(const pyr_joint_job *job, bool *finished, int64_t *steps);
 
 /* Finish or undo what a killed process was about when it saved; before anything is read. */
 pyr_status pyr_joint_recover(const pyr_joint_job *job);
 
-/* Gradient of step `step` into the optimizers, without an update, and the weighted loss; for tests. */
+/* Gradient of step `step` into the optimizers, without an update, and the weighted loss of the active levels;
+ * what a step begins with, and for tests. */
 pyr_status pyr_joint_gradient(pyr_joint *j, int64_t step, double *loss);
 /* Values and gradient of a level: its own blocks, or the shared ones. Borrowed. */
 pyr_optimizer *pyr_joint_optimizer(pyr_joint *j, int level);

@@ -51,8 +51,7 @@ static const pyr_setting cascade_rows[] = {
      "what level.clip bounds: the norm of each level's gradient, or of all together"},
     {"freeze_when_flat", PYR_SETTING_REAL, AT(freeze_when_flat), 0, 1, "0", NULL,
      "train a level no more when its held-out loss fell by less than this part over two measurements, and "
-     "give its "
-     "time to the others; 0: never"},
+     "give its time to the others; 0: never"},
 };
 
 const pyr_section pyr_cascade_section = {"cascade", cascade_rows, sizeof cascade_rows / sizeof *cascade_rows,

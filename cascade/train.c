@@ -180,7 +180,7 @@ static const char nowhere[] = "/nonexistent"; /* the folder of a plan: nothing i
 /* Training, or only planning, of one level. */
 typedef pyr_status (*level_work)(const pyr_train_job *job, const pyr_ground *ground, int level);
 
-/* Open data and pyramid, and do the work on each wanted level, coarsest first. */
+/* Do the work on each wanted level, coarsest first. */
 static pyr_status each_level(const pyr_train_job *job, const pyr_ground *ground, level_work work)
 {
     for (int level = ground->config.pyramid.levels - 1; level >= 0; level--) {
@@ -250,7 +250,8 @@ static pyr_status describe_joint(const pyr_train_job *job, pyr_joint *joint, int
     return PYR_OK;
 }
 
-/* Take all levels, each with its lock, or none. */
+/* Take all levels, each with its lock, and finish what a killed process left. On failure the locks that were
+ * taken are given back by together_free. */
 static pyr_status begin_all(const pyr_train_job *job, together *all, bool share)
 {
     for (int i = all->levels - 1; i >= 0; i--) {

@@ -1,8 +1,7 @@
 /* level_file.h - the files of a level, in its folder RUN/level-I:
  *
  *     unet/                the EMA weights as a UNet2DModel folder; the level's facts in the metadata
- *     state.safetensors    all that is needed to go on: values, moments, EMA, counters, facts, measured
- * choices
+ *     state.safetensors    all that is needed to go on: values, moments, EMA, counters, facts, choices
  *
  * Each file is replaced at once. They are written in the order unet, state: the state decides what
  * is true, and a crash between the two leaves a state that goes on from a little earlier.

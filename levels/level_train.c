@@ -225,6 +225,11 @@ static pyr_status take_alone(pyr_level_trainer *t)
                             t->level.facts.index, k);
 }
 
+static size_t alone_bytes(const pyr_level_trainer *t)
+{
+    return t->part.shared ? 2 * t->alone.params.count * pyr_type_size(t->job.k->real) : 0;
+}
+
 static pyr_params *plain_params(pyr_level_trainer *t)
 {
     return t->part.shared ? &t->alone.params : t->params;
@@ -261,13 +266,11 @@ static int64_t cadence(const pyr_level_trainer *t, int64_t wanted, int part)
 pyr_status pyr_level_trainer_report(pyr_level_trainer *t, const pyr_train_report *train,
                                     const pyr_held_out *held_out, bool brief)
 {
-    pyr_level_report r = {
-
-        .level = t->level.facts.index,
-        .brief = brief,
-        .part = t->job.part != NULL,
-        .train = *train,
-        .held_out = *held_out};
+    pyr_level_report r = {.level = t->level.facts.index,
+                          .brief = brief,
+                          .part = t->job.part != NULL,
+                          .train = *train,
+                          .held_out = *held_out};
 
     if (!brief)
         PYR_TRY(pyr_level_log_write(t->log, t->job.folder, train, t->level.settings.batch,
@@ -432,24 +435,22 @@ out:
     return status;
 }
 
-/* A new run: statistics, number of steps, weights. A resumed one: all of that from the state, which must be
- * that of this job. */
-static pyr_status resume(pyr_level_trainer *t)
+/* Whether the state that is there was begun by a job like this one. */
+static pyr_status same_run(const pyr_level_trainer *t, const pyr_level_facts *facts,
+                           const pyr_progress *progress)
 {
-    pyr_level_facts facts;
+    const pyr_level_facts *now = &t->level.facts;
     char name[64];
 
-    PYR_TRY(pyr_level_restore(t->job.folder, &facts, t->params, t->optimizer, &t->progress));
-    snprintf(name, sizeof name, "the state of level %d", t->level.facts.index);
-    PYR_TRY(pyr_facts_match(&facts, name, &t->level.facts, "this configuration"));
-    if (facts.index != t->level.facts.index || facts.classes != t->level.facts.classes ||
-        facts.condition != t->level.facts.condition)
+    snprintf(name, sizeof name, "the state of level %d", now->index);
+    PYR_TRY(pyr_facts_match(facts, name, now, "this configuration"));
+    if (facts->index != now->index || facts->classes != now->classes || facts->condition != now->condition)
         return pyr_fail(PYR_E_CONFIG, "%s is of a level with another index, condition or number of classes",
                         name);
-    if (t->progress.seed != t->job.seed)
+    if (progress->seed != t->job.seed)
         return pyr_fail(PYR_E_CONFIG, "%s was begun with the seed %llu, now it is %llu", name,
-                        (unsigned long long)t->progress.seed, (unsigned long long)t->job.seed);
-    return pyr_level_same_duration(&t->job, &t->level.settings, t->level.facts.index, &t->progress);
+                        (unsigned long long)progress->seed, (unsigned long long)t->job.seed);
+    return pyr_level_same_duration(&t->job, &t->level.settings, now->index, progress);
 }
 
 static pyr_status allocate(pyr_level_trainer *t)
@@ -559,10 +560,16 @@ static pyr_status plan(pyr_level_trainer *t, const pyr_level_settings *settings,
                                           .estimate_gradient = t->part.estimate_gradient,
                                           .condition_gradient = t->part.condition_gradient}));
     pyr_tuning_keep(job->k->tuning);
-    if (t->part.shared)
-        return plan_alone(t); /* the cascade goes on from here */
+    if (t->part.shared) { /* the cascade goes on from here */
+        if (t->resumed)
+            PYR_TRY(same_run(t, &facts, &progress));
+        return plan_alone(t);
+    }
     PYR_TRY(pyr_optimizer_new(&t->own_optimizer, job->k, t->params, adamw));
-    return t->resumed ? resume(t) : pyr_level_trainer_initial(t);
+    if (!t->resumed)
+        return pyr_level_trainer_initial(t);
+    PYR_TRY(pyr_level_restore(job->folder, &facts, t->params, t->optimizer, &t->progress));
+    return same_run(t, &facts, &t->progress);
 }
 
 pyr_status pyr_level_trainer_new(pyr_level_trainer **out, const pyr_level_job *job,
@@ -678,7 +685,7 @@ pyr_status pyr_level_trainer_memory(pyr_level_trainer *t, pyr_level_memory *out)
                                   .activations = (size_t)pyr_graph_lanes(t->loss.g) * train.arena,
                                   .accumulators = train.packed + train.accumulators,
                                   .feed = pyr_feed_bytes(&t->feed),
-                                  .held_out = pyr_graph_bytes(loss.g).total,
+                                  .held_out = pyr_graph_bytes(loss.g).total + alone_bytes(t),
                                   .library = t->job.k->library_bytes,
                                   .micro_batch = t->micro_batch,
                                   .lanes = pyr_graph_lanes(t->loss.g),

@@ -1,4 +1,4 @@
-/* level_train.h - training one level by itself, on real coarse images. */
+/* level_train.h - training one level: by itself, on real coarse images, or as a part of a cascade. */
 #ifndef PYR_LEVELS_LEVEL_TRAIN_H
 #define PYR_LEVELS_LEVEL_TRAIN_H
 
@@ -66,7 +66,8 @@ typedef struct pyr_level_memory {
     size_t activations;  /* bytes: all lanes */
     size_t accumulators; /* bytes, with packed weights */
     size_t feed;         /* bytes: images on their way */
-    size_t held_out;     /* bytes, while the held-out loss is measured or a snapshot is drawn */
+    size_t held_out;     /* bytes, while the held-out loss is measured or a snapshot is drawn; of a shared
+                            trunk with copies of the level's own weights, which stay */
     size_t library; /* bytes: what the backend's libraries take, measured once (pyr_kernels.library_bytes) */
     size_t total;   /* the largest sum at one time, without the data set */
     int micro_batch, lanes;
@@ -110,8 +111,8 @@ int pyr_level_trainer_micro_batch(const pyr_level_trainer *t);
 pyr_optimizer *pyr_level_trainer_optimizer(pyr_level_trainer *t);             /* borrowed */
 const pyr_params *pyr_level_trainer_params(const pyr_level_trainer *t);       /* of the graph; borrowed */
 const pyr_params *pyr_level_trainer_plain_params(const pyr_level_trainer *t); /* of the network alone */
-pyr_status
-pyr_level_trainer_initial(pyr_level_trainer *t); /* weights of the beginning; not with a shared trunk */
+/* Weights of the beginning, moments and counters of the optimizer at zero; not with a shared trunk. */
+pyr_status pyr_level_trainer_initial(pyr_level_trainer *t);
 
 /* Which images first .. first + n - 1 of a step's batch are (n at most the micro-batch); borrowed until the
  * lane's next call of this or of pyr_level_trainer_load. */

@@ -222,50 +222,57 @@ static pyr_status fill_image(pyr_loss *loss, int lane, pyr_value v, int i, doubl
     return PYR_OK;
 }
 
-pyr_status pyr_loss_draw(pyr_loss *loss, int lane, const pyr_draw *draw)
+/* The n numbers that an input has for image i; nothing when there is no such input. */
+static pyr_status put_numbers(pyr_loss *loss, int lane, pyr_value v, int i, const double *numbers, size_t n)
+{
+    if (v < 0)
+        return PYR_OK;
+    return pyr_upload_reals(
+        loss->k, (char *)pyr_graph_data(loss->g, lane, v) + (size_t)i * n * pyr_type_size(loss->k->real),
+        numbers, n);
+}
+
+/* The noise inputs of place i in the lane; places beyond draw->n repeat the first image, with weight 0. */
+static pyr_status draw_image(pyr_loss *loss, int lane, const pyr_draw *draw, int i)
 {
     pyr_kernels *k = loss->k;
-    pyr_graph *g = loss->g;
-    size_t real = pyr_type_size(k->real);
+    bool there = i < draw->n;
+    int at = draw->first + (there ? i : 0);
+    double s = pyr_draw_level(loss, draw, at), root = sqrt(1 + s * s);
+    double in[2] = {1 / root, s / root}, target[2] = {s / root, -1 / root},
+           estimate[2] = {1 / root, s / root};
+    double amount = pyr_draw_augmentation(loss, draw, at), condition[2] = {1, amount};
+    double time = pyr_time_of(&loss->level->unet, s);
+    double weight =
+        there ? pyr_noise_weight(&loss->noise, &loss->level->schedule, s) * s * s / (1 + s * s) : 0;
+    uint32_t words[PYR_STREAM_WORDS] = {(uint32_t)draw->seed, (uint32_t)(draw->seed >> 32), (uint32_t)at,
+                                        draw->step};
 
+    k->upload(k, (uint32_t *)pyr_graph_data(loss->g, lane, loss->stream) + (size_t)i * PYR_STREAM_WORDS,
+              words, sizeof words);
+    PYR_TRY(put_numbers(loss, lane, loss->mix_in, i, in, 2));
+    PYR_TRY(put_numbers(loss, lane, loss->mix_target, i, target, 2));
+    PYR_TRY(put_numbers(loss, lane, loss->mix_estimate, i, estimate, 2));
+    PYR_TRY(put_numbers(loss, lane, loss->mix_condition, i, condition, 2));
+    PYR_TRY(put_numbers(loss, lane, loss->time, i, &time, 1));
+    PYR_TRY(put_numbers(loss, lane, loss->weight, i, &weight, 1));
+    if (loss->noise_told >= 0)
+        PYR_TRY(fill_image(loss, lane, loss->noise_told, i, pyr_level_noise_told(loss->level, amount)));
+    if (loss->label >= 0) {
+        uint32_t row = row_of(loss, draw, there ? i : 0);
+
+        k->upload(k, (uint32_t *)pyr_graph_data(loss->g, lane, loss->label) + i, &row, sizeof row);
+    }
+    return k->sync(k); /* what was uploaded goes away now */
+}
+
+pyr_status pyr_loss_draw(pyr_loss *loss, int lane, const pyr_draw *draw)
+{
     /* What lies beyond n is of other buffers, and may be no number: a weight of 0 would not remove that. */
     clear_beyond(loss, lane, loss->variable, draw->n);
     if (loss->condition >= 0)
         clear_beyond(loss, lane, loss->condition, draw->n);
-    for (int i = 0; i < pyr_graph_batch(g); i++) {
-        bool there = i < draw->n;
-        int at = draw->first + (there ? i : 0);
-        double s = pyr_draw_level(loss, draw, at), root = sqrt(1 + s * s);
-        double in[2] = {1 / root, s / root}, target[2] = {s / root, -1 / root};
-        double amount = pyr_draw_augmentation(loss, draw, at), condition[2] = {1, amount};
-        double estimate[2] = {1 / root, s / root};
-        double time = pyr_time_of(&loss->level->unet, s);
-        double weight =
-            there ? pyr_noise_weight(&loss->noise, &loss->level->schedule, s) * s * s / (1 + s * s) : 0;
-        uint32_t words[PYR_STREAM_WORDS] = {(uint32_t)draw->seed, (uint32_t)(draw->seed >> 32), (uint32_t)at,
-                                            draw->step};
-        size_t n = (size_t)i;
-
-        k->upload(k, (uint32_t *)pyr_graph_data(g, lane, loss->stream) + n * PYR_STREAM_WORDS, words,
-                  sizeof words);
-        PYR_TRY(pyr_upload_reals(k, (char *)pyr_graph_data(g, lane, loss->mix_in) + 2 * n * real, in, 2));
-        PYR_TRY(
-            pyr_upload_reals(k, (char *)pyr_graph_data(g, lane, loss->mix_target) + 2 * n * real, target, 2));
-        PYR_TRY(pyr_upload_reals(k, (char *)pyr_graph_data(g, lane, loss->time) + n * real, &time, 1));
-        PYR_TRY(pyr_upload_reals(k, (char *)pyr_graph_data(g, lane, loss->weight) + n * real, &weight, 1));
-        if (loss->mix_condition >= 0)
-            PYR_TRY(pyr_upload_reals(k, (char *)pyr_graph_data(g, lane, loss->mix_condition) + 2 * n * real,
-                                     condition, 2));
-        if (loss->noise_told >= 0)
-            PYR_TRY(fill_image(loss, lane, loss->noise_told, i, pyr_level_noise_told(loss->level, amount)));
-        if (loss->mix_estimate >= 0)
-            PYR_TRY(pyr_upload_reals(k, (char *)pyr_graph_data(g, lane, loss->mix_estimate) + 2 * n * real,
-                                     estimate, 2));
-        if (loss->label >= 0) {
-            uint32_t row = row_of(loss, draw, there ? i : 0);
-
-            k->upload(k, (uint32_t *)pyr_graph_data(g, lane, loss->label) + n, &row, sizeof row);
-        }
-    }
-    return k->sync(k);
+    for (int i = 0; i < pyr_graph_batch(loss->g); i++)
+        PYR_TRY(draw_image(loss, lane, draw, i));
+    return PYR_OK;
 }

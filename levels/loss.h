@@ -39,6 +39,9 @@ typedef struct pyr_loss_plan {
     bool condition_gradient; /* the gradient of the condition is wanted */
 } pyr_loss_plan;
 
+/* Plan the graph; parameters that `params` does not have yet are added to it. `k`, `params` and `level` are
+ * borrowed until it is freed. After a failure too *out must be freed. PYR_E_CONFIG, PYR_E_SHAPE, PYR_E_NOMEM.
+ */
 pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
                         const pyr_loss_plan *plan);
 void pyr_loss_free(pyr_loss *loss);

@@ -72,13 +72,13 @@ size_t pyr_pyramid_scratch(const pyr_pyramid *p, int n);
 /* image_i (n x image shape of `level`) = I_level of the n images `image0`; level 0 is a copy. */
 void pyr_pyramid_reduce(const pyr_pyramid *p, int n, const void *image0, int level, void *image_i,
                         void *scratch);
-/* The same for all levels in one pass; variable[i] and condition[i] (NULL: not wanted) of level i. */
-void pyr_pyramid_analyze_all(const pyr_pyramid *p, int n, const void *image0, void *const *variable,
-                             void *const *condition, void *scratch);
 /* What the model of `level` learns from: its variable and its condition (NULL: not wanted; must be NULL or
  * is left alone at the coarsest level). Outputs must not overlap image0 or each other. */
 void pyr_pyramid_analyze(const pyr_pyramid *p, int n, const void *image0, int level, void *variable,
                          void *condition, void *scratch);
+/* The same for all levels in one pass: variable[i] and condition[i] (NULL: not wanted) of level i. */
+void pyr_pyramid_analyze_all(const pyr_pyramid *p, int n, const void *image0, void *const *variable,
+                             void *const *condition, void *scratch);
 
 /* ---- synthesis, coarse to fine; level < k except where said ------------------------------------- */
 

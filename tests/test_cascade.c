@@ -638,6 +638,40 @@ static void clip_of_all(void)
     cascade_close(&c);
 }
 
+/* The gradient of level 1 is no number. Clipped each by itself the others go on, clipped together none does.
+ */
+static void no_bound_no_step(void)
+{
+    pyr_config config = config_of(3, PYR_FILTER_BOX);
+
+    for (int i = 0; i < 3; i++)
+        config.level[i].clip = 1;
+    for (int all = 0; all < 2; all++) {
+        double *before[3], broken = NAN;
+        cascade c;
+
+        config.cascade.clip = all ? PYR_CLIP_ALL : PYR_CLIP_LEVEL;
+        if (!cascade_open(&c, "ref-double", 1, all ? "broken-all" : "broken", &config, 1))
+            return;
+        stir(&c);
+        CHECK_OK(pyr_upload_reals(c.k, pyr_joint_optimizer(c.j, 1)->value, &broken, 1));
+        for (int i = 0; i < 3; i++)
+            before[i] = download(&c, pyr_joint_optimizer(c.j, i)->value, pyr_joint_optimizer(c.j, i)->count);
+        CHECK_FAILS(pyr_joint_run(c.j), PYR_E_NUMERIC, "level 1: value is not finite any more");
+        for (int i = 0; i < 3; i++) {
+            size_t n = pyr_joint_optimizer(c.j, i)->count;
+            double *after = download(&c, pyr_joint_optimizer(c.j, i)->value, n);
+            bool moved = memcmp(before[i], after, n * sizeof *after) != 0;
+
+            CHECK(moved == (!all && i != 1));
+            CHECK(pyr_level_trainer_counters(pyr_joint_level(c.j, i))->train.skipped == (all || i == 1));
+            pyr_free(after);
+            pyr_free(before[i]);
+        }
+        cascade_close(&c);
+    }
+}
+
 /* ---- freezing ---------------------------------------------------------------------------------- */
 
 enum { FLAT_STEPS = 10, FROZEN = 3 };
@@ -875,6 +909,29 @@ static void open_shared(cascade *c, const char *name, const pyr_config *config)
     (void)cascade_open(c, "cpu", 2, name, config, CHAIN_STEPS);
 }
 
+/* What a run was begun with does not change on the way. */
+static void shared_with_another(const pyr_config *config)
+{
+    pyr_config filter = *config;
+    bool finished;
+    int64_t last;
+    cascade c;
+
+    filter.pyramid.filter = PYR_FILTER_BURT_ADELSON;
+    prepare(&c, "cpu", 2, "trunk", &filter, CHAIN_STEPS);
+    CHECK_FAILS(pyr_joint_new(&c.j, &c.job), PYR_E_CONFIG, "was trained on a pyramid with the filter box");
+    cascade_close(&c);
+    prepare(&c, "cpu", 2, "trunk", config, CHAIN_STEPS);
+    for (int i = 0; i < 3; i++)
+        c.level[i].seed = 22;
+    CHECK_FAILS(pyr_joint_new(&c.j, &c.job), PYR_E_CONFIG, "begun with the seed 21, now it is 22");
+    cascade_close(&c);
+    prepare(&c, "cpu", 2, "trunk", config, CHAIN_STEPS + 1);
+    CHECK_FAILS(pyr_joint_finished(&c.job, &finished, &last), PYR_E_CONFIG,
+                "the cascade was begun for 150 images of all 3 levels together");
+    cascade_close(&c);
+}
+
 /* One trunk, one state. */
 static void shared_and_resumed(void)
 {
@@ -898,6 +955,7 @@ static void shared_and_resumed(void)
     }
     cascade_close(&c);
     cascade_close(&d);
+    shared_with_another(&config);
 }
 
 /* ---- settings that contradict ------------------------------------------------------------------- */
@@ -1001,6 +1059,7 @@ int main(int argc, char **argv)
     RUN(shared_there_and_back);
     RUN(equal_to_separate_training);
     RUN(clip_of_all);
+    RUN(no_bound_no_step);
     RUN(flat_levels_freeze);
     RUN(frozen_and_resumed);
     RUN(states_change_at_once);

@@ -42,6 +42,13 @@ pyr train --outdir "$tmp/joint" # the run knows that it is one
 gives 0
 complains "the cascade is finished"
 
+begin "a cascade goes on with the duration that it was begun with"
+pyr train --outdir "$tmp/joint" --duration 4800
+refuses 1 "the cascade was begun for 9600 images of all 3 levels together (train.duration), now it would be 4800"
+pyr train --outdir "$tmp/joint" --duration 9600 # as the sentence says
+gives 0
+complains "the cascade is finished"
+
 begin "one level of a cascade cannot be trained by itself"
 pyr train --config $cfg --outdir "$tmp/joint" --cascade --level 1
 refuses 2 "the levels of this run train together (cascade.joint is true): leave --level out"
