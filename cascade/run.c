@@ -101,6 +101,11 @@ char *pyr_run_shared(const char *run)
     return pyr_path_join(run, "shared");
 }
 
+char *pyr_run_commit(const char *run)
+{
+    return pyr_path_join(run, "states-change-places");
+}
+
 static char *manifest_of(const char *run)
 {
     return pyr_path_join(run, "pyrdiff.cfg");
@@ -197,16 +202,19 @@ static char *lock_of(const char *run, int level)
  * checkpoint is still to come. `own` is the one whose lock this process holds. */
 static pyr_status count_begun(const char *run, int own, bool at[PYR_MAX_LEVELS], int *n)
 {
-    char *shared_folder = pyr_run_shared(run);
-    bool shared = shared_folder && pyr_level_has_state(shared_folder);
+    char *shared_folder = pyr_run_shared(run), *commit = pyr_run_commit(run);
+    /* a cascade's levels begin together: with their one state, or with states that are about to take their
+     * places */
+    bool all = (shared_folder && pyr_level_has_state(shared_folder)) || (commit && pyr_is_file(commit));
 
     pyr_free(shared_folder);
+    pyr_free(commit);
     *n = 0;
     for (int i = 0; i < PYR_MAX_LEVELS; i++) {
         char *folder = pyr_run_level(run, i), *lock = lock_of(run, i);
 
         if (folder && lock) {
-            at[i] = (shared && pyr_is_folder(folder)) || pyr_level_has_state(folder) ||
+            at[i] = (all && pyr_is_folder(folder)) || pyr_level_has_state(folder) ||
                     (i != own && pyr_is_locked(lock));
             *n += at[i];
         }

@@ -62,6 +62,8 @@ pyr_status pyr_config_get(pyr_config *out, const pyr_settings *settings);
 char *pyr_run_level(const char *run, int level);
 /* "RUN/shared", where a cascade with one trunk keeps its state. Likewise. */
 char *pyr_run_shared(const char *run);
+/* "RUN/states-change-places": the file that is there while a cascade's states do (joint.h). Likewise. */
+char *pyr_run_commit(const char *run);
 
 /* Read RUN/pyrdiff.cfg; the caller frees *out. PYR_E_IO with a sentence that says what a run is. */
 pyr_status pyr_run_settings(pyr_settings **out, const char *run);

@@ -223,7 +223,7 @@ static pyr_status together_new(together *all, const pyr_train_job *job, const py
         all->lock[i] = -1;
     run = run ? run : nowhere;
     all->shared = pyr_run_shared(run);
-    all->commit = pyr_path_join(run, "states-change-places");
+    all->commit = pyr_run_commit(run);
     for (int i = 0; i < all->levels; i++) {
         all->folder[i] = pyr_run_level(run, i);
         all->transfer[i] = job->transfer ? pyr_run_level(job->transfer, i) : NULL;
