@@ -598,6 +598,8 @@ pyr_status pyr_compare_run(pyr_comparison *out, const pyr_compare_job *job)
     pyr_status status;
 
     PYR_TRY_OUT(list_trials(&r, out, job));
+    for (int i = 0; i < r.n; i++)
+        PYR_TRY_OUT(pyr_trial_check(&r.trial[i]));
     PYR_TRY_OUT(pyr_make_folders(job->outdir));
     for (int i = 0; i < r.n; i++) {
         PYR_TRY_OUT(do_trial(&r, i));

@@ -52,6 +52,39 @@ out:
     return status;
 }
 
+static bool of_budget(void *arg, const pyr_section *section, const pyr_setting *row)
+{
+    (void)arg;
+    return (strcmp(section->name, "train") == 0 && strcmp(row->key, "duration") == 0) ||
+           (section->per_level && strcmp(row->key, "share") == 0);
+}
+
+pyr_status pyr_trial_check(const pyr_trial *trial)
+{
+    char *folder = pyr_trial_folder(trial);
+    pyr_settings *begun = NULL, *now = NULL;
+    pyr_text text = {0};
+    pyr_status status = PYR_OK;
+
+    if (!folder)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    if (!pyr_run_exists(folder))
+        goto out;
+    PYR_TRY_OUT(pyr_run_settings(&begun, folder));
+    PYR_TRY_OUT(pyr_trial_settings(&now, trial));
+    if (pyr_settings_compare(begun, now, trial->plan->levels, of_budget, NULL, &text))
+        status = pyr_fail(PYR_E_CONFIG,
+                          "%s was begun with another budget (%s/pyrdiff.cfg -> now):\n%s"
+                          "go on with the old one, or compare in another --outdir",
+                          folder, folder, text.at ? text.at : "");
+out:
+    pyr_text_free(&text);
+    pyr_settings_free(begun);
+    pyr_settings_free(now);
+    pyr_free(folder);
+    return status;
+}
+
 /* The configuration with the samplers at their equal cost. */
 static pyr_status config_of(pyr_config *config, const pyr_trial *trial, const pyr_settings *settings)
 {

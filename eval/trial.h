@@ -18,6 +18,10 @@ char *pyr_trial_folder(const pyr_trial *trial);
 /* The settings of a variant for one training; the caller frees them. */
 pyr_status pyr_trial_settings(pyr_settings **out, const pyr_trial *trial);
 
+/* Whether a training that was begun in its folder had this budget. PYR_E_CONFIG names what differs: a time is
+ * not in the state of a level, so that training itself cannot tell. */
+pyr_status pyr_trial_check(const pyr_trial *trial);
+
 /* Whether it was judged with these very settings; then *out is its eval.json (cJSON_Delete), else NULL. */
 pyr_status pyr_trial_done(cJSON **out, const pyr_trial *trial);
 

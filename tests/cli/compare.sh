@@ -139,6 +139,19 @@ gives 0
 complains "level 0 is finished"
 says "24 images of each"
 
+begin "another budget is another comparison"
+pyr compare --config tests/tiny.cfg --variants single --count 20 --classifier "$tmp/classifier.safetensors" \
+    --set train.snapshot=-1 --budget 0.3s --outdir "$tmp/timed"
+gives 0
+pyr compare --config tests/tiny.cfg --variants single --count 20 --classifier "$tmp/classifier.safetensors" \
+    --set train.snapshot=-1 --budget 0.6s --outdir "$tmp/timed"
+gives 1
+complains "$tmp/timed/single-7 was begun with another budget"
+complains "train.duration"
+compare --budget 5e9flop --curve 0.5 --outdir "$tmp/whole"
+gives 1
+complains "was begun with another budget"
+
 begin "wrong words"
 pyr compare
 refuses 2 "Add --config FILE"
