@@ -275,6 +275,7 @@ static pyr_status read_log(log_facts *out, const pyr_trial *trial, int level)
 typedef struct judging {
     const pyr_trial *trial;
     char *run, *network;
+    uint64_t weights; /* hash of the model's */
     pyr_settings *settings;
     pyr_config config;
     pyr_kernels *k;
@@ -301,6 +302,7 @@ static pyr_status draw(judging *j)
         seeds[i] = (uint64_t)i;
     draw.seeds = seeds;
     PYR_TRY_OUT(pyr_model_open(&draw.model, j->k, j->run, &j->config));
+    j->weights = pyr_model_hash(draw.model);
     status = pyr_image_set_draw(&j->set, &draw);
 out:
     pyr_model_free(draw.model);
@@ -321,7 +323,7 @@ static pyr_status write_grids(const judging *j)
     if (!folder)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
     snprintf(seeds, sizeof seeds, "0-%d", set->kept - 1);
-    snprintf(weights, sizeof weights, "%016" PRIx64, set->hash);
+    snprintf(weights, sizeof weights, "%016" PRIx64, j->weights);
     for (int i = 0; i < set->levels; i++) {
         pyr_shape s = set->shape[i];
 

@@ -43,6 +43,7 @@ done
 holds same "$tmp/run.pixels" "$tmp/folder.pixels"
 holds same "$tmp/run.pixels" "$tmp/npz.pixels"
 holds grep -q '"reference_hash": "' "$tmp/npz.json"
+holds [ "$(grep '"input_hash"' "$tmp/run.json")" = "$(grep '"input_hash"' "$tmp/npz.json")" ]
 
 begin "the batch, the seeds and the order of threads change no figure"
 pyr eval "$run" --seeds 0-39 --batch 7 --threads 1 --classifier "$tmp/classifier.safetensors" \
@@ -57,6 +58,9 @@ pyr eval "$run" --count 40 --steps 3,2,1 --metrics swd,colour --data $data --jso
 gives 0
 holds grep -q '"nfe": 9' "$tmp/steps.json"
 holds [ "$(value input_hash "$tmp/steps.json")" = "" ] # a text, no number
+pyr eval "$run" --count 40 --set level.sampler.augmentation=0.3 --metrics colour --json "$tmp/noise.json"
+gives 0
+holds [ "$(grep '"input_hash"' "$tmp/noise.json")" != "$(grep '"input_hash"' "$tmp/run.json")" ]
 holds [ "$(value colour "$tmp/steps.json")" != "$(value colour "$tmp/run.json")" ]
 
 begin "the training images as reference"
