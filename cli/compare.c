@@ -114,6 +114,9 @@ static pyr_status parse_curve(const char *text, pyr_compare_job *job)
                             (int)length, text);
         if (job->n_curve == PYR_CURVE_POINTS)
             return pyr_fail(PYR_E_ARG, "--curve: at most %d parts", PYR_CURVE_POINTS);
+        for (int i = 0; i < job->n_curve; i++)
+            if (job->curve[i] == value)
+                return pyr_fail(PYR_E_ARG, "--curve: %g stands there twice", value);
         job->curve[job->n_curve++] = value;
         text += length + (text[length] == ',');
     }

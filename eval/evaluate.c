@@ -147,9 +147,13 @@ static pyr_status on_pixels(evaluating *e)
     int levels;
 
     if (wants(e, PYR_METRIC_SWD)) {
+        pyr_measurement about = e->about;
+
         PYR_TRY(pyr_sliced_wasserstein(swd, &levels, &b, &a, SEED, e->job->k->pool));
+        e->about.n = e->about.n_reference = pyr_swd_images(&a, &b);
         for (int i = 0; i < levels; i++)
             add(e, "swd", i, swd[i], (double)NAN);
+        e->about = about;
     }
     if (wants(e, PYR_METRIC_SPECTRUM)) {
         PYR_TRY(pyr_spectrum_distance(&value, &a, &b));

@@ -163,6 +163,8 @@ pyr compare --config tests/tiny.cfg --budget 1s --variants seperate
 refuses 2 "did you mean separate?"
 compare --budget 1s --curve 0.5,2
 refuses 2 "--curve: \"2\" should be a part of the budget between 0 and 1"
+compare --budget 1s --curve 0.5,0.50
+refuses 2 "--curve: 0.5 stands there twice"
 compare --budget 1s --count 1
 refuses 2 "--count"
 pyr compare --config tests/tiny.cfg --budget 1s --classifier tests/tiny.cfg --outdir "$tmp/no"

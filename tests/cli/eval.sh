@@ -65,9 +65,10 @@ holds [ "$(value colour "$tmp/steps.json")" != "$(value colour "$tmp/run.json")"
 
 begin "the training images as reference"
 pyr eval "$tmp/out/samples.npz" --data $data --reference train --classifier "$tmp/classifier.safetensors" \
-    --metrics frechet
+    --metrics frechet,swd
 gives 0
 says "against $data (train), 512 images"
+says "40 images against $data (train), 40 images" # sliced Wasserstein: of sets of one size
 
 begin "statistics are written and read"
 pyr eval "$tmp/out/samples.npz" --data $data --classifier "$tmp/classifier.safetensors" --metrics frechet \
