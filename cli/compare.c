@@ -202,9 +202,7 @@ static pyr_status run_compare(const typed *t, const pyr_parsed *parsed, int argc
                               .ctx = &w};
     PYR_TRY_OUT(parse_words(&w));
     PYR_TRY_OUT(read_settings(&w, parsed));
-    pyr_text_add(&w.command, "pyrdiff");
-    for (int i = 0; i < argc; i++)
-        pyr_text_add(&w.command, " %s", argv[i]);
+    pyr_command_text(&w.command, argc, argv);
     w.outdir = *t->outdir ? pyr_strdup(t->outdir) : default_outdir(t->config);
     w.cache = pyr_cache_path("eval");
     if (!w.outdir || w.command.failed) {

@@ -271,6 +271,35 @@ static void free_results(results *r)
     pyr_free(r->trial);
 }
 
+/* What figures are of, from the first that is there: nothing before. */
+static void add_reference(pyr_text *text, const results *r)
+{
+    const cJSON *figure = NULL, *reference = NULL, *hash, *n, *features;
+
+    for (int i = 0; i < r->n && !reference; i++) {
+        figure = cJSON_GetObjectItemCaseSensitive(r->figures[i], "figures");
+        for (figure = figure ? figure->child : NULL; figure && !reference; figure = figure->next)
+            if ((reference = cJSON_GetObjectItemCaseSensitive(figure, "reference")) != NULL)
+                break;
+    }
+    if (!figure || !reference)
+        return;
+    hash = cJSON_GetObjectItemCaseSensitive(figure, "reference_hash");
+    n = cJSON_GetObjectItemCaseSensitive(figure, "reference_images");
+    features = cJSON_GetObjectItemCaseSensitive(figure, "features");
+    pyr_text_add(text, "%" PRId64 " images of each against %s", r->job->count,
+                 cJSON_IsString(reference) ? reference->valuestring : "");
+    if (cJSON_IsNumber(n) && cJSON_IsString(hash))
+        pyr_text_add(text, ", %.0f images [%s]", n->valuedouble, hash->valuestring);
+    if (cJSON_IsString(features)) {
+        hash = cJSON_GetObjectItemCaseSensitive(figure, "features_hash");
+        pyr_text_add(text, "; features: %s [%s]", features->valuestring,
+                     cJSON_IsString(hash) ? hash->valuestring : "");
+    }
+    if (r->job->count < PYR_FEW_IMAGES || (cJSON_IsNumber(n) && n->valuedouble < PYR_FEW_IMAGES))
+        pyr_text_add(text, "; fewer than %d images: the Frechet distance comes out too high", PYR_FEW_IMAGES);
+}
+
 /* ---- compare.json ------------------------------------------------------------------------------ */
 
 static void copy_json(const cJSON *value, const char *key, pyr_json *json)
@@ -316,9 +345,11 @@ static pyr_status write_json(const results *r, const pyr_comparison *c)
     const pyr_compare_job *job = r->job;
     pyr_config config;
     pyr_json json = {.indent = 1};
+    pyr_text judged = {0};
     pyr_status status;
 
     pyr_settings_fill(job->config, "data", -1, &config.data);
+    add_reference(&judged, r);
     pyr_json_open(&json, NULL, '{');
     pyr_json_string(&json, "data", config.data.set.path);
     pyr_json_string(&json, "budget", job->budget_name);
@@ -326,11 +357,14 @@ static pyr_status write_json(const results *r, const pyr_comparison *c)
     pyr_json_string(&json, "command", job->command);
     pyr_json_real(&json, "sampling_flop", c->sampling_flop);
     pyr_json_int(&json, "count", job->count);
+    pyr_json_string(&json, "judged", judged.at);
     put_trials(r, false, "variants", &json);
     put_trials(r, true, "curve", &json);
     pyr_json_close(&json, '}');
     pyr_text_add(&json.text, "\n");
+    json.text.failed |= judged.failed;
     status = write_file(job, "compare.json", &json.text);
+    pyr_text_free(&judged);
     pyr_text_free(&json.text);
     return status;
 }
@@ -498,36 +532,6 @@ static void add_curve(pyr_text *text, const results *r)
     }
 }
 
-/* What figures are of, from the first that is there. */
-static void add_reference(pyr_text *text, const results *r)
-{
-    const cJSON *figure = NULL, *reference = NULL, *hash, *n, *features;
-
-    for (int i = 0; i < r->n && !reference; i++) {
-        figure = cJSON_GetObjectItemCaseSensitive(r->figures[i], "figures");
-        for (figure = figure ? figure->child : NULL; figure && !reference; figure = figure->next)
-            if ((reference = cJSON_GetObjectItemCaseSensitive(figure, "reference")) != NULL)
-                break;
-    }
-    if (!figure || !reference)
-        return;
-    hash = cJSON_GetObjectItemCaseSensitive(figure, "reference_hash");
-    n = cJSON_GetObjectItemCaseSensitive(figure, "reference_images");
-    features = cJSON_GetObjectItemCaseSensitive(figure, "features");
-    pyr_text_add(text, "%" PRId64 " images of each against %s", r->job->count,
-                 cJSON_IsString(reference) ? reference->valuestring : "");
-    if (cJSON_IsNumber(n) && cJSON_IsString(hash))
-        pyr_text_add(text, ", %.0f images [%s]", n->valuedouble, hash->valuestring);
-    if (cJSON_IsString(features)) {
-        hash = cJSON_GetObjectItemCaseSensitive(figure, "features_hash");
-        pyr_text_add(text, "; features: %s [%s]", features->valuestring,
-                     cJSON_IsString(hash) ? hash->valuestring : "");
-    }
-    pyr_text_add(text, "\n");
-    if (r->job->count < PYR_FEW_IMAGES)
-        pyr_text_add(text, "fewer than %d images: the Frechet distance comes out too high\n", PYR_FEW_IMAGES);
-}
-
 static pyr_status make_table(pyr_comparison *c, const results *r)
 {
     const pyr_compare_job *job = r->job;
@@ -540,7 +544,7 @@ static pyr_status make_table(pyr_comparison *c, const results *r)
     pyr_text_add(text, "%s, budget %s of each training, train.seed of %d training%s\n", job->config_name,
                  job->budget_name, job->seeds, job->seeds == 1 ? "" : "s: mean +- deviation");
     add_reference(text, r);
-    pyr_text_add(text, "\n");
+    pyr_text_add(text, "\n\n");
     add_heading(text, job, "");
     pyr_text_add(text, "%-27s", "sampler steps");
     for (int v = 0; v < job->variants; v++) {

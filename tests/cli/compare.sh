@@ -47,6 +47,7 @@ import json, sys
 result = json.load(open(sys.argv[1]))
 assert [v["name"] for v in result["variants"]] == ["separate", "single"]
 assert [v["fraction"] for v in result["curve"]] == [0.5, 0.5]
+assert result["judged"].startswith("20 images of each against tests/golden/shapes (test), 64 images ["), result
 a, b = result["variants"]
 for v in result["variants"]:
     # one batch of 16 a level more at most
