@@ -16,12 +16,13 @@
 typedef struct planning {
     const pyr_compare_job *job;
     pyr_variant variant;
-    bool measure; /* the first one: the speed, too */
+    bool measure; /* the first one: data, feature networks and speed, too */
 } planning;
 
 typedef struct planned {
     pyr_plan_facts facts;
     double flop_per_s;
+    uint64_t judges;
 } planned;
 
 static void take_level(void *ctx, const pyr_level_trainer *trainer, const pyr_level_memory *memory,
@@ -57,21 +58,30 @@ static pyr_status take_config(pyr_plan_facts *facts, const pyr_config *config)
     return PYR_OK;
 }
 
-/* What is wrong with the feature networks that are named is found before anything is trained. */
-static pyr_status check_networks(const pyr_compare_job *job, pyr_kernels *k, const pyr_config *config)
+/* Data and feature networks: what is wrong with them is found before anything is trained. *hash: of all of
+ * them; without a network that is named, what is used follows from the data. */
+static pyr_status check_judges(uint64_t *hash, const pyr_compare_job *job, pyr_kernels *k,
+                               const pyr_config *config)
 {
     pyr_evaluate_job check = {.k = k,
                               .data_name = config->data.set.path,
                               .reference = PYR_TRAIN,
                               .network = {job->network[0], job->network[1]}};
     pyr_dataset *data;
-    pyr_status status;
+    uint64_t one;
+    pyr_status status = PYR_OK;
 
-    if (!job->network[0] && !job->network[1])
-        return PYR_OK;
     PYR_TRY(pyr_dataset_open(&data, &config->data.set));
     check.data = data;
+    one = pyr_dataset_fingerprint(data);
+    *hash = pyr_hash(PYR_HASH_START, &one, sizeof one);
+    for (int i = 0; i < PYR_FEATURE_NETWORKS; i++)
+        if (job->network[i]) {
+            PYR_TRY_OUT(pyr_hash_file(&one, job->network[i]));
+            *hash = pyr_hash(*hash, &one, sizeof one);
+        }
     status = pyr_evaluate_check(&check);
+out:
     pyr_dataset_free(data);
     return status;
 }
@@ -127,7 +137,7 @@ static pyr_status plan_in_child(void *arg, void *result)
     job.k = k;
     job.settings = settings;
     if (p->measure)
-        PYR_TRY_OUT(check_networks(p->job, k, &config));
+        PYR_TRY_OUT(check_judges(&out->judges, p->job, k, &config));
     PYR_TRY_OUT(pyr_train_dry(&job));
     if (p->measure)
         status = measure(&out->flop_per_s, k, settings, &out->facts);
@@ -215,8 +225,10 @@ pyr_status pyr_compare_plan(pyr_comparison *out, const pyr_compare_job *job)
         if (status != PYR_OK)
             return pyr_fail_prefix(status, "variant %s", pyr_variant_names[p.variant]);
         out->plan[v] = result.facts;
-        if (p.measure)
+        if (p.measure) {
             out->flop_per_s = result.flop_per_s;
+            out->judges = result.judges;
+        }
     }
     level_sampling(out, job);
     tell_cost(out, job);
@@ -258,7 +270,11 @@ static pyr_status list_trials(results *r, const pyr_comparison *c, const pyr_com
     for (int p = -1; p < job->n_curve; p++)
         for (int s = 0; s < job->seeds; s++)
             for (int v = 0; v < job->variants; v++)
-                r->trial[r->n++] = (pyr_trial){job, &c->plan[v], job->variant[v], config.train.seed + s,
+                r->trial[r->n++] = (pyr_trial){job,
+                                               &c->plan[v],
+                                               c->judges,
+                                               job->variant[v],
+                                               config.train.seed + s,
                                                p < 0 ? 1 : job->curve[p]};
     return PYR_OK;
 }

@@ -197,17 +197,6 @@ static pyr_status moments_of_reference(evaluating *e, pyr_moments *out, int64_t 
     return pyr_moments_new(out, n, d, features);
 }
 
-static pyr_status hash_file(const char *path, uint64_t *hash)
-{
-    char *bytes;
-    size_t n;
-
-    PYR_TRY(pyr_file_read(&bytes, &n, path, UINT64_C(1) << 31));
-    *hash = pyr_hash(PYR_HASH_START, bytes, n);
-    pyr_free(bytes);
-    return PYR_OK;
-}
-
 static pyr_status frechet(evaluating *e, const float *samples, const float *reference, int d)
 {
     pyr_moments a = {0}, b = {0};
@@ -221,7 +210,7 @@ static pyr_status frechet(evaluating *e, const float *samples, const float *refe
     if (from_file) {
         e->about.reference = e->out->names[1];
         e->about.n_reference = b.n;
-        PYR_TRY_OUT(hash_file(e->job->ref_stats, &e->about.reference_hash));
+        PYR_TRY_OUT(pyr_hash_file(&e->about.reference_hash, e->job->ref_stats));
     }
     PYR_TRY_OUT(pyr_frechet(&value, &a, &b));
     add(e, "frechet", -1, value, (double)NAN);

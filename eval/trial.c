@@ -106,8 +106,7 @@ static pyr_status key_of(char key[32], const pyr_trial *trial, const pyr_setting
     pyr_text_add(&text, "count %" PRId64 "\n", job->count);
     for (int i = 0; i < trial->plan->levels; i++)
         pyr_text_add(&text, "steps %d\n", trial->plan->sampler[i].steps);
-    for (int i = 0; i < PYR_FEATURE_NETWORKS; i++)
-        pyr_text_add(&text, "network %s\n", job->network[i] ? job->network[i] : "");
+    pyr_text_add(&text, "judges %016" PRIx64 "\n", trial->judges);
     if (text.failed) {
         pyr_text_free(&text);
         return pyr_fail(PYR_E_NOMEM, "out of memory for the settings of a training");

@@ -140,6 +140,19 @@ gives 0
 complains "level 0 is finished"
 says "24 images of each"
 
+begin "another classifier in the same file: judged again, not trained again"
+if wanted; then
+    cp "$tmp/classifier.safetensors" "$tmp/first.safetensors"
+    cp "$tmp/whole/compare.json" "$tmp/kept.json"
+fi
+pyr classifier --data tests/golden/shapes --out "$tmp/classifier.safetensors" --duration 1000 --seed 5
+gives 0
+compare --budget 4e9flop --outdir "$tmp/whole" --count 24
+gives 0
+complains "level 0 is finished"
+wanted && cmp -s "$tmp/kept.json" "$tmp/whole/compare.json" && bad "figures of a classifier that is gone"
+wanted && cp "$tmp/first.safetensors" "$tmp/classifier.safetensors"
+
 begin "another budget is another comparison"
 pyr compare --config tests/tiny.cfg --variants single --count 20 --classifier "$tmp/classifier.safetensors" \
     --set train.snapshot=-1 --budget 0.3s --outdir "$tmp/timed"
