@@ -483,15 +483,13 @@ out:
     return status;
 }
 
-static pyr_status check_sizes(const pyr_evaluate_job *job)
+pyr_status pyr_evaluate_size(const pyr_evaluate_job *job, const char *name, int h, int w, int c)
 {
     pyr_dataset_shape s = pyr_dataset_shape_of(job->data);
-    const pyr_image_set *set = job->samples;
 
-    if (set->h != s.h || set->w != s.w || set->c != s.c)
+    if (h != s.h || w != s.w || c != s.c)
         return pyr_fail(PYR_E_SHAPE, "%s: images of %dx%d with %d channel%s, those of %s are %dx%d with %d",
-                        set->name, set->h, set->w, set->c, set->c == 1 ? "" : "s", job->data_name, s.h, s.w,
-                        s.c);
+                        name, h, w, c, c == 1 ? "" : "s", job->data_name, s.h, s.w, s.c);
     return PYR_OK;
 }
 
@@ -564,8 +562,9 @@ static pyr_status warn_of_few(evaluating *e)
 static pyr_status evaluate(evaluating *e)
 {
     const pyr_evaluate_job *job = e->job;
+    const pyr_image_set *set = job->samples;
 
-    PYR_TRY(check_sizes(job));
+    PYR_TRY(pyr_evaluate_size(job, set->name, set->h, set->w, set->c));
     PYR_TRY(pyr_evaluate_check(job));
     PYR_TRY(pyr_image_set_data(&e->reference, job->data, job->reference, 0));
     PYR_TRY(name(e, 0, pyr_strfmt("%s (%s)", job->data_name, job->reference == PYR_TRAIN ? "train" : "test"),

@@ -117,6 +117,9 @@ pyr eval "$run" --metrics frechet,spektrum
 refuses 2 "did you mean spectrum?"
 pyr eval "$run" --reference tset
 refuses 2 "--reference tset: should be test or train"
+pyr eval "$run" --data tests/golden/archives/grey.npz --set data.split=all --reference train --metrics swd
+refuses 1 "$run: images of 12x10 with 1 channel, those of tests/golden/archives/grey.npz are "
+wanted && grep -q "images drawn" "$tmp/stderr" && bad "found out after sampling"
 pyr eval "$run" --count 5 --seeds 0-4
 refuses 2 "one of --count and --seeds"
 pyr eval "$run" --steps 3,3
