@@ -322,8 +322,8 @@ pyr_status pyr_command_compare(int argc, char **argv)
             "judge them by the same measurements: levels trained separately, levels trained together "
             "(cascade), end to end, with one shared trunk, and one network without a pyramid (single). It "
             "says first what it will cost; the same command again goes on where it stopped.",
-        .examples = "pyrdiff compare --config configs/fashion-mnist.cfg --budget 6m --seeds-train 2\n"
-                    "pyrdiff compare --config configs/cifar10.cfg --data PATH --budget 2e14flop --variants "
+        .examples = "  pyrdiff compare --config configs/fashion-mnist.cfg --budget 6m --seeds-train 2\n"
+                    "  pyrdiff compare --config configs/cifar10.cfg --data PATH --budget 2e14flop --variants "
                     "separate,single\n",
         .table = table,
         .n = sizeof table / sizeof *table,

@@ -428,9 +428,9 @@ pyr_status pyr_command_eval(int argc, char **argv)
             "Every figure is printed with the number of images, the reference and the feature network, and "
             "their hashes. Features of references are kept in the cache.",
         .examples =
-            "pyrdiff eval runs/fashion-mnist --json eval.json --sheet nearest.png\n"
-            "pyrdiff eval out/samples.npz --data PATH --metrics swd,spectrum\n"
-            "pyrdiff eval out --data PATH --inception inception.safetensors --ref-stats cifar10.npz\n",
+            "  pyrdiff eval runs/fashion-mnist --json eval.json --sheet nearest.png\n"
+            "  pyrdiff eval out/samples.npz --data PATH --metrics swd,spectrum\n"
+            "  pyrdiff eval out --data PATH --inception inception.safetensors --ref-stats cifar10.npz\n",
         .table = table,
         .n = sizeof table / sizeof *table,
         .sections = pyr_all_sections(),
