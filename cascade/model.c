@@ -329,9 +329,27 @@ static void add_noise(const pyr_model *m, lane_memory *w, int level, const pyr_l
                (size_t)draw->n * size);
 }
 
+/* Mean squares of d(I_level) - I_{level+1}, one number per image, so that no sum depends on the batch. */
+static pyr_status measure_mismatch(const pyr_model *m, lane_memory *w, int level, int n, const void *coarse,
+                                   const void *image, double *mismatch)
+{
+    size_t real = pyr_type_size(m->k->real),
+           fine = pyr_count(pyr_pyramid_image_shape(m->pyramid, level)) * real,
+           small = pyr_count(pyr_pyramid_image_shape(m->pyramid, level + 1)) * real;
+
+    for (int i = 0; i < n; i++) {
+        double largest, rms;
+
+        PYR_TRY(pyr_pyramid_consistency(m->pyramid, level, 1, (const char *)coarse + (size_t)i * small,
+                                        (const char *)image + (size_t)i * fine, &largest, &rms, w->scratch));
+        mismatch[i] = rms * rms;
+    }
+    return PYR_OK;
+}
+
 /* I_level into *image from I_{level+1} in coarse (unused at the coarsest level). */
 static pyr_status draw_level(pyr_model *m, lane_memory *w, int level, const pyr_level_draw *draw,
-                             const void *coarse, void *image)
+                             const void *coarse, void *image, double *mismatch)
 {
     pyr_kernels *k = m->k;
     pyr_sampled_level *s = &m->level[level];
@@ -350,6 +368,8 @@ static pyr_status draw_level(pyr_model *m, lane_memory *w, int level, const pyr_
     if (!coarsest)
         pyr_pyramid_project(m->pyramid, level, draw->n, coarse, w->condition, w->variable, w->scratch);
     pyr_pyramid_synthesize(m->pyramid, level, draw->n, coarse, w->condition, w->variable, image, w->scratch);
+    if (mismatch && !coarsest)
+        PYR_TRY(measure_mismatch(m, w, level, draw->n, coarse, image, mismatch));
     k->clamp(k, image, -1, 1, (size_t)draw->n * pyr_count(pyr_pyramid_image_shape(m->pyramid, level)));
     return PYR_OK;
 }
@@ -378,7 +398,8 @@ static pyr_status draw_task(void *arg, int task, int lane)
         if (level == m->levels - 1 && draw->coarse)
             PYR_TRY(put_floats(m, w, image, draw->coarse + (size_t)first * size, (size_t)n * size));
         else
-            PYR_TRY(draw_level(m, w, level, &one, coarse, image));
+            PYR_TRY(draw_level(m, w, level, &one, coarse, image,
+                               draw->mismatch[level] ? draw->mismatch[level] + first : NULL));
         if (draw->image[level])
             PYR_TRY(get_floats(m, w, draw->image[level] + (size_t)first * size, image, (size_t)n * size));
     }

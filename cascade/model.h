@@ -34,10 +34,12 @@ size_t pyr_model_bytes(const pyr_model *m); /* of memory, for all lanes */
 
 typedef struct pyr_model_draw {
     int n;
-    const uint64_t *seeds;        /* n */
-    int label;                    /* class of all of them; -1: none */
-    const float *coarse;          /* n images of the coarsest level to start from; NULL: drawn */
-    float *image[PYR_MAX_LEVELS]; /* results: image[i] is n x I_i, host; NULL: that level is not wanted */
+    const uint64_t *seeds;            /* n */
+    int label;                        /* class of all of them; -1: none */
+    const float *coarse;              /* n images of the coarsest level to start from; NULL: drawn */
+    float *image[PYR_MAX_LEVELS];     /* results: image[i] is n x I_i, host; NULL: that level is not wanted */
+    double *mismatch[PYR_MAX_LEVELS]; /* n mean squares of d(I_i) - I_{i+1}, taken before I_i is clamped;
+                                         NULL: not wanted; of the coarsest level there are none */
 } pyr_model_draw;
 
 /* Draw n images; whole machine. Image j is the same bytes whatever n and the number of lanes are. */

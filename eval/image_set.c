@@ -170,10 +170,9 @@ pyr_status pyr_image_set_data(pyr_image_set *out, const pyr_dataset *data, pyr_s
 typedef struct drawing {
     const pyr_set_draw *draw;
     pyr_image_set *set;
-    pyr_pyramid *pyramid;
-    float *image[PYR_MAX_LEVELS];      /* a batch of every level */
-    void *coarse, *fine, *scratch;     /* backend: one image, for the consistency error */
-    double *host, sum[PYR_MAX_LEVELS]; /* of mean squares */
+    float *image[PYR_MAX_LEVELS];     /* a batch of every level */
+    double *mismatch[PYR_MAX_LEVELS]; /* likewise */
+    double sum[PYR_MAX_LEVELS];       /* of mean squares */
     int batch;
 } drawing;
 
@@ -182,7 +181,7 @@ static pyr_status open_drawing(drawing *d)
     const pyr_set_draw *draw = d->draw;
     pyr_image_set *set = d->set;
     pyr_kernels *k = draw->k;
-    size_t n, real = pyr_type_size(k->real), finest;
+    size_t n;
 
     d->batch = draw->batch ? draw->batch : pyr_model_batch(draw->model) * k->lanes;
     if (d->batch > draw->n)
@@ -197,56 +196,22 @@ static pyr_status open_drawing(drawing *d)
         set->steps[i] = draw->config->level[i].sampler.steps;
         set->nfe[i] = pyr_model_nfe(draw->model, i);
         PYR_TRY(pyr_new(&d->image[i], n * pyr_count(s), sizeof *d->image[i], "images"));
+        PYR_TRY(pyr_new(&d->mismatch[i], n, sizeof *d->mismatch[i], "images"));
         PYR_TRY(
             pyr_new(&set->first[i], (size_t)set->kept * pyr_count(s), sizeof *set->first[i], "first images"));
-    }
-    finest = pyr_count(set->shape[0]);
-    PYR_TRY(pyr_pyramid_new(&d->pyramid, k, &draw->config->pyramid, set->h, set->w, set->c));
-    PYR_TRY(k->alloc(k, &d->fine, finest * real, "images to compare"));
-    PYR_TRY(k->alloc(k, &d->coarse, finest * real, "images to compare"));
-    PYR_TRY(k->alloc(k, &d->scratch, pyr_pyramid_scratch(d->pyramid, 1), "images to compare"));
-    return pyr_new(&d->host, finest, sizeof *d->host, "images to compare");
-}
-
-static void close_drawing(drawing *d)
-{
-    pyr_kernels *k = d->draw->k;
-
-    for (int i = 0; i < PYR_MAX_LEVELS; i++)
-        pyr_free(d->image[i]);
-    k->release(k, d->fine);
-    k->release(k, d->coarse);
-    k->release(k, d->scratch);
-    pyr_free(d->host);
-    pyr_pyramid_free(d->pyramid);
-}
-
-static pyr_status put(drawing *d, void *dst, const float *src, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        d->host[i] = (double)src[i];
-    return pyr_upload_reals(d->draw->k, dst, d->host, count);
-}
-
-/* One image at a time: the sum is the same for every batch. */
-static pyr_status add_consistency(drawing *d, int n)
-{
-    for (int i = 0; i + 1 < d->set->levels; i++) {
-        size_t fine = pyr_count(d->set->shape[i]), coarse = pyr_count(d->set->shape[i + 1]);
-        double largest, rms;
-
-        for (int j = 0; j < n; j++) {
-            PYR_TRY(put(d, d->fine, d->image[i] + (size_t)j * fine, fine));
-            PYR_TRY(put(d, d->coarse, d->image[i + 1] + (size_t)j * coarse, coarse));
-            PYR_TRY(
-                pyr_pyramid_consistency(d->pyramid, i, 1, d->coarse, d->fine, &largest, &rms, d->scratch));
-            d->sum[i] += rms * rms;
-        }
     }
     return PYR_OK;
 }
 
-static pyr_status keep(drawing *d, int64_t first, int n)
+static void close_drawing(drawing *d)
+{
+    for (int i = 0; i < PYR_MAX_LEVELS; i++) {
+        pyr_free(d->image[i]);
+        pyr_free(d->mismatch[i]);
+    }
+}
+
+static void keep(drawing *d, int64_t first, int n)
 {
     pyr_image_set *set = d->set;
 
@@ -258,7 +223,9 @@ static pyr_status keep(drawing *d, int64_t first, int n)
 
         memcpy(set->first[i] + (size_t)first * size, d->image[i], (size_t)count * size * sizeof(float));
     }
-    return add_consistency(d, n);
+    for (int i = 0; i + 1 < set->levels; i++)
+        for (int j = 0; j < n; j++)
+            d->sum[i] += d->mismatch[i][j];
 }
 
 pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
@@ -278,9 +245,10 @@ pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
         double from = pyr_now();
 
         memcpy(one.image, d.image, sizeof one.image);
+        memcpy(one.mismatch, d.mismatch, sizeof one.mismatch);
         PYR_TRY_OUT(pyr_model_sample(draw->model, &one));
         out->seconds += pyr_now() - from;
-        PYR_TRY_OUT(keep(&d, first, n));
+        keep(&d, first, n);
         if (draw->on_progress)
             draw->on_progress(draw->ctx, first + n, draw->n, (double)(first + n) / (pyr_now() - start));
     }

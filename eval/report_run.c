@@ -68,12 +68,17 @@ static pyr_series *add_curve(curves *c, const char *run, const char *what)
     return s;
 }
 
+/* What losses are drawn against. */
+typedef enum against { IMAGES, EPOCHS, SECONDS } against;
+
 /* One run: the quantities have colours; several: the runs have, and the quantities dashes. */
 static void add_loss_curves(curves *c, const pyr_report_run *run, int number, bool several, int level,
-                            bool seconds)
+                            against what)
 {
     const pyr_train_log *log = &run->log[level];
-    const double *x = seconds ? log->held_out_seconds : log->held_out_images;
+    const double *const all[] = {log->images, log->epochs, log->seconds};
+    const double *const held_out[] = {log->held_out_images, log->held_out_epochs, log->held_out_seconds};
+    const double *x = held_out[what];
     const char *name = several ? run->name : NULL;
     const struct {
         const char *what;
@@ -81,7 +86,7 @@ static void add_loss_curves(curves *c, const pyr_report_run *run, int number, bo
         size_t n;
         int colour, dash, marker;
     } parts[] = {
-        {"training", seconds ? log->seconds : log->images, log->loss, log->n, 6, 0, -1},
+        {"training", all[what], log->loss, log->n, 6, 0, -1},
         {"held out, EMA", x, log->ema, log->n_held_out, 0, 0, 0},
         {"held out, raw", x, log->raw, log->n_held_out, 1, 1, 1},
     };
@@ -140,8 +145,19 @@ static void add_plot(pyr_text *out, const curves *c, const char *title, pyr_plot
     pyr_text_add(out, "</figure>\n");
 }
 
+/* Images where a log does not tell of epochs: older programs wrote it. */
+static against passes(const pyr_report *report, int level)
+{
+    for (size_t i = 0; i < report->n_runs; i++)
+        if (report->runs[i].log[level].n && isnan(report->runs[i].log[level].epochs[0]))
+            return IMAGES;
+    return EPOCHS;
+}
+
 static void add_level_losses(pyr_text *out, const pyr_report *report, curves *c, int level)
 {
+    static const char *const words[] = {"images", "epochs", "seconds"};
+    const against axis[] = {passes(report, level), SECONDS};
     char title[96];
     bool several = report->n_runs > 1, any = false;
 
@@ -157,13 +173,12 @@ static void add_level_losses(pyr_text *out, const pyr_report *report, curves *c,
         c->n = 0;
         for (size_t i = 0; i < report->n_runs; i++)
             if (by < 2)
-                add_loss_curves(c, &report->runs[i], (int)i, several, level, by == 1);
+                add_loss_curves(c, &report->runs[i], (int)i, several, level, axis[by]);
             else
                 add_bin_curves(c, &report->runs[i], (int)i, several, level);
         if (by < 2) {
-            snprintf(title, sizeof title, "Level %d: loss against %s", level,
-                     by ? "seconds of training" : "images seen");
-            add_plot(out, c, title, (pyr_plot_axis){by ? "seconds" : "images", PYR_SCALE_LINEAR},
+            snprintf(title, sizeof title, "Level %d: loss against %s", level, words[axis[by]]);
+            add_plot(out, c, title, (pyr_plot_axis){words[axis[by]], PYR_SCALE_LINEAR},
                      (pyr_plot_axis){"loss", PYR_SCALE_AUTO});
         } else {
             snprintf(title, sizeof title, "Level %d: held-out loss (EMA) by noise level", level);

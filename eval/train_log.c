@@ -31,14 +31,17 @@ static void read_bins(pyr_loss_bins *bins, const cJSON *line)
 
 static void read_line(pyr_train_log *log, const cJSON *line)
 {
-    double images = number(line, "images"), seconds = number(line, "seconds"), ema = number(line, "held_out");
+    double images = number(line, "images"), epochs = number(line, "epochs"),
+           seconds = number(line, "seconds"), ema = number(line, "held_out");
 
     log->images[log->n] = images;
+    log->epochs[log->n] = epochs;
     log->seconds[log->n] = seconds;
     log->loss[log->n++] = number(line, "loss");
     if (isnan(ema))
         return;
     log->held_out_images[log->n_held_out] = images;
+    log->held_out_epochs[log->n_held_out] = epochs;
     log->held_out_seconds[log->n_held_out] = seconds;
     log->ema[log->n_held_out] = ema;
     log->raw[log->n_held_out] = number(line, "held_out_raw");
@@ -47,8 +50,9 @@ static void read_line(pyr_train_log *log, const cJSON *line)
 
 static pyr_status make_room(pyr_train_log *log, size_t lines)
 {
-    double **const column[] = {&log->images,           &log->seconds, &log->loss, &log->held_out_images,
-                               &log->held_out_seconds, &log->ema,     &log->raw};
+    double **const column[] = {
+        &log->images,          &log->epochs,           &log->seconds, &log->loss, &log->held_out_images,
+        &log->held_out_epochs, &log->held_out_seconds, &log->ema,     &log->raw};
 
     for (size_t i = 0; i < sizeof column / sizeof *column; i++)
         PYR_TRY(pyr_new(column[i], lines, sizeof **column[i], "a log"));
@@ -88,9 +92,11 @@ out:
 void pyr_train_log_free(pyr_train_log *log)
 {
     pyr_free(log->images);
+    pyr_free(log->epochs);
     pyr_free(log->seconds);
     pyr_free(log->loss);
     pyr_free(log->held_out_images);
+    pyr_free(log->held_out_epochs);
     pyr_free(log->held_out_seconds);
     pyr_free(log->ema);
     pyr_free(log->raw);

@@ -10,12 +10,13 @@ typedef struct pyr_loss_bins {
     double sigma[PYR_NOISE_BINS], loss[PYR_NOISE_BINS];
 } pyr_loss_bins;
 
-/* Columns of the log; a number that is missing is NAN. Images and seconds count from the level's start. */
+/* Columns of the log; a number that is missing is NAN. Images, epochs and seconds count from the level's
+ * start. */
 typedef struct pyr_train_log {
     size_t n;
-    double *images, *seconds, *loss;
+    double *images, *epochs, *seconds, *loss;
     size_t n_held_out; /* the lines with a held-out loss */
-    double *held_out_images, *held_out_seconds, *ema, *raw;
+    double *held_out_images, *held_out_epochs, *held_out_seconds, *ema, *raw;
     pyr_loss_bins *bins; /* n_held_out */
 } pyr_train_log;
 

@@ -58,7 +58,7 @@ static void put_held_out(pyr_json *json, const pyr_held_out *held_out)
 }
 
 pyr_status pyr_level_log_write(FILE *log, const char *folder, const pyr_train_report *train, int batch,
-                               const pyr_held_out *held_out)
+                               int64_t count, const pyr_held_out *held_out)
 {
     pyr_json json = {0};
     pyr_status status = PYR_OK;
@@ -66,6 +66,7 @@ pyr_status pyr_level_log_write(FILE *log, const char *folder, const pyr_train_re
     pyr_json_open(&json, NULL, '{');
     pyr_json_int(&json, "step", train->step);
     pyr_json_int(&json, "images", train->step * batch);
+    pyr_json_real(&json, "epochs", (double)(train->step * batch) / (double)count);
     pyr_json_real(&json, "loss", train->loss);
     pyr_json_real(&json, "grad_norm", train->grad_norm);
     pyr_json_real(&json, "lr", train->learning_rate);

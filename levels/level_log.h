@@ -10,9 +10,10 @@
  * its last checkpoint, and they come again. The caller closes *out. PYR_E_IO, PYR_E_NOMEM. */
 pyr_status pyr_level_log_open(FILE **out, const char *folder, int64_t step);
 
-/* Keys: step, images, loss, grad_norm, lr, skipped, seconds, images_per_s; and when it was measured held_out,
- * held_out_raw, held_out_images, held_out_bins, bin_sigma (from the lowest noise up). */
+/* Keys: step, images, epochs (passes through `count` training images), loss, grad_norm, lr, skipped, seconds,
+ * images_per_s; and when it was measured held_out, held_out_raw, held_out_images, held_out_bins, bin_sigma
+ * (from the lowest noise up). */
 pyr_status pyr_level_log_write(FILE *log, const char *folder, const pyr_train_report *train, int batch,
-                               const pyr_held_out *held_out);
+                               int64_t count, const pyr_held_out *held_out);
 
 #endif

@@ -270,7 +270,8 @@ pyr_status pyr_level_trainer_report(pyr_level_trainer *t, const pyr_train_report
         .held_out = *held_out};
 
     if (!brief)
-        PYR_TRY(pyr_level_log_write(t->log, t->job.folder, train, t->level.settings.batch, held_out));
+        PYR_TRY(pyr_level_log_write(t->log, t->job.folder, train, t->level.settings.batch,
+                                    pyr_dataset_count(t->job.data, PYR_TRAIN), held_out));
     if (t->job.on_report)
         t->job.on_report(t->job.ctx, &r);
     return PYR_OK;

@@ -53,6 +53,18 @@ wanted && metrics "$tmp/batch.json" >"$tmp/batch.metrics"
 wanted && metrics "$tmp/run.json" >"$tmp/run.metrics"
 holds same "$tmp/run.metrics" "$tmp/batch.metrics"
 
+begin "levels agree with each other when residuals are projected"
+for project in true false; do
+    pyr eval "$run" --count 40 --metrics consistency --data $data --json "$tmp/$project.json" \
+        --set pyramid.project=$project
+    gives 0
+    # the list's numbers, one a line
+    wanted && sed -n '/"consistency"/,/]/p' "$tmp/$project.json" | tr '[,]' '\n\n\n' | sed 's/[^-0-9.e+]//g' |
+        grep '^[0-9]' >"$tmp/$project.errors"
+done
+holds awk '{ n++; if (!($1 < 1e-6)) bad = 1 } END { exit bad || n != 2 }' "$tmp/true.errors"
+holds awk '{ n++; if (!($1 > 1e-3)) bad = 1 } END { exit bad || n != 2 }' "$tmp/false.errors"
+
 begin "other steps are other images"
 pyr eval "$run" --count 40 --steps 3,2,1 --metrics swd,colour --data $data --json "$tmp/steps.json"
 gives 0
