@@ -1,8 +1,10 @@
 /* chain.h - levels that are told each other's estimates: forward from the coarsest to the finest, backward
  * the other way round. Used by joint.h.
  *
- *     J_k = D_k,   l_i = u_i(J_{i+1}) or the real one,   J_i = l_i + D_i     (image units; for haar J_i =
- * merge) dL/dJ_{i+1} = u_i^T (dL/dl_i + dL/dJ_i),   dL/dD_i = dL/dJ_i
+ *     J_k = D_k,   l_i = u_i(J_{i+1}) or the real one,   J_i = l_i + D_i
+ *     dL/dJ_{i+1} = u_i^T (dL/dl_i + dL/dJ_i),   dL/dD_i = dL/dJ_i
+ *
+ * all in image units; for haar J_i is the merge.
  */
 #ifndef PYR_CASCADE_CHAIN_H
 #define PYR_CASCADE_CHAIN_H

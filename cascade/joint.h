@@ -4,12 +4,14 @@
  * the level's denoising score matching loss at a noise level of its own (loss.h). What the levels are to each
  * other:
  *
- *     share                 one parameter block: a trunk for all levels, with a level embedding
- *     condition data        l_i = u_i(I_{i+1}) of the real coarse image; with networks of their own the
- * levels do not touch, and each learns exactly what it would learn by itself condition estimate    l_i =
- * u_i(J_{i+1}) with J_k = D_k and J_i = l_i + D_i in image units, the coarser levels' own denoised images at
- * their current noise levels: gradients of L_i pass through u_i into the networks of the coarser levels (end
- * to end), unless stop_gradient is set
+ * share: one parameter block, a trunk for all levels with a level embedding.
+ *
+ * condition data: l_i = u_i(I_{i+1}) of the real coarse image; with networks of their own the levels do not
+ * touch, and each learns exactly what it would learn by itself.
+ *
+ * condition estimate: l_i = u_i(J_{i+1}) with J_k = D_k and J_i = l_i + D_i in image units, the coarser
+ * levels' own denoised images at their current noise levels: gradients of L_i pass through u_i into the
+ * networks of the coarser levels (end to end), unless stop_gradient is set.
  *
  * The result is the same run directory as that of levels trained one by one.
  */
