@@ -352,3 +352,14 @@ uint64_t pyr_hash(uint64_t hash, const void *bytes, size_t n)
         hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
     return hash;
 }
+
+pyr_status pyr_hash_file(uint64_t *hash, const char *path)
+{
+    char *bytes;
+    size_t n;
+
+    PYR_TRY(pyr_file_read(&bytes, &n, path, UINT64_C(1) << 31));
+    *hash = pyr_hash(PYR_HASH_START, bytes, n);
+    pyr_free(bytes);
+    return PYR_OK;
+}

@@ -69,5 +69,7 @@ bool pyr_is_locked(const char *path);
 /* FNV-1a over bytes, for fingerprints; start from PYR_HASH_START. */
 #define PYR_HASH_START UINT64_C(0xcbf29ce484222325)
 uint64_t pyr_hash(uint64_t hash, const void *bytes, size_t n);
+/* Of a file's bytes, at most 2 GiB. Fails as pyr_file_read. */
+pyr_status pyr_hash_file(uint64_t *hash, const char *path);
 
 #endif

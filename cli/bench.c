@@ -438,9 +438,9 @@ pyr_status pyr_command_bench(int argc, char **argv)
             "A training step counts as three forward passes in GFLOP/s; samples/s is what the level's "
             "sampler would reach. The floor is what the network's convolutions and matrix products take by "
             "themselves, each on buffers of its own. Nothing is kept. Run it on an idle machine.",
-        .examples = "pyrdiff bench\n"
-                    "pyrdiff bench --config configs/cifar10.cfg --data PATH --level 0\n"
-                    "pyrdiff bench --network bench/networks/grey28 --floor --profile\n",
+        .examples = "  pyrdiff bench\n"
+                    "  pyrdiff bench --config configs/cifar10.cfg --data PATH --level 0\n"
+                    "  pyrdiff bench --network bench/networks/grey28 --floor --profile\n",
         .table = table,
         .n = sizeof table / sizeof *table,
         .sections = pyr_all_sections(),

@@ -144,8 +144,9 @@ pyr_status pyr_command_classifier(int argc, char **argv)
         .summary =
             "Train a small classifier on the labels of a data set, for evaluation: its last hidden layer "
             "gives the features in which sets of images are compared, its logits the Inception Score.",
-        .examples = "pyrdiff classifier --data /usr/share/datasets/fashion-mnist\n"
-                    "pyrdiff classifier --data photos --resize 64 --out photos.safetensors --duration 3ep\n",
+        .examples =
+            "  pyrdiff classifier --data /usr/share/datasets/fashion-mnist\n"
+            "  pyrdiff classifier --data photos --resize 64 --out photos.safetensors --duration 3ep\n",
         .table = table,
         .n = sizeof table / sizeof *table,
         .sections = &pyr_data_section,

@@ -24,6 +24,9 @@ pyr_status pyr_command_classifier(int argc, char **argv);
 /* --help of a command: print it. */
 void pyr_print_help(const pyr_options *options);
 
+/* Add the command as typed, as a shell takes it again. */
+void pyr_command_text(pyr_text *out, int argc, char **argv);
+
 /* --backend, --precision and --threads of every command that computes. */
 typedef struct pyr_machine {
     const char *backend, *precision;

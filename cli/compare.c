@@ -114,6 +114,9 @@ static pyr_status parse_curve(const char *text, pyr_compare_job *job)
                             (int)length, text);
         if (job->n_curve == PYR_CURVE_POINTS)
             return pyr_fail(PYR_E_ARG, "--curve: at most %d parts", PYR_CURVE_POINTS);
+        for (int i = 0; i < job->n_curve; i++)
+            if (job->curve[i] == value)
+                return pyr_fail(PYR_E_ARG, "--curve: %g stands there twice", value);
         job->curve[job->n_curve++] = value;
         text += length + (text[length] == ',');
     }
@@ -199,9 +202,7 @@ static pyr_status run_compare(const typed *t, const pyr_parsed *parsed, int argc
                               .ctx = &w};
     PYR_TRY_OUT(parse_words(&w));
     PYR_TRY_OUT(read_settings(&w, parsed));
-    pyr_text_add(&w.command, "pyrdiff");
-    for (int i = 0; i < argc; i++)
-        pyr_text_add(&w.command, " %s", argv[i]);
+    pyr_command_text(&w.command, argc, argv);
     w.outdir = *t->outdir ? pyr_strdup(t->outdir) : default_outdir(t->config);
     w.cache = pyr_cache_path("eval");
     if (!w.outdir || w.command.failed) {
@@ -321,8 +322,8 @@ pyr_status pyr_command_compare(int argc, char **argv)
             "judge them by the same measurements: levels trained separately, levels trained together "
             "(cascade), end to end, with one shared trunk, and one network without a pyramid (single). It "
             "says first what it will cost; the same command again goes on where it stopped.",
-        .examples = "pyrdiff compare --config configs/fashion-mnist.cfg --budget 6m --seeds-train 2\n"
-                    "pyrdiff compare --config configs/cifar10.cfg --data PATH --budget 2e14flop --variants "
+        .examples = "  pyrdiff compare --config configs/fashion-mnist.cfg --budget 6m --seeds-train 2\n"
+                    "  pyrdiff compare --config configs/cifar10.cfg --data PATH --budget 2e14flop --variants "
                     "separate,single\n",
         .table = table,
         .n = sizeof table / sizeof *table,

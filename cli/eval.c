@@ -100,7 +100,7 @@ static pyr_status seeds_of(const typed *t, uint64_t **seeds, size_t *n)
     return PYR_OK;
 }
 
-static pyr_status draw(work *w)
+static pyr_status draw(work *w, const pyr_evaluate_job *judges)
 {
     pyr_set_draw job = {.k = w->k,
                         .name = w->input,
@@ -110,11 +110,14 @@ static pyr_status draw(work *w)
                         .on_progress = show_progress,
                         .ctx = w};
     uint64_t *seeds = NULL;
+    pyr_shape s;
     size_t n;
     pyr_status status = PYR_OK;
 
     PYR_TRY_OUT(seeds_of(w->typed, &seeds, &n));
     PYR_TRY_OUT(pyr_model_open(&job.model, w->k, w->input, &w->config));
+    s = pyr_model_image(job.model, 0);
+    PYR_TRY_OUT(pyr_evaluate_size(judges, w->input, s.h, s.w, s.c));
     PYR_TRY_OUT(pyr_check_class(job.model, w->typed->label));
     job.seeds = seeds;
     job.n = (int64_t)n;
@@ -127,10 +130,10 @@ out:
     return status;
 }
 
-static pyr_status get_images(work *w)
+static pyr_status get_images(work *w, const pyr_evaluate_job *judges)
 {
     if (pyr_run_exists(w->input))
-        return draw(w);
+        return draw(w, judges);
     if (pyr_is_folder(w->input))
         return pyr_image_set_folder(&w->set, w->input, pyr_dataset_shape_of(w->data).c, w->typed->count);
     return pyr_image_set_npz(&w->set, w->input, w->typed->count);
@@ -254,7 +257,7 @@ static pyr_status judge(work *w)
     PYR_TRY_OUT(pyr_parse_metrics(t->metrics, &job.metrics));
     PYR_TRY_OUT(choose_networks(w, &job));
     PYR_TRY_OUT(pyr_evaluate_check(&job)); /* not after an hour of sampling */
-    PYR_TRY_OUT(get_images(w));
+    PYR_TRY_OUT(get_images(w, &job));
     PYR_TRY_OUT(pyr_evaluate(&e, &job));
     print_set(&w->set);
     for (int i = 0; i < e.figures; i++)
@@ -425,9 +428,9 @@ pyr_status pyr_command_eval(int argc, char **argv)
             "Every figure is printed with the number of images, the reference and the feature network, and "
             "their hashes. Features of references are kept in the cache.",
         .examples =
-            "pyrdiff eval runs/fashion-mnist --json eval.json --sheet nearest.png\n"
-            "pyrdiff eval out/samples.npz --data PATH --metrics swd,spectrum\n"
-            "pyrdiff eval out --data PATH --inception inception.safetensors --ref-stats cifar10.npz\n",
+            "  pyrdiff eval runs/fashion-mnist --json eval.json --sheet nearest.png\n"
+            "  pyrdiff eval out/samples.npz --data PATH --metrics swd,spectrum\n"
+            "  pyrdiff eval out --data PATH --inception inception.safetensors --ref-stats cifar10.npz\n",
         .table = table,
         .n = sizeof table / sizeof *table,
         .sections = pyr_all_sections(),

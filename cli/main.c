@@ -15,7 +15,8 @@ static const struct {
     pyr_status (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
-    {"train", pyr_command_train, "train the levels of a pyramid, one after the other, or one by itself"},
+    {"train", pyr_command_train,
+     "train the levels of a pyramid: one after the other, one by itself, or together"},
     {"sample", pyr_command_sample, "draw images from a trained run, coarse to fine"},
     {"decompose", pyr_command_decompose, "split a picture into the levels of a pyramid"},
     {"reconstruct", pyr_command_reconstruct, "put the picture together again, bit for bit"},
@@ -85,6 +86,30 @@ int main(int argc, char **argv)
         return status == PYR_E_ARG ? 2 : 1;
     }
     return unknown(argv[1]);
+}
+
+/* " WORD", as a shell takes it. */
+static void quote(pyr_text *out, const char *word)
+{
+    if (*word &&
+        !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./=,:+-@%")]) {
+        pyr_text_add(out, " %s", word);
+        return;
+    }
+    pyr_text_add(out, " '");
+    for (; *word; word++)
+        if (*word == '\'')
+            pyr_text_add(out, "'\\''");
+        else
+            pyr_text_add_bytes(out, word, 1);
+    pyr_text_add(out, "'");
+}
+
+void pyr_command_text(pyr_text *out, int argc, char **argv)
+{
+    pyr_text_add(out, "pyrdiff");
+    for (int i = 0; i < argc; i++)
+        quote(out, argv[i]);
 }
 
 void pyr_print_help(const pyr_options *options)

@@ -5,24 +5,6 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include <stdio.h>
-#include <string.h>
-
-/* What was typed, as a shell takes it. */
-static void quote(pyr_text *out, const char *word)
-{
-    if (*word &&
-        !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./=,:+-@%")]) {
-        pyr_text_add(out, " %s", word);
-        return;
-    }
-    pyr_text_add(out, " '");
-    for (; *word; word++)
-        if (*word == '\'')
-            pyr_text_add(out, "'\\''");
-        else
-            pyr_text_add_bytes(out, word, 1);
-    pyr_text_add(out, "'");
-}
 
 pyr_status pyr_command_report(int argc, char **argv)
 {
@@ -61,9 +43,7 @@ pyr_status pyr_command_report(int argc, char **argv)
         goto out;
     }
     path = *out ? pyr_strdup(out) : pyr_path_join(parsed.arguments[0], "report.html");
-    pyr_text_add(&command, "pyrdiff");
-    for (int i = 0; i < argc; i++)
-        quote(&command, argv[i]);
+    pyr_command_text(&command, argc, argv);
     if (!path || command.failed) {
         status = pyr_fail(PYR_E_NOMEM, "out of memory for the name of a report");
         goto out;

@@ -409,8 +409,9 @@ pyr_status pyr_command_sample(int argc, char **argv)
             "Draw images from a trained run: the coarsest image, then the residual of each finer level. One "
             "PNG per seed, grids, and an NPZ. The image of a seed does not depend on the batch, the number "
             "of threads, or the other seeds.",
-        .examples = "pyrdiff sample --network runs/fashion-mnist --seeds 0-99 --outdir out --steps 18,12,8\n"
-                    "pyrdiff sample --network runs/fashion-mnist --seeds 0-15 --coarse DIR\n",
+        .examples =
+            "  pyrdiff sample --network runs/fashion-mnist --seeds 0-99 --outdir out --steps 18,12,8\n"
+            "  pyrdiff sample --network runs/fashion-mnist --seeds 0-15 --coarse DIR\n",
         .table = table,
         .n = sizeof table / sizeof *table,
         .sections = pyr_all_sections(),

@@ -271,11 +271,11 @@ pyr_status pyr_command_train(int argc, char **argv)
             "Train the levels of a pyramid, one after the other, coarsest first, or one by itself (several "
             "processes may train different levels at the same time). The same command again goes on where "
             "it stopped. --set KEY=VALUE reaches every setting; docs/settings.md lists them.",
-        .examples = "pyrdiff train\n"
-                    "pyrdiff train --level 2\n"
-                    "pyrdiff train --cascade --set cascade.condition=estimate --outdir runs/end-to-end\n"
-                    "pyrdiff train --config configs/cifar10.cfg --data PATH --duration 20m\n"
-                    "pyrdiff train --set levels[0].network.block_out_channels=[64,128]\n",
+        .examples = "  pyrdiff train\n"
+                    "  pyrdiff train --level 2\n"
+                    "  pyrdiff train --cascade --set cascade.condition=estimate --outdir runs/end-to-end\n"
+                    "  pyrdiff train --config configs/cifar10.cfg --data PATH --duration 20m\n"
+                    "  pyrdiff train --set levels[0].network.block_out_channels=[64,128]\n",
         .table = table,
         .n = sizeof table / sizeof *table,
         .sections = pyr_all_sections(),

@@ -16,12 +16,13 @@
 typedef struct planning {
     const pyr_compare_job *job;
     pyr_variant variant;
-    bool measure; /* the first one: the speed, too */
+    bool measure; /* the first one: data, feature networks and speed, too */
 } planning;
 
 typedef struct planned {
     pyr_plan_facts facts;
     double flop_per_s;
+    uint64_t judges;
 } planned;
 
 static void take_level(void *ctx, const pyr_level_trainer *trainer, const pyr_level_memory *memory,
@@ -57,21 +58,30 @@ static pyr_status take_config(pyr_plan_facts *facts, const pyr_config *config)
     return PYR_OK;
 }
 
-/* What is wrong with the feature networks that are named is found before anything is trained. */
-static pyr_status check_networks(const pyr_compare_job *job, pyr_kernels *k, const pyr_config *config)
+/* Data and feature networks: what is wrong with them is found before anything is trained. *hash: of all of
+ * them; without a network that is named, what is used follows from the data. */
+static pyr_status check_judges(uint64_t *hash, const pyr_compare_job *job, pyr_kernels *k,
+                               const pyr_config *config)
 {
     pyr_evaluate_job check = {.k = k,
                               .data_name = config->data.set.path,
                               .reference = PYR_TRAIN,
                               .network = {job->network[0], job->network[1]}};
     pyr_dataset *data;
-    pyr_status status;
+    uint64_t one;
+    pyr_status status = PYR_OK;
 
-    if (!job->network[0] && !job->network[1])
-        return PYR_OK;
     PYR_TRY(pyr_dataset_open(&data, &config->data.set));
     check.data = data;
+    one = pyr_dataset_fingerprint(data);
+    *hash = pyr_hash(PYR_HASH_START, &one, sizeof one);
+    for (int i = 0; i < PYR_FEATURE_NETWORKS; i++)
+        if (job->network[i]) {
+            PYR_TRY_OUT(pyr_hash_file(&one, job->network[i]));
+            *hash = pyr_hash(*hash, &one, sizeof one);
+        }
     status = pyr_evaluate_check(&check);
+out:
     pyr_dataset_free(data);
     return status;
 }
@@ -127,7 +137,7 @@ static pyr_status plan_in_child(void *arg, void *result)
     job.k = k;
     job.settings = settings;
     if (p->measure)
-        PYR_TRY_OUT(check_networks(p->job, k, &config));
+        PYR_TRY_OUT(check_judges(&out->judges, p->job, k, &config));
     PYR_TRY_OUT(pyr_train_dry(&job));
     if (p->measure)
         status = measure(&out->flop_per_s, k, settings, &out->facts);
@@ -215,8 +225,10 @@ pyr_status pyr_compare_plan(pyr_comparison *out, const pyr_compare_job *job)
         if (status != PYR_OK)
             return pyr_fail_prefix(status, "variant %s", pyr_variant_names[p.variant]);
         out->plan[v] = result.facts;
-        if (p.measure)
+        if (p.measure) {
             out->flop_per_s = result.flop_per_s;
+            out->judges = result.judges;
+        }
     }
     level_sampling(out, job);
     tell_cost(out, job);
@@ -258,7 +270,11 @@ static pyr_status list_trials(results *r, const pyr_comparison *c, const pyr_com
     for (int p = -1; p < job->n_curve; p++)
         for (int s = 0; s < job->seeds; s++)
             for (int v = 0; v < job->variants; v++)
-                r->trial[r->n++] = (pyr_trial){job, &c->plan[v], job->variant[v], config.train.seed + s,
+                r->trial[r->n++] = (pyr_trial){job,
+                                               &c->plan[v],
+                                               c->judges,
+                                               job->variant[v],
+                                               config.train.seed + s,
                                                p < 0 ? 1 : job->curve[p]};
     return PYR_OK;
 }
@@ -269,6 +285,35 @@ static void free_results(results *r)
         cJSON_Delete(r->figures[i]);
     pyr_free(r->figures);
     pyr_free(r->trial);
+}
+
+/* What figures are of, from the first that is there: nothing before. */
+static void add_reference(pyr_text *text, const results *r)
+{
+    const cJSON *figure = NULL, *reference = NULL, *hash, *n, *features;
+
+    for (int i = 0; i < r->n && !reference; i++) {
+        figure = cJSON_GetObjectItemCaseSensitive(r->figures[i], "figures");
+        for (figure = figure ? figure->child : NULL; figure && !reference; figure = figure->next)
+            if ((reference = cJSON_GetObjectItemCaseSensitive(figure, "reference")) != NULL)
+                break;
+    }
+    if (!figure || !reference)
+        return;
+    hash = cJSON_GetObjectItemCaseSensitive(figure, "reference_hash");
+    n = cJSON_GetObjectItemCaseSensitive(figure, "reference_images");
+    features = cJSON_GetObjectItemCaseSensitive(figure, "features");
+    pyr_text_add(text, "%" PRId64 " images of each against %s", r->job->count,
+                 cJSON_IsString(reference) ? reference->valuestring : "");
+    if (cJSON_IsNumber(n) && cJSON_IsString(hash))
+        pyr_text_add(text, ", %.0f images [%s]", n->valuedouble, hash->valuestring);
+    if (cJSON_IsString(features)) {
+        hash = cJSON_GetObjectItemCaseSensitive(figure, "features_hash");
+        pyr_text_add(text, "; features: %s [%s]", features->valuestring,
+                     cJSON_IsString(hash) ? hash->valuestring : "");
+    }
+    if (r->job->count < PYR_FEW_IMAGES || (cJSON_IsNumber(n) && n->valuedouble < PYR_FEW_IMAGES))
+        pyr_text_add(text, "; fewer than %d images: the Frechet distance comes out too high", PYR_FEW_IMAGES);
 }
 
 /* ---- compare.json ------------------------------------------------------------------------------ */
@@ -316,9 +361,11 @@ static pyr_status write_json(const results *r, const pyr_comparison *c)
     const pyr_compare_job *job = r->job;
     pyr_config config;
     pyr_json json = {.indent = 1};
+    pyr_text judged = {0};
     pyr_status status;
 
     pyr_settings_fill(job->config, "data", -1, &config.data);
+    add_reference(&judged, r);
     pyr_json_open(&json, NULL, '{');
     pyr_json_string(&json, "data", config.data.set.path);
     pyr_json_string(&json, "budget", job->budget_name);
@@ -326,11 +373,14 @@ static pyr_status write_json(const results *r, const pyr_comparison *c)
     pyr_json_string(&json, "command", job->command);
     pyr_json_real(&json, "sampling_flop", c->sampling_flop);
     pyr_json_int(&json, "count", job->count);
+    pyr_json_string(&json, "judged", judged.at);
     put_trials(r, false, "variants", &json);
     put_trials(r, true, "curve", &json);
     pyr_json_close(&json, '}');
     pyr_text_add(&json.text, "\n");
+    json.text.failed |= judged.failed;
     status = write_file(job, "compare.json", &json.text);
+    pyr_text_free(&judged);
     pyr_text_free(&json.text);
     return status;
 }
@@ -498,36 +548,6 @@ static void add_curve(pyr_text *text, const results *r)
     }
 }
 
-/* What figures are of, from the first that is there. */
-static void add_reference(pyr_text *text, const results *r)
-{
-    const cJSON *figure = NULL, *reference = NULL, *hash, *n, *features;
-
-    for (int i = 0; i < r->n && !reference; i++) {
-        figure = cJSON_GetObjectItemCaseSensitive(r->figures[i], "figures");
-        for (figure = figure ? figure->child : NULL; figure && !reference; figure = figure->next)
-            if ((reference = cJSON_GetObjectItemCaseSensitive(figure, "reference")) != NULL)
-                break;
-    }
-    if (!figure || !reference)
-        return;
-    hash = cJSON_GetObjectItemCaseSensitive(figure, "reference_hash");
-    n = cJSON_GetObjectItemCaseSensitive(figure, "reference_images");
-    features = cJSON_GetObjectItemCaseSensitive(figure, "features");
-    pyr_text_add(text, "%" PRId64 " images of each against %s", r->job->count,
-                 cJSON_IsString(reference) ? reference->valuestring : "");
-    if (cJSON_IsNumber(n) && cJSON_IsString(hash))
-        pyr_text_add(text, ", %.0f images [%s]", n->valuedouble, hash->valuestring);
-    if (cJSON_IsString(features)) {
-        hash = cJSON_GetObjectItemCaseSensitive(figure, "features_hash");
-        pyr_text_add(text, "; features: %s [%s]", features->valuestring,
-                     cJSON_IsString(hash) ? hash->valuestring : "");
-    }
-    pyr_text_add(text, "\n");
-    if (r->job->count < PYR_FEW_IMAGES)
-        pyr_text_add(text, "fewer than %d images: the Frechet distance comes out too high\n", PYR_FEW_IMAGES);
-}
-
 static pyr_status make_table(pyr_comparison *c, const results *r)
 {
     const pyr_compare_job *job = r->job;
@@ -540,7 +560,7 @@ static pyr_status make_table(pyr_comparison *c, const results *r)
     pyr_text_add(text, "%s, budget %s of each training, train.seed of %d training%s\n", job->config_name,
                  job->budget_name, job->seeds, job->seeds == 1 ? "" : "s: mean +- deviation");
     add_reference(text, r);
-    pyr_text_add(text, "\n");
+    pyr_text_add(text, "\n\n");
     add_heading(text, job, "");
     pyr_text_add(text, "%-27s", "sampler steps");
     for (int v = 0; v < job->variants; v++) {
@@ -598,6 +618,8 @@ pyr_status pyr_compare_run(pyr_comparison *out, const pyr_compare_job *job)
     pyr_status status;
 
     PYR_TRY_OUT(list_trials(&r, out, job));
+    for (int i = 0; i < r.n; i++)
+        PYR_TRY_OUT(pyr_trial_check(&r.trial[i]));
     PYR_TRY_OUT(pyr_make_folders(job->outdir));
     for (int i = 0; i < r.n; i++) {
         PYR_TRY_OUT(do_trial(&r, i));

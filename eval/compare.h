@@ -7,7 +7,8 @@
  *
  * Everything that computes runs in child processes, one after the other (base/child.h): peak memory is each
  * training's own. What is finished is not done again: a run goes on from its last checkpoint, a judged run
- * has its eval.json, which says by a hash of all settings whether it still holds.
+ * has its eval.json, which says by a hash of all settings, of the data and of the feature networks whether it
+ * still holds.
  */
 #ifndef PYR_EVAL_COMPARE_H
 #define PYR_EVAL_COMPARE_H
@@ -45,6 +46,7 @@ typedef struct pyr_compare_job {
 typedef struct pyr_comparison {
     pyr_plan_facts plan[PYR_VARIANTS]; /* [of the job's variants]; samplers brought to one cost */
     double sampling_flop;              /* of an image */
+    uint64_t judges;                   /* hash of the data and the feature networks */
     double flop_per_s;                 /* of training, from a short measurement of the first variant */
     pyr_text cost;                     /* sentences on what it will cost; owned */
     pyr_text table;                    /* after a run; owned */

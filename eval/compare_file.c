@@ -13,6 +13,7 @@ static const struct {
     [PYR_FIGURE_KID] = {"kid", true},
     [PYR_FIGURE_PRECISION] = {"precision", true},
     [PYR_FIGURE_RECALL] = {"recall", true},
+    [PYR_FIGURE_SCORE] = {"score", true},
     [PYR_FIGURE_SWD] = {"swd", true},
     [PYR_FIGURE_SPECTRUM] = {"spectrum", true},
     [PYR_FIGURE_COLOUR] = {"colour", true},
@@ -25,6 +26,8 @@ static const struct {
     [PYR_FIGURE_SAMPLE_FLOP] = {"sample_flop", false},
     [PYR_FIGURE_SAMPLE_SPEED] = {"sample_images_per_s", false},
     [PYR_FIGURE_STEPS] = {"steps", false},
+    [PYR_FIGURE_NFE] = {"nfe", false},
+    [PYR_FIGURE_NFE_BY_FLOP] = {"nfe_by_flop", false},
     [PYR_FIGURE_PEAK_MIB] = {"peak_mib", false},
     [PYR_FIGURE_PARAMETERS] = {"parameters", false},
 };
@@ -105,6 +108,7 @@ pyr_status pyr_compare_read(pyr_compare *out, const char *path)
     PYR_TRY_OUT(read_text(&out->budget, json, "budget"));
     PYR_TRY_OUT(read_text(&out->config, json, "config"));
     PYR_TRY_OUT(read_text(&out->command, json, "command"));
+    PYR_TRY_OUT(read_text(&out->judged, json, "judged"));
     variants = cJSON_GetObjectItemCaseSensitive(json, "variants");
     curve = cJSON_GetObjectItemCaseSensitive(json, "curve");
     PYR_TRY_OUT(pyr_new(&out->rows, (size_t)cJSON_GetArraySize(variants) + (size_t)cJSON_GetArraySize(curve),
@@ -127,5 +131,6 @@ void pyr_compare_free(pyr_compare *c)
     pyr_free(c->budget);
     pyr_free(c->config);
     pyr_free(c->command);
+    pyr_free(c->judged);
     *c = (pyr_compare){0};
 }

@@ -1,6 +1,6 @@
 /* compare_file.h - compare.json, the figures of a comparison of variants, read for a report.
  *
- *     {"data": …, "budget": …, "config": …, "command": …,
+ *     {"data": …, "budget": …, "config": …, "command": …, "judged": …,
  *      "variants": [{"name": "separate", "seed": 0, "fraction": 1, "train_s": …, "held_out": […],
  *                    "metrics": {"frechet": …, "swd": […], …}}, …],
  *      "curve": [the same with a fraction below 1]}
@@ -17,6 +17,7 @@ typedef enum pyr_figure {
     PYR_FIGURE_KID,
     PYR_FIGURE_PRECISION,
     PYR_FIGURE_RECALL,
+    PYR_FIGURE_SCORE,
     PYR_FIGURE_SWD,
     PYR_FIGURE_SPECTRUM,
     PYR_FIGURE_COLOUR,
@@ -29,6 +30,8 @@ typedef enum pyr_figure {
     PYR_FIGURE_SAMPLE_FLOP,
     PYR_FIGURE_SAMPLE_SPEED,
     PYR_FIGURE_STEPS,
+    PYR_FIGURE_NFE,
+    PYR_FIGURE_NFE_BY_FLOP,
     PYR_FIGURE_PEAK_MIB,
     PYR_FIGURE_PARAMETERS,
     PYR_FIGURES
@@ -48,6 +51,7 @@ typedef struct pyr_compare_row {
 
 typedef struct pyr_compare {
     char *data, *budget, *config, *command; /* NULL: not said; numbers as text */
+    char *judged;                           /* how many images, against which, in which features; likewise */
     size_t n;
     pyr_compare_row *rows; /* variants, then the curve's points (fraction < 1, others are passed over), each
                               in the order of the file */

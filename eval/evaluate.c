@@ -147,9 +147,13 @@ static pyr_status on_pixels(evaluating *e)
     int levels;
 
     if (wants(e, PYR_METRIC_SWD)) {
+        pyr_measurement about = e->about;
+
         PYR_TRY(pyr_sliced_wasserstein(swd, &levels, &b, &a, SEED, e->job->k->pool));
+        e->about.n = e->about.n_reference = pyr_swd_images(&a, &b);
         for (int i = 0; i < levels; i++)
             add(e, "swd", i, swd[i], (double)NAN);
+        e->about = about;
     }
     if (wants(e, PYR_METRIC_SPECTRUM)) {
         PYR_TRY(pyr_spectrum_distance(&value, &a, &b));
@@ -193,17 +197,6 @@ static pyr_status moments_of_reference(evaluating *e, pyr_moments *out, int64_t 
     return pyr_moments_new(out, n, d, features);
 }
 
-static pyr_status hash_file(const char *path, uint64_t *hash)
-{
-    char *bytes;
-    size_t n;
-
-    PYR_TRY(pyr_file_read(&bytes, &n, path, UINT64_C(1) << 31));
-    *hash = pyr_hash(PYR_HASH_START, bytes, n);
-    pyr_free(bytes);
-    return PYR_OK;
-}
-
 static pyr_status frechet(evaluating *e, const float *samples, const float *reference, int d)
 {
     pyr_moments a = {0}, b = {0};
@@ -217,7 +210,7 @@ static pyr_status frechet(evaluating *e, const float *samples, const float *refe
     if (from_file) {
         e->about.reference = e->out->names[1];
         e->about.n_reference = b.n;
-        PYR_TRY_OUT(hash_file(e->job->ref_stats, &e->about.reference_hash));
+        PYR_TRY_OUT(pyr_hash_file(&e->about.reference_hash, e->job->ref_stats));
     }
     PYR_TRY_OUT(pyr_frechet(&value, &a, &b));
     add(e, "frechet", -1, value, (double)NAN);
@@ -490,15 +483,13 @@ out:
     return status;
 }
 
-static pyr_status check_sizes(const pyr_evaluate_job *job)
+pyr_status pyr_evaluate_size(const pyr_evaluate_job *job, const char *name, int h, int w, int c)
 {
     pyr_dataset_shape s = pyr_dataset_shape_of(job->data);
-    const pyr_image_set *set = job->samples;
 
-    if (set->h != s.h || set->w != s.w || set->c != s.c)
+    if (h != s.h || w != s.w || c != s.c)
         return pyr_fail(PYR_E_SHAPE, "%s: images of %dx%d with %d channel%s, those of %s are %dx%d with %d",
-                        set->name, set->h, set->w, set->c, set->c == 1 ? "" : "s", job->data_name, s.h, s.w,
-                        s.c);
+                        name, h, w, c, c == 1 ? "" : "s", job->data_name, s.h, s.w, s.c);
     return PYR_OK;
 }
 
@@ -571,8 +562,9 @@ static pyr_status warn_of_few(evaluating *e)
 static pyr_status evaluate(evaluating *e)
 {
     const pyr_evaluate_job *job = e->job;
+    const pyr_image_set *set = job->samples;
 
-    PYR_TRY(check_sizes(job));
+    PYR_TRY(pyr_evaluate_size(job, set->name, set->h, set->w, set->c));
     PYR_TRY(pyr_evaluate_check(job));
     PYR_TRY(pyr_image_set_data(&e->reference, job->data, job->reference, 0));
     PYR_TRY(name(e, 0, pyr_strfmt("%s (%s)", job->data_name, job->reference == PYR_TRAIN ? "train" : "test"),

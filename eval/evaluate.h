@@ -81,6 +81,8 @@ pyr_status pyr_evaluate(pyr_evaluation *out, const pyr_evaluate_job *job);
 /* All that can be found wrong before there are samples (job->samples is not looked at): an empty reference, a
  * network that cannot be opened or does not read the data's images, statistics that fit no network. */
 pyr_status pyr_evaluate_check(const pyr_evaluate_job *job);
+/* Whether images of this size, called `name`, can be compared with the data: PYR_E_SHAPE. */
+pyr_status pyr_evaluate_size(const pyr_evaluate_job *job, const char *name, int h, int w, int c);
 void pyr_evaluation_free(pyr_evaluation *e); /* back to {0}; no-op on {0} */
 
 /* The value of a figure (level -1: not of a level; network 0: of pixels or of the first network); NAN when it

@@ -31,6 +31,8 @@ enum { PYR_SWD_LEVELS = 12, PYR_SWD_IMAGES = 16384 };
  */
 pyr_status pyr_sliced_wasserstein(double out[PYR_SWD_LEVELS], int *levels, const pyr_pixels_set *a,
                                   const pyr_pixels_set *b, uint64_t seed, pyr_pool *pool);
+/* How many images of each set it is of. */
+int64_t pyr_swd_images(const pyr_pixels_set *a, const pyr_pixels_set *b);
 
 /* Root mean square difference of the log10 of two sets' mean radial power spectra (pyramid/spectrum.h), over
  * the bins above frequency 0; powers under 1e-12 count as 1e-12 (rounding to 8 bits alone has 5e-6).

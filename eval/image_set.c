@@ -188,12 +188,10 @@ static pyr_status open_drawing(drawing *d)
         d->batch = (int)draw->n;
     n = (size_t)d->batch;
     set->levels = pyr_model_levels(draw->model);
-    set->hash = pyr_model_hash(draw->model);
     for (int i = 0; i < set->levels; i++) {
         pyr_shape s = set->shape[i] = pyr_model_image(draw->model, i);
 
         snprintf(set->sampler[i], sizeof set->sampler[i], "%s", pyr_model_sampler(draw->model, i));
-        set->hash = pyr_hash(set->hash, set->sampler[i], strlen(set->sampler[i]));
         set->flop[i] = pyr_model_flop(draw->model, i);
         set->steps[i] = draw->config->level[i].sampler.steps;
         set->nfe[i] = pyr_model_nfe(draw->model, i);
@@ -202,9 +200,6 @@ static pyr_status open_drawing(drawing *d)
         PYR_TRY(
             pyr_new(&set->first[i], (size_t)set->kept * pyr_count(s), sizeof *set->first[i], "first images"));
     }
-    set->hash = pyr_hash(set->hash, draw->seeds, (size_t)draw->n * sizeof *draw->seeds);
-    set->hash = pyr_hash(set->hash, &draw->label, sizeof draw->label);
-    set->hash = pyr_hash(set->hash, &draw->config->pyramid.project, sizeof draw->config->pyramid.project);
     return PYR_OK;
 }
 
@@ -259,6 +254,7 @@ pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
     }
     for (int i = 0; i + 1 < out->levels; i++)
         out->consistency[i] = sqrt(d.sum[i] / (double)draw->n);
+    out->hash = hash_pixels(out);
 out:
     close_drawing(&d);
     if (status != PYR_OK)

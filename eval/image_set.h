@@ -1,7 +1,6 @@
 /* image_set.h - images to be judged: many of one size, 8 bits, on the host, with a name and a hash.
  *
- * The hash says which images a figure is of: of the pixels, and for a run of its weights, the words of its
- * samplers and the seeds, so that it is known before anything is drawn.
+ * The hash is of the sizes and the pixels: the same images have the same one, drawn from a run or read.
  */
 #ifndef PYR_EVAL_IMAGE_SET_H
 #define PYR_EVAL_IMAGE_SET_H

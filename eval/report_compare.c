@@ -19,6 +19,7 @@ static const struct {
     [PYR_FIGURE_KID] = {"Kernel inception distance", -1, false},
     [PYR_FIGURE_PRECISION] = {"Precision", 1, false},
     [PYR_FIGURE_RECALL] = {"Recall", 1, false},
+    [PYR_FIGURE_SCORE] = {"Inception Score", 1, false},
     [PYR_FIGURE_SWD] = {"Sliced Wasserstein distance by level", -1, false},
     [PYR_FIGURE_SPECTRUM] = {"Spectrum distance", -1, false},
     [PYR_FIGURE_COLOUR] = {"Mean-colour drift", -1, false},
@@ -31,6 +32,8 @@ static const struct {
     [PYR_FIGURE_SAMPLE_FLOP] = {"Sampling FLOP an image", 0, true},
     [PYR_FIGURE_SAMPLE_SPEED] = {"Sampling images/s", 1, true},
     [PYR_FIGURE_STEPS] = {"Sampling steps, coarsest first", 0, false},
+    [PYR_FIGURE_NFE] = {"Evaluations of networks an image", 0, false},
+    [PYR_FIGURE_NFE_BY_FLOP] = {"Evaluations by FLOP: as many of the finest network cost the same", 0, false},
     [PYR_FIGURE_PEAK_MIB] = {"Peak memory, MiB", -1, false},
     [PYR_FIGURE_PARAMETERS] = {"Parameters", 0, true},
 };
@@ -299,6 +302,7 @@ static pyr_status add_comparison(pyr_text *out, const struct pyr_report_compare 
     add_fact(out, "Budget", c->budget);
     add_fact(out, "Configuration", c->config);
     add_fact(out, "Command", c->command);
+    add_fact(out, "Judged", c->judged);
     pyr_text_add(out, "</ul>\n");
     if (!c->n) {
         pyr_text_add(out, "<p>No variant is finished yet.</p>\n");

@@ -367,6 +367,13 @@ static void release(swd *s)
     pyr_free(s->moments);
 }
 
+int64_t pyr_swd_images(const pyr_pixels_set *a, const pyr_pixels_set *b)
+{
+    int64_t smaller = a->n < b->n ? a->n : b->n;
+
+    return smaller < PYR_SWD_IMAGES ? smaller : PYR_SWD_IMAGES;
+}
+
 pyr_status pyr_sliced_wasserstein(double out[PYR_SWD_LEVELS], int *levels, const pyr_pixels_set *a,
                                   const pyr_pixels_set *b, uint64_t seed, pyr_pool *pool)
 {
@@ -374,8 +381,7 @@ pyr_status pyr_sliced_wasserstein(double out[PYR_SWD_LEVELS], int *levels, const
     pyr_status status;
 
     PYR_TRY(pyr_pixels_check(a, b));
-    s.n = a->n < b->n ? a->n : b->n;
-    s.n = s.n < PYR_SWD_IMAGES ? s.n : PYR_SWD_IMAGES;
+    s.n = pyr_swd_images(a, b);
     find_levels(&s, a->h, a->w);
     PYR_TRY_OUT(reserve(&s));
     for (int level = 0; level < s.levels; level++)

@@ -52,6 +52,39 @@ out:
     return status;
 }
 
+static bool of_budget(void *arg, const pyr_section *section, const pyr_setting *row)
+{
+    (void)arg;
+    return (strcmp(section->name, "train") == 0 && strcmp(row->key, "duration") == 0) ||
+           (section->per_level && strcmp(row->key, "share") == 0);
+}
+
+pyr_status pyr_trial_check(const pyr_trial *trial)
+{
+    char *folder = pyr_trial_folder(trial);
+    pyr_settings *begun = NULL, *now = NULL;
+    pyr_text text = {0};
+    pyr_status status = PYR_OK;
+
+    if (!folder)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    if (!pyr_run_exists(folder))
+        goto out;
+    PYR_TRY_OUT(pyr_run_settings(&begun, folder));
+    PYR_TRY_OUT(pyr_trial_settings(&now, trial));
+    if (pyr_settings_compare(begun, now, trial->plan->levels, of_budget, NULL, &text))
+        status = pyr_fail(PYR_E_CONFIG,
+                          "%s was begun with another budget (%s/pyrdiff.cfg -> now):\n%s"
+                          "go on with the old one, or compare in another --outdir",
+                          folder, folder, text.at ? text.at : "");
+out:
+    pyr_text_free(&text);
+    pyr_settings_free(begun);
+    pyr_settings_free(now);
+    pyr_free(folder);
+    return status;
+}
+
 /* The configuration with the samplers at their equal cost. */
 static pyr_status config_of(pyr_config *config, const pyr_trial *trial, const pyr_settings *settings)
 {
@@ -73,8 +106,7 @@ static pyr_status key_of(char key[32], const pyr_trial *trial, const pyr_setting
     pyr_text_add(&text, "count %" PRId64 "\n", job->count);
     for (int i = 0; i < trial->plan->levels; i++)
         pyr_text_add(&text, "steps %d\n", trial->plan->sampler[i].steps);
-    for (int i = 0; i < PYR_FEATURE_NETWORKS; i++)
-        pyr_text_add(&text, "network %s\n", job->network[i] ? job->network[i] : "");
+    pyr_text_add(&text, "judges %016" PRIx64 "\n", trial->judges);
     if (text.failed) {
         pyr_text_free(&text);
         return pyr_fail(PYR_E_NOMEM, "out of memory for the settings of a training");
@@ -242,6 +274,7 @@ static pyr_status read_log(log_facts *out, const pyr_trial *trial, int level)
 typedef struct judging {
     const pyr_trial *trial;
     char *run, *network;
+    uint64_t weights; /* hash of the model's */
     pyr_settings *settings;
     pyr_config config;
     pyr_kernels *k;
@@ -268,6 +301,7 @@ static pyr_status draw(judging *j)
         seeds[i] = (uint64_t)i;
     draw.seeds = seeds;
     PYR_TRY_OUT(pyr_model_open(&draw.model, j->k, j->run, &j->config));
+    j->weights = pyr_model_hash(draw.model);
     status = pyr_image_set_draw(&j->set, &draw);
 out:
     pyr_model_free(draw.model);
@@ -288,7 +322,7 @@ static pyr_status write_grids(const judging *j)
     if (!folder)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
     snprintf(seeds, sizeof seeds, "0-%d", set->kept - 1);
-    snprintf(weights, sizeof weights, "%016" PRIx64, set->hash);
+    snprintf(weights, sizeof weights, "%016" PRIx64, j->weights);
     for (int i = 0; i < set->levels; i++) {
         pyr_shape s = set->shape[i];
 

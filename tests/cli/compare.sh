@@ -47,6 +47,7 @@ import json, sys
 result = json.load(open(sys.argv[1]))
 assert [v["name"] for v in result["variants"]] == ["separate", "single"]
 assert [v["fraction"] for v in result["curve"]] == [0.5, 0.5]
+assert result["judged"].startswith("20 images of each against tests/golden/shapes (test), 64 images ["), result
 a, b = result["variants"]
 for v in result["variants"]:
     # one batch of 16 a level more at most
@@ -139,6 +140,32 @@ gives 0
 complains "level 0 is finished"
 says "24 images of each"
 
+begin "another classifier in the same file: judged again, not trained again"
+if wanted; then
+    cp "$tmp/classifier.safetensors" "$tmp/first.safetensors"
+    cp "$tmp/whole/compare.json" "$tmp/kept.json"
+fi
+pyr classifier --data tests/golden/shapes --out "$tmp/classifier.safetensors" --duration 1000 --seed 5
+gives 0
+compare --budget 4e9flop --outdir "$tmp/whole" --count 24
+gives 0
+complains "level 0 is finished"
+wanted && cmp -s "$tmp/kept.json" "$tmp/whole/compare.json" && bad "figures of a classifier that is gone"
+wanted && cp "$tmp/first.safetensors" "$tmp/classifier.safetensors"
+
+begin "another budget is another comparison"
+pyr compare --config tests/tiny.cfg --variants single --count 20 --classifier "$tmp/classifier.safetensors" \
+    --set train.snapshot=-1 --budget 0.3s --outdir "$tmp/timed"
+gives 0
+pyr compare --config tests/tiny.cfg --variants single --count 20 --classifier "$tmp/classifier.safetensors" \
+    --set train.snapshot=-1 --budget 0.6s --outdir "$tmp/timed"
+gives 1
+complains "$tmp/timed/single-7 was begun with another budget"
+complains "train.duration"
+compare --budget 5e9flop --curve 0.5 --outdir "$tmp/whole"
+gives 1
+complains "was begun with another budget"
+
 begin "wrong words"
 pyr compare
 refuses 2 "Add --config FILE"
@@ -150,6 +177,8 @@ pyr compare --config tests/tiny.cfg --budget 1s --variants seperate
 refuses 2 "did you mean separate?"
 compare --budget 1s --curve 0.5,2
 refuses 2 "--curve: \"2\" should be a part of the budget between 0 and 1"
+compare --budget 1s --curve 0.5,0.50
+refuses 2 "--curve: 0.5 stands there twice"
 compare --budget 1s --count 1
 refuses 2 "--count"
 pyr compare --config tests/tiny.cfg --budget 1s --classifier tests/tiny.cfg --outdir "$tmp/no"

@@ -43,6 +43,7 @@ done
 holds same "$tmp/run.pixels" "$tmp/folder.pixels"
 holds same "$tmp/run.pixels" "$tmp/npz.pixels"
 holds grep -q '"reference_hash": "' "$tmp/npz.json"
+holds [ "$(grep '"input_hash"' "$tmp/run.json")" = "$(grep '"input_hash"' "$tmp/npz.json")" ]
 
 begin "the batch, the seeds and the order of threads change no figure"
 pyr eval "$run" --seeds 0-39 --batch 7 --threads 1 --classifier "$tmp/classifier.safetensors" \
@@ -69,13 +70,17 @@ pyr eval "$run" --count 40 --steps 3,2,1 --metrics swd,colour --data $data --jso
 gives 0
 holds grep -q '"nfe": 9' "$tmp/steps.json"
 holds [ "$(value input_hash "$tmp/steps.json")" = "" ] # a text, no number
+pyr eval "$run" --count 40 --set level.sampler.augmentation=0.3 --metrics colour --json "$tmp/noise.json"
+gives 0
+holds [ "$(grep '"input_hash"' "$tmp/noise.json")" != "$(grep '"input_hash"' "$tmp/run.json")" ]
 holds [ "$(value colour "$tmp/steps.json")" != "$(value colour "$tmp/run.json")" ]
 
 begin "the training images as reference"
 pyr eval "$tmp/out/samples.npz" --data $data --reference train --classifier "$tmp/classifier.safetensors" \
-    --metrics frechet
+    --metrics frechet,swd
 gives 0
 says "against $data (train), 512 images"
+says "40 images against $data (train), 40 images" # sliced Wasserstein: of sets of one size
 
 begin "statistics are written and read"
 pyr eval "$tmp/out/samples.npz" --data $data --classifier "$tmp/classifier.safetensors" --metrics frechet \
@@ -124,6 +129,9 @@ pyr eval "$run" --metrics frechet,spektrum
 refuses 2 "did you mean spectrum?"
 pyr eval "$run" --reference tset
 refuses 2 "--reference tset: should be test or train"
+pyr eval "$run" --data tests/golden/archives/grey.npz --set data.split=all --reference train --metrics swd
+refuses 1 "$run: images of 12x10 with 1 channel, those of tests/golden/archives/grey.npz are "
+wanted && grep -q "images drawn" "$tmp/stderr" && bad "found out after sampling"
 pyr eval "$run" --count 5 --seeds 0-4
 refuses 2 "one of --count and --seeds"
 pyr eval "$run" --steps 3,3

@@ -144,9 +144,10 @@ if wanted; then
     cp "$tmp/a/samples/grid.png" "$tmp/compare/single-3/samples/"
     cat >"$tmp/compare/compare.json" <<'END'
 {"data": "shapes", "budget": "1e9flop", "config": "tests/tiny.cfg", "command": "pyrdiff compare --budget 1e9flop",
+ "judged": "20 images of each against shapes (test), 64 images [0123456789abcdef]",
  "variants": [
   {"name": "separate", "seed": 3, "fraction": 1, "train_flop": 1e9, "train_s": 20, "train_images_per_s": 3000,
-   "sample_images_per_s": 100, "sample_flop": 1e6, "steps": [6, 6, 6], "peak_mib": 40.5, "parameters": 12345,
+   "sample_images_per_s": 100, "sample_flop": 1e6, "steps": [6, 6, 6], "nfe": 33, "nfe_by_flop": 25.5, "peak_mib": 40.5, "parameters": 12345,
    "held_out": [0.6, 0.5, 0.8], "metrics": {"frechet": 10, "kid": 0.01, "precision": 0.5, "recall": 0.25,
    "swd": [1, 2, 3], "spectrum": 0.1, "colour": 0.02, "consistency": [0, 0], "memorised": 0}},
   {"name": "separate", "seed": 4, "fraction": 1, "train_flop": 1e9, "train_s": 22, "metrics": {"frechet": 14}},
@@ -162,6 +163,8 @@ says "$tmp/compare/report.html"
 # mean and standard deviation of 10 and 14: 12, 2 sqrt(2)
 holds grep -q '<strong>12.0 ± 2.8</strong></td><td>20</td>' "$tmp/compare/report.html"
 holds grep -q 'separate (2 runs)' "$tmp/compare/report.html"
+holds grep -q 'Judged: 20 images of each against shapes (test), 64 images \[0123456789abcdef\]' "$tmp/compare/report.html"
+holds grep -q 'Evaluations by FLOP.*<td>25.5</td>' "$tmp/compare/report.html"
 holds grep -q 'separate-3: samples at every level' "$tmp/compare/report.html"
 [ $python = yes ] && holds python3 "$tmp/judge.py" "$tmp/compare/report.html" 14 3
 
