@@ -125,13 +125,13 @@ fi
 # 200 steps straight against 120, SIGKILL, and the rest; on plain loops, which are slow enough to be caught.
 begin "killed and resumed: byte-identical weights (ref)"
 if wanted; then
-    pyr train --config $cfg --outdir "$tmp/f" --level 1 --backend ref
+    pyr train --config $cfg --outdir "$tmp/f" --level 1 --backend ref --duration 1600
     gives 0
-    train_behind --config $cfg --outdir "$tmp/g" --level 1 --backend ref
-    wait_for_step "$tmp/g" 1 120
+    train_behind --config $cfg --outdir "$tmp/g" --level 1 --backend ref --duration 1600
+    wait_for_step "$tmp/g" 1 60
     kill -9 "$behind" 2>/dev/null && wait "$behind" 2>/dev/null
     holds test -s "$tmp/g/level-1/state.safetensors"
-    pyr train --config $cfg --outdir "$tmp/g" --level 1 --backend ref
+    pyr train --config $cfg --outdir "$tmp/g" --level 1 --backend ref --duration 1600
     gives 0
     complains "going on from its last checkpoint"
     holds cmp "$(weights "$tmp/f" 1)" "$(weights "$tmp/g" 1)"
