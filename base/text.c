@@ -119,6 +119,34 @@ bool pyr_parse_real(const char *text, double *out)
     return true;
 }
 
+static pyr_status no_such_word(const char *what, const char *at, size_t length, const char *const *words,
+                               size_t n)
+{
+    char *word = pyr_strfmt("%.*s", (int)length, at);
+    const char *nearest = word ? pyr_nearest(word, words, n) : NULL;
+    pyr_text all = {0};
+
+    for (size_t i = 0; i < n; i++)
+        pyr_text_add(&all, "%s%s", i ? ", " : "", words[i]);
+    pyr_fail(PYR_E_ARG, "there is no %s \"%s\"%s%s%s (%s)", what, word ? word : "",
+             nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "",
+             all.at ? all.at : "");
+    pyr_free(word);
+    pyr_text_free(&all);
+    return PYR_E_ARG;
+}
+
+pyr_status pyr_find_word(int *index, const char *what, const char *at, size_t length,
+                         const char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strlen(words[i]) == length && memcmp(words[i], at, length) == 0) {
+            *index = (int)i;
+            return PYR_OK;
+        }
+    return no_such_word(what, at, length, words, n);
+}
+
 bool pyr_parse_count(const char *text, int64_t *out)
 {
     static const struct {

@@ -23,6 +23,11 @@ void pyr_text_free(pyr_text *text); /* back to {0} */
  * NULL when none is near enough to be a likely slip of the hand. */
 const char *pyr_nearest(const char *word, const char *const *candidates, size_t n);
 
+/* Which of n words the `length` letters at `at` are. PYR_E_ARG for none: `there is no WHAT "x"; did you mean
+ * y? (all of them)`. */
+pyr_status pyr_find_word(int *index, const char *what, const char *at, size_t length,
+                         const char *const *words, size_t n);
+
 /* "200ki" -> 204800, "3k" -> 3000, "1.5Mi", "7": a count with an optional
  * suffix k, M, G (1000s) or ki, Mi, Gi (1024s), case ignored. false: not one. */
 bool pyr_parse_count(const char *text, int64_t *out);

@@ -326,8 +326,9 @@ static pyr_status open_ground(pyr_ground *ground, pyr_bench_network *network, co
     return pyr_bench_network_ground(ground, k, settings, network, !pyr_option_given(parsed, "batch"));
 }
 
-static pyr_status run_bench(const typed *t, const pyr_parsed *parsed)
+static pyr_status run_bench(void *at, pyr_parsed *parsed)
 {
+    const typed *t = at;
     pyr_status status = PYR_OK;
     pyr_settings *settings = NULL;
     pyr_kernels *k = NULL;
@@ -445,13 +446,6 @@ pyr_status pyr_command_bench(int argc, char **argv)
         .n = sizeof table / sizeof *table,
         .sections = pyr_all_sections(),
         .n_sections = PYR_SECTIONS};
-    pyr_parsed parsed = {0};
-    pyr_status status = pyr_options_parse(&parsed, &options, argc, argv);
 
-    if (status == PYR_OK && parsed.help)
-        pyr_print_help(&options);
-    else if (status == PYR_OK)
-        status = run_bench(&t, &parsed);
-    pyr_parsed_free(&parsed);
-    return status;
+    return pyr_run_command(&options, argc, argv, run_bench, &t);
 }

@@ -52,14 +52,17 @@ out:
     return status;
 }
 
-static pyr_status run(const typed *t, const pyr_parsed *parsed)
+static pyr_status run(void *at, pyr_parsed *parsed)
 {
+    const typed *t = at;
     pyr_kernels *k = NULL;
     pyr_dataset *data = NULL;
     pyr_bar bar = pyr_bar_new();
     pyr_classifier_result result;
     pyr_status status = PYR_OK;
 
+    if (!pyr_option_given(parsed, "data"))
+        return pyr_fail(PYR_E_ARG, "--data PATH is missing: images with labels (pyrdiff classifier --help)");
     PYR_TRY_OUT(open_data(&data, parsed));
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, true));
     pyr_stop_on_signals();
@@ -151,16 +154,6 @@ pyr_status pyr_command_classifier(int argc, char **argv)
         .n = sizeof table / sizeof *table,
         .sections = &pyr_data_section,
         .n_sections = 1};
-    pyr_parsed parsed = {0};
-    pyr_status status = pyr_options_parse(&parsed, &options, argc, argv);
 
-    if (status == PYR_OK && parsed.help)
-        pyr_print_help(&options);
-    else if (status == PYR_OK && !pyr_option_given(&parsed, "data"))
-        status =
-            pyr_fail(PYR_E_ARG, "--data PATH is missing: images with labels (pyrdiff classifier --help)");
-    else if (status == PYR_OK)
-        status = run(&t, &parsed);
-    pyr_parsed_free(&parsed);
-    return status;
+    return pyr_run_command(&options, argc, argv, run, &t);
 }

@@ -27,6 +27,10 @@ void pyr_print_help(const pyr_options *options);
 /* Add the command as typed, as a shell takes it again. */
 void pyr_command_text(pyr_text *out, int argc, char **argv);
 
+/* A command that reads its options into *typed (the table's targets) and then runs, or prints its help. */
+pyr_status pyr_run_command(const pyr_options *options, int argc, char **argv,
+                           pyr_status (*run)(void *typed, pyr_parsed *parsed), void *typed);
+
 /* --backend, --precision and --threads of every command that computes. */
 typedef struct pyr_machine {
     const char *backend, *precision;

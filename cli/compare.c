@@ -12,6 +12,8 @@
 
 typedef struct typed {
     const char *config, *baseline, *budget, *variants, *outdir, *curve, *classifier, *inception;
+    int argc;
+    char **argv;
     int seeds;
     int64_t count;
     double sampling_flop;
@@ -85,19 +87,11 @@ static void show_report(void *ctx, const pyr_level_report *r)
 static void show_progress(void *ctx, int64_t done, int64_t n, double images_per_s)
 {
     work *w = ctx;
-    char eta[32], text[96];
 
-    pyr_clock_text(eta, (double)(n - done) / images_per_s);
-    snprintf(text, sizeof text, "%.1f images/s  ETA %s", images_per_s, eta);
-    pyr_bar_draw(&w->bar, "sampling", done, n, text);
+    pyr_bar_sampling(&w->bar, done, n, images_per_s);
 }
 
 /* ---- the command ------------------------------------------------------------------------------- */
-
-static const char *given(const char *text)
-{
-    return *text ? text : NULL;
-}
 
 /* "0.125,0.25,0.5" */
 static pyr_status parse_curve(const char *text, pyr_compare_job *job)
@@ -183,8 +177,9 @@ out:
     return status;
 }
 
-static pyr_status run_compare(const typed *t, const pyr_parsed *parsed, int argc, char **argv)
+static pyr_status run_compare(void *at, pyr_parsed *parsed)
 {
+    const typed *t = at;
     work w = {.typed = t, .bar = pyr_bar_new()};
     pyr_status status;
 
@@ -193,7 +188,7 @@ static pyr_status run_compare(const typed *t, const pyr_parsed *parsed, int argc
                               .seeds = t->seeds,
                               .count = t->count,
                               .sampling_flop = t->sampling_flop,
-                              .network = {given(t->classifier), given(t->inception)},
+                              .network = {pyr_given(t->classifier), pyr_given(t->inception)},
                               .open = open_kernels,
                               .on_line = show_line,
                               .on_level = show_level,
@@ -202,7 +197,7 @@ static pyr_status run_compare(const typed *t, const pyr_parsed *parsed, int argc
                               .ctx = &w};
     PYR_TRY_OUT(parse_words(&w));
     PYR_TRY_OUT(read_settings(&w, parsed));
-    pyr_command_text(&w.command, argc, argv);
+    pyr_command_text(&w.command, t->argc, t->argv);
     w.outdir = *t->outdir ? pyr_strdup(t->outdir) : default_outdir(t->config);
     w.cache = pyr_cache_path("eval");
     if (!w.outdir || w.command.failed) {
@@ -329,13 +324,8 @@ pyr_status pyr_command_compare(int argc, char **argv)
         .n = sizeof table / sizeof *table,
         .sections = pyr_all_sections(),
         .n_sections = PYR_SECTIONS};
-    pyr_parsed parsed = {0};
-    pyr_status status = pyr_options_parse(&parsed, &options, argc, argv);
 
-    if (status == PYR_OK && parsed.help)
-        pyr_print_help(&options);
-    else if (status == PYR_OK)
-        status = run_compare(&t, &parsed, argc, argv);
-    pyr_parsed_free(&parsed);
-    return status;
+    t.argc = argc;
+    t.argv = argv;
+    return pyr_run_command(&options, argc, argv, run_compare, &t);
 }

@@ -44,11 +44,8 @@ static void show_note(void *ctx, const char *line)
 static void show_progress(void *ctx, int64_t done, int64_t n, double images_per_s)
 {
     work *w = ctx;
-    char eta[32], text[96];
 
-    pyr_clock_text(eta, (double)(n - done) / images_per_s);
-    snprintf(text, sizeof text, "%.1f images/s  ETA %s", images_per_s, eta);
-    pyr_bar_draw(&w->bar, "sampling", done, n, text);
+    pyr_bar_sampling(&w->bar, done, n, images_per_s);
 }
 
 /* ---- what is judged ---------------------------------------------------------------------------- */
@@ -215,18 +212,13 @@ static pyr_status write_json(const work *w, const pyr_evaluation *e)
     return status;
 }
 
-static const char *given(const char *text)
-{
-    return *text ? text : NULL;
-}
-
 /* The files of the feature networks; a classifier is found or trained when none is named. */
 static pyr_status choose_networks(work *w, pyr_evaluate_job *job)
 {
     const typed *t = w->typed;
 
-    job->network[0] = given(t->classifier);
-    job->network[1] = given(t->inception);
+    job->network[0] = pyr_given(t->classifier);
+    job->network[1] = pyr_given(t->inception);
     if (job->network[0] || job->network[1] || !(job->metrics & (PYR_METRIC_NETWORK | PYR_METRIC_NEAREST)))
         return PYR_OK;
     PYR_TRY(pyr_default_network(&w->found, w->k, w->data, w->cache, show_note, w));
@@ -245,9 +237,9 @@ static pyr_status judge(work *w)
                             .data = w->data,
                             .data_name = w->config.data.set.path,
                             .reference = strcmp(t->reference, "train") == 0 ? PYR_TRAIN : PYR_HELD_OUT,
-                            .ref_stats = given(t->ref_stats),
-                            .write_stats = given(t->write_stats),
-                            .sheet = given(t->sheet),
+                            .ref_stats = pyr_given(t->ref_stats),
+                            .write_stats = pyr_given(t->write_stats),
+                            .sheet = pyr_given(t->sheet),
                             .cache = w->cache,
                             .on_note = show_note,
                             .ctx = w};
@@ -288,8 +280,9 @@ static pyr_status check_words(const typed *t)
     return PYR_OK;
 }
 
-static pyr_status run_eval(const typed *t, const pyr_parsed *parsed)
+static pyr_status run_eval(void *at, pyr_parsed *parsed)
 {
+    const typed *t = at;
     work w = {.typed = t, .input = parsed->arguments[0], .bar = pyr_bar_new()};
     pyr_status status;
 
@@ -435,13 +428,6 @@ pyr_status pyr_command_eval(int argc, char **argv)
         .n = sizeof table / sizeof *table,
         .sections = pyr_all_sections(),
         .n_sections = PYR_SECTIONS};
-    pyr_parsed parsed = {0};
-    pyr_status status = pyr_options_parse(&parsed, &options, argc, argv);
 
-    if (status == PYR_OK && parsed.help)
-        pyr_print_help(&options);
-    else if (status == PYR_OK)
-        status = run_eval(&t, &parsed);
-    pyr_parsed_free(&parsed);
-    return status;
+    return pyr_run_command(&options, argc, argv, run_eval, &t);
 }

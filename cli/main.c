@@ -112,6 +112,20 @@ void pyr_command_text(pyr_text *out, int argc, char **argv)
         quote(out, argv[i]);
 }
 
+pyr_status pyr_run_command(const pyr_options *options, int argc, char **argv,
+                           pyr_status (*run)(void *typed, pyr_parsed *parsed), void *typed)
+{
+    pyr_parsed parsed = {0};
+    pyr_status status = pyr_options_parse(&parsed, options, argc, argv);
+
+    if (status == PYR_OK && parsed.help)
+        pyr_print_help(options);
+    else if (status == PYR_OK)
+        status = run(typed, &parsed);
+    pyr_parsed_free(&parsed);
+    return status;
+}
+
 void pyr_print_help(const pyr_options *options)
 {
     pyr_text text = {0};

@@ -82,6 +82,12 @@ pyr_status pyr_option_take(pyr_parsed *parsed, const char *name, void *out, bool
 /* Was it typed? (`--no-name` too) */
 bool pyr_option_given(const pyr_parsed *parsed, const char *name);
 
+/* A text option that was left at "" as NULL. */
+static inline const char *pyr_given(const char *text)
+{
+    return *text ? text : NULL;
+}
+
 /* The text of --help. */
 void pyr_options_help(const pyr_options *options, pyr_text *out);
 

@@ -45,6 +45,15 @@ void pyr_bar_end(pyr_bar *bar)
     bar->open = false;
 }
 
+void pyr_bar_sampling(pyr_bar *bar, int64_t done, int64_t total, double images_per_s)
+{
+    char eta[32], text[96];
+
+    pyr_clock_text(eta, images_per_s > 0 ? (double)(total - done) / images_per_s : 0);
+    snprintf(text, sizeof text, "%.1f images/s  ETA %s", images_per_s, eta);
+    pyr_bar_draw(bar, "sampling", done, total, text);
+}
+
 void pyr_bar_line(pyr_bar *bar, const char *fmt, ...)
 {
     va_list args;

@@ -16,6 +16,8 @@ pyr_bar pyr_bar_new(void);
 
 /* Draw `done` of `total` with a label in front and text behind it; on a terminal only. */
 void pyr_bar_draw(pyr_bar *bar, const char *label, int64_t done, int64_t total, const char *text);
+/* The same for images that are drawn: their rate and the time left. */
+void pyr_bar_sampling(pyr_bar *bar, int64_t done, int64_t total, double images_per_s);
 /* A line of its own: clears the bar first. */
 void pyr_bar_line(pyr_bar *bar, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void pyr_bar_end(pyr_bar *bar);

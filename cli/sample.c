@@ -274,8 +274,9 @@ static pyr_status open_output(output *o)
     return status;
 }
 
-static pyr_status run_sampling(const typed *t, const pyr_parsed *parsed)
+static pyr_status run_sampling(void *at, pyr_parsed *parsed)
 {
+    const typed *t = at;
     pyr_status status = PYR_OK;
     pyr_settings *settings = NULL;
     pyr_kernels *k = NULL;
@@ -416,13 +417,6 @@ pyr_status pyr_command_sample(int argc, char **argv)
         .n = sizeof table / sizeof *table,
         .sections = pyr_all_sections(),
         .n_sections = PYR_SECTIONS};
-    pyr_parsed parsed = {0};
-    pyr_status status = pyr_options_parse(&parsed, &options, argc, argv);
 
-    if (status == PYR_OK && parsed.help)
-        pyr_print_help(&options);
-    else if (status == PYR_OK)
-        status = run_sampling(&t, &parsed);
-    pyr_parsed_free(&parsed);
-    return status;
+    return pyr_run_command(&options, argc, argv, run_sampling, &t);
 }

@@ -140,8 +140,9 @@ out:
     return status;
 }
 
-static pyr_status run_training(const typed *t, pyr_parsed *parsed)
+static pyr_status run_training(void *at, pyr_parsed *parsed)
 {
+    const typed *t = at;
     pyr_status status = PYR_OK;
     pyr_settings *settings = NULL;
     pyr_duration own; /* of one level: not a setting of the run */
@@ -280,13 +281,6 @@ pyr_status pyr_command_train(int argc, char **argv)
         .n = sizeof table / sizeof *table,
         .sections = pyr_all_sections(),
         .n_sections = PYR_SECTIONS};
-    pyr_parsed parsed = {0};
-    pyr_status status = pyr_options_parse(&parsed, &options, argc, argv);
 
-    if (status == PYR_OK && parsed.help)
-        pyr_print_help(&options);
-    else if (status == PYR_OK)
-        status = run_training(&t, &parsed);
-    pyr_parsed_free(&parsed);
-    return status;
+    return pyr_run_command(&options, argc, argv, run_training, &t);
 }

@@ -20,32 +20,13 @@ enum { SEED = 2023 };
 
 /* ---- words ------------------------------------------------------------------------------------- */
 
-static const struct {
-    const char *word;
-    unsigned metric;
-} words[] = {
-    {"frechet", PYR_METRIC_FRECHET},   {"kid", PYR_METRIC_KID},       {"precision", PYR_METRIC_PRECISION},
-    {"recall", PYR_METRIC_PRECISION},  {"score", PYR_METRIC_SCORE},   {"swd", PYR_METRIC_SWD},
-    {"spectrum", PYR_METRIC_SPECTRUM}, {"colour", PYR_METRIC_COLOUR}, {"consistency", PYR_METRIC_CONSISTENCY},
-    {"nearest", PYR_METRIC_NEAREST},   {"all", PYR_METRIC_ALL}};
+static const char *const words[] = {"frechet",  "kid",    "precision",   "recall",  "score", "swd",
+                                    "spectrum", "colour", "consistency", "nearest", "all"};
 enum { WORDS = sizeof words / sizeof *words };
-
-static pyr_status unknown_metric(const char *word, int length)
-{
-    char *name = pyr_strfmt("%.*s", length, word);
-    const char *all[WORDS], *nearest = NULL;
-
-    for (int i = 0; i < WORDS; i++)
-        all[i] = words[i].word;
-    if (name)
-        nearest = pyr_nearest(name, all, WORDS);
-    pyr_free(name);
-    return pyr_fail(PYR_E_ARG,
-                    "there is no metric \"%.*s\"%s%s%s (frechet, kid, precision, recall, score, swd, "
-                    "spectrum, colour, consistency, nearest, all)",
-                    length, word, nearest ? "; did you mean " : "", nearest ? nearest : "",
-                    nearest ? "?" : "");
-}
+static const unsigned metric_of[WORDS] = {PYR_METRIC_FRECHET,   PYR_METRIC_KID,    PYR_METRIC_PRECISION,
+                                          PYR_METRIC_PRECISION, PYR_METRIC_SCORE,  PYR_METRIC_SWD,
+                                          PYR_METRIC_SPECTRUM,  PYR_METRIC_COLOUR, PYR_METRIC_CONSISTENCY,
+                                          PYR_METRIC_NEAREST,   PYR_METRIC_ALL};
 
 pyr_status pyr_parse_metrics(const char *text, unsigned *metrics)
 {
@@ -54,12 +35,8 @@ pyr_status pyr_parse_metrics(const char *text, unsigned *metrics)
         size_t length = strcspn(at, ",");
         int i;
 
-        for (i = 0; i < WORDS; i++)
-            if (strlen(words[i].word) == length && memcmp(words[i].word, at, length) == 0)
-                break;
-        if (i == WORDS)
-            return unknown_metric(at, (int)length);
-        *metrics |= words[i].metric;
+        PYR_TRY(pyr_find_word(&i, "metric", at, length, words, WORDS));
+        *metrics |= metric_of[i];
         at += length;
         if (!*at)
             return PYR_OK;

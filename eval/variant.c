@@ -27,19 +27,6 @@ static const struct {
     [PYR_VARIANT_SINGLE] = {{"pyramid.levels", "1"}},
 };
 
-static pyr_status unknown_variant(const char *word, int length)
-{
-    char *name = pyr_strfmt("%.*s", length, word);
-    const char *nearest = name ? pyr_nearest(name, pyr_variant_names, PYR_VARIANTS) : NULL;
-
-    pyr_free(name);
-    return pyr_fail(PYR_E_ARG,
-                    "there is no variant \"%.*s\"%s%s%s (separate, cascade, end-to-end, shared, "
-                    "single)",
-                    length, word, nearest ? "; did you mean " : "", nearest ? nearest : "",
-                    nearest ? "?" : "");
-}
-
 pyr_status pyr_parse_variants(const char *text, pyr_variant out[PYR_VARIANTS], int *n)
 {
     *n = 0;
@@ -47,11 +34,7 @@ pyr_status pyr_parse_variants(const char *text, pyr_variant out[PYR_VARIANTS], i
         size_t length = strcspn(at, ",");
         int i;
 
-        for (i = 0; i < PYR_VARIANTS; i++)
-            if (strlen(pyr_variant_names[i]) == length && memcmp(pyr_variant_names[i], at, length) == 0)
-                break;
-        if (i == PYR_VARIANTS)
-            return unknown_variant(at, (int)length);
+        PYR_TRY(pyr_find_word(&i, "variant", at, length, pyr_variant_names, PYR_VARIANTS));
         for (int j = 0; j < *n; j++)
             if (out[j] == (pyr_variant)i)
                 return pyr_fail(PYR_E_ARG, "the variant %s stands there twice", pyr_variant_names[i]);
