@@ -144,7 +144,7 @@ pyr_status pyr_snapshot_write(const char *path, pyr_kernels *k, const pyr_level 
     pyr_status status = PYR_OK;
     pyr_level plain = *level;
 
-    plain.settings.sampler_guidance = 1; /* there is no class to be guided to */
+    plain.settings.sampler_guidance = 1;     /* there is no class to be guided to */
     plain.settings.sampler_augmentation = 0; /* no noise is put on the condition, so none is to be told */
     for (int p = 0; p < PANELS; p++)
         PYR_TRY_OUT(pyr_new(&d.panel[p], IMAGES * d.size, sizeof(double), "snapshot"));

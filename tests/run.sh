@@ -1,7 +1,8 @@
 #!/bin/sh
 # run.sh - run test programs and scripts, add up their counts, and print the sum alone on the last line.
 #
-# Usage: tests/run.sh COUNTS_FILE LABEL PROGRAM ...     run, append the counts to the file
+# Usage: tests/run.sh COUNTS_FILE LABEL PROGRAM ...     run, as many at a time as there are processors (or $TEST_JOBS), and
+#                                                       append the counts to the file
 #        tests/run.sh COUNTS_FILE --sum                 print the sum; exit 1 unless all passed
 # A program prints "NAME: N passed, N failed, N skipped" as its last line; one that dies without counts as a failure.
 counts=$1
@@ -12,9 +13,13 @@ if [ "$1" = --sum ]; then
 fi
 label=$1
 shift
-out=$(mktemp)
-trap 'rm -f "$out"' EXIT
-for program in "$@"; do
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' HUP INT TERM
+
+# Run one program; what is to be seen of it goes to stdout in one piece.
+run_one() {
+    program=$1 out=$2
     start=$(date +%s)
     case $program in
     *.sh) sh "$program" "${PYRDIFF-./pyrdiff}" >"$out" 2>&1 ;;
@@ -26,11 +31,12 @@ for program in "$@"; do
         cat "$out"
         echo "FAILED [$label] $program: ended with status $status and no counts"
         echo "0 1 0" >>"$counts"
-        continue
+        return
     fi
-    set -- $(echo "$line" | sed 's/.*: \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped/\1 \2 \3/') "$@"
-    passed=$1 failed=$2 skipped=$3
-    shift 3
+    numbers=$(echo "$line" | sed 's/.*: \([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped/\1 \2 \3/')
+    passed=${numbers%% *} skipped=${numbers##* }
+    failed=${numbers#* }
+    failed=${failed% *}
     if [ "$status" != 0 ] && [ "$failed" = 0 ]; then
         failed=1
     fi
@@ -38,4 +44,22 @@ for program in "$@"; do
     grep '^skipped' "$out"
     echo "[$label] $line ($(($(date +%s) - start)) s)"
     echo "$passed $failed $skipped" >>"$counts"
+}
+
+# Take the next program that nobody has taken, until there is none.
+worker() {
+    number=0
+    for next in "$@"; do
+        number=$((number + 1))
+        mkdir "$work/$number" 2>/dev/null || continue
+        run_one "$next" "$work/$number/out" >"$work/$number/seen"
+        cat "$work/$number/seen"
+    done
+}
+
+jobs=${TEST_JOBS:-$(getconf _NPROCESSORS_ONLN)}
+while [ "$jobs" -gt 0 ]; do
+    worker "$@" &
+    jobs=$((jobs - 1))
 done
+wait
