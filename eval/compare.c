@@ -197,6 +197,9 @@ static void tell_cost(pyr_comparison *out, const pyr_compare_job *job)
         pyr_text_add(text, " MFLOP an image; sampling with ");
         add_steps(text, plan);
         pyr_text_add(text, " steps: %.4g MFLOP an image", pyr_sampling_flop(plan) / 1e6);
+        if (fabs(pyr_sampling_flop(plan) / out->sampling_flop - 1) > 0.1)
+            pyr_text_add(text, " (whole steps come no nearer to the %.4g that each should have)",
+                         out->sampling_flop / 1e6);
         if (job->budget.flop)
             pyr_text_add(text, "; %.0f images of training", pyr_images_of_flop(plan, job->budget.value));
         pyr_text_add(text, "\n");
