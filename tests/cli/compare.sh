@@ -22,6 +22,9 @@ says "single      1 level"
 says "8 trainings, in all 1.2e+10 FLOP"
 says "sampling with 6,6,6 steps"
 holds [ ! -e "$tmp/dry" ]
+compare --budget 2e9flop --sampling-flop 1e5 --dry-run --outdir "$tmp/dry"
+gives 0
+says "with 1,1,1 steps: 4.339 MFLOP an image (whole steps come no nearer to the 0.1 that each should have)"
 compare --budget 10m --dry-run --outdir "$tmp/dry"
 gives 0
 says "2 trainings, in all about"
