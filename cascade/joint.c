@@ -409,7 +409,8 @@ static pyr_status checkpoint(void *ctx, const pyr_train_state *state)
             own = counters(j, i)->train;
         own.skipped = counters(j, i)->train.skipped;
         pyr_level_trainer_progress(j->t[i], &own);
-        PYR_TRY(pyr_level_check_finite(pyr_joint_optimizer(j, i), i));
+        if (!j->set->share || i == 0)
+            PYR_TRY(pyr_level_check_finite(pyr_joint_optimizer(j, i), i));
     }
     PYR_TRY(j->k->sync(j->k));
     for (int i = 0; i < j->levels; i++)

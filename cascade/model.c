@@ -13,7 +13,6 @@ typedef struct lane_memory {
     void *told;     /* the condition as the network is told it: with noise */
     void *streams;  /* of that noise */
     uint32_t *rows; /* host */
-    double *host;
 } lane_memory;
 
 struct pyr_model {
@@ -150,7 +149,7 @@ static pyr_status allocate(pyr_model *m)
         variable = larger(variable, n * pyr_count(m->level[i].level.variable) * real);
         work = larger(work, pyr_level_sample_work(&m->level[i], k, m->batch));
     }
-    m->lane_bytes = 2 * image + 2 * condition + variable + work + scratch + image / real * sizeof(double);
+    m->lane_bytes = 2 * image + 2 * condition + variable + work + scratch;
     PYR_TRY(pyr_new(&m->memory, (size_t)k->lanes, sizeof *m->memory, "lanes"));
     for (int lane = 0; lane < k->lanes; lane++) {
         lane_memory *w = &m->memory[lane];
@@ -164,7 +163,6 @@ static pyr_status allocate(pyr_model *m)
         PYR_TRY(k->alloc(k, &w->work, work, "images to draw"));
         PYR_TRY(k->alloc(k, &w->scratch, scratch, "images to draw"));
         PYR_TRY(pyr_new(&w->rows, n, sizeof *w->rows, "images to draw"));
-        PYR_TRY(pyr_new(&w->host, image / real, sizeof *w->host, "images to draw"));
     }
     return PYR_OK;
 }
@@ -226,7 +224,6 @@ void pyr_model_free(pyr_model *m)
         m->k->release(m->k, w->work);
         m->k->release(m->k, w->scratch);
         pyr_free(w->rows);
-        pyr_free(w->host);
     }
     pyr_free(m->memory);
     pyr_free(m->level);
@@ -295,22 +292,6 @@ typedef struct drawing {
     pyr_model *m;
     const pyr_model_draw *draw;
 } drawing;
-
-/* Host floats to and from a lane's image. */
-static pyr_status put_floats(const pyr_model *m, lane_memory *w, void *dst, const float *src, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        w->host[i] = (double)src[i];
-    return pyr_upload_reals(m->k, dst, w->host, n);
-}
-
-static pyr_status get_floats(const pyr_model *m, lane_memory *w, float *dst, const void *src, size_t n)
-{
-    PYR_TRY(pyr_download_reals(m->k, w->host, src, n));
-    for (size_t i = 0; i < n; i++)
-        dst[i] = (float)w->host[i];
-    return PYR_OK;
-}
 
 /* Conditioning augmentation in sampling: w->told = condition + level * noise of each image's own stream. */
 static void add_noise(const pyr_model *m, lane_memory *w, int level, const pyr_level_draw *draw,
@@ -396,12 +377,13 @@ static pyr_status draw_task(void *arg, int task, int lane)
         if (pyr_stop_requested())
             return pyr_fail(PYR_E_STOPPED, "stopped");
         if (level == m->levels - 1 && draw->coarse)
-            PYR_TRY(put_floats(m, w, image, draw->coarse + (size_t)first * size, (size_t)n * size));
+            PYR_TRY(pyr_upload_floats(m->k, image, draw->coarse + (size_t)first * size, (size_t)n * size));
         else
             PYR_TRY(draw_level(m, w, level, &one, coarse, image,
                                draw->mismatch[level] ? draw->mismatch[level] + first : NULL));
         if (draw->image[level])
-            PYR_TRY(get_floats(m, w, draw->image[level] + (size_t)first * size, image, (size_t)n * size));
+            PYR_TRY(pyr_download_floats(m->k, draw->image[level] + (size_t)first * size, image,
+                                        (size_t)n * size));
     }
     return PYR_OK;
 }

@@ -50,29 +50,6 @@ static bool is_direct(const pyr_kernels *k)
     return k->host_memory && k->real == PYR_F32;
 }
 
-/* Pixels to backend memory; the reference in double widens them. */
-static pyr_status put_image(pyr_feed *feed, int lane, int at)
-{
-    pyr_kernels *k = feed->k;
-    const float *host = feed->host[lane];
-    double wide[512];
-
-    if (k->real == PYR_F32) {
-        k->upload(k, (float *)feed->images[lane] + (size_t)at * feed->image_size, host,
-                  feed->image_size * sizeof *host);
-        return k->sync(k);
-    }
-    for (size_t i = 0; i < feed->image_size; i += 512) {
-        size_t n = feed->image_size - i < 512 ? feed->image_size - i : 512;
-
-        for (size_t j = 0; j < n; j++)
-            wide[j] = (double)host[i + j];
-        PYR_TRY(
-            pyr_upload_reals(k, (double *)feed->images[lane] + (size_t)at * feed->image_size + i, wide, n));
-    }
-    return PYR_OK;
-}
-
 static pyr_status put_images(pyr_feed *feed, int lane, const pyr_pick *pick)
 {
     for (int i = 0; i < pick->n; i++) {
@@ -82,7 +59,10 @@ static pyr_status put_images(pyr_feed *feed, int lane, const pyr_pick *pick)
 
         pyr_dataset_pixels(feed->data, pick->split, pick->index[i], pick->flip && pick->flip[i], pixels);
         if (!direct)
-            PYR_TRY(put_image(feed, lane, i));
+            PYR_TRY(pyr_upload_floats(feed->k,
+                                      (char *)feed->images[lane] +
+                                          (size_t)i * feed->image_size * pyr_type_size(feed->k->real),
+                                      pixels, feed->image_size));
     }
     return PYR_OK;
 }

@@ -19,6 +19,18 @@
 
 static char temp[64]; /* made and removed by main */
 
+/* Make the temporary folder of the test NAME; false with a word to the person when that fails. */
+static inline bool temp_new(const char *name)
+{
+    const char *where = getenv("TMPDIR");
+
+    snprintf(temp, sizeof temp, "%.40s/pyr-%.12s-XXXXXX", where ? where : "/tmp", name);
+    if (mkdtemp(temp))
+        return true;
+    printf("no temporary folder can be made: %s\n", temp);
+    return false;
+}
+
 /* A path below the temporary folder; one of a few that live at a time. */
 static const char *below(const char *name)
 {

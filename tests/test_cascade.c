@@ -1041,14 +1041,9 @@ static void all_or_none(void)
 
 int main(int argc, char **argv)
 {
-    const char *where = getenv("TMPDIR");
-
     CHECK_INIT(argc, argv);
-    snprintf(temp, sizeof temp, "%.40s/pyr-cascade-XXXXXX", where ? where : "/tmp");
-    if (!mkdtemp(temp)) {
-        printf("no temporary folder can be made: %s\n", temp);
+    if (!temp_new("cascade"))
         return 1;
-    }
     RUN(write_images);
     if (*check_filter) /* needed by all the others */
         write_images();
