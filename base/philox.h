@@ -26,6 +26,8 @@ typedef enum pyr_purpose {
     PYR_RNG_DROPOUT = 7, /* dropout masks; plus the operation's number above bit 24 */
     PYR_RNG_PRIOR = 8,   /* a sampler's starting noise */
     PYR_RNG_SAMPLER = 9, /* noise that a sampler adds at a step */
+    PYR_RNG_REPEAT = 10, /* noise that takes a step back */
+    PYR_RNG_TASK = 11,   /* what tasks draw: probes, noise on what is known */
     PYR_RNG_METRIC = 12  /* what metrics draw: subsets, patches, directions (eval/) */
 } pyr_purpose;
 

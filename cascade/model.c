@@ -286,6 +286,21 @@ size_t pyr_model_bytes(const pyr_model *m)
     return bytes;
 }
 
+pyr_kernels *pyr_model_kernels(const pyr_model *m)
+{
+    return m->k;
+}
+
+const pyr_pyramid *pyr_model_pyramid(const pyr_model *m)
+{
+    return m->pyramid;
+}
+
+pyr_sampled_level *pyr_model_level(const pyr_model *m, int level)
+{
+    return &m->level[level];
+}
+
 /* ---- drawing ----------------------------------------------------------------------------------- */
 
 typedef struct drawing {
@@ -329,28 +344,36 @@ static pyr_status measure_mismatch(const pyr_model *m, lane_memory *w, int level
 }
 
 /* I_level into *image from I_{level+1} in coarse (unused at the coarsest level). */
-static pyr_status draw_level(pyr_model *m, lane_memory *w, int level, const pyr_level_draw *draw,
-                             const void *coarse, void *image, double *mismatch)
+static pyr_status draw_level(lane_memory *w, const pyr_model_turn *turn, const pyr_model_hand *hand,
+                             const pyr_level_draw *draw, void *image, double *mismatch)
 {
+    pyr_model *m = turn->model;
     pyr_kernels *k = m->k;
+    int level = turn->level;
     pyr_sampled_level *s = &m->level[level];
-    bool coarsest = level == m->levels - 1;
     pyr_level_draw with = *draw;
 
-    if (!coarsest)
-        pyr_pyramid_condition(m->pyramid, level, draw->n, coarse, w->condition, false, w->scratch);
+    if (turn->condition)
+        pyr_pyramid_condition(m->pyramid, level, draw->n, turn->coarse, w->condition, false, w->scratch);
     with.condition = s->level.condition.c ? w->condition : NULL;
     if (with.condition && s->level.settings.sampler_augmentation > 0) {
         add_noise(m, w, level, draw, s->level.settings.sampler_augmentation);
         with.condition = w->told;
     }
     with.rows = s->level.facts.classes ? draw->rows : NULL;
+    if (hand && hand->before)
+        PYR_TRY(hand->before(hand->ctx, turn, &with));
     PYR_TRY(pyr_level_sample(s, k, &with, w->variable));
-    if (!coarsest)
-        pyr_pyramid_project(m->pyramid, level, draw->n, coarse, w->condition, w->variable, w->scratch);
-    pyr_pyramid_synthesize(m->pyramid, level, draw->n, coarse, w->condition, w->variable, image, w->scratch);
-    if (mismatch && !coarsest)
-        PYR_TRY(measure_mismatch(m, w, level, draw->n, coarse, image, mismatch));
+    if (hand && hand->drawn)
+        PYR_TRY(hand->drawn(hand->ctx, turn, w->variable));
+    if (turn->coarse)
+        pyr_pyramid_project(m->pyramid, level, draw->n, turn->coarse, w->condition, w->variable, w->scratch);
+    pyr_pyramid_synthesize(m->pyramid, level, draw->n, turn->coarse, w->condition, w->variable, image,
+                           w->scratch);
+    if (hand && hand->synthesized)
+        PYR_TRY(hand->synthesized(hand->ctx, turn, image));
+    if (mismatch && turn->coarse)
+        PYR_TRY(measure_mismatch(m, w, level, draw->n, turn->coarse, image, mismatch));
     k->clamp(k, image, -1, 1, (size_t)draw->n * pyr_count(pyr_pyramid_image_shape(m->pyramid, level)));
     return PYR_OK;
 }
@@ -371,15 +394,25 @@ static pyr_status draw_task(void *arg, int task, int lane)
     for (int i = 0; i < n && draw->label >= 0; i++)
         w->rows[i] = (uint32_t)draw->label;
     for (int level = m->levels - 1; level >= 0; level--) {
-        void *image = w->image[level % 2], *coarse = w->image[(level + 1) % 2];
+        bool coarsest = level == m->levels - 1;
+        void *image = w->image[level % 2];
+        pyr_model_turn turn = {.model = m,
+                               .lane = lane,
+                               .level = level,
+                               .first = first,
+                               .n = n,
+                               .seeds = one.seeds,
+                               .coarse = coarsest ? NULL : w->image[(level + 1) % 2],
+                               .condition = coarsest ? NULL : w->condition,
+                               .scratch = w->scratch};
         size_t size = pyr_count(pyr_pyramid_image_shape(m->pyramid, level));
 
         if (pyr_stop_requested())
             return pyr_fail(PYR_E_STOPPED, "stopped");
-        if (level == m->levels - 1 && draw->coarse)
+        if (coarsest && draw->coarse)
             PYR_TRY(pyr_upload_floats(m->k, image, draw->coarse + (size_t)first * size, (size_t)n * size));
         else
-            PYR_TRY(draw_level(m, w, level, &one, coarse, image,
+            PYR_TRY(draw_level(w, &turn, draw->hand, &one, image,
                                draw->mismatch[level] ? draw->mismatch[level] + first : NULL));
         if (draw->image[level])
             PYR_TRY(pyr_download_floats(m->k, draw->image[level] + (size_t)first * size, image,

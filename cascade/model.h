@@ -31,6 +31,32 @@ uint64_t pyr_model_hash(const pyr_model *m);
 /* The words of a level's sampler: "heun 18", "heun 18 guidance 2". Borrowed. */
 const char *pyr_model_sampler(const pyr_model *m, int level);
 size_t pyr_model_bytes(const pyr_model *m); /* of memory, for all lanes */
+/* For tasks; borrowed, and only for one lane at a time where the level's graphs run. */
+pyr_kernels *pyr_model_kernels(const pyr_model *m);
+const pyr_pyramid *pyr_model_pyramid(const pyr_model *m);
+pyr_sampled_level *pyr_model_level(const pyr_model *m, int level);
+
+/* One level's turn in drawing images first .. first + n - 1, on one lane; backend memory unless said. */
+typedef struct pyr_model_turn {
+    pyr_model *model;
+    int lane, level, first, n;
+    const uint64_t *seeds; /* n, host */
+    const void *coarse;    /* n x I_{level+1} as drawn; NULL at the coarsest level */
+    const void *condition; /* n x condition, without noise; NULL at the coarsest level */
+    void *scratch;         /* pyr_pyramid_scratch bytes */
+} pyr_model_turn;
+
+/* A task's hand in the drawing (tasks/): any of the three may be NULL. Called from all lanes at once. */
+typedef struct pyr_model_hand {
+    void *ctx;
+    /* Before the level is drawn: may set draw->start, from, after, after_ctx and repeats. */
+    pyr_status (*before)(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw);
+    /* The variable (image units, n x variable), after the sampler and before the projection: may change it.
+     */
+    pyr_status (*drawn)(void *ctx, const pyr_model_turn *turn, void *variable);
+    /* I_level (n x image), projected, before it is clamped: may change it. */
+    pyr_status (*synthesized)(void *ctx, const pyr_model_turn *turn, void *image);
+} pyr_model_hand;
 
 typedef struct pyr_model_draw {
     int n;
@@ -38,6 +64,7 @@ typedef struct pyr_model_draw {
     int label;                        /* class of all of them; -1: none */
     const float *coarse;              /* n images of the coarsest level to start from; NULL: drawn */
     float *image[PYR_MAX_LEVELS];     /* results: image[i] is n x I_i, host; NULL: that level is not wanted */
+    const pyr_model_hand *hand;       /* NULL: none */
     double *mismatch[PYR_MAX_LEVELS]; /* n mean squares of d(I_i) - I_{i+1}, taken before I_i is clamped;
                                          NULL: not wanted; of the coarsest level there are none */
 } pyr_model_draw;

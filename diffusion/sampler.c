@@ -125,28 +125,54 @@ static pyr_status euler_maruyama_step(const pyr_sampling *w, const pyr_schedule 
     return PYR_OK;
 }
 
+/* The prior: at s_max the data are lost in the noise, z_t ~ N(0, sigma^2), x = s eps (VP: z_t has unit
+ * variance, which differs from it by less than 1/s^2). */
+static void begin(const pyr_sampling *w, const pyr_schedule *schedule, double s, void *x)
+{
+    void *eps = vector(w, 0);
+
+    if (w->start) {
+        if (w->start != x)
+            w->k->copy(w->k, x, w->start, (size_t)w->n * w->size * pyr_type_size(w->k->real));
+        return;
+    }
+    noise(w, eps, PYR_RNG_PRIOR, 0);
+    mix(w, x, schedule->family == PYR_VP ? sqrt(1 + s * s) : s, eps, 0, eps);
+}
+
+/* From r back to s: x = z + r eps becomes z + s eps', for every family. */
+static void noise_back(const pyr_sampling *w, void *x, double r, double s, int step, int repeat)
+{
+    void *eps = vector(w, 1);
+
+    noise(w, eps, PYR_RNG_REPEAT, step + PYR_MAX_STEPS * repeat);
+    mix(w, x, 1, x, sqrt(s * s - r * r), eps);
+}
+
 pyr_status pyr_sample(const pyr_sampling *sampling, const pyr_sampler *sampler, const pyr_schedule *schedule,
                       void *x)
 {
     double hi = pyr_schedule_t_max(schedule), lo = pyr_schedule_t_min(schedule);
-    int steps = sampler->steps;
+    int steps = sampler->steps, repeats = sampling->repeats > 1 ? sampling->repeats : 1;
     double s = pyr_schedule_s(schedule, hi);
 
     assert(sampling->n <= PYR_MAX_SAMPLING_BATCH && steps >= 1);
-    /* The prior: at s_max the data are lost in the noise, z_t ~ N(0, sigma^2), x = s eps (VP: z_t has unit
-     * variance, which differs from it by less than 1/s^2). */
-    noise(sampling, vector(sampling, 0), PYR_RNG_PRIOR, 0);
-    mix(sampling, x, schedule->family == PYR_VP ? sqrt(1 + s * s) : s, vector(sampling, 0), 0,
-        vector(sampling, 0));
+    begin(sampling, schedule, s, x);
     for (int i = 0; i < steps; i++) {
         double r = 0;
 
         if (i + 1 < steps)
             r = pyr_schedule_s(schedule, hi + (lo - hi) * (i + 1) / (steps - 1));
-        if (sampler->kind == PYR_EULER_MARUYAMA)
-            PYR_TRY(euler_maruyama_step(sampling, schedule, x, s, r, i));
-        else
-            PYR_TRY(ode_step(sampling, x, s, r, sampler->kind == PYR_HEUN));
+        for (int repeat = 0; repeat < (r > 0 ? repeats : 1); repeat++) {
+            if (repeat > 0)
+                noise_back(sampling, x, r, s, i, repeat);
+            if (sampler->kind == PYR_EULER_MARUYAMA)
+                PYR_TRY(euler_maruyama_step(sampling, schedule, x, s, r, i + PYR_MAX_STEPS * repeat));
+            else
+                PYR_TRY(ode_step(sampling, x, s, r, sampler->kind == PYR_HEUN));
+            if (sampling->after)
+                PYR_TRY(sampling->after(sampling->after_ctx, i, r, x, vector(sampling, 0)));
+        }
         s = r;
     }
     return PYR_OK;

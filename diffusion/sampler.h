@@ -25,6 +25,10 @@ extern const char *const pyr_sampler_names[]; /* "heun", "euler", "euler-maruyam
 /* The denoiser: out = D(x, s), n vectors of `size` numbers of the backend's real, s[n] host doubles. */
 typedef pyr_status (*pyr_denoise)(void *ctx, const void *x, const double *s, void *out);
 
+/* After step `step`, when x has come to noise level s (0: it is the sample). May change x, as tasks do that
+ * know a part of it. `denoised` is the estimate that the step was made with. */
+typedef pyr_status (*pyr_after_step)(void *ctx, int step, double s, void *x, const void *denoised);
+
 typedef struct pyr_sampling {
     pyr_kernels *k;
     int n;                 /* vectors */
@@ -34,6 +38,12 @@ typedef struct pyr_sampling {
     pyr_denoise denoise;
     void *ctx;
     void *work; /* pyr_sampler_work bytes of backend memory */
+    /* What tasks add; zero otherwise. */
+    const void *start;    /* n x size: x at the schedule's s_max; NULL: drawn from the prior */
+    pyr_after_step after; /* with after_ctx */
+    void *after_ctx;
+    int repeats; /* each step but the last is done so often, x being noised back in between (Lugmayr et al.
+                    2022, RePaint, algorithm 1, U); 0 and 1: once */
 } pyr_sampling;
 
 typedef struct pyr_sampler {

@@ -297,6 +297,9 @@ struct pyr_kernels {
     void (*normals)(pyr_kernels *k, void *dst, int images, size_t per_image, const uint32_t *stream,
                     uint32_t purpose);
     void (*clamp)(pyr_kernels *k, void *dst, double lo, double hi, size_t count);
+    /* out[i] (host) = the inner product of vector i of a and of b, n vectors of `size`; summed in double, in
+     * an order that depends on `size` alone. Waits until it is known. */
+    pyr_status (*dots)(pyr_kernels *k, double *out, const void *a, const void *b, int n, size_t size);
 
     /* images */
 

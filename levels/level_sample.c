@@ -74,9 +74,16 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
                              .level = s->level.facts.index,
                              .denoise = pyr_denoiser_call,
                              .ctx = &denoising,
-                             .work = draw->work};
+                             .work = draw->work,
+                             .start = draw->start,
+                             .after = draw->after,
+                             .after_ctx = draw->after_ctx,
+                             .repeats = draw->repeats};
+    pyr_schedule schedule = s->schedule;
 
+    if (draw->from > 0)
+        schedule.s_max = draw->from / schedule.scale;
     PYR_TRY(pyr_denoiser_begin(&denoising));
-    PYR_TRY(pyr_sample(&sampling, &s->level.settings.sampler, &s->schedule, variable));
+    PYR_TRY(pyr_sample(&sampling, &s->level.settings.sampler, &schedule, variable));
     return pyr_level_destandardise(&s->level, k, draw->n, variable, s->vector);
 }

@@ -35,6 +35,12 @@ typedef struct pyr_level_draw {
     const void *condition; /* n x condition, image units; NULL at the coarsest level */
     const uint32_t *rows;  /* class rows, or NULL */
     void *work;
+    /* What tasks add (diffusion/sampler.h); zero otherwise. All in standardised units of x = z + s eps. */
+    const void *start; /* n x variable at s_max, or at `from`; NULL: drawn from the prior */
+    double from;       /* the noise level that sampling starts from; 0: the schedule's */
+    pyr_after_step after;
+    void *after_ctx;
+    int repeats;
 } pyr_level_draw;
 
 /* variable: n x variable, in image units. */

@@ -519,6 +519,22 @@ static void combinations(void)
                                 coef[2] * (double)number(i, 22) + coef[3] * (double)number(i, 23),
                             tolerance);
         }
+        { /* inner products of vectors, each as if it stood alone */
+            enum { SIZE = 97, VECTORS = 7 };
+            double all_dots[VECTORS], one_dot;
+
+            CHECK_OK(k->dots(k, all_dots, src[0], src[1], VECTORS, SIZE));
+            for (size_t v = 0; v < VECTORS; v++) {
+                double sum = 0;
+
+                for (size_t i = v * SIZE; i < (v + 1) * SIZE; i++)
+                    sum += (double)number(i, 20) * (double)number(i, 21);
+                CHECK_CLOSE(all_dots[v], sum, SIZE * tolerance);
+                CHECK_OK(k->dots(k, &one_dot, (char *)src[0] + v * SIZE * pyr_type_size(k->real),
+                                 (char *)src[1] + v * SIZE * pyr_type_size(k->real), 1, SIZE));
+                CHECK(one_dot == all_dots[v]);
+            }
+        }
         k->clamp(k, src[0], -0.5, 0.25, COUNT);
         for (size_t i = 0; i < COUNT; i++)
             CHECK(get(k, src[0], i) == fmin(fmax((double)number(i, 20), -0.5), 0.25));

@@ -74,6 +74,7 @@ void REF_FILL(pyr_kernels *k)
     k->combine = vector_combine;
     k->normals = vector_normals;
     k->clamp = vector_clamp;
+    k->dots = vector_dots;
     k->resample = image_resample;
     k->haar_split = image_haar_split;
     k->haar_merge = image_haar_merge;

@@ -1,4 +1,4 @@
-/* vector_tmpl.h - flat vectors: the gradient's norm, AdamW, linear combinations, clamping. */
+/* vector_tmpl.h - flat vectors: the gradient's norm, AdamW, linear combinations, clamping, inner products. */
 
 /* Work is cut into chunks of a fixed size, never by the number of threads, and partial sums are added in
  * the order of chunks: the same bits for every number of lanes. */
@@ -135,4 +135,19 @@ static void vector_clamp(pyr_kernels *k, void *dst, double lo, double hi, size_t
     (void)k;
     for (size_t i = 0; i < count; i++)
         x[i] = x[i] < (REAL)lo ? (REAL)lo : x[i] > (REAL)hi ? (REAL)hi : x[i]; /* NaN stays */
+}
+
+static pyr_status vector_dots(pyr_kernels *k, double *out, const void *a, const void *b, int n, size_t size)
+{
+    const REAL *x = a, *y = b;
+
+    (void)k;
+    for (int i = 0; i < n; i++) {
+        double sum = 0;
+
+        for (size_t j = 0; j < size; j++)
+            sum += (double)x[(size_t)i * size + j] * (double)y[(size_t)i * size + j];
+        out[i] = sum;
+    }
+    return PYR_OK;
 }
