@@ -352,6 +352,7 @@ pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const
         !read_reals(mean, f->mean, &bands) || !read_reals(std, f->std, &f->bands) || f->index < 0 ||
         f->index >= f->levels || f->levels > PYR_MAX_LEVELS || f->h < 1 || f->w < 1 || f->c < 1 ||
         f->classes < 0 || (prediction && !read_prediction(f, prediction)) ||
+        (noise_input && strcmp(noise_input, "true") != 0 && strcmp(noise_input, "false") != 0) ||
         (strcmp(condition, "none") != 0 && strcmp(condition, "coarse") != 0))
         return pyr_fail(PYR_E_FORMAT, "%s: the metadata of the level are damaged", path);
     f->blind = noise_input && strcmp(noise_input, "false") == 0;
