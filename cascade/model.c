@@ -79,7 +79,7 @@ static void put_words(char *words, size_t size, const pyr_level *level)
 {
     const pyr_sampler *sampler = &level->settings.sampler;
 
-    if (pyr_level_guided(level))
+    if (pyr_level_guided(level, -1))
         snprintf(words, size, "%s %d guidance %g", pyr_sampler_names[sampler->kind], sampler->steps,
                  level->settings.sampler_guidance);
     else

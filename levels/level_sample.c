@@ -45,7 +45,7 @@ void pyr_sampled_level_free(pyr_sampled_level *s, pyr_kernels *k)
 
 int pyr_level_nfe(const pyr_sampled_level *s)
 {
-    return pyr_sampler_nfe(&s->level.settings.sampler) * (pyr_level_guided(&s->level) ? 2 : 1);
+    return pyr_sampler_nfe(&s->level.settings.sampler) * (pyr_level_guided(&s->level, -1) ? 2 : 1);
 }
 
 double pyr_level_sample_flop(const pyr_sampled_level *s)
