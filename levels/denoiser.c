@@ -17,12 +17,10 @@ bool pyr_level_guided(const pyr_level *level, double s)
            (s < 0 || inside(set->guidance_min, set->guidance_max, s));
 }
 
-/* Classes and no class side by side, always. */
-static bool in_one_batch(const pyr_level *level)
+bool pyr_guidance_in_one_batch(const pyr_level_settings *settings, bool weaker)
 {
-    const pyr_level_settings *set = &level->settings;
-
-    return pyr_level_guided(level, -1) && !level->weaker && set->guidance_min == 0 && set->guidance_max == 0;
+    return settings->sampler_guidance != 1 && !weaker && settings->guidance_min == 0 &&
+           settings->guidance_max == 0;
 }
 
 /* ---- the graphs -------------------------------------------------------------------------------- */
@@ -105,7 +103,8 @@ static pyr_status plan_telling(pyr_denoiser *d, pyr_params *params)
 pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
                             int batch)
 {
-    bool guided = pyr_level_guided(level, -1), both = in_one_batch(level);
+    bool guided = pyr_level_guided(level, -1),
+         both = guided && pyr_guidance_in_one_batch(&level->settings, level->weaker);
     size_t places = (size_t)k->lanes * (size_t)(both ? 2 * batch : batch);
 
     *out = (pyr_denoiser){.k = k,
@@ -164,7 +163,7 @@ pyr_graph_memory pyr_denoiser_bytes(const pyr_denoiser *d)
 
 double pyr_denoiser_flop(const pyr_denoiser *d, int evaluations)
 {
-    double flop = evaluations * pyr_graph_flop(d->g) * (d->places / d->batch);
+    double flop = evaluations * pyr_graph_flop(d->g);
 
     return d->telling ? flop + pyr_graph_flop(d->telling) : flop;
 }

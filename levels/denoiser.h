@@ -40,6 +40,9 @@ typedef struct pyr_denoiser {
  * one, at noise level s or (s < 0) anywhere. */
 bool pyr_level_guided(const pyr_level *level, double s);
 
+/* Whether guidance, if there is any, has images with and without classes side by side: twice the places. */
+bool pyr_guidance_in_one_batch(const pyr_level_settings *settings, bool weaker);
+
 /* `batch`: images a lane takes at a time. The parameters come in the order of the loss's graph. */
 pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
                             int batch);
@@ -48,7 +51,8 @@ void pyr_denoiser_free(pyr_denoiser *d); /* no-op on {0} */
 pyr_status pyr_denoiser_pack(pyr_denoiser *d, const void *block);
 
 pyr_graph_memory pyr_denoiser_bytes(const pyr_denoiser *d);
-/* Floating-point operations of one image: `evaluations` of D, and what is done once. */
+/* Floating-point operations of one image: `evaluations` of the network (guidance has two for one), and what
+ * is done once. */
 double pyr_denoiser_flop(const pyr_denoiser *d, int evaluations);
 
 /* What a sampler needs beside x: which lane, how many images, their condition (image units; NULL without)
