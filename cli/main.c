@@ -22,6 +22,7 @@ static const struct {
     {"reconstruct", pyr_command_reconstruct, "put the picture together again, bit for bit"},
     {"info", pyr_command_info, "describe a run, a model, a data set; check a model against a stored answer"},
     {"eval", pyr_command_eval, "judge a run, a folder of images or an NPZ against a data set"},
+    {"likelihood", pyr_command_likelihood, "bits/dim of images under a trained run, per level and in total"},
     {"compare", pyr_command_compare, "train several kinds of model at one cost and judge them"},
     {"report", pyr_command_report, "write a page on runs and comparisons: losses, samples, spectra, tables"},
     {"bench", pyr_command_bench, "measure training and sampling speed of each level"},

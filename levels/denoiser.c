@@ -59,6 +59,10 @@ static pyr_status plan_evaluation(pyr_denoiser *d, pyr_params *params)
             .sample = sample, .told = d->told, .time = d->time, .label = d->label, .stream = -1});
     d->d = pyr_mix(g, d->x, f, d->mix_out);
     pyr_graph_keep(g, d->d);
+    if (d->gradient) {
+        pyr_graph_want_gradient(g, d->x);
+        pyr_graph_seed(g, d->d);
+    }
     return pyr_graph_plan(g, &(pyr_plan){.batch = d->places});
 }
 
@@ -100,8 +104,8 @@ static pyr_status plan_telling(pyr_denoiser *d, pyr_params *params)
     return d->noise_told >= 0 ? put_noise_told(d) : PYR_OK;
 }
 
-pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
-                            int batch)
+static pyr_status denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
+                               int batch, bool gradient)
 {
     bool guided = pyr_level_guided(level, -1),
          both = guided && pyr_guidance_in_one_batch(&level->settings, level->weaker);
@@ -110,6 +114,7 @@ pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *param
     *out = (pyr_denoiser){.k = k,
                           .level = level,
                           .batch = batch,
+                          .gradient = gradient,
                           .places = both ? 2 * batch : batch,
                           .guidance = guided ? level->settings.sampler_guidance : 1,
                           .lo = level->settings.guidance_min,
@@ -129,6 +134,18 @@ pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *param
     }
     PYR_TRY(plan_evaluation(out, params));
     return level->condition.c ? plan_telling(out, params) : PYR_OK;
+}
+
+pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
+                            int batch)
+{
+    return denoiser_new(out, k, params, level, batch, false);
+}
+
+pyr_status pyr_denoiser_new_with_gradient(pyr_denoiser *out, pyr_kernels *k, pyr_params *params,
+                                          const pyr_level *level, int batch)
+{
+    return denoiser_new(out, k, params, level, batch, true);
 }
 
 void pyr_denoiser_free(pyr_denoiser *d)

@@ -28,6 +28,7 @@ typedef struct pyr_denoiser {
     int places;       /* of the graph's batch: batch, or twice that with both in one batch */
     double guidance;  /* G; 1: none */
     double lo, hi;    /* noise levels that it acts at */
+    bool gradient;    /* D can be run backwards */
     double *host;     /* 2 x places numbers of each lane, on their way */
     uint32_t *labels; /* places of each lane */
     void **kept;      /* [lane]: D_this while the same graph computes D_other; NULL: not needed */
@@ -46,6 +47,9 @@ bool pyr_guidance_in_one_batch(const pyr_level_settings *settings, bool weaker);
 /* `batch`: images a lane takes at a time. The parameters come in the order of the loss's graph. */
 pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
                             int batch);
+/* The same, for denoiser_gradient.h: D can be run backwards, too, which takes more memory. */
+pyr_status pyr_denoiser_new_with_gradient(pyr_denoiser *out, pyr_kernels *k, pyr_params *params,
+                                          const pyr_level *level, int batch);
 void pyr_denoiser_free(pyr_denoiser *d); /* no-op on {0} */
 /* Use the parameters of `block` (borrowed until the next pack); whole machine. */
 pyr_status pyr_denoiser_pack(pyr_denoiser *d, const void *block);
