@@ -803,7 +803,7 @@ static void plain_run(const plain_denoiser *plain, pyr_kernels *k, const pyr_lev
         in[2 * i + 1] = 0;
         out[2 * i] = 1 / (1 + s * s);
         out[2 * i + 1] = s / sqrt(1 + s * s);
-        time[i] = pyr_time_of(&level->unet, s);
+        time[i] = pyr_level_coefs_at(level, s).time;
     }
     CHECK_OK(pyr_upload_reals(k, pyr_graph_data(plain->g, 0, plain->x), x, n));
     CHECK_OK(pyr_upload_reals(k, pyr_graph_data(plain->g, 0, plain->condition), condition, n_condition));
