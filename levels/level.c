@@ -10,6 +10,7 @@
 pyr_status pyr_level_init(pyr_level *out, const pyr_level_settings *settings, const pyr_pyramid *pyramid,
                           int index, int classes, uint64_t fingerprint)
 {
+    pyr_schedule sampling;
     const pyr_pyramid_settings *p = pyr_pyramid_get(pyramid);
     pyr_shape image = pyr_pyramid_image_shape(pyramid, 0);
     bool coarsest = index == p->levels - 1;
@@ -48,6 +49,7 @@ pyr_status pyr_level_init(pyr_level *out, const pyr_level_settings *settings, co
                         "level.augmentation_min is %g, should be at most level.augmentation, %g",
                         settings->augmentation_min, settings->augmentation);
     PYR_TRY(pyr_level_schedule(&out->schedule, settings, pyr_level_side(out)));
+    PYR_TRY(pyr_level_sampling_schedule(&sampling, settings, pyr_level_side(out))); /* only looked at */
     return pyr_network_config(&out->unet, &settings->network, out->variable.c, pyr_level_told_channels(out),
                               out->variable.h, out->variable.w, out->facts.classes);
 }
@@ -352,6 +354,7 @@ pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const
         !read_reals(mean, f->mean, &bands) || !read_reals(std, f->std, &f->bands) || f->index < 0 ||
         f->index >= f->levels || f->levels > PYR_MAX_LEVELS || f->h < 1 || f->w < 1 || f->c < 1 ||
         f->classes < 0 || (prediction && !read_prediction(f, prediction)) ||
+        (noise_input && strcmp(noise_input, "true") != 0 && strcmp(noise_input, "false") != 0) ||
         (strcmp(condition, "none") != 0 && strcmp(condition, "coarse") != 0))
         return pyr_fail(PYR_E_FORMAT, "%s: the metadata of the level are damaged", path);
     f->blind = noise_input && strcmp(noise_input, "false") == 0;
