@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* More steps for the SDE: its error falls more slowly. Fewer of its paths can be told apart. */
-enum { SDE_STEPS = 300, ODE_STEPS = 40, SDE_PATHS = 10, ODE_PATHS = 40, ENDS = 400 };
+enum { SDE_STEPS = 300, ODE_STEPS = 40, SDE_PATHS = 5, ODE_PATHS = 40, ENDS = 400 };
 
 /* The first points' places on the way. */
 typedef struct paths {
@@ -81,19 +81,19 @@ static pyr_status draw_panel(pyr_study *t, pyr_text *out, int i, double *x, path
         .net = learned ? t->net[0] : NULL,
         .look = look,
         .ctx = way};
-    const char *name = pyr_sampler_names[draw.sampler.kind], *score = learned ? "learned" : "exact";
+    const char *score = learned ? "learned" : "exact";
     pyr_plane p = panel(t, out, i);
     char title[64], words[96];
 
     way->n = 0;
     way->count = t->points < most ? t->points : most;
     PYR_TRY(pyr_study_sample(t, &draw, x));
-    snprintf(title, sizeof title, "%s, %s score", ode ? "flow ODE" : "reverse SDE", score);
+    snprintf(title, sizeof title, "%s, %s", ode ? "probability-flow ODE" : "reverse SDE", score);
     pyr_study_weights(t, words, sizeof words, x, t->points);
     pyr_plane_begin(&p, title, words);
     draw_paths(t, &p, way, x);
     pyr_plane_end(&p);
-    snprintf(title, sizeof title, "%s, %s score", name, score);
+    snprintf(title, sizeof title, "%s, %s score", pyr_sampler_names[draw.sampler.kind], score);
     pyr_study_tell(t, title, pyr_sampler_nfe(&draw.sampler), x);
     return PYR_OK;
 }

@@ -314,14 +314,15 @@ static void samplers_find_the_mode_weights(void)
     pyr_mixture *m = pair(0.2, 0.8, 8, 0.5);
     const pyr_schedule c = {
         .family = PYR_VE, .curve = PYR_KARRAS, .s_min = 0.01, .s_max = 100, .rho = 7, .scale = 1};
-    const pyr_sampler samplers[] = {{PYR_HEUN, 40}, {PYR_EULER_MARUYAMA, 400}};
+    const pyr_sampler samplers[] = {pyr_sampler_usual(PYR_HEUN, 40),
+                                    pyr_sampler_usual(PYR_EULER_MARUYAMA, 400)};
     uint64_t *seeds = pyr_calloc(N, sizeof *seeds);
     double *x = pyr_calloc(N, sizeof *x), w[2];
     pyr_kernels *k = NULL;
     void *work = NULL, *at = NULL;
 
     CHECK_OK(pyr_kernels_open(&k, "ref-double", 1));
-    CHECK_OK(k->alloc(k, &work, pyr_sampler_work(k, N, 1), "work"));
+    CHECK_OK(k->alloc(k, &work, pyr_sampler_work(k, &samplers[0], N, 1), "work"));
     CHECK_OK(k->alloc(k, &at, N * sizeof(double), "x"));
     for (int i = 0; i < N; i++)
         seeds[i] = (uint64_t)i;
