@@ -179,12 +179,12 @@ static void add_axis(const pyr_mixture *m, int i, int a, double c, double *dst)
 /* log(weight N(x; m_i, C_i + s^2 I)), the weight relative */
 static double log_joint(const pyr_mixture *m, int i, const double *x, double s)
 {
-    double sum = 0;
+    double sum = m->size * log_2pi;
 
     for (int a = 0; a < m->size; a++) {
         double v = variance_of(m, i)[a] + s * s, y = along(m, i, a, x);
 
-        sum += y * y / v + log(v) + log_2pi;
+        sum += y * y / v + log(v);
     }
     return log(m->weight[i]) - sum / 2;
 }
@@ -206,41 +206,61 @@ static void add_estimate(const pyr_mixture *m, int i, estimate what, double r, d
 
 /* ---- all modes --------------------------------------------------------------------------------- */
 
-/* The largest log_joint, taken out of exponentials so that they neither overflow nor all vanish. */
-static double top_joint(const pyr_mixture *m, const double *x, double s)
-{
-    double top = -INFINITY;
+/* A sum of exponentials whose largest term is taken out, so that they neither overflow nor all vanish:
+ * exp(top) sum. */
+typedef struct total {
+    double top, sum;
+} total;
 
-    for (int i = 0; i < m->modes; i++)
-        top = fmax(top, log_joint(m, i, x, s));
-    return top;
+static const total no_total = {-INFINITY, 0};
+
+/* Add exp(l). Returns that term's share r of the largest one; *shrink is what terms before have become. */
+static double add_term(total *t, double l, double *shrink)
+{
+    double r = 1;
+
+    *shrink = 1;
+    if (l > t->top) {
+        *shrink = exp(t->top - l);
+        t->top = l;
+    } else
+        r = exp(l - t->top);
+    t->sum = t->sum * *shrink + r;
+    return r;
+}
+
+static double log_of(const pyr_mixture *m, const total *t)
+{
+    return t->top + log(t->sum) - log(total_weight(m));
 }
 
 double pyr_mixture_log_density(const pyr_mixture *m, const double *x, double s)
 {
-    double top = top_joint(m, x, s), sum = 0;
+    total t = no_total;
+    double shrink;
 
     for (int i = 0; i < m->modes; i++)
-        sum += exp(log_joint(m, i, x, s) - top);
-    return top + log(sum) - log(total_weight(m));
+        add_term(&t, log_joint(m, i, x, s), &shrink);
+    return log_of(m, &t);
 }
 
 /* The mean over the modes given x of what each would estimate; one that is surely not x's adds nothing. */
 static double mean_estimate(const pyr_mixture *m, estimate what, double *dst, const double *x, double s)
 {
-    double top = top_joint(m, x, s), sum = 0;
+    total t = no_total;
 
     memset(dst, 0, (size_t)m->size * sizeof *dst);
     for (int i = 0; i < m->modes; i++) {
-        double r = exp(log_joint(m, i, x, s) - top);
+        double shrink, r = add_term(&t, log_joint(m, i, x, s), &shrink);
 
-        sum += r;
+        for (int j = 0; shrink < 1 && j < m->size; j++)
+            dst[j] *= shrink;
         if (r > 0)
             add_estimate(m, i, what, r, dst, x, s);
     }
     for (int j = 0; j < m->size; j++)
-        dst[j] /= sum;
-    return top + log(sum) - log(total_weight(m));
+        dst[j] /= t.sum;
+    return log_of(m, &t);
 }
 
 double pyr_mixture_score(const pyr_mixture *m, double *score, const double *x, double s)
@@ -255,13 +275,16 @@ double pyr_mixture_denoise(const pyr_mixture *m, double *d, const double *x, dou
 
 double pyr_mixture_responsibilities(const pyr_mixture *m, double *r, const double *x, double s)
 {
-    double top = top_joint(m, x, s), sum = 0;
+    total t = no_total;
+    double shrink;
 
+    for (int i = 0; i < m->modes; i++) {
+        r[i] = log_joint(m, i, x, s);
+        add_term(&t, r[i], &shrink);
+    }
     for (int i = 0; i < m->modes; i++)
-        sum += r[i] = exp(log_joint(m, i, x, s) - top);
-    for (int i = 0; i < m->modes; i++)
-        r[i] /= sum;
-    return top + log(sum) - log(total_weight(m));
+        r[i] = exp(r[i] - t.top) / t.sum;
+    return log_of(m, &t);
 }
 
 /* Law of total covariance: C = sum of w (C_i + (m_i - m)(m_i - m)^T). */
@@ -279,13 +302,13 @@ static void add_covariance(const pyr_mixture *m, int i, double w, double at, dou
 
 void pyr_mixture_moments(const pyr_mixture *m, double *mean, double *covariance)
 {
-    double total = total_weight(m);
+    double whole = total_weight(m);
 
     for (int j = 0; j < m->size; j++) {
         double *row = covariance ? covariance + (size_t)j * (size_t)m->size : NULL, centre = 0;
 
         for (int i = 0; i < m->modes; i++)
-            centre += m->weight[i] / total * mean_of(m, i)[j];
+            centre += m->weight[i] / whole * mean_of(m, i)[j];
         if (mean)
             mean[j] = centre;
         if (!row)
@@ -293,7 +316,7 @@ void pyr_mixture_moments(const pyr_mixture *m, double *mean, double *covariance)
         /* sum of w (m_i - m)(m_i - m)^T = sum of w (m_i - m) m_i^T */
         memset(row, 0, (size_t)m->size * sizeof *row);
         for (int i = 0; i < m->modes; i++)
-            add_covariance(m, i, m->weight[i] / total, mean_of(m, i)[j] - centre, row, j);
+            add_covariance(m, i, m->weight[i] / whole, mean_of(m, i)[j] - centre, row, j);
     }
 }
 
@@ -334,12 +357,13 @@ void pyr_mixture_mode_weights(const pyr_mixture *m, double *w, const double *x, 
 {
     memset(w, 0, (size_t)m->modes * sizeof *w);
     for (int at = 0; at < n; at++, x += m->size) {
-        double top = top_joint(m, x, s), sum = 0;
+        total t = no_total;
+        double shrink;
 
         for (int i = 0; i < m->modes; i++)
-            sum += exp(log_joint(m, i, x, s) - top);
+            add_term(&t, log_joint(m, i, x, s), &shrink);
         for (int i = 0; i < m->modes; i++)
-            w[i] += exp(log_joint(m, i, x, s) - top) / sum / n;
+            w[i] += exp(log_joint(m, i, x, s) - t.top) / t.sum / n;
     }
 }
 
