@@ -19,6 +19,7 @@ pyr_status pyr_command_report(int argc, char **argv);
 pyr_status pyr_command_bench(int argc, char **argv);
 pyr_status pyr_command_eval(int argc, char **argv);
 pyr_status pyr_command_compare(int argc, char **argv);
+pyr_status pyr_command_toy(int argc, char **argv);
 pyr_status pyr_command_classifier(int argc, char **argv);
 pyr_status pyr_command_likelihood(int argc, char **argv);
 

@@ -26,6 +26,7 @@ static const struct {
     {"compare", pyr_command_compare, "train several kinds of model at one cost and judge them"},
     {"report", pyr_command_report, "write a page on runs and comparisons: losses, samples, spectra, tables"},
     {"bench", pyr_command_bench, "measure training and sampling speed of each level"},
+    {"toy", pyr_command_toy, "look at objectives and samplers in the plane, on mixtures of known score"},
     {"classifier", pyr_command_classifier, "train a small classifier of the data's labels, for evaluation"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
