@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/parse.h"
 #include "cli/progress.h"
+#include "cli/sample_pipeline.h"
 #include "cli/sampling.h"
 #include "graph/train.h"
 #include "images/grid.h"
@@ -393,11 +394,14 @@ pyr_status pyr_command_sample(int argc, char **argv)
             "of threads, or the other seeds.",
         .examples =
             "  pyrdiff sample --network runs/fashion-mnist --seeds 0-99 --outdir out --steps 18,12,8\n"
-            "  pyrdiff sample --network runs/fashion-mnist --seeds 0-15 --coarse DIR\n",
+            "  pyrdiff sample --network runs/fashion-mnist --seeds 0-15 --coarse DIR\n"
+            "  pyrdiff sample --network ddpm-cifar10-32 --help        of a diffusers pipeline\n",
         .table = table,
         .n = sizeof table / sizeof *table,
         .sections = pyr_all_sections(),
         .n_sections = PYR_SECTIONS};
 
+    if (pyr_sample_names_pipeline(argc, argv))
+        return pyr_sample_pipeline(argc, argv);
     return pyr_run_command(&options, argc, argv, run_sampling, &t);
 }
