@@ -45,12 +45,16 @@ void pyr_sampled_level_free(pyr_sampled_level *s, pyr_kernels *k)
 
 int pyr_level_nfe(const pyr_sampled_level *s)
 {
-    return pyr_sampler_nfe(&s->level.settings.sampler) * (pyr_level_guided(&s->level) ? 2 : 1);
+    return pyr_sampler_nfe(&s->level.settings.sampler) * (pyr_level_guided(&s->level, -1) ? 2 : 1);
 }
 
 double pyr_level_sample_flop(const pyr_sampled_level *s)
 {
-    return pyr_denoiser_flop(&s->denoiser, pyr_sampler_nfe(&s->level.settings.sampler));
+    int nfe = pyr_sampler_nfe(&s->level.settings.sampler);
+    double weaker =
+        s->weaker && pyr_level_guided(&s->level, -1) ? pyr_denoiser_flop(&s->weaker->denoiser, nfe) : 0;
+
+    return pyr_denoiser_flop(&s->denoiser, nfe) + weaker;
 }
 
 /* ---- drawing ----------------------------------------------------------------------------------- */
@@ -67,6 +71,7 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
                                .n = draw->n,
                                .condition = draw->condition,
                                .rows = draw->rows};
+    pyr_denoising weaker = denoising;
     pyr_sampling sampling = {.k = k,
                              .n = draw->n,
                              .size = pyr_count(s->level.variable),
@@ -80,6 +85,11 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
                              .after_ctx = draw->after_ctx,
                              .repeats = draw->repeats};
     pyr_schedule schedule = s->schedule;
+
+    if (s->weaker) {
+        weaker.denoiser = &s->weaker->denoiser;
+        denoising.weaker = &weaker;
+    }
 
     if (draw->from > 0)
         schedule.s_max = draw->from / schedule.scale;

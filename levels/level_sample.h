@@ -13,6 +13,7 @@ typedef struct pyr_sampled_level {
     pyr_schedule schedule; /* of sampling */
     void *vector;          /* of pyr_level_destandardise, for `batch` images */
     int batch;
+    struct pyr_sampled_level *weaker; /* what guidance leads away from, borrowed; NULL: there is none */
 } pyr_sampled_level;
 
 /* From weights in the files, or (files NULL) from a block of the same kernels that is borrowed; `level` is
