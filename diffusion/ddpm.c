@@ -100,6 +100,8 @@ static void rescale(double *abar, int n)
     }
 }
 
+/* Rounded where the library rounds, to float: with 1 - abar_0 = 1e-4 that moves DDIM's step to t = 0 by 4e-5,
+ * more than all else together. */
 pyr_status pyr_ddpm_new(pyr_ddpm *out, const pyr_ddpm_config *config)
 {
     double product = 1;
@@ -110,9 +112,11 @@ pyr_status pyr_ddpm_new(pyr_ddpm *out, const pyr_ddpm_config *config)
     out->config = *config;
     out->config.trained_betas = NULL;
     for (int i = 0; i < config->num_train_timesteps; i++)
-        out->abar[i] = product *= 1 - beta_at(config, i);
+        out->abar[i] = product *= 1 - (float)beta_at(config, i);
     if (config->rescale_betas_zero_snr)
         rescale(out->abar, config->num_train_timesteps);
+    for (int i = 0; i < config->num_train_timesteps; i++)
+        out->abar[i] = (float)out->abar[i];
     return PYR_OK;
 }
 

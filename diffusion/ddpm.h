@@ -4,8 +4,8 @@
  *
  * (Ho et al. 2020, "Denoising diffusion probabilistic models", equation 4; Song et al. 2021, "Denoising
  * diffusion implicit models", equation 12; huggingface/diffusers, schedulers/scheduling_ddpm.py and
- * scheduling_ddim.py, whose choices of detail these are.) Everything is computed in double; the library
- * computes in float, which moves abar by a few 1e-7.
+ * scheduling_ddim.py, whose choices of detail these are.) Computed in double, but abar is rounded to float as
+ * the library's is, so that steps agree where 1 - abar is small.
  *
  * A step of either sampler is one set of coefficients:
  *
