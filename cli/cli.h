@@ -15,6 +15,7 @@ pyr_status pyr_command_sample(int argc, char **argv);
 pyr_status pyr_command_decompose(int argc, char **argv);
 pyr_status pyr_command_reconstruct(int argc, char **argv);
 pyr_status pyr_command_info(int argc, char **argv);
+pyr_status pyr_command_export(int argc, char **argv);
 pyr_status pyr_command_report(int argc, char **argv);
 pyr_status pyr_command_bench(int argc, char **argv);
 pyr_status pyr_command_eval(int argc, char **argv);

@@ -21,6 +21,7 @@ static const struct {
     {"decompose", pyr_command_decompose, "split a picture into the levels of a pyramid"},
     {"reconstruct", pyr_command_reconstruct, "put the picture together again, bit for bit"},
     {"info", pyr_command_info, "describe a run, a model, a data set; check a model against a stored answer"},
+    {"export", pyr_command_export, "write the levels of a run for other programs (diffusers)"},
     {"eval", pyr_command_eval, "judge a run, a folder of images or an NPZ against a data set"},
     {"likelihood", pyr_command_likelihood, "bits/dim of images under a trained run, per level and in total"},
     {"compare", pyr_command_compare, "train several kinds of model at one cost and judge them"},
