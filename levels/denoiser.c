@@ -1,7 +1,6 @@
 #include "levels/denoiser.h"
 
 #include "base/mem.h"
-#include "levels/loss.h"
 #include "levels/unet.h"
 #include <math.h>
 
@@ -46,6 +45,10 @@ static pyr_status plan_evaluation(pyr_denoiser *d, pyr_params *params)
             .sample = sample, .told = d->told, .time = d->time, .label = d->label, .stream = -1});
     d->d = pyr_mix(g, d->x, f, d->mix_out);
     pyr_graph_keep(g, d->d);
+    if (d->gradient) {
+        pyr_graph_want_gradient(g, d->x);
+        pyr_graph_seed(g, d->d);
+    }
     return pyr_graph_plan(g, &(pyr_plan){.batch = d->places});
 }
 
@@ -87,8 +90,8 @@ static pyr_status plan_telling(pyr_denoiser *d, pyr_params *params)
     return d->noise_told >= 0 ? put_noise_told(d) : PYR_OK;
 }
 
-pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
-                            int batch)
+static pyr_status denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
+                               int batch, bool gradient)
 {
     bool guided = pyr_level_guided(level);
     size_t places = (size_t)k->lanes * (size_t)(guided ? 2 * batch : batch);
@@ -96,6 +99,7 @@ pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *param
     *out = (pyr_denoiser){.k = k,
                           .level = level,
                           .batch = batch,
+                          .gradient = gradient,
                           .places = guided ? 2 * batch : batch,
                           .guidance = guided ? level->settings.sampler_guidance : 1,
                           .told = -1,
@@ -106,6 +110,18 @@ pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *param
     PYR_TRY(pyr_new(&out->labels, places, sizeof *out->labels, "classes"));
     PYR_TRY(plan_evaluation(out, params));
     return level->condition.c ? plan_telling(out, params) : PYR_OK;
+}
+
+pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
+                            int batch)
+{
+    return denoiser_new(out, k, params, level, batch, false);
+}
+
+pyr_status pyr_denoiser_new_with_gradient(pyr_denoiser *out, pyr_kernels *k, pyr_params *params,
+                                          const pyr_level *level, int batch)
+{
+    return denoiser_new(out, k, params, level, batch, true);
 }
 
 void pyr_denoiser_free(pyr_denoiser *d)
@@ -203,21 +219,19 @@ static pyr_status put_levels(const pyr_denoising *call, const double *s)
     double *host = d->host + 2 * (size_t)call->lane * n;
 
     for (int i = 0; i < d->places; i++) {
-        double si = s[image_of(call, i)];
-
-        host[2 * i] = 1 / sqrt(1 + si * si);
+        host[2 * i] = pyr_level_coefs_at(d->level, s[image_of(call, i)]).in;
         host[2 * i + 1] = 0;
     }
     PYR_TRY(pyr_upload_reals(d->k, pyr_graph_data(d->g, call->lane, d->mix_in), host, 2 * n));
     for (int i = 0; i < d->places; i++) {
-        double si = s[image_of(call, i)], root = sqrt(1 + si * si);
+        pyr_conversion to = pyr_level_coefs_at(d->level, s[image_of(call, i)]).to;
 
-        host[2 * i] = 1 / (root * root);
-        host[2 * i + 1] = si / root;
+        host[2 * i] = to.skip;
+        host[2 * i + 1] = to.out;
     }
     PYR_TRY(pyr_upload_reals(d->k, pyr_graph_data(d->g, call->lane, d->mix_out), host, 2 * n));
     for (int i = 0; i < d->places; i++)
-        host[i] = pyr_time_of(&d->level->unet, s[image_of(call, i)]);
+        host[i] = pyr_level_coefs_at(d->level, s[image_of(call, i)]).time;
     return pyr_upload_reals(d->k, pyr_graph_data(d->g, call->lane, d->time), host, n);
 }
 

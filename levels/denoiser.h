@@ -2,9 +2,9 @@
  *
  *     D(x, s) = x / (1 + s^2) + s / sqrt(1 + s^2) F(x / sqrt(1 + s^2), c, tau)
  *
- * in the standardised units of the level (loss.h has the same in training). The condition c stays the same
- * for all evaluations of an image, so what the network's first convolution makes of it is computed once, by
- * a graph of its own.
+ * in the standardised units of the level (loss.h has the same in training; other predictions than F have
+ * other factors, see diffusion/prediction.h). The condition c stays the same for all evaluations of an image,
+ * so what the network's first convolution makes of it is computed once, by a graph of its own.
  *
  * Classifier-free guidance (Ho & Salimans 2022, equation 6, for denoisers instead of scores, which are
  * linear in them): D = D_none + G (D_class - D_none). Both are places of one batch: images with their
@@ -24,6 +24,7 @@ typedef struct pyr_denoiser {
     int batch;        /* images a lane takes at a time */
     int places;       /* of the graph's batch: batch, or twice that with guidance */
     double guidance;  /* G; 1: none */
+    bool gradient;    /* D can be run backwards */
     double *host;     /* 2 x places numbers of each lane, on their way */
     uint32_t *labels; /* places of each lane */
     pyr_value x, mix_in, mix_out, time, label, d;
@@ -37,6 +38,9 @@ bool pyr_level_guided(const pyr_level *level);
 /* `batch`: images a lane takes at a time. The parameters come in the order of the loss's graph. */
 pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
                             int batch);
+/* The same, for denoiser_gradient.h: D can be run backwards, too, which takes more memory. */
+pyr_status pyr_denoiser_new_with_gradient(pyr_denoiser *out, pyr_kernels *k, pyr_params *params,
+                                          const pyr_level *level, int batch);
 void pyr_denoiser_free(pyr_denoiser *d); /* no-op on {0} */
 /* Use the parameters of `block` (borrowed until the next pack); whole machine. */
 pyr_status pyr_denoiser_pack(pyr_denoiser *d, const void *block);
