@@ -1,5 +1,5 @@
 /* vary.c - pyrdiff vary */
-#include "tasks/vary.h"
+#include "tasks/sdedit.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "cli/tasking.h"

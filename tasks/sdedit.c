@@ -1,4 +1,4 @@
-#include "tasks/vary.h"
+#include "tasks/sdedit.h"
 
 #include "base/mem.h"
 #include "tasks/lanes.h"
