@@ -71,7 +71,7 @@ static drawn draw(pyr_kernels *k, const pyr_schedule *c, pyr_sampler sampler, in
     drawn d = {.n = n, .x = pyr_calloc((size_t)n * SIZE, sizeof(double))};
     void *work = NULL, *x = NULL;
 
-    CHECK_OK(k->alloc(k, &work, pyr_sampler_work(k, n, SIZE), "work"));
+    CHECK_OK(k->alloc(k, &work, pyr_sampler_work(k, &sampler, n, SIZE), "work"));
     CHECK_OK(k->alloc(k, &x, (size_t)n * SIZE * pyr_type_size(k->real), "samples"));
     CHECK_OK(pyr_sample(&(pyr_sampling){.k = k,
                                         .n = n,
@@ -371,7 +371,7 @@ static void failures_come_through(void)
     uint64_t seeds[2] = {1, 2}, before;
 
     CHECK_OK(pyr_kernels_open(&k, "cpu", 1));
-    CHECK_OK(k->alloc(k, &work, pyr_sampler_work(k, 2, SIZE), "work"));
+    CHECK_OK(k->alloc(k, &work, pyr_sampler_work(k, &(pyr_sampler){PYR_HEUN, 3}, 2, SIZE), "work"));
     CHECK_OK(k->alloc(k, &x, 2 * SIZE * sizeof(float), "samples"));
     before = pyr_mem().allocated;
     for (int kind = PYR_HEUN; kind <= PYR_EULER_MARUYAMA; kind++)
