@@ -58,7 +58,7 @@ pyr_status pyr_command_colorize(int argc, char **argv)
          .min = 1,
          .max = 100,
          .help = "how often each step is done, with noise in between (RePaint)"},
-        PYR_TASK_OPTIONS(t.task, "0-7"),
+        PYR_TASK_OPTIONS_SEEDS(t.task, "0-7"),
     };
     const pyr_options options = {
         .command = "colorize",

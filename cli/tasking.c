@@ -21,7 +21,7 @@ pyr_status pyr_tasking_settings(pyr_tasking *t, const char *command, const pyr_t
     *t = (pyr_tasking){.command = command, .typed = typed, .bar = pyr_bar_new()};
     if (!*typed->network)
         return pyr_fail(PYR_E_ARG, "which run? Add --network runs/NAME");
-    if (pyr_parse_seeds(typed->seeds, &t->seeds, &t->n) != PYR_OK)
+    if (typed->seeds && pyr_parse_seeds(typed->seeds, &t->seeds, &t->n) != PYR_OK)
         return pyr_fail_prefix(PYR_E_ARG, "--seeds");
     if (t->n > PYR_TASK_IMAGES)
         return pyr_fail(PYR_E_ARG, "--seeds: %zu images, should be at most %d", t->n, PYR_TASK_IMAGES);
@@ -62,6 +62,50 @@ pyr_status pyr_tasking_open(pyr_tasking *out, const char *command, const pyr_tas
 {
     PYR_TRY(pyr_tasking_settings(out, command, typed, parsed));
     return pyr_tasking_model(out);
+}
+
+pyr_status pyr_tasking_unseeded(pyr_tasking *t, int n)
+{
+    pyr_free(t->seeds);
+    t->seeds = NULL;
+    t->n = (size_t)n;
+    return pyr_new(&t->seeds, t->n, sizeof *t->seeds, "seeds");
+}
+
+static bool solves_ode(const pyr_sampler *s)
+{
+    switch (s->kind) {
+    case PYR_HEUN:
+    case PYR_EULER:
+        return s->churn == 0;
+    case PYR_DDIM:
+        return s->eta <= 0;
+    case PYR_RK45:
+    case PYR_DPMPP_2M:
+        return true;
+    default:
+        return false;
+    }
+}
+
+pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance)
+{
+    for (int level = t->config.pyramid.levels - 1; level >= 0; level--) {
+        pyr_level_settings *s = &t->config.level[level];
+
+        s->sampler_augmentation = 0;
+        if (solver && !*t->typed->sampler) {
+            s->sampler.kind = PYR_RK45;
+            s->sampler.tolerance = tolerance;
+        }
+        if (!solves_ode(&s->sampler))
+            return pyr_fail(
+                PYR_E_ARG,
+                "the sampler of level %d, %s, adds noise of its own; latents need one of the ODE: "
+                "--sampler heun, euler, ddim, rk45 or dpmpp-2m, without churn and eta",
+                level, pyr_sampler_names[s->sampler.kind]);
+    }
+    return PYR_OK;
 }
 
 void pyr_tasking_close(pyr_tasking *t)
@@ -156,6 +200,8 @@ static pyr_status draw_round(pyr_tasking *t, const pyr_task_draw *draw, size_t f
     one.image[0] = t->drawn + first * pyr_count(pyr_model_image(t->model, 0));
     for (int level = 0; level < pyr_model_levels(t->model); level++)
         one.mismatch[level] = draw->mismatch[level] ? draw->mismatch[level] + first : NULL;
+    if (draw->first)
+        *draw->first = (int)first;
     return pyr_model_sample(t->model, &one);
 }
 
@@ -237,17 +283,24 @@ static pyr_status write_image(const pyr_tasking *t, const char *name, const char
 
 pyr_status pyr_tasking_write(const pyr_tasking *t, const char *name, const float *image, int level)
 {
-    return write_image(t, name, NULL, image, pyr_model_image(t->model, level));
+    return pyr_tasking_write_shape(t, name, image, pyr_model_image(t->model, level));
+}
+
+pyr_status pyr_tasking_write_shape(const pyr_tasking *t, const char *name, const float *image, pyr_shape s)
+{
+    return write_image(t, name, NULL, image, s);
 }
 
 pyr_status pyr_tasking_write_sheet(const pyr_tasking *t)
 {
     pyr_shape s = pyr_model_image(t->model, 0);
     pyr_panel panel = {t->sheet, t->in_sheet, s.h, s.w, s.c};
-    pyr_grid_style style = {.cols = t->in_sheet < PYR_SHEET_COLUMNS ? t->in_sheet : PYR_SHEET_COLUMNS,
-                            .zoom = t->typed->zoom};
-    const pyr_png_text texts[] = {
-        {"Title", t->command}, {"seeds", t->typed->seeds}, {"sampler", t->sampler}, {"weights", t->weights}};
+    int columns = t->columns ? t->columns : PYR_SHEET_COLUMNS;
+    pyr_grid_style style = {.cols = t->in_sheet < columns ? t->in_sheet : columns, .zoom = t->typed->zoom};
+    const pyr_png_text texts[] = {{"Title", t->command},
+                                  {"seeds", t->typed->seeds ? t->typed->seeds : ""},
+                                  {"sampler", t->sampler},
+                                  {"weights", t->weights}};
     char *path = pyr_strfmt("%s/%s.png", t->outdir, t->command);
     pyr_status status =
         path ? pyr_grid_write(path, &panel, 1, style, texts, 4) : pyr_fail(PYR_E_NOMEM, "out of memory");

@@ -18,8 +18,9 @@ typedef struct pyr_task_typed {
     pyr_machine machine;
 } pyr_task_typed;
 
-/* Rows of the table of options for a pyr_task_typed `t`; `standard_seeds` is a text. */
-#define PYR_TASK_OPTIONS(t, standard_seeds)                                                                  \
+/* Rows of the table of options for a pyr_task_typed `t`; the second with the seeds that are drawn unless told
+ * otherwise. */
+#define PYR_TASK_OPTIONS(t)                                                                                  \
     {.name = "network",                                                                                      \
      .argument = "RUN",                                                                                      \
      .type = PYR_SETTING_TEXT,                                                                               \
@@ -32,12 +33,6 @@ typedef struct pyr_task_typed {
          .target = &(t).outdir,                                                                              \
          .standard = "",                                                                                     \
          .help = "where pictures go; without it a folder of the command's name in RUN"},                     \
-        {.name = "seeds",                                                                                    \
-         .argument = "LIST",                                                                                 \
-         .type = PYR_SETTING_TEXT,                                                                           \
-         .target = &(t).seeds,                                                                               \
-         .standard = (standard_seeds),                                                                       \
-         .help = "0-63,100: an image for each"},                                                             \
         PYR_SAMPLING_OPTIONS((t).steps, (t).sampler, (t).label),                                             \
         {.name = "resize",                                                                                   \
          .type = PYR_SETTING_BOOL,                                                                           \
@@ -53,6 +48,14 @@ typedef struct pyr_task_typed {
          .max = 64,                                                                                          \
          .help = "of the sheet"},                                                                            \
         PYR_MACHINE_OPTIONS((t).machine)
+#define PYR_TASK_OPTIONS_SEEDS(t, standard_seeds)                                                            \
+    {.name = "seeds",                                                                                        \
+     .argument = "LIST",                                                                                     \
+     .type = PYR_SETTING_TEXT,                                                                               \
+     .target = &(t).seeds,                                                                                   \
+     .standard = (standard_seeds),                                                                           \
+     .help = "0-63,100: an image for each"},                                                                 \
+        PYR_TASK_OPTIONS(t)
 
 typedef struct pyr_tasking {
     const char *command;
@@ -64,9 +67,9 @@ typedef struct pyr_tasking {
     char *outdir;
     uint64_t *seeds; /* n */
     size_t n;
-    float *drawn; /* n x I_0, by pyr_tasking_draw */
-    float *sheet; /* images of I_0's size, one after the other */
-    int in_sheet;
+    float *drawn;          /* n x I_0, by pyr_tasking_draw */
+    float *sheet;          /* images of I_0's size, one after the other */
+    int in_sheet, columns; /* 0: up to PYR_SHEET_COLUMNS */
     pyr_bar bar;
     char sampler[256], weights[32];
 } pyr_tasking;
@@ -82,6 +85,12 @@ pyr_status pyr_tasking_settings(pyr_tasking *out, const char *command, const pyr
                                 pyr_parsed *parsed);
 pyr_status pyr_tasking_model(pyr_tasking *t);
 
+/* n images with no seed of their own, instead of those of --seeds. */
+pyr_status pyr_tasking_unseeded(pyr_tasking *t, int n);
+/* Before pyr_tasking_model, for latents: the sampler must solve the probability-flow ODE, and the condition
+ * is told without noise. `solver`: RK45 to `tolerance` unless --sampler was typed. PYR_E_ARG. */
+pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance);
+
 /* A PNG or JPEG as I_level of the model (s.h s.w s.c numbers in [-1, 1], the caller frees them). Another size
  * is PYR_E_SHAPE unless --resize was typed; other channels are converted, with a line that says so. */
 pyr_status pyr_task_picture(float **out, pyr_tasking *t, const char *path, int level);
@@ -95,6 +104,7 @@ typedef struct pyr_task_draw {
     int given;
     const pyr_model_hand *hand;
     double *mismatch[PYR_MAX_LEVELS];
+    int *first; /* is told how many images were drawn before each call of pyr_model_sample; NULL */
 } pyr_task_draw;
 pyr_status pyr_tasking_draw(pyr_tasking *t, const pyr_task_draw *draw);
 
@@ -103,6 +113,7 @@ pyr_status pyr_tasking_draw(pyr_tasking *t, const pyr_task_draw *draw);
 pyr_status pyr_tasking_show(pyr_tasking *t, const float *images, int n, int h, int w, int c);
 /* DIR/NAME.png of one image of I_level's shape. */
 pyr_status pyr_tasking_write(const pyr_tasking *t, const char *name, const float *image, int level);
+pyr_status pyr_tasking_write_shape(const pyr_tasking *t, const char *name, const float *image, pyr_shape s);
 /* A PNG for each seed, and the sheet with the drawn images behind what it shows already. */
 pyr_status pyr_tasking_finish(pyr_tasking *t);
 /* The sheet alone. */

@@ -123,7 +123,7 @@ pyr_status pyr_command_upscale(int argc, char **argv)
          .min = -1,
          .max = PYR_MAX_LEVELS,
          .help = "the level that IMAGE is the image of (0 is the finest); -1: the coarsest"},
-        PYR_TASK_OPTIONS(t.task, "0-7"),
+        PYR_TASK_OPTIONS_SEEDS(t.task, "0-7"),
     };
     const pyr_options options = {
         .command = "upscale",

@@ -1,9 +1,9 @@
 /* vary.c - pyrdiff vary */
-#include "tasks/sdedit.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "cli/tasking.h"
 #include "tasks/layers.h"
+#include "tasks/sdedit.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,7 +168,7 @@ pyr_status pyr_command_vary(int argc, char **argv)
          .max = PYR_MAX_LEVELS,
          .help = "levels I + 1 and coarser stay as they are, I and finer are drawn, freely or --from S; -1: "
                  "none is kept"},
-        PYR_TASK_OPTIONS(t.task, "0-7"),
+        PYR_TASK_OPTIONS_SEEDS(t.task, "0-7"),
     };
     const pyr_options options = {
         .command = "vary",
