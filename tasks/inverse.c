@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "levels/denoiser_gradient.h"
+#include "pyramid/projected.h"
 #include <math.h>
 #include <string.h>
 
@@ -17,8 +18,9 @@ typedef struct inverse_lane {
     pyr_model_turn turn;
     pyr_denoising denoising;
     void *image[2], *condition, *zero; /* backend, n images or what is larger */
-    void *variable[PYR_MAX_LEVELS];
+    void *variable[PYR_MAX_LEVELS], *gradient;
     double *host, *work, *y[Y_VECTORS]; /* n images; one image; n x y */
+    double *g, *jg;                     /* n variables */
 } inverse_lane;
 
 struct pyr_inverse {
@@ -74,19 +76,20 @@ static void project(const inverse_lane *l, int level, void *variable)
 }
 
 /* The finest image from variables of `level` and finer ones (variable[0 .. level]), on top of `coarse` and
- * its condition (both zero for the linear part). */
+ * its condition (both zero for the linear part); the finer ones are projected as sampling will do. */
 static const void *synthesize(const inverse_lane *l, int level, const void *coarse, const void *condition)
 {
     const pyr_pyramid *p = pyr_model_pyramid(l->all->m);
-    void *image = l->image[level % 2];
+    void *image = l->image[level % 2], *scratch = l->turn.scratch;
+    int n = l->turn.n;
 
-    pyr_pyramid_synthesize(p, level, l->turn.n, coarse, condition, l->variable[level], image,
-                           l->turn.scratch);
+    pyr_pyramid_synthesize(p, level, n, coarse, condition, l->variable[level], image, scratch);
     for (int i = level - 1; i >= 0; i--) {
         void *finer = l->image[i % 2];
 
-        pyr_pyramid_condition(p, i, l->turn.n, image, l->condition, false, l->turn.scratch);
-        pyr_pyramid_synthesize(p, i, l->turn.n, image, l->condition, l->variable[i], finer, l->turn.scratch);
+        pyr_pyramid_condition(p, i, n, image, l->condition, false, scratch);
+        pyr_pyramid_project(p, i, n, image, l->condition, l->variable[i], scratch);
+        pyr_pyramid_synthesize(p, i, n, image, l->condition, l->variable[i], finer, scratch);
         image = finer;
     }
     return image;
@@ -96,14 +99,22 @@ static const void *synthesize(const inverse_lane *l, int level, const void *coar
 static void unwind(const inverse_lane *l, int level)
 {
     const pyr_pyramid *p = pyr_model_pyramid(l->all->m);
+    bool haar = pyr_pyramid_get(p)->filter == PYR_FILTER_HAAR;
 
-    for (int i = 0; i <= level; i++) {
-        pyr_pyramid_synthesize_adjoint(p, i, l->turn.n, l->image[i % 2], l->condition, l->variable[i],
-                                       l->turn.scratch);
-        if (i < level)
-            pyr_pyramid_condition_adjoint(p, i, l->turn.n, l->condition, l->image[(i + 1) % 2],
-                                          l->turn.scratch);
+    for (int i = 0; i < level; i++) {
+        const void *image = l->image[i % 2];
+        void *coarse = l->image[(i + 1) % 2];
+
+        if (haar) {
+            pyr_pyramid_synthesize_adjoint(p, i, l->turn.n, image, l->condition, l->variable[i],
+                                           l->turn.scratch);
+            pyr_pyramid_condition_adjoint(p, i, l->turn.n, l->condition, coarse, l->turn.scratch);
+        } else
+            pyr_pyramid_project_adjoint(p, i, l->turn.n, image, l->variable[i], coarse, l->turn.scratch);
     }
+    pyr_pyramid_synthesize_adjoint(p, level, l->turn.n, l->image[level % 2], l->condition, l->variable[level],
+                                   l->turn.scratch);
+    project(l, level, l->variable[level]);
 }
 
 static size_t y_size(const pyr_inverse *in)
@@ -144,7 +155,6 @@ static pyr_status covariance(const inverse_lane *l, double *q, const double *p, 
     PYR_TRY(undegrade(l, p));
     unwind(l, level);
     for (int i = 0; i <= level; i++) {
-        project(l, i, l->variable[i]);
         PYR_TRY(scale_bands(l, i, l->variable[i], true, i == level ? v : NULL));
         project(l, i, l->variable[i]);
     }
@@ -229,14 +239,36 @@ static pyr_status put_error(const inverse_lane *l, const void *d)
     return PYR_OK;
 }
 
+/* How much of w is right, for each image: C0 = C with s^2 J = v is a guess at the covariance, and with the
+ * gradient at hand the true C is known along w = C0^-1 error. One step of conjugate gradients, preconditioned
+ * by C0: w . error / w . C w, where w . B s^2 J B^T w = s^2 g . J g. (For images, whose numbers hang
+ * together, v is far too small at high noise: without this results overshoot.) At most 1. */
+static pyr_status step_lengths(const inverse_lane *l, const double *s, const double *g, const double *jg,
+                               double *length)
+{
+    size_t ys = y_size(l->all), size = pyr_count(level_of(l->all, l->turn.level)->variable);
+    static const double nothing[PYR_MAX_SAMPLING_BATCH];
+
+    PYR_TRY(covariance(l, l->y[Y_Q], l->y[Y_W], nothing));
+    for (int i = 0; i < l->turn.n; i++) {
+        const double *w = l->y[Y_W] + (size_t)i * ys;
+        double rest = dot(w, l->y[Y_Q] + (size_t)i * ys, ys);
+        double own = s[i] * s[i] * dot(g + (size_t)i * size, jg + (size_t)i * size, size);
+        double all = rest + fmax(own, 0);
+
+        length[i] = all > 0 ? fmin(dot(w, l->y[Y_ERROR] + (size_t)i * ys, ys) / all, 1) : 0;
+    }
+    return PYR_OK;
+}
+
 static pyr_status guided(void *ctx, const void *x, const double *s, void *out)
 {
     inverse_lane *l = ctx;
     pyr_inverse *in = l->all;
     int level = l->turn.level, n = l->turn.n;
     size_t size = pyr_count(level_of(in, level)->variable), bytes = size * pyr_type_size(in->k->real);
-    double v[PYR_MAX_SAMPLING_BATCH];
-    char *gradient = l->variable[level];
+    double v[PYR_MAX_SAMPLING_BATCH], length[PYR_MAX_SAMPLING_BATCH];
+    void *gradient = l->gradient;
 
     PYR_TRY(pyr_denoiser_call(&l->denoising, x, s, out));
     for (int i = 0; i < n; i++)
@@ -245,14 +277,16 @@ static pyr_status guided(void *ctx, const void *x, const double *s, void *out)
     PYR_TRY(solve(l, v));
     PYR_TRY(undegrade(l, l->y[Y_W]));
     unwind(l, level);
-    project(l, level, gradient);
-    PYR_TRY(scale_bands(l, level, gradient, false, NULL));
-    PYR_TRY(pyr_denoiser_vjp(&l->denoising, gradient, gradient));
+    PYR_TRY(scale_bands(l, level, l->variable[level], false, NULL));
+    PYR_TRY(pyr_download_reals(in->k, l->g, l->variable[level], (size_t)n * size));
+    PYR_TRY(pyr_denoiser_vjp(&l->denoising, l->variable[level], gradient));
+    PYR_TRY(pyr_download_reals(in->k, l->jg, gradient, (size_t)n * size));
+    PYR_TRY(step_lengths(l, s, l->g, l->jg, length));
     for (int i = 0; i < n; i++) {
         char *to = (char *)out + (size_t)i * bytes;
 
-        in->k->combine(in->k, to, 2, (double[]){1, in->problem.strength * s[i] * s[i]},
-                       (const void *const[]){to, gradient + (size_t)i * bytes}, size);
+        in->k->combine(in->k, to, 2, (double[]){1, in->problem.strength * length[i] * s[i] * s[i]},
+                       (const void *const[]){to, (char *)gradient + (size_t)i * bytes}, size);
     }
     return PYR_OK;
 }
@@ -292,6 +326,9 @@ static pyr_status lane_new(pyr_inverse *in, inverse_lane *l)
     for (int i = 0; i < pyr_model_levels(in->m); i++)
         PYR_TRY(k->alloc(k, &l->variable[i], n * pyr_count(level_of(in, i)->variable) * real,
                          "an inverse problem"));
+    PYR_TRY(k->alloc(k, &l->gradient, most * real, "an inverse problem"));
+    PYR_TRY(pyr_new(&l->g, most, sizeof *l->g, "an inverse problem"));
+    PYR_TRY(pyr_new(&l->jg, most, sizeof *l->jg, "an inverse problem"));
     PYR_TRY(pyr_new(&l->host, most, sizeof *l->host, "an inverse problem"));
     PYR_TRY(pyr_new(&l->work, larger, sizeof *l->work, "an inverse problem"));
     for (int i = 0; i < Y_VECTORS; i++)
@@ -344,6 +381,9 @@ void pyr_inverse_free(pyr_inverse *in)
         in->k->release(in->k, l->zero);
         for (int i = 0; i < PYR_MAX_LEVELS; i++)
             in->k->release(in->k, l->variable[i]);
+        in->k->release(in->k, l->gradient);
+        pyr_free(l->g);
+        pyr_free(l->jg);
         pyr_free(l->host);
         pyr_free(l->work);
         for (int i = 0; i < Y_VECTORS; i++)

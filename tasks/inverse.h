@@ -8,13 +8,14 @@
  * with strength G = 1 and, instead of a step size to be tuned, the covariance of y - y^ (Song et al. 2023,
  * "Pseudoinverse-guided diffusion models", with the variance v = s^2/(1 + s^2) of z given x that data of unit
  * variance have). A acts on the finest image: at level i, I_0(D) is what comes of the estimate of that level
- * when the finer residuals are at their means, and they count as noise of their own variance:
+ * when the finer residuals are at their means (and projected), and they count as noise of their own variance:
  *
  *     C = sigma_y^2 + v B_i B_i^T + sum over j < i of B_j B_j^T,   B_j = A U_j P_j std_j
  *
  * U_j brings residual j up to the finest image, P_j takes from it what the projection onto the coarser image
- * would take (pyr_pyramid_project). C^-1 is applied by conjugate gradients, image by image. For Gaussian data
- * of unit variance that are white at every level the result is exact.
+ * would take (pyr_pyramid_project). C^-1 is applied by conjugate gradients, image by image, and the result is
+ * shortened where the denoiser's own covariance s^2 J is found larger than v along it. For Gaussian data that
+ * are white and of unit variance at every level the guided denoiser is exact.
  */
 #ifndef PYR_TASKS_INVERSE_H
 #define PYR_TASKS_INVERSE_H

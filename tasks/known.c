@@ -10,6 +10,7 @@
 typedef struct known_turn {
     struct pyr_known *known;
     pyr_model_turn turn;
+    pyr_denoising denoising;
 } known_turn;
 
 struct pyr_known {
@@ -21,11 +22,15 @@ struct pyr_known {
     int repeats;
     uint8_t *given[PYR_MAX_LEVELS]; /* pixels of I_i: 1 when given (grey: all are) */
     double share[PYR_MAX_LEVELS];
-    known_turn *turn; /* [lanes of the kernels] */
+    /* of pixels that cover given and other ones (weight 0: of none such), by channel: how much of the pixel
+     * is given, and the mean of that */
+    double *weight[PYR_MAX_LEVELS], *hint[PYR_MAX_LEVELS];
+    bool mixed[PYR_MAX_LEVELS]; /* whether the level has any */
+    known_turn *turn;           /* [lanes of the kernels] */
 };
 
-/* Vectors of a lane: what is given of z for each image of the batch; x; noise. */
-enum { TARGET, X, NOISE };
+/* Vectors of a lane: what is given of z for each image of the batch; x; noise; hints. */
+enum { TARGET, X, NOISE, HINT };
 
 /* ---- what is given ----------------------------------------------------------------------------- */
 
@@ -64,6 +69,46 @@ static pyr_status carry_down(pyr_known *known, const uint8_t *regenerate)
 out:
     pyr_layers_free(&of);
     pyr_free(indicator);
+    return status;
+}
+
+/* Of a coarse pixel over pixels of both kinds the given ones say something, too. */
+static pyr_status carry_hints(pyr_known *known, const float *image, const uint8_t *regenerate)
+{
+    pyr_shape s = pyr_model_image(known->m, 0);
+    size_t n = pyr_count(s);
+    pyr_layers weights = {0}, sums = {0};
+    float *one = NULL, *part = NULL;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_new(&one, n, sizeof *one, "a mask"));
+    PYR_TRY_OUT(pyr_new(&part, n, sizeof *part, "a mask"));
+    for (size_t i = 0; i < n; i++) {
+        one[i] = regenerate[i / (size_t)s.c] ? 0 : 1;
+        part[i] = one[i] * image[i];
+    }
+    PYR_TRY_OUT(pyr_layers_new(&weights, known->m, one));
+    PYR_TRY_OUT(pyr_layers_new(&sums, known->m, part));
+    for (int level = 1; level < pyr_model_levels(known->m); level++) {
+        s = pyr_model_image(known->m, level);
+        n = pyr_count(s);
+        PYR_TRY_OUT(pyr_new(&known->weight[level], n, sizeof(double), "a mask"));
+        PYR_TRY_OUT(pyr_new(&known->hint[level], n, sizeof(double), "a mask"));
+        for (size_t i = 0; i < n; i++) {
+            double weight = weights.image[level][i];
+
+            if (known->given[level][i / (size_t)s.c] || weight < 1.0 / 1024)
+                continue;
+            known->weight[level][i] = fmin(weight, 1);
+            known->hint[level][i] = sums.image[level][i] / weight;
+            known->mixed[level] = true;
+        }
+    }
+out:
+    pyr_free(one);
+    pyr_free(part);
+    pyr_layers_free(&weights);
+    pyr_layers_free(&sums);
     return status;
 }
 
@@ -150,15 +195,67 @@ static pyr_status after(void *ctx, int step, double s, void *x, const void *deno
     return pyr_upload_reals(k, x, l->v[X], count);
 }
 
+/* D with what the given part of a mixed pixel says. Its mean a is the pixel's value up to the finer
+ * residuals, a = z + noise of variance q = (1 - weight) / weight * sum over j < i of std_j^2 (in units of z),
+ * and z given x has about the variance v = s^2 / (1 + s^2):   D + v / (v + q) (a - D). */
+static pyr_status hinted(void *ctx, const void *x, const double *s, void *out)
+{
+    const known_turn *at = ctx;
+    const pyr_known *known = at->known;
+    const pyr_model_turn *turn = &at->turn;
+    pyr_kernels *k = pyr_model_kernels(known->m);
+    const pyr_level *level = &pyr_model_level(known->m, turn->level)->level;
+    size_t size = pyr_count(level->variable), count = (size_t)turn->n * size;
+    double *d = known->lanes.lane[turn->lane].v[X], *a = known->lanes.lane[turn->lane].v[HINT], finer = 0;
+
+    for (int i = 0; i < turn->level; i++)
+        finer += pow(pyr_model_level(known->m, i)->level.facts.std[0] / level->facts.std[0], 2);
+    PYR_TRY(pyr_denoiser_call((void *)&at->denoising, x, s, out));
+    PYR_TRY(pyr_download_reals(k, d, out, count));
+    for (size_t i = 0; i < count; i++) {
+        double weight = known->weight[turn->level][i % size], si = s[i / size];
+        double v = si * si / (1 + si * si);
+
+        if (weight > 0)
+            d[i] += v / (v + (1 - weight) / weight * finer) * (a[i] - d[i]);
+    }
+    return pyr_upload_reals(k, out, d, count);
+}
+
+/* The hints as z for the images of this turn. */
+static pyr_status put_hints(const pyr_known *known, const pyr_model_turn *turn, double *a)
+{
+    const pyr_level *level = &pyr_model_level(known->m, turn->level)->level;
+    size_t size = pyr_count(level->variable), count = (size_t)turn->n * size;
+
+    memset(a, 0, count * sizeof *a);
+    if (turn->condition)
+        PYR_TRY(pyr_download_reals(pyr_model_kernels(known->m), a, turn->condition, count));
+    for (size_t i = 0; i < count; i++)
+        a[i] = known->hint[turn->level][i % size] - a[i];
+    pyr_standardise_host(level, turn->n, a);
+    return PYR_OK;
+}
+
 static pyr_status before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
 {
     pyr_known *known = ctx;
     known_turn *at = &known->turn[turn->lane];
     int variable_level = is_haar(known, turn->level) ? turn->level + 1 : turn->level;
 
+    *at = (known_turn){.known = known, .turn = *turn};
+    if (known->mixed[turn->level] && variable_level == turn->level) {
+        PYR_TRY(put_hints(known, turn, known->lanes.lane[turn->lane].v[HINT]));
+        at->denoising = (pyr_denoising){.denoiser = &pyr_model_level(known->m, turn->level)->denoiser,
+                                        .lane = turn->lane,
+                                        .n = turn->n,
+                                        .condition = draw->condition,
+                                        .rows = draw->rows};
+        draw->denoise = hinted;
+        draw->denoise_ctx = at;
+    }
     if (known->share[variable_level] == 0) /* nothing is given: plain sampling */
         return PYR_OK;
-    *at = (known_turn){known, *turn};
     known->lanes.lane[turn->lane].calls = 0;
     PYR_TRY(put_target(known, turn, known->lanes.lane[turn->lane].v[TARGET]));
     draw->after = after;
@@ -257,6 +354,8 @@ static pyr_status known_new(pyr_known **out, pyr_model *m, const float *image, c
     PYR_TRY_OUT(pyr_task_lanes_new(&known->lanes, m));
     PYR_TRY_OUT(pyr_layers_new(&known->layers, m, image));
     PYR_TRY_OUT(carry_down(known, regenerate));
+    if (!grey && pyr_pyramid_get(pyr_model_pyramid(m))->filter != PYR_FILTER_IDEAL)
+        PYR_TRY_OUT(carry_hints(known, image, regenerate));
     *out = known;
     return PYR_OK;
 out:
@@ -292,8 +391,11 @@ void pyr_known_free(pyr_known *known)
 {
     if (!known)
         return;
-    for (int level = 0; level < PYR_MAX_LEVELS; level++)
+    for (int level = 0; level < PYR_MAX_LEVELS; level++) {
         pyr_free(known->given[level]);
+        pyr_free(known->weight[level]);
+        pyr_free(known->hint[level]);
+    }
     pyr_free(known->turn);
     pyr_task_lanes_free(&known->lanes);
     pyr_layers_free(&known->layers);
