@@ -20,6 +20,7 @@ pyr_status pyr_command_bench(int argc, char **argv);
 pyr_status pyr_command_eval(int argc, char **argv);
 pyr_status pyr_command_compare(int argc, char **argv);
 pyr_status pyr_command_classifier(int argc, char **argv);
+pyr_status pyr_command_analyze(int argc, char **argv);
 
 /* --help of a command: print it. */
 void pyr_print_help(const pyr_options *options);
