@@ -160,13 +160,33 @@ static void choose_noise(pyr_level_analysis *a, const work *w)
     for (int b = 0; b < a->level.facts.bands; b++)
         std = fmax(std, a->level.facts.std[b]);
     a->half = pyr_gaussian_half(&a->gaussian);
-    a->reference = pyr_level_side(&a->level) * PYR_ANALYSIS_HALF / a->half;
     a->sigma_min = rounding / std;
     a->sigma_max = pyr_gaussian_sigma_max(&a->gaussian, w->job->bound, a->schedule.family == PYR_VP);
     a->sigma_max = fmax(a->sigma_max, 2 * a->sigma_min); /* a loose bound still leaves a range */
     a->mismatch = pyr_analysis_mismatch(a, end);
     a->ceiling = (double)a->gaussian.size * second_moment(&a->gaussian) /
                  (2 * pyr_analysis_prior(a->schedule.family, end));
+}
+
+/* What the levels' scales of noise have to do with their sides. */
+static void choose_references(pyr_analysis *a)
+{
+    double x = 0, y = 0, xx = 0, xy = 0, n = a->levels;
+
+    for (int i = 0; i < a->levels; i++) {
+        x += log(pyr_level_side(&a->level[i].level)) / n;
+        y += log(a->level[i].half) / n;
+    }
+    for (int i = 0; i < a->levels; i++) {
+        double dx = log(pyr_level_side(&a->level[i].level)) - x;
+
+        xx += dx * dx;
+        xy += dx * log(a->level[i].half);
+    }
+    a->half = a->levels > 1 ? exp(y) : PYR_ANALYSIS_HALF;
+    a->slope = a->levels > 1 ? xy / xx : (double)NAN;
+    for (int i = 0; i < a->levels; i++)
+        a->level[i].reference = pyr_level_side(&a->level[i].level) * a->half / a->level[i].half;
 }
 
 /* ---- the whole --------------------------------------------------------------------------------- */
@@ -235,6 +255,7 @@ pyr_status pyr_analyze(pyr_analysis *out, const pyr_analysis_job *job)
             job->on_level(job->ctx, i);
         PYR_TRY_OUT(analyze_level(&w, &out->level[i], i));
     }
+    choose_references(out);
 out:
     pyr_feed_free(&w.feed);
     pyr_pyramid_free(w.pyramid);
@@ -262,7 +283,7 @@ void pyr_analysis_block(const pyr_analysis *a, bool reference, pyr_text *out)
         const pyr_level_analysis *l = &a->level[i];
         double scale = reference ? pyr_level_side(&l->level) / l->reference : 1;
 
-        pyr_text_add(out, "    { noise = { sigma_min = %#.3g; sigma_max = %#.3g; reference = %#.3g; }; }%s",
+        pyr_text_add(out, "    { noise = { sigma_min = %#.4g; sigma_max = %#.4g; reference = %#.4g; }; }%s",
                      l->sigma_min / scale, l->sigma_max / scale, reference ? l->reference : 0.0,
                      i + 1 < a->levels ? "," : "");
         pyr_text_add(out, "  # level %d: %dx%d\n", i, l->level.variable.h, l->level.variable.w);

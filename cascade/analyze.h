@@ -10,9 +10,9 @@
 #include "cascade/run.h"
 #include "levels/gaussian.h"
 
-/* Of the images that the default settings of training noise (level.noise.mean, std: those of Karras et al.
- * 2022) were made for, CIFAR-10's at 32 x 32: pyr_gaussian_half of them, rounded. */
-#define PYR_ANALYSIS_HALF 6.0
+/* pyr_gaussian_half of CIFAR-10 at 32 x 32, the images that the usual noise levels (Karras et al. 2022) were
+ * made for. */
+#define PYR_ANALYSIS_HALF 9.8
 
 typedef struct pyr_analysis_job {
     pyr_kernels *k;           /* borrowed */
@@ -44,9 +44,9 @@ typedef struct pyr_level_analysis {
     double e, variance; /* epsilon / sigma_L^2, s_T^2 / sigma^2 after T steps; epsilon = e sigma_last^2 */
     int enough;         /* the fewest steps for a variance of at most 1.05; above 1000: 1001 */
 
-    double half; /* pyr_gaussian_half */
-    double
-        reference; /* side r with d / r = half / PYR_ANALYSIS_HALF: the default noise scaled to this level */
+    double half;      /* pyr_gaussian_half */
+    double reference; /* side r of the resolution-adjusted SNR with d / r = half / pyr_analysis.half: noise in
+                         proportion to what each level has to be told apart from */
     /* Suggested ends of sigma, standardised: sampling from sigma_max begins within `bound` of the truth; at
      * sigma_min noise is as small as that of rounding to the data's bits. */
     double sigma_min, sigma_max;
@@ -59,6 +59,9 @@ typedef struct pyr_analysis {
     int levels;
     pyr_dataset_shape shape;
     int64_t training; /* images */
+    double half;      /* geometric mean of the levels'; of a single level PYR_ANALYSIS_HALF */
+    double slope; /* p of half ~ d^p over the levels' sides d, by least squares: 1 where one reference side
+                     for all levels is right, 0 where none is (reference 0). NAN for a single level */
     pyr_level_analysis level[PYR_MAX_LEVELS];
 } pyr_analysis;
 

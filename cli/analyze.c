@@ -144,6 +144,18 @@ static void print_spectrum(const pyr_level_analysis *l)
     }
 }
 
+static void print_references(const pyr_analysis *a)
+{
+    if (a->levels > 1)
+        printf("\nnoise for half of the variance goes with the side to the power %.2f: %s\n", a->slope,
+               a->slope > 0.5 ? "one noise.reference for all levels would be near"
+                              : "no noise.reference for all levels; 0, no shift, is nearer");
+    else
+        printf("\nreference side: for noise levels that are right for CIFAR-10 (half of the variance at "
+               "sigma %g)\n",
+               PYR_ANALYSIS_HALF);
+}
+
 static void print_level(const work *w, int index)
 {
     const pyr_level_analysis *l = &w->analysis.level[index];
@@ -166,7 +178,7 @@ static void print_level(const work *w, int index)
     print_ncsn(l, w->typed);
     printf("  reference side      %.3g (a linear denoiser leaves half of the variance at sigma %.3g)\n",
            l->reference, l->half);
-    printf("  end at sigma %-6.4g %.3g nats from the prior (at most %.3g given any condition)\n", end_of(l),
+    printf("  start at sigma %-5.4g%.3g nats from the prior (at most %.3g given any condition)\n", end_of(l),
            l->mismatch, l->ceiling);
     printf("  suggested sigma     %.3g to %.3g (%.3g nats)\n", l->sigma_min, l->sigma_max,
            pyr_analysis_mismatch(l, l->sigma_max));
@@ -259,6 +271,8 @@ static pyr_status write_json(const work *w)
     pyr_json_int(&json, "training_images", w->analysis.training);
     pyr_json_string(&json, "filter", pyr_filter_names[w->config.pyramid.filter]);
     pyr_json_real(&json, "mismatch_bound", t->mismatch);
+    pyr_json_real(&json, "half", w->analysis.half);
+    pyr_json_real(&json, "side_exponent", w->analysis.slope);
     pyr_json_open(&json, "levels", '[');
     for (int i = 0; i < w->analysis.levels; i++)
         json_level(&json, &w->analysis.level[i], t);
@@ -345,14 +359,14 @@ static void plot_power(page *p, const pyr_analysis *a)
 {
     for (int i = a->levels - 1; i >= 0; i--) {
         const pyr_level_analysis *l = &a->level[i];
-        size_t n = (size_t)l->bins;
+        size_t n = (size_t)l->bins - 1; /* the mean, bin 0, has no place on a logarithmic axis */
 
         snprintf(p->name[p->n], sizeof p->name[0], "level %d", i);
         if (!add_series(p, n, i, i))
             return;
         for (size_t b = 0; b < n; b++) {
-            p->x[p->n - 1][b] = (double)b;
-            p->y[p->n - 1][b] = l->power[b];
+            p->x[p->n - 1][b] = (double)b + 1;
+            p->y[p->n - 1][b] = l->power[b + 1];
         }
         p->series[p->n - 1].marker = n < 6 ? i : -1;
     }
@@ -371,7 +385,7 @@ static void plot_signal(page *p, const pyr_analysis *a)
         for (int highest = 0; highest <= (l->bins > 2); highest++) {
             int bin = l->bins < 2 ? 0 : highest ? l->bins - 1 : 1;
 
-            snprintf(p->name[p->n], sizeof p->name[0], "level %d, %d cycles", i, bin);
+            snprintf(p->name[p->n], sizeof p->name[0], "level %d, %d cycle%s", i, bin, bin == 1 ? "" : "s");
             if (!add_series(p, CURVE, i, highest))
                 return;
             for (int j = 0; j < CURVE; j++) {
@@ -408,7 +422,7 @@ static void plot_mismatch(page *p, const pyr_analysis *a, double bound)
     }
     add_plot(p, &(pyr_plot){.title = "Mismatch to the prior, by where sampling starts",
                             .x = {"sigma", PYR_SCALE_LOG},
-                            .y = {"Kullback-Leibler divergence, nats", PYR_SCALE_LOG},
+                            .y = {"KL divergence, nats", PYR_SCALE_LOG},
                             .rules = (const pyr_rule[]){{bound, "bound"}},
                             .n_rules = 1});
 }
@@ -507,6 +521,7 @@ static pyr_status run_analyze(void *arg, pyr_parsed *parsed)
            w.analysis.levels == 1 ? "" : "s", pyr_filter_names[w.config.pyramid.filter]);
     for (int i = w.analysis.levels - 1; i >= 0; i--)
         print_level(&w, i);
+    print_references(&w.analysis);
     PYR_TRY_OUT(put_block(&w));
     if (*t->json)
         PYR_TRY_OUT(write_json(&w));
