@@ -24,7 +24,7 @@ struct pyr_model {
     lane_memory *memory; /* [lane] */
     size_t lane_bytes;
     uint64_t hash;
-    char sampler[PYR_MAX_LEVELS][64];
+    char sampler[PYR_MAX_LEVELS][104];
 };
 
 /* ---- opening ----------------------------------------------------------------------------------- */
@@ -77,13 +77,13 @@ static pyr_status check_network(const pyr_level *level, const char *path)
 /* "heun 18", or "heun 18 guidance 2" */
 static void put_words(char *words, size_t size, const pyr_level *level)
 {
-    const pyr_sampler *sampler = &level->settings.sampler;
+    char sampler[80];
 
+    pyr_sampler_words(sampler, sizeof sampler, &level->settings.sampler);
     if (pyr_level_guided(level))
-        snprintf(words, size, "%s %d guidance %g", pyr_sampler_names[sampler->kind], sampler->steps,
-                 level->settings.sampler_guidance);
+        snprintf(words, size, "%s guidance %g", sampler, level->settings.sampler_guidance);
     else
-        snprintf(words, size, "%s %d", pyr_sampler_names[sampler->kind], sampler->steps);
+        snprintf(words, size, "%s", sampler);
 }
 
 /* The level as its files say it is; what its manifest says about sampling is taken over. */

@@ -23,7 +23,7 @@ int pyr_model_batch(const pyr_model *m);                  /* images a lane takes
 double pyr_model_guidance(const pyr_model *m,
                           int level); /* as its settings say, whatever its classes; 1: none */
 /* Cost of one image: network evaluations (guidance doubles them), and floating-point operations, at `level`.
- */
+ * Of rk45 the mean of what was drawn so far, 0 before. */
 int pyr_model_nfe(const pyr_model *m, int level);
 double pyr_model_flop(const pyr_model *m, int level);
 /* Hash of all weights (as numbers, not as files): says which model made a picture. */

@@ -7,7 +7,6 @@
 pyr_status pyr_set_sampler(pyr_config *config, const char *steps_text, const char *sampler)
 {
     int steps[PYR_MAX_LEVELS], n = 0, levels = config->pyramid.levels, kind;
-    const char *words[8];
     size_t n_words = 0;
 
     if (*steps_text) {
@@ -29,15 +28,9 @@ pyr_status pyr_set_sampler(pyr_config *config, const char *steps_text, const cha
     if (!*sampler)
         return PYR_OK;
     while (pyr_sampler_names[n_words])
-        words[n_words] = pyr_sampler_names[n_words], n_words++;
-    for (kind = 0; pyr_sampler_names[kind] && strcmp(pyr_sampler_names[kind], sampler) != 0; kind++)
-        ;
-    if (!pyr_sampler_names[kind]) {
-        const char *nearest = pyr_nearest(sampler, words, n_words);
-
-        return pyr_fail(PYR_E_ARG, "--sampler %s: should be heun, euler or euler-maruyama%s%s%s", sampler,
-                        nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
-    }
+        n_words++;
+    if (pyr_find_word(&kind, "sampler", sampler, strlen(sampler), pyr_sampler_names, n_words) != PYR_OK)
+        return pyr_fail_prefix(PYR_E_ARG, "--sampler");
     for (int i = 0; i < levels; i++)
         config->level[i].sampler.kind = kind;
     return PYR_OK;

@@ -19,7 +19,9 @@
          .type = PYR_SETTING_TEXT,                                                                           \
          .target = &(sampler_at),                                                                            \
          .standard = "",                                                                                     \
-         .help = "heun, euler, euler-maruyama; without it the run's settings"},                              \
+         .help = "heun, euler, euler-maruyama, reverse-diffusion, ancestral, ddim, predictor-corrector, "    \
+                 "rk45, dpmpp-2m, dpmpp-2m-sde, annealed-langevin, consistent-annealed, pyramid-langevin, "  \
+                 "ula, hmc (their settings: level.sampler.*); without it the run's settings"},               \
     {                                                                                                        \
         .name = "class", .argument = "N", .type = PYR_SETTING_INT, .target = &(label_at), .standard = "-1",  \
         .min = -1, .max = 1e6, .help = "of a class-conditional run; -1: none in particular"                  \

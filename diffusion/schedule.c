@@ -3,10 +3,10 @@
 #include <math.h>
 #include <stddef.h>
 
-const char *const pyr_family_names[] = {"ve", "vp", NULL};
-const char *const pyr_curve_names[] = {"geometric", "linear", "cosine", "karras", NULL};
+const char *const pyr_family_names[] = {"ve", "vp", "sub-vp", NULL};
+const char *const pyr_curve_names[] = {"geometric", "linear", "cosine", "karras", "power", NULL};
 const char *const pyr_density_names[] = {"log-normal", "uniform", NULL};
-const char *const pyr_weight_names[] = {"edm", "simple", NULL};
+const char *const pyr_weight_names[] = {"edm", "simple", "likelihood", "min-snr", NULL};
 
 static const double pi = 3.14159265358979323846;
 
@@ -19,25 +19,60 @@ pyr_status pyr_schedule_check(const pyr_schedule *s)
     if (s->curve == PYR_LINEAR && !(s->beta_min >= 0 && s->beta_max > s->beta_min))
         return pyr_fail(PYR_E_CONFIG, "beta_min is %g and beta_max is %g: should be 0 <= beta_min < beta_max",
                         s->beta_min, s->beta_max);
+    if (s->curve == PYR_POWER && !(s->base > 1))
+        return pyr_fail(PYR_E_CONFIG, "power_base is %g, should be above 1", s->base);
     return PYR_OK;
 }
 
-/* The curves, before scaling. */
+/* ---- sub-vp: its own s and that of vp with the same alpha ---- */
+
+static double own_of(pyr_family family, double p)
+{
+    return family == PYR_SUB_VP ? p * p / sqrt(1 + p * p) : p;
+}
+
+/* v = p^2 solves v^2 = s^2 (1 + v) */
+static double vp_of(pyr_family family, double s)
+{
+    double q = s * s;
+
+    return family == PYR_SUB_VP ? sqrt((q + sqrt(q * q + 4 * q)) / 2) : s;
+}
+
+/* d log s / d log p */
+static double own_slope(pyr_family family, double p)
+{
+    return family == PYR_SUB_VP ? 2 - p * p / (1 + p * p) : 1;
+}
+
+/* ---- the curves, before scaling ---- */
+
+static double first(const pyr_schedule *c)
+{
+    return vp_of(c->family, c->s_min);
+}
+
+static double last(const pyr_schedule *c)
+{
+    return vp_of(c->family, c->s_max);
+}
 
 static double curve_s(const pyr_schedule *c, double t)
 {
     switch (c->curve) {
     case PYR_GEOMETRIC:
-        return c->s_min * pow(c->s_max / c->s_min, t);
+        return first(c) * pow(last(c) / first(c), t);
     case PYR_LINEAR: /* s^2 = e^{-lambda} = exp(b0 t + (b1 - b0) t^2 / 2) - 1 */
         return sqrt(expm1(c->beta_min * t + (c->beta_max - c->beta_min) * t * t / 2));
     case PYR_COSINE:
         return tan(pi * t / 2);
     case PYR_KARRAS: {
-        double a = pow(c->s_min, 1 / c->rho), b = pow(c->s_max, 1 / c->rho);
+        double a = pow(first(c), 1 / c->rho), b = pow(last(c), 1 / c->rho);
 
         return pow(a + t * (b - a), c->rho);
     }
+    case PYR_POWER:
+        return sqrt(expm1(2 * t * log(c->base)) / (2 * log(c->base)));
     }
     return 0;
 }
@@ -46,7 +81,7 @@ static double curve_t(const pyr_schedule *c, double s)
 {
     switch (c->curve) {
     case PYR_GEOMETRIC:
-        return log(s / c->s_min) / log(c->s_max / c->s_min);
+        return log(s / first(c)) / log(last(c) / first(c));
     case PYR_LINEAR: {
         double b = c->beta_max - c->beta_min, v = log1p(s * s);
 
@@ -55,39 +90,22 @@ static double curve_t(const pyr_schedule *c, double s)
     case PYR_COSINE:
         return 2 / pi * atan(s);
     case PYR_KARRAS: {
-        double a = pow(c->s_min, 1 / c->rho), b = pow(c->s_max, 1 / c->rho);
+        double a = pow(first(c), 1 / c->rho), b = pow(last(c), 1 / c->rho);
 
         return (pow(s, 1 / c->rho) - a) / (b - a);
     }
+    case PYR_POWER:
+        return log1p(2 * log(c->base) * s * s) / (2 * log(c->base));
     }
     return 0;
 }
 
-double pyr_schedule_s(const pyr_schedule *schedule, double t)
-{
-    return schedule->scale * curve_s(schedule, t);
-}
-
-double pyr_schedule_t(const pyr_schedule *schedule, double s)
-{
-    return curve_t(schedule, s / schedule->scale);
-}
-
-double pyr_schedule_t_min(const pyr_schedule *schedule)
-{
-    return curve_t(schedule, schedule->s_min);
-}
-
-double pyr_schedule_t_max(const pyr_schedule *schedule)
-{
-    return curve_t(schedule, schedule->s_max);
-}
-
-double pyr_schedule_slope(const pyr_schedule *c, double t)
+/* d log s / dt */
+static double curve_slope(const pyr_schedule *c, double t)
 {
     switch (c->curve) {
     case PYR_GEOMETRIC:
-        return log(c->s_max / c->s_min);
+        return log(last(c) / first(c));
     case PYR_LINEAR: { /* log s = log(e^v - 1) / 2 */
         double v = c->beta_min * t + (c->beta_max - c->beta_min) * t * t / 2;
 
@@ -96,25 +114,54 @@ double pyr_schedule_slope(const pyr_schedule *c, double t)
     case PYR_COSINE:
         return pi / sin(pi * t);
     case PYR_KARRAS: {
-        double a = pow(c->s_min, 1 / c->rho), b = pow(c->s_max, 1 / c->rho);
+        double a = pow(first(c), 1 / c->rho), b = pow(last(c), 1 / c->rho);
 
         return c->rho * (b - a) / (a + t * (b - a));
     }
+    case PYR_POWER: /* log s = log(b^{2t} - 1) / 2 + constant */
+        return log(c->base) / -expm1(-2 * t * log(c->base));
     }
     return 0;
 }
 
+double pyr_schedule_s(const pyr_schedule *schedule, double t)
+{
+    return own_of(schedule->family, schedule->scale * curve_s(schedule, t));
+}
+
+double pyr_schedule_t(const pyr_schedule *schedule, double s)
+{
+    return curve_t(schedule, vp_of(schedule->family, s) / schedule->scale);
+}
+
+double pyr_schedule_t_min(const pyr_schedule *schedule)
+{
+    return curve_t(schedule, first(schedule));
+}
+
+double pyr_schedule_t_max(const pyr_schedule *schedule)
+{
+    return curve_t(schedule, last(schedule));
+}
+
+double pyr_schedule_slope(const pyr_schedule *schedule, double t)
+{
+    return own_slope(schedule->family, schedule->scale * curve_s(schedule, t)) * curve_slope(schedule, t);
+}
+
 double pyr_alpha(pyr_family family, double s)
 {
-    return family == PYR_VP ? 1 / sqrt(1 + s * s) : 1;
+    double p = vp_of(family, s);
+
+    return family == PYR_VE ? 1 : 1 / sqrt(1 + p * p);
 }
 
 double pyr_drift(const pyr_schedule *schedule, double t)
 {
-    double s = pyr_schedule_s(schedule, t);
+    double p = schedule->scale * curve_s(schedule, t);
 
-    /* VP: log alpha = -log(1 + s^2) / 2, so alpha'/alpha = -s^2 / (1 + s^2) (log s)' */
-    return schedule->family == PYR_VP ? -s * s / (1 + s * s) * pyr_schedule_slope(schedule, t) : 0;
+    /* log alpha = -log(1 + p^2) / 2, so alpha'/alpha = -p^2 / (1 + p^2) (log p)' */
+    return schedule->family == PYR_VE ? 0 : -p * p / (1 + p * p) * curve_slope(schedule, t);
 }
 
 double pyr_diffusion2(const pyr_schedule *schedule, double t)
@@ -134,6 +181,8 @@ double pyr_noise_level(const pyr_noise *noise, const pyr_schedule *schedule, dou
         return schedule->scale * exp(noise->mean + noise->std * pyr_normal_quantile(u));
     lo = pyr_schedule_t_min(schedule);
     hi = pyr_schedule_t_max(schedule);
+    if (noise->levels > 1) /* each of them for the same share of u */
+        u = fmin(floor(u * noise->levels), noise->levels - 1) / (noise->levels - 1);
     return pyr_schedule_s(schedule, lo + u * (hi - lo));
 }
 
@@ -155,8 +204,21 @@ static double density_of(pyr_density density, const pyr_noise *noise, const pyr_
 double pyr_noise_weight(const pyr_noise *noise, const pyr_schedule *schedule, double s)
 {
     pyr_density meant = noise->weight == PYR_WEIGHT_EDM ? PYR_LOG_NORMAL : PYR_UNIFORM_T;
-    double w = noise->weight == PYR_WEIGHT_EDM ? (1 + s * s) / (s * s) : 1 / (s * s);
+    double snr = 1 / (s * s), w = snr; /* simple */
 
+    switch (noise->weight) {
+    case PYR_WEIGHT_EDM:
+        w = 1 + snr;
+        break;
+    case PYR_WEIGHT_SIMPLE:
+        break;
+    case PYR_WEIGHT_LIKELIHOOD: /* -lambda' / 2 is the slope of log s */
+        w = pyr_schedule_slope(schedule, pyr_schedule_t(schedule, s)) * snr;
+        break;
+    case PYR_WEIGHT_MIN_SNR:
+        w = fmin(snr, 5);
+        break;
+    }
     if (meant != noise->density)
         w *= density_of(meant, noise, schedule, s) / density_of(noise->density, noise, schedule, s);
     return w;

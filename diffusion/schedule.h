@@ -6,34 +6,40 @@
  * diffusion models"; design, section 3.) What a network sees depends on the ratio s = sigma / alpha =
  * exp(-lambda / 2) alone ("sigma" of the EDM paper, Karras et al. 2022): for every family z_t / alpha = z + s
  * eps. So noise levels are given as s everywhere outside this file, and a family says what alpha belongs to
- * it: VE: alpha = 1;   VP: alpha^2 = 1 / (1 + s^2).
+ * it:
+ *     ve       alpha = 1
+ *     vp       alpha^2 = 1 / (1 + s^2)
+ *     sub-vp   alpha as vp's, sigma = 1 - alpha^2: with vp's p, s = p^2 / sqrt(1 + p^2)
+ * A curve below gives s of ve and vp; for sub-vp it gives p.
  *
  * Resolution: a level of side d = sqrt(h w) against a reference side r has its noise scaled by d / r
  * (lambda_i(t) = lambda(t) + 2 log(r / d); SNR_d = SNR_r (r / d)^2): `scale` below. It moves
- * the ends of the range, the training density and the sampler's grid alike.
+ * the ends of the range, the training density and the sampler's grid alike. For sub-vp it acts on p.
  */
 #ifndef PYR_DIFFUSION_SCHEDULE_H
 #define PYR_DIFFUSION_SCHEDULE_H
 
 #include "base/status.h"
 
-typedef enum pyr_family { PYR_VE, PYR_VP } pyr_family;
+typedef enum pyr_family { PYR_VE, PYR_VP, PYR_SUB_VP } pyr_family;
 typedef enum pyr_curve {
     PYR_GEOMETRIC, /* s(t) = s_min (s_max / s_min)^t */
     PYR_LINEAR,    /* linear beta: lambda(t) = -log(exp(b0 t + (b1 - b0) t^2 / 2) - 1) */
     PYR_COSINE,    /* lambda(t) = -2 log tan(pi t / 2) */
-    PYR_KARRAS     /* s(t) = (s_min^(1/rho) + t (s_max^(1/rho) - s_min^(1/rho)))^rho */
+    PYR_KARRAS,    /* s(t) = (s_min^(1/rho) + t (s_max^(1/rho) - s_min^(1/rho)))^rho */
+    PYR_POWER      /* s^2(t) = (b^{2t} - 1) / (2 log b): dz = b^t dw */
 } pyr_curve;
 
-extern const char *const pyr_family_names[]; /* "ve", "vp" */
-extern const char *const pyr_curve_names[];  /* "geometric", "linear", "cosine", "karras" */
+extern const char *const pyr_family_names[]; /* "ve", "vp", "sub-vp" */
+extern const char *const pyr_curve_names[];  /* "geometric", "linear", "cosine", "karras", "power" */
 
 typedef struct pyr_schedule {
     pyr_family family;
     pyr_curve curve;
-    double s_min, s_max;       /* ends of s before scaling, 0 < s_min < s_max; linear and cosine stop there */
+    double s_min, s_max; /* ends of s before scaling, 0 < s_min < s_max; linear, cosine, power stop there */
     double beta_min, beta_max; /* linear */
     double rho;                /* karras */
+    double base;               /* power: b > 1 */
     double scale;              /* d / r; 1: no shift */
 } pyr_schedule;
 
@@ -41,7 +47,7 @@ typedef struct pyr_schedule {
 pyr_status pyr_schedule_check(const pyr_schedule *s);
 
 /* s at time t, and back. The times at which s is s_min and s_max (scaled) are the ends of the schedule:
- * 0 and 1 for geometric and karras, inside (0, 1) for the others. */
+ * 0 and 1 for geometric and karras; for the others inside (0, 1) where the curve reaches them. */
 double pyr_schedule_s(const pyr_schedule *schedule, double t);
 double pyr_schedule_t(const pyr_schedule *schedule, double s);
 double pyr_schedule_t_min(const pyr_schedule *schedule);
@@ -62,17 +68,22 @@ typedef enum pyr_density {
 } pyr_density;
 
 typedef enum pyr_weight {
-    PYR_WEIGHT_EDM,   /* w = (1 + s^2) / s^2, meant for the log-normal density */
-    PYR_WEIGHT_SIMPLE /* w = 1 / s^2 = e^lambda, meant for uniform t (Ho et al. 2020, L_simple) */
+    PYR_WEIGHT_EDM,    /* w = (1 + s^2) / s^2, meant for the log-normal density; the others for uniform t: */
+    PYR_WEIGHT_SIMPLE, /* w = 1 / s^2 = e^lambda (Ho et al. 2020, L_simple; Song & Ermon 2019, equation 6) */
+    PYR_WEIGHT_LIKELIHOOD, /* w = -lambda'(t) e^lambda / 2, g^2 / 2 on the score (Song et al. 2021, "Maximum
+                              likelihood training of score-based diffusion models", equation 7) */
+    PYR_WEIGHT_MIN_SNR     /* w = min(e^lambda, 5) (Hang et al. 2023) */
 } pyr_weight;
 
 extern const char *const pyr_density_names[]; /* "log-normal", "uniform" */
-extern const char *const pyr_weight_names[];  /* "edm", "simple" */
+extern const char *const pyr_weight_names[];  /* "edm", "simple", "likelihood", "min-snr" */
 
 typedef struct pyr_noise {
     pyr_density density;
     double mean, std; /* log-normal */
     pyr_weight weight;
+    int levels; /* uniform: so many values of t, evenly spaced from end to end (NCSN's noise levels, DDPM's
+                   steps); 0: any */
 } pyr_noise;
 
 /* The noise level at quantile u in (0, 1) of the density. */

@@ -98,11 +98,9 @@ out:
 static pyr_status fill_sigmas(pyr_level_spectrum *out, const pyr_level_settings *settings)
 {
     pyr_schedule schedule;
-    pyr_noise noise = {.density = (pyr_density)settings->density,
-                       .mean = settings->mean,
-                       .std = settings->std,
-                       .weight = (pyr_weight)settings->weight};
+    pyr_noise noise;
 
+    PYR_TRY(pyr_level_noise(&noise, settings));
     PYR_TRY(pyr_level_schedule(&schedule, settings, sqrt((double)out->h * out->w)));
     out->sigma[0] = pyr_schedule_s(&schedule, pyr_schedule_t_min(&schedule));
     for (int i = 1; i < PYR_SPECTRA_SIGMAS - 1; i++)

@@ -1,7 +1,6 @@
 #include "levels/denoiser.h"
 
 #include "base/mem.h"
-#include "levels/loss.h"
 #include "levels/unet.h"
 #include <math.h>
 
@@ -203,21 +202,19 @@ static pyr_status put_levels(const pyr_denoising *call, const double *s)
     double *host = d->host + 2 * (size_t)call->lane * n;
 
     for (int i = 0; i < d->places; i++) {
-        double si = s[image_of(call, i)];
-
-        host[2 * i] = 1 / sqrt(1 + si * si);
+        host[2 * i] = pyr_level_coefs_at(d->level, s[image_of(call, i)]).in;
         host[2 * i + 1] = 0;
     }
     PYR_TRY(pyr_upload_reals(d->k, pyr_graph_data(d->g, call->lane, d->mix_in), host, 2 * n));
     for (int i = 0; i < d->places; i++) {
-        double si = s[image_of(call, i)], root = sqrt(1 + si * si);
+        pyr_conversion to = pyr_level_coefs_at(d->level, s[image_of(call, i)]).to;
 
-        host[2 * i] = 1 / (root * root);
-        host[2 * i + 1] = si / root;
+        host[2 * i] = to.skip;
+        host[2 * i + 1] = to.out;
     }
     PYR_TRY(pyr_upload_reals(d->k, pyr_graph_data(d->g, call->lane, d->mix_out), host, 2 * n));
     for (int i = 0; i < d->places; i++)
-        host[i] = pyr_time_of(&d->level->unet, s[image_of(call, i)]);
+        host[i] = pyr_level_coefs_at(d->level, s[image_of(call, i)]).time;
     return pyr_upload_reals(d->k, pyr_graph_data(d->g, call->lane, d->time), host, n);
 }
 

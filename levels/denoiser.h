@@ -2,9 +2,9 @@
  *
  *     D(x, s) = x / (1 + s^2) + s / sqrt(1 + s^2) F(x / sqrt(1 + s^2), c, tau)
  *
- * in the standardised units of the level (loss.h has the same in training). The condition c stays the same
- * for all evaluations of an image, so what the network's first convolution makes of it is computed once, by
- * a graph of its own.
+ * in the standardised units of the level (loss.h has the same in training; other predictions than F have
+ * other factors, see diffusion/prediction.h). The condition c stays the same for all evaluations of an image,
+ * so what the network's first convolution makes of it is computed once, by a graph of its own.
  *
  * Classifier-free guidance (Ho & Salimans 2022, equation 6, for denoisers instead of scores, which are
  * linear in them): D = D_none + G (D_class - D_none). Both are places of one batch: images with their

@@ -10,6 +10,7 @@
 pyr_status pyr_level_init(pyr_level *out, const pyr_level_settings *settings, const pyr_pyramid *pyramid,
                           int index, int classes, uint64_t fingerprint)
 {
+    pyr_schedule sampling;
     const pyr_pyramid_settings *p = pyr_pyramid_get(pyramid);
     pyr_shape image = pyr_pyramid_image_shape(pyramid, 0);
     bool coarsest = index == p->levels - 1;
@@ -29,6 +30,8 @@ pyr_status pyr_level_init(pyr_level *out, const pyr_level_settings *settings, co
                                    .condition = settings->condition,
                                    .classes = settings->classes ? classes : 0,
                                    .data = fingerprint,
+                                   .prediction = settings->prediction,
+                                   .blind = !settings->noise_input,
                                    .bands = p->filter == PYR_FILTER_HAAR && !coarsest ? 3 : 1};
     if (settings->classes && classes == 0)
         return pyr_fail(PYR_E_CONFIG,
@@ -46,8 +49,26 @@ pyr_status pyr_level_init(pyr_level *out, const pyr_level_settings *settings, co
                         "level.augmentation_min is %g, should be at most level.augmentation, %g",
                         settings->augmentation_min, settings->augmentation);
     PYR_TRY(pyr_level_schedule(&out->schedule, settings, pyr_level_side(out)));
+    PYR_TRY(pyr_level_sampling_schedule(&sampling, settings, pyr_level_side(out))); /* only looked at */
     return pyr_network_config(&out->unet, &settings->network, out->variable.c, pyr_level_told_channels(out),
                               out->variable.h, out->variable.w, out->facts.classes);
+}
+
+/* tau, what the network's time embedding takes for s. */
+static double time_of(const pyr_unet_config *config, double s)
+{
+    /* Positional features are made for t in 0..1000: 62.5 log s spreads 0.002..80 over -390..270 (EDM uses
+     * log(s)/4 with frequencies up to 1, which is the same up to scale). */
+    return config->time_embedding_type == PYR_UNET_FOURIER ? s : 62.5 * log(s);
+}
+
+pyr_level_coefs pyr_level_coefs_at(const pyr_level *level, double s)
+{
+    bool blind = level->facts.blind;
+
+    return (pyr_level_coefs){.in = blind ? 1 : 1 / sqrt(1 + s * s),
+                             .time = time_of(&level->unet, blind ? 1 : s),
+                             .to = pyr_prediction_at((pyr_prediction)level->facts.prediction, s)};
 }
 
 int pyr_level_told_channels(const pyr_level *level)
@@ -225,10 +246,11 @@ enum { FACT_ROOM = 192 };
 pyr_status pyr_facts_write(const pyr_level_facts *f, pyr_st_pair pairs[PYR_FACT_PAIRS], size_t *n,
                            pyr_text *text)
 {
-    static const char *const keys[] = {"pyrdiff_level",   "pyrdiff_levels",        "pyrdiff_image",
-                                       "pyrdiff_filter",  "pyrdiff_filter_sigma",  "pyrdiff_condition",
-                                       "pyrdiff_classes", "pyrdiff_data",          "pyrdiff_mean",
-                                       "pyrdiff_std",     "pyrdiff_condition_std", "pyrdiff_noise_told"};
+    static const char *const keys[] = {"pyrdiff_level",      "pyrdiff_levels",        "pyrdiff_image",
+                                       "pyrdiff_filter",     "pyrdiff_filter_sigma",  "pyrdiff_condition",
+                                       "pyrdiff_classes",    "pyrdiff_data",          "pyrdiff_mean",
+                                       "pyrdiff_std",        "pyrdiff_condition_std", "pyrdiff_noise_told",
+                                       "pyrdiff_prediction", "pyrdiff_noise_input"};
     enum { N = sizeof keys / sizeof *keys };
     char line[N][FACT_ROOM] = {{0}};
 
@@ -246,6 +268,8 @@ pyr_status pyr_facts_write(const pyr_level_facts *f, pyr_st_pair pairs[PYR_FACT_
     }
     snprintf(line[10], FACT_ROOM, "%.17g", f->condition_std);
     snprintf(line[11], FACT_ROOM, "%.17g", f->noise_told);
+    snprintf(line[12], FACT_ROOM, "%s", pyr_prediction_names[f->prediction]);
+    snprintf(line[13], FACT_ROOM, "%s", f->blind ? "false" : "true");
     for (int i = 0; i < N; i++)
         pyr_text_add_bytes(text, line[i], strlen(line[i]) + 1);
     if (text->failed)
@@ -286,6 +310,16 @@ static bool read_reals(const char *text, double *out, int *n)
     return *n > 0 && *text == 0;
 }
 
+static bool read_prediction(pyr_level_facts *f, const char *word)
+{
+    for (int i = 0; pyr_prediction_names[i]; i++)
+        if (strcmp(pyr_prediction_names[i], word) == 0) {
+            f->prediction = i;
+            return true;
+        }
+    return false;
+}
+
 pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const char *path)
 {
     const char *level = pyr_safetensors_metadata(file, "pyrdiff_level");
@@ -299,8 +333,10 @@ pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const
     const char *mean = pyr_safetensors_metadata(file, "pyrdiff_mean");
     const char *std = pyr_safetensors_metadata(file, "pyrdiff_std");
     const char *condition_std = pyr_safetensors_metadata(file, "pyrdiff_condition_std");
-    const char *noise_told =
-        pyr_safetensors_metadata(file, "pyrdiff_noise_told"); /* younger than the others */
+    /* younger than the others */
+    const char *noise_told = pyr_safetensors_metadata(file, "pyrdiff_noise_told");
+    const char *prediction = pyr_safetensors_metadata(file, "pyrdiff_prediction");
+    const char *noise_input = pyr_safetensors_metadata(file, "pyrdiff_noise_input");
     int bands;
 
     *f = (pyr_level_facts){0};
@@ -317,8 +353,11 @@ pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const
         (noise_told && (!pyr_parse_real(noise_told, &f->noise_told) || !(f->noise_told >= 0))) ||
         !read_reals(mean, f->mean, &bands) || !read_reals(std, f->std, &f->bands) || f->index < 0 ||
         f->index >= f->levels || f->levels > PYR_MAX_LEVELS || f->h < 1 || f->w < 1 || f->c < 1 ||
-        f->classes < 0 || (strcmp(condition, "none") != 0 && strcmp(condition, "coarse") != 0))
+        f->classes < 0 || (prediction && !read_prediction(f, prediction)) ||
+        (noise_input && strcmp(noise_input, "true") != 0 && strcmp(noise_input, "false") != 0) ||
+        (strcmp(condition, "none") != 0 && strcmp(condition, "coarse") != 0))
         return pyr_fail(PYR_E_FORMAT, "%s: the metadata of the level are damaged", path);
+    f->blind = noise_input && strcmp(noise_input, "false") == 0;
     f->condition = strcmp(condition, "none") == 0 ? PYR_CONDITION_NONE : PYR_CONDITION_COARSE;
     if (!statistics_fit(f, bands))
         return pyr_fail(PYR_E_FORMAT, "%s: the statistics of the level are damaged", path);

@@ -21,6 +21,8 @@ typedef struct pyr_level_facts {
     double mean[PYR_MAX_BANDS], std[PYR_MAX_BANDS]; /* of the training set: z = (variable - mean) / std */
     double condition_std;
     double noise_told; /* the condition's noise is told in a channel, divided by this; 0: it is not told */
+    int prediction;    /* pyr_prediction */
+    bool blind;        /* the network reads x unscaled, and is not told its noise level */
 } pyr_level_facts;
 
 typedef struct pyr_level {
@@ -45,6 +47,14 @@ pyr_status pyr_level_destandardise(const pyr_level *level, pyr_kernels *k, int n
 /* The vector that goes with it, and its opposite z = (variable - mean) / std for the graph: per image 2c
  * numbers [scale - 1 | shift]; host. */
 void pyr_level_vectors(const pyr_level *level, double *standardise, double *destandardise);
+
+/* How the network stands in the denoiser at noise level s: it reads (in x, condition, time), and
+ * D = skip x + out N. */
+typedef struct pyr_level_coefs {
+    double in, time;
+    pyr_conversion to;
+} pyr_level_coefs;
+pyr_level_coefs pyr_level_coefs_at(const pyr_level *level, double s);
 
 double pyr_level_side(const pyr_level *level);       /* sqrt(h w) */
 int pyr_level_told_channels(const pyr_level *level); /* what the network reads beside the variable */

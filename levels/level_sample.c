@@ -24,7 +24,8 @@ pyr_status pyr_sampled_level_new(pyr_sampled_level *s, pyr_kernels *k, const pyr
                                  const pyr_unet_files *files, const void *block, int batch)
 {
     *s = (pyr_sampled_level){.level = *level, .batch = batch};
-    PYR_TRY(pyr_level_sampling_schedule(&s->schedule, &level->settings, pyr_level_side(level)));
+    if (pyr_level_sampling_schedule(&s->schedule, &level->settings, pyr_level_side(level)) != PYR_OK)
+        return pyr_fail_prefix(PYR_E_CONFIG, "level %d", level->facts.index);
     PYR_TRY(pyr_denoiser_new(&s->denoiser, k, &s->params, &s->level, batch));
     PYR_TRY(put_vector(s, k));
     if (!files)
@@ -43,25 +44,46 @@ void pyr_sampled_level_free(pyr_sampled_level *s, pyr_kernels *k)
     *s = (pyr_sampled_level){0};
 }
 
+/* Of the denoiser. */
+static int evaluations(const pyr_sampled_level *s)
+{
+    int nfe = pyr_sampler_nfe(&s->level.settings.sampler);
+
+    if (nfe == 0 && s->drawn > 0)
+        nfe = (int)((s->evaluations + s->drawn / 2) / s->drawn);
+    return nfe;
+}
+
 int pyr_level_nfe(const pyr_sampled_level *s)
 {
-    return pyr_sampler_nfe(&s->level.settings.sampler) * (pyr_level_guided(&s->level) ? 2 : 1);
+    return evaluations(s) * (pyr_level_guided(&s->level) ? 2 : 1);
 }
 
 double pyr_level_sample_flop(const pyr_sampled_level *s)
 {
-    return pyr_denoiser_flop(&s->denoiser, pyr_sampler_nfe(&s->level.settings.sampler));
+    return pyr_denoiser_flop(&s->denoiser, evaluations(s));
 }
 
 /* ---- drawing ----------------------------------------------------------------------------------- */
 
 size_t pyr_level_sample_work(const pyr_sampled_level *s, const pyr_kernels *k, int n)
 {
-    return pyr_sampler_work(k, n, pyr_count(s->level.variable));
+    return pyr_sampler_work(k, &s->level.settings.sampler, n, pyr_count(s->level.variable));
+}
+
+static void count(pyr_sampled_level *s, int n, const int *evaluations_of)
+{
+    int64_t sum = 0;
+
+    for (int i = 0; i < n; i++)
+        sum += evaluations_of[i];
+    s->evaluations += sum;
+    s->drawn += n;
 }
 
 pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_level_draw *draw, void *variable)
 {
+    int counts[PYR_MAX_SAMPLING_BATCH];
     pyr_denoising denoising = {.denoiser = &s->denoiser,
                                .lane = draw->lane,
                                .n = draw->n,
@@ -72,18 +94,21 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
                              .size = pyr_count(s->level.variable),
                              .seeds = draw->seeds,
                              .level = s->level.facts.index,
+                             .place = s->level.facts.levels - s->level.facts.index,
                              .denoise = pyr_denoiser_call,
                              .ctx = &denoising,
                              .work = draw->work,
                              .start = draw->start,
                              .after = draw->after,
                              .after_ctx = draw->after_ctx,
-                             .repeats = draw->repeats};
+                             .repeats = draw->repeats,
+                             .evaluations = counts};
     pyr_schedule schedule = s->schedule;
 
     if (draw->from > 0)
         schedule.s_max = draw->from / schedule.scale;
     PYR_TRY(pyr_denoiser_begin(&denoising));
     PYR_TRY(pyr_sample(&sampling, &s->level.settings.sampler, &schedule, variable));
+    count(s, draw->n, counts);
     return pyr_level_destandardise(&s->level, k, draw->n, variable, s->vector);
 }

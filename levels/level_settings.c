@@ -42,7 +42,7 @@ static const pyr_setting rows[] = {
     {"network.downsample_padding", PYR_SETTING_INT, AT(network.downsample_padding), 0, 1, "1", NULL,
      "1: on all sides; 0: right and bottom only"},
 
-    {"noise.family", PYR_SETTING_CHOICE, AT(family), 0, 0, "ve", pyr_family_names, "SDE: ve or vp"},
+    {"noise.family", PYR_SETTING_CHOICE, AT(family), 0, 0, "ve", pyr_family_names, "SDE: ve, vp or sub-vp"},
     {"noise.schedule", PYR_SETTING_CHOICE, AT(curve), 0, 0, "geometric", pyr_curve_names,
      "sigma against time; matters for density uniform and weight simple"},
     {"noise.sigma_min", PYR_SETTING_REAL, AT(sigma_min), 1e-8, 1e6, "0.002", NULL,
@@ -51,11 +51,21 @@ static const pyr_setting rows[] = {
     {"noise.beta_min", PYR_SETTING_REAL, AT(beta_min), 0, 1e4, "0.1", NULL, "schedule linear: beta at t = 0"},
     {"noise.beta_max", PYR_SETTING_REAL, AT(beta_max), 0, 1e4, "20", NULL, "schedule linear: beta at t = 1"},
     {"noise.rho", PYR_SETTING_REAL, AT(rho), 0.1, 100, "7", NULL, "schedule karras: its exponent"},
+    {"noise.power_base", PYR_SETTING_REAL, AT(power_base), 1.0001, 1e6, "25", NULL,
+     "schedule power: b of sigma^2 = (b^2t - 1) / (2 log b)"},
     {"noise.density", PYR_SETTING_CHOICE, AT(density), 0, 0, "log-normal", pyr_density_names,
      "noise levels in training"},
     {"noise.mean", PYR_SETTING_REAL, AT(mean), -20, 20, "-0.8", NULL, "log-normal: mean of log sigma"},
     {"noise.std", PYR_SETTING_REAL, AT(std), 1e-3, 20, "1.4", NULL, "log-normal: its standard deviation"},
     {"noise.weight", PYR_SETTING_CHOICE, AT(weight), 0, 0, "edm", pyr_weight_names, "weight of the loss"},
+    {"noise.levels", PYR_SETTING_INT, AT(noise_levels), 0, 1000000, "0", NULL,
+     "density uniform: so many noise levels, evenly spaced in time (NCSN's levels, DDPM's steps); 0: any"},
+    {"noise.prediction", PYR_SETTING_CHOICE, AT(prediction), 0, 0, "f", pyr_prediction_names,
+     "what the network predicts: f is the preconditioned output of EDM"},
+    {"noise.input", PYR_SETTING_BOOL, AT(noise_input), 0, 0, "true", NULL,
+     "tell the network the noise level; false: it reads x unscaled and is told nothing (NCSNv2's s(x)/sigma "
+     "is "
+     "this with prediction epsilon)"},
     {"noise.reference", PYR_SETTING_REAL, AT(reference), 0, 65536, "0", NULL,
      "resolution-adjusted SNR: reference side in pixels; 0: no shift"},
 
@@ -80,6 +90,40 @@ static const pyr_setting rows[] = {
      "where sampling ends; 0: noise.sigma_min"},
     {"sampler.sigma_max", PYR_SETTING_REAL, AT(sampler_sigma_max), 0, 1e6, "0", NULL,
      "where it starts; 0: noise.sigma_max"},
+    {"sampler.start", PYR_SETTING_CHOICE, AT(sampler.start), 0, 0, "prior", pyr_start_names,
+     "noise to start from: prior is the family's; unit has the variance of unit data with noise, right at "
+     "low "
+     "sigma_max, too"},
+    {"sampler.denoise", PYR_SETTING_BOOL, AT(sampler_denoise), 0, 0, "true", NULL,
+     "end with a denoising step; false: noise of sigma_min stays in the images"},
+    {"sampler.eta", PYR_SETTING_REAL, AT(sampler.eta), -1, 1, "-1", NULL,
+     "ddim, dpmpp-2m-sde: 0 the ODE .. 1 the SDE; consistent-annealed: what a step takes away of the noise, "
+     "1 "
+     "- gamma .. 1; -1: 0, 1, and half-way between ODE and ancestral"},
+    {"sampler.churn", PYR_SETTING_REAL, AT(sampler.churn), 0, 1e6, "0", NULL,
+     "heun, euler: S_churn of EDM, noise added before each step; 0: none"},
+    {"sampler.churn_min", PYR_SETTING_REAL, AT(sampler.churn_min), 0, 1e6, "0", NULL,
+     "S_tmin, smallest sigma where it is added"},
+    {"sampler.churn_max", PYR_SETTING_REAL, AT(sampler.churn_max), 0, 1e6, "0", NULL,
+     "S_tmax, largest sigma where it is added; 0: no limit"},
+    {"sampler.churn_noise", PYR_SETTING_REAL, AT(sampler.churn_noise), 0, 10, "1", NULL,
+     "S_noise, its standard deviation"},
+    {"sampler.predictor", PYR_SETTING_CHOICE, AT(sampler.predictor), 0, 0, "reverse-diffusion",
+     pyr_predictor_names, "predictor-corrector: the step from one noise level to the next"},
+    {"sampler.corrector_steps", PYR_SETTING_INT, AT(sampler.corrector_steps), 0, 1000, "1", NULL,
+     "predictor-corrector: Langevin steps after each of them"},
+    {"sampler.corrector_snr", PYR_SETTING_REAL, AT(sampler.corrector_snr), 0, 10, "0.16", NULL,
+     "their signal-to-noise ratio"},
+    {"sampler.tolerance", PYR_SETTING_REAL, AT(sampler.tolerance), 1e-12, 1, "1e-3", NULL,
+     "rk45: relative and absolute; sampler.steps does not matter then"},
+    {"sampler.langevin_steps", PYR_SETTING_INT, AT(sampler.langevin_steps), 1, PYR_MAX_STEPS, "5", NULL,
+     "annealed-langevin, pyramid-langevin: Langevin steps at each noise level; ula, mala, hmc: moves in each "
+     "of sampler.steps"},
+    {"sampler.langevin_epsilon", PYR_SETTING_REAL, AT(sampler.langevin_epsilon), 0, 1e6, "0", NULL,
+     "their step: annealed-langevin epsilon sigma^2 / sigma_min^2, pyramid-langevin epsilon sigma^2 / 2^i, "
+     "ula and mala epsilon, hmc its square root; 0: chosen"},
+    {"sampler.hmc_leapfrogs", PYR_SETTING_INT, AT(sampler.hmc_leapfrogs), 1, 10000, "8", NULL,
+     "hmc: leapfrog steps of a move"},
     {"sampler.augmentation", PYR_SETTING_REAL, AT(sampler_augmentation), 0, 10, "0", NULL,
      "noise on the condition in sampling, in image units; told to networks with level.augmentation_channel"},
     {"sampler.guidance", PYR_SETTING_REAL, AT(sampler_guidance), 0, 1000, "1", NULL,
@@ -182,6 +226,24 @@ pyr_status pyr_network_config(pyr_unet_config *out, const pyr_network_settings *
 
 /* ---- schedules ---- */
 
+pyr_status pyr_level_noise(pyr_noise *out, const pyr_level_settings *s)
+{
+    *out = (pyr_noise){.density = (pyr_density)s->density,
+                       .mean = s->mean,
+                       .std = s->std,
+                       .weight = (pyr_weight)s->weight,
+                       .levels = s->noise_levels};
+    if (s->noise_levels == 1)
+        return pyr_fail(PYR_E_CONFIG, "noise.levels is 1, should be 0 (any level) or 2 and more");
+    if (s->noise_levels && s->density != PYR_UNIFORM_T)
+        return pyr_fail(
+            PYR_E_CONFIG,
+            "noise.levels is %d, but noise.density is %s: levels are evenly spaced in time, so set "
+            "it to uniform",
+            s->noise_levels, pyr_density_names[s->density]);
+    return PYR_OK;
+}
+
 pyr_status pyr_level_schedule(pyr_schedule *out, const pyr_level_settings *s, double side)
 {
     *out = (pyr_schedule){.family = (pyr_family)s->family,
@@ -191,8 +253,19 @@ pyr_status pyr_level_schedule(pyr_schedule *out, const pyr_level_settings *s, do
                           .beta_min = s->beta_min,
                           .beta_max = s->beta_max,
                           .rho = s->rho,
+                          .base = s->power_base,
                           .scale = s->reference > 0 ? side / s->reference : 1};
     return pyr_schedule_check(out);
+}
+
+/* What cannot be drawn is said before anything is. */
+static pyr_status check_sampler(const pyr_sampler *sampler, const pyr_schedule *schedule)
+{
+    if (sampler->kind == PYR_MALA)
+        return pyr_fail(PYR_E_CONFIG,
+                        "sampler.kind is mala, which accepts or rejects by the density; a network "
+                        "gives only its gradient, the score: take ula or hmc");
+    return pyr_sampler_check(sampler, schedule);
 }
 
 pyr_status pyr_level_sampling_schedule(pyr_schedule *out, const pyr_level_settings *s, double side)
@@ -203,5 +276,6 @@ pyr_status pyr_level_sampling_schedule(pyr_schedule *out, const pyr_level_settin
         out->s_min = s->sampler_sigma_min;
     if (s->sampler_sigma_max > 0)
         out->s_max = s->sampler_sigma_max;
-    return pyr_schedule_check(out);
+    PYR_TRY(pyr_schedule_check(out));
+    return check_sampler(&s->sampler, out);
 }

@@ -3,6 +3,7 @@
 #define PYR_LEVELS_LEVEL_SETTINGS_H
 
 #include "base/settings.h"
+#include "diffusion/prediction.h"
 #include "diffusion/sampler.h"
 #include "levels/unet_config.h"
 
@@ -30,10 +31,13 @@ typedef struct pyr_level_settings {
 
     /* noise: schedule and training density; sigma is in units of the standardised level */
     int family, curve;
-    double sigma_min, sigma_max, beta_min, beta_max, rho;
+    double sigma_min, sigma_max, beta_min, beta_max, rho, power_base;
     int density;
     double mean, std;
     int weight;
+    int noise_levels; /* density uniform: so many values of t; 0: any */
+    int prediction;   /* pyr_prediction */
+    bool noise_input; /* the network is told the noise level */
     double reference; /* side r of the resolution-adjusted SNR; 0: no shift */
 
     int condition;                         /* pyr_condition */
@@ -44,7 +48,8 @@ typedef struct pyr_level_settings {
     double class_dropout;
 
     /* sampling */
-    pyr_sampler sampler;
+    pyr_sampler sampler;  /* `undenoised` is set by pyr_config_get (cascade/run.h) from: */
+    bool sampler_denoise; /* end with a denoising step */
     int sampler_curve;
     double sampler_sigma_min, sampler_sigma_max; /* 0: the schedule's */
     double sampler_augmentation;                 /* noise on the condition in sampling, in image units */
@@ -62,11 +67,15 @@ typedef struct pyr_level_settings {
 
 extern const pyr_section pyr_level_section; /* "level", per level */
 
+/* The noise levels of training. PYR_E_CONFIG. */
+pyr_status pyr_level_noise(pyr_noise *out, const pyr_level_settings *settings);
+
 /* The network of a level: variable and condition channels are of the level's images. PYR_E_CONFIG. */
 pyr_status pyr_network_config(pyr_unet_config *out, const pyr_network_settings *settings,
                               int variable_channels, int condition_channels, int h, int w, int classes);
 
-/* The schedules of training and of sampling; `side` is sqrt(h w) of the level. PYR_E_CONFIG. */
+/* The schedules of training and of sampling (whose sampler is checked, too); `side` is sqrt(h w) of the
+ * level. PYR_E_CONFIG. */
 pyr_status pyr_level_schedule(pyr_schedule *out, const pyr_level_settings *settings, double side);
 pyr_status pyr_level_sampling_schedule(pyr_schedule *out, const pyr_level_settings *settings, double side);
 

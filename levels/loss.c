@@ -6,13 +6,6 @@
 
 enum { MOST_BATCH = 4096, MOST_CHANNELS = 1024 };
 
-double pyr_time_of(const pyr_unet_config *config, double s)
-{
-    /* Positional features are made for t in 0..1000: 62.5 log s spreads 0.002..80 over -390..270 (EDM uses
-     * log(s)/4 with frequencies up to 1, which is the same up to scale). */
-    return config->time_embedding_type == PYR_UNET_FOURIER ? s : 62.5 * log(s);
-}
-
 /* The condition as the network reads it, or -1. */
 static pyr_value build_condition(pyr_loss *out, const pyr_loss_plan *plan)
 {
@@ -128,10 +121,6 @@ pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const
     *out = (pyr_loss){.k = k,
                       .level = level,
                       .training = plan->training,
-                      .noise = {.density = (pyr_density)set->density,
-                                .mean = set->mean,
-                                .std = set->std,
-                                .weight = (pyr_weight)set->weight},
                       .condition = -1,
                       .label = -1,
                       .which = -1,
@@ -140,6 +129,7 @@ pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const
                       .estimate = -1,
                       .mix_estimate = -1,
                       .vector_out = -1};
+    PYR_TRY(pyr_level_noise(&out->noise, set));
     if (plan->batch > MOST_BATCH)
         return pyr_fail(PYR_E_CONFIG, "at most %d images can be in a lane at a time", MOST_BATCH);
     if (level->variable.c > MOST_CHANNELS)
@@ -238,13 +228,13 @@ static pyr_status draw_image(pyr_loss *loss, int lane, const pyr_draw *draw, int
     pyr_kernels *k = loss->k;
     bool there = i < draw->n;
     int at = draw->first + (there ? i : 0);
-    double s = pyr_draw_level(loss, draw, at), root = sqrt(1 + s * s);
-    double in[2] = {1 / root, s / root}, target[2] = {s / root, -1 / root},
-           estimate[2] = {1 / root, s / root};
+    double s = pyr_draw_level(loss, draw, at);
+    pyr_level_coefs c = pyr_level_coefs_at(loss->level, s);
+    double in[2] = {c.in, s * c.in}, target[2] = {c.to.z_part, c.to.eps_part},
+           estimate[2] = {c.to.skip / c.in, c.to.out}; /* of what the network reads, and gives */
     double amount = pyr_draw_augmentation(loss, draw, at), condition[2] = {1, amount};
-    double time = pyr_time_of(&loss->level->unet, s);
     double weight =
-        there ? pyr_noise_weight(&loss->noise, &loss->level->schedule, s) * s * s / (1 + s * s) : 0;
+        there ? pyr_noise_weight(&loss->noise, &loss->level->schedule, s) * c.to.out * c.to.out : 0;
     uint32_t words[PYR_STREAM_WORDS] = {(uint32_t)draw->seed, (uint32_t)(draw->seed >> 32), (uint32_t)at,
                                         draw->step};
 
@@ -254,7 +244,7 @@ static pyr_status draw_image(pyr_loss *loss, int lane, const pyr_draw *draw, int
     PYR_TRY(put_numbers(loss, lane, loss->mix_target, i, target, 2));
     PYR_TRY(put_numbers(loss, lane, loss->mix_estimate, i, estimate, 2));
     PYR_TRY(put_numbers(loss, lane, loss->mix_condition, i, condition, 2));
-    PYR_TRY(put_numbers(loss, lane, loss->time, i, &time, 1));
+    PYR_TRY(put_numbers(loss, lane, loss->time, i, &c.time, 1));
     PYR_TRY(put_numbers(loss, lane, loss->weight, i, &weight, 1));
     if (loss->noise_told >= 0)
         PYR_TRY(fill_image(loss, lane, loss->noise_told, i, pyr_level_noise_told(loss->level, amount)));

@@ -5,7 +5,8 @@
  *     x = (z + s eps) / sqrt(1 + s^2)                      what the network reads
  *     D = x / sqrt(1 + s^2) + s / sqrt(1 + s^2) F(x, c, tau)
  *     w |D - z|^2 = w s^2 / (1 + s^2) |F - F*|^2,          F* = (s z - eps) / sqrt(1 + s^2)
- * The right-hand side is what is computed: it keeps its precision when s is small.
+ * The right-hand side is what is computed: it keeps its precision when s is small. Other predictions than F
+ * have other factors (diffusion/prediction.h).
  * c is the condition, with augmentation noise when wanted, divided by its standard deviation; with
  * level.augmentation_channel one constant channel more tells how much noise that is.
  *
@@ -63,8 +64,5 @@ double pyr_draw_augmentation(const pyr_loss *loss, const pyr_draw *draw, int i);
 /* Fill the lane's noise inputs; the first draw->n variables and conditions are the caller's
  * (pyr_graph_data). Images beyond get weight 0, and zeros. */
 pyr_status pyr_loss_draw(pyr_loss *loss, int lane, const pyr_draw *draw);
-
-/* tau of the network for s. */
-double pyr_time_of(const pyr_unet_config *config, double s);
 
 #endif

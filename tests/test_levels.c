@@ -327,7 +327,9 @@ static pyr_level_facts some_facts(void)
                              .mean = {1.0 / 3, -2e-17, 0},
                              .std = {0.1, 1e-3, 1 / 7.0},
                              .condition_std = 2.0 / 3,
-                             .noise_told = 0.3};
+                             .noise_told = 0.3,
+                             .prediction = PYR_PREDICT_V,
+                             .blind = true};
 }
 
 static void facts_there_and_back(void)
@@ -352,6 +354,7 @@ static void facts_there_and_back(void)
     for (int i = 0; i < 3; i++)
         CHECK(back.mean[i] == facts.mean[i] && back.std[i] == facts.std[i]);
     CHECK(back.condition_std == facts.condition_std && back.noise_told == facts.noise_told);
+    CHECK(back.prediction == PYR_PREDICT_V && back.blind);
     CHECK_OK(pyr_facts_match(&facts, "a", &back, "b"));
     pyr_safetensors_free(file);
     /* each of them damaged or missing */
@@ -368,9 +371,11 @@ static void facts_there_and_back(void)
                 }
             CHECK_OK(pyr_safetensors_write(path, &entry, 1, damaged, m));
             CHECK_OK(pyr_safetensors_open(&file, path));
-            if (missing && strcmp(pairs[i].key, "pyrdiff_noise_told") == 0) { /* older runs lack it */
+            if (missing && (strcmp(pairs[i].key, "pyrdiff_noise_told") == 0 ||
+                            strcmp(pairs[i].key, "pyrdiff_prediction") == 0 ||
+                            strcmp(pairs[i].key, "pyrdiff_noise_input") == 0)) { /* older runs lack them */
                 CHECK_OK(pyr_facts_read(&back, file, path));
-                CHECK(back.noise_told == 0);
+                CHECK(back.noise_told == 0 || back.prediction == PYR_PREDICT_F || !back.blind);
             } else if (missing)
                 CHECK_FAILS(pyr_facts_read(&back, file, path), PYR_E_FORMAT, "not a level of a pyrdiff run");
             else
@@ -577,11 +582,11 @@ static void loss_by_hand(void)
 }
 
 /* With any weights: loss = w mean |D - z|^2, D from the denoiser at x = z + s eps. Loss and denoiser
- * are two graphs with other formulas. */
+ * are two graphs with other formulas. For every prediction, and for a network that is not told the noise. */
 static void loss_and_denoiser_agree(void)
 {
     for (int b = 0; b < BACKENDS; b++)
-        for (int variant = 0; variant < 4; variant++) {
+        for (int variant = 0; variant < 9; variant++) {
             pyr_level_settings s = settings_of();
             int index = variant % 2, filter = variant < 2 ? PYR_FILTER_BOX : PYR_FILTER_HAAR;
             pyr_draw draw = {.seed = 7, .step = 3, .n = BATCH, .batch = BATCH};
@@ -596,6 +601,8 @@ static void loss_and_denoiser_agree(void)
             s.classes = true;
             if (variant == 1)
                 s.network.time_embedding_type = PYR_UNET_FOURIER;
+            s.prediction = variant < 4 ? PYR_PREDICT_F : variant - 4;
+            s.noise_input = variant != 6; /* with prediction epsilon, as in NCSNv2 */
             draw.labels = labels;
             CHECK(pair_open(&p, backends[b], 2, filter, index, &s, false));
             CHECK(p.w.level.facts.classes == 2 && p.w.level.unet.num_class_embeds == 3);
@@ -803,7 +810,7 @@ static void plain_run(const plain_denoiser *plain, pyr_kernels *k, const pyr_lev
         in[2 * i + 1] = 0;
         out[2 * i] = 1 / (1 + s * s);
         out[2 * i + 1] = s / sqrt(1 + s * s);
-        time[i] = pyr_time_of(&level->unet, s);
+        time[i] = pyr_level_coefs_at(level, s).time;
     }
     CHECK_OK(pyr_upload_reals(k, pyr_graph_data(plain->g, 0, plain->x), x, n));
     CHECK_OK(pyr_upload_reals(k, pyr_graph_data(plain->g, 0, plain->condition), condition, n_condition));
