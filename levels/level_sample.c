@@ -56,12 +56,16 @@ static int evaluations(const pyr_sampled_level *s)
 
 int pyr_level_nfe(const pyr_sampled_level *s)
 {
-    return evaluations(s) * (pyr_level_guided(&s->level) ? 2 : 1);
+    return evaluations(s) * (pyr_level_guided(&s->level, -1) ? 2 : 1);
 }
 
 double pyr_level_sample_flop(const pyr_sampled_level *s)
 {
-    return pyr_denoiser_flop(&s->denoiser, evaluations(s));
+    int nfe = evaluations(s);
+    double weaker =
+        s->weaker && pyr_level_guided(&s->level, -1) ? pyr_denoiser_flop(&s->weaker->denoiser, nfe) : 0;
+
+    return pyr_denoiser_flop(&s->denoiser, nfe) + weaker;
 }
 
 /* ---- drawing ----------------------------------------------------------------------------------- */
@@ -89,6 +93,7 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
                                .n = draw->n,
                                .condition = draw->condition,
                                .rows = draw->rows};
+    pyr_denoising weaker = denoising;
     pyr_sampling sampling = {.k = k,
                              .n = draw->n,
                              .size = pyr_count(s->level.variable),
@@ -104,6 +109,11 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
                              .repeats = draw->repeats,
                              .evaluations = counts};
     pyr_schedule schedule = s->schedule;
+
+    if (s->weaker) {
+        weaker.denoiser = &s->weaker->denoiser;
+        denoising.weaker = &weaker;
+    }
 
     if (draw->from > 0)
         schedule.s_max = draw->from / schedule.scale;
