@@ -30,6 +30,7 @@ pyr_status pyr_command_vary(int argc, char **argv);
 pyr_status pyr_command_interpolate(int argc, char **argv);
 pyr_status pyr_command_encode(int argc, char **argv);
 pyr_status pyr_command_invert(int argc, char **argv);
+pyr_status pyr_command_analyze(int argc, char **argv);
 
 /* --help of a command: print it. */
 void pyr_print_help(const pyr_options *options);

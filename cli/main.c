@@ -15,6 +15,8 @@ static const struct {
     pyr_status (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
+    {"analyze", pyr_command_analyze,
+     "measure the levels of a data set: spectra, distances, the noise they want"},
     {"train", pyr_command_train,
      "train the levels of a pyramid: one after the other, one by itself, or together"},
     {"sample", pyr_command_sample, "draw images from a trained run, coarse to fine"},
