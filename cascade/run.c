@@ -82,8 +82,10 @@ pyr_status pyr_config_get(pyr_config *out, const pyr_settings *settings)
         return pyr_fail(PYR_E_CONFIG,
                         "levels[%d] is set (%s), but pyramid.levels is %d: the coarsest is levels[%d]",
                         highest, where, out->pyramid.levels, out->pyramid.levels - 1);
-    for (int i = 0; i < PYR_MAX_LEVELS; i++)
+    for (int i = 0; i < PYR_MAX_LEVELS; i++) {
         pyr_settings_fill(settings, "level", i, &out->level[i]);
+        out->level[i].sampler.undenoised = !out->level[i].sampler_denoise;
+    }
     if (!(out->train.duration.value > 0))
         return pyr_fail(PYR_E_CONFIG, "train.duration should be more than nothing");
     return pyr_data_config_finish(&out->data);

@@ -229,11 +229,15 @@ static void print_row(const typed *t, const figures *f)
 {
     const pyr_level *level = f->level;
     double gflop = f->memory.flop / 1e9;
+    int nfe = pyr_sampler_nfe(&level->settings.sampler);
+    char samples[32] = "?"; /* rk45 knows only afterwards */
 
-    printf("%5d  %4dx%-4dx%-2d  %8.1f  %9.1f  %8.1f  %10.1f  %8.1f  %10.2f  %9.1f  %8.1f\n",
-           level->facts.index, level->variable.h, level->variable.w, level->variable.c, f->memory.flop / 1e6,
-           f->train, 3 * gflop * f->train, f->forward, gflop * f->forward,
-           f->forward / pyr_sampler_nfe(&level->settings.sampler), pyr_mib(f->memory.total), pyr_peak_mib());
+    if (nfe > 0)
+        snprintf(samples, sizeof samples, "%.2f", f->forward / nfe);
+    printf("%5d  %4dx%-4dx%-2d  %8.1f  %9.1f  %8.1f  %10.1f  %8.1f  %10s  %9.1f  %8.1f\n", level->facts.index,
+           level->variable.h, level->variable.w, level->variable.c, f->memory.flop / 1e6, f->train,
+           3 * gflop * f->train, f->forward, gflop * f->forward, samples, pyr_mib(f->memory.total),
+           pyr_peak_mib());
     if (t->floor) {
         print_floor("training", f->train, &f->of_train);
         print_floor("forward", f->forward, &f->of_forward);

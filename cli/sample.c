@@ -8,6 +8,7 @@
 #include "cli/parse.h"
 #include "cli/progress.h"
 #include "cli/sampling.h"
+#include "cli/trajectory.h"
 #include "graph/train.h"
 #include "images/grid.h"
 #include "images/image_file.h"
@@ -20,7 +21,8 @@
 typedef struct typed {
     const char *network, *outdir, *seeds, *steps, *coarse, *sampler;
     int label, batch, zoom;
-    bool npz, grid;
+    bool npz, grid, trajectory;
+    pyr_typed_guidance guidance;
     pyr_machine machine;
 } typed;
 
@@ -39,6 +41,7 @@ typedef struct output {
     char **coarse;  /* files to start from, or NULL */
     size_t n_coarse;
     float *grid[PYR_MAX_LEVELS]; /* the first images of every level */
+    pyr_trajectory *trajectory;  /* NULL: not wanted */
     size_t in_grid;
     char sampler[256], weights[32];
     pyr_bar bar;
@@ -115,23 +118,56 @@ static pyr_status read_coarse(const output *o, size_t first, int n, float *dst)
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
+/* What a picture says of how it was made. */
+enum { TEXTS = 4 };
+
+typedef struct origin {
+    char seed[32];
+    pyr_png_text texts[TEXTS];
+} origin;
+
+static void put_origin(origin *from, const output *o, uint64_t seed)
+{
+    snprintf(from->seed, sizeof from->seed, "%" PRIu64, seed);
+    from->texts[0] = (pyr_png_text){"seed", from->seed};
+    from->texts[1] = (pyr_png_text){"sampler", o->sampler};
+    from->texts[2] = (pyr_png_text){"weights", o->weights};
+    from->texts[3] = (pyr_png_text){"Software", "pyrdiff"};
+}
+
+/* trajectory-000123.png of image j of the round. */
+static pyr_status write_trajectory(const output *o, uint64_t seed, int j)
+{
+    char name[64];
+    char *path;
+    origin from;
+    pyr_status status;
+
+    snprintf(name, sizeof name, "trajectory-%06" PRIu64 ".png", seed);
+    put_origin(&from, o, seed);
+    path = pyr_path_join(o->outdir, name);
+    status = path ? pyr_trajectory_write(o->trajectory, path, j, o->typed->zoom, from.texts, TEXTS)
+                  : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    pyr_free(path);
+    return status;
+}
+
 static pyr_status write_png(const output *o, uint64_t seed, pyr_shape s, const float *pixels)
 {
-    char name[64], text[32];
+    char name[64];
     char *path;
     pyr_image image = {0};
-    pyr_png_text texts[] = {
-        {"seed", text}, {"sampler", o->sampler}, {"weights", o->weights}, {"Software", "pyrdiff"}};
+    origin from;
     pyr_status status;
 
     snprintf(name, sizeof name, "%06" PRIu64 ".png", seed);
-    snprintf(text, sizeof text, "%" PRIu64, seed);
+    put_origin(&from, o, seed);
     path = pyr_path_join(o->outdir, name);
     status = path ? pyr_image_new(&image, s.h, s.w, s.c, 8, path)
                   : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
     if (status == PYR_OK) {
         pyr_pixels_to_bytes(image.at, pixels, pyr_count(s));
-        status = pyr_png_write(path, &image, texts, sizeof texts / sizeof *texts);
+        status = pyr_png_write(path, &image, from.texts, TEXTS);
     }
     pyr_image_free(&image);
     pyr_free(path);
@@ -147,6 +183,8 @@ static pyr_status keep(output *o, size_t first, int n, float *const *image)
         const float *pixels = image[0] + (size_t)j * pyr_count(s);
 
         PYR_TRY(write_png(o, o->seeds[first + (size_t)j], s, pixels));
+        if (o->trajectory)
+            PYR_TRY(write_trajectory(o, o->seeds[first + (size_t)j], j));
         if (o->typed->npz) {
             pyr_pixels_to_bytes(o->bytes, pixels, pyr_count(s));
             PYR_TRY(pyr_npz_add(&o->npz, o->bytes, 1));
@@ -184,8 +222,9 @@ static pyr_status write_grids(const output *o)
 
 static void say_what(output *o)
 {
-    char text[512] = "";
+    char text[512] = "", cost[96];
     int levels = pyr_model_levels(o->model), nfe = 0;
+    bool known = true;
     double flop = 0;
 
     for (int i = levels - 1; i >= 0; i--) {
@@ -195,16 +234,30 @@ static void say_what(output *o)
             snprintf(text + at, sizeof text - at, "given");
         else {
             snprintf(text + at, sizeof text - at, "%s%s", at ? ", " : "", pyr_model_sampler(o->model, i));
+            known = known && pyr_model_nfe(o->model, i) > 0;
             nfe += pyr_model_nfe(o->model, i);
             flop += pyr_model_flop(o->model, i);
         }
     }
     snprintf(o->sampler, sizeof o->sampler, "%.250s", text);
     snprintf(o->weights, sizeof o->weights, "%016" PRIx64, pyr_model_hash(o->model));
-    pyr_bar_line(&o->bar,
-                 "%zu images; per level from the coarsest: %s; %d evaluations, %.2f GFLOP an image; "
-                 "memory %.1f MiB",
-                 o->n, text, nfe, flop / 1e9, pyr_mib(pyr_model_bytes(o->model)));
+    if (known)
+        snprintf(cost, sizeof cost, "%d evaluations, %.2f GFLOP an image", nfe, flop / 1e9);
+    else
+        snprintf(cost, sizeof cost, "evaluations are counted as they are made");
+    pyr_bar_line(&o->bar, "%zu images; per level from the coarsest: %s; %s; memory %.1f MiB", o->n, text,
+                 cost, pyr_mib(pyr_model_bytes(o->model)));
+}
+
+/* What rk45 took, on average. */
+static void say_what_it_took(output *o)
+{
+    int levels = pyr_model_levels(o->model);
+
+    for (int i = levels - 1; i >= 0; i--)
+        if (strncmp(pyr_model_sampler(o->model, i), "rk45", 4) == 0 && pyr_model_nfe(o->model, i) > 0)
+            pyr_bar_line(&o->bar, "level %d: %d evaluations, %.2f GFLOP an image on average", i,
+                         pyr_model_nfe(o->model, i), pyr_model_flop(o->model, i) / 1e9);
 }
 
 /* Rounds of `batch` images: memory does not grow with the number of seeds. */
@@ -229,6 +282,7 @@ static pyr_status draw_all(output *o, int batch)
 
         for (int i = 0; i < levels; i++)
             draw.image[i] = image[i];
+        draw.hand = o->trajectory ? pyr_trajectory_hand(o->trajectory) : NULL;
         if (coarse)
             PYR_TRY_OUT(read_coarse(o, first, n, coarse));
         PYR_TRY_OUT(pyr_model_sample(o->model, &draw));
@@ -240,6 +294,7 @@ static pyr_status draw_all(output *o, int batch)
     }
     pyr_bar_line(&o->bar, "%zu images in %.1f s (%.1f images/s), peak memory %.1f MiB", o->n,
                  pyr_now() - start, (double)o->n / (pyr_now() - start), pyr_peak_mib());
+    say_what_it_took(o);
 out:
     for (int i = 0; i < levels; i++)
         pyr_free(image[i]);
@@ -281,6 +336,7 @@ static pyr_status run_sampling(void *at, pyr_parsed *parsed)
     pyr_settings *settings = NULL;
     pyr_kernels *k = NULL;
     pyr_config config;
+    int batch;
     output o = {.typed = t, .bar = pyr_bar_new()};
 
     if (!*t->network)
@@ -291,15 +347,23 @@ static pyr_status run_sampling(void *at, pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_options_apply(parsed, settings));
     PYR_TRY_OUT(pyr_config_get(&config, settings));
     PYR_TRY_OUT(pyr_set_sampler(&config, t->steps, t->sampler));
+    PYR_TRY_OUT(pyr_set_guidance(&config, &t->guidance));
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
-    PYR_TRY_OUT(pyr_model_open(&o.model, k, t->network, &config));
+    PYR_TRY_OUT(
+        pyr_model_open_guided(&o.model, k, t->network, pyr_given(t->guidance.gnet), &config));
     PYR_TRY_OUT(pyr_check_class(o.model, t->label));
     if (*t->coarse)
         PYR_TRY_OUT(open_coarse(&o));
     say_what(&o);
     PYR_TRY_OUT(open_output(&o));
     pyr_stop_on_signals();
-    PYR_TRY_OUT(draw_all(&o, t->batch ? t->batch : pyr_model_batch(o.model) * k->lanes));
+    batch = t->batch ? t->batch : pyr_model_batch(o.model) * k->lanes;
+    if (t->trajectory) {
+        if (!t->batch)
+            batch = pyr_trajectory_batch(o.model, batch);
+        PYR_TRY_OUT(pyr_trajectory_new(&o.trajectory, o.model, batch));
+    }
+    PYR_TRY_OUT(draw_all(&o, batch));
     if (t->npz)
         PYR_TRY_OUT(pyr_npz_close(&o.npz, NULL));
     if (t->grid)
@@ -308,6 +372,7 @@ out:
     if (status == PYR_E_STOPPED)
         fprintf(stderr, "stopped: the images drawn so far are in %s\n", o.outdir);
     pyr_npz_abandon(&o.npz);
+    pyr_trajectory_free(o.trajectory);
     pyr_free(o.bytes);
     for (int i = 0; i < PYR_MAX_LEVELS; i++)
         pyr_free(o.grid[i]);
@@ -345,12 +410,7 @@ pyr_status pyr_command_sample(int argc, char **argv)
          .standard = "",
          .help = "where pictures go; without it RUN/samples"},
         PYR_SAMPLING_OPTIONS(t.steps, t.sampler, t.label),
-        {.name = "guidance",
-         .argument = "G",
-         .setting = "level.sampler.guidance",
-         .help =
-             "classifier-free guidance towards --class: none + G (class - none), at twice the evaluations; "
-             "1: off; without it the run's settings"},
+        PYR_GUIDANCE_OPTIONS(t.guidance),
         {.name = "coarse",
          .argument = "DIR",
          .type = PYR_SETTING_TEXT,
@@ -375,6 +435,15 @@ pyr_status pyr_command_sample(int argc, char **argv)
          .target = &t.grid,
          .standard = "true",
          .help = "write grid.png, and levels.png with every level side by side, of the first 100 images"},
+        {.name = "denoise",
+         .setting = "level.sampler.denoise",
+         .help = "end each level with a denoising step; --no-denoise shows why"},
+        {.name = "trajectory",
+         .type = PYR_SETTING_BOOL,
+         .target = &t.trajectory,
+         .standard = "false",
+         .help = "write trajectory-SEED.png: the way from noise to the image at each level, coarsest first; "
+                 "above what the present x stands for, below its denoised estimate"},
         {.name = "zoom",
          .argument = "N",
          .type = PYR_SETTING_INT,
@@ -393,7 +462,10 @@ pyr_status pyr_command_sample(int argc, char **argv)
             "of threads, or the other seeds.",
         .examples =
             "  pyrdiff sample --network runs/fashion-mnist --seeds 0-99 --outdir out --steps 18,12,8\n"
-            "  pyrdiff sample --network runs/fashion-mnist --seeds 0-15 --coarse DIR\n",
+            "  pyrdiff sample --network runs/fashion-mnist --seeds 0-15 --coarse DIR\n"
+            "  pyrdiff sample --network runs/fashion-mnist --seeds 0-7 --sampler ddim --set "
+            "level.sampler.eta=0.5 "
+            "--trajectory\n",
         .table = table,
         .n = sizeof table / sizeof *table,
         .sections = pyr_all_sections(),

@@ -52,6 +52,12 @@ static pyr_status take_config(pyr_plan_facts *facts, const pyr_config *config)
                 "level.sampler.guidance of level %d is %g: towards which class? A comparison draws "
                 "images of no class in particular, add --set level.sampler.guidance=1",
                 i, config->level[i].sampler_guidance);
+        if (config->level[i].sampler.kind == PYR_RK45)
+            return pyr_fail(
+                PYR_E_CONFIG,
+                "the sampler of level %d is rk45, whose cost is known only afterwards: a comparison "
+                "at one cost of sampling takes one of the others, add --set level.sampler.kind=heun",
+                i);
         facts->share[i] = pyr_level_duration(config, i).value / whole.value;
         facts->sampler[i] = config->level[i].sampler;
     }

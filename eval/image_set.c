@@ -192,9 +192,7 @@ static pyr_status open_drawing(drawing *d)
         pyr_shape s = set->shape[i] = pyr_model_image(draw->model, i);
 
         snprintf(set->sampler[i], sizeof set->sampler[i], "%s", pyr_model_sampler(draw->model, i));
-        set->flop[i] = pyr_model_flop(draw->model, i);
         set->steps[i] = draw->config->level[i].sampler.steps;
-        set->nfe[i] = pyr_model_nfe(draw->model, i);
         PYR_TRY(pyr_new(&d->image[i], n * pyr_count(s), sizeof *d->image[i], "images"));
         PYR_TRY(pyr_new(&d->mismatch[i], n, sizeof *d->mismatch[i], "images"));
         PYR_TRY(
@@ -251,6 +249,10 @@ pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
         keep(&d, first, n);
         if (draw->on_progress)
             draw->on_progress(draw->ctx, first + n, draw->n, (double)(first + n) / (pyr_now() - start));
+    }
+    for (int i = 0; i < out->levels; i++) { /* afterwards: rk45 does not know before */
+        out->flop[i] = pyr_model_flop(draw->model, i);
+        out->nfe[i] = pyr_model_nfe(draw->model, i);
     }
     for (int i = 0; i + 1 < out->levels; i++)
         out->consistency[i] = sqrt(d.sum[i] / (double)draw->n);

@@ -140,8 +140,9 @@ static double cost(const pyr_plan_facts *facts, const int *steps)
     double sum = 0;
 
     for (int i = 0; i < facts->levels; i++) {
-        pyr_sampler s = {facts->sampler[i].kind, steps[i]};
+        pyr_sampler s = facts->sampler[i];
 
+        s.steps = steps[i];
         sum += facts->flop[i] * pyr_sampler_nfe(&s);
     }
     return sum;

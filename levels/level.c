@@ -10,6 +10,7 @@
 pyr_status pyr_level_init(pyr_level *out, const pyr_level_settings *settings, const pyr_pyramid *pyramid,
                           int index, int classes, uint64_t fingerprint)
 {
+    pyr_schedule sampling;
     const pyr_pyramid_settings *p = pyr_pyramid_get(pyramid);
     pyr_shape image = pyr_pyramid_image_shape(pyramid, 0);
     bool coarsest = index == p->levels - 1;
@@ -48,6 +49,7 @@ pyr_status pyr_level_init(pyr_level *out, const pyr_level_settings *settings, co
                         "level.augmentation_min is %g, should be at most level.augmentation, %g",
                         settings->augmentation_min, settings->augmentation);
     PYR_TRY(pyr_level_schedule(&out->schedule, settings, pyr_level_side(out)));
+    PYR_TRY(pyr_level_sampling_schedule(&sampling, settings, pyr_level_side(out))); /* only looked at */
     return pyr_network_config(&out->unet, &settings->network, out->variable.c, pyr_level_told_channels(out),
                               out->variable.h, out->variable.w, out->facts.classes);
 }

@@ -13,6 +13,9 @@ typedef struct pyr_sampled_level {
     pyr_schedule schedule; /* of sampling */
     void *vector;          /* of pyr_level_destandardise, for `batch` images */
     int batch;
+    int guided;                         /* evaluations that guidance doubles; -1: all */
+    struct pyr_sampled_level *weaker;   /* what guidance leads away from, borrowed; NULL: there is none */
+    _Atomic int64_t drawn, evaluations; /* so far, of rk45 */
 } pyr_sampled_level;
 
 /* From weights in the files, or (files NULL) from a block of the same kernels that is borrowed; `level` is
@@ -22,7 +25,7 @@ pyr_status pyr_sampled_level_new(pyr_sampled_level *out, pyr_kernels *k, const p
 void pyr_sampled_level_free(pyr_sampled_level *s, pyr_kernels *k);
 
 /* Cost of one image: evaluations of the network (with guidance each counts twice), floating-point
- * operations. */
+ * operations. Of rk45, which knows only afterwards: the mean of the images drawn so far; 0: none yet. */
 int pyr_level_nfe(const pyr_sampled_level *s);
 double pyr_level_sample_flop(const pyr_sampled_level *s);
 

@@ -90,10 +90,49 @@ static const pyr_setting rows[] = {
      "where sampling ends; 0: noise.sigma_min"},
     {"sampler.sigma_max", PYR_SETTING_REAL, AT(sampler_sigma_max), 0, 1e6, "0", NULL,
      "where it starts; 0: noise.sigma_max"},
+    {"sampler.start", PYR_SETTING_CHOICE, AT(sampler.start), 0, 0, "prior", pyr_start_names,
+     "noise to start from: prior is the family's; unit has the variance of unit data with noise, right at "
+     "low "
+     "sigma_max, too"},
+    {"sampler.denoise", PYR_SETTING_BOOL, AT(sampler_denoise), 0, 0, "true", NULL,
+     "end with a denoising step; false: noise of sigma_min stays in the images"},
+    {"sampler.eta", PYR_SETTING_REAL, AT(sampler.eta), -1, 1, "-1", NULL,
+     "ddim, dpmpp-2m-sde: 0 the ODE .. 1 the SDE; consistent-annealed: what a step takes away of the noise, "
+     "1 "
+     "- gamma .. 1; -1: 0, 1, and half-way between ODE and ancestral"},
+    {"sampler.churn", PYR_SETTING_REAL, AT(sampler.churn), 0, 1e6, "0", NULL,
+     "heun, euler: S_churn of EDM, noise added before each step; 0: none"},
+    {"sampler.churn_min", PYR_SETTING_REAL, AT(sampler.churn_min), 0, 1e6, "0", NULL,
+     "S_tmin, smallest sigma where it is added"},
+    {"sampler.churn_max", PYR_SETTING_REAL, AT(sampler.churn_max), 0, 1e6, "0", NULL,
+     "S_tmax, largest sigma where it is added; 0: no limit"},
+    {"sampler.churn_noise", PYR_SETTING_REAL, AT(sampler.churn_noise), 0, 10, "1", NULL,
+     "S_noise, its standard deviation"},
+    {"sampler.predictor", PYR_SETTING_CHOICE, AT(sampler.predictor), 0, 0, "reverse-diffusion",
+     pyr_predictor_names, "predictor-corrector: the step from one noise level to the next"},
+    {"sampler.corrector_steps", PYR_SETTING_INT, AT(sampler.corrector_steps), 0, 1000, "1", NULL,
+     "predictor-corrector: Langevin steps after each of them"},
+    {"sampler.corrector_snr", PYR_SETTING_REAL, AT(sampler.corrector_snr), 0, 10, "0.16", NULL,
+     "their signal-to-noise ratio"},
+    {"sampler.tolerance", PYR_SETTING_REAL, AT(sampler.tolerance), 1e-12, 1, "1e-3", NULL,
+     "rk45: relative and absolute; sampler.steps does not matter then"},
+    {"sampler.langevin_steps", PYR_SETTING_INT, AT(sampler.langevin_steps), 1, PYR_MAX_STEPS, "5", NULL,
+     "annealed-langevin, pyramid-langevin: Langevin steps at each noise level; ula, mala, hmc: moves in each "
+     "of sampler.steps"},
+    {"sampler.langevin_epsilon", PYR_SETTING_REAL, AT(sampler.langevin_epsilon), 0, 1e6, "0", NULL,
+     "their step: annealed-langevin epsilon sigma^2 / sigma_min^2, pyramid-langevin epsilon sigma^2 / 2^i, "
+     "ula and mala epsilon, hmc its square root; 0: chosen"},
+    {"sampler.hmc_leapfrogs", PYR_SETTING_INT, AT(sampler.hmc_leapfrogs), 1, 10000, "8", NULL,
+     "hmc: leapfrog steps of a move"},
     {"sampler.augmentation", PYR_SETTING_REAL, AT(sampler_augmentation), 0, 10, "0", NULL,
      "noise on the condition in sampling, in image units; told to networks with level.augmentation_channel"},
     {"sampler.guidance", PYR_SETTING_REAL, AT(sampler_guidance), 0, 1000, "1", NULL,
-     "classifier-free guidance towards the class, at twice the evaluations; 1: none"},
+     "guidance towards the class (classifier-free), or away from a weaker network (sample --gnet), at twice "
+     "the "
+     "evaluations; 1: none"},
+    {"sampler.guidance_min", PYR_SETTING_REAL, AT(guidance_min), 0, 1e6, "0", NULL,
+     "guidance acts from this noise level on"},
+    {"sampler.guidance_max", PYR_SETTING_REAL, AT(guidance_max), 0, 1e6, "0", NULL, "up to this; 0: no end"},
 
     {"share", PYR_SETTING_REAL, AT(share), 0, 1e6, "1", NULL, "part of the duration that this level gets"},
     {"batch", PYR_SETTING_INT, AT(batch), 1, 1 << 20, "128", NULL, "images per step"},
@@ -224,6 +263,16 @@ pyr_status pyr_level_schedule(pyr_schedule *out, const pyr_level_settings *s, do
     return pyr_schedule_check(out);
 }
 
+/* What cannot be drawn is said before anything is. */
+static pyr_status check_sampler(const pyr_sampler *sampler, const pyr_schedule *schedule)
+{
+    if (sampler->kind == PYR_MALA)
+        return pyr_fail(PYR_E_CONFIG,
+                        "sampler.kind is mala, which accepts or rejects by the density; a network "
+                        "gives only its gradient, the score: take ula or hmc");
+    return pyr_sampler_check(sampler, schedule);
+}
+
 pyr_status pyr_level_sampling_schedule(pyr_schedule *out, const pyr_level_settings *s, double side)
 {
     PYR_TRY(pyr_level_schedule(out, s, side));
@@ -232,5 +281,6 @@ pyr_status pyr_level_sampling_schedule(pyr_schedule *out, const pyr_level_settin
         out->s_min = s->sampler_sigma_min;
     if (s->sampler_sigma_max > 0)
         out->s_max = s->sampler_sigma_max;
-    return pyr_schedule_check(out);
+    PYR_TRY(pyr_schedule_check(out));
+    return check_sampler(&s->sampler, out);
 }

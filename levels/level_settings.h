@@ -48,11 +48,13 @@ typedef struct pyr_level_settings {
     double class_dropout;
 
     /* sampling */
-    pyr_sampler sampler;
+    pyr_sampler sampler;  /* `undenoised` is set by pyr_config_get (cascade/run.h) from: */
+    bool sampler_denoise; /* end with a denoising step */
     int sampler_curve;
     double sampler_sigma_min, sampler_sigma_max; /* 0: the schedule's */
     double sampler_augmentation;                 /* noise on the condition in sampling, in image units */
-    double sampler_guidance;                     /* G of classifier-free guidance; 1: none */
+    double sampler_guidance;                     /* G; 1: none */
+    double guidance_min, guidance_max;           /* the noise levels that it acts at; max 0: no end */
 
     /* training */
     double share;
@@ -73,7 +75,8 @@ pyr_status pyr_level_noise(pyr_noise *out, const pyr_level_settings *settings);
 pyr_status pyr_network_config(pyr_unet_config *out, const pyr_network_settings *settings,
                               int variable_channels, int condition_channels, int h, int w, int classes);
 
-/* The schedules of training and of sampling; `side` is sqrt(h w) of the level. PYR_E_CONFIG. */
+/* The schedules of training and of sampling (whose sampler is checked, too); `side` is sqrt(h w) of the
+ * level. PYR_E_CONFIG. */
 pyr_status pyr_level_schedule(pyr_schedule *out, const pyr_level_settings *settings, double side);
 pyr_status pyr_level_sampling_schedule(pyr_schedule *out, const pyr_level_settings *settings, double side);
 
