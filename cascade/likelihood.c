@@ -59,7 +59,7 @@ static pyr_status check_levels(const pyr_model *model)
     for (int i = 0; i < pyr_model_levels(model); i++) {
         const pyr_level *level = &pyr_model_level(model, i)->level;
 
-        if (pyr_level_guided(level))
+        if (pyr_level_guided(level, -1))
             return pyr_fail(PYR_E_CONFIG,
                             "level %d is sampled with guidance %g, which has no likelihood: set "
                             "sampler.guidance to 1",
