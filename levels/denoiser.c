@@ -108,7 +108,8 @@ static pyr_status denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *pa
                                int batch, bool gradient)
 {
     bool guided = pyr_level_guided(level, -1),
-         both = guided && pyr_guidance_in_one_batch(&level->settings, level->weaker);
+         both = guided &&
+                (gradient ? !level->weaker : pyr_guidance_in_one_batch(&level->settings, level->weaker));
     size_t places = (size_t)k->lanes * (size_t)(both ? 2 * batch : batch);
 
     *out = (pyr_denoiser){.k = k,
@@ -125,6 +126,8 @@ static pyr_status denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *pa
                           .noise_told = -1};
     PYR_TRY(pyr_new(&out->host, 2 * places, sizeof *out->host, "noise levels"));
     PYR_TRY(pyr_new(&out->labels, places, sizeof *out->labels, "classes"));
+    if (gradient)
+        PYR_TRY(pyr_new(&out->weight, (size_t)k->lanes * (size_t)batch, sizeof *out->weight, "guidance"));
     if (guided && !both && !level->weaker) {
         PYR_TRY(pyr_new(&out->kept, (size_t)k->lanes, sizeof *out->kept, "denoised images"));
         for (int lane = 0; lane < k->lanes; lane++)
@@ -155,6 +158,7 @@ void pyr_denoiser_free(pyr_denoiser *d)
     for (int lane = 0; d->kept && lane < d->k->lanes; lane++)
         d->k->release(d->k, d->kept[lane]);
     pyr_free(d->kept);
+    pyr_free(d->weight);
     pyr_free(d->host);
     pyr_free(d->labels);
     *d = (pyr_denoiser){0};
@@ -313,6 +317,8 @@ static void guided_images(const pyr_denoising *call, const double *s, bool *any,
 
         *any |= guided;
         *all &= guided;
+        if (d->weight)
+            d->weight[call->lane * d->batch + i] = guided ? d->guidance : 1;
     }
 }
 

@@ -29,6 +29,7 @@ typedef struct pyr_denoiser {
     double guidance;  /* G; 1: none */
     double lo, hi;    /* noise levels that it acts at */
     bool gradient;    /* D can be run backwards */
+    double *weight;   /* of D_this in the last call's images, batch of each lane; NULL without gradient */
     double *host;     /* 2 x places numbers of each lane, on their way */
     uint32_t *labels; /* places of each lane */
     void **kept;      /* [lane]: D_this while the same graph computes D_other; NULL: not needed */
@@ -47,7 +48,8 @@ bool pyr_guidance_in_one_batch(const pyr_level_settings *settings, bool weaker);
 /* `batch`: images a lane takes at a time. The parameters come in the order of the loss's graph. */
 pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
                             int batch);
-/* The same, for denoiser_gradient.h: D can be run backwards, too, which takes more memory. */
+/* The same, for denoiser_gradient.h: D can be run backwards, too, which takes more memory; guidance without a
+ * weaker network always has both in one batch. */
 pyr_status pyr_denoiser_new_with_gradient(pyr_denoiser *out, pyr_kernels *k, pyr_params *params,
                                           const pyr_level *level, int batch);
 void pyr_denoiser_free(pyr_denoiser *d); /* no-op on {0} */
