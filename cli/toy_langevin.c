@@ -1,9 +1,7 @@
-/* toy_langevin.c - Langevin against annealed Langevin dynamics: how slowly modes far apart exchange points.
- */
+/* toy_langevin.c - Langevin against annealed Langevin dynamics: how slowly far modes exchange points. */
 #include "base/mem.h"
 #include "base/philox.h"
 #include "cli/toy.h"
-#include "eval/page.h"
 #include "eval/svg.h"
 #include <math.h>
 #include <stdio.h>
@@ -11,13 +9,14 @@
 /* Noise levels of the annealed sampler, and how often both are looked at. */
 enum { LEVELS = 10, LOOKS = 50, SHOWN = 1000, COURSE = 292 /* height of the plot */ };
 
-/* What is measured on the way. */
+/* What is measured on the way, at `n` looks: evaluations so far, how far the mode weights are from the true
+ * ones, and the part of the points that are in another mode than they began in. */
 typedef struct course {
     const pyr_study *t;
-    const int *first;                                            /* [points]: the mode that each began in */
-    double each;                                                 /* evaluations between two looks */
-    double at[LOOKS + 2], distance[LOOKS + 2], moved[LOOKS + 2]; /* evaluations; see draw_courses */
-    double *w;                                                   /* [modes] */
+    const int *first; /* [points]: the mode that each began in */
+    double each;      /* evaluations between two looks */
+    double at[LOOKS + 2], distance[LOOKS + 2], moved[LOOKS + 2];
+    double *w; /* [modes] */
     int n;
 } course;
 

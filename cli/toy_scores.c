@@ -19,7 +19,7 @@ static const struct {
     {PYR_EXPLICIT_SCORE_MATCHING, PYR_WEIGHT_SIMPLE},      {PYR_SLICED_SCORE_MATCHING, PYR_WEIGHT_SIMPLE},
 };
 
-/* Noise levels of the table; the drawn one is put between them. */
+/* Noise levels of the table, beside the drawn one. */
 static const double levels[] = {0.05, 1, 5};
 enum { LEVELS = sizeof levels / sizeof *levels, ERROR_DRAWS = 4000, GRID = 17, CELLS = GRID * GRID };
 
@@ -60,31 +60,42 @@ static pyr_status percent_at(const pyr_study *t, int i, double s, double *percen
     return PYR_OK;
 }
 
-static pyr_status train_all(pyr_study *t, double *drawn_error)
+/* The drawn level and those of the table, in this order, in each row. */
+static void begin_table(pyr_study *t)
 {
     printf("learned scores: E |learned - known|^2 in %% of E |known|^2, at noise level s\n");
     printf("%-11s%-12s%11s", "objective", "weight", "loss");
-    printf("%8s%-4g%8s%-4g%8s%-4g%8s%-4g\n", "s ", levels[0], "s ", t->sigma, "s ", levels[1], "s ",
-           levels[2]);
     pyr_text_add(&t->page, "<h2>Learned scores</h2>\n<div class=\"box\"><table><thead><tr><th>objective</th>"
                            "<th>weight</th><th>loss</th>");
-    for (int j = -1; j < LEVELS; j++)
-        pyr_page_element(&t->page, "th", "error at s %g", j < 0 ? t->sigma : levels[j]);
+    for (int j = -1; j < LEVELS; j++) {
+        double s = j < 0 ? t->sigma : levels[j];
+
+        printf("%8s%-4g", "s ", s);
+        pyr_page_element(&t->page, "th", "error at s %g", s);
+    }
+    printf("\n");
     pyr_text_add(&t->page, "</tr></thead><tbody>\n");
+}
+
+static pyr_status train_all(pyr_study *t, double *drawn_error)
+{
+    begin_table(t);
     for (int i = 0; i < PYR_STUDY_NETWORKS; i++) {
-        double loss, percent[LEVELS];
+        const char *objective = pyr_objective_names[rows[i].objective];
+        const char *weight = pyr_weight_names[rows[i].weight];
+        double loss, percent;
 
         PYR_TRY(train(t, i, &loss));
-        PYR_TRY(percent_at(t, i, t->sigma, &drawn_error[i]));
-        for (int j = 0; j < LEVELS; j++)
-            PYR_TRY(percent_at(t, i, levels[j], &percent[j]));
-        printf("%-11s%-12s%11.4f%11.3f%%%11.3f%%%11.3f%%%11.3f%%\n", pyr_objective_names[rows[i].objective],
-               pyr_weight_names[rows[i].weight], loss, percent[0], drawn_error[i], percent[1], percent[2]);
-        pyr_text_add(&t->page, "<tr><td>%s</td><td>%s</td><td>%.4f</td><td>%.3f %%</td>",
-                     pyr_objective_names[rows[i].objective], pyr_weight_names[rows[i].weight], loss,
-                     drawn_error[i]);
-        for (int j = 0; j < LEVELS; j++)
-            pyr_text_add(&t->page, "<td>%.3f %%</td>", percent[j]);
+        printf("%-11s%-12s%11.4f", objective, weight, loss);
+        pyr_text_add(&t->page, "<tr><td>%s</td><td>%s</td><td>%.4f</td>", objective, weight, loss);
+        for (int j = -1; j < LEVELS; j++) {
+            PYR_TRY(percent_at(t, i, j < 0 ? t->sigma : levels[j], &percent));
+            if (j < 0)
+                drawn_error[i] = percent;
+            printf("%11.3f%%", percent);
+            pyr_text_add(&t->page, "<td>%.3f %%</td>", percent);
+        }
+        printf("\n");
         pyr_text_add(&t->page, "</tr>\n");
     }
     pyr_text_add(&t->page, "</tbody></table></div>\n");
