@@ -434,7 +434,7 @@ static void reads_json(void)
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         CHECK_FAILS(parse(&config, bad[i].text, NULL), bad[i].status, bad[i].part);
-        CHECK_FAILS(parse(&config, bad[i].text, NULL), bad[i].status, i ? "s.json" : "");
+        CHECK(strncmp(pyr_error(), "s.json: ", 8) == 0);
         pyr_scheduler_config_free(&config);
     }
     CHECK_OK(parse(&config,
