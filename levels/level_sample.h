@@ -13,7 +13,8 @@ typedef struct pyr_sampled_level {
     pyr_schedule schedule; /* of sampling */
     void *vector;          /* of pyr_level_destandardise, for `batch` images */
     int batch;
-    struct pyr_sampled_level *weaker; /* what guidance leads away from, borrowed; NULL: there is none */
+    int guided;                         /* evaluations that guidance doubles; -1: all */
+    struct pyr_sampled_level *weaker;   /* what guidance leads away from, borrowed; NULL: there is none */
     _Atomic int64_t drawn, evaluations; /* so far, of rk45 */
 } pyr_sampled_level;
 
@@ -43,6 +44,9 @@ typedef struct pyr_level_draw {
     pyr_after_step after;
     void *after_ctx;
     int repeats;
+    pyr_denoise denoise; /* called instead of the level's own denoiser, to which `denoise_ctx` may lead: it is
+                            ready on this lane; NULL: its own */
+    void *denoise_ctx;
 } pyr_level_draw;
 
 /* variable: n x variable, in image units. */
