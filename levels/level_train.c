@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/philox.h"
 #include "images/order.h"
+#include "levels/gaussian.h"
 #include "levels/level_log.h"
 #include "levels/micro_batch.h"
 #include "levels/snapshot.h"
