@@ -93,7 +93,7 @@ static const pyr_setting rows[] = {
     {"sampler.start", PYR_SETTING_CHOICE, AT(sampler.start), 0, 0, "prior", pyr_start_names,
      "noise to start from: prior is the family's; unit has the variance of unit data with noise, right at "
      "low "
-     "sigma_max, too"},
+     "sigma_max, too; gaussian is a fit to the data with noise, from level-I/gaussian.safetensors"},
     {"sampler.denoise", PYR_SETTING_BOOL, AT(sampler_denoise), 0, 0, "true", NULL,
      "end with a denoising step; false: noise of sigma_min stays in the images"},
     {"sampler.eta", PYR_SETTING_REAL, AT(sampler.eta), -1, 1, "-1", NULL,
