@@ -17,7 +17,7 @@ WARN    += -Wpointer-arith -Wvla -Wwrite-strings
 WARN    += $(if $(WERROR),-Werror)
 
 # ---- nothing below needs editing to add a source or a test -----------------------------------
-ROOMS   := base kernels kernels/ref kernels/cpu graph diffusion images pyramid levels cascade eval
+ROOMS   := base kernels kernels/ref kernels/cpu graph diffusion images pyramid levels cascade tasks eval
 DEFS    := -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
 CFLAGS_ALL = -std=c11 $(DEFS) $(OPT) -g $(WARN) $(SAN:%=-fsanitize=% -fno-omit-frame-pointer) -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL = $(SAN:%=-fsanitize=%) -pthread $(LDFLAGS)

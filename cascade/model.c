@@ -442,6 +442,7 @@ static pyr_status draw_task(void *arg, int task, int lane)
     lane_memory *w = &m->memory[lane];
     const pyr_model_draw *draw = d->draw;
     int first = task * m->batch, n = draw->n - first < m->batch ? draw->n - first : m->batch;
+    int begin = draw->coarse && draw->given > 0 ? draw->given : m->levels - 1;
     pyr_level_draw one = {.lane = lane,
                           .n = n,
                           .seeds = draw->seeds + first,
@@ -450,8 +451,8 @@ static pyr_status draw_task(void *arg, int task, int lane)
 
     for (int i = 0; i < n && draw->label >= 0; i++)
         w->rows[i] = (uint32_t)draw->label;
-    for (int level = m->levels - 1; level >= 0; level--) {
-        bool coarsest = level == m->levels - 1;
+    for (int level = begin; level >= 0; level--) {
+        bool coarsest = level == begin;
         void *image = w->image[level % 2];
         pyr_model_turn turn = {.model = m,
                                .lane = lane,

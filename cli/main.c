@@ -15,17 +15,28 @@ static const struct {
     pyr_status (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
+    {"analyze", pyr_command_analyze,
+     "measure the levels of a data set: spectra, distances, the noise they want"},
     {"train", pyr_command_train,
      "train the levels of a pyramid: one after the other, one by itself, or together"},
     {"sample", pyr_command_sample, "draw images from a trained run, coarse to fine"},
+    {"inpaint", pyr_command_inpaint, "draw a part of a picture anew"},
+    {"colorize", pyr_command_colorize, "give colours to a picture, its grey kept"},
+    {"upscale", pyr_command_upscale, "enlarge a small picture by drawing the finer levels"},
+    {"vary", pyr_command_vary, "draw variations of a picture"},
+    {"interpolate", pyr_command_interpolate, "draw the images between two, from the noise between theirs"},
+    {"encode", pyr_command_encode, "make noise of pictures by the ODE, and pictures of it again"},
+    {"invert", pyr_command_invert, "restore a picture that was blurred, made small, or has holes"},
     {"decompose", pyr_command_decompose, "split a picture into the levels of a pyramid"},
     {"reconstruct", pyr_command_reconstruct, "put the picture together again, bit for bit"},
     {"info", pyr_command_info, "describe a run, a model, a data set; check a model against a stored answer"},
+    {"export", pyr_command_export, "write the levels of a run for other programs (diffusers)"},
     {"eval", pyr_command_eval, "judge a run, a folder of images or an NPZ against a data set"},
     {"likelihood", pyr_command_likelihood, "bits/dim of images under a trained run, per level and in total"},
     {"compare", pyr_command_compare, "train several kinds of model at one cost and judge them"},
     {"report", pyr_command_report, "write a page on runs and comparisons: losses, samples, spectra, tables"},
     {"bench", pyr_command_bench, "measure training and sampling speed of each level"},
+    {"toy", pyr_command_toy, "look at objectives and samplers in the plane, on mixtures of known score"},
     {"classifier", pyr_command_classifier, "train a small classifier of the data's labels, for evaluation"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };

@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/parse.h"
 #include "cli/progress.h"
+#include "cli/sample_pipeline.h"
 #include "cli/sampling.h"
 #include "cli/trajectory.h"
 #include "graph/train.h"
@@ -465,11 +466,14 @@ pyr_status pyr_command_sample(int argc, char **argv)
             "  pyrdiff sample --network runs/fashion-mnist --seeds 0-15 --coarse DIR\n"
             "  pyrdiff sample --network runs/fashion-mnist --seeds 0-7 --sampler ddim --set "
             "level.sampler.eta=0.5 "
-            "--trajectory\n",
+            "--trajectory\n"
+            "  pyrdiff sample --network ddpm-cifar10-32 --help        of a diffusers pipeline\n",
         .table = table,
         .n = sizeof table / sizeof *table,
         .sections = pyr_all_sections(),
         .n_sections = PYR_SECTIONS};
 
+    if (pyr_sample_names_pipeline(argc, argv))
+        return pyr_sample_pipeline(argc, argv);
     return pyr_run_command(&options, argc, argv, run_sampling, &t);
 }

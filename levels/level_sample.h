@@ -44,6 +44,9 @@ typedef struct pyr_level_draw {
     pyr_after_step after;
     void *after_ctx;
     int repeats;
+    pyr_denoise denoise; /* called instead of the level's own denoiser, to which `denoise_ctx` may lead: it is
+                            ready on this lane; NULL: its own */
+    void *denoise_ctx;
 } pyr_level_draw;
 
 /* variable: n x variable, in image units. */

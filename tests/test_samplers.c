@@ -364,7 +364,7 @@ static void rk45_meets_its_tolerance(void)
 {
     double before = INFINITY;
 
-    for (double tolerance = 1e-2; tolerance > 1e-9; tolerance /= 10) {
+    for (double tolerance = 1e-3; tolerance > 1e-9; tolerance /= 10) {
         pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 0.01, 80);
         pyr_sampler sampler = usual(PYR_RK45, 18);
         double error;
