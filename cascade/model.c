@@ -5,6 +5,7 @@
 #include "base/philox.h"
 #include "graph/train.h"
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 /* Working memory of a lane: images of two neighbouring levels, condition, variable, scratch. */
@@ -19,9 +20,9 @@ struct pyr_model {
     pyr_kernels *k;
     pyr_pyramid *pyramid;
     int levels, classes, batch;
-    pyr_sampled_level *level; /* [levels] */
-    int opened;
-    lane_memory *memory; /* [lane] */
+    pyr_sampled_level *level;  /* [levels] */
+    pyr_sampled_level *weaker; /* [levels], or NULL */
+    lane_memory *memory;       /* [lane] */
     size_t lane_bytes;
     uint64_t hash;
     char sampler[PYR_MAX_LEVELS][104];
@@ -80,52 +81,94 @@ static void put_words(char *words, size_t size, const pyr_level *level)
     char sampler[80];
 
     pyr_sampler_words(sampler, sizeof sampler, &level->settings.sampler);
-    if (pyr_level_guided(level))
+    if (pyr_level_guided(level, -1))
         snprintf(words, size, "%s guidance %g", sampler, level->settings.sampler_guidance);
     else
         snprintf(words, size, "%s", sampler);
 }
 
-/* The level as its files say it is; what its manifest says about sampling is taken over. */
-static pyr_status open_level(pyr_model *m, const char *run, const pyr_config *config, int index,
-                             pyr_level_facts *first)
+/* The level as its files say it is, in the run's pyramid (which the first level that is opened makes); what
+ * its manifest says about sampling is taken over. */
+static pyr_status read_level(pyr_model *m, const char *run, const pyr_config *config, pyr_level *level,
+                             pyr_unet_files *files)
+{
+    pyr_level_facts *facts = &level->facts;
+    int index = facts->index;
+
+    PYR_TRY(read_facts(run, index, files, &level->unet, facts, m->k->tuning));
+    if (facts->index != index || facts->levels != m->levels)
+        return pyr_fail(PYR_E_CONFIG, "%s/level-%d holds level %d of a pyramid of %d levels, the run has %d",
+                        run, index, facts->index, facts->levels, m->levels);
+    if (!m->pyramid) {
+        if (facts->filter != config->pyramid.filter)
+            return pyr_fail(PYR_E_CONFIG,
+                            "level %d of %s was trained with the filter %s, the run's pyramid has %s", index,
+                            run, pyr_filter_names[facts->filter], pyr_filter_names[config->pyramid.filter]);
+        PYR_TRY(pyr_pyramid_new(&m->pyramid, m->k, &config->pyramid, facts->h, facts->w, facts->c));
+    }
+    level->variable = pyr_pyramid_variable_shape(m->pyramid, index);
+    level->condition = pyr_pyramid_condition_shape(m->pyramid, index);
+    if (facts->condition == PYR_CONDITION_NONE)
+        level->condition.c = 0;
+    return check_network(level, files->config);
+}
+
+/* The network that guidance leads away from: any shape, but it must speak of the same numbers. */
+static pyr_status open_weaker(pyr_model *m, const char *run, const pyr_config *config,
+                              const pyr_level *strong)
 {
     pyr_unet_files files = {0};
-    pyr_level level = {.settings = config->level[index]};
+    pyr_level level = {.settings = config->level[strong->facts.index], .facts = strong->facts};
+    pyr_sampled_level *to = &m->weaker[strong->facts.index];
+    pyr_status status = PYR_OK;
+    bool fits;
+
+    PYR_TRY_OUT(read_level(m, run, config, &level, &files));
+    PYR_TRY_OUT(pyr_facts_match(&level.facts, "the weaker network", &strong->facts, "the network"));
+    fits = level.facts.condition == strong->facts.condition && level.facts.classes == strong->facts.classes &&
+           level.facts.noise_told == strong->facts.noise_told;
+    for (int b = 0; b < strong->facts.bands; b++)
+        fits = fits && fabs(level.facts.std[b] / strong->facts.std[b] - 1) < 1e-6 &&
+               fabs(level.facts.mean[b] - strong->facts.mean[b]) < 1e-6 * strong->facts.std[b];
+    if (!fits) {
+        status =
+            pyr_fail(PYR_E_CONFIG,
+                     "level %d of %s cannot guide: its condition, classes or statistics are not those of "
+                     "the run; train it on the same data with the same level.condition and classes",
+                     strong->facts.index, run);
+        goto out;
+    }
+    level.settings.sampler_guidance = 1;
+    PYR_TRY_OUT(pyr_sampled_level_new(to, m->k, &level, &files, NULL, m->batch));
+    PYR_TRY_OUT(pyr_params_hash(&m->hash, &to->params, m->k, to->block));
+out:
+    pyr_unet_files_free(&files);
+    return status;
+}
+
+static pyr_status open_level(pyr_model *m, const char *run, const char *weaker, const pyr_config *config,
+                             int index, pyr_level_facts *first)
+{
+    pyr_unet_files files = {0};
+    pyr_level level = {.settings = config->level[index], .facts.index = index, .weaker = weaker != NULL};
     pyr_status status = PYR_OK;
     char name[64], other[64];
 
-    PYR_TRY_OUT(read_facts(run, index, &files, &level.unet, &level.facts, m->k->tuning));
-    snprintf(name, sizeof name, "level %d", index);
-    if (level.facts.index != index || level.facts.levels != m->levels) {
-        status =
-            pyr_fail(PYR_E_CONFIG, "%s/level-%d holds level %d of a pyramid of %d levels, the run has %d",
-                     run, index, level.facts.index, level.facts.levels, m->levels);
-        goto out;
-    }
-    if (m->opened == 0) { /* the coarsest comes first and sets what the others must fit */
+    PYR_TRY_OUT(read_level(m, run, config, &level, &files));
+    if (index == m->levels - 1) /* the coarsest comes first and sets what the others must fit */
         *first = level.facts;
-        if (level.facts.filter != config->pyramid.filter) {
-            status = pyr_fail(PYR_E_CONFIG,
-                              "%s of %s was trained with the filter %s, the run's pyramid has %s", name, run,
-                              pyr_filter_names[level.facts.filter], pyr_filter_names[config->pyramid.filter]);
-            goto out;
-        }
-        PYR_TRY_OUT(pyr_pyramid_new(&m->pyramid, m->k, &config->pyramid, first->h, first->w, first->c));
-    }
+    snprintf(name, sizeof name, "level %d", index);
     snprintf(other, sizeof other, "level %d", first->index);
     PYR_TRY_OUT(pyr_facts_match(&level.facts, name, first, other));
-    level.variable = pyr_pyramid_variable_shape(m->pyramid, index);
-    level.condition = pyr_pyramid_condition_shape(m->pyramid, index);
-    if (level.facts.condition == PYR_CONDITION_NONE)
-        level.condition.c = 0;
-    PYR_TRY_OUT(check_network(&level, files.config));
     if (level.facts.classes > m->classes)
         m->classes = level.facts.classes;
     put_words(m->sampler[index], sizeof m->sampler[index], &level);
-    m->opened++;
     PYR_TRY_OUT(pyr_sampled_level_new(&m->level[index], m->k, &level, &files, NULL, m->batch));
     PYR_TRY_OUT(pyr_params_hash(&m->hash, &m->level[index].params, m->k, m->level[index].block));
+    if (weaker) {
+        PYR_TRY_OUT(open_weaker(m, weaker, config, &level));
+        m->level[index].weaker = &m->weaker[index];
+    }
 out:
     pyr_unet_files_free(&files);
     return status;
@@ -167,27 +210,35 @@ static pyr_status allocate(pyr_model *m)
     return PYR_OK;
 }
 
-static pyr_status open_all(pyr_model *m, const char *run, const pyr_config *config)
+static pyr_status open_all(pyr_model *m, const char *run, const char *weaker, const pyr_config *config)
 {
     pyr_level_facts first = {0};
 
     PYR_TRY(pyr_new(&m->level, (size_t)m->levels, sizeof *m->level, "levels"));
+    if (weaker)
+        PYR_TRY(pyr_new(&m->weaker, (size_t)m->levels, sizeof *m->weaker, "levels"));
     for (int i = m->levels - 1; i >= 0; i--)
-        PYR_TRY(open_level(m, run, config, i, &first));
+        PYR_TRY(open_level(m, run, weaker, config, i, &first));
     return allocate(m);
 }
 
 /* One size always, so that the batch asked for changes no bit. With guidance an image takes two places of a
  * graph's batch, which stays as large as the backend likes it. */
-static int batch_of(const pyr_kernels *k, const pyr_config *config)
+static int batch_of(const pyr_kernels *k, const pyr_config *config, bool weaker)
 {
     for (int i = 0; i < config->pyramid.levels; i++)
-        if (config->level[i].sampler_guidance != 1)
+        if (pyr_guidance_in_one_batch(&config->level[i], weaker))
             return k->micro_batch > 1 ? k->micro_batch / 2 : 1;
     return k->micro_batch;
 }
 
 pyr_status pyr_model_open(pyr_model **out, pyr_kernels *k, const char *run, const pyr_config *config)
+{
+    return pyr_model_open_guided(out, k, run, NULL, config);
+}
+
+pyr_status pyr_model_open_guided(pyr_model **out, pyr_kernels *k, const char *run, const char *weaker,
+                                 const pyr_config *config)
 {
     pyr_model *m;
     pyr_status status;
@@ -196,9 +247,9 @@ pyr_status pyr_model_open(pyr_model **out, pyr_kernels *k, const char *run, cons
     PYR_TRY(pyr_new(&m, 1, sizeof *m, "model"));
     m->k = k;
     m->levels = config->pyramid.levels;
-    m->batch = batch_of(k, config);
+    m->batch = batch_of(k, config, weaker != NULL);
     m->hash = PYR_HASH_START;
-    status = open_all(m, run, config);
+    status = open_all(m, run, weaker, config);
     if (status != PYR_OK)
         pyr_model_free(m);
     else
@@ -212,6 +263,8 @@ void pyr_model_free(pyr_model *m)
         return;
     for (int i = 0; m->level && i < m->levels; i++)
         pyr_sampled_level_free(&m->level[i], m->k);
+    for (int i = 0; m->weaker && i < m->levels; i++)
+        pyr_sampled_level_free(&m->weaker[i], m->k);
     for (int lane = 0; m->memory && lane < m->k->lanes; lane++) {
         lane_memory *w = &m->memory[lane];
 
@@ -227,6 +280,7 @@ void pyr_model_free(pyr_model *m)
     }
     pyr_free(m->memory);
     pyr_free(m->level);
+    pyr_free(m->weaker);
     pyr_pyramid_free(m->pyramid);
     pyr_free(m);
 }
@@ -283,6 +337,9 @@ size_t pyr_model_bytes(const pyr_model *m)
     for (int i = 0; i < m->levels; i++)
         bytes += pyr_denoiser_bytes(&m->level[i].denoiser).total +
                  m->level[i].params.count * pyr_type_size(m->k->real);
+    for (int i = 0; m->weaker && i < m->levels; i++)
+        bytes += pyr_denoiser_bytes(&m->weaker[i].denoiser).total +
+                 m->weaker[i].params.count * pyr_type_size(m->k->real);
     return bytes;
 }
 

@@ -14,6 +14,10 @@ typedef struct pyr_model pyr_model;
 /* Open all levels of RUN with these settings of sampling (the run's own, changed or not). PYR_E_IO names a
  * level that is not trained yet; PYR_E_CONFIG levels that do not fit together. `k` is borrowed. */
 pyr_status pyr_model_open(pyr_model **out, pyr_kernels *k, const char *run, const pyr_config *config);
+/* The same, guided away from the weaker networks of the run `weaker` (autoguidance, Karras et al. 2024),
+ * which has the same pyramid and data; PYR_E_CONFIG when it has not. */
+pyr_status pyr_model_open_guided(pyr_model **out, pyr_kernels *k, const char *run, const char *weaker,
+                                 const pyr_config *config);
 void pyr_model_free(pyr_model *m); /* NULL is a no-op */
 
 int pyr_model_levels(const pyr_model *m);

@@ -189,6 +189,8 @@ static pyr_status run_compare(void *at, pyr_parsed *parsed)
                               .count = t->count,
                               .sampling_flop = t->sampling_flop,
                               .network = {pyr_given(t->classifier), pyr_given(t->inception)},
+                              .backend = t->machine.backend,
+                              .precision = t->machine.precision,
                               .open = open_kernels,
                               .on_line = show_line,
                               .on_level = show_level,

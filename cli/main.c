@@ -15,6 +15,8 @@ static const struct {
     pyr_status (*run)(int argc, char **argv);
     const char *help;
 } commands[] = {
+    {"analyze", pyr_command_analyze,
+     "measure the levels of a data set: spectra, distances, the noise they want"},
     {"train", pyr_command_train,
      "train the levels of a pyramid: one after the other, one by itself, or together"},
     {"sample", pyr_command_sample, "draw images from a trained run, coarse to fine"},
@@ -28,10 +30,13 @@ static const struct {
     {"decompose", pyr_command_decompose, "split a picture into the levels of a pyramid"},
     {"reconstruct", pyr_command_reconstruct, "put the picture together again, bit for bit"},
     {"info", pyr_command_info, "describe a run, a model, a data set; check a model against a stored answer"},
+    {"export", pyr_command_export, "write the levels of a run for other programs (diffusers)"},
     {"eval", pyr_command_eval, "judge a run, a folder of images or an NPZ against a data set"},
+    {"likelihood", pyr_command_likelihood, "bits/dim of images under a trained run, per level and in total"},
     {"compare", pyr_command_compare, "train several kinds of model at one cost and judge them"},
     {"report", pyr_command_report, "write a page on runs and comparisons: losses, samples, spectra, tables"},
     {"bench", pyr_command_bench, "measure training and sampling speed of each level"},
+    {"toy", pyr_command_toy, "look at objectives and samplers in the plane, on mixtures of known score"},
     {"classifier", pyr_command_classifier, "train a small classifier of the data's labels, for evaluation"},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };

@@ -32,6 +32,7 @@ typedef struct pyr_compare_job {
     int n_curve;
     const char *network[PYR_FEATURE_NETWORKS]; /* as in pyr_evaluate_job; none: pyr_default_network */
     const char *cache;                         /* likewise */
+    const char *backend, *precision;           /* words, as asked for: other ones give other figures */
     /* Open the backend; in a child. measure: speeds may be measured. */
     pyr_status (*open)(void *ctx, pyr_kernels **out, bool measure);
     void (*on_line)(void *ctx, const char *line);

@@ -103,7 +103,8 @@ static pyr_status key_of(char key[32], const pyr_trial *trial, const pyr_setting
     pyr_text text = {0};
 
     pyr_settings_write(settings, trial->plan->levels, &text);
-    pyr_text_add(&text, "count %" PRId64 "\n", job->count);
+    pyr_text_add(&text, "count %" PRId64 "\nbackend %s %s\n", job->count, job->backend ? job->backend : "",
+                 job->precision ? job->precision : "");
     for (int i = 0; i < trial->plan->levels; i++)
         pyr_text_add(&text, "steps %d\n", trial->plan->sampler[i].steps);
     pyr_text_add(&text, "judges %016" PRIx64 "\n", trial->judges);

@@ -4,9 +4,23 @@
 #include "levels/unet.h"
 #include <math.h>
 
-bool pyr_level_guided(const pyr_level *level)
+static bool inside(double lo, double hi, double s)
 {
-    return level->facts.classes && level->settings.sampler_guidance != 1;
+    return s >= lo && (hi == 0 || s <= hi);
+}
+
+bool pyr_level_guided(const pyr_level *level, double s)
+{
+    const pyr_level_settings *set = &level->settings;
+
+    return set->sampler_guidance != 1 && (level->facts.classes || level->weaker) &&
+           (s < 0 || inside(set->guidance_min, set->guidance_max, s));
+}
+
+bool pyr_guidance_in_one_batch(const pyr_level_settings *settings, bool weaker)
+{
+    return settings->sampler_guidance != 1 && !weaker && settings->guidance_min == 0 &&
+           settings->guidance_max == 0;
 }
 
 /* ---- the graphs -------------------------------------------------------------------------------- */
@@ -93,21 +107,34 @@ static pyr_status plan_telling(pyr_denoiser *d, pyr_params *params)
 static pyr_status denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
                                int batch, bool gradient)
 {
-    bool guided = pyr_level_guided(level);
-    size_t places = (size_t)k->lanes * (size_t)(guided ? 2 * batch : batch);
+    bool guided = pyr_level_guided(level, -1),
+         both = guided &&
+                (gradient ? !level->weaker : pyr_guidance_in_one_batch(&level->settings, level->weaker));
+    size_t places = (size_t)k->lanes * (size_t)(both ? 2 * batch : batch);
 
     *out = (pyr_denoiser){.k = k,
                           .level = level,
                           .batch = batch,
                           .gradient = gradient,
-                          .places = guided ? 2 * batch : batch,
+                          .places = both ? 2 * batch : batch,
                           .guidance = guided ? level->settings.sampler_guidance : 1,
+                          .lo = level->settings.guidance_min,
+                          .hi = level->settings.guidance_max,
                           .told = -1,
                           .label = -1,
                           .condition = -1,
                           .noise_told = -1};
     PYR_TRY(pyr_new(&out->host, 2 * places, sizeof *out->host, "noise levels"));
     PYR_TRY(pyr_new(&out->labels, places, sizeof *out->labels, "classes"));
+    if (gradient)
+        PYR_TRY(pyr_new(&out->weight, (size_t)k->lanes * (size_t)batch, sizeof *out->weight, "guidance"));
+    if (guided && !both && !level->weaker) {
+        PYR_TRY(pyr_new(&out->kept, (size_t)k->lanes, sizeof *out->kept, "denoised images"));
+        for (int lane = 0; lane < k->lanes; lane++)
+            PYR_TRY(k->alloc(k, &out->kept[lane],
+                             (size_t)batch * pyr_count(level->variable) * pyr_type_size(k->real),
+                             "denoised images"));
+    }
     PYR_TRY(plan_evaluation(out, params));
     return level->condition.c ? plan_telling(out, params) : PYR_OK;
 }
@@ -128,6 +155,10 @@ void pyr_denoiser_free(pyr_denoiser *d)
 {
     pyr_graph_free(d->g);
     pyr_graph_free(d->telling);
+    for (int lane = 0; d->kept && lane < d->k->lanes; lane++)
+        d->k->release(d->k, d->kept[lane]);
+    pyr_free(d->kept);
+    pyr_free(d->weight);
     pyr_free(d->host);
     pyr_free(d->labels);
     *d = (pyr_denoiser){0};
@@ -153,7 +184,7 @@ pyr_graph_memory pyr_denoiser_bytes(const pyr_denoiser *d)
 
 double pyr_denoiser_flop(const pyr_denoiser *d, int evaluations)
 {
-    double flop = evaluations * pyr_graph_flop(d->g) * (d->places / d->batch);
+    double flop = evaluations * pyr_graph_flop(d->g);
 
     return d->telling ? flop + pyr_graph_flop(d->telling) : flop;
 }
@@ -181,14 +212,15 @@ static void tell(const pyr_denoising *call)
         d->k->copy(d->k, told + (size_t)part * bytes, result, bytes);
 }
 
-static void put_labels(const pyr_denoising *call)
+/* told: with their classes, as far as there are any. */
+static void put_labels(const pyr_denoising *call, bool told)
 {
     pyr_denoiser *d = call->denoiser;
     uint32_t *labels = d->labels + (size_t)call->lane * (size_t)d->places;
     uint32_t none = (uint32_t)d->level->facts.classes;
 
     for (int i = 0; i < d->places; i++)
-        labels[i] = call->rows && i < d->batch ? call->rows[image_of(call, i)] : none;
+        labels[i] = told && call->rows && i < d->batch ? call->rows[image_of(call, i)] : none;
     d->k->upload(d->k, pyr_graph_data(d->g, call->lane, d->label), labels,
                  (size_t)d->places * sizeof *labels);
 }
@@ -199,7 +231,9 @@ pyr_status pyr_denoiser_begin(const pyr_denoising *call)
     pyr_kernels *k = d->k;
 
     if (d->label >= 0)
-        put_labels(call);
+        put_labels(call, true);
+    if (call->weaker)
+        PYR_TRY(pyr_denoiser_begin(call->weaker));
     if (!d->telling)
         return k->sync(k);
     k->copy(k, pyr_graph_data(d->telling, call->lane, d->condition), call->condition,
@@ -235,28 +269,91 @@ static pyr_status put_levels(const pyr_denoising *call, const double *s)
     return pyr_upload_reals(d->k, pyr_graph_data(d->g, call->lane, d->time), host, n);
 }
 
+/* D of this network alone, where the graph left it; it stays until the next evaluation on the lane. With both
+ * in one batch the second half is D without classes. */
+static pyr_status evaluate(const pyr_denoising *call, const void *x, const double *s, const void **d_out)
+{
+    pyr_denoiser *d = call->denoiser;
+    size_t size = pyr_count(d->level->variable) * pyr_type_size(d->k->real);
+    char *to = pyr_graph_data(d->g, call->lane, d->x);
+
+    for (int part = 0; part < d->places / d->batch; part++)
+        d->k->copy(d->k, to + (size_t)part * (size_t)d->batch * size, x, (size_t)call->n * size);
+    PYR_TRY(put_levels(call, s));
+    PYR_TRY(pyr_graph_forward(d->g, call->lane));
+    *d_out = pyr_graph_data(d->g, call->lane, d->d);
+    return PYR_OK;
+}
+
+/* D of what guidance leads away from, which comes after `with`, what evaluate gave. */
+static pyr_status evaluate_other(const pyr_denoising *call, const void *x, const double *s, const void *with,
+                                 const void **other)
+{
+    pyr_denoiser *d = call->denoiser;
+    pyr_status status;
+
+    if (call->weaker)
+        return evaluate(call->weaker, x, s, other);
+    if (d->places > d->batch) {
+        *other =
+            (const char *)with + (size_t)d->batch * pyr_count(d->level->variable) * pyr_type_size(d->k->real);
+        return PYR_OK;
+    }
+    put_labels(call, false);
+    status = evaluate(call, x, s, other);
+    put_labels(call, true);
+    return status == PYR_OK ? d->k->sync(d->k) : status;
+}
+
+/* Whether guidance acts on any, on all of the images. */
+static void guided_images(const pyr_denoising *call, const double *s, bool *any, bool *all)
+{
+    const pyr_denoiser *d = call->denoiser;
+
+    *any = false;
+    *all = d->guidance != 1;
+    for (int i = 0; i < call->n; i++) {
+        bool guided = d->guidance != 1 && inside(d->lo, d->hi, s[i]);
+
+        *any |= guided;
+        *all &= guided;
+        if (d->weight)
+            d->weight[call->lane * d->batch + i] = guided ? d->guidance : 1;
+    }
+}
+
 pyr_status pyr_denoiser_call(void *denoising, const void *x, const double *s, void *out)
 {
     const pyr_denoising *call = denoising;
     pyr_denoiser *d = call->denoiser;
     pyr_kernels *k = d->k;
-    size_t size = pyr_count(d->level->variable), count = (size_t)call->n * size;
-    size_t bytes = count * pyr_type_size(k->real);
-    size_t half = (size_t)d->batch * size * pyr_type_size(k->real);
-    char *to = pyr_graph_data(d->g, call->lane, d->x);
-    const char *with, *without;
+    size_t size = pyr_count(d->level->variable), bytes = size * pyr_type_size(k->real);
+    const void *with, *other;
+    bool any, all;
 
-    k->copy(k, to, x, bytes);
-    if (d->guidance != 1)
-        k->copy(k, to + half, x, bytes);
-    PYR_TRY(put_levels(call, s));
-    PYR_TRY(pyr_graph_forward(d->g, call->lane));
-    with = pyr_graph_data(d->g, call->lane, d->d);
-    without = with + half;
-    if (d->guidance == 1)
-        k->copy(k, out, with, bytes);
-    else
-        k->combine(k, out, 2, (double[]){d->guidance, 1 - d->guidance}, (const void *const[]){with, without},
-                   count);
+    guided_images(call, s, &any, &all);
+    PYR_TRY(evaluate(call, x, s, &with));
+    if (!any) {
+        k->copy(k, out, with, (size_t)call->n * bytes);
+        return PYR_OK;
+    }
+    if (d->places == d->batch &&
+        !call->weaker) { /* the same graph comes once more, x is still needed for it */
+        void *kept = d->kept[call->lane];
+
+        k->copy(k, kept, with, (size_t)call->n * bytes);
+        with = kept;
+    }
+    PYR_TRY(evaluate_other(call, x, s, with, &other));
+    for (int i = 0; i < call->n && !all; i++) {
+        double g = inside(d->lo, d->hi, s[i]) ? d->guidance : 1;
+        size_t at = (size_t)i * bytes;
+
+        k->combine(k, (char *)out + at, 2, (double[]){g, 1 - g},
+                   (const void *const[]){(const char *)with + at, (const char *)other + at}, size);
+    }
+    if (all)
+        k->combine(k, out, 2, (double[]){d->guidance, 1 - d->guidance}, (const void *const[]){with, other},
+                   (size_t)call->n * size);
     return PYR_OK;
 }

@@ -6,9 +6,12 @@
  * other factors, see diffusion/prediction.h). The condition c stays the same for all evaluations of an image,
  * so what the network's first convolution makes of it is computed once, by a graph of its own.
  *
- * Classifier-free guidance (Ho & Salimans 2022, equation 6, for denoisers instead of scores, which are
- * linear in them): D = D_none + G (D_class - D_none). Both are places of one batch: images with their
- * classes, then the same images with the row that stands for no class.
+ * Guidance (Ho & Salimans 2022, equation 6; Karras et al. 2024, "Guiding a diffusion model with a bad version
+ * of itself", equation 3; for denoisers instead of scores, which are linear in them): D = D_other + G (D_this
+ * - D_other) with D_other the same network told no class, or a weaker network. It may be limited to an
+ * interval of noise levels (Kynkaanniemi et al. 2024); outside D = D_this alone is computed. Without an
+ * interval, and with one network, both are places of one batch: images with their classes, then the same
+ * images with the row that stands for no class.
  */
 #ifndef PYR_LEVELS_DENOISER_H
 #define PYR_LEVELS_DENOISER_H
@@ -22,23 +25,31 @@ typedef struct pyr_denoiser {
     pyr_graph *telling; /* condition -> told; NULL without a condition */
     const pyr_level *level;
     int batch;        /* images a lane takes at a time */
-    int places;       /* of the graph's batch: batch, or twice that with guidance */
+    int places;       /* of the graph's batch: batch, or twice that with both in one batch */
     double guidance;  /* G; 1: none */
+    double lo, hi;    /* noise levels that it acts at */
     bool gradient;    /* D can be run backwards */
+    double *weight;   /* of D_this in the last call's images, batch of each lane; NULL without gradient */
     double *host;     /* 2 x places numbers of each lane, on their way */
     uint32_t *labels; /* places of each lane */
+    void **kept;      /* [lane]: D_this while the same graph computes D_other; NULL: not needed */
     pyr_value x, mix_in, mix_out, time, label, d;
     pyr_value told;                          /* input of g: what conv_in makes of the condition */
     pyr_value condition, noise_told, result; /* of `telling` */
 } pyr_denoiser;
 
-/* Whether the level's settings and its classes ask for guidance: two evaluations for one. */
-bool pyr_level_guided(const pyr_level *level);
+/* Whether the level's settings, and its classes or a weaker network, ask for guidance: two evaluations for
+ * one, at noise level s or (s < 0) anywhere. */
+bool pyr_level_guided(const pyr_level *level, double s);
+
+/* Whether guidance, if there is any, has images with and without classes side by side: twice the places. */
+bool pyr_guidance_in_one_batch(const pyr_level_settings *settings, bool weaker);
 
 /* `batch`: images a lane takes at a time. The parameters come in the order of the loss's graph. */
 pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
                             int batch);
-/* The same, for denoiser_gradient.h: D can be run backwards, too, which takes more memory. */
+/* The same, for denoiser_gradient.h: D can be run backwards, too, which takes more memory; guidance without a
+ * weaker network always has both in one batch. */
 pyr_status pyr_denoiser_new_with_gradient(pyr_denoiser *out, pyr_kernels *k, pyr_params *params,
                                           const pyr_level *level, int batch);
 void pyr_denoiser_free(pyr_denoiser *d); /* no-op on {0} */
@@ -46,7 +57,8 @@ void pyr_denoiser_free(pyr_denoiser *d); /* no-op on {0} */
 pyr_status pyr_denoiser_pack(pyr_denoiser *d, const void *block);
 
 pyr_graph_memory pyr_denoiser_bytes(const pyr_denoiser *d);
-/* Floating-point operations of one image: `evaluations` of D, and what is done once. */
+/* Floating-point operations of one image: `evaluations` of the network (guidance has two for one), and what
+ * is done once. */
 double pyr_denoiser_flop(const pyr_denoiser *d, int evaluations);
 
 /* What a sampler needs beside x: which lane, how many images, their condition (image units; NULL without)
@@ -56,13 +68,14 @@ typedef struct pyr_denoising {
     int lane, n;
     const void *condition;
     const uint32_t *rows;
+    const struct pyr_denoising *weaker; /* of the weaker network, same lane and images; NULL: there is none */
 } pyr_denoising;
 
 /* Before the first call for these images: take in their condition and rows, which stay until the next
- * begin on this lane. */
+ * begin on this lane. The weaker network's too. */
 pyr_status pyr_denoiser_begin(const pyr_denoising *denoising);
 
-/* A pyr_denoise: x and out hold n x variable. */
+/* A pyr_denoise: x and out hold n x variable, and may be the same. */
 pyr_status pyr_denoiser_call(void *denoising, const void *x, const double *s, void *out);
 
 #endif

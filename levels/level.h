@@ -31,6 +31,7 @@ typedef struct pyr_level {
     pyr_shape variable, condition; /* n = 1; condition.c = 0: none */
     pyr_unet_config unet;
     pyr_schedule schedule; /* of training */
+    bool weaker;           /* in sampling: there is a weaker network to be guided away from */
 } pyr_level;
 
 /* A new level for images of the pyramid; statistics are still 0. PYR_E_CONFIG. */

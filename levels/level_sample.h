@@ -13,6 +13,8 @@ typedef struct pyr_sampled_level {
     pyr_schedule schedule; /* of sampling */
     void *vector;          /* of pyr_level_destandardise, for `batch` images */
     int batch;
+    int guided;                         /* evaluations that guidance doubles; -1: all */
+    struct pyr_sampled_level *weaker;   /* what guidance leads away from, borrowed; NULL: there is none */
     _Atomic int64_t drawn, evaluations; /* so far, of rk45 */
 } pyr_sampled_level;
 

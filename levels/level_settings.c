@@ -127,7 +127,12 @@ static const pyr_setting rows[] = {
     {"sampler.augmentation", PYR_SETTING_REAL, AT(sampler_augmentation), 0, 10, "0", NULL,
      "noise on the condition in sampling, in image units; told to networks with level.augmentation_channel"},
     {"sampler.guidance", PYR_SETTING_REAL, AT(sampler_guidance), 0, 1000, "1", NULL,
-     "classifier-free guidance towards the class, at twice the evaluations; 1: none"},
+     "guidance towards the class (classifier-free), or away from a weaker network (sample --gnet), at twice "
+     "the "
+     "evaluations; 1: none"},
+    {"sampler.guidance_min", PYR_SETTING_REAL, AT(guidance_min), 0, 1e6, "0", NULL,
+     "guidance acts from this noise level on"},
+    {"sampler.guidance_max", PYR_SETTING_REAL, AT(guidance_max), 0, 1e6, "0", NULL, "up to this; 0: no end"},
 
     {"share", PYR_SETTING_REAL, AT(share), 0, 1e6, "1", NULL, "part of the duration that this level gets"},
     {"batch", PYR_SETTING_INT, AT(batch), 1, 1 << 20, "128", NULL, "images per step"},

@@ -53,7 +53,8 @@ typedef struct pyr_level_settings {
     int sampler_curve;
     double sampler_sigma_min, sampler_sigma_max; /* 0: the schedule's */
     double sampler_augmentation;                 /* noise on the condition in sampling, in image units */
-    double sampler_guidance;                     /* G of classifier-free guidance; 1: none */
+    double sampler_guidance;                     /* G; 1: none */
+    double guidance_min, guidance_max;           /* the noise levels that it acts at; max 0: no end */
 
     /* training */
     double share;

@@ -7,7 +7,7 @@
 #include "levels/denoiser_gradient.h"
 #include "levels/level.h"
 
-enum { BATCH = 3, CASES = 6 };
+enum { BATCH = 3, CASES = 8 };
 
 /* A level of random weights, without a data set. */
 typedef struct world {
@@ -15,8 +15,8 @@ typedef struct world {
     pyr_pyramid *pyramid;
     pyr_level level;
     pyr_params params;
-    pyr_denoiser denoiser;
-    void *block, *x, *v, *out, *condition;
+    pyr_denoiser denoiser, weaker; /* weaker: the same network with other weights, variant 7 */
+    void *block, *weaker_block, *x, *v, *out, *condition;
     size_t n, n_condition;
 } world;
 
@@ -47,6 +47,12 @@ static void stir(world *w)
         values[i] += noise[i];
     put(w, w->block, values, w->params.count);
     CHECK_OK(pyr_denoiser_pack(&w->denoiser, w->block));
+    if (w->weaker.k) {
+        for (size_t i = 0; i < w->params.count; i++)
+            values[i] -= 0.5 * noise[i];
+        put(w, w->weaker_block, values, w->params.count);
+        CHECK_OK(pyr_denoiser_pack(&w->weaker, w->weaker_block));
+    }
     pyr_free(values);
     pyr_free(noise);
 }
@@ -57,8 +63,12 @@ static pyr_level_settings settings_of_case(int variant)
 
     s.classes = variant >= 2;
     s.augmentation_channel = variant == 1;
-    if (variant == 3)
+    if (variant == 3 || variant >= 6)
         s.sampler_guidance = 2.5;
+    if (variant == 6) { /* the middle one of the noise levels */
+        s.guidance_min = 0.3;
+        s.guidance_max = 2;
+    }
     if (variant == 4)
         s.network.time_embedding_type = PYR_UNET_FOURIER;
     if (variant == 4)
@@ -86,8 +96,12 @@ static bool world_open(world *w, const char *backend, int lanes, int variant)
     CHECK_OK(pyr_pyramid_new(&w->pyramid, w->k, &p, H, W, C));
     CHECK_OK(pyr_level_init(&w->level, &s, w->pyramid, variant == 2 ? 1 : 0, 4, 1));
     w->level.facts.condition_std = 0.7;
+    w->level.weaker = variant == 7;
     CHECK_OK(pyr_denoiser_new_with_gradient(&w->denoiser, w->k, &w->params, &w->level, BATCH));
+    if (variant == 7)
+        CHECK_OK(pyr_denoiser_new_with_gradient(&w->weaker, w->k, &w->params, &w->level, BATCH));
     CHECK_OK(w->k->alloc(w->k, &w->block, w->params.count * real, "parameters"));
+    CHECK_OK(w->k->alloc(w->k, &w->weaker_block, w->params.count * real, "parameters"));
     stir(w);
     w->n = pyr_count(w->level.variable);
     w->n_condition = pyr_count(w->level.condition);
@@ -103,8 +117,10 @@ static void world_close(world *w)
     if (!w->k)
         return;
     pyr_denoiser_free(&w->denoiser);
+    pyr_denoiser_free(&w->weaker);
     pyr_params_free(&w->params);
     w->k->release(w->k, w->block);
+    w->k->release(w->k, w->weaker_block);
     w->k->release(w->k, w->x);
     w->k->release(w->k, w->v);
     w->k->release(w->k, w->out);
@@ -127,6 +143,7 @@ static void call(world *w, int lane, int first, int n, double shift, double *d, 
                                .n = n,
                                .condition = w->n_condition ? w->condition : NULL,
                                .rows = w->level.facts.classes ? rows + first : NULL};
+    pyr_denoising weaker = denoising;
 
     some(x, all, 1, 1);
     some(u, all, 2, 1);
@@ -137,6 +154,8 @@ static void call(world *w, int lane, int first, int n, double shift, double *d, 
     put(w, w->condition, condition + (size_t)first * w->n_condition, (size_t)n * w->n_condition);
     put(w, w->x, x + at, count);
     put(w, w->v, v + at, count);
+    weaker.denoiser = &w->weaker;
+    denoising.weaker = w->weaker.k ? &weaker : NULL;
     CHECK_OK(pyr_denoiser_begin(&denoising));
     CHECK_OK(pyr_denoiser_call(&denoising, w->x, noise_levels + first, w->out));
     CHECK_OK(pyr_download_reals(w->k, d + at, w->out, count));
@@ -160,7 +179,7 @@ static void against_differences(void)
         double *d, *g, *up, *down, *u, *v;
 
         CHECK(world_open(&w, "ref-double", 1, variant));
-        CHECK((w.denoiser.guidance != 1) == (variant == 3));
+        CHECK((w.denoiser.guidance != 1) == (variant == 3 || variant >= 6));
         d = numbers(BATCH * w.n);
         g = numbers(BATCH * w.n);
         up = numbers(BATCH * w.n);
@@ -238,8 +257,18 @@ static void costs(void)
     world w;
 
     CHECK(world_open(&w, "ref", 1, 3));
+    /* two networks for one, and backward as much as forward */
     CHECK_CLOSE(pyr_denoiser_vjp_flop(&w.denoiser),
-                2 * (pyr_denoiser_flop(&w.denoiser, 2) - pyr_denoiser_flop(&w.denoiser, 1)), 1);
+                4 * (pyr_denoiser_flop(&w.denoiser, 2) - pyr_denoiser_flop(&w.denoiser, 1)), 1);
+    world_close(&w);
+    CHECK(world_open(&w, "ref", 1, 7)); /* a weaker network without a gradient */
+    w.weaker.gradient = false;
+    {
+        pyr_denoising weaker = {.denoiser = &w.weaker, .n = 1},
+                      denoising = {.denoiser = &w.denoiser, .n = 1, .weaker = &weaker};
+
+        CHECK_FAILS(pyr_denoiser_vjp(&denoising, w.v, w.out), PYR_E_UNSUPPORTED, "weaker network");
+    }
     world_close(&w);
 }
 

@@ -899,24 +899,42 @@ static void condition_is_read_once(void)
         }
 }
 
-/* D at one noise level for n images of a level with guidance G, on the parameters of `p`. */
-static void denoise_guided(const pair *p, double guidance, const uint32_t *rows, int n, const double *x,
+static const double guided_sigma[BATCH] = {0.5, 1, 2, 4, 8};
+
+typedef struct guiding {
+    double g, lo, hi;   /* settings */
+    const pair *weaker; /* NULL: classes */
+} guiding;
+
+/* D at one noise level each for n images of a level with guidance, on the parameters of `p`. */
+static void denoise_guided(const pair *p, guiding guide, const uint32_t *rows, int n, const double *x,
                            const void *told, double *out)
 {
-    static const double sigma[BATCH] = {0.5, 1, 2, 4, 8};
     pyr_level level = p->w.level;
     pyr_params params = {0};
     pyr_denoiser denoiser;
+    pyr_denoising weaker = {.n = n, .condition = told, .rows = rows};
 
-    level.settings.sampler_guidance = guidance;
-    CHECK(pyr_level_guided(&level) == (guidance != 1));
+    level.settings.sampler_guidance = guide.g;
+    level.settings.guidance_min = guide.lo;
+    level.settings.guidance_max = guide.hi;
+    level.weaker = guide.weaker != NULL;
+    CHECK(pyr_level_guided(&level, -1) == (guide.g != 1));
     CHECK_OK(pyr_denoiser_new(&denoiser, p->w.k, &params, &level, BATCH));
     CHECK(params.count == p->params.count); /* the layout of training */
     CHECK_OK(pyr_denoiser_pack(&denoiser, p->block));
     pyr_denoising call = {.denoiser = &denoiser, .n = n, .condition = told, .rows = rows};
+    if (guide.weaker) {
+        weaker.denoiser = (pyr_denoiser *)&guide.weaker->denoiser;
+        call.weaker = &weaker;
+    }
     CHECK_OK(pyr_upload_reals(p->w.k, p->work, x, (size_t)n * p->n));
-    CHECK_OK(pyr_denoiser_begin(&call));
-    CHECK_OK(pyr_denoiser_call(&call, p->work, sigma, p->work));
+    for (int again = 0; again < 2; again++) { /* the second time from where the first left its lane */
+        CHECK_OK(pyr_upload_reals(p->w.k, p->work, x, (size_t)n * p->n));
+        if (!again)
+            CHECK_OK(pyr_denoiser_begin(&call));
+        CHECK_OK(pyr_denoiser_call(&call, p->work, guided_sigma, p->work));
+    }
     CHECK_OK(pyr_download_reals(p->w.k, out, p->work, (size_t)n * p->n));
     pyr_denoiser_free(&denoiser);
     pyr_params_free(&params);
@@ -950,17 +968,27 @@ static void guidance_is_linear(void)
                 x[i] = (double)(float)(3 * sin(0.3 * (double)i));
             if (p.n_condition)
                 CHECK_OK(p.w.k->alloc(p.w.k, &told, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
-            denoise_guided(&p, 1, rows, n, x, told, with);
-            denoise_guided(&p, 1, NULL, n, x, told, without);
+            denoise_guided(&p, (guiding){.g = 1}, rows, n, x, told, with);
+            denoise_guided(&p, (guiding){.g = 1}, NULL, n, x, told, without);
             CHECK(fabs(with[0] - without[0]) > 1e-4);
             for (size_t i = 0; i < sizeof amounts / sizeof *amounts; i++) {
                 for (size_t j = 0; j < count; j++)
                     wanted[j] = without[j] + amounts[i] * (with[j] - without[j]);
-                denoise_guided(&p, amounts[i], rows, n, x, told, d);
+                denoise_guided(&p, (guiding){.g = amounts[i]}, rows, n, x, told, d);
                 near("guidance", d, wanted, count, b == 0 ? 1e-12 : 1e-5);
             }
-            denoise_guided(&p, 3, NULL, n, x, told, d); /* without a class there is nothing to go to */
+            denoise_guided(&p, (guiding){.g = 3}, NULL, n, x, told,
+                           d); /* without a class there is nothing to go to */
             near("guidance without a class", d, without, count, b == 0 ? 1e-12 : 1e-5);
+            for (size_t j = 0; j < count; j++) { /* of the levels 0.5, 1, 2, 4, 8 from 1 to 4 only */
+                double sigma = guided_sigma[j / p.n];
+
+                wanted[j] = with[j] + (sigma >= 1 && sigma <= 4 ? 2 : 0) * (with[j] - without[j]);
+            }
+            denoise_guided(&p, (guiding){.g = 3, .lo = 1, .hi = 4}, rows, n, x, told, d);
+            near("guidance in an interval", d, wanted, count, b == 0 ? 1e-12 : 1e-5);
+            denoise_guided(&p, (guiding){.g = 3, .lo = 10}, rows, n, x, told, d);
+            near("guidance nowhere", d, with, count, b == 0 ? 1e-12 : 1e-5);
             p.w.k->release(p.w.k, told);
             pyr_free(x);
             pyr_free(d);
@@ -968,6 +996,61 @@ static void guidance_is_linear(void)
             pyr_free(without);
             pyr_free(wanted);
             pair_close(&p);
+        }
+}
+
+/* D = D_weaker + G (D - D_weaker): Karras et al. 2024, equation 3. The weaker network has a shape of its own.
+ */
+static void guided_by_a_weaker_network(void)
+{
+    const uint32_t rows[BATCH] = {0, 1, 1, 0, 1};
+
+    for (int b = 0; b < BACKENDS; b++)
+        for (int index = 0; index < 2; index++) {
+            pyr_level_settings s = settings_of(), small = s;
+            double *x, *strong, *weak, *d, *wanted;
+            void *told = NULL;
+            size_t count;
+            pair p, q;
+
+            s.classes = small.classes = true;
+            small.network.block_out_channels = (pyr_ints){.n = 1, .at = {4}};
+            small.network.norm_num_groups = 2;
+            CHECK(pair_open(&p, backends[b], 2, PYR_FILTER_BOX, index, &s, false));
+            CHECK(pair_open(&q, backends[b], 2, PYR_FILTER_BOX, index, &small, false));
+            stir(&p);
+            stir(&q);
+            count = BATCH * p.n;
+            x = numbers(count);
+            d = numbers(count);
+            strong = numbers(count);
+            weak = numbers(count);
+            wanted = numbers(count);
+            for (size_t i = 0; i < count; i++)
+                x[i] = (double)(float)(3 * sin(0.3 * (double)i));
+            if (p.n_condition)
+                CHECK_OK(p.w.k->alloc(p.w.k, &told, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
+            denoise_guided(&p, (guiding){.g = 1}, rows, BATCH, x, told, strong);
+            denoise_guided(&q, (guiding){.g = 1}, rows, BATCH, x, told, weak);
+            CHECK(fabs(strong[0] - weak[0]) > 1e-4);
+            for (int interval = 0; interval < 2; interval++) {
+                for (size_t j = 0; j < count; j++) {
+                    bool guided = !interval || guided_sigma[j / p.n] <= 2;
+
+                    wanted[j] = strong[j] + (guided ? 1.5 : 0) * (strong[j] - weak[j]);
+                }
+                denoise_guided(&p, (guiding){.g = 2.5, .hi = interval ? 2 : 0, .weaker = &q}, rows, BATCH, x,
+                               told, d);
+                near("autoguidance", d, wanted, count, b == 0 ? 1e-12 : 1e-5);
+            }
+            p.w.k->release(p.w.k, told);
+            pyr_free(x);
+            pyr_free(d);
+            pyr_free(strong);
+            pyr_free(weak);
+            pyr_free(wanted);
+            pair_close(&p);
+            pair_close(&q);
         }
 }
 
@@ -1785,6 +1868,7 @@ int main(int argc, char **argv)
     RUN(told_noise_is_the_same_in_sampling);
     RUN(condition_is_read_once);
     RUN(guidance_is_linear);
+    RUN(guided_by_a_weaker_network);
     RUN(denoiser_at_the_start);
     RUN(noise_levels_are_stratified);
     RUN(padded_images_count_nothing);

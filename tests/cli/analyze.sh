@@ -1,0 +1,99 @@
+#!/bin/sh
+# analyze: what it prints, writes and refuses; its block trains.
+. tests/cli/lib.sh
+
+shapes=tests/golden/shapes
+
+begin "a data set, in words"
+pyr analyze "$shapes" --levels 3
+gives 0
+says "images 12x10x1, a pyramid of 3 levels, filter box"
+says "level 2: 3x3x1, the coarsest image"
+says "level 0: 12x10x1, residual"
+says "sigma_1 "
+says "suggested sigma"
+says "levels = ("
+says "# level 2: 3x3"
+
+begin "the same with any number of threads"
+pyr analyze "$shapes" --threads 1 --json "$tmp/one.json"
+gives 0
+cp "$tmp/stdout" "$tmp/one"
+pyr analyze "$shapes" --threads 3 --json "$tmp/three.json"
+gives 0
+holds cmp "$tmp/stdout" "$tmp/one"
+holds cmp "$tmp/one.json" "$tmp/three.json"
+
+begin "numbers and plots"
+pyr analyze --config tests/tiny.cfg --json "$tmp/a.json" --plot "$tmp/a.svg" --images 50 --langevin-steps 1
+gives 0
+says "of 50 images, all 1225 pairs"
+holds python3 -c "
+import json, math, sys
+a = json.load(open('$tmp/a.json'))
+assert len(a['levels']) == 3 and a['levels'][0]['shape'] == [12, 10, 1]
+for l in a['levels']:
+    n = l['ncsnv2']
+    assert n['sigma_1'] == l['largest_distance'] > 0
+    if 'gamma' in n:
+        assert math.isclose(n['variance'], 2 - n['gamma'] ** -2, rel_tol=1e-9)  # T = 1
+    t = l['times']
+    assert t[-1]['sigma'] == l['configured_sigma_max'] and t[-1]['mismatch'] == l['mismatch']
+    assert all(x['mismatch'] >= y['mismatch'] for x, y in zip(t, t[1:]))
+"
+holds python3 -c "
+import xml.dom.minidom as m
+d = m.parse('$tmp/a.svg')
+assert len(d.getElementsByTagName('svg')) == 4
+assert all(float(s.getAttribute('height')) > 0 for s in d.getElementsByTagName('svg'))
+"
+
+begin "other filters"
+pyr analyze "$shapes" --levels 2 --filter haar
+gives 0
+says "level 0: 6x5x3, details in three bands"
+pyr analyze "$shapes" --levels 1
+gives 0
+says "level 0: 12x10x1, the image"
+
+begin "the block trains"
+pyr analyze --config tests/tiny.cfg --reference --block "$tmp/block.cfg"
+gives 0
+holds sh -c "! grep -q 'levels = (' '$tmp/stdout'"
+wanted && {
+    sed '/^levels = /d' tests/tiny.cfg
+    cat "$tmp/block.cfg"
+} >"$tmp/blocked.cfg"
+pyr train --config "$tmp/blocked.cfg" --outdir "$tmp/run" --duration 960
+gives 0
+pyr sample --network "$tmp/run" --seeds 0-3 --outdir "$tmp/out"
+gives 0
+holds test -s "$tmp/out/000003.png"
+
+begin "the fits of a run"
+pyr analyze --network "$tmp/run"
+gives 0
+says "$tmp/run: level-0 to level-2 have a gaussian.safetensors now"
+holds test -s "$tmp/run/level-0/gaussian.safetensors"
+
+begin "what is missing or wrong"
+pyr analyze
+refuses 2 "which images? pyrdiff analyze DATA, --config FILE or --network RUN"
+pyr analyze "$tmp/none"
+refuses 1 "$tmp/none"
+pyr analyze "$shapes" --levels 9
+refuses 1 "levels"
+pyr analyze "$shapes" --filter bx
+refuses 2 "bx"
+pyr analyze "$shapes" --mismatch 0
+refuses 2 "mismatch"
+pyr analyze --network "$tmp/run" --config tests/tiny.cfg
+refuses 2 "has its own configuration"
+pyr analyze --network "$tmp/run" --levels 2
+refuses 2 "has its pyramid already"
+pyr analyze --network "$tmp/none"
+refuses 1 "is not a run of pyrdiff"
+pyr analyze docs/fashion-mnist.png --network "$tmp/run"
+refuses 1 "was trained on other data"
+
+finish

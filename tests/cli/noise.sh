@@ -1,0 +1,57 @@
+#!/bin/sh
+# The SDEs, schedules, weights and predictions of docs/noise.md: each trains, learns, and is drawn from.
+. tests/cli/lib.sh
+
+cfg=tests/tiny.cfg
+
+# Numbers "held_out" of the log of level 2: the last is below the first.
+learns() {
+    held_out=$(sed -n 's/.*"held_out": \([0-9.e+-]*\),.*/\1/p' "$1/level-2/log.jsonl")
+    holds awk -v a="$(echo "$held_out" | head -n 1)" -v b="$(echo "$held_out" | tail -n 1)" \
+        'BEGIN { exit !(a > 0 && b > 0 && b < a) }'
+}
+
+# train NAME KEY=VALUE ... : the coarsest level of a tiny pyramid
+train() {
+    name=$1
+    shift
+    set -- $(for word in "$@"; do echo "--set level.noise.$word"; done)
+    pyr train --config $cfg --level 2 --duration 3200 --outdir "$tmp/$name" --snapshot -1 "$@"
+    gives 0
+    learns "$tmp/$name"
+}
+
+begin "NCSN: ten noise levels, the score"
+train ncsn density=uniform levels=10 schedule=geometric weight=simple prediction=score sigma_min=0.05 sigma_max=10
+begin "NCSNv2: a network without noise input"
+train ncsnv2 density=uniform levels=50 schedule=geometric weight=simple prediction=epsilon input=false sigma_min=0.05 sigma_max=10
+begin "DDPM: a thousand steps of VP"
+train ddpm family=vp schedule=linear levels=1000 density=uniform weight=simple prediction=epsilon sigma_max=150
+begin "cosine, v, min-SNR"
+train cosine family=vp schedule=cosine density=uniform weight=min-snr prediction=v
+begin "sub-VP"
+train sub-vp family=sub-vp schedule=linear density=uniform weight=simple
+begin "maximum likelihood"
+train likelihood family=vp schedule=linear density=uniform weight=likelihood sigma_min=0.02
+begin "the power schedule"
+train power family=ve schedule=power density=uniform weight=simple sigma_max=9.8
+begin "the clean image"
+train x0 density=uniform schedule=cosine weight=min-snr prediction=x0
+
+begin "sampling takes the prediction from the model, whatever its settings say"
+pyr train --config $cfg --outdir "$tmp/run" --snapshot -1 --duration 1600 --set level.noise.prediction=v \
+    --set level.noise.input=false
+gives 0
+pyr sample --network "$tmp/run" --seeds 0-3 --outdir "$tmp/a"
+gives 0
+pyr sample --network "$tmp/run" --seeds 0-3 --outdir "$tmp/b" --set level.noise.prediction=f --set level.noise.input=true
+gives 0
+holds cmp "$tmp/a/000002.png" "$tmp/b/000002.png"
+
+begin "settings that contradict each other are refused"
+pyr train --config $cfg --level 2 --outdir "$tmp/bad" --set level.noise.levels=10
+refuses 1 "noise.levels is 10, but noise.density is log-normal"
+pyr train --config $cfg --level 2 --outdir "$tmp/bad" --set level.noise.density=uniform --set level.noise.levels=1
+refuses 1 "noise.levels is 1, should be 0 (any level) or 2 and more"
+
+finish
