@@ -350,8 +350,7 @@ static pyr_status run_sampling(void *at, pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_set_sampler(&config, t->steps, t->sampler));
     PYR_TRY_OUT(pyr_set_guidance(&config, &t->guidance));
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
-    PYR_TRY_OUT(
-        pyr_model_open_guided(&o.model, k, t->network, pyr_given(t->guidance.gnet), &config));
+    PYR_TRY_OUT(pyr_model_open_guided(&o.model, k, t->network, pyr_given(t->guidance.gnet), &config));
     PYR_TRY_OUT(pyr_check_class(o.model, t->label));
     if (*t->coarse)
         PYR_TRY_OUT(open_coarse(&o));

@@ -22,16 +22,16 @@ typedef struct pyr_image_set {
     int levels;
     pyr_shape shape[PYR_MAX_LEVELS]; /* of an image at each level, n = 1 */
     double
-        consistency[PYR_MAX_LEVELS];  /* RMS of d(I_i) - I_{i+1}, in values, taken before I_i is clamped (the
-                                         clamp breaks what the projection made equal); of levels
-                                         0 .. levels - 2 */
-    int kept;                         /* min(n, PYR_KEPT_IMAGES) */
-    float *first[PYR_MAX_LEVELS];     /* the first images of each level, in [-1, 1]; owned */
+        consistency[PYR_MAX_LEVELS];   /* RMS of d(I_i) - I_{i+1}, in values, taken before I_i is clamped (the
+                                          clamp breaks what the projection made equal); of levels
+                                          0 .. levels - 2 */
+    int kept;                          /* min(n, PYR_KEPT_IMAGES) */
+    float *first[PYR_MAX_LEVELS];      /* the first images of each level, in [-1, 1]; owned */
     char sampler[PYR_MAX_LEVELS][104]; /* words of each level's sampler */
-    double flop[PYR_MAX_LEVELS];      /* of one image, per level */
-    int steps[PYR_MAX_LEVELS];        /* of each level's sampler */
-    int nfe[PYR_MAX_LEVELS];          /* network evaluations of one image, per level */
-    double seconds;                   /* of drawing */
+    double flop[PYR_MAX_LEVELS];       /* of one image, per level */
+    int steps[PYR_MAX_LEVELS];         /* of each level's sampler */
+    int nfe[PYR_MAX_LEVELS];           /* network evaluations of one image, per level */
+    double seconds;                    /* of drawing */
 } pyr_image_set;
 
 void pyr_image_set_free(pyr_image_set *set); /* back to {0}; no-op on {0} */
