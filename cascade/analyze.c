@@ -120,14 +120,19 @@ out:
 
 /* ---- conclusions ------------------------------------------------------------------------------- */
 
-double pyr_analysis_prior(pyr_family family, double s)
+bool pyr_analysis_unit(const pyr_level_analysis *a)
 {
-    return family == PYR_VP ? 1 + s * s : s * s;
+    return a->schedule.family != PYR_VE || a->level.settings.sampler.start == PYR_START_UNIT;
+}
+
+static double prior_of(const pyr_level_analysis *a, double s)
+{
+    return s * s + pyr_analysis_unit(a);
 }
 
 double pyr_analysis_mismatch(const pyr_level_analysis *a, double s)
 {
-    return pyr_gaussian_mismatch(&a->gaussian, s, pyr_analysis_prior(a->schedule.family, s));
+    return pyr_gaussian_mismatch(&a->gaussian, s, prior_of(a, s));
 }
 
 static void choose_ncsn(pyr_level_analysis *a, const pyr_analysis_job *job)
@@ -161,11 +166,10 @@ static void choose_noise(pyr_level_analysis *a, const work *w)
         std = fmax(std, a->level.facts.std[b]);
     a->half = pyr_gaussian_half(&a->gaussian);
     a->sigma_min = rounding / std;
-    a->sigma_max = pyr_gaussian_sigma_max(&a->gaussian, w->job->bound, a->schedule.family == PYR_VP);
+    a->sigma_max = pyr_gaussian_sigma_max(&a->gaussian, w->job->bound, pyr_analysis_unit(a));
     a->sigma_max = fmax(a->sigma_max, 2 * a->sigma_min); /* a loose bound still leaves a range */
     a->mismatch = pyr_analysis_mismatch(a, end);
-    a->ceiling = (double)a->gaussian.size * second_moment(&a->gaussian) /
-                 (2 * pyr_analysis_prior(a->schedule.family, end));
+    a->ceiling = (double)a->gaussian.size * second_moment(&a->gaussian) / (2 * prior_of(a, end));
 }
 
 /* What the levels' scales of noise have to do with their sides. */
@@ -276,6 +280,15 @@ void pyr_analysis_free(pyr_analysis *a)
 
 /* ---- the block --------------------------------------------------------------------------------- */
 
+/* What noise.sigma_min or sigma_max must be for s to come out: of sub-VP vp's ratio p with s = p^2 / sqrt(1 +
+ * p^2), and before the reference's scale. */
+static double setting_of(const pyr_level_analysis *a, double s, double scale)
+{
+    double p = a->schedule.family == PYR_SUB_VP ? sqrt((s * s + s * sqrt(s * s + 4)) / 2) : s;
+
+    return p / scale;
+}
+
 void pyr_analysis_block(const pyr_analysis *a, bool reference, pyr_text *out)
 {
     pyr_text_add(out, "levels = (\n");
@@ -284,8 +297,8 @@ void pyr_analysis_block(const pyr_analysis *a, bool reference, pyr_text *out)
         double scale = reference ? pyr_level_side(&l->level) / l->reference : 1;
 
         pyr_text_add(out, "    { noise = { sigma_min = %#.4g; sigma_max = %#.4g; reference = %#.4g; }; }%s",
-                     l->sigma_min / scale, l->sigma_max / scale, reference ? l->reference : 0.0,
-                     i + 1 < a->levels ? "," : "");
+                     setting_of(l, l->sigma_min, scale), setting_of(l, l->sigma_max, scale),
+                     reference ? l->reference : 0.0, i + 1 < a->levels ? "," : "");
         pyr_text_add(out, "  # level %d: %dx%d\n", i, l->level.variable.h, l->level.variable.w);
     }
     pyr_text_add(out, ");\n");

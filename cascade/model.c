@@ -146,6 +146,21 @@ out:
     return status;
 }
 
+/* What sampler.start gaussian starts from. */
+static pyr_status read_fit(pyr_sampled_level *s, const char *run)
+{
+    char *folder;
+    pyr_status status;
+
+    if (s->level.settings.sampler.start != PYR_START_GAUSSIAN)
+        return PYR_OK;
+    folder = pyr_run_level(run, s->level.facts.index);
+    status = folder ? pyr_gaussian_read(&s->gaussian, &s->level, folder, run)
+                    : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
+    pyr_free(folder);
+    return status;
+}
+
 static pyr_status open_level(pyr_model *m, const char *run, const char *weaker, const pyr_config *config,
                              int index, pyr_level_facts *first)
 {
@@ -165,6 +180,7 @@ static pyr_status open_level(pyr_model *m, const char *run, const char *weaker, 
     put_words(m->sampler[index], sizeof m->sampler[index], &level);
     PYR_TRY_OUT(pyr_sampled_level_new(&m->level[index], m->k, &level, &files, NULL, m->batch));
     PYR_TRY_OUT(pyr_params_hash(&m->hash, &m->level[index].params, m->k, m->level[index].block));
+    PYR_TRY_OUT(read_fit(&m->level[index], run));
     if (weaker) {
         PYR_TRY_OUT(open_weaker(m, weaker, config, &level));
         m->level[index].weaker = &m->weaker[index];

@@ -180,6 +180,9 @@ static void print_level(const work *w, int index)
            l->reference, l->half);
     printf("  start at sigma %-5.4g%.3g nats from the prior (at most %.3g given any condition)\n", end_of(l),
            l->mismatch, l->ceiling);
+    if (l->level.settings.sampler.start == PYR_START_GAUSSIAN)
+        printf("                      sampling starts from the fitted Gaussian: none of that, for a Gaussian "
+               "level\n");
     printf("  suggested sigma     %.3g to %.3g (%.3g nats)\n", l->sigma_min, l->sigma_max,
            pyr_analysis_mismatch(l, l->sigma_max));
     print_spectrum(l);

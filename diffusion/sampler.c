@@ -27,7 +27,7 @@ const char *const pyr_sampler_names[] = {"heun",
                                          NULL};
 const char *const pyr_predictor_names[] = {
     "heun", "euler", "euler-maruyama", "reverse-diffusion", "ancestral", "ddim", NULL};
-const char *const pyr_start_names[] = {"prior", "unit", NULL};
+const char *const pyr_start_names[] = {"prior", "unit", "gaussian", NULL};
 
 /* ---- settings ---------------------------------------------------------------------------------- */
 
@@ -37,7 +37,7 @@ pyr_sampler pyr_sampler_usual(pyr_sampler_kind kind, int steps)
                          .steps = steps,
                          .eta = -1,
                          .churn_noise = 1,
-                         .predictor = PYR_REVERSE_DIFFUSION,
+                         .predictor = PYR_ANCESTRAL,
                          .corrector_steps = 1,
                          .corrector_snr = 0.16,
                          .tolerance = 1e-3,
@@ -285,7 +285,7 @@ void pyr_path_copy(const pyr_path *p, void *dst, const void *src)
 static void begin(pyr_path *p)
 {
     void *eps = pyr_path_vector(p, PYR_D);
-    bool unit = p->sampler->start == PYR_START_UNIT || p->schedule->family != PYR_VE;
+    bool unit = p->sampler->start != PYR_START_PRIOR || p->schedule->family != PYR_VE;
 
     if (p->w->start) {
         if (p->w->start != p->x)

@@ -42,12 +42,14 @@ typedef enum pyr_sampler_kind {
 
 extern const char *const pyr_sampler_names[];   /* "heun", ..., in the order above; ends with NULL */
 extern const char *const pyr_predictor_names[]; /* the first six */
-extern const char *const pyr_start_names[];     /* "prior", "unit" */
+extern const char *const pyr_start_names[];     /* "prior", "unit", "gaussian" */
 
 typedef enum pyr_start {
-    PYR_START_PRIOR, /* x ~ N(0, s_max^2) (VE), N(0, 1 + s_max^2) (others: z_t has unit variance) */
-    PYR_START_UNIT   /* N(0, 1 + s_max^2) for every family: right for data of unit variance, so that s_max
-                        need not be large */
+    PYR_START_PRIOR,   /* x ~ N(0, s_max^2) (VE), N(0, 1 + s_max^2) (others: z_t has unit variance) */
+    PYR_START_UNIT,    /* N(0, 1 + s_max^2) for every family: right for data of unit variance, so that s_max
+                          need not be large */
+    PYR_START_GAUSSIAN /* N(m, C + s_max^2) of a fit to the data (levels/gaussian.h): who has one gives it as
+                          `start` of a pyr_sampling; without it as UNIT */
 } pyr_start;
 
 typedef struct pyr_sampler {

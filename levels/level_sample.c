@@ -81,6 +81,7 @@ void pyr_sampled_level_free(pyr_sampled_level *s, pyr_kernels *k)
     pyr_params_free(&s->params);
     k->release(k, s->block);
     k->release(k, s->vector);
+    pyr_gaussian_free(&s->gaussian);
     *s = (pyr_sampled_level){0};
 }
 
@@ -165,6 +166,14 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
 
     if (draw->from > 0)
         schedule.s_max = draw->from / schedule.scale;
+    if (!draw->start && s->level.settings.sampler.start == PYR_START_GAUSSIAN && s->gaussian.size) {
+        /* into the result itself; the sampler's memory is free until it begins, and larger than the streams
+         */
+        PYR_TRY(pyr_gaussian_draw(&s->gaussian, k, draw->n, draw->seeds, s->level.facts.index,
+                                  pyr_schedule_s(&schedule, pyr_schedule_t_max(&schedule)), variable,
+                                  draw->work));
+        sampling.start = variable;
+    }
     PYR_TRY(pyr_denoiser_begin(&denoising));
     PYR_TRY(pyr_sample(&sampling, &s->level.settings.sampler, &schedule, variable));
     count(s, draw->n, counts);

@@ -3,6 +3,7 @@
 #define PYR_LEVELS_LEVEL_SAMPLE_H
 
 #include "levels/denoiser.h"
+#include "levels/gaussian.h"
 
 /* A level that is ready to be sampled: weights loaded, graph packed. */
 typedef struct pyr_sampled_level {
@@ -13,7 +14,10 @@ typedef struct pyr_sampled_level {
     pyr_schedule schedule; /* of sampling */
     void *vector;          /* of pyr_level_destandardise, for `batch` images */
     int batch;
-    int guided;                         /* evaluations that guidance doubles; -1: all */
+    int guided; /* evaluations that guidance doubles; -1: all */
+    /* What sampler.start gaussian starts from. Empty after _new: the caller reads or measures it (owned
+     * then); empty still, the start is as with unit. */
+    pyr_gaussian gaussian;
     struct pyr_sampled_level *weaker;   /* what guidance leads away from, borrowed; NULL: there is none */
     _Atomic int64_t drawn, evaluations; /* so far, of rk45 */
 } pyr_sampled_level;

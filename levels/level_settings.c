@@ -93,7 +93,7 @@ static const pyr_setting rows[] = {
     {"sampler.start", PYR_SETTING_CHOICE, AT(sampler.start), 0, 0, "prior", pyr_start_names,
      "noise to start from: prior is the family's; unit has the variance of unit data with noise, right at "
      "low "
-     "sigma_max, too"},
+     "sigma_max, too; gaussian is a fit to the data with noise, from level-I/gaussian.safetensors"},
     {"sampler.denoise", PYR_SETTING_BOOL, AT(sampler_denoise), 0, 0, "true", NULL,
      "end with a denoising step; false: noise of sigma_min stays in the images"},
     {"sampler.eta", PYR_SETTING_REAL, AT(sampler.eta), -1, 1, "-1", NULL,
@@ -108,7 +108,7 @@ static const pyr_setting rows[] = {
      "S_tmax, largest sigma where it is added; 0: no limit"},
     {"sampler.churn_noise", PYR_SETTING_REAL, AT(sampler.churn_noise), 0, 10, "1", NULL,
      "S_noise, its standard deviation"},
-    {"sampler.predictor", PYR_SETTING_CHOICE, AT(sampler.predictor), 0, 0, "reverse-diffusion",
+    {"sampler.predictor", PYR_SETTING_CHOICE, AT(sampler.predictor), 0, 0, "ancestral",
      pyr_predictor_names, "predictor-corrector: the step from one noise level to the next"},
     {"sampler.corrector_steps", PYR_SETTING_INT, AT(sampler.corrector_steps), 0, 1000, "1", NULL,
      "predictor-corrector: Langevin steps after each of them"},

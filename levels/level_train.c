@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/philox.h"
 #include "images/order.h"
+#include "levels/gaussian.h"
 #include "levels/level_log.h"
 #include "levels/micro_batch.h"
 #include "levels/snapshot.h"
@@ -704,10 +705,32 @@ pyr_status pyr_level_trainer_memory(pyr_level_trainer *t, pyr_level_memory *out)
     return status;
 }
 
+/* What sampling will start from, when the settings say so already. */
+static pyr_status write_fit(pyr_level_trainer *t)
+{
+    pyr_gaussian fit;
+    char *path;
+    bool there;
+    pyr_status status;
+
+    if (t->level.settings.sampler.start != PYR_START_GAUSSIAN)
+        return PYR_OK;
+    path = pyr_gaussian_path(t->job.folder);
+    there = path && pyr_is_file(path);
+    pyr_free(path);
+    if (there && t->resumed)
+        return PYR_OK;
+    PYR_TRY(pyr_gaussian_measure(&fit, &t->level, &t->feed));
+    status = pyr_gaussian_write(&fit, &t->level.facts, t->job.folder);
+    pyr_gaussian_free(&fit);
+    return status;
+}
+
 pyr_status pyr_level_trainer_begin(pyr_level_trainer *t)
 {
     const pyr_level_settings *s = &t->level.settings;
 
+    PYR_TRY(write_fit(t));
     PYR_TRY(pyr_level_log_open(&t->log, t->job.folder, t->resumed ? t->progress.train.step : 0));
     t->plan = (pyr_train_plan){.batch = s->batch,
                                .steps = t->progress.steps,

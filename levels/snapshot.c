@@ -149,6 +149,8 @@ pyr_status pyr_snapshot_write(const char *path, pyr_kernels *k, const pyr_level 
     for (int p = 0; p < PANELS; p++)
         PYR_TRY_OUT(pyr_new(&d.panel[p], IMAGES * d.size, sizeof(double), "snapshot"));
     PYR_TRY_OUT(pyr_sampled_level_new(&d.sampled, k, &plain, NULL, block, d.batch));
+    if (plain.settings.sampler.start == PYR_START_GAUSSIAN)
+        PYR_TRY_OUT(pyr_gaussian_measure(&d.sampled.gaussian, level, feed));
     PYR_TRY_OUT(k->run_tasks(k, (IMAGES + d.batch - 1) / d.batch, draw_task, &d));
     PYR_TRY_OUT(write_grid(path, &d));
 out:

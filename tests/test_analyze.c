@@ -509,6 +509,74 @@ static void draws_of_a_large_level(void)
     check_draws(24, 2, 0);
 }
 
+/* The exact denoiser of the fit: m + C (C + s^2)^-1 (x - m). */
+typedef struct exact {
+    const pyr_gaussian *g;
+    double *z, *room;
+    int n;
+} exact;
+
+static pyr_status denoise(void *ctx, const void *x, const double *s, void *out)
+{
+    exact *e = ctx;
+    size_t d = e->g->size;
+
+    for (size_t i = 0; i < (size_t)e->n; i++) {
+        for (size_t j = 0; j < d; j++)
+            e->z[j] = (double)((const float *)x)[i * d + j] - e->g->mean[j];
+        pyr_gaussian_to(e->g, e->z, e->room);
+        for (size_t j = 0; j < d; j++)
+            e->z[j] *= e->g->variance[j] / (e->g->variance[j] + s[i] * s[i]);
+        pyr_gaussian_from(e->g, e->z, e->room);
+        for (size_t j = 0; j < d; j++)
+            ((float *)out)[i * d + j] = (float)(e->z[j] + e->g->mean[j]);
+    }
+    return PYR_OK;
+}
+
+/* The probability flow of a Gaussian keeps each coefficient's quantile: from the fit with noise s_max,
+ * however small, an accurate solver comes to the fit without noise of the same stream. */
+static void flow_from_the_fit(void)
+{
+    enum { N = 3 };
+    fixture f;
+
+    fixture_new(&f, write_fields(12), 2, 1);
+    analyze(&f);
+    for (int index = 0; index < 2; index++) {
+        const pyr_gaussian *g = &f.analysis.level[index].gaussian;
+        size_t d = g->size;
+        uint64_t seeds[N] = {5, 6, 1234567};
+        uint32_t streams[N * PYR_STREAM_WORDS];
+        float *x = pyr_calloc(N * d, sizeof *x), *end = pyr_calloc(N * d, sizeof *end);
+        exact e = {g, numbers(d), numbers(d), N};
+        pyr_sampler sampler = pyr_sampler_usual(PYR_HEUN, 60);
+        pyr_schedule schedule = {
+            .family = PYR_VE, .curve = PYR_KARRAS, .s_min = 1e-4, .s_max = 1.5, .rho = 7, .scale = 1};
+        pyr_sampling sampling = {.k = f.k,
+                                 .n = N,
+                                 .size = d,
+                                 .seeds = seeds,
+                                 .level = index,
+                                 .denoise = denoise,
+                                 .ctx = &e,
+                                 .work = pyr_calloc(pyr_sampler_work(f.k, &sampler, N, d), 1),
+                                 .start = x};
+
+        CHECK_OK(pyr_gaussian_draw(g, f.k, N, seeds, index, 1.5, x, streams));
+        CHECK_OK(pyr_gaussian_draw(g, f.k, N, seeds, index, 0, end, streams));
+        CHECK_OK(pyr_sample(&sampling, &sampler, &schedule, x));
+        for (size_t i = 0; i < N * d; i++)
+            CHECK_CLOSE(x[i], end[i], 3e-3);
+        pyr_free(sampling.work);
+        pyr_free(e.z);
+        pyr_free(e.room);
+        pyr_free(x);
+        pyr_free(end);
+    }
+    fixture_free(&f);
+}
+
 static void colours(void)
 {
     fixture f;
@@ -665,6 +733,7 @@ int main(int argc, char **argv)
     RUN(mismatch_by_integration);
     RUN(draws_of_a_small_level);
     RUN(draws_of_a_large_level);
+    RUN(flow_from_the_fit);
     RUN(colours);
     RUN(files);
     RUN(block_reads_back);

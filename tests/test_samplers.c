@@ -261,6 +261,7 @@ static void gaussian_moments(void)
 
     cases[2].sampler.churn = 20;
     cases[13].sampler.eta = 0.5;
+    cases[15].sampler.predictor = PYR_REVERSE_DIFFUSION;
     cases[16].sampler.predictor = PYR_HEUN;
     cases[16].sampler.corrector_steps = 2;
     /* A step e that goes by |score| of the vector itself favours places where the score is large: dx = e
@@ -421,7 +422,7 @@ static void identities(void)
         CHECK(difference(&with, &c, usual(PYR_DPMPP_2M, 12), usual(PYR_EULER, 12)) > 1e-3);
         CHECK(difference(&with, &c, usual(PYR_DPMPP_2M_SDE, 12), usual(PYR_ANCESTRAL, 12)) > 1e-3);
         none.corrector_steps = 0;
-        CHECK(difference(&with, &c, none, usual(PYR_REVERSE_DIFFUSION, 12)) == 0);
+        CHECK(difference(&with, &c, none, usual(PYR_ANCESTRAL, 12)) == 0);
         CHECK(difference(&with, &c, pc, none) > 1e-3);
         if (family == PYR_VE)
             CHECK(difference(&with, &c, usual(PYR_REVERSE_DIFFUSION, 12), usual(PYR_EULER_MARUYAMA, 12)) <
@@ -942,7 +943,7 @@ static void words(void)
     CHECK_STRING(text, "ddim 50 eta 0.5 undenoised");
     s = usual(PYR_PREDICTOR_CORRECTOR, 30);
     pyr_sampler_words(text, sizeof text, &s);
-    CHECK_STRING(text, "predictor-corrector 30 reverse-diffusion + 1 snr 0.16");
+    CHECK_STRING(text, "predictor-corrector 30 ancestral + 1 snr 0.16");
     s = usual(PYR_RK45, 30);
     pyr_sampler_words(text, sizeof text, &s);
     CHECK_STRING(text, "rk45 tolerance 0.001");

@@ -76,6 +76,27 @@ gives 0
 says "$tmp/run: level-0 to level-2 have a gaussian.safetensors now"
 holds test -s "$tmp/run/level-0/gaussian.safetensors"
 
+begin "sampling starts from them"
+pyr sample --network "$tmp/run" --seeds 0-3 --outdir "$tmp/fitted" --set level.sampler.start=gaussian --set level.sampler.sigma_max=3
+gives 0
+holds sh -c "! cmp -s '$tmp/out/000003.png' '$tmp/fitted/000003.png'"
+pyr sample --network "$tmp/run" --seeds 3 --outdir "$tmp/alone" --threads 1 --set level.sampler.start=gaussian --set level.sampler.sigma_max=3
+gives 0
+holds cmp "$tmp/alone/000003.png" "$tmp/fitted/000003.png"
+rm -f "$tmp/run/level-1/gaussian.safetensors"
+pyr sample --network "$tmp/run" --seeds 3 --outdir "$tmp/none" --set level.sampler.start=gaussian
+refuses 1 "$tmp/run/level-1/gaussian.safetensors is not there: pyrdiff analyze --network $tmp/run measures it"
+
+begin "a run that starts from them writes them itself"
+pyr train --config tests/tiny.cfg --outdir "$tmp/own" --duration 960 --set level.sampler.start=gaussian
+gives 0
+holds test -s "$tmp/own/level-0/gaussian.safetensors"
+pyr sample --network "$tmp/own" --seeds 0-3 --outdir "$tmp/own-out"
+gives 0
+cp "$tmp/own/level-2/gaussian.safetensors" "$tmp/own/level-1/gaussian.safetensors"
+pyr sample --network "$tmp/own" --seeds 0-3 --outdir "$tmp/own-out"
+refuses 1 "was measured for another level"
+
 begin "what is missing or wrong"
 pyr analyze
 refuses 2 "which images? pyrdiff analyze DATA, --config FILE or --network RUN"

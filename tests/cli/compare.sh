@@ -118,6 +118,8 @@ pyr compare --config "$tmp/equal.cfg" --budget 2e9flop --count 20 --dry-run --cl
 refuses 1 "variant shared: "
 compare --budget 1s --dry-run --set level.sampler.guidance=2
 refuses 1 "variant separate: level.sampler.guidance of level 0 is 2: towards which class?"
+compare --budget 1s --dry-run --set level.sampler.kind=rk45
+refuses 1 "variant separate: the sampler of level 0 is rk45, whose cost is known only afterwards"
 
 begin "stopped by a signal, it says so and leaves a checkpoint"
 if wanted; then
