@@ -201,6 +201,7 @@ static pyr_status run_level(running *r, int lane, int level, int first, int n)
                         .vjp = pyr_denoiser_vjp,
                         .ctx = &denoising,
                         .work = m->work,
+                        .start = (pyr_start)s->level.settings.sampler.start,
                         .solver = (pyr_likelihood_solver)plan->solver,
                         .rtol = plan->rtol,
                         .atol = plan->atol,
@@ -295,14 +296,16 @@ static void conclude_level(const running *r, int level, pyr_level_likelihood *ou
     const pyr_sampled_level *s = level_of(r, level);
     int n = r->job->n;
 
-    *out = (pyr_level_likelihood){.numbers = (int)pyr_count(s->level.variable),
-                                  .deviation = s->level.facts.std[0],
-                                  .sigma_min = pyr_schedule_s(&s->schedule, pyr_schedule_t_min(&s->schedule)),
-                                  .sigma_max = pyr_schedule_s(&s->schedule, pyr_schedule_t_max(&s->schedule)),
-                                  .log_p = pyr_mean_of(r->log_p[level], n),
-                                  .bound = pyr_mean_of(r->bound[level], n),
-                                  .nfe_least = r->nfe[level][0],
-                                  .nfe_most = r->nfe[level][0]};
+    *out = (pyr_level_likelihood){
+        .numbers = (int)pyr_count(s->level.variable),
+        .prior = pyr_prior_deviation(&s->schedule, (pyr_start)s->level.settings.sampler.start),
+        .deviation = s->level.facts.std[0],
+        .sigma_min = pyr_schedule_s(&s->schedule, pyr_schedule_t_min(&s->schedule)),
+        .sigma_max = pyr_schedule_s(&s->schedule, pyr_schedule_t_max(&s->schedule)),
+        .log_p = pyr_mean_of(r->log_p[level], n),
+        .bound = pyr_mean_of(r->bound[level], n),
+        .nfe_least = r->nfe[level][0],
+        .nfe_most = r->nfe[level][0]};
     out->bits = scaled(out->log_p, -1 / (out->numbers * log(2)), 0);
     for (int i = 0; i < n; i++) {
         int nfe = r->nfe[level][i];

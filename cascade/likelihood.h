@@ -53,6 +53,7 @@ typedef struct pyr_mean {
 typedef struct pyr_level_likelihood {
     int numbers;                 /* of the variable of one image */
     double sigma_min, sigma_max; /* the ends of the ODE, in units of the standardised level */
+    double prior;                /* the deviation of the prior at sigma_max, in the same units */
     double deviation;            /* of the level's variable, in image units; haar: of its first band */
     pyr_mean log_p;              /* nats an image: log p of the variable in image units, for haar with its
                                     share of the volume: the levels' sum is the total */

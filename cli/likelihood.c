@@ -98,8 +98,9 @@ static void print_level(const work *w, const pyr_run_likelihood *r, int level)
 
     mean_text(nats, l->log_p, 2);
     mean_text(bits, l->bits, 4);
-    printf("level %-2d        %dx%dx%d, sigma %g..%g of a deviation of %.4g: %s nats, %s bits a number",
-           level, s.h, s.w, s.c, l->sigma_min, l->sigma_max, l->deviation, nats, bits);
+    printf("level %-2d        %dx%dx%d, sigma %g..%g of a deviation of %.4g, prior N(0, %.6g^2): %s nats, %s "
+           "bits a number",
+           level, s.h, s.w, s.c, l->sigma_min, l->sigma_max, l->deviation, l->prior, nats, bits);
     mean_text(bound, l->bound, 2);
     if (w->job.plan.bound_terms)
         printf(", bound %s nats", bound);
@@ -169,6 +170,7 @@ static void json_level(const work *w, const pyr_level_likelihood *l, int level, 
     pyr_json_real(json, "sigma_min", l->sigma_min);
     pyr_json_real(json, "sigma_max", l->sigma_max);
     pyr_json_real(json, "deviation", l->deviation);
+    pyr_json_real(json, "prior_deviation", l->prior);
     json_mean(json, "log_p", l->log_p);
     json_mean(json, "bits_per_number", l->bits);
     if (w->job.plan.bound_terms)

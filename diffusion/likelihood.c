@@ -14,11 +14,11 @@ static const double log_2_pi = 1.83787706640934548356;
 /* The streams of a vector: (seed, index below, step). */
 enum { STREAM_PROBE, STREAM_BOUND_STEP, STREAM_BOUND_NOISE };
 
-double pyr_prior_deviation(const pyr_schedule *schedule)
+double pyr_prior_deviation(const pyr_schedule *schedule, pyr_start start)
 {
     double s = pyr_schedule_s(schedule, pyr_schedule_t_max(schedule));
 
-    return schedule->family == PYR_VP ? sqrt(1 + s * s) : s;
+    return start == PYR_START_UNIT || schedule->family != PYR_VE ? sqrt(1 + s * s) : s;
 }
 
 /* ---- working memory: vectors, probes, what the solver needs ---- */
@@ -201,7 +201,7 @@ pyr_status pyr_log_likelihood(const pyr_likelihood *l, const pyr_schedule *sched
         PYR_TRY_OUT(solve_heun(&v, schedule, log_p, nfe, room + 2 * n, room + 3 * n, room + 4 * n));
     PYR_TRY_OUT(l->k->dots(l->k, v.dot, vector(l, X), vector(l, X), l->n, l->size));
     for (int i = 0; i < l->n; i++)
-        log_p[i] += log_normal(v.dot[i], l->size, pyr_prior_deviation(schedule));
+        log_p[i] += log_normal(v.dot[i], l->size, pyr_prior_deviation(schedule, l->start));
 out:
     pyr_free(room);
     return status;
@@ -265,7 +265,7 @@ pyr_status pyr_variational_bound(const pyr_likelihood *l, const pyr_schedule *sc
 {
     double least = pyr_schedule_s(schedule, pyr_schedule_t_min(schedule));
     double most = pyr_schedule_s(schedule, pyr_schedule_t_max(schedule));
-    double prior = pyr_prior_deviation(schedule), ratio = most * most / (prior * prior);
+    double prior = pyr_prior_deviation(schedule, l->start), ratio = most * most / (prior * prior);
     double size = (double)l->size, *room;
     size_t n = (size_t)l->n;
     pyr_status status = PYR_OK;

@@ -46,6 +46,7 @@ typedef struct pyr_likelihood {
     void *ctx;
     void *work; /* pyr_likelihood_work bytes of backend memory */
 
+    pyr_start start; /* which prior: the one that is sampled from */
     pyr_likelihood_solver solver;
     double rtol, atol; /* rk45; of x and of log p / N */
     int steps;         /* heun: 2 evaluations each */
@@ -57,8 +58,8 @@ enum { PYR_MAX_PROBES = 64 };
 
 size_t pyr_likelihood_work(const pyr_kernels *k, int n, size_t size, int probes);
 
-/* The standard deviation of the prior in x at s_max, as samplers draw it: VP sqrt(1 + s^2), else s. */
-double pyr_prior_deviation(const pyr_schedule *schedule);
+/* The standard deviation of the prior in x at s_max, as samplers draw it (pyr_start). */
+double pyr_prior_deviation(const pyr_schedule *schedule, pyr_start start);
 
 /* log_p[n] (host) of z (n x size), and the evaluations of the ODE's slope for each in nfe (NULL: not wanted);
  * each is `probes` evaluations of D and as many of J^T v. A vector's number does not depend on the others.

@@ -197,7 +197,7 @@ static double log_density(const gaussian *g, const double *mean, const double *z
 static double log_by_ode(const gaussian *g, const double *mean, const double *z, const pyr_schedule *c)
 {
     double s = pyr_schedule_s(c, pyr_schedule_t_min(c)), most = pyr_schedule_s(c, pyr_schedule_t_max(c));
-    double prior = c->family == PYR_VP ? 1 + most * most : most * most, grow[DIM] = {0}, x[DIM] = {0},
+    double prior = c->family != PYR_VE ? 1 + most * most : most * most, grow[DIM] = {0}, x[DIM] = {0},
            sum = 0;
 
     for (int e = 0; e < g->d; e++) {
@@ -345,6 +345,38 @@ static void exact_without_chance(void)
     pyr_kernels_free(k);
 }
 
+/* From a low s_max the prior of unit variance is the better one: with it data of unit variance have their
+ * density exactly. */
+static void priors(void)
+{
+    pyr_schedule schedule = schedule_of(PYR_VE, PYR_KARRAS);
+    double unit[SMALL * SMALL] = {0}, zero[SMALL] = {0}, z[SMALL], off[2];
+    pyr_kernels *k = NULL;
+    gaussian g;
+
+    schedule.s_max = 3;
+    for (int i = 0; i < SMALL; i++) {
+        unit[i * SMALL + i] = 1;
+        z[i] = normal(9, (size_t)i);
+    }
+    gaussian_of(&g, unit, SMALL, zero);
+    CHECK_OK(pyr_kernels_open(&k, "ref-double", 1));
+    for (int start = PYR_START_PRIOR; start <= PYR_START_UNIT; start++) {
+        pyr_likelihood how = plain;
+        estimate e;
+
+        how.start = (pyr_start)start;
+        e = run(k, &g, z, 0, 1, &schedule, how, 0, 0, 0);
+        CHECK_OK(e.status);
+        off[start] = fabs(e.log_p[0] - log_density(&g, zero, z, 0.002 * 0.002));
+    }
+    CHECK(off[PYR_START_UNIT] < 5e-5 && off[PYR_START_PRIOR] > 1e-3);
+    CHECK_CLOSE(pyr_prior_deviation(&schedule, PYR_START_PRIOR), 3, 1e-12);
+    schedule.family = PYR_SUB_VP;
+    CHECK(pyr_prior_deviation(&schedule, PYR_START_PRIOR) == pyr_prior_deviation(&schedule, PYR_START_UNIT));
+    pyr_kernels_free(k);
+}
+
 static void heun_is_of_second_order(void)
 {
     pyr_schedule schedule = schedule_of(PYR_VE, PYR_GEOMETRIC);
@@ -468,7 +500,7 @@ static double bound_by_hand(const gaussian *g, const double *mean, const double 
 {
     double lo = pyr_schedule_t_min(c), hi = pyr_schedule_t_max(c), sum = 0;
     double least = pyr_schedule_s(c, lo), most = pyr_schedule_s(c, hi);
-    double prior = c->family == PYR_VP ? 1 + most * most : most * most;
+    double prior = c->family != PYR_VE ? 1 + most * most : most * most;
 
     for (int i = 0; i < g->d; i++) {
         sum += 0.5 * ((most * most + z[i] * z[i]) / prior - 1 - log(most * most / prior));
@@ -696,6 +728,7 @@ int main(int argc, char **argv)
 {
     CHECK_INIT(argc, argv);
     RUN(exact_without_chance);
+    RUN(priors);
     RUN(heun_is_of_second_order);
     RUN(within_three_standard_errors);
     RUN(vectors_do_not_see_each_other);
