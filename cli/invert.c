@@ -36,8 +36,9 @@ static pyr_status missing_pixels(inverting *v, uint8_t **out)
     if (*v->o->mask)
         return pyr_task_mask(out, &v->t, v->o->mask);
     if (v->o->degraded)
-        return pyr_fail(PYR_E_ARG, "which pixels of %s are missing? Add --mask FILE, white where they are",
-                        "the degraded picture");
+        return pyr_fail(PYR_E_ARG,
+                        "which pixels of the degraded picture are missing? Add --mask FILE, white where "
+                        "they are");
     PYR_TRY(pyr_new(out, n, 1, "a mask"));
     for (size_t i = 0; i < n; i++) {
         pyr_rng4 r = pyr_philox((uint64_t)v->o->noise_seed, (uint32_t)i, 0, 1, PYR_RNG_TASK);

@@ -11,9 +11,10 @@
  *
  * Down the pyramid: a coarse pixel is given if and only if all fine pixels that it depends on are. Level i is
  * told l_i of the coarse image as it was drawn, so what is given of its residual is I_i - l_i with that l_i,
- * and I_i comes out as given. Where a coarse pixel covers pixels of both kinds, the image that was drawn for
- * it knew of no given pixel: the finer level is not projected onto it there. haar: the detail bands of a
- * block are given if and only if its four pixels are.
+ * and I_i comes out as given. Where a coarse pixel covers pixels of both kinds, the mean of the given ones
+ * says what it is up to the finer residuals, and the denoiser's estimate of it is drawn there (see `hinted`);
+ * the finer level is not projected onto such a pixel, which would move what is drawn to make up for what is
+ * given. haar: the detail bands of a block are given if and only if its four pixels are.
  *
  * At the end the given pixels are the picture's, bit for bit; of colours the grey (R + G + B)/3 is the
  * picture's up to the rounding to 8 bits, as colours that leave [-1, 1] are brought back along their grey.
