@@ -17,7 +17,7 @@ WARN    += -Wpointer-arith -Wvla -Wwrite-strings
 WARN    += $(if $(WERROR),-Werror)
 
 # ---- nothing below needs editing to add a source or a test -----------------------------------
-ROOMS   := base kernels kernels/ref kernels/cpu graph diffusion images pyramid levels cascade eval
+ROOMS   := base kernels kernels/ref kernels/cpu graph diffusion images pyramid levels cascade tasks eval
 DEFS    := -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
 CFLAGS_ALL = -std=c11 $(DEFS) $(OPT) -g $(WARN) $(SAN:%=-fsanitize=% -fno-omit-frame-pointer) -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL = $(SAN:%=-fsanitize=%) -pthread $(LDFLAGS)
@@ -96,7 +96,7 @@ build-only: $(B)/pyrdiff $(TESTS) $(B)/bench/time_kernels
 # The tests once more, with the address and undefined-behaviour sanitizers.
 SANITIZED := $(MAKE) --no-print-directory SAN=address,undefined OPT="-O1 -march=native"
 COUNTS    := build/counts
-CLI_TESTS := $(wildcard tests/cli/[!l]*.sh)
+CLI_TESTS := $(filter-out tests/cli/lib.sh,$(wildcard tests/cli/*.sh))
 LONG_TESTS := $(wildcard tests/long/*.sh)
 FUZZ      := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 

@@ -28,7 +28,8 @@ typedef enum pyr_purpose {
     PYR_RNG_SAMPLER = 9, /* noise that a sampler adds at a step */
     PYR_RNG_REPEAT = 10, /* noise that takes a step back */
     PYR_RNG_TASK = 11,   /* what tasks draw: probes, noise on what is known */
-    PYR_RNG_METRIC = 12  /* what metrics draw: subsets, patches, directions (eval/) */
+    PYR_RNG_METRIC = 12, /* what metrics draw: subsets, patches, directions (eval/) */
+    PYR_RNG_DITHER = 13  /* what is added to samples of b bits, to spread them over their cells */
 } pyr_purpose;
 
 typedef struct pyr_rng4 {

@@ -519,8 +519,10 @@ static pyr_status allocate_batch(pyr_joint *j)
                                 "pyramid of a batch"));
         pyr_level_trainer_use_batch(j->t[i], j->variable[i], j->condition[i]);
     }
-    return pyr_feed_new(&j->feed, j->k, job->data, job->pyramid, pyr_level_trainer_micro_batch(j->t[0]),
-                        j->k->lanes);
+    PYR_TRY(pyr_feed_new(&j->feed, j->k, job->data, job->pyramid, pyr_level_trainer_micro_batch(j->t[0]),
+                         j->k->lanes));
+    j->feed.dequantise = job->dequantise;
+    return PYR_OK;
 }
 
 /* The one network, from those of another run's levels. */

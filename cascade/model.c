@@ -240,10 +240,10 @@ static pyr_status open_all(pyr_model *m, const char *run, const char *weaker, co
 
 /* One size always, so that the batch asked for changes no bit. With guidance an image takes two places of a
  * graph's batch, which stays as large as the backend likes it. */
-static int batch_of(const pyr_kernels *k, const pyr_config *config)
+static int batch_of(const pyr_kernels *k, const pyr_config *config, bool weaker)
 {
     for (int i = 0; i < config->pyramid.levels; i++)
-        if (config->level[i].sampler_guidance != 1)
+        if (pyr_guidance_in_one_batch(&config->level[i], weaker))
             return k->micro_batch > 1 ? k->micro_batch / 2 : 1;
     return k->micro_batch;
 }
@@ -263,7 +263,7 @@ pyr_status pyr_model_open_guided(pyr_model **out, pyr_kernels *k, const char *ru
     PYR_TRY(pyr_new(&m, 1, sizeof *m, "model"));
     m->k = k;
     m->levels = config->pyramid.levels;
-    m->batch = batch_of(k, config);
+    m->batch = batch_of(k, config, weaker != NULL);
     m->hash = PYR_HASH_START;
     status = open_all(m, run, weaker, config);
     if (status != PYR_OK)
@@ -458,6 +458,7 @@ static pyr_status draw_task(void *arg, int task, int lane)
     lane_memory *w = &m->memory[lane];
     const pyr_model_draw *draw = d->draw;
     int first = task * m->batch, n = draw->n - first < m->batch ? draw->n - first : m->batch;
+    int begin = draw->coarse && draw->given > 0 ? draw->given : m->levels - 1;
     pyr_level_draw one = {.lane = lane,
                           .n = n,
                           .seeds = draw->seeds + first,
@@ -466,8 +467,8 @@ static pyr_status draw_task(void *arg, int task, int lane)
 
     for (int i = 0; i < n && draw->label >= 0; i++)
         w->rows[i] = (uint32_t)draw->label;
-    for (int level = m->levels - 1; level >= 0; level--) {
-        bool coarsest = level == m->levels - 1;
+    for (int level = begin; level >= 0; level--) {
+        bool coarsest = level == begin;
         void *image = w->image[level % 2];
         pyr_model_turn turn = {.model = m,
                                .lane = lane,

@@ -66,8 +66,10 @@ typedef struct pyr_model_draw {
     int n;
     const uint64_t *seeds;            /* n */
     int label;                        /* class of all of them; -1: none */
-    const float *coarse;              /* n images of the coarsest level to start from; NULL: drawn */
-    float *image[PYR_MAX_LEVELS];     /* results: image[i] is n x I_i, host; NULL: that level is not wanted */
+    const float *coarse;              /* n images I_given to start from; NULL: the coarsest are drawn */
+    int given;                        /* their level: coarser ones are not looked at; 0: the coarsest */
+    float *image[PYR_MAX_LEVELS];     /* results: image[i] is n x I_i, host; NULL: that level is not wanted.
+                                         Levels coarser than the given one stay as they are */
     const pyr_model_hand *hand;       /* NULL: none */
     double *mismatch[PYR_MAX_LEVELS]; /* n mean squares of d(I_i) - I_{i+1}, taken before I_i is clamped;
                                          NULL: not wanted; of the coarsest level there are none */

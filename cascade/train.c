@@ -71,6 +71,7 @@ static pyr_level_job level_job(const pyr_train_job *job, const pyr_ground *groun
                            .pyramid = ground->pyramid,
                            .seed = (uint64_t)t->seed,
                            .xflip = ground->config.data.xflip,
+                           .dequantise = ground->config.data.dequantise,
                            .duration =
                                job->duration ? *job->duration : pyr_level_duration(&ground->config, level),
                            .checkpoint = t->checkpoint,

@@ -15,11 +15,21 @@ pyr_status pyr_command_sample(int argc, char **argv);
 pyr_status pyr_command_decompose(int argc, char **argv);
 pyr_status pyr_command_reconstruct(int argc, char **argv);
 pyr_status pyr_command_info(int argc, char **argv);
+pyr_status pyr_command_export(int argc, char **argv);
 pyr_status pyr_command_report(int argc, char **argv);
 pyr_status pyr_command_bench(int argc, char **argv);
 pyr_status pyr_command_eval(int argc, char **argv);
 pyr_status pyr_command_compare(int argc, char **argv);
+pyr_status pyr_command_toy(int argc, char **argv);
 pyr_status pyr_command_classifier(int argc, char **argv);
+pyr_status pyr_command_likelihood(int argc, char **argv);
+pyr_status pyr_command_inpaint(int argc, char **argv);
+pyr_status pyr_command_colorize(int argc, char **argv);
+pyr_status pyr_command_upscale(int argc, char **argv);
+pyr_status pyr_command_vary(int argc, char **argv);
+pyr_status pyr_command_interpolate(int argc, char **argv);
+pyr_status pyr_command_encode(int argc, char **argv);
+pyr_status pyr_command_invert(int argc, char **argv);
 pyr_status pyr_command_analyze(int argc, char **argv);
 
 /* --help of a command: print it. */

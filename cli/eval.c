@@ -18,6 +18,7 @@ typedef struct typed {
     const char *metrics, *json, *sheet;
     int label, batch;
     int64_t count;
+    pyr_typed_guidance guidance;
     pyr_machine machine;
 } typed;
 
@@ -53,7 +54,8 @@ static void show_progress(void *ctx, int64_t done, int64_t n, double images_per_
 /* Options of sampling are of no use to images that are there. */
 static pyr_status refuse_sampling(const work *w, const pyr_parsed *parsed)
 {
-    static const char *const of_runs[] = {"seeds", "steps", "sampler", "class", "guidance", "batch"};
+    static const char *const of_runs[] = {
+        "seeds", "steps", "sampler", "class", "guidance", "guidance-interval", "gnet", "batch"};
 
     for (size_t i = 0; i < sizeof of_runs / sizeof *of_runs; i++)
         if (pyr_option_given(parsed, of_runs[i]))
@@ -79,8 +81,8 @@ static pyr_status read_settings(work *w, const pyr_parsed *parsed)
     if (!*w->config.data.set.path)
         return pyr_fail(PYR_E_ARG, "against which images? Add --data PATH");
     if (run)
-        return pyr_set_sampler(&w->config, w->typed->steps, w->typed->sampler);
-    return PYR_OK;
+        PYR_TRY(pyr_set_sampler(&w->config, w->typed->steps, w->typed->sampler));
+    return run ? pyr_set_guidance(&w->config, &w->typed->guidance) : PYR_OK;
 }
 
 static pyr_status seeds_of(const typed *t, uint64_t **seeds, size_t *n)
@@ -112,7 +114,8 @@ static pyr_status draw(work *w, const pyr_evaluate_job *judges)
     pyr_status status = PYR_OK;
 
     PYR_TRY_OUT(seeds_of(w->typed, &seeds, &n));
-    PYR_TRY_OUT(pyr_model_open(&job.model, w->k, w->input, &w->config));
+    PYR_TRY_OUT(
+        pyr_model_open_guided(&job.model, w->k, w->input, pyr_given(w->typed->guidance.gnet), &w->config));
     s = pyr_model_image(job.model, 0);
     PYR_TRY_OUT(pyr_evaluate_size(judges, w->input, s.h, s.w, s.c));
     PYR_TRY_OUT(pyr_check_class(job.model, w->typed->label));
@@ -360,10 +363,7 @@ pyr_status pyr_command_eval(int argc, char **argv)
          .standard = "",
          .help = "draw these instead: 0-4999"},
         PYR_SAMPLING_OPTIONS(t.steps, t.sampler, t.label),
-        {.name = "guidance",
-         .argument = "G",
-         .setting = "level.sampler.guidance",
-         .help = "classifier-free guidance towards --class; without it the run's settings"},
+        PYR_GUIDANCE_OPTIONS(t.guidance),
         {.name = "batch",
          .argument = "N",
          .type = PYR_SETTING_INT,

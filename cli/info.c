@@ -1,5 +1,6 @@
 /* info.c - pyrdiff info: describe a run, a model, codes, a data set, the settings, or the program; check a
- * model. Here: the options, and all but runs (info_run.c), models (info_model.c) and data (info_data.c). */
+ * model. Here: the options, and all but runs (info_run.c), models (info_model.c), pipelines (info_pipeline.c)
+ * and data (info_data.c). */
 #include "cli/info.h"
 
 #include "base/file.h"
@@ -8,6 +9,7 @@
 #include "cascade/run.h"
 #include "cli/codes_file.h"
 #include "kernels/cpu/onednn.h"
+#include "levels/pipeline.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -97,6 +99,8 @@ static pyr_status info_path(const char *path)
 
     if (pyr_run_exists(path))
         return pyr_info_run(path);
+    if (pyr_pipeline_exists(path))
+        return pyr_info_pipeline(path);
     if (strcmp(name, PYR_CODES_NAME) == 0 || (folder && pyr_info_holds(path, PYR_CODES_NAME)))
         return info_codes(path);
     if (folder && !pyr_info_holds(path, "config.json") && !pyr_info_holds(path, "unet/config.json"))

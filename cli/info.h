@@ -1,5 +1,5 @@
 /* info.h - what the files of pyrdiff info share: info.c (options, the program), info_data.c, info_run.c,
- * info_model.c. */
+ * info_model.c, info_pipeline.c. */
 #ifndef PYR_CLI_INFO_H
 #define PYR_CLI_INFO_H
 
@@ -12,6 +12,8 @@
  * its parts do not belong together. */
 pyr_status pyr_info_run(const char *run);
 pyr_status pyr_info_model(const char *path);
+/* A model with its scheduler. */
+pyr_status pyr_info_pipeline(const char *path);
 /* The data set that the options of the section `data` name and shape; what was left out, on stderr. */
 pyr_status pyr_info_data(const pyr_parsed *parsed);
 /* Load a model and compare it with the answer stored beside it. PYR_E_NUMERIC: it is off. */

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,4 +90,38 @@ pyr_status pyr_parse_ints(const char *text, int *out, int max, int *n)
         if (!*text)
             return PYR_OK;
     }
+}
+
+pyr_status pyr_parse_reals(const char *text, double *out, int max, int *n)
+{
+    for (*n = 0;; text++) {
+        int length = (int)strcspn(text, ",");
+        char *end;
+        double value = strtod(text, &end);
+
+        if (length == 0 || isspace((unsigned char)*text) || end != text + length || !isfinite(value))
+            return pyr_fail(PYR_E_ARG, "\"%.*s\" is not a number, should be a list such as 2,1.5,1", length,
+                            text);
+        if (*n >= max)
+            return pyr_fail(PYR_E_ARG, "there are more than %d numbers", max);
+        out[(*n)++] = value;
+        text = end;
+        if (!*text)
+            return PYR_OK;
+    }
+}
+
+pyr_status pyr_parse_interval(const char *text, double *lo, double *hi)
+{
+    char *end;
+
+    *lo = strtod(text, &end);
+    if (end != text && *end == '-') {
+        const char *second = end + 1;
+
+        *hi = strtod(second, &end);
+        if (end != second && *end == 0 && *lo >= 0 && *lo < *hi && isfinite(*hi))
+            return PYR_OK;
+    }
+    return pyr_fail(PYR_E_ARG, "\"%s\" is not an interval, should be as 0.3-5", text);
 }

@@ -16,4 +16,10 @@ pyr_status pyr_parse_seeds(const char *text, uint64_t **out, size_t *n);
 /* "18,12,8" into out[0 .. *n), 1 <= *n <= max. PYR_E_ARG as above. */
 pyr_status pyr_parse_ints(const char *text, int *out, int max, int *n);
 
+/* "2,1.5,1" likewise; finite numbers. */
+pyr_status pyr_parse_reals(const char *text, double *out, int max, int *n);
+
+/* "0.3-5": 0 <= *lo < *hi. PYR_E_ARG as above. */
+pyr_status pyr_parse_interval(const char *text, double *lo, double *hi);
+
 #endif

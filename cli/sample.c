@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/parse.h"
 #include "cli/progress.h"
+#include "cli/sample_pipeline.h"
 #include "cli/sampling.h"
 #include "cli/trajectory.h"
 #include "graph/train.h"
@@ -22,6 +23,7 @@ typedef struct typed {
     const char *network, *outdir, *seeds, *steps, *coarse, *sampler;
     int label, batch, zoom;
     bool npz, grid, trajectory;
+    pyr_typed_guidance guidance;
     pyr_machine machine;
 } typed;
 
@@ -346,8 +348,10 @@ static pyr_status run_sampling(void *at, pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_options_apply(parsed, settings));
     PYR_TRY_OUT(pyr_config_get(&config, settings));
     PYR_TRY_OUT(pyr_set_sampler(&config, t->steps, t->sampler));
+    PYR_TRY_OUT(pyr_set_guidance(&config, &t->guidance));
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
-    PYR_TRY_OUT(pyr_model_open(&o.model, k, t->network, &config));
+    PYR_TRY_OUT(
+        pyr_model_open_guided(&o.model, k, t->network, pyr_given(t->guidance.gnet), &config));
     PYR_TRY_OUT(pyr_check_class(o.model, t->label));
     if (*t->coarse)
         PYR_TRY_OUT(open_coarse(&o));
@@ -407,12 +411,7 @@ pyr_status pyr_command_sample(int argc, char **argv)
          .standard = "",
          .help = "where pictures go; without it RUN/samples"},
         PYR_SAMPLING_OPTIONS(t.steps, t.sampler, t.label),
-        {.name = "guidance",
-         .argument = "G",
-         .setting = "level.sampler.guidance",
-         .help =
-             "classifier-free guidance towards --class: none + G (class - none), at twice the evaluations; "
-             "1: off; without it the run's settings"},
+        PYR_GUIDANCE_OPTIONS(t.guidance),
         {.name = "coarse",
          .argument = "DIR",
          .type = PYR_SETTING_TEXT,
@@ -467,11 +466,14 @@ pyr_status pyr_command_sample(int argc, char **argv)
             "  pyrdiff sample --network runs/fashion-mnist --seeds 0-15 --coarse DIR\n"
             "  pyrdiff sample --network runs/fashion-mnist --seeds 0-7 --sampler ddim --set "
             "level.sampler.eta=0.5 "
-            "--trajectory\n",
+            "--trajectory\n"
+            "  pyrdiff sample --network ddpm-cifar10-32 --help        of a diffusers pipeline\n",
         .table = table,
         .n = sizeof table / sizeof *table,
         .sections = pyr_all_sections(),
         .n_sections = PYR_SECTIONS};
 
+    if (pyr_sample_names_pipeline(argc, argv))
+        return pyr_sample_pipeline(argc, argv);
     return pyr_run_command(&options, argc, argv, run_sampling, &t);
 }

@@ -36,6 +36,38 @@ pyr_status pyr_set_sampler(pyr_config *config, const char *steps_text, const cha
     return PYR_OK;
 }
 
+pyr_status pyr_set_guidance(pyr_config *config, const pyr_typed_guidance *typed)
+{
+    double amount[PYR_MAX_LEVELS], lo, hi;
+    int n = 0, levels = config->pyramid.levels;
+
+    if (*typed->amount) {
+        if (pyr_parse_reals(typed->amount, amount, PYR_MAX_LEVELS, &n) != PYR_OK)
+            return pyr_fail_prefix(PYR_E_ARG, "--guidance");
+        if (n != 1 && n != levels)
+            return pyr_fail(PYR_E_ARG,
+                            "--guidance %s has %d numbers, the run has %d levels: give one number, or one a "
+                            "level from the coarsest on",
+                            typed->amount, n, levels);
+    }
+    for (int i = 0; i < n || (n == 1 && i < levels); i++) {
+        double g = amount[n == 1 ? 0 : i];
+
+        if (g < 0 || g > 1000)
+            return pyr_fail(PYR_E_ARG, "--guidance: %g, should be 0..1000", g);
+        config->level[levels - 1 - i].sampler_guidance = g;
+    }
+    if (!*typed->interval)
+        return PYR_OK;
+    if (pyr_parse_interval(typed->interval, &lo, &hi) != PYR_OK)
+        return pyr_fail_prefix(PYR_E_ARG, "--guidance-interval");
+    for (int i = 0; i < levels; i++) {
+        config->level[i].guidance_min = lo;
+        config->level[i].guidance_max = hi;
+    }
+    return PYR_OK;
+}
+
 static pyr_status check_label(const pyr_model *model, int label)
 {
     int classes = pyr_model_classes(model);
@@ -48,9 +80,15 @@ static pyr_status check_label(const pyr_model *model, int label)
     return PYR_OK;
 }
 
-/* Guidance needs a class to go to, and a network that knows classes. */
+/* Guidance needs a class to go to, and a network that knows classes; or a weaker network. */
 static pyr_status check_guidance(const pyr_model *model, int label)
 {
+    if (pyr_model_level(model, 0)->weaker) {
+        for (int i = 0; i < pyr_model_levels(model); i++)
+            if (pyr_model_guidance(model, i) != 1)
+                return PYR_OK;
+        return pyr_fail(PYR_E_ARG, "--gnet does nothing without guidance: add --guidance 1.5 or the like");
+    }
     for (int i = 0; i < pyr_model_levels(model); i++) {
         double guidance = pyr_model_guidance(model, i);
 

@@ -1,4 +1,4 @@
-/* sampling.h - the options of sampling that several commands have: --steps, --sampler, --class, --guidance.
+/* sampling.h - the options of sampling that several commands have: --steps, --sampler, --class, and guidance.
  */
 #ifndef PYR_CLI_SAMPLING_H
 #define PYR_CLI_SAMPLING_H
@@ -27,12 +27,40 @@
         .min = -1, .max = 1e6, .help = "of a class-conditional run; -1: none in particular"                  \
     }
 
+/* Guidance as it is typed. */
+typedef struct pyr_typed_guidance {
+    const char *amount, *interval, *gnet; /* "": not given */
+} pyr_typed_guidance;
+#define PYR_GUIDANCE_OPTIONS(at)                                                                             \
+    {.name = "guidance",                                                                                     \
+     .argument = "G,G,G",                                                                                    \
+     .type = PYR_SETTING_TEXT,                                                                               \
+     .target = &(at).amount,                                                                                 \
+     .standard = "",                                                                                         \
+     .help = "other + G (this - other) at twice the evaluations, towards --class (the other one is told no " \
+             "class) or away from --gnet; per level, coarsest first, or one number; 1: off; without it the " \
+             "run's settings"},                                                                              \
+        {.name = "guidance-interval",                                                                        \
+         .argument = "LO-HI",                                                                                \
+         .type = PYR_SETTING_TEXT,                                                                           \
+         .target = &(at).interval,                                                                           \
+         .standard = "",                                                                                     \
+         .help = "guidance at these noise levels only, in standard deviations of the level: 0.3-5"},         \
+    {                                                                                                        \
+        .name = "gnet", .argument = "RUN", .type = PYR_SETTING_TEXT, .target = &(at).gnet, .standard = "",   \
+        .help = "autoguidance: a run of the same pyramid and data with weaker networks (smaller, or less "   \
+                "trained)"                                                                                   \
+    }
+
+/* The settings of guidance; "" leaves what is there. PYR_E_ARG. */
+pyr_status pyr_set_guidance(pyr_config *config, const pyr_typed_guidance *typed);
+
 /* --steps 18,12,8 (coarsest first, or one number for all levels) and --sampler NAME into the settings of
  * sampling; "" leaves what is there. PYR_E_ARG. */
 pyr_status pyr_set_sampler(pyr_config *config, const char *steps, const char *sampler);
 
 /* Whether the run knows the class `label` (-1: none asked for), and guidance, if there is any, has a class to
- * go to. PYR_E_ARG. */
+ * go to or a weaker network to come from. PYR_E_ARG. */
 pyr_status pyr_check_class(const pyr_model *model, int label);
 
 #endif

@@ -37,7 +37,7 @@ pyr_sampler pyr_sampler_usual(pyr_sampler_kind kind, int steps)
                          .steps = steps,
                          .eta = -1,
                          .churn_noise = 1,
-                         .predictor = PYR_REVERSE_DIFFUSION,
+                         .predictor = PYR_ANCESTRAL,
                          .corrector_steps = 1,
                          .corrector_snr = 0.16,
                          .tolerance = 1e-3,

@@ -29,9 +29,9 @@ typedef enum pyr_sampler_kind {
     PYR_PREDICTOR_CORRECTOR, /* Song et al. 2021, algorithms 1 to 5 */
     PYR_RK45,                /* probability-flow ODE, adaptive; each vector its own steps (rk45.h) */
     PYR_DPMPP_2M,            /* Lu et al. 2022, "DPM-Solver++", algorithm 2 */
-    PYR_DPMPP_2M_SDE,        /* its SDE variant (ibid., section 6; k-diffusion's midpoint form) */
+    PYR_DPMPP_2M_SDE,        /* its SDE variant (ibid.; k-diffusion's midpoint form) */
     PYR_ANNEALED_LANGEVIN,   /* Song & Ermon 2019, algorithm 1 */
-    PYR_CONSISTENT_ANNEALED, /* Jolicoeur-Martineau et al. 2021, algorithm 3 */
+    PYR_CONSISTENT_ANNEALED, /* Jolicoeur-Martineau et al. 2021 */
     PYR_PYRAMID_LANGEVIN,    /* Padova & Liu 2023, algorithm 1 */
     /* for exploration, at the one noise level s_min */
     PYR_ULA,  /* unadjusted Langevin algorithm */

@@ -2,10 +2,13 @@
  * through the D of the step before.
  *
  * Lu et al. 2022, "DPM-Solver++: fast solver for guided sampling of diffusion probabilistic models",
- * algorithm 2 and section 6, in the form of k-diffusion's sample_dpmpp_2m and sample_dpmpp_2m_sde (midpoint):
- * with h = log s - log r, h' that of the step before, and x = z_t / alpha, x_r = (r/s) e^{-eta h} x + (1 -
- * e^{-(1 + eta) h}) D' + r sqrt(1 - e^{-2 eta h}) eps, D' = D + (D - D_before) h / (2 h') eta = 0: the ODE;
- * eta = 1: the SDE.
+ * algorithm 2 and its SDE variant, in the form of k-diffusion's sample_dpmpp_2m and sample_dpmpp_2m_sde
+ * (midpoint). With h = log s - log r, h' that of the step before, and x = z_t / alpha:
+ *
+ *     x_r = (r/s) e^{-eta h} x + (1 - e^{-(1 + eta) h}) D' + r sqrt(1 - e^{-2 eta h}) eps
+ *     D' = D + (D - D_before) h / (2 h')
+ *
+ * eta = 0: the ODE; eta = 1: the SDE.
  */
 #include "diffusion/sampler_internal.h"
 #include <math.h>

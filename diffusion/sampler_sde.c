@@ -41,7 +41,7 @@ pyr_status pyr_euler_maruyama_step(pyr_path *p)
 /* Song et al. 2021, appendix E: the forward process z_s = a z_r + G eps, with a = alpha_s / alpha_r and G^2 =
  * sigma_s^2 - a^2 sigma_r^2 = alpha_s^2 (s^2 - r^2), has f = (a - 1) z in one step, and the reverse one is
  *     z_r = z_s - (a - 1) z_s + G^2 score + G eps
- * (VP: equation 46, a = sqrt(1 - beta); VE: a = 1). Divided by alpha_r, with score = (D - x)/(alpha_s s^2):
+ * (VP: a = sqrt(1 - beta); VE: a = 1). Divided by alpha_r, with score = (D - x)/(alpha_s s^2):
  */
 pyr_status pyr_reverse_diffusion_step(pyr_path *p)
 {
@@ -79,9 +79,11 @@ pyr_status pyr_ddim_step(pyr_path *p, double eta)
     return PYR_OK;
 }
 
-/* Jolicoeur-Martineau et al. 2021, algorithm 3: a Langevin step eta s^2 score = eta (D - x), with as much
- * noise as brings x to the level r and no other,
- *     x_r = x + eta (D - x) + beta r eps,   beta = sqrt(1 - ((1 - eta)/gamma)^2),   gamma = r/s.
+/* Jolicoeur-Martineau et al. 2021, consistent annealed sampling: a Langevin step eta s^2 score = eta (D - x),
+ * with as much noise as brings x to the level r and no other:
+ *
+ *     x_r = x + eta (D - x) + beta r eps,   beta = sqrt(1 - ((1 - eta)/gamma)^2),   gamma = r/s
+ *
  * eta = 1 - gamma: Euler's step of the ODE; 1 - gamma^2: ancestral sampling; the usual here lies half-way. */
 pyr_status pyr_consistent_annealed_step(pyr_path *p)
 {

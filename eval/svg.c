@@ -18,8 +18,8 @@ enum {
 /* Values beyond are missing: differences of two of them must not overflow. */
 static const double largest = 1e300;
 
-static const char *const colours[PYR_PLOT_COLOURS] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
-                                                      "#a67c00", "#56b4e9", "#555555"};
+const char *const pyr_svg_colours[PYR_PLOT_COLOURS] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
+                                                       "#a67c00", "#56b4e9", "#555555"};
 static const char *const dashes[PYR_PLOT_DASHES] = {"", "7 3", "2 3", "9 3 2 3", "14 4", "5 2 1 2 1 2"};
 
 /* Orange is darkened on white, and all are lightened on dark: 3 to 1 of contrast at least. */
@@ -377,27 +377,27 @@ static void draw_marker(const drawing *d, int marker, int colour, double x, doub
     switch (marker % PYR_PLOT_MARKERS) {
     case 0:
         pyr_text_add(d->out, "<circle class=\"f%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"3.2\" fill=\"%s\"/>\n", k, x,
-                     y, colours[k]);
+                     y, pyr_svg_colours[k]);
         break;
     case 1:
         pyr_text_add(d->out,
                      "<rect class=\"f%d\" x=\"%.1f\" y=\"%.1f\" width=\"6\" height=\"6\" fill=\"%s\"/>\n", k,
-                     x - 3, y - 3, colours[k]);
+                     x - 3, y - 3, pyr_svg_colours[k]);
         break;
     case 2:
         pyr_text_add(d->out, "<path class=\"f%d\" d=\"M%.1f %.1fl3.9 6.8h-7.8z\" fill=\"%s\"/>\n", k, x,
-                     y - 4.4, colours[k]);
+                     y - 4.4, pyr_svg_colours[k]);
         break;
     case 3:
         pyr_text_add(d->out,
                      "<path class=\"f%d\" d=\"M%.1f %.1fl4.4 4.4l-4.4 4.4l-4.4 -4.4z\" fill=\"%s\"/>\n", k, x,
-                     y - 4.4, colours[k]);
+                     y - 4.4, pyr_svg_colours[k]);
         break;
     default:
         pyr_text_add(d->out,
                      "<path class=\"k%d\" d=\"M%.1f %.1fl6 6m0 -6l-6 6\" fill=\"none\" stroke=\"%s\" "
                      "stroke-width=\"1.8\"/>\n",
-                     k, x - 3, y - 3, colours[k]);
+                     k, x - 3, y - 3, pyr_svg_colours[k]);
     }
 }
 
@@ -407,7 +407,7 @@ static void begin_line(const drawing *d, const pyr_series *s)
     const char *dash = dashes[s->dash % PYR_PLOT_DASHES];
 
     pyr_text_add(d->out, "<path class=\"k%d\" fill=\"none\" stroke=\"%s\" stroke-width=\"%s\"%s%s%s d=\"", k,
-                 colours[k], s->thin ? "1.1" : "1.9", *dash ? " stroke-dasharray=\"" : "", dash,
+                 pyr_svg_colours[k], s->thin ? "1.1" : "1.9", *dash ? " stroke-dasharray=\"" : "", dash,
                  *dash ? "\"" : "");
 }
 
@@ -468,7 +468,7 @@ static void draw_spread(const drawing *d, const pyr_series *s)
             continue;
         place_y(d, &low, s->y[i] - s->spread[i]); /* below zero on a logarithmic axis: down to its end */
         pyr_text_add(d->out, "<path class=\"k%d\" d=\"M%.1f %.1fV%.1fm-3 0h6M%.1f %.1fh6\" stroke=\"%s\"/>\n",
-                     k, x, low, high, x - 3, low, colours[k]);
+                     k, x, low, high, x - 3, low, pyr_svg_colours[k]);
     }
 }
 

@@ -57,6 +57,9 @@ typedef struct pyr_plot {
 /* Add the plot to `out`; out->failed tells of memory. */
 void pyr_svg_plot(pyr_text *out, const pyr_plot *plot);
 
+/* The colours on white. What is drawn in colour k has it as an attribute, and the class kK for its stroke or
+ * fK for its fill. */
+extern const char *const pyr_svg_colours[PYR_PLOT_COLOURS];
 /* Rules for <style>: colours of light and dark pages; the page's background is its variable --bg. */
 extern const char pyr_svg_style[];
 

@@ -23,6 +23,10 @@ static const pyr_setting rows[] = {
     {"split", PYR_SETTING_CHOICE, AT(split), 0, 0, "auto", split_words,
      "auto: a test set is held out; train: it is left alone; all: train on everything"},
     {"xflip", PYR_SETTING_BOOL, AT(xflip), 0, 0, "false", NULL, "mirror images at random in training"},
+    {"dequantise", PYR_SETTING_BOOL, AT(dequantise), 0, 0, "false", NULL,
+     "add noise U(-2^-b, 2^-b) to images of b bits in training, new each time: for models whose likelihood "
+     "is "
+     "wanted"},
 };
 
 const pyr_section pyr_data_section = {"data", rows, sizeof rows / sizeof *rows, false, "the images"};

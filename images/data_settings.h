@@ -7,10 +7,11 @@
 
 typedef struct pyr_data_config {
     pyr_data_settings set;
-    int channels;  /* index: auto, 1, 3, 4 */
-    pyr_ints size; /* [h, w], [side], or nothing */
-    int split;     /* index: auto, train, all */
-    bool xflip;    /* mirror images at random in training */
+    int channels;    /* index: auto, 1, 3, 4 */
+    pyr_ints size;   /* [h, w], [side], or nothing */
+    int split;       /* index: auto, train, all */
+    bool xflip;      /* mirror images at random in training */
+    bool dequantise; /* add uniform noise of one sample's width in training */
 } pyr_data_config;
 
 extern const pyr_section pyr_data_section; /* "data" */

@@ -17,12 +17,10 @@ bool pyr_level_guided(const pyr_level *level, double s)
            (s < 0 || inside(set->guidance_min, set->guidance_max, s));
 }
 
-/* Classes and no class side by side, always. */
-static bool in_one_batch(const pyr_level *level)
+bool pyr_guidance_in_one_batch(const pyr_level_settings *settings, bool weaker)
 {
-    const pyr_level_settings *set = &level->settings;
-
-    return pyr_level_guided(level, -1) && !level->weaker && set->guidance_min == 0 && set->guidance_max == 0;
+    return settings->sampler_guidance != 1 && !weaker && settings->guidance_min == 0 &&
+           settings->guidance_max == 0;
 }
 
 /* ---- the graphs -------------------------------------------------------------------------------- */
@@ -61,6 +59,10 @@ static pyr_status plan_evaluation(pyr_denoiser *d, pyr_params *params)
             .sample = sample, .told = d->told, .time = d->time, .label = d->label, .stream = -1});
     d->d = pyr_mix(g, d->x, f, d->mix_out);
     pyr_graph_keep(g, d->d);
+    if (d->gradient) {
+        pyr_graph_want_gradient(g, d->x);
+        pyr_graph_seed(g, d->d);
+    }
     return pyr_graph_plan(g, &(pyr_plan){.batch = d->places});
 }
 
@@ -102,15 +104,18 @@ static pyr_status plan_telling(pyr_denoiser *d, pyr_params *params)
     return d->noise_told >= 0 ? put_noise_told(d) : PYR_OK;
 }
 
-pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
-                            int batch)
+static pyr_status denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
+                               int batch, bool gradient)
 {
-    bool guided = pyr_level_guided(level, -1), both = in_one_batch(level);
+    bool guided = pyr_level_guided(level, -1),
+         both = guided &&
+                (gradient ? !level->weaker : pyr_guidance_in_one_batch(&level->settings, level->weaker));
     size_t places = (size_t)k->lanes * (size_t)(both ? 2 * batch : batch);
 
     *out = (pyr_denoiser){.k = k,
                           .level = level,
                           .batch = batch,
+                          .gradient = gradient,
                           .places = both ? 2 * batch : batch,
                           .guidance = guided ? level->settings.sampler_guidance : 1,
                           .lo = level->settings.guidance_min,
@@ -121,6 +126,8 @@ pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *param
                           .noise_told = -1};
     PYR_TRY(pyr_new(&out->host, 2 * places, sizeof *out->host, "noise levels"));
     PYR_TRY(pyr_new(&out->labels, places, sizeof *out->labels, "classes"));
+    if (gradient)
+        PYR_TRY(pyr_new(&out->weight, (size_t)k->lanes * (size_t)batch, sizeof *out->weight, "guidance"));
     if (guided && !both && !level->weaker) {
         PYR_TRY(pyr_new(&out->kept, (size_t)k->lanes, sizeof *out->kept, "denoised images"));
         for (int lane = 0; lane < k->lanes; lane++)
@@ -132,6 +139,18 @@ pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *param
     return level->condition.c ? plan_telling(out, params) : PYR_OK;
 }
 
+pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
+                            int batch)
+{
+    return denoiser_new(out, k, params, level, batch, false);
+}
+
+pyr_status pyr_denoiser_new_with_gradient(pyr_denoiser *out, pyr_kernels *k, pyr_params *params,
+                                          const pyr_level *level, int batch)
+{
+    return denoiser_new(out, k, params, level, batch, true);
+}
+
 void pyr_denoiser_free(pyr_denoiser *d)
 {
     pyr_graph_free(d->g);
@@ -139,6 +158,7 @@ void pyr_denoiser_free(pyr_denoiser *d)
     for (int lane = 0; d->kept && lane < d->k->lanes; lane++)
         d->k->release(d->k, d->kept[lane]);
     pyr_free(d->kept);
+    pyr_free(d->weight);
     pyr_free(d->host);
     pyr_free(d->labels);
     *d = (pyr_denoiser){0};
@@ -164,7 +184,7 @@ pyr_graph_memory pyr_denoiser_bytes(const pyr_denoiser *d)
 
 double pyr_denoiser_flop(const pyr_denoiser *d, int evaluations)
 {
-    double flop = evaluations * pyr_graph_flop(d->g) * (d->places / d->batch);
+    double flop = evaluations * pyr_graph_flop(d->g);
 
     return d->telling ? flop + pyr_graph_flop(d->telling) : flop;
 }
@@ -297,6 +317,8 @@ static void guided_images(const pyr_denoising *call, const double *s, bool *any,
 
         *any |= guided;
         *all &= guided;
+        if (d->weight)
+            d->weight[call->lane * d->batch + i] = guided ? d->guidance : 1;
     }
 }
 

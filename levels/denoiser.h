@@ -28,6 +28,8 @@ typedef struct pyr_denoiser {
     int places;       /* of the graph's batch: batch, or twice that with both in one batch */
     double guidance;  /* G; 1: none */
     double lo, hi;    /* noise levels that it acts at */
+    bool gradient;    /* D can be run backwards */
+    double *weight;   /* of D_this in the last call's images, batch of each lane; NULL without gradient */
     double *host;     /* 2 x places numbers of each lane, on their way */
     uint32_t *labels; /* places of each lane */
     void **kept;      /* [lane]: D_this while the same graph computes D_other; NULL: not needed */
@@ -40,15 +42,23 @@ typedef struct pyr_denoiser {
  * one, at noise level s or (s < 0) anywhere. */
 bool pyr_level_guided(const pyr_level *level, double s);
 
+/* Whether guidance, if there is any, has images with and without classes side by side: twice the places. */
+bool pyr_guidance_in_one_batch(const pyr_level_settings *settings, bool weaker);
+
 /* `batch`: images a lane takes at a time. The parameters come in the order of the loss's graph. */
 pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
                             int batch);
+/* The same, for denoiser_gradient.h: D can be run backwards, too, which takes more memory; guidance without a
+ * weaker network always has both in one batch. */
+pyr_status pyr_denoiser_new_with_gradient(pyr_denoiser *out, pyr_kernels *k, pyr_params *params,
+                                          const pyr_level *level, int batch);
 void pyr_denoiser_free(pyr_denoiser *d); /* no-op on {0} */
 /* Use the parameters of `block` (borrowed until the next pack); whole machine. */
 pyr_status pyr_denoiser_pack(pyr_denoiser *d, const void *block);
 
 pyr_graph_memory pyr_denoiser_bytes(const pyr_denoiser *d);
-/* Floating-point operations of one image: `evaluations` of D, and what is done once. */
+/* Floating-point operations of one image: `evaluations` of the network (guidance has two for one), and what
+ * is done once. */
 double pyr_denoiser_flop(const pyr_denoiser *d, int evaluations);
 
 /* What a sampler needs beside x: which lane, how many images, their condition (image units; NULL without)

@@ -1,6 +1,8 @@
 #include "levels/feed.h"
 
 #include "base/mem.h"
+#include "base/philox.h"
+#include <math.h>
 
 pyr_status pyr_feed_new(pyr_feed *feed, pyr_kernels *k, const pyr_dataset *data, const pyr_pyramid *pyramid,
                         int batch, int lanes)
@@ -50,6 +52,20 @@ static bool is_direct(const pyr_kernels *k)
     return k->host_memory && k->real == PYR_F32;
 }
 
+/* A sample of b bits stands for a cell of width 2^(1-b) (images/pixels.h), over which it is spread. */
+static void spread(const pyr_feed *feed, const pyr_pick *pick, int i, float *pixels)
+{
+    float half = ldexpf(1, -pyr_dataset_shape_of(feed->data).bits);
+
+    for (size_t at = 0; at < feed->image_size; at += 4) {
+        pyr_rng4 r = pyr_philox(pick->seed, (uint32_t)(at / 4), pick->first + (uint32_t)i, pick->step,
+                                pyr_rng_purpose(PYR_RNG_DITHER, 0));
+
+        for (size_t j = at; j < feed->image_size && j < at + 4; j++)
+            pixels[j] += half * (2 * pyr_uniform(r.v[j - at]) - 1);
+    }
+}
+
 static pyr_status put_images(pyr_feed *feed, int lane, const pyr_pick *pick)
 {
     for (int i = 0; i < pick->n; i++) {
@@ -58,6 +74,8 @@ static pyr_status put_images(pyr_feed *feed, int lane, const pyr_pick *pick)
             direct ? (float *)feed->images[lane] + (size_t)i * feed->image_size : feed->host[lane];
 
         pyr_dataset_pixels(feed->data, pick->split, pick->index[i], pick->flip && pick->flip[i], pixels);
+        if (feed->dequantise)
+            spread(feed, pick, i, pixels);
         if (!direct)
             PYR_TRY(pyr_upload_floats(feed->k,
                                       (char *)feed->images[lane] +

@@ -11,8 +11,9 @@ typedef struct pyr_feed {
     const pyr_pyramid *pyramid;
     int batch; /* images a lane takes at a time */
     int lanes;
-    size_t image_size;        /* numbers of an image at level 0 */
-    float **host;             /* [lane]: one image */
+    size_t image_size; /* numbers of an image at level 0 */
+    bool dequantise;   /* add U(-2^-b, 2^-b) to every number, b being the data's bits; false at first */
+    float **host;      /* [lane]: one image */
     void **images, **scratch; /* [lane], backend memory */
 } pyr_feed;
 
@@ -27,6 +28,10 @@ typedef struct pyr_pick {
     int n;
     const int64_t *index;
     const bool *flip;
+    /* With feed->dequantise, the noise of image i comes from the stream (seed, first + i, step): the same at
+     * every level, lane and size of a batch. */
+    uint64_t seed;
+    uint32_t first, step;
 } pyr_pick;
 
 /* Their variable and condition at `level` (backend memory; condition NULL: not wanted). Allocates nothing. */

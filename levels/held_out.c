@@ -25,7 +25,12 @@ static pyr_status held_out_task(void *arg, int task, int lane)
     int first = task * feed->batch, n = w->images - first < feed->batch ? w->images - first : feed->batch;
 
     PYR_TRY(
-        pyr_feed_level(feed, lane, &(pyr_pick){.split = PYR_HELD_OUT, .n = n, .index = w->index + first},
+        pyr_feed_level(feed, lane,
+                       &(pyr_pick){.split = PYR_HELD_OUT,
+                                   .n = n,
+                                   .index = w->index + first,
+                                   .seed = held_out_seed,
+                                   .first = (uint32_t)first},
                        w->loss.level->facts.index, pyr_graph_data(w->loss.g, lane, w->loss.variable),
                        w->loss.condition >= 0 ? pyr_graph_data(w->loss.g, lane, w->loss.condition) : NULL));
     PYR_TRY(pyr_loss_draw(&w->loss, lane,

@@ -121,7 +121,7 @@ static pyr_status measure_task(void *arg, int task, int lane)
     const pyr_level *level = m->level;
     pyr_feed *feed = m->feed;
     int64_t first = (int64_t)task * feed->batch, index[1024];
-    pyr_pick pick = {.split = PYR_TRAIN, .index = index};
+    pyr_pick pick = {.split = PYR_TRAIN, .index = index, .first = (uint32_t)first};
     size_t count;
 
     for (int64_t i = first; i < m->images && i < first + feed->batch; i++)

@@ -20,6 +20,45 @@ static pyr_status put_vector(pyr_sampled_level *s, pyr_kernels *k)
     return status;
 }
 
+/* The levels that a sampler asks for do not depend on x (but for rk45, which chooses its own): counted on one
+ * number of standard normal data. */
+typedef struct counting {
+    pyr_kernels *k;
+    const pyr_level *level;
+    int guided;
+} counting;
+
+static pyr_status count_call(void *ctx, const void *x, const double *s, void *out)
+{
+    counting *c = ctx;
+
+    c->guided += pyr_level_guided(c->level, *s);
+    c->k->combine(c->k, out, 1, (double[]){1 / (1 + *s * *s)}, (const void *const[]){x}, 1);
+    return PYR_OK;
+}
+
+static pyr_status count_guided(pyr_sampled_level *s, pyr_kernels *k)
+{
+    const pyr_level_settings *set = &s->level.settings;
+    counting counted = {k, &s->level, 0};
+    uint64_t seed = 0;
+    size_t bytes = pyr_sampler_work(k, &set->sampler, 1, 1), real = pyr_type_size(k->real);
+    pyr_sampling sampling = {
+        .k = k, .n = 1, .size = 1, .seeds = &seed, .denoise = count_call, .ctx = &counted};
+    void *x = NULL;
+
+    s->guided = -1;
+    if (!pyr_level_guided(&s->level, -1) || (set->guidance_min == 0 && set->guidance_max == 0) ||
+        pyr_sampler_nfe(&set->sampler) == 0)
+        return PYR_OK;
+    PYR_TRY(k->alloc(k, &x, pyr_aligned(real) + bytes, "one number"));
+    sampling.work = (char *)x + pyr_aligned(real);
+    if (pyr_sample(&sampling, &set->sampler, &s->schedule, x) == PYR_OK) /* else drawing says why not */
+        s->guided = counted.guided;
+    k->release(k, x);
+    return PYR_OK;
+}
+
 pyr_status pyr_sampled_level_new(pyr_sampled_level *s, pyr_kernels *k, const pyr_level *level,
                                  const pyr_unet_files *files, const void *block, int batch)
 {
@@ -28,6 +67,7 @@ pyr_status pyr_sampled_level_new(pyr_sampled_level *s, pyr_kernels *k, const pyr
         return pyr_fail_prefix(PYR_E_CONFIG, "level %d", level->facts.index);
     PYR_TRY(pyr_denoiser_new(&s->denoiser, k, &s->params, &s->level, batch));
     PYR_TRY(put_vector(s, k));
+    PYR_TRY(count_guided(s, k));
     if (!files)
         return pyr_denoiser_pack(&s->denoiser, block);
     PYR_TRY(k->alloc(k, &s->block, s->params.count * pyr_type_size(k->real), "weights"));
@@ -55,18 +95,26 @@ static int evaluations(const pyr_sampled_level *s)
     return nfe;
 }
 
+/* Of the network that guidance leads away from. */
+static int other_evaluations(const pyr_sampled_level *s)
+{
+    if (!pyr_level_guided(&s->level, -1))
+        return 0;
+    return s->guided >= 0 ? s->guided : evaluations(s);
+}
+
 int pyr_level_nfe(const pyr_sampled_level *s)
 {
-    return evaluations(s) * (pyr_level_guided(&s->level, -1) ? 2 : 1);
+    return evaluations(s) + other_evaluations(s);
 }
 
 double pyr_level_sample_flop(const pyr_sampled_level *s)
 {
-    int nfe = evaluations(s);
-    double weaker =
-        s->weaker && pyr_level_guided(&s->level, -1) ? pyr_denoiser_flop(&s->weaker->denoiser, nfe) : 0;
+    int this = evaluations(s), other = other_evaluations(s);
 
-    return pyr_denoiser_flop(&s->denoiser, nfe) + weaker;
+    if (s->weaker)
+        return pyr_denoiser_flop(&s->denoiser, this) + pyr_denoiser_flop(&s->weaker->denoiser, other);
+    return pyr_denoiser_flop(&s->denoiser, this + other);
 }
 
 /* ---- drawing ----------------------------------------------------------------------------------- */
@@ -100,9 +148,9 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
                              .size = pyr_count(s->level.variable),
                              .seeds = draw->seeds,
                              .level = s->level.facts.index,
+                             .denoise = draw->denoise ? draw->denoise : pyr_denoiser_call,
+                             .ctx = draw->denoise ? draw->denoise_ctx : &denoising,
                              .place = s->level.facts.levels - s->level.facts.index,
-                             .denoise = pyr_denoiser_call,
-                             .ctx = &denoising,
                              .work = draw->work,
                              .start = draw->start,
                              .after = draw->after,

@@ -14,6 +14,7 @@ typedef struct pyr_sampled_level {
     pyr_schedule schedule; /* of sampling */
     void *vector;          /* of pyr_level_destandardise, for `batch` images */
     int batch;
+    int guided; /* evaluations that guidance doubles; -1: all */
     /* What sampler.start gaussian starts from. Empty after _new: the caller reads or measures it (owned
      * then); empty still, the start is as with unit. */
     pyr_gaussian gaussian;
@@ -47,6 +48,9 @@ typedef struct pyr_level_draw {
     pyr_after_step after;
     void *after_ctx;
     int repeats;
+    pyr_denoise denoise; /* called instead of the level's own denoiser, to which `denoise_ctx` may lead: it is
+                            ready on this lane; NULL: its own */
+    void *denoise_ctx;
 } pyr_level_draw;
 
 /* variable: n x variable, in image units. */

@@ -108,7 +108,7 @@ static const pyr_setting rows[] = {
      "S_tmax, largest sigma where it is added; 0: no limit"},
     {"sampler.churn_noise", PYR_SETTING_REAL, AT(sampler.churn_noise), 0, 10, "1", NULL,
      "S_noise, its standard deviation"},
-    {"sampler.predictor", PYR_SETTING_CHOICE, AT(sampler.predictor), 0, 0, "reverse-diffusion",
+    {"sampler.predictor", PYR_SETTING_CHOICE, AT(sampler.predictor), 0, 0, "ancestral",
      pyr_predictor_names, "predictor-corrector: the step from one noise level to the next"},
     {"sampler.corrector_steps", PYR_SETTING_INT, AT(sampler.corrector_steps), 0, 1000, "1", NULL,
      "predictor-corrector: Langevin steps after each of them"},

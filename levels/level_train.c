@@ -69,7 +69,13 @@ pyr_pick pyr_level_trainer_pick(pyr_level_trainer *t, int64_t step, int lane, in
         t->flip[lane][i] = flipped(t, step, first + i);
         t->labels[lane][i] = labels ? labels[at] : 0;
     }
-    return (pyr_pick){.split = PYR_TRAIN, .n = n, .index = t->index[lane], .flip = t->flip[lane]};
+    return (pyr_pick){.split = PYR_TRAIN,
+                      .n = n,
+                      .index = t->index[lane],
+                      .flip = t->flip[lane],
+                      .seed = t->job.seed,
+                      .first = (uint32_t)first,
+                      .step = (uint32_t)step};
 }
 
 /* Out of the batch's pyramid. */
@@ -545,6 +551,7 @@ static pyr_status plan(pyr_level_trainer *t, const pyr_level_settings *settings,
     if (t->micro_batch == 0)
         PYR_TRY(pyr_choose_micro_batch(&t->micro_batch, job->k, &t->level));
     PYR_TRY(pyr_feed_new(&t->feed, job->k, job->data, job->pyramid, t->micro_batch, job->k->lanes));
+    t->feed.dequantise = job->dequantise;
     if (t->resumed) { /* the statistics are constants of the graph: they must be those of the run */
         memcpy(t->level.facts.mean, facts.mean, sizeof facts.mean);
         memcpy(t->level.facts.std, facts.std, sizeof facts.std);

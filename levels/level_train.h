@@ -35,7 +35,7 @@ typedef struct pyr_level_job {
     const pyr_unet_config *unet; /* this network instead of the settings'; NULL: the settings' */
     const char *transfer;        /* start from the weights in this level's folder; NULL: from scratch */
     uint64_t seed;
-    bool xflip;
+    bool xflip, dequantise;
     pyr_duration duration; /* of this level */
     int64_t checkpoint, report, held_out,
         snapshot;               /* every so many images; 0: a tenth of the run (report: a

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "pyramid/ideal.h"
+#include "pyramid/projected.h"
 #include <assert.h>
 #include <math.h>
 #include <stddef.h>
@@ -24,7 +25,8 @@ const pyr_section pyr_pyramid_section = {"pyramid", rows, sizeof rows / sizeof *
  * gaussian 3.4 at sigma 1, 24 at 1.6, 35 at 1.7, 139 at 2 (long axes; short ones a little less). */
 static const double most_gain = 32;
 
-enum { DOWN, UP, UP_T, BACK, OPERATORS }; /* d, u, its transpose, and the pseudo-inverse of d */
+/* d, u, its transpose, the pseudo-inverse of d, and its transpose */
+enum { DOWN, UP, UP_T, BACK, BACK_T, OPERATORS };
 
 struct pyr_pyramid {
     pyr_pyramid_settings settings;
@@ -107,7 +109,7 @@ static pyr_status operators_new(pyr_pyramid *p, int level, int side, int n)
 {
     const pyr_pyramid_settings *s = &p->settings;
     pyr_filter filter = (pyr_filter)s->filter;
-    pyr_taps down = {0}, up = {0}, up_t = {0}, back = {0};
+    pyr_taps down = {0}, up = {0}, up_t = {0}, back = {0}, back_t = {0};
     double gain, small = p->k->real == PYR_F64 ? 1e-18 : 1e-9;
     pyr_status status;
 
@@ -130,11 +132,14 @@ static pyr_status operators_new(pyr_pyramid *p, int level, int side, int n)
         goto out;
     }
     PYR_TRY_OUT(axis_new(&p->axis[level][BACK][side], p->k, &back));
+    PYR_TRY_OUT(pyr_taps_transpose(&back_t, &back));
+    PYR_TRY_OUT(axis_new(&p->axis[level][BACK_T][side], p->k, &back_t));
 out:
     pyr_taps_free(&down);
     pyr_taps_free(&up);
     pyr_taps_free(&up_t);
     pyr_taps_free(&back);
+    pyr_taps_free(&back_t);
     return status;
 }
 
@@ -311,11 +316,11 @@ static void apply_ideal(const pyr_pyramid *p, int level, int which, int n, void 
     size_t fine = elements(p, level, 1), coarse = elements(p, level + 1, 1);
     double *fine_at = passes,
            *coarse_at = fine_at + pyr_aligned(elements(p, 0, 1) * sizeof(double)) / sizeof(double);
-    bool down = which == DOWN || which == UP_T;
+    bool down = which == DOWN || which == UP_T || which == BACK_T;
     double *in = down ? fine_at : coarse_at, *result = down ? coarse_at : fine_at;
     size_t in_count = down ? fine : coarse, out_count = down ? coarse : fine;
     /* with orthonormal transforms, u is sqrt(n/m) times "add zeros" and d sqrt(m/n) times its transpose */
-    double factor = which == UP_T ? (double)fine / (double)coarse : 1;
+    double factor = which == UP_T || which == BACK_T ? (double)fine / (double)coarse : 1;
 
     for (size_t image = 0; image < (size_t)n; image++) {
         for (size_t i = 0; i < in_count; i++)
@@ -527,6 +532,28 @@ void pyr_pyramid_condition_adjoint(const pyr_pyramid *p, int level, int n, const
         copy_images(p, level + 1, n, dcoarse, dcondition);
     else
         apply(p, level, UP_T, n, dcoarse, dcondition, 0, scratch_at(p, n, scratch_block).passes);
+}
+
+/* With P = 1 - back d, the projected image is P (l + r) + back I_{i+1}, and l = u I_{i+1}. P is symmetric,
+ * back being d^T (d d^T)^-1. */
+void pyr_pyramid_project_adjoint(const pyr_pyramid *p, int level, int n, const void *dimage, void *dvariable,
+                                 void *dcoarse, void *scratch_block)
+{
+    scratch s = scratch_at(p, n, scratch_block);
+    size_t count = elements(p, level + 1, n);
+
+    assert(!is_coarsest(p, level) && !is_haar(p));
+    copy_images(p, level, n, dvariable, dimage);
+    if (!p->settings.project) {
+        apply(p, level, UP_T, n, dcoarse, dimage, 0, s.passes);
+        return;
+    }
+    apply(p, level, DOWN, n, s.coarse[0], dimage, 0, s.passes);
+    apply(p, level, BACK, n, s.fine, s.coarse[0], 0, s.passes);
+    mix(p, dvariable, 1, dimage, -1, s.fine, elements(p, level, n));
+    apply(p, level, UP_T, n, s.coarse[0], dvariable, 0, s.passes);
+    apply(p, level, BACK_T, n, dcoarse, dimage, 0, s.passes);
+    mix(p, dcoarse, 1, dcoarse, 1, s.coarse[0], count);
 }
 
 pyr_status pyr_pyramid_consistency(const pyr_pyramid *p, int level, int n, const void *coarse,

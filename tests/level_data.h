@@ -114,7 +114,7 @@ static inline pyr_dataset *open_data(void)
 static inline pyr_level_settings settings_of(void)
 {
     static pyr_settings *table; /* owns the texts */
-    pyr_level_settings s;
+    pyr_level_settings s = {0};
 
     if (!table)
         CHECK_OK(pyr_settings_new(&table, &pyr_level_section, 1));

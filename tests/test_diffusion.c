@@ -117,7 +117,7 @@ static void counts_of_evaluations(void)
     CHECK_OK(pyr_kernels_open(&k, "ref-double", 1));
     for (int kind = PYR_HEUN; kind <= PYR_EULER_MARUYAMA; kind++)
         for (int steps = 1; steps < 20; steps += 6) {
-            pyr_sampler sampler = {kind, steps};
+            pyr_sampler sampler = {.kind = kind, .steps = steps};
             drawn d = draw(k, &c, sampler, 1, &seed, 0);
 
             CHECK(d.calls == pyr_sampler_nfe(&sampler));
@@ -180,7 +180,7 @@ static void orders_of_convergence(void)
                 int order = kind == PYR_HEUN ? 2 : 1;
 
                 for (int i = 0; i < 3; i++)
-                    e[kind][i] = ode_error(k, &c, (pyr_sampler){kind, (100 << i) + 1});
+                    e[kind][i] = ode_error(k, &c, (pyr_sampler){.kind = kind, .steps = (100 << i) + 1});
                 CHECK(e[kind][2] < 0.05);
                 CHECK_CLOSE(log2(e[kind][0] / e[kind][1]), order, 0.25);
                 CHECK_CLOSE(log2(e[kind][1] / e[kind][2]), order, 0.15);
@@ -221,7 +221,7 @@ static void samples_have_the_right_moments(void)
         drawn d;
 
         schedule.s_min = 0.01;
-        d = draw(k, &schedule, (pyr_sampler){cases[c].kind, cases[c].steps}, N, seeds, 1);
+        d = draw(k, &schedule, (pyr_sampler){.kind = cases[c].kind, .steps = cases[c].steps}, N, seeds, 1);
         for (int n = 0; n < N; n++)
             for (int i = 0; i < SIZE; i++) {
                 sum[i] += d.x[n * SIZE + i];
@@ -267,7 +267,8 @@ static void euler_maruyama_converges(void)
         double error[2];
 
         for (int fine = 0; fine < 2; fine++) {
-            drawn d = draw(k, &c, (pyr_sampler){PYR_EULER_MARUYAMA, fine ? 320 : 10}, N, seeds, 0);
+            drawn d =
+                draw(k, &c, (pyr_sampler){.kind = PYR_EULER_MARUYAMA, .steps = fine ? 320 : 10}, N, seeds, 0);
 
             error[fine] = 0;
             for (int i = 0; i < SIZE; i++) {
@@ -304,7 +305,7 @@ static void samples_do_not_see_each_other(void)
             for (int family = PYR_VE; family <= PYR_VP; family++) {
                 pyr_schedule c =
                     schedule_of((pyr_family)family, family == PYR_VE ? PYR_KARRAS : PYR_LINEAR, 1);
-                pyr_sampler sampler = {kind, 9};
+                pyr_sampler sampler = {.kind = kind, .steps = 9};
                 drawn whole = draw(k, &c, sampler, 16, all, 1), other;
 
                 for (int i = 0; i < 16; i++) {
@@ -349,7 +350,7 @@ static void backends_agree(void)
             drawn d;
 
             CHECK_OK(pyr_kernels_open(&k, backends[b], 1));
-            d = draw(k, &c, (pyr_sampler){kind, 20}, 5, seeds, 0);
+            d = draw(k, &c, (pyr_sampler){.kind = kind, .steps = 20}, 5, seeds, 0);
             if (b == 0)
                 exact = d;
             else {
@@ -371,7 +372,8 @@ static void failures_come_through(void)
     uint64_t seeds[2] = {1, 2}, before;
 
     CHECK_OK(pyr_kernels_open(&k, "cpu", 1));
-    CHECK_OK(k->alloc(k, &work, pyr_sampler_work(k, &(pyr_sampler){PYR_HEUN, 3}, 2, SIZE), "work"));
+    CHECK_OK(k->alloc(k, &work, pyr_sampler_work(k, &(pyr_sampler){.kind = PYR_HEUN, .steps = 3}, 2, SIZE),
+                      "work"));
     CHECK_OK(k->alloc(k, &x, 2 * SIZE * sizeof(float), "samples"));
     before = pyr_mem().allocated;
     for (int kind = PYR_HEUN; kind <= PYR_EULER_MARUYAMA; kind++)
@@ -384,7 +386,7 @@ static void failures_come_through(void)
                                      .denoise = gaussian_denoise,
                                      .ctx = &g,
                                      .work = work};
-            pyr_status status = pyr_sample(&sampling, &(pyr_sampler){kind, 3}, &c, x);
+            pyr_status status = pyr_sample(&sampling, &(pyr_sampler){.kind = kind, .steps = 3}, &c, x);
 
             CHECK(status == (at ? PYR_E_DEVICE : PYR_OK));
             CHECK(!at || (g.calls == at && strcmp(pyr_error(), "the denoiser fails") == 0));

@@ -353,13 +353,18 @@ static void words_of_variants(void)
  * evaluations. */
 static void costs(void)
 {
-    pyr_plan_facts facts = {
-        .levels = 2, .flop = {40, 10}, .share = {0.4, 0.6}, .sampler = {{PYR_HEUN, 4}, {PYR_HEUN, 8}}};
+    pyr_plan_facts facts = {.levels = 2,
+                            .flop = {40, 10},
+                            .share = {0.4, 0.6},
+                            .sampler = {{.kind = PYR_HEUN, .steps = 4}, {.kind = PYR_HEUN, .steps = 8}}};
     pyr_plan_facts three = {.levels = 3,
                             .flop = {10, 10, 10},
                             .share = {0.3, 0.3, 0.4},
-                            .sampler = {{PYR_HEUN, 18}, {PYR_HEUN, 18}, {PYR_HEUN, 18}}};
-    pyr_plan_facts single = {.levels = 1, .flop = {100}, .share = {1}, .sampler = {{PYR_EULER, 18}}};
+                            .sampler = {{.kind = PYR_HEUN, .steps = 18},
+                                        {.kind = PYR_HEUN, .steps = 18},
+                                        {.kind = PYR_HEUN, .steps = 18}}};
+    pyr_plan_facts single = {
+        .levels = 1, .flop = {100}, .share = {1}, .sampler = {{.kind = PYR_EULER, .steps = 18}}};
 
     CHECK_CLOSE(pyr_images_of_flop(&facts, 6600), 100, 1e-9); /* 3 (0.4 40 + 0.6 10) = 66 an image */
     CHECK_CLOSE(pyr_flop_of_images(&facts, 100), 6600, 1e-9);

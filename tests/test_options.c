@@ -418,6 +418,27 @@ static void seeds_that_are_refused(void)
     CHECK(at == NULL);
 }
 
+static void numbers_and_intervals(void)
+{
+    double at[3], lo, hi;
+    int n;
+
+    CHECK_OK(pyr_parse_reals("2,1.5,-1e-1", at, 3, &n));
+    CHECK(n == 3 && at[0] == 2 && at[1] == 1.5 && at[2] == -0.1);
+    CHECK_FAILS(pyr_parse_reals("2,,1", at, 3, &n), PYR_E_ARG, "\"\" is not a number");
+    CHECK_FAILS(pyr_parse_reals("2,x", at, 3, &n), PYR_E_ARG, "\"x\" is not a number");
+    CHECK_FAILS(pyr_parse_reals("inf", at, 3, &n), PYR_E_ARG, "\"inf\" is not a number");
+    CHECK_FAILS(pyr_parse_reals("1,2,3,4", at, 3, &n), PYR_E_ARG, "more than 3 numbers");
+    CHECK_OK(pyr_parse_interval("0.3-5", &lo, &hi));
+    CHECK(lo == 0.3 && hi == 5);
+    CHECK_OK(pyr_parse_interval("1e-1-2e1", &lo, &hi));
+    CHECK(lo == 0.1 && hi == 20);
+    CHECK_FAILS(pyr_parse_interval("5", &lo, &hi), PYR_E_ARG, "\"5\" is not an interval");
+    CHECK_FAILS(pyr_parse_interval("5-5", &lo, &hi), PYR_E_ARG, "not an interval");
+    CHECK_FAILS(pyr_parse_interval("-1-5", &lo, &hi), PYR_E_ARG, "not an interval");
+    CHECK_FAILS(pyr_parse_interval("1-nan", &lo, &hi), PYR_E_ARG, "not an interval");
+}
+
 static void ints(void)
 {
     int at[3], n;
@@ -507,5 +528,6 @@ int main(int argc, char **argv)
     RUN(ints);
     RUN(every_allocation_may_fail);
     RUN(failing_while_failing);
+    RUN(numbers_and_intervals);
     return CHECK_DONE();
 }

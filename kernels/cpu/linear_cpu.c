@@ -21,6 +21,7 @@ static size_t rows_of(const pyr_op *op)
 static pyr_status linear_forward(pyr_kernels *k, pyr_op *op)
 {
     size_t rows = rows_of(op), in = (size_t)op->x[0].s.c, out = (size_t)op->y.s.c;
+    size_t images = rows > (size_t)op->x[0].s.n ? (size_t)op->x[0].s.n : 1, each = rows / images;
     float *restrict y = op->y.data;
     const float *restrict bias = op->param[1];
 
@@ -29,8 +30,12 @@ static pyr_status linear_forward(pyr_kernels *k, pyr_op *op)
     if (op->param_count[1])
         for (size_t r = 0; r < rows; r++)
             memcpy(y + r * out, bias, out * sizeof *y);
-    return pyr_sgemm('N', 'T', rows, out, in, 1, op->x[0].data, in, op->param[0], in,
-                     op->param_count[1] ? 1.0f : 0.0f, y, out);
+    /* Image by image: sgemm rounds the last rows of a product otherwise than the first, and an image's bytes
+     * must not depend on its place in the batch. */
+    for (size_t n = 0; n < images; n++)
+        PYR_TRY(pyr_sgemm('N', 'T', each, out, in, 1, (const float *)op->x[0].data + n * each * in, in,
+                          op->param[0], in, op->param_count[1] ? 1.0f : 0.0f, y + n * each * out, out));
+    return PYR_OK;
 }
 
 static pyr_status linear_backward(pyr_kernels *k, pyr_op *op)

@@ -289,32 +289,6 @@ gives 0
 pyr sample --network "$tmp/p" --seeds 0-1 --outdir "$tmp/s8"
 gives 0
 
-begin "guidance towards a class"
-pyr sample --network "$tmp/p" --seeds 0-1 --outdir "$tmp/g1" --class 1 --guidance 1
-gives 0
-complains "from the coarsest: heun 6, heun 6, heun 6; 33 evaluations"
-holds cmp "$tmp/s7/samples.npz" "$tmp/g1/samples.npz"
-pyr sample --network "$tmp/p" --seeds 0-10 --outdir "$tmp/g3" --class 1 --guidance 3 --threads 1
-gives 0
-complains "heun 6 guidance 3; 66 evaluations"
-holds sh -c "! cmp -s '$tmp/s7/000000.png' '$tmp/g3/000000.png'"
-pyr sample --network "$tmp/p" --seeds 10,0-9 --outdir "$tmp/g4" --class 1 --guidance 3 --batch 3 --threads 2
-gives 0
-if wanted; then
-    for seed in 00 01 09 10; do holds cmp "$tmp/g3/0000$seed.png" "$tmp/g4/0000$seed.png"; done
-fi
-# of one level alone, from the settings
-pyr sample --network "$tmp/p" --seeds 0-1 --outdir "$tmp/g5" --class 1 --set 'levels[2].sampler.guidance=2'
-gives 0
-complains "from the coarsest: heun 6 guidance 2, heun 6, heun 6; 44 evaluations"
-pyr sample --network "$tmp/p" --seeds 0-1 --outdir "$tmp/g6" --guidance 3
-refuses 2 "the guidance of level 0 is 3: towards which class?"
-pyr sample --network "$tmp/a" --seeds 0-1 --outdir "$tmp/g6" --guidance 3
-refuses 2 "this run was trained without classes"
-pyr sample --network "$tmp/p" --seeds 0-1 --outdir "$tmp/g6" --class 1 --guidance -1
-refuses 2 "level.sampler.guidance"
-holds test ! -e "$tmp/g6"
-
 begin "Haar, VP with the simple weight, no condition"
 pyr train --config $cfg --outdir "$tmp/q" --filter haar --duration 4800 --set noise.family=vp
 refuses 2 "level.noise.family"

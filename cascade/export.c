@@ -1,0 +1,66 @@
+#include "cascade/export.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "levels/level_file.h"
+#include "levels/pipeline_export.h"
+
+/* As a run's files have it; the shape of what is modelled gives the side that noise is adjusted to. */
+static pyr_status read_level(pyr_level *level, pyr_unet_files *files, const pyr_export_plan *plan,
+                             pyr_kernels *k, const pyr_config *config)
+{
+    int index = level->facts.index;
+    char *folder = pyr_run_level(plan->run, index);
+    pyr_pyramid *pyramid = NULL;
+    pyr_status status;
+
+    if (!folder)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", plan->run);
+    if (!pyr_is_folder(folder))
+        PYR_TRY_OUT(pyr_fail(PYR_E_IO,
+                             "level %d of %s has not been trained yet: pyrdiff train --outdir %s --level %d",
+                             index, plan->run, plan->run, index));
+    PYR_TRY_OUT(pyr_level_open_unet(folder, files, &level->unet, &level->facts));
+    if (level->facts.index != index || level->facts.levels != config->pyramid.levels)
+        PYR_TRY_OUT(pyr_fail(PYR_E_CONFIG, "%s holds level %d of a pyramid of %d levels, the run has %d",
+                             folder, level->facts.index, level->facts.levels, config->pyramid.levels));
+    PYR_TRY_OUT(
+        pyr_pyramid_new(&pyramid, k, &config->pyramid, level->facts.h, level->facts.w, level->facts.c));
+    level->variable = pyr_pyramid_variable_shape(pyramid, index);
+out:
+    pyr_pyramid_free(pyramid);
+    pyr_free(folder);
+    return status;
+}
+
+static pyr_status export_level(const pyr_export_plan *plan, pyr_kernels *k, const pyr_config *config,
+                               int index)
+{
+    pyr_level level = {.settings = config->level[index], .facts.index = index};
+    pyr_unet_files files = {0};
+    char *folder = pyr_run_level(plan->outdir, index);
+    pyr_status status;
+
+    if (!folder)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", plan->outdir);
+    PYR_TRY_OUT(read_level(&level, &files, plan, k, config));
+    PYR_TRY_OUT(pyr_pipeline_export(folder, &level, &files, k, plan->timesteps));
+    if (plan->wrote)
+        plan->wrote(plan->ctx, index, folder);
+out:
+    pyr_unet_files_free(&files);
+    pyr_free(folder);
+    return status;
+}
+
+pyr_status pyr_export_diffusers(const pyr_export_plan *plan, pyr_kernels *k, const pyr_config *config)
+{
+    int levels = config->pyramid.levels;
+
+    if (plan->level >= levels)
+        return pyr_fail(PYR_E_ARG, "level %d: the run has levels 0..%d", plan->level, levels - 1);
+    for (int i = levels - 1; i >= 0; i--)
+        if (plan->level < 0 || plan->level == i)
+            PYR_TRY(export_level(plan, k, config, i));
+    return PYR_OK;
+}

@@ -1,0 +1,70 @@
+/* info_pipeline.c - a diffusers pipeline in words: its network, and its scheduler. */
+#include "cli/info.h"
+
+#include "base/mem.h"
+#include "levels/pipeline.h"
+#include <math.h>
+#include <stdio.h>
+
+static double noise_ratio(double abar)
+{
+    return sqrt((1 - abar) / abar);
+}
+
+static pyr_status print_scheduler(const pyr_scheduler_config *s)
+{
+    const pyr_ddpm_config *c = &s->ddpm;
+    pyr_ddpm d;
+
+    PYR_TRY(pyr_ddpm_new(&d, c));
+    printf("  scheduler      %s, %d timesteps, ", s->ddim ? "DDIMScheduler" : "DDPMScheduler",
+           c->num_train_timesteps);
+    if (c->beta_schedule == PYR_BETAS_TRAINED)
+        printf("betas given one by one");
+    else if (c->beta_schedule == PYR_BETAS_SQUARED_COSINE)
+        printf("betas %s", pyr_betas_words[c->beta_schedule]);
+    else
+        printf("betas %s from %g to %g", pyr_betas_words[c->beta_schedule], c->beta_start, c->beta_end);
+    printf("%s\n", c->rescale_betas_zero_snr ? ", rescaled to no signal at the end" : "");
+    printf("  noise          sigma/alpha from %.4g to %.4g\n", noise_ratio(d.abar[0]),
+           noise_ratio(d.abar[c->num_train_timesteps - 1]));
+    printf("  predicts       %s", pyr_predicts_words[c->prediction_type]);
+    if (c->clip_sample)
+        printf("; samples are clipped to +-%g in each step\n", c->clip_sample_range);
+    else
+        printf("; samples are not clipped\n");
+    printf("  steps          %s", pyr_spacing_words[c->timestep_spacing]);
+    if (c->steps_offset)
+        printf(" + %d", c->steps_offset);
+    if (s->ddim)
+        printf("; the last goes to %s\n", c->set_alpha_to_one ? "no noise" : "the noise of timestep 0");
+    else
+        printf("; variance %s\n", pyr_variance_words[c->variance_type]);
+    pyr_ddpm_free(&d);
+    return PYR_OK;
+}
+
+pyr_status pyr_info_pipeline(const char *path)
+{
+    pyr_pipeline_files files = {0};
+    pyr_text warning = {0};
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_info_model(path));
+    status = pyr_pipeline_read(&files, path, NULL); /* what it warns of in the network is said already */
+    if (status == PYR_OK) {
+        pyr_scheduler_config_free(&files.scheduler);
+        status = pyr_scheduler_config_read(&files.scheduler, files.scheduler_path, &warning);
+    }
+    if (status == PYR_E_UNSUPPORTED) { /* the network can be described all the same */
+        printf("  not sampled    %s\n", pyr_error());
+        status = PYR_OK;
+    } else if (status == PYR_OK)
+        status = print_scheduler(&files.scheduler);
+    if (warning.length)
+        fprintf(stderr, "warning: %s\n", warning.at);
+out:
+    pyr_pipeline_files_free(&files);
+    pyr_text_free(&warning);
+    return status;
+}

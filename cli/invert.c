@@ -1,0 +1,300 @@
+/* invert.c - pyrdiff invert */
+#include "base/mem.h"
+#include "base/philox.h"
+#include "cli/tasking.h"
+#include "images/image_file.h"
+#include "images/pixels.h"
+#include "tasks/inverse.h"
+#include <math.h>
+#include <stdio.h>
+
+typedef struct typed {
+    pyr_task_typed task;
+    int kind; /* pyr_operator_kind */
+    double size, share, noise, strength;
+    int64_t noise_seed;
+    const char *mask;
+    bool degraded;
+} typed;
+
+typedef struct inverting {
+    const typed *o;
+    pyr_tasking t;
+    pyr_operator a;
+    float *image; /* the clean picture; NULL: not known */
+    double *y;
+} inverting;
+
+/* ---- what is seen -------------------------------------------------------------------------------- */
+
+/* Pixels that are not seen: those of the mask, or each with the same probability. */
+static pyr_status missing_pixels(inverting *v, uint8_t **out)
+{
+    pyr_shape s = pyr_model_image(v->t.model, 0);
+    size_t n = (size_t)s.h * (size_t)s.w;
+
+    if (*v->o->mask)
+        return pyr_task_mask(out, &v->t, v->o->mask);
+    if (v->o->degraded)
+        return pyr_fail(PYR_E_ARG, "which pixels of %s are missing? Add --mask FILE, white where they are",
+                        "the degraded picture");
+    PYR_TRY(pyr_new(out, n, 1, "a mask"));
+    for (size_t i = 0; i < n; i++) {
+        pyr_rng4 r = pyr_philox((uint64_t)v->o->noise_seed, (uint32_t)i, 0, 1, PYR_RNG_TASK);
+
+        (*out)[i] = (double)pyr_uniform(r.v[0]) < v->o->share;
+    }
+    return PYR_OK;
+}
+
+static pyr_status make_operator(inverting *v)
+{
+    uint8_t *missing = NULL;
+    pyr_status status;
+
+    if (*v->o->mask && v->o->kind != PYR_OPERATOR_MISSING)
+        return pyr_fail(PYR_E_ARG, "--mask is of --operator missing, the operator is %s",
+                        pyr_operator_names[v->o->kind]);
+    if (v->o->kind == PYR_OPERATOR_MISSING)
+        PYR_TRY_OUT(missing_pixels(v, &missing));
+    status = pyr_operator_new(&v->a, (pyr_operator_kind)v->o->kind, v->o->size, missing,
+                              pyr_model_image(v->t.model, 0));
+    if (status == PYR_E_ARG)
+        pyr_fail_prefix(status, "--size");
+out:
+    pyr_free(missing);
+    return status;
+}
+
+/* y = A image + noise, from a picture that is clean. */
+static pyr_status degrade(inverting *v, const char *path)
+{
+    size_t n = pyr_count(v->a.in), m = pyr_count(v->a.out);
+    double *x = NULL, *work = NULL;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_task_picture(&v->image, &v->t, path, 0));
+    PYR_TRY_OUT(pyr_new(&x, n, sizeof *x, "a picture"));
+    PYR_TRY_OUT(pyr_new(&work, n > m ? n : m, sizeof *work, "a picture"));
+    for (size_t i = 0; i < n; i++)
+        x[i] = (double)v->image[i];
+    pyr_operator_apply(&v->a, v->y, x, work);
+    for (size_t i = 0; i < m; i++) {
+        float normal[4];
+
+        pyr_normal4((uint64_t)v->o->noise_seed, (uint32_t)(i / 4), 0, 0, PYR_RNG_TASK, normal);
+        if (v->a.kind != PYR_OPERATOR_MISSING || v->a.seen[i / (size_t)v->a.in.c])
+            v->y[i] += v->o->noise * (double)normal[i % 4];
+    }
+out:
+    pyr_free(x);
+    pyr_free(work);
+    return status;
+}
+
+/* y from a picture that is degraded already. */
+static pyr_status read_degraded(inverting *v, const char *path)
+{
+    pyr_shape s = v->a.out;
+    size_t n = pyr_count(s);
+    pyr_image image = {0};
+    uint8_t *bytes = NULL;
+    float *pixels = NULL;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_image_read(&image, path));
+    if (image.h != s.h || image.w != s.w) {
+        status = pyr_fail(PYR_E_SHAPE, "%s is %dx%d, what %s makes of images of this run is %dx%d", path,
+                          image.h, image.w, pyr_operator_names[v->a.kind], s.h, s.w);
+        goto out;
+    }
+    PYR_TRY_OUT(pyr_new(&bytes, n, 1, "a picture"));
+    PYR_TRY_OUT(pyr_new(&pixels, n, sizeof *pixels, "a picture"));
+    pyr_image_convert(bytes, &image, s.c, 8);
+    pyr_pixels_from_bytes(pixels, bytes, n);
+    for (size_t i = 0; i < n; i++)
+        v->y[i] = v->a.kind == PYR_OPERATOR_MISSING && !v->a.seen[i / (size_t)s.c] ? 0 : (double)pixels[i];
+out:
+    pyr_free(bytes);
+    pyr_free(pixels);
+    pyr_image_free(&image);
+    return status;
+}
+
+/* ---- what is written and said -------------------------------------------------------------------- */
+
+/* The degraded picture: into the sheet, and DIR/degraded.png. */
+static pyr_status show(inverting *v)
+{
+    pyr_shape s = v->a.out, in = v->a.in;
+    size_t n = pyr_count(s);
+    float *pixels;
+    pyr_status status;
+
+    PYR_TRY(pyr_new(&pixels, n, sizeof *pixels, "a picture"));
+    for (size_t i = 0; i < n; i++)
+        pixels[i] = (float)v->y[i];
+    if (v->image)
+        PYR_TRY_OUT(pyr_tasking_show(&v->t, v->image, 1, in.h, in.w, in.c));
+    PYR_TRY_OUT(pyr_tasking_show(&v->t, pixels, 1, s.h, s.w, s.c));
+    PYR_TRY_OUT(pyr_tasking_write_shape(&v->t, "degraded", pixels, s));
+out:
+    pyr_free(pixels);
+    return status;
+}
+
+/* How well the images agree with what was seen, and, where it is known, with the clean picture. */
+static pyr_status measure(const inverting *v)
+{
+    size_t n = pyr_count(v->a.in), m = pyr_count(v->a.out), seen = 0;
+    double *x = NULL, *work = NULL, *y = NULL, off = 0, from_clean = 0;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_new(&x, n, sizeof *x, "a picture"));
+    PYR_TRY_OUT(pyr_new(&y, m, sizeof *y, "a picture"));
+    PYR_TRY_OUT(pyr_new(&work, n > m ? n : m, sizeof *work, "a picture"));
+    for (size_t i = 0; i < m; i++)
+        seen += v->a.kind != PYR_OPERATOR_MISSING || v->a.seen[i / (size_t)v->a.in.c];
+    for (size_t j = 0; j < v->t.n; j++) {
+        for (size_t i = 0; i < n; i++) {
+            x[i] = (double)v->t.drawn[j * n + i];
+            from_clean += v->image ? pow(x[i] - (double)v->image[i], 2) : 0;
+        }
+        pyr_operator_apply(&v->a, y, x, work);
+        for (size_t i = 0; i < m; i++)
+            off += pow(y[i] - v->y[i], 2);
+    }
+    printf("%s of the results is off from what was given by %.2f grey values (rms); its noise has %.2f\n",
+           pyr_operator_names[v->a.kind], 128 * sqrt(off / (double)(v->t.n * (seen ? seen : 1))),
+           128 * v->o->noise);
+    if (v->image)
+        printf("the results are off from the clean picture by %.2f grey values (rms)\n",
+               128 * sqrt(from_clean / (double)(v->t.n * n)));
+out:
+    pyr_free(x);
+    pyr_free(y);
+    pyr_free(work);
+    return status;
+}
+
+/* ---- the command --------------------------------------------------------------------------------- */
+
+/* Rounding to 8 bits is noise, too, uniform over 1/128. */
+static double noise_of(const typed *o)
+{
+    return sqrt(o->noise * o->noise + 1.0 / (128 * 128 * 12));
+}
+
+static pyr_status run_invert(void *at, pyr_parsed *parsed)
+{
+    const typed *o = at;
+    inverting v = {.o = o};
+    pyr_inverse *inverse = NULL;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_tasking_open(&v.t, "invert", &o->task, parsed));
+    PYR_TRY_OUT(make_operator(&v));
+    PYR_TRY_OUT(pyr_new(&v.y, pyr_count(v.a.out), sizeof *v.y, "a picture"));
+    PYR_TRY_OUT(o->degraded ? read_degraded(&v, parsed->arguments[0]) : degrade(&v, parsed->arguments[0]));
+    PYR_TRY_OUT(pyr_inverse_new(
+        &inverse, v.t.model,
+        &(pyr_inverse_problem){.a = &v.a, .y = v.y, .noise = noise_of(o), .strength = o->strength}));
+    PYR_TRY_OUT(pyr_tasking_draw(&v.t, &(pyr_task_draw){.hand = pyr_inverse_hand(inverse)}));
+    PYR_TRY_OUT(measure(&v));
+    PYR_TRY_OUT(show(&v));
+    PYR_TRY_OUT(pyr_tasking_finish(&v.t));
+out:
+    pyr_inverse_free(inverse);
+    pyr_operator_free(&v.a);
+    pyr_free(v.image);
+    pyr_free(v.y);
+    pyr_tasking_close(&v.t);
+    return status;
+}
+
+pyr_status pyr_command_invert(int argc, char **argv)
+{
+    typed t;
+    const pyr_option table[] = {
+        {.name = "operator",
+         .argument = "NAME",
+         .type = PYR_SETTING_CHOICE,
+         .target = &t.kind,
+         .standard = "blur",
+         .choices = pyr_operator_names,
+         .help = "what was done to the picture: blur (Gaussian), box (means of blocks, a smaller picture), "
+                 "missing (pixels are not seen)"},
+        {.name = "size",
+         .argument = "S",
+         .type = PYR_SETTING_REAL,
+         .target = &t.size,
+         .standard = "2",
+         .min = 0,
+         .max = 65536,
+         .help = "blur: standard deviation in pixels; box: side of a block"},
+        {.name = "mask",
+         .argument = "FILE",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.mask,
+         .standard = "",
+         .help = "missing: a picture, white where pixels are not seen"},
+        {.name = "missing",
+         .argument = "SHARE",
+         .type = PYR_SETTING_REAL,
+         .target = &t.share,
+         .standard = "0.7",
+         .min = 0,
+         .max = 1,
+         .help = "missing, without --mask: the share of pixels, chosen at random, that are not seen"},
+        {.name = "noise",
+         .argument = "S",
+         .type = PYR_SETTING_REAL,
+         .target = &t.noise,
+         .standard = "0.02",
+         .min = 0,
+         .max = 10,
+         .help = "standard deviation of the noise on what is seen, where images span -1 to 1"},
+        {.name = "noise-seed",
+         .argument = "N",
+         .type = PYR_SETTING_COUNT,
+         .target = &t.noise_seed,
+         .standard = "0",
+         .min = 0,
+         .max = 1e15,
+         .help = "of that noise, and of the pixels that are not seen"},
+        {.name = "degraded",
+         .type = PYR_SETTING_BOOL,
+         .target = &t.degraded,
+         .standard = "false",
+         .help = "IMAGE is degraded already; otherwise it is clean, and degraded first"},
+        {.name = "strength",
+         .argument = "G",
+         .type = PYR_SETTING_REAL,
+         .target = &t.strength,
+         .standard = "1",
+         .min = 0,
+         .max = 100,
+         .help = "of the guidance; 1: as the model says, 0: none"},
+        PYR_TASK_OPTIONS_SEEDS(t.task, "0-7"),
+    };
+    const pyr_options options = {
+        .command = "invert",
+        .arguments = "IMAGE",
+        .least = 1,
+        .most = 1,
+        .summary =
+            "Restore a picture of which y = A x + noise is left: blurred, made small, or with pixels "
+            "missing. Sampling is guided by the gradient of y's likelihood through the denoiser. A clean "
+            "IMAGE is degraded first. One PNG per seed, degraded.png, and invert.png: the clean picture, "
+            "the degraded one, the results.",
+        .examples =
+            "  pyrdiff invert shirt.png --operator blur --size 2 --noise 0.05 --network runs/fashion-mnist\n"
+            "  pyrdiff invert shirt.png --operator box --size 4 --network runs/fashion-mnist --outdir out\n"
+            "  pyrdiff invert holes.png --operator missing --mask mask.png --degraded --network runs/mine\n",
+        .table = table,
+        .n = sizeof table / sizeof *table,
+        .sections = pyr_all_sections(),
+        .n_sections = PYR_SECTIONS};
+
+    return pyr_run_command(&options, argc, argv, run_invert, &t);
+}

@@ -1,0 +1,240 @@
+#include "cli/sample_pipeline.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/parse.h"
+#include "cli/progress.h"
+#include "cli/sample_output.h"
+#include "graph/train.h"
+#include "levels/pipeline.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+bool pyr_sample_names_pipeline(int argc, char **argv)
+{
+    static const char option[] = "--network";
+    const char *network = NULL;
+    size_t length = strlen(option);
+
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strncmp(argv[i], option, length) == 0 && argv[i][length] == '=')
+            network = argv[i] + length + 1;
+        else if (strcmp(argv[i], option) == 0 && i + 1 < argc)
+            network = argv[++i];
+    return network && pyr_pipeline_exists(network);
+}
+
+typedef struct typed {
+    const char *network, *outdir, *seeds, *sampler;
+    int steps, label, batch, zoom;
+    double eta;
+    bool npz, grid;
+    pyr_machine machine;
+} typed;
+
+enum { DDPM_STEPS = 1000, DDIM_STEPS = 50 }; /* as the library's pipelines */
+
+static pyr_status choose_sampler(pyr_pipeline_sampler *out, const typed *t, const pyr_scheduler_config *s)
+{
+    static const char *const words[] = {"ddpm", "ddim"};
+    int kind = s->ddim;
+
+    if (*t->sampler)
+        PYR_TRY(pyr_find_word(&kind, "sampler of a pipeline", t->sampler, strlen(t->sampler), words, 2));
+    *out = (pyr_pipeline_sampler){.ddim = kind == 1, .eta = t->eta};
+    if (!out->ddim && t->eta > 0)
+        return pyr_fail(PYR_E_ARG, "--eta %g is of --sampler ddim; ddpm always adds its noise", t->eta);
+    out->steps = t->steps ? t->steps : out->ddim ? DDIM_STEPS : DDPM_STEPS;
+    if (!t->steps && out->steps > s->ddpm.num_train_timesteps)
+        out->steps = s->ddpm.num_train_timesteps;
+    return PYR_OK;
+}
+
+static pyr_status check_label(const pyr_pipeline *p, int label)
+{
+    int classes = pyr_pipeline_classes(p);
+
+    if (label >= 0 && !classes)
+        return pyr_fail(PYR_E_ARG, "--class %d: this model has no classes", label);
+    if (label >= classes && label >= 0)
+        return pyr_fail(PYR_E_ARG, "--class is %d, should be 0..%d", label, classes - 1);
+    if (label < 0 && !pyr_pipeline_classless(p))
+        return pyr_fail(PYR_E_ARG, "which class? Add --class 0..%d", classes - 1);
+    return PYR_OK;
+}
+
+/* Rounds of `batch` images: memory does not grow with the number of seeds. */
+static pyr_status draw_all(pyr_pipeline *p, pyr_sample_output *o, int label, int batch, pyr_bar *bar)
+{
+    float *images;
+    double start = pyr_now();
+    pyr_status status = PYR_OK;
+
+    PYR_TRY(pyr_new(&images, (size_t)batch * pyr_count(o->image), sizeof *images, "images"));
+    for (size_t at = 0; at < o->n; at += (size_t)batch) {
+        int n = o->n - at < (size_t)batch ? (int)(o->n - at) : batch;
+
+        PYR_TRY_OUT(pyr_pipeline_sample(
+            p, &(pyr_pipeline_draw){
+                   .n = n, .seeds = o->seeds + at, .label = label, .noise = NULL, .image = images}));
+        PYR_TRY_OUT(pyr_sample_output_add(o, at, n, images));
+        pyr_bar_sampling(bar, (int64_t)(at + (size_t)n), (int64_t)o->n,
+                         (double)(at + (size_t)n) / (pyr_now() - start));
+    }
+    pyr_bar_line(bar, "%zu images in %.1f s (%.1f images/s), peak memory %.1f MiB", o->n, pyr_now() - start,
+                 (double)o->n / (pyr_now() - start), pyr_peak_mib());
+out:
+    pyr_free(images);
+    return status;
+}
+
+static pyr_status run(void *at, pyr_parsed *parsed)
+{
+    const typed *t = at;
+    pyr_pipeline_files files = {0};
+    pyr_pipeline_sampler sampler;
+    pyr_pipeline *p = NULL;
+    pyr_kernels *k = NULL;
+    pyr_text warning = {0};
+    pyr_sample_output o = {.seeds_text = t->seeds, .zoom = t->zoom, .grid = t->grid, .archive = t->npz};
+    pyr_bar bar = pyr_bar_new();
+    uint64_t *seeds = NULL;
+    char *outdir = NULL, words[64];
+    pyr_status status;
+
+    (void)parsed;
+    if (pyr_parse_seeds(t->seeds, &seeds, &o.n) != PYR_OK)
+        return pyr_fail_prefix(PYR_E_ARG, "--seeds");
+    o.seeds = seeds;
+    PYR_TRY_OUT(pyr_pipeline_read(&files, t->network, &warning));
+    PYR_TRY_OUT(choose_sampler(&sampler, t, &files.scheduler));
+    PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
+    PYR_TRY_OUT(pyr_pipeline_open(&p, k, &files, &sampler, &warning));
+    if (warning.length)
+        fprintf(stderr, "warning: %s: %s\n", t->network, warning.at);
+    PYR_TRY_OUT(check_label(p, t->label));
+    snprintf(words, sizeof words, "%s %d", sampler.ddim ? "ddim" : "ddpm", sampler.steps);
+    if (sampler.eta > 0)
+        snprintf(words + strlen(words), sizeof words - strlen(words), " eta %g", sampler.eta);
+    o.sampler = words;
+    o.image = pyr_pipeline_image(p);
+    snprintf(o.weights, sizeof o.weights, "%016" PRIx64, pyr_pipeline_hash(p));
+    pyr_bar_line(&bar, "%zu images of %dx%dx%d by %s; %.2f GFLOP an image; memory %.1f MiB", o.n, o.image.h,
+                 o.image.w, o.image.c, words, pyr_pipeline_flop(p) / 1e9, pyr_mib(pyr_pipeline_bytes(p)));
+    outdir = *t->outdir ? pyr_strdup(t->outdir) : pyr_path_join(t->network, "samples");
+    if (!outdir)
+        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for a name"));
+    o.folder = outdir;
+    PYR_TRY_OUT(pyr_sample_output_open(&o));
+    pyr_stop_on_signals();
+    PYR_TRY_OUT(draw_all(p, &o, t->label, t->batch ? t->batch : pyr_pipeline_batch(p) * k->lanes, &bar));
+    PYR_TRY_OUT(pyr_sample_output_close(&o));
+out:
+    if (status == PYR_E_STOPPED)
+        fprintf(stderr, "stopped: the images drawn so far are in %s\n", outdir);
+    pyr_sample_output_free(&o);
+    pyr_pipeline_free(p);
+    pyr_kernels_free(k);
+    pyr_pipeline_files_free(&files);
+    pyr_text_free(&warning);
+    pyr_free(outdir);
+    pyr_free(seeds);
+    return status;
+}
+
+pyr_status pyr_sample_pipeline(int argc, char **argv)
+{
+    typed t;
+    const pyr_option table[] = {
+        {.name = "network",
+         .argument = "DIR",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.network,
+         .standard = "",
+         .help = "directory of a DDPMPipeline or DDIMPipeline"},
+        {.name = "seeds",
+         .argument = "LIST",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.seeds,
+         .standard = "0-63",
+         .help = "0-63,100: an image for each"},
+        {.name = "outdir",
+         .argument = "DIR",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.outdir,
+         .standard = "",
+         .help = "where pictures go; without it DIR/samples of the pipeline"},
+        {.name = "sampler",
+         .argument = "NAME",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.sampler,
+         .standard = "",
+         .help = "ddpm or ddim; without it the pipeline's"},
+        {.name = "steps",
+         .argument = "N",
+         .type = PYR_SETTING_INT,
+         .target = &t.steps,
+         .standard = "0",
+         .min = 0,
+         .max = PYR_MAX_TIMESTEPS,
+         .help = "of the timesteps it was trained with; 0: ddpm 1000, ddim 50"},
+        {.name = "eta",
+         .argument = "ETA",
+         .type = PYR_SETTING_REAL,
+         .target = &t.eta,
+         .standard = "0",
+         .min = 0,
+         .max = 1,
+         .help = "noise that ddim adds: 0 none, 1 as much as ddpm with fixed_small variance"},
+        {.name = "class",
+         .argument = "N",
+         .type = PYR_SETTING_INT,
+         .target = &t.label,
+         .standard = "-1",
+         .min = -1,
+         .max = 1e6,
+         .help = "of a class-conditional model; -1: none"},
+        {.name = "batch",
+         .argument = "N",
+         .type = PYR_SETTING_INT,
+         .target = &t.batch,
+         .standard = "0",
+         .min = 0,
+         .max = 65536,
+         .help = "images at a time; 0: chosen; changes no image"},
+        {.name = "npz",
+         .type = PYR_SETTING_BOOL,
+         .target = &t.npz,
+         .standard = "true",
+         .help = "write samples.npz (uint8 NHWC arr_0)"},
+        {.name = "grid",
+         .type = PYR_SETTING_BOOL,
+         .target = &t.grid,
+         .standard = "true",
+         .help = "write grid.png of the first 100 images"},
+        {.name = "zoom",
+         .argument = "N",
+         .type = PYR_SETTING_INT,
+         .target = &t.zoom,
+         .standard = "2",
+         .min = 1,
+         .max = 64,
+         .help = "of the grid"},
+        PYR_MACHINE_OPTIONS(t.machine),
+    };
+    const pyr_options options = {
+        .command = "sample",
+        .summary =
+            "Draw images from a diffusers pipeline (UNet2DModel with DDPMScheduler or DDIMScheduler), as "
+            "its scheduler_config.json says. The image of a seed does not depend on the batch, the "
+            "number of threads, or the other seeds; it is not that of the library's generator.",
+        .examples =
+            "  pyrdiff sample --network ddpm-cifar10-32 --seeds 0-99 --outdir out --sampler ddim --steps 50\n"
+            "  pyrdiff sample --network ddpm-cifar10-32 --seeds 0-15 --sampler ddim --steps 100 --eta 1\n",
+        .table = table,
+        .n = sizeof table / sizeof *table};
+
+    return pyr_run_command(&options, argc, argv, run, &t);
+}

@@ -1,0 +1,327 @@
+#include "cli/tasking.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "cli/parse.h"
+#include "graph/train.h"
+#include "images/grid.h"
+#include "images/image_file.h"
+#include "images/pixels.h"
+#include "images/resize.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the run ----------------------------------------------------------------------------------- */
+
+pyr_status pyr_tasking_settings(pyr_tasking *t, const char *command, const pyr_task_typed *typed,
+                                pyr_parsed *parsed)
+{
+    *t = (pyr_tasking){.command = command, .typed = typed, .bar = pyr_bar_new()};
+    if (!*typed->network)
+        return pyr_fail(PYR_E_ARG, "which run? Add --network runs/NAME");
+    if (typed->seeds && pyr_parse_seeds(typed->seeds, &t->seeds, &t->n) != PYR_OK)
+        return pyr_fail_prefix(PYR_E_ARG, "--seeds");
+    if (t->n > PYR_TASK_IMAGES)
+        return pyr_fail(PYR_E_ARG, "--seeds: %zu images, should be at most %d", t->n, PYR_TASK_IMAGES);
+    PYR_TRY(pyr_run_settings(&t->settings, typed->network));
+    PYR_TRY(pyr_options_apply(parsed, t->settings));
+    PYR_TRY(pyr_config_get(&t->config, t->settings));
+    return pyr_set_sampler(&t->config, typed->steps, typed->sampler);
+}
+
+static void put_sampler(pyr_tasking *t)
+{
+    for (int level = pyr_model_levels(t->model) - 1; level >= 0; level--) {
+        size_t at = strlen(t->sampler);
+
+        snprintf(t->sampler + at, sizeof t->sampler - at, "%s%s", at ? ", " : "",
+                 pyr_model_sampler(t->model, level));
+    }
+    snprintf(t->weights, sizeof t->weights, "%016" PRIx64, pyr_model_hash(t->model));
+}
+
+pyr_status pyr_tasking_model(pyr_tasking *t)
+{
+    PYR_TRY(pyr_open_machine(&t->k, &t->typed->machine, false));
+    PYR_TRY(pyr_model_open(&t->model, t->k, t->typed->network, &t->config));
+    PYR_TRY(pyr_check_class(t->model, t->typed->label));
+    put_sampler(t);
+    t->outdir =
+        *t->typed->outdir ? pyr_strdup(t->typed->outdir) : pyr_path_join(t->typed->network, t->command);
+    if (!t->outdir)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    PYR_TRY(pyr_make_folders(t->outdir));
+    pyr_stop_on_signals();
+    return PYR_OK;
+}
+
+pyr_status pyr_tasking_open(pyr_tasking *out, const char *command, const pyr_task_typed *typed,
+                            pyr_parsed *parsed)
+{
+    PYR_TRY(pyr_tasking_settings(out, command, typed, parsed));
+    return pyr_tasking_model(out);
+}
+
+pyr_status pyr_tasking_unseeded(pyr_tasking *t, int n)
+{
+    pyr_free(t->seeds);
+    t->seeds = NULL;
+    t->n = (size_t)n;
+    return pyr_new(&t->seeds, t->n, sizeof *t->seeds, "seeds");
+}
+
+static bool solves_ode(const pyr_sampler *s)
+{
+    switch (s->kind) {
+    case PYR_HEUN:
+    case PYR_EULER:
+        return s->churn == 0;
+    case PYR_DDIM:
+        return s->eta <= 0;
+    case PYR_RK45:
+    case PYR_DPMPP_2M:
+        return true;
+    default:
+        return false;
+    }
+}
+
+pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance)
+{
+    for (int level = t->config.pyramid.levels - 1; level >= 0; level--) {
+        pyr_level_settings *s = &t->config.level[level];
+
+        s->sampler_augmentation = 0;
+        if (solver && !*t->typed->sampler) {
+            s->sampler.kind = PYR_RK45;
+            s->sampler.tolerance = tolerance;
+        }
+        if (!solves_ode(&s->sampler))
+            return pyr_fail(
+                PYR_E_ARG,
+                "the sampler of level %d, %s, adds noise of its own; latents need one of the ODE: "
+                "--sampler heun, euler, ddim, rk45 or dpmpp-2m, without churn and eta",
+                level, pyr_sampler_names[s->sampler.kind]);
+    }
+    return PYR_OK;
+}
+
+void pyr_tasking_close(pyr_tasking *t)
+{
+    pyr_free(t->drawn);
+    pyr_free(t->sheet);
+    pyr_free(t->seeds);
+    pyr_free(t->outdir);
+    pyr_model_free(t->model);
+    pyr_kernels_free(t->k);
+    pyr_settings_free(t->settings);
+}
+
+/* ---- pictures ---------------------------------------------------------------------------------- */
+
+/* Read `path`, of the size of I_level or brought to it. */
+static pyr_status read_sized(pyr_image *out, const pyr_tasking *t, const char *path, int level,
+                             const char *what)
+{
+    pyr_shape s = pyr_model_image(t->model, level);
+    pyr_image image = {0};
+    pyr_status status;
+
+    PYR_TRY(pyr_image_read(out, path));
+    if (out->h == s.h && out->w == s.w)
+        return PYR_OK;
+    if (!t->typed->resize) {
+        status =
+            pyr_fail(PYR_E_SHAPE, "%s is %dx%d, %s level %d of this run is %dx%d; --resize brings it there",
+                     path, out->h, out->w, what, level, s.h, s.w);
+        pyr_image_free(out);
+        return status;
+    }
+    status = pyr_image_fit(&image, out, s.h, s.w, PYR_FIT_ASPECT);
+    pyr_image_free(out);
+    *out = image;
+    return status;
+}
+
+pyr_status pyr_task_picture(float **out, pyr_tasking *t, const char *path, int level)
+{
+    pyr_shape s = pyr_model_image(t->model, level);
+    pyr_image image = {0};
+    uint8_t *bytes = NULL;
+    pyr_status status;
+
+    *out = NULL;
+    PYR_TRY_OUT(read_sized(&image, t, path, level, "an image of"));
+    if (image.c != s.c || image.bits != 8)
+        pyr_bar_line(&t->bar, "%s is %s of %d bits, the run's images are %s of 8: converted", path,
+                     pyr_channels_name(image.c), image.bits, pyr_channels_name(s.c));
+    PYR_TRY_OUT(pyr_new(&bytes, pyr_count(s), 1, "a picture"));
+    PYR_TRY_OUT(pyr_new(out, pyr_count(s), sizeof **out, "a picture"));
+    pyr_image_convert(bytes, &image, s.c, 8);
+    pyr_pixels_from_bytes(*out, bytes, pyr_count(s));
+out:
+    pyr_free(bytes);
+    pyr_image_free(&image);
+    return status;
+}
+
+pyr_status pyr_task_mask(uint8_t **out, pyr_tasking *t, const char *path)
+{
+    pyr_image image = {0};
+    pyr_status status;
+    size_t n;
+
+    *out = NULL;
+    PYR_TRY_OUT(read_sized(&image, t, path, 0, "a mask for"));
+    n = (size_t)image.h * (size_t)image.w;
+    PYR_TRY_OUT(pyr_new(out, n, 1, "a mask"));
+    pyr_image_convert(*out, &image, 1, 8);
+    for (size_t i = 0; i < n; i++)
+        (*out)[i] = (*out)[i] >= 128;
+out:
+    pyr_image_free(&image);
+    return status;
+}
+
+/* ---- drawing ----------------------------------------------------------------------------------- */
+
+/* One round of n images from `first` on. */
+static pyr_status draw_round(pyr_tasking *t, const pyr_task_draw *draw, size_t first, int n, float *coarse)
+{
+    pyr_model_draw one = {.n = n,
+                          .seeds = t->seeds + first,
+                          .label = t->typed->label,
+                          .coarse = coarse,
+                          .given = draw->given,
+                          .hand = draw->hand};
+
+    one.image[0] = t->drawn + first * pyr_count(pyr_model_image(t->model, 0));
+    for (int level = 0; level < pyr_model_levels(t->model); level++)
+        one.mismatch[level] = draw->mismatch[level] ? draw->mismatch[level] + first : NULL;
+    if (draw->first)
+        *draw->first = (int)first;
+    return pyr_model_sample(t->model, &one);
+}
+
+pyr_status pyr_tasking_draw(pyr_tasking *t, const pyr_task_draw *draw)
+{
+    int batch = pyr_model_batch(t->model) * t->k->lanes,
+        given = draw->given ? draw->given : pyr_model_levels(t->model) - 1;
+    size_t size = pyr_count(pyr_model_image(t->model, given));
+    float *coarse = NULL;
+    double start = pyr_now();
+    pyr_status status = PYR_OK;
+
+    PYR_TRY_OUT(
+        pyr_new(&t->drawn, t->n * pyr_count(pyr_model_image(t->model, 0)), sizeof *t->drawn, "images"));
+    if (draw->coarse) {
+        PYR_TRY_OUT(pyr_new(&coarse, (size_t)batch * size, sizeof *coarse, "images"));
+        for (int i = 0; i < batch; i++)
+            memcpy(coarse + (size_t)i * size, draw->coarse, size * sizeof *coarse);
+    }
+    for (size_t first = 0; first < t->n; first += (size_t)batch) {
+        int n = t->n - first < (size_t)batch ? (int)(t->n - first) : batch;
+
+        PYR_TRY_OUT(draw_round(t, draw, first, n, coarse));
+        pyr_bar_sampling(&t->bar, (int64_t)first + n, (int64_t)t->n,
+                         (double)(first + (size_t)n) / (pyr_now() - start));
+    }
+    pyr_bar_line(&t->bar, "%zu image%s in %.1f s", t->n, t->n == 1 ? "" : "s", pyr_now() - start);
+out:
+    pyr_free(coarse);
+    return status;
+}
+
+/* ---- writing ----------------------------------------------------------------------------------- */
+
+pyr_status pyr_tasking_show(pyr_tasking *t, const float *images, int n, int h, int w, int c)
+{
+    pyr_shape s = pyr_model_image(t->model, 0);
+    size_t size = pyr_count(s);
+    float *more = pyr_realloc(t->sheet, (size_t)(t->in_sheet + n) * size, sizeof *more);
+
+    if (!more)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a sheet of %d images", t->in_sheet + n);
+    t->sheet = more;
+    for (int i = 0; i < n; i++)
+        for (size_t at = 0; at < size; at++) {
+            int j = (int)(at % (size_t)s.c), x = (int)(at / (size_t)s.c) % s.w,
+                y = (int)(at / (size_t)s.c) / s.w;
+            const float *from = images + ((size_t)i * (size_t)h * (size_t)w +
+                                          (size_t)(y * h / s.h) * (size_t)w + (size_t)(x * w / s.w)) *
+                                             (size_t)c;
+
+            t->sheet[(size_t)(t->in_sheet + i) * size + at] = from[c == 1 ? 0 : j];
+        }
+    t->in_sheet += n;
+    return PYR_OK;
+}
+
+static pyr_status write_image(const pyr_tasking *t, const char *name, const char *seed, const float *pixels,
+                              pyr_shape s)
+{
+    char *path = pyr_strfmt("%s/%s.png", t->outdir, name);
+    pyr_image image = {0};
+    const pyr_png_text texts[] = {{"Title", t->command},
+                                  {"sampler", t->sampler},
+                                  {"weights", t->weights},
+                                  {"Software", "pyrdiff"},
+                                  {"seed", seed ? seed : ""}};
+    pyr_status status = path ? pyr_image_new(&image, s.h, s.w, s.c, 8, path)
+                             : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+
+    if (status == PYR_OK) {
+        pyr_pixels_to_bytes(image.at, pixels, pyr_count(s));
+        status = pyr_png_write(path, &image, texts, seed ? 5 : 4);
+    }
+    pyr_image_free(&image);
+    pyr_free(path);
+    return status;
+}
+
+pyr_status pyr_tasking_write(const pyr_tasking *t, const char *name, const float *image, int level)
+{
+    return pyr_tasking_write_shape(t, name, image, pyr_model_image(t->model, level));
+}
+
+pyr_status pyr_tasking_write_shape(const pyr_tasking *t, const char *name, const float *image, pyr_shape s)
+{
+    return write_image(t, name, NULL, image, s);
+}
+
+pyr_status pyr_tasking_write_sheet(const pyr_tasking *t)
+{
+    pyr_shape s = pyr_model_image(t->model, 0);
+    pyr_panel panel = {t->sheet, t->in_sheet, s.h, s.w, s.c};
+    int columns = t->columns ? t->columns : PYR_SHEET_COLUMNS;
+    pyr_grid_style style = {.cols = t->in_sheet < columns ? t->in_sheet : columns, .zoom = t->typed->zoom};
+    const pyr_png_text texts[] = {{"Title", t->command},
+                                  {"seeds", t->typed->seeds ? t->typed->seeds : ""},
+                                  {"sampler", t->sampler},
+                                  {"weights", t->weights}};
+    char *path = pyr_strfmt("%s/%s.png", t->outdir, t->command);
+    pyr_status status =
+        path ? pyr_grid_write(path, &panel, 1, style, texts, 4) : pyr_fail(PYR_E_NOMEM, "out of memory");
+
+    if (status == PYR_OK)
+        printf("%s\n", path);
+    pyr_free(path);
+    return status;
+}
+
+pyr_status pyr_tasking_finish(pyr_tasking *t)
+{
+    pyr_shape s = pyr_model_image(t->model, 0);
+
+    for (size_t i = 0; i < t->n; i++) {
+        char name[32], seed[32];
+
+        snprintf(name, sizeof name, "%06" PRIu64, t->seeds[i]);
+        snprintf(seed, sizeof seed, "%" PRIu64, t->seeds[i]);
+        PYR_TRY(write_image(t, name, seed, t->drawn + i * pyr_count(s), s));
+    }
+    PYR_TRY(pyr_tasking_show(t, t->drawn, (int)t->n, s.h, s.w, s.c));
+    return pyr_tasking_write_sheet(t);
+}

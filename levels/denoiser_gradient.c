@@ -1,0 +1,57 @@
+#include "levels/denoiser_gradient.h"
+
+#include <assert.h>
+
+/* seed = weight[i] v, or with other (1 - weight[i]) v, for each image. */
+static void put_seed(const pyr_denoising *call, char *seed, const void *v, const double *weight, bool other)
+{
+    pyr_kernels *k = call->denoiser->k;
+    size_t size = pyr_count(call->denoiser->level->variable), bytes = size * pyr_type_size(k->real);
+
+    for (int i = 0; i < call->n; i++)
+        k->combine(k, seed + (size_t)i * bytes, 1, (double[]){other ? 1 - weight[i] : weight[i]},
+                   (const void *const[]){(const char *)v + (size_t)i * bytes}, size);
+}
+
+/* D = G D_this + (1 - G) D_other, G of each image: both get their share of v, and their gradients are summed.
+ */
+pyr_status pyr_denoiser_vjp(void *denoising, const void *v, void *out)
+{
+    const pyr_denoising *call = denoising, *weaker = call->weaker;
+    pyr_denoiser *d = call->denoiser;
+    pyr_kernels *k = d->k;
+    size_t count = (size_t)call->n * pyr_count(d->level->variable);
+    size_t half = (size_t)d->batch * pyr_count(d->level->variable) * pyr_type_size(k->real);
+    char *seed = pyr_graph_gradient(d->g, call->lane, d->d);
+    const double *weight = d->weight + call->lane * d->batch;
+    bool guided = d->guidance != 1;
+    const void *other = NULL, *gradient = pyr_graph_gradient(d->g, call->lane, d->x);
+
+    assert(d->gradient);
+    if (guided && weaker && !weaker->denoiser->gradient)
+        return pyr_fail(PYR_E_UNSUPPORTED,
+                        "level %d is guided by a weaker network that has no gradient here: leave it out",
+                        d->level->facts.index);
+    put_seed(call, seed, v, weight, false);
+    if (guided && weaker) {
+        pyr_denoiser *w = weaker->denoiser;
+
+        put_seed(weaker, pyr_graph_gradient(w->g, weaker->lane, w->d), v, weight, true);
+        PYR_TRY(pyr_graph_backward(w->g, weaker->lane, 0));
+        other = pyr_graph_gradient(w->g, weaker->lane, w->x);
+    } else if (guided) {
+        put_seed(call, seed + half, v, weight, true);
+        other = (const char *)gradient + half;
+    }
+    PYR_TRY(pyr_graph_backward(d->g, call->lane, 0));
+    if (other)
+        k->combine(k, out, 2, (double[]){1, 1}, (const void *const[]){gradient, other}, count);
+    else
+        k->copy(k, out, gradient, count * pyr_type_size(k->real));
+    return PYR_OK;
+}
+
+double pyr_denoiser_vjp_flop(const pyr_denoiser *d)
+{
+    return 2 * pyr_graph_flop(d->g) * (d->places / d->batch);
+}

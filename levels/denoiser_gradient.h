@@ -1,0 +1,25 @@
+/* denoiser_gradient.h - the transposed Jacobian of a denoiser, times a vector.
+ *
+ * With J = dD/dx at (x, s), for the divergence of the probability-flow ODE (diffusion/likelihood.h) and for
+ * guidance by a gradient: out = J^T v. The denoiser must have been made by pyr_denoiser_new_with_gradient.
+ * No gradients of parameters are computed, and none of the condition.
+ *
+ *     pyr_denoiser_begin(&denoising);              condition and classes
+ *     pyr_denoiser_call(&denoising, x, s, d);      d = D(x, s)
+ *     pyr_denoiser_vjp(&denoising, v, g);          g = J^T v there, once per call
+ */
+#ifndef PYR_LEVELS_DENOISER_GRADIENT_H
+#define PYR_LEVELS_DENOISER_GRADIENT_H
+
+#include "levels/denoiser.h"
+
+/* out = J^T v for the n images of the last pyr_denoiser_call on this lane (the same n); v and out hold n x
+ * variable in the backend's real, and may be the same. The network's memory is used up by it: another vector
+ * needs another pyr_denoiser_call. `denoising` is a pyr_denoising, as a callback takes it. */
+pyr_status pyr_denoiser_vjp(void *denoising, const void *v, void *out);
+
+/* Floating-point operations of one image for a call and a vjp: the backward pass through inputs alone costs
+ * about as much as the forward one. */
+double pyr_denoiser_vjp_flop(const pyr_denoiser *d);
+
+#endif

@@ -1,0 +1,413 @@
+#include "tasks/known.h"
+
+#include "base/mem.h"
+#include "tasks/lanes.h"
+#include "tasks/layers.h"
+#include <math.h>
+#include <string.h>
+
+/* What a lane knows in the middle of a level's turn. */
+typedef struct known_turn {
+    struct pyr_known *known;
+    pyr_model_turn turn;
+    pyr_denoising denoising;
+} known_turn;
+
+struct pyr_known {
+    pyr_model *m;
+    pyr_layers layers;
+    pyr_task_lanes lanes;
+    pyr_model_hand hand;
+    bool grey;
+    int repeats;
+    uint8_t *given[PYR_MAX_LEVELS]; /* pixels of I_i: 1 when given (grey: all are) */
+    double share[PYR_MAX_LEVELS];
+    /* of pixels that cover given and other ones (weight 0: of none such), by channel: how much of the pixel
+     * is given, and the mean of that */
+    double *weight[PYR_MAX_LEVELS], *hint[PYR_MAX_LEVELS];
+    bool mixed[PYR_MAX_LEVELS]; /* whether the level has any */
+    known_turn *turn;           /* [lanes of the kernels] */
+};
+
+/* Vectors of a lane: what is given of z for each image of the batch; x; noise; hints. */
+enum { TARGET, X, NOISE, HINT };
+
+/* ---- what is given ----------------------------------------------------------------------------- */
+
+/* Pixels of which d sees a part that is not given: d of "not given", all weights being positive. The number
+ * is so large that the smallest weight is not lost in rounding. The ideal filter's weights are not, and every
+ * coarse pixel depends on every fine one. */
+static pyr_status carry_down(pyr_known *known, const uint8_t *regenerate)
+{
+    const double much = 65536;
+    pyr_shape s = pyr_model_image(known->m, 0);
+    size_t n = (size_t)s.h * (size_t)s.w, c = (size_t)s.c, missing = 0;
+    bool ideal = pyr_pyramid_get(pyr_model_pyramid(known->m))->filter == PYR_FILTER_IDEAL;
+    pyr_layers of = {0};
+    float *indicator = NULL;
+    pyr_status status;
+
+    PYR_TRY(pyr_new(&indicator, n * c, sizeof *indicator, "a mask"));
+    for (size_t i = 0; i < n; i++) {
+        missing += regenerate[i] != 0;
+        for (size_t j = 0; j < c; j++)
+            indicator[i * c + j] = regenerate[i] ? (float)much : 0;
+    }
+    PYR_TRY_OUT(pyr_layers_new(&of, known->m, indicator));
+    for (int level = 0; level < of.levels; level++) {
+        size_t given = 0;
+
+        s = pyr_model_image(known->m, level);
+        n = (size_t)s.h * (size_t)s.w;
+        PYR_TRY_OUT(pyr_new(&known->given[level], n, 1, "a mask"));
+        for (size_t i = 0; i < n; i++) {
+            known->given[level][i] = ideal && level > 0 ? missing == 0 : of.image[level][i * c] == 0;
+            given += known->given[level][i];
+        }
+        known->share[level] = (double)given / (double)n;
+    }
+out:
+    pyr_layers_free(&of);
+    pyr_free(indicator);
+    return status;
+}
+
+/* Of a coarse pixel over pixels of both kinds the given ones say something, too. */
+static pyr_status carry_hints(pyr_known *known, const float *image, const uint8_t *regenerate)
+{
+    pyr_shape s = pyr_model_image(known->m, 0);
+    size_t n = pyr_count(s);
+    pyr_layers weights = {0}, sums = {0};
+    float *one = NULL, *part = NULL;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_new(&one, n, sizeof *one, "a mask"));
+    PYR_TRY_OUT(pyr_new(&part, n, sizeof *part, "a mask"));
+    for (size_t i = 0; i < n; i++) {
+        one[i] = regenerate[i / (size_t)s.c] ? 0 : 1;
+        part[i] = one[i] * image[i];
+    }
+    PYR_TRY_OUT(pyr_layers_new(&weights, known->m, one));
+    PYR_TRY_OUT(pyr_layers_new(&sums, known->m, part));
+    for (int level = 1; level < pyr_model_levels(known->m); level++) {
+        s = pyr_model_image(known->m, level);
+        n = pyr_count(s);
+        PYR_TRY_OUT(pyr_new(&known->weight[level], n, sizeof(double), "a mask"));
+        PYR_TRY_OUT(pyr_new(&known->hint[level], n, sizeof(double), "a mask"));
+        for (size_t i = 0; i < n; i++) {
+            double weight = weights.image[level][i];
+
+            if (known->given[level][i / (size_t)s.c] || weight < 1.0 / 1024)
+                continue;
+            known->weight[level][i] = fmin(weight, 1);
+            known->hint[level][i] = sums.image[level][i] / weight;
+            known->mixed[level] = true;
+        }
+    }
+out:
+    pyr_free(one);
+    pyr_free(part);
+    pyr_layers_free(&weights);
+    pyr_layers_free(&sums);
+    return status;
+}
+
+static bool is_haar(const pyr_known *known, int level)
+{
+    return pyr_pyramid_get(pyr_model_pyramid(known->m))->filter == PYR_FILTER_HAAR &&
+           level + 1 < pyr_model_levels(known->m);
+}
+
+/* The pixels of a level's variable: haar's details are given where the coarse pixel is. */
+static const uint8_t *given_of_variable(const pyr_known *known, int level)
+{
+    return known->given[is_haar(known, level) ? level + 1 : level];
+}
+
+/* ---- putting it in ------------------------------------------------------------------------------- */
+
+/* The grey component of a pixel's three channels becomes that of `target`: x += q q^T (target - x), with
+ * q = (1, 1, 1)/sqrt 3. The other rows of Q are not needed for that. */
+static void put_grey(double *x, const double *target)
+{
+    double off = (target[0] + target[1] + target[2] - x[0] - x[1] - x[2]) / 3;
+
+    for (int j = 0; j < 3; j++)
+        x[j] += off;
+}
+
+/* The given components of n images with c channels and `pixels` pixels each become those of `target`. */
+static void put_given(const pyr_known *known, const uint8_t *given, int n, size_t pixels, size_t c, double *x,
+                      const double *target, bool one_target)
+{
+    for (size_t at = 0; at < (size_t)n * pixels; at++) {
+        const double *from = target + (one_target ? at % pixels : at) * c;
+
+        if (known->grey)
+            for (size_t j = 0; j < c; j += 3) /* haar: band by band */
+                put_grey(x + at * c + j, from + j);
+        else if (given[at % pixels])
+            memcpy(x + at * c, from, c * sizeof *x);
+    }
+}
+
+/* ---- the hand ------------------------------------------------------------------------------------ */
+
+/* z as it is given for the images of this turn. */
+static pyr_status put_target(const pyr_known *known, const pyr_model_turn *turn, double *target)
+{
+    const pyr_level *level = &pyr_model_level(known->m, turn->level)->level;
+    size_t size = pyr_count(level->variable);
+    bool told = turn->condition && !is_haar(known, turn->level);
+
+    if (!told) {
+        for (size_t i = 0; i < (size_t)turn->n; i++)
+            memcpy(target + i * size, known->layers.variable[turn->level], size * sizeof *target);
+        return PYR_OK;
+    }
+    PYR_TRY(pyr_download_reals(pyr_model_kernels(known->m), target, turn->condition, (size_t)turn->n * size));
+    for (size_t i = 0; i < (size_t)turn->n * size; i++)
+        target[i] = known->layers.image[turn->level][i % size] - target[i];
+    pyr_standardise_host(level, turn->n, target);
+    return PYR_OK;
+}
+
+/* x = z + s eps with its given components replaced; at s = 0 without noise. */
+static pyr_status after(void *ctx, int step, double s, void *x, const void *denoised)
+{
+    const known_turn *at = ctx;
+    const pyr_known *known = at->known;
+    const pyr_model_turn *turn = &at->turn;
+    pyr_kernels *k = pyr_model_kernels(known->m);
+    pyr_task_lane *l = &known->lanes.lane[turn->lane];
+    pyr_shape shape = pyr_model_level(known->m, turn->level)->level.variable;
+    size_t count = (size_t)turn->n * pyr_count(shape);
+    double *noise = l->v[NOISE];
+
+    (void)step, (void)denoised;
+    if (s > 0)
+        PYR_TRY(pyr_task_noise(&known->lanes, turn, pyr_count(shape), l->calls++, noise));
+    for (size_t i = 0; i < count; i++)
+        noise[i] = l->v[TARGET][i] + (s > 0 ? s * noise[i] : 0);
+    PYR_TRY(pyr_download_reals(k, l->v[X], x, count));
+    put_given(known, given_of_variable(known, turn->level), turn->n, (size_t)shape.h * (size_t)shape.w,
+              (size_t)shape.c, l->v[X], noise, false);
+    return pyr_upload_reals(k, x, l->v[X], count);
+}
+
+/* D with what the given part of a mixed pixel says. Its mean a is the pixel's value up to the finer
+ * residuals, a = z + noise of variance q = (1 - weight) / weight * sum over j < i of std_j^2 (in units of z),
+ * and z given x has about the variance v = s^2 / (1 + s^2):   D + v / (v + q) (a - D). */
+static pyr_status hinted(void *ctx, const void *x, const double *s, void *out)
+{
+    const known_turn *at = ctx;
+    const pyr_known *known = at->known;
+    const pyr_model_turn *turn = &at->turn;
+    pyr_kernels *k = pyr_model_kernels(known->m);
+    const pyr_level *level = &pyr_model_level(known->m, turn->level)->level;
+    size_t size = pyr_count(level->variable), count = (size_t)turn->n * size;
+    double *d = known->lanes.lane[turn->lane].v[X], *a = known->lanes.lane[turn->lane].v[HINT], finer = 0;
+
+    for (int i = 0; i < turn->level; i++)
+        finer += pow(pyr_model_level(known->m, i)->level.facts.std[0] / level->facts.std[0], 2);
+    PYR_TRY(pyr_denoiser_call((void *)&at->denoising, x, s, out));
+    PYR_TRY(pyr_download_reals(k, d, out, count));
+    for (size_t i = 0; i < count; i++) {
+        double weight = known->weight[turn->level][i % size], si = s[i / size];
+        double v = si * si / (1 + si * si);
+
+        if (weight > 0)
+            d[i] += v / (v + (1 - weight) / weight * finer) * (a[i] - d[i]);
+    }
+    return pyr_upload_reals(k, out, d, count);
+}
+
+/* The hints as z for the images of this turn. */
+static pyr_status put_hints(const pyr_known *known, const pyr_model_turn *turn, double *a)
+{
+    const pyr_level *level = &pyr_model_level(known->m, turn->level)->level;
+    size_t size = pyr_count(level->variable), count = (size_t)turn->n * size;
+
+    memset(a, 0, count * sizeof *a);
+    if (turn->condition)
+        PYR_TRY(pyr_download_reals(pyr_model_kernels(known->m), a, turn->condition, count));
+    for (size_t i = 0; i < count; i++)
+        a[i] = known->hint[turn->level][i % size] - a[i];
+    pyr_standardise_host(level, turn->n, a);
+    return PYR_OK;
+}
+
+static pyr_status before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
+{
+    pyr_known *known = ctx;
+    known_turn *at = &known->turn[turn->lane];
+    int variable_level = is_haar(known, turn->level) ? turn->level + 1 : turn->level;
+
+    *at = (known_turn){.known = known, .turn = *turn};
+    if (known->mixed[turn->level] && variable_level == turn->level) {
+        PYR_TRY(put_hints(known, turn, known->lanes.lane[turn->lane].v[HINT]));
+        at->denoising = (pyr_denoising){.denoiser = &pyr_model_level(known->m, turn->level)->denoiser,
+                                        .lane = turn->lane,
+                                        .n = turn->n,
+                                        .condition = draw->condition,
+                                        .rows = draw->rows};
+        draw->denoise = hinted;
+        draw->denoise_ctx = at;
+    }
+    if (known->share[variable_level] == 0) /* nothing is given: plain sampling */
+        return PYR_OK;
+    known->lanes.lane[turn->lane].calls = 0;
+    PYR_TRY(put_target(known, turn, known->lanes.lane[turn->lane].v[TARGET]));
+    draw->after = after;
+    draw->after_ctx = at;
+    draw->repeats = known->repeats;
+    return PYR_OK;
+}
+
+/* The variable as the sampler left it, for where it will not be projected. */
+static pyr_status drawn(void *ctx, const pyr_model_turn *turn, void *variable)
+{
+    const pyr_known *known = ctx;
+
+    if (known->grey || known->share[turn->level] == 0)
+        return PYR_OK;
+    return pyr_download_reals(pyr_model_kernels(known->m), known->lanes.lane[turn->lane].v[X], variable,
+                              (size_t)turn->n *
+                                  pyr_count(pyr_model_level(known->m, turn->level)->level.variable));
+}
+
+/* Colours outside [-1, 1] are brought back along their grey: what is cut off one channel goes to the others.
+ */
+static void into_range(double *x)
+{
+    double grey = (x[0] + x[1] + x[2]) / 3;
+
+    for (int round = 0; round < 3; round++) {
+        double missing = 3 * grey;
+        int free = 0;
+
+        for (int j = 0; j < 3; j++) {
+            x[j] = fmin(fmax(x[j], -1), 1);
+            missing -= x[j];
+        }
+        for (int j = 0; j < 3; j++)
+            free += missing > 0 ? x[j] < 1 : x[j] > -1;
+        for (int j = 0; j < 3 && free; j++)
+            if (missing > 0 ? x[j] < 1 : x[j] > -1)
+                x[j] += missing / free;
+    }
+}
+
+/* Whether the coarse pixel over a pixel that is not given covers one that is. */
+static bool is_mixed(const pyr_known *known, int level, pyr_shape s, size_t pixel)
+{
+    int y = (int)(pixel / (size_t)s.w) / 2 * 2, x = (int)(pixel % (size_t)s.w) / 2 * 2;
+
+    for (int i = 0; i < 4; i++)
+        if (y + i / 2 < s.h && x + i % 2 < s.w && known->given[level][(y + i / 2) * s.w + x + i % 2])
+            return true;
+    return false;
+}
+
+static pyr_status synthesized(void *ctx, const pyr_model_turn *turn, void *image)
+{
+    const pyr_known *known = ctx;
+    pyr_kernels *k = pyr_model_kernels(known->m);
+    pyr_shape s = pyr_model_image(known->m, turn->level);
+    size_t c = (size_t)s.c, pixels = (size_t)s.h * (size_t)s.w, count = (size_t)turn->n * pixels * c;
+    double *x = known->lanes.lane[turn->lane].v[NOISE], *told = known->lanes.lane[turn->lane].v[TARGET];
+    const double *unprojected = known->lanes.lane[turn->lane].v[X];
+    bool mixed = turn->condition && !is_haar(known, turn->level) && !known->grey;
+
+    if (known->share[turn->level] == 0)
+        return PYR_OK;
+    PYR_TRY(pyr_download_reals(k, x, image, count));
+    if (mixed)
+        PYR_TRY(pyr_download_reals(k, told, turn->condition, count));
+    for (size_t i = 0; mixed && i < count; i++)
+        if (!known->given[turn->level][i / c % pixels] && is_mixed(known, turn->level, s, i / c % pixels))
+            x[i] = told[i] + unprojected[i];
+    put_given(known, known->given[turn->level], turn->n, pixels, c, x, known->layers.image[turn->level],
+              true);
+    for (size_t i = 0; known->grey && i < count; i += 3)
+        into_range(x + i);
+    return pyr_upload_reals(k, image, x, count);
+}
+
+/* ---- made and freed ------------------------------------------------------------------------------ */
+
+static pyr_status known_new(pyr_known **out, pyr_model *m, const float *image, const uint8_t *regenerate,
+                            bool grey, int repeats)
+{
+    pyr_kernels *k = pyr_model_kernels(m);
+    pyr_known *known;
+    pyr_status status;
+
+    *out = NULL;
+    PYR_TRY(pyr_new(&known, 1, sizeof *known, "a task"));
+    known->m = m;
+    known->grey = grey;
+    known->repeats = repeats;
+    known->hand =
+        (pyr_model_hand){.ctx = known, .before = before, .drawn = drawn, .synthesized = synthesized};
+    PYR_TRY_OUT(pyr_new(&known->turn, (size_t)k->lanes, sizeof *known->turn, "a task"));
+    PYR_TRY_OUT(pyr_task_lanes_new(&known->lanes, m));
+    PYR_TRY_OUT(pyr_layers_new(&known->layers, m, image));
+    PYR_TRY_OUT(carry_down(known, regenerate));
+    if (!grey && pyr_pyramid_get(pyr_model_pyramid(m))->filter != PYR_FILTER_IDEAL)
+        PYR_TRY_OUT(carry_hints(known, image, regenerate));
+    *out = known;
+    return PYR_OK;
+out:
+    pyr_known_free(known);
+    return status;
+}
+
+pyr_status pyr_known_new(pyr_known **out, pyr_model *m, const float *image, const uint8_t *regenerate,
+                         int repeats)
+{
+    return known_new(out, m, image, regenerate, false, repeats);
+}
+
+pyr_status pyr_known_new_grey(pyr_known **out, pyr_model *m, const float *image, int repeats)
+{
+    pyr_shape s = pyr_model_image(m, 0);
+    uint8_t *nothing;
+    pyr_status status;
+
+    *out = NULL;
+    if (s.c != 3)
+        return pyr_fail(PYR_E_UNSUPPORTED,
+                        "colours need a run that was trained on RGB images, this one's have "
+                        "%d channel%s",
+                        s.c, s.c == 1 ? "" : "s");
+    PYR_TRY(pyr_new(&nothing, (size_t)s.h * (size_t)s.w, 1, "a mask"));
+    status = known_new(out, m, image, nothing, true, repeats);
+    pyr_free(nothing);
+    return status;
+}
+
+void pyr_known_free(pyr_known *known)
+{
+    if (!known)
+        return;
+    for (int level = 0; level < PYR_MAX_LEVELS; level++) {
+        pyr_free(known->given[level]);
+        pyr_free(known->weight[level]);
+        pyr_free(known->hint[level]);
+    }
+    pyr_free(known->turn);
+    pyr_task_lanes_free(&known->lanes);
+    pyr_layers_free(&known->layers);
+    pyr_free(known);
+}
+
+const pyr_model_hand *pyr_known_hand(const pyr_known *known)
+{
+    return &known->hand;
+}
+
+double pyr_known_share(const pyr_known *known, int level)
+{
+    return known->share[level];
+}

@@ -1,0 +1,68 @@
+#include "tasks/lanes.h"
+
+#include "base/mem.h"
+#include "base/philox.h"
+
+static size_t largest_of(const pyr_model *m)
+{
+    size_t most = 0;
+
+    for (int level = 0; level < pyr_model_levels(m); level++) {
+        size_t image = pyr_count(pyr_model_image(m, level));
+        size_t variable = pyr_count(pyr_model_level((pyr_model *)m, level)->level.variable);
+
+        most = image > most ? image : most;
+        most = variable > most ? variable : most;
+    }
+    return most * (size_t)pyr_model_batch(m);
+}
+
+pyr_status pyr_task_lanes_new(pyr_task_lanes *out, pyr_model *model)
+{
+    pyr_kernels *k = pyr_model_kernels(model);
+    size_t count = largest_of(model), batch = (size_t)pyr_model_batch(model);
+
+    *out = (pyr_task_lanes){.model = model};
+    PYR_TRY(pyr_new(&out->lane, (size_t)k->lanes, sizeof *out->lane, "a task"));
+    for (int i = 0; i < k->lanes; i++) {
+        pyr_task_lane *l = &out->lane[i];
+
+        for (int v = 0; v < PYR_TASK_VECTORS; v++)
+            PYR_TRY(pyr_new(&l->v[v], count, sizeof *l->v[v], "a task"));
+        PYR_TRY(k->alloc(k, &l->real, count * pyr_type_size(k->real), "a task"));
+        PYR_TRY(k->alloc(k, &l->streams, batch * PYR_STREAM_WORDS * sizeof(uint32_t), "a task"));
+    }
+    return PYR_OK;
+}
+
+void pyr_task_lanes_free(pyr_task_lanes *lanes)
+{
+    pyr_kernels *k = lanes->model ? pyr_model_kernels(lanes->model) : NULL;
+
+    for (int i = 0; lanes->lane && i < k->lanes; i++) {
+        pyr_task_lane *l = &lanes->lane[i];
+
+        for (int v = 0; v < PYR_TASK_VECTORS; v++)
+            pyr_free(l->v[v]);
+        k->release(k, l->real);
+        k->release(k, l->streams);
+    }
+    pyr_free(lanes->lane);
+    *lanes = (pyr_task_lanes){0};
+}
+
+pyr_status pyr_task_noise(const pyr_task_lanes *lanes, const pyr_model_turn *turn, size_t size, uint32_t step,
+                          double *dst)
+{
+    pyr_kernels *k = pyr_model_kernels(lanes->model);
+    pyr_task_lane *l = &lanes->lane[turn->lane];
+
+    for (int i = 0; i < turn->n; i++) {
+        uint32_t words[PYR_STREAM_WORDS] = {(uint32_t)turn->seeds[i], (uint32_t)(turn->seeds[i] >> 32), 0,
+                                            step};
+
+        k->upload(k, (uint32_t *)l->streams + (size_t)i * PYR_STREAM_WORDS, words, sizeof words);
+    }
+    k->normals(k, l->real, turn->n, size, l->streams, pyr_rng_purpose(PYR_RNG_TASK, turn->level));
+    return pyr_download_reals(k, dst, l->real, (size_t)turn->n * size);
+}

@@ -1,0 +1,112 @@
+#include "tasks/sdedit.h"
+
+#include "base/mem.h"
+#include "tasks/lanes.h"
+#include "tasks/layers.h"
+#include <string.h>
+
+struct pyr_vary {
+    pyr_model *m;
+    pyr_layers layers;
+    pyr_task_lanes lanes;
+    pyr_model_hand hand;
+    double from[PYR_MAX_LEVELS];
+};
+
+enum { X, NOISE };
+
+static double highest(const pyr_schedule *s)
+{
+    return s->s_max * s->scale;
+}
+
+static double lowest(const pyr_schedule *s)
+{
+    return s->s_min * s->scale;
+}
+
+/* x = z + S eps of this turn's images as the level's start. Noise of the task's own streams, so that seeds
+ * differ from their plain samples. */
+static pyr_status before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
+{
+    const pyr_vary *vary = ctx;
+    const pyr_sampled_level *level = pyr_model_level(vary->m, turn->level);
+    size_t size = pyr_count(level->level.variable), n = (size_t)turn->n;
+    pyr_task_lane *l = &vary->lanes.lane[turn->lane];
+    double from = vary->from[turn->level];
+
+    if (from == 0 || from >= highest(&level->schedule))
+        return PYR_OK;
+    PYR_TRY(pyr_task_noise(&vary->lanes, turn, size, 0, l->v[NOISE]));
+    for (size_t i = 0; i < n * size; i++)
+        l->v[X][i] = vary->layers.variable[turn->level][i % size] + from * l->v[NOISE][i];
+    PYR_TRY(pyr_upload_reals(pyr_model_kernels(vary->m), l->real, l->v[X], n * size));
+    draw->start = l->real;
+    draw->from = from;
+    return PYR_OK;
+}
+
+/* A level that is kept: its variable is the picture's. */
+static pyr_status drawn(void *ctx, const pyr_model_turn *turn, void *variable)
+{
+    const pyr_vary *vary = ctx;
+    const pyr_level *level = &pyr_model_level(vary->m, turn->level)->level;
+    size_t size = pyr_count(level->variable);
+    double *x = vary->lanes.lane[turn->lane].v[X];
+
+    if (vary->from[turn->level] != 0)
+        return PYR_OK;
+    for (size_t i = 0; i < (size_t)turn->n; i++)
+        memcpy(x + i * size, vary->layers.variable[turn->level], size * sizeof *x);
+    pyr_destandardise_host(level, turn->n, x);
+    return pyr_upload_reals(pyr_model_kernels(vary->m), variable, x, (size_t)turn->n * size);
+}
+
+static pyr_status check(const pyr_vary *vary)
+{
+    for (int level = pyr_model_levels(vary->m) - 1; level >= 0; level--) {
+        const pyr_schedule *s = &pyr_model_level(vary->m, level)->schedule;
+        double from = vary->from[level];
+
+        if (!(from == 0 || from > lowest(s)))
+            return pyr_fail(PYR_E_ARG,
+                            "level %d would start from noise of %g, should be 0 (kept as it is) or over the "
+                            "smallest of its schedule, %g",
+                            level, from, lowest(s));
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_vary_new(pyr_vary **out, pyr_model *m, const float *image, const double *from)
+{
+    pyr_vary *vary;
+    pyr_status status;
+
+    *out = NULL;
+    PYR_TRY(pyr_new(&vary, 1, sizeof *vary, "a task"));
+    vary->m = m;
+    memcpy(vary->from, from, (size_t)pyr_model_levels(m) * sizeof *from);
+    vary->hand = (pyr_model_hand){.ctx = vary, .before = before, .drawn = drawn};
+    PYR_TRY_OUT(check(vary));
+    PYR_TRY_OUT(pyr_task_lanes_new(&vary->lanes, m));
+    PYR_TRY_OUT(pyr_layers_new(&vary->layers, m, image));
+    *out = vary;
+    return PYR_OK;
+out:
+    pyr_vary_free(vary);
+    return status;
+}
+
+void pyr_vary_free(pyr_vary *vary)
+{
+    if (!vary)
+        return;
+    pyr_task_lanes_free(&vary->lanes);
+    pyr_layers_free(&vary->layers);
+    pyr_free(vary);
+}
+
+const pyr_model_hand *pyr_vary_hand(const pyr_vary *vary)
+{
+    return &vary->hand;
+}

@@ -1,0 +1,24 @@
+/* sdedit.h - drawing a picture again from somewhere between its own noise and none: SDEdit by level.
+ *
+ * Each level starts from x = z + S eps with the picture's own z and goes down from there (Meng et al. 2022,
+ * "SDEdit", algorithm 1, in x = z_t / alpha): a small S keeps all but the finest traits of that level, one at
+ * the end of the schedule keeps nothing. S = 0 keeps the level's variable as it is. A residual is that of the
+ * picture, not of the coarse image that was drawn.
+ */
+#ifndef PYR_TASKS_SDEDIT_H
+#define PYR_TASKS_SDEDIT_H
+
+#include "cascade/model.h"
+
+typedef struct pyr_vary pyr_vary;
+
+/* `image` is I_0 (h w c, in [-1, 1]). from[i]: S of level i, standardised units; at the end of the schedule's
+ * range and over it the level is drawn freely. PYR_E_ARG: 0 < S <= the schedule's smallest, PYR_E_NOMEM. The
+ * model is borrowed. */
+pyr_status pyr_vary_new(pyr_vary **out, pyr_model *m, const float *image, const double *from);
+void pyr_vary_free(pyr_vary *vary); /* NULL is a no-op */
+
+/* For pyr_model_draw; valid as long as `vary`. */
+const pyr_model_hand *pyr_vary_hand(const pyr_vary *vary);
+
+#endif

@@ -1,0 +1,974 @@
+/* Samplers where everything is known: Gaussian data, whose denoiser is linear and whose ODE has a solution; a
+ * single point, from which noise of known size is left; a mixture of two modes. */
+#include "tests/check.h"
+
+#include "base/mem.h"
+#include "base/philox.h"
+#include "diffusion/sampler.h"
+#include <stdlib.h>
+
+enum { SIZE = 32, KINDS = PYR_HMC + 1 };
+
+/* ---- what is drawn from ------------------------------------------------------------------------ */
+
+/* z = mean + R u, u_i ~ N(0, variance_of(i)) where R turns neighbours 2i, 2i + 1 by an angle; or, with modes,
+ * u_0 ~ N(+-3, 0.09) with weights 0.7 and 0.3. */
+typedef enum law { GAUSSIAN, POINT, MODES } law;
+static const double mode_at = 3, mode_std = 0.3, mode_weight = 0.7;
+
+typedef struct problem {
+    law data;
+    pyr_kernels *k;
+    int n, calls, fail_at;
+} problem;
+
+static double variance_of(law data, int i)
+{
+    static const double v[] = {2, 1, 0.25, 0.04};
+
+    return data == GAUSSIAN ? v[i % 4] : data == POINT ? 0 : mode_std * mode_std;
+}
+
+/* u = R^T (x - mean), and back */
+static void turn(law data, double *u, const double *x, bool back)
+{
+    static double cosine[SIZE], sine[SIZE], mean[SIZE];
+
+    for (int i = 0; i < SIZE && cosine[0] == 0; i++) {
+        cosine[SIZE - 1 - i] = cos(0.3 + 0.1 * (SIZE - 1 - i));
+        sine[SIZE - 1 - i] = sin(0.3 + 0.1 * (SIZE - 1 - i));
+        mean[SIZE - 1 - i] = 0.5 * cos(3.0 * (SIZE - 1 - i));
+    }
+    for (int i = 0; i < SIZE; i += 2) {
+        double m0 = data == GAUSSIAN ? mean[i] : 0, m1 = data == GAUSSIAN ? mean[i + 1] : 0;
+        double c = cosine[i], s = back ? -sine[i] : sine[i];
+        double p = x[i] - (back ? 0 : m0), q = x[i + 1] - (back ? 0 : m1);
+
+        u[i] = c * p + s * q + (back ? m0 : 0);
+        u[i + 1] = -s * p + c * q + (back ? m1 : 0);
+    }
+}
+
+/* Posterior probability of the upper mode at u_0. */
+static double upper(double u, double s)
+{
+    double w = mode_std * mode_std + s * s;
+
+    return 1 / (1 + (1 - mode_weight) / mode_weight * exp(-2 * mode_at * u / w));
+}
+
+static double denoised(law data, double u, double s, int i)
+{
+    double v = variance_of(data, i), center = 0;
+
+    if (data == MODES && i == 0)
+        center = mode_at * (2 * upper(u, s) - 1);
+    return (v * u + s * s * center) / (v + s * s);
+}
+
+static void get(const problem *p, double *x, const void *from, int vector)
+{
+    for (int i = 0; i < SIZE; i++)
+        x[i] = p->k->real == PYR_F64 ? ((const double *)from)[vector * SIZE + i]
+                                     : (double)((const float *)from)[vector * SIZE + i];
+}
+
+static pyr_status denoise(void *ctx, const void *x, const double *s, void *out)
+{
+    problem *p = ctx;
+    double u[SIZE], z[SIZE];
+
+    p->calls++;
+    if (p->calls == p->fail_at)
+        return pyr_fail(PYR_E_DEVICE, "the denoiser fails");
+    for (int n = 0; n < p->n; n++) {
+        get(p, z, x, n);
+        turn(p->data, u, z, false);
+        for (int i = 0; i < SIZE; i++)
+            u[i] = denoised(p->data, u[i], s[n], i);
+        turn(p->data, z, u, true);
+        for (int i = 0; i < SIZE; i++)
+            if (p->k->real == PYR_F64)
+                ((double *)out)[n * SIZE + i] = z[i];
+            else
+                ((float *)out)[n * SIZE + i] = (float)z[i];
+    }
+    return PYR_OK;
+}
+
+static pyr_status log_density(void *ctx, const void *x, const double *s, double *out)
+{
+    problem *p = ctx;
+    double u[SIZE], z[SIZE];
+
+    for (int n = 0; n < p->n; n++) {
+        get(p, z, x, n);
+        turn(p->data, u, z, false);
+        out[n] = 0;
+        for (int i = 0; i < SIZE; i++)
+            out[n] -= u[i] * u[i] / (2 * (variance_of(p->data, i) + s[n] * s[n]));
+    }
+    return PYR_OK;
+}
+
+/* ---- drawing ----------------------------------------------------------------------------------- */
+
+typedef struct drawing {
+    const char *backend;
+    law data;
+    int n, place, repeats, level;
+    bool density;
+    pyr_after_step after;
+    void *after_ctx;
+    const uint64_t *seeds; /* NULL: 0 .. n - 1 */
+} drawing;
+
+typedef struct drawn {
+    int calls, *evaluations;
+    double *x;
+} drawn;
+
+static drawn draw(const drawing *d, const pyr_schedule *schedule, const pyr_sampler *sampler)
+{
+    size_t n = (size_t)d->n;
+    problem p = {.data = d->data, .n = d->n};
+    drawn out = {.x = pyr_calloc(n * SIZE, sizeof(double)), .evaluations = pyr_calloc(n, sizeof(int))};
+    uint64_t *seeds = pyr_calloc(n, sizeof *seeds);
+    pyr_kernels *k = NULL;
+    void *work = NULL, *x = NULL;
+
+    for (size_t i = 0; i < n; i++)
+        seeds[i] = d->seeds ? d->seeds[i] : i;
+    CHECK_OK(pyr_kernels_open(&k, d->backend ? d->backend : "cpu", 1));
+    p.k = k;
+    CHECK_OK(k->alloc(k, &work, pyr_sampler_work(k, sampler, d->n, SIZE), "work"));
+    CHECK_OK(k->alloc(k, &x, n * SIZE * pyr_type_size(k->real), "samples"));
+    CHECK_OK(pyr_sample(&(pyr_sampling){.k = k,
+                                        .n = d->n,
+                                        .size = SIZE,
+                                        .seeds = seeds,
+                                        .level = d->level,
+                                        .denoise = denoise,
+                                        .ctx = &p,
+                                        .work = work,
+                                        .place = d->place,
+                                        .density = d->density ? log_density : NULL,
+                                        .density_ctx = &p,
+                                        .after = d->after,
+                                        .after_ctx = d->after_ctx,
+                                        .repeats = d->repeats,
+                                        .evaluations = out.evaluations},
+                        sampler, schedule, x));
+    CHECK_OK(pyr_download_reals(k, out.x, x, n * SIZE));
+    out.calls = p.calls;
+    k->release(k, work);
+    k->release(k, x);
+    pyr_kernels_free(k);
+    pyr_free(seeds);
+    return out;
+}
+
+static void forget(drawn *d)
+{
+    pyr_free(d->x);
+    pyr_free(d->evaluations);
+}
+
+static pyr_schedule schedule_of(pyr_family family, pyr_curve curve, double s_min, double s_max)
+{
+    return (pyr_schedule){.family = family,
+                          .curve = curve,
+                          .s_min = s_min,
+                          .s_max = s_max,
+                          .beta_min = 0.1,
+                          .beta_max = 20,
+                          .rho = 7,
+                          .base = 25,
+                          .scale = 1};
+}
+
+static pyr_sampler usual(int kind, int steps)
+{
+    return pyr_sampler_usual((pyr_sampler_kind)kind, steps);
+}
+
+/* Of n samples, in the axes of the data: variance of those i with i % 4 == group, mean and correlation of
+ * neighbours of all, each divided by what it should be. */
+typedef struct moments {
+    double mean, variance[4], correlation;
+} moments;
+
+static moments moments_of(const drawn *d, law data, int n)
+{
+    moments m = {0};
+    double u[SIZE];
+
+    for (int v = 0; v < n; v++) {
+        turn(data, u, d->x + v * SIZE, false);
+        for (int i = 0; i < SIZE; i++) {
+            m.variance[i % 4] += u[i] * u[i] / (n * SIZE / 4);
+            m.mean += u[i] / sqrt(variance_of(data, i)) / (n * SIZE);
+        }
+        for (int i = 0; i < SIZE; i += 2)
+            m.correlation +=
+                u[i] * u[i + 1] / sqrt(variance_of(data, i) * variance_of(data, i + 1)) / (n * SIZE / 2);
+    }
+    return m;
+}
+
+enum { N = 1000 };
+static const double chance = 4.5; /* standard errors */
+/* relative standard error of a variance from N * SIZE / 4 numbers */
+static double variance_error(void)
+{
+    return sqrt(2.0 / (N * SIZE / 4));
+}
+
+/* ---- mean and covariance ----------------------------------------------------------------------- */
+
+static void gaussian_moments(void)
+{
+    struct {
+        pyr_sampler sampler;
+        pyr_family family;
+        pyr_curve curve;
+        double bias; /* of variances, relative, what so many steps leave */
+    } cases[] = {
+        {usual(PYR_HEUN, 30), PYR_VE, PYR_KARRAS, 0.01},
+        {usual(PYR_HEUN, 60), PYR_VP, PYR_LINEAR, 0.02},
+        {usual(PYR_HEUN, 40), PYR_VE, PYR_KARRAS, 0.03}, /* [2]: with churn */
+        {usual(PYR_EULER, 200), PYR_SUB_VP, PYR_COSINE, 0.04},
+        {usual(PYR_EULER_MARUYAMA, 400), PYR_VE, PYR_KARRAS, 0.05},
+        {usual(PYR_EULER_MARUYAMA, 400), PYR_VP, PYR_COSINE, 0.06},
+        {usual(PYR_EULER_MARUYAMA, 400), PYR_SUB_VP, PYR_COSINE, 0.06},
+        {usual(PYR_REVERSE_DIFFUSION, 400), PYR_VE, PYR_KARRAS, 0.05},
+        {usual(PYR_REVERSE_DIFFUSION, 400), PYR_VP, PYR_COSINE, 0.06},
+        {usual(PYR_REVERSE_DIFFUSION, 400), PYR_SUB_VP, PYR_KARRAS, 0.06},
+        {usual(PYR_ANCESTRAL, 300), PYR_VE, PYR_KARRAS, 0.05},
+        {usual(PYR_ANCESTRAL, 300), PYR_VP, PYR_LINEAR, 0.06},
+        {usual(PYR_DDIM, 200), PYR_VP, PYR_COSINE, 0.04},
+        {usual(PYR_DDIM, 200), PYR_VE, PYR_KARRAS, 0.04}, /* [13]: eta 0.5 */
+        {usual(PYR_PREDICTOR_CORRECTOR, 200), PYR_VE, PYR_KARRAS, 0.05},
+        {usual(PYR_PREDICTOR_CORRECTOR, 200), PYR_VP, PYR_COSINE, 0.05},
+        {usual(PYR_PREDICTOR_CORRECTOR, 30), PYR_VE, PYR_KARRAS, 0.05}, /* [16]: Heun, two corrections */
+        {usual(PYR_RK45, 1), PYR_VE, PYR_KARRAS, 0.01},
+        {usual(PYR_DPMPP_2M, 30), PYR_VP, PYR_KARRAS, 0.02},
+        {usual(PYR_DPMPP_2M_SDE, 60), PYR_VE, PYR_KARRAS, 0.03},
+        {usual(PYR_ANNEALED_LANGEVIN, 100), PYR_VE, PYR_GEOMETRIC, 0.15},
+        {usual(PYR_CONSISTENT_ANNEALED, 200), PYR_VE, PYR_GEOMETRIC, 0.05},
+        {usual(PYR_PYRAMID_LANGEVIN, 100), PYR_VE, PYR_GEOMETRIC, 0.15},
+    };
+
+    cases[2].sampler.churn = 20;
+    cases[13].sampler.eta = 0.5;
+    cases[15].sampler.predictor = PYR_REVERSE_DIFFUSION;
+    cases[16].sampler.predictor = PYR_HEUN;
+    cases[16].sampler.corrector_steps = 2;
+    /* A step e that goes by |score| of the vector itself favours places where the score is large: dx = e
+     * score dt + sqrt(2e) dw rests at density times |score|^2, whatever the snr. Of eight numbers of variance
+     * 0.04, which make up most of |score|, that gives 1 + 2/8 times the variance; of an image's many,
+     * nearly 1. */
+    cases[14].bias = cases[15].bias = cases[16].bias = 0.25;
+    cases[14].sampler.corrector_snr = cases[15].sampler.corrector_snr = 0.05;
+    cases[16].sampler.corrector_snr = 0.05;
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        pyr_schedule schedule = schedule_of(cases[c].family, cases[c].curve, 0.01, 80);
+        drawing with = {.data = GAUSSIAN, .n = N, .level = 1};
+        drawn d = draw(&with, &schedule, &cases[c].sampler);
+        moments m = moments_of(&d, GAUSSIAN, N);
+
+        /* the start leaves the mean out: it is wrong by m s_min / s_max and the like */
+        if (fabs(m.mean) > chance / sqrt(N * SIZE) + 0.02)
+            CHECK_REPORT("case %zu (%s): mean %g", c, pyr_sampler_names[cases[c].sampler.kind], m.mean);
+        if (fabs(m.correlation) > chance / sqrt(N * SIZE / 2) + 0.02)
+            CHECK_REPORT("case %zu (%s): correlation %g", c, pyr_sampler_names[cases[c].sampler.kind],
+                         m.correlation);
+        for (int i = 0; i < 4; i++) {
+            double ratio = m.variance[i] / variance_of(GAUSSIAN, i);
+
+            if (fabs(ratio - 1) > chance * variance_error() + cases[c].bias)
+                CHECK_REPORT("case %zu (%s): variance %g is %g of what it should be", c,
+                             pyr_sampler_names[cases[c].sampler.kind], variance_of(GAUSSIAN, i), ratio);
+        }
+        forget(&d);
+    }
+}
+
+/* ---- the ODE ----------------------------------------------------------------------------------- */
+
+/* The largest error of a number against the solution of dx/ds = (x - D)/s,
+ *     u(s) = sqrt((v + s^2) / (v + s_max^2)) u(s_max),
+ * at s_min, in units of the standard deviation there; *rms: the largest of a vector, divided by 1 + its
+ * length, lengths being root mean squares. */
+static double ode_error(const pyr_schedule *c, const pyr_sampler *sampler, double *rms)
+{
+    enum { M = 4 };
+    drawing with = {.backend = "ref-double", .data = GAUSSIAN, .n = M, .level = 2};
+    pyr_sampler raw = *sampler;
+    double hi = pyr_schedule_s(c, pyr_schedule_t_max(c)), lo = pyr_schedule_s(c, pyr_schedule_t_min(c));
+    double worst = 0, start[SIZE], u[SIZE], got[SIZE];
+    drawn d;
+
+    raw.undenoised = true;
+    d = draw(&with, c, &raw);
+    *rms = 0;
+    for (int n = 0; n < M; n++) {
+        double square = 0, length = 0;
+
+        for (int i = 0; i < SIZE; i += 4) {
+            float four[4];
+
+            pyr_normal4((uint64_t)n, (uint32_t)i / 4, 0, 0, pyr_rng_purpose(PYR_RNG_PRIOR, 2), four);
+            for (int j = 0; j < 4; j++)
+                start[i + j] = (double)four[j] * (c->family == PYR_VE ? hi : sqrt(1 + hi * hi));
+        }
+        turn(GAUSSIAN, u, start, false);
+        turn(GAUSSIAN, got, d.x + n * SIZE, false);
+        for (int i = 0; i < SIZE; i++) {
+            double v = variance_of(GAUSSIAN, i), exact = sqrt((v + lo * lo) / (v + hi * hi)) * u[i];
+
+            worst = fmax(worst, fabs(got[i] - exact) / sqrt(v + lo * lo));
+            square += (got[i] - exact) * (got[i] - exact) / SIZE;
+            length += exact * exact / SIZE;
+        }
+        *rms = fmax(*rms, sqrt(square) / (1 + sqrt(length)));
+    }
+    forget(&d);
+    return worst;
+}
+
+static void orders_of_convergence(void)
+{
+    static const struct {
+        int kind, order;
+    } cases[] = {{PYR_EULER, 1}, {PYR_DDIM, 1}, {PYR_HEUN, 2}, {PYR_DPMPP_2M, 2}};
+    static const pyr_curve curves[] = {PYR_KARRAS, PYR_GEOMETRIC, PYR_COSINE};
+
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)
+        for (int family = PYR_VE; family <= PYR_SUB_VP; family++) {
+            pyr_schedule schedule = schedule_of((pyr_family)family, curves[family], 0.05, 10);
+            double e[3], rms;
+
+            for (int i = 0; i < 3; i++) {
+                pyr_sampler sampler = usual(cases[c].kind, (100 << i) + 1);
+
+                e[i] = ode_error(&schedule, &sampler, &rms);
+            }
+            CHECK(e[2] < (cases[c].order == 2 ? 2e-3 : 0.1));
+            CHECK_CLOSE(log2(e[0] / e[1]), cases[c].order, 0.25);
+            CHECK_CLOSE(log2(e[1] / e[2]), cases[c].order, 0.15);
+        }
+}
+
+/* The error follows the tolerance, for a moderate price. */
+static void rk45_meets_its_tolerance(void)
+{
+    double before = INFINITY;
+
+    for (double tolerance = 1e-3; tolerance > 1e-9; tolerance /= 10) {
+        pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 0.01, 80);
+        pyr_sampler sampler = usual(PYR_RK45, 18);
+        double error;
+
+        sampler.tolerance = tolerance;
+        ode_error(&c, &sampler, &error); /* tolerance * (1 + |x|) is what each step may err by */
+        CHECK(error < 10 * tolerance);
+        CHECK(error < before);
+        before = error;
+    }
+    CHECK(before < 1e-8);
+}
+
+/* ---- one sampler is another -------------------------------------------------------------------- */
+
+static double difference(const drawing *with, const pyr_schedule *c, pyr_sampler a, pyr_sampler b)
+{
+    drawn x = draw(with, c, &a), y = draw(with, c, &b);
+    double worst = 0;
+
+    for (int i = 0; i < with->n * SIZE; i++)
+        worst = fmax(worst, fabs(x.x[i] - y.x[i]));
+    forget(&x);
+    forget(&y);
+    return worst;
+}
+
+static pyr_sampler with_eta(int kind, int steps, double eta)
+{
+    pyr_sampler s = usual(kind, steps);
+
+    s.eta = eta;
+    return s;
+}
+
+static void identities(void)
+{
+    drawing with = {.backend = "ref-double", .data = GAUSSIAN, .n = 3, .level = 1};
+    pyr_sampler pc = usual(PYR_PREDICTOR_CORRECTOR, 12), none = pc;
+
+    for (int family = PYR_VE; family <= PYR_SUB_VP; family++) {
+        pyr_schedule c = schedule_of((pyr_family)family, PYR_KARRAS, 0.01, 80);
+        pyr_schedule g = schedule_of((pyr_family)family, PYR_GEOMETRIC, 0.01, 80);
+        double gamma = pow(0.01 / 80, 1 / 11.0);
+
+        if (family == PYR_SUB_VP)
+            gamma = NAN; /* s is not geometric there */
+        CHECK(difference(&with, &c, with_eta(PYR_DDIM, 12, 0), usual(PYR_EULER, 12)) < 1e-9);
+        CHECK(difference(&with, &c, with_eta(PYR_DDIM, 12, 1), usual(PYR_ANCESTRAL, 12)) < 1e-9);
+        CHECK(difference(&with, &c, with_eta(PYR_DPMPP_2M_SDE, 12, 0), usual(PYR_DPMPP_2M, 12)) < 1e-9);
+        /* without a step before, DPM-Solver++ is first order: DDIM with eta 0, or 1 */
+        CHECK(difference(&with, &c, usual(PYR_DPMPP_2M, 2), usual(PYR_EULER, 2)) < 1e-9);
+        CHECK(difference(&with, &c, usual(PYR_DPMPP_2M_SDE, 2), usual(PYR_ANCESTRAL, 2)) < 1e-9);
+        CHECK(difference(&with, &c, usual(PYR_DPMPP_2M, 12), usual(PYR_EULER, 12)) > 1e-3);
+        CHECK(difference(&with, &c, usual(PYR_DPMPP_2M_SDE, 12), usual(PYR_ANCESTRAL, 12)) > 1e-3);
+        none.corrector_steps = 0;
+        CHECK(difference(&with, &c, none, usual(PYR_ANCESTRAL, 12)) == 0);
+        CHECK(difference(&with, &c, pc, none) > 1e-3);
+        if (family == PYR_VE)
+            CHECK(difference(&with, &c, usual(PYR_REVERSE_DIFFUSION, 12), usual(PYR_EULER_MARUYAMA, 12)) <
+                  1e-9);
+        if (family == PYR_SUB_VP)
+            continue;
+        CHECK(difference(&with, &g, with_eta(PYR_CONSISTENT_ANNEALED, 12, 1 - gamma), usual(PYR_EULER, 12)) <
+              1e-6);
+        CHECK(difference(&with, &g, with_eta(PYR_CONSISTENT_ANNEALED, 12, 1 - gamma * gamma),
+                         usual(PYR_ANCESTRAL, 12)) < 1e-6);
+    }
+}
+
+/* The corrector's step by hand: per vector, e = 2 (snr |eps| / |score|)^2. */
+static void corrector_by_hand(void)
+{
+    enum { M = 2 };
+    drawing with = {.backend = "ref-double", .data = GAUSSIAN, .n = M, .level = 3};
+    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 0.5, 4);
+    pyr_sampler sampler = usual(PYR_PREDICTOR_CORRECTOR, 2), none = sampler;
+    drawn corrected, predicted;
+
+    sampler.undenoised = none.undenoised = true;
+    none.corrector_steps = 0;
+    corrected = draw(&with, &c, &sampler);
+    predicted = draw(&with, &c, &none);
+    for (int n = 0; n < M; n++) {
+        double *x = predicted.x + n * SIZE, u[SIZE], d[SIZE], score[SIZE], eps[SIZE], gg = 0, nn = 0, e;
+
+        turn(GAUSSIAN, u, x, false);
+        for (int i = 0; i < SIZE; i++)
+            u[i] = denoised(GAUSSIAN, u[i], 0.5, i);
+        turn(GAUSSIAN, d, u, true);
+        for (int i = 0; i < SIZE; i += 4) { /* draw 1 of step 0 */
+            float four[4];
+
+            pyr_normal4((uint64_t)n, (uint32_t)i / 4, 1, 0, pyr_rng_purpose(PYR_RNG_SAMPLER, 3), four);
+            for (int j = 0; j < 4; j++)
+                eps[i + j] = (double)four[j];
+        }
+        for (int i = 0; i < SIZE; i++) {
+            score[i] = (d[i] - x[i]) / 0.25;
+            gg += score[i] * score[i];
+            nn += eps[i] * eps[i];
+        }
+        e = 2 * 0.16 * 0.16 * nn / gg;
+        for (int i = 0; i < SIZE; i++)
+            CHECK_CLOSE(corrected.x[n * SIZE + i], x[i] + e * score[i] + sqrt(2 * e) * eps[i], 1e-9);
+    }
+    forget(&corrected);
+    forget(&predicted);
+}
+
+/* ---- noise left over ---------------------------------------------------------------------------- */
+
+/* A point with noise of s_max: whatever a sampler does, that noise must be s_min in the end, and nothing
+ * after the denoising step. */
+static void noise_of_s_min_is_left(void)
+{
+    static const int kinds[] = {PYR_HEUN,
+                                PYR_EULER,
+                                PYR_ANCESTRAL,
+                                PYR_DDIM,
+                                PYR_RK45,
+                                PYR_DPMPP_2M,
+                                PYR_DPMPP_2M_SDE,
+                                PYR_HEUN /* 7: churn */,
+                                PYR_CONSISTENT_ANNEALED,
+                                PYR_DDIM /* 9: eta */};
+    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 0.02, 30);
+
+    for (int i = 0; i < 10; i++)
+        for (int repeats = 1; repeats <= 3; repeats += 2) {
+            pyr_sampler sampler = usual(kinds[i], 12);
+            drawing with = {.data = POINT, .n = N, .repeats = repeats};
+            double sum = 0;
+            drawn d;
+
+            if (i == 7)
+                sampler.churn = 3;
+            if (i == 9)
+                sampler.eta = 0.6;
+            for (int raw = 1; raw >= 0; raw--) {
+                sampler.undenoised = raw;
+                d = draw(&with, &c, &sampler);
+                sum = 0;
+                for (int j = 0; j < N * SIZE; j++)
+                    sum += d.x[j] * d.x[j];
+                if (raw)
+                    CHECK_CLOSE(sqrt(sum / (N * SIZE)) / 0.02, 1, chance * sqrt(0.5 / (N * SIZE)) + 1e-3);
+                else
+                    CHECK(sum == 0);
+                forget(&d);
+            }
+        }
+}
+
+/* By recursion for a point: Langevin dynamics leaves a little more than s_min, by their step. */
+static void langevin_on_a_point(void)
+{
+    pyr_schedule c = schedule_of(PYR_VE, PYR_GEOMETRIC, 0.1, 10);
+    enum { STEPS = 9, T = 4 };
+
+    for (int kind = PYR_ANNEALED_LANGEVIN; kind <= PYR_PYRAMID_LANGEVIN;
+         kind += PYR_PYRAMID_LANGEVIN - PYR_ANNEALED_LANGEVIN)
+        for (int place = 1; place <= 3; place++) {
+            drawing with = {.data = POINT, .n = N, .place = place};
+            pyr_sampler sampler = usual(kind, STEPS);
+            double s[STEPS + 1], v, sum = 0;
+            /* epsilon sigma^2 / sigma_min^2, or epsilon sigma^2 / 2^i */
+            double rate = kind == PYR_ANNEALED_LANGEVIN ? 0.008 / 0.01 : 1.6 / (1 << place);
+            drawn d;
+
+            sampler.langevin_epsilon = kind == PYR_ANNEALED_LANGEVIN ? 0.008 : 1.6;
+            sampler.langevin_steps = T;
+            sampler.undenoised = true;
+            pyr_sampler_grid(&c, STEPS, s);
+            v = s[0] * s[0];
+            for (int i = 0; i < STEPS; i++)
+                for (int t = 0; t < T; t++)
+                    v = (1 - rate / 2) * (1 - rate / 2) * v + rate * s[i] * s[i];
+            d = draw(&with, &c, &sampler);
+            for (int j = 0; j < N * SIZE; j++)
+                sum += d.x[j] * d.x[j];
+            CHECK_CLOSE(sum / (N * SIZE) / v, 1, chance * sqrt(2.0 / (N * SIZE)));
+            CHECK(v > 0.01 && v / 0.01 >= 0.999 / (1 - rate / 4)); /* its bias: 1 / (1 - rate/4) */
+            forget(&d);
+        }
+}
+
+/* The rate that annealed Langevin dynamics chooses leaves less noise than its neighbours. */
+static void annealed_langevin_chooses_its_step(void)
+{
+    pyr_schedule c = schedule_of(PYR_VE, PYR_GEOMETRIC, 0.1, 10);
+    pyr_sampler sampler = usual(PYR_ANNEALED_LANGEVIN, 30);
+    drawing with = {.data = POINT, .n = 200};
+    double left[7];
+
+    sampler.undenoised = true;
+    for (int i = 0; i < 7; i++) {
+        double sum = 0;
+        drawn d;
+
+        sampler.langevin_epsilon = i == 0 ? 0 : 0.01 * 0.05 * (1 << i);
+        d = draw(&with, &c, &sampler);
+        for (int j = 0; j < 200 * SIZE; j++)
+            sum += d.x[j] * d.x[j];
+        left[i] = sum / (200 * SIZE) / 0.01;
+        forget(&d);
+    }
+    for (int i = 1; i < 7; i++)
+        CHECK(left[0] < left[i] * 1.01);
+    CHECK_CLOSE(left[0], 1, 0.2);
+}
+
+/* ---- one noise level ---------------------------------------------------------------------------- */
+
+/* Gaussian target of variance w = v + s^2 along an axis. ULA with step e:
+ *     y <- (1 - e/(2w)) y + sqrt(e) eps,   stationary variance e / (1 - (1 - e/(2w))^2) = w / (1 - e/(4w)).
+ * Leapfrogs of length h keep y^2/w (1 - h^2/(4w)) + p^2, so that HMC which always accepts has w / (1 -
+ * h^2/(4w)), the same with e = h^2, however many they are. Accepting or rejecting leaves w. */
+static void stationary_variances(void)
+{
+    struct {
+        pyr_sampler sampler;
+        bool density, biased;
+    } cases[] = {{usual(PYR_ULA, 31), false, true},
+                 {usual(PYR_MALA, 121), true, false},
+                 {usual(PYR_HMC, 11), false, true},
+                 {usual(PYR_HMC, 21), true, false}};
+    const double s = 0.5, e = 0.4;
+    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, s, 1);
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        drawing with = {.data = GAUSSIAN, .n = N, .density = cases[i].density};
+        pyr_sampler *sampler = &cases[i].sampler;
+        drawn d;
+        moments m;
+
+        sampler->langevin_epsilon = e;
+        sampler->undenoised = true;
+        sampler->start = PYR_START_UNIT;
+        if (sampler->kind == PYR_HMC)
+            sampler->hmc_leapfrogs = 3;
+        d = draw(&with, &c, sampler);
+        m = moments_of(&d, GAUSSIAN, N);
+        for (int j = 0; j < 4; j++) {
+            double w = variance_of(GAUSSIAN, j) + s * s;
+
+            if (cases[i].biased)
+                w /= 1 - e / (4 * w);
+            if (fabs(m.variance[j] / w - 1) > chance * variance_error())
+                CHECK_REPORT("case %zu: variance %g, wanted %g", i, m.variance[j], w);
+        }
+        CHECK(fabs(m.correlation) < chance * 2 / sqrt(N * SIZE / 2));
+        CHECK(fabs(m.mean) < 0.05);
+        forget(&d);
+    }
+    /* the bias is there to be seen: of the smallest variance, 0.29, it is half */
+    CHECK(1 / (1 - e / (4 * 0.29)) > 1.5);
+}
+
+/* ---- modes -------------------------------------------------------------------------------------- */
+
+static void mode_weights(void)
+{
+    static const struct {
+        int kind, steps;
+    } cases[] = {{PYR_HEUN, 40},
+                 {PYR_EULER, 150},
+                 {PYR_EULER_MARUYAMA, 300},
+                 {PYR_REVERSE_DIFFUSION, 300},
+                 {PYR_ANCESTRAL, 150},
+                 {PYR_DDIM, 150},
+                 {PYR_PREDICTOR_CORRECTOR, 150},
+                 {PYR_RK45, 2},
+                 {PYR_DPMPP_2M, 60},
+                 {PYR_DPMPP_2M_SDE, 80},
+                 {PYR_ANNEALED_LANGEVIN, 60},
+                 {PYR_CONSISTENT_ANNEALED, 150},
+                 {PYR_PYRAMID_LANGEVIN, 60}};
+    pyr_schedule c = schedule_of(PYR_VE, PYR_GEOMETRIC, 0.02, 40);
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        drawing with = {.data = MODES, .n = N};
+        pyr_sampler sampler = usual(cases[i].kind, cases[i].steps);
+        drawn d = draw(&with, &c, &sampler);
+        int up = 0, between = 0;
+
+        for (int n = 0; n < N; n++) {
+            double u[SIZE];
+
+            turn(MODES, u, d.x + n * SIZE, false);
+            up += u[0] > 0;
+            between += fabs(fabs(u[0]) - mode_at) > 6 * mode_std;
+        }
+        if (fabs((double)up / N - mode_weight) > chance * sqrt(mode_weight * (1 - mode_weight) / N) ||
+            between > N / 100)
+            CHECK_REPORT("%s: %g in the upper mode, wanted %g; %d between them",
+                         pyr_sampler_names[cases[i].kind], (double)up / N, mode_weight, between);
+        forget(&d);
+    }
+}
+
+/* ---- every sampler keeps the contract ------------------------------------------------------------ */
+
+/* Of every kind, with all that it has switched on. */
+static pyr_sampler busy(int kind, int steps)
+{
+    pyr_sampler s = usual(kind, steps);
+
+    s.churn = kind == PYR_HEUN ? 2 : 0;
+    s.eta = kind == PYR_DDIM ? 0.5 : -1;
+    s.corrector_steps = 2;
+    s.langevin_steps = 3;
+    s.hmc_leapfrogs = 2;
+    s.tolerance = 1e-5;
+    return s;
+}
+
+static void samples_do_not_see_each_other(void)
+{
+    static const char *const backends[] = {"ref", "cpu"};
+    static const uint64_t all[7] = {3, 17, UINT64_C(1) << 40, 5, 99, 0, UINT64_C(0xFFFFFFFFFFFFFFFF)};
+    pyr_schedule c = schedule_of(PYR_VP, PYR_KARRAS, 0.05, 20);
+
+    for (int b = 0; b < 2; b++)
+        for (int kind = 0; kind < KINDS; kind++) {
+            pyr_sampler sampler = busy(kind, 7);
+            drawing with = {.backend = backends[b],
+                            .data = GAUSSIAN,
+                            .n = 7,
+                            .level = 1,
+                            .seeds = all,
+                            .density = kind == PYR_MALA || kind == PYR_HMC};
+            drawn whole = draw(&with, &c, &sampler), other;
+
+            for (int i = 0; i < 7; i++) {
+                drawing alone = with;
+                drawn one;
+
+                alone.n = 1;
+                alone.seeds = &all[i];
+                one = draw(&alone, &c, &sampler);
+                if (memcmp(one.x, whole.x + i * SIZE, SIZE * sizeof(double)) != 0)
+                    CHECK_REPORT("%s: sample %d depends on the others", pyr_sampler_names[kind], i);
+                CHECK(one.evaluations[0] == whole.evaluations[i]);
+                CHECK(one.evaluations[0] == one.calls);
+                forget(&one);
+            }
+            for (int i = 0; i + 3 <= 7; i++) {
+                uint64_t turned[3] = {all[i + 2], all[i], all[i + 1]};
+                drawing three = with;
+                drawn d;
+
+                three.n = 3;
+                three.seeds = turned;
+                d = draw(&three, &c, &sampler);
+                CHECK(memcmp(d.x, whole.x + (i + 2) * SIZE, SIZE * sizeof(double)) == 0);
+                CHECK(memcmp(d.x + SIZE, whole.x + i * SIZE, 2 * SIZE * sizeof(double)) == 0);
+                forget(&d);
+            }
+            for (int i = 0; i < 7 * SIZE; i++)
+                CHECK(isfinite(whole.x[i]));
+            with.level = 2; /* another level has noise of its own */
+            other = draw(&with, &c, &sampler);
+            CHECK(memcmp(other.x, whole.x, SIZE * sizeof(double)) != 0);
+            forget(&other);
+            forget(&whole);
+        }
+}
+
+static void evaluations_are_counted(void)
+{
+    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 0.05, 20);
+
+    for (int kind = 0; kind < KINDS; kind++)
+        for (int steps = 1; steps < 12; steps += 5)
+            for (int raw = 0; raw < 2; raw++) {
+                pyr_sampler sampler = busy(kind, steps);
+                drawing with = {.data = GAUSSIAN, .n = 2, .density = true};
+                drawn d;
+
+                sampler.undenoised = raw;
+                if (raw && steps == 1)
+                    continue;
+                d = draw(&with, &c, &sampler);
+                if (kind == PYR_RK45) {
+                    CHECK(pyr_sampler_nfe(&sampler) == 0);
+                    CHECK(d.evaluations[0] > 10 && d.evaluations[0] <= d.calls);
+                } else {
+                    if (d.calls != pyr_sampler_nfe(&sampler))
+                        CHECK_REPORT("%s %d: %d evaluations, said are %d", pyr_sampler_names[kind], steps,
+                                     d.calls, pyr_sampler_nfe(&sampler));
+                    CHECK(d.evaluations[0] == d.calls && d.evaluations[1] == d.calls);
+                }
+                forget(&d);
+            }
+}
+
+typedef struct seen {
+    int calls, last;
+    double s;
+    bool falling;
+} seen;
+
+static pyr_status see(void *ctx, int step, double s, void *x, const void *d)
+{
+    seen *w = ctx;
+
+    w->falling = w->falling && step >= w->last && s <= w->s && x != d;
+    w->calls++;
+    w->last = step;
+    w->s = s;
+    return PYR_OK;
+}
+
+/* The hook comes after each step, with falling noise levels, and the last time with the sample. Repeats
+ * multiply all but the last. */
+static void hooks_and_repeats(void)
+{
+    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 0.05, 20);
+
+    for (int kind = 0; kind < KINDS; kind++)
+        for (int repeats = 0; repeats <= 3; repeats += 3) {
+            seen w = {.s = INFINITY, .falling = true};
+            pyr_sampler sampler = busy(kind, 6);
+            drawing with = {
+                .data = GAUSSIAN, .n = 2, .density = true, .after = see, .after_ctx = &w, .repeats = repeats};
+            drawn d = draw(&with, &c, &sampler), without;
+            bool once = repeats == 0 || kind == PYR_ULA || kind == PYR_MALA || kind == PYR_HMC;
+
+            if (w.calls != (once ? 6 : 5 * 3 + 1) || !w.falling || w.s != 0 || w.last != 5)
+                CHECK_REPORT("%s: %d calls, the last after step %d at %g", pyr_sampler_names[kind], w.calls,
+                             w.last, w.s);
+            with.after = NULL;
+            without = draw(&with, &c, &sampler);
+            if (kind != PYR_RK45 || repeats > 1) /* alone it does not halt at the grid */
+                CHECK(memcmp(d.x, without.x, 2 * SIZE * sizeof(double)) == 0);
+            else
+                for (int i = 0; i < 2 * SIZE; i++)
+                    CHECK_CLOSE(d.x[i], without.x[i], 1e-3);
+            forget(&without);
+            forget(&d);
+        }
+}
+
+static void starts(void)
+{
+    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 0.05, 2);
+
+    /* one step: D at s_max, along an axis of variance 1 that is x / (1 + s^2) */
+    for (int start = PYR_START_PRIOR; start <= PYR_START_UNIT; start++)
+        for (int family = PYR_VE; family <= PYR_VP; family++) {
+            pyr_sampler sampler = usual(PYR_EULER, 1);
+            drawing with = {.data = GAUSSIAN, .n = N};
+            double sum = 0, mean = 0, wanted = start == PYR_START_UNIT || family == PYR_VP ? 5.0 : 4.0,
+                   u[SIZE];
+            drawn d;
+
+            c.family = (pyr_family)family;
+            sampler.start = start;
+            d = draw(&with, &c, &sampler);
+            for (int n = 0; n < N; n++) {
+                turn(GAUSSIAN, u, d.x + n * SIZE, false);
+                mean += u[1] / N;
+                sum += u[1] * u[1] / N;
+            }
+            CHECK_CLOSE((sum - mean * mean) * 25 / wanted, 1, chance * sqrt(2.0 / N));
+            forget(&d);
+        }
+}
+
+static void backends_agree(void)
+{
+    pyr_schedule c = schedule_of(PYR_SUB_VP, PYR_COSINE, 0.05, 20);
+
+    for (int kind = 0; kind < KINDS; kind++) {
+        static const char *const backends[] = {"ref-double", "ref", "cpu"};
+        pyr_sampler sampler = busy(kind, 8);
+        drawn d[3];
+
+        for (int b = 0; b < 3; b++) {
+            drawing with = {.backend = backends[b], .data = GAUSSIAN, .n = 3, .density = true};
+
+            d[b] = draw(&with, &c, &sampler);
+            for (int i = 0; i < 3 * SIZE; i++)
+                CHECK_CLOSE(d[b].x[i], d[0].x[i], 1e-3);
+        }
+        for (int b = 0; b < 3; b++)
+            forget(&d[b]);
+    }
+}
+
+static void failures_come_through(void)
+{
+    pyr_kernels *k = NULL;
+    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 0.05, 20);
+    uint64_t seeds[2] = {1, 2};
+
+    CHECK_OK(pyr_kernels_open(&k, "cpu", 1));
+    for (int kind = 0; kind < KINDS; kind++)
+        for (int at = 1; at < 4; at++) {
+            problem p = {.k = k, .n = 2, .fail_at = at};
+            pyr_sampler sampler = busy(kind, 4);
+            void *work = NULL, *x = NULL;
+            pyr_mem_stats before;
+
+            CHECK_OK(k->alloc(k, &work, pyr_sampler_work(k, &sampler, 2, SIZE), "work"));
+            CHECK_OK(k->alloc(k, &x, 2 * SIZE * sizeof(float), "samples"));
+            before = pyr_mem();
+            CHECK_STATUS(pyr_sample(&(pyr_sampling){.k = k,
+                                                    .n = 2,
+                                                    .size = SIZE,
+                                                    .seeds = seeds,
+                                                    .denoise = denoise,
+                                                    .ctx = &p,
+                                                    .work = work,
+                                                    .density = log_density,
+                                                    .density_ctx = &p},
+                                    &sampler, &c, x),
+                         PYR_E_DEVICE);
+            CHECK_STRING(pyr_error(), "the denoiser fails");
+            CHECK(p.calls == at && pyr_mem().live_blocks == before.live_blocks);
+            CHECK(kind == PYR_RK45 || pyr_mem().allocated == before.allocated);
+            k->release(k, work);
+            k->release(k, x);
+        }
+    pyr_kernels_free(k);
+}
+
+static void settings_that_make_no_sense(void)
+{
+    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 0.05, 20);
+    pyr_sampler s;
+
+    for (int kind = 0; kind < KINDS; kind++) {
+        s = usual(kind, 18);
+        CHECK_OK(pyr_sampler_check(&s, &c));
+    }
+    s = with_eta(PYR_CONSISTENT_ANNEALED, 18, 0.1);
+    CHECK_FAILS(pyr_sampler_check(&s, &c), PYR_E_CONFIG, "sampler.eta is 0.1");
+    s.steps = 2000;
+    CHECK_OK(pyr_sampler_check(&s, &c));
+    s = usual(PYR_HEUN, 1);
+    s.undenoised = true;
+    CHECK_FAILS(pyr_sampler_check(&s, &c), PYR_E_CONFIG, "sampler.steps is 1");
+    s = usual(PYR_ANNEALED_LANGEVIN, 10);
+    s.langevin_epsilon = 0.01;
+    CHECK_FAILS(pyr_sampler_check(&s, &c), PYR_E_CONFIG, "below 4 sigma_min^2 = 0.01");
+    s.kind = PYR_PYRAMID_LANGEVIN;
+    CHECK_OK(pyr_sampler_check(&s, &c));
+    s.langevin_epsilon = 8;
+    CHECK_FAILS(pyr_sampler_check(&s, &c), PYR_E_CONFIG, "sampler.langevin_epsilon is 8");
+    s = usual(PYR_RK45, 10);
+    s.tolerance = 0;
+    CHECK_FAILS(pyr_sampler_check(&s, &c), PYR_E_CONFIG, "sampler.tolerance is 0");
+    s = usual(PYR_MALA, 10);
+    CHECK_FAILS(pyr_sample(&(pyr_sampling){.n = 1}, &s, &c, NULL), PYR_E_CONFIG, "mala");
+}
+
+static void words(void)
+{
+    pyr_sampler s = usual(PYR_HEUN, 18);
+    char text[80];
+
+    CHECK(!pyr_sampler_names[KINDS] && !pyr_predictor_names[PYR_DDIM + 1]);
+    for (int i = 0; i <= PYR_DDIM; i++)
+        CHECK_STRING(pyr_predictor_names[i], pyr_sampler_names[i]);
+    CHECK_STRING(pyr_sampler_names[PYR_RK45], "rk45");
+    CHECK_STRING(pyr_sampler_names[PYR_PYRAMID_LANGEVIN], "pyramid-langevin");
+    CHECK_STRING(pyr_sampler_names[PYR_HMC], "hmc");
+    pyr_sampler_words(text, sizeof text, &s);
+    CHECK_STRING(text, "heun 18");
+    s = with_eta(PYR_DDIM, 50, 0.5);
+    s.undenoised = true;
+    pyr_sampler_words(text, sizeof text, &s);
+    CHECK_STRING(text, "ddim 50 eta 0.5 undenoised");
+    s = usual(PYR_PREDICTOR_CORRECTOR, 30);
+    pyr_sampler_words(text, sizeof text, &s);
+    CHECK_STRING(text, "predictor-corrector 30 ancestral + 1 snr 0.16");
+    s = usual(PYR_RK45, 30);
+    pyr_sampler_words(text, sizeof text, &s);
+    CHECK_STRING(text, "rk45 tolerance 0.001");
+}
+
+int main(int argc, char **argv)
+{
+    CHECK_INIT(argc, argv);
+    RUN(gaussian_moments);
+    RUN(orders_of_convergence);
+    RUN(rk45_meets_its_tolerance);
+    RUN(identities);
+    RUN(corrector_by_hand);
+    RUN(noise_of_s_min_is_left);
+    RUN(langevin_on_a_point);
+    RUN(annealed_langevin_chooses_its_step);
+    RUN(stationary_variances);
+    RUN(mode_weights);
+    RUN(samples_do_not_see_each_other);
+    RUN(evaluations_are_counted);
+    RUN(hooks_and_repeats);
+    RUN(starts);
+    RUN(backends_agree);
+    RUN(failures_come_through);
+    RUN(settings_that_make_no_sense);
+    RUN(words);
+    return CHECK_DONE();
+}

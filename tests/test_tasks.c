@@ -1,0 +1,611 @@
+/* Tasks on small runs: what is given stays as it is, what is drawn is what sampling draws, and, on a model
+ * that is an exact Gaussian (a network of zeros: D = x / (1 + s^2)), latents and posteriors in closed form.
+ */
+#include "tests/level_data.h"
+
+#include "cascade/model.h"
+#include "cascade/train.h"
+#include "images/pixels.h"
+#include "tasks/inverse.h"
+#include "tasks/known.h"
+#include "tasks/latent.h"
+#include "tasks/layers.h"
+#include "tasks/sdedit.h"
+
+/* ---- small runs ---------------------------------------------------------------------------------- */
+
+typedef struct rig {
+    pyr_kernels *k;
+    pyr_settings *settings;
+    pyr_config config;
+    pyr_model *m;
+} rig;
+
+/* A run of a few steps, trained once for each name, and its model. `white`: its networks give 0. */
+static bool rig_new(rig *r, const char *name, int levels, const char *filter, bool white)
+{
+    char value[200];
+    const char *run = below(name);
+
+    *r = (rig){0};
+    CHECK_OK(pyr_kernels_open(&r->k, "cpu", 2));
+    CHECK_OK(pyr_settings_new(&r->settings, pyr_all_sections(), PYR_SECTIONS));
+    snprintf(value, sizeof value, "\"%s\"", below("data"));
+    CHECK_OK(pyr_settings_set(r->settings, "data.path", value, "test"));
+    CHECK_OK(pyr_settings_set(r->settings, "data.held_out", "10", "test"));
+    snprintf(value, sizeof value, "%d", levels);
+    CHECK_OK(pyr_settings_set(r->settings, "pyramid.levels", value, "test"));
+    snprintf(value, sizeof value, "\"%s\"", filter);
+    CHECK_OK(pyr_settings_set(r->settings, "pyramid.filter", value, "test"));
+    CHECK_OK(pyr_settings_set(r->settings, "train.duration", "480", "test"));
+    CHECK_OK(pyr_settings_set(r->settings, "level.network.block_out_channels", "[8]", "test"));
+    CHECK_OK(pyr_settings_set(r->settings, "level.network.norm_num_groups", "4", "test"));
+    CHECK_OK(pyr_settings_set(r->settings, "level.batch", "16", "test"));
+    CHECK_OK(pyr_settings_set(r->settings, "level.sampler.steps", "5", "test"));
+    if (!pyr_run_exists(run))
+        CHECK_OK(pyr_train(&(pyr_train_job){.k = r->k, .run = run, .settings = r->settings, .level = -1}));
+    CHECK_OK(pyr_config_get(&r->config, r->settings));
+    CHECK_OK(pyr_model_open(&r->m, r->k, run, &r->config));
+    for (int level = 0; r->m && white && level < levels; level++) {
+        pyr_sampled_level *l = pyr_model_level(r->m, level);
+
+        r->k->zero(r->k, l->block, l->params.count * pyr_type_size(r->k->real));
+        CHECK_OK(pyr_denoiser_pack(&l->denoiser, l->block));
+    }
+    return r->m != NULL;
+}
+
+static void rig_free(rig *r)
+{
+    pyr_model_free(r->m);
+    pyr_settings_free(r->settings);
+    pyr_kernels_free(r->k);
+}
+
+enum { SIZE = H * W * C, N = 3 };
+static const uint64_t seeds[N] = {4, 17, UINT64_C(1) << 40};
+
+/* A picture that no run has seen. */
+static void picture(float *image)
+{
+    uint8_t bytes[SIZE];
+
+    for (int i = 0; i < SIZE; i++)
+        bytes[i] = (uint8_t)(128 + 100 * sin(0.7 * (i / C % W) + 0.2 * (i % C)) * cos(0.5 * (i / C / W)));
+    pyr_pixels_from_bytes(image, bytes, SIZE);
+}
+
+static void sample(const rig *r, const pyr_model_hand *hand, float *out)
+{
+    pyr_model_draw draw = {.n = N, .seeds = seeds, .label = -1, .hand = hand};
+
+    draw.image[0] = out;
+    CHECK_OK(pyr_model_sample(r->m, &draw));
+}
+
+static const struct {
+    const char *name, *filter;
+    int levels;
+} kinds[] = {{"single", "box", 1},
+             {"box", "box", 3},
+             {"haar", "haar", 2},
+             {"burt", "burt-adelson", 2},
+             {"ideal", "ideal", 2}};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+/* ---- inpainting ---------------------------------------------------------------------------------- */
+
+static void inpaint_kind(int kind)
+{
+    float image[SIZE], plain[N * SIZE], got[N * SIZE];
+    uint8_t mask[H * W], wanted[SIZE], bytes[N * SIZE];
+    pyr_known *known = NULL;
+    int drawn_anew = 0;
+    rig r;
+
+    picture(image);
+    pyr_pixels_to_bytes(wanted, image, SIZE);
+    if (!rig_new(&r, kinds[kind].name, kinds[kind].levels, kinds[kind].filter, false))
+        return;
+    sample(&r, NULL, plain);
+
+    memset(mask, 1, sizeof mask); /* all is drawn: what plain sampling draws */
+    CHECK_OK(pyr_known_new(&known, r.m, image, mask, 3));
+    sample(&r, pyr_known_hand(known), got);
+    CHECK(memcmp(got, plain, sizeof got) == 0);
+    CHECK(pyr_known_share(known, 0) == 0);
+    pyr_known_free(known);
+
+    memset(mask, 0, sizeof mask); /* nothing is */
+    CHECK_OK(pyr_known_new(&known, r.m, image, mask, 1));
+    sample(&r, pyr_known_hand(known), got);
+    for (int i = 0; i < N; i++)
+        CHECK(memcmp(got + i * SIZE, image, sizeof image) == 0);
+    CHECK(pyr_known_share(known, kinds[kind].levels - 1) == 1);
+    pyr_known_free(known);
+
+    for (int i = 0; i < H * W; i++) /* a part, at odd places */
+        mask[i] = i / W >= 3 && i % W >= 1 && i % W <= 4;
+    CHECK_OK(pyr_known_new(&known, r.m, image, mask, 2));
+    sample(&r, pyr_known_hand(known), got);
+    pyr_pixels_to_bytes(bytes, got, N * SIZE);
+    for (int i = 0; i < N * SIZE; i++)
+        if (mask[i % SIZE / C])
+            drawn_anew += bytes[i] != wanted[i % SIZE];
+        else if (bytes[i] != wanted[i % SIZE]) {
+            CHECK_REPORT("%s: number %d is given, %d, and came out as %d", kinds[kind].name, i,
+                         wanted[i % SIZE], bytes[i]);
+            break;
+        }
+    CHECK(drawn_anew > 10);
+    pyr_known_free(known);
+    rig_free(&r);
+}
+
+static void inpainting_keeps_what_is_given(void)
+{
+    for (int kind = 0; kind < KINDS; kind++)
+        inpaint_kind(kind);
+}
+
+/* A coarse pixel is given when all four below are: rows 0..3 of 8 x 6 are rows 0, 1 of 4 x 3, row 0 of 2 x 2.
+ */
+static void masks_are_carried_down(void)
+{
+    float image[SIZE];
+    uint8_t mask[H * W];
+    pyr_known *known = NULL;
+    rig r;
+
+    picture(image);
+    if (!rig_new(&r, "box", 3, "box", false))
+        return;
+    for (int i = 0; i < H * W; i++)
+        mask[i] = i / W > 3;
+    CHECK_OK(pyr_known_new(&known, r.m, image, mask, 1));
+    for (int level = 0; level < 3; level++)
+        CHECK_CLOSE(pyr_known_share(known, level), 0.5, 1e-12);
+    pyr_known_free(known);
+    mask[3 * W + 5] = 1; /* one more: a pixel of level 1, and of level 2 */
+    CHECK_OK(pyr_known_new(&known, r.m, image, mask, 1));
+    CHECK_CLOSE(pyr_known_share(known, 0), 23 / 48.0, 1e-12);
+    CHECK_CLOSE(pyr_known_share(known, 1), 5 / 12.0, 1e-12);
+    CHECK_CLOSE(pyr_known_share(known, 2), 1 / 4.0, 1e-12);
+    pyr_known_free(known);
+    rig_free(&r);
+}
+
+/* ---- colours --------------------------------------------------------------------------------------- */
+
+static void colours_keep_the_grey(void)
+{
+    float image[SIZE], plain[N * SIZE], got[N * SIZE];
+    pyr_known *known = NULL;
+
+    picture(image);
+    for (int kind = 0; kind < KINDS; kind++) {
+        double worst = 0, coloured = 0;
+        rig r;
+
+        if (!rig_new(&r, kinds[kind].name, kinds[kind].levels, kinds[kind].filter, false))
+            return;
+        sample(&r, NULL, plain);
+        CHECK_OK(pyr_known_new_grey(&known, r.m, image, 2));
+        sample(&r, pyr_known_hand(known), got);
+        for (int i = 0; i < N * SIZE; i += C) {
+            const float *x = got + i, *y = image + i % SIZE;
+
+            worst = fmax(worst, fabs((double)(x[0] + x[1] + x[2] - y[0] - y[1] - y[2])) / 3);
+            coloured = fmax(coloured, fabs((double)(x[0] - x[1] - y[0] + y[1])));
+        }
+        if (!(worst < 1e-6 && coloured > 0.01))
+            CHECK_REPORT("%s: the grey is off by %g, colours by %g", kinds[kind].name, worst, coloured);
+        pyr_known_free(known);
+        rig_free(&r);
+    }
+}
+
+/* ---- upscaling and variations ---------------------------------------------------------------------- */
+
+static void upscaling_starts_at_any_level(void)
+{
+    for (int kind = 1; kind < KINDS; kind++)
+        for (int level = 1; level < kinds[kind].levels; level++) {
+            float image[SIZE], start[SIZE * N], got[N * SIZE];
+            double mismatch[PYR_MAX_LEVELS][N];
+            pyr_model_draw draw = {.n = N, .seeds = seeds, .label = -1, .coarse = start, .given = level};
+            pyr_layers layers;
+            size_t size;
+            rig r;
+
+            picture(image);
+            if (!rig_new(&r, kinds[kind].name, kinds[kind].levels, kinds[kind].filter, false))
+                return;
+            CHECK_OK(pyr_layers_new(&layers, r.m, image));
+            size = pyr_count(pyr_model_image(r.m, level));
+            for (size_t i = 0; i < N * size; i++)
+                start[i] = (float)layers.image[level][i % size];
+            draw.image[0] = got;
+            for (int i = 0; i < level; i++)
+                draw.mismatch[i] = mismatch[i];
+            CHECK_OK(pyr_model_sample(r.m, &draw));
+            for (int i = 0; i < level; i++)
+                for (int j = 0; j < N; j++)
+                    CHECK(sqrt(mismatch[i][j]) < 1e-5);
+            pyr_layers_free(&layers);
+            rig_free(&r);
+        }
+}
+
+static void variations(void)
+{
+    float image[SIZE], plain[N * SIZE], got[N * SIZE];
+    double far = 0, from[3] = {1e30, 1e30, 1e30};
+    pyr_vary *vary = NULL;
+    rig r;
+
+    picture(image);
+    if (!rig_new(&r, "box", 3, "box", false))
+        return;
+    sample(&r, NULL, plain);
+    CHECK_OK(pyr_vary_new(&vary, r.m, image, from)); /* from the end: plain sampling */
+    sample(&r, pyr_vary_hand(vary), got);
+    CHECK(memcmp(got, plain, sizeof got) == 0);
+    pyr_vary_free(vary);
+    from[0] = from[1] = from[2] = 0; /* all levels stay: the picture, up to rounding */
+    CHECK_OK(pyr_vary_new(&vary, r.m, image, from));
+    sample(&r, pyr_vary_hand(vary), got);
+    for (int i = 0; i < N * SIZE; i++)
+        far = fmax(far, fabs((double)(got[i] - image[i % SIZE])));
+    CHECK_CLOSE(far, 0, 1e-4);
+    pyr_vary_free(vary);
+    from[1] = 1e-9;
+    CHECK_FAILS(pyr_vary_new(&vary, r.m, image, from), PYR_E_ARG, "level 1 would start from noise of 1e-09");
+    rig_free(&r);
+}
+
+/* ---- latents --------------------------------------------------------------------------------------- */
+
+/* With D = x / (1 + s^2) the ODE keeps x / sqrt(1 + s^2). */
+static void latents_of_a_gaussian(void)
+{
+    for (int kind = 0; kind < KINDS; kind++) {
+        float image[SIZE], again[SIZE];
+        double nfe, far = 0;
+        pyr_latent latent = {0};
+        pyr_from_latent from = {0};
+        pyr_layers layers = {0};
+        pyr_model_draw draw = {.n = 1, .seeds = seeds, .label = -1};
+        rig r;
+
+        picture(image);
+        if (!rig_new(&r, kinds[kind].name, kinds[kind].levels, kinds[kind].filter, true))
+            return;
+        CHECK_OK(pyr_latent_encode(&latent, r.m, 1, image, -1, 1e-6, &nfe));
+        CHECK(nfe > 6 * kinds[kind].levels);
+        CHECK_OK(pyr_layers_new(&layers, r.m, image));
+        for (int level = 0; level < latent.levels; level++) {
+            pyr_sampled_level *l = pyr_model_level(r.m, level);
+            double lo = pyr_schedule_s(&l->schedule, pyr_schedule_t_min(&l->schedule));
+            double hi = pyr_schedule_s(&l->schedule, pyr_schedule_t_max(&l->schedule));
+
+            for (size_t i = 0; i < pyr_count(l->level.variable); i++)
+                CHECK_CLOSE(latent.at[level][i],
+                            layers.variable[level][i] * sqrt((1 + hi * hi) / (1 + lo * lo)), 1e-3 * hi);
+            l->level.settings.sampler.kind = PYR_RK45;
+            l->level.settings.sampler.tolerance = 1e-6;
+        }
+        CHECK_OK(pyr_from_latent_new(&from, r.m, &latent));
+        draw.hand = &from.hand;
+        draw.image[0] = again;
+        CHECK_OK(pyr_model_sample(r.m, &draw));
+        for (int i = 0; i < SIZE; i++)
+            far = fmax(far, fabs((double)(again[i] - image[i])));
+        CHECK_CLOSE(far, 0, 1e-3);
+        pyr_from_latent_free(&from);
+        pyr_latent_free(&latent);
+        pyr_layers_free(&layers);
+        rig_free(&r);
+    }
+}
+
+/* Seeds as latents draw what the seeds draw; a latent file holds what was put in. */
+static void latents_of_seeds_and_files(void)
+{
+    float plain[N * SIZE], got[N * SIZE];
+    pyr_latent latent = {0}, read = {0};
+    pyr_from_latent from = {0};
+    const char *path = below("latents.safetensors");
+    bool same = false;
+    rig r, other;
+
+    if (!rig_new(&r, "box", 3, "box", false))
+        return;
+    sample(&r, NULL, plain);
+    CHECK_OK(pyr_latent_of_seeds(&latent, r.m, N, seeds));
+    CHECK_OK(pyr_from_latent_new(&from, r.m, &latent));
+    sample(&r, &from.hand, got);
+    CHECK(memcmp(got, plain, sizeof got) == 0);
+    pyr_from_latent_free(&from);
+    CHECK_OK(pyr_latent_write(path, &latent, r.m));
+    CHECK_OK(pyr_latent_read(&read, path, r.m, &same));
+    CHECK(same && read.n == N && read.levels == 3);
+    for (int level = 0; level < 3; level++)
+        CHECK(memcmp(read.at[level], latent.at[level],
+                     N * pyr_count(pyr_model_image(r.m, level)) * sizeof(double)) == 0);
+    pyr_latent_free(&read);
+    if (rig_new(&other, "burt", 2, "burt-adelson", false))
+        CHECK_FAILS(pyr_latent_read(&read, path, other.m, &same), PYR_E_SHAPE,
+                    "holds latents of 3 levels, this run has 2");
+    pyr_latent_free(&read);
+    rig_free(&other);
+    pyr_latent_free(&latent);
+    rig_free(&r);
+}
+
+static void great_circles(void)
+{
+    pyr_latent ends = {0}, out = {0};
+    size_t size;
+    rig r;
+
+    if (!rig_new(&r, "single", 1, "box", false))
+        return;
+    size = SIZE;
+    CHECK_OK(pyr_latent_of_seeds(&ends, r.m, 2, seeds));
+    CHECK_OK(pyr_latent_new(&out, r.m, 4));
+    pyr_latent_slerp(&out, 0, &ends, 0, &ends, 1, 0, r.m);
+    pyr_latent_slerp(&out, 1, &ends, 0, &ends, 1, 1, r.m);
+    pyr_latent_slerp(&out, 3, &ends, 0, &ends, 0, 0.4, r.m); /* no angle between them */
+    CHECK(memcmp(out.at[0], ends.at[0], 2 * size * sizeof(double)) == 0);
+    for (size_t i = 0; i < size; i++)
+        CHECK_CLOSE(out.at[0][3 * size + i], ends.at[0][i], 1e-9 * fabs(ends.at[0][i]));
+    for (size_t i = 0; i < size; i++) /* at right angles, of length 2 */
+        ends.at[0][i] = i == 3 ? 2 : 0, ends.at[0][size + i] = i == 5 ? 2 : 0;
+    pyr_latent_slerp(&out, 2, &ends, 0, &ends, 1, 1 / 3.0, r.m);
+    CHECK_CLOSE(out.at[0][2 * size + 3], sqrt(3), 1e-12); /* 2 cos 30 degrees */
+    CHECK_CLOSE(out.at[0][2 * size + 5], 1, 1e-12);
+    pyr_latent_free(&ends);
+    pyr_latent_free(&out);
+    rig_free(&r);
+}
+
+/* ---- linear operators and inverse problems ---------------------------------------------------------- */
+
+static void operators(void)
+{
+    static const struct {
+        pyr_operator_kind kind;
+        double size;
+    } cases[] = {{PYR_OPERATOR_BLUR, 0.4}, {PYR_OPERATOR_BLUR, 3}, {PYR_OPERATOR_BOX, 1},
+                 {PYR_OPERATOR_BOX, 3},    {PYR_OPERATOR_BOX, 7},  {PYR_OPERATOR_MISSING, 0}};
+    pyr_shape s = {1, 7, 5, 2};
+    uint8_t missing[35];
+    double x[70], y[70], ax[70], aty[70], work[70];
+    pyr_operator a;
+
+    for (int i = 0; i < 35; i++)
+        missing[i] = i % 3 == 0;
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        double left = 0, right = 0;
+        size_t n;
+
+        CHECK_OK(pyr_operator_new(&a, cases[c].kind, cases[c].size, missing, s));
+        n = pyr_count(a.out);
+        for (int i = 0; i < 70; i++)
+            x[i] = sin(i * 1.3 + 1), y[i] = cos(i * 0.7);
+        pyr_operator_apply(&a, ax, x, work);
+        pyr_operator_adjoint(&a, aty, y, work);
+        for (size_t i = 0; i < n; i++)
+            left += ax[i] * y[i];
+        for (int i = 0; i < 70; i++)
+            right += x[i] * aty[i];
+        CHECK_CLOSE(left, right, 1e-12);
+        for (int i = 0; i < 70; i++) /* constants stay */
+            x[i] = i % 2 ? 0.3 : -2;
+        pyr_operator_apply(&a, ax, x, work);
+        for (size_t i = 0; i < n; i++)
+            CHECK_CLOSE(ax[i], a.kind == PYR_OPERATOR_MISSING && missing[i / 2] ? 0 : x[i % 2], 1e-12);
+        pyr_operator_free(&a);
+    }
+    CHECK_OK(pyr_operator_new(&a, PYR_OPERATOR_BOX, 3, NULL, s));
+    CHECK(a.out.h == 3 && a.out.w == 2);
+    for (int i = 0; i < 70; i++)
+        x[i] = i;
+    pyr_operator_apply(&a, ax, x, work);
+    CHECK_CLOSE(ax[0], 12, 1e-12);             /* rows 0..2, columns 0..2: pixel 6 */
+    CHECK_CLOSE(ax[2 * 5 + 1], 67 + 1, 1e-12); /* row 6, columns 3, 4, channel 1: 67 and 69 */
+    pyr_operator_free(&a);
+    CHECK_FAILS(pyr_operator_new(&a, PYR_OPERATOR_BOX, 2.5, NULL, s), PYR_E_ARG, "should be a whole number");
+    pyr_operator_free(&a);
+    CHECK_FAILS(pyr_operator_new(&a, PYR_OPERATOR_BLUR, 0, NULL, s), PYR_E_ARG, "should be over 0");
+    pyr_operator_free(&a);
+}
+
+/* x of n equations m x = b by elimination (m symmetric, positive). */
+static void eliminate(double *m, double *b, int n)
+{
+    for (int i = 0; i < n; i++)
+        for (int j = i + 1; j < n; j++) {
+            double f = m[j * n + i] / m[i * n + i];
+
+            for (int k = i; k < n; k++)
+                m[j * n + k] -= f * m[i * n + k];
+            b[j] -= f * b[i];
+        }
+    for (int i = n - 1; i >= 0; i--) {
+        for (int k = i + 1; k < n; k++)
+            b[i] -= m[i * n + k] * b[k];
+        b[i] /= m[i * n + i];
+    }
+}
+
+enum { MANY = 192 };
+static uint64_t many[MANY];
+
+typedef struct capture {
+    const pyr_model_hand *guided;
+    double *variable; /* MANY x SIZE, before anything is clamped */
+} capture;
+
+static pyr_status capture_before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
+{
+    const capture *c = ctx;
+
+    return c->guided->before(c->guided->ctx, turn, draw);
+}
+
+static pyr_status capture_drawn(void *ctx, const pyr_model_turn *turn, void *variable)
+{
+    const capture *c = ctx;
+
+    return pyr_download_reals(pyr_model_kernels(turn->model), c->variable + turn->first * SIZE, variable,
+                              (size_t)turn->n * SIZE);
+}
+
+/* Mean and mean square of the draws against those of the posterior. */
+static void posterior_of(const rig *r, const pyr_operator *a, double noise)
+{
+    const pyr_level_facts *facts = &pyr_model_level(r->m, 0)->level.facts;
+    double mean = facts->mean[0], std = facts->std[0], rms = 0, *rows = numbers(SIZE * SIZE),
+           *c = numbers(SIZE * SIZE), *unit = numbers(SIZE), *work = numbers(SIZE), *y = numbers(SIZE),
+           *e = numbers(SIZE), *wanted = numbers(SIZE), *drawn = numbers(MANY * SIZE);
+    int n = (int)pyr_count(a->out);
+    pyr_inverse *inverse = NULL;
+    capture all = {.variable = drawn};
+    pyr_model_hand hand = {.ctx = &all, .before = capture_before, .drawn = capture_drawn};
+    float *images = pyr_calloc(MANY * SIZE, sizeof *images);
+    pyr_model_draw draw = {.n = MANY, .seeds = many, .label = -1, .hand = &hand};
+
+    for (int j = 0; j < SIZE; j++) { /* rows[j]: column j of A */
+        memset(unit, 0, SIZE * sizeof *unit);
+        unit[j] = 1;
+        pyr_operator_apply(a, rows + j * SIZE, unit, work);
+    }
+    for (int i = 0; i < n; i++) {
+        y[i] = mean + 0.8 * std * sin(0.9 * i);
+        for (int j = 0; j < n; j++) {
+            for (int k = 0; k < SIZE; k++)
+                c[i * n + j] += std * std * rows[k * SIZE + i] * rows[k * SIZE + j];
+            c[i * n + j] += i == j ? noise * noise : 0;
+        }
+        e[i] = y[i];
+        for (int k = 0; k < SIZE; k++)
+            e[i] -= mean * rows[k * SIZE + i];
+    }
+    eliminate(c, e, n);
+    for (int k = 0; k < SIZE; k++) {
+        wanted[k] = mean;
+        for (int i = 0; i < n; i++)
+            wanted[k] += std * std * rows[k * SIZE + i] * e[i];
+    }
+    CHECK_OK(pyr_inverse_new(&inverse, r->m,
+                             &(pyr_inverse_problem){.a = a, .y = y, .noise = noise, .strength = 1}));
+    all.guided = pyr_inverse_hand(inverse);
+    draw.image[0] = images;
+    CHECK_OK(pyr_model_sample(r->m, &draw));
+    for (int k = 0; k < SIZE; k++) {
+        double got = 0;
+
+        for (int j = 0; j < MANY; j++)
+            got += drawn[j * SIZE + k] / MANY;
+        rms += pow((got - wanted[k]) / std, 2) / SIZE;
+    }
+    /* Means of 192 draws are off by up to 1/sqrt(192) = 0.072 by chance; the pull of y moves them by about
+     * 0.5. The 40 steps of Heun's method add little. */
+    CHECK_CLOSE(sqrt(rms), 0, 0.09);
+    pyr_inverse_free(inverse);
+    pyr_free(images);
+    for (size_t i = 0; i < 8; i++)
+        pyr_free((double *[]){rows, c, unit, work, y, e, wanted, drawn}[i]);
+}
+
+static void posterior_of_a_gaussian(void)
+{
+    uint8_t missing[H * W];
+    pyr_operator a;
+    rig r;
+
+    for (int i = 0; i < MANY; i++)
+        many[i] = (uint64_t)i;
+    for (int i = 0; i < H * W; i++)
+        missing[i] = i % 5 == 1 || i % 5 == 2;
+    if (!rig_new(&r, "single", 1, "box", true))
+        return;
+    pyr_model_level(r.m, 0)->level.settings.sampler.steps = 40;
+    CHECK_OK(pyr_operator_new(&a, PYR_OPERATOR_MISSING, 0, missing, pyr_model_image(r.m, 0)));
+    posterior_of(&r, &a, 0.05);
+    pyr_operator_free(&a);
+    CHECK_OK(pyr_operator_new(&a, PYR_OPERATOR_BOX, 2, NULL, pyr_model_image(r.m, 0)));
+    posterior_of(&r, &a, 0.05);
+    pyr_operator_free(&a);
+    CHECK_OK(pyr_operator_new(&a, PYR_OPERATOR_BLUR, 0.7, NULL, pyr_model_image(r.m, 0)));
+    posterior_of(&r, &a, 0.1);
+    pyr_operator_free(&a);
+    rig_free(&r);
+}
+
+/* Over a pyramid of trained levels, what comes out agrees with y as its noise lets it. haar of even sides,
+ * too. */
+static void results_agree_with_what_was_seen(void)
+{
+    static const int some[] = {1, 2, 3, 4};
+    float image[SIZE], got[N * SIZE];
+    double x[SIZE], y[SIZE], work[SIZE];
+
+    picture(image);
+    for (int i = 0; i < SIZE; i++)
+        x[i] = 0.4 * (double)image[i] - 0.3;
+    for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
+        double off = 0, plain = 0;
+        pyr_inverse *inverse = NULL;
+        pyr_operator a;
+        rig r;
+
+        if (!rig_new(&r, kinds[some[i]].name, kinds[some[i]].levels, kinds[some[i]].filter, true))
+            return;
+        CHECK_OK(pyr_operator_new(&a, PYR_OPERATOR_BLUR, 0.8, NULL, pyr_model_image(r.m, 0)));
+        pyr_operator_apply(&a, y, x, work);
+        CHECK_OK(pyr_inverse_new(&inverse, r.m,
+                                 &(pyr_inverse_problem){.a = &a, .y = y, .noise = 0.03, .strength = 1}));
+        for (int guided = 0; guided < 2; guided++) {
+            sample(&r, guided ? pyr_inverse_hand(inverse) : NULL, got);
+            for (int j = 0; j < N; j++) {
+                double z[SIZE], az[SIZE];
+
+                for (int at = 0; at < SIZE; at++)
+                    z[at] = (double)got[j * SIZE + at];
+                pyr_operator_apply(&a, az, z, work);
+                for (int at = 0; at < SIZE; at++)
+                    *(guided ? &off : &plain) += pow(az[at] - y[at], 2) / (N * SIZE);
+            }
+        }
+        if (!(sqrt(off) < 0.3 * sqrt(plain)))
+            CHECK_REPORT("%s: off by %g, without guidance by %g", kinds[some[i]].name, sqrt(off),
+                         sqrt(plain));
+        pyr_inverse_free(inverse);
+        pyr_operator_free(&a);
+        rig_free(&r);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    CHECK_INIT(argc, argv);
+    if (!temp_new("tasks"))
+        return 1;
+    write_images();
+    RUN(inpainting_keeps_what_is_given);
+    RUN(masks_are_carried_down);
+    RUN(colours_keep_the_grey);
+    RUN(upscaling_starts_at_any_level);
+    RUN(variations);
+    RUN(latents_of_a_gaussian);
+    RUN(latents_of_seeds_and_files);
+    RUN(great_circles);
+    RUN(operators);
+    RUN(posterior_of_a_gaussian);
+    RUN(results_agree_with_what_was_seen);
+    remove_all(temp);
+    return CHECK_DONE();
+}
