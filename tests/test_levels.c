@@ -124,6 +124,49 @@ static void orders_differ(void)
     CHECK(pyr_order(1, INT64_C(1) << 40, 60000) < 60000);
 }
 
+/* With feed.dequantise every sample is spread over its cell of width 2^-7, evenly, by noise of its own that
+ * does not depend on lane, batch or level. */
+static void dequantised_images(void)
+{
+    enum { N = 6, SIZE = H * W * C };
+    static const int64_t index[N] = {0, 5, 9, 9, 20, 33};
+    pyr_level_settings s = settings_of();
+    double plain[N * SIZE], spread[N * SIZE], alone[SIZE], again[N * SIZE], sum = 0, square = 0;
+    pyr_pick pick = {.split = PYR_TRAIN, .n = N, .index = index, .seed = 3, .first = 10, .step = 7};
+    const double half = 1 / 256.0;
+    void *at = NULL;
+    world w;
+
+    CHECK(world_open(&w, "ref", 2, 1, PYR_FILTER_BOX, 0, &s));
+    CHECK_OK(w.k->alloc(w.k, &at, N * SIZE * sizeof(float), "images"));
+    for (int turn = 0; turn < 4; turn++) {
+        double *to = turn == 0 ? plain : turn == 1 ? spread : again;
+
+        w.feed.dequantise = turn > 0;
+        pick.step = turn == 3 ? 8 : 7;
+        CHECK_OK(pyr_feed_level(&w.feed, turn % 2, &pick, 0, at, NULL));
+        CHECK_OK(pyr_download_reals(w.k, to, at, N * SIZE));
+        CHECK((memcmp(again, spread, sizeof spread) == 0) == (turn == 2) || turn < 2);
+    }
+    pick = (pyr_pick){.split = PYR_TRAIN, .n = 1, .index = index + 3, .seed = 3, .first = 13, .step = 7};
+    CHECK_OK(pyr_feed_level(&w.feed, 1, &pick, 0, at, NULL));
+    CHECK_OK(pyr_download_reals(w.k, alone, at, SIZE));
+    CHECK(memcmp(alone, spread + 3 * SIZE, sizeof alone) == 0);
+    CHECK(memcmp(spread + 2 * SIZE, spread + 3 * SIZE, sizeof alone) !=
+          0); /* one image, twice in the batch */
+    for (int i = 0; i < N * SIZE; i++) {
+        double noise = spread[i] - plain[i];
+
+        CHECK(fabs(noise) <= half);
+        sum += noise / half;
+        square += noise * noise / (half * half);
+    }
+    CHECK_CLOSE(sum / (N * SIZE), 0, 4 / sqrt(3.0 * N * SIZE));
+    CHECK_CLOSE(square / (N * SIZE), 1 / 3.0, 4 * sqrt(4 / 45.0 / (N * SIZE)));
+    w.k->release(w.k, at);
+    world_close(&w);
+}
+
 /* ---- statistics -------------------------------------------------------------------------------- */
 
 static double pixel(const float *image, int y, int x, int c)
@@ -1856,6 +1899,7 @@ int main(int argc, char **argv)
         write_images();
     RUN(each_epoch_is_a_permutation);
     RUN(orders_differ);
+    RUN(dequantised_images);
     RUN(statistics);
     RUN(statistics_of_a_residual);
     RUN(blank_images_are_refused);
