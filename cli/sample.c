@@ -7,13 +7,12 @@
 #include "cli/cli.h"
 #include "cli/parse.h"
 #include "cli/progress.h"
+#include "cli/sample_output.h"
 #include "cli/sample_pipeline.h"
 #include "cli/sampling.h"
 #include "cli/trajectory.h"
 #include "graph/train.h"
-#include "images/grid.h"
 #include "images/image_file.h"
-#include "images/npz_file.h"
 #include "images/pixels.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -27,24 +26,18 @@ typedef struct typed {
     pyr_machine machine;
 } typed;
 
-/* Images in the grid, which are kept until the end: with all levels up to 100 * 4/3 * h * w * c floats, 105
- * MB for 256 x 256 in colour. Everything else is of one round of images, but for 8 bytes a seed. */
-enum { GRID_MOST = 100 };
-
+/* Everything but the output's grids is of one round of images, but for 8 bytes a seed. */
 typedef struct output {
     const typed *typed;
     pyr_model *model;
     char *outdir;
     uint64_t *seeds;
     size_t n;
-    pyr_npz npz;
-    uint8_t *bytes; /* one image */
-    char **coarse;  /* files to start from, or NULL */
+    char **coarse; /* files to start from, or NULL */
     size_t n_coarse;
-    float *grid[PYR_MAX_LEVELS]; /* the first images of every level */
-    pyr_trajectory *trajectory;  /* NULL: not wanted */
-    size_t in_grid;
-    char sampler[256], weights[32];
+    pyr_trajectory *trajectory; /* NULL: not wanted */
+    pyr_sample_output to;
+    char sampler[256];
     pyr_bar bar;
 } output;
 
@@ -119,104 +112,51 @@ static pyr_status read_coarse(const output *o, size_t first, int n, float *dst)
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
-/* What a picture says of how it was made. */
-enum { TEXTS = 4 };
-
-typedef struct origin {
-    char seed[32];
-    pyr_png_text texts[TEXTS];
-} origin;
-
-static void put_origin(origin *from, const output *o, uint64_t seed)
-{
-    snprintf(from->seed, sizeof from->seed, "%" PRIu64, seed);
-    from->texts[0] = (pyr_png_text){"seed", from->seed};
-    from->texts[1] = (pyr_png_text){"sampler", o->sampler};
-    from->texts[2] = (pyr_png_text){"weights", o->weights};
-    from->texts[3] = (pyr_png_text){"Software", "pyrdiff"};
-}
-
 /* trajectory-000123.png of image j of the round. */
 static pyr_status write_trajectory(const output *o, uint64_t seed, int j)
 {
     char name[64];
     char *path;
-    origin from;
+    pyr_origin from;
     pyr_status status;
 
     snprintf(name, sizeof name, "trajectory-%06" PRIu64 ".png", seed);
-    put_origin(&from, o, seed);
+    pyr_sample_origin(&from, &o->to, seed);
     path = pyr_path_join(o->outdir, name);
-    status = path ? pyr_trajectory_write(o->trajectory, path, j, o->typed->zoom, from.texts, TEXTS)
+    status = path ? pyr_trajectory_write(o->trajectory, path, j, o->typed->zoom, from.texts, PYR_ORIGIN_TEXTS)
                   : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
-    pyr_free(path);
-    return status;
-}
-
-static pyr_status write_png(const output *o, uint64_t seed, pyr_shape s, const float *pixels)
-{
-    char name[64];
-    char *path;
-    pyr_image image = {0};
-    origin from;
-    pyr_status status;
-
-    snprintf(name, sizeof name, "%06" PRIu64 ".png", seed);
-    put_origin(&from, o, seed);
-    path = pyr_path_join(o->outdir, name);
-    status = path ? pyr_image_new(&image, s.h, s.w, s.c, 8, path)
-                  : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
-    if (status == PYR_OK) {
-        pyr_pixels_to_bytes(image.at, pixels, pyr_count(s));
-        status = pyr_png_write(path, &image, from.texts, TEXTS);
-    }
-    pyr_image_free(&image);
     pyr_free(path);
     return status;
 }
 
 static pyr_status keep(output *o, size_t first, int n, float *const *image)
 {
-    int levels = pyr_model_levels(o->model);
-
-    for (int j = 0; j < n; j++) {
-        pyr_shape s = pyr_model_image(o->model, 0);
-        const float *pixels = image[0] + (size_t)j * pyr_count(s);
-
-        PYR_TRY(write_png(o, o->seeds[first + (size_t)j], s, pixels));
-        if (o->trajectory)
-            PYR_TRY(write_trajectory(o, o->seeds[first + (size_t)j], j));
-        if (o->typed->npz) {
-            pyr_pixels_to_bytes(o->bytes, pixels, pyr_count(s));
-            PYR_TRY(pyr_npz_add(&o->npz, o->bytes, 1));
-        }
-        for (int i = 0; i < levels && first + (size_t)j < o->in_grid; i++) {
-            size_t size = pyr_count(pyr_model_image(o->model, i));
-
-            memcpy(o->grid[i] + (first + (size_t)j) * size, image[i] + (size_t)j * size,
-                   size * sizeof(float));
-        }
-    }
+    PYR_TRY(pyr_sample_output_add(&o->to, first, n, image));
+    for (int j = 0; j < n && o->trajectory; j++)
+        PYR_TRY(write_trajectory(o, o->seeds[first + (size_t)j], j));
     return PYR_OK;
 }
 
-static pyr_status write_grids(const output *o)
+static pyr_status open_output(output *o)
 {
-    int levels = pyr_model_levels(o->model);
-    pyr_panel panel[PYR_MAX_LEVELS];
-    pyr_png_text texts[] = {{"seeds", o->typed->seeds}, {"sampler", o->sampler}, {"weights", o->weights}};
+    const typed *t = o->typed;
 
-    for (int i = 0; i < levels; i++) {
-        pyr_shape s = pyr_model_image(o->model, i);
-
-        panel[levels - 1 - i] = (pyr_panel){o->grid[i], (int)o->in_grid, s.h, s.w, s.c};
-    }
-    PYR_TRY(
-        pyr_grid_write_levels(o->outdir, panel, levels, (pyr_grid_style){.zoom = o->typed->zoom}, texts, 3));
-    printf("%s/grid.png\n", o->outdir);
-    if (levels > 1)
-        printf("%s/levels.png\n", o->outdir);
-    return PYR_OK;
+    o->outdir = *t->outdir ? pyr_strdup(t->outdir) : pyr_path_join(t->network, "samples");
+    if (!o->outdir)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    o->to = (pyr_sample_output){.folder = o->outdir,
+                                .seeds_text = t->seeds,
+                                .sampler = o->sampler,
+                                .seeds = o->seeds,
+                                .n = o->n,
+                                .levels = pyr_model_levels(o->model),
+                                .zoom = t->zoom,
+                                .grid = t->grid,
+                                .archive = t->npz};
+    snprintf(o->to.weights, sizeof o->to.weights, "%016" PRIx64, pyr_model_hash(o->model));
+    for (int i = 0; i < o->to.levels; i++)
+        o->to.image[i] = pyr_model_image(o->model, i);
+    return pyr_sample_output_open(&o->to);
 }
 
 /* ---- the command ------------------------------------------------------------------------------- */
@@ -241,7 +181,6 @@ static void say_what(output *o)
         }
     }
     snprintf(o->sampler, sizeof o->sampler, "%.250s", text);
-    snprintf(o->weights, sizeof o->weights, "%016" PRIx64, pyr_model_hash(o->model));
     if (known)
         snprintf(cost, sizeof cost, "%d evaluations, %.2f GFLOP an image", nfe, flop / 1e9);
     else
@@ -303,33 +242,6 @@ out:
     return status;
 }
 
-static pyr_status open_output(output *o)
-{
-    const typed *t = o->typed;
-    pyr_shape s = pyr_model_image(o->model, 0);
-    char *path;
-    pyr_status status;
-
-    o->outdir = *t->outdir ? pyr_strdup(t->outdir) : pyr_path_join(t->network, "samples");
-    if (!o->outdir)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
-    PYR_TRY(pyr_make_folders(o->outdir));
-    PYR_TRY(pyr_new(&o->bytes, pyr_count(s), 1, "an image"));
-    if (t->grid) {
-        o->in_grid = o->n < GRID_MOST ? o->n : GRID_MOST;
-        for (int i = 0; i < pyr_model_levels(o->model); i++)
-            PYR_TRY(pyr_new(&o->grid[i], o->in_grid * pyr_count(pyr_model_image(o->model, i)), sizeof(float),
-                            "images of the grid"));
-    }
-    if (!t->npz)
-        return PYR_OK;
-    path = pyr_path_join(o->outdir, "samples.npz");
-    status = path ? pyr_npz_open(&o->npz, path, (int64_t)o->n, s.h, s.w, s.c)
-                  : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
-    pyr_free(path);
-    return status;
-}
-
 static pyr_status run_sampling(void *at, pyr_parsed *parsed)
 {
     const typed *t = at;
@@ -364,18 +276,11 @@ static pyr_status run_sampling(void *at, pyr_parsed *parsed)
         PYR_TRY_OUT(pyr_trajectory_new(&o.trajectory, o.model, batch));
     }
     PYR_TRY_OUT(draw_all(&o, batch));
-    if (t->npz)
-        PYR_TRY_OUT(pyr_npz_close(&o.npz, NULL));
-    if (t->grid)
-        PYR_TRY_OUT(write_grids(&o));
+    PYR_TRY_OUT(pyr_sample_output_close(&o.to));
 out:
     if (status == PYR_E_STOPPED)
         fprintf(stderr, "stopped: the images drawn so far are in %s\n", o.outdir);
-    pyr_npz_abandon(&o.npz);
-    pyr_trajectory_free(o.trajectory);
-    pyr_free(o.bytes);
-    for (int i = 0; i < PYR_MAX_LEVELS; i++)
-        pyr_free(o.grid[i]);
+    pyr_sample_output_free(&o.to);
     for (size_t i = 0; i < o.n_coarse; i++)
         pyr_free(o.coarse[i]);
     pyr_free(o.coarse);

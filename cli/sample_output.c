@@ -4,82 +4,106 @@
 #include "base/mem.h"
 #include "images/grid.h"
 #include "images/pixels.h"
-#include "images/png_file.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { GRID_MOST = 100 }; /* images in the grid, which are kept until the end */
+/* Images in the grids, which are kept until the end: with all levels up to 100 * 4/3 * h * w * c floats, 105
+ * MB for 256 x 256 in colour. */
+enum { GRID_MOST = 100 };
 
 pyr_status pyr_sample_output_open(pyr_sample_output *o)
 {
+    pyr_shape s = o->image[0];
     char *path;
     pyr_status status;
 
     PYR_TRY(pyr_make_folders(o->folder));
-    PYR_TRY(pyr_new(&o->bytes, pyr_count(o->image), 1, "an image"));
+    PYR_TRY(pyr_new(&o->bytes, pyr_count(s), 1, "an image"));
     if (o->grid) {
         o->in_grid = o->n < GRID_MOST ? o->n : GRID_MOST;
-        PYR_TRY(pyr_new(&o->first, o->in_grid * pyr_count(o->image), sizeof *o->first, "images of the grid"));
+        for (int i = 0; i < o->levels; i++)
+            PYR_TRY(pyr_new(&o->first[i], o->in_grid * pyr_count(o->image[i]), sizeof(float),
+                            "images of the grid"));
     }
     if (!o->archive)
         return PYR_OK;
     path = pyr_path_join(o->folder, "samples.npz");
-    status = path ? pyr_npz_open(&o->npz, path, (int64_t)o->n, o->image.h, o->image.w, o->image.c)
+    status = path ? pyr_npz_open(&o->npz, path, (int64_t)o->n, s.h, s.w, s.c)
                   : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
     pyr_free(path);
     return status;
 }
 
+void pyr_sample_origin(pyr_origin *out, const pyr_sample_output *o, uint64_t seed)
+{
+    snprintf(out->seed, sizeof out->seed, "%" PRIu64, seed);
+    out->texts[0] = (pyr_png_text){"seed", out->seed};
+    out->texts[1] = (pyr_png_text){"sampler", o->sampler};
+    out->texts[2] = (pyr_png_text){"weights", o->weights};
+    out->texts[3] = (pyr_png_text){"Software", "pyrdiff"};
+}
+
+/* What is in o->bytes. */
 static pyr_status write_png(const pyr_sample_output *o, uint64_t seed)
 {
-    char name[64], text[32];
+    pyr_shape s = o->image[0];
+    char name[64];
     char *path;
     pyr_image image = {0};
-    pyr_png_text texts[] = {
-        {"seed", text}, {"sampler", o->sampler}, {"weights", o->weights}, {"Software", "pyrdiff"}};
+    pyr_origin from;
     pyr_status status;
 
     snprintf(name, sizeof name, "%06" PRIu64 ".png", seed);
-    snprintf(text, sizeof text, "%" PRIu64, seed);
+    pyr_sample_origin(&from, o, seed);
     path = pyr_path_join(o->folder, name);
-    status = path ? pyr_image_new(&image, o->image.h, o->image.w, o->image.c, 8, path)
+    status = path ? pyr_image_new(&image, s.h, s.w, s.c, 8, path)
                   : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
     if (status == PYR_OK) {
-        memcpy(image.at, o->bytes, pyr_count(o->image));
-        status = pyr_png_write(path, &image, texts, sizeof texts / sizeof *texts);
+        memcpy(image.at, o->bytes, pyr_count(s));
+        status = pyr_png_write(path, &image, from.texts, PYR_ORIGIN_TEXTS);
     }
     pyr_image_free(&image);
     pyr_free(path);
     return status;
 }
 
-pyr_status pyr_sample_output_add(pyr_sample_output *o, size_t at, int n, const float *images)
+pyr_status pyr_sample_output_add(pyr_sample_output *o, size_t at, int n, float *const *images)
 {
-    size_t size = pyr_count(o->image);
+    size_t size = pyr_count(o->image[0]);
 
     for (size_t j = 0; j < (size_t)n; j++) {
-        pyr_pixels_to_bytes(o->bytes, images + j * size, size);
+        pyr_pixels_to_bytes(o->bytes, images[0] + j * size, size);
         PYR_TRY(write_png(o, o->seeds[at + j]));
         if (o->archive)
             PYR_TRY(pyr_npz_add(&o->npz, o->bytes, 1));
-        if (at + j < o->in_grid)
-            memcpy(o->first + (at + j) * size, images + j * size, size * sizeof *images);
+        for (int i = 0; i < o->levels && at + j < o->in_grid; i++) {
+            size_t of_level = pyr_count(o->image[i]);
+
+            memcpy(o->first[i] + (at + j) * of_level, images[i] + j * of_level, of_level * sizeof(float));
+        }
     }
     return PYR_OK;
 }
 
 pyr_status pyr_sample_output_close(pyr_sample_output *o)
 {
-    pyr_panel panel = {o->first, (int)o->in_grid, o->image.h, o->image.w, o->image.c};
+    pyr_panel panel[PYR_MAX_LEVELS];
     pyr_png_text texts[] = {{"seeds", o->seeds_text}, {"sampler", o->sampler}, {"weights", o->weights}};
 
     if (o->archive)
         PYR_TRY(pyr_npz_close(&o->npz, NULL));
     if (!o->grid)
         return PYR_OK;
-    PYR_TRY(pyr_grid_write_levels(o->folder, &panel, 1, (pyr_grid_style){.zoom = o->zoom}, texts, 3));
+    for (int i = 0; i < o->levels; i++) {
+        pyr_shape s = o->image[i];
+
+        panel[o->levels - 1 - i] = (pyr_panel){o->first[i], (int)o->in_grid, s.h, s.w, s.c};
+    }
+    PYR_TRY(pyr_grid_write_levels(o->folder, panel, o->levels, (pyr_grid_style){.zoom = o->zoom}, texts, 3));
     printf("%s/grid.png\n", o->folder);
+    if (o->levels > 1)
+        printf("%s/levels.png\n", o->folder);
     return PYR_OK;
 }
 
@@ -87,7 +111,9 @@ void pyr_sample_output_free(pyr_sample_output *o)
 {
     pyr_npz_abandon(&o->npz);
     pyr_free(o->bytes);
-    pyr_free(o->first);
     o->bytes = NULL;
-    o->first = NULL;
+    for (int i = 0; i < o->levels; i++) {
+        pyr_free(o->first[i]);
+        o->first[i] = NULL;
+    }
 }

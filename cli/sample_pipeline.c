@@ -72,14 +72,14 @@ static pyr_status draw_all(pyr_pipeline *p, pyr_sample_output *o, int label, int
     double start = pyr_now();
     pyr_status status = PYR_OK;
 
-    PYR_TRY(pyr_new(&images, (size_t)batch * pyr_count(o->image), sizeof *images, "images"));
+    PYR_TRY(pyr_new(&images, (size_t)batch * pyr_count(o->image[0]), sizeof *images, "images"));
     for (size_t at = 0; at < o->n; at += (size_t)batch) {
         int n = o->n - at < (size_t)batch ? (int)(o->n - at) : batch;
 
         PYR_TRY_OUT(pyr_pipeline_sample(
             p, &(pyr_pipeline_draw){
                    .n = n, .seeds = o->seeds + at, .label = label, .noise = NULL, .image = images}));
-        PYR_TRY_OUT(pyr_sample_output_add(o, at, n, images));
+        PYR_TRY_OUT(pyr_sample_output_add(o, at, n, &images));
         pyr_bar_sampling(bar, (int64_t)(at + (size_t)n), (int64_t)o->n,
                          (double)(at + (size_t)n) / (pyr_now() - start));
     }
@@ -98,10 +98,12 @@ static pyr_status run(void *at, pyr_parsed *parsed)
     pyr_pipeline *p = NULL;
     pyr_kernels *k = NULL;
     pyr_text warning = {0};
-    pyr_sample_output o = {.seeds_text = t->seeds, .zoom = t->zoom, .grid = t->grid, .archive = t->npz};
+    pyr_sample_output o = {
+        .seeds_text = t->seeds, .levels = 1, .zoom = t->zoom, .grid = t->grid, .archive = t->npz};
     pyr_bar bar = pyr_bar_new();
     uint64_t *seeds = NULL;
     char *outdir = NULL, words[64];
+    pyr_shape s;
     pyr_status status;
 
     (void)parsed;
@@ -119,10 +121,10 @@ static pyr_status run(void *at, pyr_parsed *parsed)
     if (sampler.eta > 0)
         snprintf(words + strlen(words), sizeof words - strlen(words), " eta %g", sampler.eta);
     o.sampler = words;
-    o.image = pyr_pipeline_image(p);
+    s = o.image[0] = pyr_pipeline_image(p);
     snprintf(o.weights, sizeof o.weights, "%016" PRIx64, pyr_pipeline_hash(p));
-    pyr_bar_line(&bar, "%zu images of %dx%dx%d by %s; %.2f GFLOP an image; memory %.1f MiB", o.n, o.image.h,
-                 o.image.w, o.image.c, words, pyr_pipeline_flop(p) / 1e9, pyr_mib(pyr_pipeline_bytes(p)));
+    pyr_bar_line(&bar, "%zu images of %dx%dx%d by %s; %.2f GFLOP an image; memory %.1f MiB", o.n, s.h, s.w,
+                 s.c, words, pyr_pipeline_flop(p) / 1e9, pyr_mib(pyr_pipeline_bytes(p)));
     outdir = *t->outdir ? pyr_strdup(t->outdir) : pyr_path_join(t->network, "samples");
     if (!outdir)
         PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for a name"));
