@@ -1,0 +1,61 @@
+/* joint_internal.h - what the files of joint training share; for joint*.c alone. */
+#ifndef PYR_CASCADE_JOINT_INTERNAL_H
+#define PYR_CASCADE_JOINT_INTERNAL_H
+
+#include "cascade/chain.h"
+#include "cascade/joint.h"
+
+/* What happened at a level since its last line in the log. */
+typedef struct pyr_joint_window {
+    double loss;
+    int64_t steps;
+    pyr_train_step last;
+} pyr_joint_window;
+
+struct pyr_joint {
+    pyr_kernels *k;
+    const pyr_config *config;
+    const pyr_cascade_settings *set;
+    int levels, batch;
+    pyr_level_job job[PYR_MAX_LEVELS];
+    pyr_level_part part[PYR_MAX_LEVELS];
+    pyr_level_trainer *t[PYR_MAX_LEVELS];
+    const char *shared_folder, *commit;
+    pyr_params params; /* shared */
+    pyr_optimizer optimizer;
+    void *variable[PYR_MAX_LEVELS], *condition[PYR_MAX_LEVELS]; /* of the batch */
+    pyr_feed feed;
+    pyr_chain *chain; /* condition estimate */
+    bool resumed;
+    int64_t step; /* the current one */
+    pyr_train_plan plan;
+    pyr_train_state state;
+    pyr_joint_window window[PYR_MAX_LEVELS];
+};
+
+static inline pyr_progress *pyr_joint_counters(pyr_joint *j, int level)
+{
+    return pyr_level_trainer_counters(j->t[level]);
+}
+
+static inline bool pyr_joint_active(pyr_joint *j, int level)
+{
+    return !pyr_joint_counters(j, level)->frozen;
+}
+
+static inline const pyr_level_settings *pyr_joint_settings(const pyr_joint *j, int level)
+{
+    return &j->config->level[level];
+}
+
+/* A step of the loop, and why its loss was not finite (graph/train.h); ctx is the pyr_joint. joint_step.c */
+pyr_status pyr_joint_step(void *ctx, int64_t number, pyr_train_step *out);
+const char *pyr_joint_explain(void *ctx, int64_t number);
+/* w_i of the sum of losses. */
+double pyr_joint_weight(const pyr_joint *j, int level);
+
+/* After a level's held-out loss has been measured: freeze it when that is flat. joint_freeze.c */
+void pyr_joint_consider_freezing(pyr_joint *j, int level, const pyr_train_report *now,
+                                 const pyr_held_out *held_out);
+
+#endif
