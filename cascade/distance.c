@@ -18,11 +18,6 @@ typedef struct search {
  * vectors of 16 without AVX-512 loads and stores in each round. */
 typedef float vec __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
 
-static vec difference(const float *a, const float *b)
-{
-    return *(const vec *)(const void *)a - *(const vec *)(const void *)b;
-}
-
 /* Differences are squared themselves: |x|^2 + |y|^2 - 2 xy would lose the digits of near pairs. Sums of 64
  * numbers in float, in 2 LANES places, then double. */
 static double square_distance(const float *a, const float *b, size_t size)
@@ -34,7 +29,8 @@ static double square_distance(const float *a, const float *b, size_t size)
         vec sum = {0}, sum2 = {0};
 
         for (int round = 0; round < 64 && i + 2 * LANES <= size; round++, i += 2 * LANES) {
-            vec d = difference(a + i, b + i), d2 = difference(a + i + LANES, b + i + LANES);
+            const vec *va = (const vec *)(const void *)(a + i), *vb = (const vec *)(const void *)(b + i);
+            vec d = va[0] - vb[0], d2 = va[1] - vb[1];
 
             sum += d * d;
             sum2 += d2 * d2;
