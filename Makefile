@@ -100,7 +100,7 @@ CLI_TESTS := $(filter-out tests/cli/lib.sh,$(wildcard tests/cli/*.sh))
 LONG_TESTS := $(wildcard tests/long/*.sh)
 FUZZ      := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-## make check       the tests: units, headers, commands, sanitizers (about 5 minutes on 2 cores)
+## make check       the tests: units, headers, commands, sanitizers, clang (about a quarter of an hour on 2 cores)
 check: pyrdiff $(TESTS)
 	@rm -f $(COUNTS) && touch $(COUNTS)
 	@tests/run.sh $(COUNTS) headers tests/headers.sh
