@@ -42,6 +42,13 @@ void pyr_command_text(pyr_text *out, int argc, char **argv);
 pyr_status pyr_run_command(const pyr_options *options, int argc, char **argv,
                            pyr_status (*run)(void *typed, pyr_parsed *parsed), void *typed);
 
+/* --network of a command that works with a trained run. */
+#define PYR_NETWORK_OPTION(at)                                                                               \
+    {                                                                                                        \
+        .name = "network", .argument = "RUN", .type = PYR_SETTING_TEXT, .target = &(at), .standard = "",     \
+        .help = "directory of a trained run"                                                                 \
+    }
+
 /* --backend, --precision and --threads of every command that computes. */
 typedef struct pyr_machine {
     const char *backend, *precision;

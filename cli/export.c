@@ -52,12 +52,7 @@ pyr_status pyr_command_export(int argc, char **argv)
 {
     typed t;
     const pyr_option table[] = {
-        {.name = "network",
-         .argument = "RUN",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.network,
-         .standard = "",
-         .help = "directory of a trained run"},
+        PYR_NETWORK_OPTION(t.network),
         {.name = "format",
          .argument = "NAME",
          .type = PYR_SETTING_TEXT,

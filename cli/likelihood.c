@@ -345,12 +345,7 @@ pyr_status pyr_command_likelihood(int argc, char **argv)
 {
     typed t;
     const pyr_option table[] = {
-        {.name = "network",
-         .argument = "RUN",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.network,
-         .standard = "",
-         .help = "directory of a trained run"},
+        PYR_NETWORK_OPTION(t.network),
         {.name = "data",
          .argument = "PATH",
          .setting = "data.path",

@@ -21,12 +21,7 @@ typedef struct pyr_task_typed {
 /* Rows of the table of options for a pyr_task_typed `t`; the second with the seeds that are drawn unless told
  * otherwise. */
 #define PYR_TASK_OPTIONS(t)                                                                                  \
-    {.name = "network",                                                                                      \
-     .argument = "RUN",                                                                                      \
-     .type = PYR_SETTING_TEXT,                                                                               \
-     .target = &(t).network,                                                                                 \
-     .standard = "",                                                                                         \
-     .help = "directory of a trained run"},                                                                  \
+    PYR_NETWORK_OPTION((t).network),                                                                         \
         {.name = "outdir",                                                                                   \
          .argument = "DIR",                                                                                  \
          .type = PYR_SETTING_TEXT,                                                                           \
