@@ -339,10 +339,17 @@ static void add_wrapped(const char *text, int at, int column, pyr_text *out)
     } while (*text);
 }
 
+/* Something to switch that may be on already. */
+static bool is_switch(const pyr_option *option)
+{
+    return !option->argument &&
+           (option->setting || (option->standard && strcmp(option->standard, "true") == 0));
+}
+
 /* "  --outdir DIR", "  --[no-]xflip", "  --dry-run" (which nobody needs to turn off) */
 static void option_head(const pyr_option *option, pyr_text *out)
 {
-    pyr_text_add(out, "  --%s%s", !option->argument && option->setting ? "[no-]" : "", option->name);
+    pyr_text_add(out, "  --%s%s", is_switch(option) ? "[no-]" : "", option->name);
     if (option->argument)
         pyr_text_add(out, " %s", option->argument);
 }
@@ -352,7 +359,7 @@ static void option_text(const pyr_options *options, const pyr_option *option, py
 {
     pyr_setting row = option_row(options, option);
     bool words = row.choices && option->argument;
-    bool standard = row.standard && *row.standard && (option->argument || option->setting);
+    bool standard = row.standard && *row.standard && (option->argument || is_switch(option));
 
     pyr_text_add(out, "%s", option->help ? option->help : row.help ? row.help : "");
     if (words || standard)
