@@ -219,11 +219,14 @@ typedef struct pyr_step_state {
     uint32_t step;    /* updates done before this one; AdamW's t is applied + 1 */
     uint32_t applied; /* updates that were not skipped */
     float learning_rate;
-    float ema_rate;  /* ema += ema_rate * (value - ema) */
-    float clip;      /* largest gradient norm; 0: no clipping */
-    uint32_t skip;   /* set by `norm` when the norm or the loss is not finite */
-    float grad_norm; /* set by `norm` */
-    float loss;      /* set by the caller or the step; read by `norm` */
+    float ema_window; /* part of the updates so far: ema += (value - ema) / max(1, ema_window * (applied + 1))
+                       */
+    float clip;       /* largest gradient norm; 0: no clipping */
+    uint32_t skip;    /* set by `norm` when the norm or the loss is not finite */
+    float grad_norm;  /* set by `norm` */
+    float
+        clip_norm; /* what clipping goes by: set by `norm` to grad_norm, by `join_norms` to that of several */
+    float loss;    /* set by `mean`; read by `norm` */
 } pyr_step_state;
 
 typedef struct pyr_adamw {
@@ -242,6 +245,8 @@ typedef struct pyr_axis {
 
 /* ---- the table --------------------------------------------------------------------------------- */
 
+enum { PYR_MARKS = 32, PYR_MOST_JOINED = 16 };
+
 struct pyr_kernels {
     const char *name;         /* "ref", "ref-double", "cpu" */
     pyr_type real;            /* PYR_F32; PYR_F64 for the double reference */
@@ -253,10 +258,11 @@ struct pyr_kernels {
     void *ctx;                /* the backend's own state */
     int lanes;                /* graphs that may run at once */
     int micro_batch;          /* images a lane likes to take at a time */
-    const char *measurable;   /* names what measured choices depend on (processor, library); NULL: there is
-                                 nothing to measure */
-    size_t library_bytes;     /* what its libraries take beside the buffers asked for, about */
-    pyr_pool *pool;           /* the lanes' threads; owned by the table */
+    int ahead;              /* steps that may be asked for before the first one's results are read; 0: none */
+    const char *measurable; /* names what measured choices depend on (processor, library); NULL: there is
+                               nothing to measure */
+    size_t library_bytes;   /* what its libraries take beside the buffers asked for, about */
+    pyr_pool *pool;         /* the lanes' threads; owned by the table */
     void (*close)(pyr_kernels *k); /* frees ctx, before the pool goes; NULL: nothing to free */
 
     /* memory */
@@ -264,17 +270,28 @@ struct pyr_kernels {
                         const char *what);                                  /* zeroed, 64-byte aligned */
     void (*release)(pyr_kernels *k, void *block);                           /* NULL is a no-op */
     void (*copy)(pyr_kernels *k, void *dst, const void *src, size_t bytes); /* backend to backend */
-    void (*upload)(pyr_kernels *k, void *dst, const void *host, size_t bytes);
-    void (*download)(pyr_kernels *k, void *host, const void *src, size_t bytes);
     void (*zero)(pyr_kernels *k, void *dst, size_t bytes);
     pyr_status (*sync)(pyr_kernels *k);
+    /* Between host and backend, in the order of all other work. With any host memory: upload has taken its
+     * bytes when it returns, download's are there after sync. With host memory from alloc_host both return at
+     * once, and the block belongs to the copy until a `wait` for a `mark` made after it, or sync. */
+    void (*upload)(pyr_kernels *k, void *dst, const void *host, size_t bytes);
+    void (*download)(pyr_kernels *k, void *host, const void *src, size_t bytes);
+    pyr_status (*alloc_host)(pyr_kernels *k, void **out, size_t bytes, const char *what); /* zeroed */
+    void (*release_host)(pyr_kernels *k, void *block); /* NULL is a no-op */
+    /* mark: here, after all that was asked for so far, stands mark `slot` (0 .. PYR_MARKS - 1; it may be set
+     * again). wait: until all before it is done; a slot never set is. */
+    pyr_status (*mark)(pyr_kernels *k, int slot);
+    pyr_status (*wait)(pyr_kernels *k, int slot);
 
     /* Run tasks on the lanes and wait; a backend with one lane runs them in order. */
     pyr_status (*run_tasks)(pyr_kernels *k, int tasks, pyr_task run, void *arg);
 
     /* Recording: what is called between begin and end may be kept as one unit and
-     * replayed (a CUDA graph); recordings belong to the table. The CPU runs the calls as they come; its
-     * record_end gives NULL and replay is never called. Use pyr_recorded(). */
+     * replayed (a CUDA graph) with the same pointers and host numbers; between begin and end nothing is
+     * allocated, uploaded, downloaded or waited for. Recordings belong to the table until it is closed. The
+     * CPU runs the calls as they come; its record_end gives NULL and replay is never called. Use
+     * pyr_recorded(). */
     pyr_status (*record_begin)(pyr_kernels *k);
     pyr_status (*record_end)(pyr_kernels *k, void **recording);
     pyr_status (*replay)(pyr_kernels *k, void *recording);
@@ -283,9 +300,15 @@ struct pyr_kernels {
 
     /* flat vectors; counts are in elements of `real` */
 
-    /* state->grad_norm = |grad|; state->skip = 1 unless it and state->loss are finite. Whole machine. */
+    /* *out = (add ? *out : 0) + weight * the mean of `count` values; summed in double, in order. */
+    pyr_status (*mean)(pyr_kernels *k, float *out, const void *values, size_t count, double weight, bool add);
+    /* state->grad_norm = state->clip_norm = |grad|; state->skip = 1 unless it and state->loss are finite.
+     * Whole machine. */
     pyr_status (*norm)(pyr_kernels *k, const void *grad, size_t count, pyr_step_state *state);
-    /* One AdamW update (Loshchilov & Hutter 2019, algorithm 2) with clipping by the global norm, and the
+    /* The n states' clip_norm = the root of the sum of their squared grad_norm; when one is to be skipped,
+     * all are. states: host array of pointers to backend memory, n <= PYR_MOST_JOINED. */
+    pyr_status (*join_norms)(pyr_kernels *k, pyr_step_state *const *states, int n);
+    /* One AdamW update (Loshchilov & Hutter 2019, algorithm 2) with clipping by state->clip_norm, and the
      * EMA, in one pass; does nothing when state->skip. Counts state->step, and ->applied when done.
      * `frozen` parameters have zero gradient and stay as they are when weight_decay is 0. Whole machine. */
     pyr_status (*adamw)(pyr_kernels *k, const pyr_adamw *settings, pyr_step_state *state, void *value,
@@ -303,6 +326,14 @@ struct pyr_kernels {
 
     /* images */
 
+    /* dst (n images of shape s; s.n is not read) = stored samples of `bits` (up to 8: uint8_t, else uint16_t)
+     * as numbers (2p - (2^bits - 1)) / 2^bits; image i is mirrored left to right when flip[i] (NULL: none).
+     */
+    void (*pixels)(pyr_kernels *k, void *dst, const void *samples, int n, pyr_shape s, int bits,
+                   const uint32_t *flip);
+    /* dst (images x per_image) += half * (2u - 1), u uniform in (0, 1) from stream (U32 images x 4). */
+    void (*dither)(pyr_kernels *k, void *dst, int images, size_t per_image, double half,
+                   const uint32_t *stream, uint32_t purpose);
     /* dst (n,rows.n_out,cols.n_out,c) = rows applied along h, cols along w of src (n,rows.n_in,cols.n_in,c).
      * Computed in double between the two passes when `grid` > 0, and then rounded to multiples of `grid`
      * (data analysis, grid 2^-16); unrounded for grid 0. scratch: n*rows.n_out*cols.n_in*c doubles. */
