@@ -7,7 +7,10 @@ endif
 OPT     ?= -O3 -march=native
 SAN     ?=
 WERROR  ?= $(if $(CI),1,)
-NVCC    ?= $(shell command -v nvcc 2>/dev/null)
+# The CUDA backend: built where nvcc is, unless CUDA=0. CUDA_ARCH: compute capabilities, e.g. "86 90", or all (75 to 120);
+# without it those of the GPUs that are there, else 90. The PTX of the lowest one is put beside, for every later GPU.
+NVCC    ?= $(or $(shell command -v nvcc 2>/dev/null),$(wildcard /usr/local/cuda/bin/nvcc))
+CUDA    ?= $(if $(NVCC),1,0)
 # Warnings, one line each; left out: -Wfloat-equal (exact comparisons are meant, e.g. with 0).
 WARN    := -Wall -Wextra
 WARN    += -Wshadow
@@ -23,11 +26,29 @@ CFLAGS_ALL = -std=c11 $(DEFS) $(OPT) -g $(WARN) $(SAN:%=-fsanitize=% -fno-omit-f
 LDFLAGS_ALL = $(SAN:%=-fsanitize=%) -pthread $(LDFLAGS)
 # -lgomp: oneDNN runs on it, and a lane tells it to use one thread (kernels/cpu/onednn.c).
 LDLIBS  += -ldnnl -lgomp -lfftw3 -llapacke -llapack -lblas -lconfig -lcjson -lpng -ljpeg -lzip -lz -lm
+# ---- CUDA
+ifeq ($(CUDA),1)
+CUDA_ALL  := 75 80 86 87 88 89 90 100 103 110 120
+CUDA_ARCH ?= $(or $(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | tr -d . | sort -un),90)
+CUDA_FOR  := $(if $(filter all,$(CUDA_ARCH)),$(CUDA_ALL),$(CUDA_ARCH))
+NVCCFLAGS := -std=c++20 -O3 -I. $(foreach a,$(CUDA_FOR),-gencode arch=compute_$a,code=sm_$a) \
+             -gencode arch=compute_$(firstword $(CUDA_FOR)),code=compute_$(firstword $(CUDA_FOR)) --threads 0 \
+             -Xcompiler -Wall,-Wextra,-Wno-unused-function,-Wno-missing-field-initializers,-pthread $(if $(WERROR),-Werror all-warnings)
+CUDA_HOME := $(patsubst %/bin/,%,$(dir $(realpath $(NVCC))))
+CUDA_SRC  := $(wildcard kernels/cuda/*.cu)
+CUDA_B    := build/cuda-$(shell echo '$(NVCC) $(NVCCFLAGS)' | cksum | cut -d' ' -f1)
+LDLIBS    += -L$(CUDA_HOME)/lib64 -lcudart_static -lrt -ldl -lstdc++
+CUDA_WORD := nvcc found ($(NVCC)), for compute capability $(CUDA_FOR); CUDA=0 leaves it out
+else
+CUDA_WORD := $(if $(NVCC),left out,nvcc not found: CPU only)
+endif
+
 B       := build/$(shell echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LDLIBS)' | cksum | cut -d' ' -f1)
 
 LIB_SRC := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
+LIB_SRC := $(filter-out $(if $(CUDA_SRC),kernels/cuda_absent.c),$(LIB_SRC))
 CLI_SRC := $(wildcard cli/*.c)
-LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(CUDA_SRC:%.cu=$(CUDA_B)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
 TEST_SRC := $(wildcard tests/test_*.c)
 TESTS   := $(TEST_SRC:tests/%.c=$(B)/tests/%)
@@ -35,7 +56,7 @@ TESTS   := $(TEST_SRC:tests/%.c=$(B)/tests/%)
 ifeq ($(filter help clean format,$(MAKECMDGOALS)),)
 ifeq ($(MAKELEVEL),0)
 $(info compiler: $(CC), $(OPT)$(if $(SAN), with -fsanitize=$(SAN)))
-$(info CUDA: $(if $(NVCC),nvcc found ($(NVCC)); the CUDA backend is not written yet,nvcc not found: CPU only))
+$(info CUDA: $(CUDA_WORD))
 $(info build folder: $(B))
 endif
 endif
@@ -75,6 +96,22 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -c $< -o $@
 
+$(CUDA_B)/%.o: %.cu
+	@mkdir -p $(@D)
+	$(NVCC) $(NVCCFLAGS) -MMD -MP -c $< -o $@
+
+# The CUDA backend on a device that is none (tests/cuda): the same sources as C++, in front of the library.
+CXX       ?= g++
+EMULATED  := $(patsubst %,$(B)/emulated/%.o,$(wildcard kernels/cuda/*.cu tests/cuda/*.cc))
+CXXFLAGS_ALL = -std=c++20 -I. -Itests/cuda -O2 -g -Wall -Wextra -Wno-missing-field-initializers -Wno-unused-function $(if $(WERROR),-Werror) $(SAN:%=-fsanitize=%) -pthread -MMD -MP
+$(B)/emulated/%.o: %
+	@mkdir -p $(@D)
+	$(CXX) $(CXXFLAGS_ALL) -x c++ -c $< -o $@
+$(B)/emulated/%: $(B)/tests/%.o $(EMULATED) $(B)/libpyrdiff.a
+	$(CXX) $(LDFLAGS_ALL) -rdynamic $^ $(LDLIBS) -o $@
+$(B)/emulated/pyrdiff: $(CLI_OBJ) $(EMULATED) $(B)/libpyrdiff.a
+	$(CXX) $(LDFLAGS_ALL) -rdynamic $^ $(LDLIBS) -o $@
+
 $(B)/tests/%: $(B)/tests/%.o $(B)/libpyrdiff.a
 	$(CC) $(LDFLAGS_ALL) $^ $(LDLIBS) -o $@
 
@@ -94,7 +131,7 @@ tests: $(TESTS)
 build-only: $(B)/pyrdiff $(TESTS) $(B)/bench/time_kernels
 
 # The tests once more, with the address and undefined-behaviour sanitizers.
-SANITIZED := $(MAKE) --no-print-directory SAN=address,undefined OPT="-O1 -march=native"
+SANITIZED := $(MAKE) --no-print-directory SAN=address,undefined CUDA=0 OPT="-O1 -march=native"
 COUNTS    := build/counts
 CLI_TESTS := $(filter-out tests/cli/lib.sh,$(wildcard tests/cli/*.sh))
 LONG_TESTS := $(wildcard tests/long/*.sh)
@@ -140,7 +177,7 @@ demo:
 	@scripts/demo
 
 ## make format      let clang-format have its way with all sources
-SOURCES := $(foreach room,$(ROOMS) cli bench tests tests/fuzz,$(wildcard $(room)/*.[ch]))
+SOURCES := $(foreach room,$(ROOMS) kernels/cuda cli bench tests tests/cuda tests/fuzz,$(wildcard $(room)/*.[ch] $(room)/*.cu $(room)/*.cc))
 format:
 	clang-format -i $(SOURCES)
 
@@ -152,6 +189,6 @@ clean:
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
--include $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d
+-include $(LIB_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d
 .PHONY: all bench help check check-sanitized build-only longcheck tests clean format demo
 .SECONDARY: $(TESTS:%=%.o) $(B)/bench/time_kernels.o

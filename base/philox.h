@@ -12,6 +12,7 @@
 #ifndef PYR_BASE_PHILOX_H
 #define PYR_BASE_PHILOX_H
 
+#include "base/inline.h"
 #include <math.h>
 #include <stdint.h>
 
@@ -36,15 +37,16 @@ typedef struct pyr_rng4 {
     uint32_t v[4];
 } pyr_rng4;
 
-static inline uint32_t pyr_rng_purpose(pyr_purpose purpose, int level)
+PYR_INLINE uint32_t pyr_rng_purpose(pyr_purpose purpose, int level)
 {
     return (uint32_t)purpose | (uint32_t)level << 16;
 }
 
 /* The ten rounds. */
-static inline pyr_rng4 pyr_philox(uint64_t key, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3)
+PYR_INLINE pyr_rng4 pyr_philox(uint64_t key, uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3)
 {
     uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
+    pyr_rng4 r;
 
     for (int round = 0; round < 10; round++) {
         uint64_t a = (uint64_t)0xD2511F53u * c0, b = (uint64_t)0xCD9E8D57u * c2;
@@ -57,19 +59,23 @@ static inline pyr_rng4 pyr_philox(uint64_t key, uint32_t c0, uint32_t c1, uint32
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
-    return (pyr_rng4){{c0, c1, c2, c3}};
+    r.v[0] = c0;
+    r.v[1] = c1;
+    r.v[2] = c2;
+    r.v[3] = c3;
+    return r;
 }
 
 /* Uniform in (0, 1): the middle of one of 2^23 cells (exact in float; with 2^24 the last would round to 1).
  */
-static inline float pyr_uniform(uint32_t word)
+PYR_INLINE float pyr_uniform(uint32_t word)
 {
     return ((float)(word >> 9) + 0.5f) * 0x1p-23f;
 }
 
 /* Two standard normals from two words (Box & Muller 1958). Computed in float
  * so that every backend sees the same formula; |value| < 5.9. */
-static inline void pyr_normal2(uint32_t w0, uint32_t w1, float out[2])
+PYR_INLINE void pyr_normal2(uint32_t w0, uint32_t w1, float out[2])
 {
     float radius = sqrtf(-2.0f * logf(pyr_uniform(w0)));
     float angle = 6.28318530717958647692f * pyr_uniform(w1);
@@ -79,8 +85,8 @@ static inline void pyr_normal2(uint32_t w0, uint32_t w1, float out[2])
 }
 
 /* The four normals of elements 4q .. 4q+3 of a stream. */
-static inline void pyr_normal4(uint64_t key, uint32_t q, uint32_t index, uint32_t step, uint32_t purpose,
-                               float out[4])
+PYR_INLINE void pyr_normal4(uint64_t key, uint32_t q, uint32_t index, uint32_t step, uint32_t purpose,
+                            float out[4])
 {
     pyr_rng4 r = pyr_philox(key, q, index, step, purpose);
 

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include <stdlib.h>
 #include <string.h>
 
 size_t pyr_type_size(pyr_type type)
@@ -145,6 +146,8 @@ pyr_status pyr_kernels_open(pyr_kernels **out, const char *backend, int lanes)
     const char *nearest;
 
     *out = NULL;
+    if (strcmp(backend, "auto") == 0 && pyr_kernels_cuda_built() && pyr_kernels_cuda(out, 0) == PYR_OK)
+        return PYR_OK;
     if (strcmp(backend, "auto") == 0 || strcmp(backend, "cpu") == 0)
         return pyr_kernels_cpu(out, lanes);
     if (strcmp(backend, "ref") == 0)
@@ -152,8 +155,7 @@ pyr_status pyr_kernels_open(pyr_kernels **out, const char *backend, int lanes)
     if (strcmp(backend, "ref-double") == 0)
         return pyr_kernels_ref(out, PYR_F64, lanes);
     if (is_cuda(backend))
-        return pyr_fail(PYR_E_UNSUPPORTED,
-                        "backend %s: this program was built without CUDA; use --backend cpu", backend);
+        return pyr_kernels_cuda(out, backend[4] ? atoi(backend + 5) : 0);
     nearest = pyr_nearest(backend, words, sizeof words / sizeof *words);
     return pyr_fail(PYR_E_ARG,
                     "backend is \"%s\", should be one of auto, cpu, ref, ref-double, cuda, cuda:N%s%s%s",

@@ -352,8 +352,12 @@ struct pyr_kernels {
 /* Make a table. `lanes` 0: one per processor. The caller frees it. */
 pyr_status pyr_kernels_ref(pyr_kernels **out, pyr_type real, int lanes);
 pyr_status pyr_kernels_cpu(pyr_kernels **out, int lanes);
-/* By the words of --backend: "auto", "cpu", "ref", "ref-double". PYR_E_UNSUPPORTED for others, with a
- * sentence. */
+/* GPU number `device`, from 0. PYR_E_UNSUPPORTED with a sentence where there is no GPU, no driver, no cuDNN,
+ * or the program was built without CUDA; PYR_E_ARG when there are not as many GPUs. */
+pyr_status pyr_kernels_cuda(pyr_kernels **out, int device);
+bool pyr_kernels_cuda_built(void); /* whether it was built with CUDA */
+/* By the words of --backend: "auto" (the first GPU where there is one, else the CPU), "cpu", "ref",
+ * "ref-double", "cuda", "cuda:N". */
 pyr_status pyr_kernels_open(pyr_kernels **out, const char *backend, int lanes);
 void pyr_kernels_free(pyr_kernels *k); /* NULL is a no-op */
 /* By the words of --precision, before any graph is made: "f32" (whatever `real` is), "bf16", "auto" (bf16

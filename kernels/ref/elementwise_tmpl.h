@@ -2,58 +2,6 @@
 
 /* ---- activations ---- */
 
-static inline REAL sigmoid(REAL x)
-{
-    return 1 / (1 + MATH(exp)(-x));
-}
-
-/* log(1 + e^x), also where e^x is out of range */
-static inline REAL softplus(REAL x)
-{
-    return MATH(fmax)(x, 0) + MATH(log1p)(MATH(exp)(-MATH(fabs)(x)));
-}
-
-static REAL act_value(pyr_act act, REAL x)
-{
-    switch (act) {
-    case PYR_ACT_SILU:
-        return x * sigmoid(x);
-    case PYR_ACT_MISH: /* Misra 2019 */
-        return x * MATH(tanh)(softplus(x));
-    case PYR_ACT_GELU: /* Hendrycks & Gimpel 2016, the exact form */
-        return x * (1 + MATH(erf)(x * (REAL)0.70710678118654752440)) / 2;
-    case PYR_ACT_RELU:
-        return x > 0 ? x : 0;
-    case PYR_ACT_NONE:
-        break;
-    }
-    return x;
-}
-
-static REAL act_slope(pyr_act act, REAL x)
-{
-    switch (act) {
-    case PYR_ACT_SILU: {
-        REAL s = sigmoid(x);
-
-        return s * (1 + x * (1 - s));
-    }
-    case PYR_ACT_MISH: {
-        REAL t = MATH(tanh)(softplus(x));
-
-        return t + x * (1 - t * t) * sigmoid(x);
-    }
-    case PYR_ACT_GELU: /* Phi(x) + x phi(x) */
-        return (1 + MATH(erf)(x * (REAL)0.70710678118654752440)) / 2 +
-               x * MATH(exp)(-x * x / 2) * (REAL)0.39894228040143267794;
-    case PYR_ACT_RELU:
-        return x > 0 ? 1 : 0;
-    case PYR_ACT_NONE:
-        break;
-    }
-    return 1;
-}
-
 static pyr_status activation_forward(pyr_kernels *k, pyr_op *op)
 {
     const REAL *x = op->x[0].data;

@@ -1,0 +1,57 @@
+/* element_tmpl.h - formulas of one element: the reference computes with them in float and in double, the CUDA
+ * kernels in float. Define REAL and MATH (the function of math.h for that type), then include. */
+#include "base/inline.h"
+
+/* ---- activations ---- */
+
+PYR_INLINE REAL sigmoid(REAL x)
+{
+    return 1 / (1 + MATH(exp)(-x));
+}
+
+/* log(1 + e^x), also where e^x is out of range */
+PYR_INLINE REAL softplus(REAL x)
+{
+    return MATH(fmax)(x, 0) + MATH(log1p)(MATH(exp)(-MATH(fabs)(x)));
+}
+
+PYR_INLINE REAL act_value(pyr_act act, REAL x)
+{
+    switch (act) {
+    case PYR_ACT_SILU:
+        return x * sigmoid(x);
+    case PYR_ACT_MISH: /* Misra 2019 */
+        return x * MATH(tanh)(softplus(x));
+    case PYR_ACT_GELU: /* Hendrycks & Gimpel 2016, the exact form */
+        return x * (1 + MATH(erf)(x * (REAL)0.70710678118654752440)) / 2;
+    case PYR_ACT_RELU:
+        return x > 0 ? x : 0;
+    case PYR_ACT_NONE:
+        break;
+    }
+    return x;
+}
+
+PYR_INLINE REAL act_slope(pyr_act act, REAL x)
+{
+    switch (act) {
+    case PYR_ACT_SILU: {
+        REAL s = sigmoid(x);
+
+        return s * (1 + x * (1 - s));
+    }
+    case PYR_ACT_MISH: {
+        REAL t = MATH(tanh)(softplus(x));
+
+        return t + x * (1 - t * t) * sigmoid(x);
+    }
+    case PYR_ACT_GELU: /* Phi(x) + x phi(x) */
+        return (1 + MATH(erf)(x * (REAL)0.70710678118654752440)) / 2 +
+               x * MATH(exp)(-x * x / 2) * (REAL)0.39894228040143267794;
+    case PYR_ACT_RELU:
+        return x > 0 ? 1 : 0;
+    case PYR_ACT_NONE:
+        break;
+    }
+    return 1;
+}
