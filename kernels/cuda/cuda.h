@@ -24,7 +24,7 @@ extern "C" {
 
 #define REAL float
 #define MATH(function) function##f
-#include "kernels/element_tmpl.h"
+#include "kernels/ref/element_tmpl.h"
 
 /* ---- the backend's state ----------------------------------------------------------------------- */
 

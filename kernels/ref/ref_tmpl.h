@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/element_tmpl.h"
+#include "kernels/ref/element_tmpl.h"
 #include "kernels/ref/common_tmpl.h"
 
 #include "kernels/ref/attention_tmpl.h"
