@@ -55,3 +55,40 @@ PYR_INLINE REAL act_slope(pyr_act act, REAL x)
     }
     return 1;
 }
+
+/* ---- AdamW (Loshchilov & Hutter 2019, algorithm 2) ---------------------------------------------- */
+
+/* What is the same for all parameters in one update. */
+typedef struct adamw_factors {
+    REAL clip, beta1, beta2, rest1, rest2; /* rest: 1 - beta */
+    REAL keep;                             /* 1 - learning rate * weight decay */
+    REAL step_size, root_correction, eps, ema_rate;
+} adamw_factors;
+
+PYR_INLINE adamw_factors adamw_of(const pyr_adamw *settings, const pyr_step_state *state)
+{
+    double rate = (double)state->learning_rate, norm = (double)state->clip_norm, clip = (double)state->clip;
+    double t = (double)state->applied + 1;
+    adamw_factors f;
+
+    f.clip = (REAL)(clip > 0 && norm > clip ? clip / norm : 1);
+    f.beta1 = (REAL)settings->beta1;
+    f.beta2 = (REAL)settings->beta2;
+    f.rest1 = (REAL)(1 - settings->beta1);
+    f.rest2 = (REAL)(1 - settings->beta2);
+    f.keep = (REAL)(1 - rate * settings->weight_decay);
+    f.step_size = (REAL)(rate / (1 - pow(settings->beta1, t)));
+    f.root_correction = (REAL)sqrt(1 - pow(settings->beta2, t));
+    f.eps = (REAL)settings->eps;
+    f.ema_rate = (REAL)(1 / fmax(1.0, (double)state->ema_window * t));
+    return f;
+}
+
+PYR_INLINE void adamw_update(const adamw_factors *f, REAL grad, REAL *value, REAL *m, REAL *v)
+{
+    REAL g = grad * f->clip;
+
+    *m = f->beta1 * *m + f->rest1 * g;
+    *v = f->beta2 * *v + f->rest2 * g * g;
+    *value = f->keep * *value - f->step_size * *m / (MATH(sqrt)(*v) / f->root_correction + f->eps);
+}

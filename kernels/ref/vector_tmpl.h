@@ -72,9 +72,7 @@ typedef struct adamw_work {
     REAL *value, *m, *v, *ema;
     const REAL *grad;
     size_t count;
-    REAL clip, beta1, beta2, rest1, rest2; /* rest: 1 - beta */
-    REAL keep;                             /* 1 - learning rate * weight decay */
-    REAL step_size, root_correction, eps, ema_rate;
+    adamw_factors factors;
 } adamw_work;
 
 static pyr_status adamw_chunk(void *arg, int task, int lane)
@@ -84,14 +82,9 @@ static pyr_status adamw_chunk(void *arg, int task, int lane)
 
     (void)lane;
     for (size_t i = start; i < chunk_end(start, a->count); i++) {
-        REAL g = a->grad[i] * a->clip;
-
-        a->m[i] = a->beta1 * a->m[i] + a->rest1 * g;
-        a->v[i] = a->beta2 * a->v[i] + a->rest2 * g * g;
-        a->value[i] = a->keep * a->value[i] -
-                      a->step_size * a->m[i] / (MATH(sqrt)(a->v[i]) / a->root_correction + a->eps);
+        adamw_update(&a->factors, a->grad[i], &a->value[i], &a->m[i], &a->v[i]);
         if (a->ema)
-            a->ema[i] += a->ema_rate * (a->value[i] - a->ema[i]);
+            a->ema[i] += a->factors.ema_rate * (a->value[i] - a->ema[i]);
     }
     return PYR_OK;
 }
@@ -99,26 +92,13 @@ static pyr_status adamw_chunk(void *arg, int task, int lane)
 static pyr_status vector_adamw(pyr_kernels *k, const pyr_adamw *settings, pyr_step_state *state, void *value,
                                const void *grad, void *m, void *v, void *ema, size_t count)
 {
-    double rate = (double)state->learning_rate, norm = (double)state->clip_norm, clip = (double)state->clip;
-    double t = (double)state->applied + 1;
-    adamw_work work = {
-        .value = value,
-        .m = m,
-        .v = v,
-        .ema = ema,
-        .grad = grad,
-        .count = count,
-        .clip = (REAL)(clip > 0 && norm > clip ? clip / norm : 1),
-        .beta1 = (REAL)settings->beta1,
-        .beta2 = (REAL)settings->beta2,
-        .rest1 = (REAL)(1 - settings->beta1),
-        .rest2 = (REAL)(1 - settings->beta2),
-        .keep = (REAL)(1 - rate * settings->weight_decay),
-        .step_size = (REAL)(rate / (1 - pow(settings->beta1, t))),
-        .root_correction = (REAL)sqrt(1 - pow(settings->beta2, t)),
-        .eps = (REAL)settings->eps,
-        .ema_rate = (REAL)(1 / fmax(1, (double)state->ema_window * t)),
-    };
+    adamw_work work = {.value = value,
+                       .m = m,
+                       .v = v,
+                       .ema = ema,
+                       .grad = grad,
+                       .count = count,
+                       .factors = adamw_of(settings, state)};
 
     if (!state->skip) {
         PYR_TRY(k->run_tasks(k, (int)((count + CHUNK - 1) / CHUNK), adamw_chunk, &work));
