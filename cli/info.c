@@ -39,9 +39,9 @@ int pyr_info_halved(int side, int level)
 
 static pyr_status info_program(void)
 {
-    static const char *const backends[] = {"cpu", "ref", "ref-double"};
-    static const char *const what[] = {"oneDNN and vector loops", "plain loops, float",
-                                       "plain loops, double"};
+    static const char *const backends[] = {"cpu", "cuda", "ref", "ref-double"};
+    static const char *const what[] = {"oneDNN and vector loops", "cuDNN, cuBLAS and CUDA C",
+                                       "plain loops, float", "plain loops, double"};
 
     printf("pyrdiff     %s (sources %s)\n", pyr_version(), pyr_version_sources());
     printf("compiler    %s\n", pyr_compiler());
@@ -50,9 +50,10 @@ static pyr_status info_program(void)
         pyr_kernels *k;
 
         if (pyr_kernels_open(&k, backends[i], 1) == PYR_OK)
-            printf("%-12s%s (%s)\n", i ? "" : "backends", backends[i], what[i]);
+            printf("%-12s%s (%s)%s%s\n", i ? "" : "backends", backends[i], what[i], k->device ? ": " : "",
+                   k->device ? k->device : "");
         else
-            printf("%-12s%s: %s\n", i ? "" : "backends", backends[i], pyr_error());
+            printf("%-12s%s\n", i ? "" : "backends", pyr_error());
         pyr_kernels_free(k);
     }
     printf("processors  %d\n", pyr_processors());

@@ -178,13 +178,15 @@ pyr_status pyr_open_machine_quietly(pyr_kernels **out, const pyr_machine *machin
 pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool measure)
 {
     const pyr_kernels *k;
+    const char *type;
 
     PYR_TRY(pyr_open_machine_quietly(out, machine, measure));
     k = *out;
-    if (strcmp(machine->backend, "auto") == 0 || k->activation != k->real)
-        fprintf(stderr, "backend: %s, %d thread%s, %s\n", k->name, k->lanes, k->lanes == 1 ? "" : "s",
-                k->activation == PYR_BF16 ? "bf16"
-                : k->real == PYR_F64      ? "double"
-                                          : "f32");
+    type = k->activation == PYR_BF16 ? "bf16" : k->real == PYR_F64 ? "double" : "f32";
+    if (k->device)
+        fprintf(stderr, "backend: %s on %s, %s\n", k->name, k->device, type);
+    else if (strcmp(machine->backend, "auto") == 0 || k->activation != k->real)
+        fprintf(stderr, "backend: %s, %d thread%s, %s%s%s%s\n", k->name, k->lanes, k->lanes == 1 ? "" : "s",
+                type, *k->passed_over ? " (no CUDA: " : "", k->passed_over, *k->passed_over ? ")" : "");
     return PYR_OK;
 }

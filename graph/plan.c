@@ -428,6 +428,24 @@ static bool shares_parameters(const pyr_graph *g)
     return false;
 }
 
+/* Whether the plan fits into what a device has left; if not, how many images would. */
+static pyr_status check_memory(const pyr_graph *g)
+{
+    size_t wanted = pyr_graph_bytes(g).total, arenas = (size_t)g->lanes * g->arena_bytes, available;
+    size_t fixed = wanted - arenas;
+
+    if (!g->k->available)
+        return PYR_OK;
+    available = g->k->available(g->k);
+    if (wanted <= available)
+        return PYR_OK;
+    return pyr_fail(PYR_E_NOMEM,
+                    "%d images at a time take %.1f MiB of device memory, %.1f MiB are free: about %zu fit "
+                    "(--batch-gpu, or sample --batch; level.recompute = true takes less)",
+                    g->batch, (double)wanted / 1048576, (double)available / 1048576,
+                    available > fixed ? (available - fixed) / (arenas / (size_t)g->batch + 1) : 0);
+}
+
 pyr_status pyr_graph_plan(pyr_graph *g, const pyr_plan *plan)
 {
     size_t n;
@@ -470,6 +488,7 @@ pyr_status pyr_graph_plan(pyr_graph *g, const pyr_plan *plan)
         g->grad_bytes += op->want_grad ? pyr_aligned(op->grad_bytes) : 0;
     }
     PYR_TRY(plan_arena(g));
+    PYR_TRY(check_memory(g));
     PYR_TRY(g->k->alloc(g->k, (void **)&g->packed, g->packed_bytes, "packed weights"));
     if (g->groups) {
         PYR_TRY(pyr_new(&g->accumulator, (size_t)g->groups, sizeof *g->accumulator, "accumulators"));
@@ -629,8 +648,12 @@ static pyr_status run_op(pyr_graph *g, int lane, int index, bool backward)
     const pyr_op_impl *impl = impl_of(g, &g->nodes[index]);
     pyr_op *op = &g->ops[lane][index];
     double start = g->profile ? pyr_now() : 0;
+    pyr_status status = backward ? impl->backward(g->k, op) : impl->forward(g->k, op);
 
-    PYR_TRY(backward ? impl->backward(g->k, op) : impl->forward(g->k, op));
+    if (status != PYR_OK)
+        return pyr_fail_prefix(status, "%s%s of %dx%dx%dx%d to %dx%dx%dx%d (operation %d of the network)",
+                               pyr_op_name(op->kind), backward ? " backward" : "", op->x[0].s.n, op->x[0].s.h,
+                               op->x[0].s.w, op->x[0].s.c, op->y.s.n, op->y.s.h, op->y.s.w, op->y.s.c, index);
     if (g->profile) {
         pyr_op_times *t = &g->profile[lane][index];
 

@@ -10,5 +10,5 @@ pyr_status pyr_kernels_cuda(pyr_kernels **out, int device)
 {
     (void)device;
     *out = NULL;
-    return pyr_fail(PYR_E_UNSUPPORTED, "this program was built without CUDA; use --backend cpu");
+    return pyr_fail(PYR_E_UNSUPPORTED, "this program was built without CUDA");
 }

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,22 +141,41 @@ static bool is_cuda(const char *word)
     return !*word || (*word == ':' && word[1] && strspn(word + 1, "0123456789") == strlen(word + 1));
 }
 
+/* The first GPU, or else the CPU and why. */
+static pyr_status open_auto(pyr_kernels **out, int lanes)
+{
+    char why[sizeof(*out)->passed_over] = "";
+
+    if (pyr_kernels_cuda_built()) {
+        if (pyr_kernels_cuda(out, 0) == PYR_OK)
+            return PYR_OK;
+        snprintf(why, sizeof why, "%s", pyr_error());
+    }
+    PYR_TRY(pyr_kernels_cpu(out, lanes));
+    memcpy((*out)->passed_over, why, sizeof why);
+    return PYR_OK;
+}
+
 pyr_status pyr_kernels_open(pyr_kernels **out, const char *backend, int lanes)
 {
     static const char *const words[] = {"auto", "cpu", "ref", "ref-double", "cuda"};
     const char *nearest;
 
     *out = NULL;
-    if (strcmp(backend, "auto") == 0 && pyr_kernels_cuda_built() && pyr_kernels_cuda(out, 0) == PYR_OK)
-        return PYR_OK;
-    if (strcmp(backend, "auto") == 0 || strcmp(backend, "cpu") == 0)
+    if (strcmp(backend, "auto") == 0)
+        return open_auto(out, lanes);
+    if (strcmp(backend, "cpu") == 0)
         return pyr_kernels_cpu(out, lanes);
     if (strcmp(backend, "ref") == 0)
         return pyr_kernels_ref(out, PYR_F32, lanes);
     if (strcmp(backend, "ref-double") == 0)
         return pyr_kernels_ref(out, PYR_F64, lanes);
-    if (is_cuda(backend))
-        return pyr_kernels_cuda(out, backend[4] ? atoi(backend + 5) : 0);
+    if (is_cuda(backend)) {
+        pyr_status status = pyr_kernels_cuda(out, backend[4] ? atoi(backend + 5) : 0);
+
+        return status == PYR_OK ? PYR_OK
+                                : pyr_fail(status, "backend %s: %s; use --backend cpu", backend, pyr_error());
+    }
     nearest = pyr_nearest(backend, words, sizeof words / sizeof *words);
     return pyr_fail(PYR_E_ARG,
                     "backend is \"%s\", should be one of auto, cpu, ref, ref-double, cuda, cuda:N%s%s%s",

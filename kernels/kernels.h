@@ -267,8 +267,9 @@ struct pyr_kernels {
 
     /* memory */
     pyr_status (*alloc)(pyr_kernels *k, void **out, size_t bytes,
-                        const char *what);                                  /* zeroed, 64-byte aligned */
-    void (*release)(pyr_kernels *k, void *block);                           /* NULL is a no-op */
+                        const char *what);        /* zeroed, 64-byte aligned */
+    void (*release)(pyr_kernels *k, void *block); /* NULL is a no-op */
+    size_t (*available)(pyr_kernels *k); /* bytes that alloc could still give; NULL: the host's, not known */
     void (*copy)(pyr_kernels *k, void *dst, const void *src, size_t bytes); /* backend to backend */
     void (*zero)(pyr_kernels *k, void *dst, size_t bytes);
     pyr_status (*sync)(pyr_kernels *k);

@@ -35,7 +35,7 @@ typedef struct pyr_cuda {
     size_t memory;            /* of the device, bytes */
     int processors;           /* streaming multiprocessors */
     char name[256];
-    char measurable[320];
+    char measurable[320], words[320];
     cudaStream_t stream;
     cudaEvent_t mark[PYR_MARKS]; /* NULL: never set */
     cudaGraphExec_t *recordings;
@@ -258,7 +258,7 @@ template <class T> static __device__ inline T block_sum(T value)
     unsigned warp = threadIdx.x / 32, lane = threadIdx.x % 32, warps = (blockDim.x + 31) / 32;
     T sum = 0;
 
-    for (int step = 16; step; step /= 2)
+    for (int step = blockDim.x < 32 ? 0 : 16; step; step /= 2) /* one thread has no neighbours */
         value += __shfl_xor_sync(0xFFFFFFFFu, value, step);
     __syncthreads(); /* an earlier sum has been read */
     if (lane == 0)
@@ -275,7 +275,7 @@ template <class T> static __device__ inline T block_max(T value)
     unsigned warp = threadIdx.x / 32, lane = threadIdx.x % 32, warps = (blockDim.x + 31) / 32;
     T most;
 
-    for (int step = 16; step; step /= 2) {
+    for (int step = blockDim.x < 32 ? 0 : 16; step; step /= 2) {
         T other = __shfl_xor_sync(0xFFFFFFFFu, value, step);
 
         value = other > value ? other : value;

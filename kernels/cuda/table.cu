@@ -66,6 +66,16 @@ static void cuda_release(pyr_kernels *k, void *block)
     cudaFree(block);
 }
 
+static size_t cuda_available(pyr_kernels *k)
+{
+    size_t available = 0, total = 0;
+
+    (void)k;
+    if (cudaMemGetInfo(&available, &total) != cudaSuccess)
+        return 0;
+    return available;
+}
+
 static pyr_status cuda_alloc_host(pyr_kernels *k, void **out, size_t bytes, const char *what)
 {
     (void)k;
@@ -298,6 +308,7 @@ static void fill(pyr_kernels *k)
         k->op[rows[i].kind] = rows[i].row;
     k->alloc = cuda_alloc;
     k->release = cuda_release;
+    k->available = cuda_available;
     k->alloc_host = cuda_alloc_host;
     k->release_host = cuda_release_host;
     k->copy = cuda_copy;
@@ -321,11 +332,10 @@ static pyr_status count_devices(int *n)
     cudaError_t error = cudaGetDeviceCount(n);
 
     if (error == cudaErrorInsufficientDriver)
-        return pyr_fail(
-            PYR_E_UNSUPPORTED,
-            "there is no NVIDIA driver here, or one too old for this program's CUDA; use --backend cpu");
+        return pyr_fail(PYR_E_UNSUPPORTED,
+                        "there is no NVIDIA driver here, or one too old for this program's CUDA");
     if (error == cudaErrorNoDevice || (error == cudaSuccess && *n == 0))
-        return pyr_fail(PYR_E_UNSUPPORTED, "there is no NVIDIA GPU here; use --backend cpu");
+        return pyr_fail(PYR_E_UNSUPPORTED, "there is no NVIDIA GPU here");
     return pyr_cuda_check(error, "the number of GPUs");
 }
 
@@ -354,6 +364,9 @@ static pyr_status open_device(pyr_kernels *k, int device)
     snprintf(c->measurable, sizeof c->measurable, "%.200s, CUDA %d, cuDNN %d", c->name, runtime,
              pyr_cuda_cudnn_version(c->libraries));
     k->measurable = c->measurable;
+    snprintf(c->words, sizeof c->words, "%.200s (device %d, compute capability %d.%d, %.1f GiB)", c->name,
+             device, c->major, c->minor, (double)c->memory / 1073741824);
+    k->device = c->words;
     k->has_bf16 = k->fast_bf16 = c->major >= 8;
     return PYR_OK;
 }
@@ -374,6 +387,7 @@ extern "C" pyr_status pyr_kernels_cuda(pyr_kernels **out, int device)
     k->real = k->activation = PYR_F32;
     k->lanes = 1;
     k->micro_batch = 512;
+    k->whole_batch = true;
     k->ahead = 8;
     k->close = cuda_close;
     PYR_TRY_OUT(pyr_new(&k->ctx, 1, sizeof(pyr_cuda), "CUDA"));
