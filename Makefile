@@ -107,6 +107,8 @@ CXXFLAGS_ALL = -std=c++20 -I. -Itests/cuda -O2 -g -Wall -Wextra -Wno-missing-fie
 $(B)/emulated/%.o: %
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS_ALL) -x c++ -c $< -o $@
+$(B)/emulated/test_emulated: $(B)/tests/cuda/test_emulated.o $(EMULATED) $(B)/libpyrdiff.a
+	$(CXX) $(LDFLAGS_ALL) -rdynamic $^ $(LDLIBS) -o $@
 $(B)/emulated/%: $(B)/tests/%.o $(EMULATED) $(B)/libpyrdiff.a
 	$(CXX) $(LDFLAGS_ALL) -rdynamic $^ $(LDLIBS) -o $@
 $(B)/emulated/pyrdiff: $(CLI_OBJ) $(EMULATED) $(B)/libpyrdiff.a

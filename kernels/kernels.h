@@ -258,7 +258,10 @@ struct pyr_kernels {
     void *ctx;                /* the backend's own state */
     int lanes;                /* graphs that may run at once */
     int micro_batch;          /* images a lane likes to take at a time */
+    bool whole_batch;         /* a step's batch is best taken at once */
     int ahead;              /* steps that may be asked for before the first one's results are read; 0: none */
+    const char *device;     /* words for the device; NULL: the host */
+    char passed_over[192];  /* why "auto" took no GPU; "": it did, or was not asked */
     const char *measurable; /* names what measured choices depend on (processor, library); NULL: there is
                                nothing to measure */
     size_t library_bytes;   /* what its libraries take beside the buffers asked for, about */
