@@ -7,7 +7,9 @@
 #   --networks LIST   folders with config.json, a comma between them (the four in bench/networks)
 #   --config FILE     the levels of a configuration instead
 #   --levels LIST     0,2: these levels of it only
-#   --modes LIST      PyTorch's modes (f32,cl,bf16,bf16c): f32, cl (channels-last), bf16, bf16c, clc (compiled)
+#   --device NAME     cpu, or cuda: both on the first GPU; peak memory is the GPU's then, and there is no floor (cpu)
+#   --modes LIST      PyTorch's modes (f32,cl,bf16,bf16c; on a GPU cl,bf16,bf16c,bf16g): f32, cl (channels-last), bf16,
+#                     bf16c, clc (compiled), bf16g (compiled with CUDA graphs, mode="max-autotune")
 #   --rounds N        turns of everything (2)
 #   --repeats N       steps that PyTorch is timed for, after three to warm up (5)
 #   --seconds S       of each measurement by pyrdiff (3)
@@ -36,13 +38,13 @@
 # two resolutions).
 set -eu
 typed=$*
-python=python3 networks='' config='' levels='' modes=f32,cl,bf16,bf16c rounds=2 repeats=5 seconds=3 batch='' out=''
+python=python3 networks='' config='' levels='' device=cpu modes='' rounds=2 repeats=5 seconds=3 batch='' out=''
 program=./pyrdiff threads=$(getconf _NPROCESSORS_ONLN)
 
 fail() { echo "compare.sh: $*" >&2; exit 1; }
 while [ $# -gt 0 ]; do
     case $1 in
-    --python | --networks | --config | --levels | --modes | --rounds | --repeats | --seconds | --threads | --batch | \
+    --python | --networks | --config | --levels | --device | --modes | --rounds | --repeats | --seconds | --threads | --batch | \
         --program | --out)
         [ $# -gt 1 ] || { echo "compare.sh: $1 needs a value" >&2; exit 2; }
         name=${1#--}
@@ -56,6 +58,11 @@ while [ $# -gt 0 ]; do
 done
 [ -x "$program" ] || fail "$program is not there: make it first (from the project's root)"
 [ -z "$networks" ] || [ -z "$config" ] || fail "--networks or --config, not both"
+case $device in
+cpu) : "${modes:=f32,cl,bf16,bf16c}" ;;
+cuda) : "${modes:=cl,bf16,bf16c,bf16g}" ;;
+*) fail "--device is $device, should be cpu or cuda" ;;
+esac
 [ "$python" != none ] || modes=''
 [ -z "$modes" ] || "$python" -c 'import torch, diffusers' 2>/dev/null ||
     fail "$python has no torch and diffusers: --help says how to get them; --python none does without"
@@ -63,13 +70,14 @@ done
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/pyrdiff-compare.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' HUP INT TERM
-runs=$tmp/runs
+runs=$tmp/runs peak=peak_mib peer_peak=peak_rss_mib
+[ "$device" = cpu ] || peak=device_mib peer_peak=peak_device_mib
 # Both begin without what earlier runs left.
 export XDG_CACHE_HOME="$tmp/cache" TORCHINDUCTOR_CACHE_DIR="$tmp/inductor"
 
 value() { sed -n "s/.*\"$1\": \"\{0,1\}\([^,}\"]*\).*/\1/p" "$2"; } # KEY FILE, of one line of JSON
 bench() { # OPTION ...
-    "$program" bench --threads "$threads" ${batch:+--batch "$batch"} --json "$@" 2>"$tmp/messages" ||
+    "$program" bench --backend "$device" --threads "$threads" ${batch:+--batch "$batch"} --json "$@" 2>"$tmp/messages" ||
         { cat "$tmp/messages" >&2; exit 1; }
 }
 # A line per network: its name, its folder, the options by which pyrdiff measures it.
@@ -91,7 +99,7 @@ fi
 
 # Of the last file ours: a line of the runs.
 ours() {
-    echo "$name pyrdiff $(value train "$tmp/ours") $(value forward "$tmp/ours") $(value peak_mib "$tmp/ours")" \
+    echo "$name pyrdiff $(value train "$tmp/ours") $(value forward "$tmp/ours") $(value "$peak" "$tmp/ours")" \
         "$(value first_step_s "$tmp/ours") $(value mflop "$tmp/ours") $(value batch "$tmp/ours")" \
         "$(value precision "$tmp/ours")" >>"$runs"
 }
@@ -106,7 +114,7 @@ peer() { # MODE
     grid_of "$folder/config.json" >"$tmp/grid"
     read -r h w patch <"$tmp/grid"
     images=$(value batch "$tmp/ours")
-    "$python" bench/torch_peer.py "$folder" --size "$h" "$w" --patch "$patch" --batch "$images" --modes "$1" \
+    "$python" bench/torch_peer.py "$folder" --device "$device" --size "$h" "$w" --patch "$patch" --batch "$images" --modes "$1" \
         --threads "$threads" --repeats "$repeats" 2>"$tmp/messages" >"$tmp/peer" || {
         echo "left out: PyTorch's $1 on $name: $(tail -n 1 "$tmp/messages")" >&2
         return 0
@@ -114,7 +122,7 @@ peer() { # MODE
     grep '"train"' "$tmp/peer" >"$tmp/train"
     grep '"sample"' "$tmp/peer" >"$tmp/sample"
     echo "$name pytorch-$1 $(value best_s "$tmp/train") $(value best_s "$tmp/sample")" \
-        "$(value peak_rss_mib "$tmp/sample") $(value first_step_s "$tmp/train")" |
+        "$(value "$peer_peak" "$tmp/sample") $(value first_step_s "$tmp/train")" |
         awk -v n="$images" '{ print $1, $2, n / $3, n / $4, $5, $6, 0, n, "-" }' >>"$runs"
 }
 
@@ -125,7 +133,7 @@ while [ "$round" -le "$rounds" ]; do
         # $how is several words
         bench --seconds "$seconds" $how "$@" >"$tmp/ours" </dev/null
         ours
-        if [ "$round" = 1 ]; then
+        if [ "$round" = 1 ] && [ "$device" = cpu ]; then
             bench --seconds "$seconds" --floor $how "$@" >"$tmp/floor" </dev/null
             echo "$name floor $(value train_floor "$tmp/floor") $(value forward_floor "$tmp/floor")" \
                 "$(value train_onednn_floor "$tmp/floor") $(value forward_onednn_floor "$tmp/floor") 0 0 -" >>"$runs"
@@ -205,7 +213,8 @@ END {
             printf "%-16s %22.2f %8s %24.2f %8s %9.2f %13.2f\n", "to the best", median(us, 1) / best(name, 1, 1), "",
                 median(us, 2) / best(name, 2, 1), "", best(name, 3, -1) / median(us, 3),
                 best(name, 4, -1) / figure[us, 4, 1]
-        printf "%-16s %21.0f%% %8s %23.0f%%\n", "of the floor", 100 * median(us, 1) / floor[name, 1], "",
+        if (floor[name, 1] + 0 > 0)
+            printf "%-16s %21.0f%% %8s %23.0f%%\n", "of the floor", 100 * median(us, 1) / floor[name, 1], "",
             100 * median(us, 2) / floor[name, 2]
         if (floor[name, 3] + 0 > 0)
             printf "%-16s %21.0f%% %8s %23.0f%%\n", " oneDNN's", 100 * median(us, 1) / floor[name, 3], "",
@@ -220,6 +229,7 @@ if [ -n "$out" ]; then
     mkdir -p "$(dirname "$out")"
     {
         cat "$tmp/tables"
+        [ "$device" = cpu ] || nvidia-smi --query-gpu=name,driver_version --format=csv,noheader | sed -n '1s/^/GPU         /p'
         cpu=$(lscpu 2>/dev/null | sed -n 's/^Model name: *//p' | head -n 1)
         echo "machine     $cpu, $(getconf _NPROCESSORS_ONLN) processors; threads used: $threads"
         "$program" info | sed -n '1,3p'

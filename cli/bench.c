@@ -30,6 +30,7 @@ typedef struct figures {
     pyr_floor of_train, of_forward; /* seconds an image */
     double first_step;              /* seconds from the start of the process, without reading the data */
     double data;                    /* seconds of that */
+    size_t device;                  /* bytes taken of a device; 0: there is none */
 } figures;
 
 /* ---- sampling: evaluations of the network a second ---------------------------------------------- */
@@ -74,6 +75,7 @@ static pyr_status run_forwards(forwards *f, double seconds, double *per_second)
         double start = pyr_now();
 
         PYR_TRY(k->run_tasks(k, 2 * k->lanes, forward_task, f));
+        PYR_TRY(k->sync(k));
         best = fmin(best, pyr_now() - start);
     }
     *per_second = 2.0 * k->lanes * CALLS * f->s->batch / best;
@@ -269,6 +271,8 @@ static pyr_status print_json(const typed *t, const pyr_kernels *k, const figures
     }
     pyr_json_real(&j, "planned_mib", pyr_mib(f->memory.total));
     pyr_json_real(&j, "peak_mib", peak);
+    if (k->device)
+        pyr_json_real(&j, "device_mib", pyr_mib(f->device));
     pyr_json_real(&j, "first_step_s", f->first_step);
     pyr_json_real(&j, "data_s", f->data);
     pyr_json_close(&j, '}');
@@ -292,6 +296,7 @@ static pyr_status bench_level(const typed *t, pyr_kernels *k, const pyr_ground *
                          .folder = "/nonexistent",
                          .duration = {1, PYR_IMAGES}};
     figures f = {.data = data, .first_step = NAN};
+    size_t available = k->available ? k->available(k) : 0;
     pyr_level_trainer *trainer;
     pyr_status status = PYR_OK;
 
@@ -301,6 +306,8 @@ static pyr_status bench_level(const typed *t, pyr_kernels *k, const pyr_ground *
         PYR_TRY_OUT(first_step(trainer, &f));
     PYR_TRY_OUT(pyr_level_trainer_memory(trainer, &f.memory));
     PYR_TRY_OUT(time_training(t, k, trainer, &f));
+    if (k->available)
+        f.device = available - k->available(k);
     PYR_TRY_OUT(time_forward(t, k, &f));
     if (t->json)
         PYR_TRY_OUT(print_json(t, k, &f, pyr_peak_mib()));

@@ -98,6 +98,66 @@ static void print_lines(const char *title, line *lines, int n, double whole)
     }
 }
 
+/* ---- what a device reaches at most ---------------------------------------------------------------- */
+
+static pyr_status copy_call(void *arg, int lane)
+{
+    const pyr_op *op = arg; /* x[0] to y */
+
+    (void)lane;
+    ((pyr_kernels *)op->state)->copy(op->state, op->y.data, op->x[0].data, pyr_count(op->y.s) * 4);
+    return PYR_OK;
+}
+
+/* GB/s of copies, bytes read and written. */
+static pyr_status time_copy(pyr_kernels *k, double *rate_out)
+{
+    pyr_op op = {.y = {.s = {64, 1024, 1024, 1}}, .state = k}; /* 256 MiB */
+    size_t bytes = pyr_count(op.y.s) * 4;
+    pyr_status status = PYR_OK;
+    double seconds;
+
+    PYR_TRY_OUT(k->alloc(k, &op.x[0].data, bytes, "a copy to be timed"));
+    PYR_TRY_OUT(k->alloc(k, &op.y.data, bytes, "a copy to be timed"));
+    PYR_TRY_OUT(pyr_time_calls(k, 1, copy_call, &op, 0.3, &seconds));
+    *rate_out = rate(2.0 * (double)bytes, seconds);
+out:
+    k->release(k, op.x[0].data);
+    k->release(k, op.y.data);
+    return status;
+}
+
+/* GFLOP/s of a large matrix product in the type of images. */
+static pyr_status time_product(pyr_kernels *k, double *rate_out)
+{
+    enum { SIDE = 8192 };
+    pyr_tensor square = {k->activation, {SIDE, 1, 1, SIDE}, NULL};
+    pyr_op op = {.kind = PYR_OP_LINEAR, .n_inputs = 1, .n_params = 1, .x = {square}, .y = square, .scale = 1};
+    pyr_status status;
+    pyr_bare *bare;
+    double seconds;
+
+    op.param_count[0] = (size_t)SIDE * SIDE;
+    PYR_TRY(pyr_bare_new(&bare, k, &op, 1));
+    status = pyr_bare_time(bare, PYR_BARE_FORWARD, 0.3, &seconds);
+    pyr_bare_free(bare);
+    if (status == PYR_OK)
+        *rate_out = rate(pyr_op_flop(&op), seconds);
+    return status;
+}
+
+/* A line to hold the figures against. */
+static pyr_status print_peaks(pyr_kernels *k)
+{
+    double copies, products;
+
+    PYR_TRY(time_copy(k, &copies));
+    PYR_TRY(time_product(k, &products));
+    printf("this device, measured: copies %.0f GB/s, products of %s matrices %.0f GFLOP/s\n", copies,
+           type_name(k->activation), products);
+    return PYR_OK;
+}
+
 pyr_status pyr_bench_profile_print(pyr_kernels *k, const pyr_graph *g, double wall, int lanes)
 {
     int operations = pyr_graph_operations(g), n = 0, kinds = 0;
@@ -116,11 +176,14 @@ pyr_status pyr_bench_profile_print(pyr_kernels *k, const pyr_graph *g, double wa
         add(find(by_kind, &kinds, pyr_op_name(op->kind)), k, op, &t);
         inside += t.forward + t.backward;
     }
+    if (k->device)
+        PYR_TRY_OUT(print_peaks(k));
     printf("one call in pieces of %d images on a thread; share of all threads' time\n", pyr_graph_batch(g));
     print_lines("kind", by_kind, kinds, whole);
     printf("%-66s %4s %5.1f%%\n", "outside the network: data, packing, sums, optimizer, waiting", "",
            100 * (whole - inside) / whole);
     print_lines("operation", lines, n, whole);
+out:
     pyr_free(lines);
     return status;
 }

@@ -584,6 +584,7 @@ const pyr_op *pyr_graph_operation(const pyr_graph *g, int lane, int index)
 
 pyr_status pyr_graph_profile(pyr_graph *g)
 {
+    g->k->timed = true;
     PYR_TRY(pyr_new(&g->profile, (size_t)g->lanes, sizeof *g->profile, "times of a graph"));
     for (int lane = 0; lane < g->lanes; lane++)
         PYR_TRY(pyr_new(&g->profile[lane], (size_t)g->n_nodes, sizeof **g->profile, "times of a graph"));
@@ -657,6 +658,8 @@ static pyr_status run_op(pyr_graph *g, int lane, int index, bool backward)
     if (g->profile) {
         pyr_op_times *t = &g->profile[lane][index];
 
+        if (!g->k->host_memory)
+            PYR_TRY(g->k->sync(g->k));
         *(backward ? &t->backward : &t->forward) += pyr_now() - start;
         ++*(backward ? &t->backwards : &t->forwards);
     }

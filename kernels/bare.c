@@ -33,10 +33,12 @@ pyr_status pyr_time_calls(pyr_kernels *k, int lanes, pyr_timed_call call, void *
     double begin, best = INFINITY;
 
     PYR_TRY(k->run_tasks(k, lanes, timed_task, &t)); /* warms up */
+    PYR_TRY(k->sync(k));
     for (;;) {
         double start = pyr_now();
 
         PYR_TRY(k->run_tasks(k, lanes, timed_task, &t));
+        PYR_TRY(k->sync(k));
         if (pyr_now() - start >= long_enough || t.calls >= MOST_CALLS)
             break;
         t.calls *= 2;
@@ -46,6 +48,7 @@ pyr_status pyr_time_calls(pyr_kernels *k, int lanes, pyr_timed_call call, void *
         double start = pyr_now();
 
         PYR_TRY(k->run_tasks(k, lanes, timed_task, &t));
+        PYR_TRY(k->sync(k));
         best = fmin(best, (pyr_now() - start) / t.calls);
     }
     *per_call = best;

@@ -220,6 +220,8 @@ pyr_status pyr_recorded(pyr_kernels *k, void **recording, pyr_status (*enqueue)(
     void *made = NULL;
     pyr_status status, ended;
 
+    if (k->timed)
+        return enqueue(arg);
     if (*recording)
         return k->replay(k, *recording);
     PYR_TRY(k->record_begin(k));

@@ -260,6 +260,7 @@ struct pyr_kernels {
     int micro_batch;          /* images a lane likes to take at a time */
     bool whole_batch;         /* a step's batch is best taken at once */
     int ahead;              /* steps that may be asked for before the first one's results are read; 0: none */
+    bool timed;             /* operations are timed one by one: nothing is recorded (pyr_recorded) */
     const char *device;     /* words for the device; NULL: the host */
     char passed_over[192];  /* why "auto" took no GPU; "": it did, or was not asked */
     const char *measurable; /* names what measured choices depend on (processor, library); NULL: there is
