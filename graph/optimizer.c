@@ -1,7 +1,5 @@
 #include "graph/optimizer.h"
 
-#include <math.h>
-
 static void **block_of(pyr_optimizer *o, int i)
 {
     void **blocks[] = {&o->value, &o->grad, &o->m, &o->v, &o->ema};
@@ -37,13 +35,11 @@ size_t pyr_optimizer_bytes(const pyr_kernels *k, const pyr_params *params)
 pyr_status pyr_optimizer_step(pyr_optimizer *o, const pyr_update *update, pyr_step_state *state)
 {
     pyr_kernels *k = o->k;
-    double window;
 
     k->download(k, state, o->state, sizeof *state);
     PYR_TRY(k->sync(k));
-    window = fmax(1, update->ema_window * ((double)state->applied + 1));
     state->learning_rate = (float)update->learning_rate;
-    state->ema_rate = (float)(1 / window);
+    state->ema_window = (float)update->ema_window;
     state->clip = (float)update->clip;
     state->loss = (float)update->loss;
     k->upload(k, o->state, state, sizeof *state);

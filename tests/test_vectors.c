@@ -2,6 +2,7 @@
  */
 #include "base/mem.h"
 #include "base/philox.h"
+#include "images/pixels.h"
 #include "kernels/kernels.h"
 #include "tests/check.h"
 #include <stdlib.h>
@@ -310,7 +311,7 @@ static void norms(void)
                     sqrt(get(k, g, count - 1) * get(k, g, count - 1) + 9)); /* the last one counts */
             CHECK_OK(k->norm(k, g, count, &state));
             CHECK_CLOSE(state.grad_norm, sqrt(wanted), 1e-6 * sqrt(wanted));
-            CHECK(state.skip == 0);
+            CHECK(state.skip == 0 && state.clip_norm == state.grad_norm);
             /* the same bits for every number of lanes */
             float *seen = &first[k->real == PYR_F64 ? 0 : strcmp(k->name, "ref") == 0 ? 1 : 2];
             CHECK(*seen < 0 || *seen == state.grad_norm);
@@ -334,7 +335,7 @@ static void skips_what_is_not_finite(void)
 
         for (int i = 0; i < 3; i++) {
             pyr_step_state state = {
-                .step = 4, .applied = 3, .learning_rate = 0.1f, .ema_rate = 0.5f, .loss = 1};
+                .step = 4, .applied = 3, .learning_rate = 0.1f, .ema_window = 0.5f, .loss = 1};
 
             set(k, g, COUNT - 1, (double)bad[i]);
             CHECK_OK(k->norm(k, g, COUNT, &state));
@@ -359,6 +360,90 @@ static void skips_what_is_not_finite(void)
         k->release(k, m);
         k->release(k, v);
         k->release(k, ema);
+    }
+}
+
+/* Of several gradients together: one bound for all of them, and all or none take the step. */
+static void norms_joined(void)
+{
+    static const float norm[3] = {3, 4, 12};
+
+    FOR_EACH_TABLE(k)
+    {
+        pyr_step_state *states[3];
+
+        for (int i = 0; i < 3; i++) {
+            CHECK_OK(k->alloc(k, (void **)&states[i], sizeof **states, "test"));
+            *states[i] = (pyr_step_state){.grad_norm = norm[i], .clip_norm = norm[i]};
+        }
+        CHECK_OK(k->join_norms(k, states, 2));
+        CHECK(states[0]->clip_norm == 5 && states[1]->clip_norm == 5 && states[2]->clip_norm == 12);
+        CHECK_OK(k->join_norms(k, states, 3));
+        for (int i = 0; i < 3; i++)
+            CHECK(states[i]->clip_norm == 13 && states[i]->grad_norm == norm[i] && !states[i]->skip);
+        states[1]->skip = 1;
+        CHECK_OK(k->join_norms(k, states, 3));
+        for (int i = 0; i < 3; i++)
+            CHECK(states[i]->skip == 1);
+        CHECK_OK(k->join_norms(k, states + 2, 1));
+        CHECK(states[2]->clip_norm == 12);
+        for (int i = 0; i < 3; i++)
+            k->release(k, states[i]);
+    }
+}
+
+/* A gradient is clipped by the norm that is said to be its own: of one twice as long, to half. */
+static void clips_by_the_joint_norm(void)
+{
+    FOR_EACH_TABLE(k)
+    {
+        enum { COUNT = 3 };
+        pyr_adamw settings = {.beta1 = 0.5, .beta2 = 0.5, .eps = 1};
+        void *g = vector_new(k, COUNT), *value = vector_new(k, COUNT), *m = vector_new(k, COUNT),
+             *v = vector_new(k, COUNT);
+        pyr_step_state state = {.loss = 1, .clip = 2.5f};
+
+        set(k, g, 0, 3);
+        set(k, g, 2, 4);
+        CHECK_OK(k->norm(k, g, COUNT, &state));
+        state.clip_norm = 10;
+        CHECK_OK(k->adamw(k, &settings, &state, value, g, m, v, NULL, COUNT));
+        CHECK(get(k, m, 0) == 0.5 * 0.75 && get(k, m, 2) == 0.5 * 1 && state.grad_norm == 5);
+        k->release(k, g);
+        k->release(k, value);
+        k->release(k, m);
+        k->release(k, v);
+    }
+}
+
+/* ---- means ---- */
+
+static void means(void)
+{
+    enum { COUNT = 1001 };
+    double sum = 0;
+
+    for (size_t i = 0; i < COUNT; i++)
+        sum += (double)number(i, 8);
+    FOR_EACH_TABLE(k)
+    {
+        void *values = vector_filled(k, COUNT, 8);
+        float *out;
+
+        CHECK_OK(k->alloc(k, (void **)&out, sizeof *out, "test"));
+        *out = NAN; /* what is not added to is not read */
+        CHECK_OK(k->mean(k, out, values, COUNT, 1, false));
+        CHECK(*out == (float)(sum / COUNT));
+        *out = 2;
+        CHECK_OK(k->mean(k, out, values, COUNT, -3, true));
+        CHECK(*out == (float)(2 - 3 * (sum / COUNT)));
+        CHECK_OK(k->mean(k, out, values, 1, 0.5, false));
+        CHECK(*out == 0.5f * number(0, 8));
+        set(k, values, COUNT - 1, NAN);
+        CHECK_OK(k->mean(k, out, values, COUNT, 1, true));
+        CHECK(isnan(*out));
+        k->release(k, values);
+        k->release(k, out);
     }
 }
 
@@ -421,7 +506,7 @@ static void adamw_as_the_paper(void)
     for (size_t i = 0; i < COUNT; i++)
         theta[i] = mean[i] = i < FROZEN ? 0 : (double)number(i, 6);
     for (uint32_t step = 0; step < STEPS; step++) {
-        double rate = (double)(0.01f / (float)(step + 1)), norm = 0, ema_rate = (double)0.1f, factor;
+        double rate = (double)(0.01f / (float)(step + 1)), norm = 0, factor;
 
         if (step == SKIPPED)
             continue;
@@ -437,14 +522,14 @@ static void adamw_as_the_paper(void)
             theta[i] -= rate * (m1[i] / (1 - pow(settings.beta1, t)) /
                                     (sqrt(m2[i] / (1 - pow(settings.beta2, t))) + settings.eps) +
                                 settings.weight_decay * theta[i]);
-            mean[i] += ema_rate * (theta[i] - mean[i]);
+            mean[i] += (theta[i] - mean[i]) / fmax(1, 0.625 * t); /* of the updates, not of the steps */
         }
     }
     FOR_EACH_TABLE(k)
     {
         void *value = vector_filled(k, COUNT, 6), *ema = vector_filled(k, COUNT, 6);
         void *g = vector_new(k, COUNT), *m = vector_new(k, COUNT), *v = vector_new(k, COUNT);
-        pyr_step_state state = {.ema_rate = 0.1f, .clip = 300, .loss = 1};
+        pyr_step_state state = {.ema_window = 0.625f, .clip = 300, .loss = 1};
         /* double: the norm passes through a float; float: the first steps divide by small roots */
         double tolerance = k->real == PYR_F64 ? 1e-8 : 3e-6, worst = 0, worst_ema = 0;
 
@@ -550,6 +635,101 @@ static void combinations(void)
         for (int j = 0; j < 4; j++)
             k->release(k, src[j]);
         k->release(k, dst);
+    }
+}
+
+/* ---- stored samples ---- */
+
+static void pixels_of(pyr_kernels *k, pyr_shape s, int n, int bits, const uint32_t *flip)
+{
+    size_t row = (size_t)s.w * s.c, count = (size_t)n * s.h * row;
+    uint16_t *words = pyr_calloc(count, sizeof *words);
+    uint8_t *bytes = pyr_calloc(count, 1);
+    float *wanted = pyr_calloc(count, sizeof *wanted);
+    void *got = vector_new(k, count + 1);
+    int wrong = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        words[i] = (uint16_t)(pyr_philox(3, (uint32_t)i, 0, 0, 0).v[0] >> 16);
+        words[i] = i < 2 ? (uint16_t)-i : words[i]; /* 0 and the largest */
+        bytes[i] = (uint8_t)words[i];
+    }
+    if (bits == 8)
+        pyr_pixels_from_bytes(wanted, bytes, count);
+    else
+        pyr_pixels_from_words(wanted, words, count);
+    set(k, got, count, 99);
+    k->pixels(k, got, bits == 8 ? (void *)bytes : (void *)words, n, s, bits, flip);
+    for (size_t i = 0; i < count; i++) {
+        size_t c = i % s.c, x = i % row / s.c, line = i - i % row;
+        bool mirrored = flip && flip[i / (row * s.h)];
+
+        wrong += get(k, got, i) != (double)wanted[line + (mirrored ? s.w - 1 - x : x) * s.c + c];
+    }
+    if (wrong || get(k, got, count) != 99)
+        CHECK_REPORT("%s: %dx%dx%d, %d bits: %d numbers are wrong", k->name, s.h, s.w, s.c, bits, wrong);
+    k->release(k, got);
+    pyr_free(words);
+    pyr_free(bytes);
+    pyr_free(wanted);
+}
+
+/* The formula of images/pixels.h, and some images mirrored. */
+static void pixels(void)
+{
+    static const pyr_shape shapes[] = {
+        {0, 5, 7, 3}, {0, 28, 28, 1}, {0, 3, 1, 4}, {0, 1, 8, 2}, {0, 33, 32, 3}};
+    static const uint32_t flips[3] = {1, 0, 1};
+
+    FOR_EACH_TABLE(k)
+    {
+        for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+            for (int bits = 8; bits <= 16; bits += 8) {
+                pixels_of(k, shapes[i], 3, bits, flips);
+                pixels_of(k, shapes[i], 2, bits, NULL);
+            }
+        { /* fewer bits: three of them are -7/8, -5/8, ... 7/8 */
+            uint8_t samples[] = {0, 1, 7};
+            void *x = vector_new(k, 3);
+
+            k->pixels(k, x, samples, 1, (pyr_shape){0, 1, 3, 1}, 3, NULL);
+            CHECK(get(k, x, 0) == -0.875 && get(k, x, 1) == -0.625 && get(k, x, 2) == 0.875);
+            k->release(k, x);
+        }
+    }
+}
+
+/* Element e of an image: word e % 4 of block e / 4 of its stream, as the definition says. */
+static void dithered(void)
+{
+    static const size_t sizes[] = {1, 4, 63, 64, 65, 147, 784};
+    enum { IMAGES = 3 };
+    const uint32_t purpose = pyr_rng_purpose(PYR_RNG_DITHER, 0);
+
+    FOR_EACH_TABLE(k)
+    {
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+            size_t each = sizes[s];
+            void *x = vector_filled(k, IMAGES * each + 1, 50);
+            uint32_t stream[IMAGES][PYR_STREAM_WORDS] = {{7, 8, 1, 5}, {7, 8, 2, 5}, {9, 0, 0, 4000000000u}};
+            const double half = 0x1p-8;
+            int wrong = 0;
+
+            k->dither(k, x, IMAGES, each, half, stream[0], purpose);
+            for (size_t i = 0; i < IMAGES * each; i++) {
+                const uint32_t *w = stream[i / each];
+                size_t e = i % each;
+                float u = pyr_uniform(
+                    pyr_philox((uint64_t)w[1] << 32 | w[0], (uint32_t)(e / 4), w[2], w[3], purpose).v[e % 4]);
+                double added = half * (2 * (double)u - 1);
+                double wanted = (double)number(i, 50) + added;
+
+                wrong += get(k, x, i) != (k->real == PYR_F32 ? (double)(float)wanted : wanted);
+            }
+            if (wrong || get(k, x, IMAGES * each) != (double)number(IMAGES * each, 50))
+                CHECK_REPORT("%s: %zu numbers an image, %d are wrong", k->name, each, wrong);
+            k->release(k, x);
+        }
     }
 }
 
@@ -780,6 +960,39 @@ static void memory_slots(void)
     }
 }
 
+/* Host blocks come zeroed and can be given away; a mark that was never set keeps nobody waiting. */
+static void host_blocks_and_marks(void)
+{
+    FOR_EACH_TABLE(k)
+    {
+        pyr_mem_stats before = pyr_mem();
+        char *block, *device;
+
+        CHECK_OK(k->alloc_host(k, (void **)&block, 100, "test"));
+        CHECK_OK(k->alloc(k, (void **)&device, 100, "test"));
+        for (int i = 0; i < 100; i++)
+            CHECK(block[i] == 0);
+        CHECK_OK(k->wait(k, PYR_MARKS - 1));
+        memset(block, 7, 100);
+        k->upload(k, device, block, 100);
+        CHECK_OK(k->mark(k, 0));
+        CHECK_OK(k->wait(k, 0));
+        memset(block, 0, 100);
+        k->download(k, block, device, 100);
+        CHECK_OK(k->mark(k, 0));
+        CHECK_OK(k->wait(k, 0));
+        CHECK(block[0] == 7 && block[99] == 7);
+        CHECK(k->ahead >= 0 && k->ahead < PYR_MARKS);
+        k->release_host(k, block);
+        k->release_host(k, NULL);
+        k->release(k, device);
+        CHECK(pyr_mem().live_blocks == before.live_blocks);
+        pyr_mem_fail_after(0);
+        CHECK_STATUS(k->alloc_host(k, (void **)&block, 100, "test"), PYR_E_NOMEM);
+        pyr_mem_fail_after(-1);
+    }
+}
+
 static pyr_status square(void *arg, int task, int lane)
 {
     ((int *)arg)[task] = task * task;
@@ -821,15 +1034,21 @@ int main(int argc, char **argv)
     RUN(normals_belong_to_the_image);
     RUN(normals_of_any_count);
     RUN(dropout_masks);
+    RUN(means);
     RUN(norms);
+    RUN(norms_joined);
+    RUN(clips_by_the_joint_norm);
     RUN(skips_what_is_not_finite);
     RUN(adamw_as_pytorch);
     RUN(adamw_as_the_paper);
     RUN(combinations);
+    RUN(pixels);
+    RUN(dithered);
     RUN(resampling);
     RUN(resampled_bits);
     RUN(haar);
     RUN(memory_slots);
+    RUN(host_blocks_and_marks);
     RUN(tasks_on_lanes);
     for (int i = 0; i < n_tables; i++)
         pyr_kernels_free(tables[i]);

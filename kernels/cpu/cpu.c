@@ -72,6 +72,8 @@ pyr_status pyr_kernels_cpu(pyr_kernels **out, int lanes)
     k->combine = pyr_cpu_combine;
     k->normals = pyr_cpu_normals;
     k->clamp = pyr_cpu_clamp;
+    k->pixels = pyr_cpu_pixels;
+    k->dither = pyr_cpu_dither;
     k->resample = pyr_cpu_resample;
     /* Primitives are made by this thread and run by the lanes: all of them single-threaded. */
     pyr_onednn_single_thread();

@@ -17,6 +17,10 @@ void pyr_cpu_combine(pyr_kernels *k, void *dst, int n, const double *coef, const
                      size_t count);
 void pyr_cpu_normals(pyr_kernels *k, void *dst, int images, size_t each, const uint32_t *stream,
                      uint32_t purpose);
+void pyr_cpu_dither(pyr_kernels *k, void *dst, int images, size_t each, double half, const uint32_t *stream,
+                    uint32_t purpose);
+void pyr_cpu_pixels(pyr_kernels *k, void *dst, const void *samples, int n, pyr_shape s, int bits,
+                    const uint32_t *flip);
 void pyr_cpu_clamp(pyr_kernels *k, void *dst, double lo, double hi, size_t count);
 void pyr_cpu_resample(pyr_kernels *k, void *dst, const void *src, int n, int c, const pyr_axis *rows,
                       const pyr_axis *cols, double grid, void *scratch);

@@ -1,4 +1,4 @@
-/* random_cpu.c - normals from counter-based streams, sixteen Philox blocks at a time.
+/* random_cpu.c - normals and dither from counter-based streams, sixteen Philox blocks at a time.
  *
  * The integers are those of base/philox.h, and the formula is its too (Box & Muller 1958); logarithm, sine
  * and cosine are polynomials that the compiler turns into vector code. Every number goes through the same
@@ -192,6 +192,35 @@ void pyr_cpu_normals(pyr_kernels *k, void *dst, int images, size_t each, const u
             memcpy(out + whole, tail, (each - whole) * sizeof *out);
         }
     }
+}
+
+/* As fill, with what dithering adds. */
+static void fill_dither(float *out, const uint32_t *stream, uint32_t q, uint32_t purpose, float half)
+{
+    uint32_t words[4][BLOCKS];
+    float number[4][BLOCKS];
+
+    philox_blocks(words, stream, q, purpose);
+    for (int j = 0; j < 4; j++)
+        for (int i = 0; i < BLOCKS; i++)
+            number[j][i] = half * (2.0f * pyr_uniform(words[j][i]) - 1.0f);
+    store_in_order(out, number);
+}
+
+void pyr_cpu_dither(pyr_kernels *k, void *dst, int images, size_t each, double half, const uint32_t *stream,
+                    uint32_t purpose)
+{
+    float *out = dst, piece[NUMBERS];
+
+    (void)k;
+    for (int n = 0; n < images; n++, stream += PYR_STREAM_WORDS, out += each)
+        for (size_t e = 0; e < each; e += NUMBERS) {
+            size_t numbers = each - e < NUMBERS ? each - e : NUMBERS;
+
+            fill_dither(piece, stream, (uint32_t)(e / 4), purpose, (float)half);
+            for (size_t i = 0; i < numbers; i++)
+                out[e + i] += piece[i];
+        }
 }
 
 static pyr_status noise_forward(pyr_kernels *k, pyr_op *op)

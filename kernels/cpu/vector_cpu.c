@@ -78,7 +78,7 @@ pyr_status pyr_cpu_norm(pyr_kernels *k, const void *grad, size_t count, pyr_step
         for (size_t i = 0; i < chunks; i++)
             total += round.partial[i];
     }
-    state->grad_norm = (float)sqrt(total);
+    state->grad_norm = state->clip_norm = (float)sqrt(total);
     state->skip = !isfinite(state->grad_norm) || !isfinite(state->loss);
     return PYR_OK;
 }
@@ -127,21 +127,21 @@ pyr_status pyr_cpu_adamw(pyr_kernels *k, const pyr_adamw *settings, pyr_step_sta
                          const void *grad, void *m, void *v, void *ema, size_t count)
 {
     double rate = (double)state->learning_rate, t = (double)state->applied + 1;
-    bool clipped = state->clip > 0 && state->grad_norm > state->clip;
+    bool clipped = state->clip > 0 && state->clip_norm > state->clip;
     update u = {.value = value,
                 .m = m,
                 .v = v,
                 .ema = ema,
                 .grad = grad,
                 .count = count,
-                .clip = clipped ? state->clip / state->grad_norm : 1.0f,
+                .clip = clipped ? state->clip / state->clip_norm : 1.0f,
                 .beta1 = (float)settings->beta1,
                 .beta2 = (float)settings->beta2,
                 .keep = (float)(1 - rate * settings->weight_decay),
                 .step = (float)(rate / (1 - pow(settings->beta1, t))),
                 .root = (float)(1 / sqrt(1 - pow(settings->beta2, t))),
                 .eps = (float)settings->eps,
-                .ema_rate = state->ema_rate};
+                .ema_rate = (float)(1 / fmax(1, (double)state->ema_window * t))};
 
     if (!state->skip) {
         PYR_TRY(run_chunks(k, chunks_of(count), update_chunk, &u));

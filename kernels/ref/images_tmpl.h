@@ -1,4 +1,24 @@
-/* images_tmpl.h - the pyramid's resampling and the Haar bands. */
+/* images_tmpl.h - from stored samples to numbers, the pyramid's resampling and the Haar bands. */
+
+static void image_pixels(pyr_kernels *k, void *dst, const void *samples, int n, pyr_shape s, int bits,
+                         const uint32_t *flip)
+{
+    const uint8_t *bytes = samples;
+    const uint16_t *words = samples;
+    double span = ldexp(1, bits);
+    REAL *x = dst;
+
+    (void)k;
+    for (int i = 0; i < n; i++)
+        for (int py = 0; py < s.h; py++)
+            for (int px = 0; px < s.w; px++)
+                for (int ch = 0; ch < s.c; ch++) {
+                    size_t from = pixel(s, i, py, flip && flip[i] ? s.w - 1 - px : px) + ch;
+                    double p = bits <= 8 ? bytes[from] : words[from];
+
+                    x[pixel(s, i, py, px) + ch] = (REAL)((2 * p - (span - 1)) / span);
+                }
+}
 
 /* Rows first, into `scratch` in double, then columns; taps are added in the order of j. */
 static void image_resample(pyr_kernels *k, void *dst, const void *src, int n, int c, const pyr_axis *rows,

@@ -1,4 +1,4 @@
-/* random_tmpl.h - noise and dropout from counter-based streams.
+/* random_tmpl.h - noise, dither and dropout from counter-based streams.
  *
  * Element e of an image is word e % 4 of block e / 4 of the image's stream (base/philox.h). */
 
@@ -19,6 +19,19 @@ static void vector_normals(pyr_kernels *k, void *dst, int images, size_t each, c
             pyr_normal4(stream_key(stream), (uint32_t)(e / 4), stream[2], stream[3], purpose, four);
             for (size_t i = e; i < each && i < e + 4; i++)
                 ((REAL *)dst)[n * each + i] = (REAL)four[i - e];
+        }
+}
+
+static void image_dither(pyr_kernels *k, void *dst, int images, size_t each, double half,
+                         const uint32_t *stream, uint32_t purpose)
+{
+    (void)k;
+    for (int n = 0; n < images; n++, stream += PYR_STREAM_WORDS)
+        for (size_t e = 0; e < each; e += 4) {
+            pyr_rng4 r = pyr_philox(stream_key(stream), (uint32_t)(e / 4), stream[2], stream[3], purpose);
+
+            for (size_t i = e; i < each && i < e + 4; i++)
+                ((REAL *)dst)[n * each + i] += (REAL)(half * (2 * (double)pyr_uniform(r.v[i - e]) - 1));
         }
 }
 

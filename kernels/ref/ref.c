@@ -2,6 +2,8 @@
 #include "kernels/ref/ref.h"
 
 #include "base/mem.h"
+#include <assert.h>
+#include <math.h>
 #include <string.h>
 
 static pyr_status ref_alloc(pyr_kernels *k, void **out, size_t bytes, const char *what)
@@ -36,6 +38,15 @@ static pyr_status ref_sync(pyr_kernels *k)
     return PYR_OK;
 }
 
+/* Copies are done when they return: there is nothing to wait for. */
+static pyr_status ref_mark(pyr_kernels *k, int slot)
+{
+    (void)k;
+    assert(slot >= 0 && slot < PYR_MARKS);
+    (void)slot;
+    return PYR_OK;
+}
+
 static pyr_status ref_run_tasks(pyr_kernels *k, int tasks, pyr_task run, void *arg)
 {
     return pyr_pool_run(k->pool, tasks, run, arg);
@@ -60,10 +71,28 @@ static pyr_status ref_replay(pyr_kernels *k, void *recording)
     return pyr_fail(PYR_E_UNSUPPORTED, "backend %s keeps no recordings", k->name);
 }
 
+static pyr_status ref_join_norms(pyr_kernels *k, pyr_step_state *const *states, int n)
+{
+    double sum = 0;
+    uint32_t skip = 0;
+
+    (void)k;
+    for (int i = 0; i < n; i++) {
+        sum += (double)states[i]->grad_norm * (double)states[i]->grad_norm;
+        skip |= states[i]->skip;
+    }
+    for (int i = 0; i < n; i++) {
+        states[i]->clip_norm = (float)sqrt(sum);
+        states[i]->skip = skip;
+    }
+    return PYR_OK;
+}
+
 void pyr_ref_fill(pyr_kernels *k, pyr_type real)
 {
     k->real = k->activation = real;
     k->host_memory = true;
+    k->ahead = 0;
     k->alloc = ref_alloc;
     k->release = ref_release;
     k->copy = ref_copy;
@@ -71,10 +100,15 @@ void pyr_ref_fill(pyr_kernels *k, pyr_type real)
     k->download = ref_copy;
     k->zero = ref_zero;
     k->sync = ref_sync;
+    k->alloc_host = ref_alloc;
+    k->release_host = ref_release;
+    k->mark = ref_mark;
+    k->wait = ref_mark;
     k->run_tasks = ref_run_tasks;
     k->record_begin = ref_record_begin;
     k->record_end = ref_record_end;
     k->replay = ref_replay;
+    k->join_norms = ref_join_norms;
     if (real == PYR_F64)
         pyr_ref_fill_f64(k);
     else

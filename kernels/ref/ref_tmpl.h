@@ -70,12 +70,15 @@ void REF_FILL(pyr_kernels *k)
 {
     for (int i = 0; i < PYR_OP_KINDS; i++)
         k->op[i] = &impls[i];
+    k->mean = vector_mean;
     k->norm = vector_norm;
     k->adamw = vector_adamw;
     k->combine = vector_combine;
     k->normals = vector_normals;
     k->clamp = vector_clamp;
     k->dots = vector_dots;
+    k->pixels = image_pixels;
+    k->dither = image_dither;
     k->resample = image_resample;
     k->haar_split = image_haar_split;
     k->haar_merge = image_haar_merge;

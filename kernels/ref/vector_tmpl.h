@@ -1,4 +1,5 @@
-/* vector_tmpl.h - flat vectors: the gradient's norm, AdamW, linear combinations, clamping, inner products. */
+/* vector_tmpl.h - flat vectors: means, the gradient's norm, AdamW, linear combinations, clamping, inner
+ * products. */
 
 /* Work is cut into chunks of a fixed size, never by the number of threads, and partial sums are added in
  * the order of chunks: the same bits for every number of lanes. */
@@ -7,6 +8,20 @@ enum { CHUNK = 65536, CHUNKS_A_ROUND = 256 };
 static inline size_t chunk_end(size_t start, size_t count)
 {
     return count - start < CHUNK ? count : start + CHUNK;
+}
+
+/* ---- mean ---- */
+
+static pyr_status vector_mean(pyr_kernels *k, float *out, const void *values, size_t count, double weight,
+                              bool add)
+{
+    double sum = 0;
+
+    (void)k;
+    for (size_t i = 0; i < count; i++)
+        sum += (double)((const REAL *)values)[i];
+    *out = (float)((add ? (double)*out : 0) + weight * (sum / (double)count));
+    return PYR_OK;
 }
 
 /* ---- norm ---- */
@@ -46,7 +61,7 @@ static pyr_status vector_norm(pyr_kernels *k, const void *grad, size_t count, py
         for (size_t i = 0; i < chunks; i++)
             total += round.partial[i];
     }
-    state->grad_norm = (float)sqrt(total);
+    state->grad_norm = state->clip_norm = (float)sqrt(total);
     state->skip = !isfinite(state->grad_norm) || !isfinite(state->loss);
     return PYR_OK;
 }
@@ -84,7 +99,7 @@ static pyr_status adamw_chunk(void *arg, int task, int lane)
 static pyr_status vector_adamw(pyr_kernels *k, const pyr_adamw *settings, pyr_step_state *state, void *value,
                                const void *grad, void *m, void *v, void *ema, size_t count)
 {
-    double rate = (double)state->learning_rate, norm = (double)state->grad_norm, clip = (double)state->clip;
+    double rate = (double)state->learning_rate, norm = (double)state->clip_norm, clip = (double)state->clip;
     double t = (double)state->applied + 1;
     adamw_work work = {
         .value = value,
@@ -102,7 +117,7 @@ static pyr_status vector_adamw(pyr_kernels *k, const pyr_adamw *settings, pyr_st
         .step_size = (REAL)(rate / (1 - pow(settings->beta1, t))),
         .root_correction = (REAL)sqrt(1 - pow(settings->beta2, t)),
         .eps = (REAL)settings->eps,
-        .ema_rate = (REAL)state->ema_rate,
+        .ema_rate = (REAL)(1 / fmax(1, (double)state->ema_window * t)),
     };
 
     if (!state->skip) {
