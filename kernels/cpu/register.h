@@ -9,6 +9,7 @@
 #ifndef PYR_KERNELS_CPU_REGISTER_H
 #define PYR_KERNELS_CPU_REGISTER_H
 
+#include "base/inline.h"
 #include "kernels/cpu/bf16.h"
 #include "kernels/cpu/vector.h"
 
@@ -23,8 +24,6 @@ enum { PYR_REGISTER = 4 };
 #if defined PYR_AVX512 || defined __FMA__
 #include <immintrin.h>
 #endif
-
-#define PYR_INLINE static inline __attribute__((always_inline))
 
 typedef float pyr_register __attribute__((vector_size(PYR_REGISTER * sizeof(float))));
 typedef int32_t pyr_register_int __attribute__((vector_size(PYR_REGISTER * sizeof(int32_t))));
