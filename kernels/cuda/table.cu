@@ -367,7 +367,7 @@ static pyr_status open_device(pyr_kernels *k, int device)
     snprintf(c->words, sizeof c->words, "%.200s (device %d, compute capability %d.%d, %.1f GiB)", c->name,
              device, c->major, c->minor, (double)c->memory / 1073741824);
     k->device = c->words;
-    k->has_bf16 = k->fast_bf16 = c->major >= 8;
+    k->has_bf16 = k->fast_bf16 = k->has_tf32 = c->major >= 8;
     return PYR_OK;
 }
 
