@@ -1,6 +1,7 @@
-/* backends.h - backends by name, with two that only tests know:
+/* backends.h - backends by name, with some that only tests know:
  *
  *     cpu-bf16            the CPU with images in bf16
+ *     cuda, cuda-bf16     the GPU, or the device that is none (tests/cuda), in f32 and in bf16
  *     ref-double-joins    the double reference, said to take its neighbours in and to write over inputs
  * wherever it can, so that what the planner makes of that is seen in double
  */
@@ -38,9 +39,16 @@ static inline pyr_status open_backend(pyr_kernels **k, const char *name, int lan
         let_join(*k);
         return PYR_OK;
     }
-    if (strcmp(name, "cpu-bf16") != 0)
+    *k = NULL;
+    if (strncmp(name, "cuda", 4) == 0) {
+        if (!pyr_kernels_cuda_built() || pyr_kernels_cuda(k, 0) != PYR_OK)
+            return PYR_OK;
+        if (strcmp(name, "cuda") == 0)
+            return PYR_OK;
+    } else if (strcmp(name, "cpu-bf16") == 0)
+        PYR_TRY(pyr_kernels_open(k, "cpu", lanes));
+    else
         return pyr_kernels_open(k, name, lanes);
-    PYR_TRY(pyr_kernels_open(k, "cpu", lanes));
     if ((*k)->has_bf16)
         return pyr_kernels_precision(*k, "bf16");
     pyr_kernels_free(*k);
