@@ -1,13 +1,11 @@
 #include "cascade/chain.h"
 
 #include "base/mem.h"
-#include "base/philox.h"
-#include <string.h>
 
 /* Of a lane, for one micro-batch. */
 typedef struct lane_memory {
     void *image[PYR_MAX_LEVELS], *dimage[PYR_MAX_LEVELS]; /* J_i and its gradient, i > 0 */
-    void *condition, *dcondition, *scratch;
+    void *scratch;
 } lane_memory;
 
 struct pyr_chain {
@@ -23,25 +21,18 @@ struct pyr_chain {
 static pyr_status lane_new(pyr_chain *c, lane_memory *m)
 {
     pyr_kernels *k = c->k;
-    size_t n = (size_t)c->micro_batch * pyr_type_size(k->real), condition = 0;
+    size_t n = (size_t)c->micro_batch * pyr_type_size(k->real);
     size_t scratch = pyr_pyramid_scratch(c->pyramid, c->micro_batch);
 
-    for (int i = 0; i < c->set.levels; i++) {
+    for (int i = 1; i < c->set.levels; i++) {
         size_t image = n * pyr_count(pyr_pyramid_image_shape(c->pyramid, i));
-        size_t told = n * pyr_count(pyr_pyramid_condition_shape(c->pyramid, i));
 
-        condition = told > condition ? told : condition;
-        if (i == 0)
-            continue;
         PYR_TRY(k->alloc(k, &m->image[i], image, "estimates of a batch"));
         PYR_TRY(k->alloc(k, &m->dimage[i], image, "estimates of a batch"));
         c->bytes += 2 * image;
     }
-    PYR_TRY(k->alloc(k, &m->condition, condition, "estimates of a batch"));
-    PYR_TRY(k->alloc(k, &m->dcondition, condition, "estimates of a batch"));
-    PYR_TRY(k->alloc(k, &m->scratch, scratch, "estimates of a batch"));
-    c->bytes += 2 * condition + scratch;
-    return PYR_OK;
+    c->bytes += scratch;
+    return k->alloc(k, &m->scratch, scratch, "estimates of a batch");
 }
 
 pyr_status pyr_chain_new(pyr_chain **out, pyr_kernels *k, const pyr_pyramid *pyramid,
@@ -80,8 +71,6 @@ void pyr_chain_free(pyr_chain *c)
             c->k->release(c->k, m->image[level]);
             c->k->release(c->k, m->dimage[level]);
         }
-        c->k->release(c->k, m->condition);
-        c->k->release(c->k, m->dcondition);
         c->k->release(c->k, m->scratch);
     }
     pyr_free(c->lane);
@@ -95,37 +84,8 @@ size_t pyr_chain_bytes(const pyr_chain *c)
 
 /* Images of a batch that one lane has at hand. */
 typedef struct piece {
-    int64_t step;
     int lane, first, n;
 } piece;
-
-/* Whether image i of the piece is told an estimate at `level`. */
-static bool is_estimated(const pyr_chain *c, const piece *p, int level, int i)
-{
-    pyr_rng4 r = pyr_philox(c->set.seed, 3, (uint32_t)(p->first + i), (uint32_t)p->step,
-                            pyr_rng_purpose(PYR_RNG_SIGMA, level));
-
-    return (double)pyr_uniform(r.v[0]) < c->set.probability;
-}
-
-static size_t condition_bytes(const pyr_chain *c, int level)
-{
-    return pyr_count(pyr_pyramid_condition_shape(c->pyramid, level)) * pyr_type_size(c->k->real);
-}
-
-/* The conditions of the images whose turn it is become those of the estimates. */
-static void put_conditions(pyr_chain *c, const piece *p, int level)
-{
-    lane_memory *m = &c->lane[p->lane];
-    const pyr_loss *loss = pyr_level_trainer_loss_graph(c->t[level]);
-    char *told = pyr_graph_data(loss->g, p->lane, loss->condition);
-    size_t bytes = condition_bytes(c, level);
-
-    pyr_pyramid_condition(c->pyramid, level, p->n, m->image[level + 1], m->condition, false, m->scratch);
-    for (int i = 0; i < p->n; i++)
-        if (is_estimated(c, p, level, i))
-            c->k->copy(c->k, told + (size_t)i * bytes, (char *)m->condition + (size_t)i * bytes, bytes);
-}
 
 static pyr_status forward(pyr_chain *c, const piece *p)
 {
@@ -135,66 +95,67 @@ static pyr_status forward(pyr_chain *c, const piece *p)
         const pyr_loss *loss = pyr_level_trainer_loss_graph(c->t[level]);
         const void *told;
 
-        PYR_TRY(pyr_level_trainer_load(c->t[level], p->step, p->lane, p->first, p->n));
+        pyr_level_trainer_load(c->t[level], p->lane, p->first, p->n);
         if (level < c->set.levels - 1)
-            put_conditions(c, p, level);
+            pyr_pyramid_condition(c->pyramid, level, p->n, m->image[level + 1],
+                                  pyr_graph_data(loss->g, p->lane, loss->estimated), false, m->scratch);
         PYR_TRY(pyr_level_trainer_forward(c->t[level], p->lane, p->first, p->n));
         if (level == 0)
             break;
         /* haar's condition is the coarse image */
-        told = loss->condition >= 0 ? pyr_graph_data(loss->g, p->lane, loss->condition) : NULL;
+        told = loss->told >= 0 ? pyr_graph_data(loss->g, p->lane, loss->told) : NULL;
         pyr_pyramid_synthesize(c->pyramid, level, p->n, told, told,
                                pyr_graph_data(loss->g, p->lane, loss->estimate), m->image[level], m->scratch);
     }
     return PYR_OK;
 }
 
-/* The gradient of the level's estimate, out of that of its image; that of its condition stays in dcondition.
- */
-static void seed_estimate(pyr_chain *c, const piece *p, int level)
+/* Numbers of a lane's gradient from image `first` on are zero. */
+static void clear_seed(const pyr_chain *c, const piece *p, const pyr_loss *loss, pyr_value v, int first)
 {
-    lane_memory *m = &c->lane[p->lane];
-    const pyr_loss *loss = pyr_level_trainer_loss_graph(c->t[level]);
-    size_t each = pyr_count(pyr_pyramid_variable_shape(c->pyramid, level)) * pyr_type_size(c->k->real);
-    char *seed = pyr_graph_gradient(loss->g, p->lane, loss->estimate);
+    size_t each = pyr_count(pyr_graph_shape(loss->g, v)) / (size_t)c->micro_batch * pyr_type_size(c->k->real);
 
-    pyr_pyramid_synthesize_adjoint(c->pyramid, level, p->n, m->dimage[level], m->dcondition, seed,
-                                   m->scratch);
-    c->k->zero(c->k, seed + (size_t)p->n * each, (size_t)(c->micro_batch - p->n) * each);
+    c->k->zero(c->k, (char *)pyr_graph_gradient(loss->g, p->lane, v) + (size_t)first * each,
+               (size_t)(c->micro_batch - first) * each);
 }
 
-/* The gradient of the coarser image, out of that of the level's condition. */
-static void pass_on(pyr_chain *c, const piece *p, int level)
+/* What arrives at the level's estimate and at what it was told, out of the gradient of its image. The finest
+ * level's image is in no loss. */
+static void seed(pyr_chain *c, const piece *p, int level)
 {
     lane_memory *m = &c->lane[p->lane];
     const pyr_loss *loss = pyr_level_trainer_loss_graph(c->t[level]);
-    size_t bytes = condition_bytes(c, level), numbers = bytes / pyr_type_size(c->k->real);
-    const void *own = pyr_graph_gradient(loss->g, p->lane, loss->condition);
+    bool told = level < c->set.levels - 1;
+    int images = level > 0 ? p->n : 0;
 
-    if (level == 0)
-        c->k->copy(c->k, m->dcondition, own, (size_t)p->n * bytes);
-    else
-        c->k->combine(c->k, m->dcondition, 2, (double[]){1, 1}, (const void *const[]){m->dcondition, own},
-                      (size_t)p->n * numbers);
-    for (int i = 0; i < p->n; i++)
-        if (!is_estimated(c, p, level, i))
-            c->k->zero(c->k, (char *)m->dcondition + (size_t)i * bytes, bytes);
-    pyr_pyramid_condition_adjoint(c->pyramid, level, p->n, m->dcondition, m->dimage[level + 1], m->scratch);
+    if (images) {
+        pyr_pyramid_synthesize_adjoint(c->pyramid, level, images, m->dimage[level],
+                                       told ? pyr_graph_gradient(loss->g, p->lane, loss->told) : NULL,
+                                       pyr_graph_gradient(loss->g, p->lane, loss->estimate), m->scratch);
+        clear_seed(c, p, loss, loss->estimate, images);
+    }
+    if (told)
+        clear_seed(c, p, loss, loss->told, images);
 }
 
 static pyr_status backward(pyr_chain *c, const piece *p, int group)
 {
     for (int level = 0; level < c->set.levels; level++) {
-        if (c->set.gradients && level > 0)
-            seed_estimate(c, p, level);
+        const pyr_loss *loss = pyr_level_trainer_loss_graph(c->t[level]);
+        lane_memory *m = &c->lane[p->lane];
+
+        if (c->set.gradients)
+            seed(c, p, level);
         PYR_TRY(pyr_level_trainer_backward(c->t[level], p->lane, group));
         if (c->set.gradients && level < c->set.levels - 1)
-            pass_on(c, p, level);
+            pyr_pyramid_condition_adjoint(c->pyramid, level, p->n,
+                                          pyr_graph_gradient(loss->g, p->lane, loss->estimated),
+                                          m->dimage[level + 1], m->scratch);
     }
     return PYR_OK;
 }
 
-pyr_status pyr_chain_group(pyr_chain *c, int64_t step, int group, int lane)
+pyr_status pyr_chain_group(pyr_chain *c, int group, int lane)
 {
     int stride = c->set.groups * c->micro_batch;
 
@@ -202,7 +163,7 @@ pyr_status pyr_chain_group(pyr_chain *c, int64_t step, int group, int lane)
         pyr_graph_clear(pyr_level_trainer_graph(c->t[level]), group);
     for (int first = group * c->micro_batch; first < c->set.batch; first += stride) {
         int rest = c->set.batch - first;
-        piece p = {step, lane, first, rest < c->micro_batch ? rest : c->micro_batch};
+        piece p = {lane, first, rest < c->micro_batch ? rest : c->micro_batch};
 
         PYR_TRY(forward(c, &p));
         PYR_TRY(backward(c, &p, group));

@@ -17,22 +17,21 @@
 
 typedef struct pyr_chain_settings {
     int levels;
-    bool gradients;     /* pass back through the estimates */
-    double probability; /* of an estimate instead of the real image, drawn for each image and level */
-    uint64_t seed;
+    bool gradients; /* pass back through the estimates */
     int batch, groups;
 } pyr_chain_settings;
 
 typedef struct pyr_chain pyr_chain;
 
-/* The trainers are borrowed; all have one micro-batch, and those of levels above 0 an estimate. */
+/* The trainers are borrowed; all have one micro-batch, those of levels above 0 an estimate, and those below
+ * the coarsest are told estimates: some images, as they are drawn (loss.h, told_estimates). */
 pyr_status pyr_chain_new(pyr_chain **out, pyr_kernels *k, const pyr_pyramid *pyramid,
                          pyr_level_trainer *const *trainer, const pyr_chain_settings *settings);
 void pyr_chain_free(pyr_chain *c); /* NULL is a no-op */
 size_t pyr_chain_bytes(const pyr_chain *c);
 
-/* All micro-batches of a group of step `step`, all levels, on one lane: gradients into the group's
+/* All micro-batches of a group, all levels, on one lane: gradients into the group's
  * accumulators, losses into the trainers. The graphs are packed before. */
-pyr_status pyr_chain_group(pyr_chain *c, int64_t step, int group, int lane);
+pyr_status pyr_chain_group(pyr_chain *c, int group, int lane);
 
 #endif

@@ -170,7 +170,9 @@ static pyr_status plan_levels(pyr_joint *j)
                                       .micro_batch = micro,
                                       .estimate = chain && i > 0,
                                       .estimate_gradient = gradients && i > 0,
-                                      .condition_gradient = gradients && i < j->levels - 1};
+                                      .told_estimates = chain && i < j->levels - 1,
+                                      .told_gradient = gradients && i < j->levels - 1,
+                                      .probability = j->set->estimate_probability};
         if (j->set->share) {
             j->part[i].shared = j->levels;
             j->part[i].params = &j->params;
@@ -183,8 +185,6 @@ static pyr_status plan_levels(pyr_joint *j)
     if (chain) {
         pyr_chain_settings chained = {.levels = j->levels,
                                       .gradients = gradients,
-                                      .probability = j->set->estimate_probability,
-                                      .seed = j->job[0].seed,
                                       .batch = j->batch,
                                       .groups = pyr_joint_settings(j, 0)->groups};
 
@@ -206,7 +206,6 @@ static pyr_status allocate_batch(pyr_joint *j)
         if (level->condition.c)
             PYR_TRY(j->k->alloc(j->k, &j->condition[i], n * pyr_count(level->condition) * real,
                                 "pyramid of a batch"));
-        pyr_level_trainer_use_batch(j->t[i], j->variable[i], j->condition[i]);
     }
     PYR_TRY(pyr_feed_new(&j->feed, j->k, job->data, job->pyramid, pyr_level_trainer_micro_batch(j->t[0]),
                          j->k->lanes));
@@ -332,6 +331,7 @@ static pyr_status prepare(pyr_joint *j)
     if (j->set->share)
         PYR_TRY(pyr_optimizer_new(&j->optimizer, j->k, &j->params,
                                   (pyr_adamw){s->beta1, s->beta2, s->eps, s->weight_decay}));
+    PYR_TRY(pyr_joint_allocate_handover(j));
     if (!j->resumed)
         return initial(j);
     if (j->set->share)
@@ -366,6 +366,8 @@ void pyr_joint_free(pyr_joint *j)
 {
     if (!j)
         return;
+    pyr_handover_free(&j->handover);
+    j->k->release(j->k, j->loss);
     pyr_chain_free(j->chain);
     for (int i = 0; i < j->levels; i++) {
         pyr_level_trainer_free(j->t[i]);
@@ -393,6 +395,7 @@ pyr_status pyr_joint_memory(pyr_joint *j, int level, pyr_level_memory *out)
 
         batch += n * (pyr_count(l->variable) + pyr_count(l->condition));
     }
+    batch += pyr_handover_bytes(&j->handover);
     out->total -= out->library;
     if (level == 0) {
         out->feed += batch + pyr_feed_bytes(&j->feed) + (j->chain ? pyr_chain_bytes(j->chain) : 0);
@@ -421,8 +424,10 @@ static pyr_status count_steps(pyr_joint *j)
 
         for (int i = 0; i < j->levels; i++)
             *pyr_level_trainer_plan(j->t[i]) = (pyr_train_plan){.ema_window = 1}; /* a rate of 0 */
-        PYR_TRY(pyr_train_time(&(pyr_train_calls){.ctx = j, .step = pyr_joint_step}, fmin(4, whole / 20),
-                               &per_step));
+        PYR_TRY(pyr_train_time(
+            &(pyr_train_calls){
+                .ctx = j, .step = pyr_joint_step, .result = pyr_joint_step_result, .ahead = j->k->ahead},
+            fmin(4, whole / 20), &per_step));
         PYR_TRY(pyr_steps_of_images(&steps, 0, whole / per_step * j->batch, j->batch));
         memset(j->window, 0, sizeof j->window);
         PYR_TRY(initial(j)); /* again: measuring has moved moments and EMA */
@@ -436,6 +441,8 @@ pyr_status pyr_joint_run(pyr_joint *j)
 {
     pyr_train_calls calls = {.ctx = j,
                              .step = pyr_joint_step,
+                             .result = pyr_joint_step_result,
+                             .ahead = j->k->ahead,
                              .checkpoint = checkpoint,
                              .report = report,
                              .snapshot = j->job[0].snapshot < 0 ? NULL : snapshot,

@@ -54,8 +54,8 @@ pyr_status pyr_joint_finished(const pyr_joint_job *job, bool *finished, int64_t 
 /* Finish or undo what a killed process was about when it saved; before anything is read. */
 pyr_status pyr_joint_recover(const pyr_joint_job *job);
 
-/* Gradient of step `step` into the optimizers, without an update, and the weighted loss of the active levels;
- * what a step begins with, and for tests. */
+/* Gradient of step `step` into the optimizers, without an update, and the weighted loss of the active levels.
+ */
 pyr_status pyr_joint_gradient(pyr_joint *j, int64_t step, double *loss);
 /* Values and gradient of a level: its own blocks, or the shared ones. Borrowed. */
 pyr_optimizer *pyr_joint_optimizer(pyr_joint *j, int level);

@@ -41,6 +41,7 @@ static void freeze(pyr_joint *j, int level, const pyr_train_report *now, double 
     char line[200];
 
     p->frozen = true;
+    pyr_handover_forget(&j->handover); /* from now on a step is another one */
     p->train.step = step; /* the last one that it takes part in: checkpoints say so from now on */
     p->train.seconds = now->seconds;
     stretch_plans(j, step, before);

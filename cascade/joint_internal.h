@@ -4,6 +4,7 @@
 
 #include "cascade/chain.h"
 #include "cascade/joint.h"
+#include "graph/handover.h"
 
 /* What happened at a level since its last line in the log. */
 typedef struct pyr_joint_window {
@@ -25,9 +26,12 @@ struct pyr_joint {
     pyr_optimizer optimizer;
     void *variable[PYR_MAX_LEVELS], *condition[PYR_MAX_LEVELS]; /* of the batch */
     pyr_feed feed;
-    pyr_chain *chain; /* condition estimate */
+    pyr_chain *chain;      /* condition estimate */
+    pyr_handover handover; /* there: what each optimizer is told, images, draws; back: pyr_joint_result */
+    size_t images_at, draws_at[PYR_MAX_LEVELS];
+    float *loss; /* [levels]: means of the levels' losses, not weighted; backend memory */
     bool resumed;
-    int64_t step; /* the current one */
+    int64_t computed; /* the step whose losses are kept; -1: none */
     pyr_train_plan plan;
     pyr_train_state state;
     pyr_joint_window window[PYR_MAX_LEVELS];
@@ -48,8 +52,18 @@ static inline const pyr_level_settings *pyr_joint_settings(const pyr_joint *j, i
     return &j->config->level[level];
 }
 
-/* A step of the loop, and why its loss was not finite (graph/train.h); ctx is the pyr_joint. joint_step.c */
+/* What comes back from a step. */
+typedef struct pyr_joint_result {
+    float loss[PYR_MAX_LEVELS];
+    pyr_step_state state[PYR_MAX_LEVELS]; /* of each optimizer; a shared one has the first */
+} pyr_joint_result;
+
+/* Blocks for what goes to a step and comes back; when everything else is there. joint_step.c */
+pyr_status pyr_joint_allocate_handover(pyr_joint *j);
+/* A step of the loop, what came of it, and why its loss was not finite (graph/train.h); ctx is the pyr_joint.
+ */
 pyr_status pyr_joint_step(void *ctx, int64_t number, pyr_train_step *out);
+pyr_status pyr_joint_step_result(void *ctx, int64_t number, pyr_train_step *out);
 const char *pyr_joint_explain(void *ctx, int64_t number);
 /* w_i of the sum of losses. */
 double pyr_joint_weight(const pyr_joint *j, int level);

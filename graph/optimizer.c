@@ -1,5 +1,7 @@
 #include "graph/optimizer.h"
 
+#include <stddef.h>
+
 static void **block_of(pyr_optimizer *o, int i)
 {
     void **blocks[] = {&o->value, &o->grad, &o->m, &o->v, &o->ema};
@@ -32,19 +34,36 @@ size_t pyr_optimizer_bytes(const pyr_kernels *k, const pyr_params *params)
     return BLOCKS * params->count * pyr_type_size(k->real);
 }
 
+_Static_assert(offsetof(pyr_step_state, ema_window) == offsetof(pyr_step_state, learning_rate) + 4 &&
+                   offsetof(pyr_step_state, clip) == offsetof(pyr_step_state, learning_rate) + 8 &&
+                   sizeof(pyr_told) == 12,
+               "what a step is told lies in its state as in pyr_told");
+
+void pyr_optimizer_tell(pyr_optimizer *o, const pyr_told *told)
+{
+    o->k->copy(o->k, &o->state->learning_rate, told, sizeof *told);
+}
+
+pyr_status pyr_optimizer_norm(pyr_optimizer *o)
+{
+    return o->k->norm(o->k, o->grad, o->count, o->state);
+}
+
+pyr_status pyr_optimizer_apply(pyr_optimizer *o)
+{
+    return o->k->adamw(o->k, &o->adamw, o->state, o->value, o->grad, o->m, o->v, o->ema, o->count);
+}
+
 pyr_status pyr_optimizer_step(pyr_optimizer *o, const pyr_update *update, pyr_step_state *state)
 {
     pyr_kernels *k = o->k;
+    pyr_told told = {(float)update->learning_rate, (float)update->ema_window, (float)update->clip};
+    float loss = (float)update->loss;
 
-    k->download(k, state, o->state, sizeof *state);
-    PYR_TRY(k->sync(k));
-    state->learning_rate = (float)update->learning_rate;
-    state->ema_window = (float)update->ema_window;
-    state->clip = (float)update->clip;
-    state->loss = (float)update->loss;
-    k->upload(k, o->state, state, sizeof *state);
-    PYR_TRY(k->norm(k, o->grad, o->count, o->state));
-    PYR_TRY(k->adamw(k, &o->adamw, o->state, o->value, o->grad, o->m, o->v, o->ema, o->count));
+    k->upload(k, &o->state->learning_rate, &told, sizeof told);
+    k->upload(k, &o->state->loss, &loss, sizeof loss);
+    PYR_TRY(pyr_optimizer_norm(o));
+    PYR_TRY(pyr_optimizer_apply(o));
     k->download(k, state, o->state, sizeof *state);
     return k->sync(k);
 }

@@ -92,6 +92,21 @@ static pyr_status do_report(const pyr_train_plan *plan, const pyr_train_calls *c
     return calls->report ? calls->report(calls->ctx, &report, brief) : PYR_OK;
 }
 
+pyr_told pyr_train_told(const pyr_train_plan *plan, int64_t step)
+{
+    return (pyr_told){.learning_rate = (float)pyr_train_rate(plan, step),
+                      .ema_window = (float)plan->ema_window,
+                      .clip = (float)plan->clip};
+}
+
+pyr_train_step pyr_train_came_of(const pyr_step_state *after)
+{
+    return (pyr_train_step){.loss = (double)after->loss,
+                            .skipped = after->skip,
+                            .grad_norm = (double)after->grad_norm,
+                            .learning_rate = (double)after->learning_rate};
+}
+
 pyr_status pyr_train_update(pyr_train_step *out, pyr_optimizer *optimizer, const pyr_train_plan *plan,
                             int64_t step, double loss)
 {
@@ -103,58 +118,114 @@ pyr_status pyr_train_update(pyr_train_step *out, pyr_optimizer *optimizer, const
                                              .clip = plan->clip,
                                              .loss = loss},
                                &after));
-    *out = (pyr_train_step){.loss = loss,
-                            .skipped = after.skip,
-                            .grad_norm = (double)after.grad_norm,
-                            .learning_rate = (double)after.learning_rate};
+    *out = pyr_train_came_of(&after);
+    out->loss = loss;
+    return PYR_OK;
+}
+
+/* A run at work. */
+typedef struct loop {
+    const pyr_train_plan *plan;
+    const pyr_train_calls *calls;
+    pyr_train_state *state;
+    window w;
+    int64_t read; /* steps whose results are known */
+    int skipped_in_a_row;
+    pyr_train_step last; /* of the steps read */
+} loop;
+
+/* What came of the step l->read. */
+static pyr_status take(loop *l, const pyr_train_step *after)
+{
+    const pyr_train_calls *calls = l->calls;
+    int64_t step = l->read++;
+
+    l->last = *after;
+    if (!after->skipped) {
+        l->skipped_in_a_row = 0;
+        l->w.loss += after->loss;
+        l->w.steps++;
+        return PYR_OK;
+    }
+    l->state->skipped++;
+    if (++l->skipped_in_a_row < l->plan->most_skipped)
+        return PYR_OK;
+    return pyr_fail(PYR_E_NUMERIC,
+                    "%d steps in a row had a loss or gradient that is not finite, the last was step "
+                    "%lld (loss %g, gradient norm %g; %s); the last checkpoint is from before them. "
+                    "A lower --lr or --clip 1 usually helps",
+                    l->skipped_in_a_row, (long long)step, after->loss, after->grad_norm,
+                    calls->explain ? calls->explain(calls->ctx, step) : "");
+}
+
+/* Read results until those of at most `behind` steps are left. */
+static pyr_status catch_up(loop *l, int64_t behind)
+{
+    pyr_train_step after = {0};
+
+    while (l->read < l->state->step - behind) {
+        PYR_TRY(l->calls->result(l->calls->ctx, l->read, &after));
+        PYR_TRY(take(l, &after));
+    }
+    return PYR_OK;
+}
+
+/* The next step, and the results that must be read for it. */
+static pyr_status do_step(loop *l)
+{
+    pyr_train_step after = {0};
+    int64_t step = l->state->step;
+
+    PYR_TRY(l->calls->step(l->calls->ctx, step, &after));
+    l->state->step++;
+    return l->calls->result ? catch_up(l, l->calls->ahead) : take(l, &after);
+}
+
+/* Wait for all steps so far. */
+static pyr_status settle(loop *l)
+{
+    double start = pyr_now(), seconds;
+
+    PYR_TRY(catch_up(l, 0));
+    seconds = pyr_now() - start;
+    l->w.seconds += seconds;
+    l->state->seconds += seconds;
     return PYR_OK;
 }
 
 pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *calls, pyr_train_state *state)
 {
-    window w = {0};
-    int skipped_in_a_row = 0;
+    loop l = {.plan = plan, .calls = calls, .state = state, .read = state->step};
     double drawn = pyr_now();
 
     while (state->step < plan->steps) {
-        pyr_train_step after = {0};
         double start = pyr_now(), seconds;
-        bool last;
+        bool last, save, draw, stopping;
 
-        PYR_TRY(calls->step(calls->ctx, state->step, &after));
+        PYR_TRY(do_step(&l));
         seconds = pyr_now() - start;
-        w.seconds += seconds;
+        l.w.seconds += seconds;
         state->seconds += seconds;
-        if (after.skipped) {
-            state->skipped++;
-            if (++skipped_in_a_row >= plan->most_skipped)
-                return pyr_fail(
-                    PYR_E_NUMERIC,
-                    "%d steps in a row had a loss or gradient that is not finite, the last was step "
-                    "%lld (loss %g, gradient norm %g; %s); the last checkpoint is from before them. "
-                    "A lower --lr or --clip 1 usually helps",
-                    skipped_in_a_row, (long long)state->step, after.loss, after.grad_norm,
-                    calls->explain ? calls->explain(calls->ctx, state->step) : "");
-        } else {
-            skipped_in_a_row = 0;
-            w.loss += after.loss;
-            w.steps++;
-        }
-        state->step++;
         last = state->step == plan->steps;
         if (last || due(plan->report, state->step, plan->batch) ||
             due(plan->evaluate, state->step, plan->batch)) {
-            PYR_TRY(do_report(plan, calls, &w, state, &after, false));
-            w = (window){0};
+            PYR_TRY(settle(&l));
+            PYR_TRY(do_report(plan, calls, &l.w, state, &l.last, false));
+            l.w = (window){0};
         } else if (pyr_now() - drawn > 0.2) {
-            PYR_TRY(do_report(plan, calls, &w, state, &after, true));
+            PYR_TRY(do_report(plan, calls, &l.w, state, &l.last, true));
             drawn = pyr_now();
         }
-        if (last || stop || due(plan->checkpoint, state->step, plan->batch))
+        stopping = stop; /* asked once: who stops is promised a checkpoint */
+        save = last || stopping || due(plan->checkpoint, state->step, plan->batch);
+        draw = calls->snapshot && !stopping && (last || due(plan->snapshot, state->step, plan->batch));
+        if (save || draw)
+            PYR_TRY(settle(&l));
+        if (save)
             PYR_TRY(calls->checkpoint(calls->ctx, state));
-        if (calls->snapshot && (last || due(plan->snapshot, state->step, plan->batch)) && !stop)
+        if (draw)
             PYR_TRY(calls->snapshot(calls->ctx, state->step));
-        if (stop && !last)
+        if (stopping && !last)
             return pyr_fail(PYR_E_STOPPED, "stopped after step %lld of %lld; a checkpoint is written",
                             (long long)state->step, (long long)plan->steps);
     }
@@ -173,16 +244,26 @@ static int compare_doubles(const void *a, const void *b)
 pyr_status pyr_train_time(const pyr_train_calls *calls, double at_least_seconds, double *seconds_per_step)
 {
     enum { MOST = 200, LEAST = 4 };
-    double took[MOST], begin = pyr_now(), sum = 0;
+    int64_t ahead = calls->result ? calls->ahead : 0, asked = 0;
+    double took[MOST], begin = pyr_now(), sum = 0, before = begin;
     int n = 0, half;
 
-    for (int i = 0; i < MOST && (i < LEAST + 1 || pyr_now() - begin < at_least_seconds); i++) {
+    /* From one step's results to the next one's, while as many steps are under way as in a run. */
+    for (int64_t read = 0;; read++) {
+        bool more = read <= LEAST || (n < MOST && pyr_now() - begin < at_least_seconds);
         pyr_train_step unused;
-        double start = pyr_now();
+        double now;
 
-        PYR_TRY(calls->step(calls->ctx, i, &unused));
-        if (i > 0) /* the first one warms up */
-            took[n++] = pyr_now() - start;
+        while (more && asked <= read + ahead)
+            PYR_TRY(calls->step(calls->ctx, asked++, &unused));
+        if (read == asked)
+            break;
+        if (calls->result)
+            PYR_TRY(calls->result(calls->ctx, read, &unused));
+        now = pyr_now();
+        if (read > 0 && more) /* the first one warms up; the last ones have none behind them */
+            took[n++] = now - before;
+        before = now;
     }
     qsort(took, (size_t)n, sizeof *took, compare_doubles);
     half = (n + 1) / 2;

@@ -57,21 +57,31 @@ typedef struct pyr_train_step {
 
 typedef struct pyr_train_calls {
     void *ctx;
-    /* Gradient and update for step `step` (from 0); the rate is pyr_train_rate(plan, step). */
+    /* Gradient and update for step `step` (from 0); the rate is pyr_train_rate(plan, step). *out is what came
+     * of it, unless there is `result`: then it is left alone. */
     pyr_status (*step)(void *ctx, int64_t step, pyr_train_step *out);
+    /* What came of step `step`: asked for once for each step, in order, at the latest when `ahead` more were
+     * begun, and for all steps before a checkpoint, a snapshot, a report that is not brief, and the end.
+     * NULL: step says so at once. */
+    pyr_status (*result)(void *ctx, int64_t step, pyr_train_step *out);
+    int ahead; /* pyr_kernels.ahead */
     /* Save all that resuming needs. */
     pyr_status (*checkpoint)(void *ctx, const pyr_train_state *state);
     /* A line for log and terminal; called often enough to move a progress bar when `brief`. */
     pyr_status (*report)(void *ctx, const pyr_train_report *report, bool brief);
     pyr_status (*snapshot)(void *ctx, int64_t step); /* NULL: none */
-    /* Words for a step that is not finite: where to look. Returns a borrowed text. */
+    /* Words for a step that is not finite: where to look. Later steps may have been begun. Returns a borrowed
+     * text. */
     const char *(*explain)(void *ctx, int64_t step);
 } pyr_train_calls;
 
 double pyr_train_done(const pyr_train_plan *plan, int64_t step); /* 0..1 of the whole course */
 double pyr_train_rate(const pyr_train_plan *plan, int64_t step);
 
-/* Gradient in, update done: what a step callback ends with. */
+/* What the host tells step `step`, and what the optimizer's state says of one. */
+pyr_told pyr_train_told(const pyr_train_plan *plan, int64_t step);
+pyr_train_step pyr_train_came_of(const pyr_step_state *after);
+/* Gradient in, update done: what a step callback without `result` ends with. */
 pyr_status pyr_train_update(pyr_train_step *out, pyr_optimizer *optimizer, const pyr_train_plan *plan,
                             int64_t step, double loss);
 
@@ -81,8 +91,7 @@ pyr_status pyr_train_update(pyr_train_step *out, pyr_optimizer *optimizer, const
 pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *calls, pyr_train_state *state);
 
 /* Seconds per step, the mean of the fastest half of 4 to 200 steps (numbered from 0), which run for about
- * that long.
- */
+ * that long, with `ahead` of them under way. All have come to an end when it returns. */
 pyr_status pyr_train_time(const pyr_train_calls *calls, double at_least_seconds, double *seconds_per_step);
 
 /* From now on SIGINT and SIGTERM ask running loops to stop after the current step; a second one ends

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/philox.h"
 #include <math.h>
+#include <string.h>
 
 pyr_status pyr_feed_new(pyr_feed *feed, pyr_kernels *k, const pyr_dataset *data, const pyr_pyramid *pyramid,
                         int batch, int lanes)
@@ -12,10 +13,17 @@ pyr_status pyr_feed_new(pyr_feed *feed, pyr_kernels *k, const pyr_dataset *data,
     *feed = (pyr_feed){.k = k, .data = data, .pyramid = pyramid, .batch = batch, .lanes = lanes};
     feed->image_size = pyr_count(pyr_pyramid_image_shape(pyramid, 0));
     PYR_TRY(pyr_new(&feed->host, n, sizeof *feed->host, "feed"));
+    PYR_TRY(pyr_new(&feed->block, n, sizeof *feed->block, "feed"));
     PYR_TRY(pyr_new(&feed->images, n, sizeof *feed->images, "feed"));
     PYR_TRY(pyr_new(&feed->scratch, n, sizeof *feed->scratch, "feed"));
     for (size_t i = 0; i < n; i++) {
-        PYR_TRY(pyr_new(&feed->host[i], feed->image_size, sizeof(float), "an image"));
+        size_t bytes = pyr_feed_gather_bytes(feed, batch);
+
+        PYR_TRY(pyr_new(&feed->host[i], bytes, 1, "images of a batch"));
+        if (k->host_memory)
+            feed->block[i] = feed->host[i];
+        else
+            PYR_TRY(k->alloc(k, &feed->block[i], bytes, "images of a batch"));
         PYR_TRY(k->alloc(k, &feed->images[i], (size_t)batch * feed->image_size * real, "images of a batch"));
         PYR_TRY(k->alloc(k, &feed->scratch[i], pyr_pyramid_scratch(pyramid, batch), "pyramid of a batch"));
     }
@@ -25,6 +33,8 @@ pyr_status pyr_feed_new(pyr_feed *feed, pyr_kernels *k, const pyr_dataset *data,
 void pyr_feed_free(pyr_feed *feed)
 {
     for (int i = 0; i < feed->lanes; i++) {
+        if (feed->block && !feed->k->host_memory)
+            feed->k->release(feed->k, feed->block[i]);
         if (feed->host)
             pyr_free(feed->host[i]);
         if (feed->images)
@@ -33,6 +43,7 @@ void pyr_feed_free(pyr_feed *feed)
             feed->k->release(feed->k, feed->scratch[i]);
     }
     pyr_free(feed->host);
+    pyr_free(feed->block);
     pyr_free(feed->images);
     pyr_free(feed->scratch);
     *feed = (pyr_feed){0};
@@ -41,64 +52,111 @@ void pyr_feed_free(pyr_feed *feed)
 size_t pyr_feed_bytes(const pyr_feed *feed)
 {
     size_t images = (size_t)feed->batch * feed->image_size * pyr_type_size(feed->k->real);
+    size_t gathered = pyr_feed_gather_bytes(feed, feed->batch) * (feed->k->host_memory ? 1 : 2);
 
-    return (size_t)feed->lanes *
-           (images + pyr_pyramid_scratch(feed->pyramid, feed->batch) + feed->image_size * sizeof(float));
+    return (size_t)feed->lanes * (images + gathered + pyr_pyramid_scratch(feed->pyramid, feed->batch));
 }
 
-/* The batch's buffer can be filled with floats right away. */
-static bool is_direct(const pyr_kernels *k)
+/* ---- two phases -------------------------------------------------------------------------------- */
+
+static size_t sample_bytes(const pyr_feed *feed)
 {
-    return k->host_memory && k->real == PYR_F32;
+    return feed->image_size * (pyr_dataset_shape_of(feed->data).bits <= 8 ? 1 : 2);
 }
 
-/* A sample of b bits stands for a cell of width 2^(1-b) (images/pixels.h), over which it is spread. */
-static void spread(const pyr_feed *feed, const pyr_pick *pick, int i, float *pixels)
+/* Where things lie among `images` gathered images; samples begin at 0. */
+static size_t flips_at(const pyr_feed *feed, int images)
 {
-    float half = ldexpf(1, -pyr_dataset_shape_of(feed->data).bits);
+    return pyr_aligned((size_t)images * sample_bytes(feed));
+}
 
-    for (size_t at = 0; at < feed->image_size; at += 4) {
-        pyr_rng4 r = pyr_philox(pick->seed, (uint32_t)(at / 4), pick->first + (uint32_t)i, pick->step,
-                                pyr_rng_purpose(PYR_RNG_DITHER, 0));
+static size_t streams_at(const pyr_feed *feed, int images)
+{
+    return flips_at(feed, images) + pyr_aligned((size_t)images * sizeof(uint32_t));
+}
 
-        for (size_t j = at; j < feed->image_size && j < at + 4; j++)
-            pixels[j] += half * (2 * pyr_uniform(r.v[j - at]) - 1);
+size_t pyr_feed_gather_bytes(const pyr_feed *feed, int images)
+{
+    return streams_at(feed, images) + pyr_aligned((size_t)images * PYR_STREAM_WORDS * sizeof(uint32_t));
+}
+
+void pyr_feed_gather(const pyr_feed *feed, const pyr_pick *pick, void *host)
+{
+    size_t bytes = sample_bytes(feed);
+    uint32_t *flip = (uint32_t *)(void *)((char *)host + flips_at(feed, pick->n));
+    uint32_t *stream = (uint32_t *)(void *)((char *)host + streams_at(feed, pick->n));
+
+    for (int i = 0; i < pick->n; i++, stream += PYR_STREAM_WORDS) {
+        memcpy((char *)host + (size_t)i * bytes, pyr_dataset_samples(feed->data, pick->split, pick->index[i]),
+               bytes);
+        flip[i] = pick->flip && pick->flip[i];
+        stream[0] = (uint32_t)pick->seed;
+        stream[1] = (uint32_t)(pick->seed >> 32);
+        stream[2] = pick->first + (uint32_t)i;
+        stream[3] = pick->step;
     }
 }
 
-static pyr_status put_images(pyr_feed *feed, int lane, const pyr_pick *pick)
+/* A sample of b bits stands for a cell of width 2^(1-b) (images/pixels.h), over which dequantising spreads
+ * it.
+ */
+static void put_images(pyr_feed *feed, int lane, const pyr_piece *piece)
 {
-    for (int i = 0; i < pick->n; i++) {
-        bool direct = is_direct(feed->k);
-        float *pixels =
-            direct ? (float *)feed->images[lane] + (size_t)i * feed->image_size : feed->host[lane];
+    pyr_kernels *k = feed->k;
+    const char *block = piece->block;
+    int bits = pyr_dataset_shape_of(feed->data).bits;
+    size_t first = (size_t)piece->first;
+    const void *flip = block + flips_at(feed, piece->images) + first * sizeof(uint32_t);
+    const void *stream =
+        block + streams_at(feed, piece->images) + first * PYR_STREAM_WORDS * sizeof(uint32_t);
 
-        pyr_dataset_pixels(feed->data, pick->split, pick->index[i], pick->flip && pick->flip[i], pixels);
-        if (feed->dequantise)
-            spread(feed, pick, i, pixels);
-        if (!direct)
-            PYR_TRY(pyr_upload_floats(feed->k,
-                                      (char *)feed->images[lane] +
-                                          (size_t)i * feed->image_size * pyr_type_size(feed->k->real),
-                                      pixels, feed->image_size));
-    }
-    return PYR_OK;
+    k->pixels(k, feed->images[lane], block + first * sample_bytes(feed), piece->n,
+              pyr_pyramid_image_shape(feed->pyramid, 0), bits, flip);
+    if (feed->dequantise)
+        k->dither(k, feed->images[lane], piece->n, feed->image_size, ldexp(1, -bits), stream,
+                  pyr_rng_purpose(PYR_RNG_DITHER, 0));
+}
+
+void pyr_feed_level_of(pyr_feed *feed, int lane, const pyr_piece *piece, int level, void *variable,
+                       void *condition)
+{
+    put_images(feed, lane, piece);
+    pyr_pyramid_analyze(feed->pyramid, piece->n, feed->images[lane], level, variable, condition,
+                        feed->scratch[lane]);
+}
+
+void pyr_feed_pyramid_of(pyr_feed *feed, int lane, const pyr_piece *piece, void *const *variable,
+                         void *const *condition)
+{
+    put_images(feed, lane, piece);
+    pyr_pyramid_analyze_all(feed->pyramid, piece->n, feed->images[lane], variable, condition,
+                            feed->scratch[lane]);
+}
+
+/* ---- at once ----------------------------------------------------------------------------------- */
+
+static pyr_piece gather_at_once(pyr_feed *feed, int lane, const pyr_pick *pick)
+{
+    pyr_feed_gather(feed, pick, feed->host[lane]);
+    if (!feed->k->host_memory)
+        feed->k->upload(feed->k, feed->block[lane], feed->host[lane], pyr_feed_gather_bytes(feed, pick->n));
+    return (pyr_piece){feed->block[lane], pick->n, 0, pick->n};
 }
 
 pyr_status pyr_feed_level(pyr_feed *feed, int lane, const pyr_pick *pick, int level, void *variable,
                           void *condition)
 {
-    PYR_TRY(put_images(feed, lane, pick));
-    pyr_pyramid_analyze(feed->pyramid, pick->n, feed->images[lane], level, variable, condition,
-                        feed->scratch[lane]);
+    pyr_piece piece = gather_at_once(feed, lane, pick);
+
+    pyr_feed_level_of(feed, lane, &piece, level, variable, condition);
     return PYR_OK;
 }
 
 pyr_status pyr_feed_pyramid(pyr_feed *feed, int lane, const pyr_pick *pick, void *const *variable,
                             void *const *condition)
 {
-    PYR_TRY(put_images(feed, lane, pick));
-    pyr_pyramid_analyze_all(feed->pyramid, pick->n, feed->images[lane], variable, condition,
-                            feed->scratch[lane]);
+    pyr_piece piece = gather_at_once(feed, lane, pick);
+
+    pyr_feed_pyramid_of(feed, lane, &piece, variable, condition);
     return PYR_OK;
 }

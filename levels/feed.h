@@ -13,7 +13,8 @@ typedef struct pyr_feed {
     int lanes;
     size_t image_size; /* numbers of an image at level 0 */
     bool dequantise;   /* add U(-2^-b, 2^-b) to every number, b being the data's bits; false at first */
-    float **host;      /* [lane]: one image */
+    void **host;       /* [lane]: images of a lane on their way */
+    void **block;      /* [lane]: the same in backend memory; host's own where that is the host's */
     void **images, **scratch; /* [lane], backend memory */
 } pyr_feed;
 
@@ -22,7 +23,8 @@ pyr_status pyr_feed_new(pyr_feed *feed, pyr_kernels *k, const pyr_dataset *data,
 void pyr_feed_free(pyr_feed *feed);
 size_t pyr_feed_bytes(const pyr_feed *feed);
 
-/* Images of a batch: n <= feed->batch indices of a split, each mirrored or not (flips NULL: none is). */
+/* Images of a split, each mirrored or not (flip NULL: none is). What takes them at once takes at most
+ * feed->batch. */
 typedef struct pyr_pick {
     pyr_split split;
     int n;
@@ -33,6 +35,28 @@ typedef struct pyr_pick {
     uint64_t seed;
     uint32_t first, step;
 } pyr_pick;
+
+/* ---- in two phases: the host gathers a whole batch, lanes take their images from it -------------- */
+
+/* Bytes of `images` images on their way to the backend: samples as they are stored, flips, streams. */
+size_t pyr_feed_gather_bytes(const pyr_feed *feed, int images);
+/* The pick's images (any number) into host memory. */
+void pyr_feed_gather(const pyr_feed *feed, const pyr_pick *pick, void *host);
+
+/* Images first .. first + n - 1 (n <= feed->batch) of the `images` that were gathered and now are in `block`,
+ * backend memory. */
+typedef struct pyr_piece {
+    const void *block;
+    int images, first, n;
+} pyr_piece;
+
+/* Variable and condition at `level`, or of all levels, as below; everything happens in the backend. */
+void pyr_feed_level_of(pyr_feed *feed, int lane, const pyr_piece *piece, int level, void *variable,
+                       void *condition);
+void pyr_feed_pyramid_of(pyr_feed *feed, int lane, const pyr_piece *piece, void *const *variable,
+                         void *const *condition);
+
+/* ---- at once ------------------------------------------------------------------------------------- */
 
 /* Their variable and condition at `level` (backend memory; condition NULL: not wanted). Allocates nothing. */
 pyr_status pyr_feed_level(pyr_feed *feed, int lane, const pyr_pick *pick, int level, void *variable,

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/philox.h"
+#include "graph/handover.h"
 #include "images/order.h"
 #include "levels/gaussian.h"
 #include "levels/level_log.h"
@@ -38,11 +39,16 @@ struct pyr_level_trainer {
     bool resumed;
     int micro_batch;
     const void *variable, *condition; /* of the whole batch, when a cascade has made its pyramid; borrowed */
-    double *losses;                   /* [batch], of the current step */
-    double *seeds;                    /* [micro batch]: d mean / d loss of an image */
-    int64_t **index;                  /* [lane][micro batch] */
-    bool **flip;
-    int32_t **labels;
+    const void *draws;                /* of the whole batch, by micro-batches; borrowed */
+    void *losses;                     /* [batch], of the current step; backend memory, as seeds */
+    void *seeds;                      /* [micro batch]: d mean / d loss of an image */
+    double *host_losses;              /* [batch] */
+    int64_t *index;                   /* [batch], as flip and labels */
+    bool *flip;
+    int32_t *labels;
+    pyr_handover handover; /* of a step by itself: told, images, draws; back: the optimizer's state */
+    size_t images_at, draws_at;
+    int64_t computed; /* the step whose losses are kept; -1: none */
     FILE *log;
     char explanation[160];
 };
@@ -56,26 +62,56 @@ static bool flipped(const pyr_level_trainer *t, int64_t step, int i)
            pyr_philox(t->job.seed, 0, (uint32_t)i, (uint32_t)step, pyr_rng_purpose(PYR_RNG_FLIP, 0)).v[0] & 1;
 }
 
-pyr_pick pyr_level_trainer_pick(pyr_level_trainer *t, int64_t step, int lane, int first, int n)
+pyr_pick pyr_level_trainer_pick(pyr_level_trainer *t, int64_t step)
 {
     const pyr_dataset *data = t->job.data;
     const int32_t *labels = pyr_dataset_labels(data, PYR_TRAIN);
+    int batch = t->level.settings.batch;
 
-    for (int i = 0; i < n; i++) {
-        int64_t at = pyr_order(t->job.seed, step * t->level.settings.batch + first + i,
-                               pyr_dataset_count(data, PYR_TRAIN));
+    for (int i = 0; i < batch; i++) {
+        int64_t at = pyr_order(t->job.seed, step * batch + i, pyr_dataset_count(data, PYR_TRAIN));
 
-        t->index[lane][i] = at;
-        t->flip[lane][i] = flipped(t, step, first + i);
-        t->labels[lane][i] = labels ? labels[at] : 0;
+        t->index[i] = at;
+        t->flip[i] = flipped(t, step, i);
+        t->labels[i] = labels ? labels[at] : 0;
     }
     return (pyr_pick){.split = PYR_TRAIN,
-                      .n = n,
-                      .index = t->index[lane],
-                      .flip = t->flip[lane],
+                      .n = batch,
+                      .index = t->index,
+                      .flip = t->flip,
                       .seed = t->job.seed,
-                      .first = (uint32_t)first,
                       .step = (uint32_t)step};
+}
+
+static int pieces_of(const pyr_level_trainer *t)
+{
+    return (t->level.settings.batch + t->micro_batch - 1) / t->micro_batch;
+}
+
+size_t pyr_level_trainer_draw_bytes(const pyr_level_trainer *t)
+{
+    return (size_t)pieces_of(t) * t->loss.draw_bytes;
+}
+
+void pyr_level_trainer_prepare(pyr_level_trainer *t, int64_t step, void *host)
+{
+    bool labelled = t->level.facts.classes && pyr_dataset_labels(t->job.data, PYR_TRAIN);
+    int batch = t->level.settings.batch;
+
+    if (labelled)
+        pyr_level_trainer_pick(t, step);
+    for (int piece = 0; piece < pieces_of(t); piece++) {
+        int first = piece * t->micro_batch, rest = batch - first;
+
+        pyr_loss_prepare(&t->loss,
+                         &(pyr_draw){.seed = t->job.seed,
+                                     .step = (uint32_t)step,
+                                     .first = first,
+                                     .n = rest < t->micro_batch ? rest : t->micro_batch,
+                                     .batch = batch,
+                                     .labels = labelled ? t->labels + first : NULL},
+                         (char *)host + (size_t)piece * t->loss.draw_bytes);
+    }
 }
 
 /* Out of the batch's pyramid. */
@@ -92,45 +128,45 @@ static void copy_images(pyr_level_trainer *t, int lane, int first, int n)
                 (const char *)t->condition + (size_t)first * condition, (size_t)n * condition);
 }
 
-pyr_status pyr_level_trainer_load(pyr_level_trainer *t, int64_t step, int lane, int first, int n)
+void pyr_level_trainer_load(pyr_level_trainer *t, int lane, int first, int n)
 {
-    bool labelled = pyr_dataset_labels(t->job.data, PYR_TRAIN) != NULL;
-    pyr_graph *g = t->loss.g;
-    pyr_pick pick;
+    const pyr_loss *loss = &t->loss;
 
-    pick = pyr_level_trainer_pick(t, step, lane, first, n);
     if (t->variable)
         copy_images(t, lane, first, n);
     else
-        PYR_TRY(pyr_feed_level(&t->feed, lane, &pick, t->level.facts.index,
-                               pyr_graph_data(g, lane, t->loss.variable),
-                               t->loss.condition >= 0 ? pyr_graph_data(g, lane, t->loss.condition) : NULL));
-    return pyr_loss_draw(&t->loss, lane,
-                         &(pyr_draw){.seed = t->job.seed,
-                                     .step = (uint32_t)step,
-                                     .first = first,
-                                     .n = n,
-                                     .batch = t->level.settings.batch,
-                                     .labels = labelled ? t->labels[lane] : NULL});
+        pyr_feed_level_of(
+            &t->feed, lane,
+            &(pyr_piece){(char *)t->handover.device + t->images_at, t->level.settings.batch, first, n},
+            t->level.facts.index, pyr_graph_data(loss->g, lane, loss->variable),
+            loss->condition >= 0 ? pyr_graph_data(loss->g, lane, loss->condition) : NULL);
+    pyr_loss_take(&t->loss, lane,
+                  (const char *)t->draws + (size_t)(first / t->micro_batch) * loss->draw_bytes, n);
 }
 
 pyr_status pyr_level_trainer_forward(pyr_level_trainer *t, int lane, int first, int n)
 {
+    pyr_kernels *k = t->job.k;
+    size_t real = pyr_type_size(k->real);
+
     PYR_TRY(pyr_graph_forward(t->loss.g, lane));
-    return pyr_download_reals(t->job.k, t->losses + first, pyr_graph_data(t->loss.g, lane, t->loss.loss),
-                              (size_t)n);
+    k->copy(k, (char *)t->losses + (size_t)first * real, pyr_graph_data(t->loss.g, lane, t->loss.loss),
+            (size_t)n * real);
+    return PYR_OK;
 }
 
 pyr_status pyr_level_trainer_backward(pyr_level_trainer *t, int lane, int group)
 {
-    PYR_TRY(pyr_upload_reals(t->job.k, pyr_graph_gradient(t->loss.g, lane, t->loss.loss), t->seeds,
-                             (size_t)t->micro_batch));
+    pyr_kernels *k = t->job.k;
+
+    k->copy(k, pyr_graph_gradient(t->loss.g, lane, t->loss.loss), t->seeds,
+            (size_t)t->micro_batch * pyr_type_size(k->real));
     return pyr_graph_backward(t->loss.g, lane, group);
 }
 
 /* One accumulator's share of the batch: micro-batches group, group + groups, …, in this order, on whichever
  * lane. */
-pyr_status pyr_level_trainer_group(pyr_level_trainer *t, int64_t step, int group, int lane)
+pyr_status pyr_level_trainer_group(pyr_level_trainer *t, int group, int lane)
 {
     int batch = t->level.settings.batch, groups = t->level.settings.groups;
 
@@ -138,65 +174,114 @@ pyr_status pyr_level_trainer_group(pyr_level_trainer *t, int64_t step, int group
     for (int first = group * t->micro_batch; first < batch; first += groups * t->micro_batch) {
         int n = batch - first < t->micro_batch ? batch - first : t->micro_batch;
 
-        PYR_TRY(pyr_level_trainer_load(t, step, lane, first, n));
+        pyr_level_trainer_load(t, lane, first, n);
         PYR_TRY(pyr_level_trainer_forward(t, lane, first, n));
         PYR_TRY(pyr_level_trainer_backward(t, lane, group));
     }
     return PYR_OK;
 }
 
-double pyr_level_trainer_loss(const pyr_level_trainer *t)
+const void *pyr_level_trainer_losses(const pyr_level_trainer *t)
+{
+    return t->losses;
+}
+
+static pyr_status download_losses(pyr_level_trainer *t)
+{
+    return pyr_download_reals(t->job.k, t->host_losses, t->losses, (size_t)t->level.settings.batch);
+}
+
+pyr_status pyr_level_trainer_loss(pyr_level_trainer *t, double *mean)
 {
     double sum = 0;
 
+    PYR_TRY(download_losses(t));
     for (int i = 0; i < t->level.settings.batch; i++)
-        sum += t->losses[i];
-    return sum / t->level.settings.batch;
+        sum += t->host_losses[i];
+    *mean = sum / t->level.settings.batch;
+    return PYR_OK;
 }
 
-/* A step of the level by itself. */
-typedef struct own_step {
-    pyr_level_trainer *t;
-    int64_t number;
-} own_step;
+/* ---- a step of the level by itself: the host's part, the backend's, what came of it ------------- */
+
+static pyr_status prepare_step(pyr_level_trainer *t, int64_t number)
+{
+    pyr_pick pick;
+    void *host;
+
+    PYR_TRY(pyr_handover_next(&t->handover, &host));
+    *(pyr_told *)host = pyr_train_told(&t->plan, number);
+    pick = pyr_level_trainer_pick(t, number);
+    pyr_feed_gather(&t->feed, &pick, (char *)host + t->images_at);
+    pyr_level_trainer_prepare(t, number, (char *)host + t->draws_at);
+    t->computed = number;
+    return PYR_OK;
+}
 
 static pyr_status group_task(void *arg, int group, int lane)
 {
-    own_step *s = arg;
-
-    return pyr_level_trainer_group(s->t, s->number, group, lane);
+    return pyr_level_trainer_group(arg, group, lane);
 }
 
-static pyr_status gradient(pyr_level_trainer *t, int64_t number, double *loss)
+static pyr_status enqueue_gradient(pyr_level_trainer *t)
 {
     pyr_kernels *k = t->job.k;
     pyr_optimizer *o = t->optimizer;
 
     PYR_TRY(pyr_graph_pack(t->loss.g, o->value));
-    PYR_TRY(k->run_tasks(k, t->level.settings.groups, group_task, &(own_step){t, number}));
+    PYR_TRY(k->run_tasks(k, t->level.settings.groups, group_task, t));
     k->zero(k, o->grad, o->count * pyr_type_size(k->real));
     PYR_TRY(pyr_graph_collect(t->loss.g, o->grad));
-    *loss = pyr_level_trainer_loss(t);
-    return PYR_OK;
+    return k->mean(k, &o->state->loss, t->losses, (size_t)t->level.settings.batch, 1, false);
+}
+
+static pyr_status enqueue_step(void *arg)
+{
+    pyr_level_trainer *t = arg;
+
+    PYR_TRY(enqueue_gradient(t));
+    pyr_optimizer_tell(t->optimizer, t->handover.device);
+    PYR_TRY(pyr_optimizer_norm(t->optimizer));
+    return pyr_optimizer_apply(t->optimizer);
 }
 
 static pyr_status step(void *ctx, int64_t number, pyr_train_step *out)
 {
     pyr_level_trainer *t = ctx;
-    double loss;
 
-    PYR_TRY(gradient(t, number, &loss));
-    return pyr_train_update(out, t->optimizer, &t->plan, number, loss);
+    (void)out; /* said later */
+    PYR_TRY(prepare_step(t, number));
+    return pyr_handover_step(&t->handover, enqueue_step, t);
+}
+
+static pyr_status result(void *ctx, int64_t number, pyr_train_step *out)
+{
+    pyr_level_trainer *t = ctx;
+    const void *after;
+
+    (void)number; /* the oldest that was not asked for */
+    PYR_TRY(pyr_handover_result(&t->handover, &after));
+    *out = pyr_train_came_of(after);
+    return PYR_OK;
+}
+
+/* Without an update. */
+static pyr_status gradient(pyr_level_trainer *t, int64_t number)
+{
+    PYR_TRY(prepare_step(t, number));
+    PYR_TRY(pyr_handover_send(&t->handover));
+    return enqueue_gradient(t);
 }
 
 /* Where a bad step was: the first image whose loss is not finite. */
-const char *pyr_level_trainer_explain(void *ctx, int64_t number)
+const char *pyr_level_trainer_explain(pyr_level_trainer *t, int64_t number)
 {
-    pyr_level_trainer *t = ctx;
     pyr_draw draw = {.seed = t->job.seed, .step = (uint32_t)number, .batch = t->level.settings.batch};
     int at = 0;
 
-    while (at < t->level.settings.batch && isfinite(t->losses[at]))
+    if (download_losses(t) != PYR_OK)
+        return "";
+    while (at < t->level.settings.batch && isfinite(t->host_losses[at]))
         at++;
     if (at == t->level.settings.batch) {
         snprintf(t->explanation, sizeof t->explanation, "level %d, the loss of every image is finite",
@@ -209,6 +294,17 @@ const char *pyr_level_trainer_explain(void *ctx, int64_t number)
                                   pyr_dataset_count(t->job.data, PYR_TRAIN)),
              pyr_draw_level(&t->loss, &draw, at));
     return t->explanation;
+}
+
+/* Steps that were begun since have other losses: then those of this one are computed again. Skipped steps
+ * have left the weights as they were. */
+static const char *explain(void *ctx, int64_t number)
+{
+    pyr_level_trainer *t = ctx;
+
+    if (t->computed != number && gradient(t, number) != PYR_OK)
+        return "";
+    return pyr_level_trainer_explain(t, number);
 }
 
 /* ---- the network alone ------------------------------------------------------------------------- */
@@ -359,7 +455,9 @@ pyr_status pyr_level_trainer_time(pyr_level_trainer *t, double at_least_seconds,
         return pyr_fail(PYR_E_ARG, "level %d: a run that goes on cannot be timed: it would change",
                         t->level.facts.index);
     t->plan = (pyr_train_plan){.ema_window = 1}; /* a rate of 0: the weights stay */
-    return pyr_train_time(&(pyr_train_calls){.ctx = t, .step = step}, at_least_seconds, seconds_per_step);
+    return pyr_train_time(
+        &(pyr_train_calls){.ctx = t, .step = step, .result = result, .ahead = t->job.k->ahead},
+        at_least_seconds, seconds_per_step);
 }
 
 pyr_status pyr_steps_of_images(int64_t *steps, int level, double images, int batch)
@@ -462,20 +560,32 @@ static pyr_status same_run(const pyr_level_trainer *t, const pyr_level_facts *fa
 
 static pyr_status allocate(pyr_level_trainer *t)
 {
-    size_t lanes = (size_t)t->feed.lanes, micro = (size_t)t->micro_batch;
+    pyr_kernels *k = t->job.k;
+    size_t batch = (size_t)t->level.settings.batch, micro = (size_t)t->micro_batch;
+    size_t real = pyr_type_size(k->real);
 
-    PYR_TRY(pyr_new(&t->losses, (size_t)t->level.settings.batch, sizeof *t->losses, "losses"));
-    PYR_TRY(pyr_new(&t->seeds, micro, sizeof *t->seeds, "losses"));
-    PYR_TRY(pyr_new(&t->index, lanes, sizeof *t->index, "batch"));
-    PYR_TRY(pyr_new(&t->flip, lanes, sizeof *t->flip, "batch"));
-    PYR_TRY(pyr_new(&t->labels, lanes, sizeof *t->labels, "batch"));
-    for (size_t i = 0; i < lanes; i++) {
-        PYR_TRY(pyr_new(&t->index[i], micro, sizeof **t->index, "batch"));
-        PYR_TRY(pyr_new(&t->flip[i], micro, sizeof **t->flip, "batch"));
-        PYR_TRY(pyr_new(&t->labels[i], micro, sizeof **t->labels, "batch"));
-    }
+    t->computed = -1;
+    PYR_TRY(pyr_new(&t->host_losses, batch > micro ? batch : micro, sizeof *t->host_losses, "losses"));
+    PYR_TRY(pyr_new(&t->index, batch, sizeof *t->index, "batch"));
+    PYR_TRY(pyr_new(&t->flip, batch, sizeof *t->flip, "batch"));
+    PYR_TRY(pyr_new(&t->labels, batch, sizeof *t->labels, "batch"));
+    PYR_TRY(k->alloc(k, &t->losses, batch * real, "losses"));
+    PYR_TRY(k->alloc(k, &t->seeds, micro * real, "losses"));
     for (size_t i = 0; i < micro; i++)
-        t->seeds[i] = t->part.weight / t->level.settings.batch;
+        t->host_losses[i] = t->part.weight / t->level.settings.batch;
+    return pyr_upload_reals(k, t->seeds, t->host_losses, micro);
+}
+
+/* By itself; a cascade hands over for all of its levels. */
+static pyr_status allocate_handover(pyr_level_trainer *t)
+{
+    pyr_watched state = {t->optimizer->state, sizeof *t->optimizer->state};
+
+    t->images_at = pyr_aligned(sizeof(pyr_told));
+    t->draws_at = t->images_at + pyr_feed_gather_bytes(&t->feed, t->level.settings.batch);
+    PYR_TRY(
+        pyr_handover_new(&t->handover, t->job.k, t->draws_at + pyr_level_trainer_draw_bytes(t), &state, 1));
+    t->draws = (char *)t->handover.device + t->draws_at;
     return PYR_OK;
 }
 
@@ -566,7 +676,9 @@ static pyr_status plan(pyr_level_trainer *t, const pyr_level_settings *settings,
                                           .shared = t->part.shared,
                                           .estimate = t->part.estimate,
                                           .estimate_gradient = t->part.estimate_gradient,
-                                          .condition_gradient = t->part.condition_gradient}));
+                                          .told_estimates = t->part.told_estimates,
+                                          .told_gradient = t->part.told_gradient,
+                                          .probability = t->part.probability}));
     pyr_tuning_keep(job->k->tuning);
     if (t->part.shared) { /* the cascade goes on from here */
         if (t->resumed)
@@ -574,6 +686,8 @@ static pyr_status plan(pyr_level_trainer *t, const pyr_level_settings *settings,
         return plan_alone(t);
     }
     PYR_TRY(pyr_optimizer_new(&t->own_optimizer, job->k, t->params, adamw));
+    if (!job->part)
+        PYR_TRY(allocate_handover(t));
     if (!t->resumed)
         return pyr_level_trainer_initial(t);
     PYR_TRY(pyr_level_restore(job->folder, &facts, t->params, t->optimizer, &t->progress));
@@ -604,19 +718,13 @@ void pyr_level_trainer_free(pyr_level_trainer *t)
 {
     if (!t)
         return;
-    for (int i = 0; i < t->feed.lanes; i++) {
-        if (t->index)
-            pyr_free(t->index[i]);
-        if (t->flip)
-            pyr_free(t->flip[i]);
-        if (t->labels)
-            pyr_free(t->labels[i]);
-    }
+    pyr_handover_free(&t->handover);
     pyr_free(t->index);
     pyr_free(t->flip);
     pyr_free(t->labels);
-    pyr_free(t->losses);
-    pyr_free(t->seeds);
+    pyr_free(t->host_losses);
+    t->job.k->release(t->job.k, t->losses);
+    t->job.k->release(t->job.k, t->seeds);
     pyr_loss_free(&t->loss);
     pyr_optimizer_free(&t->own_optimizer);
     pyr_params_free(&t->own_params);
@@ -674,10 +782,12 @@ int pyr_level_trainer_micro_batch(const pyr_level_trainer *t)
     return t->micro_batch;
 }
 
-void pyr_level_trainer_use_batch(pyr_level_trainer *t, const void *variable, const void *condition)
+void pyr_level_trainer_use_batch(pyr_level_trainer *t, const void *variable, const void *condition,
+                                 const void *draws)
 {
     t->variable = variable;
     t->condition = condition;
+    t->draws = draws;
 }
 
 pyr_status pyr_level_trainer_memory(pyr_level_trainer *t, pyr_level_memory *out)
@@ -692,7 +802,7 @@ pyr_status pyr_level_trainer_memory(pyr_level_trainer *t, pyr_level_memory *out)
                                   .blocks = pyr_optimizer_bytes(t->job.k, t->params),
                                   .activations = (size_t)pyr_graph_lanes(t->loss.g) * train.arena,
                                   .accumulators = train.packed + train.accumulators,
-                                  .feed = pyr_feed_bytes(&t->feed),
+                                  .feed = pyr_feed_bytes(&t->feed) + pyr_handover_bytes(&t->handover),
                                   .held_out = pyr_graph_bytes(loss.g).total + alone_bytes(t),
                                   .library = t->job.k->library_bytes,
                                   .micro_batch = t->micro_batch,
@@ -757,10 +867,12 @@ pyr_status pyr_level_trainer_run(pyr_level_trainer *t)
 {
     pyr_train_calls calls = {.ctx = t,
                              .step = step,
+                             .result = result,
+                             .ahead = t->job.k->ahead,
                              .checkpoint = checkpoint,
                              .report = report,
                              .snapshot = t->job.snapshot < 0 ? NULL : pyr_level_trainer_snapshot,
-                             .explain = pyr_level_trainer_explain};
+                             .explain = explain};
 
     if (!t->resumed) {
         PYR_TRY(count_steps(t));
@@ -773,7 +885,8 @@ pyr_status pyr_level_trainer_run(pyr_level_trainer *t)
 pyr_status pyr_level_trainer_gradient(pyr_level_trainer *t, int64_t number, double *loss,
                                       pyr_optimizer **optimizer, const pyr_params **params)
 {
-    PYR_TRY(gradient(t, number, loss));
+    PYR_TRY(gradient(t, number));
+    PYR_TRY(pyr_level_trainer_loss(t, loss));
     *optimizer = t->optimizer;
     *params = t->params;
     return PYR_OK;

@@ -16,9 +16,10 @@ typedef struct pyr_level_report {
 
 /* What a level is in a cascade; {.weight = 1} in a training by itself. */
 typedef struct pyr_level_part {
-    double weight;                                        /* of its loss */
-    int micro_batch;                                      /* images a lane takes at a time; 0: chosen */
-    bool estimate, estimate_gradient, condition_gradient; /* see pyr_loss_plan */
+    double weight;   /* of its loss */
+    int micro_batch; /* images a lane takes at a time; 0: chosen */
+    bool estimate, estimate_gradient, told_estimates, told_gradient; /* see pyr_loss_plan */
+    double probability;                                              /* likewise */
     /* A network that shares its trunk with those of the other levels: so many levels, their parameters and
      * optimizer (the cascade's; made when all levels are planned), and the folder of their one state. */
     int shared;
@@ -114,24 +115,32 @@ const pyr_params *pyr_level_trainer_plain_params(const pyr_level_trainer *t); /*
 /* Weights of the beginning, moments and counters of the optimizer at zero; not with a shared trunk. */
 pyr_status pyr_level_trainer_initial(pyr_level_trainer *t);
 
-/* Which images first .. first + n - 1 of a step's batch are (n at most the micro-batch); borrowed until the
- * lane's next call of this or of pyr_level_trainer_load. */
-pyr_pick pyr_level_trainer_pick(pyr_level_trainer *t, int64_t step, int lane, int first, int n);
+/* The images of a step's batch; borrowed until the next call of this or of pyr_level_trainer_prepare. */
+pyr_pick pyr_level_trainer_pick(pyr_level_trainer *t, int64_t step);
+/* The host's part of a step: what is drawn for its batch, into host memory of so many bytes. */
+size_t pyr_level_trainer_draw_bytes(const pyr_level_trainer *t);
+void pyr_level_trainer_prepare(pyr_level_trainer *t, int64_t step, void *host);
 
-/* From now on images come from the pyramid of the whole batch, which the cascade makes before each step:
- * `batch` variables and conditions (NULL at the coarsest level), backend memory, borrowed. */
-void pyr_level_trainer_use_batch(pyr_level_trainer *t, const void *variable, const void *condition);
+/* From now on images come from the pyramid of the whole batch, which the cascade makes in each step: `batch`
+ * variables and conditions (NULL at the coarsest level), and what is drawn from `draws`. Backend memory,
+ * borrowed. */
+void pyr_level_trainer_use_batch(pyr_level_trainer *t, const void *variable, const void *condition,
+                                 const void *draws);
 
-/* Inputs of images first .. first + n - 1 of the batch of `step`; forward, which keeps their losses;
- * backward, which adds to a group's accumulator. The graph is packed before (pyr_graph_pack), and each group
- * cleared. */
-pyr_status pyr_level_trainer_load(pyr_level_trainer *t, int64_t step, int lane, int first, int n);
+/* The backend's part: inputs of images first .. first + n - 1 of the batch; forward, which keeps their
+ * losses; backward, which adds to a group's accumulator. The graph is packed before (pyr_graph_pack), and
+ * each group cleared. */
+void pyr_level_trainer_load(pyr_level_trainer *t, int lane, int first, int n);
 pyr_status pyr_level_trainer_forward(pyr_level_trainer *t, int lane, int first, int n);
 pyr_status pyr_level_trainer_backward(pyr_level_trainer *t, int lane, int group);
 /* All of that for the micro-batches of one group. */
-pyr_status pyr_level_trainer_group(pyr_level_trainer *t, int64_t step, int group, int lane);
-double pyr_level_trainer_loss(const pyr_level_trainer *t); /* mean of the losses kept, not weighted */
-const char *pyr_level_trainer_explain(void *trainer, int64_t step); /* where a loss is not finite; borrowed */
+pyr_status pyr_level_trainer_group(pyr_level_trainer *t, int group, int lane);
+/* The losses kept, `batch` of them, not weighted; backend memory. */
+const void *pyr_level_trainer_losses(const pyr_level_trainer *t);
+/* Their mean; waits for it. */
+pyr_status pyr_level_trainer_loss(pyr_level_trainer *t, double *mean);
+/* Where one of them is not finite, when they are of step `step`; borrowed. */
+const char *pyr_level_trainer_explain(pyr_level_trainer *t, int64_t step);
 
 pyr_status pyr_level_trainer_held_out(pyr_level_trainer *t, pyr_held_out *out);
 /* Into the log and to on_report. */

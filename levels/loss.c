@@ -1,8 +1,10 @@
 #include "levels/loss.h"
 
+#include "base/mem.h"
 #include "base/philox.h"
 #include "levels/unet.h"
 #include <math.h>
+#include <string.h>
 
 enum { MOST_BATCH = 4096, MOST_CHANNELS = 1024 };
 
@@ -11,14 +13,22 @@ static pyr_value build_condition(pyr_loss *out, const pyr_loss_plan *plan)
 {
     const pyr_level *level = out->level;
     pyr_graph *g = out->g;
-    pyr_shape pair = {1, 1, 1, 2}, channel = level->condition;
+    pyr_shape pair = {1, 1, 1, 2}, one = {1, 1, 1, 1};
     pyr_value condition, noise;
 
     if (!level->condition.c)
         return -1;
     out->condition = condition = pyr_graph_input(g, level->condition, out->k->real);
-    if (plan->condition_gradient)
-        pyr_graph_want_gradient(g, condition);
+    if (plan->told_estimates) {
+        out->estimated = pyr_graph_input(g, level->condition, out->k->real);
+        out->mix_told = pyr_graph_input(g, pair, out->k->real);
+        condition = pyr_mix(g, condition, out->estimated, out->mix_told);
+    }
+    if (plan->told_gradient) {
+        pyr_graph_seed(g, condition);
+        pyr_graph_want_gradient(g, out->estimated);
+    }
+    out->told = condition;
     if (plan->estimate)
         pyr_graph_keep(g, condition); /* the estimated image is made with it */
     if (plan->training && level->settings.augmentation > 0) {
@@ -29,9 +39,9 @@ static pyr_value build_condition(pyr_loss *out, const pyr_loss_plan *plan)
     }
     condition = pyr_affine(g, condition, 1 / level->facts.condition_std, 0);
     if (level->facts.noise_told > 0) {
-        channel.c = 1;
-        out->noise_told = pyr_graph_input(g, channel, out->k->real);
-        condition = pyr_concat(g, condition, out->noise_told);
+        out->noise_told = pyr_graph_input(g, one, out->k->real);
+        condition = pyr_concat(g, condition,
+                               pyr_upsample(g, out->noise_told, level->condition.h, level->condition.w));
     }
     return condition;
 }
@@ -113,6 +123,44 @@ static pyr_status put_constants(pyr_loss *out, int lane)
     return k->sync(k);
 }
 
+/* What is drawn, in this order. */
+enum {
+    STREAM,
+    LABEL,
+    MIX_IN,
+    MIX_TARGET,
+    MIX_ESTIMATE,
+    MIX_CONDITION,
+    MIX_TOLD,
+    TIME,
+    WEIGHT,
+    NOISE_TOLD,
+    DRAWN
+};
+
+static void lay_out_draws(pyr_loss *out)
+{
+    size_t real = pyr_type_size(out->k->real), word = sizeof(uint32_t);
+    const pyr_drawn all[DRAWN] = {[STREAM] = {out->stream, 0, PYR_STREAM_WORDS * word},
+                                  [LABEL] = {out->label, 0, word},
+                                  [MIX_IN] = {out->mix_in, 0, 2 * real},
+                                  [MIX_TARGET] = {out->mix_target, 0, 2 * real},
+                                  [MIX_ESTIMATE] = {out->mix_estimate, 0, 2 * real},
+                                  [MIX_CONDITION] = {out->mix_condition, 0, 2 * real},
+                                  [MIX_TOLD] = {out->mix_told, 0, 2 * real},
+                                  [TIME] = {out->time, 0, real},
+                                  [WEIGHT] = {out->weight, 0, real},
+                                  [NOISE_TOLD] = {out->noise_told, 0, real}};
+
+    _Static_assert((int)DRAWN == (int)PYR_MOST_DRAWN, "the draws have their places");
+    for (int i = 0; i < DRAWN; i++) {
+        out->drawn[i] = all[i];
+        out->drawn[i].at = out->draw_bytes;
+        if (all[i].value >= 0)
+            out->draw_bytes += pyr_aligned((size_t)pyr_graph_batch(out->g) * all[i].each);
+    }
+}
+
 pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
                         const pyr_loss_plan *plan)
 {
@@ -128,7 +176,11 @@ pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const
                       .noise_told = -1,
                       .estimate = -1,
                       .mix_estimate = -1,
-                      .vector_out = -1};
+                      .vector_out = -1,
+                      .told = -1,
+                      .estimated = -1,
+                      .mix_told = -1,
+                      .probability = plan->probability};
     PYR_TRY(pyr_level_noise(&out->noise, set));
     if (plan->batch > MOST_BATCH)
         return pyr_fail(PYR_E_CONFIG, "at most %d images can be in a lane at a time", MOST_BATCH);
@@ -144,12 +196,14 @@ pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const
                                                .recompute = plan->training && set->recompute}));
     for (int lane = 0; lane < pyr_graph_lanes(out->g); lane++)
         PYR_TRY(put_constants(out, lane));
-    return PYR_OK;
+    lay_out_draws(out);
+    return pyr_new(&out->host, (size_t)pyr_graph_lanes(out->g), out->draw_bytes, "draws of a batch");
 }
 
 void pyr_loss_free(pyr_loss *loss)
 {
     pyr_graph_free(loss->g);
+    pyr_free(loss->host);
     *loss = (pyr_loss){0};
 }
 
@@ -196,73 +250,105 @@ static void clear_beyond(pyr_loss *loss, int lane, pyr_value v, int n)
                       all - (size_t)n * each);
 }
 
-/* Fill image i of an input with one number. */
-static pyr_status fill_image(pyr_loss *loss, int lane, pyr_value v, int i, double number)
+/* Whether image i of the batch is told an estimate. */
+static bool is_told_estimate(const pyr_loss *loss, const pyr_draw *draw, int i)
 {
-    enum { PIECE = 256 };
-    pyr_shape s = pyr_graph_shape(loss->g, v);
-    size_t real = pyr_type_size(loss->k->real), all = pyr_count(s) / (size_t)s.n;
-    char *to = (char *)pyr_graph_data(loss->g, lane, v) + (size_t)i * all * real;
-    double piece[PIECE];
+    pyr_rng4 r = pyr_philox(draw->seed, 3, (uint32_t)i, draw->step,
+                            pyr_rng_purpose(PYR_RNG_SIGMA, loss->level->facts.index));
 
-    for (int j = 0; j < PIECE; j++)
-        piece[j] = number;
-    for (size_t at = 0; at < all; at += PIECE)
-        PYR_TRY(pyr_upload_reals(loss->k, to + at * real, piece, all - at < PIECE ? all - at : PIECE));
-    return PYR_OK;
+    return (double)pyr_uniform(r.v[0]) < loss->probability;
 }
 
-/* The n numbers that an input has for image i; nothing when there is no such input. */
-static pyr_status put_numbers(pyr_loss *loss, int lane, pyr_value v, int i, const double *numbers, size_t n)
+/* The numbers or words that a drawn input has for image i; nothing when there is no such input. */
+static void put_numbers(const pyr_loss *loss, char *host, int what, int i, double first, double second)
 {
-    if (v < 0)
-        return PYR_OK;
-    return pyr_upload_reals(
-        loss->k, (char *)pyr_graph_data(loss->g, lane, v) + (size_t)i * n * pyr_type_size(loss->k->real),
-        numbers, n);
+    const pyr_drawn *d = &loss->drawn[what];
+    void *to = host + d->at + (size_t)i * d->each;
+    size_t n = d->each / pyr_type_size(loss->k->real);
+    double numbers[2] = {first, second};
+
+    for (size_t j = 0; j < n && d->value >= 0; j++)
+        if (loss->k->real == PYR_F64)
+            ((double *)to)[j] = numbers[j];
+        else
+            ((float *)to)[j] = (float)numbers[j];
 }
 
-/* The noise inputs of place i in the lane; places beyond draw->n repeat the first image, with weight 0. */
-static pyr_status draw_image(pyr_loss *loss, int lane, const pyr_draw *draw, int i)
+static void put_words(const pyr_loss *loss, char *host, int what, int i, const uint32_t *words)
 {
-    pyr_kernels *k = loss->k;
+    const pyr_drawn *d = &loss->drawn[what];
+
+    if (d->value >= 0)
+        memcpy(host + d->at + (size_t)i * d->each, words, d->each);
+}
+
+/* The noise inputs of place i; places beyond draw->n repeat the first image, with weight 0. */
+static void draw_image(const pyr_loss *loss, const pyr_draw *draw, int i, char *host)
+{
     bool there = i < draw->n;
     int at = draw->first + (there ? i : 0);
-    double s = pyr_draw_level(loss, draw, at);
+    double s = pyr_draw_level(loss, draw, at), amount = pyr_draw_augmentation(loss, draw, at);
     pyr_level_coefs c = pyr_level_coefs_at(loss->level, s);
-    double in[2] = {c.in, s * c.in}, target[2] = {c.to.z_part, c.to.eps_part},
-           estimate[2] = {c.to.skip / c.in, c.to.out}; /* of what the network reads, and gives */
-    double amount = pyr_draw_augmentation(loss, draw, at), condition[2] = {1, amount};
     double weight =
         there ? pyr_noise_weight(&loss->noise, &loss->level->schedule, s) * c.to.out * c.to.out : 0;
-    uint32_t words[PYR_STREAM_WORDS] = {(uint32_t)draw->seed, (uint32_t)(draw->seed >> 32), (uint32_t)at,
-                                        draw->step};
+    bool estimated = loss->mix_told >= 0 && is_told_estimate(loss, draw, at);
+    uint32_t row = loss->label >= 0 ? row_of(loss, draw, there ? i : 0) : 0;
+    const uint32_t words[PYR_STREAM_WORDS] = {(uint32_t)draw->seed, (uint32_t)(draw->seed >> 32),
+                                              (uint32_t)at, draw->step};
 
-    k->upload(k, (uint32_t *)pyr_graph_data(loss->g, lane, loss->stream) + (size_t)i * PYR_STREAM_WORDS,
-              words, sizeof words);
-    PYR_TRY(put_numbers(loss, lane, loss->mix_in, i, in, 2));
-    PYR_TRY(put_numbers(loss, lane, loss->mix_target, i, target, 2));
-    PYR_TRY(put_numbers(loss, lane, loss->mix_estimate, i, estimate, 2));
-    PYR_TRY(put_numbers(loss, lane, loss->mix_condition, i, condition, 2));
-    PYR_TRY(put_numbers(loss, lane, loss->time, i, &c.time, 1));
-    PYR_TRY(put_numbers(loss, lane, loss->weight, i, &weight, 1));
-    if (loss->noise_told >= 0)
-        PYR_TRY(fill_image(loss, lane, loss->noise_told, i, pyr_level_noise_told(loss->level, amount)));
-    if (loss->label >= 0) {
-        uint32_t row = row_of(loss, draw, there ? i : 0);
+    put_words(loss, host, STREAM, i, words);
+    put_words(loss, host, LABEL, i, &row);
+    put_numbers(loss, host, MIX_IN, i, c.in, s * c.in);
+    put_numbers(loss, host, MIX_TARGET, i, c.to.z_part, c.to.eps_part);
+    /* of what the network reads, and gives */
+    put_numbers(loss, host, MIX_ESTIMATE, i, c.to.skip / c.in, c.to.out);
+    put_numbers(loss, host, MIX_CONDITION, i, 1, amount);
+    put_numbers(loss, host, MIX_TOLD, i, !estimated, estimated);
+    put_numbers(loss, host, TIME, i, c.time, 0);
+    put_numbers(loss, host, WEIGHT, i, weight, 0);
+    put_numbers(loss, host, NOISE_TOLD, i, pyr_level_noise_told(loss->level, amount), 0);
+}
 
-        k->upload(k, (uint32_t *)pyr_graph_data(loss->g, lane, loss->label) + i, &row, sizeof row);
+void pyr_loss_prepare(const pyr_loss *loss, const pyr_draw *draw, void *host)
+{
+    for (int i = 0; i < pyr_graph_batch(loss->g); i++)
+        draw_image(loss, draw, i, host);
+}
+
+/* What lies beyond n is of other buffers, and may be no number: a weight of 0 would not remove that. */
+static void clear_images_beyond(pyr_loss *loss, int lane, int n)
+{
+    const pyr_value images[] = {loss->variable, loss->condition, loss->estimated};
+
+    for (int i = 0; i < 3; i++)
+        if (images[i] >= 0)
+            clear_beyond(loss, lane, images[i], n);
+}
+
+void pyr_loss_take(pyr_loss *loss, int lane, const void *block, int n)
+{
+    clear_images_beyond(loss, lane, n);
+    for (int i = 0; i < DRAWN; i++) {
+        const pyr_drawn *d = &loss->drawn[i];
+
+        if (d->value >= 0)
+            loss->k->copy(loss->k, pyr_graph_data(loss->g, lane, d->value), (const char *)block + d->at,
+                          (size_t)pyr_graph_batch(loss->g) * d->each);
     }
-    return k->sync(k); /* what was uploaded goes away now */
 }
 
 pyr_status pyr_loss_draw(pyr_loss *loss, int lane, const pyr_draw *draw)
 {
-    /* What lies beyond n is of other buffers, and may be no number: a weight of 0 would not remove that. */
-    clear_beyond(loss, lane, loss->variable, draw->n);
-    if (loss->condition >= 0)
-        clear_beyond(loss, lane, loss->condition, draw->n);
-    for (int i = 0; i < pyr_graph_batch(loss->g); i++)
-        PYR_TRY(draw_image(loss, lane, draw, i));
+    char *host = loss->host + (size_t)lane * loss->draw_bytes;
+
+    pyr_loss_prepare(loss, draw, host);
+    clear_images_beyond(loss, lane, draw->n);
+    for (int i = 0; i < DRAWN; i++) {
+        const pyr_drawn *d = &loss->drawn[i];
+
+        if (d->value >= 0)
+            loss->k->upload(loss->k, pyr_graph_data(loss->g, lane, d->value), host + d->at,
+                            (size_t)pyr_graph_batch(loss->g) * d->each);
+    }
     return PYR_OK;
 }

@@ -19,6 +19,14 @@
 #include "graph/graph.h"
 #include "levels/level.h"
 
+enum { PYR_MOST_DRAWN = 10 };
+
+/* An input that is drawn: where it begins among the draws of a micro-batch, and its bytes for one image. */
+typedef struct pyr_drawn {
+    pyr_value value;
+    size_t at, each;
+} pyr_drawn;
+
 typedef struct pyr_loss {
     pyr_kernels *k;
     pyr_graph *g;
@@ -28,16 +36,25 @@ typedef struct pyr_loss {
     pyr_value variable, condition, stream, mix_in, mix_target, mix_condition, noise_told, time, label, which,
         weight, vector, loss; /* -1: there is none */
     pyr_value estimate, mix_estimate, vector_out;
+    pyr_value told;                /* the condition as it is told: real, or an estimate */
+    pyr_value estimated, mix_told; /* see plan.told_estimates */
+    double probability;
+    pyr_drawn drawn[PYR_MOST_DRAWN]; /* what is drawn for each image */
+    size_t draw_bytes;               /* of a micro-batch: all of them, one after the other, aligned */
+    char *host;                      /* [lane][draw_bytes] */
 } pyr_loss;
 
 typedef struct pyr_loss_plan {
     int batch, groups;
     int lanes; /* 0: all */
     bool training;
-    int shared;              /* levels that share the network's trunk (pyr_unet_options); 0: none do */
-    bool estimate;           /* keep the denoised variable, in image units */
-    bool estimate_gradient;  /* its gradient will be filled before backward */
-    bool condition_gradient; /* the gradient of the condition is wanted */
+    int shared;             /* levels that share the network's trunk (pyr_unet_options); 0: none do */
+    bool estimate;          /* keep the denoised variable, in image units */
+    bool estimate_gradient; /* its gradient will be filled before backward */
+    bool told_estimates;    /* `estimated` is a second condition, which an image is told with `probability` */
+    double probability;
+    bool told_gradient; /* the caller fills a gradient of `told` before backward, and that of `estimated` is
+                           wanted: what arrives at the images that were told theirs */
 } pyr_loss_plan;
 
 /* Plan the graph; parameters that `params` does not have yet are added to it. `k`, `params` and `level` are
@@ -61,8 +78,12 @@ double pyr_draw_level(const pyr_loss *loss, const pyr_draw *draw, int i);
 /* The standard deviation of the noise on the condition of image i, in image units; 0 unless training. */
 double pyr_draw_augmentation(const pyr_loss *loss, const pyr_draw *draw, int i);
 
-/* Fill the lane's noise inputs; the first draw->n variables and conditions are the caller's
- * (pyr_graph_data). Images beyond get weight 0, and zeros. */
+/* The draws of a micro-batch into host memory (draw_bytes); then, when they are in `block`, backend memory,
+ * into the lane's inputs. The first n variables and conditions are the caller's (pyr_graph_data). Images
+ * beyond get weight 0, and zeros. */
+void pyr_loss_prepare(const pyr_loss *loss, const pyr_draw *draw, void *host);
+void pyr_loss_take(pyr_loss *loss, int lane, const void *block, int n);
+/* Both at once. */
 pyr_status pyr_loss_draw(pyr_loss *loss, int lane, const pyr_draw *draw);
 
 #endif

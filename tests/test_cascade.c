@@ -187,8 +187,8 @@ static double loss_at(cascade *c, int level, const double *values, const double 
     if (alone) {
         const pyr_reals *w = &c->config.cascade.weights;
 
-        loss = pyr_level_trainer_loss(pyr_joint_level(c->j, level)) *
-               (w->n ? w->at[c->config.pyramid.levels - 1 - level] : 1);
+        CHECK_OK(pyr_level_trainer_loss(pyr_joint_level(c->j, level), &loss));
+        loss *= w->n ? w->at[c->config.pyramid.levels - 1 - level] : 1;
     }
     CHECK_OK(pyr_upload_reals(c->k, o->value, values, o->count));
     pyr_free(moved);
