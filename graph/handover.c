@@ -24,6 +24,7 @@ void pyr_handover_free(pyr_handover *h)
 {
     if (!h->k)
         return;
+    pyr_forget(h->k, &h->recording);
     (void)h->k->sync(h->k); /* blocks belong to copies until then; a failure has no one to be told */
     for (int i = 0; i < h->blocks; i++)
         h->k->release_host(h->k, h->host[i]);
@@ -79,5 +80,5 @@ pyr_status pyr_handover_result(pyr_handover *h, const void **results)
 
 void pyr_handover_forget(pyr_handover *h)
 {
-    h->recording = NULL;
+    pyr_forget(h->k, &h->recording);
 }

@@ -234,6 +234,13 @@ pyr_status pyr_recorded(pyr_kernels *k, void **recording, pyr_status (*enqueue)(
     return k->replay(k, made); /* what was recorded has not run yet */
 }
 
+void pyr_forget(pyr_kernels *k, void **recording)
+{
+    if (*recording)
+        k->forget(k, *recording);
+    *recording = NULL;
+}
+
 /* Conversions go through a piece on the stack: nothing is allocated. */
 enum { PIECE = 512 };
 

@@ -295,12 +295,13 @@ struct pyr_kernels {
 
     /* Recording: what is called between begin and end may be kept as one unit and
      * replayed (a CUDA graph) with the same pointers and host numbers; between begin and end nothing is
-     * allocated, uploaded, downloaded or waited for. Recordings belong to the table until it is closed. The
-     * CPU runs the calls as they come; its record_end gives NULL and replay is never called. Use
-     * pyr_recorded(). */
+     * allocated, uploaded, downloaded or waited for. Recordings belong to the table until they are forgotten
+     * or it is closed. The CPU runs the calls as they come; its record_end gives NULL and replay is never
+     * called. Use pyr_recorded(). */
     pyr_status (*record_begin)(pyr_kernels *k);
     pyr_status (*record_end)(pyr_kernels *k, void **recording);
     pyr_status (*replay)(pyr_kernels *k, void *recording);
+    void (*forget)(pyr_kernels *k, void *recording); /* when nobody will replay it; not before it has run */
 
     const pyr_op_impl *op[PYR_OP_KINDS];
 
@@ -380,6 +381,9 @@ pyr_status pyr_download_floats(pyr_kernels *k, float *host, const void *src, siz
 /* Run `enqueue(arg)`, recorded on backends that record: the first call with a
  * *recording of NULL records and runs, later ones replay. */
 pyr_status pyr_recorded(pyr_kernels *k, void **recording, pyr_status (*enqueue)(void *arg), void *arg);
+
+/* Give up a recording (NULL: there is none); *recording is NULL then. */
+void pyr_forget(pyr_kernels *k, void **recording);
 
 /* The multiply-adds of an operation, forward, times two; 0 for everything but
  * convolutions, matrix products and attention. */

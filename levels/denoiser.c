@@ -104,6 +104,36 @@ static pyr_status plan_telling(pyr_denoiser *d, pyr_params *params)
     return d->noise_told >= 0 ? put_noise_told(d) : PYR_OK;
 }
 
+/* Numbers of a place: see pyr_denoiser_lane. */
+enum { PER_PLACE = 5 };
+
+static pyr_status new_levels(pyr_denoiser *d)
+{
+    pyr_kernels *k = d->k;
+    size_t bytes = PER_PLACE * (size_t)d->places * pyr_type_size(k->real);
+
+    PYR_TRY(pyr_new(&d->levels, (size_t)k->lanes, sizeof *d->levels, "noise levels"));
+    for (int lane = 0; lane < k->lanes; lane++) {
+        for (int i = 0; i < 2; i++)
+            PYR_TRY(k->alloc_host(k, &d->levels[lane].host[i], bytes, "noise levels"));
+        PYR_TRY(k->alloc(k, &d->levels[lane].device, bytes, "noise levels"));
+    }
+    return PYR_OK;
+}
+
+static void free_levels(pyr_denoiser *d)
+{
+    pyr_kernels *k = d->k;
+
+    for (int lane = 0; d->levels && lane < k->lanes; lane++) {
+        pyr_forget(k, &d->levels[lane].recording);
+        for (int i = 0; i < 2; i++)
+            k->release_host(k, d->levels[lane].host[i]);
+        k->release(k, d->levels[lane].device);
+    }
+    pyr_free(d->levels);
+}
+
 static pyr_status denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
                                int batch, bool gradient)
 {
@@ -124,7 +154,7 @@ static pyr_status denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *pa
                           .label = -1,
                           .condition = -1,
                           .noise_told = -1};
-    PYR_TRY(pyr_new(&out->host, 2 * places, sizeof *out->host, "noise levels"));
+    PYR_TRY(new_levels(out));
     PYR_TRY(pyr_new(&out->labels, places, sizeof *out->labels, "classes"));
     if (gradient)
         PYR_TRY(pyr_new(&out->weight, (size_t)k->lanes * (size_t)batch, sizeof *out->weight, "guidance"));
@@ -159,13 +189,15 @@ void pyr_denoiser_free(pyr_denoiser *d)
         d->k->release(d->k, d->kept[lane]);
     pyr_free(d->kept);
     pyr_free(d->weight);
-    pyr_free(d->host);
+    free_levels(d);
     pyr_free(d->labels);
     *d = (pyr_denoiser){0};
 }
 
 pyr_status pyr_denoiser_pack(pyr_denoiser *d, const void *block)
 {
+    for (int lane = 0; lane < d->k->lanes; lane++)
+        pyr_forget(d->k, &d->levels[lane].recording); /* it reads the parameters that were */
     PYR_TRY(pyr_graph_pack(d->g, block));
     return d->telling ? pyr_graph_pack(d->telling, block) : PYR_OK;
 }
@@ -245,28 +277,57 @@ pyr_status pyr_denoiser_begin(const pyr_denoising *call)
 
 /* ---- a call ------------------------------------------------------------------------------------ */
 
-/* The coefficients of both mixes and the time, per place. */
+static void put_real(const pyr_kernels *k, void *block, size_t at, double value)
+{
+    if (k->real == PYR_F64)
+        ((double *)block)[at] = value;
+    else
+        ((float *)block)[at] = (float)value;
+}
+
+/* The coefficients of both mixes and the time, per place, into backend memory. */
 static pyr_status put_levels(const pyr_denoising *call, const double *s)
 {
+    enum { FIRST_MARK = PYR_MARKS / 2 };
     pyr_denoiser *d = call->denoiser;
+    pyr_denoiser_lane *lane = &d->levels[call->lane];
     size_t n = (size_t)d->places;
-    double *host = d->host + 2 * (size_t)call->lane * n;
+    int mark = FIRST_MARK + (2 * call->lane + lane->turn) % FIRST_MARK;
+    void *host = lane->host[lane->turn];
 
-    for (int i = 0; i < d->places; i++) {
-        host[2 * i] = pyr_level_coefs_at(d->level, s[image_of(call, i)]).in;
-        host[2 * i + 1] = 0;
-    }
-    PYR_TRY(pyr_upload_reals(d->k, pyr_graph_data(d->g, call->lane, d->mix_in), host, 2 * n));
-    for (int i = 0; i < d->places; i++) {
-        pyr_conversion to = pyr_level_coefs_at(d->level, s[image_of(call, i)]).to;
+    lane->turn = !lane->turn;
+    PYR_TRY(d->k->wait(d->k, mark));
+    for (size_t i = 0; i < n; i++) {
+        pyr_level_coefs c = pyr_level_coefs_at(d->level, s[image_of(call, (int)i)]);
 
-        host[2 * i] = to.skip;
-        host[2 * i + 1] = to.out;
+        put_real(d->k, host, 2 * i, c.in);
+        put_real(d->k, host, 2 * i + 1, 0);
+        put_real(d->k, host, 2 * (n + i), c.to.skip);
+        put_real(d->k, host, 2 * (n + i) + 1, c.to.out);
+        put_real(d->k, host, 4 * n + i, c.time);
     }
-    PYR_TRY(pyr_upload_reals(d->k, pyr_graph_data(d->g, call->lane, d->mix_out), host, 2 * n));
-    for (int i = 0; i < d->places; i++)
-        host[i] = pyr_level_coefs_at(d->level, s[image_of(call, i)]).time;
-    return pyr_upload_reals(d->k, pyr_graph_data(d->g, call->lane, d->time), host, n);
+    d->k->upload(d->k, lane->device, host, PER_PLACE * n * pyr_type_size(d->k->real));
+    return d->k->mark(d->k, mark);
+}
+
+typedef struct evaluation {
+    pyr_denoiser *d;
+    int lane;
+} evaluation;
+
+/* From what put_levels left, and x in its place. */
+static pyr_status enqueue_evaluation(void *arg)
+{
+    const evaluation *e = arg;
+    pyr_denoiser *d = e->d;
+    pyr_kernels *k = d->k;
+    size_t pairs = 2 * (size_t)d->places * pyr_type_size(k->real);
+    const char *from = d->levels[e->lane].device;
+
+    k->copy(k, pyr_graph_data(d->g, e->lane, d->mix_in), from, pairs);
+    k->copy(k, pyr_graph_data(d->g, e->lane, d->mix_out), from + pairs, pairs);
+    k->copy(k, pyr_graph_data(d->g, e->lane, d->time), from + 2 * pairs, pairs / 2);
+    return pyr_graph_forward(d->g, e->lane);
 }
 
 /* D of this network alone, where the graph left it; it stays until the next evaluation on the lane. With both
@@ -280,7 +341,8 @@ static pyr_status evaluate(const pyr_denoising *call, const void *x, const doubl
     for (int part = 0; part < d->places / d->batch; part++)
         d->k->copy(d->k, to + (size_t)part * (size_t)d->batch * size, x, (size_t)call->n * size);
     PYR_TRY(put_levels(call, s));
-    PYR_TRY(pyr_graph_forward(d->g, call->lane));
+    PYR_TRY(pyr_recorded(d->k, &d->levels[call->lane].recording, enqueue_evaluation,
+                         &(evaluation){d, call->lane}));
     *d_out = pyr_graph_data(d->g, call->lane, d->d);
     return PYR_OK;
 }

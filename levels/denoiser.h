@@ -19,20 +19,29 @@
 #include "graph/graph.h"
 #include "levels/level.h"
 
+/* A lane's noise levels on their way to the graph, as what the mixes and the time embedding read: for each
+ * place [in 0], for each [skip out], for each its time; numbers of the table's `real`. */
+typedef struct pyr_denoiser_lane {
+    void *host[2]; /* filled in turns: a copy may still be under way from the other one */
+    void *device;
+    int turn;
+    void *recording; /* of an evaluation; the table's */
+} pyr_denoiser_lane;
+
 typedef struct pyr_denoiser {
     pyr_kernels *k;
     pyr_graph *g;
     pyr_graph *telling; /* condition -> told; NULL without a condition */
     const pyr_level *level;
-    int batch;        /* images a lane takes at a time */
-    int places;       /* of the graph's batch: batch, or twice that with both in one batch */
-    double guidance;  /* G; 1: none */
-    double lo, hi;    /* noise levels that it acts at */
-    bool gradient;    /* D can be run backwards */
-    double *weight;   /* of D_this in the last call's images, batch of each lane; NULL without gradient */
-    double *host;     /* 2 x places numbers of each lane, on their way */
-    uint32_t *labels; /* places of each lane */
-    void **kept;      /* [lane]: D_this while the same graph computes D_other; NULL: not needed */
+    int batch;       /* images a lane takes at a time */
+    int places;      /* of the graph's batch: batch, or twice that with both in one batch */
+    double guidance; /* G; 1: none */
+    double lo, hi;   /* noise levels that it acts at */
+    bool gradient;   /* D can be run backwards */
+    double *weight;  /* of D_this in the last call's images, batch of each lane; NULL without gradient */
+    pyr_denoiser_lane *levels; /* [lane] */
+    uint32_t *labels;          /* places of each lane */
+    void **kept;               /* [lane]: D_this while the same graph computes D_other; NULL: not needed */
     pyr_value x, mix_in, mix_out, time, label, d;
     pyr_value told;                          /* input of g: what conv_in makes of the condition */
     pyr_value condition, noise_told, result; /* of `telling` */

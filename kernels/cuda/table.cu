@@ -209,6 +209,19 @@ static pyr_status cuda_replay(pyr_kernels *k, void *recording)
     return pyr_cuda_check(cudaGraphLaunch((cudaGraphExec_t)recording, pyr_cuda_of(k)->stream), "a recording");
 }
 
+static void cuda_forget(pyr_kernels *k, void *recording)
+{
+    pyr_cuda *c = pyr_cuda_of(k);
+
+    for (int i = 0; i < c->n_recordings; i++)
+        if (c->recordings[i] == (cudaGraphExec_t)recording) {
+            pyr_cuda_note(k, pyr_cuda_check(cudaStreamSynchronize(c->stream), "work on the device"));
+            cudaGraphExecDestroy(c->recordings[i]);
+            c->recordings[i] = c->recordings[--c->n_recordings];
+            return;
+        }
+}
+
 /* ---- sums of accumulators ---------------------------------------------------------------------- */
 
 /* At most this many at once; more are added in several passes. */
@@ -322,6 +335,7 @@ static void fill(pyr_kernels *k)
     k->record_begin = cuda_record_begin;
     k->record_end = cuda_record_end;
     k->replay = cuda_replay;
+    k->forget = cuda_forget;
     pyr_cuda_fill_vectors(k);
     pyr_cuda_fill_random(k);
     pyr_cuda_fill_images(k);

@@ -88,6 +88,12 @@ static pyr_status ref_join_norms(pyr_kernels *k, pyr_step_state *const *states, 
     return PYR_OK;
 }
 
+static void ref_forget(pyr_kernels *k, void *recording)
+{
+    (void)k;
+    (void)recording; /* there never is one */
+}
+
 void pyr_ref_fill(pyr_kernels *k, pyr_type real)
 {
     k->real = k->activation = real;
@@ -108,6 +114,7 @@ void pyr_ref_fill(pyr_kernels *k, pyr_type real)
     k->record_begin = ref_record_begin;
     k->record_end = ref_record_end;
     k->replay = ref_replay;
+    k->forget = ref_forget;
     k->join_norms = ref_join_norms;
     if (real == PYR_F64)
         pyr_ref_fill_f64(k);
