@@ -650,6 +650,8 @@ static pyr_status plan(pyr_level_trainer *t, const pyr_level_settings *settings,
     t->resumed = pyr_level_has_state(state_folder(t));
     PYR_TRY(pyr_level_init(&t->level, settings, job->pyramid, index, pyr_dataset_classes(job->data),
                            pyr_dataset_fingerprint(job->data)));
+    if (job->k->whole_batch)
+        t->level.settings.groups = 1; /* there is nobody to share a step with */
     if (job->unet)
         t->level.unet = *job->unet;
     if (t->resumed) {
@@ -671,7 +673,7 @@ static pyr_status plan(pyr_level_trainer *t, const pyr_level_settings *settings,
     PYR_TRY(allocate(t));
     PYR_TRY(pyr_loss_new(&t->loss, job->k, t->params, &t->level,
                          &(pyr_loss_plan){.batch = t->micro_batch,
-                                          .groups = settings->groups,
+                                          .groups = t->level.settings.groups,
                                           .training = true,
                                           .shared = t->part.shared,
                                           .estimate = t->part.estimate,

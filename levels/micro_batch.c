@@ -83,15 +83,17 @@ static pyr_status name_micro_batch(const pyr_kernels *k, const pyr_level *level,
 
 pyr_status pyr_choose_micro_batch(int *out, pyr_kernels *k, const pyr_level *level)
 {
-    enum { MOST = 64 };
+    enum { MOST = 64, MOST_AT_ONCE = 4096 };
     const pyr_level_settings *s = &level->settings;
     int most = (s->batch + s->groups - 1) / s->groups, micro;
     char name[96];
 
-    if (most > MOST)
+    if (k->whole_batch)
+        most = s->batch < MOST_AT_ONCE ? s->batch : MOST_AT_ONCE;
+    else if (most > MOST)
         most = MOST;
-    if (s->batch_gpu > 0) {
-        *out = most < s->batch_gpu ? most : s->batch_gpu;
+    if (s->batch_gpu > 0 || k->whole_batch) {
+        *out = s->batch_gpu > 0 && s->batch_gpu < most ? s->batch_gpu : most;
         return PYR_OK;
     }
     PYR_TRY(name_micro_batch(k, level, most, name, sizeof name));

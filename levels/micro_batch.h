@@ -6,7 +6,7 @@
 
 /* Enough micro-batches for all groups, none larger than level.batch_gpu allows; 0: the fastest, measured once
  * and remembered in the kernels' tuning. Never depends on the number of threads: it decides the order of
- * sums. */
+ * sums. A table that takes whole batches at once gets the batch, as far as level.batch_gpu allows. */
 pyr_status pyr_choose_micro_batch(int *out, pyr_kernels *k, const pyr_level *level);
 
 #endif
