@@ -186,7 +186,7 @@ static pyr_status plan_levels(pyr_joint *j)
         pyr_chain_settings chained = {.levels = j->levels,
                                       .gradients = gradients,
                                       .batch = j->batch,
-                                      .groups = pyr_joint_settings(j, 0)->groups};
+                                      .groups = pyr_joint_groups(j, 0)};
 
         PYR_TRY(pyr_chain_new(&j->chain, j->k, j->job[0].pyramid, j->t, &chained));
     }

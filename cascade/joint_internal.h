@@ -52,6 +52,12 @@ static inline const pyr_level_settings *pyr_joint_settings(const pyr_joint *j, i
     return &j->config->level[level];
 }
 
+/* As the trainer has them: a device takes a batch at once. */
+static inline int pyr_joint_groups(const pyr_joint *j, int level)
+{
+    return pyr_level_trainer_level(j->t[level])->settings.groups;
+}
+
 /* What comes back from a step. */
 typedef struct pyr_joint_result {
     float loss[PYR_MAX_LEVELS];

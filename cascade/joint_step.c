@@ -87,7 +87,7 @@ static pyr_status level_task(void *arg, int task, int lane)
     pyr_joint *j = arg;
 
     for (int i = 0; i < j->levels; i++) {
-        int groups = pyr_joint_active(j, i) ? pyr_joint_settings(j, i)->groups : 0;
+        int groups = pyr_joint_active(j, i) ? pyr_joint_groups(j, i) : 0;
 
         if (task < groups)
             return pyr_level_trainer_group(j->t[i], task, lane);
@@ -113,10 +113,10 @@ static pyr_status accumulate(pyr_joint *j)
         if (!pyr_joint_active(j, i))
             continue;
         PYR_TRY(pyr_graph_pack(pyr_level_trainer_graph(j->t[i]), pyr_joint_optimizer(j, i)->value));
-        tasks += pyr_joint_settings(j, i)->groups;
+        tasks += pyr_joint_groups(j, i);
     }
     if (j->chain)
-        return j->k->run_tasks(j->k, pyr_joint_settings(j, 0)->groups, chain_task, j);
+        return j->k->run_tasks(j->k, pyr_joint_groups(j, 0), chain_task, j);
     return j->k->run_tasks(j->k, tasks, level_task, j);
 }
 
