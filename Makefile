@@ -139,6 +139,9 @@ CLI_TESTS := $(filter-out tests/cli/lib.sh,$(wildcard tests/cli/*.sh))
 LONG_TESTS := $(wildcard tests/long/*.sh)
 FUZZ      := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
+# What is tested of CUDA without a GPU; programs that take long run once more in longcheck, with threads that meet.
+EMULATED_TESTS := $(if $(shell command -v $(CXX)),$(addprefix $(B)/emulated/,test_emulated test_cuda test_graph test_unet))
+
 ## make check       the tests: units, headers, commands, sanitizers, clang (about a quarter of an hour on 2 cores)
 check: pyrdiff $(TESTS)
 	@rm -f $(COUNTS) && touch $(COUNTS)
@@ -146,6 +149,7 @@ check: pyrdiff $(TESTS)
 	@tests/run.sh $(COUNTS) format tests/format.sh
 	@tests/run.sh $(COUNTS) units $(TESTS)
 	@tests/run.sh $(COUNTS) commands $(CLI_TESTS)
+	+@$(MAKE) --no-print-directory check-emulated
 	+@$(SANITIZED) check-sanitized
 	@tests/run.sh $(COUNTS) clang tests/clang.sh
 	@tests/run.sh $(COUNTS) --sum
@@ -153,6 +157,14 @@ check: pyrdiff $(TESTS)
 export ASAN_OPTIONS ?= detect_stack_use_after_return=1:allocator_may_return_null=1
 export LSAN_OPTIONS ?= suppressions=tests/leaks.supp:print_suppressions=0
 export UBSAN_OPTIONS ?= halt_on_error=1:print_stacktrace=1
+
+check-emulated: $(EMULATED_TESTS) $(if $(EMULATED_TESTS),$(B)/emulated/test_kernels $(B)/emulated/pyrdiff)
+ifneq ($(EMULATED_TESTS),)
+	@tests/run.sh $(COUNTS) emulated $(EMULATED_TESTS)
+	@EMULATED=$(B)/emulated PYRDIFF=$(B)/emulated/pyrdiff tests/run.sh $(COUNTS) emulated tests/cuda/filtered.sh tests/cli/cuda.sh
+else
+	@echo "skipped CUDA without a GPU: $(CXX) is not installed" && echo "0 0 1" >>$(COUNTS)
+endif
 
 # The binary under sanitizers is passed by its path: the link ./pyrdiff stays the fast one.
 check-sanitized: $(TESTS) $(B)/pyrdiff $(FUZZ:%=$(B)/fuzz/%)
@@ -171,6 +183,32 @@ longcheck: check
 	@tests/run.sh $(COUNTS) long $(LONG_TESTS)
 	+@$(SANITIZED) MUTATIONS=300000 check-sanitized
 	@tests/run.sh $(COUNTS) --sum
+
+## make gpucheck    on a machine with a GPU: the tests of the CUDA backend, then compute-sanitizer over its kernels
+GPU_TESTS := test_cuda test_kernels test_graph test_unet test_levels test_cascade
+gpucheck: pyrdiff $(GPU_TESTS:%=$(B)/tests/%)
+	@./pyrdiff info | grep 'cuda (' || { echo "gpucheck: no GPU here, or a program without CUDA (./pyrdiff info)"; exit 1; }
+	@rm -f $(COUNTS) && touch $(COUNTS)
+	@tests/run.sh $(COUNTS) gpu $(GPU_TESTS:%=$(B)/tests/%)
+	@tests/run.sh $(COUNTS) gpu-commands tests/cli/cuda.sh
+	@for tool in memcheck racecheck initcheck; do \
+	    for test in "test_cuda" "test_kernels cuda"; do \
+	        echo "compute-sanitizer --tool $$tool $$test" && \
+	        compute-sanitizer --tool $$tool --error-exitcode 9 $(B)/tests/$$test >build/sanitizer.txt 2>&1 || \
+	            { tail -n 40 build/sanitizer.txt; exit 1; }; \
+	    done; done
+	@tests/run.sh $(COUNTS) --sum
+
+## make gpubench    on a machine with a GPU: pyrdiff and PyTorch (PYTHON=V/bin/python; none: pyrdiff alone) on the same networks
+PYTHON ?= none
+GPU_NETWORKS := $(wildcard bench/networks-gpu/*/config.json)
+empty :=
+space := $(empty) $(empty)
+comma := ,
+gpubench: pyrdiff
+	bench/compare.sh --device cuda --python $(PYTHON) --networks $(subst $(space),$(comma),$(GPU_NETWORKS:%/config.json=%)) --out results/bench/gpu.txt
+	@for network in $(GPU_NETWORKS:%/config.json=%); do ./pyrdiff bench --backend cuda --network $$network --profile; done | \
+	    tee results/bench/gpu-profile.txt
 
 ## make demo        install what is missing, build, train Fashion-MNIST, sample, say where the pictures are
 demo:
@@ -192,5 +230,5 @@ help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
 -include $(LIB_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d
-.PHONY: all bench help check check-sanitized build-only longcheck tests clean format demo
+.PHONY: all bench help check check-sanitized check-emulated gpucheck gpubench build-only longcheck tests clean format demo
 .SECONDARY: $(TESTS:%=%.o) $(B)/bench/time_kernels.o
