@@ -183,10 +183,8 @@ static pyr_status plan_levels(pyr_joint *j)
         PYR_TRY(pyr_level_trainer_new(&j->t[i], &j->job[i], pyr_joint_settings(j, i), i));
     }
     if (chain) {
-        pyr_chain_settings chained = {.levels = j->levels,
-                                      .gradients = gradients,
-                                      .batch = j->batch,
-                                      .groups = pyr_joint_groups(j, 0)};
+        pyr_chain_settings chained = {
+            .levels = j->levels, .gradients = gradients, .batch = j->batch, .groups = pyr_joint_groups(j, 0)};
 
         PYR_TRY(pyr_chain_new(&j->chain, j->k, j->job[0].pyramid, j->t, &chained));
     }
