@@ -2,8 +2,9 @@
  * that is none (fake.h) is as unkind as it claims. Linked with it only. */
 #include "graph/graph.h"
 #include "kernels/kernels.h"
-#include "tests/check.h"
+#include "levels/level_train.h"
 #include "tests/cuda/fake.h"
+#include "tests/level_data.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -168,6 +169,71 @@ static void late_copies(void)
     pyr_kernels_free(k);
 }
 
+/* ---- a step is one recording --------------------------------------------------------------------- */
+
+/* What a training of so many steps asks the device for, nothing but steps between its beginning and its end.
+ */
+static fake_counts training_of(int steps)
+{
+    pyr_level_settings s = settings_of();
+    pyr_dataset *data = open_data();
+    pyr_level_trainer *t = NULL;
+    pyr_pyramid *pyramid = NULL;
+    pyr_kernels *k;
+    fake_counts before, n;
+    char name[32];
+
+    snprintf(name, sizeof name, "steps-%d", steps);
+    CHECK_OK(pyr_kernels_cuda(&k, 0));
+    CHECK_OK(pyr_pyramid_new(&pyramid, k, &(pyr_pyramid_settings){.levels = 2, .filter = PYR_FILTER_BOX}, H,
+                             W, C));
+    CHECK_OK(pyr_level_trainer_new(&t,
+                                   &(pyr_level_job){.k = k,
+                                                    .data = data,
+                                                    .pyramid = pyramid,
+                                                    .folder = folder_of(name),
+                                                    .xflip = true,
+                                                    .duration = {(double)(steps * s.batch), PYR_IMAGES},
+                                                    .checkpoint = -1,
+                                                    .report = 1000000,
+                                                    .held_out = -1,
+                                                    .snapshot = -1},
+                                   &s, 0));
+    before = fake.counts;
+    CHECK_OK(pyr_level_trainer_run(t));
+    n = fake.counts;
+    n.launches -= before.launches;
+    n.captures -= before.captures;
+    n.replays -= before.replays;
+    n.allocations -= before.allocations;
+    n.uploads -= before.uploads;
+    n.downloads -= before.downloads;
+    pyr_level_trainer_free(t);
+    pyr_pyramid_free(pyramid);
+    pyr_dataset_free(data);
+    pyr_kernels_free(k);
+    return n;
+}
+
+/* Twenty steps more are twenty replays, blocks up and results down: no launch, no capture, no allocation. */
+static void a_step_is_one_recording(void)
+{
+    fake_counts few, more;
+
+    if (!temp_new("emulated")) {
+        CHECK(0);
+        return;
+    }
+    write_images();
+    few = training_of(20);
+    more = training_of(40);
+    CHECK(few.captures == 1 && few.replays == 20 && few.launches > 50);
+    CHECK(more.captures == 1 && more.replays == 40);
+    CHECK(more.launches == few.launches && more.allocations == few.allocations);
+    CHECK(more.uploads - few.uploads == 20 && more.downloads - few.downloads == 20);
+    remove_all(temp);
+}
+
 static void nothing_left(void)
 {
     CHECK(fake.counts.used == 0);
@@ -183,6 +249,7 @@ int main(int argc, char **argv)
     RUN(plan_too_large);
     RUN(closed_memory);
     RUN(late_copies);
+    RUN(a_step_is_one_recording);
     RUN(nothing_left);
     return CHECK_DONE();
 }
