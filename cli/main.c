@@ -182,7 +182,7 @@ pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool 
 
     PYR_TRY(pyr_open_machine_quietly(out, machine, measure));
     k = *out;
-    type = k->activation == PYR_BF16 ? "bf16" : k->real == PYR_F64 ? "double" : "f32";
+    type = k->activation == PYR_BF16 ? "bf16" : k->real == PYR_F64 ? "double" : k->tf32 ? "tf32" : "f32";
     if (k->device)
         fprintf(stderr, "backend: %s on %s, %s\n", k->name, k->device, type);
     else if (strcmp(machine->backend, "auto") == 0 || k->activation != k->real)

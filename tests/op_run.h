@@ -9,6 +9,8 @@
  *
  * Images inside a network have the table's activation type, PYR_BF16 after
  * pyr_kernels_precision(k, "bf16").
+ *
+ * The table's memory is never touched but through the table: it may be a device's.
  */
 #ifndef PYR_TESTS_OP_RUN_H
 #define PYR_TESTS_OP_RUN_H
@@ -135,6 +137,13 @@ static inline void op_block_fill(pyr_kernels *k, void *dst, int byte, size_t byt
     pyr_free(host);
 }
 
+/* Bytes of the backend, here when this returns. */
+static inline void op_fetch(pyr_kernels *k, void *host, const void *src, size_t bytes)
+{
+    k->download(k, host, src, bytes);
+    CHECK_OK(k->sync(k));
+}
+
 /* `bytes` of all bits set between two guards; `offset` moves the start off the alignment. */
 static inline op_block op_block_new(pyr_kernels *k, size_t bytes, size_t offset, const char *what)
 {
@@ -158,7 +167,7 @@ static inline void op_block_free(pyr_kernels *k, op_block *block)
     if (!block->base)
         return;
     host = op_memory(front + block->bytes + GUARD, 1);
-    k->download(k, host, block->base, front + block->bytes + GUARD);
+    op_fetch(k, host, block->base, front + block->bytes + GUARD);
     for (size_t i = 0; i < front; i++)
         bad += host[i] != 0xA5;
     for (size_t i = 0; i < GUARD; i++)
@@ -199,7 +208,7 @@ static inline double *op_download(pyr_kernels *k, const void *src, pyr_type type
     double *values = op_memory(count, sizeof *values);
     void *host = op_memory(count, pyr_type_size(type));
 
-    k->download(k, host, src, count * pyr_type_size(type));
+    op_fetch(k, host, src, count * pyr_type_size(type));
     for (size_t i = 0; i < count; i++)
         if (type == PYR_F64)
             values[i] = ((double *)host)[i];
@@ -221,8 +230,8 @@ static inline void op_unchanged(pyr_kernels *k, const op_block *block, const dou
     void *now = op_memory(block->bytes, 1), *before = op_memory(block->bytes, 1);
 
     op_upload(k, wanted.at, values, type, count);
-    k->download(k, before, wanted.at, block->bytes);
-    k->download(k, now, block->at, block->bytes);
+    op_fetch(k, before, wanted.at, block->bytes);
+    op_fetch(k, now, block->at, block->bytes);
     if (memcmp(now, before, block->bytes) != 0)
         CHECK_REPORT("%s: %s was changed", k->name, block->what);
     pyr_free(now);

@@ -79,8 +79,8 @@ typedef struct tiles {
 
 /* score (OTHER x OWN) = the inner products of tokens from `other` and `own` on. All threads call it; the
  * scores are there when it returns. */
-static __device__ void inner_products(tiles *s, float score[OTHER][OWN], const tokens *others, int other,
-                                      const tokens *owns, int own)
+static __device__ __forceinline__ void inner_products(tiles *s, float score[OTHER][OWN], const tokens *others,
+                                                      int other, const tokens *owns, int own)
 {
     for (int first = 0; first < owns->d; first += SLICE) {
         __syncthreads(); /* the last slice has been used */
@@ -105,7 +105,7 @@ static __device__ void inner_products(tiles *s, float score[OTHER][OWN], const t
 
 /* sum (OWN x FEATURES) = factor[own] * sum + score^T values, values: features from `first` on of the other
  * tokens from `other` on. */
-static __device__ void add_values(tiles *s, const tokens *others, int other, int first)
+static __device__ __forceinline__ void add_values(tiles *s, const tokens *others, int other, int first)
 {
     for (int slice = 0; slice < OTHER; slice += SLICE) {
         __syncthreads();
@@ -212,9 +212,9 @@ static __device__ void softmax_step(tiles *s, const sizes *z, int other)
 }
 
 /* saved (heads of all images x tokens): the logarithm of the sum of exponentials; NULL: not wanted */
-static __global__ __launch_bounds__(THREADS) void attention_kernel(numbers y, float *saved, numbers q,
-                                                                   numbers key, numbers v, sizes z,
-                                                                   size_t blocks)
+static __global__ __launch_bounds__(THREADS, 4) void attention_kernel(numbers y, float *saved, numbers q,
+                                                                      numbers key, numbers v, sizes z,
+                                                                      size_t blocks)
 {
     __shared__ tiles s;
 
@@ -266,11 +266,9 @@ typedef enum side { OF_Q, OF_K, OF_V } side;
  *     P = exp(scale * q . k - saved[query]),   dZ = P (dy[query] . v[key] - mean[query])
  *     dq = scale * sum over keys of dZ k,   dk = scale * sum over queries of dZ q,   dv = sum over queries of
  * P dy */
-static __global__ __launch_bounds__(THREADS) void attention_gradient_kernel(numbers dx, bool add, side of,
-                                                                            numbers q, numbers key, numbers v,
-                                                                            numbers dy, const float *saved,
-                                                                            const float *mean, sizes z,
-                                                                            size_t blocks)
+static __global__ __launch_bounds__(THREADS, 4) void attention_gradient_kernel(
+    numbers dx, bool add, side of, numbers q, numbers key, numbers v, numbers dy, const float *saved,
+    const float *mean, sizes z, size_t blocks)
 {
     __shared__ tiles s;
 
@@ -279,16 +277,16 @@ static __global__ __launch_bounds__(THREADS) void attention_gradient_kernel(numb
         tokens queries = tokens_of(&z, q, p.head), keys = tokens_of(&z, key, p.head),
                values = tokens_of(&z, v, p.head), slopes = tokens_of(&z, dy, p.head),
                out = tokens_of(&z, dx, p.head);
-        const tokens *own = of == OF_Q ? &queries : &keys, *others = of == OF_Q ? &keys : &queries;
-        const tokens *own_second = of == OF_Q ? &slopes : &values,
-                     *others_second = of == OF_Q ? &values : &slopes;
+        tokens own = of == OF_Q ? queries : keys, own_second = of == OF_Q ? slopes : values;
+        tokens others = of == OF_Q ? keys : queries, others_second = of == OF_Q ? values : slopes;
+        tokens summed = of == OF_V ? slopes : others;
         size_t first = p.head * z.tokens;
 
         clear_sums(&s);
         for (int other = 0; other < z.tokens; other += OTHER) {
-            inner_products(&s, s.score, others, other, own, p.own);
+            inner_products(&s, s.score, &others, other, &own, p.own);
             if (of != OF_V)
-                inner_products(&s, s.second, others_second, other, own_second, p.own);
+                inner_products(&s, s.second, &others_second, other, &own_second, p.own);
             PYR_EACH_OF_BLOCK(t, OTHER * OWN)
             {
                 int i = (int)(t / OWN), j = (int)(t % OWN), query = of == OF_Q ? p.own + j : other + i;
@@ -302,7 +300,7 @@ static __global__ __launch_bounds__(THREADS) void attention_gradient_kernel(numb
                         *score *= (s.second[i][j] - mean[first + query]) * z.scale;
                 }
             }
-            add_values(&s, of == OF_V ? &slopes : others, other, p.feature);
+            add_values(&s, &summed, other, p.feature);
         }
         PYR_EACH_OF_BLOCK(t, OWN * FEATURES)
         {

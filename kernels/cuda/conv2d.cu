@@ -563,7 +563,9 @@ static __global__ void more_kernel(numbers y, pyr_direct_more more, size_t c, si
         get4(y, i, (int)n, v);
         if (more.residual.data)
             get4(more.residual, i, (int)n, r);
-        for (int j = 0; j < (int)n; j++) {
+        for (int j = 0; j < 4; j++) {
+            if (j >= (int)n)
+                break;
             if (more.bias)
                 r[j] += more.bias[o];
             if (more.vector)

@@ -94,6 +94,14 @@ static inline unsigned pyr_cuda_blocks(const pyr_kernels *k, size_t count)
 /* for each i < count that is this thread's, within its block */
 #define PYR_EACH_OF_BLOCK(i, count) for (size_t i = threadIdx.x; i < (count); i += blockDim.x)
 
+/* Before a loop of few turns with a branch in it, so that the numbers that it counts through stay in
+ * registers. */
+#ifdef __CUDACC__
+#define PYR_UNROLL _Pragma("unroll")
+#else
+#define PYR_UNROLL
+#endif
+
 /* ---- images of floats or bf16 ------------------------------------------------------------------- */
 
 typedef unsigned short bf16;
@@ -119,7 +127,7 @@ static inline numbers gradient_of(const pyr_tensor *t, const void *gradient)
     return n;
 }
 
-static inline numbers floats(const void *data)
+static __host__ __device__ inline numbers floats(const void *data)
 {
     numbers n = {(void *)data, 0};
 
@@ -181,10 +189,11 @@ static __device__ inline void put_or_add(numbers t, size_t i, float value, bool 
  * 4); what lies beyond is 0. */
 static __device__ inline void get4(numbers t, size_t i, int n, float out[4])
 {
-    if (n < 4)
+    if (n < 4) {
+        PYR_UNROLL
         for (int j = 0; j < 4; j++)
             out[j] = j < n ? get(t, i + j) : 0;
-    else if (t.half) {
+    } else if (t.half) {
         uint2 two = *(const uint2 *)((const bf16 *)t.data + i);
 
         out[0] = widen((bf16)two.x);
@@ -203,10 +212,12 @@ static __device__ inline void get4(numbers t, size_t i, int n, float out[4])
 
 static __device__ inline void put4(numbers t, size_t i, int n, const float in[4])
 {
-    if (n < 4)
-        for (int j = 0; j < n; j++)
-            put(t, i + j, in[j]);
-    else if (t.half) {
+    if (n < 4) {
+        PYR_UNROLL
+        for (int j = 0; j < 4; j++)
+            if (j < n)
+                put(t, i + j, in[j]);
+    } else if (t.half) {
         uint2 two;
 
         two.x = narrow(in[0]) | (unsigned)narrow(in[1]) << 16;
@@ -232,7 +243,7 @@ static __device__ inline void put4_or_add(numbers t, size_t i, int n, const floa
         return;
     }
     get4(t, i, n, sum);
-    for (int j = 0; j < n; j++)
+    for (int j = 0; j < 4; j++)
         sum[j] += in[j];
     put4(t, i, n, sum);
 }
@@ -288,13 +299,6 @@ template <class T> static __device__ inline T block_max(T value)
     for (unsigned w = 1; w < warps; w++)
         most = of_warp[w] > most ? of_warp[w] : most;
     return most;
-}
-
-/* ---- shapes ---------------------------------------------------------------------------------------- */
-
-static inline size_t per_image(pyr_shape s)
-{
-    return (size_t)s.h * s.w * s.c;
 }
 
 /* ---- rows and functions, by file -------------------------------------------------------------------- */

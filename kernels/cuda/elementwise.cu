@@ -1,5 +1,5 @@
 /* elementwise.cu - activations, sums and scalings. */
-#include "kernels/cuda/cuda.h"
+#include "kernels/cuda/columns.h"
 
 /* ---- activation -------------------------------------------------------------------------------- */
 
@@ -51,3 +51,361 @@ static pyr_status activation_backward(pyr_kernels *k, pyr_op *op)
 
 const pyr_op_impl pyr_cuda_activation = {
     .reads = PYR_READS_X0, .in_place = 1, .forward = activation_forward, .backward = activation_backward};
+
+/* ---- copies with a factor: the gradients of sums -------------------------------------------------- */
+
+static const numbers nothing = {NULL, 0};
+
+/* dx0 and dx1 (either may be nothing) = or += scale * dy. The same thread has both in turn: they may be one
+ * place. */
+static __global__ void scaled_kernel(numbers dx0, bool add0, numbers dx1, bool add1, numbers dy, float scale,
+                                     size_t count)
+{
+    PYR_EACH4(i, n, count)
+    {
+        float d[4];
+
+        get4(dy, i, (int)n, d);
+        for (int j = 0; j < 4; j++)
+            d[j] *= scale;
+        if (dx0.data)
+            put4_or_add(dx0, i, (int)n, d, add0);
+        if (dx1.data)
+            put4_or_add(dx1, i, (int)n, d, add1);
+    }
+}
+
+/* Where the gradient of that input is to be written; nothing when it is not wanted, or is dy itself. */
+static numbers wanted_gradient(const pyr_op *op, int input)
+{
+    return op->dx[input] && op->dx[input] != op->dy ? gradient_of(&op->x[input], op->dx[input]) : nothing;
+}
+
+static pyr_status scaled(pyr_kernels *k, pyr_op *op, numbers dx0, numbers dx1, float scale)
+{
+    size_t count = pyr_count(op->y.s);
+
+    if (!dx0.data && !dx1.data)
+        return PYR_OK;
+    return PYR_LAUNCH(k, scaled_kernel, fours(count), dx0, op->dx_add[0], dx1, op->dx_add[1],
+                      gradient_of(&op->y, op->dy), scale, count);
+}
+
+/* ---- add ----------------------------------------------------------------------------------------- */
+
+static __global__ void add_kernel(numbers y, numbers x0, numbers x1, float scale, size_t count)
+{
+    PYR_EACH4(i, n, count)
+    {
+        float a[4], b[4];
+
+        get4(x0, i, (int)n, a);
+        get4(x1, i, (int)n, b);
+        for (int j = 0; j < 4; j++)
+            a[j] = (a[j] + b[j]) * scale;
+        put4(y, i, (int)n, a);
+    }
+}
+
+static pyr_status add_forward(pyr_kernels *k, pyr_op *op)
+{
+    size_t count = pyr_count(op->y.s);
+
+    return PYR_LAUNCH(k, add_kernel, fours(count), numbers_of(&op->y), numbers_of(&op->x[0]),
+                      numbers_of(&op->x[1]), op->scale, count);
+}
+
+static pyr_status add_backward(pyr_kernels *k, pyr_op *op)
+{
+    return scaled(k, op, wanted_gradient(op, 0), wanted_gradient(op, 1), op->scale);
+}
+
+const pyr_op_impl pyr_cuda_add = {.in_place = 1 | 2, .forward = add_forward, .backward = add_backward};
+
+/* ---- numbers per image and channel ----------------------------------------------------------------- */
+
+/* A number of some images of `each` numbers, and on to those behind it. */
+typedef struct walk {
+    size_t image, left; /* left: of the image, this one included */
+    int c;              /* channel */
+} walk;
+
+static __device__ inline walk walk_from(size_t i, size_t each, int channels)
+{
+    walk w = {i / each, each - i % each, (int)(i % channels)};
+
+    return w;
+}
+
+static __device__ inline void walk_on(walk *w, size_t each, int channels)
+{
+    if (++w->c == channels)
+        w->c = 0;
+    if (--w->left == 0) {
+        w->image++;
+        w->left = each;
+    }
+}
+
+/* y = or += x * (1 + scale) + shift, each (NULL: 0) one number per image and channel, `stride` per image. */
+static __global__ void per_channel_kernel(numbers y, bool add, numbers x, const float *scale,
+                                          const float *shift, size_t stride, size_t each, int c, size_t count)
+{
+    PYR_EACH4(i, n, count)
+    {
+        walk w = walk_from(i, each, c);
+        float v[4];
+
+        get4(x, i, (int)n, v);
+        PYR_UNROLL
+        for (int j = 0; j < 4; j++)
+            if (j < (int)n) {
+                size_t at = w.image * stride + w.c;
+
+                v[j] = v[j] * (scale ? 1 + scale[at] : 1) + (shift ? shift[at] : 0);
+                walk_on(&w, each, c);
+            }
+        put4_or_add(y, i, (int)n, v, add);
+    }
+}
+
+/* Channels of a block. */
+enum { CHANNELS = 32 };
+
+/* For each image and channel: dshift = or += the sum of dy over the pixels, dscale (NULL: not wanted) that of
+ * dy x; both `stride` numbers per image. */
+static __global__ void per_channel_sums_kernel(float *dscale, float *dshift, size_t stride, bool add,
+                                               numbers dy, numbers x, size_t pixels, int c, int width)
+{
+    __shared__ float sums[8 * WORKERS];
+    int blocks = (c + CHANNELS - 1) / CHANNELS, first = (int)(blockIdx.x % blocks) * CHANNELS;
+    int channels = c - first < CHANNELS ? c - first : CHANNELS, columns = channels / width;
+    int rows = rows_for(columns);
+    size_t image = blockIdx.x / blocks;
+
+    PYR_EACH_OF_BLOCK(i, (size_t)(columns * rows))
+    {
+        int column = (int)i % columns, row = (int)i / columns;
+        float sum[8] = {0};
+
+        for (size_t p = row; p < pixels; p += rows) {
+            size_t at = (image * pixels + p) * c + first + column * width;
+            float d[4], v[4] = {0};
+
+            get4(dy, at, width, d);
+            if (dscale)
+                get4(x, at, width, v);
+            for (int j = 0; j < 4; j++) {
+                sum[j] += d[j];
+                sum[4 + j] += d[j] * v[j];
+            }
+        }
+        for (int j = 0; j < 8; j++)
+            sums[(row * 8 + j) * columns + column] = sum[j];
+    }
+    sum_rows(sums, rows, 8 * columns);
+    PYR_EACH_OF_BLOCK(i, (size_t)channels)
+    {
+        int at = (int)i % width * columns + (int)i / width;
+
+        put_or_add(floats(dshift), image * stride + first + i, sums[at], add);
+        if (dscale)
+            put_or_add(floats(dscale), image * stride + first + i, sums[4 * columns + at], add);
+    }
+}
+
+static pyr_status per_channel_sums(pyr_kernels *k, pyr_op *op, float *dscale, float *dshift, size_t stride)
+{
+    pyr_shape s = op->y.s;
+
+    return PYR_LAUNCH_BLOCKS(k, per_channel_sums_kernel, (size_t)s.n * ((s.c + CHANNELS - 1) / CHANNELS),
+                             WORKERS, dscale, dshift, stride, op->dx_add[1], gradient_of(&op->y, op->dy),
+                             numbers_of(&op->x[0]), (size_t)s.h * s.w, s.c, column_width(s.c));
+}
+
+static pyr_status add_channel_forward(pyr_kernels *k, pyr_op *op)
+{
+    size_t count = pyr_count(op->y.s);
+
+    return PYR_LAUNCH(k, per_channel_kernel, fours(count), numbers_of(&op->y), false, numbers_of(&op->x[0]),
+                      (const float *)NULL, (const float *)op->x[1].data, (size_t)op->y.s.c,
+                      per_image(op->y.s), op->y.s.c, count);
+}
+
+static pyr_status add_channel_backward(pyr_kernels *k, pyr_op *op)
+{
+    PYR_TRY(scaled(k, op, wanted_gradient(op, 0), nothing, 1));
+    if (!op->dx[1])
+        return PYR_OK;
+    return per_channel_sums(k, op, NULL, (float *)op->dx[1], op->y.s.c);
+}
+
+const pyr_op_impl pyr_cuda_add_channel = {
+    .in_place = 1, .forward = add_channel_forward, .backward = add_channel_backward};
+
+static pyr_status scale_shift_forward(pyr_kernels *k, pyr_op *op)
+{
+    size_t count = pyr_count(op->y.s);
+    const float *scale = (const float *)op->x[1].data;
+    int c = op->y.s.c;
+
+    return PYR_LAUNCH(k, per_channel_kernel, fours(count), numbers_of(&op->y), false, numbers_of(&op->x[0]),
+                      scale, scale + c, (size_t)c * 2, per_image(op->y.s), c, count);
+}
+
+static pyr_status scale_shift_backward(pyr_kernels *k, pyr_op *op)
+{
+    size_t count = pyr_count(op->y.s);
+    float *dscale = (float *)op->dx[1];
+    int c = op->y.s.c;
+
+    if (op->dx[0])
+        PYR_TRY(PYR_LAUNCH(k, per_channel_kernel, fours(count), gradient_of(&op->x[0], op->dx[0]),
+                           op->dx_add[0], gradient_of(&op->y, op->dy), (const float *)op->x[1].data,
+                           (const float *)NULL, (size_t)c * 2, per_image(op->y.s), c, count));
+    return dscale ? per_channel_sums(k, op, dscale, dscale + c, (size_t)c * 2) : PYR_OK;
+}
+
+const pyr_op_impl pyr_cuda_scale_shift = {.reads = PYR_READS_X0 | PYR_READS_X1,
+                                          .in_place = 1,
+                                          .forward = scale_shift_forward,
+                                          .backward = scale_shift_backward};
+
+/* ---- around the network ---------------------------------------------------------------------------- */
+
+static __global__ void mix_kernel(numbers y, numbers x0, numbers x1, const float *ab, size_t each,
+                                  size_t count)
+{
+    PYR_EACH4(i, n, count)
+    {
+        walk w = walk_from(i, each, 1);
+        float a[4], b[4];
+
+        get4(x0, i, (int)n, a);
+        get4(x1, i, (int)n, b);
+        PYR_UNROLL
+        for (int j = 0; j < 4; j++)
+            if (j < (int)n) {
+                a[j] = ab[2 * w.image] * a[j] + ab[2 * w.image + 1] * b[j];
+                walk_on(&w, each, 1);
+            }
+        put4(y, i, (int)n, a);
+    }
+}
+
+static pyr_status mix_forward(pyr_kernels *k, pyr_op *op)
+{
+    size_t count = pyr_count(op->y.s);
+
+    return PYR_LAUNCH(k, mix_kernel, fours(count), numbers_of(&op->y), numbers_of(&op->x[0]),
+                      numbers_of(&op->x[1]), (const float *)op->x[2].data, per_image(op->y.s), count);
+}
+
+/* As scaled_kernel, with an image's own factors. */
+static __global__ void mix_gradient_kernel(numbers dx0, bool add0, numbers dx1, bool add1, numbers dy,
+                                           const float *ab, size_t each, size_t count)
+{
+    PYR_EACH4(i, n, count)
+    {
+        walk w = walk_from(i, each, 1);
+        float d[4], a[4] = {0}, b[4] = {0};
+
+        get4(dy, i, (int)n, d);
+        PYR_UNROLL
+        for (int j = 0; j < 4; j++)
+            if (j < (int)n) {
+                a[j] = ab[2 * w.image] * d[j];
+                b[j] = ab[2 * w.image + 1] * d[j];
+                walk_on(&w, each, 1);
+            }
+        if (dx0.data)
+            put4_or_add(dx0, i, (int)n, a, add0);
+        if (dx1.data)
+            put4_or_add(dx1, i, (int)n, b, add1);
+    }
+}
+
+static pyr_status mix_backward(pyr_kernels *k, pyr_op *op)
+{
+    size_t count = pyr_count(op->y.s);
+    numbers dx0 = wanted_gradient(op, 0), dx1 = wanted_gradient(op, 1);
+
+    if (!dx0.data && !dx1.data)
+        return PYR_OK;
+    return PYR_LAUNCH(k, mix_gradient_kernel, fours(count), dx0, op->dx_add[0], dx1, op->dx_add[1],
+                      gradient_of(&op->y, op->dy), (const float *)op->x[2].data, per_image(op->y.s), count);
+}
+
+const pyr_op_impl pyr_cuda_mix = {
+    .reads = PYR_READS_X2, .in_place = 1 | 2, .forward = mix_forward, .backward = mix_backward};
+
+/* dst = or += src / by[image] */
+static __global__ void divide_kernel(numbers dst, bool add, numbers src, const float *by, size_t each,
+                                     size_t count)
+{
+    PYR_EACH4(i, n, count)
+    {
+        walk w = walk_from(i, each, 1);
+        float v[4];
+
+        get4(src, i, (int)n, v);
+        PYR_UNROLL
+        for (int j = 0; j < 4; j++)
+            if (j < (int)n) {
+                v[j] /= by[w.image];
+                walk_on(&w, each, 1);
+            }
+        put4_or_add(dst, i, (int)n, v, add);
+    }
+}
+
+static pyr_status divided(pyr_kernels *k, pyr_op *op, numbers dst, bool add, numbers src)
+{
+    size_t count = pyr_count(op->y.s);
+
+    return PYR_LAUNCH(k, divide_kernel, fours(count), dst, add, src, (const float *)op->x[1].data,
+                      per_image(op->y.s), count);
+}
+
+static pyr_status divide_forward(pyr_kernels *k, pyr_op *op)
+{
+    return divided(k, op, numbers_of(&op->y), false, numbers_of(&op->x[0]));
+}
+
+static pyr_status divide_backward(pyr_kernels *k, pyr_op *op)
+{
+    if (!op->dx[0])
+        return PYR_OK;
+    return divided(k, op, gradient_of(&op->x[0], op->dx[0]), op->dx_add[0], gradient_of(&op->y, op->dy));
+}
+
+const pyr_op_impl pyr_cuda_divide = {
+    .reads = PYR_READS_X1, .in_place = 1, .forward = divide_forward, .backward = divide_backward};
+
+static __global__ void affine_kernel(numbers y, numbers x, float scale, float shift, size_t count)
+{
+    PYR_EACH4(i, n, count)
+    {
+        float v[4];
+
+        get4(x, i, (int)n, v);
+        for (int j = 0; j < 4; j++)
+            v[j] = scale * v[j] + shift;
+        put4(y, i, (int)n, v);
+    }
+}
+
+static pyr_status affine_forward(pyr_kernels *k, pyr_op *op)
+{
+    size_t count = pyr_count(op->y.s);
+
+    return PYR_LAUNCH(k, affine_kernel, fours(count), numbers_of(&op->y), numbers_of(&op->x[0]), op->scale,
+                      op->shift, count);
+}
+
+static pyr_status affine_backward(pyr_kernels *k, pyr_op *op)
+{
+    return scaled(k, op, wanted_gradient(op, 0), nothing, op->scale);
+}
+
+const pyr_op_impl pyr_cuda_affine = {.in_place = 1, .forward = affine_forward, .backward = affine_backward};

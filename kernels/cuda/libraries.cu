@@ -51,9 +51,9 @@ static pyr_status find(void *file, const library *about, const char *function, v
 
 static pyr_status open_cublas(pyr_cuda_libraries *l)
 {
-    static const char *const files[] = {PYR_CUBLAS_FILES};
-    static const library about = {"cuBLASLt", "part of the CUDA toolkit 12 or 13; pip: nvidia-cublas", files,
-                                  sizeof files / sizeof *files};
+    const char *const files[] = {PYR_CUBLAS_FILES};
+    const library about = {"cuBLASLt", "part of the CUDA toolkit 12 or 13; pip: nvidia-cublas", files,
+                           sizeof files / sizeof *files};
 
     PYR_TRY(open_file(&l->cublas_file, &about));
 #define FIND(function) PYR_TRY(find(l->cublas_file, &about, #function, (void **)&l->function));
@@ -64,9 +64,9 @@ static pyr_status open_cublas(pyr_cuda_libraries *l)
 
 static pyr_status open_cudnn(pyr_cuda_libraries *l, cudaStream_t stream)
 {
-    static const char *const files[] = {PYR_CUDNN_FILES};
-    static const library about = {"cuDNN 9", "NVIDIA's package cudnn9; pip: nvidia-cudnn-cu13", files,
-                                  sizeof files / sizeof *files};
+    const char *const files[] = {PYR_CUDNN_FILES};
+    const library about = {"cuDNN 9", "NVIDIA's package cudnn9; pip: nvidia-cudnn-cu13", files,
+                           sizeof files / sizeof *files};
 
     PYR_TRY(open_file(&l->cudnn_file, &about));
 #define FIND(function) PYR_TRY(find(l->cudnn_file, &about, #function, (void **)&l->function));

@@ -164,7 +164,8 @@ static pyr_status cuda_run_tasks(pyr_kernels *k, int tasks, pyr_task run, void *
 
 static pyr_status cuda_record_begin(pyr_kernels *k)
 {
-    return pyr_cuda_check(cudaStreamBeginCapture(pyr_cuda_of(k)->stream, cudaStreamCaptureModeThreadLocal),
+    /* relaxed: a library may load a kernel, and memory for it, at its first call, which may be in here */
+    return pyr_cuda_check(cudaStreamBeginCapture(pyr_cuda_of(k)->stream, cudaStreamCaptureModeRelaxed),
                           "the beginning of a recording");
 }
 

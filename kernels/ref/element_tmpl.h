@@ -2,6 +2,19 @@
  * kernels in float. Define REAL and MATH (the function of math.h for that type), then include. */
 #include "base/inline.h"
 
+/* ---- places ---- */
+
+/* Offset in elements of pixel (n, y, x), whose channels follow one another. */
+PYR_INLINE size_t pixel(pyr_shape s, int n, int y, int x)
+{
+    return (((size_t)n * s.h + y) * s.w + x) * s.c;
+}
+
+PYR_INLINE size_t per_image(pyr_shape s)
+{
+    return (size_t)s.h * s.w * s.c;
+}
+
 /* ---- activations ---- */
 
 PYR_INLINE REAL sigmoid(REAL x)

@@ -28,7 +28,20 @@ struct fake_graph {
     std::vector<work> list;
 };
 
-fake_device fake = {{0, 0, 0, 0, 0, 0, 0, 0, 0}, 1, true, (size_t)1 << 30, 1, 9, 0};
+/* Threads of a block as the program begins: FAKE_CUDA_THREADS, or one. */
+static unsigned threads_at_first()
+{
+    const char *word = getenv("FAKE_CUDA_THREADS");
+    long threads = word ? strtol(word, NULL, 10) : 1;
+
+    if (threads < 1 || threads > 1024) {
+        fprintf(stderr, "FAKE_CUDA_THREADS is \"%s\", should be 1..1024\n", word);
+        exit(2);
+    }
+    return (unsigned)threads;
+}
+
+fake_device fake = {{0, 0, 0, 0, 0, 0, 0, 0, 0}, 1, true, (size_t)1 << 30, threads_at_first(), 9, 0};
 dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 static cudaError_t last_error;

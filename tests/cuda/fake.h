@@ -22,7 +22,7 @@ typedef struct fake_device {
     int devices;      /* 1; 0: there is no GPU */
     bool driver;      /* true; false: there is no driver */
     size_t memory;    /* of the device, bytes */
-    unsigned threads; /* of a block at most; 1: as one */
+    unsigned threads; /* of a block at most; 1: as one. FAKE_CUDA_THREADS of the environment, else 1 */
     int major, minor; /* compute capability, 9.0 */
 } fake_device;
 
