@@ -66,7 +66,8 @@ typedef struct pyr_machine {
          .type = PYR_SETTING_TEXT,                                                                           \
          .target = &(machine).precision,                                                                     \
          .standard = "auto",                                                                                 \
-         .help = "of images inside the networks: f32, bf16, or auto: bf16 where the processor has it"},      \
+         .help = "of images inside the networks: f32, tf32 (on GPUs), bf16, or auto: bf16 where the "        \
+                 "processor has it"},                                                                        \
     {                                                                                                        \
         .name = "threads", .argument = "N", .type = PYR_SETTING_INT, .target = &(machine).threads,           \
         .standard = "0", .min = 0, .max = 1024, .help = "threads; 0: one per processor"                      \

@@ -181,10 +181,11 @@ pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool 
 
     PYR_TRY(pyr_open_machine_quietly(out, machine, measure));
     k = *out;
-    if (strcmp(machine->backend, "auto") == 0 || k->activation != k->real)
+    if (strcmp(machine->backend, "auto") == 0 || k->activation != k->real || k->tf32)
         fprintf(stderr, "backend: %s, %d thread%s, %s\n", k->name, k->lanes, k->lanes == 1 ? "" : "s",
                 k->activation == PYR_BF16 ? "bf16"
                 : k->real == PYR_F64      ? "double"
+                : k->tf32                 ? "tf32"
                                           : "f32");
     return PYR_OK;
 }

@@ -363,6 +363,7 @@ static pyr_status measure(trainer *t, pyr_classifier_result *result)
 {
     int64_t count = pyr_dataset_count(t->job->data, PYR_HELD_OUT), right = 0;
     pyr_type activation = t->k->activation;
+    bool tf32 = t->k->tf32;
     pyr_status status = PYR_OK;
 
     result->held_out = count;
@@ -370,6 +371,7 @@ static pyr_status measure(trainer *t, pyr_classifier_result *result)
     if (count == 0)
         return PYR_OK;
     t->k->activation = t->k->real;
+    t->k->tf32 = false;
     PYR_TRY_OUT(pyr_new(&t->right, (size_t)count, sizeof *t->right, "held-out images"));
     PYR_TRY_OUT(pyr_graph_new(&t->held_graph, t->k, &t->params));
     t->held_ends = pyr_classifier_build(t->held_graph, &t->shape, t->k->real);
@@ -381,6 +383,7 @@ static pyr_status measure(trainer *t, pyr_classifier_result *result)
     result->accuracy = (double)right / (double)count;
 out:
     t->k->activation = activation;
+    t->k->tf32 = tf32;
     return status;
 }
 

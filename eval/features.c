@@ -39,16 +39,19 @@ static pyr_status plan_graph(pyr_features *f)
 {
     pyr_kernels *k = f->k;
     pyr_type activation = k->activation;
+    bool tf32 = k->tf32;
     pyr_status status;
 
     PYR_TRY(pyr_graph_new(&f->g, k, &f->params));
     k->activation = k->real;
+    k->tf32 = false;
     if (f->inception)
         f->ends = pyr_inception_build(f->g, f->shape.classes, k->real);
     else
         f->ends = pyr_classifier_build(f->g, &f->shape, k->real);
     status = pyr_graph_plan(f->g, &(pyr_plan){.batch = f->batch});
     k->activation = activation;
+    k->tf32 = tf32;
     PYR_TRY(status);
     return k->alloc(k, &f->block, f->params.count * pyr_type_size(k->real), "weights of a feature network");
 }

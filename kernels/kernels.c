@@ -175,23 +175,21 @@ void pyr_kernels_free(pyr_kernels *k)
 
 pyr_status pyr_kernels_precision(pyr_kernels *k, const char *word)
 {
-    static const char *const words[] = {"auto", "bf16", "f32"};
+    static const char *const words[] = {"auto", "bf16", "f32", "tf32"};
+    bool bf16 = strcmp(word, "bf16") == 0, tf32 = strcmp(word, "tf32") == 0;
     const char *nearest;
 
     k->auto_precision = strcmp(word, "auto") == 0;
-    if (k->auto_precision)
-        k->activation = k->fast_bf16 ? PYR_BF16 : k->real;
-    else if (strcmp(word, "f32") == 0)
-        k->activation = k->real;
-    else if (strcmp(word, "bf16") != 0) {
+    if (!k->auto_precision && !bf16 && !tf32 && strcmp(word, "f32") != 0) {
         nearest = pyr_nearest(word, words, sizeof words / sizeof *words);
-        return pyr_fail(PYR_E_ARG, "precision is \"%s\", should be one of auto, bf16, f32%s%s%s", word,
+        return pyr_fail(PYR_E_ARG, "precision is \"%s\", should be one of auto, bf16, f32, tf32%s%s%s", word,
                         nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
-    } else if (!k->has_bf16)
-        return pyr_fail(PYR_E_UNSUPPORTED,
-                        "the backend %s does not compute in bf16 here; use --precision f32", k->name);
-    else
-        k->activation = PYR_BF16;
+    }
+    if ((bf16 && !k->has_bf16) || (tf32 && !k->has_tf32))
+        return pyr_fail(PYR_E_UNSUPPORTED, "the backend %s does not compute in %s here; use --precision f32",
+                        k->name, word);
+    k->activation = bf16 || (k->auto_precision && k->fast_bf16) ? PYR_BF16 : k->real;
+    k->tf32 = tf32;
     return PYR_OK;
 }
 

@@ -253,6 +253,7 @@ struct pyr_kernels {
     pyr_type real;            /* PYR_F32; PYR_F64 for the double reference */
     pyr_type activation;      /* of images inside a network: `real`, or PYR_BF16; `real` at first */
     bool has_bf16, fast_bf16; /* may it be PYR_BF16; is that faster than `real` */
+    bool has_tf32, tf32;      /* may products of floats round their factors to 11 bits (TF32); shall they */
     bool auto_precision;      /* nobody asked for a certain one */
     pyr_tuning *tuning;       /* choices made by measuring; owned by the table, never NULL */
     bool host_memory;         /* its memory is the host's: no copies are needed to look at it */
@@ -361,8 +362,8 @@ bool pyr_kernels_cuda_built(void); /* whether it was built with CUDA */
  * "ref-double", "cuda", "cuda:N". */
 pyr_status pyr_kernels_open(pyr_kernels **out, const char *backend, int lanes);
 void pyr_kernels_free(pyr_kernels *k); /* NULL is a no-op */
-/* By the words of --precision, before any graph is made: "f32" (whatever `real` is), "bf16", "auto" (bf16
- * where that is faster). */
+/* By the words of --precision, before any graph is made: "f32" (whatever `real` is), "tf32" (f32 but for the
+ * factors of convolutions and matrix products), "bf16", "auto" (bf16 where that is faster). */
 pyr_status pyr_kernels_precision(pyr_kernels *k, const char *word);
 
 /* Host doubles to and from numbers of the table's `real`, converted; both wait until it is done. */

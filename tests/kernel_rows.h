@@ -290,6 +290,9 @@ static const row rows[] = {
     ROW(ATTENTION, 1, 7, 7, 32, .heads = 4),
     ROW(ATTENTION, 1, 7, 7, 3, .heads = 3),
     ROW(ATTENTION, 1, 14, 14, 8, .heads = 2),
+    /* more features in a head, and more tokens, than a block of threads takes at a time */
+    ROW(ATTENTION, 1, 9, 9, 130, .heads = 1),
+    ROW(ATTENTION, 2, 5, 14, 144, .heads = 2),
     /* logits of a few hundred: a rounding of 1e-5 in them is as much in the probabilities */
     ROW(ATTENTION, 2, 5, 3, 8, .heads = 1, .fill = WIDE, .tolerance = 1e-4),
 

@@ -322,8 +322,12 @@ extern const pyr_op_impl pyr_cuda_noise, pyr_cuda_dropout, pyr_cuda_embed, pyr_c
 /* The sum over groups of accumulators that lie in the parameters' order: what collect is for most rows. */
 pyr_status pyr_cuda_collect(pyr_kernels *k, pyr_op *op, void *const *accumulators, int n,
                             void *const dparam[PYR_OP_PARAMS]);
-/* out[c] = (add ? out[c] : 0) + the sum over rows of in (rows x c), in two passes; `partial`: device floats,
- * pyr_cuda_column_bytes(rows, c). vector.cu */
+/* out[g][j] = (add ? out[g][j] : 0) + scale * the sum over the rows of group g of in (groups x rows x c), in
+ * several passes; `partial`: device memory, pyr_cuda_sums_bytes. column_sums.cu */
+size_t pyr_cuda_sums_bytes(size_t groups, size_t rows, size_t c);
+pyr_status pyr_cuda_sums(pyr_kernels *k, float *out, bool add, float scale, numbers in, size_t groups,
+                         size_t rows, size_t c, void *partial);
+/* The same of one group. */
 size_t pyr_cuda_column_bytes(size_t rows, int c);
 pyr_status pyr_cuda_column_sums(pyr_kernels *k, float *out, bool add, numbers in, size_t rows, int c,
                                 float *partial);

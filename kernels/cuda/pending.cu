@@ -1,14 +1,8 @@
 /* pending.cu - rows that are not written yet; each goes away with its file. */
 #include "kernels/cuda/cuda.h"
-#include "kernels/cuda/libraries.h"
 #define PENDING(row) extern const pyr_op_impl __attribute__((weak)) row = {0}
-PENDING(pyr_cuda_conv2d); PENDING(pyr_cuda_linear); PENDING(pyr_cuda_attention);
- PENDING(pyr_cuda_group_norm);
-PENDING(pyr_cuda_noise); PENDING(pyr_cuda_dropout); PENDING(pyr_cuda_embed); PENDING(pyr_cuda_time_positional);
+PENDING(pyr_cuda_group_norm); PENDING(pyr_cuda_noise); PENDING(pyr_cuda_dropout); PENDING(pyr_cuda_embed); PENDING(pyr_cuda_time_positional);
 PENDING(pyr_cuda_time_fourier); PENDING(pyr_cuda_squared_error); PENDING(pyr_cuda_cross_entropy);
 __attribute__((weak)) void pyr_cuda_fill_vectors(pyr_kernels *) {}
 __attribute__((weak)) void pyr_cuda_fill_random(pyr_kernels *) {}
 __attribute__((weak)) void pyr_cuda_fill_images(pyr_kernels *) {}
-__attribute__((weak)) pyr_status pyr_cuda_libraries_open(pyr_cuda_libraries **, const pyr_cuda *) { return PYR_OK; }
-__attribute__((weak)) void pyr_cuda_libraries_close(pyr_cuda_libraries *) {}
-__attribute__((weak)) int pyr_cuda_cudnn_version(const pyr_cuda_libraries *) { return 0; }

@@ -354,7 +354,7 @@ static pyr_status open_device(pyr_kernels *k, int device)
     snprintf(c->measurable, sizeof c->measurable, "%.200s, CUDA %d, cuDNN %d", c->name, runtime,
              pyr_cuda_cudnn_version(c->libraries));
     k->measurable = c->measurable;
-    k->has_bf16 = k->fast_bf16 = c->major >= 8;
+    k->has_bf16 = k->fast_bf16 = k->has_tf32 = c->major >= 8;
     return PYR_OK;
 }
 
