@@ -26,6 +26,7 @@
 #ifndef PYR_KERNELS_KERNELS_H
 #define PYR_KERNELS_KERNELS_H
 
+#include "base/inline.h"
 #include "base/status.h"
 #include "base/threads.h"
 #include "kernels/tuning.h"
@@ -163,7 +164,7 @@ static inline bool pyr_op_has(const pyr_op *op, int input)
     return input < op->n_inputs && op->x[input].s.c > 0;
 }
 
-static inline int pyr_op_kernel_w(const pyr_op *op)
+PYR_INLINE int pyr_op_kernel_w(const pyr_op *op)
 {
     return op->kernel_w ? op->kernel_w : op->kernel;
 }

@@ -19,14 +19,20 @@ static inline int column_width(int c)
     return c % 4 ? 1 : 4;
 }
 
-/* Workers for each of `columns` <= WORKERS columns: a power of two. */
-static __device__ inline int rows_for(int columns)
+/* Workers for each of `columns` <= WORKERS columns of that many pixels: a power of two. */
+static __host__ __device__ inline int rows_for(int columns, size_t pixels)
 {
     int rows = 1;
 
-    while (2 * rows * columns <= WORKERS)
+    while (2 * rows * columns <= WORKERS && (size_t)rows < pixels)
         rows *= 2;
     return rows;
+}
+
+/* Threads of a block for them. */
+static inline unsigned threads_for(int columns, size_t pixels)
+{
+    return (unsigned)((columns * rows_for(columns, pixels) + 31) / 32 * 32);
 }
 
 /* sums (rows x width, shared): the first row becomes the sum of all. Each thread of the block must call it,

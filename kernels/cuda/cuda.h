@@ -95,11 +95,13 @@ static inline unsigned pyr_cuda_blocks(const pyr_kernels *k, size_t count)
 #define PYR_EACH_OF_BLOCK(i, count) for (size_t i = threadIdx.x; i < (count); i += blockDim.x)
 
 /* Before a loop of few turns with a branch in it, so that the numbers that it counts through stay in
- * registers. */
+ * registers; before a loop that reads much, so that four turns wait for memory at once. */
 #ifdef __CUDACC__
 #define PYR_UNROLL _Pragma("unroll")
+#define PYR_UNROLL_BY_4 _Pragma("unroll 4")
 #else
 #define PYR_UNROLL
+#define PYR_UNROLL_BY_4
 #endif
 
 /* ---- images of floats or bf16 ------------------------------------------------------------------- */

@@ -180,7 +180,7 @@ static __global__ void per_channel_sums_kernel(float *dscale, float *dshift, siz
     __shared__ float sums[8 * WORKERS];
     int blocks = (c + CHANNELS - 1) / CHANNELS, first = (int)(blockIdx.x % blocks) * CHANNELS;
     int channels = c - first < CHANNELS ? c - first : CHANNELS, columns = channels / width;
-    int rows = rows_for(columns);
+    int rows = rows_for(columns, pixels);
     size_t image = blockIdx.x / blocks;
 
     PYR_EACH_OF_BLOCK(i, (size_t)(columns * rows))

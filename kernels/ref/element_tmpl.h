@@ -15,6 +15,67 @@ PYR_INLINE size_t per_image(pyr_shape s)
     return (size_t)s.h * s.w * s.c;
 }
 
+/* Nearest upsampling of `in` pixels to `out`: what pixel o is a copy of; the first copy of pixel i or of a
+ * later one, as floor(o in / out) >= i when o >= i out / in. */
+PYR_INLINE int upsample_source(int o, int in, int out)
+{
+    return o * in / out;
+}
+
+PYR_INLINE int upsample_first(int i, int in, int out)
+{
+    return (i * out + in - 1) / in;
+}
+
+/* Space to depth: channel c of pixel (y, x) in the image that is `patch` times as large, and the channel that
+ * (y, x, c) of that image becomes. */
+typedef struct patch_place {
+    int y, x, c;
+} patch_place;
+
+PYR_INLINE patch_place patch_place_of(int y, int x, int c, int patch)
+{
+    patch_place place = {y * patch + c % (patch * patch) / patch, x * patch + c % patch, c / (patch * patch)};
+
+    return place;
+}
+
+PYR_INLINE int patch_channel(int y, int x, int c, int patch)
+{
+    return c * patch * patch + y % patch * patch + x % patch;
+}
+
+/* POOL2D's window of pixel (oy, ox), cut to the image: rows top .. bottom - 1, columns left .. right - 1. */
+typedef struct pool2d_part {
+    int top, bottom, left, right;
+} pool2d_part;
+
+PYR_INLINE pool2d_part pool2d_part_of(const pyr_op *op, int oy, int ox)
+{
+    int top = oy * op->stride - op->pad_top, left = ox * op->stride - op->pad_left;
+    int bottom = top + op->kernel, right = left + pyr_op_kernel_w(op);
+    pyr_shape in = op->x[0].s;
+    pool2d_part part = {top < 0 ? 0 : top, bottom > in.h ? in.h : bottom, left < 0 ? 0 : left,
+                        right > in.w ? in.w : right};
+
+    return part;
+}
+
+PYR_INLINE REAL pool2d_count(const pyr_op *op, pool2d_part p)
+{
+    if (op->window == PYR_WINDOW_MEAN_PADDED)
+        return (REAL)(op->kernel * pyr_op_kernel_w(op));
+    return (REAL)((p.bottom - p.top) * (p.right - p.left));
+}
+
+/* The position of the window with row (or column) `k` over pixel `i`, of `out`; -1: there is none. */
+PYR_INLINE int pool2d_over(int i, int pad, int k, int stride, int out)
+{
+    int at = i + pad - k;
+
+    return at < 0 || at % stride || at / stride >= out ? -1 : at / stride;
+}
+
 /* ---- activations ---- */
 
 PYR_INLINE REAL sigmoid(REAL x)

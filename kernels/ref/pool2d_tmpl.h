@@ -1,28 +1,6 @@
 /* pool2d_tmpl.h - the largest or the mean of windows, channel by channel. A window is cut to the image, so
  * that padding has no values; it only counts in the divisor of PYR_WINDOW_MEAN_PADDED. */
 
-/* Rows top .. bottom - 1, columns left .. right - 1 of the image. */
-typedef struct pool2d_part {
-    int top, bottom, left, right;
-} pool2d_part;
-
-static pool2d_part pool2d_part_of(const pyr_op *op, int oy, int ox)
-{
-    int top = oy * op->stride - op->pad_top, left = ox * op->stride - op->pad_left;
-    int bottom = top + op->kernel, right = left + pyr_op_kernel_w(op);
-    pyr_shape in = op->x[0].s;
-
-    return (pool2d_part){top < 0 ? 0 : top, bottom > in.h ? in.h : bottom, left < 0 ? 0 : left,
-                         right > in.w ? in.w : right};
-}
-
-static REAL pool2d_count(const pyr_op *op, pool2d_part p)
-{
-    if (op->window == PYR_WINDOW_MEAN_PADDED)
-        return (REAL)(op->kernel * pyr_op_kernel_w(op));
-    return (REAL)((p.bottom - p.top) * (p.right - p.left));
-}
-
 /* Backward needs to know which pixel of an image was the largest. */
 static pyr_status pool2d_plan(pyr_kernels *k, pyr_op *op)
 {
@@ -98,16 +76,15 @@ static REAL pool2d_dx_at(const pyr_op *op, int n, int iy, int ix, int c)
 
     for (int ky = 0; ky < op->kernel; ky++)
         for (int kx = 0; kx < pyr_op_kernel_w(op); kx++) {
-            int sy = iy + op->pad_top - ky, sx = ix + op->pad_left - kx;
+            int oy = pool2d_over(iy, op->pad_top, ky, op->stride, out.h);
+            int ox = pool2d_over(ix, op->pad_left, kx, op->stride, out.w);
 
-            if (sy < 0 || sy % op->stride || sy / op->stride >= out.h)
+            if (oy < 0 || ox < 0)
                 continue;
-            if (sx < 0 || sx % op->stride || sx / op->stride >= out.w)
-                continue;
-            size_t from = pixel(out, n, sy / op->stride, sx / op->stride) + c;
+            size_t from = pixel(out, n, oy, ox) + c;
 
             if (op->window != PYR_WINDOW_MAX)
-                sum += dy[from] / pool2d_count(op, pool2d_part_of(op, sy / op->stride, sx / op->stride));
+                sum += dy[from] / pool2d_count(op, pool2d_part_of(op, oy, ox));
             else if (((const int *)op->saved)[from] == iy * in.w + ix)
                 sum += dy[from];
         }

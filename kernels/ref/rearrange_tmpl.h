@@ -44,14 +44,10 @@ static pyr_status upsample_forward(pyr_kernels *k, pyr_op *op)
         for (int oy = 0; oy < out.h; oy++)
             for (int ox = 0; ox < out.w; ox++)
                 for (int c = 0; c < out.c; c++)
-                    y[pixel(out, n, oy, ox) + c] = x[pixel(in, n, oy * in.h / out.h, ox * in.w / out.w) + c];
+                    y[pixel(out, n, oy, ox) + c] =
+                        x[pixel(in, n, upsample_source(oy, in.h, out.h), upsample_source(ox, in.w, out.w)) +
+                          c];
     return PYR_OK;
-}
-
-/* The first output whose source is `i` or later: floor(o in / out) >= i when o >= i out / in. */
-static inline int upsample_first(int i, int in, int out)
-{
-    return (i * out + in - 1) / in;
 }
 
 static pyr_status upsample_backward(pyr_kernels *k, pyr_op *op)
@@ -129,11 +125,11 @@ static pyr_status unshuffle_forward(pyr_kernels *k, pyr_op *op)
         for (int oy = 0; oy < out.h; oy++)
             for (int ox = 0; ox < out.w; ox++)
                 for (int c = 0; c < out.c; c++) {
-                    int iy = oy * p + c % (p * p) / p, ix = ox * p + c % p;
+                    patch_place from = patch_place_of(oy, ox, c, p);
 
-                    iy = iy < in.h ? iy : in.h - 1;
-                    ix = ix < in.w ? ix : in.w - 1;
-                    y[pixel(out, n, oy, ox) + c] = x[pixel(in, n, iy, ix) + c / (p * p)];
+                    from.y = from.y < in.h ? from.y : in.h - 1;
+                    from.x = from.x < in.w ? from.x : in.w - 1;
+                    y[pixel(out, n, oy, ox) + c] = x[pixel(in, n, from.y, from.x) + from.c];
                 }
     return PYR_OK;
 }
@@ -157,8 +153,7 @@ static pyr_status unshuffle_backward(pyr_kernels *k, pyr_op *op)
 
                     for (int py = iy; py < end_y; py++)
                         for (int px = ix; px < end_x; px++)
-                            sum +=
-                                dy[pixel(out, n, py / p, px / p) + (size_t)c * p * p + py % p * p + px % p];
+                            sum += dy[pixel(out, n, py / p, px / p) + patch_channel(py, px, c, p)];
                     put(&dx[pixel(in, n, iy, ix) + c], op->dx_add[0], sum);
                 }
     return PYR_OK;
@@ -178,7 +173,7 @@ static pyr_status shuffle_forward(pyr_kernels *k, pyr_op *op)
             for (int ox = 0; ox < out.w; ox++)
                 for (int c = 0; c < out.c; c++)
                     y[pixel(out, n, oy, ox) + c] =
-                        x[pixel(in, n, oy / p, ox / p) + (size_t)c * p * p + oy % p * p + ox % p];
+                        x[pixel(in, n, oy / p, ox / p) + patch_channel(oy, ox, c, p)];
     return PYR_OK;
 }
 
@@ -194,11 +189,11 @@ static pyr_status shuffle_backward(pyr_kernels *k, pyr_op *op)
         for (int iy = 0; iy < in.h; iy++)
             for (int ix = 0; ix < in.w; ix++)
                 for (int c = 0; c < in.c; c++) {
-                    int oy = iy * p + c % (p * p) / p, ox = ix * p + c % p;
-                    bool kept = oy < out.h && ox < out.w;
+                    patch_place to = patch_place_of(iy, ix, c, p);
+                    bool kept = to.y < out.h && to.x < out.w;
 
                     put(&dx[pixel(in, n, iy, ix) + c], op->dx_add[0],
-                        kept ? dy[pixel(out, n, oy, ox) + c / (p * p)] : 0);
+                        kept ? dy[pixel(out, n, to.y, to.x) + to.c] : 0);
                 }
     return PYR_OK;
 }
