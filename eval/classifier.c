@@ -1,15 +1,14 @@
 #include "eval/classifier.h"
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "graph/handover.h"
 #include "graph/train.h"
 #include "images/order.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { PATCH = 2, CHANNELS = 64, GROUP = 8, LEAST_CONVOLUTIONS = 3, SMALL = 4 };
@@ -72,12 +71,11 @@ typedef struct trainer {
     pyr_network_ends ends;
     pyr_value label, weight, loss;
     pyr_optimizer optimizer;
-    int64_t step;
-    double *losses;        /* [batch] */
-    double *seeds;         /* [micro]: d mean / d loss of an image */
-    double *ones;          /* [micro], and as many zeros behind them */
+    pyr_handover handover; /* there: told, samples, labels, weights; back: the optimizer's state */
+    size_t samples_at, labels_at, weights_at;
+    void *losses;          /* [batch]; backend memory, as seeds */
+    void *seeds;           /* [micro]: d mean / d loss of an image */
     float **pixels;        /* [lane]: an image */
-    uint32_t **labels;     /* [lane][micro] */
     uint8_t *right;        /* [held-out image] */
     pyr_graph *held_graph; /* the same network in the real type, while the held-out images are told */
     pyr_network_ends held_ends;
@@ -95,24 +93,64 @@ static pyr_status put_image(trainer *t, int lane, pyr_split split, int64_t index
                              t->pixels[lane], count);
 }
 
-/* Images first .. first + n - 1 of the step's batch; what is missing to a micro-batch weighs nothing. */
-static pyr_status feed(trainer *t, int lane, int first, int n)
+static size_t sample_bytes(const trainer *t)
+{
+    return (size_t)t->shape.h * (size_t)t->shape.w * (size_t)t->shape.c *
+           (pyr_dataset_shape_of(t->job->data).bits <= 8 ? 1 : 2);
+}
+
+/* Images in whole micro-batches. */
+static int places_of(const trainer *t)
+{
+    return (t->batch + t->micro - 1) / t->micro * t->micro;
+}
+
+/* What a step works on, into the block that goes to the backend; what is missing to a micro-batch weighs
+ * nothing. */
+static pyr_status prepare(trainer *t, int64_t number)
 {
     const int32_t *labels = pyr_dataset_labels(t->job->data, PYR_TRAIN);
     int64_t count = pyr_dataset_count(t->job->data, PYR_TRAIN);
+    size_t bytes = sample_bytes(t);
+    uint32_t *label;
+    void *host, *weight;
 
-    for (int i = 0; i < n; i++) {
-        int64_t at = pyr_order(t->job->seed, t->step * t->batch + first + i, count);
+    PYR_TRY(pyr_handover_next(&t->handover, &host));
+    *(pyr_told *)host = pyr_train_told(&t->plan, number);
+    label = (uint32_t *)(void *)((char *)host + t->labels_at);
+    weight = (char *)host + t->weights_at;
+    for (int i = 0; i < places_of(t); i++) {
+        bool there = i < t->batch;
+        int64_t at = there ? pyr_order(t->job->seed, number * t->batch + i, count) : 0;
 
-        PYR_TRY(put_image(t, lane, PYR_TRAIN, at, pyr_graph_data(t->g, lane, t->ends.x), i));
-        t->labels[lane][i] = (uint32_t)labels[at];
+        if (there)
+            memcpy((char *)host + t->samples_at + (size_t)i * bytes,
+                   pyr_dataset_samples(t->job->data, PYR_TRAIN, at), bytes);
+        label[i] = there ? (uint32_t)labels[at] : 0;
+        if (t->k->real == PYR_F64)
+            ((double *)weight)[i] = there;
+        else
+            ((float *)weight)[i] = there;
     }
-    for (int i = n; i < t->micro; i++)
-        t->labels[lane][i] = 0;
-    t->k->upload(t->k, pyr_graph_data(t->g, lane, t->label), t->labels[lane],
-                 (size_t)t->micro * sizeof **t->labels);
-    return pyr_upload_reals(t->k, pyr_graph_data(t->g, lane, t->weight), t->ones + (t->micro - n),
-                            (size_t)t->micro);
+    return PYR_OK;
+}
+
+/* Images first .. first + n - 1 of the step's batch into the lane's inputs. */
+static void feed(trainer *t, int lane, int first, int n)
+{
+    pyr_kernels *k = t->k;
+    const char *block = t->handover.device;
+    size_t real = pyr_type_size(k->real), at = (size_t)first, micro = (size_t)t->micro;
+    size_t image = (size_t)t->shape.h * (size_t)t->shape.w * (size_t)t->shape.c * real;
+    char *x = pyr_graph_data(t->g, lane, t->ends.x);
+
+    k->pixels(k, x, block + t->samples_at + at * sample_bytes(t), n,
+              (pyr_shape){n, t->shape.h, t->shape.w, t->shape.c}, pyr_dataset_shape_of(t->job->data).bits,
+              NULL);
+    k->zero(k, x + (size_t)n * image, (micro - (size_t)n) * image);
+    k->copy(k, pyr_graph_data(t->g, lane, t->label), block + t->labels_at + at * sizeof(uint32_t),
+            micro * sizeof(uint32_t));
+    k->copy(k, pyr_graph_data(t->g, lane, t->weight), block + t->weights_at + at * real, micro * real);
 }
 
 /* One accumulator's share of the batch: micro-batches group, group + GROUPS, ..., in this order, on whichever
@@ -120,43 +158,57 @@ static pyr_status feed(trainer *t, int lane, int first, int n)
 static pyr_status group_task(void *arg, int group, int lane)
 {
     trainer *t = arg;
+    pyr_kernels *k = t->k;
+    size_t real = pyr_type_size(k->real);
 
     pyr_graph_clear(t->g, group);
     for (int first = group * t->micro; first < t->batch; first += GROUPS * t->micro) {
         int n = t->batch - first < t->micro ? t->batch - first : t->micro;
 
-        PYR_TRY(feed(t, lane, first, n));
+        feed(t, lane, first, n);
         PYR_TRY(pyr_graph_forward(t->g, lane));
-        PYR_TRY(pyr_download_reals(t->k, t->losses + first, pyr_graph_data(t->g, lane, t->loss), (size_t)n));
-        PYR_TRY(pyr_upload_reals(t->k, pyr_graph_gradient(t->g, lane, t->loss), t->seeds, (size_t)t->micro));
+        k->copy(k, (char *)t->losses + (size_t)first * real, pyr_graph_data(t->g, lane, t->loss),
+                (size_t)n * real);
+        k->copy(k, pyr_graph_gradient(t->g, lane, t->loss), t->seeds, (size_t)t->micro * real);
         PYR_TRY(pyr_graph_backward(t->g, lane, group));
     }
     return PYR_OK;
 }
 
-static pyr_status gradient(trainer *t, int64_t number, double *loss)
+/* All of a step, from backend memory: recorded once where the backend does that. */
+static pyr_status enqueue_step(void *arg)
 {
+    trainer *t = arg;
     pyr_optimizer *o = &t->optimizer;
-    double sum = 0;
 
-    t->step = number;
     PYR_TRY(pyr_graph_pack(t->g, o->value));
     PYR_TRY(t->k->run_tasks(t->k, GROUPS, group_task, t));
     t->k->zero(t->k, o->grad, o->count * pyr_type_size(t->k->real));
     PYR_TRY(pyr_graph_collect(t->g, o->grad));
-    for (int i = 0; i < t->batch; i++)
-        sum += t->losses[i];
-    *loss = sum / t->batch;
-    return PYR_OK;
+    PYR_TRY(t->k->mean(t->k, &o->state->loss, t->losses, (size_t)t->batch, 1, false));
+    pyr_optimizer_tell(o, t->handover.device);
+    PYR_TRY(pyr_optimizer_norm(o));
+    return pyr_optimizer_apply(o);
 }
 
 static pyr_status step(void *ctx, int64_t number, pyr_train_step *out)
 {
     trainer *t = ctx;
-    double loss;
 
-    PYR_TRY(gradient(t, number, &loss));
-    return pyr_train_update(out, &t->optimizer, &t->plan, number, loss);
+    (void)out; /* said later */
+    PYR_TRY(prepare(t, number));
+    return pyr_handover_step(&t->handover, enqueue_step, t);
+}
+
+static pyr_status step_result(void *ctx, int64_t number, pyr_train_step *out)
+{
+    trainer *t = ctx;
+    const void *after;
+
+    (void)number; /* the oldest that was not asked for */
+    PYR_TRY(pyr_handover_result(&t->handover, &after));
+    *out = pyr_train_came_of(after);
+    return PYR_OK;
 }
 
 static pyr_status report(void *ctx, const pyr_train_report *r, bool brief)
@@ -194,33 +246,13 @@ static pyr_status initial_weights(trainer *t)
     return PYR_OK;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-/* Seconds of a step: the median of a few after a first one, which warms up. The weights are set up again
- * afterwards. */
+/* Seconds of a step. The weights are set up again afterwards. */
 static pyr_status time_step(trainer *t, double about, double *seconds)
 {
-    enum { LEAST = 4, MOST = 200 };
-    double took[MOST], begin = pyr_now(), loss;
-    int n = 0;
-
-    PYR_TRY(gradient(t, 0, &loss));
-    while (n < MOST && (n < LEAST || pyr_now() - begin < about)) {
-        pyr_step_state after = {0};
-        double start = pyr_now();
-
-        PYR_TRY(gradient(t, n + 1, &loss));
-        PYR_TRY(pyr_optimizer_step(&t->optimizer, &(pyr_update){.ema_window = 1}, &after));
-        took[n++] = pyr_now() - start;
-    }
-    qsort(took, (size_t)n, sizeof *took, compare_doubles);
-    *seconds = took[n / 2];
-    return PYR_OK;
+    t->plan = (pyr_train_plan){.ema_window = 1}; /* a rate of 0 */
+    return pyr_train_time(
+        &(pyr_train_calls){.ctx = t, .step = step, .result = step_result, .ahead = t->k->ahead}, about,
+        seconds);
 }
 
 static pyr_status count_steps(trainer *t, int64_t *steps)
@@ -244,7 +276,12 @@ static pyr_status count_steps(trainer *t, int64_t *steps)
 /* The loop over steps. */
 static pyr_status run_steps(trainer *t, int64_t steps)
 {
-    const pyr_train_calls calls = {.ctx = t, .step = step, .checkpoint = checkpoint, .report = report};
+    const pyr_train_calls calls = {.ctx = t,
+                                   .step = step,
+                                   .result = step_result,
+                                   .ahead = t->k->ahead,
+                                   .checkpoint = checkpoint,
+                                   .report = report};
     const int64_t images = steps * t->batch;
     pyr_status status;
 
@@ -279,40 +316,48 @@ static pyr_status build(trainer *t)
     return pyr_graph_plan(t->g, &(pyr_plan){.batch = t->micro, .groups = GROUPS, .param_gradient = true});
 }
 
+static pyr_status allocate_seeds(trainer *t)
+{
+    size_t micro = (size_t)t->micro;
+    double *host;
+    pyr_status status;
+
+    PYR_TRY(pyr_new(&host, micro, sizeof *host, "losses"));
+    for (size_t i = 0; i < micro; i++)
+        host[i] = 1.0 / t->batch;
+    status = t->k->alloc(t->k, &t->seeds, micro * pyr_type_size(t->k->real), "losses");
+    if (status == PYR_OK)
+        status = pyr_upload_reals(t->k, t->seeds, host, micro);
+    pyr_free(host);
+    return status;
+}
+
+/* When the optimizer is there. */
 static pyr_status allocate(trainer *t)
 {
-    size_t lanes = (size_t)t->k->lanes, micro = (size_t)t->micro;
+    pyr_watched state = {t->optimizer.state, sizeof *t->optimizer.state};
+    size_t lanes = (size_t)t->k->lanes, real = pyr_type_size(t->k->real), places = (size_t)places_of(t);
     size_t image = (size_t)t->shape.h * (size_t)t->shape.w * (size_t)t->shape.c;
 
-    PYR_TRY(pyr_new(&t->losses, (size_t)t->batch, sizeof *t->losses, "losses"));
-    PYR_TRY(pyr_new(&t->seeds, micro, sizeof *t->seeds, "losses"));
-    PYR_TRY(pyr_new(&t->ones, 2 * micro, sizeof *t->ones, "weights of images"));
+    t->samples_at = pyr_aligned(sizeof(pyr_told));
+    t->labels_at = t->samples_at + pyr_aligned((size_t)t->batch * sample_bytes(t));
+    t->weights_at = t->labels_at + pyr_aligned(places * sizeof(uint32_t));
+    PYR_TRY(pyr_handover_new(&t->handover, t->k, t->weights_at + places * real, &state, 1));
+    PYR_TRY(t->k->alloc(t->k, &t->losses, (size_t)t->batch * real, "losses"));
     PYR_TRY(pyr_new(&t->pixels, lanes, sizeof *t->pixels, "batch"));
-    PYR_TRY(pyr_new(&t->labels, lanes, sizeof *t->labels, "batch"));
-    for (size_t i = 0; i < lanes; i++) {
+    for (size_t i = 0; i < lanes; i++)
         PYR_TRY(pyr_new(&t->pixels[i], image, sizeof **t->pixels, "batch"));
-        PYR_TRY(pyr_new(&t->labels[i], micro, sizeof **t->labels, "batch"));
-    }
-    for (size_t i = 0; i < micro; i++) {
-        t->ones[i] = 1;
-        t->seeds[i] = 1.0 / t->batch;
-    }
-    return PYR_OK;
+    return allocate_seeds(t);
 }
 
 static void free_trainer(trainer *t)
 {
-    for (int i = 0; i < t->k->lanes; i++) {
-        if (t->pixels)
-            pyr_free(t->pixels[i]);
-        if (t->labels)
-            pyr_free(t->labels[i]);
-    }
+    pyr_handover_free(&t->handover);
+    for (int i = 0; t->pixels && i < t->k->lanes; i++)
+        pyr_free(t->pixels[i]);
     pyr_free(t->pixels);
-    pyr_free(t->labels);
-    pyr_free(t->losses);
-    pyr_free(t->seeds);
-    pyr_free(t->ones);
+    t->k->release(t->k, t->losses);
+    t->k->release(t->k, t->seeds);
     pyr_free(t->right);
     pyr_graph_free(t->g);
     pyr_graph_free(t->held_graph);
@@ -555,8 +600,8 @@ pyr_status pyr_classifier_train(const pyr_classifier_job *job)
     t.micro = (t.batch + GROUPS - 1) / GROUPS;
     t.micro = t.micro < MOST_MICRO ? t.micro : MOST_MICRO;
     PYR_TRY_OUT(build(&t));
-    PYR_TRY_OUT(allocate(&t));
     PYR_TRY_OUT(pyr_optimizer_new(&t.optimizer, t.k, &t.params, adamw));
+    PYR_TRY_OUT(allocate(&t));
     PYR_TRY_OUT(initial_weights(&t));
     PYR_TRY_OUT(count_steps(&t, &steps));
     PYR_TRY_OUT(initial_weights(&t)); /* again: measuring has moved them */

@@ -48,7 +48,7 @@ struct pyr_level_trainer {
     int32_t *labels;
     pyr_handover handover; /* of a step by itself: told, images, draws; back: the optimizer's state */
     size_t images_at, draws_at;
-    int64_t computed; /* the step whose losses are kept; -1: none */
+    int64_t picked, computed; /* the steps whose images are named, whose losses are kept; -1: none */
     FILE *log;
     char explanation[160];
 };
@@ -68,13 +68,14 @@ pyr_pick pyr_level_trainer_pick(pyr_level_trainer *t, int64_t step)
     const int32_t *labels = pyr_dataset_labels(data, PYR_TRAIN);
     int batch = t->level.settings.batch;
 
-    for (int i = 0; i < batch; i++) {
+    for (int i = 0; i < batch && t->picked != step; i++) {
         int64_t at = pyr_order(t->job.seed, step * batch + i, pyr_dataset_count(data, PYR_TRAIN));
 
         t->index[i] = at;
         t->flip[i] = flipped(t, step, i);
         t->labels[i] = labels ? labels[at] : 0;
     }
+    t->picked = step;
     return (pyr_pick){.split = PYR_TRAIN,
                       .n = batch,
                       .index = t->index,
@@ -564,7 +565,7 @@ static pyr_status allocate(pyr_level_trainer *t)
     size_t batch = (size_t)t->level.settings.batch, micro = (size_t)t->micro_batch;
     size_t real = pyr_type_size(k->real);
 
-    t->computed = -1;
+    t->picked = t->computed = -1;
     PYR_TRY(pyr_new(&t->host_losses, batch > micro ? batch : micro, sizeof *t->host_losses, "losses"));
     PYR_TRY(pyr_new(&t->index, batch, sizeof *t->index, "batch"));
     PYR_TRY(pyr_new(&t->flip, batch, sizeof *t->flip, "batch"));

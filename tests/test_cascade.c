@@ -2,6 +2,7 @@
  * themselves, networks of their own beside the shared one, and runs that nothing interrupted. */
 #include "tests/check.h"
 #include "tests/level_data.h"
+#include "tests/recording.h"
 
 #include "cascade/joint.h"
 #include "levels/unet.h"
@@ -63,7 +64,7 @@ static void prepare(cascade *c, const char *backend, int lanes, const char *name
                     int64_t steps)
 {
     *c = (cascade){.config = *config, .die_at = -1};
-    CHECK_OK(pyr_kernels_open(&c->k, backend, lanes));
+    CHECK_OK(is_recorder(backend) ? open_recorder(&c->k, backend) : pyr_kernels_open(&c->k, backend, lanes));
     c->data = open_data();
     CHECK_OK(pyr_pyramid_new(&c->pyramid, c->k, &c->config.pyramid, H, W, C));
     snprintf(c->shared, sizeof c->shared, "%s/%s/shared", temp, name);
@@ -746,6 +747,68 @@ static void flat_levels_freeze(void)
     cascade_close(&c);
 }
 
+/* ---- on a device that records and lags behind ---- */
+
+static void recorded_on(cascade *c, const char *backend, const char *name, const pyr_config *config,
+                        int64_t held_out)
+{
+    char folder[64];
+
+    snprintf(folder, sizeof folder, "%s-%s", backend, name);
+    prepare(c, backend, 1, folder, config, 11);
+    for (int i = 0; i < config->pyramid.levels; i++) {
+        c->level[i].report = 5 * (int64_t)config->level[i].batch;
+        c->level[i].held_out = held_out;
+    }
+    CHECK_OK(pyr_joint_new(&c->j, &c->job));
+    if (!c->j)
+        return;
+    stir(c);
+    CHECK_OK(pyr_joint_run(c->j));
+}
+
+/* A step is recorded once, and once more when a level has frozen; the bits are those of doing all at once. */
+static void recorded_cascade(const char *name, const pyr_config *config, int64_t held_out, int recordings)
+{
+    cascade plain, late;
+
+    recorded_on(&plain, "ref-counts", name, config, held_out);
+    cascade_close(&plain);
+    recorded_on(&late, "ref-lags", name, config, held_out);
+    if (recorder.recordings != recordings || recorder.most_delayed < 4 * 4)
+        CHECK_REPORT("%s: %d recordings, at most %d actions under way", name, recorder.recordings,
+                     recorder.most_delayed);
+    cascade_close(&late);
+    for (int i = 0; i < config->pyramid.levels; i++) {
+        same_files(plain.folder[i], late.folder[i], weights_name);
+        if (!config->cascade.share)
+            same_states(plain.folder[i], late.folder[i]);
+    }
+    if (config->cascade.share)
+        same_states(plain.shared, late.shared);
+}
+
+static void recorded_cascades(void)
+{
+    pyr_config own = equal_config(), flat = flat_config(), chain = config_of(3, PYR_FILTER_BOX),
+               haar = config_of(2, PYR_FILTER_HAAR), shared = config_of(3, PYR_FILTER_BOX);
+
+    recorded_cascade("own", &own, -1, 1);
+    own.cascade.clip = PYR_CLIP_ALL;
+    recorded_cascade("own-all", &own, -1, 1);
+    recorded_cascade("flat", &flat, 2 * (int64_t)flat.level[0].batch, 2);
+    chain.cascade.condition = haar.cascade.condition = PYR_CASCADE_ESTIMATE;
+    chain.cascade.estimate_probability = haar.cascade.estimate_probability = 0.6;
+    recorded_cascade("chain", &chain, -1, 1);
+    chain.cascade.stop_gradient = true;
+    recorded_cascade("chain-stops", &chain, -1, 1);
+    recorded_cascade("chain-haar", &haar, -1, 1);
+    shared.cascade.share = true;
+    recorded_cascade("shared", &shared, -1, 1);
+    shared.cascade.condition = PYR_CASCADE_ESTIMATE;
+    recorded_cascade("shared-chain", &shared, -1, 1);
+}
+
 static size_t lines_with(const char *folder, const char *part)
 {
     size_t n = 0, size = 0;
@@ -1056,6 +1119,7 @@ int main(int argc, char **argv)
     RUN(clip_of_all);
     RUN(no_bound_no_step);
     RUN(flat_levels_freeze);
+    RUN(recorded_cascades);
     RUN(frozen_and_resumed);
     RUN(states_change_at_once);
     RUN(shared_and_resumed);

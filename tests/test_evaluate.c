@@ -10,6 +10,7 @@
 #include "graph/train.h"
 #include "images/npz_file.h"
 #include "images/png_file.h"
+#include "tests/recording.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -112,6 +113,30 @@ static void train_classifier(const char *path)
         .k = kernels, .data = data, .path = path, .duration = {640, PYR_IMAGES}, .seed = 1};
 
     CHECK_OK(pyr_classifier_train(&job));
+}
+
+/* A classifier that is trained by what was recorded is the same file. */
+static void recorded_classifier(void)
+{
+    static const char *const backends[] = {"ref-counts", "ref-lags"};
+    char *text[2] = {NULL, NULL};
+    size_t size[2] = {0, 0};
+
+    for (int i = 0; i < 2; i++) {
+        const char *path = in_folder(i ? "late.safetensors" : "plain.safetensors");
+        pyr_classifier_job job = {.data = data, .path = path, .duration = {28 * 10, PYR_IMAGES}, .batch = 10};
+        pyr_kernels *k = NULL;
+
+        CHECK_OK(open_recorder(&k, backends[i]));
+        job.k = k;
+        CHECK_OK(pyr_classifier_train(&job));
+        CHECK(recorder.recordings == (i ? 1 : 28) && recorder.steps == 28);
+        CHECK_OK(pyr_file_read(&text[i], &size[i], path, 1 << 24));
+        pyr_kernels_free(k);
+    }
+    CHECK(size[0] > 0 && size[0] == size[1] && memcmp(text[0], text[1], size[0]) == 0);
+    pyr_free(text[0]);
+    pyr_free(text[1]);
 }
 
 static void same_figures(const pyr_evaluation *a, const pyr_evaluation *b)
@@ -499,6 +524,7 @@ int main(int argc, char **argv)
     CHECK_OK(pyr_kernels_cpu(&kernels, 2));
     RUN(sets_from_everywhere);
     RUN(sets_that_cannot_be);
+    RUN(recorded_classifier);
     RUN(against_itself);
     RUN(copies_are_memorised);
     RUN(sizes_must_agree);

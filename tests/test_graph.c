@@ -1687,6 +1687,127 @@ static void loop_forwards_failures(void)
     pyr_kernels_free(k);
 }
 
+/* ---- steps whose results come later ---- */
+
+typedef struct late {
+    int64_t asked, read, ahead, most; /* most: steps that waited to be read */
+    int64_t bad_from;                 /* from this step on nothing is finite */
+    int reports, checkpoints, snapshots;
+    double loss; /* of the last report */
+    int64_t explained;
+} late;
+
+static pyr_status late_step(void *ctx, int64_t step, pyr_train_step *out)
+{
+    late *l = ctx;
+
+    (void)out;
+    CHECK(step == l->asked);
+    l->asked++;
+    if (l->asked - l->read > l->most)
+        l->most = l->asked - l->read;
+    return PYR_OK;
+}
+
+static pyr_status late_result(void *ctx, int64_t step, pyr_train_step *out)
+{
+    late *l = ctx;
+    bool bad = step >= l->bad_from;
+
+    CHECK(step == l->read && step < l->asked);
+    l->read++;
+    *out = (pyr_train_step){.loss = bad ? NAN : (double)step, .skipped = bad};
+    return PYR_OK;
+}
+
+static pyr_status late_report(void *ctx, const pyr_train_report *report, bool brief)
+{
+    late *l = ctx;
+
+    if (brief)
+        return PYR_OK;
+    CHECK(l->asked == l->read && report->step == l->asked);
+    l->reports++;
+    l->loss = report->loss;
+    return PYR_OK;
+}
+
+static pyr_status late_checkpoint(void *ctx, const pyr_train_state *state)
+{
+    late *l = ctx;
+
+    CHECK(l->asked == l->read && state->step == l->asked);
+    l->checkpoints++;
+    return PYR_OK;
+}
+
+static pyr_status late_snapshot(void *ctx, int64_t step)
+{
+    late *l = ctx;
+
+    CHECK(l->asked == l->read && step == l->asked);
+    l->snapshots++;
+    return PYR_OK;
+}
+
+static const char *late_explain(void *ctx, int64_t step)
+{
+    late *l = ctx;
+
+    l->explained = step;
+    return "explained";
+}
+
+static pyr_train_calls late_calls(late *l, int ahead)
+{
+    *l = (late){.ahead = ahead, .bad_from = 1000};
+    return (pyr_train_calls){.ctx = l,
+                             .step = late_step,
+                             .result = late_result,
+                             .ahead = ahead,
+                             .checkpoint = late_checkpoint,
+                             .report = late_report,
+                             .snapshot = late_snapshot,
+                             .explain = late_explain};
+}
+
+/* All results are read before anybody looks, in order, and no more than so many are missing. */
+static void loop_runs_ahead(void)
+{
+    static const int aheads[] = {0, 1, 3, 50};
+
+    for (int i = 0; i < 4; i++) {
+        int ahead = aheads[i];
+        pyr_train_plan plan = toy_plan;
+        pyr_train_state state = {0};
+        late l;
+        pyr_train_calls calls = late_calls(&l, ahead);
+        double seconds = -1;
+
+        plan.report = 70;
+        plan.checkpoint = 90;
+        plan.snapshot = 110;
+        CHECK_OK(pyr_train_run(&plan, &calls, &state));
+        CHECK(state.step == 20 && state.skipped == 0 && l.asked == 20 && l.read == 20);
+        CHECK(l.reports == 3 && l.checkpoints == 3 && l.snapshots == 2);
+        CHECK(l.loss == (14 + 19) / 2.0);             /* of the steps since the last report */
+        CHECK(l.most == (ahead < 7 ? ahead + 1 : 7)); /* reports are 7 apart */
+
+        calls = late_calls(&l, ahead);
+        state = (pyr_train_state){0};
+        plan.report = 0;
+        l.bad_from = 10;
+        CHECK_FAILS(pyr_train_run(&plan, &calls, &state), PYR_E_NUMERIC,
+                    "3 steps in a row had a loss or gradient that is not finite, the last was step 12 ");
+        CHECK(strstr(pyr_error(), "explained") && l.explained == 12 && l.read == 13 && state.skipped == 3);
+        CHECK(l.checkpoints == 1); /* the one of before */
+
+        calls = late_calls(&l, ahead);
+        CHECK_OK(pyr_train_time(&calls, 0, &seconds));
+        CHECK(seconds >= 0 && l.asked == l.read && l.asked == 5 + ahead);
+    }
+}
+
 /* The last case: a request is never withdrawn. */
 static void zz_loop_stops_after_a_checkpoint(void)
 {
@@ -1736,6 +1857,7 @@ int main(int argc, char **argv)
     RUN(rates);
     RUN(loop_cadence);
     RUN(loop_skips_what_is_not_finite);
+    RUN(loop_runs_ahead);
     RUN(loop_forwards_failures);
     RUN(zz_loop_stops_after_a_checkpoint);
     return CHECK_DONE();

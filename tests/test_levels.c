@@ -3,6 +3,7 @@
 #include "tests/backends.h"
 #include "tests/check.h"
 #include "tests/level_data.h"
+#include "tests/recording.h"
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -1349,6 +1350,7 @@ typedef struct training {
     pyr_level_job job;
     double first_loss, last_loss; /* of reports */
     int reports, held_out;
+    double said[64][3];  /* by each report: loss, norm, held-out loss */
     int die_at, stop_at; /* a report of that step kills the process, or asks for a stop */
 } training;
 
@@ -1358,6 +1360,11 @@ static void on_report(void *ctx, const pyr_level_report *r)
 
     if (r->brief)
         return;
+    if (t->reports < 64) {
+        t->said[t->reports][0] = r->train.loss;
+        t->said[t->reports][1] = r->train.grad_norm;
+        t->said[t->reports][2] = r->held_out.ema;
+    }
     if (t->reports++ == 0)
         t->first_loss = r->train.loss;
     t->last_loss = r->train.loss;
@@ -1374,7 +1381,7 @@ static bool training_open(training *t, const char *backend, int lanes, const cha
                           const pyr_level_settings *s, int index, int64_t steps)
 {
     *t = (training){.stop_at = -1, .die_at = -1};
-    CHECK_OK(open_backend(&t->k, backend, lanes));
+    CHECK_OK(is_recorder(backend) ? open_recorder(&t->k, backend) : open_backend(&t->k, backend, lanes));
     if (!t->k)
         return false;
     t->data = open_data();
@@ -1719,6 +1726,134 @@ static void resumed_runs_are_the_same(void)
     resumed_on("cpu-bf16");
 }
 
+/* ---- on a device that records and lags behind ---- */
+
+static struct {
+    pyr_level_trainer *t;
+    int from, to; /* steps in which a weight is no number */
+    float kept;
+} broken;
+
+/* The table's memory is the host's, whatever it says. */
+static void break_steps(pyr_kernels *k, int step)
+{
+    float *value = pyr_level_trainer_optimizer(broken.t)->value;
+
+    (void)k;
+    if (step == broken.from) {
+        broken.kept = *value;
+        *value = NAN;
+    }
+    if (step == broken.to)
+        *value = broken.kept;
+}
+
+/* 26 steps with reports, held-out losses and checkpoints between which there is room to run ahead. */
+static bool open_recorded(training *t, const char *backend, const char *folder, int from, int to)
+{
+    pyr_level_settings s = resume_settings();
+
+    s.batch_gpu = 3; /* the last micro-batch is not full */
+    s.augmentation = 0.2;
+    s.augmentation_channel = true;
+    if (!training_open(t, backend, 1, folder, &s, 0, 26))
+        return false;
+    pyr_level_trainer_free(t->t);
+    t->job.report = 6 * (int64_t)s.batch;
+    t->job.held_out = 12 * (int64_t)s.batch;
+    t->job.checkpoint = 10 * (int64_t)s.batch;
+    t->job.dequantise = true;
+    CHECK_OK(pyr_level_trainer_new(&t->t, &t->job, &s, 0));
+    broken.t = t->t;
+    broken.from = from;
+    broken.to = to;
+    recorder.before_step = break_steps;
+    return t->t != NULL;
+}
+
+/* What is recorded once and replayed, with nothing from the host and up to four steps under way, is what was
+ * asked for: the same bits, with a step that is skipped, and with a stop on the way. */
+static void recorded_steps_are_the_same(void)
+{
+    training plain, late;
+    int result = 0;
+    pid_t child;
+
+    if (!open_recorded(&plain, "ref-counts", "plain", 7, 8))
+        return;
+    CHECK_OK(pyr_level_trainer_run(plain.t));
+    CHECK(recorder.steps == 26 && pyr_level_trainer_counters(plain.t)->train.skipped == 1);
+    training_close(&plain);
+
+    if (!open_recorded(&late, "ref-lags", "late", 7, 8))
+        return;
+    CHECK_OK(pyr_level_trainer_run(late.t));
+    CHECK(recorder.recordings == 1 && recorder.steps == 26 && recorder.most_delayed >= 2 * 5);
+    CHECK(pyr_level_trainer_counters(late.t)->train.skipped == 1);
+    CHECK(late.reports == 5 && plain.reports == 5 && late.held_out == 3);
+    CHECK(memcmp(late.said, plain.said, sizeof late.said) == 0);
+    training_close(&late);
+    same_states(below("plain"), below("late"));
+    CHECK(lines_of_log(below("plain")) == lines_of_log(below("late")));
+
+    fflush(stdout);
+    child = fork();
+    if (child == 0) {
+        pyr_status status;
+
+        if (!open_recorded(&late, "ref-lags", "late-stopped", 7, 8))
+            _exit(1);
+        late.stop_at = 12;
+        status = pyr_level_trainer_run(late.t);
+        _exit(status == PYR_E_STOPPED && !check_failures ? 7 : 2);
+    }
+    CHECK(child > 0 && waitpid(child, &result, 0) == child);
+    CHECK(WIFEXITED(result) && WEXITSTATUS(result) == 7);
+    CHECK(open_recorded(&late, "ref-lags", "late-stopped", -1, -1));
+    CHECK_OK(pyr_level_trainer_run(late.t));
+    CHECK(recorder.steps == 14);
+    training_close(&late);
+    same_states(below("plain"), below("late-stopped"));
+}
+
+/* The step and the image that are named are those of the failure, although later steps were begun. */
+static void recorded_failures_are_the_same(void)
+{
+    char said[2][512];
+
+    for (int i = 0; i < 2; i++) {
+        training t;
+
+        if (!open_recorded(&t, i ? "ref-lags" : "ref-counts", i ? "late-bad" : "plain-bad", 12, -1))
+            return;
+        CHECK_FAILS(pyr_level_trainer_run(t.t), PYR_E_NUMERIC, "the last was step 16 ");
+        snprintf(said[i], sizeof said[i], "%s", pyr_error());
+        CHECK(strstr(said[i], "level 0, image ") && recorder.steps == (i ? 18 : 17));
+        training_close(&t);
+    }
+    CHECK_STRING(said[1], said[0]);
+}
+
+/* Measuring leaves no step under way. */
+static void recorded_steps_are_timed(void)
+{
+    double per_step = -1;
+    training t;
+
+    if (!open_recorded(&t, "ref-lags", "late-timed", -1, -1))
+        return;
+    CHECK_OK(pyr_level_trainer_time(t.t, 0, &per_step));
+    CHECK(per_step > 0 && recorder.recordings == 1 && recorder.steps == 5 + t.k->ahead);
+    CHECK_OK(pyr_level_trainer_run(t.t));
+    CHECK(recorder.recordings == 1);
+    training_close(&t);
+    if (!open_recorded(&t, "ref-counts", "plain-untimed", -1, -1))
+        return;
+    CHECK_OK(pyr_level_trainer_run(t.t));
+    training_close(&t);
+    same_states(below("late-timed"), below("plain-untimed"));
+}
+
 /* What a state refuses. */
 static void states_of_others_are_refused(void)
 {
@@ -1925,6 +2060,9 @@ int main(int argc, char **argv)
     RUN(gradients_with_recomputation);
     RUN(steps_allocate_nothing);
     RUN(resumed_runs_are_the_same);
+    RUN(recorded_steps_are_the_same);
+    RUN(recorded_failures_are_the_same);
+    RUN(recorded_steps_are_timed);
     RUN(states_of_others_are_refused);
     RUN(saved_and_restored);
     RUN(seconds_become_steps);
