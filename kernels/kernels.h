@@ -72,7 +72,8 @@ typedef enum pyr_op_kind {
                                (channel c*p*p + dy*p + dx), edge-padded at the bottom and right first */
     PYR_OP_SHUFFLE,         /* its inverse; y's size says how much padding to crop */
     PYR_OP_ATTENTION,       /* x0, x1, x2 = q, k, v (n,h,w,inner): y = softmax(q k^T / sqrt(d)) v per head */
-    PYR_OP_EMBED,           /* y (n,1,1,d) = row x0[n] (U32) of table W: rows x d */
+    PYR_OP_EMBED,           /* y (n,1,1,d) = row x0[n] (U32) of table W: rows x d. A row that is not there:
+                               PYR_E_ARG, or on a device NaN */
     PYR_OP_TIME_POSITIONAL, /* y (n,1,1,d) sinusoids of x0 (n,1,1,1) */
     PYR_OP_TIME_FOURIER,    /* y (n,1,1,2d) = [sin | cos](2 pi log(x0) W), W: d, not trained */
     PYR_OP_DROPOUT,         /* y = x0 * mask / (1 - rate), mask from the stream x1 (U32, see below) */
@@ -82,7 +83,8 @@ typedef enum pyr_op_kind {
     PYR_OP_AFFINE,          /* y = scale * x0 + shift, constants */
     PYR_OP_SQUARED_ERROR,   /* y (n,1,1,1) = x2[n] * mean over h,w,c of (x0 - x1)^2, weights x2 (n,1,1,1) */
     PYR_OP_CROSS_ENTROPY,   /* y (n,1,1,1) = x2[n] * -log softmax(x0[n])[x1[n]]; logits x0 (n,1,1,classes),
-                               labels x1 (n,1,1,1; U32), weights x2 (n,1,1,1). Label too large: PYR_E_ARG */
+                               labels x1 (n,1,1,1; U32), weights x2 (n,1,1,1). Label too large: PYR_E_ARG,
+                               or on a device a loss and a gradient of NaN */
     PYR_OP_KINDS
 } pyr_op_kind;
 

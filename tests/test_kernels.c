@@ -433,6 +433,44 @@ static void class_out_of_range(void)
     pyr_kernels_free(k);
 }
 
+/* A device cannot be asked without waiting: NaN where the index is, the other images as ever, and the table's
+ * gradient is of those alone. */
+static void index_out_of_range_on_device(pyr_kernels *cuda)
+{
+    pyr_op op = {.kind = PYR_OP_EMBED, .n_inputs = 1, .n_params = 1, .param_count = {6}, .param_rows = 3};
+    double index[] = {3, 2}, table[] = {1, 2, 3, 4, 5, 6}, dy[] = {10, 20, 30, 40}, start[6] = {0};
+    op_data data = {.x = {index}, .param = {table}, .dy = dy, .dparam_start = {start}};
+    op_want want = {.grad = true, .runs = 1};
+    op_result got;
+
+    op.x[0] = (pyr_tensor){.type = PYR_U32, .s = {2, 1, 1, 1}};
+    op.y.s = (pyr_shape){2, 1, 1, 2};
+    CHECK_OK(op_run(cuda, &op, &data, &want, &got));
+    CHECK(isnan(got.y[0]) && isnan(got.y[1]) && got.y[2] == 5 && got.y[3] == 6);
+    for (int i = 0; i < 6; i++)
+        CHECK_CLOSE(got.dparam[0][i], i < 4 ? 0 : dy[i - 2], 0);
+    op_result_free(&got);
+}
+
+static void label_out_of_range_on_device(pyr_kernels *cuda)
+{
+    pyr_op op = {.kind = PYR_OP_CROSS_ENTROPY, .n_inputs = 3};
+    double logits[] = {1, 1, 1, 1}, label[] = {2, 1}, weight[] = {1, 1}, dy[] = {1, 1};
+    op_data data = {.x = {logits, label, weight}, .dy = dy};
+    op_want want = {.dx = {true}, .runs = 1};
+    op_result got;
+
+    op.x[0].s = (pyr_shape){2, 1, 1, 2};
+    op.x[1] = (pyr_tensor){.type = PYR_U32, .s = {2, 1, 1, 1}};
+    op.x[2].s = op.y.s = (pyr_shape){2, 1, 1, 1};
+    CHECK_OK(op_run(cuda, &op, &data, &want, &got));
+    CHECK(isnan(got.y[0]) && isnan(got.dx[0][0]) && isnan(got.dx[0][1]));
+    CHECK_CLOSE(got.y[1], log(2), 1e-6);
+    CHECK_CLOSE(got.dx[0][2], 0.5, 1e-6);
+    CHECK_CLOSE(got.dx[0][3], -0.5, 1e-6);
+    op_result_free(&got);
+}
+
 static int enqueued;
 
 static pyr_status enqueue(void *arg)
@@ -558,6 +596,10 @@ int main(int argc, char **argv)
     }
     cpu = open_or_leave_out("cpu");
     cuda = open_or_leave_out("cuda");
+    if (cuda) {
+        RUN_NAMED("cuda:index_out_of_range", index_out_of_range_on_device(cuda));
+        RUN_NAMED("cuda:label_out_of_range", label_out_of_range_on_device(cuda));
+    }
     if (cpu)
         RUN_NAMED("cpu_takes_in", cpu_takes_in(cpu));
     RUN(backends_by_name);

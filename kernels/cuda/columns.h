@@ -11,7 +11,7 @@
 
 #include "kernels/cuda/cuda.h"
 
-enum { WORKERS = 512 };
+enum { WORKERS = 256 };
 
 /* Channels of a column, in tensors of `c` channels. */
 static inline int column_width(int c)

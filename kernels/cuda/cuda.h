@@ -261,6 +261,29 @@ static inline size_t fours(size_t count)
     return (count + 3) / 4;
 }
 
+/* A number of some images of `each` numbers, and on to those behind it. */
+typedef struct walk {
+    size_t image, left; /* left: of the image, this one included */
+    int c;              /* channel */
+} walk;
+
+static __device__ inline walk walk_from(size_t i, size_t each, int channels)
+{
+    walk w = {i / each, each - i % each, (int)(i % channels)};
+
+    return w;
+}
+
+static __device__ inline void walk_on(walk *w, size_t each, int channels)
+{
+    if (++w->c == channels)
+        w->c = 0;
+    if (--w->left == 0) {
+        w->image++;
+        w->left = each;
+    }
+}
+
 /* ---- sums over a block --------------------------------------------------------------------------- */
 
 /* The sum over the threads of a block, known to all of them; the order depends on the number of threads

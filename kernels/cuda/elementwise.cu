@@ -124,29 +124,6 @@ const pyr_op_impl pyr_cuda_add = {.in_place = 1 | 2, .forward = add_forward, .ba
 
 /* ---- numbers per image and channel ----------------------------------------------------------------- */
 
-/* A number of some images of `each` numbers, and on to those behind it. */
-typedef struct walk {
-    size_t image, left; /* left: of the image, this one included */
-    int c;              /* channel */
-} walk;
-
-static __device__ inline walk walk_from(size_t i, size_t each, int channels)
-{
-    walk w = {i / each, each - i % each, (int)(i % channels)};
-
-    return w;
-}
-
-static __device__ inline void walk_on(walk *w, size_t each, int channels)
-{
-    if (++w->c == channels)
-        w->c = 0;
-    if (--w->left == 0) {
-        w->image++;
-        w->left = each;
-    }
-}
-
 /* y = or += x * (1 + scale) + shift, each (NULL: 0) one number per image and channel, `stride` per image. */
 static __global__ void per_channel_kernel(numbers y, bool add, numbers x, const float *scale,
                                           const float *shift, size_t stride, size_t each, int c, size_t count)
@@ -169,60 +146,6 @@ static __global__ void per_channel_kernel(numbers y, bool add, numbers x, const 
     }
 }
 
-/* Channels of a block. */
-enum { CHANNELS = 32 };
-
-/* For each image and channel: dshift = or += the sum of dy over the pixels, dscale (NULL: not wanted) that of
- * dy x; both `stride` numbers per image. */
-static __global__ void per_channel_sums_kernel(float *dscale, float *dshift, size_t stride, bool add,
-                                               numbers dy, numbers x, size_t pixels, int c, int width)
-{
-    __shared__ float sums[8 * WORKERS];
-    int blocks = (c + CHANNELS - 1) / CHANNELS, first = (int)(blockIdx.x % blocks) * CHANNELS;
-    int channels = c - first < CHANNELS ? c - first : CHANNELS, columns = channels / width;
-    int rows = rows_for(columns, pixels);
-    size_t image = blockIdx.x / blocks;
-
-    PYR_EACH_OF_BLOCK(i, (size_t)(columns * rows))
-    {
-        int column = (int)i % columns, row = (int)i / columns;
-        float sum[8] = {0};
-
-        for (size_t p = row; p < pixels; p += rows) {
-            size_t at = (image * pixels + p) * c + first + column * width;
-            float d[4], v[4] = {0};
-
-            get4(dy, at, width, d);
-            if (dscale)
-                get4(x, at, width, v);
-            for (int j = 0; j < 4; j++) {
-                sum[j] += d[j];
-                sum[4 + j] += d[j] * v[j];
-            }
-        }
-        for (int j = 0; j < 8; j++)
-            sums[(row * 8 + j) * columns + column] = sum[j];
-    }
-    sum_rows(sums, rows, 8 * columns);
-    PYR_EACH_OF_BLOCK(i, (size_t)channels)
-    {
-        int at = (int)i % width * columns + (int)i / width;
-
-        put_or_add(floats(dshift), image * stride + first + i, sums[at], add);
-        if (dscale)
-            put_or_add(floats(dscale), image * stride + first + i, sums[4 * columns + at], add);
-    }
-}
-
-static pyr_status per_channel_sums(pyr_kernels *k, pyr_op *op, float *dscale, float *dshift, size_t stride)
-{
-    pyr_shape s = op->y.s;
-
-    return PYR_LAUNCH_BLOCKS(k, per_channel_sums_kernel, (size_t)s.n * ((s.c + CHANNELS - 1) / CHANNELS),
-                             WORKERS, dscale, dshift, stride, op->dx_add[1], gradient_of(&op->y, op->dy),
-                             numbers_of(&op->x[0]), (size_t)s.h * s.w, s.c, column_width(s.c));
-}
-
 static pyr_status add_channel_forward(pyr_kernels *k, pyr_op *op)
 {
     size_t count = pyr_count(op->y.s);
@@ -232,16 +155,32 @@ static pyr_status add_channel_forward(pyr_kernels *k, pyr_op *op)
                       per_image(op->y.s), op->y.s.c, count);
 }
 
+/* scratch: for the sums over pixels */
+static pyr_status add_channel_plan(pyr_kernels *k, pyr_op *op)
+{
+    pyr_shape s = op->y.s;
+
+    (void)k;
+    if (op->want_dx[1])
+        op->scratch_bytes = pyr_cuda_sums_bytes(s.n, (size_t)s.h * s.w, s.c);
+    return PYR_OK;
+}
+
 static pyr_status add_channel_backward(pyr_kernels *k, pyr_op *op)
 {
+    pyr_shape s = op->y.s;
+
     PYR_TRY(scaled(k, op, wanted_gradient(op, 0), nothing, 1));
     if (!op->dx[1])
         return PYR_OK;
-    return per_channel_sums(k, op, NULL, (float *)op->dx[1], op->y.s.c);
+    return pyr_cuda_sums(k, (float *)op->dx[1], op->dx_add[1], 1, gradient_of(&op->y, op->dy), s.n,
+                         (size_t)s.h * s.w, s.c, op->scratch);
 }
 
-const pyr_op_impl pyr_cuda_add_channel = {
-    .in_place = 1, .forward = add_channel_forward, .backward = add_channel_backward};
+const pyr_op_impl pyr_cuda_add_channel = {.in_place = 1,
+                                          .plan = add_channel_plan,
+                                          .forward = add_channel_forward,
+                                          .backward = add_channel_backward};
 
 static pyr_status scale_shift_forward(pyr_kernels *k, pyr_op *op)
 {
@@ -253,17 +192,65 @@ static pyr_status scale_shift_forward(pyr_kernels *k, pyr_op *op)
                       scale, scale + c, (size_t)c * 2, per_image(op->y.s), c, count);
 }
 
+/* Channels of a block. */
+enum { CHANNELS = 32 };
+
+/* dv: for each image the sums of dy x over the pixels, one a channel, then those of dy. */
+static __global__ void scale_shift_sums_kernel(float *dv, bool add, numbers dy, numbers x, size_t pixels,
+                                               int c, int width)
+{
+    __shared__ float sums[8 * WORKERS];
+    int blocks = (c + CHANNELS - 1) / CHANNELS, first = (int)(blockIdx.x % blocks) * CHANNELS;
+    int channels = c - first < CHANNELS ? c - first : CHANNELS, columns = channels / width;
+    int rows = rows_for(columns, pixels);
+    size_t image = blockIdx.x / blocks;
+    numbers out = floats(dv + image * 2 * c);
+
+    PYR_EACH_OF_BLOCK(i, (size_t)(columns * rows))
+    {
+        int column = (int)i % columns, row = (int)i / columns;
+        float sum[8] = {0};
+
+        PYR_UNROLL_BY_4
+        for (size_t p = row; p < pixels; p += rows) {
+            size_t at = (image * pixels + p) * c + first + column * width;
+            float d[4], v[4];
+
+            get4(dy, at, width, d);
+            get4(x, at, width, v);
+            for (int j = 0; j < 4; j++) {
+                sum[j] += d[j] * v[j];
+                sum[4 + j] += d[j];
+            }
+        }
+        for (int j = 0; j < 8; j++)
+            sums[(row * 8 + j) * columns + column] = sum[j];
+    }
+    sum_rows(sums, rows, 8 * columns);
+    PYR_EACH_OF_BLOCK(i, (size_t)channels)
+    {
+        int at = (int)i % width * columns + (int)i / width;
+
+        put_or_add(out, first + i, sums[at], add);
+        put_or_add(out, c + first + i, sums[4 * columns + at], add);
+    }
+}
+
 static pyr_status scale_shift_backward(pyr_kernels *k, pyr_op *op)
 {
-    size_t count = pyr_count(op->y.s);
-    float *dscale = (float *)op->dx[1];
-    int c = op->y.s.c;
+    pyr_shape s = op->y.s;
+    size_t count = pyr_count(s), pixels = (size_t)s.h * s.w;
+    int width = column_width(s.c);
 
     if (op->dx[0])
         PYR_TRY(PYR_LAUNCH(k, per_channel_kernel, fours(count), gradient_of(&op->x[0], op->dx[0]),
                            op->dx_add[0], gradient_of(&op->y, op->dy), (const float *)op->x[1].data,
-                           (const float *)NULL, (size_t)c * 2, per_image(op->y.s), c, count));
-    return dscale ? per_channel_sums(k, op, dscale, dscale + c, (size_t)c * 2) : PYR_OK;
+                           (const float *)NULL, (size_t)s.c * 2, per_image(s), s.c, count));
+    if (!op->dx[1])
+        return PYR_OK;
+    return PYR_LAUNCH_BLOCKS(k, scale_shift_sums_kernel, (size_t)s.n * ((s.c + CHANNELS - 1) / CHANNELS),
+                             threads_for(CHANNELS / width, pixels), (float *)op->dx[1], op->dx_add[1],
+                             gradient_of(&op->y, op->dy), numbers_of(&op->x[0]), pixels, s.c, width);
 }
 
 const pyr_op_impl pyr_cuda_scale_shift = {.reads = PYR_READS_X0 | PYR_READS_X1,

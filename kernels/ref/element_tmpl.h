@@ -166,3 +166,18 @@ PYR_INLINE void adamw_update(const adamw_factors *f, REAL grad, REAL *value, REA
     *v = f->beta2 * *v + f->rest2 * g * g;
     *value = f->keep * *value - f->step_size * *m / (MATH(sqrt)(*v) / f->root_correction + f->eps);
 }
+
+/* ---- embeddings of the noise level ---- */
+
+/* TIME_POSITIONAL's angle number i of `half`: in float for every table. */
+PYR_INLINE float time_positional_angle(float x, int i, int half, float freq_shift)
+{
+    float exponent = -9.21034037197618273607f * (float)i / ((float)half - freq_shift);
+
+    return x * expf(exponent);
+}
+
+PYR_INLINE REAL time_fourier_angle(REAL x, REAL w)
+{
+    return MATH(log)(x) * w * 2 * (REAL)3.14159265358979323846;
+}

@@ -51,8 +51,7 @@ static pyr_status time_positional_forward(pyr_kernels *k, pyr_op *op)
         REAL *row = y + (size_t)n * d;
 
         for (int i = 0; i < half; i++) {
-            float exponent = -9.21034037197618273607f * (float)i / ((float)half - op->freq_shift);
-            float angle = (float)x[n] * expf(exponent);
+            float angle = time_positional_angle((float)x[n], i, half, op->freq_shift);
 
             row[at_sin + i] = (REAL)sinf(angle);
             row[at_cos + i] = (REAL)cosf(angle);
@@ -74,7 +73,7 @@ static pyr_status time_fourier_forward(pyr_kernels *k, pyr_op *op)
     assert(op->param_count[0] == (size_t)d && op->y.s.c == 2 * d);
     for (int n = 0; n < op->y.s.n; n++)
         for (int i = 0; i < d; i++) {
-            REAL angle = MATH(log)(x[n]) * w[i] * 2 * (REAL)3.14159265358979323846;
+            REAL angle = time_fourier_angle(x[n], w[i]);
 
             y[(size_t)n * 2 * d + i] = MATH(sin)(angle);
             y[(size_t)n * 2 * d + d + i] = MATH(cos)(angle);
