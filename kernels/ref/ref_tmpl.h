@@ -6,8 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/ref/element_tmpl.h"
 #include "kernels/ref/common_tmpl.h"
+#include "kernels/ref/element_tmpl.h"
 
 #include "kernels/ref/attention_tmpl.h"
 #include "kernels/ref/conv2d_tmpl.h"
