@@ -27,9 +27,12 @@ agree() {
 
 # Whether the samples of two folders are the same to two grey values.
 same_pictures() {
-    python3 -c 'import sys, numpy as np
-a, b = (np.load(p + "/samples.npz")["arr_0"].astype(int) for p in sys.argv[1:])
-assert a.shape == b.shape and abs(a - b).max() <= 2' "$1" "$2"
+    python3 -c 'import sys, zipfile
+def samples(folder):
+    npy = zipfile.ZipFile(folder + "/samples.npz").read("arr_0.npy")
+    return npy[10 + npy[8] + 256 * npy[9]:]
+a, b = map(samples, sys.argv[1:])
+assert len(a) == len(b) > 0 and max(abs(x - y) for x, y in zip(a, b)) <= 2' "$1" "$2"
 }
 
 begin "the program says what it chose"
