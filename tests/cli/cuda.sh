@@ -70,13 +70,13 @@ fi
 
 begin "killed and resumed: byte-identical weights"
 if wanted; then
-    pyr train --config $cfg --outdir "$tmp/whole" --level 2 --duration 8000 $cuda
+    pyr train --config $cfg --outdir "$tmp/whole" --level 2 --duration 1600 $cuda
     gives 0
-    train_behind --config $cfg --outdir "$tmp/killed" --level 2 --duration 8000 $cuda
+    train_behind --config $cfg --outdir "$tmp/killed" --level 2 --duration 1600 $cuda
     wait_for_step "$tmp/killed" 2 60
     kill -9 "$behind" 2>/dev/null && wait "$behind" 2>/dev/null
     holds test -s "$tmp/killed/level-2/state.safetensors"
-    pyr train --config $cfg --outdir "$tmp/killed" --level 2 --duration 8000 $cuda
+    pyr train --config $cfg --outdir "$tmp/killed" --level 2 --duration 1600 $cuda
     gives 0
     holds cmp "$(weights "$tmp/whole" 2)" "$(weights "$tmp/killed" 2)"
 fi
@@ -86,13 +86,13 @@ if wanted; then
     for way in "$cuda/$cpu" "$cpu/$cuda"; do
         rm -rf "$tmp/moved"
         # shellcheck disable=SC2086
-        train_behind --config $cfg --outdir "$tmp/moved" --level 2 --duration 8000 ${way%%/*}
+        train_behind --config $cfg --outdir "$tmp/moved" --level 2 --duration 1600 ${way%%/*}
         wait_for_step "$tmp/moved" 2 60
         kill -TERM "$behind" 2>/dev/null && wait "$behind" 2>/dev/null
         # shellcheck disable=SC2086
-        pyr train --config $cfg --outdir "$tmp/moved" --level 2 --duration 8000 ${way##*/}
+        pyr train --config $cfg --outdir "$tmp/moved" --level 2 --duration 1600 ${way##*/}
         gives 0
-        holds grep -q '"step": 500,' "$tmp/moved/level-2/log.jsonl"
+        holds grep -q '"step": 100,' "$tmp/moved/level-2/log.jsonl"
     done
 fi
 
