@@ -73,7 +73,8 @@ typedef struct pyr_machine {
         .standard = "0", .min = 0, .max = 1024, .help = "threads; 0: one per processor"                      \
     }
 /* Open the backend and say on stderr what was chosen. `measure`: what is not yet known to be fastest may be
- * measured; answers are kept in the machine's cache (XDG_CACHE_HOME/pyrdiff/tuning.json). */
+ * measured; answers are kept in the machine's cache (XDG_CACHE_HOME/pyrdiff/tuning.json, of a GPU
+ * tuning-gpu.json). */
 pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool measure);
 pyr_status pyr_open_machine_quietly(pyr_kernels **out, const pyr_machine *machine, bool measure);
 

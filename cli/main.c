@@ -165,7 +165,7 @@ pyr_status pyr_open_machine_quietly(pyr_kernels **out, const pyr_machine *machin
     k = *out;
     PYR_TRY(pyr_kernels_precision(k, machine->precision));
     if (measure && k->measurable) {
-        char *path = pyr_cache_path("tuning.json");
+        char *path = pyr_cache_path(k->device ? "tuning-gpu.json" : "tuning.json");
 
         pyr_tuning_let_measure(k->tuning, true);
         if (path)

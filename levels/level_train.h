@@ -90,7 +90,8 @@ const pyr_level *pyr_level_trainer_level(const pyr_level_trainer *t); /* borrowe
 pyr_graph *pyr_level_trainer_graph(pyr_level_trainer *t);             /* of a training step, likewise */
 bool pyr_level_trainer_finished(const pyr_level_trainer *t);          /* before this trainer began */
 
-/* Gradient of step `step` into the optimizer, without an update; for tests. Borrowed optimizer. */
+/* Gradient of step `step` into the optimizer, without an update, of a level by itself; for tests and
+ * benchmarks. Borrowed optimizer. */
 pyr_status pyr_level_trainer_gradient(pyr_level_trainer *t, int64_t step, double *loss,
                                       pyr_optimizer **optimizer, const pyr_params **params);
 

@@ -257,20 +257,31 @@ static pyr_status read_stored(stored *s, const pyr_safetensors *io, const pyr_un
     return PYR_OK;
 }
 
-static void put_real(pyr_kernels *k, void *dst, size_t i, double value)
+/* Host numbers into an input of the graph; `rows`: as U32. */
+static pyr_status put_values(pyr_kernels *k, void *dst, const double *values, size_t n, bool rows)
 {
-    if (k->real == PYR_F64)
-        ((double *)dst)[i] = value;
-    else
-        ((float *)dst)[i] = (float)value;
+    pyr_status status = PYR_OK;
+
+    if (!rows)
+        return pyr_upload_reals(k, dst, values, n);
+    for (size_t i = 0; i < n && status == PYR_OK; i++) {
+        uint32_t row = (uint32_t)values[i];
+
+        k->upload(k, (uint32_t *)dst + i, &row, sizeof row);
+    }
+    return k->sync(k);
 }
 
-static double get_real(const pyr_kernels *k, const void *src, size_t i)
+/* Element i of `nhwc`, shape s, is element nchw_of(s, i) of the same images stored channel by channel. */
+static size_t nchw_of(pyr_shape s, size_t i)
 {
-    return k->real == PYR_F64 ? ((const double *)src)[i] : (double)((const float *)src)[i];
+    size_t pixels = (size_t)s.h * (size_t)s.w, c = i % (size_t)s.c, pixel = i / (size_t)s.c % pixels,
+           n = i / (size_t)s.c / pixels;
+
+    return (n * (size_t)s.c + c) * pixels + pixel;
 }
 
-/* The graph runs on one lane; its memory is the host's for the backends that there are on a CPU. */
+/* The graph runs on one lane. */
 static pyr_status run_stored(pyr_unet_check *out, const pyr_safetensors *io, const stored *s,
                              const pyr_unet_config *config, const pyr_unet_files *files, pyr_kernels *k)
 {
@@ -278,7 +289,7 @@ static pyr_status run_stored(pyr_unet_check *out, const pyr_safetensors *io, con
     pyr_params params = {0};
     pyr_graph *g = NULL;
     void *block = NULL;
-    double *sample = NULL, *wanted = NULL, *times = NULL, *labels = NULL;
+    double *sample = NULL, *wanted = NULL, *times = NULL, *labels = NULL, *numbers = NULL;
     bool learned = config->time_embedding_type == PYR_UNET_LEARNED;
     bool table = config->class_embed_type == PYR_UNET_CLASS_TABLE;
     pyr_unet_inputs in = {.label = -1, .stream = -1};
@@ -307,6 +318,7 @@ static pyr_status run_stored(pyr_unet_check *out, const pyr_safetensors *io, con
     PYR_TRY_OUT(pyr_new(&sample, s->sample->count, sizeof *sample, "stored sample"));
     PYR_TRY_OUT(pyr_new(&wanted, s->output->count, sizeof *wanted, "stored output"));
     PYR_TRY_OUT(pyr_new(&times, s->timestep->count, sizeof *times, "stored times"));
+    PYR_TRY_OUT(pyr_new(&numbers, s->sample->count + s->output->count, sizeof *numbers, "stored numbers"));
     PYR_TRY_OUT(pyr_safetensors_read_f64(io, s->sample, sample, s->sample->count));
     PYR_TRY_OUT(pyr_safetensors_read_f64(io, s->output, wanted, s->output->count));
     if (s->timestep->dtype == PYR_ST_I64 || s->timestep->dtype == PYR_ST_I32) {
@@ -318,14 +330,9 @@ static pyr_status run_stored(pyr_unet_check *out, const pyr_safetensors *io, con
     } else
         PYR_TRY_OUT(pyr_safetensors_read_f64(io, s->timestep, times, s->timestep->count));
 
-    for (size_t n = 0; n < (size_t)s->n; n++)
-        for (size_t c = 0; c < (size_t)s->c; c++)
-            for (size_t i = 0; i < (size_t)s->h * (size_t)s->w; i++) {
-                size_t pixels = (size_t)s->h * (size_t)s->w;
-
-                put_real(k, pyr_graph_data(g, 0, in.sample), (n * pixels + i) * (size_t)s->c + c,
-                         sample[(n * (size_t)s->c + c) * pixels + i]);
-            }
+    for (size_t i = 0; i < s->sample->count; i++)
+        numbers[i] = sample[nchw_of((pyr_shape){s->n, s->h, s->w, s->c}, i)];
+    PYR_TRY_OUT(put_values(k, pyr_graph_data(g, 0, in.sample), numbers, s->sample->count, false));
     for (size_t n = 0; n < (size_t)s->n; n++) {
         double t = times[s->timestep->count == 1 ? 0 : n];
 
@@ -334,11 +341,9 @@ static pyr_status run_stored(pyr_unet_check *out, const pyr_safetensors *io, con
                               config->num_train_timesteps - 1);
             goto out;
         }
-        if (learned)
-            ((uint32_t *)pyr_graph_data(g, 0, in.time))[n] = (uint32_t)t;
-        else
-            put_real(k, pyr_graph_data(g, 0, in.time), n, t);
+        numbers[n] = t;
     }
+    PYR_TRY_OUT(put_values(k, pyr_graph_data(g, 0, in.time), numbers, (size_t)s->n, learned));
     if (s->labels) {
         if (s->labels->count != n_labels) {
             status = pyr_fail(PYR_E_FORMAT, "io.safetensors: class_labels has %zu values, expected %zu",
@@ -358,32 +363,25 @@ static pyr_status run_stored(pyr_unet_check *out, const pyr_safetensors *io, con
                 goto out;
         } else
             PYR_TRY_OUT(pyr_safetensors_read_f64(io, s->labels, labels, n_labels));
-        for (size_t i = 0; i < n_labels; i++) {
-            if (table && !(labels[i] >= 0 && labels[i] < config->num_class_embeds)) {
+        for (size_t i = 0; table && i < n_labels; i++)
+            if (!(labels[i] >= 0 && labels[i] < config->num_class_embeds)) {
                 status = pyr_fail(PYR_E_FORMAT, "io.safetensors: class %g is not in 0..%d", labels[i],
                                   config->num_class_embeds - 1);
                 goto out;
             }
-            if (table)
-                ((uint32_t *)pyr_graph_data(g, 0, in.label))[i] = (uint32_t)labels[i];
-            else
-                put_real(k, pyr_graph_data(g, 0, in.label), i, labels[i]);
-        }
+        PYR_TRY_OUT(put_values(k, pyr_graph_data(g, 0, in.label), labels, n_labels, table));
     }
     PYR_TRY_OUT(pyr_graph_forward(g, 0));
     *out = (pyr_unet_check){.found = true, .n = s->n, .h = s->h, .w = s->w};
-    for (size_t n = 0; n < (size_t)shape.n; n++)
-        for (size_t c = 0; c < (size_t)shape.c; c++)
-            for (size_t i = 0; i < (size_t)shape.h * (size_t)shape.w; i++) {
-                size_t pixels = (size_t)shape.h * (size_t)shape.w;
-                double got = get_real(k, pyr_graph_data(g, 0, y), (n * pixels + i) * (size_t)shape.c + c);
-                double want = wanted[(n * (size_t)shape.c + c) * pixels + i];
+    PYR_TRY_OUT(pyr_download_reals(k, numbers, pyr_graph_data(g, 0, y), pyr_count(shape)));
+    for (size_t i = 0; i < pyr_count(shape); i++) {
+        double want = wanted[nchw_of(shape, i)];
 
-                /* what is not a number stays: it is the largest difference of all */
-                if (!isnan(out->error) && !(fabs(got - want) <= out->error))
-                    out->error = fabs(got - want);
-                out->scale = fmax(fabs(want), out->scale);
-            }
+        /* what is not a number stays: it is the largest difference of all */
+        if (!isnan(out->error) && !(fabs(numbers[i] - want) <= out->error))
+            out->error = fabs(numbers[i] - want);
+        out->scale = fmax(fabs(want), out->scale);
+    }
 out:
     pyr_graph_free(g);
     pyr_params_free(&params);
@@ -392,6 +390,7 @@ out:
     pyr_free(wanted);
     pyr_free(times);
     pyr_free(labels);
+    pyr_free(numbers);
     return status;
 }
 

@@ -198,6 +198,26 @@ static void measured(void)
     CHECK(fake.counts.used == 0 && fake_libraries.descriptors == 0);
 }
 
+/* No room for measuring is no failure. */
+static void measured_without_room(void)
+{
+    pyr_kernels *k = opened("f32");
+    size_t memory = fake.memory;
+    pyr_op op = row_op(&middle);
+    op_want want = everything();
+
+    op_set_types(k, &op, &want);
+    pyr_tuning_let_measure(k->tuning, true);
+    fake.memory = fake.counts.used + 7000; /* there is room for x, not for y beside it */
+    CHECK_OK(pyr_op_plan(k, &op));
+    CHECK(pyr_tuning_count(k->tuning) == 0);
+    fake.memory = memory;
+    k->op[PYR_OP_CONV2D]->release(k, &op);
+    CHECK_OK(k->sync(k));
+    pyr_kernels_free(k);
+    CHECK(fake.counts.used == 0 && fake_libraries.descriptors == 0);
+}
+
 /* What a run has stored is what it goes on with; unless that would not be deterministic, or is not there. */
 static void stored(void)
 {
@@ -350,6 +370,7 @@ int main(int argc, char **argv)
     RUN(deterministic);
     RUN(factors);
     RUN(measured);
+    RUN(measured_without_room);
     RUN(stored);
     RUN(without_algorithms);
     RUN(recorded);

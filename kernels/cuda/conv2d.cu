@@ -312,7 +312,11 @@ static pyr_status choose(pyr_kernels *k, conv_state *s, conv_pass pass)
     if (!pyr_tuning_get(k->tuning, name, &choice)) {
         if (!pyr_tuning_measures(k->tuning))
             return PYR_OK;
-        PYR_TRY(fastest(k, s, pass, ways, n, &best));
+        pyr_status status = fastest(k, s, pass, ways, n, &best);
+
+        if (status == PYR_E_NOMEM) /* what is wanted may fit all the same */
+            return PYR_OK;
+        PYR_TRY(status);
         choice = ways[best].algorithm + 1;
         PYR_TRY(pyr_tuning_put(k->tuning, name, choice));
     }

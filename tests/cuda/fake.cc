@@ -247,10 +247,14 @@ static void run(fake_stream *stream)
 
 static void put(fake_stream *stream, work w)
 {
+    static const bool at_once = getenv("FAKE_CUDA_AT_ONCE") != NULL;
+
     if (capture)
         capture->list.push_back(std::move(w));
     else
         stream->queue.push_back(std::move(w));
+    if (at_once && !capture)
+        run(stream);
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned)
