@@ -192,6 +192,9 @@ static const row rows[] = {
     NORM(16, 1, 1, 8, 2, .second = true, .act = PYR_ACT_SILU),
     NORM(2, 7, 7, 36, 9, .act = PYR_ACT_NONE),
     NORM(1, 7, 7, 64, 32, .second = true, .act = PYR_ACT_SILU),
+    /* more channels in a group than a block of a device goes through at once */
+    NORM(2, 3, 3, 1032, 2, .second = true, .act = PYR_ACT_SILU),
+    NORM(1, 3, 2, 131, 1, .more = 6),
     /* the float input keeps 17 bits of what the mean leaves */
     NORM(2, 7, 7, 8, 2, .fill = OFFSET, .tolerance = 5e-5, .act = PYR_ACT_SILU),
     /* [x0 | x3]; in most a group has channels of both */
@@ -225,6 +228,7 @@ static const row rows[] = {
     ROW(CONCAT, 1, 1, 1, 1, .out = 2),
     ROW(CONCAT, 16, 5, 3, 3, .out = 8),
     ROW(CONCAT, 1, 28, 28, 32, .out = 1),
+    ROW(CONCAT, 3, 3, 5, 8, .out = 8),
     ROW(AFFINE, 1, 1, 7, 2, .scale = 2, .shift = -1),
     ROW(AFFINE, 16, 7, 7, 3, .scale = -0.3f, .shift = 0.1f),
     ROW(MIX, 1, 1, 1, 1),

@@ -41,6 +41,7 @@ typedef struct op_want {
     unsigned real;     /* images (bits of inputs, OP_Y) that have the real type all the same */
     unsigned in_place; /* without backward: y lies where this input (a bit) does */
     unsigned passes;   /* bits of inputs whose dx is dy itself */
+    int joined;        /* that input's dx is added to dx[0], in its place: both are the same value; 0: none */
 } op_want;
 
 typedef struct op_result {
@@ -262,7 +263,7 @@ static inline pyr_status op_run(pyr_kernels *k, const pyr_op *shape, const op_da
     memcpy(op.want_dx, want->dx, sizeof op.want_dx);
     op.want_grad = want->grad;
     for (int i = 0; i < op.n_inputs; i++)
-        op.dx_add[i] = want->dx_add;
+        op.dx_add[i] = want->dx_add || (i && i == want->joined);
     status = pyr_op_plan(k, &op);
     if (status != PYR_OK) {
         if (impl->release)
@@ -312,6 +313,8 @@ static inline pyr_status op_run(pyr_kernels *k, const pyr_op *shape, const op_da
     for (int i = 0; i < op.n_inputs; i++)
         if (want->passes & (1u << i))
             op.dx[i] = dy.at;
+        else if (i && i == want->joined)
+            op.dx[i] = op.dx[0];
         else if (want->dx[i]) {
             dx[i] = op_block_new(k, pyr_count(op.x[i].s) * pyr_type_size(op.x[i].type), 0, "dx");
             op.dx[i] = dx[i].at;

@@ -2,9 +2,9 @@
  *
  * One table of rows (kernel_rows.h). For each: the float tables, with images in f32 and in bf16, against the
  * double reference (forward, every dx set and added to, parameter gradients through one and two
- * accumulators, one gradient wanted at a time), the same bits twice and with y or dx in another's place, only
- * what `reads` allows is read; and the double reference's gradients against central finite differences. What
- * the operations must compute is in test_kernels_golden.c.
+ * accumulators, one gradient wanted at a time, two in one place), the same bits twice and with y or dx in
+ * another's place, only what `reads` allows is read; and the double reference's gradients against central
+ * finite differences. What the operations must compute is in test_kernels_golden.c.
  */
 #include "tests/kernel_rows.h"
 
@@ -159,6 +159,29 @@ static void sharing(const variant *v, const pyr_op *op, const op_data *data, con
     op_result_free(&got);
 }
 
+/* An operation of the same value twice: the second gradient is added to the first one. */
+static void same_value_twice(const variant *v, pyr_kernels *truth, const op_data *data, const pyr_op *op)
+{
+    op_want want = want_all(op, false, 1);
+    pyr_op typed = *op;
+
+    want.real = v->real;
+    op_set_types(v->k, &typed, &want);
+    for (int i = 1; i < op->n_inputs; i++) {
+        op_result got, wanted;
+
+        if (!want.dx[0] || !want.dx[i] || typed.x[i].type != typed.x[0].type ||
+            memcmp(&op->x[i].s, &op->x[0].s, sizeof op->x[i].s) != 0)
+            continue;
+        want.joined = i;
+        CHECK_OK(op_run(truth, op, data, &want, &wanted));
+        CHECK_OK(op_run(v->k, op, data, &want, &got));
+        compare_results(v, op, &got, &wanted, 2);
+        op_result_free(&got);
+        op_result_free(&wanted);
+    }
+}
+
 /* A float table against the double one, in every way of asking. */
 static void against_double(const variant *v, pyr_kernels *truth)
 {
@@ -183,6 +206,7 @@ static void against_double(const variant *v, pyr_kernels *truth)
     sharing(v, &op, &data, &want, &first);
     op_result_free(&first);
     op_result_free(&wanted);
+    same_value_twice(v, truth, &data, &op);
 
     if (op_wants_backward(&want)) {
         want = want_all(&op, true, RUNS);

@@ -184,6 +184,7 @@ static void through_softmax(float *ds, const float *p, size_t n)
     }
 }
 
+/* In the order of inputs: where v is q, its gradient is added to that of q. */
 static pyr_status head_backward(pyr_op *op, const heads *h, size_t number, size_t start)
 {
     size_t t = h->tokens, square = t * t;
@@ -197,11 +198,11 @@ static pyr_status head_backward(pyr_op *op, const heads *h, size_t number, size_
         pyr_bf16_widen(probabilities(op), (const pyr_bf16 *)op->saved + number * square, square);
         p = probabilities(op);
     }
-    PYR_TRY(head_gradient(op, h, 2, start, 'T', 1, p, dy));
     PYR_TRY(pyr_sgemm('N', 'T', t, t, h->d, 1, dy.at, dy.stride, v.at, v.stride, 0, ds, t));
     through_softmax(ds, p, t);
     PYR_TRY(head_gradient(op, h, 0, start, 'N', h->scale, ds, key));
-    return head_gradient(op, h, 1, start, 'T', h->scale, ds, q);
+    PYR_TRY(head_gradient(op, h, 1, start, 'T', h->scale, ds, q));
+    return head_gradient(op, h, 2, start, 'T', 1, p, dy);
 }
 
 static pyr_status attention_backward(pyr_kernels *k, pyr_op *op)

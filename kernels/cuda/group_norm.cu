@@ -91,20 +91,32 @@ static __device__ inline column column_of(const group_norm *o, const share *s, c
     return c;
 }
 
-/* The sums of a tile's channel, number k from its first, where sum_rows leaves them. */
-template <int EACH> static __device__ inline float sum_of(const float *sums, const tile *t, int k, int which)
+/* The first and the second sum of a tile's channel, number k from its first, where sum_rows leaves them. */
+template <int EACH> static __device__ inline float *sum_of(float *sums, const tile *t, int k, int which)
 {
-    return sums[(4 * which + k % EACH) * t->columns + k / EACH];
+    return &sums[(4 * which + k % EACH) * t->columns + k / EACH];
 }
 
-/* The channels of group g of the block that are in a tile: from .. to - 1, counted from the tile's first. */
+/* Adds the channels' sums of a tile to those of the block's groups. */
 template <int EACH>
-static __device__ inline void channels_of(const group_norm *o, const tile *t, int g, int *from, int *to)
+static __device__ inline void add_to_groups(const group_norm *o, const share *s, const tile *t, float *sums,
+                                            double *first, double *second)
 {
-    int first = t->first * EACH, last = first + t->columns * EACH;
+    int start = t->first * EACH, end = start + t->columns * EACH; /* channels of the block */
 
-    *from = g * o->width > first ? g * o->width - first : 0;
-    *to = ((g + 1) * o->width < last ? (g + 1) * o->width : last) - first;
+    PYR_EACH_OF_BLOCK(g, (size_t)s->groups)
+    {
+        int from = (int)g * o->width, to = from + o->width;
+        double a = first[g], b = second[g];
+
+        for (int k = from < start ? start : from; k < (to < end ? to : end); k++) {
+            a += (double)*sum_of<EACH>(sums, t, k - start, 0);
+            b += (double)*sum_of<EACH>(sums, t, k - start, 1);
+        }
+        first[g] = a;
+        second[g] = b;
+    }
+    __syncthreads();
 }
 
 /* What happens to channel c of an image behind t. */
@@ -229,17 +241,7 @@ template <int EACH, bool HALF> static __global__ void norm_kernel(group_norm o)
         tile t = tile_of<EACH>(&o, &s, first);
 
         moments<EACH, HALF>(&o, &s, &t, shift, sums);
-        PYR_EACH_OF_BLOCK(g, (size_t)s.groups)
-        {
-            int from, to;
-
-            channels_of<EACH>(&o, &t, (int)g, &from, &to);
-            for (int k = from; k < to; k++) {
-                sum[g] += (double)sum_of<EACH>(sums, &t, k, 0);
-                square[g] += (double)sum_of<EACH>(sums, &t, k, 1);
-            }
-        }
-        __syncthreads();
+        add_to_groups<EACH>(&o, &s, &t, sums, sum, square);
     }
     PYR_EACH_OF_BLOCK(g, (size_t)s.groups)
     {
@@ -308,22 +310,26 @@ static __device__ inline void slope_sums(const group_norm *o, const share *s, co
     sum_rows(sums, t->rows, 8 * t->columns);
 }
 
-/* What is wanted per channel of a tile, from its two sums. */
-static __device__ inline void channel_gradients(const group_norm *o, size_t image, int c, float sum,
-                                                float sum_t)
+/* What is wanted per channel of a tile; its two sums become those of dv a and of dv a t. */
+static __device__ inline void channel_gradients(const group_norm *o, size_t image, int c, float *sum,
+                                                float *sum_t)
 {
     behind h = behind_of(o, image, c);
 
     if (o->dvector) {
         numbers out = floats(o->dvector + image * 2 * o->c);
 
-        put_or_add(out, c, sum_t * h.gamma + sum * h.beta, o->add_vector);
-        put_or_add(out, o->c + c, sum, o->add_vector);
+        put_or_add(out, c, *sum_t * h.gamma + *sum * h.beta, o->add_vector);
+        put_or_add(out, o->c + c, *sum, o->add_vector);
     }
+    *sum *= 1 + h.scale;
+    *sum_t *= 1 + h.scale;
     if (o->dgamma)
-        o->dgamma[image * o->dparam_step + c] = sum_t * (1 + h.scale);
+        o->dgamma[image * o->dparam_step + c] = *sum_t;
     if (o->dbeta)
-        o->dbeta[image * o->dparam_step + c] = sum * (1 + h.scale);
+        o->dbeta[image * o->dparam_step + c] = *sum;
+    *sum *= h.gamma;
+    *sum_t *= h.gamma;
 }
 
 /* mean_g, mean_gt: of dv a and of dv a t over each of the block's groups. */
@@ -384,23 +390,15 @@ static __global__ void __launch_bounds__(WORKERS, 4) norm_gradient_kernel(group_
             channel_gradients(&o, s.image, s.channel + first * EACH + (int)k,
                               sum_of<EACH>(sums, &t, (int)k, 0), sum_of<EACH>(sums, &t, (int)k, 1));
         }
-        PYR_EACH_OF_BLOCK(g, (size_t)s.groups)
-        {
-            int from, to;
-
-            channels_of<EACH>(&o, &t, (int)g, &from, &to);
-            for (int k = from; k < to; k++) {
-                behind h = behind_of(&o, s.image, s.channel + first * EACH + k);
-                double a = (double)(h.gamma * (1 + h.scale));
-
-                sum_g[g] += (double)sum_of<EACH>(sums, &t, k, 0) * a;
-                sum_gt[g] += (double)sum_of<EACH>(sums, &t, k, 1) * a;
-            }
-            mean_g[g] = (float)(sum_g[g] / count);
-            mean_gt[g] = (float)(sum_gt[g] / count);
-        }
         __syncthreads();
+        add_to_groups<EACH>(&o, &s, &t, sums, sum_g, sum_gt);
     }
+    PYR_EACH_OF_BLOCK(g, (size_t)s.groups)
+    {
+        mean_g[g] = (float)(sum_g[g] / count);
+        mean_gt[g] = (float)(sum_gt[g] / count);
+    }
+    __syncthreads();
     for (int first = 0; first < s.channels / EACH; first += COLUMNS) {
         tile t = tile_of<EACH>(&o, &s, first);
 
