@@ -97,7 +97,8 @@ pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance)
         if (solver && !*t->typed->sampler) {
             s->sampler.kind = PYR_RK45;
             s->sampler.tolerance = tolerance;
-        }
+        } else if (!*t->typed->sampler && !solves_ode(&s->sampler))
+            s->sampler.kind = PYR_HEUN; /* the run's own adds noise */
         if (!solves_ode(&s->sampler))
             return pyr_fail(
                 PYR_E_ARG,
