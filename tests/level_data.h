@@ -123,6 +123,7 @@ static inline pyr_level_settings settings_of(void)
     s.network.norm_num_groups = 4;
     s.batch = 16;
     s.warmup = 0;
+    s.sampler.kind = PYR_HEUN;
     return s;
 }
 
