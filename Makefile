@@ -180,6 +180,7 @@ $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay_main.o $(B)/libpyrd
 ## make longcheck   check, then trainings and the sanitizers with a hundred times the fuzzing (about an hour)
 longcheck: check
 	@rm -f $(COUNTS) && touch $(COUNTS)
+	+@$(if $(filter 1,$(CUDA)),$(MAKE) --no-print-directory CUDA_ARCH=all WERROR=1 all)
 	@tests/run.sh $(COUNTS) long $(LONG_TESTS)
 	+@$(SANITIZED) MUTATIONS=300000 check-sanitized
 	@tests/run.sh $(COUNTS) --sum
@@ -213,7 +214,7 @@ gpubench: pyrdiff
 ## make demo        install what is missing, build, train Fashion-MNIST, sample, say where the pictures are
 demo:
 	@scripts/install-deps
-	+@$(MAKE) --no-print-directory -j$$(getconf _NPROCESSORS_ONLN) pyrdiff
+	+@$(MAKE) --no-print-directory -j$$(getconf _NPROCESSORS_ONLN) $(if $(shell nvidia-smi -L 2>/dev/null),,CUDA=0) pyrdiff
 	@scripts/demo
 
 ## make format      let clang-format have its way with all sources
