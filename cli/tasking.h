@@ -83,8 +83,8 @@ pyr_status pyr_tasking_model(pyr_tasking *t);
 /* n images with no seed of their own, instead of those of --seeds. */
 pyr_status pyr_tasking_unseeded(pyr_tasking *t, int n);
 /* Before pyr_tasking_model, for latents: the sampler must solve the probability-flow ODE, and the condition
- * is told without noise. Unless --sampler was typed: RK45 to `tolerance` with `solver`, else the run's own, or Heun where
- * that adds noise. PYR_E_ARG. */
+ * is told without noise. Unless --sampler was typed: RK45 to `tolerance` with `solver`, else the run's own,
+ * or Heun where that adds noise. PYR_E_ARG. */
 pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance);
 
 /* A PNG or JPEG as I_level of the model (s.h s.w s.c numbers in [-1, 1], the caller frees them). Another size

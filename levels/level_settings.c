@@ -81,7 +81,8 @@ static const pyr_setting rows[] = {
     {"class_dropout", PYR_SETTING_REAL, AT(class_dropout), 0, 1, "0.1", NULL,
      "how often it is told no class instead"},
 
-    {"sampler.kind", PYR_SETTING_CHOICE, AT(sampler.kind), 0, 0, "dpmpp-2m-sde", pyr_sampler_names, "how to sample"},
+    {"sampler.kind", PYR_SETTING_CHOICE, AT(sampler.kind), 0, 0, "dpmpp-2m-sde", pyr_sampler_names,
+     "how to sample"},
     {"sampler.steps", PYR_SETTING_INT, AT(sampler.steps), 1, PYR_MAX_STEPS, "18", NULL,
      "steps of the sampler"},
     {"sampler.schedule", PYR_SETTING_CHOICE, AT(sampler_curve), 0, 0, "karras", pyr_curve_names,
