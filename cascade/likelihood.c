@@ -79,14 +79,18 @@ static pyr_status put_standardise(running *r, int level)
 {
     const pyr_level *l = &level_of(r, level)->level;
     size_t n = 2 * (size_t)l->variable.c, real = pyr_type_size(r->k->real);
+    size_t all = (size_t)r->batch * n;
     pyr_status status;
-    double *host;
+    double *host, *to;
 
-    PYR_TRY(pyr_new(&host, 2 * n, sizeof *host, "statistics of a level"));
-    pyr_level_vectors(l, host, host + n);
-    status = r->k->alloc(r->k, &r->standardise[level], (size_t)r->batch * n * real, "statistics of a level");
-    for (size_t i = 0; i < (size_t)r->batch && status == PYR_OK; i++)
-        status = pyr_upload_reals(r->k, (char *)r->standardise[level] + i * n * real, host, n);
+    PYR_TRY(pyr_new(&host, n + all, sizeof *host, "statistics of a level"));
+    to = host + n;
+    pyr_level_vectors(l, to, host);
+    for (size_t i = n; i < all; i++)
+        to[i] = to[i - n];
+    status = r->k->alloc(r->k, &r->standardise[level], all * real, "statistics of a level");
+    if (status == PYR_OK)
+        status = pyr_upload_reals(r->k, r->standardise[level], to, all);
     pyr_free(host);
     return status;
 }

@@ -8,14 +8,18 @@
 static pyr_status put_vector(pyr_sampled_level *s, pyr_kernels *k)
 {
     size_t n = 2 * (size_t)s->level.variable.c, real = pyr_type_size(k->real);
-    double *host;
+    size_t all = (size_t)s->batch * n;
+    double *host, *back;
     pyr_status status;
 
-    PYR_TRY(pyr_new(&host, 2 * n, sizeof *host, "statistics of a level"));
-    pyr_level_vectors(&s->level, host, host + n);
-    status = k->alloc(k, &s->vector, (size_t)s->batch * n * real, "statistics of a level");
-    for (size_t i = 0; i < (size_t)s->batch && status == PYR_OK; i++)
-        status = pyr_upload_reals(k, (char *)s->vector + i * n * real, host + n, n);
+    PYR_TRY(pyr_new(&host, n + all, sizeof *host, "statistics of a level"));
+    back = host + n;
+    pyr_level_vectors(&s->level, host, back);
+    for (size_t i = n; i < all; i++)
+        back[i] = back[i - n];
+    status = k->alloc(k, &s->vector, all * real, "statistics of a level");
+    if (status == PYR_OK)
+        status = pyr_upload_reals(k, s->vector, back, all);
     pyr_free(host);
     return status;
 }
