@@ -354,6 +354,17 @@ static pyr_status count_devices(int *n)
     return pyr_cuda_check(error, "the number of GPUs");
 }
 
+/* Images of a sampling graph, always all computed: enough to fill the device (512 from 128 multiprocessors
+ * on). */
+static int images_at_once(int processors)
+{
+    int n = 16;
+
+    while (n < 512 && n < 4 * processors)
+        n *= 2;
+    return n;
+}
+
 static pyr_status open_device(pyr_kernels *k, int device)
 {
     pyr_cuda *c = pyr_cuda_of(k);
@@ -372,6 +383,7 @@ static pyr_status open_device(pyr_kernels *k, int device)
     c->minor = about.minor;
     c->memory = about.totalGlobalMem;
     c->processors = about.multiProcessorCount;
+    k->micro_batch = images_at_once(c->processors);
     snprintf(c->name, sizeof c->name, "%s", about.name);
     PYR_TRY(pyr_cuda_check(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "a stream"));
     PYR_TRY(pyr_cuda_check(cudaMalloc((void **)&c->sums, PYR_CUDA_SUMS * sizeof *c->sums), "sums"));
@@ -401,7 +413,6 @@ extern "C" pyr_status pyr_kernels_cuda(pyr_kernels **out, int device)
     k->name = "cuda";
     k->real = k->activation = PYR_F32;
     k->lanes = 1;
-    k->micro_batch = 512;
     k->whole_batch = true;
     k->ahead = 8;
     k->close = cuda_close;
