@@ -107,12 +107,13 @@ CXXFLAGS_ALL = -std=c++20 -I. -Itests/cuda -O2 -g -Wall -Wextra -Wno-missing-fie
 $(B)/emulated/%.o: %
 	@mkdir -p $(@D)
 	$(CXX) $(CXXFLAGS_ALL) -x c++ -c $< -o $@
+LINK_EMULATED = $(CXX) $(LDFLAGS_ALL) -rdynamic $^ $(LDLIBS) -o $@
 $(B)/emulated/test_emulated: $(B)/tests/cuda/test_emulated.o $(EMULATED) $(B)/libpyrdiff.a
-	$(CXX) $(LDFLAGS_ALL) -rdynamic $^ $(LDLIBS) -o $@
+	$(LINK_EMULATED)
 $(B)/emulated/%: $(B)/tests/%.o $(EMULATED) $(B)/libpyrdiff.a
-	$(CXX) $(LDFLAGS_ALL) -rdynamic $^ $(LDLIBS) -o $@
+	$(LINK_EMULATED)
 $(B)/emulated/pyrdiff: $(CLI_OBJ) $(EMULATED) $(B)/libpyrdiff.a
-	$(CXX) $(LDFLAGS_ALL) -rdynamic $^ $(LDLIBS) -o $@
+	$(LINK_EMULATED)
 
 $(B)/tests/%: $(B)/tests/%.o $(B)/libpyrdiff.a
 	$(CC) $(LDFLAGS_ALL) $^ $(LDLIBS) -o $@
@@ -139,8 +140,8 @@ CLI_TESTS := $(filter-out tests/cli/lib.sh,$(wildcard tests/cli/*.sh))
 LONG_TESTS := $(wildcard tests/long/*.sh)
 FUZZ      := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
-# What is tested of CUDA without a GPU; programs that take long run once more in longcheck, with threads that meet.
-EMULATED_TESTS := $(if $(shell command -v $(CXX)),$(addprefix $(B)/emulated/,test_emulated test_cuda test_graph test_unet))
+# What is tested of CUDA without a GPU.
+EMULATED_TESTS := $(if $(shell command -v $(CXX)),$(addprefix $(B)/emulated/,test_emulated test_cuda test_cuda_libraries test_graph test_unet))
 
 ## make check       the tests: units, headers, commands, sanitizers, clang (about a quarter of an hour on 2 cores)
 check: pyrdiff $(TESTS)

@@ -75,26 +75,6 @@ static pyr_status check_levels(const pyr_model *model)
 
 /* ---- preparing --------------------------------------------------------------------------------- */
 
-static pyr_status put_standardise(running *r, int level)
-{
-    const pyr_level *l = &level_of(r, level)->level;
-    size_t n = 2 * (size_t)l->variable.c, real = pyr_type_size(r->k->real);
-    size_t all = (size_t)r->batch * n;
-    pyr_status status;
-    double *host, *to;
-
-    PYR_TRY(pyr_new(&host, n + all, sizeof *host, "statistics of a level"));
-    to = host + n;
-    pyr_level_vectors(l, to, host);
-    for (size_t i = n; i < all; i++)
-        to[i] = to[i - n];
-    status = r->k->alloc(r->k, &r->standardise[level], all * real, "statistics of a level");
-    if (status == PYR_OK)
-        status = pyr_upload_reals(r->k, r->standardise[level], to, all);
-    pyr_free(host);
-    return status;
-}
-
 static pyr_status prepare_level(running *r, int level)
 {
     pyr_sampled_level *s = level_of(r, level);
@@ -102,7 +82,7 @@ static pyr_status prepare_level(running *r, int level)
 
     PYR_TRY(pyr_denoiser_new_with_gradient(&r->denoiser[level], r->k, &s->params, &s->level, r->batch));
     PYR_TRY(pyr_denoiser_pack(&r->denoiser[level], s->block));
-    PYR_TRY(put_standardise(r, level));
+    PYR_TRY(pyr_level_vector_new(&r->standardise[level], &s->level, r->k, r->batch, false));
     PYR_TRY(pyr_new(&r->log_p[level], n, sizeof(double), "likelihoods"));
     PYR_TRY(pyr_new(&r->bound[level], n, sizeof(double), "likelihoods"));
     return pyr_new(&r->nfe[level], n, sizeof(int), "likelihoods");

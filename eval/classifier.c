@@ -93,12 +93,6 @@ static pyr_status put_image(trainer *t, int lane, pyr_split split, int64_t index
                              t->pixels[lane], count);
 }
 
-static size_t sample_bytes(const trainer *t)
-{
-    return (size_t)t->shape.h * (size_t)t->shape.w * (size_t)t->shape.c *
-           (pyr_dataset_shape_of(t->job->data).bits <= 8 ? 1 : 2);
-}
-
 /* Images in whole micro-batches. */
 static int places_of(const trainer *t)
 {
@@ -111,7 +105,7 @@ static pyr_status prepare(trainer *t, int64_t number)
 {
     const int32_t *labels = pyr_dataset_labels(t->job->data, PYR_TRAIN);
     int64_t count = pyr_dataset_count(t->job->data, PYR_TRAIN);
-    size_t bytes = sample_bytes(t);
+    size_t bytes = pyr_dataset_sample_bytes(t->job->data);
     uint32_t *label;
     void *host, *weight;
 
@@ -127,10 +121,7 @@ static pyr_status prepare(trainer *t, int64_t number)
             memcpy((char *)host + t->samples_at + (size_t)i * bytes,
                    pyr_dataset_samples(t->job->data, PYR_TRAIN, at), bytes);
         label[i] = there ? (uint32_t)labels[at] : 0;
-        if (t->k->real == PYR_F64)
-            ((double *)weight)[i] = there;
-        else
-            ((float *)weight)[i] = there;
+        pyr_put_real(t->k, weight, (size_t)i, there);
     }
     return PYR_OK;
 }
@@ -144,7 +135,7 @@ static void feed(trainer *t, int lane, int first, int n)
     size_t image = (size_t)t->shape.h * (size_t)t->shape.w * (size_t)t->shape.c * real;
     char *x = pyr_graph_data(t->g, lane, t->ends.x);
 
-    k->pixels(k, x, block + t->samples_at + at * sample_bytes(t), n,
+    k->pixels(k, x, block + t->samples_at + at * pyr_dataset_sample_bytes(t->job->data), n,
               (pyr_shape){n, t->shape.h, t->shape.w, t->shape.c}, pyr_dataset_shape_of(t->job->data).bits,
               NULL);
     k->zero(k, x + (size_t)n * image, (micro - (size_t)n) * image);
@@ -340,7 +331,7 @@ static pyr_status allocate(trainer *t)
     size_t image = (size_t)t->shape.h * (size_t)t->shape.w * (size_t)t->shape.c;
 
     t->samples_at = pyr_aligned(sizeof(pyr_told));
-    t->labels_at = t->samples_at + pyr_aligned((size_t)t->batch * sample_bytes(t));
+    t->labels_at = t->samples_at + pyr_aligned((size_t)t->batch * pyr_dataset_sample_bytes(t->job->data));
     t->weights_at = t->labels_at + pyr_aligned(places * sizeof(uint32_t));
     PYR_TRY(pyr_handover_new(&t->handover, t->k, t->weights_at + places * real, &state, 1));
     PYR_TRY(t->k->alloc(t->k, &t->losses, (size_t)t->batch * real, "losses"));

@@ -643,6 +643,11 @@ const void *pyr_dataset_samples(const pyr_dataset *set, pyr_split split, int64_t
     return (const char *)set->samples + (size_t)slot_of(set, split, index) * set->image_bytes;
 }
 
+size_t pyr_dataset_sample_bytes(const pyr_dataset *set)
+{
+    return set->image_bytes;
+}
+
 /* A row of floats, its pixels in the opposite order. */
 static inline void mirror_row(float *row, size_t w, size_t c)
 {

@@ -76,6 +76,7 @@ void pyr_dataset_pixels(const pyr_dataset *set, pyr_split split, int64_t index, 
 
 /* Its samples as they are kept: uint8_t or uint16_t, HWC. */
 const void *pyr_dataset_samples(const pyr_dataset *set, pyr_split split, int64_t index);
+size_t pyr_dataset_sample_bytes(const pyr_dataset *set); /* of one image */
 
 /* Hash over shape, bits, split, all samples and labels: the same data in the
  * same order, whatever it was stored in, has the same. */

@@ -374,6 +374,15 @@ void pyr_kernels_free(pyr_kernels *k); /* NULL is a no-op */
  * factors of convolutions and matrix products), "bf16", "auto" (bf16 where that is faster). */
 pyr_status pyr_kernels_precision(pyr_kernels *k, const char *word);
 
+/* Number `at` of a host block of the table's `real` becomes `value`. */
+static inline void pyr_put_real(const pyr_kernels *k, void *block, size_t at, double value)
+{
+    if (k->real == PYR_F64)
+        ((double *)block)[at] = value;
+    else
+        ((float *)block)[at] = (float)value;
+}
+
 /* Host doubles to and from numbers of the table's `real`, converted; both wait until it is done. */
 pyr_status pyr_upload_reals(pyr_kernels *k, void *dst, const double *host, size_t count);
 pyr_status pyr_download_reals(pyr_kernels *k, double *host, const void *src, size_t count);

@@ -277,14 +277,6 @@ pyr_status pyr_denoiser_begin(const pyr_denoising *call)
 
 /* ---- a call ------------------------------------------------------------------------------------ */
 
-static void put_real(const pyr_kernels *k, void *block, size_t at, double value)
-{
-    if (k->real == PYR_F64)
-        ((double *)block)[at] = value;
-    else
-        ((float *)block)[at] = (float)value;
-}
-
 /* The coefficients of both mixes and the time, per place, into backend memory. */
 static pyr_status put_levels(const pyr_denoising *call, const double *s)
 {
@@ -300,11 +292,11 @@ static pyr_status put_levels(const pyr_denoising *call, const double *s)
     for (size_t i = 0; i < n; i++) {
         pyr_level_coefs c = pyr_level_coefs_at(d->level, s[image_of(call, (int)i)]);
 
-        put_real(d->k, host, 2 * i, c.in);
-        put_real(d->k, host, 2 * i + 1, 0);
-        put_real(d->k, host, 2 * (n + i), c.to.skip);
-        put_real(d->k, host, 2 * (n + i) + 1, c.to.out);
-        put_real(d->k, host, 4 * n + i, c.time);
+        pyr_put_real(d->k, host, 2 * i, c.in);
+        pyr_put_real(d->k, host, 2 * i + 1, 0);
+        pyr_put_real(d->k, host, 2 * (n + i), c.to.skip);
+        pyr_put_real(d->k, host, 2 * (n + i) + 1, c.to.out);
+        pyr_put_real(d->k, host, 4 * n + i, c.time);
     }
     d->k->upload(d->k, lane->device, host, PER_PLACE * n * pyr_type_size(d->k->real));
     return d->k->mark(d->k, mark);

@@ -59,15 +59,10 @@ size_t pyr_feed_bytes(const pyr_feed *feed)
 
 /* ---- two phases -------------------------------------------------------------------------------- */
 
-static size_t sample_bytes(const pyr_feed *feed)
-{
-    return feed->image_size * (pyr_dataset_shape_of(feed->data).bits <= 8 ? 1 : 2);
-}
-
 /* Where things lie among `images` gathered images; samples begin at 0. */
 static size_t flips_at(const pyr_feed *feed, int images)
 {
-    return pyr_aligned((size_t)images * sample_bytes(feed));
+    return pyr_aligned((size_t)images * pyr_dataset_sample_bytes(feed->data));
 }
 
 static size_t streams_at(const pyr_feed *feed, int images)
@@ -82,7 +77,7 @@ size_t pyr_feed_gather_bytes(const pyr_feed *feed, int images)
 
 void pyr_feed_gather(const pyr_feed *feed, const pyr_pick *pick, void *host)
 {
-    size_t bytes = sample_bytes(feed);
+    size_t bytes = pyr_dataset_sample_bytes(feed->data);
     uint32_t *flip = (uint32_t *)(void *)((char *)host + flips_at(feed, pick->n));
     uint32_t *stream = (uint32_t *)(void *)((char *)host + streams_at(feed, pick->n));
 
@@ -110,7 +105,7 @@ static void put_images(pyr_feed *feed, int lane, const pyr_piece *piece)
     const void *stream =
         block + streams_at(feed, piece->images) + first * PYR_STREAM_WORDS * sizeof(uint32_t);
 
-    k->pixels(k, feed->images[lane], block + first * sample_bytes(feed), piece->n,
+    k->pixels(k, feed->images[lane], block + first * pyr_dataset_sample_bytes(feed->data), piece->n,
               pyr_pyramid_image_shape(feed->pyramid, 0), bits, flip);
     if (feed->dequantise)
         k->dither(k, feed->images[lane], piece->n, feed->image_size, ldexp(1, -bits), stream,

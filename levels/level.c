@@ -227,6 +227,24 @@ void pyr_level_vectors(const pyr_level *level, double *standardise, double *dest
     }
 }
 
+pyr_status pyr_level_vector_new(void **out, const pyr_level *level, pyr_kernels *k, int batch, bool back)
+{
+    size_t n = 2 * (size_t)level->variable.c, all = (size_t)batch * n;
+    double *both, *rows;
+    pyr_status status;
+
+    PYR_TRY(pyr_new(&both, n + all, sizeof *both, "statistics of a level"));
+    rows = both + n; /* for the images; what is not wanted stands in front */
+    pyr_level_vectors(level, back ? both : rows, back ? rows : both);
+    for (size_t i = n; i < all; i++)
+        rows[i] = rows[i - n];
+    status = k->alloc(k, out, all * pyr_type_size(k->real), "statistics of a level");
+    if (status == PYR_OK)
+        status = pyr_upload_reals(k, *out, rows, all);
+    pyr_free(both);
+    return status;
+}
+
 pyr_status pyr_level_destandardise(const pyr_level *level, pyr_kernels *k, int n, void *z, const void *vector)
 {
     pyr_shape s = level->variable, v = {n, 1, 1, 2 * level->variable.c};

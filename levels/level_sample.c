@@ -5,25 +5,6 @@
 
 /* ---- preparing --------------------------------------------------------------------------------- */
 
-static pyr_status put_vector(pyr_sampled_level *s, pyr_kernels *k)
-{
-    size_t n = 2 * (size_t)s->level.variable.c, real = pyr_type_size(k->real);
-    size_t all = (size_t)s->batch * n;
-    double *host, *back;
-    pyr_status status;
-
-    PYR_TRY(pyr_new(&host, n + all, sizeof *host, "statistics of a level"));
-    back = host + n;
-    pyr_level_vectors(&s->level, host, back);
-    for (size_t i = n; i < all; i++)
-        back[i] = back[i - n];
-    status = k->alloc(k, &s->vector, all * real, "statistics of a level");
-    if (status == PYR_OK)
-        status = pyr_upload_reals(k, s->vector, back, all);
-    pyr_free(host);
-    return status;
-}
-
 /* The levels that a sampler asks for do not depend on x (but for rk45, which chooses its own): counted on one
  * number of standard normal data. */
 typedef struct counting {
@@ -70,7 +51,7 @@ pyr_status pyr_sampled_level_new(pyr_sampled_level *s, pyr_kernels *k, const pyr
     if (pyr_level_sampling_schedule(&s->schedule, &level->settings, pyr_level_side(level)) != PYR_OK)
         return pyr_fail_prefix(PYR_E_CONFIG, "level %d", level->facts.index);
     PYR_TRY(pyr_denoiser_new(&s->denoiser, k, &s->params, &s->level, batch));
-    PYR_TRY(put_vector(s, k));
+    PYR_TRY(pyr_level_vector_new(&s->vector, &s->level, k, s->batch, true));
     PYR_TRY(count_guided(s, k));
     if (!files)
         return pyr_denoiser_pack(&s->denoiser, block);

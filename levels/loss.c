@@ -268,10 +268,7 @@ static void put_numbers(const pyr_loss *loss, char *host, int what, int i, doubl
     double numbers[2] = {first, second};
 
     for (size_t j = 0; j < n && d->value >= 0; j++)
-        if (loss->k->real == PYR_F64)
-            ((double *)to)[j] = numbers[j];
-        else
-            ((float *)to)[j] = (float)numbers[j];
+        pyr_put_real(loss->k, to, j, numbers[j]);
 }
 
 static void put_words(const pyr_loss *loss, char *host, int what, int i, const uint32_t *words)

@@ -79,11 +79,6 @@ static void cuda_resample(pyr_kernels *k, void *dst, const void *src, int n, int
 
 /* ---- Haar -------------------------------------------------------------------------------------- */
 
-static __device__ inline size_t pixel(pyr_shape s, size_t n, size_t y, size_t x)
-{
-    return ((n * s.h + y) * s.w + x) * s.c;
-}
-
 static __global__ void haar_split_kernel(float *dst, const float *x, pyr_shape s, pyr_shape half,
                                          size_t count)
 {
