@@ -16,7 +16,7 @@
 typedef struct typed {
     const char *classifier, *inception, *reference, *ref_stats, *write_stats, *seeds, *steps, *sampler;
     const char *metrics, *json, *sheet;
-    int label, batch;
+    int label, batch, given;
     int64_t count;
     pyr_typed_guidance guidance;
     pyr_machine machine;
@@ -55,12 +55,24 @@ static void show_progress(void *ctx, int64_t done, int64_t n, double images_per_
 static pyr_status refuse_sampling(const work *w, const pyr_parsed *parsed)
 {
     static const char *const of_runs[] = {
-        "seeds", "steps", "sampler", "class", "guidance", "guidance-interval", "gnet", "batch"};
+        "seeds", "steps", "sampler", "given", "class", "guidance", "guidance-interval", "gnet", "batch"};
 
     for (size_t i = 0; i < sizeof of_runs / sizeof *of_runs; i++)
         if (pyr_option_given(parsed, of_runs[i]))
             return pyr_fail(PYR_E_ARG, "--%s is for a run, but %s holds images", of_runs[i], w->input);
     return PYR_OK;
+}
+
+static pyr_status check_given(const work *w)
+{
+    int given = w->typed->given, coarsest = w->config.pyramid.levels - 1;
+
+    if (given <= coarsest)
+        return PYR_OK;
+    if (coarsest == 0)
+        return pyr_fail(PYR_E_ARG, "--given %d: this run has a single resolution, there is nothing to give",
+                        given);
+    return pyr_fail(PYR_E_ARG, "--given is %d, should be 1..%d (0: nothing)", given, coarsest);
 }
 
 static pyr_status read_settings(work *w, const pyr_parsed *parsed)
@@ -80,9 +92,11 @@ static pyr_status read_settings(work *w, const pyr_parsed *parsed)
     PYR_TRY(pyr_config_get(&w->config, w->settings));
     if (!*w->config.data.set.path)
         return pyr_fail(PYR_E_ARG, "against which images? Add --data PATH");
-    if (run)
-        PYR_TRY(pyr_set_sampler(&w->config, w->typed->steps, w->typed->sampler));
-    return run ? pyr_set_guidance(&w->config, &w->typed->guidance) : PYR_OK;
+    if (!run)
+        return PYR_OK;
+    PYR_TRY(check_given(w));
+    PYR_TRY(pyr_set_sampler(&w->config, w->typed->steps, w->typed->sampler));
+    return pyr_set_guidance(&w->config, &w->typed->guidance);
 }
 
 static pyr_status seeds_of(const typed *t, uint64_t **seeds, size_t *n)
@@ -105,6 +119,8 @@ static pyr_status draw(work *w, const pyr_evaluate_job *judges)
                         .name = w->input,
                         .config = &w->config,
                         .label = w->typed->label,
+                        .given = w->typed->given,
+                        .data = w->data,
                         .batch = w->typed->batch,
                         .on_progress = show_progress,
                         .ctx = w};
@@ -191,9 +207,11 @@ static void print_set(const pyr_image_set *set)
            set->w, set->c);
     if (set->levels == 0)
         return;
+    if (set->drawn < set->levels)
+        printf("level %d: real training images; ", set->drawn);
     printf("drawn per level from the coarsest with");
-    for (int i = set->levels - 1; i >= 0; i--) {
-        printf("%s %s", i == set->levels - 1 ? "" : ",", set->sampler[i]);
+    for (int i = set->drawn - 1; i >= 0; i--) {
+        printf("%s %s", i == set->drawn - 1 ? "" : ",", set->sampler[i]);
         nfe += set->nfe[i];
         flop += set->flop[i];
     }
@@ -362,6 +380,16 @@ pyr_status pyr_command_eval(int argc, char **argv)
          .target = &t.seeds,
          .standard = "",
          .help = "draw these instead: 0-4999"},
+        {.name = "given",
+         .argument = "I",
+         .type = PYR_SETTING_INT,
+         .target = &t.given,
+         .standard = "0",
+         .min = 0,
+         .max = PYR_MAX_LEVELS,
+         .help =
+             "take level I of training images, which the seeds choose, and draw only the finer levels: what "
+             "these lose; 0: draw all"},
         PYR_SAMPLING_OPTIONS(t.steps, t.sampler, t.label),
         PYR_GUIDANCE_OPTIONS(t.guidance),
         {.name = "batch",
@@ -403,6 +431,7 @@ pyr_status pyr_command_eval(int argc, char **argv)
             "their hashes. Features of references are kept in the cache.",
         .examples =
             "  pyrdiff eval runs/fashion-mnist --json eval.json --sheet nearest.png\n"
+            "  pyrdiff eval runs/fashion-mnist --given 1            (level 0 alone, on real coarse images)\n"
             "  pyrdiff eval out/samples.npz --data PATH --metrics swd,spectrum\n"
             "  pyrdiff eval out --data PATH --inception inception.safetensors --ref-stats cifar10.npz\n",
         .table = table,

@@ -149,7 +149,7 @@ static void add_consistency(evaluating *e)
     pyr_measurement about = e->about;
 
     e->about = (pyr_measurement){.n = set->n};
-    for (int i = 0; i + 1 < set->levels; i++)
+    for (int i = 0; i < set->drawn && i + 1 < set->levels; i++)
         add(e, "consistency", i, set->consistency[i], (double)NAN);
     e->about = about;
 }
@@ -718,16 +718,18 @@ static void put_set(const pyr_image_set *set, pyr_json *json)
     if (set->levels == 0)
         return;
     pyr_json_open(json, "sampler", '[');
-    for (int i = set->levels - 1; i >= 0; i--) {
+    for (int i = set->drawn - 1; i >= 0; i--) {
         pyr_json_string(json, NULL, set->sampler[i]);
         flop += set->flop[i];
         nfe += set->nfe[i];
     }
     pyr_json_close(json, ']');
     pyr_json_open(json, "steps", '[');
-    for (int i = set->levels - 1; i >= 0; i--)
+    for (int i = set->drawn - 1; i >= 0; i--)
         pyr_json_int(json, NULL, set->steps[i]);
     pyr_json_close(json, ']');
+    if (set->drawn < set->levels)
+        pyr_json_int(json, "given", set->drawn);
     pyr_json_int(json, "nfe", nfe);
     pyr_json_real(json, "sample_flop", flop);
     pyr_json_real(json, "sample_s", set->seconds);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "images/image_file.h"
 #include "images/npz_arrays.h"
+#include "images/order.h"
 #include "images/pixels.h"
 #include <math.h>
 #include <stdio.h>
@@ -174,7 +175,22 @@ typedef struct drawing {
     double *mismatch[PYR_MAX_LEVELS]; /* likewise */
     double sum[PYR_MAX_LEVELS];       /* of mean squares */
     int batch;
+    /* of real coarse images only: a batch of them at level 0, host; at level 0 and at another, backend */
+    float *real;
+    void *fine, *coarse, *scratch;
 } drawing;
+
+static pyr_status open_given(drawing *d)
+{
+    pyr_kernels *k = d->draw->k;
+    size_t count = (size_t)d->batch * pyr_count(d->set->shape[0]), bytes = count * pyr_type_size(k->real);
+
+    PYR_TRY(pyr_new(&d->real, count, sizeof *d->real, "real images"));
+    PYR_TRY(k->alloc(k, &d->fine, bytes, "real images"));
+    PYR_TRY(k->alloc(k, &d->coarse, bytes, "real images"));
+    return k->alloc(k, &d->scratch, pyr_pyramid_scratch(pyr_model_pyramid(d->draw->model), d->batch),
+                    "real images");
+}
 
 static pyr_status open_drawing(drawing *d)
 {
@@ -188,6 +204,7 @@ static pyr_status open_drawing(drawing *d)
         d->batch = (int)draw->n;
     n = (size_t)d->batch;
     set->levels = pyr_model_levels(draw->model);
+    set->drawn = draw->given ? draw->given : set->levels;
     for (int i = 0; i < set->levels; i++) {
         pyr_shape s = set->shape[i] = pyr_model_image(draw->model, i);
 
@@ -198,7 +215,7 @@ static pyr_status open_drawing(drawing *d)
         PYR_TRY(
             pyr_new(&set->first[i], (size_t)set->kept * pyr_count(s), sizeof *set->first[i], "first images"));
     }
-    return PYR_OK;
+    return draw->given ? open_given(d) : PYR_OK;
 }
 
 static void close_drawing(drawing *d)
@@ -207,6 +224,33 @@ static void close_drawing(drawing *d)
         pyr_free(d->image[i]);
         pyr_free(d->mismatch[i]);
     }
+    pyr_free(d->real);
+    d->draw->k->release(d->draw->k, d->fine);
+    d->draw->k->release(d->draw->k, d->coarse);
+    d->draw->k->release(d->draw->k, d->scratch);
+}
+
+/* The training image of each of n seeds, from the first on, at the given level and the coarser ones. */
+static pyr_status take_real(drawing *d, int64_t first, int n)
+{
+    const pyr_set_draw *draw = d->draw;
+    const pyr_pyramid *pyramid = pyr_model_pyramid(draw->model);
+    int64_t count = pyr_dataset_count(draw->data, PYR_TRAIN);
+    size_t size = pyr_count(d->set->shape[0]);
+
+    for (int j = 0; j < n; j++) {
+        int64_t position = (int64_t)(draw->seeds[first + j] % (uint64_t)count);
+
+        pyr_dataset_pixels(draw->data, PYR_TRAIN, pyr_order(0, position, count), false,
+                           d->real + (size_t)j * size);
+    }
+    PYR_TRY(pyr_upload_floats(draw->k, d->fine, d->real, (size_t)n * size));
+    for (int level = draw->given; level < d->set->levels; level++) {
+        pyr_pyramid_reduce(pyramid, n, d->fine, level, d->coarse, d->scratch);
+        PYR_TRY(pyr_download_floats(draw->k, d->image[level], d->coarse,
+                                    (size_t)n * pyr_count(d->set->shape[level])));
+    }
+    return PYR_OK;
 }
 
 static void keep(drawing *d, int64_t first, int n)
@@ -221,7 +265,7 @@ static void keep(drawing *d, int64_t first, int n)
 
         memcpy(set->first[i] + (size_t)first * size, d->image[i], (size_t)count * size * sizeof(float));
     }
-    for (int i = 0; i + 1 < set->levels; i++)
+    for (int i = 0; i < set->drawn && i + 1 < set->levels; i++)
         for (int j = 0; j < n; j++)
             d->sum[i] += d->mismatch[i][j];
 }
@@ -244,17 +288,23 @@ pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
 
         memcpy(one.image, d.image, sizeof one.image);
         memcpy(one.mismatch, d.mismatch, sizeof one.mismatch);
+        if (draw->given) {
+            PYR_TRY_OUT(take_real(&d, first, n));
+            one.coarse = d.image[draw->given];
+            one.given = draw->given;
+            memset(one.image + draw->given, 0, (size_t)(PYR_MAX_LEVELS - draw->given) * sizeof *one.image);
+        }
         PYR_TRY_OUT(pyr_model_sample(draw->model, &one));
         out->seconds += pyr_now() - from;
         keep(&d, first, n);
         if (draw->on_progress)
             draw->on_progress(draw->ctx, first + n, draw->n, (double)(first + n) / (pyr_now() - start));
     }
-    for (int i = 0; i < out->levels; i++) { /* afterwards: rk45 does not know before */
+    for (int i = 0; i < out->drawn; i++) { /* afterwards: rk45 does not know before */
         out->flop[i] = pyr_model_flop(draw->model, i);
         out->nfe[i] = pyr_model_nfe(draw->model, i);
     }
-    for (int i = 0; i + 1 < out->levels; i++)
+    for (int i = 0; i < out->drawn && i + 1 < out->levels; i++)
         out->consistency[i] = sqrt(d.sum[i] / (double)draw->n);
     out->hash = hash_pixels(out);
 out:

@@ -20,11 +20,12 @@ typedef struct pyr_image_set {
 
     /* of a run only; else 0 and NULL */
     int levels;
+    int drawn;                       /* levels 0 .. drawn - 1 were; images of coarser ones are real */
     pyr_shape shape[PYR_MAX_LEVELS]; /* of an image at each level, n = 1 */
     double
         consistency[PYR_MAX_LEVELS];   /* RMS of d(I_i) - I_{i+1}, in values, taken before I_i is clamped (the
                                           clamp breaks what the projection made equal); of levels
-                                          0 .. levels - 2 */
+                                          0 .. min(drawn, levels - 1) - 1 */
     int kept;                          /* min(n, PYR_KEPT_IMAGES) */
     float *first[PYR_MAX_LEVELS];      /* the first images of each level, in [-1, 1]; owned */
     char sampler[PYR_MAX_LEVELS][104]; /* words of each level's sampler */
@@ -60,7 +61,10 @@ typedef struct pyr_set_draw {
     const uint64_t *seeds;    /* n of them */
     int64_t n;
     int label; /* class of all; -1: none */
-    int batch; /* images in memory at a time, at every level; 0: chosen; changes no image */
+    int given; /* > 0: the images of this level are not drawn, but those of training images of `data` that the
+                  seeds choose, which tells what the levels below it lose; 0: all levels are drawn */
+    const pyr_dataset *data; /* with `given` only; of the model's size */
+    int batch;               /* images in memory at a time, at every level; 0: chosen; changes no image */
     void (*on_progress)(void *ctx, int64_t done, int64_t n, double images_per_s); /* NULL: none */
     void *ctx;
 } pyr_set_draw;

@@ -75,6 +75,24 @@ gives 0
 holds [ "$(grep '"input_hash"' "$tmp/noise.json")" != "$(grep '"input_hash"' "$tmp/run.json")" ]
 holds [ "$(value colour "$tmp/steps.json")" != "$(value colour "$tmp/run.json")" ]
 
+begin "what the levels below real coarse images lose"
+for given in 0 2 1; do
+    pyr eval "$run" --given $given --count 192 --reference train --metrics swd,consistency --json "$tmp/given-$given.json"
+    gives 0
+    wanted && swd=$(sed -n '/"figures"/,$d; /"swd"/,/]/p' "$tmp/given-$given.json" | tr -dc '0-9.e+\n -' | grep '[0-9]' | tail -n 1)
+    # the less is drawn, the nearer the finest level is to real images
+    [ $given = 0 ] || holds awk "BEGIN { exit !($swd < 0.8 * $before) }"
+    wanted && before=$swd
+done
+says "level 1: real training images; drawn per level from the coarsest with heun 6: 11 evaluations, "
+holds grep -q '"given": 1,' "$tmp/given-1.json"
+holds [ "$(grep -c '"metric": "consistency"' "$tmp/given-1.json")" = 1 ]
+holds [ "$(grep -c '"metric": "consistency"' "$tmp/given-2.json")" = 2 ]
+pyr eval "$run" --given 3 --count 4
+refuses 2 "--given is 3, should be 1..2 (0: nothing)"
+pyr eval "$tmp/out" --data $data --given 1
+refuses 2 "--given is for a run"
+
 begin "the training images as reference"
 pyr eval "$tmp/out/samples.npz" --data $data --reference train --classifier "$tmp/classifier.safetensors" \
     --metrics frechet,swd
