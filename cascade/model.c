@@ -388,12 +388,8 @@ static void add_noise(const pyr_model *m, lane_memory *w, int level, const pyr_l
     pyr_kernels *k = m->k;
     size_t size = pyr_count(m->level[level].level.condition);
 
-    for (int i = 0; i < draw->n; i++) {
-        uint32_t words[PYR_STREAM_WORDS] = {(uint32_t)draw->seeds[i], (uint32_t)(draw->seeds[i] >> 32), 0, 0};
-
-        k->upload(k, (uint32_t *)w->streams + i * PYR_STREAM_WORDS, words, sizeof words);
-    }
-    k->normals(k, w->told, draw->n, size, w->streams, pyr_rng_purpose(PYR_RNG_AUGMENT, level));
+    pyr_upload_streams(k, w->streams, draw->seeds, draw->n);
+    k->normals(k, w->told, draw->n, size, w->streams, pyr_rng_purpose(PYR_RNG_AUGMENT, level), 0, 0);
     k->combine(k, w->told, 2, (double[]){1, amount}, (const void *const[]){w->condition, w->told},
                (size_t)draw->n * size);
 }

@@ -253,15 +253,8 @@ static void *vector(const pyr_ddpm_sampling *w, int i)
 /* dst = normals of this step, one stream per sample */
 static void draw_noise(const pyr_ddpm_sampling *w, void *dst, pyr_purpose purpose, int step)
 {
-    uint32_t *streams = vector(w, VECTORS);
-
-    for (int i = 0; i < w->n; i++) {
-        uint32_t words[PYR_STREAM_WORDS] = {(uint32_t)w->seeds[i], (uint32_t)(w->seeds[i] >> 32), 0,
-                                            (uint32_t)step};
-
-        w->k->upload(w->k, streams + i * PYR_STREAM_WORDS, words, sizeof words);
-    }
-    w->k->normals(w->k, dst, w->n, w->size, streams, pyr_rng_purpose(purpose, 0));
+    w->k->normals(w->k, dst, w->n, w->size, vector(w, VECTORS), pyr_rng_purpose(purpose, 0), 0,
+                  (uint32_t)step);
 }
 
 pyr_status pyr_ddpm_sample(const pyr_ddpm *d, const pyr_ddpm_sampling *w, void *x)
@@ -269,6 +262,7 @@ pyr_status pyr_ddpm_sample(const pyr_ddpm *d, const pyr_ddpm_sampling *w, void *
     void *model = vector(w, 0), *noise = vector(w, 1), *x0 = vector(w, 2);
     int stride = d->config.num_train_timesteps / w->steps;
 
+    pyr_upload_streams(w->k, vector(w, VECTORS), w->seeds, w->n);
     if (!w->given)
         draw_noise(w, x, PYR_RNG_PRIOR, 0);
     for (int i = 0; i < w->steps; i++) {

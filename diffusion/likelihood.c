@@ -214,13 +214,9 @@ static void draw_noise(const pyr_likelihood *l, void *dst, int term)
 {
     uint32_t *streams = solver_work(l);
 
-    for (int i = 0; i < l->n; i++) {
-        uint32_t words[PYR_STREAM_WORDS] = {(uint32_t)l->seeds[i], (uint32_t)(l->seeds[i] >> 32),
-                                            STREAM_BOUND_NOISE, (uint32_t)term};
-
-        l->k->upload(l->k, streams + i * PYR_STREAM_WORDS, words, sizeof words);
-    }
-    l->k->normals(l->k, dst, l->n, l->size, streams, pyr_rng_purpose(PYR_RNG_TASK, l->level));
+    pyr_upload_streams(l->k, streams, l->seeds, l->n);
+    l->k->normals(l->k, dst, l->n, l->size, streams, pyr_rng_purpose(PYR_RNG_TASK, l->level),
+                  STREAM_BOUND_NOISE, (uint32_t)term);
 }
 
 /* Which summand 1..T of the stretch `term` this vector takes. */

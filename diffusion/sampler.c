@@ -134,6 +134,17 @@ int pyr_sampler_nfe(const pyr_sampler *sampler)
     }
 }
 
+/* A recorded evaluation of a network has some hundred nodes, of a kilobyte or so each. */
+enum { MOST_RECORDED = 64 };
+
+bool pyr_sampler_recordable(const pyr_sampler *sampler)
+{
+    int nfe = pyr_sampler_nfe(sampler);
+
+    return sampler->kind != PYR_PREDICTOR_CORRECTOR && sampler->kind != PYR_MALA &&
+           sampler->kind != PYR_HMC && nfe > 0 && nfe <= MOST_RECORDED;
+}
+
 void pyr_sampler_words(char *words, size_t size, const pyr_sampler *s)
 {
     char more[64] = "";
@@ -222,18 +233,17 @@ static int stream_step(const pyr_path *p)
     return p->step + PYR_MAX_STEPS * p->repeat;
 }
 
+static uint32_t *streams_of(const pyr_path *p)
+{
+    return pyr_path_vector(p, vectors_of(p->sampler));
+}
+
 static void normals(const pyr_path *p, void *dst, pyr_purpose purpose, int draw)
 {
     const pyr_sampling *w = p->w;
-    uint32_t *streams = pyr_path_vector(p, vectors_of(p->sampler));
 
-    for (int i = 0; i < w->n; i++) {
-        uint32_t words[PYR_STREAM_WORDS] = {(uint32_t)w->seeds[i], (uint32_t)(w->seeds[i] >> 32),
-                                            (uint32_t)draw, (uint32_t)stream_step(p)};
-
-        w->k->upload(w->k, streams + i * PYR_STREAM_WORDS, words, sizeof words);
-    }
-    w->k->normals(w->k, dst, w->n, w->size, streams, pyr_rng_purpose(purpose, w->level));
+    w->k->normals(w->k, dst, w->n, w->size, streams_of(p), pyr_rng_purpose(purpose, w->level), (uint32_t)draw,
+                  (uint32_t)stream_step(p));
 }
 
 void pyr_path_noise(const pyr_path *p, void *dst, int draw)
@@ -387,40 +397,56 @@ static pyr_status run(pyr_path *p, int steps, int repeats)
     return PYR_OK;
 }
 
+/* All of a way. */
+typedef struct way {
+    pyr_path p;
+    int steps, repeats;
+} way;
+
+static pyr_status enqueue(void *arg)
+{
+    way *all = arg;
+    pyr_path *p = &all->p;
+    double hi = pyr_schedule_t_max(p->schedule), lo = pyr_schedule_t_min(p->schedule);
+
+    begin(p);
+    if (anneals(p->sampler->kind)) {
+        double next =
+            all->steps > 1 ? pyr_schedule_s(p->schedule, hi - (hi - lo) / (all->steps - 1)) : p->s / 2;
+
+        PYR_TRY(pyr_langevin_moves(p, p->s * p->s / next, p->s, p->sampler->langevin_steps));
+    }
+    return run(p, all->steps, all->repeats);
+}
+
 pyr_status pyr_sample(const pyr_sampling *sampling, const pyr_sampler *sampler, const pyr_schedule *schedule,
                       void *x)
 {
-    pyr_path p = {.w = sampling,
-                  .sampler = sampler,
-                  .schedule = schedule,
-                  .x = x,
-                  .s = pyr_schedule_s(schedule, pyr_schedule_t_max(schedule))};
-    int steps = sampler->steps, repeats = sampling->repeats > 1 ? sampling->repeats : 1;
+    way all = {.p = {.w = sampling,
+                     .sampler = sampler,
+                     .schedule = schedule,
+                     .x = x,
+                     .s = pyr_schedule_s(schedule, pyr_schedule_t_max(schedule))},
+               .steps = sampler->steps,
+               .repeats = sampling->repeats > 1 ? sampling->repeats : 1};
 
-    assert(sampling->n <= PYR_MAX_SAMPLING_BATCH && steps >= 1 && steps <= PYR_MAX_STEPS);
+    assert(sampling->n <= PYR_MAX_SAMPLING_BATCH && all.steps >= 1 && all.steps <= PYR_MAX_STEPS);
     PYR_TRY(pyr_sampler_check(sampler, schedule));
     if (sampler->kind == PYR_MALA && !sampling->density)
         return pyr_fail(PYR_E_CONFIG, "mala accepts or rejects by the density, which is not known here: a "
                                       "network gives the score only (take ula or hmc)");
     if (stays(sampler->kind))
-        repeats = 1;
-    if (sampler->kind == PYR_RK45 && (steps == 1 || (!sampling->after && repeats == 1)))
-        steps = 2; /* in one go */
+        all.repeats = 1;
+    if (sampler->kind == PYR_RK45 && (all.steps == 1 || (!sampling->after && all.repeats == 1)))
+        all.steps = 2; /* in one go */
     for (int i = 0; sampling->evaluations && i < sampling->n; i++)
         sampling->evaluations[i] = 0;
-    begin(&p);
-    if (anneals(sampler->kind)) {
-        double next =
-            steps > 1
-                ? pyr_schedule_s(schedule, pyr_schedule_t_max(schedule) -
-                                               (pyr_schedule_t_max(schedule) - pyr_schedule_t_min(schedule)) /
-                                                   (steps - 1))
-                : p.s / 2;
-
-        PYR_TRY(pyr_langevin_moves(&p, p.s * p.s / next, p.s, sampler->langevin_steps));
-    }
-    PYR_TRY(run(&p, steps, repeats));
+    pyr_upload_streams(sampling->k, streams_of(&all.p), sampling->seeds, sampling->n);
+    if (sampling->recording)
+        PYR_TRY(pyr_recorded(sampling->k, sampling->recording, enqueue, &all));
+    else
+        PYR_TRY(enqueue(&all));
     for (int i = 0; sampling->evaluations && i < sampling->n; i++)
-        sampling->evaluations[i] += p.evaluations;
+        sampling->evaluations[i] += sampling->recording ? pyr_sampler_nfe(sampler) : all.p.evaluations;
     return PYR_OK;
 }

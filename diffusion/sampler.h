@@ -82,6 +82,9 @@ pyr_status pyr_sampler_check(const pyr_sampler *sampler, const pyr_schedule *sch
 /* Evaluations of the denoiser for one sample (repeats not counted). 0: not known before (rk45). */
 int pyr_sampler_nfe(const pyr_sampler *sampler);
 
+/* Whether its way depends on no number that comes back from the device, and is short enough to be kept. */
+bool pyr_sampler_recordable(const pyr_sampler *sampler);
+
 /* "heun 18", "ddim 50 eta 0.5", "rk45 tolerance 0.001" */
 void pyr_sampler_words(char *words, size_t size, const pyr_sampler *sampler);
 
@@ -115,6 +118,10 @@ typedef struct pyr_sampling {
     int repeats; /* each step but the last is done so often, x being noised back in between (Lugmayr et al.
                     2022, RePaint, algorithm 1, U); 0 and 1: once. ula, mala, hmc: always once */
     int *evaluations; /* n, host: of the denoiser for each vector, on return; NULL: not wanted */
+    /* Where the whole way is kept as one recording (pyr_recorded), for the same pointers and settings with
+     * other seeds; NULL: none is made. Only of a sampler that is recordable, with a denoiser that only
+     * enqueues, and without `after` and repeats. */
+    void **recording;
 } pyr_sampling;
 
 size_t pyr_sampler_work(const pyr_kernels *k, const pyr_sampler *sampler, int n, size_t size);

@@ -244,6 +244,26 @@ void pyr_forget(pyr_kernels *k, void **recording)
 /* Conversions go through a piece on the stack: nothing is allocated. */
 enum { PIECE = 512 };
 
+void pyr_upload_streams(pyr_kernels *k, uint32_t *streams, const uint64_t *seeds, int n)
+{
+    uint32_t words[PIECE];
+    int most = PIECE / PYR_STREAM_WORDS;
+
+    for (int first = 0; first < n; first += most) {
+        int now = n - first < most ? n - first : most;
+
+        for (int i = 0; i < now; i++) {
+            uint32_t *word = words + i * PYR_STREAM_WORDS;
+
+            word[0] = (uint32_t)seeds[first + i];
+            word[1] = (uint32_t)(seeds[first + i] >> 32);
+            word[2] = word[3] = 0;
+        }
+        k->upload(k, streams + (size_t)first * PYR_STREAM_WORDS, words,
+                  (size_t)now * PYR_STREAM_WORDS * sizeof *words);
+    }
+}
+
 pyr_status pyr_upload_reals(pyr_kernels *k, void *dst, const double *host, size_t count)
 {
     float narrow[PIECE];

@@ -326,9 +326,10 @@ struct pyr_kernels {
     /* dst = sum of coef[i] * src[i], i < n <= 4; dst may be one of the sources. coef: host. */
     void (*combine)(pyr_kernels *k, void *dst, int n, const double *coef, const void *const *src,
                     size_t count);
-    /* dst (images x per_image) = standard normals; stream: U32 images x 4. */
+    /* dst (images x per_image) = standard normals; stream: U32 images x 4, whose third and fourth word are
+     * taken `index` and `step` further, so that one block of streams serves all draws of all steps. */
     void (*normals)(pyr_kernels *k, void *dst, int images, size_t per_image, const uint32_t *stream,
-                    uint32_t purpose);
+                    uint32_t purpose, uint32_t index, uint32_t step);
     void (*clamp)(pyr_kernels *k, void *dst, double lo, double hi, size_t count);
     /* out[i] (host) = the inner product of vector i of a and of b, n vectors of `size`; summed in double, in
      * an order that depends on `size` alone. Waits until it is known. */
@@ -382,6 +383,9 @@ static inline void pyr_put_real(const pyr_kernels *k, void *block, size_t at, do
     else
         ((float *)block)[at] = (float)value;
 }
+
+/* streams (U32 n x 4, backend memory) = those of n seeds (host), at index and step 0. */
+void pyr_upload_streams(pyr_kernels *k, uint32_t *streams, const uint64_t *seeds, int n);
 
 /* Host doubles to and from numbers of the table's `real`, converted; both wait until it is done. */
 pyr_status pyr_upload_reals(pyr_kernels *k, void *dst, const double *host, size_t count);

@@ -107,10 +107,31 @@ static pyr_status plan_telling(pyr_denoiser *d, pyr_params *params)
 /* Numbers of a place: see pyr_denoiser_lane. */
 enum { PER_PLACE = 5 };
 
+/* For each place [1 0], then for each [0 1], then for each 1: what one noise level for all is put together
+ * from.
+ */
+static pyr_status new_units(pyr_denoiser *d)
+{
+    size_t n = (size_t)d->places;
+    double *host;
+    pyr_status status;
+
+    PYR_TRY(pyr_new(&host, PER_PLACE * n, sizeof *host, "noise levels"));
+    for (size_t i = 0; i < n; i++)
+        host[2 * i] = host[2 * (n + i) + 1] = host[4 * n + i] = 1;
+    status = d->k->alloc(d->k, &d->units, PER_PLACE * n * pyr_type_size(d->k->real), "noise levels");
+    if (status == PYR_OK)
+        status = pyr_upload_reals(d->k, d->units, host, PER_PLACE * n);
+    pyr_free(host);
+    return status;
+}
+
 static pyr_status new_levels(pyr_denoiser *d)
 {
     pyr_kernels *k = d->k;
     size_t bytes = PER_PLACE * (size_t)d->places * pyr_type_size(k->real);
+
+    PYR_TRY(new_units(d));
 
     PYR_TRY(pyr_new(&d->levels, (size_t)k->lanes, sizeof *d->levels, "noise levels"));
     for (int lane = 0; lane < k->lanes; lane++) {
@@ -131,6 +152,8 @@ static void free_levels(pyr_denoiser *d)
             k->release_host(k, d->levels[lane].host[i]);
         k->release(k, d->levels[lane].device);
     }
+    if (d->units)
+        k->release(k, d->units);
     pyr_free(d->levels);
 }
 
@@ -179,6 +202,11 @@ pyr_status pyr_denoiser_new_with_gradient(pyr_denoiser *out, pyr_kernels *k, pyr
                                           const pyr_level *level, int batch)
 {
     return denoiser_new(out, k, params, level, batch, true);
+}
+
+bool pyr_denoiser_recordable(const pyr_denoiser *d)
+{
+    return !d->kept;
 }
 
 void pyr_denoiser_free(pyr_denoiser *d)
@@ -277,7 +305,32 @@ pyr_status pyr_denoiser_begin(const pyr_denoising *call)
 
 /* ---- a call ------------------------------------------------------------------------------------ */
 
-/* The coefficients of both mixes and the time, per place, into backend memory. */
+static bool one_level(const pyr_denoising *call, const double *s)
+{
+    for (int i = 1; i < call->n; i++)
+        if (s[i] != s[0])
+            return false;
+    return true;
+}
+
+/* The coefficients of both mixes and the time at one noise level for all, into the graph. */
+static void put_one_level(const pyr_denoising *call, double s)
+{
+    pyr_denoiser *d = call->denoiser;
+    pyr_kernels *k = d->k;
+    pyr_level_coefs c = pyr_level_coefs_at(d->level, s);
+    size_t n = (size_t)d->places, pairs = 2 * n * pyr_type_size(k->real);
+    const char *first = d->units, *second = first + pairs, *all = second + pairs;
+
+    k->combine(k, pyr_graph_data(d->g, call->lane, d->mix_in), 1, (double[]){c.in},
+               (const void *const[]){first}, 2 * n);
+    k->combine(k, pyr_graph_data(d->g, call->lane, d->mix_out), 2, (double[]){c.to.skip, c.to.out},
+               (const void *const[]){first, second}, 2 * n);
+    k->combine(k, pyr_graph_data(d->g, call->lane, d->time), 1, (double[]){c.time},
+               (const void *const[]){all}, n);
+}
+
+/* The same at each image's own. */
 static pyr_status put_levels(const pyr_denoising *call, const double *s)
 {
     enum { FIRST_MARK = PYR_MARKS / 2 };
@@ -286,6 +339,8 @@ static pyr_status put_levels(const pyr_denoising *call, const double *s)
     size_t n = (size_t)d->places;
     int mark = FIRST_MARK + (2 * call->lane + lane->turn) % FIRST_MARK;
     void *host = lane->host[lane->turn];
+    size_t pairs = 2 * n * pyr_type_size(d->k->real);
+    const char *from = lane->device;
 
     lane->turn = !lane->turn;
     PYR_TRY(d->k->wait(d->k, mark));
@@ -299,6 +354,9 @@ static pyr_status put_levels(const pyr_denoising *call, const double *s)
         pyr_put_real(d->k, host, 4 * n + i, c.time);
     }
     d->k->upload(d->k, lane->device, host, PER_PLACE * n * pyr_type_size(d->k->real));
+    d->k->copy(d->k, pyr_graph_data(d->g, call->lane, d->mix_in), from, pairs);
+    d->k->copy(d->k, pyr_graph_data(d->g, call->lane, d->mix_out), from + pairs, pairs);
+    d->k->copy(d->k, pyr_graph_data(d->g, call->lane, d->time), from + 2 * pairs, pairs / 2);
     return d->k->mark(d->k, mark);
 }
 
@@ -307,19 +365,11 @@ typedef struct evaluation {
     int lane;
 } evaluation;
 
-/* From what put_levels left, and x in its place. */
 static pyr_status enqueue_evaluation(void *arg)
 {
     const evaluation *e = arg;
-    pyr_denoiser *d = e->d;
-    pyr_kernels *k = d->k;
-    size_t pairs = 2 * (size_t)d->places * pyr_type_size(k->real);
-    const char *from = d->levels[e->lane].device;
 
-    k->copy(k, pyr_graph_data(d->g, e->lane, d->mix_in), from, pairs);
-    k->copy(k, pyr_graph_data(d->g, e->lane, d->mix_out), from + pairs, pairs);
-    k->copy(k, pyr_graph_data(d->g, e->lane, d->time), from + 2 * pairs, pairs / 2);
-    return pyr_graph_forward(d->g, e->lane);
+    return pyr_graph_forward(e->d->g, e->lane);
 }
 
 /* D of this network alone, where the graph left it; it stays until the next evaluation on the lane. With both
@@ -332,9 +382,15 @@ static pyr_status evaluate(const pyr_denoising *call, const void *x, const doubl
 
     for (int part = 0; part < d->places / d->batch; part++)
         d->k->copy(d->k, to + (size_t)part * (size_t)d->batch * size, x, (size_t)call->n * size);
-    PYR_TRY(put_levels(call, s));
-    PYR_TRY(pyr_recorded(d->k, &d->levels[call->lane].recording, enqueue_evaluation,
-                         &(evaluation){d, call->lane}));
+    if (one_level(call, s))
+        put_one_level(call, s[0]);
+    else
+        PYR_TRY(put_levels(call, s));
+    if (call->in_recording)
+        PYR_TRY(pyr_graph_forward(d->g, call->lane));
+    else
+        PYR_TRY(pyr_recorded(d->k, &d->levels[call->lane].recording, enqueue_evaluation,
+                             &(evaluation){d, call->lane}));
     *d_out = pyr_graph_data(d->g, call->lane, d->d);
     return PYR_OK;
 }

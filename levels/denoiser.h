@@ -40,6 +40,7 @@ typedef struct pyr_denoiser {
     bool gradient;   /* D can be run backwards */
     double *weight;  /* of D_this in the last call's images, batch of each lane; NULL without gradient */
     pyr_denoiser_lane *levels; /* [lane] */
+    void *units;               /* laid out as the lanes' noise levels; backend memory */
     uint32_t *labels;          /* places of each lane */
     void **kept;               /* [lane]: D_this while the same graph computes D_other; NULL: not needed */
     pyr_value x, mix_in, mix_out, time, label, d;
@@ -61,6 +62,8 @@ pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *param
  * weaker network always has both in one batch. */
 pyr_status pyr_denoiser_new_with_gradient(pyr_denoiser *out, pyr_kernels *k, pyr_params *params,
                                           const pyr_level *level, int batch);
+/* Whether calls at one noise level for all images can be recorded: not where classes change in between. */
+bool pyr_denoiser_recordable(const pyr_denoiser *d);
 void pyr_denoiser_free(pyr_denoiser *d); /* no-op on {0} */
 /* Use the parameters of `block` (borrowed until the next pack); whole machine. */
 pyr_status pyr_denoiser_pack(pyr_denoiser *d, const void *block);
@@ -78,6 +81,7 @@ typedef struct pyr_denoising {
     const void *condition;
     const uint32_t *rows;
     const struct pyr_denoising *weaker; /* of the weaker network, same lane and images; NULL: there is none */
+    bool in_recording;                  /* the caller records what is called (the weaker network's too) */
 } pyr_denoising;
 
 /* Before the first call for these images: take in their condition and rows, which stay until the next

@@ -383,12 +383,8 @@ pyr_status pyr_gaussian_draw(const pyr_gaussian *g, pyr_kernels *k, int n, const
 
     PYR_TRY(pyr_new(&z, 2 * g->size, sizeof *z, what));
     room = z + g->size;
-    for (int i = 0; i < n; i++) {
-        uint32_t words[PYR_STREAM_WORDS] = {(uint32_t)seeds[i], (uint32_t)(seeds[i] >> 32), 0, 0};
-
-        k->upload(k, streams + i * PYR_STREAM_WORDS, words, sizeof words);
-    }
-    k->normals(k, start, n, g->size, streams, pyr_rng_purpose(PYR_RNG_PRIOR, level));
+    pyr_upload_streams(k, streams, seeds, n);
+    k->normals(k, start, n, g->size, streams, pyr_rng_purpose(PYR_RNG_PRIOR, level), 0, 0);
     for (int i = 0; i < n; i++) {
         void *place = (char *)start + (size_t)i * g->size * pyr_type_size(k->real);
 

@@ -52,6 +52,7 @@ pyr_status pyr_sampled_level_new(pyr_sampled_level *s, pyr_kernels *k, const pyr
         return pyr_fail_prefix(PYR_E_CONFIG, "level %d", level->facts.index);
     PYR_TRY(pyr_denoiser_new(&s->denoiser, k, &s->params, &s->level, batch));
     PYR_TRY(pyr_level_vector_new(&s->vector, &s->level, k, s->batch, true));
+    PYR_TRY(pyr_new(&s->ways, (size_t)k->lanes, sizeof *s->ways, "recordings"));
     PYR_TRY(count_guided(s, k));
     if (!files)
         return pyr_denoiser_pack(&s->denoiser, block);
@@ -62,6 +63,9 @@ pyr_status pyr_sampled_level_new(pyr_sampled_level *s, pyr_kernels *k, const pyr
 
 void pyr_sampled_level_free(pyr_sampled_level *s, pyr_kernels *k)
 {
+    for (int lane = 0; s->ways && lane < k->lanes; lane++)
+        pyr_forget(k, &s->ways[lane].recording);
+    pyr_free(s->ways);
     pyr_denoiser_free(&s->denoiser);
     pyr_params_free(&s->params);
     k->release(k, s->block);
@@ -119,6 +123,27 @@ static void count(pyr_sampled_level *s, int n, const int *evaluations_of)
     s->drawn += n;
 }
 
+/* Where to record the way, or NULL. The first time that something is drawn nothing is recorded (it may be the
+ * only time, and an evaluation of the network is recorded anyway), the second time with the same memory it
+ * is. */
+static void **recording(pyr_sampled_level *s, pyr_kernels *k, const pyr_level_draw *draw,
+                        const pyr_sampling *w, const void *variable)
+{
+    pyr_level_way *way = &s->ways[draw->lane];
+    bool again =
+        way->n == w->n && way->start == w->start && way->work == w->work && way->variable == variable;
+
+    if (draw->denoise || draw->after || draw->repeats > 1 || draw->from > 0 ||
+        !pyr_sampler_recordable(&s->level.settings.sampler) || !pyr_denoiser_recordable(&s->denoiser) ||
+        (s->weaker && !pyr_denoiser_recordable(&s->weaker->denoiser)))
+        return NULL;
+    if (again)
+        return &way->recording;
+    pyr_forget(k, &way->recording);
+    *way = (pyr_level_way){.n = w->n, .start = w->start, .work = w->work, .variable = variable};
+    return NULL;
+}
+
 pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_level_draw *draw, void *variable)
 {
     int counts[PYR_MAX_SAMPLING_BATCH];
@@ -159,6 +184,8 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
                                   draw->work));
         sampling.start = variable;
     }
+    sampling.recording = recording(s, k, draw, &sampling, variable);
+    denoising.in_recording = weaker.in_recording = sampling.recording != NULL;
     PYR_TRY(pyr_denoiser_begin(&denoising));
     PYR_TRY(pyr_sample(&sampling, &s->level.settings.sampler, &schedule, variable));
     count(s, draw->n, counts);

@@ -57,12 +57,7 @@ pyr_status pyr_task_noise(const pyr_task_lanes *lanes, const pyr_model_turn *tur
     pyr_kernels *k = pyr_model_kernels(lanes->model);
     pyr_task_lane *l = &lanes->lane[turn->lane];
 
-    for (int i = 0; i < turn->n; i++) {
-        uint32_t words[PYR_STREAM_WORDS] = {(uint32_t)turn->seeds[i], (uint32_t)(turn->seeds[i] >> 32), 0,
-                                            step};
-
-        k->upload(k, (uint32_t *)l->streams + (size_t)i * PYR_STREAM_WORDS, words, sizeof words);
-    }
-    k->normals(k, l->real, turn->n, size, l->streams, pyr_rng_purpose(PYR_RNG_TASK, turn->level));
+    pyr_upload_streams(k, l->streams, turn->seeds, turn->n);
+    k->normals(k, l->real, turn->n, size, l->streams, pyr_rng_purpose(PYR_RNG_TASK, turn->level), 0, step);
     return pyr_download_reals(k, dst, l->real, (size_t)turn->n * size);
 }

@@ -50,7 +50,7 @@ typedef struct recorded_call {
     double a, b, coef[4];
     int n, c;
     bool flag;
-    uint32_t purpose;
+    uint32_t purpose, index, step;
     pyr_shape s;
     pyr_axis rows, cols;
     pyr_adamw adamw;
@@ -127,7 +127,7 @@ static inline pyr_status recorder_do(pyr_kernels *k, recorded_call *c)
         ref->combine(k, c->dst, c->n, c->coef, c->list, c->count);
         return PYR_OK;
     case CALL_NORMALS:
-        ref->normals(k, c->dst, c->n, c->count, c->src, c->purpose);
+        ref->normals(k, c->dst, c->n, c->count, c->src, c->purpose, c->index, c->step);
         return PYR_OK;
     case CALL_CLAMP:
         ref->clamp(k, c->dst, c->a, c->b, c->count);
@@ -450,12 +450,16 @@ static inline void lag_combine(pyr_kernels *k, void *dst, int n, const double *c
 }
 
 static inline void lag_normals(pyr_kernels *k, void *dst, int images, size_t each, const uint32_t *stream,
-                               uint32_t purpose)
+                               uint32_t purpose, uint32_t index, uint32_t step)
 {
-    recorder_note(
-        k,
-        (recorded_call){
-            .kind = CALL_NORMALS, .dst = dst, .n = images, .count = each, .src = stream, .purpose = purpose});
+    recorder_note(k, (recorded_call){.kind = CALL_NORMALS,
+                                     .dst = dst,
+                                     .n = images,
+                                     .count = each,
+                                     .src = stream,
+                                     .purpose = purpose,
+                                     .index = index,
+                                     .step = step});
 }
 
 static inline void lag_clamp(pyr_kernels *k, void *dst, double lo, double hi, size_t count)

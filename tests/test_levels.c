@@ -40,7 +40,7 @@ static bool world_open(world *w, const char *backend, int lanes, int levels, int
     pyr_status status;
 
     *w = (world){0};
-    CHECK_OK(pyr_kernels_open(&w->k, backend, lanes));
+    CHECK_OK(is_recorder(backend) ? open_recorder(&w->k, backend) : pyr_kernels_open(&w->k, backend, lanes));
     w->data = open_data();
     if (!w->k || !w->data)
         return false;
@@ -1340,6 +1340,94 @@ static void sampled_with_guidance(void)
     }
 }
 
+/* What is drawn one batch after the other: images of each, and which seeds. */
+static const struct {
+    int n;
+    uint64_t seed;
+} batches[] = {{3, 5}, {3, 8}, {3, 11}, {2, 5}, {2, 7}, {3, 5}};
+enum { BATCHES = sizeof batches / sizeof *batches, DRAWN = 3 * H * W * C };
+
+/* Draw them with a level that has a condition; recorded[i]: recordings begun after batch i. */
+static void draw_batches(const char *backend, const pyr_level_settings *s, double *out, int *recorded)
+{
+    const uint32_t rows[3] = {1, 0, 1};
+    void *work = NULL, *x = NULL, *told = NULL;
+    pyr_sampled_level level = {0};
+    size_t real;
+    pair p;
+
+    CHECK(pair_open(&p, backend, 2, PYR_FILTER_BOX, 0, s, false));
+    CHECK(3 * p.n <= DRAWN && p.n_condition);
+    stir(&p);
+    real = pyr_type_size(p.w.k->real);
+    CHECK_OK(pyr_sampled_level_new(&level, p.w.k, &p.w.level, NULL, p.block, 3));
+    CHECK_OK(p.w.k->alloc(p.w.k, &work, pyr_level_sample_work(&level, p.w.k, 3), "work"));
+    CHECK_OK(p.w.k->alloc(p.w.k, &x, 3 * p.n * real, "x"));
+    CHECK_OK(p.w.k->alloc(p.w.k, &told, 3 * p.n_condition * real, "condition"));
+    for (int b = 0; b < BATCHES; b++) {
+        const uint64_t seeds[3] = {batches[b].seed, batches[b].seed + 1, batches[b].seed + 2};
+
+        /* every batch has a condition of its own, in the same place */
+        pyr_upload_streams(p.w.k, work, seeds, 3);
+        p.w.k->normals(p.w.k, told, 3, p.n_condition, work, PYR_RNG_TASK, 0, 0);
+        CHECK_OK(pyr_level_sample(
+            &level, p.w.k,
+            &(pyr_level_draw){
+                .n = batches[b].n, .seeds = seeds, .rows = rows, .work = work, .condition = told},
+            x));
+        CHECK_OK(pyr_download_reals(p.w.k, out + b * DRAWN, x, (size_t)batches[b].n * p.n));
+        recorded[b] = recorder.recordings;
+    }
+    pyr_sampled_level_free(&level, p.w.k);
+    p.w.k->release(p.w.k, work);
+    p.w.k->release(p.w.k, x);
+    p.w.k->release(p.w.k, told);
+    pair_close(&p);
+}
+
+/* A recorded way gives what single calls give, is made once for the same memory, and holds nothing that
+ * changes: neither seeds nor condition. */
+static void sampled_from_recordings(void)
+{
+    /* begun after each batch: one of an evaluation; of the way when it comes for the second time; again when
+     * the number of images has changed */
+    static const int ways[BATCHES] = {1, 2, 2, 2, 3, 3}, evaluations[BATCHES] = {1, 1, 1, 1, 1, 1};
+    static const struct {
+        pyr_sampler_kind kind;
+        double guidance, up_to;
+        const int *recorded;
+    } cases[] = {{PYR_HEUN, 1, 0, ways},
+                 {PYR_DPMPP_2M_SDE, 1, 0, ways},
+                 {PYR_ANCESTRAL, 2, 0, ways}, /* both in one batch */
+                 {PYR_ANNEALED_LANGEVIN, 1, 0, ways},
+                 {PYR_DDIM, 2, 3, evaluations},                /* classes change in between */
+                 {PYR_PREDICTOR_CORRECTOR, 1, 0, evaluations}, /* steps by norms that are looked at */
+                 {PYR_RK45, 1, 0, evaluations}};
+    double *plain = numbers(BATCHES * DRAWN), *late = numbers(BATCHES * DRAWN);
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pyr_level_settings s = settings_of();
+        int recorded[BATCHES];
+
+        s.sampler = pyr_sampler_usual(cases[i].kind, 4);
+        s.sampler.langevin_steps = 2;
+        s.sampler_guidance = cases[i].guidance;
+        s.guidance_max = cases[i].up_to;
+        s.classes = cases[i].guidance != 1;
+        memset(plain, 0, BATCHES * DRAWN * sizeof *plain);
+        memset(late, 0, BATCHES * DRAWN * sizeof *late);
+        draw_batches("ref-counts", &s, plain, recorded);
+        draw_batches("ref-lags", &s, late, recorded);
+        CHECK(memcmp(plain, late, BATCHES * DRAWN * sizeof *plain) == 0);
+        CHECK(memcmp(plain, plain + 5 * DRAWN, DRAWN * sizeof *plain) == 0); /* the same seeds */
+        CHECK(plain[0] != plain[DRAWN] && isfinite(plain[0]));
+        for (int b = 0; b < BATCHES; b++)
+            CHECK(recorded[b] == cases[i].recorded[b]);
+    }
+    pyr_free(plain);
+    pyr_free(late);
+}
+
 /* ---- training ---------------------------------------------------------------------------------- */
 
 typedef struct training {
@@ -2054,6 +2142,7 @@ int main(int argc, char **argv)
     RUN(labels_are_dropped);
     RUN(sampled_level);
     RUN(sampled_with_guidance);
+    RUN(sampled_from_recordings);
     RUN(gradients_do_not_depend_on_the_cut);
     RUN(gradients_do_not_depend_on_the_lanes);
     RUN(gradients_in_bf16);

@@ -115,7 +115,7 @@ static void normals_are_normal(void)
 
         for (uint32_t n = 0; n < IMAGES; n++)
             memcpy(stream[n], (uint32_t[]){12345, 678, n, 9}, sizeof stream[n]);
-        k->normals(k, v, IMAGES, EACH, stream[0], pyr_rng_purpose(PYR_RNG_NOISE, 2));
+        k->normals(k, v, IMAGES, EACH, stream[0], pyr_rng_purpose(PYR_RNG_NOISE, 2), 0, 0);
         for (size_t i = 0; i < ALL; i++)
             x[i] = get(k, v, i);
         for (size_t i = 0; i < ALL; i++) {
@@ -162,9 +162,9 @@ static void normals_belong_to_the_image(void)
              *y = vector_new(k, IMAGES * EACH);
         pyr_op op = {.kind = PYR_OP_NOISE, .purpose = purpose, .n_inputs = 1};
 
-        k->normals(k, batch, IMAGES, EACH, stream[0], purpose);
+        k->normals(k, batch, IMAGES, EACH, stream[0], purpose, 0, 0);
         for (int n = 0; n < IMAGES; n++) {
-            k->normals(k, one, 1, EACH, stream[n], purpose);
+            k->normals(k, one, 1, EACH, stream[n], purpose, 0, 0);
             CHECK(memcmp(one, (char *)batch + (size_t)n * EACH * pyr_type_size(k->real),
                          EACH * pyr_type_size(k->real)) == 0);
             for (size_t e = 0; e < EACH; e++) {
@@ -187,7 +187,7 @@ static void normals_belong_to_the_image(void)
             memcpy(other, stream[0], sizeof other);
             if (word < PYR_STREAM_WORDS)
                 other[word]++;
-            k->normals(k, one, 1, EACH, other, word < PYR_STREAM_WORDS ? purpose : purpose + 1);
+            k->normals(k, one, 1, EACH, other, word < PYR_STREAM_WORDS ? purpose : purpose + 1, 0, 0);
             for (size_t e = 0; e < EACH; e++)
                 CHECK(get(k, one, e) != get(k, batch, e));
         }
@@ -213,7 +213,7 @@ static void normals_of_any_count(void)
         size_t size = pyr_type_size(k->real);
         char *all = vector_new(k, IMAGES * LONG), *some = vector_new(k, IMAGES * LONG + 1);
 
-        k->normals(k, all, IMAGES, LONG, stream[0], purpose);
+        k->normals(k, all, IMAGES, LONG, stream[0], purpose, 0, 0);
         for (size_t e = 0; e < IMAGES * LONG; e++) {
             const uint32_t *at = stream[e / LONG];
             float four[4];
@@ -223,7 +223,7 @@ static void normals_of_any_count(void)
         }
         for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
             set(k, some, IMAGES * counts[c], 99);
-            k->normals(k, some, IMAGES, counts[c], stream[0], purpose);
+            k->normals(k, some, IMAGES, counts[c], stream[0], purpose, 0, 0);
             for (size_t n = 0; n < IMAGES; n++)
                 CHECK(memcmp(some + n * counts[c] * size, all + n * LONG * size, counts[c] * size) == 0);
             CHECK(get(k, some, IMAGES * counts[c]) == 99);

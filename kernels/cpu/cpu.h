@@ -16,7 +16,7 @@ pyr_status pyr_cpu_adamw(pyr_kernels *k, const pyr_adamw *settings, pyr_step_sta
 void pyr_cpu_combine(pyr_kernels *k, void *dst, int n, const double *coef, const void *const *src,
                      size_t count);
 void pyr_cpu_normals(pyr_kernels *k, void *dst, int images, size_t each, const uint32_t *stream,
-                     uint32_t purpose);
+                     uint32_t purpose, uint32_t index, uint32_t step);
 void pyr_cpu_dither(pyr_kernels *k, void *dst, int images, size_t each, double half, const uint32_t *stream,
                     uint32_t purpose);
 void pyr_cpu_pixels(pyr_kernels *k, void *dst, const void *samples, int n, pyr_shape s, int bits,

@@ -175,20 +175,21 @@ static void fill(float *out, const uint32_t *stream, uint32_t q, uint32_t purpos
 }
 
 void pyr_cpu_normals(pyr_kernels *k, void *dst, int images, size_t each, const uint32_t *stream,
-                     uint32_t purpose)
+                     uint32_t purpose, uint32_t index, uint32_t step)
 {
     float *out = dst;
 
     (void)k;
     for (int n = 0; n < images; n++, stream += PYR_STREAM_WORDS, out += each) {
+        const uint32_t at[PYR_STREAM_WORDS] = {stream[0], stream[1], stream[2] + index, stream[3] + step};
         size_t whole = each - each % NUMBERS;
 
         for (size_t e = 0; e < whole; e += NUMBERS)
-            fill(out + e, stream, (uint32_t)(e / 4), purpose);
+            fill(out + e, at, (uint32_t)(e / 4), purpose);
         if (whole < each) {
             float tail[NUMBERS];
 
-            fill(tail, stream, (uint32_t)(whole / 4), purpose);
+            fill(tail, at, (uint32_t)(whole / 4), purpose);
             memcpy(out + whole, tail, (each - whole) * sizeof *out);
         }
     }
@@ -227,7 +228,7 @@ static pyr_status noise_forward(pyr_kernels *k, pyr_op *op)
 {
     size_t each = (size_t)op->y.s.h * (size_t)op->y.s.w * (size_t)op->y.s.c;
 
-    pyr_cpu_normals(k, op->y.data, op->y.s.n, each, op->x[0].data, op->purpose);
+    pyr_cpu_normals(k, op->y.data, op->y.s.n, each, op->x[0].data, op->purpose, 0, 0);
     return PYR_OK;
 }
 

@@ -20,8 +20,8 @@ static __device__ inline stream_at stream_of(const uint32_t *streams, size_t ima
 
 /* ---- normals ----------------------------------------------------------------------------------- */
 
-static __global__ void normals_kernel(float *dst, const uint32_t *streams, uint32_t purpose, size_t each,
-                                      size_t quads, size_t count)
+static __global__ void normals_kernel(float *dst, const uint32_t *streams, uint32_t purpose, uint32_t index,
+                                      uint32_t step, size_t each, size_t quads, size_t count)
 {
     PYR_EACH(t, count)
     {
@@ -29,30 +29,31 @@ static __global__ void normals_kernel(float *dst, const uint32_t *streams, uint3
         stream_at s = stream_of(streams, image);
         float four[4];
 
-        pyr_normal4(s.key, (uint32_t)q, s.index, s.step, purpose, four);
+        pyr_normal4(s.key, (uint32_t)q, s.index + index, s.step + step, purpose, four);
         for (size_t e = 4 * q; e < each && e < 4 * q + 4; e++)
             dst[image * each + e] = four[e - 4 * q];
     }
 }
 
 static pyr_status normals(pyr_kernels *k, void *dst, int images, size_t each, const uint32_t *streams,
-                          uint32_t purpose)
+                          uint32_t purpose, uint32_t index, uint32_t step)
 {
     size_t quads = fours(each), count = (size_t)images * quads;
 
-    return PYR_LAUNCH(k, normals_kernel, count, (float *)dst, streams, purpose, each, quads, count);
+    return PYR_LAUNCH(k, normals_kernel, count, (float *)dst, streams, purpose, index, step, each, quads,
+                      count);
 }
 
 static void cuda_normals(pyr_kernels *k, void *dst, int images, size_t each, const uint32_t *streams,
-                         uint32_t purpose)
+                         uint32_t purpose, uint32_t index, uint32_t step)
 {
-    pyr_cuda_note(k, normals(k, dst, images, each, streams, purpose));
+    pyr_cuda_note(k, normals(k, dst, images, each, streams, purpose, index, step));
 }
 
 static pyr_status noise_forward(pyr_kernels *k, pyr_op *op)
 {
-    return normals(k, op->y.data, op->y.s.n, per_image(op->y.s), (const uint32_t *)op->x[0].data,
-                   op->purpose);
+    return normals(k, op->y.data, op->y.s.n, per_image(op->y.s), (const uint32_t *)op->x[0].data, op->purpose,
+                   0, 0);
 }
 
 const pyr_op_impl pyr_cuda_noise = {.forward = noise_forward};

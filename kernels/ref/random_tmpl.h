@@ -9,14 +9,15 @@ static inline uint64_t stream_key(const uint32_t *stream)
 
 /* The same float normals in every table; double only widens them. */
 static void vector_normals(pyr_kernels *k, void *dst, int images, size_t each, const uint32_t *stream,
-                           uint32_t purpose)
+                           uint32_t purpose, uint32_t index, uint32_t step)
 {
     (void)k;
     for (int n = 0; n < images; n++, stream += PYR_STREAM_WORDS)
         for (size_t e = 0; e < each; e += 4) {
             float four[4];
 
-            pyr_normal4(stream_key(stream), (uint32_t)(e / 4), stream[2], stream[3], purpose, four);
+            pyr_normal4(stream_key(stream), (uint32_t)(e / 4), stream[2] + index, stream[3] + step, purpose,
+                        four);
             for (size_t i = e; i < each && i < e + 4; i++)
                 ((REAL *)dst)[n * each + i] = (REAL)four[i - e];
         }
@@ -37,7 +38,7 @@ static void image_dither(pyr_kernels *k, void *dst, int images, size_t each, dou
 
 static pyr_status noise_forward(pyr_kernels *k, pyr_op *op)
 {
-    vector_normals(k, op->y.data, op->y.s.n, per_image(op->y.s), op->x[0].data, op->purpose);
+    vector_normals(k, op->y.data, op->y.s.n, per_image(op->y.s), op->x[0].data, op->purpose, 0, 0);
     return PYR_OK;
 }
 
