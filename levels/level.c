@@ -227,7 +227,7 @@ void pyr_level_vectors(const pyr_level *level, double *standardise, double *dest
     }
 }
 
-pyr_status pyr_level_vector_new(void **out, const pyr_level *level, pyr_kernels *k, int batch, bool back)
+pyr_status pyr_level_put_vector(const pyr_level *level, pyr_kernels *k, void *dst, int batch, bool back)
 {
     size_t n = 2 * (size_t)level->variable.c, all = (size_t)batch * n;
     double *both, *rows;
@@ -238,11 +238,17 @@ pyr_status pyr_level_vector_new(void **out, const pyr_level *level, pyr_kernels 
     pyr_level_vectors(level, back ? both : rows, back ? rows : both);
     for (size_t i = n; i < all; i++)
         rows[i] = rows[i - n];
-    status = k->alloc(k, out, all * pyr_type_size(k->real), "statistics of a level");
-    if (status == PYR_OK)
-        status = pyr_upload_reals(k, *out, rows, all);
+    status = pyr_upload_reals(k, dst, rows, all);
     pyr_free(both);
     return status;
+}
+
+pyr_status pyr_level_vector_new(void **out, const pyr_level *level, pyr_kernels *k, int batch, bool back)
+{
+    size_t bytes = 2 * (size_t)level->variable.c * pyr_type_size(k->real);
+
+    PYR_TRY(k->alloc(k, out, (size_t)batch * bytes, "statistics of a level"));
+    return pyr_level_put_vector(level, k, *out, batch, back);
 }
 
 pyr_status pyr_level_destandardise(const pyr_level *level, pyr_kernels *k, int n, void *z, const void *vector)

@@ -48,8 +48,9 @@ pyr_status pyr_level_destandardise(const pyr_level *level, pyr_kernels *k, int n
 /* The vector that goes with it, and its opposite z = (variable - mean) / std for the graph: per image 2c
  * numbers [scale - 1 | shift]; host. */
 void pyr_level_vectors(const pyr_level *level, double *standardise, double *destandardise);
-/* One of them (`back`: destandardise) for each of `batch` images, in new backend memory; the caller releases
- * *out. */
+/* One of them (`back`: destandardise) for each of `batch` images, in backend memory; _new: in a new block,
+ * which the caller releases, on failure too. */
+pyr_status pyr_level_put_vector(const pyr_level *level, pyr_kernels *k, void *dst, int batch, bool back);
 pyr_status pyr_level_vector_new(void **out, const pyr_level *level, pyr_kernels *k, int batch, bool back);
 
 /* How the network stands in the denoiser at noise level s: it reads (in x, condition, time), and

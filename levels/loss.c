@@ -3,10 +3,9 @@
 #include "base/mem.h"
 #include "base/philox.h"
 #include "levels/unet.h"
-#include <math.h>
 #include <string.h>
 
-enum { MOST_BATCH = 4096, MOST_CHANNELS = 1024 };
+enum { MOST_BATCH = 4096 };
 
 /* The condition as the network reads it, or -1. */
 static pyr_value build_condition(pyr_loss *out, const pyr_loss_plan *plan)
@@ -106,20 +105,14 @@ static pyr_status put_constants(pyr_loss *out, int lane)
     const pyr_level *level = out->level;
     pyr_kernels *k = out->k;
     pyr_graph *g = out->g;
-    double standardise[2 * MOST_CHANNELS], back[2 * MOST_CHANNELS];
-    size_t n = 2 * (size_t)level->variable.c, bytes = n * pyr_type_size(k->real);
+    int batch = pyr_graph_batch(g);
     uint32_t which = (uint32_t)level->facts.index;
 
-    pyr_level_vectors(level, standardise, back);
-    for (size_t i = 0; i < (size_t)pyr_graph_batch(g); i++) {
-        PYR_TRY(
-            pyr_upload_reals(k, (char *)pyr_graph_data(g, lane, out->vector) + i * bytes, standardise, n));
-        if (out->vector_out >= 0)
-            PYR_TRY(
-                pyr_upload_reals(k, (char *)pyr_graph_data(g, lane, out->vector_out) + i * bytes, back, n));
-        if (out->which >= 0)
-            k->upload(k, (uint32_t *)pyr_graph_data(g, lane, out->which) + i, &which, sizeof which);
-    }
+    PYR_TRY(pyr_level_put_vector(level, k, pyr_graph_data(g, lane, out->vector), batch, false));
+    if (out->vector_out >= 0)
+        PYR_TRY(pyr_level_put_vector(level, k, pyr_graph_data(g, lane, out->vector_out), batch, true));
+    for (int i = 0; i < batch && out->which >= 0; i++)
+        k->upload(k, (uint32_t *)pyr_graph_data(g, lane, out->which) + i, &which, sizeof which);
     return k->sync(k);
 }
 
@@ -184,9 +177,6 @@ pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const
     PYR_TRY(pyr_level_noise(&out->noise, set));
     if (plan->batch > MOST_BATCH)
         return pyr_fail(PYR_E_CONFIG, "at most %d images can be in a lane at a time", MOST_BATCH);
-    if (level->variable.c > MOST_CHANNELS)
-        return pyr_fail(PYR_E_CONFIG, "a level has %d channels, at most %d are possible", level->variable.c,
-                        MOST_CHANNELS);
     PYR_TRY(pyr_graph_new(&out->g, k, params));
     build(out, plan);
     PYR_TRY(pyr_graph_plan(out->g, &(pyr_plan){.batch = plan->batch,

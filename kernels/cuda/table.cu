@@ -370,6 +370,7 @@ static pyr_status open_device(pyr_kernels *k, int device)
     pyr_cuda *c = pyr_cuda_of(k);
     cudaDeviceProp about;
     int n = 0, runtime = 0;
+    size_t before, after;
 
     PYR_TRY(count_devices(&n));
     if (device >= n)
@@ -387,7 +388,10 @@ static pyr_status open_device(pyr_kernels *k, int device)
     snprintf(c->name, sizeof c->name, "%s", about.name);
     PYR_TRY(pyr_cuda_check(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "a stream"));
     PYR_TRY(pyr_cuda_check(cudaMalloc((void **)&c->sums, PYR_CUDA_SUMS * sizeof *c->sums), "sums"));
+    before = cuda_available(k);
     PYR_TRY(pyr_cuda_libraries_open(&c->libraries, c));
+    after = cuda_available(k);
+    k->library_bytes = before > after ? before - after : 0;
     snprintf(c->measurable, sizeof c->measurable, "%.200s, CUDA %d, cuDNN %d", c->name, runtime,
              pyr_cuda_cudnn_version(c->libraries));
     k->measurable = c->measurable;
