@@ -240,8 +240,8 @@ pyr_status pyr_command_compare(int argc, char **argv)
          .type = PYR_SETTING_TEXT,
          .target = &t.baseline,
          .standard = "",
-         .help = "configuration of the variant single (its data and train come from --config); without it "
-                 "the finest level's"},
+         .help = "configuration of the variant single (its data and train come from --config; --set changes "
+                 "--config, of this file nothing); without it the finest level's"},
         {.name = "data", .argument = "PATH", .setting = "data.path", .help = "images: file or folder"},
         {.name = "budget",
          .argument = "COST",
