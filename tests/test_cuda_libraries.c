@@ -253,6 +253,215 @@ static void without_algorithms(void)
     fake_libraries.no_algorithms = false;
 }
 
+/* ---- attention ---- */
+
+enum { OWN = 0, FIRST_WAY = 901, SECOND_WAY = 902, THIRD_WAY = 801, NOT_DETERMINISTIC = 501, IN_BF16 = 601 };
+
+static const row attention = ROW(ATTENTION, 2, 5, 3, 48, .heads = 2);
+static const char attention_choice[] = "attention forward saving bf16 2x15x48 heads 2";
+
+/* Of numbers that bf16 holds; *out is the caller's. */
+static void run_attention(pyr_kernels *k, const row *r, bool backward, op_result *out)
+{
+    pyr_op op = row_op(r);
+    op_data data = row_data(r, &op);
+    op_want want = {.dx = {backward, backward, backward}, .runs = 1};
+
+    for (int i = 0; i < 3; i++)
+        op_round(data.x[i], pyr_count(op.x[i].s));
+    op_round(data.dy, pyr_count(op.y.s));
+    CHECK_OK(op_run(k, &op, &data, &want, out));
+    row_data_free(&data);
+}
+
+/* As the double reference has it, by the way that is wanted: one of cuDNN's, or OWN. */
+static void check_attention(pyr_kernels *k, const row *r, bool backward, int way)
+{
+    double tolerance = k->activation == PYR_BF16 ? 1.5 / 256 : 1e-5;
+    size_t count = pyr_count(r->x);
+    op_result got, wanted;
+    pyr_kernels *truth;
+    long before;
+
+    run_attention(k, r, backward, &got); /* the first one may try several */
+    op_result_free(&got);
+    before = fake_libraries.attentions;
+    run_attention(k, r, backward, &got);
+    CHECK(fake_libraries.attentions - before == (way != OWN));
+    if (way != OWN && fake_libraries.last_way != way)
+        CHECK_REPORT("attention went by %d, not %d", fake_libraries.last_way, way);
+    CHECK_OK(pyr_kernels_ref(&truth, PYR_F64, 1));
+    run_attention(truth, r, backward, &wanted);
+    op_compare(k->name, "y", got.y, wanted.y, count, tolerance);
+    for (int i = 0; i < 3; i++)
+        op_compare(k->name, "dx", got.dx[i], wanted.dx[i], count, tolerance);
+    op_result_free(&got);
+    op_result_free(&wanted);
+    pyr_kernels_free(truth);
+}
+
+/* The same on a table of its own, with and without the gradient. */
+static void check_attention_anew(const char *precision, const row *r, int way)
+{
+    pyr_kernels *k = opened(precision);
+
+    check_attention(k, r, true, way);
+    check_attention(k, r, false, way);
+    pyr_kernels_free(k);
+    CHECK(fake_libraries.descriptors == 0 && fake.counts.used == 0);
+}
+
+/* The first that is deterministic, fine and not greedy; compiled and compared once for a shape. */
+static void fused(void)
+{
+    pyr_kernels *k = opened("bf16");
+    long by_chance = fake_libraries.by_chance, plans = fake_libraries.plans,
+         attentions = fake_libraries.attentions;
+    op_result got;
+
+    run_attention(k, &attention, true, &got);
+    op_result_free(&got);
+    CHECK(fake_libraries.attentions == attentions + 2); /* a trial, and the row */
+    run_attention(k, &attention, true, &got);
+    op_result_free(&got);
+    CHECK(fake_libraries.attentions == attentions + 3);
+    check_attention(k, &attention, true, FIRST_WAY);
+    CHECK(fake_libraries.plans == plans + 2); /* the greedy one shows when its plan is made */
+    check_attention(k, &attention, false, FIRST_WAY);
+    CHECK(fake_libraries.plans == plans + 4);
+    CHECK(pyr_tuning_count(k->tuning) == 0 && fake_libraries.by_chance == by_chance);
+    pyr_kernels_free(k);
+    CHECK(fake_libraries.descriptors == 0 && fake.counts.used == 0);
+}
+
+/* What cuDNN has nothing for. */
+static void not_fused(void)
+{
+    static const row odd = ROW(ATTENTION, 2, 5, 3, 24, .heads = 2),
+                     large = ROW(ATTENTION, 1, 3, 3, 264, .heads = 1);
+    long plans = fake_libraries.plans;
+
+    check_attention_anew("f32", &attention, OWN);
+    check_attention_anew("tf32", &attention, OWN);
+    check_attention_anew("bf16", &odd, OWN);
+    check_attention_anew("bf16", &large, OWN);
+    fake_libraries.no_algorithms = true;
+    check_attention_anew("bf16", &attention, OWN);
+    fake_libraries.no_algorithms = false;
+    for (int i = 0; i < 2; i++) {
+        fake_libraries.cudnn_version = i ? 90100 : 91300;
+        check_attention_anew("bf16", &attention, OWN);
+    }
+    fake_libraries.cudnn_version = 91900;
+    CHECK(fake_libraries.plans == plans);
+}
+
+/* One that computes something else is passed over without a word, and so is one that cuDNN makes no plan of,
+ * or whose plan it does not run. */
+static void passed_over(void)
+{
+    int *const faults[] = {&fake_libraries.wrong_way, &fake_libraries.refused_way,
+                           &fake_libraries.failing_way};
+
+    for (int i = 0; i < 3; i++) {
+        *faults[i] = FIRST_WAY;
+        check_attention_anew("bf16", &attention, SECOND_WAY);
+        *faults[i] = EVERY_WAY;
+        check_attention_anew("bf16", &attention, OWN);
+        *faults[i] = 0;
+    }
+    fake_libraries.wrong_way = FIRST_WAY;
+    fake_libraries.refused_way = SECOND_WAY;
+    check_attention_anew("bf16", &attention, THIRD_WAY);
+    fake_libraries.wrong_way = fake_libraries.refused_way = 0;
+}
+
+/* Logarithms to another base would give wrong gradients; without a gradient they do not matter. */
+static void other_logarithms(void)
+{
+    pyr_kernels *k = opened("bf16");
+
+    fake_libraries.wrong_saving_way = FIRST_WAY;
+    check_attention(k, &attention, true, SECOND_WAY);
+    check_attention(k, &attention, false, FIRST_WAY);
+    fake_libraries.wrong_saving_way = 0;
+    pyr_kernels_free(k);
+}
+
+/* Ours and cuDNN's, each that is right, are measured; that none is right is known the next time, too. */
+static void attention_measured(void)
+{
+    long by_chance = fake_libraries.by_chance, plans = fake_libraries.plans;
+    pyr_kernels *k = opened("bf16");
+    op_result got;
+    int choice = -1;
+
+    pyr_tuning_let_measure(k->tuning, true);
+    run_attention(k, &attention, true, &got);
+    op_result_free(&got);
+    CHECK(pyr_tuning_count(k->tuning) == 1 && pyr_tuning_get(k->tuning, attention_choice, &choice));
+    CHECK(choice == OWN || choice == FIRST_WAY || choice == SECOND_WAY || choice == THIRD_WAY);
+    CHECK(fake_libraries.plans == plans + 4); /* the greedy one, and the three */
+    check_attention(k, &attention, true, choice);
+    CHECK(fake_libraries.plans == plans + 4 && fake_libraries.by_chance == by_chance);
+    pyr_kernels_free(k);
+
+    k = opened("bf16");
+    pyr_tuning_let_measure(k->tuning, true);
+    fake_libraries.wrong_way = EVERY_WAY;
+    check_attention(k, &attention, true, OWN);
+    CHECK(pyr_tuning_get(k->tuning, attention_choice, &choice) && choice == OWN);
+    fake_libraries.wrong_way = 0;
+    pyr_kernels_free(k);
+    CHECK(fake_libraries.descriptors == 0 && fake.counts.used == 0);
+}
+
+/* A run goes on with what it has stored, and makes nothing else; unless that would not be deterministic, or
+ * is not there. */
+static void attention_stored(void)
+{
+    static const int stored_and_taken[][2] = {
+        {THIRD_WAY, THIRD_WAY},         {SECOND_WAY, SECOND_WAY}, {OWN, OWN},
+        {NOT_DETERMINISTIC, FIRST_WAY}, {IN_BF16, FIRST_WAY},     {77, FIRST_WAY}};
+
+    for (int i = 0; i < 6; i++) {
+        pyr_kernels *k = opened("bf16");
+        int taken = stored_and_taken[i][1];
+        long plans = fake_libraries.plans;
+
+        pyr_tuning_let_measure(k->tuning, true);
+        CHECK_OK(pyr_tuning_put(k->tuning, attention_choice, stored_and_taken[i][0]));
+        check_attention(k, &attention, true, taken);
+        CHECK(fake_libraries.plans - plans == (taken == OWN ? 0 : taken == FIRST_WAY ? 2 : 1));
+        pyr_kernels_free(k);
+    }
+}
+
+/* No room for trying is no failure: then it is done here. */
+static void attention_without_room(void)
+{
+    size_t memory = fake.memory;
+    pyr_op op = row_op(&attention);
+
+    for (int i = 0; i < 3; i++)
+        op.x[i].type = PYR_BF16;
+    op.y.type = PYR_BF16;
+    for (int measuring = 0; measuring < 2; measuring++)
+        for (size_t room = 0; room < 16000; room += 3000) { /* five images are 14400 bytes */
+            pyr_kernels *k = opened("bf16");
+
+            pyr_tuning_let_measure(k->tuning, measuring);
+            fake.memory = fake.counts.used + room;
+            CHECK_OK(pyr_op_plan(k, &op));
+            CHECK(op.state == NULL && pyr_tuning_count(k->tuning) == 0);
+            fake.memory = memory;
+            pyr_tuning_let_measure(k->tuning, false);
+            check_attention(k, &attention, false, FIRST_WAY);
+            pyr_kernels_free(k);
+            CHECK(fake.counts.used == 0 && fake_libraries.descriptors == 0);
+        }
+}
+
 /* ---- running ---- */
 
 typedef struct placed {
@@ -289,9 +498,30 @@ static placed placed_middle(pyr_kernels *k)
     return p;
 }
 
+/* Attention likewise, its images made of `data`. */
+static placed placed_attention(pyr_kernels *k, const op_data *data)
+{
+    placed p = {.k = k, .op = row_op(&attention)};
+    size_t count = pyr_count(p.op.y.s);
+
+    for (int i = 0; i < 3; i++) {
+        p.op.x[i].type = PYR_BF16;
+        p.op.x[i].data = place(&p, count * 2 + 64);
+        op_upload(k, p.op.x[i].data, data->x[i], PYR_BF16, count);
+    }
+    p.op.y.type = PYR_BF16;
+    p.op.y.data = place(&p, count * 2);
+    p.op.backward = true;
+    CHECK_OK(pyr_op_plan(k, &p.op));
+    p.op.saved = place(&p, p.op.saved_bytes);
+    p.op.scratch = place(&p, p.op.scratch_bytes);
+    return p;
+}
+
 static void take_away(placed *p)
 {
-    p->k->op[p->op.kind]->release(p->k, &p->op);
+    if (p->k->op[p->op.kind]->release)
+        p->k->op[p->op.kind]->release(p->k, &p->op);
     for (int i = 0; i < p->n; i++)
         p->k->release(p->k, p->block[i]);
 }
@@ -317,6 +547,75 @@ static void recorded(void)
     CHECK_OK(k->sync(k));
     take_away(&p);
     pyr_kernels_free(k);
+}
+
+/* cuDNN's attention, too; its number by value is taken when it is recorded. The replay writes the same bytes.
+ */
+static void attention_recorded(void)
+{
+    pyr_kernels *k = opened("bf16");
+    pyr_op op = row_op(&attention);
+    op_data data = row_data(&attention, &op);
+    placed p = placed_attention(k, &data);
+    size_t y_bytes = pyr_count(op.y.s) * 2, saved_bytes = (size_t)2 * 2 * 15 * sizeof(float);
+    char *y[2], *saved[2];
+    long plans = fake_libraries.plans;
+    fake_counts before;
+    void *kept = NULL;
+
+    for (int i = 0; i < 2; i++) {
+        y[i] = op_memory(y_bytes, 1);
+        saved[i] = op_memory(saved_bytes, 1);
+    }
+    CHECK(p.op.state != NULL);
+    CHECK_OK(k->op[PYR_OP_ATTENTION]->forward(k, &p.op));
+    op_fetch(k, y[0], p.op.y.data, y_bytes);
+    op_fetch(k, saved[0], p.op.saved, saved_bytes);
+    before = fake.counts;
+    CHECK_OK(k->record_begin(k));
+    CHECK_OK(k->op[PYR_OP_ATTENTION]->forward(k, &p.op));
+    CHECK_OK(k->record_end(k, &kept));
+    CHECK(fake.counts.allocations == before.allocations && fake.counts.uploads == before.uploads &&
+          fake.counts.waits == before.waits && fake_libraries.plans == plans);
+    for (int i = 0; i < 2; i++) {
+        k->zero(k, p.op.y.data, y_bytes);
+        k->zero(k, p.op.saved, saved_bytes);
+        CHECK_OK(k->replay(k, kept));
+        op_fetch(k, y[1], p.op.y.data, y_bytes);
+        op_fetch(k, saved[1], p.op.saved, saved_bytes);
+        CHECK(memcmp(y[0], y[1], y_bytes) == 0 && memcmp(saved[0], saved[1], saved_bytes) == 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        pyr_free(y[i]);
+        pyr_free(saved[i]);
+    }
+    take_away(&p);
+    row_data_free(&data);
+    pyr_kernels_free(k);
+    CHECK(fake_libraries.descriptors == 0);
+}
+
+/* A plan that runs no longer is an error with cuDNN's words. */
+static void attention_refusals(void)
+{
+    pyr_kernels *k = opened("bf16");
+    pyr_op op = row_op(&attention);
+    op_data data = row_data(&attention, &op);
+    placed p = placed_attention(k, &data);
+    int descriptors = fake_libraries.descriptors;
+
+    fake_libraries.failing_way = FIRST_WAY;
+    CHECK_FAILS(k->op[PYR_OP_ATTENTION]->forward(k, &p.op), PYR_E_DEVICE,
+                "cudnnBackendExecute: CUDNN_STATUS_EXECUTION_FAILED");
+    fake_libraries.failing_way = 0;
+    p.op.x[0].data = (char *)p.op.x[0].data + 2;
+    CHECK_FAILS(k->op[PYR_OP_ATTENTION]->forward(k, &p.op), PYR_E_DEVICE,
+                "cudnnBackendExecute: CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER");
+    CHECK(fake_libraries.descriptors == descriptors);
+    take_away(&p);
+    row_data_free(&data);
+    pyr_kernels_free(k);
+    CHECK(fake_libraries.descriptors == 0);
 }
 
 /* A refusal has the name of the call and cuDNN's words. */
@@ -353,6 +652,24 @@ static void plans_without_memory(void)
     pyr_kernels_free(k);
 }
 
+/* Nor is it a failure when there is none for what cuDNN has. */
+static void attention_without_memory(void)
+{
+    pyr_mem_stats before = pyr_mem();
+    pyr_kernels *k = opened("bf16");
+    pyr_op op = row_op(&attention);
+    op_want want = everything();
+
+    op_set_types(k, &op, &want);
+    pyr_mem_fail_after(0);
+    CHECK_OK(pyr_op_plan(k, &op));
+    pyr_mem_fail_after(-1);
+    CHECK(op.state == NULL);
+    check_attention(k, &attention, false, FIRST_WAY);
+    pyr_kernels_free(k);
+    CHECK(pyr_mem().live_blocks == before.live_blocks);
+}
+
 static void elsewhere(void)
 {
     SKIP("there is no emulated device in this build");
@@ -373,8 +690,18 @@ int main(int argc, char **argv)
     RUN(measured_without_room);
     RUN(stored);
     RUN(without_algorithms);
+    RUN(fused);
+    RUN(not_fused);
+    RUN(passed_over);
+    RUN(other_logarithms);
+    RUN(attention_measured);
+    RUN(attention_stored);
+    RUN(attention_without_room);
     RUN(recorded);
+    RUN(attention_recorded);
+    RUN(attention_refusals);
     RUN(refusals);
     RUN(plans_without_memory);
+    RUN(attention_without_memory);
     return CHECK_DONE();
 }

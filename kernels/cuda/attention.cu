@@ -7,9 +7,11 @@
  * one number, and every order is fixed. A block makes FEATURES features of its result; with more of them in a
  * head the scores are made once for each such piece.
  *
- * Products are multiply-adds of floats. cuDNN's fused attention, which uses tensor cores, is reached by its
- * graph interface only, whose plans cannot be tried without a GPU; so it is not used. */
-#include "kernels/cuda/cuda.h"
+ * Products are multiply-adds of floats. For bf16 images cuDNN has kernels of its own for the forward pass,
+ * which use tensor cores (fused_attention.h); backward is done here after those, too, from the logarithms
+ * that they save. Which one: the fastest by measuring (pyr_tuning), or the first of cuDNN's list. One of
+ * cuDNN's is taken only after it has computed, at the time of planning, what is computed here. */
+#include "kernels/cuda/fused_attention.h"
 
 extern "C" {
 #include "base/mem.h"
@@ -314,7 +316,7 @@ static __global__ __launch_bounds__(THREADS, 4) void attention_gradient_kernel(
     }
 }
 
-/* ---- the row ----------------------------------------------------------------------------------- */
+/* ---- an operation ------------------------------------------------------------------------------ */
 
 static sizes sizes_of(const pyr_op *op)
 {
@@ -341,26 +343,292 @@ static unsigned launched(size_t blocks)
     return (unsigned)(blocks < 0x7FFFFFFF ? blocks : 0x7FFFFFFF);
 }
 
+/* y, and saved when it is not NULL */
+static pyr_status own_forward(pyr_kernels *k, const pyr_op *op, numbers y, float *saved, numbers q,
+                              numbers key, numbers v)
+{
+    size_t blocks = blocks_of(op);
+
+    return PYR_LAUNCH_BLOCKS(k, attention_kernel, launched(blocks), THREADS, y, saved, q, key, v,
+                             sizes_of(op), blocks);
+}
+
+/* ---- choosing ---------------------------------------------------------------------------------- */
+
+enum { OWN_WAY = 0 /* as a choice; cuDNN's have their numbers */, MOST_BLOCKS = 64 };
+
+/* Device memory for trying: images, and saved, as they are computed here and by cuDNN. */
+typedef struct trial {
+    void *q, *k, *v, *y[2], *workspace;
+    float *saved[2], *differences;
+} trial;
+
+static numbers halves(const void *data)
+{
+    numbers n = {(void *)data, 1};
+
+    return n;
+}
+
+/* Numbers between -size and size that look as if by chance. */
+static __global__ void made_up_kernel(numbers out, float size, unsigned salt, size_t count)
+{
+    PYR_EACH(i, count)
+    {
+        unsigned bits = ((unsigned)i + salt) * 2654435761u;
+
+        bits = (bits ^ bits >> 15) * 2246822519u;
+        bits = (bits ^ bits >> 13) * 3266489917u;
+        bits ^= bits >> 16;
+        put(out, i, size * ((float)(bits >> 8) / 8388608 - 1));
+    }
+}
+
+/* out (blocks x 2): the largest |a - b| and the largest |a| that each block sees; what is no number counts as
+ * infinite */
+static __global__ void difference_kernel(float *out, numbers a, numbers b, size_t count)
+{
+    float difference = 0, largest = 0;
+
+    PYR_EACH(i, count)
+    {
+        float d = fabsf(get(a, i) - get(b, i));
+
+        difference = d <= difference ? difference : d < INFINITY ? d : INFINITY;
+        largest = fmaxf(largest, fabsf(get(a, i)));
+    }
+    difference = block_max(difference);
+    largest = block_max(largest);
+    if (threadIdx.x == 0) {
+        out[2 * blockIdx.x] = difference;
+        out[2 * blockIdx.x + 1] = largest;
+    }
+}
+
+/* The largest |a - b| and the largest |a|. */
+static pyr_status differ(pyr_kernels *k, const trial *t, numbers a, numbers b, size_t count,
+                         double *difference, double *largest)
+{
+    const size_t each = 4096;
+    float seen[2 * MOST_BLOCKS];
+    unsigned blocks = count < each * MOST_BLOCKS ? (unsigned)(count / each) + 1 : (unsigned)MOST_BLOCKS;
+
+    PYR_TRY(PYR_LAUNCH_BLOCKS(k, difference_kernel, blocks, THREADS, t->differences, a, b, count));
+    k->download(k, seen, t->differences, 2 * blocks * sizeof *seen);
+    PYR_TRY(k->sync(k));
+    *difference = *largest = 0;
+    for (unsigned i = 0; i < blocks; i++) {
+        *difference = fmax(*difference, seen[2 * i]);
+        *largest = fmax(*largest, seen[2 * i + 1]);
+    }
+    return PYR_OK;
+}
+
+static void trial_close(pyr_kernels *k, trial *t)
+{
+    void *blocks[] = {t->q,        t->k,        t->v,           t->y[0],     t->y[1],
+                      t->saved[0], t->saved[1], t->differences, t->workspace};
+
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        k->release(k, blocks[i]);
+}
+
+/* The scores of the made-up images differ by several units, so that a few keys matter for a query: a token of
+ * y is no mean of all values, and wrong scores show. */
+static pyr_status trial_open(pyr_kernels *k, const pyr_op *op, size_t workspace, trial *t)
+{
+    size_t count = pyr_count(op->y.s), tokens = heads_of(op) * sizes_of(op).tokens;
+    void **images[] = {&t->q, &t->k, &t->v, &t->y[0], &t->y[1]};
+
+    for (int i = 0; i < 5; i++)
+        PYR_TRY(k->alloc(k, images[i], count * sizeof(bf16), "measuring"));
+    for (int i = 0; i < 2; i++)
+        PYR_TRY(k->alloc(k, (void **)&t->saved[i], tokens * sizeof(float), "measuring"));
+    PYR_TRY(k->alloc(k, (void **)&t->differences, 2 * MOST_BLOCKS * sizeof(float), "measuring"));
+    PYR_TRY(k->alloc(k, &t->workspace, workspace, "measuring"));
+    for (unsigned i = 0; i < 3; i++)
+        PYR_TRY(
+            PYR_LAUNCH(k, made_up_kernel, count, halves(*images[i]), i < 2 ? 2.5f : 2, i * 1000003, count));
+    return PYR_OK;
+}
+
+/* By cuDNN; by NULL: here. */
+typedef struct timed {
+    pyr_kernels *k;
+    const pyr_op *op;
+    const trial *t;
+    const pyr_fused_way *by;
+} timed;
+
+static pyr_status run_trial(void *arg)
+{
+    const timed *a = (const timed *)arg;
+    const trial *t = a->t;
+    pyr_fused_data data = {t->q, t->k, t->v, t->y[1], a->op->backward ? t->saved[1] : NULL, t->workspace};
+
+    if (a->by)
+        return pyr_fused_run(a->k, a->by, &data, sizes_of(a->op).scale);
+    return own_forward(a->k, a->op, halves(t->y[0]), a->op->backward ? t->saved[0] : NULL, halves(t->q),
+                       halves(t->k), halves(t->v));
+}
+
+/* Whether the way computes what is computed here: y to two roundings in bf16, of itself and of the weights in
+ * it; the logarithms, whose errors are those of probabilities in the gradient, to one. */
+static pyr_status judge(pyr_kernels *k, const pyr_op *op, const trial *t, pyr_fused_way *way)
+{
+    size_t count = pyr_count(op->y.s), tokens = heads_of(op) * sizes_of(op).tokens;
+    timed own = {k, op, t, NULL}, by_cudnn = {k, op, t, way};
+    double of_y, of_saved = 0, largest, unused;
+
+    way->verdict = PYR_FUSED_WRONG;
+    PYR_TRY(run_trial(&own));
+    PYR_TRY(PYR_LAUNCH(k, made_up_kernel, count, halves(t->y[1]), INFINITY, 0, count));
+    PYR_TRY(PYR_LAUNCH(k, made_up_kernel, tokens, floats(t->saved[1]), INFINITY, 0, tokens));
+    if (run_trial(&by_cudnn) != PYR_OK)
+        return PYR_OK;
+    PYR_TRY(differ(k, t, halves(t->y[0]), halves(t->y[1]), count, &of_y, &largest));
+    if (op->backward)
+        PYR_TRY(differ(k, t, floats(t->saved[0]), floats(t->saved[1]), tokens, &of_saved, &unused));
+    if (of_y <= largest / 128 && of_saved <= 1.0 / 256)
+        way->verdict = PYR_FUSED_RIGHT;
+    return PYR_OK;
+}
+
+/* Whether the way can be used; known after the first time. */
+static pyr_status is_right(pyr_kernels *k, const pyr_op *op, pyr_fused *f, pyr_fused_way *way, bool *out)
+{
+    trial t = {};
+    pyr_status status = PYR_OK;
+
+    if (way->verdict == PYR_FUSED_UNTRIED && !pyr_fused_ready(k, f, way))
+        way->verdict = PYR_FUSED_WRONG;
+    if (way->verdict == PYR_FUSED_UNTRIED) {
+        status = trial_open(k, op, way->workspace, &t);
+        if (status == PYR_OK)
+            status = judge(k, op, &t, way);
+        trial_close(k, &t);
+    }
+    *out = way->verdict == PYR_FUSED_RIGHT;
+    return status;
+}
+
+/* The fastest, *best NULL: the one here. */
+static pyr_status fastest(pyr_kernels *k, const pyr_op *op, pyr_fused *f, pyr_fused_way **best)
+{
+    pyr_fused_way *ways[PYR_FUSED_WAYS + 1] = {NULL};
+    size_t workspace = 0;
+    double least = INFINITY, seconds;
+    trial t = {};
+    int n = 1;
+    pyr_status status = PYR_OK;
+
+    *best = NULL;
+    for (int i = 0; i < f->n; i++) {
+        bool right;
+
+        PYR_TRY(is_right(k, op, f, &f->way[i], &right));
+        if (!right)
+            continue;
+        ways[n++] = &f->way[i];
+        workspace = workspace > f->way[i].workspace ? workspace : f->way[i].workspace;
+    }
+    if (n == 1)
+        return PYR_OK;
+    PYR_TRY_OUT(trial_open(k, op, workspace, &t));
+    for (int i = 0; i < n; i++) {
+        timed a = {k, op, &t, ways[i]};
+
+        PYR_TRY_OUT(pyr_cuda_seconds(k, run_trial, &a, &seconds));
+        if (seconds < least) {
+            least = seconds;
+            *best = ways[i];
+        }
+    }
+out:
+    trial_close(k, &t);
+    return status;
+}
+
+/* The way of this number, if it is there and right; else the first that is right, if there is one. */
+static pyr_status first_right(pyr_kernels *k, const pyr_op *op, pyr_fused *f, int number, pyr_fused_way **out)
+{
+    bool right = false;
+
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < f->n && !right; i++)
+            if (pass || f->way[i].number == number) {
+                PYR_TRY(is_right(k, op, f, &f->way[i], &right));
+                *out = right ? &f->way[i] : NULL;
+            }
+    return PYR_OK;
+}
+
+/* As it is known for this size, or measured now, or the first that is right. *out NULL: the one here. */
+static pyr_status choose(pyr_kernels *k, const pyr_op *op, pyr_fused_way **out)
+{
+    sizes z = sizes_of(op);
+    pyr_fused_shape shape = {op->y.s.n, z.tokens, z.heads, z.d, op->backward};
+    bool known;
+    char name[96];
+    pyr_fused *f;
+    int choice = -1;
+
+    *out = NULL;
+    for (int i = 0; i < 3; i++)
+        if (op->x[i].type != PYR_BF16 || op->y.type != PYR_BF16)
+            return PYR_OK;
+    PYR_TRY(pyr_fused_find(&f, k, &shape));
+    if (f->n == 0)
+        return PYR_OK;
+    snprintf(name, sizeof name, "attention forward%s bf16 %dx%dx%d heads %d", shape.saves ? " saving" : "",
+             shape.images, z.tokens, op->y.s.c, z.heads);
+    known = pyr_tuning_get(k->tuning, name, &choice);
+    if (known && choice == OWN_WAY)
+        return PYR_OK;
+    if (known || !pyr_tuning_measures(k->tuning))
+        return first_right(k, op, f, choice, out);
+    PYR_TRY(fastest(k, op, f, out));
+    return pyr_tuning_put(k->tuning, name, *out ? (*out)->number : OWN_WAY);
+}
+
+/* ---- the row ----------------------------------------------------------------------------------- */
+
+/* op->state: the way of cuDNN's, which belongs to the libraries; NULL: forward, too, is done here. */
 static pyr_status attention_plan(pyr_kernels *k, pyr_op *op)
 {
     size_t tokens = (size_t)op->y.s.h * op->y.s.w;
+    pyr_fused_way *way;
+    pyr_status status;
 
-    (void)k;
     assert(op->y.s.c % op->heads == 0);
+    status = choose(k, op, &way);
+    if (status == PYR_E_NOMEM) /* for trying; what is wanted may fit all the same */
+        way = NULL;
+    else
+        PYR_TRY(status);
+    op->state = way;
     if (op->backward) {
         op->saved_bytes = pyr_aligned(heads_of(op) * tokens * sizeof(float));
         op->scratch_bytes = op->saved_bytes;
     }
+    if (way && way->workspace && op->scratch_bytes < way->workspace + PYR_LIBRARY_ALIGNMENT)
+        op->scratch_bytes = way->workspace + PYR_LIBRARY_ALIGNMENT;
     return PYR_OK;
 }
 
 static pyr_status attention_forward(pyr_kernels *k, pyr_op *op)
 {
-    size_t blocks = blocks_of(op);
+    const pyr_fused_way *way = (const pyr_fused_way *)op->state;
+    float *saved = op->backward ? (float *)op->saved : NULL;
 
-    return PYR_LAUNCH_BLOCKS(k, attention_kernel, launched(blocks), THREADS, numbers_of(&op->y),
-                             op->backward ? (float *)op->saved : NULL, numbers_of(&op->x[0]),
-                             numbers_of(&op->x[1]), numbers_of(&op->x[2]), sizes_of(op), blocks);
+    if (way) {
+        pyr_fused_data data = {op->x[0].data, op->x[1].data, op->x[2].data,
+                               op->y.data,    saved,         pyr_library_scratch(op, 0)};
+
+        return pyr_fused_run(k, way, &data, sizes_of(op).scale);
+    }
+    return own_forward(k, op, numbers_of(&op->y), saved, numbers_of(&op->x[0]), numbers_of(&op->x[1]),
+                       numbers_of(&op->x[2]));
 }
 
 static pyr_status attention_backward(pyr_kernels *k, pyr_op *op)

@@ -35,6 +35,15 @@
     X(cudnnConvolutionBackwardData)                                                                          \
     X(cudnnConvolutionBackwardFilter)
 
+/* The graph interface; NULL in a library that lacks it. */
+#define PYR_CUDNN_GRAPH_FUNCTIONS(X)                                                                         \
+    X(cudnnBackendCreateDescriptor)                                                                          \
+    X(cudnnBackendDestroyDescriptor)                                                                         \
+    X(cudnnBackendSetAttribute)                                                                              \
+    X(cudnnBackendGetAttribute)                                                                              \
+    X(cudnnBackendFinalize)                                                                                  \
+    X(cudnnBackendExecute)
+
 #define PYR_CUBLAS_FUNCTIONS(X)                                                                              \
     X(cublasLtGetStatusString)                                                                               \
     X(cublasLtCreate)                                                                                        \
@@ -54,8 +63,10 @@ struct pyr_cuda_libraries {
     void *cudnn_file, *cublas_file; /* of dlopen */
     cudnnHandle_t cudnn;
     cublasLtHandle_t cublas;
+    struct pyr_fused *fused; /* fused_attention.h: what cuDNN has for the shapes asked for so far */
 #define POINTER(function) decltype(&::function) function;
     PYR_CUDNN_FUNCTIONS(POINTER)
+    PYR_CUDNN_GRAPH_FUNCTIONS(POINTER)
     PYR_CUBLAS_FUNCTIONS(POINTER)
 #undef POINTER
 };
@@ -67,6 +78,17 @@ pyr_status pyr_cublas_check(const pyr_cuda_libraries *l, cublasStatus_t got, con
 /* A status: PYR_CUDNN(l, cudnnSetStream, handle, stream) */
 #define PYR_CUDNN(l, function, ...) pyr_cudnn_check(l, (l)->function(__VA_ARGS__), #function)
 #define PYR_CUBLAS(l, function, ...) pyr_cublas_check(l, (l)->function(__VA_ARGS__), #function)
+
+enum { PYR_LIBRARY_ALIGNMENT = 256 }; /* of workspace; scratch has this much more than is used of it */
+
+/* `offset` bytes behind the first address of scratch that is aligned for a library. */
+static inline char *pyr_library_scratch(const pyr_op *op, size_t offset)
+{
+    uintptr_t start =
+        ((uintptr_t)op->scratch + PYR_LIBRARY_ALIGNMENT - 1) / PYR_LIBRARY_ALIGNMENT * PYR_LIBRARY_ALIGNMENT;
+
+    return (char *)start + offset;
+}
 
 static inline pyr_cuda_libraries *pyr_cuda_libraries_of(const pyr_kernels *k)
 {

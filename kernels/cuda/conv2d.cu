@@ -13,7 +13,6 @@
 #include "kernels/cuda/direct.h"
 
 extern "C" {
-#include "base/clock.h"
 #include "base/mem.h"
 }
 
@@ -21,7 +20,7 @@ extern "C" {
 
 typedef enum conv_pass { FORWARD, DATA, WEIGHTS, PASSES } conv_pass;
 
-enum { DIRECT = -1, MOST_ALGORITHMS = 16, LIBRARY_ALIGNMENT = 256 };
+enum { DIRECT = -1, MOST_ALGORITHMS = 16 };
 
 /* A way to do a pass: one of cuDNN's algorithms, or DIRECT. */
 typedef struct way {
@@ -207,39 +206,29 @@ static numbers image_of(const conv_state *s, const void *data)
     return n;
 }
 
-static pyr_status run_trial(pyr_kernels *k, const conv_state *s, conv_pass pass, const way *by,
-                            const trial *t)
+typedef struct timed {
+    pyr_kernels *k;
+    const conv_state *s;
+    conv_pass pass;
+    const way *by;
+    const trial *t;
+} timed;
+
+static pyr_status run_trial(void *arg)
 {
+    const timed *a = (const timed *)arg;
+    const trial *t = a->t;
     pyr_direct_more plain = {NULL, NULL, {NULL, 0}, 1, false};
-    const void *first = pass == DATA ? t->w : t->x, *second = pass == FORWARD ? t->w : t->y;
-    void *out = pass == FORWARD ? t->y : pass == DATA ? t->x : t->w;
+    const void *first = a->pass == DATA ? t->w : t->x, *second = a->pass == FORWARD ? t->w : t->y;
+    void *out = a->pass == FORWARD ? t->y : a->pass == DATA ? t->x : t->w;
 
-    if (by->algorithm != DIRECT)
-        return library_run(k, s, pass, by, first, second, out, t->scratch, 1, 0);
-    if (pass == WEIGHTS)
-        return pyr_direct_gradient(k, &s->shape, (float *)t->w, false, 1, image_of(s, t->x),
-                                   image_of(s, t->y), t->scratch);
-    return pyr_direct_run(k, &s->shape, pass == DATA, image_of(s, out),
-                          image_of(s, pass == DATA ? t->y : t->x), t->w, &plain);
-}
-
-static pyr_status time_way(pyr_kernels *k, const conv_state *s, conv_pass pass, const way *by, const trial *t,
-                           double *seconds)
-{
-    const int times = 3, runs = 5;
-
-    PYR_TRY(run_trial(k, s, pass, by, t)); /* the first one loads the kernel */
-    PYR_TRY(k->sync(k));
-    *seconds = INFINITY;
-    for (int i = 0; i < times; i++) {
-        double start = pyr_now();
-
-        for (int j = 0; j < runs; j++)
-            PYR_TRY(run_trial(k, s, pass, by, t));
-        PYR_TRY(k->sync(k));
-        *seconds = fmin(*seconds, (pyr_now() - start) / runs);
-    }
-    return PYR_OK;
+    if (a->by->algorithm != DIRECT)
+        return library_run(a->k, a->s, a->pass, a->by, first, second, out, t->scratch, 1, 0);
+    if (a->pass == WEIGHTS)
+        return pyr_direct_gradient(a->k, &a->s->shape, (float *)t->w, false, 1, image_of(a->s, t->x),
+                                   image_of(a->s, t->y), t->scratch);
+    return pyr_direct_run(a->k, &a->s->shape, a->pass == DATA, image_of(a->s, out),
+                          image_of(a->s, a->pass == DATA ? t->y : t->x), t->w, &plain);
 }
 
 static size_t larger(size_t a, size_t b)
@@ -266,7 +255,9 @@ static pyr_status fastest(pyr_kernels *k, const conv_state *s, conv_pass pass, c
     PYR_TRY_OUT(k->alloc(k, &t.w, w, "measuring"));
     PYR_TRY_OUT(k->alloc(k, &t.scratch, scratch, "measuring"));
     for (int i = 0; i < n; i++) {
-        PYR_TRY_OUT(time_way(k, s, pass, &ways[i], &t, &seconds));
+        timed a = {k, s, pass, &ways[i], &t};
+
+        PYR_TRY_OUT(pyr_cuda_seconds(k, run_trial, &a, &seconds));
         if (seconds < least) {
             least = seconds;
             *best = i;
@@ -417,7 +408,7 @@ static void plan_scratch(const pyr_kernels *k, conv_state *s, pyr_op *op)
     if (bias)
         sums = larger(sums, pyr_cuda_sums_bytes(1, vector ? n : n * area, c));
     if (end + sums)
-        op->scratch_bytes = end + sums + LIBRARY_ALIGNMENT;
+        op->scratch_bytes = end + sums + PYR_LIBRARY_ALIGNMENT;
 }
 
 static pyr_status conv_plan(pyr_kernels *k, pyr_op *op)
@@ -450,14 +441,6 @@ static pyr_status conv_plan(pyr_kernels *k, pyr_op *op)
     plan_packed(s, op);
     plan_scratch(k, s, op);
     return PYR_OK;
-}
-
-static char *scratch_of(const pyr_op *op, size_t offset)
-{
-    uintptr_t start =
-        ((uintptr_t)op->scratch + LIBRARY_ALIGNMENT - 1) / LIBRARY_ALIGNMENT * LIBRARY_ALIGNMENT;
-
-    return (char *)start + offset;
 }
 
 /* ---- weights ----------------------------------------------------------------------------------- */
@@ -544,7 +527,7 @@ static __global__ void crop_kernel(numbers dx, bool add, pyr_shape s, numbers pa
 static pyr_status image_for_library(pyr_kernels *k, const conv_state *s, const pyr_op *op, const void **out)
 {
     size_t count = pyr_count(s->image);
-    char *copy = scratch_of(op, s->copy);
+    char *copy = pyr_library_scratch(op, s->copy);
 
     *out = s->padded ? copy : op->x[0].data;
     if (!s->padded)
@@ -612,7 +595,7 @@ static pyr_status conv_forward(pyr_kernels *k, pyr_op *op)
         return pyr_direct_run(k, &s->shape, false, numbers_of(&op->y), numbers_of(&op->x[0]),
                               (char *)op->packed + s->packed_forward, &more);
     PYR_TRY(image_for_library(k, s, op, &x));
-    PYR_TRY(library_run(k, s, FORWARD, &s->by[FORWARD], x, op->packed, op->y.data, scratch_of(op, 0),
+    PYR_TRY(library_run(k, s, FORWARD, &s->by[FORWARD], x, op->packed, op->y.data, pyr_library_scratch(op, 0),
                         op->scale, 0));
     if (!more.bias && !more.vector && !more.residual.data)
         return PYR_OK;
@@ -628,12 +611,12 @@ static pyr_status backward_data(pyr_kernels *k, const conv_state *s, pyr_op *op)
     numbers dx = gradient_of(&op->x[0], op->dx[0]), dy = gradient_of(&op->y, op->dy);
     pyr_direct_more plain = {NULL, NULL, {NULL, 0}, op->scale, add};
     size_t count = pyr_count(op->x[0].s);
-    char *copy = scratch_of(op, s->copy);
+    char *copy = pyr_library_scratch(op, s->copy);
 
     if (directly(s, DATA))
         return pyr_direct_run(k, &s->shape, true, dx, dy, (char *)op->packed + s->packed_data, &plain);
     PYR_TRY(library_run(k, s, DATA, &s->by[DATA], op->packed, op->dy, s->padded ? copy : op->dx[0],
-                        scratch_of(op, 0), op->scale, add && !s->padded));
+                        pyr_library_scratch(op, 0), op->scale, add && !s->padded));
     if (!s->padded)
         return PYR_OK;
     return PYR_LAUNCH(k, crop_kernel, count, dx, add, op->x[0].s, image_of(s, copy), s->image.h, s->image.w,
@@ -643,14 +626,15 @@ static pyr_status backward_data(pyr_kernels *k, const conv_state *s, pyr_op *op)
 static pyr_status backward_weights(pyr_kernels *k, const conv_state *s, pyr_op *op)
 {
     float *grad = (float *)op->grad;
-    char *dw = scratch_of(op, s->dw);
+    char *dw = pyr_library_scratch(op, s->dw);
     const void *x;
 
     if (directly(s, WEIGHTS))
         return pyr_direct_gradient(k, &s->shape, grad, op->grad_add, op->scale, numbers_of(&op->x[0]),
-                                   gradient_of(&op->y, op->dy), scratch_of(op, s->sums));
+                                   gradient_of(&op->y, op->dy), pyr_library_scratch(op, s->sums));
     PYR_TRY(image_for_library(k, s, op, &x));
-    PYR_TRY(library_run(k, s, WEIGHTS, &s->by[WEIGHTS], x, op->dy, dw, scratch_of(op, 0), op->scale, 0));
+    PYR_TRY(
+        library_run(k, s, WEIGHTS, &s->by[WEIGHTS], x, op->dy, dw, pyr_library_scratch(op, 0), op->scale, 0));
     return PYR_LAUNCH(k, unpack_kernel, op->param_count[0], floats(grad), op->grad_add, image_of(s, dw),
                       (size_t)s->shape.in, (size_t)s->shape.kernel_h * s->shape.kernel_w, op->param_count[0]);
 }
@@ -659,10 +643,10 @@ static pyr_status backward_weights(pyr_kernels *k, const conv_state *s, pyr_op *
 static pyr_status backward_sums(pyr_kernels *k, const conv_state *s, pyr_op *op)
 {
     size_t n = op->y.s.n, area = (size_t)op->y.s.h * op->y.s.w, c = op->y.s.c;
-    float *vector = (float *)op->dx[PYR_X_VECTOR], *images = (float *)scratch_of(op, s->images);
+    float *vector = (float *)op->dx[PYR_X_VECTOR], *images = (float *)pyr_library_scratch(op, s->images);
     float *bias = op->want_grad && has_bias(op) ? (float *)op->grad + op->param_count[0] : NULL;
     bool vector_add = op->dx_add[PYR_X_VECTOR];
-    char *partial = scratch_of(op, s->sums);
+    char *partial = pyr_library_scratch(op, s->sums);
     numbers dy = gradient_of(&op->y, op->dy);
 
     if (vector && bias) {

@@ -58,6 +58,9 @@ pyr_status pyr_cuda_check(cudaError_t error, const char *what);
 /* For functions that return nothing: the first failure is kept until sync or record_end. */
 void pyr_cuda_note(pyr_kernels *k, pyr_status status);
 
+/* How long run(arg) takes on the device: the least of several measurements, after it has run once. */
+pyr_status pyr_cuda_seconds(pyr_kernels *k, pyr_status (*run)(void *arg), void *arg, double *seconds);
+
 /* ---- launching --------------------------------------------------------------------------------- */
 
 #ifdef __CUDACC__

@@ -1,5 +1,6 @@
 /* libraries.cu - cuDNN and cuBLASLt: opened, and their failures told. */
 #include "kernels/cuda/calls.h"
+#include "kernels/cuda/fused_attention.h"
 
 extern "C" {
 #include "base/mem.h"
@@ -72,6 +73,9 @@ static pyr_status open_cudnn(pyr_cuda_libraries *l, cudaStream_t stream)
 #define FIND(function) PYR_TRY(find(l->cudnn_file, &about, #function, (void **)&l->function));
     PYR_CUDNN_FUNCTIONS(FIND)
 #undef FIND
+#define FIND(function) *(void **)&l->function = dlsym(l->cudnn_file, #function);
+    PYR_CUDNN_GRAPH_FUNCTIONS(FIND)
+#undef FIND
     PYR_TRY(PYR_CUDNN(l, cudnnCreate, &l->cudnn));
     return PYR_CUDNN(l, cudnnSetStream, l->cudnn, stream);
 }
@@ -88,6 +92,7 @@ void pyr_cuda_libraries_close(pyr_cuda_libraries *l)
 {
     if (!l)
         return;
+    pyr_fused_close(l);
     if (l->cudnn)
         l->cudnnDestroy(l->cudnn);
     if (l->cublas)

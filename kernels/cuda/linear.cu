@@ -18,7 +18,7 @@ extern "C" {
 
 typedef enum linear_pass { FORWARD, DATA, WEIGHTS, PASSES } linear_pass;
 
-enum { MOST_ALGORITHMS = 8, ALIGNMENT = 16 /* of what it is given */, WORKSPACE_ALIGNMENT = 256 };
+enum { MOST_ALGORITHMS = 8, ALIGNMENT = 16 /* of what it is given */ };
 static const size_t MOST_WORKSPACE = (size_t)32 << 20; /* as NVIDIA suggests */
 
 /* d = op(a) op(b); found: by `algorithm`, else directly. */
@@ -190,7 +190,7 @@ static void plan_memory(const pyr_kernels *k, linear_state *s, pyr_op *op)
     if (directly(s, WEIGHTS) && pyr_direct_gradient_bytes(k, &s->shape) > sums)
         sums = pyr_direct_gradient_bytes(k, &s->shape);
     if (s->sums + sums)
-        op->scratch_bytes = s->sums + sums + WORKSPACE_ALIGNMENT;
+        op->scratch_bytes = s->sums + sums + PYR_LIBRARY_ALIGNMENT;
 }
 
 static pyr_status linear_plan(pyr_kernels *k, pyr_op *op)
@@ -242,14 +242,6 @@ static pyr_status linear_pack(pyr_kernels *k, pyr_op *op)
     return PYR_OK;
 }
 
-static char *scratch_of(const pyr_op *op, size_t offset)
-{
-    uintptr_t start =
-        ((uintptr_t)op->scratch + WORKSPACE_ALIGNMENT - 1) / WORKSPACE_ALIGNMENT * WORKSPACE_ALIGNMENT;
-
-    return (char *)start + offset;
-}
-
 static pyr_status multiply(pyr_kernels *k, const pyr_op *op, const product *p, const void *a, const void *b,
                            void *d, bool add)
 {
@@ -257,7 +249,7 @@ static pyr_status multiply(pyr_kernels *k, const pyr_op *op, const product *p, c
     float alpha = 1, beta = add;
 
     return PYR_CUBLAS(l, cublasLtMatmul, l->cublas, p->how, &alpha, a, p->a, b, p->b, &beta, d, p->d, d, p->d,
-                      &p->algorithm, scratch_of(op, 0), p->workspace, pyr_cuda_of(k)->stream);
+                      &p->algorithm, pyr_library_scratch(op, 0), p->workspace, pyr_cuda_of(k)->stream);
 }
 
 static pyr_status linear_forward(pyr_kernels *k, pyr_op *op)
@@ -278,7 +270,7 @@ static pyr_status linear_forward(pyr_kernels *k, pyr_op *op)
 
 static pyr_status backward_weights(pyr_kernels *k, const linear_state *s, pyr_op *op)
 {
-    float *grad = (float *)op->grad, *sums = (float *)scratch_of(op, s->sums);
+    float *grad = (float *)op->grad, *sums = (float *)pyr_library_scratch(op, s->sums);
     numbers x = numbers_of(&op->x[0]), dy = gradient_of(&op->y, op->dy);
 
     if (has_bias(op))

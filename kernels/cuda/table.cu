@@ -4,6 +4,7 @@
 #include "kernels/cuda/libraries.h"
 
 extern "C" {
+#include "base/clock.h"
 #include "base/mem.h"
 }
 
@@ -157,6 +158,24 @@ static pyr_status cuda_run_tasks(pyr_kernels *k, int tasks, pyr_task run, void *
     (void)k;
     for (int i = 0; i < tasks; i++)
         PYR_TRY(run(arg, i, 0));
+    return PYR_OK;
+}
+
+pyr_status pyr_cuda_seconds(pyr_kernels *k, pyr_status (*run)(void *arg), void *arg, double *seconds)
+{
+    const int times = 3, runs = 5;
+
+    PYR_TRY(run(arg)); /* the first one loads the kernel */
+    PYR_TRY(k->sync(k));
+    *seconds = INFINITY;
+    for (int i = 0; i < times; i++) {
+        double start = pyr_now();
+
+        for (int j = 0; j < runs; j++)
+            PYR_TRY(run(arg));
+        PYR_TRY(k->sync(k));
+        *seconds = fmin(*seconds, (pyr_now() - start) / runs);
+    }
     return PYR_OK;
 }
 

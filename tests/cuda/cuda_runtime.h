@@ -115,6 +115,9 @@ void pyr_fake_run(cudaStream_t stream, const char *name, unsigned blocks, unsign
     fake_launch(stream, name, blocks, threads, alone, [=] { kernel(static_cast<P>(args)...); });
 }
 
+/* Whether all these bytes are of one block of device memory. */
+bool fake_is_device(const void *address, size_t bytes);
+
 /* Work of a library (cuDNN, cuBLAS) in the stream. */
 void fake_work(cudaStream_t stream, std::function<void()> body);
 

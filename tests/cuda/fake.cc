@@ -148,6 +148,13 @@ static bool is_device(const void *address)
     return arena && (const char *)address >= arena && (const char *)address < arena + ARENA;
 }
 
+bool fake_is_device(const void *address, size_t bytes)
+{
+    auto at = blocks.upper_bound((char *)address);
+
+    return at != blocks.begin() && (--at, (const char *)address + bytes <= at->first + at->second);
+}
+
 static bool is_pinned(const void *address)
 {
     auto at = pinned_size.upper_bound((char *)address);

@@ -8,75 +8,23 @@
 #include <cudnn.h>
 
 #include "tests/cuda/fake.h"
+#include "tests/cuda/fake_parts.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <vector>
 
-fake_libraries_state fake_libraries;
-
-/* ---- numbers ----------------------------------------------------------------------------------- */
-
-static float wide(unsigned short bits)
-{
-    unsigned value = (unsigned)bits << 16;
-    float number;
-
-    memcpy(&number, &value, sizeof number);
-    return number;
-}
-
-/* To the nearest with `kept` bits of the fraction, ties to even. */
-static float rounded(float number, int kept)
-{
-    unsigned bits, drop = 23u - (unsigned)kept;
-
-    memcpy(&bits, &number, sizeof bits);
-    bits += (1u << (drop - 1)) - 1 + (bits >> drop & 1);
-    bits &= ~((1u << drop) - 1);
-    memcpy(&number, &bits, sizeof number);
-    return number;
-}
-
-static float number_at(const void *data, bool half, size_t i)
-{
-    return half ? wide(((const unsigned short *)data)[i]) : ((const float *)data)[i];
-}
-
-static void put_number(void *data, bool half, size_t i, float value)
-{
-    unsigned bits;
-
-    if (!half) {
-        ((float *)data)[i] = value;
-        return;
-    }
-    value = rounded(value, 7);
-    memcpy(&bits, &value, sizeof bits);
-    ((unsigned short *)data)[i] = (unsigned short)(bits >> 16);
-}
+fake_libraries_state fake_libraries = {.cudnn_version = CUDNN_VERSION};
 
 /* target = alpha sum + beta target; a target that is not asked for is not read */
 static void blend(void *data, bool half, size_t i, float alpha, double sum, float beta)
 {
     float value = alpha * (float)sum;
 
-    put_number(data, half, i, beta != 0 ? value + beta * number_at(data, half, i) : value);
-}
-
-/* What an algorithm that is not deterministic does to a sum. */
-static double chance()
-{
-    static unsigned calls;
-
-    return 1 + 1e-4 * (++calls % 7);
+    fake_put_number(data, half, i, beta != 0 ? value + beta * fake_number_at(data, half, i) : value);
 }
 
 /* ---- cuDNN: descriptors ------------------------------------------------------------------------ */
 
-struct cudnnContext {
-    cudaStream_t stream;
-};
 struct cudnnTensorStruct {
     bool set;
     cudnnTensorFormat_t format;
@@ -97,7 +45,7 @@ struct cudnnConvolutionStruct {
 
 static char last_error[256];
 
-static cudnnStatus_t refuse(cudnnStatus_t status, const char *why)
+cudnnStatus_t fake_refuse(cudnnStatus_t status, const char *why)
 {
     snprintf(last_error, sizeof last_error, "%s", why);
     return status;
@@ -105,7 +53,7 @@ static cudnnStatus_t refuse(cudnnStatus_t status, const char *why)
 
 size_t cudnnGetVersion(void)
 {
-    return 91900;
+    return fake_libraries.cudnn_version;
 }
 
 const char *cudnnGetErrorString(cudnnStatus_t status)
@@ -115,6 +63,8 @@ const char *cudnnGetErrorString(cudnnStatus_t status)
         return "CUDNN_STATUS_SUCCESS";
     case CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER:
         return "CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER";
+    case CUDNN_STATUS_EXECUTION_FAILED:
+        return "CUDNN_STATUS_EXECUTION_FAILED";
     case CUDNN_STATUS_BAD_PARAM_SIZE_INSUFFICIENT:
         return "CUDNN_STATUS_BAD_PARAM_SIZE_INSUFFICIENT";
     case CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH:
@@ -177,7 +127,7 @@ cudnnStatus_t cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t t, cudnnTensorF
                                          cudnnDataType_t type, int n, int c, int h, int w)
 {
     if (n < 1 || c < 1 || h < 1 || w < 1)
-        return refuse(CUDNN_STATUS_BAD_PARAM, "a size of a tensor");
+        return fake_refuse(CUDNN_STATUS_BAD_PARAM, "a size of a tensor");
     *t = {true, format, type, n, c, h, w};
     return CUDNN_STATUS_SUCCESS;
 }
@@ -196,7 +146,7 @@ cudnnStatus_t cudnnSetFilter4dDescriptor(cudnnFilterDescriptor_t f, cudnnDataTyp
                                          cudnnTensorFormat_t format, int k, int c, int h, int w)
 {
     if (k < 1 || c < 1 || h < 1 || w < 1)
-        return refuse(CUDNN_STATUS_BAD_PARAM, "a size of a filter");
+        return fake_refuse(CUDNN_STATUS_BAD_PARAM, "a size of a filter");
     *f = {true, format, type, k, c, h, w};
     return CUDNN_STATUS_SUCCESS;
 }
@@ -216,9 +166,9 @@ cudnnStatus_t cudnnSetConvolution2dDescriptor(cudnnConvolutionDescriptor_t c, in
                                               cudnnConvolutionMode_t mode, cudnnDataType_t compute)
 {
     if (pad_h < 0 || pad_w < 0 || u < 1 || v < 1 || dilation_h != 1 || dilation_w != 1)
-        return refuse(CUDNN_STATUS_BAD_PARAM, "padding, stride or dilation");
+        return fake_refuse(CUDNN_STATUS_BAD_PARAM, "padding, stride or dilation");
     if (mode != CUDNN_CROSS_CORRELATION || compute != CUDNN_DATA_FLOAT)
-        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "mode, or type of the sums");
+        return fake_refuse(CUDNN_STATUS_NOT_SUPPORTED, "mode, or type of the sums");
     *c = {true, pad_h, pad_w, u, v, CUDNN_DEFAULT_MATH};
     return CUDNN_STATUS_SUCCESS;
 }
@@ -248,19 +198,19 @@ static cudnnStatus_t check(const convolution &a)
     bool half = a.x.type == CUDNN_DATA_BFLOAT16;
 
     if (!a.x.set || !a.y.set || !a.w.set || !a.c.set)
-        return refuse(CUDNN_STATUS_BAD_PARAM, "a descriptor that was not set");
+        return fake_refuse(CUDNN_STATUS_BAD_PARAM, "a descriptor that was not set");
     if (a.x.format != CUDNN_TENSOR_NHWC || a.y.format != CUDNN_TENSOR_NHWC || a.w.format != CUDNN_TENSOR_NHWC)
-        return refuse(CUDNN_STATUS_NOT_SUPPORTED_LAYOUT, "a layout");
+        return fake_refuse(CUDNN_STATUS_NOT_SUPPORTED_LAYOUT, "a layout");
     if (a.x.type != a.y.type || a.x.type != a.w.type || (a.x.type != CUDNN_DATA_FLOAT && !half))
-        return refuse(CUDNN_STATUS_NOT_SUPPORTED_DATA_TYPE, "types");
+        return fake_refuse(CUDNN_STATUS_NOT_SUPPORTED_DATA_TYPE, "types");
     if (half && fake.major < 8)
-        return refuse(CUDNN_STATUS_NOT_SUPPORTED_ARCH_MISMATCH, "bf16");
+        return fake_refuse(CUDNN_STATUS_NOT_SUPPORTED_ARCH_MISMATCH, "bf16");
     if (half && a.c.math == CUDNN_FMA_MATH)
-        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "bf16 without tensor operations");
+        return fake_refuse(CUDNN_STATUS_NOT_SUPPORTED, "bf16 without tensor operations");
     if (a.x.n != a.y.n || a.x.c != a.w.c || a.y.c != a.w.k ||
         a.y.h != (a.x.h + 2 * a.c.pad_h - a.w.h) / a.c.stride_h + 1 ||
         a.y.w != (a.x.w + 2 * a.c.pad_w - a.w.w) / a.c.stride_w + 1)
-        return refuse(CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "shapes");
+        return fake_refuse(CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "shapes");
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -343,7 +293,7 @@ static cudnnStatus_t workspace_size(int pass, const convolution &c, int number, 
     if (status != CUDNN_STATUS_SUCCESS)
         return status;
     if (!a || !offered(*a, c))
-        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "an algorithm");
+        return fake_refuse(CUDNN_STATUS_NOT_SUPPORTED, "an algorithm");
     *bytes = workspace_of(*a, c);
     return CUDNN_STATUS_SUCCESS;
 }
@@ -372,7 +322,7 @@ static std::vector<float> seen(const convolution &a, const void *data, size_t co
     std::vector<float> out(count);
 
     for (size_t i = 0; i < count; i++)
-        out[i] = tf32 ? rounded(number_at(data, half, i), 10) : number_at(data, half, i);
+        out[i] = tf32 ? fake_rounded(fake_number_at(data, half, i), 10) : fake_number_at(data, half, i);
     return out;
 }
 
@@ -409,7 +359,8 @@ static void compute(int pass, const convolution &a, const void *first, const voi
             }
     });
     for (size_t i = 0; i < sum.size(); i++)
-        blend(out, a.x.type == CUDNN_DATA_BFLOAT16, i, alpha, by_chance ? sum[i] * chance() : sum[i], beta);
+        blend(out, a.x.type == CUDNN_DATA_BFLOAT16, i, alpha, by_chance ? sum[i] * fake_chance() : sum[i],
+              beta);
 }
 
 static bool misaligned(const void *pointer)
@@ -428,13 +379,13 @@ static cudnnStatus_t run(int pass, cudnnHandle_t handle, const convolution &c, i
     if (status != CUDNN_STATUS_SUCCESS)
         return status;
     if (!a || !offered(*a, c))
-        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "an algorithm");
+        return fake_refuse(CUDNN_STATUS_NOT_SUPPORTED, "an algorithm");
     if (!first || !second || !out || (!workspace && workspace_of(*a, c)))
-        return refuse(CUDNN_STATUS_BAD_PARAM_NULL_POINTER, "a pointer");
+        return fake_refuse(CUDNN_STATUS_BAD_PARAM_NULL_POINTER, "a pointer");
     if (bytes < workspace_of(*a, c))
-        return refuse(CUDNN_STATUS_BAD_PARAM_SIZE_INSUFFICIENT, "workspace");
+        return fake_refuse(CUDNN_STATUS_BAD_PARAM_SIZE_INSUFFICIENT, "workspace");
     if (misaligned(first) || misaligned(second) || misaligned(out) || misaligned(workspace))
-        return refuse(CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER, "a pointer");
+        return fake_refuse(CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER, "a pointer");
     fake_libraries.convolutions++;
     fake_libraries.by_chance += !a->deterministic;
     fake_libraries.last_math = c.c.math;
@@ -741,9 +692,9 @@ static void multiply(const product &p, const void *a, const void *b, void *d, fl
          tf32 = p.how.compute == CUBLAS_COMPUTE_32F_FAST_TF32 && fake.major >= 8;
     uint64_t k = p.how.turn_a ? p.a.rows : p.a.cols;
     auto at = [=](const void *data, int64_t ld, int turn, uint64_t row, uint64_t col) {
-        float value = number_at(data, half, turn ? row * ld + col : col * ld + row);
+        float value = fake_number_at(data, half, turn ? row * ld + col : col * ld + row);
 
-        return tf32 ? rounded(value, 10) : value;
+        return tf32 ? fake_rounded(value, 10) : value;
     };
 
     for (uint64_t col = 0; col < p.d.cols; col++)
@@ -753,9 +704,9 @@ static void multiply(const product &p, const void *a, const void *b, void *d, fl
             for (uint64_t i = 0; i < k; i++)
                 sum += (double)at(a, p.a.ld, p.how.turn_a, row, i) * at(b, p.b.ld, p.how.turn_b, i, col);
             if (p.how.epilogue == CUBLASLT_EPILOGUE_BIAS)
-                sum += number_at(p.how.bias, p.d.type == CUDA_R_16BF, row);
-            blend(d, p.d.type == CUDA_R_16BF, col * p.d.ld + row, alpha, by_chance ? sum * chance() : sum,
-                  beta);
+                sum += fake_number_at(p.how.bias, p.d.type == CUDA_R_16BF, row);
+            blend(d, p.d.type == CUDA_R_16BF, col * p.d.ld + row, alpha,
+                  by_chance ? sum * fake_chance() : sum, beta);
         }
 }
 
