@@ -2,7 +2,6 @@
 
 #include "base/mem.h"
 #include "levels/unet.h"
-#include <math.h>
 
 static bool inside(double lo, double hi, double s)
 {
