@@ -137,9 +137,9 @@ int pyr_sampler_nfe(const pyr_sampler *sampler)
 /* A recorded evaluation of a network has some hundred nodes, of a kilobyte or so each. */
 enum { MOST_RECORDED = 64 };
 
-bool pyr_sampler_recordable(const pyr_sampler *sampler)
+bool pyr_sampler_recordable(const pyr_sampler *sampler, int networks)
 {
-    int nfe = pyr_sampler_nfe(sampler);
+    int nfe = networks * pyr_sampler_nfe(sampler);
 
     return sampler->kind != PYR_PREDICTOR_CORRECTOR && sampler->kind != PYR_MALA &&
            sampler->kind != PYR_HMC && nfe > 0 && nfe <= MOST_RECORDED;
@@ -441,6 +441,8 @@ pyr_status pyr_sample(const pyr_sampling *sampling, const pyr_sampler *sampler, 
         all.steps = 2; /* in one go */
     for (int i = 0; sampling->evaluations && i < sampling->n; i++)
         sampling->evaluations[i] = 0;
+    assert(!sampling->recording ||
+           (!sampling->after && all.repeats == 1 && pyr_sampler_recordable(sampler, 1)));
     pyr_upload_streams(sampling->k, streams_of(&all.p), sampling->seeds, sampling->n);
     if (sampling->recording)
         PYR_TRY(pyr_recorded(sampling->k, sampling->recording, enqueue, &all));

@@ -82,8 +82,9 @@ pyr_status pyr_sampler_check(const pyr_sampler *sampler, const pyr_schedule *sch
 /* Evaluations of the denoiser for one sample (repeats not counted). 0: not known before (rk45). */
 int pyr_sampler_nfe(const pyr_sampler *sampler);
 
-/* Whether its way depends on no number that comes back from the device, and is short enough to be kept. */
-bool pyr_sampler_recordable(const pyr_sampler *sampler);
+/* Whether its way depends on no number that comes back from the device, and is short enough to be kept, with
+ * so many networks for an evaluation. */
+bool pyr_sampler_recordable(const pyr_sampler *sampler, int networks);
 
 /* "heun 18", "ddim 50 eta 0.5", "rk45 tolerance 0.001" */
 void pyr_sampler_words(char *words, size_t size, const pyr_sampler *sampler);

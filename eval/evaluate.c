@@ -149,7 +149,7 @@ static void add_consistency(evaluating *e)
     pyr_measurement about = e->about;
 
     e->about = (pyr_measurement){.n = set->n};
-    for (int i = 0; i < set->drawn && i + 1 < set->levels; i++)
+    for (int i = 0; i < pyr_image_set_checked(set); i++)
         add(e, "consistency", i, set->consistency[i], (double)NAN);
     e->about = about;
 }

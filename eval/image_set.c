@@ -50,6 +50,11 @@ static uint64_t hash_pixels(const pyr_image_set *set)
                     (size_t)set->n * image_bytes(set));
 }
 
+int pyr_image_set_checked(const pyr_image_set *set)
+{
+    return set->drawn < set->levels ? set->drawn : set->levels - 1;
+}
+
 /* ---- files ------------------------------------------------------------------------------------- */
 
 static bool wanted(const char *name)
@@ -230,20 +235,30 @@ static void close_drawing(drawing *d)
     d->draw->k->release(d->draw->k, d->scratch);
 }
 
+/* The training image that a seed chooses: of the class that is drawn, if there is one. */
+static int64_t chosen_by(const pyr_set_draw *draw, uint64_t seed)
+{
+    const int32_t *labels = pyr_dataset_labels(draw->data, PYR_TRAIN);
+    int64_t count = pyr_dataset_count(draw->data, PYR_TRAIN), index = 0;
+
+    for (int64_t i = 0; i < count; i++) {
+        index = pyr_order(0, (int64_t)((seed + (uint64_t)i) % (uint64_t)count), count);
+        if (draw->label < 0 || !labels || labels[index] == draw->label)
+            break;
+    }
+    return index;
+}
+
 /* The training image of each of n seeds, from the first on, at the given level and the coarser ones. */
 static pyr_status take_real(drawing *d, int64_t first, int n)
 {
     const pyr_set_draw *draw = d->draw;
     const pyr_pyramid *pyramid = pyr_model_pyramid(draw->model);
-    int64_t count = pyr_dataset_count(draw->data, PYR_TRAIN);
     size_t size = pyr_count(d->set->shape[0]);
 
-    for (int j = 0; j < n; j++) {
-        int64_t position = (int64_t)(draw->seeds[first + j] % (uint64_t)count);
-
-        pyr_dataset_pixels(draw->data, PYR_TRAIN, pyr_order(0, position, count), false,
+    for (int j = 0; j < n; j++)
+        pyr_dataset_pixels(draw->data, PYR_TRAIN, chosen_by(draw, draw->seeds[first + j]), false,
                            d->real + (size_t)j * size);
-    }
     PYR_TRY(pyr_upload_floats(draw->k, d->fine, d->real, (size_t)n * size));
     for (int level = draw->given; level < d->set->levels; level++) {
         pyr_pyramid_reduce(pyramid, n, d->fine, level, d->coarse, d->scratch);
@@ -265,7 +280,7 @@ static void keep(drawing *d, int64_t first, int n)
 
         memcpy(set->first[i] + (size_t)first * size, d->image[i], (size_t)count * size * sizeof(float));
     }
-    for (int i = 0; i < set->drawn && i + 1 < set->levels; i++)
+    for (int i = 0; i < pyr_image_set_checked(set); i++)
         for (int j = 0; j < n; j++)
             d->sum[i] += d->mismatch[i][j];
 }
@@ -284,7 +299,7 @@ pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
         int n = draw->n - first < d.batch ? (int)(draw->n - first) : d.batch;
         pyr_model_draw one = {.n = n, .seeds = draw->seeds + first, .label = draw->label};
 
-        double from = pyr_now();
+        double from;
 
         memcpy(one.image, d.image, sizeof one.image);
         memcpy(one.mismatch, d.mismatch, sizeof one.mismatch);
@@ -294,6 +309,7 @@ pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
             one.given = draw->given;
             memset(one.image + draw->given, 0, (size_t)(PYR_MAX_LEVELS - draw->given) * sizeof *one.image);
         }
+        from = pyr_now();
         PYR_TRY_OUT(pyr_model_sample(draw->model, &one));
         out->seconds += pyr_now() - from;
         keep(&d, first, n);
@@ -304,7 +320,7 @@ pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
         out->flop[i] = pyr_model_flop(draw->model, i);
         out->nfe[i] = pyr_model_nfe(draw->model, i);
     }
-    for (int i = 0; i < out->drawn && i + 1 < out->levels; i++)
+    for (int i = 0; i < pyr_image_set_checked(out); i++)
         out->consistency[i] = sqrt(d.sum[i] / (double)draw->n);
     out->hash = hash_pixels(out);
 out:

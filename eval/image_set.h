@@ -25,7 +25,7 @@ typedef struct pyr_image_set {
     double
         consistency[PYR_MAX_LEVELS];   /* RMS of d(I_i) - I_{i+1}, in values, taken before I_i is clamped (the
                                           clamp breaks what the projection made equal); of levels
-                                          0 .. min(drawn, levels - 1) - 1 */
+                                          0 .. pyr_image_set_checked - 1 */
     int kept;                          /* min(n, PYR_KEPT_IMAGES) */
     float *first[PYR_MAX_LEVELS];      /* the first images of each level, in [-1, 1]; owned */
     char sampler[PYR_MAX_LEVELS][104]; /* words of each level's sampler */
@@ -39,6 +39,9 @@ void pyr_image_set_free(pyr_image_set *set); /* back to {0}; no-op on {0} */
 
 /* The images as the metrics take them; borrowed. */
 pyr_pixels_set pyr_image_set_pixels(const pyr_image_set *set);
+
+/* How many levels of a run were drawn from a coarser one. */
+int pyr_image_set_checked(const pyr_image_set *set);
 
 /* The PNG and JPEG files of a folder in the order of their names, at most `most` of them (0: all), with `c`
  * channels (0: those of the first). `grid.png` and `levels.png`, which pyrdiff sample writes beside its

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "levels/unet.h"
+#include <assert.h>
 
 static bool inside(double lo, double hi, double s)
 {
@@ -106,9 +107,8 @@ static pyr_status plan_telling(pyr_denoiser *d, pyr_params *params)
 /* Numbers of a place: see pyr_denoiser_lane. */
 enum { PER_PLACE = 5 };
 
-/* For each place [1 0], then for each [0 1], then for each 1: what one noise level for all is put together
- * from.
- */
+/* For each place [1 0], then for each [0 1], then for each 1: a noise level for all is put together from
+ * these. */
 static pyr_status new_units(pyr_denoiser *d)
 {
     size_t n = (size_t)d->places;
@@ -131,7 +131,6 @@ static pyr_status new_levels(pyr_denoiser *d)
     size_t bytes = PER_PLACE * (size_t)d->places * pyr_type_size(k->real);
 
     PYR_TRY(new_units(d));
-
     PYR_TRY(pyr_new(&d->levels, (size_t)k->lanes, sizeof *d->levels, "noise levels"));
     for (int lane = 0; lane < k->lanes; lane++) {
         for (int i = 0; i < 2; i++)
@@ -151,7 +150,7 @@ static void free_levels(pyr_denoiser *d)
             k->release_host(k, d->levels[lane].host[i]);
         k->release(k, d->levels[lane].device);
     }
-    if (d->units)
+    if (k) /* not of {0} */
         k->release(k, d->units);
     pyr_free(d->levels);
 }
@@ -381,6 +380,7 @@ static pyr_status evaluate(const pyr_denoising *call, const void *x, const doubl
 
     for (int part = 0; part < d->places / d->batch; part++)
         d->k->copy(d->k, to + (size_t)part * (size_t)d->batch * size, x, (size_t)call->n * size);
+    assert(!call->in_recording || (one_level(call, s) && !d->kept));
     if (one_level(call, s))
         put_one_level(call, s[0]);
     else

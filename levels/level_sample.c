@@ -125,19 +125,20 @@ static void count(pyr_sampled_level *s, int n, const int *evaluations_of)
 
 /* Where to record the way, or NULL. The first time that something is drawn nothing is recorded (it may be the
  * only time, and an evaluation of the network is recorded anyway), the second time with the same memory it
- * is. */
+ * is. Fewer images, the last of many batches, leave the recording to those that come after. */
 static void **recording(pyr_sampled_level *s, pyr_kernels *k, const pyr_level_draw *draw,
                         const pyr_sampling *w, const void *variable)
 {
     pyr_level_way *way = &s->ways[draw->lane];
-    bool again =
-        way->n == w->n && way->start == w->start && way->work == w->work && way->variable == variable;
+    bool same = way->start == w->start && way->work == w->work && way->variable == variable;
 
-    if (draw->denoise || draw->after || draw->repeats > 1 || draw->from > 0 ||
-        !pyr_sampler_recordable(&s->level.settings.sampler) || !pyr_denoiser_recordable(&s->denoiser) ||
-        (s->weaker && !pyr_denoiser_recordable(&s->weaker->denoiser)))
+    if (draw->denoise || draw->after || draw->repeats > 1 || draw->from > 0 || draw->once ||
+        !pyr_sampler_recordable(&s->level.settings.sampler, s->weaker ? 2 : 1) ||
+        !pyr_denoiser_recordable(&s->denoiser) ||
+        (s->weaker && !pyr_denoiser_recordable(&s->weaker->denoiser)) ||
+        (same && way->recording && w->n < way->n))
         return NULL;
-    if (again)
+    if (same && way->n == w->n)
         return &way->recording;
     pyr_forget(k, &way->recording);
     *way = (pyr_level_way){.n = w->n, .start = w->start, .work = w->work, .variable = variable};

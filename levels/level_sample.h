@@ -9,7 +9,7 @@
 typedef struct pyr_level_way {
     void *recording; /* the table's; NULL: none yet */
     int n;
-    const void *start, *work, *variable; /* work NULL: nothing was drawn yet */
+    const void *start, *work, *variable; /* n 0: nothing was drawn yet */
 } pyr_level_way;
 
 /* A level that is ready to be sampled: weights loaded, graph packed. */
@@ -31,7 +31,8 @@ typedef struct pyr_sampled_level {
 } pyr_sampled_level;
 
 /* From weights in the files, or (files NULL) from a block of the same kernels that is borrowed; `level` is
- * copied. The caller frees it, on failure too. It must not move once made. */
+ * copied. The caller frees it, on failure too. It must not move once made; when something has been drawn, its
+ * settings, schedule, weaker network and packed weights stay as they are (recordings have them). */
 pyr_status pyr_sampled_level_new(pyr_sampled_level *out, pyr_kernels *k, const pyr_level *level,
                                  const pyr_unet_files *files, const void *block, int batch);
 void pyr_sampled_level_free(pyr_sampled_level *s, pyr_kernels *k);
@@ -56,6 +57,7 @@ typedef struct pyr_level_draw {
     pyr_after_step after;
     void *after_ctx;
     int repeats;
+    bool once;           /* its memory is given up afterwards: nothing is worth being recorded */
     pyr_denoise denoise; /* called instead of the level's own denoiser, to which `denoise_ctx` may lead: it is
                             ready on this lane; NULL: its own */
     void *denoise_ctx;

@@ -77,7 +77,8 @@ static pyr_status draw_residual(drawing *d, buffers *b, int lane, int first, int
                                                .n = n,
                                                .seeds = seeds,
                                                .condition = d->level->condition.c ? b->condition : NULL,
-                                               .work = b->work},
+                                               .work = b->work,
+                                               .once = true},
                              b->variable));
     pyr_pyramid_project(feed->pyramid, index, n, b->coarse, b->condition, b->variable, b->scratch);
     pyr_pyramid_synthesize(feed->pyramid, index, n, b->coarse, b->condition, b->variable, b->image,
@@ -99,9 +100,10 @@ static pyr_status draw_task(void *arg, int task, int lane)
     if (status == PYR_OK && d->level->facts.index < d->level->facts.levels - 1)
         status = draw_residual(d, &b, lane, first, n, seeds);
     else if (status == PYR_OK) {
-        status = pyr_level_sample(&d->sampled, d->k,
-                                  &(pyr_level_draw){.lane = lane, .n = n, .seeds = seeds, .work = b.work},
-                                  b.variable);
+        status = pyr_level_sample(
+            &d->sampled, d->k,
+            &(pyr_level_draw){.lane = lane, .n = n, .seeds = seeds, .work = b.work, .once = true},
+            b.variable);
         if (status == PYR_OK)
             status = pyr_download_reals(d->k, d->panel[1] + (size_t)first * d->size, b.variable,
                                         (size_t)n * d->size);

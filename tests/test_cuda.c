@@ -256,8 +256,8 @@ static void streams(void)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         pair p = pair_new(IMAGES * sizes[i], 60, 1);
 
-        ref->normals(ref, p.ref, IMAGES, sizes[i], words[0], pyr_rng_purpose(PYR_RNG_NOISE, 2), 0, 0);
-        cuda->normals(cuda, p.cuda, IMAGES, sizes[i], there, pyr_rng_purpose(PYR_RNG_NOISE, 2), 0, 0);
+        ref->normals(ref, p.ref, IMAGES, sizes[i], words[0], pyr_rng_purpose(PYR_RNG_NOISE, 2), 3, 5);
+        cuda->normals(cuda, p.cuda, IMAGES, sizes[i], there, pyr_rng_purpose(PYR_RNG_NOISE, 2), 3, 5);
         compare("normals", &p, 2e-6);
         ref->dither(ref, p.ref, IMAGES, sizes[i], 0x1p-8, words[0], PYR_RNG_DITHER);
         cuda->dither(cuda, p.cuda, IMAGES, sizes[i], 0x1p-8, there, PYR_RNG_DITHER);

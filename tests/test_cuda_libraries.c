@@ -460,6 +460,17 @@ static void attention_without_room(void)
             pyr_kernels_free(k);
             CHECK(fake.counts.used == 0 && fake_libraries.descriptors == 0);
         }
+    /* but where a run has its choice: it would go on with other bits */
+    pyr_kernels *k = opened("bf16");
+
+    CHECK_OK(pyr_tuning_put(k->tuning, attention_choice, FIRST_WAY));
+    op.backward = true;
+    fake.memory = fake.counts.used;
+    CHECK_STATUS(pyr_op_plan(k, &op), PYR_E_NOMEM);
+    fake.memory = memory;
+    CHECK_OK(pyr_op_plan(k, &op));
+    CHECK(op.state != NULL);
+    pyr_kernels_free(k);
 }
 
 /* ---- running ---- */

@@ -1344,15 +1344,17 @@ static void sampled_with_guidance(void)
 static const struct {
     int n;
     uint64_t seed;
-} batches[] = {{3, 5}, {3, 8}, {3, 11}, {2, 5}, {2, 7}, {3, 5}};
+} batches[] = {{2, 5}, {2, 8}, {3, 5}, {3, 8}, {2, 7}, {3, 5}};
 enum { BATCHES = sizeof batches / sizeof *batches, DRAWN = 3 * H * W * C };
 
-/* Draw them with a level that has a condition; recorded[i]: recordings begun after batch i. */
-static void draw_batches(const char *backend, const pyr_level_settings *s, double *out, int *recorded)
+/* Draw them with a level that has a condition, guided away from one with other weights or not; recorded[i]:
+ * recordings begun after batch i. */
+static void draw_batches(const char *backend, const pyr_level_settings *s, bool guided, double *out,
+                         int *recorded)
 {
     const uint32_t rows[3] = {1, 0, 1};
-    void *work = NULL, *x = NULL, *told = NULL;
-    pyr_sampled_level level = {0};
+    void *work = NULL, *x = NULL, *told = NULL, *weights = NULL;
+    pyr_sampled_level level = {0}, weaker = {0};
     size_t real;
     pair p;
 
@@ -1360,7 +1362,15 @@ static void draw_batches(const char *backend, const pyr_level_settings *s, doubl
     CHECK(3 * p.n <= DRAWN && p.n_condition);
     stir(&p);
     real = pyr_type_size(p.w.k->real);
+    if (guided) {
+        CHECK_OK(p.w.k->alloc(p.w.k, &weights, p.params.count * real, "other weights"));
+        CHECK_OK(pyr_params_init(&p.params, p.w.k, weights, 2, 0));
+        CHECK_OK(pyr_sampled_level_new(&weaker, p.w.k, &p.w.level, NULL, weights, 3));
+        p.w.level.weaker = true;
+        p.w.level.settings.sampler_guidance = 2;
+    }
     CHECK_OK(pyr_sampled_level_new(&level, p.w.k, &p.w.level, NULL, p.block, 3));
+    level.weaker = guided ? &weaker : NULL;
     CHECK_OK(p.w.k->alloc(p.w.k, &work, pyr_level_sample_work(&level, p.w.k, 3), "work"));
     CHECK_OK(p.w.k->alloc(p.w.k, &x, 3 * p.n * real, "x"));
     CHECK_OK(p.w.k->alloc(p.w.k, &told, 3 * p.n_condition * real, "condition"));
@@ -1379,9 +1389,11 @@ static void draw_batches(const char *backend, const pyr_level_settings *s, doubl
         recorded[b] = recorder.recordings;
     }
     pyr_sampled_level_free(&level, p.w.k);
+    pyr_sampled_level_free(&weaker, p.w.k);
     p.w.k->release(p.w.k, work);
     p.w.k->release(p.w.k, x);
     p.w.k->release(p.w.k, told);
+    p.w.k->release(p.w.k, weights);
     pair_close(&p);
 }
 
@@ -1389,20 +1401,24 @@ static void draw_batches(const char *backend, const pyr_level_settings *s, doubl
  * changes: neither seeds nor condition. */
 static void sampled_from_recordings(void)
 {
-    /* begun after each batch: one of an evaluation; of the way when it comes for the second time; again when
-     * the number of images has changed */
-    static const int ways[BATCHES] = {1, 2, 2, 2, 3, 3}, evaluations[BATCHES] = {1, 1, 1, 1, 1, 1};
+    /* begun after each batch: one of an evaluation of each network; of the way when it comes for the second
+     * time; again when there are more images, but not when there are fewer */
+    static const int ways[BATCHES] = {1, 2, 2, 3, 3, 3}, evaluations[BATCHES] = {1, 1, 1, 1, 1, 1};
+    static const int of_two[BATCHES] = {2, 3, 3, 4, 4, 4};
     static const struct {
         pyr_sampler_kind kind;
         double guidance, up_to;
+        bool weaker, undenoised;
         const int *recorded;
-    } cases[] = {{PYR_HEUN, 1, 0, ways},
-                 {PYR_DPMPP_2M_SDE, 1, 0, ways},
-                 {PYR_ANCESTRAL, 2, 0, ways}, /* both in one batch */
-                 {PYR_ANNEALED_LANGEVIN, 1, 0, ways},
-                 {PYR_DDIM, 2, 3, evaluations},                /* classes change in between */
-                 {PYR_PREDICTOR_CORRECTOR, 1, 0, evaluations}, /* steps by norms that are looked at */
-                 {PYR_RK45, 1, 0, evaluations}};
+    } cases[] = {{PYR_HEUN, 1, 0, false, false, ways},
+                 {PYR_DPMPP_2M_SDE, 1, 0, false, true, ways},
+                 {PYR_EULER, 1, 3, true, false, of_two},    /* away from a weaker network, in an interval */
+                 {PYR_ANCESTRAL, 2, 0, false, false, ways}, /* both in one batch */
+                 {PYR_ANNEALED_LANGEVIN, 1, 0, false, false, ways},
+                 {PYR_ULA, 1, 0, false, false, ways},
+                 {PYR_DDIM, 2, 3, false, false, evaluations},                /* classes change in between */
+                 {PYR_PREDICTOR_CORRECTOR, 1, 0, false, false, evaluations}, /* steps by norms */
+                 {PYR_RK45, 1, 0, false, false, evaluations}};
     double *plain = numbers(BATCHES * DRAWN), *late = numbers(BATCHES * DRAWN);
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -1411,15 +1427,16 @@ static void sampled_from_recordings(void)
 
         s.sampler = pyr_sampler_usual(cases[i].kind, 4);
         s.sampler.langevin_steps = 2;
+        s.sampler.undenoised = cases[i].undenoised;
         s.sampler_guidance = cases[i].guidance;
         s.guidance_max = cases[i].up_to;
         s.classes = cases[i].guidance != 1;
         memset(plain, 0, BATCHES * DRAWN * sizeof *plain);
         memset(late, 0, BATCHES * DRAWN * sizeof *late);
-        draw_batches("ref-counts", &s, plain, recorded);
-        draw_batches("ref-lags", &s, late, recorded);
+        draw_batches("ref-counts", &s, cases[i].weaker, plain, recorded);
+        draw_batches("ref-lags", &s, cases[i].weaker, late, recorded);
         CHECK(memcmp(plain, late, BATCHES * DRAWN * sizeof *plain) == 0);
-        CHECK(memcmp(plain, plain + 5 * DRAWN, DRAWN * sizeof *plain) == 0); /* the same seeds */
+        CHECK(memcmp(plain + 2 * DRAWN, plain + 5 * DRAWN, DRAWN * sizeof *plain) == 0); /* the same seeds */
         CHECK(plain[0] != plain[DRAWN] && isfinite(plain[0]));
         for (int b = 0; b < BATCHES; b++)
             CHECK(recorded[b] == cases[i].recorded[b]);

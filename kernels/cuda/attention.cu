@@ -9,8 +9,9 @@
  *
  * Products are multiply-adds of floats. For bf16 images cuDNN has kernels of its own for the forward pass,
  * which use tensor cores (fused_attention.h); backward is done here after those, too, from the logarithms
- * that they save. Which one: the fastest by measuring (pyr_tuning), or the first of cuDNN's list. One of
- * cuDNN's is taken only after it has computed, at the time of planning, what is computed here. */
+ * that they save. Which one: the fastest by measuring (pyr_tuning), or the first of cuDNN's list that is
+ * right. One of cuDNN's is taken only after it has computed, at the time of planning, what is computed here.
+ */
 #include "kernels/cuda/fused_attention.h"
 
 extern "C" {
@@ -563,32 +564,57 @@ static pyr_status first_right(pyr_kernels *k, const pyr_op *op, pyr_fused *f, in
     return PYR_OK;
 }
 
-/* As it is known for this size, or measured now, or the first that is right. *out NULL: the one here. */
-static pyr_status choose(pyr_kernels *k, const pyr_op *op, pyr_fused_way **out)
+/* What is known and asked for when a way is chosen. */
+typedef struct choosing {
+    pyr_fused_shape shape;
+    char name[96]; /* of the choice */
+    bool known;
+    int number; /* when it is known */
+} choosing;
+
+static choosing about(const pyr_kernels *k, const pyr_op *op)
 {
     sizes z = sizes_of(op);
-    pyr_fused_shape shape = {op->y.s.n, z.tokens, z.heads, z.d, op->backward};
-    bool known;
-    char name[96];
+    choosing c = {{op->y.s.n, z.tokens, z.heads, z.d, op->backward}, "", false, -1};
+
+    snprintf(c.name, sizeof c.name, "attention forward%s bf16 %dx%dx%d heads %d",
+             c.shape.saves ? " saving" : "", c.shape.images, z.tokens, op->y.s.c, z.heads);
+    c.known = pyr_tuning_get(k->tuning, c.name, &c.number);
+    return c;
+}
+
+/* As it is known, or measured now, or the first that is right. *out NULL: the one here. */
+static pyr_status search(pyr_kernels *k, const pyr_op *op, const choosing *c, pyr_fused_way **out)
+{
     pyr_fused *f;
-    int choice = -1;
+
+    PYR_TRY(pyr_fused_find(&f, k, &c->shape));
+    if (f->n == 0)
+        return PYR_OK;
+    if (c->known || !pyr_tuning_measures(k->tuning))
+        return first_right(k, op, f, c->number, out);
+    PYR_TRY(fastest(k, op, f, out));
+    return pyr_tuning_put(k->tuning, c->name, *out ? (*out)->number : OWN_WAY);
+}
+
+/* Without memory for trying it is done here: what is wanted may fit all the same. Not where a choice is
+ * known, so that a run goes on with the same bits or not at all. */
+static pyr_status choose(pyr_kernels *k, const pyr_op *op, pyr_fused_way **out)
+{
+    choosing c = about(k, op);
+    pyr_status status;
 
     *out = NULL;
     for (int i = 0; i < 3; i++)
         if (op->x[i].type != PYR_BF16 || op->y.type != PYR_BF16)
             return PYR_OK;
-    PYR_TRY(pyr_fused_find(&f, k, &shape));
-    if (f->n == 0)
+    if (c.known && c.number == OWN_WAY)
         return PYR_OK;
-    snprintf(name, sizeof name, "attention forward%s bf16 %dx%dx%d heads %d", shape.saves ? " saving" : "",
-             shape.images, z.tokens, op->y.s.c, z.heads);
-    known = pyr_tuning_get(k->tuning, name, &choice);
-    if (known && choice == OWN_WAY)
-        return PYR_OK;
-    if (known || !pyr_tuning_measures(k->tuning))
-        return first_right(k, op, f, choice, out);
-    PYR_TRY(fastest(k, op, f, out));
-    return pyr_tuning_put(k->tuning, name, *out ? (*out)->number : OWN_WAY);
+    status = search(k, op, &c, out);
+    if (status != PYR_E_NOMEM || c.known)
+        return status;
+    *out = NULL;
+    return PYR_OK;
 }
 
 /* ---- the row ----------------------------------------------------------------------------------- */
@@ -598,14 +624,9 @@ static pyr_status attention_plan(pyr_kernels *k, pyr_op *op)
 {
     size_t tokens = (size_t)op->y.s.h * op->y.s.w;
     pyr_fused_way *way;
-    pyr_status status;
 
     assert(op->y.s.c % op->heads == 0);
-    status = choose(k, op, &way);
-    if (status == PYR_E_NOMEM) /* for trying; what is wanted may fit all the same */
-        way = NULL;
-    else
-        PYR_TRY(status);
+    PYR_TRY(choose(k, op, &way));
     op->state = way;
     if (op->backward) {
         op->saved_bytes = pyr_aligned(heads_of(op) * tokens * sizeof(float));

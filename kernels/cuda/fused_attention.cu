@@ -7,8 +7,8 @@
  * capability 8.0 on): what it cannot do it does not list.
  *
  * cuDNN lists what its heuristics choose, as "engine configurations": the second way of asking, FALLBACK,
- * lists nothing for this operation. A configuration is compiled when its plan is made, which takes about a
- * second; so that is done for those that are to be used only, and once. */
+ * lists nothing for this operation. A configuration is compiled when its plan is made, which takes half
+ * a second or so; so that is done for those that are to be used only, and once. */
 #include "kernels/cuda/fused_attention.h"
 
 extern "C" {
@@ -17,7 +17,11 @@ extern "C" {
 
 #if CUDNN_VERSION >= 91301
 
-enum { FIRST_VERSION = 91301, ALIGNMENT = 16 };
+enum {
+    FIRST_VERSION = 91301,
+    ALIGNMENT = 16,
+    MOST_ENGINES = 10000 /* a choice is below 2^20 (pyr_tuning) */
+};
 enum { UID_Q = 1, UID_K, UID_V, UID_Y, UID_SCALE, UID_SAVED };
 
 /* ---- descriptors ------------------------------------------------------------------------------- */
@@ -159,7 +163,7 @@ static void consider(pyr_cuda_libraries *l, pyr_fused *f, cudnnBackendDescriptor
         return;
     if (get_some(l, config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &engine) &&
         get_some(l, engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &index) &&
-        engine_is_suitable(l, engine)) {
+        index < MOST_ENGINES && engine_is_suitable(l, engine)) {
         pyr_fused_way *way = &f->way[f->n++];
 
         way->config = config;

@@ -43,10 +43,10 @@ typedef struct pyr_fused_data {
     void *workspace;
 } pyr_fused_data;
 
-/* What deterministic kernels there are that want no more than a thirty-second of the device's memory, without
- * making them ready; (*out)->n may be 0. Only PYR_E_NOMEM. */
+/* What deterministic kernels there are, without making them ready; (*out)->n may be 0. Only PYR_E_NOMEM. */
 pyr_status pyr_fused_find(pyr_fused **out, pyr_kernels *k, const pyr_fused_shape *shape);
-/* Compiles and loads it unless that is done. false: cuDNN cannot. Not while recording. */
+/* Compiles and loads it unless that is done. false: cuDNN cannot, or only with more than a thirty-second of
+ * the device's memory. Not while recording. */
 bool pyr_fused_ready(pyr_kernels *k, pyr_fused *f, pyr_fused_way *way);
 /* y = softmax(scale q k^T) v */
 pyr_status pyr_fused_run(pyr_kernels *k, const pyr_fused_way *way, const pyr_fused_data *data, float scale);
