@@ -5,6 +5,7 @@
 
 #include "cascade/model.h"
 #include "cascade/train.h"
+#include "eval/image_set.h"
 #include "images/pixels.h"
 #include "tasks/inverse.h"
 #include "tasks/known.h"
@@ -589,6 +590,67 @@ static void results_agree_with_what_was_seen(void)
     }
 }
 
+/* ---- real coarse images -------------------------------------------------------------------------- */
+
+/* Whether `coarse` holds the 2 x 2 means of the picture. */
+static bool is_half_of(const float *coarse, const float *image)
+{
+    for (int y = 0; y < H / 2; y++)
+        for (int x = 0; x < W / 2; x++)
+            for (int c = 0; c < C; c++) {
+                const float *at = image + (2 * y * W + 2 * x) * C + c;
+                double mean =
+                    ((double)at[0] + (double)at[C] + (double)at[W * C] + (double)at[(W + 1) * C]) / 4;
+
+                if (fabs((double)coarse[(y * (W / 2) + x) * C + c] - mean) > 1e-4)
+                    return false;
+            }
+    return true;
+}
+
+/* eval --given 1: level 1 is that of a training image, of the class that is wanted, and what is drawn agrees.
+ */
+static void given_levels_are_of_training_images(void)
+{
+    pyr_dataset *data = open_data();
+    const int32_t *labels = pyr_dataset_labels(data, PYR_TRAIN);
+    rig r;
+
+    if (!rig_new(&r, "box", 3, "box", false))
+        return;
+    for (int label = -1; label < 2; label++) {
+        pyr_image_set set = {0};
+        pyr_set_draw draw = {.k = r.k,
+                             .name = "some",
+                             .model = r.m,
+                             .config = &r.config,
+                             .seeds = seeds,
+                             .n = N,
+                             .label = label,
+                             .given = 1,
+                             .data = data,
+                             .batch = 2};
+        float image[SIZE];
+
+        CHECK_OK(pyr_image_set_draw(&set, &draw));
+        CHECK(set.levels == 3 && set.drawn == 1 && set.kept == N && set.nfe[0] > 0 && set.nfe[1] == 0);
+        CHECK(set.consistency[0] < 1e-6);
+        for (int j = 0; j < N && set.kept == N; j++) {
+            int found = 0;
+
+            for (int64_t i = 0; i < pyr_dataset_count(data, PYR_TRAIN); i++) {
+                pyr_dataset_pixels(data, PYR_TRAIN, i, false, image);
+                found += is_half_of(set.first[1] + (size_t)j * (SIZE / 4), image) &&
+                         (label < 0 || labels[i] == label);
+            }
+            CHECK(found == 1);
+        }
+        pyr_image_set_free(&set);
+    }
+    rig_free(&r);
+    pyr_dataset_free(data);
+}
+
 int main(int argc, char **argv)
 {
     CHECK_INIT(argc, argv);
@@ -606,6 +668,7 @@ int main(int argc, char **argv)
     RUN(operators);
     RUN(posterior_of_a_gaussian);
     RUN(results_agree_with_what_was_seen);
+    RUN(given_levels_are_of_training_images);
     remove_all(temp);
     return CHECK_DONE();
 }
