@@ -1,8 +1,9 @@
 /* collection.h - images as they were found, before a data set is made of them.
  * For the files of images/ that read and the one that assembles (dataset.c).
  *
- * Two ways of holding samples: images from packed files (IDX, CIFAR, NPZ) lie one
- * after the other in `block`; images from files of their own own their memory.
+ * Two kinds of sources. Image files: each found image has a path, and its bytes lie in a folder or in an
+ * archive; they are decoded here (image_decode.c), side by side. Packed files (IDX, CIFAR, NPZ, ...): images
+ * of one shape, one behind the other, read in order and in portions, so that the whole need not be in memory.
  */
 #ifndef PYR_IMAGES_COLLECTION_H
 #define PYR_IMAGES_COLLECTION_H
@@ -10,30 +11,59 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/threads.h"
+#include "images/dataset.h"
 #include "images/dataset_json.h"
 #include "images/image.h"
 #include "images/resize.h"
-#include "images/zip_file.h"
 
 typedef struct pyr_found {
-    pyr_image image; /* {0} when bad */
-    char *path;      /* its file, or "ARCHIVE: ENTRY"; NULL in a packed file; owned */
-    char *bad;       /* the sentence why it cannot be used; NULL when it can; owned */
-    int64_t index;   /* place in the order of finding */
-    int32_t label;   /* -1: none */
-    bool test;       /* of the data set's own test set */
-    bool opaque;     /* no alpha that matters */
-    bool fitted;     /* was cropped or resized on reading */
+    pyr_image image;      /* decoded, brought to size and range; {0} when bad or not kept in memory */
+    char *path;           /* its file, or "ARCHIVE: ENTRY"; NULL in a packed file; owned */
+    char *bad;            /* the sentence why it cannot be used; NULL when it can; owned */
+    int64_t index;        /* place in the order of finding */
+    int64_t entry;        /* its number in the archive; 0 in a folder */
+    int32_t label;        /* -1: none */
+    int h, w, c, bits;    /* of the decoded image; 0 before */
+    uint32_t least, most; /* its smallest and largest sample as the file has them, alpha left aside */
+    bool test;            /* of the data set's own test set */
+    bool opaque;          /* no alpha that matters */
+    bool fitted;          /* was cropped or resized on reading */
+    bool turned;          /* was turned as the orientation in its file says */
 } pyr_found;
 
+/* Where image files lie that are in no folder. Owned by the collection. */
+typedef struct pyr_archive {
+    /* The bytes of an entry (pyr_found.entry), a new block that the caller frees; `path` is its name in
+     * sentences. PYR_E_FORMAT and PYR_E_IO: this file is bad. */
+    pyr_status (*read)(struct pyr_archive *archive, char **bytes, size_t *n, int64_t entry, const char *path);
+    void (*free)(struct pyr_archive *archive);
+    bool in_order; /* entries are read by one thread in rising order; a lower one begins anew (tar). Else any
+                      number of threads may read any entries */
+} pyr_archive;
+
+/* Images of one shape in packed files, training images first. Owned by the collection. */
+typedef struct pyr_packed {
+    int h, w, c, bits; /* of every image; samples as in pyr_image */
+    /* The next n images into dst, in order; from image 0 after `rewind` (which also comes before the first
+     * read). One thread. PYR_E_FORMAT when the file ends early or is damaged; the last image's read also
+     * checks what follows it (checksums, surplus bytes). */
+    pyr_status (*read)(struct pyr_packed *packed, void *dst, int64_t n);
+    pyr_status (*rewind)(struct pyr_packed *packed);
+    void (*free)(struct pyr_packed *packed);
+} pyr_packed;
+
 typedef struct pyr_collection {
-    const char *kind; /* "IDX", "CIFAR-10", "CIFAR-100", "image files", ...; static */
+    const pyr_data_settings *set; /* what the person wants; borrowed */
+    const char *kind;             /* "IDX", "CIFAR-10", "CIFAR-100", "image files", ...; static */
     pyr_found *at;
     int64_t n, room;
-    pyr_zip *zip;      /* the archive that the image files are in, or NULL; owned */
-    void *block;       /* samples of all images, or NULL; owned */
-    pyr_names classes; /* names in the order of the labels; may be empty though there are labels */
-    pyr_text notes;    /* what a person should know about how it was read, each "; ..." */
+    pyr_archive *archive; /* that the image files are in, or NULL */
+    pyr_packed *packed;   /* or NULL; then `at` has its images in its order */
+    pyr_names classes;    /* names in the order of the labels; may be empty though there are labels */
+    pyr_text how;         /* one sentence on how it was read, without an end: what is the split, what are the
+                             classes, where labels come from, how to overrule it; or empty */
+    pyr_text notes;       /* what a person should know about how it was read, each "; ..." */
+    pyr_names warnings;   /* sentences on what is probably not meant, each with its remedy */
 } pyr_collection;
 
 void pyr_collection_free(pyr_collection *c);
@@ -41,9 +71,16 @@ void pyr_collection_free(pyr_collection *c);
 /* One more image file; takes `path` over, on failure too. */
 pyr_status pyr_collection_add(pyr_collection *c, char *path, int32_t label, bool test);
 
-/* Room for n images of one size in a block, train first; the collection is empty before. */
-pyr_status pyr_collection_pack(pyr_collection *c, int64_t n, int64_t train, int h, int w, int channels,
-                               const char *name);
+/* n images of a packed source, the first `train` of them for training; takes `packed` over, on failure too.
+ * The collection is empty before. Labels are -1, `opaque` false when there is alpha. */
+pyr_status pyr_collection_pack(pyr_collection *c, pyr_packed *packed, int64_t n, int64_t train);
+
+/* A packed source of a block in memory (samples of n images), which it takes over: for formats that cannot be
+ * read in portions. */
+pyr_status pyr_packed_block(pyr_packed **out, void *block, int64_t n, int h, int w, int channels, int bits);
+
+/* A warning; PYR_E_NOMEM. */
+pyr_status pyr_collection_warn(pyr_collection *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Class names from a text file, one a line. A missing file is fine. */
 pyr_status pyr_collection_names(pyr_collection *c, const char *folder, const char *name);
@@ -68,10 +105,7 @@ pyr_status pyr_collect_zip(pyr_collection *c, const char *path);
 /* Arrays: images under the name arr_0, images or x, labels under arr_1, labels or y. */
 pyr_status pyr_collect_npz(pyr_collection *c, const char *path);
 
-/* Image files in a folder (or the one file `path`) are listed first, then
- * decoded by the pool. With h and w above 0 each is brought to that size at
- * once, so that large photographs are never all in memory. Bad files get their
- * sentence in `bad`; only what is no file's fault is a failure. */
+/* Image files in a folder. */
 pyr_status pyr_collect_image_folder(pyr_collection *c, const char *folder, const pyr_names *names);
 /* The image files among `files`, which are named from `root` ("photos/", "photos.zip: "; all paths begin with
  * it) and come in the order of a walk through folders. Folders are classes, train/ and test/ the split; or,
@@ -81,6 +115,26 @@ pyr_status pyr_collect_listed(pyr_collection *c, const char *root, const pyr_nam
                               const pyr_file_labels *labels);
 /* Files and folders that file managers leave: hidden ones, __MACOSX. */
 bool pyr_left_aside(const char *name);
-pyr_status pyr_collect_decode(pyr_collection *c, pyr_pool *pool, int h, int w, pyr_fit fit);
+
+/* ---- decoding (image_decode.c) ---- */
+
+typedef struct pyr_decode {
+    pyr_pool *pool;
+    int h, w; /* size to bring every image to at once, so that large photographs are never all in memory;
+                 0: as they are */
+    pyr_fit fit;
+    uint64_t memory; /* bytes of decoded images that may be kept; what is beyond is decoded, measured, and
+                        given up again */
+} pyr_decode;
+
+/* Decode all image files, or read all packed images, and fill in what is found out (pyr_found from h on). Bad
+ * files get their sentence in `bad`; only what is no file's fault is a failure, as is any fault of a packed
+ * file. */
+pyr_status pyr_collect_decode(pyr_collection *c, const pyr_decode *d);
+
+/* Give every usable image once more to `use`, from the memory or decoded again: any number of threads at a
+ * time, in any order. The image is borrowed for the call. */
+typedef pyr_status (*pyr_use_image)(void *arg, int64_t i, const pyr_image *image);
+pyr_status pyr_collect_again(pyr_collection *c, const pyr_decode *d, pyr_use_image use, void *arg);
 
 #endif

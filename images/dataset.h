@@ -31,10 +31,18 @@ typedef struct pyr_data_settings {
     bool crop;              /* with a size: cut the centre to its aspect first; without: cut all images
                                to the smallest height and width (default false) */
     bool skip_bad;          /* leave out files that cannot be used, instead of failing (default false) */
-    int64_t held_out;  /* images held out when there is no test set; -1: a tenth, at most 2000 (default) */
-    const char *split; /* "auto" (default, also NULL): a test set that comes along is the held-out part;
-                          "train": it is left alone, and held_out images of the rest are held out;
-                          "all": everything is for training, nothing is held out */
+    int64_t held_out;    /* images held out when there is no test set; -1: a tenth, at most 2000 (default) */
+    const char *split;   /* "auto" (default, also NULL): a test set that comes along is the held-out part;
+                            "train": it is left alone, and held_out images of the rest are held out;
+                            "all": everything is for training, nothing is held out;
+                            "test", "val": that part is the held-out one, when there are both */
+    const char *classes; /* "auto" (default, also NULL): what seems to be meant; "none": no labels;
+                            "folders": each folder of images is a class, whatever it is called */
+    double range[2];     /* the values that become -1 and 1, as the files have them; both 0 (default): those
+                            of the type, 0..255 and 0..65535 (floats: see npy) */
+    int64_t memory; /* bytes of samples that are kept in memory; more lie in a file of the cache. 0 (default):
+                       a third of what this process may still take */
+    const char *cache; /* folder of that file; NULL: none may be made */
 } pyr_data_settings;
 
 #define PYR_DATA_SETTINGS_DEFAULT                                                                            \

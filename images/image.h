@@ -20,7 +20,8 @@
 typedef struct pyr_image {
     void *at; /* h * w * c samples */
     int h, w, c;
-    int bits; /* 8 or 16 */
+    int bits;    /* 8 or 16 */
+    bool turned; /* it was turned or mirrored on reading, as the orientation in its file says */
 } pyr_image;
 
 /* A black picture; the caller ends it with pyr_image_free. PYR_E_FORMAT when a
