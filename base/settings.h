@@ -70,7 +70,8 @@ typedef struct pyr_setting {
     size_t offset;              /* into the section's struct */
     double min, max;            /* of numbers, list elements included; min >= max: no bounds */
     const char *standard;       /* the default, as text: "64", "0.1", "box", "[64, 128]", "" */
-    const char *const *choices; /* NULL-terminated words, for CHOICE and TEXTS */
+    const char *const *choices; /* NULL-terminated words, for CHOICE and TEXTS; of REALS one word, which
+                                   stands for the empty list */
     const char *help;           /* half a line */
 } pyr_setting;
 

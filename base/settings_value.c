@@ -320,7 +320,8 @@ void pyr_setting_describe(const pyr_setting *row, pyr_text *out)
     if (row->type == PYR_SETTING_TEXTS && row->choices)
         pyr_text_add(out, "a list of: ");
     else
-        pyr_text_add(out, "%s", kinds[row->type]);
+        pyr_text_add(out, "%s%s", kinds[row->type],
+                     row->type == PYR_SETTING_REALS && row->choices ? ", or " : "");
     print_words(row->choices, out);
     print_bounds(row, out);
 }
@@ -527,12 +528,21 @@ static pyr_status convert_element(const pyr_setting *row, const pyr_scalar *scal
     return PYR_OK;
 }
 
+/* The one word that a list of numbers may have stands for the empty list. */
+static bool is_word_for_empty(const pyr_setting *row, const pyr_written *written)
+{
+    return row->type == PYR_SETTING_REALS && row->choices && written->n == 1 && written->at[0].text &&
+           strcmp(written->at[0].text, row->choices[0]) == 0;
+}
+
 static pyr_status convert_list(const pyr_setting *row, const pyr_written *written, pyr_place place,
                                pyr_settings *owner, pyr_setting_value *out)
 {
     if (written->n > PYR_LIST_MAX)
         return pyr_fail(PYR_E_CONFIG, "%s has %d elements%s%s%s, at most %d are taken", place.key, written->n,
                         *place.origin ? " (" : "", place.origin, *place.origin ? ")" : "", PYR_LIST_MAX);
+    if (is_word_for_empty(row, written))
+        return PYR_OK;
     for (int i = 0; i < written->n; i++) {
         bool good;
 
@@ -716,7 +726,10 @@ void pyr_value_print(const pyr_setting *row, const pyr_setting_value *value, pyr
     case PYR_SETTING_INTS:
     case PYR_SETTING_REALS:
     case PYR_SETTING_TEXTS:
-        print_list(row->type, value, out);
+        if (row->type == PYR_SETTING_REALS && row->choices && value->reals.n == 0)
+            print_string(row->choices[0], out);
+        else
+            print_list(row->type, value, out);
         break;
     }
 }

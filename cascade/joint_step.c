@@ -47,7 +47,7 @@ static pyr_status prepare(pyr_joint *j, int64_t step)
 
     PYR_TRY(pyr_handover_next(&j->handover, &host));
     pick = pyr_level_trainer_pick(j->t[0], step);
-    pyr_feed_gather(&j->feed, &pick, (char *)host + j->images_at);
+    PYR_TRY(pyr_feed_gather(&j->feed, &pick, (char *)host + j->images_at));
     for (int i = 0; i < j->levels; i++) {
         ((pyr_told *)host)[i] = pyr_train_told(pyr_level_trainer_plan(j->t[i]), step);
         if (pyr_joint_active(j, i))

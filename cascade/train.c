@@ -60,6 +60,12 @@ static void describe_data(const pyr_train_job *job, const pyr_ground *ground)
     if (job->on_data && text.at)
         job->on_data(job->ctx, text.at);
     pyr_text_free(&text);
+    for (size_t i = 0; i < pyr_dataset_warnings(ground->data); i++) {
+        pyr_text_add(&text, "warning: %s", pyr_dataset_warning(ground->data, i));
+        if (text.at)
+            note(job, text.at);
+        pyr_text_free(&text);
+    }
 }
 
 static pyr_level_job level_job(const pyr_train_job *job, const pyr_ground *ground, int level)

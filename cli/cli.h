@@ -78,8 +78,4 @@ typedef struct pyr_machine {
 pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool measure);
 pyr_status pyr_open_machine_quietly(pyr_kernels **out, const pyr_machine *machine, bool measure);
 
-/* XDG_CACHE_HOME/pyrdiff/NAME (or ~/.cache), where what can be made again is kept; NULL: nowhere (no home).
- * The caller frees it. */
-char *pyr_cache_path(const char *name);
-
 #endif

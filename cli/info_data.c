@@ -15,7 +15,26 @@ static void print_memory(const pyr_dataset *set)
     pyr_dataset_shape s = pyr_dataset_shape_of(set);
     double n = (double)(pyr_dataset_count(set, PYR_TRAIN) + pyr_dataset_count(set, PYR_HELD_OUT));
 
-    printf("in memory   %.4g MiB\n", n * s.h * s.w * s.c * (s.bits / 8) / 1048576.0);
+    double bytes = n * s.h * s.w * s.c * (s.bits / 8);
+    const char *file = pyr_dataset_file(set);
+
+    if (file)
+        printf("images      %.4g MiB, more than fits into memory: read from %s\n", bytes / 1048576.0, file);
+    else
+        printf("in memory   %.4g MiB\n", bytes / 1048576.0);
+}
+
+/* How it was read, and the values that were met. */
+static void print_reading(const pyr_dataset *set)
+{
+    pyr_data_values v = pyr_dataset_values(set);
+
+    if (*pyr_dataset_how(set))
+        printf("read as     %s\n", pyr_dataset_how(set));
+    printf("values      %g to %g, of %g to %g\n", v.least, v.most, v.low, v.high);
+    if (pyr_dataset_turned(set))
+        printf("turned      %lld images, as the orientation in their files says\n",
+               (long long)pyr_dataset_turned(set));
 }
 
 static void print_levels(const pyr_dataset *set)
@@ -43,8 +62,8 @@ static pyr_status print_classes(const pyr_dataset *set)
         const int32_t *labels = pyr_dataset_labels(set, (pyr_split)split);
 
         PYR_TRY_OUT(pyr_new(&counts[split], (size_t)classes, sizeof *counts[split], "the classes"));
-        for (int64_t i = 0; i < pyr_dataset_count(set, (pyr_split)split); i++)
-            counts[split][labels[i]]++;
+        for (int64_t i = 0; labels && i < pyr_dataset_count(set, (pyr_split)split); i++)
+            counts[split][labels[i]] += 1;
     }
     for (int label = 0; label < classes; label++) {
         int64_t n = counts[PYR_TRAIN][label];
@@ -85,8 +104,11 @@ pyr_status pyr_info_data(const pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_dataset_open(&set, &config.set));
     for (size_t i = 0; i < pyr_dataset_skipped(set); i++)
         fprintf(stderr, "left out: %s\n", pyr_dataset_skipped_why(set, i));
+    for (size_t i = 0; i < pyr_dataset_warnings(set); i++)
+        fprintf(stderr, "warning: %s\n", pyr_dataset_warning(set, i));
     pyr_dataset_describe(set, &line);
     printf("%s\nfingerprint %016" PRIx64 "\n", line.at ? line.at : "", pyr_dataset_fingerprint(set));
+    print_reading(set);
     print_memory(set);
     print_levels(set);
     PYR_TRY_OUT(print_classes(set));

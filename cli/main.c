@@ -1,6 +1,7 @@
 /* main.c - the program: a table of commands. */
 #include "cli/cli.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include <stdio.h>
@@ -146,15 +147,6 @@ void pyr_print_help(const pyr_options *options)
     if (text.at)
         fputs(text.at, stdout);
     pyr_text_free(&text);
-}
-
-char *pyr_cache_path(const char *name)
-{
-    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-
-    if (cache && *cache)
-        return pyr_strfmt("%s/pyrdiff/%s", cache, name);
-    return home && *home ? pyr_strfmt("%s/.cache/pyrdiff/%s", home, name) : NULL;
 }
 
 pyr_status pyr_open_machine_quietly(pyr_kernels **out, const pyr_machine *machine, bool measure)

@@ -88,7 +88,7 @@ static pyr_status put_image(trainer *t, int lane, pyr_split split, int64_t index
 {
     size_t count = (size_t)t->shape.h * (size_t)t->shape.w * (size_t)t->shape.c;
 
-    pyr_dataset_pixels(t->job->data, split, index, false, t->pixels[lane]);
+    PYR_TRY(pyr_dataset_pixels(t->job->data, split, index, false, t->pixels[lane]));
     return pyr_upload_floats(t->k, (char *)input + (size_t)at * count * pyr_type_size(t->k->real),
                              t->pixels[lane], count);
 }
@@ -118,8 +118,8 @@ static pyr_status prepare(trainer *t, int64_t number)
         int64_t at = there ? pyr_order(t->job->seed, number * t->batch + i, count) : 0;
 
         if (there)
-            memcpy((char *)host + t->samples_at + (size_t)i * bytes,
-                   pyr_dataset_samples(t->job->data, PYR_TRAIN, at), bytes);
+            PYR_TRY(pyr_dataset_read(t->job->data, PYR_TRAIN, at,
+                                     (char *)host + t->samples_at + (size_t)i * bytes));
         label[i] = there ? (uint32_t)labels[at] : 0;
         pyr_put_real(t->k, weight, (size_t)i, there);
     }
@@ -402,6 +402,8 @@ static pyr_status measure(trainer *t, pyr_classifier_result *result)
     bool tf32 = t->k->tf32;
     pyr_status status = PYR_OK;
 
+    if (!pyr_dataset_labels(t->job->data, PYR_HELD_OUT))
+        count = 0;
     result->held_out = count;
     result->accuracy = NAN;
     if (count == 0)

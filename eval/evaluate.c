@@ -306,7 +306,8 @@ static pyr_status nearest_pixels(evaluating *e, neighbours *found)
             goto out;
         }
         for (int64_t j = 0; j < m; j++)
-            pyr_dataset_pixels(e->job->data, PYR_TRAIN, first + j, false, train + (size_t)j * size);
+            PYR_TRY_OUT(
+                pyr_dataset_pixels(e->job->data, PYR_TRAIN, first + j, false, train + (size_t)j * size));
         PYR_TRY_OUT(pyr_nearest_vectors(part.index, part.nearest, part.second, n, samples, m, train,
                                         (int)size, e->job->k->pool));
         merge(found, &part, n, first);
@@ -373,7 +374,7 @@ static pyr_status write_sheet(const evaluating *e, const neighbours *found)
         float *at = pairs + 2 * (size_t)i * size;
 
         pyr_pixels_from_bytes(at, set->pixels + (size_t)order[i].at * size, size);
-        pyr_dataset_pixels(e->job->data, PYR_TRAIN, found->index[order[i].at], false, at + size);
+        PYR_TRY_OUT(pyr_dataset_pixels(e->job->data, PYR_TRAIN, found->index[order[i].at], false, at + size));
     }
     for (int64_t first = 0; first < shown; first += ROWS, panels++) {
         int64_t rows = shown - first < ROWS ? shown - first : ROWS;

@@ -148,6 +148,7 @@ pyr_status pyr_image_set_data(pyr_image_set *out, const pyr_dataset *data, pyr_s
     pyr_dataset_shape s = pyr_dataset_shape_of(data);
     int64_t n = pyr_dataset_count(data, split);
     const char *name = split == PYR_TRAIN ? "the training images" : "the held-out images";
+    pyr_image one = {0};
     pyr_status status;
 
     *out = (pyr_image_set){0};
@@ -157,12 +158,14 @@ pyr_status pyr_image_set_data(pyr_image_set *out, const pyr_dataset *data, pyr_s
     if (most > 0 && n > most)
         n = most;
     status = make(out, name, n, s.h, s.w, s.c);
+    if (status == PYR_OK)
+        status = pyr_image_new(&one, s.h, s.w, s.c, s.bits, name);
     for (int64_t i = 0; status == PYR_OK && i < n; i++) {
-        /* an image that is only read */
-        pyr_image one = {(void *)(uintptr_t)pyr_dataset_samples(data, split, i), s.h, s.w, s.c, s.bits, false};
-
-        pyr_image_convert(out->pixels + (size_t)i * image_bytes(out), &one, s.c, 8);
+        status = pyr_dataset_read(data, split, i, one.at);
+        if (status == PYR_OK)
+            pyr_image_convert(out->pixels + (size_t)i * image_bytes(out), &one, s.c, 8);
     }
+    pyr_image_free(&one);
     if (status == PYR_OK)
         out->hash = hash_pixels(out);
     else
@@ -257,8 +260,8 @@ static pyr_status take_real(drawing *d, int64_t first, int n)
     size_t size = pyr_count(d->set->shape[0]);
 
     for (int j = 0; j < n; j++)
-        pyr_dataset_pixels(draw->data, PYR_TRAIN, chosen_by(draw, draw->seeds[first + j]), false,
-                           d->real + (size_t)j * size);
+        PYR_TRY(pyr_dataset_pixels(draw->data, PYR_TRAIN, chosen_by(draw, draw->seeds[first + j]), false,
+                                   d->real + (size_t)j * size));
     PYR_TRY(pyr_upload_floats(draw->k, d->fine, d->real, (size_t)n * size));
     for (int level = draw->given; level < d->set->levels; level++) {
         pyr_pyramid_reduce(pyramid, n, d->fine, level, d->coarse, d->scratch);

@@ -1,35 +1,22 @@
-#include "images/dataset.h"
+/* dataset.c - a data set: recognising it, opening it, reading its images. */
+#include "images/dataset_internal.h"
 
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/philox.h"
-#include "images/collection.h"
 #include "images/image_file.h"
 #include "images/jpeg_file.h"
 #include "images/pixels.h"
 #include "images/png_file.h"
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-struct pyr_dataset {
-    char *path;
-    const char *kind;
-    int h, w, c, bits;
-    size_t image_bytes;
-    void *samples;    /* training images, then held-out ones */
-    int32_t *labels;  /* likewise, or NULL */
-    int64_t count[2]; /* by pyr_split */
-    bool own_test;    /* the held-out part came as a test set */
-    int classes;
-    pyr_names class_names; /* empty, or at least `classes` of them */
-    pyr_names skipped;
-    pyr_text notes;
-    uint64_t fingerprint;
-};
+#include <unistd.h>
 
 /* ---- recognising ---- */
 
@@ -95,339 +82,40 @@ static pyr_status collect(pyr_collection *c, const char *path)
     return status;
 }
 
-/* ---- bad files and sizes ---- */
-
-/* Collect the bad ones into `skipped`, or say which they are. */
-static pyr_status settle_bad(pyr_names *skipped, pyr_collection *c, const pyr_data_settings *s)
-{
-    enum { NAMED = 3 };
-    pyr_text list = {0};
-    int64_t bad = 0, all = c->n;
-    pyr_status status = PYR_OK;
-
-    for (int64_t i = 0; i < all; i++) {
-        if (!c->at[i].bad)
-            continue;
-        /* 200 characters each, so that the head of the sentence and all three fit into it */
-        if (bad++ < NAMED)
-            pyr_text_add(&list, "%s%.200s", bad > 1 ? "; " : "", c->at[i].bad);
-        if (s->skip_bad)
-            PYR_TRY_OUT(pyr_names_add(skipped, c->at[i].bad));
-    }
-    if (!bad)
-        goto out;
-    if (bad > NAMED)
-        pyr_text_add(&list, "; and %lld more", (long long)(bad - NAMED));
-    if (list.failed)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for the list of bad files");
-    else if (bad == all && all == 1)
-        status = pyr_fail(PYR_E_FORMAT, "%s", list.at);
-    else if (bad == all)
-        status =
-            pyr_fail(PYR_E_FORMAT, "none of the %lld image files can be used: %s", (long long)all, list.at);
-    else if (!s->skip_bad)
-        status = pyr_fail(
-            PYR_E_FORMAT,
-            "%lld of %lld image files cannot be used (mend them, or leave them out with --skip-bad): %s",
-            (long long)bad, (long long)all, list.at);
-    else
-        pyr_collection_drop(c, false);
-out:
-    pyr_text_free(&list);
-    return status;
-}
-
-typedef struct size {
-    int h, w;
-    int64_t first, n; /* an image of this size, how many there are */
-} size;
-
-static int by_size(const void *a, const void *b)
-{
-    const size *x = a, *y = b;
-
-    if (x->h != y->h)
-        return x->h < y->h ? -1 : 1;
-    if (x->w != y->w)
-        return x->w < y->w ? -1 : 1;
-    return x->first < y->first ? -1 : x->first > y->first;
-}
-
-static int by_count(const void *a, const void *b)
-{
-    const size *x = a, *y = b;
-
-    if (x->n != y->n)
-        return x->n > y->n ? -1 : 1;
-    return by_size(a, b);
-}
-
-/* Images of several sizes and nothing said about it: a sentence with the two
- * commonest; or, with skip_bad, the odd ones are marked bad. */
-static pyr_status settle_odd_sizes(pyr_collection *c, const pyr_data_settings *s)
-{
-    size *sizes = NULL;
-    int64_t n = 0;
-    pyr_status status;
-
-    PYR_TRY(pyr_new(&sizes, (size_t)c->n, sizeof *sizes, "the survey of sizes"));
-    for (int64_t i = 0; i < c->n; i++)
-        sizes[i] = (size){c->at[i].h, c->at[i].w, i, 1};
-    qsort(sizes, (size_t)c->n, sizeof *sizes, by_size);
-    for (int64_t i = 0; i < c->n; i++)
-        if (n && sizes[n - 1].h == sizes[i].h && sizes[n - 1].w == sizes[i].w)
-            sizes[n - 1].n++;
-        else
-            sizes[n++] = sizes[i];
-    qsort(sizes, (size_t)n, sizeof *sizes, by_count);
-
-    const size *most = &sizes[0], *next = &sizes[1];
-    /* Leaving out is meant for the odd file; without a majority the data is of many sizes. */
-    if (!s->skip_bad || 2 * most->n <= c->n) {
-        status = pyr_fail(
-            PYR_E_FORMAT,
-            "images of %lld sizes: %dx%d (%lld, such as %.300s), %dx%d (%lld, such as %.300s)%s; bring "
-            "them to one size with --resize HxW or --crop%s",
-            (long long)n, most->h, most->w, (long long)most->n, c->at[most->first].path, next->h, next->w,
-            (long long)next->n, c->at[next->first].path, n > 2 ? ", ..." : "",
-            2 * most->n > c->n ? ", or leave the odd ones out with --skip-bad" : "");
-        goto out;
-    }
-    for (int64_t i = 0; i < c->n; i++) {
-        pyr_found *found = &c->at[i];
-
-        if (found->h == most->h && found->w == most->w)
-            continue;
-        found->bad =
-            pyr_strfmt("%s: %dx%d, the others are %dx%d", found->path, found->h, found->w, most->h, most->w);
-        if (!found->bad) {
-            status = pyr_fail(PYR_E_NOMEM, "out of memory for the reason why %s is left out", found->path);
-            goto out;
-        }
-    }
-    status = PYR_OK;
-out:
-    pyr_free(sizes);
-    return status;
-}
-
-/* The size that all images will have, and how to bring them there. */
-typedef struct target {
-    int h, w;
-    pyr_fit fit;
-} target;
-
-static target target_of(const pyr_data_settings *s)
-{
-    return (target){.h = s->resize_h ? s->resize_h : s->resize_w,
-                    .w = s->resize_w ? s->resize_w : s->resize_h,
-                    .fit = s->crop ? PYR_FIT_ASPECT : PYR_FIT_STRETCH};
-}
-
-static pyr_status settle_size(target *t, pyr_names *skipped, pyr_collection *c, const pyr_data_settings *s)
-{
-    int least_h = INT_MAX, least_w = INT_MAX;
-    int64_t others = 0;
-
-    for (int64_t i = 0; i < c->n; i++) {
-        const pyr_found *found = &c->at[i];
-
-        least_h = found->h < least_h ? found->h : least_h;
-        least_w = found->w < least_w ? found->w : least_w;
-    }
-    if (!t->h)
-        *t = (target){least_h, least_w, PYR_FIT_CENTRE};
-    for (int64_t i = 0; i < c->n; i++)
-        others += c->at[i].fitted || c->at[i].h != t->h || c->at[i].w != t->w;
-    if (!others)
-        return PYR_OK;
-    if (t->fit != PYR_FIT_CENTRE || s->crop) {
-        pyr_text_add(&c->notes, "; %lld %s to %dx%d", (long long)others,
-                     t->fit == PYR_FIT_STRETCH  ? "resized"
-                     : t->fit == PYR_FIT_ASPECT ? "cropped and resized"
-                                                : "cropped",
-                     t->h, t->w);
-        return PYR_OK;
-    }
-    PYR_TRY(settle_odd_sizes(c, s));
-    PYR_TRY(settle_bad(skipped, c, s));
-    t->h = c->at[0].image.h;
-    t->w = c->at[0].image.w;
-    return PYR_OK;
-}
-
-/* ---- channels and bits ---- */
-
-static void settle_samples(pyr_dataset *set, pyr_collection *c, int channels)
-{
-    int64_t kinds[5] = {0}, deep = 0;
-    int met = 0;
-    bool alpha = false;
-
-    for (int64_t i = 0; i < c->n; i++) {
-        const pyr_found *found = &c->at[i];
-
-        met += kinds[found->c]++ == 0;
-        deep += found->bits == 16;
-        alpha |= !found->opaque;
-    }
-    bool colour = kinds[3] + kinds[4] > 0, some_alpha = kinds[2] + kinds[4] > 0;
-    set->c = channels ? channels : alpha ? 4 : colour ? 3 : 1;
-    set->bits = deep ? 16 : 8;
-    if (met > 1 || kinds[set->c] == 0) {
-        const char *between = ": ";
-
-        pyr_text_add(&c->notes, "; %lld images", (long long)c->n);
-        for (int kind = 4; kind; kind--)
-            if (kinds[kind]) {
-                pyr_text_add(&c->notes, "%s%lld %s", between, (long long)kinds[kind],
-                             pyr_channels_name(kind));
-                between = ", ";
-            }
-        pyr_text_add(&c->notes, " -> %s", pyr_channels_name(set->c));
-    }
-    if (some_alpha && set->c != 4)
-        pyr_text_add(&c->notes,
-                     alpha ? "; alpha composited on black" : "; alpha is opaque everywhere, dropped");
-    if (deep && deep < c->n)
-        pyr_text_add(&c->notes, "; %lld images of 8 bits widened to 16", (long long)(c->n - deep));
-}
-
-/* ---- the split ---- */
-
-typedef struct draw {
-    uint64_t ticket;
-    int64_t at;
-} draw;
-
-static int by_ticket(const void *a, const void *b)
-{
-    const draw *x = a, *y = b;
-
-    if (x->ticket != y->ticket)
-        return x->ticket < y->ticket ? -1 : 1;
-    return x->at < y->at ? -1 : x->at > y->at;
-}
-
-/* Whether image i is held out depends on its place among the files and the
- * number of images alone: every run, machine and level sees the same split. */
-static pyr_status hold_out(bool *held, const pyr_collection *c, int64_t count)
-{
-    draw *draws;
-
-    PYR_TRY(pyr_new(&draws, (size_t)c->n, sizeof *draws, "the held-out images"));
-    for (int64_t i = 0; i < c->n; i++) {
-        uint64_t index = (uint64_t)c->at[i].index;
-        pyr_rng4 words =
-            pyr_philox(UINT64_C(0x68656c64206f7574), (uint32_t)index, (uint32_t)(index >> 32), 0, 0);
-
-        draws[i] = (draw){(uint64_t)words.v[0] << 32 | words.v[1], i};
-    }
-    qsort(draws, (size_t)c->n, sizeof *draws, by_ticket);
-    for (int64_t i = 0; i < count; i++)
-        held[draws[i].at] = true;
-    pyr_free(draws);
-    return PYR_OK;
-}
-
-/* order[slot] = the image in the collection that goes there: training, then held out. */
-static pyr_status settle_split(pyr_dataset *set, int64_t *order, const pyr_collection *c,
-                               const pyr_data_settings *s)
-{
-    bool all = s->split && strcmp(s->split, "all") == 0;
-    int64_t wanted = s->held_out, slot = 0, tests = 0;
-    bool *held;
-    pyr_status status = PYR_OK;
-
-    PYR_TRY(pyr_new(&held, (size_t)c->n, sizeof *held, "the split"));
-    for (int64_t i = 0; i < c->n && !all; i++)
-        tests += held[i] = c->at[i].test;
-    if (tests == c->n) {
-        status =
-            pyr_fail(PYR_E_FORMAT, "all %lld usable images are in the test set, none is left to train on",
-                     (long long)tests);
-        goto out;
-    }
-    set->own_test = tests > 0;
-    if (!all && !tests) {
-        if (wanted < 0)
-            wanted = c->n / 10 < 2000 ? c->n / 10 : 2000;
-        if (wanted >= c->n) {
-            status = pyr_fail(PYR_E_CONFIG, "held_out is %lld, should be 0..%lld: there are %lld images",
-                              (long long)wanted, (long long)(c->n - 1), (long long)c->n);
-            goto out;
-        }
-        PYR_TRY_OUT(hold_out(held, c, wanted));
-    }
-    for (int part = 0; part < 2; part++) {
-        int64_t before = slot;
-
-        for (int64_t i = 0; i < c->n; i++)
-            if (held[i] == part)
-                order[slot++] = i;
-        set->count[part] = slot - before;
-    }
-out:
-    pyr_free(held);
-    return status;
-}
-
-/* ---- labels ---- */
-
-static pyr_status settle_labels(pyr_dataset *set, pyr_collection *c, const int64_t *order)
-{
-    int64_t with = 0;
-    int32_t most = -1;
-
-    for (int64_t i = 0; i < c->n; i++) {
-        with += c->at[i].label >= 0;
-        most = c->at[i].label > most ? c->at[i].label : most;
-    }
-    if (with < c->n) {
-        if (with && !c->packed)
-            pyr_text_add(&c->notes, "; classes are not used: %lld of %lld images are in no subfolder",
-                         (long long)(c->n - with), (long long)c->n);
-        return PYR_OK;
-    }
-    PYR_TRY(pyr_new(&set->labels, (size_t)c->n, sizeof *set->labels, "the labels"));
-    for (int64_t slot = 0; slot < c->n; slot++)
-        set->labels[slot] = c->at[order[slot]].label;
-    set->classes = (size_t)most + 1 > c->classes.n ? most + 1 : (int)c->classes.n;
-    if (c->classes.n && c->classes.n < (size_t)set->classes)
-        pyr_text_add(&c->notes, "; the %zu class names are not used: there are %d classes", c->classes.n,
-                     set->classes);
-    else {
-        set->class_names = c->classes;
-        c->classes = (pyr_names){0};
-    }
-    return PYR_OK;
-}
-
 /* ---- samples ---- */
 
 typedef struct filling {
     pyr_dataset *set;
     const pyr_collection *c;
     const int64_t *slot; /* of image i of the collection */
-    target target;
-    uint64_t *hashes; /* per slot */
+    pyr_target target;
+    uint64_t *hashes;               /* per slot */
+    const pyr_cache_writer *writer; /* NULL: into memory */
 } filling;
 
 static pyr_status fill_one(void *arg, int64_t i, const pyr_image *image)
 {
     const filling *f = arg;
-    char *dst = (char *)f->set->samples + (size_t)f->slot[i] * f->set->image_bytes;
+    const pyr_dataset *set = f->set;
+    pyr_image fitted = {0};
+    char *own = NULL, *dst;
+    pyr_status status = PYR_OK;
 
+    if (f->writer)
+        PYR_TRY(pyr_new(&own, set->image_bytes, 1, "an image"));
+    dst = own ? own : (char *)set->samples + (size_t)f->slot[i] * set->image_bytes;
     if (dst != image->at) {
-        pyr_image fitted = {0};
-
         if (image->h != f->target.h || image->w != f->target.w)
-            PYR_TRY(pyr_image_fit(&fitted, image, f->target.h, f->target.w, f->target.fit));
-        pyr_image_convert(dst, fitted.at ? &fitted : image, f->set->c, f->set->bits);
-        pyr_image_free(&fitted);
+            PYR_TRY_OUT(pyr_image_fit(&fitted, image, f->target.h, f->target.w, f->target.fit));
+        pyr_image_convert(dst, fitted.at ? &fitted : image, set->c, set->bits);
     }
-    f->hashes[f->slot[i]] = pyr_hash(PYR_HASH_START, dst, f->set->image_bytes);
-    return PYR_OK;
+    f->hashes[f->slot[i]] = pyr_hash(PYR_HASH_START, dst, set->image_bytes);
+    if (f->writer)
+        status = pyr_dataset_cache_write(f->writer, f->slot[i], dst, set->image_bytes);
+out:
+    pyr_image_free(&fitted);
+    pyr_free(own);
+    return status;
 }
 
 /* The block that a packed source was read into is the data set, when nothing has to be done to it. */
@@ -438,16 +126,29 @@ static bool as_it_is(const pyr_dataset *set, const pyr_collection *c, const int6
     if (!c->block || p->h != set->h || p->w != set->w || p->c != set->c || p->bits != set->bits)
         return false;
     for (int64_t slot = 0; slot < c->n; slot++)
-        if (order[slot] != slot)
+        if (order[slot] != slot || c->at[slot].index != slot)
             return false;
     return true;
 }
 
-static pyr_status fill(pyr_dataset *set, pyr_collection *c, const int64_t *order, target t,
-                       const pyr_decode *decode)
+/* Hash of hashes, so that the images could be hashed side by side. */
+static void put_fingerprint(pyr_dataset *set, const uint64_t *hashes)
 {
-    filling f = {.set = set, .c = c, .target = t};
     int64_t head[7] = {set->h, set->w, set->c, set->bits, set->count[0], set->count[1], set->labels != NULL};
+    size_t n = (size_t)(set->count[0] + set->count[1]);
+    size_t labels = set->held_labels ? n : (size_t)set->count[PYR_TRAIN];
+
+    set->fingerprint = pyr_hash(PYR_HASH_START, head, sizeof head);
+    set->fingerprint = pyr_hash(set->fingerprint, hashes, n * sizeof *hashes);
+    if (set->labels)
+        set->fingerprint = pyr_hash(set->fingerprint, set->labels, labels * sizeof *set->labels);
+}
+
+/* Into memory, or into a file of the cache through `writer`. */
+static pyr_status fill(pyr_dataset *set, pyr_collection *c, const int64_t *order, pyr_target t,
+                       const pyr_decode *decode, const pyr_cache_writer *writer)
+{
+    filling f = {.set = set, .c = c, .target = t, .writer = writer};
     int64_t *slots = NULL;
     pyr_status status;
 
@@ -456,32 +157,63 @@ static pyr_status fill(pyr_dataset *set, pyr_collection *c, const int64_t *order
         slots[order[slot]] = slot;
     f.slot = slots;
     PYR_TRY_OUT(pyr_new(&f.hashes, (size_t)c->n, sizeof *f.hashes, "the fingerprint"));
-    if (as_it_is(set, c, order)) {
+    if (!writer && as_it_is(set, c, order)) {
         set->samples = c->block;
         status = pyr_collect_again(c, decode, fill_one, &f);
         c->block = NULL; /* it is the set's now, on failure too */
         PYR_TRY_OUT(status);
     } else {
-        PYR_TRY_OUT(pyr_new(&set->samples, (size_t)c->n, set->image_bytes, "the data set"));
+        if (!writer)
+            PYR_TRY_OUT(pyr_new(&set->samples, (size_t)c->n, set->image_bytes, "the data set"));
         PYR_TRY_OUT(pyr_collect_again(c, decode, fill_one, &f));
     }
-    /* Hash of hashes, so that the images could be hashed side by side. */
-    set->fingerprint = pyr_hash(PYR_HASH_START, head, sizeof head);
-    set->fingerprint =
-        pyr_hash(set->fingerprint, f.hashes, (size_t)(set->count[0] + set->count[1]) * sizeof *f.hashes);
-    if (set->labels)
-        set->fingerprint = pyr_hash(set->fingerprint, set->labels,
-                                    (size_t)(set->count[0] + set->count[1]) * sizeof *set->labels);
+    put_fingerprint(set, f.hashes);
 out:
     pyr_free(f.hashes);
     pyr_free(slots);
     return status;
 }
 
+/* Into a file of the cache, unless another process makes it at this moment: then that one's is taken. */
+static pyr_status fill_file(pyr_dataset *set, pyr_collection *c, const int64_t *order, pyr_target t,
+                            const pyr_decode *decode, uint64_t key)
+{
+    pyr_dataset made = {.path = set->path, .cache = set->cache, .file = -1};
+    pyr_cache_writer writer;
+    bool taken;
+    pyr_status status;
+
+    PYR_TRY(pyr_dataset_cache_begin(&writer, set));
+    PYR_TRY_OUT(pyr_dataset_cache_take(&made, &taken, key, decode->memory));
+    if (taken) {
+        set->path = set->cache = NULL; /* `made` has them */
+        pyr_dataset_clear(set);
+        *set = made;
+        goto out;
+    }
+    PYR_TRY_OUT(fill(set, c, order, t, decode, &writer));
+    status = pyr_dataset_cache_end(&writer, set, key);
+out:
+    pyr_dataset_cache_abandon(&writer);
+    return status;
+}
+
 /* ---- opening ---- */
+
+/* NULL stands for the default. */
+static bool one_of(const char *word, const char *const *words)
+{
+    for (; word && *words; words++)
+        if (strcmp(word, *words) == 0)
+            return true;
+    return !word;
+}
 
 static pyr_status check(const pyr_data_settings *s)
 {
+    static const char *const splits[] = {"auto", "train", "all", "test", "val", NULL};
+    static const char *const classes[] = {"auto", "none", "folders", NULL};
+
     if (!s->path || !*s->path)
         return pyr_fail(PYR_E_CONFIG, "no data set is given; give a file or folder with --data PATH");
     if (s->channels != 0 && s->channels != 1 && s->channels != 3 && s->channels != 4)
@@ -492,44 +224,60 @@ static pyr_status check(const pyr_data_settings *s)
     if (s->held_out < -1)
         return pyr_fail(PYR_E_CONFIG, "held_out is %lld, should be -1 (automatic) or a number of images",
                         (long long)s->held_out);
-    if (s->split && strcmp(s->split, "auto") != 0 && strcmp(s->split, "train") != 0 &&
-        strcmp(s->split, "all") != 0)
-        return pyr_fail(PYR_E_CONFIG, "split is \"%s\", should be auto, train or all", s->split);
+    if (!one_of(s->split, splits))
+        return pyr_fail(PYR_E_CONFIG, "split is \"%s\", should be auto, train, all, test or val", s->split);
+    if (!one_of(s->classes, classes))
+        return pyr_fail(PYR_E_CONFIG, "classes is \"%s\", should be auto, none or folders", s->classes);
     return PYR_OK;
+}
+
+/* A third of what this process may still take: the images, as much again while they are made, and a network.
+ */
+static uint64_t memory_for(const pyr_data_settings *s)
+{
+    return s->memory > 0 ? (uint64_t)s->memory : pyr_memory_left() / 3;
 }
 
 static pyr_status assemble(pyr_dataset *set, pyr_collection *c, const pyr_data_settings *s, pyr_pool *pool)
 {
-    target t = target_of(s);
-    pyr_decode decode = {.pool = pool, .h = t.h, .w = t.w, .fit = t.fit, .memory = UINT64_MAX};
+    pyr_target t = pyr_target_of(s);
+    pyr_decode decode = {.pool = pool, .h = t.h, .w = t.w, .fit = t.fit, .memory = memory_for(s)};
+    uint64_t key = 0;
     int64_t *order = NULL;
+    bool taken = false;
     pyr_status status;
 
     if (s->split && strcmp(s->split, "train") == 0)
         pyr_collection_drop(c, true);
     if (c->n == 0)
         return pyr_fail(PYR_E_FORMAT, "only a test set is there, and split is \"train\"");
-    if (c->n > INT_MAX)
-        return pyr_fail(PYR_E_UNSUPPORTED, "%lld images, at most %d are handled", (long long)c->n, INT_MAX);
+    PYR_TRY(pyr_dataset_cache_path(set, s));
+    if (set->cache) {
+        PYR_TRY(pyr_dataset_cache_key(&key, c, s));
+        PYR_TRY(pyr_dataset_cache_take(set, &taken, key, decode.memory));
+        if (taken)
+            return PYR_OK;
+    }
     PYR_TRY(pyr_collect_decode(c, &decode));
-    PYR_TRY(settle_bad(&set->skipped, c, s));
-    PYR_TRY(settle_size(&t, &set->skipped, c, s));
-    settle_samples(set, c, s->channels);
-    set->h = t.h;
-    set->w = t.w;
-    set->image_bytes = (size_t)t.h * (size_t)t.w * (size_t)(set->c * set->bits / 8);
-    PYR_TRY(pyr_new(&order, (size_t)c->n, sizeof *order, "the split"));
-    PYR_TRY_OUT(settle_split(set, order, c, s));
-    PYR_TRY_OUT(settle_labels(set, c, order));
-    PYR_TRY_OUT(fill(set, c, order, t, &decode));
-    set->kind = c->kind;
-    if (c->notes.failed)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for the notes");
-    set->notes = c->notes;
-    c->notes = (pyr_text){0};
+    PYR_TRY_OUT(pyr_dataset_settle(set, &order, &t, c, s));
+    if (!set->cache || (uint64_t)c->n <= decode.memory / set->image_bytes)
+        status = fill(set, c, order, t, &decode, NULL);
+    else
+        status = fill_file(set, c, order, t, &decode, key);
 out:
     pyr_free(order);
     return status;
+}
+
+static pyr_status new_set(pyr_dataset **out, const char *path)
+{
+    pyr_status status = pyr_new(out, 1, sizeof **out, "the data set");
+
+    if (status != PYR_OK)
+        return status;
+    (*out)->file = -1;
+    (*out)->path = pyr_strdup(path);
+    return (*out)->path ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
 }
 
 pyr_status pyr_dataset_open(pyr_dataset **out, const pyr_data_settings *s)
@@ -541,9 +289,7 @@ pyr_status pyr_dataset_open(pyr_dataset **out, const pyr_data_settings *s)
 
     *out = NULL;
     PYR_TRY(check(s));
-    PYR_TRY_OUT(pyr_new(&set, 1, sizeof *set, "the data set"));
-    PYR_TRY_OUT(pyr_new(&set->path, strlen(s->path) + 1, 1, "the data set"));
-    strcpy(set->path, s->path);
+    PYR_TRY_OUT(new_set(&set, s->path));
     PYR_TRY_OUT(collect(&c, s->path));
     PYR_TRY_OUT(pyr_pool_new(&pool, 0, NULL));
     status = assemble(set, &c, s, pool);
@@ -570,17 +316,23 @@ static uint32_t random_word(size_t at, uint32_t purpose)
 pyr_status pyr_dataset_random(pyr_dataset **out, int h, int w, int c, int count, int classes)
 {
     pyr_status status = PYR_OK;
-    pyr_dataset *set;
+    pyr_dataset *set = NULL;
     unsigned char *samples;
 
     *out = NULL;
-    PYR_TRY(pyr_new(&set, 1, sizeof *set, "the data set"));
-    *set = (pyr_dataset){.kind = "none", .h = h, .w = w, .c = c, .bits = 8, .classes = classes};
+    PYR_TRY_OUT(new_set(&set, "random bytes"));
+    set->kind = pyr_strdup("none");
+    if (!set->kind)
+        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for a name"));
+    set->h = h;
+    set->w = w;
+    set->c = c;
+    set->bits = 8;
+    set->classes = classes;
+    set->held_labels = classes > 0;
+    set->values = (pyr_data_values){0, 255, 0, 255};
     set->image_bytes = (size_t)h * (size_t)w * (size_t)c;
     set->count[PYR_TRAIN] = count;
-    set->path = pyr_strdup("random bytes");
-    if (!set->path)
-        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for a name"));
     PYR_TRY_OUT(pyr_new(&set->samples, (size_t)count, set->image_bytes, "the data set"));
     samples = set->samples;
     for (size_t i = 0; i < (size_t)count * set->image_bytes; i++)
@@ -598,16 +350,28 @@ out:
     return status;
 }
 
-void pyr_dataset_free(pyr_dataset *set)
+void pyr_dataset_clear(pyr_dataset *set)
 {
-    if (!set)
-        return;
+    if (set->file >= 0)
+        close(set->file);
     pyr_free(set->path);
+    pyr_free(set->kind);
+    pyr_free(set->cache);
     pyr_free(set->samples);
     pyr_free(set->labels);
     pyr_names_free(&set->class_names);
     pyr_names_free(&set->skipped);
+    pyr_names_free(&set->warnings);
+    pyr_text_free(&set->how);
     pyr_text_free(&set->notes);
+    *set = (pyr_dataset){.file = -1};
+}
+
+void pyr_dataset_free(pyr_dataset *set)
+{
+    if (!set)
+        return;
+    pyr_dataset_clear(set);
     pyr_free(set);
 }
 
@@ -631,7 +395,7 @@ int64_t pyr_dataset_count(const pyr_dataset *set, pyr_split split)
 
 const int32_t *pyr_dataset_labels(const pyr_dataset *set, pyr_split split)
 {
-    if (!set->labels)
+    if (!set->labels || (split == PYR_HELD_OUT && !set->held_labels))
         return NULL;
     return set->labels + (split == PYR_HELD_OUT ? set->count[PYR_TRAIN] : 0);
 }
@@ -646,9 +410,36 @@ const char *pyr_dataset_class_name(const pyr_dataset *set, int label)
     return label >= 0 && (size_t)label < set->class_names.n ? set->class_names.at[label] : NULL;
 }
 
-const void *pyr_dataset_samples(const pyr_dataset *set, pyr_split split, int64_t index)
+pyr_status pyr_dataset_read(const pyr_dataset *set, pyr_split split, int64_t index, void *dst)
 {
-    return (const char *)set->samples + (size_t)slot_of(set, split, index) * set->image_bytes;
+    uint64_t at = (uint64_t)slot_of(set, split, index) * set->image_bytes;
+
+    if (set->file < 0) {
+        memcpy(dst, (const char *)set->samples + at, set->image_bytes);
+        return PYR_OK;
+    }
+    for (size_t done = 0; done < set->image_bytes;) {
+        ssize_t n = pread(set->file, (char *)dst + done, set->image_bytes - done,
+                          (off_t)(set->samples_at + at + done));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return pyr_fail(PYR_E_IO, "%s: image %lld of the data set cannot be read from it: %s", set->cache,
+                            (long long)index, n < 0 ? strerror(errno) : "it became shorter");
+        done += (size_t)n;
+    }
+    return PYR_OK;
+}
+
+void pyr_dataset_expect(const pyr_dataset *set, pyr_split split, const int64_t *index, int n)
+{
+    if (set->file < 0)
+        return;
+    for (int i = 0; i < n; i++)
+        posix_fadvise(set->file,
+                      (off_t)(set->samples_at + (uint64_t)slot_of(set, split, index[i]) * set->image_bytes),
+                      (off_t)set->image_bytes, POSIX_FADV_WILLNEED);
 }
 
 size_t pyr_dataset_sample_bytes(const pyr_dataset *set)
@@ -668,11 +459,23 @@ static inline void mirror_row(float *row, size_t w, size_t c)
         }
 }
 
-void pyr_dataset_pixels(const pyr_dataset *set, pyr_split split, int64_t index, bool flip, float *dst)
+pyr_status pyr_dataset_pixels(const pyr_dataset *set, pyr_split split, int64_t index, bool flip, float *dst)
 {
-    const void *src = pyr_dataset_samples(set, split, index);
     size_t c = (size_t)set->c, w = (size_t)set->w, n = (size_t)set->h * w * c;
+    const void *src = (const char *)set->samples + (size_t)slot_of(set, split, index) * set->image_bytes;
+    void *own = NULL;
 
+    if (set->file >= 0) {
+        pyr_status status = pyr_new(&own, set->image_bytes, 1, "an image");
+
+        if (status == PYR_OK)
+            status = pyr_dataset_read(set, split, index, own);
+        if (status != PYR_OK) {
+            pyr_free(own);
+            return status;
+        }
+        src = own;
+    }
     if (set->bits == 8)
         pyr_pixels_from_bytes(dst, src, n);
     else
@@ -688,6 +491,8 @@ void pyr_dataset_pixels(const pyr_dataset *set, pyr_split split, int64_t index, 
         default:
             mirror_row(dst + row, w, c);
         }
+    pyr_free(own);
+    return PYR_OK;
 }
 
 uint64_t pyr_dataset_fingerprint(const pyr_dataset *set)
@@ -705,6 +510,36 @@ const char *pyr_dataset_skipped_why(const pyr_dataset *set, size_t i)
     return set->skipped.at[i];
 }
 
+size_t pyr_dataset_warnings(const pyr_dataset *set)
+{
+    return set->warnings.n;
+}
+
+const char *pyr_dataset_warning(const pyr_dataset *set, size_t i)
+{
+    return set->warnings.at[i];
+}
+
+pyr_data_values pyr_dataset_values(const pyr_dataset *set)
+{
+    return set->values;
+}
+
+int64_t pyr_dataset_turned(const pyr_dataset *set)
+{
+    return set->turned;
+}
+
+const char *pyr_dataset_how(const pyr_dataset *set)
+{
+    return set->how.at ? set->how.at : "";
+}
+
+const char *pyr_dataset_file(const pyr_dataset *set)
+{
+    return set->file >= 0 ? set->cache : NULL;
+}
+
 void pyr_dataset_describe(const pyr_dataset *set, pyr_text *text)
 {
     enum { NAMED = 10, SKIPPED = 3 };
@@ -720,6 +555,8 @@ void pyr_dataset_describe(const pyr_dataset *set, pyr_text *text)
                      i + 1 == set->classes ? ")"
                      : i + 1 == NAMED      ? ", ...)"
                                            : "");
+    if (set->turned)
+        pyr_text_add(text, "; %lld turned as the orientation in their files says", (long long)set->turned);
     if (set->notes.at)
         pyr_text_add_bytes(text, set->notes.at, set->notes.length);
     if (set->skipped.n)

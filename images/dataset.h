@@ -1,19 +1,13 @@
-/* dataset.h - images to train on and images held out, all of one shape, in memory.
+/* dataset.h - images to train on and images held out, all of one shape.
  *
- * What is recognised: a folder with IDX files (train-images-idx3-ubyte,
- * train-labels-idx1-ubyte, t10k-..., each plain or .gz) or one such file; a
- * folder with the binary files of CIFAR-10 or CIFAR-100, or one .bin; a folder
- * of PNG and JPEG files, where subfolders are classes (in the order of their
- * names, at any depth below) and `train/` beside `test/` (or val, valid,
- * validation) are the split, or where EDM's dataset.json says the labels
- * (dataset_json.h) and folders mean nothing; a zip archive of such a folder,
- * of what is in it or of the folder itself; an NPZ with uint8 images (n, h, w,
- * c) or (n, h, w) as arr_0, images or x, and labels, if any, as arr_1, labels
- * or y (-1: none); one PNG or JPEG.
+ * What is recognised, and how its folders, labels and splits are read: docs/data.md.
  *
- * Everything is read, decoded and judged before open returns: sizes, channels,
- * bits, damaged files. Images lie as they were found (folders in the order of
- * names), NHWC, in 8 bits, or in 16 when one of them has 16.
+ * Everything is read, decoded and judged before open returns: sizes, channels, bits, values, damaged files.
+ * Images lie as they were found (folders in the order of names), NHWC, in 8 bits, or in 16 when one of them
+ * has 16: in memory, or, when they take more of it than they may, in a file of the cache
+ * (~/.cache/pyrdiff/images), which is made once and read by any number of processes. It is read by position
+ * and not mapped: a map counts against a limit of address space, and a fault of the disk would kill the
+ * process.
  */
 #ifndef PYR_IMAGES_DATASET_H
 #define PYR_IMAGES_DATASET_H
@@ -42,7 +36,6 @@ typedef struct pyr_data_settings {
                             of the type, 0..255 and 0..65535 (floats: see npy) */
     int64_t memory; /* bytes of samples that are kept in memory; more lie in a file of the cache. 0 (default):
                        a third of what this process may still take */
-    const char *cache; /* folder of that file; NULL: none may be made */
 } pyr_data_settings;
 
 #define PYR_DATA_SETTINGS_DEFAULT                                                                            \
@@ -73,17 +66,20 @@ typedef struct pyr_dataset_shape {
 pyr_dataset_shape pyr_dataset_shape_of(const pyr_dataset *set);
 int64_t pyr_dataset_count(const pyr_dataset *set, pyr_split split); /* training: at least 1 */
 
-/* One label per image of the split, 0 .. classes - 1; NULL when the data has none. */
+/* One label per image of the split, 0 .. classes - 1; NULL when the data, or its held-out part, has none. */
 const int32_t *pyr_dataset_labels(const pyr_dataset *set, pyr_split split);
 int pyr_dataset_classes(const pyr_dataset *set);                       /* 0 without labels */
 const char *pyr_dataset_class_name(const pyr_dataset *set, int label); /* NULL when it has none */
 
-/* Image `index` of the split as h * w * c values in [-1, 1] (see pixels.h),
- * mirrored left to right if `flip`. */
-void pyr_dataset_pixels(const pyr_dataset *set, pyr_split split, int64_t index, bool flip, float *dst);
+/* Image `index` of the split as h * w * c values in [-1, 1] (see pixels.h), mirrored left to right if `flip`.
+ * Fails as pyr_dataset_read does; PYR_E_NOMEM. */
+pyr_status pyr_dataset_pixels(const pyr_dataset *set, pyr_split split, int64_t index, bool flip, float *dst);
 
-/* Its samples as they are kept: uint8_t or uint16_t, HWC. */
-const void *pyr_dataset_samples(const pyr_dataset *set, pyr_split split, int64_t index);
+/* Its samples as they are kept: uint8_t or uint16_t, HWC; pyr_dataset_sample_bytes of them. PYR_E_IO: the
+ * file of the cache cannot be read any more. Allocates nothing. */
+pyr_status pyr_dataset_read(const pyr_dataset *set, pyr_split split, int64_t index, void *dst);
+/* These images will be read soon: the system may fetch them from the disk meanwhile. */
+void pyr_dataset_expect(const pyr_dataset *set, pyr_split split, const int64_t *index, int n);
 size_t pyr_dataset_sample_bytes(const pyr_dataset *set); /* of one image */
 
 /* Hash over shape, bits, split, all samples and labels: the same data in the
@@ -93,6 +89,22 @@ uint64_t pyr_dataset_fingerprint(const pyr_dataset *set);
 /* Sentences on the files that skip_bad left out. */
 size_t pyr_dataset_skipped(const pyr_dataset *set);
 const char *pyr_dataset_skipped_why(const pyr_dataset *set, size_t i);
+
+/* What a person should think about, a sentence each, with its remedy. */
+size_t pyr_dataset_warnings(const pyr_dataset *set);
+const char *pyr_dataset_warning(const pyr_dataset *set, size_t i);
+
+/* Values of the samples before data.range is applied. */
+typedef struct pyr_data_values {
+    double least, most; /* that occur */
+    double low, high;   /* that become -1 and 1 */
+} pyr_data_values;
+pyr_data_values pyr_dataset_values(const pyr_dataset *set);
+
+int64_t pyr_dataset_turned(const pyr_dataset *set); /* images turned as the orientation in their files says */
+const char *pyr_dataset_how(const pyr_dataset *set); /* one sentence on how it was read, or "" */
+/* The file of the cache that the images are in; NULL: they are in memory. */
+const char *pyr_dataset_file(const pyr_dataset *set);
 
 /* One line for a person, without a newline: counts, size, channels, bits,
  * classes, and all that was decided or left out. */

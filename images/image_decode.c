@@ -89,7 +89,9 @@ static pyr_image packed_image(const decoding *run, int64_t i)
     const pyr_packed *p = run->c->packed;
     pyr_image image = {.h = p->h, .w = p->w, .c = p->c, .bits = p->bits};
 
-    image.at = run->block + (size_t)(i - run->first) * pyr_image_bytes(&image);
+    /* the block of all is in the order of the file, from which images may have been dropped since */
+    image.at =
+        run->block + (size_t)(run->c->block ? run->c->at[i].index : i - run->first) * pyr_image_bytes(&image);
     return image;
 }
 
@@ -265,7 +267,7 @@ static pyr_status packed_all(decoding *run)
     int64_t portion = (int64_t)(PORTION_BYTES / bytes) < 1 ? 1 : (int64_t)(PORTION_BYTES / bytes);
     pyr_status status;
 
-    if (c->block) { /* they are there, in the order of `at` */
+    if (c->block) { /* they are there */
         run->block = c->block;
         return pyr_pool_run(run->d->pool, (int)c->n, one, run);
     }

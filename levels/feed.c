@@ -75,21 +75,21 @@ size_t pyr_feed_gather_bytes(const pyr_feed *feed, int images)
     return streams_at(feed, images) + pyr_aligned((size_t)images * PYR_STREAM_WORDS * sizeof(uint32_t));
 }
 
-void pyr_feed_gather(const pyr_feed *feed, const pyr_pick *pick, void *host)
+pyr_status pyr_feed_gather(const pyr_feed *feed, const pyr_pick *pick, void *host)
 {
     size_t bytes = pyr_dataset_sample_bytes(feed->data);
     uint32_t *flip = (uint32_t *)(void *)((char *)host + flips_at(feed, pick->n));
     uint32_t *stream = (uint32_t *)(void *)((char *)host + streams_at(feed, pick->n));
 
     for (int i = 0; i < pick->n; i++, stream += PYR_STREAM_WORDS) {
-        memcpy((char *)host + (size_t)i * bytes, pyr_dataset_samples(feed->data, pick->split, pick->index[i]),
-               bytes);
+        PYR_TRY(pyr_dataset_read(feed->data, pick->split, pick->index[i], (char *)host + (size_t)i * bytes));
         flip[i] = pick->flip && pick->flip[i];
         stream[0] = (uint32_t)pick->seed;
         stream[1] = (uint32_t)(pick->seed >> 32);
         stream[2] = pick->first + (uint32_t)i;
         stream[3] = pick->step;
     }
+    return PYR_OK;
 }
 
 /* A sample of b bits stands for a cell of width 2^(1-b) (images/pixels.h), over which dequantising spreads
@@ -130,19 +130,21 @@ void pyr_feed_pyramid_of(pyr_feed *feed, int lane, const pyr_piece *piece, void 
 
 /* ---- at once ----------------------------------------------------------------------------------- */
 
-static pyr_piece gather_at_once(pyr_feed *feed, int lane, const pyr_pick *pick)
+static pyr_status gather_at_once(pyr_piece *out, pyr_feed *feed, int lane, const pyr_pick *pick)
 {
-    pyr_feed_gather(feed, pick, feed->host[lane]);
+    PYR_TRY(pyr_feed_gather(feed, pick, feed->host[lane]));
     if (!feed->k->host_memory)
         feed->k->upload(feed->k, feed->block[lane], feed->host[lane], pyr_feed_gather_bytes(feed, pick->n));
-    return (pyr_piece){feed->block[lane], pick->n, 0, pick->n};
+    *out = (pyr_piece){feed->block[lane], pick->n, 0, pick->n};
+    return PYR_OK;
 }
 
 pyr_status pyr_feed_level(pyr_feed *feed, int lane, const pyr_pick *pick, int level, void *variable,
                           void *condition)
 {
-    pyr_piece piece = gather_at_once(feed, lane, pick);
+    pyr_piece piece;
 
+    PYR_TRY(gather_at_once(&piece, feed, lane, pick));
     pyr_feed_level_of(feed, lane, &piece, level, variable, condition);
     return PYR_OK;
 }
@@ -150,8 +152,9 @@ pyr_status pyr_feed_level(pyr_feed *feed, int lane, const pyr_pick *pick, int le
 pyr_status pyr_feed_pyramid(pyr_feed *feed, int lane, const pyr_pick *pick, void *const *variable,
                             void *const *condition)
 {
-    pyr_piece piece = gather_at_once(feed, lane, pick);
+    pyr_piece piece;
 
+    PYR_TRY(gather_at_once(&piece, feed, lane, pick));
     pyr_feed_pyramid_of(feed, lane, &piece, variable, condition);
     return PYR_OK;
 }

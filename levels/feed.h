@@ -41,7 +41,7 @@ typedef struct pyr_pick {
 /* Bytes of `images` images on their way to the backend: samples as they are stored, flips, streams. */
 size_t pyr_feed_gather_bytes(const pyr_feed *feed, int images);
 /* The pick's images (any number) into host memory. */
-void pyr_feed_gather(const pyr_feed *feed, const pyr_pick *pick, void *host);
+pyr_status pyr_feed_gather(const pyr_feed *feed, const pyr_pick *pick, void *host);
 
 /* Images first .. first + n - 1 (n <= feed->batch) of the `images` that were gathered and now are in `block`,
  * backend memory. */

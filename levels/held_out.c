@@ -79,6 +79,9 @@ pyr_status pyr_held_out_measure(pyr_held_out *out, const pyr_level *level, pyr_f
     pyr_status status = PYR_OK;
 
     *out = (pyr_held_out){0};
+    /* Without labels they are images of "no class", which is a class only where training had it. */
+    if (level->facts.classes && !labels && level->settings.class_dropout == 0)
+        w.images = 0;
     if (w.images == 0)
         return PYR_OK;
     PYR_TRY_OUT(pyr_new(&w.losses, (size_t)w.images, sizeof *w.losses, "held-out loss"));

@@ -66,11 +66,14 @@ pyr_pick pyr_level_trainer_pick(pyr_level_trainer *t, int64_t step)
 {
     const pyr_dataset *data = t->job.data;
     const int32_t *labels = pyr_dataset_labels(data, PYR_TRAIN);
+    int64_t count = pyr_dataset_count(data, PYR_TRAIN);
     int batch = t->level.settings.batch;
 
     for (int i = 0; i < batch && t->picked != step; i++) {
-        int64_t at = pyr_order(t->job.seed, step * batch + i, pyr_dataset_count(data, PYR_TRAIN));
+        int64_t at = pyr_order(t->job.seed, step * batch + i, count);
+        int64_t next = pyr_order(t->job.seed, (step + 1) * batch + i, count);
 
+        pyr_dataset_expect(data, PYR_TRAIN, &next, 1);
         t->index[i] = at;
         t->flip[i] = flipped(t, step, i);
         t->labels[i] = labels ? labels[at] : 0;
@@ -213,7 +216,7 @@ static pyr_status prepare_step(pyr_level_trainer *t, int64_t number)
     PYR_TRY(pyr_handover_next(&t->handover, &host));
     *(pyr_told *)host = pyr_train_told(&t->plan, number);
     pick = pyr_level_trainer_pick(t, number);
-    pyr_feed_gather(&t->feed, &pick, (char *)host + t->images_at);
+    PYR_TRY(pyr_feed_gather(&t->feed, &pick, (char *)host + t->images_at));
     pyr_level_trainer_prepare(t, number, (char *)host + t->draws_at);
     t->computed = number;
     return PYR_OK;

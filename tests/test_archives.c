@@ -2,6 +2,7 @@
  * fixtures are read from tests/golden/archives (made by NumPy and Python's zipfile, make_archives.py there).
  */
 #include "tests/check.h"
+#include "tests/samples_of.h"
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -384,6 +385,8 @@ static void check_describes(const pyr_dataset *set, const char *part)
     pyr_text text = {0};
 
     pyr_dataset_describe(set, &text);
+    for (size_t i = 0; i < pyr_dataset_warnings(set); i++)
+        pyr_text_add(&text, "; %s", pyr_dataset_warning(set, i));
     if (!text.at || !strstr(text.at, part) || strchr(text.at, '\n'))
         CHECK_REPORT("the description lacks \"%s\": %s", part, text.at ? text.at : "");
     pyr_text_free(&text);
@@ -412,7 +415,7 @@ static uint64_t check_set(const char *path, const int *order, bool labelled, con
         int n = order ? order[i] : i;
 
         fill_image(wanted, n);
-        CHECK(memcmp(wanted, pyr_dataset_samples(set, PYR_TRAIN, i), BYTES) == 0);
+        CHECK(memcmp(wanted, samples_of(set, PYR_TRAIN, i), BYTES) == 0);
         CHECK(!labels || labels[i] == label_of(n));
     }
     fingerprint = pyr_dataset_fingerprint(set);
@@ -518,7 +521,7 @@ static pyr_dataset *opened(const pyr_data_settings *s)
 /* The image of number n, by its first byte. */
 static int which(const pyr_dataset *set, pyr_split split, int64_t i)
 {
-    uint8_t first = *(const uint8_t *)pyr_dataset_samples(set, split, i), wanted[BYTES];
+    uint8_t first = *(const uint8_t *)samples_of(set, split, i), wanted[BYTES];
 
     for (int n = 0; n < IMAGES; n++) {
         fill_image(wanted, n);
@@ -554,7 +557,7 @@ static void archives_of_folders(void)
     set = opened(&s);
     if (set) {
         check_describes(set, "4 images to train on");
-        check_describes(set, "classes are not used: 1 of 4 images are in no subfolder");
+        check_describes(set, "classes are not used: 1 of 4 training images have no label");
         CHECK(which(set, PYR_TRAIN, 0) == 2 && which(set, PYR_TRAIN, 1) == 3 &&
               which(set, PYR_TRAIN, 2) == 0 && which(set, PYR_TRAIN, 3) == 1);
     }
@@ -670,7 +673,7 @@ static void grey_arrays(void)
         return;
     check_describes(set, "8x6 grey, 8 bits");
     for (int i = 0; i < IMAGES; i++) {
-        const uint8_t *got = pyr_dataset_samples(set, PYR_TRAIN, i);
+        const uint8_t *got = samples_of(set, PYR_TRAIN, i);
 
         fill_image(wanted, i);
         for (int p = 0; p < H * W; p++)

@@ -11,6 +11,7 @@
 #include "images/npz_file.h"
 #include "images/png_file.h"
 #include "tests/recording.h"
+#include "tests/samples_of.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -60,7 +61,7 @@ static void sets_from_everywhere(void)
     CHECK_OK(pyr_image_set_data(&first, data, PYR_HELD_OUT, 9));
     CHECK(first.n == 9 && first.hash != whole.hash);
     for (int64_t i = 0; i < first.n; i++) /* as they are kept in the data set: 8 bits */
-        CHECK(memcmp(first.pixels + i * 120, pyr_dataset_samples(data, PYR_HELD_OUT, i), 120) == 0);
+        CHECK(memcmp(first.pixels + i * 120, samples_of(data, PYR_HELD_OUT, i), 120) == 0);
 
     CHECK_OK(pyr_make_folders(in_folder("pngs")));
     for (int64_t i = first.n - 1; i >= 0; i--) {

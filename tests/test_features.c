@@ -5,6 +5,7 @@
 #include "eval/features.h"
 #include "graph/train.h"
 #include "tests/check.h"
+#include "tests/samples_of.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -106,7 +107,7 @@ static void features_and_logits(void)
     double right = 0;
 
     for (int i = 0; i < HELD_OUT; i++)
-        memcpy(images + i * H * W, pyr_dataset_samples(data, PYR_HELD_OUT, i), H * W);
+        memcpy(images + i * H * W, samples_of(data, PYR_HELD_OUT, i), H * W);
     CHECK_OK(pyr_features_open(&f, k, path));
     CHECK_STRING(pyr_features_name(f), "classifier 12x10x1, 2 classes");
     CHECK(pyr_features_size(f) == D && pyr_features_classes(f) == CLASSES);
@@ -154,7 +155,7 @@ static void other_tables(void)
 
     train(path, "cpu", 1, 1);
     for (int i = 0; i < N; i++)
-        memcpy(images + i * H * W, pyr_dataset_samples(data, PYR_HELD_OUT, i), H * W);
+        memcpy(images + i * H * W, samples_of(data, PYR_HELD_OUT, i), H * W);
     for (int way = 0; way < 4; way++) {
         static const char *const backends[] = {"cpu", "cpu", "ref", "ref-double"};
         pyr_kernels *k = open_kernels(backends[way], 1);

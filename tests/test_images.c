@@ -1,6 +1,7 @@
 /* test_images.c - files to batches and back. Run from the root of the project:
  * fixtures are read from tests/golden/images (made by make_images.py there). */
 #include "tests/check.h"
+#include "tests/samples_of.h"
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -147,6 +148,8 @@ static void check_describes(const pyr_dataset *set, const char *part)
     pyr_text text = {0};
 
     pyr_dataset_describe(set, &text);
+    for (size_t i = 0; i < pyr_dataset_warnings(set); i++)
+        pyr_text_add(&text, "; %s", pyr_dataset_warning(set, i));
     if (!text.at || !strstr(text.at, part) || strchr(text.at, '\n'))
         CHECK_REPORT("the description lacks \"%s\": %s", part, text.at ? text.at : "");
     pyr_text_free(&text);
@@ -594,7 +597,7 @@ static void idx_data(void)
             CHECK((double)pixels[i] == (2 * p - 255) / 256.0);
             CHECK(mirrored[i] == pixels[i / 3 * 3 + 2 - i % 3]);
         }
-        CHECK(((const uint8_t *)pyr_dataset_samples(set, PYR_HELD_OUT, 0))[1] == 107);
+        CHECK(((const uint8_t *)samples_of(set, PYR_HELD_OUT, 0))[1] == 107);
         check_describes(
             set, "(IDX): 20 images to train on, 6 held out (its test set), 4x3 grey, 8 bits, 5 classes");
         prints[gz] = pyr_dataset_fingerprint(set);
@@ -805,7 +808,7 @@ static void folder_with_classes(void)
     const int32_t *labels = pyr_dataset_labels(set, PYR_TRAIN);
     CHECK(labels && labels[0] == 0 && labels[1] == 0 && labels[2] == 1);
     for (int i = 0; i < 3; i++)
-        CHECK(*(const uint8_t *)pyr_dataset_samples(set, PYR_TRAIN, i) == 10 * (i + 1));
+        CHECK(*(const uint8_t *)samples_of(set, PYR_TRAIN, i) == 10 * (i + 1));
     check_describes(set, "2 classes (ant, zebra)");
     check_describes(set, "1 file of other kinds left aside (such as readme.txt)");
     pyr_dataset_free(set);
@@ -814,7 +817,7 @@ static void folder_with_classes(void)
     CHECK_OK(pyr_dataset_open(&set, &s));
     CHECK(set && pyr_dataset_classes(set) == 0 && !pyr_dataset_labels(set, PYR_TRAIN));
     if (set)
-        check_describes(set, "classes are not used: 1 of 4 images are in no subfolder");
+        check_describes(set, "classes are not used: 1 of 4 training images have no label");
     pyr_dataset_free(set);
     CHECK(symlink(".", in_temp("classes/loop")) == 0);
     CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "nested more than 16 deep");
@@ -914,7 +917,7 @@ static void sizes(void)
     s.crop = true;
     CHECK_OK(pyr_dataset_open(&set, &s));
     if (set) {
-        const uint8_t *first = pyr_dataset_samples(set, PYR_TRAIN, 0);
+        const uint8_t *first = samples_of(set, PYR_TRAIN, 0);
 
         CHECK(pyr_dataset_shape_of(set).h == 8 && pyr_dataset_shape_of(set).w == 6);
         CHECK(first[0] == 15); /* a.png from column 3 on */
@@ -924,7 +927,7 @@ static void sizes(void)
     s.resize_h = s.resize_w = 4;
     CHECK_OK(pyr_dataset_open(&set, &s));
     if (set) {
-        const uint8_t *first = pyr_dataset_samples(set, PYR_TRAIN, 0);
+        const uint8_t *first = samples_of(set, PYR_TRAIN, 0);
 
         CHECK(pyr_dataset_shape_of(set).h == 4 && pyr_dataset_shape_of(set).w == 4);
         CHECK(first[0] == 14); /* columns 2, 3 and rows 0, 1: (10 + 15 + 13 + 18)/4 */
@@ -979,8 +982,8 @@ static void channels(void)
     CHECK(opened_as(&s, "5 images of 8 bits widened to 16").bits == 16);
     CHECK_OK(pyr_dataset_open(&set, &s));
     if (set) {
-        const uint16_t *a = pyr_dataset_samples(set, PYR_TRAIN, 0),
-                       *f = pyr_dataset_samples(set, PYR_TRAIN, 5);
+        const uint16_t *a = samples_of(set, PYR_TRAIN, 0),
+                       *f = samples_of(set, PYR_TRAIN, 5);
         float x[3 * 4 * 4];
 
         CHECK(a[0] == 5 * 257 && a[1] == 5 * 257 && a[3] == 65535 && f[0] == 5 * 257);
@@ -1084,10 +1087,10 @@ static void held_out(void)
     CHECK(pyr_dataset_count(set, PYR_TRAIN) == 45 && pyr_dataset_count(set, PYR_HELD_OUT) == 5);
     for (int split = 0; split < 2; split++)
         for (int i = 0, last = -1; i < pyr_dataset_count(set, (pyr_split)split); i++) {
-            int which = *(const uint8_t *)pyr_dataset_samples(set, (pyr_split)split, i);
+            int which = *(const uint8_t *)samples_of(set, (pyr_split)split, i);
 
             CHECK(which < 50 && !seen[which] && which > last); /* each once, in order */
-            CHECK(which == *(const uint8_t *)pyr_dataset_samples(again, (pyr_split)split, i));
+            CHECK(which == *(const uint8_t *)samples_of(again, (pyr_split)split, i));
             seen[which] = true;
             last = which;
         }
@@ -1095,7 +1098,7 @@ static void held_out(void)
     /* The choice is part of what a run means, so it must never change. */
     static const uint8_t chosen[] = {2, 6, 12, 20, 41};
     for (int i = 0; i < 5; i++)
-        CHECK(*(const uint8_t *)pyr_dataset_samples(set, PYR_HELD_OUT, i) == chosen[i]);
+        CHECK(*(const uint8_t *)samples_of(set, PYR_HELD_OUT, i) == chosen[i]);
     pyr_dataset_free(again);
     s.held_out = 20; /* more of them contain the fewer */
     CHECK_OK(pyr_dataset_open(&again, &s));
@@ -1103,8 +1106,8 @@ static void held_out(void)
         int found = 0;
 
         for (int j = 0; j < 20; j++)
-            found += *(const uint8_t *)pyr_dataset_samples(set, PYR_HELD_OUT, i) ==
-                     *(const uint8_t *)pyr_dataset_samples(again, PYR_HELD_OUT, j);
+            found += *(const uint8_t *)samples_of(set, PYR_HELD_OUT, i) ==
+                     *(const uint8_t *)samples_of(again, PYR_HELD_OUT, j);
         CHECK(found == 1);
     }
     CHECK(again && pyr_dataset_fingerprint(set) != pyr_dataset_fingerprint(again));

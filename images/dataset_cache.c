@@ -1,0 +1,429 @@
+/* dataset_cache.c - the images of a data set in a file of the cache, for sets that take more memory than they
+ * may.
+ *
+ * XDG_CACHE_HOME/pyrdiff/images/HASH.images, by the path and the settings that the images depend on, so that
+ * a data set that changes has one file, which is made anew. It holds, little-endian:
+ *
+ *     0     "pyrdiff images 1", then 64-bit numbers: key, start and bytes of the facts, their hash, size of
+ * the file 4096  the samples, image after image, training images first then  the facts: one JSON object, a
+ * NUL, and the labels (32-bit; none when there are no classes)
+ *
+ * The file can be removed at any time; a running process keeps what it has open.
+ */
+#include "images/dataset_internal.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the file is written as a little-endian machine has numbers in memory"
+#endif
+
+static const char magic[16] = "pyrdiff images 1"; /* without a NUL */
+enum { SAMPLES_AT = 4096, FACTS_MOST = 1 << 30 };
+
+typedef struct header {
+    char magic[16];
+    uint64_t key, facts_at, facts_bytes, facts_hash, size;
+} header;
+
+/* ---- name and key ---- */
+
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+    return pyr_hash(hash, text ? text : "", text ? strlen(text) + 1 : 1);
+}
+
+static uint64_t hash_settings(uint64_t hash, const pyr_data_settings *s)
+{
+    int64_t numbers[] = {s->channels, s->resize_h, s->resize_w, s->crop, s->skip_bad, s->held_out};
+
+    hash = pyr_hash(hash, numbers, sizeof numbers);
+    hash = pyr_hash(hash, s->range, sizeof s->range);
+    hash = hash_text(hash, s->split);
+    return hash_text(hash, s->classes);
+}
+
+pyr_status pyr_dataset_cache_path(pyr_dataset *set, const pyr_data_settings *s)
+{
+    char name[64], *whole = realpath(s->path, NULL);
+    uint64_t hash = hash_settings(hash_text(PYR_HASH_START, whole ? whole : s->path), s);
+
+    free(whole);
+    snprintf(name, sizeof name, "images/%016" PRIx64 ".images", hash);
+    set->cache = pyr_cache_path(name);
+    return PYR_OK;
+}
+
+static pyr_status hash_file(uint64_t *hash, const char *path)
+{
+    struct stat info;
+    int64_t facts[4];
+
+    if (stat(path, &info) != 0)
+        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
+    facts[0] = info.st_size;
+    facts[1] = info.st_mtim.tv_sec;
+    facts[2] = info.st_mtim.tv_nsec;
+    facts[3] = (int64_t)info.st_ino;
+    *hash = pyr_hash(hash_text(*hash, path), facts, sizeof facts);
+    return PYR_OK;
+}
+
+pyr_status pyr_dataset_cache_key(uint64_t *key, const pyr_collection *c, const pyr_data_settings *s)
+{
+    uint64_t hash = hash_settings(hash_text(PYR_HASH_START, c->kind), s);
+
+    for (size_t i = 0; i < c->sources.n; i++)
+        PYR_TRY(hash_file(&hash, c->sources.at[i]));
+    for (int64_t i = 0; i < c->n; i++) {
+        const pyr_found *found = &c->at[i];
+        int64_t facts[3] = {found->index, found->label, found->test};
+
+        hash = pyr_hash(hash, facts, sizeof facts);
+        if (found->path && c->archive)
+            hash = hash_text(hash, found->path);
+        else if (found->path && hash_file(&hash, found->path) != PYR_OK)
+            hash = hash_text(hash, "cannot be read"); /* its sentence comes when it is decoded */
+    }
+    for (size_t i = 0; i < c->classes.n; i++)
+        hash = hash_text(hash, c->classes.at[i]);
+    *key = hash;
+    return PYR_OK;
+}
+
+/* ---- facts ---- */
+
+static void put_names(pyr_json *json, const char *key, const pyr_names *names)
+{
+    pyr_json_open(json, key, '[');
+    for (size_t i = 0; i < names->n; i++)
+        pyr_json_string(json, NULL, names->at[i]);
+    pyr_json_close(json, ']');
+}
+
+static void put_facts(pyr_json *json, const pyr_dataset *set)
+{
+    char fingerprint[20];
+
+    snprintf(fingerprint, sizeof fingerprint, "%016" PRIx64, set->fingerprint);
+    pyr_json_open(json, NULL, '{');
+    pyr_json_string(json, "path", set->path);
+    pyr_json_string(json, "kind", set->kind);
+    pyr_json_string(json, "fingerprint", fingerprint);
+    pyr_json_int(json, "h", set->h);
+    pyr_json_int(json, "w", set->w);
+    pyr_json_int(json, "c", set->c);
+    pyr_json_int(json, "bits", set->bits);
+    pyr_json_int(json, "train", set->count[PYR_TRAIN]);
+    pyr_json_int(json, "held_out", set->count[PYR_HELD_OUT]);
+    pyr_json_bool(json, "own_test", set->own_test);
+    pyr_json_int(json, "classes", set->classes);
+    pyr_json_bool(json, "held_labels", set->held_labels);
+    pyr_json_int(json, "turned", set->turned);
+    pyr_json_open(json, "values", '[');
+    pyr_json_real(json, NULL, set->values.least);
+    pyr_json_real(json, NULL, set->values.most);
+    pyr_json_real(json, NULL, set->values.low);
+    pyr_json_real(json, NULL, set->values.high);
+    pyr_json_close(json, ']');
+    pyr_json_string(json, "how", set->how.at);
+    pyr_json_string(json, "notes", set->notes.at);
+    put_names(json, "class_names", &set->class_names);
+    put_names(json, "skipped", &set->skipped);
+    put_names(json, "warnings", &set->warnings);
+    pyr_json_close(json, '}');
+}
+
+static double get(const cJSON *json, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
+
+    return cJSON_IsNumber(item) ? item->valuedouble : cJSON_IsTrue(item) ? 1 : 0;
+}
+
+static const char *get_text(const cJSON *json, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
+
+    return cJSON_IsString(item) ? item->valuestring : NULL;
+}
+
+static pyr_status get_names(pyr_names *out, const cJSON *json, const char *key)
+{
+    const cJSON *item, *list = cJSON_GetObjectItemCaseSensitive(json, key);
+
+    cJSON_ArrayForEach(item, list) if (cJSON_IsString(item)) PYR_TRY(pyr_names_add(out, item->valuestring));
+    return PYR_OK;
+}
+
+static pyr_status get_facts(pyr_dataset *set, const cJSON *json)
+{
+    const char *kind = get_text(json, "kind"), *how = get_text(json, "how"), *notes = get_text(json, "notes");
+    const char *fingerprint = get_text(json, "fingerprint");
+    const cJSON *values = cJSON_GetObjectItemCaseSensitive(json, "values");
+    double *value[] = {&set->values.least, &set->values.most, &set->values.low, &set->values.high};
+
+    set->fingerprint = fingerprint ? strtoull(fingerprint, NULL, 16) : 0;
+    set->h = (int)get(json, "h");
+    set->w = (int)get(json, "w");
+    set->c = (int)get(json, "c");
+    set->bits = (int)get(json, "bits");
+    set->image_bytes = (size_t)set->h * (size_t)set->w * (size_t)(set->c * set->bits / 8);
+    set->count[PYR_TRAIN] = (int64_t)get(json, "train");
+    set->count[PYR_HELD_OUT] = (int64_t)get(json, "held_out");
+    set->own_test = get(json, "own_test") != 0;
+    set->classes = (int)get(json, "classes");
+    set->held_labels = get(json, "held_labels") != 0;
+    set->turned = (int64_t)get(json, "turned");
+    for (int i = 0; i < 4; i++) {
+        const cJSON *item = cJSON_GetArrayItem(values, i);
+
+        *value[i] = cJSON_IsNumber(item) ? item->valuedouble : 0;
+    }
+    if (how)
+        pyr_text_add(&set->how, "%s", how);
+    if (notes)
+        pyr_text_add(&set->notes, "%s", notes);
+    set->kind = pyr_strdup(kind ? kind : "");
+    if (!set->kind || set->how.failed || set->notes.failed)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the data set");
+    PYR_TRY(get_names(&set->class_names, json, "class_names"));
+    PYR_TRY(get_names(&set->skipped, json, "skipped"));
+    return get_names(&set->warnings, json, "warnings");
+}
+
+/* ---- taking ---- */
+
+static bool read_at(int file, void *dst, size_t n, uint64_t at)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t part = pread(file, (char *)dst + done, n - done, (off_t)(at + done));
+
+        if (part < 0 && errno == EINTR)
+            continue;
+        if (part <= 0)
+            return false;
+        done += (size_t)part;
+    }
+    return true;
+}
+
+/* Whole, of this key, and as it was written. */
+static bool fits(const header *h, int file, uint64_t key)
+{
+    struct stat info;
+
+    return memcmp(h->magic, magic, sizeof magic) == 0 && h->key == key && fstat(file, &info) == 0 &&
+           (uint64_t)info.st_size == h->size && h->facts_bytes < FACTS_MOST && h->facts_at <= h->size &&
+           h->facts_bytes == h->size - h->facts_at;
+}
+
+static pyr_status take_labels(pyr_dataset *set, const char *facts, size_t n)
+{
+    size_t images = (size_t)(set->count[0] + set->count[1]), json = strlen(facts) + 1;
+
+    if (!set->classes)
+        return PYR_OK;
+    if (n - json != images * sizeof *set->labels)
+        return pyr_fail(PYR_E_FORMAT, "%s: labels are missing", set->cache);
+    PYR_TRY(pyr_new(&set->labels, images, sizeof *set->labels, "the labels"));
+    memcpy(set->labels, facts + json, images * sizeof *set->labels);
+    return PYR_OK;
+}
+
+/* All but the paths: what a damaged file left behind. */
+static void forget(pyr_dataset *set)
+{
+    pyr_dataset rest = {.path = set->path, .cache = set->cache, .file = -1};
+
+    set->path = set->cache = NULL;
+    pyr_dataset_clear(set);
+    *set = rest;
+}
+
+static pyr_status take(pyr_dataset *set, int file, const header *h, char *facts, uint64_t memory)
+{
+    uint64_t bytes;
+    cJSON *json = NULL;
+    pyr_status status;
+
+    PYR_TRY(pyr_json_parse(&json, facts, strlen(facts), set->cache));
+    status = get_facts(set, json);
+    cJSON_Delete(json);
+    PYR_TRY(status);
+    PYR_TRY(take_labels(set, facts, (size_t)h->facts_bytes));
+    bytes = (uint64_t)(set->count[0] + set->count[1]) * set->image_bytes;
+    if (set->count[0] < 1 || set->image_bytes == 0 || bytes != h->facts_at - SAMPLES_AT)
+        return pyr_fail(PYR_E_FORMAT, "%s: images are missing", set->cache);
+    set->samples_at = SAMPLES_AT;
+    if (bytes > memory)
+        return PYR_OK;
+    PYR_TRY(pyr_new(&set->samples, (size_t)bytes, 1, "the data set"));
+    if (!read_at(file, set->samples, (size_t)bytes, SAMPLES_AT))
+        return pyr_fail(PYR_E_IO, "%s cannot be read: %s", set->cache, strerror(errno));
+    return PYR_OK;
+}
+
+pyr_status pyr_dataset_cache_take(pyr_dataset *set, bool *taken, uint64_t key, uint64_t memory)
+{
+    header h = {0};
+    char *facts = NULL;
+    pyr_status status = PYR_OK;
+    int file = open(set->cache, O_RDONLY | O_CLOEXEC);
+
+    *taken = false;
+    if (file < 0 || !read_at(file, &h, sizeof h, 0) || !fits(&h, file, key))
+        goto out;
+    PYR_TRY_OUT(pyr_new(&facts, (size_t)h.facts_bytes + 1, 1, "the data set"));
+    if (!read_at(file, facts, (size_t)h.facts_bytes, h.facts_at) ||
+        pyr_hash(PYR_HASH_START, facts, (size_t)h.facts_bytes) != h.facts_hash)
+        goto out;
+    status = take(set, file, &h, facts, memory);
+    *taken = status == PYR_OK;
+    if (status != PYR_OK)
+        forget(set);
+    if (status == PYR_E_FORMAT || status == PYR_E_IO) /* then it is made anew */
+        status = PYR_OK;
+out:
+    if (*taken && !set->samples)
+        set->file = file;
+    else if (file >= 0)
+        close(file);
+    pyr_free(facts);
+    return status;
+}
+
+/* ---- making ---- */
+
+static pyr_status cannot_write(const pyr_dataset *set, int error)
+{
+    return pyr_fail(
+        PYR_E_IO,
+        "%s: the images do not fit into memory, and this file for them cannot be written: %s; set "
+        "XDG_CACHE_HOME to a folder with space, or make images smaller with --resize",
+        set->cache, strerror(error));
+}
+
+/* One process makes the file at a time; what a killed one has left of it goes. */
+static pyr_status lock_of(pyr_cache_writer *out, const pyr_dataset *set, const char *folder)
+{
+    char *path = pyr_strfmt("%s.lock", set->cache);
+    const char *name = strrchr(set->cache, '/') + 1;
+    pyr_names names = {0};
+    pyr_status status;
+
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    PYR_TRY_OUT(pyr_lock_wait(&out->lock, path));
+    PYR_TRY_OUT(pyr_folder_names(&names, folder));
+    for (size_t i = 0; i < names.n; i++)
+        if (strncmp(names.at[i], name, strlen(name)) == 0 && strstr(names.at[i], ".tmp-")) {
+            char *left = pyr_path_join(folder, names.at[i]);
+
+            if (left)
+                unlink(left);
+            pyr_free(left);
+        }
+out:
+    pyr_names_free(&names);
+    pyr_free(path);
+    return status;
+}
+
+pyr_status pyr_dataset_cache_begin(pyr_cache_writer *out, const pyr_dataset *set)
+{
+    uint64_t bytes = (uint64_t)(set->count[0] + set->count[1]) * set->image_bytes;
+    char *folder = pyr_strdup(set->cache);
+    struct statvfs disk;
+    pyr_status status;
+
+    *out = (pyr_cache_writer){.bytes = bytes, .lock = -1};
+    if (!folder)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    *strrchr(folder, '/') = 0;
+    if (pyr_make_folders(folder) != PYR_OK)
+        PYR_TRY_OUT(cannot_write(set, errno));
+    PYR_TRY_OUT(lock_of(out, set, folder));
+    if (statvfs(folder, &disk) == 0 && bytes / disk.f_frsize > disk.f_bavail)
+        PYR_TRY_OUT(
+            pyr_fail(PYR_E_IO,
+                     "%s: the images do not fit into memory, and need %.4g GiB in this folder, where %.4g "
+                     "GiB are free; set XDG_CACHE_HOME to a folder with space, or make images smaller with "
+                     "--resize",
+                     folder, (double)bytes / 1073741824.0,
+                     (double)disk.f_bavail * (double)disk.f_frsize / 1073741824.0));
+    PYR_TRY_OUT(pyr_atomic_open(&out->file, set->cache));
+out:
+    pyr_free(folder);
+    if (status != PYR_OK)
+        pyr_dataset_cache_abandon(out);
+    return status;
+}
+
+pyr_status pyr_dataset_cache_write(const pyr_cache_writer *writer, int64_t slot, const void *samples,
+                                   size_t image_bytes)
+{
+    int file = fileno(writer->file.stream);
+    uint64_t at = SAMPLES_AT + (uint64_t)slot * image_bytes;
+
+    for (size_t done = 0; done < image_bytes;) {
+        ssize_t n = pwrite(file, (const char *)samples + done, image_bytes - done, (off_t)(at + done));
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return pyr_fail(PYR_E_IO, "%s cannot be written: %s", writer->file.path, strerror(errno));
+        done += (size_t)n;
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_dataset_cache_end(pyr_cache_writer *writer, pyr_dataset *set, uint64_t key)
+{
+    size_t labels = set->classes ? (size_t)(set->count[0] + set->count[1]) * sizeof *set->labels : 0;
+    header h = {.key = key, .facts_at = SAMPLES_AT + writer->bytes};
+    pyr_json json = {0};
+    FILE *f = writer->file.stream;
+    pyr_status status;
+
+    memcpy(h.magic, magic, sizeof magic);
+    put_facts(&json, set);
+    pyr_text_add_bytes(&json.text, "", 1);
+    if (labels)
+        pyr_text_add_bytes(&json.text, set->labels, labels);
+    if (json.text.failed)
+        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the facts of the data set"));
+    h.facts_bytes = json.text.length;
+    h.facts_hash = pyr_hash(PYR_HASH_START, json.text.at, json.text.length);
+    h.size = h.facts_at + h.facts_bytes;
+    if (fseeko(f, (off_t)h.facts_at, SEEK_SET) != 0)
+        PYR_TRY_OUT(cannot_write(set, errno));
+    PYR_TRY_OUT(pyr_atomic_write(&writer->file, json.text.at, json.text.length));
+    if (fseeko(f, 0, SEEK_SET) != 0)
+        PYR_TRY_OUT(cannot_write(set, errno));
+    PYR_TRY_OUT(pyr_atomic_write(&writer->file, &h, sizeof h));
+    PYR_TRY_OUT(pyr_atomic_commit(&writer->file));
+    set->file = open(set->cache, O_RDONLY | O_CLOEXEC);
+    set->samples_at = SAMPLES_AT;
+    if (set->file < 0)
+        PYR_TRY_OUT(pyr_fail(PYR_E_IO, "%s: %s", set->cache, strerror(errno)));
+out:
+    pyr_text_free(&json.text);
+    return status;
+}
+
+void pyr_dataset_cache_abandon(pyr_cache_writer *writer)
+{
+    pyr_atomic_abandon(&writer->file);
+    pyr_unlock(writer->lock);
+    *writer = (pyr_cache_writer){.lock = -1};
+}
