@@ -66,18 +66,16 @@ pyr_status pyr_image_spread(pyr_image *image, double low, double high, const cha
 
 bool pyr_range_guess(double range[2], uint32_t least, uint32_t most, int bits)
 {
-    uint32_t top = (UINT32_C(1) << bits) - 1, white = most;
+    uint32_t top = (UINT32_C(1) << bits) - 1, white = most > 0 ? most : 1;
+    bool from_0 = 8 * (uint64_t)least <= most;
 
     if (8 * (uint64_t)(most - least) >= top)
         return false;
     /* Instruments give 10, 12 or 14 bits; what has fewer is counted (0 and 1, classes, 0..16). */
-    for (uint32_t all = 1023; bits == 16 && most > 255 && all < top && all <= 4 * (uint64_t)most;
-         all = 2 * all + 1)
-        if (all >= most) {
-            white = all;
-            break;
-        }
-    range[0] = 8 * (uint64_t)least <= most ? 0 : least;
+    if (bits == 16 && from_0 && most > 255)
+        for (white = 1023; white < most;)
+            white = 2 * white + 1;
+    range[0] = from_0 ? 0 : least;
     range[1] = white > range[0] ? white : range[0] + 1;
     return true;
 }
