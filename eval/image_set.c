@@ -159,7 +159,7 @@ pyr_status pyr_image_set_data(pyr_image_set *out, const pyr_dataset *data, pyr_s
     status = make(out, name, n, s.h, s.w, s.c);
     for (int64_t i = 0; status == PYR_OK && i < n; i++) {
         /* an image that is only read */
-        pyr_image one = {(void *)(uintptr_t)pyr_dataset_samples(data, split, i), s.h, s.w, s.c, s.bits};
+        pyr_image one = {(void *)(uintptr_t)pyr_dataset_samples(data, split, i), s.h, s.w, s.c, s.bits, false};
 
         pyr_image_convert(out->pixels + (size_t)i * image_bytes(out), &one, s.c, 8);
     }

@@ -37,6 +37,8 @@ static pyr_status collect(pyr_collection *c, const part *parts, size_t n, int cl
 {
     int64_t all = 0, train = 0, at = 0;
     int32_t *labels = NULL;
+    pyr_packed *packed;
+    uint8_t *block;
     pyr_status status;
 
     c->kind = classes == 100 ? "CIFAR-100" : "CIFAR-10";
@@ -46,14 +48,17 @@ static pyr_status collect(pyr_collection *c, const part *parts, size_t n, int cl
     }
     if (train == 0) /* test files alone are a data set too */
         train = all;
-    PYR_TRY_OUT(pyr_collection_pack(c, all, train, PYR_CIFAR_SIDE, PYR_CIFAR_SIDE, 3, name));
+    PYR_TRY_OUT(pyr_new(&block, (size_t)all, PYR_CIFAR_PIXELS, name));
+    PYR_TRY_OUT(pyr_packed_block(&packed, block, all, PYR_CIFAR_SIDE, PYR_CIFAR_SIDE, 3, 8));
+    PYR_TRY_OUT(pyr_collection_pack(c, packed, all, train));
     PYR_TRY_OUT(pyr_new(&labels, (size_t)all, sizeof *labels, name));
     for (int test = 0; test < 2; test++)
         for (size_t i = 0; i < n; i++) {
             if (parts[i].test != test)
                 continue;
-            PYR_TRY_OUT(pyr_cifar_read((uint8_t *)c->block + at * PYR_CIFAR_PIXELS, labels + at,
-                                       parts[i].path, parts[i].records, classes));
+            PYR_TRY_OUT(pyr_names_add(&c->sources, parts[i].path));
+            PYR_TRY_OUT(pyr_cifar_read(block + at * PYR_CIFAR_PIXELS, labels + at, parts[i].path,
+                                       parts[i].records, classes));
             at += parts[i].records;
         }
     for (int64_t i = 0; i < all; i++)

@@ -1,13 +1,14 @@
+/* collection.c - the list of found images: growing, packing, dropping, freeing. */
 #include "images/collection.h"
 
 #include "base/mem.h"
 #include <assert.h>
+#include <stdarg.h>
 #include <string.h>
 
-static void found_free(pyr_found *found, bool packed)
+static void found_free(pyr_found *found)
 {
-    if (!packed)
-        pyr_image_free(&found->image);
+    pyr_image_free(&found->image);
     pyr_free(found->path);
     pyr_free(found->bad);
     *found = (pyr_found){0};
@@ -16,11 +17,17 @@ static void found_free(pyr_found *found, bool packed)
 void pyr_collection_free(pyr_collection *c)
 {
     for (int64_t i = 0; i < c->n; i++)
-        found_free(&c->at[i], c->block != NULL);
+        found_free(&c->at[i]);
     pyr_free(c->at);
+    if (c->archive)
+        c->archive->free(c->archive);
+    if (c->packed)
+        c->packed->free(c->packed);
     pyr_free(c->block);
-    pyr_zip_free(c->zip);
+    pyr_names_free(&c->sources);
     pyr_names_free(&c->classes);
+    pyr_names_free(&c->warnings);
+    pyr_text_free(&c->how);
     pyr_text_free(&c->notes);
     *c = (pyr_collection){0};
 }
@@ -45,23 +52,73 @@ pyr_status pyr_collection_add(pyr_collection *c, char *path, int32_t label, bool
     return PYR_OK;
 }
 
-pyr_status pyr_collection_pack(pyr_collection *c, int64_t n, int64_t train, int h, int w, int channels,
-                               const char *name)
+pyr_status pyr_collection_pack(pyr_collection *c, pyr_packed *packed, int64_t n, int64_t train)
 {
-    size_t bytes = (size_t)h * (size_t)w * (size_t)channels;
-
-    assert(!c->block && !c->at);
-    PYR_TRY(pyr_new(&c->block, (size_t)n, bytes, name));
-    PYR_TRY(pyr_new(&c->at, (size_t)n, sizeof *c->at, name));
+    assert(!c->packed && !c->at && n > 0);
+    c->packed = packed;
+    PYR_TRY(pyr_new(&c->at, (size_t)n, sizeof *c->at, "the list of images"));
     c->n = c->room = n;
     for (int64_t i = 0; i < n; i++)
-        c->at[i] = (pyr_found){.image = {(char *)c->block + (size_t)i * bytes, h, w, channels, 8},
-                               .index = i,
-                               .label = -1,
-                               .test = i >= train,
-                               .opaque = true};
+        c->at[i] = (pyr_found){.index = i, .label = -1, .test = i >= train};
     return PYR_OK;
 }
+
+/* ---- a packed source in memory ---- */
+
+typedef struct block {
+    pyr_packed packed; /* first, so that a pyr_packed is one */
+    char *at;
+    int64_t n, next;
+    size_t image_bytes;
+} block;
+
+static pyr_status block_read(pyr_packed *packed, void *dst, int64_t n)
+{
+    block *b = (block *)packed;
+
+    assert(n <= b->n - b->next);
+    memcpy(dst, b->at + (size_t)b->next * b->image_bytes, (size_t)n * b->image_bytes);
+    b->next += n;
+    return PYR_OK;
+}
+
+static pyr_status block_rewind(pyr_packed *packed)
+{
+    ((block *)packed)->next = 0;
+    return PYR_OK;
+}
+
+static void block_free(pyr_packed *packed)
+{
+    pyr_free(((block *)packed)->at);
+    pyr_free(packed);
+}
+
+pyr_status pyr_packed_block(pyr_packed **out, void *samples, int64_t n, int h, int w, int channels, int bits)
+{
+    block *b;
+    pyr_status status = pyr_new(&b, 1, sizeof *b, "the images of a file");
+
+    *out = NULL;
+    if (status != PYR_OK) {
+        pyr_free(samples);
+        return status;
+    }
+    *b = (block){.packed = {.h = h,
+                            .w = w,
+                            .c = channels,
+                            .bits = bits,
+                            .read = block_read,
+                            .rewind = block_rewind,
+                            .free = block_free},
+                 .at = samples,
+                 .n = n,
+                 .image_bytes = (size_t)h * (size_t)w * (size_t)(channels * bits / 8)};
+    *out = &b->packed;
+    return PYR_OK;
+}
+
+/* ---- names ---- */
 
 pyr_status pyr_names_add(pyr_names *names, const char *name)
 {
@@ -76,6 +133,21 @@ pyr_status pyr_names_add(pyr_names *names, const char *name)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a list of names");
     names->n++;
     return PYR_OK;
+}
+
+pyr_status pyr_collection_warn(pyr_collection *c, const char *fmt, ...)
+{
+    va_list args;
+    char *sentence;
+    pyr_status status;
+
+    va_start(args, fmt);
+    sentence = pyr_vstrfmt(fmt, args);
+    va_end(args);
+    status = sentence ? pyr_names_add(&c->warnings, sentence)
+                      : pyr_fail(PYR_E_NOMEM, "out of memory for a warning about the data");
+    pyr_free(sentence);
+    return status;
 }
 
 pyr_status pyr_collection_names(pyr_collection *c, const char *folder, const char *name)
@@ -102,7 +174,7 @@ void pyr_collection_drop(pyr_collection *c, bool test)
 
     for (int64_t i = 0; i < c->n; i++)
         if (c->at[i].bad || (test && c->at[i].test))
-            found_free(&c->at[i], c->block != NULL);
+            found_free(&c->at[i]);
         else
             c->at[kept++] = c->at[i];
     c->n = kept;

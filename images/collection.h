@@ -44,6 +44,9 @@ typedef struct pyr_archive {
 /* Images of one shape in packed files, training images first. Owned by the collection. */
 typedef struct pyr_packed {
     int h, w, c, bits; /* of every image; samples as in pyr_image */
+    double low, high;  /* the values in the file that sample 0 and the largest sample stand for; both 0: the
+                          samples are the file's */
+    bool ranged;       /* data.range is applied already, or means nothing here (booleans) */
     /* The next n images into dst, in order; from image 0 after `rewind` (which also comes before the first
      * read). One thread. PYR_E_FORMAT when the file ends early or is damaged; the last image's read also
      * checks what follows it (checksums, surplus bytes). */
@@ -59,11 +62,15 @@ typedef struct pyr_collection {
     int64_t n, room;
     pyr_archive *archive; /* that the image files are in, or NULL */
     pyr_packed *packed;   /* or NULL; then `at` has its images in its order */
-    pyr_names classes;    /* names in the order of the labels; may be empty though there are labels */
-    pyr_text how;         /* one sentence on how it was read, without an end: what is the split, what are the
-                             classes, where labels come from, how to overrule it; or empty */
-    pyr_text notes;       /* what a person should know about how it was read, each "; ..." */
-    pyr_names warnings;   /* sentences on what is probably not meant, each with its remedy */
+    void *block;       /* samples of all packed images, in the order of `at`, once they were read into memory;
+                          owned */
+    pyr_names sources; /* archives and packed files that images were taken from, so that a change of one is
+                          noticed; image files in folders need not be named */
+    pyr_names classes; /* names in the order of the labels; may be empty though there are labels */
+    pyr_text how;      /* one sentence on how it was read, without an end: what is the split, what are the
+                          classes, where labels come from, how to overrule it; or empty */
+    pyr_text notes;    /* what a person should know about how it was read, each "; ..." */
+    pyr_names warnings; /* sentences on what is probably not meant, each with its remedy */
 } pyr_collection;
 
 void pyr_collection_free(pyr_collection *c);

@@ -172,7 +172,7 @@ static pyr_status settle_odd_sizes(pyr_collection *c, const pyr_data_settings *s
 
     PYR_TRY(pyr_new(&sizes, (size_t)c->n, sizeof *sizes, "the survey of sizes"));
     for (int64_t i = 0; i < c->n; i++)
-        sizes[i] = (size){c->at[i].image.h, c->at[i].image.w, i, 1};
+        sizes[i] = (size){c->at[i].h, c->at[i].w, i, 1};
     qsort(sizes, (size_t)c->n, sizeof *sizes, by_size);
     for (int64_t i = 0; i < c->n; i++)
         if (n && sizes[n - 1].h == sizes[i].h && sizes[n - 1].w == sizes[i].w)
@@ -196,10 +196,10 @@ static pyr_status settle_odd_sizes(pyr_collection *c, const pyr_data_settings *s
     for (int64_t i = 0; i < c->n; i++) {
         pyr_found *found = &c->at[i];
 
-        if (found->image.h == most->h && found->image.w == most->w)
+        if (found->h == most->h && found->w == most->w)
             continue;
-        found->bad = pyr_strfmt("%s: %dx%d, the others are %dx%d", found->path, found->image.h,
-                                found->image.w, most->h, most->w);
+        found->bad =
+            pyr_strfmt("%s: %dx%d, the others are %dx%d", found->path, found->h, found->w, most->h, most->w);
         if (!found->bad) {
             status = pyr_fail(PYR_E_NOMEM, "out of memory for the reason why %s is left out", found->path);
             goto out;
@@ -230,15 +230,15 @@ static pyr_status settle_size(target *t, pyr_names *skipped, pyr_collection *c, 
     int64_t others = 0;
 
     for (int64_t i = 0; i < c->n; i++) {
-        const pyr_image *image = &c->at[i].image;
+        const pyr_found *found = &c->at[i];
 
-        least_h = image->h < least_h ? image->h : least_h;
-        least_w = image->w < least_w ? image->w : least_w;
+        least_h = found->h < least_h ? found->h : least_h;
+        least_w = found->w < least_w ? found->w : least_w;
     }
     if (!t->h)
         *t = (target){least_h, least_w, PYR_FIT_CENTRE};
     for (int64_t i = 0; i < c->n; i++)
-        others += c->at[i].fitted || c->at[i].image.h != t->h || c->at[i].image.w != t->w;
+        others += c->at[i].fitted || c->at[i].h != t->h || c->at[i].w != t->w;
     if (!others)
         return PYR_OK;
     if (t->fit != PYR_FIT_CENTRE || s->crop) {
@@ -267,8 +267,8 @@ static void settle_samples(pyr_dataset *set, pyr_collection *c, int channels)
     for (int64_t i = 0; i < c->n; i++) {
         const pyr_found *found = &c->at[i];
 
-        met += kinds[found->image.c]++ == 0;
-        deep += found->image.bits == 16;
+        met += kinds[found->c]++ == 0;
+        deep += found->bits == 16;
         alpha |= !found->opaque;
     }
     bool colour = kinds[3] + kinds[4] > 0, some_alpha = kinds[2] + kinds[4] > 0;
@@ -384,7 +384,7 @@ static pyr_status settle_labels(pyr_dataset *set, pyr_collection *c, const int64
         most = c->at[i].label > most ? c->at[i].label : most;
     }
     if (with < c->n) {
-        if (with && !c->block)
+        if (with && !c->packed)
             pyr_text_add(&c->notes, "; classes are not used: %lld of %lld images are in no subfolder",
                          (long long)(c->n - with), (long long)c->n);
         return PYR_OK;
@@ -407,19 +407,17 @@ static pyr_status settle_labels(pyr_dataset *set, pyr_collection *c, const int64
 
 typedef struct filling {
     pyr_dataset *set;
-    pyr_collection *c;
-    const int64_t *order;
+    const pyr_collection *c;
+    const int64_t *slot; /* of image i of the collection */
     target target;
     uint64_t *hashes; /* per slot */
 } filling;
 
-static pyr_status fill_one(void *arg, int slot, int lane)
+static pyr_status fill_one(void *arg, int64_t i, const pyr_image *image)
 {
     const filling *f = arg;
-    pyr_image *image = &f->c->at[f->order[slot]].image;
-    char *dst = (char *)f->set->samples + (size_t)slot * f->set->image_bytes;
+    char *dst = (char *)f->set->samples + (size_t)f->slot[i] * f->set->image_bytes;
 
-    (void)lane;
     if (dst != image->at) {
         pyr_image fitted = {0};
 
@@ -427,36 +425,45 @@ static pyr_status fill_one(void *arg, int slot, int lane)
             PYR_TRY(pyr_image_fit(&fitted, image, f->target.h, f->target.w, f->target.fit));
         pyr_image_convert(dst, fitted.at ? &fitted : image, f->set->c, f->set->bits);
         pyr_image_free(&fitted);
-        if (!f->c->block)
-            pyr_image_free(image); /* early: the two copies should not both stay */
     }
-    f->hashes[slot] = pyr_hash(PYR_HASH_START, dst, f->set->image_bytes);
+    f->hashes[f->slot[i]] = pyr_hash(PYR_HASH_START, dst, f->set->image_bytes);
     return PYR_OK;
 }
 
-static pyr_status fill(pyr_dataset *set, pyr_collection *c, const int64_t *order, target t, pyr_pool *pool)
+/* The block that a packed source was read into is the data set, when nothing has to be done to it. */
+static bool as_it_is(const pyr_dataset *set, const pyr_collection *c, const int64_t *order)
 {
-    filling f = {.set = set, .c = c, .order = order, .target = t};
-    const pyr_image *first = &c->at[0].image;
-    bool as_it_is =
-        c->block && first->h == set->h && first->w == set->w && first->c == set->c && set->bits == 8;
+    const pyr_packed *p = c->packed;
+
+    if (!c->block || p->h != set->h || p->w != set->w || p->c != set->c || p->bits != set->bits)
+        return false;
+    for (int64_t slot = 0; slot < c->n; slot++)
+        if (order[slot] != slot)
+            return false;
+    return true;
+}
+
+static pyr_status fill(pyr_dataset *set, pyr_collection *c, const int64_t *order, target t,
+                       const pyr_decode *decode)
+{
+    filling f = {.set = set, .c = c, .target = t};
     int64_t head[7] = {set->h, set->w, set->c, set->bits, set->count[0], set->count[1], set->labels != NULL};
+    int64_t *slots = NULL;
     pyr_status status;
 
+    PYR_TRY_OUT(pyr_new(&slots, (size_t)c->n, sizeof *slots, "the split"));
     for (int64_t slot = 0; slot < c->n; slot++)
-        as_it_is = as_it_is && order[slot] == slot;
-    PYR_TRY(pyr_new(&f.hashes, (size_t)c->n, sizeof *f.hashes, "the fingerprint"));
-    if (as_it_is)
-        set->samples = c->block; /* c->block is cleared below, when nothing can fail any more */
-    else
+        slots[order[slot]] = slot;
+    f.slot = slots;
+    PYR_TRY_OUT(pyr_new(&f.hashes, (size_t)c->n, sizeof *f.hashes, "the fingerprint"));
+    if (as_it_is(set, c, order)) {
+        set->samples = c->block;
+        status = pyr_collect_again(c, decode, fill_one, &f);
+        c->block = NULL; /* it is the set's now, on failure too */
+        PYR_TRY_OUT(status);
+    } else {
         PYR_TRY_OUT(pyr_new(&set->samples, (size_t)c->n, set->image_bytes, "the data set"));
-    status = pyr_pool_run(pool, (int)c->n, fill_one, &f);
-    if (as_it_is && status != PYR_OK)
-        set->samples = NULL;
-    PYR_TRY_OUT(status);
-    if (as_it_is) {
-        c->n = 0; /* their images lie in the block */
-        c->block = NULL;
+        PYR_TRY_OUT(pyr_collect_again(c, decode, fill_one, &f));
     }
     /* Hash of hashes, so that the images could be hashed side by side. */
     set->fingerprint = pyr_hash(PYR_HASH_START, head, sizeof head);
@@ -467,6 +474,7 @@ static pyr_status fill(pyr_dataset *set, pyr_collection *c, const int64_t *order
                                     (size_t)(set->count[0] + set->count[1]) * sizeof *set->labels);
 out:
     pyr_free(f.hashes);
+    pyr_free(slots);
     return status;
 }
 
@@ -493,6 +501,7 @@ static pyr_status check(const pyr_data_settings *s)
 static pyr_status assemble(pyr_dataset *set, pyr_collection *c, const pyr_data_settings *s, pyr_pool *pool)
 {
     target t = target_of(s);
+    pyr_decode decode = {.pool = pool, .h = t.h, .w = t.w, .fit = t.fit, .memory = UINT64_MAX};
     int64_t *order = NULL;
     pyr_status status;
 
@@ -502,8 +511,7 @@ static pyr_status assemble(pyr_dataset *set, pyr_collection *c, const pyr_data_s
         return pyr_fail(PYR_E_FORMAT, "only a test set is there, and split is \"train\"");
     if (c->n > INT_MAX)
         return pyr_fail(PYR_E_UNSUPPORTED, "%lld images, at most %d are handled", (long long)c->n, INT_MAX);
-    if (!c->block)
-        PYR_TRY(pyr_collect_decode(c, pool, t.h, t.w, t.fit));
+    PYR_TRY(pyr_collect_decode(c, &decode));
     PYR_TRY(settle_bad(&set->skipped, c, s));
     PYR_TRY(settle_size(&t, &set->skipped, c, s));
     settle_samples(set, c, s->channels);
@@ -513,7 +521,7 @@ static pyr_status assemble(pyr_dataset *set, pyr_collection *c, const pyr_data_s
     PYR_TRY(pyr_new(&order, (size_t)c->n, sizeof *order, "the split"));
     PYR_TRY_OUT(settle_split(set, order, c, s));
     PYR_TRY_OUT(settle_labels(set, c, order));
-    PYR_TRY_OUT(fill(set, c, order, t, pool));
+    PYR_TRY_OUT(fill(set, c, order, t, &decode));
     set->kind = c->kind;
     if (c->notes.failed)
         status = pyr_fail(PYR_E_NOMEM, "out of memory for the notes");
@@ -526,7 +534,7 @@ out:
 
 pyr_status pyr_dataset_open(pyr_dataset **out, const pyr_data_settings *s)
 {
-    pyr_collection c = {0};
+    pyr_collection c = {.set = s};
     pyr_pool *pool = NULL;
     pyr_dataset *set = NULL;
     pyr_status status;

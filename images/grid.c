@@ -49,7 +49,7 @@ static void draw(uint8_t *cell, size_t stride, const layout *l, const pyr_panel 
         for (int64_t x = 0; x < l->cell_w; x++) {
             int64_t from_y = y * panel->h / l->cell_h, from_x = x * panel->w / l->cell_w;
             const pyr_image pixel = {(uint8_t *)samples + (from_y * panel->w + from_x) * panel->c, 1, 1,
-                                     panel->c, 8};
+                                     panel->c, 8, false};
 
             pyr_image_convert(cell + (size_t)y * stride + (size_t)x * (size_t)l->channels, &pixel,
                               l->channels, 8);

@@ -92,10 +92,13 @@ static pyr_status collect(pyr_collection *c, const parts *p)
 {
     pyr_idx idx[2] = {{0}, {0}};
     int64_t n[2] = {0}, size;
+    pyr_packed *packed;
+    uint8_t *block;
     pyr_status status = PYR_OK;
 
     c->kind = "IDX";
     for (int i = 0; i < 2 && p->images[i]; i++) {
+        PYR_TRY_OUT(pyr_names_add(&c->sources, p->images[i]));
         PYR_TRY_OUT(pyr_idx_open(&idx[i], p->images[i]));
         n[i] = idx[i].size[0];
         if (idx[i].rank < 3) {
@@ -114,20 +117,20 @@ static pyr_status collect(pyr_collection *c, const parts *p)
             goto out;
         }
     }
-    PYR_TRY_OUT(pyr_collection_pack(c, n[0] + n[1], n[0], (int)idx[0].size[1], (int)idx[0].size[2],
-                                    (int)idx[0].size[3], p->images[0]));
-    size = (int64_t)pyr_image_bytes(&c->at[0].image);
+    size = idx[0].size[1] * idx[0].size[2] * idx[0].size[3];
+    PYR_TRY_OUT(pyr_new(&block, (size_t)(n[0] + n[1]), (size_t)size, p->images[0]));
+    PYR_TRY_OUT(pyr_packed_block(&packed, block, n[0] + n[1], (int)idx[0].size[1], (int)idx[0].size[2],
+                                 (int)idx[0].size[3], 8));
+    PYR_TRY_OUT(pyr_collection_pack(c, packed, n[0] + n[1], n[0]));
     for (int i = 0; i < 2 && p->images[i]; i++) {
         int64_t first = i ? n[0] : 0;
 
-        PYR_TRY_OUT(pyr_idx_read(&idx[i], (uint8_t *)c->block + first * size));
+        PYR_TRY_OUT(pyr_idx_read(&idx[i], block + first * size));
         if (p->labels[i])
             PYR_TRY_OUT(read_labels(c->at + first, n[i], p->labels[i], p->images[i]));
         else if (p->labels[!i])
             pyr_text_add(&c->notes, "; labels are not used: %s has none beside it", p->images[i]);
     }
-    for (int64_t i = 0; i < c->n; i++)
-        c->at[i].opaque = pyr_image_opaque(&c->at[i].image);
 out:
     pyr_idx_close(&idx[0]);
     pyr_idx_close(&idx[1]);

@@ -1,11 +1,10 @@
-/* image_list.c - what the names of image files mean (classes, a test set, labels from elsewhere), and
- * decoding them, wherever they lie: in folders (image_folder.c) or in a zip archive (image_zip.c). */
+/* image_list.c - what the names of image files mean (classes, a test set, labels from elsewhere), wherever
+ * they lie: in folders (image_folder.c) or in a zip archive (image_zip.c). */
 #include "images/collection.h"
 
 #include "base/mem.h"
 #include "images/dataset_json.h"
 #include "images/image_file.h"
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -176,65 +175,4 @@ pyr_status pyr_collect_listed(pyr_collection *c, const char *root, const pyr_nam
     if (labels->n && c->n)
         PYR_TRY(put_labels(c, root, labels));
     return sort_classes(c);
-}
-
-/* ---- decoding ---- */
-
-typedef struct decoding {
-    pyr_collection *c;
-    int h, w;
-    pyr_fit fit;
-} decoding;
-
-/* In an archive an image's path is "ARCHIVE: ENTRY". */
-static pyr_status read_entry(pyr_image *out, pyr_zip *zip, const char *path)
-{
-    const char *name = path + strlen(pyr_zip_path(zip)) + strlen(": ");
-    char *bytes;
-    size_t i, n;
-    pyr_status status;
-
-    if (!pyr_zip_find(&i, zip, name))
-        return pyr_fail(PYR_E_IO, "%s: not in the archive", path);
-    PYR_TRY(pyr_zip_read(&bytes, &n, zip, i, PYR_IMAGE_FILE));
-    status = pyr_image_decode(out, bytes, n, path);
-    pyr_free(bytes);
-    return status;
-}
-
-static pyr_status decode_one(void *arg, int task, int lane)
-{
-    const decoding *d = arg;
-    pyr_found *found = &d->c->at[task];
-    pyr_status status;
-
-    (void)lane;
-    status = d->c->zip ? read_entry(&found->image, d->c->zip, found->path)
-                       : pyr_image_read(&found->image, found->path);
-    if (status == PYR_E_FORMAT || status == PYR_E_IO || status == PYR_E_UNSUPPORTED) {
-        found->bad = pyr_strdup(pyr_error());
-        return found->bad ? PYR_OK
-                          : pyr_fail(PYR_E_NOMEM, "out of memory for the reason why %s is bad", found->path);
-    }
-    if (status != PYR_OK)
-        return status;
-    found->opaque = pyr_image_opaque(&found->image);
-    if (d->h && (found->image.h != d->h || found->image.w != d->w)) {
-        pyr_image fitted;
-
-        PYR_TRY(pyr_image_fit(&fitted, &found->image, d->h, d->w, d->fit));
-        pyr_image_free(&found->image);
-        found->image = fitted;
-        found->fitted = true;
-    }
-    return PYR_OK;
-}
-
-pyr_status pyr_collect_decode(pyr_collection *c, pyr_pool *pool, int h, int w, pyr_fit fit)
-{
-    decoding d = {.c = c, .h = h, .w = w, .fit = fit};
-
-    if (c->n > INT_MAX)
-        return pyr_fail(PYR_E_FORMAT, "%lld image files, at most %d are read", (long long)c->n, INT_MAX);
-    return pyr_pool_run(pool, (int)c->n, decode_one, &d);
 }

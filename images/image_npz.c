@@ -1,3 +1,4 @@
+/* image_npz.c - images and labels as arrays of an NPZ. */
 #include "images/collection.h"
 
 #include "base/mem.h"
@@ -83,16 +84,19 @@ pyr_status pyr_collect_npz(pyr_collection *c, const char *path)
 {
     pyr_arrays *arrays;
     const pyr_array *images;
+    pyr_packed *packed;
+    uint8_t *block;
     pyr_status status;
 
     PYR_TRY(pyr_arrays_open(&arrays, path));
     c->kind = "NPZ";
+    PYR_TRY_OUT(pyr_names_add(&c->sources, path));
     PYR_TRY_OUT(find_images(&images, arrays, path));
-    PYR_TRY_OUT(pyr_collection_pack(c, images->shape[0], images->shape[0], (int)images->shape[1],
-                                    (int)images->shape[2], (int)images->shape[3], path));
-    PYR_TRY_OUT(pyr_arrays_read_u8(arrays, images, c->block, pyr_array_count(images)));
-    for (int64_t i = 0; i < c->n; i++)
-        c->at[i].opaque = pyr_image_opaque(&c->at[i].image);
+    PYR_TRY_OUT(pyr_new(&block, pyr_array_count(images), 1, path));
+    PYR_TRY_OUT(pyr_packed_block(&packed, block, images->shape[0], (int)images->shape[1],
+                                 (int)images->shape[2], (int)images->shape[3], 8));
+    PYR_TRY_OUT(pyr_collection_pack(c, packed, images->shape[0], images->shape[0]));
+    PYR_TRY_OUT(pyr_arrays_read_u8(arrays, images, block, pyr_array_count(images)));
     PYR_TRY_OUT(read_labels(c, arrays, path));
 out:
     pyr_arrays_free(arrays);

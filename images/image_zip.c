@@ -1,8 +1,10 @@
+/* image_zip.c - image files in a zip archive. */
 #include "images/collection.h"
 
 #include "base/mem.h"
 #include "images/dataset_json.h"
 #include "images/image_file.h"
+#include "images/zip_file.h"
 #include <string.h>
 
 /* Whether a folder on the way to the entry, or itself, is what file managers leave. */
@@ -56,17 +58,66 @@ out:
     return status;
 }
 
+/* ---- the archive, as decoding sees it ---- */
+
+typedef struct zipped {
+    pyr_archive archive; /* first, so that a pyr_archive is one */
+    pyr_zip *zip;
+} zipped;
+
+static pyr_status read_entry(pyr_archive *archive, char **bytes, size_t *n, int64_t entry, const char *path)
+{
+    (void)path; /* the zip names its entries itself, in the same way */
+    return pyr_zip_read(bytes, n, ((zipped *)archive)->zip, (size_t)entry, PYR_IMAGE_FILE);
+}
+
+static void free_archive(pyr_archive *archive)
+{
+    pyr_zip_free(((zipped *)archive)->zip);
+    pyr_free(archive);
+}
+
+/* Takes `zip` over. */
+static pyr_status put_archive(pyr_collection *c, pyr_zip *zip)
+{
+    zipped *z;
+    pyr_status status = pyr_new(&z, 1, sizeof *z, "the archive");
+
+    if (status != PYR_OK) {
+        pyr_zip_free(zip);
+        return status;
+    }
+    *z = (zipped){{.read = read_entry, .free = free_archive}, zip};
+    c->archive = &z->archive;
+    return pyr_names_add(&c->sources, pyr_zip_path(zip));
+}
+
+/* Each found image's place in the archive. */
+static pyr_status find_entries(pyr_collection *c, pyr_zip *zip)
+{
+    size_t skip = strlen(pyr_zip_path(zip)) + strlen(": "), entry;
+
+    for (int64_t i = 0; i < c->n; i++) {
+        if (!pyr_zip_find(&entry, zip, c->at[i].path + skip))
+            return pyr_fail(PYR_E_IO, "%s: not in the archive", c->at[i].path);
+        c->at[i].entry = (int64_t)entry;
+    }
+    return PYR_OK;
+}
+
 pyr_status pyr_collect_zip(pyr_collection *c, const char *path)
 {
     pyr_names names = {0};
     pyr_file_labels labels = {0};
+    pyr_zip *zip;
     char *root = NULL, *folder = NULL;
     size_t behind, images = 0, arrays = 0;
     pyr_status status;
 
-    PYR_TRY(pyr_zip_open(&c->zip, path));
-    for (size_t i = 0; i < pyr_zip_count(c->zip); i++) {
-        const char *name = pyr_zip_name(c->zip, i), *dot = strrchr(name, '.');
+    PYR_TRY(pyr_zip_open(&zip, path));
+    PYR_TRY_OUT(put_archive(c, zip));
+    for (size_t i = 0; i < pyr_zip_count(zip); i++) {
+        const char *name = pyr_zip_name(zip, i), *dot = strrchr(name, '.');
 
         if (entry_left_aside(name))
             continue;
@@ -75,8 +126,8 @@ pyr_status pyr_collect_zip(pyr_collection *c, const char *path)
         PYR_TRY_OUT(pyr_names_add(&names, name));
     }
     if (!images && arrays) {
-        pyr_zip_free(c->zip);
-        c->zip = NULL;
+        c->archive->free(c->archive);
+        c->archive = NULL;
         status = pyr_collect_npz(c, path);
         goto out;
     }
@@ -94,8 +145,9 @@ pyr_status pyr_collect_zip(pyr_collection *c, const char *path)
         PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image"));
     for (size_t i = 0; behind && i < names.n; i++)
         memmove(names.at[i], names.at[i] + behind, strlen(names.at[i] + behind) + 1);
-    PYR_TRY_OUT(read_labels(&labels, c->zip, folder));
+    PYR_TRY_OUT(read_labels(&labels, zip, folder));
     PYR_TRY_OUT(pyr_collect_listed(c, root, &names, &labels));
+    PYR_TRY_OUT(find_entries(c, zip));
 out:
     pyr_file_labels_free(&labels);
     pyr_names_free(&names);

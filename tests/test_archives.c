@@ -359,7 +359,7 @@ static const char *edm_name(int n)
 static void write_image(const char *path, int n)
 {
     uint8_t bytes[BYTES];
-    pyr_image image = {bytes, H, W, 3, 8};
+    pyr_image image = {bytes, H, W, 3, 8, false};
     char folder[256];
 
     snprintf(folder, sizeof folder, "%s", path);

@@ -197,7 +197,7 @@ static void convert_rules(void)
 {
     uint8_t rgba[8] = {200, 100, 50, 255, 200, 100, 50, 51}, out[8];
     uint16_t deep[4], words[2] = {65535, 32896};
-    pyr_image image = {rgba, 1, 2, 4, 8}, grey16 = {words, 1, 2, 1, 16};
+    pyr_image image = {rgba, 1, 2, 4, 8, false}, grey16 = {words, 1, 2, 1, 16, false};
 
     pyr_image_convert(out, &image, 3, 8); /* 51 is a fifth */
     CHECK(out[0] == 200 && out[1] == 100 && out[2] == 50 && out[3] == 40 && out[4] == 20 && out[5] == 10);
@@ -205,7 +205,7 @@ static void convert_rules(void)
     CHECK(out[0] == 124 && out[1] == 25); /* 0.299 200 + 0.587 100 + 0.114 50 = 124.2 */
     pyr_image_convert(out, &image, 2, 8);
     CHECK(out[0] == 124 && out[1] == 255 && out[2] == 124 && out[3] == 51);
-    pyr_image_convert(deep, &(pyr_image){rgba, 1, 1, 4, 8}, 4, 16);
+    pyr_image_convert(deep, &(pyr_image){rgba, 1, 1, 4, 8, false}, 4, 16);
     CHECK(deep[0] == 200 * 257 && deep[3] == 65535);
     pyr_image_convert(out, &grey16, 4, 8);
     CHECK(out[0] == 255 && out[2] == 255 && out[3] == 255 && out[4] == 128 && out[7] == 255);
@@ -472,7 +472,7 @@ static void jpeg_matches_pillow(void)
 
 static void fit_to(uint8_t *dst, const uint8_t *src, int h, int w, int c, int to_h, int to_w, pyr_fit fit)
 {
-    pyr_image image = {(void *)src, h, w, c, 8}, out;
+    pyr_image image = {(void *)src, h, w, c, 8, false}, out;
 
     CHECK_OK(pyr_image_fit(&out, &image, to_h, to_w, fit));
     CHECK(out.h == to_h && out.w == to_w && out.c == c);
@@ -523,7 +523,7 @@ static void resize_rules(void)
             CHECK(same);
         }
     uint16_t deep[2] = {0, 65535};
-    pyr_image image = {deep, 1, 2, 1, 16}, one;
+    pyr_image image = {deep, 1, 2, 1, 16, false}, one;
     CHECK_OK(pyr_image_fit(&one, &image, 1, 1, PYR_FIT_STRETCH));
     CHECK(((uint16_t *)one.at)[0] == 32768);
     pyr_image_free(&one);

@@ -1,0 +1,318 @@
+/* image_decode.c - from what was found to decoded images: files side by side, archives that are read in order
+ * and packed files in portions. Each image is measured once, and kept while there is memory for it; what was
+ * given up is read again when it is used. */
+#include "images/collection.h"
+
+#include "base/mem.h"
+#include "images/image_file.h"
+#include "images/range.h"
+#include <limits.h>
+#include <stdatomic.h>
+#include <string.h>
+
+/* What is read in order is handed to the pool in portions of so many images, or bytes of files. */
+enum { PORTION = 1024, PORTION_BYTES = 32 << 20 };
+
+typedef struct decoding {
+    pyr_collection *c;
+    const pyr_decode *d;
+    pyr_use_image use; /* NULL: the first time, when images are measured and kept */
+    void *arg;
+    atomic_ullong kept; /* bytes of images in memory */
+    /* the portion, images first .. first + count - 1 of the collection */
+    int64_t first, count;
+    char *bytes[PORTION]; /* of each file; NULL: not needed, or bad */
+    size_t sizes[PORTION];
+    char *block; /* samples of a packed source */
+} decoding;
+
+/* ---- one image ---- */
+
+static pyr_status to_size(pyr_image *image, bool *fitted, const pyr_decode *d)
+{
+    pyr_image other;
+
+    if (!d->h || (image->h == d->h && image->w == d->w))
+        return PYR_OK;
+    PYR_TRY(pyr_image_fit(&other, image, d->h, d->w, d->fit));
+    pyr_image_free(image);
+    *image = other;
+    *fitted = true;
+    return PYR_OK;
+}
+
+/* Read and decode image i, measure it if `facts`, and bring it to range and size. */
+static pyr_status make(pyr_image *out, const decoding *run, int64_t i, pyr_found *facts)
+{
+    const pyr_collection *c = run->c;
+    const pyr_data_settings *set = c->set;
+    const char *path = c->at[i].path;
+    bool fitted = false;
+    char *bytes = NULL;
+    size_t n = 0;
+    pyr_status status;
+
+    *out = (pyr_image){0};
+    if (!c->archive)
+        PYR_TRY_OUT(pyr_image_read(out, path));
+    else if (c->archive->in_order)
+        PYR_TRY_OUT(pyr_image_decode(out, run->bytes[i - run->first], run->sizes[i - run->first], path));
+    else {
+        PYR_TRY_OUT(c->archive->read(c->archive, &bytes, &n, c->at[i].entry, path));
+        PYR_TRY_OUT(pyr_image_decode(out, bytes, n, path));
+    }
+    if (facts) {
+        facts->c = out->c;
+        facts->bits = out->bits;
+        facts->turned = out->turned;
+        facts->opaque = pyr_image_opaque(out);
+        pyr_image_extremes(out, &facts->least, &facts->most);
+    }
+    if (set->range[0] < set->range[1])
+        PYR_TRY_OUT(pyr_image_spread(out, set->range[0], set->range[1], path));
+    PYR_TRY_OUT(to_size(out, &fitted, run->d));
+    if (facts) {
+        facts->h = out->h;
+        facts->w = out->w;
+        facts->fitted = fitted;
+    }
+out:
+    pyr_free(bytes);
+    if (status != PYR_OK)
+        pyr_image_free(out);
+    return status;
+}
+
+/* A packed source's image in the portion, or in the block of all. */
+static pyr_image packed_image(const decoding *run, int64_t i)
+{
+    const pyr_packed *p = run->c->packed;
+    pyr_image image = {.h = p->h, .w = p->w, .c = p->c, .bits = p->bits};
+
+    image.at = run->block + (size_t)(i - run->first) * pyr_image_bytes(&image);
+    return image;
+}
+
+static pyr_status measure_packed(const decoding *run, int64_t i)
+{
+    const pyr_data_settings *set = run->c->set;
+    pyr_found *found = &run->c->at[i];
+    pyr_image image = packed_image(run, i);
+
+    found->h = image.h;
+    found->w = image.w;
+    found->c = image.c;
+    found->bits = image.bits;
+    found->opaque = pyr_image_opaque(&image);
+    pyr_image_extremes(&image, &found->least, &found->most);
+    if (set->range[0] < set->range[1] && !run->c->packed->ranged)
+        return pyr_image_spread(&image, set->range[0], set->range[1], set->path);
+    return PYR_OK;
+}
+
+static pyr_status use_packed(const decoding *run, int64_t i)
+{
+    const pyr_data_settings *set = run->c->set;
+    pyr_image image = packed_image(run, i);
+
+    /* the block of all was spread when it was measured */
+    if (!run->c->block && set->range[0] < set->range[1] && !run->c->packed->ranged)
+        PYR_TRY(pyr_image_spread(&image, set->range[0], set->range[1], set->path));
+    return run->use(run->arg, i, &image);
+}
+
+/* A fault of a file is that file's; all others end the work. */
+static bool is_bad_file(pyr_status status)
+{
+    return status == PYR_E_FORMAT || status == PYR_E_IO || status == PYR_E_UNSUPPORTED;
+}
+
+static pyr_status mark_bad(pyr_found *found)
+{
+    found->bad = pyr_strdup(pyr_error());
+    return found->bad ? PYR_OK
+                      : pyr_fail(PYR_E_NOMEM, "out of memory for the reason why %s is bad", found->path);
+}
+
+static pyr_status measure_file(decoding *run, int64_t i)
+{
+    pyr_found *found = &run->c->at[i];
+    pyr_image image;
+    pyr_status status;
+    size_t bytes;
+
+    if (found->bad)
+        return PYR_OK;
+    status = make(&image, run, i, found);
+    if (is_bad_file(status))
+        return mark_bad(found);
+    PYR_TRY(status);
+    bytes = pyr_image_bytes(&image) + 2 * PYR_ALIGN;
+    if (atomic_fetch_add(&run->kept, bytes) + bytes <= run->d->memory)
+        found->image = image;
+    else {
+        atomic_fetch_sub(&run->kept, bytes);
+        pyr_image_free(&image);
+    }
+    return PYR_OK;
+}
+
+static pyr_status use_file(const decoding *run, int64_t i)
+{
+    pyr_found *found = &run->c->at[i];
+    pyr_image image = found->image;
+    pyr_status status;
+
+    if (!image.at)
+        PYR_TRY(make(&image, run, i, NULL));
+    status = run->use(run->arg, i, &image);
+    pyr_image_free(&image); /* early: two copies of an image should not both stay */
+    found->image = (pyr_image){0};
+    return status;
+}
+
+static pyr_status one(void *arg, int task, int lane)
+{
+    decoding *run = arg;
+    int64_t i = run->first + task;
+
+    (void)lane;
+    if (run->c->packed)
+        return run->use ? use_packed(run, i) : measure_packed(run, i);
+    return run->use ? use_file(run, i) : measure_file(run, i);
+}
+
+/* ---- all of them ---- */
+
+/* The bytes of the next files of an archive that is read in order. */
+static pyr_status next_files(decoding *run)
+{
+    pyr_collection *c = run->c;
+    size_t bytes = 0;
+
+    for (run->count = 0; run->count < PORTION && bytes < PORTION_BYTES && run->first + run->count < c->n;
+         run->count++) {
+        pyr_found *found = &c->at[run->first + run->count];
+        char **at = &run->bytes[run->count];
+        size_t *n = &run->sizes[run->count];
+        pyr_status status;
+
+        *at = NULL;
+        if (found->bad || found->image.at)
+            continue;
+        status = c->archive->read(c->archive, at, n, found->entry, found->path);
+        if (is_bad_file(status) && !run->use)
+            status = mark_bad(found);
+        PYR_TRY(status);
+        bytes += *n;
+    }
+    return PYR_OK;
+}
+
+static pyr_status in_order(decoding *run)
+{
+    pyr_status status = PYR_OK;
+
+    for (; run->first < run->c->n; run->first += run->count) {
+        status = next_files(run);
+        if (status == PYR_OK)
+            status = pyr_pool_run(run->d->pool, (int)run->count, one, run);
+        for (int64_t i = 0; i < PORTION; i++) {
+            pyr_free(run->bytes[i]);
+            run->bytes[i] = NULL;
+        }
+        PYR_TRY(status);
+    }
+    return status;
+}
+
+static size_t packed_bytes(const pyr_packed *p)
+{
+    return (size_t)p->h * (size_t)p->w * (size_t)(p->c * p->bits / 8);
+}
+
+/* Images of a packed file in the order of the file, `at` having some or all of them, in that order. */
+static pyr_status packed_in_portions(decoding *run, int64_t portion)
+{
+    pyr_collection *c = run->c;
+    size_t bytes = packed_bytes(c->packed);
+    int64_t read = 0; /* images of the file that are behind us */
+
+    PYR_TRY(c->packed->rewind(c->packed));
+    for (; run->first < c->n; run->first += run->count) {
+        run->count = c->n - run->first < portion ? c->n - run->first : portion;
+        for (int64_t i = 0; i < run->count; i++) {
+            char *at = run->block + (size_t)i * bytes;
+            int64_t run_of = 1, index = c->at[run->first + i].index;
+
+            for (; read < index; read++)
+                PYR_TRY(c->packed->read(c->packed, at, 1));
+            while (i + run_of < run->count && c->at[run->first + i + run_of].index == index + run_of)
+                run_of++;
+            PYR_TRY(c->packed->read(c->packed, at, run_of));
+            read += run_of;
+            i += run_of - 1;
+        }
+        PYR_TRY(pyr_pool_run(run->d->pool, (int)run->count, one, run));
+    }
+    return PYR_OK;
+}
+
+static pyr_status packed_all(decoding *run)
+{
+    pyr_collection *c = run->c;
+    size_t bytes = packed_bytes(c->packed);
+    int64_t portion = (int64_t)(PORTION_BYTES / bytes) < 1 ? 1 : (int64_t)(PORTION_BYTES / bytes);
+    pyr_status status;
+
+    if (c->block) { /* they are there, in the order of `at` */
+        run->block = c->block;
+        return pyr_pool_run(run->d->pool, (int)c->n, one, run);
+    }
+    if (!run->use && (uint64_t)c->n <= run->d->memory / bytes) {
+        PYR_TRY(pyr_new(&run->block, (size_t)c->n, bytes, "the images"));
+        status = packed_in_portions(run, c->n);
+        if (status == PYR_OK)
+            c->block = run->block;
+        else
+            pyr_free(run->block);
+        return status;
+    }
+    portion = portion < c->n ? portion : c->n;
+    PYR_TRY(pyr_new(&run->block, (size_t)portion, bytes, "some of the images"));
+    status = packed_in_portions(run, portion);
+    pyr_free(run->block);
+    return status;
+}
+
+static pyr_status all(pyr_collection *c, const pyr_decode *d, pyr_use_image use, void *arg)
+{
+    decoding *run;
+    pyr_status status;
+
+    if (c->n > INT_MAX)
+        return pyr_fail(PYR_E_FORMAT, "%lld images, at most %d are read", (long long)c->n, INT_MAX);
+    PYR_TRY(pyr_new(&run, 1, sizeof *run, "reading images"));
+    run->c = c;
+    run->d = d;
+    run->use = use;
+    run->arg = arg;
+    if (c->packed)
+        status = packed_all(run);
+    else if (c->archive && c->archive->in_order)
+        status = in_order(run);
+    else
+        status = pyr_pool_run(d->pool, (int)c->n, one, run);
+    pyr_free(run);
+    return status;
+}
+
+pyr_status pyr_collect_decode(pyr_collection *c, const pyr_decode *d)
+{
+    return all(c, d, NULL, NULL);
+}
+
+pyr_status pyr_collect_again(pyr_collection *c, const pyr_decode *d, pyr_use_image use, void *arg)
+{
+    return all(c, d, use, arg);
+}
