@@ -279,7 +279,8 @@ static pyr_status find_alpha(job *j)
     uint16_t n = 0, *types = NULL;
     int extra = j->samples - j->colours;
 
-    TIFFGetFieldDefaulted(j->tiff, TIFFTAG_EXTRASAMPLES, &n, &types);
+    TIFFGetField(j->tiff, TIFFTAG_EXTRASAMPLES, &n,
+                 &types); /* with "Defaulted", untold ones are unspecified */
     if (extra < 0 || (extra > 1 && (j->kind == GREY || j->kind == PALETTE)))
         return pyr_fail(PYR_E_FORMAT, "%s: the TIFF has %d samples a pixel, its kind of colour has %d; %s",
                         j->name, j->samples, j->colours,
