@@ -455,7 +455,8 @@ static pyr_status measure_pieces(job *j)
 }
 
 /* A few bytes that promise a huge picture are known to be false, where the most that a byte can become is
- * known: of Deflate 1032 bytes, of PackBits 64, of LZW a string of 4096 for a code of 9 bits. */
+ * known: of Deflate 1032 bytes, of PackBits 64, of LZW a string of 4096 for a code of 9 bits, of fax 8 rows.
+ */
 static pyr_status check_promise(const job *j)
 {
     uint64_t most, pixels = (uint64_t)j->h * j->w;
@@ -473,6 +474,12 @@ static pyr_status check_promise(const job *j)
     case COMPRESSION_DEFLATE:
     case COMPRESSION_ADOBE_DEFLATE:
         most = 1032;
+        break;
+    case COMPRESSION_CCITTRLE:
+    case COMPRESSION_CCITTRLEW:
+    case COMPRESSION_CCITTFAX3:
+    case COMPRESSION_CCITTFAX4:
+        most = (uint64_t)j->w + 7; /* a row has a bit or more, and w / 8 bytes */
         break;
     default:
         return PYR_OK;

@@ -298,6 +298,7 @@ static void refused(void)
         CHECK_FAILS(pyr_image_read(&image, path), PYR_E_FORMAT, cases[i].part);
         CHECK(strncmp(pyr_error(), path, strlen(path)) == 0 && !image.at);
     }
+    CHECK(!pyr_image_is("GIF89a..........", 16) && pyr_image_is("II*\0........", 12));
     CHECK_FAILS(pyr_image_decode(&image, "GIF89a..........", 16, "a.gif"), PYR_E_FORMAT, PYR_IMAGE_FORMATS);
 }
 
@@ -356,6 +357,81 @@ static void damaged(void)
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         damage(files[i], 0);
     damage("group4.tif", 4); /* its directory is at the end, and ends in the place of a next one: none */
+}
+
+static uint32_t le(const char *at, int bytes)
+{
+    uint32_t v = 0;
+
+    for (int i = bytes; i-- > 0;)
+        v = v << 8 | (uint8_t)at[i];
+    return v;
+}
+
+static void put_le32(char *at, uint32_t v)
+{
+    for (int i = 0; i < 4; i++)
+        at[i] = (char)(v >> 8 * i);
+}
+
+/* A little-endian TIFF's first directory: another value for a tag, as LONG; tag 0: the offset of the next
+ * one. */
+static void set_tag(char *bytes, uint32_t tag, uint32_t value)
+{
+    char *at = bytes + le(bytes + 4, 4);
+    uint32_t n = le(at, 2);
+
+    if (tag == 0)
+        put_le32(at + 2 + 12 * n, value);
+    for (uint32_t i = 0; i < n; i++)
+        if (le(at + 2 + 12 * i, 2) == tag) {
+            at[2 + 12 * i + 2] = 4;
+            put_le32(at + 2 + 12 * i + 8, value);
+        }
+}
+
+/* A few bytes that promise a huge picture are refused before memory is taken. */
+static void false_promises(void)
+{
+    static const struct {
+        const char *name;
+        uint32_t w, h, next;
+        const char *part;
+    } cases[] = {
+        {"rgb_8.tif", 20000, 20000, 0, "bytes cannot hold 20000x20000 pixels"},
+        {"rgb_8_lzw.tif", 20000, 20000, 0, "bytes cannot hold 20000x20000 pixels"},
+        {"group4.tif", 60000, 60000, 0, "bytes cannot hold 60000x60000 pixels"},
+        {"jpeg.tif", 65537, 1, 0, "a side should be 1..65536"},
+        {"jpeg.tif", 1, 0x7fffffff, 0, "the TIFF is damaged"},
+        {"jpeg.tif", 60000, 60000, 0, "at most 2147483648 are read"},
+        {"rgb_8.tif", 13, 11, 0x7fffffff, "the TIFF is damaged"},
+        {"rgb_8_lzw.tif", 0, 0, 0, "the TIFF is damaged"},
+    };
+    pyr_image image;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[128];
+        size_t n;
+
+        snprintf(path, sizeof path, GOLDEN "%s", cases[i].name);
+        char *bytes = read_all(path, &n);
+        set_tag(bytes, 256, cases[i].w);
+        set_tag(bytes, 257, cases[i].h);
+        set_tag(bytes, 0, cases[i].next);
+        pyr_mem_reset_peak();
+        size_t before = pyr_mem().live_bytes;
+        CHECK_FAILS(pyr_image_decode(&image, bytes, n, "false.tif"), PYR_E_FORMAT, cases[i].part);
+        CHECK(pyr_mem().peak_bytes - before < 1 << 20);
+        pyr_free(bytes);
+    }
+
+    size_t n; /* a directory that is its own next one is one page */
+    char *bytes = read_all(GOLDEN "rgb_8.tif", &n);
+    set_tag(bytes, 0, le(bytes + 4, 4));
+    CHECK_OK(pyr_image_decode(&image, bytes, n, "loop.tif"));
+    check_samples(&image, "loop.tif", "rgb_8", 0);
+    pyr_image_free(&image);
+    pyr_free(bytes);
 }
 
 /* Out of memory at every allocation of ours: said as that, and nothing is left behind. */
@@ -436,6 +512,7 @@ int main(int argc, char **argv)
     RUN(refused);
     RUN(names);
     RUN(damaged);
+    RUN(false_promises);
     RUN(without_memory);
     RUN(many_threads);
     return CHECK_DONE();
