@@ -40,6 +40,8 @@ static pyr_status decompose(decomposing *d)
     pyr_status status;
 
     PYR_TRY_OUT(pyr_image_read(&image, d->picture));
+    if (image.turned)
+        fprintf(stderr, "%s: turned as the orientation in its file says\n", d->picture);
     choose_levels(d, &image);
     status = pyr_pyramid_check(&d->settings, image.h, image.w);
     if (status != PYR_OK) {
@@ -183,7 +185,7 @@ pyr_status pyr_command_decompose(int argc, char **argv)
         .arguments = "PICTURE",
         .least = 1,
         .most = 1,
-        .summary = "Split a PNG or JPEG into the levels of a pyramid: DIR/" PYR_CODES_NAME
+        .summary = "Split a picture (" PYR_IMAGE_FORMATS ") into the levels of a pyramid: DIR/" PYR_CODES_NAME
                    " holds them exactly (pyrdiff reconstruct makes the picture of it again, bit for bit), "
                    "DIR/level-0.png (the finest) and so on show them: residuals and details as mid-grey plus "
                    "gain times the value. A line tells of each level.",

@@ -93,7 +93,7 @@ static pyr_status open_coarse(output *o)
             goto out;
     }
     if (!o->n_coarse)
-        status = pyr_fail(PYR_E_IO, "%s holds no PNG or JPEG images", folder);
+        status = pyr_fail(PYR_E_IO, "%s holds no images (" PYR_IMAGE_FORMATS ")", folder);
 out:
     pyr_free(pixels);
     pyr_names_free(&names);

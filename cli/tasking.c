@@ -123,14 +123,15 @@ void pyr_tasking_close(pyr_tasking *t)
 /* ---- pictures ---------------------------------------------------------------------------------- */
 
 /* Read `path`, of the size of I_level or brought to it. */
-static pyr_status read_sized(pyr_image *out, const pyr_tasking *t, const char *path, int level,
-                             const char *what)
+static pyr_status read_sized(pyr_image *out, pyr_tasking *t, const char *path, int level, const char *what)
 {
     pyr_shape s = pyr_model_image(t->model, level);
     pyr_image image = {0};
     pyr_status status;
 
     PYR_TRY(pyr_image_read(out, path));
+    if (out->turned)
+        pyr_bar_line(&t->bar, "%s: turned as the orientation in its file says", path);
     if (out->h == s.h && out->w == s.w)
         return PYR_OK;
     if (!t->typed->resize) {

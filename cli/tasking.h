@@ -87,7 +87,7 @@ pyr_status pyr_tasking_unseeded(pyr_tasking *t, int n);
  * or Heun where that adds noise. PYR_E_ARG. */
 pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance);
 
-/* A PNG or JPEG as I_level of the model (s.h s.w s.c numbers in [-1, 1], the caller frees them). Another size
+/* A picture file as I_level of the model (s.h s.w s.c numbers in [-1, 1], the caller frees them). Another size
  * is PYR_E_SHAPE unless --resize was typed; other channels are converted, with a line that says so. */
 pyr_status pyr_task_picture(float **out, pyr_tasking *t, const char *path, int level);
 /* White pixels (128 and over of 255) of a picture of the size of I_0: 1, others 0. */

@@ -3,7 +3,7 @@
  * Samples are unsigned, interleaved HWC, without padding: uint8_t (bits 8) or
  * uint16_t in the machine's order (bits 16). Channels: 1 grey, 2 grey + alpha,
  * 3 RGB, 4 RGBA; alpha is straight (not premultiplied). What a file says about
- * gamma, colour profile or orientation is not applied.
+ * gamma or colour profile is not applied.
  */
 #ifndef PYR_IMAGES_IMAGE_H
 #define PYR_IMAGES_IMAGE_H
@@ -15,7 +15,7 @@
 
 #define PYR_IMAGE_SIDE 65536                /* largest height and width */
 #define PYR_IMAGE_BYTES (UINT64_C(1) << 31) /* largest size in memory */
-#define PYR_IMAGE_FILE (UINT64_C(1) << 30)  /* largest PNG or JPEG file that is read */
+#define PYR_IMAGE_FILE (UINT64_C(1) << 30)  /* largest picture file that is read */
 
 typedef struct pyr_image {
     void *at; /* h * w * c samples */

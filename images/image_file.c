@@ -2,21 +2,57 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "images/exif.h"
 #include "images/jpeg_file.h"
 #include "images/png_file.h"
+#include "images/tiff_file.h"
+#include "images/webp_file.h"
 #include <string.h>
 #include <strings.h>
 
+/* A format is a row here, and a word in PYR_IMAGE_FORMATS. */
+static const struct format {
+    const char *endings[5]; /* of file names */
+    bool (*is)(const void *bytes, size_t n);
+    pyr_status (*decode)(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name);
+} formats[] = {
+    {{".png"}, pyr_png_is, pyr_png_decode},
+    {{".jpg", ".jpeg", ".jpe", ".jfif"}, pyr_jpeg_is, pyr_jpeg_decode},
+    {{".webp"}, pyr_webp_is, pyr_webp_decode},
+    {{".tif", ".tiff"}, pyr_tiff_is, pyr_tiff_decode},
+};
+
+enum { FORMATS = sizeof formats / sizeof *formats };
+
+static const struct format *format_of(const void *bytes, size_t n)
+{
+    for (size_t i = 0; i < FORMATS; i++)
+        if (formats[i].is(bytes, n))
+            return &formats[i];
+    return NULL;
+}
+
+bool pyr_image_is(const void *bytes, size_t n)
+{
+    return format_of(bytes, n) != NULL;
+}
+
 pyr_status pyr_image_decode(pyr_image *out, const void *bytes, size_t n, const char *name)
 {
+    const struct format *format = format_of(bytes, n);
+    int orientation;
+    pyr_status status;
+
     *out = (pyr_image){0};
     if (n == 0)
         return pyr_fail(PYR_E_FORMAT, "%s: the file is empty (zero bytes)", name);
-    if (pyr_png_is(bytes, n))
-        return pyr_png_decode(out, bytes, n, name);
-    if (pyr_jpeg_is(bytes, n))
-        return pyr_jpeg_decode(out, bytes, n, name);
-    return pyr_fail(PYR_E_FORMAT, "%s: neither PNG nor JPEG by its content; convert it", name);
+    if (!format)
+        return pyr_fail(PYR_E_FORMAT, "%s: none of " PYR_IMAGE_FORMATS " by its content; convert it", name);
+    PYR_TRY(format->decode(out, &orientation, bytes, n, name));
+    status = pyr_image_turn(out, orientation, name);
+    if (status != PYR_OK)
+        pyr_image_free(out);
+    return status;
 }
 
 pyr_status pyr_image_read(pyr_image *out, const char *path)
@@ -34,14 +70,14 @@ pyr_status pyr_image_read(pyr_image *out, const char *path)
 
 bool pyr_image_named(const char *name)
 {
-    static const char *const endings[] = {".png", ".jpg", ".jpeg"};
     size_t n = strlen(name);
 
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        size_t length = strlen(endings[i]);
+    for (size_t i = 0; i < FORMATS; i++)
+        for (const char *const *ending = formats[i].endings; *ending; ending++) {
+            size_t length = strlen(*ending);
 
-        if (n > length && strcasecmp(name + n - length, endings[i]) == 0)
-            return true;
-    }
+            if (n > length && strcasecmp(name + n - length, *ending) == 0)
+                return true;
+        }
     return false;
 }

@@ -1,6 +1,7 @@
 #include "images/jpeg_file.h"
 
 #include "base/mem.h"
+#include "images/exif.h"
 #include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,7 @@ typedef struct job {
     struct jpeg_progress_mgr progress;
     const char *name;
     pyr_image *image;
+    int orientation;
     JSAMPLE *cmyk; /* one row, for files of four components */
     bool nomem;
     char reason[JMSG_LENGTH_MAX];
@@ -67,6 +69,15 @@ bool pyr_jpeg_is(const void *bytes, size_t n)
     return n >= 3 && memcmp(bytes, "\xff\xd8\xff", 3) == 0;
 }
 
+/* The first APP1 marker that is Exif and not XMP. */
+static int orientation_of(const struct jpeg_decompress_struct *jpeg)
+{
+    for (jpeg_saved_marker_ptr m = jpeg->marker_list; m; m = m->next)
+        if (m->data_length >= 6 && memcmp(m->data, "Exif\0", 5) == 0)
+            return pyr_exif_orientation(m->data, m->data_length);
+    return 1;
+}
+
 /* Files with an Adobe marker hold inverted CMYK, that is, 255 minus ink. */
 static void rgb_of_cmyk(uint8_t *rgb, const JSAMPLE *cmyk, size_t n, bool inverted)
 {
@@ -93,7 +104,9 @@ static pyr_status decode(job *j, const void *bytes, size_t n)
     jpeg->client_data = j;
     jpeg->progress = &j->progress;
     jpeg_mem_src(jpeg, bytes, (unsigned long)n);
+    jpeg_save_markers(jpeg, JPEG_APP0 + 1, 0xffff);
     jpeg_read_header(jpeg, TRUE);
+    j->orientation = orientation_of(jpeg);
 
     /* One bit is the least that Huffman coding spends on a block, and the
      * sampling factors let a block stand for at most 32x32 pixels. */
@@ -122,9 +135,9 @@ static pyr_status decode(job *j, const void *bytes, size_t n)
     return PYR_OK;
 }
 
-pyr_status pyr_jpeg_decode(pyr_image *out, const void *bytes, size_t n, const char *name)
+pyr_status pyr_jpeg_decode(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name)
 {
-    job j = {.name = name, .image = out};
+    job j = {.name = name, .image = out, .orientation = 1};
     pyr_status status;
 
     *out = (pyr_image){0};
@@ -139,5 +152,6 @@ pyr_status pyr_jpeg_decode(pyr_image *out, const void *bytes, size_t n, const ch
         pyr_image_free(out);
     jpeg_destroy_decompress(&j.jpeg);
     pyr_free(j.cmyk);
+    *orientation = j.orientation;
     return status;
 }

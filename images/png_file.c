@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "images/exif.h"
 #include <png.h>
 #include <setjmp.h>
 #include <stdio.h>
@@ -154,16 +155,35 @@ static pyr_status read_pixels(job *j)
     return PYR_OK;
 }
 
-pyr_status pyr_png_decode(pyr_image *out, const void *bytes, size_t n, const char *name)
+/* The eXIf chunk, before the pixels or, as ImageMagick writes it, behind them. Looked for here and not by
+ * libpng, which knows it from 1.6.32 on and drops those that begin with "Exif". */
+static int orientation_of(const uint8_t *bytes, size_t n)
+{
+    for (size_t at = 8; n - at >= 12;) {
+        size_t size = png_get_uint_32(bytes + at);
+
+        if (size > n - at - 12)
+            return 1;
+        if (memcmp(bytes + at + 4, "eXIf", 4) == 0)
+            return pyr_exif_orientation(bytes + at + 8, size);
+        at += 12 + size;
+    }
+    return 1;
+}
+
+pyr_status pyr_png_decode(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name)
 {
     job j = {.name = name, .bytes = bytes, .n = n, .image = out};
     pyr_status status;
 
     *out = (pyr_image){0};
+    *orientation = 1;
     status = read_header(&j);
     if (status == PYR_OK)
         status = read_pixels(&j);
-    if (status != PYR_OK)
+    if (status == PYR_OK)
+        *orientation = orientation_of(bytes, n);
+    else
         pyr_image_free(out);
     png_destroy_read_struct(&j.png, &j.info, NULL);
     return status;
@@ -173,11 +193,12 @@ pyr_status pyr_png_read(pyr_image *out, const char *path)
 {
     char *bytes;
     size_t n;
+    int orientation;
     pyr_status status;
 
     *out = (pyr_image){0};
     PYR_TRY(pyr_file_read(&bytes, &n, path, PYR_IMAGE_FILE));
-    status = pyr_png_decode(out, bytes, n, path);
+    status = pyr_png_decode(out, &orientation, bytes, n, path);
     pyr_free(bytes);
     return status;
 }

@@ -19,9 +19,12 @@ typedef struct pyr_png_text {
 
 bool pyr_png_is(const void *bytes, size_t n); /* does it begin as a PNG does? */
 
-/* Decode n bytes; the caller ends *out with pyr_image_free. `name` is the file
- * in sentences. */
-pyr_status pyr_png_decode(pyr_image *out, const void *bytes, size_t n, const char *name);
+/* Decode n bytes, as they are stored; *orientation (1..8) says how to turn them:
+ * that of the eXIf chunk. The caller ends *out with pyr_image_free. `name` is the
+ * file in sentences. */
+pyr_status pyr_png_decode(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name);
+
+/* A PNG of our own, which is never to be turned; image_file.h reads those of others. */
 pyr_status pyr_png_read(pyr_image *out, const char *path);
 
 /* Write an image of 1..4 channels, 8 or 16 bits, with `texts` pairs of text

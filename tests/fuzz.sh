@@ -15,6 +15,9 @@ replay() {
 replay safetensors tests/golden/unet2d/ddpm_like/io.safetensors tests/golden/unet2d/scale_shift_classes/io.safetensors
 replay settings configs/*.cfg tests/tiny.cfg
 replay images tests/golden/images/*.png tests/golden/images/*.jpg tests/golden/shapes/*.gz
+replay webp tests/golden/pictures/*.webp
+replay tiff tests/golden/pictures/*.tif
+replay exif tests/golden/pictures/turned_*.tif tests/golden/pictures/unturned_*.png
 replay scheduler tests/golden/unet2d/pipeline/scheduler/scheduler_config.json
 replay npz tests/golden/archives/*.npz tests/golden/archives/*.zip tests/golden/archives/dataset.json
 echo "fuzz: $passed passed, $failed failed, 0 skipped"

@@ -875,7 +875,7 @@ static void bad_files(void)
     CHECK(set && pyr_dataset_count(set, PYR_TRAIN) == 11 && pyr_dataset_count(set, PYR_HELD_OUT) == 1);
     CHECK(set && pyr_dataset_skipped(set) == 4);
     if (set) {
-        CHECK(strstr(pyr_dataset_skipped_why(set, 3), "d_text.png: neither PNG nor JPEG") != NULL);
+        CHECK(strstr(pyr_dataset_skipped_why(set, 3), "d_text.png: none of PNG, JPEG, WebP, TIFF") != NULL);
         check_describes(set, "4 files left out");
         check_describes(set, "a_empty.png");
     }
@@ -896,7 +896,7 @@ static void bad_files(void)
     folder = new_folder("all_bad");
     write_bytes(in_temp("all_bad/x.jpeg"), "nonsense", 8);
     s.path = folder;
-    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "x.jpeg: neither PNG nor JPEG");
+    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "x.jpeg: none of PNG, JPEG, WebP, TIFF");
     write_bytes(in_temp("all_bad/y.jpeg"), "", 0);
     CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "none of the 2 image files can be used: ");
 }

@@ -163,7 +163,7 @@ begin "wrong pictures"
 pyr decompose "$tmp/nothing.png" --outdir "$tmp/no"
 refuses 1 "nothing.png: No such file"
 pyr decompose "$images/make_images.py" --outdir "$tmp/no"
-refuses 1 "neither PNG nor JPEG"
+refuses 1 "none of PNG, JPEG, WebP, TIFF"
 holds cut_short "$images/rgb_8.png" "$tmp/short.png" -30
 pyr decompose "$tmp/short.png" --outdir "$tmp/no"
 refuses 1 "short.png: the PNG is cut short"
