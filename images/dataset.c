@@ -5,9 +5,7 @@
 #include "base/mem.h"
 #include "base/philox.h"
 #include "images/image_file.h"
-#include "images/jpeg_file.h"
 #include "images/pixels.h"
-#include "images/png_file.h"
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +27,7 @@ static bool ends(const char *path, const char *ending)
 
 static pyr_status collect_file(pyr_collection *c, const char *path)
 {
-    unsigned char start[8] = {0};
+    unsigned char start[16] = {0};
     FILE *f = fopen(path, "rb");
     char *copy;
 
@@ -39,7 +37,7 @@ static pyr_status collect_file(pyr_collection *c, const char *path)
     fclose(f);
     if (n >= 2 && start[0] == 'P' && start[1] == 'K')
         return pyr_collect_zip(c, path);
-    if (pyr_png_is(start, n) || pyr_jpeg_is(start, n) || (n && pyr_image_named(path))) {
+    if (pyr_image_is(start, n) || (n && pyr_image_named(path))) {
         c->kind = "image files";
         copy = pyr_strdup(path);
         return pyr_collection_add(c, copy, -1, false);
