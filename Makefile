@@ -143,13 +143,24 @@ FUZZ      := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # What is tested of CUDA without a GPU.
 EMULATED_TESTS := $(if $(shell command -v $(CXX)),$(addprefix $(B)/emulated/,test_emulated test_cuda test_cuda_libraries test_graph test_unet))
 
-## make check       the tests: units, headers, commands, sanitizers, clang (about a quarter of an hour on 2 cores)
+## make quick       the units alone, without sanitizers (less than a minute once they are built)
+quick: pyrdiff $(TESTS)
+	@rm -f $(COUNTS) && touch $(COUNTS)
+	@tests/run.sh $(COUNTS) units $(TESTS)
+	@tests/run.sh $(COUNTS) --sum
+
+## make check       the tests: units, headers, commands (a quarter of an hour on 2 cores)
 check: pyrdiff $(TESTS)
 	@rm -f $(COUNTS) && touch $(COUNTS)
 	@tests/run.sh $(COUNTS) headers tests/headers.sh
 	@tests/run.sh $(COUNTS) format tests/format.sh
 	@tests/run.sh $(COUNTS) units $(TESTS)
 	@tests/run.sh $(COUNTS) commands $(CLI_TESTS)
+	@tests/run.sh $(COUNTS) --sum
+
+## make morecheck   what check leaves out: the CUDA backend on an emulated device, sanitizers, fuzz targets, clang
+morecheck: pyrdiff
+	@rm -f $(COUNTS) && touch $(COUNTS)
 	+@$(MAKE) --no-print-directory check-emulated
 	+@$(SANITIZED) check-sanitized
 	@tests/run.sh $(COUNTS) clang tests/clang.sh
@@ -178,8 +189,9 @@ $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay_main.o $(B)/libpyrd
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_ALL) $^ $(LDLIBS) -o $@
 
-## make longcheck   check, then trainings and the sanitizers with a hundred times the fuzzing (about an hour)
+## make longcheck   check and morecheck, then trainings and the sanitizers with a hundred times the fuzzing (about an hour)
 longcheck: check
+	+@$(MAKE) --no-print-directory morecheck
 	@rm -f $(COUNTS) && touch $(COUNTS)
 	+@$(if $(filter 1,$(CUDA)),$(MAKE) --no-print-directory CUDA_ARCH=all WERROR=1 all)
 	@tests/run.sh $(COUNTS) long $(LONG_TESTS)
@@ -232,5 +244,5 @@ help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
 -include $(LIB_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d
-.PHONY: all bench help check check-sanitized check-emulated gpucheck gpubench build-only longcheck tests clean format demo
+.PHONY: all bench help quick check morecheck check-sanitized check-emulated gpucheck gpubench build-only longcheck tests clean format demo
 .SECONDARY: $(TESTS:%=%.o) $(B)/bench/time_kernels.o
