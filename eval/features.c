@@ -6,6 +6,7 @@
 #include "eval/inception.h"
 #include "images/pixels.h"
 #include <stdio.h>
+#include <string.h>
 
 /* Images a lane takes at a time; Inception's have 299x299 pixels. */
 enum { BATCH = 16, INCEPTION_BATCH = 4 };
@@ -76,7 +77,10 @@ static pyr_status open_inception(pyr_features *f, const pyr_safetensors *file, c
     snprintf(f->name, sizeof f->name, "inception-v3, %s resize", pyr_fid_resizes[f->resize]);
     PYR_TRY(pyr_inception_classes(&f->shape.classes, file, path));
     PYR_TRY(plan_graph(f));
-    return pyr_inception_load(&f->hash, file, path, &f->params, f->k, f->block);
+    PYR_TRY(pyr_inception_load(&f->hash, file, path, &f->params, f->k, f->block));
+    if (f->resize == PYR_RESIZE_TF1) /* other features; the weights' own hash is that of the other resize */
+        f->hash = pyr_hash(f->hash, pyr_fid_resizes[f->resize], strlen(pyr_fid_resizes[f->resize]));
+    return PYR_OK;
 }
 
 static pyr_status allocate(pyr_features *f)

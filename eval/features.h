@@ -10,8 +10,8 @@
 
 typedef struct pyr_features pyr_features;
 
-/* How images come to Inception-v3's 299x299 pixels and its range (inception.h). Published FIDs have one or the
- * other, and features of one compare with none of the other. */
+/* How images come to Inception-v3's 299x299 pixels and its range (inception.h). Published FIDs have one or
+ * the other, and features of one compare with none of the other. */
 typedef enum pyr_fid_resize {
     PYR_RESIZE_TF1,    /* as in the TensorFlow graph of 2015: ADM, StyleGAN, EDM, torch-fidelity */
     PYR_RESIZE_PYTORCH /* as in pytorch-fid */
@@ -28,12 +28,13 @@ void pyr_features_free(pyr_features *f); /* NULL is a no-op */
 const char *pyr_features_name(const pyr_features *f);
 /* The word of Inception's resize; NULL: a network that resizes nothing. */
 const char *pyr_features_resize(const pyr_features *f);
-uint64_t pyr_features_hash(const pyr_features *f);    /* of its weights: stands beside every figure */
-int pyr_features_size(const pyr_features *f);         /* d: numbers of a feature vector */
-int pyr_features_classes(const pyr_features *f);      /* numbers of the logits */
+uint64_t pyr_features_hash(const pyr_features *f); /* of its weights and resize: beside every figure */
+int pyr_features_size(const pyr_features *f);      /* d: numbers of a feature vector */
+int pyr_features_classes(const pyr_features *f);   /* numbers of the logits */
 
-/* Features (n x d) and logits (n x classes; NULL: not wanted; Inception's without their bias) of n images h x w x c of 8 bits, NHWC; all
- * host. Whole machine. PYR_E_SHAPE when the network cannot read images of this size. */
+/* Features (n x d) and logits (n x classes; NULL: not wanted; Inception's without their bias) of n images h x
+ * w x c of 8 bits, NHWC; all host. Whole machine. PYR_E_SHAPE when the network cannot read images of this
+ * size. */
 pyr_status pyr_features_run(pyr_features *f, int64_t n, const uint8_t *images, int h, int w, int c,
                             float *features, float *logits);
 

@@ -73,18 +73,19 @@ static bool is_grey(const pyr_image *image)
 }
 
 /* Image i of n, which is called `name`; the first tells the set's size. */
-static pyr_status take(pyr_image_set *set, const pyr_image *image, int64_t i, int64_t n, int c, const char *path,
-                       const char *name)
+static pyr_status take(pyr_image_set *set, const pyr_image *image, int64_t i, int64_t n, int c,
+                       const char *path, const char *name)
 {
     if (i == 0) {
         PYR_TRY(make(set, path, n, image->h, image->w, c ? c : image->c == 2 ? 1 : image->c));
         set->grey = true;
     }
     if (image->h != set->h || image->w != set->w)
-        return pyr_fail(PYR_E_SHAPE,
-                        "%s: %s is %dx%d, the images before it are %dx%d; samples have one size, is it another "
-                        "kind of picture?",
-                        path, name, image->h, image->w, set->h, set->w);
+        return pyr_fail(
+            PYR_E_SHAPE,
+            "%s: %s is %dx%d, the images before it are %dx%d; samples have one size, is it another "
+            "kind of picture?",
+            path, name, image->h, image->w, set->h, set->w);
     set->grey = set->grey && is_grey(image);
     set->file_c = image->c > set->file_c ? image->c : set->file_c;
     pyr_image_convert(set->pixels + (size_t)i * image_bytes(set), image, set->c, 8);
@@ -100,7 +101,8 @@ static pyr_status read_files(pyr_image_set *out, pyr_sample_files *files, int c)
 
         status = pyr_sample_files_read(&image, files, i);
         if (status == PYR_OK)
-            status = take(out, &image, (int64_t)i, (int64_t)files->names.n, c, files->path, files->names.at[i]);
+            status =
+                take(out, &image, (int64_t)i, (int64_t)files->names.n, c, files->path, files->names.at[i]);
         pyr_image_free(&image);
     }
     out->aside = files->aside;
@@ -149,7 +151,8 @@ pyr_status pyr_image_set_read(pyr_image_set *out, const char *path, int c, int64
     if (files.names.n)
         status = read_files(out, &files, c);
     else if (files.aside)
-        status = pyr_fail(PYR_E_IO, "%s holds no samples, only sheets and the like (%s)", path, files.first_aside);
+        status =
+            pyr_fail(PYR_E_IO, "%s holds no samples, only sheets and the like (%s)", path, files.first_aside);
     else
         status = read_dataset(out, path, c, most);
     if (status == PYR_OK)
@@ -170,7 +173,8 @@ pyr_status pyr_image_set_data(pyr_image_set *out, const pyr_dataset *data, pyr_s
 
     *out = (pyr_image_set){0};
     if (n == 0)
-        return pyr_fail(PYR_E_ARG, "the data set has no images that are held out: compare with its training images");
+        return pyr_fail(PYR_E_ARG,
+                        "the data set has no images that are held out: compare with its training images");
     if (most > 0 && n > most)
         n = most;
     status = make(out, name, n, s.h, s.w, s.c);

@@ -51,10 +51,10 @@ pyr_pixels_set pyr_image_set_pixels(const pyr_image_set *set);
 /* How many levels of a run were drawn from a coarser one. */
 int pyr_image_set_checked(const pyr_image_set *set);
 
-/* The samples in a folder or a zip archive (sample_files.h), or the images of any other file or folder that is known
- * as a data set (images/dataset.h), all of them whatever its split: an NPZ, a .npy, IDX ... At most `most` (0: all),
- * with `c` channels (0: those of the first). PYR_E_IO: nothing there; PYR_E_SHAPE names the first image of
- * another size; PYR_E_FORMAT. */
+/* The samples in a folder or a zip archive (sample_files.h), or the images of any other file or folder that
+ * is known as a data set (images/dataset.h), all of them whatever its split: an NPZ, a .npy, IDX ... At most
+ * `most` (0: all), with `c` channels (0: those of the first). PYR_E_IO: nothing there; PYR_E_SHAPE names the
+ * first image of another size; PYR_E_FORMAT. */
 pyr_status pyr_image_set_read(pyr_image_set *out, const char *path, int c, int64_t most);
 
 /* The images of a split of a data set, 16 bits rounded to 8. PYR_E_ARG when the split is empty. */

@@ -42,8 +42,8 @@ static pyr_status refuse_zip(const char *path)
         return refuse_torch(path);
     if (!arrays)
         return pyr_fail(PYR_E_FORMAT,
-                        "%s is a zip archive without arrays; %s (of images: --data %s --write-stats FILE)", path,
-                        wanted, path);
+                        "%s is a zip archive without arrays; %s (of images: --data %s --write-stats FILE)",
+                        path, wanted, path);
     return PYR_OK;
 }
 
@@ -99,8 +99,8 @@ static pyr_status check_kind(const char *path)
     FILE *f;
 
     if (pyr_is_folder(path))
-        return pyr_fail(PYR_E_FORMAT, "%s is a folder; %s (of its images: --data %s --write-stats FILE)", path,
-                        wanted, path);
+        return pyr_fail(PYR_E_FORMAT, "%s is a folder; %s (of its images: --data %s --write-stats FILE)",
+                        path, wanted, path);
     f = fopen(path, "rb");
     if (!f)
         return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
@@ -109,17 +109,20 @@ static pyr_status check_kind(const char *path)
     if (n >= 2 && start[0] == 'P' && start[1] == 'K')
         return refuse_zip(path);
     if (n >= 6 && memcmp(start, "\x93NUMPY", 6) == 0)
-        return pyr_fail(PYR_E_FORMAT,
-                        "%s is an .npy file, a single array; %s: numpy.savez('stats.npz', mu=mu, sigma=sigma), from "
-                        "features of n x d numpy.savez('stats.npz', mu=f.mean(0), sigma=numpy.cov(f, rowvar=False))",
-                        path, wanted);
-    if (n >= 4 && memcmp(start, "\x80\x02\x8a\x0a", 4) == 0) /* a pickle that begins with torch's long number */
+        return pyr_fail(
+            PYR_E_FORMAT,
+            "%s is an .npy file, a single array; %s: numpy.savez('stats.npz', mu=mu, sigma=sigma), from "
+            "features of n x d numpy.savez('stats.npz', mu=f.mean(0), sigma=numpy.cov(f, rowvar=False))",
+            path, wanted);
+    if (n >= 4 &&
+        memcmp(start, "\x80\x02\x8a\x0a", 4) == 0) /* a pickle that begins with torch's long number */
         return refuse_torch(path);
     if (n >= 2 && start[0] == 0x80 && start[1] >= 2 && start[1] <= 5)
-        return pyr_fail(PYR_E_FORMAT,
-                        "%s is a pickle of Python's; %s: python3 -c \"import pickle, numpy; r = pickle.load(open('%s', "
-                        "'rb')); r = r.get('fid', r); numpy.savez('stats.npz', mu=r['mu'], sigma=r['sigma'])\"",
-                        path, wanted, path);
+        return pyr_fail(
+            PYR_E_FORMAT,
+            "%s is a pickle of Python's; %s: python3 -c \"import pickle, numpy; r = pickle.load(open('%s', "
+            "'rb')); r = r.get('fid', r); numpy.savez('stats.npz', mu=r['mu'], sigma=r['sigma'])\"",
+            path, wanted, path);
     return pyr_fail(PYR_E_FORMAT, "%s is %s; %s", path, kind_of(start, n), wanted);
 }
 
@@ -147,9 +150,10 @@ static pyr_status check_elements(const pyr_moments *m, const char *path)
         if (!isfinite(m->mean[i]))
             return pyr_fail(PYR_E_FORMAT, "%s: mu[%d] is not finite", path, i);
         if (variance < -float_rounding * most)
-            return pyr_fail(PYR_E_FORMAT,
-                            "%s: sigma[%d, %d] is %g: a variance is not negative, so this is not a covariance",
-                            path, i, i, variance);
+            return pyr_fail(
+                PYR_E_FORMAT,
+                "%s: sigma[%d, %d] is %g: a variance is not negative, so this is not a covariance", path, i,
+                i, variance);
         for (int j = 0; j <= i; j++) {
             double below = m->cov[(size_t)i * m->d + j], above = m->cov[(size_t)j * m->d + i];
             double size = sqrt(fabs(m->cov[(size_t)i * m->d + i] * m->cov[(size_t)j * m->d + j]));
@@ -157,9 +161,10 @@ static pyr_status check_elements(const pyr_moments *m, const char *path)
             if (!isfinite(below) || !isfinite(above))
                 return pyr_fail(PYR_E_FORMAT, "%s: sigma[%d, %d] is not finite", path, i, j);
             if (fabs(below) > (1 + 1e-3) * size + float_rounding * most)
-                return pyr_fail(PYR_E_FORMAT,
-                                "%s: sigma[%d, %d] is %g, more than the variances %g and %g allow: not a covariance",
-                                path, i, j, below, m->cov[(size_t)i * m->d + i], m->cov[(size_t)j * m->d + j]);
+                return pyr_fail(
+                    PYR_E_FORMAT,
+                    "%s: sigma[%d, %d] is %g, more than the variances %g and %g allow: not a covariance",
+                    path, i, j, below, m->cov[(size_t)i * m->d + i], m->cov[(size_t)j * m->d + j]);
             /* a covariance summed in float may differ across the diagonal in its last digits */
             if (fabs(below - above) > 1e-3 * size + 1e-12)
                 return pyr_fail(PYR_E_FORMAT,
@@ -184,9 +189,10 @@ static double least_eigenvalue(double *matrix, int d)
 }
 
 /* An element that is off by up to e sqrt(sigma_ii sigma_jj), e = 2^-23, is off by no more than e times the
- * largest variance; a symmetric matrix of such errors has no eigenvalue beyond its Frobenius norm, d e times that
- * variance. So the smallest eigenvalue of a covariance that was kept in float is above minus that, and adding it
- * to the diagonal makes the matrix positive definite, which Cholesky's method tells in a third of d^3 steps. */
+ * largest variance; a symmetric matrix of such errors has no eigenvalue beyond its Frobenius norm, d e times
+ * that variance. So the smallest eigenvalue of a covariance that was kept in float is above minus that, and
+ * adding it to the diagonal makes the matrix positive definite, which Cholesky's method tells in a third of
+ * d^3 steps. */
 static pyr_status check_eigenvalues(const pyr_moments *m, const char *path)
 {
     size_t d = (size_t)m->d;
@@ -203,8 +209,8 @@ static pyr_status check_eigenvalues(const pyr_moments *m, const char *path)
     if (info > 0) {
         memcpy(matrix, m->cov, d * d * sizeof *matrix);
         pyr_fail(PYR_E_FORMAT,
-                 "%s: sigma has the eigenvalue %.4g, where rounding explains down to %.2g: not a covariance", path,
-                 least_eigenvalue(matrix, m->d), -bound);
+                 "%s: sigma has the eigenvalue %.4g, where rounding explains down to %.2g: not a covariance",
+                 path, least_eigenvalue(matrix, m->d), -bound);
     } else if (info < 0)
         pyr_fail(PYR_E_NOMEM, "no memory to look at the covariance of %s", path);
     pyr_free(matrix);
@@ -229,10 +235,11 @@ static pyr_status read_arrays(pyr_moments *out, const pyr_arrays *file, const ch
     size_t d;
 
     if (!pyr_arrays_find(file, "mu") && !pyr_arrays_find(file, "sigma") && pyr_arrays_find(file, "arr_0"))
-        return pyr_fail(PYR_E_FORMAT,
-                        "%s holds arr_0 and neither mu nor sigma: images, it seems, not their statistics (--data "
-                        "%s --write-stats FILE makes these)",
-                        path, path);
+        return pyr_fail(
+            PYR_E_FORMAT,
+            "%s holds arr_0 and neither mu nor sigma: images, it seems, not their statistics (--data "
+            "%s --write-stats FILE makes these)",
+            path, path);
     PYR_TRY(pyr_arrays_get(&mu, file, "mu"));
     PYR_TRY(pyr_arrays_get(&sigma, file, "sigma"));
     if (mu->rank != 1 || mu->shape[0] < 1 || mu->shape[0] > INT_MAX || sigma->rank != 2 ||

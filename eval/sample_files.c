@@ -24,12 +24,12 @@ static bool only_digits(const char *at, const char *end)
     return some;
 }
 
-/* sample's grid.png, levels.png and trajectory-000001.png; decompose's level-0.png; a level's snapshot-1600.png;
- * invert's degraded.png; and the sheet of each task, which has its command's name. */
+/* sample's grid.png, levels.png and trajectory-000001.png; decompose's level-0.png; a level's
+ * snapshot-1600.png; invert's degraded.png; and the sheet of each task, which has its command's name. */
 bool pyr_is_sheet_name(const char *name)
 {
-    static const char *const whole[] = {"grid",   "levels", "inpaint", "colorize", "upscale",
-                                        "vary",   "encode", "invert",  "degraded", "interpolate"};
+    static const char *const whole[] = {"grid", "levels", "inpaint", "colorize", "upscale",
+                                        "vary", "encode", "invert",  "degraded", "interpolate"};
     static const char *const numbered[] = {"trajectory-", "level-", "snapshot-"};
     const char *dot = strrchr(name, '.');
     size_t n = dot ? (size_t)(dot - name) : strlen(name);
@@ -112,7 +112,8 @@ static bool is_sheet(const char *bytes, size_t n)
     char text[64];
 
     return pyr_png_head_text(text, sizeof text, bytes, n, "seeds") ||
-           (pyr_png_head_text(text, sizeof text, bytes, n, "Description") && strncmp(text, "pairs: ", 7) == 0);
+           (pyr_png_head_text(text, sizeof text, bytes, n, "Description") &&
+            strncmp(text, "pairs: ", 7) == 0);
 }
 
 static pyr_status add_origin(origins *o, const char *bytes, size_t n)
@@ -224,10 +225,10 @@ static int by_seed(const void *a, const void *b)
     return x->seed < y->seed ? -1 : x->seed > y->seed;
 }
 
-/* Classes that change from seed to seed are drawn on purpose (`--class all` and `random`); classes of which each has
- * a range of the seeds come from commands one after the other, and samples without a class beside some with one are
- * never of one command. In n samples drawn at random with the shares p_c of the classes the class changes
- * n (1 - sum p_c^2) times; half of that or less is no chance. */
+/* Classes that change from seed to seed are drawn on purpose (`--class all` and `random`); classes of which
+ * each has a range of the seeds come from commands one after the other, and samples without a class beside
+ * some with one are never of one command. In n samples drawn at random with the shares p_c of the classes the
+ * class changes n (1 - sum p_c^2) times; half of that or less is no chance. */
 static bool classes_in_ranges(origins *o)
 {
     const pyr_names *met = &o->met[CLASS];
@@ -266,8 +267,9 @@ static pyr_status find_mixtures(pyr_sample_files *files, origins *o)
     for (size_t i = 0; i < files->names.n; i++)
         inner += strchr(files->names.at[i], '/') != NULL;
     if (inner && inner < files->names.n && !files->zip)
-        return warn(files, pyr_strfmt("%s: %zu images lie in it and %zu in folders in it: they are judged as one set",
-                                      files->path, files->names.n - inner, inner));
+        return warn(
+            files, pyr_strfmt("%s: %zu images lie in it and %zu in folders in it: they are judged as one set",
+                              files->path, files->names.n - inner, inner));
     return PYR_OK;
 }
 

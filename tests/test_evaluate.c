@@ -68,20 +68,20 @@ static void sets_from_everywhere(void)
         write_png(&first, i, name);
     }
     write_png(&whole, 20, "grid.png"); /* is left out */
-    CHECK_OK(pyr_image_set_folder(&other, in_folder("pngs"), 1, 0));
+    CHECK_OK(pyr_image_set_read(&other, in_folder("pngs"), 1, 0));
     same_set(&first, &other);
     pyr_image_set_free(&other);
-    CHECK_OK(pyr_image_set_folder(&other, in_folder("pngs"), 3, 5));
+    CHECK_OK(pyr_image_set_read(&other, in_folder("pngs"), 3, 5));
     CHECK(other.n == 5 && other.c == 3);
     for (int i = 0; i < 5 * 120; i++)
         CHECK(other.pixels[3 * i] == first.pixels[i] && other.pixels[3 * i + 2] == first.pixels[i]);
     pyr_image_set_free(&other);
 
     CHECK_OK(pyr_npz_write(in_folder("set.npz"), first.pixels, first.n, first.h, first.w, first.c, NULL));
-    CHECK_OK(pyr_image_set_npz(&other, in_folder("set.npz"), 0));
+    CHECK_OK(pyr_image_set_read(&other, in_folder("set.npz"), 0, 0));
     same_set(&first, &other);
     pyr_image_set_free(&other);
-    CHECK_OK(pyr_image_set_npz(&other, in_folder("set.npz"), 4));
+    CHECK_OK(pyr_image_set_read(&other, in_folder("set.npz"), 0, 4));
     CHECK(other.n == 4);
     pyr_image_set_free(&other);
     pyr_image_set_free(&first);
@@ -92,16 +92,16 @@ static void sets_that_cannot_be(void)
 {
     pyr_image_set set, odd;
 
-    CHECK_FAILS(pyr_image_set_folder(&set, in_folder("nothing"), 1, 0), PYR_E_IO, "nothing");
+    CHECK_FAILS(pyr_image_set_read(&set, in_folder("nothing"), 1, 0), PYR_E_IO, "nothing");
     CHECK_OK(pyr_make_folders(in_folder("empty")));
-    CHECK_FAILS(pyr_image_set_folder(&set, in_folder("empty"), 1, 0), PYR_E_IO, "holds no PNG");
+    CHECK_FAILS(pyr_image_set_read(&set, in_folder("empty"), 1, 0), PYR_E_IO, "holds no PNG");
     CHECK_OK(pyr_make_folders(in_folder("pngs")));
-    CHECK_OK(pyr_image_set_folder(&odd, "tests/golden/images", 1, 1));
+    CHECK_OK(pyr_image_set_read(&odd, "tests/golden/images", 1, 1));
     write_png(&odd, 0, "zz.png");
     pyr_image_set_free(&odd);
-    CHECK_FAILS(pyr_image_set_folder(&set, in_folder("pngs"), 1, 0), PYR_E_SHAPE, "zz.png is ");
+    CHECK_FAILS(pyr_image_set_read(&set, in_folder("pngs"), 1, 0), PYR_E_SHAPE, "zz.png is ");
     CHECK(unlink(in_folder("pngs/zz.png")) == 0);
-    CHECK_STATUS(pyr_image_set_npz(&set, "tests/tiny.cfg", 0), PYR_E_FORMAT);
+    CHECK_STATUS(pyr_image_set_read(&set, "tests/tiny.cfg", 0, 0), PYR_E_FORMAT);
     CHECK(set.name == NULL && set.pixels == NULL);
 }
 
@@ -277,7 +277,7 @@ static void sizes_must_agree(void)
                             .reference = PYR_HELD_OUT,
                             .metrics = PYR_METRIC_SWD};
 
-    CHECK_OK(pyr_image_set_folder(&set, "tests/golden/images", 1, 1));
+    CHECK_OK(pyr_image_set_read(&set, "tests/golden/images", 1, 1));
     CHECK_FAILS(pyr_evaluate(&e, &job), PYR_E_SHAPE, "those of shapes are 12x10 with 1");
     pyr_evaluation_free(&e);
     pyr_image_set_free(&set);
@@ -296,8 +296,8 @@ static pyr_status judge_few(const char *npz, const char *pngs)
     pyr_json json = {0};
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_image_set_npz(&other, npz, 3));
-    PYR_TRY_OUT(pyr_image_set_folder(&folded, pngs, 1, 3));
+    PYR_TRY_OUT(pyr_image_set_read(&other, npz, 0, 3));
+    PYR_TRY_OUT(pyr_image_set_read(&folded, pngs, 1, 3));
     PYR_TRY_OUT(pyr_image_set_data(&set, data, PYR_HELD_OUT, 3));
     PYR_TRY_OUT(pyr_evaluate(&e, &job));
     pyr_json_open(&json, NULL, '{');

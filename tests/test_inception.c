@@ -157,7 +157,7 @@ static void published_definition(void)
     CHECK(f != NULL);
     write_weights();
     CHECK_OK(pyr_kernels_open(&k, "cpu", 2));
-    CHECK_OK(pyr_features_open(&network, k, weights));
+    CHECK_OK(pyr_features_open(&network, k, weights, PYR_RESIZE_PYTORCH));
     CHECK_STRING(pyr_features_name(network), "inception-v3");
     CHECK(pyr_features_size(network) == D && pyr_features_classes(network) == CLASSES);
     while (f && fscanf(f, "%31s %d %d %d %d %31s %d", name, &n, &h, &w, &c, what, &step) == 7) {
@@ -228,12 +228,13 @@ static void refusals(void)
     snprintf(path, sizeof path, "%s/part.safetensors", folder);
     CHECK_OK(pyr_kernels_open(&k, "cpu", 1));
     CHECK_OK(pyr_safetensors_write(path, at, 2, NULL, 0));
-    CHECK_FAILS(pyr_features_open(&f, k, path), PYR_E_FORMAT, "fc.weight");
+    CHECK_FAILS(pyr_features_open(&f, k, path, PYR_RESIZE_PYTORCH), PYR_E_FORMAT, "fc.weight");
     CHECK_OK(pyr_safetensors_write(path, at, 3, NULL, 0));
-    CHECK_FAILS(pyr_features_open(&f, k, path), PYR_E_FORMAT, "Conv2d_1a_3x3.bn.weight is missing");
+    CHECK_FAILS(pyr_features_open(&f, k, path, PYR_RESIZE_PYTORCH), PYR_E_FORMAT,
+                "Conv2d_1a_3x3.bn.weight is missing");
     at[0].dims[0] = 31;
     CHECK_OK(pyr_safetensors_write(path, at, 3, NULL, 0));
-    CHECK_FAILS(pyr_features_open(&f, k, path), PYR_E_FORMAT, "another shape");
+    CHECK_FAILS(pyr_features_open(&f, k, path, PYR_RESIZE_PYTORCH), PYR_E_FORMAT, "another shape");
     CHECK(f == NULL);
     pyr_kernels_free(k);
 }

@@ -431,21 +431,21 @@ static void inception_score(void)
     double mean, std;
 
     for (int i = 0; i < 2; i++) {
-        CHECK_OK(pyr_inception_score(&mean, &std, z.n, z.at, z.d, i == 0 ? 1 : 4));
+        CHECK_OK(pyr_inception_score(&mean, &std, z.n, z.at, z.d, i == 0 ? 1 : 4, NULL));
         CHECK_CLOSE(mean, want->at[2 * i], 1e-12);
         CHECK_CLOSE(std, want->at[2 * i + 1], 1e-12);
     }
     /* certain, every class once: as many as classes (also where other probabilities are 0); uncertain: 1 */
     for (int i = 0; i < 5; i++)
         one_each[6 * i] = 2000;
-    CHECK_OK(pyr_inception_score(&mean, &std, 5, one_each, 5, 1));
+    CHECK_OK(pyr_inception_score(&mean, &std, 5, one_each, 5, 1, NULL));
     CHECK_CLOSE(mean, 5, 1e-12);
-    CHECK_OK(pyr_inception_score(&mean, &std, 5, equal, 5, 1));
+    CHECK_OK(pyr_inception_score(&mean, &std, 5, equal, 5, 1, NULL));
     CHECK_CLOSE(mean, 1, 1e-12);
-    CHECK_FAILS(pyr_inception_score(&mean, &std, 5, equal, 5, 6), PYR_E_ARG, "6 parts");
-    CHECK_STATUS(pyr_inception_score(&mean, &std, 5, equal, 5, 0), PYR_E_ARG);
+    CHECK_FAILS(pyr_inception_score(&mean, &std, 5, equal, 5, 6, NULL), PYR_E_ARG, "6 parts");
+    CHECK_STATUS(pyr_inception_score(&mean, &std, 5, equal, 5, 0, NULL), PYR_E_ARG);
     equal[7] = NAN;
-    CHECK_STATUS(pyr_inception_score(&mean, &std, 5, equal, 5, 1), PYR_E_NUMERIC);
+    CHECK_STATUS(pyr_inception_score(&mean, &std, 5, equal, 5, 1, NULL), PYR_E_NUMERIC);
     free(z.at);
 }
 
@@ -655,7 +655,7 @@ static void memory_runs_out(void)
         if (status == PYR_OK)
             status = pyr_spectrum_distance(&distance, &p, &q);
         if (status == PYR_OK)
-            status = pyr_inception_score(&distance, &distance, 500, a, 5, 2);
+            status = pyr_inception_score(&distance, &distance, 500, a, 5, 2, NULL);
         if (status == PYR_OK)
             status = compute(&f, a, b, &p, &q, NULL);
         pyr_mem_fail_after(-1);
