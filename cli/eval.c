@@ -301,6 +301,7 @@ static pyr_status judge(work *w)
 
     PYR_TRY_OUT(pyr_parse_metrics(t->metrics, &job.metrics));
     PYR_TRY_OUT(plan(w, &job));
+    PYR_TRY_OUT(pyr_evaluate_check_reference(&job)); /* before a classifier is trained */
     PYR_TRY_OUT(choose_networks(w, &job));
     PYR_TRY_OUT(pyr_evaluate_check(&job)); /* not after an hour of sampling */
     PYR_TRY_OUT(get_images(w, &job));

@@ -646,11 +646,8 @@ static pyr_status check_stats(const pyr_evaluate_job *job, const int *d, int n)
 /* Metrics that compare with the images of the reference. */
 static unsigned with_reference(const pyr_evaluate_job *job)
 {
-    unsigned in_features = PYR_METRIC_KID | PYR_METRIC_PRECISION | (job->ref_stats ? 0 : PYR_METRIC_FRECHET);
-    bool network = job->network[0] || job->network[1];
-
-    return job->metrics &
-           (PYR_METRIC_SWD | PYR_METRIC_SPECTRUM | PYR_METRIC_COLOUR | (network ? in_features : 0));
+    return job->metrics & (PYR_METRIC_SWD | PYR_METRIC_SPECTRUM | PYR_METRIC_COLOUR | PYR_METRIC_KID |
+                           PYR_METRIC_PRECISION | (job->ref_stats ? 0 : PYR_METRIC_FRECHET));
 }
 
 static pyr_status fail_of_none_held_out(const pyr_evaluate_job *job)
@@ -694,12 +691,18 @@ static pyr_status check_numbers(const pyr_evaluate_job *job)
     return PYR_OK;
 }
 
+pyr_status pyr_evaluate_check_reference(const pyr_evaluate_job *job)
+{
+    if (pyr_dataset_count(job->data, job->reference) == 0 && with_reference(job))
+        return fail_of_none_held_out(job);
+    return PYR_OK;
+}
+
 pyr_status pyr_evaluate_check(const pyr_evaluate_job *job)
 {
     int d[PYR_FEATURE_NETWORKS], n = 0;
 
-    if (pyr_dataset_count(job->data, job->reference) == 0 && with_reference(job))
-        return fail_of_none_held_out(job);
+    PYR_TRY(pyr_evaluate_check_reference(job));
     PYR_TRY(check_numbers(job));
     for (int i = 0; i < PYR_FEATURE_NETWORKS; i++)
         if (job->network[i])
@@ -786,9 +789,14 @@ static pyr_status train_classifier(const char *path, pyr_kernels *k, const pyr_d
         on_note(ctx, "no feature network is named: training a classifier on the data's labels, which is "
                      "kept for the next time");
     PYR_TRY(pyr_classifier_train(&job));
-    snprintf(line, sizeof line,
-             "classifier: %.1f%% of %lld held-out images told right, after %.0f s; kept: %s",
-             100 * result.accuracy, (long long)result.held_out, result.seconds, path);
+    if (result.held_out)
+        snprintf(line, sizeof line,
+                 "classifier: %.1f%% of %lld held-out images told right, after %.0f s; kept: %s",
+                 100 * result.accuracy, (long long)result.held_out, result.seconds, path);
+    else
+        snprintf(line, sizeof line,
+                 "classifier: trained in %.0f s, no images are held out to try it on; kept: %s",
+                 result.seconds, path);
     if (on_note)
         on_note(ctx, line);
     return PYR_OK;

@@ -98,6 +98,8 @@ pyr_status pyr_evaluate(pyr_evaluation *out, const pyr_evaluate_job *job);
  * above 0): an empty reference where a metric needs one, too few images for every metric, a network that
  * cannot be opened or does not read the data's images, statistics that fit no network. */
 pyr_status pyr_evaluate_check(const pyr_evaluate_job *job);
+/* Of these, what needs no network: an empty reference where a metric needs one. */
+pyr_status pyr_evaluate_check_reference(const pyr_evaluate_job *job);
 /* Whether images of this size, called `name`, can be compared with the data: PYR_E_SHAPE. */
 pyr_status pyr_evaluate_size(const pyr_evaluate_job *job, const char *name, int h, int w, int c);
 void pyr_evaluation_free(pyr_evaluation *e); /* back to {0}; no-op on {0} */

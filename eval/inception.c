@@ -301,11 +301,12 @@ out:
 
 /* ---- its images -------------------------------------------------------------------------------- */
 
-/* Between which two places of an axis of n a new place lies, and how far it is from the first. */
+/* Between which two places of an axis of n a new place lies, and how far it is from the first. TensorFlow's
+ * place is a product of floats. */
 static void between(int *first, int *second, double *part, int at, int n, pyr_fid_resize resize)
 {
-    double place = resize == PYR_RESIZE_TF1 ? (double)at * n / PYR_INCEPTION_SIDE
-                                            : (at + 0.5) * n / PYR_INCEPTION_SIDE - 0.5;
+    float scale = (float)n / PYR_INCEPTION_SIDE, product = (float)at * scale;
+    double place = resize == PYR_RESIZE_TF1 ? (double)product : (at + 0.5) * n / PYR_INCEPTION_SIDE - 0.5;
 
     place = place < 0 ? 0 : place;
     *first = (int)place < n - 1 ? (int)place : n - 1;

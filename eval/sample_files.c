@@ -189,7 +189,7 @@ static pyr_status warn(pyr_sample_files *files, char *sentence)
 /* A sentence when there is more than one word; weights are asked of all samples, the rest of ours. */
 static pyr_status warn_of_words(pyr_sample_files *files, const origins *o, int k)
 {
-    static const char *const what[WORDS] = {"different networks, by the hash of their weights",
+    static const char *const what[WORDS] = {"different networks, by the hash of their weights,",
                                             "different samplers", "different commands", "different levels",
                                             "different classes"};
     static const char *const without[WORDS] = {"without such a text", "without such a text", "of sample",

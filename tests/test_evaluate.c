@@ -94,7 +94,8 @@ static void sets_that_cannot_be(void)
 
     CHECK_FAILS(pyr_image_set_read(&set, in_folder("nothing"), 1, 0), PYR_E_IO, "nothing");
     CHECK_OK(pyr_make_folders(in_folder("empty")));
-    CHECK_FAILS(pyr_image_set_read(&set, in_folder("empty"), 1, 0), PYR_E_IO, "holds no PNG");
+    CHECK_FAILS(pyr_image_set_read(&set, in_folder("empty"), 1, 0), PYR_E_FORMAT,
+                "nothing to read in this folder");
     CHECK_OK(pyr_make_folders(in_folder("pngs")));
     CHECK_OK(pyr_image_set_read(&odd, "tests/golden/images", 1, 1));
     write_png(&odd, 0, "zz.png");
