@@ -5,8 +5,8 @@ does, at every 23rd of the 299 x 299 places.
 
 The images are those of make_inception.py's formula, and a smooth one. torch-fidelity's
 feature_extractor_inceptionv3.py: interpolate_bilinear_2d_like_tensorflow1x(x, size=(299, 299), align_corners=False),
-then (x - 128) / 128. pytorch-fid's inception.py: F.interpolate(x / 255, size=(299, 299), mode="bilinear",
-align_corners=False), then 2 x - 1.
+then (x - 128) / 128, all in float, as it runs. pytorch-fid's inception.py: F.interpolate(x / 255, size=(299, 299),
+mode="bilinear", align_corners=False), then 2 x - 1.
 Made with torch 2.15.0, torch-fidelity 0.4.0.
 """
 from pathlib import Path
@@ -32,7 +32,7 @@ with open(Path(__file__).parent / "resize.txt", "w") as f:
     for name, pixels in cases.items():
         x = torch.from_numpy(pixels.astype(np.float64)).permute(2, 0, 1)[None].expand(-1, 3, -1, -1)
         size = (299, 299)
-        tf1 = (interpolate_bilinear_2d_like_tensorflow1x(x, size=size, align_corners=False) - 128) / 128
+        tf1 = (interpolate_bilinear_2d_like_tensorflow1x(x.float(), size=size, align_corners=False) - 128) / 128
         pytorch = 2 * F.interpolate(x / 255, size=size, mode="bilinear", align_corners=False) - 1
         for word, values in (("tf1", tf1), ("pytorch", pytorch)):
             f.write(f"{name} {word} {' '.join(map(str, pixels.shape))}\n")
