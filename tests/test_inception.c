@@ -199,7 +199,8 @@ static void published_definition(void)
 
 /* ---- images ---- */
 
-/* Grey from left to right, 32 pixels: where the two resizes are 6/255 apart. */
+/* Darker to lighter from left to right: of 32 pixels the two resizes are (1/2 - 16/299) of one apart, 3.7 of
+ * 255. */
 static uint8_t *smooth_image(int h, int w, int c)
 {
     uint8_t *image = memory((size_t)h * (size_t)w * (size_t)c, 1);
