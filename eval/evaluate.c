@@ -69,6 +69,7 @@ typedef struct evaluating {
     pyr_features *network; /* the one of whose features figures are now; NULL: pixels */
     const char *features;  /* its name, in out->names */
     pyr_image_set reference;
+    pyr_moments stats;     /* that were given for it; d 0: none */
     pyr_measurement about; /* what the next figures are of */
     bool warned_of_few;
 } evaluating;
@@ -239,30 +240,30 @@ static pyr_status warn_of_few(evaluating *e)
                               (long long)n, m ? against : e->about.reference, PYR_FEW_IMAGES));
 }
 
-/* reference NULL: statistics are given for it. */
+/* reference NULL: the statistics that were given stand for it. */
 static pyr_status frechet(evaluating *e, const float *samples, const float *reference, int d)
 {
-    pyr_moments a = {0}, b = {0};
+    pyr_moments a = {0}, own = {0};
+    const pyr_moments *b = reference ? &own : &e->stats;
     pyr_measurement about = e->about;
     pyr_status status;
     double value;
 
     PYR_TRY_OUT(pyr_moments_new(&a, e->job->samples->n, d, samples));
     if (reference)
-        PYR_TRY_OUT(pyr_moments_new(&b, e->reference.n, d, reference));
+        PYR_TRY_OUT(pyr_moments_new(&own, e->reference.n, d, reference));
     else {
-        PYR_TRY_OUT(pyr_moments_read(&b, e->job->ref_stats));
         e->about.reference = e->out->names[1];
-        e->about.n_reference = b.n;
+        e->about.n_reference = b->n;
         PYR_TRY_OUT(pyr_hash_file(&e->about.reference_hash, e->job->ref_stats));
     }
-    PYR_TRY_OUT(pyr_frechet(&value, &a, &b));
+    PYR_TRY_OUT(pyr_frechet(&value, &a, b));
     add(e, "frechet", -1, value, (double)NAN);
     status = warn_of_few(e);
 out:
     e->about = about;
     pyr_moments_free(&a);
-    pyr_moments_free(&b);
+    pyr_moments_free(&own);
     return status;
 }
 
@@ -498,20 +499,6 @@ out:
 
 /* ---- all of it --------------------------------------------------------------------------------- */
 
-/* Whether the statistics that were given are of this network. */
-static pyr_status stats_are_of(bool *out, const pyr_evaluate_job *job, int d)
-{
-    pyr_moments m = {0};
-
-    *out = false;
-    if (!job->ref_stats)
-        return PYR_OK;
-    PYR_TRY(pyr_moments_read(&m, job->ref_stats));
-    *out = m.d == d;
-    pyr_moments_free(&m);
-    return PYR_OK;
-}
-
 /* Whether features of the reference's images are looked at. */
 static bool needs_reference(const evaluating *e, bool stats, bool writes)
 {
@@ -538,7 +525,7 @@ static pyr_status in_features(evaluating *e, int which, bool last)
              e->about.features_hash);
     note(job, line);
     PYR_TRY_OUT(pyr_set_features(&samples, &logits, e->network, job->samples));
-    PYR_TRY_OUT(stats_are_of(&stats, job, d));
+    stats = e->stats.d == d;
     if (needs_reference(e, stats, writes))
         PYR_TRY_OUT(pyr_reference_features(&reference, &cached, e->network, &e->reference,
                                            pyr_dataset_fingerprint(job->data),
@@ -732,8 +719,10 @@ static pyr_status evaluate(evaluating *e)
         PYR_TRY(pyr_image_set_data(&e->reference, job->data, job->reference, 0));
     PYR_TRY(name(e, 0, pyr_strfmt("%s (%s)", job->data_name, job->reference == PYR_TRAIN ? "train" : "test"),
                  &e->about.reference));
-    if (job->ref_stats)
+    if (job->ref_stats) {
+        PYR_TRY(pyr_moments_read(&e->stats, job->ref_stats));
         PYR_TRY(name(e, 1, pyr_strdup(job->ref_stats), &(const char *){NULL}));
+    }
     e->about.n = job->samples->n;
     e->about.n_reference = e->reference.n;
     e->about.reference_hash = pyr_dataset_fingerprint(job->data);
@@ -758,6 +747,7 @@ pyr_status pyr_evaluate(pyr_evaluation *out, const pyr_evaluate_job *job)
     *out = (pyr_evaluation){0};
     status = evaluate(&e);
     pyr_image_set_free(&e.reference);
+    pyr_moments_free(&e.stats);
     return status;
 }
 
