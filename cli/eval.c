@@ -15,7 +15,7 @@
 
 typedef struct typed {
     const char *classifier, *inception, *reference, *ref_stats, *write_stats, *seeds, *steps, *sampler;
-    const char *metrics, *json, *sheet;
+    const char *metrics, *json, *sheet, *resize;
     int label, batch, given;
     int64_t count;
     pyr_typed_guidance guidance;
@@ -80,7 +80,8 @@ static pyr_status read_settings(work *w, const pyr_parsed *parsed)
     bool run = pyr_run_exists(w->input);
 
     if (!run && !pyr_is_folder(w->input) && !pyr_is_file(w->input))
-        return pyr_fail(PYR_E_IO, "%s: no such file or folder (a run, a folder of PNGs, or an NPZ)",
+        return pyr_fail(PYR_E_IO,
+                        "%s: no such file or folder (a run, a folder of images, a zip of them, or an NPZ)",
                         w->input);
     if (run)
         PYR_TRY(pyr_run_settings(&w->settings, w->input));
@@ -150,9 +151,7 @@ static pyr_status get_images(work *w, const pyr_evaluate_job *judges)
 {
     if (pyr_run_exists(w->input))
         return draw(w, judges);
-    if (pyr_is_folder(w->input))
-        return pyr_image_set_folder(&w->set, w->input, pyr_dataset_shape_of(w->data).c, w->typed->count);
-    return pyr_image_set_npz(&w->set, w->input, w->typed->count);
+    return pyr_image_set_read(&w->set, w->input, pyr_dataset_shape_of(w->data).c, w->typed->count);
 }
 
 /* ---- what comes out ---------------------------------------------------------------------------- */
@@ -198,6 +197,11 @@ static void print_figure(const pyr_measurement *f)
     printf("\n");
 }
 
+static void print_left_out(const pyr_left_out *left)
+{
+    printf("%-29s left out: %s\n", words_of(left->metric), left->reason);
+}
+
 static void print_set(const pyr_image_set *set)
 {
     double flop = 0;
@@ -205,6 +209,10 @@ static void print_set(const pyr_image_set *set)
 
     printf("%s [%016" PRIx64 "]: %" PRId64 " images of %dx%dx%d\n", set->name, set->hash, set->n, set->h,
            set->w, set->c);
+    if (set->aside)
+        printf("%" PRId64 " picture%s left aside that %s no sample%s: %s%s\n", set->aside,
+               set->aside == 1 ? "" : "s", set->aside == 1 ? "is" : "are", set->aside == 1 ? "" : "s",
+               set->first_aside, set->aside == 1 ? "" : ", ...");
     if (set->levels == 0)
         return;
     if (set->drawn < set->levels)
@@ -250,6 +258,29 @@ static pyr_status choose_networks(work *w, pyr_evaluate_job *job)
     return PYR_OK;
 }
 
+/* How many there will be, and how Inception reads them. */
+static pyr_status plan(work *w, pyr_evaluate_job *job)
+{
+    const typed *t = w->typed;
+    uint64_t *seeds;
+    size_t n;
+    int word;
+
+    if (pyr_run_exists(w->input)) {
+        PYR_TRY(seeds_of(t, &seeds, &n));
+        pyr_free(seeds);
+        job->planned = (int64_t)n;
+    }
+    if (!*t->resize)
+        return PYR_OK;
+    if (!*t->inception)
+        return pyr_fail(PYR_E_ARG, "--fid-resize is how images come to Inception-v3: add --inception FILE");
+    if (pyr_find_word(&word, "resize", t->resize, strlen(t->resize), pyr_fid_resizes, 2) != PYR_OK)
+        return pyr_fail_prefix(PYR_E_ARG, "--fid-resize");
+    job->resize = word ? PYR_RESIZE_PYTORCH : PYR_RESIZE_TF1;
+    return PYR_OK;
+}
+
 static pyr_status judge(work *w)
 {
     const typed *t = w->typed;
@@ -257,6 +288,7 @@ static pyr_status judge(work *w)
                             .samples = &w->set,
                             .data = w->data,
                             .data_name = w->config.data.set.path,
+                            .data_settings = &w->config.data.set,
                             .reference = strcmp(t->reference, "train") == 0 ? PYR_TRAIN : PYR_HELD_OUT,
                             .ref_stats = pyr_given(t->ref_stats),
                             .write_stats = pyr_given(t->write_stats),
@@ -268,13 +300,18 @@ static pyr_status judge(work *w)
     pyr_status status;
 
     PYR_TRY_OUT(pyr_parse_metrics(t->metrics, &job.metrics));
+    PYR_TRY_OUT(plan(w, &job));
+    PYR_TRY_OUT(pyr_evaluate_check_reference(&job)); /* before a classifier is trained */
     PYR_TRY_OUT(choose_networks(w, &job));
     PYR_TRY_OUT(pyr_evaluate_check(&job)); /* not after an hour of sampling */
     PYR_TRY_OUT(get_images(w, &job));
+    job.planned = 0;
     PYR_TRY_OUT(pyr_evaluate(&e, &job));
     print_set(&w->set);
     for (int i = 0; i < e.figures; i++)
         print_figure(&e.figure[i]);
+    for (int i = 0; i < e.left_outs; i++)
+        print_left_out(&e.left_out[i]);
     for (size_t i = 0; i < sizeof e.warning / sizeof *e.warning && e.warning[i]; i++)
         pyr_bar_line(&w->bar, "warning: %s", e.warning[i]);
     if (e.from_cache)
@@ -354,6 +391,13 @@ pyr_status pyr_command_eval(int argc, char **argv)
          .target = &t.inception,
          .standard = "",
          .help = "Inception-v3's weights, for FID"},
+        {.name = "fid-resize",
+         .argument = "WORD",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.resize,
+         .standard = "",
+         .help = "how images come to Inception's 299x299: tf1, the standard, as ADM's, StyleGAN's, EDM's and "
+                 "torch-fidelity's figures and statistics have it, or pytorch, as pytorch-fid"},
         {.name = "ref-stats",
          .argument = "FILE",
          .type = PYR_SETTING_TEXT,
@@ -426,7 +470,9 @@ pyr_status pyr_command_eval(int argc, char **argv)
         .least = 1,
         .most = 1,
         .summary =
-            "Judge images against a data set: those that a run draws, a folder of PNGs, or an NPZ (arr_0). "
+            "Judge images against a data set: those that a run draws, a folder or zip of images, an NPZ or "
+            "another "
+            "file that --data reads. "
             "Every figure is printed with the number of images, the reference and the feature network, and "
             "their hashes. Features of references are kept in the cache.",
         .examples =

@@ -69,6 +69,8 @@ static pyr_status take_config(pyr_plan_facts *facts, const pyr_config *config)
 static pyr_status check_judges(uint64_t *hash, const pyr_compare_job *job, pyr_kernels *k,
                                const pyr_config *config)
 {
+    /* how figures are measured: what was judged otherwise is judged again */
+    static const char rules[] = "Inception: tf1 resize, logits without bias; score: shuffled";
     pyr_evaluate_job check = {.k = k,
                               .data_name = config->data.set.path,
                               .reference = PYR_TRAIN,
@@ -80,7 +82,7 @@ static pyr_status check_judges(uint64_t *hash, const pyr_compare_job *job, pyr_k
     PYR_TRY(pyr_dataset_open(&data, &config->data.set));
     check.data = data;
     one = pyr_dataset_fingerprint(data);
-    *hash = pyr_hash(PYR_HASH_START, &one, sizeof one);
+    *hash = pyr_hash(pyr_hash(PYR_HASH_START, &one, sizeof one), rules, sizeof rules);
     for (int i = 0; i < PYR_FEATURE_NETWORKS; i++)
         if (job->network[i]) {
             PYR_TRY_OUT(pyr_hash_file(&one, job->network[i]));

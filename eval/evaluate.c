@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of all that is drawn at random: any number, but always the same one. */
-enum { SEED = 2023 };
+/* Of all that is drawn at random: any number, but always the same one. Of precision and recall: k. */
+enum { SEED = 2023, NEIGHBOURS = 3 };
 
 /* ---- words ------------------------------------------------------------------------------------- */
 
@@ -69,7 +69,9 @@ typedef struct evaluating {
     pyr_features *network; /* the one of whose features figures are now; NULL: pixels */
     const char *features;  /* its name, in out->names */
     pyr_image_set reference;
+    pyr_moments stats;     /* that were given for it; d 0: none */
     pyr_measurement about; /* what the next figures are of */
+    bool warned_of_few;
 } evaluating;
 
 static void add(evaluating *e, const char *metric, int level, double value, double deviation)
@@ -115,6 +117,73 @@ static bool wants(const evaluating *e, unsigned metric)
     return (e->job->metrics & metric) != 0;
 }
 
+/* ---- what too few images leave out ------------------------------------------------------------- */
+
+/* Why a metric cannot be measured of n samples (0: not known yet) against the data's images, if so. `stats`:
+ * statistics stand for the reference. */
+static bool lacks(char *reason, size_t room, const pyr_evaluate_job *job, unsigned metric, int64_t n,
+                  bool stats)
+{
+    int64_t m = pyr_dataset_count(job->data, job->reference), train = pyr_dataset_count(job->data, PYR_TRAIN);
+    pyr_dataset_shape s = pyr_dataset_shape_of(job->data);
+    int64_t least = metric == PYR_METRIC_PRECISION ? NEIGHBOURS + 1 : 2;
+
+    switch (metric) {
+    case PYR_METRIC_NEAREST:
+        if (train < 2)
+            snprintf(reason, room, "a nearest and a second nearest need 2 training images, there is 1");
+        return train < 2;
+    case PYR_METRIC_SPECTRUM:
+        if (s.h < 2 || s.w < 2)
+            snprintf(reason, room, "images of %dx%d have no frequencies", s.h, s.w);
+        return s.h < 2 || s.w < 2;
+    case PYR_METRIC_FRECHET:
+    case PYR_METRIC_KID:
+    case PYR_METRIC_PRECISION:
+        if (n && n < least) {
+            snprintf(reason, room, "it needs %d samples or more, there %s %d", (int)least,
+                     n == 1 ? "is" : "are", (int)n);
+            return true;
+        }
+        if (!stats && m < least)
+            snprintf(reason, room, "it needs %d images of reference or more, %.80s has %d%s", (int)least,
+                     job->data_name, (int)m,
+                     job->reference == PYR_TRAIN ? "" : " held out (--reference train?)");
+        return !stats && m < least;
+    default:
+        return false;
+    }
+}
+
+static void leave_out(evaluating *e, const char *metric, const char *reason)
+{
+    pyr_evaluation *out = e->out;
+
+    for (int i = 0; i < out->left_outs; i++)
+        if (strcmp(out->left_out[i].metric, metric) == 0)
+            return;
+    if (out->left_outs == PYR_LEFT_OUT)
+        return;
+    out->left_out[out->left_outs].metric = metric;
+    snprintf(out->left_out[out->left_outs].reason, sizeof out->left_out->reason, "%s", reason);
+    out->left_outs++;
+}
+
+/* Whether a metric is wanted and can be measured; or it is left out. */
+static bool measures(evaluating *e, unsigned metric, bool stats)
+{
+    char reason[200];
+
+    if (!wants(e, metric))
+        return false;
+    if (!lacks(reason, sizeof reason, e->job, metric, e->job->samples->n, stats))
+        return true;
+    for (int i = 0; i < WORDS - 1; i++)
+        if (metric_of[i] == metric)
+            leave_out(e, words[i], reason);
+    return false;
+}
+
 /* ---- on pixels --------------------------------------------------------------------------------- */
 
 static pyr_status on_pixels(evaluating *e)
@@ -132,7 +201,7 @@ static pyr_status on_pixels(evaluating *e)
             add(e, "swd", i, swd[i], (double)NAN);
         e->about = about;
     }
-    if (wants(e, PYR_METRIC_SPECTRUM)) {
+    if (measures(e, PYR_METRIC_SPECTRUM, false)) {
         PYR_TRY(pyr_spectrum_distance(&value, &a, &b));
         add(e, "spectrum", -1, value, (double)NAN);
     }
@@ -156,45 +225,45 @@ static void add_consistency(evaluating *e)
 
 /* ---- in feature space -------------------------------------------------------------------------- */
 
-/* mu and sigma of the reference: a file's, when it is of this network, or the features' own. */
-static pyr_status moments_of_reference(evaluating *e, pyr_moments *out, int64_t n, int d,
-                                       const float *features, bool *from_file)
+/* Beside a Frechet distance, once. */
+static pyr_status warn_of_few(evaluating *e)
 {
-    const char *path = e->job->ref_stats;
+    int64_t n = e->about.n, m = e->about.n_reference;
+    char against[24];
 
-    *from_file = false;
-    if (path) {
-        PYR_TRY(pyr_moments_read(out, path));
-        if (out->d == d) {
-            *from_file = true;
-            return PYR_OK;
-        }
-        pyr_moments_free(out);
-    }
-    return pyr_moments_new(out, n, d, features);
+    if (e->warned_of_few || (n >= PYR_FEW_IMAGES && (m == 0 || m >= PYR_FEW_IMAGES)))
+        return PYR_OK;
+    e->warned_of_few = true;
+    snprintf(against, sizeof against, "%lld", (long long)m);
+    return warn(e, pyr_strfmt("%lld images against %s: with fewer than %d the Frechet distance comes "
+                              "out too high, compare it only with figures of the same numbers",
+                              (long long)n, m ? against : e->about.reference, PYR_FEW_IMAGES));
 }
 
+/* reference NULL: the statistics that were given stand for it. */
 static pyr_status frechet(evaluating *e, const float *samples, const float *reference, int d)
 {
-    pyr_moments a = {0}, b = {0};
+    pyr_moments a = {0}, own = {0};
+    const pyr_moments *b = reference ? &own : &e->stats;
     pyr_measurement about = e->about;
     pyr_status status;
     double value;
-    bool from_file = false;
 
     PYR_TRY_OUT(pyr_moments_new(&a, e->job->samples->n, d, samples));
-    PYR_TRY_OUT(moments_of_reference(e, &b, e->reference.n, d, reference, &from_file));
-    if (from_file) {
+    if (reference)
+        PYR_TRY_OUT(pyr_moments_new(&own, e->reference.n, d, reference));
+    else {
         e->about.reference = e->out->names[1];
-        e->about.n_reference = b.n;
+        e->about.n_reference = b->n;
         PYR_TRY_OUT(pyr_hash_file(&e->about.reference_hash, e->job->ref_stats));
     }
-    PYR_TRY_OUT(pyr_frechet(&value, &a, &b));
+    PYR_TRY_OUT(pyr_frechet(&value, &a, b));
     add(e, "frechet", -1, value, (double)NAN);
+    status = warn_of_few(e);
 out:
     e->about = about;
     pyr_moments_free(&a);
-    pyr_moments_free(&b);
+    pyr_moments_free(&own);
     return status;
 }
 
@@ -204,25 +273,29 @@ static pyr_status write_stats(const evaluating *e, const float *reference, int d
     pyr_status status;
 
     PYR_TRY(pyr_moments_new(&m, e->reference.n, d, reference));
+    if (pyr_features_resize(e->network))
+        snprintf(m.resize, sizeof m.resize, "%s", pyr_features_resize(e->network));
     status = pyr_moments_write(&m, e->job->write_stats);
     pyr_moments_free(&m);
     return status;
 }
 
-static pyr_status compare_features(evaluating *e, const float *samples, const float *reference, int d)
+/* reference NULL: nothing is compared with it. stats: the Frechet distance is to statistics. */
+static pyr_status compare_features(evaluating *e, const float *samples, const float *reference, int d,
+                                   bool stats)
 {
     pyr_pool *pool = e->job->k->pool;
     int64_t n = e->job->samples->n, m = e->reference.n;
     double value, other;
 
-    if (wants(e, PYR_METRIC_FRECHET))
-        PYR_TRY(frechet(e, samples, reference, d));
-    if (wants(e, PYR_METRIC_KID)) {
+    if (measures(e, PYR_METRIC_FRECHET, stats))
+        PYR_TRY(frechet(e, samples, stats ? NULL : reference, d));
+    if (measures(e, PYR_METRIC_KID, false)) {
         PYR_TRY(pyr_kid(&value, &other, m, reference, n, samples, d, 100, 1000, SEED, pool));
         add(e, "kid", -1, value, other);
     }
-    if (wants(e, PYR_METRIC_PRECISION)) {
-        PYR_TRY(pyr_precision_recall(&value, &other, m, reference, n, samples, d, 3, pool));
+    if (measures(e, PYR_METRIC_PRECISION, false)) {
+        PYR_TRY(pyr_precision_recall(&value, &other, m, reference, n, samples, d, NEIGHBOURS, pool));
         add(e, "precision", -1, value, (double)NAN);
         add(e, "recall", -1, other, (double)NAN);
     }
@@ -233,10 +306,19 @@ static pyr_status score(evaluating *e, const float *logits)
 {
     pyr_measurement about = e->about;
     int64_t n = e->job->samples->n;
+    const pyr_image_set *set = e->job->samples;
     double value, deviation;
+    int64_t *order;
+    pyr_status status;
 
-    PYR_TRY(pyr_inception_score(&value, &deviation, n, logits, pyr_features_classes(e->network),
-                                n < 10 ? 1 : 10));
+    PYR_TRY(pyr_new(&order, (size_t)n, sizeof *order, "an order of images"));
+    status =
+        pyr_shuffle_by_content(order, n, set->pixels, (size_t)set->h * (size_t)set->w * (size_t)set->c, SEED);
+    if (status == PYR_OK)
+        status = pyr_inception_score(&value, &deviation, n, logits, pyr_features_classes(e->network),
+                                     n < 10 ? 1 : 10, order);
+    pyr_free(order);
+    PYR_TRY(status);
     e->about.reference = NULL; /* it has none */
     e->about.n_reference = 0;
     e->about.reference_hash = 0;
@@ -398,8 +480,6 @@ static pyr_status nearest(evaluating *e, const float *features, int d)
     pyr_status status = PYR_OK;
     double sum = 0;
 
-    if (train < 2)
-        return PYR_OK; /* there is no second nearest */
     PYR_TRY_OUT(new_neighbours(&found, n));
     status = features ? nearest_features(e, &found, features, d) : nearest_pixels(e, &found);
     if (status != PYR_OK)
@@ -420,17 +500,25 @@ out:
 
 /* ---- all of it --------------------------------------------------------------------------------- */
 
+/* Whether features of the reference's images are looked at. */
+static bool needs_reference(const evaluating *e, bool stats, bool writes)
+{
+    unsigned metrics = PYR_METRIC_KID | PYR_METRIC_PRECISION | (stats ? 0 : PYR_METRIC_FRECHET);
+
+    return e->reference.n > 0 && (wants(e, metrics) || writes);
+}
+
 static pyr_status in_features(evaluating *e, int which, bool last)
 {
     const pyr_evaluate_job *job = e->job;
     float *samples = NULL, *logits = NULL, *reference = NULL;
-    bool cached = false;
+    bool cached = false, stats, writes = job->write_stats && last;
     pyr_measurement about = e->about;
     pyr_status status;
     int d;
     char line[200];
 
-    PYR_TRY(pyr_features_open(&e->network, job->k, job->network[which]));
+    PYR_TRY(pyr_features_open(&e->network, job->k, job->network[which], job->resize));
     d = pyr_features_size(e->network);
     PYR_TRY_OUT(name(e, 2 + which, pyr_strdup(pyr_features_name(e->network)), &e->about.features));
     e->about.features_hash = pyr_features_hash(e->network);
@@ -438,18 +526,20 @@ static pyr_status in_features(evaluating *e, int which, bool last)
              e->about.features_hash);
     note(job, line);
     PYR_TRY_OUT(pyr_set_features(&samples, &logits, e->network, job->samples));
-    PYR_TRY_OUT(pyr_reference_features(&reference, &cached, e->network, &e->reference,
-                                       pyr_dataset_fingerprint(job->data),
-                                       job->reference == PYR_TRAIN ? "train" : "test", job->cache));
+    stats = e->stats.d == d;
+    if (needs_reference(e, stats, writes))
+        PYR_TRY_OUT(pyr_reference_features(&reference, &cached, e->network, &e->reference,
+                                           pyr_dataset_fingerprint(job->data),
+                                           job->reference == PYR_TRAIN ? "train" : "test", job->cache));
     e->out->from_cache += cached;
-    if (job->write_stats && last)
+    if (writes)
         PYR_TRY_OUT(write_stats(e, reference, d));
-    PYR_TRY_OUT(compare_features(e, samples, reference, d));
+    PYR_TRY_OUT(compare_features(e, samples, reference, d, stats));
     if (wants(e, PYR_METRIC_SCORE))
         PYR_TRY_OUT(score(e, logits));
     pyr_free(reference); /* the training images' may be as large again */
     reference = NULL;
-    if (which == 0 && wants(e, PYR_METRIC_NEAREST))
+    if (which == 0 && measures(e, PYR_METRIC_NEAREST, false))
         status = nearest(e, samples, d);
 out:
     e->about = about;
@@ -471,6 +561,28 @@ pyr_status pyr_evaluate_size(const pyr_evaluate_job *job, const char *name, int 
     return PYR_OK;
 }
 
+/* Grey files are not compared with colours, though they could be made such: their figures would be of that.
+ */
+static pyr_status check_colours(const pyr_evaluate_job *job)
+{
+    const pyr_image_set *set = job->samples;
+    int c = pyr_dataset_shape_of(job->data).c;
+
+    if (set->file_c && set->file_c < 3 && c >= 3)
+        return pyr_fail(
+            PYR_E_SHAPE,
+            "%s: all %lld images are grey, those of %s are in colour; to compare them in grey add --set "
+            "data.channels=1",
+            set->name, (long long)set->n, job->data_name);
+    if (set->file_c >= 3 && !set->grey && c == 1)
+        return pyr_fail(
+            PYR_E_SHAPE,
+            "%s: the images are in colour, those of %s are grey; to compare them as RGB add --set "
+            "data.channels=3",
+            set->name, job->data_name);
+    return PYR_OK;
+}
+
 /* Whether a network reads the data's images: by one of them. *d: the size of its features. */
 static pyr_status check_network(int *d, const pyr_evaluate_job *job, const char *path)
 {
@@ -479,7 +591,7 @@ static pyr_status check_network(int *d, const pyr_evaluate_job *job, const char 
     float *features = NULL;
     pyr_status status;
 
-    PYR_TRY(pyr_features_open(&f, job->k, path));
+    PYR_TRY(pyr_features_open(&f, job->k, path, job->resize));
     *d = pyr_features_size(f);
     PYR_TRY_OUT(pyr_image_set_data(&one, job->data, PYR_TRAIN, 1));
     status = pyr_set_features(&features, NULL, f, &one);
@@ -494,11 +606,19 @@ out:
 static pyr_status check_stats(const pyr_evaluate_job *job, const int *d, int n)
 {
     pyr_moments m = {0};
+    char resize[sizeof m.resize];
     int size;
 
     PYR_TRY(pyr_moments_read(&m, job->ref_stats));
     size = m.d;
+    memcpy(resize, m.resize, sizeof resize);
     pyr_moments_free(&m);
+    if (*resize && strcmp(resize, pyr_fid_resizes[job->resize]) != 0)
+        return pyr_fail(
+            PYR_E_ARG,
+            "%s was made with the %s resize, features of the %s resize do not compare with it: add "
+            "--fid-resize %s",
+            job->ref_stats, resize, pyr_fid_resizes[job->resize], resize);
     for (int i = 0; i < n; i++)
         if (d[i] == size)
             return PYR_OK;
@@ -511,29 +631,80 @@ static pyr_status check_stats(const pyr_evaluate_job *job, const int *d, int n)
                     job->ref_stats, size, size == 2048 ? " (Inception's: add --inception FILE)" : "");
 }
 
+/* Metrics that compare with the images of the reference. */
+static unsigned with_reference(const pyr_evaluate_job *job)
+{
+    return job->metrics & (PYR_METRIC_SWD | PYR_METRIC_SPECTRUM | PYR_METRIC_COLOUR | PYR_METRIC_KID |
+                           PYR_METRIC_PRECISION | (job->ref_stats ? 0 : PYR_METRIC_FRECHET));
+}
+
+static pyr_status fail_of_none_held_out(const pyr_evaluate_job *job)
+{
+    const pyr_data_settings *s = job->data_settings;
+    char why[100] = "";
+
+    if (s && s->split && strcmp(s->split, "all") == 0)
+        snprintf(why, sizeof why, " (data.split is all)");
+    else if (s && s->held_out == 0)
+        snprintf(why, sizeof why, " (data.held_out is 0)");
+    else if (s && s->held_out < 0)
+        snprintf(why, sizeof why, " (of %lld images a tenth is none; --set data.held_out=N says how many)",
+                 (long long)pyr_dataset_count(job->data, PYR_TRAIN));
+    return pyr_fail(
+        PYR_E_ARG,
+        "%s has no images that are held out%s: compare with its training images (--reference train)",
+        job->data_name, why);
+}
+
+/* Not all that is asked for is left out. */
+static pyr_status check_numbers(const pyr_evaluate_job *job)
+{
+    unsigned metrics = job->metrics;
+    int64_t n = job->planned ? job->planned : job->samples ? job->samples->n : 0;
+    char reason[200], first[200] = "";
+
+    if (!job->network[0] && !job->network[1])
+        metrics &= ~(unsigned)PYR_METRIC_NETWORK;
+    for (unsigned metric = 1; metric <= PYR_METRIC_ALL; metric *= 2)
+        if ((metrics & metric) && lacks(reason, sizeof reason, job, metric, n, job->ref_stats)) {
+            metrics &= ~metric;
+            if (!*first)
+                snprintf(first, sizeof first, "%s", reason);
+        }
+    if (*first && !metrics)
+        return pyr_fail(PYR_E_ARG, "nothing that is asked for can be measured: %s", first);
+    if (job->write_stats && pyr_dataset_count(job->data, job->reference) < 2)
+        return pyr_fail(PYR_E_ARG, "%s: a covariance needs 2 images, the reference has %d", job->write_stats,
+                        (int)pyr_dataset_count(job->data, job->reference));
+    return PYR_OK;
+}
+
+pyr_status pyr_evaluate_check_reference(const pyr_evaluate_job *job)
+{
+    if (pyr_dataset_count(job->data, job->reference) == 0 && with_reference(job))
+        return fail_of_none_held_out(job);
+    return PYR_OK;
+}
+
 pyr_status pyr_evaluate_check(const pyr_evaluate_job *job)
 {
     int d[PYR_FEATURE_NETWORKS], n = 0;
 
-    if (pyr_dataset_count(job->data, job->reference) == 0)
-        return pyr_fail(PYR_E_ARG,
-                        "%s has no images that are held out (data.split is all): compare with its training "
-                        "images",
-                        job->data_name);
+    PYR_TRY(pyr_evaluate_check_reference(job));
+    PYR_TRY(check_numbers(job));
     for (int i = 0; i < PYR_FEATURE_NETWORKS; i++)
         if (job->network[i])
             PYR_TRY(check_network(&d[n++], job, job->network[i]));
     return job->ref_stats ? check_stats(job, d, n) : PYR_OK;
 }
 
-static pyr_status warn_of_few(evaluating *e)
+/* What the set's own files say. */
+static pyr_status take_warnings(evaluating *e)
 {
-    int64_t n = e->job->samples->n, m = e->reference.n;
+    const pyr_image_set *set = e->job->samples;
 
-    if (n < PYR_FEW_IMAGES || m < PYR_FEW_IMAGES)
-        return warn(e, pyr_strfmt("%lld images against %lld: with fewer than %d the Frechet distance comes "
-                                  "out too high, compare it only with figures of the same numbers",
-                                  (long long)n, (long long)m, PYR_FEW_IMAGES));
+    for (int i = 0; i < PYR_SAMPLE_WARNINGS && set->warning[i]; i++)
+        PYR_TRY(warn(e, pyr_strdup(set->warning[i])));
     return PYR_OK;
 }
 
@@ -543,16 +714,20 @@ static pyr_status evaluate(evaluating *e)
     const pyr_image_set *set = job->samples;
 
     PYR_TRY(pyr_evaluate_size(job, set->name, set->h, set->w, set->c));
+    PYR_TRY(check_colours(job));
     PYR_TRY(pyr_evaluate_check(job));
-    PYR_TRY(pyr_image_set_data(&e->reference, job->data, job->reference, 0));
+    if (pyr_dataset_count(job->data, job->reference)) /* or nothing is compared with it */
+        PYR_TRY(pyr_image_set_data(&e->reference, job->data, job->reference, 0));
     PYR_TRY(name(e, 0, pyr_strfmt("%s (%s)", job->data_name, job->reference == PYR_TRAIN ? "train" : "test"),
                  &e->about.reference));
-    if (job->ref_stats)
+    if (job->ref_stats) {
+        PYR_TRY(pyr_moments_read(&e->stats, job->ref_stats));
         PYR_TRY(name(e, 1, pyr_strdup(job->ref_stats), &(const char *){NULL}));
+    }
     e->about.n = job->samples->n;
     e->about.n_reference = e->reference.n;
     e->about.reference_hash = pyr_dataset_fingerprint(job->data);
-    PYR_TRY(warn_of_few(e));
+    PYR_TRY(take_warnings(e));
     for (int i = 0; i < PYR_FEATURE_NETWORKS; i++)
         if (job->network[i] &&
             (wants(e, PYR_METRIC_NETWORK) || job->write_stats || (i == 0 && wants(e, PYR_METRIC_NEAREST))))
@@ -560,7 +735,7 @@ static pyr_status evaluate(evaluating *e)
     PYR_TRY(on_pixels(e));
     if (wants(e, PYR_METRIC_CONSISTENCY))
         add_consistency(e);
-    if (!job->network[0] && wants(e, PYR_METRIC_NEAREST))
+    if (!job->network[0] && measures(e, PYR_METRIC_NEAREST, false))
         PYR_TRY(nearest(e, NULL, 0));
     return PYR_OK;
 }
@@ -573,6 +748,7 @@ pyr_status pyr_evaluate(pyr_evaluation *out, const pyr_evaluate_job *job)
     *out = (pyr_evaluation){0};
     status = evaluate(&e);
     pyr_image_set_free(&e.reference);
+    pyr_moments_free(&e.stats);
     return status;
 }
 
@@ -583,7 +759,7 @@ static bool opens(pyr_kernels *k, const char *path)
 {
     pyr_features *f;
 
-    if (!pyr_is_file(path) || pyr_features_open(&f, k, path) != PYR_OK)
+    if (!pyr_is_file(path) || pyr_features_open(&f, k, path, PYR_RESIZE_TF1) != PYR_OK)
         return false;
     pyr_features_free(f);
     return true;
@@ -604,9 +780,14 @@ static pyr_status train_classifier(const char *path, pyr_kernels *k, const pyr_d
         on_note(ctx, "no feature network is named: training a classifier on the data's labels, which is "
                      "kept for the next time");
     PYR_TRY(pyr_classifier_train(&job));
-    snprintf(line, sizeof line,
-             "classifier: %.1f%% of %lld held-out images told right, after %.0f s; kept: %s",
-             100 * result.accuracy, (long long)result.held_out, result.seconds, path);
+    if (result.held_out)
+        snprintf(line, sizeof line,
+                 "classifier: %.1f%% of %lld held-out images told right, after %.0f s; kept: %s",
+                 100 * result.accuracy, (long long)result.held_out, result.seconds, path);
+    else
+        snprintf(line, sizeof line,
+                 "classifier: trained in %.0f s, no images are held out to try it on; kept: %s",
+                 result.seconds, path);
     if (on_note)
         on_note(ctx, line);
     return PYR_OK;
@@ -683,7 +864,22 @@ static void put_metrics(const pyr_evaluation *e, pyr_json *json)
         pyr_json_close(json, ']');
         i = last;
     }
+    for (int i = 0; i < e->left_outs; i++)
+        if (isnan(pyr_evaluation_value(e, e->left_out[i].metric, -1)))
+            pyr_json_real(json, e->left_out[i].metric, (double)NAN);
     pyr_json_close(json, '}');
+}
+
+static void put_left_out(const pyr_evaluation *e, pyr_json *json)
+{
+    pyr_json_open(json, "left_out", '[');
+    for (int i = 0; i < e->left_outs; i++) {
+        pyr_json_open(json, NULL, '{');
+        pyr_json_string(json, "metric", e->left_out[i].metric);
+        pyr_json_string(json, "reason", e->left_out[i].reason);
+        pyr_json_close(json, '}');
+    }
+    pyr_json_close(json, ']');
 }
 
 static void put_figure(const pyr_measurement *f, pyr_json *json)
@@ -744,6 +940,7 @@ void pyr_evaluation_json(const pyr_evaluation *e, const pyr_image_set *samples, 
     for (int i = 0; i < e->figures; i++)
         put_figure(&e->figure[i], json);
     pyr_json_close(json, ']');
+    put_left_out(e, json);
     pyr_json_open(json, "warnings", '[');
     for (size_t i = 0; i < sizeof e->warning / sizeof *e->warning && e->warning[i]; i++)
         pyr_json_string(json, NULL, e->warning[i]);

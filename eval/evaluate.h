@@ -8,6 +8,7 @@
 #define PYR_EVAL_EVALUATE_H
 
 #include "base/json.h"
+#include "eval/features.h"
 #include "eval/image_set.h"
 #include "kernels/kernels.h"
 
@@ -38,13 +39,17 @@ enum {
 typedef struct pyr_evaluate_job {
     pyr_kernels *k;
     const pyr_image_set *samples;
+    int64_t planned;         /* how many samples there will be, before there are any; 0: not known */
     const pyr_dataset *data; /* of the samples' size */
-    const char *data_name;   /* for people: its path */
+    const pyr_data_settings
+        *data_settings;    /* it was opened with: they say why nothing is held out; or NULL */
+    const char *data_name; /* for people: its path */
     pyr_split reference;
     /* Files of feature networks (features.h): a classifier, Inception-v3; NULL: none. The nearest images are
      * found in the features of the first; of pixels without it: Inception's features of all training images
      * would take hours. */
     const char *network[PYR_FEATURE_NETWORKS];
+    pyr_fid_resize resize;   /* Inception's */
     const char *ref_stats;   /* mu and sigma of a reference to use for the Frechet distance, for the network
                                 whose features have that size; NULL: the reference's own */
     const char *write_stats; /* write mu and sigma of the reference, in the features of the last network */
@@ -66,21 +71,35 @@ typedef struct pyr_measurement {
     uint64_t features_hash;
 } pyr_measurement;
 
+/* A figure that was asked for and cannot be measured, and why: of too few images, of images of one pixel. */
+typedef struct pyr_left_out {
+    const char *metric; /* static */
+    char reason[200];
+} pyr_left_out;
+
+enum { PYR_LEFT_OUT = 16, PYR_WARNINGS = 12 };
+
 typedef struct pyr_evaluation {
     pyr_measurement figure[PYR_MEASUREMENTS];
     int figures;
+    pyr_left_out left_out[PYR_LEFT_OUT];
+    int left_outs;
     int from_cache;                        /* features of references that were found there */
     char *names[2 + PYR_FEATURE_NETWORKS]; /* what the figures' texts point to; owned */
-    char *warning[4];                      /* sentences; owned; NULL behind the last */
+    char *warning[PYR_WARNINGS];           /* sentences; owned; NULL behind the last */
 } pyr_evaluation;
 
-/* PYR_E_SHAPE when sizes differ, or a network cannot read them; PYR_E_STOPPED when a stop was requested. A
- * metric that does not apply (a network's without a network, consistency without a run) is left out. The
- * caller frees *out, on failure too. */
+/* PYR_E_SHAPE when sizes differ, or grey files are compared with colours or the other way round, or a network
+ * cannot read them; PYR_E_STOPPED when a stop was requested. A metric that does not apply (a network's
+ * without a network, consistency without a run) is left out, and so is, with its reason, one that needs more
+ * images than there are. The caller frees *out, on failure too. */
 pyr_status pyr_evaluate(pyr_evaluation *out, const pyr_evaluate_job *job);
-/* All that can be found wrong before there are samples (job->samples is not looked at): an empty reference, a
- * network that cannot be opened or does not read the data's images, statistics that fit no network. */
+/* All that can be found wrong before there are samples (job->samples is not looked at when job->planned is
+ * above 0): an empty reference where a metric needs one, too few images for every metric, a network that
+ * cannot be opened or does not read the data's images, statistics that fit no network. */
 pyr_status pyr_evaluate_check(const pyr_evaluate_job *job);
+/* Of these, what needs no network: an empty reference where a metric needs one. */
+pyr_status pyr_evaluate_check_reference(const pyr_evaluate_job *job);
 /* Whether images of this size, called `name`, can be compared with the data: PYR_E_SHAPE. */
 pyr_status pyr_evaluate_size(const pyr_evaluate_job *job, const char *name, int h, int w, int c);
 void pyr_evaluation_free(pyr_evaluation *e); /* back to {0}; no-op on {0} */
@@ -92,7 +111,8 @@ double pyr_evaluation_value(const pyr_evaluation *e, const char *metric, int lev
 /* Add, as members of the object that is open, what the set is ("input", "input_hash", "images", of a run its
  * "sampler", "steps", "given" (where not all levels were drawn), "nfe", "sample_flop", "sample_s"), then
  * "metrics" (one number each, arrays per level; of pixels and of the first network), "figures" (all, with
- * what they are of) and "warnings". Arrays per level begin with the coarsest. */
+ * what they are of), "left_out" (with reasons; null in "metrics") and "warnings". Arrays per level begin with
+ * the coarsest. */
 void pyr_evaluation_json(const pyr_evaluation *e, const pyr_image_set *samples, pyr_json *json);
 
 /* A classifier for a data set with labels: the file of the cache that was trained on this very data, or one

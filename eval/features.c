@@ -6,13 +6,17 @@
 #include "eval/inception.h"
 #include "images/pixels.h"
 #include <stdio.h>
+#include <string.h>
 
 /* Images a lane takes at a time; Inception's have 299x299 pixels. */
 enum { BATCH = 16, INCEPTION_BATCH = 4 };
 
+const char *const pyr_fid_resizes[2] = {"tf1", "pytorch"};
+
 struct pyr_features {
     pyr_kernels *k;
     bool inception;
+    pyr_fid_resize resize;
     pyr_classifier_shape shape; /* of a classifier; Inception-v3: classes only */
     pyr_params params;
     pyr_graph *g;
@@ -70,10 +74,13 @@ static pyr_status open_inception(pyr_features *f, const pyr_safetensors *file, c
 {
     f->inception = true;
     f->batch = INCEPTION_BATCH;
-    snprintf(f->name, sizeof f->name, "inception-v3");
+    snprintf(f->name, sizeof f->name, "inception-v3, %s resize", pyr_fid_resizes[f->resize]);
     PYR_TRY(pyr_inception_classes(&f->shape.classes, file, path));
     PYR_TRY(plan_graph(f));
-    return pyr_inception_load(&f->hash, file, path, &f->params, f->k, f->block);
+    PYR_TRY(pyr_inception_load(&f->hash, file, path, &f->params, f->k, f->block));
+    if (f->resize == PYR_RESIZE_TF1) /* other features; the weights' own hash is that of the other resize */
+        f->hash = pyr_hash(f->hash, pyr_fid_resizes[f->resize], strlen(pyr_fid_resizes[f->resize]));
+    return PYR_OK;
 }
 
 static pyr_status allocate(pyr_features *f)
@@ -87,7 +94,7 @@ static pyr_status allocate(pyr_features *f)
     return PYR_OK;
 }
 
-pyr_status pyr_features_open(pyr_features **out, pyr_kernels *k, const char *path)
+pyr_status pyr_features_open(pyr_features **out, pyr_kernels *k, const char *path, pyr_fid_resize resize)
 {
     pyr_safetensors *file = NULL;
     pyr_features *f = NULL;
@@ -97,6 +104,7 @@ pyr_status pyr_features_open(pyr_features **out, pyr_kernels *k, const char *pat
     PYR_TRY_OUT(pyr_safetensors_open(&file, path));
     PYR_TRY_OUT(pyr_new(&f, 1, sizeof *f, "feature network"));
     f->k = k;
+    f->resize = resize;
     if (pyr_is_classifier(file))
         PYR_TRY_OUT(open_classifier(f, file, path));
     else if (pyr_is_inception(file))
@@ -136,6 +144,11 @@ const char *pyr_features_name(const pyr_features *f)
     return f->name;
 }
 
+const char *pyr_features_resize(const pyr_features *f)
+{
+    return f->inception ? pyr_fid_resizes[f->resize] : NULL;
+}
+
 uint64_t pyr_features_hash(const pyr_features *f)
 {
     return f->hash;
@@ -167,7 +180,7 @@ static pyr_status run_task(void *arg, int task, int lane)
         const uint8_t *image = r->images + (size_t)(first + i) * bytes;
 
         if (f->inception)
-            pyr_inception_image(f->image[lane], image, r->h, r->w, r->c);
+            pyr_inception_image(f->image[lane], image, r->h, r->w, r->c, f->resize);
         else
             pyr_pixels_from_bytes(f->image[lane], image, bytes);
         PYR_TRY(pyr_upload_floats(k, x + (size_t)i * f->numbers * real, f->image[lane], f->numbers));

@@ -10,18 +10,31 @@
 
 typedef struct pyr_features pyr_features;
 
+/* How images come to Inception-v3's 299x299 pixels and its range (inception.h). Published FIDs have one or
+ * the other, and features of one compare with none of the other. */
+typedef enum pyr_fid_resize {
+    PYR_RESIZE_TF1,    /* as in the TensorFlow graph of 2015: ADM, StyleGAN, EDM, torch-fidelity */
+    PYR_RESIZE_PYTORCH /* as in pytorch-fid */
+} pyr_fid_resize;
+extern const char *const pyr_fid_resizes[2]; /* "tf1", "pytorch" */
+
 /* Open the network in a file: a classifier written by `pyrdiff classifier`, or Inception-v3's weights (which
- * of them is seen from the file). `k` is borrowed until it is freed. PYR_E_IO, PYR_E_FORMAT. */
-pyr_status pyr_features_open(pyr_features **out, pyr_kernels *k, const char *path);
+ * of them is seen from the file). `resize` is Inception's; a classifier does not look at it. `k` is borrowed
+ * until it is freed. PYR_E_IO, PYR_E_FORMAT. */
+pyr_status pyr_features_open(pyr_features **out, pyr_kernels *k, const char *path, pyr_fid_resize resize);
 void pyr_features_free(pyr_features *f); /* NULL is a no-op */
 
-const char *pyr_features_name(const pyr_features *f); /* "classifier 28x28x1, 10 classes", "inception-v3" */
-uint64_t pyr_features_hash(const pyr_features *f);    /* of its weights: stands beside every figure */
-int pyr_features_size(const pyr_features *f);         /* d: numbers of a feature vector */
-int pyr_features_classes(const pyr_features *f);      /* numbers of the logits */
+/* "classifier 28x28x1, 10 classes", "inception-v3, tf1 resize" */
+const char *pyr_features_name(const pyr_features *f);
+/* The word of Inception's resize; NULL: a network that resizes nothing. */
+const char *pyr_features_resize(const pyr_features *f);
+uint64_t pyr_features_hash(const pyr_features *f); /* of its weights and resize: beside every figure */
+int pyr_features_size(const pyr_features *f);      /* d: numbers of a feature vector */
+int pyr_features_classes(const pyr_features *f);   /* numbers of the logits */
 
-/* Features (n x d) and logits (n x classes; NULL: not wanted) of n images h x w x c of 8 bits, NHWC; all
- * host. Whole machine. PYR_E_SHAPE when the network cannot read images of this size. */
+/* Features (n x d) and logits (n x classes; NULL: not wanted; Inception's without their bias) of n images h x
+ * w x c of 8 bits, NHWC; all host. Whole machine. PYR_E_SHAPE when the network cannot read images of this
+ * size. */
 pyr_status pyr_features_run(pyr_features *f, int64_t n, const uint8_t *images, int h, int w, int c,
                             float *features, float *logits);
 

@@ -3,8 +3,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "images/image_file.h"
-#include "images/npz_arrays.h"
 #include "images/order.h"
 #include "images/pixels.h"
 #include <math.h>
@@ -15,6 +13,8 @@ void pyr_image_set_free(pyr_image_set *set)
 {
     pyr_free(set->name);
     pyr_free(set->pixels);
+    for (int i = 0; i < PYR_SAMPLE_WARNINGS; i++)
+        pyr_free(set->warning[i]);
     for (int i = 0; i < PYR_MAX_LEVELS; i++)
         pyr_free(set->first[i]);
     *set = (pyr_image_set){0};
@@ -57,89 +57,112 @@ int pyr_image_set_checked(const pyr_image_set *set)
 
 /* ---- files ------------------------------------------------------------------------------------- */
 
-static bool wanted(const char *name)
+/* Whether all pixels are grey values. */
+static bool is_grey(const pyr_image *image)
 {
-    return pyr_image_named(name) && strcmp(name, "grid.png") != 0 && strcmp(name, "levels.png") != 0;
+    size_t n = (size_t)image->h * (size_t)image->w, step = (size_t)image->c * (size_t)image->bits / 8;
+    const char *at = image->at;
+
+    if (image->c < 3)
+        return true;
+    for (size_t i = 0; i < n; i++, at += step)
+        if (memcmp(at, at + image->bits / 8, (size_t)image->bits / 8) != 0 ||
+            memcmp(at, at + image->bits / 4, (size_t)image->bits / 8) != 0)
+            return false;
+    return true;
 }
 
-/* Image i of the set, which is made when the first image tells its size. */
-static pyr_status read_one(pyr_image_set *set, const char *folder, const char *name, int64_t i, int64_t n,
-                           int c)
+/* Image i of n, which is called `name`; the first tells the set's size. */
+static pyr_status take(pyr_image_set *set, const pyr_image *image, int64_t i, int64_t n, int c,
+                       const char *path, const char *name)
 {
-    pyr_image image = {0};
-    char *path = pyr_path_join(folder, name);
+    if (i == 0) {
+        PYR_TRY(make(set, path, n, image->h, image->w, c ? c : image->c == 2 ? 1 : image->c));
+        set->grey = true;
+    }
+    if (image->h != set->h || image->w != set->w)
+        return pyr_fail(
+            PYR_E_SHAPE,
+            "%s: %s is %dx%d, the images before it are %dx%d; samples have one size, is it another "
+            "kind of picture?",
+            path, name, image->h, image->w, set->h, set->w);
+    set->grey = set->grey && is_grey(image);
+    set->file_c = image->c > set->file_c ? image->c : set->file_c;
+    pyr_image_convert(set->pixels + (size_t)i * image_bytes(set), image, set->c, 8);
+    return PYR_OK;
+}
+
+static pyr_status read_files(pyr_image_set *out, pyr_sample_files *files, int c)
+{
     pyr_status status = PYR_OK;
 
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
-    PYR_TRY_OUT(pyr_image_read(&image, path));
-    if (i == 0)
-        PYR_TRY_OUT(make(set, folder, n, image.h, image.w, c ? c : image.c == 2 ? 1 : image.c));
-    if (image.h != set->h || image.w != set->w) {
-        status = pyr_fail(PYR_E_SHAPE, "%s is %dx%d, the images before it in the folder are %dx%d", path,
-                          image.h, image.w, set->h, set->w);
-        goto out;
+    for (size_t i = 0; status == PYR_OK && i < files->names.n; i++) {
+        pyr_image image = {0};
+
+        status = pyr_sample_files_read(&image, files, i);
+        if (status == PYR_OK)
+            status =
+                take(out, &image, (int64_t)i, (int64_t)files->names.n, c, files->path, files->names.at[i]);
+        pyr_image_free(&image);
     }
-    pyr_image_convert(set->pixels + (size_t)i * image_bytes(set), &image, set->c, 8);
-out:
-    pyr_image_free(&image);
-    pyr_free(path);
+    out->aside = files->aside;
+    memcpy(out->first_aside, files->first_aside, sizeof out->first_aside);
+    for (int i = 0; i < PYR_SAMPLE_WARNINGS; i++) {
+        out->warning[i] = files->warning[i];
+        files->warning[i] = NULL;
+    }
     return status;
 }
 
-pyr_status pyr_image_set_folder(pyr_image_set *out, const char *folder, int c, int64_t most)
+/* What is no folder of pictures: as the reader of data sets has it, all of it. */
+static pyr_status read_dataset(pyr_image_set *out, const char *path, int c, int64_t most)
 {
-    pyr_names names = {0};
-    pyr_status status = PYR_OK;
-    int64_t n = 0, i = 0;
+    pyr_data_settings settings = PYR_DATA_SETTINGS_DEFAULT;
+    pyr_dataset *data;
+    pyr_dataset_shape s;
+    pyr_image one = {0};
+    int64_t n;
+    pyr_status status;
 
-    *out = (pyr_image_set){0};
-    PYR_TRY(pyr_folder_names(&names, folder));
-    for (size_t j = 0; j < names.n; j++)
-        n += wanted(names.at[j]);
-    if (n == 0) {
-        status = pyr_fail(PYR_E_IO, "%s holds no PNG or JPEG images", folder);
-        goto out;
-    }
+    settings.path = path;
+    settings.split = "all";
+    settings.held_out = 0;
+    PYR_TRY(pyr_dataset_open(&data, &settings));
+    s = pyr_dataset_shape_of(data);
+    n = pyr_dataset_count(data, PYR_TRAIN);
     if (most > 0 && n > most)
         n = most;
-    for (size_t j = 0; j < names.n && i < n; j++)
-        if (wanted(names.at[j]))
-            PYR_TRY_OUT(read_one(out, folder, names.at[j], i++, n, c));
-    out->hash = hash_pixels(out);
-out:
-    pyr_names_free(&names);
-    if (status != PYR_OK)
-        pyr_image_set_free(out);
+    status = pyr_image_new(&one, s.h, s.w, s.c, s.bits, path);
+    for (int64_t i = 0; status == PYR_OK && i < n; i++) {
+        status = pyr_dataset_read(data, PYR_TRAIN, i, one.at);
+        if (status == PYR_OK)
+            status = take(out, &one, i, n, c, path, "an image");
+    }
+    pyr_image_free(&one);
+    pyr_dataset_free(data);
     return status;
 }
 
-pyr_status pyr_image_set_npz(pyr_image_set *out, const char *path, int64_t most)
+pyr_status pyr_image_set_read(pyr_image_set *out, const char *path, int c, int64_t most)
 {
-    pyr_arrays *file;
-    const pyr_array *array;
-    pyr_image_set all = {0};
+    pyr_sample_files files;
     pyr_status status;
 
     *out = (pyr_image_set){0};
-    PYR_TRY(pyr_arrays_open(&file, path));
-    PYR_TRY_OUT(pyr_arrays_get(&array, file, "arr_0"));
-    if (array->type != PYR_NPY_U1 || array->rank < 3 || pyr_array_count(array) == 0 ||
-        array->shape[1] > PYR_IMAGE_SIDE || array->shape[2] > PYR_IMAGE_SIDE || array->shape[3] > 4) {
-        status = pyr_fail(PYR_E_FORMAT, "%s: arr_0 should be images, uint8 (n, h, w, c)", path);
-        goto out;
-    }
-    PYR_TRY_OUT(
-        make(&all, path, array->shape[0], (int)array->shape[1], (int)array->shape[2], (int)array->shape[3]));
-    PYR_TRY_OUT(pyr_arrays_read_u8(file, array, all.pixels, pyr_array_count(array)));
-    if (most > 0 && all.n > most)
-        all.n = most;
-    all.hash = hash_pixels(&all);
-    *out = all;
-    all = (pyr_image_set){0};
+    PYR_TRY_OUT(pyr_sample_files_open(&files, path, most));
+    if (files.names.n)
+        status = read_files(out, &files, c);
+    else if (files.aside)
+        status =
+            pyr_fail(PYR_E_IO, "%s holds no samples, only sheets and the like (%s)", path, files.first_aside);
+    else
+        status = read_dataset(out, path, c, most);
+    if (status == PYR_OK)
+        out->hash = hash_pixels(out);
 out:
-    pyr_image_set_free(&all);
-    pyr_arrays_free(file);
+    pyr_sample_files_free(&files);
+    if (status != PYR_OK)
+        pyr_image_set_free(out);
     return status;
 }
 
@@ -153,8 +176,8 @@ pyr_status pyr_image_set_data(pyr_image_set *out, const pyr_dataset *data, pyr_s
 
     *out = (pyr_image_set){0};
     if (n == 0)
-        return pyr_fail(PYR_E_ARG, "the data set has no images that are held out (data.split is all): "
-                                   "compare with its training images");
+        return pyr_fail(PYR_E_ARG,
+                        "the data set has no images that are held out: compare with its training images");
     if (most > 0 && n > most)
         n = most;
     status = make(out, name, n, s.h, s.w, s.c);

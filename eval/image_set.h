@@ -7,6 +7,7 @@
 
 #include "cascade/model.h"
 #include "eval/image_metrics.h"
+#include "eval/sample_files.h"
 
 /* So many of a run's images are kept as they were drawn, at every level: for grids. */
 enum { PYR_KEPT_IMAGES = 100 };
@@ -17,6 +18,13 @@ typedef struct pyr_image_set {
     int64_t n;
     int h, w, c;
     uint8_t *pixels; /* n x h x w x c; owned */
+
+    /* of files only */
+    bool grey;                          /* every file was grey, or grey values in colour */
+    int file_c;                         /* the most channels that a file had */
+    int64_t aside;                      /* pictures that are no samples, */
+    char first_aside[64];               /* and the name of one */
+    char *warning[PYR_SAMPLE_WARNINGS]; /* as in sample_files.h; owned */
 
     /* of a run only; else 0 and NULL */
     int levels;
@@ -43,14 +51,11 @@ pyr_pixels_set pyr_image_set_pixels(const pyr_image_set *set);
 /* How many levels of a run were drawn from a coarser one. */
 int pyr_image_set_checked(const pyr_image_set *set);
 
-/* The PNG and JPEG files of a folder in the order of their names, at most `most` of them (0: all), with `c`
- * channels (0: those of the first). `grid.png` and `levels.png`, which pyrdiff sample writes beside its
- * images, are left out. PYR_E_IO: no folder, or no images in it; PYR_E_SHAPE names the first file of another
- * size; PYR_E_FORMAT. */
-pyr_status pyr_image_set_folder(pyr_image_set *out, const char *folder, int c, int64_t most);
-
-/* The array arr_0 (uint8; n, h, w, c) of an NPZ. PYR_E_IO, PYR_E_FORMAT. */
-pyr_status pyr_image_set_npz(pyr_image_set *out, const char *path, int64_t most);
+/* The samples in a folder or a zip archive (sample_files.h), or the images of any other file or folder that
+ * is known as a data set (images/dataset.h), all of them whatever its split: an NPZ, a .npy, IDX ... At most
+ * `most` (0: all), with `c` channels (0: those of the first). PYR_E_IO: nothing there; PYR_E_SHAPE names the
+ * first image of another size; PYR_E_FORMAT. */
+pyr_status pyr_image_set_read(pyr_image_set *out, const char *path, int c, int64_t most);
 
 /* The images of a split of a data set, 16 bits rounded to 8. PYR_E_ARG when the split is empty. */
 pyr_status pyr_image_set_data(pyr_image_set *out, const pyr_dataset *data, pyr_split split, int64_t most);

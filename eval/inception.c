@@ -8,6 +8,7 @@
 #include <string.h>
 
 static const double bn_eps = 1e-3;
+static const char bias_of_logits[] = "fc.bias";
 
 /* ---- the network ------------------------------------------------------------------------------- */
 
@@ -249,6 +250,19 @@ static bool ends_with(const char *text, const char *end)
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
+static pyr_status forget_bias(const reader *r, const pyr_params *params, pyr_kernels *k, void *block)
+{
+    for (int i = 0; i < params->n; i++) {
+        const pyr_param *p = &params->at[i];
+
+        if (strcmp(p->name, bias_of_logits) != 0)
+            continue;
+        memset(r->weight, 0, p->count * sizeof *r->weight);
+        PYR_TRY(pyr_param_upload(p, k, block, r->weight));
+    }
+    return PYR_OK;
+}
+
 pyr_status pyr_inception_load(uint64_t *hash, const pyr_safetensors *file, const char *path,
                               const pyr_params *params, pyr_kernels *k, void *block)
 {
@@ -277,6 +291,7 @@ pyr_status pyr_inception_load(uint64_t *hash, const pyr_safetensors *file, const
     }
     *hash = PYR_HASH_START;
     PYR_TRY_OUT(pyr_params_hash(hash, params, k, block));
+    status = forget_bias(&r, params, k, block);
 out:
     pyr_free(r.weight);
     for (int i = 0; i < 4; i++)
@@ -286,10 +301,12 @@ out:
 
 /* ---- its images -------------------------------------------------------------------------------- */
 
-/* Between which two places of an axis of n a new place lies, and how far it is from the first. */
-static void between(int *first, int *second, double *part, int at, int n)
+/* Between which two places of an axis of n a new place lies, and how far it is from the first. TensorFlow's
+ * place is a product of floats. */
+static void between(int *first, int *second, double *part, int at, int n, pyr_fid_resize resize)
 {
-    double place = (at + 0.5) * n / PYR_INCEPTION_SIDE - 0.5;
+    float scale = (float)n / PYR_INCEPTION_SIDE, product = (float)at * scale;
+    double place = resize == PYR_RESIZE_TF1 ? (double)product : (at + 0.5) * n / PYR_INCEPTION_SIDE - 0.5;
 
     place = place < 0 ? 0 : place;
     *first = (int)place < n - 1 ? (int)place : n - 1;
@@ -297,27 +314,30 @@ static void between(int *first, int *second, double *part, int at, int n)
     *part = place - *first;
 }
 
-void pyr_inception_image(float *dst, const uint8_t *image, int h, int w, int c)
+void pyr_inception_image(float *dst, const uint8_t *image, int h, int w, int c, pyr_fid_resize resize)
 {
+    bool tf1 = resize == PYR_RESIZE_TF1;
+
     assert(c == 1 || c == 3);
     for (int y = 0; y < PYR_INCEPTION_SIDE; y++) {
         int y0, y1;
         double down;
 
-        between(&y0, &y1, &down, y, h);
+        between(&y0, &y1, &down, y, h, resize);
         for (int x = 0; x < PYR_INCEPTION_SIDE; x++) {
             int x0, x1;
             double right;
 
-            between(&x0, &x1, &right, x, w);
+            between(&x0, &x1, &right, x, w, resize);
             for (int i = 0; i < 3; i++) {
                 const uint8_t *channel = image + (c == 3 ? i : 0);
                 const uint8_t *top = channel + (size_t)y0 * (size_t)w * (size_t)c;
                 const uint8_t *bottom = channel + (size_t)y1 * (size_t)w * (size_t)c;
                 double above = top[x0 * c] + right * (top[x1 * c] - top[x0 * c]);
                 double below = bottom[x0 * c] + right * (bottom[x1 * c] - bottom[x0 * c]);
+                double value = above + down * (below - above);
 
-                *dst++ = (float)(2 * (above + down * (below - above)) / 255 - 1);
+                *dst++ = (float)((tf1 ? value / 128 : 2 * value / 255) - 1);
             }
         }
     }

@@ -11,6 +11,7 @@
 #define PYR_EVAL_INCEPTION_H
 
 #include "eval/feature_network.h"
+#include "eval/features.h"
 #include "graph/safetensors.h"
 
 enum { PYR_INCEPTION_SIDE = 299 }; /* of the images that the network reads, in RGB */
@@ -24,12 +25,16 @@ pyr_status pyr_inception_classes(int *out, const pyr_safetensors *file, const ch
 /* `real`: the kernels' real type. */
 pyr_network_ends pyr_inception_build(pyr_graph *g, int classes, pyr_type real);
 
-/* The weights into a block of `params`, and the hash of what they became. PYR_E_FORMAT. */
+/* The weights into a block of `params`, and the hash of what they became. The bias of the logits is in the
+ * hash, and 0 in the block: the Inception Score's are without it, as in OpenAI's code (Salimans et al. 2016),
+ * ADM's evaluator, and torch-fidelity ("logits_unbiased"). PYR_E_FORMAT. */
 pyr_status pyr_inception_load(uint64_t *hash, const pyr_safetensors *file, const char *path,
                               const pyr_params *params, pyr_kernels *k, void *block);
 
 /* 299 x 299 x 3 values of an image of 8 bits (c 1: grey, or 3): enlarged or made smaller by bilinear
- * interpolation without smoothing (pixels' centres on the half, edges repeated), 2 p / 255 - 1. */
-void pyr_inception_image(float *dst, const uint8_t *image, int h, int w, int c);
+ * interpolation without smoothing, edges repeated.
+ * PYR_RESIZE_TF1: pixel x of a row of w comes from place x w / 299, values are p / 128 - 1.
+ * PYR_RESIZE_PYTORCH: it comes from (x + 1/2) w / 299 - 1/2, pixels' centres on the half; 2 p / 255 - 1. */
+void pyr_inception_image(float *dst, const uint8_t *image, int h, int w, int c, pyr_fid_resize resize);
 
 #endif

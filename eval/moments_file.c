@@ -1,20 +1,170 @@
+#include "base/file.h"
 #include "base/mem.h"
 #include "eval/metrics.h"
 #include "images/npz_arrays.h"
+#include "images/png_file.h"
+#include "images/zip_file.h"
+#include <ctype.h>
+#include <errno.h>
+#include <lapacke.h>
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
-static pyr_status check(const pyr_moments *m, const char *path)
+/* ---- files of other kinds ---------------------------------------------------------------------- */
+
+static const char wanted[] = "reference statistics are an NPZ with mu and sigma";
+
+static pyr_status refuse_torch(const char *path)
 {
+    return pyr_fail(PYR_E_FORMAT,
+                    "%s is a file of PyTorch's; %s: python3 -c \"import torch, numpy; r = torch.load('%s'); "
+                    "numpy.savez('stats.npz', mu=r['mu'], sigma=r['sigma'])\"",
+                    path, wanted, path);
+}
+
+/* An archive without arrays: PyTorch's files are such, with NAME/data.pkl. */
+static pyr_status refuse_zip(const char *path)
+{
+    pyr_zip *zip;
+    bool arrays = false, torch = false;
+
+    PYR_TRY(pyr_zip_open(&zip, path));
+    for (size_t i = 0; i < pyr_zip_count(zip); i++) {
+        const char *name = pyr_zip_name(zip, i), *slash = strrchr(name, '/'), *dot = strrchr(name, '.');
+
+        torch |= strcmp(slash ? slash + 1 : name, "data.pkl") == 0;
+        arrays |= dot && strcmp(dot, ".npy") == 0;
+    }
+    pyr_zip_free(zip);
+    if (torch)
+        return refuse_torch(path);
+    if (!arrays)
+        return pyr_fail(PYR_E_FORMAT,
+                        "%s is a zip archive without arrays; %s (of images: --data %s --write-stats FILE)",
+                        path, wanted, path);
+    return PYR_OK;
+}
+
+/* Of a text everything can be printed. */
+static bool is_text(const unsigned char *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (bytes[i] < 128 && !isprint(bytes[i]) && !isspace(bytes[i]))
+            return false;
+    return n > 0;
+}
+
+/* What a file is that is no zip, by its first n bytes. */
+static const char *kind_of(const unsigned char *bytes, size_t n)
+{
+    static const struct {
+        const char *start;
+        size_t n;
+        const char *kind;
+    } kinds[] = {{"\xff\xd8\xff", 3, "a JPEG image"},
+                 {"\x89HDF", 4, "an HDF5 file"},
+                 {"MATLAB 5.0", 10, "a MATLAB file"},
+                 {"GIF8", 4, "a GIF image"},
+                 {"BM", 2, "a BMP image"},
+                 {"II*\0", 4, "a TIFF image"},
+                 {"MM\0*", 4, "a TIFF image"},
+                 {"\x1f\x8b", 2, "a gzip file"},
+                 {"PAR1", 4, "a parquet file"}};
+
+    if (n == 0)
+        return "empty";
+    if (is_text(bytes, n))
+        return "a text";
+    if (pyr_png_is(bytes, n))
+        return "a PNG image";
+    if (n >= 12 && memcmp(bytes, "RIFF", 4) == 0 && memcmp(bytes + 8, "WEBP", 4) == 0)
+        return "a WebP image";
+    if (n > 262 && memcmp(bytes + 257, "ustar", 5) == 0)
+        return "a tar archive";
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (n >= kinds[i].n && memcmp(bytes, kinds[i].start, kinds[i].n) == 0)
+            return kinds[i].kind;
+    if (n > 9 && bytes[8] == '{' && bytes[7] == 0 && bytes[6] == 0)
+        return "a safetensors file";
+    return "a file of an unknown kind";
+}
+
+/* PYR_OK when it is a zip with arrays in it. */
+static pyr_status check_kind(const char *path)
+{
+    unsigned char start[512];
+    size_t n;
+    FILE *f;
+
+    if (pyr_is_folder(path))
+        return pyr_fail(PYR_E_FORMAT, "%s is a folder; %s (of its images: --data %s --write-stats FILE)",
+                        path, wanted, path);
+    f = fopen(path, "rb");
+    if (!f)
+        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
+    n = fread(start, 1, sizeof start, f);
+    fclose(f);
+    if (n >= 2 && start[0] == 'P' && start[1] == 'K')
+        return refuse_zip(path);
+    if (n >= 6 && memcmp(start, "\x93NUMPY", 6) == 0)
+        return pyr_fail(
+            PYR_E_FORMAT,
+            "%s is an .npy file, a single array; %s: numpy.savez('stats.npz', mu=mu, sigma=sigma), from "
+            "features of n x d numpy.savez('stats.npz', mu=f.mean(0), sigma=numpy.cov(f, rowvar=False))",
+            path, wanted);
+    if (n >= 4 &&
+        memcmp(start, "\x80\x02\x8a\x0a", 4) == 0) /* a pickle that begins with torch's long number */
+        return refuse_torch(path);
+    if (n >= 2 && start[0] == 0x80 && start[1] >= 2 && start[1] <= 5)
+        return pyr_fail(
+            PYR_E_FORMAT,
+            "%s is a pickle of Python's; %s: python3 -c \"import pickle, numpy; r = pickle.load(open('%s', "
+            "'rb')); r = r.get('fid', r); numpy.savez('stats.npz', mu=r['mu'], sigma=r['sigma'])\"",
+            path, wanted, path);
+    return pyr_fail(PYR_E_FORMAT, "%s is %s; %s", path, kind_of(start, n), wanted);
+}
+
+/* ---- what is no covariance --------------------------------------------------------------------- */
+
+/* A float's unit of rounding, twice: once for a number that was summed, once for keeping it. */
+static const double float_rounding = 1.0 / (1 << 23);
+
+static double largest_variance(const pyr_moments *m)
+{
+    double most = 0;
+
+    for (int i = 0; i < m->d; i++)
+        most = fmax(most, m->cov[(size_t)i * m->d + i]);
+    return most;
+}
+
+static pyr_status check_elements(const pyr_moments *m, const char *path)
+{
+    double most = largest_variance(m);
+
     for (int i = 0; i < m->d; i++) {
+        double variance = m->cov[(size_t)i * m->d + i];
+
         if (!isfinite(m->mean[i]))
             return pyr_fail(PYR_E_FORMAT, "%s: mu[%d] is not finite", path, i);
+        if (variance < -float_rounding * most)
+            return pyr_fail(
+                PYR_E_FORMAT,
+                "%s: sigma[%d, %d] is %g: a variance is not negative, so this is not a covariance", path, i,
+                i, variance);
         for (int j = 0; j <= i; j++) {
             double below = m->cov[(size_t)i * m->d + j], above = m->cov[(size_t)j * m->d + i];
             double size = sqrt(fabs(m->cov[(size_t)i * m->d + i] * m->cov[(size_t)j * m->d + j]));
 
             if (!isfinite(below) || !isfinite(above))
                 return pyr_fail(PYR_E_FORMAT, "%s: sigma[%d, %d] is not finite", path, i, j);
+            if (fabs(below) > (1 + 1e-3) * size + float_rounding * most)
+                return pyr_fail(
+                    PYR_E_FORMAT,
+                    "%s: sigma[%d, %d] is %g, more than the variances %g and %g allow: not a covariance",
+                    path, i, j, below, m->cov[(size_t)i * m->d + i], m->cov[(size_t)j * m->d + j]);
             /* a covariance summed in float may differ across the diagonal in its last digits */
             if (fabs(below - above) > 1e-3 * size + 1e-12)
                 return pyr_fail(PYR_E_FORMAT,
@@ -25,11 +175,71 @@ static pyr_status check(const pyr_moments *m, const char *path)
     return PYR_OK;
 }
 
+/* For the sentence; NAN without memory. `matrix` is destroyed. */
+static double least_eigenvalue(double *matrix, int d)
+{
+    double *values, least = (double)NAN;
+
+    if (pyr_new(&values, (size_t)d, sizeof *values, "eigenvalues") != PYR_OK)
+        return least;
+    if (LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'N', 'U', d, matrix, d, values) == 0)
+        least = values[0];
+    pyr_free(values);
+    return least;
+}
+
+/* An element that is off by up to e sqrt(sigma_ii sigma_jj), e = 2^-23, is off by no more than e times the
+ * largest variance; a symmetric matrix of such errors has no eigenvalue beyond its Frobenius norm, d e times
+ * that variance. So the smallest eigenvalue of a covariance that was kept in float is above minus that, and
+ * adding it to the diagonal makes the matrix positive definite, which Cholesky's method tells in a third of
+ * d^3 steps. */
+static pyr_status check_eigenvalues(const pyr_moments *m, const char *path)
+{
+    size_t d = (size_t)m->d;
+    double bound = (double)m->d * float_rounding * largest_variance(m), *matrix;
+    int info;
+
+    if (bound == 0) /* all variances are 0, and so are the covariances */
+        return PYR_OK;
+    PYR_TRY(pyr_new(&matrix, d * d, sizeof *matrix, "a covariance"));
+    memcpy(matrix, m->cov, d * d * sizeof *matrix);
+    for (size_t i = 0; i < d; i++)
+        matrix[i * d + i] += bound;
+    info = LAPACKE_dpotrf(LAPACK_COL_MAJOR, 'U', m->d, matrix, m->d);
+    if (info > 0) {
+        memcpy(matrix, m->cov, d * d * sizeof *matrix);
+        pyr_fail(PYR_E_FORMAT,
+                 "%s: sigma has the eigenvalue %.4g, where rounding explains down to %.2g: not a covariance",
+                 path, least_eigenvalue(matrix, m->d), -bound);
+    } else if (info < 0)
+        pyr_fail(PYR_E_NOMEM, "no memory to look at the covariance of %s", path);
+    pyr_free(matrix);
+    return info > 0 ? PYR_E_FORMAT : info < 0 ? PYR_E_NOMEM : PYR_OK;
+}
+
+/* ---- reading and writing ----------------------------------------------------------------------- */
+
+/* Which resize the features were made with, if the file says it. */
+static pyr_status read_resize(pyr_moments *out, const pyr_arrays *file)
+{
+    const pyr_array *a = pyr_arrays_find(file, "resize");
+
+    if (!a || a->type != PYR_NPY_U1 || a->rank != 1 || pyr_array_count(a) >= sizeof out->resize)
+        return PYR_OK;
+    return pyr_arrays_read_u8(file, a, (uint8_t *)out->resize, pyr_array_count(a));
+}
+
 static pyr_status read_arrays(pyr_moments *out, const pyr_arrays *file, const char *path)
 {
     const pyr_array *mu, *sigma;
     size_t d;
 
+    if (!pyr_arrays_find(file, "mu") && !pyr_arrays_find(file, "sigma") && pyr_arrays_find(file, "arr_0"))
+        return pyr_fail(
+            PYR_E_FORMAT,
+            "%s holds arr_0 and neither mu nor sigma: images, it seems, not their statistics (--data "
+            "%s --write-stats FILE makes these)",
+            path, path);
     PYR_TRY(pyr_arrays_get(&mu, file, "mu"));
     PYR_TRY(pyr_arrays_get(&sigma, file, "sigma"));
     if (mu->rank != 1 || mu->shape[0] < 1 || mu->shape[0] > INT_MAX || sigma->rank != 2 ||
@@ -46,7 +256,9 @@ static pyr_status read_arrays(pyr_moments *out, const pyr_arrays *file, const ch
     PYR_TRY(pyr_new(&out->cov, d * d, sizeof *out->cov, "a covariance"));
     PYR_TRY(pyr_arrays_read_f64(file, mu, out->mean, d));
     PYR_TRY(pyr_arrays_read_f64(file, sigma, out->cov, d * d));
-    return check(out, path);
+    PYR_TRY(read_resize(out, file));
+    PYR_TRY(check_elements(out, path));
+    return check_eigenvalues(out, path);
 }
 
 pyr_status pyr_moments_read(pyr_moments *out, const char *path)
@@ -55,6 +267,7 @@ pyr_status pyr_moments_read(pyr_moments *out, const char *path)
     pyr_status status;
 
     *out = (pyr_moments){0};
+    PYR_TRY(check_kind(path));
     PYR_TRY(pyr_arrays_open(&file, path));
     status = read_arrays(out, file, path);
     pyr_arrays_free(file);
@@ -65,9 +278,11 @@ pyr_status pyr_moments_read(pyr_moments *out, const char *path)
 
 pyr_status pyr_moments_write(const pyr_moments *m, const char *path)
 {
-    const pyr_array arrays[2] = {
+    int64_t word = (int64_t)strlen(m->resize);
+    const pyr_array arrays[3] = {
         {.name = "mu", .type = PYR_NPY_F8, .rank = 1, .shape = {m->d, 1, 1, 1}, .data = m->mean},
-        {.name = "sigma", .type = PYR_NPY_F8, .rank = 2, .shape = {m->d, m->d, 1, 1}, .data = m->cov}};
+        {.name = "sigma", .type = PYR_NPY_F8, .rank = 2, .shape = {m->d, m->d, 1, 1}, .data = m->cov},
+        {.name = "resize", .type = PYR_NPY_U1, .rank = 1, .shape = {word, 1, 1, 1}, .data = m->resize}};
 
-    return pyr_arrays_write(path, arrays, 2);
+    return pyr_arrays_write(path, arrays, word ? 3 : 2);
 }

@@ -6,6 +6,7 @@
 #include "check.h"
 #include "eval/classifier.h"
 #include "eval/evaluate.h"
+#include "eval/metrics.h"
 #include "eval/variant.h"
 #include "graph/train.h"
 #include "images/npz_file.h"
@@ -69,20 +70,20 @@ static void sets_from_everywhere(void)
         write_png(&first, i, name);
     }
     write_png(&whole, 20, "grid.png"); /* is left out */
-    CHECK_OK(pyr_image_set_folder(&other, in_folder("pngs"), 1, 0));
+    CHECK_OK(pyr_image_set_read(&other, in_folder("pngs"), 1, 0));
     same_set(&first, &other);
     pyr_image_set_free(&other);
-    CHECK_OK(pyr_image_set_folder(&other, in_folder("pngs"), 3, 5));
+    CHECK_OK(pyr_image_set_read(&other, in_folder("pngs"), 3, 5));
     CHECK(other.n == 5 && other.c == 3);
     for (int i = 0; i < 5 * 120; i++)
         CHECK(other.pixels[3 * i] == first.pixels[i] && other.pixels[3 * i + 2] == first.pixels[i]);
     pyr_image_set_free(&other);
 
     CHECK_OK(pyr_npz_write(in_folder("set.npz"), first.pixels, first.n, first.h, first.w, first.c, NULL));
-    CHECK_OK(pyr_image_set_npz(&other, in_folder("set.npz"), 0));
+    CHECK_OK(pyr_image_set_read(&other, in_folder("set.npz"), 0, 0));
     same_set(&first, &other);
     pyr_image_set_free(&other);
-    CHECK_OK(pyr_image_set_npz(&other, in_folder("set.npz"), 4));
+    CHECK_OK(pyr_image_set_read(&other, in_folder("set.npz"), 0, 4));
     CHECK(other.n == 4);
     pyr_image_set_free(&other);
     pyr_image_set_free(&first);
@@ -93,16 +94,17 @@ static void sets_that_cannot_be(void)
 {
     pyr_image_set set, odd;
 
-    CHECK_FAILS(pyr_image_set_folder(&set, in_folder("nothing"), 1, 0), PYR_E_IO, "nothing");
+    CHECK_FAILS(pyr_image_set_read(&set, in_folder("nothing"), 1, 0), PYR_E_IO, "nothing");
     CHECK_OK(pyr_make_folders(in_folder("empty")));
-    CHECK_FAILS(pyr_image_set_folder(&set, in_folder("empty"), 1, 0), PYR_E_IO, "holds no PNG");
+    CHECK_FAILS(pyr_image_set_read(&set, in_folder("empty"), 1, 0), PYR_E_FORMAT,
+                "nothing to read in this folder");
     CHECK_OK(pyr_make_folders(in_folder("pngs")));
-    CHECK_OK(pyr_image_set_folder(&odd, "tests/golden/images", 1, 1));
+    CHECK_OK(pyr_image_set_read(&odd, "tests/golden/images", 1, 1));
     write_png(&odd, 0, "zz.png");
     pyr_image_set_free(&odd);
-    CHECK_FAILS(pyr_image_set_folder(&set, in_folder("pngs"), 1, 0), PYR_E_SHAPE, "zz.png is ");
+    CHECK_FAILS(pyr_image_set_read(&set, in_folder("pngs"), 1, 0), PYR_E_SHAPE, "zz.png is ");
     CHECK(unlink(in_folder("pngs/zz.png")) == 0);
-    CHECK_STATUS(pyr_image_set_npz(&set, "tests/tiny.cfg", 0), PYR_E_FORMAT);
+    CHECK_STATUS(pyr_image_set_read(&set, "tests/tiny.cfg", 0, 0), PYR_E_FORMAT);
     CHECK(set.name == NULL && set.pixels == NULL);
 }
 
@@ -278,9 +280,145 @@ static void sizes_must_agree(void)
                             .reference = PYR_HELD_OUT,
                             .metrics = PYR_METRIC_SWD};
 
-    CHECK_OK(pyr_image_set_folder(&set, "tests/golden/images", 1, 1));
+    CHECK_OK(pyr_image_set_read(&set, "tests/golden/images", 1, 1));
     CHECK_FAILS(pyr_evaluate(&e, &job), PYR_E_SHAPE, "those of shapes are 12x10 with 1");
     pyr_evaluation_free(&e);
+    pyr_image_set_free(&set);
+}
+
+static pyr_status write_stats(const char *path, int d, const char *resize, double variance)
+{
+    double *mean = pyr_calloc((size_t)d, sizeof *mean), *cov = pyr_calloc((size_t)d * (size_t)d, sizeof *cov);
+    pyr_moments m = {.d = d, .mean = mean, .cov = cov};
+    pyr_status status;
+
+    for (int i = 0; i < d; i++)
+        cov[i * d + i] = variance;
+    snprintf(m.resize, sizeof m.resize, "%s", resize);
+    status = pyr_moments_write(&m, path);
+    pyr_free(mean);
+    pyr_free(cov);
+    return status;
+}
+
+/* Statistics of the other resize, and of what is no covariance, are refused before anything is drawn. */
+static void statistics_that_do_not_fit(void)
+{
+    char network[256], stats[256];
+    pyr_evaluate_job job = {.k = kernels,
+                            .data = data,
+                            .data_name = "shapes",
+                            .planned = 10,
+                            .reference = PYR_HELD_OUT,
+                            .metrics = PYR_METRIC_FRECHET};
+
+    snprintf(network, sizeof network, "%s/classifier.safetensors", folder);
+    snprintf(stats, sizeof stats, "%s/stats.npz", folder);
+    train_classifier(network);
+    job.network[0] = network;
+    job.ref_stats = stats;
+    CHECK_OK(write_stats(stats, 64, "tf1", 1));
+    CHECK_OK(pyr_evaluate_check(&job));
+    job.resize = PYR_RESIZE_PYTORCH;
+    CHECK_FAILS(pyr_evaluate_check(&job), PYR_E_ARG, "was made with the tf1 resize");
+    CHECK_OK(write_stats(stats, 64, "", 1)); /* others' files do not say it */
+    CHECK_OK(pyr_evaluate_check(&job));
+    CHECK_OK(write_stats(stats, 32, "", 1));
+    CHECK_FAILS(pyr_evaluate_check(&job), PYR_E_SHAPE, "statistics of 32 features");
+    CHECK_OK(write_stats(stats, 64, "", -1));
+    CHECK_FAILS(pyr_evaluate_check(&job), PYR_E_FORMAT, "not a covariance");
+}
+
+static const char *reason_of(const pyr_evaluation *e, const char *metric)
+{
+    for (int i = 0; i < e->left_outs; i++)
+        if (strcmp(e->left_out[i].metric, metric) == 0)
+            return e->left_out[i].reason;
+    return "";
+}
+
+static bool warns_of_few(const pyr_evaluation *e)
+{
+    for (int i = 0; i < PYR_WARNINGS && e->warning[i]; i++)
+        if (strstr(e->warning[i], "the Frechet distance comes out too high"))
+            return true;
+    return false;
+}
+
+/* What too few images cannot tell is left out with its reason, and the rest is measured. */
+static void too_few(void)
+{
+    char network[256];
+    pyr_image_set set;
+    pyr_evaluation e;
+    pyr_evaluate_job job = {.k = kernels,
+                            .samples = &set,
+                            .data = data,
+                            .data_name = "shapes",
+                            .reference = PYR_HELD_OUT,
+                            .metrics = PYR_METRIC_ALL};
+
+    snprintf(network, sizeof network, "%s/classifier.safetensors", folder);
+    train_classifier(network);
+    job.network[0] = network;
+    CHECK_OK(pyr_image_set_data(&set, data, PYR_TRAIN, 3));
+    CHECK_OK(pyr_evaluate(&e, &job));
+    CHECK(e.left_outs == 2 && isnan(pyr_evaluation_value(&e, "precision", -1)));
+    CHECK_STRING(reason_of(&e, "recall"), "it needs 4 samples or more, there are 3");
+    CHECK(isfinite(pyr_evaluation_value(&e, "frechet", -1)) && isfinite(pyr_evaluation_value(&e, "kid", -1)));
+    CHECK(warns_of_few(&e));
+    pyr_evaluation_free(&e);
+    pyr_image_set_free(&set);
+
+    CHECK_OK(pyr_image_set_data(&set, data, PYR_TRAIN, 1));
+    CHECK_OK(pyr_evaluate(&e, &job));
+    CHECK(e.left_outs == 4 && !warns_of_few(&e)); /* the warning is of a figure that is not there */
+    CHECK_STRING(reason_of(&e, "frechet"), "it needs 2 samples or more, there is 1");
+    CHECK(isfinite(pyr_evaluation_value(&e, "spectrum", -1)) &&
+          isfinite(pyr_evaluation_value(&e, "nearest", -1)));
+    pyr_evaluation_free(&e);
+    pyr_image_set_free(&set);
+    job.metrics = PYR_METRIC_FRECHET | PYR_METRIC_KID;
+    job.planned = 1;
+    CHECK_FAILS(pyr_evaluate_check(&job), PYR_E_ARG,
+                "nothing that is asked for can be measured: it needs 2 samples");
+    job.metrics |= PYR_METRIC_COLOUR;
+    CHECK_OK(pyr_evaluate_check(&job));
+}
+
+/* The order of the images, and so how they are sorted, changes no Inception Score. */
+static void order_of_images(void)
+{
+    char network[256];
+    pyr_image_set set;
+    pyr_evaluation e;
+    pyr_evaluate_job job = {.k = kernels,
+                            .samples = &set,
+                            .data = data,
+                            .data_name = "shapes",
+                            .reference = PYR_HELD_OUT,
+                            .metrics = PYR_METRIC_SCORE};
+    double value[2], deviation[2];
+
+    snprintf(network, sizeof network, "%s/classifier.safetensors", folder);
+    train_classifier(network);
+    job.network[0] = network;
+    CHECK_OK(pyr_image_set_data(&set, data, PYR_TRAIN, 100));
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(pyr_evaluate(&e, &job));
+        CHECK(e.figures == 1 && !e.warning[0]); /* few images are no fault of this figure */
+        value[i] = e.figure[0].value;
+        deviation[i] = e.figure[0].deviation;
+        pyr_evaluation_free(&e);
+        for (int64_t j = 0; j < set.n / 2; j++) { /* backwards */
+            uint8_t keep[120], *a = set.pixels + j * 120, *b = set.pixels + (set.n - 1 - j) * 120;
+
+            memcpy(keep, a, 120);
+            memcpy(a, b, 120);
+            memcpy(b, keep, 120);
+        }
+    }
+    CHECK(value[0] == value[1] && deviation[0] == deviation[1]);
     pyr_image_set_free(&set);
 }
 
@@ -297,8 +435,8 @@ static pyr_status judge_few(const char *npz, const char *pngs)
     pyr_json json = {0};
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_image_set_npz(&other, npz, 3));
-    PYR_TRY_OUT(pyr_image_set_folder(&folded, pngs, 1, 3));
+    PYR_TRY_OUT(pyr_image_set_read(&other, npz, 0, 3));
+    PYR_TRY_OUT(pyr_image_set_read(&folded, pngs, 1, 3));
     PYR_TRY_OUT(pyr_image_set_data(&set, data, PYR_HELD_OUT, 3));
     PYR_TRY_OUT(pyr_evaluate(&e, &job));
     pyr_json_open(&json, NULL, '{');
@@ -529,6 +667,9 @@ int main(int argc, char **argv)
     RUN(against_itself);
     RUN(copies_are_memorised);
     RUN(sizes_must_agree);
+    RUN(statistics_that_do_not_fit);
+    RUN(too_few);
+    RUN(order_of_images);
     RUN(without_memory);
     RUN(words_of_metrics);
     RUN(words_of_variants);

@@ -108,7 +108,7 @@ static void features_and_logits(void)
 
     for (int i = 0; i < HELD_OUT; i++)
         memcpy(images + i * H * W, samples_of(data, PYR_HELD_OUT, i), H * W);
-    CHECK_OK(pyr_features_open(&f, k, path));
+    CHECK_OK(pyr_features_open(&f, k, path, PYR_RESIZE_PYTORCH));
     CHECK_STRING(pyr_features_name(f), "classifier 12x10x1, 2 classes");
     CHECK(pyr_features_size(f) == D && pyr_features_classes(f) == CLASSES);
     CHECK(pyr_features_hash(f) == result.hash);
@@ -129,7 +129,7 @@ static void features_and_logits(void)
             CHECK_CLOSE(logits[i * CLASSES + c], sum, 1e-5 * (1 + fabs(sum)));
         }
 
-    CHECK_OK(pyr_features_open(&again, single, path));
+    CHECK_OK(pyr_features_open(&again, single, path, PYR_RESIZE_PYTORCH));
     CHECK_OK(pyr_features_run(again, HELD_OUT, images, H, W, 1, others, NULL));
     CHECK(memcmp(others, features, sizeof features) == 0);
     CHECK_OK(pyr_features_run(again, 5, images, H, W, 1, others, NULL));
@@ -163,7 +163,7 @@ static void other_tables(void)
 
         if (way == 1 && k->has_bf16)
             CHECK_OK(pyr_kernels_precision(k, "bf16"));
-        CHECK_OK(pyr_features_open(&f, k, path));
+        CHECK_OK(pyr_features_open(&f, k, path, PYR_RESIZE_PYTORCH));
         CHECK_OK(pyr_features_run(f, N, images, H, W, 1, way ? other : f32, NULL));
         if (way == 1)
             CHECK(memcmp(other, f32, sizeof f32) == 0);
@@ -188,16 +188,17 @@ static void refusals(void)
     CHECK_FAILS(pyr_classifier_train(&(pyr_classifier_job){
                     .k = k, .data = plain, .path = in_folder("none"), .duration = {1, PYR_EPOCHS}}),
                 PYR_E_ARG, "no labels");
-    CHECK_FAILS(pyr_features_open(&f, k, in_folder("none")), PYR_E_IO, "none");
+    CHECK_FAILS(pyr_features_open(&f, k, in_folder("none"), PYR_RESIZE_PYTORCH), PYR_E_IO, "none");
     CHECK(f == NULL);
 
     train(in_folder("damaged"), "cpu", 1, 0.1);
     CHECK_OK(pyr_file_read(&bytes, &n, in_folder("damaged"), 1 << 24));
     bytes[n - 3] ^= 0x10;
     CHECK_OK(pyr_file_replace(in_folder("damaged"), bytes, n));
-    CHECK_FAILS(pyr_features_open(&f, k, in_folder("damaged")), PYR_E_FORMAT, "damaged");
+    CHECK_FAILS(pyr_features_open(&f, k, in_folder("damaged"), PYR_RESIZE_PYTORCH), PYR_E_FORMAT, "damaged");
     pyr_free(bytes);
-    CHECK_FAILS(pyr_features_open(&f, k, "tests/golden/unet2d/ddpm_like/diffusion_pytorch_model.safetensors"),
+    CHECK_FAILS(pyr_features_open(&f, k, "tests/golden/unet2d/ddpm_like/diffusion_pytorch_model.safetensors",
+                                  PYR_RESIZE_PYTORCH),
                 PYR_E_FORMAT, "not a feature network");
 
     pyr_stop_request(); /* the last case: nothing takes it back */
@@ -258,7 +259,7 @@ static void without_memory(void)
         pyr_features *f;
 
         pyr_mem_fail_after(n);
-        status = pyr_features_open(&f, k, job.path);
+        status = pyr_features_open(&f, k, job.path, PYR_RESIZE_PYTORCH);
         pyr_mem_fail_after(-1);
         CHECK((status == PYR_OK) == (f != NULL));
         pyr_features_free(f);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define GOLDEN "tests/golden/inception/inception.txt"
+#define RESIZED "tests/golden/inception/resize.txt"
 
 enum { D = 2048, CLASSES = 1008, SIDE = PYR_INCEPTION_SIDE };
 
@@ -126,8 +127,8 @@ static uint8_t *make_images(int n, int h, int w, int c)
     return images;
 }
 
-/* Every `step`-th of n x d values against the next numbers of the file. */
-static void compare(FILE *f, const char *what, const float *got, int n, int d, int step)
+/* Every `step`-th of n x d values, plus `bias` (d; NULL: none), against the next numbers of the file. */
+static void compare(FILE *f, const char *what, const float *got, const float *bias, int n, int d, int step)
 {
     double error = 0, largest = 0;
 
@@ -137,7 +138,7 @@ static void compare(FILE *f, const char *what, const float *got, int n, int d, i
 
             if (fscanf(f, "%lf", &wanted) != 1)
                 CHECK_REPORT("%s ends too early", GOLDEN);
-            error = fmax(error, fabs((double)got[i * d + j] - wanted));
+            error = fmax(error, fabs((double)got[i * d + j] + (bias ? (double)bias[j] : 0) - wanted));
             largest = fmax(largest, fabs(wanted));
         }
     if (!(error <= 2e-5 * largest) || largest == 0)
@@ -152,13 +153,15 @@ static void published_definition(void)
     char name[32], what[32];
     int n, h, w, c, step, cases = 0;
     float *features = memory(2 * D, sizeof *features), *logits = memory(2 * CLASSES, sizeof *logits);
-    float *other = memory(2 * D, sizeof *other);
+    float *other = memory(2 * D, sizeof *other), *bias = memory(CLASSES, sizeof *bias);
+    uint64_t hash;
 
     CHECK(f != NULL);
     write_weights();
+    fill(bias, "fc.bias", CLASSES, 1); /* logits come without it */
     CHECK_OK(pyr_kernels_open(&k, "cpu", 2));
-    CHECK_OK(pyr_features_open(&network, k, weights));
-    CHECK_STRING(pyr_features_name(network), "inception-v3");
+    CHECK_OK(pyr_features_open(&network, k, weights, PYR_RESIZE_PYTORCH));
+    CHECK_STRING(pyr_features_name(network), "inception-v3, pytorch resize");
     CHECK(pyr_features_size(network) == D && pyr_features_classes(network) == CLASSES);
     while (f && fscanf(f, "%31s %d %d %d %d %31s %d", name, &n, &h, &w, &c, what, &step) == 7) {
         if (strcmp(what, "features") == 0) {
@@ -170,24 +173,84 @@ static void published_definition(void)
                 CHECK(memcmp(other, features + D, D * sizeof *other) == 0);
             }
             pyr_free(images);
-            compare(f, name, features, n, D, step);
+            compare(f, name, features, NULL, n, D, step);
             cases++;
         } else
-            compare(f, what, logits, n, CLASSES, step);
+            compare(f, what, logits, bias, n, CLASSES, step);
     }
     CHECK(cases == 3);
     CHECK_FAILS(pyr_features_run(network, 1, (uint8_t[16]){0}, 2, 2, 4, features, NULL), PYR_E_SHAPE,
                 "4 channels");
     if (f)
         fclose(f);
+    hash = pyr_features_hash(network);
+    pyr_features_free(network);
+    CHECK_OK(pyr_features_open(&network, k, weights, PYR_RESIZE_TF1)); /* other features, another hash */
+    CHECK_STRING(pyr_features_name(network), "inception-v3, tf1 resize");
+    CHECK_STRING(pyr_features_resize(network), "tf1");
+    CHECK(pyr_features_hash(network) != hash);
     pyr_features_free(network);
     pyr_kernels_free(k);
     pyr_free(features);
     pyr_free(logits);
     pyr_free(other);
+    pyr_free(bias);
 }
 
 /* ---- images ---- */
+
+/* Darker to lighter from left to right: of 32 pixels the two resizes are (1/2 - 16/299) of one apart, 3.7 of
+ * 255. */
+static uint8_t *smooth_image(int h, int w, int c)
+{
+    uint8_t *image = memory((size_t)h * (size_t)w * (size_t)c, 1);
+
+    for (int i = 0; i < h * w * c; i++)
+        image[i] = (uint8_t)(i / c % w * 255 / (w - 1));
+    return image;
+}
+
+/* torch-fidelity's images and pytorch-fid's, at every 23rd place. */
+static void published_resizes(void)
+{
+    FILE *f = fopen(RESIZED, "r");
+    float *values = memory(SIDE * SIDE * 3, sizeof *values);
+    float *first = memory(SIDE * SIDE * 3, sizeof *first);
+    char name[32], word[32];
+    int h, w, c, cases = 0;
+
+    CHECK(f != NULL);
+    while (f && fscanf(f, "%31s %31s %d %d %d", name, word, &h, &w, &c) == 5) {
+        pyr_fid_resize resize = strcmp(word, "tf1") == 0 ? PYR_RESIZE_TF1 : PYR_RESIZE_PYTORCH;
+        uint8_t *image = strcmp(name, "smooth") == 0 ? smooth_image(h, w, c) : make_images(1, h, w, c);
+        double error = 0, apart = 0;
+
+        pyr_inception_image(values, image, h, w, c, resize);
+        for (int y = 0; y < SIDE; y += 23)
+            for (int x = 0; x < SIDE; x += 23)
+                for (int i = 0; i < 3; i++) {
+                    double wanted = NAN;
+
+                    CHECK(fscanf(f, "%lf", &wanted) == 1);
+                    error = fmax(error, fabs((double)values[(y * SIDE + x) * 3 + i] - wanted));
+                }
+        if (!(error < 1e-6))
+            CHECK_REPORT("%s, %s: off by %g", name, word, error);
+        if (strcmp(name, "smooth") == 0 && resize == PYR_RESIZE_PYTORCH) {
+            for (int i = 0; i < SIDE * SIDE * 3; i++) /* in grey values, whatever the ranges */
+                apart = fmax(apart, fabs((double)(first[i] + 1) * 128 - (double)(values[i] + 1) * 127.5));
+            CHECK(apart > 3 && apart < 6);
+        }
+        memcpy(first, values, SIDE * SIDE * 3 * sizeof *first);
+        pyr_free(image);
+        cases++;
+    }
+    CHECK(cases == 8);
+    if (f)
+        fclose(f);
+    pyr_free(values);
+    pyr_free(first);
+}
 
 /* Of its own size an image stays as it is; a step between two pixels becomes a ramp between their centres. */
 static void resizing(void)
@@ -196,11 +259,15 @@ static void resizing(void)
     float *values = memory(SIDE * SIDE * 3, sizeof *values);
     double error = 0;
 
-    pyr_inception_image(values, own, SIDE, SIDE, 3);
+    pyr_inception_image(values, own, SIDE, SIDE, 3, PYR_RESIZE_PYTORCH);
     for (int i = 0; i < SIDE * SIDE * 3; i++)
         error = fmax(error, fabs((double)values[i] - (2 * own[i] / 255.0 - 1)));
     CHECK(error < 1e-7);
-    pyr_inception_image(values, step, 1, 2, 1);
+    pyr_inception_image(values, own, SIDE, SIDE, 3, PYR_RESIZE_TF1);
+    for (int i = 0; i < SIDE * SIDE * 3; i++)
+        error = fmax(error, fabs((double)values[i] - (own[i] / 128.0 - 1)));
+    CHECK(error < 1e-7);
+    pyr_inception_image(values, step, 1, 2, 1, PYR_RESIZE_PYTORCH);
     for (int x = 0; x < SIDE; x++) {
         double ramp = fmin(fmax((x + 0.5) * 2 / SIDE - 0.5, 0), 1);
 
@@ -228,12 +295,13 @@ static void refusals(void)
     snprintf(path, sizeof path, "%s/part.safetensors", folder);
     CHECK_OK(pyr_kernels_open(&k, "cpu", 1));
     CHECK_OK(pyr_safetensors_write(path, at, 2, NULL, 0));
-    CHECK_FAILS(pyr_features_open(&f, k, path), PYR_E_FORMAT, "fc.weight");
+    CHECK_FAILS(pyr_features_open(&f, k, path, PYR_RESIZE_PYTORCH), PYR_E_FORMAT, "fc.weight");
     CHECK_OK(pyr_safetensors_write(path, at, 3, NULL, 0));
-    CHECK_FAILS(pyr_features_open(&f, k, path), PYR_E_FORMAT, "Conv2d_1a_3x3.bn.weight is missing");
+    CHECK_FAILS(pyr_features_open(&f, k, path, PYR_RESIZE_PYTORCH), PYR_E_FORMAT,
+                "Conv2d_1a_3x3.bn.weight is missing");
     at[0].dims[0] = 31;
     CHECK_OK(pyr_safetensors_write(path, at, 3, NULL, 0));
-    CHECK_FAILS(pyr_features_open(&f, k, path), PYR_E_FORMAT, "another shape");
+    CHECK_FAILS(pyr_features_open(&f, k, path, PYR_RESIZE_PYTORCH), PYR_E_FORMAT, "another shape");
     CHECK(f == NULL);
     pyr_kernels_free(k);
 }
@@ -247,6 +315,7 @@ int main(int argc, char **argv)
     if (!mkdtemp(folder))
         return 1;
     RUN(resizing);
+    RUN(published_resizes);
     RUN(refusals);
     RUN(published_definition);
     snprintf(command, sizeof command, "rm -rf %s", folder);

@@ -7,6 +7,8 @@
 #include "eval/image_metrics.h"
 #include "eval/metrics.h"
 #include "eval/pairs.h"
+#include "images/npz_file.h"
+#include "images/zip_file.h"
 #include "pyramid/spectrum.h"
 #include "tests/check.h"
 #include <stdbool.h>
@@ -235,6 +237,106 @@ static void moments_files(void)
     CHECK_FAILS(pyr_moments_read(&again, path), PYR_E_FORMAT, "mu[1]");
     CHECK(!again.mean && !again.cov);
     CHECK_STATUS(pyr_moments_read(&again, "tests/golden/metrics/none.npz"), PYR_E_IO);
+    mean[1] = 1;
+    snprintf(own.resize, sizeof own.resize, "tf1");
+    CHECK_OK(pyr_moments_write(&own, path));
+    CHECK_OK(pyr_moments_read(&again, path));
+    CHECK_STRING(again.resize, "tf1");
+    pyr_moments_free(&again);
+    close(file);
+    unlink(path);
+}
+
+/* Write a d x d covariance and read it. */
+static pyr_status read_covariance(const char *path, int d, double *cov)
+{
+    double mean[8] = {0};
+    pyr_moments m, own = {.d = d, .mean = mean, .cov = cov};
+    pyr_status status;
+
+    CHECK_OK(pyr_moments_write(&own, path));
+    status = pyr_moments_read(&m, path);
+    if (status == PYR_OK)
+        pyr_moments_free(&m);
+    return status;
+}
+
+/* Matrices that are no covariances are refused; what rounding to float does to one is not. */
+static void no_covariances(void)
+{
+    char path[] = "/tmp/test_metrics_XXXXXX";
+    double zero[4] = {0}, off[4] = {0, 1, 1, 0}, negative[4] = {1, 0, 0, -1e-3}, over[4] = {1, 1.5, 1.5, 1};
+    /* correlations of -0.6 between each two of three: the eigenvalues are 1.6, 1.6 and -0.2 */
+    double three[9] = {1, -0.6, -0.6, -0.6, 1, -0.6, -0.6, -0.6, 1};
+    double rounded[64], floats[64];
+    int file = mkstemp(path);
+
+    CHECK_OK(read_covariance(path, 2, zero));
+    CHECK_FAILS(read_covariance(path, 2, off), PYR_E_FORMAT, "allow: not a covariance");
+    CHECK_FAILS(read_covariance(path, 2, negative), PYR_E_FORMAT,
+                "sigma[1, 1] is -0.001: a variance is not negative");
+    CHECK_FAILS(read_covariance(path, 2, over), PYR_E_FORMAT, "more than the variances 1 and 1 allow");
+    CHECK_FAILS(read_covariance(path, 3, three), PYR_E_FORMAT, "sigma has the eigenvalue -0.2,");
+    for (int i = 0; i < 9; i++)
+        three[i] = i % 4 == 0 ? 1 : -0.5; /* of rank 2 */
+    CHECK_OK(read_covariance(path, 3, three));
+    /* rank 1, of very different sizes, rounded to float: some eigenvalues fall under 0 */
+    for (int i = 0; i < 64; i++) {
+        rounded[i] = pow(7, i / 8) / 3 * pow(7, i % 8) / 3;
+        floats[i] = (double)(float)rounded[i];
+    }
+    CHECK(memcmp(rounded, floats, sizeof floats) != 0);
+    CHECK_OK(read_covariance(path, 8, floats));
+    close(file);
+    unlink(path);
+}
+
+static void write_bytes(const char *path, const void *bytes, size_t n)
+{
+    FILE *f = fopen(path, "wb");
+
+    CHECK(f && fwrite(bytes, 1, n, f) == n);
+    if (f)
+        fclose(f);
+}
+
+/* Files of other kinds are named for what they are. */
+static void no_statistics(void)
+{
+    static const struct {
+        const char *bytes;
+        size_t n;
+        const char *says;
+    } kinds[] = {{"\x93NUMPY\x01\x00\x76\x00{", 11,
+                  "is an .npy file, a single array; reference statistics are an NPZ"},
+                 {"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00}", 12, "is a pickle of Python's"},
+                 {"\x80\x02\x8a\x0al\xfc\x9c", 7, "is a file of PyTorch's"},
+                 {"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR", 16, "is a PNG image"},
+                 {"\xff\xd8\xff\xe0\x00\x10JFIF", 10, "is a JPEG image"},
+                 {"RIFF\x10\x00\x00\x00WEBPVP8 ", 16, "is a WebP image"},
+                 {"\x89HDF\r\n\x1a\n", 8, "is an HDF5 file"},
+                 {"mu,sigma\n0.5,1\n", 15, "is a text"},
+                 {"\x1f\x8b\x08\x00", 4, "is a gzip file"},
+                 {"", 0, "is empty"},
+                 {"\x01\x02\x03\x04", 4, "is a file of an unknown kind"}};
+    char path[] = "/tmp/test_metrics_XXXXXX";
+    uint8_t image[12] = {0};
+    int file = mkstemp(path);
+    pyr_zip_part torch[] = {{"archive/data.pkl", "x", 1}, {"archive/version", "3", 1}},
+                 other[] = {{"a.png", "x", 1}};
+    pyr_moments m;
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        write_bytes(path, kinds[i].bytes, kinds[i].n);
+        CHECK_FAILS(pyr_moments_read(&m, path), PYR_E_FORMAT, kinds[i].says);
+    }
+    CHECK_OK(pyr_zip_write(path, torch, 2));
+    CHECK_FAILS(pyr_moments_read(&m, path), PYR_E_FORMAT, "torch.load('");
+    CHECK_OK(pyr_zip_write(path, other, 1));
+    CHECK_FAILS(pyr_moments_read(&m, path), PYR_E_FORMAT, "is a zip archive without arrays");
+    CHECK_OK(pyr_npz_write(path, image, 1, 2, 2, 3, NULL));
+    CHECK_FAILS(pyr_moments_read(&m, path), PYR_E_FORMAT, "images, it seems, not their statistics");
+    CHECK_FAILS(pyr_moments_read(&m, "tests/golden/metrics"), PYR_E_FORMAT, "is a folder");
     close(file);
     unlink(path);
 }
@@ -431,22 +533,58 @@ static void inception_score(void)
     double mean, std;
 
     for (int i = 0; i < 2; i++) {
-        CHECK_OK(pyr_inception_score(&mean, &std, z.n, z.at, z.d, i == 0 ? 1 : 4));
+        CHECK_OK(pyr_inception_score(&mean, &std, z.n, z.at, z.d, i == 0 ? 1 : 4, NULL));
         CHECK_CLOSE(mean, want->at[2 * i], 1e-12);
         CHECK_CLOSE(std, want->at[2 * i + 1], 1e-12);
     }
     /* certain, every class once: as many as classes (also where other probabilities are 0); uncertain: 1 */
     for (int i = 0; i < 5; i++)
         one_each[6 * i] = 2000;
-    CHECK_OK(pyr_inception_score(&mean, &std, 5, one_each, 5, 1));
+    CHECK_OK(pyr_inception_score(&mean, &std, 5, one_each, 5, 1, NULL));
     CHECK_CLOSE(mean, 5, 1e-12);
-    CHECK_OK(pyr_inception_score(&mean, &std, 5, equal, 5, 1));
+    CHECK_OK(pyr_inception_score(&mean, &std, 5, equal, 5, 1, NULL));
     CHECK_CLOSE(mean, 1, 1e-12);
-    CHECK_FAILS(pyr_inception_score(&mean, &std, 5, equal, 5, 6), PYR_E_ARG, "6 parts");
-    CHECK_STATUS(pyr_inception_score(&mean, &std, 5, equal, 5, 0), PYR_E_ARG);
+    CHECK_FAILS(pyr_inception_score(&mean, &std, 5, equal, 5, 6, NULL), PYR_E_ARG, "6 parts");
+    CHECK_STATUS(pyr_inception_score(&mean, &std, 5, equal, 5, 0, NULL), PYR_E_ARG);
     equal[7] = NAN;
-    CHECK_STATUS(pyr_inception_score(&mean, &std, 5, equal, 5, 1), PYR_E_NUMERIC);
+    CHECK_STATUS(pyr_inception_score(&mean, &std, 5, equal, 5, 1, NULL), PYR_E_NUMERIC);
     free(z.at);
+}
+
+/* Of 1500 images the score in 10 parts is the same in whatever order they come; sorted by class and left so,
+ * each part is of one class. */
+static void score_of_a_shuffle(void)
+{
+    enum { N = 1500, CLASSES = 5, BYTES = 12 };
+    uint8_t images[2][N * BYTES];
+    float logits[2][N * CLASSES];
+    int64_t order[2][N];
+    bool met[N] = {false};
+    double mean[2], std[2], sorted, sorted_std;
+
+    for (int i = 0; i < N; i++) {
+        int at = (int)((int64_t)i * 7 % N), label = i / (N / CLASSES); /* 7 and 1500 have no common factor */
+
+        for (int j = 0; j < BYTES; j++)
+            images[0][i * BYTES + j] = (uint8_t)(i * 31 + j * (i % 97));
+        for (int c = 0; c < CLASSES; c++)
+            logits[0][i * CLASSES + c] = (c == label ? 6 : 0) + (float)(i % 13) / 13 * (float)c;
+        memcpy(&images[1][at * BYTES], &images[0][i * BYTES], BYTES);
+        memcpy(&logits[1][at * CLASSES], &logits[0][i * CLASSES], CLASSES * sizeof(float));
+    }
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(pyr_shuffle_by_content(order[i], N, images[i], BYTES, 1));
+        CHECK_OK(pyr_inception_score(&mean[i], &std[i], N, logits[i], CLASSES, 10, order[i]));
+    }
+    for (int i = 0; i < N; i++)
+        met[order[0][i]] = true;
+    for (int i = 0; i < N; i++)
+        CHECK(met[i]);
+    CHECK(mean[0] == mean[1] && std[0] == std[1]);
+    CHECK_OK(pyr_inception_score(&sorted, &sorted_std, N, logits[0], CLASSES, 10, NULL));
+    CHECK(sorted < 1.5 && mean[0] > 3.5);
+    CHECK_OK(pyr_shuffle_by_content(order[1], N, images[0], BYTES, 2)); /* another seed, another order */
+    CHECK(memcmp(order[0], order[1], sizeof order[0]) != 0);
 }
 
 /* ---- images --------------------------------------------------------------------------------------- */
@@ -655,7 +793,7 @@ static void memory_runs_out(void)
         if (status == PYR_OK)
             status = pyr_spectrum_distance(&distance, &p, &q);
         if (status == PYR_OK)
-            status = pyr_inception_score(&distance, &distance, 500, a, 5, 2);
+            status = pyr_inception_score(&distance, &distance, 500, a, 5, 2, NULL);
         if (status == PYR_OK)
             status = compute(&f, a, b, &p, &q, NULL);
         pyr_mem_fail_after(-1);
@@ -677,6 +815,8 @@ int main(int argc, char **argv)
     RUN(frechet_golden);
     RUN(frechet_closed_form);
     RUN(moments_files);
+    RUN(no_covariances);
+    RUN(no_statistics);
     RUN(pairs);
     RUN(kid_golden);
     RUN(kid_of_one_distribution);
@@ -685,6 +825,7 @@ int main(int argc, char **argv)
     RUN(nearest_golden);
     RUN(memorised);
     RUN(inception_score);
+    RUN(score_of_a_shuffle);
     RUN(spectrum_golden);
     RUN(spectrum_of_a_wave);
     RUN(sliced_wasserstein_golden);

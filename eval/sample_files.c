@@ -1,0 +1,449 @@
+#include "eval/sample_files.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "images/collection.h"
+#include "images/image_file.h"
+#include "images/png_head.h"
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- names ------------------------------------------------------------------------------------- */
+
+static bool only_digits(const char *at, const char *end)
+{
+    bool some = at < end;
+
+    for (; at < end; at++)
+        if (!isdigit((unsigned char)*at))
+            return false;
+    return some;
+}
+
+/* sample's grid.png, levels.png and trajectory-000001.png; decompose's level-0.png; a level's
+ * snapshot-1600.png; invert's degraded.png; and the sheet of each task, which has its command's name. */
+bool pyr_is_sheet_name(const char *name)
+{
+    static const char *const whole[] = {"grid", "levels", "inpaint", "colorize", "upscale",
+                                        "vary", "encode", "invert",  "degraded", "interpolate"};
+    static const char *const numbered[] = {"trajectory-", "level-", "snapshot-"};
+    const char *dot = strrchr(name, '.');
+    size_t n = dot ? (size_t)(dot - name) : strlen(name);
+
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        if (strlen(whole[i]) == n && strncasecmp(name, whole[i], n) == 0)
+            return true;
+    for (size_t i = 0; i < sizeof numbered / sizeof *numbered; i++) {
+        size_t m = strlen(numbered[i]);
+
+        if (n > m && strncasecmp(name, numbered[i], m) == 0 && only_digits(name + m, name + n))
+            return true;
+    }
+    return false;
+}
+
+static const char *last_part(const char *name)
+{
+    const char *slash = strrchr(name, '/'), *back = strrchr(name, '\\');
+
+    slash = slash ? slash + 1 : name;
+    return back && back + 1 > slash ? back + 1 : slash;
+}
+
+/* Whether the entry of an archive, or a folder on the way to it, is what file managers leave. */
+static bool entry_left_aside(const char *name)
+{
+    char part[256];
+
+    for (;;) {
+        size_t n = strcspn(name, "/\\");
+
+        snprintf(part, sizeof part, "%.*s", (int)(n < 255 ? n : 255), name);
+        if (pyr_left_aside(part))
+            return true;
+        if (!name[n])
+            return false;
+        name += n + 1;
+    }
+}
+
+/* ---- where they came from ---------------------------------------------------------------------- */
+
+/* What the text of a picture says; without a text a word is "". */
+enum { WEIGHTS, SAMPLER, COMMAND, LEVEL, CLASS, WORDS };
+static const char *const keys[WORDS] = {"weights", "sampler", "Title", "level", "class"};
+
+typedef struct origin {
+    int word[WORDS]; /* its place among those that were met */
+    uint64_t seed;
+} origin;
+
+typedef struct origins {
+    origin *at; /* one a sample */
+    int64_t n, room;
+    pyr_names met[WORDS];
+} origins;
+
+static void origins_free(origins *o)
+{
+    pyr_free(o->at);
+    for (int k = 0; k < WORDS; k++)
+        pyr_names_free(&o->met[k]);
+}
+
+static pyr_status place_of(int *place, pyr_names *met, const char *word)
+{
+    for (size_t i = met->n; i-- > 0;) /* the last is the likeliest */
+        if (strcmp(met->at[i], word) == 0) {
+            *place = (int)i;
+            return PYR_OK;
+        }
+    *place = (int)met->n;
+    return pyr_names_add(met, word);
+}
+
+/* Sheets have the seeds of all their samples; eval's own says that it shows pairs. */
+static bool is_sheet(const char *bytes, size_t n)
+{
+    char text[64];
+
+    return pyr_png_head_text(text, sizeof text, bytes, n, "seeds") ||
+           (pyr_png_head_text(text, sizeof text, bytes, n, "Description") &&
+            strncmp(text, "pairs: ", 7) == 0);
+}
+
+static pyr_status add_origin(origins *o, const char *bytes, size_t n)
+{
+    char text[256];
+
+    if (o->n == o->room) {
+        int64_t room = o->room ? 2 * o->room : 256;
+        origin *at;
+
+        PYR_TRY(pyr_new(&at, (size_t)room, sizeof *at, "the origins of samples"));
+        if (o->n)
+            memcpy(at, o->at, (size_t)o->n * sizeof *at);
+        pyr_free(o->at);
+        o->at = at;
+        o->room = room;
+    }
+    for (int k = 0; k < WORDS; k++) {
+        if (!pyr_png_head_text(text, sizeof text, bytes, n, keys[k]))
+            text[0] = 0;
+        PYR_TRY(place_of(&o->at[o->n].word[k], &o->met[k], text));
+    }
+    if (!pyr_png_head_text(text, sizeof text, bytes, n, "seed"))
+        text[0] = 0;
+    o->at[o->n++].seed = strtoull(text, NULL, 10);
+    return PYR_OK;
+}
+
+/* ---- what is mixed ----------------------------------------------------------------------------- */
+
+/* Samples that this program drew: only they say with what. */
+static bool ours(const origins *o, int64_t i)
+{
+    return *o->met[WEIGHTS].at[o->at[i].word[WEIGHTS]] != 0;
+}
+
+/* "6 of a, 2 of b", the most frequent four of `count` words; *different: how many words there are. */
+static char *numbers_of(int *different, const pyr_names *met, int64_t *count, const char *without)
+{
+    enum { NAMED = 4 };
+    pyr_text text = {0};
+
+    *different = 0;
+    for (size_t i = 0; i < met->n; i++)
+        *different += count[i] > 0;
+    for (int named = 0; named < NAMED && named < *different; named++) {
+        size_t most = 0;
+
+        for (size_t i = 1; i < met->n; i++)
+            most = count[i] > count[most] ? i : most;
+        pyr_text_add(&text, "%s%lld %s%.100s", named ? ", " : "", (long long)count[most],
+                     *met->at[most] ? "of " : "", *met->at[most] ? met->at[most] : without);
+        count[most] = 0;
+    }
+    if (*different > NAMED)
+        pyr_text_add(&text, ", ...");
+    if (text.failed)
+        pyr_text_free(&text);
+    return text.at;
+}
+
+static pyr_status warn(pyr_sample_files *files, char *sentence)
+{
+    int i = 0;
+
+    while (i + 1 < PYR_SAMPLE_WARNINGS && files->warning[i])
+        i++;
+    pyr_free(files->warning[i]);
+    files->warning[i] = sentence;
+    return sentence ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a warning");
+}
+
+/* A sentence when there is more than one word; weights are asked of all samples, the rest of ours. */
+static pyr_status warn_of_words(pyr_sample_files *files, const origins *o, int k)
+{
+    static const char *const what[WORDS] = {"different networks, by the hash of their weights,",
+                                            "different samplers", "different commands", "different levels",
+                                            "different classes"};
+    static const char *const without[WORDS] = {"without such a text", "without such a text", "of sample",
+                                               "of all levels", "without a class"};
+    const pyr_names *met = &o->met[k];
+    int64_t *count;
+    int different;
+    char *numbers;
+    pyr_status status;
+
+    PYR_TRY(pyr_new(&count, met->n, sizeof *count, "the origins of samples"));
+    for (int64_t i = 0; i < o->n; i++)
+        if (k == WEIGHTS || ours(o, i))
+            count[o->at[i].word[k]]++;
+    numbers = numbers_of(&different, met, count, without[k]);
+    pyr_free(count);
+    if (different < 2) {
+        pyr_free(numbers);
+        return PYR_OK;
+    }
+    if (!numbers)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a warning");
+    status = warn(files, pyr_strfmt("%s: images of %d %s are mixed (%s): draw each into a folder of its own",
+                                    files->path, different, what[k], numbers));
+    pyr_free(numbers);
+    return status;
+}
+
+static int by_seed(const void *a, const void *b)
+{
+    const origin *x = a, *y = b;
+
+    return x->seed < y->seed ? -1 : x->seed > y->seed;
+}
+
+/* Classes that change from seed to seed are drawn on purpose (`--class all` and `random`); classes of which
+ * each has a range of the seeds come from commands one after the other, and samples without a class beside
+ * some with one are never of one command. In n samples drawn at random with the shares p_c of the classes the
+ * class changes n (1 - sum p_c^2) times; half of that or less is no chance. */
+static bool classes_in_ranges(origins *o)
+{
+    const pyr_names *met = &o->met[CLASS];
+    double *count, n = 0, same = 0, changes = 0;
+    bool some = false, none = false;
+    int last = -1;
+
+    if (pyr_new(&count, met->n, sizeof *count, "the origins of samples") != PYR_OK)
+        return true;
+    qsort(o->at, (size_t)o->n, sizeof *o->at, by_seed);
+    for (int64_t i = 0; i < o->n; i++) {
+        int class = o->at[i].word[CLASS];
+
+        if (!ours(o, i))
+            continue;
+        n++;
+        count[class]++;
+        changes += last >= 0 && class != last;
+        last = class;
+        some |= *met->at[class] != 0;
+        none |= *met->at[class] == 0;
+    }
+    for (size_t i = 0; i < met->n; i++)
+        same += count[i] * count[i];
+    pyr_free(count);
+    return (some && none) || (n > 0 && 2 * changes <= n - same / n);
+}
+
+static pyr_status find_mixtures(pyr_sample_files *files, origins *o)
+{
+    size_t inner = 0;
+
+    for (int k = 0; k < WORDS && o->n; k++)
+        if (k != CLASS || (o->met[k].n > 1 && classes_in_ranges(o)))
+            PYR_TRY(warn_of_words(files, o, k));
+    for (size_t i = 0; i < files->names.n; i++)
+        inner += strchr(files->names.at[i], '/') != NULL;
+    if (inner && inner < files->names.n && !files->zip)
+        return warn(
+            files, pyr_strfmt("%s: %zu images lie in it and %zu in folders in it: they are judged as one set",
+                              files->path, files->names.n - inner, inner));
+    return PYR_OK;
+}
+
+/* ---- listing ----------------------------------------------------------------------------------- */
+
+/* The first bytes of a file or an entry, *n of them, in a block for the caller. */
+static pyr_status read_head(char **out, size_t *n, const pyr_sample_files *files, const char *name)
+{
+    char *path;
+    size_t i;
+    FILE *f;
+
+    *out = NULL;
+    if (files->zip)
+        return pyr_zip_find(&i, files->zip, name) ? pyr_zip_read(out, n, files->zip, i, PYR_IMAGE_FILE)
+                                                  : pyr_fail(PYR_E_IO, "%s: not in the archive", name);
+    PYR_TRY(pyr_new(out, PYR_PNG_HEAD, 1, "the head of an image"));
+    path = pyr_path_join(files->path, name);
+    f = path ? fopen(path, "rb") : NULL;
+    *n = f ? fread(*out, 1, PYR_PNG_HEAD, f) : 0; /* what cannot be read is told when it is decoded */
+    if (f)
+        fclose(f);
+    pyr_free(path);
+    return PYR_OK;
+}
+
+static void set_aside(pyr_sample_files *files, const char *name)
+{
+    if (files->aside++ == 0)
+        snprintf(files->first_aside, sizeof files->first_aside, "%s", last_part(name));
+}
+
+/* One more picture: a sample, or none. */
+static pyr_status judge(pyr_sample_files *files, origins *o, const char *name)
+{
+    char *bytes;
+    size_t n;
+    pyr_status status;
+
+    if (!pyr_image_named(name))
+        return PYR_OK;
+    if (pyr_is_sheet_name(last_part(name))) {
+        set_aside(files, name);
+        return PYR_OK;
+    }
+    PYR_TRY(read_head(&bytes, &n, files, name));
+    if (is_sheet(bytes, n)) {
+        set_aside(files, name);
+        status = PYR_OK;
+    } else {
+        status = add_origin(o, bytes, n);
+        if (status == PYR_OK)
+            status = pyr_names_add(&files->names, name);
+    }
+    pyr_free(bytes);
+    return status;
+}
+
+static bool enough(const pyr_sample_files *files, int64_t most)
+{
+    return most > 0 && files->names.n >= (size_t)most;
+}
+
+/* What is in `before`, which is the way down from the folder. */
+static pyr_status walk(pyr_sample_files *files, origins *o, const char *before, int64_t most, int depth)
+{
+    enum { DEEPEST = 16 }; /* folders in folders; a link to a folder above would have no end */
+    char *folder = pyr_path_join(files->path, before), *path = NULL, *inner = NULL;
+    pyr_names names = {0};
+    pyr_status status = PYR_OK;
+
+    if (!folder)
+        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image"));
+    if (depth > DEEPEST)
+        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT,
+                             "%s: folders are nested more than %d deep; a link to a folder above?", folder,
+                             DEEPEST));
+    PYR_TRY_OUT(pyr_folder_names(&names, folder));
+    for (size_t i = 0; i < names.n && !enough(files, most); i++) {
+        if (pyr_left_aside(names.at[i]))
+            continue;
+        path = pyr_path_join(folder, names.at[i]);
+        inner = pyr_path_join(before, names.at[i]);
+        if (!path || !inner)
+            PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image"));
+        if (pyr_is_folder(path))
+            PYR_TRY_OUT(walk(files, o, inner, most, depth + 1));
+        else
+            PYR_TRY_OUT(judge(files, o, inner));
+        pyr_free(path);
+        pyr_free(inner);
+        path = inner = NULL;
+    }
+out:
+    pyr_free(path);
+    pyr_free(inner);
+    pyr_free(folder);
+    pyr_names_free(&names);
+    return status;
+}
+
+static pyr_status list_zip(pyr_sample_files *files, origins *o, int64_t most)
+{
+    PYR_TRY(pyr_zip_open(&files->zip, files->path));
+    for (size_t i = 0; i < pyr_zip_count(files->zip) && !enough(files, most); i++) {
+        const char *name = pyr_zip_name(files->zip, i);
+
+        if (!entry_left_aside(name))
+            PYR_TRY(judge(files, o, name));
+    }
+    return PYR_OK;
+}
+
+static pyr_status is_zip(bool *out, const char *path)
+{
+    char start[2] = {0};
+    FILE *f = fopen(path, "rb");
+
+    if (!f)
+        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
+    *out = fread(start, 1, 2, f) == 2 && start[0] == 'P' && start[1] == 'K';
+    fclose(f);
+    return PYR_OK;
+}
+
+pyr_status pyr_sample_files_open(pyr_sample_files *out, const char *path, int64_t most)
+{
+    origins o = {0};
+    bool zip = false;
+    pyr_status status = PYR_OK;
+
+    *out = (pyr_sample_files){.path = path};
+    if (pyr_is_folder(path))
+        PYR_TRY_OUT(walk(out, &o, "", most, 0));
+    else {
+        PYR_TRY_OUT(is_zip(&zip, path));
+        if (zip)
+            PYR_TRY_OUT(list_zip(out, &o, most));
+    }
+    status = find_mixtures(out, &o);
+out:
+    origins_free(&o);
+    return status;
+}
+
+void pyr_sample_files_free(pyr_sample_files *files)
+{
+    for (int i = 0; i < PYR_SAMPLE_WARNINGS; i++)
+        pyr_free(files->warning[i]);
+    pyr_names_free(&files->names);
+    pyr_zip_free(files->zip);
+    *files = (pyr_sample_files){0};
+}
+
+pyr_status pyr_sample_files_read(pyr_image *out, const pyr_sample_files *files, size_t i)
+{
+    const char *name = files->names.at[i];
+    char *bytes = NULL;
+    char *path = files->zip ? pyr_strfmt("%s: %s", files->path, name) : pyr_path_join(files->path, name);
+    size_t n, entry;
+    pyr_status status;
+
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image");
+    if (!files->zip)
+        status = pyr_image_read(out, path);
+    else if (!pyr_zip_find(&entry, files->zip, name))
+        status = pyr_fail(PYR_E_IO, "%s: not in the archive", path);
+    else {
+        status = pyr_zip_read(&bytes, &n, files->zip, entry, PYR_IMAGE_FILE);
+        if (status == PYR_OK)
+            status = pyr_image_decode(out, bytes, n, path);
+    }
+    pyr_free(bytes);
+    pyr_free(path);
+    return status;
+}
