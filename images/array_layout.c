@@ -126,8 +126,8 @@ pyr_status pyr_array_layout(pyr_layout *out, const pyr_array *a, int64_t labels,
         status = of_rank_4(&s, a, path);
     else
         status = refuse(a, path, wanted);
-    if (status == PYR_OK && (s.h > PYR_IMAGE_SIDE || s.w > PYR_IMAGE_SIDE ||
-                             (uint64_t)(s.h * s.w * s.c) > PYR_IMAGE_BYTES)) {
+    if (status == PYR_OK &&
+        (s.h > PYR_IMAGE_SIDE || s.w > PYR_IMAGE_SIDE || (uint64_t)(s.h * s.w * s.c) > PYR_IMAGE_BYTES)) {
         status = pyr_fail(PYR_E_FORMAT, "%s: array %s has images of %lldx%lld, their sides should be 1..%d",
                           path, a->name, (long long)s.h, (long long)s.w, PYR_IMAGE_SIDE);
         pyr_free(s.said);

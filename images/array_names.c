@@ -5,18 +5,20 @@
 #include <string.h>
 
 /* The likelier first. */
-static const char *const image_words[] = {"images", "image",  "imgs",   "img",      "x",     "pixels", "pictures",
-                                          "pics",   "photos", "frames", "samples",  "bitmap", "data",   "inputs",
-                                          "input",  "arr"};
-static const char *const label_words[] = {"labels", "label", "lbls", "lbl",    "y",   "targets",   "target",
-                                          "classes", "class", "cls",  "categories", "category", "gt"};
+static const char *const image_words[] = {"images",   "image",  "imgs",   "img",    "x",       "pixels",
+                                          "pictures", "pics",   "photos", "frames", "samples", "bitmap",
+                                          "data",     "inputs", "input",  "arr"};
+static const char *const label_words[] = {"labels",     "label",    "lbls",    "lbl",   "y",
+                                          "targets",    "target",   "classes", "class", "cls",
+                                          "categories", "category", "gt"};
 static const struct {
     const char *word;
     pyr_array_part part;
 } parts[] = {
-    {"train", PYR_PART_TRAIN}, {"training", PYR_PART_TRAIN}, {"trn", PYR_PART_TRAIN}, {"tr", PYR_PART_TRAIN},
-    {"test", PYR_PART_TEST},   {"testing", PYR_PART_TEST},   {"tst", PYR_PART_TEST},  {"te", PYR_PART_TEST},
-    {"t10k", PYR_PART_TEST},   {"val", PYR_PART_VAL},        {"valid", PYR_PART_VAL}, {"validation", PYR_PART_VAL},
+    {"train", PYR_PART_TRAIN}, {"training", PYR_PART_TRAIN}, {"trn", PYR_PART_TRAIN},
+    {"tr", PYR_PART_TRAIN},    {"test", PYR_PART_TEST},      {"testing", PYR_PART_TEST},
+    {"tst", PYR_PART_TEST},    {"te", PYR_PART_TEST},        {"t10k", PYR_PART_TEST},
+    {"val", PYR_PART_VAL},     {"valid", PYR_PART_VAL},      {"validation", PYR_PART_VAL},
     {"dev", PYR_PART_VAL},     {"eval", PYR_PART_VAL},
 };
 #define COUNT(table) ((int)(sizeof table / sizeof *table))

@@ -5,7 +5,12 @@
 #include "base/status.h"
 #include <stdbool.h>
 
-typedef enum pyr_array_role { PYR_ROLE_NONE, PYR_ROLE_IMAGES, PYR_ROLE_LABELS, PYR_ROLE_NAMES } pyr_array_role;
+typedef enum pyr_array_role {
+    PYR_ROLE_NONE,
+    PYR_ROLE_IMAGES,
+    PYR_ROLE_LABELS,
+    PYR_ROLE_NAMES
+} pyr_array_role;
 typedef enum pyr_array_part { PYR_PART_ANY, PYR_PART_TRAIN, PYR_PART_TEST, PYR_PART_VAL } pyr_array_part;
 
 typedef struct pyr_array_name {

@@ -17,10 +17,10 @@ typedef struct entry {
     char *why;       /* not readable as numbers: the sentence; owned */
     bool text;
     pyr_array_name name;
-    int file;        /* number of the file; -1: one beside it, of labels alone */
-    bool lone;       /* the only array of its file */
-    int labels;      /* of images: the entry of their labels; -1: none */
-    int64_t first;   /* of images: the first in the collection; -1: left aside */
+    int file;      /* number of the file; -1: one beside it, of labels alone */
+    bool lone;     /* the only array of its file */
+    int labels;    /* of images: the entry of their labels; -1: none */
+    int64_t first; /* of images: the first in the collection; -1: left aside */
     bool used;
 } entry;
 
@@ -71,9 +71,9 @@ static pyr_status add_array(set *s, const char *path, const pyr_arrays *arrays, 
     snprintf(stem, sizeof stem, "%.*s", (int)(strlen(base) - (npy || ends(path, ".npz") ? 4 : 0)), base);
     *e = (entry){.path = pyr_strdup(path),
                  .array = *array,
-                 .title = !folder          ? pyr_strdup(array->name)
-                          : npy || lone    ? pyr_strdup(base)
-                                           : pyr_strfmt("%s: %s", base, array->name),
+                 .title = !folder       ? pyr_strdup(array->name)
+                          : npy || lone ? pyr_strdup(base)
+                                        : pyr_strfmt("%s: %s", base, array->name),
                  .text = pyr_array_is_text(array),
                  .name = pyr_array_name_read(stem, npy ? NULL : array->name),
                  .file = s->files,
@@ -121,8 +121,8 @@ static bool rivals(const entry *a, const entry *b)
 {
     bool npy = ends(a->path, ".npy");
 
-    return a->name.role == PYR_ROLE_IMAGES && b->name.role == PYR_ROLE_IMAGES && a->name.part == b->name.part &&
-           (npy ? strcmp(a->name.key, b->name.key) == 0 : a->file == b->file);
+    return a->name.role == PYR_ROLE_IMAGES && b->name.role == PYR_ROLE_IMAGES &&
+           a->name.part == b->name.part && (npy ? strcmp(a->name.key, b->name.key) == 0 : a->file == b->file);
 }
 
 static void settle_images(set *s)
@@ -139,10 +139,11 @@ static void settle_images(set *s)
                 e->name.role = PYR_ROLE_IMAGES;
         images += e->name.role == PYR_ROLE_IMAGES;
     }
-    for (int i = 0; i < s->n && !images; i++) { /* under names of their own: faces.npy, {"train": ..., "test": ...} */
+    for (int i = 0; i < s->n && !images; i++) { /* faces.npy; or train and test, and nothing more */
         entry *e = &s->at[i];
 
-        if (e->name.role == PYR_ROLE_NONE && (e->lone || e->array.rank >= 3) && e->array.rank > 1)
+        if (e->name.role == PYR_ROLE_NONE && e->array.rank > 1 &&
+            (e->lone || (e->name.part != PYR_PART_ANY && !*e->name.key)))
             e->name.role = PYR_ROLE_IMAGES;
     }
     for (int i = 0; i < s->n; i++)
@@ -254,8 +255,8 @@ static chosen choose(const set *s)
         return out;
     }
     out.held = has[PYR_PART_TEST] ? PYR_PART_TEST : has[PYR_PART_VAL] ? PYR_PART_VAL : PYR_PART_ANY;
-    if (out.both && (strcmp(split, "val") == 0 || (strcmp(split, "test") != 0 && !labelled(s, PYR_PART_TEST) &&
-                                                   labelled(s, PYR_PART_VAL))))
+    if (out.both && (strcmp(split, "val") == 0 || (strcmp(split, "test") != 0 &&
+                                                   !labelled(s, PYR_PART_TEST) && labelled(s, PYR_PART_VAL))))
         out.held = PYR_PART_VAL;
     if (out.both && !train) /* one of them is trained on */
         out.held = out.held == PYR_PART_TEST ? PYR_PART_VAL : PYR_PART_TEST;
@@ -292,7 +293,8 @@ static void list_titles(pyr_text *text, char *const *titles, int n)
 }
 
 /* Titles of the images in `place`, or (3) of the labels that are used, or (4) of what is left unread. */
-static pyr_status tell(set *s, pyr_text *text, const chosen *ch, int place, const char *before, const char *after)
+static pyr_status tell(set *s, pyr_text *text, const chosen *ch, int place, const char *before,
+                       const char *after)
 {
     char **titles;
     int n = 0;
@@ -347,8 +349,8 @@ static pyr_status refuse_none(const set *s)
             pyr_text_add(&list, ", ...");
     }
     pyr_fail(PYR_E_FORMAT,
-             "%s: no array here is images by its name (arr_0, images, x, data, train_images, ...); %s%s", s->path,
-             list.at ? "there are: " : "there is none", list.at ? list.at : "");
+             "%s: no array here is images by its name (arr_0, images, x, data, train_images, ...); %s%s",
+             s->path, list.at ? "there are: " : "there is none", list.at ? list.at : "");
     pyr_text_free(&list);
     return PYR_E_FORMAT;
 }
@@ -365,11 +367,11 @@ static pyr_status add_part(set *s, pyr_parts *parts, pyr_layout *first, const ch
         return pyr_fail(PYR_E_UNSUPPORTED, "%s", e->why);
     PYR_TRY(pyr_array_layout(&lay, &e->array, labels ? labels->array.shape[0] : -1, e->path));
     if (first->n && (lay.h != first->h || lay.w != first->w || lay.c != first->c))
-        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT,
-                             "%s: array %s has images of %dx%dx%d, those of %s are %dx%dx%d; a data set has one "
-                             "size",
-                             e->path, e->array.name, lay.h, lay.w, lay.c, *first_title, first->h, first->w,
-                             first->c));
+        PYR_TRY_OUT(pyr_fail(
+            PYR_E_FORMAT,
+            "%s: array %s has images of %dx%dx%d, those of %s are %dx%dx%d; a data set has one "
+            "size",
+            e->path, e->array.name, lay.h, lay.w, lay.c, *first_title, first->h, first->w, first->c));
     if (lay.said && !first->n)
         pyr_text_add(&s->c->notes, "; %s", lay.said);
     name = pyr_strfmt("%s: array %s", e->path, e->array.name);
@@ -449,12 +451,14 @@ static pyr_status misfit(set *s, const entry *images, entry *labels, int64_t n)
 
     labels->used = images->file != labels->file; /* said here */
     if (images->file == labels->file)
-        return pyr_fail(PYR_E_FORMAT, "%s: array %s has %zu values, should be one label for each of %lld images",
+        return pyr_fail(PYR_E_FORMAT,
+                        "%s: array %s has %zu values, should be one label for each of %lld images",
                         labels->path, labels->array.name, count, (long long)n);
-    return pyr_collection_warn(s->c,
-                               "%s looks like the labels of %s, which has %lld images, but has %zu values: it is "
-                               "left unread",
-                               labels->path, images->title, (long long)n, count);
+    return pyr_collection_warn(
+        s->c,
+        "%s looks like the labels of %s, which has %lld images, but has %zu values: it is "
+        "left unread",
+        labels->path, images->title, (long long)n, count);
 }
 
 static pyr_status read_texts(set *s, const pyr_arrays *arrays, const pyr_array *array, const entry *images,
@@ -606,7 +610,7 @@ static pyr_status classes_by_files(set *s)
         PYR_TRY(pyr_names_add(&s->c->classes, e->name.key));
         for (int64_t k = 0, n = images_of(s, e); k < n; k++)
             s->c->at[e->first + k].label = class;
-        class++;
+        class ++;
     }
     pyr_text_add(&s->c->notes, "; each file is a class (--classes none: they are not)");
     return PYR_OK;
@@ -655,10 +659,10 @@ bool pyr_array_folder_is(const char *folder, const pyr_names *names)
         else if (pyr_image_named(name))
             others = true;
         else {
-            char *path = pyr_path_join(folder, name);
+            char path[4096];
 
-            others = path && pyr_is_folder(path);
-            pyr_free(path);
+            snprintf(path, sizeof path, "%s/%s", folder, name);
+            others = pyr_is_folder(path);
         }
     }
     return arrays && !others;

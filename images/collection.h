@@ -116,10 +116,11 @@ pyr_status pyr_collect_npz(pyr_collection *c, const char *path);
 
 /* If the folder, or the only one of these kinds in the folders in it, is one of the above: *taken, and it is
  * read. PYR_E_FORMAT also: several of them in the folders. */
-pyr_status pyr_collect_packed_folder(bool *taken, pyr_collection *c, const char *folder, const pyr_names *names);
+pyr_status pyr_collect_packed_folder(bool *taken, pyr_collection *c, const char *folder,
+                                     const pyr_names *names);
 /* The same of a file that begins with the n bytes `start`. An NPZ is a zip, see below. */
-pyr_status pyr_collect_packed_file(bool *taken, pyr_collection *c, const char *path, const unsigned char *start,
-                                   size_t n);
+pyr_status pyr_collect_packed_file(bool *taken, pyr_collection *c, const char *path,
+                                   const unsigned char *start, size_t n);
 
 /* A zip archive: of image files, or an NPZ. */
 pyr_status pyr_collect_zip(pyr_collection *c, const char *path);

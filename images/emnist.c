@@ -52,7 +52,8 @@ static pyr_status read_mapping(pyr_collection *c, const char *path, const char *
         return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
     if (pyr_is_file(name))
         PYR_TRY_OUT(pyr_file_read(&text, &n, name, MAPPING_MOST));
-    for (char *line = text ? strtok_r(text, "\r\n", &rest) : NULL; line; line = strtok_r(NULL, "\r\n", &rest)) {
+    for (char *line = text ? strtok_r(text, "\r\n", &rest) : NULL; line;
+         line = strtok_r(NULL, "\r\n", &rest)) {
         char *end;
         long label = strtol(line, &end, 10), code = strtol(end, NULL, 10);
         char letter[2] = {(char)code, 0};
@@ -89,7 +90,8 @@ pyr_status pyr_emnist_classes(pyr_collection *c, const char *path)
     for (const char *at = c->classes.n ? "" : parts[part].classes; *at; at++)
         PYR_TRY(pyr_names_add(&c->classes, (char[2]){*at, 0}));
     if (from_1)
-        return pyr_collection_warn(c, "the labels of EMNIST's letters begin at 1: label 1 is class 0 (A), label "
-                                      "26 is class 25 (Z)");
+        return pyr_collection_warn(c,
+                                   "the labels of EMNIST's letters begin at 1: label 1 is class 0 (A), label "
+                                   "26 is class 25 (Z)");
     return PYR_OK;
 }

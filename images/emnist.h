@@ -11,8 +11,8 @@
 
 bool pyr_emnist_is(const char *path); /* by the file's name */
 
-/* The labels are read: `letters` are made to begin at 0, with a warning, and the classes get their names, from
- * the mapping file beside `path` or as it is known. */
+/* The labels are read: `letters` are made to begin at 0, with a warning, and the classes get their names,
+ * from the mapping file beside `path` or as it is known. */
 pyr_status pyr_emnist_classes(pyr_collection *c, const char *path);
 
 #endif

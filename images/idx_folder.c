@@ -50,7 +50,9 @@ static pyr_status pick(char **out, const char *folder, const pyr_names *names, c
             continue;
         /* The plain file sorts before its .gz and is the quicker one. */
         if (picked && !(strncmp(name, picked, strlen(picked)) == 0 && ends(name, ".gz")))
-            return pyr_fail(PYR_E_FORMAT, "%s: both %s and %s could be its %s %s; give the path of one file (its labels are found beside it)",
+            return pyr_fail(PYR_E_FORMAT,
+                            "%s: both %s and %s could be its %s %s; give the path of one file (its labels "
+                            "are found beside it)",
                             folder, picked, name, part, what);
         if (!picked)
             picked = name;
@@ -131,7 +133,8 @@ static pyr_status add_part(pyr_parts *parts, const char *path, const pyr_idx *me
 
 /* Of n images from the collection's `first` on. Of several numbers for each image the first counts when they
  * are QMNIST's eight: the class, the writer, ... */
-static pyr_status read_labels(pyr_collection *c, int64_t first, int64_t n, const char *path, const char *images)
+static pyr_status read_labels(pyr_collection *c, int64_t first, int64_t n, const char *path,
+                              const char *images)
 {
     pyr_idx idx;
     char *raw = NULL;
@@ -143,11 +146,10 @@ static pyr_status read_labels(pyr_collection *c, int64_t first, int64_t n, const
     if (idx.rank > 2 || idx.size[0] != n || pyr_npy_type_name(idx.type)[0] == 'f') {
         status = idx.rank > 2 ? pyr_fail(PYR_E_FORMAT, "%s: IDX of rank %d, labels should be of rank 1", path,
                                          idx.rank)
-                 : idx.size[0] != n
-                     ? pyr_fail(PYR_E_FORMAT, "%s: %lld labels for the %lld images of %s", path,
-                                (long long)idx.size[0], (long long)n, images)
-                     : pyr_fail(PYR_E_FORMAT, "%s: %s values, labels should be whole numbers", path,
-                                pyr_npy_type_name(idx.type));
+                 : idx.size[0] != n ? pyr_fail(PYR_E_FORMAT, "%s: %lld labels for the %lld images of %s",
+                                               path, (long long)idx.size[0], (long long)n, images)
+                                    : pyr_fail(PYR_E_FORMAT, "%s: %s values, labels should be whole numbers",
+                                               path, pyr_npy_type_name(idx.type));
         goto out;
     }
     size = pyr_npy_type_size(idx.type);
@@ -280,9 +282,9 @@ static pyr_status labels_beside(char **out, const char *images)
     for (int i = 0; i < 4 && !*out; i++) {
         const char *gz = i & 1 ? ".gz" : "";
         int before = (int)(word - images), between = (int)(rank - (word + 6));
-        char *path = i < 2 ? pyr_strfmt("%.*slabels%.*sidx1%.*s%s", before, images, between, word + 6, plain,
-                                        tail, gz)
-                           : pyr_strfmt("%.*slabels%.*sidx2-int%s", before, images, between, word + 6, gz);
+        char *path =
+            i < 2 ? pyr_strfmt("%.*slabels%.*sidx1%.*s%s", before, images, between, word + 6, plain, tail, gz)
+                  : pyr_strfmt("%.*slabels%.*sidx2-int%s", before, images, between, word + 6, gz);
 
         if (!path)
             return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");

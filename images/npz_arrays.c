@@ -23,11 +23,11 @@ static const struct {
     const char *descr, *name; /* of descr the first letter is the order of bytes */
     size_t size;
 } types[] = {
-    [PYR_NPY_OTHER] = {"", "?", 0},      [PYR_NPY_BOOL] = {"|b1", "bool", 1},
-    [PYR_NPY_U1] = {"|u1", "uint8", 1},  [PYR_NPY_U2] = {"<u2", "uint16", 2},
-    [PYR_NPY_U4] = {"<u4", "uint32", 4}, [PYR_NPY_U8] = {"<u8", "uint64", 8},
-    [PYR_NPY_I1] = {"|i1", "int8", 1},   [PYR_NPY_I2] = {"<i2", "int16", 2},
-    [PYR_NPY_I4] = {"<i4", "int32", 4},  [PYR_NPY_I8] = {"<i8", "int64", 8},
+    [PYR_NPY_OTHER] = {"", "?", 0},       [PYR_NPY_BOOL] = {"|b1", "bool", 1},
+    [PYR_NPY_U1] = {"|u1", "uint8", 1},   [PYR_NPY_U2] = {"<u2", "uint16", 2},
+    [PYR_NPY_U4] = {"<u4", "uint32", 4},  [PYR_NPY_U8] = {"<u8", "uint64", 8},
+    [PYR_NPY_I1] = {"|i1", "int8", 1},    [PYR_NPY_I2] = {"<i2", "int16", 2},
+    [PYR_NPY_I4] = {"<i4", "int32", 4},   [PYR_NPY_I8] = {"<i8", "int64", 8},
     [PYR_NPY_F2] = {"<f2", "float16", 2}, [PYR_NPY_F4] = {"<f4", "float32", 4},
     [PYR_NPY_F8] = {"<f8", "float64", 8},
 };
@@ -250,7 +250,8 @@ static pyr_status read_header(item *it, pyr_arrays *arrays, const char *name, ui
     PYR_TRY_OUT(pyr_new(&text, length + 1, 1, name));
     PYR_TRY_OUT(bytes_read(&stream, text, length));
     if (!pyr_npy_header_parse(&h, text))
-        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: %s: the header is damaged: %.200s", arrays->path, name, text));
+        PYR_TRY_OUT(
+            pyr_fail(PYR_E_FORMAT, "%s: %s: the header is damaged: %.200s", arrays->path, name, text));
     it->header = 8 + wide + length;
     it->fortran = h.fortran;
     it->array.rank = h.rank < PYR_NPY_RANK ? h.rank : PYR_NPY_RANK;
@@ -571,8 +572,8 @@ static pyr_status read_as(const pyr_arrays *arrays, const pyr_array *array, void
 {
     const item *it = item_of(array);
     pyr_array_stream stream = {0};
-    bool as_it_is =
-        to == AS_IT_IS || (to == TO_U8 && array->type == PYR_NPY_U1) || (to == TO_U16 && array->type == PYR_NPY_U2);
+    bool as_it_is = to == AS_IT_IS || (to == TO_U8 && array->type == PYR_NPY_U1) ||
+                    (to == TO_U16 && array->type == PYR_NPY_U2);
     pyr_status status;
 
     if (it->why)

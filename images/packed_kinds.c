@@ -106,7 +106,8 @@ static pyr_status look(inner *out, const char *folder, int depth)
     return status;
 }
 
-pyr_status pyr_collect_packed_folder(bool *taken, pyr_collection *c, const char *folder, const pyr_names *names)
+pyr_status pyr_collect_packed_folder(bool *taken, pyr_collection *c, const char *folder,
+                                     const pyr_names *names)
 {
     const kind *its = kind_of(folder, names);
     inner in = {0};
@@ -140,8 +141,8 @@ static bool ends(const char *path, const char *ending)
     return n >= m && strcasecmp(path + n - m, ending) == 0;
 }
 
-pyr_status pyr_collect_packed_file(bool *taken, pyr_collection *c, const char *path, const unsigned char *start,
-                                   size_t n)
+pyr_status pyr_collect_packed_file(bool *taken, pyr_collection *c, const char *path,
+                                   const unsigned char *start, size_t n)
 {
     *taken = true;
     if (n >= 6 && memcmp(start, "\x93NUMPY", 6) == 0)

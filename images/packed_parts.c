@@ -170,8 +170,8 @@ static pyr_status array_open(pyr_part_bytes *bytes)
     PYR_TRY(pyr_arrays_open(&a->arrays, a->path));
     PYR_TRY_OUT(pyr_arrays_get(&array, a->arrays, a->name));
     if (array->type != a->array.type || memcmp(array->shape, a->array.shape, sizeof array->shape) != 0)
-        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: array %s became another one while it was read", a->path,
-                             a->name));
+        PYR_TRY_OUT(
+            pyr_fail(PYR_E_FORMAT, "%s: array %s became another one while it was read", a->path, a->name));
     if (pyr_array_in_order(array)) {
         PYR_TRY_OUT(pyr_array_stream_open(&a->stream, a->arrays, array));
         return PYR_OK;
@@ -333,9 +333,9 @@ static pyr_status map_measured(mapping *map, pyr_collection *c, const pyr_parts 
             if (m->least >= usual[r][0] && m->most <= usual[r][1] &&
                 (m->steps[r] || usual[r][0] == 0 || usual[r][1] == 1)) {
                 *map = (mapping){usual[r][0], usual[r][1], m->steps[r] ? 8 : 16, true};
-                pyr_text_add(&c->notes, "; %s values %.6g to %.6g, taken as [%g, %g]%s, kept as %d bits", type,
-                             m->least, m->most, map->low, map->high, m->steps[r] ? " in steps of 1/255" : "",
-                             map->bits);
+                pyr_text_add(&c->notes, "; %s values %.6g to %.6g, taken as [%g, %g]%s, kept as %d bits",
+                             type, m->least, m->most, map->low, map->high,
+                             m->steps[r] ? " in steps of 1/255" : "", map->bits);
                 return PYR_OK;
             }
     if (m->whole && m->least >= 0 && m->most <= (floats ? 255 : 65535)) {

@@ -1,12 +1,12 @@
-/* packed_parts.h - a packed source (collection.h) that is made of parts: files or arrays of images, one behind
- * the other, each read in portions.
+/* packed_parts.h - a packed source (collection.h) that is made of parts: files or arrays of images, one
+ * behind the other, each read in portions.
  *
  * In a part images lie one behind the other as records of elements; a record says where in it the samples
  * are, so that planes, transposed pictures and labels in front need no code of their own. What becomes of the
  * values is decided once for all parts: bytes and 16-bit words are samples already; whole numbers become
- * samples of 8 or 16 bits; floats within [0, 1], or within [-1, 1] with negative ones, become 8 bits when they
- * are steps of 1/255 of it, else 16; with data.range, floats are spread over 16 bits; all others are refused
- * with their smallest and largest value.
+ * samples of 8 or 16 bits; floats within [0, 1], or within [-1, 1] with negative ones, become 8 bits when
+ * they are steps of 1/255 of it, else 16; with data.range, floats are spread over 16 bits; all others are
+ * refused with their smallest and largest value.
  */
 #ifndef PYR_IMAGES_PACKED_PARTS_H
 #define PYR_IMAGES_PACKED_PARTS_H

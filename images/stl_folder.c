@@ -1,6 +1,7 @@
 /* stl_folder.c - STL-10's binary files (A. Coates, H. Lee, A. Ng, "An analysis of single-layer networks in
- * unsupervised feature learning", 2011): train_X.bin, test_X.bin and unlabeled_X.bin hold pictures of 96x96 as
- * a red, a green and a blue plane, each column by column; train_y.bin and test_y.bin a byte 1..10 for each. */
+ * unsupervised feature learning", 2011): train_X.bin, test_X.bin and unlabeled_X.bin hold pictures of 96x96
+ * as a red, a green and a blue plane, each column by column; train_y.bin and test_y.bin a byte 1..10 for
+ * each. */
 #include "images/packed_parts.h"
 
 #include "base/mem.h"
@@ -10,7 +11,7 @@
 
 enum { SIDE = 96, PIXELS = SIDE * SIDE * 3, CLASSES = 10 };
 static const char *const part_names[] = {"train_X.bin", "test_X.bin", "unlabeled_X.bin"};
-static const char *const class_names[CLASSES] = {"airplane", "bird", "car",    "cat",  "deer",
+static const char *const class_names[CLASSES] = {"airplane", "bird",  "car",    "cat",  "deer",
                                                  "dog",      "horse", "monkey", "ship", "truck"};
 
 static bool is_one_of(const char *name)
@@ -98,10 +99,11 @@ static pyr_status add_part(pyr_parts *parts, const char *path)
 
     PYR_TRY(size_of(&size, path));
     if (size == 0 || size % PIXELS != 0)
-        return pyr_fail(PYR_E_FORMAT,
-                        "%s: %lld bytes are not whole STL-10 pictures of %d bytes; the file is cut short: copy "
-                        "or download it again",
-                        path, (long long)size, PIXELS);
+        return pyr_fail(
+            PYR_E_FORMAT,
+            "%s: %lld bytes are not whole STL-10 pictures of %d bytes; the file is cut short: copy "
+            "or download it again",
+            path, (long long)size, PIXELS);
     PYR_TRY(pyr_part_file(&bytes, path));
     return pyr_parts_add(parts, bytes, path, record, size / PIXELS);
 }
