@@ -389,9 +389,15 @@ out:
     return status;
 }
 
-static int by_title(const void *a, const void *b)
+/* Training first. */
+static int by_part_and_title(const void *a, const void *b)
 {
-    return pyr_natural_order((*(entry *const *)a)->title, (*(entry *const *)b)->title);
+    static const int place[] = {
+        [PYR_PART_ANY] = 0, [PYR_PART_TRAIN] = 0, [PYR_PART_TEST] = 1, [PYR_PART_VAL] = 2};
+    const entry *x = *(entry *const *)a, *y = *(entry *const *)b;
+
+    return place[x->name.part] != place[y->name.part] ? place[x->name.part] - place[y->name.part]
+                                                      : pyr_natural_order(x->title, y->title);
 }
 
 static pyr_status pack(set *s, const chosen *ch)
@@ -411,7 +417,7 @@ static pyr_status pack(set *s, const chosen *ch)
             order[images++] = &s->at[i];
     if (!images)
         PYR_TRY_OUT(refuse_none(s));
-    qsort(order, (size_t)images, sizeof *order, by_title);
+    qsort(order, (size_t)images, sizeof *order, by_part_and_title);
     for (int place = 0; place < 2; place++)
         for (int i = 0; i < images; i++) {
             entry *e = order[i];
@@ -577,6 +583,31 @@ out:
 
 /* ---- all together ---- */
 
+/* The length of what all files' keys begin with, up to a '-'. */
+static size_t common_words(const set *s)
+{
+    const char *first = NULL;
+    size_t n = 0;
+
+    for (int i = 0; i < s->n; i++) {
+        const char *key = s->at[i].name.key;
+        size_t k = 0;
+
+        if (s->at[i].first < 0)
+            continue;
+        if (!first) {
+            first = key;
+            n = strlen(key);
+        }
+        while (k < n && key[k] == first[k])
+            k++;
+        n = k;
+    }
+    while (n && first[n - 1] != '-')
+        n--;
+    return n;
+}
+
 /* Files of images alone whose names say nothing of a part and differ by more than numbers are classes, as
  * Quick, Draw! has them: full_numpy_bitmap_cat.npy, full_numpy_bitmap_dog.npy. */
 static pyr_status classes_by_files(set *s)
@@ -607,7 +638,7 @@ static pyr_status classes_by_files(set *s)
 
         if (e->first < 0)
             continue;
-        PYR_TRY(pyr_names_add(&s->c->classes, e->name.key));
+        PYR_TRY(pyr_names_add(&s->c->classes, e->name.key + common_words(s)));
         for (int64_t k = 0, n = images_of(s, e); k < n; k++)
             s->c->at[e->first + k].label = class;
         class ++;

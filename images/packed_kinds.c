@@ -65,7 +65,11 @@ static pyr_status look_below(inner *out, const char *folder, const pyr_names *na
         if (!pyr_is_folder(path))
             continue;
         folders++;
-        PYR_TRY_OUT(look(&one, path, depth - 1));
+        status = look(&one, path, depth - 1);
+        if (status != PYR_OK) {
+            inner_free(&one);
+            goto out;
+        }
         if (one.kind && out->kind) {
             status = pyr_fail(PYR_E_FORMAT, "%s: several data sets: %s and %s; give the path of one", folder,
                               out->folder, one.folder);

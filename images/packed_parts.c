@@ -256,8 +256,7 @@ static pyr_status measure_values(measured *m, const pyr_part *part, const char *
 {
     pyr_npy_type type = part->record.type;
     size_t size = pyr_npy_type_size(type);
-    /* of a step: what rounding to the type, and a subtraction or two in float, may have changed */
-    double slack = type == PYR_NPY_F2 ? 0.07 : 1e-3;
+    double rounding = type == PYR_NPY_F2 ? 0x1p-11 : 0; /* of a half; a float's is far below a step */
 
     for (size_t i = 0; i < count; i++) {
         double v = pyr_npy_value(at + i * size, type);
@@ -272,9 +271,9 @@ static pyr_status measure_values(measured *m, const pyr_part *part, const char *
         m->most = v > m->most ? v : m->most;
         m->whole = m->whole && trunc(v) == v;
         for (int r = 0; r < USUAL; r++) {
-            double step = (v - usual[r][0]) / (usual[r][1] - usual[r][0]) * 255;
+            double steps = 255 / (usual[r][1] - usual[r][0]), step = (v - usual[r][0]) * steps;
 
-            m->steps[r] = m->steps[r] && fabs(step - round(step)) <= slack;
+            m->steps[r] = m->steps[r] && fabs(step - round(step)) <= 1e-3 + fabs(v) * rounding * steps;
         }
     }
     return PYR_OK;
