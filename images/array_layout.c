@@ -70,7 +70,7 @@ static pyr_status of_rank_2(sides *s, const pyr_array *a, int64_t labels, const 
     if (side > 3 && (labels == n || n != length)) {
         *s = (sides){.n = n, .h = side, .w = side, .c = grey ? 1 : 3, .planes = !grey};
         return say(s, pyr_strfmt("rows of %lld are %s of %lldx%lld", (long long)length,
-                                 grey ? "grey images" : "three planes", (long long)side, (long long)side));
+                                 grey ? "grey images" : "colour images", (long long)side, (long long)side));
     }
     if (picture_like(n, length) && n > 3 && length > 3)
         return one_picture(s, a);

@@ -6,6 +6,7 @@
 #include "images/image_file.h"
 
 #include "base/mem.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -27,8 +28,10 @@ typedef struct entry {
 typedef struct set {
     pyr_collection *c;
     const char *path; /* that the person gave */
+    size_t root;      /* letters of a path before what it is called in sentences */
     entry *at;
     int n, files;
+    char *unread; /* a file whose name says labels, of a kind that is not read; owned */
 } set;
 
 static void set_free(set *s)
@@ -40,6 +43,7 @@ static void set_free(set *s)
         pyr_free(s->at[i].why);
     }
     pyr_free(s->at);
+    pyr_free(s->unread);
 }
 
 static const char *base_of(const char *path)
@@ -59,7 +63,7 @@ static bool ends(const char *name, const char *ending)
 static pyr_status add_array(set *s, const char *path, const pyr_arrays *arrays, size_t i, bool folder)
 {
     const pyr_array *array = pyr_arrays_at(arrays, i);
-    const char *base = base_of(path);
+    const char *base = path + s->root;
     bool lone = pyr_arrays_count(arrays) == 1, npy = ends(path, ".npy");
     char stem[256];
     entry *e = pyr_realloc(s->at, (size_t)s->n + 1, sizeof *e);
@@ -187,6 +191,28 @@ static void find_labels(set *s, entry *e)
     }
 }
 
+static bool is_arrays(const char *name)
+{
+    return ends(name, ".npy") || ends(name, ".npz");
+}
+
+/* labels.csv and the like. */
+static pyr_status note_unread(set *s, const char *name)
+{
+    static const char *const endings[] = {".csv", ".tsv", ".txt",     ".json",
+                                          ".pkl", ".mat", ".parquet", ".xml"};
+    char stem[256];
+
+    for (size_t i = 0; i < sizeof endings / sizeof *endings && !s->unread; i++) {
+        if (!ends(name, endings[i]))
+            continue;
+        snprintf(stem, sizeof stem, "%.*s", (int)(strlen(name) - strlen(endings[i])), name);
+        if (pyr_array_name_read(stem, NULL).role == PYR_ROLE_LABELS && !(s->unread = pyr_strdup(name)))
+            return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    }
+    return PYR_OK;
+}
+
 /* Files beside the one that was given whose names say that they are its labels. */
 static pyr_status add_labels_beside(set *s)
 {
@@ -202,8 +228,10 @@ static pyr_status add_labels_beside(set *s)
         const char *name = names.at[i];
         int first = s->n;
 
-        if (strcmp(name, base) == 0 || pyr_left_aside(name) || !(ends(name, ".npy") || ends(name, ".npz")) ||
-            pyr_array_name_read(name, NULL).role != PYR_ROLE_LABELS)
+        if (strcmp(name, base) == 0 || pyr_left_aside(name))
+            continue;
+        PYR_TRY_OUT(note_unread(s, name));
+        if (!is_arrays(name) || pyr_array_name_read(name, NULL).role != PYR_ROLE_LABELS)
             continue;
         pyr_free(path);
         path = pyr_strfmt("%s%s", folder, name);
@@ -355,6 +383,40 @@ static pyr_status refuse_none(const set *s)
     return PYR_E_FORMAT;
 }
 
+/* Rows that were made of (h, w, 3) have a pixel's colours side by side. Which they are shows in the step to
+ * the pixel below: in planes it is one row of the plane, in pixels three times as far; the smaller difference
+ * belongs to the nearer pixel. Noise is left at planes. */
+static pyr_status settle_rows(set *s, pyr_part *part, const pyr_layout *lay)
+{
+    enum { LOOKED_AT = 64 };
+    size_t near = (size_t)lay->w, far = 3 * near, n = part->record.elements;
+    size_t size = pyr_npy_type_size(part->record.type);
+    double by_plane = 0, by_pixel = 0;
+    char *row = NULL;
+    pyr_status status;
+
+    PYR_TRY(pyr_new(&row, n, size, part->name));
+    PYR_TRY_OUT(part->bytes->open(part->bytes));
+    for (int64_t i = 0; i < part->n && i < LOOKED_AT; i++) {
+        PYR_TRY_OUT(part->bytes->read(part->bytes, row, n));
+        for (size_t k = 0; k + far < n; k++) {
+            double v = pyr_npy_value(row + k * size, part->record.type);
+
+            by_plane += fabs(pyr_npy_value(row + (k + near) * size, part->record.type) - v);
+            by_pixel += fabs(pyr_npy_value(row + (k + far) * size, part->record.type) - v);
+        }
+    }
+    if (by_pixel < 0.8 * by_plane) {
+        part->record = pyr_record_pixels(part->record.type, lay->h, lay->w, lay->c);
+        pyr_text_add(&s->c->notes, "; by their neighbours the values of %s are pixels, not planes",
+                     part->name);
+    }
+out:
+    part->bytes->close(part->bytes);
+    pyr_free(row);
+    return status;
+}
+
 static pyr_status add_part(set *s, pyr_parts *parts, pyr_layout *first, const char **first_title, entry *e)
 {
     pyr_layout lay = {0};
@@ -379,6 +441,8 @@ static pyr_status add_part(set *s, pyr_parts *parts, pyr_layout *first, const ch
         PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an array"));
     PYR_TRY_OUT(pyr_part_array(&bytes, e->path, &e->array));
     PYR_TRY_OUT(pyr_parts_add(parts, bytes, name, lay.record, lay.n));
+    if (e->array.rank == 2 && lay.c == 3)
+        PYR_TRY_OUT(settle_rows(s, &parts->at[parts->n - 1], &lay));
     if (!first->n) {
         *first = lay;
         *first_title = e->title;
@@ -574,6 +638,8 @@ static pyr_status label(set *s)
     for (int64_t i = 0; i < s->c->n; i++)
         any |= s->c->at[i].label >= 0;
     status = any ? read_class_names(s) : PYR_OK;
+    if (!any && s->unread)
+        pyr_text_add(&s->c->notes, "; %s looks like labels and is not read: save them as a .npy", s->unread);
 out:
     for (int64_t i = 0; i < s->c->n; i++)
         pyr_free(texts[i]);
@@ -664,7 +730,7 @@ static pyr_status collect(set *s)
 
 pyr_status pyr_collect_npz(pyr_collection *c, const char *path)
 {
-    set s = {.c = c, .path = path};
+    set s = {.c = c, .path = path, .root = (size_t)(base_of(path) - path)};
     pyr_status status;
 
     c->kind = ends(path, ".npy") ? "NPY" : "NPZ";
@@ -676,50 +742,86 @@ out:
     return status;
 }
 
+/* A folder in the folder: train/, test/, val/ are of the data set when they hold arrays alone. */
+static bool is_part(const char *path, const char *name)
+{
+    pyr_names names;
+    pyr_array_name read = pyr_array_name_read(name, NULL);
+    bool is = false;
+
+    if (read.part == PYR_PART_ANY || *read.key || read.role != PYR_ROLE_NONE ||
+        pyr_folder_names(&names, path) != PYR_OK)
+        return false;
+    for (size_t i = 0; i < names.n; i++)
+        is |= is_arrays(names.at[i]) && !pyr_left_aside(names.at[i]);
+    for (size_t i = 0; i < names.n; i++)
+        is = is && !pyr_image_named(names.at[i]);
+    pyr_names_free(&names);
+    return is;
+}
+
 bool pyr_array_folder_is(const char *folder, const pyr_names *names)
 {
     bool arrays = false, others = false;
 
     for (size_t i = 0; i < names->n && !others; i++) {
         const char *name = names->at[i];
+        char path[4096];
 
         if (pyr_left_aside(name))
             continue;
-        if (ends(name, ".npy") || ends(name, ".npz"))
+        snprintf(path, sizeof path, "%s/%s", folder, name);
+        if (pyr_is_folder(path)) {
+            others = !is_part(path, name);
+            arrays |= !others;
+        } else if (is_arrays(name))
             arrays = true;
-        else if (pyr_image_named(name))
-            others = true;
-        else {
-            char path[4096];
-
-            snprintf(path, sizeof path, "%s/%s", folder, name);
-            others = pyr_is_folder(path);
-        }
+        else
+            others = pyr_image_named(name);
     }
     return arrays && !others;
 }
 
-pyr_status pyr_collect_array_folder(pyr_collection *c, const char *folder, const pyr_names *names)
+static pyr_status add_folder(set *s, const char *folder, const pyr_names *names, int depth)
 {
-    set s = {.c = c, .path = folder};
+    pyr_names inner = {0};
     char *path = NULL;
     pyr_status status = PYR_OK;
 
-    c->kind = "arrays";
     for (size_t i = 0; i < names->n; i++) {
         const char *name = names->at[i];
 
-        if (pyr_left_aside(name) || !(ends(name, ".npy") || ends(name, ".npz")))
+        if (pyr_left_aside(name))
             continue;
+        PYR_TRY_OUT(note_unread(s, name));
         pyr_free(path);
         path = pyr_path_join(folder, name);
         if (!path)
             PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file"));
-        PYR_TRY_OUT(add_file(&s, path, true));
+        if (is_arrays(name) && pyr_is_file(path))
+            PYR_TRY_OUT(add_file(s, path, true));
+        else if (depth && pyr_is_folder(path)) {
+            pyr_names_free(&inner);
+            PYR_TRY_OUT(pyr_folder_names(&inner, path));
+            PYR_TRY_OUT(add_folder(s, path, &inner, depth - 1));
+        }
     }
+out:
+    pyr_names_free(&inner);
+    pyr_free(path);
+    return status;
+}
+
+pyr_status pyr_collect_array_folder(pyr_collection *c, const char *folder, const pyr_names *names)
+{
+    size_t n = strlen(folder);
+    set s = {.c = c, .path = folder, .root = n && folder[n - 1] == '/' ? n : n + 1};
+    pyr_status status;
+
+    c->kind = "arrays";
+    PYR_TRY_OUT(add_folder(&s, folder, names, 1));
     PYR_TRY_OUT(collect(&s));
 out:
-    pyr_free(path);
     set_free(&s);
     return status;
 }

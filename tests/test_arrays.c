@@ -130,7 +130,7 @@ static void decisions_are_said(void)
     check_says(GOLDEN "sprites.npz", "left unread: latents_values, metadata");
     check_says(GOLDEN "one.npy", "one of shape (8, 8, 3) is one picture");
     check_says(GOLDEN "rows.npy", "rows of 64 are grey images of 8x8");
-    check_says(GOLDEN "imagenet/val_data.npz", "rows of 192 are three planes of 8x8");
+    check_says(GOLDEN "imagenet/val_data.npz", "rows of 192 are colour images of 8x8");
     check_says(GOLDEN "bool.npz", "booleans: false is black, true is white");
     check_says(GOLDEN "f4_steps.npy",
                "float32 values 0 to 1, taken as [0, 1] in steps of 1/255, kept as 8 bits");
@@ -138,6 +138,9 @@ static void decisions_are_said(void)
                "2 classes (cat, door); rows of 64 are grey images of 8x8; each file is a class");
     check_says(GOLDEN "texts.npz", "4 classes (ape, cat, dog, \xc3\xa6rfugl)");
     check_says(GOLDEN "named.npz", "4 classes (a, b, c, d); left unread: coarse_labels");
+    check_says(GOLDEN "rows_pixels.npy", "array rows_pixels are pixels, not planes");
+    check_says(GOLDEN "table/images.npy",
+               "labels.csv looks like labels and is not read: save them as a .npy");
     check_says(GOLDEN "balanced", "47 classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...)");
     check_says(GOLDEN "stl10_binary",
                "(STL-10): 2 images to train on, 2 held out (its test set), 96x96 RGB, 8 bits, 10 "
@@ -193,6 +196,10 @@ static void parts_and_labels_are_said(void)
     check_how(folder, GOLDEN "kmnist", "auto",
               "images are kmnist-train-imgs.npz; held out is kmnist-test-imgs.npz; labels are "
               "kmnist-test-labels.npz, kmnist-train-labels.npz",
+              NULL, 12);
+    check_how(folder, GOLDEN "split", "auto",
+              "images are train/images.npy; held out is test/images.npy; labels are test/labels.npy, "
+              "train/labels.npy",
               NULL, 12);
     check_how(folder, GOLDEN "emnist", "auto", "transposed in its files, are turned upright",
               "label 1 is class 0 (A)", 12);

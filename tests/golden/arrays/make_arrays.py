@@ -123,6 +123,24 @@ expect("one.npy", CA[:1], None, None, 0, "all")
 np.save("one_grey.npy", A[0, ..., 0])
 expect("one_grey.npy", A[:1], None, None, 0, "all")
 
+# Rows of planes and rows of pixels look alike; neighbours tell them apart.
+slope = np.add.outer(np.add.outer(np.arange(4) * 7, np.arange(8) * 4), np.arange(8) * 9)
+slopes = np.stack([slope, 200 - slope, slope // 2 + 60], axis=-1).astype("u1")
+np.save("rows_planes.npy", slopes.transpose(0, 3, 1, 2).reshape(4, -1))
+np.save("rows_pixels.npy", slopes.reshape(4, -1))
+expect("rows_planes.npy", slopes, None, None, 0, "all")
+expect("rows_pixels.npy", slopes, None, None, 0, "all")
+for part, pixels, label in (("train", CA, LA), ("test", CB, LB)):
+    folder(f"split/{part}")
+    np.save(f"split/{part}/images.npy", pixels)
+    np.save(f"split/{part}/labels.npy", label)
+expect("split", CA, CB, LA, 4)
+folder("table")
+np.save("table/images.npy", CV)
+with open("table/labels.csv", "w") as f:
+    f.write("0\n1\n2\n3\n0\n")
+expect("table", CV, None, None, 0, "all")
+
 # ---- types and values ----
 
 np.savez("bool.npz", A[..., 0] > 127)
