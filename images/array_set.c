@@ -531,13 +531,6 @@ static pyr_status misfit(set *s, const entry *images, entry *labels, int64_t n)
         labels->path, images->title, (long long)n, count);
 }
 
-static pyr_status read_texts(set *s, const pyr_arrays *arrays, const pyr_array *array, const entry *images,
-                             int64_t n, char **texts)
-{
-    (void)s;
-    return pyr_arrays_read_texts(arrays, array, texts + images->first, (size_t)n);
-}
-
 static pyr_status read_numbers(set *s, const pyr_arrays *arrays, const pyr_array *array, const entry *images,
                                const entry *labels, int64_t n)
 {
@@ -580,11 +573,11 @@ static pyr_status read_labels(set *s, const entry *images, char **texts, entry *
     PYR_TRY_OUT(pyr_arrays_get(&array, arrays, labels->array.name));
     if (pyr_array_count(array) != count)
         PYR_TRY_OUT(misfit(s, images, labels, n));
-    if (labels->path != images->path && strcmp(labels->path, images->path) != 0)
+    if (strcmp(labels->path, images->path) != 0)
         PYR_TRY_OUT(pyr_names_add(&s->c->sources, labels->path));
     if (labels->text) {
         *texts_of = labels;
-        status = read_texts(s, arrays, array, images, n, texts);
+        status = pyr_arrays_read_texts(arrays, array, texts + images->first, (size_t)n);
     } else
         status = read_numbers(s, arrays, array, images, labels, n);
 out:

@@ -296,6 +296,25 @@ static pyr_status labels_beside(char **out, const char *images)
     return PYR_OK;
 }
 
+/* EMNIST is unpacked into one folder of six parts, each with a test set of its own: beside the training
+ * images of one, these are its test images. NULL when there are none. */
+static pyr_status test_beside(char **out, const char *images)
+{
+    const char *word = strstr(base_of(images), "-train-images-");
+    int before = word ? (int)(word - images) : 0;
+
+    if (!word || !pyr_emnist_is(images))
+        return PYR_OK;
+    *out = pyr_strfmt("%.*s-test-images-%s", before, images, word + strlen("-train-images-"));
+    if (!*out)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    if (!pyr_is_file(*out)) {
+        pyr_free(*out);
+        *out = NULL;
+    }
+    return PYR_OK;
+}
+
 pyr_status pyr_collect_idx_file(pyr_collection *c, const char *path)
 {
     four p = {.images = {pyr_strdup(path)}};
@@ -304,6 +323,9 @@ pyr_status pyr_collect_idx_file(pyr_collection *c, const char *path)
     if (!p.images[0])
         return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
     PYR_TRY_OUT(labels_beside(&p.labels[0], path));
+    PYR_TRY_OUT(test_beside(&p.images[1], path));
+    if (p.images[1])
+        PYR_TRY_OUT(labels_beside(&p.labels[1], p.images[1]));
     PYR_TRY_OUT(collect(c, &p));
 out:
     four_free(&p);

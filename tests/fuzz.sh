@@ -16,6 +16,9 @@ replay safetensors tests/golden/unet2d/ddpm_like/io.safetensors tests/golden/une
 replay settings configs/*.cfg tests/tiny.cfg
 replay images tests/golden/images/*.png tests/golden/images/*.jpg tests/golden/shapes/*.gz
 replay scheduler tests/golden/unet2d/pipeline/scheduler/scheduler_config.json
-replay npz tests/golden/archives/*.npz tests/golden/archives/*.zip tests/golden/archives/dataset.json
+replay npz tests/golden/archives/*.npz tests/golden/archives/*.zip tests/golden/archives/dataset.json \
+    tests/golden/arrays/*.npy tests/golden/arrays/*.npz
+replay packed tests/golden/arrays/*.npy tests/golden/arrays/*.npz tests/golden/arrays/emnist/*.gz \
+    tests/golden/arrays/torch/FashionMNIST/raw/*-ubyte tests/golden/arrays/floats-images-idx3-float
 echo "fuzz: $passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]

@@ -199,6 +199,8 @@ for part, pixels, label in (("train", A, LETTERS), ("test", B, LETTERS[:7])):
     idx(f"emnist/emnist-letters-{part}-images-idx3-ubyte.gz", pixels[..., 0].transpose(0, 2, 1))
     idx(f"emnist/emnist-letters-{part}-labels-idx1-ubyte.gz", label)
 expect("emnist", A, B, LETTERS - 1, 26)
+expect("emnist/emnist-letters-train-images-idx3-ubyte.gz", A, B, LETTERS - 1, 26)
+expect("emnist/emnist-letters-test-images-idx3-ubyte.gz", B, None, LETTERS[:7] - 1, 26, "all")
 idx("balanced/emnist-balanced-train-images-idx3-ubyte", A[..., 0].transpose(0, 2, 1))
 idx("balanced/emnist-balanced-train-labels-idx1-ubyte", LETTERS + 20)
 with open("balanced/emnist-balanced-mapping.txt", "w") as f:
