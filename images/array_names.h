@@ -20,8 +20,8 @@ typedef struct pyr_array_name {
     char key[128]; /* the other words, small, joined by '-': equal for what belongs together */
 } pyr_array_name;
 
-/* `file`: the file's name without its ending (and its folder, unless that is one of the data set), `array`: the
- * array's in an NPZ, or NULL. */
+/* `file`: the file's name without its ending (and its folder, unless that is one of the data set), `array`:
+ * the array's in an NPZ, or NULL. */
 pyr_array_name pyr_array_name_read(const char *file, const char *array);
 
 /* Digits count as numbers: batch_2 before batch_10. */
