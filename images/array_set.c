@@ -6,6 +6,7 @@
 #include "images/image_file.h"
 
 #include "base/mem.h"
+#include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -369,7 +370,7 @@ static pyr_status refuse_none(const set *s)
     pyr_text list = {0};
     char shape[100];
 
-    for (int i = 0; i < s->n && i <= NAMED; i++) {
+    for (int i = 0; i < s->n && i <= NAMED && s->at[i].file >= 0; i++) {
         pyr_array_shape(shape, &s->at[i].array);
         if (i < NAMED)
             pyr_text_add(&list, "%s%.100s %s", i ? ", " : "", s->at[i].title, shape);
@@ -521,9 +522,11 @@ static pyr_status misfit(set *s, const entry *images, entry *labels, int64_t n)
 
     labels->used = images->file != labels->file; /* said here */
     if (images->file == labels->file)
-        return pyr_fail(PYR_E_FORMAT,
-                        "%s: array %s has %zu values, should be one label for each of %lld images",
-                        labels->path, labels->array.name, count, (long long)n);
+        return pyr_fail(
+            PYR_E_FORMAT,
+            "%s: array %s has %zu values, should be one label for each of %lld images; --classes none leaves "
+            "labels unread",
+            labels->path, labels->array.name, count, (long long)n);
     return pyr_collection_warn(
         s->c,
         "%s looks like the labels of %s, which has %lld images, but has %zu values: it is "
@@ -542,7 +545,11 @@ static pyr_status read_numbers(set *s, const pyr_arrays *arrays, const pyr_array
     if (!name)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the name of an array");
     PYR_TRY_OUT(pyr_new(&table, count, sizeof *table, name));
-    PYR_TRY_OUT(pyr_arrays_read_i64(arrays, array, table, count));
+    status = pyr_arrays_read_i64(arrays, array, table, count);
+    if (status != PYR_OK) {
+        pyr_fail(status, "%s; --classes none leaves labels unread", pyr_error());
+        goto out;
+    }
     PYR_TRY_OUT(pyr_collection_label(s->c, images->first, n, table, (int64_t)count / n,
                                      count == (size_t)n ? name : labels->title));
 out:
@@ -738,19 +745,18 @@ out:
 /* A folder in the folder: train/, test/, val/ are of the data set when they hold arrays alone. */
 static bool is_part(const char *path, const char *name)
 {
-    pyr_names names;
     pyr_array_name read = pyr_array_name_read(name, NULL);
-    bool is = false;
+    bool arrays = false, images = false;
+    DIR *dir;
 
-    if (read.part == PYR_PART_ANY || *read.key || read.role != PYR_ROLE_NONE ||
-        pyr_folder_names(&names, path) != PYR_OK)
+    if (read.part == PYR_PART_ANY || *read.key || read.role != PYR_ROLE_NONE || !(dir = opendir(path)))
         return false;
-    for (size_t i = 0; i < names.n; i++)
-        is |= is_arrays(names.at[i]) && !pyr_left_aside(names.at[i]);
-    for (size_t i = 0; i < names.n; i++)
-        is = is && !pyr_image_named(names.at[i]);
-    pyr_names_free(&names);
-    return is;
+    for (const struct dirent *e = readdir(dir); e && !images; e = readdir(dir)) {
+        arrays |= is_arrays(e->d_name) && !pyr_left_aside(e->d_name);
+        images = pyr_image_named(e->d_name);
+    }
+    closedir(dir);
+    return arrays && !images;
 }
 
 bool pyr_array_folder_is(const char *folder, const pyr_names *names)

@@ -20,6 +20,13 @@ static const kind kinds[] = {
 };
 enum { KINDS = sizeof kinds / sizeof *kinds, WRAPPERS = 2, BESIDE = 4 };
 
+static bool ends(const char *path, const char *ending)
+{
+    size_t n = strlen(path), m = strlen(ending);
+
+    return n >= m && strcasecmp(path + n - m, ending) == 0;
+}
+
 static const kind *kind_of(const char *folder, const pyr_names *names)
 {
     for (int i = 0; i < KINDS; i++)
@@ -35,6 +42,7 @@ typedef struct inner {
     char *folder; /* owned */
     pyr_names names;
     bool pictures; /* image files are somewhere: then it is no packed data set */
+    bool arrays;   /* of the kind that is told by the endings of names alone */
 } inner;
 
 static void inner_free(inner *in)
@@ -99,6 +107,7 @@ static pyr_status look(inner *out, const char *folder, int depth)
     for (size_t i = 0; i < names.n && !out->pictures; i++)
         out->pictures = pyr_image_named(names.at[i]) && !pyr_left_aside(names.at[i]);
     out->kind = out->pictures ? NULL : kind_of(folder, &names);
+    out->arrays = out->kind && out->kind->is == pyr_array_folder_is;
     if (out->kind) {
         out->names = names;
         out->folder = pyr_strdup(folder);
@@ -124,6 +133,10 @@ pyr_status pyr_collect_packed_folder(bool *taken, pyr_collection *c, const char 
         if (pyr_image_named(names->at[i]) && !pyr_left_aside(names->at[i]))
             return PYR_OK;
     status = look_below(&in, folder, names, WRAPPERS);
+    for (size_t i = 0; i < names->n && status == PYR_OK && in.arrays; i++)
+        if (ends(names->at[i], ".npy") || ends(names->at[i], ".npz"))
+            status = pyr_fail(PYR_E_FORMAT, "%s: arrays in it (%s) and in %s; give the path of one", folder,
+                              names->at[i], in.folder);
     if (in.pictures) /* even with several: it is for the reader of image files */
         status = status == PYR_E_NOMEM ? status : PYR_OK;
     else if (status == PYR_OK && in.kind) {
@@ -137,13 +150,6 @@ pyr_status pyr_collect_packed_folder(bool *taken, pyr_collection *c, const char 
 }
 
 /* ---- files ---- */
-
-static bool ends(const char *path, const char *ending)
-{
-    size_t n = strlen(path), m = strlen(ending);
-
-    return n >= m && strcasecmp(path + n - m, ending) == 0;
-}
 
 pyr_status pyr_collect_packed_file(bool *taken, pyr_collection *c, const char *path,
                                    const unsigned char *start, size_t n)

@@ -50,6 +50,22 @@ holds cp -r $arrays/torch/FashionMNIST "$tmp/two/MNIST"
 pyr info --data "$tmp/two"
 refuses 1 "$tmp/two: several data sets: $tmp/two/FashionMNIST/raw and $tmp/two/MNIST/raw; give the path of one"
 
+begin "arrays in a folder and below it"
+holds mkdir -p "$tmp/mixed/inner"
+holds cp $arrays/rows.npy "$tmp/mixed/inner"
+pyr info --data "$tmp/mixed"
+gives 0
+holds cp $arrays/mnist.npz "$tmp/mixed"
+pyr info --data "$tmp/mixed"
+refuses 1 "$tmp/mixed: arrays in it (mnist.npz) and in $tmp/mixed/inner; give the path of one"
+
+begin "labels that are none"
+holds cp $arrays/pair/images.npy "$tmp/images.npy"
+holds cp $arrays/rows.npy "$tmp/labels.npy"
+pyr info --data "$tmp/images.npy"
+gives 0
+says "labels.npy has 64 numbers for each image and no single class: not used"
+
 begin "values that say nothing of black and white"
 pyr info --data $arrays/f8_wide.npy
 refuses 1 "float64 values from -98.3121848 to 198.558951, of which nothing says what is black and what is white"
