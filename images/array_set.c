@@ -722,6 +722,10 @@ static pyr_status collect(set *s)
         if (s->at[i].name.role == PYR_ROLE_IMAGES)
             find_labels(s, &s->at[i]);
     ch = choose(s);
+    for (int i = 0; i < s->n; i++) /* labels of images that are left aside go with them, unsaid */
+        if (s->at[i].name.role == PYR_ROLE_IMAGES && s->at[i].labels >= 0 &&
+            place_of(&s->at[i], &ch, has_train(s)) == 2)
+            s->at[s->at[i].labels].file = -1;
     PYR_TRY(pack(s, &ch));
     PYR_TRY(label(s));
     PYR_TRY(classes_by_files(s));

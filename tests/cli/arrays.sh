@@ -9,6 +9,12 @@ pyr info --data $arrays/mnist.npz
 gives 0
 says "mnist.npz (NPZ): 12 images to train on, 7 held out (its test set), 6x5 grey, 8 bits, 4 classes"
 
+begin "MedMNIST"
+pyr info --data $arrays/pathmnist.npz
+gives 0
+says "pathmnist.npz (NPZ): 12 images to train on, 7 held out (its test set), 8x8 RGB, 8 bits, 4 classes"
+holds test "$(grep -c 'left unread' "$tmp/stdout")" = 0
+
 begin "KMNIST's files, together and one by itself"
 pyr info --data $arrays/kmnist
 gives 0
