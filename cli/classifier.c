@@ -34,7 +34,7 @@ static void show_report(void *ctx, const pyr_classifier_report *r)
 static pyr_status open_data(pyr_dataset **out, const pyr_parsed *parsed)
 {
     pyr_settings *settings = NULL;
-    pyr_data_config config;
+    pyr_data_config config = {0};
     pyr_text line = {0};
     pyr_status status = PYR_OK;
 

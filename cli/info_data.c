@@ -92,7 +92,7 @@ out:
 pyr_status pyr_info_data(const pyr_parsed *parsed)
 {
     pyr_settings *settings = NULL;
-    pyr_data_config config;
+    pyr_data_config config = {0};
     pyr_dataset *set = NULL;
     pyr_text line = {0};
     pyr_status status;

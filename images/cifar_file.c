@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int label_bytes(int classes)
+int pyr_cifar_label_bytes(int classes)
 {
     return classes == 100 ? 2 : 1;
 }
@@ -23,7 +23,7 @@ pyr_status pyr_cifar_count(int64_t *records, int *classes, const char *path)
         return pyr_fail(PYR_E_FORMAT, "%s: the file is empty (zero bytes)", path);
     if (*classes == 0)
         *classes = size % (PYR_CIFAR_PIXELS + 1) != 0 && size % (PYR_CIFAR_PIXELS + 2) == 0 ? 100 : 10;
-    int record = PYR_CIFAR_PIXELS + label_bytes(*classes);
+    int record = PYR_CIFAR_PIXELS + pyr_cifar_label_bytes(*classes);
     if (size % record != 0)
         return pyr_fail(PYR_E_FORMAT,
                         "%s: %lld bytes are not whole CIFAR-%d records of %d bytes; the file is cut short or "
@@ -33,33 +33,29 @@ pyr_status pyr_cifar_count(int64_t *records, int *classes, const char *path)
     return PYR_OK;
 }
 
-pyr_status pyr_cifar_read(uint8_t *pixels, int32_t *labels, const char *path, int64_t records, int classes)
+pyr_status pyr_cifar_labels(int32_t *labels, const char *path, int64_t records, int classes)
 {
     pyr_status status = PYR_OK;
-    uint8_t record[PYR_CIFAR_PIXELS + 2];
-    const int plane = PYR_CIFAR_PIXELS / 3, label = label_bytes(classes);
+    uint8_t label[2];
+    const int bytes = pyr_cifar_label_bytes(classes);
     FILE *f = fopen(path, "rb");
 
     if (!f)
         return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
     for (int64_t i = 0; i < records; i++) {
-        size_t size = (size_t)(PYR_CIFAR_PIXELS + label);
-
-        if (fread(record, 1, size, f) != size) {
+        if (fseeko(f, i * (PYR_CIFAR_PIXELS + bytes), SEEK_SET) != 0 ||
+            fread(label, 1, (size_t)bytes, f) != (size_t)bytes) {
             status = pyr_fail(PYR_E_IO, "%s: cannot be read beyond record %lld: %s", path, (long long)i,
                               ferror(f) ? strerror(errno) : "it became shorter");
             break;
         }
-        labels[i] = record[label - 1];
+        labels[i] = label[bytes - 1];
         if (labels[i] >= classes) {
             status =
                 pyr_fail(PYR_E_FORMAT, "%s: record %lld has label %d, CIFAR-%d has 0..%d; not a CIFAR file?",
                          path, (long long)i, labels[i], classes, classes - 1);
             break;
         }
-        for (int p = 0; p < plane; p++, pixels += 3)
-            for (int k = 0; k < 3; k++)
-                pixels[k] = record[label + k * plane + p];
     }
     fclose(f);
     return status;

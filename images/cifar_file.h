@@ -17,8 +17,9 @@ enum { PYR_CIFAR_SIDE = 32, PYR_CIFAR_PIXELS = 32 * 32 * 3 };
  * multiple of a record. */
 pyr_status pyr_cifar_count(int64_t *records, int *classes, const char *path);
 
-/* Read that many records: pixels (records, 32, 32, 3) interleaved, and labels.
- * PYR_E_FORMAT when a label is not below `classes`. */
-pyr_status pyr_cifar_read(uint8_t *pixels, int32_t *labels, const char *path, int64_t records, int classes);
+/* The labels of that many records. PYR_E_FORMAT when one is not below `classes`. */
+pyr_status pyr_cifar_labels(int32_t *labels, const char *path, int64_t records, int classes);
+
+int pyr_cifar_label_bytes(int classes); /* in front of each picture */
 
 #endif

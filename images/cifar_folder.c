@@ -1,7 +1,8 @@
-#include "images/collection.h"
+/* cifar_folder.c - data sets of CIFAR's binary files. */
+#include "images/cifar_file.h"
+#include "images/packed_parts.h"
 
 #include "base/mem.h"
-#include "images/cifar_file.h"
 #include <string.h>
 
 /* 10 or 100 when `name` is one of CIFAR's files, else 0; *test: of its test set. */
@@ -17,10 +18,11 @@ static int classes_of(bool *test, const char *name)
     return 0;
 }
 
-bool pyr_cifar_folder_is(const pyr_names *names)
+bool pyr_cifar_folder_is(const char *folder, const pyr_names *names)
 {
     bool test;
 
+    (void)folder;
     for (size_t i = 0; i < names->n; i++)
         if (classes_of(&test, names->at[i]))
             return true;
@@ -33,37 +35,49 @@ typedef struct part {
     bool test;
 } part;
 
-static pyr_status collect(pyr_collection *c, const part *parts, size_t n, int classes, const char *name)
+static pyr_status add_part(pyr_parts *parts, const part *from, int classes)
+{
+    pyr_record record = pyr_record_planes(PYR_NPY_U1, PYR_CIFAR_SIDE, PYR_CIFAR_SIDE, 3);
+    pyr_part_bytes *bytes;
+
+    record.first = (size_t)pyr_cifar_label_bytes(classes);
+    record.elements += record.first;
+    PYR_TRY(pyr_part_file(&bytes, from->path));
+    return pyr_parts_add(parts, bytes, from->path, record, from->records);
+}
+
+static pyr_status collect(pyr_collection *c, const part *from, size_t n, int classes, const char *name)
 {
     int64_t all = 0, train = 0, at = 0;
     int32_t *labels = NULL;
-    pyr_packed *packed;
-    uint8_t *block;
+    pyr_parts parts = {0};
     pyr_status status;
 
     c->kind = classes == 100 ? "CIFAR-100" : "CIFAR-10";
-    for (size_t i = 0; i < n; i++) {
-        all += parts[i].records;
-        train += parts[i].test ? 0 : parts[i].records;
-    }
-    if (train == 0) /* test files alone are a data set too */
-        train = all;
-    PYR_TRY_OUT(pyr_new(&block, (size_t)all, PYR_CIFAR_PIXELS, name));
-    PYR_TRY_OUT(pyr_packed_block(&packed, block, all, PYR_CIFAR_SIDE, PYR_CIFAR_SIDE, 3, 8));
-    PYR_TRY_OUT(pyr_collection_pack(c, packed, all, train));
-    PYR_TRY_OUT(pyr_new(&labels, (size_t)all, sizeof *labels, name));
     for (int test = 0; test < 2; test++)
         for (size_t i = 0; i < n; i++) {
-            if (parts[i].test != test)
+            if (from[i].test != test)
                 continue;
-            PYR_TRY_OUT(pyr_names_add(&c->sources, parts[i].path));
-            PYR_TRY_OUT(pyr_cifar_read(block + at * PYR_CIFAR_PIXELS, labels + at, parts[i].path,
-                                       parts[i].records, classes));
-            at += parts[i].records;
+            all += from[i].records;
+            train += test ? 0 : from[i].records;
+            PYR_TRY_OUT(pyr_names_add(&c->sources, from[i].path));
+            PYR_TRY_OUT(add_part(&parts, &from[i], classes));
         }
-    for (int64_t i = 0; i < all; i++)
-        c->at[i].label = labels[i];
+    if (train == 0) /* test files alone are a data set too */
+        train = all;
+    PYR_TRY_OUT(pyr_new(&labels, (size_t)all, sizeof *labels, name));
+    for (size_t i = 0; i < parts.n; i++) {
+        PYR_TRY_OUT(pyr_cifar_labels(labels + at, parts.at[i].name, parts.at[i].n, classes));
+        at += parts.at[i].n;
+    }
+    PYR_TRY_OUT(pyr_collection_pack_parts(c, &parts, PYR_CIFAR_SIDE, PYR_CIFAR_SIDE, 3, train));
+    if (!c->set->classes || strcmp(c->set->classes, "none") != 0)
+        for (int64_t i = 0; i < all; i++)
+            c->at[i].label = labels[i];
+    pyr_text_add(&c->how, "images and labels are CIFAR-%d's binary files%s", classes,
+                 train < all ? "; held out is its test file" : "");
 out:
+    pyr_parts_free(&parts);
     pyr_free(labels);
     return status;
 }

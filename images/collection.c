@@ -63,61 +63,6 @@ pyr_status pyr_collection_pack(pyr_collection *c, pyr_packed *packed, int64_t n,
     return PYR_OK;
 }
 
-/* ---- a packed source in memory ---- */
-
-typedef struct block {
-    pyr_packed packed; /* first, so that a pyr_packed is one */
-    char *at;
-    int64_t n, next;
-    size_t image_bytes;
-} block;
-
-static pyr_status block_read(pyr_packed *packed, void *dst, int64_t n)
-{
-    block *b = (block *)packed;
-
-    assert(n <= b->n - b->next);
-    memcpy(dst, b->at + (size_t)b->next * b->image_bytes, (size_t)n * b->image_bytes);
-    b->next += n;
-    return PYR_OK;
-}
-
-static pyr_status block_rewind(pyr_packed *packed)
-{
-    ((block *)packed)->next = 0;
-    return PYR_OK;
-}
-
-static void block_free(pyr_packed *packed)
-{
-    pyr_free(((block *)packed)->at);
-    pyr_free(packed);
-}
-
-pyr_status pyr_packed_block(pyr_packed **out, void *samples, int64_t n, int h, int w, int channels, int bits)
-{
-    block *b;
-    pyr_status status = pyr_new(&b, 1, sizeof *b, "the images of a file");
-
-    *out = NULL;
-    if (status != PYR_OK) {
-        pyr_free(samples);
-        return status;
-    }
-    *b = (block){.packed = {.h = h,
-                            .w = w,
-                            .c = channels,
-                            .bits = bits,
-                            .read = block_read,
-                            .rewind = block_rewind,
-                            .free = block_free},
-                 .at = samples,
-                 .n = n,
-                 .image_bytes = (size_t)h * (size_t)w * (size_t)(channels * bits / 8)};
-    *out = &b->packed;
-    return PYR_OK;
-}
-
 /* ---- names ---- */
 
 pyr_status pyr_names_add(pyr_names *names, const char *name)

@@ -82,10 +82,6 @@ pyr_status pyr_collection_add(pyr_collection *c, char *path, int32_t label, bool
  * The collection is empty before. Labels are -1, `opaque` false when there is alpha. */
 pyr_status pyr_collection_pack(pyr_collection *c, pyr_packed *packed, int64_t n, int64_t train);
 
-/* A packed source of a block in memory (samples of n images), which it takes over: for formats that cannot be
- * read in portions. */
-pyr_status pyr_packed_block(pyr_packed **out, void *block, int64_t n, int h, int w, int channels, int bits);
-
 /* A warning; PYR_E_NOMEM. */
 pyr_status pyr_collection_warn(pyr_collection *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -98,19 +94,36 @@ void pyr_collection_drop(pyr_collection *c, bool test);
 
 /* ---- the kinds of data set ---- */
 
-bool pyr_idx_folder_is(const pyr_names *names);
+bool pyr_idx_folder_is(const char *folder, const pyr_names *names);
 pyr_status pyr_collect_idx_folder(pyr_collection *c, const char *folder, const pyr_names *names);
 /* One file of images; its labels are looked for beside it. */
 pyr_status pyr_collect_idx_file(pyr_collection *c, const char *path);
 
-bool pyr_cifar_folder_is(const pyr_names *names);
+bool pyr_cifar_folder_is(const char *folder, const pyr_names *names);
 pyr_status pyr_collect_cifar_folder(pyr_collection *c, const char *folder, const pyr_names *names);
 pyr_status pyr_collect_cifar_file(pyr_collection *c, const char *path);
 
+bool pyr_stl_folder_is(const char *folder, const pyr_names *names);
+bool pyr_stl_file_is(const char *path);
+pyr_status pyr_collect_stl_folder(pyr_collection *c, const char *folder, const pyr_names *names);
+pyr_status pyr_collect_stl_file(pyr_collection *c, const char *path);
+
+/* .npy and .npz files, and nothing that is read otherwise. */
+bool pyr_array_folder_is(const char *folder, const pyr_names *names);
+pyr_status pyr_collect_array_folder(pyr_collection *c, const char *folder, const pyr_names *names);
+/* An NPZ or a .npy; labels that are not in it are looked for beside it. */
+pyr_status pyr_collect_npz(pyr_collection *c, const char *path);
+
+/* If the folder, or the only one of these kinds in the folders in it, is one of the above: *taken, and it is
+ * read. PYR_E_FORMAT also: several of them in the folders. */
+pyr_status pyr_collect_packed_folder(bool *taken, pyr_collection *c, const char *folder,
+                                     const pyr_names *names);
+/* The same of a file that begins with the n bytes `start`. An NPZ is a zip, see below. */
+pyr_status pyr_collect_packed_file(bool *taken, pyr_collection *c, const char *path,
+                                   const unsigned char *start, size_t n);
+
 /* A zip archive: of image files, or an NPZ. */
 pyr_status pyr_collect_zip(pyr_collection *c, const char *path);
-/* Arrays: images under the name arr_0, images or x, labels under arr_1, labels or y. */
-pyr_status pyr_collect_npz(pyr_collection *c, const char *path);
 
 /* Image files in a folder. */
 pyr_status pyr_collect_image_folder(pyr_collection *c, const char *folder, const pyr_names *names);

@@ -13,23 +13,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 /* ---- recognising ---- */
-
-static bool ends(const char *path, const char *ending)
-{
-    size_t n = strlen(path), m = strlen(ending);
-
-    return n >= m && strcasecmp(path + n - m, ending) == 0;
-}
 
 static pyr_status collect_file(pyr_collection *c, const char *path)
 {
     unsigned char start[16] = {0};
     FILE *f = fopen(path, "rb");
     char *copy;
+    bool taken;
+    pyr_status status;
 
     if (!f)
         return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
@@ -42,14 +36,13 @@ static pyr_status collect_file(pyr_collection *c, const char *path)
         copy = pyr_strdup(path);
         return pyr_collection_add(c, copy, -1, false);
     }
-    if (ends(path, ".bin"))
-        return pyr_collect_cifar_file(c, path);
-    if ((n >= 2 && start[0] == 0x1f && start[1] == 0x8b) || (n >= 4 && !start[0] && !start[1] && start[2]))
-        return pyr_collect_idx_file(c, path);
+    status = pyr_collect_packed_file(&taken, c, path, start, n);
+    if (status != PYR_OK || taken)
+        return status;
     return pyr_fail(
         PYR_E_FORMAT,
-        n ? "%s: not a data set that is known here: give a PNG, JPEG, IDX, CIFAR .bin, zip or NPZ "
-            "file, or a folder"
+        n ? "%s: not a data set that is known here: give a PNG, JPEG, IDX, CIFAR or STL-10 .bin, zip, NPZ or "
+            "NPY file, or a folder"
           : "%s: the file is empty (zero bytes)",
         path);
 }
@@ -57,6 +50,7 @@ static pyr_status collect_file(pyr_collection *c, const char *path)
 static pyr_status collect(pyr_collection *c, const char *path)
 {
     pyr_names names;
+    bool taken;
     pyr_status status;
 
     if (pyr_is_file(path))
@@ -64,18 +58,15 @@ static pyr_status collect(pyr_collection *c, const char *path)
     if (!pyr_is_folder(path))
         return pyr_fail(PYR_E_IO, "%s: no such file or folder (the data set)", path);
     PYR_TRY(pyr_folder_names(&names, path));
-    if (pyr_idx_folder_is(&names))
-        status = pyr_collect_idx_folder(c, path, &names);
-    else if (pyr_cifar_folder_is(&names))
-        status = pyr_collect_cifar_folder(c, path, &names);
-    else
+    status = pyr_collect_packed_folder(&taken, c, path, &names);
+    if (status == PYR_OK && !taken)
         status = pyr_collect_image_folder(c, path, &names);
     pyr_names_free(&names);
     if (status == PYR_OK && c->n == 0)
         return pyr_fail(
             PYR_E_FORMAT,
-            "%s: nothing to read in this folder: no PNG or JPEG, no IDX (train-images-idx3-ubyte), "
-            "no CIFAR (data_batch_1.bin)",
+            "%s: nothing to read in this folder: no PNG or JPEG, no IDX (train-images-idx3-ubyte), no CIFAR "
+            "(data_batch_1.bin), no STL-10 (train_X.bin), no NPZ or NPY",
             path);
     return status;
 }

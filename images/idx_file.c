@@ -23,25 +23,32 @@ static pyr_status short_of(const pyr_idx *idx, const char *what)
                     reason);
 }
 
+/* By the type byte. */
+static const pyr_npy_type types[] = {
+    [8] = PYR_NPY_U1,  [9] = PYR_NPY_I1,  [11] = PYR_NPY_I2,
+    [12] = PYR_NPY_I4, [13] = PYR_NPY_F4, [14] = PYR_NPY_F8,
+};
+
 static pyr_status header(pyr_idx *idx, uint64_t file_bytes)
 {
     unsigned char bytes[4 + 4 * 4];
-    uint64_t product = 1, start;
+    uint64_t product = 1, start, all;
 
     if (gzread(idx->stream, bytes, 4) != 4)
         return short_of(idx, "header");
     if (bytes[0] || bytes[1])
         return pyr_fail(PYR_E_FORMAT, "%s: not an IDX file (it begins with %02x %02x, should be 00 00)",
                         idx->path, bytes[0], bytes[1]);
-    if (bytes[2] != 8)
+    idx->type = bytes[2] < sizeof types / sizeof *types ? types[bytes[2]] : PYR_NPY_OTHER;
+    if (idx->type == PYR_NPY_OTHER)
         return pyr_fail(PYR_E_UNSUPPORTED,
-                        "%s: IDX values of type 0x%02x, only 0x08 (unsigned bytes) is read", idx->path,
+                        "%s: IDX values of type 0x%02x, should be 0x08, 0x09 or 0x0b to 0x0e", idx->path,
                         bytes[2]);
     idx->rank = bytes[3];
-    if (idx->rank != 1 && idx->rank != 3 && idx->rank != 4)
+    if (idx->rank < 1 || idx->rank > 4)
         return pyr_fail(PYR_E_FORMAT,
-                        "%s: IDX of rank %d, should be 1 (labels), 3 (n, h, w) or 4 (n, h, w, c)", idx->path,
-                        idx->rank);
+                        "%s: IDX of rank %d, should be 1 or 2 (labels), 3 (n, h, w) or 4 (n, h, w, c)",
+                        idx->path, idx->rank);
     if (gzread(idx->stream, bytes + 4, 4 * (unsigned)idx->rank) != 4 * idx->rank)
         return short_of(idx, "header");
     for (int i = 0; i < 4; i++) {
@@ -54,19 +61,21 @@ static pyr_status header(pyr_idx *idx, uint64_t file_bytes)
         if (__builtin_mul_overflow(product, (uint64_t)idx->size[i], &product))
             return pyr_fail(PYR_E_FORMAT, "%s: the IDX header promises more than 2^64 values", idx->path);
     }
-    idx->bytes = product;
+    idx->count = product;
+    if (__builtin_mul_overflow(product, pyr_npy_type_size(idx->type), &all))
+        return pyr_fail(PYR_E_FORMAT, "%s: the IDX header promises more than 2^64 bytes", idx->path);
     start = 4 + 4 * (uint64_t)idx->rank;
     if (gzdirect(idx->stream)) {
-        if (file_bytes - start != product)
+        if (file_bytes - start != all)
             return pyr_fail(PYR_E_FORMAT,
                             "%s: %llu bytes follow the header, it promises %llu; copy or download it again",
-                            idx->path, (unsigned long long)(file_bytes - start), (unsigned long long)product);
-    } else if (product / 1032 > file_bytes) /* deflate makes at most 1032 bytes of one */
+                            idx->path, (unsigned long long)(file_bytes - start), (unsigned long long)all);
+    } else if (all / 1032 > file_bytes) /* deflate makes at most 1032 bytes of one */
         return pyr_fail(PYR_E_FORMAT,
-                        "%s: the header promises %llu values, %llu bytes of gzip cannot hold them; "
+                        "%s: the header promises %llu bytes, %llu bytes of gzip cannot hold them; "
                         "copy or download it again",
-                        idx->path, (unsigned long long)product, (unsigned long long)file_bytes);
-    if (idx->rank > 1 && (idx->size[1] > PYR_IMAGE_SIDE || idx->size[2] > PYR_IMAGE_SIDE ||
+                        idx->path, (unsigned long long)all, (unsigned long long)file_bytes);
+    if (idx->rank > 2 && (idx->size[1] > PYR_IMAGE_SIDE || idx->size[2] > PYR_IMAGE_SIDE ||
                           idx->size[3] > 4 || product / (uint64_t)idx->size[0] > PYR_IMAGE_BYTES))
         return pyr_fail(
             PYR_E_FORMAT,
@@ -98,28 +107,38 @@ pyr_status pyr_idx_open(pyr_idx *out, const char *path)
     return status;
 }
 
-pyr_status pyr_idx_read(pyr_idx *idx, uint8_t *dst)
+pyr_status pyr_idx_read(pyr_idx *idx, void *dst, uint64_t count)
 {
-    uint64_t left = idx->bytes;
-    char extra;
+    size_t size = pyr_npy_type_size(idx->type);
+    uint64_t left = count * size;
+    char *at = dst;
 
     while (left) {
         unsigned part = left < (1u << 30) ? (unsigned)left : 1u << 30;
 
-        if (gzread(idx->stream, dst, part) != (int)part)
+        if (gzread(idx->stream, at, part) != (int)part)
             return short_of(idx, "values");
-        dst += part;
+        at += part;
         left -= part;
     }
+    if (size > 1)
+        pyr_npy_swap(dst, (size_t)count, size);
+    return PYR_OK;
+}
+
+pyr_status pyr_idx_end(pyr_idx *idx)
+{
+    char extra;
     /* Reading on reaches the trailer of gzip, and so its checksum; a trailer that
      * is cut short shows in the code only. */
     int code = Z_OK, more = gzread(idx->stream, &extra, 1);
+
     gzerror(idx->stream, &code);
     if (more < 0 || (more == 0 && code != Z_OK))
         return short_of(idx, "checksum");
     if (more > 0)
         return pyr_fail(PYR_E_FORMAT, "%s: more follows the %llu values that the header promises", idx->path,
-                        (unsigned long long)idx->bytes);
+                        (unsigned long long)idx->count);
     return PYR_OK;
 }
 

@@ -1,15 +1,18 @@
-#include "images/collection.h"
+/* idx_folder.c - data sets of IDX files: MNIST and those that have its form. */
+#include "images/array_labels.h"
+#include "images/emnist.h"
+#include "images/idx_file.h"
+#include "images/packed_parts.h"
 
 #include "base/mem.h"
-#include "images/idx_file.h"
 #include <string.h>
 
 /* The four files of a data set; labels may be missing. */
-typedef struct parts {
+typedef struct four {
     char *images[2], *labels[2]; /* [0] train, [1] test */
-} parts;
+} four;
 
-static void parts_free(parts *p)
+static void four_free(four *p)
 {
     for (int i = 0; i < 2; i++) {
         pyr_free(p->images[i]);
@@ -24,13 +27,15 @@ static bool ends(const char *name, const char *ending)
     return n >= m && strcmp(name + n - m, ending) == 0;
 }
 
-/* train-images-idx3-ubyte, t10k-labels.idx1-ubyte.gz, emnist-letters-test-images-idx3-ubyte, ... */
+/* train-images-idx3-ubyte, t10k-labels.idx1-ubyte.gz, emnist-letters-test-images-idx3-ubyte,
+ * qmnist-train-labels-idx2-int.gz, ... */
 static bool plays(const char *name, const char *part, const char *what)
 {
     const char *at = strstr(name, part);
 
     return at && at[strlen(part)] == '-' && strncmp(at + strlen(part) + 1, what, strlen(what)) == 0 &&
-           strstr(at, "idx") && (ends(name, "ubyte") || ends(name, "ubyte.gz"));
+           strstr(at, "idx") &&
+           (ends(name, "ubyte") || ends(name, "ubyte.gz") || ends(name, "-int") || ends(name, "-int.gz"));
 }
 
 static pyr_status pick(char **out, const char *folder, const pyr_names *names, const char *part,
@@ -45,7 +50,9 @@ static pyr_status pick(char **out, const char *folder, const pyr_names *names, c
             continue;
         /* The plain file sorts before its .gz and is the quicker one. */
         if (picked && !(strncmp(name, picked, strlen(picked)) == 0 && ends(name, ".gz")))
-            return pyr_fail(PYR_E_FORMAT, "%s: both %s and %s could be its %s %s; give the path of one file",
+            return pyr_fail(PYR_E_FORMAT,
+                            "%s: both %s and %s could be its %s %s; give the path of one file (its labels "
+                            "are found beside it)",
                             folder, picked, name, part, what);
         if (!picked)
             picked = name;
@@ -55,8 +62,9 @@ static pyr_status pick(char **out, const char *folder, const pyr_names *names, c
     return PYR_OK;
 }
 
-bool pyr_idx_folder_is(const pyr_names *names)
+bool pyr_idx_folder_is(const char *folder, const pyr_names *names)
 {
+    (void)folder;
     for (size_t i = 0; i < names->n; i++)
         if (plays(names->at[i], "train", "images") || plays(names->at[i], "t10k", "images") ||
             plays(names->at[i], "test", "images"))
@@ -64,42 +72,151 @@ bool pyr_idx_folder_is(const pyr_names *names)
     return false;
 }
 
-static pyr_status read_labels(pyr_found *at, int64_t n, const char *path, const char *images)
+/* ---- a file of images, in portions ---- */
+
+typedef struct idx_bytes {
+    pyr_part_bytes bytes; /* first, so that a pyr_part_bytes is one */
+    pyr_idx idx;
+    pyr_idx met; /* its header as it was first met */
+    char path[];
+} idx_bytes;
+
+static void bytes_close(pyr_part_bytes *bytes)
+{
+    pyr_idx_close(&((idx_bytes *)bytes)->idx);
+}
+
+static pyr_status bytes_open(pyr_part_bytes *bytes)
+{
+    idx_bytes *b = (idx_bytes *)bytes;
+
+    PYR_TRY(pyr_idx_open(&b->idx, b->path));
+    if (b->idx.type == b->met.type && memcmp(b->idx.size, b->met.size, sizeof b->met.size) == 0)
+        return PYR_OK;
+    bytes_close(bytes);
+    return pyr_fail(PYR_E_FORMAT, "%s: the file became another one while it was read", b->path);
+}
+
+static pyr_status bytes_read(pyr_part_bytes *bytes, void *dst, size_t count)
+{
+    return pyr_idx_read(&((idx_bytes *)bytes)->idx, dst, count);
+}
+
+static pyr_status bytes_end(pyr_part_bytes *bytes)
+{
+    return pyr_idx_end(&((idx_bytes *)bytes)->idx);
+}
+
+static void bytes_free(pyr_part_bytes *bytes)
+{
+    bytes_close(bytes);
+    pyr_free(bytes);
+}
+
+static pyr_status add_part(pyr_parts *parts, const char *path, const pyr_idx *met)
+{
+    static const pyr_part_bytes calls = {bytes_open, bytes_read, bytes_end, bytes_close, bytes_free};
+    int h = (int)met->size[1], w = (int)met->size[2];
+    pyr_record record = pyr_record_pixels(met->type, h, w, (int)met->size[3]);
+    idx_bytes *b;
+
+    if (pyr_emnist_is(path)) /* transposed: the sides of what is read are exchanged */
+        record = (pyr_record){.type = met->type, .elements = record.elements, .down = 1, .right = (size_t)w};
+    PYR_TRY(pyr_new(&b, 1, sizeof *b + strlen(path) + 1, path));
+    b->bytes = calls;
+    b->met = *met;
+    strcpy(b->path, path);
+    return pyr_parts_add(parts, &b->bytes, path, record, met->size[0]);
+}
+
+/* ---- labels ---- */
+
+/* Of n images from the collection's `first` on. Of several numbers for each image the first counts when they
+ * are QMNIST's eight: the class, the writer, ... */
+static pyr_status read_labels(pyr_collection *c, int64_t first, int64_t n, const char *path,
+                              const char *images)
 {
     pyr_idx idx;
-    uint8_t *labels = NULL;
+    char *raw = NULL;
+    int64_t *labels = NULL;
+    size_t size;
     pyr_status status;
 
     PYR_TRY(pyr_idx_open(&idx, path));
-    if (idx.rank != 1 || idx.size[0] != n) {
-        status = idx.rank != 1 ? pyr_fail(PYR_E_FORMAT, "%s: IDX of rank %d, labels should be of rank 1",
-                                          path, idx.rank)
-                               : pyr_fail(PYR_E_FORMAT, "%s: %lld labels for the %lld images of %s", path,
-                                          (long long)idx.size[0], (long long)n, images);
+    if (idx.rank > 2 || idx.size[0] != n || pyr_npy_type_name(idx.type)[0] == 'f') {
+        status = idx.rank > 2 ? pyr_fail(PYR_E_FORMAT, "%s: IDX of rank %d, labels should be of rank 1", path,
+                                         idx.rank)
+                 : idx.size[0] != n ? pyr_fail(PYR_E_FORMAT, "%s: %lld labels for the %lld images of %s",
+                                               path, (long long)idx.size[0], (long long)n, images)
+                                    : pyr_fail(PYR_E_FORMAT, "%s: %s values, labels should be whole numbers",
+                                               path, pyr_npy_type_name(idx.type));
         goto out;
     }
-    PYR_TRY_OUT(pyr_new(&labels, (size_t)n, 1, path));
-    PYR_TRY_OUT(pyr_idx_read(&idx, labels));
-    for (int64_t i = 0; i < n; i++)
-        at[i].label = labels[i];
+    size = pyr_npy_type_size(idx.type);
+    PYR_TRY_OUT(pyr_new(&raw, idx.count, size, path));
+    PYR_TRY_OUT(pyr_new(&labels, idx.count, sizeof *labels, path));
+    PYR_TRY_OUT(pyr_idx_read(&idx, raw, idx.count));
+    PYR_TRY_OUT(pyr_idx_end(&idx));
+    int64_t k = (int64_t)idx.count / n, step = k == 8 ? 8 : 1;
+    for (int64_t i = 0; i * step < (int64_t)idx.count; i++)
+        labels[i] = (int64_t)pyr_npy_value(raw + (size_t)(i * step) * size, idx.type);
+    PYR_TRY_OUT(pyr_names_add(&c->sources, path));
+    PYR_TRY_OUT(pyr_collection_label(c, first, n, labels, k / step, path));
 out:
+    pyr_free(raw);
     pyr_free(labels);
     pyr_idx_close(&idx);
     return status;
 }
 
-static pyr_status collect(pyr_collection *c, const parts *p)
+static bool wants_labels(const pyr_collection *c)
+{
+    return !c->set->classes || strcmp(c->set->classes, "none") != 0;
+}
+
+static const char *base_of(const char *path)
+{
+    return strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+}
+
+static pyr_status label(pyr_collection *c, const four *p, const int64_t n[2])
+{
+    for (int i = 0; i < 2 && p->images[i]; i++)
+        if (p->labels[i])
+            PYR_TRY(read_labels(c, i ? n[0] : 0, n[i], p->labels[i], p->images[i]));
+        else if (p->labels[!i])
+            pyr_text_add(&c->notes, "; %s has no labels beside it", p->images[i]);
+    if (pyr_emnist_is(p->images[0]))
+        PYR_TRY(pyr_emnist_classes(c, p->images[0]));
+    return PYR_OK;
+}
+
+static void tell_how(pyr_collection *c, const four *p)
+{
+    pyr_text_add(&c->how, "images are %s", base_of(p->images[0]));
+    if (p->images[1])
+        pyr_text_add(&c->how, "; held out is %s", base_of(p->images[1]));
+    if (p->labels[0])
+        pyr_text_add(&c->how, "; labels are %s", base_of(p->labels[0]));
+    if (p->labels[1])
+        pyr_text_add(&c->how, "%s%s", p->labels[0] ? ", " : "; labels are ", base_of(p->labels[1]));
+    if (pyr_emnist_is(p->images[0]))
+        pyr_text_add(&c->how, "; EMNIST's pictures, which are transposed in its files, are turned upright");
+}
+
+static pyr_status collect(pyr_collection *c, const four *p)
 {
     pyr_idx idx[2] = {{0}, {0}};
-    int64_t n[2] = {0}, size;
-    pyr_packed *packed;
-    uint8_t *block;
+    pyr_parts parts = {0};
+    int64_t n[2] = {0};
+    bool turn = pyr_emnist_is(p->images[0]);
     pyr_status status = PYR_OK;
 
     c->kind = "IDX";
     for (int i = 0; i < 2 && p->images[i]; i++) {
         PYR_TRY_OUT(pyr_names_add(&c->sources, p->images[i]));
         PYR_TRY_OUT(pyr_idx_open(&idx[i], p->images[i]));
+        pyr_idx_close(&idx[i]);
         n[i] = idx[i].size[0];
         if (idx[i].rank < 3) {
             status =
@@ -116,30 +233,21 @@ static pyr_status collect(pyr_collection *c, const parts *p)
                               (long long)idx[0].size[2], (long long)idx[0].size[3]);
             goto out;
         }
+        PYR_TRY_OUT(add_part(&parts, p->images[i], &idx[i]));
     }
-    size = idx[0].size[1] * idx[0].size[2] * idx[0].size[3];
-    PYR_TRY_OUT(pyr_new(&block, (size_t)(n[0] + n[1]), (size_t)size, p->images[0]));
-    PYR_TRY_OUT(pyr_packed_block(&packed, block, n[0] + n[1], (int)idx[0].size[1], (int)idx[0].size[2],
-                                 (int)idx[0].size[3], 8));
-    PYR_TRY_OUT(pyr_collection_pack(c, packed, n[0] + n[1], n[0]));
-    for (int i = 0; i < 2 && p->images[i]; i++) {
-        int64_t first = i ? n[0] : 0;
-
-        PYR_TRY_OUT(pyr_idx_read(&idx[i], block + first * size));
-        if (p->labels[i])
-            PYR_TRY_OUT(read_labels(c->at + first, n[i], p->labels[i], p->images[i]));
-        else if (p->labels[!i])
-            pyr_text_add(&c->notes, "; labels are not used: %s has none beside it", p->images[i]);
-    }
+    PYR_TRY_OUT(pyr_collection_pack_parts(c, &parts, (int)idx[0].size[turn ? 2 : 1],
+                                          (int)idx[0].size[turn ? 1 : 2], (int)idx[0].size[3], n[0]));
+    if (wants_labels(c))
+        PYR_TRY_OUT(label(c, p, n));
+    tell_how(c, p);
 out:
-    pyr_idx_close(&idx[0]);
-    pyr_idx_close(&idx[1]);
+    pyr_parts_free(&parts);
     return status;
 }
 
 pyr_status pyr_collect_idx_folder(pyr_collection *c, const char *folder, const pyr_names *names)
 {
-    parts p = {0};
+    four p = {0};
     pyr_status status;
 
     PYR_TRY_OUT(pick(&p.images[0], folder, names, "train", "images"));
@@ -151,28 +259,32 @@ pyr_status pyr_collect_idx_folder(pyr_collection *c, const char *folder, const p
     }
     if (!p.images[0]) { /* test files alone are a data set too */
         pyr_free(p.labels[0]);
-        p = (parts){.images = {p.images[1]}, .labels = {p.labels[1]}};
+        p = (four){.images = {p.images[1]}, .labels = {p.labels[1]}};
     }
     PYR_TRY_OUT(collect(c, &p));
     PYR_TRY_OUT(pyr_collection_names(c, folder, "batches.meta.txt"));
 out:
-    parts_free(&p);
+    four_free(&p);
     return status;
 }
 
-/* .../x-images-idx3-ubyte(.gz) -> .../x-labels-idx1-ubyte, with or without .gz; NULL when there is none. */
+/* .../x-images-idx3-ubyte(.gz) -> .../x-labels-idx1-ubyte, or QMNIST's -idx2-int, with or without .gz; NULL
+ * when there is none. */
 static pyr_status labels_beside(char **out, const char *images)
 {
-    const char *base = strrchr(images, '/') ? strrchr(images, '/') + 1 : images;
+    const char *base = base_of(images);
     const char *word = strstr(base, "images"), *rank = word ? strstr(word, "idx") : NULL;
 
     if (!rank || !rank[3])
         return PYR_OK;
     const char *tail = rank + 4;
     int plain = (int)(strlen(tail) - (ends(tail, ".gz") ? 3 : 0));
-    for (int gz = 0; gz < 2 && !*out; gz++) {
-        char *path = pyr_strfmt("%.*slabels%.*sidx1%.*s%s", (int)(word - images), images,
-                                (int)(rank - (word + 6)), word + 6, plain, tail, gz ? ".gz" : "");
+    for (int i = 0; i < 4 && !*out; i++) {
+        const char *gz = i & 1 ? ".gz" : "";
+        int before = (int)(word - images), between = (int)(rank - (word + 6));
+        char *path =
+            i < 2 ? pyr_strfmt("%.*slabels%.*sidx1%.*s%s", before, images, between, word + 6, plain, tail, gz)
+                  : pyr_strfmt("%.*slabels%.*sidx2-int%s", before, images, between, word + 6, gz);
 
         if (!path)
             return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
@@ -184,16 +296,38 @@ static pyr_status labels_beside(char **out, const char *images)
     return PYR_OK;
 }
 
+/* EMNIST is unpacked into one folder of six parts, each with a test set of its own: beside the training
+ * images of one, these are its test images. NULL when there are none. */
+static pyr_status test_beside(char **out, const char *images)
+{
+    const char *word = strstr(base_of(images), "-train-images-");
+    int before = word ? (int)(word - images) : 0;
+
+    if (!word || !pyr_emnist_is(images))
+        return PYR_OK;
+    *out = pyr_strfmt("%.*s-test-images-%s", before, images, word + strlen("-train-images-"));
+    if (!*out)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    if (!pyr_is_file(*out)) {
+        pyr_free(*out);
+        *out = NULL;
+    }
+    return PYR_OK;
+}
+
 pyr_status pyr_collect_idx_file(pyr_collection *c, const char *path)
 {
-    parts p = {.images = {pyr_strdup(path)}};
+    four p = {.images = {pyr_strdup(path)}};
     pyr_status status;
 
     if (!p.images[0])
         return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
     PYR_TRY_OUT(labels_beside(&p.labels[0], path));
+    PYR_TRY_OUT(test_beside(&p.images[1], path));
+    if (p.images[1])
+        PYR_TRY_OUT(labels_beside(&p.labels[1], p.images[1]));
     PYR_TRY_OUT(collect(c, &p));
 out:
-    parts_free(&p);
+    four_free(&p);
     return status;
 }

@@ -19,6 +19,9 @@ replay webp tests/golden/pictures/*.webp
 replay tiff tests/golden/pictures/*.tif
 replay exif tests/golden/pictures/turned_*.tif tests/golden/pictures/unturned_*.png
 replay scheduler tests/golden/unet2d/pipeline/scheduler/scheduler_config.json
-replay npz tests/golden/archives/*.npz tests/golden/archives/*.zip tests/golden/archives/dataset.json
+replay npz tests/golden/archives/*.npz tests/golden/archives/*.zip tests/golden/archives/dataset.json \
+    tests/golden/arrays/*.npy tests/golden/arrays/*.npz
+replay packed tests/golden/arrays/*.npy tests/golden/arrays/*.npz tests/golden/arrays/emnist/*.gz \
+    tests/golden/arrays/torch/FashionMNIST/raw/*-ubyte tests/golden/arrays/floats-images-idx3-float
 echo "fuzz: $passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]

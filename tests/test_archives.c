@@ -47,11 +47,12 @@ static const struct row {
     int64_t shape[PYR_NPY_RANK];
     double factor, offset;
 } rows[] = {
-    {"empty", PYR_NPY_F8, 2, {0, 3, 1, 1}, 0, 0},     {"f4", PYR_NPY_F4, 4, {2, 3, 2, 2}, 0.5, -3},
-    {"i4", PYR_NPY_I4, 2, {4, 1, 1, 1}, 1e9, -2e9},   {"i8", PYR_NPY_I8, 1, {3, 1, 1, 1}, 4e9, -4e9},
-    {"mu", PYR_NPY_F8, 1, {5, 1, 1, 1}, 0.25, -0.5},  {"scalar", PYR_NPY_F8, 0, {1, 1, 1, 1}, 0, 42.5},
-    {"sigma", PYR_NPY_F8, 2, {3, 4, 1, 1}, 0.125, 0}, {"u1", PYR_NPY_U1, 2, {2, 3, 1, 1}, 50, 0},
-    {"u2", PYR_NPY_U2, 1, {4, 1, 1, 1}, 20000, 0},    {"whole", PYR_NPY_F4, 1, {3, 1, 1, 1}, 1, 0},
+    {"big_endian", PYR_NPY_F8, 1, {3, 1, 1, 1}, 1, 0}, {"empty", PYR_NPY_F8, 2, {0, 3, 1, 1}, 0, 0},
+    {"f4", PYR_NPY_F4, 4, {2, 3, 2, 2}, 0.5, -3},      {"i4", PYR_NPY_I4, 2, {4, 1, 1, 1}, 1e9, -2e9},
+    {"i8", PYR_NPY_I8, 1, {3, 1, 1, 1}, 4e9, -4e9},    {"mu", PYR_NPY_F8, 1, {5, 1, 1, 1}, 0.25, -0.5},
+    {"scalar", PYR_NPY_F8, 0, {1, 1, 1, 1}, 0, 42.5},  {"sigma", PYR_NPY_F8, 2, {3, 4, 1, 1}, 0.125, 0},
+    {"u1", PYR_NPY_U1, 2, {2, 3, 1, 1}, 50, 0},        {"u2", PYR_NPY_U2, 1, {4, 1, 1, 1}, 20000, 0},
+    {"whole", PYR_NPY_F4, 1, {3, 1, 1, 1}, 1, 0},
 };
 enum { ROWS = sizeof rows / sizeof *rows, MOST = 24 };
 
@@ -126,10 +127,8 @@ static void whole_numbers(void)
 
 static void other_arrays(void)
 {
-    static const char *const why[][2] = {{"big_endian", "of type >f8"},
-                                         {"text", "of type <U3"},
-                                         {"five", "has 5 dimensions, at most 4"},
-                                         {"pairs", "of type structured"}};
+    static const char *const why[][2] = {
+        {"text", "of type <U3"}, {"five", "has 5 dimensions, at most 4"}, {"pairs", "of type structured"}};
     pyr_arrays *arrays = NULL;
     const pyr_array *array;
     double real[MOST];
@@ -137,8 +136,8 @@ static void other_arrays(void)
     CHECK_OK(pyr_arrays_open(&arrays, GOLDEN "arrays_stored.npz"));
     if (!arrays)
         return;
-    CHECK(pyr_arrays_count(arrays) == ROWS + 4);
-    for (int i = 0; i < 4; i++) {
+    CHECK(pyr_arrays_count(arrays) == ROWS + 3);
+    for (int i = 0; i < 3; i++) {
         CHECK_OK(pyr_arrays_get(&array, arrays, why[i][0]));
         CHECK(array && array->type == PYR_NPY_OTHER);
         CHECK_FAILS(pyr_arrays_read_f64(arrays, array, real, 1), PYR_E_UNSUPPORTED, why[i][1]);
@@ -645,13 +644,9 @@ static void wrong_arrays(void)
                            {.name = "y", .type = PYR_NPY_F8, .rank = 1, .shape = {2}, .data = real}};
     const char *path = in_temp("wrong.npz");
 
-    check_refused(GOLDEN "wrong_type.npz", PYR_E_FORMAT,
-                  "array arr_0 is of type float32, images should be uint8");
-    check_refused(GOLDEN "wrong_shape.npz", PYR_E_FORMAT,
-                  "array arr_0 has shape (10, 144), images should be (n, h, w, c)");
     check_refused(GOLDEN "wrong_count.npz", PYR_E_FORMAT,
                   "array arr_1 has 9 values, should be one label for each of 10 images");
-    check_refused(GOLDEN "arrays_stored.npz", PYR_E_FORMAT, "no array is named arr_0; there are: ");
+    check_refused(GOLDEN "arrays_stored.npz", PYR_E_FORMAT, "no array here is images by its name");
     CHECK_OK(pyr_arrays_write(path, arrays, 2));
     check_refused(path, PYR_E_FORMAT, "array y: element 1 is 0.5, should be a whole number");
     arrays[1].type = PYR_NPY_I8;

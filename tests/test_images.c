@@ -666,13 +666,13 @@ static void idx_damaged(void)
     CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "cut short in its header");
     write_bytes(path, bytes, 0);
     CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "empty");
-    bytes[2] = 13;
+    bytes[2] = 10;
     write_bytes(path, bytes, n);
-    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_UNSUPPORTED, "type 0x0d");
+    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_UNSUPPORTED, "type 0x0a");
     bytes[2] = 8;
-    bytes[3] = 2;
+    bytes[3] = 5;
     write_bytes(path, bytes, n);
-    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "rank 2");
+    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "rank 5");
     for (int i = 0; i < 3; i++)
         put_be32(bytes + 4 + 4 * i, huge[i]);
     bytes[3] = 3;

@@ -38,10 +38,10 @@ static void as_idx(const uint8_t *bytes, size_t n)
         abort();
     fclose(f);
     if (pyr_idx_open(&idx, path) == PYR_OK) {
-        uint8_t *values = pyr_calloc(idx.bytes, 1);
+        uint8_t *values = pyr_calloc(idx.count, pyr_npy_type_size(idx.type));
 
-        if (values)
-            (void)pyr_idx_read(&idx, values);
+        if (values && pyr_idx_read(&idx, values, idx.count) == PYR_OK)
+            (void)pyr_idx_end(&idx);
         pyr_free(values);
         pyr_idx_close(&idx);
     }

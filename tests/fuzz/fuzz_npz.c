@@ -1,5 +1,5 @@
-/* Zip archives, NPZ files and dataset.json that mean harm: read, or refused with a sentence that names the
- * file, and nothing is left behind. Seeds: tests/golden/archives. */
+/* Zip archives, NPZ and NPY files and dataset.json that mean harm: read, or refused with a sentence that
+ * names the file, and nothing is left behind. Seeds: tests/golden/archives, tests/golden/arrays. */
 #include "base/mem.h"
 #include "images/dataset_json.h"
 #include "images/npz_arrays.h"
@@ -37,6 +37,19 @@ static void as_zip(const uint8_t *bytes, size_t n)
     pyr_zip_free(zip);
 }
 
+static void as_texts(const pyr_arrays *arrays, const pyr_array *array)
+{
+    size_t count = pyr_array_count(array);
+    char **texts = count < 1000 ? calloc(count + 1, sizeof *texts) : NULL;
+
+    if (!texts)
+        return;
+    (void)pyr_arrays_read_texts(arrays, array, texts, count);
+    for (size_t i = 0; i < count; i++)
+        pyr_free(texts[i]);
+    free(texts);
+}
+
 static void as_arrays(const uint8_t *bytes, size_t n)
 {
     pyr_arrays *arrays;
@@ -58,6 +71,10 @@ static void as_arrays(const uint8_t *bytes, size_t n)
         must(pyr_arrays_read_f32(arrays, array, room, count) == status);
         (void)pyr_arrays_read_i64(arrays, array, room, count);
         (void)pyr_arrays_read_u8(arrays, array, room, count);
+        (void)pyr_arrays_read_u16(arrays, array, room, count);
+        must(pyr_arrays_read_raw(arrays, array, room, count) == status);
+        if (pyr_array_is_text(array))
+            as_texts(arrays, array);
         free(room);
     }
     pyr_arrays_free(arrays);

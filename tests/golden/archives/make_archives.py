@@ -88,6 +88,4 @@ with open(here("overlap.zip"), "wb") as f:
 np.savez(here("images.npz"), IMAGES, LABELS.astype("i8"))
 np.savez_compressed(here("images_named.npz"), x=IMAGES, y=LABELS.astype("f4").reshape(N, 1))
 np.savez_compressed(here("grey.npz"), images=IMAGES[..., 0])
-np.savez(here("wrong_type.npz"), IMAGES.astype("f4"))
-np.savez(here("wrong_shape.npz"), IMAGES.reshape(N, -1))
 np.savez(here("wrong_count.npz"), IMAGES, LABELS[:-1])

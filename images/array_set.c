@@ -1,0 +1,830 @@
+/* array_set.c - data sets of NumPy's arrays: an NPZ, a .npy with its labels beside, a folder of either. What
+ * is what is told by the names (array_names.h), how images lie by the shapes (array_layout.h). */
+#include "images/array_labels.h"
+#include "images/array_layout.h"
+#include "images/array_names.h"
+#include "images/image_file.h"
+
+#include "base/mem.h"
+#include <dirent.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+typedef struct entry {
+    char *path;      /* of the file; owned */
+    pyr_array array; /* its name is owned */
+    char *title;     /* in sentences: the array's name, or "FILE: ARRAY"; owned */
+    char *why;       /* not readable as numbers: the sentence; owned */
+    bool text;
+    pyr_array_name name;
+    int file;      /* number of the file; -1: one beside it, of labels alone */
+    bool lone;     /* the only array of its file */
+    int labels;    /* of images: the entry of their labels; -1: none */
+    int64_t first; /* of images: the first in the collection; -1: left aside */
+    bool used;
+} entry;
+
+typedef struct set {
+    pyr_collection *c;
+    const char *path; /* that the person gave */
+    size_t root;      /* letters of a path before what it is called in sentences */
+    entry *at;
+    int n, files;
+    char *unread; /* a file whose name says labels, of a kind that is not read; owned */
+} set;
+
+static void set_free(set *s)
+{
+    for (int i = 0; i < s->n; i++) {
+        pyr_free(s->at[i].path);
+        pyr_free((void *)s->at[i].array.name);
+        pyr_free(s->at[i].title);
+        pyr_free(s->at[i].why);
+    }
+    pyr_free(s->at);
+    pyr_free(s->unread);
+}
+
+static const char *base_of(const char *path)
+{
+    return strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+}
+
+static bool ends(const char *name, const char *ending)
+{
+    size_t n = strlen(name), m = strlen(ending);
+
+    return n > m && strcasecmp(name + n - m, ending) == 0;
+}
+
+/* ---- what is there ---- */
+
+static pyr_status add_array(set *s, const char *path, const pyr_arrays *arrays, size_t i, bool folder)
+{
+    const pyr_array *array = pyr_arrays_at(arrays, i);
+    const char *base = path + s->root;
+    bool lone = pyr_arrays_count(arrays) == 1, npy = ends(path, ".npy");
+    char stem[256];
+    entry *e = pyr_realloc(s->at, (size_t)s->n + 1, sizeof *e);
+
+    if (!e)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the arrays of %s", path);
+    s->at = e;
+    e += s->n++;
+    snprintf(stem, sizeof stem, "%.*s", (int)(strlen(base) - (npy || ends(path, ".npz") ? 4 : 0)), base);
+    *e = (entry){.path = pyr_strdup(path),
+                 .array = *array,
+                 .title = !folder       ? pyr_strdup(array->name)
+                          : npy || lone ? pyr_strdup(base)
+                                        : pyr_strfmt("%s: %s", base, array->name),
+                 .text = pyr_array_is_text(array),
+                 .name = pyr_array_name_read(stem, npy ? NULL : array->name),
+                 .file = s->files,
+                 .lone = lone,
+                 .labels = -1,
+                 .first = -1};
+    e->array.name = pyr_strdup(array->name);
+    if (!e->path || !e->array.name || !e->title)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the arrays of %s", path);
+    if (array->type == PYR_NPY_OTHER) {
+        pyr_array_stream stream; /* says why */
+
+        if (pyr_array_stream_open(&stream, arrays, array) == PYR_OK)
+            pyr_array_stream_close(&stream);
+        else if (!(e->why = pyr_strdup(pyr_error())))
+            return pyr_fail(PYR_E_NOMEM, "out of memory for the arrays of %s", path);
+    }
+    return PYR_OK;
+}
+
+static pyr_status add_file(set *s, const char *path, bool folder)
+{
+    pyr_arrays *arrays;
+    pyr_status status = PYR_OK;
+
+    PYR_TRY(pyr_arrays_open(&arrays, path));
+    for (size_t i = 0; i < pyr_arrays_count(arrays); i++)
+        PYR_TRY_OUT(add_array(s, path, arrays, i, folder));
+    s->files++;
+out:
+    pyr_arrays_free(arrays);
+    return status;
+}
+
+/* ---- which arrays are images ---- */
+
+static bool same_shape(const entry *a, const entry *b)
+{
+    return a->array.type == b->array.type && a->array.rank == b->array.rank &&
+           memcmp(a->array.shape, b->array.shape, sizeof a->array.shape) == 0;
+}
+
+/* Images of one file and part under two names are the same twice: the likelier name counts. */
+static bool rivals(const entry *a, const entry *b)
+{
+    bool npy = ends(a->path, ".npy");
+
+    return a->name.role == PYR_ROLE_IMAGES && b->name.role == PYR_ROLE_IMAGES &&
+           a->name.part == b->name.part && (npy ? strcmp(a->name.key, b->name.key) == 0 : a->file == b->file);
+}
+
+static void settle_images(set *s)
+{
+    int images = 0;
+
+    for (int i = 0; i < s->n; i++) {
+        entry *e = &s->at[i];
+
+        /* arr_1 of arr_0's shape is another picture */
+        for (int k = 0; k < s->n; k++)
+            if (k != i && s->at[k].file == e->file && strcmp(s->at[k].array.name, "arr_0") == 0 &&
+                strncmp(e->array.name, "arr_", 4) == 0 && e->array.rank > 1 && same_shape(e, &s->at[k]))
+                e->name.role = PYR_ROLE_IMAGES;
+        images += e->name.role == PYR_ROLE_IMAGES;
+    }
+    for (int i = 0; i < s->n && !images; i++) { /* faces.npy; or train and test, and nothing more */
+        entry *e = &s->at[i];
+
+        if (e->name.role == PYR_ROLE_NONE && e->array.rank > 1 &&
+            (e->lone || (e->name.part != PYR_PART_ANY && !*e->name.key)))
+            e->name.role = PYR_ROLE_IMAGES;
+    }
+    for (int i = 0; i < s->n; i++)
+        for (int k = 0; k < s->n; k++)
+            if (i != k && rivals(&s->at[i], &s->at[k]) && s->at[k].name.rank > s->at[i].name.rank &&
+                !same_shape(&s->at[i], &s->at[k]))
+                s->at[k].name.role = PYR_ROLE_NONE;
+}
+
+/* How well labels and images belong together; 0: not at all. */
+static int fit_of(const set *s, const entry *images, const entry *labels)
+{
+    int of_part = 0, score;
+
+    if (labels->name.role != PYR_ROLE_LABELS || labels->name.part != images->name.part)
+        return 0;
+    for (int i = 0; i < s->n; i++)
+        of_part += s->at[i].name.role == PYR_ROLE_IMAGES && s->at[i].name.part == images->name.part;
+    if (labels->file == images->file)
+        score = 6;
+    else if (strcmp(labels->name.key, images->name.key) == 0)
+        score = 4;
+    else if (!*labels->name.key && of_part == 1)
+        score = 2;
+    else
+        return 0;
+    return score + (strcmp(labels->name.key, images->name.key) == 0);
+}
+
+static void find_labels(set *s, entry *e)
+{
+    int best = 0;
+
+    for (int i = 0; i < s->n; i++) {
+        int fit = fit_of(s, e, &s->at[i]);
+
+        if (fit > best || (fit && fit == best && s->at[i].name.rank < s->at[e->labels].name.rank)) {
+            best = fit;
+            e->labels = i;
+        }
+    }
+}
+
+static bool is_arrays(const char *name)
+{
+    return ends(name, ".npy") || ends(name, ".npz");
+}
+
+/* labels.csv and the like. */
+static pyr_status note_unread(set *s, const char *name)
+{
+    static const char *const endings[] = {".csv", ".tsv", ".txt",     ".json",
+                                          ".pkl", ".mat", ".parquet", ".xml"};
+    char stem[256];
+
+    for (size_t i = 0; i < sizeof endings / sizeof *endings && !s->unread; i++) {
+        if (!ends(name, endings[i]))
+            continue;
+        snprintf(stem, sizeof stem, "%.*s", (int)(strlen(name) - strlen(endings[i])), name);
+        if (pyr_array_name_read(stem, NULL).role == PYR_ROLE_LABELS && !(s->unread = pyr_strdup(name)))
+            return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    }
+    return PYR_OK;
+}
+
+/* Files beside the one that was given whose names say that they are its labels. */
+static pyr_status add_labels_beside(set *s)
+{
+    const char *base = base_of(s->path);
+    char *folder = pyr_strfmt("%.*s", (int)(base - s->path), s->path), *path = NULL;
+    pyr_names names = {0};
+    pyr_status status = PYR_OK;
+
+    if (!folder)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a folder");
+    PYR_TRY_OUT(pyr_folder_names(&names, *folder ? folder : "."));
+    for (size_t i = 0; i < names.n; i++) {
+        const char *name = names.at[i];
+        int first = s->n;
+
+        if (strcmp(name, base) == 0 || pyr_left_aside(name))
+            continue;
+        PYR_TRY_OUT(note_unread(s, name));
+        if (!is_arrays(name) || pyr_array_name_read(name, NULL).role != PYR_ROLE_LABELS)
+            continue;
+        pyr_free(path);
+        path = pyr_strfmt("%s%s", folder, name);
+        if (!path)
+            PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file"));
+        status = add_file(s, path, true);
+        if (status == PYR_E_NOMEM)
+            goto out;
+        status = PYR_OK; /* what is no array is not ours */
+        for (int k = first; k < s->n; k++)
+            s->at[k].file = -1;
+    }
+out:
+    pyr_names_free(&names);
+    pyr_free(folder);
+    pyr_free(path);
+    return status;
+}
+
+/* ---- the parts ---- */
+
+typedef struct chosen {
+    pyr_array_part held; /* PYR_PART_ANY: none */
+    bool both;           /* there are a test and a validation part */
+    bool all;            /* every part is for training */
+} chosen;
+
+static bool labelled(const set *s, pyr_array_part part)
+{
+    for (int i = 0; i < s->n; i++)
+        if (s->at[i].name.role == PYR_ROLE_IMAGES && s->at[i].name.part == part && s->at[i].labels < 0)
+            return false;
+    return true;
+}
+
+static chosen choose(const set *s)
+{
+    const char *split = s->c->set->split ? s->c->set->split : "auto";
+    bool has[4] = {false}, train;
+    chosen out = {PYR_PART_ANY, false, strcmp(split, "all") == 0};
+
+    for (int i = 0; i < s->n; i++)
+        if (s->at[i].name.role == PYR_ROLE_IMAGES)
+            has[s->at[i].name.part] = true;
+    train = has[PYR_PART_ANY] || has[PYR_PART_TRAIN];
+    out.both = has[PYR_PART_TEST] && has[PYR_PART_VAL];
+    if (out.all || (!train && !out.both)) { /* a lone test set is a data set, too */
+        out.all = true;
+        return out;
+    }
+    out.held = has[PYR_PART_TEST] ? PYR_PART_TEST : has[PYR_PART_VAL] ? PYR_PART_VAL : PYR_PART_ANY;
+    if (out.both && (strcmp(split, "val") == 0 || (strcmp(split, "test") != 0 &&
+                                                   !labelled(s, PYR_PART_TEST) && labelled(s, PYR_PART_VAL))))
+        out.held = PYR_PART_VAL;
+    if (out.both && !train) /* one of them is trained on */
+        out.held = out.held == PYR_PART_TEST ? PYR_PART_VAL : PYR_PART_TEST;
+    return out;
+}
+
+/* Which of the three an entry of images is in: 0 training, 1 held out, 2 left aside. */
+static int place_of(const entry *e, const chosen *ch, bool train)
+{
+    if (ch->all || e->name.part == PYR_PART_ANY || e->name.part == PYR_PART_TRAIN)
+        return 0;
+    if (e->name.part == ch->held)
+        return 1;
+    return train ? 2 : 0;
+}
+
+static bool has_train(const set *s)
+{
+    for (int i = 0; i < s->n; i++)
+        if (s->at[i].name.role == PYR_ROLE_IMAGES && s->at[i].name.part <= PYR_PART_TRAIN)
+            return true;
+    return false;
+}
+
+/* "x_train", "x_test and 9 more" */
+static void list_titles(pyr_text *text, char *const *titles, int n)
+{
+    enum { NAMED = 3 };
+
+    for (int i = 0; i < n && i < NAMED; i++)
+        pyr_text_add(text, "%s%.100s", i ? ", " : "", titles[i]);
+    if (n > NAMED)
+        pyr_text_add(text, " and %d more", n - NAMED);
+}
+
+/* Titles of the images in `place`, or (3) of the labels that are used, or (4) of what is left unread. */
+static pyr_status tell(set *s, pyr_text *text, const chosen *ch, int place, const char *before,
+                       const char *after)
+{
+    char **titles;
+    int n = 0;
+    bool train = has_train(s);
+
+    PYR_TRY(pyr_new(&titles, (size_t)s->n, sizeof *titles, "the arrays"));
+    for (int i = 0; i < s->n; i++) {
+        const entry *e = &s->at[i];
+        bool images = e->name.role == PYR_ROLE_IMAGES;
+        bool is = place < 3    ? images && place_of(e, ch, train) == place
+                  : place == 3 ? !images && e->used
+                               : !images && !e->used && e->file >= 0;
+
+        if (is)
+            titles[n++] = e->title;
+    }
+    if (n) {
+        pyr_text_add(text, "%s", before);
+        list_titles(text, titles, n);
+        pyr_text_add(text, "%s", after);
+    }
+    pyr_free(titles);
+    return PYR_OK;
+}
+
+static pyr_status tell_how(set *s, const chosen *ch)
+{
+    pyr_text *how = &s->c->how;
+    const char *other = ch->held == PYR_PART_TEST ? " is left aside (--split val holds it out)"
+                                                  : " is left aside (--split test holds it out)";
+
+    PYR_TRY(tell(s, how, ch, 0, "images are ", ""));
+    PYR_TRY(tell(s, how, ch, 1, "; held out is ", ""));
+    PYR_TRY(tell(s, how, ch, 2, "; ", other));
+    PYR_TRY(tell(s, how, ch, 3, "; labels are ", ""));
+    return tell(s, &s->c->notes, ch, 4, "; left unread: ", "");
+}
+
+/* ---- images ---- */
+
+static pyr_status refuse_none(const set *s)
+{
+    enum { NAMED = 10 };
+    pyr_text list = {0};
+    char shape[100];
+
+    for (int i = 0; i < s->n && i <= NAMED && s->at[i].file >= 0; i++) {
+        pyr_array_shape(shape, &s->at[i].array);
+        if (i < NAMED)
+            pyr_text_add(&list, "%s%.100s %s", i ? ", " : "", s->at[i].title, shape);
+        else
+            pyr_text_add(&list, ", ...");
+    }
+    pyr_fail(PYR_E_FORMAT,
+             "%s: no array here is images by its name (arr_0, images, x, data, train_images, ...); %s%s",
+             s->path, list.at ? "there are: " : "there is none", list.at ? list.at : "");
+    pyr_text_free(&list);
+    return PYR_E_FORMAT;
+}
+
+/* Rows that were made of (h, w, 3) have a pixel's colours side by side. Which they are shows in the step to
+ * the pixel below: in planes it is one row of the plane, in pixels three times as far; the smaller difference
+ * belongs to the nearer pixel. Noise is left at planes. */
+static pyr_status settle_rows(set *s, pyr_part *part, const pyr_layout *lay)
+{
+    enum { LOOKED_AT = 64 };
+    size_t near = (size_t)lay->w, far = 3 * near, n = part->record.elements;
+    size_t size = pyr_npy_type_size(part->record.type);
+    double by_plane = 0, by_pixel = 0;
+    char *row = NULL;
+    pyr_status status;
+
+    PYR_TRY(pyr_new(&row, n, size, part->name));
+    PYR_TRY_OUT(part->bytes->open(part->bytes));
+    for (int64_t i = 0; i < part->n && i < LOOKED_AT; i++) {
+        PYR_TRY_OUT(part->bytes->read(part->bytes, row, n));
+        for (size_t k = 0; k + far < n; k++) {
+            double v = pyr_npy_value(row + k * size, part->record.type);
+
+            by_plane += fabs(pyr_npy_value(row + (k + near) * size, part->record.type) - v);
+            by_pixel += fabs(pyr_npy_value(row + (k + far) * size, part->record.type) - v);
+        }
+    }
+    if (by_pixel < 0.8 * by_plane) {
+        part->record = pyr_record_pixels(part->record.type, lay->h, lay->w, lay->c);
+        pyr_text_add(&s->c->notes, "; by their neighbours the values of %s are pixels, not planes",
+                     part->name);
+    }
+out:
+    part->bytes->close(part->bytes);
+    pyr_free(row);
+    return status;
+}
+
+static pyr_status add_part(set *s, pyr_parts *parts, pyr_layout *first, const char **first_title, entry *e)
+{
+    pyr_layout lay = {0};
+    pyr_part_bytes *bytes;
+    char *name = NULL;
+    const entry *labels = e->labels >= 0 ? &s->at[e->labels] : NULL;
+    pyr_status status;
+
+    if (e->why)
+        return pyr_fail(PYR_E_UNSUPPORTED, "%s", e->why);
+    PYR_TRY(pyr_array_layout(&lay, &e->array, labels ? labels->array.shape[0] : -1, e->path));
+    if (first->n && (lay.h != first->h || lay.w != first->w || lay.c != first->c))
+        PYR_TRY_OUT(pyr_fail(
+            PYR_E_FORMAT,
+            "%s: array %s has images of %dx%dx%d, those of %s are %dx%dx%d; a data set has one "
+            "size",
+            e->path, e->array.name, lay.h, lay.w, lay.c, *first_title, first->h, first->w, first->c));
+    if (lay.said && !first->n)
+        pyr_text_add(&s->c->notes, "; %s", lay.said);
+    name = pyr_strfmt("%s: array %s", e->path, e->array.name);
+    if (!name)
+        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an array"));
+    PYR_TRY_OUT(pyr_part_array(&bytes, e->path, &e->array));
+    PYR_TRY_OUT(pyr_parts_add(parts, bytes, name, lay.record, lay.n));
+    if (e->array.rank == 2 && lay.c == 3)
+        PYR_TRY_OUT(settle_rows(s, &parts->at[parts->n - 1], &lay));
+    if (!first->n) {
+        *first = lay;
+        *first_title = e->title;
+    }
+out:
+    pyr_free(lay.said);
+    pyr_free(name);
+    return status;
+}
+
+/* Training first. */
+static int by_part_and_title(const void *a, const void *b)
+{
+    static const int place[] = {
+        [PYR_PART_ANY] = 0, [PYR_PART_TRAIN] = 0, [PYR_PART_TEST] = 1, [PYR_PART_VAL] = 2};
+    const entry *x = *(entry *const *)a, *y = *(entry *const *)b;
+
+    return place[x->name.part] != place[y->name.part] ? place[x->name.part] - place[y->name.part]
+                                                      : pyr_natural_order(x->title, y->title);
+}
+
+static pyr_status pack(set *s, const chosen *ch)
+{
+    entry **order = NULL;
+    pyr_parts parts = {0};
+    pyr_layout first = {0};
+    const char *first_title = "";
+    int64_t n = 0, train = 0;
+    int images = 0;
+    bool has = has_train(s);
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_new(&order, (size_t)s->n, sizeof *order, "the arrays"));
+    for (int i = 0; i < s->n; i++)
+        if (s->at[i].name.role == PYR_ROLE_IMAGES)
+            order[images++] = &s->at[i];
+    if (!images)
+        PYR_TRY_OUT(refuse_none(s));
+    qsort(order, (size_t)images, sizeof *order, by_part_and_title);
+    for (int place = 0; place < 2; place++)
+        for (int i = 0; i < images; i++) {
+            entry *e = order[i];
+
+            if (place_of(e, ch, has) != place)
+                continue;
+            PYR_TRY_OUT(add_part(s, &parts, &first, &first_title, e));
+            PYR_TRY_OUT(pyr_names_add(&s->c->sources, e->path));
+            e->first = n;
+            n += parts.at[parts.n - 1].n;
+            train = place ? train : n;
+        }
+    PYR_TRY_OUT(pyr_collection_pack_parts(s->c, &parts, first.h, first.w, first.c, train));
+out:
+    pyr_parts_free(&parts);
+    pyr_free(order);
+    return status;
+}
+
+/* ---- labels ---- */
+
+/* Images of an entry; those of the collection end with the next entry's. */
+static int64_t images_of(const set *s, const entry *e)
+{
+    int64_t end = s->c->n;
+
+    for (int i = 0; i < s->n; i++)
+        if (s->at[i].first > e->first && s->at[i].first < end)
+            end = s->at[i].first;
+    return end - e->first;
+}
+
+/* A number of labels that cannot be: of the same file a failure, of one beside it a warning. */
+static pyr_status misfit(set *s, const entry *images, entry *labels, int64_t n)
+{
+    size_t count = pyr_array_count(&labels->array);
+
+    labels->used = images->file != labels->file; /* said here */
+    if (images->file == labels->file)
+        return pyr_fail(
+            PYR_E_FORMAT,
+            "%s: array %s has %zu values, should be one label for each of %lld images; --classes none leaves "
+            "labels unread",
+            labels->path, labels->array.name, count, (long long)n);
+    return pyr_collection_warn(
+        s->c,
+        "%s looks like the labels of %s, which has %lld images, but has %zu values: it is "
+        "left unread",
+        labels->path, images->title, (long long)n, count);
+}
+
+static pyr_status read_numbers(set *s, const pyr_arrays *arrays, const pyr_array *array, const entry *images,
+                               const entry *labels, int64_t n)
+{
+    size_t count = pyr_array_count(array);
+    char *name = pyr_strfmt("%s: array %s", labels->path, array->name);
+    int64_t *table = NULL;
+    pyr_status status;
+
+    if (!name)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of an array");
+    PYR_TRY_OUT(pyr_new(&table, count, sizeof *table, name));
+    status = pyr_arrays_read_i64(arrays, array, table, count);
+    if (status != PYR_OK) {
+        pyr_fail(status, "%s; --classes none leaves labels unread", pyr_error());
+        goto out;
+    }
+    PYR_TRY_OUT(pyr_collection_label(s->c, images->first, n, table, (int64_t)count / n,
+                                     count == (size_t)n ? name : labels->title));
+out:
+    pyr_free(table);
+    pyr_free(name);
+    return status;
+}
+
+static pyr_status read_labels(set *s, const entry *images, char **texts, entry **texts_of)
+{
+    entry *labels = &s->at[images->labels];
+    int64_t n = images_of(s, images), rows = labels->array.rank ? labels->array.shape[0] : 0;
+    pyr_arrays *arrays = NULL;
+    const pyr_array *array;
+    size_t count = pyr_array_count(&labels->array);
+    pyr_status status;
+
+    if (labels->why && !labels->text) {
+        labels->used = true;
+        return pyr_collection_warn(s->c, "the labels are left unread: %s", labels->why);
+    }
+    if (count != (size_t)n && (rows != n || count == 0))
+        return misfit(s, images, labels, n);
+    if (labels->text && count != (size_t)n)
+        return PYR_OK; /* said to be left unread */
+    labels->used = true;
+    PYR_TRY(pyr_arrays_open(&arrays, labels->path));
+    PYR_TRY_OUT(pyr_arrays_get(&array, arrays, labels->array.name));
+    if (pyr_array_count(array) != count)
+        PYR_TRY_OUT(misfit(s, images, labels, n));
+    if (strcmp(labels->path, images->path) != 0)
+        PYR_TRY_OUT(pyr_names_add(&s->c->sources, labels->path));
+    if (labels->text) {
+        *texts_of = labels;
+        status = pyr_arrays_read_texts(arrays, array, texts + images->first, (size_t)n);
+    } else
+        status = read_numbers(s, arrays, array, images, labels, n);
+out:
+    pyr_arrays_free(arrays);
+    return status;
+}
+
+/* Names of the classes, under class_names and the like. */
+static pyr_status read_class_names(set *s)
+{
+    for (int i = 0; i < s->n; i++) {
+        entry *e = &s->at[i];
+        size_t count = pyr_array_count(&e->array);
+        pyr_arrays *arrays = NULL;
+        char **names = NULL;
+        pyr_status status;
+
+        if (e->name.role != PYR_ROLE_NAMES || !e->text || s->c->classes.n || count > PYR_LABEL_MOST)
+            continue;
+        e->used = true;
+        PYR_TRY_OUT(pyr_arrays_open(&arrays, e->path));
+        PYR_TRY_OUT(pyr_new(&names, count, sizeof *names, e->title));
+        PYR_TRY_OUT(pyr_arrays_read_texts(arrays, pyr_arrays_find(arrays, e->array.name), names, count));
+        for (size_t k = 0; k < count; k++)
+            PYR_TRY_OUT(pyr_names_add(&s->c->classes, names[k]));
+    out:
+        for (size_t k = 0; names && k < count; k++)
+            pyr_free(names[k]);
+        pyr_free(names);
+        pyr_arrays_free(arrays);
+        PYR_TRY(status);
+    }
+    return PYR_OK;
+}
+
+static pyr_status label(set *s)
+{
+    char **texts = NULL;
+    entry *texts_of = NULL;
+    bool any = false;
+    pyr_status status;
+
+    if (s->c->set->classes && strcmp(s->c->set->classes, "none") == 0)
+        return PYR_OK;
+    PYR_TRY(pyr_new(&texts, (size_t)s->c->n, sizeof *texts, "the labels"));
+    for (int i = 0; i < s->n; i++)
+        if (s->at[i].first >= 0 && s->at[i].labels >= 0)
+            PYR_TRY_OUT(read_labels(s, &s->at[i], texts, &texts_of));
+    if (texts_of)
+        PYR_TRY_OUT(pyr_collection_label_texts(s->c, texts, texts_of->title));
+    for (int64_t i = 0; i < s->c->n; i++)
+        any |= s->c->at[i].label >= 0;
+    status = any ? read_class_names(s) : PYR_OK;
+    if (!any && s->unread)
+        pyr_text_add(&s->c->notes, "; %s looks like labels and is not read: save them as a .npy", s->unread);
+out:
+    for (int64_t i = 0; i < s->c->n; i++)
+        pyr_free(texts[i]);
+    pyr_free(texts);
+    return status;
+}
+
+/* ---- all together ---- */
+
+/* The length of what all files' keys begin with, up to a '-'. */
+static size_t common_words(const set *s)
+{
+    const char *first = NULL;
+    size_t n = 0;
+
+    for (int i = 0; i < s->n; i++) {
+        const char *key = s->at[i].name.key;
+        size_t k = 0;
+
+        if (s->at[i].first < 0)
+            continue;
+        if (!first) {
+            first = key;
+            n = strlen(key);
+        }
+        while (k < n && key[k] == first[k])
+            k++;
+        n = k;
+    }
+    while (n && first[n - 1] != '-')
+        n--;
+    return n;
+}
+
+/* Files of images alone whose names say nothing of a part and differ by more than numbers are classes, as
+ * Quick, Draw! has them: full_numpy_bitmap_cat.npy, full_numpy_bitmap_dog.npy. */
+static pyr_status classes_by_files(set *s)
+{
+    const char *wanted = s->c->set->classes ? s->c->set->classes : "auto";
+    int images = 0, class = 0;
+
+    if (s->c->classes.n || strcmp(wanted, "none") == 0)
+        return PYR_OK;
+    for (int i = 0; i < s->n; i++) {
+        const entry *e = &s->at[i];
+
+        if (e->name.role == PYR_ROLE_IMAGES) {
+            if (!e->lone || e->name.part != PYR_PART_ANY || e->labels >= 0 || images_of(s, e) < 2 ||
+                !*e->name.key || strspn(e->name.key, "0123456789-") == strlen(e->name.key))
+                return PYR_OK;
+            for (int k = 0; k < i; k++) /* shard-1, shard-2 */
+                if (strcspn(s->at[k].name.key, "0123456789") == strcspn(e->name.key, "0123456789") &&
+                    strncmp(s->at[k].name.key, e->name.key, strcspn(e->name.key, "0123456789")) == 0)
+                    return PYR_OK;
+            images++;
+        }
+    }
+    if (images < 2)
+        return PYR_OK;
+    for (int i = 0; i < s->n; i++) { /* files come in the order of their names */
+        const entry *e = &s->at[i];
+
+        if (e->first < 0)
+            continue;
+        PYR_TRY(pyr_names_add(&s->c->classes, e->name.key + common_words(s)));
+        for (int64_t k = 0, n = images_of(s, e); k < n; k++)
+            s->c->at[e->first + k].label = class;
+        class ++;
+    }
+    pyr_text_add(&s->c->notes, "; each file is a class (--classes none: they are not)");
+    return PYR_OK;
+}
+
+static pyr_status collect(set *s)
+{
+    chosen ch;
+
+    settle_images(s);
+    for (int i = 0; i < s->n; i++)
+        if (s->at[i].name.role == PYR_ROLE_IMAGES)
+            find_labels(s, &s->at[i]);
+    ch = choose(s);
+    for (int i = 0; i < s->n; i++) /* labels of images that are left aside go with them, unsaid */
+        if (s->at[i].name.role == PYR_ROLE_IMAGES && s->at[i].labels >= 0 &&
+            place_of(&s->at[i], &ch, has_train(s)) == 2)
+            s->at[s->at[i].labels].file = -1;
+    PYR_TRY(pack(s, &ch));
+    PYR_TRY(label(s));
+    PYR_TRY(classes_by_files(s));
+    return tell_how(s, &ch);
+}
+
+pyr_status pyr_collect_npz(pyr_collection *c, const char *path)
+{
+    set s = {.c = c, .path = path, .root = (size_t)(base_of(path) - path)};
+    pyr_status status;
+
+    c->kind = ends(path, ".npy") ? "NPY" : "NPZ";
+    PYR_TRY_OUT(add_file(&s, path, false));
+    PYR_TRY_OUT(add_labels_beside(&s));
+    PYR_TRY_OUT(collect(&s));
+out:
+    set_free(&s);
+    return status;
+}
+
+/* A folder in the folder: train/, test/, val/ are of the data set when they hold arrays alone. */
+static bool is_part(const char *path, const char *name)
+{
+    pyr_array_name read = pyr_array_name_read(name, NULL);
+    bool arrays = false, images = false;
+    DIR *dir;
+
+    if (read.part == PYR_PART_ANY || *read.key || read.role != PYR_ROLE_NONE || !(dir = opendir(path)))
+        return false;
+    for (const struct dirent *e = readdir(dir); e && !images; e = readdir(dir)) {
+        arrays |= is_arrays(e->d_name) && !pyr_left_aside(e->d_name);
+        images = pyr_image_named(e->d_name);
+    }
+    closedir(dir);
+    return arrays && !images;
+}
+
+bool pyr_array_folder_is(const char *folder, const pyr_names *names)
+{
+    bool arrays = false, others = false;
+
+    for (size_t i = 0; i < names->n && !others; i++) {
+        const char *name = names->at[i];
+        char path[4096];
+
+        if (pyr_left_aside(name))
+            continue;
+        snprintf(path, sizeof path, "%s/%s", folder, name);
+        if (pyr_is_folder(path)) {
+            others = !is_part(path, name);
+            arrays |= !others;
+        } else if (is_arrays(name))
+            arrays = true;
+        else
+            others = pyr_image_named(name);
+    }
+    return arrays && !others;
+}
+
+static pyr_status add_folder(set *s, const char *folder, const pyr_names *names, int depth)
+{
+    pyr_names inner = {0};
+    char *path = NULL;
+    pyr_status status = PYR_OK;
+
+    for (size_t i = 0; i < names->n; i++) {
+        const char *name = names->at[i];
+
+        if (pyr_left_aside(name))
+            continue;
+        PYR_TRY_OUT(note_unread(s, name));
+        pyr_free(path);
+        path = pyr_path_join(folder, name);
+        if (!path)
+            PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file"));
+        if (is_arrays(name) && pyr_is_file(path))
+            PYR_TRY_OUT(add_file(s, path, true));
+        else if (depth && pyr_is_folder(path)) {
+            pyr_names_free(&inner);
+            PYR_TRY_OUT(pyr_folder_names(&inner, path));
+            PYR_TRY_OUT(add_folder(s, path, &inner, depth - 1));
+        }
+    }
+out:
+    pyr_names_free(&inner);
+    pyr_free(path);
+    return status;
+}
+
+pyr_status pyr_collect_array_folder(pyr_collection *c, const char *folder, const pyr_names *names)
+{
+    size_t n = strlen(folder);
+    set s = {.c = c, .path = folder, .root = n && folder[n - 1] == '/' ? n : n + 1};
+    pyr_status status;
+
+    c->kind = "arrays";
+    PYR_TRY_OUT(add_folder(&s, folder, names, 1));
+    PYR_TRY_OUT(collect(&s));
+out:
+    set_free(&s);
+    return status;
+}

@@ -1,0 +1,68 @@
+/* packed_parts.h - a packed source (collection.h) that is made of parts: files or arrays of images, one
+ * behind the other, each read in portions.
+ *
+ * In a part images lie one behind the other as records of elements; a record says where in it the samples
+ * are, so that planes, transposed pictures and labels in front need no code of their own. What becomes of the
+ * values is decided once for all parts: bytes and 16-bit words are samples already; whole numbers become
+ * samples of 8 or 16 bits; floats within [0, 1], or within [-1, 1] with negative ones, become 8 bits when
+ * they are steps of 1/255 of it, else 16; with data.range, floats are spread over 16 bits; all others are
+ * refused with their smallest and largest value.
+ */
+#ifndef PYR_IMAGES_PACKED_PARTS_H
+#define PYR_IMAGES_PACKED_PARTS_H
+
+#include "images/collection.h"
+#include "images/npz_arrays.h"
+
+/* The elements of a part, in order. */
+typedef struct pyr_part_bytes {
+    /* From the first record on; also again, after a close. */
+    pyr_status (*open)(struct pyr_part_bytes *bytes);
+    /* The next `count` elements, in the machine's order of bytes. */
+    pyr_status (*read)(struct pyr_part_bytes *bytes, void *dst, size_t count);
+    pyr_status (*end)(struct pyr_part_bytes *bytes); /* all were read: nothing follows, the checksum fits */
+    void (*close)(struct pyr_part_bytes *bytes);     /* no-op when it is not open */
+    void (*free)(struct pyr_part_bytes *bytes);      /* closes too */
+} pyr_part_bytes;
+
+/* A plain file of bytes. */
+pyr_status pyr_part_file(pyr_part_bytes **out, const char *path);
+/* An array of the NPZ or NPY file at `path`; one that lies in Fortran's order is read into memory. `array`
+ * is not kept. */
+pyr_status pyr_part_array(pyr_part_bytes **out, const char *path, const pyr_array *array);
+
+/* How one image lies in a part; all but the type counted in elements. */
+typedef struct pyr_record {
+    pyr_npy_type type;
+    size_t elements;          /* of one image and what belongs to it */
+    size_t first;             /* before its first sample: a label */
+    size_t down, right, next; /* from a sample to the one below it, right of it, and of the next channel */
+} pyr_record;
+
+pyr_record pyr_record_pixels(pyr_npy_type type, int h, int w, int c); /* (h, w, c) */
+pyr_record pyr_record_planes(pyr_npy_type type, int h, int w, int c); /* (c, h, w) */
+
+typedef struct pyr_part {
+    pyr_part_bytes *bytes; /* owned */
+    char *name;            /* in sentences; owned */
+    pyr_record record;
+    int64_t n; /* images */
+} pyr_part;
+
+typedef struct pyr_parts {
+    pyr_part *at;
+    size_t n;
+} pyr_parts;
+
+/* One more part; takes `bytes` over, on failure too. */
+pyr_status pyr_parts_add(pyr_parts *parts, pyr_part_bytes *bytes, const char *name, pyr_record record,
+                         int64_t n);
+void pyr_parts_free(pyr_parts *parts); /* back to {0} */
+
+/* The collection's images (h, w, c) are those of all parts in their order, the first `train` of them for
+ * training. Takes `parts` over, on failure too; the notes say what became of values that are no samples.
+ * PYR_E_FORMAT: values that are no image's, or not finite. */
+pyr_status pyr_collection_pack_parts(pyr_collection *c, pyr_parts *parts, int h, int w, int channels,
+                                     int64_t train);
+
+#endif

@@ -1,0 +1,194 @@
+/* stl_folder.c - STL-10's binary files (A. Coates, H. Lee, A. Ng, "An analysis of single-layer networks in
+ * unsupervised feature learning", 2011): train_X.bin, test_X.bin and unlabeled_X.bin hold pictures of 96x96
+ * as a red, a green and a blue plane, each column by column; train_y.bin and test_y.bin a byte 1..10 for
+ * each. */
+#include "images/packed_parts.h"
+
+#include "base/mem.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { SIDE = 96, PIXELS = SIDE * SIDE * 3, CLASSES = 10 };
+static const char *const part_names[] = {"train_X.bin", "test_X.bin", "unlabeled_X.bin"};
+static const char *const class_names[CLASSES] = {"airplane", "bird",  "car",    "cat",  "deer",
+                                                 "dog",      "horse", "monkey", "ship", "truck"};
+
+static bool is_one_of(const char *name)
+{
+    return strcmp(name, part_names[0]) == 0 || strcmp(name, part_names[1]) == 0 ||
+           strcmp(name, part_names[2]) == 0;
+}
+
+bool pyr_stl_folder_is(const char *folder, const pyr_names *names)
+{
+    (void)folder;
+    for (size_t i = 0; i < names->n; i++)
+        if (is_one_of(names->at[i]))
+            return true;
+    return false;
+}
+
+static pyr_status size_of(int64_t *size, const char *path)
+{
+    struct stat info;
+
+    if (stat(path, &info) != 0)
+        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
+    *size = info.st_size;
+    return PYR_OK;
+}
+
+bool pyr_stl_file_is(const char *path)
+{
+    const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    int64_t size = 0;
+
+    return is_one_of(base) && size_of(&size, path) == PYR_OK && size % PIXELS == 0;
+}
+
+/* The file of labels that belongs to one of pictures; NULL in *out: there is none. */
+static pyr_status labels_of(char **out, const char *path)
+{
+    size_t n = strlen(path) - strlen("X.bin");
+    char *labels = pyr_strfmt("%.*sy.bin", (int)n, path);
+
+    *out = NULL;
+    if (!labels)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    if (pyr_is_file(labels))
+        *out = labels;
+    else
+        pyr_free(labels);
+    return PYR_OK;
+}
+
+static pyr_status read_labels(pyr_collection *c, int64_t first, int64_t n, const char *path)
+{
+    char *bytes = NULL;
+    size_t size;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_file_read(&bytes, &size, path, UINT64_C(1) << 30));
+    if (size != (size_t)n)
+        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: %zu labels for %lld images; copy or download it again", path,
+                             size, (long long)n));
+    for (int64_t i = 0; i < n; i++) {
+        int label = (unsigned char)bytes[i];
+
+        if (label < 1 || label > CLASSES)
+            PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: label %lld is %d, STL-10 has 1..%d", path, (long long)i,
+                                 label, CLASSES));
+        c->at[first + i].label = label - 1;
+    }
+    PYR_TRY_OUT(pyr_names_add(&c->sources, path));
+out:
+    pyr_free(bytes);
+    return status;
+}
+
+static pyr_status add_part(pyr_parts *parts, const char *path)
+{
+    const pyr_record record = {.type = PYR_NPY_U1, /* columns first */
+                               .elements = PIXELS,
+                               .down = 1,
+                               .right = SIDE,
+                               .next = SIDE * SIDE};
+    pyr_part_bytes *bytes;
+    int64_t size = 0;
+
+    PYR_TRY(size_of(&size, path));
+    if (size == 0 || size % PIXELS != 0)
+        return pyr_fail(
+            PYR_E_FORMAT,
+            "%s: %lld bytes are not whole STL-10 pictures of %d bytes; the file is cut short: copy "
+            "or download it again",
+            path, (long long)size, PIXELS);
+    PYR_TRY(pyr_part_file(&bytes, path));
+    return pyr_parts_add(parts, bytes, path, record, size / PIXELS);
+}
+
+static pyr_status name_classes(pyr_collection *c, const char *folder)
+{
+    PYR_TRY(pyr_collection_names(c, folder, "class_names.txt"));
+    for (int i = 0; i < CLASSES && c->classes.n < CLASSES; i++)
+        if (c->classes.n == (size_t)i)
+            PYR_TRY(pyr_names_add(&c->classes, class_names[i]));
+    return PYR_OK;
+}
+
+/* One or two files of pictures, the second held out. */
+static pyr_status collect(pyr_collection *c, char *const *paths, int n, const char *folder)
+{
+    bool wanted = !c->set->classes || strcmp(c->set->classes, "none") != 0, labelled = false;
+    pyr_parts parts = {0};
+    int64_t counts[2] = {0}, first = 0;
+    char *labels = NULL;
+    pyr_status status = PYR_OK;
+
+    c->kind = "STL-10";
+    for (int i = 0; i < n; i++) {
+        PYR_TRY_OUT(add_part(&parts, paths[i]));
+        PYR_TRY_OUT(pyr_names_add(&c->sources, paths[i]));
+        counts[i] = parts.at[i].n;
+    }
+    PYR_TRY_OUT(pyr_collection_pack_parts(c, &parts, SIDE, SIDE, 3, counts[0]));
+    for (int i = 0; wanted && i < n; first += counts[i++]) {
+        PYR_TRY_OUT(labels_of(&labels, paths[i]));
+        if (labels) {
+            PYR_TRY_OUT(read_labels(c, first, counts[i], labels));
+            labelled = true;
+        }
+        pyr_free(labels);
+        labels = NULL;
+    }
+    if (labelled)
+        PYR_TRY_OUT(name_classes(c, folder));
+    pyr_text_add(&c->how, "images are %s%s%s", strrchr(paths[0], '/') ? strrchr(paths[0], '/') + 1 : paths[0],
+                 n > 1 ? "; held out is test_X.bin" : "",
+                 labelled ? "; labels 1..10 of the _y.bin beside are classes 0..9" : "");
+out:
+    pyr_parts_free(&parts);
+    pyr_free(labels);
+    return status;
+}
+
+pyr_status pyr_collect_stl_folder(pyr_collection *c, const char *folder, const pyr_names *names)
+{
+    char *paths[3] = {NULL}, *chosen[2];
+    bool has[3] = {false};
+    int n = 0;
+    pyr_status status = PYR_OK;
+
+    for (int i = 0; i < 3; i++) {
+        for (size_t k = 0; k < names->n; k++)
+            has[i] |= strcmp(names->at[k], part_names[i]) == 0;
+        if (has[i] && !(paths[i] = pyr_path_join(folder, part_names[i])))
+            PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file"));
+    }
+    for (int i = 0; i < 2; i++)
+        if (has[i])
+            chosen[n++] = paths[i];
+    if (!n)
+        chosen[n++] = paths[2];
+    PYR_TRY_OUT(collect(c, chosen, n, folder));
+    if (has[2] && chosen[0] != paths[2])
+        pyr_text_add(&c->how, "; unlabeled_X.bin is left aside (give its path to train on it)");
+out:
+    for (int i = 0; i < 3; i++)
+        pyr_free(paths[i]);
+    return status;
+}
+
+pyr_status pyr_collect_stl_file(pyr_collection *c, const char *path)
+{
+    const char *base = strrchr(path, '/');
+    char *folder = pyr_strfmt("%.*s", base ? (int)(base - path) : 0, path), *copy = pyr_strdup(path);
+    pyr_status status;
+
+    status = folder && copy ? collect(c, &copy, 1, folder)
+                            : pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    pyr_free(folder);
+    pyr_free(copy);
+    return status;
+}

@@ -1,0 +1,59 @@
+/* Packed files that mean harm, as data sets: NPY, NPZ, IDX, and whatever else begins like one. They are read
+ * to the end in portions, or refused with a sentence, and nothing is left behind. Seeds: tests/golden/arrays.
+ */
+#include "base/mem.h"
+#include "images/collection.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+
+enum { MOST = 1 << 22 };
+
+static void must(int holds)
+{
+    if (!holds)
+        abort();
+}
+
+static void read_all(const pyr_collection *c)
+{
+    pyr_packed *p = c->packed;
+    size_t bytes = (size_t)p->h * (size_t)p->w * (size_t)(p->c * p->bits / 8);
+    char *image = bytes < MOST ? malloc(bytes) : NULL;
+
+    must(p->bits == 8 || p->bits == 16);
+    for (int round = 0; image && round < 2; round++) {
+        must(p->rewind(p) == PYR_OK);
+        for (int64_t i = 0; i < c->n && p->read(p, image, 1) == PYR_OK; i++)
+            must(c->at[i].label >= -1);
+    }
+    free(image);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
+{
+    static char path[64];
+    pyr_data_settings s = PYR_DATA_SETTINGS_DEFAULT;
+    pyr_collection c = {.set = &s};
+    bool taken = true;
+    FILE *f;
+
+    if (!*path)
+        snprintf(path, sizeof path, "/tmp/pyr-fuzz-packed-%ld", (long)getpid());
+    f = fopen(path, "wb");
+    must(f && fwrite(bytes, 1, n, f) == n);
+    fclose(f);
+    s.path = path;
+    if (n >= 2 && bytes[0] == 'P' && bytes[1] == 'K') {
+        if (pyr_collect_npz(&c, path) == PYR_OK)
+            read_all(&c);
+    } else if (pyr_collect_packed_file(&taken, &c, path, bytes, n < 8 ? n : 8) == PYR_OK && taken)
+        read_all(&c);
+    pyr_collection_free(&c);
+    remove(path);
+    must(pyr_mem().live_blocks == 0);
+    return 0;
+}
