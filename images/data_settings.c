@@ -2,13 +2,14 @@
 
 static const char *const channel_words[] = {"auto", "1", "3", "4", NULL};
 static const int channel_counts[] = {0, 1, 3, 4};
-static const char *const split_words[] = {"auto", "train", "all", NULL};
+static const char *const split_words[] = {"auto", "train", "all", "test", "val", NULL};
+static const char *const class_words[] = {"auto", "none", "folders", NULL};
 
 #define AT(member) offsetof(pyr_data_config, member)
 
 static const pyr_setting rows[] = {
     {"path", PYR_SETTING_TEXT, AT(set.path), 0, 0, "", NULL,
-     "folder or zip of PNG and JPEG (subfolders, or EDM's dataset.json, are classes), NPZ, IDX, CIFAR "
+     "folder, zip or tar of PNG and JPEG (subfolders, or EDM's dataset.json, are classes), NPZ, IDX, CIFAR "
      "binary"},
     {"channels", PYR_SETTING_CHOICE, AT(channels), 0, 0, "auto", channel_words,
      "1 grey, 3 RGB, 4 RGBA, auto: the most that an image needs"},
@@ -21,7 +22,12 @@ static const pyr_setting rows[] = {
     {"held_out", PYR_SETTING_COUNT, AT(set.held_out), -1, 1e9, "-1", NULL,
      "images held out when there is no test set; -1: a tenth, at most 2000"},
     {"split", PYR_SETTING_CHOICE, AT(split), 0, 0, "auto", split_words,
-     "auto: a test set is held out; train: it is left alone; all: train on everything"},
+     "auto: a test set is held out; train: it is left alone; all: train on everything; test, val: that part "
+     "is "
+     "held out"},
+    {"classes", PYR_SETTING_CHOICE, AT(classes), 0, 0, "auto", class_words,
+     "auto: folders that seem to be classes, or labels that come along; none: no labels; folders: the last "
+     "folder on the way to each image, whatever it is called"},
     {"xflip", PYR_SETTING_BOOL, AT(xflip), 0, 0, "false", NULL, "mirror images at random in training"},
     {"dequantise", PYR_SETTING_BOOL, AT(dequantise), 0, 0, "false", NULL,
      "add noise U(-2^-b, 2^-b) to images of b bits in training, new each time: for models whose likelihood "
@@ -40,5 +46,6 @@ pyr_status pyr_data_config_finish(pyr_data_config *config)
     config->set.resize_h = config->size.n > 0 ? config->size.at[0] : 0;
     config->set.resize_w = config->size.n > 1 ? config->size.at[1] : config->set.resize_h;
     config->set.split = split_words[config->split];
+    config->set.classes = class_words[config->classes];
     return PYR_OK;
 }

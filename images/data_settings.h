@@ -9,7 +9,8 @@ typedef struct pyr_data_config {
     pyr_data_settings set;
     int channels;    /* index: auto, 1, 3, 4 */
     pyr_ints size;   /* [h, w], [side], or nothing */
-    int split;       /* index: auto, train, all */
+    int split;       /* index: auto, train, all, test, val */
+    int classes;     /* index: auto, none, folders */
     bool xflip;      /* mirror images at random in training */
     bool dequantise; /* add uniform noise of one sample's width in training */
 } pyr_data_config;

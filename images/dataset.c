@@ -7,6 +7,7 @@
 #include "images/jpeg_file.h"
 #include "images/pixels.h"
 #include "images/png_file.h"
+#include "images/tar_file.h"
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
@@ -52,6 +53,8 @@ static pyr_status collect_file(pyr_collection *c, const char *path)
     fclose(f);
     if (n >= 2 && start[0] == 'P' && start[1] == 'K')
         return pyr_collect_zip(c, path);
+    if (pyr_tar_is(path))
+        return pyr_collect_tar(c, NULL, &(pyr_names){(char *[]){(char *)path}, 1}); /* not written to */
     if (pyr_png_is(start, n) || pyr_jpeg_is(start, n) || (n && pyr_image_named(path))) {
         c->kind = "image files";
         copy = pyr_strdup(path);
@@ -493,8 +496,11 @@ static pyr_status check(const pyr_data_settings *s)
         return pyr_fail(PYR_E_CONFIG, "held_out is %lld, should be -1 (automatic) or a number of images",
                         (long long)s->held_out);
     if (s->split && strcmp(s->split, "auto") != 0 && strcmp(s->split, "train") != 0 &&
-        strcmp(s->split, "all") != 0)
-        return pyr_fail(PYR_E_CONFIG, "split is \"%s\", should be auto, train or all", s->split);
+        strcmp(s->split, "all") != 0 && strcmp(s->split, "test") != 0 && strcmp(s->split, "val") != 0)
+        return pyr_fail(PYR_E_CONFIG, "split is \"%s\", should be auto, train, all, test or val", s->split);
+    if (s->classes && strcmp(s->classes, "auto") != 0 && strcmp(s->classes, "none") != 0 &&
+        strcmp(s->classes, "folders") != 0)
+        return pyr_fail(PYR_E_CONFIG, "classes is \"%s\", should be auto, none or folders", s->classes);
     return PYR_OK;
 }
 
