@@ -163,6 +163,8 @@ static const char *const rest_words[] = {"unlabeled",  "unlabelled",  "extra",  
 
 static pyr_part part_word(token t)
 {
+    if (t.n == 8 && (is(t.at, 4, "held") || is(t.at, 4, "hold")) && is(t.at + 5, 3, "out"))
+        return PYR_PART_VAL;
     return among(t.at, t.n, train_words)  ? PYR_PART_TRAIN
            : among(t.at, t.n, test_words) ? PYR_PART_TEST
            : among(t.at, t.n, val_words)  ? PYR_PART_VAL
@@ -188,29 +190,29 @@ static pyr_part glued(size_t *n, token t)
     return PYR_PART_NONE;
 }
 
-/* "held-out", "Hold_Out": the name without what is between its letters. */
-static bool is_held_out(const char *name, size_t n)
+/* "held-out", "Hold_Out": two words that are one. */
+static size_t join_held_out(token *at, size_t count)
 {
-    char letters[8];
-    size_t count = 0;
+    size_t kept = 0;
 
-    for (size_t i = 0; i < n; i++)
-        if (is_letter(name[i])) {
-            if (count == sizeof letters)
-                return false;
-            letters[count++] = name[i];
+    for (size_t i = 0; i < count; i++) {
+        at[kept] = at[i];
+        if (i + 1 < count && is(at[i + 1].at, at[i + 1].n, "out") &&
+            (is(at[i].at, at[i].n, "held") || is(at[i].at, at[i].n, "hold"))) {
+            i++;
+            at[kept].n = (size_t)(at[i].at + at[i].n - at[kept].at);
         }
-    return count && (is(letters, count, "heldout") || is(letters, count, "holdout"));
+        kept++;
+    }
+    return kept;
 }
 
 pyr_part_name pyr_part_of(const char *name, size_t n)
 {
     token at[TOKENS];
-    size_t count = split(at, name, n), others = 0;
+    size_t words = split(at, name, n), count = join_held_out(at, words), others = 0;
     pyr_part_name found = {.sure = true};
 
-    if (is_held_out(name, n))
-        return (pyr_part_name){.part = PYR_PART_VAL, .n = n, .sure = true};
     for (size_t i = 0; i < count; i++) {
         size_t length = at[i].n;
         pyr_part part = part_word(at[i]);
@@ -230,7 +232,7 @@ pyr_part_name pyr_part_of(const char *name, size_t n)
         } else if (part != PYR_PART_NONE)
             others++; /* train_test */
     }
-    found.sure = found.part != PYR_PART_NONE && others == (found.domain != 0) && count < TOKENS;
+    found.sure = found.part != PYR_PART_NONE && others == (found.domain != 0) && words < TOKENS;
     if (!found.sure)
         found.domain = 0;
     return found;
@@ -361,7 +363,7 @@ size_t pyr_mask_stem(const char *stem, size_t n)
         end = n;
     for (word = end; word && is_letter(stem[word - 1]);)
         word--;
-    if (word < 2 || !strchr("_-.", stem[word - 1]) || !among(stem + word, end - word, endings))
+    if (word < 2 || !strchr("_-", stem[word - 1]) || !among(stem + word, end - word, endings))
         return n;
     return word - 1;
 }

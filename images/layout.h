@@ -93,14 +93,16 @@ pyr_status pyr_folders_around(size_t *skip, const pyr_items *items, size_t begin
 /* Take masks, and further images of one key, out of the list; say so in the layout, whose `place` is set. */
 pyr_status pyr_layout_masks(pyr_layout *out, pyr_items *items);
 
+enum { PYR_ENDINGS = 6 };
+
 /* A folder by its files' numbers. */
 typedef struct pyr_numbered {
     const char *name;
     size_t n;
-    size_t files;         /* images in it */
-    size_t numbered;      /* those with a number in their names */
-    uint64_t least, most; /* these numbers */
-    bool ends;            /* all numbers end in the digits of the folder's name */
+    size_t files;           /* images in it */
+    size_t numbered;        /* those with a number in their names */
+    uint64_t least, most;   /* these numbers */
+    bool ends[PYR_ENDINGS]; /* [k]: the last k + 1 digits of all numbers are the folder's number */
     bool begins; /* all names of files begin with the folder's name, and go on in digits of base 16 */
 } pyr_numbered;
 

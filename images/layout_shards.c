@@ -30,19 +30,19 @@ void pyr_numbered_add(pyr_numbered *folder, const char *file)
     pyr_number number = pyr_last_number(base, stem);
 
     if (folder->files++ == 0) {
-        folder->ends = folder->begins = true;
+        folder->begins = true;
+        for (int i = 0; i < PYR_ENDINGS; i++)
+            folder->ends[i] = true;
         folder->least = UINT64_MAX;
     }
     while (hex < stem && is_hex(base[hex]))
         hex++;
     folder->begins &= hex == stem && stem >= 4 + folder->n && strncmp(base, folder->name, folder->n) == 0;
-    if (!number.n) {
-        folder->ends = false;
+    if (!number.n)
         return;
-    }
     folder->numbered++;
-    folder->ends &= number.n >= folder->n &&
-                    strncmp(base + number.at + number.n - folder->n, folder->name, folder->n) == 0;
+    for (size_t digits = 0, power = 10; digits < PYR_ENDINGS; digits++, power *= 10)
+        folder->ends[digits] &= number.value % power == pyr_last_number(folder->name, folder->n).value;
     folder->least = number.value < folder->least ? number.value : folder->least;
     folder->most = number.value > folder->most ? number.value : folder->most;
 }
@@ -78,7 +78,21 @@ static bool by_quotient(const pyr_numbered *at, size_t n, uint64_t base, uint64_
         if (f && (at[i].least - base) / f < highest)
             highest = (at[i].least - base) / f;
     }
-    return lowest <= highest;
+    return lowest <= highest && highest >= 2; /* 0/0.png, 1/1.png is nothing yet */
+}
+
+/* Whether the last so many digits of the files' numbers are the folder's: more than one digit, or a class of
+ * ten could be meant. */
+static bool by_ending(const pyr_numbered *at, size_t n)
+{
+    bool all = false;
+
+    for (int digits = 1; digits < PYR_ENDINGS && !all; digits++) {
+        all = true;
+        for (size_t i = 0; i < n; i++)
+            all &= at[i].ends[digits] && at[i].numbered == at[i].files;
+    }
+    return all;
 }
 
 /* Names of one kind: all digits; or all the same text, then digits. */
@@ -113,7 +127,7 @@ static bool by_hash(const pyr_numbered *at, size_t n)
 
 pyr_shards pyr_shards_are(const pyr_numbered *at, size_t n)
 {
-    bool bare, words, padded = true, ends = true, zero = false, equal = true, tied;
+    bool bare, words, padded = true, zero = false, equal = true, tied;
     uint64_t step = 0, first = UINT64_MAX, base = UINT64_MAX;
     size_t files = 0;
 
@@ -131,7 +145,6 @@ pyr_shards pyr_shards_are(const pyr_numbered *at, size_t n)
         base = at[i].least < base ? at[i].least : base;
         padded &= at[i].n == at[0].n;
         zero |= at[i].n > 1 && at[i].name[0] == '0';
-        ends &= at[i].ends;
         files += at[i].files;
         equal &= i + 1 == n ? at[i].files <= at[0].files : at[i].files == at[0].files;
     }
@@ -139,7 +152,7 @@ pyr_shards pyr_shards_are(const pyr_numbered *at, size_t n)
     padded &= zero;
     if ((padded && step >= 10) || (step >= 100 && at[0].n >= 4))
         return PYR_SHARDS_YES;
-    tied = ends || by_quotient(at, n, 0, 0, 1) || by_quotient(at, n, 0, 0, step) ||
+    tied = by_ending(at, n) || by_quotient(at, n, 0, 0, 1) || by_quotient(at, n, 0, 0, step) ||
            by_quotient(at, n, base, first, 1);
     if (tied && padded)
         return PYR_SHARDS_YES;
