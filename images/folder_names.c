@@ -29,7 +29,7 @@ bool pyr_left_aside(const char *path)
     while (*path) {
         size_t n = strcspn(path, "/");
 
-        if ((path[0] == '.' && !is(path, n, ".") && !is(path, n, "..")) || among(path, n, left))
+        if ((path[0] == '.' && !is(path, n, ".")) || among(path, n, left))
             return true;
         path += n + (path[n] == '/');
     }

@@ -10,7 +10,7 @@
 
 /* Whether a file or a folder on the way to it is what other programs leave: a hidden one (a name that begins
  * with a point, as macOS' ._x.png and .ipynb_checkpoints), __MACOSX, Thumbs.db, desktop.ini, @eaDir and the
- * like. `path` begins inside the data set: a hidden folder around it does not matter. */
+ * like, and ".." in an archive. `path` begins inside the data set: a hidden folder around it does not matter. */
 bool pyr_left_aside(const char *path);
 
 /* The name of an archive's entry as a path from the archive's root, in place: backslashes (archives of some

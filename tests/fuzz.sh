@@ -17,5 +17,6 @@ replay settings configs/*.cfg tests/tiny.cfg
 replay images tests/golden/images/*.png tests/golden/images/*.jpg tests/golden/shapes/*.gz
 replay scheduler tests/golden/unet2d/pipeline/scheduler/scheduler_config.json
 replay npz tests/golden/archives/*.npz tests/golden/archives/*.zip tests/golden/archives/dataset.json
+replay tar tests/golden/tars/*.tar tests/golden/tars/*.tar.*
 echo "fuzz: $passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]
