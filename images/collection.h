@@ -13,6 +13,7 @@
 #include "base/threads.h"
 #include "images/dataset.h"
 #include "images/dataset_json.h"
+#include "images/folder_names.h"
 #include "images/image.h"
 #include "images/resize.h"
 

@@ -317,6 +317,13 @@ static bool is_mask_name(const token *at, size_t count)
     return mask || (ground && truth);
 }
 
+bool pyr_mask_named(const char *name, size_t n)
+{
+    token at[TOKENS];
+
+    return is_mask_name(at, split(at, name, n));
+}
+
 /* The words that are left when those of masks, images and numbers are taken away: the same in
  * train_masks and train_images. */
 static size_t essence(token *at, size_t count)

@@ -10,7 +10,8 @@
 
 /* Whether a file or a folder on the way to it is what other programs leave: a hidden one (a name that begins
  * with a point, as macOS' ._x.png and .ipynb_checkpoints), __MACOSX, Thumbs.db, desktop.ini, @eaDir and the
- * like, and ".." in an archive. `path` begins inside the data set: a hidden folder around it does not matter. */
+ * like, and ".." in an archive. `path` begins inside the data set: a hidden folder around it does not matter.
+ */
 bool pyr_left_aside(const char *path);
 
 /* The name of an archive's entry as a path from the archive's root, in place: backslashes (archives of some
@@ -46,6 +47,7 @@ bool pyr_part_pair(const char *a, const pyr_part_name *a_part, size_t a_n, const
 /* Whether a folder is named as masks are (masks, train_labels, gtFine), and `images` (a sibling) as the
  * images that belong to them. with_mask and no_mask are not. */
 bool pyr_masks_of(const char *masks, size_t masks_n, const char *images, size_t images_n);
+bool pyr_mask_named(const char *name, size_t n); /* the first half of that */
 /* The length of a file's stem without a mask's ending (_mask, _mask_1, _segmentation, ...); n when it has
  * none.
  */

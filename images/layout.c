@@ -339,6 +339,53 @@ static bool by_letter(const piece *at, size_t n)
     return n > 0;
 }
 
+/* The folder of the second level. */
+static piece second_folder(const piece *first)
+{
+    const char *inner = first->at + first->n + 1, *slash = strchr(inner, '/');
+
+    return (piece){inner, slash ? (size_t)(slash - inner) : 0, 0};
+}
+
+/* The next piece of the same first folder with another second one; n, or a new first folder: there is none.
+ */
+static size_t next_second(const piece *at, size_t n, size_t i)
+{
+    piece now = second_folder(&at[i]), next;
+
+    for (size_t k = i + 1; k < n && same_piece(&at[k], &at[i]); k++) {
+        next = second_folder(&at[k]);
+        if (!same_piece(&next, &now))
+            return k;
+    }
+    return n;
+}
+
+/* PlantVillage's color/, grayscale/, segmented/: each first folder holds the same folders, two or more, which
+ * are then likely to be the classes. */
+static bool same_inside(const piece *at, size_t n)
+{
+    size_t groups = 1;
+
+    for (size_t start = 1; start < n; start++) {
+        size_t inside = 0, i = 0, k = start;
+
+        if (same_piece(&at[start], &at[start - 1]))
+            continue;
+        groups++;
+        for (; i < n && k < n; i = next_second(at, n, i), k = next_second(at, n, k)) {
+            piece a = second_folder(&at[i]), b = second_folder(&at[k]);
+
+            if (!a.n || !same_piece(&a, &b))
+                return false;
+            inside++;
+        }
+        if (i != n || k != n || inside < 2)
+            return false;
+    }
+    return groups > 1;
+}
+
 static void step_in(work *w)
 {
     for (size_t i = 0; i < w->items.n; i++) {
@@ -391,6 +438,7 @@ static pyr_status training_classes(work *w)
         pyr_shards shards = PYR_SHARDS_NO;
         pyr_status status = pieces_of(&at, &n, &groups, &loose, w);
         bool letters = status == PYR_OK && groups > 1 && by_letter(at, n);
+        bool same = status == PYR_OK && groups > 1 && same_inside(at, n);
 
         if (status == PYR_OK && groups > 1 && !letters)
             status = judge_shards(&shards, w, at, n, groups);
@@ -405,6 +453,11 @@ static pyr_status training_classes(work *w)
             if (letters)
                 step_in(w);
             name_classes(w, letters ? all_folders : first_folder, PYR_PART_TRAIN);
+            if (same)
+                PYR_TRY(pyr_names_add(
+                    &w->out->warnings,
+                    "the folders that are taken for classes hold the same folders each: if those "
+                    "are the classes, say data.classes = \"folders\""));
             return shards == PYR_SHARDS_MAYBE ? warn_shards(w) : PYR_OK;
         }
         step_in(w);
@@ -658,6 +711,7 @@ static void tell_parts(work *w)
     pyr_text *how = &w->out->how;
     const char *between = " (";
     int left[3] = {PYR_PART_TEST, PYR_PART_VAL, PYR_PART_REST};
+    size_t beside = 0;
 
     if (w->around)
         pyr_text_add(how, "what is not in %s%s%s is trained on", names_of(w, PYR_PART_TEST),
@@ -681,6 +735,12 @@ static void tell_parts(work *w)
     if (w->all && w->parts[PYR_PART_TEST].n + w->parts[PYR_PART_VAL].n)
         pyr_text_add(how, "%sthe held-out parts are trained on too", between);
     pyr_text_add(how, "%s", *between == ' ' && !w->all ? "" : ")");
+    for (size_t i = 0; i < w->items.n; i++)
+        beside += w->items.at[i].part == PYR_PART_NONE;
+    beside -= w->parts[PYR_PART_NONE].n;
+    if (beside)
+        pyr_text_add(&w->out->notes, "; %zu image%s beside these folders left aside", beside,
+                     beside == 1 ? "" : "s");
     if (w->parts[PYR_PART_NONE].n)
         pyr_text_add(&w->out->notes, "; %s %s left aside", names_of(w, PYR_PART_NONE),
                      w->parts[PYR_PART_NONE].folders > 1 ? "are" : "is");

@@ -149,6 +149,8 @@ static pyr_status judge(masks *m, const pyr_folders *folders, size_t k)
     const pyr_folder *folder = &folders->at[k], *images = NULL;
     bool yes = false;
 
+    if (!pyr_mask_named(folder->name, folder->n))
+        return PYR_OK;
     for (size_t i = 0; i < folders->n && !yes; i++)
         if (i != k && pyr_masks_of(folder->name, folder->n, folders->at[i].name, folders->at[i].n)) {
             images = &folders->at[i];

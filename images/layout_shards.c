@@ -7,6 +7,7 @@
  *
  * - folder = number / S for one S, or S * (number / S); counted from 0 or from the least number; or
  * - folder = the last digits of the number, or the first digits (base 16) of the file's name; or
+ * - the folder's name is a range (00000-00999) that the numbers are in; or
  * - the folders count in steps of a round number (00000, 01000, ...), as classes never do.
  *
  * Classes of equal size whose files are counted through would look the same; then folders as parts are made
@@ -125,13 +126,27 @@ static bool by_hash(const pyr_numbered *at, size_t n)
     return at[0].n <= 4;
 }
 
+/* 00000-00999, 01000-01999: ranges that the files' numbers are in. Ages of 20-29 are classes. */
+static bool by_range(const pyr_numbered *at, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        pyr_number last = pyr_last_number(at[i].name, at[i].n);
+        pyr_number first = last.at ? pyr_last_number(at[i].name, last.at - 1) : (pyr_number){0};
+
+        if (!first.n || !last.n || first.at != 0 || first.n + 1 != last.at || last.at + last.n != at[i].n ||
+            at[i].numbered != at[i].files || at[i].least < first.value || at[i].most > last.value)
+            return false;
+    }
+    return true;
+}
+
 pyr_shards pyr_shards_are(const pyr_numbered *at, size_t n)
 {
     bool bare, words, padded = true, zero = false, equal = true, tied;
     uint64_t step = 0, first = UINT64_MAX, base = UINT64_MAX;
     size_t files = 0;
 
-    if (by_hash(at, n))
+    if (by_hash(at, n) || by_range(at, n))
         return PYR_SHARDS_YES;
     if (!numbered_alike(at, n, &bare, &words))
         return PYR_SHARDS_NO;
