@@ -100,7 +100,8 @@ static void strange_entries(void)
     s.path = GOLDEN "strange.tar";
     s.split = "all";
     s.classes = "none";
-    CHECK_OK(pyr_dataset_open(&set, &s)); /* the older x.png is no image, and not read; what points out is left */
+    CHECK_OK(
+        pyr_dataset_open(&set, &s)); /* the older x.png is no image, and not read; what points out is left */
     CHECK(set && pyr_dataset_count(set, PYR_TRAIN) == 2);
     pyr_dataset_free(set);
 }
