@@ -144,6 +144,7 @@ pyr_status pyr_command_info(int argc, char **argv)
         {.name = "skip-bad", .setting = "data.skip_bad"},
         {.name = "held-out", .argument = "N", .setting = "data.held_out"},
         {.name = "split", .argument = "WORD", .setting = "data.split"},
+        {.name = "classes", .argument = "WORD", .setting = "data.classes"},
         PYR_MACHINE_OPTIONS(machine),
     };
     const pyr_options options = {

@@ -13,6 +13,7 @@
 #include "base/threads.h"
 #include "images/dataset.h"
 #include "images/dataset_json.h"
+#include "images/folder_names.h"
 #include "images/image.h"
 #include "images/resize.h"
 
@@ -127,14 +128,29 @@ pyr_status pyr_collect_zip(pyr_collection *c, const char *path);
 
 /* Image files in a folder. */
 pyr_status pyr_collect_image_folder(pyr_collection *c, const char *folder, const pyr_names *names);
-/* The image files among `files`, which are named from `root` ("photos/", "photos.zip: "; all paths begin with
- * it) and come in the order of a walk through folders. Folders are classes, train/ and test/ the split; or,
- * when `labels` are an EDM data set's, these say. PYR_E_FORMAT: a label without its image, or an image
- * without. */
-pyr_status pyr_collect_listed(pyr_collection *c, const char *root, const pyr_names *files,
-                              const pyr_file_labels *labels);
-/* Files and folders that file managers leave: hidden ones, __MACOSX. */
-bool pyr_left_aside(const char *name);
+/* Tar archives, plain or compressed: of image files, several of one data set (WebDataset's shards). `paths`
+ * as given by the person or found in `folder` (NULL: none), which they are named from. */
+pyr_status pyr_collect_tar(pyr_collection *c, const char *folder, const pyr_names *paths);
+
+/* The files of a folder or archive, as a list. */
+typedef struct pyr_listing {
+    pyr_names
+        names; /* from the top of it, in the order of a walk (pyr_walk_order); nothing that is left aside */
+    const char *root; /* "photos/", "photos.zip: ": what comes before a name in sentences */
+    /* File i in sentences (and where a folder's is opened), a new block; NULL without memory */
+    char *(*path)(const struct pyr_listing *listing, size_t i);
+    /* The bytes of file i, at most `limit`, a new block with a NUL behind it */
+    pyr_status (*read)(const struct pyr_listing *listing, char **bytes, size_t *n, size_t i, uint64_t limit);
+    void *source; /* of whoever lists */
+} pyr_listing;
+
+/* The image files among these, as their names say (layout.h), or labels in files say: EDM's dataset.json,
+ * where folders mean nothing, and WebDataset's .cls and .json beside each image. Each found image's `entry`
+ * is its place in the list. PYR_E_FORMAT: a label without its image, or an image without. */
+pyr_status pyr_collect_listed(pyr_collection *c, const pyr_listing *listing);
+/* The label that the bytes of a .cls or .json file (a NUL behind them) say; -1: none, or no whole number
+ * 0..PYR_LABEL_MOST - 1. PYR_E_FORMAT: no JSON. */
+pyr_status pyr_label_beside(int32_t *label, const char *bytes, size_t n, const char *name);
 
 /* ---- decoding (image_decode.c) ---- */
 

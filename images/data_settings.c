@@ -11,7 +11,7 @@ static const char *const class_words[] = {"auto", "none", "folders", NULL};
 
 static const pyr_setting rows[] = {
     {"path", PYR_SETTING_TEXT, AT(set.path), 0, 0, "", NULL,
-     "folder or zip of PNG and JPEG (subfolders, or EDM's dataset.json, are classes), NPZ, IDX, CIFAR "
+     "folder, zip or tar of PNG and JPEG (subfolders, or EDM's dataset.json, are classes), NPZ, IDX, CIFAR "
      "binary"},
     {"channels", PYR_SETTING_CHOICE, AT(channels), 0, 0, "auto", channel_words,
      "1 grey, 3 RGB, 4 RGBA, auto: the most that an image needs"},
@@ -27,8 +27,8 @@ static const pyr_setting rows[] = {
      "auto: a test set is held out; train: it is left alone; all: train on everything; test, val: that part "
      "is held out"},
     {"classes", PYR_SETTING_CHOICE, AT(classes), 0, 0, "auto", class_words,
-     "auto: labels, or folders that seem to be classes; none: no labels; folders: each folder of images is "
-     "one"},
+     "auto: folders that seem to be classes, or labels that come along; none: no labels; folders: the last "
+     "folder on the way to each image, whatever it is called"},
     {"xflip", PYR_SETTING_BOOL, AT(xflip), 0, 0, "false", NULL, "mirror images at random in training"},
     {"range", PYR_SETTING_REALS, AT(range), -1e30, 1e30, "auto", range_words,
      "[black, white]: the values, as the files have them, that become -1 and 1; auto: those of their type"},

@@ -6,6 +6,7 @@
 #include "base/philox.h"
 #include "images/image_file.h"
 #include "images/pixels.h"
+#include "images/tar_file.h"
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +32,8 @@ static pyr_status collect_file(pyr_collection *c, const char *path)
     fclose(f);
     if (n >= 2 && start[0] == 'P' && start[1] == 'K')
         return pyr_collect_zip(c, path);
+    if (pyr_tar_is(path))
+        return pyr_collect_tar(c, NULL, &(pyr_names){(char *[]){(char *)path}, 1}); /* not written to */
     if (pyr_image_is(start, n) || (n && pyr_image_named(path))) {
         c->kind = "image files";
         copy = pyr_strdup(path);

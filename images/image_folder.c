@@ -1,7 +1,10 @@
+/* image_folder.c - image files in a folder. */
 #include "images/collection.h"
 
 #include "base/mem.h"
-#include "images/dataset_json.h"
+#include "images/folder_names.h"
+#include "images/image_file.h"
+#include "images/tar_file.h"
 #include <string.h>
 
 enum { DEEPEST = 16 }; /* folders in folders; a link to a folder above would have no end */
@@ -42,40 +45,52 @@ out:
     return status;
 }
 
-static pyr_status read_labels(pyr_file_labels *out, const char *folder, size_t files)
+static char *file_path(const pyr_listing *listing, size_t i)
 {
-    char *path = pyr_path_join(folder, PYR_DATASET_JSON), *bytes = NULL;
-    size_t n;
-    pyr_status status = PYR_OK;
+    return pyr_strfmt("%s%s", listing->root, listing->names.at[i]);
+}
+
+static pyr_status file_read(const pyr_listing *listing, char **bytes, size_t *n, size_t i, uint64_t limit)
+{
+    char *path = file_path(listing, i);
+    pyr_status status;
 
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
-    if (pyr_is_file(path)) {
-        PYR_TRY_OUT(pyr_file_read(&bytes, &n, path, pyr_file_labels_limit(files)));
-        PYR_TRY_OUT(pyr_file_labels_parse(out, bytes, n, path));
-    }
-out:
-    pyr_free(bytes);
+    status = pyr_file_read(bytes, n, path, limit);
     pyr_free(path);
     return status;
 }
 
+/* Whether a folder without image files has tar archives: then they are the data set. */
+static pyr_status archives(pyr_names *out, const pyr_names *files)
+{
+    for (size_t i = 0; i < files->n; i++)
+        if (pyr_image_named(files->at[i]))
+            return PYR_OK;
+    for (size_t i = 0; i < files->n; i++)
+        if (pyr_tar_named(files->at[i]))
+            PYR_TRY(pyr_names_add(out, files->at[i]));
+    return PYR_OK;
+}
+
 pyr_status pyr_collect_image_folder(pyr_collection *c, const char *folder, const pyr_names *names)
 {
-    pyr_names files = {0};
-    pyr_file_labels labels = {0};
+    pyr_listing listing = {.path = file_path, .read = file_read};
+    pyr_names tars = {0};
     char *root = pyr_path_join(folder, "");
     pyr_status status;
 
     c->kind = "image files";
     if (!root)
         PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image"));
-    PYR_TRY_OUT(walk(&files, folder, "", names, 0));
-    PYR_TRY_OUT(read_labels(&labels, folder, files.n));
-    PYR_TRY_OUT(pyr_collect_listed(c, root, &files, &labels));
+    listing.root = root;
+    PYR_TRY_OUT(walk(&listing.names, folder, "", names, 0));
+    PYR_TRY_OUT(archives(&tars, &listing.names));
+    status = tars.n ? pyr_collect_tar(c, folder, &tars) : pyr_collect_listed(c, &listing);
 out:
-    pyr_file_labels_free(&labels);
-    pyr_names_free(&files);
+    pyr_names_free(&tars);
+    pyr_names_free(&listing.names);
     pyr_free(root);
     return status;
 }

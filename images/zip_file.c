@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "images/folder_names.h"
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
@@ -42,25 +43,9 @@ static pyr_status opening_failed(const char *path, zip_error_t *error)
     return status;
 }
 
-/* Part by part, as a walk meets files that goes through each folder in the order of names: a slash comes
- * before all other characters. */
-static int compare(const char *a, const char *b)
-{
-    while (*a && *a == *b) {
-        a++;
-        b++;
-    }
-    return (*a == '/' ? 1
-            : *a      ? 1 + (unsigned char)*a
-                      : 0) -
-           (*b == '/' ? 1
-            : *b      ? 1 + (unsigned char)*b
-                      : 0);
-}
-
 static int by_name(const void *a, const void *b)
 {
-    return compare(((const entry *)a)->name, ((const entry *)b)->name);
+    return pyr_walk_order(((const entry *)a)->name, ((const entry *)b)->name);
 }
 
 /* What the directory says of an entry, judged before anything is made of it. */
@@ -106,12 +91,18 @@ static pyr_status list(pyr_zip *zip, uint64_t bytes)
             return pyr_fail(PYR_E_FORMAT, "%s: entry %lld of the zip archive is damaged: %s", zip->path,
                             (long long)i, zip_strerror(zip->zip));
         length = strlen(info.name);
-        if (length && info.name[length - 1] == '/')
+        if (length && (info.name[length - 1] == '/' || info.name[length - 1] == '\\'))
             continue;
         PYR_TRY(check_entry(zip, &info, &bytes));
         zip->at[zip->n].name = pyr_strdup(info.name);
         if (!zip->at[zip->n].name)
             return pyr_fail(PYR_E_NOMEM, "%s: out of memory for the names of its entries", zip->path);
+        pyr_entry_tidy(zip->at[zip->n].name);
+        if (!*zip->at[zip->n].name) { /* "./" and the like: a folder too */
+            pyr_free(zip->at[zip->n].name);
+            zip->at[zip->n].name = NULL;
+            continue;
+        }
         zip->at[zip->n].index = (uint64_t)i;
         zip->at[zip->n++].size = info.size;
     }
@@ -222,7 +213,7 @@ uint64_t pyr_zip_size(const pyr_zip *zip, size_t i)
 
 static int is_named(const void *name, const void *b)
 {
-    return compare(name, ((const entry *)b)->name);
+    return pyr_walk_order(name, ((const entry *)b)->name);
 }
 
 bool pyr_zip_find(size_t *i, const pyr_zip *zip, const char *name)

@@ -27,7 +27,7 @@ void pyr_zip_free(pyr_zip *zip); /* NULL is a no-op */
 size_t pyr_zip_count(const pyr_zip *zip);
 const char *pyr_zip_path(const pyr_zip *zip); /* of the archive */
 const char *pyr_zip_name(const pyr_zip *zip,
-                         size_t i);                  /* as in the archive, UTF-8; borrowed until the free */
+                         size_t i); /* a path (pyr_entry_tidy), UTF-8; borrowed until the free */
 uint64_t pyr_zip_size(const pyr_zip *zip, size_t i); /* bytes when unpacked, as promised */
 /* An entry by its name; false: there is none. */
 bool pyr_zip_find(size_t *i, const pyr_zip *zip, const char *name);

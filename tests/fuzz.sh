@@ -23,5 +23,6 @@ replay npz tests/golden/archives/*.npz tests/golden/archives/*.zip tests/golden/
     tests/golden/arrays/*.npy tests/golden/arrays/*.npz
 replay packed tests/golden/arrays/*.npy tests/golden/arrays/*.npz tests/golden/arrays/emnist/*.gz \
     tests/golden/arrays/torch/FashionMNIST/raw/*-ubyte tests/golden/arrays/floats-images-idx3-float
+replay tar tests/golden/tars/*.tar tests/golden/tars/*.tar.*
 echo "fuzz: $passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]

@@ -461,10 +461,16 @@ static void edm_archives(void)
     CHECK(check_set(folder, NULL, false, "10 images") == fingerprint);
     CHECK_OK(pyr_npz_write(in_temp("plain.npz"), images, IMAGES, H, W, 3, NULL));
     CHECK(check_set(in_temp("plain.npz"), NULL, false, "10 images") == fingerprint);
-    /* A dataset.json of another kind says nothing: folders are classes again. */
+    /* A dataset.json of another kind says nothing: folders are read, and these are numbered parts. */
     CHECK_OK(pyr_file_replace(path, "{\"licence\": 1}", 14));
     pyr_data_settings s = at_path(folder);
     pyr_dataset *set;
+    CHECK_OK(pyr_dataset_open(&set, &s));
+    if (set)
+        check_describes(set, "1 file of other kinds left aside (such as dataset.json)");
+    CHECK(set && pyr_dataset_classes(set) == 0);
+    pyr_dataset_free(set);
+    s.classes = "folders";
     CHECK_OK(pyr_dataset_open(&set, &s));
     if (set)
         check_describes(set, "3 classes (00000, 00001, 00002); 1 file of other kinds left aside");
@@ -546,7 +552,7 @@ static void archives_of_folders(void)
     if (set) {
         check_describes(set, "3 images to train on, 1 held out (its test set)");
         check_describes(set, "2 classes (a, b)");
-        check_describes(set, "only train/ and test/ are used");
+        check_describes(set, "1 file of other kinds left aside (such as readme.txt)");
         CHECK(which(set, PYR_TRAIN, 0) == 1 && which(set, PYR_TRAIN, 2) == 3 &&
               which(set, PYR_HELD_OUT, 0) == 0);
     }

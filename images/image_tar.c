@@ -1,0 +1,370 @@
+/* image_tar.c - image files in tar archives: one archive, or several of one data set, as WebDataset's shards
+ * are (name-000000.tar, name-000001.tar, ...). */
+#include "images/collection.h"
+
+#include "base/mem.h"
+#include "images/dataset_json.h"
+#include "images/folder_names.h"
+#include "images/image_file.h"
+#include "images/tar_file.h"
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { KEPT_MOST = 100 << 20 /* bytes of lists of labels, as in a folder */, BESIDE_MOST = 1 << 20 };
+
+typedef struct one {
+    pyr_tar *tar;
+    int64_t first; /* its first entry, counted through all archives */
+} one;
+
+/* The archives, as decoding sees them. */
+typedef struct tars {
+    pyr_archive archive; /* first, so that a pyr_archive is one */
+    one *at;
+    size_t n;
+    size_t last; /* that was read from */
+} tars;
+
+/* A file of the list. */
+typedef struct file {
+    char *name;    /* where it would lie, were the archives folders */
+    size_t tar;    /* its archive */
+    size_t entry;  /* in it */
+    int32_t label; /* that a .cls or .json beside an image says */
+    char *bytes;   /* of a list of labels; NULL: not kept */
+    size_t size;
+} file;
+
+typedef struct files {
+    tars *tars;
+    file *at;
+    size_t n, room;
+    size_t tar;         /* the archive that is listed now */
+    const char *within; /* what comes before the names of its entries */
+    /* of its entries that were taken while it was listed: by entry */
+    file *taken;
+    size_t taken_n, taken_room;
+    size_t kept; /* bytes */
+} files;
+
+/* ---- reading ---- */
+
+static pyr_status read_entry(pyr_archive *archive, char **bytes, size_t *n, int64_t entry, const char *path)
+{
+    tars *t = (tars *)archive;
+    size_t low = 0, high = t->n;
+
+    (void)path; /* the tar names its entries itself, in the same way */
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+
+        if (t->at[middle].first <= entry)
+            low = middle;
+        else
+            high = middle;
+    }
+    if (archive->in_order && t->last != low) {
+        pyr_tar_rest(t->at[t->last].tar);
+        t->last = low;
+    }
+    return pyr_tar_read(bytes, n, t->at[low].tar, (size_t)(entry - t->at[low].first), PYR_IMAGE_FILE);
+}
+
+static void free_archive(pyr_archive *archive)
+{
+    tars *t = (tars *)archive;
+
+    for (size_t i = 0; i < t->n; i++)
+        pyr_tar_free(t->at[i].tar);
+    pyr_free(t->at);
+    pyr_free(t);
+}
+
+/* ---- listing ---- */
+
+static const char *base_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+static bool ends(const char *path, const char *ending)
+{
+    size_t n = strlen(path), m = strlen(ending);
+
+    return n >= m && strcasecmp(path + n - m, ending) == 0;
+}
+
+/* Lists of labels are kept as they are; of the files beside images only what label they say. */
+static bool is_list(const char *name)
+{
+    return strcmp(base_of(name), PYR_DATASET_JSON) == 0 || ends(name, "_annotations.txt") ||
+           ends(name, "_solution.csv");
+}
+
+static bool wants(void *arg, const char *name, uint64_t size)
+{
+    const files *f = arg;
+
+    if (is_list(name))
+        return size <= KEPT_MOST - f->kept;
+    return size <= BESIDE_MOST && (ends(name, ".cls") || ends(name, ".json"));
+}
+
+static pyr_status take(void *arg, size_t entry, const char *name, const char *bytes, size_t n)
+{
+    files *f = arg;
+    file taken = {.entry = entry, .label = -1};
+
+    if (is_list(name)) {
+        PYR_TRY(pyr_new(&taken.bytes, n + 1, 1, name));
+        memcpy(taken.bytes, bytes, n);
+        taken.size = n;
+        f->kept += n;
+    } else if (pyr_label_beside(&taken.label, bytes, n, name) == PYR_E_NOMEM)
+        return PYR_E_NOMEM; /* no JSON: it says no label */
+    if (f->taken_n == f->taken_room) {
+        size_t room = f->taken_room ? 2 * f->taken_room : 64;
+        file *at = pyr_realloc(f->taken, room, sizeof *at);
+
+        if (!at) {
+            pyr_free(taken.bytes);
+            return pyr_fail(PYR_E_NOMEM, "out of memory for the labels in an archive");
+        }
+        f->taken = at;
+        f->taken_room = room;
+    }
+    f->taken[f->taken_n++] = taken;
+    return PYR_OK;
+}
+
+/* Where the entries of an archive would lie, were it a folder: shards of one set in one folder, by the name
+ * that they share ("imagenet-train-000012.tar": "imagenet-train/shard-000012/"), others in one of their own
+ * name ("n01440764.tar"). A lone archive needs no folder. */
+static char *folder_of(const char *path, bool lone)
+{
+    const char *base = base_of(path);
+    size_t before = (size_t)(base - path), n = pyr_tar_stem(path) - before, end;
+    pyr_number number = pyr_last_number(base, n);
+
+    if (lone)
+        return pyr_strfmt("%.*s", (int)before, path);
+    end = number.at;
+    if (number.n && number.at + number.n == n && end > 4 && strncmp(base + end - 4, "-of-", 4) == 0) {
+        number = pyr_last_number(base, end - 4); /* 00003-of-00064 */
+        end = number.at;
+        n = number.n ? number.at + number.n : 0;
+    }
+    if (!number.n || number.at + number.n != n || (end && !strchr("-_. ", base[end - 1])))
+        return pyr_strfmt("%.*s/", (int)pyr_tar_stem(path), path);
+    while (end && strchr("-_. ", base[end - 1]))
+        end--;
+    return pyr_strfmt("%.*s%.*s%sshard-%.*s/", (int)before, path, (int)end, base, end ? "/" : "",
+                      (int)number.n, base + number.at);
+}
+
+static pyr_status add_files(files *f)
+{
+    pyr_tar *tar = f->tars->at[f->tar].tar;
+    size_t n = pyr_tar_count(tar), taken = 0;
+
+    if (f->n + n > f->room) {
+        size_t room = 2 * f->room > f->n + n ? 2 * f->room : f->n + n;
+        file *at = pyr_realloc(f->at, room, sizeof *at);
+
+        if (!at)
+            return pyr_fail(PYR_E_NOMEM, "out of memory for the list of files");
+        f->at = at;
+        f->room = room;
+    }
+    for (size_t i = 0; i < n; i++) {
+        file *to = &f->at[f->n];
+        bool is_taken = taken < f->taken_n && f->taken[taken].entry == i;
+
+        *to = is_taken ? f->taken[taken] : (file){.entry = i, .label = -1};
+        to->tar = f->tar;
+        f->n++;
+        if (is_taken)
+            f->taken[taken++].bytes = NULL; /* the list's now */
+        if (pyr_left_aside(pyr_tar_name(tar, i))) {
+            pyr_free(to->bytes);
+            f->n--;
+            continue;
+        }
+        to->name = pyr_strfmt("%s%s", f->within, pyr_tar_name(tar, i));
+        if (!to->name)
+            return pyr_fail(PYR_E_NOMEM, "out of memory for the list of files");
+    }
+    f->taken_n = 0;
+    return PYR_OK;
+}
+
+static int by_walk(const void *a, const void *b)
+{
+    const file *x = a, *y = b;
+    int order = pyr_walk_order(x->name, y->name);
+
+    if (order || x->tar != y->tar)
+        return order ? order : x->tar < y->tar ? -1 : 1;
+    return x->entry < y->entry ? -1 : x->entry > y->entry;
+}
+
+static void free_file(file *f)
+{
+    pyr_free(f->name);
+    pyr_free(f->bytes);
+}
+
+/* In the order of a walk; of entries of one name in one archive the last counts, as tar appends them. */
+static void sort_files(files *f)
+{
+    size_t kept = 0;
+
+    if (f->n > 1)
+        qsort(f->at, f->n, sizeof *f->at, by_walk);
+    for (size_t i = 0; i < f->n; i++)
+        if (i + 1 < f->n && f->at[i].tar == f->at[i + 1].tar && strcmp(f->at[i].name, f->at[i + 1].name) == 0)
+            free_file(&f->at[i]);
+        else
+            f->at[kept++] = f->at[i];
+    f->n = kept;
+}
+
+static void free_files(files *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        free_file(&f->at[i]);
+    for (size_t i = 0; i < f->taken_n; i++)
+        free_file(&f->taken[i]);
+    pyr_free(f->at);
+    pyr_free(f->taken);
+}
+
+/* ---- as a list of files ---- */
+
+static char *file_path(const pyr_listing *listing, size_t i)
+{
+    const files *f = listing->source;
+    const file *at = &f->at[i];
+    const pyr_tar *tar = f->tars->at[at->tar].tar;
+
+    return pyr_strfmt("%s: %s", pyr_tar_path(tar), pyr_tar_name(tar, at->entry));
+}
+
+/* What was kept while the archives were listed. */
+static pyr_status file_read(const pyr_listing *listing, char **bytes, size_t *n, size_t i, uint64_t limit)
+{
+    const files *f = listing->source;
+    const file *at = &f->at[i];
+
+    *n = at->size;
+    if (!at->bytes) { /* the label alone was kept */
+        *bytes = at->label < 0            ? pyr_strdup("{}")
+                 : ends(at->name, ".cls") ? pyr_strfmt("%d", at->label)
+                                          : pyr_strfmt("{\"label\": %d}", at->label);
+        if (!*bytes)
+            return pyr_fail(PYR_E_NOMEM, "out of memory for a label");
+        *n = strlen(*bytes);
+        return PYR_OK;
+    }
+    if (*n > limit)
+        return pyr_fail(PYR_E_FORMAT, "%s%s: %zu bytes, at most %llu are expected", listing->root, at->name,
+                        *n, (unsigned long long)limit);
+    PYR_TRY(pyr_new(bytes, *n + 1, 1, at->name));
+    memcpy(*bytes, at->bytes, *n);
+    return PYR_OK;
+}
+
+/* ---- all of it ---- */
+
+static pyr_status open_one(pyr_collection *c, files *f, const char *path, const char *named, bool lone)
+{
+    pyr_tar_take wanted = {.wants = wants, .take = take, .arg = f};
+    tars *t = f->tars;
+    const one *before = t->n ? &t->at[t->n - 1] : NULL;
+    one *now = &t->at[t->n];
+    char *within = folder_of(named, lone);
+    pyr_status status = PYR_OK;
+
+    if (!within)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of an archive");
+    PYR_TRY_OUT(pyr_tar_open(&now->tar, path, &wanted));
+    now->first = before ? before->first + (int64_t)pyr_tar_count(before->tar) : 0;
+    f->tar = t->n++;
+    f->within = within;
+    t->archive.in_order |= pyr_tar_in_order(now->tar);
+    PYR_TRY_OUT(add_files(f));
+    PYR_TRY_OUT(pyr_names_add(&c->sources, path));
+out:
+    pyr_free(within);
+    return status;
+}
+
+/* Each image's place among the entries of all archives. */
+static void settle_entries(pyr_collection *c, const files *f)
+{
+    for (int64_t i = 0; i < c->n; i++) {
+        const file *at = &f->at[c->at[i].entry];
+
+        c->at[i].entry = f->tars->at[at->tar].first + (int64_t)at->entry;
+    }
+}
+
+static int by_entry(const void *a, const void *b)
+{
+    const pyr_found *x = a, *y = b;
+
+    return x->entry < y->entry ? -1 : x->entry > y->entry;
+}
+
+pyr_status pyr_collect_tar(pyr_collection *c, const char *folder, const pyr_names *paths)
+{
+    files f = {0};
+    pyr_listing listing = {.path = file_path, .read = file_read, .source = &f};
+    size_t images = 0;
+    char *root = NULL;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_new(&f.tars, 1, sizeof *f.tars, "the archives"));
+    f.tars->archive = (pyr_archive){.read = read_entry, .free = free_archive};
+    c->archive = &f.tars->archive;
+    PYR_TRY_OUT(pyr_new(&f.tars->at, paths->n, sizeof *f.tars->at, "the archives"));
+    for (size_t i = 0; i < paths->n; i++) {
+        char *path = pyr_path_join(folder ? folder : "", paths->at[i]);
+
+        status = path ? open_one(c, &f, path, folder ? paths->at[i] : "", paths->n == 1)
+                      : pyr_fail(PYR_E_NOMEM, "out of memory for the name of an archive");
+        pyr_free(path);
+        PYR_TRY_OUT(status);
+    }
+    sort_files(&f);
+    for (size_t i = 0; i < f.n; i++) {
+        images += pyr_image_named(f.at[i].name);
+        PYR_TRY_OUT(pyr_names_add(&listing.names, f.at[i].name));
+    }
+    root = pyr_strfmt("%s: ", folder ? folder : paths->at[0]);
+    if (!root)
+        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image"));
+    listing.root = root;
+    if (!images)
+        PYR_TRY_OUT(
+            pyr_fail(PYR_E_FORMAT,
+                     "%snothing to read in this archive: no PNG or JPEG among its %zu files%s%s; another "
+                     "kind of data set has to be unpacked",
+                     root, f.n, f.n ? ", such as " : "", f.n ? f.at[0].name : ""));
+    c->kind = paths->n == 1 ? "tar of image files" : "tar archives of image files";
+    PYR_TRY_OUT(pyr_collect_listed(c, &listing));
+    settle_entries(c, &f);
+    /* in the order of a walk, a compressed archive would be unpacked anew for almost every image */
+    if (f.tars->archive.in_order && c->n > 1)
+        qsort(c->at, (size_t)c->n, sizeof *c->at, by_entry);
+    for (int64_t i = 0; i < c->n; i++)
+        c->at[i].index = i;
+out:
+    pyr_names_free(&listing.names);
+    free_files(&f);
+    pyr_free(root);
+    return status;
+}

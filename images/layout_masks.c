@@ -1,0 +1,327 @@
+/* layout_masks.c - what lies beside images without being one: masks, and further images of one key. */
+#include "images/layout.h"
+
+#include "base/mem.h"
+#include "images/collection.h"
+#include "images/folder_names.h"
+#include "images/image_file.h"
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { DEEPEST = 32 };
+
+typedef struct masks {
+    pyr_layout *out;
+    pyr_items *items;
+    size_t dropped; /* images, in `folders` folders or beside their images */
+    size_t folders;
+    char first[80]; /* of these folders */
+} masks;
+
+/* A part of a path: the name of a file without its ending. */
+typedef struct stem {
+    const char *at;
+    size_t n;
+} stem;
+
+static stem stem_of(const char *name)
+{
+    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name, *dot = strrchr(base, '.');
+
+    return (stem){base, dot ? (size_t)(dot - base) : strlen(base)};
+}
+
+/* The same from the top on: with the folders. */
+static stem whole_stem(const char *name)
+{
+    stem base = stem_of(name);
+
+    return (stem){name, (size_t)(base.at - name) + base.n};
+}
+
+static int by_text(const void *a, const void *b)
+{
+    const stem *x = a, *y = b;
+    int order = memcmp(x->at, y->at, x->n < y->n ? x->n : y->n);
+
+    return order ? order : x->n < y->n ? -1 : x->n > y->n;
+}
+
+static bool has(const stem *sorted, size_t n, stem wanted)
+{
+    return n && bsearch(&wanted, sorted, n, sizeof *sorted, by_text);
+}
+
+static void drop(masks *m, size_t i)
+{
+    m->out->place[m->items->at[i].file] = PYR_PLACE_LEFT;
+    m->dropped++;
+}
+
+static bool dropped(const masks *m, size_t i)
+{
+    return m->out->place[m->items->at[i].file] == PYR_PLACE_LEFT;
+}
+
+/* Take what was dropped out of the list. */
+static void close_ranks(masks *m)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < m->items->n; i++)
+        if (!dropped(m, i))
+            m->items->at[kept++] = m->items->at[i];
+    m->items->n = kept;
+}
+
+/* ---- folders of masks ---- */
+
+/* The stem without its last word: aachen_000019 of aachen_000019_leftImg8bit; empty when there is none. */
+static stem shorter(stem s)
+{
+    while (s.n && !strchr("_-.", s.at[s.n - 1]))
+        s.n--;
+    s.n -= s.n > 0;
+    return s;
+}
+
+/* Sorted stems of a folder's images, cut by so many words; *n = 0 when two become one by that. */
+static pyr_status stems_of(stem **out, size_t *n, const masks *m, const pyr_folder *folder, int cut)
+{
+    *n = folder->end - folder->begin;
+    PYR_TRY(pyr_new(out, *n, sizeof **out, "the names of images"));
+    for (size_t i = 0; i < *n; i++) {
+        (*out)[i] = stem_of(m->items->at[folder->begin + i].name);
+        for (int k = 0; k < cut; k++)
+            (*out)[i] = shorter((*out)[i]);
+    }
+    if (*n > 1)
+        qsort(*out, *n, sizeof **out, by_text);
+    for (size_t i = 1; cut && i < *n; i++)
+        if (by_text(&(*out)[i - 1], &(*out)[i]) == 0)
+            *n = 0;
+    return PYR_OK;
+}
+
+/* Whether nine of ten files in `folder` are named for one of the images: with its stem, or that and an
+ * ending.
+ */
+static pyr_status belong(bool *out, const masks *m, const pyr_folder *folder, const pyr_folder *images)
+{
+    *out = false;
+    for (int cut = 0; cut < 2 && !*out; cut++) {
+        stem *stems;
+        size_t n, met = 0;
+
+        PYR_TRY(stems_of(&stems, &n, m, images, cut));
+        for (size_t i = folder->begin; i < folder->end; i++) {
+            stem s = stem_of(m->items->at[i].name);
+            bool found = has(stems, n, s);
+
+            for (int k = 0; k < 4 && s.n && !found; k++)
+                found = has(stems, n, s = shorter(s));
+            met += found;
+        }
+        *out = n && 10 * met >= 9 * (folder->end - folder->begin);
+        pyr_free(stems);
+    }
+    return PYR_OK;
+}
+
+static pyr_status suspect(masks *m, const pyr_folder *folder, const pyr_folder *images)
+{
+    char *sentence =
+        pyr_strfmt("%.*s/ beside %.*s/ looks like masks or labels, but its files are named "
+                   "otherwise: they are taken for images too; move it out of the data set if they "
+                   "are not meant",
+                   (int)folder->n, folder->name, (int)images->n, images->name);
+    pyr_status status = sentence ? pyr_names_add(&m->out->warnings, sentence)
+                                 : pyr_fail(PYR_E_NOMEM, "out of memory for a warning");
+
+    pyr_free(sentence);
+    return status;
+}
+
+/* Whether folder k of these holds the masks of another: then its images are dropped. */
+static pyr_status judge(masks *m, const pyr_folders *folders, size_t k)
+{
+    const pyr_folder *folder = &folders->at[k], *images = NULL;
+    bool yes = false;
+
+    if (!pyr_mask_named(folder->name, folder->n))
+        return PYR_OK;
+    for (size_t i = 0; i < folders->n && !yes; i++)
+        if (i != k && pyr_masks_of(folder->name, folder->n, folders->at[i].name, folders->at[i].n)) {
+            images = &folders->at[i];
+            PYR_TRY(belong(&yes, m, folder, images));
+        }
+    if (images && !yes)
+        return suspect(m, folder, images);
+    if (!yes)
+        return PYR_OK;
+    for (size_t i = folder->begin; i < folder->end; i++)
+        drop(m, i);
+    if (m->folders++ == 0)
+        snprintf(m->first, sizeof m->first, "%.*s/", (int)(folder->n < 70 ? folder->n : 70), folder->name);
+    return PYR_OK;
+}
+
+static pyr_status folders_of_masks(masks *m, size_t begin, size_t end, size_t skip, int depth)
+{
+    pyr_folders folders;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_folders_of(&folders, m->items, begin, end, skip));
+    for (size_t k = 0; k < folders.n; k++)
+        PYR_TRY_OUT(judge(m, &folders, k));
+    for (size_t k = 0; k < folders.n && depth < DEEPEST; k++)
+        if (!dropped(m, folders.at[k].begin))
+            PYR_TRY_OUT(folders_of_masks(m, folders.at[k].begin, folders.at[k].end,
+                                         skip + folders.at[k].n + 1, depth + 1));
+out:
+    pyr_folders_free(&folders);
+    return status;
+}
+
+/* ---- masks beside their images ---- */
+
+/* Where an image's name with folders ends as a mask's: what is before; n = 0: it does not. */
+static stem masked(const char *name)
+{
+    stem base = stem_of(name);
+    size_t n = pyr_mask_stem(base.at, base.n);
+
+    return (stem){name, n < base.n ? (size_t)(base.at - name) + n : 0};
+}
+
+static pyr_status files_of_masks(masks *m)
+{
+    const pyr_items *items = m->items;
+    size_t candidates = 0;
+    stem *stems;
+
+    for (size_t i = 0; i < items->n; i++)
+        candidates += masked(items->at[i].name).n > 0;
+    if (!candidates)
+        return PYR_OK;
+    PYR_TRY(pyr_new(&stems, items->n, sizeof *stems, "the names of images"));
+    for (size_t i = 0; i < items->n; i++)
+        stems[i] = whole_stem(items->at[i].name);
+    if (items->n > 1)
+        qsort(stems, items->n, sizeof *stems, by_text);
+    for (size_t i = 0; i < items->n; i++) {
+        stem image = masked(items->at[i].name);
+
+        if (image.n && has(stems, items->n, image))
+            drop(m, i);
+    }
+    pyr_free(stems);
+    return PYR_OK;
+}
+
+/* ---- several images of one key ---- */
+
+enum { COMPONENTS = 8 };
+
+/* WebDataset: the key of "a/b.c/0001.seg.png" is "a/b.c/0001", its component "seg.png". */
+static const char *component_of(const char *name)
+{
+    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name, *dot = strchr(base, '.');
+
+    return dot ? dot + 1 : base + strlen(base);
+}
+
+/* The component that images are: jpg; else input.png, image.png, ...; smaller is better. */
+static int rank(const char *component)
+{
+    static const char *const words[] = {"input", "image", "img", "rgb", "photo", NULL};
+    const char *dot = strchr(component, '.');
+    int at = 1;
+
+    if (!dot)
+        return 0;
+    for (; words[at - 1]; at++)
+        if (strncasecmp(component, words[at - 1], (size_t)(dot - component)) == 0 &&
+            !words[at - 1][dot - component])
+            break;
+    return at;
+}
+
+/* The components of all images, up to COMPONENTS; 0 when there are more, or a number is in front, as in
+ * cat.0.jpg. */
+static size_t all_components(const char *(*out)[COMPONENTS], const pyr_items *items)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < items->n; i++) {
+        const char *component = component_of(items->at[i].name);
+        size_t k = 0;
+
+        while (k < n && strcasecmp((*out)[k], component) != 0)
+            k++;
+        if (k < n)
+            continue;
+        if (n == COMPONENTS || !((*component | 32) >= 'a' && (*component | 32) <= 'z'))
+            return 0;
+        (*out)[n++] = component;
+    }
+    return n;
+}
+
+static bool same_key(const char *a, const char *b)
+{
+    size_t n = (size_t)(component_of(a) - a);
+
+    return n == (size_t)(component_of(b) - b) && memcmp(a, b, n) == 0;
+}
+
+static pyr_status one_of_each_key(masks *m)
+{
+    const char *all[COMPONENTS];
+    const pyr_items *items = m->items;
+    size_t n = all_components(&all, items), before = m->dropped;
+    const char *kept = NULL, *left = NULL;
+
+    if (n < 2)
+        return PYR_OK;
+    for (size_t i = 0, end; i < items->n; i = end) {
+        size_t best = i;
+
+        for (end = i + 1; end < items->n && same_key(items->at[i].name, items->at[end].name); end++)
+            if (rank(component_of(items->at[end].name)) < rank(component_of(items->at[best].name)))
+                best = end;
+        for (size_t k = i; k < end; k++)
+            if (rank(component_of(items->at[k].name)) > rank(component_of(items->at[best].name))) {
+                drop(m, k);
+                kept = component_of(items->at[best].name);
+                left = component_of(items->at[k].name);
+            }
+    }
+    if (m->dropped > before)
+        pyr_text_add(&m->out->notes,
+                     "; of several images of one key %.60s is taken, %zu such as %.60s are left aside", kept,
+                     m->dropped - before, left);
+    return PYR_OK;
+}
+
+pyr_status pyr_layout_masks(pyr_layout *out, pyr_items *items)
+{
+    masks m = {.out = out, .items = items};
+
+    PYR_TRY(folders_of_masks(&m, 0, items->n, 0, 0));
+    close_ranks(&m);
+    if (m.folders)
+        pyr_text_add(&out->notes, "; %zu masks or labels of images in %s%s left aside", m.dropped, m.first,
+                     m.folders > 1 ? " and such folders" : "");
+    m.dropped = 0;
+    PYR_TRY(files_of_masks(&m));
+    close_ranks(&m);
+    if (m.dropped)
+        pyr_text_add(&out->notes,
+                     "; %zu masks beside their images (such as x_mask.png beside x.png) left aside",
+                     m.dropped);
+    PYR_TRY(one_of_each_key(&m));
+    close_ranks(&m);
+    return PYR_OK;
+}
