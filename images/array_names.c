@@ -11,16 +11,11 @@ static const char *const image_words[] = {"images",   "image",  "imgs",   "img",
 static const char *const label_words[] = {"labels",     "label",    "lbls",    "lbl",   "y",
                                           "targets",    "target",   "classes", "class", "cls",
                                           "categories", "category", "gt"};
+/* Abbreviations that only arrays have, beside what folders' names say. */
 static const struct {
     const char *word;
-    pyr_array_part part;
-} parts[] = {
-    {"train", PYR_PART_TRAIN}, {"training", PYR_PART_TRAIN}, {"trn", PYR_PART_TRAIN},
-    {"tr", PYR_PART_TRAIN},    {"test", PYR_PART_TEST},      {"testing", PYR_PART_TEST},
-    {"tst", PYR_PART_TEST},    {"te", PYR_PART_TEST},        {"t10k", PYR_PART_TEST},
-    {"val", PYR_PART_VAL},     {"valid", PYR_PART_VAL},      {"validation", PYR_PART_VAL},
-    {"dev", PYR_PART_VAL},     {"eval", PYR_PART_VAL},
-};
+    pyr_part part;
+} parts[] = {{"tr", PYR_PART_TRAIN}, {"te", PYR_PART_TEST}, {"t10k", PYR_PART_TEST}};
 #define COUNT(table) ((int)(sizeof table / sizeof *table))
 
 static int place_of(const char *word, const char *const *words, int n)
@@ -31,8 +26,14 @@ static int place_of(const char *word, const char *const *words, int n)
     return -1;
 }
 
-static bool part_of(pyr_array_part *part, const char *word)
+static bool part_of(pyr_part *part, const char *word)
 {
+    pyr_part_name name = pyr_part_of(word, strlen(word));
+
+    if (name.sure && name.n == strlen(word) && name.part != PYR_PART_REST) {
+        *part = name.part;
+        return true;
+    }
     for (int i = 0; i < COUNT(parts); i++)
         if (strcmp(word, parts[i].word) == 0) {
             *part = parts[i].part;
@@ -120,7 +121,7 @@ pyr_array_name pyr_array_name_read(const char *file, const char *array)
     } else
         take_words(&of_array, array);
     whole = of_array;
-    if (whole.part == PYR_PART_ANY)
+    if (whole.part == PYR_PART_NONE)
         whole.part = of_file.part;
     strcpy(whole.key, of_file.key);
     if (*of_array.key)

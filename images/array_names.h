@@ -3,6 +3,7 @@
 #define PYR_IMAGES_ARRAY_NAMES_H
 
 #include "base/status.h"
+#include "images/folder_names.h"
 #include <stdbool.h>
 
 typedef enum pyr_array_role {
@@ -11,11 +12,10 @@ typedef enum pyr_array_role {
     PYR_ROLE_LABELS,
     PYR_ROLE_NAMES
 } pyr_array_role;
-typedef enum pyr_array_part { PYR_PART_ANY, PYR_PART_TRAIN, PYR_PART_TEST, PYR_PART_VAL } pyr_array_part;
 
 typedef struct pyr_array_name {
     pyr_array_role role; /* names: of the classes */
-    pyr_array_part part;
+    pyr_part part;       /* none: of no split; never the rest */
     int rank;      /* the lower, the likelier it is meant: images before data, labels before coarse_labels */
     char key[128]; /* the other words, small, joined by '-': equal for what belongs together */
 } pyr_array_name;

@@ -148,7 +148,7 @@ static void settle_images(set *s)
         entry *e = &s->at[i];
 
         if (e->name.role == PYR_ROLE_NONE && e->array.rank > 1 &&
-            (e->lone || (e->name.part != PYR_PART_ANY && !*e->name.key)))
+            (e->lone || (e->name.part != PYR_PART_NONE && !*e->name.key)))
             e->name.role = PYR_ROLE_IMAGES;
     }
     for (int i = 0; i < s->n; i++)
@@ -255,12 +255,12 @@ out:
 /* ---- the parts ---- */
 
 typedef struct chosen {
-    pyr_array_part held; /* PYR_PART_ANY: none */
-    bool both;           /* there are a test and a validation part */
-    bool all;            /* every part is for training */
+    pyr_part held; /* PYR_PART_NONE: none */
+    bool both;     /* there are a test and a validation part */
+    bool all;      /* every part is for training */
 } chosen;
 
-static bool labelled(const set *s, pyr_array_part part)
+static bool labelled(const set *s, pyr_part part)
 {
     for (int i = 0; i < s->n; i++)
         if (s->at[i].name.role == PYR_ROLE_IMAGES && s->at[i].name.part == part && s->at[i].labels < 0)
@@ -272,18 +272,18 @@ static chosen choose(const set *s)
 {
     const char *split = s->c->set->split ? s->c->set->split : "auto";
     bool has[4] = {false}, train;
-    chosen out = {PYR_PART_ANY, false, strcmp(split, "all") == 0};
+    chosen out = {PYR_PART_NONE, false, strcmp(split, "all") == 0};
 
     for (int i = 0; i < s->n; i++)
         if (s->at[i].name.role == PYR_ROLE_IMAGES)
             has[s->at[i].name.part] = true;
-    train = has[PYR_PART_ANY] || has[PYR_PART_TRAIN];
+    train = has[PYR_PART_NONE] || has[PYR_PART_TRAIN];
     out.both = has[PYR_PART_TEST] && has[PYR_PART_VAL];
     if (out.all || (!train && !out.both)) { /* a lone test set is a data set, too */
         out.all = true;
         return out;
     }
-    out.held = has[PYR_PART_TEST] ? PYR_PART_TEST : has[PYR_PART_VAL] ? PYR_PART_VAL : PYR_PART_ANY;
+    out.held = has[PYR_PART_TEST] ? PYR_PART_TEST : has[PYR_PART_VAL] ? PYR_PART_VAL : PYR_PART_NONE;
     if (out.both && (strcmp(split, "val") == 0 || (strcmp(split, "test") != 0 &&
                                                    !labelled(s, PYR_PART_TEST) && labelled(s, PYR_PART_VAL))))
         out.held = PYR_PART_VAL;
@@ -295,7 +295,7 @@ static chosen choose(const set *s)
 /* Which of the three an entry of images is in: 0 training, 1 held out, 2 left aside. */
 static int place_of(const entry *e, const chosen *ch, bool train)
 {
-    if (ch->all || e->name.part == PYR_PART_ANY || e->name.part == PYR_PART_TRAIN)
+    if (ch->all || e->name.part == PYR_PART_NONE || e->name.part == PYR_PART_TRAIN)
         return 0;
     if (e->name.part == ch->held)
         return 1;
@@ -387,7 +387,7 @@ static pyr_status refuse_none(const set *s)
 /* Rows that were made of (h, w, 3) have a pixel's colours side by side. Which they are shows in the step to
  * the pixel below: in planes it is one row of the plane, in pixels three times as far; the smaller difference
  * belongs to the nearer pixel. Noise is left at planes. */
-static pyr_status settle_rows(set *s, pyr_part *part, const pyr_layout *lay)
+static pyr_status settle_rows(set *s, pyr_packed_part *part, const pyr_layout *lay)
 {
     enum { LOOKED_AT = 64 };
     size_t near = (size_t)lay->w, far = 3 * near, n = part->record.elements;
@@ -458,7 +458,7 @@ out:
 static int by_part_and_title(const void *a, const void *b)
 {
     static const int place[] = {
-        [PYR_PART_ANY] = 0, [PYR_PART_TRAIN] = 0, [PYR_PART_TEST] = 1, [PYR_PART_VAL] = 2};
+        [PYR_PART_NONE] = 0, [PYR_PART_TRAIN] = 0, [PYR_PART_TEST] = 1, [PYR_PART_VAL] = 2};
     const entry *x = *(entry *const *)a, *y = *(entry *const *)b;
 
     return place[x->name.part] != place[y->name.part] ? place[x->name.part] - place[y->name.part]
@@ -687,7 +687,7 @@ static pyr_status classes_by_files(set *s)
         const entry *e = &s->at[i];
 
         if (e->name.role == PYR_ROLE_IMAGES) {
-            if (!e->lone || e->name.part != PYR_PART_ANY || e->labels >= 0 || images_of(s, e) < 2 ||
+            if (!e->lone || e->name.part != PYR_PART_NONE || e->labels >= 0 || images_of(s, e) < 2 ||
                 !*e->name.key || strspn(e->name.key, "0123456789-") == strlen(e->name.key))
                 return PYR_OK;
             for (int k = 0; k < i; k++) /* shard-1, shard-2 */
@@ -753,7 +753,7 @@ static bool is_part(const char *path, const char *name)
     bool arrays = false, images = false;
     DIR *dir;
 
-    if (read.part == PYR_PART_ANY || *read.key || read.role != PYR_ROLE_NONE || !(dir = opendir(path)))
+    if (read.part == PYR_PART_NONE || *read.key || read.role != PYR_ROLE_NONE || !(dir = opendir(path)))
         return false;
     for (const struct dirent *e = readdir(dir); e && !images; e = readdir(dir)) {
         arrays |= is_arrays(e->d_name) && !pyr_left_aside(e->d_name);

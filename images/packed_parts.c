@@ -49,7 +49,7 @@ pyr_record pyr_record_planes(pyr_npy_type type, int h, int w, int c)
 pyr_status pyr_parts_add(pyr_parts *parts, pyr_part_bytes *bytes, const char *name, pyr_record record,
                          int64_t n)
 {
-    pyr_part *at = pyr_realloc(parts->at, parts->n + 1, sizeof *at);
+    pyr_packed_part *at = pyr_realloc(parts->at, parts->n + 1, sizeof *at);
     char *copy = pyr_strdup(name);
 
     if (at)
@@ -59,7 +59,7 @@ pyr_status pyr_parts_add(pyr_parts *parts, pyr_part_bytes *bytes, const char *na
         pyr_free(copy);
         return pyr_fail(PYR_E_NOMEM, "out of memory for the parts of %s", name);
     }
-    at[parts->n++] = (pyr_part){bytes, copy, record, n};
+    at[parts->n++] = (pyr_packed_part){bytes, copy, record, n};
     return PYR_OK;
 }
 
@@ -251,7 +251,7 @@ static bool is_float(pyr_npy_type type)
     return type == PYR_NPY_F2 || type == PYR_NPY_F4 || type == PYR_NPY_F8;
 }
 
-static pyr_status measure_values(measured *m, const pyr_part *part, const char *at, size_t count,
+static pyr_status measure_values(measured *m, const pyr_packed_part *part, const char *at, size_t count,
                                  uint64_t place)
 {
     pyr_npy_type type = part->record.type;
@@ -286,7 +286,7 @@ static size_t portion_records(const pyr_record *r)
     return n ? n : 1;
 }
 
-static pyr_status measure_part(measured *m, const pyr_part *part, char *portion)
+static pyr_status measure_part(measured *m, const pyr_packed_part *part, char *portion)
 {
     size_t n = portion_records(&part->record), size = part->record.elements;
     pyr_status status;
@@ -421,7 +421,7 @@ static bool is_direct(const packed_parts *p, const pyr_record *r)
 /* The next n images of the open part. */
 static pyr_status read_part(packed_parts *p, char *dst, int64_t n, size_t image_bytes)
 {
-    const pyr_part *part = &p->parts.at[p->part];
+    const pyr_packed_part *part = &p->parts.at[p->part];
     const pyr_record *r = &part->record;
     size_t most = portion_records(r), size = r->elements * pyr_npy_type_size(r->type);
 
@@ -451,7 +451,7 @@ static pyr_status parts_read(pyr_packed *packed, void *dst, int64_t n)
     char *at = dst;
 
     while (n) {
-        const pyr_part *part = &p->parts.at[p->part];
+        const pyr_packed_part *part = &p->parts.at[p->part];
         int64_t now = n < part->n - p->image ? n : part->n - p->image;
 
         if (!p->open)

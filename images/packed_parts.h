@@ -42,15 +42,15 @@ typedef struct pyr_record {
 pyr_record pyr_record_pixels(pyr_npy_type type, int h, int w, int c); /* (h, w, c) */
 pyr_record pyr_record_planes(pyr_npy_type type, int h, int w, int c); /* (c, h, w) */
 
-typedef struct pyr_part {
+typedef struct pyr_packed_part {
     pyr_part_bytes *bytes; /* owned */
     char *name;            /* in sentences; owned */
     pyr_record record;
     int64_t n; /* images */
-} pyr_part;
+} pyr_packed_part;
 
 typedef struct pyr_parts {
-    pyr_part *at;
+    pyr_packed_part *at;
     size_t n;
 } pyr_parts;
 
