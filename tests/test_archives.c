@@ -562,7 +562,7 @@ static void archives_of_folders(void)
     set = opened(&s);
     if (set) {
         check_describes(set, "4 images to train on");
-        check_describes(set, "classes are not used: 1 of 4 training images have no label");
+        check_describes(set, "classes are not used: 1 of 4 images are in no subfolder");
         CHECK(which(set, PYR_TRAIN, 0) == 2 && which(set, PYR_TRAIN, 1) == 3 &&
               which(set, PYR_TRAIN, 2) == 0 && which(set, PYR_TRAIN, 3) == 1);
     }

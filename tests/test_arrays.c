@@ -2,6 +2,7 @@
  * from the root of the project: fixtures are read from tests/golden/arrays, and expected.txt there says what
  * NumPy finds in them (make_arrays.py). */
 #include "tests/check.h"
+#include "tests/samples_of.h"
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -38,7 +39,7 @@ static uint64_t hash_of(const pyr_dataset *set, pyr_split split)
     uint64_t hash = PYR_HASH_START;
 
     for (int64_t i = 0; i < pyr_dataset_count(set, split); i++)
-        hash = pyr_hash(hash, pyr_dataset_samples(set, split, i), pyr_dataset_sample_bytes(set));
+        hash = pyr_hash(hash, samples_of(set, split, i), pyr_dataset_sample_bytes(set));
     return hash;
 }
 
@@ -260,7 +261,7 @@ static void names_of_arrays(void)
     static const struct {
         const char *file, *array;
         pyr_array_role role;
-        pyr_array_part part;
+        pyr_part part;
         const char *key;
     } rows[] = {
         {"mnist", "x_train", PYR_ROLE_IMAGES, PYR_PART_TRAIN, "mnist"},
@@ -272,10 +273,10 @@ static void names_of_arrays(void)
         {"k49-test-labels", "arr_0", PYR_ROLE_LABELS, PYR_PART_TEST, "k49"},
         {"train_data_batch_10", "data", PYR_ROLE_IMAGES, PYR_PART_TRAIN, "batch-10"},
         {"train_data_batch_10", "mean", PYR_ROLE_NONE, PYR_PART_TRAIN, "batch-10-mean"},
-        {"samples", "arr_1", PYR_ROLE_LABELS, PYR_PART_ANY, ""},
-        {"faces-labels", NULL, PYR_ROLE_LABELS, PYR_PART_ANY, "faces"},
-        {"a", "label_names", PYR_ROLE_NAMES, PYR_PART_ANY, "a"},
-        {"faces", NULL, PYR_ROLE_NONE, PYR_PART_ANY, "faces"},
+        {"samples", "arr_1", PYR_ROLE_LABELS, PYR_PART_NONE, ""},
+        {"faces-labels", NULL, PYR_ROLE_LABELS, PYR_PART_NONE, "faces"},
+        {"a", "label_names", PYR_ROLE_NAMES, PYR_PART_NONE, "a"},
+        {"faces", NULL, PYR_ROLE_NONE, PYR_PART_NONE, "faces"},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -817,7 +817,7 @@ static void folder_with_classes(void)
     CHECK_OK(pyr_dataset_open(&set, &s));
     CHECK(set && pyr_dataset_classes(set) == 0 && !pyr_dataset_labels(set, PYR_TRAIN));
     if (set)
-        check_describes(set, "classes are not used: 1 of 4 training images have no label");
+        check_describes(set, "classes are not used: 1 of 4 images are in no subfolder");
     pyr_dataset_free(set);
     CHECK(symlink(".", in_temp("classes/loop")) == 0);
     CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "nested more than 16 deep");

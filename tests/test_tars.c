@@ -3,6 +3,7 @@
  * tests/golden/archives/classes.zip, which Python's zipfile packed.
  */
 #include "tests/check.h"
+#include "tests/samples_of.h"
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -130,7 +131,7 @@ static void check_set(const char *path, bool named, bool backwards)
     for (int64_t i = 0; labels && zip && i < n; i++) {
         int64_t k = backwards ? n - 1 - i : i;
 
-        CHECK(memcmp(pyr_dataset_samples(set, PYR_TRAIN, i), pyr_dataset_samples(zip, PYR_TRAIN, k),
+        CHECK(memcmp(samples_of(set, PYR_TRAIN, i), samples_of(zip, PYR_TRAIN, k),
                      pyr_dataset_sample_bytes(zip)) == 0);
         CHECK(labels[i] == pyr_dataset_labels(zip, PYR_TRAIN)[k]);
     }
