@@ -150,6 +150,9 @@ static void settle_images(set *s)
         if (e->name.role == PYR_ROLE_NONE && e->array.rank > 1 &&
             (e->lone || (e->name.part != PYR_PART_NONE && !*e->name.key)))
             e->name.role = PYR_ROLE_IMAGES;
+        /* labels.npz with images in it: labels have fewer dimensions */
+        if (e->name.role == PYR_ROLE_LABELS && strcmp(e->array.name, "arr_0") == 0 && e->array.rank > 2)
+            e->name.role = PYR_ROLE_IMAGES;
     }
     for (int i = 0; i < s->n; i++)
         for (int k = 0; k < s->n; k++)
