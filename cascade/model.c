@@ -19,7 +19,7 @@ typedef struct lane_memory {
 struct pyr_model {
     pyr_kernels *k;
     pyr_pyramid *pyramid;
-    int levels, classes, batch;
+    int levels, classes, bits, batch;
     pyr_sampled_level *level;  /* [levels] */
     pyr_sampled_level *weaker; /* [levels], or NULL */
     lane_memory *memory;       /* [lane] */
@@ -175,6 +175,8 @@ static pyr_status open_level(pyr_model *m, const char *run, const char *weaker, 
     snprintf(name, sizeof name, "level %d", index);
     snprintf(other, sizeof other, "level %d", first->index);
     PYR_TRY_OUT(pyr_facts_match(&level.facts, name, first, other));
+    if (level.facts.bits > m->bits) /* a level of an older program does not say that it has 16 */
+        m->bits = level.facts.bits;
     if (level.facts.classes > m->classes)
         m->classes = level.facts.classes;
     put_words(m->sampler[index], sizeof m->sampler[index], &level);
@@ -309,6 +311,11 @@ int pyr_model_levels(const pyr_model *m)
 pyr_shape pyr_model_image(const pyr_model *m, int level)
 {
     return pyr_pyramid_image_shape(m->pyramid, level);
+}
+
+int pyr_model_bits(const pyr_model *m)
+{
+    return m->bits;
 }
 
 int pyr_model_classes(const pyr_model *m)

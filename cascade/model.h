@@ -22,6 +22,7 @@ void pyr_model_free(pyr_model *m); /* NULL is a no-op */
 
 int pyr_model_levels(const pyr_model *m);
 pyr_shape pyr_model_image(const pyr_model *m, int level); /* n = 1 */
+int pyr_model_bits(const pyr_model *m);                   /* of the data's samples, 8 or 16 */
 int pyr_model_classes(const pyr_model *m);                /* 0: unconditional */
 int pyr_model_batch(const pyr_model *m);                  /* images a lane takes at a time */
 double pyr_model_guidance(const pyr_model *m,

@@ -203,8 +203,8 @@ static void print_set(const pyr_image_set *set)
     double flop = 0;
     int nfe = 0;
 
-    printf("%s [%016" PRIx64 "]: %" PRId64 " images of %dx%dx%d\n", set->name, set->hash, set->n, set->h,
-           set->w, set->c);
+    printf("%s [%016" PRIx64 "]: %" PRId64 " images of %dx%dx%d%s\n", set->name, set->hash, set->n, set->h,
+           set->w, set->c, set->words ? ", 16 bits" : "");
     if (set->levels == 0)
         return;
     if (set->drawn < set->levels)

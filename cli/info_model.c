@@ -51,9 +51,9 @@ static void print_facts(const pyr_level_facts *f)
            pyr_filter_names[f->filter]);
     if (f->filter == PYR_FILTER_GAUSSIAN)
         printf(" of sigma %g", f->filter_sigma);
-    printf("\n  images         %dx%d, of %dx%d with %d channel%s; data %016" PRIx64 "\n",
+    printf("\n  images         %dx%d, of %dx%d with %d channel%s of %d bits; data %016" PRIx64 "\n",
            pyr_info_halved(f->h, f->index), pyr_info_halved(f->w, f->index), f->h, f->w, f->c,
-           f->c == 1 ? "" : "s", f->data);
+           f->c == 1 ? "" : "s", f->bits, f->data);
     printf("  condition      %s\n", f->index == f->levels - 1            ? "none, it is the coarsest"
                                     : f->condition == PYR_CONDITION_NONE ? "none"
                                                                          : "the coarser image");

@@ -13,7 +13,7 @@
 #include "cli/trajectory.h"
 #include "graph/train.h"
 #include "images/image_file.h"
-#include "images/pixels.h"
+#include "images/image_values.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,24 +43,17 @@ typedef struct output {
 
 /* ---- starting from given coarsest images ------------------------------------------------------- */
 
-static pyr_status read_coarse_image(const char *path, pyr_shape s, float *dst)
+static pyr_status read_coarse_image(const char *path, pyr_shape s, int bits, float *dst)
 {
     pyr_image image = {0};
     pyr_status status;
-
-    uint8_t *bytes = NULL;
 
     PYR_TRY(pyr_image_read(&image, path));
     if (image.h != s.h || image.w != s.w)
         status = pyr_fail(PYR_E_SHAPE, "%s is %dx%d, the coarsest level of this run is %dx%d", path, image.h,
                           image.w, s.h, s.w);
     else
-        status = pyr_new(&bytes, pyr_count(s), 1, "an image");
-    if (status == PYR_OK) {
-        pyr_image_convert(bytes, &image, s.c, 8);
-        pyr_pixels_from_bytes(dst, bytes, pyr_count(s));
-    }
-    pyr_free(bytes);
+        status = pyr_image_to_values(dst, &image, s.c, bits);
     pyr_image_free(&image);
     return status;
 }
@@ -87,7 +80,7 @@ static pyr_status open_coarse(output *o)
         if (!path)
             status = pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
         else if (o->n_coarse < o->n)
-            status = read_coarse_image(path, s, pixels);
+            status = read_coarse_image(path, s, pyr_model_bits(o->model), pixels);
         o->n_coarse++;
         if (status != PYR_OK)
             goto out;
@@ -106,7 +99,8 @@ static pyr_status read_coarse(const output *o, size_t first, int n, float *dst)
     pyr_shape s = pyr_model_image(o->model, pyr_model_levels(o->model) - 1);
 
     for (size_t j = 0; j < (size_t)n; j++)
-        PYR_TRY(read_coarse_image(o->coarse[(first + j) % o->n_coarse], s, dst + j * pyr_count(s)));
+        PYR_TRY(read_coarse_image(o->coarse[(first + j) % o->n_coarse], s, pyr_model_bits(o->model),
+                                  dst + j * pyr_count(s)));
     return PYR_OK;
 }
 
@@ -150,6 +144,7 @@ static pyr_status open_output(output *o)
                                 .seeds = o->seeds,
                                 .n = o->n,
                                 .levels = pyr_model_levels(o->model),
+                                .bits = pyr_model_bits(o->model),
                                 .zoom = t->zoom,
                                 .grid = t->grid,
                                 .archive = t->npz};

@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "images/grid.h"
-#include "images/pixels.h"
+#include "images/image_values.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +19,6 @@ pyr_status pyr_sample_output_open(pyr_sample_output *o)
     pyr_status status;
 
     PYR_TRY(pyr_make_folders(o->folder));
-    PYR_TRY(pyr_new(&o->bytes, pyr_count(s), 1, "an image"));
     if (o->grid) {
         o->in_grid = o->n < GRID_MOST ? o->n : GRID_MOST;
         for (int i = 0; i < o->levels; i++)
@@ -29,7 +28,7 @@ pyr_status pyr_sample_output_open(pyr_sample_output *o)
     if (!o->archive)
         return PYR_OK;
     path = pyr_path_join(o->folder, "samples.npz");
-    status = path ? pyr_npz_open(&o->npz, path, (int64_t)o->n, s.h, s.w, s.c)
+    status = path ? pyr_npz_open(&o->npz, path, (int64_t)o->n, s.h, s.w, s.c, o->bits)
                   : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
     pyr_free(path);
     return status;
@@ -44,8 +43,7 @@ void pyr_sample_origin(pyr_origin *out, const pyr_sample_output *o, uint64_t see
     out->texts[3] = (pyr_png_text){"Software", "pyrdiff"};
 }
 
-/* What is in o->bytes. */
-static pyr_status write_png(const pyr_sample_output *o, uint64_t seed)
+static pyr_status write_image(pyr_sample_output *o, uint64_t seed, const float *values)
 {
     pyr_shape s = o->image[0];
     char name[64];
@@ -57,12 +55,12 @@ static pyr_status write_png(const pyr_sample_output *o, uint64_t seed)
     snprintf(name, sizeof name, "%06" PRIu64 ".png", seed);
     pyr_sample_origin(&from, o, seed);
     path = pyr_path_join(o->folder, name);
-    status = path ? pyr_image_new(&image, s.h, s.w, s.c, 8, path)
+    status = path ? pyr_image_from_values(&image, values, s.h, s.w, s.c, o->bits, path)
                   : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
-    if (status == PYR_OK) {
-        memcpy(image.at, o->bytes, pyr_count(s));
+    if (status == PYR_OK)
         status = pyr_png_write(path, &image, from.texts, PYR_ORIGIN_TEXTS);
-    }
+    if (status == PYR_OK && o->archive)
+        status = pyr_npz_add(&o->npz, image.at, 1);
     pyr_image_free(&image);
     pyr_free(path);
     return status;
@@ -73,10 +71,7 @@ pyr_status pyr_sample_output_add(pyr_sample_output *o, size_t at, int n, float *
     size_t size = pyr_count(o->image[0]);
 
     for (size_t j = 0; j < (size_t)n; j++) {
-        pyr_pixels_to_bytes(o->bytes, images[0] + j * size, size);
-        PYR_TRY(write_png(o, o->seeds[at + j]));
-        if (o->archive)
-            PYR_TRY(pyr_npz_add(&o->npz, o->bytes, 1));
+        PYR_TRY(write_image(o, o->seeds[at + j], images[0] + j * size));
         for (int i = 0; i < o->levels && at + j < o->in_grid; i++) {
             size_t of_level = pyr_count(o->image[i]);
 
@@ -110,8 +105,6 @@ pyr_status pyr_sample_output_close(pyr_sample_output *o)
 void pyr_sample_output_free(pyr_sample_output *o)
 {
     pyr_npz_abandon(&o->npz);
-    pyr_free(o->bytes);
-    o->bytes = NULL;
     for (int i = 0; i < o->levels; i++) {
         pyr_free(o->first[i]);
         o->first[i] = NULL;

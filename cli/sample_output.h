@@ -15,10 +15,10 @@ typedef struct pyr_sample_output {
     size_t n;
     int levels; /* level 0 is what is written; with more than one there is a grid of all levels, too */
     pyr_shape image[PYR_MAX_LEVELS];
+    int bits; /* of the images' samples, 8 or 16; the grids have 8 */
     int zoom; /* of the grids */
     bool grid, archive;
     pyr_npz npz;
-    uint8_t *bytes;               /* one image */
     float *first[PYR_MAX_LEVELS]; /* the images of the grids */
     size_t in_grid;
 } pyr_sample_output;
@@ -50,7 +50,7 @@ typedef struct pyr_sample_output {
          .type = PYR_SETTING_BOOL,                                                                           \
          .target = &(t).npz,                                                                                 \
          .standard = "true",                                                                                 \
-         .help = "write samples.npz (uint8 NHWC arr_0)"},                                                    \
+         .help = "write samples.npz (NHWC arr_0; uint8, of 16-bit data uint16)"},                            \
         {.name = "grid",                                                                                     \
          .type = PYR_SETTING_BOOL,                                                                           \
          .target = &(t).grid,                                                                                \

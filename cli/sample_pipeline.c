@@ -122,6 +122,7 @@ static pyr_status run(void *at, pyr_parsed *parsed)
         snprintf(words + strlen(words), sizeof words - strlen(words), " eta %g", sampler.eta);
     o.sampler = words;
     s = o.image[0] = pyr_pipeline_image(p);
+    o.bits = files.ours ? files.facts.bits : 8;
     snprintf(o.weights, sizeof o.weights, "%016" PRIx64, pyr_pipeline_hash(p));
     pyr_bar_line(&bar, "%zu images of %dx%dx%d by %s; %.2f GFLOP an image; memory %.1f MiB", o.n, s.h, s.w,
                  s.c, words, pyr_pipeline_flop(p) / 1e9, pyr_mib(pyr_pipeline_bytes(p)));

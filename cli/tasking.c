@@ -7,7 +7,7 @@
 #include "graph/train.h"
 #include "images/grid.h"
 #include "images/image_file.h"
-#include "images/pixels.h"
+#include "images/image_values.h"
 #include "images/resize.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -150,20 +150,17 @@ pyr_status pyr_task_picture(float **out, pyr_tasking *t, const char *path, int l
 {
     pyr_shape s = pyr_model_image(t->model, level);
     pyr_image image = {0};
-    uint8_t *bytes = NULL;
     pyr_status status;
+    int bits = pyr_model_bits(t->model);
 
     *out = NULL;
     PYR_TRY_OUT(read_sized(&image, t, path, level, "an image of"));
-    if (image.c != s.c || image.bits != 8)
-        pyr_bar_line(&t->bar, "%s is %s of %d bits, the run's images are %s of 8: converted", path,
-                     pyr_channels_name(image.c), image.bits, pyr_channels_name(s.c));
-    PYR_TRY_OUT(pyr_new(&bytes, pyr_count(s), 1, "a picture"));
+    if (image.c != s.c || image.bits != bits)
+        pyr_bar_line(&t->bar, "%s is %s of %d bits, the run's images are %s of %d: converted", path,
+                     pyr_channels_name(image.c), image.bits, pyr_channels_name(s.c), bits);
     PYR_TRY_OUT(pyr_new(out, pyr_count(s), sizeof **out, "a picture"));
-    pyr_image_convert(bytes, &image, s.c, 8);
-    pyr_pixels_from_bytes(*out, bytes, pyr_count(s));
+    PYR_TRY_OUT(pyr_image_to_values(*out, &image, s.c, bits));
 out:
-    pyr_free(bytes);
     pyr_image_free(&image);
     return status;
 }
@@ -270,13 +267,12 @@ static pyr_status write_image(const pyr_tasking *t, const char *name, const char
                                   {"weights", t->weights},
                                   {"Software", "pyrdiff"},
                                   {"seed", seed ? seed : ""}};
-    pyr_status status = path ? pyr_image_new(&image, s.h, s.w, s.c, 8, path)
-                             : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    pyr_status status =
+        path ? pyr_image_from_values(&image, pixels, s.h, s.w, s.c, pyr_model_bits(t->model), path)
+             : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
 
-    if (status == PYR_OK) {
-        pyr_pixels_to_bytes(image.at, pixels, pyr_count(s));
+    if (status == PYR_OK)
         status = pyr_png_write(path, &image, texts, seed ? 5 : 4);
-    }
     pyr_image_free(&image);
     pyr_free(path);
     return status;

@@ -4,9 +4,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "images/image_file.h"
+#include "images/image_values.h"
 #include "images/npz_arrays.h"
 #include "images/order.h"
-#include "images/pixels.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +15,7 @@ void pyr_image_set_free(pyr_image_set *set)
 {
     pyr_free(set->name);
     pyr_free(set->pixels);
+    pyr_free(set->words);
     for (int i = 0; i < PYR_MAX_LEVELS; i++)
         pyr_free(set->first[i]);
     *set = (pyr_image_set){0};
@@ -22,7 +23,7 @@ void pyr_image_set_free(pyr_image_set *set)
 
 pyr_pixels_set pyr_image_set_pixels(const pyr_image_set *set)
 {
-    return (pyr_pixels_set){set->n, set->h, set->w, set->c, set->pixels};
+    return (pyr_pixels_set){set->n, set->h, set->w, set->c, set->pixels, set->words};
 }
 
 static size_t image_bytes(const pyr_image_set *set)
@@ -46,8 +47,33 @@ static uint64_t hash_pixels(const pyr_image_set *set)
 {
     const int64_t size[] = {set->n, set->h, set->w, set->c};
 
-    return pyr_hash(pyr_hash(PYR_HASH_START, size, sizeof size), set->pixels,
-                    (size_t)set->n * image_bytes(set));
+    uint64_t hash = pyr_hash(PYR_HASH_START, size, sizeof size);
+    size_t samples = (size_t)set->n * image_bytes(set);
+
+    return set->words ? pyr_hash(hash, set->words, samples * sizeof *set->words)
+                      : pyr_hash(hash, set->pixels, samples);
+}
+
+/* Room for 16 bits, with the images before image i brought to them. */
+static pyr_status widen(pyr_image_set *set, int64_t i)
+{
+    PYR_TRY(pyr_new(&set->words, (size_t)set->n * image_bytes(set), sizeof *set->words, "a set of images"));
+    for (size_t j = 0; j < (size_t)i * image_bytes(set); j++)
+        set->words[j] = (uint16_t)(257 * set->pixels[j]);
+    return PYR_OK;
+}
+
+/* Image i of the set, whose size and number of channels it has; those before it are there. */
+static pyr_status put(pyr_image_set *set, int64_t i, const pyr_image *image)
+{
+    size_t at = (size_t)i * image_bytes(set);
+
+    if (image->bits == 16 && !set->words)
+        PYR_TRY(widen(set, i));
+    pyr_image_convert(set->pixels + at, image, set->c, 8);
+    if (set->words)
+        pyr_image_convert(set->words + at, image, set->c, 16);
+    return PYR_OK;
 }
 
 int pyr_image_set_checked(const pyr_image_set *set)
@@ -80,7 +106,7 @@ static pyr_status read_one(pyr_image_set *set, const char *folder, const char *n
                           image.h, image.w, set->h, set->w);
         goto out;
     }
-    pyr_image_convert(set->pixels + (size_t)i * image_bytes(set), &image, set->c, 8);
+    status = put(set, i, &image);
 out:
     pyr_image_free(&image);
     pyr_free(path);
@@ -114,6 +140,22 @@ out:
     return status;
 }
 
+static pyr_status read_array(pyr_image_set *set, const pyr_arrays *file, const pyr_array *array)
+{
+    size_t count = pyr_array_count(array);
+    pyr_image one = {.h = set->h, .w = set->w, .c = set->c, .bits = 16};
+
+    if (array->type == PYR_NPY_U1)
+        return pyr_arrays_read_u8(file, array, set->pixels, count);
+    PYR_TRY(widen(set, 0));
+    PYR_TRY(pyr_arrays_read_u16(file, array, set->words, count));
+    for (int64_t i = 0; i < set->n; i++) {
+        one.at = set->words + (size_t)i * image_bytes(set);
+        pyr_image_convert(set->pixels + (size_t)i * image_bytes(set), &one, set->c, 8);
+    }
+    return PYR_OK;
+}
+
 pyr_status pyr_image_set_npz(pyr_image_set *out, const char *path, int64_t most)
 {
     pyr_arrays *file;
@@ -124,14 +166,15 @@ pyr_status pyr_image_set_npz(pyr_image_set *out, const char *path, int64_t most)
     *out = (pyr_image_set){0};
     PYR_TRY(pyr_arrays_open(&file, path));
     PYR_TRY_OUT(pyr_arrays_get(&array, file, "arr_0"));
-    if (array->type != PYR_NPY_U1 || array->rank < 3 || pyr_array_count(array) == 0 ||
-        array->shape[1] > PYR_IMAGE_SIDE || array->shape[2] > PYR_IMAGE_SIDE || array->shape[3] > 4) {
-        status = pyr_fail(PYR_E_FORMAT, "%s: arr_0 should be images, uint8 (n, h, w, c)", path);
+    if ((array->type != PYR_NPY_U1 && array->type != PYR_NPY_U2) || array->rank < 3 ||
+        pyr_array_count(array) == 0 || array->shape[1] > PYR_IMAGE_SIDE || array->shape[2] > PYR_IMAGE_SIDE ||
+        array->shape[3] > 4) {
+        status = pyr_fail(PYR_E_FORMAT, "%s: arr_0 should be images, uint8 or uint16 (n, h, w, c)", path);
         goto out;
     }
     PYR_TRY_OUT(
         make(&all, path, array->shape[0], (int)array->shape[1], (int)array->shape[2], (int)array->shape[3]));
-    PYR_TRY_OUT(pyr_arrays_read_u8(file, array, all.pixels, pyr_array_count(array)));
+    PYR_TRY_OUT(read_array(&all, file, array));
     if (most > 0 && all.n > most)
         all.n = most;
     all.hash = hash_pixels(&all);
@@ -161,7 +204,7 @@ pyr_status pyr_image_set_data(pyr_image_set *out, const pyr_dataset *data, pyr_s
         /* an image that is only read */
         pyr_image one = {(void *)(uintptr_t)pyr_dataset_samples(data, split, i), s.h, s.w, s.c, s.bits};
 
-        pyr_image_convert(out->pixels + (size_t)i * image_bytes(out), &one, s.c, 8);
+        status = put(out, i, &one);
     }
     if (status == PYR_OK)
         out->hash = hash_pixels(out);
@@ -268,12 +311,21 @@ static pyr_status take_real(drawing *d, int64_t first, int n)
     return PYR_OK;
 }
 
-static void keep(drawing *d, int64_t first, int n)
+static pyr_status keep(drawing *d, int64_t first, int n)
 {
     pyr_image_set *set = d->set;
+    int bits = pyr_model_bits(d->draw->model);
+    pyr_status status;
 
-    pyr_pixels_to_bytes(set->pixels + (size_t)first * image_bytes(set), d->image[0],
-                        (size_t)n * image_bytes(set));
+    for (int j = 0; j < n; j++) {
+        pyr_image image;
+
+        PYR_TRY(pyr_image_from_values(&image, d->image[0] + (size_t)j * image_bytes(set), set->h, set->w,
+                                      set->c, bits, set->name));
+        status = put(set, first + j, &image);
+        pyr_image_free(&image);
+        PYR_TRY(status);
+    }
     for (int i = 0; i < set->levels && first < set->kept; i++) {
         size_t size = pyr_count(set->shape[i]);
         int64_t count = set->kept - first < n ? set->kept - first : n;
@@ -283,6 +335,7 @@ static void keep(drawing *d, int64_t first, int n)
     for (int i = 0; i < pyr_image_set_checked(set); i++)
         for (int j = 0; j < n; j++)
             d->sum[i] += d->mismatch[i][j];
+    return PYR_OK;
 }
 
 pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
@@ -312,7 +365,7 @@ pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
         from = pyr_now();
         PYR_TRY_OUT(pyr_model_sample(draw->model, &one));
         out->seconds += pyr_now() - from;
-        keep(&d, first, n);
+        PYR_TRY_OUT(keep(&d, first, n));
         if (draw->on_progress)
             draw->on_progress(draw->ctx, first + n, draw->n, (double)(first + n) / (pyr_now() - start));
     }

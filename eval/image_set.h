@@ -1,6 +1,7 @@
-/* image_set.h - images to be judged: many of one size, 8 bits, on the host, with a name and a hash.
+/* image_set.h - images to be judged: many of one size, of 8 or 16 bits, on the host, with a name and a hash.
  *
- * The hash is of the sizes and the pixels: the same images have the same one, drawn from a run or read.
+ * The hash is of the sizes and the pixels in the images' own depth: the same images have the same one, drawn
+ * from a run or read.
  */
 #ifndef PYR_EVAL_IMAGE_SET_H
 #define PYR_EVAL_IMAGE_SET_H
@@ -17,6 +18,7 @@ typedef struct pyr_image_set {
     int64_t n;
     int h, w, c;
     uint8_t *pixels; /* n x h x w x c; owned */
+    uint16_t *words; /* the same in 16 bits, when an image has them; NULL: all have 8; owned */
 
     /* of a run only; else 0 and NULL */
     int levels;
@@ -49,10 +51,10 @@ int pyr_image_set_checked(const pyr_image_set *set);
  * size; PYR_E_FORMAT. */
 pyr_status pyr_image_set_folder(pyr_image_set *out, const char *folder, int c, int64_t most);
 
-/* The array arr_0 (uint8; n, h, w, c) of an NPZ. PYR_E_IO, PYR_E_FORMAT. */
+/* The array arr_0 (uint8 or uint16; n, h, w, c) of an NPZ. PYR_E_IO, PYR_E_FORMAT. */
 pyr_status pyr_image_set_npz(pyr_image_set *out, const char *path, int64_t most);
 
-/* The images of a split of a data set, 16 bits rounded to 8. PYR_E_ARG when the split is empty. */
+/* The images of a split of a data set. PYR_E_ARG when the split is empty. */
 pyr_status pyr_image_set_data(pyr_image_set *out, const pyr_dataset *data, pyr_split split, int64_t most);
 
 /* Images drawn from a model, one for each of n seeds. */

@@ -420,7 +420,7 @@ static number number_of(const unsigned char *at, pyr_npy_type type)
     return x;
 }
 
-typedef enum target { TO_F64, TO_F32, TO_I64, TO_U8 } target;
+typedef enum target { TO_F64, TO_F32, TO_I64, TO_U8, TO_U16 } target;
 
 static bool put(void *dst, size_t i, const number *x, target to)
 {
@@ -437,6 +437,9 @@ static bool put(void *dst, size_t i, const number *x, target to)
     case TO_U8:
         ((uint8_t *)dst)[i] = (uint8_t)x->whole;
         return x->is_whole && x->whole >= 0 && x->whole <= UINT8_MAX;
+    case TO_U16:
+        ((uint16_t *)dst)[i] = (uint16_t)x->whole;
+        return x->is_whole && x->whole >= 0 && x->whole <= UINT16_MAX;
     }
     return false;
 }
@@ -483,7 +486,9 @@ static pyr_status convert(pyr_zip_stream *stream, const item *it, void *dst, siz
                 return pyr_fail(PYR_E_FORMAT,
                                 "%s: array %s: element %zu is %.17g, should be a whole number%s",
                                 pyr_zip_path(stream->zip), it->name, w.place, x.real,
-                                to == TO_U8 ? " from 0 to 255" : "");
+                                to == TO_U8    ? " from 0 to 255"
+                                : to == TO_U16 ? " from 0 to 65535"
+                                               : "");
             next(&w, it);
         }
         done += n;
@@ -535,6 +540,11 @@ pyr_status pyr_arrays_read_i64(const pyr_arrays *arrays, const pyr_array *array,
 pyr_status pyr_arrays_read_u8(const pyr_arrays *arrays, const pyr_array *array, uint8_t *dst, size_t count)
 {
     return read_as(arrays, array, dst, count, TO_U8);
+}
+
+pyr_status pyr_arrays_read_u16(const pyr_arrays *arrays, const pyr_array *array, uint16_t *dst, size_t count)
+{
+    return read_as(arrays, array, dst, count, TO_U16);
 }
 
 /* ---- writing ---- */

@@ -11,13 +11,16 @@ enum { PYR_MAX_BANDS = 4 };
 /* Written into the metadata of the weights' file, so that a level copied into another run is known. */
 typedef struct pyr_level_facts {
     int index, levels;
-    int h, w, c;         /* images at level 0 */
-    int filter;          /* of the pyramid */
-    double filter_sigma; /* gaussian */
-    int condition;       /* pyr_condition */
-    int classes;         /* 0: unconditional */
-    uint64_t data;       /* fingerprint of the data set */
-    int bands;           /* 1; haar's residual levels 3: channel j belongs to band j / (channels / bands) */
+    int h, w, c;          /* images at level 0 */
+    int bits;             /* of their samples, 8 or 16: what is drawn is written with as many */
+    int filter;           /* of the pyramid */
+    double filter_sigma;  /* gaussian */
+    int condition;        /* pyr_condition */
+    int classes;          /* 0: unconditional */
+    double class_dropout; /* share of images that were trained as of no class; -1: not known (levels of
+                             older programs do not say) */
+    uint64_t data;        /* fingerprint of the data set */
+    int bands;            /* 1; haar's residual levels 3: channel j belongs to band j / (channels / bands) */
     double mean[PYR_MAX_BANDS], std[PYR_MAX_BANDS]; /* of the training set: z = (variable - mean) / std */
     double condition_std;
     double noise_told; /* the condition's noise is told in a channel, divided by this; 0: it is not told */

@@ -651,6 +651,7 @@ static pyr_status plan(pyr_level_trainer *t, const pyr_level_settings *settings,
     t->resumed = pyr_level_has_state(state_folder(t));
     PYR_TRY(pyr_level_init(&t->level, settings, job->pyramid, index, pyr_dataset_classes(job->data),
                            pyr_dataset_fingerprint(job->data)));
+    t->level.facts.bits = pyr_dataset_shape_of(job->data).bits;
     if (job->k->whole_batch)
         t->level.settings.groups = 1; /* there is nobody to share a step with */
     if (job->unet)
