@@ -66,6 +66,20 @@ static void print_facts(const pyr_level_facts *f)
     printf("\n");
 }
 
+static void print_classes(const pyr_level_facts *f, const pyr_class_list *list)
+{
+    pyr_text text = {0};
+
+    if (!list->n)
+        return;
+    pyr_class_list_add(list, &text);
+    printf("  classes        %s%s\n", text.at ? text.at : "",
+           f->class_dropout < 0   ? ""
+           : f->class_dropout > 0 ? ", and none"
+                                  : "; never trained without one");
+    pyr_text_free(&text);
+}
+
 static void print_blocks(const char *label, pyr_unet_words set, const pyr_unet_block *blocks, int n)
 {
     printf("  %-15s", label);
@@ -124,6 +138,7 @@ pyr_status pyr_info_model(const char *path)
     pyr_unet_config config;
     pyr_text warning = {0};
     pyr_info_contents c;
+    pyr_class_list classes = {0};
     pyr_status status;
 
     PYR_TRY_OUT(pyr_unet_find(&files, path));
@@ -138,10 +153,14 @@ pyr_status pyr_info_model(const char *path)
     if (files.weights.n > 1)
         printf(" in %zu files", files.weights.n);
     printf("\n");
-    if (c.ours)
+    if (c.ours) {
         print_facts(&c.facts);
+        PYR_TRY_OUT(pyr_class_list_read(&classes, files.weights.at[0], c.facts.classes, true));
+        print_classes(&c.facts, &classes);
+    }
     print_config(&config);
 out:
+    pyr_class_list_free(&classes);
     pyr_text_free(&warning);
     pyr_unet_files_free(&files);
     return status;

@@ -739,6 +739,8 @@ static void put_set(const pyr_image_set *set, pyr_json *json)
     pyr_json_int(json, "bits", set->words ? 16 : 8);
     if (set->levels == 0)
         return;
+    if (*set->of_class)
+        pyr_json_string(json, "class", set->of_class);
     pyr_json_open(json, "sampler", '[');
     for (int i = set->drawn - 1; i >= 0; i--) {
         pyr_json_string(json, NULL, set->sampler[i]);

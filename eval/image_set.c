@@ -279,14 +279,14 @@ static void close_drawing(drawing *d)
 }
 
 /* The training image that a seed chooses: of the class that is drawn, if there is one. */
-static int64_t chosen_by(const pyr_set_draw *draw, uint64_t seed)
+static int64_t chosen_by(const pyr_set_draw *draw, uint64_t seed, int label)
 {
     const int32_t *labels = pyr_dataset_labels(draw->data, PYR_TRAIN);
     int64_t count = pyr_dataset_count(draw->data, PYR_TRAIN), index = 0;
 
     for (int64_t i = 0; i < count; i++) {
         index = pyr_order(0, (int64_t)((seed + (uint64_t)i) % (uint64_t)count), count);
-        if (draw->label < 0 || !labels || labels[index] == draw->label)
+        if (label < 0 || !labels || labels[index] == label)
             break;
     }
     return index;
@@ -299,9 +299,12 @@ static pyr_status take_real(drawing *d, int64_t first, int n)
     const pyr_pyramid *pyramid = pyr_model_pyramid(draw->model);
     size_t size = pyr_count(d->set->shape[0]);
 
-    for (int j = 0; j < n; j++)
-        pyr_dataset_pixels(draw->data, PYR_TRAIN, chosen_by(draw, draw->seeds[first + j]), false,
+    for (int j = 0; j < n; j++) {
+        int label = draw->labels ? draw->labels[first + j] : draw->label;
+
+        pyr_dataset_pixels(draw->data, PYR_TRAIN, chosen_by(draw, draw->seeds[first + j], label), false,
                            d->real + (size_t)j * size);
+    }
     PYR_TRY(pyr_upload_floats(draw->k, d->fine, d->real, (size_t)n * size));
     for (int level = draw->given; level < d->set->levels; level++) {
         pyr_pyramid_reduce(pyramid, n, d->fine, level, d->coarse, d->scratch);
@@ -348,9 +351,14 @@ pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
     *out = (pyr_image_set){.kept = draw->n < PYR_KEPT_IMAGES ? (int)draw->n : PYR_KEPT_IMAGES};
     PYR_TRY_OUT(make(out, draw->name, draw->n, s.h, s.w, s.c));
     PYR_TRY_OUT(open_drawing(&d));
+    if (draw->of_class)
+        snprintf(out->of_class, sizeof out->of_class, "%s", draw->of_class);
     for (int64_t first = 0; first < draw->n; first += d.batch) {
         int n = draw->n - first < d.batch ? (int)(draw->n - first) : d.batch;
-        pyr_model_draw one = {.n = n, .seeds = draw->seeds + first, .label = draw->label};
+        pyr_model_draw one = {.n = n,
+                              .seeds = draw->seeds + first,
+                              .label = draw->label,
+                              .labels = draw->labels ? draw->labels + first : NULL};
 
         double from;
 

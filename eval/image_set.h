@@ -35,6 +35,7 @@ typedef struct pyr_image_set {
     int steps[PYR_MAX_LEVELS];         /* of each level's sampler */
     int nfe[PYR_MAX_LEVELS];           /* network evaluations of one image, per level */
     double seconds;                    /* of drawing */
+    char of_class[104]; /* "class 3 (cat)", "all classes in turn"; "": no class in particular */
 } pyr_image_set;
 
 void pyr_image_set_free(pyr_image_set *set); /* back to {0}; no-op on {0} */
@@ -65,7 +66,9 @@ typedef struct pyr_set_draw {
     const pyr_config *config; /* it was opened with */
     const uint64_t *seeds;    /* n of them */
     int64_t n;
-    int label; /* class of all; -1: none */
+    int label;             /* class of all; -1: none */
+    const int32_t *labels; /* n: the class of each; NULL: `label` */
+    const char *of_class;  /* the same in words; NULL: none */
     int given; /* > 0: the images of this level are not drawn, but those of training images of `data` that the
                   seeds choose, which tells what the levels below it lose; 0: all levels are drawn */
     const pyr_dataset *data; /* with `given` only; of the model's size */

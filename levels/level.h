@@ -3,6 +3,7 @@
 #define PYR_LEVELS_LEVEL_H
 
 #include "graph/safetensors.h"
+#include "levels/class_list.h"
 #include "levels/feed.h"
 #include "levels/level_settings.h"
 
@@ -33,8 +34,9 @@ typedef struct pyr_level {
     pyr_level_settings settings;
     pyr_shape variable, condition; /* n = 1; condition.c = 0: none */
     pyr_unet_config unet;
-    pyr_schedule schedule; /* of training */
-    bool weaker;           /* in sampling: there is a weaker network to be guided away from */
+    pyr_schedule schedule;         /* of training */
+    const pyr_class_list *classes; /* what is written of them with the weights; borrowed; NULL: nothing */
+    bool weaker;                   /* in sampling: there is a weaker network to be guided away from */
 } pyr_level;
 
 /* A new level for images of the pyramid; statistics are still 0. PYR_E_CONFIG. */
