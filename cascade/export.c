@@ -47,8 +47,8 @@ static pyr_status export_level(const pyr_export_plan *plan, pyr_kernels *k, cons
     if (!folder)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", plan->outdir);
     PYR_TRY_OUT(read_level(&level, &files, plan, k, config));
-    PYR_TRY_OUT(pyr_class_list_read(&classes, files.weights.at[0], level.facts.classes,
-                                    level.facts.class_dropout > 0));
+    PYR_TRY_OUT(
+        pyr_class_list_read(&classes, files.weights.at[0], level.facts.classes, level.facts.class_dropout));
     level.classes = &classes;
     PYR_TRY_OUT(pyr_pipeline_export(folder, &level, &files, k, plan->timesteps));
     if (plan->wrote)

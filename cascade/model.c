@@ -120,13 +120,15 @@ static pyr_status read_level(pyr_model *m, const char *run, const pyr_config *co
  * trained with it. */
 static pyr_status join_classes(pyr_model *m, const pyr_level_facts *facts, const pyr_unet_files *files)
 {
-    bool none = facts->class_dropout > 0;
+    pyr_class_list *list = &m->class_list;
 
     if (!facts->classes)
         return PYR_OK;
-    if (!m->class_list.n)
-        return pyr_class_list_read(&m->class_list, files->weights.at[0], facts->classes, none);
-    m->class_list.none = m->class_list.none && none;
+    if (!list->n)
+        return pyr_class_list_read(list, files->weights.at[0], facts->classes, facts->class_dropout);
+    list->none = list->none && facts->class_dropout > 0;
+    if (facts->class_dropout >= 1)
+        list->n_can = 0;
     return PYR_OK;
 }
 

@@ -76,7 +76,7 @@ static pyr_status warn_of_classes(const pyr_train_job *job, const pyr_ground *gr
         classes = classes || (ground->config.level[i].classes && (job->level < 0 || job->level == i));
     if (!classes)
         return PYR_OK;
-    PYR_TRY_OUT(pyr_class_list_of_data(&list, ground->data, true));
+    PYR_TRY_OUT(pyr_class_list_of_data(&list, ground->data, -1));
     pyr_text_add(&text, "warning: no training images are of class ");
     for (int i = 0; i < list.n; i++) {
         if (list.images[i] > 0 || ++empty > LISTED)

@@ -73,7 +73,7 @@ static void print_classes(const pyr_level_facts *f, const pyr_class_list *list)
     if (!list->n)
         return;
     pyr_class_list_add(list, &text);
-    printf("  classes        %s%s\n", text.at ? text.at : "",
+    printf("  classes        %s%s\n", text.at ? text.at : "none can be drawn",
            f->class_dropout < 0   ? ""
            : f->class_dropout > 0 ? ", and none"
                                   : "; never trained without one");
@@ -155,7 +155,8 @@ pyr_status pyr_info_model(const char *path)
     printf("\n");
     if (c.ours) {
         print_facts(&c.facts);
-        PYR_TRY_OUT(pyr_class_list_read(&classes, files.weights.at[0], c.facts.classes, true));
+        PYR_TRY_OUT(
+            pyr_class_list_read(&classes, files.weights.at[0], c.facts.classes, c.facts.class_dropout));
         print_classes(&c.facts, &classes);
     }
     print_config(&config);

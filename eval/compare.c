@@ -41,7 +41,8 @@ static void take_level(void *ctx, const pyr_level_trainer *trainer, const pyr_le
 /* Whether every level can draw what is asked for, as far as data and settings tell. */
 static pyr_status check_classes(const pyr_compare_job *job, const pyr_config *config)
 {
-    bool classes = false, none = true;
+    bool classes = false;
+    double dropout = -1; /* of the level that has most against what is asked for */
     pyr_class_list list = {0};
     pyr_class_choice unused;
     pyr_dataset *data = NULL;
@@ -51,7 +52,8 @@ static pyr_status check_classes(const pyr_compare_job *job, const pyr_config *co
         const pyr_level_settings *s = &config->level[i];
 
         classes = classes || s->classes;
-        none = none && (!s->classes || s->class_dropout > 0);
+        if (s->classes && (dropout < 0 || s->class_dropout == 0 || (s->class_dropout >= 1 && dropout > 0)))
+            dropout = s->class_dropout;
         if (s->classes && s->sampler_guidance != 1 && !(s->class_dropout > 0))
             return pyr_fail(
                 PYR_E_CONFIG,
@@ -61,7 +63,7 @@ static pyr_status check_classes(const pyr_compare_job *job, const pyr_config *co
     }
     if (classes) {
         PYR_TRY_OUT(pyr_dataset_open(&data, &config->data.set));
-        PYR_TRY_OUT(pyr_class_list_of_data(&list, data, none));
+        PYR_TRY_OUT(pyr_class_list_of_data(&list, data, dropout));
     }
     status = pyr_class_choose(&unused, &list, job->of_class);
 out:

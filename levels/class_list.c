@@ -16,27 +16,27 @@ enum { NAMES_LISTED = 12 };
 
 /* ---- lists ------------------------------------------------------------------------------------- */
 
-static pyr_status list_new(pyr_class_list *out, int n, bool none)
+static pyr_status list_new(pyr_class_list *out, int n, double class_dropout)
 {
-    *out = (pyr_class_list){.n = n, .none = none};
+    *out = (pyr_class_list){.n = n, .none = class_dropout != 0};
     if (n == 0)
         return PYR_OK;
     return pyr_new(&out->can, (size_t)n, sizeof *out->can, "classes");
 }
 
 /* Which can be drawn, when the counts are there. */
-static void settle(pyr_class_list *list)
+static void settle(pyr_class_list *list, double class_dropout)
 {
     list->n_can = 0;
     for (int i = 0; i < list->n; i++)
-        if (!list->images || list->images[i] > 0)
+        if (class_dropout < 1 && (!list->images || list->images[i] > 0))
             list->can[list->n_can++] = i;
 }
 
-pyr_status pyr_class_list_plain(pyr_class_list *out, int n, bool none)
+pyr_status pyr_class_list_plain(pyr_class_list *out, int n, double class_dropout)
 {
-    PYR_TRY(list_new(out, n, none));
-    settle(out);
+    PYR_TRY(list_new(out, n, class_dropout));
+    settle(out, class_dropout);
     return PYR_OK;
 }
 
@@ -48,12 +48,12 @@ static pyr_status name_class(pyr_class_list *list, int label, const char *name, 
     return list->name[label] ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for names of classes");
 }
 
-pyr_status pyr_class_list_of_data(pyr_class_list *out, const pyr_dataset *data, bool none)
+pyr_status pyr_class_list_of_data(pyr_class_list *out, const pyr_dataset *data, double class_dropout)
 {
     const int32_t *labels = pyr_dataset_labels(data, PYR_TRAIN);
     int n = labels ? pyr_dataset_classes(data) : 0;
 
-    PYR_TRY(list_new(out, n, none));
+    PYR_TRY(list_new(out, n, class_dropout));
     if (n == 0)
         return PYR_OK;
     PYR_TRY(pyr_new(&out->images, (size_t)n, sizeof *out->images, "classes"));
@@ -66,7 +66,7 @@ pyr_status pyr_class_list_of_data(pyr_class_list *out, const pyr_dataset *data, 
         if (name && *name)
             PYR_TRY(name_class(out, i, name, strlen(name)));
     }
-    settle(out);
+    settle(out, class_dropout);
     return PYR_OK;
 }
 
@@ -151,13 +151,13 @@ static pyr_status read_names(pyr_class_list *list, const char *text)
     return PYR_OK;
 }
 
-pyr_status pyr_class_list_read(pyr_class_list *out, const char *path, int n, bool none)
+pyr_status pyr_class_list_read(pyr_class_list *out, const char *path, int n, double class_dropout)
 {
     pyr_safetensors *file = NULL;
     const char *counts, *names;
     pyr_status status;
 
-    PYR_TRY(list_new(out, n, none));
+    PYR_TRY(list_new(out, n, class_dropout));
     if (n == 0)
         return PYR_OK;
     PYR_TRY_OUT(pyr_safetensors_open(&file, path));
@@ -167,8 +167,8 @@ pyr_status pyr_class_list_read(pyr_class_list *out, const char *path, int n, boo
         PYR_TRY_OUT(pyr_fail_prefix(PYR_E_FORMAT, "%s: metadata %s", path, counts_key));
     if (names && read_names(out, names) != PYR_OK)
         PYR_TRY_OUT(pyr_fail_prefix(PYR_E_FORMAT, "%s: metadata %s", path, names_key));
-    settle(out);
-    if (!out->n_can)
+    settle(out, class_dropout);
+    if (!out->n_can && class_dropout < 1)
         status = pyr_fail(PYR_E_FORMAT, "%s: the metadata say that no class had training images", path);
 out:
     pyr_safetensors_free(file);
@@ -297,6 +297,12 @@ pyr_status pyr_class_choose(pyr_class_choice *out, const pyr_class_list *list, c
     if (list->n == 0)
         return pyr_fail(PYR_E_ARG,
                         "--class %s: this run was trained without classes (train one with --classes)", typed);
+    if (!list->n_can)
+        return pyr_fail(
+            PYR_E_ARG,
+            "--class %s: no class was ever trained (class_dropout is 1), only images of none: leave "
+            "--class out",
+            typed);
     if (strcmp(typed, "all") == 0 || strcmp(typed, "random") == 0) {
         out->kind = *typed == 'a' ? PYR_CLASS_ALL : PYR_CLASS_RANDOM;
         return PYR_OK;

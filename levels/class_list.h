@@ -1,8 +1,8 @@
 /* class_list.h - which classes a trained network knows, and which of them an image is to be of.
  *
  * A network has a row for each class and one more for "no class", which is trained by dropping labels. A row
- * that no image trained holds random numbers: a class without training images, and "no class" where
- * class_dropout was 0. Nothing is drawn from such a row.
+ * that no image trained holds random numbers: a class without training images, "no class" where
+ * class_dropout was 0, each class where it was 1. Nothing is drawn from such a row.
  */
 #ifndef PYR_LEVELS_CLASS_LIST_H
 #define PYR_LEVELS_CLASS_LIST_H
@@ -19,15 +19,16 @@ typedef struct pyr_class_list {
     int64_t
         *images;  /* [n] training images of each; NULL: not known (levels of older programs): each has some */
     char **name;  /* [n]; each NULL: has none. NULL: none has one */
-    int32_t *can; /* [n_can] those that have images, ascending */
+    int32_t *can; /* [n_can] those that were trained, ascending */
     int n_can;
 } pyr_class_list;
 
-/* The classes of a data set's training part, "no class" trained or not. PYR_E_NOMEM. The caller frees *out,
+/* The classes of a data set's training part. class_dropout: the share of images that were trained as of no
+ * class; below 0: not known, and all rows are taken to be trained. PYR_E_NOMEM. The caller frees *out,
  * on failure too. */
-pyr_status pyr_class_list_of_data(pyr_class_list *out, const pyr_dataset *data, bool none);
+pyr_status pyr_class_list_of_data(pyr_class_list *out, const pyr_dataset *data, double class_dropout);
 /* n classes of which no more is known. */
-pyr_status pyr_class_list_plain(pyr_class_list *out, int n, bool none);
+pyr_status pyr_class_list_plain(pyr_class_list *out, int n, double class_dropout);
 void pyr_class_list_free(pyr_class_list *list); /* back to {0}; no-op on {0} */
 
 /* To and from the metadata of a level's weights. Written: counts ("5 0 7"), and names, where there are any, a
@@ -36,7 +37,7 @@ void pyr_class_list_free(pyr_class_list *list); /* back to {0}; no-op on {0} */
 enum { PYR_CLASS_PAIRS = 2 };
 pyr_status pyr_class_list_write(const pyr_class_list *list, pyr_st_pair pairs[PYR_CLASS_PAIRS], size_t *n,
                                 pyr_text *counts, pyr_text *names);
-pyr_status pyr_class_list_read(pyr_class_list *out, const char *path, int n, bool none);
+pyr_status pyr_class_list_read(pyr_class_list *out, const char *path, int n, double class_dropout);
 
 /* "0..2 (cat, dog, frog)", "1..5, 7": those that can be drawn. */
 void pyr_class_list_add(const pyr_class_list *list, pyr_text *text);

@@ -280,7 +280,7 @@ pyr_status pyr_facts_write(const pyr_level_facts *f, pyr_st_pair pairs[PYR_FACT_
     enum { N = sizeof keys / sizeof *keys };
     char line[N][FACT_ROOM] = {{0}};
     /* what a level without it is taken to be is left out, so that the files of older programs are the same */
-    const bool left_out[N] = {[14] = f->bits == 8, [15] = !f->classes || f->class_dropout < 0};
+    const bool left_out[N] = {[14] = f->bits != 16, [15] = !f->classes || f->class_dropout < 0};
 
     snprintf(line[0], FACT_ROOM, "%d", f->index);
     snprintf(line[1], FACT_ROOM, "%d", f->levels);

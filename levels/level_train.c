@@ -654,7 +654,7 @@ static pyr_status plan(pyr_level_trainer *t, const pyr_level_settings *settings,
                            pyr_dataset_fingerprint(job->data)));
     t->level.facts.bits = pyr_dataset_shape_of(job->data).bits;
     if (t->level.facts.classes) {
-        PYR_TRY(pyr_class_list_of_data(&t->classes, job->data, settings->class_dropout > 0));
+        PYR_TRY(pyr_class_list_of_data(&t->classes, job->data, settings->class_dropout));
         t->level.classes = &t->classes;
     }
     if (job->k->whole_batch)

@@ -82,11 +82,11 @@ static pyr_status read_facts(pyr_pipeline_files *out)
     PYR_TRY_OUT(pyr_safetensors_open(&file, path));
     out->ours = pyr_safetensors_metadata(file, "pyrdiff_level") != NULL;
     if (!out->ours) {
-        PYR_TRY_OUT(pyr_class_list_plain(&out->classes, out->unet.num_class_embeds, false));
+        PYR_TRY_OUT(pyr_class_list_plain(&out->classes, out->unet.num_class_embeds, 0));
         goto out;
     }
     PYR_TRY_OUT(pyr_facts_read(&out->facts, file, path));
-    PYR_TRY_OUT(pyr_class_list_read(&out->classes, path, out->facts.classes, out->facts.class_dropout != 0));
+    PYR_TRY_OUT(pyr_class_list_read(&out->classes, path, out->facts.classes, out->facts.class_dropout));
 out:
     pyr_safetensors_free(file);
     return status;

@@ -4,11 +4,11 @@
 #include "levels/class_list.h"
 
 /* Five classes, of which 0 and 3 have no images. */
-static void list_new(pyr_class_list *list, bool none)
+static void list_new(pyr_class_list *list, double dropout)
 {
     static const char *const names[] = {"airplane", "Bird", "cat\ncat", "", "dog\xff"};
     static const int64_t images[] = {0, 5, 1, 0, 7};
-    pyr_class_list from = {.n = 5, .none = none};
+    pyr_class_list from = {.n = 5};
     pyr_st_pair pairs[PYR_CLASS_PAIRS];
     pyr_text counts = {0}, words = {0};
     pyr_st_entry entry = {.name = "x", .dtype = PYR_ST_F32, .rank = 1, .dims = {1}, .data = &(float){1}};
@@ -21,7 +21,7 @@ static void list_new(pyr_class_list *list, bool none)
     CHECK_STRING(pairs[0].value, "0 5 1 0 7");
     CHECK_STRING(pairs[1].value, "airplane\nBird\ncat cat\n\ndog?");
     CHECK_OK(pyr_safetensors_write(below("classes.safetensors"), &entry, 1, pairs, n));
-    CHECK_OK(pyr_class_list_read(list, below("classes.safetensors"), 5, none));
+    CHECK_OK(pyr_class_list_read(list, below("classes.safetensors"), 5, dropout));
     pyr_text_free(&counts);
     pyr_text_free(&words);
 }
@@ -31,7 +31,7 @@ static void kept_with_the_weights(void)
     pyr_class_list list, other;
     pyr_text text = {0};
 
-    list_new(&list, true);
+    list_new(&list, 0.1);
     CHECK(list.n == 5 && list.n_can == 3 && list.can[0] == 1 && list.can[1] == 2 && list.can[2] == 4);
     CHECK(list.images && list.images[4] == 7);
     CHECK_STRING(list.name[2], "cat cat");
@@ -40,10 +40,10 @@ static void kept_with_the_weights(void)
     CHECK_STRING(text.at, "1..2, 4 (Bird, cat cat, dog?)");
     pyr_text_free(&text);
     /* a file that says nothing is one of an older program, one that does not fit is damaged */
-    CHECK_FAILS(pyr_class_list_read(&other, below("classes.safetensors"), 4, true), PYR_E_FORMAT,
+    CHECK_FAILS(pyr_class_list_read(&other, below("classes.safetensors"), 4, 0.1), PYR_E_FORMAT,
                 "a number of images for each of 4 classes");
     pyr_class_list_free(&other);
-    CHECK_OK(pyr_class_list_plain(&other, 3, true));
+    CHECK_OK(pyr_class_list_plain(&other, 3, -1));
     CHECK(other.n_can == 3 && !other.images);
     pyr_class_list_add(&other, &text);
     CHECK_STRING(text.at, "0..2");
@@ -74,7 +74,7 @@ static void chosen(void)
     pyr_class_list list, none;
     pyr_class_choice choice;
 
-    list_new(&list, true);
+    list_new(&list, 0.1);
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         CHECK_OK(pyr_class_choose(&choice, &list, good[i].typed));
         CHECK(choice.kind == good[i].kind && choice.label == good[i].label);
@@ -84,10 +84,16 @@ static void chosen(void)
     list.none = false;
     CHECK_FAILS(pyr_class_choose(&choice, &list, ""), PYR_E_ARG,
                 "which class? Add --class 1..2, 4 (Bird, cat cat, dog?), all or random");
-    CHECK_OK(pyr_class_list_plain(&none, 0, false));
+    CHECK_OK(pyr_class_list_plain(&none, 0, -1));
     CHECK_OK(pyr_class_choose(&choice, &none, ""));
     CHECK(pyr_class_of_seed(&choice, 3) == -1);
     CHECK_FAILS(pyr_class_choose(&choice, &none, "all"), PYR_E_ARG, "trained without classes");
+    pyr_class_list_free(&list);
+    list_new(&list, 1); /* every label was dropped */
+    CHECK_OK(pyr_class_choose(&choice, &list, ""));
+    CHECK_FAILS(pyr_class_choose(&choice, &list, "1"), PYR_E_ARG,
+                "no class was ever trained (class_dropout is 1)");
+    CHECK_FAILS(pyr_class_choose(&choice, &list, "all"), PYR_E_ARG, "no class was ever trained");
     pyr_class_list_free(&list);
     pyr_class_list_free(&none);
 }
@@ -102,7 +108,7 @@ static void of_seeds(void)
     int32_t *labels = NULL, *one = NULL;
     int count[5] = {0};
 
-    list_new(&list, false);
+    list_new(&list, 0);
     for (int i = 0; i < N; i++)
         seeds[i] = (uint64_t)i;
     CHECK_OK(pyr_class_choose(&choice, &list, "all"));
@@ -133,7 +139,7 @@ static void of_a_data_set(void)
 
     write_images();
     data = open_data();
-    CHECK_OK(pyr_class_list_of_data(&list, data, true));
+    CHECK_OK(pyr_class_list_of_data(&list, data, 0.1));
     CHECK(list.n == 2 && list.n_can == 2 && list.images[0] + list.images[1] == IMAGES - HELD_OUT);
     CHECK_STRING(list.name[0], "left");
     CHECK_STRING(list.name[1], "right");
