@@ -30,7 +30,8 @@ typedef enum pyr_purpose {
     PYR_RNG_REPEAT = 10, /* noise that takes a step back */
     PYR_RNG_TASK = 11,   /* what tasks draw: probes, noise on what is known */
     PYR_RNG_METRIC = 12, /* what metrics draw: subsets, patches, directions (eval/) */
-    PYR_RNG_DITHER = 13  /* what is added to samples of b bits, to spread them over their cells */
+    PYR_RNG_DITHER = 13, /* what is added to samples of b bits, to spread them over their cells */
+    PYR_RNG_CLASS = 14   /* the class of an image whose seed chooses it */
 } pyr_purpose;
 
 typedef struct pyr_rng4 {

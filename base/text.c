@@ -147,6 +147,24 @@ pyr_status pyr_find_word(int *index, const char *what, const char *at, size_t le
     return no_such_word(what, at, length, words, n);
 }
 
+size_t pyr_utf8_length(const unsigned char *at)
+{
+    size_t n = at[0] < 0x80                     ? 1
+               : at[0] >= 0xc2 && at[0] < 0xe0  ? 2
+               : at[0] >= 0xe0 && at[0] < 0xf0  ? 3
+               : at[0] >= 0xf0 && at[0] <= 0xf4 ? 4
+                                                : 0;
+
+    for (size_t i = 1; i < n; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    /* too long a form, a surrogate, beyond Unicode */
+    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+        (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
+        return 0;
+    return n;
+}
+
 bool pyr_parse_count(const char *text, int64_t *out)
 {
     static const struct {

@@ -32,6 +32,9 @@ pyr_status pyr_find_word(int *index, const char *what, const char *at, size_t le
  * suffix k, M, G (1000s) or ki, Mi, Gi (1024s), case ignored. false: not one. */
 bool pyr_parse_count(const char *text, int64_t *out);
 
+/* Bytes of the UTF-8 character at `at` (NUL-terminated), 0 when it is none. */
+size_t pyr_utf8_length(const unsigned char *at);
+
 /* A finite number with nothing after it. */
 bool pyr_parse_real(const char *text, double *out);
 

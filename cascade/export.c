@@ -27,6 +27,8 @@ static pyr_status read_level(pyr_level *level, pyr_unet_files *files, const pyr_
     PYR_TRY_OUT(
         pyr_pyramid_new(&pyramid, k, &config->pyramid, level->facts.h, level->facts.w, level->facts.c));
     level->variable = pyr_pyramid_variable_shape(pyramid, index);
+    if (level->facts.class_dropout < 0)
+        level->facts.class_dropout = level->settings.class_dropout;
 out:
     pyr_pyramid_free(pyramid);
     pyr_free(folder);
@@ -38,16 +40,21 @@ static pyr_status export_level(const pyr_export_plan *plan, pyr_kernels *k, cons
 {
     pyr_level level = {.settings = config->level[index], .facts.index = index};
     pyr_unet_files files = {0};
+    pyr_class_list classes = {0};
     char *folder = pyr_run_level(plan->outdir, index);
     pyr_status status;
 
     if (!folder)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", plan->outdir);
     PYR_TRY_OUT(read_level(&level, &files, plan, k, config));
+    PYR_TRY_OUT(
+        pyr_class_list_read(&classes, files.weights.at[0], level.facts.classes, level.facts.class_dropout));
+    level.classes = &classes;
     PYR_TRY_OUT(pyr_pipeline_export(folder, &level, &files, k, plan->timesteps));
     if (plan->wrote)
         plan->wrote(plan->ctx, index, folder);
 out:
+    pyr_class_list_free(&classes);
     pyr_unet_files_free(&files);
     pyr_free(folder);
     return status;

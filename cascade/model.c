@@ -19,7 +19,8 @@ typedef struct lane_memory {
 struct pyr_model {
     pyr_kernels *k;
     pyr_pyramid *pyramid;
-    int levels, classes, batch;
+    int levels, classes, bits, batch;
+    pyr_class_list class_list;
     pyr_sampled_level *level;  /* [levels] */
     pyr_sampled_level *weaker; /* [levels], or NULL */
     lane_memory *memory;       /* [lane] */
@@ -110,7 +111,25 @@ static pyr_status read_level(pyr_model *m, const char *run, const pyr_config *co
     level->condition = pyr_pyramid_condition_shape(m->pyramid, index);
     if (facts->condition == PYR_CONDITION_NONE)
         level->condition.c = 0;
+    if (facts->class_dropout < 0) /* of an older program: it is in the manifest only */
+        facts->class_dropout = config->level[index].class_dropout;
     return check_network(level, files->config);
+}
+
+/* The classes of all levels together: "no class" can be drawn when every level, and every weaker network, was
+ * trained with it. */
+static pyr_status join_classes(pyr_model *m, const pyr_level_facts *facts, const pyr_unet_files *files)
+{
+    pyr_class_list *list = &m->class_list;
+
+    if (!facts->classes)
+        return PYR_OK;
+    if (!list->n)
+        return pyr_class_list_read(list, files->weights.at[0], facts->classes, facts->class_dropout);
+    list->none = list->none && facts->class_dropout > 0;
+    if (facts->class_dropout >= 1)
+        list->n_can = 0;
+    return PYR_OK;
 }
 
 /* The network that guidance leads away from: any shape, but it must speak of the same numbers. */
@@ -138,6 +157,7 @@ static pyr_status open_weaker(pyr_model *m, const char *run, const pyr_config *c
                      strong->facts.index, run);
         goto out;
     }
+    PYR_TRY_OUT(join_classes(m, &level.facts, &files));
     level.settings.sampler_guidance = 1;
     PYR_TRY_OUT(pyr_sampled_level_new(to, m->k, &level, &files, NULL, m->batch));
     PYR_TRY_OUT(pyr_params_hash(&m->hash, &to->params, m->k, to->block));
@@ -175,8 +195,11 @@ static pyr_status open_level(pyr_model *m, const char *run, const char *weaker, 
     snprintf(name, sizeof name, "level %d", index);
     snprintf(other, sizeof other, "level %d", first->index);
     PYR_TRY_OUT(pyr_facts_match(&level.facts, name, first, other));
+    if (level.facts.bits > m->bits) /* a level of an older program does not say that it has 16 */
+        m->bits = level.facts.bits;
     if (level.facts.classes > m->classes)
         m->classes = level.facts.classes;
+    PYR_TRY_OUT(join_classes(m, &level.facts, &files));
     put_words(m->sampler[index], sizeof m->sampler[index], &level);
     PYR_TRY_OUT(pyr_sampled_level_new(&m->level[index], m->k, &level, &files, NULL, m->batch));
     PYR_TRY_OUT(pyr_params_hash(&m->hash, &m->level[index].params, m->k, m->level[index].block));
@@ -297,6 +320,7 @@ void pyr_model_free(pyr_model *m)
     pyr_free(m->memory);
     pyr_free(m->level);
     pyr_free(m->weaker);
+    pyr_class_list_free(&m->class_list);
     pyr_pyramid_free(m->pyramid);
     pyr_free(m);
 }
@@ -311,9 +335,19 @@ pyr_shape pyr_model_image(const pyr_model *m, int level)
     return pyr_pyramid_image_shape(m->pyramid, level);
 }
 
+int pyr_model_bits(const pyr_model *m)
+{
+    return m->bits;
+}
+
 int pyr_model_classes(const pyr_model *m)
 {
     return m->classes;
+}
+
+const pyr_class_list *pyr_model_class_list(const pyr_model *m)
+{
+    return &m->class_list;
 }
 
 int pyr_model_batch(const pyr_model *m)
@@ -372,6 +406,46 @@ const pyr_pyramid *pyr_model_pyramid(const pyr_model *m)
 pyr_sampled_level *pyr_model_level(const pyr_model *m, int level)
 {
     return &m->level[level];
+}
+
+/* Guidance needs a class to go to, and a row "no class" to come from; or a weaker network. */
+static pyr_status check_guidance(const pyr_model *m, bool has_class)
+{
+    bool any = false;
+
+    for (int i = 0; i < m->levels; i++) {
+        double guidance = pyr_model_guidance(m, i);
+
+        any = any || guidance != 1;
+        if (m->weaker || guidance == 1)
+            continue;
+        if (m->classes == 0)
+            return pyr_fail(PYR_E_ARG,
+                            "the guidance of level %d is %g, but this run was trained without classes (train "
+                            "one with --classes, or sample with --guidance 1)",
+                            i, guidance);
+        if (!has_class)
+            return pyr_fail(PYR_E_ARG,
+                            "the guidance of level %d is %g: towards which class? Add --class N, or "
+                            "--guidance 1",
+                            i, guidance);
+        if (m->level[i].level.facts.classes && !(m->level[i].level.facts.class_dropout > 0))
+            return pyr_fail(
+                PYR_E_ARG,
+                "the guidance of level %d is %g, but there is nothing to be guided away from: \"no "
+                "class\" was never trained (class_dropout is 0). Sample with --guidance 1, or with "
+                "--gnet and a weaker run, or train with level.class_dropout above 0",
+                i, guidance);
+    }
+    if (m->weaker && !any)
+        return pyr_fail(PYR_E_ARG, "--gnet does nothing without guidance: add --guidance 1.5 or the like");
+    return PYR_OK;
+}
+
+pyr_status pyr_model_choose_class(pyr_class_choice *out, const pyr_model *m, const char *typed)
+{
+    PYR_TRY(pyr_class_choose(out, &m->class_list, typed));
+    return check_guidance(m, out->kind != PYR_CLASS_NONE);
 }
 
 /* ---- drawing ----------------------------------------------------------------------------------- */
@@ -458,11 +532,11 @@ static pyr_status draw_task(void *arg, int task, int lane)
     pyr_level_draw one = {.lane = lane,
                           .n = n,
                           .seeds = draw->seeds + first,
-                          .rows = draw->label >= 0 ? w->rows : NULL,
+                          .rows = draw->labels || draw->label >= 0 ? w->rows : NULL,
                           .work = w->work};
 
-    for (int i = 0; i < n && draw->label >= 0; i++)
-        w->rows[i] = (uint32_t)draw->label;
+    for (int i = 0; i < n && one.rows; i++)
+        w->rows[i] = (uint32_t)(draw->labels ? draw->labels[first + i] : draw->label);
     for (int level = begin; level >= 0; level--) {
         bool coarsest = level == begin;
         void *image = w->image[level % 2];

@@ -21,9 +21,11 @@ pyr_status pyr_model_open_guided(pyr_model **out, pyr_kernels *k, const char *ru
 void pyr_model_free(pyr_model *m); /* NULL is a no-op */
 
 int pyr_model_levels(const pyr_model *m);
-pyr_shape pyr_model_image(const pyr_model *m, int level); /* n = 1 */
-int pyr_model_classes(const pyr_model *m);                /* 0: unconditional */
-int pyr_model_batch(const pyr_model *m);                  /* images a lane takes at a time */
+pyr_shape pyr_model_image(const pyr_model *m, int level);       /* n = 1 */
+int pyr_model_bits(const pyr_model *m);                         /* of the data's samples, 8 or 16 */
+int pyr_model_classes(const pyr_model *m);                      /* 0: unconditional */
+const pyr_class_list *pyr_model_class_list(const pyr_model *m); /* of all levels together; borrowed */
+int pyr_model_batch(const pyr_model *m);                        /* images a lane takes at a time */
 double pyr_model_guidance(const pyr_model *m,
                           int level); /* as its settings say, whatever its classes; 1: none */
 /* Cost of one image: network evaluations (guidance doubles them), and floating-point operations, at `level`.
@@ -66,6 +68,7 @@ typedef struct pyr_model_draw {
     int n;
     const uint64_t *seeds;            /* n */
     int label;                        /* class of all of them; -1: none */
+    const int32_t *labels;            /* n: the class of each; NULL: `label` */
     const float *coarse;              /* n images I_given to start from; NULL: the coarsest are drawn */
     int given;                        /* their level: coarser ones are not looked at; 0: the coarsest */
     float *image[PYR_MAX_LEVELS];     /* results: image[i] is n x I_i, host; NULL: that level is not wanted.
@@ -74,6 +77,11 @@ typedef struct pyr_model_draw {
     double *mismatch[PYR_MAX_LEVELS]; /* n mean squares of d(I_i) - I_{i+1}, taken before I_i is clamped;
                                          NULL: not wanted; of the coarsest level there are none */
 } pyr_model_draw;
+
+/* Which classes images of the model are to be of, as --class says it (pyr_class_choose), and whether
+ * guidance, if there is any, has a class to go to, and a trained "no class" or a weaker network to come from.
+ * PYR_E_ARG. */
+pyr_status pyr_model_choose_class(pyr_class_choice *out, const pyr_model *m, const char *typed);
 
 /* Draw n images; whole machine. Image j is the same bytes whatever n and the number of lanes are. */
 pyr_status pyr_model_sample(pyr_model *m, const pyr_model_draw *draw);

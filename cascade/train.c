@@ -68,6 +68,41 @@ static void describe_data(const pyr_train_job *job, const pyr_ground *ground)
     }
 }
 
+/* Classes that no training image is of, by name: they cannot be drawn. */
+static pyr_status warn_of_classes(const pyr_train_job *job, const pyr_ground *ground)
+{
+    enum { LISTED = 12 };
+    pyr_class_list list = {0};
+    pyr_text text = {0};
+    bool classes = false;
+    int empty = 0;
+    pyr_status status = PYR_OK;
+
+    for (int i = 0; i < ground->config.pyramid.levels; i++)
+        classes = classes || (ground->config.level[i].classes && (job->level < 0 || job->level == i));
+    if (!classes)
+        return PYR_OK;
+    PYR_TRY_OUT(pyr_class_list_of_data(&list, ground->data, -1));
+    pyr_text_add(&text, "warning: no training images are of class ");
+    for (int i = 0; i < list.n; i++) {
+        if (list.images[i] > 0 || ++empty > LISTED)
+            continue;
+        pyr_text_add(&text, "%s", empty > 1 ? ", " : "");
+        pyr_class_name_add(&list, i, &text);
+    }
+    if (empty > LISTED)
+        pyr_text_add(&text, " and %d more", empty - LISTED);
+    pyr_text_add(&text, ": %s cannot be drawn (there are ", empty == 1 ? "it" : "they");
+    pyr_class_list_add(&list, &text);
+    pyr_text_add(&text, ")");
+    if (empty && text.at)
+        note(job, text.at);
+out:
+    pyr_class_list_free(&list);
+    pyr_text_free(&text);
+    return status;
+}
+
 static pyr_level_job level_job(const pyr_train_job *job, const pyr_ground *ground, int level)
 {
     const pyr_train_settings *t = &ground->config.train;
@@ -325,6 +360,7 @@ static pyr_status with_ground(const pyr_train_job *job, level_work one,
     PYR_TRY(pyr_ground_open(&ground, job->k, job->settings));
     describe_data(job, &ground);
     PYR_TRY_OUT(check_job(job, &ground));
+    PYR_TRY_OUT(warn_of_classes(job, &ground));
     if (ground.config.cascade.joint)
         status = all(job, &ground);
     else

@@ -11,7 +11,7 @@
 #include <string.h>
 
 typedef struct typed {
-    const char *config, *baseline, *budget, *variants, *outdir, *curve, *classifier, *inception;
+    const char *config, *baseline, *budget, *variants, *outdir, *curve, *classifier, *inception, *of_class;
     int argc;
     char **argv;
     int seeds;
@@ -187,6 +187,7 @@ static pyr_status run_compare(void *at, pyr_parsed *parsed)
                               .budget_name = t->budget,
                               .seeds = t->seeds,
                               .count = t->count,
+                              .of_class = t->of_class,
                               .sampling_flop = t->sampling_flop,
                               .network = {pyr_given(t->classifier), pyr_given(t->inception)},
                               .backend = t->machine.backend,
@@ -287,6 +288,14 @@ pyr_status pyr_command_compare(int argc, char **argv)
          .target = &t.curve,
          .standard = "",
          .help = "train with these parts of the budget, too: 0.125,0.25,0.5"},
+        {.name = "class",
+         .argument = "WHICH",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.of_class,
+         .standard = "",
+         .help = "of class-conditional variants: a class's number or name, all (each seed the next one, in "
+                 "turn) or "
+                 "random (drawn from each seed); without it no class in particular"},
         {.name = "classifier",
          .argument = "FILE",
          .type = PYR_SETTING_TEXT,

@@ -60,13 +60,13 @@ static void print_error(const char *path, const float *image, const float *again
     printf("%s: there and back is off by %.3f grey values (rms), at most %.2f\n", path, sqrt(square), most);
 }
 
-static pyr_status encode(pyr_tasking *t, const typed *o, const float *images, pyr_latent *latent)
+static pyr_status encode(pyr_tasking *t, const typed *o, const float *images, int label, pyr_latent *latent)
 {
     char *path = NULL;
     double nfe;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_latent_encode(latent, t->model, (int)t->n, images, o->task.label, o->tolerance, &nfe));
+    PYR_TRY_OUT(pyr_latent_encode(latent, t->model, (int)t->n, images, label, o->tolerance, &nfe));
     pyr_bar_line(&t->bar, "%zu picture%s encoded, %.0f evaluations each", t->n, t->n == 1 ? "" : "s", nfe);
     print_latent(t, latent);
     path = pyr_path_join(t->outdir, "latents.safetensors");
@@ -116,6 +116,7 @@ static pyr_status run_encode(void *at, pyr_parsed *parsed)
     pyr_tasking t = {0};
     pyr_latent latent = {0};
     float *images = NULL;
+    int label;
     pyr_shape s;
     pyr_status status;
 
@@ -127,11 +128,12 @@ static pyr_status run_encode(void *at, pyr_parsed *parsed)
     }
     PYR_TRY_OUT(pyr_tasking_ode(&t, true, o->tolerance));
     PYR_TRY_OUT(pyr_tasking_model(&t));
+    PYR_TRY_OUT(pyr_tasking_one_class(&t, &label));
     s = pyr_model_image(t.model, 0);
     if (n) {
         PYR_TRY_OUT(pyr_tasking_unseeded(&t, n));
         PYR_TRY_OUT(read_all(&images, &t, parsed->arguments, n));
-        PYR_TRY_OUT(encode(&t, o, images, &latent));
+        PYR_TRY_OUT(encode(&t, o, images, label, &latent));
         PYR_TRY_OUT(pyr_tasking_show(&t, images, n, s.h, s.w, s.c));
     } else
         PYR_TRY_OUT(read_latents(&t, o->decode, &latent));

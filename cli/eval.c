@@ -15,8 +15,8 @@
 
 typedef struct typed {
     const char *classifier, *inception, *reference, *ref_stats, *write_stats, *seeds, *steps, *sampler;
-    const char *metrics, *json, *sheet, *resize;
-    int label, batch, given;
+    const char *metrics, *json, *sheet, *resize, *of_class;
+    int batch, given;
     int64_t count;
     pyr_typed_guidance guidance;
     pyr_machine machine;
@@ -119,13 +119,16 @@ static pyr_status draw(work *w, const pyr_evaluate_job *judges)
     pyr_set_draw job = {.k = w->k,
                         .name = w->input,
                         .config = &w->config,
-                        .label = w->typed->label,
+                        .label = -1,
                         .given = w->typed->given,
                         .data = w->data,
                         .batch = w->typed->batch,
                         .on_progress = show_progress,
                         .ctx = w};
     uint64_t *seeds = NULL;
+    int32_t *labels = NULL;
+    pyr_class_choice choice;
+    pyr_text of_class = {0};
     pyr_shape s;
     size_t n;
     pyr_status status = PYR_OK;
@@ -135,7 +138,11 @@ static pyr_status draw(work *w, const pyr_evaluate_job *judges)
         pyr_model_open_guided(&job.model, w->k, w->input, pyr_given(w->typed->guidance.gnet), &w->config));
     s = pyr_model_image(job.model, 0);
     PYR_TRY_OUT(pyr_evaluate_size(judges, w->input, s.h, s.w, s.c));
-    PYR_TRY_OUT(pyr_check_class(job.model, w->typed->label));
+    PYR_TRY_OUT(pyr_model_choose_class(&choice, job.model, w->typed->of_class));
+    PYR_TRY_OUT(pyr_class_labels(&labels, &choice, seeds, n));
+    pyr_class_choice_add(&choice, &of_class);
+    job.of_class = of_class.at;
+    job.labels = labels;
     job.seeds = seeds;
     job.n = (int64_t)n;
     PYR_TRY_OUT(pyr_image_set_draw(&w->set, &job));
@@ -143,6 +150,8 @@ static pyr_status draw(work *w, const pyr_evaluate_job *judges)
                  (double)n / w->set.seconds);
 out:
     pyr_model_free(job.model);
+    pyr_text_free(&of_class);
+    pyr_free(labels);
     pyr_free(seeds);
     return status;
 }
@@ -207,14 +216,16 @@ static void print_set(const pyr_image_set *set)
     double flop = 0;
     int nfe = 0;
 
-    printf("%s [%016" PRIx64 "]: %" PRId64 " images of %dx%dx%d\n", set->name, set->hash, set->n, set->h,
-           set->w, set->c);
+    printf("%s [%016" PRIx64 "]: %" PRId64 " images of %dx%dx%d%s\n", set->name, set->hash, set->n, set->h,
+           set->w, set->c, set->words ? ", 16 bits" : "");
     if (set->aside)
         printf("%" PRId64 " picture%s left aside that %s no sample%s: %s%s\n", set->aside,
                set->aside == 1 ? "" : "s", set->aside == 1 ? "is" : "are", set->aside == 1 ? "" : "s",
                set->first_aside, set->aside == 1 ? "" : ", ...");
     if (set->levels == 0)
         return;
+    if (*set->of_class)
+        printf("of %s; ", set->of_class);
     if (set->drawn < set->levels)
         printf("level %d: real training images; ", set->drawn);
     printf("drawn per level from the coarsest with");
@@ -434,7 +445,7 @@ pyr_status pyr_command_eval(int argc, char **argv)
          .help =
              "take level I of training images, which the seeds choose, and draw only the finer levels: what "
              "these lose; 0: draw all"},
-        PYR_SAMPLING_OPTIONS(t.steps, t.sampler, t.label),
+        PYR_SAMPLING_OPTIONS(t.steps, t.sampler, t.of_class),
         PYR_GUIDANCE_OPTIONS(t.guidance),
         {.name = "batch",
          .argument = "N",

@@ -51,9 +51,9 @@ static void print_facts(const pyr_level_facts *f)
            pyr_filter_names[f->filter]);
     if (f->filter == PYR_FILTER_GAUSSIAN)
         printf(" of sigma %g", f->filter_sigma);
-    printf("\n  images         %dx%d, of %dx%d with %d channel%s; data %016" PRIx64 "\n",
+    printf("\n  images         %dx%d, of %dx%d with %d channel%s of %d bits; data %016" PRIx64 "\n",
            pyr_info_halved(f->h, f->index), pyr_info_halved(f->w, f->index), f->h, f->w, f->c,
-           f->c == 1 ? "" : "s", f->data);
+           f->c == 1 ? "" : "s", f->bits, f->data);
     printf("  condition      %s\n", f->index == f->levels - 1            ? "none, it is the coarsest"
                                     : f->condition == PYR_CONDITION_NONE ? "none"
                                                                          : "the coarser image");
@@ -64,6 +64,20 @@ static void print_facts(const pyr_level_facts *f)
     for (int i = 0; i < f->bands; i++)
         printf(" %.6g", f->std[i]);
     printf("\n");
+}
+
+static void print_classes(const pyr_level_facts *f, const pyr_class_list *list)
+{
+    pyr_text text = {0};
+
+    if (!list->n)
+        return;
+    pyr_class_list_add(list, &text);
+    printf("  classes        %s%s\n", text.at ? text.at : "none can be drawn",
+           f->class_dropout < 0   ? ""
+           : f->class_dropout > 0 ? ", and none"
+                                  : "; never trained without one");
+    pyr_text_free(&text);
 }
 
 static void print_blocks(const char *label, pyr_unet_words set, const pyr_unet_block *blocks, int n)
@@ -124,6 +138,7 @@ pyr_status pyr_info_model(const char *path)
     pyr_unet_config config;
     pyr_text warning = {0};
     pyr_info_contents c;
+    pyr_class_list classes = {0};
     pyr_status status;
 
     PYR_TRY_OUT(pyr_unet_find(&files, path));
@@ -138,10 +153,15 @@ pyr_status pyr_info_model(const char *path)
     if (files.weights.n > 1)
         printf(" in %zu files", files.weights.n);
     printf("\n");
-    if (c.ours)
+    if (c.ours) {
         print_facts(&c.facts);
+        PYR_TRY_OUT(
+            pyr_class_list_read(&classes, files.weights.at[0], c.facts.classes, c.facts.class_dropout));
+        print_classes(&c.facts, &classes);
+    }
     print_config(&config);
 out:
+    pyr_class_list_free(&classes);
     pyr_text_free(&warning);
     pyr_unet_files_free(&files);
     return status;

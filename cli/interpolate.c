@@ -26,14 +26,16 @@ static pyr_status latent_of(pyr_latent *out, pyr_tasking *t, const typed *o, con
     uint64_t *seed = NULL;
     float *image = NULL;
     size_t n;
+    int label;
     pyr_status status;
 
+    PYR_TRY_OUT(pyr_tasking_one_class(t, &label));
     if (is_seed(word)) {
         PYR_TRY_OUT(pyr_parse_seeds(word, &seed, &n));
         PYR_TRY_OUT(pyr_latent_of_seeds(out, t->model, 1, seed));
     } else {
         PYR_TRY_OUT(pyr_task_picture(&image, t, word, 0));
-        PYR_TRY_OUT(pyr_latent_encode(out, t->model, 1, image, o->task.label, o->tolerance, NULL));
+        PYR_TRY_OUT(pyr_latent_encode(out, t->model, 1, image, label, o->tolerance, NULL));
         PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s.h, s.w, s.c));
     }
 out:

@@ -3,7 +3,7 @@
 #include "base/philox.h"
 #include "cli/tasking.h"
 #include "images/image_file.h"
-#include "images/pixels.h"
+#include "images/image_values.h"
 #include "tasks/inverse.h"
 #include <math.h>
 #include <stdio.h>
@@ -99,7 +99,6 @@ static pyr_status read_degraded(inverting *v, const char *path)
     pyr_shape s = v->a.out;
     size_t n = pyr_count(s);
     pyr_image image = {0};
-    uint8_t *bytes = NULL;
     float *pixels = NULL;
     pyr_status status;
 
@@ -109,14 +108,11 @@ static pyr_status read_degraded(inverting *v, const char *path)
                           image.h, image.w, pyr_operator_names[v->a.kind], s.h, s.w);
         goto out;
     }
-    PYR_TRY_OUT(pyr_new(&bytes, n, 1, "a picture"));
     PYR_TRY_OUT(pyr_new(&pixels, n, sizeof *pixels, "a picture"));
-    pyr_image_convert(bytes, &image, s.c, 8);
-    pyr_pixels_from_bytes(pixels, bytes, n);
+    PYR_TRY_OUT(pyr_image_to_values(pixels, &image, s.c, pyr_model_bits(v->t.model)));
     for (size_t i = 0; i < n; i++)
         v->y[i] = v->a.kind == PYR_OPERATOR_MISSING && !v->a.seen[i / (size_t)s.c] ? 0 : (double)pixels[i];
 out:
-    pyr_free(bytes);
     pyr_free(pixels);
     pyr_image_free(&image);
     return status;
@@ -180,10 +176,12 @@ out:
 
 /* ---- the command --------------------------------------------------------------------------------- */
 
-/* Rounding to 8 bits is noise, too, uniform over 1/128. */
-static double noise_of(const typed *o)
+/* Rounding to b bits is noise, too, uniform over 2^(1-b). */
+static double noise_of(const typed *o, int bits)
 {
-    return sqrt(o->noise * o->noise + 1.0 / (128 * 128 * 12));
+    double step = ldexp(1, 1 - bits);
+
+    return sqrt(o->noise * o->noise + step * step / 12);
 }
 
 static pyr_status run_invert(void *at, pyr_parsed *parsed)
@@ -199,7 +197,8 @@ static pyr_status run_invert(void *at, pyr_parsed *parsed)
     PYR_TRY_OUT(o->degraded ? read_degraded(&v, parsed->arguments[0]) : degrade(&v, parsed->arguments[0]));
     PYR_TRY_OUT(pyr_inverse_new(
         &inverse, v.t.model,
-        &(pyr_inverse_problem){.a = &v.a, .y = v.y, .noise = noise_of(o), .strength = o->strength}));
+        &(pyr_inverse_problem){
+            .a = &v.a, .y = v.y, .noise = noise_of(o, pyr_model_bits(v.t.model)), .strength = o->strength}));
     PYR_TRY_OUT(pyr_tasking_draw(&v.t, &(pyr_task_draw){.hand = pyr_inverse_hand(inverse)}));
     PYR_TRY_OUT(measure(&v));
     PYR_TRY_OUT(show(&v));

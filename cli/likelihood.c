@@ -225,6 +225,28 @@ static pyr_status write_json(const work *w, const pyr_run_likelihood *r)
 
 /* ---- the command ------------------------------------------------------------------------------- */
 
+/* Each image is told its class, or none: the network must have been trained with it. */
+static pyr_status check_classes(const work *w, pyr_split split)
+{
+    const int32_t *labels = pyr_dataset_labels(w->data, split);
+    const pyr_class_list *list = pyr_model_class_list(w->model);
+    pyr_class_choice unused;
+    char label[16];
+
+    if (!w->typed->classes && list->n && !list->none)
+        return pyr_fail(PYR_E_ARG,
+                        "of which class are the images? Add --classes, which tells each its own: this run "
+                        "was never trained without one (class_dropout is 0)");
+    if (!w->typed->classes || !labels || pyr_dataset_classes(w->data) > list->n)
+        return PYR_OK;
+    for (int64_t i = 0; i < pyr_dataset_count(w->data, split); i++) {
+        snprintf(label, sizeof label, "%d", (int)labels[i]);
+        if (pyr_class_choose(&unused, list, label) != PYR_OK)
+            return pyr_fail_prefix(PYR_E_ARG, "%s, image %" PRId64, w->config.data.set.path, i);
+    }
+    return PYR_OK;
+}
+
 static pyr_status fill_job(work *w)
 {
     const typed *t = w->typed;
@@ -238,6 +260,7 @@ static pyr_status fill_job(work *w)
     if (t->bound_terms > t->bound_steps)
         return pyr_fail(PYR_E_ARG, "--bound-terms is %d, there are only %d (--bound-steps)", t->bound_terms,
                         t->bound_steps);
+    PYR_TRY(check_classes(w, split));
     if (t->classes && !pyr_model_classes(w->model))
         return pyr_fail(PYR_E_ARG, "--classes: this run was trained without classes");
     if (t->classes &&

@@ -13,27 +13,29 @@
 #include "cli/trajectory.h"
 #include "graph/train.h"
 #include "images/image_file.h"
-#include "images/pixels.h"
+#include "images/image_values.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 typedef struct typed {
-    const char *network, *outdir, *seeds, *steps, *coarse, *sampler;
-    int label, batch, zoom;
+    const char *network, *outdir, *seeds, *steps, *coarse, *sampler, *of_class;
+    int batch, zoom;
     bool npz, grid, trajectory;
     pyr_typed_guidance guidance;
     pyr_machine machine;
 } typed;
 
-/* Everything but the output's grids is of one round of images, but for 8 bytes a seed. */
+/* Everything but the output's grids is of one round of images, but for 12 bytes a seed. */
 typedef struct output {
     const typed *typed;
     pyr_model *model;
     char *outdir;
     uint64_t *seeds;
     size_t n;
-    char **coarse; /* files to start from, or NULL */
+    pyr_class_choice choice;
+    int32_t *labels; /* n; NULL: of no class in particular */
+    char **coarse;   /* files to start from, or NULL */
     size_t n_coarse;
     pyr_trajectory *trajectory; /* NULL: not wanted */
     pyr_sample_output to;
@@ -43,24 +45,17 @@ typedef struct output {
 
 /* ---- starting from given coarsest images ------------------------------------------------------- */
 
-static pyr_status read_coarse_image(const char *path, pyr_shape s, float *dst)
+static pyr_status read_coarse_image(const char *path, pyr_shape s, int bits, float *dst)
 {
     pyr_image image = {0};
     pyr_status status;
-
-    uint8_t *bytes = NULL;
 
     PYR_TRY(pyr_image_read(&image, path));
     if (image.h != s.h || image.w != s.w)
         status = pyr_fail(PYR_E_SHAPE, "%s is %dx%d, the coarsest level of this run is %dx%d", path, image.h,
                           image.w, s.h, s.w);
     else
-        status = pyr_new(&bytes, pyr_count(s), 1, "an image");
-    if (status == PYR_OK) {
-        pyr_image_convert(bytes, &image, s.c, 8);
-        pyr_pixels_from_bytes(dst, bytes, pyr_count(s));
-    }
-    pyr_free(bytes);
+        status = pyr_image_to_values(dst, &image, s.c, bits);
     pyr_image_free(&image);
     return status;
 }
@@ -87,7 +82,7 @@ static pyr_status open_coarse(output *o)
         if (!path)
             status = pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
         else if (o->n_coarse < o->n)
-            status = read_coarse_image(path, s, pixels);
+            status = read_coarse_image(path, s, pyr_model_bits(o->model), pixels);
         o->n_coarse++;
         if (status != PYR_OK)
             goto out;
@@ -106,24 +101,25 @@ static pyr_status read_coarse(const output *o, size_t first, int n, float *dst)
     pyr_shape s = pyr_model_image(o->model, pyr_model_levels(o->model) - 1);
 
     for (size_t j = 0; j < (size_t)n; j++)
-        PYR_TRY(read_coarse_image(o->coarse[(first + j) % o->n_coarse], s, dst + j * pyr_count(s)));
+        PYR_TRY(read_coarse_image(o->coarse[(first + j) % o->n_coarse], s, pyr_model_bits(o->model),
+                                  dst + j * pyr_count(s)));
     return PYR_OK;
 }
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
 /* trajectory-000123.png of image j of the round. */
-static pyr_status write_trajectory(const output *o, uint64_t seed, int j)
+static pyr_status write_trajectory(const output *o, size_t at, int j)
 {
     char name[64];
     char *path;
     pyr_origin from;
     pyr_status status;
 
-    snprintf(name, sizeof name, "trajectory-%06" PRIu64 ".png", seed);
-    pyr_sample_origin(&from, &o->to, seed);
+    snprintf(name, sizeof name, "trajectory-%06" PRIu64 ".png", o->seeds[at]);
+    pyr_sample_origin(&from, &o->to, at);
     path = pyr_path_join(o->outdir, name);
-    status = path ? pyr_trajectory_write(o->trajectory, path, j, o->typed->zoom, from.texts, PYR_ORIGIN_TEXTS)
+    status = path ? pyr_trajectory_write(o->trajectory, path, j, o->typed->zoom, from.texts, from.n)
                   : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
     pyr_free(path);
     return status;
@@ -133,7 +129,7 @@ static pyr_status keep(output *o, size_t first, int n, float *const *image)
 {
     PYR_TRY(pyr_sample_output_add(&o->to, first, n, image));
     for (int j = 0; j < n && o->trajectory; j++)
-        PYR_TRY(write_trajectory(o, o->seeds[first + (size_t)j], j));
+        PYR_TRY(write_trajectory(o, first + (size_t)j, j));
     return PYR_OK;
 }
 
@@ -148,8 +144,10 @@ static pyr_status open_output(output *o)
                                 .seeds_text = t->seeds,
                                 .sampler = o->sampler,
                                 .seeds = o->seeds,
+                                .labels = o->labels,
                                 .n = o->n,
                                 .levels = pyr_model_levels(o->model),
+                                .bits = pyr_model_bits(o->model),
                                 .zoom = t->zoom,
                                 .grid = t->grid,
                                 .archive = t->npz};
@@ -164,6 +162,7 @@ static pyr_status open_output(output *o)
 static void say_what(output *o)
 {
     char text[512] = "", cost[96];
+    pyr_text of_class = {0};
     int levels = pyr_model_levels(o->model), nfe = 0;
     bool known = true;
     double flop = 0;
@@ -185,8 +184,12 @@ static void say_what(output *o)
         snprintf(cost, sizeof cost, "%d evaluations, %.2f GFLOP an image", nfe, flop / 1e9);
     else
         snprintf(cost, sizeof cost, "evaluations are counted as they are made");
-    pyr_bar_line(&o->bar, "%zu images; per level from the coarsest: %s; %s; memory %.1f MiB", o->n, text,
-                 cost, pyr_mib(pyr_model_bytes(o->model)));
+    if (o->labels)
+        pyr_text_add(&of_class, " of ");
+    pyr_class_choice_add(&o->choice, &of_class);
+    pyr_bar_line(&o->bar, "%zu images%s; per level from the coarsest: %s; %s; memory %.1f MiB", o->n,
+                 of_class.at ? of_class.at : "", text, cost, pyr_mib(pyr_model_bytes(o->model)));
+    pyr_text_free(&of_class);
 }
 
 /* What rk45 took, on average. */
@@ -217,7 +220,11 @@ static pyr_status draw_all(output *o, int batch)
                             sizeof *coarse, "coarsest images"));
     for (size_t first = 0; first < o->n; first += (size_t)batch) {
         int n = o->n - first < (size_t)batch ? (int)(o->n - first) : batch;
-        pyr_model_draw draw = {.n = n, .seeds = o->seeds + first, .label = o->typed->label, .coarse = coarse};
+        pyr_model_draw draw = {.n = n,
+                               .seeds = o->seeds + first,
+                               .label = -1,
+                               .labels = o->labels ? o->labels + first : NULL,
+                               .coarse = coarse};
         double rate;
 
         for (int i = 0; i < levels; i++)
@@ -263,7 +270,8 @@ static pyr_status run_sampling(void *at, pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_set_guidance(&config, &t->guidance));
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
     PYR_TRY_OUT(pyr_model_open_guided(&o.model, k, t->network, pyr_given(t->guidance.gnet), &config));
-    PYR_TRY_OUT(pyr_check_class(o.model, t->label));
+    PYR_TRY_OUT(pyr_model_choose_class(&o.choice, o.model, t->of_class));
+    PYR_TRY_OUT(pyr_class_labels(&o.labels, &o.choice, o.seeds, o.n));
     if (*t->coarse)
         PYR_TRY_OUT(open_coarse(&o));
     say_what(&o);
@@ -285,6 +293,7 @@ out:
         pyr_free(o.coarse[i]);
     pyr_free(o.coarse);
     pyr_free(o.seeds);
+    pyr_free(o.labels);
     pyr_free(o.outdir);
     pyr_model_free(o.model);
     pyr_kernels_free(k);
@@ -298,7 +307,7 @@ pyr_status pyr_command_sample(int argc, char **argv)
     const pyr_option table[] = {
         PYR_NETWORK_OPTION(t.network),
         PYR_OUTPUT_OPTIONS(t),
-        PYR_SAMPLING_OPTIONS(t.steps, t.sampler, t.label),
+        PYR_SAMPLING_OPTIONS(t.steps, t.sampler, t.of_class),
         PYR_GUIDANCE_OPTIONS(t.guidance),
         {.name = "coarse",
          .argument = "DIR",
@@ -326,6 +335,7 @@ pyr_status pyr_command_sample(int argc, char **argv)
         .examples =
             "  pyrdiff sample --network runs/fashion-mnist --seeds 0-99 --outdir out --steps 18,12,8\n"
             "  pyrdiff sample --network runs/fashion-mnist --seeds 0-15 --coarse DIR\n"
+            "  pyrdiff sample --network runs/cifar10-classes --seeds 0-49999 --class all\n"
             "  pyrdiff sample --network runs/fashion-mnist --seeds 0-7 --sampler ddim --set "
             "level.sampler.eta=0.5 "
             "--trajectory\n"

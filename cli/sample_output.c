@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "images/grid.h"
-#include "images/pixels.h"
+#include "images/image_values.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +19,6 @@ pyr_status pyr_sample_output_open(pyr_sample_output *o)
     pyr_status status;
 
     PYR_TRY(pyr_make_folders(o->folder));
-    PYR_TRY(pyr_new(&o->bytes, pyr_count(s), 1, "an image"));
     if (o->grid) {
         o->in_grid = o->n < GRID_MOST ? o->n : GRID_MOST;
         for (int i = 0; i < o->levels; i++)
@@ -29,23 +28,27 @@ pyr_status pyr_sample_output_open(pyr_sample_output *o)
     if (!o->archive)
         return PYR_OK;
     path = pyr_path_join(o->folder, "samples.npz");
-    status = path ? pyr_npz_open(&o->npz, path, (int64_t)o->n, s.h, s.w, s.c)
+    status = path ? pyr_npz_open(&o->npz, path, (int64_t)o->n, s.h, s.w, s.c, o->bits)
                   : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
     pyr_free(path);
     return status;
 }
 
-void pyr_sample_origin(pyr_origin *out, const pyr_sample_output *o, uint64_t seed)
+void pyr_sample_origin(pyr_origin *out, const pyr_sample_output *o, size_t at)
 {
-    snprintf(out->seed, sizeof out->seed, "%" PRIu64, seed);
+    snprintf(out->seed, sizeof out->seed, "%" PRIu64, o->seeds[at]);
     out->texts[0] = (pyr_png_text){"seed", out->seed};
     out->texts[1] = (pyr_png_text){"sampler", o->sampler};
     out->texts[2] = (pyr_png_text){"weights", o->weights};
     out->texts[3] = (pyr_png_text){"Software", "pyrdiff"};
+    out->n = 4;
+    if (!o->labels)
+        return;
+    snprintf(out->label, sizeof out->label, "%d", (int)o->labels[at]);
+    out->texts[out->n++] = (pyr_png_text){"class", out->label};
 }
 
-/* What is in o->bytes. */
-static pyr_status write_png(const pyr_sample_output *o, uint64_t seed)
+static pyr_status write_image(pyr_sample_output *o, size_t at, const float *values)
 {
     pyr_shape s = o->image[0];
     char name[64];
@@ -54,15 +57,15 @@ static pyr_status write_png(const pyr_sample_output *o, uint64_t seed)
     pyr_origin from;
     pyr_status status;
 
-    snprintf(name, sizeof name, "%06" PRIu64 ".png", seed);
-    pyr_sample_origin(&from, o, seed);
+    snprintf(name, sizeof name, "%06" PRIu64 ".png", o->seeds[at]);
+    pyr_sample_origin(&from, o, at);
     path = pyr_path_join(o->folder, name);
-    status = path ? pyr_image_new(&image, s.h, s.w, s.c, 8, path)
+    status = path ? pyr_image_from_values(&image, values, s.h, s.w, s.c, o->bits, path)
                   : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
-    if (status == PYR_OK) {
-        memcpy(image.at, o->bytes, pyr_count(s));
-        status = pyr_png_write(path, &image, from.texts, PYR_ORIGIN_TEXTS);
-    }
+    if (status == PYR_OK)
+        status = pyr_png_write(path, &image, from.texts, from.n);
+    if (status == PYR_OK && o->archive)
+        status = pyr_npz_add(&o->npz, image.at, 1);
     pyr_image_free(&image);
     pyr_free(path);
     return status;
@@ -73,10 +76,7 @@ pyr_status pyr_sample_output_add(pyr_sample_output *o, size_t at, int n, float *
     size_t size = pyr_count(o->image[0]);
 
     for (size_t j = 0; j < (size_t)n; j++) {
-        pyr_pixels_to_bytes(o->bytes, images[0] + j * size, size);
-        PYR_TRY(write_png(o, o->seeds[at + j]));
-        if (o->archive)
-            PYR_TRY(pyr_npz_add(&o->npz, o->bytes, 1));
+        PYR_TRY(write_image(o, at + j, images[0] + j * size));
         for (int i = 0; i < o->levels && at + j < o->in_grid; i++) {
             size_t of_level = pyr_count(o->image[i]);
 
@@ -92,7 +92,7 @@ pyr_status pyr_sample_output_close(pyr_sample_output *o)
     pyr_png_text texts[] = {{"seeds", o->seeds_text}, {"sampler", o->sampler}, {"weights", o->weights}};
 
     if (o->archive)
-        PYR_TRY(pyr_npz_close(&o->npz, NULL));
+        PYR_TRY(pyr_npz_close(&o->npz, o->labels));
     if (!o->grid)
         return PYR_OK;
     for (int i = 0; i < o->levels; i++) {
@@ -110,8 +110,6 @@ pyr_status pyr_sample_output_close(pyr_sample_output *o)
 void pyr_sample_output_free(pyr_sample_output *o)
 {
     pyr_npz_abandon(&o->npz);
-    pyr_free(o->bytes);
-    o->bytes = NULL;
     for (int i = 0; i < o->levels; i++) {
         pyr_free(o->first[i]);
         o->first[i] = NULL;

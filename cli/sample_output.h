@@ -12,13 +12,14 @@ typedef struct pyr_sample_output {
     const char *sampler;    /* in words */
     char weights[32];       /* their hash */
     const uint64_t *seeds;  /* n */
+    const int32_t *labels;  /* n; NULL: of no class in particular */
     size_t n;
     int levels; /* level 0 is what is written; with more than one there is a grid of all levels, too */
     pyr_shape image[PYR_MAX_LEVELS];
+    int bits; /* of the images' samples, 8 or 16; the grids have 8 */
     int zoom; /* of the grids */
     bool grid, archive;
     pyr_npz npz;
-    uint8_t *bytes;               /* one image */
     float *first[PYR_MAX_LEVELS]; /* the images of the grids */
     size_t in_grid;
 } pyr_sample_output;
@@ -50,7 +51,7 @@ typedef struct pyr_sample_output {
          .type = PYR_SETTING_BOOL,                                                                           \
          .target = &(t).npz,                                                                                 \
          .standard = "true",                                                                                 \
-         .help = "write samples.npz (uint8 NHWC arr_0)"},                                                    \
+         .help = "write samples.npz (NHWC arr_0; uint8, of 16-bit data uint16; classes in arr_1)"},          \
         {.name = "grid",                                                                                     \
          .type = PYR_SETTING_BOOL,                                                                           \
          .target = &(t).grid,                                                                                \
@@ -70,12 +71,13 @@ pyr_status pyr_sample_output_add(pyr_sample_output *o, size_t at, int n, float *
 pyr_status pyr_sample_output_close(pyr_sample_output *o);
 void pyr_sample_output_free(pyr_sample_output *o); /* no-op on {0}; what is not whole is left out */
 
-/* What a picture says of how it was made; must not move, the texts point into it. */
-enum { PYR_ORIGIN_TEXTS = 4 };
+/* What picture `at` says of how it was made; must not move, the texts point into it. */
+enum { PYR_ORIGIN_TEXTS = 5 };
 typedef struct pyr_origin {
-    char seed[32];
+    char seed[32], label[16];
     pyr_png_text texts[PYR_ORIGIN_TEXTS];
+    size_t n; /* texts */
 } pyr_origin;
-void pyr_sample_origin(pyr_origin *out, const pyr_sample_output *o, uint64_t seed);
+void pyr_sample_origin(pyr_origin *out, const pyr_sample_output *o, size_t at);
 
 #endif

@@ -27,8 +27,8 @@ bool pyr_sample_names_pipeline(int argc, char **argv)
 }
 
 typedef struct typed {
-    const char *network, *outdir, *seeds, *sampler;
-    int steps, label, batch, zoom;
+    const char *network, *outdir, *seeds, *sampler, *of_class;
+    int steps, batch, zoom;
     double eta;
     bool npz, grid;
     pyr_machine machine;
@@ -52,21 +52,15 @@ static pyr_status choose_sampler(pyr_pipeline_sampler *out, const typed *t, cons
     return PYR_OK;
 }
 
-static pyr_status check_label(const pyr_pipeline *p, int label)
+static pyr_status choose_class(pyr_class_choice *out, const pyr_pipeline_files *files, const char *word)
 {
-    int classes = pyr_pipeline_classes(p);
-
-    if (label >= 0 && !classes)
-        return pyr_fail(PYR_E_ARG, "--class %d: this model has no classes", label);
-    if (label >= classes && label >= 0)
-        return pyr_fail(PYR_E_ARG, "--class is %d, should be 0..%d", label, classes - 1);
-    if (label < 0 && !pyr_pipeline_classless(p))
-        return pyr_fail(PYR_E_ARG, "which class? Add --class 0..%d", classes - 1);
-    return PYR_OK;
+    if (*word && !files->classes.n)
+        return pyr_fail(PYR_E_ARG, "--class %s: this model has no classes", word);
+    return pyr_class_choose(out, &files->classes, word);
 }
 
 /* Rounds of `batch` images: memory does not grow with the number of seeds. */
-static pyr_status draw_all(pyr_pipeline *p, pyr_sample_output *o, int label, int batch, pyr_bar *bar)
+static pyr_status draw_all(pyr_pipeline *p, pyr_sample_output *o, int batch, pyr_bar *bar)
 {
     float *images;
     double start = pyr_now();
@@ -76,9 +70,12 @@ static pyr_status draw_all(pyr_pipeline *p, pyr_sample_output *o, int label, int
     for (size_t at = 0; at < o->n; at += (size_t)batch) {
         int n = o->n - at < (size_t)batch ? (int)(o->n - at) : batch;
 
-        PYR_TRY_OUT(pyr_pipeline_sample(
-            p, &(pyr_pipeline_draw){
-                   .n = n, .seeds = o->seeds + at, .label = label, .noise = NULL, .image = images}));
+        PYR_TRY_OUT(pyr_pipeline_sample(p, &(pyr_pipeline_draw){.n = n,
+                                                                .seeds = o->seeds + at,
+                                                                .label = -1,
+                                                                .labels = o->labels ? o->labels + at : NULL,
+                                                                .noise = NULL,
+                                                                .image = images}));
         PYR_TRY_OUT(pyr_sample_output_add(o, at, n, &images));
         pyr_bar_sampling(bar, (int64_t)(at + (size_t)n), (int64_t)o->n,
                          (double)(at + (size_t)n) / (pyr_now() - start));
@@ -102,6 +99,8 @@ static pyr_status run(void *at, pyr_parsed *parsed)
         .seeds_text = t->seeds, .levels = 1, .zoom = t->zoom, .grid = t->grid, .archive = t->npz};
     pyr_bar bar = pyr_bar_new();
     uint64_t *seeds = NULL;
+    int32_t *labels = NULL;
+    pyr_class_choice choice;
     char *outdir = NULL, words[64];
     pyr_shape s;
     pyr_status status;
@@ -112,16 +111,19 @@ static pyr_status run(void *at, pyr_parsed *parsed)
     o.seeds = seeds;
     PYR_TRY_OUT(pyr_pipeline_read(&files, t->network, &warning));
     PYR_TRY_OUT(choose_sampler(&sampler, t, &files.scheduler));
+    PYR_TRY_OUT(choose_class(&choice, &files, t->of_class));
+    PYR_TRY_OUT(pyr_class_labels(&labels, &choice, seeds, o.n));
+    o.labels = labels;
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
     PYR_TRY_OUT(pyr_pipeline_open(&p, k, &files, &sampler, &warning));
     if (warning.length)
         fprintf(stderr, "warning: %s: %s\n", t->network, warning.at);
-    PYR_TRY_OUT(check_label(p, t->label));
     snprintf(words, sizeof words, "%s %d", sampler.ddim ? "ddim" : "ddpm", sampler.steps);
     if (sampler.eta > 0)
         snprintf(words + strlen(words), sizeof words - strlen(words), " eta %g", sampler.eta);
     o.sampler = words;
     s = o.image[0] = pyr_pipeline_image(p);
+    o.bits = files.ours ? files.facts.bits : 8;
     snprintf(o.weights, sizeof o.weights, "%016" PRIx64, pyr_pipeline_hash(p));
     pyr_bar_line(&bar, "%zu images of %dx%dx%d by %s; %.2f GFLOP an image; memory %.1f MiB", o.n, s.h, s.w,
                  s.c, words, pyr_pipeline_flop(p) / 1e9, pyr_mib(pyr_pipeline_bytes(p)));
@@ -131,7 +133,7 @@ static pyr_status run(void *at, pyr_parsed *parsed)
     o.folder = outdir;
     PYR_TRY_OUT(pyr_sample_output_open(&o));
     pyr_stop_on_signals();
-    PYR_TRY_OUT(draw_all(p, &o, t->label, t->batch ? t->batch : pyr_pipeline_batch(p) * k->lanes, &bar));
+    PYR_TRY_OUT(draw_all(p, &o, t->batch ? t->batch : pyr_pipeline_batch(p) * k->lanes, &bar));
     PYR_TRY_OUT(pyr_sample_output_close(&o));
 out:
     if (status == PYR_E_STOPPED)
@@ -143,6 +145,7 @@ out:
     pyr_text_free(&warning);
     pyr_free(outdir);
     pyr_free(seeds);
+    pyr_free(labels);
     return status;
 }
 
@@ -180,13 +183,13 @@ pyr_status pyr_sample_pipeline(int argc, char **argv)
          .max = 1,
          .help = "noise that ddim adds: 0 none, 1 as much as ddpm with fixed_small variance"},
         {.name = "class",
-         .argument = "N",
-         .type = PYR_SETTING_INT,
-         .target = &t.label,
-         .standard = "-1",
-         .min = -1,
-         .max = 1e6,
-         .help = "of a class-conditional model; -1: none"},
+         .argument = "WHICH",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.of_class,
+         .standard = "",
+         .help = "of a class-conditional model: a class's number, all (each seed the next one, in turn) or "
+                 "random "
+                 "(drawn from each seed)"},
         PYR_MACHINE_OPTIONS(t.machine),
     };
     const pyr_options options = {

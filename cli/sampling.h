@@ -6,8 +6,9 @@
 #include "cascade/model.h"
 #include "cli/options.h"
 
-/* Rows of the table of options, for the typed text `steps_at`, text `sampler_at` and number `label_at`. */
-#define PYR_SAMPLING_OPTIONS(steps_at, sampler_at, label_at)                                                 \
+/* Rows of the table of options, for the typed texts `steps_at`, `sampler_at` and `class_at` (for
+ * pyr_model_choose_class). */
+#define PYR_SAMPLING_OPTIONS(steps_at, sampler_at, class_at)                                                 \
     {.name = "steps",                                                                                        \
      .argument = "N,N,N",                                                                                    \
      .type = PYR_SETTING_TEXT,                                                                               \
@@ -23,8 +24,11 @@
                  "rk45, dpmpp-2m, dpmpp-2m-sde, annealed-langevin, consistent-annealed, pyramid-langevin, "  \
                  "ula, hmc (their settings: level.sampler.*); without it the run's settings"},               \
     {                                                                                                        \
-        .name = "class", .argument = "N", .type = PYR_SETTING_INT, .target = &(label_at), .standard = "-1",  \
-        .min = -1, .max = 1e6, .help = "of a class-conditional run; -1: none in particular"                  \
+        .name = "class", .argument = "WHICH", .type = PYR_SETTING_TEXT, .target = &(class_at),               \
+        .standard = "",                                                                                      \
+        .help = "of a class-conditional run: a class's number or name, all (each seed the next one, in "     \
+                "turn) or "                                                                                  \
+                "random (drawn from each seed); without it no class in particular"                           \
     }
 
 /* Guidance as it is typed. */
@@ -58,9 +62,5 @@ pyr_status pyr_set_guidance(pyr_config *config, const pyr_typed_guidance *typed)
 /* --steps 18,12,8 (coarsest first, or one number for all levels) and --sampler NAME into the settings of
  * sampling; "" leaves what is there. PYR_E_ARG. */
 pyr_status pyr_set_sampler(pyr_config *config, const char *steps, const char *sampler);
-
-/* Whether the run knows the class `label` (-1: none asked for), and guidance, if there is any, has a class to
- * go to or a weaker network to come from. PYR_E_ARG. */
-pyr_status pyr_check_class(const pyr_model *model, int label);
 
 #endif

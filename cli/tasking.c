@@ -7,7 +7,7 @@
 #include "graph/train.h"
 #include "images/grid.h"
 #include "images/image_file.h"
-#include "images/pixels.h"
+#include "images/image_values.h"
 #include "images/resize.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -46,7 +46,7 @@ pyr_status pyr_tasking_model(pyr_tasking *t)
 {
     PYR_TRY(pyr_open_machine(&t->k, &t->typed->machine, false));
     PYR_TRY(pyr_model_open(&t->model, t->k, t->typed->network, &t->config));
-    PYR_TRY(pyr_check_class(t->model, t->typed->label));
+    PYR_TRY(pyr_model_choose_class(&t->choice, t->model, t->typed->of_class));
     put_sampler(t);
     t->outdir =
         *t->typed->outdir ? pyr_strdup(t->typed->outdir) : pyr_path_join(t->typed->network, t->command);
@@ -70,6 +70,15 @@ pyr_status pyr_tasking_unseeded(pyr_tasking *t, int n)
     t->seeds = NULL;
     t->n = (size_t)n;
     return pyr_new(&t->seeds, t->n, sizeof *t->seeds, "seeds");
+}
+
+pyr_status pyr_tasking_one_class(const pyr_tasking *t, int *label)
+{
+    *label = t->choice.label;
+    if (t->choice.kind == PYR_CLASS_ALL || t->choice.kind == PYR_CLASS_RANDOM)
+        return pyr_fail(PYR_E_ARG, "--class %s: here all images are of one class, give its number or name",
+                        t->typed->of_class);
+    return PYR_OK;
 }
 
 static bool solves_ode(const pyr_sampler *s)
@@ -151,20 +160,17 @@ pyr_status pyr_task_picture(float **out, pyr_tasking *t, const char *path, int l
 {
     pyr_shape s = pyr_model_image(t->model, level);
     pyr_image image = {0};
-    uint8_t *bytes = NULL;
     pyr_status status;
+    int bits = pyr_model_bits(t->model);
 
     *out = NULL;
     PYR_TRY_OUT(read_sized(&image, t, path, level, "an image of"));
-    if (image.c != s.c || image.bits != 8)
-        pyr_bar_line(&t->bar, "%s is %s of %d bits, the run's images are %s of 8: converted", path,
-                     pyr_channels_name(image.c), image.bits, pyr_channels_name(s.c));
-    PYR_TRY_OUT(pyr_new(&bytes, pyr_count(s), 1, "a picture"));
+    if (image.c != s.c || image.bits != bits)
+        pyr_bar_line(&t->bar, "%s is %s of %d bits, the run's images are %s of %d: converted", path,
+                     pyr_channels_name(image.c), image.bits, pyr_channels_name(s.c), bits);
     PYR_TRY_OUT(pyr_new(out, pyr_count(s), sizeof **out, "a picture"));
-    pyr_image_convert(bytes, &image, s.c, 8);
-    pyr_pixels_from_bytes(*out, bytes, pyr_count(s));
+    PYR_TRY_OUT(pyr_image_to_values(*out, &image, s.c, bits));
 out:
-    pyr_free(bytes);
     pyr_image_free(&image);
     return status;
 }
@@ -190,11 +196,13 @@ out:
 /* ---- drawing ----------------------------------------------------------------------------------- */
 
 /* One round of n images from `first` on. */
-static pyr_status draw_round(pyr_tasking *t, const pyr_task_draw *draw, size_t first, int n, float *coarse)
+static pyr_status draw_round(pyr_tasking *t, const pyr_task_draw *draw, const int32_t *labels, size_t first,
+                             int n, float *coarse)
 {
     pyr_model_draw one = {.n = n,
                           .seeds = t->seeds + first,
-                          .label = t->typed->label,
+                          .label = -1,
+                          .labels = labels ? labels + first : NULL,
                           .coarse = coarse,
                           .given = draw->given,
                           .hand = draw->hand};
@@ -213,9 +221,11 @@ pyr_status pyr_tasking_draw(pyr_tasking *t, const pyr_task_draw *draw)
         given = draw->given ? draw->given : pyr_model_levels(t->model) - 1;
     size_t size = pyr_count(pyr_model_image(t->model, given));
     float *coarse = NULL;
+    int32_t *labels = NULL;
     double start = pyr_now();
     pyr_status status = PYR_OK;
 
+    PYR_TRY_OUT(pyr_class_labels(&labels, &t->choice, t->seeds, t->n));
     PYR_TRY_OUT(
         pyr_new(&t->drawn, t->n * pyr_count(pyr_model_image(t->model, 0)), sizeof *t->drawn, "images"));
     if (draw->coarse) {
@@ -226,13 +236,14 @@ pyr_status pyr_tasking_draw(pyr_tasking *t, const pyr_task_draw *draw)
     for (size_t first = 0; first < t->n; first += (size_t)batch) {
         int n = t->n - first < (size_t)batch ? (int)(t->n - first) : batch;
 
-        PYR_TRY_OUT(draw_round(t, draw, first, n, coarse));
+        PYR_TRY_OUT(draw_round(t, draw, labels, first, n, coarse));
         pyr_bar_sampling(&t->bar, (int64_t)first + n, (int64_t)t->n,
                          (double)(first + (size_t)n) / (pyr_now() - start));
     }
     pyr_bar_line(&t->bar, "%zu image%s in %.1f s", t->n, t->n == 1 ? "" : "s", pyr_now() - start);
 out:
     pyr_free(coarse);
+    pyr_free(labels);
     return status;
 }
 
@@ -261,23 +272,27 @@ pyr_status pyr_tasking_show(pyr_tasking *t, const float *images, int n, int h, i
     return PYR_OK;
 }
 
-static pyr_status write_image(const pyr_tasking *t, const char *name, const char *seed, const float *pixels,
-                              pyr_shape s)
+/* seed NULL: it has none; label -1: of no class, or not drawn. */
+static pyr_status write_image(const pyr_tasking *t, const char *name, const char *seed, int label,
+                              const float *pixels, pyr_shape s)
 {
     char *path = pyr_strfmt("%s/%s.png", t->outdir, name);
     pyr_image image = {0};
-    const pyr_png_text texts[] = {{"Title", t->command},
-                                  {"sampler", t->sampler},
-                                  {"weights", t->weights},
-                                  {"Software", "pyrdiff"},
-                                  {"seed", seed ? seed : ""}};
-    pyr_status status = path ? pyr_image_new(&image, s.h, s.w, s.c, 8, path)
-                             : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    char of_class[16];
+    size_t n = 4;
+    pyr_png_text texts[6] = {
+        {"Title", t->command}, {"sampler", t->sampler}, {"weights", t->weights}, {"Software", "pyrdiff"}};
+    pyr_status status =
+        path ? pyr_image_from_values(&image, pixels, s.h, s.w, s.c, pyr_model_bits(t->model), path)
+             : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
 
-    if (status == PYR_OK) {
-        pyr_pixels_to_bytes(image.at, pixels, pyr_count(s));
-        status = pyr_png_write(path, &image, texts, seed ? 5 : 4);
-    }
+    snprintf(of_class, sizeof of_class, "%d", label);
+    if (seed)
+        texts[n++] = (pyr_png_text){"seed", seed};
+    if (label >= 0)
+        texts[n++] = (pyr_png_text){"class", of_class};
+    if (status == PYR_OK)
+        status = pyr_png_write(path, &image, texts, n);
     pyr_image_free(&image);
     pyr_free(path);
     return status;
@@ -285,12 +300,12 @@ static pyr_status write_image(const pyr_tasking *t, const char *name, const char
 
 pyr_status pyr_tasking_write(const pyr_tasking *t, const char *name, const float *image, int level)
 {
-    return pyr_tasking_write_shape(t, name, image, pyr_model_image(t->model, level));
+    return write_image(t, name, NULL, t->choice.label, image, pyr_model_image(t->model, level));
 }
 
 pyr_status pyr_tasking_write_shape(const pyr_tasking *t, const char *name, const float *image, pyr_shape s)
 {
-    return write_image(t, name, NULL, image, s);
+    return write_image(t, name, NULL, -1, image, s);
 }
 
 pyr_status pyr_tasking_write_sheet(const pyr_tasking *t)
@@ -322,7 +337,8 @@ pyr_status pyr_tasking_finish(pyr_tasking *t)
 
         snprintf(name, sizeof name, "%06" PRIu64, t->seeds[i]);
         snprintf(seed, sizeof seed, "%" PRIu64, t->seeds[i]);
-        PYR_TRY(write_image(t, name, seed, t->drawn + i * pyr_count(s), s));
+        PYR_TRY(write_image(t, name, seed, pyr_class_of_seed(&t->choice, t->seeds[i]),
+                            t->drawn + i * pyr_count(s), s));
     }
     PYR_TRY(pyr_tasking_show(t, t->drawn, (int)t->n, s.h, s.w, s.c));
     return pyr_tasking_write_sheet(t);

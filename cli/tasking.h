@@ -12,8 +12,8 @@
 #include "images/image.h"
 
 typedef struct pyr_task_typed {
-    const char *network, *outdir, *seeds, *steps, *sampler;
-    int label, zoom;
+    const char *network, *outdir, *seeds, *steps, *sampler, *of_class;
+    int zoom;
     bool resize;
     pyr_machine machine;
 } pyr_task_typed;
@@ -28,7 +28,7 @@ typedef struct pyr_task_typed {
          .target = &(t).outdir,                                                                              \
          .standard = "",                                                                                     \
          .help = "where pictures go; without it a folder of the command's name in RUN"},                     \
-        PYR_SAMPLING_OPTIONS((t).steps, (t).sampler, (t).label),                                             \
+        PYR_SAMPLING_OPTIONS((t).steps, (t).sampler, (t).of_class),                                          \
         {.name = "resize",                                                                                   \
          .type = PYR_SETTING_BOOL,                                                                           \
          .target = &(t).resize,                                                                              \
@@ -59,6 +59,7 @@ typedef struct pyr_tasking {
     pyr_config config;
     pyr_kernels *k;
     pyr_model *model;
+    pyr_class_choice choice; /* of the images' classes */
     char *outdir;
     uint64_t *seeds; /* n */
     size_t n;
@@ -87,14 +88,18 @@ pyr_status pyr_tasking_unseeded(pyr_tasking *t, int n);
  * or Heun where that adds noise. PYR_E_ARG. */
 pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance);
 
+/* For commands whose images have no seed of their own: the class of all of them, -1 for none. PYR_E_ARG for
+ * all and random. */
+pyr_status pyr_tasking_one_class(const pyr_tasking *t, int *label);
+
 /* A picture file as I_level of the model (s.h s.w s.c numbers in [-1, 1], the caller frees them). Another size
  * is PYR_E_SHAPE unless --resize was typed; other channels are converted, with a line that says so. */
 pyr_status pyr_task_picture(float **out, pyr_tasking *t, const char *path, int level);
 /* White pixels (128 and over of 255) of a picture of the size of I_0: 1, others 0. */
 pyr_status pyr_task_mask(uint8_t **out, pyr_tasking *t, const char *path);
 
-/* Draw all seeds into t->drawn with these: label, coarse (one image, used for all), given, hand, mismatch (n
- * numbers a level). */
+/* Draw all seeds into t->drawn, each of the class that --class gives it, with these: coarse (one image, used
+ * for all), given, hand, mismatch (n numbers a level). */
 typedef struct pyr_task_draw {
     const float *coarse;
     int given;
@@ -107,7 +112,7 @@ pyr_status pyr_tasking_draw(pyr_tasking *t, const pyr_task_draw *draw);
 /* n images of h x w x c (in [-1, 1]) into the sheet, brought to its size by repeating pixels. c is 1 or that
  * of the model. */
 pyr_status pyr_tasking_show(pyr_tasking *t, const float *images, int n, int h, int w, int c);
-/* DIR/NAME.png of one image of I_level's shape. */
+/* DIR/NAME.png of one image of I_level's shape, which was drawn; _shape: of any picture. */
 pyr_status pyr_tasking_write(const pyr_tasking *t, const char *name, const float *image, int level);
 pyr_status pyr_tasking_write_shape(const pyr_tasking *t, const char *name, const float *image, pyr_shape s);
 /* A PNG for each seed, and the sheet with the drawn images behind what it shows already. */

@@ -31,19 +31,20 @@ static pyr_status measure(const pyr_tasking *t, const float *given, int level, d
 {
     size_t size = pyr_count(pyr_model_image(t->model, 0)),
            small = pyr_count(pyr_model_image(t->model, level));
-    uint8_t *bytes = NULL;
+    uint16_t *samples = NULL; /* room for either depth */
+    int bits = pyr_model_bits(t->model);
     float *image = NULL;
     double sum = 0;
     pyr_status status;
 
     *largest = 0;
-    PYR_TRY_OUT(pyr_new(&bytes, size, 1, "a picture"));
+    PYR_TRY_OUT(pyr_new(&samples, size, sizeof *samples, "a picture"));
     PYR_TRY_OUT(pyr_new(&image, size, sizeof *image, "a picture"));
     for (size_t i = 0; i < t->n; i++) {
         pyr_layers layers;
 
-        pyr_pixels_to_bytes(bytes, t->drawn + i * size, size);
-        pyr_pixels_from_bytes(image, bytes, size);
+        pyr_pixels_to_samples(samples, t->drawn + i * size, bits, size);
+        pyr_pixels_from_samples(image, samples, bits, size);
         status = pyr_layers_new(&layers, t->model, image);
         for (size_t j = 0; j < small && status == PYR_OK; j++) {
             double off = 128 * (layers.image[level][j] - given[j]);
@@ -57,7 +58,7 @@ static pyr_status measure(const pyr_tasking *t, const float *given, int level, d
     }
     *rms = sqrt(sum / ((double)t->n * (double)small));
 out:
-    pyr_free(bytes);
+    pyr_free(samples);
     pyr_free(image);
     return status;
 }
@@ -132,7 +133,8 @@ pyr_status pyr_command_upscale(int argc, char **argv)
         .most = 1,
         .summary = "Enlarge a small picture by drawing the finer levels of the pyramid to it. What is drawn, "
                    "halved again, is the given picture, exactly so before the images are clamped and rounded "
-                   "to 8 bits: how exactly is measured and printed. One PNG per seed, and upscale.png: the "
+                   "to the data's 8 or 16 bits: how exactly is measured and printed. One PNG per seed, and "
+                   "upscale.png: the "
                    "picture, the results.",
         .examples =
             "  pyrdiff upscale small.png --network runs/fashion-mnist --level 2 --seeds 0-7 --outdir out\n"

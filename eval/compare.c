@@ -38,7 +38,41 @@ static void take_level(void *ctx, const pyr_level_trainer *trainer, const pyr_le
         facts->parameters += (int64_t)memory->parameters;
 }
 
-static pyr_status take_config(pyr_plan_facts *facts, const pyr_config *config)
+/* Whether every level can draw what is asked for, as far as data and settings tell. */
+static pyr_status check_classes(const pyr_compare_job *job, const pyr_config *config)
+{
+    bool classes = false;
+    double dropout = -1; /* of the level that has most against what is asked for */
+    pyr_class_list list = {0};
+    pyr_class_choice unused;
+    pyr_dataset *data = NULL;
+    pyr_status status;
+
+    for (int i = 0; i < config->pyramid.levels; i++) {
+        const pyr_level_settings *s = &config->level[i];
+
+        classes = classes || s->classes;
+        if (s->classes && (dropout < 0 || s->class_dropout == 0 || (s->class_dropout >= 1 && dropout > 0)))
+            dropout = s->class_dropout;
+        if (s->classes && s->sampler_guidance != 1 && !(s->class_dropout > 0))
+            return pyr_fail(
+                PYR_E_CONFIG,
+                "level.sampler.guidance of level %d is %g, but with level.class_dropout 0 there is "
+                "nothing to be guided away from: set one of the two",
+                i, s->sampler_guidance);
+    }
+    if (classes) {
+        PYR_TRY_OUT(pyr_dataset_open(&data, &config->data.set));
+        PYR_TRY_OUT(pyr_class_list_of_data(&list, data, dropout));
+    }
+    status = pyr_class_choose(&unused, &list, job->of_class);
+out:
+    pyr_class_list_free(&list);
+    pyr_dataset_free(data);
+    return status;
+}
+
+static pyr_status take_config(pyr_plan_facts *facts, const pyr_config *config, bool of_class)
 {
     pyr_duration whole = config->train.duration;
 
@@ -46,12 +80,11 @@ static pyr_status take_config(pyr_plan_facts *facts, const pyr_config *config)
     facts->joint = config->cascade.joint;
     facts->one_block = config->cascade.share;
     for (int i = 0; i < facts->levels; i++) {
-        if (config->level[i].sampler_guidance != 1)
-            return pyr_fail(
-                PYR_E_CONFIG,
-                "level.sampler.guidance of level %d is %g: towards which class? A comparison draws "
-                "images of no class in particular, add --set level.sampler.guidance=1",
-                i, config->level[i].sampler_guidance);
+        if (config->level[i].sampler_guidance != 1 && !of_class)
+            return pyr_fail(PYR_E_CONFIG,
+                            "level.sampler.guidance of level %d is %g: towards which class? Add --class "
+                            "all, or --set level.sampler.guidance=1",
+                            i, config->level[i].sampler_guidance);
         if (config->level[i].sampler.kind == PYR_RK45)
             return pyr_fail(
                 PYR_E_CONFIG,
@@ -141,7 +174,8 @@ static pyr_status plan_in_child(void *arg, void *result)
     PYR_TRY_OUT(pyr_settings_set(settings, "train.duration", "1000", "plan"));
     PYR_TRY_OUT(p->job->open(p->job->ctx, &k, false));
     PYR_TRY_OUT(pyr_config_get(&config, settings));
-    PYR_TRY_OUT(take_config(&out->facts, &config));
+    PYR_TRY_OUT(check_classes(p->job, &config));
+    PYR_TRY_OUT(take_config(&out->facts, &config, *p->job->of_class));
     job.k = k;
     job.settings = settings;
     if (p->measure)

@@ -27,6 +27,7 @@ typedef struct pyr_compare_job {
     pyr_variant variant[PYR_VARIANTS];
     int variants, seeds;  /* trainings with train.seed, train.seed + 1, ... */
     int64_t count;        /* images that are judged, seeds 0 .. count - 1 */
+    const char *of_class; /* their classes, as for pyr_model_choose_class */
     double sampling_flop; /* of one image; 0: of the first variant that is not single, as it is configured */
     double curve[PYR_CURVE_POINTS]; /* parts of the budget, in (0, 1) */
     int n_curve;

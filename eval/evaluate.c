@@ -363,6 +363,15 @@ static void merge(neighbours *all, const neighbours *part, int64_t n, int64_t fi
     }
 }
 
+/* n numbers of the set from `at` on, in their own depth. */
+static void put_values(float *dst, const pyr_image_set *set, size_t at, size_t n)
+{
+    if (set->words)
+        pyr_pixels_from_words(dst, set->words + at, n);
+    else
+        pyr_pixels_from_bytes(dst, set->pixels + at, n);
+}
+
 /* On pixels, a part of the training images at a time: as floats they take four times their memory. */
 static pyr_status nearest_pixels(evaluating *e, neighbours *found)
 {
@@ -377,7 +386,7 @@ static pyr_status nearest_pixels(evaluating *e, neighbours *found)
     PYR_TRY_OUT(pyr_new(&samples, (size_t)n * size, sizeof *samples, "images as floats"));
     PYR_TRY_OUT(pyr_new(&train, PART * size, sizeof *train, "images as floats"));
     PYR_TRY_OUT(new_neighbours(&part, n));
-    pyr_pixels_from_bytes(samples, set->pixels, (size_t)n * size);
+    put_values(samples, set, 0, (size_t)n * size);
     for (int64_t first = 0; first < count;) {
         int64_t m = count - first < PART ? count - first : PART;
 
@@ -455,7 +464,7 @@ static pyr_status write_sheet(const evaluating *e, const neighbours *found)
     for (int64_t i = 0; i < shown; i++) {
         float *at = pairs + 2 * (size_t)i * size;
 
-        pyr_pixels_from_bytes(at, set->pixels + (size_t)order[i].at * size, size);
+        put_values(at, set, (size_t)order[i].at * size, size);
         PYR_TRY_OUT(pyr_dataset_pixels(e->job->data, PYR_TRAIN, found->index[order[i].at], false, at + size));
     }
     for (int64_t first = 0; first < shown; first += ROWS, panels++) {
@@ -708,6 +717,17 @@ static pyr_status take_warnings(evaluating *e)
     return PYR_OK;
 }
 
+static pyr_status warn_of_depth(evaluating *e)
+{
+    bool samples = e->job->samples->words != NULL, reference = e->reference.words != NULL;
+
+    if (samples == reference)
+        return PYR_OK;
+    return warn(
+        e, pyr_strfmt("%s has images of %d bits, the data have %d: the figures of pixels compare them in 8",
+                      e->job->samples->name, samples ? 16 : 8, reference ? 16 : 8));
+}
+
 static pyr_status evaluate(evaluating *e)
 {
     const pyr_evaluate_job *job = e->job;
@@ -728,6 +748,7 @@ static pyr_status evaluate(evaluating *e)
     e->about.n_reference = e->reference.n;
     e->about.reference_hash = pyr_dataset_fingerprint(job->data);
     PYR_TRY(take_warnings(e));
+    PYR_TRY(warn_of_depth(e));
     for (int i = 0; i < PYR_FEATURE_NETWORKS; i++)
         if (job->network[i] &&
             (wants(e, PYR_METRIC_NETWORK) || job->write_stats || (i == 0 && wants(e, PYR_METRIC_NEAREST))))
@@ -912,8 +933,11 @@ static void put_set(const pyr_image_set *set, pyr_json *json)
     pyr_json_string(json, "input", set->name);
     put_hash(json, "input_hash", set->hash);
     pyr_json_int(json, "images", set->n);
+    pyr_json_int(json, "bits", set->words ? 16 : 8);
     if (set->levels == 0)
         return;
+    if (*set->of_class)
+        pyr_json_string(json, "class", set->of_class);
     pyr_json_open(json, "sampler", '[');
     for (int i = set->drawn - 1; i >= 0; i--) {
         pyr_json_string(json, NULL, set->sampler[i]);

@@ -5,6 +5,7 @@
 #include "eval/classifier.h"
 #include "eval/inception.h"
 #include "images/pixels.h"
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,8 +34,8 @@ struct pyr_features {
 typedef struct features_run {
     pyr_features *f;
     int64_t n;
-    const uint8_t *images;
-    int h, w, c;
+    const void *images; /* samples of `bits` */
+    int bits, h, w, c;
     float *features, *logits;
 } features_run;
 
@@ -173,16 +174,16 @@ static pyr_status run_task(void *arg, int task, int lane)
     int64_t first = (int64_t)task * f->batch;
     int n = r->n - first < f->batch ? (int)(r->n - first) : f->batch;
     size_t d = (size_t)pyr_features_size(f), classes = (size_t)pyr_features_classes(f);
-    size_t bytes = (size_t)r->h * (size_t)r->w * (size_t)r->c, real = pyr_type_size(k->real);
+    size_t samples = (size_t)r->h * (size_t)r->w * (size_t)r->c, real = pyr_type_size(k->real);
     char *x = pyr_graph_data(f->g, lane, f->ends.x);
 
     for (int i = 0; i < n; i++) {
-        const uint8_t *image = r->images + (size_t)(first + i) * bytes;
+        const char *image = (const char *)r->images + (size_t)(first + i) * samples * (size_t)r->bits / 8;
 
         if (f->inception)
-            pyr_inception_image(f->image[lane], image, r->h, r->w, r->c, f->resize);
+            pyr_inception_image(f->image[lane], (const uint8_t *)image, r->h, r->w, r->c, f->resize);
         else
-            pyr_pixels_from_bytes(f->image[lane], image, bytes);
+            pyr_pixels_from_samples(f->image[lane], image, r->bits, samples);
         PYR_TRY(pyr_upload_floats(k, x + (size_t)i * f->numbers * real, f->image[lane], f->numbers));
     }
     PYR_TRY(pyr_graph_forward(f->g, lane));
@@ -194,11 +195,16 @@ static pyr_status run_task(void *arg, int task, int lane)
                                pyr_graph_data(f->g, lane, f->ends.logits), (size_t)n * classes);
 }
 
-pyr_status pyr_features_run(pyr_features *f, int64_t n, const uint8_t *images, int h, int w, int c,
-                            float *features, float *logits)
+bool pyr_features_reads_words(const pyr_features *f)
 {
-    features_run run = {f, n, images, h, w, c, features, logits};
+    return !f->inception;
+}
+
+static pyr_status run_all(features_run *run)
+{
+    pyr_features *f = run->f;
     const pyr_classifier_shape *s = &f->shape;
+    int h = run->h, w = run->w, c = run->c;
 
     if (f->inception && c != 1 && c != 3)
         return pyr_fail(PYR_E_SHAPE,
@@ -208,5 +214,18 @@ pyr_status pyr_features_run(pyr_features *f, int64_t n, const uint8_t *images, i
                         "the images are %dx%dx%d (height, width, channels), the classifier was trained on "
                         "%dx%dx%d: train one on images of this size (pyrdiff classifier)",
                         h, w, c, s->h, s->w, s->c);
-    return f->k->run_tasks(f->k, (int)((n + f->batch - 1) / f->batch), run_task, &run);
+    return f->k->run_tasks(f->k, (int)((run->n + f->batch - 1) / f->batch), run_task, run);
+}
+
+pyr_status pyr_features_run(pyr_features *f, int64_t n, const uint8_t *images, int h, int w, int c,
+                            float *features, float *logits)
+{
+    return run_all(&(features_run){f, n, images, 8, h, w, c, features, logits});
+}
+
+pyr_status pyr_features_run_words(pyr_features *f, int64_t n, const uint16_t *images, int h, int w, int c,
+                                  float *features, float *logits)
+{
+    assert(pyr_features_reads_words(f));
+    return run_all(&(features_run){f, n, images, 16, h, w, c, features, logits});
 }

@@ -37,5 +37,11 @@ int pyr_features_classes(const pyr_features *f);   /* numbers of the logits */
  * size. */
 pyr_status pyr_features_run(pyr_features *f, int64_t n, const uint8_t *images, int h, int w, int c,
                             float *features, float *logits);
+/* Whether the network reads images of 16 bits as they are: a classifier does. Inception-v3's published
+ * figures are of 8 bits, so images are rounded to 8 for it. */
+bool pyr_features_reads_words(const pyr_features *f);
+/* The same of images of 16 bits, for a network that reads them. */
+pyr_status pyr_features_run_words(pyr_features *f, int64_t n, const uint16_t *images, int h, int w, int c,
+                                  float *features, float *logits);
 
 #endif

@@ -1,6 +1,7 @@
 /* image_metrics.h - how far two sets of images are apart, without a network: on pixels.
  *
- * Images are n x h x w x c of 8 bits, NHWC, host. In values, a pixel p is (2p - 255)/256, as in training.
+ * Images are n x h x w x c, NHWC, host, of 8 bits, or of 16 where both sets have them. In values, a pixel p
+ * is (2p - 255)/256 or (2p - 65535)/65536, as in training.
  */
 #ifndef PYR_EVAL_IMAGE_METRICS_H
 #define PYR_EVAL_IMAGE_METRICS_H
@@ -14,6 +15,7 @@ typedef struct pyr_pixels_set {
     int64_t n;
     int h, w, c;
     const uint8_t *pixels;
+    const uint16_t *words; /* the same in 16 bits; NULL: there are only 8 */
 } pyr_pixels_set;
 
 enum { PYR_SWD_LEVELS = 12, PYR_SWD_IMAGES = 16384 };

@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "images/image_values.h"
 #include "images/order.h"
-#include "images/pixels.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +15,7 @@ void pyr_image_set_free(pyr_image_set *set)
     pyr_free(set->pixels);
     for (int i = 0; i < PYR_SAMPLE_WARNINGS; i++)
         pyr_free(set->warning[i]);
+    pyr_free(set->words);
     for (int i = 0; i < PYR_MAX_LEVELS; i++)
         pyr_free(set->first[i]);
     *set = (pyr_image_set){0};
@@ -22,7 +23,7 @@ void pyr_image_set_free(pyr_image_set *set)
 
 pyr_pixels_set pyr_image_set_pixels(const pyr_image_set *set)
 {
-    return (pyr_pixels_set){set->n, set->h, set->w, set->c, set->pixels};
+    return (pyr_pixels_set){set->n, set->h, set->w, set->c, set->pixels, set->words};
 }
 
 static size_t image_bytes(const pyr_image_set *set)
@@ -46,8 +47,33 @@ static uint64_t hash_pixels(const pyr_image_set *set)
 {
     const int64_t size[] = {set->n, set->h, set->w, set->c};
 
-    return pyr_hash(pyr_hash(PYR_HASH_START, size, sizeof size), set->pixels,
-                    (size_t)set->n * image_bytes(set));
+    uint64_t hash = pyr_hash(PYR_HASH_START, size, sizeof size);
+    size_t samples = (size_t)set->n * image_bytes(set);
+
+    return set->words ? pyr_hash(hash, set->words, samples * sizeof *set->words)
+                      : pyr_hash(hash, set->pixels, samples);
+}
+
+/* Room for 16 bits, with the images before image i brought to them. */
+static pyr_status widen(pyr_image_set *set, int64_t i)
+{
+    PYR_TRY(pyr_new(&set->words, (size_t)set->n * image_bytes(set), sizeof *set->words, "a set of images"));
+    for (size_t j = 0; j < (size_t)i * image_bytes(set); j++)
+        set->words[j] = (uint16_t)(257 * set->pixels[j]);
+    return PYR_OK;
+}
+
+/* Image i of the set, whose size and number of channels it has; those before it are there. */
+static pyr_status put(pyr_image_set *set, int64_t i, const pyr_image *image)
+{
+    size_t at = (size_t)i * image_bytes(set);
+
+    if (image->bits == 16 && !set->words)
+        PYR_TRY(widen(set, i));
+    pyr_image_convert(set->pixels + at, image, set->c, 8);
+    if (set->words)
+        pyr_image_convert(set->words + at, image, set->c, 16);
+    return PYR_OK;
 }
 
 int pyr_image_set_checked(const pyr_image_set *set)
@@ -88,8 +114,7 @@ static pyr_status take(pyr_image_set *set, const pyr_image *image, int64_t i, in
             path, name, image->h, image->w, set->h, set->w);
     set->grey = set->grey && is_grey(image);
     set->file_c = image->c > set->file_c ? image->c : set->file_c;
-    pyr_image_convert(set->pixels + (size_t)i * image_bytes(set), image, set->c, 8);
-    return PYR_OK;
+    return put(set, i, image);
 }
 
 static pyr_status read_files(pyr_image_set *out, pyr_sample_files *files, int c)
@@ -186,7 +211,7 @@ pyr_status pyr_image_set_data(pyr_image_set *out, const pyr_dataset *data, pyr_s
     for (int64_t i = 0; status == PYR_OK && i < n; i++) {
         status = pyr_dataset_read(data, split, i, one.at);
         if (status == PYR_OK)
-            pyr_image_convert(out->pixels + (size_t)i * image_bytes(out), &one, s.c, 8);
+            status = put(out, i, &one);
     }
     pyr_image_free(&one);
     if (status == PYR_OK)
@@ -262,14 +287,14 @@ static void close_drawing(drawing *d)
 }
 
 /* The training image that a seed chooses: of the class that is drawn, if there is one. */
-static int64_t chosen_by(const pyr_set_draw *draw, uint64_t seed)
+static int64_t chosen_by(const pyr_set_draw *draw, uint64_t seed, int label)
 {
     const int32_t *labels = pyr_dataset_labels(draw->data, PYR_TRAIN);
     int64_t count = pyr_dataset_count(draw->data, PYR_TRAIN), index = 0;
 
     for (int64_t i = 0; i < count; i++) {
         index = pyr_order(0, (int64_t)((seed + (uint64_t)i) % (uint64_t)count), count);
-        if (draw->label < 0 || !labels || labels[index] == draw->label)
+        if (label < 0 || !labels || labels[index] == label)
             break;
     }
     return index;
@@ -282,9 +307,12 @@ static pyr_status take_real(drawing *d, int64_t first, int n)
     const pyr_pyramid *pyramid = pyr_model_pyramid(draw->model);
     size_t size = pyr_count(d->set->shape[0]);
 
-    for (int j = 0; j < n; j++)
-        PYR_TRY(pyr_dataset_pixels(draw->data, PYR_TRAIN, chosen_by(draw, draw->seeds[first + j]), false,
+    for (int j = 0; j < n; j++) {
+        int label = draw->labels ? draw->labels[first + j] : draw->label;
+
+        PYR_TRY(pyr_dataset_pixels(draw->data, PYR_TRAIN, chosen_by(draw, draw->seeds[first + j], label), false,
                                    d->real + (size_t)j * size));
+    }
     PYR_TRY(pyr_upload_floats(draw->k, d->fine, d->real, (size_t)n * size));
     for (int level = draw->given; level < d->set->levels; level++) {
         pyr_pyramid_reduce(pyramid, n, d->fine, level, d->coarse, d->scratch);
@@ -294,12 +322,21 @@ static pyr_status take_real(drawing *d, int64_t first, int n)
     return PYR_OK;
 }
 
-static void keep(drawing *d, int64_t first, int n)
+static pyr_status keep(drawing *d, int64_t first, int n)
 {
     pyr_image_set *set = d->set;
+    int bits = pyr_model_bits(d->draw->model);
+    pyr_status status;
 
-    pyr_pixels_to_bytes(set->pixels + (size_t)first * image_bytes(set), d->image[0],
-                        (size_t)n * image_bytes(set));
+    for (int j = 0; j < n; j++) {
+        pyr_image image;
+
+        PYR_TRY(pyr_image_from_values(&image, d->image[0] + (size_t)j * image_bytes(set), set->h, set->w,
+                                      set->c, bits, set->name));
+        status = put(set, first + j, &image);
+        pyr_image_free(&image);
+        PYR_TRY(status);
+    }
     for (int i = 0; i < set->levels && first < set->kept; i++) {
         size_t size = pyr_count(set->shape[i]);
         int64_t count = set->kept - first < n ? set->kept - first : n;
@@ -309,6 +346,7 @@ static void keep(drawing *d, int64_t first, int n)
     for (int i = 0; i < pyr_image_set_checked(set); i++)
         for (int j = 0; j < n; j++)
             d->sum[i] += d->mismatch[i][j];
+    return PYR_OK;
 }
 
 pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
@@ -321,9 +359,14 @@ pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
     *out = (pyr_image_set){.kept = draw->n < PYR_KEPT_IMAGES ? (int)draw->n : PYR_KEPT_IMAGES};
     PYR_TRY_OUT(make(out, draw->name, draw->n, s.h, s.w, s.c));
     PYR_TRY_OUT(open_drawing(&d));
+    if (draw->of_class)
+        snprintf(out->of_class, sizeof out->of_class, "%s", draw->of_class);
     for (int64_t first = 0; first < draw->n; first += d.batch) {
         int n = draw->n - first < d.batch ? (int)(draw->n - first) : d.batch;
-        pyr_model_draw one = {.n = n, .seeds = draw->seeds + first, .label = draw->label};
+        pyr_model_draw one = {.n = n,
+                              .seeds = draw->seeds + first,
+                              .label = draw->label,
+                              .labels = draw->labels ? draw->labels + first : NULL};
 
         double from;
 
@@ -338,7 +381,7 @@ pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
         from = pyr_now();
         PYR_TRY_OUT(pyr_model_sample(draw->model, &one));
         out->seconds += pyr_now() - from;
-        keep(&d, first, n);
+        PYR_TRY_OUT(keep(&d, first, n));
         if (draw->on_progress)
             draw->on_progress(draw->ctx, first + n, draw->n, (double)(first + n) / (pyr_now() - start));
     }

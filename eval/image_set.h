@@ -1,6 +1,7 @@
-/* image_set.h - images to be judged: many of one size, 8 bits, on the host, with a name and a hash.
+/* image_set.h - images to be judged: many of one size, of 8 or 16 bits, on the host, with a name and a hash.
  *
- * The hash is of the sizes and the pixels: the same images have the same one, drawn from a run or read.
+ * The hash is of the sizes and the pixels in the images' own depth: the same images have the same one, drawn
+ * from a run or read.
  */
 #ifndef PYR_EVAL_IMAGE_SET_H
 #define PYR_EVAL_IMAGE_SET_H
@@ -18,6 +19,7 @@ typedef struct pyr_image_set {
     int64_t n;
     int h, w, c;
     uint8_t *pixels; /* n x h x w x c; owned */
+    uint16_t *words; /* the same in 16 bits, when an image has them; NULL: all have 8; owned */
 
     /* of files only */
     bool grey;                          /* every file was grey, or grey values in colour */
@@ -41,6 +43,7 @@ typedef struct pyr_image_set {
     int steps[PYR_MAX_LEVELS];         /* of each level's sampler */
     int nfe[PYR_MAX_LEVELS];           /* network evaluations of one image, per level */
     double seconds;                    /* of drawing */
+    char of_class[104]; /* "class 3 (cat)", "all classes in turn"; "": no class in particular */
 } pyr_image_set;
 
 void pyr_image_set_free(pyr_image_set *set); /* back to {0}; no-op on {0} */
@@ -57,7 +60,7 @@ int pyr_image_set_checked(const pyr_image_set *set);
  * first image of another size; PYR_E_FORMAT. */
 pyr_status pyr_image_set_read(pyr_image_set *out, const char *path, int c, int64_t most);
 
-/* The images of a split of a data set, 16 bits rounded to 8. PYR_E_ARG when the split is empty. */
+/* The images of a split of a data set. PYR_E_ARG when the split is empty. */
 pyr_status pyr_image_set_data(pyr_image_set *out, const pyr_dataset *data, pyr_split split, int64_t most);
 
 /* Images drawn from a model, one for each of n seeds. */
@@ -68,7 +71,9 @@ typedef struct pyr_set_draw {
     const pyr_config *config; /* it was opened with */
     const uint64_t *seeds;    /* n of them */
     int64_t n;
-    int label; /* class of all; -1: none */
+    int label;             /* class of all; -1: none */
+    const int32_t *labels; /* n: the class of each; NULL: `label` */
+    const char *of_class;  /* the same in words; NULL: none */
     int given; /* > 0: the images of this level are not drawn, but those of training images of `data` that the
                   seeds choose, which tells what the levels below it lose; 0: all levels are drawn */
     const pyr_dataset *data; /* with `given` only; of the model's size */

@@ -13,6 +13,7 @@ pyr_status pyr_set_features(float **features, float **logits, pyr_features *netw
     enum { PART = 1024 }; /* images between two looks at whether to stop */
     size_t size = (size_t)set->h * (size_t)set->w * (size_t)set->c;
     size_t d = (size_t)pyr_features_size(network), classes = (size_t)pyr_features_classes(network);
+    bool words = set->words && pyr_features_reads_words(network);
     pyr_status status;
 
     *features = NULL;
@@ -28,9 +29,16 @@ pyr_status pyr_set_features(float **features, float **logits, pyr_features *netw
             status = pyr_fail(PYR_E_STOPPED, "stopped");
             goto out;
         }
-        PYR_TRY_OUT(pyr_features_run(network, n, set->pixels + (size_t)first * size, set->h, set->w, set->c,
-                                     *features + (size_t)first * d,
-                                     logits ? *logits + (size_t)first * classes : NULL));
+        float *to = *features + (size_t)first * d, *score = logits ? *logits + (size_t)first * classes : NULL;
+
+        if (words)
+            status = pyr_features_run_words(network, n, set->words + (size_t)first * size, set->h, set->w,
+                                            set->c, to, score);
+        else
+            status = pyr_features_run(network, n, set->pixels + (size_t)first * size, set->h, set->w, set->c,
+                                      to, score);
+        if (status != PYR_OK)
+            goto out;
     }
 out:
     if (status != PYR_OK) {
@@ -101,8 +109,9 @@ pyr_status pyr_reference_features(float **features, bool *cached, pyr_features *
     *cached = false;
     if (!cache)
         return pyr_set_features(features, NULL, network, set);
-    path = pyr_strfmt("%s/%016" PRIx64 "-%s-%016" PRIx64 ".safetensors", cache, fingerprint, split,
-                      pyr_features_hash(network));
+    path =
+        pyr_strfmt("%s/%016" PRIx64 "-%s%s-%016" PRIx64 ".safetensors", cache, fingerprint, split,
+                   set->words && pyr_features_reads_words(network) ? "-16" : "", pyr_features_hash(network));
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", cache);
     PYR_TRY_OUT(pyr_new(features, (size_t)set->n * (size_t)d, sizeof **features, "features"));

@@ -6,13 +6,13 @@
 #include "eval/image_set.h"
 
 /* Features (n x d) and logits (n x classes; NULL: not wanted) of a set; the caller owns both (pyr_free).
- * PYR_E_STOPPED when a stop was requested. */
+ * Of 16 bits where the set has them and the network reads them. PYR_E_STOPPED when a stop was requested. */
 pyr_status pyr_set_features(float **features, float **logits, pyr_features *network,
                             const pyr_image_set *set);
 
-/* The same for the images of a data set's split, read from CACHE/FINGERPRINT-SPLIT-NETWORK.safetensors when
- * that is there (*cached), and kept there when not. A damaged file is made again; a cache that cannot be
- * written is no failure. cache NULL: none. */
+/* The same for the images of a data set's split, read from CACHE/FINGERPRINT-SPLIT-NETWORK.safetensors (of 16
+ * bits CACHE/FINGERPRINT-SPLIT-16-NETWORK.safetensors) when that is there (*cached), and kept there when not.
+ * A damaged file is made again; a cache that cannot be written is no failure. cache NULL: none. */
 pyr_status pyr_reference_features(float **features, bool *cached, pyr_features *network,
                                   const pyr_image_set *set, uint64_t fingerprint, const char *split,
                                   const char *cache);

@@ -89,6 +89,7 @@ typedef struct lane_memory {
 
 typedef struct swd {
     const pyr_pixels_set *set[2];
+    int bits; /* at which they are compared */
     int64_t n;
     uint64_t seed;
     int level, levels;
@@ -108,12 +109,12 @@ typedef struct swd {
 static const float *level_image(const swd *s, lane_memory *m, int64_t i)
 {
     size_t n = (size_t)s->h[0] * (size_t)s->w[0] * (size_t)s->c;
-    const uint8_t *pixels = s->set[s->which]->pixels + (size_t)i * n;
+    const pyr_pixels_set *set = s->set[s->which];
     float *fine = m->image[0], *coarse = m->image[1], *between = m->image[2], *enlarged = m->image[3];
     int h = s->h[s->level], w = s->w[s->level];
 
     for (size_t j = 0; j < n; j++)
-        fine[j] = pixels[j];
+        fine[j] = s->bits == 16 ? set->words[(size_t)i * n + j] : set->pixels[(size_t)i * n + j];
     for (int l = 0; l < s->level; l++) {
         float *old = fine;
 
@@ -377,7 +378,11 @@ int64_t pyr_swd_images(const pyr_pixels_set *a, const pyr_pixels_set *b)
 pyr_status pyr_sliced_wasserstein(double out[PYR_SWD_LEVELS], int *levels, const pyr_pixels_set *a,
                                   const pyr_pixels_set *b, uint64_t seed, pyr_pool *pool)
 {
-    swd s = {.set = {a, b}, .seed = seed, .c = a->c, .n_lanes = pyr_tasks_lanes(pool)};
+    swd s = {.set = {a, b},
+             .bits = pyr_pixels_bits(a, b),
+             .seed = seed,
+             .c = a->c,
+             .n_lanes = pyr_tasks_lanes(pool)};
     pyr_status status;
 
     PYR_TRY(pyr_pixels_check(a, b));

@@ -41,31 +41,12 @@ const char pyr_svg_style[] =
 
 /* ---- text -------------------------------------------------------------------------------------- */
 
-/* Length of the UTF-8 character at `at`, 0 when it is none. */
-static size_t utf8_length(const unsigned char *at)
-{
-    size_t n = at[0] < 0x80                     ? 1
-               : at[0] >= 0xc2 && at[0] < 0xe0  ? 2
-               : at[0] >= 0xe0 && at[0] < 0xf0  ? 3
-               : at[0] >= 0xf0 && at[0] <= 0xf4 ? 4
-                                                : 0;
-
-    for (size_t i = 1; i < n; i++)
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    /* too long a form, a surrogate, beyond Unicode */
-    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-        (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
-        return 0;
-    return n;
-}
-
 void pyr_escape(pyr_text *out, const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
 
     while (*at) {
-        size_t n = utf8_length(at);
+        size_t n = pyr_utf8_length(at);
         const char *instead = !n                           ? "?"
                               : *at == '&'                 ? "&amp;"
                               : *at == '<'                 ? "&lt;"

@@ -105,6 +105,8 @@ static pyr_status key_of(char key[32], const pyr_trial *trial, const pyr_setting
     pyr_settings_write(settings, trial->plan->levels, &text);
     pyr_text_add(&text, "count %" PRId64 "\nbackend %s %s\n", job->count, job->backend ? job->backend : "",
                  job->precision ? job->precision : "");
+    if (*job->of_class)
+        pyr_text_add(&text, "class %s\n", job->of_class);
     for (int i = 0; i < trial->plan->levels; i++)
         pyr_text_add(&text, "steps %d\n", trial->plan->sampler[i].steps);
     pyr_text_add(&text, "judges %016" PRIx64 "\n", trial->judges);
@@ -295,6 +297,9 @@ static pyr_status draw(judging *j)
                          .on_progress = job->on_progress,
                          .ctx = job->ctx};
     uint64_t *seeds = NULL;
+    int32_t *labels = NULL;
+    pyr_class_choice choice;
+    pyr_text of_class = {0};
     pyr_status status;
 
     PYR_TRY_OUT(pyr_new(&seeds, (size_t)job->count, sizeof *seeds, "seeds"));
@@ -303,9 +308,16 @@ static pyr_status draw(judging *j)
     draw.seeds = seeds;
     PYR_TRY_OUT(pyr_model_open(&draw.model, j->k, j->run, &j->config));
     j->weights = pyr_model_hash(draw.model);
+    PYR_TRY_OUT(pyr_model_choose_class(&choice, draw.model, job->of_class));
+    PYR_TRY_OUT(pyr_class_labels(&labels, &choice, seeds, (size_t)job->count));
+    pyr_class_choice_add(&choice, &of_class);
+    draw.labels = labels;
+    draw.of_class = of_class.at;
     status = pyr_image_set_draw(&j->set, &draw);
 out:
     pyr_model_free(draw.model);
+    pyr_text_free(&of_class);
+    pyr_free(labels);
     pyr_free(seeds);
     return status;
 }

@@ -7,6 +7,10 @@
 #include <string.h>
 #include <zlib.h>
 
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "images of 16 bits are written as a little-endian machine has them in memory"
+#endif
+
 /* Zip: PKWARE's APPNOTE.TXT 4.3, and 4.5.3 for ZIP64, which is used for the
  * values that need it. npy: NEP 1. */
 enum {
@@ -124,14 +128,14 @@ static uint32_t crc_of(uint32_t crc, const void *bytes, size_t n)
     return (uint32_t)crc32_z(crc, bytes, n);
 }
 
-pyr_status pyr_npz_open(pyr_npz *out, const char *path, int64_t n, int h, int w, int c)
+pyr_status pyr_npz_open(pyr_npz *out, const char *path, int64_t n, int h, int w, int c, int bits)
 {
     uint8_t start[LOCAL + NPY_HEADER];
     char shape[80];
     pyr_status status;
 
-    assert(n >= 0 && h > 0 && w > 0 && c > 0);
-    *out = (pyr_npz){.n = n, .image_bytes = (size_t)h * (size_t)w * (size_t)c};
+    assert(n >= 0 && h > 0 && w > 0 && c > 0 && (bits == 8 || bits == 16));
+    *out = (pyr_npz){.n = n, .image_bytes = (size_t)h * (size_t)w * (size_t)c * (size_t)bits / 8};
     if (__builtin_mul_overflow((uint64_t)n, (uint64_t)out->image_bytes, &out->size) ||
         out->size > INT64_MAX / 2)
         return pyr_fail(PYR_E_ARG, "%s: %lld images of %dx%dx%d are too many for a file", path, (long long)n,
@@ -141,7 +145,7 @@ pyr_status pyr_npz_open(pyr_npz *out, const char *path, int64_t n, int h, int w,
     snprintf(shape, sizeof shape, "%lld, %d, %d, %d", (long long)n, h, w, c);
     size_t local =
         header(start, names[0], &(member){.size = out->size}, false); /* the CRC follows at close */
-    npy_header(start + local, "|u1", shape);
+    npy_header(start + local, bits == 16 ? "<u2" : "|u1", shape);
     out->crc = crc_of(0, start + local, NPY_HEADER);
     status = pyr_atomic_write(&out->file, start, local + NPY_HEADER);
     if (status != PYR_OK)
@@ -149,7 +153,7 @@ pyr_status pyr_npz_open(pyr_npz *out, const char *path, int64_t n, int h, int w,
     return status;
 }
 
-pyr_status pyr_npz_add(pyr_npz *npz, const uint8_t *images, int64_t count)
+pyr_status pyr_npz_add(pyr_npz *npz, const void *images, int64_t count)
 {
     size_t bytes = (size_t)count * npz->image_bytes;
     pyr_status status;
@@ -230,7 +234,7 @@ pyr_status pyr_npz_write(const char *path, const uint8_t *images, int64_t n, int
 {
     pyr_npz npz;
 
-    PYR_TRY(pyr_npz_open(&npz, path, n, h, w, c));
+    PYR_TRY(pyr_npz_open(&npz, path, n, h, w, c, 8));
     PYR_TRY(pyr_npz_add(&npz, images, n));
     return pyr_npz_close(&npz, labels);
 }

@@ -31,3 +31,19 @@ void pyr_pixels_to_words(uint16_t *dst, const float *src, size_t n)
         dst[i] = v > 0.0f ? (v < 65535.0f ? (uint16_t)v : 65535) : 0;
     }
 }
+
+void pyr_pixels_from_samples(float *dst, const void *src, int bits, size_t n)
+{
+    if (bits == 16)
+        pyr_pixels_from_words(dst, src, n);
+    else
+        pyr_pixels_from_bytes(dst, src, n);
+}
+
+void pyr_pixels_to_samples(void *dst, const float *src, int bits, size_t n)
+{
+    if (bits == 16)
+        pyr_pixels_to_words(dst, src, n);
+    else
+        pyr_pixels_to_bytes(dst, src, n);
+}

@@ -17,4 +17,8 @@ void pyr_pixels_from_words(float *dst, const uint16_t *src, size_t n);
 void pyr_pixels_to_bytes(uint8_t *dst, const float *src, size_t n);
 void pyr_pixels_to_words(uint16_t *dst, const float *src, size_t n);
 
+/* The same for samples of 8 bits (uint8_t) or 16 (uint16_t). */
+void pyr_pixels_from_samples(float *dst, const void *src, int bits, size_t n);
+void pyr_pixels_to_samples(void *dst, const float *src, int bits, size_t n);
+
 #endif

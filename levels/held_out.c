@@ -84,6 +84,9 @@ pyr_status pyr_held_out_measure(pyr_held_out *out, const pyr_level *level, pyr_f
         w.images = 0;
     if (w.images == 0)
         return PYR_OK;
+    /* without labels they would be judged by "no class", a row that nothing trained */
+    if (level->facts.classes && !labels && !(level->facts.class_dropout > 0))
+        return PYR_OK;
     PYR_TRY_OUT(pyr_new(&w.losses, (size_t)w.images, sizeof *w.losses, "held-out loss"));
     PYR_TRY_OUT(pyr_new(&w.index, (size_t)w.images, sizeof *w.index, "held-out loss"));
     PYR_TRY_OUT(pyr_new(&w.label, (size_t)w.images, sizeof *w.label, "held-out loss"));

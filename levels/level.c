@@ -25,10 +25,12 @@ pyr_status pyr_level_init(pyr_level *out, const pyr_level_settings *settings, co
                                    .h = image.h,
                                    .w = image.w,
                                    .c = image.c,
+                                   .bits = 8,
                                    .filter = p->filter,
                                    .filter_sigma = p->filter == PYR_FILTER_GAUSSIAN ? p->sigma : 0,
                                    .condition = settings->condition,
                                    .classes = settings->classes ? classes : 0,
+                                   .class_dropout = settings->class_dropout,
                                    .data = fingerprint,
                                    .prediction = settings->prediction,
                                    .blind = !settings->noise_input,
@@ -270,13 +272,15 @@ enum { FACT_ROOM = 192 };
 pyr_status pyr_facts_write(const pyr_level_facts *f, pyr_st_pair pairs[PYR_FACT_PAIRS], size_t *n,
                            pyr_text *text)
 {
-    static const char *const keys[] = {"pyrdiff_level",      "pyrdiff_levels",        "pyrdiff_image",
-                                       "pyrdiff_filter",     "pyrdiff_filter_sigma",  "pyrdiff_condition",
-                                       "pyrdiff_classes",    "pyrdiff_data",          "pyrdiff_mean",
-                                       "pyrdiff_std",        "pyrdiff_condition_std", "pyrdiff_noise_told",
-                                       "pyrdiff_prediction", "pyrdiff_noise_input"};
+    static const char *const keys[] = {
+        "pyrdiff_level",        "pyrdiff_levels",      "pyrdiff_image",         "pyrdiff_filter",
+        "pyrdiff_filter_sigma", "pyrdiff_condition",   "pyrdiff_classes",       "pyrdiff_data",
+        "pyrdiff_mean",         "pyrdiff_std",         "pyrdiff_condition_std", "pyrdiff_noise_told",
+        "pyrdiff_prediction",   "pyrdiff_noise_input", "pyrdiff_bits",          "pyrdiff_class_dropout"};
     enum { N = sizeof keys / sizeof *keys };
     char line[N][FACT_ROOM] = {{0}};
+    /* what a level without it is taken to be is left out, so that the files of older programs are the same */
+    const bool left_out[N] = {[14] = f->bits != 16, [15] = !f->classes || f->class_dropout < 0};
 
     snprintf(line[0], FACT_ROOM, "%d", f->index);
     snprintf(line[1], FACT_ROOM, "%d", f->levels);
@@ -294,14 +298,17 @@ pyr_status pyr_facts_write(const pyr_level_facts *f, pyr_st_pair pairs[PYR_FACT_
     snprintf(line[11], FACT_ROOM, "%.17g", f->noise_told);
     snprintf(line[12], FACT_ROOM, "%s", pyr_prediction_names[f->prediction]);
     snprintf(line[13], FACT_ROOM, "%s", f->blind ? "false" : "true");
+    snprintf(line[14], FACT_ROOM, "%d", f->bits);
+    snprintf(line[15], FACT_ROOM, "%.17g", f->class_dropout);
     for (int i = 0; i < N; i++)
         pyr_text_add_bytes(text, line[i], strlen(line[i]) + 1);
     if (text->failed)
         return pyr_fail(PYR_E_NOMEM, "out of memory: facts of a level");
     const char *at = text->at;
+    *n = 0;
     for (int i = 0; i < N; i++, at += strlen(at) + 1)
-        pairs[i] = (pyr_st_pair){keys[i], at};
-    *n = N;
+        if (!left_out[i])
+            pairs[(*n)++] = (pyr_st_pair){keys[i], at};
     return PYR_OK;
 }
 
@@ -361,9 +368,11 @@ pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const
     const char *noise_told = pyr_safetensors_metadata(file, "pyrdiff_noise_told");
     const char *prediction = pyr_safetensors_metadata(file, "pyrdiff_prediction");
     const char *noise_input = pyr_safetensors_metadata(file, "pyrdiff_noise_input");
+    const char *bits = pyr_safetensors_metadata(file, "pyrdiff_bits");
+    const char *dropout = pyr_safetensors_metadata(file, "pyrdiff_class_dropout");
     int bands;
 
-    *f = (pyr_level_facts){0};
+    *f = (pyr_level_facts){.bits = 8, .class_dropout = -1};
     if (!level || !levels || !image || !filter || !sigma || !condition || !classes || !data || !mean ||
         !std || !condition_std)
         return pyr_fail(PYR_E_FORMAT,
@@ -377,7 +386,9 @@ pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const
         (noise_told && (!pyr_parse_real(noise_told, &f->noise_told) || !(f->noise_told >= 0))) ||
         !read_reals(mean, f->mean, &bands) || !read_reals(std, f->std, &f->bands) || f->index < 0 ||
         f->index >= f->levels || f->levels > PYR_MAX_LEVELS || f->h < 1 || f->w < 1 || f->c < 1 ||
-        f->classes < 0 || (prediction && !read_prediction(f, prediction)) ||
+        f->classes < 0 || (bits && (sscanf(bits, "%d", &f->bits) != 1 || (f->bits != 8 && f->bits != 16))) ||
+        (dropout && (!pyr_parse_real(dropout, &f->class_dropout) || !(f->class_dropout >= 0))) ||
+        (prediction && !read_prediction(f, prediction)) ||
         (noise_input && strcmp(noise_input, "true") != 0 && strcmp(noise_input, "false") != 0) ||
         (strcmp(condition, "none") != 0 && strcmp(condition, "coarse") != 0))
         return pyr_fail(PYR_E_FORMAT, "%s: the metadata of the level are damaged", path);

@@ -3,6 +3,7 @@
 #define PYR_LEVELS_LEVEL_H
 
 #include "graph/safetensors.h"
+#include "levels/class_list.h"
 #include "levels/feed.h"
 #include "levels/level_settings.h"
 
@@ -11,13 +12,16 @@ enum { PYR_MAX_BANDS = 4 };
 /* Written into the metadata of the weights' file, so that a level copied into another run is known. */
 typedef struct pyr_level_facts {
     int index, levels;
-    int h, w, c;         /* images at level 0 */
-    int filter;          /* of the pyramid */
-    double filter_sigma; /* gaussian */
-    int condition;       /* pyr_condition */
-    int classes;         /* 0: unconditional */
-    uint64_t data;       /* fingerprint of the data set */
-    int bands;           /* 1; haar's residual levels 3: channel j belongs to band j / (channels / bands) */
+    int h, w, c;          /* images at level 0 */
+    int bits;             /* of their samples, 8 or 16: what is drawn is written with as many */
+    int filter;           /* of the pyramid */
+    double filter_sigma;  /* gaussian */
+    int condition;        /* pyr_condition */
+    int classes;          /* 0: unconditional */
+    double class_dropout; /* share of images that were trained as of no class; -1: not known (levels of
+                             older programs do not say) */
+    uint64_t data;        /* fingerprint of the data set */
+    int bands;            /* 1; haar's residual levels 3: channel j belongs to band j / (channels / bands) */
     double mean[PYR_MAX_BANDS], std[PYR_MAX_BANDS]; /* of the training set: z = (variable - mean) / std */
     double condition_std;
     double noise_told; /* the condition's noise is told in a channel, divided by this; 0: it is not told */
@@ -30,8 +34,9 @@ typedef struct pyr_level {
     pyr_level_settings settings;
     pyr_shape variable, condition; /* n = 1; condition.c = 0: none */
     pyr_unet_config unet;
-    pyr_schedule schedule; /* of training */
-    bool weaker;           /* in sampling: there is a weaker network to be guided away from */
+    pyr_schedule schedule;         /* of training */
+    const pyr_class_list *classes; /* what is written of them with the weights; borrowed; NULL: nothing */
+    bool weaker;                   /* in sampling: there is a weaker network to be guided away from */
 } pyr_level;
 
 /* A new level for images of the pyramid; statistics are still 0. PYR_E_CONFIG. */

@@ -143,17 +143,22 @@ pyr_status pyr_level_save_unet(const char *folder, const pyr_level *level, const
 {
     pyr_status status = PYR_OK;
     char *unet = pyr_path_join(folder, "unet");
-    pyr_st_pair pairs[PYR_FACT_PAIRS];
-    size_t n_pairs;
-    pyr_text text = {0};
+    pyr_st_pair pairs[PYR_FACT_PAIRS + PYR_CLASS_PAIRS];
+    size_t n_pairs, more = 0;
+    pyr_text text = {0}, counts = {0}, names = {0};
 
     if (!unet)
         return pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", folder);
     PYR_TRY_OUT(pyr_facts_write(&level->facts, pairs, &n_pairs, &text));
+    if (level->classes && level->facts.classes)
+        PYR_TRY_OUT(pyr_class_list_write(level->classes, pairs + n_pairs, &more, &counts, &names));
+    n_pairs += more;
     PYR_TRY_OUT(pyr_unet_save(unet, &level->unet, params, k, ema, pairs, n_pairs));
 out:
     pyr_free(unet);
     pyr_text_free(&text);
+    pyr_text_free(&counts);
+    pyr_text_free(&names);
     return status;
 }
 

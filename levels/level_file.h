@@ -51,7 +51,7 @@ pyr_status pyr_level_peek(const char *folder, pyr_level_facts *facts, pyr_progre
 /* The measured choices alone; nothing happens when there is no state. */
 pyr_status pyr_level_choices(const char *folder, pyr_tuning *tuning);
 
-/* Open FOLDER/unet: configuration and facts of a trained level. */
+/* Open FOLDER/unet: configuration and facts of a trained level (its classes: pyr_class_list_read). */
 pyr_status pyr_level_open_unet(const char *folder, pyr_unet_files *files, pyr_unet_config *config,
                                pyr_level_facts *facts);
 

@@ -79,7 +79,7 @@ static const pyr_setting rows[] = {
      "tell the network the level of that noise, as one constant channel more"},
     {"classes", PYR_SETTING_BOOL, AT(classes), 0, 0, "false", NULL, "tell the network the image's class"},
     {"class_dropout", PYR_SETTING_REAL, AT(class_dropout), 0, 1, "0.1", NULL,
-     "how often it is told no class instead"},
+     "how often it is told no class instead; 0: only images of a class can be drawn, without guidance"},
 
     {"sampler.kind", PYR_SETTING_CHOICE, AT(sampler.kind), 0, 0, "dpmpp-2m-sde", pyr_sampler_names,
      "how to sample"},

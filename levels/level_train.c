@@ -29,6 +29,7 @@ struct pyr_level_trainer {
     pyr_level_job job;
     pyr_level_part part; /* of a cascade */
     pyr_level level;
+    pyr_class_list classes;
     pyr_feed feed;
     pyr_params own_params, *params; /* of the graph: its own, or the cascade's */
     pyr_optimizer own_optimizer, *optimizer;
@@ -654,6 +655,11 @@ static pyr_status plan(pyr_level_trainer *t, const pyr_level_settings *settings,
     t->resumed = pyr_level_has_state(state_folder(t));
     PYR_TRY(pyr_level_init(&t->level, settings, job->pyramid, index, pyr_dataset_classes(job->data),
                            pyr_dataset_fingerprint(job->data)));
+    t->level.facts.bits = pyr_dataset_shape_of(job->data).bits;
+    if (t->level.facts.classes) {
+        PYR_TRY(pyr_class_list_of_data(&t->classes, job->data, settings->class_dropout));
+        t->level.classes = &t->classes;
+    }
     if (job->k->whole_batch)
         t->level.settings.groups = 1; /* there is nobody to share a step with */
     if (job->unet)
@@ -738,6 +744,7 @@ void pyr_level_trainer_free(pyr_level_trainer *t)
     t->job.k->release(t->job.k, t->alone.raw);
     t->job.k->release(t->job.k, t->alone.ema);
     pyr_feed_free(&t->feed);
+    pyr_class_list_free(&t->classes);
     if (t->log)
         fclose(t->log);
     pyr_free(t);

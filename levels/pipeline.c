@@ -81,8 +81,12 @@ static pyr_status read_facts(pyr_pipeline_files *out)
 
     PYR_TRY_OUT(pyr_safetensors_open(&file, path));
     out->ours = pyr_safetensors_metadata(file, "pyrdiff_level") != NULL;
-    if (out->ours)
-        PYR_TRY_OUT(pyr_facts_read(&out->facts, file, path));
+    if (!out->ours) {
+        PYR_TRY_OUT(pyr_class_list_plain(&out->classes, out->unet.num_class_embeds, 0));
+        goto out;
+    }
+    PYR_TRY_OUT(pyr_facts_read(&out->facts, file, path));
+    PYR_TRY_OUT(pyr_class_list_read(&out->classes, path, out->facts.classes, out->facts.class_dropout));
 out:
     pyr_safetensors_free(file);
     return status;
@@ -103,6 +107,7 @@ void pyr_pipeline_files_free(pyr_pipeline_files *files)
 {
     pyr_unet_files_free(&files->unet_files);
     pyr_scheduler_config_free(&files->scheduler);
+    pyr_class_list_free(&files->classes);
     pyr_free(files->scheduler_path);
     *files = (pyr_pipeline_files){0};
 }
@@ -127,7 +132,6 @@ struct pyr_pipeline {
     pyr_value y;
     pyr_shape image;
     int classes, batch;
-    bool classless;      /* the last class stands for none */
     double scale, shift; /* of the network's samples to image values */
     lane_memory *memory; /* [lane] */
     uint64_t hash;
@@ -170,7 +174,6 @@ static pyr_status check_network(pyr_pipeline *p, const pyr_pipeline_files *f)
         p->image.w = i ? (p->image.w + 1) / 2 : f->facts.w;
     }
     p->classes = u->num_class_embeds - (f->ours && u->num_class_embeds > 0); /* ours: the last is no class */
-    p->classless = f->ours || !p->classes;
     /* x in [-1, 1] is sample (255 x + 255) / 2 of a file, image values are (2 sample - 255) / 256 */
     p->scale = f->ours ? f->facts.std[0] : 255.0 / 256;
     p->shift = f->ours ? f->facts.mean[0] : 0;
@@ -282,11 +285,6 @@ int pyr_pipeline_classes(const pyr_pipeline *p)
     return p->classes;
 }
 
-bool pyr_pipeline_classless(const pyr_pipeline *p)
-{
-    return p->classless;
-}
-
 int pyr_pipeline_batch(const pyr_pipeline *p)
 {
     return p->batch;
@@ -325,6 +323,20 @@ static void put_rows(const pyr_pipeline *p, int lane, pyr_value at, uint32_t row
     for (int i = 0; i < p->batch; i++)
         rows[i] = row;
     p->k->upload(p->k, pyr_graph_data(p->g, lane, at), rows, (size_t)p->batch * sizeof *rows);
+}
+
+/* The classes of n images of a draw from `first` on; none is the row behind the last class of our own
+ * networks. */
+static void put_classes(const pyr_pipeline *p, int lane, const pyr_pipeline_draw *draw, size_t first, int n)
+{
+    uint32_t *rows = p->memory[lane].rows;
+
+    for (int i = 0; i < p->batch; i++) {
+        int label = !draw->labels ? draw->label : i < n ? draw->labels[first + (size_t)i] : 0;
+
+        rows[i] = (uint32_t)(label >= 0 ? label : p->classes);
+    }
+    p->k->upload(p->k, pyr_graph_data(p->g, lane, p->in.label), rows, (size_t)p->batch * sizeof *rows);
 }
 
 /* m(x, t): a pyr_ddpm_network. All places of the graph are computed; images do not see each other. */
@@ -376,7 +388,7 @@ static pyr_status draw_task(void *arg, int task, int lane)
     float *image = draw->image + first * size;
 
     if (p->in.label >= 0)
-        put_rows(p, lane, p->in.label, (uint32_t)(draw->label >= 0 ? draw->label : p->classes));
+        put_classes(p, lane, draw, first, n);
     if (draw->noise)
         PYR_TRY(pyr_upload_floats(k, w->x, draw->noise + first * size, (size_t)n * size));
     PYR_TRY(pyr_ddpm_sample(&p->ddpm, &sampling, w->x));

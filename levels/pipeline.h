@@ -22,6 +22,7 @@ typedef struct pyr_pipeline_files {
     char *scheduler_path;
     bool ours; /* an exported level of a pyramid (pipeline_export.h): facts */
     pyr_level_facts facts;
+    pyr_class_list classes; /* of either kind */
 } pyr_pipeline_files;
 
 /* Is there a pipeline in this folder? A run is none. */
@@ -49,7 +50,6 @@ void pyr_pipeline_free(pyr_pipeline *p); /* NULL is a no-op */
 
 pyr_shape pyr_pipeline_image(const pyr_pipeline *p); /* n = 1 */
 int pyr_pipeline_classes(const pyr_pipeline *p);     /* 0: unconditional */
-bool pyr_pipeline_classless(const pyr_pipeline *p);  /* may be drawn without a class */
 int pyr_pipeline_batch(const pyr_pipeline *p);       /* images a lane takes at a time */
 double pyr_pipeline_flop(const pyr_pipeline *p);     /* of one image */
 uint64_t pyr_pipeline_hash(const pyr_pipeline *p);   /* of all weights, as pyr_model_hash */
@@ -62,6 +62,7 @@ typedef struct pyr_pipeline_draw {
     int n;
     const uint64_t *seeds; /* n */
     int label;             /* class of all of them; -1: none */
+    const int32_t *labels; /* n: the class of each; NULL: `label` */
     const float *noise;
     float *image;
 } pyr_pipeline_draw;

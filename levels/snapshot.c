@@ -11,6 +11,8 @@ typedef struct drawing {
     const pyr_level *level;
     pyr_feed *feed;
     pyr_sampled_level sampled;
+    uint32_t rows[IMAGES]; /* classes, where the network was never trained without one */
+    bool has_rows;
     int batch;
     size_t size;           /* numbers of an image of the level */
     double *panel[PANELS]; /* host, IMAGES x size */
@@ -49,18 +51,47 @@ static pyr_status get_buffers(buffers *b, const drawing *d)
     return PYR_OK;
 }
 
+/* The images beside which samples are shown: held out, if there are any. */
+static pyr_split shown_split(const drawing *d, int64_t *count)
+{
+    *count = pyr_dataset_count(d->feed->data, PYR_HELD_OUT);
+    if (*count > 0)
+        return PYR_HELD_OUT;
+    *count = pyr_dataset_count(d->feed->data, PYR_TRAIN);
+    return PYR_TRAIN;
+}
+
+/* "No class" is a row like the others: where it was not trained, each image is of the class of the real one
+ * beside it, or of a training image when that has none. */
+static void choose_rows(drawing *d)
+{
+    int64_t count;
+    const int32_t *labels = pyr_dataset_labels(d->feed->data, shown_split(d, &count));
+    const pyr_class_list *list = d->level->classes;
+
+    if (!labels) {
+        labels = pyr_dataset_labels(d->feed->data, PYR_TRAIN);
+        count = pyr_dataset_count(d->feed->data, PYR_TRAIN);
+    }
+    d->has_rows = d->level->facts.classes && !(d->level->facts.class_dropout > 0) && labels;
+    for (int i = 0; i < IMAGES && d->has_rows; i++) {
+        int32_t label = labels[i * count / IMAGES];
+        bool trained = label >= 0 && label < d->level->facts.classes && (!list || list->images[label] > 0);
+
+        d->rows[i] = (uint32_t)(trained ? label : list ? list->can[i % list->n_can] : 0);
+    }
+}
+
 static pyr_status draw_residual(drawing *d, buffers *b, int lane, int first, int n, const uint64_t *seeds)
 {
     pyr_kernels *k = d->k;
     pyr_feed *feed = d->feed;
     int index = d->level->facts.index;
-    int64_t picked[IMAGES], count = pyr_dataset_count(feed->data, PYR_HELD_OUT);
-    pyr_split split = count > 0 ? PYR_HELD_OUT : PYR_TRAIN;
+    int64_t picked[IMAGES], count;
+    pyr_split split = shown_split(d, &count);
     pyr_pick pick = {.split = split, .n = n, .index = picked};
     size_t offset = (size_t)first * d->size, numbers = (size_t)n * d->size;
 
-    if (count == 0)
-        count = pyr_dataset_count(feed->data, PYR_TRAIN);
     for (int i = 0; i < n; i++)
         picked[i] = (first + i) * count / IMAGES;
     PYR_TRY(pyr_feed_level(feed, lane, &pick, index, b->variable, b->condition));
@@ -77,6 +108,7 @@ static pyr_status draw_residual(drawing *d, buffers *b, int lane, int first, int
                                                .n = n,
                                                .seeds = seeds,
                                                .condition = d->level->condition.c ? b->condition : NULL,
+                                               .rows = d->has_rows ? d->rows + first : NULL,
                                                .work = b->work,
                                                .once = true},
                              b->variable));
@@ -100,10 +132,14 @@ static pyr_status draw_task(void *arg, int task, int lane)
     if (status == PYR_OK && d->level->facts.index < d->level->facts.levels - 1)
         status = draw_residual(d, &b, lane, first, n, seeds);
     else if (status == PYR_OK) {
-        status = pyr_level_sample(
-            &d->sampled, d->k,
-            &(pyr_level_draw){.lane = lane, .n = n, .seeds = seeds, .work = b.work, .once = true},
-            b.variable);
+        status = pyr_level_sample(&d->sampled, d->k,
+                                  &(pyr_level_draw){.lane = lane,
+                                                    .n = n,
+                                                    .seeds = seeds,
+                                                    .rows = d->has_rows ? d->rows + first : NULL,
+                                                    .work = b.work,
+                                                    .once = true},
+                                  b.variable);
         if (status == PYR_OK)
             status = pyr_download_reals(d->k, d->panel[1] + (size_t)first * d->size, b.variable,
                                         (size_t)n * d->size);
@@ -153,6 +189,7 @@ pyr_status pyr_snapshot_write(const char *path, pyr_kernels *k, const pyr_level 
     PYR_TRY_OUT(pyr_sampled_level_new(&d.sampled, k, &plain, NULL, block, d.batch));
     if (plain.settings.sampler.start == PYR_START_GAUSSIAN)
         PYR_TRY_OUT(pyr_gaussian_measure(&d.sampled.gaussian, level, feed));
+    choose_rows(&d);
     PYR_TRY_OUT(k->run_tasks(k, (IMAGES + d.batch - 1) / d.batch, draw_task, &d));
     PYR_TRY_OUT(write_grid(path, &d));
 out:

@@ -1311,7 +1311,7 @@ static const char *make_npz(void)
 
     for (size_t i = 0; i < sizeof images; i++)
         images[i] = npz_value(i);
-    CHECK_OK(pyr_npz_open(&npz, path, 5, 6, 7, 3));
+    CHECK_OK(pyr_npz_open(&npz, path, 5, 6, 7, 3, 8));
     CHECK_OK(pyr_npz_add(&npz, images, 2));
     CHECK_OK(pyr_npz_add(&npz, images + 2 * 126, 3));
     CHECK_OK(pyr_npz_close(&npz, labels));
@@ -1357,10 +1357,10 @@ static void npz_structure(void)
     pyr_free(bytes);
     /* Given up: nothing is left. */
     pyr_npz npz;
-    CHECK_OK(pyr_npz_open(&npz, in_temp("gone.npz"), 5, 6, 7, 3));
+    CHECK_OK(pyr_npz_open(&npz, in_temp("gone.npz"), 5, 6, 7, 3, 8));
     pyr_npz_abandon(&npz);
     CHECK(access(in_temp("gone.npz"), F_OK) != 0);
-    CHECK_FAILS(pyr_npz_open(&npz, "/nonexistent/a.npz", 1, 1, 1, 1), PYR_E_IO, "/nonexistent/a.npz");
+    CHECK_FAILS(pyr_npz_open(&npz, "/nonexistent/a.npz", 1, 1, 1, 1, 8), PYR_E_IO, "/nonexistent/a.npz");
 }
 
 static void npz_in_numpy(void)

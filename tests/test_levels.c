@@ -365,7 +365,9 @@ static pyr_level_facts some_facts(void)
                              .filter = PYR_FILTER_HAAR,
                              .filter_sigma = 0.1 + 0.2,
                              .condition = PYR_CONDITION_NONE,
+                             .bits = 16,
                              .classes = 10,
+                             .class_dropout = 0.25,
                              .data = UINT64_C(0xFEDCBA9876543210),
                              .bands = 3,
                              .mean = {1.0 / 3, -2e-17, 0},
@@ -399,6 +401,7 @@ static void facts_there_and_back(void)
         CHECK(back.mean[i] == facts.mean[i] && back.std[i] == facts.std[i]);
     CHECK(back.condition_std == facts.condition_std && back.noise_told == facts.noise_told);
     CHECK(back.prediction == PYR_PREDICT_V && back.blind);
+    CHECK(back.bits == 16 && back.class_dropout == 0.25);
     CHECK_OK(pyr_facts_match(&facts, "a", &back, "b"));
     pyr_safetensors_free(file);
     /* each of them damaged or missing */
@@ -417,9 +420,12 @@ static void facts_there_and_back(void)
             CHECK_OK(pyr_safetensors_open(&file, path));
             if (missing && (strcmp(pairs[i].key, "pyrdiff_noise_told") == 0 ||
                             strcmp(pairs[i].key, "pyrdiff_prediction") == 0 ||
+                            strcmp(pairs[i].key, "pyrdiff_bits") == 0 ||
+                            strcmp(pairs[i].key, "pyrdiff_class_dropout") == 0 ||
                             strcmp(pairs[i].key, "pyrdiff_noise_input") == 0)) { /* older runs lack them */
                 CHECK_OK(pyr_facts_read(&back, file, path));
-                CHECK(back.noise_told == 0 || back.prediction == PYR_PREDICT_F || !back.blind);
+                CHECK(back.noise_told == 0 || back.prediction == PYR_PREDICT_F || !back.blind ||
+                      back.bits == 8 || back.class_dropout == -1);
             } else if (missing)
                 CHECK_FAILS(pyr_facts_read(&back, file, path), PYR_E_FORMAT, "not a level of a pyrdiff run");
             else

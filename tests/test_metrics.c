@@ -92,7 +92,7 @@ static pyr_pixels_set pixels(const char *set, const char *part, int h, int w, in
     CHECK(g->cols == h * w * c);
     for (int i = 0; i < g->rows * g->cols; i++)
         at[i] = (uint8_t)g->at[i];
-    return (pyr_pixels_set){g->rows, h, w, c, at};
+    return (pyr_pixels_set){g->rows, h, w, c, at, NULL};
 }
 
 static void pixels_free(const pyr_pixels_set *s)
@@ -118,7 +118,7 @@ static pyr_pixels_set noise_pixels(int n, int h, int w, int c, uint32_t stream)
 
     for (int i = 0; i < n * h * w * c; i++)
         at[i] = (uint8_t)pyr_philox(SEED, (uint32_t)i, stream, 1, 0).v[0];
-    return (pyr_pixels_set){n, h, w, c, at};
+    return (pyr_pixels_set){n, h, w, c, at, NULL};
 }
 
 static const char *const feature_sets[] = {"narrow", "wide"};
