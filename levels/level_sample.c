@@ -176,7 +176,7 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
     }
 
     if (draw->from > 0)
-        schedule.s_max = draw->from / schedule.scale;
+        schedule.s_max = pyr_schedule_unscaled(&schedule, draw->from);
     if (!draw->start && s->level.settings.sampler.start == PYR_START_GAUSSIAN && s->gaussian.size) {
         /* into the result itself; the sampler's memory is free until it begins, and larger than the streams
          */
