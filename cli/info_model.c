@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "levels/pipeline.h"
 #include "levels/unet.h"
 #include <inttypes.h>
 #include <math.h>
@@ -141,6 +142,9 @@ pyr_status pyr_info_model(const char *path)
     if (c.ours)
         print_facts(&c.facts);
     print_config(&config);
+    if (!c.ours && !pyr_pipeline_exists(path))
+        printf("  not sampled    no scheduler_config.json: without it nobody knows the noise it was trained "
+               "with\n");
 out:
     pyr_text_free(&warning);
     pyr_unet_files_free(&files);
