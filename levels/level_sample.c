@@ -167,6 +167,7 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
                              .after = draw->after,
                              .after_ctx = draw->after_ctx,
                              .repeats = draw->repeats,
+                             .stiff = draw->stiff,
                              .evaluations = counts};
     pyr_schedule schedule = s->schedule;
 
