@@ -234,18 +234,20 @@ static double noise_of(const typed *o)
 }
 
 /* Those that stay at the smallest noise level would have to walk from noise to the picture by steps of its
- * size. */
+ * size; an explicit solver that keeps to a tolerance takes thousands of steps of an equation as stiff as the
+ * guided one. */
 static pyr_status check_sampler(const pyr_tasking *t)
 {
     for (int level = t->config.pyramid.levels - 1; level >= 0; level--) {
         int kind = t->config.level[level].sampler.kind;
+        bool stays = kind == PYR_ULA || kind == PYR_MALA || kind == PYR_HMC;
 
-        if (kind == PYR_ULA || kind == PYR_MALA || kind == PYR_HMC)
+        if (stays || kind == PYR_RK45)
             return pyr_fail(
-                PYR_E_ARG,
-                "the sampler of level %d, %s, stays at one noise level; a picture is restored on the way "
-                "down from noise: --sampler ancestral, heun or another of those",
-                level, pyr_sampler_names[kind]);
+                PYR_E_ARG, "the sampler of level %d, %s, %s: take --sampler ancestral, heun or another",
+                level, pyr_sampler_names[kind],
+                stays ? "stays at one noise level, and a picture is restored on the way down from noise"
+                      : "would take thousands of steps, as guidance makes its equation stiff");
     }
     return PYR_OK;
 }

@@ -219,12 +219,23 @@ static pyr_status read_other(pyr_ddpm_config *out, const char *name, const cJSON
     return PYR_OK;
 }
 
+static pyr_scheduler_kind kind_of(const char *name)
+{
+    if (strcmp(name, "DDPMScheduler") == 0 || strcmp(name, "DDPMParallelScheduler") == 0)
+        return PYR_SCHEDULER_DDPM;
+    if (strcmp(name, "DDIMScheduler") == 0 || strcmp(name, "DDIMParallelScheduler") == 0)
+        return PYR_SCHEDULER_DDIM;
+    return PYR_SCHEDULER_OTHER;
+}
+
 static pyr_status read_class(pyr_scheduler_config *out, const char *class_name, const cJSON *tree,
                              const char *name)
 {
     const cJSON *own = cJSON_GetObjectItemCaseSensitive(tree, "_class_name");
 
-    if (!class_name && cJSON_IsString(own))
+    /* A file of another class than DDPM's and DDIM's says how the model was trained: it counts, whatever the
+     * index. */
+    if (cJSON_IsString(own) && (!class_name || kind_of(own->valuestring) == PYR_SCHEDULER_OTHER))
         class_name = own->valuestring;
     if (!class_name)
         return pyr_fail(
@@ -233,11 +244,7 @@ static pyr_status read_class(pyr_scheduler_config *out, const char *class_name, 
             "offered",
             name);
     snprintf(out->class_name, sizeof out->class_name, "%s", class_name);
-    out->kind = PYR_SCHEDULER_OTHER;
-    if (strcmp(class_name, "DDPMScheduler") == 0 || strcmp(class_name, "DDPMParallelScheduler") == 0)
-        out->kind = PYR_SCHEDULER_DDPM;
-    if (strcmp(class_name, "DDIMScheduler") == 0 || strcmp(class_name, "DDIMParallelScheduler") == 0)
-        out->kind = PYR_SCHEDULER_DDIM;
+    out->kind = kind_of(class_name);
     if (out->kind != PYR_SCHEDULER_OTHER)
         return PYR_OK;
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
