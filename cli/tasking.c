@@ -123,19 +123,25 @@ void pyr_tasking_close(pyr_tasking *t)
 
 /* ---- pictures ---------------------------------------------------------------------------------- */
 
-/* Bring an image that was read from `path` to the size of I_level, where it is not. */
-static pyr_status bring_to_size(pyr_image *image, const pyr_tasking *t, const char *path, int level,
-                                const char *what)
+/* Is an image that was read from `path` of the size of I_level, or may it be brought there? */
+static pyr_status check_size(const pyr_image *image, const pyr_tasking *t, const char *path, int level,
+                             const char *what)
+{
+    pyr_shape s = pyr_model_image(t->model, level);
+
+    if ((image->h == s.h && image->w == s.w) || t->typed->resize)
+        return PYR_OK;
+    return pyr_fail(PYR_E_SHAPE, "%s is %dx%d, %s level %d of this run is %dx%d; --resize brings it there",
+                    path, image->h, image->w, what, level, s.h, s.w);
+}
+
+static pyr_status bring_to_size(pyr_image *image, const pyr_tasking *t, int level)
 {
     pyr_shape s = pyr_model_image(t->model, level);
     pyr_image fit = {0};
 
     if (image->h == s.h && image->w == s.w)
         return PYR_OK;
-    if (!t->typed->resize)
-        return pyr_fail(PYR_E_SHAPE,
-                        "%s is %dx%d, %s level %d of this run is %dx%d; --resize brings it there", path,
-                        image->h, image->w, what, level, s.h, s.w);
     PYR_TRY(pyr_image_fit(&fit, image, s.h, s.w, PYR_FIT_ASPECT));
     pyr_image_free(image);
     *image = fit;
@@ -151,7 +157,8 @@ pyr_status pyr_task_picture(float **out, pyr_tasking *t, const char *path, int l
 
     *out = NULL;
     PYR_TRY_OUT(pyr_image_read(&image, path));
-    PYR_TRY_OUT(bring_to_size(&image, t, path, level, "an image of"));
+    PYR_TRY_OUT(check_size(&image, t, path, level, "an image of"));
+    PYR_TRY_OUT(bring_to_size(&image, t, level));
     if (image.c != s.c || image.bits != 8)
         pyr_bar_line(&t->bar, "%s is %s of %d bits, the run's images are %s of 8: converted", path,
                      pyr_channels_name(image.c), image.bits, pyr_channels_name(s.c));
@@ -174,8 +181,9 @@ pyr_status pyr_task_mask(uint8_t **out, pyr_tasking *t, const char *path)
 
     *out = NULL;
     PYR_TRY_OUT(pyr_image_read(&image, path));
+    PYR_TRY_OUT(check_size(&image, t, path, 0, "a mask for"));
     PYR_TRY_OUT(pyr_mask_understand(&grey, &image, path, &note));
-    PYR_TRY_OUT(bring_to_size(&grey, t, path, 0, "a mask for"));
+    PYR_TRY_OUT(bring_to_size(&grey, t, 0));
     n = (size_t)grey.h * (size_t)grey.w;
     PYR_TRY_OUT(pyr_new(out, n, 1, "a mask"));
     pyr_image_convert(*out, &grey, 1, 8);

@@ -207,11 +207,10 @@ static pyr_status read_colour(mask *m, const pyr_image *rgba)
     if (others || !black || (double)(black + full) < 0.8 * (double)m->n) {
         int n = colours_of(m, rgba, any_pixel, PHOTO_COLOURS);
 
-        return pyr_fail(
-            PYR_E_FORMAT,
-            "%s: the mask has %s%d colours: which of them is to be drawn anew? Make it white there and "
-            "black elsewhere (of colours only one on black is understood)",
-            m->name, n == PHOTO_COLOURS ? "at least " : "", n);
+        return pyr_fail(PYR_E_FORMAT,
+                        "%s: the mask has %s%d colour%s: what is to be drawn anew? Make it white there and "
+                        "black elsewhere (of colours only one on black is understood)",
+                        m->name, n == PHOTO_COLOURS ? "at least " : "", n, n == 1 ? "" : "s");
     }
     pyr_text_add(m->note,
                  "%s is black and one colour, RGB %.0f %.0f %.0f: where it is that colour is drawn anew",

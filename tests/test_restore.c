@@ -253,7 +253,7 @@ static void posterior_of(const rig *r, const pyr_operator *a, double noise, cons
         else
             drift += pow((got - mean) / std, 2) / (SIZE - seen);
     }
-    if (!(sqrt(misfit) < 2 * noise && sqrt(off) < noise && sqrt(drift) < 0.25 && square > 0.3 &&
+    if (!(sqrt(misfit) < 2.5 * noise && sqrt(off) < noise && sqrt(drift) < 0.25 && square > 0.1 &&
           square < 1.6))
         CHECK_REPORT(
             "%s, %d steps, noise %g: y is off by %g, the mean of what is seen by %g; what is not drifts by "
