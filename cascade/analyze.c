@@ -280,13 +280,13 @@ void pyr_analysis_free(pyr_analysis *a)
 
 /* ---- the block --------------------------------------------------------------------------------- */
 
-/* What noise.sigma_min or sigma_max must be for s to come out: of sub-VP vp's ratio p with s = p^2 / sqrt(1 +
- * p^2), and before the reference's scale. */
+/* What noise.sigma_min or sigma_max must be for s to come out, with the reference's scale or none. */
 static double setting_of(const pyr_level_analysis *a, double s, double scale)
 {
-    double p = a->schedule.family == PYR_SUB_VP ? sqrt((s * s + s * sqrt(s * s + 4)) / 2) : s;
+    pyr_schedule schedule = a->schedule;
 
-    return p / scale;
+    schedule.scale = scale;
+    return pyr_schedule_unscaled(&schedule, s);
 }
 
 void pyr_analysis_block(const pyr_analysis *a, bool reference, pyr_text *out)

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "levels/pipeline.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -131,10 +132,7 @@ pyr_status pyr_run_settings(pyr_settings **out, const char *run)
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
     if (!pyr_is_file(path)) {
-        status = pyr_fail(PYR_E_IO,
-                          "%s is not a run of pyrdiff: it has no pyrdiff.cfg (train one with pyrdiff "
-                          "train --outdir %s)",
-                          run, run);
+        status = pyr_pipeline_fail_no_run(run);
         goto out;
     }
     PYR_TRY_OUT(pyr_settings_new(out, pyr_all_sections(), PYR_SECTIONS));

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "levels/pipeline.h"
 #include "levels/unet.h"
 #include <inttypes.h>
 #include <math.h>
@@ -160,6 +161,9 @@ pyr_status pyr_info_model(const char *path)
         print_classes(&c.facts, &classes);
     }
     print_config(&config);
+    if (!c.ours && !pyr_pipeline_exists(path))
+        printf("  not sampled    no scheduler_config.json: without it nobody knows the noise it was trained "
+               "with\n");
 out:
     pyr_class_list_free(&classes);
     pyr_text_free(&warning);

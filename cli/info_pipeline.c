@@ -11,14 +11,16 @@ static double noise_ratio(double abar)
     return sqrt((1 - abar) / abar);
 }
 
-static pyr_status print_scheduler(const pyr_scheduler_config *s)
+static pyr_status print_scheduler(const pyr_pipeline_files *files)
 {
+    const pyr_scheduler_config *s = &files->scheduler;
     const pyr_ddpm_config *c = &s->ddpm;
+    pyr_pipeline_sampler usual;
+    pyr_status status = pyr_pipeline_usual(&usual, files);
     pyr_ddpm d;
 
     PYR_TRY(pyr_ddpm_new(&d, c));
-    printf("  scheduler      %s, %d timesteps, ", s->ddim ? "DDIMScheduler" : "DDPMScheduler",
-           c->num_train_timesteps);
+    printf("  scheduler      %s, %d timesteps, ", s->class_name, c->num_train_timesteps);
     if (c->beta_schedule == PYR_BETAS_TRAINED)
         printf("betas given one by one");
     else if (c->beta_schedule == PYR_BETAS_SQUARED_COSINE)
@@ -36,11 +38,17 @@ static pyr_status print_scheduler(const pyr_scheduler_config *s)
     printf("  steps          %s", pyr_spacing_words[c->timestep_spacing]);
     if (c->steps_offset)
         printf(" + %d", c->steps_offset);
-    if (s->ddim)
+    if (usual.ddim)
         printf("; the last goes to %s\n", c->set_alpha_to_one ? "no noise" : "the noise of timestep 0");
     else
         printf("; variance %s\n", pyr_variance_words[c->variance_type]);
     pyr_ddpm_free(&d);
+    if (status == PYR_OK)
+        printf("  sampled        by %s in %d steps%s%s, unless told otherwise\n",
+               usual.ddim ? "DDIM" : "DDPM", usual.steps, *files->class_name ? ", as a " : "",
+               files->class_name);
+    else
+        printf("  not sampled    %s\n", pyr_error());
     return PYR_OK;
 }
 
@@ -54,13 +62,14 @@ pyr_status pyr_info_pipeline(const char *path)
     status = pyr_pipeline_read(&files, path, NULL); /* what it warns of in the network is said already */
     if (status == PYR_OK) {
         pyr_scheduler_config_free(&files.scheduler);
-        status = pyr_scheduler_config_read(&files.scheduler, files.scheduler_path, &warning);
+        status = pyr_scheduler_config_read(&files.scheduler, files.scheduler_path,
+                                           *files.scheduler_name ? files.scheduler_name : NULL, &warning);
     }
     if (status == PYR_E_UNSUPPORTED) { /* the network can be described all the same */
         printf("  not sampled    %s\n", pyr_error());
         status = PYR_OK;
     } else if (status == PYR_OK)
-        status = print_scheduler(&files.scheduler);
+        status = print_scheduler(&files);
     if (warning.length)
         fprintf(stderr, "warning: %s\n", warning.at);
 out:

@@ -34,22 +34,31 @@ typedef struct typed {
     pyr_machine machine;
 } typed;
 
-enum { DDPM_STEPS = 1000, DDIM_STEPS = 50 }; /* as the library's pipelines */
-
-static pyr_status choose_sampler(pyr_pipeline_sampler *out, const typed *t, const pyr_scheduler_config *s)
+static pyr_status choose_sampler(pyr_pipeline_sampler *out, const typed *t, const pyr_pipeline_files *files)
 {
     static const char *const words[] = {"ddpm", "ddim"};
-    int kind = s->ddim;
+    int kind = 0;
 
-    if (*t->sampler)
+    if (*t->sampler) {
         PYR_TRY(pyr_find_word(&kind, "sampler of a pipeline", t->sampler, strlen(t->sampler), words, 2));
-    *out = (pyr_pipeline_sampler){.ddim = kind == 1, .eta = t->eta};
+        *out = (pyr_pipeline_sampler){.ddim = kind == 1, .steps = pyr_pipeline_steps(kind == 1, files)};
+    } else
+        PYR_TRY(pyr_pipeline_usual(out, files));
+    out->eta = t->eta;
     if (!out->ddim && t->eta > 0)
         return pyr_fail(PYR_E_ARG, "--eta %g is of --sampler ddim; ddpm always adds its noise", t->eta);
-    out->steps = t->steps ? t->steps : out->ddim ? DDIM_STEPS : DDPM_STEPS;
-    if (!t->steps && out->steps > s->ddpm.num_train_timesteps)
-        out->steps = s->ddpm.num_train_timesteps;
+    if (t->steps)
+        out->steps = t->steps;
     return PYR_OK;
+}
+
+/* Where the pipeline decides, and not its scheduler. */
+static void say_pipeline(pyr_bar *bar, const typed *t, const pyr_pipeline_files *files)
+{
+    if (!*t->sampler && strcmp(files->class_name, "DDIMPipeline") == 0 &&
+        files->scheduler.kind != PYR_SCHEDULER_DDIM)
+        pyr_bar_line(bar, "a DDIMPipeline, whose scheduler is a %s: drawn by DDIM, as the library does",
+                     files->scheduler.class_name);
 }
 
 static pyr_status choose_class(pyr_class_choice *out, const pyr_pipeline_files *files, const char *word)
@@ -110,10 +119,11 @@ static pyr_status run(void *at, pyr_parsed *parsed)
         return pyr_fail_prefix(PYR_E_ARG, "--seeds");
     o.seeds = seeds;
     PYR_TRY_OUT(pyr_pipeline_read(&files, t->network, &warning));
-    PYR_TRY_OUT(choose_sampler(&sampler, t, &files.scheduler));
+    PYR_TRY_OUT(choose_sampler(&sampler, t, &files));
     PYR_TRY_OUT(choose_class(&choice, &files, t->of_class));
     PYR_TRY_OUT(pyr_class_labels(&labels, &choice, seeds, o.n));
     o.labels = labels;
+    say_pipeline(&bar, t, &files);
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
     PYR_TRY_OUT(pyr_pipeline_open(&p, k, &files, &sampler, &warning));
     if (warning.length)
@@ -173,7 +183,9 @@ pyr_status pyr_sample_pipeline(int argc, char **argv)
          .standard = "0",
          .min = 0,
          .max = PYR_MAX_TIMESTEPS,
-         .help = "of the timesteps it was trained with; 0: ddpm 1000, ddim 50"},
+         .help =
+             "of the timesteps it was trained with; 0: the pipeline's (DDPMPipeline 1000, DDIMPipeline 50), "
+             "with --sampler ddpm 1000, ddim 50"},
         {.name = "eta",
          .argument = "ETA",
          .type = PYR_SETTING_REAL,

@@ -9,6 +9,7 @@
 #include "images/image_file.h"
 #include "images/image_values.h"
 #include "images/resize.h"
+#include "tasks/mask.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -131,29 +132,37 @@ void pyr_tasking_close(pyr_tasking *t)
 
 /* ---- pictures ---------------------------------------------------------------------------------- */
 
-/* Read `path`, of the size of I_level or brought to it. */
-static pyr_status read_sized(pyr_image *out, pyr_tasking *t, const char *path, int level, const char *what)
+static pyr_status read_picture(pyr_image *out, pyr_tasking *t, const char *path)
 {
-    pyr_shape s = pyr_model_image(t->model, level);
-    pyr_image image = {0};
-    pyr_status status;
-
     PYR_TRY(pyr_image_read(out, path));
     if (out->turned)
         pyr_bar_line(&t->bar, "%s: turned as the orientation in its file says", path);
-    if (out->h == s.h && out->w == s.w)
+    return PYR_OK;
+}
+
+/* Is an image that was read from `path` of the size of I_level, or may it be brought there? */
+static pyr_status check_size(const pyr_image *image, const pyr_tasking *t, const char *path, int level,
+                             const char *what)
+{
+    pyr_shape s = pyr_model_image(t->model, level);
+
+    if ((image->h == s.h && image->w == s.w) || t->typed->resize)
         return PYR_OK;
-    if (!t->typed->resize) {
-        status =
-            pyr_fail(PYR_E_SHAPE, "%s is %dx%d, %s level %d of this run is %dx%d; --resize brings it there",
-                     path, out->h, out->w, what, level, s.h, s.w);
-        pyr_image_free(out);
-        return status;
-    }
-    status = pyr_image_fit(&image, out, s.h, s.w, PYR_FIT_ASPECT);
-    pyr_image_free(out);
-    *out = image;
-    return status;
+    return pyr_fail(PYR_E_SHAPE, "%s is %dx%d, %s level %d of this run is %dx%d; --resize brings it there",
+                    path, image->h, image->w, what, level, s.h, s.w);
+}
+
+static pyr_status bring_to_size(pyr_image *image, const pyr_tasking *t, int level)
+{
+    pyr_shape s = pyr_model_image(t->model, level);
+    pyr_image fit = {0};
+
+    if (image->h == s.h && image->w == s.w)
+        return PYR_OK;
+    PYR_TRY(pyr_image_fit(&fit, image, s.h, s.w, PYR_FIT_ASPECT));
+    pyr_image_free(image);
+    *image = fit;
+    return PYR_OK;
 }
 
 pyr_status pyr_task_picture(float **out, pyr_tasking *t, const char *path, int level)
@@ -164,7 +173,9 @@ pyr_status pyr_task_picture(float **out, pyr_tasking *t, const char *path, int l
     int bits = pyr_model_bits(t->model);
 
     *out = NULL;
-    PYR_TRY_OUT(read_sized(&image, t, path, level, "an image of"));
+    PYR_TRY_OUT(read_picture(&image, t, path));
+    PYR_TRY_OUT(check_size(&image, t, path, level, "an image of"));
+    PYR_TRY_OUT(bring_to_size(&image, t, level));
     if (image.c != s.c || image.bits != bits)
         pyr_bar_line(&t->bar, "%s is %s of %d bits, the run's images are %s of %d: converted", path,
                      pyr_channels_name(image.c), image.bits, pyr_channels_name(s.c), bits);
@@ -177,18 +188,30 @@ out:
 
 pyr_status pyr_task_mask(uint8_t **out, pyr_tasking *t, const char *path)
 {
-    pyr_image image = {0};
+    pyr_image image = {0}, grey = {0};
+    pyr_text note = {0};
+    size_t n, drawn = 0;
     pyr_status status;
-    size_t n;
 
     *out = NULL;
-    PYR_TRY_OUT(read_sized(&image, t, path, 0, "a mask for"));
-    n = (size_t)image.h * (size_t)image.w;
+    PYR_TRY_OUT(read_picture(&image, t, path));
+    PYR_TRY_OUT(check_size(&image, t, path, 0, "a mask for"));
+    PYR_TRY_OUT(pyr_mask_understand(&grey, &image, path, &note));
+    PYR_TRY_OUT(bring_to_size(&grey, t, 0));
+    n = (size_t)grey.h * (size_t)grey.w;
     PYR_TRY_OUT(pyr_new(out, n, 1, "a mask"));
-    pyr_image_convert(*out, &image, 1, 8);
+    pyr_image_convert(*out, &grey, 1, 8);
     for (size_t i = 0; i < n; i++)
-        (*out)[i] = (*out)[i] >= 128;
+        drawn += (*out)[i] = (*out)[i] >= 128;
+    if (note.length)
+        pyr_bar_line(&t->bar, "warning: %s (%.1f%% of it)", note.at, 100.0 * (double)drawn / (double)n);
+    if (!drawn)
+        pyr_bar_line(&t->bar,
+                     "warning: %s is black all over: nothing to draw, the picture itself is the result",
+                     path);
 out:
+    pyr_text_free(&note);
+    pyr_image_free(&grey);
     pyr_image_free(&image);
     return status;
 }

@@ -336,10 +336,10 @@ static pyr_status step_by(pyr_path *p, int kind)
         return pyr_ode_step(p, true);
     case PYR_EULER:
         return pyr_ode_step(p, false);
-    case PYR_EULER_MARUYAMA:
-        return pyr_euler_maruyama_step(p);
+    case PYR_EULER_MARUYAMA: /* stiff: the same SDE solved exactly for this D, which is ancestral sampling */
+        return p->w->stiff ? pyr_ddim_step(p, 1) : pyr_euler_maruyama_step(p);
     case PYR_REVERSE_DIFFUSION:
-        return pyr_reverse_diffusion_step(p);
+        return p->w->stiff ? pyr_ddim_step(p, 1) : pyr_reverse_diffusion_step(p);
     case PYR_ANCESTRAL:
         return pyr_ddim_step(p, 1);
     case PYR_DDIM:

@@ -118,6 +118,13 @@ typedef struct pyr_sampling {
     void *after_ctx;
     int repeats; /* each step but the last is done so often, x being noised back in between (Lugmayr et al.
                     2022, RePaint, algorithm 1, U); 0 and 1: once. ula, mala, hmc: always once */
+    /* D is pulled hard towards something given, as by the data of an inverse problem: it hardly follows x
+     * along what is given, and far from there it is rough. Then no step looks ahead along differences of D or
+     * lets its noise decide how far it goes: heun, dpmpp-2m, dpmpp-2m-sde, euler-maruyama and
+     * reverse-diffusion (as predictors, too) solve the linear part of their equation exactly, and every step
+     * is a mean of x and of D's, with weights from 0 to 1, plus noise - stable however long it is
+     * (docs/samplers.md). */
+    bool stiff;
     int *evaluations; /* n, host: of the denoiser for each vector, on return; NULL: not wanted */
     /* Where the whole way is kept as one recording (pyr_recorded), for the same pointers and settings with
      * other seeds; NULL: none is made. Only of a sampler that is recordable, with a denoiser that only

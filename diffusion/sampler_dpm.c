@@ -20,11 +20,11 @@ pyr_status pyr_dpmpp_step(pyr_path *p, double eta)
     double s = p->s, r = p->r, h = log(s / r), gain = -expm1(-(1 + eta) * h), keep = r / s * exp(-eta * h);
 
     PYR_TRY(pyr_path_denoise(p, x, s, d));
-    if (p->before > 0) {
+    if (p->before > 0 && !p->w->stiff) {
         double more = h / (2 * log(p->before / s));
 
         pyr_path_mix3(p, x, keep, x, gain * (1 + more), d, -gain * more, before);
-    } else /* the first step, and where x has been noised back: first order, which is DDIM's step */
+    } else /* the first step, where x has been noised back, and stiff: first order, which is DDIM's step */
         pyr_path_mix(p, x, keep, x, gain, d);
     if (eta > 0) {
         pyr_path_noise(p, eps, 0);

@@ -35,6 +35,15 @@ pyr_status pyr_ode_step(pyr_path *p, bool second_order)
     d2 = pyr_path_vector(p, PYR_V2);
     pyr_path_mix(p, there, r / s, x, 1 - r / s, d);
     PYR_TRY(pyr_path_denoise(p, there, r, d2));
+    if (p->w->stiff) {
+        /* Hochbruck & Ostermann 2010, "Exponential integrators", ETD2RK in u = log(s/r), where dx/du = D - x:
+         *     (r/s) x + (1 - r/s) D + w (D2 - D),   w = 1 - (1 - r/s)/u
+         * With Heun's own weights D2 would count s/(2r) times (1 - r/s). */
+        double w = 1 - (1 - r / s) / log(s / r);
+
+        pyr_path_mix3(p, x, r / s, x, 1 - r / s - w, d, w, d2);
+        return PYR_OK;
+    }
     /* x + (r - s)/2 [(x - D)/s + (there - D2)/r], with `there` written out in x and D */
     double h = (r - s) / 2, slope = 1 / s, slope2 = 1 / r;
     pyr_path_mix3(p, x, 1 + h * (slope + slope2 * (r / s)), x, h * (-slope + slope2 * (1 - r / s)), d,

@@ -144,6 +144,29 @@ double pyr_schedule_t_max(const pyr_schedule *schedule)
     return curve_t(schedule, last(schedule));
 }
 
+/* `by` times as much of what scales act on: s itself, for sub-vp p. */
+static double scaled(pyr_family family, double s, double by)
+{
+    if (family != PYR_SUB_VP)
+        return s * by;
+    return by == 1 ? s : own_of(family, by * vp_of(family, s));
+}
+
+double pyr_schedule_lowest(const pyr_schedule *schedule)
+{
+    return scaled(schedule->family, schedule->s_min, schedule->scale);
+}
+
+double pyr_schedule_highest(const pyr_schedule *schedule)
+{
+    return scaled(schedule->family, schedule->s_max, schedule->scale);
+}
+
+double pyr_schedule_unscaled(const pyr_schedule *schedule, double s)
+{
+    return schedule->family == PYR_SUB_VP ? scaled(PYR_SUB_VP, s, 1 / schedule->scale) : s / schedule->scale;
+}
+
 double pyr_schedule_slope(const pyr_schedule *schedule, double t)
 {
     return own_slope(schedule->family, schedule->scale * curve_s(schedule, t)) * curve_slope(schedule, t);

@@ -52,6 +52,11 @@ double pyr_schedule_s(const pyr_schedule *schedule, double t);
 double pyr_schedule_t(const pyr_schedule *schedule, double s);
 double pyr_schedule_t_min(const pyr_schedule *schedule);
 double pyr_schedule_t_max(const pyr_schedule *schedule);
+/* The ends of s as scaled, exactly: s_min and s_max times `scale`, but for sub-vp, where that acts on p. */
+double pyr_schedule_lowest(const pyr_schedule *schedule);
+double pyr_schedule_highest(const pyr_schedule *schedule);
+/* What s_min or s_max must be for that end to come out at s, scaled. */
+double pyr_schedule_unscaled(const pyr_schedule *schedule, double s);
 /* d log s / dt = -lambda'(t) / 2 > 0 */
 double pyr_schedule_slope(const pyr_schedule *schedule, double t);
 

@@ -167,6 +167,7 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
                              .after = draw->after,
                              .after_ctx = draw->after_ctx,
                              .repeats = draw->repeats,
+                             .stiff = draw->stiff,
                              .evaluations = counts};
     pyr_schedule schedule = s->schedule;
 
@@ -176,7 +177,7 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
     }
 
     if (draw->from > 0)
-        schedule.s_max = draw->from / schedule.scale;
+        schedule.s_max = pyr_schedule_unscaled(&schedule, draw->from);
     if (!draw->start && s->level.settings.sampler.start == PYR_START_GAUSSIAN && s->gaussian.size) {
         /* into the result itself; the sampler's memory is free until it begins, and larger than the streams
          */

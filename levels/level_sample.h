@@ -61,6 +61,7 @@ typedef struct pyr_level_draw {
     pyr_denoise denoise; /* called instead of the level's own denoiser, to which `denoise_ctx` may lead: it is
                             ready on this lane; NULL: its own */
     void *denoise_ctx;
+    bool stiff; /* it is pulled hard towards something given (diffusion/sampler.h) */
 } pyr_level_draw;
 
 /* variable: n x variable, in image units. */

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "graph/train.h"
 #include "levels/unet.h"
+#include <stdio.h>
 #include <string.h>
 
 /* ---- the files --------------------------------------------------------------------------------- */
@@ -25,15 +26,42 @@ bool pyr_pipeline_exists(const char *path)
             holds(path, "scheduler_config.json"));
 }
 
-/* Pipelines that consist of a UNet2DModel and a scheduler of betas. */
-static pyr_status check_index(const char *path)
+/* Pipelines of a UNet2DModel. */
+static pyr_status check_class(const char *name, const char *index)
 {
-    static const char *const offered[] = {"DDPMPipeline", "DDIMPipeline"};
+    static const char *const offered[] = {"DDPMPipeline", "DDIMPipeline", "PNDMPipeline"};
+    static const char *const levels[] = {"ScoreSdeVePipeline", "KarrasVePipeline"};
+
+    for (size_t i = 0; i < sizeof offered / sizeof *offered; i++)
+        if (strcmp(name, offered[i]) == 0)
+            return PYR_OK;
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (strcmp(name, levels[i]) == 0)
+            return pyr_fail(
+                PYR_E_UNSUPPORTED,
+                "%s: a %s: the model was trained on noise levels sigma (VE, EDM), not with betas, and is "
+                "not offered",
+                index, name);
+    return pyr_fail(
+        PYR_E_UNSUPPORTED,
+        "%s: _class_name is \"%.100s\", which is not offered; offered are DDPMPipeline and DDIMPipeline",
+        index, name);
+}
+
+/* "scheduler": ["diffusers", "DDIMScheduler"] */
+static const cJSON *scheduler_entry(const cJSON *tree)
+{
+    const cJSON *entry = cJSON_GetObjectItemCaseSensitive(tree, "scheduler");
+
+    return cJSON_IsArray(entry) ? cJSON_GetArrayItem(entry, 1) : NULL;
+}
+
+static pyr_status read_index(pyr_pipeline_files *out, const char *path)
+{
     char *index = pyr_path_join(path, "model_index.json");
     cJSON *tree = NULL;
-    const cJSON *name;
+    const cJSON *name, *scheduler;
     pyr_status status = PYR_OK;
-    bool good = false;
 
     if (!index)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", path);
@@ -41,16 +69,15 @@ static pyr_status check_index(const char *path)
         goto out;
     PYR_TRY_OUT(pyr_json_read(&tree, index));
     name = cJSON_GetObjectItemCaseSensitive(tree, "_class_name");
-    for (size_t i = 0; i < sizeof offered / sizeof *offered && cJSON_IsString(name); i++)
-        good = good || strcmp(name->valuestring, offered[i]) == 0;
-    if (!cJSON_IsString(name))
+    scheduler = scheduler_entry(tree);
+    if (cJSON_IsString(name)) {
+        status = check_class(name->valuestring, index);
+        snprintf(out->class_name, sizeof out->class_name, "%s", name->valuestring);
+    } else
         status = pyr_fail(PYR_E_FORMAT, "%s: _class_name is missing, should be DDPMPipeline or DDIMPipeline",
                           index);
-    else if (!good)
-        status = pyr_fail(PYR_E_UNSUPPORTED,
-                          "%s: _class_name is \"%.100s\", which is not offered; offered are DDPMPipeline and "
-                          "DDIMPipeline",
-                          index, name->valuestring);
+    if (cJSON_IsString(scheduler))
+        snprintf(out->scheduler_name, sizeof out->scheduler_name, "%s", scheduler->valuestring);
 out:
     cJSON_Delete(tree);
     pyr_free(index);
@@ -95,9 +122,10 @@ out:
 pyr_status pyr_pipeline_read(pyr_pipeline_files *out, const char *path, pyr_text *warning)
 {
     *out = (pyr_pipeline_files){0};
-    PYR_TRY(check_index(path));
+    PYR_TRY(read_index(out, path));
     PYR_TRY(find_scheduler(out, path));
-    PYR_TRY(pyr_scheduler_config_read(&out->scheduler, out->scheduler_path, warning));
+    PYR_TRY(pyr_scheduler_config_read(&out->scheduler, out->scheduler_path,
+                                      *out->scheduler_name ? out->scheduler_name : NULL, warning));
     PYR_TRY(pyr_unet_find(&out->unet_files, path));
     PYR_TRY(pyr_unet_config_read(&out->unet, out->unet_files.config, warning));
     return read_facts(out);
@@ -110,6 +138,92 @@ void pyr_pipeline_files_free(pyr_pipeline_files *files)
     pyr_class_list_free(&files->classes);
     pyr_free(files->scheduler_path);
     *files = (pyr_pipeline_files){0};
+}
+
+/* ---- as the library draws ---------------------------------------------------------------------- */
+
+enum { DDPM_STEPS = 1000, DDIM_STEPS = 50 }; /* num_inference_steps of its pipelines */
+
+static int at_most_trained(int steps, const pyr_pipeline_files *files)
+{
+    int trained = files->scheduler.ddpm.num_train_timesteps;
+
+    return steps < trained ? steps : trained;
+}
+
+int pyr_pipeline_steps(bool ddim, const pyr_pipeline_files *files)
+{
+    return at_most_trained(ddim ? DDIM_STEPS : DDPM_STEPS, files);
+}
+
+pyr_status pyr_pipeline_usual(pyr_pipeline_sampler *out, const pyr_pipeline_files *files)
+{
+    const pyr_scheduler_config *s = &files->scheduler;
+    bool makes_ddim = strcmp(files->class_name, "DDIMPipeline") == 0;
+
+    *out = (pyr_pipeline_sampler){.ddim = makes_ddim || s->kind == PYR_SCHEDULER_DDIM};
+    if (strcmp(files->class_name, "PNDMPipeline") == 0 || (!makes_ddim && s->kind == PYR_SCHEDULER_OTHER))
+        return pyr_fail(
+            PYR_E_UNSUPPORTED,
+            "%s: the sampler of %s is not offered; the model was trained with betas, from which DDIM and "
+            "DDPM draw, too: add --sampler ddim or --sampler ddpm",
+            files->scheduler_path, s->class_name);
+    if (strcmp(files->class_name, "DDPMPipeline") == 0)
+        out->steps = at_most_trained(DDPM_STEPS, files); /* of a DDIMScheduler, too */
+    else
+        out->steps = pyr_pipeline_steps(out->ddim, files);
+    return PYR_OK;
+}
+
+/* ---- what is no run ---------------------------------------------------------------------------- */
+
+/* PATH/../NAME, or with `up` 2 PATH/../../NAME, is a file: the folder it lies in, which the caller frees. */
+static char *holder_of(const char *path, int up, const char *name)
+{
+    char *folder = pyr_strfmt("%s/%s", path, up == 2 ? "../.." : "..");
+
+    if (folder && holds(folder, name))
+        return folder;
+    pyr_free(folder);
+    return NULL;
+}
+
+pyr_status pyr_pipeline_fail_no_run(const char *path)
+{
+    char *run = NULL, *pipeline = NULL;
+    pyr_status status;
+
+    if (pyr_pipeline_exists(path))
+        return pyr_fail(
+            PYR_E_IO,
+            "%s is a pipeline of diffusers, from which pyrdiff sample draws; this command wants a run of "
+            "pyrdiff, with pyrdiff.cfg",
+            path);
+    if (!pyr_is_folder(path) || !(holds(path, "config.json") || holds(path, "unet/config.json")))
+        return pyr_fail(PYR_E_IO,
+                        "%s is not a run of pyrdiff: it has no pyrdiff.cfg (train one with pyrdiff "
+                        "train --outdir %s)",
+                        path, path);
+    for (int up = 1; up <= 2 && !run; up++)
+        run = holder_of(path, up, "pyrdiff.cfg");
+    pipeline = holder_of(path, 1, "model_index.json");
+    if (!pipeline)
+        pipeline = holder_of(path, 1, "scheduler/scheduler_config.json");
+    if (run)
+        status = pyr_fail(PYR_E_IO, "%s is one level of a run: give the run, --network %s", path, run);
+    else if (pipeline)
+        status = pyr_fail(PYR_E_IO,
+                          "%s is the network of a pipeline, without its scheduler: give the pipeline, %s",
+                          path, pipeline);
+    else
+        status =
+            pyr_fail(PYR_E_IO,
+                     "%s is a network without a scheduler: it has no scheduler/scheduler_config.json, and "
+                     "without it nobody knows the noise that the model was trained with",
+                     path);
+    pyr_free(run);
+    pyr_free(pipeline);
+    return status;
 }
 
 /* ---- opening ----------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* pipeline.h - a diffusers DDPMPipeline or DDIMPipeline: a UNet2DModel and the scheduler it was trained with,
  * as a model of one level.
  *
- *     DIR/model_index.json                      which pipeline it is
+ *     DIR/model_index.json                      which pipeline it is, and which scheduler
  *     DIR/unet/config.json, ....safetensors     the network (unet_config.h, unet_file.h)
  *     DIR/scheduler/scheduler_config.json       the noise (scheduler_config.h)
  *
@@ -20,7 +20,9 @@ typedef struct pyr_pipeline_files {
     pyr_unet_config unet;
     pyr_scheduler_config scheduler;
     char *scheduler_path;
-    bool ours; /* an exported level of a pyramid (pipeline_export.h): facts */
+    char class_name[64];     /* of model_index.json; "" without one */
+    char scheduler_name[64]; /* what model_index.json calls its scheduler; "": nothing */
+    bool ours;               /* an exported level of a pyramid (pipeline_export.h): facts */
     pyr_level_facts facts;
     pyr_class_list classes; /* of either kind */
 } pyr_pipeline_files;
@@ -29,7 +31,8 @@ typedef struct pyr_pipeline_files {
 bool pyr_pipeline_exists(const char *path);
 
 /* Unknown keys go to *warning (may be NULL). PYR_E_UNSUPPORTED for another kind of pipeline, and as the
- * parts' readers. The caller frees *out, on failure too. */
+ * parts' readers. The scheduler is of the class that model_index.json names, as in the library. The caller
+ * frees *out, on failure too. */
 pyr_status pyr_pipeline_read(pyr_pipeline_files *out, const char *path, pyr_text *warning);
 void pyr_pipeline_files_free(pyr_pipeline_files *files); /* no-op on {0} */
 
@@ -38,6 +41,19 @@ typedef struct pyr_pipeline_sampler {
     int steps;  /* evaluations of the network */
     double eta; /* of DDIM */
 } pyr_pipeline_sampler;
+
+/* How the library's pipeline draws when it is told nothing (huggingface/diffusers, pipelines/ddim,
+ * pipelines/ddpm): a DDIMPipeline makes a DDIMScheduler of whatever scheduler it is given and takes 50 steps
+ * with eta 0; a DDPMPipeline takes 1000 with its own scheduler; without model_index.json the scheduler
+ * decides, DDPM 1000 or DDIM 50. No more than the model was trained with. PYR_E_UNSUPPORTED where that
+ * scheduler's sampler is not offered; DDPM and DDIM can be asked for all the same. */
+pyr_status pyr_pipeline_usual(pyr_pipeline_sampler *out, const pyr_pipeline_files *files);
+/* Steps that are usual for one of the two samplers. */
+int pyr_pipeline_steps(bool ddim, const pyr_pipeline_files *files);
+
+/* PYR_E_IO for a path that should be a run of ours, saying what it is instead: a pipeline, a network without
+ * its scheduler, the network of a pipeline or of a run. */
+pyr_status pyr_pipeline_fail_no_run(const char *path);
 
 typedef struct pyr_pipeline pyr_pipeline;
 

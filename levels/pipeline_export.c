@@ -189,7 +189,7 @@ static pyr_status write_index(const char *folder)
 
 static pyr_status write_scheduler(const char *folder, const pyr_level *level, double *betas, int timesteps)
 {
-    pyr_scheduler_config config = {.ddim = true};
+    pyr_scheduler_config config = {.kind = PYR_SCHEDULER_DDIM};
     pyr_text text = {0};
     char *path = pyr_path_join(folder, "scheduler");
     pyr_status status;

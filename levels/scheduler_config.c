@@ -44,6 +44,42 @@ void pyr_scheduler_config_free(pyr_scheduler_config *config)
     *config = (pyr_scheduler_config){0};
 }
 
+/* ---- the library's classes ---- */
+
+typedef struct known_class {
+    const char *name; /* begins so */
+    const char *why;  /* it cannot be sampled with betas; NULL: it can */
+} known_class;
+
+static const char flow[] = "the model was trained by flow matching, which has no betas",
+                  levels[] = "the model was trained on noise levels sigma (VE, EDM), not with betas",
+                  distilled[] = "the model was distilled for a sampler of its own",
+                  tokens[] = "the model draws tokens, not numbers";
+
+/* The library's schedulers that can be told from their name. The first that fits counts. */
+static const known_class classes[] = {{"PNDMScheduler", NULL},
+                                      {"DPMSolver", NULL},
+                                      {"DEISMultistepScheduler", NULL},
+                                      {"UniPCMultistepScheduler", NULL},
+                                      {"SASolverScheduler", NULL},
+                                      {"EulerDiscreteScheduler", NULL},
+                                      {"EulerAncestralDiscreteScheduler", NULL},
+                                      {"HeunDiscreteScheduler", NULL},
+                                      {"LMSDiscreteScheduler", NULL},
+                                      {"KDPM2", NULL},
+                                      {"RePaintScheduler", NULL},
+                                      {"DDIMInverseScheduler", NULL},
+                                      {"FlowMatch", flow},
+                                      {"ScoreSdeVeScheduler", levels},
+                                      {"KarrasVeScheduler", levels},
+                                      {"EDM", levels},
+                                      {"CosineDPMSolver", levels},
+                                      {"CMStochasticIterativeScheduler", distilled},
+                                      {"LCMScheduler", distilled},
+                                      {"TCDScheduler", distilled},
+                                      {"VQDiffusionScheduler", tokens},
+                                      {"AmusedScheduler", tokens}};
+
 /* ---- reading ---- */
 
 enum { LIST = 160 };
@@ -166,6 +202,8 @@ static pyr_status read_other(pyr_ddpm_config *out, const char *name, const cJSON
                             name);
         return cJSON_IsFalse(item) ? PYR_OK : wrong(name, key, item, "true or false");
     }
+    if (strcmp(key, "use_flow_sigmas") == 0 && cJSON_IsTrue(item))
+        return pyr_fail(PYR_E_UNSUPPORTED, "%s: use_flow_sigmas is true: %s, and is not offered", name, flow);
     if (strcmp(key, "predict_epsilon") == 0) { /* before 0.12: now prediction_type */
         if (!cJSON_IsBool(item))
             return wrong(name, key, item, "true or false");
@@ -181,23 +219,45 @@ static pyr_status read_other(pyr_ddpm_config *out, const char *name, const cJSON
     return PYR_OK;
 }
 
-static pyr_status read_class(bool *ddim, const cJSON *tree, const char *name)
+static pyr_scheduler_kind kind_of(const char *name)
 {
-    const cJSON *class_name = cJSON_GetObjectItemCaseSensitive(tree, "_class_name");
+    if (strcmp(name, "DDPMScheduler") == 0 || strcmp(name, "DDPMParallelScheduler") == 0)
+        return PYR_SCHEDULER_DDPM;
+    if (strcmp(name, "DDIMScheduler") == 0 || strcmp(name, "DDIMParallelScheduler") == 0)
+        return PYR_SCHEDULER_DDIM;
+    return PYR_SCHEDULER_OTHER;
+}
 
-    if (!cJSON_IsString(class_name))
-        return pyr_fail(PYR_E_UNSUPPORTED,
-                        "%s: _class_name is missing, should be DDPMScheduler or "
-                        "DDIMScheduler",
-                        name);
-    *ddim = strcmp(class_name->valuestring, "DDIMScheduler") == 0;
-    if (*ddim || strcmp(class_name->valuestring, "DDPMScheduler") == 0)
+static pyr_status read_class(pyr_scheduler_config *out, const char *class_name, const cJSON *tree,
+                             const char *name)
+{
+    const cJSON *own = cJSON_GetObjectItemCaseSensitive(tree, "_class_name");
+
+    /* A file of another class than DDPM's and DDIM's says how the model was trained: it counts, whatever the
+     * index. */
+    if (cJSON_IsString(own) && (!class_name || kind_of(own->valuestring) == PYR_SCHEDULER_OTHER))
+        class_name = own->valuestring;
+    if (!class_name)
+        return pyr_fail(
+            PYR_E_UNSUPPORTED,
+            "%s: _class_name is missing: which scheduler is it? DDPMScheduler and DDIMScheduler are "
+            "offered",
+            name);
+    snprintf(out->class_name, sizeof out->class_name, "%s", class_name);
+    out->kind = kind_of(class_name);
+    if (out->kind != PYR_SCHEDULER_OTHER)
         return PYR_OK;
-    return pyr_fail(
-        PYR_E_UNSUPPORTED,
-        "%s: _class_name is \"%.100s\", which is not offered; a model that was trained with these "
-        "betas can be sampled when it is DDPMScheduler or DDIMScheduler",
-        name, class_name->valuestring);
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (strncmp(class_name, classes[i].name, strlen(classes[i].name)) == 0) {
+            if (!classes[i].why)
+                return PYR_OK;
+            return pyr_fail(PYR_E_UNSUPPORTED, "%s: a %.100s: %s, and is not offered", name, class_name,
+                            classes[i].why);
+        }
+    return pyr_fail(PYR_E_UNSUPPORTED,
+                    "%s: _class_name is \"%.100s\", which is not offered; offered are DDPMScheduler and "
+                    "DDIMScheduler, and models with others of betas (PNDM, DPM-Solver, Euler, ...)",
+                    name, class_name);
 }
 
 /* `_use_default_values`: keys that the writer left at their default count as absent. */
@@ -213,7 +273,8 @@ static bool is_passed(const cJSON *passed, const char *key)
     return false;
 }
 
-static pyr_status read_tree(pyr_scheduler_config *out, const cJSON *tree, const char *name, pyr_text *warning)
+static pyr_status read_tree(pyr_scheduler_config *out, const cJSON *tree, const char *name,
+                            const char *class_name, pyr_text *warning)
 {
     const cJSON *item, *passed;
     int unknown = 0, betas = 0;
@@ -222,7 +283,7 @@ static pyr_status read_tree(pyr_scheduler_config *out, const cJSON *tree, const 
     pyr_ddpm_config_default(&out->ddpm);
     if (!cJSON_IsObject(tree))
         return pyr_fail(PYR_E_FORMAT, "%s: not a JSON object", name);
-    PYR_TRY(read_class(&out->ddim, tree, name));
+    PYR_TRY(read_class(out, class_name, tree, name));
     passed = cJSON_GetObjectItemCaseSensitive(tree, "_use_default_values");
     cJSON_ArrayForEach(item, tree)
     {
@@ -232,7 +293,8 @@ static pyr_status read_tree(pyr_scheduler_config *out, const cJSON *tree, const 
             f++;
         if (f == fields + FIELDS)
             PYR_TRY(read_other(&out->ddpm, name, item, &unknown, warning));
-        else if (!is_passed(passed, item->string))
+        else if (!is_passed(passed, item->string) &&
+                 !(f->ddpm_only && out->kind != PYR_SCHEDULER_DDPM && cJSON_IsNull(item)))
             PYR_TRY(read_field(&out->ddpm, &betas, name, f, item));
     }
     if (unknown)
@@ -257,19 +319,20 @@ pyr_status pyr_scheduler_config_parse(pyr_scheduler_config *out, const char *byt
 
     *out = (pyr_scheduler_config){0};
     PYR_TRY(pyr_json_parse(&tree, bytes, n, name));
-    status = read_tree(out, tree, name, warning);
+    status = read_tree(out, tree, name, NULL, warning);
     cJSON_Delete(tree);
     return status;
 }
 
-pyr_status pyr_scheduler_config_read(pyr_scheduler_config *out, const char *path, pyr_text *warning)
+pyr_status pyr_scheduler_config_read(pyr_scheduler_config *out, const char *path, const char *class_name,
+                                     pyr_text *warning)
 {
     cJSON *tree;
     pyr_status status;
 
     *out = (pyr_scheduler_config){0};
     PYR_TRY(pyr_json_read(&tree, path));
-    status = read_tree(out, tree, path, warning);
+    status = read_tree(out, tree, path, class_name, warning);
     cJSON_Delete(tree);
     return status;
 }
@@ -321,14 +384,15 @@ static void write_field(pyr_json *json, const field *f, const pyr_ddpm_config *c
 pyr_status pyr_scheduler_config_write(pyr_text *out, const pyr_scheduler_config *config)
 {
     pyr_json json = {.indent = 2};
+    bool ddim = config->kind == PYR_SCHEDULER_DDIM;
     pyr_status status = PYR_OK;
 
     PYR_TRY(pyr_ddpm_config_check(&config->ddpm));
     pyr_json_open(&json, NULL, '{');
-    pyr_json_string(&json, "_class_name", config->ddim ? "DDIMScheduler" : "DDPMScheduler");
+    pyr_json_string(&json, "_class_name", ddim ? "DDIMScheduler" : "DDPMScheduler");
     pyr_json_string(&json, "_diffusers_version", "0.31.0");
     for (const field *f = fields; f < fields + FIELDS; f++)
-        if (!(config->ddim ? f->ddpm_only : f->ddim_only))
+        if (!(ddim ? f->ddpm_only : f->ddim_only))
             write_field(&json, f, &config->ddpm);
     pyr_json_close(&json, '}');
     pyr_text_add(&json.text, "\n");

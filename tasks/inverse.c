@@ -305,6 +305,7 @@ static pyr_status before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *
     PYR_TRY(pyr_denoiser_begin(&l->denoising));
     draw->denoise = guided;
     draw->denoise_ctx = l;
+    draw->stiff = in->problem.strength > 0;
     return PYR_OK;
 }
 

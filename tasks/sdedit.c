@@ -15,16 +15,6 @@ struct pyr_vary {
 
 enum { X, NOISE };
 
-static double highest(const pyr_schedule *s)
-{
-    return s->s_max * s->scale;
-}
-
-static double lowest(const pyr_schedule *s)
-{
-    return s->s_min * s->scale;
-}
-
 /* x = z + S eps of this turn's images as the level's start. Noise of the task's own streams, so that seeds
  * differ from their plain samples. */
 static pyr_status before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
@@ -35,7 +25,7 @@ static pyr_status before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *
     pyr_task_lane *l = &vary->lanes.lane[turn->lane];
     double from = vary->from[turn->level];
 
-    if (from == 0 || from >= highest(&level->schedule))
+    if (from == 0 || from >= pyr_schedule_highest(&level->schedule))
         return PYR_OK;
     PYR_TRY(pyr_task_noise(&vary->lanes, turn, size, 0, l->v[NOISE]));
     for (size_t i = 0; i < n * size; i++)
@@ -68,11 +58,11 @@ static pyr_status check(const pyr_vary *vary)
         const pyr_schedule *s = &pyr_model_level(vary->m, level)->schedule;
         double from = vary->from[level];
 
-        if (!(from == 0 || from > lowest(s)))
+        if (!(from == 0 || from > pyr_schedule_lowest(s)))
             return pyr_fail(PYR_E_ARG,
                             "level %d would start from noise of %g, should be 0 (kept as it is) or over the "
                             "smallest of its schedule, %g",
-                            level, from, lowest(s));
+                            level, from, pyr_schedule_lowest(s));
     }
     return PYR_OK;
 }

@@ -19,3 +19,15 @@ write("small.png", lambda y, x: int(180 * math.exp(-((y - 2) ** 2 + (x - 2) ** 2
 write("white.png", lambda y, x: 255)
 write("black.png", lambda y, x: 0)
 write("half.png", lambda y, x: 255 if x >= 5 else 0)
+# Masks as other programs save them: the right half, as half.png says.
+write("ones.png", lambda y, x: 1 if x >= 5 else 0)
+write("red.png", lambda y, x: (255, 0, 0) if x >= 5 else (0, 0, 0), "RGB")
+write("hole.png", lambda y, x: (0, 0, 0, 0 if x >= 5 else 255), "RGBA")
+write("brush.png", lambda y, x: (255, 0, 0, 255 if x >= 5 else 0), "RGBA")
+voc = Image.new("P", (W, H))
+voc.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
+for name, label in (("voc.png", lambda y, x: int(x >= 5)), ("voc-two.png", lambda y, x: 2 if x >= 5 else int(y < 3))):
+    for y in range(H):
+        for x in range(W):
+            voc.putpixel((x, y), label(y, x))
+    voc.save(name)

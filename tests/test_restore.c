@@ -1,0 +1,312 @@
+/* Where tasks start from, for every family, curve and reference; restoring with few steps, on a model that is
+ * an exact Gaussian (a network of zeros: D = x / (1 + s^2)), whose posterior is known in closed form.
+ */
+#include "tests/level_data.h"
+
+#include "cascade/model.h"
+#include "cascade/train.h"
+#include "images/pixels.h"
+#include "tasks/inverse.h"
+#include "tasks/latent.h"
+#include "tasks/sdedit.h"
+
+enum { SIZE = H * W * C, N = 2, MANY = 64 };
+
+typedef struct rig {
+    pyr_kernels *k;
+    pyr_settings *settings;
+    pyr_config config;
+    pyr_model *m;
+} rig;
+
+/* A run of one level whose network gives 0, trained once. */
+static bool rig_new(rig *r)
+{
+    static const char *const settings[][2] = {
+        {"data.held_out", "10"},        {"pyramid.levels", "1"},
+        {"train.duration", "160"},      {"level.network.block_out_channels", "[8]"},
+        {"level.batch", "16"},          {"level.network.norm_num_groups", "4"},
+        {"level.sampler.kind", "heun"}, {"level.sampler.steps", "3"}};
+    const char *run = below("run");
+    char value[200];
+
+    *r = (rig){0};
+    CHECK_OK(pyr_kernels_open(&r->k, "cpu", 1));
+    CHECK_OK(pyr_settings_new(&r->settings, pyr_all_sections(), PYR_SECTIONS));
+    snprintf(value, sizeof value, "\"%s\"", below("data"));
+    CHECK_OK(pyr_settings_set(r->settings, "data.path", value, "test"));
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        CHECK_OK(pyr_settings_set(r->settings, settings[i][0], settings[i][1], "test"));
+    if (!pyr_run_exists(run))
+        CHECK_OK(pyr_train(&(pyr_train_job){.k = r->k, .run = run, .settings = r->settings, .level = -1}));
+    CHECK_OK(pyr_config_get(&r->config, r->settings));
+    CHECK_OK(pyr_model_open(&r->m, r->k, run, &r->config));
+    if (r->m) {
+        pyr_sampled_level *l = pyr_model_level(r->m, 0);
+
+        r->k->zero(r->k, l->block, l->params.count * pyr_type_size(r->k->real));
+        CHECK_OK(pyr_denoiser_pack(&l->denoiser, l->block));
+    }
+    return r->m != NULL;
+}
+
+static void rig_free(rig *r)
+{
+    pyr_model_free(r->m);
+    pyr_settings_free(r->settings);
+    pyr_kernels_free(r->k);
+}
+
+/* ---- where tasks start ----------------------------------------------------------------------------- */
+
+/* The first noise level that a denoiser is asked at. */
+typedef struct spy {
+    const pyr_model_hand *task;
+    pyr_kernels *k;
+    double first;
+    int n; /* images of this turn */
+} spy;
+
+static pyr_status listen(void *ctx, const void *x, const double *s, void *out)
+{
+    spy *all = ctx;
+
+    (void)x;
+    if (all->first == 0)
+        all->first = s[0];
+    all->k->zero(all->k, out, (size_t)all->n * SIZE * pyr_type_size(all->k->real));
+    return PYR_OK;
+}
+
+static pyr_status before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
+{
+    spy *all = ctx;
+
+    PYR_TRY(all->task->before(all->task->ctx, turn, draw));
+    all->n = turn->n;
+    draw->denoise = listen;
+    draw->denoise_ctx = all;
+    return PYR_OK;
+}
+
+static double first_asked(const rig *r, const pyr_model_hand *task)
+{
+    static const uint64_t seeds[N] = {1, 2};
+    static float images[N * SIZE];
+    spy all = {.task = task, .k = r->k};
+    pyr_model_hand hand = {.ctx = &all, .before = before};
+    pyr_model_draw draw = {.n = N, .seeds = seeds, .label = -1, .hand = &hand};
+
+    draw.image[0] = images;
+    CHECK_OK(pyr_model_sample(r->m, &draw));
+    return all.first;
+}
+
+/* sub-vp's own s for vp's ratio p with the same alpha: sigma = 1 - alpha^2, alpha^2 = 1/(1 + p^2). */
+static double of_ratio(double p)
+{
+    double alpha2 = 1 / (1 + p * p);
+
+    return (1 - alpha2) / sqrt(alpha2);
+}
+
+/* The ratio, by bisection. */
+static double ratio_of(double s)
+{
+    double lo = 1e-6, hi = 1e6;
+
+    for (int i = 0; i < 200; i++) {
+        double middle = sqrt(lo * hi);
+
+        *(of_ratio(middle) < s ? &lo : &hi) = middle;
+    }
+    return lo;
+}
+
+static void starts_of(const rig *r, pyr_schedule schedule)
+{
+    static const double asked[] = {0.3, 1, 5};
+    static float image[SIZE];
+    pyr_sampled_level *l = pyr_model_level(r->m, 0);
+    double scale = schedule.scale, highest = 80 * scale, lowest = 0.002 * scale;
+    pyr_vary *vary = NULL;
+    pyr_latent latent = {0};
+    pyr_from_latent from = {0};
+
+    if (schedule.family == PYR_SUB_VP) {
+        highest = of_ratio(scale * ratio_of(80));
+        lowest = of_ratio(scale * ratio_of(0.002));
+    }
+    l->schedule = schedule;
+    CHECK_CLOSE(pyr_schedule_highest(&schedule), highest, 1e-9 * highest);
+    CHECK_CLOSE(pyr_schedule_lowest(&schedule), lowest, 1e-9 * lowest);
+    CHECK_CLOSE(pyr_schedule_s(&schedule, pyr_schedule_t_max(&schedule)), highest, 1e-9 * highest);
+    CHECK_CLOSE(pyr_schedule_s(&schedule, pyr_schedule_t_min(&schedule)), lowest, 1e-9 * lowest);
+    CHECK_CLOSE(pyr_schedule_unscaled(&schedule, highest), 80, 1e-7);
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        CHECK_OK(pyr_vary_new(&vary, r->m, image, &asked[i]));
+        CHECK_CLOSE(first_asked(r, pyr_vary_hand(vary)), asked[i], 1e-9 * asked[i]);
+        pyr_vary_free(vary);
+    }
+    /* from the end on, freely; at the other end not at all */
+    CHECK_OK(pyr_vary_new(&vary, r->m, image, (double[]){1.001 * highest}));
+    CHECK_CLOSE(first_asked(r, pyr_vary_hand(vary)), highest, 1e-9 * highest);
+    pyr_vary_free(vary);
+    CHECK_FAILS(pyr_vary_new(&vary, r->m, image, (double[]){0.999 * lowest}), PYR_E_ARG, "would start from");
+    CHECK_OK(pyr_vary_new(&vary, r->m, image, (double[]){1.001 * lowest}));
+    pyr_vary_free(vary);
+    /* latents, which encode and interpolate draw from, are of the highest level */
+    CHECK_OK(pyr_latent_new(&latent, r->m, N));
+    CHECK_OK(pyr_from_latent_new(&from, r->m, &latent));
+    CHECK_CLOSE(first_asked(r, &from.hand), highest, 1e-9 * highest);
+    pyr_from_latent_free(&from);
+    pyr_latent_free(&latent);
+}
+
+static void starts_are_what_was_asked(void)
+{
+    static const double scales[] = {1, 0.5, 1.75};
+    rig r;
+
+    if (!rig_new(&r))
+        return;
+    for (int family = 0; pyr_family_names[family]; family++)
+        for (int curve = 0; pyr_curve_names[curve]; curve++)
+            for (size_t i = 0; i < sizeof scales / sizeof *scales; i++)
+                starts_of(&r, (pyr_schedule){.family = (pyr_family)family,
+                                             .curve = (pyr_curve)curve,
+                                             .s_min = 0.002,
+                                             .s_max = 80,
+                                             .beta_min = 0.1,
+                                             .beta_max = 20,
+                                             .rho = 7,
+                                             .base = 400,
+                                             .scale = scales[i]});
+    rig_free(&r);
+}
+
+/* ---- restoring with few steps ---------------------------------------------------------------------- */
+
+typedef struct capture {
+    const pyr_model_hand *guided;
+    double *variable; /* MANY x SIZE, before anything is clamped */
+} capture;
+
+static pyr_status capture_before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
+{
+    const capture *c = ctx;
+
+    return c->guided->before(c->guided->ctx, turn, draw);
+}
+
+static pyr_status capture_drawn(void *ctx, const pyr_model_turn *turn, void *variable)
+{
+    const capture *c = ctx;
+
+    return pyr_download_reals(pyr_model_kernels(turn->model), c->variable + turn->first * SIZE, variable,
+                              (size_t)turn->n * SIZE);
+}
+
+/* Of independent pixels with this mean and spread, of which some are seen with noise: those have the mean m +
+ * g (y - m), g = std^2/(std^2 + noise^2); of draws from the posterior y is off by sqrt(1 + g) noise at most,
+ * and few steps, whose draws vary less, by less. The others keep m, and no more than std (first order loses
+ * some). */
+static void posterior_of(const rig *r, const pyr_operator *a, double noise, const char *name)
+{
+    static double drawn[MANY * SIZE];
+    static float images[MANY * SIZE];
+    static uint64_t seeds[MANY];
+    const pyr_level_facts *facts = &pyr_model_level(r->m, 0)->level.facts;
+    double mean = facts->mean[0], std = facts->std[0], y[SIZE], misfit = 0, off = 0, square = 0, drift = 0;
+    double g = std * std / (std * std + noise * noise);
+    int steps = pyr_model_level(r->m, 0)->level.settings.sampler.steps, seen = 0;
+    pyr_inverse *inverse = NULL;
+    capture all = {.variable = drawn};
+    pyr_model_hand hand = {.ctx = &all, .before = capture_before, .drawn = capture_drawn};
+    pyr_model_draw draw = {.n = MANY, .seeds = seeds, .label = -1, .hand = &hand};
+
+    for (int i = 0; i < MANY; i++)
+        seeds[i] = (uint64_t)i;
+    for (int i = 0; i < SIZE; i++) {
+        y[i] = a->seen[i / C] ? mean + std * sin(0.9 * i) : 0;
+        seen += a->seen[i / C];
+    }
+    CHECK_OK(pyr_inverse_new(&inverse, r->m,
+                             &(pyr_inverse_problem){.a = a, .y = y, .noise = noise, .strength = 1}));
+    all.guided = pyr_inverse_hand(inverse);
+    draw.image[0] = images;
+    CHECK_OK(pyr_model_sample(r->m, &draw));
+    for (int i = 0; i < SIZE; i++) {
+        double got = 0;
+
+        for (int j = 0; j < MANY; j++) {
+            double x = drawn[j * SIZE + i];
+
+            got += x / MANY;
+            if (a->seen[i / C])
+                misfit += pow(x - y[i], 2) / (MANY * seen);
+            else
+                square += pow((x - mean) / std, 2) / (MANY * (SIZE - seen));
+        }
+        if (a->seen[i / C])
+            off += pow(got - mean - g * (y[i] - mean), 2) / seen;
+        else
+            drift += pow((got - mean) / std, 2) / (SIZE - seen);
+    }
+    if (!(sqrt(misfit) < 2.5 * noise && sqrt(off) < noise && sqrt(drift) < 0.25 && square > 0.1 &&
+          square < 1.6))
+        CHECK_REPORT(
+            "%s, %d steps, noise %g: y is off by %g, the mean of what is seen by %g; what is not drifts by "
+            "%g and has the mean square %g",
+            name, steps, noise, sqrt(misfit), sqrt(off), sqrt(drift), square);
+    pyr_inverse_free(inverse);
+}
+
+static void few_steps_restore(void)
+{
+    static const pyr_sampler_kind kinds[] = {PYR_HEUN,
+                                             PYR_EULER,
+                                             PYR_EULER_MARUYAMA,
+                                             PYR_REVERSE_DIFFUSION,
+                                             PYR_ANCESTRAL,
+                                             PYR_DDIM,
+                                             PYR_PREDICTOR_CORRECTOR,
+                                             PYR_DPMPP_2M,
+                                             PYR_DPMPP_2M_SDE,
+                                             PYR_CONSISTENT_ANNEALED};
+    static const int steps[] = {12, 8, 5};
+    static const double noises[] = {0.02, 0.005};
+    uint8_t missing[H * W];
+    pyr_operator a;
+    rig r;
+
+    for (int i = 0; i < H * W; i++)
+        missing[i] = i % 5 == 1 || i % 5 == 2;
+    if (!rig_new(&r))
+        return;
+    CHECK_OK(pyr_operator_new(&a, PYR_OPERATOR_MISSING, 0, missing, pyr_model_image(r.m, 0)));
+    for (int family = 0; family < 2; family++)
+        for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++)
+            for (int i = 0; i < 3; i++)
+                for (int j = 0; j < 2; j++) {
+                    pyr_sampled_level *l = pyr_model_level(r.m, 0);
+
+                    l->schedule.family = family ? PYR_VP : PYR_VE;
+                    l->level.settings.sampler = pyr_sampler_usual(kinds[kind], steps[i]);
+                    posterior_of(&r, &a, noises[j], pyr_sampler_names[kinds[kind]]);
+                }
+    pyr_operator_free(&a);
+    rig_free(&r);
+}
+
+int main(int argc, char **argv)
+{
+    CHECK_INIT(argc, argv);
+    if (!temp_new("restore"))
+        return 1;
+    write_images();
+    RUN(starts_are_what_was_asked);
+    RUN(few_steps_restore);
+    remove_all(temp);
+    return CHECK_DONE();
+}
