@@ -42,6 +42,8 @@ void pyr_sample_origin(pyr_origin *out, const pyr_sample_output *o, uint64_t see
     out->texts[1] = (pyr_png_text){"sampler", o->sampler};
     out->texts[2] = (pyr_png_text){"weights", o->weights};
     out->texts[3] = (pyr_png_text){"Software", "pyrdiff"};
+    memcpy(out->texts + PYR_ORIGIN_TEXTS, o->more, o->n_more * sizeof *o->more);
+    out->n = PYR_ORIGIN_TEXTS + o->n_more;
 }
 
 /* What is in o->bytes. */
@@ -61,7 +63,7 @@ static pyr_status write_png(const pyr_sample_output *o, uint64_t seed)
                   : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
     if (status == PYR_OK) {
         memcpy(image.at, o->bytes, pyr_count(s));
-        status = pyr_png_write(path, &image, from.texts, PYR_ORIGIN_TEXTS);
+        status = pyr_png_write(path, &image, from.texts, from.n);
     }
     pyr_image_free(&image);
     pyr_free(path);

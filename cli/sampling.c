@@ -83,7 +83,7 @@ static pyr_status check_label(const pyr_model *model, int label)
 /* Guidance needs a class to go to, and a network that knows classes; or a weaker network. */
 static pyr_status check_guidance(const pyr_model *model, int label)
 {
-    if (pyr_model_level(model, 0)->weaker) {
+    if (pyr_model_has_weaker(model)) {
         for (int i = 0; i < pyr_model_levels(model); i++)
             if (pyr_model_guidance(model, i) != 1)
                 return PYR_OK;
