@@ -83,8 +83,8 @@ double pyr_analysis_mismatch(const pyr_level_analysis *a, double s);
 
 /* `levels = (...)` for a configuration: of each level noise.sigma_min, sigma_max and reference, as suggested
  * (divided by d / r, which the reference multiplies them with); `reference`: whether to shift the density of
- * training noise too, or to leave noise.reference at 0. Of a level alone the others' settings are left as they
- * are: {}. Adds to `out`. */
+ * training noise too, or to leave noise.reference at 0. Of a level alone the others' settings are left as
+ * they are: {}. Adds to `out`. */
 void pyr_analysis_block(const pyr_analysis *a, bool reference, pyr_text *out);
 
 #endif

@@ -383,7 +383,7 @@ size_t pyr_model_bytes(const pyr_model *m)
     for (int i = 0; m->weaker && i < m->levels; i++)
         if (pyr_model_has(m, i))
             bytes += pyr_denoiser_bytes(&m->weaker[i].denoiser).total +
-                 m->weaker[i].params.count * pyr_type_size(m->k->real);
+                     m->weaker[i].params.count * pyr_type_size(m->k->real);
     return bytes;
 }
 

@@ -86,9 +86,9 @@ typedef struct pyr_model_draw {
 } pyr_model_draw;
 
 /* Draw n images; whole machine. Image j is the same bytes whatever n and the number of lanes are. Of a model
- * of one level I: I_I to the coarser images `coarse` (given = I + 1; level I must have been opened, level I + 1
- * need not be); without them, which only a level without a condition can do, the coarsest image, or of a finer
- * level `variable` alone. */
+ * of one level I: I_I to the coarser images `coarse` (given = I + 1; level I must have been opened, level I +
+ * 1 need not be); without them, which only a level without a condition can do, the coarsest image, or of a
+ * finer level `variable` alone. */
 pyr_status pyr_model_sample(pyr_model *m, const pyr_model_draw *draw);
 
 #endif

@@ -29,8 +29,8 @@ int64_t pyr_real_image_of_seed(const pyr_dataset *data, uint64_t seed, int label
 pyr_status pyr_real_images_take(pyr_real_images *r, pyr_split split, const int64_t *index, int n, int finest,
                                 float *const image[PYR_MAX_LEVELS]);
 
-/* I_level of all images of `data`, rounded to its bits: a data set with the same split and labels. PYR_E_NOMEM,
- * PYR_E_STOPPED. */
+/* I_level of all images of `data`, rounded to its bits: a data set with the same split and labels.
+ * PYR_E_NOMEM, PYR_E_STOPPED. */
 pyr_status pyr_level_dataset(pyr_dataset **out, pyr_kernels *k, const pyr_pyramid *pyramid,
                              const pyr_dataset *data, int level);
 

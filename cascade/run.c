@@ -143,12 +143,13 @@ pyr_status pyr_run_check_trained(const char *run, int level)
         return PYR_OK;
     while (other < PYR_MAX_LEVELS && !pyr_run_has_level(run, other))
         other++;
-    status = pyr_fail(
-        PYR_E_IO, "level %d of %s %s: pyrdiff train --outdir %s --level %d", level, run,
-        begun ? "has no weights yet, its training has not come to a checkpoint" : "has not been trained yet",
-        run, level);
+    status = pyr_fail(PYR_E_IO, "level %d of %s %s: pyrdiff train --outdir %s --level %d", level, run,
+                      begun ? "has no weights yet, its training has not come to a checkpoint"
+                            : "has not been trained yet",
+                      run, level);
     if (other < PYR_MAX_LEVELS)
-        status = pyr_fail(status, "%s (level %d is there: pyrdiff sample --network %s --level %d draws it by itself)",
+        status = pyr_fail(status,
+                          "%s (level %d is there: pyrdiff sample --network %s --level %d draws it by itself)",
                           pyr_error(), other, run, other);
     return status;
 }

@@ -71,7 +71,8 @@ bool pyr_run_exists(const char *run);
 
 /* Whether level I of the run has weights to draw from, those of a checkpoint or final ones. */
 bool pyr_run_has_level(const char *run, int level);
-/* PYR_E_IO when it has none, with the command that trains it, and the one that draws a level that is there. */
+/* PYR_E_IO when it has none, with the command that trains it, and the one that draws a level that is there.
+ */
 pyr_status pyr_run_check_trained(const char *run, int level);
 
 /* Take `level` for training: its folder, its lock (the caller gives *lock to pyr_unlock; -1 on failure), and

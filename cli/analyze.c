@@ -37,7 +37,8 @@ static void show_level(void *ctx, int level)
     work *w = ctx;
 
     if (w->typed->level < 0)
-        pyr_bar_draw(&w->bar, "measuring", w->config.pyramid.levels - 1 - level, w->config.pyramid.levels, "");
+        pyr_bar_draw(&w->bar, "measuring", w->config.pyramid.levels - 1 - level, w->config.pyramid.levels,
+                     "");
 }
 
 /* ---- settings ---------------------------------------------------------------------------------- */
@@ -519,8 +520,9 @@ static pyr_status write_fits(const work *w)
         printf("\n%s: level-%d has a gaussian.safetensors now, for sampler.start = \"gaussian\"\n",
                w->typed->network, w->analysis.only);
     else
-        printf("\n%s: level-0 to level-%d have a gaussian.safetensors now, for sampler.start = \"gaussian\"\n",
-               w->typed->network, w->analysis.levels - 1);
+        printf(
+            "\n%s: level-0 to level-%d have a gaussian.safetensors now, for sampler.start = \"gaussian\"\n",
+            w->typed->network, w->analysis.levels - 1);
     return PYR_OK;
 }
 
@@ -656,10 +658,11 @@ pyr_status pyr_command_analyze(int argc, char **argv)
             "Measure the levels of a data set's pyramid, before anything is trained: spread, distances and "
             "spectrum of each; the noise levels of NCSNv2; how far the noise at the end of the schedule is "
             "from the prior; and noise levels to begin with, as a block of a configuration.",
-        .examples = "  pyrdiff analyze photos --levels 4 --plot analysis.svg\n"
-                    "  pyrdiff analyze --config configs/fashion-mnist.cfg --json analysis.json\n"
-                    "  pyrdiff analyze --network runs/fashion-mnist\n"
-                    "  pyrdiff analyze --network runs/fashion-mnist --level 1        when only level 1 is trained\n",
+        .examples =
+            "  pyrdiff analyze photos --levels 4 --plot analysis.svg\n"
+            "  pyrdiff analyze --config configs/fashion-mnist.cfg --json analysis.json\n"
+            "  pyrdiff analyze --network runs/fashion-mnist\n"
+            "  pyrdiff analyze --network runs/fashion-mnist --level 1        when only level 1 is trained\n",
         .table = table,
         .n = sizeof table / sizeof *table,
         .sections = pyr_all_sections(),

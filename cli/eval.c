@@ -58,8 +58,8 @@ static void show_progress(void *ctx, int64_t done, int64_t n, double images_per_
 /* Options of sampling are of no use to images that are there. */
 static pyr_status refuse_sampling(const work *w, const pyr_parsed *parsed)
 {
-    static const char *const of_runs[] = {
-        "seeds", "steps", "sampler", "given", "level", "class", "guidance", "guidance-interval", "gnet", "batch"};
+    static const char *const of_runs[] = {"seeds", "steps",    "sampler",           "given", "level",
+                                          "class", "guidance", "guidance-interval", "gnet",  "batch"};
 
     for (size_t i = 0; i < sizeof of_runs / sizeof *of_runs; i++)
         if (pyr_option_given(parsed, of_runs[i]))
@@ -73,10 +73,11 @@ static pyr_status check_given(const work *w)
 
     PYR_TRY(pyr_check_level(&w->config, w->typed->level));
     if (given && w->typed->level >= 0)
-        return pyr_fail(PYR_E_ARG,
-                        "one of --given and --level at a time: --given %d draws all levels below %d, --level %d "
-                        "level %d alone",
-                        given, given, w->typed->level, w->typed->level);
+        return pyr_fail(
+            PYR_E_ARG,
+            "one of --given and --level at a time: --given %d draws all levels below %d, --level %d "
+            "level %d alone",
+            given, given, w->typed->level, w->typed->level);
     if (given <= coarsest)
         return PYR_OK;
     if (coarsest == 0)
@@ -150,9 +151,8 @@ static pyr_status draw(work *w, const pyr_evaluate_job *judges)
     pyr_status status = PYR_OK;
 
     PYR_TRY_OUT(seeds_of(w->typed, &seeds, &n));
-    PYR_TRY_OUT(
-        pyr_model_open_level(&job.model, w->k, w->input, pyr_given(w->typed->guidance.gnet), &w->config,
-                             w->typed->level));
+    PYR_TRY_OUT(pyr_model_open_level(&job.model, w->k, w->input, pyr_given(w->typed->guidance.gnet),
+                                     &w->config, w->typed->level));
     s = pyr_model_image(job.model, 0);
     PYR_TRY_OUT(pyr_check_data_shape(w->data, w->config.data.set.path, s));
     if (w->typed->level > 0)
@@ -277,7 +277,8 @@ static pyr_status choose_networks(work *w, pyr_evaluate_job *job)
     return PYR_OK;
 }
 
-/* The nearest training images of drawings to coarser images of training images are, more often than not, these. */
+/* The nearest training images of drawings to coarser images of training images are, more often than not,
+ * these. */
 static void leave_out_nearest(const work *w, pyr_evaluate_job *job)
 {
     if (w->typed->level < 0 || !given_level(w) || job->metrics != PYR_METRIC_ALL || job->sheet)
@@ -450,10 +451,10 @@ pyr_status pyr_command_eval(int argc, char **argv)
          .help =
              "take level I of training images, which the seeds choose, and draw only the finer levels: what "
              "these lose; 0: draw all"},
-        PYR_LEVEL_OPTION(t.level,
-                         "draw level I only, whatever the others are, to level I + 1 of training images (the "
-                         "coarsest by itself), and compare it with level I of the data's images: what that level "
-                         "alone loses. --level 0 draws the same as --given 1"),
+        PYR_LEVEL_OPTION(
+            t.level, "draw level I only, whatever the others are, to level I + 1 of training images (the "
+                     "coarsest by itself), and compare it with level I of the data's images: what that level "
+                     "alone loses. --level 0 draws the same as --given 1"),
         PYR_SAMPLING_OPTIONS(t.steps, t.sampler, t.label),
         PYR_GUIDANCE_OPTIONS(t.guidance),
         {.name = "batch",
@@ -495,7 +496,8 @@ pyr_status pyr_command_eval(int argc, char **argv)
             "their hashes. Features of references are kept in the cache.",
         .examples =
             "  pyrdiff eval runs/fashion-mnist --json eval.json --sheet nearest.png\n"
-            "  pyrdiff eval runs/fashion-mnist --given 2            (levels 1 and 0, on real images of level 2)\n"
+            "  pyrdiff eval runs/fashion-mnist --given 2            (levels 1 and 0, on real images of level "
+            "2)\n"
             "  pyrdiff eval runs/fashion-mnist --level 1            (level 1 alone, at its own resolution)\n"
             "  pyrdiff eval out/samples.npz --data PATH --metrics swd,spectrum\n"
             "  pyrdiff eval out --data PATH --inception inception.safetensors --ref-stats cifar10.npz\n",

@@ -126,7 +126,9 @@ static void print_total(const work *w, const pyr_run_likelihood *r)
         if (bound)
             printf(", bound %s", below);
         printf("\n    its own term of the sum over the levels (%s)\n",
-               r->only == r->levels - 1 ? "the coarsest image" : "given the real coarser image");
+               r->only == r->levels - 1                                ? "the coarsest image"
+               : pyr_model_level(w->model, r->only)->level.condition.c ? "given the real coarser image"
+                                                                       : "without a condition");
         return;
     }
     if (!r->exact) {
@@ -218,7 +220,7 @@ static pyr_status write_json(const work *w, const pyr_run_likelihood *r)
     pyr_json_string(&json, "filter", r->levels > 1 ? filter : NULL);
     json_method(w, &json);
     pyr_json_string(&json, "kind",
-                    is_term(r)  ? "log p of one level"
+                    is_term(r) ? "log p of one level"
                     : r->exact ? "log-likelihood"
                                : "code log-likelihood");
     if (r->only >= 0)
@@ -357,7 +359,8 @@ pyr_status pyr_command_likelihood(int argc, char **argv)
     typed t;
     const pyr_option table[] = {
         PYR_NETWORK_OPTION(t.network),
-        PYR_LEVEL_OPTION(t.level, "this level's own term only (0: the finest), whatever the other levels are"),
+        PYR_LEVEL_OPTION(t.level,
+                         "this level's own term only (0: the finest), whatever the other levels are"),
         {.name = "data",
          .argument = "PATH",
          .setting = "data.path",

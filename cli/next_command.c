@@ -24,7 +24,8 @@ static pyr_status classes_of(int *classes, const char *run, int level)
 
 /* What sampling must be told beside the run: a class where the levels know some and were not trained without,
  * or are guided towards one; no guidance where they know none. */
-static pyr_status needs(const pyr_config *config, const char *run, int level, bool *a_class, bool *no_guidance)
+static pyr_status needs(const pyr_config *config, const char *run, int level, bool *a_class,
+                        bool *no_guidance)
 {
     bool guided = false, classes = false, untold = true;
 
@@ -46,8 +47,8 @@ static pyr_status needs(const pyr_config *config, const char *run, int level, bo
 static pyr_status say(const pyr_config *config, const char *run, int level)
 {
     bool a_class, no_guidance;
-    char number[16];
-    char *word[9] = {"sample", "--network", (char *)run};
+    char number[16], words[][12] = {"sample", "--network", "--level", "--class", "--guidance", "0", "1"};
+    char *word[8] = {words[0], words[1], (char *)(uintptr_t)run};
     int n = 3;
     pyr_text text = {0};
     pyr_status status = PYR_OK;
@@ -55,12 +56,12 @@ static pyr_status say(const pyr_config *config, const char *run, int level)
     PYR_TRY(needs(config, run, level, &a_class, &no_guidance));
     snprintf(number, sizeof number, "%d", level);
     if (level >= 0) {
-        word[n++] = "--level";
+        word[n++] = words[2];
         word[n++] = number;
     }
     if (a_class || no_guidance) {
-        word[n++] = a_class ? "--class" : "--guidance";
-        word[n++] = a_class ? "0" : "1";
+        word[n++] = a_class ? words[3] : words[4];
+        word[n++] = a_class ? words[5] : words[6];
     }
     pyr_command_text(&text, n, word);
     if (text.failed)

@@ -5,8 +5,8 @@
 #include "base/text.h"
 #include "cascade/model.h"
 #include "cli/cli.h"
-#include "cli/parse.h"
 #include "cli/one_level.h"
+#include "cli/parse.h"
 #include "cli/progress.h"
 #include "cli/sample_level.h"
 #include "cli/sample_output.h"
@@ -58,12 +58,14 @@ static pyr_status read_coarse_image(const output *o, const char *path, float *ds
     pyr_image image = {0};
     pyr_status status;
     uint8_t *bytes = NULL;
+    char name[32] = "the coarsest level";
 
+    if (level < pyr_model_levels(o->model) - 1)
+        snprintf(name, sizeof name, "level %d", level);
     PYR_TRY(pyr_image_read(&image, path));
     if (image.h != s.h || image.w != s.w)
-        status = pyr_fail(PYR_E_SHAPE, "%s is %dx%d, %s %d of this run is %dx%d", path, image.h, image.w,
-                          level == pyr_model_levels(o->model) - 1 ? "the coarsest level" : "level", level, s.h,
-                          s.w);
+        status = pyr_fail(PYR_E_SHAPE, "%s is %dx%d, %s of this run is %dx%d", path, image.h, image.w, name,
+                          s.h, s.w);
     else
         status = pyr_new(&bytes, pyr_count(s), 1, "an image");
     if (status == PYR_OK) {
@@ -294,7 +296,8 @@ static pyr_status check_level(const typed *t, const pyr_config *config, bool dat
 {
     PYR_TRY(pyr_check_level(config, t->level));
     if (t->level < 0 && data_given)
-        return pyr_fail(PYR_E_ARG, "--data is for --level I, whose coarser images are real ones: leave it out");
+        return pyr_fail(PYR_E_ARG,
+                        "--data is for --level I, whose coarser images are real ones: leave it out");
     if (t->level >= 0 && t->trajectory)
         return pyr_fail(PYR_E_ARG, "--trajectory shows all levels: leave --level %d out", t->level);
     if (t->level >= 0 && t->level == config->pyramid.levels - 1 && *t->coarse)

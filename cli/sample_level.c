@@ -48,10 +48,11 @@ static pyr_status open_data(drawing *d)
     if (status == PYR_OK)
         status = pyr_check_data_shape(d->data, path, pyr_model_image(job->model, 0));
     if (status != PYR_OK)
-        return pyr_fail(status,
-                        "%s (level %d is drawn to real coarser images of the run's data: name them with --data "
-                        "PATH, or give coarser images with --coarse DIR)",
-                        pyr_error(), d->level);
+        return pyr_fail(
+            status,
+            "%s (level %d is drawn to real coarser images of the run's data: name them with --data "
+            "PATH, or give coarser images with --coarse DIR)",
+            pyr_error(), d->level);
     return PYR_OK;
 }
 
@@ -92,13 +93,14 @@ static pyr_status allocate(drawing *d, int batch)
     if (d->data)
         PYR_TRY(pyr_real_images_new(&d->real, k, p, d->data, batch));
     PYR_TRY(k->alloc(k, &d->device[0], pyr_count(d->coarse) * real, "an image"));
-    PYR_TRY(k->alloc(k, &d->device[1], pyr_count(pyr_pyramid_condition_shape(p, d->level)) * real, "an image"));
+    PYR_TRY(
+        k->alloc(k, &d->device[1], pyr_count(pyr_pyramid_condition_shape(p, d->level)) * real, "an image"));
     PYR_TRY(k->alloc(k, &d->device[2], pyr_count(d->variable) * real, "an image"));
     PYR_TRY(k->alloc(k, &d->device[3], pyr_count(d->image) * real, "an image"));
     PYR_TRY(k->alloc(k, &d->scratch, pyr_pyramid_scratch(p, 1), "an image"));
     for (int i = 0; i < IMAGE && d->job->grid; i++)
-        PYR_TRY(pyr_new(&d->panel[i], d->to.in_grid * pyr_count(shape[i]), sizeof(float),
-                        "images of the grid"));
+        PYR_TRY(
+            pyr_new(&d->panel[i], d->to.in_grid * pyr_count(shape[i]), sizeof(float), "images of the grid"));
     return PYR_OK;
 }
 
@@ -142,7 +144,8 @@ static pyr_status enlarge(drawing *d, float *dst, const float *coarse)
     PYR_TRY(pyr_upload_floats(k, d->device[0], coarse, pyr_count(d->coarse)));
     pyr_pyramid_condition(p, d->level, 1, d->device[0], d->device[1], false, d->scratch);
     k->zero(k, d->device[2], pyr_count(d->variable) * pyr_type_size(k->real));
-    pyr_pyramid_synthesize(p, d->level, 1, d->device[0], d->device[1], d->device[2], d->device[3], d->scratch);
+    pyr_pyramid_synthesize(p, d->level, 1, d->device[0], d->device[1], d->device[2], d->device[3],
+                           d->scratch);
     return pyr_download_floats(k, dst, d->device[3], pyr_count(d->image));
 }
 
@@ -212,7 +215,8 @@ static pyr_status write_sheet(const drawing *d)
         {d->to.first[0], n, d->image.h, d->image.w, d->image.c},
     };
     char what[128];
-    const pyr_png_text texts[] = {{"Description", what}, {"seeds", d->job->seeds_text}, {"sampler", d->sampler}};
+    const pyr_png_text texts[] = {
+        {"Description", what}, {"seeds", d->job->seeds_text}, {"sampler", d->sampler}};
     char *path = pyr_path_join(d->outdir, "levels.png");
     pyr_status status;
 
@@ -246,12 +250,13 @@ static void say_what(const drawing *d)
     else
         snprintf(cost, sizeof cost, "evaluations are counted as they are made");
     pyr_bar_line(job->bar, "%zu %s of level %d, %dx%dx%d; %s%s; %s; memory %.1f MiB", job->n,
-                 d->coarsest || d->given ? "images" : "residuals", d->level, d->image.h, d->image.w, d->image.c,
-                 given, d->sampler, cost, pyr_mib(pyr_model_bytes(job->model)));
+                 d->coarsest || d->given ? "images" : "residuals", d->level, d->image.h, d->image.w,
+                 d->image.c, given, d->sampler, cost, pyr_mib(pyr_model_bytes(job->model)));
     if (!d->coarsest && !d->given && job->npz)
-        pyr_bar_line(job->bar, "note: level %d is not told the coarser image: its residuals are drawn alone and "
-                               "shown with gain %g, there is no NPZ (--coarse DIR or --data PATH gives coarser "
-                               "images to add them to)",
+        pyr_bar_line(job->bar,
+                     "note: level %d is not told the coarser image: its residuals are drawn alone and "
+                     "shown with gain %g, there is no NPZ (--coarse DIR or --data PATH gives coarser "
+                     "images to add them to)",
                      d->level, d->gain);
 }
 
@@ -321,8 +326,8 @@ static pyr_status prepare(drawing *d)
         square += level->facts.std[b] * level->facts.std[b] / level->facts.bands;
     d->gain = pyr_view_gain(sqrt(square));
     snprintf(d->sampler, sizeof d->sampler, "%s", pyr_model_sampler(job->model, d->level));
-    d->outdir = *job->outdir ? pyr_strdup(job->outdir)
-                             : pyr_strfmt("%s/level-%d/samples", job->network, d->level);
+    d->outdir =
+        *job->outdir ? pyr_strdup(job->outdir) : pyr_strfmt("%s/level-%d/samples", job->network, d->level);
     if (!d->outdir)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
     return d->given && !job->read ? open_data(d) : PYR_OK;

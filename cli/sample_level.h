@@ -1,10 +1,10 @@
 /* sample_level.h - pyrdiff sample --level I: the variable of one level, drawn by itself.
  *
- * The coarsest level's is the image of that level. A residual (haar: details) is drawn to coarser images I_{I+1}:
- * those of files, or of training images that the seeds choose (pyr_real_image_of_seed); then DIR/000012.png is
- * I_I, DIR/residual-000012.png the residual as pyrdiff decompose shows it, and DIR/levels.png has both beside
- * the coarser image and its enlargement. A level without a condition, to which no coarser images are given, has
- * the residual alone: DIR/000012.png shows it.
+ * The coarsest level's is the image of that level. A residual (haar: details) is drawn to coarser images
+ * I_{I+1}: those of files, or of training images that the seeds choose (pyr_real_image_of_seed); then
+ * DIR/000012.png is I_I, DIR/residual-000012.png the residual as pyrdiff decompose shows it, and
+ * DIR/levels.png has both beside the coarser image and its enlargement. A level without a condition, to which
+ * no coarser images are given, has the residual alone: DIR/000012.png shows it.
  */
 #ifndef PYR_CLI_SAMPLE_LEVEL_H
 #define PYR_CLI_SAMPLE_LEVEL_H
@@ -21,8 +21,8 @@ typedef struct pyr_level_sampling {
     size_t n;
     int label, batch, zoom;
     bool npz, grid;
-    /* Files with coarser images: `read` puts those of images first .. first + n - 1 into dst (n x I_{I+1}), `name`
-     * says which file image j has; NULL: there are none. */
+    /* Files with coarser images: `read` puts those of images first .. first + n - 1 into dst (n x I_{I+1}),
+     * `name` says which file image j has; NULL: there are none. */
     pyr_status (*read)(void *ctx, size_t first, int n, float *dst);
     const char *(*name)(void *ctx, size_t j);
     void *ctx;

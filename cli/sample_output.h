@@ -9,13 +9,13 @@
 enum { PYR_MORE_TEXTS = 3 };
 
 typedef struct pyr_sample_output {
-    const char *folder;     /* borrowed, as the texts */
-    const char *seeds_text; /* as typed */
-    const char *sampler;    /* in words */
+    const char *folder;                /* borrowed, as the texts */
+    const char *seeds_text;            /* as typed */
+    const char *sampler;               /* in words */
     pyr_png_text more[PYR_MORE_TEXTS]; /* that the next PNGs say, too; borrowed until they are written */
     size_t n_more;
-    char weights[32];       /* their hash */
-    const uint64_t *seeds;  /* n */
+    char weights[32];      /* their hash */
+    const uint64_t *seeds; /* n */
     size_t n;
     int levels; /* level 0 is what is written; with more than one there is a grid of all levels, too */
     pyr_shape image[PYR_MAX_LEVELS];

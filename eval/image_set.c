@@ -59,7 +59,8 @@ int pyr_image_set_checked(const pyr_image_set *set)
 
 static bool wanted(const char *name)
 {
-    return pyr_image_named(name) && strcmp(name, "grid.png") != 0 && strcmp(name, "levels.png") != 0;
+    return pyr_image_named(name) && strcmp(name, "grid.png") != 0 && strcmp(name, "levels.png") != 0 &&
+           strncmp(name, "residual-", strlen("residual-")) != 0;
 }
 
 /* Image i of the set, which is made when the first image tells its size. */

@@ -46,9 +46,9 @@ pyr_pixels_set pyr_image_set_pixels(const pyr_image_set *set);
 int pyr_image_set_checked(const pyr_image_set *set);
 
 /* The PNG and JPEG files of a folder in the order of their names, at most `most` of them (0: all), with `c`
- * channels (0: those of the first). `grid.png` and `levels.png`, which pyrdiff sample writes beside its
- * images, are left out. PYR_E_IO: no folder, or no images in it; PYR_E_SHAPE names the first file of another
- * size; PYR_E_FORMAT. */
+ * channels (0: those of the first). `grid.png`, `levels.png` and `residual-...`, which pyrdiff sample writes
+ * beside its images, are left out. PYR_E_IO: no folder, or no images in it; PYR_E_SHAPE names the first file
+ * of another size; PYR_E_FORMAT. */
 pyr_status pyr_image_set_folder(pyr_image_set *out, const char *folder, int c, int64_t most);
 
 /* The array arr_0 (uint8; n, h, w, c) of an NPZ. PYR_E_IO, PYR_E_FORMAT. */

@@ -624,8 +624,8 @@ pyr_status pyr_dataset_remake(pyr_dataset **out, const pyr_dataset *from, int h,
             PYR_TRY_OUT(make(ctx, (pyr_split)part, first, n, at));
             at += (size_t)n * set->image_bytes;
         }
-    set->fingerprint = pyr_hash(pyr_hash(PYR_HASH_START, head, sizeof head), set->samples,
-                                images * set->image_bytes);
+    set->fingerprint =
+        pyr_hash(pyr_hash(PYR_HASH_START, head, sizeof head), set->samples, images * set->image_bytes);
     *out = set;
     set = NULL;
 out:
