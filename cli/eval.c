@@ -154,9 +154,10 @@ static pyr_status draw(work *w, const pyr_evaluate_job *judges)
     PYR_TRY_OUT(pyr_model_open_level(&job.model, w->k, w->input, pyr_given(w->typed->guidance.gnet),
                                      &w->config, w->typed->level));
     s = pyr_model_image(job.model, 0);
-    PYR_TRY_OUT(pyr_check_data_shape(w->data, w->config.data.set.path, s));
-    if (w->typed->level > 0)
+    if (w->typed->level > 0) {
+        PYR_TRY_OUT(pyr_check_data_shape(w->data, w->config.data.set.path, s));
         s = pyr_model_image(job.model, w->typed->level);
+    }
     PYR_TRY_OUT(pyr_evaluate_size(judges, w->input, s.h, s.w, s.c));
     PYR_TRY_OUT(pyr_check_class(job.model, w->typed->label));
     job.seeds = seeds;

@@ -358,6 +358,8 @@ pyr_status pyr_sample_level(const pyr_level_sampling *job)
     int batch = job->batch ? job->batch : pyr_model_batch(job->model) * pyr_model_kernels(job->model)->lanes;
     pyr_status status;
 
+    if ((size_t)batch > job->n)
+        batch = (int)job->n;
     PYR_TRY_OUT(prepare(&d));
     say_what(&d);
     PYR_TRY_OUT(open_output(&d));
