@@ -53,6 +53,9 @@ static pyr_status open_data(drawing *d)
             "%s (level %d is drawn to real coarser images of the run's data: name them with --data "
             "PATH, or give coarser images with --coarse DIR)",
             pyr_error(), d->level);
+    if (!job->data_given &&
+        pyr_dataset_fingerprint(d->data) != pyr_model_level(job->model, d->level)->level.facts.data)
+        pyr_bar_line(job->bar, "note: %s has changed since level %d was trained on it", path, d->level);
     return PYR_OK;
 }
 

@@ -80,6 +80,20 @@ refuses 1 "name them with --data PATH, or give coarser images with --coarse DIR"
 pyr sample --network "$run" --level 2 --coarse "$out"
 refuses 2 "level 2 is the coarsest, it is given no image: leave --coarse out"
 
+begin "a level's fitted Gaussian can be measured when it is alone, as it is said"
+pyr sample --network "$run" --level 1 --seeds 0-3 --outdir "$tmp/fitted" --set level.sampler.start=gaussian
+refuses 1 "pyrdiff analyze --network $run --level 1 measures it"
+pyr analyze --network "$run" --level 1
+gives 0
+pyr sample --network "$run" --level 1 --seeds 0-3 --outdir "$tmp/fitted" --set level.sampler.start=gaussian
+gives 0
+holds sh -c "! cmp -s '$tmp/fitted/000003.png' '$out/000003.png'"
+
+begin "data that have changed are said"
+pyr sample --network "$run" --level 1 --seeds 0 --outdir "$tmp/changed" --set data.split=all
+gives 0
+complains "note: $data has changed since level 1 was trained on it"
+
 begin "to coarser images of files"
 if wanted; then # images of level 1 are 6x5, their halves 3x3
     pyr decompose "$out/000005.png" --levels 2 --outdir "$tmp/codes"
@@ -258,6 +272,10 @@ pyr sample --network "$tmp/classes" --level 1 --class 2
 refuses 2 "--class is 2, should be 0..1"
 pyr eval "$tmp/classes" --level 1 --class 1 --count 8 --metrics colour
 gives 0
+pyr sample --network "$tmp/classes" --level 1 --gnet "$tmp/classes" --guidance 1.5 --seeds 0-3 --outdir "$tmp/auto"
+gives 0
+pyr sample --network "$tmp/classes" --level 1 --gnet "$run" --guidance 1.5 --seeds 0-3 --outdir "$tmp/auto"
+refuses 1 "level 1 of $run cannot guide"
 # a level that was always told its class, or is guided towards one, is drawn with one
 one_level "$tmp/told" 1 --classes --set level.class_dropout=0
 as_printed "sample --network $tmp/told --level 1 --class 0"
