@@ -177,6 +177,10 @@ static void choose_references(pyr_analysis *a)
 {
     double x = 0, y = 0, xx = 0, xy = 0, n = a->levels;
 
+    if (a->only >= 0 && a->levels > 1) {
+        a->half = a->slope = a->level[a->only].reference = (double)NAN;
+        return;
+    }
     for (int i = 0; i < a->levels; i++) {
         x += log(pyr_level_side(&a->level[i].level)) / n;
         y += log(a->level[i].half) / n;
@@ -206,6 +210,7 @@ static pyr_status take_facts(pyr_level *level, const char *run)
 
     if (!folder)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
+    PYR_TRY_OUT(pyr_run_check_trained(run, level->facts.index));
     PYR_TRY_OUT(pyr_level_open_unet(folder, &files, &unet, &facts));
     if (facts.data != level->facts.data) {
         status =
@@ -254,7 +259,10 @@ pyr_status pyr_analyze(pyr_analysis *out, const pyr_analysis_job *job)
     PYR_TRY_OUT(pyr_pyramid_new(&w.pyramid, w.k, &config->pyramid, out->shape.h, out->shape.w, out->shape.c));
     PYR_TRY_OUT(pyr_feed_new(&w.feed, w.k, w.data, w.pyramid, BATCH, w.k->lanes));
     out->levels = config->pyramid.levels;
+    out->only = job->level;
     for (int i = out->levels - 1; i >= 0; i--) {
+        if (out->only >= 0 && i != out->only)
+            continue;
         if (job->on_level)
             job->on_level(job->ctx, i);
         PYR_TRY_OUT(analyze_level(&w, &out->level[i], i));
@@ -296,6 +304,10 @@ void pyr_analysis_block(const pyr_analysis *a, bool reference, pyr_text *out)
         const pyr_level_analysis *l = &a->level[i];
         double scale = reference ? pyr_level_side(&l->level) / l->reference : 1;
 
+        if (a->only >= 0 && i != a->only) {
+            pyr_text_add(out, "    { }%s  # level %d: as it is\n", i + 1 < a->levels ? "," : "", i);
+            continue;
+        }
         pyr_text_add(out, "    { noise = { sigma_min = %#.4g; sigma_max = %#.4g; reference = %#.4g; }; }%s",
                      setting_of(l, l->sigma_min, scale), setting_of(l, l->sigma_max, scale),
                      reference ? l->reference : 0.0, i + 1 < a->levels ? "," : "");

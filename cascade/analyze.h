@@ -19,6 +19,7 @@ typedef struct pyr_analysis_job {
     const pyr_config *config; /* borrowed: data, pyramid, noise and sampler of each level */
     const char *run;    /* NULL: statistics are measured; else those of this run's levels, whose data must
                            be these (PYR_E_CONFIG) */
+    int level;          /* this one alone; -1: all */
     int64_t images;     /* for distances and the radial spectrum, at most; 0: all */
     double bound;       /* largest mismatch to the prior, nats; > 0 */
     double sigma_last;  /* NCSNv2's sigma_L, image units; its 0.01 for images in [0, 1] is 0.02 here */
@@ -46,7 +47,8 @@ typedef struct pyr_level_analysis {
 
     double half;      /* pyr_gaussian_half */
     double reference; /* side r of the resolution-adjusted SNR with d / r = half / pyr_analysis.half: noise in
-                         proportion to what each level has to be told apart from */
+                         proportion to what each level has to be told apart from; NAN: of a level alone, there
+                         are none to compare with */
     /* Suggested ends of sigma, standardised: sampling from sigma_max begins within `bound` of the truth; at
      * sigma_min noise is as small as that of rounding to the data's bits. */
     double sigma_min, sigma_max;
@@ -56,12 +58,14 @@ typedef struct pyr_level_analysis {
 } pyr_level_analysis;
 
 typedef struct pyr_analysis {
-    int levels;
+    int levels; /* of the pyramid */
+    int only;   /* the level that was analysed alone: the others are empty; -1: all were */
     pyr_dataset_shape shape;
     int64_t training; /* images */
     double half;      /* geometric mean of the levels'; of a single level PYR_ANALYSIS_HALF */
     double slope; /* p of half ~ d^p over the levels' sides d, by least squares: 1 where one reference side
-                     for all levels is right, 0 where none is (reference 0). NAN for a single level */
+                     for all levels is right, 0 where none is (reference 0). NAN for a single level and
+                     one alone, as is `half` of one of several alone */
     pyr_level_analysis level[PYR_MAX_LEVELS];
 } pyr_analysis;
 
@@ -79,7 +83,8 @@ double pyr_analysis_mismatch(const pyr_level_analysis *a, double s);
 
 /* `levels = (...)` for a configuration: of each level noise.sigma_min, sigma_max and reference, as suggested
  * (divided by d / r, which the reference multiplies them with); `reference`: whether to shift the density of
- * training noise too, or to leave noise.reference at 0. Adds to `out`. */
+ * training noise too, or to leave noise.reference at 0. Of a level alone the others' settings are left as
+ * they are: {}. Adds to `out`. */
 void pyr_analysis_block(const pyr_analysis *a, bool reference, pyr_text *out);
 
 #endif

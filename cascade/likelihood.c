@@ -29,6 +29,11 @@ typedef struct running {
     int *nfe[PYR_MAX_LEVELS];
 } running;
 
+static bool has(const running *r, int level)
+{
+    return pyr_model_has(r->job->model, level);
+}
+
 static pyr_sampled_level *level_of(const running *r, int level)
 {
     return pyr_model_level(r->job->model, level);
@@ -43,6 +48,8 @@ static pyr_status check_splits(const pyr_model *model)
     if (pyr_pyramid_get(p)->filter != PYR_FILTER_HAAR)
         return PYR_OK;
     for (int i = 0; i < pyr_model_levels(model) - 1; i++) {
+        if (!pyr_model_has(model, i))
+            continue;
         pyr_shape s = pyr_pyramid_image_shape(p, i);
 
         if (s.h % 2 || s.w % 2)
@@ -57,6 +64,8 @@ static pyr_status check_splits(const pyr_model *model)
 static pyr_status check_levels(const pyr_model *model)
 {
     for (int i = 0; i < pyr_model_levels(model); i++) {
+        if (!pyr_model_has(model, i))
+            continue;
         const pyr_level *level = &pyr_model_level(model, i)->level;
 
         if (pyr_level_guided(level, -1))
@@ -93,6 +102,8 @@ static pyr_status prepare_lane(running *r, lane_memory *m)
     size_t n = (size_t)r->batch, real = pyr_type_size(r->k->real), work = 0;
 
     for (int i = 0; i < r->levels; i++) {
+        if (!has(r, i))
+            continue;
         const pyr_level *l = &level_of(r, i)->level;
         size_t condition = pyr_count(pyr_pyramid_condition_shape(pyr_model_pyramid(r->job->model), i));
         size_t need = pyr_likelihood_work(r->k, r->batch, pyr_count(l->variable), r->job->plan.probes);
@@ -115,7 +126,8 @@ static pyr_status prepare(running *r)
         pyr_feed_new(&r->feed, r->k, r->job->data, pyr_model_pyramid(r->job->model), r->batch, r->k->lanes));
     r->feed.dequantise = r->job->dequantise;
     for (int i = 0; i < r->levels; i++)
-        PYR_TRY(prepare_level(r, i));
+        if (has(r, i))
+            PYR_TRY(prepare_level(r, i));
     PYR_TRY(pyr_new(&r->memory, (size_t)r->k->lanes, sizeof *r->memory, "lanes"));
     for (int lane = 0; lane < r->k->lanes; lane++)
         PYR_TRY(prepare_lane(r, &r->memory[lane]));
@@ -215,13 +227,18 @@ static pyr_status run_images(void *arg, int task, int lane)
     const pyr_likelihood_job *job = r->job;
     lane_memory *m = &r->memory[lane];
     int first = r->first + task * r->batch, n = job->n - first < r->batch ? job->n - first : r->batch;
+    int only = pyr_model_only(job->model);
     pyr_pick pick = {
         .split = job->split, .n = n, .index = m->index, .seed = job->seed, .first = (uint32_t)first};
 
     choose_images(r, m, first, n);
-    PYR_TRY(pyr_feed_pyramid(&r->feed, lane, &pick, m->variable, m->condition));
+    if (only >= 0)
+        PYR_TRY(pyr_feed_level(&r->feed, lane, &pick, only, m->variable[only], m->condition[only]));
+    else
+        PYR_TRY(pyr_feed_pyramid(&r->feed, lane, &pick, m->variable, m->condition));
     for (int i = r->levels - 1; i >= 0; i--)
-        PYR_TRY(run_level(r, lane, i, first, n));
+        if (has(r, i))
+            PYR_TRY(run_level(r, lane, i, first, n));
     return PYR_OK;
 }
 
@@ -301,23 +318,25 @@ static void conclude_level(const running *r, int level, pyr_level_likelihood *ou
 }
 
 /* The levels' numbers of an image are added before the mean is taken: they are not independent. The sums are
- * left in level 0's place. */
+ * left in the finest level's place. */
 static void conclude(const running *r, pyr_run_likelihood *out)
 {
     const pyr_pyramid *p = pyr_model_pyramid(r->job->model);
     double per_dim = -1 / (out->numbers * log(2)), shift = out->bits - 1;
+    int finest = out->only < 0 ? 0 : out->only;
 
     for (int i = 0; i < r->levels; i++)
-        conclude_level(r, i, &out->level[i]);
-    for (int i = 1; i < r->levels; i++)
-        for (int j = 0; j < r->job->n; j++) {
-            r->log_p[0][j] += r->log_p[i][j];
-            r->bound[0][j] += r->bound[i][j];
+        if (has(r, i))
+            conclude_level(r, i, &out->level[i]);
+    for (int i = finest + 1; i < r->levels; i++)
+        for (int j = 0; j < r->job->n && has(r, i); j++) {
+            r->log_p[finest][j] += r->log_p[i][j];
+            r->bound[finest][j] += r->bound[i][j];
         }
     out->exact = r->levels == 1 || pyr_pyramid_get(p)->filter == PYR_FILTER_HAAR;
-    out->log_p = pyr_mean_of(r->log_p[0], r->job->n);
-    out->log_p_bound = pyr_mean_of(r->bound[0], r->job->n);
-    if (!out->exact || !r->job->dequantise)
+    out->log_p = pyr_mean_of(r->log_p[finest], r->job->n);
+    out->log_p_bound = pyr_mean_of(r->bound[finest], r->job->n);
+    if (!out->exact || (out->only >= 0 && r->levels > 1) || !r->job->dequantise)
         shift = NAN;
     out->bits_per_dim = scaled(out->log_p, per_dim, shift);
     out->bpd_bound = scaled(out->log_p_bound, per_dim, shift);
@@ -332,6 +351,7 @@ pyr_status pyr_likelihood_run(pyr_run_likelihood *out, const pyr_likelihood_job 
     pyr_status status = PYR_OK;
 
     *out = (pyr_run_likelihood){.levels = r.levels,
+                                .only = pyr_model_only(job->model),
                                 .images = job->n,
                                 .numbers = (int)pyr_count(pyr_model_image(job->model, 0)),
                                 .bits = pyr_dataset_shape_of(job->data).bits};

@@ -65,10 +65,12 @@ typedef struct pyr_level_likelihood {
 
 typedef struct pyr_run_likelihood {
     int levels, images, numbers /* n_0 */, bits;
+    int only; /* the one level that there is, of a model of one level: the sums are its own terms; -1: all */
     bool exact; /* a log-likelihood of images; false: of codes */
     pyr_level_likelihood level[PYR_MAX_LEVELS];
     pyr_mean log_p, log_p_bound;      /* nats an image, of all levels */
-    pyr_mean bits_per_dim, bpd_bound; /* not a number: of codes, or without dequantisation */
+    pyr_mean bits_per_dim, bpd_bound; /* not a number: of codes, without dequantisation, of one of several
+                                         levels */
 } pyr_run_likelihood;
 
 /* PYR_E_UNSUPPORTED when haar halves an odd side; PYR_E_CONFIG when a level was opened with guidance or noise

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/philox.h"
 #include "graph/train.h"
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ struct pyr_model {
     pyr_kernels *k;
     pyr_pyramid *pyramid;
     int levels, classes, bits, batch;
+    int only; /* the level that was opened by itself; -1: all were */
     pyr_class_list class_list;
     pyr_sampled_level *level;  /* [levels] */
     pyr_sampled_level *weaker; /* [levels], or NULL */
@@ -42,11 +44,8 @@ static pyr_status read_facts(const char *run, int index, pyr_unet_files *files, 
 
     if (!folder)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
-    if (!pyr_is_folder(folder))
-        status = pyr_fail(PYR_E_IO,
-                          "level %d of %s has not been trained yet: pyrdiff train --outdir %s --level %d",
-                          index, run, run, index);
-    else
+    status = pyr_run_check_trained(run, index);
+    if (status == PYR_OK)
         status = pyr_level_open_unet(folder, files, unet, facts);
     if (status == PYR_OK)
         (void)pyr_level_choices(folder, tuning);
@@ -190,7 +189,7 @@ static pyr_status open_level(pyr_model *m, const char *run, const char *weaker, 
     char name[64], other[64];
 
     PYR_TRY_OUT(read_level(m, run, config, &level, &files));
-    if (index == m->levels - 1) /* the coarsest comes first and sets what the others must fit */
+    if (!first->levels) /* the coarsest comes first and sets what the others must fit */
         *first = level.facts;
     snprintf(name, sizeof name, "level %d", index);
     snprintf(other, sizeof other, "level %d", first->index);
@@ -226,8 +225,12 @@ static pyr_status allocate(pyr_model *m)
     size_t scratch = pyr_pyramid_scratch(m->pyramid, m->batch);
 
     for (int i = 0; i < m->levels; i++) {
+        if (m->only >= 0 && i != m->only && i != m->only + 1)
+            continue;
         image = larger(image, n * pyr_count(pyr_pyramid_image_shape(m->pyramid, i)) * real);
         condition = larger(condition, n * pyr_count(pyr_pyramid_condition_shape(m->pyramid, i)) * real);
+        if (!pyr_model_has(m, i))
+            continue;
         variable = larger(variable, n * pyr_count(m->level[i].level.variable) * real);
         work = larger(work, pyr_level_sample_work(&m->level[i], k, m->batch));
     }
@@ -257,7 +260,8 @@ static pyr_status open_all(pyr_model *m, const char *run, const char *weaker, co
     if (weaker)
         PYR_TRY(pyr_new(&m->weaker, (size_t)m->levels, sizeof *m->weaker, "levels"));
     for (int i = m->levels - 1; i >= 0; i--)
-        PYR_TRY(open_level(m, run, weaker, config, i, &first));
+        if (pyr_model_has(m, i))
+            PYR_TRY(open_level(m, run, weaker, config, i, &first));
     return allocate(m);
 }
 
@@ -279,6 +283,12 @@ pyr_status pyr_model_open(pyr_model **out, pyr_kernels *k, const char *run, cons
 pyr_status pyr_model_open_guided(pyr_model **out, pyr_kernels *k, const char *run, const char *weaker,
                                  const pyr_config *config)
 {
+    return pyr_model_open_level(out, k, run, weaker, config, -1);
+}
+
+pyr_status pyr_model_open_level(pyr_model **out, pyr_kernels *k, const char *run, const char *weaker,
+                                const pyr_config *config, int level)
+{
     pyr_model *m;
     pyr_status status;
 
@@ -286,6 +296,7 @@ pyr_status pyr_model_open_guided(pyr_model **out, pyr_kernels *k, const char *ru
     PYR_TRY(pyr_new(&m, 1, sizeof *m, "model"));
     m->k = k;
     m->levels = config->pyramid.levels;
+    m->only = level;
     m->batch = batch_of(k, config, weaker != NULL);
     m->hash = PYR_HASH_START;
     status = open_all(m, run, weaker, config);
@@ -330,6 +341,21 @@ int pyr_model_levels(const pyr_model *m)
     return m->levels;
 }
 
+int pyr_model_only(const pyr_model *m)
+{
+    return m->only;
+}
+
+bool pyr_model_has(const pyr_model *m, int level)
+{
+    return m->only < 0 || level == m->only;
+}
+
+bool pyr_model_has_weaker(const pyr_model *m)
+{
+    return m->weaker != NULL;
+}
+
 pyr_shape pyr_model_image(const pyr_model *m, int level)
 {
     return pyr_pyramid_image_shape(m->pyramid, level);
@@ -357,17 +383,17 @@ int pyr_model_batch(const pyr_model *m)
 
 double pyr_model_guidance(const pyr_model *m, int level)
 {
-    return m->level[level].level.settings.sampler_guidance;
+    return pyr_model_has(m, level) ? m->level[level].level.settings.sampler_guidance : 1;
 }
 
 int pyr_model_nfe(const pyr_model *m, int level)
 {
-    return pyr_level_nfe(&m->level[level]);
+    return pyr_model_has(m, level) ? pyr_level_nfe(&m->level[level]) : 0;
 }
 
 double pyr_model_flop(const pyr_model *m, int level)
 {
-    return pyr_level_sample_flop(&m->level[level]);
+    return pyr_model_has(m, level) ? pyr_level_sample_flop(&m->level[level]) : 0;
 }
 
 uint64_t pyr_model_hash(const pyr_model *m)
@@ -385,11 +411,13 @@ size_t pyr_model_bytes(const pyr_model *m)
     size_t bytes = (size_t)m->k->lanes * m->lane_bytes;
 
     for (int i = 0; i < m->levels; i++)
-        bytes += pyr_denoiser_bytes(&m->level[i].denoiser).total +
-                 m->level[i].params.count * pyr_type_size(m->k->real);
+        if (pyr_model_has(m, i))
+            bytes += pyr_denoiser_bytes(&m->level[i].denoiser).total +
+                     m->level[i].params.count * pyr_type_size(m->k->real);
     for (int i = 0; m->weaker && i < m->levels; i++)
-        bytes += pyr_denoiser_bytes(&m->weaker[i].denoiser).total +
-                 m->weaker[i].params.count * pyr_type_size(m->k->real);
+        if (pyr_model_has(m, i))
+            bytes += pyr_denoiser_bytes(&m->weaker[i].denoiser).total +
+                     m->weaker[i].params.count * pyr_type_size(m->k->real);
     return bytes;
 }
 
@@ -486,9 +514,16 @@ static pyr_status measure_mismatch(const pyr_model *m, lane_memory *w, int level
     return PYR_OK;
 }
 
-/* I_level into *image from I_{level+1} in coarse (unused at the coarsest level). */
+/* Where a turn's results go; each may be NULL. */
+typedef struct turn_results {
+    float *variable;  /* n x variable as projected, host */
+    double *mismatch; /* n */
+} turn_results;
+
+/* I_level into *image from I_{level+1} in coarse (unused at the coarsest level). Without a coarser image a
+ * residual is drawn alone: there is no I_level. */
 static pyr_status draw_level(lane_memory *w, const pyr_model_turn *turn, const pyr_model_hand *hand,
-                             const pyr_level_draw *draw, void *image, double *mismatch)
+                             const pyr_level_draw *draw, void *image, const turn_results *to)
 {
     pyr_model *m = turn->model;
     pyr_kernels *k = m->k;
@@ -511,12 +546,17 @@ static pyr_status draw_level(lane_memory *w, const pyr_model_turn *turn, const p
         PYR_TRY(hand->drawn(hand->ctx, turn, w->variable));
     if (turn->coarse)
         pyr_pyramid_project(m->pyramid, level, draw->n, turn->coarse, w->condition, w->variable, w->scratch);
+    if (to->variable)
+        PYR_TRY(pyr_download_floats(k, to->variable, w->variable,
+                                    (size_t)draw->n * pyr_count(s->level.variable)));
+    if (!turn->coarse && level < m->levels - 1)
+        return PYR_OK;
     pyr_pyramid_synthesize(m->pyramid, level, draw->n, turn->coarse, w->condition, w->variable, image,
                            w->scratch);
     if (hand && hand->synthesized)
         PYR_TRY(hand->synthesized(hand->ctx, turn, image));
-    if (mismatch && turn->coarse)
-        PYR_TRY(measure_mismatch(m, w, level, draw->n, turn->coarse, image, mismatch));
+    if (to->mismatch && turn->coarse)
+        PYR_TRY(measure_mismatch(m, w, level, draw->n, turn->coarse, image, to->mismatch));
     k->clamp(k, image, -1, 1, (size_t)draw->n * pyr_count(pyr_pyramid_image_shape(m->pyramid, level)));
     return PYR_OK;
 }
@@ -528,7 +568,8 @@ static pyr_status draw_task(void *arg, int task, int lane)
     lane_memory *w = &m->memory[lane];
     const pyr_model_draw *draw = d->draw;
     int first = task * m->batch, n = draw->n - first < m->batch ? draw->n - first : m->batch;
-    int begin = draw->coarse && draw->given > 0 ? draw->given : m->levels - 1;
+    int coarsest = m->only >= 0 ? m->only : m->levels - 1, finest = m->only >= 0 ? m->only : 0;
+    int begin = !draw->coarse ? coarsest : draw->given > 0 ? draw->given : m->levels - 1;
     pyr_level_draw one = {.lane = lane,
                           .n = n,
                           .seeds = draw->seeds + first,
@@ -537,27 +578,31 @@ static pyr_status draw_task(void *arg, int task, int lane)
 
     for (int i = 0; i < n && one.rows; i++)
         w->rows[i] = (uint32_t)(draw->labels ? draw->labels[first + i] : draw->label);
-    for (int level = begin; level >= 0; level--) {
-        bool coarsest = level == begin;
+    for (int level = begin; level >= finest; level--) {
+        bool is_first = level == begin, given = is_first && draw->coarse;
         void *image = w->image[level % 2];
+        turn_results to = {0};
         pyr_model_turn turn = {.model = m,
                                .lane = lane,
                                .level = level,
                                .first = first,
                                .n = n,
                                .seeds = one.seeds,
-                               .coarse = coarsest ? NULL : w->image[(level + 1) % 2],
-                               .condition = coarsest ? NULL : w->condition,
+                               .coarse = is_first ? NULL : w->image[(level + 1) % 2],
+                               .condition = is_first ? NULL : w->condition,
                                .scratch = w->scratch};
         size_t size = pyr_count(pyr_pyramid_image_shape(m->pyramid, level));
 
         if (pyr_stop_requested())
             return pyr_fail(PYR_E_STOPPED, "stopped");
-        if (coarsest && draw->coarse)
+        if (draw->mismatch[level])
+            to.mismatch = draw->mismatch[level] + first;
+        if (draw->variable[level] && !given)
+            to.variable = draw->variable[level] + (size_t)first * pyr_count(m->level[level].level.variable);
+        if (given)
             PYR_TRY(pyr_upload_floats(m->k, image, draw->coarse + (size_t)first * size, (size_t)n * size));
         else
-            PYR_TRY(draw_level(w, &turn, draw->hand, &one, image,
-                               draw->mismatch[level] ? draw->mismatch[level] + first : NULL));
+            PYR_TRY(draw_level(w, &turn, draw->hand, &one, image, &to));
         if (draw->image[level])
             PYR_TRY(pyr_download_floats(m->k, draw->image[level] + (size_t)first * size, image,
                                         (size_t)n * size));
@@ -568,6 +613,10 @@ static pyr_status draw_task(void *arg, int task, int lane)
 pyr_status pyr_model_sample(pyr_model *m, const pyr_model_draw *draw)
 {
     drawing d = {m, draw};
+    int only = m->only;
 
+    assert(only < 0 || (draw->coarse ? draw->given == only + 1 && only + 1 < m->levels
+                                     : !m->level[only].level.condition.c && !draw->mismatch[only] &&
+                                           (only == m->levels - 1 || !draw->image[only])));
     return m->k->run_tasks(m->k, (draw->n + m->batch - 1) / m->batch, draw_task, &d);
 }

@@ -18,13 +18,21 @@ pyr_status pyr_model_open(pyr_model **out, pyr_kernels *k, const char *run, cons
  * which has the same pyramid and data; PYR_E_CONFIG when it has not. */
 pyr_status pyr_model_open_guided(pyr_model **out, pyr_kernels *k, const char *run, const char *weaker,
                                  const pyr_config *config);
+/* The same of one level alone (-1: all), whatever the others are: not trained, still in training, of another
+ * pyramid. What is said of other levels below (guidance, cost, memory) is that of nothing; pyr_model_level
+ * gives none of them. `weaker` may be NULL. */
+pyr_status pyr_model_open_level(pyr_model **out, pyr_kernels *k, const char *run, const char *weaker,
+                                const pyr_config *config, int level);
 void pyr_model_free(pyr_model *m); /* NULL is a no-op */
 
-int pyr_model_levels(const pyr_model *m);
-pyr_shape pyr_model_image(const pyr_model *m, int level);       /* n = 1 */
-int pyr_model_bits(const pyr_model *m);                         /* of the data's samples, 8 or 16 */
-int pyr_model_classes(const pyr_model *m);                      /* 0: unconditional */
-const pyr_class_list *pyr_model_class_list(const pyr_model *m); /* of all levels together; borrowed */
+int pyr_model_levels(const pyr_model *m);                 /* of the pyramid */
+int pyr_model_only(const pyr_model *m);                   /* the level that was opened by itself; -1: all */
+bool pyr_model_has(const pyr_model *m, int level);        /* whether that level was opened */
+bool pyr_model_has_weaker(const pyr_model *m);            /* a run to be guided away from */
+pyr_shape pyr_model_image(const pyr_model *m, int level); /* n = 1 */
+int pyr_model_bits(const pyr_model *m);                   /* of the data's samples, 8 or 16 */
+int pyr_model_classes(const pyr_model *m);                /* 0: unconditional */
+const pyr_class_list *pyr_model_class_list(const pyr_model *m); /* of all opened levels together; borrowed */
 int pyr_model_batch(const pyr_model *m);                        /* images a lane takes at a time */
 double pyr_model_guidance(const pyr_model *m,
                           int level); /* as its settings say, whatever its classes; 1: none */
@@ -73,6 +81,8 @@ typedef struct pyr_model_draw {
     int given;                        /* their level: coarser ones are not looked at; 0: the coarsest */
     float *image[PYR_MAX_LEVELS];     /* results: image[i] is n x I_i, host; NULL: that level is not wanted.
                                          Levels coarser than the given one stay as they are */
+    float *variable[PYR_MAX_LEVELS];  /* results: variable[i] is n x what level i drew (a residual as it was
+                                         projected), host; NULL: not wanted */
     const pyr_model_hand *hand;       /* NULL: none */
     double *mismatch[PYR_MAX_LEVELS]; /* n mean squares of d(I_i) - I_{i+1}, taken before I_i is clamped;
                                          NULL: not wanted; of the coarsest level there are none */
@@ -83,7 +93,10 @@ typedef struct pyr_model_draw {
  * PYR_E_ARG. */
 pyr_status pyr_model_choose_class(pyr_class_choice *out, const pyr_model *m, const char *typed);
 
-/* Draw n images; whole machine. Image j is the same bytes whatever n and the number of lanes are. */
+/* Draw n images; whole machine. Image j is the same bytes whatever n and the number of lanes are. Of a model
+ * of one level I: I_I to the coarser images `coarse` (given = I + 1; level I must have been opened, level I +
+ * 1 need not be); without them, which only a level without a condition can do, the coarsest image, or of a
+ * finer level `variable` alone. */
 pyr_status pyr_model_sample(pyr_model *m, const pyr_model_draw *draw);
 
 #endif

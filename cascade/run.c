@@ -123,6 +123,38 @@ bool pyr_run_exists(const char *run)
     return there;
 }
 
+bool pyr_run_has_level(const char *run, int level)
+{
+    char *path = pyr_strfmt("%s/level-%d/unet/config.json", run, level);
+    bool there = path && pyr_is_file(path);
+
+    pyr_free(path);
+    return there;
+}
+
+pyr_status pyr_run_check_trained(const char *run, int level)
+{
+    char *folder = pyr_run_level(run, level);
+    bool begun = folder && pyr_is_folder(folder);
+    int other = 0;
+    pyr_status status;
+
+    pyr_free(folder);
+    if (pyr_run_has_level(run, level))
+        return PYR_OK;
+    while (other < PYR_MAX_LEVELS && !pyr_run_has_level(run, other))
+        other++;
+    status = pyr_fail(PYR_E_IO, "level %d of %s %s: pyrdiff train --outdir %s --level %d", level, run,
+                      begun ? "has no weights yet, its training has not come to a checkpoint"
+                            : "has not been trained yet",
+                      run, level);
+    if (other < PYR_MAX_LEVELS)
+        status = pyr_fail(status,
+                          "%s (level %d is there: pyrdiff sample --network %s --level %d draws it by itself)",
+                          pyr_error(), other, run, other);
+    return status;
+}
+
 pyr_status pyr_run_settings(pyr_settings **out, const char *run)
 {
     pyr_status status = PYR_OK;

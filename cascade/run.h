@@ -69,6 +69,12 @@ char *pyr_run_commit(const char *run);
 pyr_status pyr_run_settings(pyr_settings **out, const char *run);
 bool pyr_run_exists(const char *run);
 
+/* Whether level I of the run has weights to draw from, those of a checkpoint or final ones. */
+bool pyr_run_has_level(const char *run, int level);
+/* PYR_E_IO when it has none, with the command that trains it, and the one that draws a level that is there.
+ */
+pyr_status pyr_run_check_trained(const char *run, int level);
+
 /* Take `level` for training: its folder, its lock (the caller gives *lock to pyr_unlock; -1 on failure), and
  * the run's manifest. That is written, or compared with `settings` when a level has begun already, here or
  * in another process: what all levels share and what `level` has begun with must not change. What differs

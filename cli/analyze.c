@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/one_level.h"
 #include "cli/progress.h"
 #include "eval/svg.h"
 #include <inttypes.h>
@@ -18,7 +19,7 @@ typedef struct typed {
     const char *config, *network, *json, *plot, *block;
     int64_t images;
     double mismatch, sigma_last;
-    int langevin_steps;
+    int langevin_steps, level;
     bool reference;
     pyr_machine machine;
 } typed;
@@ -35,7 +36,9 @@ static void show_level(void *ctx, int level)
 {
     work *w = ctx;
 
-    pyr_bar_draw(&w->bar, "measuring", w->config.pyramid.levels - 1 - level, w->config.pyramid.levels, "");
+    if (w->typed->level < 0)
+        pyr_bar_draw(&w->bar, "measuring", w->config.pyramid.levels - 1 - level, w->config.pyramid.levels,
+                     "");
 }
 
 /* ---- settings ---------------------------------------------------------------------------------- */
@@ -60,6 +63,9 @@ static pyr_status read_settings(work *w, const pyr_parsed *parsed)
     if (parsed->n_arguments)
         PYR_TRY(pyr_settings_set(w->settings, "data.path", parsed->arguments[0], "DATA"));
     PYR_TRY(pyr_config_get(&w->config, w->settings));
+    PYR_TRY(pyr_check_level(&w->config, t->level));
+    if (t->level >= 0 && t->reference && w->config.pyramid.levels > 1)
+        return pyr_fail(PYR_E_ARG, "--reference compares the levels: leave --level %d out", t->level);
     if (!*w->config.data.set.path)
         return pyr_fail(PYR_E_ARG, "which images? pyrdiff analyze DATA, --config FILE or --network RUN");
     return PYR_OK;
@@ -75,6 +81,11 @@ static int choose_bins(const pyr_level_analysis *l, int bin[SHOWN])
     for (int i = 0; i < n; i++)
         bin[i] = n > 1 ? 1 + (int)lround((double)i * (l->bins - 2) / (n - 1)) : 1;
     return n;
+}
+
+static bool has(const pyr_analysis *a, int level)
+{
+    return a->only < 0 || level == a->only;
 }
 
 static double time_at(const pyr_schedule *s, double part)
@@ -176,8 +187,11 @@ static void print_level(const work *w, int index)
            " pairs; images %" PRId64 " and %" PRId64 "\n",
            l->farthest.distance, l->farthest_z, n, n * (n - 1) / 2, l->farthest.i, l->farthest.j);
     print_ncsn(l, w->typed);
-    printf("  reference side      %.3g (a linear denoiser leaves half of the variance at sigma %.3g)\n",
-           l->reference, l->half);
+    if (isnan(l->reference))
+        printf("  half of variance    a linear denoiser leaves it at sigma %.3g\n", l->half);
+    else
+        printf("  reference side      %.3g (a linear denoiser leaves half of the variance at sigma %.3g)\n",
+               l->reference, l->half);
     printf("  start at sigma %-5.4g%.3g nats from the prior (at most %.3g given any condition)\n", end_of(l),
            l->mismatch, l->ceiling);
     if (l->level.settings.sampler.start == PYR_START_GAUSSIAN)
@@ -278,7 +292,8 @@ static pyr_status write_json(const work *w)
     pyr_json_real(&json, "side_exponent", w->analysis.slope);
     pyr_json_open(&json, "levels", '[');
     for (int i = 0; i < w->analysis.levels; i++)
-        json_level(&json, &w->analysis.level[i], t);
+        if (has(&w->analysis, i))
+            json_level(&json, &w->analysis.level[i], t);
     pyr_json_close(&json, ']');
     pyr_json_close(&json, '}');
     pyr_text_add(&json.text, "\n");
@@ -361,6 +376,8 @@ static void add_plot(page *p, const pyr_plot *plot)
 static void plot_power(page *p, const pyr_analysis *a)
 {
     for (int i = a->levels - 1; i >= 0; i--) {
+        if (!has(a, i))
+            continue;
         const pyr_level_analysis *l = &a->level[i];
         size_t n = (size_t)l->bins - 1; /* the mean, bin 0, has no place on a logarithmic axis */
 
@@ -383,6 +400,8 @@ static void plot_power(page *p, const pyr_analysis *a)
 static void plot_signal(page *p, const pyr_analysis *a)
 {
     for (int i = a->levels - 1; i >= 0; i--) {
+        if (!has(a, i))
+            continue;
         const pyr_level_analysis *l = &a->level[i];
 
         for (int highest = 0; highest <= (l->bins > 2); highest++) {
@@ -410,6 +429,8 @@ static void plot_signal(page *p, const pyr_analysis *a)
 static void plot_mismatch(page *p, const pyr_analysis *a, double bound)
 {
     for (int i = a->levels - 1; i >= 0; i--) {
+        if (!has(a, i))
+            continue;
         const pyr_level_analysis *l = &a->level[i];
         double low = log(0.5), high = log(fmax(end_of(l), 2 * l->sigma_max));
 
@@ -485,6 +506,9 @@ static pyr_status write_fits(const work *w)
 {
     for (int i = 0; i < w->analysis.levels; i++) {
         const pyr_level_analysis *l = &w->analysis.level[i];
+
+        if (!has(&w->analysis, i))
+            continue;
         char *folder = pyr_run_level(w->typed->network, i);
         pyr_status status = folder ? pyr_gaussian_write(&l->gaussian, &l->level.facts, folder)
                                    : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
@@ -492,8 +516,13 @@ static pyr_status write_fits(const work *w)
         pyr_free(folder);
         PYR_TRY(status);
     }
-    printf("\n%s: level-0 to level-%d have a gaussian.safetensors now, for sampler.start = \"gaussian\"\n",
-           w->typed->network, w->analysis.levels - 1);
+    if (w->analysis.only >= 0)
+        printf("\n%s: level-%d has a gaussian.safetensors now, for sampler.start = \"gaussian\"\n",
+               w->typed->network, w->analysis.only);
+    else
+        printf(
+            "\n%s: level-0 to level-%d have a gaussian.safetensors now, for sampler.start = \"gaussian\"\n",
+            w->typed->network, w->analysis.levels - 1);
     return PYR_OK;
 }
 
@@ -511,6 +540,7 @@ static pyr_status run_analyze(void *arg, pyr_parsed *parsed)
     status = pyr_analyze(&w.analysis, &(pyr_analysis_job){.k = k,
                                                           .config = &w.config,
                                                           .run = pyr_given(t->network),
+                                                          .level = t->level,
                                                           .images = t->images,
                                                           .bound = t->mismatch,
                                                           .sigma_last = t->sigma_last,
@@ -523,8 +553,10 @@ static pyr_status run_analyze(void *arg, pyr_parsed *parsed)
            w.analysis.training, w.analysis.shape.h, w.analysis.shape.w, w.analysis.shape.c, w.analysis.levels,
            w.analysis.levels == 1 ? "" : "s", pyr_filter_names[w.config.pyramid.filter]);
     for (int i = w.analysis.levels - 1; i >= 0; i--)
-        print_level(&w, i);
-    print_references(&w.analysis);
+        if (has(&w.analysis, i))
+            print_level(&w, i);
+    if (w.analysis.only < 0 || w.analysis.levels == 1)
+        print_references(&w.analysis);
     PYR_TRY_OUT(put_block(&w));
     if (*t->json)
         PYR_TRY_OUT(write_json(&w));
@@ -557,6 +589,7 @@ pyr_status pyr_command_analyze(int argc, char **argv)
          .help =
              "a run: its configuration and statistics; writes level-I/gaussian.safetensors into it, which "
              "sampler.start = \"gaussian\" starts from"},
+        PYR_LEVEL_OPTION(t.level, "this level only (0: the finest); with --network whatever the others are"),
         {.name = "levels", .argument = "N", .setting = "pyramid.levels"},
         {.name = "filter", .argument = "NAME", .setting = "pyramid.filter"},
         {.name = "images",
@@ -625,9 +658,11 @@ pyr_status pyr_command_analyze(int argc, char **argv)
             "Measure the levels of a data set's pyramid, before anything is trained: spread, distances and "
             "spectrum of each; the noise levels of NCSNv2; how far the noise at the end of the schedule is "
             "from the prior; and noise levels to begin with, as a block of a configuration.",
-        .examples = "  pyrdiff analyze photos --levels 4 --plot analysis.svg\n"
-                    "  pyrdiff analyze --config configs/fashion-mnist.cfg --json analysis.json\n"
-                    "  pyrdiff analyze --network runs/fashion-mnist\n",
+        .examples =
+            "  pyrdiff analyze photos --levels 4 --plot analysis.svg\n"
+            "  pyrdiff analyze --config configs/fashion-mnist.cfg --json analysis.json\n"
+            "  pyrdiff analyze --network runs/fashion-mnist\n"
+            "  pyrdiff analyze --network runs/fashion-mnist --level 1        when only level 1 is trained\n",
         .table = table,
         .n = sizeof table / sizeof *table,
         .sections = pyr_all_sections(),

@@ -3,7 +3,9 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "cascade/real_images.h"
 #include "cli/cli.h"
+#include "cli/one_level.h"
 #include "cli/parse.h"
 #include "cli/progress.h"
 #include "cli/sampling.h"
@@ -16,7 +18,7 @@
 typedef struct typed {
     const char *classifier, *inception, *reference, *ref_stats, *write_stats, *seeds, *steps, *sampler;
     const char *metrics, *json, *sheet, *resize, *of_class;
-    int batch, given;
+    int batch, given, level;
     int64_t count;
     pyr_typed_guidance guidance;
     pyr_machine machine;
@@ -30,6 +32,8 @@ typedef struct work {
     pyr_config config;
     pyr_kernels *k;
     pyr_dataset *data;
+    pyr_dataset *of_level; /* --level I: the data's images at that level; NULL: of level 0, or all levels */
+    char *data_name;
     pyr_image_set set;
     char *cache, *found; /* a classifier of the cache */
     pyr_bar bar;
@@ -54,8 +58,8 @@ static void show_progress(void *ctx, int64_t done, int64_t n, double images_per_
 /* Options of sampling are of no use to images that are there. */
 static pyr_status refuse_sampling(const work *w, const pyr_parsed *parsed)
 {
-    static const char *const of_runs[] = {
-        "seeds", "steps", "sampler", "given", "class", "guidance", "guidance-interval", "gnet", "batch"};
+    static const char *const of_runs[] = {"seeds", "steps",    "sampler",           "given", "level",
+                                          "class", "guidance", "guidance-interval", "gnet",  "batch"};
 
     for (size_t i = 0; i < sizeof of_runs / sizeof *of_runs; i++)
         if (pyr_option_given(parsed, of_runs[i]))
@@ -67,6 +71,13 @@ static pyr_status check_given(const work *w)
 {
     int given = w->typed->given, coarsest = w->config.pyramid.levels - 1;
 
+    PYR_TRY(pyr_check_level(&w->config, w->typed->level));
+    if (given && w->typed->level >= 0)
+        return pyr_fail(
+            PYR_E_ARG,
+            "one of --given and --level at a time: --given %d draws all levels below %d, --level %d "
+            "level %d alone",
+            given, given, w->typed->level, w->typed->level);
     if (given <= coarsest)
         return PYR_OK;
     if (coarsest == 0)
@@ -114,13 +125,23 @@ static pyr_status seeds_of(const typed *t, uint64_t **seeds, size_t *n)
     return PYR_OK;
 }
 
+/* The level whose images are given, 0: none. */
+static int given_level(const work *w)
+{
+    int level = w->typed->level;
+
+    if (level < 0)
+        return w->typed->given;
+    return level + 1 < w->config.pyramid.levels ? level + 1 : 0;
+}
+
 static pyr_status draw(work *w, const pyr_evaluate_job *judges)
 {
     pyr_set_draw job = {.k = w->k,
                         .name = w->input,
                         .config = &w->config,
                         .label = -1,
-                        .given = w->typed->given,
+                        .given = given_level(w),
                         .data = w->data,
                         .batch = w->typed->batch,
                         .on_progress = show_progress,
@@ -134,9 +155,13 @@ static pyr_status draw(work *w, const pyr_evaluate_job *judges)
     pyr_status status = PYR_OK;
 
     PYR_TRY_OUT(seeds_of(w->typed, &seeds, &n));
-    PYR_TRY_OUT(
-        pyr_model_open_guided(&job.model, w->k, w->input, pyr_given(w->typed->guidance.gnet), &w->config));
+    PYR_TRY_OUT(pyr_model_open_level(&job.model, w->k, w->input, pyr_given(w->typed->guidance.gnet),
+                                     &w->config, w->typed->level));
     s = pyr_model_image(job.model, 0);
+    if (w->typed->level > 0) {
+        PYR_TRY_OUT(pyr_check_data_shape(w->data, w->config.data.set.path, s));
+        s = pyr_model_image(job.model, w->typed->level);
+    }
     PYR_TRY_OUT(pyr_evaluate_size(judges, w->input, s.h, s.w, s.c));
     PYR_TRY_OUT(pyr_model_choose_class(&choice, job.model, w->typed->of_class));
     PYR_TRY_OUT(pyr_class_labels(&labels, &choice, seeds, n));
@@ -228,8 +253,11 @@ static void print_set(const pyr_image_set *set)
         printf("of %s; ", set->of_class);
     if (set->drawn < set->levels)
         printf("level %d: real training images; ", set->drawn);
-    printf("drawn per level from the coarsest with");
-    for (int i = set->drawn - 1; i >= 0; i--) {
+    if (set->alone)
+        printf("level %d drawn alone with", set->finest);
+    else
+        printf("drawn per level from the coarsest with");
+    for (int i = set->drawn - 1; i >= set->finest; i--) {
         printf("%s %s", i == set->drawn - 1 ? "" : ",", set->sampler[i]);
         nfe += set->nfe[i];
         flop += set->flop[i];
@@ -261,7 +289,7 @@ static pyr_status choose_networks(work *w, pyr_evaluate_job *job)
     job->network[1] = pyr_given(t->inception);
     if (job->network[0] || job->network[1] || !(job->metrics & (PYR_METRIC_NETWORK | PYR_METRIC_NEAREST)))
         return PYR_OK;
-    PYR_TRY(pyr_default_network(&w->found, w->k, w->data, w->cache, show_note, w));
+    PYR_TRY(pyr_default_network(&w->found, w->k, job->data, w->cache, show_note, w));
     job->network[0] = w->found;
     if (!w->found)
         pyr_bar_line(&w->bar, "note: the data have no labels to train a classifier on, so only figures of "
@@ -292,13 +320,43 @@ static pyr_status plan(work *w, pyr_evaluate_job *job)
     return PYR_OK;
 }
 
+/* The nearest training images of drawings to coarser images of training images are, more often than not,
+ * these. */
+static void leave_out_nearest(const work *w, pyr_evaluate_job *job)
+{
+    if (w->typed->level < 0 || !given_level(w) || job->metrics != PYR_METRIC_ALL || job->sheet)
+        return;
+    job->metrics &= ~(unsigned)PYR_METRIC_NEAREST;
+}
+
+/* What level I is compared with. */
+static pyr_status open_level_data(work *w)
+{
+    int level = w->typed->level;
+    pyr_dataset_shape s = pyr_dataset_shape_of(w->data);
+    pyr_pyramid *pyramid = NULL;
+    pyr_status status;
+
+    if (level <= 0)
+        return PYR_OK;
+    PYR_TRY(pyr_run_check_trained(w->input, level));
+    PYR_TRY_OUT(pyr_pyramid_new(&pyramid, w->k, &w->config.pyramid, s.h, s.w, s.c));
+    PYR_TRY_OUT(pyr_level_dataset(&w->of_level, w->k, pyramid, w->data, level));
+    w->data_name = pyr_strfmt("%s, level %d", w->config.data.set.path, level);
+    if (!w->data_name)
+        status = pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+out:
+    pyr_pyramid_free(pyramid);
+    return status;
+}
+
 static pyr_status judge(work *w)
 {
     const typed *t = w->typed;
     pyr_evaluate_job job = {.k = w->k,
                             .samples = &w->set,
-                            .data = w->data,
-                            .data_name = w->config.data.set.path,
+                            .data = w->of_level ? w->of_level : w->data,
+                            .data_name = w->data_name ? w->data_name : w->config.data.set.path,
                             .data_settings = &w->config.data.set,
                             .reference = strcmp(t->reference, "train") == 0 ? PYR_TRAIN : PYR_HELD_OUT,
                             .ref_stats = pyr_given(t->ref_stats),
@@ -312,6 +370,7 @@ static pyr_status judge(work *w)
 
     PYR_TRY_OUT(pyr_parse_metrics(t->metrics, &job.metrics));
     PYR_TRY_OUT(plan(w, &job));
+    leave_out_nearest(w, &job);
     PYR_TRY_OUT(pyr_evaluate_check_reference(&job)); /* before a classifier is trained */
     PYR_TRY_OUT(choose_networks(w, &job));
     PYR_TRY_OUT(pyr_evaluate_check(&job)); /* not after an hour of sampling */
@@ -361,6 +420,7 @@ static pyr_status run_eval(void *at, pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_dataset_open(&w.data, &w.config.data.set));
     w.cache = pyr_cache_path("eval");
     pyr_stop_on_signals();
+    PYR_TRY_OUT(open_level_data(&w));
     PYR_TRY_OUT(judge(&w));
 out:
     pyr_bar_end(&w.bar);
@@ -368,6 +428,8 @@ out:
         fprintf(stderr, "stopped: nothing was measured\n");
     pyr_image_set_free(&w.set);
     pyr_dataset_free(w.data);
+    pyr_dataset_free(w.of_level);
+    pyr_free(w.data_name);
     pyr_kernels_free(w.k);
     pyr_settings_free(w.settings);
     pyr_free(w.cache);
@@ -445,6 +507,10 @@ pyr_status pyr_command_eval(int argc, char **argv)
          .help =
              "take level I of training images, which the seeds choose, and draw only the finer levels: what "
              "these lose; 0: draw all"},
+        PYR_LEVEL_OPTION(
+            t.level, "draw level I only, whatever the others are, to level I + 1 of training images (the "
+                     "coarsest by itself), and compare it with level I of the data's images: what that level "
+                     "alone loses. --level 0 draws the same as --given 1"),
         PYR_SAMPLING_OPTIONS(t.steps, t.sampler, t.of_class),
         PYR_GUIDANCE_OPTIONS(t.guidance),
         {.name = "batch",
@@ -488,7 +554,9 @@ pyr_status pyr_command_eval(int argc, char **argv)
             "their hashes. Features of references are kept in the cache.",
         .examples =
             "  pyrdiff eval runs/fashion-mnist --json eval.json --sheet nearest.png\n"
-            "  pyrdiff eval runs/fashion-mnist --given 1            (level 0 alone, on real coarse images)\n"
+            "  pyrdiff eval runs/fashion-mnist --given 2            (levels 1 and 0, on real images of level "
+            "2)\n"
+            "  pyrdiff eval runs/fashion-mnist --level 1            (level 1 alone, at its own resolution)\n"
             "  pyrdiff eval out/samples.npz --data PATH --metrics swd,spectrum\n"
             "  pyrdiff eval out --data PATH --inception inception.safetensors --ref-stats cifar10.npz\n",
         .table = table,

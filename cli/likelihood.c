@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/one_level.h"
 #include "cli/progress.h"
 #include "graph/train.h"
 #include <inttypes.h>
@@ -17,7 +18,7 @@ static const char *const split_words[] = {"held-out", "train", NULL};
 
 typedef struct typed {
     const char *network, *json;
-    int split, solver, probe, steps, probes, bound_steps, bound_terms, count;
+    int level, split, solver, probe, steps, probes, bound_steps, bound_terms, count;
     double rtol, atol;
     int64_t seed;
     bool dequantise, classes;
@@ -107,6 +108,12 @@ static void print_level(const work *w, const pyr_run_likelihood *r, int level)
     printf("; NFE %.1f (%d..%d)\n", l->nfe, l->nfe_least, l->nfe_most);
 }
 
+/* One level of several: there is no total. */
+static bool is_term(const pyr_run_likelihood *r)
+{
+    return r->only >= 0 && r->levels > 1;
+}
+
 static void print_total(const work *w, const pyr_run_likelihood *r)
 {
     bool bound = w->job.plan.bound_terms > 0;
@@ -114,6 +121,16 @@ static void print_total(const work *w, const pyr_run_likelihood *r)
 
     mean_text(text, r->log_p, 2);
     mean_text(below, r->log_p_bound, 2);
+    if (is_term(r)) {
+        printf("log p of level %d  %s nats an image", r->only, text);
+        if (bound)
+            printf(", bound %s", below);
+        printf("\n    its own term of the sum over the levels (%s)\n",
+               r->only == r->levels - 1                                ? "the coarsest image"
+               : pyr_model_level(w->model, r->only)->level.condition.c ? "given the real coarser image"
+                                                                       : "without a condition");
+        return;
+    }
     if (!r->exact) {
         printf("code log-likelihood  %s nats an image", text);
         if (bound)
@@ -202,18 +219,24 @@ static pyr_status write_json(const work *w, const pyr_run_likelihood *r)
     pyr_json_int(&json, "seed", w->typed->seed);
     pyr_json_string(&json, "filter", r->levels > 1 ? filter : NULL);
     json_method(w, &json);
-    pyr_json_string(&json, "kind", r->exact ? "log-likelihood" : "code log-likelihood");
+    pyr_json_string(&json, "kind",
+                    is_term(r) ? "log p of one level"
+                    : r->exact ? "log-likelihood"
+                               : "code log-likelihood");
+    if (r->only >= 0)
+        pyr_json_int(&json, "level", r->only);
     json_mean(&json, "log_p", r->log_p);
     if (bound)
         json_mean(&json, "log_p_bound", r->log_p_bound);
-    if (r->exact && w->job.dequantise)
+    if (r->exact && !is_term(r) && w->job.dequantise)
         json_mean(&json, "bits_per_dim", r->bits_per_dim);
-    if (r->exact && w->job.dequantise && bound)
+    if (r->exact && !is_term(r) && w->job.dequantise && bound)
         json_mean(&json, "bits_per_dim_bound", r->bpd_bound);
     pyr_json_real(&json, "seconds", w->seconds);
     pyr_json_open(&json, "levels", '[');
     for (int i = r->levels - 1; i >= 0; i--)
-        json_level(w, &r->level[i], i, &json);
+        if (pyr_model_has(w->model, i))
+            json_level(w, &r->level[i], i, &json);
     pyr_json_close(&json, ']');
     pyr_json_close(&json, '}');
     pyr_text_add(&json.text, "\n");
@@ -288,18 +311,6 @@ static pyr_status fill_job(work *w)
     return PYR_OK;
 }
 
-/* The images must be such as the run draws. */
-static pyr_status check_shape(const work *w)
-{
-    pyr_dataset_shape s = pyr_dataset_shape_of(w->data);
-    pyr_shape image = pyr_model_image(w->model, 0);
-
-    if (s.h != image.h || s.w != image.w || s.c != image.c)
-        return pyr_fail(PYR_E_SHAPE, "%s has images of %dx%dx%d, the run's are %dx%dx%d",
-                        w->config.data.set.path, s.h, s.w, s.c, image.h, image.w, image.c);
-    return PYR_OK;
-}
-
 /* What a likelihood is not defined for is left out. */
 static void plain_sampling(pyr_config *config)
 {
@@ -325,11 +336,12 @@ static pyr_status run_likelihood(void *at, pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_run_settings(&settings, t->network));
     PYR_TRY_OUT(pyr_options_apply(parsed, settings));
     PYR_TRY_OUT(pyr_config_get(&w.config, settings));
+    PYR_TRY_OUT(pyr_check_level(&w.config, t->level));
     plain_sampling(&w.config);
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
-    PYR_TRY_OUT(pyr_model_open(&w.model, k, t->network, &w.config));
+    PYR_TRY_OUT(pyr_model_open_level(&w.model, k, t->network, NULL, &w.config, t->level));
     PYR_TRY_OUT(pyr_dataset_open(&w.data, &w.config.data.set));
-    PYR_TRY_OUT(check_shape(&w));
+    PYR_TRY_OUT(pyr_check_data_shape(w.data, w.config.data.set.path, pyr_model_image(w.model, 0)));
     PYR_TRY_OUT(fill_job(&w));
     if (!w.config.data.dequantise && t->dequantise)
         pyr_bar_line(&w.bar,
@@ -343,7 +355,8 @@ static pyr_status run_likelihood(void *at, pyr_parsed *parsed)
     print_images(&w);
     print_method(&w);
     for (int i = result.levels - 1; i >= 0; i--)
-        print_level(&w, &result, i);
+        if (pyr_model_has(w.model, i))
+            print_level(&w, &result, i);
     print_total(&w, &result);
     if (*t->json)
         PYR_TRY_OUT(write_json(&w, &result));
@@ -369,6 +382,8 @@ pyr_status pyr_command_likelihood(int argc, char **argv)
     typed t;
     const pyr_option table[] = {
         PYR_NETWORK_OPTION(t.network),
+        PYR_LEVEL_OPTION(t.level,
+                         "this level's own term only (0: the finest), whatever the other levels are"),
         {.name = "data",
          .argument = "PATH",
          .setting = "data.path",
@@ -460,7 +475,8 @@ pyr_status pyr_command_likelihood(int argc, char **argv)
             "--precision says otherwise.",
         .examples =
             "  pyrdiff likelihood --network runs/fashion-mnist-haar --count 1000\n"
-            "  pyrdiff likelihood --network runs/fashion-mnist-haar --probes 4 --rtol 1e-5 --json FILE\n",
+            "  pyrdiff likelihood --network runs/fashion-mnist-haar --probes 4 --rtol 1e-5 --json FILE\n"
+            "  pyrdiff likelihood --network runs/fashion-mnist --level 1         what level 1 alone adds\n",
         .table = table,
         .n = sizeof table / sizeof *table,
         .sections = pyr_all_sections(),

@@ -5,8 +5,10 @@
 #include "base/text.h"
 #include "cascade/model.h"
 #include "cli/cli.h"
+#include "cli/one_level.h"
 #include "cli/parse.h"
 #include "cli/progress.h"
+#include "cli/sample_level.h"
 #include "cli/sample_output.h"
 #include "cli/sample_pipeline.h"
 #include "cli/sampling.h"
@@ -20,7 +22,7 @@
 
 typedef struct typed {
     const char *network, *outdir, *seeds, *steps, *coarse, *sampler, *of_class;
-    int batch, zoom;
+    int level, batch, zoom;
     bool npz, grid, trajectory;
     pyr_typed_guidance guidance;
     pyr_machine machine;
@@ -43,19 +45,30 @@ typedef struct output {
     pyr_bar bar;
 } output;
 
-/* ---- starting from given coarsest images ------------------------------------------------------- */
+/* ---- starting from given coarser images -------------------------------------------------------- */
 
-static pyr_status read_coarse_image(const char *path, pyr_shape s, int bits, float *dst)
+/* The level of the images in --coarse. */
+static int coarse_level(const output *o)
 {
+    return o->typed->level >= 0 ? o->typed->level + 1 : pyr_model_levels(o->model) - 1;
+}
+
+static pyr_status read_coarse_image(const output *o, const char *path, float *dst)
+{
+    int level = coarse_level(o);
+    pyr_shape s = pyr_model_image(o->model, level);
     pyr_image image = {0};
     pyr_status status;
+    char name[32] = "the coarsest level";
 
+    if (level < pyr_model_levels(o->model) - 1)
+        snprintf(name, sizeof name, "level %d", level);
     PYR_TRY(pyr_image_read(&image, path));
     if (image.h != s.h || image.w != s.w)
-        status = pyr_fail(PYR_E_SHAPE, "%s is %dx%d, the coarsest level of this run is %dx%d", path, image.h,
-                          image.w, s.h, s.w);
+        status = pyr_fail(PYR_E_SHAPE, "%s is %dx%d, %s of this run is %dx%d", path, image.h, image.w, name,
+                          s.h, s.w);
     else
-        status = pyr_image_to_values(dst, &image, s.c, bits);
+        status = pyr_image_to_values(dst, &image, s.c, pyr_model_bits(o->model));
     pyr_image_free(&image);
     return status;
 }
@@ -65,7 +78,7 @@ static pyr_status read_coarse_image(const char *path, pyr_shape s, int bits, flo
 static pyr_status open_coarse(output *o)
 {
     const char *folder = o->typed->coarse;
-    pyr_shape s = pyr_model_image(o->model, pyr_model_levels(o->model) - 1);
+    pyr_shape s = pyr_model_image(o->model, coarse_level(o));
     pyr_names names = {0};
     float *pixels = NULL;
     pyr_status status = PYR_OK;
@@ -82,7 +95,7 @@ static pyr_status open_coarse(output *o)
         if (!path)
             status = pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
         else if (o->n_coarse < o->n)
-            status = read_coarse_image(path, s, pyr_model_bits(o->model), pixels);
+            status = read_coarse_image(o, path, pixels);
         o->n_coarse++;
         if (status != PYR_OK)
             goto out;
@@ -98,11 +111,10 @@ out:
 /* Image j of the run starts from file j of the folder, again from the first when there are fewer. */
 static pyr_status read_coarse(const output *o, size_t first, int n, float *dst)
 {
-    pyr_shape s = pyr_model_image(o->model, pyr_model_levels(o->model) - 1);
+    pyr_shape s = pyr_model_image(o->model, coarse_level(o));
 
     for (size_t j = 0; j < (size_t)n; j++)
-        PYR_TRY(read_coarse_image(o->coarse[(first + j) % o->n_coarse], s, pyr_model_bits(o->model),
-                                  dst + j * pyr_count(s)));
+        PYR_TRY(read_coarse_image(o, o->coarse[(first + j) % o->n_coarse], dst + j * pyr_count(s)));
     return PYR_OK;
 }
 
@@ -249,6 +261,58 @@ out:
     return status;
 }
 
+static pyr_status read_coarser(void *ctx, size_t first, int n, float *dst)
+{
+    return read_coarse(ctx, first, n, dst);
+}
+
+static const char *name_of_coarser(void *ctx, size_t j)
+{
+    const output *o = ctx;
+
+    return o->coarse[j % o->n_coarse];
+}
+
+/* --level I */
+static pyr_status sample_level(output *o, const pyr_config *config, bool data_given)
+{
+    const typed *t = o->typed;
+
+    pyr_stop_on_signals();
+    return pyr_sample_level(&(pyr_level_sampling){.model = o->model,
+                                                  .config = config,
+                                                  .network = t->network,
+                                                  .outdir = t->outdir,
+                                                  .seeds_text = t->seeds,
+                                                  .seeds = o->seeds,
+                                                  .n = o->n,
+                                                  .labels = o->labels,
+                                                  .batch = t->batch,
+                                                  .zoom = t->zoom,
+                                                  .npz = t->npz,
+                                                  .grid = t->grid,
+                                                  .read = o->coarse ? read_coarser : NULL,
+                                                  .name = name_of_coarser,
+                                                  .ctx = o,
+                                                  .data_given = data_given,
+                                                  .bar = &o->bar});
+}
+
+/* What is typed for one level, and for all. */
+static pyr_status check_level(const typed *t, const pyr_config *config, bool data_given)
+{
+    PYR_TRY(pyr_check_level(config, t->level));
+    if (t->level < 0 && data_given)
+        return pyr_fail(PYR_E_ARG,
+                        "--data is for --level I, whose coarser images are real ones: leave it out");
+    if (t->level >= 0 && t->trajectory)
+        return pyr_fail(PYR_E_ARG, "--trajectory shows all levels: leave --level %d out", t->level);
+    if (t->level >= 0 && t->level == config->pyramid.levels - 1 && *t->coarse)
+        return pyr_fail(PYR_E_ARG, "level %d is the coarsest, it is given no image: leave --coarse out",
+                        t->level);
+    return PYR_OK;
+}
+
 static pyr_status run_sampling(void *at, pyr_parsed *parsed)
 {
     const typed *t = at;
@@ -257,6 +321,7 @@ static pyr_status run_sampling(void *at, pyr_parsed *parsed)
     pyr_kernels *k = NULL;
     pyr_config config;
     int batch;
+    bool data_given = pyr_option_given(parsed, "data");
     output o = {.typed = t, .bar = pyr_bar_new()};
 
     if (!*t->network)
@@ -266,14 +331,20 @@ static pyr_status run_sampling(void *at, pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_run_settings(&settings, t->network));
     PYR_TRY_OUT(pyr_options_apply(parsed, settings));
     PYR_TRY_OUT(pyr_config_get(&config, settings));
+    PYR_TRY_OUT(check_level(t, &config, data_given));
     PYR_TRY_OUT(pyr_set_sampler(&config, t->steps, t->sampler));
     PYR_TRY_OUT(pyr_set_guidance(&config, &t->guidance));
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
-    PYR_TRY_OUT(pyr_model_open_guided(&o.model, k, t->network, pyr_given(t->guidance.gnet), &config));
+    PYR_TRY_OUT(
+        pyr_model_open_level(&o.model, k, t->network, pyr_given(t->guidance.gnet), &config, t->level));
     PYR_TRY_OUT(pyr_model_choose_class(&o.choice, o.model, t->of_class));
     PYR_TRY_OUT(pyr_class_labels(&o.labels, &o.choice, o.seeds, o.n));
     if (*t->coarse)
         PYR_TRY_OUT(open_coarse(&o));
+    if (t->level >= 0) {
+        status = sample_level(&o, &config, data_given);
+        goto out;
+    }
     say_what(&o);
     PYR_TRY_OUT(open_output(&o));
     pyr_stop_on_signals();
@@ -286,7 +357,7 @@ static pyr_status run_sampling(void *at, pyr_parsed *parsed)
     PYR_TRY_OUT(draw_all(&o, batch));
     PYR_TRY_OUT(pyr_sample_output_close(&o.to));
 out:
-    if (status == PYR_E_STOPPED)
+    if (status == PYR_E_STOPPED && o.outdir)
         fprintf(stderr, "stopped: the images drawn so far are in %s\n", o.outdir);
     pyr_sample_output_free(&o.to);
     for (size_t i = 0; i < o.n_coarse; i++)
@@ -314,7 +385,14 @@ pyr_status pyr_command_sample(int argc, char **argv)
          .type = PYR_SETTING_TEXT,
          .target = &t.coarse,
          .standard = "",
-         .help = "start from the coarsest images in this folder"},
+         .help = "start from the coarsest images in this folder; with --level I from these of level I + 1"},
+        PYR_LEVEL_OPTION(t.level, "draw this level only (0: the finest), whatever the others are: to coarser "
+                                  "images of training images that the seeds choose, or of --coarse; the "
+                                  "coarsest by itself"),
+        {.name = "data",
+         .argument = "PATH",
+         .setting = "data.path",
+         .help = "with --level: the images whose coarser ones are given; without it those of the run"},
         {.name = "denoise",
          .setting = "level.sampler.denoise",
          .help = "end each level with a denoising step; --no-denoise shows why"},
@@ -339,6 +417,8 @@ pyr_status pyr_command_sample(int argc, char **argv)
             "  pyrdiff sample --network runs/fashion-mnist --seeds 0-7 --sampler ddim --set "
             "level.sampler.eta=0.5 "
             "--trajectory\n"
+            "  pyrdiff sample --network runs/fashion-mnist --level 1        level 1 alone, to real coarser "
+            "images\n"
             "  pyrdiff sample --network ddpm-cifar10-32 --help        of a diffusers pipeline\n",
         .table = table,
         .n = sizeof table / sizeof *table,

@@ -42,10 +42,12 @@ void pyr_sample_origin(pyr_origin *out, const pyr_sample_output *o, size_t at)
     out->texts[2] = (pyr_png_text){"weights", o->weights};
     out->texts[3] = (pyr_png_text){"Software", "pyrdiff"};
     out->n = 4;
-    if (!o->labels)
-        return;
-    snprintf(out->label, sizeof out->label, "%d", (int)o->labels[at]);
-    out->texts[out->n++] = (pyr_png_text){"class", out->label};
+    if (o->labels) {
+        snprintf(out->label, sizeof out->label, "%d", (int)o->labels[at]);
+        out->texts[out->n++] = (pyr_png_text){"class", out->label};
+    }
+    memcpy(out->texts + out->n, o->more, o->n_more * sizeof *o->more);
+    out->n += o->n_more;
 }
 
 static pyr_status write_image(pyr_sample_output *o, size_t at, const float *values)

@@ -6,13 +6,17 @@
 #include "images/png_file.h"
 #include "pyramid/pyramid.h"
 
+enum { PYR_MORE_TEXTS = 3 };
+
 typedef struct pyr_sample_output {
-    const char *folder;     /* borrowed, as the texts */
-    const char *seeds_text; /* as typed */
-    const char *sampler;    /* in words */
-    char weights[32];       /* their hash */
-    const uint64_t *seeds;  /* n */
-    const int32_t *labels;  /* n; NULL: of no class in particular */
+    const char *folder;                /* borrowed, as the texts */
+    const char *seeds_text;            /* as typed */
+    const char *sampler;               /* in words */
+    pyr_png_text more[PYR_MORE_TEXTS]; /* that the next PNGs say, too; borrowed until they are written */
+    size_t n_more;
+    char weights[32];      /* their hash */
+    const uint64_t *seeds; /* n */
+    const int32_t *labels; /* n; NULL: of no class in particular */
     size_t n;
     int levels; /* level 0 is what is written; with more than one there is a grid of all levels, too */
     pyr_shape image[PYR_MAX_LEVELS];
@@ -75,7 +79,7 @@ void pyr_sample_output_free(pyr_sample_output *o); /* no-op on {0}; what is not 
 enum { PYR_ORIGIN_TEXTS = 5 };
 typedef struct pyr_origin {
     char seed[32], label[16];
-    pyr_png_text texts[PYR_ORIGIN_TEXTS];
+    pyr_png_text texts[PYR_ORIGIN_TEXTS + PYR_MORE_TEXTS];
     size_t n; /* texts */
 } pyr_origin;
 void pyr_sample_origin(pyr_origin *out, const pyr_sample_output *o, size_t at);

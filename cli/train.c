@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/next_command.h"
 #include "cli/progress.h"
 #include "graph/train.h"
 #include <stdio.h>
@@ -177,10 +178,9 @@ static pyr_status run_training(void *at, pyr_parsed *parsed)
         fprintf(stderr, "%s. The same command goes on from here\n", pyr_error());
     if (status != PYR_OK)
         goto out;
-    fprintf(stderr,
-            "trained: %s (peak memory %.0f MiB, of it %.0f MiB program and data). Pictures: pyrdiff sample "
-            "--network %s\n",
-            run, pyr_peak_mib(), s.baseline_mib, run);
+    fprintf(stderr, "trained: %s (peak memory %.0f MiB, of it %.0f MiB program and data)\n", run,
+            pyr_peak_mib(), s.baseline_mib);
+    status = pyr_say_next(run, t->level);
 out:
     pyr_settings_free(settings);
     pyr_kernels_free(k);

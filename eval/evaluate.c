@@ -218,7 +218,7 @@ static void add_consistency(evaluating *e)
     pyr_measurement about = e->about;
 
     e->about = (pyr_measurement){.n = set->n};
-    for (int i = 0; i < pyr_image_set_checked(set); i++)
+    for (int i = set->finest; i < pyr_image_set_checked(set); i++)
         add(e, "consistency", i, set->consistency[i], (double)NAN);
     e->about = about;
 }
@@ -938,15 +938,17 @@ static void put_set(const pyr_image_set *set, pyr_json *json)
         return;
     if (*set->of_class)
         pyr_json_string(json, "class", set->of_class);
+    if (set->alone)
+        pyr_json_int(json, "level", set->finest);
     pyr_json_open(json, "sampler", '[');
-    for (int i = set->drawn - 1; i >= 0; i--) {
+    for (int i = set->drawn - 1; i >= set->finest; i--) {
         pyr_json_string(json, NULL, set->sampler[i]);
         flop += set->flop[i];
         nfe += set->nfe[i];
     }
     pyr_json_close(json, ']');
     pyr_json_open(json, "steps", '[');
-    for (int i = set->drawn - 1; i >= 0; i--)
+    for (int i = set->drawn - 1; i >= set->finest; i--)
         pyr_json_int(json, NULL, set->steps[i]);
     pyr_json_close(json, ']');
     if (set->drawn < set->levels)

@@ -109,10 +109,10 @@ void pyr_evaluation_free(pyr_evaluation *e); /* back to {0}; no-op on {0} */
 double pyr_evaluation_value(const pyr_evaluation *e, const char *metric, int level);
 
 /* Add, as members of the object that is open, what the set is ("input", "input_hash", "images", "bits", of a
- * run its "class" (where they are of some), "sampler", "steps", "given" (where not all levels were drawn),
- * "nfe", "sample_flop", "sample_s"), then "metrics" (one number each, arrays per level; of pixels and of the
- * first network), "figures" (all, with what they are of), "left_out" (with reasons; null in "metrics") and
- * "warnings". Arrays per level begin with the coarsest. */
+ * run its "class" (where they are of some), "level" (where one was drawn alone), "sampler", "steps", "given"
+ * (where not all levels were drawn), "nfe", "sample_flop", "sample_s"), then "metrics" (one number each,
+ * arrays per level; of pixels and of the first network), "figures" (all, with what they are of), "left_out"
+ * (with reasons; null in "metrics") and "warnings". Arrays per level begin with the coarsest. */
 void pyr_evaluation_json(const pyr_evaluation *e, const pyr_image_set *samples, pyr_json *json);
 
 /* A classifier for a data set with labels: the file of the cache that was trained on this very data, or one

@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "cascade/real_images.h"
 #include "images/image_values.h"
-#include "images/order.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -231,21 +231,21 @@ typedef struct drawing {
     double *mismatch[PYR_MAX_LEVELS]; /* likewise */
     double sum[PYR_MAX_LEVELS];       /* of mean squares */
     int batch;
-    /* of real coarse images only: a batch of them at level 0, host; at level 0 and at another, backend */
-    float *real;
-    void *fine, *coarse, *scratch;
+    pyr_real_images real; /* empty where nothing is given */
+    int64_t *index;       /* of a batch of real images */
 } drawing;
 
 static pyr_status open_given(drawing *d)
 {
-    pyr_kernels *k = d->draw->k;
-    size_t count = (size_t)d->batch * pyr_count(d->set->shape[0]), bytes = count * pyr_type_size(k->real);
+    const pyr_set_draw *draw = d->draw;
 
-    PYR_TRY(pyr_new(&d->real, count, sizeof *d->real, "real images"));
-    PYR_TRY(k->alloc(k, &d->fine, bytes, "real images"));
-    PYR_TRY(k->alloc(k, &d->coarse, bytes, "real images"));
-    return k->alloc(k, &d->scratch, pyr_pyramid_scratch(pyr_model_pyramid(d->draw->model), d->batch),
-                    "real images");
+    PYR_TRY(pyr_new(&d->index, (size_t)d->batch, sizeof *d->index, "real images"));
+    return pyr_real_images_new(&d->real, draw->k, pyr_model_pyramid(draw->model), draw->data, d->batch);
+}
+
+static int finest_of(const pyr_model *model)
+{
+    return pyr_model_only(model) < 0 ? 0 : pyr_model_only(model);
 }
 
 static pyr_status open_drawing(drawing *d)
@@ -260,8 +260,10 @@ static pyr_status open_drawing(drawing *d)
         d->batch = (int)draw->n;
     n = (size_t)d->batch;
     set->levels = pyr_model_levels(draw->model);
+    set->finest = finest_of(draw->model);
+    set->alone = pyr_model_only(draw->model) >= 0;
     set->drawn = draw->given ? draw->given : set->levels;
-    for (int i = 0; i < set->levels; i++) {
+    for (int i = set->finest; i < set->levels; i++) {
         pyr_shape s = set->shape[i] = pyr_model_image(draw->model, i);
 
         snprintf(set->sampler[i], sizeof set->sampler[i], "%s", pyr_model_sampler(draw->model, i));
@@ -280,46 +282,21 @@ static void close_drawing(drawing *d)
         pyr_free(d->image[i]);
         pyr_free(d->mismatch[i]);
     }
-    pyr_free(d->real);
-    d->draw->k->release(d->draw->k, d->fine);
-    d->draw->k->release(d->draw->k, d->coarse);
-    d->draw->k->release(d->draw->k, d->scratch);
-}
-
-/* The training image that a seed chooses: of the class that is drawn, if there is one. */
-static int64_t chosen_by(const pyr_set_draw *draw, uint64_t seed, int label)
-{
-    const int32_t *labels = pyr_dataset_labels(draw->data, PYR_TRAIN);
-    int64_t count = pyr_dataset_count(draw->data, PYR_TRAIN), index = 0;
-
-    for (int64_t i = 0; i < count; i++) {
-        index = pyr_order(0, (int64_t)((seed + (uint64_t)i) % (uint64_t)count), count);
-        if (label < 0 || !labels || labels[index] == label)
-            break;
-    }
-    return index;
+    pyr_free(d->index);
+    pyr_real_images_free(&d->real);
 }
 
 /* The training image of each of n seeds, from the first on, at the given level and the coarser ones. */
 static pyr_status take_real(drawing *d, int64_t first, int n)
 {
     const pyr_set_draw *draw = d->draw;
-    const pyr_pyramid *pyramid = pyr_model_pyramid(draw->model);
-    size_t size = pyr_count(d->set->shape[0]);
 
     for (int j = 0; j < n; j++) {
         int label = draw->labels ? draw->labels[first + j] : draw->label;
 
-        PYR_TRY(pyr_dataset_pixels(draw->data, PYR_TRAIN, chosen_by(draw, draw->seeds[first + j], label), false,
-                                   d->real + (size_t)j * size));
+        d->index[j] = pyr_real_image_of_seed(draw->data, draw->seeds[first + j], label);
     }
-    PYR_TRY(pyr_upload_floats(draw->k, d->fine, d->real, (size_t)n * size));
-    for (int level = draw->given; level < d->set->levels; level++) {
-        pyr_pyramid_reduce(pyramid, n, d->fine, level, d->coarse, d->scratch);
-        PYR_TRY(pyr_download_floats(draw->k, d->image[level], d->coarse,
-                                    (size_t)n * pyr_count(d->set->shape[level])));
-    }
-    return PYR_OK;
+    return pyr_real_images_take(&d->real, PYR_TRAIN, d->index, n, draw->given, d->image);
 }
 
 static pyr_status keep(drawing *d, int64_t first, int n)
@@ -331,19 +308,19 @@ static pyr_status keep(drawing *d, int64_t first, int n)
     for (int j = 0; j < n; j++) {
         pyr_image image;
 
-        PYR_TRY(pyr_image_from_values(&image, d->image[0] + (size_t)j * image_bytes(set), set->h, set->w,
-                                      set->c, bits, set->name));
+        PYR_TRY(pyr_image_from_values(&image, d->image[set->finest] + (size_t)j * image_bytes(set), set->h,
+                                      set->w, set->c, bits, set->name));
         status = put(set, first + j, &image);
         pyr_image_free(&image);
         PYR_TRY(status);
     }
-    for (int i = 0; i < set->levels && first < set->kept; i++) {
+    for (int i = set->finest; i < set->levels && first < set->kept; i++) {
         size_t size = pyr_count(set->shape[i]);
         int64_t count = set->kept - first < n ? set->kept - first : n;
 
         memcpy(set->first[i] + (size_t)first * size, d->image[i], (size_t)count * size * sizeof(float));
     }
-    for (int i = 0; i < pyr_image_set_checked(set); i++)
+    for (int i = set->finest; i < pyr_image_set_checked(set); i++)
         for (int j = 0; j < n; j++)
             d->sum[i] += d->mismatch[i][j];
     return PYR_OK;
@@ -352,7 +329,7 @@ static pyr_status keep(drawing *d, int64_t first, int n)
 pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
 {
     drawing d = {.draw = draw, .set = out};
-    pyr_shape s = pyr_model_image(draw->model, 0);
+    pyr_shape s = pyr_model_image(draw->model, finest_of(draw->model));
     pyr_status status = PYR_OK;
     double start = pyr_now();
 
@@ -371,7 +348,8 @@ pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
         double from;
 
         memcpy(one.image, d.image, sizeof one.image);
-        memcpy(one.mismatch, d.mismatch, sizeof one.mismatch);
+        for (int i = 0; i < pyr_image_set_checked(out); i++)
+            one.mismatch[i] = d.mismatch[i];
         if (draw->given) {
             PYR_TRY_OUT(take_real(&d, first, n));
             one.coarse = d.image[draw->given];
@@ -385,11 +363,11 @@ pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
         if (draw->on_progress)
             draw->on_progress(draw->ctx, first + n, draw->n, (double)(first + n) / (pyr_now() - start));
     }
-    for (int i = 0; i < out->drawn; i++) { /* afterwards: rk45 does not know before */
+    for (int i = out->finest; i < out->drawn; i++) { /* afterwards: rk45 does not know before */
         out->flop[i] = pyr_model_flop(draw->model, i);
         out->nfe[i] = pyr_model_nfe(draw->model, i);
     }
-    for (int i = 0; i < pyr_image_set_checked(out); i++)
+    for (int i = out->finest; i < pyr_image_set_checked(out); i++)
         out->consistency[i] = sqrt(d.sum[i] / (double)draw->n);
     out->hash = hash_pixels(out);
 out:

@@ -30,12 +30,14 @@ typedef struct pyr_image_set {
 
     /* of a run only; else 0 and NULL */
     int levels;
-    int drawn;                       /* levels 0 .. drawn - 1 were; images of coarser ones are real */
+    int finest;                      /* the level that is judged: 0, or that of a model of one level */
+    bool alone;                      /* of a model of one level */
+    int drawn;                       /* levels finest .. drawn - 1 were; images of coarser ones are real */
     pyr_shape shape[PYR_MAX_LEVELS]; /* of an image at each level, n = 1 */
     double
         consistency[PYR_MAX_LEVELS];   /* RMS of d(I_i) - I_{i+1}, in values, taken before I_i is clamped (the
                                           clamp breaks what the projection made equal); of levels
-                                          0 .. pyr_image_set_checked - 1 */
+                                          finest .. pyr_image_set_checked - 1 */
     int kept;                          /* min(n, PYR_KEPT_IMAGES) */
     float *first[PYR_MAX_LEVELS];      /* the first images of each level, in [-1, 1]; owned */
     char sampler[PYR_MAX_LEVELS][104]; /* words of each level's sampler */
@@ -51,7 +53,7 @@ void pyr_image_set_free(pyr_image_set *set); /* back to {0}; no-op on {0} */
 /* The images as the metrics take them; borrowed. */
 pyr_pixels_set pyr_image_set_pixels(const pyr_image_set *set);
 
-/* How many levels of a run were drawn from a coarser one. */
+/* Levels finest .. this - 1 of a run were drawn from a coarser one. */
 int pyr_image_set_checked(const pyr_image_set *set);
 
 /* The samples in a folder or a zip archive (sample_files.h), or the images of any other file or folder that
@@ -63,7 +65,8 @@ pyr_status pyr_image_set_read(pyr_image_set *out, const char *path, int c, int64
 /* The images of a split of a data set. PYR_E_ARG when the split is empty. */
 pyr_status pyr_image_set_data(pyr_image_set *out, const pyr_dataset *data, pyr_split split, int64_t most);
 
-/* Images drawn from a model, one for each of n seeds. */
+/* Images drawn from a model, one for each of n seeds; of a model of one level that level's, with `given` the
+ * next coarser one unless it is the coarsest. */
 typedef struct pyr_set_draw {
     pyr_kernels *k;
     const char *name; /* of the set */

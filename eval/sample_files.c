@@ -30,7 +30,7 @@ bool pyr_is_sheet_name(const char *name)
 {
     static const char *const whole[] = {"grid", "levels", "inpaint", "colorize", "upscale",
                                         "vary", "encode", "invert",  "degraded", "interpolate"};
-    static const char *const numbered[] = {"trajectory-", "level-", "snapshot-"};
+    static const char *const numbered[] = {"trajectory-", "level-", "snapshot-", "residual-"};
     const char *dot = strrchr(name, '.');
     size_t n = dot ? (size_t)(dot - name) : strlen(name);
 

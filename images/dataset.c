@@ -342,6 +342,54 @@ out:
     return status;
 }
 
+pyr_status pyr_dataset_remake(pyr_dataset **out, const pyr_dataset *from, int h, int w, int batch,
+                              pyr_status (*make)(void *ctx, pyr_split split, int64_t first, int n,
+                                                 void *samples),
+                              void *ctx)
+{
+    size_t images = (size_t)(from->count[PYR_TRAIN] + from->count[PYR_HELD_OUT]);
+    int64_t head[] = {h, w, (int64_t)from->fingerprint};
+    char *at;
+    pyr_dataset *set = NULL;
+    pyr_status status;
+
+    *out = NULL;
+    PYR_TRY_OUT(new_set(&set, from->path));
+    set->kind = pyr_strdup(from->kind);
+    if (!set->kind)
+        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for a name"));
+    set->h = h;
+    set->w = w;
+    set->c = from->c;
+    set->bits = from->bits;
+    set->own_test = from->own_test;
+    set->held_labels = from->held_labels;
+    set->values = from->values;
+    set->image_bytes = (size_t)h * (size_t)w * (size_t)(set->c * set->bits / 8);
+    memcpy(set->count, from->count, sizeof set->count);
+    PYR_TRY_OUT(pyr_new(&set->samples, images, set->image_bytes, "the data set"));
+    if (from->labels) {
+        PYR_TRY_OUT(pyr_new(&set->labels, images, sizeof *set->labels, "the labels"));
+        memcpy(set->labels, from->labels, images * sizeof *set->labels);
+        set->classes = from->classes;
+    }
+    at = set->samples;
+    for (int part = 0; part < 2; part++)
+        for (int64_t first = 0; first < set->count[part]; first += batch) {
+            int n = set->count[part] - first < batch ? (int)(set->count[part] - first) : batch;
+
+            PYR_TRY_OUT(make(ctx, (pyr_split)part, first, n, at));
+            at += (size_t)n * set->image_bytes;
+        }
+    set->fingerprint =
+        pyr_hash(pyr_hash(PYR_HASH_START, head, sizeof head), set->samples, images * set->image_bytes);
+    *out = set;
+    set = NULL;
+out:
+    pyr_dataset_free(set);
+    return status;
+}
+
 void pyr_dataset_clear(pyr_dataset *set)
 {
     if (set->file >= 0)

@@ -54,6 +54,13 @@ pyr_status pyr_dataset_open(pyr_dataset **out, const pyr_data_settings *s);
 /* `count` images of random bytes to train on, none held out, with random labels when there are `classes`:
  * for measuring without data. The same bytes each time. */
 pyr_status pyr_dataset_random(pyr_dataset **out, int h, int w, int c, int count, int classes);
+/* Images h x w made of those of `from`: a data set with its split, labels, channels and bits. `make` puts the
+ * images first .. first + n - 1 of a split, at most `batch` of them, into `samples` (n x h x w x c, of the
+ * bits of `from`); its failure is forwarded. PYR_E_NOMEM. */
+pyr_status pyr_dataset_remake(pyr_dataset **out, const pyr_dataset *from, int h, int w, int batch,
+                              pyr_status (*make)(void *ctx, pyr_split split, int64_t first, int n,
+                                                 void *samples),
+                              void *ctx);
 void pyr_dataset_free(pyr_dataset *set); /* NULL is a no-op */
 
 /* From here on all calls only read, and any number of threads may make them.

@@ -462,10 +462,11 @@ static pyr_status check_facts(const pyr_level *level, const pyr_level_facts *fac
     for (int b = 0; same && b < own->bands; b++)
         same = facts->mean[b] == own->mean[b] && facts->std[b] == own->std[b];
     return same ? PYR_OK
-                : pyr_fail(PYR_E_FORMAT,
-                           "%s was measured for another level, other data or another standardisation than "
-                           "level %d of this run has: pyrdiff analyze --network %s measures it again",
-                           path, own->index, run);
+                : pyr_fail(
+                      PYR_E_FORMAT,
+                      "%s was measured for another level, other data or another standardisation than "
+                      "level %d of this run has: pyrdiff analyze --network %s --level %d measures it again",
+                      path, own->index, run, own->index);
 }
 
 static pyr_status read_all(pyr_gaussian *g, const pyr_level *level, const pyr_safetensors *file,
@@ -504,8 +505,8 @@ pyr_status pyr_gaussian_read(pyr_gaussian *out, const pyr_level *level, const ch
     if (!pyr_is_file(path)) {
         status = pyr_fail(PYR_E_IO,
                           "level %d starts from its fitted Gaussian (sampler.start gaussian), but %s is not "
-                          "there: pyrdiff analyze --network %s measures it",
-                          level->facts.index, path, run);
+                          "there: pyrdiff analyze --network %s --level %d measures it",
+                          level->facts.index, path, run, level->facts.index);
         goto out;
     }
     PYR_TRY_OUT(pyr_safetensors_open(&file, path));

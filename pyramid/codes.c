@@ -440,20 +440,27 @@ static double value_at(const plane *p, size_t i)
     return p->type == PYR_F64 ? ((const double *)p->at)[i] : (double)((const float *)p->at)[i];
 }
 
+double pyr_view_gain(double rms)
+{
+    double gain = 1;
+
+    while (gain < 64 && 4 * 2 * gain * rms <= 1)
+        gain *= 2;
+    return gain;
+}
+
 double pyr_codes_gain(const pyr_codes *codes, int level)
 {
     plane value = value_plane(codes, level);
     size_t n = (size_t)value.h * row_length(&value);
-    double sum = 0, gain = 1;
+    double sum = 0;
 
     assert(level >= 0 && level < codes->settings.levels);
     if (level == codes->settings.levels - 1)
         return 1;
     for (size_t i = 0; i < n; i++)
         sum += value_at(&value, i) * value_at(&value, i);
-    while (gain < 64 && 4 * 2 * gain * sqrt(sum / (double)n) <= 1)
-        gain *= 2;
-    return gain;
+    return pyr_view_gain(sqrt(sum / (double)n));
 }
 
 /* [-1, 1] to 0..255: a pixel of 8 bits gives itself. NaN, which a file may hold, is black. */
@@ -477,23 +484,47 @@ static void draw(uint8_t *rgb, int view_w, int y0, int x0, const plane *src, int
             }
 }
 
+/* Four tiles: the mean (NULL: mid-grey) and the three bands of c channels in `value`. */
+static void draw_bands(uint8_t *rgb, const plane *value, const plane *mean, int c, double gain)
+{
+    int h = value->h, w = value->w;
+
+    for (int y = 0; y < h && !mean; y++)
+        memset(rgb + (size_t)y * 2 * (size_t)w * 3, to_byte(0), (size_t)w * 3);
+    if (mean)
+        draw(rgb, 2 * w, 0, 0, mean, 0, c, 1);
+    draw(rgb, 2 * w, h, 0, value, 0, c, gain);
+    draw(rgb, 2 * w, 0, w, value, c, c, gain);
+    draw(rgb, 2 * w, h, w, value, 2 * c, c, gain);
+}
+
+void pyr_variable_view(uint8_t *rgb, pyr_shape shape, bool haar, const float *variable, const float *coarse,
+                       double gain)
+{
+    /* draw() only reads them */
+    plane value = {PYR_F32, shape.h, shape.w, shape.c, (void *)(uintptr_t)variable};
+    plane mean = {PYR_F32, shape.h, shape.w, shape.c / 3, (void *)(uintptr_t)coarse};
+
+    if (haar)
+        draw_bands(rgb, &value, coarse ? &mean : NULL, mean.c, gain);
+    else
+        draw(rgb, shape.w, 0, 0, &value, 0, shape.c, gain);
+}
+
 pyr_status pyr_codes_view(uint8_t *rgb, const pyr_codes *codes, int level, double gain)
 {
     plane value = value_plane(codes, level), mean;
-    int c = codes->c, h = value.h, w = value.w;
+    int c = codes->c;
     pyr_status status;
 
     if (!has_bands(codes, level)) {
-        draw(rgb, w, 0, 0, &value, 0, c, level == codes->settings.levels - 1 ? 1 : gain);
+        draw(rgb, value.w, 0, 0, &value, 0, c, level == codes->settings.levels - 1 ? 1 : gain);
         return PYR_OK;
     }
     mean = image_plane(codes, level + 1, codes->type, NULL);
     PYR_TRY_OUT(plane_new(&mean));
     PYR_TRY_OUT(rebuild(codes, level + 1, &mean));
-    draw(rgb, 2 * w, 0, 0, &mean, 0, c, 1);
-    draw(rgb, 2 * w, h, 0, &value, 0, c, gain);
-    draw(rgb, 2 * w, 0, w, &value, c, c, gain);
-    draw(rgb, 2 * w, h, w, &value, 2 * c, c, gain);
+    draw_bands(rgb, &value, &mean, c, gain);
 out:
     pyr_free(mean.at);
     return status;

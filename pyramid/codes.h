@@ -60,4 +60,11 @@ double pyr_codes_gain(const pyr_codes *codes, int level);
  * One channel is shown as grey; a second or fourth channel (alpha) is left out. PYR_E_NOMEM. */
 pyr_status pyr_codes_view(uint8_t *rgb, const pyr_codes *codes, int level, double gain);
 
+/* The gain for details whose numbers have this root mean square. */
+double pyr_view_gain(double rms);
+/* The same view of what a model draws at a level below the coarsest: `variable` of `shape` (pyramid.h, n =
+ * 1). haar: rgb is 2 h x 2 w x 3, and `coarse` is I_{level+1}, or NULL: mid-grey in its place. */
+void pyr_variable_view(uint8_t *rgb, pyr_shape shape, bool haar, const float *variable, const float *coarse,
+                       double gain);
+
 #endif

@@ -224,6 +224,7 @@ typedef struct fixture {
 static pyr_analysis_job job_of(fixture *f)
 {
     return (pyr_analysis_job){.k = f->k,
+                              .level = -1,
                               .config = &f->config,
                               .images = 300,
                               .bound = 0.01,

@@ -85,7 +85,7 @@ gives 0
 holds cmp "$tmp/alone/000003.png" "$tmp/fitted/000003.png"
 rm -f "$tmp/run/level-1/gaussian.safetensors"
 pyr sample --network "$tmp/run" --seeds 3 --outdir "$tmp/none" --set level.sampler.start=gaussian
-refuses 1 "$tmp/run/level-1/gaussian.safetensors is not there: pyrdiff analyze --network $tmp/run measures it"
+refuses 1 "$tmp/run/level-1/gaussian.safetensors is not there: pyrdiff analyze --network $tmp/run --level 1 measures it"
 
 begin "a run that starts from them writes them itself"
 pyr train --config tests/tiny.cfg --outdir "$tmp/own" --duration 960 --set level.sampler.start=gaussian
