@@ -18,7 +18,7 @@ pyr_duration pyr_level_duration(const pyr_config *config, int level)
     return d;
 }
 
-pyr_status pyr_ground_open(pyr_ground *out, pyr_kernels *k, const pyr_settings *settings)
+pyr_status pyr_ground_open(pyr_ground *out, pyr_kernels *k, const pyr_settings *settings, pyr_dataset *data)
 {
     pyr_dataset_shape s;
     pyr_status status;
@@ -29,7 +29,9 @@ pyr_status pyr_ground_open(pyr_ground *out, pyr_kernels *k, const pyr_settings *
         return pyr_fail(PYR_E_CONFIG,
                         "no data are given: add --data PATH (a folder of PNG or JPEG images, IDX or "
                         "CIFAR files)");
-    PYR_TRY(pyr_dataset_open(&out->data, &out->config.data.set));
+    if (!data)
+        PYR_TRY(pyr_dataset_open(&out->own, &out->config.data.set));
+    out->data = data ? data : out->own;
     s = pyr_dataset_shape_of(out->data);
     status = pyr_pyramid_check(&out->config.pyramid, s.h, s.w);
     if (status == PYR_OK)
@@ -42,7 +44,7 @@ pyr_status pyr_ground_open(pyr_ground *out, pyr_kernels *k, const pyr_settings *
 void pyr_ground_close(pyr_ground *ground)
 {
     pyr_pyramid_free(ground->pyramid);
-    pyr_dataset_free(ground->data);
+    pyr_dataset_free(ground->own);
     *ground = (pyr_ground){0};
 }
 
@@ -69,6 +71,7 @@ static pyr_level_job level_job(const pyr_train_job *job, const pyr_ground *groun
     return (pyr_level_job){.k = job->k,
                            .data = ground->data,
                            .pyramid = ground->pyramid,
+                           .measured = ground->measured[level].levels ? &ground->measured[level] : NULL,
                            .seed = (uint64_t)t->seed,
                            .xflip = ground->config.data.xflip,
                            .dequantise = ground->config.data.dequantise,
@@ -150,6 +153,11 @@ out:
     return status;
 }
 
+static bool wanted(const pyr_train_job *job, int level)
+{
+    return job->level < 0 || job->level == level;
+}
+
 static pyr_status check_job(const pyr_train_job *job, const pyr_ground *ground)
 {
     int levels = ground->config.pyramid.levels;
@@ -169,9 +177,56 @@ static pyr_status check_job(const pyr_train_job *job, const pyr_ground *ground)
     for (int i = 0; i < levels; i++) { /* what contradicts at a level is said before another one is trained */
         pyr_level unused;
 
-        if (job->level < 0 || job->level == i)
+        if (wanted(job, i))
             PYR_TRY(pyr_level_init(&unused, &ground->config.level[i], ground->pyramid, i,
                                    pyr_dataset_classes(ground->data), 0));
+    }
+    return PYR_OK;
+}
+
+/* A level of another run whose weights are wanted is there. */
+static pyr_status check_transfer(const pyr_train_job *job, int level)
+{
+    char *folder = pyr_run_level(job->transfer, level);
+    pyr_unet_files files = {0};
+    pyr_unet_config config;
+    pyr_level_facts facts;
+    pyr_status status;
+
+    if (!folder)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", job->transfer);
+    status = pyr_level_open_unet(folder, &files, &config, &facts);
+    pyr_unet_files_free(&files);
+    pyr_free(folder);
+    return status;
+}
+
+/* What is wrong with any level is said before the first one is trained: settings and data that are not those
+ * of what the run has already, and levels in which there is nothing to learn. */
+static pyr_status look_ahead(const pyr_train_job *job, pyr_ground *ground)
+{
+    const pyr_config *config = &ground->config;
+    bool kept[PYR_MAX_LEVELS] = {false};
+    int levels = config->pyramid.levels;
+
+    if (*job->run) {
+        PYR_TRY(pyr_run_check(job->run, job->settings, job->level));
+        PYR_TRY(pyr_run_same_data(job->run, levels, job->level, config->data.set.path,
+                                  pyr_dataset_fingerprint(ground->data), kept));
+    }
+    for (int i = levels - 1; i >= 0; i--) {
+        pyr_level_job one = level_job(job, ground, i);
+        pyr_level_facts facts;
+
+        if (kept[i])
+            continue;
+        if (job->transfer && wanted(job, i))
+            PYR_TRY(check_transfer(job, i));
+        if (config->cascade.joint) /* measures all of its levels before its first step */
+            continue;
+        PYR_TRY(pyr_level_statistics(&facts, &one, &config->level[i], i, wanted(job, i)));
+        if (wanted(job, i))
+            ground->measured[i] = facts;
     }
     return PYR_OK;
 }
@@ -185,7 +240,7 @@ typedef pyr_status (*level_work)(const pyr_train_job *job, const pyr_ground *gro
 static pyr_status each_level(const pyr_train_job *job, const pyr_ground *ground, level_work work)
 {
     for (int level = ground->config.pyramid.levels - 1; level >= 0; level--) {
-        if (job->level >= 0 && job->level != level)
+        if (!wanted(job, level))
             continue;
         if (pyr_stop_requested())
             return pyr_fail(PYR_E_STOPPED, "stopped before level %d", level);
@@ -316,9 +371,10 @@ static pyr_status with_ground(const pyr_train_job *job, level_work one,
     pyr_ground ground;
     pyr_status status = PYR_OK;
 
-    PYR_TRY(pyr_ground_open(&ground, job->k, job->settings));
+    PYR_TRY(pyr_ground_open(&ground, job->k, job->settings, job->data));
     describe_data(job, &ground);
     PYR_TRY_OUT(check_job(job, &ground));
+    PYR_TRY_OUT(look_ahead(job, &ground));
     if (ground.config.cascade.joint)
         status = all(job, &ground);
     else

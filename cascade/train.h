@@ -9,6 +9,7 @@ typedef struct pyr_train_job {
     const char *run;              /* directory */
     const char *transfer;         /* another run whose weights to start from, or NULL */
     const pyr_settings *settings; /* of the run */
+    pyr_dataset *data;            /* of those settings, when it is open already (borrowed); or NULL */
     int level;                    /* train this one only; -1: all */
     const pyr_duration *duration; /* of `level`; NULL: its share of train.duration */
     void (*on_data)(void *ctx, const char *line);
@@ -33,10 +34,13 @@ pyr_duration pyr_level_duration(const pyr_config *config, int level);
 typedef struct pyr_ground {
     pyr_config config;
     pyr_dataset *data;
+    pyr_dataset *own; /* the same when it was opened for the ground, else NULL */
     pyr_pyramid *pyramid;
+    pyr_level_facts measured[PYR_MAX_LEVELS]; /* by pyr_train before anything is trained; {0}: not measured */
 } pyr_ground;
-/* `k` and `settings` are borrowed until it is closed. */
-pyr_status pyr_ground_open(pyr_ground *out, pyr_kernels *k, const pyr_settings *settings);
+/* `k` and `settings` are borrowed until it is closed, and so is `data`, the data set that the settings name;
+ * NULL: it is opened. */
+pyr_status pyr_ground_open(pyr_ground *out, pyr_kernels *k, const pyr_settings *settings, pyr_dataset *data);
 void pyr_ground_close(pyr_ground *ground); /* no-op on {0} */
 
 #endif
