@@ -299,7 +299,7 @@ pyr_status pyr_run_check(const char *run, const pyr_settings *settings, int leve
     pyr_settings_fill(settings, "pyramid", -1, &pyramid);
     PYR_TRY(pyr_run_settings(&old, run));
     status = PYR_OK;
-    for (int i = 0; i < pyramid.levels && status == PYR_OK; i++)
+    for (int i = pyramid.levels - 1; i >= 0 && status == PYR_OK; i--)
         if (level < 0 || i == level)
             status = compare(run, old, settings, i, has_begun[i]);
     pyr_settings_free(old);

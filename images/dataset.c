@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/philox.h"
 #include "images/collection.h"
+#include "images/foreign.h"
 #include "images/image_file.h"
 #include "images/jpeg_file.h"
 #include "images/pixels.h"
@@ -40,10 +41,19 @@ static bool ends(const char *path, const char *ending)
     return n >= m && strcasecmp(path + n - m, ending) == 0;
 }
 
+static pyr_status refuse_foreign(pyr_text *sentence)
+{
+    pyr_status status = pyr_fail(PYR_E_FORMAT, "%s", sentence->at);
+
+    pyr_text_free(sentence);
+    return status;
+}
+
 static pyr_status collect_file(pyr_collection *c, const char *path)
 {
-    unsigned char start[8] = {0};
+    unsigned char start[PYR_FOREIGN_START] = {0};
     FILE *f = fopen(path, "rb");
+    pyr_text foreign = {0};
     char *copy;
 
     if (!f)
@@ -59,6 +69,8 @@ static pyr_status collect_file(pyr_collection *c, const char *path)
     }
     if (ends(path, ".bin"))
         return pyr_collect_cifar_file(c, path);
+    if (pyr_foreign_file(&foreign, path, start, n))
+        return refuse_foreign(&foreign);
     if ((n >= 2 && start[0] == 0x1f && start[1] == 0x8b) || (n >= 4 && !start[0] && !start[1] && start[2]))
         return pyr_collect_idx_file(c, path);
     return pyr_fail(
@@ -72,6 +84,7 @@ static pyr_status collect_file(pyr_collection *c, const char *path)
 static pyr_status collect(pyr_collection *c, const char *path)
 {
     pyr_names names;
+    pyr_text foreign = {0};
     pyr_status status;
 
     if (pyr_is_file(path))
@@ -85,6 +98,8 @@ static pyr_status collect(pyr_collection *c, const char *path)
         status = pyr_collect_cifar_folder(c, path, &names);
     else
         status = pyr_collect_image_folder(c, path, &names);
+    if (status == PYR_OK && c->n == 0 && pyr_foreign_folder(&foreign, path, &names))
+        status = refuse_foreign(&foreign);
     pyr_names_free(&names);
     if (status == PYR_OK && c->n == 0)
         return pyr_fail(
