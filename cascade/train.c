@@ -201,6 +201,26 @@ static pyr_status check_transfer(const pyr_train_job *job, int level)
     return status;
 }
 
+/* A level that was begun before was so for the same duration. */
+static pyr_status check_duration(const pyr_train_job *job, const pyr_ground *ground, int level)
+{
+    pyr_level_job one = level_job(job, ground, level);
+    char *folder = pyr_run_level(job->run, level);
+    pyr_level_facts facts;
+    pyr_progress progress;
+    pyr_status status = PYR_OK;
+
+    if (!folder)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", job->run);
+    if (pyr_level_has_state(folder)) {
+        status = pyr_level_peek(folder, &facts, &progress, NULL);
+        if (status == PYR_OK)
+            status = pyr_level_same_duration(&one, &ground->config.level[level], level, &progress);
+    }
+    pyr_free(folder);
+    return status;
+}
+
 /* What is wrong with any level is said before the first one is trained: settings and data that are not those
  * of what the run has already, and levels in which there is nothing to learn. */
 static pyr_status look_ahead(const pyr_train_job *job, pyr_ground *ground)
@@ -218,6 +238,8 @@ static pyr_status look_ahead(const pyr_train_job *job, pyr_ground *ground)
         pyr_level_job one = level_job(job, ground, i);
         pyr_level_facts facts;
 
+        if (kept[i] && wanted(job, i) && !config->cascade.joint)
+            PYR_TRY(check_duration(job, ground, i));
         if (kept[i])
             continue;
         if (job->transfer && wanted(job, i))
