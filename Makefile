@@ -92,6 +92,13 @@ $(B)/sources-are: FORCE
 $(B)/base/version.o: $(B)/sources-are
 $(B)/base/version.o: override CFLAGS += -DPYR_SOURCES='"$(SOURCES_ARE)"'
 
+# The default configuration, as the text of a C string.
+$(B)/default-config.inc: configs/fashion-mnist.cfg
+	@mkdir -p $(@D)
+	sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $< >$@
+$(B)/cascade/default_config.o: $(B)/default-config.inc
+$(B)/cascade/default_config.o: override CFLAGS += -I$(B)
+
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -c $< -o $@

@@ -3,6 +3,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "levels/pipeline.h"
+#include "levels/unet_file.h"
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -230,24 +232,34 @@ static char *lock_of(const char *run, int level)
     return pyr_strfmt("%s/level-%d/lock", run, level);
 }
 
-/* Which levels have begun: those with a state, and those that another process works on, whose first
- * checkpoint is still to come. `own` is the one whose lock this process holds. */
-static pyr_status count_begun(const char *run, int own, bool at[PYR_MAX_LEVELS], int *n)
+/* A cascade's levels begin together: with their one state, or with states that are about to take their
+ * places. */
+static bool began_together(const char *run)
 {
     char *shared_folder = pyr_run_shared(run), *commit = pyr_run_commit(run);
-    /* a cascade's levels begin together: with their one state, or with states that are about to take their
-     * places */
     bool all = (shared_folder && pyr_level_has_state(shared_folder)) || (commit && pyr_is_file(commit));
 
     pyr_free(shared_folder);
     pyr_free(commit);
+    return all;
+}
+
+enum { NO_LOCKS = -1 };
+
+/* Which levels have begun: those with a state, and those that another process works on, whose first
+ * checkpoint is still to come. `own` is the one whose lock this process holds; NO_LOCKS: only states count.
+ */
+static pyr_status count_begun(const char *run, int own, bool at[PYR_MAX_LEVELS], int *n)
+{
+    bool all = began_together(run);
+
     *n = 0;
     for (int i = 0; i < PYR_MAX_LEVELS; i++) {
         char *folder = pyr_run_level(run, i), *lock = lock_of(run, i);
 
         if (folder && lock) {
             at[i] = (all && pyr_is_folder(folder)) || pyr_level_has_state(folder) ||
-                    (i != own && pyr_is_locked(lock));
+                    (own != NO_LOCKS && i != own && pyr_is_locked(lock));
             *n += at[i];
         }
         pyr_free(lock);
@@ -268,31 +280,131 @@ static pyr_status differs(const char *run, const pyr_text *text)
         run, run, text->at, run);
 }
 
+/* What all levels share, and what `level` has if it has begun, is as in the manifest of the run, `old`. */
+static pyr_status compare(const char *run, const pyr_settings *old, const pyr_settings *settings, int level,
+                          bool begun)
+{
+    pyr_text text = {0};
+    pyr_status status = PYR_OK;
+
+    if (pyr_settings_compare(old, settings, 0, chosen, &(filter){.levels = false}, &text) ||
+        (begun && pyr_settings_compare_level(old, settings, level, chosen, &(filter){.levels = true}, &text)))
+        status = differs(run, &text);
+    pyr_text_free(&text);
+    return status;
+}
+
 /* The manifest of a run of which some levels have begun, for training `level`. */
 static pyr_status merge(const char *run, const pyr_settings *settings, int level, const bool *has_begun)
 {
     pyr_status status = PYR_OK;
     pyr_settings *old = NULL;
-    pyr_text text = {0};
     pyr_pyramid_settings pyramid;
 
     pyr_settings_fill(settings, "pyramid", -1, &pyramid);
     PYR_TRY(pyr_run_settings(&old, run));
-    if (pyr_settings_compare(old, settings, 0, chosen, &(filter){.levels = false}, &text)) {
-        status = differs(run, &text);
+    PYR_TRY_OUT(compare(run, old, settings, level, has_begun[level]));
+    if (has_begun[level])
         goto out;
-    }
-    if (has_begun[level]) {
-        if (pyr_settings_compare_level(old, settings, level, chosen, &(filter){.levels = true}, &text))
-            status = differs(run, &text);
-        goto out;
-    }
     PYR_TRY_OUT(pyr_settings_copy_level(old, settings, level));
     PYR_TRY_OUT(write_manifest(run, old, pyramid.levels));
 out:
     pyr_settings_free(old);
-    pyr_text_free(&text);
     return status;
+}
+
+pyr_status pyr_run_check(const char *run, const pyr_settings *settings, int level)
+{
+    bool has_begun[PYR_MAX_LEVELS] = {false};
+    pyr_pyramid_settings pyramid;
+    pyr_settings *old = NULL;
+    pyr_status status;
+    int n;
+
+    if (!pyr_run_exists(run))
+        return PYR_OK;
+    PYR_TRY(count_begun(run, NO_LOCKS, has_begun, &n));
+    if (n == 0)
+        return PYR_OK;
+    pyr_settings_fill(settings, "pyramid", -1, &pyramid);
+    PYR_TRY(pyr_run_settings(&old, run));
+    status = PYR_OK;
+    for (int i = pyramid.levels - 1; i >= 0 && status == PYR_OK; i--)
+        if (level < 0 || i == level)
+            status = compare(run, old, settings, i, has_begun[i]);
+    pyr_settings_free(old);
+    return status;
+}
+
+/* ---- the data ---------------------------------------------------------------------------------- */
+
+/* Facts of a level that is kept: of its state, or of its network, which a cascade's levels and those copied
+ * from elsewhere have alone. A level that is to be trained and has no state begins anew, whatever network is
+ * there. */
+static pyr_status kept_facts(bool *kept, pyr_level_facts *facts, const char *folder, bool to_train)
+{
+    char *config = pyr_strfmt("%s/unet/config.json", folder);
+    pyr_status status = PYR_OK;
+    pyr_progress progress;
+
+    *kept = pyr_level_has_state(folder);
+    if (!config)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+    if (*kept)
+        status = pyr_level_peek(folder, facts, &progress, NULL);
+    else if (!to_train && pyr_is_file(config)) {
+        pyr_unet_files files = {0};
+        pyr_unet_config unet;
+
+        *kept = true;
+        status = pyr_level_open_unet(folder, &files, &unet, facts);
+        pyr_unet_files_free(&files);
+    }
+    pyr_free(config);
+    return status;
+}
+
+static pyr_status other_data(const char *run, int level, uint64_t then, const char *data, uint64_t now)
+{
+    pyr_data_config config = {.set.path = ""};
+    pyr_settings *old = NULL;
+    bool elsewhere;
+    pyr_status status;
+
+    if (pyr_run_exists(run) && pyr_run_settings(&old, run) == PYR_OK)
+        pyr_settings_fill(old, "data", -1, &config);
+    elsewhere = *config.set.path && strcmp(config.set.path, data) != 0;
+    status = pyr_fail(
+        PYR_E_CONFIG,
+        "level %d of %s was trained on other data: fingerprint %016" PRIx64 ", that of %s is %016" PRIx64
+        " now (images, labels or their split are not the same); train in another --outdir (--transfer %s "
+        "takes the weights along), or go on with the data of before%s%s%s",
+        level, run, then, data, now, run, elsewhere ? " (--data " : "", elsewhere ? config.set.path : "",
+        elsewhere ? ")" : "");
+    pyr_settings_free(old);
+    return status;
+}
+
+pyr_status pyr_run_same_data(const char *run, int levels, int level, const char *data, uint64_t fingerprint,
+                             bool kept[PYR_MAX_LEVELS])
+{
+    bool together = began_together(run);
+
+    for (int i = 0; i < levels; i++) {
+        char *folder = pyr_run_level(run, i);
+        pyr_level_facts facts;
+        bool trains = (level < 0 || i == level) && !together;
+        pyr_status status;
+
+        if (!folder)
+            return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
+        status = kept_facts(&kept[i], &facts, folder, trains);
+        pyr_free(folder);
+        PYR_TRY(status);
+        if (kept[i] && facts.data != fingerprint)
+            return other_data(run, i, facts.data, data, fingerprint);
+    }
+    return PYR_OK;
 }
 
 static pyr_status lock_level(int *lock, const char *run, int level)

@@ -82,4 +82,16 @@ pyr_status pyr_run_check_trained(const char *run, int level);
  * PYR_E_BUSY when another process has the level, PYR_E_CONFIG names the keys that differ, PYR_E_IO. */
 pyr_status pyr_run_begin(int *lock, const char *run, const pyr_settings *settings, int level);
 
+/* Whether pyr_run_begin would take these settings for `level` (-1: for all levels), asked before anything is
+ * trained: nothing is locked or written. PYR_E_CONFIG names the keys that differ from those of what has
+ * begun. */
+pyr_status pyr_run_check(const char *run, const pyr_settings *settings, int level);
+
+/* Whether all levels that the run has, and keeps when `level` (-1: all of them) is trained, are of the data
+ * set with this fingerprint; `data` is its name. kept[i]: level i has something already; a level that is to
+ * be trained and has no state yet does not count. PYR_E_CONFIG names the first that is not, both fingerprints
+ * and what to do. */
+pyr_status pyr_run_same_data(const char *run, int levels, int level, const char *data, uint64_t fingerprint,
+                             bool kept[PYR_MAX_LEVELS]);
+
 #endif

@@ -18,7 +18,7 @@ pyr_duration pyr_level_duration(const pyr_config *config, int level)
     return d;
 }
 
-pyr_status pyr_ground_open(pyr_ground *out, pyr_kernels *k, const pyr_settings *settings)
+pyr_status pyr_ground_open(pyr_ground *out, pyr_kernels *k, const pyr_settings *settings, pyr_dataset *data)
 {
     pyr_dataset_shape s;
     pyr_status status;
@@ -29,7 +29,9 @@ pyr_status pyr_ground_open(pyr_ground *out, pyr_kernels *k, const pyr_settings *
         return pyr_fail(PYR_E_CONFIG,
                         "no data are given: add --data PATH (a folder of PNG or JPEG images, IDX or "
                         "CIFAR files)");
-    PYR_TRY(pyr_dataset_open(&out->data, &out->config.data.set));
+    if (!data)
+        PYR_TRY(pyr_dataset_open(&out->own, &out->config.data.set));
+    out->data = data ? data : out->own;
     s = pyr_dataset_shape_of(out->data);
     status = pyr_pyramid_check(&out->config.pyramid, s.h, s.w);
     if (status == PYR_OK)
@@ -42,7 +44,7 @@ pyr_status pyr_ground_open(pyr_ground *out, pyr_kernels *k, const pyr_settings *
 void pyr_ground_close(pyr_ground *ground)
 {
     pyr_pyramid_free(ground->pyramid);
-    pyr_dataset_free(ground->data);
+    pyr_dataset_free(ground->own);
     *ground = (pyr_ground){0};
 }
 
@@ -68,41 +70,6 @@ static void describe_data(const pyr_train_job *job, const pyr_ground *ground)
     }
 }
 
-/* Classes that no training image is of, by name: they cannot be drawn. */
-static pyr_status warn_of_classes(const pyr_train_job *job, const pyr_ground *ground)
-{
-    enum { LISTED = 12 };
-    pyr_class_list list = {0};
-    pyr_text text = {0};
-    bool classes = false;
-    int empty = 0;
-    pyr_status status = PYR_OK;
-
-    for (int i = 0; i < ground->config.pyramid.levels; i++)
-        classes = classes || (ground->config.level[i].classes && (job->level < 0 || job->level == i));
-    if (!classes)
-        return PYR_OK;
-    PYR_TRY_OUT(pyr_class_list_of_data(&list, ground->data, -1));
-    pyr_text_add(&text, "warning: no training images are of class ");
-    for (int i = 0; i < list.n; i++) {
-        if (list.images[i] > 0 || ++empty > LISTED)
-            continue;
-        pyr_text_add(&text, "%s", empty > 1 ? ", " : "");
-        pyr_class_name_add(&list, i, &text);
-    }
-    if (empty > LISTED)
-        pyr_text_add(&text, " and %d more", empty - LISTED);
-    pyr_text_add(&text, ": %s cannot be drawn (there are ", empty == 1 ? "it" : "they");
-    pyr_class_list_add(&list, &text);
-    pyr_text_add(&text, ")");
-    if (empty && text.at)
-        note(job, text.at);
-out:
-    pyr_class_list_free(&list);
-    pyr_text_free(&text);
-    return status;
-}
-
 static pyr_level_job level_job(const pyr_train_job *job, const pyr_ground *ground, int level)
 {
     const pyr_train_settings *t = &ground->config.train;
@@ -110,6 +77,7 @@ static pyr_level_job level_job(const pyr_train_job *job, const pyr_ground *groun
     return (pyr_level_job){.k = job->k,
                            .data = ground->data,
                            .pyramid = ground->pyramid,
+                           .measured = ground->measured[level].levels ? &ground->measured[level] : NULL,
                            .seed = (uint64_t)t->seed,
                            .xflip = ground->config.data.xflip,
                            .dequantise = ground->config.data.dequantise,
@@ -191,6 +159,11 @@ out:
     return status;
 }
 
+static bool wanted(const pyr_train_job *job, int level)
+{
+    return job->level < 0 || job->level == level;
+}
+
 static pyr_status check_job(const pyr_train_job *job, const pyr_ground *ground)
 {
     int levels = ground->config.pyramid.levels;
@@ -210,9 +183,78 @@ static pyr_status check_job(const pyr_train_job *job, const pyr_ground *ground)
     for (int i = 0; i < levels; i++) { /* what contradicts at a level is said before another one is trained */
         pyr_level unused;
 
-        if (job->level < 0 || job->level == i)
+        if (wanted(job, i))
             PYR_TRY(pyr_level_init(&unused, &ground->config.level[i], ground->pyramid, i,
                                    pyr_dataset_classes(ground->data), 0));
+    }
+    return PYR_OK;
+}
+
+/* A level of another run whose weights are wanted is there. */
+static pyr_status check_transfer(const pyr_train_job *job, int level)
+{
+    char *folder = pyr_run_level(job->transfer, level);
+    pyr_unet_files files = {0};
+    pyr_unet_config config;
+    pyr_level_facts facts;
+    pyr_status status;
+
+    if (!folder)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", job->transfer);
+    status = pyr_level_open_unet(folder, &files, &config, &facts);
+    pyr_unet_files_free(&files);
+    pyr_free(folder);
+    return status;
+}
+
+/* A level that was begun before was so for the same duration. */
+static pyr_status check_duration(const pyr_train_job *job, const pyr_ground *ground, int level)
+{
+    pyr_level_job one = level_job(job, ground, level);
+    char *folder = pyr_run_level(job->run, level);
+    pyr_level_facts facts;
+    pyr_progress progress;
+    pyr_status status = PYR_OK;
+
+    if (!folder)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", job->run);
+    if (pyr_level_has_state(folder)) {
+        status = pyr_level_peek(folder, &facts, &progress, NULL);
+        if (status == PYR_OK)
+            status = pyr_level_same_duration(&one, &ground->config.level[level], level, &progress);
+    }
+    pyr_free(folder);
+    return status;
+}
+
+/* What is wrong with any level is said before the first one is trained: settings and data that are not those
+ * of what the run has already, and levels in which there is nothing to learn. */
+static pyr_status look_ahead(const pyr_train_job *job, pyr_ground *ground)
+{
+    const pyr_config *config = &ground->config;
+    bool kept[PYR_MAX_LEVELS] = {false};
+    int levels = config->pyramid.levels;
+
+    if (*job->run) {
+        PYR_TRY(pyr_run_check(job->run, job->settings, job->level));
+        PYR_TRY(pyr_run_same_data(job->run, levels, job->level, config->data.set.path,
+                                  pyr_dataset_fingerprint(ground->data), kept));
+    }
+    for (int i = levels - 1; i >= 0; i--) {
+        pyr_level_job one = level_job(job, ground, i);
+        pyr_level_facts facts;
+
+        if (kept[i] && wanted(job, i) && !config->cascade.joint)
+            PYR_TRY(check_duration(job, ground, i));
+        if (kept[i])
+            continue;
+        if (job->transfer && wanted(job, i))
+            PYR_TRY(check_transfer(job, i));
+        if (config->cascade.joint) /* measures all of its levels before its first step */
+            continue;
+        PYR_TRY(pyr_level_statistics(&facts, &one, &config->level[i], i, wanted(job, i)));
+        if (wanted(job, i))
+            ground->measured[i] = facts;
     }
     return PYR_OK;
 }
@@ -226,7 +268,7 @@ typedef pyr_status (*level_work)(const pyr_train_job *job, const pyr_ground *gro
 static pyr_status each_level(const pyr_train_job *job, const pyr_ground *ground, level_work work)
 {
     for (int level = ground->config.pyramid.levels - 1; level >= 0; level--) {
-        if (job->level >= 0 && job->level != level)
+        if (!wanted(job, level))
             continue;
         if (pyr_stop_requested())
             return pyr_fail(PYR_E_STOPPED, "stopped before level %d", level);
@@ -357,10 +399,10 @@ static pyr_status with_ground(const pyr_train_job *job, level_work one,
     pyr_ground ground;
     pyr_status status = PYR_OK;
 
-    PYR_TRY(pyr_ground_open(&ground, job->k, job->settings));
+    PYR_TRY(pyr_ground_open(&ground, job->k, job->settings, job->data));
     describe_data(job, &ground);
     PYR_TRY_OUT(check_job(job, &ground));
-    PYR_TRY_OUT(warn_of_classes(job, &ground));
+    PYR_TRY_OUT(look_ahead(job, &ground));
     if (ground.config.cascade.joint)
         status = all(job, &ground);
     else

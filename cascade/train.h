@@ -9,6 +9,7 @@ typedef struct pyr_train_job {
     const char *run;              /* directory */
     const char *transfer;         /* another run whose weights to start from, or NULL */
     const pyr_settings *settings; /* of the run */
+    pyr_dataset *data;            /* of those settings, when it is open already (borrowed); or NULL */
     int level;                    /* train this one only; -1: all */
     const pyr_duration *duration; /* of `level`; NULL: its share of train.duration */
     void (*on_data)(void *ctx, const char *line);
@@ -19,11 +20,14 @@ typedef struct pyr_train_job {
     void *ctx;
 } pyr_train_job;
 
-/* PYR_OK when all wanted levels are finished (also when they were before; a note says so). PYR_E_STOPPED
- * when a stop was requested: what was done is saved. PYR_E_BUSY when another process trains the level. */
+/* Before anything is trained all levels are looked at: PYR_E_CONFIG when one was begun with other settings,
+ * for another duration or on other data, PYR_E_FORMAT when one is the same number everywhere. PYR_OK when all
+ * wanted levels are finished (also when they were before; a note says so). PYR_E_STOPPED when a stop was
+ * requested: what was done is saved. PYR_E_BUSY when another process trains the level. */
 pyr_status pyr_train(const pyr_train_job *job);
 
-/* What training would need, without doing any of it: calls on_data and on_level only. */
+/* What training would need, without doing any of it: calls on_data and on_level only, and looks at the
+ * levels, too. `run` "": there is none. */
 pyr_status pyr_train_dry(const pyr_train_job *job);
 
 /* The duration of a level: its share of the whole; an equal one when levels train together. */
@@ -33,10 +37,13 @@ pyr_duration pyr_level_duration(const pyr_config *config, int level);
 typedef struct pyr_ground {
     pyr_config config;
     pyr_dataset *data;
+    pyr_dataset *own; /* the same when it was opened for the ground, else NULL */
     pyr_pyramid *pyramid;
+    pyr_level_facts measured[PYR_MAX_LEVELS]; /* by pyr_train before anything is trained; {0}: not measured */
 } pyr_ground;
-/* `k` and `settings` are borrowed until it is closed. */
-pyr_status pyr_ground_open(pyr_ground *out, pyr_kernels *k, const pyr_settings *settings);
+/* `k` and `settings` are borrowed until it is closed, and so is `data`, the data set that the settings name;
+ * NULL: it is opened. */
+pyr_status pyr_ground_open(pyr_ground *out, pyr_kernels *k, const pyr_settings *settings, pyr_dataset *data);
 void pyr_ground_close(pyr_ground *ground); /* no-op on {0} */
 
 #endif

@@ -327,18 +327,23 @@ out:
 /* ---- all of it --------------------------------------------------------------------------------- */
 
 static pyr_status open_ground(pyr_ground *ground, pyr_bench_network *network, const typed *t, pyr_kernels *k,
-                              const pyr_parsed *parsed, pyr_settings *settings)
+                              pyr_parsed *parsed, pyr_settings **settings, pyr_dataset **data_set)
 {
+    if (!*t->network && !*t->config) {
+        PYR_TRY(pyr_command_default_settings(settings, data_set, parsed));
+        return pyr_ground_open(ground, k, *settings, *data_set);
+    }
+    PYR_TRY(pyr_settings_new(settings, pyr_all_sections(), PYR_SECTIONS));
     if (!*t->network) {
-        PYR_TRY(pyr_settings_read(settings, t->config));
-        PYR_TRY(pyr_options_apply(parsed, settings));
-        return pyr_ground_open(ground, k, settings);
+        PYR_TRY(pyr_settings_read(*settings, t->config));
+        PYR_TRY(pyr_options_apply(parsed, *settings));
+        return pyr_ground_open(ground, k, *settings, NULL);
     }
     if (pyr_option_given(parsed, "config") || pyr_option_given(parsed, "data"))
         return pyr_fail(PYR_E_ARG, "--network brings its own images: leave --config and --data out");
-    PYR_TRY(pyr_options_apply(parsed, settings));
+    PYR_TRY(pyr_options_apply(parsed, *settings));
     PYR_TRY(pyr_bench_network_read(network, t->network, t->size));
-    return pyr_bench_network_ground(ground, k, settings, network, !pyr_option_given(parsed, "batch"));
+    return pyr_bench_network_ground(ground, k, *settings, network, !pyr_option_given(parsed, "batch"));
 }
 
 static pyr_status run_bench(void *at, pyr_parsed *parsed)
@@ -346,6 +351,7 @@ static pyr_status run_bench(void *at, pyr_parsed *parsed)
     const typed *t = at;
     pyr_status status = PYR_OK;
     pyr_settings *settings = NULL;
+    pyr_dataset *data_set = NULL;
     pyr_kernels *k = NULL;
     pyr_ground ground = {0};
     pyr_bench_network network = {0};
@@ -355,10 +361,9 @@ static pyr_status run_bench(void *at, pyr_parsed *parsed)
 
     if (t->json && t->profile)
         return pyr_fail(PYR_E_ARG, "--profile is a table for people: leave --json out");
-    PYR_TRY_OUT(pyr_settings_new(&settings, pyr_all_sections(), PYR_SECTIONS));
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, true));
     data = pyr_now();
-    PYR_TRY_OUT(open_ground(&ground, &network, t, k, parsed, settings));
+    PYR_TRY_OUT(open_ground(&ground, &network, t, k, parsed, &settings, &data_set));
     data = pyr_now() - data;
     top =
         given ? 0 : ground.config.pyramid.levels - 1; /* of the network's pyramid only level 0 is looked at */
@@ -376,6 +381,7 @@ static pyr_status run_bench(void *at, pyr_parsed *parsed)
                                     t->level == level || level == top, data));
 out:
     pyr_ground_close(&ground);
+    pyr_dataset_free(data_set);
     pyr_settings_free(settings);
     pyr_kernels_free(k);
     return status;
@@ -389,8 +395,9 @@ pyr_status pyr_command_bench(int argc, char **argv)
          .argument = "FILE",
          .type = PYR_SETTING_TEXT,
          .target = &t.config,
-         .standard = "configs/fashion-mnist.cfg",
-         .help = "configuration"},
+         .standard = "",
+         .help = "configuration; without it configs/fashion-mnist.cfg, built in, with levels by the size of "
+                 "the images"},
         {.name = "data", .argument = "PATH", .setting = "data.path", .help = "images: folder, file or zip"},
         {.name = "network",
          .argument = "DIR",

@@ -119,7 +119,8 @@ pyr_status pyr_bench_network_ground(pyr_ground *out, pyr_kernels *k, pyr_setting
     level->network.dropout = unet->dropout;
     if (network->batch && own_batch)
         level->batch = network->batch;
-    PYR_TRY_OUT(pyr_dataset_random(&out->data, network->h, network->w, colours(unet), IMAGES, classes));
+    PYR_TRY_OUT(pyr_dataset_random(&out->own, network->h, network->w, colours(unet), IMAGES, classes));
+    out->data = out->own;
     PYR_TRY_OUT(pyr_pyramid_check(&out->config.pyramid, network->h, network->w));
     PYR_TRY_OUT(
         pyr_pyramid_new(&out->pyramid, k, &out->config.pyramid, network->h, network->w, colours(unet)));

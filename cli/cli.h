@@ -8,6 +8,7 @@
 
 #include "base/settings.h"
 #include "cli/options.h"
+#include "images/dataset.h"
 #include "kernels/kernels.h"
 
 pyr_status pyr_command_train(int argc, char **argv);
@@ -41,6 +42,10 @@ void pyr_command_text(pyr_text *out, int argc, char **argv);
 /* A command that reads its options into *typed (the table's targets) and then runs, or prints its help. */
 pyr_status pyr_run_command(const pyr_options *options, int argc, char **argv,
                            pyr_status (*run)(void *typed, pyr_parsed *parsed), void *typed);
+
+/* Of a command that was given no configuration: pyr_default_settings with what was typed; says on stderr how
+ * many levels that is. */
+pyr_status pyr_command_default_settings(pyr_settings **out, pyr_dataset **data, pyr_parsed *parsed);
 
 /* --network of a command that works with a trained run. */
 #define PYR_NETWORK_OPTION(at)                                                                               \

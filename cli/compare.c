@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "cascade/default_config.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "graph/train.h"
@@ -122,8 +123,6 @@ static pyr_status parse_words(work *w)
     const typed *t = w->typed;
     pyr_compare_job *job = &w->job;
 
-    if (!*t->config)
-        return pyr_fail(PYR_E_ARG, "what is to be compared? Add --config FILE");
     if (!*t->budget)
         return pyr_fail(PYR_E_ARG, "what may a training cost? Add --budget 10m, or --budget 2e14flop");
     if (pyr_parse_budget(t->budget, &job->budget) != PYR_OK)
@@ -142,14 +141,21 @@ static char *default_outdir(const char *config)
     return pyr_strfmt("runs/compare-%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
 }
 
-static pyr_status read_settings(work *w, const pyr_parsed *parsed)
+static pyr_status read_settings(work *w, pyr_parsed *parsed)
 {
     const typed *t = w->typed;
     pyr_config config;
 
-    PYR_TRY(pyr_settings_new(&w->config, pyr_all_sections(), PYR_SECTIONS));
-    PYR_TRY(pyr_settings_read(w->config, t->config));
-    PYR_TRY(pyr_options_apply(parsed, w->config));
+    if (*t->config) {
+        PYR_TRY(pyr_settings_new(&w->config, pyr_all_sections(), PYR_SECTIONS));
+        PYR_TRY(pyr_settings_read(w->config, t->config));
+        PYR_TRY(pyr_options_apply(parsed, w->config));
+    } else { /* trainings open the data in processes of their own */
+        pyr_dataset *data;
+
+        PYR_TRY(pyr_command_default_settings(&w->config, &data, parsed));
+        pyr_dataset_free(data);
+    }
     PYR_TRY(pyr_config_get(&config, w->config));
     if (!*config.data.set.path)
         return pyr_fail(PYR_E_CONFIG, "no data are given: add --data PATH");
@@ -183,7 +189,7 @@ static pyr_status run_compare(void *at, pyr_parsed *parsed)
     work w = {.typed = t, .bar = pyr_bar_new()};
     pyr_status status;
 
-    w.job = (pyr_compare_job){.config_name = t->config,
+    w.job = (pyr_compare_job){.config_name = *t->config ? t->config : pyr_default_config_name,
                               .budget_name = t->budget,
                               .seeds = t->seeds,
                               .count = t->count,
@@ -201,7 +207,7 @@ static pyr_status run_compare(void *at, pyr_parsed *parsed)
     PYR_TRY_OUT(parse_words(&w));
     PYR_TRY_OUT(read_settings(&w, parsed));
     pyr_command_text(&w.command, t->argc, t->argv);
-    w.outdir = *t->outdir ? pyr_strdup(t->outdir) : default_outdir(t->config);
+    w.outdir = *t->outdir ? pyr_strdup(t->outdir) : default_outdir(w.job.config_name);
     w.cache = pyr_cache_path("eval");
     if (!w.outdir || w.command.failed) {
         status = pyr_fail(PYR_E_NOMEM, "out of memory");
@@ -235,7 +241,9 @@ pyr_status pyr_command_compare(int argc, char **argv)
          .type = PYR_SETTING_TEXT,
          .target = &t.config,
          .standard = "",
-         .help = "the pyramid's configuration"},
+         .help = "the pyramid's configuration; without it configs/fashion-mnist.cfg, built in, with levels "
+                 "by the size "
+                 "of the images"},
         {.name = "baseline",
          .argument = "FILE",
          .type = PYR_SETTING_TEXT,

@@ -2,14 +2,13 @@
 #include "cascade/train.h"
 
 #include "base/mem.h"
+#include "cascade/default_config.h"
 #include "cli/cli.h"
 #include "cli/next_command.h"
 #include "cli/progress.h"
 #include "graph/train.h"
 #include <stdio.h>
 #include <string.h>
-
-static const char default_config[] = "configs/fashion-mnist.cfg";
 
 typedef struct typed {
     const char *config, *outdir, *transfer;
@@ -120,21 +119,28 @@ static char *default_outdir(const char *config)
     return pyr_strfmt("runs/%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
 }
 
-/* An existing run that is named without a configuration goes on with its own. */
-static pyr_status read_settings(pyr_settings **out, const typed *t, const pyr_parsed *parsed, char **run)
+/* An existing run that is named without a configuration goes on with its own. *data: of the default
+ * configuration, which is fitted to them; else NULL. */
+static pyr_status read_settings(pyr_settings **out, pyr_dataset **data, const typed *t, pyr_parsed *parsed,
+                                char **run)
 {
     pyr_status status = PYR_OK;
-    const char *config = *t->config ? t->config : default_config;
+    bool goes_on;
 
     *out = NULL;
-    *run = *t->outdir ? pyr_strdup(t->outdir) : default_outdir(config);
+    *data = NULL;
+    *run =
+        *t->outdir ? pyr_strdup(t->outdir) : default_outdir(*t->config ? t->config : pyr_default_config_name);
     if (!*run)
         return pyr_fail(PYR_E_NOMEM, "out of memory");
-    if (!*t->config && *t->outdir && pyr_run_exists(*run))
+    goes_on = !*t->config && *t->outdir && pyr_run_exists(*run);
+    if (!*t->config && !goes_on)
+        return pyr_command_default_settings(out, data, parsed);
+    if (goes_on)
         PYR_TRY_OUT(pyr_run_settings(out, *run));
     else {
         PYR_TRY_OUT(pyr_settings_new(out, pyr_all_sections(), PYR_SECTIONS));
-        PYR_TRY_OUT(pyr_settings_read(*out, config));
+        PYR_TRY_OUT(pyr_settings_read(*out, t->config));
     }
     PYR_TRY_OUT(pyr_options_apply(parsed, *out));
 out:
@@ -146,6 +152,7 @@ static pyr_status run_training(void *at, pyr_parsed *parsed)
     const typed *t = at;
     pyr_status status = PYR_OK;
     pyr_settings *settings = NULL;
+    pyr_dataset *data = NULL;
     pyr_duration own; /* of one level: not a setting of the run */
     bool has_own = false;
     pyr_kernels *k = NULL;
@@ -162,11 +169,12 @@ static pyr_status run_training(void *at, pyr_parsed *parsed)
     if (t->level >= 0)
         PYR_TRY_OUT(pyr_option_take(parsed, "duration", &own, &has_own));
     job.duration = has_own ? &own : NULL;
-    PYR_TRY_OUT(read_settings(&settings, t, parsed, &run));
+    PYR_TRY_OUT(read_settings(&settings, &data, t, parsed, &run));
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, true));
     job.k = k;
     job.run = run;
     job.settings = settings;
+    job.data = data;
     if (t->dry_run) {
         PYR_TRY_OUT(pyr_train_dry(&job));
         goto out;
@@ -183,6 +191,7 @@ static pyr_status run_training(void *at, pyr_parsed *parsed)
     status = pyr_say_next(run, t->level);
 out:
     pyr_settings_free(settings);
+    pyr_dataset_free(data);
     pyr_kernels_free(k);
     pyr_free(run);
     return status;
@@ -197,7 +206,9 @@ pyr_status pyr_command_train(int argc, char **argv)
          .type = PYR_SETTING_TEXT,
          .target = &t.config,
          .standard = "",
-         .help = "configuration; without it that of an existing --outdir, or configs/fashion-mnist.cfg"},
+         .help = "configuration; without it that of an existing --outdir, or configs/fashion-mnist.cfg, "
+                 "which is built in, "
+                 "with levels by the size of the images: halved to 8 pixels or less"},
         {.name = "outdir",
          .argument = "DIR",
          .type = PYR_SETTING_TEXT,
@@ -273,6 +284,7 @@ pyr_status pyr_command_train(int argc, char **argv)
             "processes may train different levels at the same time). The same command again goes on where "
             "it stopped. --set KEY=VALUE reaches every setting; docs/settings.md lists them.",
         .examples = "  pyrdiff train\n"
+                    "  pyrdiff train --data photos --resize 64 --outdir runs/photos\n"
                     "  pyrdiff train --level 2\n"
                     "  pyrdiff train --cascade --set cascade.condition=estimate --outdir runs/end-to-end\n"
                     "  pyrdiff train --config configs/cifar10.cfg --data PATH --duration 20m\n"

@@ -22,7 +22,7 @@ typedef struct planning {
 typedef struct planned {
     pyr_plan_facts facts;
     double flop_per_s;
-    uint64_t judges;
+    uint64_t judges, data;
 } planned;
 
 static void take_level(void *ctx, const pyr_level_trainer *trainer, const pyr_level_memory *memory,
@@ -99,8 +99,8 @@ static pyr_status take_config(pyr_plan_facts *facts, const pyr_config *config, b
 
 /* Data and feature networks: what is wrong with them is found before anything is trained. *hash: of all of
  * them; without a network that is named, what is used follows from the data. */
-static pyr_status check_judges(uint64_t *hash, const pyr_compare_job *job, pyr_kernels *k,
-                               const pyr_config *config)
+static pyr_status check_judges(uint64_t *hash, uint64_t *fingerprint, const pyr_compare_job *job,
+                               pyr_kernels *k, const pyr_config *config)
 {
     /* how figures are measured: what was judged otherwise is judged again */
     static const char rules[] = "Inception: tf1 resize, logits without bias; score: shuffled";
@@ -114,7 +114,7 @@ static pyr_status check_judges(uint64_t *hash, const pyr_compare_job *job, pyr_k
 
     PYR_TRY(pyr_dataset_open(&data, &config->data.set));
     check.data = data;
-    one = pyr_dataset_fingerprint(data);
+    one = *fingerprint = pyr_dataset_fingerprint(data);
     *hash = pyr_hash(pyr_hash(PYR_HASH_START, &one, sizeof one), rules, sizeof rules);
     for (int i = 0; i < PYR_FEATURE_NETWORKS; i++)
         if (job->network[i]) {
@@ -136,7 +136,7 @@ static pyr_status measure(double *flop_per_s, pyr_kernels *k, const pyr_settings
     double flop = 0, seconds = 0, one;
     pyr_status status = PYR_OK;
 
-    PYR_TRY(pyr_ground_open(&ground, k, settings));
+    PYR_TRY(pyr_ground_open(&ground, k, settings, NULL));
     for (int i = 0; i < facts->levels; i++) {
         pyr_level_job job = {.k = k,
                              .data = ground.data,
@@ -179,7 +179,7 @@ static pyr_status plan_in_child(void *arg, void *result)
     job.k = k;
     job.settings = settings;
     if (p->measure)
-        PYR_TRY_OUT(check_judges(&out->judges, p->job, k, &config));
+        PYR_TRY_OUT(check_judges(&out->judges, &out->data, p->job, k, &config));
     PYR_TRY_OUT(pyr_train_dry(&job));
     if (p->measure)
         status = measure(&out->flop_per_s, k, settings, &out->facts);
@@ -255,31 +255,6 @@ static void tell_cost(pyr_comparison *out, const pyr_compare_job *job)
     pyr_text_add(text, " (by a measurement of %.3g FLOP/s)\n", out->flop_per_s);
 }
 
-pyr_status pyr_compare_plan(pyr_comparison *out, const pyr_compare_job *job)
-{
-    pyr_status status;
-
-    *out = (pyr_comparison){0};
-    for (int v = 0; v < job->variants; v++) {
-        planning p = {job, job->variant[v], v == 0};
-        planned result = {0};
-
-        if (pyr_stop_requested())
-            return pyr_fail(PYR_E_STOPPED, "stopped before anything was trained");
-        status = pyr_run_child(plan_in_child, &p, &result, sizeof result, pyr_stop_requested);
-        if (status != PYR_OK)
-            return pyr_fail_prefix(status, "variant %s", pyr_variant_names[p.variant]);
-        out->plan[v] = result.facts;
-        if (p.measure) {
-            out->flop_per_s = result.flop_per_s;
-            out->judges = result.judges;
-        }
-    }
-    level_sampling(out, job);
-    tell_cost(out, job);
-    return out->cost.failed ? pyr_fail(PYR_E_NOMEM, "out of memory for what it will cost") : PYR_OK;
-}
-
 void pyr_comparison_free(pyr_comparison *c)
 {
     pyr_text_free(&c->cost);
@@ -318,6 +293,7 @@ static pyr_status list_trials(results *r, const pyr_comparison *c, const pyr_com
                 r->trial[r->n++] = (pyr_trial){job,
                                                &c->plan[v],
                                                c->judges,
+                                               c->data,
                                                job->variant[v],
                                                config.train.seed + s,
                                                p < 0 ? 1 : job->curve[p]};
@@ -330,6 +306,45 @@ static void free_results(results *r)
         cJSON_Delete(r->figures[i]);
     pyr_free(r->figures);
     pyr_free(r->trial);
+}
+
+/* What was begun before, with other settings or data, is said before anything is trained. */
+static pyr_status check_trials(const pyr_comparison *c, const pyr_compare_job *job)
+{
+    results r = {0};
+    pyr_status status = list_trials(&r, c, job);
+
+    for (int i = 0; i < r.n && status == PYR_OK; i++)
+        status = pyr_trial_check(&r.trial[i]);
+    free_results(&r);
+    return status;
+}
+
+pyr_status pyr_compare_plan(pyr_comparison *out, const pyr_compare_job *job)
+{
+    pyr_status status;
+
+    *out = (pyr_comparison){0};
+    for (int v = 0; v < job->variants; v++) {
+        planning p = {job, job->variant[v], v == 0};
+        planned result = {0};
+
+        if (pyr_stop_requested())
+            return pyr_fail(PYR_E_STOPPED, "stopped before anything was trained");
+        status = pyr_run_child(plan_in_child, &p, &result, sizeof result, pyr_stop_requested);
+        if (status != PYR_OK)
+            return pyr_fail_prefix(status, "variant %s", pyr_variant_names[p.variant]);
+        out->plan[v] = result.facts;
+        if (p.measure) {
+            out->flop_per_s = result.flop_per_s;
+            out->judges = result.judges;
+            out->data = result.data;
+        }
+    }
+    level_sampling(out, job);
+    tell_cost(out, job);
+    return out->cost.failed ? pyr_fail(PYR_E_NOMEM, "out of memory for what it will cost")
+                            : check_trials(out, job);
 }
 
 /* What figures are of, from the first that is there: nothing before. */
@@ -663,8 +678,6 @@ pyr_status pyr_compare_run(pyr_comparison *out, const pyr_compare_job *job)
     pyr_status status;
 
     PYR_TRY_OUT(list_trials(&r, out, job));
-    for (int i = 0; i < r.n; i++)
-        PYR_TRY_OUT(pyr_trial_check(&r.trial[i]));
     PYR_TRY_OUT(pyr_make_folders(job->outdir));
     for (int i = 0; i < r.n; i++) {
         PYR_TRY_OUT(do_trial(&r, i));

@@ -49,6 +49,7 @@ typedef struct pyr_comparison {
     pyr_plan_facts plan[PYR_VARIANTS]; /* [of the job's variants]; samplers brought to one cost */
     double sampling_flop;              /* of an image */
     uint64_t judges;                   /* hash of the data and the feature networks */
+    uint64_t data;                     /* fingerprint of the data alone */
     double flop_per_s;                 /* of training, from a short measurement of the first variant */
     pyr_text cost;                     /* sentences on what it will cost; owned */
     pyr_text table;                    /* after a run; owned */

@@ -77,6 +77,14 @@ pyr_status pyr_trial_check(const pyr_trial *trial)
                           "%s was begun with another budget (%s/pyrdiff.cfg -> now):\n%s"
                           "go on with the old one, or compare in another --outdir",
                           folder, folder, text.at ? text.at : "");
+    else {
+        pyr_data_config data;
+        bool kept[PYR_MAX_LEVELS];
+
+        pyr_settings_fill(now, "data", -1, &data);
+        PYR_TRY_OUT(pyr_run_check(folder, now, -1));
+        status = pyr_run_same_data(folder, trial->plan->levels, -1, data.set.path, trial->data, kept);
+    }
 out:
     pyr_text_free(&text);
     pyr_settings_free(begun);

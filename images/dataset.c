@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/philox.h"
+#include "images/foreign.h"
 #include "images/image_file.h"
 #include "images/pixels.h"
 #include "images/tar_file.h"
@@ -18,10 +19,19 @@
 
 /* ---- recognising ---- */
 
+static pyr_status refuse_foreign(pyr_text *sentence)
+{
+    pyr_status status = pyr_fail(PYR_E_FORMAT, "%s", sentence->at);
+
+    pyr_text_free(sentence);
+    return status;
+}
+
 static pyr_status collect_file(pyr_collection *c, const char *path)
 {
-    unsigned char start[16] = {0};
+    unsigned char start[PYR_FOREIGN_START] = {0};
     FILE *f = fopen(path, "rb");
+    pyr_text foreign = {0};
     char *copy;
     bool taken;
     pyr_status status;
@@ -39,20 +49,22 @@ static pyr_status collect_file(pyr_collection *c, const char *path)
         copy = pyr_strdup(path);
         return pyr_collection_add(c, copy, -1, false);
     }
+    if (pyr_foreign_file(&foreign, path, start, n))
+        return refuse_foreign(&foreign);
     status = pyr_collect_packed_file(&taken, c, path, start, n);
     if (status != PYR_OK || taken)
         return status;
-    return pyr_fail(
-        PYR_E_FORMAT,
-        n ? "%s: not a data set that is known here: give a PNG, JPEG, IDX, CIFAR or STL-10 .bin, zip, NPZ or "
-            "NPY file, or a folder"
-          : "%s: the file is empty (zero bytes)",
-        path);
+    return pyr_fail(PYR_E_FORMAT,
+                    n ? "%s: not a data set that is known here: give a picture (" PYR_IMAGE_FORMATS
+                        "), an IDX, CIFAR or STL-10 .bin, NPZ or NPY file, a zip or tar archive, or a folder"
+                      : "%s: the file is empty (zero bytes)",
+                    path);
 }
 
 static pyr_status collect(pyr_collection *c, const char *path)
 {
     pyr_names names;
+    pyr_text foreign = {0};
     bool taken;
     pyr_status status;
 
@@ -64,13 +76,16 @@ static pyr_status collect(pyr_collection *c, const char *path)
     status = pyr_collect_packed_folder(&taken, c, path, &names);
     if (status == PYR_OK && !taken)
         status = pyr_collect_image_folder(c, path, &names);
+    if (status == PYR_OK && c->n == 0 && pyr_foreign_folder(&foreign, path, &names))
+        status = refuse_foreign(&foreign);
     pyr_names_free(&names);
     if (status == PYR_OK && c->n == 0)
-        return pyr_fail(
-            PYR_E_FORMAT,
-            "%s: nothing to read in this folder: no PNG or JPEG, no IDX (train-images-idx3-ubyte), no CIFAR "
-            "(data_batch_1.bin), no STL-10 (train_X.bin), no NPZ or NPY",
-            path);
+        return pyr_fail(PYR_E_FORMAT,
+                        "%s: nothing to read in this folder: no picture (" PYR_IMAGE_FORMATS
+                        "), no IDX (train-images-idx3-ubyte), no CIFAR (data_batch_1.bin), no STL-10 "
+                        "(train_X.bin), no NPZ or "
+                        "NPY, no tar",
+                        path);
     return status;
 }
 

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "images/dataset_json.h"
 #include "images/folder_names.h"
+#include "images/foreign.h"
 #include "images/image_file.h"
 #include "images/tar_file.h"
 #include <stdlib.h>
@@ -349,11 +350,7 @@ pyr_status pyr_collect_tar(pyr_collection *c, const char *folder, const pyr_name
         PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image"));
     listing.root = root;
     if (!images)
-        PYR_TRY_OUT(
-            pyr_fail(PYR_E_FORMAT,
-                     "%snothing to read in this archive: no PNG or JPEG among its %zu files%s%s; another "
-                     "kind of data set has to be unpacked",
-                     root, f.n, f.n ? ", such as " : "", f.n ? f.at[0].name : ""));
+        PYR_TRY_OUT(pyr_foreign_archive(folder ? folder : paths->at[0], &listing.names));
     c->kind = paths->n == 1 ? "tar of image files" : "tar archives of image files";
     PYR_TRY_OUT(pyr_collect_listed(c, &listing));
     settle_entries(c, &f);

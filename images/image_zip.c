@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "images/folder_names.h"
+#include "images/foreign.h"
 #include "images/image_file.h"
 #include "images/zip_file.h"
 #include <string.h>
@@ -98,11 +99,7 @@ pyr_status pyr_collect_zip(pyr_collection *c, const char *path)
         goto out;
     }
     if (!images)
-        PYR_TRY_OUT(
-            pyr_fail(PYR_E_FORMAT,
-                     "%s: nothing to read in this archive: no PNG or JPEG, and no arrays (NPZ); another "
-                     "kind of data set has to be unpacked",
-                     path));
+        PYR_TRY_OUT(pyr_foreign_archive(path, &listing.names));
     c->kind = "zip of image files";
     root = pyr_strfmt("%s: ", path);
     if (!root)

@@ -147,6 +147,16 @@ static double deviation(const sums *s)
     return sqrt(fmax(0, s->square / s->n - mean * mean));
 }
 
+static const char *why_constant(const pyr_level *level)
+{
+    if (level->facts.index == level->facts.levels - 1)
+        return "are the images blank? A coarsest level of one grey value is so, too: take fewer --levels";
+    return level->facts.filter == PYR_FILTER_HAAR
+               ? "are the images plain, or was each pixel doubled? Then bring them to half the size with "
+                 "--resize"
+               : "are the images plain? Then there are no details for a pyramid: take --levels 1";
+}
+
 static pyr_status conclude(pyr_level *level, const measuring *m, int tasks)
 {
     sums total[PYR_MAX_BANDS + 1] = {{0}};
@@ -163,8 +173,8 @@ static pyr_status conclude(pyr_level *level, const measuring *m, int tasks)
         if (!(level->facts.std[b] > 1e-9))
             return pyr_fail(PYR_E_FORMAT,
                             "level %d is the same number everywhere in all images: there is "
-                            "nothing to learn (are the images blank, or too few levels needed?)",
-                            level->facts.index);
+                            "nothing to learn (%s)",
+                            level->facts.index, why_constant(level));
     }
     if (level->condition.c) {
         level->facts.condition_std = deviation(&total[PYR_MAX_BANDS]);

@@ -645,6 +645,49 @@ static pyr_status plan_alone(pyr_level_trainer *t)
     return status;
 }
 
+static pyr_status init_level(pyr_level *level, const pyr_level_job *job, const pyr_level_settings *settings,
+                             int index)
+{
+    PYR_TRY(pyr_level_init(level, settings, job->pyramid, index, pyr_dataset_classes(job->data),
+                           pyr_dataset_fingerprint(job->data)));
+    level->facts.bits = pyr_dataset_shape_of(job->data).bits;
+    if (job->k->whole_batch)
+        level->settings.groups = 1; /* there is nobody to share a step with */
+    if (job->unet)
+        level->unet = *job->unet;
+    return PYR_OK;
+}
+
+static void take_statistics(pyr_level_facts *to, const pyr_level_facts *from)
+{
+    memcpy(to->mean, from->mean, sizeof to->mean);
+    memcpy(to->std, from->std, sizeof to->std);
+    to->condition_std = from->condition_std;
+}
+
+pyr_status pyr_level_statistics(pyr_level_facts *out, const pyr_level_job *job,
+                                const pyr_level_settings *settings, int index, bool for_training)
+{
+    enum { IMAGES = 64 };
+    pyr_level level;
+    pyr_feed feed = {0};
+    int images = IMAGES;
+    pyr_status status;
+
+    PYR_TRY(init_level(&level, job, settings, index));
+    if (for_training) {
+        if (job->k->auto_precision)
+            PYR_TRY(pyr_kernels_precision(job->k, "auto"));
+        PYR_TRY(pyr_choose_micro_batch(&images, job->k, &level));
+    }
+    PYR_TRY(pyr_feed_new(&feed, job->k, job->data, job->pyramid, images, job->k->lanes));
+    feed.dequantise = job->dequantise;
+    status = pyr_level_measure(&level, &feed);
+    pyr_feed_free(&feed);
+    *out = level.facts;
+    return status;
+}
+
 static pyr_status plan(pyr_level_trainer *t, const pyr_level_settings *settings, int index)
 {
     const pyr_level_job *job = &t->job;
@@ -653,17 +696,11 @@ static pyr_status plan(pyr_level_trainer *t, const pyr_level_settings *settings,
     pyr_progress progress;
 
     t->resumed = pyr_level_has_state(state_folder(t));
-    PYR_TRY(pyr_level_init(&t->level, settings, job->pyramid, index, pyr_dataset_classes(job->data),
-                           pyr_dataset_fingerprint(job->data)));
-    t->level.facts.bits = pyr_dataset_shape_of(job->data).bits;
+    PYR_TRY(init_level(&t->level, job, settings, index));
     if (t->level.facts.classes) {
         PYR_TRY(pyr_class_list_of_data(&t->classes, job->data, settings->class_dropout));
         t->level.classes = &t->classes;
     }
-    if (job->k->whole_batch)
-        t->level.settings.groups = 1; /* there is nobody to share a step with */
-    if (job->unet)
-        t->level.unet = *job->unet;
     if (t->resumed) {
         PYR_TRY(read_begun(t, &facts, &progress));
         adopt_precision(t, &progress);
@@ -674,11 +711,11 @@ static pyr_status plan(pyr_level_trainer *t, const pyr_level_settings *settings,
         PYR_TRY(pyr_choose_micro_batch(&t->micro_batch, job->k, &t->level));
     PYR_TRY(pyr_feed_new(&t->feed, job->k, job->data, job->pyramid, t->micro_batch, job->k->lanes));
     t->feed.dequantise = job->dequantise;
-    if (t->resumed) { /* the statistics are constants of the graph: they must be those of the run */
-        memcpy(t->level.facts.mean, facts.mean, sizeof facts.mean);
-        memcpy(t->level.facts.std, facts.std, sizeof facts.std);
-        t->level.facts.condition_std = facts.condition_std;
-    } else
+    if (t->resumed) /* the statistics are constants of the graph: they must be those of the run */
+        take_statistics(&t->level.facts, &facts);
+    else if (job->measured)
+        take_statistics(&t->level.facts, job->measured);
+    else
         PYR_TRY(pyr_level_measure(&t->level, &t->feed));
     PYR_TRY(allocate(t));
     PYR_TRY(pyr_loss_new(&t->loss, job->k, t->params, &t->level,

@@ -32,9 +32,10 @@ typedef struct pyr_level_job {
     pyr_kernels *k; /* borrowed, all of them, until the trainer is freed */
     const pyr_dataset *data;
     const pyr_pyramid *pyramid;
-    const char *folder;          /* RUN/level-I; exists */
-    const pyr_unet_config *unet; /* this network instead of the settings'; NULL: the settings' */
-    const char *transfer;        /* start from the weights in this level's folder; NULL: from scratch */
+    const char *folder;              /* RUN/level-I; exists */
+    const pyr_unet_config *unet;     /* this network instead of the settings'; NULL: the settings' */
+    const char *transfer;            /* start from the weights in this level's folder; NULL: from scratch */
+    const pyr_level_facts *measured; /* of pyr_level_statistics; NULL: a level that begins measures its own */
     uint64_t seed;
     bool xflip, dequantise;
     pyr_duration duration; /* of this level */
@@ -46,6 +47,13 @@ typedef struct pyr_level_job {
     void (*on_note)(void *ctx, const char *line);                 /* NULL: none */
     void *ctx;
 } pyr_level_job;
+
+/* Facts of level `index` with the statistics that its training would measure, before anything of it is
+ * planned. `for_training`: in micro-batches as its training takes them, which decides the order of sums and
+ * so their last bit; false: only to see whether there is something to learn. PYR_E_FORMAT when the level is
+ * constant. */
+pyr_status pyr_level_statistics(pyr_level_facts *out, const pyr_level_job *job,
+                                const pyr_level_settings *settings, int index, bool for_training);
 
 typedef struct pyr_level_trainer pyr_level_trainer;
 

@@ -172,8 +172,6 @@ gives 1
 complains "was begun with another budget"
 
 begin "wrong words"
-pyr compare
-refuses 2 "Add --config FILE"
 pyr compare --config tests/tiny.cfg
 refuses 2 "Add --budget"
 compare --budget 10x

@@ -1,0 +1,23 @@
+/* default_settings.c - the settings of a command that was given no configuration, with the options that were
+ * typed. */
+#include "cascade/default_config.h"
+#include "cli/cli.h"
+#include <stdio.h>
+
+static pyr_status apply(void *parsed, pyr_settings *settings)
+{
+    return pyr_options_apply(parsed, settings);
+}
+
+pyr_status pyr_command_default_settings(pyr_settings **out, pyr_dataset **data, pyr_parsed *parsed)
+{
+    pyr_pyramid_settings pyramid;
+    pyr_dataset_shape s;
+
+    PYR_TRY(pyr_default_settings(out, data, apply, parsed));
+    pyr_settings_fill(*out, "pyramid", -1, &pyramid);
+    s = pyr_dataset_shape_of(*data);
+    fprintf(stderr, "configuration: %s (built in), %d level%s for images of %dx%d\n", pyr_default_config_name,
+            pyramid.levels, pyramid.levels == 1 ? "" : "s", s.h, s.w);
+    return PYR_OK;
+}
