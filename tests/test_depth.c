@@ -81,7 +81,7 @@ static void sets_of_files(void)
     pyr_image image = {0};
 
     golden_words(words);
-    CHECK_OK(pyr_image_set_npz(&set, GOLDEN "words.npz", 0));
+    CHECK_OK(pyr_image_set_read(&set, GOLDEN "words.npz", 0, 0));
     CHECK(set.n == N && set.h == ROWS && set.w == COLS && set.c == 1 && set.words);
     CHECK(set.words && memcmp(set.words, words, sizeof words) == 0);
     CHECK(set.pixels[1] == (words[1] + 128) / 257);
@@ -96,10 +96,10 @@ static void sets_of_files(void)
         char name[32];
 
         snprintf(name, sizeof name, "pngs/%d.png", i);
-        image = (pyr_image){words + i * ROWS * COLS, ROWS, COLS, 1, 16};
+        image = (pyr_image){words + i * ROWS * COLS, ROWS, COLS, 1, 16, false};
         CHECK_OK(pyr_png_write(below(name), &image, NULL, 0));
     }
-    CHECK_OK(pyr_image_set_folder(&folder, below("pngs"), 0, 0));
+    CHECK_OK(pyr_image_set_read(&folder, below("pngs"), 0, 0));
     CHECK(folder.hash == set.hash);
     pyr_image_set_free(&folder);
     CHECK_OK(pyr_image_new(&image, ROWS, COLS, 1, 8, "0.png"));
@@ -107,7 +107,7 @@ static void sets_of_files(void)
         ((uint8_t *)image.at)[i] = (uint8_t)(i * 7);
     CHECK_OK(pyr_png_write(below("pngs/0.png"), &image, NULL, 0));
     pyr_image_free(&image);
-    CHECK_OK(pyr_image_set_folder(&folder, below("pngs"), 0, 0));
+    CHECK_OK(pyr_image_set_read(&folder, below("pngs"), 0, 0));
     CHECK(folder.words && folder.words[3] == 257 * 21 && folder.words[ROWS * COLS] == words[ROWS * COLS]);
     pyr_image_set_free(&folder);
     pyr_image_set_free(&set);

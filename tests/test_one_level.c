@@ -4,6 +4,7 @@
  * against those of decompose.
  */
 #include "tests/level_data.h"
+#include "tests/samples_of.h"
 
 #include "cascade/likelihood.h"
 #include "cascade/model.h"
@@ -320,10 +321,10 @@ static void data_at_a_level(void)
     CHECK(pyr_dataset_fingerprint(half) != pyr_dataset_fingerprint(data));
     for (int part = 0; part < 2; part++)
         for (int64_t i = 0; i < pyr_dataset_count(data, (pyr_split)part); i++) {
-            const uint8_t *from = pyr_dataset_samples(data, (pyr_split)part, i),
-                          *to = pyr_dataset_samples(half, (pyr_split)part, i);
+            const uint8_t *from = samples_of(data, (pyr_split)part, i),
+                          *to = samples_of(half, (pyr_split)part, i);
 
-            CHECK(memcmp(from, pyr_dataset_samples(same, (pyr_split)part, i), SIZE) == 0);
+            CHECK(memcmp(from, samples_of(same, (pyr_split)part, i), SIZE) == 0);
             CHECK(pyr_dataset_labels(data, (pyr_split)part)[i] ==
                   pyr_dataset_labels(half, (pyr_split)part)[i]);
             for (int y = 0; y < H / 2; y++)
