@@ -206,8 +206,8 @@ static void refused(void)
     s.path = GOLDEN "no_images.tar.gz";
     CHECK_FAILS(
         pyr_dataset_open(&set, &s), PYR_E_FORMAT,
-        "no_images.tar.gz: nothing to read in this archive: no PNG or JPEG among its 2 files, such as "
-        "cifar-10-batches-py/data_batch_1");
+        "no_images.tar.gz: CIFAR's Python version, a folder of pickles, which is not read here; convert it: "
+        "scripts/convert-dataset");
     CHECK_FAILS(pyr_tar_open(&tar, GOLDEN "none.tar", NULL), PYR_E_IO, "none.tar");
     CHECK_FAILS(pyr_tar_open(&tar, "tests", NULL), PYR_E_IO, "not a regular file");
     CHECK_FAILS(pyr_tar_open(&tar, ZIP, NULL), PYR_E_FORMAT, "classes.zip: the tar archive is damaged");
