@@ -65,7 +65,7 @@ static bool is_typed(const pyr_settings *settings, const char *key)
     return strncmp(pyr_settings_origin(settings, key), "--", 2) == 0;
 }
 
-static pyr_status open_data(pyr_dataset **data, const pyr_settings *settings)
+static pyr_status open_data(pyr_dataset **data, const pyr_settings *settings, pyr_reading reading)
 {
     pyr_data_config config;
 
@@ -78,6 +78,7 @@ static pyr_status open_data(pyr_dataset **data, const pyr_settings *settings)
             "no data are given: add --data PATH (a folder or archive of images); those of the default "
             "configuration, Fashion-MNIST in %s (Debian's package dataset-fashion-mnist), are not here",
             config.set.path);
+    config.set.reading = reading;
     return pyr_dataset_open(data, &config.set);
 }
 
@@ -144,7 +145,8 @@ out:
     return status;
 }
 
-pyr_status pyr_default_settings(pyr_settings **out, pyr_dataset **data, pyr_settings_change change, void *arg)
+pyr_status pyr_default_settings(pyr_settings **out, pyr_dataset **data, pyr_settings_change change, void *arg,
+                                pyr_reading reading)
 {
     pyr_settings *file = NULL;
     pyr_status status;
@@ -154,7 +156,7 @@ pyr_status pyr_default_settings(pyr_settings **out, pyr_dataset **data, pyr_sett
     PYR_TRY_OUT(read_file(&file));
     PYR_TRY_OUT(read_file(out));
     PYR_TRY_OUT(change(arg, *out));
-    PYR_TRY_OUT(open_data(data, *out));
+    PYR_TRY_OUT(open_data(data, *out, reading));
     PYR_TRY_OUT(fit_levels(out, file, *data, change, arg));
 out:
     pyr_settings_free(file);

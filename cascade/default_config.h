@@ -18,9 +18,10 @@ typedef pyr_status (*pyr_settings_change)(void *arg, pyr_settings *settings);
 
 /* The default configuration, changed, for the data set that it names then; both belong to the caller, and are
  * NULL on failure. A file of that name in the folder where the program runs (the project's own) counts
- * instead of what was built in. PYR_E_IO when no data are given and the default's are not on this machine. */
-pyr_status pyr_default_settings(pyr_settings **out, pyr_dataset **data, pyr_settings_change change,
-                                void *arg);
+ * instead of what was built in. `reading` is told how far the data are. PYR_E_IO when no data are given and
+ * the default's are not on this machine. */
+pyr_status pyr_default_settings(pyr_settings **out, pyr_dataset **data, pyr_settings_change change, void *arg,
+                                pyr_reading reading);
 
 /* How many levels images of this size get, 1..PYR_MAX_LEVELS. */
 int pyr_default_levels(int h, int w);

@@ -2,6 +2,7 @@
 #include "eval/classifier.h"
 
 #include "cli/cli.h"
+#include "cli/open_data.h"
 #include "cli/progress.h"
 #include "graph/train.h"
 #include "images/data_settings.h"
@@ -31,7 +32,7 @@ static void show_report(void *ctx, const pyr_classifier_report *r)
         pyr_bar_line(bar, "classifier  %3.0f%%  %s", 100 * (double)r->step / (double)r->steps, text);
 }
 
-static pyr_status open_data(pyr_dataset **out, const pyr_parsed *parsed)
+static pyr_status open_data(pyr_dataset **out, const pyr_parsed *parsed, pyr_bar *bar)
 {
     pyr_settings *settings = NULL;
     pyr_data_config config = {0};
@@ -43,9 +44,11 @@ static pyr_status open_data(pyr_dataset **out, const pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_options_apply(parsed, settings));
     pyr_settings_fill(settings, "data", -1, &config);
     PYR_TRY_OUT(pyr_data_config_finish(&config));
-    PYR_TRY_OUT(pyr_dataset_open(out, &config.set));
+    PYR_TRY_OUT(pyr_open_data(out, &config.set, bar));
     pyr_dataset_describe(*out, &line);
     fprintf(stderr, "data: %s\n", line.at ? line.at : "");
+    for (size_t i = 0; i < pyr_dataset_warnings(*out); i++)
+        fprintf(stderr, "warning: %s\n", pyr_dataset_warning(*out, i));
 out:
     pyr_text_free(&line);
     pyr_settings_free(settings);
@@ -63,7 +66,7 @@ static pyr_status run(void *at, pyr_parsed *parsed)
 
     if (!pyr_option_given(parsed, "data"))
         return pyr_fail(PYR_E_ARG, "--data PATH is missing: images with labels (pyrdiff classifier --help)");
-    PYR_TRY_OUT(open_data(&data, parsed));
+    PYR_TRY_OUT(open_data(&data, parsed, &bar));
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, true));
     pyr_stop_on_signals();
     status = pyr_classifier_train(&(pyr_classifier_job){.k = k,

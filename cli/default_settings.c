@@ -2,6 +2,7 @@
  * typed. */
 #include "cascade/default_config.h"
 #include "cli/cli.h"
+#include "cli/open_data.h"
 #include <stdio.h>
 
 static pyr_status apply(void *parsed, pyr_settings *settings)
@@ -13,8 +14,12 @@ pyr_status pyr_command_default_settings(pyr_settings **out, pyr_dataset **data, 
 {
     pyr_pyramid_settings pyramid;
     pyr_dataset_shape s;
+    pyr_bar bar = pyr_bar_new();
+    pyr_reading_bar state;
+    pyr_status status = pyr_default_settings(out, data, apply, parsed, pyr_reading_shown(&state, &bar));
 
-    PYR_TRY(pyr_default_settings(out, data, apply, parsed));
+    pyr_bar_end(&bar);
+    PYR_TRY(status);
     pyr_settings_fill(*out, "pyramid", -1, &pyramid);
     s = pyr_dataset_shape_of(*data);
     fprintf(stderr, "configuration: %s (built in), %d level%s for images of %dx%d\n", pyr_default_config_name,

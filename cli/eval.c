@@ -6,6 +6,7 @@
 #include "cascade/real_images.h"
 #include "cli/cli.h"
 #include "cli/one_level.h"
+#include "cli/open_data.h"
 #include "cli/parse.h"
 #include "cli/progress.h"
 #include "cli/sampling.h"
@@ -417,7 +418,7 @@ static pyr_status run_eval(void *at, pyr_parsed *parsed)
     PYR_TRY(check_words(t));
     PYR_TRY_OUT(read_settings(&w, parsed));
     PYR_TRY_OUT(pyr_open_machine(&w.k, &t->machine, false));
-    PYR_TRY_OUT(pyr_dataset_open(&w.data, &w.config.data.set));
+    PYR_TRY_OUT(pyr_open_data(&w.data, &w.config.data.set, &w.bar));
     w.cache = pyr_cache_path("eval");
     pyr_stop_on_signals();
     PYR_TRY_OUT(open_level_data(&w));

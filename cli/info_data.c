@@ -1,6 +1,7 @@
 /* info_data.c - a data set in words: what is there, its classes, the pyramids that it can have, its
  * fingerprint. */
 #include "cli/info.h"
+#include "cli/open_data.h"
 
 #include "base/mem.h"
 #include "cascade/run.h"
@@ -95,13 +96,14 @@ pyr_status pyr_info_data(const pyr_parsed *parsed)
     pyr_data_config config = {0};
     pyr_dataset *set = NULL;
     pyr_text line = {0};
+    pyr_bar bar = pyr_bar_new();
     pyr_status status;
 
     PYR_TRY_OUT(pyr_settings_new(&settings, &pyr_data_section, 1));
     PYR_TRY_OUT(pyr_options_apply(parsed, settings));
     pyr_settings_fill(settings, "data", -1, &config);
     PYR_TRY_OUT(pyr_data_config_finish(&config));
-    PYR_TRY_OUT(pyr_dataset_open(&set, &config.set));
+    PYR_TRY_OUT(pyr_open_data(&set, &config.set, &bar));
     for (size_t i = 0; i < pyr_dataset_skipped(set); i++)
         fprintf(stderr, "left out: %s\n", pyr_dataset_skipped_why(set, i));
     for (size_t i = 0; i < pyr_dataset_warnings(set); i++)

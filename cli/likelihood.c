@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/one_level.h"
+#include "cli/open_data.h"
 #include "cli/progress.h"
 #include "graph/train.h"
 #include <inttypes.h>
@@ -340,7 +341,7 @@ static pyr_status run_likelihood(void *at, pyr_parsed *parsed)
     plain_sampling(&w.config);
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
     PYR_TRY_OUT(pyr_model_open_level(&w.model, k, t->network, NULL, &w.config, t->level));
-    PYR_TRY_OUT(pyr_dataset_open(&w.data, &w.config.data.set));
+    PYR_TRY_OUT(pyr_open_data(&w.data, &w.config.data.set, &w.bar));
     PYR_TRY_OUT(pyr_check_data_shape(w.data, w.config.data.set.path, pyr_model_image(w.model, 0)));
     PYR_TRY_OUT(fill_job(&w));
     if (!w.config.data.dequantise && t->dequantise)

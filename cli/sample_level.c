@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "cascade/real_images.h"
 #include "cli/one_level.h"
+#include "cli/open_data.h"
 #include "cli/sample_output.h"
 #include "images/grid.h"
 #include "images/pixels.h"
@@ -43,7 +44,7 @@ static pyr_status open_data(drawing *d)
 {
     const pyr_level_sampling *job = d->job;
     const char *path = job->config->data.set.path;
-    pyr_status status = pyr_dataset_open(&d->data, &job->config->data.set);
+    pyr_status status = pyr_open_data(&d->data, &job->config->data.set, job->bar);
 
     if (status == PYR_OK)
         status = pyr_check_data_shape(d->data, path, pyr_model_image(job->model, 0));

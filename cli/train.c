@@ -5,6 +5,7 @@
 #include "cascade/default_config.h"
 #include "cli/cli.h"
 #include "cli/next_command.h"
+#include "cli/open_data.h"
 #include "cli/progress.h"
 #include "graph/train.h"
 #include <stdio.h>
@@ -119,8 +120,18 @@ static char *default_outdir(const char *config)
     return pyr_strfmt("runs/%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
 }
 
-/* An existing run that is named without a configuration goes on with its own. *data: of the default
- * configuration, which is fitted to them; else NULL. */
+/* The data that the settings name; where they name none, training says so. */
+static pyr_status open_data(pyr_dataset **data, const pyr_settings *settings)
+{
+    pyr_config config;
+    pyr_bar bar = pyr_bar_new();
+
+    PYR_TRY(pyr_config_get(&config, settings));
+    return *config.data.set.path ? pyr_open_data(data, &config.data.set, &bar) : PYR_OK;
+}
+
+/* An existing run that is named without a configuration goes on with its own. *data: what the settings name;
+ * the default configuration is fitted to them. */
 static pyr_status read_settings(pyr_settings **out, pyr_dataset **data, const typed *t, pyr_parsed *parsed,
                                 char **run)
 {
@@ -143,6 +154,7 @@ static pyr_status read_settings(pyr_settings **out, pyr_dataset **data, const ty
         PYR_TRY_OUT(pyr_settings_read(*out, t->config));
     }
     PYR_TRY_OUT(pyr_options_apply(parsed, *out));
+    PYR_TRY_OUT(open_data(data, *out));
 out:
     return status;
 }

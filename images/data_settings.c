@@ -54,6 +54,7 @@ pyr_status pyr_data_config_finish(pyr_data_config *config)
     config->set.channels = channel_counts[config->channels];
     config->set.resize_h = config->size.n > 0 ? config->size.at[0] : 0;
     config->set.resize_w = config->size.n > 1 ? config->size.at[1] : config->set.resize_h;
+    config->set.reading = (pyr_reading){0};
     config->set.split = split_words[config->split];
     config->set.classes = class_words[config->classes];
     config->set.range[0] = config->set.range[1] = 0;

@@ -18,6 +18,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Who is told how far reading is, from the thread that opens: `done` of `all` images; each is met twice,
+ * when it is measured and when it is put into its place. */
+typedef struct pyr_reading {
+    void (*on_images)(void *ctx, int64_t done, int64_t all); /* NULL: nobody */
+    void *ctx;
+} pyr_reading;
+
 typedef struct pyr_data_settings {
     const char *path;       /* file, folder or archive */
     int channels;           /* 1, 3, 4, or 0: the most that an image needs (default) */
@@ -36,6 +43,7 @@ typedef struct pyr_data_settings {
                             of the type, 0..255 and 0..65535 (floats: see npy) */
     int64_t memory; /* bytes of samples that are kept in memory; more lie in a file of the cache. 0 (default):
                        a third of what this process may still take */
+    pyr_reading reading; /* default: nobody is told */
 } pyr_data_settings;
 
 #define PYR_DATA_SETTINGS_DEFAULT                                                                            \

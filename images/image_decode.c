@@ -19,6 +19,7 @@ typedef struct decoding {
     pyr_use_image use; /* NULL: the first time, when images are measured and kept */
     void *arg;
     atomic_ullong kept; /* bytes of images in memory */
+    atomic_llong done;
     /* the portion, images first .. first + count - 1 of the collection */
     int64_t first, count;
     char *bytes[PORTION]; /* of each file; NULL: not needed, or bad */
@@ -178,7 +179,11 @@ static pyr_status one(void *arg, int task, int lane)
     decoding *run = arg;
     int64_t i = run->first + task;
 
-    (void)lane;
+    const pyr_reading *reading = &run->c->set->reading;
+    int64_t done = atomic_fetch_add(&run->done, 1) + 1, all = run->c->n;
+
+    if (reading->on_images && lane == 0) /* the caller's thread */
+        reading->on_images(reading->ctx, run->use ? all + done : done, 2 * all);
     if (run->c->packed)
         return run->use ? use_packed(run, i) : measure_packed(run, i);
     return run->use ? use_file(run, i) : measure_file(run, i);

@@ -1,0 +1,39 @@
+/* open_data.c - how far reading a data set is: a bar on a terminal, elsewhere a line now and then. */
+#include "cli/open_data.h"
+
+#include "base/clock.h"
+
+enum { MOMENT = 1, PAUSE = 30 }; /* seconds: before the bar, and between lines where there is no terminal */
+
+static void show(void *ctx, int64_t done, int64_t all)
+{
+    pyr_reading_bar *s = ctx;
+    double now = pyr_now();
+
+    if (now - s->start < MOMENT || now - s->shown < (s->bar->terminal ? 0.1 : PAUSE))
+        return;
+    s->shown = now;
+    if (s->bar->terminal)
+        pyr_bar_draw(s->bar, "reading images", done, all, "");
+    else
+        pyr_bar_line(s->bar, "reading images: %.0f %%", 100 * (double)done / (double)all);
+}
+
+pyr_reading pyr_reading_shown(pyr_reading_bar *state, pyr_bar *bar)
+{
+    *state = (pyr_reading_bar){.bar = bar, .start = pyr_now()};
+    state->shown = bar->terminal ? 0 : state->start;
+    return (pyr_reading){show, state};
+}
+
+pyr_status pyr_open_data(pyr_dataset **out, const pyr_data_settings *set, pyr_bar *bar)
+{
+    pyr_data_settings with = *set;
+    pyr_reading_bar state;
+    pyr_status status;
+
+    with.reading = pyr_reading_shown(&state, bar);
+    status = pyr_dataset_open(out, &with);
+    pyr_bar_end(bar);
+    return status;
+}

@@ -1,0 +1,20 @@
+/* open_data.h - opening a data set with a bar that shows how far reading is. */
+#ifndef PYR_CLI_OPEN_DATA_H
+#define PYR_CLI_OPEN_DATA_H
+
+#include "cli/progress.h"
+#include "images/dataset.h"
+
+/* Shows reading that takes longer than a moment. */
+typedef struct pyr_reading_bar {
+    pyr_bar *bar; /* borrowed */
+    double start, shown;
+} pyr_reading_bar;
+
+/* What is put into pyr_data_settings.reading; `state` must outlive the opening. */
+pyr_reading pyr_reading_shown(pyr_reading_bar *state, pyr_bar *bar);
+
+/* pyr_dataset_open with that. */
+pyr_status pyr_open_data(pyr_dataset **out, const pyr_data_settings *set, pyr_bar *bar);
+
+#endif
