@@ -46,8 +46,9 @@ bool pyr_is_file(const char *path);
 /* "folder/name", or "name" when folder is ""; new block, NULL without memory. */
 char *pyr_path_join(const char *folder, const char *name);
 
-/* XDG_CACHE_HOME/pyrdiff/NAME (or ~/.cache), where what can be made again is kept; a cache home that is not an
- * absolute path is passed over, as its specification says. NULL: nowhere (no home). The caller frees it. */
+/* XDG_CACHE_HOME/pyrdiff/NAME (or ~/.cache), where what can be made again is kept; a cache home that is not
+ * an absolute path is passed over, as its specification says. NULL: nowhere (no home). The caller frees it.
+ */
 char *pyr_cache_path(const char *name);
 
 /* Sorted names in a folder (bytewise), without "." and ".."; free with

@@ -61,9 +61,9 @@ pyr_status pyr_dataset_cache_key(uint64_t *key, const pyr_collection *c, const p
  * `memory` bytes. *taken false: there is none, or another one, or a damaged one. */
 pyr_status pyr_dataset_cache_take(pyr_dataset *set, bool *taken, uint64_t key, uint64_t memory);
 
-/* Make the file. Begin: waits for another process that makes it; PYR_E_IO with a sentence when the folder cannot
- * be written or has too little space. Write: image `slot`, by any number of threads. End: the set then reads from
- * the file. Abandon, also after the end. */
+/* Make the file. Begin: waits for another process that makes it; PYR_E_IO with a sentence when the folder
+ * cannot be written or has too little space. Write: image `slot`, by any number of threads. End: the set then
+ * reads from the file. Abandon, also after the end. */
 typedef struct pyr_cache_writer {
     pyr_atomic_file file;
     int lock; /* held from begin to abandon */
