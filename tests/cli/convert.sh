@@ -2,12 +2,7 @@
 # scripts/convert-dataset: data sets in the layouts that are downloaded, made with each format's own library, come out
 # with their images, labels and splits; what pyrdiff cannot read it names, with the line to type.
 . tests/cli/lib.sh
-
-# A Python that has the libraries; Debian's packages are those of /usr/bin/python3.
-python=none
-for candidate in "${PYTHON-}" python3 /usr/bin/python3; do
-    [ -n "$candidate" ] && "$candidate" -c 'import numpy, PIL' 2>/dev/null && python=$candidate && break
-done
+find_python numpy PIL
 
 samples() { "$python" tests/cli/convert-samples.py "$@"; }
 
@@ -101,7 +96,7 @@ converts flowers .
 says "2 train, 1 val, 5 test images as they are stored"
 if wanted; then
     holds "$python" -c 'import sys, zipfile
-with zipfile.ZipFile(sys.argv[1]) as z: assert z.read("train/00002/img00000000.jpg") == open(sys.argv[2], "rb").read()' \
+with zipfile.ZipFile(sys.argv[1]) as z: assert z.read("train/class-00002/img00000000.jpg") == open(sys.argv[2], "rb").read()' \
         "$tmp/flowers.zip" "$tmp/flowers/jpg/image_00003.jpg"
 fi
 
