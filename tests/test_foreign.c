@@ -28,6 +28,8 @@ static const sample foreign[] = {
      "cifar-10-python.tar.gz: CIFAR's Python version, a tar archive of pickles, which is not read here; "
      "convert it: "
      "scripts/convert-dataset cifar-10-python.tar.gz cifar-10.zip"},
+    {"fer2013.csv", BYTES("emotion,pixels,Usage"), 0,
+     "a table of text, which is not read here; convert it: scripts/convert-dataset fer2013.csv fer2013.zip"},
     {"data_batch_1", BYTES("\x80\2}q"), 0, "pickled by Python"},
     {"old", BYTES("(dp0\nS'data'"), 0, "pickled by Python"},
     {"mnist.pkl.gz", BYTES("\x1f\x8b\x08"), 0, "scripts/convert-dataset mnist.pkl.gz mnist.zip"},

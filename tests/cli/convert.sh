@@ -126,6 +126,28 @@ says "3 train, 1 val images"
 begin "HDF5: groups are splits"
 converts hdf5 all.h5
 told "$tmp/hdf5/all.h5"
+if wanted; then
+    tar -cf "$tmp/hdf5.tar" -C "$tmp" hdf5/all.h5
+    told "$tmp/hdf5.tar"
+    convert "$tmp/hdf5.tar" "$tmp/of-tar.zip"
+    gives 0
+    holds cmp "$tmp/of-tar.zip" "$tmp/hdf5.zip"
+    holds test -z "$(find "$tmp" -maxdepth 1 -name 'convert-dataset-*')"
+fi
+
+begin "tables of text"
+if wanted && [ "$python" != none ]; then
+    "$python" -c 'print("a,b,c,label\n1,2,3,0")' >"$tmp/short.csv"
+    convert "$tmp/short.csv" "$tmp/x.zip"
+    refuses 1 "short.csv: a table of 4 columns, should be a label and the pixels of a grey square picture"
+    "$python" -c 'print("label," + ",".join("p%d" % i for i in range(2352)) + "\n" + "0" + ",1" * 2352)' >"$tmp/rgb.csv"
+    convert "$tmp/rgb.csv" "$tmp/x.zip"
+    refuses 1 "of colours nothing says the order"
+    "$python" -c 'print("label," + ",".join("p%d" % i for i in range(16)) + "\n" + "0" + ",300" * 16)' >"$tmp/wide.csv"
+    convert "$tmp/wide.csv" "$tmp/x.zip"
+    refuses 1 "wide.csv: rows 0 to 0: numbers 300..300, should be whole, 0..255"
+    holds test ! -e "$tmp/x.zip"
+fi
 
 begin "PCam: labels in a file beside"
 converts pcam .
