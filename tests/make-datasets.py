@@ -549,10 +549,21 @@ def hdf5(folder):
 
 
 @kind
-def comma(folder):
-    for name, n in (("fashion-mnist_train", 4), ("fashion-mnist_test", 2)):
-        head = "label," + ",".join(f"pixel{i}" for i in range(1, 785))
-        put(f"{folder}/fashion-mnist/{name}.csv", head + "\n" + ("2" + ",0" * 784 + "\n") * n)
+def tables(folder):
+    def table(path, n, *before, head=True):
+        lines = [",".join([*before, *(f"pixel{i}" for i in range(1, 785))])] if head else []
+        for label, image in zip(labels(n, 5), pixels(n, 784)):
+            lines.append(",".join(str(v) for v in ([label] if before or not head else []) + image.tolist()))
+        put(path, "\n".join(lines) + "\n")
+
+    table(f"{folder}/fashionmnist/fashion-mnist_train.csv", 10, "label")
+    table(f"{folder}/fashionmnist/fashion-mnist_test.csv", 5, "label")
+    zipped(f"{folder}/archive.zip", f"{folder}/fashionmnist")
+    table(f"{folder}/mnist_csv/mnist_train.csv", 10, head=False)
+    table(f"{folder}/mnist_csv/mnist_test.csv", 5, head=False)
+    usage = ["Training"] * 14 + ["PublicTest"] * 7 + ["PrivateTest"] * 7
+    put(f"{folder}/fer2013.csv", "emotion,pixels,Usage\n" + "".join(
+        f"{i % 7},{' '.join(map(str, pixels(48 * 48)))},{usage[i]}\n" for i in range(28)))
 
 
 def main():

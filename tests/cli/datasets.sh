@@ -472,6 +472,28 @@ converted "Galaxy10 DECaLS" - "hdf5" "Galaxy10_DECals.h5 galaxy10.zip"
 says "galaxy10.zip: 6 train images of 16x16x3 from HDF5, 3 classes"
 reads "(zip of image files): 6 images to train on, 0 held out, 16x16 RGB, 8 bits, 3 classes"
 
+converted "Fashion-MNIST of Kaggle, CSV" - "tables" "archive.zip fashion.zip"
+says "fashion.zip: 10 train, 5 test images of 28x28x1 from CSV, 5 classes"
+reads "(zip of image files): 10 images to train on, 5 held out (its test set), 28x28 grey, 8 bits, 5 \
+classes (class-00000, class-00001, class-00002, class-00003, class-00004)"
+
+converted "MNIST as CSV" - "tables" "mnist_csv mnist.zip"
+says "mnist.zip: 10 train, 5 test images of 28x28x1 from CSV, 5 classes"
+reads "(zip of image files): 10 images to train on, 5 held out (its test set), 28x28 grey, 8 bits, 5 \
+classes (class-00000, class-00001, class-00002, class-00003, class-00004)"
+
+converted "FER2013" - "tables" "fer2013.csv fer.zip"
+says "fer.zip: 14 train, 7 val, 7 test images of 48x48x1 from CSV, 7 classes (angry, disgust, fear, happy, \
+sad, surprise, neutral)"
+reads "(zip of image files): 14 images to train on, 7 held out (its test set), 48x48 grey, 8 bits, 7 \
+classes (0-angry, 1-disgust, 2-fear, 3-happy, 4-sad, 5-surprise, 6-neutral)"
+
+begin "what has to be converted first is told so"
+[ -z "$missing" ] || skip "$missing"
+pyr info --data "$sets/tables/archive.zip"
+refuses 1 "tables of text, which is not read here; convert it: scripts/convert-dataset $sets/tables/archive.zip \
+archive-images.zip"
+
 begin "every row of the table is tried, once"
 awk -F ' *[|] *' '/^[|] data set [|]/ { table = 1; next }
     !/^[|]/ { table = 0 }
