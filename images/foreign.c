@@ -316,8 +316,7 @@ static bool known_folder(pyr_text *sentence, const char *path, const pyr_names *
                  {".mat", "a folder of MATLAB files"},
                  {".h5 .hdf5", "a folder of HDF5 files"},
                  {"_lmdb .lmdb .mdb", "a folder of LMDBs"},
-                 {".pkl .pickle", "a folder of pickles"},
-                 {".csv .csv.gz", "tables of text"}};
+                 {".pkl .pickle", "a folder of pickles"}};
     /* pictures of other formats: which tool converts them is told for one of them */
     static const char pictures[] =
         ".heic .heif .avif .gif .bmp .psd .dng .nef .arw .cr2 .jxl .jp2 .exr .hdr .dcm .ppm "
@@ -336,8 +335,8 @@ static bool known_folder(pyr_text *sentence, const char *path, const pyr_names *
         if (with_ending(names, files[i].endings))
             return convert(sentence, path, files[i].name);
     name = with_ending(names, pictures);
-    if (!name)
-        return false;
+    if (!name) /* a list of pictures has pictures beside it */
+        return with_ending(names, ".csv .csv.gz") && convert(sentence, path, "tables of text");
     pyr_text_add(
         sentence,
         "%s: no file in it is of a format that is read here (there is %s); convert them to PNG, such as with "

@@ -296,7 +296,8 @@ def imagenet(folder):
     texts(kaggle, "ILSVRC/ImageSets/CLS-LOC/train_cls.txt", "LOC_train_solution.csv", "LOC_sample_submission.csv",
           "LOC_synset_mapping.txt", "ILSVRC/Annotations/CLS-LOC/val/ILSVRC2012_val_00000001.xml")
     lines = ["ImageId,PredictionString"]
-    lines += [f"ILSVRC2012_val_{i:08d},n0144{(0, 3)[i % 2]}{(764, 537)[i % 2]} 111 108 356 275 " for i in range(4, 0, -1)]
+    for i in (4, 2, 1, 3):
+        lines.append(f"ILSVRC2012_val_{i:08d},{('n01440764', 'n01443537')[i % 2]} 111 108 356 275 ")
     put(f"{kaggle}/LOC_val_solution.csv", "\n".join(lines) + "\n")
 
 
@@ -450,6 +451,9 @@ def gtsrb(folder):
         pictures(f"{folder}/archive", f"Train/{i}/0000{i}_00000_" + "{00000..00003}.png", h=12 + i, w=10)
     pictures(f"{folder}/archive", "Test/{00000..00003}.png", "Meta/{0..2}.png", h=12, w=10)
     texts(f"{folder}/archive", "Train.csv", "Test.csv", "Meta.csv")
+    for i in range(2):
+        put(f"{folder}/GTSRB/Final_Training/Images/{i:05d}/00000_00000.ppm", b"P6\n2 2\n255\n" + pixels(12).tobytes())
+        texts(f"{folder}/GTSRB/Final_Training/Images", f"{i:05d}/GT-{i:05d}.csv")
 
 
 @kind
@@ -470,8 +474,8 @@ def dogs(folder):
 @kind
 def fruits(folder):
     root = f"{folder}/archive/fruits-360_dataset/fruits-360"
-    pictures(root, "{Training,Test}/{Apple Braeburn,Banana 1,Banana 3}/{0..3}_100.jpg", "test-multiple_fruits/fig{1..2}.jpg",
-             "papers/x_{1..2}.jpg")
+    pictures(root, "{Training,Test}/{Apple Braeburn,Banana 1,Banana 3}/{0..3}_100.jpg",
+             "test-multiple_fruits/fig{1..2}.jpg", "papers/x_{1..2}.jpg")
     texts(root, "readme.md", "LICENSE")
 
 
@@ -491,20 +495,26 @@ def pairs(folder):
     pictures(f"{folder}/DIV2K", "DIV2K_train_HR/{0001..0004}.png", "DIV2K_valid_HR/{0801..0802}.png", h=16, w=12)
 
 
+def shard(path, entries):
+    """A tar of {name: bytes}."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with tarfile.open(path, "w") as tar:
+        for name, data in entries.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+
+
 @kind
 def webdataset(folder):
-    for shard in range(3):
-        for name, entries in (("imagenet-train", (("jpg", None), ("cls", "{}"))),
-                              ("", (("jpg", None), ("txt", "a photo"), ("json", '{{"key": "{}", "status": "success"}}')))):
-            path = f"{folder}/{'shards' if name else 'cc3m'}/{name + '-' if name else ''}{shard:0{6 if name else 5}d}.tar"
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with tarfile.open(path, "w") as tar:
-                for i in range(4):
-                    for ending, text in entries:
-                        data = encoded(pixels(8, 8, 3), "jpg") if text is None else text.format((shard + i) % 3).encode()
-                        info = tarfile.TarInfo(f"{shard:05d}{i:04d}.{ending}")
-                        info.size = len(data)
-                        tar.addfile(info, io.BytesIO(data))
+    for k in range(3):
+        labelled, described = {}, {}
+        for i in range(4):
+            key, image = f"{k:05d}{i:04d}", encoded(pixels(8, 8, 3), "jpg")
+            labelled |= {f"{key}.jpg": image, f"{key}.cls": str((k + i) % 3).encode()}
+            described |= {f"{key}.jpg": image, f"{key}.txt": b"a photo", f"{key}.json": b'{"status": "success"}'}
+        shard(f"{folder}/shards/imagenet-train-{k:06d}.tar", labelled)
+        shard(f"{folder}/cc3m/{k:05d}.tar", described)
 
 
 @kind

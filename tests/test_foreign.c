@@ -143,6 +143,8 @@ static void folders_by_their_names(void)
         {{"ffhq-r09.tfrecords", "ffhq-r10.tfrecords"}, "scripts/convert-dataset /nowhere/ffhq ffhq.zip"},
         {{"test_32x32.mat", "train_32x32.mat"}, "a folder of MATLAB files"},
         {{"IMG_0001.HEIC", "IMG_0002.HEIC"}, "(there is IMG_0001.HEIC); convert them to PNG"},
+        {{"fashion-mnist_test.csv", "fashion-mnist_train.csv"}, "tables of text, which is not read here"},
+        {{"00000_00000.ppm", "GT-00000.csv"}, "(there is 00000_00000.ppm); convert them to PNG"},
         {{"a.txt", "train", "test"}, NULL},
         {{"data_batch_1.bin", "test_batch.bin"}, NULL},
         {{"._x.mat", ".y.parquet"}, NULL},

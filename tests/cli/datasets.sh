@@ -402,6 +402,11 @@ row "SVHN saved as it lies in memory" arrays "svhn.npy"
 refuses 1 "svhn.npy: array svhn has shape (32, 32, 3, 20), images should be (n, h, w, c): \
 numpy.transpose(x, (3, 0, 1, 2)) makes it so"
 
+row "GTSRB" gtsrb "GTSRB/Final_Training/Images"
+refuses 1 "GTSRB/Final_Training/Images/00000: no file in it is of a format that is read here (there is \
+00000_00000.ppm); convert them to PNG, such as with mogrify -format png (films: ffmpeg; archives: unpack \
+them)"
+
 # ---- converted first ----
 
 converted "CIFAR-10, Python" cifar10 "" "cifar-10-python.tar.gz cifar10.zip"
