@@ -11,8 +11,7 @@ static const char *const class_words[] = {"auto", "none", "folders", NULL};
 
 static const pyr_setting rows[] = {
     {"path", PYR_SETTING_TEXT, AT(set.path), 0, 0, "", NULL,
-     "folder, zip or tar of PNG and JPEG (subfolders, or EDM's dataset.json, are classes), NPZ, IDX, CIFAR "
-     "binary"},
+     "folder, zip or tar of PNG, JPEG, WebP, TIFF; NPZ, NPY; files of MNIST, CIFAR, STL-10 (docs/data.md)"},
     {"channels", PYR_SETTING_CHOICE, AT(channels), 0, 0, "auto", channel_words,
      "1 grey, 3 RGB, 4 RGBA, auto: the most that an image needs"},
     {"resize", PYR_SETTING_INTS, AT(size), 1, 65536, "[]", NULL,

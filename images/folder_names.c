@@ -356,6 +356,18 @@ bool pyr_masks_of(const char *masks, size_t masks_n, const char *images, size_t 
     return true;
 }
 
+bool pyr_masks_near(const char *masks, size_t masks_n, const char *images, size_t images_n)
+{
+    token a[TOKENS], b[TOKENS];
+    size_t a_n = split(a, masks, masks_n), b_n = split(b, images, images_n);
+
+    if (!is_mask_name(a, a_n) || is_mask_name(b, b_n))
+        return false;
+    a_n = essence(a, a_n);
+    b_n = essence(b, b_n);
+    return a_n && b_n && a[0].n == b[0].n && strncasecmp(a[0].at, b[0].at, a[0].n) == 0;
+}
+
 size_t pyr_mask_stem(const char *stem, size_t n)
 {
     static const char *const endings[] = {"mask",  "masks",  "seg",    "segmentation", "gt",
@@ -394,8 +406,20 @@ pyr_number pyr_last_number(const char *name, size_t n)
     return found;
 }
 
+/* Whether a name ends in one of the words, with nothing or no letter in front. */
+static bool ends_in(const char *name, size_t n, const char *const *words)
+{
+    size_t at = n;
+
+    while (at && is_letter(name[at - 1]))
+        at--;
+    return at < n && among(name + at, n - at, words);
+}
+
 bool pyr_part_numbered(const char *name, size_t n, const pyr_number *number)
 {
+    static const char *const surely[] = {"part",   "parts",  "shard", "shards", "chunk",
+                                         "chunks", "subset", "batch", NULL};
     static const char *const words[] = {
         "part",   "parts",    "shard",  "shards",  "chunk",   "chunks", "batch", "batches",
         "block",  "subset",   "split",  "fold",    "archive", "volume", "vol",   "disk",
@@ -408,5 +432,5 @@ bool pyr_part_numbered(const char *name, size_t n, const pyr_number *number)
     while (end &&
            (name[end - 1] == '_' || name[end - 1] == '-' || name[end - 1] == ' ' || name[end - 1] == '.'))
         end--;
-    return end && among(name, end, words);
+    return end && (among(name, end, words) || ends_in(name, end, surely));
 }

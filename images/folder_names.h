@@ -47,6 +47,8 @@ bool pyr_part_pair(const char *a, const pyr_part_name *a_part, size_t a_n, const
 /* Whether a folder is named as masks are (masks, train_labels, gtFine), and `images` (a sibling) as the
  * images that belong to them. with_mask and no_mask are not. */
 bool pyr_masks_of(const char *masks, size_t masks_n, const char *images, size_t images_n);
+/* Whether they only begin alike: CelebAMask-HQ-mask-anno beside CelebA-HQ-img. */
+bool pyr_masks_near(const char *masks, size_t masks_n, const char *images, size_t images_n);
 bool pyr_mask_named(const char *name, size_t n); /* the first half of that */
 /* The length of a file's stem without a mask's ending (_mask, _mask_1, _segmentation, ...); n when it has
  * none.
@@ -60,7 +62,8 @@ typedef struct pyr_number {
 } pyr_number;
 
 pyr_number pyr_last_number(const char *name, size_t n);
-/* Whether a name is a word for parts of a set and a number: part-00, shard_0001, images_003, batch_1. */
+/* Whether a name is a word for parts of a set and a number: part-00, images_003, batch_1,
+ * HAM10000_images_part_1. */
 bool pyr_part_numbered(const char *name, size_t n, const pyr_number *number);
 
 #endif

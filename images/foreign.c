@@ -34,6 +34,7 @@ static const format formats[] = {
     {"an LMDB", CONVERT, NULL, MAGIC("\xde\xc0\xef\xbe", 16), NULL},
     {"an LMDB", CONVERT, NULL, NULL, 0, 0, ".mdb .lmdb"},
     {"TFRecords", CONVERT, NULL, NULL, 0, 0, ".tfrecord .tfrecords"},
+    {"a table of text", CONVERT, NULL, NULL, 0, 0, ".csv .csv.gz"},
     {"a model or data saved by PyTorch", OTHER, "torch.load it and write NumPy's .npy or .npz", NULL, 0, 0,
      ".pt .pth"},
     {"CIFAR's Python version, a tar archive of pickles", CONVERT, NULL, NULL, 0, 0,
@@ -190,7 +191,7 @@ static size_t stem(const char *name, size_t n)
 {
     static const char *const endings[] = {".gz",   ".tgz",  ".tar",    "-python",   "-batches-py", ".mat",
                                           "_lmdb", ".lmdb", ".mdb",    ".parquet",  ".arrow",      ".h5",
-                                          ".hdf5", ".pkl",  ".pickle", ".tfrecord", ".tfrecords"};
+                                          ".hdf5", ".pkl",  ".pickle", ".tfrecord", ".tfrecords",  ".csv"};
     bool shorter = true;
 
     while (shorter) {
@@ -217,6 +218,8 @@ static bool convert(pyr_text *out, const char *path, const char *name)
     n = stem(last, n);
     if (n == 0 || *last == '.' || *last == '/')
         pyr_text_add(&zip, "data.zip");
+    else if (ends(path, ".zip", 4))
+        pyr_text_add(&zip, "%.*s-images.zip", (int)n - 4, last);
     else
         pyr_text_add(&zip, "%.*s.zip", (int)n, last);
     pyr_text_add(out, "%s: %s, which is not read here; convert it: scripts/convert-dataset ", path, name);
@@ -332,8 +335,8 @@ static bool known_folder(pyr_text *sentence, const char *path, const pyr_names *
         if (with_ending(names, files[i].endings))
             return convert(sentence, path, files[i].name);
     name = with_ending(names, pictures);
-    if (!name)
-        return false;
+    if (!name) /* a list of pictures has pictures beside it */
+        return with_ending(names, ".csv .csv.gz") && convert(sentence, path, "tables of text");
     pyr_text_add(
         sentence,
         "%s: no file in it is of a format that is read here (there is %s); convert them to PNG, such as with "

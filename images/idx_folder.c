@@ -38,6 +38,18 @@ static bool plays(const char *name, const char *part, const char *what)
            (ends(name, "ubyte") || ends(name, "ubyte.gz") || ends(name, "-int") || ends(name, "-int.gz"));
 }
 
+/* Unpackers put a file into a folder of its name. */
+static pyr_status is_folder_in(bool *yes, const char *folder, const char *name)
+{
+    char *path = pyr_path_join(folder, name);
+
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    *yes = pyr_is_folder(path);
+    pyr_free(path);
+    return PYR_OK;
+}
+
 static pyr_status pick(char **out, const char *folder, const pyr_names *names, const char *part,
                        const char *what)
 {
@@ -45,8 +57,12 @@ static pyr_status pick(char **out, const char *folder, const pyr_names *names, c
 
     for (size_t i = 0; i < names->n; i++) {
         const char *name = names->at[i];
+        bool inner = false;
 
         if (!plays(name, part, what))
+            continue;
+        PYR_TRY(is_folder_in(&inner, folder, name));
+        if (inner)
             continue;
         /* The plain file sorts before its .gz and is the quicker one. */
         if (picked && !(strncmp(name, picked, strlen(picked)) == 0 && ends(name, ".gz")))

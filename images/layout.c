@@ -315,7 +315,7 @@ static pyr_status judge_shards(pyr_shards *out, work *w, const piece *at, size_t
             k++;
         folders[k].name = at[i].at;
         folders[k].n = at[i].n;
-        pyr_numbered_add(&folders[k], w->items.at[at[i].item].name);
+        pyr_numbered_add(&folders[k], w->items.at[at[i].item].name, at[i].at);
     }
     *out = pyr_shards_are(folders, groups);
     if (*out != PYR_SHARDS_NO) {
@@ -721,7 +721,8 @@ static void tell_parts(work *w)
         pyr_text_add(how, "%s %s trained on", names_of(w, PYR_PART_TRAIN),
                      w->parts[PYR_PART_TRAIN].folders > 1 ? "are" : "is");
     if (w->held)
-        pyr_text_add(how, ", %s is held out", names_of(w, w->held));
+        pyr_text_add(how, ", %s %s held out", names_of(w, w->held),
+                     w->parts[w->held].folders > 1 ? "are" : "is");
     for (int i = 0; i < 3; i++) {
         const part *p = &w->parts[left[i]];
         bool unused = w->out->classes.n && w->all && !p->labelled;

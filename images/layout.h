@@ -12,7 +12,7 @@
  *   whatever is below them (Tiny-ImageNet's images/). A held-out image is of the class in its path, or none.
  * - Numbered folders are parts of one set when the number says which files are inside (layout_shards.c).
  * - Masks beside images (train_masks, images/ and masks/, x_mask.png beside x.png) are left aside, and so are
- *   WebDataset's further images of one key.
+ *   a folder with a second copy of all and WebDataset's further images of one key.
  */
 #ifndef PYR_IMAGES_LAYOUT_H
 #define PYR_IMAGES_LAYOUT_H
@@ -90,7 +90,8 @@ void pyr_folders_free(pyr_folders *folders);
  */
 pyr_status pyr_folders_around(size_t *skip, const pyr_items *items, size_t begin, size_t end);
 
-/* Take masks, and further images of one key, out of the list; say so in the layout, whose `place` is set. */
+/* Take masks, a second copy of all, and further images of one key, out of the list; say so in the layout,
+ * whose `place` is set. */
 pyr_status pyr_layout_masks(pyr_layout *out, pyr_items *items);
 
 enum { PYR_ENDINGS = 6 };
@@ -103,13 +104,14 @@ typedef struct pyr_numbered {
     size_t numbered;        /* those with a number in their names */
     uint64_t least, most;   /* these numbers */
     bool ends[PYR_ENDINGS]; /* [k]: the last k + 1 digits of all numbers are the folder's number */
-    bool begins; /* all names of files begin with the folder's name, and go on in digits of base 16 */
+    bool
+        begins; /* all names of files begin with the folder's (or those above and it), and go on in base 16 */
 } pyr_numbered;
 
 typedef enum pyr_shards { PYR_SHARDS_NO, PYR_SHARDS_YES, PYR_SHARDS_MAYBE } pyr_shards;
 
-/* Add one file's name (n bytes, from its folder on) to what is known of the folder. */
-void pyr_numbered_add(pyr_numbered *folder, const char *file);
+/* Add one file's name to what is known of the folder, whose name is at `at` in it. */
+void pyr_numbered_add(pyr_numbered *folder, const char *file, const char *at);
 /* Whether folders (at least two, in the order of their names) are numbered parts of one set. */
 pyr_shards pyr_shards_are(const pyr_numbered *at, size_t n);
 

@@ -1,4 +1,5 @@
-/* layout_masks.c - what lies beside images without being one: masks, and further images of one key. */
+/* layout_masks.c - what lies beside images without being one: masks, a second copy of all, and further images
+ * of one key. */
 #include "images/layout.h"
 
 #include "base/mem.h"
@@ -86,6 +87,15 @@ static stem shorter(stem s)
     return s;
 }
 
+/* 00012 of masks is 12 of images. */
+static stem without_zeros(stem s)
+{
+    if (strspn(s.at, "0123456789") >= s.n)
+        for (; s.n > 1 && *s.at == '0'; s.n--)
+            s.at++;
+    return s;
+}
+
 /* Sorted stems of a folder's images, cut by so many words; *n = 0 when two become one by that. */
 static pyr_status stems_of(stem **out, size_t *n, const masks *m, const pyr_folder *folder, int cut)
 {
@@ -95,6 +105,7 @@ static pyr_status stems_of(stem **out, size_t *n, const masks *m, const pyr_fold
         (*out)[i] = stem_of(m->items->at[folder->begin + i].name);
         for (int k = 0; k < cut; k++)
             (*out)[i] = shorter((*out)[i]);
+        (*out)[i] = without_zeros((*out)[i]);
     }
     if (*n > 1)
         qsort(*out, *n, sizeof **out, by_text);
@@ -105,9 +116,10 @@ static pyr_status stems_of(stem **out, size_t *n, const masks *m, const pyr_fold
 }
 
 /* Whether nine of ten files in `folder` are named for one of the images: with its stem, or that and an
- * ending.
+ * ending; `derived`: only the latter.
  */
-static pyr_status belong(bool *out, const masks *m, const pyr_folder *folder, const pyr_folder *images)
+static pyr_status belong(bool *out, const masks *m, const pyr_folder *folder, const pyr_folder *images,
+                         bool derived)
 {
     *out = false;
     for (int cut = 0; cut < 2 && !*out; cut++) {
@@ -117,10 +129,14 @@ static pyr_status belong(bool *out, const masks *m, const pyr_folder *folder, co
         PYR_TRY(stems_of(&stems, &n, m, images, cut));
         for (size_t i = folder->begin; i < folder->end; i++) {
             stem s = stem_of(m->items->at[i].name);
-            bool found = has(stems, n, s);
+            bool found = has(stems, n, without_zeros(s));
 
-            for (int k = 0; k < 4 && s.n && !found; k++)
-                found = has(stems, n, s = shorter(s));
+            if (found && derived)
+                continue;
+            for (int k = 0; k < 4 && s.n && !found; k++) {
+                s = shorter(s);
+                found = has(stems, n, without_zeros(s));
+            }
             met += found;
         }
         *out = n && 10 * met >= 9 * (folder->end - folder->begin);
@@ -154,8 +170,11 @@ static pyr_status judge(masks *m, const pyr_folders *folders, size_t k)
     for (size_t i = 0; i < folders->n && !yes; i++)
         if (i != k && pyr_masks_of(folder->name, folder->n, folders->at[i].name, folders->at[i].n)) {
             images = &folders->at[i];
-            PYR_TRY(belong(&yes, m, folder, images));
+            PYR_TRY(belong(&yes, m, folder, images, false));
         }
+    for (size_t i = 0; !images && i < folders->n && !yes; i++)
+        if (i != k && pyr_masks_near(folder->name, folder->n, folders->at[i].name, folders->at[i].n))
+            PYR_TRY(belong(&yes, m, folder, &folders->at[i], true));
     if (images && !yes)
         return suspect(m, folder, images);
     if (!yes)
@@ -218,6 +237,52 @@ static pyr_status files_of_masks(masks *m)
     }
     pyr_free(stems);
     return PYR_OK;
+}
+
+/* ---- a second copy ---- */
+
+/* Whether a folder's images have the names of all that is beside it: Kaggle's cell-images is cell_images/
+ * with Parasitized/, Uninfected/ and cell_images/Parasitized/, cell_images/Uninfected/. */
+static bool is_copy(const masks *m, const pyr_folder *folder, size_t skip)
+{
+    size_t n = folder->end - folder->begin, k = folder->begin;
+
+    if (2 * n != m->items->n)
+        return false;
+    for (size_t i = 0; i < m->items->n; i++) {
+        if (i >= folder->begin && i < folder->end)
+            continue;
+        if (strcmp(m->items->at[k++].name + skip + folder->n + 1, m->items->at[i].name + skip) != 0)
+            return false;
+    }
+    return true;
+}
+
+static pyr_status second_copy(masks *m)
+{
+    pyr_folders folders = {0};
+    size_t skip = 0;
+    pyr_status status = PYR_OK;
+
+    if (!m->items->n)
+        return PYR_OK;
+    PYR_TRY(pyr_folders_around(&skip, m->items, 0, m->items->n));
+    PYR_TRY_OUT(pyr_folders_of(&folders, m->items, 0, m->items->n, skip));
+    for (size_t k = 0; folders.n > 2 && k < folders.n; k++) {
+        const pyr_folder *folder = &folders.at[k];
+
+        if (!is_copy(m, folder, skip))
+            continue;
+        for (size_t i = folder->begin; i < folder->end; i++)
+            drop(m, i);
+        pyr_text_add(&m->out->notes, "; %.*s/ holds all that is beside it once more: left aside",
+                     (int)folder->n, folder->name);
+        break;
+    }
+    close_ranks(m);
+out:
+    pyr_folders_free(&folders);
+    return status;
 }
 
 /* ---- several images of one key ---- */
@@ -309,6 +374,8 @@ pyr_status pyr_layout_masks(pyr_layout *out, pyr_items *items)
 {
     masks m = {.out = out, .items = items};
 
+    PYR_TRY(second_copy(&m));
+    m.dropped = 0;
     PYR_TRY(folders_of_masks(&m, 0, items->n, 0, 0));
     close_ranks(&m);
     if (m.folders)

@@ -24,7 +24,25 @@ static bool is_hex(char c)
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
 }
 
-void pyr_numbered_add(pyr_numbered *folder, const char *file)
+/* Whether a file's name begins with its folder's, or with those of the folders above it and its own together
+ * (0/0/7/007e33c2.jpg). */
+static bool named_for(const char *base, const char *file, const char *at, size_t n)
+{
+    for (const char *first = at;;) {
+        const char *b = base, *c = first;
+
+        for (; c < at + n && (*c == '/' || *c == *b); c++)
+            b += *c != '/';
+        if (c == at + n)
+            return true;
+        if (first == file)
+            return false;
+        for (first--; first > file && first[-1] != '/'; first--)
+            ;
+    }
+}
+
+void pyr_numbered_add(pyr_numbered *folder, const char *file, const char *at)
 {
     const char *slash = strrchr(file, '/'), *base = slash ? slash + 1 : file, *dot = strrchr(base, '.');
     size_t stem = dot ? (size_t)(dot - base) : strlen(base), hex = 0;
@@ -38,7 +56,7 @@ void pyr_numbered_add(pyr_numbered *folder, const char *file)
     }
     while (hex < stem && is_hex(base[hex]))
         hex++;
-    folder->begins &= hex == stem && stem >= 4 + folder->n && strncmp(base, folder->name, folder->n) == 0;
+    folder->begins &= hex == stem && stem >= 4 + folder->n && named_for(base, file, at, folder->n);
     if (!number.n)
         return;
     folder->numbered++;
@@ -113,7 +131,7 @@ static bool numbered_alike(const pyr_numbered *at, size_t n, bool *bare, bool *w
     return true;
 }
 
-/* 00, 01, ..., 0f, 10, ...: two or more digits of base 16 each, which the names of files begin with. */
+/* 0, 1, ..., f; 00, 01, ..., 0f, 10, ...: digits of base 16, which the names of files begin with. */
 static bool by_hash(const pyr_numbered *at, size_t n)
 {
     for (size_t i = 0; i < n; i++) {

@@ -28,6 +28,8 @@ static const sample foreign[] = {
      "cifar-10-python.tar.gz: CIFAR's Python version, a tar archive of pickles, which is not read here; "
      "convert it: "
      "scripts/convert-dataset cifar-10-python.tar.gz cifar-10.zip"},
+    {"fer2013.csv", BYTES("emotion,pixels,Usage"), 0,
+     "a table of text, which is not read here; convert it: scripts/convert-dataset fer2013.csv fer2013.zip"},
     {"data_batch_1", BYTES("\x80\2}q"), 0, "pickled by Python"},
     {"old", BYTES("(dp0\nS'data'"), 0, "pickled by Python"},
     {"mnist.pkl.gz", BYTES("\x1f\x8b\x08"), 0, "scripts/convert-dataset mnist.pkl.gz mnist.zip"},
@@ -141,6 +143,8 @@ static void folders_by_their_names(void)
         {{"ffhq-r09.tfrecords", "ffhq-r10.tfrecords"}, "scripts/convert-dataset /nowhere/ffhq ffhq.zip"},
         {{"test_32x32.mat", "train_32x32.mat"}, "a folder of MATLAB files"},
         {{"IMG_0001.HEIC", "IMG_0002.HEIC"}, "(there is IMG_0001.HEIC); convert them to PNG"},
+        {{"fashion-mnist_test.csv", "fashion-mnist_train.csv"}, "tables of text, which is not read here"},
+        {{"00000_00000.ppm", "GT-00000.csv"}, "(there is 00000_00000.ppm); convert them to PNG"},
         {{"a.txt", "train", "test"}, NULL},
         {{"data_batch_1.bin", "test_batch.bin"}, NULL},
         {{"._x.mat", ".y.parquet"}, NULL},

@@ -278,7 +278,7 @@ def from_zip(path):
             split, folder, _ = name.split("/")
             out.setdefault(split, ([], []))
             out[split][0].append(decoded(archive.read(name)))
-            out[split][1].append(int(folder.split("-")[0]))
+            out[split][1].append(int(folder.removeprefix("class-").split("-")[0]))
     return out
 
 

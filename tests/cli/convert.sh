@@ -2,12 +2,7 @@
 # scripts/convert-dataset: data sets in the layouts that are downloaded, made with each format's own library, come out
 # with their images, labels and splits; what pyrdiff cannot read it names, with the line to type.
 . tests/cli/lib.sh
-
-# A Python that has the libraries; Debian's packages are those of /usr/bin/python3.
-python=none
-for candidate in "${PYTHON-}" python3 /usr/bin/python3; do
-    [ -n "$candidate" ] && "$candidate" -c 'import numpy, PIL' 2>/dev/null && python=$candidate && break
-done
+find_python numpy PIL
 
 samples() { "$python" tests/cli/convert-samples.py "$@"; }
 
@@ -101,7 +96,7 @@ converts flowers .
 says "2 train, 1 val, 5 test images as they are stored"
 if wanted; then
     holds "$python" -c 'import sys, zipfile
-with zipfile.ZipFile(sys.argv[1]) as z: assert z.read("train/00002/img00000000.jpg") == open(sys.argv[2], "rb").read()' \
+with zipfile.ZipFile(sys.argv[1]) as z: assert z.read("train/class-00002/img00000000.jpg") == open(sys.argv[2], "rb").read()' \
         "$tmp/flowers.zip" "$tmp/flowers/jpg/image_00003.jpg"
 fi
 
@@ -131,6 +126,28 @@ says "3 train, 1 val images"
 begin "HDF5: groups are splits"
 converts hdf5 all.h5
 told "$tmp/hdf5/all.h5"
+if wanted; then
+    tar -cf "$tmp/hdf5.tar" -C "$tmp" hdf5/all.h5
+    told "$tmp/hdf5.tar"
+    convert "$tmp/hdf5.tar" "$tmp/of-tar.zip"
+    gives 0
+    holds cmp "$tmp/of-tar.zip" "$tmp/hdf5.zip"
+    holds test -z "$(find "$tmp" -maxdepth 1 -name 'convert-dataset-*')"
+fi
+
+begin "tables of text"
+if wanted && [ "$python" != none ]; then
+    "$python" -c 'print("a,b,c,label\n1,2,3,0")' >"$tmp/short.csv"
+    convert "$tmp/short.csv" "$tmp/x.zip"
+    refuses 1 "short.csv: a table of 4 columns, should be a label and the pixels of a grey square picture"
+    "$python" -c 'print("label," + ",".join("p%d" % i for i in range(2352)) + "\n" + "0" + ",1" * 2352)' >"$tmp/rgb.csv"
+    convert "$tmp/rgb.csv" "$tmp/x.zip"
+    refuses 1 "of colours nothing says the order"
+    "$python" -c 'print("label," + ",".join("p%d" % i for i in range(16)) + "\n" + "0" + ",300" * 16)' >"$tmp/wide.csv"
+    convert "$tmp/wide.csv" "$tmp/x.zip"
+    refuses 1 "wide.csv: rows 0 to 0: numbers 300..300, should be whole, 0..255"
+    holds test ! -e "$tmp/x.zip"
+fi
 
 begin "PCam: labels in a file beside"
 converts pcam .

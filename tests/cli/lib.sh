@@ -111,6 +111,16 @@ finish() {
     exit
 }
 
+# ---- Python ----
+
+# Set $python to one that has these modules, "none" without. Debian's packages are those of /usr/bin/python3.
+find_python() {
+    for python in "${PYTHON-}" python3 /usr/bin/python3; do
+        [ -n "$python" ] && "$python" -c "import $(echo "$*" | tr ' ' ,)" 2>/dev/null && return
+    done
+    python=none
+}
+
 # ---- training ----
 
 # The network of level $2 of run $1.
