@@ -428,7 +428,7 @@ static pyr_status run_eval(void *at, pyr_parsed *parsed)
 out:
     pyr_bar_end(&w.bar);
     if (status == PYR_E_STOPPED)
-        fprintf(stderr, "stopped: nothing was measured\n");
+        status = pyr_fail(PYR_E_STOPPED, "stopped: nothing was measured");
     pyr_image_set_free(&w.set);
     pyr_dataset_free(w.data);
     pyr_dataset_free(w.of_level);

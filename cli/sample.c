@@ -313,7 +313,7 @@ static pyr_status run_sampling(void *at, pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_sample_output_close(&o.to));
 out:
     if (status == PYR_E_STOPPED && o.outdir)
-        fprintf(stderr, "stopped: the images drawn so far are in %s\n", o.outdir);
+        status = pyr_fail(PYR_E_STOPPED, "stopped: the images drawn so far are in %s", o.outdir);
     pyr_sample_output_free(&o.to);
     pyr_coarse_images_free(&o.coarse);
     pyr_free(o.seeds);
