@@ -80,8 +80,6 @@ static pyr_status run(void *at, pyr_parsed *parsed)
                                                         .ctx = &bar,
                                                         .result = &result});
     pyr_bar_end(&bar);
-    if (status == PYR_E_STOPPED)
-        fprintf(stderr, "%s\n", pyr_error());
     if (status != PYR_OK)
         goto out;
     if (isnan(result.accuracy))

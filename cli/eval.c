@@ -288,7 +288,8 @@ static pyr_status choose_networks(work *w, pyr_evaluate_job *job)
 
     job->network[0] = pyr_given(t->classifier);
     job->network[1] = pyr_given(t->inception);
-    if (job->network[0] || job->network[1] || !(job->metrics & (PYR_METRIC_NETWORK | PYR_METRIC_NEAREST)))
+    if (job->network[0] || job->network[1] ||
+        (!(job->metrics & (PYR_METRIC_NETWORK | PYR_METRIC_NEAREST)) && !job->write_stats))
         return PYR_OK;
     PYR_TRY(pyr_default_network(&w->found, w->k, job->data, w->cache, show_note, w));
     job->network[0] = w->found;
@@ -404,6 +405,8 @@ static pyr_status check_words(const typed *t)
         return pyr_fail_prefix(PYR_E_ARG, "--metrics");
     if (*t->sheet && !(metrics & PYR_METRIC_NEAREST))
         return pyr_fail(PYR_E_ARG, "--sheet shows nearest training images: add nearest to --metrics");
+    if (*t->ref_stats && !(metrics & PYR_METRIC_FRECHET))
+        return pyr_fail(PYR_E_ARG, "--ref-stats is for the Frechet distance: add frechet to --metrics");
     if (*t->seeds && t->count)
         return pyr_fail(PYR_E_ARG, "one of --count and --seeds at a time");
     return PYR_OK;
@@ -426,7 +429,7 @@ static pyr_status run_eval(void *at, pyr_parsed *parsed)
 out:
     pyr_bar_end(&w.bar);
     if (status == PYR_E_STOPPED)
-        fprintf(stderr, "stopped: nothing was measured\n");
+        status = pyr_fail(PYR_E_STOPPED, "stopped: nothing was measured");
     pyr_image_set_free(&w.set);
     pyr_dataset_free(w.data);
     pyr_dataset_free(w.of_level);

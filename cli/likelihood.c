@@ -364,7 +364,7 @@ static pyr_status run_likelihood(void *at, pyr_parsed *parsed)
 out:
     pyr_bar_end(&w.bar);
     if (status == PYR_E_STOPPED)
-        fprintf(stderr, "stopped: there is no result\n");
+        status = pyr_fail(PYR_E_STOPPED, "stopped: there is no result");
     pyr_dataset_free(w.data);
     pyr_model_free(w.model);
     pyr_kernels_free(k);

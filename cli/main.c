@@ -42,6 +42,13 @@ static const struct {
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
+/* Stopped by a signal these have lost nothing: the same command goes on. Of others there is a part, or
+ * nothing. */
+static bool goes_on(const char *name)
+{
+    return strcmp(name, "train") == 0 || strcmp(name, "compare") == 0;
+}
+
 static void usage(FILE *out)
 {
     fprintf(out, "pyrdiff - multi-resolution Laplacian-pyramid diffusion models\n\n"
@@ -93,7 +100,7 @@ int main(int argc, char **argv)
         status = commands[i].run(argc - 1, argv + 1);
         if (status == PYR_OK && fflush(stdout) != 0)
             status = pyr_fail(PYR_E_IO, "the output cannot be written");
-        if (status == PYR_OK || status == PYR_E_STOPPED)
+        if (status == PYR_OK || (status == PYR_E_STOPPED && goes_on(commands[i].name)))
             return 0;
         fprintf(stderr, "pyrdiff %s: %s\n", commands[i].name, pyr_error());
         return status == PYR_E_ARG ? 2 : 1;

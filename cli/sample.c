@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "cascade/model.h"
 #include "cli/cli.h"
+#include "cli/coarse_images.h"
 #include "cli/one_level.h"
 #include "cli/parse.h"
 #include "cli/progress.h"
@@ -14,8 +15,6 @@
 #include "cli/sampling.h"
 #include "cli/trajectory.h"
 #include "graph/train.h"
-#include "images/image_file.h"
-#include "images/image_values.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,9 +35,8 @@ typedef struct output {
     uint64_t *seeds;
     size_t n;
     pyr_class_choice choice;
-    int32_t *labels; /* n; NULL: of no class in particular */
-    char **coarse;   /* files to start from, or NULL */
-    size_t n_coarse;
+    int32_t *labels;            /* n; NULL: of no class in particular */
+    pyr_coarse_images coarse;   /* to start from; n 0: none */
     pyr_trajectory *trajectory; /* NULL: not wanted */
     pyr_sample_output to;
     char sampler[256];
@@ -53,68 +51,27 @@ static int coarse_level(const output *o)
     return o->typed->level >= 0 ? o->typed->level + 1 : pyr_model_levels(o->model) - 1;
 }
 
-static pyr_status read_coarse_image(const output *o, const char *path, float *dst)
+static pyr_status open_coarse(output *o)
 {
-    int level = coarse_level(o);
+    int level = coarse_level(o), bits = pyr_model_bits(o->model);
     pyr_shape s = pyr_model_image(o->model, level);
-    pyr_image image = {0};
-    pyr_status status;
+    pyr_coarse_images *c = &o->coarse;
     char name[32] = "the coarsest level";
 
     if (level < pyr_model_levels(o->model) - 1)
         snprintf(name, sizeof name, "level %d", level);
-    PYR_TRY(pyr_image_read(&image, path));
-    if (image.h != s.h || image.w != s.w)
-        status = pyr_fail(PYR_E_SHAPE, "%s is %dx%d, %s of this run is %dx%d", path, image.h, image.w, name,
-                          s.h, s.w);
-    else
-        status = pyr_image_to_values(dst, &image, s.c, pyr_model_bits(o->model));
-    pyr_image_free(&image);
-    return status;
-}
-
-/* The images of the folder, in the order of names; each is looked at once, so that one that does not fit is
- * found before hours of sampling. */
-static pyr_status open_coarse(output *o)
-{
-    const char *folder = o->typed->coarse;
-    pyr_shape s = pyr_model_image(o->model, coarse_level(o));
-    pyr_names names = {0};
-    float *pixels = NULL;
-    pyr_status status = PYR_OK;
-
-    PYR_TRY(pyr_folder_names(&names, folder));
-    PYR_TRY_OUT(pyr_new(&pixels, pyr_count(s), sizeof *pixels, "a coarsest image"));
-    PYR_TRY_OUT(pyr_new(&o->coarse, names.n + 1, sizeof *o->coarse, "names of coarsest images"));
-    for (size_t i = 0; i < names.n; i++) {
-        char *path;
-
-        if (!pyr_image_named(names.at[i]))
-            continue;
-        path = o->coarse[o->n_coarse] = pyr_path_join(folder, names.at[i]);
-        if (!path)
-            status = pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
-        else if (o->n_coarse < o->n)
-            status = read_coarse_image(o, path, pixels);
-        o->n_coarse++;
-        if (status != PYR_OK)
-            goto out;
-    }
-    if (!o->n_coarse)
-        status = pyr_fail(PYR_E_IO, "%s holds no images (" PYR_IMAGE_FORMATS ")", folder);
-out:
-    pyr_free(pixels);
-    pyr_names_free(&names);
-    return status;
-}
-
-/* Image j of the run starts from file j of the folder, again from the first when there are fewer. */
-static pyr_status read_coarse(const output *o, size_t first, int n, float *dst)
-{
-    pyr_shape s = pyr_model_image(o->model, coarse_level(o));
-
-    for (size_t j = 0; j < (size_t)n; j++)
-        PYR_TRY(read_coarse_image(o, o->coarse[(first + j) % o->n_coarse], dst + j * pyr_count(s)));
+    PYR_TRY(pyr_coarse_images_open(c, o->typed->coarse, o->n, s, bits, name));
+    if (c->files.aside)
+        pyr_bar_line(&o->bar, "note: %s: %" PRId64 " picture%s left aside that %s no sample%s: %s%s", c->path,
+                     c->files.aside, c->files.aside == 1 ? "" : "s", c->files.aside == 1 ? "is" : "are",
+                     c->files.aside == 1 ? "" : "s", c->files.first_aside,
+                     c->files.aside == 1 ? "" : ", ...");
+    if (c->other_c && c->other_c != s.c)
+        pyr_bar_line(&o->bar, "note: %s has pictures of %d channel%s, the run's have %d: converted", c->path,
+                     c->other_c, c->other_c == 1 ? "" : "s", s.c);
+    if (c->other_c && c->other_bits != bits)
+        pyr_bar_line(&o->bar, "note: %s has pictures of %d bits, the run's have %d: converted", c->path,
+                     c->other_bits, bits);
     return PYR_OK;
 }
 
@@ -182,7 +139,7 @@ static void say_what(output *o)
     for (int i = levels - 1; i >= 0; i--) {
         size_t at = strlen(text);
 
-        if (i == levels - 1 && o->coarse)
+        if (i == levels - 1 && o->coarse.n)
             snprintf(text + at, sizeof text - at, "given");
         else {
             snprintf(text + at, sizeof text - at, "%s%s", at ? ", " : "", pyr_model_sampler(o->model, i));
@@ -227,7 +184,7 @@ static pyr_status draw_all(output *o, int batch)
     for (int i = 0; i < levels; i++)
         PYR_TRY_OUT(pyr_new(&image[i], (size_t)batch * pyr_count(pyr_model_image(o->model, i)), sizeof(float),
                             "images"));
-    if (o->coarse)
+    if (o->coarse.n)
         PYR_TRY_OUT(pyr_new(&coarse, (size_t)batch * pyr_count(pyr_model_image(o->model, levels - 1)),
                             sizeof *coarse, "coarsest images"));
     for (size_t first = 0; first < o->n; first += (size_t)batch) {
@@ -243,7 +200,7 @@ static pyr_status draw_all(output *o, int batch)
             draw.image[i] = image[i];
         draw.hand = o->trajectory ? pyr_trajectory_hand(o->trajectory) : NULL;
         if (coarse)
-            PYR_TRY_OUT(read_coarse(o, first, n, coarse));
+            PYR_TRY_OUT(pyr_coarse_images_read(&o->coarse, first, n, coarse));
         PYR_TRY_OUT(pyr_model_sample(o->model, &draw));
         PYR_TRY_OUT(keep(o, first, n, image));
         rate = (double)(first + (size_t)n) / (pyr_now() - start);
@@ -263,14 +220,12 @@ out:
 
 static pyr_status read_coarser(void *ctx, size_t first, int n, float *dst)
 {
-    return read_coarse(ctx, first, n, dst);
+    return pyr_coarse_images_read(ctx, first, n, dst);
 }
 
 static const char *name_of_coarser(void *ctx, size_t j)
 {
-    const output *o = ctx;
-
-    return o->coarse[j % o->n_coarse];
+    return pyr_coarse_images_name(ctx, j);
 }
 
 /* --level I */
@@ -291,9 +246,9 @@ static pyr_status sample_level(output *o, const pyr_config *config, bool data_gi
                                                   .zoom = t->zoom,
                                                   .npz = t->npz,
                                                   .grid = t->grid,
-                                                  .read = o->coarse ? read_coarser : NULL,
+                                                  .read = o->coarse.n ? read_coarser : NULL,
                                                   .name = name_of_coarser,
-                                                  .ctx = o,
+                                                  .ctx = &o->coarse,
                                                   .data_given = data_given,
                                                   .bar = &o->bar});
 }
@@ -358,11 +313,9 @@ static pyr_status run_sampling(void *at, pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_sample_output_close(&o.to));
 out:
     if (status == PYR_E_STOPPED && o.outdir)
-        fprintf(stderr, "stopped: the images drawn so far are in %s\n", o.outdir);
+        status = pyr_fail(PYR_E_STOPPED, "stopped: the images drawn so far are in %s", o.outdir);
     pyr_sample_output_free(&o.to);
-    for (size_t i = 0; i < o.n_coarse; i++)
-        pyr_free(o.coarse[i]);
-    pyr_free(o.coarse);
+    pyr_coarse_images_free(&o.coarse);
     pyr_free(o.seeds);
     pyr_free(o.labels);
     pyr_free(o.outdir);
@@ -381,11 +334,13 @@ pyr_status pyr_command_sample(int argc, char **argv)
         PYR_SAMPLING_OPTIONS(t.steps, t.sampler, t.of_class),
         PYR_GUIDANCE_OPTIONS(t.guidance),
         {.name = "coarse",
-         .argument = "DIR",
+         .argument = "PATH",
          .type = PYR_SETTING_TEXT,
          .target = &t.coarse,
          .standard = "",
-         .help = "start from the coarsest images in this folder; with --level I from these of level I + 1"},
+         .help =
+             "start from the coarsest images in this folder, zip or NPZ; with --level I from these of level "
+             "I + 1"},
         PYR_LEVEL_OPTION(t.level, "draw this level only (0: the finest), whatever the others are: to coarser "
                                   "images of training images that the seeds choose, or of --coarse; the "
                                   "coarsest by itself"),

@@ -379,7 +379,7 @@ pyr_status pyr_sample_level(const pyr_level_sampling *job)
         status = write_sheet(&d);
 out:
     if (status == PYR_E_STOPPED)
-        fprintf(stderr, "stopped: the images drawn so far are in %s\n", d.outdir ? d.outdir : job->outdir);
+        status = pyr_fail(PYR_E_STOPPED, "stopped: the images drawn so far are in %s", d.outdir);
     release(&d);
     return status;
 }

@@ -147,7 +147,7 @@ static pyr_status run(void *at, pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_sample_output_close(&o));
 out:
     if (status == PYR_E_STOPPED)
-        fprintf(stderr, "stopped: the images drawn so far are in %s\n", outdir);
+        status = pyr_fail(PYR_E_STOPPED, "stopped: the images drawn so far are in %s", outdir);
     pyr_sample_output_free(&o);
     pyr_pipeline_free(p);
     pyr_kernels_free(k);

@@ -8,6 +8,7 @@
 #include "eval/reference.h"
 #include "graph/train.h"
 #include "images/grid.h"
+#include "images/image_values.h"
 #include "images/pixels.h"
 #include <inttypes.h>
 #include <math.h>
@@ -127,6 +128,7 @@ static bool lacks(char *reason, size_t room, const pyr_evaluate_job *job, unsign
     int64_t m = pyr_dataset_count(job->data, job->reference), train = pyr_dataset_count(job->data, PYR_TRAIN);
     pyr_dataset_shape s = pyr_dataset_shape_of(job->data);
     int64_t least = metric == PYR_METRIC_PRECISION ? NEIGHBOURS + 1 : 2;
+    const pyr_image_set *drawn = n && job->samples && job->samples->n == n ? job->samples : NULL;
 
     switch (metric) {
     case PYR_METRIC_NEAREST:
@@ -150,6 +152,11 @@ static bool lacks(char *reason, size_t room, const pyr_evaluate_job *job, unsign
                      job->data_name, (int)m,
                      job->reference == PYR_TRAIN ? "" : " held out (--reference train?)");
         return !stats && m < least;
+    case PYR_METRIC_CONSISTENCY:
+        if (!drawn || pyr_image_set_checked(drawn) > drawn->finest)
+            return false;
+        snprintf(reason, room, "it is of levels that a run draws to a coarser one");
+        return true;
     default:
         return false;
     }
@@ -169,6 +176,13 @@ static void leave_out(evaluating *e, const char *metric, const char *reason)
     out->left_outs++;
 }
 
+static void leave_out_metric(evaluating *e, unsigned metric, const char *reason)
+{
+    for (int i = 0; i < WORDS - 1; i++)
+        if (metric_of[i] == metric)
+            leave_out(e, words[i], reason);
+}
+
 /* Whether a metric is wanted and can be measured; or it is left out. */
 static bool measures(evaluating *e, unsigned metric, bool stats)
 {
@@ -178,10 +192,18 @@ static bool measures(evaluating *e, unsigned metric, bool stats)
         return false;
     if (!lacks(reason, sizeof reason, e->job, metric, e->job->samples->n, stats))
         return true;
-    for (int i = 0; i < WORDS - 1; i++)
-        if (metric_of[i] == metric)
-            leave_out(e, words[i], reason);
+    leave_out_metric(e, metric, reason);
     return false;
+}
+
+static const char no_network[] =
+    "no feature network: the data have no labels for a classifier (--inception FILE, --classifier FILE)";
+
+static void leave_out_of_networks(evaluating *e)
+{
+    for (unsigned metric = 1; metric <= PYR_METRIC_ALL; metric *= 2)
+        if (wants(e, metric & PYR_METRIC_NETWORK))
+            leave_out_metric(e, metric, no_network);
 }
 
 /* ---- on pixels --------------------------------------------------------------------------------- */
@@ -217,6 +239,8 @@ static void add_consistency(evaluating *e)
     const pyr_image_set *set = e->job->samples;
     pyr_measurement about = e->about;
 
+    if (e->job->metrics != PYR_METRIC_ALL && !measures(e, PYR_METRIC_CONSISTENCY, false))
+        return; /* among all figures it is not missed */
     e->about = (pyr_measurement){.n = set->n};
     for (int i = set->finest; i < pyr_image_set_checked(set); i++)
         add(e, "consistency", i, set->consistency[i], (double)NAN);
@@ -363,13 +387,30 @@ static void merge(neighbours *all, const neighbours *part, int64_t n, int64_t fi
     }
 }
 
-/* n numbers of the set from `at` on, in their own depth. */
-static void put_values(float *dst, const pyr_image_set *set, size_t at, size_t n)
+/* n numbers of the set from `at` on, in `bits`, which it has. */
+static void put_values(float *dst, const pyr_image_set *set, size_t at, size_t n, int bits)
 {
-    if (set->words)
+    if (bits == 16)
         pyr_pixels_from_words(dst, set->words + at, n);
     else
         pyr_pixels_from_bytes(dst, set->pixels + at, n);
+}
+
+/* Training images first .. first + m - 1 in `bits`, whatever their own are. */
+static pyr_status put_training(float *dst, const pyr_dataset *data, int64_t first, int64_t m, int bits)
+{
+    pyr_dataset_shape s = pyr_dataset_shape_of(data);
+    size_t size = (size_t)s.h * (size_t)s.w * (size_t)s.c;
+    pyr_image own = {0};
+    pyr_status status = pyr_image_new(&own, s.h, s.w, s.c, s.bits, "a training image");
+
+    for (int64_t j = 0; j < m && status == PYR_OK; j++) {
+        status = pyr_dataset_read(data, PYR_TRAIN, first + j, own.at);
+        if (status == PYR_OK)
+            status = pyr_image_to_values(dst + (size_t)j * size, &own, s.c, bits);
+    }
+    pyr_image_free(&own);
+    return status;
 }
 
 /* On pixels, a part of the training images at a time: as floats they take four times their memory. */
@@ -379,6 +420,7 @@ static pyr_status nearest_pixels(evaluating *e, neighbours *found)
     const pyr_image_set *set = e->job->samples;
     int64_t count = pyr_dataset_count(e->job->data, PYR_TRAIN), n = set->n;
     size_t size = (size_t)set->h * (size_t)set->w * (size_t)set->c;
+    int bits = set->words && pyr_dataset_shape_of(e->job->data).bits == 16 ? 16 : 8;
     float *samples = NULL, *train = NULL;
     neighbours part = {0};
     pyr_status status = PYR_OK;
@@ -386,7 +428,7 @@ static pyr_status nearest_pixels(evaluating *e, neighbours *found)
     PYR_TRY_OUT(pyr_new(&samples, (size_t)n * size, sizeof *samples, "images as floats"));
     PYR_TRY_OUT(pyr_new(&train, PART * size, sizeof *train, "images as floats"));
     PYR_TRY_OUT(new_neighbours(&part, n));
-    put_values(samples, set, 0, (size_t)n * size);
+    put_values(samples, set, 0, (size_t)n * size, bits);
     for (int64_t first = 0; first < count;) {
         int64_t m = count - first < PART ? count - first : PART;
 
@@ -396,9 +438,7 @@ static pyr_status nearest_pixels(evaluating *e, neighbours *found)
             status = pyr_fail(PYR_E_STOPPED, "stopped");
             goto out;
         }
-        for (int64_t j = 0; j < m; j++)
-            PYR_TRY_OUT(
-                pyr_dataset_pixels(e->job->data, PYR_TRAIN, first + j, false, train + (size_t)j * size));
+        PYR_TRY_OUT(put_training(train, e->job->data, first, m, bits));
         PYR_TRY_OUT(pyr_nearest_vectors(part.index, part.nearest, part.second, n, samples, m, train,
                                         (int)size, e->job->k->pool));
         merge(found, &part, n, first);
@@ -464,7 +504,7 @@ static pyr_status write_sheet(const evaluating *e, const neighbours *found)
     for (int64_t i = 0; i < shown; i++) {
         float *at = pairs + 2 * (size_t)i * size;
 
-        put_values(at, set, (size_t)order[i].at * size, size);
+        put_values(at, set, (size_t)order[i].at * size, size, set->words ? 16 : 8);
         PYR_TRY_OUT(pyr_dataset_pixels(e->job->data, PYR_TRAIN, found->index[order[i].at], false, at + size));
     }
     for (int64_t first = 0; first < shown; first += ROWS, panels++) {
@@ -672,8 +712,10 @@ static pyr_status check_numbers(const pyr_evaluate_job *job)
     int64_t n = job->planned ? job->planned : job->samples ? job->samples->n : 0;
     char reason[200], first[200] = "";
 
-    if (!job->network[0] && !job->network[1])
+    if (!job->network[0] && !job->network[1] && (metrics & PYR_METRIC_NETWORK)) {
         metrics &= ~(unsigned)PYR_METRIC_NETWORK;
+        snprintf(first, sizeof first, "%s", no_network);
+    }
     for (unsigned metric = 1; metric <= PYR_METRIC_ALL; metric *= 2)
         if ((metrics & metric) && lacks(reason, sizeof reason, job, metric, n, job->ref_stats)) {
             metrics &= ~metric;
@@ -682,6 +724,9 @@ static pyr_status check_numbers(const pyr_evaluate_job *job)
         }
     if (*first && !metrics)
         return pyr_fail(PYR_E_ARG, "nothing that is asked for can be measured: %s", first);
+    if (job->write_stats && !job->network[0] && !job->network[1])
+        return pyr_fail(PYR_E_ARG, "%s: statistics are of a network's features, and there is %s",
+                        job->write_stats, no_network);
     if (job->write_stats && pyr_dataset_count(job->data, job->reference) < 2)
         return pyr_fail(PYR_E_ARG, "%s: a covariance needs 2 images, the reference has %d", job->write_stats,
                         (int)pyr_dataset_count(job->data, job->reference));
@@ -753,6 +798,8 @@ static pyr_status evaluate(evaluating *e)
         if (job->network[i] &&
             (wants(e, PYR_METRIC_NETWORK) || job->write_stats || (i == 0 && wants(e, PYR_METRIC_NEAREST))))
             PYR_TRY(in_features(e, i, i + 1 == PYR_FEATURE_NETWORKS || !job->network[i + 1]));
+    if (!job->network[0] && !job->network[1])
+        leave_out_of_networks(e);
     PYR_TRY(on_pixels(e));
     if (wants(e, PYR_METRIC_CONSISTENCY))
         add_consistency(e);

@@ -114,7 +114,24 @@ static pyr_status take(pyr_image_set *set, const pyr_image *image, int64_t i, in
             path, name, image->h, image->w, set->h, set->w);
     set->grey = set->grey && is_grey(image);
     set->file_c = image->c > set->file_c ? image->c : set->file_c;
+    set->deep += image->bits == 16;
     return put(set, i, image);
+}
+
+/* Drawn by one run, all have one depth. */
+static pyr_status warn_of_depths(pyr_image_set *set)
+{
+    int i = 0;
+
+    if (set->deep == 0 || set->deep == set->n)
+        return PYR_OK;
+    while (i + 1 < PYR_SAMPLE_WARNINGS && set->warning[i])
+        i++;
+    pyr_free(set->warning[i]);
+    set->warning[i] =
+        pyr_strfmt("%s: %lld images of 16 bits and %lld of 8 are mixed: draw each into a folder of its own",
+                   set->name, (long long)set->deep, (long long)(set->n - set->deep));
+    return set->warning[i] ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a warning");
 }
 
 static pyr_status read_files(pyr_image_set *out, pyr_sample_files *files, int c)
@@ -136,7 +153,7 @@ static pyr_status read_files(pyr_image_set *out, pyr_sample_files *files, int c)
         out->warning[i] = files->warning[i];
         files->warning[i] = NULL;
     }
-    return status;
+    return status == PYR_OK ? warn_of_depths(out) : status;
 }
 
 /* What is no folder of pictures: as the reader of data sets has it, all of it. */

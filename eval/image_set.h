@@ -24,6 +24,7 @@ typedef struct pyr_image_set {
     /* of files only */
     bool grey;                          /* every file was grey, or grey values in colour */
     int file_c;                         /* the most channels that a file had */
+    int64_t deep;                       /* files of 16 bits */
     int64_t aside;                      /* pictures that are no samples, */
     char first_aside[64];               /* and the name of one */
     char *warning[PYR_SAMPLE_WARNINGS]; /* as in sample_files.h; owned */

@@ -106,12 +106,14 @@ static pyr_status place_of(int *place, pyr_names *met, const char *word)
     return pyr_names_add(met, word);
 }
 
-/* Sheets have the seeds of all their samples; eval's own says that it shows pairs. */
+/* Sheets have the seeds of all their samples; eval's own says that it shows pairs, a residual that it is one.
+ */
 static bool is_sheet(const char *bytes, size_t n)
 {
     char text[64];
 
     return pyr_png_head_text(text, sizeof text, bytes, n, "seeds") ||
+           (pyr_png_head_text(text, sizeof text, bytes, n, "level") && strstr(text, ", its residual")) ||
            (pyr_png_head_text(text, sizeof text, bytes, n, "Description") &&
             strncmp(text, "pairs: ", 7) == 0);
 }
@@ -226,14 +228,15 @@ static int by_seed(const void *a, const void *b)
 }
 
 /* Classes that change from seed to seed are drawn on purpose (`--class all` and `random`); classes of which
- * each has a range of the seeds come from commands one after the other, and samples without a class beside
- * some with one are never of one command. In n samples drawn at random with the shares p_c of the classes the
- * class changes n (1 - sum p_c^2) times; half of that or less is no chance. */
+ * each has a range of the seeds, or the same seeds, come from commands one after the other, and samples
+ * without a class beside some with one are never of one command. In n samples drawn at random with the shares
+ * p_c of the classes the class changes n (1 - sum p_c^2) times; half of that or less is no chance. */
 static bool classes_in_ranges(origins *o)
 {
     const pyr_names *met = &o->met[CLASS];
     double *count, n = 0, same = 0, changes = 0;
-    bool some = false, none = false;
+    bool some = false, none = false, twice = false; /* twice: a seed was drawn of two classes */
+    uint64_t seed = 0;
     int last = -1;
 
     if (pyr_new(&count, met->n, sizeof *count, "the origins of samples") != PYR_OK)
@@ -247,14 +250,16 @@ static bool classes_in_ranges(origins *o)
         n++;
         count[class]++;
         changes += last >= 0 && class != last;
+        twice |= last >= 0 && class != last && o->at[i].seed == seed;
         last = class;
+        seed = o->at[i].seed;
         some |= *met->at[class] != 0;
         none |= *met->at[class] == 0;
     }
     for (size_t i = 0; i < met->n; i++)
         same += count[i] * count[i];
     pyr_free(count);
-    return (some && none) || (n > 0 && 2 * changes <= n - same / n);
+    return (some && none) || twice || (n > 0 && 2 * changes <= n - same / n);
 }
 
 static pyr_status find_mixtures(pyr_sample_files *files, origins *o)

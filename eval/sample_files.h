@@ -16,7 +16,7 @@
 #include "images/image.h"
 #include "images/zip_file.h"
 
-enum { PYR_SAMPLE_WARNINGS = 6 };
+enum { PYR_SAMPLE_WARNINGS = 7 };
 
 typedef struct pyr_sample_files {
     const char *path;                   /* of the folder or archive; borrowed */

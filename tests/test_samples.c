@@ -224,6 +224,10 @@ static void mixtures(void)
         write_sample("others", i, "aaaa", "heun 18", NULL);
     }
     write_plain("others/cat.png", 1);
+    for (int i = 0; i < 4; i++) { /* two commands with the same seeds, in folders of their own */
+        write_sample("same-seeds/cat", i, "aaaa", "heun 18", "cat");
+        write_sample("same-seeds/dog", i, "aaaa", "heun 18", "dog");
+    }
     write_sample("halves", 0, "aaaa", "heun 18", "0");
     write_sample("halves", 1, "aaaa", "heun 18", "0");
     write_sample("halves", 2, "aaaa", "heun 18", "1");
@@ -235,6 +239,7 @@ static void mixtures(void)
     says("samplers", "2 different samplers are mixed (5 of heun 18, 3 of euler 5)");
     says("ranges", "2 different classes are mixed (6 of dog, 2 of cat)");
     says("halves", "2 different classes are mixed (2 of 0, 2 of 1)");
+    says("same-seeds", "2 different classes are mixed (4 of cat, 4 of dog)");
     says("some-class", "2 different classes are mixed (4 without a class, 4 of cat)");
     says("others",
          "different networks, by the hash of their weights, are mixed (8 of aaaa, 1 without such a text)");
@@ -250,6 +255,22 @@ static void commands(void)
         write_sample("tasks", i, "aaaa", "heun 18", NULL);
     write_texts("tasks/000009.png", 1, 1, text, 4);
     says("tasks", "2 different commands are mixed (3 of sample, 1 of vary)");
+}
+
+/* A level without a condition draws its residual alone: no image. */
+static void residuals(void)
+{
+    pyr_png_text text[] = {
+        {"weights", "aaaa"}, {"seed", "9"}, {"level", "0 of 3 (0 is the finest), its residual alone"}};
+    pyr_image_set set;
+
+    write_texts("alone/000009.png", 1, 1, text, 3);
+    CHECK_FAILS(pyr_image_set_read(&set, in_folder("alone"), 1, 0), PYR_E_IO, "holds no samples");
+    text[2].value = "0 of 3 (0 is the finest)";
+    write_texts("alone/000008.png", 1, 1, text, 3);
+    CHECK_OK(pyr_image_set_read(&set, in_folder("alone"), 1, 0));
+    CHECK(set.n == 1 && set.aside == 1);
+    pyr_image_set_free(&set);
 }
 
 /* Whichever allocation fails, it is told, and nothing is left. */
@@ -292,6 +313,7 @@ int main(int argc, char **argv)
     RUN(data_sets);
     RUN(mixtures);
     RUN(commands);
+    RUN(residuals);
     RUN(without_memory);
     snprintf(command, sizeof command, "rm -rf %s", folder);
     if (system(command) != 0)

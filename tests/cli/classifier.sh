@@ -64,7 +64,7 @@ if wanted; then
     status=$?
     last_command="$program classifier ... --duration 100000ep, interrupted"
 fi
-gives 0
+gives 1
 complains "kept.safetensors was not written"
 holds cmp "$tmp/one.safetensors" "$tmp/kept.safetensors"
 holds test "$(ls "$tmp" | grep -c kept)" -eq 1

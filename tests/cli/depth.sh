@@ -44,7 +44,7 @@ for set in "$tmp/o" "$tmp/o/samples.npz"; do
     pyr eval "$set" --data $pictures/data --metrics swd,spectrum,colour,nearest --threads 1
     gives 0
     says ": 4 images of 8x6x1, 16 bits"
-    sed -e '1d' "$tmp/stdout" >"$tmp/of-set"
+    sed -e '1d' -e '/left aside/d' "$tmp/stdout" >"$tmp/of-set" # the folder's sheets
     sed -e "s,against $pictures/data,against D," "$tmp/of-run" >"$tmp/a"
     sed -e "s,against $pictures/data,against D," "$tmp/of-set" >"$tmp/b"
     holds cmp "$tmp/a" "$tmp/b"
@@ -62,6 +62,13 @@ pyr eval $pictures/bytes --data $pictures/data --metrics spectrum,nearest
 gives 0
 complains "warning: $pictures/bytes has images of 8 bits, the data have 16: the figures of pixels compare them in 8"
 holds [ "$(grep -c '16 bits' "$tmp/stdout")" = 0 ]
+
+begin "8 and 16 bits in one folder: compared in 16, and said"
+wanted && mkdir "$tmp/mixed" && cp $pictures/bytes/0.png "$tmp/mixed" && cp $pictures/data/odd/0[35].png "$tmp/mixed"
+pyr eval "$tmp/mixed" --data $pictures/data --metrics spectrum
+gives 0
+complains "warning: $tmp/mixed: 2 images of 16 bits and 1 of 8 are mixed"
+says ": 3 images of 8x6x1, 16 bits"
 
 begin "a classifier reads 16 bits"
 pyr eval "$run" --count 4 --metrics frechet --reference train --threads 1
