@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- recognising ---- */
@@ -70,8 +71,14 @@ static pyr_status collect(pyr_collection *c, const char *path)
 
     if (pyr_is_file(path))
         return collect_file(c, path);
-    if (!pyr_is_folder(path))
-        return pyr_fail(PYR_E_IO, "%s: no such file or folder (the data set)", path);
+    if (!pyr_is_folder(path)) {
+        struct stat info;
+
+        if (stat(path, &info) == 0)
+            return pyr_fail(PYR_E_IO, "%s: neither a file nor a folder (the data set)", path);
+        return pyr_fail(PYR_E_IO, "%s: %s (the data set)", path,
+                        errno == ENOENT ? "no such file or folder" : strerror(errno));
+    }
     PYR_TRY(pyr_folder_names(&names, path));
     status = pyr_collect_packed_folder(&taken, c, path, &names);
     if (status == PYR_OK && !taken)

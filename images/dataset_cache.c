@@ -350,8 +350,13 @@ pyr_status pyr_dataset_cache_begin(pyr_cache_writer *out, const pyr_dataset *set
     if (!folder)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
     *strrchr(folder, '/') = 0;
-    if (pyr_make_folders(folder) != PYR_OK)
-        PYR_TRY_OUT(cannot_write(set, errno));
+    if (pyr_make_folders(folder) != PYR_OK) {
+        status = pyr_fail(PYR_E_IO,
+                          "the images do not fit into memory, and there is no place for a file of them: %s; "
+                          "set XDG_CACHE_HOME to a folder with space, or make images smaller with --resize",
+                          pyr_error());
+        goto out;
+    }
     PYR_TRY_OUT(lock_of(out, set, folder));
     if (statvfs(folder, &disk) == 0 && bytes / disk.f_frsize > disk.f_bavail)
         PYR_TRY_OUT(

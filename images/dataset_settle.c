@@ -160,8 +160,8 @@ static pyr_status settle_size(pyr_target *t, pyr_names *skipped, pyr_collection 
     }
     PYR_TRY(settle_odd_sizes(c, s));
     PYR_TRY(settle_bad(skipped, c, s));
-    t->h = c->at[0].image.h;
-    t->w = c->at[0].image.w;
+    t->h = c->at[0].h; /* not of its image, which may not have been kept */
+    t->w = c->at[0].w;
     return PYR_OK;
 }
 
@@ -309,15 +309,15 @@ static pyr_status settle_unlabelled(bool *labelled, pyr_collection *c, const pyr
     if (with[0] && !*labelled)
         return pyr_collection_warn(
             c,
-            "classes are not used: %lld of %lld training images have no label (--classes "
-            "none for none; else put all into folders of classes, or label all)",
+            "classes are not used: %lld of %lld training images have no label (--set "
+            "data.classes=none for none; else put all into folders of classes, or label all)",
             (long long)(n[0] - with[0]), (long long)n[0]);
     if (!*labelled || with[1] == n[1] || (with[1] == 0 && !named(s->split, "all")))
         return PYR_OK;
     PYR_TRY(
         pyr_collection_warn(c,
                             "%lld of %lld images of the test set have no label of a training class and are "
-                            "left aside (--classes none uses them without labels)",
+                            "left aside (--set data.classes=none uses them without labels)",
                             (long long)(n[1] - with[1]), (long long)n[1]));
     for (int64_t i = 0; i < c->n; i++)
         if (c->at[i].test && c->at[i].label < 0) {

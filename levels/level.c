@@ -37,8 +37,9 @@ pyr_status pyr_level_init(pyr_level *out, const pyr_level_settings *settings, co
                                    .bands = p->filter == PYR_FILTER_HAAR && !coarsest ? 3 : 1};
     if (settings->classes && classes == 0)
         return pyr_fail(PYR_E_CONFIG,
-                        "level.classes is true, but the data set has no labels: use a folder with "
-                        "one subfolder per class, or set it to false");
+                        "level.classes is true, but the data set has no labels, or they are not used (as "
+                        "data.classes or a warning says): use a folder with one subfolder per class, or set "
+                        "level.classes to false (--no-classes)");
     if (out->condition.c && settings->augmentation_channel) {
         if (!(settings->augmentation > 0))
             return pyr_fail(PYR_E_CONFIG,

@@ -91,6 +91,6 @@ says "shards (tar archives of image files): 10 images to train on, 0 held out, 8
 says "class 1     3 for training"
 pyr info --data "$tars/no_images.tar.gz"
 gives 1
-complains "nothing to read in this archive"
+complains "CIFAR's Python version, a folder of pickles"
 
 finish
