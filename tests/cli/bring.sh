@@ -32,6 +32,15 @@ says "6 images to train on, 0 held out, 11x13 RGB, 8 bits; 1 file left out"
 says "more than fits into memory"
 holds test "$kept" = "$(fingerprint)"
 
+begin "a disk that fills while the images are written"
+if wanted; then
+    (ulimit -f 16 && "$program" info --data $shapes --set data.memory=1000) >"$tmp/stdout" 2>"$tmp/stderr"
+    status=$?
+    refuses 1 "the images do not fit into memory, and this file for them cannot be written: File too large"
+    complains "set XDG_CACHE_HOME to a folder with space"
+    holds test -z "$(find "$tmp/cache" -name '*.tmp-*')"
+fi
+
 begin "a lone array that is no set of images is told what it should be"
 pyr info --data tests/golden/arrays/nan.npy
 refuses 1 "not a number"
