@@ -272,6 +272,14 @@ static bool labelled(const set *s, pyr_part part)
     return true;
 }
 
+static bool has_part(const set *s, pyr_part part)
+{
+    for (int i = 0; i < s->n; i++)
+        if (s->at[i].name.role == PYR_ROLE_IMAGES && s->at[i].name.part == part)
+            return true;
+    return false;
+}
+
 static chosen choose(const set *s)
 {
     const char *split = s->c->set->split ? s->c->set->split : "auto";
@@ -382,8 +390,9 @@ static pyr_status refuse_none(const set *s)
             pyr_text_add(&list, ", ...");
     }
     pyr_fail(PYR_E_FORMAT,
-             "%s: no array here is images by its name (arr_0, images, x, data, train_images, ...); %s%s",
-             s->path, list.at ? "there are: " : "there is none", list.at ? list.at : "");
+             "%s: no array here is images by its name (arr_0, images, x, data, train_images, ...); %s%s%s",
+             s->path, list.at ? "there are: " : "there is none", list.at ? list.at : "",
+             list.at ? "; save the images under such a name" : "");
     pyr_text_free(&list);
     return PYR_E_FORMAT;
 }
@@ -725,6 +734,7 @@ static pyr_status collect(set *s)
     for (int i = 0; i < s->n; i++)
         if (s->at[i].name.role == PYR_ROLE_IMAGES)
             find_labels(s, &s->at[i]);
+    PYR_TRY(pyr_collection_has(s->c, has_part(s, PYR_PART_TEST), has_part(s, PYR_PART_VAL)));
     ch = choose(s);
     for (int i = 0; i < s->n; i++) /* labels of images that are left aside go with them, unsaid */
         if (s->at[i].name.role == PYR_ROLE_IMAGES && s->at[i].labels >= 0 &&

@@ -252,6 +252,19 @@ static uint64_t memory_for(const pyr_data_settings *s)
     return s->memory > 0 ? (uint64_t)s->memory : pyr_memory_left() / 3;
 }
 
+/* What data.split does to the parts of packed files is said behind what they are. */
+static void tell_overruled(pyr_collection *c, const pyr_data_settings *s)
+{
+    bool tests = false;
+
+    for (int64_t i = 0; i < c->n && c->packed && !tests; i++)
+        tests = c->at[i].test;
+    if (tests && s->split && strcmp(s->split, "train") == 0)
+        pyr_text_add(&c->how, "; what is held out is left aside as data.split says");
+    if (tests && s->split && strcmp(s->split, "all") == 0)
+        pyr_text_add(&c->how, "; all of it is trained on as data.split says");
+}
+
 static pyr_status assemble(pyr_dataset *set, pyr_collection *c, const pyr_data_settings *s, pyr_pool *pool)
 {
     pyr_target t = pyr_target_of(s);
@@ -261,6 +274,7 @@ static pyr_status assemble(pyr_dataset *set, pyr_collection *c, const pyr_data_s
     bool taken = false;
     pyr_status status;
 
+    tell_overruled(c, s);
     if (s->split && strcmp(s->split, "train") == 0)
         pyr_collection_drop(c, true);
     if (c->n == 0)

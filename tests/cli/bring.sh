@@ -78,6 +78,24 @@ refuses 1 "nothing: no such file or folder (the data set)"
 pyr info --data "$tmp/sizes/1.png/deeper"
 refuses 1 "deeper: Not a directory (the data set)"
 
+begin "--split of packed files: what is not there is refused, what it does is said"
+pyr info --data $shapes --split val
+refuses 1 "data.split is \"val\", but there is no such part: there are training and test images"
+pyr info --data tests/golden/range/digits.npz --split test
+refuses 1 "data.split is \"test\", but there is no such part: there is one part"
+pyr info --data tests/golden/archives/edm.zip --split test
+refuses 1 "data.split is \"test\", but there is no such part"
+pyr info --data tests/golden/arrays/pathmnist.npz --split val
+gives 0
+says "held out is val_images"
+pyr info --data $shapes --split train --classes none
+gives 0
+says "labels are left aside as data.classes says; what is held out is left aside as data.split says"
+pyr info --data $shapes --split all
+gives 0
+says "576 images to train on, 0 held out"
+says "all of it is trained on as data.split says"
+
 begin "a folder that cannot be made: the reason is mkdir's"
 pyr $train --outdir /proc/nobody/makes/this
 gives 1
