@@ -101,7 +101,7 @@ static pyr_status settle_odd_sizes(pyr_collection *c, const pyr_data_settings *s
         status = pyr_fail(
             PYR_E_FORMAT,
             "images of %lld sizes: %dx%d (%lld, such as %.300s), %dx%d (%lld, such as %.300s)%s; bring "
-            "them to one size with --resize HxW or --crop%s",
+            "them to one size with --resize H,W or --crop%s",
             (long long)n, most->h, most->w, (long long)most->n, c->at[most->first].path, next->h, next->w,
             (long long)next->n, c->at[next->first].path, n > 2 ? ", ..." : "",
             2 * most->n > c->n ? ", or leave the odd ones out with --skip-bad" : "");
@@ -373,6 +373,14 @@ out:
     return status;
 }
 
+/* A folder may be called "a\nb"; a line of output stays one line. */
+static void make_printable(char *name)
+{
+    for (; *name; name++)
+        if ((unsigned char)*name < ' ' || *name == 0x7f)
+            *name = '?';
+}
+
 static pyr_status settle_labels(pyr_dataset *set, pyr_collection *c, const int64_t *order, bool labelled)
 {
     int64_t n = c->n;
@@ -395,6 +403,8 @@ static pyr_status settle_labels(pyr_dataset *set, pyr_collection *c, const int64
     else {
         set->class_names = c->classes;
         c->classes = (pyr_names){0};
+        for (size_t i = 0; i < set->class_names.n; i++)
+            make_printable(set->class_names.at[i]);
     }
     return warn_of_empty(c, set);
 }

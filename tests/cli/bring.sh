@@ -41,6 +41,25 @@ if wanted; then
     holds test -z "$(find "$tmp/cache" -name '*.tmp-*')"
 fi
 
+begin "a size to bring images to, as the sentence says it"
+pyr info --data "$tmp/sizes"
+refuses 1 "bring them to one size with --resize H,W or --crop"
+pyr info --data "$tmp/sizes" --resize 8,9
+gives 0
+says "8x9 RGB"
+
+begin "names of every kind"
+if wanted; then
+    odd=$(printf 'a\nb')
+    for name in "$odd" "it's \"so\"" "\$(x) y" "Grün" "-d"; do
+        mkdir -p "$tmp/names/$name"
+        cp tests/golden/images/rgb_8.png "$tmp/names/$name/1 .PNG"
+    done
+fi
+pyr info --data "$tmp/names"
+gives 0
+says "5 images to train on, 0 held out, 11x13 RGB, 8 bits, 5 classes (\$(x) y, -d, Grün, a?b, it's \"so\")"
+
 begin "a lone array that is no set of images is told what it should be"
 pyr info --data tests/golden/arrays/nan.npy
 refuses 1 "not a number"
