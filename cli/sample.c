@@ -13,7 +13,9 @@
 #include "cli/sample_pipeline.h"
 #include "cli/sampling.h"
 #include "cli/trajectory.h"
+#include "eval/sample_files.h"
 #include "graph/train.h"
+#include "images/folder_names.h"
 #include "images/image_file.h"
 #include "images/image_values.h"
 #include <inttypes.h>
@@ -89,13 +91,18 @@ static pyr_status open_coarse(output *o)
     for (size_t i = 0; i < names.n; i++) {
         char *path;
 
-        if (!pyr_image_named(names.at[i]))
+        if (!pyr_image_named(names.at[i]) || pyr_left_aside(names.at[i]))
             continue;
         path = o->coarse[o->n_coarse] = pyr_path_join(folder, names.at[i]);
         if (!path)
             status = pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
         else if (o->n_coarse < o->n)
             status = read_coarse_image(o, path, pixels);
+        if (status == PYR_E_SHAPE && pyr_is_sheet_name(names.at[i])) { /* the grid beside samples */
+            pyr_free(path);
+            status = PYR_OK;
+            continue;
+        }
         o->n_coarse++;
         if (status != PYR_OK)
             goto out;

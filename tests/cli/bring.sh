@@ -75,6 +75,20 @@ else
     skip "no python3"
 fi
 
+begin "names in dataset.json as Windows and find write them"
+if has_python; then
+    python3 -c 'import sys, zipfile
+with zipfile.ZipFile(sys.argv[1], "w") as z:
+    for i in range(4): z.write(sys.argv[2], "x\\%d.png" % i)
+    z.writestr("dataset.json", "{\"labels\": [%s]}" % ", ".join("[\"%s%d.png\", %d]" % (("x\\\\", "./x/")[i % 2], i, i % 2)
+        for i in range(4)))' "$tmp/windows.zip" tests/golden/images/rgb_8.png
+    pyr info --data "$tmp/windows.zip"
+    gives 0
+    says "4 images to train on, 0 held out, 11x13 RGB, 8 bits, 2 classes"
+else
+    skip "no python3"
+fi
+
 begin "archives without a file that counts"
 if has_python; then
     python3 -c 'import sys, zipfile
@@ -183,6 +197,14 @@ if has_python; then
     gives 0
     complains "sample.png: 8 bits, values 0 to 255, which data with data.range = [0, 16] have not"
     holds cmp "$tmp/a/000000.png" "$tmp/b/000000.png"
+    # hidden files and the sheets beside samples are none of the coarse images
+    pyr decompose "$tmp/sample.png" --levels 2 --outdir "$tmp/codes"
+    mkdir -p "$tmp/coarse"
+    for name in coarse-0.png coarse-1.png; do cp "$tmp/codes/level-1.png" "$tmp/coarse/$name"; done
+    cp "$tmp/sample.png" "$tmp/coarse/grid.png"
+    echo resource >"$tmp/coarse/._coarse-0.png"
+    pyr sample --network "$tmp/digits" --coarse "$tmp/coarse" --seeds 0-3 --outdir "$tmp/from" --threads 1
+    gives 0
 else
     skip "no python3"
 fi
