@@ -197,6 +197,12 @@ if has_python; then
     gives 0
     complains "sample.png: 8 bits, values 0 to 255, which data with data.range = [0, 16] have not"
     holds cmp "$tmp/a/000000.png" "$tmp/b/000000.png"
+    # judged images are taken as samples, which is said where they are not
+    mkdir -p "$tmp/dark"
+    for i in 0 1 2 3; do cp "$tmp/data.png" "$tmp/dark/$i.png"; done
+    pyr eval "$tmp/dark" --data tests/golden/range/digits.npz --set "data.range=[0,16]" --metrics spectrum --threads 1
+    gives 0
+    complains "warning: the images' values are 0 to 16 of 0 to 255"
     # hidden files and the sheets beside samples are none of the coarse images
     pyr decompose "$tmp/sample.png" --levels 2 --outdir "$tmp/codes"
     mkdir -p "$tmp/coarse"
