@@ -982,8 +982,7 @@ static void channels(void)
     CHECK(opened_as(&s, "5 images of 8 bits widened to 16").bits == 16);
     CHECK_OK(pyr_dataset_open(&set, &s));
     if (set) {
-        const uint16_t *a = samples_of(set, PYR_TRAIN, 0),
-                       *f = samples_of(set, PYR_TRAIN, 5);
+        const uint16_t *a = samples_of(set, PYR_TRAIN, 0), *f = samples_of(set, PYR_TRAIN, 5);
         float x[3 * 4 * 4];
 
         CHECK(a[0] == 5 * 257 && a[1] == 5 * 257 && a[3] == 65535 && f[0] == 5 * 257);

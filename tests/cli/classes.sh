@@ -127,7 +127,7 @@ tells "$tmp/encode/decoded-000.png" 0
 
 begin "a class without images is not drawn"
 train_run "$from1" --data $pictures/from1.npz --set level.class_dropout=0
-complains "warning: no training images are of class 0, 2: they cannot be drawn (there are 1, 3)"
+complains "warning: 2 of 4 classes have no images to train on and cannot be drawn: 0, 2"
 for class in 0 2; do
     pyr sample --network "$from1" --seeds 0 --class $class
     refuses 2 "--class $class: no training images were of this class, so there is nothing to draw; there are 1, 3"
