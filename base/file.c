@@ -211,9 +211,11 @@ pyr_status pyr_make_folders(const char *path)
         if (c != '/' && c)
             continue;
         *at = 0;
-        if (mkdir(part, 0777) != 0 && !pyr_is_folder(part))
+        int error = mkdir(part, 0777) == 0 ? 0 : errno; /* pyr_is_folder sets it anew */
+
+        if (error && !pyr_is_folder(part))
             status = pyr_fail(PYR_E_IO, "folder %s cannot be made: %s", part,
-                              errno == EEXIST ? "there is a file of that name" : strerror(errno));
+                              error == EEXIST ? "there is a file of that name" : strerror(error));
         *at = c;
         if (!c)
             break;

@@ -440,7 +440,10 @@ pyr_status pyr_run_begin(int *level_lock, const char *run, const pyr_settings *s
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
     pyr_settings_fill(settings, "pyramid", -1, &pyramid);
-    PYR_TRY_OUT(pyr_make_folders(run));
+    status = pyr_make_folders(run);
+    if (status == PYR_E_IO)
+        pyr_fail(status, "%s; choose another place with --outdir", pyr_error());
+    PYR_TRY_OUT(status);
     PYR_TRY_OUT(pyr_lock_wait(&lock, path));
     PYR_TRY_OUT(lock_level(level_lock, run, level));
     PYR_TRY_OUT(count_begun(run, level, has_begun, &n));

@@ -83,7 +83,8 @@ static pyr_status run(void *at, pyr_parsed *parsed)
     if (status != PYR_OK)
         goto out;
     if (isnan(result.accuracy))
-        printf("%s: no images are held out to measure the accuracy on", t->out);
+        printf("%s: no images %s to measure the accuracy on", t->out,
+               pyr_dataset_count(data, PYR_HELD_OUT) ? "with labels are held out" : "are held out");
     else
         printf("%s: accuracy %.2f %% on %lld held-out images", t->out, 100 * result.accuracy,
                (long long)result.held_out);
@@ -141,6 +142,7 @@ pyr_status pyr_command_classifier(int argc, char **argv)
         {.name = "skip-bad", .setting = "data.skip_bad"},
         {.name = "held-out", .argument = "N", .setting = "data.held_out"},
         {.name = "split", .argument = "WORD", .setting = "data.split"},
+        {.name = "classes", .argument = "WORD", .setting = "data.classes"},
         PYR_MACHINE_OPTIONS(t.machine),
     };
     const pyr_options options = {

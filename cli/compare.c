@@ -252,6 +252,10 @@ pyr_status pyr_command_compare(int argc, char **argv)
          .help = "configuration of the variant single (its data and train come from --config; --set changes "
                  "--config, of this file nothing); without it the finest level's"},
         {.name = "data", .argument = "PATH", .setting = "data.path", .help = "images: file or folder"},
+        {.name = "split",
+         .argument = "WORD",
+         .setting = "data.split",
+         .help = "what is trained on and what is held out"},
         {.name = "budget",
          .argument = "COST",
          .type = PYR_SETTING_TEXT,

@@ -107,7 +107,7 @@ static pyr_status read_degraded(inverting *v, const char *path)
     float *pixels = NULL;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_image_read(&image, path));
+    PYR_TRY_OUT(pyr_task_read(&image, &v->t, path));
     if (image.h != s.h || image.w != s.w) {
         status = pyr_fail(PYR_E_SHAPE, "%s is %dx%d, what %s makes of images of this run is %dx%d", path,
                           image.h, image.w, pyr_operator_names[v->a.kind], s.h, s.w);

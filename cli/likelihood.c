@@ -287,11 +287,16 @@ static pyr_status fill_job(work *w)
     PYR_TRY(check_classes(w, split));
     if (t->classes && !pyr_model_classes(w->model))
         return pyr_fail(PYR_E_ARG, "--classes: this run was trained without classes");
-    if (t->classes &&
-        (!pyr_dataset_labels(w->data, split) || pyr_dataset_classes(w->data) > pyr_model_classes(w->model)))
+    if (t->classes && !pyr_dataset_labels(w->data, split))
+        return pyr_fail(PYR_E_ARG, "--classes: %s of %s have no labels%s",
+                        split == PYR_TRAIN ? "the training images" : "the held-out images",
+                        w->config.data.set.path,
+                        split == PYR_HELD_OUT && pyr_dataset_labels(w->data, PYR_TRAIN)
+                            ? ": add --split train, whose images have some, or leave --classes out"
+                            : ": leave --classes out");
+    if (t->classes && pyr_dataset_classes(w->data) > pyr_model_classes(w->model))
         return pyr_fail(PYR_E_ARG, "--classes: the data have %d classes, the run knows %d",
-                        pyr_dataset_labels(w->data, split) ? pyr_dataset_classes(w->data) : 0,
-                        pyr_model_classes(w->model));
+                        pyr_dataset_classes(w->data), pyr_model_classes(w->model));
     w->job = (pyr_likelihood_job){.model = w->model,
                                   .data = w->data,
                                   .split = split,

@@ -8,6 +8,7 @@
 #include "images/grid.h"
 #include "images/image_file.h"
 #include "images/image_values.h"
+#include "images/range.h"
 #include "images/resize.h"
 #include "tasks/mask.h"
 #include <inttypes.h>
@@ -140,6 +141,42 @@ static pyr_status read_picture(pyr_image *out, pyr_tasking *t, const char *path)
     return PYR_OK;
 }
 
+/* Of a run whose data.range is set a picture may be one of its data, with the values that the data have, or a
+ * sample, whose values are spread already. The largest value tells them apart: above the range it is a
+ * sample.
+ */
+static pyr_status bring_to_range(pyr_image *image, pyr_tasking *t, const char *path)
+{
+    const double *range = t->config.data.set.range;
+    uint32_t least, most, top = (UINT32_C(1) << image->bits) - 1;
+
+    if (!(range[0] < range[1]))
+        return PYR_OK;
+    pyr_image_extremes(image, &least, &most);
+    if (least < range[0] || most > range[1] || range[1] > top) {
+        pyr_bar_line(
+            &t->bar,
+            "%s: %d bits, values %u to %u, which data with data.range = [%g, %g] have not: taken as a "
+            "sample of the run, 0 is black, %u white",
+            path, image->bits, least, most, range[0], range[1], top);
+        return PYR_OK;
+    }
+    pyr_bar_line(&t->bar, "%s: values %u to %u, taken as the run's data: data.range = [%g, %g]", path, least,
+                 most, range[0], range[1]);
+    return pyr_image_spread(image, range[0], range[1], path);
+}
+
+pyr_status pyr_task_read(pyr_image *out, pyr_tasking *t, const char *path)
+{
+    pyr_status status;
+
+    PYR_TRY(read_picture(out, t, path));
+    status = bring_to_range(out, t, path);
+    if (status != PYR_OK)
+        pyr_image_free(out);
+    return status;
+}
+
 /* Is an image that was read from `path` of the size of I_level, or may it be brought there? */
 static pyr_status check_size(const pyr_image *image, const pyr_tasking *t, const char *path, int level,
                              const char *what)
@@ -173,7 +210,7 @@ pyr_status pyr_task_picture(float **out, pyr_tasking *t, const char *path, int l
     int bits = pyr_model_bits(t->model);
 
     *out = NULL;
-    PYR_TRY_OUT(read_picture(&image, t, path));
+    PYR_TRY_OUT(pyr_task_read(&image, t, path));
     PYR_TRY_OUT(check_size(&image, t, path, level, "an image of"));
     PYR_TRY_OUT(bring_to_size(&image, t, level));
     if (image.c != s.c || image.bits != bits)

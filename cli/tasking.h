@@ -92,6 +92,11 @@ pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance);
  * all and random. */
 pyr_status pyr_tasking_one_class(const pyr_tasking *t, int *label);
 
+/* A picture file as it is. Of a run with data.range, a picture whose values the data may have is brought to
+ * the full range of its bits, which samples have; either is said. The caller ends *out with pyr_image_free.
+ */
+pyr_status pyr_task_read(pyr_image *out, pyr_tasking *t, const char *path);
+
 /* A picture file as I_level of the model (s.h s.w s.c numbers in [-1, 1], the caller frees them). Another
  * size is PYR_E_SHAPE unless --resize was typed; other channels are converted, with a line that says so. */
 pyr_status pyr_task_picture(float **out, pyr_tasking *t, const char *path, int level);

@@ -877,7 +877,12 @@ pyr_status pyr_default_network(char **path, pyr_kernels *k, const pyr_dataset *d
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", cache);
     if (!opens(k, *path)) {
         status = pyr_make_folders(cache);
-        if (status == PYR_OK)
+        if (status != PYR_OK)
+            pyr_fail(status,
+                     "%s, to keep a classifier in: set XDG_CACHE_HOME to another, or name a classifier: "
+                     "--classifier FILE",
+                     pyr_error());
+        else
             status = train_classifier(*path, k, data, on_note, ctx);
     }
     if (status != PYR_OK) {

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "cascade/real_images.h"
 #include "images/image_values.h"
+#include "images/range.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -185,6 +186,30 @@ static pyr_status read_dataset(pyr_image_set *out, const char *path, int c, int6
     return status;
 }
 
+/* Images that fill little of their range were probably kept in another one than samples have. */
+static pyr_status judge_range(pyr_image_set *set)
+{
+    uint32_t least = UINT32_MAX, most = 0;
+    double range[2];
+    int i = 0;
+
+    for (size_t k = 0, n = (size_t)set->n * image_bytes(set); k < n; k++) {
+        uint32_t v = set->words ? set->words[k] : set->pixels[k];
+
+        least = v < least ? v : least;
+        most = v > most ? v : most;
+    }
+    while (i < PYR_SAMPLE_WARNINGS && set->warning[i])
+        i++;
+    if (i == PYR_SAMPLE_WARNINGS || !pyr_range_guess(range, least, most, set->words ? 16 : 8))
+        return PYR_OK;
+    set->warning[i] =
+        pyr_strfmt("the images' values are %u to %u of 0 to %u, an eighth of the range or less: "
+                   "they are judged so; samples have all of it, data.range is of --data alone",
+                   least, most, set->words ? 65535u : 255u);
+    return set->warning[i] ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a warning about the images");
+}
+
 pyr_status pyr_image_set_read(pyr_image_set *out, const char *path, int c, int64_t most)
 {
     pyr_sample_files files;
@@ -199,8 +224,9 @@ pyr_status pyr_image_set_read(pyr_image_set *out, const char *path, int c, int64
             pyr_fail(PYR_E_IO, "%s holds no samples, only sheets and the like (%s)", path, files.first_aside);
     else
         status = read_dataset(out, path, c, most);
-    if (status == PYR_OK)
-        out->hash = hash_pixels(out);
+    PYR_TRY_OUT(status);
+    out->hash = hash_pixels(out);
+    status = judge_range(out);
 out:
     pyr_sample_files_free(&files);
     if (status != PYR_OK)

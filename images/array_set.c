@@ -147,7 +147,8 @@ static void settle_images(set *s)
     for (int i = 0; i < s->n && !images; i++) { /* faces.npy; or train and test, and nothing more */
         entry *e = &s->at[i];
 
-        if (e->name.role == PYR_ROLE_NONE && e->array.rank > 1 &&
+        /* of a file with nothing else it is told below what is wrong with it */
+        if (e->name.role == PYR_ROLE_NONE && (e->array.rank > 1 || s->n == 1) && !e->text &&
             (e->lone || (e->name.part != PYR_PART_NONE && !*e->name.key)))
             e->name.role = PYR_ROLE_IMAGES;
         /* labels.npz with images in it: labels have fewer dimensions */
@@ -271,6 +272,14 @@ static bool labelled(const set *s, pyr_part part)
     return true;
 }
 
+static bool has_part(const set *s, pyr_part part)
+{
+    for (int i = 0; i < s->n; i++)
+        if (s->at[i].name.role == PYR_ROLE_IMAGES && s->at[i].name.part == part)
+            return true;
+    return false;
+}
+
 static chosen choose(const set *s)
 {
     const char *split = s->c->set->split ? s->c->set->split : "auto";
@@ -381,8 +390,9 @@ static pyr_status refuse_none(const set *s)
             pyr_text_add(&list, ", ...");
     }
     pyr_fail(PYR_E_FORMAT,
-             "%s: no array here is images by its name (arr_0, images, x, data, train_images, ...); %s%s",
-             s->path, list.at ? "there are: " : "there is none", list.at ? list.at : "");
+             "%s: no array here is images by its name (arr_0, images, x, data, train_images, ...); %s%s%s",
+             s->path, list.at ? "there are: " : "there is none", list.at ? list.at : "",
+             list.at ? "; save the images under such a name" : "");
     pyr_text_free(&list);
     return PYR_E_FORMAT;
 }
@@ -525,11 +535,11 @@ static pyr_status misfit(set *s, const entry *images, entry *labels, int64_t n)
 
     labels->used = images->file != labels->file; /* said here */
     if (images->file == labels->file)
-        return pyr_fail(
-            PYR_E_FORMAT,
-            "%s: array %s has %zu values, should be one label for each of %lld images; --classes none leaves "
-            "labels unread",
-            labels->path, labels->array.name, count, (long long)n);
+        return pyr_fail(PYR_E_FORMAT,
+                        "%s: array %s has %zu values, should be one label for each of %lld images; --set "
+                        "data.classes=none "
+                        "leaves labels unread",
+                        labels->path, labels->array.name, count, (long long)n);
     return pyr_collection_warn(
         s->c,
         "%s looks like the labels of %s, which has %lld images, but has %zu values: it is "
@@ -550,7 +560,7 @@ static pyr_status read_numbers(set *s, const pyr_arrays *arrays, const pyr_array
     PYR_TRY_OUT(pyr_new(&table, count, sizeof *table, name));
     status = pyr_arrays_read_i64(arrays, array, table, count);
     if (status != PYR_OK) {
-        pyr_fail(status, "%s; --classes none leaves labels unread", pyr_error());
+        pyr_fail(status, "%s; --set data.classes=none leaves labels unread", pyr_error());
         goto out;
     }
     PYR_TRY_OUT(pyr_collection_label(s->c, images->first, n, table, (int64_t)count / n,
@@ -712,7 +722,7 @@ static pyr_status classes_by_files(set *s)
             s->c->at[e->first + k].label = class;
         class ++;
     }
-    pyr_text_add(&s->c->notes, "; each file is a class (--classes none: they are not)");
+    pyr_text_add(&s->c->notes, "; each file is a class (--set data.classes=none: they are not)");
     return PYR_OK;
 }
 
@@ -724,6 +734,7 @@ static pyr_status collect(set *s)
     for (int i = 0; i < s->n; i++)
         if (s->at[i].name.role == PYR_ROLE_IMAGES)
             find_labels(s, &s->at[i]);
+    PYR_TRY(pyr_collection_has(s->c, has_part(s, PYR_PART_TEST), has_part(s, PYR_PART_VAL)));
     ch = choose(s);
     for (int i = 0; i < s->n; i++) /* labels of images that are left aside go with them, unsaid */
         if (s->at[i].name.role == PYR_ROLE_IMAGES && s->at[i].labels >= 0 &&

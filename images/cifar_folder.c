@@ -51,6 +51,7 @@ static pyr_status collect(pyr_collection *c, const part *from, size_t n, int cla
     int64_t all = 0, train = 0, at = 0;
     int32_t *labels = NULL;
     pyr_parts parts = {0};
+    bool wanted = !c->set->classes || strcmp(c->set->classes, "none") != 0;
     pyr_status status;
 
     c->kind = classes == 100 ? "CIFAR-100" : "CIFAR-10";
@@ -71,11 +72,13 @@ static pyr_status collect(pyr_collection *c, const part *from, size_t n, int cla
         at += parts.at[i].n;
     }
     PYR_TRY_OUT(pyr_collection_pack_parts(c, &parts, PYR_CIFAR_SIDE, PYR_CIFAR_SIDE, 3, train));
-    if (!c->set->classes || strcmp(c->set->classes, "none") != 0)
+    PYR_TRY_OUT(pyr_collection_has(c, train < all, false));
+    if (wanted)
         for (int64_t i = 0; i < all; i++)
             c->at[i].label = labels[i];
-    pyr_text_add(&c->how, "images and labels are CIFAR-%d's binary files%s", classes,
-                 train < all ? "; held out is its test file" : "");
+    pyr_text_add(&c->how, "images and labels are CIFAR-%d's binary files%s%s", classes,
+                 train < all ? "; held out is its test file" : "",
+                 wanted ? "" : "; labels are left aside as data.classes says");
 out:
     pyr_parts_free(&parts);
     pyr_free(labels);

@@ -80,6 +80,18 @@ pyr_status pyr_names_add(pyr_names *names, const char *name)
     return PYR_OK;
 }
 
+pyr_status pyr_collection_has(const pyr_collection *c, bool test, bool val)
+{
+    const char *split = c->set && c->set->split ? c->set->split : "auto";
+
+    if ((strcmp(split, "test") == 0 && !test) || (strcmp(split, "val") == 0 && !val))
+        return pyr_fail(PYR_E_CONFIG, "data.split is \"%s\", but there is no such part: there %s", split,
+                        test  ? "are training and test images"
+                        : val ? "are training and validation images"
+                              : "is one part, of which some images are held out by chance");
+    return PYR_OK;
+}
+
 pyr_status pyr_collection_warn(pyr_collection *c, const char *fmt, ...)
 {
     va_list args;

@@ -83,6 +83,9 @@ pyr_status pyr_collection_add(pyr_collection *c, char *path, int32_t label, bool
  * The collection is empty before. Labels are -1, `opaque` false when there is alpha. */
 pyr_status pyr_collection_pack(pyr_collection *c, pyr_packed *packed, int64_t n, int64_t train);
 
+/* PYR_E_CONFIG when data.split asks for a part that is not there: `test`, `val` tell which are. */
+pyr_status pyr_collection_has(const pyr_collection *c, bool test, bool val);
+
 /* A warning; PYR_E_NOMEM. */
 pyr_status pyr_collection_warn(pyr_collection *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

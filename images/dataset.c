@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- recognising ---- */
@@ -70,8 +71,14 @@ static pyr_status collect(pyr_collection *c, const char *path)
 
     if (pyr_is_file(path))
         return collect_file(c, path);
-    if (!pyr_is_folder(path))
-        return pyr_fail(PYR_E_IO, "%s: no such file or folder (the data set)", path);
+    if (!pyr_is_folder(path)) {
+        struct stat info;
+
+        if (stat(path, &info) == 0)
+            return pyr_fail(PYR_E_IO, "%s: neither a file nor a folder (the data set)", path);
+        return pyr_fail(PYR_E_IO, "%s: %s (the data set)", path,
+                        errno == ENOENT ? "no such file or folder" : strerror(errno));
+    }
     PYR_TRY(pyr_folder_names(&names, path));
     status = pyr_collect_packed_folder(&taken, c, path, &names);
     if (status == PYR_OK && !taken)
@@ -245,6 +252,19 @@ static uint64_t memory_for(const pyr_data_settings *s)
     return s->memory > 0 ? (uint64_t)s->memory : pyr_memory_left() / 3;
 }
 
+/* What data.split does to the parts of packed files is said behind what they are. */
+static void tell_overruled(pyr_collection *c, const pyr_data_settings *s)
+{
+    bool tests = false;
+
+    for (int64_t i = 0; i < c->n && c->packed && !tests; i++)
+        tests = c->at[i].test;
+    if (tests && s->split && strcmp(s->split, "train") == 0)
+        pyr_text_add(&c->how, "; what is held out is left aside as data.split says");
+    if (tests && s->split && strcmp(s->split, "all") == 0)
+        pyr_text_add(&c->how, "; all of it is trained on as data.split says");
+}
+
 static pyr_status assemble(pyr_dataset *set, pyr_collection *c, const pyr_data_settings *s, pyr_pool *pool)
 {
     pyr_target t = pyr_target_of(s);
@@ -254,6 +274,7 @@ static pyr_status assemble(pyr_dataset *set, pyr_collection *c, const pyr_data_s
     bool taken = false;
     pyr_status status;
 
+    tell_overruled(c, s);
     if (s->split && strcmp(s->split, "train") == 0)
         pyr_collection_drop(c, true);
     if (c->n == 0)

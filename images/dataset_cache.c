@@ -304,13 +304,13 @@ out:
 
 /* ---- making ---- */
 
-static pyr_status cannot_write(const pyr_dataset *set, int error)
+static pyr_status cannot_write(const char *path, int error)
 {
     return pyr_fail(
         PYR_E_IO,
         "%s: the images do not fit into memory, and this file for them cannot be written: %s; set "
         "XDG_CACHE_HOME to a folder with space, or make images smaller with --resize",
-        set->cache, strerror(error));
+        path, strerror(error));
 }
 
 /* One process makes the file at a time; what a killed one has left of it goes. */
@@ -350,8 +350,13 @@ pyr_status pyr_dataset_cache_begin(pyr_cache_writer *out, const pyr_dataset *set
     if (!folder)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
     *strrchr(folder, '/') = 0;
-    if (pyr_make_folders(folder) != PYR_OK)
-        PYR_TRY_OUT(cannot_write(set, errno));
+    if (pyr_make_folders(folder) != PYR_OK) {
+        status = pyr_fail(PYR_E_IO,
+                          "the images do not fit into memory, and there is no place for a file of them: %s; "
+                          "set XDG_CACHE_HOME to a folder with space, or make images smaller with --resize",
+                          pyr_error());
+        goto out;
+    }
     PYR_TRY_OUT(lock_of(out, set, folder));
     if (statvfs(folder, &disk) == 0 && bytes / disk.f_frsize > disk.f_bavail)
         PYR_TRY_OUT(
@@ -381,7 +386,7 @@ pyr_status pyr_dataset_cache_write(const pyr_cache_writer *writer, int64_t slot,
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return pyr_fail(PYR_E_IO, "%s cannot be written: %s", writer->file.path, strerror(errno));
+            return cannot_write(writer->file.path, errno);
         done += (size_t)n;
     }
     return PYR_OK;
@@ -406,10 +411,10 @@ pyr_status pyr_dataset_cache_end(pyr_cache_writer *writer, pyr_dataset *set, uin
     h.facts_hash = pyr_hash(PYR_HASH_START, json.text.at, json.text.length);
     h.size = h.facts_at + h.facts_bytes;
     if (fseeko(f, (off_t)h.facts_at, SEEK_SET) != 0)
-        PYR_TRY_OUT(cannot_write(set, errno));
+        PYR_TRY_OUT(cannot_write(set->cache, errno));
     PYR_TRY_OUT(pyr_atomic_write(&writer->file, json.text.at, json.text.length));
     if (fseeko(f, 0, SEEK_SET) != 0)
-        PYR_TRY_OUT(cannot_write(set, errno));
+        PYR_TRY_OUT(cannot_write(set->cache, errno));
     PYR_TRY_OUT(pyr_atomic_write(&writer->file, &h, sizeof h));
     PYR_TRY_OUT(pyr_atomic_commit(&writer->file));
     set->file = open(set->cache, O_RDONLY | O_CLOEXEC);

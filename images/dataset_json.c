@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "images/folder_names.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +35,10 @@ static pyr_status read_label(pyr_file_label *out, const cJSON *pair, size_t i, c
                         file, name->valuestring, label->valuedouble, PYR_LABEL_MOST - 1);
     out->label = (int32_t)label->valuedouble;
     out->name = pyr_strdup(name->valuestring);
-    return out->name ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for the labels in %s", file);
+    if (!out->name)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the labels in %s", file);
+    pyr_entry_tidy(out->name); /* "./0.png", and "cat\\0.png" of Windows */
+    return PYR_OK;
 }
 
 pyr_status pyr_file_labels_parse(pyr_file_labels *out, const char *bytes, size_t n, const char *name)

@@ -101,7 +101,7 @@ static pyr_status settle_odd_sizes(pyr_collection *c, const pyr_data_settings *s
         status = pyr_fail(
             PYR_E_FORMAT,
             "images of %lld sizes: %dx%d (%lld, such as %.300s), %dx%d (%lld, such as %.300s)%s; bring "
-            "them to one size with --resize HxW or --crop%s",
+            "them to one size with --resize H,W or --crop%s",
             (long long)n, most->h, most->w, (long long)most->n, c->at[most->first].path, next->h, next->w,
             (long long)next->n, c->at[next->first].path, n > 2 ? ", ..." : "",
             2 * most->n > c->n ? ", or leave the odd ones out with --skip-bad" : "");
@@ -160,8 +160,8 @@ static pyr_status settle_size(pyr_target *t, pyr_names *skipped, pyr_collection 
     }
     PYR_TRY(settle_odd_sizes(c, s));
     PYR_TRY(settle_bad(skipped, c, s));
-    t->h = c->at[0].image.h;
-    t->w = c->at[0].image.w;
+    t->h = c->at[0].h; /* not of its image, which may not have been kept */
+    t->w = c->at[0].w;
     return PYR_OK;
 }
 
@@ -309,15 +309,15 @@ static pyr_status settle_unlabelled(bool *labelled, pyr_collection *c, const pyr
     if (with[0] && !*labelled)
         return pyr_collection_warn(
             c,
-            "classes are not used: %lld of %lld training images have no label (--classes "
-            "none for none; else put all into folders of classes, or label all)",
+            "classes are not used: %lld of %lld training images have no label (--set "
+            "data.classes=none for none; else put all into folders of classes, or label all)",
             (long long)(n[0] - with[0]), (long long)n[0]);
     if (!*labelled || with[1] == n[1] || (with[1] == 0 && !named(s->split, "all")))
         return PYR_OK;
     PYR_TRY(
         pyr_collection_warn(c,
                             "%lld of %lld images of the test set have no label of a training class and are "
-                            "left aside (--classes none uses them without labels)",
+                            "left aside (--set data.classes=none uses them without labels)",
                             (long long)(n[1] - with[1]), (long long)n[1]));
     for (int64_t i = 0; i < c->n; i++)
         if (c->at[i].test && c->at[i].label < 0) {
@@ -373,6 +373,14 @@ out:
     return status;
 }
 
+/* A folder may be called "a\nb"; a line of output stays one line. */
+static void make_printable(char *name)
+{
+    for (; *name; name++)
+        if ((unsigned char)*name < ' ' || *name == 0x7f)
+            *name = '?';
+}
+
 static pyr_status settle_labels(pyr_dataset *set, pyr_collection *c, const int64_t *order, bool labelled)
 {
     int64_t n = c->n;
@@ -395,6 +403,8 @@ static pyr_status settle_labels(pyr_dataset *set, pyr_collection *c, const int64
     else {
         set->class_names = c->classes;
         c->classes = (pyr_names){0};
+        for (size_t i = 0; i < set->class_names.n; i++)
+            make_printable(set->class_names.at[i]);
     }
     return warn_of_empty(c, set);
 }

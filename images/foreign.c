@@ -363,7 +363,7 @@ bool pyr_foreign_folder(pyr_text *sentence, const char *path, const pyr_names *n
     return found;
 }
 
-pyr_status pyr_foreign_archive(const char *path, const pyr_names *entries)
+pyr_status pyr_foreign_archive(const char *path, const pyr_names *entries, size_t all)
 {
     pyr_names last = {0};
     pyr_text sentence = {0};
@@ -377,11 +377,18 @@ pyr_status pyr_foreign_archive(const char *path, const pyr_names *entries)
     }
     if (known_folder(&sentence, path, &last))
         status = pyr_fail(PYR_E_FORMAT, "%s", sentence.at);
+    else if (!entries->n && !all)
+        status = pyr_fail(PYR_E_FORMAT, "%s: there is nothing in this archive", path);
+    else if (!entries->n)
+        status = pyr_fail(PYR_E_FORMAT,
+                          "%s: nothing to read in this archive: all of its %zu files are hidden (.x, ../x, "
+                          "__MACOSX), which are left aside",
+                          path, all);
     else
         status = pyr_fail(PYR_E_FORMAT,
                           "%s: nothing to read in this archive: no picture (" PYR_IMAGE_FORMATS
-                          ") among its %zu files%s%s; another kind of data set has to be unpacked",
-                          path, entries->n, entries->n ? ", such as " : "", entries->n ? entries->at[0] : "");
+                          ") among its %zu file%s, such as %s; another kind of data set has to be unpacked",
+                          path, entries->n, entries->n == 1 ? "" : "s", entries->at[0]);
 out:
     pyr_text_free(&sentence);
     pyr_free(last.at);

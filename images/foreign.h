@@ -21,7 +21,7 @@ bool pyr_foreign_file(pyr_text *sentence, const char *path, const unsigned char 
 bool pyr_foreign_folder(pyr_text *sentence, const char *path, const pyr_names *names);
 
 /* PYR_E_FORMAT for an archive without a picture, with these entries: as the folder above, or "nothing to
- * read". */
-pyr_status pyr_foreign_archive(const char *path, const pyr_names *entries);
+ * read". `all` of its files, those that are left aside among them. */
+pyr_status pyr_foreign_archive(const char *path, const pyr_names *entries, size_t all);
 
 #endif

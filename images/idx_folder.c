@@ -212,9 +212,11 @@ static void tell_how(pyr_collection *c, const four *p)
     pyr_text_add(&c->how, "images are %s", base_of(p->images[0]));
     if (p->images[1])
         pyr_text_add(&c->how, "; held out is %s", base_of(p->images[1]));
-    if (p->labels[0])
+    if (!wants_labels(c) && (p->labels[0] || p->labels[1]))
+        pyr_text_add(&c->how, "; labels are left aside as data.classes says");
+    else if (p->labels[0])
         pyr_text_add(&c->how, "; labels are %s", base_of(p->labels[0]));
-    if (p->labels[1])
+    if (p->labels[1] && wants_labels(c))
         pyr_text_add(&c->how, "%s%s", p->labels[0] ? ", " : "; labels are ", base_of(p->labels[1]));
     if (pyr_emnist_is(p->images[0]))
         pyr_text_add(&c->how, "; EMNIST's pictures, which are transposed in its files, are turned upright");
@@ -229,6 +231,7 @@ static pyr_status collect(pyr_collection *c, const four *p)
     pyr_status status = PYR_OK;
 
     c->kind = "IDX";
+    PYR_TRY(pyr_collection_has(c, p->images[1] != NULL, false));
     for (int i = 0; i < 2 && p->images[i]; i++) {
         PYR_TRY_OUT(pyr_names_add(&c->sources, p->images[i]));
         PYR_TRY_OUT(pyr_idx_open(&idx[i], p->images[i]));

@@ -126,6 +126,8 @@ static pyr_status edm(bool *is, list *l, const char *inside)
         if (pyr_image_named(l->from->names.at[i]))
             l->layout.place[i] = PYR_PLACE_TRAIN;
     }
+    if (labels.edm)
+        PYR_TRY_OUT(pyr_collection_has(l->c, false, false));
     if (labels.n && !wishes(l, "none"))
         PYR_TRY_OUT(put_labels(l, json, &labels, PYR_PLACE_TRAIN));
     if (labels.edm)

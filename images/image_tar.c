@@ -324,7 +324,7 @@ pyr_status pyr_collect_tar(pyr_collection *c, const char *folder, const pyr_name
 {
     files f = {0};
     pyr_listing listing = {.path = file_path, .read = file_read, .source = &f};
-    size_t images = 0;
+    size_t images = 0, all = 0;
     char *root = NULL;
     pyr_status status;
 
@@ -340,6 +340,8 @@ pyr_status pyr_collect_tar(pyr_collection *c, const char *folder, const pyr_name
         pyr_free(path);
         PYR_TRY_OUT(status);
     }
+    for (size_t i = 0; i < f.tars->n; i++)
+        all += pyr_tar_count(f.tars->at[i].tar);
     sort_files(&f);
     for (size_t i = 0; i < f.n; i++) {
         images += pyr_image_named(f.at[i].name);
@@ -350,7 +352,7 @@ pyr_status pyr_collect_tar(pyr_collection *c, const char *folder, const pyr_name
         PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image"));
     listing.root = root;
     if (!images)
-        PYR_TRY_OUT(pyr_foreign_archive(folder ? folder : paths->at[0], &listing.names));
+        PYR_TRY_OUT(pyr_foreign_archive(folder ? folder : paths->at[0], &listing.names, all));
     c->kind = paths->n == 1 ? "tar of image files" : "tar archives of image files";
     PYR_TRY_OUT(pyr_collect_listed(c, &listing));
     settle_entries(c, &f);

@@ -99,7 +99,7 @@ pyr_status pyr_collect_zip(pyr_collection *c, const char *path)
         goto out;
     }
     if (!images)
-        PYR_TRY_OUT(pyr_foreign_archive(path, &listing.names));
+        PYR_TRY_OUT(pyr_foreign_archive(path, &listing.names, pyr_zip_count(e.zip)));
     c->kind = "zip of image files";
     root = pyr_strfmt("%s: ", path);
     if (!root)

@@ -43,8 +43,8 @@ typedef struct work {
     size_t loose;     /* training images in no folder, while others are in one */
     pyr_text shards;  /* what was looked through: "the 4 numbered folders (...)" */
     piece missing[5]; /* some classes that the held-out part alone has */
-    size_t missing_classes, missing_images;
-    char *texts[PARTS]; /* of lists of labels */
+    size_t missing_classes, missing_images, missing_folders; /* images in a folder */
+    char *texts[PARTS];                                      /* of lists of labels */
 } work;
 
 static bool wishes(const char *wish, const char *word)
@@ -104,6 +104,22 @@ static pyr_status only_train_has_folders(bool *out, const work *w, const pyr_fol
     return PYR_OK;
 }
 
+/* Whether all of it lies in a train/: a test/ in that is a class, as good/ beside it. */
+static bool in_train(const work *w)
+{
+    const char *at = w->items.at[0].name, *end = at + w->root, *slash;
+
+    for (; at < end; at = slash + 1) {
+        pyr_folder folder = {.name = at};
+
+        slash = strchr(at, '/');
+        folder.n = (size_t)(slash - at);
+        if (kind_of(&folder) == PYR_PART_TRAIN)
+            return true;
+    }
+    return false;
+}
+
 /* The part that each folder is; false: they are no parts. */
 static pyr_status judge_parts(bool *parted, int *kinds, work *w, const pyr_folders *folders)
 {
@@ -123,7 +139,8 @@ static pyr_status judge_parts(bool *parted, int *kinds, work *w, const pyr_folde
     else if (count[PYR_PART_TRAIN]) /* a class, as bus, car and train are, unless all else is without folders
                                      */
         PYR_TRY(only_train_has_folders(parted, w, folders, kinds));
-    else if (held && folders->n > 1) { /* no train/: what is beside the held-out part, or all */
+    else if (held && folders->n > 1 &&
+             !in_train(w)) { /* no train/: what is beside the held-out part, or all */
         /* what the others are named, or all, when there are no others */
         int others = count[PYR_PART_NONE] ? PYR_PART_NONE : PYR_PART_REST;
         bool alone = !count[PYR_PART_NONE] && !count[PYR_PART_REST];
@@ -569,7 +586,7 @@ static pyr_status label_part(work *w, int kind)
     const pyr_names *classes = &w->out->classes;
     size_t file;
 
-    if (!p->n || !classes->n)
+    if (!p->n || !classes->n || p->labelled) /* labelled with the training images already */
         return PYR_OK;
     for (size_t i = 0; i < w->items.n && !w->below; i++) {
         pyr_item *item = &w->items.at[i];
@@ -610,6 +627,11 @@ static pyr_status find_classes(work *w)
         return PYR_OK;
     if (wishes(w->wish->classes, "folders")) {
         name_classes(w, last_folder, PYR_PART_TRAIN);
+        /* cat/, dog/ and test/, all of them for training: test/ is one as the others */
+        for (int kind = PYR_PART_TEST; kind <= PYR_PART_VAL && w->all && w->around; kind++) {
+            name_classes(w, last_folder, kind);
+            w->parts[kind].labelled = w->parts[kind].n;
+        }
         for (size_t i = 0; i < w->items.n; i++)
             w->loose += w->items.at[i].part == PYR_PART_TRAIN && !w->items.at[i].class_n;
         if (w->loose == w->parts[PYR_PART_TRAIN].n)
@@ -665,6 +687,7 @@ static void note_missing(work *w, const pyr_item *item)
     piece p = {item->class_at, item->class_n, 0};
 
     w->missing_images++;
+    w->missing_folders += p.n > 0;
     for (size_t i = 0; i < w->missing_classes; i++)
         if (same_piece(&w->missing[i], &p))
             return;
@@ -684,7 +707,7 @@ static pyr_status place(work *w)
         item->label = class_of(&w->out->classes, (piece){item->class_at, item->class_n, 0}, true);
         if (w->all && (item->part == PYR_PART_TEST || item->part == PYR_PART_VAL))
             trained = !w->out->classes.n || p->labelled;
-        if (held && item->label < 0 && p->labelled)
+        if (held && item->label < 0 && w->out->classes.n)
             note_missing(w, item);
         w->out->place[item->file] = trained ? PYR_PLACE_TRAIN : held ? PYR_PLACE_HELD_OUT : PYR_PLACE_LEFT;
         w->out->label[item->file] = trained || held ? item->label : -1;
@@ -815,7 +838,8 @@ static pyr_status tell(work *w)
     tell_lists(w);
     if (w->parted || w->out->classes.n || w->shards.at || w->root)
         pyr_text_add(&w->out->how, "; data.split (--split) and data.classes (--classes) overrule it");
-    if (w->missing_images) {
+    /* a part without any label is one (a flat val/); in folders it was probably meant to have some */
+    if (w->missing_images && (w->parts[w->held].labelled || w->missing_folders)) {
         pyr_text_add(&text, "%zu of %zu images in %s are of no class that is trained: ", w->missing_images,
                      w->parts[w->held].n, names_of(w, w->held));
         for (size_t i = 0; i < w->missing_classes; i++)

@@ -1,6 +1,7 @@
 /* packed_parts.c - records of elements to samples, in portions; and what the values of a set are. */
 #include "images/packed_parts.h"
 
+#include "base/limits.h"
 #include "base/mem.h"
 #include <assert.h>
 #include <errno.h>
@@ -176,6 +177,16 @@ static pyr_status array_open(pyr_part_bytes *bytes)
         PYR_TRY_OUT(pyr_array_stream_open(&a->stream, a->arrays, array));
         return PYR_OK;
     }
+    /* killed without a word, where a control group limits it: hence before */
+    if (pyr_array_count(array) * pyr_npy_type_size(array->type) > pyr_memory_left() / 4 * 3)
+        PYR_TRY_OUT(
+            pyr_fail(PYR_E_UNSUPPORTED,
+                     "%s: array %s lies in Fortran's order, which is read as a whole, and takes %.4g MiB, of "
+                     "which %.4g "
+                     "are free: save numpy.ascontiguousarray of it, which is read in portions",
+                     a->path, a->name,
+                     (double)pyr_array_count(array) * (double)pyr_npy_type_size(array->type) / 1048576.0,
+                     (double)pyr_memory_left() / 1048576.0));
     PYR_TRY_OUT(pyr_new(&a->block, pyr_array_count(array), pyr_npy_type_size(array->type), a->path));
     status = pyr_arrays_read_raw(a->arrays, array, a->block, pyr_array_count(array));
     if (status != PYR_OK) {

@@ -127,6 +127,7 @@ static pyr_status collect(pyr_collection *c, char *const *paths, int n, const ch
     pyr_status status = PYR_OK;
 
     c->kind = "STL-10";
+    PYR_TRY(pyr_collection_has(c, n > 1, false));
     for (int i = 0; i < n; i++) {
         PYR_TRY_OUT(add_part(&parts, paths[i]));
         PYR_TRY_OUT(pyr_names_add(&c->sources, paths[i]));

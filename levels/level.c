@@ -37,8 +37,9 @@ pyr_status pyr_level_init(pyr_level *out, const pyr_level_settings *settings, co
                                    .bands = p->filter == PYR_FILTER_HAAR && !coarsest ? 3 : 1};
     if (settings->classes && classes == 0)
         return pyr_fail(PYR_E_CONFIG,
-                        "level.classes is true, but the data set has no labels: use a folder with "
-                        "one subfolder per class, or set it to false");
+                        "level.classes is true, but the data set has no labels, or they are not used (as "
+                        "data.classes or a warning says): use a folder with one subfolder per class, or set "
+                        "level.classes to false (--no-classes)");
     if (out->condition.c && settings->augmentation_channel) {
         if (!(settings->augmentation > 0))
             return pyr_fail(PYR_E_CONFIG,
@@ -160,6 +161,7 @@ static const char *why_constant(const pyr_level *level)
 static pyr_status conclude(pyr_level *level, const measuring *m, int tasks)
 {
     sums total[PYR_MAX_BANDS + 1] = {{0}};
+    int constant = 0;
 
     for (int t = 0; t < tasks; t++)
         for (int b = 0; b <= PYR_MAX_BANDS; b++) {
@@ -170,12 +172,20 @@ static pyr_status conclude(pyr_level *level, const measuring *m, int tasks)
     for (int b = 0; b < level->facts.bands; b++) {
         level->facts.mean[b] = total[b].sum / total[b].n;
         level->facts.std[b] = deviation(&total[b]);
-        if (!(level->facts.std[b] > 1e-9))
-            return pyr_fail(PYR_E_FORMAT,
-                            "level %d is the same number everywhere in all images: there is "
-                            "nothing to learn (%s)",
-                            level->facts.index, why_constant(level));
+        constant += !(level->facts.std[b] > 1e-9);
     }
+    if (constant == level->facts.bands)
+        return pyr_fail(
+            PYR_E_FORMAT,
+            "level %d is the same number everywhere in all images: there is nothing to learn (%s)",
+            level->facts.index, why_constant(level));
+    if (constant)
+        return pyr_fail(
+            PYR_E_FORMAT,
+            "level %d: %d of its %d bands of details are the same number everywhere in all images "
+            "(is each row or column the one beside it? Then bring them to half that side with "
+            "--resize, or take another --filter)",
+            level->facts.index, constant, level->facts.bands);
     if (level->condition.c) {
         level->facts.condition_std = deviation(&total[PYR_MAX_BANDS]);
         if (!(level->facts.condition_std > 1e-9))

@@ -22,7 +22,7 @@ static const char *in_folder(const char *name)
 
 enum { SIDE = 4 };
 
-/* A picture whose pixels all are `value`, with texts. */
+/* A picture whose pixels all are `value`, but a white one at the end; with texts. */
 static void write_texts(const char *name, uint8_t value, int channels, const pyr_png_text *text, size_t texts)
 {
     pyr_image image = {0};
@@ -33,6 +33,7 @@ static void write_texts(const char *name, uint8_t value, int channels, const pyr
     CHECK_OK(pyr_make_folders(path));
     CHECK_OK(pyr_image_new(&image, SIDE, SIDE, channels, 8, name));
     memset(image.at, value, pyr_image_bytes(&image));
+    memset((char *)image.at + pyr_image_bytes(&image) - channels, 255, (size_t)channels);
     CHECK_OK(pyr_png_write(in_folder(name), &image, text, texts));
     pyr_image_free(&image);
 }

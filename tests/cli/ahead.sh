@@ -29,6 +29,7 @@ wanted_images before 40 12 10 '97 * (i + 1) * (y + 3) + 31 * x * (i + y + 1)'
 wanted_images more 41 12 10 '97 * (i + 1) * (y + 3) + 31 * x * (i + y + 1)'
 wanted_images plain 40 12 10 '6 * i'
 wanted_images doubled 40 12 12 '97 * (i + 1) * (int(y / 2) + 3) + 31 * int(x / 2) * (i + 7)'
+wanted_images rows 40 12 12 '97 * (i + 1) * (int(y / 2) + 3) + 31 * x * (i + 7)'
 wanted_images blank 40 12 10 '7'
 small="--config $cfg --threads 1 --duration 672" # 224 images of each level
 one="--config $cfg --threads 1 --duration 224"
@@ -144,6 +145,9 @@ begin "haar on doubled pixels"
 pyr train $small --data "$tmp/doubled" --filter haar --outdir "$tmp/j"
 refuses 1 "level 0 is the same number everywhere"
 complains "was each pixel doubled? Then bring them to half the size with --resize"
+holds test ! -e "$tmp/j/level-2/log.jsonl"
+pyr train $small --data "$tmp/rows" --filter haar --outdir "$tmp/j"
+refuses 1 "level 0: 2 of its 3 bands of details are the same number everywhere in all images"
 holds test ! -e "$tmp/j/level-2/log.jsonl"
 
 begin "measured ahead, levels have the statistics and weights that each has by itself"

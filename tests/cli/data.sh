@@ -86,7 +86,7 @@ begin "archives that do not fit"
 if has_python; then
     holds zip_texts "$tmp/texts.zip" readme.txt hello notes/more.txt again
     pyr info --data "$tmp/texts.zip"
-    refuses 1 "texts.zip: nothing to read in this archive: no PNG or JPEG"
+    refuses 1 "texts.zip: nothing to read in this archive: no picture (PNG, JPEG, WebP, TIFF)"
     holds edit_zip "$tmp/missing.zip" 'del entries["00001/img00000005.png"]'
     pyr info --data "$tmp/missing.zip"
     refuses 1 "missing.zip: dataset.json: a label for 00001/img00000005.png, which is not among the 9 images"
