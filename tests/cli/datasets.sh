@@ -146,7 +146,7 @@ reads "(NPZ): 18 images to train on, 2 held out, 8x8 grey, 16 bits, 10 classes; 
 
 row "Quick, Draw!" quickdraw "numpy_bitmap"
 reads "(arrays): 17 images to train on, 1 held out, 28x28 grey, 8 bits, 3 classes (airplane, cat, \
-ice-cream); rows of 784 are grey images of 28x28; each file is a class (--classes none: they are not)"
+ice-cream); rows of 784 are grey images of 28x28; each file is a class (--set data.classes=none: they are not)"
 
 row "CIFAR as rows" arrays "rows"
 reads "(arrays): 20 images to train on, 10 held out (its test set), 32x32 RGB, 8 bits, 10 classes; rows of \
@@ -436,7 +436,7 @@ reads "(zip of image files): 2 images to train on, 3 held out (its test set), 16
 (class-00000, class-00002)"
 complains "warning: 2 of 5 images in test/ are of no class that is trained: class-00001; they have no \
 label: add images of such classes to those that are trained, or remove them"
-complains "2 of 5 images of the test set have no label of a training class and are left aside (--classes \
+complains "2 of 5 images of the test set have no label of a training class and are left aside (--set data.classes=\
 none uses them without labels)"
 
 converted "LSUN" lsun "lsun" "lsun lsun.zip"
