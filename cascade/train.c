@@ -227,6 +227,15 @@ static pyr_status check_duration(const pyr_train_job *job, const pyr_ground *gro
     return status;
 }
 
+/* Whether the settings make a level: those of one that is not to be trained now need not yet. */
+static bool fits(const pyr_ground *ground, int level)
+{
+    pyr_level unused;
+
+    return pyr_level_init(&unused, &ground->config.level[level], ground->pyramid, level,
+                          pyr_dataset_classes(ground->data), 0) == PYR_OK;
+}
+
 /* What is wrong with any level is said before the first one is trained: settings and data that are not those
  * of what the run has already, and levels in which there is nothing to learn. */
 static pyr_status look_ahead(const pyr_train_job *job, pyr_ground *ground)
@@ -251,6 +260,8 @@ static pyr_status look_ahead(const pyr_train_job *job, pyr_ground *ground)
         if (job->transfer && wanted(job, i))
             PYR_TRY(check_transfer(job, i));
         if (config->cascade.joint) /* measures all of its levels before its first step */
+            continue;
+        if (!wanted(job, i) && !fits(ground, i))
             continue;
         PYR_TRY(pyr_level_statistics(&facts, &one, &config->level[i], i, wanted(job, i)));
         if (wanted(job, i))
