@@ -54,23 +54,6 @@ static const char *last_part(const char *name)
     return back && back + 1 > slash ? back + 1 : slash;
 }
 
-/* Whether the entry of an archive, or a folder on the way to it, is what file managers leave. */
-static bool entry_left_aside(const char *name)
-{
-    char part[256];
-
-    for (;;) {
-        size_t n = strcspn(name, "/\\");
-
-        snprintf(part, sizeof part, "%.*s", (int)(n < 255 ? n : 255), name);
-        if (pyr_left_aside(part))
-            return true;
-        if (!name[n])
-            return false;
-        name += n + 1;
-    }
-}
-
 /* ---- where they came from ---------------------------------------------------------------------- */
 
 /* What the text of a picture says; without a text a word is "". */
@@ -280,18 +263,34 @@ static pyr_status find_mixtures(pyr_sample_files *files, origins *o)
 
 /* ---- listing ----------------------------------------------------------------------------------- */
 
-/* The first bytes of a file or an entry, *n of them, in a block for the caller. */
+/* Not the whole entry, which is unpacked when it is decoded. */
+static pyr_status read_entry_head(char *dst, size_t *n, pyr_zip *zip, const char *name)
+{
+    pyr_zip_stream stream;
+    uint64_t size;
+    size_t i;
+    pyr_status status;
+
+    if (!pyr_zip_find(&i, zip, name))
+        return pyr_fail(PYR_E_IO, "%s: not in the archive", name);
+    size = pyr_zip_size(zip, i);
+    *n = size < PYR_PNG_HEAD ? (size_t)size : PYR_PNG_HEAD;
+    PYR_TRY(pyr_zip_stream_open(&stream, zip, i));
+    status = pyr_zip_stream_read(&stream, dst, *n);
+    pyr_zip_stream_close(&stream);
+    return status;
+}
+
+/* The first bytes of a file or an entry, *n of them, in a block for the caller, on failure too. */
 static pyr_status read_head(char **out, size_t *n, const pyr_sample_files *files, const char *name)
 {
     char *path;
-    size_t i;
     FILE *f;
 
-    *out = NULL;
-    if (files->zip)
-        return pyr_zip_find(&i, files->zip, name) ? pyr_zip_read(out, n, files->zip, i, PYR_IMAGE_FILE)
-                                                  : pyr_fail(PYR_E_IO, "%s: not in the archive", name);
     PYR_TRY(pyr_new(out, PYR_PNG_HEAD, 1, "the head of an image"));
+    *n = 0;
+    if (files->zip)
+        return read_entry_head(*out, n, files->zip, name);
     path = pyr_path_join(files->path, name);
     f = path ? fopen(path, "rb") : NULL;
     *n = f ? fread(*out, 1, PYR_PNG_HEAD, f) : 0; /* what cannot be read is told when it is decoded */
@@ -310,8 +309,8 @@ static void set_aside(pyr_sample_files *files, const char *name)
 /* One more picture: a sample, or none. */
 static pyr_status judge(pyr_sample_files *files, origins *o, const char *name)
 {
-    char *bytes;
-    size_t n;
+    char *bytes = NULL;
+    size_t n = 0;
     pyr_status status;
 
     if (!pyr_image_named(name))
@@ -320,15 +319,14 @@ static pyr_status judge(pyr_sample_files *files, origins *o, const char *name)
         set_aside(files, name);
         return PYR_OK;
     }
-    PYR_TRY(read_head(&bytes, &n, files, name));
-    if (is_sheet(bytes, n)) {
+    PYR_TRY_OUT(read_head(&bytes, &n, files, name));
+    if (is_sheet(bytes, n))
         set_aside(files, name);
-        status = PYR_OK;
-    } else {
-        status = add_origin(o, bytes, n);
-        if (status == PYR_OK)
-            status = pyr_names_add(&files->names, name);
+    else {
+        PYR_TRY_OUT(add_origin(o, bytes, n));
+        status = pyr_names_add(&files->names, name);
     }
+out:
     pyr_free(bytes);
     return status;
 }
@@ -382,7 +380,7 @@ static pyr_status list_zip(pyr_sample_files *files, origins *o, int64_t most)
     for (size_t i = 0; i < pyr_zip_count(files->zip) && !enough(files, most); i++) {
         const char *name = pyr_zip_name(files->zip, i);
 
-        if (!entry_left_aside(name))
+        if (!pyr_left_aside(name))
             PYR_TRY(judge(files, o, name));
     }
     return PYR_OK;
