@@ -45,6 +45,22 @@ out:
     return status;
 }
 
+bool pyr_read_at(int file, void *dst, size_t n, uint64_t at)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t part = pread(file, (char *)dst + done, n - done, (off_t)(at + done));
+
+        if (part < 0 && errno == EINTR)
+            continue;
+        if (part == 0)
+            errno = 0;
+        if (part <= 0)
+            return false;
+        done += (size_t)part;
+    }
+    return true;
+}
+
 pyr_status pyr_atomic_open(pyr_atomic_file *file, const char *path)
 {
     *file = (pyr_atomic_file){0};

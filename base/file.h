@@ -12,6 +12,10 @@
  * counted); the caller owns *out. Gives up over `limit` bytes (PYR_E_FORMAT). */
 pyr_status pyr_file_read(char **out, size_t *size, const char *path, uint64_t limit);
 
+/* The n bytes at `at` of an open file. false: errno says why, 0 when the file ends before. Any number of
+ * threads. */
+bool pyr_read_at(int file, void *dst, size_t n, uint64_t at);
+
 /* A file that appears at `path` whole or not at all: bytes go to a temporary
  * name in the same folder, commit does fsync, rename, and fsync of the folder.
  * The file that was there stays good until then. */

@@ -90,6 +90,13 @@ static int distance(const char *a, const char *b)
     return row[n % 3][m];
 }
 
+bool pyr_ends_with(const char *text, const char *ending)
+{
+    size_t n = strlen(text), m = strlen(ending);
+
+    return n >= m && strcasecmp(text + n - m, ending) == 0;
+}
+
 const char *pyr_nearest(const char *word, const char *const *candidates, size_t n)
 {
     const char *nearest = NULL;

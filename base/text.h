@@ -19,6 +19,9 @@ void pyr_text_add(pyr_text *text, const char *fmt, ...) __attribute__((format(pr
 void pyr_text_add_bytes(pyr_text *text, const void *bytes, size_t n);
 void pyr_text_free(pyr_text *text); /* back to {0} */
 
+/* Whether the text ends so, case ignored. */
+bool pyr_ends_with(const char *text, const char *ending);
+
 /* The candidate with the smallest edit distance to `word` (case ignored), or
  * NULL when none is near enough to be a likely slip of the hand. */
 const char *pyr_nearest(const char *word, const char *const *candidates, size_t n);

@@ -4,8 +4,6 @@
 static const char *const channel_words[] = {"auto", "1", "3", "4", NULL};
 static const int channel_counts[] = {0, 1, 3, 4};
 static const char *const range_words[] = {"auto", NULL};
-static const char *const split_words[] = {"auto", "train", "all", "test", "val", NULL};
-static const char *const class_words[] = {"auto", "none", "folders", NULL};
 
 #define AT(member) offsetof(pyr_data_config, member)
 
@@ -22,10 +20,10 @@ static const pyr_setting rows[] = {
      "leave out files that cannot be used instead of stopping"},
     {"held_out", PYR_SETTING_COUNT, AT(set.held_out), -1, 1e9, "-1", NULL,
      "images held out when there is no test set; -1: a tenth, at most 2000"},
-    {"split", PYR_SETTING_CHOICE, AT(split), 0, 0, "auto", split_words,
+    {"split", PYR_SETTING_CHOICE, AT(split), 0, 0, "auto", pyr_split_words,
      "auto: a test set is held out; train: it is left alone; all: train on everything; test, val: that part "
      "is held out"},
-    {"classes", PYR_SETTING_CHOICE, AT(classes), 0, 0, "auto", class_words,
+    {"classes", PYR_SETTING_CHOICE, AT(classes), 0, 0, "auto", pyr_class_words,
      "auto: folders that seem to be classes, or labels that come along; none: no labels; folders: the last "
      "folder on the way to each image, whatever it is called"},
     {"xflip", PYR_SETTING_BOOL, AT(xflip), 0, 0, "false", NULL, "mirror images at random in training"},
@@ -54,8 +52,8 @@ pyr_status pyr_data_config_finish(pyr_data_config *config)
     config->set.resize_h = config->size.n > 0 ? config->size.at[0] : 0;
     config->set.resize_w = config->size.n > 1 ? config->size.at[1] : config->set.resize_h;
     config->set.reading = (pyr_reading){0};
-    config->set.split = split_words[config->split];
-    config->set.classes = class_words[config->classes];
+    config->set.split = pyr_split_words[config->split];
+    config->set.classes = pyr_class_words[config->classes];
     config->set.range[0] = config->set.range[1] = 0;
     for (int i = 0; i < config->range.n; i++)
         config->set.range[i] = config->range.at[i];

@@ -214,6 +214,9 @@ out:
 
 /* ---- opening ---- */
 
+const char *const pyr_split_words[] = {"auto", "train", "all", "test", "val", NULL};
+const char *const pyr_class_words[] = {"auto", "none", "folders", NULL};
+
 /* NULL stands for the default. */
 static bool one_of(const char *word, const char *const *words)
 {
@@ -225,9 +228,6 @@ static bool one_of(const char *word, const char *const *words)
 
 static pyr_status check(const pyr_data_settings *s)
 {
-    static const char *const splits[] = {"auto", "train", "all", "test", "val", NULL};
-    static const char *const classes[] = {"auto", "none", "folders", NULL};
-
     if (!s->path || !*s->path)
         return pyr_fail(PYR_E_CONFIG, "no data set is given; give a file or folder with --data PATH");
     if (s->channels != 0 && s->channels != 1 && s->channels != 3 && s->channels != 4)
@@ -238,9 +238,9 @@ static pyr_status check(const pyr_data_settings *s)
     if (s->held_out < -1)
         return pyr_fail(PYR_E_CONFIG, "held_out is %lld, should be -1 (automatic) or a number of images",
                         (long long)s->held_out);
-    if (!one_of(s->split, splits))
+    if (!one_of(s->split, pyr_split_words))
         return pyr_fail(PYR_E_CONFIG, "split is \"%s\", should be auto, train, all, test or val", s->split);
-    if (!one_of(s->classes, classes))
+    if (!one_of(s->classes, pyr_class_words))
         return pyr_fail(PYR_E_CONFIG, "classes is \"%s\", should be auto, none or folders", s->classes);
     return PYR_OK;
 }
@@ -494,17 +494,9 @@ pyr_status pyr_dataset_read(const pyr_dataset *set, pyr_split split, int64_t ind
         memcpy(dst, (const char *)set->samples + at, set->image_bytes);
         return PYR_OK;
     }
-    for (size_t done = 0; done < set->image_bytes;) {
-        ssize_t n = pread(set->file, (char *)dst + done, set->image_bytes - done,
-                          (off_t)(set->samples_at + at + done));
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return pyr_fail(PYR_E_IO, "%s: image %lld of the data set cannot be read from it: %s", set->cache,
-                            (long long)index, n < 0 ? strerror(errno) : "it became shorter");
-        done += (size_t)n;
-    }
+    if (!pyr_read_at(set->file, dst, set->image_bytes, set->samples_at + at))
+        return pyr_fail(PYR_E_IO, "%s: image %lld of the data set cannot be read from it: %s", set->cache,
+                        (long long)index, errno ? strerror(errno) : "it became shorter");
     return PYR_OK;
 }
 

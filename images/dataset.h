@@ -46,6 +46,9 @@ typedef struct pyr_data_settings {
     pyr_reading reading; /* default: nobody is told */
 } pyr_data_settings;
 
+/* What `split` and `classes` may be; NULL behind the last. */
+extern const char *const pyr_split_words[], *const pyr_class_words[];
+
 #define PYR_DATA_SETTINGS_DEFAULT                                                                            \
     {                                                                                                        \
         .held_out = -1, .split = "auto"                                                                      \

@@ -203,20 +203,6 @@ static pyr_status get_facts(pyr_dataset *set, const cJSON *json)
 
 /* ---- taking ---- */
 
-static bool read_at(int file, void *dst, size_t n, uint64_t at)
-{
-    for (size_t done = 0; done < n;) {
-        ssize_t part = pread(file, (char *)dst + done, n - done, (off_t)(at + done));
-
-        if (part < 0 && errno == EINTR)
-            continue;
-        if (part <= 0)
-            return false;
-        done += (size_t)part;
-    }
-    return true;
-}
-
 /* Whole, of this key, and as it was written. */
 static bool fits(const header *h, int file, uint64_t key)
 {
@@ -268,7 +254,7 @@ static pyr_status take(pyr_dataset *set, int file, const header *h, char *facts,
     if (bytes > memory)
         return PYR_OK;
     PYR_TRY(pyr_new(&set->samples, (size_t)bytes, 1, "the data set"));
-    if (!read_at(file, set->samples, (size_t)bytes, SAMPLES_AT))
+    if (!pyr_read_at(file, set->samples, (size_t)bytes, SAMPLES_AT))
         return pyr_fail(PYR_E_IO, "%s cannot be read: %s", set->cache, strerror(errno));
     return PYR_OK;
 }
@@ -281,10 +267,10 @@ pyr_status pyr_dataset_cache_take(pyr_dataset *set, bool *taken, uint64_t key, u
     int file = open(set->cache, O_RDONLY | O_CLOEXEC);
 
     *taken = false;
-    if (file < 0 || !read_at(file, &h, sizeof h, 0) || !fits(&h, file, key))
+    if (file < 0 || !pyr_read_at(file, &h, sizeof h, 0) || !fits(&h, file, key))
         goto out;
     PYR_TRY_OUT(pyr_new(&facts, (size_t)h.facts_bytes + 1, 1, "the data set"));
-    if (!read_at(file, facts, (size_t)h.facts_bytes, h.facts_at) ||
+    if (!pyr_read_at(file, facts, (size_t)h.facts_bytes, h.facts_at) ||
         pyr_hash(PYR_HASH_START, facts, (size_t)h.facts_bytes) != h.facts_hash)
         goto out;
     status = take(set, file, &h, facts, memory);

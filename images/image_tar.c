@@ -91,18 +91,11 @@ static const char *base_of(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static bool ends(const char *path, const char *ending)
-{
-    size_t n = strlen(path), m = strlen(ending);
-
-    return n >= m && strcasecmp(path + n - m, ending) == 0;
-}
-
 /* Lists of labels are kept as they are; of the files beside images only what label they say. */
 static bool is_list(const char *name)
 {
-    return strcmp(base_of(name), PYR_DATASET_JSON) == 0 || ends(name, "_annotations.txt") ||
-           ends(name, "_solution.csv");
+    return strcmp(base_of(name), PYR_DATASET_JSON) == 0 || pyr_ends_with(name, "_annotations.txt") ||
+           pyr_ends_with(name, "_solution.csv");
 }
 
 static bool wants(void *arg, const char *name, uint64_t size)
@@ -111,7 +104,7 @@ static bool wants(void *arg, const char *name, uint64_t size)
 
     if (is_list(name))
         return size <= KEPT_MOST - f->kept;
-    return size <= BESIDE_MOST && (ends(name, ".cls") || ends(name, ".json"));
+    return size <= BESIDE_MOST && (pyr_ends_with(name, ".cls") || pyr_ends_with(name, ".json"));
 }
 
 static pyr_status take(void *arg, size_t entry, const char *name, const char *bytes, size_t n)
@@ -262,9 +255,9 @@ static pyr_status file_read(const pyr_listing *listing, char **bytes, size_t *n,
 
     *n = at->size;
     if (!at->bytes) { /* the label alone was kept */
-        *bytes = at->label < 0            ? pyr_strdup("{}")
-                 : ends(at->name, ".cls") ? pyr_strfmt("%d", at->label)
-                                          : pyr_strfmt("{\"label\": %d}", at->label);
+        *bytes = at->label < 0                     ? pyr_strdup("{}")
+                 : pyr_ends_with(at->name, ".cls") ? pyr_strfmt("%d", at->label)
+                                                   : pyr_strfmt("{\"label\": %d}", at->label);
         if (!*bytes)
             return pyr_fail(PYR_E_NOMEM, "out of memory for a label");
         *n = strlen(*bytes);

@@ -20,13 +20,6 @@ static const kind kinds[] = {
 };
 enum { KINDS = sizeof kinds / sizeof *kinds, WRAPPERS = 2, BESIDE = 4 };
 
-static bool ends(const char *path, const char *ending)
-{
-    size_t n = strlen(path), m = strlen(ending);
-
-    return n >= m && strcasecmp(path + n - m, ending) == 0;
-}
-
 static const kind *kind_of(const char *folder, const pyr_names *names)
 {
     for (int i = 0; i < KINDS; i++)
@@ -134,7 +127,7 @@ pyr_status pyr_collect_packed_folder(bool *taken, pyr_collection *c, const char 
             return PYR_OK;
     status = look_below(&in, folder, names, WRAPPERS);
     for (size_t i = 0; i < names->n && status == PYR_OK && in.arrays; i++)
-        if (ends(names->at[i], ".npy") || ends(names->at[i], ".npz"))
+        if (pyr_ends_with(names->at[i], ".npy") || pyr_ends_with(names->at[i], ".npz"))
             status = pyr_fail(PYR_E_FORMAT, "%s: arrays in it (%s) and in %s; give the path of one", folder,
                               names->at[i], in.folder);
     if (in.pictures) /* even with several: it is for the reader of image files */
@@ -159,7 +152,7 @@ pyr_status pyr_collect_packed_file(bool *taken, pyr_collection *c, const char *p
         return pyr_collect_npz(c, path);
     if (pyr_stl_file_is(path))
         return pyr_collect_stl_file(c, path);
-    if (ends(path, ".bin"))
+    if (pyr_ends_with(path, ".bin"))
         return pyr_collect_cifar_file(c, path);
     if ((n >= 2 && start[0] == 0x1f && start[1] == 0x8b) || (n >= 4 && !start[0] && !start[1] && start[2]))
         return pyr_collect_idx_file(c, path);

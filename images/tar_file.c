@@ -1,5 +1,6 @@
 #include "images/tar_file.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "images/folder_names.h"
 #include <archive.h>
@@ -361,7 +362,7 @@ bool pyr_tar_in_order(const pyr_tar *tar)
  * files. */
 static pyr_status read_plain(char *dst, const pyr_tar *tar, const entry *e)
 {
-    size_t met = 0;
+    bool whole;
     int file;
 
     if (tar->memory) {
@@ -371,19 +372,11 @@ static pyr_status read_plain(char *dst, const pyr_tar *tar, const entry *e)
     file = open(tar->path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return pyr_fail(PYR_E_IO, "%s: %s: %s", tar->path, e->name, strerror(errno));
-    while (met < e->size) {
-        ssize_t got = pread(file, dst + met, (size_t)e->size - met, (off_t)(e->offset + met));
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            break;
-        met += (size_t)got;
-    }
+    whole = pyr_read_at(file, dst, (size_t)e->size, e->offset);
     close(file);
-    return met == e->size ? PYR_OK
-                          : pyr_fail(PYR_E_IO, "%s: %s: the archive ends before it does; has it changed?",
-                                     tar->path, e->name);
+    return whole ? PYR_OK
+                 : pyr_fail(PYR_E_IO, "%s: %s: the archive ends before it does; has it changed?", tar->path,
+                            e->name);
 }
 
 static pyr_status read_in_order(char **out, pyr_tar *tar, const entry *e)
