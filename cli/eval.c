@@ -1,6 +1,7 @@
 /* eval.c - pyrdiff eval */
 #include "eval/evaluate.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "cascade/real_images.h"

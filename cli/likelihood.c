@@ -1,8 +1,8 @@
 /* likelihood.c - pyrdiff likelihood */
 #include "cascade/likelihood.h"
 
+#include "base/atomic_file.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "cli/cli.h"

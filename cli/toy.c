@@ -1,6 +1,7 @@
 /* toy.c - pyrdiff toy: mixtures in the plane whose scores are known, to see what the methods do. */
 #include "cli/toy.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"

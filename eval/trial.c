@@ -1,5 +1,6 @@
 #include "eval/trial.h"
 
+#include "base/atomic_file.h"
 #include "base/child.h"
 #include "base/file.h"
 #include "base/mem.h"

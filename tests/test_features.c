@@ -1,4 +1,5 @@
 /* test_features.c - feature networks: training a classifier, its file, features of images. */
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "eval/classifier.h"

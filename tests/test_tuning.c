@@ -1,6 +1,7 @@
 /* test_tuning.c - the list of measured choices: in memory, as a line of JSON, in a machine's cache. */
 #include "kernels/tuning.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "tests/check.h"
