@@ -115,6 +115,8 @@ int main(int argc, char **argv)
     for (int i = 0; i < COMMANDS; i++) {
         if (strcmp(argv[1], commands[i].name) != 0)
             continue;
+        if (goes_on(commands[i].name))
+            signal(SIGPIPE, SIG_IGN); /* a training outlives who reads its lines */
         status = commands[i].run(argc - 1, argv + 1);
         if (status == PYR_OK && fflush(stdout) != 0)
             status = pyr_fail(PYR_E_IO, "the output cannot be written");
