@@ -49,6 +49,7 @@ void pyr_stop_on_signals(void)
     at_terminal = isatty(STDERR_FILENO);
     handle(SIGINT);
     handle(SIGTERM);
+    handle(SIGXCPU);
     if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
         handle(SIGHUP);
     signal(SIGPIPE, SIG_IGN);

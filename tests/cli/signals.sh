@@ -38,6 +38,17 @@ begin_training "$tmp/hup"
 wanted && kill -HUP "$behind"
 ended_in_order "$tmp/hup"
 
+begin "a limit on processor time"
+if wanted; then
+    (
+        ulimit -S -t 1
+        # shellcheck disable=SC2086
+        exec "$program" train $long --outdir "$tmp/cpu" >/dev/null 2>"$tmp/behind"
+    ) &
+    behind=$!
+    ended_in_order "$tmp/cpu"
+fi
+
 begin "nohup"
 if wanted; then
     trap '' HUP
