@@ -1,5 +1,6 @@
 #include "cascade/joint_internal.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "levels/micro_batch.h"

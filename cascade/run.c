@@ -1,5 +1,6 @@
 #include "cascade/run.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "levels/pipeline.h"
@@ -416,7 +417,7 @@ static pyr_status lock_level(int *lock, const char *run, int level)
         status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", run);
         goto out;
     }
-    PYR_TRY_OUT(pyr_make_folders(folder));
+    PYR_TRY_OUT(pyr_open_output_folder(folder));
     status = pyr_lock(lock, path);
     if (status == PYR_E_BUSY)
         pyr_fail_prefix(status, "level %d of %s is being trained already", level, run);
@@ -440,7 +441,7 @@ pyr_status pyr_run_begin(int *level_lock, const char *run, const pyr_settings *s
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
     pyr_settings_fill(settings, "pyramid", -1, &pyramid);
-    status = pyr_make_folders(run);
+    status = pyr_open_output_folder(run);
     if (status == PYR_E_IO)
         pyr_fail(status, "%s; choose another place with --outdir", pyr_error());
     PYR_TRY_OUT(status);

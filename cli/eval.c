@@ -1,8 +1,10 @@
 /* eval.c - pyrdiff eval */
 #include "eval/evaluate.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "cascade/real_images.h"
 #include "cli/cli.h"
 #include "cli/one_level.h"
@@ -10,7 +12,6 @@
 #include "cli/parse.h"
 #include "cli/progress.h"
 #include "cli/sampling.h"
-#include "graph/train.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

@@ -4,10 +4,12 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -74,15 +76,27 @@ static int unknown(const char *word)
     return 2;
 }
 
+/* A file that is opened while standard input, output or error is closed would take its number, and get what
+ * is printed. false: there is no /dev/null either. */
+static bool fill_standard_descriptors(void)
+{
+    for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
+        if (fcntl(i, F_GETFD) < 0 && open("/dev/null", O_RDWR) != i)
+            return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     pyr_status status;
 
-    /* Blocks of 1 MiB and more go back to the system when they are freed, so that what is printed as memory
-     * is what is used: left alone, malloc raises that bound with each such block and keeps what is freed
-     * (three levels one after the other: 73 MiB instead of 49). The end of the heap is given back from 8 MiB
-     * on: by the default of 128 KiB, which fixing the first bound would fix too, every larger product of
-     * oneDNN moved it (28000 calls of brk in 8 steps with their held-out losses, 36 now). */
+    if (!fill_standard_descriptors())
+        return 1;
+        /* Blocks of 1 MiB and more go back to the system when they are freed, so that what is printed as
+         * memory is what is used: left alone, malloc raises that bound with each such block and keeps what is
+         * freed (three levels one after the other: 73 MiB instead of 49). The end of the heap is given back
+         * from 8 MiB on: by the default of 128 KiB, which fixing the first bound would fix too, every larger
+         * product of oneDNN moved it (28000 calls of brk in 8 steps with their held-out losses, 36 now). */
 #ifdef __GLIBC__
     mallopt(M_MMAP_THRESHOLD, 1 << 20);
     mallopt(M_TRIM_THRESHOLD, 8 << 20);
@@ -101,6 +115,8 @@ int main(int argc, char **argv)
     for (int i = 0; i < COMMANDS; i++) {
         if (strcmp(argv[1], commands[i].name) != 0)
             continue;
+        if (goes_on(commands[i].name))
+            signal(SIGPIPE, SIG_IGN); /* a training outlives who reads its lines */
         status = commands[i].run(argc - 1, argv + 1);
         if (status == PYR_OK && fflush(stdout) != 0)
             status = pyr_fail(PYR_E_IO, "the output cannot be written");

@@ -2,6 +2,7 @@
 #include "cascade/train.h"
 
 #include "base/mem.h"
+#include "base/stop.h"
 #include "cascade/default_config.h"
 #include "cli/cli.h"
 #include "cli/next_command.h"

@@ -1,10 +1,11 @@
 #include "eval/trial.h"
 
+#include "base/atomic_file.h"
 #include "base/child.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "eval/train_log.h"
-#include "graph/train.h"
 #include "images/grid.h"
 #include <inttypes.h>
 #include <math.h>
@@ -349,7 +350,7 @@ static pyr_status write_grids(const judging *j)
 
         panel[set->levels - 1 - i] = (pyr_panel){set->first[i], set->kept, s.h, s.w, s.c};
     }
-    PYR_TRY_OUT(pyr_make_folders(folder));
+    PYR_TRY_OUT(pyr_open_output_folder(folder));
     status = pyr_grid_write_levels(folder, panel, set->levels, (pyr_grid_style){.zoom = 2}, texts, 2);
 out:
     pyr_free(folder);

@@ -1,6 +1,6 @@
 #include "graph/safetensors.h"
 
-#include "base/file.h"
+#include "base/atomic_file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include <errno.h>

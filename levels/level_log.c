@@ -1,5 +1,6 @@
 #include "levels/level_log.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"

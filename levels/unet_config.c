@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

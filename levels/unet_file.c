@@ -1,5 +1,6 @@
 #include "levels/unet_file.h"
 
+#include "base/atomic_file.h"
 #include "base/mem.h"
 #include "graph/safetensors.h"
 #include "levels/unet.h"

@@ -2,6 +2,7 @@
  *
  * Witnesses: published vectors (RFC 4648), closed forms, and a checker of well-formed XML below; the page as
  * a whole is opened in a browser by tests/cli/report.sh. */
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/philox.h"

@@ -3,6 +3,7 @@
  * form of a noise schedule. */
 #include "graph/safetensors.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
