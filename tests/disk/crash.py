@@ -1,7 +1,7 @@
 """crash.py - a training on a simulated disk: what a power cut may leave after any of its operations can be gone on from.
 
 Usage: python3 tests/disk/crash.py PROGRAM [--kind apart|cascade|share] [--seed N] [--subsets N] [--most N] [--twice N]
-                                           [--each-write] [--contents] [--only CUT] [--keep FOLDER] [--jobs N]
+                                           [--each-write] [--tell all|whole|names] [--only CUT] [--keep FOLDER] [--jobs N]
 
 An undisturbed training is recorded (record.py), every tree that a cut may leave is made (disk.py), and the same command is
 given on each. Right is: status 0, no word of damage, no completed checkpoint lost, the files of the undisturbed training
@@ -11,7 +11,8 @@ byte for byte, a log of whole lines that counts no step twice, nothing left over
 --most N       only so many trees, drawn by the seed (default: all)
 --twice N      also cut the going on itself, from N of the trees
 --each-write   cut between the writes of one file, too; without it those in a row count as one
---contents     tell trees apart by the contents of temporaries, too
+--tell WHAT    tell trees apart by the contents of all files (all), of all but temporaries, which a program that goes on
+               removes unread (whole, the default), or of those alone that decide what it does: no logs, no locks (names)
 --only CUT     the one tree that a failure names, e.g. "212 without 208"; with --keep its files stay in FOLDER
 The last line counts as tests/run.sh wants it. Wants strace; Python's standard library only."""
 
@@ -71,6 +72,7 @@ def begun_at(stderr, duration):
     return steps
 
 
+BLIND = {"all": None, "whole": re.compile(r"\.tmp-"), "names": re.compile(r"\.tmp-|/lock$|/log\.jsonl$")}
 STEPS, CHECKPOINT = 20, 5  # of each level, of tiny.write_inputs
 
 
@@ -147,7 +149,7 @@ def trees(recording, arguments):
             continue  # leaves nothing that was not there before it
         for label, kept in disk.cuts(recording.operations, n, recording.base, arguments.seed, arguments.subsets):
             tree = disk.after(recording.operations, n, recording.base, kept)
-            key = hash(tree.key(arguments.contents))
+            key = hash(tree.key(BLIND[arguments.tell]))
             if key not in seen:
                 seen.add(key)
                 out.append(("%d %s" % (n, label), n, kept))
@@ -188,7 +190,7 @@ def main():
     parser.add_argument("--most", type=int, default=0)
     parser.add_argument("--twice", type=int, default=0)
     parser.add_argument("--each-write", action="store_true")
-    parser.add_argument("--contents", action="store_true")
+    parser.add_argument("--tell", default="whole", choices=sorted(BLIND))
     parser.add_argument("--only")
     parser.add_argument("--keep")
     parser.add_argument("--jobs", type=int, default=int(os.environ.get("TEST_JOBS", os.cpu_count() or 1)))
@@ -206,8 +208,8 @@ def run(trial, arguments):
     subprocess.run(trial.command, cwd=folder, env=trial.env, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     recording = trial.record({})
     chosen = trees(recording, arguments)
-    of = "--kind %s --seed %d --subsets %d%s" % (
-        arguments.kind, arguments.seed, arguments.subsets, " --each-write" if arguments.each_write else ""
+    of = "--kind %s --seed %d --subsets %d --tell %s%s" % (
+        arguments.kind, arguments.seed, arguments.subsets, arguments.tell, " --each-write" if arguments.each_write else ""
     )
     if arguments.only:
         chosen = [c for c in chosen if c[0] == arguments.only]
@@ -222,7 +224,7 @@ def run(trial, arguments):
         before = {p: None if how is None else tree.content(p) for p, how in tree.paths.items()}
         second = trial.record(before, recording.right)
         again = trees(second, arguments)
-        again = draw.sample(again, min(arguments.most or 100, len(again)))
+        again = draw.sample(again, min(arguments.most or 60, len(again)))
         print("%s: cut %s, gone on from and cut again: %d trees" % (arguments.kind, label, len(again)))
         failed += try_all(trial, second, again, lambda second: "%s --twice (%s, then %s)" % (of, label, second))
         tried += len(again)

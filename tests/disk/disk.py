@@ -103,10 +103,9 @@ class Tree:
             out[o[2] : o[2] + len(part)] = part
         return bytes(out)
 
-    def key(self, contents):
-        """Two trees with one key are the same; temporaries count as the same whatever is in them, unless `contents`: a
-        program that goes on removes them unread."""
-        return tuple((path, how if contents or ".tmp-" not in path else ()) for path, how in sorted(self.paths.items()))
+    def key(self, blind):
+        """Two trees with one key are the same, whatever is in the files whose path `blind`, a regular expression, finds."""
+        return tuple((path, () if blind and blind.search(path) else how) for path, how in sorted(self.paths.items()))
 
 
 def after(operations, n, base, kept):

@@ -137,7 +137,9 @@ class Recorder:
             self.resize(file[0], int(args.rsplit(b", ", 1)[1]))
         elif name in (b"fsync", b"fdatasync"):
             self.operations.append(("sync", file[0]))
-        elif not (name == b"mmap" or (name == b"fcntl" and b"F_DUPFD" not in args)):
+        elif name.startswith(b"dup") or (name == b"fcntl" and b"F_DUPFD" in args):
+            self.open[value] = file  # with one offset
+        elif name not in (b"mmap", b"fcntl"):
             raise ValueError("a call that this model does not know: %s(%s" % (name.decode(), args[:80]))
 
     def of_names(self, name, args, strings):
