@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/bench.h"
+#include "cli/output.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -93,7 +94,7 @@ pyr_status pyr_bench_network_read(pyr_bench_network *out, const char *folder, co
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
     PYR_TRY_OUT(pyr_unet_config_read(&out->unet, path, &warning));
     if (warning.length)
-        fprintf(stderr, "warning: %s: %s\n", path, warning.at);
+        pyr_tell("warning: %s: %s\n", path, warning.at);
     PYR_TRY_OUT(check(&out->unet, folder));
     PYR_TRY_OUT(read_size(out, size));
     PYR_TRY_OUT(read_batch(&out->batch, folder));

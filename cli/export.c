@@ -2,8 +2,8 @@
 #include "cli/cli.h"
 
 #include "cascade/export.h"
+#include "cli/output.h"
 #include "diffusion/ddpm.h"
-#include <stdio.h>
 #include <string.h>
 
 typedef struct typed {
@@ -14,7 +14,7 @@ typedef struct typed {
 static void say_wrote(void *ctx, int level, const char *folder)
 {
     (void)ctx;
-    printf("level %-2d %s\n", level, folder);
+    pyr_print("level %-2d %s\n", level, folder);
 }
 
 static pyr_status run(void *at, pyr_parsed *parsed)

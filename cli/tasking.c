@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "cli/output.h"
 #include "cli/parse.h"
 #include "graph/train.h"
 #include "images/grid.h"
@@ -383,7 +384,7 @@ pyr_status pyr_tasking_write_sheet(const pyr_tasking *t)
         path ? pyr_grid_write(path, &panel, 1, style, texts, 4) : pyr_fail(PYR_E_NOMEM, "out of memory");
 
     if (status == PYR_OK)
-        printf("%s\n", path);
+        pyr_print("%s\n", path);
     pyr_free(path);
     return status;
 }
