@@ -19,7 +19,7 @@ static pyr_status read_size(pyr_bench_network *n, const char *size)
             return pyr_fail(PYR_E_ARG, "the network's sample_size is null: give --size HxW, in pixels");
         return PYR_OK;
     }
-    if (sscanf(size, "%dx%d%c", &n->h, &n->w, &rest) != 2) {
+    if (sscanf(size, "%d%*1[x,]%d%c", &n->h, &n->w, &rest) != 2) {
         if (sscanf(size, "%d%c", &n->h, &rest) != 1)
             return pyr_fail(PYR_E_ARG, "--size is %s, should be HxW in pixels, such as 28x28", size);
         n->w = n->h;

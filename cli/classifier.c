@@ -138,7 +138,7 @@ pyr_status pyr_command_classifier(int argc, char **argv)
          .max = 10,
          .help = "the highest learning rate"},
         {.name = "channels", .argument = "N", .setting = "data.channels"},
-        {.name = "resize", .argument = "SIZE", .setting = "data.resize"},
+        {.name = "resize", .argument = "HxW", .setting = "data.resize"},
         {.name = "crop", .setting = "data.crop"},
         {.name = "skip-bad", .setting = "data.skip_bad"},
         {.name = "held-out", .argument = "N", .setting = "data.held_out"},

@@ -139,7 +139,7 @@ pyr_status pyr_command_info(int argc, char **argv)
          .help = "with --settings: as the tables of docs/settings.md"},
         {.name = "data", .argument = "PATH", .setting = "data.path", .help = "describe a data set"},
         {.name = "channels", .argument = "N", .setting = "data.channels"},
-        {.name = "resize", .argument = "SIZE", .setting = "data.resize"},
+        {.name = "resize", .argument = "HxW", .setting = "data.resize"},
         {.name = "crop", .setting = "data.crop"},
         {.name = "skip-bad", .setting = "data.skip_bad"},
         {.name = "held-out", .argument = "N", .setting = "data.held_out"},

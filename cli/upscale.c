@@ -121,9 +121,10 @@ pyr_status pyr_command_upscale(int argc, char **argv)
          .type = PYR_SETTING_INT,
          .target = &t.level,
          .standard = "-1",
-         .min = -1,
+         .untyped = "the coarsest",
+         .min = 0,
          .max = PYR_MAX_LEVELS,
-         .help = "the level that IMAGE is the image of (0 is the finest); -1: the coarsest"},
+         .help = "the level that IMAGE is the image of (0 is the finest)"},
         PYR_TASK_OPTIONS_SEEDS(t.task, "0-7"),
     };
     const pyr_options options = {

@@ -102,7 +102,7 @@ static pyr_status settle_odd_sizes(pyr_collection *c, const pyr_data_settings *s
         status = pyr_fail(
             PYR_E_FORMAT,
             "images of %lld sizes: %dx%d (%lld, such as %.300s), %dx%d (%lld, such as %.300s)%s; bring "
-            "them to one size with --resize H,W or --crop%s",
+            "them to one size with --resize HxW or --crop%s",
             (long long)n, most->h, most->w, (long long)most->n, c->at[most->first].path, next->h, next->w,
             (long long)next->n, c->at[next->first].path, n > 2 ? ", ..." : "",
             2 * most->n > c->n ? ", or leave the odd ones out with --skip-bad" : "");
