@@ -303,6 +303,8 @@ pyr_status pyr_tasking_draw(pyr_tasking *t, const pyr_task_draw *draw)
     }
     pyr_bar_line(&t->bar, "%zu image%s in %.1f s", t->n, t->n == 1 ? "" : "s", pyr_now() - start);
 out:
+    if (status == PYR_E_STOPPED)
+        status = pyr_fail(PYR_E_STOPPED, "stopped: none of the images was written to %s", t->outdir);
     pyr_free(coarse);
     pyr_free(labels);
     return status;
