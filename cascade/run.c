@@ -3,6 +3,7 @@
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/shown.h"
 #include "levels/pipeline.h"
 #include "levels/unet_file.h"
 #include <inttypes.h>
@@ -273,12 +274,21 @@ static pyr_status count_begun(const char *run, int own, bool at[PYR_MAX_LEVELS],
 
 static pyr_status differs(const char *run, const pyr_text *text)
 {
-    return pyr_fail(
-        PYR_E_CONFIG,
-        "the configuration differs from that of %s (%s/pyrdiff.cfg -> now):\n%s"
+    pyr_text whole = {0};
+    pyr_status status;
+
+    pyr_shown_add(&whole, "the configuration differs from that of %s (%s/pyrdiff.cfg -> now):\n", run, run);
+    pyr_text_add(&whole, "%s", text->at ? text->at : "");
+    pyr_shown_add(
+        &whole,
         "go on with the old values, or begin anew with --outdir OTHER (--transfer %s takes its weights "
         "along)",
-        run, run, text->at, run);
+        run);
+    status = whole.failed
+                 ? pyr_fail(PYR_E_NOMEM, "out of memory: what differs from the configuration of %s", run)
+                 : pyr_fail_lines(PYR_E_CONFIG, whole.at);
+    pyr_text_free(&whole);
+    return status;
 }
 
 /* What all levels share, and what `level` has if it has begun, is as in the manifest of the run, `old`. */
