@@ -133,6 +133,18 @@ pyr_status pyr_file_exists(bool *there, const char *path)
     return exists(there, path, S_IFREG);
 }
 
+pyr_status pyr_file_exists_in(bool *there, const char *folder, const char *name)
+{
+    char *path = pyr_path_join(folder, name);
+    pyr_status status =
+        path ? pyr_file_exists(there, path) : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+
+    if (!path)
+        *there = false;
+    pyr_free(path);
+    return status;
+}
+
 pyr_status pyr_folder_exists(bool *there, const char *path)
 {
     return exists(there, path, S_IFDIR);
@@ -296,16 +308,21 @@ pyr_status pyr_lock_wait(int *out, const char *path)
     return lock_file(out, path, 1);
 }
 
-bool pyr_is_locked(const char *path)
+pyr_status pyr_is_locked(bool *held, const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool held;
+    int fd = open(path, O_RDONLY | O_CLOEXEC), error = fd < 0 ? errno : 0;
 
-    if (fd < 0)
-        return false;
-    held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    close(fd);
-    return held;
+    *held = false;
+    if (error == ENOENT || error == ENOTDIR)
+        return PYR_OK;
+    if (!error && flock(fd, LOCK_SH | LOCK_NB) != 0)
+        error = errno;
+    if (fd >= 0)
+        close(fd);
+    *held = error == EWOULDBLOCK;
+    return !error || *held
+               ? PYR_OK
+               : pyr_fail(PYR_E_IO, "whether %s is held cannot be told: %s", path, strerror(error));
 }
 
 void pyr_unlock(int lock)

@@ -29,6 +29,8 @@ pyr_status pyr_make_folders(const char *path);
  * none: any other error is PYR_E_IO, with path and reason, and *there is false. */
 pyr_status pyr_file_exists(bool *there, const char *path);
 pyr_status pyr_folder_exists(bool *there, const char *path);
+/* The same of the file FOLDER/NAME. */
+pyr_status pyr_file_exists_in(bool *there, const char *folder, const char *name);
 /* A guess: any error is taken for an absence. Only where nothing is lost by that. */
 bool pyr_is_folder(const char *path);
 bool pyr_is_file(const char *path);
@@ -57,9 +59,9 @@ pyr_status pyr_lock(int *out, const char *path);
 /* The same, but wait for the other process. */
 pyr_status pyr_lock_wait(int *out, const char *path);
 void pyr_unlock(int lock); /* -1 is a no-op */
-/* Whether anyone, this process included, holds it now. Takes it for a moment to find out: only where a
- * pyr_lock of another process cannot come in between. */
-bool pyr_is_locked(const char *path);
+/* Whether anyone, this process included, holds it now; a file that is not there is held by nobody. Takes it
+ * for a moment to find out: only where a pyr_lock of another process cannot come in between. PYR_E_IO. */
+pyr_status pyr_is_locked(bool *held, const char *path);
 
 /* FNV-1a over bytes, for fingerprints; start from PYR_HASH_START. */
 #define PYR_HASH_START UINT64_C(0xcbf29ce484222325)

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/stop.h"
+#include "cli/output.h"
 #include "cli/parse.h"
 #include "images/grid.h"
 #include "images/image_file.h"
@@ -303,6 +304,8 @@ pyr_status pyr_tasking_draw(pyr_tasking *t, const pyr_task_draw *draw)
     }
     pyr_bar_line(&t->bar, "%zu image%s in %.1f s", t->n, t->n == 1 ? "" : "s", pyr_now() - start);
 out:
+    if (status == PYR_E_STOPPED)
+        status = pyr_fail(PYR_E_STOPPED, "stopped: none of the images was written to %s", t->outdir);
     pyr_free(coarse);
     pyr_free(labels);
     return status;
@@ -384,7 +387,7 @@ pyr_status pyr_tasking_write_sheet(const pyr_tasking *t)
         path ? pyr_grid_write(path, &panel, 1, style, texts, 4) : pyr_fail(PYR_E_NOMEM, "out of memory");
 
     if (status == PYR_OK)
-        printf("%s\n", path);
+        pyr_print("%s\n", path);
     pyr_free(path);
     return status;
 }

@@ -4,6 +4,7 @@
 #include "base/child.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/shown.h"
 #include "base/stop.h"
 #include "eval/trial.h"
 #include <inttypes.h>
@@ -365,14 +366,14 @@ static void add_reference(pyr_text *text, const results *r)
     hash = cJSON_GetObjectItemCaseSensitive(figure, "reference_hash");
     n = cJSON_GetObjectItemCaseSensitive(figure, "reference_images");
     features = cJSON_GetObjectItemCaseSensitive(figure, "features");
-    pyr_text_add(text, "%" PRId64 " images of each against %s", r->job->count,
-                 cJSON_IsString(reference) ? reference->valuestring : "");
+    pyr_shown_add(text, "%" PRId64 " images of each against %s", r->job->count,
+                  cJSON_IsString(reference) ? reference->valuestring : "");
     if (cJSON_IsNumber(n) && cJSON_IsString(hash))
-        pyr_text_add(text, ", %.0f images [%s]", n->valuedouble, hash->valuestring);
+        pyr_shown_add(text, ", %.0f images [%s]", n->valuedouble, hash->valuestring);
     if (cJSON_IsString(features)) {
         hash = cJSON_GetObjectItemCaseSensitive(figure, "features_hash");
-        pyr_text_add(text, "; features: %s [%s]", features->valuestring,
-                     cJSON_IsString(hash) ? hash->valuestring : "");
+        pyr_shown_add(text, "; features: %s [%s]", features->valuestring,
+                      cJSON_IsString(hash) ? hash->valuestring : "");
     }
     if (r->job->count < PYR_FEW_IMAGES || (cJSON_IsNumber(n) && n->valuedouble < PYR_FEW_IMAGES))
         pyr_text_add(text, "; fewer than %d images: the Frechet distance comes out too high", PYR_FEW_IMAGES);
@@ -619,8 +620,8 @@ static pyr_status make_table(pyr_comparison *c, const results *r)
     pyr_text_free(text);
     for (int v = 0; v < job->variants; v++)
         levels = c->plan[v].levels > levels ? c->plan[v].levels : levels;
-    pyr_text_add(text, "%s, budget %s of each training, train.seed of %d training%s\n", job->config_name,
-                 job->budget_name, job->seeds, job->seeds == 1 ? "" : "s: mean +- deviation");
+    pyr_shown_add(text, "%s, budget %s of each training, train.seed of %d training%s\n", job->config_name,
+                  job->budget_name, job->seeds, job->seeds == 1 ? "" : "s: mean +- deviation");
     add_reference(text, r);
     pyr_text_add(text, "\n\n");
     add_heading(text, job, "");

@@ -989,7 +989,7 @@ static void put_set(const pyr_image_set *set, pyr_json *json)
     pyr_json_int(json, "bits", set->words ? 16 : 8);
     if (set->levels == 0)
         return;
-    if (*set->of_class)
+    if (set->of_class && *set->of_class)
         pyr_json_string(json, "class", set->of_class);
     if (set->alone)
         pyr_json_int(json, "level", set->finest);

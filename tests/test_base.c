@@ -35,7 +35,7 @@ static void sentences(void)
     pyr_fail_prefix(PYR_E_ARG, "p");
     CHECK(strlen(pyr_error()) == 4095 && strncmp(pyr_error(), "p: xxx", 6) == 0);
     pyr_fail(PYR_E_ARG, "two\nlines, %s", "\033[31m\a\x7f caf\xc3\xa9");
-    CHECK_STRING(pyr_error(), "two\nlines, ?[31m?? caf\xc3\xa9");
+    CHECK_STRING(pyr_error(), "two\nlines, \\x1b[31m\\x07\\x7f caf\xc3\xa9");
     pyr_error_set("set");
     CHECK_STRING(pyr_error(), "set");
 }
