@@ -413,7 +413,9 @@ static pyr_status check_words(const typed *t)
         return pyr_fail(PYR_E_ARG, "--ref-stats is for the Frechet distance: add frechet to --metrics");
     if (*t->seeds && t->count)
         return pyr_fail(PYR_E_ARG, "one of --count and --seeds at a time");
-    return PYR_OK;
+    PYR_TRY(pyr_output_possible(t->json));
+    PYR_TRY(pyr_output_possible(t->sheet));
+    return pyr_output_possible(t->write_stats);
 }
 
 static pyr_status run_eval(void *at, pyr_parsed *parsed)
