@@ -497,7 +497,7 @@ typedef struct reader {
     const char *name;      /* of the file */
     const char *folder;    /* of @include, which libconfig leaves out of names */
     char key[KEY_MAX + 1]; /* of the element in hand */
-    char origin[512];      /* "file:line" of it */
+    char origin[8192];     /* "file:line" of it: longer than the longest path twice */
 } reader;
 
 static void set_origin(reader *r, config_setting_t *element)

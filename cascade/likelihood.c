@@ -2,7 +2,7 @@
 
 #include "base/mem.h"
 #include "base/philox.h"
-#include "graph/train.h"
+#include "base/stop.h"
 #include "levels/denoiser_gradient.h"
 #include <math.h>
 

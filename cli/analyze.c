@@ -1,7 +1,7 @@
 /* analyze.c - pyrdiff analyze: what the levels of a data set's pyramid are like, in words, JSON and plots. */
 #include "cascade/analyze.h"
 
-#include "base/file.h"
+#include "base/atomic_file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "cli/cli.h"

@@ -1,5 +1,6 @@
 /* bench.c - pyrdiff bench: how fast each level trains and samples on this machine. */
 #include "cli/bench.h"
+#include "base/atomic_file.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"

@@ -1,11 +1,11 @@
 /* classifier.c - pyrdiff classifier */
 #include "eval/classifier.h"
 
+#include "base/stop.h"
 #include "cli/cli.h"
 #include "cli/open_data.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "graph/train.h"
 #include "images/data_settings.h"
 #include <inttypes.h>
 #include <math.h>

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "cascade/default_config.h"
 #include "cli/cli.h"
 #include "cli/output.h"

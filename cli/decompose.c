@@ -1,6 +1,7 @@
 /* decompose.c - pyrdiff decompose: the levels of a picture's pyramid, exact and to look at. */
 #include "cli/cli.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/codes_file.h"
@@ -132,7 +133,7 @@ static pyr_status write_all(const decomposing *d)
 
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", d->outdir);
-    PYR_TRY_OUT(pyr_make_folders(d->outdir));
+    PYR_TRY_OUT(pyr_open_output_folder(d->outdir));
     PYR_TRY_OUT(pyr_codes_write(path, &d->codes));
     pyr_codes_describe(&d->codes, &text);
     pyr_print("%s: %s\n", d->picture, text.at ? text.at : "");

@@ -1,8 +1,10 @@
 /* eval.c - pyrdiff eval */
 #include "eval/evaluate.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "cascade/real_images.h"
 #include "cli/cli.h"
 #include "cli/one_level.h"
@@ -11,7 +13,6 @@
 #include "cli/parse.h"
 #include "cli/progress.h"
 #include "cli/sampling.h"
-#include "graph/train.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -91,8 +92,9 @@ static pyr_status check_given(const work *w)
 
 static pyr_status read_settings(work *w, const pyr_parsed *parsed)
 {
-    bool run = pyr_run_exists(w->input);
+    bool run;
 
+    PYR_TRY(pyr_run_exists(&run, w->input));
     if (!run && !pyr_is_folder(w->input) && !pyr_is_file(w->input))
         return pyr_fail(PYR_E_IO,
                         "%s: no such file or folder (a run, a folder of images, a zip of them, or an NPZ)",
@@ -186,7 +188,10 @@ out:
 
 static pyr_status get_images(work *w, const pyr_evaluate_job *judges)
 {
-    if (pyr_run_exists(w->input))
+    bool run;
+
+    PYR_TRY(pyr_run_exists(&run, w->input));
+    if (run)
         return draw(w, judges);
     return pyr_image_set_read(&w->set, w->input, pyr_dataset_shape_of(w->data).c, w->typed->count);
 }
@@ -308,8 +313,10 @@ static pyr_status plan(work *w, pyr_evaluate_job *job)
     uint64_t *seeds;
     size_t n;
     int word;
+    bool run;
 
-    if (pyr_run_exists(w->input)) {
+    PYR_TRY(pyr_run_exists(&run, w->input));
+    if (run) {
         PYR_TRY(seeds_of(t, &seeds, &n));
         pyr_free(seeds);
         job->planned = (int64_t)n;

@@ -96,9 +96,10 @@ static pyr_status info_codes(const char *path)
 static pyr_status info_path(const char *path)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    bool folder = pyr_is_folder(path);
+    bool folder = pyr_is_folder(path), run;
 
-    if (pyr_run_exists(path))
+    PYR_TRY(pyr_run_exists(&run, path));
+    if (run)
         return pyr_info_run(path);
     if (pyr_pipeline_exists(path))
         return pyr_info_pipeline(path);

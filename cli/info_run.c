@@ -57,10 +57,14 @@ static pyr_status read_level_files(level_info *l, const char *folder)
     pyr_unet_config config;
     pyr_level_facts facts;
     pyr_status status = PYR_OK;
+    bool whole;
 
     if (l->state) {
         PYR_TRY_OUT(pyr_level_peek(folder, &l->facts, &l->progress, NULL));
         l->known = true;
+        PYR_TRY_OUT(pyr_level_state_is_whole(&whole, folder));
+        if (!whole)
+            PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s", pyr_error()));
     }
     PYR_TRY_OUT(pyr_level_open_unet(folder, &files, &config, &facts));
     PYR_TRY_OUT(pyr_info_contents_read(&l->weights, &files));
@@ -78,10 +82,10 @@ static pyr_status read_level(level_info *l, const char *run, int level)
 
     if (!folder)
         return pyr_info_no_memory(run);
-    l->state = pyr_level_has_state(folder);
-    l->unet = pyr_info_holds(folder, "unet/config.json");
     l->held_out = last_held_out(folder);
-    if ((l->state || l->unet) && read_level_files(l, folder) != PYR_OK)
+    if (pyr_level_has_state(&l->state, folder) != PYR_OK ||
+        pyr_run_has_level(&l->unet, run, level) != PYR_OK ||
+        ((l->state || l->unet) && read_level_files(l, folder) != PYR_OK))
         l->damage = pyr_strdup(pyr_error());
     pyr_free(folder);
     return PYR_OK;

@@ -1,16 +1,16 @@
 /* likelihood.c - pyrdiff likelihood */
 #include "cascade/likelihood.h"
 
+#include "base/atomic_file.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "cli/cli.h"
 #include "cli/one_level.h"
 #include "cli/open_data.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "graph/train.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

@@ -5,10 +5,12 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "cli/output.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -75,6 +77,16 @@ static int unknown(const char *word)
     return 2;
 }
 
+/* A file that is opened while standard input, output or error is closed would take its number, and get what
+ * is printed. false: there is no /dev/null either. */
+static bool fill_standard_descriptors(void)
+{
+    for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
+        if (fcntl(i, F_GETFD) < 0 && open("/dev/null", O_RDWR) != i)
+            return false;
+    return true;
+}
+
 /* The exit status of the command line. */
 static int run_command(int argc, char **argv)
 {
@@ -91,6 +103,8 @@ static int run_command(int argc, char **argv)
 
         if (strcmp(argv[1], commands[i].name) != 0)
             continue;
+        if (goes_on(commands[i].name))
+            signal(SIGPIPE, SIG_IGN); /* a training outlives who reads its lines */
         status = commands[i].run(argc - 1, argv + 1);
         if (status == PYR_OK || (status == PYR_E_STOPPED && goes_on(commands[i].name)))
             return 0;
@@ -116,6 +130,8 @@ int main(int argc, char **argv)
 #ifdef SIGXFSZ
     signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error of that write, with a sentence */
 #endif
+    if (!fill_standard_descriptors())
+        return 1;
     status = run_command(argc, argv);
     if (pyr_output_finish() != PYR_OK) {
         pyr_tell("pyrdiff: %s\n", pyr_error());

@@ -83,9 +83,13 @@ pyr_status pyr_say_next(const char *run, int level)
 
     PYR_TRY_OUT(pyr_run_settings(&settings, run));
     PYR_TRY_OUT(pyr_config_get(&config, settings));
-    for (int i = config.pyramid.levels - 1; i >= 0; i--)
-        if (!pyr_run_has_level(run, i))
+    for (int i = config.pyramid.levels - 1; i >= 0; i--) {
+        bool there;
+
+        PYR_TRY_OUT(pyr_run_has_level(&there, run, i));
+        if (!there)
             pyr_text_add(&missing, "%s%d", n++ ? ", " : "", i);
+    }
     if (n)
         pyr_tell("of this run level%s %s ha%s no weights yet; level %d by itself:\n", n > 1 ? "s" : "",
                  missing.at ? missing.at : "", n > 1 ? "ve" : "s", level);

@@ -1,5 +1,6 @@
 #include "cli/sample_output.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/output.h"
@@ -19,7 +20,7 @@ pyr_status pyr_sample_output_open(pyr_sample_output *o)
     char *path;
     pyr_status status;
 
-    PYR_TRY(pyr_make_folders(o->folder));
+    PYR_TRY(pyr_open_output_folder(o->folder));
     if (o->grid) {
         o->in_grid = o->n < GRID_MOST ? o->n : GRID_MOST;
         for (int i = 0; i < o->levels; i++)

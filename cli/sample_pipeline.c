@@ -2,12 +2,12 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "cli/parse.h"
 #include "cli/progress.h"
 #include "cli/sample_output.h"
-#include "graph/train.h"
 #include "levels/pipeline.h"
 #include <inttypes.h>
 #include <stdio.h>

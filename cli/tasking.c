@@ -1,11 +1,12 @@
 #include "cli/tasking.h"
 
+#include "base/atomic_file.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "cli/output.h"
 #include "cli/parse.h"
-#include "graph/train.h"
 #include "images/grid.h"
 #include "images/image_file.h"
 #include "images/image_values.h"
@@ -55,7 +56,7 @@ pyr_status pyr_tasking_model(pyr_tasking *t)
         *t->typed->outdir ? pyr_strdup(t->typed->outdir) : pyr_path_join(t->typed->network, t->command);
     if (!t->outdir)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
-    PYR_TRY(pyr_make_folders(t->outdir));
+    PYR_TRY(pyr_open_output_folder(t->outdir));
     pyr_stop_on_signals();
     return PYR_OK;
 }

@@ -1,6 +1,7 @@
 /* toy.c - pyrdiff toy: mixtures in the plane whose scores are known, to see what the methods do. */
 #include "cli/toy.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
@@ -221,7 +222,7 @@ static void choose_window(pyr_study *t)
 
 static pyr_status prepare(pyr_study *t, const pyr_machine *machine)
 {
-    PYR_TRY(pyr_make_folders(t->outdir));
+    PYR_TRY(pyr_open_output_folder(t->outdir));
     PYR_TRY(pyr_open_machine(&t->k, machine, false));
     PYR_TRY(pyr_kernels_ref(&t->plain, PYR_F64, 1));
     PYR_TRY(pyr_toy_mixture(&t->m, (pyr_toy)t->which));

@@ -2,6 +2,7 @@
 #include "cascade/train.h"
 
 #include "base/mem.h"
+#include "base/stop.h"
 #include "cascade/default_config.h"
 #include "cli/cli.h"
 #include "cli/next_command.h"
@@ -137,7 +138,7 @@ static pyr_status read_settings(pyr_settings **out, pyr_dataset **data, const ty
                                 char **run)
 {
     pyr_status status = PYR_OK;
-    bool goes_on;
+    bool goes_on, there;
 
     *out = NULL;
     *data = NULL;
@@ -145,7 +146,8 @@ static pyr_status read_settings(pyr_settings **out, pyr_dataset **data, const ty
         *t->outdir ? pyr_strdup(t->outdir) : default_outdir(*t->config ? t->config : pyr_default_config_name);
     if (!*run)
         return pyr_fail(PYR_E_NOMEM, "out of memory");
-    goes_on = !*t->config && *t->outdir && pyr_run_exists(*run);
+    PYR_TRY(pyr_run_exists(&there, *run));
+    goes_on = !*t->config && *t->outdir && there;
     if (!*t->config && !goes_on)
         return pyr_command_default_settings(out, data, parsed);
     if (goes_on)

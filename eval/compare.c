@@ -1,15 +1,17 @@
 #include "eval/compare.h"
 
+#include "base/atomic_file.h"
 #include "base/child.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/shown.h"
+#include "base/stop.h"
 #include "eval/trial.h"
-#include "graph/train.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- planning ---------------------------------------------------------------------------------- */
 
@@ -673,19 +675,48 @@ out:
     return status;
 }
 
+/* One comparison works in a folder at a time. The lock goes over to the children: one whose parent was killed
+ * keeps it until its checkpoint is written. */
+static pyr_status lock_folder(int *lock, const pyr_compare_job *job)
+{
+    char *path = pyr_path_join(job->outdir, "lock");
+    pyr_status status;
+
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    status = pyr_lock(lock, path);
+    if (status == PYR_E_BUSY) {
+        char line[512];
+
+        snprintf(line, sizeof line, "waiting: %.480s", pyr_error());
+        job->on_line(job->ctx, line);
+    }
+    while (status == PYR_E_BUSY && !pyr_stop_requested()) {
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+        status = pyr_lock(lock, path);
+    }
+    if (status == PYR_E_BUSY)
+        status = pyr_fail(PYR_E_STOPPED, "stopped: %s", pyr_error());
+    pyr_free(path);
+    return status;
+}
+
 pyr_status pyr_compare_run(pyr_comparison *out, const pyr_compare_job *job)
 {
     results r = {0};
     pyr_status status;
+    int lock = -1;
 
     PYR_TRY_OUT(list_trials(&r, out, job));
-    PYR_TRY_OUT(pyr_make_folders(job->outdir));
+    PYR_TRY_OUT(pyr_open_output_folder(job->outdir));
+    PYR_TRY_OUT(lock_folder(&lock, job));
     for (int i = 0; i < r.n; i++) {
         PYR_TRY_OUT(do_trial(&r, i));
         PYR_TRY_OUT(write_json(&r, out)); /* what there is so far */
         PYR_TRY_OUT(make_table(out, &r));
     }
 out:
+    pyr_unlock(lock);
     free_results(&r);
     return status;
 }

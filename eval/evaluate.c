@@ -1,12 +1,13 @@
 #include "eval/evaluate.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "eval/classifier.h"
 #include "eval/features.h"
 #include "eval/metrics.h"
 #include "eval/reference.h"
-#include "graph/train.h"
 #include "images/grid.h"
 #include "images/image_values.h"
 #include "images/pixels.h"
@@ -824,15 +825,20 @@ pyr_status pyr_evaluate(pyr_evaluation *out, const pyr_evaluate_job *job)
 
 /* ---- a network for data with labels ------------------------------------------------------------ */
 
-/* Whether it is there and whole. */
-static bool opens(pyr_kernels *k, const char *path)
+/* Whether it is there and whole; one that is not is made anew. PYR_E_NOMEM. */
+static pyr_status opens(bool *good, pyr_kernels *k, const char *path)
 {
     pyr_features *f;
+    pyr_status status;
 
-    if (!pyr_is_file(path) || pyr_features_open(&f, k, path, PYR_RESIZE_TF1) != PYR_OK)
-        return false;
-    pyr_features_free(f);
-    return true;
+    *good = false;
+    if (!pyr_is_file(path))
+        return PYR_OK;
+    status = pyr_features_open(&f, k, path, PYR_RESIZE_TF1);
+    *good = status == PYR_OK;
+    if (*good)
+        pyr_features_free(f);
+    return status == PYR_E_NOMEM ? status : PYR_OK;
 }
 
 static pyr_status train_classifier(const char *path, bool kept, pyr_kernels *k, const pyr_dataset *data,
@@ -873,7 +879,7 @@ static pyr_status try_folder(const char *folder)
 
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
-    PYR_TRY_OUT(pyr_make_folders(folder));
+    PYR_TRY_OUT(pyr_open_output_folder(folder));
     file = mkstemp(path);
     if (file < 0) {
         status = pyr_fail(PYR_E_IO, "%s cannot be written: %s", folder, strerror(errno));
@@ -928,6 +934,7 @@ pyr_status pyr_default_network(pyr_own_network *out, pyr_kernels *k, const pyr_d
                                const char *cache, void (*on_note)(void *ctx, const char *line), void *ctx)
 {
     pyr_status status = PYR_OK;
+    bool kept;
 
     *out = (pyr_own_network){0};
     if (pyr_dataset_classes(data) < 2)
@@ -940,7 +947,8 @@ pyr_status pyr_default_network(pyr_own_network *out, pyr_kernels *k, const pyr_d
     out->path = pyr_cached_classifier(pyr_dataset_fingerprint(data), cache);
     if (!out->path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", cache);
-    if (opens(k, out->path))
+    PYR_TRY_OUT(opens(&kept, k, out->path));
+    if (kept)
         return PYR_OK;
     status = try_folder(cache);
     if (status == PYR_OK)
@@ -1064,7 +1072,7 @@ static void put_set(const pyr_image_set *set, pyr_json *json)
     pyr_json_int(json, "bits", set->words ? 16 : 8);
     if (set->levels == 0)
         return;
-    if (*set->of_class)
+    if (set->of_class && *set->of_class)
         pyr_json_string(json, "class", set->of_class);
     if (set->alone)
         pyr_json_int(json, "level", set->finest);
