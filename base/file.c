@@ -198,7 +198,7 @@ char *pyr_cache_path(const char *name)
 
     if (cache && *cache == '/')
         return pyr_strfmt("%s/pyrdiff/%s", cache, name);
-    return home && *home ? pyr_strfmt("%s/.cache/pyrdiff/%s", home, name) : NULL;
+    return home && *home == '/' ? pyr_strfmt("%s/.cache/pyrdiff/%s", home, name) : NULL;
 }
 
 char *pyr_path_join(const char *folder, const char *name)

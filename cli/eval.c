@@ -257,7 +257,7 @@ static void print_set(const pyr_image_set *set)
                   set->first_aside, set->aside == 1 ? "" : ", ...");
     if (set->levels == 0)
         return;
-    if (*set->of_class)
+    if (set->of_class && *set->of_class)
         pyr_print("of %s; ", set->of_class);
     if (set->drawn < set->levels)
         pyr_print("level %d: real training images; ", set->drawn);
