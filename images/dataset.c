@@ -1,6 +1,7 @@
 /* dataset.c - a data set: recognising it, opening it, reading its images. */
 #include "images/dataset_internal.h"
 
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/philox.h"
@@ -197,6 +198,12 @@ static pyr_status fill_file(pyr_dataset *set, pyr_collection *c, const int64_t *
     bool taken;
     pyr_status status;
 
+    if (!pyr_cache_keeps())
+        return pyr_fail(
+            PYR_E_IO,
+            "%s: the images do not fit into memory, and a dry run makes no file of them; pyrdiff info "
+            "--data does, with the same settings of data",
+            set->path);
     PYR_TRY(pyr_dataset_cache_begin(&writer, set));
     PYR_TRY_OUT(pyr_dataset_cache_take(&made, &taken, key, decode->memory));
     if (taken) {
