@@ -4,6 +4,7 @@
 #include "images/idx_file.h"
 #include "images/image_file.h"
 #include "images/resize.h"
+#include "tests/fuzz/input.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -27,13 +28,10 @@ static void as_image(const uint8_t *bytes, size_t n)
 
 static void as_idx(const uint8_t *bytes, size_t n)
 {
-    static char path[64];
+    const char *path = fuzz_path("idx");
     pyr_idx idx;
-    FILE *f;
+    FILE *f = fopen(path, "wb");
 
-    if (!*path)
-        snprintf(path, sizeof path, "/tmp/pyr-fuzz-%ld", (long)getpid());
-    f = fopen(path, "wb");
     if (!f || fwrite(bytes, 1, n, f) != n)
         abort();
     fclose(f);

@@ -3,6 +3,7 @@
  */
 #include "base/mem.h"
 #include "images/collection.h"
+#include "tests/fuzz/input.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +12,6 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
 enum { MOST = 1 << 22 };
-
-static void must(int holds)
-{
-    if (!holds)
-        abort();
-}
 
 static void read_all(const pyr_collection *c)
 {
@@ -35,14 +30,12 @@ static void read_all(const pyr_collection *c)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
-    static char path[64];
+    const char *path = fuzz_path("packed");
     pyr_data_settings s = PYR_DATA_SETTINGS_DEFAULT;
     pyr_collection c = {.set = &s};
     bool taken = true;
     FILE *f;
 
-    if (!*path)
-        snprintf(path, sizeof path, "/tmp/pyr-fuzz-packed-%ld", (long)getpid());
     f = fopen(path, "wb");
     must(f && fwrite(bytes, 1, n, f) == n);
     fclose(f);
