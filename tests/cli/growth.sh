@@ -66,4 +66,30 @@ P
     [ -n "$few" ] && [ -n "$many" ] && [ "$many" -le $((24 * (few > 3 ? few : 3))) ] || bad "8 times the arrays took $many instead of $few"
 fi
 
+begin "an address space that is too small ends with a sentence"
+if wanted; then
+    (ulimit -v 4000000 && "$program" --help) >/dev/null 2>&1 || skip "no ulimit -v, or a program that needs much of it"
+fi
+if wanted; then
+    refused=0 done=0
+    for limit in 110 120 125 130 135 140 145 150 155 160 165 170 180 190 200 220 240 400; do
+        rm -rf "$tmp/run" "$tmp/cache"
+        (
+            ulimit -v $((limit * 1024)) &&
+                "$program" train --config tests/tiny.cfg --level 0 --duration 32 --threads 2 --snapshot -1 --outdir "$tmp/run"
+        ) >"$tmp/stdout" 2>"$tmp/stderr"
+        status=$?
+        case $status in
+        0) done=$((done + 1)) ;;
+        1)
+            refused=$((refused + 1))
+            complains "pyrdiff train: "
+            ;;
+        127) ;; # the loader of libraries, before the program
+        *) bad "$limit MiB: status $status" ;;
+        esac
+    done
+    [ $refused -gt 0 ] && [ $done -gt 0 ] || bad "$refused were refused, $done succeeded"
+fi
+
 finish
