@@ -250,7 +250,7 @@ static void print_set(const pyr_image_set *set)
                set->first_aside, set->aside == 1 ? "" : ", ...");
     if (set->levels == 0)
         return;
-    if (*set->of_class)
+    if (set->of_class && *set->of_class)
         printf("of %s; ", set->of_class);
     if (set->drawn < set->levels)
         printf("level %d: real training images; ", set->drawn);
