@@ -294,6 +294,7 @@ static pyr_status assemble(pyr_dataset *set, pyr_collection *c, const pyr_data_s
             return PYR_OK;
     }
     PYR_TRY(pyr_collect_decode(c, &decode));
+    set->decoded = c->decoded;
     PYR_TRY_OUT(pyr_dataset_settle(set, &order, &t, c, s));
     if (!set->cache || (uint64_t)c->n <= decode.memory / set->image_bytes)
         status = fill(set, c, order, t, &decode, NULL);
@@ -598,6 +599,11 @@ const char *pyr_dataset_warning(const pyr_dataset *set, size_t i)
 pyr_data_values pyr_dataset_values(const pyr_dataset *set)
 {
     return set->values;
+}
+
+pyr_data_decoded pyr_dataset_decoded(const pyr_dataset *set)
+{
+    return set->decoded;
 }
 
 int64_t pyr_dataset_turned(const pyr_dataset *set)
