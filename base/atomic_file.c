@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -137,14 +138,24 @@ static void remove_dead_from(const char *path, int n)
     }
 }
 
-/* "NAME.tmp-N" */
+/* "NAME.tmp-N", NAME being of a kind that this program writes. */
 static bool is_temporary(const char *name)
 {
+    static const char *const endings[] = {".png", ".npz",  ".safetensors", ".json", ".jsonl",  ".cfg",
+                                          ".txt", ".html", ".svg",         ".zip",  ".images", "-places"};
     const char *at = strstr(name, ".tmp-"), *next;
+    bool ours = false;
+    char *kind;
 
     while (at && (next = strstr(at + 1, ".tmp-")))
         at = next;
-    return at && at[5] && strspn(at + 5, "0123456789") == strlen(at + 5);
+    if (!at || !at[5] || strspn(at + 5, "0123456789") != strlen(at + 5))
+        return false;
+    kind = pyr_strfmt("%.*s", (int)(at - name), name);
+    for (size_t i = 0; kind && i < sizeof endings / sizeof *endings; i++)
+        ours = ours || pyr_ends_with(kind, endings[i]);
+    pyr_free(kind);
+    return ours;
 }
 
 void pyr_remove_temporaries(const char *folder)
@@ -161,6 +172,13 @@ void pyr_remove_temporaries(const char *folder)
         pyr_free(path);
     }
     pyr_names_free(&names);
+}
+
+pyr_status pyr_open_output_folder(const char *path)
+{
+    PYR_TRY(pyr_make_folders(path));
+    pyr_remove_temporaries(path);
+    return PYR_OK;
 }
 
 /* Where a file system has no locks: a name that nobody has, of this process alone. */

@@ -36,8 +36,12 @@ pyr_status pyr_atomic_commit_unsynced(pyr_atomic_file *file);
 /* The whole of it in one call. */
 pyr_status pyr_file_replace(const char *path, const void *bytes, size_t n);
 
-/* Remove what killed writers have left of such files in a folder; those of living ones stay, and what cannot
- * be removed. Any process may ask at any time. */
+/* Remove what killed writers have left of such files in a folder: "NAME.tmp-N" where NAME is of a kind that
+ * this program writes. Those of living writers stay, and what cannot be removed. Any process may ask at any
+ * time. */
 void pyr_remove_temporaries(const char *folder);
+
+/* A folder that this program fills: made with its parents, rid of what killed writers have left. */
+pyr_status pyr_open_output_folder(const char *path);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/shown.h"
 #include "levels/pipeline.h"
 #include "levels/unet_file.h"
 #include <inttypes.h>
@@ -289,12 +290,21 @@ static pyr_status count_begun(const char *run, int own, bool at[PYR_MAX_LEVELS],
 
 static pyr_status differs(const char *run, const pyr_text *text)
 {
-    return pyr_fail(
-        PYR_E_CONFIG,
-        "the configuration differs from that of %s (%s/pyrdiff.cfg -> now):\n%s"
+    pyr_text whole = {0};
+    pyr_status status;
+
+    pyr_shown_add(&whole, "the configuration differs from that of %s (%s/pyrdiff.cfg -> now):\n", run, run);
+    pyr_text_add(&whole, "%s", text->at ? text->at : "");
+    pyr_shown_add(
+        &whole,
         "go on with the old values, or begin anew with --outdir OTHER (--transfer %s takes its weights "
         "along)",
-        run, run, text->at, run);
+        run);
+    status = whole.failed
+                 ? pyr_fail(PYR_E_NOMEM, "out of memory: what differs from the configuration of %s", run)
+                 : pyr_fail_lines(PYR_E_CONFIG, whole.at);
+    pyr_text_free(&whole);
+    return status;
 }
 
 /* What all levels share, and what `level` has if it has begun, is as in the manifest of the run, `old`. */
@@ -426,7 +436,7 @@ static pyr_status lock_level(int *lock, const char *run, int level)
         status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", run);
         goto out;
     }
-    PYR_TRY_OUT(pyr_make_folders(folder));
+    PYR_TRY_OUT(pyr_open_output_folder(folder));
     status = pyr_lock(lock, path);
     if (status == PYR_E_BUSY)
         pyr_fail_prefix(status, "level %d of %s is being trained already", level, run);
@@ -451,7 +461,7 @@ pyr_status pyr_run_begin(int *level_lock, const char *run, const pyr_settings *s
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
     pyr_settings_fill(settings, "pyramid", -1, &pyramid);
-    status = pyr_make_folders(run);
+    status = pyr_open_output_folder(run);
     if (status == PYR_E_IO)
         pyr_fail(status, "%s; choose another place with --outdir", pyr_error());
     PYR_TRY_OUT(status);

@@ -3,8 +3,8 @@
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "cascade/joint.h"
-#include "graph/train.h"
 #include <assert.h>
 #include <stdio.h>
 
@@ -382,8 +382,7 @@ static pyr_status begin_all(const pyr_train_job *job, together *all, bool share)
         remove_leftovers(all->folder[i]);
     }
     if (share)
-        PYR_TRY(pyr_make_folders(all->shared));
-    pyr_remove_temporaries(all->shared);
+        PYR_TRY(pyr_open_output_folder(all->shared));
     return pyr_joint_recover(&all->job);
 }
 

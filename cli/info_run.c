@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "cascade/run.h"
+#include "cli/output.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -94,26 +95,27 @@ static void print_level(const level_info *l, const char *run, int level)
 {
     const pyr_train_state *train = &l->progress.train;
 
-    printf("level %-2d ", level);
+    pyr_print("level %-2d ", level);
     if (l->known)
-        printf("%dx%dx%d, ", pyr_info_halved(l->facts.h, level), pyr_info_halved(l->facts.w, level),
-               l->facts.c);
+        pyr_print("%dx%dx%d, ", pyr_info_halved(l->facts.h, level), pyr_info_halved(l->facts.w, level),
+                  l->facts.c);
     if (l->damage)
-        printf("damaged: %s\n", l->damage);
+        pyr_print("damaged: %s\n", l->damage);
     else if (!l->unet)
-        printf("missing: not trained yet (pyrdiff train --outdir %s --level %d)\n", run, level);
+        pyr_print("missing: not trained yet (pyrdiff train --outdir %s --level %d)\n", run, level);
     else {
         if (!l->state)
-            printf("trained elsewhere (no state to go on from)");
+            pyr_print("trained elsewhere (no state to go on from)");
         else
-            printf("%s: %lld of %lld steps in %.0f s", train->step == l->progress.steps ? "trained" : "begun",
-                   (long long)train->step, (long long)l->progress.steps, train->seconds);
+            pyr_print("%s: %lld of %lld steps in %.0f s",
+                      train->step == l->progress.steps ? "trained" : "begun", (long long)train->step,
+                      (long long)l->progress.steps, train->seconds);
         if (train->skipped)
-            printf(" (%lld skipped)", (long long)train->skipped);
-        printf(", %zu parameters", l->weights.numbers);
+            pyr_print(" (%lld skipped)", (long long)train->skipped);
+        pyr_print(", %zu parameters", l->weights.numbers);
         if (!isnan(l->held_out))
-            printf(", held-out loss %.5g", l->held_out);
-        printf("\n");
+            pyr_print(", held-out loss %.5g", l->held_out);
+        pyr_print("\n");
     }
 }
 
@@ -154,14 +156,15 @@ static void print_run(const char *run, const pyr_config *config, const level_inf
 
     for (int i = 0; i < n && !facts; i++)
         facts = levels[i].known ? &levels[i].facts : NULL;
-    printf("%s: a run of %d level%s, filter %s", run, n, n == 1 ? "" : "s",
-           pyr_filter_names[config->pyramid.filter]);
+    pyr_print("%s: a run of %d level%s, filter %s", run, n, n == 1 ? "" : "s",
+              pyr_filter_names[config->pyramid.filter]);
     if (facts)
-        printf(", images of %dx%d with %d channel%s", facts->h, facts->w, facts->c, facts->c == 1 ? "" : "s");
-    printf("\ndata     %s", *config->data.set.path ? config->data.set.path : "(not named)");
+        pyr_print(", images of %dx%d with %d channel%s", facts->h, facts->w, facts->c,
+                  facts->c == 1 ? "" : "s");
+    pyr_print("\ndata     %s", *config->data.set.path ? config->data.set.path : "(not named)");
     if (facts)
-        printf(", fingerprint %016" PRIx64, facts->data);
-    printf("\n");
+        pyr_print(", fingerprint %016" PRIx64, facts->data);
+    pyr_print("\n");
     for (int i = n - 1; i >= 0; i--)
         print_level(&levels[i], run, i);
 }
@@ -176,7 +179,7 @@ static pyr_status judge_run(const char *run, const pyr_pyramid_settings *p, cons
         damaged += levels[i].damage != NULL;
     }
     if (missing)
-        printf("%d of %d levels missing\n", missing, p->levels);
+        pyr_print("%d of %d levels missing\n", missing, p->levels);
     if (match_levels(levels, p, run) != PYR_OK)
         return pyr_fail_prefix(PYR_E_CONFIG, "incompatible");
     return damaged ? pyr_fail(PYR_E_FORMAT,

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "cascade/run.h"
 #include "cli/cli.h"
+#include "cli/output.h"
 #include <stdio.h>
 
 /* How many classes the level was trained with. */
@@ -67,7 +68,7 @@ static pyr_status say(const pyr_config *config, const char *run, int level)
     if (text.failed)
         status = pyr_fail(PYR_E_NOMEM, "out of memory for a command");
     else
-        fprintf(stderr, "pictures: %s\n", text.at);
+        pyr_tell("pictures: %s\n", text.at);
     pyr_text_free(&text);
     return status;
 }
@@ -90,8 +91,8 @@ pyr_status pyr_say_next(const char *run, int level)
             pyr_text_add(&missing, "%s%d", n++ ? ", " : "", i);
     }
     if (n)
-        fprintf(stderr, "of this run level%s %s ha%s no weights yet; level %d by itself:\n", n > 1 ? "s" : "",
-                missing.at ? missing.at : "", n > 1 ? "ve" : "s", level);
+        pyr_tell("of this run level%s %s ha%s no weights yet; level %d by itself:\n", n > 1 ? "s" : "",
+                 missing.at ? missing.at : "", n > 1 ? "ve" : "s", level);
     status = say(&config, run, n ? level : -1);
 out:
     pyr_text_free(&missing);

@@ -4,8 +4,9 @@
 #include "base/child.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/shown.h"
+#include "base/stop.h"
 #include "eval/train_log.h"
-#include "graph/train.h"
 #include "images/grid.h"
 #include <inttypes.h>
 #include <math.h>
@@ -75,12 +76,12 @@ pyr_status pyr_trial_check(const pyr_trial *trial)
         goto out;
     PYR_TRY_OUT(pyr_run_settings(&begun, folder));
     PYR_TRY_OUT(pyr_trial_settings(&now, trial));
-    if (pyr_settings_compare(begun, now, trial->plan->levels, of_budget, NULL, &text))
-        status = pyr_fail(PYR_E_CONFIG,
-                          "%s was begun with another budget (%s/pyrdiff.cfg -> now):\n%s"
-                          "go on with the old one, or compare in another --outdir",
-                          folder, folder, text.at ? text.at : "");
-    else {
+    pyr_shown_add(&text, "%s was begun with another budget (%s/pyrdiff.cfg -> now):\n", folder, folder);
+    if (pyr_settings_compare(begun, now, trial->plan->levels, of_budget, NULL, &text)) {
+        pyr_text_add(&text, "go on with the old one, or compare in another --outdir");
+        status = text.failed ? pyr_fail(PYR_E_NOMEM, "out of memory: what differs from %s", folder)
+                             : pyr_fail_lines(PYR_E_CONFIG, text.at);
+    } else {
         pyr_data_config data;
         bool kept[PYR_MAX_LEVELS];
 
@@ -360,7 +361,7 @@ static pyr_status write_grids(const judging *j)
 
         panel[set->levels - 1 - i] = (pyr_panel){set->first[i], set->kept, s.h, s.w, s.c};
     }
-    PYR_TRY_OUT(pyr_make_folders(folder));
+    PYR_TRY_OUT(pyr_open_output_folder(folder));
     status = pyr_grid_write_levels(folder, panel, set->levels, (pyr_grid_style){.zoom = 2}, texts, 2);
 out:
     pyr_free(folder);

@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "graph/train.h"
+#include "base/stop.h"
 #include "levels/unet.h"
 #include <stdio.h>
 #include <string.h>

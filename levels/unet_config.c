@@ -115,7 +115,7 @@ static const field fields[] = {
     {"flip_sin_to_cos", FIELD_BOOL, AT(flip_sin_to_cos), 0, 0, 0},
     {"freq_shift", FIELD_REAL, AT(freq_shift), -BIG, BIG, 0},
     {"in_channels", FIELD_INT, AT(in_channels), 1, BIG, 0},
-    {"layers_per_block", FIELD_INT, AT(layers_per_block), 1, 64, 0},
+    {"layers_per_block", FIELD_INT, AT(layers_per_block), 1, PYR_UNET_MAX_LAYERS, 0},
     {"mid_block_scale_factor", FIELD_REAL, AT(mid_block_scale_factor), 1e-6, 1e6, 0},
     {"mid_block_type", FIELD_MID, AT(mid_block), 0, 0, 0},
     {"norm_eps", FIELD_REAL, AT(norm_eps), 0, 1, 0},

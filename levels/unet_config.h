@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { PYR_UNET_MAX_RESOLUTIONS = 8 };
+enum { PYR_UNET_MAX_RESOLUTIONS = 8, PYR_UNET_MAX_LAYERS = 64 /* of a block */ };
 
 typedef enum pyr_unet_block {
     PYR_UNET_DOWN,

@@ -2,9 +2,9 @@
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "eval/classifier.h"
 #include "eval/features.h"
-#include "graph/train.h"
 #include "tests/check.h"
 #include "tests/samples_of.h"
 #include <stdlib.h>

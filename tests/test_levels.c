@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/philox.h"
+#include "base/stop.h"
 #include "images/order.h"
 #include "images/png_file.h"
 #include "levels/denoiser.h"
