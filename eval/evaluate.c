@@ -823,15 +823,19 @@ pyr_status pyr_evaluate(pyr_evaluation *out, const pyr_evaluate_job *job)
 
 /* ---- a network for data with labels ------------------------------------------------------------ */
 
-/* Whether it is there and whole. */
-static bool opens(pyr_kernels *k, const char *path)
+/* Whether it is there and whole; one that cannot be read is not made again over it. */
+static pyr_status opens(bool *whole, pyr_kernels *k, const char *path)
 {
-    pyr_features *f;
+    pyr_features *f = NULL;
+    pyr_status status;
 
-    if (!pyr_is_file(path) || pyr_features_open(&f, k, path, PYR_RESIZE_TF1) != PYR_OK)
-        return false;
+    PYR_TRY(pyr_file_exists(whole, path));
+    if (!*whole)
+        return PYR_OK;
+    status = pyr_features_open(&f, k, path, PYR_RESIZE_TF1);
+    *whole = status == PYR_OK;
     pyr_features_free(f);
-    return true;
+    return status == PYR_E_IO || status == PYR_E_NOMEM ? status : PYR_OK;
 }
 
 static pyr_status train_classifier(const char *path, pyr_kernels *k, const pyr_dataset *data,
@@ -865,7 +869,8 @@ static pyr_status train_classifier(const char *path, pyr_kernels *k, const pyr_d
 pyr_status pyr_default_network(char **path, pyr_kernels *k, const pyr_dataset *data, const char *cache,
                                void (*on_note)(void *ctx, const char *line), void *ctx)
 {
-    pyr_status status = PYR_OK;
+    bool whole;
+    pyr_status status;
 
     *path = NULL;
     if (pyr_dataset_classes(data) < 2)
@@ -876,7 +881,8 @@ pyr_status pyr_default_network(char **path, pyr_kernels *k, const pyr_dataset *d
     *path = pyr_cached_classifier(pyr_dataset_fingerprint(data), cache);
     if (!*path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", cache);
-    if (!opens(k, *path)) {
+    status = opens(&whole, k, *path);
+    if (status == PYR_OK && !whole) {
         status = pyr_open_output_folder(cache);
         if (status != PYR_OK)
             pyr_fail(status,
