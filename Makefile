@@ -25,7 +25,7 @@ DEFS    := -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
 CFLAGS_ALL = -std=c11 $(DEFS) $(OPT) -g $(WARN) $(SAN:%=-fsanitize=% -fno-omit-frame-pointer) -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL = $(SAN:%=-fsanitize=%) -pthread $(LDFLAGS)
 # -lgomp: oneDNN runs on it, and a lane tells it to use one thread (kernels/cpu/onednn.c).
-LDLIBS  += -ldnnl -lgomp -lfftw3 -llapacke -llapack -lblas -lconfig -lcjson -lpng -ljpeg -lwebp -ltiff -lzip -larchive -lz -lm
+LDLIBS  += -ldnnl -lgomp -lfftw3 -llapacke -llapack -lblas -lconfig -lcjson -lxxhash -lpng -ljpeg -lwebp -ltiff -lzip -larchive -lz -lm
 # ---- CUDA
 ifeq ($(CUDA),1)
 CUDA_ALL  := 75 80 86 87 88 89 90 100 103 110 120

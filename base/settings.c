@@ -297,7 +297,7 @@ static pyr_status assign_text(pyr_settings *s, const char *key, address to, cons
 
     if (!copy)
         return pyr_fail(PYR_E_NOMEM, "out of memory: the value of %s", key);
-    if (pyr_written_from_text(to.slot->row->type, copy, &written))
+    if (pyr_written_from_text(to.slot->row, copy, &written))
         status = assign(s, key, to, &written, origin);
     else
         status = pyr_fail(PYR_E_CONFIG, "%s (%s): a quote has no end in %s", key, origin, text);
@@ -497,7 +497,7 @@ typedef struct reader {
     const char *name;      /* of the file */
     const char *folder;    /* of @include, which libconfig leaves out of names */
     char key[KEY_MAX + 1]; /* of the element in hand */
-    char origin[512];      /* "file:line" of it */
+    char origin[8192];     /* "file:line" of it: longer than the longest path twice */
 } reader;
 
 static void set_origin(reader *r, config_setting_t *element)
@@ -812,7 +812,7 @@ static pyr_status set_standard(pyr_settings *s, pyr_slot *slot)
 
     if (!copy)
         return pyr_fail(PYR_E_NOMEM, "out of memory: the default of %s", slot->row->key);
-    if (pyr_written_from_text(slot->row->type, copy, &written))
+    if (pyr_written_from_text(slot->row, copy, &written))
         status = pyr_value_convert(slot->row, &written, (pyr_place){slot->row->key, "default"}, s,
                                    &slot->standard);
     else

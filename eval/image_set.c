@@ -17,6 +17,7 @@ void pyr_image_set_free(pyr_image_set *set)
     for (int i = 0; i < PYR_SAMPLE_WARNINGS; i++)
         pyr_free(set->warning[i]);
     pyr_free(set->words);
+    pyr_free(set->of_class);
     for (int i = 0; i < PYR_MAX_LEVELS; i++)
         pyr_free(set->first[i]);
     *set = (pyr_image_set){0};
@@ -379,8 +380,8 @@ pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
     *out = (pyr_image_set){.kept = draw->n < PYR_KEPT_IMAGES ? (int)draw->n : PYR_KEPT_IMAGES};
     PYR_TRY_OUT(make(out, draw->name, draw->n, s.h, s.w, s.c));
     PYR_TRY_OUT(open_drawing(&d));
-    if (draw->of_class)
-        snprintf(out->of_class, sizeof out->of_class, "%s", draw->of_class);
+    if (draw->of_class && !(out->of_class = pyr_strdup(draw->of_class)))
+        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the class of samples"));
     for (int64_t first = 0; first < draw->n; first += d.batch) {
         int n = draw->n - first < d.batch ? (int)(draw->n - first) : d.batch;
         pyr_model_draw one = {.n = n,

@@ -46,7 +46,7 @@ typedef struct pyr_image_set {
     int steps[PYR_MAX_LEVELS];         /* of each level's sampler */
     int nfe[PYR_MAX_LEVELS];           /* network evaluations of one image, per level */
     double seconds;                    /* of drawing */
-    char of_class[104]; /* "class 3 (cat)", "all classes in turn"; "": no class in particular */
+    char *of_class; /* "class 3 (cat)", "all classes in turn"; NULL: no class in particular; owned */
 } pyr_image_set;
 
 void pyr_image_set_free(pyr_image_set *set); /* back to {0}; no-op on {0} */

@@ -65,28 +65,62 @@ typedef struct origin {
     uint64_t seed;
 } origin;
 
+/* Words that were met, and where each is: by its hash, in the first slot from there on that has it or is 0.
+ */
+typedef struct words {
+    pyr_names names;
+    uint32_t *slots; /* place + 1; 0: free; owned */
+    size_t room;     /* of slots, a power of two, more than twice the words; 0 at first */
+} words;
+
 typedef struct origins {
     origin *at; /* one a sample */
     int64_t n, room;
-    pyr_names met[WORDS];
+    words met[WORDS];
 } origins;
 
 static void origins_free(origins *o)
 {
     pyr_free(o->at);
-    for (int k = 0; k < WORDS; k++)
-        pyr_names_free(&o->met[k]);
+    for (int k = 0; k < WORDS; k++) {
+        pyr_names_free(&o->met[k].names);
+        pyr_free(o->met[k].slots);
+    }
 }
 
-static pyr_status place_of(int *place, pyr_names *met, const char *word)
+static uint32_t *slot_of(const words *met, const char *word)
 {
-    for (size_t i = met->n; i-- > 0;) /* the last is the likeliest */
-        if (strcmp(met->at[i], word) == 0) {
-            *place = (int)i;
-            return PYR_OK;
-        }
-    *place = (int)met->n;
-    return pyr_names_add(met, word);
+    size_t at = (size_t)pyr_hash(PYR_HASH_START, word, strlen(word)) & (met->room - 1);
+
+    while (met->slots[at] && strcmp(met->names.at[met->slots[at] - 1], word) != 0)
+        at = (at + 1) & (met->room - 1);
+    return &met->slots[at];
+}
+
+static pyr_status grow_words(words *met)
+{
+    if (2 * (met->names.n + 1) <= met->room)
+        return PYR_OK;
+    pyr_free(met->slots);
+    met->room = met->room ? 2 * met->room : 16;
+    PYR_TRY(pyr_new(&met->slots, met->room, sizeof *met->slots, "the origins of samples"));
+    for (size_t i = 0; i < met->names.n; i++)
+        *slot_of(met, met->names.at[i]) = (uint32_t)i + 1;
+    return PYR_OK;
+}
+
+static pyr_status place_of(int *place, words *met, const char *word)
+{
+    uint32_t *slot;
+
+    PYR_TRY(grow_words(met));
+    slot = slot_of(met, word);
+    if (!*slot) {
+        PYR_TRY(pyr_names_add(&met->names, word));
+        *slot = (uint32_t)met->names.n;
+    }
+    *place = (int)*slot - 1;
+    return PYR_OK;
 }
 
 /* Sheets have the seeds of all their samples; eval's own says that it shows pairs, a residual that it is one.
@@ -101,9 +135,13 @@ static bool is_sheet(const char *bytes, size_t n)
             strncmp(text, "pairs: ", 7) == 0);
 }
 
+/* The name of a class is a folder's, of which there may be several in one another: longer than any of them.
+ */
+enum { WORD_MOST = 8192 };
+
 static pyr_status add_origin(origins *o, const char *bytes, size_t n)
 {
-    char text[256];
+    char text[WORD_MOST];
 
     if (o->n == o->room) {
         int64_t room = o->room ? 2 * o->room : 256;
@@ -132,7 +170,7 @@ static pyr_status add_origin(origins *o, const char *bytes, size_t n)
 /* Samples that this program drew: only they say with what. */
 static bool ours(const origins *o, int64_t i)
 {
-    return *o->met[WEIGHTS].at[o->at[i].word[WEIGHTS]] != 0;
+    return *o->met[WEIGHTS].names.at[o->at[i].word[WEIGHTS]] != 0;
 }
 
 /* "6 of a, 2 of b", the most frequent four of `count` words; *different: how many words there are. */
@@ -179,7 +217,7 @@ static pyr_status warn_of_words(pyr_sample_files *files, const origins *o, int k
                                             "different classes"};
     static const char *const without[WORDS] = {"without such a text", "without such a text", "of sample",
                                                "of all levels", "without a class"};
-    const pyr_names *met = &o->met[k];
+    const pyr_names *met = &o->met[k].names;
     int64_t *count;
     int different;
     char *numbers;
@@ -216,7 +254,7 @@ static int by_seed(const void *a, const void *b)
  * p_c of the classes the class changes n (1 - sum p_c^2) times; half of that or less is no chance. */
 static bool classes_in_ranges(origins *o)
 {
-    const pyr_names *met = &o->met[CLASS];
+    const pyr_names *met = &o->met[CLASS].names;
     double *count, n = 0, same = 0, changes = 0;
     bool some = false, none = false, twice = false; /* twice: a seed was drawn of two classes */
     uint64_t seed = 0;
@@ -250,7 +288,7 @@ static pyr_status find_mixtures(pyr_sample_files *files, origins *o)
     size_t inner = 0;
 
     for (int k = 0; k < WORDS && o->n; k++)
-        if (k != CLASS || (o->met[k].n > 1 && classes_in_ranges(o)))
+        if (k != CLASS || (o->met[k].names.n > 1 && classes_in_ranges(o)))
             PYR_TRY(warn_of_words(files, o, k));
     for (size_t i = 0; i < files->names.n; i++)
         inner += strchr(files->names.at[i], '/') != NULL;

@@ -1,7 +1,11 @@
 /* array_names.c - words of names. */
 #include "images/array_names.h"
 
+#include "base/file.h"
 #include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The likelier first. */
@@ -53,13 +57,20 @@ static void set_role(pyr_array_name *name, pyr_array_role role, int rank)
 
 static void add_key(pyr_array_name *name, const char *word)
 {
+    enum { HASH = 1 + 16 /* '#' and digits */ };
+    char *mark = strchr(name->key, '#');
     size_t n = strlen(name->key);
+    uint64_t hash = mark ? strtoull(mark + 1, NULL, 16) : PYR_HASH_START;
 
-    if (n + strlen(word) + 2 < sizeof name->key) {
+    if (!mark && n + 1 + strlen(word) + HASH < sizeof name->key) {
         if (n)
             name->key[n++] = '-';
         strcpy(name->key + n, word);
+        return;
     }
+    mark = mark ? mark : name->key + n;
+    hash = pyr_hash(hash, word, strlen(word) + 1);
+    snprintf(mark, HASH + 1, "#%016" PRIx64, hash);
 }
 
 /* One word in small letters. */

@@ -19,10 +19,11 @@ typedef struct entry {
     char *why;       /* not readable as numbers: the sentence; owned */
     bool text;
     pyr_array_name name;
-    int file;      /* number of the file; -1: one beside it, of labels alone */
-    bool lone;     /* the only array of its file */
-    int labels;    /* of images: the entry of their labels; -1: none */
-    int64_t first; /* of images: the first in the collection; -1: left aside */
+    int file;       /* number of the file; -1: one beside it, of labels alone */
+    bool lone;      /* the only array of its file */
+    int labels;     /* of images: the entry of their labels; -1: none */
+    int64_t first;  /* of images: the first in the collection; -1: left aside */
+    int64_t images; /* of images that are not left aside: how many */
     bool used;
 } entry;
 
@@ -31,7 +32,8 @@ typedef struct set {
     const char *path; /* that the person gave */
     size_t root;      /* letters of a path before what it is called in sentences */
     entry *at;
-    int n, files;
+    int n, room, files;
+    int *by_key;  /* all entries by their names' keys, those of one key in their order; owned */
     char *unread; /* a file whose name says labels, of a kind that is not read; owned */
 } set;
 
@@ -44,6 +46,7 @@ static void set_free(set *s)
         pyr_free(s->at[i].why);
     }
     pyr_free(s->at);
+    pyr_free(s->by_key);
     pyr_free(s->unread);
 }
 
@@ -61,19 +64,37 @@ static bool ends(const char *name, const char *ending)
 
 /* ---- what is there ---- */
 
+/* Room for one more entry. */
+static pyr_status grow(set *s, const char *path)
+{
+    int room = s->room ? 2 * s->room : 16;
+    entry *at;
+
+    if (s->n < s->room)
+        return PYR_OK;
+    at = pyr_realloc(s->at, (size_t)room, sizeof *at);
+    if (!at)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the arrays of %s", path);
+    s->at = at;
+    s->room = room;
+    return PYR_OK;
+}
+
 static pyr_status add_array(set *s, const char *path, const pyr_arrays *arrays, size_t i, bool folder)
 {
     const pyr_array *array = pyr_arrays_at(arrays, i);
     const char *base = path + s->root;
     bool lone = pyr_arrays_count(arrays) == 1, npy = ends(path, ".npy");
-    char stem[256];
-    entry *e = pyr_realloc(s->at, (size_t)s->n + 1, sizeof *e);
+    char *stem = pyr_strfmt("%.*s", (int)(strlen(base) - (npy || ends(path, ".npz") ? 4 : 0)), base);
+    pyr_status status =
+        stem ? grow(s, path) : pyr_fail(PYR_E_NOMEM, "out of memory for the arrays of %s", path);
+    entry *e;
 
-    if (!e)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the arrays of %s", path);
-    s->at = e;
-    e += s->n++;
-    snprintf(stem, sizeof stem, "%.*s", (int)(strlen(base) - (npy || ends(path, ".npz") ? 4 : 0)), base);
+    if (status != PYR_OK) {
+        pyr_free(stem);
+        return status;
+    }
+    e = &s->at[s->n++];
     *e = (entry){.path = pyr_strdup(path),
                  .array = *array,
                  .title = !folder       ? pyr_strdup(array->name)
@@ -85,6 +106,7 @@ static pyr_status add_array(set *s, const char *path, const pyr_arrays *arrays, 
                  .lone = lone,
                  .labels = -1,
                  .first = -1};
+    pyr_free(stem);
     e->array.name = pyr_strdup(array->name);
     if (!e->path || !e->array.name || !e->title)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the arrays of %s", path);
@@ -115,6 +137,78 @@ out:
 
 /* ---- which arrays are images ---- */
 
+/* Entries that are looked at together, of one file or of one key: so that a folder of very many files is not
+ * gone through for each of them. */
+typedef struct group {
+    const int *at; /* indices; NULL: first, first + 1, ... */
+    int first, n;
+} group;
+
+static int of_group(const group *g, int i)
+{
+    return g->at ? g->at[i] : g->first + i;
+}
+
+/* The entries of entry i's file, which are side by side. */
+static group of_file(const set *s, int i)
+{
+    int first = i, end = i + 1;
+
+    while (first > 0 && s->at[first - 1].file == s->at[i].file)
+        first--;
+    while (end < s->n && s->at[end].file == s->at[i].file)
+        end++;
+    return (group){NULL, first, end - first};
+}
+
+/* The entries with this key. */
+static group of_key(const set *s, const char *key)
+{
+    int low = 0, high = s->n, n = 0;
+
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+
+        if (strcmp(s->at[s->by_key[middle]].name.key, key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    while (low + n < s->n && strcmp(s->at[s->by_key[low + n]].name.key, key) == 0)
+        n++;
+    return (group){s->by_key + low, 0, n};
+}
+
+typedef struct keyed {
+    const char *key;
+    int entry;
+} keyed;
+
+static int compare_keys(const void *a, const void *b)
+{
+    const keyed *x = a, *y = b;
+    int order = strcmp(x->key, y->key);
+
+    return order ? order : x->entry - y->entry;
+}
+
+static pyr_status sort_keys(set *s)
+{
+    keyed *keys;
+
+    PYR_TRY(pyr_new(&keys, (size_t)s->n, sizeof *keys, "the arrays"));
+    for (int i = 0; i < s->n; i++)
+        keys[i] = (keyed){s->at[i].name.key, i};
+    if (s->n > 1)
+        qsort(keys, (size_t)s->n, sizeof *keys, compare_keys);
+    pyr_free(s->by_key);
+    s->by_key = pyr_calloc((size_t)s->n, sizeof *s->by_key);
+    for (int i = 0; i < s->n && s->by_key; i++)
+        s->by_key[i] = keys[i].entry;
+    pyr_free(keys);
+    return s->by_key ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for the arrays");
+}
+
 static bool same_shape(const entry *a, const entry *b)
 {
     return a->array.type == b->array.type && a->array.rank == b->array.rank &&
@@ -130,19 +224,44 @@ static bool rivals(const entry *a, const entry *b)
            a->name.part == b->name.part && (npy ? strcmp(a->name.key, b->name.key) == 0 : a->file == b->file);
 }
 
+static void settle_rivals(set *s, int i)
+{
+    const entry *e = &s->at[i];
+    group g = ends(e->path, ".npy") ? of_key(s, e->name.key) : of_file(s, i);
+
+    for (int j = 0; j < g.n; j++) {
+        int k = of_group(&g, j);
+
+        if (i != k && rivals(e, &s->at[k]) && s->at[k].name.rank > e->name.rank && !same_shape(e, &s->at[k]))
+            s->at[k].name.role = PYR_ROLE_NONE;
+    }
+}
+
+/* arr_1 of arr_0's shape is another picture. */
+static bool beside_images(const set *s, int i)
+{
+    const entry *e = &s->at[i];
+    group g = of_file(s, i);
+
+    if (strncmp(e->array.name, "arr_", 4) != 0 || e->array.rank <= 1)
+        return false;
+    for (int j = 0; j < g.n; j++) {
+        const entry *other = &s->at[of_group(&g, j)];
+
+        if (other != e && strcmp(other->array.name, "arr_0") == 0 && same_shape(e, other))
+            return true;
+    }
+    return false;
+}
+
 static void settle_images(set *s)
 {
     int images = 0;
 
     for (int i = 0; i < s->n; i++) {
-        entry *e = &s->at[i];
-
-        /* arr_1 of arr_0's shape is another picture */
-        for (int k = 0; k < s->n; k++)
-            if (k != i && s->at[k].file == e->file && strcmp(s->at[k].array.name, "arr_0") == 0 &&
-                strncmp(e->array.name, "arr_", 4) == 0 && e->array.rank > 1 && same_shape(e, &s->at[k]))
-                e->name.role = PYR_ROLE_IMAGES;
-        images += e->name.role == PYR_ROLE_IMAGES;
+        if (beside_images(s, i))
+            s->at[i].name.role = PYR_ROLE_IMAGES;
+        images += s->at[i].name.role == PYR_ROLE_IMAGES;
     }
     for (int i = 0; i < s->n && !images; i++) { /* faces.npy; or train and test, and nothing more */
         entry *e = &s->at[i];
@@ -156,21 +275,16 @@ static void settle_images(set *s)
             e->name.role = PYR_ROLE_IMAGES;
     }
     for (int i = 0; i < s->n; i++)
-        for (int k = 0; k < s->n; k++)
-            if (i != k && rivals(&s->at[i], &s->at[k]) && s->at[k].name.rank > s->at[i].name.rank &&
-                !same_shape(&s->at[i], &s->at[k]))
-                s->at[k].name.role = PYR_ROLE_NONE;
+        settle_rivals(s, i);
 }
 
-/* How well labels and images belong together; 0: not at all. */
-static int fit_of(const set *s, const entry *images, const entry *labels)
+/* How well labels and images belong together; 0: not at all. of_part: arrays of images of their part. */
+static int fit_of(const entry *images, const entry *labels, int of_part)
 {
-    int of_part = 0, score;
+    int score;
 
     if (labels->name.role != PYR_ROLE_LABELS || labels->name.part != images->name.part)
         return 0;
-    for (int i = 0; i < s->n; i++)
-        of_part += s->at[i].name.role == PYR_ROLE_IMAGES && s->at[i].name.part == images->name.part;
     if (labels->file == images->file)
         score = 6;
     else if (strcmp(labels->name.key, images->name.key) == 0)
@@ -182,17 +296,38 @@ static int fit_of(const set *s, const entry *images, const entry *labels)
     return score + (strcmp(labels->name.key, images->name.key) == 0);
 }
 
-static void find_labels(set *s, entry *e)
+/* The labels in this group that fit best; of equal ones the likelier name, then the first. */
+static void find_labels_in(set *s, entry *e, int *best, group g, int of_part)
 {
-    int best = 0;
+    for (int j = 0; j < g.n; j++) {
+        int i = of_group(&g, j), fit = fit_of(e, &s->at[i], of_part);
+        bool better = fit && fit == *best &&
+                      (s->at[i].name.rank < s->at[e->labels].name.rank ||
+                       (s->at[i].name.rank == s->at[e->labels].name.rank && i < e->labels));
 
-    for (int i = 0; i < s->n; i++) {
-        int fit = fit_of(s, e, &s->at[i]);
-
-        if (fit > best || (fit && fit == best && s->at[i].name.rank < s->at[e->labels].name.rank)) {
-            best = fit;
+        if (fit > *best || better) {
+            *best = fit;
             e->labels = i;
         }
+    }
+}
+
+static void find_labels(set *s)
+{
+    int of_part[PYR_PART_REST + 1] = {0};
+
+    for (int i = 0; i < s->n; i++)
+        of_part[s->at[i].name.part] += s->at[i].name.role == PYR_ROLE_IMAGES;
+    for (int i = 0; i < s->n; i++) {
+        entry *e = &s->at[i];
+        int best = 0, alike = of_part[e->name.part];
+
+        if (e->name.role != PYR_ROLE_IMAGES)
+            continue;
+        find_labels_in(s, e, &best, of_file(s, i), alike);
+        find_labels_in(s, e, &best, of_key(s, e->name.key), alike);
+        if (alike == 1)
+            find_labels_in(s, e, &best, of_key(s, ""), alike);
     }
 }
 
@@ -505,7 +640,8 @@ static pyr_status pack(set *s, const chosen *ch)
             PYR_TRY_OUT(add_part(s, &parts, &first, &first_title, e));
             PYR_TRY_OUT(pyr_names_add(&s->c->sources, e->path));
             e->first = n;
-            n += parts.at[parts.n - 1].n;
+            e->images = parts.at[parts.n - 1].n;
+            n += e->images;
             train = place ? train : n;
         }
     PYR_TRY_OUT(pyr_collection_pack_parts(s->c, &parts, first.h, first.w, first.c, train));
@@ -516,17 +652,6 @@ out:
 }
 
 /* ---- labels ---- */
-
-/* Images of an entry; those of the collection end with the next entry's. */
-static int64_t images_of(const set *s, const entry *e)
-{
-    int64_t end = s->c->n;
-
-    for (int i = 0; i < s->n; i++)
-        if (s->at[i].first > e->first && s->at[i].first < end)
-            end = s->at[i].first;
-    return end - e->first;
-}
 
 /* A number of labels that cannot be: of the same file a failure, of one beside it a warning. */
 static pyr_status misfit(set *s, const entry *images, entry *labels, int64_t n)
@@ -574,7 +699,7 @@ out:
 static pyr_status read_labels(set *s, const entry *images, char **texts, entry **texts_of)
 {
     entry *labels = &s->at[images->labels];
-    int64_t n = images_of(s, images), rows = labels->array.rank ? labels->array.shape[0] : 0;
+    int64_t n = images->images, rows = labels->array.rank ? labels->array.shape[0] : 0;
     pyr_arrays *arrays = NULL;
     const pyr_array *array;
     size_t count = pyr_array_count(&labels->array);
@@ -687,12 +812,47 @@ static size_t common_words(const set *s)
     return n;
 }
 
+static int compare_beginnings(const void *a, const void *b)
+{
+    const keyed *x = a, *y = b;
+    size_t n = strcspn(x->key, "0123456789"), m = strcspn(y->key, "0123456789");
+    int order = memcmp(x->key, y->key, n < m ? n : m);
+
+    if (order || n != m)
+        return order ? order : n < m ? -1 : 1;
+    return x->entry - y->entry;
+}
+
+/* Whether images have the key of an entry before them but for what follows the first digit: shard-1, shard-2.
+ */
+static pyr_status numbered_alike(bool *out, const set *s)
+{
+    keyed *keys;
+
+    *out = false;
+    PYR_TRY(pyr_new(&keys, (size_t)s->n, sizeof *keys, "the arrays"));
+    for (int i = 0; i < s->n; i++)
+        keys[i] = (keyed){s->at[i].name.key, i};
+    if (s->n > 1)
+        qsort(keys, (size_t)s->n, sizeof *keys, compare_beginnings);
+    for (int i = 1; i < s->n && !*out; i++) {
+        size_t n = strcspn(keys[i].key, "0123456789");
+
+        *out = s->at[keys[i].entry].name.role == PYR_ROLE_IMAGES &&
+               n == strcspn(keys[i - 1].key, "0123456789") && memcmp(keys[i].key, keys[i - 1].key, n) == 0;
+    }
+    pyr_free(keys);
+    return PYR_OK;
+}
+
 /* Files of images alone whose names say nothing of a part and differ by more than numbers are classes, as
  * Quick, Draw! has them: full_numpy_bitmap_cat.npy, full_numpy_bitmap_dog.npy. */
 static pyr_status classes_by_files(set *s)
 {
     const char *wanted = s->c->set->classes ? s->c->set->classes : "auto";
     int images = 0, class = 0;
+    bool numbered;
+    size_t common;
 
     if (s->c->classes.n || strcmp(wanted, "none") == 0)
         return PYR_OK;
@@ -700,25 +860,23 @@ static pyr_status classes_by_files(set *s)
         const entry *e = &s->at[i];
 
         if (e->name.role == PYR_ROLE_IMAGES) {
-            if (!e->lone || e->name.part != PYR_PART_NONE || e->labels >= 0 || images_of(s, e) < 2 ||
+            if (!e->lone || e->name.part != PYR_PART_NONE || e->labels >= 0 || e->images < 2 ||
                 !*e->name.key || strspn(e->name.key, "0123456789-") == strlen(e->name.key))
                 return PYR_OK;
-            for (int k = 0; k < i; k++) /* shard-1, shard-2 */
-                if (strcspn(s->at[k].name.key, "0123456789") == strcspn(e->name.key, "0123456789") &&
-                    strncmp(s->at[k].name.key, e->name.key, strcspn(e->name.key, "0123456789")) == 0)
-                    return PYR_OK;
             images++;
         }
     }
-    if (images < 2)
+    PYR_TRY(numbered_alike(&numbered, s));
+    if (images < 2 || numbered)
         return PYR_OK;
+    common = common_words(s);
     for (int i = 0; i < s->n; i++) { /* files come in the order of their names */
         const entry *e = &s->at[i];
 
         if (e->first < 0)
             continue;
-        PYR_TRY(pyr_names_add(&s->c->classes, e->name.key + common_words(s)));
-        for (int64_t k = 0, n = images_of(s, e); k < n; k++)
+        PYR_TRY(pyr_names_add(&s->c->classes, e->name.key + common));
+        for (int64_t k = 0, n = e->images; k < n; k++)
             s->c->at[e->first + k].label = class;
         class ++;
     }
@@ -729,16 +887,17 @@ static pyr_status classes_by_files(set *s)
 static pyr_status collect(set *s)
 {
     chosen ch;
+    bool train;
 
+    PYR_TRY(sort_keys(s));
     settle_images(s);
-    for (int i = 0; i < s->n; i++)
-        if (s->at[i].name.role == PYR_ROLE_IMAGES)
-            find_labels(s, &s->at[i]);
+    find_labels(s);
     PYR_TRY(pyr_collection_has(s->c, has_part(s, PYR_PART_TEST), has_part(s, PYR_PART_VAL)));
     ch = choose(s);
+    train = has_train(s);
     for (int i = 0; i < s->n; i++) /* labels of images that are left aside go with them, unsaid */
         if (s->at[i].name.role == PYR_ROLE_IMAGES && s->at[i].labels >= 0 &&
-            place_of(&s->at[i], &ch, has_train(s)) == 2)
+            place_of(&s->at[i], &ch, train) == 2)
             s->at[s->at[i].labels].file = -1;
     PYR_TRY(pack(s, &ch));
     PYR_TRY(label(s));

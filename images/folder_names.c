@@ -247,28 +247,30 @@ static size_t next_letter(const char *name, size_t n, size_t at)
     return at;
 }
 
-static bool same_letters(const char *a, size_t a_n, const char *b, size_t b_n)
+static int order_letters(const char *a, size_t a_n, const char *b, size_t b_n)
 {
     size_t i = 0, j = 0;
 
     for (;; i++, j++) {
+        int order;
+
         i = next_letter(a, a_n, i);
         j = next_letter(b, b_n, j);
         if (i == a_n || j == b_n)
-            return i == a_n && j == b_n;
-        if (strncasecmp(a + i, b + j, 1) != 0)
-            return false;
+            return (i < a_n) - (j < b_n);
+        order = strncasecmp(a + i, b + j, 1);
+        if (order)
+            return order;
     }
 }
 
-bool pyr_part_pair(const char *a, const pyr_part_name *a_part, size_t a_n, const char *b,
+int pyr_part_order(const char *a, const pyr_part_name *a_part, size_t a_n, const char *b,
                    const pyr_part_name *b_part, size_t b_n)
 {
     size_t a_end = a_part->at + a_part->n, b_end = b_part->at + b_part->n;
+    int order = order_letters(a, a_part->at, b, b_part->at);
 
-    return a_part->part != PYR_PART_NONE && b_part->part != PYR_PART_NONE && a_part->part != b_part->part &&
-           same_letters(a, a_part->at, b, b_part->at) &&
-           same_letters(a + a_end, a_n - a_end, b + b_end, b_n - b_end);
+    return order ? order : order_letters(a + a_end, a_n - a_end, b + b_end, b_n - b_end);
 }
 
 /* ---- masks ---- */
@@ -334,6 +336,27 @@ static size_t essence(token *at, size_t count)
         if (!among(at[i].at, at[i].n, mask_words) && !says_nothing(at[i]))
             at[kept++] = at[i];
     return kept;
+}
+
+int pyr_mask_order(const char *a, size_t a_n, const char *b, size_t b_n, bool first)
+{
+    token x[TOKENS], y[TOKENS];
+    size_t n = essence(x, split(x, a, a_n)), m = essence(y, split(y, b, b_n)), shared = n < m ? n : m;
+
+    for (size_t i = 0; i < shared && !(first && i); i++) {
+        int order = strncasecmp(x[i].at, y[i].at, x[i].n < y[i].n ? x[i].n : y[i].n);
+
+        if (order || x[i].n != y[i].n)
+            return order ? order : x[i].n < y[i].n ? -1 : 1;
+    }
+    return first && shared ? 0 : (n > m) - (n < m);
+}
+
+bool pyr_mask_plain(const char *name, size_t n)
+{
+    token at[TOKENS];
+
+    return essence(at, split(at, name, n)) == 0;
 }
 
 bool pyr_masks_of(const char *masks, size_t masks_n, const char *images, size_t images_n)

@@ -39,9 +39,9 @@ typedef struct pyr_part_name {
 
 /* The split that a folder's name (n bytes) says. */
 pyr_part_name pyr_part_of(const char *name, size_t n);
-/* Whether two names are the same but for their splits: imagenet_train and imagenet_val. Numbers do not count.
- */
-bool pyr_part_pair(const char *a, const pyr_part_name *a_part, size_t a_n, const char *b,
+/* As strcmp, of names without the words for their splits and without numbers: 0 for imagenet_train and
+ * imagenet_val. */
+int pyr_part_order(const char *a, const pyr_part_name *a_part, size_t a_n, const char *b,
                    const pyr_part_name *b_part, size_t b_n);
 
 /* Whether a folder is named as masks are (masks, train_labels, gtFine), and `images` (a sibling) as the
@@ -50,6 +50,10 @@ bool pyr_masks_of(const char *masks, size_t masks_n, const char *images, size_t 
 /* Whether they only begin alike: CelebAMask-HQ-mask-anno beside CelebA-HQ-img. */
 bool pyr_masks_near(const char *masks, size_t masks_n, const char *images, size_t images_n);
 bool pyr_mask_named(const char *name, size_t n); /* the first half of that */
+/* As strcmp, of the words that two names must share for pyr_masks_of, or (`first`) for pyr_masks_near; a name
+ * without any (pyr_mask_plain) comes first. */
+int pyr_mask_order(const char *a, size_t a_n, const char *b, size_t b_n, bool first);
+bool pyr_mask_plain(const char *name, size_t n);
 /* The length of a file's stem without a mask's ending (_mask, _mask_1, _segmentation, ...); n when it has
  * none.
  */

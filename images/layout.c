@@ -45,6 +45,8 @@ typedef struct work {
     piece missing[5]; /* some classes that the held-out part alone has */
     size_t missing_classes, missing_images, missing_folders; /* images in a folder */
     char *texts[PARTS];                                      /* of lists of labels */
+    piece *folded; /* the classes in an order without case, n_folded of them; owned */
+    size_t n_folded;
 } work;
 
 static bool wishes(const char *wish, const char *word)
@@ -71,21 +73,60 @@ static int kind_of(const pyr_folder *folder)
     return name.sure ? (int)name.part : PYR_PART_NONE;
 }
 
-/* Folder k's part when a sibling is named the same but for its part, and one of them trains. */
-static int paired(const pyr_folders *folders, size_t k)
+/* A folder whose name has a part's word in it. */
+typedef struct parted_name {
+    const pyr_folder *folder;
+    pyr_part_name name;
+    size_t k; /* its place in the list of folders */
+} parted_name;
+
+static int by_rest(const void *a, const void *b)
 {
-    const pyr_folder *folder = &folders->at[k];
-    pyr_part_name name = pyr_part_of(folder->name, folder->n);
+    const parted_name *x = a, *y = b;
+    int order =
+        pyr_part_order(x->folder->name, &x->name, x->folder->n, y->folder->name, &y->name, y->folder->n);
 
-    for (size_t i = 0; i < folders->n && name.part != PYR_PART_NONE; i++) {
-        const pyr_folder *other = &folders->at[i];
-        pyr_part_name second = pyr_part_of(other->name, other->n);
+    return order ? order : x->k < y->k ? -1 : x->k > y->k;
+}
 
-        if ((name.part == PYR_PART_TRAIN || second.part == PYR_PART_TRAIN) &&
-            pyr_part_pair(folder->name, &name, folder->n, other->name, &second, other->n))
-            return (int)name.part;
+/* Those of one name but for their parts, when one of them trains, are what their parts say. */
+static void pair(int *kinds, const parted_name *at, size_t n)
+{
+    bool trains = false, others = false;
+
+    for (size_t i = 0; i < n; i++) {
+        trains |= at[i].name.part == PYR_PART_TRAIN;
+        others |= at[i].name.part != PYR_PART_TRAIN;
     }
-    return PYR_PART_NONE;
+    for (size_t i = 0; i < n && trains && others; i++)
+        if (kinds[at[i].k] == PYR_PART_NONE)
+            kinds[at[i].k] = (int)at[i].name.part;
+}
+
+/* The parts of folders that are sure only beside a sibling: seg_test beside seg_train. */
+static pyr_status pair_all(int *kinds, const pyr_folders *folders)
+{
+    parted_name *at;
+    size_t n = 0;
+
+    PYR_TRY(pyr_new(&at, folders->n, sizeof *at, "the list of folders"));
+    for (size_t k = 0; k < folders->n; k++) {
+        const pyr_folder *folder = &folders->at[k];
+
+        at[n] = (parted_name){folder, pyr_part_of(folder->name, folder->n), k};
+        n += at[n].name.part != PYR_PART_NONE;
+    }
+    if (n > 1)
+        qsort(at, n, sizeof *at, by_rest);
+    for (size_t i = 0, end; i < n; i = end) {
+        for (end = i + 1; end < n; end++)
+            if (pyr_part_order(at[i].folder->name, &at[i].name, at[i].folder->n, at[end].folder->name,
+                               &at[end].name, at[end].folder->n) != 0)
+                break;
+        pair(kinds, at + i, end - i);
+    }
+    pyr_free(at);
+    return PYR_OK;
 }
 
 /* Whether `train` has at least two folders of images, and none of the folders that name no part has any. */
@@ -127,12 +168,11 @@ static pyr_status judge_parts(bool *parted, int *kinds, work *w, const pyr_folde
     bool held;
 
     *parted = false;
-    for (size_t k = 0; k < folders->n; k++) {
+    for (size_t k = 0; k < folders->n; k++)
         kinds[k] = kind_of(&folders->at[k]);
-        if (kinds[k] == PYR_PART_NONE)
-            kinds[k] = paired(folders, k);
+    PYR_TRY(pair_all(kinds, folders));
+    for (size_t k = 0; k < folders->n; k++)
         count[kinds[k]]++;
-    }
     held = count[PYR_PART_TEST] + count[PYR_PART_VAL] > 0;
     if (count[PYR_PART_TRAIN] && (held || count[PYR_PART_REST] || count[PYR_PART_TRAIN] == folders->n))
         *parted = folders->n > 1;
@@ -378,29 +418,44 @@ static size_t next_second(const piece *at, size_t n, size_t i)
     return n;
 }
 
+/* The places where another second folder begins among the n pieces of one first folder; *groups = how many.
+ */
+static pyr_status second_folders(size_t **out, size_t *groups, const piece *at, size_t n)
+{
+    *groups = 0;
+    PYR_TRY(pyr_new(out, n, sizeof **out, "the list of folders"));
+    for (size_t i = 0; i < n; i = next_second(at, n, i))
+        (*out)[(*groups)++] = i;
+    return PYR_OK;
+}
+
 /* PlantVillage's color/, grayscale/, segmented/: each first folder holds the same folders, two or more, which
  * are then likely to be the classes. */
-static bool same_inside(const piece *at, size_t n)
+static pyr_status same_inside(bool *out, const piece *at, size_t n)
 {
-    size_t groups = 1;
+    size_t *first = NULL, inside = 0, groups = 1, start = 0;
 
-    for (size_t start = 1; start < n; start++) {
-        size_t inside = 0, i = 0, k = start;
+    *out = false;
+    while (start < n && same_piece(&at[start], &at[0]))
+        start++;
+    PYR_TRY(second_folders(&first, &inside, at, start));
+    *out = inside >= 2;
+    for (size_t end; start < n && *out; start = end, groups++) {
+        size_t met = 0, k = start;
 
-        if (same_piece(&at[start], &at[start - 1]))
-            continue;
-        groups++;
-        for (; i < n && k < n; i = next_second(at, n, i), k = next_second(at, n, k)) {
-            piece a = second_folder(&at[i]), b = second_folder(&at[k]);
+        for (end = start; end < n && same_piece(&at[end], &at[start]); end++)
+            ;
+        for (; k < n && met < inside; k = next_second(at, n, k), met++) {
+            piece a = second_folder(&at[first[met]]), b = second_folder(&at[k]);
 
             if (!a.n || !same_piece(&a, &b))
-                return false;
-            inside++;
+                break;
         }
-        if (i != n || k != n || inside < 2)
-            return false;
+        *out = met == inside && k == n;
     }
-    return groups > 1;
+    *out = *out && groups > 1;
+    pyr_free(first);
+    return PYR_OK;
 }
 
 static void step_in(work *w)
@@ -454,9 +509,10 @@ static pyr_status training_classes(work *w)
         size_t n, groups, loose;
         pyr_shards shards = PYR_SHARDS_NO;
         pyr_status status = pieces_of(&at, &n, &groups, &loose, w);
-        bool letters = status == PYR_OK && groups > 1 && by_letter(at, n);
-        bool same = status == PYR_OK && groups > 1 && same_inside(at, n);
+        bool letters = status == PYR_OK && groups > 1 && by_letter(at, n), same = false;
 
+        if (status == PYR_OK && groups > 1)
+            status = same_inside(&same, at, n);
         if (status == PYR_OK && groups > 1 && !letters)
             status = judge_shards(&shards, w, at, n, groups);
         pyr_free(at);
@@ -479,6 +535,41 @@ static pyr_status training_classes(work *w)
         }
         step_in(w);
     }
+    return PYR_OK;
+}
+
+static int compare_folded(const void *key, const void *at)
+{
+    const piece *wanted = key, *class = at;
+    int order = strncasecmp(wanted->at, class->at, wanted->n < class->n ? wanted->n : class->n);
+
+    return order ? order : wanted->n < class->n ? -1 : wanted->n > class->n;
+}
+
+static int by_folded(const void *a, const void *b)
+{
+    const piece *x = a, *y = b;
+    int order = compare_folded(x, y);
+
+    return order ? order : x->item < y->item ? -1 : x->item > y->item;
+}
+
+/* The classes once more, in an order that knows no case; of those that are then the same only the first. */
+static pyr_status fold_classes(work *w)
+{
+    const pyr_names *classes = &w->out->classes;
+    size_t kept = 0;
+
+    pyr_free(w->folded);
+    PYR_TRY(pyr_new(&w->folded, classes->n, sizeof *w->folded, "the classes"));
+    for (size_t i = 0; i < classes->n; i++)
+        w->folded[i] = (piece){classes->at[i], strlen(classes->at[i]), i};
+    if (classes->n > 1)
+        qsort(w->folded, classes->n, sizeof *w->folded, by_folded);
+    for (size_t i = 0; i < classes->n; i++)
+        if (!kept || compare_folded(&w->folded[kept - 1], &w->folded[i]) != 0)
+            w->folded[kept++] = w->folded[i];
+    w->n_folded = kept;
     return PYR_OK;
 }
 
@@ -511,6 +602,7 @@ static pyr_status gather(work *w)
         pyr_free(name);
         PYR_TRY_OUT(status);
     }
+    status = fold_classes(w);
 out:
     pyr_free(at);
     return status;
@@ -526,28 +618,30 @@ static int compare_class(const void *key, const void *at)
 }
 
 /* The class of a name, whatever its case when no class has it exactly; -1: none has. */
-static int32_t class_of(const pyr_names *classes, piece p, bool any_case)
+static int32_t class_of(const work *w, piece p, bool any_case)
 {
+    const pyr_names *classes = &w->out->classes;
     char **found =
         p.n && classes->n ? bsearch(&p, classes->at, classes->n, sizeof *classes->at, compare_class) : NULL;
+    const piece *folded;
 
     if (found)
         return (int32_t)(found - classes->at);
-    for (size_t i = 0; any_case && p.n && i < classes->n; i++)
-        if (strlen(classes->at[i]) == p.n && strncasecmp(classes->at[i], p.at, p.n) == 0)
-            return (int32_t)i;
-    return -1;
+    folded = any_case && p.n && w->n_folded
+                 ? bsearch(&p, w->folded, w->n_folded, sizeof *w->folded, compare_folded)
+                 : NULL;
+    return folded ? (int32_t)folded->item : -1;
 }
 
 /* A held-out image's class is a folder on its path that training has; else the first folder, whose name is
  * then known to no one. */
-static void held_out_class(const pyr_names *classes, pyr_item *item)
+static void held_out_class(const work *w, pyr_item *item)
 {
     for (int any_case = 0; any_case < 2; any_case++)
         for (const char *at = item->inner, *slash; (slash = strchr(at, '/')); at = slash + 1) {
             piece p = {at, (size_t)(slash - at), 0};
 
-            if (class_of(classes, p, any_case) >= 0) {
+            if (class_of(w, p, any_case) >= 0) {
                 item->class_at = p.at;
                 item->class_n = p.n;
                 return;
@@ -571,7 +665,7 @@ static void lone_class(work *w, pyr_item *item)
         while (at > item->name + w->root && at[-1] != '/')
             at--;
         p = (piece){at, (size_t)(end - at), 0};
-        if (class_of(&w->out->classes, p, false) >= 0) {
+        if (class_of(w, p, false) >= 0) {
             item->class_at = p.at;
             item->class_n = p.n;
             return;
@@ -593,8 +687,8 @@ static pyr_status label_part(work *w, int kind)
 
         if (item->part != kind || wishes(w->wish->classes, "folders"))
             continue;
-        held_out_class(classes, item);
-        if (class_of(classes, (piece){item->class_at, item->class_n, 0}, true) < 0)
+        held_out_class(w, item);
+        if (class_of(w, (piece){item->class_at, item->class_n, 0}, true) < 0)
             lone_class(w, item);
     }
     if (wishes(w->wish->classes, "folders"))
@@ -603,7 +697,7 @@ static pyr_status label_part(work *w, int kind)
         const pyr_item *item = &w->items.at[i];
 
         p->labelled +=
-            item->part == kind && class_of(classes, (piece){item->class_at, item->class_n, 0}, true) >= 0;
+            item->part == kind && class_of(w, (piece){item->class_at, item->class_n, 0}, true) >= 0;
     }
     if (p->labelled)
         return PYR_OK;
@@ -612,7 +706,7 @@ static pyr_status label_part(work *w, int kind)
         const pyr_item *item = &w->items.at[i];
 
         p->labelled +=
-            item->part == kind && class_of(classes, (piece){item->class_at, item->class_n, 0}, true) >= 0;
+            item->part == kind && class_of(w, (piece){item->class_at, item->class_n, 0}, true) >= 0;
     }
     if (p->labelled) {
         p->list = w->files->at[file];
@@ -704,7 +798,7 @@ static pyr_status place(work *w)
         const part *p = &w->parts[item->part];
         bool trained = item->part == PYR_PART_TRAIN, held = w->held && item->part == w->held;
 
-        item->label = class_of(&w->out->classes, (piece){item->class_at, item->class_n, 0}, true);
+        item->label = class_of(w, (piece){item->class_at, item->class_n, 0}, true);
         if (w->all && (item->part == PYR_PART_TEST || item->part == PYR_PART_VAL))
             trained = !w->out->classes.n || p->labelled;
         if (held && item->label < 0 && w->out->classes.n)
@@ -897,6 +991,7 @@ out:
     }
     pyr_text_free(&w.shards);
     pyr_free(w.items.at);
+    pyr_free(w.folded);
     return status;
 }
 

@@ -80,8 +80,9 @@ static pyr_status look_up(pyr_items *items, int part, const line *lines, size_t 
     return PYR_OK;
 }
 
-/* The list for this part: beside its images or above them, or named for the validation of all. */
-static bool is_list(const char *file, const pyr_items *items, int part)
+/* The list for this part, whose first image is named `first`: beside it or above it, or named for the
+ * validation of all. */
+static bool is_list(const char *file, const char *first, int part)
 {
     const char *base = base_of(file);
     size_t folder = (size_t)(base - file);
@@ -91,22 +92,29 @@ static bool is_list(const char *file, const pyr_items *items, int part)
         return part == PYR_PART_VAL;
     if ((int)named.part != part || strcasecmp(base + strcspn(base, "_"), "_annotations.txt") != 0)
         return false;
+    return first && strncmp(first, file, folder) == 0;
+}
+
+/* The name of the part's first image, or NULL. */
+static const char *first_of(const pyr_items *items, int part)
+{
     for (size_t i = 0; i < items->n; i++)
         if (items->at[i].part == part)
-            return strncmp(items->at[i].name, file, folder) == 0;
-    return false;
+            return items->at[i].name;
+    return NULL;
 }
 
 pyr_status pyr_layout_lists(char **text, size_t *file, pyr_items *items, int part, const pyr_names *files,
                             const pyr_layout_wish *wish)
 {
+    const char *first = first_of(items, part);
     line *lines = NULL;
     size_t n = 0, bytes;
     pyr_status status = PYR_OK;
 
     *text = NULL;
     for (*file = 0; *file < files->n; ++*file)
-        if (is_list(files->at[*file], items, part))
+        if (is_list(files->at[*file], first, part))
             break;
     if (*file == files->n || !wish->read)
         return PYR_OK;

@@ -6,6 +6,7 @@
 #include "images/collection.h"
 #include "images/folder_names.h"
 #include "images/image_file.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -159,22 +160,138 @@ static pyr_status suspect(masks *m, const pyr_folder *folder, const pyr_folder *
     return status;
 }
 
-/* Whether folder k of these holds the masks of another: then its images are dropped. */
-static pyr_status judge(masks *m, const pyr_folders *folders, size_t k)
+/* The folders that masks may be of, in the order of their words, then of their numbers: so that folders by
+ * the ten thousand are not all compared with each other. */
+typedef struct siblings {
+    const pyr_folder **at; /* owned */
+    size_t n;
+    const pyr_folder **parts; /* train/, val/, in their order; owned */
+    size_t n_parts;
+} siblings;
+
+/* What one folder of masks is tried with, at most: those that are nearest to it by their numbers. */
+enum { TRIED = 32 };
+
+static uint64_t number_of(const pyr_folder *folder)
 {
-    const pyr_folder *folder = &folders->at[k], *images = NULL;
+    return pyr_last_number(folder->name, folder->n).value;
+}
+
+static int by_words(const void *a, const void *b)
+{
+    const pyr_folder *x = *(const pyr_folder *const *)a, *y = *(const pyr_folder *const *)b;
+    int order = pyr_mask_order(x->name, x->n, y->name, y->n, false);
+    uint64_t n = number_of(x), k = number_of(y);
+
+    if (order || n != k)
+        return order ? order : n < k ? -1 : 1;
+    return x->begin < y->begin ? -1 : x->begin > y->begin;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const pyr_folder *x = *(const pyr_folder *const *)a, *y = *(const pyr_folder *const *)b;
+
+    return x->begin < y->begin ? -1 : x->begin > y->begin;
+}
+
+static pyr_status find_siblings(siblings *out, const pyr_folders *folders)
+{
+    bool any = false;
+
+    *out = (siblings){0};
+    for (size_t k = 0; k < folders->n && !any; k++)
+        any = pyr_mask_named(folders->at[k].name, folders->at[k].n);
+    if (!any)
+        return PYR_OK;
+    PYR_TRY(pyr_new(&out->at, folders->n, sizeof(pyr_folder *), "the list of folders"));
+    PYR_TRY(pyr_new(&out->parts, folders->n, sizeof(pyr_folder *), "the list of folders"));
+    for (size_t k = 0; k < folders->n; k++) {
+        const pyr_folder *folder = &folders->at[k];
+        pyr_part_name part = pyr_part_of(folder->name, folder->n);
+
+        if (pyr_mask_named(folder->name, folder->n))
+            continue;
+        out->at[out->n++] = folder;
+        if (part.sure && part.part != PYR_PART_REST)
+            out->parts[out->n_parts++] = folder;
+    }
+    if (out->n > 1)
+        qsort(out->at, out->n, sizeof *out->at, by_words);
+    return PYR_OK;
+}
+
+static void free_siblings(siblings *s)
+{
+    pyr_free(s->at);
+    pyr_free(s->parts);
+}
+
+/* How many siblings come before this folder: by the words alone (`or_equal`: those of the same words, too),
+ * or by words and number. */
+static size_t count_before(const siblings *s, const pyr_folder *folder, bool first, bool or_equal,
+                           bool numbers)
+{
+    size_t low = 0, high = s->n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const pyr_folder *other = s->at[middle];
+        int order = pyr_mask_order(other->name, other->n, folder->name, folder->n, first);
+
+        if (order == 0 && numbers)
+            order = number_of(other) < number_of(folder) ? -1 : 1;
+        if (order < 0 || (order == 0 && or_equal))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The siblings with the words of this folder, or (`first`) with its first word, and (of a plain name) parts:
+ * in their order, at most 2 * TRIED. */
+static size_t choose(const pyr_folder *out[2 * TRIED], const siblings *s, const pyr_folder *folder,
+                     bool first)
+{
+    size_t begin = count_before(s, folder, first, false, false), n = 0;
+    size_t end = count_before(s, folder, first, true, false);
+    bool plain = pyr_mask_plain(folder->name, folder->n);
+
+    if (end - begin > TRIED) {
+        size_t at = count_before(s, folder, false, false, true);
+
+        begin = at < begin ? begin : at + TRIED > end ? end - TRIED : at;
+        end = begin + TRIED;
+    }
+    for (size_t i = 0; i < s->n_parts && i < TRIED && plain && !first; i++)
+        out[n++] = s->parts[i];
+    for (size_t i = begin; i < end; i++)
+        out[n++] = s->at[i];
+    if (n > 1)
+        qsort(out, n, sizeof *out, by_place);
+    return n;
+}
+
+/* Whether this folder holds the masks of another: then its images are dropped. */
+static pyr_status judge(masks *m, const siblings *s, const pyr_folder *folder)
+{
+    const pyr_folder *tried[2 * TRIED], *images = NULL;
+    size_t n;
     bool yes = false;
 
     if (!pyr_mask_named(folder->name, folder->n))
         return PYR_OK;
-    for (size_t i = 0; i < folders->n && !yes; i++)
-        if (i != k && pyr_masks_of(folder->name, folder->n, folders->at[i].name, folders->at[i].n)) {
-            images = &folders->at[i];
+    n = choose(tried, s, folder, false);
+    for (size_t i = 0; i < n && !yes; i++)
+        if (pyr_masks_of(folder->name, folder->n, tried[i]->name, tried[i]->n)) {
+            images = tried[i];
             PYR_TRY(belong(&yes, m, folder, images, false));
         }
-    for (size_t i = 0; !images && i < folders->n && !yes; i++)
-        if (i != k && pyr_masks_near(folder->name, folder->n, folders->at[i].name, folders->at[i].n))
-            PYR_TRY(belong(&yes, m, folder, &folders->at[i], true));
+    n = images ? 0 : choose(tried, s, folder, true);
+    for (size_t i = 0; i < n && !yes; i++)
+        if (pyr_masks_near(folder->name, folder->n, tried[i]->name, tried[i]->n))
+            PYR_TRY(belong(&yes, m, folder, tried[i], true));
     if (images && !yes)
         return suspect(m, folder, images);
     if (!yes)
@@ -189,16 +306,19 @@ static pyr_status judge(masks *m, const pyr_folders *folders, size_t k)
 static pyr_status folders_of_masks(masks *m, size_t begin, size_t end, size_t skip, int depth)
 {
     pyr_folders folders;
+    siblings s = {0};
     pyr_status status;
 
     PYR_TRY_OUT(pyr_folders_of(&folders, m->items, begin, end, skip));
-    for (size_t k = 0; k < folders.n; k++)
-        PYR_TRY_OUT(judge(m, &folders, k));
+    PYR_TRY_OUT(find_siblings(&s, &folders));
+    for (size_t k = 0; k < folders.n && s.at; k++)
+        PYR_TRY_OUT(judge(m, &s, &folders.at[k]));
     for (size_t k = 0; k < folders.n && depth < DEEPEST; k++)
         if (!dropped(m, folders.at[k].begin))
             PYR_TRY_OUT(folders_of_masks(m, folders.at[k].begin, folders.at[k].end,
                                          skip + folders.at[k].n + 1, depth + 1));
 out:
+    free_siblings(&s);
     pyr_folders_free(&folders);
     return status;
 }

@@ -50,11 +50,15 @@ pyr_record pyr_record_planes(pyr_npy_type type, int h, int w, int c)
 pyr_status pyr_parts_add(pyr_parts *parts, pyr_part_bytes *bytes, const char *name, pyr_record record,
                          int64_t n)
 {
-    pyr_packed_part *at = pyr_realloc(parts->at, parts->n + 1, sizeof *at);
+    bool full = parts->n == parts->room;
+    size_t room = full ? 2 * parts->n + 4 : parts->room;
+    pyr_packed_part *at = full ? pyr_realloc(parts->at, room, sizeof *at) : parts->at;
     char *copy = pyr_strdup(name);
 
-    if (at)
+    if (at) {
         parts->at = at;
+        parts->room = room;
+    }
     if (!at || !copy) {
         bytes->free(bytes);
         pyr_free(copy);

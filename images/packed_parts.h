@@ -51,7 +51,7 @@ typedef struct pyr_packed_part {
 
 typedef struct pyr_parts {
     pyr_packed_part *at;
-    size_t n;
+    size_t n, room;
 } pyr_parts;
 
 /* One more part; takes `bytes` over, on failure too. */

@@ -11,8 +11,8 @@
 
 static const char counts_key[] = "pyrdiff_class_images", names_key[] = "pyrdiff_class_names";
 
-/* Names that a sentence lists. */
-enum { NAMES_LISTED = 12 };
+/* Names, and ranges of numbers, that a sentence lists. */
+enum { NAMES_LISTED = 12, RANGES_LISTED = 24 };
 
 /* ---- lists ------------------------------------------------------------------------------------- */
 
@@ -186,9 +186,15 @@ void pyr_class_name_add(const pyr_class_list *list, int label, pyr_text *text)
 
 void pyr_class_list_add(const pyr_class_list *list, pyr_text *text)
 {
+    int ranges = 0;
+
     for (int i = 0; i < list->n_can;) {
         int last = i;
 
+        if (ranges++ == RANGES_LISTED) {
+            pyr_text_add(text, ", ... up to %d", list->can[list->n_can - 1]);
+            break;
+        }
         while (last + 1 < list->n_can && list->can[last + 1] == list->can[last] + 1)
             last++;
         pyr_text_add(text, last > i ? "%s%d..%d" : "%s%d", i ? ", " : "", list->can[i], list->can[last]);

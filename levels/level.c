@@ -103,6 +103,7 @@ typedef struct measuring {
     pyr_feed *feed;
     void **variable, **condition;    /* [lane] */
     double **host;                   /* [lane] */
+    int64_t *index;                  /* [lane][batch]: the images of a task */
     sums (*part)[PYR_MAX_BANDS + 1]; /* [task] */
     int64_t images, count;           /* measured, in the training set */
 } measuring;
@@ -123,7 +124,7 @@ static pyr_status measure_task(void *arg, int task, int lane)
     measuring *m = arg;
     const pyr_level *level = m->level;
     pyr_feed *feed = m->feed;
-    int64_t first = (int64_t)task * feed->batch, index[1024];
+    int64_t first = (int64_t)task * feed->batch, *index = m->index + (size_t)lane * (size_t)feed->batch;
     pyr_pick pick = {.split = PYR_TRAIN, .index = index, .first = (uint32_t)first};
     size_t count;
 
@@ -211,6 +212,7 @@ pyr_status pyr_level_measure(pyr_level *level, pyr_feed *feed)
     PYR_TRY_OUT(pyr_new(&m.variable, lanes, sizeof *m.variable, "statistics"));
     PYR_TRY_OUT(pyr_new(&m.condition, lanes, sizeof *m.condition, "statistics"));
     PYR_TRY_OUT(pyr_new(&m.host, lanes, sizeof *m.host, "statistics"));
+    PYR_TRY_OUT(pyr_new(&m.index, lanes * (size_t)feed->batch, sizeof *m.index, "statistics"));
     for (size_t i = 0; i < lanes; i++) {
         PYR_TRY_OUT(k->alloc(k, &m.variable[i], most * real, "statistics"));
         PYR_TRY_OUT(k->alloc(k, &m.condition[i], condition * real, "statistics"));
@@ -231,6 +233,7 @@ out:
     pyr_free(m.variable);
     pyr_free(m.condition);
     pyr_free(m.host);
+    pyr_free(m.index);
     return status;
 }
 

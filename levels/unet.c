@@ -14,7 +14,7 @@ typedef struct builder {
     pyr_value stream;
     int dropouts;
     /* skip connections: 1 + L n + (L - 1) of them */
-    pyr_value skips[1 + PYR_UNET_MAX_RESOLUTIONS * 17];
+    pyr_value skips[PYR_UNET_MAX_RESOLUTIONS * (PYR_UNET_MAX_LAYERS + 1)];
     int n_skips;
 } builder;
 

@@ -4,6 +4,7 @@
 #include "tests/check.h"
 #include "tests/samples_of.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "images/array_names.h"
@@ -285,6 +286,17 @@ static void names_of_arrays(void)
         CHECK(name.role == rows[i].role && name.part == rows[i].part);
         CHECK_STRING(name.key, rows[i].key);
     }
+    /* words that there is no room for tell names apart all the same */
+    pyr_text one = {0}, other = {0};
+    for (int i = 0; i < 60; i++) {
+        pyr_text_add(&one, "word%d_", i);
+        pyr_text_add(&other, "word%d_", i < 59 ? i : 60);
+    }
+    pyr_array_name a = pyr_array_name_read(one.at, NULL), b = pyr_array_name_read(other.at, NULL);
+    CHECK(strcmp(a.key, b.key) != 0 && strcmp(a.key, pyr_array_name_read(one.at, NULL).key) == 0);
+    CHECK(strlen(a.key) < sizeof a.key && strncmp(a.key, b.key, 100) == 0);
+    pyr_text_free(&one);
+    pyr_text_free(&other);
     CHECK(pyr_natural_order("batch_2", "batch_10") < 0 && pyr_natural_order("batch_10", "batch_9") > 0);
     CHECK(pyr_natural_order("a", "b") < 0 && pyr_natural_order("a1", "a01") == 0 &&
           pyr_natural_order("", "a") < 0);

@@ -49,6 +49,14 @@ static void kept_with_the_weights(void)
     CHECK_STRING(text.at, "0..2");
     pyr_text_free(&text);
     pyr_class_list_free(&other);
+    /* a sentence stays one when every other of a thousand classes has no images */
+    CHECK_OK(pyr_class_list_plain(&other, 1000, -1));
+    for (other.n_can = 0; other.n_can < 500; other.n_can++)
+        other.can[other.n_can] = 2 * other.n_can;
+    pyr_class_list_add(&other, &text);
+    CHECK(text.length < 200 && strstr(text.at, "0, 2, 4, ") == text.at && strstr(text.at, ", ... up to 998"));
+    pyr_text_free(&text);
+    pyr_class_list_free(&other);
     pyr_class_list_free(&list);
 }
 

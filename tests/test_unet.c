@@ -402,6 +402,21 @@ static void saved_and_loaded(void)
     pyr_free(values);
 }
 
+/* As many skip connections as a config.json may ask for. */
+static void most_layers(void)
+{
+    network n = network_of(8, 8);
+    run_net net;
+    pyr_shape y;
+
+    three_resolutions(&n);
+    n.config.layers_per_block = PYR_UNET_MAX_LAYERS;
+    CHECK(run_open(&net, "cpu", build_unet, &n, (run_options){0}));
+    y = pyr_graph_shape(net.g, net.y);
+    CHECK(y.h == 8 && y.w == 8 && y.c == 3);
+    run_close(&net);
+}
+
 int main(int argc, char **argv)
 {
     CHECK_INIT(argc, argv);
@@ -415,5 +430,6 @@ int main(int argc, char **argv)
     RUN(starts_at_zero);
     RUN(images_do_not_see_each_other);
     RUN(saved_and_loaded);
+    RUN(most_layers);
     return CHECK_DONE();
 }

@@ -42,6 +42,13 @@ complains "backend: cuda on "
 pyr train --config $cfg --outdir "$tmp/auto" --level 2 --duration 32 --dry-run --backend cuda:99
 refuses 2 "backend cuda:99: there "
 
+begin "a batch of thousands"
+python3 -c "
+import struct
+open('$tmp/many.idx', 'wb').write(struct.pack('>BBBBIII', 0, 0, 8, 3, 3000, 2, 2) + bytes((i * 97 + 7) % 256 for i in range(12000)))"
+pyr train --config $cfg --data "$tmp/many.idx" --levels 1 --batch 2048 --duration 4096 --outdir "$tmp/many" $cuda
+gives 0
+
 begin "a hundred steps lose what they lose on the CPU"
 for level in 2 0; do
     pyr train --config $cfg --outdir "$tmp/on-cuda" --level $level --duration 1600 --status 160 $cuda

@@ -1,0 +1,69 @@
+#!/bin/sh
+# growth: what grows with classes and files grows in proportion to them, and small files that stand for very much are
+# refused with a sentence.
+. tests/cli/lib.sh
+
+# make_zip FILE N NAME: a zip of tiny PNGs whose names are the Python expression NAME of i, for i in 0..N-1.
+make_zip() {
+    wanted || return 0
+    python3 - "$@" <<'P' || bad "cannot make $1"
+import struct, sys, zipfile, zlib
+def chunk(kind, data):
+    return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+png = (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', 2, 2, 8, 0, 0, 0, 0))
+       + chunk(b'IDAT', zlib.compress(b'\0\1\2\0\3\4')) + chunk(b'IEND', b''))
+path, n, name = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+with zipfile.ZipFile(path, 'w') as z:
+    for i in range(n):
+        z.writestr(eval(name, {'i': i}), png)
+P
+}
+# The processor seconds of `info --data $1`, in hundredths.
+seconds() {
+    python3 - "$program" "$1" <<'P'
+import resource, subprocess, sys
+subprocess.run([sys.argv[1], 'info', '--data', sys.argv[2]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+print(int(100 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime))
+P
+}
+# linear NAME [EXPRESSION]: 16 times as many classes of such names take about 16 times as long. What was quadratic took
+# 256 times as long.
+linear() {
+    make_zip "$tmp/few.zip" 1000 "$1"
+    make_zip "$tmp/many.zip" 16000 "$1"
+    wanted || return 0
+    few=$(seconds "$tmp/few.zip") many=$(seconds "$tmp/many.zip")
+    [ -n "$few" ] && [ -n "$many" ] || bad "no times"
+    [ "$many" -le $((60 * (few > 3 ? few : 3))) ] || bad "16 times the classes took $many instead of $few hundredths of a second"
+}
+
+begin "classes"
+linear "'c%06d/0.png' % i"
+begin "classes that are named as masks are"
+linear "'label_%06d/0.png' % i"
+begin "classes with the word of a part in their names"
+linear "'test_' + ''.join(chr(97 + i // 26**k % 26) for k in range(4)) + '/0.png'"
+begin "classes of a test set that training has not"
+linear "('train/c%06d/0.png' if i % 2 else 'test/d%06d/0.png') % i"
+begin "masks beside images, by the thousand"
+linear "('img_%06d/%d.png' if i % 2 else 'mask_%06d/%d.png') % (i // 2, i // 2)"
+begin "two folders in each of many"
+linear "'g%06d/%s/0.png' % (i // 2, 'ab'[i % 2])"
+
+begin "a folder of arrays by the thousand"
+if wanted; then
+    python3 - "$tmp" <<'P' || bad "cannot make the arrays"
+import os, struct, sys
+for n in 500, 4000:
+    os.makedirs('%s/arrays%d' % (sys.argv[1], n))
+    for i in range(n):
+        word = ''.join(chr(97 + i // 26**k % 26) for k in range(4))
+        head = "{'descr': '|u1', 'fortran_order': False, 'shape': (2, 4, 4), }".ljust(117) + '\n'
+        with open('%s/arrays%d/bitmap_%s.npy' % (sys.argv[1], n, word), 'wb') as f:
+            f.write(b'\x93NUMPY\1\0' + struct.pack('<H', len(head)) + head.encode() + bytes(range(32)))
+P
+    few=$(seconds "$tmp/arrays500") many=$(seconds "$tmp/arrays4000")
+    [ -n "$few" ] && [ -n "$many" ] && [ "$many" -le $((24 * (few > 3 ? few : 3))) ] || bad "8 times the arrays took $many instead of $few"
+fi
+
+finish
