@@ -100,19 +100,19 @@ static pyr_status sync_folder(const char *folder)
 
 pyr_status pyr_sync_folder_of(const char *path)
 {
-    char *folder = pyr_strdup(path), *slash;
-    pyr_status status;
+    char folder[4200],
+        *slash; /* longer ones no system opens; what was renamed must not fail for want of memory */
+    size_t n = strlen(path);
 
-    if (!folder)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of %s", path);
-    for (size_t n = strlen(folder); n > 1 && folder[n - 1] == '/'; n--)
-        folder[n - 1] = 0;
+    if (n >= sizeof folder)
+        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(ENAMETOOLONG));
+    memcpy(folder, path, n + 1);
+    while (n > 1 && folder[n - 1] == '/')
+        folder[--n] = 0;
     slash = strrchr(folder, '/');
     if (slash)
         slash[slash == folder] = 0;
-    status = sync_folder(slash ? folder : ".");
-    pyr_free(folder);
-    return status;
+    return sync_folder(slash ? folder : ".");
 }
 
 pyr_status pyr_file_rename(const char *to, const char *from)
