@@ -61,8 +61,17 @@ static pyr_status failed(const pyr_tar *tar, struct archive *a)
 {
     const char *why = archive_error_string(a);
 
+    if (archive_errno(a) == ENOMEM)
+        return pyr_fail(PYR_E_NOMEM, "%s: out of memory in libarchive", tar->path);
+    if (archive_errno(a) == EIO)
+        return pyr_fail(PYR_E_IO, "%s cannot be read: %s", tar->path, strerror(EIO));
     return pyr_fail(PYR_E_FORMAT, "%s: the tar archive is damaged or cut short (%s); copy or make it again",
                     tar->path, why ? why : "no reason is given");
+}
+
+static bool is_other_fault(struct archive *a)
+{
+    return archive_errno(a) == ENOMEM || archive_errno(a) == EIO;
 }
 
 /* A reader at the front of the archive. */
@@ -158,6 +167,8 @@ static pyr_status read_here(char **out, const pyr_tar *tar, const entry *e, stru
 
             pyr_free(*out);
             *out = NULL;
+            if (got < 0 && is_other_fault(a))
+                return failed(tar, a);
             return pyr_fail(PYR_E_FORMAT,
                             "%s: %s: the entry is damaged or cut short (%s); copy or make the archive again",
                             tar->path, e->name, why ? why : "the archive ends before");
