@@ -50,6 +50,22 @@ out:
     return status;
 }
 
+pyr_status pyr_file_start(void *out, size_t *n, const char *path, size_t most)
+{
+    FILE *f = fopen(path, "rb");
+    bool failed;
+
+    *n = 0;
+    if (!f)
+        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
+    *n = fread(out, 1, most, f);
+    failed = ferror(f);
+    if (failed)
+        pyr_fail(PYR_E_IO, "%s: cannot be read: %s", path, strerror(errno));
+    fclose(f);
+    return failed ? PYR_E_IO : PYR_OK;
+}
+
 bool pyr_read_at(int file, void *dst, size_t n, uint64_t at)
 {
     for (size_t done = 0; done < n;) {

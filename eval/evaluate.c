@@ -825,20 +825,19 @@ pyr_status pyr_evaluate(pyr_evaluation *out, const pyr_evaluate_job *job)
 
 /* ---- a network for data with labels ------------------------------------------------------------ */
 
-/* Whether it is there and whole; one that is not is made anew. PYR_E_NOMEM. */
-static pyr_status opens(bool *good, pyr_kernels *k, const char *path)
+/* Whether it is there and whole; one that cannot be read is not made again over it. */
+static pyr_status opens(bool *whole, pyr_kernels *k, const char *path)
 {
-    pyr_features *f;
+    pyr_features *f = NULL;
     pyr_status status;
 
-    *good = false;
-    if (!pyr_is_file(path))
+    PYR_TRY(pyr_file_exists(whole, path));
+    if (!*whole)
         return PYR_OK;
     status = pyr_features_open(&f, k, path, PYR_RESIZE_TF1);
-    *good = status == PYR_OK;
-    if (*good)
-        pyr_features_free(f);
-    return status == PYR_E_NOMEM ? status : PYR_OK;
+    *whole = status == PYR_OK;
+    pyr_features_free(f);
+    return status == PYR_E_IO || status == PYR_E_NOMEM ? status : PYR_OK;
 }
 
 static pyr_status train_classifier(const char *path, bool kept, pyr_kernels *k, const pyr_dataset *data,
@@ -947,10 +946,11 @@ pyr_status pyr_default_network(pyr_own_network *out, pyr_kernels *k, const pyr_d
     out->path = pyr_cached_classifier(pyr_dataset_fingerprint(data), cache);
     if (!out->path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", cache);
-    PYR_TRY_OUT(opens(&kept, k, out->path));
-    if (kept)
+    status = opens(&kept, k, out->path);
+    if (status == PYR_OK && kept)
         return PYR_OK;
-    status = try_folder(cache);
+    if (status == PYR_OK)
+        status = try_folder(cache);
     if (status == PYR_OK)
         status = train_classifier(out->path, true, k, data, on_note, ctx);
     if (status == PYR_E_IO) { /* also when the disk filled up meanwhile */

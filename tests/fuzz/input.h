@@ -96,13 +96,11 @@ static inline const char *fuzz_folder(void)
 /* The place of the file `name` ("a.json", "sub/a.json") of the folder in the table; new ones are not open. */
 static inline int fuzz_place(const char *name)
 {
-    char folder[sizeof fuzz_state()->folder]; /* a copy: gcc takes parts of one object for overlapping */
+    const char *folder = fuzz_folder();
     fuzz_files *f = fuzz_state();
-    size_t skip;
+    size_t skip = strlen(folder) + 1;
     int i = 0;
 
-    memcpy(folder, fuzz_folder(), sizeof folder);
-    skip = strlen(folder) + 1;
     while (i < f->n && strcmp(f->path[i] + skip, name) != 0)
         i++;
     if (i < f->n)
