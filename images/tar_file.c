@@ -71,6 +71,8 @@ static pyr_status failed(const pyr_tar *tar, struct archive *a)
 {
     const char *why = archive_error_string(a);
 
+    if (archive_errno(a) == ENOMEM)
+        return pyr_fail(PYR_E_NOMEM, "%s: out of memory in libarchive", tar->path);
     if (is_of_disk(a))
         return pyr_fail(PYR_E_IO, "%s: cannot be read: %s", tar->path,
                         why ? why : strerror(archive_errno(a)));
@@ -172,6 +174,8 @@ static pyr_status read_here(char **out, const pyr_tar *tar, const entry *e, stru
 
             pyr_free(*out);
             *out = NULL;
+            if (got < 0 && archive_errno(a) == ENOMEM)
+                return failed(tar, a);
             if (got < 0 && is_of_disk(a))
                 return pyr_fail(PYR_E_IO, "%s: %s: cannot be read: %s", tar->path, e->name,
                                 why ? why : strerror(archive_errno(a)));

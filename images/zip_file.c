@@ -243,6 +243,8 @@ static pyr_status failed(const pyr_zip *zip, size_t i, zip_error_t *error)
 {
     int code = zip_error_code_zip(error);
 
+    if (code == ZIP_ER_MEMORY)
+        return pyr_fail(PYR_E_NOMEM, "%s: %s: out of memory in libzip", zip->path, zip->at[i].name);
     if (code != ZIP_ER_READ && code != ZIP_ER_SEEK)
         return damaged(zip, i, zip_error_strerror(error));
     return pyr_fail(PYR_E_IO, "%s: %s: cannot be read (%s)", zip->path, zip->at[i].name,

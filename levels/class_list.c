@@ -163,10 +163,10 @@ pyr_status pyr_class_list_read(pyr_class_list *out, const char *path, int n, dou
     PYR_TRY_OUT(pyr_safetensors_open(&file, path));
     counts = pyr_safetensors_metadata(file, counts_key);
     names = pyr_safetensors_metadata(file, names_key);
-    if (counts && read_counts(out, counts) != PYR_OK)
-        PYR_TRY_OUT(pyr_fail_prefix(PYR_E_FORMAT, "%s: metadata %s", path, counts_key));
-    if (names && read_names(out, names) != PYR_OK)
-        PYR_TRY_OUT(pyr_fail_prefix(PYR_E_FORMAT, "%s: metadata %s", path, names_key));
+    if (counts && (status = read_counts(out, counts)) != PYR_OK)
+        PYR_TRY_OUT(pyr_fail_prefix(status, "%s: metadata %s", path, counts_key));
+    if (names && (status = read_names(out, names)) != PYR_OK)
+        PYR_TRY_OUT(pyr_fail_prefix(status, "%s: metadata %s", path, names_key));
     settle(out, class_dropout);
     if (!out->n_can && class_dropout < 1)
         status = pyr_fail(PYR_E_FORMAT, "%s: the metadata say that no class had training images", path);
