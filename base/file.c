@@ -208,13 +208,25 @@ pyr_status pyr_make_folders(const char *path)
     return status;
 }
 
+static bool keeps_nothing;
+
+void pyr_cache_keep_nothing(void)
+{
+    keeps_nothing = true;
+}
+
+bool pyr_cache_keeps(void)
+{
+    return !keeps_nothing;
+}
+
 char *pyr_cache_path(const char *name)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 
     if (cache && *cache == '/')
         return pyr_strfmt("%s/pyrdiff/%s", cache, name);
-    return home && *home ? pyr_strfmt("%s/.cache/pyrdiff/%s", home, name) : NULL;
+    return home && *home == '/' ? pyr_strfmt("%s/.cache/pyrdiff/%s", home, name) : NULL;
 }
 
 char *pyr_path_join(const char *folder, const char *name)

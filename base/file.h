@@ -46,6 +46,11 @@ char *pyr_path_join(const char *folder, const char *name);
  */
 char *pyr_cache_path(const char *name);
 
+/* From now on this process and its children read what is there and keep nothing new: a dry run. Before there
+ * are threads. */
+void pyr_cache_keep_nothing(void);
+bool pyr_cache_keeps(void); /* true until then */
+
 /* Sorted names in a folder (bytewise), without "." and ".."; free with
  * pyr_names_free. PYR_E_IO when it cannot be read to its end. */
 typedef struct pyr_names {

@@ -1,6 +1,7 @@
 /* dataset.c - a data set: recognising it, opening it, reading its images. */
 #include "images/dataset_internal.h"
 
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/philox.h"
@@ -193,6 +194,12 @@ static pyr_status fill_file(pyr_dataset *set, pyr_collection *c, const int64_t *
     bool taken;
     pyr_status status;
 
+    if (!pyr_cache_keeps())
+        return pyr_fail(
+            PYR_E_IO,
+            "%s: the images do not fit into memory, and a dry run makes no file of them; pyrdiff info "
+            "--data does, with the same settings of data",
+            set->path);
     PYR_TRY(pyr_dataset_cache_begin(&writer, set));
     PYR_TRY_OUT(pyr_dataset_cache_take(&made, &taken, key, decode->memory));
     if (taken) {
@@ -284,6 +291,7 @@ static pyr_status assemble(pyr_dataset *set, pyr_collection *c, const pyr_data_s
             return PYR_OK;
     }
     PYR_TRY(pyr_collect_decode(c, &decode));
+    set->decoded = c->decoded;
     PYR_TRY_OUT(pyr_dataset_settle(set, &order, &t, c, s));
     if (!set->cache || (uint64_t)c->n <= decode.memory / set->image_bytes)
         status = fill(set, c, order, t, &decode, NULL);
@@ -588,6 +596,11 @@ const char *pyr_dataset_warning(const pyr_dataset *set, size_t i)
 pyr_data_values pyr_dataset_values(const pyr_dataset *set)
 {
     return set->values;
+}
+
+pyr_data_decoded pyr_dataset_decoded(const pyr_dataset *set)
+{
+    return set->decoded;
 }
 
 int64_t pyr_dataset_turned(const pyr_dataset *set)

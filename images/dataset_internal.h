@@ -27,6 +27,7 @@ struct pyr_dataset {
     pyr_text how, notes;
     int64_t turned; /* images turned as their orientation says */
     pyr_data_values values;
+    pyr_data_decoded decoded;
     uint64_t fingerprint;
 };
 
