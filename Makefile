@@ -25,7 +25,7 @@ DEFS    := -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
 CFLAGS_ALL = -std=c11 $(DEFS) $(OPT) -g $(WARN) $(SAN:%=-fsanitize=% -fno-omit-frame-pointer) -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL = $(SAN:%=-fsanitize=%) -pthread $(LDFLAGS)
 # -lgomp: oneDNN runs on it, and a lane tells it to use one thread (kernels/cpu/onednn.c).
-LDLIBS  += -ldnnl -lgomp -lfftw3 -llapacke -llapack -lblas -lconfig -lcjson -lpng -ljpeg -lwebp -ltiff -lzip -larchive -lz -lm
+LDLIBS  += -ldnnl -lgomp -lfftw3 -llapacke -llapack -lblas -lconfig -lcjson -lxxhash -lpng -ljpeg -lwebp -ltiff -lzip -larchive -lz -lm
 # ---- CUDA
 ifeq ($(CUDA),1)
 CUDA_ALL  := 75 80 86 87 88 89 90 100 103 110 120
@@ -192,9 +192,34 @@ check-sanitized: $(TESTS) $(B)/pyrdiff $(FUZZ:%=$(B)/fuzz/%)
 	@FUZZ=$(B)/fuzz MUTATIONS=$(MUTATIONS) tests/run.sh $(COUNTS) sanitized-fuzz tests/fuzz.sh
 
 MUTATIONS ?= 3000
-$(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay_main.o $(B)/libpyrdiff.a
+LIBFUZZER := $(findstring fuzzer-no-link,$(SAN))
+$(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/$(if $(LIBFUZZER),libfuzzer,replay_main).o $(B)/libpyrdiff.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) $^ $(LDLIBS) -o $@
+	$(CC) $(if $(LIBFUZZER),-fsanitize=fuzzer) $(LDFLAGS_ALL) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -o $@
+# Parts of the command line; the whole of it with its main under another name, and with the target's own parser of options
+# before each command.
+$(B)/fuzz/codes: $(B)/cli/codes_file.o
+$(B)/fuzz/words: $(B)/cli/parse.o
+$(B)/fuzz/options: $(filter-out %/main.o,$(CLI_OBJ)) $(B)/fuzz/main.o
+$(B)/fuzz/options: private override LDFLAGS += -Wl,--wrap=pyr_options_parse
+$(B)/fuzz/main.o: cli/main.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -Dmain=pyr_main -Wno-missing-prototypes -c $< -o $@
+
+## make fuzz        random inputs to all readers of files and texts, by coverage where clang has libFuzzer: MINUTES=1 for each
+##                  target (or RUNS= inputs), TARGETS="tar tiff" (all), JOBS=2 at a time; exit 1 when one fails
+MINUTES ?= 1
+TARGETS ?= $(FUZZ)
+HAS_LIBFUZZER := $(if $(filter fuzz,$(MAKECMDGOALS)),$(wildcard $(shell clang -print-file-name=libclang_rt.fuzzer-x86_64.a 2>/dev/null)) $(wildcard $(shell clang -print-file-name=libclang_rt.fuzzer.a 2>/dev/null)))
+fuzz:
+ifneq ($(strip $(HAS_LIBFUZZER)),)
+	+@$(MAKE) --no-print-directory CC=clang SAN=fuzzer-no-link,address,undefined,float-cast-overflow CUDA=0 OPT="-O1 -march=native" WERROR= ENGINE=libfuzzer fuzz-run
+else
+	@echo "libFuzzer is not here (Debian: clang, libclang-rt-14-dev): mutations without a look at coverage"
+	+@$(SANITIZED) ENGINE=mutations fuzz-run
+endif
+fuzz-run: $(TARGETS:%=$(B)/fuzz/%)
+	@FUZZ=$(B)/fuzz ENGINE=$(ENGINE) MINUTES=$(MINUTES) RUNS=$(RUNS) JOBS=$(JOBS) tests/fuzz/run.sh $(TARGETS)
 
 ## make longcheck   check and morecheck, then trainings and the sanitizers with a hundred times the fuzzing (about an hour)
 longcheck: check
@@ -250,6 +275,6 @@ clean:
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
--include $(LIB_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d
-.PHONY: all bench help quick check morecheck check-sanitized check-emulated gpucheck gpubench build-only longcheck tests clean format demo
-.SECONDARY: $(TESTS:%=%.o) $(B)/bench/time_kernels.o
+-include $(LIB_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d $(wildcard $(B)/tests/fuzz/*.d $(B)/fuzz/*.d)
+.PHONY: all bench help quick fuzz fuzz-run check morecheck check-sanitized check-emulated gpucheck gpubench build-only longcheck tests clean format demo
+.SECONDARY: $(TESTS:%=%.o) $(B)/bench/time_kernels.o $(FUZZ:%=$(B)/tests/fuzz/fuzz_%.o)

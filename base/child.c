@@ -62,7 +62,7 @@ static void be_child(int to, pid_t parent, pyr_status (*work)(void *, void *), v
 
     (void)setpgid(0, 0);
 #ifdef __linux__
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
 #endif
     if (getppid() != parent) /* it ended before that */
         _exit(1);

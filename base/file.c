@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -37,6 +38,10 @@ pyr_status pyr_file_read(char **out, size_t *size, const char *path, uint64_t li
         status = pyr_fail(PYR_E_IO, "%s: cannot be read: %s", path, strerror(errno));
         goto out;
     }
+    if (*size < (size_t)info.st_size) {
+        status = pyr_fail(PYR_E_IO, "%s: became shorter while it was read", path);
+        goto out;
+    }
     *out = bytes;
     bytes = NULL;
 out:
@@ -61,143 +66,88 @@ bool pyr_read_at(int file, void *dst, size_t n, uint64_t at)
     return true;
 }
 
-pyr_status pyr_atomic_open(pyr_atomic_file *file, const char *path)
+static pyr_status sync_folder(const char *folder)
 {
-    *file = (pyr_atomic_file){0};
-    file->path = pyr_strdup(path);
-    file->temporary = pyr_strfmt("%s.tmp-%ld", path, (long)getpid());
-    if (!file->path || !file->temporary) {
-        pyr_atomic_abandon(file);
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of %s", path);
-    }
-    file->stream = fopen(file->temporary, "wb");
-    if (!file->stream) {
-        pyr_status status = pyr_fail(PYR_E_IO, "%s cannot be written: %s", path, strerror(errno));
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int error = fd < 0 ? errno : fsync(fd) == 0 ? 0 : errno;
 
-        pyr_atomic_abandon(file);
-        return status;
-    }
-    return PYR_OK;
+    if (fd >= 0)
+        close(fd);
+    /* A folder that may not be read, or whose file system has no such call, is as lasting as it can be. */
+    if (!error || (fd < 0 && error == EACCES) || error == EINVAL || error == ENOTSUP)
+        return PYR_OK;
+    return pyr_fail(
+        PYR_E_IO,
+        "folder %s cannot be synced: %s; what was written into it may be lost when the power is cut", folder,
+        strerror(error));
 }
 
-static pyr_status write_failed(const pyr_atomic_file *file, int error)
-{
-    return pyr_fail(PYR_E_IO, "%s cannot be written: %s; the file that was there before is unchanged",
-                    file->path, strerror(error));
-}
-
-pyr_status pyr_atomic_write(pyr_atomic_file *file, const void *bytes, size_t n)
-{
-    if (n && fwrite(bytes, 1, n, file->stream) != n)
-        return write_failed(file, errno);
-    return PYR_OK;
-}
-
-/* A rename is durable once the folder is. */
-static void sync_folder_of(const char *path)
+pyr_status pyr_sync_folder_of(const char *path)
 {
     char *folder = pyr_strdup(path), *slash;
-    int fd;
+    pyr_status status;
 
     if (!folder)
-        return;
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of %s", path);
+    for (size_t n = strlen(folder); n > 1 && folder[n - 1] == '/'; n--)
+        folder[n - 1] = 0;
     slash = strrchr(folder, '/');
     if (slash)
-        *slash = 0;
-    fd = open(slash ? (*folder ? folder : "/") : ".", O_RDONLY | O_DIRECTORY);
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
+        slash[slash == folder] = 0;
+    status = sync_folder(slash ? folder : ".");
     pyr_free(folder);
+    return status;
 }
 
 pyr_status pyr_file_rename(const char *to, const char *from)
 {
     if (rename(from, to) != 0)
         return pyr_fail(PYR_E_IO, "%s cannot be renamed to %s: %s", from, to, strerror(errno));
-    sync_folder_of(to);
+    return pyr_sync_folder_of(to);
+}
+
+pyr_status pyr_file_remove(const char *path)
+{
+    if (unlink(path) != 0)
+        return errno == ENOENT || errno == ENOTDIR
+                   ? PYR_OK
+                   : pyr_fail(PYR_E_IO, "%s cannot be removed: %s", path, strerror(errno));
+    return pyr_sync_folder_of(path);
+}
+
+/* Whether something of this type is at `path`. Only where nothing is is there nothing. */
+static pyr_status exists(bool *there, const char *path, mode_t type)
+{
+    struct stat info;
+
+    *there = false;
+    if (stat(path, &info) == 0)
+        *there = (info.st_mode & S_IFMT) == type;
+    else if (errno != ENOENT && errno != ENOTDIR)
+        return pyr_fail(PYR_E_IO, "whether %s is there cannot be told: %s", path, strerror(errno));
     return PYR_OK;
 }
 
-static pyr_status commit(pyr_atomic_file *file, bool sync)
+pyr_status pyr_file_exists(bool *there, const char *path)
 {
-    pyr_status status = PYR_OK;
+    return exists(there, path, S_IFREG);
+}
 
-    errno = 0;
-    if (fflush(file->stream) != 0 || ferror(file->stream) || (sync && fsync(fileno(file->stream)) != 0))
-        status = write_failed(file, errno ? errno : EIO);
-    if (fclose(file->stream) != 0 && status == PYR_OK)
-        status = write_failed(file, errno);
-    file->stream = NULL;
-    if (status == PYR_OK && rename(file->temporary, file->path) != 0)
-        status = write_failed(file, errno);
-    if (status != PYR_OK)
-        unlink(file->temporary);
-    else if (sync)
-        sync_folder_of(file->path);
-    pyr_free(file->path);
-    pyr_free(file->temporary);
-    *file = (pyr_atomic_file){0};
+pyr_status pyr_file_exists_in(bool *there, const char *folder, const char *name)
+{
+    char *path = pyr_path_join(folder, name);
+    pyr_status status =
+        path ? pyr_file_exists(there, path) : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+
+    if (!path)
+        *there = false;
+    pyr_free(path);
     return status;
 }
 
-pyr_status pyr_atomic_commit(pyr_atomic_file *file)
+pyr_status pyr_folder_exists(bool *there, const char *path)
 {
-    return commit(file, true);
-}
-
-pyr_status pyr_atomic_commit_unsynced(pyr_atomic_file *file)
-{
-    return commit(file, false);
-}
-
-void pyr_atomic_abandon(pyr_atomic_file *file)
-{
-    if (file->stream) {
-        fclose(file->stream);
-        unlink(file->temporary);
-    }
-    pyr_free(file->path);
-    pyr_free(file->temporary);
-    *file = (pyr_atomic_file){0};
-}
-
-/* "NAME.tmp-PID", as pyr_atomic_open makes them. */
-static bool is_temporary(const char *name)
-{
-    const char *at = strstr(name, ".tmp-");
-
-    return at && at[5] && strspn(at + 5, "0123456789") == strlen(at + 5);
-}
-
-void pyr_remove_temporaries(const char *folder)
-{
-    pyr_names names;
-
-    if (!pyr_is_folder(folder) || pyr_folder_names(&names, folder) != PYR_OK)
-        return;
-    for (size_t i = 0; i < names.n; i++) {
-        char *path = is_temporary(names.at[i]) ? pyr_path_join(folder, names.at[i]) : NULL;
-
-        if (path)
-            unlink(path);
-        pyr_free(path);
-    }
-    pyr_names_free(&names);
-}
-
-pyr_status pyr_file_replace(const char *path, const void *bytes, size_t n)
-{
-    pyr_atomic_file file;
-    pyr_status status;
-
-    PYR_TRY(pyr_atomic_open(&file, path));
-    status = pyr_atomic_write(&file, bytes, n);
-    if (status == PYR_OK)
-        return pyr_atomic_commit(&file);
-    pyr_atomic_abandon(&file);
-    return status;
+    return exists(there, path, S_IFDIR);
 }
 
 bool pyr_is_folder(const char *path)
@@ -232,6 +182,8 @@ pyr_status pyr_make_folders(const char *path)
         if (error && !pyr_is_folder(part))
             status = pyr_fail(PYR_E_IO, "folder %s cannot be made: %s", part,
                               error == EEXIST ? "there is a file of that name" : strerror(error));
+        if (!error && *part)
+            status = pyr_sync_folder_of(part);
         *at = c;
         if (!c)
             break;
@@ -266,11 +218,12 @@ pyr_status pyr_folder_names(pyr_names *out, const char *path)
     DIR *folder = opendir(path);
     struct dirent *entry;
     size_t room = 0;
+    int error;
 
     *out = (pyr_names){0};
     if (!folder)
         return pyr_fail(PYR_E_IO, "folder %s cannot be read: %s", path, strerror(errno));
-    while ((entry = readdir(folder))) {
+    while (errno = 0, (entry = readdir(folder))) {
         char *name;
 
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
@@ -287,7 +240,12 @@ pyr_status pyr_folder_names(pyr_names *out, const char *path)
             goto nomem;
         out->at[out->n++] = name;
     }
+    error = errno;
     closedir(folder);
+    if (error) { /* a part of the names is no list of them */
+        pyr_names_free(out);
+        return pyr_fail(PYR_E_IO, "folder %s cannot be read: %s", path, strerror(error));
+    }
     if (out->n)
         qsort(out->at, out->n, sizeof *out->at, compare_names);
     return PYR_OK;
@@ -331,14 +289,11 @@ static pyr_status lock_file(int *out, const char *path, int wait)
         return pyr_fail(PYR_E_BUSY, "%s is held by another process%s%s", path, *holder ? ", pid " : "",
                         holder);
     }
-    /* The pid is for people; the lock itself is the kernel's and cannot go stale. */
+    /* The pid is for people, and there may be no space for it; the lock itself is the kernel's and cannot go
+     * stale. */
     int n = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) != 0 || write(fd, holder, (size_t)n) != n) {
-        pyr_status status = pyr_fail(PYR_E_IO, "%s cannot be written: %s", path, strerror(errno));
-
-        close(fd);
-        return status;
-    }
+    if (ftruncate(fd, 0) == 0)
+        (void)!write(fd, holder, (size_t)n);
     *out = fd;
     return PYR_OK;
 }
@@ -353,16 +308,21 @@ pyr_status pyr_lock_wait(int *out, const char *path)
     return lock_file(out, path, 1);
 }
 
-bool pyr_is_locked(const char *path)
+pyr_status pyr_is_locked(bool *held, const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool held;
+    int fd = open(path, O_RDONLY | O_CLOEXEC), error = fd < 0 ? errno : 0;
 
-    if (fd < 0)
-        return false;
-    held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    close(fd);
-    return held;
+    *held = false;
+    if (error == ENOENT || error == ENOTDIR)
+        return PYR_OK;
+    if (!error && flock(fd, LOCK_SH | LOCK_NB) != 0)
+        error = errno;
+    if (fd >= 0)
+        close(fd);
+    *held = error == EWOULDBLOCK;
+    return !error || *held
+               ? PYR_OK
+               : pyr_fail(PYR_E_IO, "whether %s is held cannot be told: %s", path, strerror(error));
 }
 
 void pyr_unlock(int lock)

@@ -1,4 +1,4 @@
-/* file.h - files as the program needs them: whole, replaced at once, locked. */
+/* file.h - files as the program needs them: read whole, looked for, renamed, locked. */
 #ifndef PYR_BASE_FILE_H
 #define PYR_BASE_FILE_H
 
@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 /* Read a whole file into a new block of *size bytes with a NUL behind it (not
  * counted); the caller owns *out. Gives up over `limit` bytes (PYR_E_FORMAT). */
@@ -16,34 +15,23 @@ pyr_status pyr_file_read(char **out, size_t *size, const char *path, uint64_t li
  * threads. */
 bool pyr_read_at(int file, void *dst, size_t n, uint64_t at);
 
-/* A file that appears at `path` whole or not at all: bytes go to a temporary
- * name in the same folder, commit does fsync, rename, and fsync of the folder.
- * The file that was there stays good until then. */
-typedef struct pyr_atomic_file {
-    FILE *stream; /* write here */
-    char *path, *temporary;
-} pyr_atomic_file;
-
-pyr_status pyr_atomic_open(pyr_atomic_file *file, const char *path);
-pyr_status pyr_atomic_write(pyr_atomic_file *file, const void *bytes, size_t n);
-pyr_status pyr_atomic_commit(pyr_atomic_file *file); /* also ends *file, on failure too */
-void pyr_atomic_abandon(pyr_atomic_file *file);      /* no-op on {0} and after commit */
-
-/* The same without fsync: for pictures by the thousand, which can be drawn again. */
-pyr_status pyr_atomic_commit_unsynced(pyr_atomic_file *file);
-
-/* Remove what killed processes have left of such files in a folder; only where nobody else is writing.
- * What cannot be removed stays. */
-void pyr_remove_temporaries(const char *folder);
-
-/* The whole of it in one call. */
-pyr_status pyr_file_replace(const char *path, const void *bytes, size_t n);
-
 /* `from` takes the place of `to`, both in one folder, lastingly. */
 pyr_status pyr_file_rename(const char *to, const char *from);
+/* Remove a file, lastingly; one that is not there is fine. */
+pyr_status pyr_file_remove(const char *path);
+/* What was made, renamed or removed at `path` outlasts a power cut: fsync of the folder that holds it. */
+pyr_status pyr_sync_folder_of(const char *path);
 
-/* Make a folder and its parents; one that exists is fine. */
+/* Make a folder and its parents, lastingly; one that exists is fine. */
 pyr_status pyr_make_folders(const char *path);
+
+/* Whether a regular file (a folder) is at `path`, links followed. Only ENOENT and ENOTDIR mean that there is
+ * none: any other error is PYR_E_IO, with path and reason, and *there is false. */
+pyr_status pyr_file_exists(bool *there, const char *path);
+pyr_status pyr_folder_exists(bool *there, const char *path);
+/* The same of the file FOLDER/NAME. */
+pyr_status pyr_file_exists_in(bool *there, const char *folder, const char *name);
+/* A guess: any error is taken for an absence. Only where nothing is lost by that. */
 bool pyr_is_folder(const char *path);
 bool pyr_is_file(const char *path);
 
@@ -56,7 +44,7 @@ char *pyr_path_join(const char *folder, const char *name);
 char *pyr_cache_path(const char *name);
 
 /* Sorted names in a folder (bytewise), without "." and ".."; free with
- * pyr_names_free. PYR_E_IO when it cannot be read. */
+ * pyr_names_free. PYR_E_IO when it cannot be read to its end. */
 typedef struct pyr_names {
     char **at;
     size_t n;
@@ -66,14 +54,14 @@ void pyr_names_free(pyr_names *names);
 
 /* Hold `path` as a lock until unlock or the end of the process, however it
  * ends. PYR_E_BUSY when another process holds it; the sentence names it.
- * PYR_E_IO when the file cannot be made, written or locked. */
+ * PYR_E_IO when the file cannot be made or locked. */
 pyr_status pyr_lock(int *out, const char *path);
 /* The same, but wait for the other process. */
 pyr_status pyr_lock_wait(int *out, const char *path);
 void pyr_unlock(int lock); /* -1 is a no-op */
-/* Whether anyone, this process included, holds it now. Takes it for a moment to find out: only where a
- * pyr_lock of another process cannot come in between. */
-bool pyr_is_locked(const char *path);
+/* Whether anyone, this process included, holds it now; a file that is not there is held by nobody. Takes it
+ * for a moment to find out: only where a pyr_lock of another process cannot come in between. PYR_E_IO. */
+pyr_status pyr_is_locked(bool *held, const char *path);
 
 /* FNV-1a over bytes, for fingerprints; start from PYR_HASH_START. */
 #define PYR_HASH_START UINT64_C(0xcbf29ce484222325)

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/shown.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -80,16 +81,34 @@ pyr_status pyr_json_read(cJSON **out, const char *path)
 
 /* ---- writing ---- */
 
+/* The character of `n` bytes at `at`, which a terminal must not get, as JSON writes it; one that is no UTF-8
+ * (n 0) cannot stand in JSON: its byte is shown, "\\xff". None of them is above U+FFFF. */
+static void quoted_control(pyr_text *text, const char *at, size_t n)
+{
+    char byte[5];
+
+    if (n) {
+        pyr_text_add(text, "\\u%04x", pyr_utf8_code((const unsigned char *)at, n));
+        return;
+    }
+    pyr_shown_byte(byte, *at);
+    pyr_text_add(text, "\\%s", byte);
+}
+
 static void quoted(pyr_text *text, const char *value)
 {
     pyr_text_add(text, "\"");
-    for (const unsigned char *c = (const unsigned char *)value; *c; c++)
-        if (*c == '"' || *c == '\\')
-            pyr_text_add(text, "\\%c", *c);
-        else if (*c < 0x20)
-            pyr_text_add(text, "\\u%04x", *c);
+    while (*value) {
+        size_t n = pyr_utf8_length((const unsigned char *)value);
+
+        if (*value == '"' || *value == '\\')
+            pyr_text_add(text, "\\%c", *value);
+        else if (pyr_shown_length(value))
+            pyr_text_add_bytes(text, value, n);
         else
-            pyr_text_add(text, "%c", *c);
+            quoted_control(text, value, n);
+        value += n ? n : 1;
+    }
     pyr_text_add(text, "\"");
 }
 

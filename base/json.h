@@ -17,7 +17,9 @@ pyr_status pyr_json_parse(cJSON **out, const char *bytes, size_t n, const char *
 pyr_status pyr_json_read(cJSON **out, const char *path);
 
 /* A writer of one value. Keys and values are separated as needed; `indent` 0
- * puts everything on one line. Numbers that are not finite become null. */
+ * puts everything on one line. Numbers that are not finite become null. Texts
+ * are valid JSON whatever they hold: control characters are escaped, bytes
+ * that are no UTF-8 become the letters \xff. */
 typedef struct pyr_json {
     pyr_text text;
     int indent, depth;

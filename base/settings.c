@@ -297,7 +297,7 @@ static pyr_status assign_text(pyr_settings *s, const char *key, address to, cons
 
     if (!copy)
         return pyr_fail(PYR_E_NOMEM, "out of memory: the value of %s", key);
-    if (pyr_written_from_text(to.slot->row->type, copy, &written))
+    if (pyr_written_from_text(to.slot->row, copy, &written))
         status = assign(s, key, to, &written, origin);
     else
         status = pyr_fail(PYR_E_CONFIG, "%s (%s): a quote has no end in %s", key, origin, text);
@@ -831,7 +831,7 @@ static pyr_status set_standard(pyr_settings *s, pyr_slot *slot)
 
     if (!copy)
         return pyr_fail(PYR_E_NOMEM, "out of memory: the default of %s", slot->row->key);
-    if (pyr_written_from_text(slot->row->type, copy, &written))
+    if (pyr_written_from_text(slot->row, copy, &written))
         status = pyr_value_convert(slot->row, &written, (pyr_place){slot->row->key, "default"}, s,
                                    &slot->standard);
     else

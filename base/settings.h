@@ -71,7 +71,7 @@ typedef struct pyr_setting {
     double min, max;            /* of numbers, list elements included; min >= max: no bounds */
     const char *standard;       /* the default, as text: "64", "0.1", "box", "[64, 128]", "" */
     const char *const *choices; /* NULL-terminated words, for CHOICE and TEXTS; of REALS one word, which
-                                   stands for the empty list */
+                                   stands for the empty list; of INTS "HxW": 28x32 may be typed for 28,32 */
     const char *help;           /* half a line */
 } pyr_setting;
 

@@ -80,9 +80,9 @@ const char *pyr_settings_keep(pyr_settings *settings, const char *text);
 size_t pyr_value_size(pyr_setting_type type);
 bool pyr_value_equal(const pyr_setting *row, const pyr_setting_value *a, const pyr_setting_value *b);
 
-/* Take a value's text apart, in place: quotes and brackets go, `out` points into it. false: a quote without
- * end. */
-bool pyr_written_from_text(pyr_setting_type type, char *text, pyr_written *out);
+/* Take the text of a value of `row` apart, in place: quotes and brackets go, `out` points into it. false: a
+ * quote without end. */
+bool pyr_written_from_text(const pyr_setting *row, char *text, pyr_written *out);
 
 /* By type, bounds and choices. Texts are kept in `owner`; with NULL they are borrowed from `written`. */
 pyr_status pyr_value_convert(const pyr_setting *row, const pyr_written *written, pyr_place place,

@@ -240,12 +240,23 @@ static bool list_from_text(char *text, pyr_written *out)
     return true;
 }
 
-bool pyr_written_from_text(pyr_setting_type type, char *text, pyr_written *out)
+/* "28x32" of a row for sizes becomes "28,32". */
+static void separate_sides(char *text)
 {
-    *out = (pyr_written){.list = is_list(type)};
+    char *x = text + strspn(text, "0123456789");
+
+    if (x > text && *x == 'x' && x[1] && !x[1 + strspn(x + 1, "0123456789")])
+        *x = ',';
+}
+
+bool pyr_written_from_text(const pyr_setting *row, char *text, pyr_written *out)
+{
+    *out = (pyr_written){.list = is_list(row->type)};
     text = skip_blanks(text);
     cut_blanks(text);
-    if (is_list(type))
+    if (row->type == PYR_SETTING_INTS && row->choices)
+        separate_sides(text);
+    if (is_list(row->type))
         return list_from_text(text, out);
     out->n = 1;
     return scalar_from_text(text, &out->at[0]);
@@ -320,8 +331,9 @@ void pyr_setting_describe(const pyr_setting *row, pyr_text *out)
     if (row->type == PYR_SETTING_TEXTS && row->choices)
         pyr_text_add(out, "a list of: ");
     else
-        pyr_text_add(out, "%s%s", kinds[row->type],
-                     row->type == PYR_SETTING_REALS && row->choices ? ", or " : "");
+        pyr_text_add(
+            out, "%s%s", kinds[row->type],
+            (row->type == PYR_SETTING_REALS || row->type == PYR_SETTING_INTS) && row->choices ? ", or " : "");
     print_words(row->choices, out);
     print_bounds(row, out);
 }
@@ -587,7 +599,7 @@ pyr_status pyr_setting_parse(const pyr_setting *row, const char *name, const cha
     copy = pyr_strdup(text);
     if (!copy)
         return pyr_fail(PYR_E_NOMEM, "out of memory: the value of %s", name);
-    if (!pyr_written_from_text(row->type, copy, &written))
+    if (!pyr_written_from_text(row, copy, &written))
         status = pyr_fail(PYR_E_CONFIG, "%s: a quote has no end in %s", name, text);
     else
         status = pyr_value_convert(row, &written, place, NULL, &value);

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/settings_internal.h"
+#include "base/shown.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -149,7 +150,7 @@ static void report(const pyr_slot *a, const pyr_slot *b, int level, pyr_text *ou
     pyr_value_print(a->row, pyr_slot_value(a, level), out);
     pyr_text_add(out, " -> ");
     pyr_value_print(b->row, pyr_slot_value(b, level), out);
-    pyr_text_add(out, " (%s)\n", now ? now->origin : "default");
+    pyr_shown_add(out, " (%s)\n", now ? now->origin : "default");
 }
 
 /* One line where the key has one value for all levels in both, else one per level. */

@@ -1,5 +1,6 @@
 #include "base/status.h"
 
+#include "base/shown.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,23 +8,14 @@
 enum { SENTENCE = 4096 };
 static _Thread_local char sentence[SENTENCE];
 
-/* Names come from files: no control characters of theirs reach a terminal. New lines are ours. */
-static void tame(char *text)
-{
-    for (; *text; text++)
-        if (((unsigned char)*text < 0x20 && *text != '\n') || *text == 0x7f)
-            *text = '?';
-}
-
 pyr_status pyr_fail(pyr_status code, const char *fmt, ...)
 {
     char text[SENTENCE]; /* the arguments may point into `sentence` */
     va_list args;
 
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    pyr_shown_buffer(text, sizeof text, fmt, args);
     va_end(args);
-    tame(text);
     memcpy(sentence, text, sizeof text);
     return code;
 }
@@ -34,9 +26,15 @@ pyr_status pyr_fail_prefix(pyr_status code, const char *fmt, ...)
     va_list args;
 
     va_start(args, fmt);
-    vsnprintf(prefix, sizeof prefix, fmt, args);
+    pyr_shown_buffer(prefix, sizeof prefix, fmt, args);
     va_end(args);
     return pyr_fail(code, "%s: %s", prefix, sentence);
+}
+
+pyr_status pyr_fail_lines(pyr_status code, const char *text)
+{
+    pyr_shown_buffer_lines(sentence, sizeof sentence, text);
+    return code;
 }
 
 const char *pyr_error(void)

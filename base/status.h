@@ -24,12 +24,17 @@ typedef enum pyr_status {
 } pyr_status;
 
 /* Store the sentence for this thread and return `code`. Arguments may point
- * into the current sentence. Control characters become '?'; a text longer than
- * 4095 bytes is cut. */
+ * into the current sentence. What %s and %c bring is shown as in base/shown.h:
+ * no name reaches a terminal raw, and newlines are those of the format. A text
+ * longer than 4095 bytes is cut. */
 pyr_status pyr_fail(pyr_status code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Put "prefix: " before the current sentence and return `code` unchanged. */
 pyr_status pyr_fail_prefix(pyr_status code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same for a finished text whose newlines are ours (a table); the names in it were added by
+ * pyr_shown_add. */
+pyr_status pyr_fail_lines(pyr_status code, const char *text);
 
 /* The last sentence of this thread; "" when there was none. Valid until the
  * next pyr_fail of this thread. */

@@ -172,6 +172,16 @@ size_t pyr_utf8_length(const unsigned char *at)
     return n;
 }
 
+unsigned pyr_utf8_code(const unsigned char *at, size_t n)
+{
+    static const unsigned char first[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    unsigned code = at[0] & first[n];
+
+    for (size_t i = 1; i < n; i++)
+        code = code << 6 | (at[i] & 0x3f);
+    return code;
+}
+
 bool pyr_parse_count(const char *text, int64_t *out)
 {
     static const struct {

@@ -38,6 +38,9 @@ bool pyr_parse_count(const char *text, int64_t *out);
 /* Bytes of the UTF-8 character at `at` (NUL-terminated), 0 when it is none. */
 size_t pyr_utf8_length(const unsigned char *at);
 
+/* The code point of its n bytes, n as pyr_utf8_length gave it (1..4). */
+unsigned pyr_utf8_code(const unsigned char *at, size_t n);
+
 /* A finite number with nothing after it. */
 bool pyr_parse_real(const char *text, double *out);
 

@@ -1,11 +1,9 @@
 #include "cascade/joint_internal.h"
 
-#include "base/file.h"
 #include "base/mem.h"
 #include "levels/micro_batch.h"
 #include "levels/unet.h"
 #include "levels/unet_file.h"
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,39 +52,6 @@ static pyr_status report(void *ctx, const pyr_train_report *train, bool brief)
     return PYR_OK;
 }
 
-/* Left behind, the file would vouch for states that the next process to be killed has half written. */
-static pyr_status states_are_in_place(const char *commit)
-{
-    if (remove(commit) != 0)
-        return pyr_fail(PYR_E_IO, "%s cannot be removed: %s", commit, strerror(errno));
-    return PYR_OK;
-}
-
-/* The states of all levels change at once: they are written beside the old ones, a file says that they are
- * whole, and only then each takes its place. A process that is killed in between is finished by the next one.
- */
-static pyr_status save_states(pyr_joint *j)
-{
-    for (int i = 0; i < j->levels; i++)
-        PYR_TRY(pyr_level_trainer_save_state(j->t[i], j->job[i].folder, true));
-    PYR_TRY(pyr_file_replace(j->commit, "", 0));
-    for (int i = 0; i < j->levels; i++)
-        PYR_TRY(pyr_level_take_next(j->job[i].folder));
-    return states_are_in_place(j->commit);
-}
-
-pyr_status pyr_joint_recover(const pyr_joint_job *job)
-{
-    bool whole = pyr_is_file(job->commit);
-
-    for (int i = 0; i < job->config->pyramid.levels; i++)
-        if (whole)
-            PYR_TRY(pyr_level_take_next(job->level[i].folder));
-        else
-            pyr_level_drop_next(job->level[i].folder);
-    return whole ? states_are_in_place(job->commit) : PYR_OK;
-}
-
 static pyr_status checkpoint(void *ctx, const pyr_train_state *state)
 {
     pyr_joint *j = ctx;
@@ -105,7 +70,7 @@ static pyr_status checkpoint(void *ctx, const pyr_train_state *state)
     for (int i = 0; i < j->levels; i++)
         PYR_TRY(pyr_level_trainer_save_unet(j->t[i]));
     if (!j->set->share)
-        return save_states(j);
+        return pyr_joint_save_states(j, state->step);
     return pyr_level_trainer_save_state(j->t[j->levels - 1], j->shared_folder, false);
 }
 
@@ -303,12 +268,14 @@ static pyr_status is_resumed(pyr_joint *j)
 {
     int n = 0;
 
-    if (j->set->share) {
-        j->resumed = pyr_level_has_state(j->shared_folder);
-        return PYR_OK;
+    if (j->set->share)
+        return pyr_level_has_state(&j->resumed, j->shared_folder);
+    for (int i = 0; i < j->levels; i++) {
+        bool there;
+
+        PYR_TRY(pyr_level_has_state(&there, j->job[i].folder));
+        n += there;
     }
-    for (int i = 0; i < j->levels; i++)
-        n += pyr_level_has_state(j->job[i].folder);
     j->resumed = n == j->levels;
     if (n == 0 || n == j->levels)
         return PYR_OK;
@@ -489,7 +456,7 @@ pyr_status pyr_joint_finished(const pyr_joint_job *job, bool *finished, int64_t 
         pyr_level_facts facts;
         pyr_progress progress;
 
-        *finished = pyr_level_has_state(folder);
+        PYR_TRY(pyr_level_has_state(finished, folder));
         if (!*finished)
             break;
         PYR_TRY(pyr_level_peek(folder, &facts, &progress, NULL));

@@ -51,7 +51,8 @@ pyr_status pyr_joint_run(pyr_joint *j);
  * was not begun. PYR_E_CONFIG when the job's duration is not the one that it was begun with. */
 pyr_status pyr_joint_finished(const pyr_joint_job *job, bool *finished, int64_t *steps);
 
-/* Finish or undo what a killed process was about when it saved; before anything is read. */
+/* Finish or undo what a process was about when it, or the power, ended while it saved; before anything is
+ * read. PYR_E_FORMAT when the levels have no common checkpoint, PYR_E_IO; then nothing is changed. */
 pyr_status pyr_joint_recover(const pyr_joint_job *job);
 
 /* Gradient of step `step` into the optimizers, without an update, and the weighted loss of the active levels.

@@ -74,6 +74,9 @@ const char *pyr_joint_explain(void *ctx, int64_t number);
 /* w_i of the sum of losses. */
 double pyr_joint_weight(const pyr_joint *j, int level);
 
+/* The states of all levels change at once: those of the checkpoint of step `step`. joint_commit.c */
+pyr_status pyr_joint_save_states(pyr_joint *j, int64_t step);
+
 /* After a level's held-out loss has been measured: freeze it when that is flat. joint_freeze.c */
 void pyr_joint_consider_freezing(pyr_joint *j, int level, const pyr_train_report *now,
                                  const pyr_held_out *held_out);

@@ -2,7 +2,7 @@
 
 #include "base/mem.h"
 #include "base/philox.h"
-#include "graph/train.h"
+#include "base/stop.h"
 #include "levels/denoiser_gradient.h"
 #include <math.h>
 
@@ -178,6 +178,14 @@ static void choose_images(const running *r, lane_memory *m, int first, int n)
     }
 }
 
+/* One image may take thousands of evaluations: a stop does not wait for them. */
+static pyr_status denoise(void *denoising, const void *x, const double *s, void *out)
+{
+    if (pyr_stop_requested())
+        return pyr_fail(PYR_E_STOPPED, "stopped");
+    return pyr_denoiser_call(denoising, x, s, out);
+}
+
 static pyr_status run_level(running *r, int lane, int level, int first, int n)
 {
     const pyr_likelihood_plan *plan = &r->job->plan;
@@ -193,7 +201,7 @@ static pyr_status run_level(running *r, int lane, int level, int first, int n)
                         .size = pyr_count(s->level.variable),
                         .seeds = m->seeds,
                         .level = level,
-                        .denoise = pyr_denoiser_call,
+                        .denoise = denoise,
                         .vjp = pyr_denoiser_vjp,
                         .ctx = &denoising,
                         .work = m->work,

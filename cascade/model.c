@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/philox.h"
-#include "graph/train.h"
+#include "base/stop.h"
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>

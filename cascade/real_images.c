@@ -1,7 +1,7 @@
 #include "cascade/real_images.h"
 
 #include "base/mem.h"
-#include "graph/train.h"
+#include "base/stop.h"
 #include "images/order.h"
 #include "images/pixels.h"
 

@@ -1,7 +1,9 @@
 #include "cascade/run.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/shown.h"
 #include "levels/pipeline.h"
 #include "levels/unet_file.h"
 #include <inttypes.h>
@@ -111,40 +113,38 @@ char *pyr_run_commit(const char *run)
     return pyr_path_join(run, "states-change-places");
 }
 
+static const char manifest_name[] = "pyrdiff.cfg";
+
 static char *manifest_of(const char *run)
 {
-    return pyr_path_join(run, "pyrdiff.cfg");
+    return pyr_path_join(run, manifest_name);
 }
 
-bool pyr_run_exists(const char *run)
+pyr_status pyr_run_exists(bool *there, const char *run)
 {
-    char *path = manifest_of(run);
-    bool there = path && pyr_is_file(path);
-
-    pyr_free(path);
-    return there;
+    return pyr_file_exists_in(there, run, manifest_name);
 }
 
-bool pyr_run_has_level(const char *run, int level)
+pyr_status pyr_run_has_level(bool *there, const char *run, int level)
 {
-    char *path = pyr_strfmt("%s/level-%d/unet/config.json", run, level);
-    bool there = path && pyr_is_file(path);
+    char name[64];
 
-    pyr_free(path);
-    return there;
+    snprintf(name, sizeof name, "level-%d/unet/config.json", level);
+    return pyr_file_exists_in(there, run, name);
 }
 
 pyr_status pyr_run_check_trained(const char *run, int level)
 {
     char *folder = pyr_run_level(run, level);
-    bool begun = folder && pyr_is_folder(folder);
+    bool begun = folder && pyr_is_folder(folder), there;
     int other = 0;
     pyr_status status;
 
     pyr_free(folder);
-    if (pyr_run_has_level(run, level))
+    PYR_TRY(pyr_run_has_level(&there, run, level));
+    if (there)
         return PYR_OK;
-    while (other < PYR_MAX_LEVELS && !pyr_run_has_level(run, other))
+    while (other < PYR_MAX_LEVELS && (pyr_run_has_level(&there, run, other) != PYR_OK || !there))
         other++;
     status = pyr_fail(PYR_E_IO, "level %d of %s %s: pyrdiff train --outdir %s --level %d", level, run,
                       begun ? "has no weights yet, its training has not come to a checkpoint"
@@ -159,16 +159,16 @@ pyr_status pyr_run_check_trained(const char *run, int level)
 
 pyr_status pyr_run_settings(pyr_settings **out, const char *run)
 {
-    pyr_status status = PYR_OK;
+    pyr_status status;
     char *path = manifest_of(run);
+    bool there;
 
     *out = NULL;
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
-    if (!pyr_is_file(path)) {
-        status = pyr_pipeline_fail_no_run(run);
-        goto out;
-    }
+    PYR_TRY_OUT(pyr_file_exists(&there, path));
+    if (!there)
+        PYR_TRY_OUT(pyr_pipeline_fail_no_run(run));
     PYR_TRY_OUT(pyr_settings_new(out, pyr_all_sections(), PYR_SECTIONS));
     PYR_TRY_OUT(pyr_settings_read(*out, path));
 out:
@@ -235,14 +235,21 @@ static char *lock_of(const char *run, int level)
 
 /* A cascade's levels begin together: with their one state, or with states that are about to take their
  * places. */
-static bool began_together(const char *run)
+static pyr_status began_together(bool *all, const char *run)
 {
     char *shared_folder = pyr_run_shared(run), *commit = pyr_run_commit(run);
-    bool all = (shared_folder && pyr_level_has_state(shared_folder)) || (commit && pyr_is_file(commit));
+    pyr_status status;
 
+    *all = false;
+    if (!shared_folder || !commit)
+        status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", run);
+    else
+        status = pyr_level_has_state(all, shared_folder);
+    if (status == PYR_OK && !*all)
+        status = pyr_file_exists(all, commit);
     pyr_free(shared_folder);
     pyr_free(commit);
-    return all;
+    return status;
 }
 
 enum { NO_LOCKS = -1 };
@@ -250,35 +257,55 @@ enum { NO_LOCKS = -1 };
 /* Which levels have begun: those with a state, and those that another process works on, whose first
  * checkpoint is still to come. `own` is the one whose lock this process holds; NO_LOCKS: only states count.
  */
+static pyr_status has_begun_level(bool *begun, const char *run, int level, bool all, int own)
+{
+    char *folder = pyr_run_level(run, level), *lock = lock_of(run, level);
+    pyr_status status;
+
+    *begun = false;
+    if (!folder || !lock)
+        status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", run);
+    else
+        status = pyr_level_has_state(begun, folder);
+    if (status == PYR_OK && !*begun && all)
+        status = pyr_folder_exists(begun, folder);
+    if (status == PYR_OK && !*begun && own != NO_LOCKS && level != own)
+        status = pyr_is_locked(begun, lock);
+    pyr_free(lock);
+    pyr_free(folder);
+    return status;
+}
+
 static pyr_status count_begun(const char *run, int own, bool at[PYR_MAX_LEVELS], int *n)
 {
-    bool all = began_together(run);
+    bool all;
 
     *n = 0;
+    PYR_TRY(began_together(&all, run));
     for (int i = 0; i < PYR_MAX_LEVELS; i++) {
-        char *folder = pyr_run_level(run, i), *lock = lock_of(run, i);
-
-        if (folder && lock) {
-            at[i] = (all && pyr_is_folder(folder)) || pyr_level_has_state(folder) ||
-                    (own != NO_LOCKS && i != own && pyr_is_locked(lock));
-            *n += at[i];
-        }
-        pyr_free(lock);
-        pyr_free(folder);
-        if (!folder || !lock)
-            return pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", run);
+        PYR_TRY(has_begun_level(&at[i], run, i, all, own));
+        *n += at[i];
     }
     return PYR_OK;
 }
 
 static pyr_status differs(const char *run, const pyr_text *text)
 {
-    return pyr_fail(
-        PYR_E_CONFIG,
-        "the configuration differs from that of %s (%s/pyrdiff.cfg -> now):\n%s"
+    pyr_text whole = {0};
+    pyr_status status;
+
+    pyr_shown_add(&whole, "the configuration differs from that of %s (%s/pyrdiff.cfg -> now):\n", run, run);
+    pyr_text_add(&whole, "%s", text->at ? text->at : "");
+    pyr_shown_add(
+        &whole,
         "go on with the old values, or begin anew with --outdir OTHER (--transfer %s takes its weights "
         "along)",
-        run, run, text->at, run);
+        run);
+    status = whole.failed
+                 ? pyr_fail(PYR_E_NOMEM, "out of memory: what differs from the configuration of %s", run)
+                 : pyr_fail_lines(PYR_E_CONFIG, whole.at);
+    pyr_text_free(&whole);
+    return status;
 }
 
 /* What all levels share, and what `level` has if it has begun, is as in the manifest of the run, `old`. */
@@ -320,9 +347,11 @@ pyr_status pyr_run_check(const char *run, const pyr_settings *settings, int leve
     pyr_pyramid_settings pyramid;
     pyr_settings *old = NULL;
     pyr_status status;
+    bool there;
     int n;
 
-    if (!pyr_run_exists(run))
+    PYR_TRY(pyr_run_exists(&there, run));
+    if (!there)
         return PYR_OK;
     PYR_TRY(count_begun(run, NO_LOCKS, has_begun, &n));
     if (n == 0)
@@ -344,35 +373,25 @@ pyr_status pyr_run_check(const char *run, const pyr_settings *settings, int leve
  * there. */
 static pyr_status kept_facts(bool *kept, pyr_level_facts *facts, const char *folder, bool to_train)
 {
-    char *config = pyr_strfmt("%s/unet/config.json", folder);
-    pyr_status status = PYR_OK;
     pyr_progress progress;
 
-    *kept = pyr_level_has_state(folder);
-    if (!config)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+    PYR_TRY(pyr_level_has_state(kept, folder));
     if (*kept)
-        status = pyr_level_peek(folder, facts, &progress, NULL);
-    else if (!to_train && pyr_is_file(config)) {
-        pyr_unet_files files = {0};
-        pyr_unet_config unet;
-
-        *kept = true;
-        status = pyr_level_open_unet(folder, &files, &unet, facts);
-        pyr_unet_files_free(&files);
-    }
-    pyr_free(config);
-    return status;
+        return pyr_level_peek(folder, facts, &progress, NULL);
+    if (to_train)
+        return PYR_OK;
+    PYR_TRY(pyr_file_exists_in(kept, folder, "unet/config.json"));
+    return *kept ? pyr_level_unet_facts(folder, facts) : PYR_OK;
 }
 
 static pyr_status other_data(const char *run, int level, uint64_t then, const char *data, uint64_t now)
 {
     pyr_data_config config = {.set.path = ""};
     pyr_settings *old = NULL;
-    bool elsewhere;
+    bool elsewhere, there;
     pyr_status status;
 
-    if (pyr_run_exists(run) && pyr_run_settings(&old, run) == PYR_OK)
+    if (pyr_run_exists(&there, run) == PYR_OK && there && pyr_run_settings(&old, run) == PYR_OK)
         pyr_settings_fill(old, "data", -1, &config);
     elsewhere = *config.set.path && strcmp(config.set.path, data) != 0;
     status = pyr_fail(
@@ -389,8 +408,9 @@ static pyr_status other_data(const char *run, int level, uint64_t then, const ch
 pyr_status pyr_run_same_data(const char *run, int levels, int level, const char *data, uint64_t fingerprint,
                              bool kept[PYR_MAX_LEVELS])
 {
-    bool together = began_together(run);
+    bool together;
 
+    PYR_TRY(began_together(&together, run));
     for (int i = 0; i < levels; i++) {
         char *folder = pyr_run_level(run, i);
         pyr_level_facts facts;
@@ -417,7 +437,7 @@ static pyr_status lock_level(int *lock, const char *run, int level)
         status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", run);
         goto out;
     }
-    PYR_TRY_OUT(pyr_make_folders(folder));
+    PYR_TRY_OUT(pyr_open_output_folder(folder));
     status = pyr_lock(lock, path);
     if (status == PYR_E_BUSY)
         pyr_fail_prefix(status, "level %d of %s is being trained already", level, run);
@@ -436,19 +456,21 @@ pyr_status pyr_run_begin(int *level_lock, const char *run, const pyr_settings *s
     bool has_begun[PYR_MAX_LEVELS] = {false};
     pyr_pyramid_settings pyramid;
     int lock = -1, n;
+    bool there;
 
     *level_lock = -1;
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
     pyr_settings_fill(settings, "pyramid", -1, &pyramid);
-    status = pyr_make_folders(run);
+    status = pyr_open_output_folder(run);
     if (status == PYR_E_IO)
         pyr_fail(status, "%s; choose another place with --outdir", pyr_error());
     PYR_TRY_OUT(status);
     PYR_TRY_OUT(pyr_lock_wait(&lock, path));
     PYR_TRY_OUT(lock_level(level_lock, run, level));
     PYR_TRY_OUT(count_begun(run, level, has_begun, &n));
-    if (!pyr_run_exists(run) || n == 0)
+    PYR_TRY_OUT(pyr_run_exists(&there, run));
+    if (!there || n == 0)
         PYR_TRY_OUT(write_manifest(run, settings, pyramid.levels));
     else
         PYR_TRY_OUT(merge(run, settings, level, has_begun));

@@ -67,10 +67,12 @@ char *pyr_run_commit(const char *run);
 
 /* Read RUN/pyrdiff.cfg; the caller frees *out. PYR_E_IO with a sentence that says what a run is. */
 pyr_status pyr_run_settings(pyr_settings **out, const char *run);
-bool pyr_run_exists(const char *run);
+/* Whether a run is there. PYR_E_IO when that cannot be told. */
+pyr_status pyr_run_exists(bool *there, const char *run);
 
-/* Whether level I of the run has weights to draw from, those of a checkpoint or final ones. */
-bool pyr_run_has_level(const char *run, int level);
+/* Whether level I of the run has weights to draw from, those of a checkpoint or final ones. PYR_E_IO when
+ * that cannot be told. */
+pyr_status pyr_run_has_level(bool *there, const char *run, int level);
 /* PYR_E_IO when it has none, with the command that trains it, and the one that draws a level that is there.
  */
 pyr_status pyr_run_check_trained(const char *run, int level);

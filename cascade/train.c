@@ -1,9 +1,10 @@
 #include "cascade/train.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "cascade/joint.h"
-#include "graph/train.h"
 #include <assert.h>
 #include <stdio.h>
 
@@ -92,15 +93,40 @@ static pyr_level_job level_job(const pyr_train_job *job, const pyr_ground *groun
                            .ctx = job->ctx};
 }
 
+/* The weights of a finished level, from its state, when they are not what was written. */
+static pyr_status renew_weights(const pyr_train_job *job, const pyr_ground *ground, int level,
+                                const pyr_level_job *with)
+{
+    pyr_level_trainer *trainer = NULL;
+    pyr_text text = {0};
+    bool whole;
+    pyr_status status;
+
+    PYR_TRY(pyr_level_unet_is_whole(&whole, with->folder));
+    if (whole)
+        return PYR_OK;
+    pyr_text_add(&text, "level %d: its weights are written again from its training state: %s", level,
+                 pyr_error());
+    PYR_TRY_OUT(pyr_level_trainer_new(&trainer, with, &ground->config.level[level], level));
+    PYR_TRY_OUT(pyr_level_trainer_save_unet(trainer));
+    if (text.at)
+        note(job, text.at);
+out:
+    pyr_level_trainer_free(trainer);
+    pyr_text_free(&text);
+    return status;
+}
+
 static pyr_status train_locked(const pyr_train_job *job, const pyr_ground *ground, int level,
                                const pyr_level_job *with)
 {
     pyr_level_trainer *trainer = NULL;
     pyr_level_memory memory;
     pyr_status status = PYR_OK;
-    bool resumed = pyr_level_has_state(with->folder);
+    bool resumed;
     char line[256];
 
+    PYR_TRY(pyr_level_has_state(&resumed, with->folder));
     if (resumed) { /* do not plan a network to say that it is finished */
         pyr_level_facts facts;
         pyr_progress progress;
@@ -111,7 +137,7 @@ static pyr_status train_locked(const pyr_train_job *job, const pyr_ground *groun
             snprintf(line, sizeof line, "level %d is finished: %lld steps done", level,
                      (long long)progress.steps);
             note(job, line);
-            return PYR_OK;
+            return renew_weights(job, ground, level, with);
         }
     }
     PYR_TRY_OUT(pyr_level_trainer_new(&trainer, with, &ground->config.level[level], level));
@@ -214,11 +240,13 @@ static pyr_status check_duration(const pyr_train_job *job, const pyr_ground *gro
     char *folder = pyr_run_level(job->run, level);
     pyr_level_facts facts;
     pyr_progress progress;
-    pyr_status status = PYR_OK;
+    bool begun;
+    pyr_status status;
 
     if (!folder)
         return pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", job->run);
-    if (pyr_level_has_state(folder)) {
+    status = pyr_level_has_state(&begun, folder);
+    if (status == PYR_OK && begun) {
         status = pyr_level_peek(folder, &facts, &progress, NULL);
         if (status == PYR_OK)
             status = pyr_level_same_duration(&one, &ground->config.level[level], level, &progress);
@@ -354,9 +382,36 @@ static pyr_status begin_all(const pyr_train_job *job, together *all, bool share)
         remove_leftovers(all->folder[i]);
     }
     if (share)
-        PYR_TRY(pyr_make_folders(all->shared));
-    pyr_remove_temporaries(all->shared);
+        PYR_TRY(pyr_open_output_folder(all->shared));
     return pyr_joint_recover(&all->job);
+}
+
+/* The weights of a finished cascade's levels, from the states, where they are not what was written. */
+static pyr_status renew_together(const pyr_train_job *job, const together *all)
+{
+    pyr_joint *joint = NULL;
+    pyr_text text = {0};
+    pyr_status status = PYR_OK;
+
+    for (int i = all->levels - 1; i >= 0; i--) {
+        bool whole;
+
+        PYR_TRY_OUT(pyr_level_unet_is_whole(&whole, all->folder[i]));
+        if (whole)
+            continue;
+        pyr_text_add(&text, "level %d: its weights are written again from its training state: %s", i,
+                     pyr_error());
+        if (!joint)
+            PYR_TRY_OUT(pyr_joint_new(&joint, &all->job));
+        PYR_TRY_OUT(pyr_level_trainer_save_unet(pyr_joint_level(joint, i)));
+        if (text.at)
+            note(job, text.at);
+        pyr_text_free(&text);
+    }
+out:
+    pyr_joint_free(joint);
+    pyr_text_free(&text);
+    return status;
 }
 
 static pyr_status train_together(const pyr_train_job *job, const pyr_ground *ground)
@@ -375,6 +430,7 @@ static pyr_status train_together(const pyr_train_job *job, const pyr_ground *gro
     if (finished) {
         snprintf(line, sizeof line, "the cascade is finished: %lld steps done", (long long)steps);
         note(job, line);
+        status = renew_together(job, &all);
         goto out;
     }
     PYR_TRY_OUT(pyr_joint_new(&joint, &all.job));

@@ -1,11 +1,12 @@
 /* analyze.c - pyrdiff analyze: what the levels of a data set's pyramid are like, in words, JSON and plots. */
 #include "cascade/analyze.h"
 
-#include "base/file.h"
+#include "base/atomic_file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/one_level.h"
+#include "cli/output.h"
 #include "cli/progress.h"
 #include "eval/svg.h"
 #include <inttypes.h>
@@ -104,24 +105,24 @@ static double end_of(const pyr_level_analysis *l)
 
 static void print_bands(const char *name, const double *values, int n)
 {
-    printf("  %-20s", name);
+    pyr_print("  %-20s", name);
     for (int i = 0; i < n; i++)
-        printf("%s%.4g", i ? ", " : "", values[i]);
+        pyr_print("%s%.4g", i ? ", " : "", values[i]);
 }
 
 static void print_ncsn(const pyr_level_analysis *l, const typed *t)
 {
-    printf("  NCSNv2              ");
+    pyr_print("  NCSNv2              ");
     if (!(l->gamma > 1)) {
-        printf("none: its criterion needs 5 dimensions\n");
+        pyr_print("none: its criterion needs 5 dimensions\n");
         return;
     }
-    printf("sigma_1 %.4g, gamma %.4f, %d noise levels down to %g\n", l->farthest.distance, l->gamma,
-           l->noise_levels, t->sigma_last);
-    printf("                      T %d: epsilon %.3g, variance %.4f of the right one; at most 1.05 with T "
-           "%s%d\n",
-           t->langevin_steps, l->e * t->sigma_last * t->sigma_last, l->variance,
-           l->enough > 1000 ? "above " : "", l->enough > 1000 ? 1000 : l->enough);
+    pyr_print("sigma_1 %.4g, gamma %.4f, %d noise levels down to %g\n", l->farthest.distance, l->gamma,
+              l->noise_levels, t->sigma_last);
+    pyr_print("                      T %d: epsilon %.3g, variance %.4f of the right one; at most 1.05 with T "
+              "%s%d\n",
+              t->langevin_steps, l->e * t->sigma_last * t->sigma_last, l->variance,
+              l->enough > 1000 ? "above " : "", l->enough > 1000 ? 1000 : l->enough);
 }
 
 static void print_spectrum(const pyr_level_analysis *l)
@@ -130,12 +131,12 @@ static void print_spectrum(const pyr_level_analysis *l)
 
     if (n == 0)
         return;
-    printf("  %-21s%8s  %-22s%s\n", "cycles per image", "power", "signal = noise at",
-           "signal / noise at t =");
-    printf("  %53s", "");
+    pyr_print("  %-21s%8s  %-22s%s\n", "cycles per image", "power", "signal = noise at",
+              "signal / noise at t =");
+    pyr_print("  %53s", "");
     for (int j = 0; j < TIMES; j++)
-        printf("%10.3g", time_at(&l->schedule, j / (double)(TIMES - 1)));
-    printf("\n");
+        pyr_print("%10.3g", time_at(&l->schedule, j / (double)(TIMES - 1)));
+    pyr_print("\n");
     for (int i = 0; i < n; i++) {
         double power = l->power[bin[i]], s = sqrt(power), end = end_of(l);
         double begin = pyr_schedule_s(&l->schedule, pyr_schedule_t_min(&l->schedule));
@@ -145,26 +146,26 @@ static void print_spectrum(const pyr_level_analysis *l)
             snprintf(where, sizeof where, "sigma %.3g", s);
         else
             snprintf(where, sizeof where, "sigma %.3g, t %.3f", s, pyr_schedule_t(&l->schedule, s));
-        printf("  %-21d%8.3g  %-22s", bin[i], power, where);
+        pyr_print("  %-21d%8.3g  %-22s", bin[i], power, where);
         for (int j = 0; j < TIMES; j++) {
             double noise = pyr_schedule_s(&l->schedule, time_at(&l->schedule, j / (double)(TIMES - 1)));
 
-            printf("%10.3g", power / (noise * noise));
+            pyr_print("%10.3g", power / (noise * noise));
         }
-        printf("\n");
+        pyr_print("\n");
     }
 }
 
 static void print_references(const pyr_analysis *a)
 {
     if (a->levels > 1)
-        printf("\nnoise for half of the variance goes with the side to the power %.2f: %s\n", a->slope,
-               a->slope > 0.5 ? "one noise.reference for all levels would be near"
-                              : "no noise.reference for all levels; 0, no shift, is nearer");
+        pyr_print("\nnoise for half of the variance goes with the side to the power %.2f: %s\n", a->slope,
+                  a->slope > 0.5 ? "one noise.reference for all levels would be near"
+                                 : "no noise.reference for all levels; 0, no shift, is nearer");
     else
-        printf("\nreference side: for noise levels that are right for CIFAR-10 (half of the variance at "
-               "sigma %g)\n",
-               PYR_ANALYSIS_HALF);
+        pyr_print("\nreference side: for noise levels that are right for CIFAR-10 (half of the variance at "
+                  "sigma %g)\n",
+                  PYR_ANALYSIS_HALF);
 }
 
 static void print_level(const work *w, int index)
@@ -175,30 +176,32 @@ static void print_level(const work *w, int index)
     bool coarsest = index == w->analysis.levels - 1;
     int64_t n = l->images;
 
-    printf("\nlevel %d: %dx%dx%d, %s\n", index, v->h, v->w, v->c,
-           w->analysis.levels == 1 ? "the image"
-           : coarsest              ? "the coarsest image"
-           : f->bands > 1          ? "details in three bands"
-                                   : "residual");
+    pyr_print("\nlevel %d: %dx%dx%d, %s\n", index, v->h, v->w, v->c,
+              w->analysis.levels == 1 ? "the image"
+              : coarsest              ? "the coarsest image"
+              : f->bands > 1          ? "details in three bands"
+                                      : "residual");
     print_bands("mean", f->mean, f->bands);
-    printf("\n");
+    pyr_print("\n");
     print_bands("standard deviation", f->std, f->bands);
-    printf("\n  largest distance    %.4g (standardised %.4g), of %" PRId64 " images, all %" PRId64
-           " pairs; images %" PRId64 " and %" PRId64 "\n",
-           l->farthest.distance, l->farthest_z, n, n * (n - 1) / 2, l->farthest.i, l->farthest.j);
+    pyr_print("\n  largest distance    %.4g (standardised %.4g), of %" PRId64 " images, all %" PRId64
+              " pairs; images %" PRId64 " and %" PRId64 "\n",
+              l->farthest.distance, l->farthest_z, n, n * (n - 1) / 2, l->farthest.i, l->farthest.j);
     print_ncsn(l, w->typed);
     if (isnan(l->reference))
-        printf("  half of variance    a linear denoiser leaves it at sigma %.3g\n", l->half);
+        pyr_print("  half of variance    a linear denoiser leaves it at sigma %.3g\n", l->half);
     else
-        printf("  reference side      %.3g (a linear denoiser leaves half of the variance at sigma %.3g)\n",
-               l->reference, l->half);
-    printf("  start at sigma %-5.4g%.3g nats from the prior (at most %.3g given any condition)\n", end_of(l),
-           l->mismatch, l->ceiling);
+        pyr_print(
+            "  reference side      %.3g (a linear denoiser leaves half of the variance at sigma %.3g)\n",
+            l->reference, l->half);
+    pyr_print("  start at sigma %-5.4g%.3g nats from the prior (at most %.3g given any condition)\n",
+              end_of(l), l->mismatch, l->ceiling);
     if (l->level.settings.sampler.start == PYR_START_GAUSSIAN)
-        printf("                      sampling starts from the fitted Gaussian: none of that, for a Gaussian "
-               "level\n");
-    printf("  suggested sigma     %.3g to %.3g (%.3g nats)\n", l->sigma_min, l->sigma_max,
-           pyr_analysis_mismatch(l, l->sigma_max));
+        pyr_print(
+            "                      sampling starts from the fitted Gaussian: none of that, for a Gaussian "
+            "level\n");
+    pyr_print("  suggested sigma     %.3g to %.3g (%.3g nats)\n", l->sigma_min, l->sigma_max,
+              pyr_analysis_mismatch(l, l->sigma_max));
     print_spectrum(l);
 }
 
@@ -496,8 +499,10 @@ static pyr_status put_block(const work *w)
         status = pyr_fail(PYR_E_NOMEM, "out of memory for a configuration");
     else if (*path)
         status = pyr_file_replace(path, block.at, block.length);
-    else
-        printf("\n%s", block.at);
+    else {
+        pyr_print("\n");
+        pyr_print_lines(block.at);
+    }
     pyr_text_free(&block);
     return status;
 }
@@ -517,10 +522,10 @@ static pyr_status write_fits(const work *w)
         PYR_TRY(status);
     }
     if (w->analysis.only >= 0)
-        printf("\n%s: level-%d has a gaussian.safetensors now, for sampler.start = \"gaussian\"\n",
-               w->typed->network, w->analysis.only);
+        pyr_print("\n%s: level-%d has a gaussian.safetensors now, for sampler.start = \"gaussian\"\n",
+                  w->typed->network, w->analysis.only);
     else
-        printf(
+        pyr_print(
             "\n%s: level-0 to level-%d have a gaussian.safetensors now, for sampler.start = \"gaussian\"\n",
             w->typed->network, w->analysis.levels - 1);
     return PYR_OK;
@@ -549,9 +554,10 @@ static pyr_status run_analyze(void *arg, pyr_parsed *parsed)
                                                           .ctx = &w});
     pyr_bar_end(&w.bar);
     PYR_TRY_OUT(status);
-    printf("%s: %" PRId64 " images %dx%dx%d, a pyramid of %d level%s, filter %s\n", w.config.data.set.path,
-           w.analysis.training, w.analysis.shape.h, w.analysis.shape.w, w.analysis.shape.c, w.analysis.levels,
-           w.analysis.levels == 1 ? "" : "s", pyr_filter_names[w.config.pyramid.filter]);
+    pyr_print("%s: %" PRId64 " images %dx%dx%d, a pyramid of %d level%s, filter %s\n", w.config.data.set.path,
+              w.analysis.training, w.analysis.shape.h, w.analysis.shape.w, w.analysis.shape.c,
+              w.analysis.levels, w.analysis.levels == 1 ? "" : "s",
+              pyr_filter_names[w.config.pyramid.filter]);
     for (int i = w.analysis.levels - 1; i >= 0; i--)
         if (has(&w.analysis, i))
             print_level(&w, i);

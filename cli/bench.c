@@ -1,11 +1,13 @@
 /* bench.c - pyrdiff bench: how fast each level trains and samples on this machine. */
 #include "cli/bench.h"
+#include "base/atomic_file.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "cascade/train.h"
 #include "cli/cli.h"
+#include "cli/output.h"
 #include "cli/progress.h"
 #include "levels/level_sample.h"
 #include <math.h>
@@ -89,7 +91,7 @@ static pyr_status profile_forward(forwards *f, double seconds)
     PYR_TRY(pyr_graph_profile(f->s->denoiser.g));
     begin = pyr_now();
     PYR_TRY(run_forwards(f, seconds, &unused));
-    printf("\nforward, as in sampling\n");
+    pyr_print("\nforward, as in sampling\n");
     return pyr_bench_profile_print(f->k, f->s->denoiser.g, pyr_now() - begin, f->k->lanes);
 }
 
@@ -189,7 +191,7 @@ static pyr_status time_training(const typed *t, pyr_kernels *k, pyr_level_traine
     PYR_TRY(pyr_graph_profile(g));
     begin = pyr_now();
     PYR_TRY(pyr_level_trainer_time(trainer, t->seconds, &per_step));
-    printf("\nlevel %d, training steps of %d images\n", f->level->facts.index, f->level->settings.batch);
+    pyr_print("\nlevel %d, training steps of %d images\n", f->level->facts.index, f->level->settings.batch);
     return pyr_bench_profile_print(k, g, pyr_now() - begin, k->lanes);
 }
 
@@ -219,12 +221,12 @@ static pyr_status write_config(const char *outdir, const pyr_level *level)
 
 static void print_floor(const char *what, double images_per_s, const pyr_floor *floor)
 {
-    printf("       %s: %.0f%% of the floor of %.1f images/s", what, 100 * images_per_s * floor->own,
-           1 / floor->own);
+    pyr_print("       %s: %.0f%% of the floor of %.1f images/s", what, 100 * images_per_s * floor->own,
+              1 / floor->own);
     if (isfinite(floor->direct))
-        printf(", %.0f%% of that with oneDNN's convolutions (%.1f)", 100 * images_per_s * floor->direct,
-               1 / floor->direct);
-    printf("\n");
+        pyr_print(", %.0f%% of that with oneDNN's convolutions (%.1f)", 100 * images_per_s * floor->direct,
+                  1 / floor->direct);
+    pyr_print("\n");
 }
 
 static void print_row(const typed *t, const figures *f)
@@ -236,17 +238,17 @@ static void print_row(const typed *t, const figures *f)
 
     if (nfe > 0)
         snprintf(samples, sizeof samples, "%.2f", f->forward / nfe);
-    printf("%5d  %4dx%-4dx%-2d  %8.1f  %9.1f  %8.1f  %10.1f  %8.1f  %10s  %9.1f  %8.1f\n", level->facts.index,
-           level->variable.h, level->variable.w, level->variable.c, f->memory.flop / 1e6, f->train,
-           3 * gflop * f->train, f->forward, gflop * f->forward, samples, pyr_mib(f->memory.total),
-           pyr_peak_mib());
+    pyr_print("%5d  %4dx%-4dx%-2d  %8.1f  %9.1f  %8.1f  %10.1f  %8.1f  %10s  %9.1f  %8.1f\n",
+              level->facts.index, level->variable.h, level->variable.w, level->variable.c,
+              f->memory.flop / 1e6, f->train, 3 * gflop * f->train, f->forward, gflop * f->forward, samples,
+              pyr_mib(f->memory.total), pyr_peak_mib());
     if (t->floor) {
         print_floor("training", f->train, &f->of_train);
         print_floor("forward", f->forward, &f->of_forward);
     }
     if (isfinite(f->first_step))
-        printf("       first step after %.0f ms (and %.0f ms for the data)\n", 1e3 * f->first_step,
-               1e3 * f->data);
+        pyr_print("       first step after %.0f ms (and %.0f ms for the data)\n", 1e3 * f->first_step,
+                  1e3 * f->data);
 }
 
 static pyr_status print_json(const typed *t, const pyr_kernels *k, const figures *f, double peak)
@@ -284,7 +286,8 @@ static pyr_status print_json(const typed *t, const pyr_kernels *k, const figures
         pyr_text_free(&j.text);
         return pyr_fail(PYR_E_NOMEM, "out of memory for a line");
     }
-    printf("%s\n", j.text.at);
+    pyr_print_lines(j.text.at);
+    pyr_print("\n");
     pyr_text_free(&j.text);
     return PYR_OK;
 }
@@ -372,7 +375,7 @@ static pyr_status run_bench(void *at, pyr_parsed *parsed)
         goto out;
     }
     if (!t->json)
-        printf(
+        pyr_print(
             "level  image         MFLOP/im  train im/s   GFLOP/s   forward/s   GFLOP/s  samples/s  planned "
             "MiB  peak MiB\n");
     for (int level = top; level >= 0; level--)
@@ -416,9 +419,10 @@ pyr_status pyr_command_bench(int argc, char **argv)
          .type = PYR_SETTING_INT,
          .target = &t.level,
          .standard = "-1",
-         .min = -1,
+         .untyped = "all",
+         .min = 0,
          .max = PYR_MAX_LEVELS - 1,
-         .help = "this level only; -1: all"},
+         .help = "this level only"},
         {.name = "batch",
          .argument = "N",
          .setting = "level.batch",

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/bench.h"
+#include "cli/output.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -18,7 +19,7 @@ static pyr_status read_size(pyr_bench_network *n, const char *size)
             return pyr_fail(PYR_E_ARG, "the network's sample_size is null: give --size HxW, in pixels");
         return PYR_OK;
     }
-    if (sscanf(size, "%dx%d%c", &n->h, &n->w, &rest) != 2) {
+    if (sscanf(size, "%d%*1[x,]%d%c", &n->h, &n->w, &rest) != 2) {
         if (sscanf(size, "%d%c", &n->h, &rest) != 1)
             return pyr_fail(PYR_E_ARG, "--size is %s, should be HxW in pixels, such as 28x28", size);
         n->w = n->h;
@@ -93,7 +94,7 @@ pyr_status pyr_bench_network_read(pyr_bench_network *out, const char *folder, co
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
     PYR_TRY_OUT(pyr_unet_config_read(&out->unet, path, &warning));
     if (warning.length)
-        fprintf(stderr, "warning: %s: %s\n", path, warning.at);
+        pyr_tell("warning: %s: %s\n", path, warning.at);
     PYR_TRY_OUT(check(&out->unet, folder));
     PYR_TRY_OUT(read_size(out, size));
     PYR_TRY_OUT(read_batch(&out->batch, folder));

@@ -1,6 +1,7 @@
 /* bench_profile.c - where the time of a network goes: a table by kind of operation, and by shape. */
 #include "base/mem.h"
 #include "cli/bench.h"
+#include "cli/output.h"
 #include "kernels/bare.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,17 +85,17 @@ static double rate(double amount, double seconds)
 static void print_lines(const char *title, line *lines, int n, double whole)
 {
     qsort(lines, (size_t)n, sizeof *lines, slowest_first);
-    printf("%-66s %4s %6s  %8s %7s %6s  %8s %7s %6s\n", title, "ops", "share", "fwd us", "GFLOP/s", "GB/s",
-           "bwd us", "GFLOP/s", "GB/s");
+    pyr_print("%-66s %4s %6s  %8s %7s %6s  %8s %7s %6s\n", title, "ops", "share", "fwd us", "GFLOP/s", "GB/s",
+              "bwd us", "GFLOP/s", "GB/s");
     for (int i = 0; i < n; i++) {
         const line *l = &lines[i];
         const pyr_op_times *t = &l->times;
 
-        printf("%-66s %4d %5.1f%%  %8.1f %7.1f %6.1f  %8.1f %7.1f %6.1f\n", l->name, l->operations,
-               100 * seconds_of(l) / whole, t->forwards ? t->forward / (double)t->forwards * 1e6 : 0,
-               rate(l->flop[0], t->forward), rate(l->bytes[0], t->forward),
-               t->backwards ? t->backward / (double)t->backwards * 1e6 : 0, rate(l->flop[1], t->backward),
-               rate(l->bytes[1], t->backward));
+        pyr_print("%-66s %4d %5.1f%%  %8.1f %7.1f %6.1f  %8.1f %7.1f %6.1f\n", l->name, l->operations,
+                  100 * seconds_of(l) / whole, t->forwards ? t->forward / (double)t->forwards * 1e6 : 0,
+                  rate(l->flop[0], t->forward), rate(l->bytes[0], t->forward),
+                  t->backwards ? t->backward / (double)t->backwards * 1e6 : 0, rate(l->flop[1], t->backward),
+                  rate(l->bytes[1], t->backward));
     }
 }
 
@@ -153,8 +154,8 @@ static pyr_status print_peaks(pyr_kernels *k)
 
     PYR_TRY(time_copy(k, &copies));
     PYR_TRY(time_product(k, &products));
-    printf("this device, measured: copies %.0f GB/s, products of %s matrices %.0f GFLOP/s\n", copies,
-           type_name(k->activation), products);
+    pyr_print("this device, measured: copies %.0f GB/s, products of %s matrices %.0f GFLOP/s\n", copies,
+              type_name(k->activation), products);
     return PYR_OK;
 }
 
@@ -178,10 +179,11 @@ pyr_status pyr_bench_profile_print(pyr_kernels *k, const pyr_graph *g, double wa
     }
     if (k->device)
         PYR_TRY_OUT(print_peaks(k));
-    printf("one call in pieces of %d images on a thread; share of all threads' time\n", pyr_graph_batch(g));
+    pyr_print("one call in pieces of %d images on a thread; share of all threads' time\n",
+              pyr_graph_batch(g));
     print_lines("kind", by_kind, kinds, whole);
-    printf("%-66s %4s %5.1f%%\n", "outside the network: data, packing, sums, optimizer, waiting", "",
-           100 * (whole - inside) / whole);
+    pyr_print("%-66s %4s %5.1f%%\n", "outside the network: data, packing, sums, optimizer, waiting", "",
+              100 * (whole - inside) / whole);
     print_lines("operation", lines, n, whole);
 out:
     pyr_free(lines);

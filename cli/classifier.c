@@ -1,10 +1,11 @@
 /* classifier.c - pyrdiff classifier */
 #include "eval/classifier.h"
 
+#include "base/stop.h"
 #include "cli/cli.h"
 #include "cli/open_data.h"
+#include "cli/output.h"
 #include "cli/progress.h"
-#include "graph/train.h"
 #include "images/data_settings.h"
 #include <inttypes.h>
 #include <math.h>
@@ -46,9 +47,9 @@ static pyr_status open_data(pyr_dataset **out, const pyr_parsed *parsed, pyr_bar
     PYR_TRY_OUT(pyr_data_config_finish(&config));
     PYR_TRY_OUT(pyr_open_data(out, &config.set, bar));
     pyr_dataset_describe(*out, &line);
-    fprintf(stderr, "data: %s\n", line.at ? line.at : "");
+    pyr_tell("data: %s\n", line.at ? line.at : "");
     for (size_t i = 0; i < pyr_dataset_warnings(*out); i++)
-        fprintf(stderr, "warning: %s\n", pyr_dataset_warning(*out, i));
+        pyr_tell("warning: %s\n", pyr_dataset_warning(*out, i));
 out:
     pyr_text_free(&line);
     pyr_settings_free(settings);
@@ -83,12 +84,12 @@ static pyr_status run(void *at, pyr_parsed *parsed)
     if (status != PYR_OK)
         goto out;
     if (isnan(result.accuracy))
-        printf("%s: no images %s to measure the accuracy on", t->out,
-               pyr_dataset_count(data, PYR_HELD_OUT) ? "with labels are held out" : "are held out");
+        pyr_print("%s: no images %s to measure the accuracy on", t->out,
+                  pyr_dataset_count(data, PYR_HELD_OUT) ? "with labels are held out" : "are held out");
     else
-        printf("%s: accuracy %.2f %% on %lld held-out images", t->out, 100 * result.accuracy,
-               (long long)result.held_out);
-    printf(", %lld steps, hash %016" PRIx64 "\n", (long long)result.steps, result.hash);
+        pyr_print("%s: accuracy %.2f %% on %lld held-out images", t->out, 100 * result.accuracy,
+                  (long long)result.held_out);
+    pyr_print(", %lld steps, hash %016" PRIx64 "\n", (long long)result.steps, result.hash);
 out:
     pyr_kernels_free(k);
     pyr_dataset_free(data);
@@ -137,7 +138,7 @@ pyr_status pyr_command_classifier(int argc, char **argv)
          .max = 10,
          .help = "the highest learning rate"},
         {.name = "channels", .argument = "N", .setting = "data.channels"},
-        {.name = "resize", .argument = "SIZE", .setting = "data.resize"},
+        {.name = "resize", .argument = "HxW", .setting = "data.resize"},
         {.name = "crop", .setting = "data.crop"},
         {.name = "skip-bad", .setting = "data.skip_bad"},
         {.name = "held-out", .argument = "N", .setting = "data.held_out"},

@@ -34,7 +34,7 @@ pyr_status pyr_command_invert(int argc, char **argv);
 pyr_status pyr_command_analyze(int argc, char **argv);
 
 /* --help of a command: print it. */
-void pyr_print_help(const pyr_options *options);
+pyr_status pyr_print_help(const pyr_options *options);
 
 /* Add the command as typed, as a shell takes it again. */
 void pyr_command_text(pyr_text *out, int argc, char **argv);

@@ -3,8 +3,10 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "cascade/default_config.h"
 #include "cli/cli.h"
+#include "cli/output.h"
 #include "cli/progress.h"
 #include "graph/train.h"
 #include <stdio.h>
@@ -172,12 +174,12 @@ static pyr_status compare(work *w)
 
     status = pyr_compare_plan(&c, &w->job);
     if (c.cost.at)
-        fprintf(w->typed->dry_run ? stdout : stderr, "%s", c.cost.at);
+        (w->typed->dry_run ? pyr_print_lines : pyr_tell_lines)(c.cost.at);
     if (status != PYR_OK || w->typed->dry_run)
         goto out;
     PYR_TRY_OUT(pyr_compare_run(&c, &w->job));
-    printf("%s", c.table.at);
-    fprintf(stderr, "results: %s/compare.json, %s/compare.txt\n", w->outdir, w->outdir);
+    pyr_print_lines(c.table.at);
+    pyr_tell("results: %s/compare.json, %s/compare.txt\n", w->outdir, w->outdir);
 out:
     pyr_comparison_free(&c);
     return status;
@@ -221,7 +223,7 @@ static pyr_status run_compare(void *at, pyr_parsed *parsed)
     pyr_stop_on_signals();
     status = compare(&w);
     if (status == PYR_E_STOPPED)
-        fprintf(stderr, "%s. The same command goes on from here\n", pyr_error());
+        pyr_tell("%s. The same command goes on from here\n", pyr_error());
 out:
     pyr_bar_end(&w.bar);
     pyr_settings_free(w.config);

@@ -1,9 +1,11 @@
 /* decompose.c - pyrdiff decompose: the levels of a picture's pyramid, exact and to look at. */
 #include "cli/cli.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/codes_file.h"
+#include "cli/output.h"
 #include "images/image_file.h"
 #include "images/pixels.h"
 #include "images/png_file.h"
@@ -28,8 +30,8 @@ static void choose_levels(decomposing *d, const pyr_image *image)
     if (d->levels_given || d->settings.levels <= most)
         return;
     d->settings.levels = most;
-    fprintf(stderr, "%s is %dx%d: it has %d level%s, not %d\n", d->picture, image->h, image->w, most,
-            most == 1 ? "" : "s", LEVELS);
+    pyr_tell("%s is %dx%d: it has %d level%s, not %d\n", d->picture, image->h, image->w, most,
+             most == 1 ? "" : "s", LEVELS);
 }
 
 static pyr_status decompose(decomposing *d)
@@ -41,7 +43,7 @@ static pyr_status decompose(decomposing *d)
 
     PYR_TRY_OUT(pyr_image_read(&image, d->picture));
     if (image.turned)
-        fprintf(stderr, "%s: turned as the orientation in its file says\n", d->picture);
+        pyr_tell("%s: turned as the orientation in its file says\n", d->picture);
     choose_levels(d, &image);
     status = pyr_pyramid_check(&d->settings, image.h, image.w);
     if (status != PYR_OK) {
@@ -85,8 +87,8 @@ static void print_level(const pyr_codes *codes, int level, double gain, const ch
     for (size_t i = 0; i < n; i++)
         square += pow(value_of(codes, level, i) - mean, 2) / (double)n;
     snprintf(size, sizeof size, "%dx%dx%d", s.h, s.w, s.c);
-    printf("level %-2d %-12s %-8s  mean %9.6f  std %8.6f  gain %-2g  %s\n", level, size,
-           pyr_codes_kind(codes, level), mean, sqrt(square), gain, path);
+    pyr_print("level %-2d %-12s %-8s  mean %9.6f  std %8.6f  gain %-2g  %s\n", level, size,
+              pyr_codes_kind(codes, level), mean, sqrt(square), gain, path);
 }
 
 static pyr_status write_view(const pyr_codes *codes, int level, double gain, const char *path)
@@ -131,13 +133,13 @@ static pyr_status write_all(const decomposing *d)
 
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", d->outdir);
-    PYR_TRY_OUT(pyr_make_folders(d->outdir));
+    PYR_TRY_OUT(pyr_open_output_folder(d->outdir));
     PYR_TRY_OUT(pyr_codes_write(path, &d->codes));
     pyr_codes_describe(&d->codes, &text);
-    printf("%s: %s\n", d->picture, text.at ? text.at : "");
+    pyr_print("%s: %s\n", d->picture, text.at ? text.at : "");
     for (int i = 0; i < d->codes.settings.levels; i++)
         PYR_TRY_OUT(write_level(d, i));
-    printf("exact codes: %s\n", path);
+    pyr_print("exact codes: %s\n", path);
 out:
     pyr_text_free(&text);
     pyr_free(path);
@@ -197,7 +199,7 @@ pyr_status pyr_command_decompose(int argc, char **argv)
 
     PYR_TRY_OUT(pyr_options_parse(&parsed, &options, argc, argv));
     if (parsed.help) {
-        pyr_print_help(&options);
+        status = pyr_print_help(&options);
         goto out;
     }
     if (pyr_option_given(&parsed, "sigma") && d.settings.filter != PYR_FILTER_GAUSSIAN) {

@@ -3,7 +3,7 @@
 #include "cascade/default_config.h"
 #include "cli/cli.h"
 #include "cli/open_data.h"
-#include <stdio.h>
+#include "cli/output.h"
 
 static pyr_status apply(void *parsed, pyr_settings *settings)
 {
@@ -22,7 +22,7 @@ pyr_status pyr_command_default_settings(pyr_settings **out, pyr_dataset **data, 
     PYR_TRY(status);
     pyr_settings_fill(*out, "pyramid", -1, &pyramid);
     s = pyr_dataset_shape_of(*data);
-    fprintf(stderr, "configuration: %s (built in), %d level%s for images of %dx%d\n", pyr_default_config_name,
-            pyramid.levels, pyramid.levels == 1 ? "" : "s", s.h, s.w);
+    pyr_tell("configuration: %s (built in), %d level%s for images of %dx%d\n", pyr_default_config_name,
+             pyramid.levels, pyramid.levels == 1 ? "" : "s", s.h, s.w);
     return PYR_OK;
 }

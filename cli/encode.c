@@ -1,6 +1,7 @@
 /* encode.c - pyrdiff encode */
 #include "base/file.h"
 #include "base/mem.h"
+#include "cli/output.h"
 #include "cli/tasking.h"
 #include "images/pixels.h"
 #include "tasks/latent.h"
@@ -42,8 +43,8 @@ static void print_latent(const pyr_tasking *t, const pyr_latent *latent)
             mean += latent->at[level][i] / s / (double)n;
         for (size_t i = 0; i < n; i++)
             square += pow(latent->at[level][i] / s - mean, 2) / (double)n;
-        printf("level %d: latent %dx%dx%d, mean %.3f, standard deviation %.3f\n", level, l->level.variable.h,
-               l->level.variable.w, l->level.variable.c, mean, sqrt(square));
+        pyr_print("level %d: latent %dx%dx%d, mean %.3f, standard deviation %.3f\n", level,
+                  l->level.variable.h, l->level.variable.w, l->level.variable.c, mean, sqrt(square));
     }
 }
 
@@ -57,7 +58,8 @@ static void print_error(const char *path, const float *image, const float *again
         square += off * off / (double)n;
         most = fmax(most, fabs(off));
     }
-    printf("%s: there and back is off by %.3f grey values (rms), at most %.2f\n", path, sqrt(square), most);
+    pyr_print("%s: there and back is off by %.3f grey values (rms), at most %.2f\n", path, sqrt(square),
+              most);
 }
 
 static pyr_status encode(pyr_tasking *t, const typed *o, const float *images, int label, pyr_latent *latent)
@@ -73,7 +75,7 @@ static pyr_status encode(pyr_tasking *t, const typed *o, const float *images, in
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
     PYR_TRY_OUT(pyr_latent_write(path, latent, t->model));
-    printf("%s\n", path);
+    pyr_print("%s\n", path);
 out:
     pyr_free(path);
     return status;

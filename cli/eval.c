@@ -1,16 +1,18 @@
 /* eval.c - pyrdiff eval */
 #include "eval/evaluate.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "cascade/real_images.h"
 #include "cli/cli.h"
 #include "cli/one_level.h"
 #include "cli/open_data.h"
+#include "cli/output.h"
 #include "cli/parse.h"
 #include "cli/progress.h"
 #include "cli/sampling.h"
-#include "graph/train.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -89,8 +91,9 @@ static pyr_status check_given(const work *w)
 
 static pyr_status read_settings(work *w, const pyr_parsed *parsed)
 {
-    bool run = pyr_run_exists(w->input);
+    bool run;
 
+    PYR_TRY(pyr_run_exists(&run, w->input));
     if (!run && !pyr_is_folder(w->input) && !pyr_is_file(w->input))
         return pyr_fail(PYR_E_IO,
                         "%s: no such file or folder (a run, a folder of images, a zip of them, or an NPZ)",
@@ -184,7 +187,10 @@ out:
 
 static pyr_status get_images(work *w, const pyr_evaluate_job *judges)
 {
-    if (pyr_run_exists(w->input))
+    bool run;
+
+    PYR_TRY(pyr_run_exists(&run, w->input));
+    if (run)
         return draw(w, judges);
     return pyr_image_set_read(&w->set, w->input, pyr_dataset_shape_of(w->data).c, w->typed->count);
 }
@@ -218,23 +224,23 @@ static void print_figure(const pyr_measurement *f)
     snprintf(value, sizeof value, "%.5g", f->value);
     if (isfinite(f->deviation))
         snprintf(value, sizeof value, "%.5g +- %.2g", f->value, f->deviation);
-    printf("%-29s %-22s %" PRId64 " images", name, value, f->n);
+    pyr_print("%-29s %-22s %" PRId64 " images", name, value, f->n);
     if (f->reference) {
-        printf(" against %s", f->reference);
+        pyr_print(" against %s", f->reference);
         if (f->n_reference)
-            printf(", %" PRId64 " images", f->n_reference);
-        printf(" [%016" PRIx64 "]", f->reference_hash);
+            pyr_print(", %" PRId64 " images", f->n_reference);
+        pyr_print(" [%016" PRIx64 "]", f->reference_hash);
     }
     if (f->features)
-        printf(", features: %s [%016" PRIx64 "]", f->features, f->features_hash);
+        pyr_print(", features: %s [%016" PRIx64 "]", f->features, f->features_hash);
     else if (f->reference)
-        printf(", on pixels");
-    printf("\n");
+        pyr_print(", on pixels");
+    pyr_print("\n");
 }
 
 static void print_left_out(const pyr_left_out *left)
 {
-    printf("%-29s left out: %s\n", words_of(left->metric), left->reason);
+    pyr_print("%-29s left out: %s\n", words_of(left->metric), left->reason);
 }
 
 static void print_set(const pyr_image_set *set)
@@ -242,28 +248,28 @@ static void print_set(const pyr_image_set *set)
     double flop = 0;
     int nfe = 0;
 
-    printf("%s [%016" PRIx64 "]: %" PRId64 " images of %dx%dx%d%s\n", set->name, set->hash, set->n, set->h,
-           set->w, set->c, set->words ? ", 16 bits" : "");
+    pyr_print("%s [%016" PRIx64 "]: %" PRId64 " images of %dx%dx%d%s\n", set->name, set->hash, set->n, set->h,
+              set->w, set->c, set->words ? ", 16 bits" : "");
     if (set->aside)
-        printf("%" PRId64 " picture%s left aside that %s no sample%s: %s%s\n", set->aside,
-               set->aside == 1 ? "" : "s", set->aside == 1 ? "is" : "are", set->aside == 1 ? "" : "s",
-               set->first_aside, set->aside == 1 ? "" : ", ...");
+        pyr_print("%" PRId64 " picture%s left aside that %s no sample%s: %s%s\n", set->aside,
+                  set->aside == 1 ? "" : "s", set->aside == 1 ? "is" : "are", set->aside == 1 ? "" : "s",
+                  set->first_aside, set->aside == 1 ? "" : ", ...");
     if (set->levels == 0)
         return;
     if (set->of_class && *set->of_class)
-        printf("of %s; ", set->of_class);
+        pyr_print("of %s; ", set->of_class);
     if (set->drawn < set->levels)
-        printf("level %d: real training images; ", set->drawn);
+        pyr_print("level %d: real training images; ", set->drawn);
     if (set->alone)
-        printf("level %d drawn alone with", set->finest);
+        pyr_print("level %d drawn alone with", set->finest);
     else
-        printf("drawn per level from the coarsest with");
+        pyr_print("drawn per level from the coarsest with");
     for (int i = set->drawn - 1; i >= set->finest; i--) {
-        printf("%s %s", i == set->drawn - 1 ? "" : ",", set->sampler[i]);
+        pyr_print("%s %s", i == set->drawn - 1 ? "" : ",", set->sampler[i]);
         nfe += set->nfe[i];
         flop += set->flop[i];
     }
-    printf(": %d evaluations, %.4g MFLOP an image\n", nfe, flop / 1e6);
+    pyr_print(": %d evaluations, %.4g MFLOP an image\n", nfe, flop / 1e6);
 }
 
 static pyr_status write_json(const work *w, const pyr_evaluation *e)
@@ -306,8 +312,10 @@ static pyr_status plan(work *w, pyr_evaluate_job *job)
     uint64_t *seeds;
     size_t n;
     int word;
+    bool run;
 
-    if (pyr_run_exists(w->input)) {
+    PYR_TRY(pyr_run_exists(&run, w->input));
+    if (run) {
         PYR_TRY(seeds_of(t, &seeds, &n));
         pyr_free(seeds);
         job->planned = (int64_t)n;

@@ -2,8 +2,8 @@
 #include "cli/cli.h"
 
 #include "cascade/export.h"
+#include "cli/output.h"
 #include "diffusion/ddpm.h"
-#include <stdio.h>
 #include <string.h>
 
 typedef struct typed {
@@ -14,7 +14,7 @@ typedef struct typed {
 static void say_wrote(void *ctx, int level, const char *folder)
 {
     (void)ctx;
-    printf("level %-2d %s\n", level, folder);
+    pyr_print("level %-2d %s\n", level, folder);
 }
 
 static pyr_status run(void *at, pyr_parsed *parsed)
@@ -70,9 +70,10 @@ pyr_status pyr_command_export(int argc, char **argv)
          .type = PYR_SETTING_INT,
          .target = &t.level,
          .standard = "-1",
-         .min = -1,
+         .untyped = "all",
+         .min = 0,
          .max = PYR_MAX_LEVELS - 1,
-         .help = "that level alone, 0 is the finest; -1: all"},
+         .help = "that level alone, 0 is the finest"},
         {.name = "timesteps",
          .argument = "T",
          .type = PYR_SETTING_INT,

@@ -8,10 +8,10 @@
 #include "base/version.h"
 #include "cascade/run.h"
 #include "cli/codes_file.h"
+#include "cli/output.h"
 #include "kernels/cpu/onednn.h"
 #include "levels/pipeline.h"
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 pyr_status pyr_info_no_memory(const char *path)
@@ -43,20 +43,20 @@ static pyr_status info_program(void)
     static const char *const what[] = {"oneDNN and vector loops", "cuDNN, cuBLAS and CUDA C",
                                        "plain loops, float", "plain loops, double"};
 
-    printf("pyrdiff     %s (sources %s)\n", pyr_version(), pyr_version_sources());
-    printf("compiler    %s\n", pyr_compiler());
-    printf("libraries   %s\n", pyr_onednn_version());
+    pyr_print("pyrdiff     %s (sources %s)\n", pyr_version(), pyr_version_sources());
+    pyr_print("compiler    %s\n", pyr_compiler());
+    pyr_print("libraries   %s\n", pyr_onednn_version());
     for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
         pyr_kernels *k;
 
         if (pyr_kernels_open(&k, backends[i], 1) == PYR_OK)
-            printf("%-12s%s (%s)%s%s\n", i ? "" : "backends", backends[i], what[i], k->device ? ": " : "",
-                   k->device ? k->device : "");
+            pyr_print("%-12s%s (%s)%s%s\n", i ? "" : "backends", backends[i], what[i], k->device ? ": " : "",
+                      k->device ? k->device : "");
         else
-            printf("%-12s%s\n", i ? "" : "backends", pyr_error());
+            pyr_print("%-12s%s\n", i ? "" : "backends", pyr_error());
         pyr_kernels_free(k);
     }
-    printf("processors  %d\n", pyr_processors());
+    pyr_print("processors  %d\n", pyr_processors());
     return PYR_OK;
 }
 
@@ -71,7 +71,7 @@ static pyr_status info_settings(bool markdown)
     if (text.failed)
         status = pyr_fail(PYR_E_NOMEM, "out of memory: the list of settings");
     else
-        fputs(text.at, stdout);
+        pyr_print_lines(text.at);
     pyr_text_free(&text);
     return status;
 }
@@ -86,7 +86,7 @@ static pyr_status info_codes(const char *path)
 
     if (status == PYR_OK) {
         pyr_codes_describe(&codes, &text);
-        printf("%s: the codes of a picture, %s\n", path, text.at ? text.at : "");
+        pyr_print("%s: the codes of a picture, %s\n", path, text.at ? text.at : "");
     }
     pyr_text_free(&text);
     pyr_codes_free(&codes);
@@ -96,9 +96,10 @@ static pyr_status info_codes(const char *path)
 static pyr_status info_path(const char *path)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    bool folder = pyr_is_folder(path);
+    bool folder = pyr_is_folder(path), run;
 
-    if (pyr_run_exists(path))
+    PYR_TRY(pyr_run_exists(&run, path));
+    if (run)
         return pyr_info_run(path);
     if (pyr_pipeline_exists(path))
         return pyr_info_pipeline(path);
@@ -139,7 +140,7 @@ pyr_status pyr_command_info(int argc, char **argv)
          .help = "with --settings: as the tables of docs/settings.md"},
         {.name = "data", .argument = "PATH", .setting = "data.path", .help = "describe a data set"},
         {.name = "channels", .argument = "N", .setting = "data.channels"},
-        {.name = "resize", .argument = "SIZE", .setting = "data.resize"},
+        {.name = "resize", .argument = "HxW", .setting = "data.resize"},
         {.name = "crop", .setting = "data.crop"},
         {.name = "skip-bad", .setting = "data.skip_bad"},
         {.name = "held-out", .argument = "N", .setting = "data.held_out"},
@@ -169,7 +170,7 @@ pyr_status pyr_command_info(int argc, char **argv)
 
     PYR_TRY_OUT(pyr_options_parse(&parsed, &options, argc, argv));
     if (parsed.help) {
-        pyr_print_help(&options);
+        status = pyr_print_help(&options);
         goto out;
     }
     data = pyr_option_given(&parsed, "data");

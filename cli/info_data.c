@@ -5,9 +5,9 @@
 
 #include "base/mem.h"
 #include "cascade/run.h"
+#include "cli/output.h"
 #include "pyramid/pyramid.h"
 #include <inttypes.h>
-#include <stdio.h>
 
 enum { LISTED = 1000 }; /* classes; ImageNet has as many */
 
@@ -20,9 +20,10 @@ static void print_memory(const pyr_dataset *set)
     const char *file = pyr_dataset_file(set);
 
     if (file)
-        printf("images      %.4g MiB, more than fits into memory: read from %s\n", bytes / 1048576.0, file);
+        pyr_print("images      %.4g MiB, more than fits into memory: read from %s\n", bytes / 1048576.0,
+                  file);
     else
-        printf("in memory   %.4g MiB\n", bytes / 1048576.0);
+        pyr_print("in memory   %.4g MiB\n", bytes / 1048576.0);
 }
 
 /* How it was read, and the values that were met. */
@@ -32,14 +33,14 @@ static void print_reading(const pyr_dataset *set)
     pyr_data_decoded d = pyr_dataset_decoded(set);
 
     if (*pyr_dataset_how(set))
-        printf("read as     %s\n", pyr_dataset_how(set));
-    printf("values      %g to %g, of %g to %g\n", v.least, v.most, v.low, v.high);
+        pyr_print("read as     %s\n", pyr_dataset_how(set));
+    pyr_print("values      %g to %g, of %g to %g\n", v.least, v.most, v.low, v.high);
     if (d.limit)
-        printf("decoded     %.4g MiB, of at most %.4g MiB (data.decode_limit)\n", (double)d.bytes / 1048576.0,
-               (double)d.limit / 1048576.0);
+        pyr_print("decoded     %.4g MiB, of at most %.4g MiB (data.decode_limit)\n",
+                  (double)d.bytes / 1048576.0, (double)d.limit / 1048576.0);
     if (pyr_dataset_turned(set))
-        printf("turned      %lld images, as the orientation in their files says\n",
-               (long long)pyr_dataset_turned(set));
+        pyr_print("turned      %lld images, as the orientation in their files says\n",
+                  (long long)pyr_dataset_turned(set));
 }
 
 static void print_levels(const pyr_dataset *set)
@@ -47,10 +48,10 @@ static void print_levels(const pyr_dataset *set)
     pyr_dataset_shape s = pyr_dataset_shape_of(set);
     int most = pyr_pyramid_most_levels(s.h, s.w);
 
-    printf("levels      1 to %d:", most);
+    pyr_print("levels      1 to %d:", most);
     for (int level = 0; level < most; level++)
-        printf("%s %dx%d", level ? "," : "", pyr_info_halved(s.h, level), pyr_info_halved(s.w, level));
-    printf("\n");
+        pyr_print("%s %dx%d", level ? "," : "", pyr_info_halved(s.h, level), pyr_info_halved(s.w, level));
+    pyr_print("\n");
 }
 
 static pyr_status print_classes(const pyr_dataset *set)
@@ -60,7 +61,7 @@ static pyr_status print_classes(const pyr_dataset *set)
     pyr_status status = PYR_OK;
 
     if (!classes) {
-        printf("classes     none\n");
+        pyr_print("classes     none\n");
         return PYR_OK;
     }
     for (int split = PYR_TRAIN; split <= PYR_HELD_OUT; split++) {
@@ -76,18 +77,19 @@ static pyr_status print_classes(const pyr_dataset *set)
         least = n < least ? n : least;
         most = n > most ? n : most;
     }
-    printf("classes     %d of ", classes);
+    pyr_print("classes     %d of ", classes);
     if (least < most)
-        printf("%lld to ", (long long)least);
-    printf("%lld images for training\n", (long long)most);
+        pyr_print("%lld to ", (long long)least);
+    pyr_print("%lld images for training\n", (long long)most);
     for (int label = 0; label < classes && label < LISTED; label++) {
         const char *name = pyr_dataset_class_name(set, label);
 
-        printf("class %-5d %s%s%lld for training, %lld held out\n", label, name ? name : "", name ? ": " : "",
-               (long long)counts[PYR_TRAIN][label], (long long)counts[PYR_HELD_OUT][label]);
+        pyr_print("class %-5d %s%s%lld for training, %lld held out\n", label, name ? name : "",
+                  name ? ": " : "", (long long)counts[PYR_TRAIN][label],
+                  (long long)counts[PYR_HELD_OUT][label]);
     }
     if (classes > LISTED)
-        printf("            and %d more classes\n", classes - LISTED);
+        pyr_print("            and %d more classes\n", classes - LISTED);
 out:
     pyr_free(counts[0]);
     pyr_free(counts[1]);
@@ -109,11 +111,11 @@ pyr_status pyr_info_data(const pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_data_config_finish(&config));
     PYR_TRY_OUT(pyr_open_data(&set, &config.set, &bar));
     for (size_t i = 0; i < pyr_dataset_skipped(set); i++)
-        fprintf(stderr, "left out: %s\n", pyr_dataset_skipped_why(set, i));
+        pyr_tell("left out: %s\n", pyr_dataset_skipped_why(set, i));
     for (size_t i = 0; i < pyr_dataset_warnings(set); i++)
-        fprintf(stderr, "warning: %s\n", pyr_dataset_warning(set, i));
+        pyr_tell("warning: %s\n", pyr_dataset_warning(set, i));
     pyr_dataset_describe(set, &line);
-    printf("%s\nfingerprint %016" PRIx64 "\n", line.at ? line.at : "", pyr_dataset_fingerprint(set));
+    pyr_print("%s\nfingerprint %016" PRIx64 "\n", line.at ? line.at : "", pyr_dataset_fingerprint(set));
     print_reading(set);
     print_memory(set);
     print_levels(set);

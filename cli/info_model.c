@@ -3,17 +3,17 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/output.h"
 #include "levels/pipeline.h"
 #include "levels/unet.h"
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 static void print_warning(const char *path, pyr_text *warning)
 {
     if (warning->length)
-        fprintf(stderr, "warning: %s: %s\n", path, warning->at);
+        pyr_tell("warning: %s: %s\n", path, warning->at);
     pyr_text_free(warning);
 }
 
@@ -48,23 +48,23 @@ out:
 
 static void print_facts(const pyr_level_facts *f)
 {
-    printf("  level          %d of a pyramid of %d (0 is the finest), filter %s", f->index, f->levels,
-           pyr_filter_names[f->filter]);
+    pyr_print("  level          %d of a pyramid of %d (0 is the finest), filter %s", f->index, f->levels,
+              pyr_filter_names[f->filter]);
     if (f->filter == PYR_FILTER_GAUSSIAN)
-        printf(" of sigma %g", f->filter_sigma);
-    printf("\n  images         %dx%d, of %dx%d with %d channel%s of %d bits; data %016" PRIx64 "\n",
-           pyr_info_halved(f->h, f->index), pyr_info_halved(f->w, f->index), f->h, f->w, f->c,
-           f->c == 1 ? "" : "s", f->bits, f->data);
-    printf("  condition      %s\n", f->index == f->levels - 1            ? "none, it is the coarsest"
-                                    : f->condition == PYR_CONDITION_NONE ? "none"
-                                                                         : "the coarser image");
-    printf("  standardised   mean");
+        pyr_print(" of sigma %g", f->filter_sigma);
+    pyr_print("\n  images         %dx%d, of %dx%d with %d channel%s of %d bits; data %016" PRIx64 "\n",
+              pyr_info_halved(f->h, f->index), pyr_info_halved(f->w, f->index), f->h, f->w, f->c,
+              f->c == 1 ? "" : "s", f->bits, f->data);
+    pyr_print("  condition      %s\n", f->index == f->levels - 1            ? "none, it is the coarsest"
+                                       : f->condition == PYR_CONDITION_NONE ? "none"
+                                                                            : "the coarser image");
+    pyr_print("  standardised   mean");
     for (int i = 0; i < f->bands; i++)
-        printf(" %.6g", f->mean[i]);
-    printf(", std");
+        pyr_print(" %.6g", f->mean[i]);
+    pyr_print(", std");
     for (int i = 0; i < f->bands; i++)
-        printf(" %.6g", f->std[i]);
-    printf("\n");
+        pyr_print(" %.6g", f->std[i]);
+    pyr_print("\n");
 }
 
 static void print_classes(const pyr_level_facts *f, const pyr_class_list *list)
@@ -74,63 +74,63 @@ static void print_classes(const pyr_level_facts *f, const pyr_class_list *list)
     if (!list->n)
         return;
     pyr_class_list_add(list, &text);
-    printf("  classes        %s%s\n", text.at ? text.at : "none can be drawn",
-           f->class_dropout < 0   ? ""
-           : f->class_dropout > 0 ? ", and none"
-                                  : "; never trained without one");
+    pyr_print("  classes        %s%s\n", text.at ? text.at : "none can be drawn",
+              f->class_dropout < 0   ? ""
+              : f->class_dropout > 0 ? ", and none"
+                                     : "; never trained without one");
     pyr_text_free(&text);
 }
 
 static void print_blocks(const char *label, pyr_unet_words set, const pyr_unet_block *blocks, int n)
 {
-    printf("  %-15s", label);
+    pyr_print("  %-15s", label);
     for (int i = 0; i < n; i++)
-        printf("%s%s", i ? " " : "", pyr_unet_word(set, (int)blocks[i]));
-    printf("\n");
+        pyr_print("%s%s", i ? " " : "", pyr_unet_word(set, (int)blocks[i]));
+    pyr_print("\n");
 }
 
 static void print_embeddings(const pyr_unet_config *c)
 {
-    printf("  time           %s", pyr_unet_word(PYR_UNET_WORDS_TIME, (int)c->time_embedding_type));
+    pyr_print("  time           %s", pyr_unet_word(PYR_UNET_WORDS_TIME, (int)c->time_embedding_type));
     if (c->time_embedding_type == PYR_UNET_POSITIONAL)
-        printf(" (%s first, shift %g)", c->flip_sin_to_cos ? "cosines" : "sines", c->freq_shift);
+        pyr_print(" (%s first, shift %g)", c->flip_sin_to_cos ? "cosines" : "sines", c->freq_shift);
     if (c->time_embedding_type == PYR_UNET_LEARNED)
-        printf(" (%d steps)", c->num_train_timesteps);
-    printf(", width %d\n", pyr_unet_embedding(c));
-    printf("  classes        %s", pyr_unet_class_words[c->class_embed_type]);
+        pyr_print(" (%d steps)", c->num_train_timesteps);
+    pyr_print(", width %d\n", pyr_unet_embedding(c));
+    pyr_print("  classes        %s", pyr_unet_class_words[c->class_embed_type]);
     if (c->class_embed_type == PYR_UNET_CLASS_TABLE)
-        printf(" of %d", c->num_class_embeds);
-    printf("\n");
+        pyr_print(" of %d", c->num_class_embeds);
+    pyr_print("\n");
 }
 
 static void print_config(const pyr_unet_config *c)
 {
-    printf("  channels       %d in, %d out", c->in_channels, c->out_channels);
+    pyr_print("  channels       %d in, %d out", c->in_channels, c->out_channels);
     if (c->patch > 1)
-        printf(", on patches of %dx%d pixels", c->patch, c->patch);
+        pyr_print(", on patches of %dx%d pixels", c->patch, c->patch);
     if (c->sample_height)
-        printf("; sample size %dx%d", c->sample_height, c->sample_width);
-    printf("%s\n  resolutions    %d, of", c->center_input_sample ? "; input 2x - 1" : "", c->resolutions);
+        pyr_print("; sample size %dx%d", c->sample_height, c->sample_width);
+    pyr_print("%s\n  resolutions    %d, of", c->center_input_sample ? "; input 2x - 1" : "", c->resolutions);
     for (int i = 0; i < c->resolutions; i++)
-        printf(" %d", c->block_out_channels[i]);
-    printf(" channels; %d layer%s per block\n", c->layers_per_block, c->layers_per_block == 1 ? "" : "s");
+        pyr_print(" %d", c->block_out_channels[i]);
+    pyr_print(" channels; %d layer%s per block\n", c->layers_per_block, c->layers_per_block == 1 ? "" : "s");
     print_blocks("down", PYR_UNET_WORDS_DOWN, c->down_block_types, c->resolutions);
-    printf("  middle         %s\n", !c->mid_block      ? "none"
-                                    : c->add_attention ? "with attention"
-                                                       : "without attention");
+    pyr_print("  middle         %s\n", !c->mid_block      ? "none"
+                                       : c->add_attention ? "with attention"
+                                                          : "without attention");
     print_blocks("up", PYR_UNET_WORDS_UP, c->up_block_types, c->resolutions);
-    printf("  attention      ");
+    pyr_print("  attention      ");
     if (c->attention_head_dim)
-        printf("heads of %d channels\n", c->attention_head_dim);
+        pyr_print("heads of %d channels\n", c->attention_head_dim);
     else
-        printf("one head\n");
+        pyr_print("one head\n");
     print_embeddings(c);
-    printf("  blocks         %s, group norm of %d groups (eps %g), time shift %s, dropout %g\n",
-           pyr_unet_word(PYR_UNET_WORDS_ACT, (int)c->act_fn), c->norm_num_groups, c->norm_eps,
-           pyr_unet_word(PYR_UNET_WORDS_SHIFT, (int)c->resnet_time_scale_shift), c->dropout);
-    printf("  resampling     down %s (padding %d), up %s\n",
-           pyr_unet_word(PYR_UNET_WORDS_RESAMPLE, (int)c->downsample_type), c->downsample_padding,
-           pyr_unet_word(PYR_UNET_WORDS_RESAMPLE, (int)c->upsample_type));
+    pyr_print("  blocks         %s, group norm of %d groups (eps %g), time shift %s, dropout %g\n",
+              pyr_unet_word(PYR_UNET_WORDS_ACT, (int)c->act_fn), c->norm_num_groups, c->norm_eps,
+              pyr_unet_word(PYR_UNET_WORDS_SHIFT, (int)c->resnet_time_scale_shift), c->dropout);
+    pyr_print("  resampling     down %s (padding %d), up %s\n",
+              pyr_unet_word(PYR_UNET_WORDS_RESAMPLE, (int)c->downsample_type), c->downsample_padding,
+              pyr_unet_word(PYR_UNET_WORDS_RESAMPLE, (int)c->upsample_type));
 }
 
 pyr_status pyr_info_model(const char *path)
@@ -146,14 +146,14 @@ pyr_status pyr_info_model(const char *path)
     PYR_TRY_OUT(pyr_unet_config_read(&config, files.config, &warning));
     PYR_TRY_OUT(pyr_info_contents_read(&c, &files));
     print_warning(files.config, &warning);
-    printf("%s: UNet2DModel, %zu tensors, %zu parameters (", path, c.tensors, c.numbers);
+    pyr_print("%s: UNet2DModel, %zu tensors, %zu parameters (", path, c.tensors, c.numbers);
     for (unsigned i = 0, n = 0; i < 32; i++)
         if (c.dtypes >> i & 1)
-            printf("%s%s", n++ ? ", " : "", pyr_st_dtype_word((pyr_st_dtype)i));
-    printf(")");
+            pyr_print("%s%s", n++ ? ", " : "", pyr_st_dtype_word((pyr_st_dtype)i));
+    pyr_print(")");
     if (files.weights.n > 1)
-        printf(" in %zu files", files.weights.n);
-    printf("\n");
+        pyr_print(" in %zu files", files.weights.n);
+    pyr_print("\n");
     if (c.ours) {
         print_facts(&c.facts);
         PYR_TRY_OUT(
@@ -162,8 +162,9 @@ pyr_status pyr_info_model(const char *path)
     }
     print_config(&config);
     if (!c.ours && !pyr_pipeline_exists(path))
-        printf("  not sampled    no scheduler_config.json: without it nobody knows the noise it was trained "
-               "with\n");
+        pyr_print(
+            "  not sampled    no scheduler_config.json: without it nobody knows the noise it was trained "
+            "with\n");
 out:
     pyr_class_list_free(&classes);
     pyr_text_free(&warning);
@@ -270,8 +271,8 @@ static pyr_status check_run(model *m, const pyr_unet_config *c, const char *path
     bool finite;
 
     PYR_TRY(model_run(m, c, &finite));
-    printf("  no io.safetensors to compare with; the output for an image of %dx%d is %s\n", h, w,
-           finite ? "finite: OK" : "not finite: FAILED");
+    pyr_print("  no io.safetensors to compare with; the output for an image of %dx%d is %s\n", h, w,
+              finite ? "finite: OK" : "not finite: FAILED");
     return finite ? PYR_OK
                   : pyr_fail(PYR_E_NUMERIC, "%s: its output is not finite, the model is broken", path);
 }
@@ -286,9 +287,9 @@ static pyr_status check_answer(pyr_kernels *k, const char *path, const char *fol
     PYR_TRY(pyr_unet_check_io(&check, folder, files, k));
     tolerance = 2e-5 * fmax(1, check.scale);
     good = check.error <= tolerance; /* not for NaN */
-    printf("  largest difference from the stored output (%d image%s of %dx%d): %.3g, allowed %.3g: %s\n",
-           check.n, check.n == 1 ? "" : "s", check.h, check.w, check.error, tolerance,
-           good ? "OK" : "FAILED");
+    pyr_print("  largest difference from the stored output (%d image%s of %dx%d): %.3g, allowed %.3g: %s\n",
+              check.n, check.n == 1 ? "" : "s", check.h, check.w, check.error, tolerance,
+              good ? "OK" : "FAILED");
     return good ? PYR_OK
                 : pyr_fail(
                       PYR_E_NUMERIC,
@@ -323,8 +324,8 @@ pyr_status pyr_info_check(const char *path, const pyr_machine *machine)
     PYR_TRY_OUT(pyr_open_machine(&m.k, &exact, false));
     PYR_TRY_OUT(model_load(&m, &c, &files, h, w, &warning));
     print_warning(files.weights.at[0], &warning);
-    printf("%s: loads on %s, %d tensors, %zu parameters\n", path, m.k->name, m.params.n,
-           pyr_params_model_count(&m.params));
+    pyr_print("%s: loads on %s, %d tensors, %zu parameters\n", path, m.k->name, m.params.n,
+              pyr_params_model_count(&m.params));
     if (!answer) {
         PYR_TRY_OUT(check_run(&m, &c, path, h, w));
         goto out;

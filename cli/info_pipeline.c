@@ -2,9 +2,9 @@
 #include "cli/info.h"
 
 #include "base/mem.h"
+#include "cli/output.h"
 #include "levels/pipeline.h"
 #include <math.h>
-#include <stdio.h>
 
 static double noise_ratio(double abar)
 {
@@ -20,35 +20,35 @@ static pyr_status print_scheduler(const pyr_pipeline_files *files)
     pyr_ddpm d;
 
     PYR_TRY(pyr_ddpm_new(&d, c));
-    printf("  scheduler      %s, %d timesteps, ", s->class_name, c->num_train_timesteps);
+    pyr_print("  scheduler      %s, %d timesteps, ", s->class_name, c->num_train_timesteps);
     if (c->beta_schedule == PYR_BETAS_TRAINED)
-        printf("betas given one by one");
+        pyr_print("betas given one by one");
     else if (c->beta_schedule == PYR_BETAS_SQUARED_COSINE)
-        printf("betas %s", pyr_betas_words[c->beta_schedule]);
+        pyr_print("betas %s", pyr_betas_words[c->beta_schedule]);
     else
-        printf("betas %s from %g to %g", pyr_betas_words[c->beta_schedule], c->beta_start, c->beta_end);
-    printf("%s\n", c->rescale_betas_zero_snr ? ", rescaled to no signal at the end" : "");
-    printf("  noise          sigma/alpha from %.4g to %.4g\n", noise_ratio(d.abar[0]),
-           noise_ratio(d.abar[c->num_train_timesteps - 1]));
-    printf("  predicts       %s", pyr_predicts_words[c->prediction_type]);
+        pyr_print("betas %s from %g to %g", pyr_betas_words[c->beta_schedule], c->beta_start, c->beta_end);
+    pyr_print("%s\n", c->rescale_betas_zero_snr ? ", rescaled to no signal at the end" : "");
+    pyr_print("  noise          sigma/alpha from %.4g to %.4g\n", noise_ratio(d.abar[0]),
+              noise_ratio(d.abar[c->num_train_timesteps - 1]));
+    pyr_print("  predicts       %s", pyr_predicts_words[c->prediction_type]);
     if (c->clip_sample)
-        printf("; samples are clipped to +-%g in each step\n", c->clip_sample_range);
+        pyr_print("; samples are clipped to +-%g in each step\n", c->clip_sample_range);
     else
-        printf("; samples are not clipped\n");
-    printf("  steps          %s", pyr_spacing_words[c->timestep_spacing]);
+        pyr_print("; samples are not clipped\n");
+    pyr_print("  steps          %s", pyr_spacing_words[c->timestep_spacing]);
     if (c->steps_offset)
-        printf(" + %d", c->steps_offset);
+        pyr_print(" + %d", c->steps_offset);
     if (usual.ddim)
-        printf("; the last goes to %s\n", c->set_alpha_to_one ? "no noise" : "the noise of timestep 0");
+        pyr_print("; the last goes to %s\n", c->set_alpha_to_one ? "no noise" : "the noise of timestep 0");
     else
-        printf("; variance %s\n", pyr_variance_words[c->variance_type]);
+        pyr_print("; variance %s\n", pyr_variance_words[c->variance_type]);
     pyr_ddpm_free(&d);
     if (status == PYR_OK)
-        printf("  sampled        by %s in %d steps%s%s, unless told otherwise\n",
-               usual.ddim ? "DDIM" : "DDPM", usual.steps, *files->class_name ? ", as a " : "",
-               files->class_name);
+        pyr_print("  sampled        by %s in %d steps%s%s, unless told otherwise\n",
+                  usual.ddim ? "DDIM" : "DDPM", usual.steps, *files->class_name ? ", as a " : "",
+                  files->class_name);
     else
-        printf("  not sampled    %s\n", pyr_error());
+        pyr_print("  not sampled    %s\n", pyr_error());
     return PYR_OK;
 }
 
@@ -66,12 +66,12 @@ pyr_status pyr_info_pipeline(const char *path)
                                            *files.scheduler_name ? files.scheduler_name : NULL, &warning);
     }
     if (status == PYR_E_UNSUPPORTED) { /* the network can be described all the same */
-        printf("  not sampled    %s\n", pyr_error());
+        pyr_print("  not sampled    %s\n", pyr_error());
         status = PYR_OK;
     } else if (status == PYR_OK)
         status = print_scheduler(&files);
     if (warning.length)
-        fprintf(stderr, "warning: %s\n", warning.at);
+        pyr_tell("warning: %s\n", warning.at);
 out:
     pyr_pipeline_files_free(&files);
     pyr_text_free(&warning);

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "cascade/run.h"
+#include "cli/output.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -56,10 +57,14 @@ static pyr_status read_level_files(level_info *l, const char *folder)
     pyr_unet_config config;
     pyr_level_facts facts;
     pyr_status status = PYR_OK;
+    bool whole;
 
     if (l->state) {
         PYR_TRY_OUT(pyr_level_peek(folder, &l->facts, &l->progress, NULL));
         l->known = true;
+        PYR_TRY_OUT(pyr_level_state_is_whole(&whole, folder));
+        if (!whole)
+            PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s", pyr_error()));
     }
     PYR_TRY_OUT(pyr_level_open_unet(folder, &files, &config, &facts));
     PYR_TRY_OUT(pyr_info_contents_read(&l->weights, &files));
@@ -77,10 +82,10 @@ static pyr_status read_level(level_info *l, const char *run, int level)
 
     if (!folder)
         return pyr_info_no_memory(run);
-    l->state = pyr_level_has_state(folder);
-    l->unet = pyr_info_holds(folder, "unet/config.json");
     l->held_out = last_held_out(folder);
-    if ((l->state || l->unet) && read_level_files(l, folder) != PYR_OK)
+    if (pyr_level_has_state(&l->state, folder) != PYR_OK ||
+        pyr_run_has_level(&l->unet, run, level) != PYR_OK ||
+        ((l->state || l->unet) && read_level_files(l, folder) != PYR_OK))
         l->damage = pyr_strdup(pyr_error());
     pyr_free(folder);
     return PYR_OK;
@@ -90,26 +95,27 @@ static void print_level(const level_info *l, const char *run, int level)
 {
     const pyr_train_state *train = &l->progress.train;
 
-    printf("level %-2d ", level);
+    pyr_print("level %-2d ", level);
     if (l->known)
-        printf("%dx%dx%d, ", pyr_info_halved(l->facts.h, level), pyr_info_halved(l->facts.w, level),
-               l->facts.c);
+        pyr_print("%dx%dx%d, ", pyr_info_halved(l->facts.h, level), pyr_info_halved(l->facts.w, level),
+                  l->facts.c);
     if (l->damage)
-        printf("damaged: %s\n", l->damage);
+        pyr_print("damaged: %s\n", l->damage);
     else if (!l->unet)
-        printf("missing: not trained yet (pyrdiff train --outdir %s --level %d)\n", run, level);
+        pyr_print("missing: not trained yet (pyrdiff train --outdir %s --level %d)\n", run, level);
     else {
         if (!l->state)
-            printf("trained elsewhere (no state to go on from)");
+            pyr_print("trained elsewhere (no state to go on from)");
         else
-            printf("%s: %lld of %lld steps in %.0f s", train->step == l->progress.steps ? "trained" : "begun",
-                   (long long)train->step, (long long)l->progress.steps, train->seconds);
+            pyr_print("%s: %lld of %lld steps in %.0f s",
+                      train->step == l->progress.steps ? "trained" : "begun", (long long)train->step,
+                      (long long)l->progress.steps, train->seconds);
         if (train->skipped)
-            printf(" (%lld skipped)", (long long)train->skipped);
-        printf(", %zu parameters", l->weights.numbers);
+            pyr_print(" (%lld skipped)", (long long)train->skipped);
+        pyr_print(", %zu parameters", l->weights.numbers);
         if (!isnan(l->held_out))
-            printf(", held-out loss %.5g", l->held_out);
-        printf("\n");
+            pyr_print(", held-out loss %.5g", l->held_out);
+        pyr_print("\n");
     }
 }
 
@@ -150,14 +156,15 @@ static void print_run(const char *run, const pyr_config *config, const level_inf
 
     for (int i = 0; i < n && !facts; i++)
         facts = levels[i].known ? &levels[i].facts : NULL;
-    printf("%s: a run of %d level%s, filter %s", run, n, n == 1 ? "" : "s",
-           pyr_filter_names[config->pyramid.filter]);
+    pyr_print("%s: a run of %d level%s, filter %s", run, n, n == 1 ? "" : "s",
+              pyr_filter_names[config->pyramid.filter]);
     if (facts)
-        printf(", images of %dx%d with %d channel%s", facts->h, facts->w, facts->c, facts->c == 1 ? "" : "s");
-    printf("\ndata     %s", *config->data.set.path ? config->data.set.path : "(not named)");
+        pyr_print(", images of %dx%d with %d channel%s", facts->h, facts->w, facts->c,
+                  facts->c == 1 ? "" : "s");
+    pyr_print("\ndata     %s", *config->data.set.path ? config->data.set.path : "(not named)");
     if (facts)
-        printf(", fingerprint %016" PRIx64, facts->data);
-    printf("\n");
+        pyr_print(", fingerprint %016" PRIx64, facts->data);
+    pyr_print("\n");
     for (int i = n - 1; i >= 0; i--)
         print_level(&levels[i], run, i);
 }
@@ -172,7 +179,7 @@ static pyr_status judge_run(const char *run, const pyr_pyramid_settings *p, cons
         damaged += levels[i].damage != NULL;
     }
     if (missing)
-        printf("%d of %d levels missing\n", missing, p->levels);
+        pyr_print("%d of %d levels missing\n", missing, p->levels);
     if (match_levels(levels, p, run) != PYR_OK)
         return pyr_fail_prefix(PYR_E_CONFIG, "incompatible");
     return damaged ? pyr_fail(PYR_E_FORMAT,

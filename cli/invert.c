@@ -1,6 +1,7 @@
 /* invert.c - pyrdiff invert */
 #include "base/mem.h"
 #include "base/philox.h"
+#include "cli/output.h"
 #include "cli/tasking.h"
 #include "images/image_file.h"
 #include "images/image_values.h"
@@ -200,10 +201,10 @@ out:
 
 static void say(const inverting *v, const misfit *m)
 {
-    printf("%s of the results is off from what was given by %.2f grey values (rms); its noise has %.2f\n",
-           pyr_operator_names[v->a.kind], m->rms, 128 * v->o->noise);
+    pyr_print("%s of the results is off from what was given by %.2f grey values (rms); its noise has %.2f\n",
+              pyr_operator_names[v->a.kind], m->rms, 128 * v->o->noise);
     if (v->image)
-        printf("the results are off from the clean picture by %.2f grey values (rms)\n", m->clean);
+        pyr_print("the results are off from the clean picture by %.2f grey values (rms)\n", m->clean);
 }
 
 /* Weaker guidance than the model's own is the person's choice, and need not agree. */

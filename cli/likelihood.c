@@ -1,15 +1,16 @@
 /* likelihood.c - pyrdiff likelihood */
 #include "cascade/likelihood.h"
 
+#include "base/atomic_file.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "cli/cli.h"
 #include "cli/one_level.h"
 #include "cli/open_data.h"
+#include "cli/output.h"
 #include "cli/progress.h"
-#include "graph/train.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -51,14 +52,14 @@ static void print_images(const work *w)
     const pyr_likelihood_job *job = &w->job;
     pyr_dataset_shape s = pyr_dataset_shape_of(w->data);
 
-    printf("%s [weights %016" PRIx64 "] on %d %s images of %s [%016" PRIx64 "], %dx%dx%d\n",
-           w->typed->network, pyr_model_hash(w->model), job->n, split_words[job->split == PYR_TRAIN],
-           w->config.data.set.path, pyr_dataset_fingerprint(w->data), s.h, s.w, s.c);
-    printf("range           [-1, 1], %d bits%s\n", s.bits,
-           job->dequantise ? "" : ", not dequantised: the samples as they are");
+    pyr_print("%s [weights %016" PRIx64 "] on %d %s images of %s [%016" PRIx64 "], %dx%dx%d\n",
+              w->typed->network, pyr_model_hash(w->model), job->n, split_words[job->split == PYR_TRAIN],
+              w->config.data.set.path, pyr_dataset_fingerprint(w->data), s.h, s.w, s.c);
+    pyr_print("range           [-1, 1], %d bits%s\n", s.bits,
+              job->dequantise ? "" : ", not dequantised: the samples as they are");
     if (job->dequantise)
-        printf("dequantisation  U(-2^-%d, 2^-%d) added before analysis, seed %" PRId64 "\n", s.bits, s.bits,
-               w->typed->seed);
+        pyr_print("dequantisation  U(-2^-%d, 2^-%d) added before analysis, seed %" PRId64 "\n", s.bits,
+                  s.bits, w->typed->seed);
 }
 
 static void print_method(const work *w)
@@ -66,18 +67,18 @@ static void print_method(const work *w)
     const pyr_likelihood_plan *p = &w->job.plan;
 
     if (p->solver == PYR_LIKELIHOOD_RK45)
-        printf(
+        pyr_print(
             "solver          probability-flow ODE in log sigma by rk45, tolerance %g relative, %g absolute\n",
             p->rtol, p->atol);
     else
-        printf("solver          probability-flow ODE in log sigma by heun, %d steps\n", p->steps);
-    printf("trace           Hutchinson, %d %s probe%s an image\n", p->probes, pyr_probe_names[p->probe],
-           p->probes > 1 ? "s" : "");
+        pyr_print("solver          probability-flow ODE in log sigma by heun, %d steps\n", p->steps);
+    pyr_print("trace           Hutchinson, %d %s probe%s an image\n", p->probes, pyr_probe_names[p->probe],
+              p->probes > 1 ? "s" : "");
     if (p->bound_terms)
-        printf("bound           variational, %d steps, %d of its terms evaluated\n", p->bound_steps,
-               p->bound_terms);
+        pyr_print("bound           variational, %d steps, %d of its terms evaluated\n", p->bound_steps,
+                  p->bound_terms);
     if (pyr_model_classes(w->model))
-        printf("classes         %s\n", w->job.classes ? "each image with its own" : "none told");
+        pyr_print("classes         %s\n", w->job.classes ? "each image with its own" : "none told");
 }
 
 /* ---- the number -------------------------------------------------------------------------------- */
@@ -100,13 +101,14 @@ static void print_level(const work *w, const pyr_run_likelihood *r, int level)
 
     mean_text(nats, l->log_p, 2);
     mean_text(bits, l->bits, 4);
-    printf("level %-2d        %dx%dx%d, sigma %g..%g of a deviation of %.4g, prior N(0, %.6g^2): %s nats, %s "
-           "bits a number",
-           level, s.h, s.w, s.c, l->sigma_min, l->sigma_max, l->deviation, l->prior, nats, bits);
+    pyr_print(
+        "level %-2d        %dx%dx%d, sigma %g..%g of a deviation of %.4g, prior N(0, %.6g^2): %s nats, %s "
+        "bits a number",
+        level, s.h, s.w, s.c, l->sigma_min, l->sigma_max, l->deviation, l->prior, nats, bits);
     mean_text(bound, l->bound, 2);
     if (w->job.plan.bound_terms)
-        printf(", bound %s nats", bound);
-    printf("; NFE %.1f (%d..%d)\n", l->nfe, l->nfe_least, l->nfe_most);
+        pyr_print(", bound %s nats", bound);
+    pyr_print("; NFE %.1f (%d..%d)\n", l->nfe, l->nfe_least, l->nfe_most);
 }
 
 /* One level of several: there is no total. */
@@ -123,36 +125,37 @@ static void print_total(const work *w, const pyr_run_likelihood *r)
     mean_text(text, r->log_p, 2);
     mean_text(below, r->log_p_bound, 2);
     if (is_term(r)) {
-        printf("log p of level %d  %s nats an image", r->only, text);
+        pyr_print("log p of level %d  %s nats an image", r->only, text);
         if (bound)
-            printf(", bound %s", below);
-        printf("\n    its own term of the sum over the levels (%s)\n",
-               r->only == r->levels - 1                                ? "the coarsest image"
-               : pyr_model_level(w->model, r->only)->level.condition.c ? "given the real coarser image"
-                                                                       : "without a condition");
+            pyr_print(", bound %s", below);
+        pyr_print("\n    its own term of the sum over the levels (%s)\n",
+                  r->only == r->levels - 1                                ? "the coarsest image"
+                  : pyr_model_level(w->model, r->only)->level.condition.c ? "given the real coarser image"
+                                                                          : "without a condition");
         return;
     }
     if (!r->exact) {
-        printf("code log-likelihood  %s nats an image", text);
+        pyr_print("code log-likelihood  %s nats an image", text);
         if (bound)
-            printf(", bound %s", below);
-        printf("\n    sum of log p(r_i | l_i) over the levels of the filter %s, smoothed at sigma_min: not a "
-               "likelihood of images; it compares only between models of one filter and sigma_min\n",
-               pyr_filter_names[pyr_pyramid_get(pyr_model_pyramid(w->model))->filter]);
+            pyr_print(", bound %s", below);
+        pyr_print(
+            "\n    sum of log p(r_i | l_i) over the levels of the filter %s, smoothed at sigma_min: not a "
+            "likelihood of images; it compares only between models of one filter and sigma_min\n",
+            pyr_filter_names[pyr_pyramid_get(pyr_model_pyramid(w->model))->filter]);
         return;
     }
-    printf("log-likelihood  %s nats an image", text);
+    pyr_print("log-likelihood  %s nats an image", text);
     if (bound)
-        printf(", bound %s", below);
-    printf("\n");
+        pyr_print(", bound %s", below);
+    pyr_print("\n");
     if (!w->job.dequantise)
         return;
     mean_text(text, r->bits_per_dim, 4);
     mean_text(below, r->bpd_bound, 4);
-    printf("bits/dim        %s", text);
+    pyr_print("bits/dim        %s", text);
     if (bound)
-        printf(", bound %s", below);
-    printf("\n");
+        pyr_print(", bound %s", below);
+    pyr_print("\n");
 }
 
 static void json_mean(pyr_json *json, const char *key, pyr_mean m)

@@ -4,10 +4,13 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "cli/output.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -50,14 +53,14 @@ static bool goes_on(const char *name)
     return strcmp(name, "train") == 0 || strcmp(name, "compare") == 0;
 }
 
-static void usage(FILE *out)
+static void usage(void (*say)(const char *fmt, ...))
 {
-    fprintf(out, "pyrdiff - multi-resolution Laplacian-pyramid diffusion models\n\n"
-                 "usage: pyrdiff COMMAND [OPTION ...]\n\n");
+    say("pyrdiff - multi-resolution Laplacian-pyramid diffusion models\n\n"
+        "usage: pyrdiff COMMAND [OPTION ...]\n\n");
     for (int i = 0; i < COMMANDS; i++)
-        fprintf(out, "  %-13s%s\n", commands[i].name, commands[i].help);
-    fprintf(out, "\n`pyrdiff COMMAND --help` tells the options of a command.\n"
-                 "To begin: pyrdiff train, then pyrdiff sample --network runs/fashion-mnist\n");
+        say("  %-13s%s\n", commands[i].name, commands[i].help);
+    say("\n`pyrdiff COMMAND --help` tells the options of a command.\n"
+        "To begin: pyrdiff train, then pyrdiff sample --network runs/fashion-mnist\n");
 }
 
 static int unknown(const char *word)
@@ -67,16 +70,53 @@ static int unknown(const char *word)
     for (int i = 0; i < COMMANDS; i++)
         names[i] = commands[i].name;
     nearest = pyr_nearest(word, names, COMMANDS);
-    fprintf(stderr, "pyrdiff: there is no command %s", word);
+    pyr_tell("pyrdiff: there is no command %s", word);
     if (nearest)
-        fprintf(stderr, "; did you mean %s?", nearest);
-    fprintf(stderr, "\nhint: pyrdiff --help lists the commands\n");
+        pyr_tell("; did you mean %s?", nearest);
+    pyr_tell("\nhint: pyrdiff --help lists the commands\n");
     return 2;
+}
+
+/* A file that is opened while standard input, output or error is closed would take its number, and get what
+ * is printed. false: there is no /dev/null either. */
+static bool fill_standard_descriptors(void)
+{
+    for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
+        if (fcntl(i, F_GETFD) < 0 && open("/dev/null", O_RDWR) != i)
+            return false;
+    return true;
+}
+
+/* The exit status of the command line. */
+static int run_command(int argc, char **argv)
+{
+    if (argc < 2) {
+        usage(pyr_tell);
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        usage(pyr_print);
+        return 0;
+    }
+    for (int i = 0; i < COMMANDS; i++) {
+        pyr_status status;
+
+        if (strcmp(argv[1], commands[i].name) != 0)
+            continue;
+        if (goes_on(commands[i].name))
+            signal(SIGPIPE, SIG_IGN); /* a training outlives who reads its lines */
+        status = commands[i].run(argc - 1, argv + 1);
+        if (status == PYR_OK || (status == PYR_E_STOPPED && goes_on(commands[i].name)))
+            return 0;
+        pyr_tell("pyrdiff %s: %s\n", commands[i].name, pyr_error());
+        return status == PYR_E_ARG ? 2 : 1;
+    }
+    return unknown(argv[1]);
 }
 
 int main(int argc, char **argv)
 {
-    pyr_status status;
+    int status;
 
     /* Blocks of 1 MiB and more go back to the system when they are freed, so that what is printed as memory
      * is what is used: left alone, malloc raises that bound with each such block and keeps what is freed
@@ -90,26 +130,14 @@ int main(int argc, char **argv)
 #ifdef SIGXFSZ
     signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error of that write, with a sentence */
 #endif
-    if (argc < 2) {
-        usage(stderr);
-        return 2;
+    if (!fill_standard_descriptors())
+        return 1;
+    status = run_command(argc, argv);
+    if (pyr_output_finish() != PYR_OK) {
+        pyr_tell("pyrdiff: %s\n", pyr_error());
+        return status ? status : 1;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-        usage(stdout);
-        return 0;
-    }
-    for (int i = 0; i < COMMANDS; i++) {
-        if (strcmp(argv[1], commands[i].name) != 0)
-            continue;
-        status = commands[i].run(argc - 1, argv + 1);
-        if (status == PYR_OK && fflush(stdout) != 0)
-            status = pyr_fail(PYR_E_IO, "the output cannot be written");
-        if (status == PYR_OK || (status == PYR_E_STOPPED && goes_on(commands[i].name)))
-            return 0;
-        fprintf(stderr, "pyrdiff %s: %s\n", commands[i].name, pyr_error());
-        return status == PYR_E_ARG ? 2 : 1;
-    }
-    return unknown(argv[1]);
+    return status;
 }
 
 /* " WORD", as a shell takes it. */
@@ -143,21 +171,25 @@ pyr_status pyr_run_command(const pyr_options *options, int argc, char **argv,
     pyr_status status = pyr_options_parse(&parsed, options, argc, argv);
 
     if (status == PYR_OK && parsed.help)
-        pyr_print_help(options);
+        status = pyr_print_help(options);
     else if (status == PYR_OK)
         status = run(typed, &parsed);
     pyr_parsed_free(&parsed);
     return status;
 }
 
-void pyr_print_help(const pyr_options *options)
+pyr_status pyr_print_help(const pyr_options *options)
 {
     pyr_text text = {0};
+    pyr_status status = PYR_OK;
 
     pyr_options_help(options, &text);
-    if (text.at)
-        fputs(text.at, stdout);
+    if (text.failed)
+        status = pyr_fail(PYR_E_NOMEM, "out of memory: the options of pyrdiff %s", options->command);
+    else
+        pyr_print_lines(text.at);
     pyr_text_free(&text);
+    return status;
 }
 
 pyr_status pyr_open_machine_quietly(pyr_kernels **out, const pyr_machine *machine, bool measure)
@@ -187,9 +219,9 @@ pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool 
     k = *out;
     type = k->activation == PYR_BF16 ? "bf16" : k->real == PYR_F64 ? "double" : k->tf32 ? "tf32" : "f32";
     if (k->device)
-        fprintf(stderr, "backend: %s on %s, %s\n", k->name, k->device, type);
+        pyr_tell("backend: %s on %s, %s\n", k->name, k->device, type);
     else if (strcmp(machine->backend, "auto") == 0 || k->activation != k->real)
-        fprintf(stderr, "backend: %s, %d thread%s, %s%s%s%s\n", k->name, k->lanes, k->lanes == 1 ? "" : "s",
-                type, *k->passed_over ? " (no CUDA: " : "", k->passed_over, *k->passed_over ? ")" : "");
+        pyr_tell("backend: %s, %d thread%s, %s%s%s%s\n", k->name, k->lanes, k->lanes == 1 ? "" : "s", type,
+                 *k->passed_over ? " (no CUDA: " : "", k->passed_over, *k->passed_over ? ")" : "");
     return PYR_OK;
 }

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "cascade/run.h"
 #include "cli/cli.h"
+#include "cli/output.h"
 #include <stdio.h>
 
 /* How many classes the level was trained with. */
@@ -67,7 +68,7 @@ static pyr_status say(const pyr_config *config, const char *run, int level)
     if (text.failed)
         status = pyr_fail(PYR_E_NOMEM, "out of memory for a command");
     else
-        fprintf(stderr, "pictures: %s\n", text.at);
+        pyr_tell("pictures: %s\n", text.at);
     pyr_text_free(&text);
     return status;
 }
@@ -82,12 +83,16 @@ pyr_status pyr_say_next(const char *run, int level)
 
     PYR_TRY_OUT(pyr_run_settings(&settings, run));
     PYR_TRY_OUT(pyr_config_get(&config, settings));
-    for (int i = config.pyramid.levels - 1; i >= 0; i--)
-        if (!pyr_run_has_level(run, i))
+    for (int i = config.pyramid.levels - 1; i >= 0; i--) {
+        bool there;
+
+        PYR_TRY_OUT(pyr_run_has_level(&there, run, i));
+        if (!there)
             pyr_text_add(&missing, "%s%d", n++ ? ", " : "", i);
+    }
     if (n)
-        fprintf(stderr, "of this run level%s %s ha%s no weights yet; level %d by itself:\n", n > 1 ? "s" : "",
-                missing.at ? missing.at : "", n > 1 ? "ve" : "s", level);
+        pyr_tell("of this run level%s %s ha%s no weights yet; level %d by itself:\n", n > 1 ? "s" : "",
+                 missing.at ? missing.at : "", n > 1 ? "ve" : "s", level);
     status = say(&config, run, n ? level : -1);
 out:
     pyr_text_free(&missing);

@@ -8,7 +8,7 @@
 #define PYR_LEVEL_OPTION(at, help_)                                                                          \
     {                                                                                                        \
         .name = "level", .argument = "I", .type = PYR_SETTING_INT, .target = &(at), .standard = "-1",        \
-        .min = -1, .max = 1e6, .help = help_ "; -1: all levels"                                              \
+        .untyped = "all levels", .min = 0, .max = 1e6, .help = help_                                         \
     }
 
 /* Whether the pyramid has the level (-1: none was asked for). PYR_E_ARG. */

@@ -188,6 +188,8 @@ static pyr_status set_standards(const pyr_options *options)
         const pyr_option *option = &options->table[i];
         pyr_setting row = option_row(options, option);
 
+        if (option->untyped)
+            row.min = row.max = 0;
         if (!option->setting && option->standard)
             PYR_TRY(pyr_setting_parse(&row, option->name, option->standard, "default", option->target));
     }
@@ -367,7 +369,8 @@ static void option_text(const pyr_options *options, const pyr_option *option, py
     if (words)
         pyr_setting_describe(&row, out);
     if (standard)
-        pyr_text_add(out, "%sdefault: %s", words ? "; " : "", row.standard);
+        pyr_text_add(out, "%sdefault: %s", words ? "; " : "",
+                     option->untyped ? option->untyped : row.standard);
     if (words || standard)
         pyr_text_add(out, ")");
 }

@@ -35,6 +35,8 @@ typedef struct pyr_option {
     pyr_setting_type type;
     void *target;
     const char *standard; /* put into *target first; NULL: *target stays as it is */
+    const char
+        *untyped; /* the standard is out of bounds, so that nobody can type it, and means this: "all" */
     double min, max;
     const char *const *choices;
 } pyr_option;

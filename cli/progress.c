@@ -1,6 +1,7 @@
 #include "cli/progress.h"
 
 #include "base/child.h"
+#include "cli/output.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,7 +34,7 @@ void pyr_bar_draw(pyr_bar *bar, const char *label, int64_t done, int64_t total, 
         cells[i] = i < full ? '#' : '.';
     cells[CELLS] = 0;
     snprintf(line, sizeof line, "%s [%s] %3.0f%% %s", label, cells, 100 * part, text);
-    fprintf(stderr, "\r%-*.*s", width() - 1, width() - 1, line);
+    pyr_tell("\r%-*.*s", width() - 1, width() - 1, line);
     fflush(stderr);
     bar->open = true;
 }
@@ -41,7 +42,7 @@ void pyr_bar_draw(pyr_bar *bar, const char *label, int64_t done, int64_t total, 
 void pyr_bar_end(pyr_bar *bar)
 {
     if (bar->open)
-        fprintf(stderr, "\r%*s\r", width() - 1, "");
+        pyr_tell("\r%*s\r", width() - 1, "");
     bar->open = false;
 }
 
@@ -60,10 +61,9 @@ void pyr_bar_line(pyr_bar *bar, const char *fmt, ...)
 
     pyr_bar_end(bar);
     va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
+    pyr_vtell(fmt, args);
     va_end(args);
-    fputc('\n', stderr);
-    fflush(stderr);
+    pyr_tell("\n");
 }
 
 void pyr_clock_text(char text[32], double seconds)

@@ -3,11 +3,11 @@
 
 #include "base/mem.h"
 #include "cli/codes_file.h"
+#include "cli/output.h"
 #include "images/image_file.h"
 #include "images/pixels.h"
 #include "images/png_file.h"
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 /* How far the values are from those of the pixels they became. */
@@ -64,12 +64,12 @@ static pyr_status reconstruct(const char *folder, const char *picture)
     pyr_codes_free(&codes);
     PYR_TRY_OUT(to_image(&image, pixels, &r));
     PYR_TRY_OUT(pyr_png_write(picture, &image, NULL, 0));
-    printf("%s: %s\n", picture, text.at ? text.at : "");
+    pyr_print("%s: %s\n", picture, text.at ? text.at : "");
     if (r.inexact == 0)
-        printf("exact: all %zu values are whole pixel values\n", r.n);
+        pyr_print("exact: all %zu values are whole pixel values\n", r.n);
     else
-        printf("not exact: %zu of %zu values are not whole pixel values and were rounded, by up to %.3g\n",
-               r.inexact, r.n, r.largest);
+        pyr_print("not exact: %zu of %zu values are not whole pixel values and were rounded, by up to %.3g\n",
+                  r.inexact, r.n, r.largest);
 out:
     pyr_text_free(&text);
     pyr_codes_free(&codes);
@@ -95,7 +95,7 @@ pyr_status pyr_command_reconstruct(int argc, char **argv)
 
     PYR_TRY_OUT(pyr_options_parse(&parsed, &options, argc, argv));
     if (parsed.help) {
-        pyr_print_help(&options);
+        status = pyr_print_help(&options);
         goto out;
     }
     dot = strrchr(parsed.arguments[1], '.');

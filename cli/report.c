@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/output.h"
 #include <stdio.h>
 
 pyr_status pyr_command_report(int argc, char **argv)
@@ -39,7 +40,7 @@ pyr_status pyr_command_report(int argc, char **argv)
 
     PYR_TRY_OUT(pyr_options_parse(&parsed, &options, argc, argv));
     if (parsed.help) {
-        pyr_print_help(&options);
+        status = pyr_print_help(&options);
         goto out;
     }
     path = *out ? pyr_strdup(out) : pyr_path_join(parsed.arguments[0], "report.html");
@@ -51,7 +52,7 @@ pyr_status pyr_command_report(int argc, char **argv)
     PYR_TRY_OUT(pyr_report_write(
         path,
         &(pyr_report_job){.folders = parsed.arguments, .n = parsed.n_arguments, .command = command.at}));
-    printf("%s\n", path);
+    pyr_print("%s\n", path);
 out:
     pyr_free(path);
     pyr_text_free(&command);

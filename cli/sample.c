@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "base/text.h"
 #include "cascade/model.h"
 #include "cli/cli.h"
@@ -14,7 +15,6 @@
 #include "cli/sample_pipeline.h"
 #include "cli/sampling.h"
 #include "cli/trajectory.h"
-#include "graph/train.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -6,6 +6,7 @@
 #include "cascade/real_images.h"
 #include "cli/one_level.h"
 #include "cli/open_data.h"
+#include "cli/output.h"
 #include "cli/sample_output.h"
 #include "images/grid.h"
 #include "images/pixels.h"
@@ -232,7 +233,7 @@ static pyr_status write_sheet(const drawing *d)
              d->level, d->gain);
     status = pyr_grid_write(path, panel, PANELS, (pyr_grid_style){.zoom = d->job->zoom}, texts, 3);
     if (status == PYR_OK)
-        printf("%s: coarser image | enlarged | residual, gain %g | result\n", path, d->gain);
+        pyr_print("%s: coarser image | enlarged | residual, gain %g | result\n", path, d->gain);
     pyr_free(path);
     return status;
 }

@@ -1,7 +1,9 @@
 #include "cli/sample_output.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "cli/output.h"
 #include "images/grid.h"
 #include "images/image_values.h"
 #include <inttypes.h>
@@ -18,7 +20,7 @@ pyr_status pyr_sample_output_open(pyr_sample_output *o)
     char *path;
     pyr_status status;
 
-    PYR_TRY(pyr_make_folders(o->folder));
+    PYR_TRY(pyr_open_output_folder(o->folder));
     if (o->grid) {
         o->in_grid = o->n < GRID_MOST ? o->n : GRID_MOST;
         for (int i = 0; i < o->levels; i++)
@@ -103,9 +105,9 @@ pyr_status pyr_sample_output_close(pyr_sample_output *o)
         panel[o->levels - 1 - i] = (pyr_panel){o->first[i], (int)o->in_grid, s.h, s.w, s.c};
     }
     PYR_TRY(pyr_grid_write_levels(o->folder, panel, o->levels, (pyr_grid_style){.zoom = o->zoom}, texts, 3));
-    printf("%s/grid.png\n", o->folder);
+    pyr_print("%s/grid.png\n", o->folder);
     if (o->levels > 1)
-        printf("%s/levels.png\n", o->folder);
+        pyr_print("%s/levels.png\n", o->folder);
     return PYR_OK;
 }
 

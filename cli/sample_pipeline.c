@@ -2,11 +2,12 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "cli/cli.h"
+#include "cli/output.h"
 #include "cli/parse.h"
 #include "cli/progress.h"
 #include "cli/sample_output.h"
-#include "graph/train.h"
 #include "levels/pipeline.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -127,7 +128,7 @@ static pyr_status run(void *at, pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
     PYR_TRY_OUT(pyr_pipeline_open(&p, k, &files, &sampler, &warning));
     if (warning.length)
-        fprintf(stderr, "warning: %s: %s\n", t->network, warning.at);
+        pyr_tell("warning: %s: %s\n", t->network, warning.at);
     snprintf(words, sizeof words, "%s %d", sampler.ddim ? "ddim" : "ddpm", sampler.steps);
     if (sampler.eta > 0)
         snprintf(words + strlen(words), sizeof words - strlen(words), " eta %g", sampler.eta);

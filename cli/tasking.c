@@ -1,10 +1,12 @@
 #include "cli/tasking.h"
 
+#include "base/atomic_file.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stop.h"
+#include "cli/output.h"
 #include "cli/parse.h"
-#include "graph/train.h"
 #include "images/grid.h"
 #include "images/image_file.h"
 #include "images/image_values.h"
@@ -54,7 +56,7 @@ pyr_status pyr_tasking_model(pyr_tasking *t)
         *t->typed->outdir ? pyr_strdup(t->typed->outdir) : pyr_path_join(t->typed->network, t->command);
     if (!t->outdir)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
-    PYR_TRY(pyr_make_folders(t->outdir));
+    PYR_TRY(pyr_open_output_folder(t->outdir));
     pyr_stop_on_signals();
     return PYR_OK;
 }
@@ -302,6 +304,8 @@ pyr_status pyr_tasking_draw(pyr_tasking *t, const pyr_task_draw *draw)
     }
     pyr_bar_line(&t->bar, "%zu image%s in %.1f s", t->n, t->n == 1 ? "" : "s", pyr_now() - start);
 out:
+    if (status == PYR_E_STOPPED)
+        status = pyr_fail(PYR_E_STOPPED, "stopped: none of the images was written to %s", t->outdir);
     pyr_free(coarse);
     pyr_free(labels);
     return status;
@@ -383,7 +387,7 @@ pyr_status pyr_tasking_write_sheet(const pyr_tasking *t)
         path ? pyr_grid_write(path, &panel, 1, style, texts, 4) : pyr_fail(PYR_E_NOMEM, "out of memory");
 
     if (status == PYR_OK)
-        printf("%s\n", path);
+        pyr_print("%s\n", path);
     pyr_free(path);
     return status;
 }

@@ -1,9 +1,11 @@
 /* toy.c - pyrdiff toy: mixtures in the plane whose scores are known, to see what the methods do. */
 #include "cli/toy.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/output.h"
 #include "eval/page.h"
 #include <math.h>
 #include <stdio.h>
@@ -99,15 +101,16 @@ int pyr_study_mode(const pyr_study *t, const double *x)
 
 void pyr_study_tell_begin(pyr_study *t, const char *title)
 {
-    printf("\n%s: %d points, mode weights off by (total variation), mode weights (true:", title, t->points);
+    pyr_print("\n%s: %d points, mode weights off by (total variation), mode weights (true:", title,
+              t->points);
     pyr_page_element(&t->page, "h2", "%s", title);
     pyr_text_add(&t->page, "<div class=\"box\"><table><thead><tr><th>sampler</th><th>evaluations</th>"
                            "<th>weights off by</th><th>mode weights (true:");
     for (int i = 0; i < t->m->modes; i++) {
-        printf(" %.3f", pyr_mixture_weight(t->m, i));
+        pyr_print(" %.3f", pyr_mixture_weight(t->m, i));
         pyr_text_add(&t->page, " %.3f", pyr_mixture_weight(t->m, i));
     }
-    printf(")\n%-30s%6s%9s\n", "sampler", "evals", "off by");
+    pyr_print(")\n%-30s%6s%9s\n", "sampler", "evals", "off by");
     pyr_text_add(&t->page, ")</th></tr></thead><tbody>\n");
 }
 
@@ -115,13 +118,13 @@ void pyr_study_tell(pyr_study *t, const char *name, int nfe, const double *x)
 {
     double w[PYR_STUDY_MODES], distance = pyr_study_distance(t, w, x, t->points);
 
-    printf("%-30s%6d%9.3f  ", name, nfe, distance);
+    pyr_print("%-30s%6d%9.3f  ", name, nfe, distance);
     pyr_text_add(&t->page, "<tr><td>%s</td><td>%d</td><td>%.3f</td><td>", name, nfe, distance);
     for (int i = 0; i < t->m->modes; i++) {
-        printf(" %.3f", w[i]);
+        pyr_print(" %.3f", w[i]);
         pyr_text_add(&t->page, " %.3f", w[i]);
     }
-    printf("\n");
+    pyr_print("\n");
     pyr_text_add(&t->page, "</td></tr>\n");
 }
 
@@ -219,7 +222,7 @@ static void choose_window(pyr_study *t)
 
 static pyr_status prepare(pyr_study *t, const pyr_machine *machine)
 {
-    PYR_TRY(pyr_make_folders(t->outdir));
+    PYR_TRY(pyr_open_output_folder(t->outdir));
     PYR_TRY(pyr_open_machine(&t->k, machine, false));
     PYR_TRY(pyr_kernels_ref(&t->plain, PYR_F64, 1));
     PYR_TRY(pyr_toy_mixture(&t->m, (pyr_toy)t->which));
@@ -241,7 +244,7 @@ static pyr_status write_page(pyr_study *t)
     if (status == PYR_OK)
         status = pyr_file_replace(path, t->page.at, t->page.length);
     if (status == PYR_OK)
-        printf("\n%s, and as files of their own: scores.svg, langevin.svg, paths.svg\n", path);
+        pyr_print("\n%s, and as files of their own: scores.svg, langevin.svg, paths.svg\n", path);
     pyr_free(path);
     return status;
 }

@@ -1,6 +1,7 @@
 /* toy_scores.c - the fields that networks learn under each objective, beside the known one. */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "cli/output.h"
 #include "cli/toy.h"
 #include "eval/page.h"
 #include <math.h>
@@ -44,9 +45,8 @@ static pyr_status train(pyr_study *t, int i, double *loss)
 
     PYR_TRY(pyr_toy_network_new(&t->net[i], t->k, 2, (uint64_t)t->seed));
     PYR_TRY(pyr_toy_train(t->net[i], loss, &training));
-    fprintf(stderr, "%s score matching, weight %s: %lld steps in %.1f s\n",
-            pyr_objective_names[rows[i].objective], pyr_weight_names[rows[i].weight], (long long)t->steps,
-            pyr_now() - start);
+    pyr_tell("%s score matching, weight %s: %lld steps in %.1f s\n", pyr_objective_names[rows[i].objective],
+             pyr_weight_names[rows[i].weight], (long long)t->steps, pyr_now() - start);
     return PYR_OK;
 }
 
@@ -63,17 +63,17 @@ static pyr_status percent_at(const pyr_study *t, int i, double s, double *percen
 /* The drawn level and those of the table, in this order, in each row. */
 static void begin_table(pyr_study *t)
 {
-    printf("learned scores: E |learned - known|^2 in %% of E |known|^2, at noise level s\n");
-    printf("%-11s%-12s%11s", "objective", "weight", "loss");
+    pyr_print("learned scores: E |learned - known|^2 in %% of E |known|^2, at noise level s\n");
+    pyr_print("%-11s%-12s%11s", "objective", "weight", "loss");
     pyr_text_add(&t->page, "<h2>Learned scores</h2>\n<div class=\"box\"><table><thead><tr><th>objective</th>"
                            "<th>weight</th><th>loss</th>");
     for (int j = -1; j < LEVELS; j++) {
         double s = j < 0 ? t->sigma : levels[j];
 
-        printf("%8s%-4g", "s ", s);
+        pyr_print("%8s%-4g", "s ", s);
         pyr_page_element(&t->page, "th", "error at s %g", s);
     }
-    printf("\n");
+    pyr_print("\n");
     pyr_text_add(&t->page, "</tr></thead><tbody>\n");
 }
 
@@ -86,16 +86,16 @@ static pyr_status train_all(pyr_study *t, double *drawn_error)
         double loss, percent;
 
         PYR_TRY(train(t, i, &loss));
-        printf("%-11s%-12s%11.4f", objective, weight, loss);
+        pyr_print("%-11s%-12s%11.4f", objective, weight, loss);
         pyr_text_add(&t->page, "<tr><td>%s</td><td>%s</td><td>%.4f</td>", objective, weight, loss);
         for (int j = -1; j < LEVELS; j++) {
             PYR_TRY(percent_at(t, i, j < 0 ? t->sigma : levels[j], &percent));
             if (j < 0)
                 drawn_error[i] = percent;
-            printf("%11.3f%%", percent);
+            pyr_print("%11.3f%%", percent);
             pyr_text_add(&t->page, "<td>%.3f %%</td>", percent);
         }
-        printf("\n");
+        pyr_print("\n");
         pyr_text_add(&t->page, "</tr>\n");
     }
     pyr_text_add(&t->page, "</tbody></table></div>\n");

@@ -2,10 +2,12 @@
 #include "cascade/train.h"
 
 #include "base/mem.h"
+#include "base/stop.h"
 #include "cascade/default_config.h"
 #include "cli/cli.h"
 #include "cli/next_command.h"
 #include "cli/open_data.h"
+#include "cli/output.h"
 #include "cli/progress.h"
 #include "graph/train.h"
 #include <stdio.h>
@@ -65,7 +67,7 @@ static void show_level(void *ctx, const pyr_level_trainer *trainer, const pyr_le
         pyr_bar_line(&s->bar, "level %d: of %d threads %d can work at a time (level.groups is %d)",
                      level->facts.index, m->lanes, busy, level->settings.groups);
     if (s->dry)
-        printf(
+        pyr_print(
             "level %d: parameters, gradient, moments, EMA %.2f MiB; activations %.2f MiB (%.3f MiB an "
             "image); "
             "accumulators and packed weights %.2f MiB; images on their way %.2f MiB; held-out loss %.2f MiB; "
@@ -136,7 +138,7 @@ static pyr_status read_settings(pyr_settings **out, pyr_dataset **data, const ty
                                 char **run)
 {
     pyr_status status = PYR_OK;
-    bool goes_on;
+    bool goes_on, there;
 
     *out = NULL;
     *data = NULL;
@@ -144,7 +146,8 @@ static pyr_status read_settings(pyr_settings **out, pyr_dataset **data, const ty
         *t->outdir ? pyr_strdup(t->outdir) : default_outdir(*t->config ? t->config : pyr_default_config_name);
     if (!*run)
         return pyr_fail(PYR_E_NOMEM, "out of memory");
-    goes_on = !*t->config && *t->outdir && pyr_run_exists(*run);
+    PYR_TRY(pyr_run_exists(&there, *run));
+    goes_on = !*t->config && *t->outdir && there;
     if (!*t->config && !goes_on)
         return pyr_command_default_settings(out, data, parsed);
     if (goes_on)
@@ -195,11 +198,11 @@ static pyr_status run_training(void *at, pyr_parsed *parsed)
     status = pyr_train(&job);
     pyr_bar_end(&s.bar);
     if (status == PYR_E_STOPPED)
-        fprintf(stderr, "%s. The same command goes on from here\n", pyr_error());
+        pyr_tell("%s. The same command goes on from here\n", pyr_error());
     if (status != PYR_OK)
         goto out;
-    fprintf(stderr, "trained: %s (peak memory %.0f MiB, of it %.0f MiB program and data)\n", run,
-            pyr_peak_mib(), s.baseline_mib);
+    pyr_tell("trained: %s (peak memory %.0f MiB, of it %.0f MiB program and data)\n", run, pyr_peak_mib(),
+             s.baseline_mib);
     status = pyr_say_next(run, t->level);
 out:
     pyr_settings_free(settings);
@@ -233,9 +236,10 @@ pyr_status pyr_command_train(int argc, char **argv)
          .type = PYR_SETTING_INT,
          .target = &t.level,
          .standard = "-1",
-         .min = -1,
+         .untyped = "all, coarsest first",
+         .min = 0,
          .max = PYR_MAX_LEVELS - 1,
-         .help = "train this level only (0: the finest); -1: all, coarsest first"},
+         .help = "train this level only (0: the finest)"},
         {.name = "duration",
          .argument = "TIME",
          .setting = "train.duration",
@@ -254,7 +258,7 @@ pyr_status pyr_command_train(int argc, char **argv)
         {.name = "levels", .argument = "N", .setting = "pyramid.levels", .help = "images in the pyramid"},
         {.name = "filter", .argument = "NAME", .setting = "pyramid.filter", .help = "of the pyramid"},
         {.name = "channels", .argument = "N", .setting = "data.channels", .help = "1, 3, 4 or auto"},
-        {.name = "resize", .argument = "H,W", .setting = "data.resize", .help = "bring images to this size"},
+        {.name = "resize", .argument = "HxW", .setting = "data.resize", .help = "bring images to this size"},
         {.name = "crop", .setting = "data.crop", .help = "cut the centre out"},
         {.name = "skip-bad", .setting = "data.skip_bad", .help = "leave damaged files out"},
         {.name = "split",

@@ -1,10 +1,10 @@
 /* upscale.c - pyrdiff upscale */
 #include "base/mem.h"
+#include "cli/output.h"
 #include "cli/tasking.h"
 #include "images/pixels.h"
 #include "tasks/layers.h"
 #include <math.h>
-#include <stdio.h>
 
 typedef struct typed {
     pyr_task_typed task;
@@ -77,13 +77,13 @@ static pyr_status draw(pyr_tasking *t, const float *given, int level)
 
         for (size_t j = 0; j < t->n; j++)
             sum += draw.mismatch[i][j];
-        printf("level %d, halved, is off from level %d by %.2g grey values (rms) before it is clamped\n", i,
-               i + 1, 128 * sqrt(sum / (double)t->n));
+        pyr_print("level %d, halved, is off from level %d by %.2g grey values (rms) before it is clamped\n",
+                  i, i + 1, 128 * sqrt(sum / (double)t->n));
     }
     PYR_TRY_OUT(measure(t, given, level, &rms, &largest));
-    printf("the PNGs, brought to level %d, are off from what was given by %.3f grey values (rms), at most "
-           "%.2f\n",
-           level, rms, largest);
+    pyr_print("the PNGs, brought to level %d, are off from what was given by %.3f grey values (rms), at most "
+              "%.2f\n",
+              level, rms, largest);
 out:
     for (int i = 0; i < level; i++)
         pyr_free(draw.mismatch[i]);
@@ -121,9 +121,10 @@ pyr_status pyr_command_upscale(int argc, char **argv)
          .type = PYR_SETTING_INT,
          .target = &t.level,
          .standard = "-1",
-         .min = -1,
+         .untyped = "the coarsest",
+         .min = 0,
          .max = PYR_MAX_LEVELS,
-         .help = "the level that IMAGE is the image of (0 is the finest); -1: the coarsest"},
+         .help = "the level that IMAGE is the image of (0 is the finest)"},
         PYR_TASK_OPTIONS_SEEDS(t.task, "0-7"),
     };
     const pyr_options options = {

@@ -164,10 +164,10 @@ pyr_status pyr_command_vary(int argc, char **argv)
          .type = PYR_SETTING_INT,
          .target = &t.keep,
          .standard = "-1",
-         .min = -1,
+         .untyped = "none is kept",
+         .min = 0,
          .max = PYR_MAX_LEVELS,
-         .help = "levels I + 1 and coarser stay as they are, I and finer are drawn, freely or --from S; -1: "
-                 "none is kept"},
+         .help = "levels I + 1 and coarser stay as they are, I and finer are drawn, freely or --from S"},
         PYR_TASK_OPTIONS_SEEDS(t.task, "0-7"),
     };
     const pyr_options options = {

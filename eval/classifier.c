@@ -1,5 +1,6 @@
 #include "eval/classifier.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"

@@ -1,14 +1,17 @@
 #include "eval/compare.h"
 
+#include "base/atomic_file.h"
 #include "base/child.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/shown.h"
+#include "base/stop.h"
 #include "eval/trial.h"
-#include "graph/train.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- planning ---------------------------------------------------------------------------------- */
 
@@ -363,14 +366,14 @@ static void add_reference(pyr_text *text, const results *r)
     hash = cJSON_GetObjectItemCaseSensitive(figure, "reference_hash");
     n = cJSON_GetObjectItemCaseSensitive(figure, "reference_images");
     features = cJSON_GetObjectItemCaseSensitive(figure, "features");
-    pyr_text_add(text, "%" PRId64 " images of each against %s", r->job->count,
-                 cJSON_IsString(reference) ? reference->valuestring : "");
+    pyr_shown_add(text, "%" PRId64 " images of each against %s", r->job->count,
+                  cJSON_IsString(reference) ? reference->valuestring : "");
     if (cJSON_IsNumber(n) && cJSON_IsString(hash))
-        pyr_text_add(text, ", %.0f images [%s]", n->valuedouble, hash->valuestring);
+        pyr_shown_add(text, ", %.0f images [%s]", n->valuedouble, hash->valuestring);
     if (cJSON_IsString(features)) {
         hash = cJSON_GetObjectItemCaseSensitive(figure, "features_hash");
-        pyr_text_add(text, "; features: %s [%s]", features->valuestring,
-                     cJSON_IsString(hash) ? hash->valuestring : "");
+        pyr_shown_add(text, "; features: %s [%s]", features->valuestring,
+                      cJSON_IsString(hash) ? hash->valuestring : "");
     }
     if (r->job->count < PYR_FEW_IMAGES || (cJSON_IsNumber(n) && n->valuedouble < PYR_FEW_IMAGES))
         pyr_text_add(text, "; fewer than %d images: the Frechet distance comes out too high", PYR_FEW_IMAGES);
@@ -617,8 +620,8 @@ static pyr_status make_table(pyr_comparison *c, const results *r)
     pyr_text_free(text);
     for (int v = 0; v < job->variants; v++)
         levels = c->plan[v].levels > levels ? c->plan[v].levels : levels;
-    pyr_text_add(text, "%s, budget %s of each training, train.seed of %d training%s\n", job->config_name,
-                 job->budget_name, job->seeds, job->seeds == 1 ? "" : "s: mean +- deviation");
+    pyr_shown_add(text, "%s, budget %s of each training, train.seed of %d training%s\n", job->config_name,
+                  job->budget_name, job->seeds, job->seeds == 1 ? "" : "s: mean +- deviation");
     add_reference(text, r);
     pyr_text_add(text, "\n\n");
     add_heading(text, job, "");
@@ -672,19 +675,48 @@ out:
     return status;
 }
 
+/* One comparison works in a folder at a time. The lock goes over to the children: one whose parent was killed
+ * keeps it until its checkpoint is written. */
+static pyr_status lock_folder(int *lock, const pyr_compare_job *job)
+{
+    char *path = pyr_path_join(job->outdir, "lock");
+    pyr_status status;
+
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    status = pyr_lock(lock, path);
+    if (status == PYR_E_BUSY) {
+        char line[512];
+
+        snprintf(line, sizeof line, "waiting: %.480s", pyr_error());
+        job->on_line(job->ctx, line);
+    }
+    while (status == PYR_E_BUSY && !pyr_stop_requested()) {
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+        status = pyr_lock(lock, path);
+    }
+    if (status == PYR_E_BUSY)
+        status = pyr_fail(PYR_E_STOPPED, "stopped: %s", pyr_error());
+    pyr_free(path);
+    return status;
+}
+
 pyr_status pyr_compare_run(pyr_comparison *out, const pyr_compare_job *job)
 {
     results r = {0};
     pyr_status status;
+    int lock = -1;
 
     PYR_TRY_OUT(list_trials(&r, out, job));
-    PYR_TRY_OUT(pyr_make_folders(job->outdir));
+    PYR_TRY_OUT(pyr_open_output_folder(job->outdir));
+    PYR_TRY_OUT(lock_folder(&lock, job));
     for (int i = 0; i < r.n; i++) {
         PYR_TRY_OUT(do_trial(&r, i));
         PYR_TRY_OUT(write_json(&r, out)); /* what there is so far */
         PYR_TRY_OUT(make_table(out, &r));
     }
 out:
+    pyr_unlock(lock);
     free_results(&r);
     return status;
 }

@@ -1,12 +1,13 @@
 #include "eval/evaluate.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "eval/classifier.h"
 #include "eval/features.h"
 #include "eval/metrics.h"
 #include "eval/reference.h"
-#include "graph/train.h"
 #include "images/grid.h"
 #include "images/image_values.h"
 #include "images/pixels.h"
@@ -876,7 +877,7 @@ pyr_status pyr_default_network(char **path, pyr_kernels *k, const pyr_dataset *d
     if (!*path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", cache);
     if (!opens(k, *path)) {
-        status = pyr_make_folders(cache);
+        status = pyr_open_output_folder(cache);
         if (status != PYR_OK)
             pyr_fail(status,
                      "%s, to keep a classifier in: set XDG_CACHE_HOME to another, or name a classifier: "

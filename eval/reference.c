@@ -1,9 +1,10 @@
 #include "eval/reference.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "graph/safetensors.h"
-#include "graph/train.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -93,7 +94,7 @@ static pyr_status write_features(const float *features, int64_t n, int d, const 
     pyr_st_pair pair = {hash_key, hash};
 
     hash_words(hash, features, (size_t)n * (size_t)d);
-    PYR_TRY(pyr_make_folders(folder));
+    PYR_TRY(pyr_open_output_folder(folder));
     return pyr_safetensors_write(path, &entry, 1, &pair, 1);
 }
 

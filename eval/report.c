@@ -1,5 +1,6 @@
 #include "eval/report.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/version.h"
@@ -12,15 +13,6 @@
 #include <time.h>
 
 /* ---- gathering --------------------------------------------------------------------------------- */
-
-static pyr_status is_compare(bool *is, const char *folder)
-{
-    char *path = pyr_path_join(folder, "compare.json");
-
-    *is = path && pyr_is_file(path);
-    pyr_free(path);
-    return path ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
-}
 
 /* The last part of a path; the whole when that says nothing. */
 static pyr_status name_run(pyr_report_run *run)
@@ -55,9 +47,11 @@ static pyr_status read_levels(pyr_report_run *run)
     for (int i = 0; i < run->config.pyramid.levels; i++) {
         char *folder = pyr_run_level(run->folder, i);
         char *path = folder ? pyr_path_join(folder, "log.jsonl") : NULL;
-        pyr_status status = path ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for the name of a log");
+        bool there;
+        pyr_status status = path ? pyr_file_exists(&there, path)
+                                 : pyr_fail(PYR_E_NOMEM, "out of memory for the name of a log");
 
-        if (status == PYR_OK && pyr_is_file(path))
+        if (status == PYR_OK && there)
             status = pyr_train_log_read(&run->log[i], path);
         if (status == PYR_OK && !run->h)
             read_size(run, folder);
@@ -71,6 +65,7 @@ static pyr_status read_levels(pyr_report_run *run)
 static pyr_status add_run(pyr_report *report, const char *folder, bool of_comparison)
 {
     pyr_report_run *runs = pyr_realloc(report->runs, report->n_runs + 1, sizeof *runs), *run;
+    bool there;
 
     if (!runs)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a run");
@@ -80,7 +75,8 @@ static pyr_status add_run(pyr_report *report, const char *folder, bool of_compar
     if (!run->folder)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a run");
     PYR_TRY(name_run(run));
-    if (of_comparison && !pyr_run_exists(folder))
+    PYR_TRY(pyr_run_exists(&there, folder));
+    if (of_comparison && !there)
         return PYR_OK;
     PYR_TRY(pyr_run_settings(&run->settings, folder));
     PYR_TRY(pyr_config_get(&run->config, run->settings));
@@ -93,9 +89,9 @@ static pyr_status add_variants(pyr_report *report, const struct pyr_report_compa
     const pyr_compare *c = &compare->figures;
 
     for (size_t i = 0; i < c->n; i++) {
-        bool first = true;
+        bool first = true, there;
         char *folder;
-        pyr_status status = PYR_OK;
+        pyr_status status;
 
         for (size_t j = 0; j < i; j++)
             first = first && strcmp(c->rows[j].name, c->rows[i].name) != 0;
@@ -104,7 +100,8 @@ static pyr_status add_variants(pyr_report *report, const struct pyr_report_compa
         folder = pyr_strfmt("%s/%s-%lld", compare->folder, c->rows[i].name, c->rows[i].seed);
         if (!folder)
             return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a run");
-        if (pyr_is_folder(folder))
+        status = pyr_folder_exists(&there, folder);
+        if (status == PYR_OK && there)
             status = add_run(report, folder, true);
         pyr_free(folder);
         PYR_TRY(status);
@@ -135,9 +132,10 @@ static pyr_status add_compare(pyr_report *report, const char *folder)
 
 static pyr_status add_folder(pyr_report *report, const char *folder, bool *found)
 {
-    bool run = pyr_run_exists(folder), compare;
+    bool run, compare;
 
-    PYR_TRY(is_compare(&compare, folder));
+    PYR_TRY(pyr_run_exists(&run, folder));
+    PYR_TRY(pyr_file_exists_in(&compare, folder, "compare.json"));
     *found = run || compare;
     if (run)
         PYR_TRY(add_run(report, folder, false));

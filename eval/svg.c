@@ -1,5 +1,6 @@
 #include "eval/svg.h"
 
+#include "base/shown.h"
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -43,20 +44,21 @@ const char pyr_svg_style[] =
 
 void pyr_escape(pyr_text *out, const char *text)
 {
-    const unsigned char *at = (const unsigned char *)text;
+    const char *at = text;
+    char byte[5];
 
     while (*at) {
-        size_t n = pyr_utf8_length(at);
-        const char *instead = !n                           ? "?"
-                              : *at == '&'                 ? "&amp;"
-                              : *at == '<'                 ? "&lt;"
-                              : *at == '>'                 ? "&gt;"
-                              : *at == '"'                 ? "&quot;"
-                              : *at == '\''                ? "&#39;"
-                              : *at == '\n' || *at == '\t' ? NULL
-                              : *at < 0x20 || *at == 0x7f  ? " "
-                                                           : NULL;
+        size_t n = *at == '\n' || *at == '\t' ? 1 : pyr_shown_length(at);
+        const char *instead = *at == '&'    ? "&amp;"
+                              : *at == '<'  ? "&lt;"
+                              : *at == '>'  ? "&gt;"
+                              : *at == '"'  ? "&quot;"
+                              : *at == '\'' ? "&#39;"
+                              : n           ? NULL
+                                            : byte;
 
+        if (!n)
+            pyr_shown_byte(byte, *at);
         if (instead)
             pyr_text_add_bytes(out, instead, strlen(instead));
         else

@@ -1,10 +1,12 @@
 #include "eval/trial.h"
 
+#include "base/atomic_file.h"
 #include "base/child.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/shown.h"
+#include "base/stop.h"
 #include "eval/train_log.h"
-#include "graph/train.h"
 #include "images/grid.h"
 #include <inttypes.h>
 #include <math.h>
@@ -64,20 +66,22 @@ pyr_status pyr_trial_check(const pyr_trial *trial)
     char *folder = pyr_trial_folder(trial);
     pyr_settings *begun = NULL, *now = NULL;
     pyr_text text = {0};
-    pyr_status status = PYR_OK;
+    bool there;
+    pyr_status status;
 
     if (!folder)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
-    if (!pyr_run_exists(folder))
+    PYR_TRY_OUT(pyr_run_exists(&there, folder));
+    if (!there)
         goto out;
     PYR_TRY_OUT(pyr_run_settings(&begun, folder));
     PYR_TRY_OUT(pyr_trial_settings(&now, trial));
-    if (pyr_settings_compare(begun, now, trial->plan->levels, of_budget, NULL, &text))
-        status = pyr_fail(PYR_E_CONFIG,
-                          "%s was begun with another budget (%s/pyrdiff.cfg -> now):\n%s"
-                          "go on with the old one, or compare in another --outdir",
-                          folder, folder, text.at ? text.at : "");
-    else {
+    pyr_shown_add(&text, "%s was begun with another budget (%s/pyrdiff.cfg -> now):\n", folder, folder);
+    if (pyr_settings_compare(begun, now, trial->plan->levels, of_budget, NULL, &text)) {
+        pyr_text_add(&text, "go on with the old one, or compare in another --outdir");
+        status = text.failed ? pyr_fail(PYR_E_NOMEM, "out of memory: what differs from %s", folder)
+                             : pyr_fail_lines(PYR_E_CONFIG, text.at);
+    } else {
         pyr_data_config data;
         bool kept[PYR_MAX_LEVELS];
 
@@ -132,14 +136,22 @@ pyr_status pyr_trial_done(cJSON **out, const pyr_trial *trial)
     pyr_settings *settings = NULL;
     const cJSON *kept;
     char *path = NULL, key[32];
+    bool there;
     pyr_status status;
 
     *out = NULL;
     PYR_TRY_OUT(pyr_trial_settings(&settings, trial));
     PYR_TRY_OUT(key_of(key, trial, settings));
     PYR_TRY_OUT(path_in(&path, trial, "eval.json"));
-    if (!pyr_is_file(path) || pyr_json_read(out, path) != PYR_OK)
-        goto out; /* one that is damaged is made again */
+    PYR_TRY_OUT(pyr_file_exists(&there, path));
+    if (!there)
+        goto out;
+    status = pyr_json_read(out, path);
+    if (status == PYR_E_FORMAT) { /* one that is damaged is made again */
+        status = PYR_OK;
+        goto out;
+    }
+    PYR_TRY_OUT(status);
     kept = cJSON_GetObjectItemCaseSensitive(*out, "key");
     if (!cJSON_IsString(kept) || strcmp(kept->valuestring, key) != 0) {
         cJSON_Delete(*out);
@@ -349,7 +361,7 @@ static pyr_status write_grids(const judging *j)
 
         panel[set->levels - 1 - i] = (pyr_panel){set->first[i], set->kept, s.h, s.w, s.c};
     }
-    PYR_TRY_OUT(pyr_make_folders(folder));
+    PYR_TRY_OUT(pyr_open_output_folder(folder));
     status = pyr_grid_write_levels(folder, panel, set->levels, (pyr_grid_style){.zoom = 2}, texts, 2);
 out:
     pyr_free(folder);

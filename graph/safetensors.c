@@ -1,11 +1,14 @@
 #include "graph/safetensors.h"
 
-#include "base/file.h"
+#include "base/atomic_file.h"
+#include "base/checksum.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,6 +36,60 @@ const char *pyr_st_dtype_word(pyr_st_dtype dtype)
 size_t pyr_st_dtype_size(pyr_st_dtype dtype)
 {
     return dtypes[dtype].size;
+}
+
+/* ---- the checksum ---- */
+
+static const char checksum_key[] = "pyrdiff_xxh3";
+enum { CHECKSUM_TEXT = 2 * 16 + 2 };
+
+/* Both parts of it while they grow. */
+typedef struct checksums {
+    pyr_checksum head, body;
+} checksums;
+
+static pyr_status checksums_begin(checksums *c)
+{
+    PYR_TRY(pyr_checksum_begin(&c->head));
+    return pyr_checksum_begin(&c->body);
+}
+
+static void checksums_free(checksums *c)
+{
+    pyr_checksum_free(&c->head);
+    pyr_checksum_free(&c->body);
+}
+
+static void checksums_text(const checksums *c, char text[CHECKSUM_TEXT])
+{
+    snprintf(text, CHECKSUM_TEXT, "%016" PRIx64 "-%016" PRIx64, pyr_checksum_so_far(&c->head),
+             pyr_checksum_so_far(&c->body));
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return strcmp(((const pyr_st_pair *)a)->key, ((const pyr_st_pair *)b)->key);
+}
+
+/* `pairs`, without the checksum's own, are sorted. */
+static void add_pairs(checksums *c, pyr_st_pair *pairs, size_t n)
+{
+    if (n)
+        qsort(pairs, n, sizeof *pairs, by_key);
+    pyr_checksum_number(&c->head, n);
+    for (size_t i = 0; i < n; i++) {
+        pyr_checksum_text(&c->head, pairs[i].key);
+        pyr_checksum_text(&c->head, pairs[i].value);
+    }
+}
+
+static void add_tensor(checksums *c, const char *name, pyr_st_dtype dtype, int rank, const int64_t *dims)
+{
+    pyr_checksum_text(&c->head, name);
+    pyr_checksum_text(&c->head, pyr_st_dtype_word(dtype));
+    pyr_checksum_number(&c->head, (uint64_t)rank);
+    for (int i = 0; i < rank; i++)
+        pyr_checksum_number(&c->head, (uint64_t)dims[i]);
 }
 
 /* ---- reading: the header ---- */
@@ -282,7 +339,84 @@ out:
     return status == PYR_OK ? parse_tree(file) : status;
 }
 
-pyr_status pyr_safetensors_open(pyr_safetensors **out, const char *path)
+/* ---- reading: whether it is what was written ---- */
+
+static pyr_status check_pairs(const pyr_safetensors *file, checksums *c)
+{
+    const cJSON *item;
+    pyr_st_pair *pairs;
+    size_t n = 0;
+
+    cJSON_ArrayForEach(item, file->metadata) n++;
+    PYR_TRY(pyr_new(&pairs, n, sizeof *pairs, "the metadata"));
+    n = 0;
+    cJSON_ArrayForEach(item, file->metadata) if (strcmp(item->string, checksum_key) != 0) pairs[n++] =
+        (pyr_st_pair){item->string, item->valuestring};
+    add_pairs(c, pairs, n);
+    pyr_free(pairs);
+    return PYR_OK;
+}
+
+static bool is_small(uint64_t bytes)
+{
+    return bytes <= PYR_ST_SMALL;
+}
+
+/* The data of a tensor, through `block` of BLOCK bytes. */
+enum { BLOCK = 1 << 20 };
+static pyr_status check_data(const pyr_safetensors *file, const pyr_st_tensor *tensor, pyr_checksum *c,
+                             char *block)
+{
+    for (uint64_t at = tensor->begin; at < tensor->end;) {
+        size_t n = tensor->end - at < BLOCK ? (size_t)(tensor->end - at) : BLOCK;
+
+        PYR_TRY(get(file, block, file->data_start + at, n));
+        pyr_checksum_add(c, block, n);
+        at += n;
+    }
+    return PYR_OK;
+}
+
+static pyr_status damaged(const pyr_safetensors *file)
+{
+    return pyr_fail(PYR_E_FORMAT,
+                    "%s is damaged: its content is not what was written (the checksum %s does not fit); copy "
+                    "it again from where it is whole, or, if another program changed it on purpose, remove "
+                    "that key from its metadata",
+                    file->name, checksum_key);
+}
+
+/* `whole`: the body too. */
+static pyr_status check_content(const pyr_safetensors *file, bool whole)
+{
+    const char *stored = pyr_safetensors_metadata(file, checksum_key);
+    checksums c = {{0}, {0}};
+    char text[CHECKSUM_TEXT], *block = NULL;
+    pyr_status status;
+
+    if (!stored)
+        return PYR_OK;
+    PYR_TRY_OUT(checksums_begin(&c));
+    PYR_TRY_OUT(check_pairs(file, &c));
+    PYR_TRY_OUT(pyr_new(&block, BLOCK, 1, "a part of a file"));
+    for (size_t i = 0; i < file->n; i++) {
+        const pyr_st_tensor *tensor = &file->tensors[i];
+        bool small = is_small(tensor->end - tensor->begin);
+
+        add_tensor(&c, tensor->name, tensor->dtype, tensor->rank, tensor->dims);
+        if (small || whole)
+            PYR_TRY_OUT(check_data(file, tensor, small ? &c.head : &c.body, block));
+    }
+    checksums_text(&c, text);
+    if (strlen(stored) != strlen(text) || strncmp(stored, text, whole ? CHECKSUM_TEXT : 16) != 0)
+        status = damaged(file);
+out:
+    checksums_free(&c);
+    pyr_free(block);
+    return status;
+}
+
+static pyr_status open_file(pyr_safetensors **out, const char *path, bool whole)
 {
     pyr_safetensors *file;
     struct stat info;
@@ -304,10 +438,22 @@ pyr_status pyr_safetensors_open(pyr_safetensors **out, const char *path)
         status = parse_header(file);
     }
     if (status == PYR_OK)
+        status = check_content(file, whole);
+    if (status == PYR_OK)
         *out = file;
     else
         pyr_safetensors_free(file);
     return status;
+}
+
+pyr_status pyr_safetensors_open(pyr_safetensors **out, const char *path)
+{
+    return open_file(out, path, true);
+}
+
+pyr_status pyr_safetensors_open_head(pyr_safetensors **out, const char *path)
+{
+    return open_file(out, path, false);
 }
 
 pyr_status pyr_safetensors_parse(pyr_safetensors **out, const void *bytes, size_t n, const char *name)
@@ -323,6 +469,8 @@ pyr_status pyr_safetensors_parse(pyr_safetensors **out, const void *bytes, size_
     file->name = pyr_strdup(name);
     status =
         file->name ? parse_header(file) : pyr_fail(PYR_E_NOMEM, "out of memory for the name of %s", name);
+    if (status == PYR_OK)
+        status = check_content(file, true);
     if (status == PYR_OK)
         *out = file;
     else
@@ -537,7 +685,6 @@ static pyr_status write_header(pyr_json *json, const char *path, const pyr_st_en
 
     pyr_json_open(json, NULL, '{');
     pyr_json_open(json, "__metadata__", '{');
-    pyr_json_string(json, "format", "pt");
     for (size_t i = 0; i < n_metadata; i++)
         pyr_json_string(json, metadata[i].key, metadata[i].value);
     pyr_json_close(json, '}');
@@ -587,27 +734,77 @@ static pyr_status check_names(const char *path, const char **names, size_t n, co
     return PYR_OK;
 }
 
+static int by_entry_name(const void *a, const void *b)
+{
+    return strcmp((*(const pyr_st_entry *const *)a)->name, (*(const pyr_st_entry *const *)b)->name);
+}
+
+/* Sorts both lists. */
+static pyr_status make_checksum(char text[CHECKSUM_TEXT], const char *path, const pyr_st_entry **tensors,
+                                size_t n, pyr_st_pair *pairs, size_t n_pairs)
+{
+    checksums c = {{0}, {0}};
+    pyr_status status;
+
+    PYR_TRY_OUT(checksums_begin(&c));
+    add_pairs(&c, pairs, n_pairs);
+    if (n)
+        qsort(tensors, n, sizeof *tensors, by_entry_name);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t bytes;
+
+        PYR_TRY_OUT(bytes_of(path, tensors[i], &bytes));
+        add_tensor(&c, tensors[i]->name, tensors[i]->dtype, tensors[i]->rank, tensors[i]->dims);
+        pyr_checksum_add(is_small(bytes) ? &c.head : &c.body, tensors[i]->data, bytes);
+    }
+    checksums_text(&c, text);
+out:
+    checksums_free(&c);
+    return status;
+}
+
+/* The pairs of a file: "format", those of the caller, and room for the checksum. */
+static pyr_status all_pairs(pyr_st_pair **out, const char *path, const pyr_st_pair *metadata, size_t n)
+{
+    const char **names;
+    pyr_status status;
+
+    PYR_TRY(pyr_new(out, n + 2, sizeof **out, "the metadata"));
+    (*out)[0] = (pyr_st_pair){"format", "pt"};
+    if (n)
+        memcpy(*out + 1, metadata, n * sizeof *metadata);
+    PYR_TRY(pyr_new(&names, n + 2, sizeof *names, "the list of names"));
+    for (size_t i = 0; i < n; i++)
+        names[i] = metadata[i].key;
+    names[n] = checksum_key;
+    status = check_names(path, names, n + 1, "format");
+    pyr_free(names);
+    return status;
+}
+
 pyr_status pyr_safetensors_write(const char *path, const pyr_st_entry *tensors, size_t n,
                                  const pyr_st_pair *metadata, size_t n_metadata)
 {
     const pyr_st_entry **order = NULL;
     const char **names = NULL;
+    pyr_st_pair *pairs = NULL;
     pyr_json json = {0};
     pyr_atomic_file file = {0};
     unsigned char head[8];
+    char checksum[CHECKSUM_TEXT];
     pyr_status status;
 
+    PYR_TRY_OUT(all_pairs(&pairs, path, metadata, n_metadata));
     PYR_TRY_OUT(pyr_new(&order, n, sizeof *order, "the list of tensors"));
-    PYR_TRY_OUT(pyr_new(&names, (n > n_metadata ? n : n_metadata) + 1, sizeof *names, "the list of names"));
-    for (size_t i = 0; i < n_metadata; i++)
-        names[i] = metadata[i].key;
-    PYR_TRY_OUT(check_names(path, names, n_metadata, "format"));
+    PYR_TRY_OUT(pyr_new(&names, n + 1, sizeof *names, "the list of names"));
     for (size_t i = 0; i < n; i++)
         names[i] = (order[i] = &tensors[i])->name;
     PYR_TRY_OUT(check_names(path, names, n, "__metadata__"));
+    PYR_TRY_OUT(make_checksum(checksum, path, order, n, pairs, n_metadata + 1));
+    pairs[n_metadata + 1] = (pyr_st_pair){checksum_key, checksum};
     if (n)
         qsort(order, n, sizeof *order, by_file_order);
-    PYR_TRY_OUT(write_header(&json, path, order, n, metadata, n_metadata));
+    PYR_TRY_OUT(write_header(&json, path, order, n, pairs, n_metadata + 2));
 
     PYR_TRY_OUT(pyr_atomic_open(&file, path));
     for (int i = 0; i < 8; i++)
@@ -626,5 +823,6 @@ out:
     pyr_text_free(&json.text);
     pyr_free(names);
     pyr_free(order);
+    pyr_free(pairs);
     return status;
 }

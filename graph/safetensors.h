@@ -3,6 +3,14 @@
  * The format: a 64-bit little-endian length, a JSON header of that length
  * ({"name": {"dtype", "shape", "data_offsets"}, "__metadata__": {…}}), then the
  * data without holes. Nothing in a file is trusted: see pyr_safetensors_open.
+ *
+ * Files that we write carry a checksum in `__metadata__`, "pyrdiff_xxh3": "HEAD-BODY", two XXH3-64 in
+ * hexadecimal. They are of the content, not of the bytes of the file, so that another program may save the
+ * same content again. HEAD: the number of metadata pairs without this one, each as key and value, in the
+ * order of the keys (bytewise); then for each tensor, in the order of the names: name, word of the dtype,
+ * rank, dims; and its data, when they are at most 4096 bytes. BODY: the data of the other tensors, in the
+ * order of the names. Texts stand with their length before them; numbers are 64-bit little-endian. A file
+ * without a checksum is read as it is.
  */
 #ifndef PYR_GRAPH_SAFETENSORS_H
 #define PYR_GRAPH_SAFETENSORS_H
@@ -43,11 +51,17 @@ typedef struct pyr_st_tensor {
 } pyr_st_tensor;
 
 /* Open a file and check all of its header: lengths, JSON, types, shapes, and
- * that the tensors cover the data section exactly, without hole or overlap.
+ * that the tensors cover the data section exactly, without hole or overlap;
+ * and its checksum, if it has one, for which all of it is read once.
  * Data stay in the file and are read when asked for, so that a big file costs
  * no memory and one that shrinks meanwhile is an error, not a crash.
  * PYR_E_IO, PYR_E_FORMAT, or PYR_E_UNSUPPORTED (a dtype or rank not offered). */
 pyr_status pyr_safetensors_open(pyr_safetensors **out, const char *path);
+
+/* The same for those who read metadata, shapes and small tensors: the HEAD of the checksum is checked, and
+ * tensors of more than PYR_ST_SMALL bytes are not. */
+#define PYR_ST_SMALL 4096
+pyr_status pyr_safetensors_open_head(pyr_safetensors **out, const char *path);
 
 /* The same from `n` bytes in memory, borrowed until the free; `name` stands for
  * the file in sentences. */
@@ -93,8 +107,8 @@ typedef struct pyr_st_pair {
 } pyr_st_pair;
 
 /* Write `n` tensors in any order to a file that appears whole or not at all
- * (pyr_atomic_file); `{"format": "pt"}` is always in the metadata, the pairs
- * are added. The bytes depend on the content alone. PYR_E_ARG for a name that
+ * (pyr_atomic_file); `{"format": "pt"}` and the checksum are always in the
+ * metadata, the pairs are added. The bytes depend on the content alone. PYR_E_ARG for a name that
  * is empty, reserved or given twice, or dims out of range; PYR_E_IO. */
 pyr_status pyr_safetensors_write(const char *path, const pyr_st_entry *tensors, size_t n,
                                  const pyr_st_pair *metadata, size_t n_metadata);

@@ -1,45 +1,11 @@
 #include "graph/train.h"
 
 #include "base/clock.h"
+#include "base/stop.h"
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 
 const char *const pyr_rate_names[] = {"cosine", "constant", NULL};
-
-/* ---- stopping ---- */
-
-static volatile sig_atomic_t stop;
-
-static void on_signal(int number)
-{
-    (void)number;
-    stop = 1;
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-}
-
-void pyr_stop_on_signals(void)
-{
-    struct sigaction action;
-
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
-    action.sa_flags = SA_RESTART; /* a checkpoint that is being written should not fail */
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
-bool pyr_stop_requested(void)
-{
-    return stop;
-}
-
-void pyr_stop_request(void)
-{
-    stop = 1;
-}
 
 /* ---- the loop ---- */
 
@@ -216,7 +182,7 @@ pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *call
             PYR_TRY(do_report(plan, calls, &l.w, state, &l.last, true));
             drawn = pyr_now();
         }
-        stopping = stop; /* asked once: who stops is promised a checkpoint */
+        stopping = pyr_stop_requested(); /* asked once: who stops is promised a checkpoint */
         save = last || stopping || due(plan->checkpoint, state->step, plan->batch);
         draw = calls->snapshot && !stopping && (last || due(plan->snapshot, state->step, plan->batch));
         if (save || draw)

@@ -1,4 +1,4 @@
-/* train.h - the loop over steps: rate, finite check, cadence of checkpoints and reports, signals.
+/* train.h - the loop over steps: rate, finite check, cadence of checkpoints and reports, stops.
  *
  * The step itself is a callback, so that a level, a cascade and a classifier train in the same loop.
  */
@@ -85,7 +85,7 @@ pyr_train_step pyr_train_came_of(const pyr_step_state *after);
 pyr_status pyr_train_update(pyr_train_step *out, pyr_optimizer *optimizer, const pyr_train_plan *plan,
                             int64_t step, double loss);
 
-/* Run until the end (PYR_OK), a stop request (PYR_E_STOPPED, after a checkpoint), or a failure.
+/* Run until the end (PYR_OK), a stop request (base/stop.h; PYR_E_STOPPED, after a checkpoint), or a failure.
  * `state` goes on from where it stands. most_skipped steps in a row that are not finite: PYR_E_NUMERIC, and
  * no checkpoint is written. `plan` is read again at every step: `report` may change its number of steps. */
 pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *calls, pyr_train_state *state);
@@ -93,11 +93,5 @@ pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *call
 /* Seconds per step, the mean of the fastest half of 4 to 200 steps (numbered from 0), which run for about
  * that long, with `ahead` of them under way. All have come to an end when it returns. */
 pyr_status pyr_train_time(const pyr_train_calls *calls, double at_least_seconds, double *seconds_per_step);
-
-/* From now on SIGINT and SIGTERM ask running loops to stop after the current step; a second one ends
- * the process at once. */
-void pyr_stop_on_signals(void);
-bool pyr_stop_requested(void);
-void pyr_stop_request(void); /* the same from inside */
 
 #endif

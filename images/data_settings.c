@@ -7,12 +7,14 @@ static const char *const range_words[] = {"auto", NULL};
 
 #define AT(member) offsetof(pyr_data_config, member)
 
+static const char *const size_words[] = {"HxW", NULL};
+
 static const pyr_setting rows[] = {
     {"path", PYR_SETTING_TEXT, AT(set.path), 0, 0, "", NULL,
      "folder, zip or tar of PNG, JPEG, WebP, TIFF; NPZ, NPY; files of MNIST, CIFAR, STL-10 (docs/data.md)"},
     {"channels", PYR_SETTING_CHOICE, AT(channels), 0, 0, "auto", channel_words,
      "1 grey, 3 RGB, 4 RGBA, auto: the most that an image needs"},
-    {"resize", PYR_SETTING_INTS, AT(size), 1, 65536, "[]", NULL,
+    {"resize", PYR_SETTING_INTS, AT(size), 1, 65536, "[]", size_words,
      "[height, width], or [side]: bring images to it"},
     {"crop", PYR_SETTING_BOOL, AT(set.crop), 0, 0, "false", NULL,
      "cut the centre: to the aspect of resize, or to the smallest image"},

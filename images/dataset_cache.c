@@ -10,6 +10,7 @@
  *
  * The file can be removed at any time; a running process keeps what it has open.
  */
+#include "base/atomic_file.h"
 #include "images/dataset_internal.h"
 
 #include "base/json.h"

@@ -3,6 +3,7 @@
 #ifndef PYR_IMAGES_DATASET_INTERNAL_H
 #define PYR_IMAGES_DATASET_INTERNAL_H
 
+#include "base/atomic_file.h"
 #include "images/collection.h"
 #include "images/dataset.h"
 

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/philox.h"
+#include "base/shown.h"
 #include "images/range.h"
 #include <limits.h>
 #include <stdlib.h>
@@ -101,7 +102,7 @@ static pyr_status settle_odd_sizes(pyr_collection *c, const pyr_data_settings *s
         status = pyr_fail(
             PYR_E_FORMAT,
             "images of %lld sizes: %dx%d (%lld, such as %.300s), %dx%d (%lld, such as %.300s)%s; bring "
-            "them to one size with --resize H,W or --crop%s",
+            "them to one size with --resize HxW or --crop%s",
             (long long)n, most->h, most->w, (long long)most->n, c->at[most->first].path, next->h, next->w,
             (long long)next->n, c->at[next->first].path, n > 2 ? ", ..." : "",
             2 * most->n > c->n ? ", or leave the odd ones out with --skip-bad" : "");
@@ -373,12 +374,19 @@ out:
     return status;
 }
 
-/* A folder may be called "a\nb"; a line of output stays one line. */
-static void make_printable(char *name)
+/* A folder may be called "a\nb"; a class has a name of one line, UTF-8, that can be typed and printed. */
+static pyr_status make_printable(char **name)
 {
-    for (; *name; name++)
-        if ((unsigned char)*name < ' ' || *name == 0x7f)
-            *name = '?';
+    pyr_text shown = {0};
+
+    pyr_shown_add(&shown, "%s", *name);
+    if (shown.failed) {
+        pyr_text_free(&shown);
+        return pyr_fail(PYR_E_NOMEM, "out of memory: the name of a class");
+    }
+    pyr_free(*name);
+    *name = shown.at;
+    return PYR_OK;
 }
 
 static pyr_status settle_labels(pyr_dataset *set, pyr_collection *c, const int64_t *order, bool labelled)
@@ -404,7 +412,8 @@ static pyr_status settle_labels(pyr_dataset *set, pyr_collection *c, const int64
         set->class_names = c->classes;
         c->classes = (pyr_names){0};
         for (size_t i = 0; i < set->class_names.n; i++)
-            make_printable(set->class_names.at[i]);
+            if (!pyr_is_shown(set->class_names.at[i]))
+                PYR_TRY(make_printable(&set->class_names.at[i]));
     }
     return warn_of_empty(c, set);
 }

@@ -6,6 +6,7 @@
 #include "images/collection.h"
 #include "images/folder_names.h"
 #include "images/image_file.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

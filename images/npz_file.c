@@ -1,8 +1,10 @@
 #include "images/npz_file.h"
 
+#include "base/atomic_file.h"
 #include "base/mem.h"
 #include <assert.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <zlib.h>

@@ -9,7 +9,7 @@
 #ifndef PYR_IMAGES_NPZ_FILE_H
 #define PYR_IMAGES_NPZ_FILE_H
 
-#include "base/file.h"
+#include "base/atomic_file.h"
 #include "base/status.h"
 #include <stdint.h>
 

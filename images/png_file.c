@@ -1,5 +1,6 @@
 #include "images/png_file.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"

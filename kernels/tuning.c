@@ -1,5 +1,6 @@
 #include "kernels/tuning.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -11,12 +12,13 @@ enum { NAME = 96 };
 typedef struct entry {
     char name[NAME];
     int choice;
+    bool fresh; /* not as the cache had it when it was read */
 } entry;
 
 struct pyr_tuning {
     entry *at; /* sorted by name */
     int n, room;
-    bool measures, changed;
+    bool measures;
     char *cache, *machine; /* owned; NULL: none */
 };
 
@@ -99,10 +101,11 @@ pyr_status pyr_tuning_put(pyr_tuning *t, const char *name, int choice)
             t->room = room;
         }
         memmove(t->at + at + 1, t->at + at, (size_t)(t->n - at) * sizeof *t->at);
+        t->at[at] = (entry){.fresh = true};
         strcpy(t->at[at].name, name);
         t->n++;
     }
-    t->changed = t->changed || !found || t->at[at].choice != choice;
+    t->at[at].fresh = t->at[at].fresh || t->at[at].choice != choice;
     t->at[at].choice = choice;
     return PYR_OK;
 }
@@ -129,6 +132,14 @@ pyr_status pyr_tuning_write(const pyr_tuning *t, pyr_text *json)
     return json->failed ? pyr_fail(PYR_E_NOMEM, "out of memory: tuning") : PYR_OK;
 }
 
+static bool is_choice(const cJSON *item)
+{
+    double choice = item->valuedouble;
+
+    return cJSON_IsNumber(item) && choice >= 0 && choice <= 1 << 20 && choice == (int)choice &&
+           strlen(item->string) < NAME;
+}
+
 static pyr_status take(pyr_tuning *t, const cJSON *list)
 {
     const cJSON *item;
@@ -137,13 +148,10 @@ static pyr_status take(pyr_tuning *t, const cJSON *list)
         return pyr_fail(PYR_E_FORMAT, "the list of measured choices is no JSON object");
     cJSON_ArrayForEach(item, list)
     {
-        double choice = item->valuedouble;
-
-        if (!cJSON_IsNumber(item) || !(choice >= 0 && choice <= 1 << 20) || choice != (int)choice ||
-            strlen(item->string) >= NAME)
+        if (!is_choice(item))
             return pyr_fail(PYR_E_FORMAT, "the list of measured choices has a bad entry, %.90s",
                             item->string);
-        PYR_TRY(pyr_tuning_put(t, item->string, (int)choice));
+        PYR_TRY(pyr_tuning_put(t, item->string, item->valueint));
     }
     return PYR_OK;
 }
@@ -159,46 +167,120 @@ pyr_status pyr_tuning_read(pyr_tuning *t, const char *json, size_t length)
     return status;
 }
 
-/* ---- the cache of the machine: {"machine": "...", "choices": {...}} ---- */
+/* ---- the cache: {"machines": {"MACHINE": {"name": choice, …}, …}} ------------------------------------ */
 
-static void read_cache(pyr_tuning *t)
+enum { MOST_MACHINES = 32 };
+
+/* *out NULL: there is no file, or it is damaged. PYR_E_IO when there is one that cannot be read. */
+static pyr_status read_file(cJSON **out, const char *path)
 {
-    cJSON *tree = NULL;
-    const cJSON *machine;
+    bool there;
+    pyr_status status;
 
-    if (!pyr_is_file(t->cache) || pyr_json_read(&tree, t->cache) != PYR_OK)
-        return;
-    machine = cJSON_GetObjectItemCaseSensitive(tree, "machine");
-    if (cJSON_IsString(machine) && strcmp(machine->valuestring, t->machine) == 0)
-        (void)take(t, cJSON_GetObjectItemCaseSensitive(tree, "choices"));
-    cJSON_Delete(tree);
+    *out = NULL;
+    PYR_TRY(pyr_file_exists(&there, path));
+    status = there ? pyr_json_read(out, path) : PYR_OK;
+    return status == PYR_E_FORMAT ? PYR_OK : status;
+}
+
+static const cJSON *machines_of(const cJSON *tree)
+{
+    const cJSON *machines = cJSON_GetObjectItemCaseSensitive(tree, "machines");
+
+    return cJSON_IsObject(machines) ? machines : NULL;
 }
 
 void pyr_tuning_use_cache(pyr_tuning *t, const char *path, const char *machine)
 {
-    t->cache = pyr_strfmt("%s", path);
-    t->machine = pyr_strfmt("%s", machine);
-    if (t->cache && t->machine)
-        read_cache(t);
-    t->changed = false;
+    cJSON *tree = NULL;
+
+    t->cache = pyr_strdup(path);
+    t->machine = pyr_strdup(machine);
+    if (t->cache && t->machine && read_file(&tree, t->cache) == PYR_OK)
+        (void)take(t, cJSON_GetObjectItemCaseSensitive(machines_of(tree), t->machine));
+    cJSON_Delete(tree);
+    for (int i = 0; i < t->n; i++)
+        t->at[i].fresh = false;
+}
+
+/* What the file says of other machines, the latest last. */
+static void put_others(pyr_json *json, const cJSON *machines, const char *machine)
+{
+    int passed_over = cJSON_GetArraySize(machines) - (MOST_MACHINES - 1);
+    const cJSON *other, *item;
+
+    cJSON_ArrayForEach(other, machines)
+    {
+        if (passed_over-- > 0 || !cJSON_IsObject(other) || strcmp(other->string, machine) == 0)
+            continue;
+        pyr_json_open(json, other->string, '{');
+        cJSON_ArrayForEach(item, other) if (is_choice(item)) pyr_json_int(json, item->string, item->valueint);
+        pyr_json_close(json, '}');
+    }
+}
+
+/* What was measured here since the cache was read, into what others have made of it meanwhile. */
+static pyr_status merge(const pyr_tuning *t, pyr_json *json)
+{
+    cJSON *tree = NULL;
+    pyr_tuning *all = NULL;
+    pyr_status status;
+
+    PYR_TRY_OUT(read_file(&tree, t->cache));
+    PYR_TRY_OUT(pyr_tuning_new(&all));
+    (void)take(all, cJSON_GetObjectItemCaseSensitive(machines_of(tree), t->machine));
+    for (int i = 0; i < t->n; i++)
+        if (t->at[i].fresh)
+            PYR_TRY_OUT(pyr_tuning_put(all, t->at[i].name, t->at[i].choice));
+    pyr_json_open(json, NULL, '{');
+    pyr_json_open(json, "machines", '{');
+    put_others(json, machines_of(tree), t->machine);
+    put_choices(all, json, t->machine);
+    pyr_json_close(json, '}');
+    pyr_json_close(json, '}');
+    if (json->text.failed)
+        status = pyr_fail(PYR_E_NOMEM, "out of memory: tuning");
+out:
+    pyr_tuning_free(all);
+    cJSON_Delete(tree);
+    return status;
+}
+
+/* Read, merged and written by one process at a time: several trainings may begin at once. */
+static pyr_status keep(const pyr_tuning *t)
+{
+    char *folder = pyr_strdup(t->cache), *path = pyr_strfmt("%s.lock", t->cache);
+    char *slash = folder ? strrchr(folder, '/') : NULL;
+    pyr_json json = {0};
+    pyr_status status = PYR_OK;
+    int lock = -1;
+
+    if (!folder || !path)
+        status = pyr_fail(PYR_E_NOMEM, "out of memory: tuning");
+    if (slash)
+        *slash = '\0';
+    if (status == PYR_OK && slash)
+        status = pyr_make_folders(folder);
+    PYR_TRY_OUT(status);
+    PYR_TRY_OUT(pyr_lock_wait(&lock, path));
+    PYR_TRY_OUT(merge(t, &json));
+    PYR_TRY_OUT(pyr_file_replace(t->cache, json.text.at, json.text.length));
+out:
+    pyr_unlock(lock);
+    pyr_text_free(&json.text);
+    pyr_free(folder);
+    pyr_free(path);
+    return status;
 }
 
 void pyr_tuning_keep(pyr_tuning *t)
 {
-    char *slash = t->cache ? strrchr(t->cache, '/') : NULL;
-    pyr_json json = {0};
+    bool any = false;
 
-    if (!t->changed || !t->machine || !slash)
+    for (int i = 0; i < t->n; i++)
+        any = any || t->at[i].fresh;
+    if (!any || !t->cache || !t->machine || keep(t) != PYR_OK)
         return;
-    pyr_json_open(&json, NULL, '{');
-    pyr_json_string(&json, "machine", t->machine);
-    put_choices(t, &json, "choices");
-    pyr_json_close(&json, '}');
-    *slash = '\0';
-    if (!json.text.failed && pyr_make_folders(t->cache) == PYR_OK) {
-        *slash = '/';
-        t->changed = pyr_file_replace(t->cache, json.text.at, json.text.length) != PYR_OK;
-    }
-    *slash = '/';
-    pyr_text_free(&json.text);
+    for (int i = 0; i < t->n; i++)
+        t->at[i].fresh = false;
 }

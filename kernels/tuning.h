@@ -28,10 +28,10 @@ bool pyr_tuning_get(const pyr_tuning *t, const char *name, int *choice); /* fals
 pyr_status pyr_tuning_put(pyr_tuning *t, const char *name, int choice);
 int pyr_tuning_count(const pyr_tuning *t);
 
-/* A file that keeps the choices of one machine from run to run: read it now, as far as it is of this
- * `machine` (any words that name what the choices depend on), and write it again on pyr_tuning_keep. A cache
- * that is missing, damaged, of another machine or cannot be written is no failure: then things are measured
- * again. */
+/* A file that keeps the choices of machines from run to run: read it now, as far as it is of this `machine`
+ * (any words that name what the choices depend on), and on pyr_tuning_keep add what is new to what is in it
+ * by then: other processes, which may begin at the same time, do the same, one after the other (PATH.lock). A
+ * cache that is missing, damaged or cannot be written is no failure: then things are measured again. */
 void pyr_tuning_use_cache(pyr_tuning *t, const char *path, const char *machine);
 void pyr_tuning_keep(pyr_tuning *t); /* does nothing without a cache, or when nothing is new */
 

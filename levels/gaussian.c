@@ -495,6 +495,7 @@ pyr_status pyr_gaussian_read(pyr_gaussian *out, const pyr_level *level, const ch
 {
     char *path = pyr_gaussian_path(folder);
     pyr_safetensors *file = NULL;
+    bool there;
     pyr_status status;
 
     *out = (pyr_gaussian){0};
@@ -502,14 +503,19 @@ pyr_status pyr_gaussian_read(pyr_gaussian *out, const pyr_level *level, const ch
         status = pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
         goto out;
     }
-    if (!pyr_is_file(path)) {
+    PYR_TRY_OUT(pyr_file_exists(&there, path));
+    if (!there) {
         status = pyr_fail(PYR_E_IO,
                           "level %d starts from its fitted Gaussian (sampler.start gaussian), but %s is not "
                           "there: pyrdiff analyze --network %s --level %d measures it",
                           level->facts.index, path, run, level->facts.index);
         goto out;
     }
-    PYR_TRY_OUT(pyr_safetensors_open(&file, path));
+    status = pyr_safetensors_open(&file, path);
+    if (status == PYR_E_FORMAT)
+        pyr_fail(status, "%s; pyrdiff analyze --network %s --level %d measures it again", pyr_error(), run,
+                 level->facts.index);
+    PYR_TRY_OUT(status);
     PYR_TRY_OUT(read_all(out, level, file, path, run));
 out:
     pyr_safetensors_free(file);

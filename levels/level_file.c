@@ -8,7 +8,10 @@
 #include <string.h>
 
 static const char state_name[] = "state.safetensors", next_name[] = "state-next.safetensors",
-                  choices_key[] = "pyrdiff_choices";
+                  choices_key[] = "pyrdiff_choices", checkpoint_key[] = "pyrdiff_checkpoint";
+
+static pyr_status without_state(pyr_status why, const char *folder);
+static pyr_status without_weights(pyr_status why, const char *folder);
 
 enum { COUNTERS = 14, FIRST_COUNTERS = 8 /* of states that older programs wrote */ };
 
@@ -111,10 +114,10 @@ static pyr_status save_state(const char *path, const pyr_level *level, const pyr
 {
     pyr_status status = PYR_OK;
     size_t n_pairs;
-    char layout[32];
+    char layout[32], checkpoint[32];
     int64_t counters[COUNTERS];
     pyr_st_entry entries[BLOCKS + 1];
-    pyr_st_pair pairs[PYR_FACT_PAIRS + 2];
+    pyr_st_pair pairs[PYR_FACT_PAIRS + 3];
     pyr_text text = {0}, choices = {0};
 
     for (int i = 0; i < BLOCKS; i++)
@@ -131,6 +134,9 @@ static pyr_status save_state(const char *path, const pyr_level *level, const pyr
     pairs[n_pairs++] = (pyr_st_pair){"pyrdiff_layout", layout};
     PYR_TRY_OUT(pyr_tuning_write(o->k->tuning, &choices));
     pairs[n_pairs++] = (pyr_st_pair){choices_key, choices.at};
+    snprintf(checkpoint, sizeof checkpoint, "%lld", (long long)progress->checkpoint);
+    if (progress->checkpoint > 0)
+        pairs[n_pairs++] = (pyr_st_pair){checkpoint_key, checkpoint};
     PYR_TRY_OUT(pyr_safetensors_write(path, entries, BLOCKS + 1, pairs, n_pairs));
 out:
     pyr_text_free(&text);
@@ -194,32 +200,69 @@ pyr_status pyr_level_take_next(const char *folder)
 {
     char *next = pyr_path_join(folder, next_name), *state = pyr_path_join(folder, state_name);
     pyr_status status = PYR_OK;
+    bool there;
 
     if (!next || !state)
         status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", folder);
-    else if (pyr_is_file(next))
+    else
+        status = pyr_file_exists(&there, next);
+    if (status == PYR_OK && there)
         status = pyr_file_rename(state, next);
     pyr_free(next);
     pyr_free(state);
     return status;
 }
 
-void pyr_level_drop_next(const char *folder)
+pyr_status pyr_level_drop_next(const char *folder)
 {
     char *next = pyr_path_join(folder, next_name);
+    pyr_status status =
+        next ? pyr_file_remove(next) : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
 
-    if (next)
-        remove(next);
     pyr_free(next);
+    return status;
 }
 
-bool pyr_level_has_state(const char *folder)
+pyr_status pyr_level_has_state(bool *there, const char *folder)
 {
-    char *path = pyr_path_join(folder, state_name);
-    bool there = path && pyr_is_file(path);
+    return pyr_file_exists_in(there, folder, state_name);
+}
 
-    pyr_free(path);
-    return there;
+pyr_status pyr_level_has_next(bool *there, const char *folder)
+{
+    return pyr_file_exists_in(there, folder, next_name);
+}
+
+/* ---- reading a state: its head ----------------------------------------------------------------- */
+
+/* Whether counters of 64 bits are such as a training leaves, one against the other. A checksum says so too,
+ * but files of older programs have none. */
+static bool counters_fit(const int64_t c[COUNTERS])
+{
+    const int64_t most = UINT32_MAX, /* steps are counted in 32 bits (pyr_steps_of_images) */
+        step = c[0], skipped = c[1], steps = c[3], planned = c[8] ? c[8] : steps, bend = c[9];
+    const int64_t most_milliseconds = INT64_C(10000000000000); /* 300 years */
+    double done, flat[2];
+
+    memcpy(&done, &c[10], sizeof done);
+    memcpy(flat, &c[12], sizeof flat);
+    return steps >= 1 && steps <= most && step >= 0 && step <= steps && skipped >= 0 && skipped <= step &&
+           c[2] >= 0 && c[2] <= most_milliseconds && planned >= 1 && planned <= steps &&
+           /* the optimizer took each step, and applied those that were not skipped */
+           c[5] == step && c[6] == step - skipped && (c[7] == 0 || c[7] == 1) && (c[11] == 0 || c[11] == 1) &&
+           /* only levels that were frozen change the number of steps, and they bend the course */
+           bend >= 0 && bend <= step && done >= 0 && done < 1 &&
+           (bend > 0 || (done == 0 && steps == planned)) && !(flat[0] < 0) &&
+           !(flat[1] < 0); /* losses; a loss that was no number is none */
+}
+
+/* "12" */
+static int64_t read_checkpoint(const pyr_safetensors *file)
+{
+    const char *text = pyr_safetensors_metadata(file, checkpoint_key);
+    int64_t step;
+
+    return text && pyr_parse_count(text, &step) && step > 0 ? step : 0;
 }
 
 static pyr_status read_head(const pyr_safetensors *file, const char *path, pyr_level_facts *facts,
@@ -232,11 +275,10 @@ static pyr_status read_head(const pyr_safetensors *file, const char *path, pyr_l
         return pyr_fail(PYR_E_FORMAT, "%s: not a training state (no counters)", path);
     PYR_TRY(
         pyr_safetensors_read_i64(file, t, counters, t->count == FIRST_COUNTERS ? FIRST_COUNTERS : COUNTERS));
-    unpack_counters(progress, counters);
-    if (progress->train.step < 0 || progress->steps < 1 || progress->train.step > progress->steps ||
-        !(progress->bend.done >= 0 && progress->bend.done < 1) || progress->bend.step < 0 ||
-        progress->bend.step > progress->steps)
+    if (!counters_fit(counters))
         return pyr_fail(PYR_E_FORMAT, "%s: the counters are damaged", path);
+    unpack_counters(progress, counters);
+    progress->checkpoint = read_checkpoint(file);
     return pyr_facts_read(facts, file, path);
 }
 
@@ -251,20 +293,22 @@ pyr_status pyr_level_choices(const char *folder, pyr_tuning *tuning)
 {
     pyr_level_facts facts;
     pyr_progress progress;
+    bool there;
 
-    return pyr_level_has_state(folder) ? pyr_level_peek(folder, &facts, &progress, tuning) : PYR_OK;
+    PYR_TRY(pyr_level_has_state(&there, folder));
+    return there ? pyr_level_peek(folder, &facts, &progress, tuning) : PYR_OK;
 }
 
-pyr_status pyr_level_peek(const char *folder, pyr_level_facts *facts, pyr_progress *progress,
-                          pyr_tuning *tuning)
+static pyr_status peek(const char *folder, const char *name, bool whole, pyr_level_facts *facts,
+                       pyr_progress *progress, pyr_tuning *tuning)
 {
     pyr_status status = PYR_OK;
     pyr_safetensors *file = NULL;
-    char *path = pyr_path_join(folder, state_name);
+    char *path = pyr_path_join(folder, name);
 
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
-    PYR_TRY_OUT(pyr_safetensors_open(&file, path));
+    PYR_TRY_OUT(whole ? pyr_safetensors_open(&file, path) : pyr_safetensors_open_head(&file, path));
     PYR_TRY_OUT(read_head(file, path, facts, progress));
     PYR_TRY_OUT(read_choices(file, tuning));
 out:
@@ -272,6 +316,98 @@ out:
     pyr_free(path);
     return status;
 }
+
+pyr_status pyr_level_peek(const char *folder, pyr_level_facts *facts, pyr_progress *progress,
+                          pyr_tuning *tuning)
+{
+    return without_state(peek(folder, state_name, false, facts, progress, tuning), folder);
+}
+
+pyr_status pyr_level_peek_next(const char *folder, pyr_progress *progress)
+{
+    pyr_level_facts facts;
+
+    return peek(folder, next_name, true, &facts, progress, NULL);
+}
+
+pyr_status pyr_level_state_is_whole(bool *whole, const char *folder)
+{
+    pyr_level_facts facts;
+    pyr_progress progress;
+    pyr_status status;
+
+    PYR_TRY(pyr_level_has_state(whole, folder));
+    if (!*whole) {
+        pyr_fail(PYR_E_IO, "%s/%s is missing", folder, state_name);
+        return PYR_OK;
+    }
+    status = peek(folder, state_name, true, &facts, &progress, NULL);
+    *whole = status == PYR_OK;
+    return status == PYR_E_IO || status == PYR_E_NOMEM ? status : PYR_OK;
+}
+
+/* ---- what is left when one of the two is damaged ------------------------------------------------ */
+
+/* The run that holds the level's folder; a new block, NULL when it is none or without memory. */
+static char *run_of(const char *folder)
+{
+    const char *slash = strrchr(folder, '/');
+
+    if (!slash || slash == folder || strncmp(slash + 1, "level-", 6) != 0)
+        return NULL;
+    return pyr_strfmt("%.*s", (int)(slash - folder), folder);
+}
+
+/* After the state could not be read: its sentence, and what to do when the weights are whole. */
+static pyr_status without_state(pyr_status why, const char *folder)
+{
+    char *sentence, *run;
+    bool whole = false;
+
+    if (why != PYR_E_FORMAT)
+        return why;
+    sentence = pyr_strdup(pyr_error());
+    run = run_of(folder);
+    if (sentence && run && pyr_level_unet_is_whole(&whole, folder) == PYR_OK && whole)
+        pyr_fail(why,
+                 "%s; the weights in %s/unet are whole: they can be drawn from as before, and pyrdiff train "
+                 "--outdir OTHER --transfer %s goes on from them",
+                 sentence, folder, run);
+    else if (sentence)
+        pyr_error_set(sentence);
+    pyr_free(sentence);
+    pyr_free(run);
+    return why;
+}
+
+/* The same after the weights could not be read. */
+static pyr_status without_weights(pyr_status why, const char *folder)
+{
+    char *sentence, *run, *shared;
+    bool whole = false;
+
+    if (why != PYR_E_FORMAT)
+        return why;
+    sentence = pyr_strdup(pyr_error());
+    run = run_of(folder);
+    shared = run ? pyr_path_join(run, "shared") : NULL; /* of a cascade with one trunk */
+    if (shared && (pyr_level_state_is_whole(&whole, folder) != PYR_OK || !whole) &&
+        pyr_level_state_is_whole(&whole, shared) != PYR_OK)
+        whole = false;
+    if (sentence && run && whole)
+        pyr_fail(
+            why,
+            "%s; the training state is whole: pyrdiff train --outdir %s writes the weights again from it",
+            sentence, run);
+    else if (sentence)
+        pyr_error_set(sentence);
+    pyr_free(sentence);
+    pyr_free(run);
+    pyr_free(shared);
+    return why;
+}
+
+/* ---- reading a state: all of it ---------------------------------------------------------------- */
 
 static pyr_status read_block(const pyr_safetensors *file, const char *path, const char *name,
                              pyr_optimizer *o, void *block)
@@ -303,8 +439,8 @@ pyr_status pyr_level_restore(const char *folder, pyr_level_facts *facts, const p
 
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
-    PYR_TRY_OUT(pyr_safetensors_open(&file, path));
-    PYR_TRY_OUT(read_head(file, path, facts, progress));
+    PYR_TRY_OUT(without_state(pyr_safetensors_open(&file, path), folder));
+    PYR_TRY_OUT(without_state(read_head(file, path, facts, progress), folder));
     stored = pyr_safetensors_metadata(file, "pyrdiff_layout");
     snprintf(layout, sizeof layout, "%016llx", (unsigned long long)layout_of(params));
     if (!stored || strcmp(stored, layout) != 0) {
@@ -321,8 +457,10 @@ out:
     return status;
 }
 
-pyr_status pyr_level_open_unet(const char *folder, pyr_unet_files *files, pyr_unet_config *config,
-                               pyr_level_facts *facts)
+/* ---- the weights ------------------------------------------------------------------------------- */
+
+static pyr_status open_unet(const char *folder, pyr_unet_files *files, pyr_unet_config *config,
+                            pyr_level_facts *facts)
 {
     pyr_status status = PYR_OK;
     pyr_safetensors *file = NULL;
@@ -332,8 +470,9 @@ pyr_status pyr_level_open_unet(const char *folder, pyr_unet_files *files, pyr_un
     if (!unet)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
     PYR_TRY_OUT(pyr_unet_find(files, unet));
+    PYR_TRY_OUT(pyr_unet_verify(files));
     PYR_TRY_OUT(pyr_unet_config_read(config, files->config, NULL));
-    PYR_TRY_OUT(pyr_safetensors_open(&file, files->weights.at[0]));
+    PYR_TRY_OUT(pyr_safetensors_open_head(&file, files->weights.at[0]));
     PYR_TRY_OUT(pyr_facts_read(facts, file, files->weights.at[0]));
 out:
     pyr_safetensors_free(file);
@@ -341,4 +480,50 @@ out:
     if (status != PYR_OK)
         pyr_unet_files_free(files);
     return status;
+}
+
+pyr_status pyr_level_open_unet(const char *folder, pyr_unet_files *files, pyr_unet_config *config,
+                               pyr_level_facts *facts)
+{
+    return without_weights(open_unet(folder, files, config, facts), folder);
+}
+
+pyr_status pyr_level_unet_facts(const char *folder, pyr_level_facts *facts)
+{
+    pyr_status status;
+    pyr_unet_files files = {0};
+    pyr_safetensors *file = NULL;
+    char *unet = pyr_path_join(folder, "unet");
+
+    if (!unet)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+    PYR_TRY_OUT(pyr_unet_find(&files, unet));
+    PYR_TRY_OUT(without_weights(pyr_safetensors_open_head(&file, files.weights.at[0]), folder));
+    PYR_TRY_OUT(without_weights(pyr_facts_read(facts, file, files.weights.at[0]), folder));
+out:
+    pyr_safetensors_free(file);
+    pyr_unet_files_free(&files);
+    pyr_free(unet);
+    return status;
+}
+
+pyr_status pyr_level_unet_is_whole(bool *whole, const char *folder)
+{
+    static const char *const names[] = {"unet/config.json", "unet/diffusion_pytorch_model.safetensors"};
+    pyr_unet_files files;
+    pyr_unet_config config;
+    pyr_level_facts facts;
+    pyr_status status;
+
+    for (int i = 0; i < 2; i++) {
+        PYR_TRY(pyr_file_exists_in(whole, folder, names[i]));
+        if (!*whole) {
+            pyr_fail(PYR_E_IO, "%s/%s is missing", folder, names[i]);
+            return PYR_OK;
+        }
+    }
+    status = open_unet(folder, &files, &config, &facts);
+    pyr_unet_files_free(&files);
+    *whole = status == PYR_OK;
+    return status == PYR_E_IO || status == PYR_E_NOMEM ? status : PYR_OK;
 }

@@ -1,8 +1,10 @@
 #include "levels/level_log.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include <errno.h>
 #include <string.h>
 
 static pyr_status keep_lines(pyr_text *kept, const char *path, int64_t step)
@@ -26,16 +28,18 @@ pyr_status pyr_level_log_open(FILE **out, const char *folder, int64_t step)
     pyr_status status = PYR_OK;
     char *path = pyr_path_join(folder, "log.jsonl");
     pyr_text kept = {0};
+    bool there;
 
     *out = NULL;
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the name of the log");
-    if (step > 0 && pyr_is_file(path))
+    PYR_TRY_OUT(pyr_file_exists(&there, path));
+    if (step > 0 && there)
         PYR_TRY_OUT(keep_lines(&kept, path, step));
     PYR_TRY_OUT(pyr_file_replace(path, kept.length ? kept.at : "", kept.length));
     *out = fopen(path, "ab");
     if (!*out)
-        status = pyr_fail(PYR_E_IO, "%s cannot be opened", path);
+        status = pyr_fail(PYR_E_IO, "%s cannot be opened: %s", path, strerror(errno));
 out:
     pyr_free(path);
     pyr_text_free(&kept);

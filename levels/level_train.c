@@ -623,15 +623,8 @@ static const char *state_folder(const pyr_level_trainer *t)
  */
 static pyr_status read_begun(const pyr_level_trainer *t, pyr_level_facts *facts, pyr_progress *progress)
 {
-    pyr_unet_files files = {0};
-    pyr_unet_config config;
-
     PYR_TRY(pyr_level_peek(state_folder(t), facts, progress, t->job.k->tuning));
-    if (t->part.state_folder) {
-        PYR_TRY(pyr_level_open_unet(t->job.folder, &files, &config, facts));
-        pyr_unet_files_free(&files);
-    }
-    return PYR_OK;
+    return t->part.state_folder ? pyr_level_unet_facts(t->job.folder, facts) : PYR_OK;
 }
 
 /* The parameters' table of the plain network, made by a graph that is thrown away. */
@@ -695,7 +688,7 @@ static pyr_status plan(pyr_level_trainer *t, const pyr_level_settings *settings,
     pyr_level_facts facts;
     pyr_progress progress;
 
-    t->resumed = pyr_level_has_state(state_folder(t));
+    PYR_TRY(pyr_level_has_state(&t->resumed, state_folder(t)));
     PYR_TRY(init_level(&t->level, job, settings, index));
     if (t->level.facts.classes) {
         PYR_TRY(pyr_class_list_of_data(&t->classes, job->data, settings->class_dropout));
@@ -876,10 +869,12 @@ static pyr_status write_fit(pyr_level_trainer *t)
     if (t->level.settings.sampler.start != PYR_START_GAUSSIAN)
         return PYR_OK;
     path = pyr_gaussian_path(t->job.folder);
-    there = path && pyr_is_file(path);
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", t->job.folder);
+    status = pyr_file_exists(&there, path);
     pyr_free(path);
-    if (there && t->resumed)
-        return PYR_OK;
+    if (status != PYR_OK || (there && t->resumed))
+        return status;
     PYR_TRY(pyr_gaussian_measure(&fit, &t->level, &t->feed));
     status = pyr_gaussian_write(&fit, &t->level.facts, t->job.folder);
     pyr_gaussian_free(&fit);

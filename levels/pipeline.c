@@ -3,13 +3,14 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "graph/train.h"
+#include "base/stop.h"
 #include "levels/unet.h"
 #include <stdio.h>
 #include <string.h>
 
 /* ---- the files --------------------------------------------------------------------------------- */
 
+/* A guess, for sentences and the choice between them. */
 static bool holds(const char *folder, const char *name)
 {
     char *path = pyr_path_join(folder, name);
@@ -61,11 +62,13 @@ static pyr_status read_index(pyr_pipeline_files *out, const char *path)
     char *index = pyr_path_join(path, "model_index.json");
     cJSON *tree = NULL;
     const cJSON *name, *scheduler;
-    pyr_status status = PYR_OK;
+    bool there;
+    pyr_status status;
 
     if (!index)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", path);
-    if (!pyr_is_file(index))
+    PYR_TRY_OUT(pyr_file_exists(&there, index));
+    if (!there)
         goto out;
     PYR_TRY_OUT(pyr_json_read(&tree, index));
     name = cJSON_GetObjectItemCaseSensitive(tree, "_class_name");
@@ -87,10 +90,14 @@ out:
 static pyr_status find_scheduler(pyr_pipeline_files *out, const char *path)
 {
     const char *name = "scheduler/scheduler_config.json";
+    bool there;
 
-    if (!holds(path, name) && holds(path, "scheduler_config.json"))
-        name = "scheduler_config.json";
-    if (!holds(path, name))
+    PYR_TRY(pyr_file_exists_in(&there, path, name));
+    if (!there) {
+        PYR_TRY(pyr_file_exists_in(&there, path, "scheduler_config.json"));
+        name = there ? "scheduler_config.json" : name;
+    }
+    if (!there)
         return pyr_fail(PYR_E_IO,
                         "%s has no %s: without it nobody knows the noise that the model was "
                         "trained with",

@@ -1,5 +1,6 @@
 #include "levels/pipeline_export.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -203,7 +204,7 @@ static pyr_status write_scheduler(const char *folder, const pyr_level *level, do
     config.ddpm.timestep_spacing = PYR_TRAILING;
     if (!path)
         PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder));
-    PYR_TRY_OUT(pyr_make_folders(path));
+    PYR_TRY_OUT(pyr_open_output_folder(path));
     PYR_TRY_OUT(pyr_scheduler_config_write(&text, &config));
     PYR_TRY_OUT(replace(path, "scheduler_config.json", &text));
 out:
@@ -222,7 +223,7 @@ pyr_status pyr_pipeline_export(const char *folder, const pyr_level *level, const
     PYR_TRY(pyr_new(&s, 2 * (size_t)timesteps, sizeof *s, "noise levels"));
     betas = s + timesteps;
     PYR_TRY_OUT(noise_levels(s, betas, level, timesteps));
-    PYR_TRY_OUT(pyr_make_folders(folder));
+    PYR_TRY_OUT(pyr_open_output_folder(folder));
     PYR_TRY_OUT(write_network(folder, level, files, k, s, timesteps));
     PYR_TRY_OUT(write_scheduler(folder, level, betas, timesteps));
     PYR_TRY_OUT(write_index(folder));

@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -655,17 +656,6 @@ static pyr_status no_memory(const char *path)
     return pyr_fail(PYR_E_NOMEM, "out of memory for the names of files in %s", path);
 }
 
-/* `folder`/`name` is a file; a name without memory counts as none and *lost is set. */
-static bool has_file(const char *folder, const char *name, bool *lost)
-{
-    char *path = pyr_path_join(folder, name);
-    bool found = path && pyr_is_file(path);
-
-    *lost |= !path;
-    pyr_free(path);
-    return found;
-}
-
 /* Append `folder`/`name` to the weights, once. */
 static pyr_status add_weights(pyr_unet_files *out, const char *folder, const char *name)
 {
@@ -718,11 +708,13 @@ static pyr_status add_shards(pyr_unet_files *out, const char *folder, const char
         }
         PYR_TRY_OUT(add_weights(out, folder, item->valuestring));
     }
-    for (size_t i = 0; i < out->weights.n; i++)
-        if (!pyr_is_file(out->weights.at[i])) {
-            status = pyr_fail(PYR_E_IO, "%.400s: its part %.400s is missing", path, out->weights.at[i]);
-            goto out;
-        }
+    for (size_t i = 0; i < out->weights.n; i++) {
+        bool there;
+
+        PYR_TRY_OUT(pyr_file_exists(&there, out->weights.at[i]));
+        if (!there)
+            PYR_TRY_OUT(pyr_fail(PYR_E_IO, "%.400s: its part %.400s is missing", path, out->weights.at[i]));
+    }
     qsort(out->weights.at, out->weights.n, sizeof *out->weights.at, compare_paths);
 out:
     cJSON_Delete(tree);
@@ -748,15 +740,15 @@ static pyr_status find_weights(pyr_unet_files *out, const char *folder)
 {
     pyr_names names = {0};
     const char *variant = NULL, *second = NULL, *shard = NULL, *pickle = NULL;
-    bool lost = false;
+    bool there;
     pyr_status status;
 
-    if (has_file(folder, STEM ".safetensors", &lost))
+    PYR_TRY(pyr_file_exists_in(&there, folder, STEM ".safetensors"));
+    if (there)
         return add_weights(out, folder, STEM ".safetensors");
-    if (has_file(folder, STEM ".safetensors.index.json", &lost))
+    PYR_TRY(pyr_file_exists_in(&there, folder, STEM ".safetensors.index.json"));
+    if (there)
         return add_shards(out, folder, STEM ".safetensors.index.json");
-    if (lost)
-        return no_memory(folder);
     PYR_TRY(pyr_folder_names(&names, folder));
     for (size_t i = 0; i < names.n; i++) {
         const char *name = names.at[i];
@@ -793,9 +785,21 @@ static pyr_status find_weights(pyr_unet_files *out, const char *folder)
     return status;
 }
 
+/* Whether the model of a folder is in its unet/: it has no config.json of its own, or that of a pipeline. */
+static pyr_status is_inside(bool *inside, const char *path)
+{
+    bool config, index = false;
+
+    *inside = false;
+    PYR_TRY(pyr_file_exists_in(&config, path, "config.json"));
+    if (config)
+        PYR_TRY(pyr_file_exists_in(&index, path, "model_index.json"));
+    return config && !index ? PYR_OK : pyr_file_exists_in(inside, path, "unet/config.json");
+}
+
 pyr_status pyr_unet_find(pyr_unet_files *out, const char *path)
 {
-    bool is_file = pyr_is_file(path), lost = false;
+    bool is_file, there;
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
     char *folder = pyr_strdup(path);
@@ -804,6 +808,7 @@ pyr_status pyr_unet_find(pyr_unet_files *out, const char *path)
     *out = (pyr_unet_files){0};
     if (!folder)
         return no_memory(path);
+    PYR_TRY_OUT(pyr_file_exists(&is_file, path));
     if (is_file) {
         if (slash)
             folder[slash == path ? 1 : slash - path] = 0;
@@ -818,25 +823,26 @@ pyr_status pyr_unet_find(pyr_unet_files *out, const char *path)
                              : "");
             goto out;
         }
-    } else if (!pyr_is_folder(path)) {
-        status = pyr_fail(PYR_E_IO, "%s: no such file or folder", path);
-        goto out;
-    } else if (!has_file(path, "config.json", &lost) || has_file(path, "model_index.json", &lost)) {
-        if (has_file(path, "unet/config.json", &lost)) {
+    } else {
+        bool inside;
+
+        PYR_TRY_OUT(pyr_folder_exists(&there, path));
+        if (!there)
+            PYR_TRY_OUT(pyr_fail(PYR_E_IO, "%s: no such file or folder", path));
+        PYR_TRY_OUT(is_inside(&inside, path));
+        if (inside) {
             pyr_free(folder);
             folder = pyr_path_join(path, "unet");
         }
     }
-    if (!folder || lost) {
+    if (!folder) {
         status = no_memory(path);
         goto out;
     }
-    if (!has_file(folder, "config.json", &lost)) {
-        status = lost      ? no_memory(path)
-                 : is_file ? pyr_fail(PYR_E_IO, "%s has no config.json beside it", path)
-                           : pyr_fail(PYR_E_IO, "%s has neither config.json nor unet/config.json", path);
-        goto out;
-    }
+    PYR_TRY_OUT(pyr_file_exists_in(&there, folder, "config.json"));
+    if (!there)
+        PYR_TRY_OUT(is_file ? pyr_fail(PYR_E_IO, "%s has no config.json beside it", path)
+                            : pyr_fail(PYR_E_IO, "%s has neither config.json nor unet/config.json", path));
     out->config = pyr_path_join(folder, "config.json");
     if (!out->config) {
         status = no_memory(path);

@@ -1,11 +1,19 @@
 #include "levels/unet_file.h"
 
+#include "base/atomic_file.h"
+#include "base/checksum.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "graph/safetensors.h"
 #include "levels/unet.h"
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+/* In the metadata of the weights: XXH3-64 of the bytes of config.json. */
+static const char config_key[] = "pyrdiff_config_xxh3";
+enum { CONFIG_SUM = 17, MOST_CONFIG = 1 << 26 };
 
 /* ---- loading ----------------------------------------------------------------------------------- */
 
@@ -21,13 +29,49 @@ static void close_shards(shards *s)
     pyr_free(s->at);
 }
 
+/* The configuration beside weights of ours is the one that they were written with. */
+static pyr_status check_config(const pyr_safetensors *weights, const char *path)
+{
+    const char *stored = pyr_safetensors_metadata(weights, config_key);
+    char *bytes, now[CONFIG_SUM];
+    size_t n;
+
+    if (!stored)
+        return PYR_OK;
+    PYR_TRY(pyr_file_read(&bytes, &n, path, MOST_CONFIG));
+    snprintf(now, sizeof now, "%016" PRIx64, pyr_checksum_of(bytes, n));
+    pyr_free(bytes);
+    if (strcmp(stored, now) == 0)
+        return PYR_OK;
+    return pyr_fail(PYR_E_FORMAT,
+                    "%s is not what was written with the weights beside it: damaged, or changed by someone "
+                    "(who removes %s from the metadata of the weights, if that is meant)",
+                    path, config_key);
+}
+
 static pyr_status open_shards(shards *s, const pyr_unet_files *files)
 {
     *s = (shards){.n = files->weights.n};
     PYR_TRY(pyr_new(&s->at, s->n ? s->n : 1, sizeof *s->at, "model files"));
-    for (size_t i = 0; i < s->n; i++)
-        PYR_TRY(pyr_safetensors_open(&s->at[i], files->weights.at[i]));
+    for (size_t i = 0; i < s->n; i++) {
+        const char *path = files->weights.at[i];
+
+        PYR_TRY(files->checked ? pyr_safetensors_open_head(&s->at[i], path)
+                               : pyr_safetensors_open(&s->at[i], path));
+        if (!files->checked)
+            PYR_TRY(check_config(s->at[i], files->config));
+    }
     return PYR_OK;
+}
+
+pyr_status pyr_unet_verify(pyr_unet_files *files)
+{
+    shards s = {0};
+    pyr_status status = open_shards(&s, files);
+
+    close_shards(&s);
+    files->checked = status == PYR_OK;
+    return status;
 }
 
 /* Before 2023 the attention's layers had other names. */
@@ -187,6 +231,8 @@ pyr_status pyr_unet_save(const char *folder, const pyr_unet_config *config, cons
     char *config_path = pyr_path_join(folder, "config.json");
     char *weights_path = pyr_path_join(folder, "diffusion_pytorch_model.safetensors");
     pyr_st_entry *entries = NULL;
+    pyr_st_pair *pairs = NULL;
+    char sum[CONFIG_SUM];
     bool in_place = k->host_memory && k->real == PYR_F32;
     float *host = NULL;
     size_t at = 0;
@@ -213,14 +259,20 @@ pyr_status pyr_unet_save(const char *folder, const pyr_unet_config *config, cons
             entries[i].dims[j] = p->dims[j];
         at += p->count;
     }
-    PYR_TRY_OUT(pyr_safetensors_write(weights_path, entries, (size_t)params->n, metadata, n_metadata));
     PYR_TRY_OUT(pyr_unet_config_write(&text, config));
+    snprintf(sum, sizeof sum, "%016" PRIx64, pyr_checksum_of(text.at, text.length));
+    PYR_TRY_OUT(pyr_new(&pairs, n_metadata + 1, sizeof *pairs, "the metadata"));
+    if (n_metadata)
+        memcpy(pairs, metadata, n_metadata * sizeof *pairs);
+    pairs[n_metadata] = (pyr_st_pair){config_key, sum};
+    PYR_TRY_OUT(pyr_safetensors_write(weights_path, entries, (size_t)params->n, pairs, n_metadata + 1));
     PYR_TRY_OUT(pyr_file_replace(config_path, text.at, text.length));
 out:
     pyr_text_free(&text);
     pyr_free(config_path);
     pyr_free(weights_path);
     pyr_free(entries);
+    pyr_free(pairs);
     pyr_free(host);
     return status;
 }
@@ -401,12 +453,14 @@ pyr_status pyr_unet_check_io(pyr_unet_check *out, const char *folder, const pyr_
     pyr_unet_config config;
     pyr_safetensors *io = NULL;
     stored s;
+    bool there;
     char *path = pyr_path_join(folder, "io.safetensors");
 
     *out = (pyr_unet_check){0};
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
-    if (!pyr_is_file(path))
+    PYR_TRY_OUT(pyr_file_exists(&there, path));
+    if (!there)
         goto out;
     PYR_TRY_OUT(pyr_unet_config_read(&config, files->config, NULL));
     PYR_TRY_OUT(pyr_safetensors_open(&io, path));

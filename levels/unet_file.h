@@ -7,6 +7,10 @@
 #include "graph/safetensors.h"
 #include "levels/unet_config.h"
 
+/* Look at the checksums of weights and configuration, if they have some, and remember in `files` that they
+ * are what was written. PYR_E_FORMAT names the file that is not. */
+pyr_status pyr_unet_verify(pyr_unet_files *files);
+
 /* Read all parameters of `params` from the files into a block of `k`. Old names
  * of the attention's layers are understood. Missing or misshapen tensors are
  * PYR_E_FORMAT, up to ten named; tensors that are not wanted are named in

@@ -1,28 +1,18 @@
 #!/bin/sh
-# The readers of untrusted files on damaged copies of good ones: $FUZZ holds the programs, $MUTATIONS says how many.
-# A crash or a sanitizer's report fails.
+# The readers of untrusted files and texts on damaged copies of good ones: $FUZZ holds the programs, $MUTATIONS says
+# how many inputs each gets. A crash, a sanitizer's report, a leak, more than 2 GiB or 20 seconds for an input fail.
+. tests/fuzz/seeds.sh
 passed=0 failed=0
-replay() {
-    target=$1
-    shift
-    if "$FUZZ/$target" --mutate "${MUTATIONS:-3000}" --seed 1 "$@" >/dev/null; then
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' HUP INT TERM
+for target in $(targets_of); do
+    if TMPDIR=$work "$FUZZ/$target" --mutate "${MUTATIONS:-3000}" --seed 1 $(seeds_of "$target") >/dev/null; then
         passed=$((passed + 1))
     else
-        echo "FAILED fuzzing $target: again with: $FUZZ/$target --mutate ${MUTATIONS:-3000} --seed 1 $*"
+        echo "FAILED fuzzing $target: again with: $FUZZ/$target --mutate ${MUTATIONS:-3000} --seed 1" $(seeds_of "$target")
         failed=$((failed + 1))
     fi
-}
-replay safetensors tests/golden/unet2d/ddpm_like/io.safetensors tests/golden/unet2d/scale_shift_classes/io.safetensors
-replay settings configs/*.cfg tests/tiny.cfg
-replay images tests/golden/images/*.png tests/golden/images/*.jpg tests/golden/shapes/*.gz
-replay webp tests/golden/pictures/*.webp
-replay tiff tests/golden/pictures/*.tif
-replay exif tests/golden/pictures/turned_*.tif tests/golden/pictures/unturned_*.png
-replay scheduler tests/golden/unet2d/pipeline/scheduler/scheduler_config.json
-replay npz tests/golden/archives/*.npz tests/golden/archives/*.zip tests/golden/archives/dataset.json \
-    tests/golden/arrays/*.npy tests/golden/arrays/*.npz
-replay packed tests/golden/arrays/*.npy tests/golden/arrays/*.npz tests/golden/arrays/emnist/*.gz \
-    tests/golden/arrays/torch/FashionMNIST/raw/*-ubyte tests/golden/arrays/floats-images-idx3-float
-replay tar tests/golden/tars/*.tar tests/golden/tars/*.tar.*
+done
 echo "fuzz: $passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]

@@ -4,6 +4,7 @@
 #include "tests/check.h"
 #include "tests/samples_of.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "images/dataset.h"

@@ -1,4 +1,5 @@
 /* test_base.c - status, memory, threads, text, files, JSON. */
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -6,6 +7,7 @@
 #include "base/threads.h"
 #include "tests/check.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -33,7 +35,7 @@ static void sentences(void)
     pyr_fail_prefix(PYR_E_ARG, "p");
     CHECK(strlen(pyr_error()) == 4095 && strncmp(pyr_error(), "p: xxx", 6) == 0);
     pyr_fail(PYR_E_ARG, "two\nlines, %s", "\033[31m\a\x7f caf\xc3\xa9");
-    CHECK_STRING(pyr_error(), "two\nlines, ?[31m?? caf\xc3\xa9");
+    CHECK_STRING(pyr_error(), "two\nlines, \\x1b[31m\\x07\\x7f caf\xc3\xa9");
     pyr_error_set("set");
     CHECK_STRING(pyr_error(), "set");
 }
@@ -321,10 +323,12 @@ static char folder[256];
 
 static char *in_folder(const char *name)
 {
-    static char path[512];
+    static char path[16][512];
+    static int next;
+    char *at = path[next++ % 16];
 
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
+    snprintf(at, sizeof path[0], "%s/%s", folder, name);
+    return at;
 }
 
 static size_t files_in_folder(void)
@@ -381,14 +385,165 @@ static void files_that_cannot_be_written(void)
     pyr_atomic_file file;
 
     CHECK_FAILS(pyr_file_replace(in_folder("no/where"), "x", 1), PYR_E_IO, "no/where cannot be written");
-    /* a folder stands at the name: found out at the rename */
     CHECK(mkdir(in_folder("taken"), 0777) == 0);
-    CHECK_OK(pyr_atomic_open(&file, in_folder("taken")));
-    CHECK_OK(pyr_atomic_write(&file, "x", 1));
-    CHECK_FAILS(pyr_atomic_commit(&file), PYR_E_IO, "taken");
+    CHECK_FAILS(pyr_atomic_open(&file, in_folder("taken")), PYR_E_IO,
+                "taken cannot be written: Is a directory");
     CHECK(file.stream == NULL && file.path == NULL);
     CHECK(files_in_folder() == 1);
+    /* one that comes to stand at the name meanwhile is found out at the rename */
+    CHECK_OK(pyr_atomic_open(&file, in_folder("taken/x")));
+    CHECK(mkdir(in_folder("taken/x"), 0777) == 0);
+    CHECK_OK(pyr_atomic_write(&file, "x", 1));
+    CHECK_FAILS(pyr_atomic_commit(&file), PYR_E_IO, "taken/x");
+    CHECK(file.stream == NULL && file.path == NULL);
+    CHECK(rmdir(in_folder("taken/x")) == 0);
     CHECK(rmdir(in_folder("taken")) == 0);
+    CHECK_FAILS(pyr_file_replace("/dev/full", "x", 1), PYR_E_IO,
+                "/dev/full cannot be written: No space left");
+}
+
+/* A link stays, and the file behind it is replaced; one that leads nowhere yet makes its file. */
+static void links_are_followed(void)
+{
+    char *file = in_folder("behind"), *link = in_folder("link"), *other = in_folder("other-link");
+    struct stat info;
+
+    CHECK(symlink("behind", link) == 0 && symlink(link, other) == 0);
+    CHECK_OK(pyr_file_replace(other, "one", 3));
+    check_content(file, "one");
+    CHECK(chmod(file, 0600) == 0);
+    CHECK_OK(pyr_file_replace(link, "two", 3));
+    check_content(file, "two");
+    CHECK(lstat(link, &info) == 0 && S_ISLNK(info.st_mode));
+    CHECK(stat(file, &info) == 0 && (info.st_mode & 0777) == 0600);
+    CHECK(unlink(file) == 0 && unlink(link) == 0 && symlink("link", link) == 0);
+    CHECK_FAILS(pyr_file_replace(link, "x", 1), PYR_E_IO, "symbolic links");
+    CHECK(unlink(link) == 0 && unlink(other) == 0);
+    CHECK(files_in_folder() == 0);
+}
+
+static void *read_pipe(void *arg)
+{
+    char bytes[8];
+    FILE *f = fopen(arg, "rb");
+
+    CHECK(f && fread(bytes, 1, sizeof bytes, f) == 5 && memcmp(bytes, "bytes", 5) == 0);
+    if (f)
+        fclose(f);
+    return NULL;
+}
+
+/* Pipes, devices and this process's own open files are written into. */
+static void what_is_no_file_is_written_into(void)
+{
+    char *pipe_path = in_folder("pipe"), *path = in_folder("open"), link[64];
+    struct stat before, after;
+    pthread_t reader;
+    int file;
+
+    CHECK(mkfifo(pipe_path, 0600) == 0);
+    CHECK(pthread_create(&reader, NULL, read_pipe, pipe_path) == 0);
+    CHECK_OK(pyr_file_replace(pipe_path, "bytes", 5));
+    pthread_join(reader, NULL);
+    CHECK(stat(pipe_path, &after) == 0 && S_ISFIFO(after.st_mode));
+    CHECK_OK(pyr_file_replace("/dev/null", "bytes", 5));
+    CHECK(stat("/dev/null", &after) == 0 && S_ISCHR(after.st_mode));
+
+    file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    CHECK(file >= 0 && fstat(file, &before) == 0);
+    snprintf(link, sizeof link, "/dev/fd/%d", file);
+    CHECK_OK(pyr_file_replace(link, "bytes", 5));
+    check_content(path, "bytes");
+    CHECK(stat(path, &after) == 0 && after.st_ino == before.st_ino);
+    close(file);
+    CHECK(unlink(path) == 0 && unlink(pipe_path) == 0);
+    CHECK(files_in_folder() == 0);
+}
+
+/* Standard output that is a file goes on where it stands, whatever name it has. */
+static void standard_output_goes_on(void)
+{
+    char *path = in_folder("stdout");
+    pid_t child = fork();
+    int state;
+
+    if (child == 0) {
+        if (!freopen(path, "w", stdout))
+            _exit(1);
+        printf("before\n");
+        if (pyr_file_replace("/dev/stdout", "bytes\n", 6) != PYR_OK ||
+            pyr_file_replace(path, "more\n", 5) != PYR_OK)
+            _exit(2);
+        printf("after\n");
+        _exit(fflush(stdout) == 0 ? 0 : 3);
+    }
+    CHECK(waitpid(child, &state, 0) == child && WIFEXITED(state) && WEXITSTATUS(state) == 0);
+    check_content(path, "before\nbytes\nmore\nafter\n");
+    CHECK(unlink(path) == 0);
+}
+
+/* What a killed writer left is taken by the next one; a living one's is not touched. */
+static void temporaries_of_the_dead(void)
+{
+    pyr_atomic_file first, second;
+    char *path = in_folder("state");
+
+    CHECK_OK(pyr_file_replace(in_folder("state.tmp-0"), "left behind by a killed one", 27));
+    CHECK_OK(pyr_file_replace(in_folder("state.tmp-1"), "as this", 7));
+    CHECK_OK(pyr_file_replace(in_folder("grid.png.tmp-4711"), "and this", 8));
+    CHECK_OK(pyr_atomic_open(&first, path));
+    CHECK_STRING(first.temporary + strlen(path), ".tmp-0");
+    CHECK(!pyr_is_file(in_folder("state.tmp-1")));
+    CHECK_OK(pyr_atomic_open(&second, path));
+    CHECK_STRING(second.temporary + strlen(path), ".tmp-1");
+    CHECK_OK(pyr_atomic_write(&first, "one", 3));
+    CHECK_OK(pyr_atomic_write(&second, "two", 3));
+    pyr_remove_temporaries(folder);
+    CHECK(!pyr_is_file(in_folder("grid.png.tmp-4711")));
+    CHECK_OK(pyr_atomic_commit(&first));
+    check_content(path, "one");
+    CHECK_OK(pyr_atomic_commit(&second));
+    check_content(path, "two");
+    CHECK_OK(pyr_file_replace(in_folder("mine.png.tmp-x"), "", 0)); /* none of ours */
+    CHECK_OK(pyr_file_replace(in_folder("mine.png.tmp-"), "", 0));
+    CHECK_OK(pyr_file_replace(in_folder("mine.doc.tmp-3"), "", 0));
+    CHECK_OK(pyr_open_output_folder(folder));
+    CHECK(files_in_folder() == 4);
+    CHECK(unlink(in_folder("mine.png.tmp-x")) == 0 && unlink(in_folder("mine.png.tmp-")) == 0 &&
+          unlink(in_folder("mine.doc.tmp-3")) == 0);
+    CHECK(unlink(path) == 0);
+}
+
+/* An error is not an absence. */
+static void only_what_is_absent_is_absent(void)
+{
+    char longer[5000];
+    bool there = true;
+
+    CHECK_OK(pyr_file_exists(&there, in_folder("none")));
+    CHECK(!there);
+    CHECK_OK(pyr_file_exists(&there, in_folder("none/below")));
+    CHECK(!there);
+    CHECK_OK(pyr_folder_exists(&there, folder));
+    CHECK(there);
+    CHECK_OK(pyr_file_exists(&there, folder));
+    CHECK(!there);
+    CHECK_OK(pyr_file_replace(in_folder("some"), "", 0));
+    CHECK_OK(pyr_file_exists(&there, in_folder("some")));
+    CHECK(there);
+    CHECK_OK(pyr_file_exists(&there, in_folder("some/below"))); /* ENOTDIR */
+    CHECK(!there);
+    CHECK(symlink("loop", in_folder("loop")) == 0);
+    CHECK_FAILS(pyr_file_exists(&there, in_folder("loop")), PYR_E_IO, "loop");
+    CHECK(!there);
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = 0;
+    CHECK_FAILS(pyr_folder_exists(&there, longer), PYR_E_IO, "whether xxx");
+    CHECK(unlink(in_folder("loop")) == 0);
+    CHECK_OK(pyr_file_remove(in_folder("some")));
+    CHECK(!pyr_is_file(in_folder("some")));
+    CHECK_OK(pyr_file_remove(in_folder("some")));
+    CHECK_FAILS(pyr_file_remove(folder), PYR_E_IO, "cannot be removed");
 }
 
 static void files_are_read_with_a_limit(void)
@@ -596,6 +751,11 @@ int main(int argc, char **argv)
     RUN(counts_and_reals);
     RUN(files_are_replaced_whole);
     RUN(files_that_cannot_be_written);
+    RUN(links_are_followed);
+    RUN(what_is_no_file_is_written_into);
+    RUN(standard_output_goes_on);
+    RUN(temporaries_of_the_dead);
+    RUN(only_what_is_absent_is_absent);
     RUN(files_are_read_with_a_limit);
     RUN(folders_and_names);
     RUN(locks_hold_against_processes);

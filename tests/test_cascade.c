@@ -1,5 +1,6 @@
 /* Levels trained together. Witnesses: central differences of the loss in double, levels trained by
  * themselves, networks of their own beside the shared one, and runs that nothing interrupted. */
+#include "base/atomic_file.h"
 #include "tests/check.h"
 #include "tests/level_data.h"
 #include "tests/recording.h"
@@ -940,7 +941,7 @@ static void states_change_at_once(void)
             copy_file(later.folder[0], state, c.folder[0], state);
             copy_file(later.folder[1], state, c.folder[1], next);
             copy_file(later.folder[2], state, c.folder[2], next);
-            CHECK_OK(pyr_file_replace(c.commit, "", 0));
+            CHECK_OK(pyr_file_replace(c.commit, "8\n", 2));
             CHECK_FAILS(pyr_joint_new(&c.j, &c.job), PYR_E_CONFIG, "they were not trained together");
             CHECK(!c.j);
         } else { /* two of three were written */
@@ -965,6 +966,147 @@ static void states_change_at_once(void)
     }
     cascade_close(&later);
     cascade_close(&straight);
+}
+
+/* What a power cut may leave of levels 0, 1 and 2: 4 and 8 are states of these steps, 'x' a damaged one of 8,
+ * '-' none; `commit` NULL: there is no such file. */
+static const struct leftover {
+    const char *commit, *states, *next;
+    int64_t goes_on; /* from this step; 0: there is no common one */
+} leftovers[] = {
+    /* in the order of a checkpoint of step 8 */
+    {NULL, "444", "8--", 4},
+    {NULL, "444", "88-", 4},
+    {NULL, "444", "888", 4},
+    {"8\n", "444", "888", 8},
+    {"8\n", "448", "88-", 8},
+    {"8\n", "488", "8--", 8},
+    {"8\n", "888", "---", 8},
+    {NULL, "888", "---", 8},
+    /* as programs before wrote it */
+    {"", "444", "888", 8},
+    {"", "448", "88-", 8},
+    {"", "888", "---", 8},
+    /* a commit file that is there again, beside some of the next checkpoint's */
+    {"4\n", "444", "---", 4},
+    {"4\n", "444", "8--", 4},
+    {"4\n", "444", "-88", 4},
+    {"4\n", "444", "888", 4}, /* not known to be whole */
+    {"", "444", "8--", 4},
+    {"", "444", "-8-", 4},
+    {"4\n", "888", "---", 8},
+    /* next ones that are damaged: before any was taken, and after */
+    {"8\n", "444", "8x8", 4},
+    {"8\n", "448", "8x-", 0},
+    {"8\n", "448", "-8-", 0},
+    {"", "448", "8x-", 0},
+    /* a commit file that is damaged */
+    {"720\n", "448", "88-", 8},
+    {"@", "448", "88-", 8},
+    {"720\n", "444", "888", 4},
+    /* a damaged state whose successor is whole; a first checkpoint */
+    {"8\n", "4x4", "888", 8},
+    {"8\n", "---", "888", 8},
+    {"8\n", "--8", "88-", 8},
+    {NULL, "---", "888", -1},
+    {"8\n", "---", "8x8", 0},
+};
+
+static void put_state(const cascade *c, int level, char kind, const char *as, const cascade *of_4,
+                      const cascade *of_8)
+{
+    char path[240], *bytes;
+    size_t n;
+
+    snprintf(path, sizeof path, "%s/%s", c->folder[level], as);
+    unlink(path);
+    if (kind == '-')
+        return;
+    copy_file((kind == '4' ? of_4 : of_8)->folder[level], state, c->folder[level], as);
+    if (kind != 'x')
+        return;
+    CHECK_OK(pyr_file_read(&bytes, &n, path, 1 << 28));
+    bytes[n / 2] ^= 4;
+    bytes[n - n / 4] ^= 4;
+    bytes[150] ^= 1; /* of the header, which is looked at first */
+    CHECK_OK(pyr_file_replace(path, bytes, n));
+    pyr_free(bytes);
+}
+
+static void check_leftover(cascade *c, const struct leftover *left, const cascade *of_4, const cascade *of_8)
+{
+    pyr_status status;
+
+    c->notes = 0;
+    for (int i = 0; i < 3; i++) {
+        put_state(c, i, left->states[i], state, of_4, of_8);
+        put_state(c, i, left->next[i], next, of_4, of_8);
+    }
+    unlink(c->commit);
+    if (left->commit)
+        CHECK_OK(pyr_file_replace(c->commit, left->commit, strlen(left->commit)));
+    status = pyr_joint_recover(&c->job);
+    if (left->goes_on == 0) {
+        CHECK_FAILS(status, PYR_E_FORMAT, "are of no common checkpoint");
+        CHECK(pyr_is_file(c->commit)); /* nothing is changed */
+        for (int i = 0; i < 3; i++)
+            CHECK(has_file(c->folder[i], state) == (left->states[i] != '-') &&
+                  has_file(c->folder[i], next) == (left->next[i] != '-'));
+        return;
+    }
+    CHECK_OK(status);
+    CHECK(!pyr_is_file(c->commit));
+    for (int i = 0; i < 3; i++) {
+        CHECK(!has_file(c->folder[i], next) && has_file(c->folder[i], state) == (left->goes_on > 0));
+        CHECK(left->goes_on < 0 || step_of(c->folder[i]) == left->goes_on);
+    }
+    CHECK(c->notes == (left->commit && strcmp(left->commit, "4\n") != 0 && left->goes_on == 4));
+    CHECK_OK(pyr_joint_recover(&c->job)); /* nothing is left to do */
+}
+
+static void every_leftover(void)
+{
+    pyr_config config = chain_config();
+    cascade c, of_4, of_8;
+
+    killed_at(5, open_chain, "left-4", &config);
+    killed_at(9, open_chain, "left-8", &config);
+    prepare(&of_4, "ref", 2, "left-4", &config, CHAIN_STEPS);
+    prepare(&of_8, "ref", 2, "left-8", &config, CHAIN_STEPS);
+    prepare(&c, "ref", 2, "left", &config, CHAIN_STEPS);
+    for (size_t i = 0; i < sizeof leftovers / sizeof *leftovers; i++) {
+        int before = check_failures;
+
+        check_leftover(&c, &leftovers[i], &of_4, &of_8);
+        if (check_failures > before)
+            printf("states %s, next %s, commit file %s\n", leftovers[i].states, leftovers[i].next,
+                   leftovers[i].commit ? leftovers[i].commit : "none");
+    }
+    cascade_close(&c);
+    cascade_close(&of_8);
+    cascade_close(&of_4);
+}
+
+/* A frozen level's state is of the checkpoint of all, whatever step it stands at. */
+static void frozen_levels_change_too(void)
+{
+    pyr_config config = flat_config();
+    pyr_level_facts facts;
+    pyr_progress progress = {0};
+    cascade c;
+
+    killed_at(7, open_flat, "left-flat", &config);
+    prepare(&c, "ref", 1, "left-flat", &config, FLAT_STEPS);
+    for (int i = 0; i < 3; i++) {
+        CHECK_OK(pyr_level_peek(c.folder[i], &facts, &progress, NULL));
+        CHECK(progress.checkpoint == 6 && progress.train.step == (i ? FROZEN : 6));
+        copy_file(c.folder[i], state, c.folder[i], next);
+    }
+    CHECK_OK(pyr_file_replace(c.commit, "6\n", 2));
+    CHECK_OK(pyr_joint_recover(&c.job));
+    for (int i = 0; i < 3; i++)
+        CHECK(has_file(c.folder[i], state) && !has_file(c.folder[i], next));
+    cascade_close(&c);
 }
 
 static void open_shared(cascade *c, const char *name, const pyr_config *config)
@@ -1122,6 +1264,8 @@ int main(int argc, char **argv)
     RUN(recorded_cascades);
     RUN(frozen_and_resumed);
     RUN(states_change_at_once);
+    RUN(every_leftover);
+    RUN(frozen_levels_change_too);
     RUN(shared_and_resumed);
     RUN(contradictions);
     RUN(all_or_none);

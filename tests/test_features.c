@@ -1,9 +1,10 @@
 /* test_features.c - feature networks: training a classifier, its file, features of images. */
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "eval/classifier.h"
 #include "eval/features.h"
-#include "graph/train.h"
 #include "tests/check.h"
 #include "tests/samples_of.h"
 #include <stdlib.h>

@@ -2,6 +2,7 @@
  * gradients is finite differences in double. */
 #include "tests/graph_run.h"
 
+#include "base/stop.h"
 #include "graph/optimizer.h"
 #include "graph/train.h"
 

@@ -951,7 +951,7 @@ static void bad_files(void)
           remove(in_temp("bad/c_cut.jpg")) == 0 && remove(in_temp("bad/d_text.png")) == 0);
     CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "11x13 (12, such as");
     CHECK(strstr(pyr_error(), "11x14 (1, such as") && strstr(pyr_error(), "z_odd.png") &&
-          strstr(pyr_error(), "--resize H,W or --crop") && strstr(pyr_error(), "--skip-bad"));
+          strstr(pyr_error(), "--resize HxW or --crop") && strstr(pyr_error(), "--skip-bad"));
     s.skip_bad = true;
     CHECK_OK(pyr_dataset_open(&set, &s));
     CHECK(set && pyr_dataset_skipped(set) == 1 && pyr_dataset_shape_of(set).w == 13);
@@ -975,7 +975,7 @@ static void sizes(void)
     write_png(in_temp("sizes/b.png"), 10, 6, 1, 8, 0);
     write_png(in_temp("sizes/c.png"), 9, 9, 1, 8, 0);
     CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "images of 3 sizes");
-    CHECK(strstr(pyr_error(), "--resize H,W or --crop") && !strstr(pyr_error(), "--skip-bad"));
+    CHECK(strstr(pyr_error(), "--resize HxW or --crop") && !strstr(pyr_error(), "--skip-bad"));
     s.skip_bad = true; /* no majority to go by */
     CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "images of 3 sizes");
     s.crop = true;

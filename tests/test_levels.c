@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/philox.h"
+#include "base/stop.h"
 #include "images/order.h"
 #include "images/png_file.h"
 #include "levels/denoiser.h"
@@ -1795,6 +1796,7 @@ static void resumed_on(const char *backend)
         pyr_level_facts facts;
         pid_t child;
         int result = 0;
+        bool there;
 
         fflush(stdout);
         child = fork();
@@ -1812,7 +1814,8 @@ static void resumed_on(const char *backend)
         }
         CHECK(child > 0 && waitpid(child, &result, 0) == child);
         CHECK(WIFEXITED(result) && WEXITSTATUS(result) == (stop ? 7 : 9));
-        CHECK(pyr_level_has_state(below(name)));
+        CHECK_OK(pyr_level_has_state(&there, below(name)));
+        CHECK(there);
         CHECK_OK(pyr_level_peek(below(name), &facts, &progress, NULL));
         CHECK(progress.train.step == (stop ? 11 : 18) && progress.steps == 30 && progress.seed == 21);
         CHECK(training_open(&t, backend, stop ? 1 : 3, name, &s, 0, 30));

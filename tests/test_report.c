@@ -2,6 +2,7 @@
  *
  * Witnesses: published vectors (RFC 4648), closed forms, and a checker of well-formed XML below; the page as
  * a whole is opened in a browser by tests/cli/report.sh. */
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/philox.h"
@@ -521,8 +522,7 @@ static void comparisons_become_tables(void)
     pyr_free(page);
 }
 
-/* Any allocation fails: that is said, nothing is written, nothing kept. (But that pyr_run_exists takes it for
- * "no", which is right here, and that making the rename durable may fail.) */
+/* Any allocation fails: that is said, nothing is written, nothing kept. */
 static void survives_without_memory(void)
 {
     const char *folders[] = {folder};

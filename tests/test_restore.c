@@ -29,6 +29,7 @@ static bool rig_new(rig *r)
         {"level.sampler.kind", "heun"}, {"level.sampler.steps", "3"}};
     const char *run = below("run");
     char value[200];
+    bool there;
 
     *r = (rig){0};
     CHECK_OK(pyr_kernels_open(&r->k, "cpu", 1));
@@ -37,7 +38,8 @@ static bool rig_new(rig *r)
     CHECK_OK(pyr_settings_set(r->settings, "data.path", value, "test"));
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         CHECK_OK(pyr_settings_set(r->settings, settings[i][0], settings[i][1], "test"));
-    if (!pyr_run_exists(run))
+    CHECK_OK(pyr_run_exists(&there, run));
+    if (!there)
         CHECK_OK(pyr_train(&(pyr_train_job){.k = r->k, .run = run, .settings = r->settings, .level = -1}));
     CHECK_OK(pyr_config_get(&r->config, r->settings));
     CHECK_OK(pyr_model_open(&r->m, r->k, run, &r->config));

@@ -3,6 +3,7 @@
  * form of a noise schedule. */
 #include "graph/safetensors.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -193,6 +194,7 @@ static void rewrite(const char *path)
         CHECK(n - start_n == m - start_m && memcmp(before + start_n, after + start_m, n - start_n) == 0);
         CHECK_OK(pyr_json_parse(&one, before + 8, start_n - 8, path));
         CHECK_OK(pyr_json_parse(&two, after + 8, start_m - 8, "again"));
+        cJSON_DeleteItemFromObject(cJSON_GetObjectItem(two, "__metadata__"), "pyrdiff_xxh3");
         if (!cJSON_GetObjectItem(one, "__metadata__"))
             cJSON_DeleteItemFromObject(two, "__metadata__");
         CHECK(cJSON_Compare(one, two, 1));
@@ -508,6 +510,140 @@ static void bad_files(void)
     pyr_safetensors_free(file);
 }
 
+/* ---- the checksum ---- */
+
+enum { LARGE = PYR_ST_SMALL / 4 + 1 };
+
+/* A file with a small tensor and one that only BODY covers. */
+static const char *write_checked(void)
+{
+    static float large[LARGE];
+    static const int64_t counters[3] = {7, 8, 9};
+    const pyr_st_entry entries[] = {{"large", PYR_ST_F32, 1, {LARGE}, large},
+                                    {"counters", PYR_ST_I64, 1, {3}, counters}};
+    const pyr_st_pair pairs[] = {{"zebra", "last"}, {"apple", "first"}};
+
+    for (int i = 0; i < LARGE; i++)
+        large[i] = (float)i;
+    CHECK_OK(pyr_safetensors_write(at("checked.safetensors"), entries, 2, pairs, 2));
+    return at("checked.safetensors");
+}
+
+/* Whether two files say the same; the checksum itself aside. */
+static bool same_content(const pyr_safetensors *a, const pyr_safetensors *b)
+{
+    const char *const keys[] = {"zebra", "apple", "format"};
+    bool same = pyr_safetensors_count(a) == pyr_safetensors_count(b);
+
+    for (size_t i = 0; i < ARRAY(keys) && same; i++) {
+        const char *x = pyr_safetensors_metadata(a, keys[i]), *y = pyr_safetensors_metadata(b, keys[i]);
+
+        same = x && y && strcmp(x, y) == 0;
+    }
+    for (size_t i = 0; i < pyr_safetensors_count(a) && same; i++) {
+        static char of_a[4 * LARGE], of_b[4 * LARGE];
+        const pyr_st_tensor *x = pyr_safetensors_at(a, i), *y = pyr_safetensors_at(b, i);
+        size_t bytes = (size_t)(x->end - x->begin);
+
+        same = strcmp(x->name, y->name) == 0 && x->dtype == y->dtype && x->rank == y->rank &&
+               memcmp(x->dims, y->dims, sizeof x->dims) == 0 &&
+               pyr_safetensors_read_bytes(a, x, of_a, bytes) == PYR_OK &&
+               pyr_safetensors_read_bytes(b, y, of_b, bytes) == PYR_OK && memcmp(of_a, of_b, bytes) == 0;
+    }
+    return same;
+}
+
+/* Each single bit of a file: another value is an error, or says the same as before. */
+static void every_bit(void)
+{
+    pyr_safetensors *whole, *file;
+    size_t size, refused = 0;
+    char *bytes, *good;
+
+    CHECK_OK(pyr_file_read(&bytes, &size, write_checked(), 1 << 20));
+    CHECK_OK(pyr_file_read(&good, &size, at("checked.safetensors"), 1 << 20));
+    CHECK_OK(pyr_safetensors_parse(&whole, good, size, "good"));
+    for (size_t bit = 0; bit < 8 * size && whole; bit++) {
+        bytes[bit / 8] ^= (char)(1 << bit % 8);
+        if (pyr_safetensors_parse(&file, bytes, size, "flipped") != PYR_OK)
+            refused++;
+        else if (!same_content(whole, file))
+            CHECK_REPORT("bit %zu of byte %zu is another: not found", bit % 8, bit / 8);
+        pyr_safetensors_free(file);
+        bytes[bit / 8] ^= (char)(1 << bit % 8);
+    }
+    CHECK(refused >= 8 * (4 * LARGE + 24)); /* at least those of the data */
+    pyr_safetensors_free(whole);
+    pyr_free(bytes);
+    pyr_free(good);
+}
+
+/* The sentence, and what the head alone covers. */
+static void damage_is_named(void)
+{
+    pyr_safetensors *file;
+    size_t size, start;
+    char *bytes;
+
+    CHECK_OK(pyr_file_read(&bytes, &size, write_checked(), 1 << 20));
+    start = data_start(bytes);
+    bytes[start] ^= 1; /* of counters, which stand before the F32 */
+    CHECK_OK(pyr_file_replace(at("flipped"), bytes, size));
+    CHECK_FAILS(pyr_safetensors_open(&file, at("flipped")), PYR_E_FORMAT, "flipped is damaged");
+    CHECK_FAILS(pyr_safetensors_open_head(&file, at("flipped")), PYR_E_FORMAT, "pyrdiff_xxh3");
+    bytes[start] ^= 1;
+    bytes[size - 1] ^= 64;
+    CHECK_OK(pyr_file_replace(at("flipped"), bytes, size));
+    CHECK_FAILS(pyr_safetensors_open(&file, at("flipped")), PYR_E_FORMAT, "remove that key");
+    CHECK_OK(pyr_safetensors_open_head(&file, at("flipped")));
+    pyr_safetensors_free(file);
+    pyr_free(bytes);
+}
+
+/* A file of this header and these data. */
+static pyr_status parse_parts(const char *header, const void *data, size_t n)
+{
+    pyr_safetensors *file;
+    pyr_text text = {0};
+    uint64_t length = strlen(header);
+    pyr_status status;
+
+    pyr_text_add_bytes(&text, &length, 8);
+    pyr_text_add_bytes(&text, header, (size_t)length);
+    pyr_text_add_bytes(&text, data, n);
+    status = pyr_safetensors_parse(&file, text.at, text.length, "again");
+    pyr_safetensors_free(file);
+    pyr_text_free(&text);
+    return status;
+}
+
+/* Another program may save the same content in another order, with other spaces; without the key anything
+ * goes. */
+static void saved_again(void)
+{
+    static const char form[] = "{\"b\": {\"shape\": [1], \"dtype\": \"U8\", \"data_offsets\": [0, 1]},   "
+                               "\"a\": {\"dtype\": \"U8\", \"shape\": [2], \"data_offsets\": [1, 3]}, "
+                               "\"__metadata__\": {%s%s%s\"y\": \"2\", \"format\": \"pt\", \"x\": \"1\"}}";
+    const pyr_st_entry entries[] = {{"a", PYR_ST_U8, 1, {2}, "pq"}, {"b", PYR_ST_U8, 1, {1}, "r"}};
+    const pyr_st_pair pairs[] = {{"x", "1"}, {"y", "2"}};
+    pyr_safetensors *file;
+    char header[512], sum[64] = "";
+
+    CHECK_OK(pyr_safetensors_write(at("first"), entries, 2, pairs, 2));
+    CHECK_OK(pyr_safetensors_open(&file, at("first")));
+    if (file)
+        snprintf(sum, sizeof sum, "%s", pyr_safetensors_metadata(file, "pyrdiff_xxh3"));
+    pyr_safetensors_free(file);
+    CHECK(strlen(sum) == 33);
+    snprintf(header, sizeof header, form, "\"pyrdiff_xxh3\": \"", sum, "\", ");
+    CHECK_OK(parse_parts(header, "rpq", 3));
+    CHECK_FAILS(parse_parts(header, "rpx", 3), PYR_E_FORMAT, "again is damaged");
+    snprintf(header, sizeof header, form, "", "", "");
+    CHECK_OK(parse_parts(header, "rpx", 3));
+    snprintf(header, sizeof header, form, "\"pyrdiff_xxh3\": \"", "", "\", ");
+    CHECK_FAILS(parse_parts(header, "rpq", 3), PYR_E_FORMAT, "again is damaged");
+}
+
 /* ---- writing ---- */
 
 static void writer_refuses(void)
@@ -520,6 +656,7 @@ static void writer_refuses(void)
     const pyr_st_entry negative = {"a", PYR_ST_F32, 2, {2, -1}, x}, deep = {"a", PYR_ST_F32, 9, {2}, x};
     const pyr_st_entry huge = {"a", PYR_ST_F32, 2, {INT64_MAX, 8}, x};
     const pyr_st_pair format = {"format", "np"}, pairs[] = {{"a", "1"}, {"a", "2"}};
+    const pyr_st_pair checksum = {"pyrdiff_xxh3", "0"};
     const char *path = at("refused.safetensors");
 
     CHECK_FAILS(pyr_safetensors_write(path, twice, 3, NULL, 0), PYR_E_ARG, "\"a\" is given twice");
@@ -531,6 +668,7 @@ static void writer_refuses(void)
     CHECK_FAILS(pyr_safetensors_write(path, &huge, 1, NULL, 0), PYR_E_ARG, "too large");
     CHECK_FAILS(pyr_safetensors_write(path, twice, 1, &format, 1), PYR_E_ARG, "\"format\" is reserved");
     CHECK_FAILS(pyr_safetensors_write(path, twice, 1, pairs, 2), PYR_E_ARG, "\"a\" is given twice");
+    CHECK_FAILS(pyr_safetensors_write(path, twice, 1, &checksum, 1), PYR_E_ARG, "is given twice");
     CHECK(!pyr_is_file(path));
     CHECK_FAILS(pyr_safetensors_write(at("no/such/folder"), twice, 1, NULL, 0), PYR_E_IO, "No such file");
 }
@@ -666,6 +804,9 @@ int main(int argc, char **argv)
     RUN(bad_lengths);
     RUN(every_prefix);
     RUN(bad_files);
+    RUN(every_bit);
+    RUN(damage_is_named);
+    RUN(saved_again);
     RUN(writer_refuses);
     RUN(full_disk);
     RUN(every_fault);

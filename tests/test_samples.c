@@ -1,5 +1,6 @@
 /* test_samples.c - which files of a folder or an archive are samples, and what is said when they are mixed.
  */
+#include "base/atomic_file.h"
 #include "base/mem.h"
 #include "check.h"
 #include "eval/image_set.h"

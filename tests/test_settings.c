@@ -1,5 +1,6 @@
 /* The table of settings. The witness for the written file is libconfig itself,
  * which reads it back; for numbers it is their bits. */
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/settings.h"

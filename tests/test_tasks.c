@@ -27,6 +27,7 @@ static bool rig_new(rig *r, const char *name, int levels, const char *filter, bo
 {
     char value[200];
     const char *run = below(name);
+    bool there;
 
     *r = (rig){0};
     CHECK_OK(pyr_kernels_open(&r->k, "cpu", 2));
@@ -43,7 +44,8 @@ static bool rig_new(rig *r, const char *name, int levels, const char *filter, bo
     CHECK_OK(pyr_settings_set(r->settings, "level.network.norm_num_groups", "4", "test"));
     CHECK_OK(pyr_settings_set(r->settings, "level.batch", "16", "test"));
     CHECK_OK(pyr_settings_set(r->settings, "level.sampler.steps", "5", "test"));
-    if (!pyr_run_exists(run))
+    CHECK_OK(pyr_run_exists(&there, run));
+    if (!there)
         CHECK_OK(pyr_train(&(pyr_train_job){.k = r->k, .run = run, .settings = r->settings, .level = -1}));
     CHECK_OK(pyr_config_get(&r->config, r->settings));
     CHECK_OK(pyr_model_open(&r->m, r->k, run, &r->config));

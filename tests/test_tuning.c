@@ -1,11 +1,13 @@
 /* test_tuning.c - the list of measured choices: in memory, as a line of JSON, in a machine's cache. */
 #include "kernels/tuning.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "tests/check.h"
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char folder[64];
@@ -291,13 +293,62 @@ static void cache_is_kept(void)
     is_choice(t, "y", 6);
     pyr_tuning_free(t);
 
-    /* a machine that measures takes the file over */
+    /* several machines share a home */
     t = fresh();
     pyr_tuning_use_cache(t, path, "machine B");
     CHECK_OK(pyr_tuning_put(t, "z", 1));
     pyr_tuning_keep(t);
     pyr_tuning_free(t);
-    CHECK(count_in(path, "machine B") == 1 && count_in(path, "machine A") == 0);
+    CHECK(count_in(path, "machine B") == 1 && count_in(path, "machine A") == 2);
+}
+
+/* Not more than it takes: the latest ones. */
+static void machines_are_limited(void)
+{
+    char path[128], name[32];
+
+    snprintf(path, sizeof path, "%s", below("many.json"));
+    for (int i = 0; i < 40; i++) {
+        pyr_tuning *t = fresh();
+
+        snprintf(name, sizeof name, "machine %d", i);
+        pyr_tuning_use_cache(t, path, name);
+        CHECK_OK(pyr_tuning_put(t, "x", i));
+        pyr_tuning_keep(t);
+        pyr_tuning_free(t);
+    }
+    CHECK(count_in(path, "machine 0") == 0 && count_in(path, "machine 7") == 0);
+    CHECK(count_in(path, "machine 8") == 1 && count_in(path, "machine 39") == 1);
+}
+
+/* Trainings that begin together: none takes back what another one has measured. */
+static void caches_are_merged(void)
+{
+    enum { PROCESSES = 12, ROUNDS = 8 };
+    pid_t child[PROCESSES];
+    char path[128], name[32];
+
+    snprintf(path, sizeof path, "%s", below("together/tuning.json"));
+    for (int p = 0; p < PROCESSES; p++) {
+        child[p] = fork();
+        if (child[p] == 0) {
+            pyr_tuning *t = fresh();
+
+            pyr_tuning_use_cache(t, path, "A");
+            for (int i = 0; i < ROUNDS; i++) {
+                snprintf(name, sizeof name, "choice %d of %d", i, p);
+                CHECK_OK(pyr_tuning_put(t, name, p));
+                pyr_tuning_keep(t);
+            }
+            _exit(0);
+        }
+    }
+    for (int p = 0; p < PROCESSES; p++) {
+        int state;
+
+        CHECK(waitpid(child[p], &state, 0) == child[p] && WIFEXITED(state) && WEXITSTATUS(state) == 0);
+    }
+    CHECK(count_in(path, "A") == PROCESSES * ROUNDS);
 }
 
 static void damaged_cache_is_no_failure(void)
@@ -306,11 +357,12 @@ static void damaged_cache_is_no_failure(void)
         "",
         "{",
         "[1, 2]",
-        "{\"machine\": 5, \"choices\": {\"x\": 1}}",
-        "{\"choices\": {\"x\": 1}}",
-        "{\"machine\": \"A\"}",
-        "{\"machine\": \"A\", \"choices\": [1]}",
-        "{\"machine\": \"A\", \"choices\": {\"x\": -1}}",
+        "{\"machine\": \"A\", \"choices\": {\"x\": 1}}", /* of older programs */
+        "{\"machines\": {}}",
+        "{\"machines\": [{\"x\": 1}]}",
+        "{\"machines\": {\"A\": [1]}}",
+        "{\"machines\": {\"A\": {\"x\": -1}}}",
+        "{\"machines\": {\"B\": 7, \"A\": {\"x\": \"1\"}}}",
     };
     char path[128];
 
@@ -374,6 +426,8 @@ int main(int argc, char **argv)
     RUN(what_is_no_list_is_refused);
     RUN(without_memory);
     RUN(cache_is_kept);
+    RUN(machines_are_limited);
+    RUN(caches_are_merged);
     RUN(damaged_cache_is_no_failure);
     RUN(cache_that_cannot_be_written);
     remove_folder();

@@ -2,6 +2,7 @@
  * (tests/golden/unet2d), and the one published with google/ddpm-cifar10-32. */
 #include "levels/unet_config.h"
 
+#include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"

@@ -43,7 +43,7 @@ fi
 
 begin "a size to bring images to, as the sentence says it"
 pyr info --data "$tmp/sizes"
-refuses 1 "bring them to one size with --resize H,W or --crop"
+refuses 1 "bring them to one size with --resize HxW or --crop"
 pyr info --data "$tmp/sizes" --resize 8,9
 gives 0
 says "8x9 RGB"

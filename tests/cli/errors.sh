@@ -62,6 +62,37 @@ refuses 2 "should be 0..2"
 pyr train --config $cfg --levels 2 --outdir "$tmp/a"
 refuses 1 "levels[2]"
 
+begin "what stands for an option that was not given cannot be typed"
+for command in "train --config $cfg --outdir $tmp/a" "sample --network $tmp/a" "likelihood --network $tmp/a" "eval $tmp/a" \
+    "export $tmp/a --format diffusers --outdir $tmp/x" "analyze --network $tmp/a" "bench --config $cfg" \
+    "upscale tests/golden/images/grey_8.png --network $tmp/a"; do
+    # shellcheck disable=SC2086
+    pyr $command --level -1
+    refuses 2 "--level is -1, should be a whole number 0.."
+done
+pyr vary tests/golden/images/grey_8.png --network "$tmp/a" --keep-levels-above=-1
+refuses 2 "--keep-levels-above is -1, should be"
+holds test ! -e "$tmp/a"
+pyr train --help
+says "(default: all, coarsest first)"
+
+begin "a size as the remedy writes it"
+for size in 8x9 8,9 "[8, 9]"; do
+    pyr info --data tests/golden/shapes --resize "$size"
+    gives 0
+    says "8x9 grey"
+done
+pyr info --data tests/golden/shapes --set data.resize=8x9
+says "8x9 grey"
+pyr info --data tests/golden/shapes --resize 8
+says "8x8 grey"
+for size in 8x x8 8x9x10 0x9 8x70000 8y9; do
+    pyr info --data tests/golden/shapes --resize "$size"
+    refuses 2 "data.resize"
+done
+pyr train --config $cfg --set level.network.block_out_channels=8x9
+refuses 2 "should be a list of whole numbers 1.."
+
 begin "networks that cannot be"
 pyr train --config $cfg --outdir "$tmp/a" --set level.network.norm_num_groups=5
 refuses 1 "16"

@@ -38,6 +38,28 @@ stop_at "$tmp/stderr" TERM eval "$run" --count 1000000 --metrics colour --json "
 refuses 1 "stopped: nothing was measured"
 holds test ! -e "$tmp/e.json"
 
+begin "no images of a task"
+stop_at "$tmp/stderr" TERM upscale tests/golden/images/grey_8.png --resize --network "$run" --level 2 --seeds 0-4095 \
+    --steps 1000 --outdir "$tmp/up"
+refuses 1 "stopped: none of the images was written to $tmp/up"
+holds test -z "$(find "$tmp/up" -name '0*.png')"
+
+begin "no likelihood, no classifier"
+stop_at "$tmp/stderr" TERM likelihood --network "$run" --solver heun --steps 1000 --probes 64 --json "$tmp/l.json"
+refuses 1 "stopped: there is no result"
+holds test ! -e "$tmp/l.json"
+stop_at "$tmp/stderr" INT classifier --data tests/golden/shapes --out "$tmp/c.safetensors" --duration 100000ep
+refuses 1 "$tmp/c.safetensors was not written"
+holds test ! -e "$tmp/c.safetensors"
+
+# These save nothing on the way: the signal ends them.
+begin "measurements"
+stop_at "$tmp/stderr" TERM bench --config tests/tiny.cfg --seconds 100
+gives 143
+stop_at "$tmp/stderr" TERM toy --outdir "$tmp/toy" --steps 1000000
+gives 143
+holds test -z "$(find "$tmp/toy" -type f 2>/dev/null)"
+
 begin "a training goes on"
 stop_at "$tmp/train/level-2/log.jsonl" TERM train --config tests/tiny.cfg --outdir "$tmp/train" --duration 100000ki
 gives 0

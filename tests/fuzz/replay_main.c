@@ -6,27 +6,24 @@
  *     ./replay --mutate 1 --seed S --from I FILE|FOLDER... --keep OUT
  *                                                  run mutation I again and write it to OUT
  *
- * Mutation I depends on S, I and the files alone. When a run ends in a signal
- * the number of its mutation is printed.
+ * The target's own good inputs (fuzz_seed) come before the files. Mutation I depends on S, I and these
+ * inputs alone. When a run ends in a signal, or takes too long, the number of its mutation is printed.
  */
+#include "tests/fuzz/input.h"
 #include <dirent.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <sys/time.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#pragma weak fuzz_seed
 
-/* The sanitizers end in a signal, so that the handler below is heard. */
+/* The sanitizers end in a signal, so that the handler below is heard; a small input that takes gigabytes is a
+ * failure. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
-    return "abort_on_error=1";
+    return "abort_on_error=1:hard_rss_limit_mb=2048";
 }
 const char *__ubsan_default_options(void);
 const char *__ubsan_default_options(void)
@@ -58,22 +55,38 @@ static void *need(void *block)
 
 /* ---- the files ---- */
 
+static void add_bytes(const char *name, const uint8_t *bytes, size_t n)
+{
+    input in = {.name = need(strdup(name)), .bytes = need(malloc(n + 1)), .n = n};
+
+    memcpy(in.bytes, bytes, n);
+    inputs = need(realloc(inputs, (n_inputs + 1) * sizeof *inputs));
+    inputs[n_inputs++] = in;
+}
+
+static void add_own(void)
+{
+    const uint8_t *bytes;
+    size_t n;
+
+    for (size_t i = 0; fuzz_seed && (bytes = fuzz_seed(i, &n)); i++)
+        add_bytes("its own", bytes, n);
+}
+
 static void add_file(const char *path)
 {
     FILE *f = fopen(path, "rb");
     long size = 0;
-    input in;
+    uint8_t *bytes;
 
     if (!f || fseek(f, 0, SEEK_END) != 0 || (size = ftell(f)) < 0 || fseek(f, 0, SEEK_SET) != 0)
         die(path);
-    in.n = (size_t)size;
-    in.bytes = need(malloc(in.n + 1));
-    in.name = need(strdup(path));
-    if (fread(in.bytes, 1, in.n, f) != in.n)
+    bytes = need(malloc((size_t)size + 1));
+    if (fread(bytes, 1, (size_t)size, f) != (size_t)size)
         die(path);
     fclose(f);
-    inputs = need(realloc(inputs, (n_inputs + 1) * sizeof *inputs));
-    inputs[n_inputs++] = in;
+    add_bytes(path, bytes, (size_t)size);
+    free(bytes);
 }
 
 static void add(const char *path)
@@ -290,6 +303,28 @@ static void on_signal(int number)
     _exit(3);
 }
 
+/* Twice within one input: it takes longer than LONGEST. */
+static void on_time(int number)
+{
+    static uint64_t last = UINT64_MAX;
+
+    (void)number;
+    if (last == running)
+        abort();
+    last = running;
+}
+
+static void watch(void)
+{
+    enum { LONGEST = 20 }; /* seconds */
+    const struct itimerval every = {{LONGEST, 0}, {LONGEST, 0}};
+
+    signal(SIGABRT, on_signal);
+    signal(SIGALRM, on_time);
+    if (setitimer(ITIMER_REAL, &every, NULL) != 0)
+        die("timer");
+}
+
 /* The bytes in a block of exactly their size: a sanitizer sees the next one. */
 static void run(const uint8_t *bytes, size_t n)
 {
@@ -305,6 +340,7 @@ int main(int argc, char **argv)
     uint64_t mutations = 0, from = 0;
     const char *keep = NULL;
 
+    add_own();
     for (int i = 1; i < argc; i++) {
         bool value = i + 1 < argc;
 
@@ -326,7 +362,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: %s [--mutate N --seed S] FILE|FOLDER...\n", argv[0]);
         return 2;
     }
-    signal(SIGABRT, on_signal);
+    watch();
     for (size_t i = 0; i < n_inputs && !from; i++)
         run(inputs[i].bytes, inputs[i].n);
     for (running = from; running < from + mutations; running++) {

@@ -1,0 +1,18 @@
+/* stop.h - how a process is asked to end early, in good order. */
+#ifndef PYR_BASE_STOP_H
+#define PYR_BASE_STOP_H
+
+#include <stdbool.h>
+
+/* How long further signals are taken for the same request as the first one, in seconds: GNU timeout signals a
+ * child and then its group, Slurm and Kubernetes repeat. After that one ends the process at once. */
+enum { PYR_STOP_PATIENCE = 3 };
+
+/* From now on SIGINT, SIGTERM and SIGHUP (a closed terminal, a lost ssh; unless it is ignored, as under
+ * nohup) ask for a stop: running loops end after the current step. Nor does a terminal or a reader that is
+ * gone end or halt the process: SIGPIPE and SIGTTOU are ignored. */
+void pyr_stop_on_signals(void);
+bool pyr_stop_requested(void);
+void pyr_stop_request(void); /* the same from inside */
+
+#endif

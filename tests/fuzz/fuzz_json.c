@@ -1,0 +1,53 @@
+/* Any text as JSON: read, or refused with a sentence that names the file; what was read is written by our
+ * writer, reads back, and is the same. */
+#include "base/json.h"
+#include "tests/fuzz/input.h"
+#include <math.h>
+
+static const fuzz_literal good[] = {
+    FUZZ_TEXT(
+        "{\"key\": \"0123\", \"metrics\": {\"frechet\": 1.25, \"swd\": [1, -2e-3, null]}, \"ok\": true}"),
+    FUZZ_TEXT("[\"a\\u00e9\\ud83d\\ude00\\n\\\"\", {}, [], false, 1e308]"),
+    FUZZ_TEXT("\xef\xbb\xbf{\"a\":0}")};
+FUZZ_SEEDS(good)
+
+/* false: a number beyond a double, which is written as null. */
+static bool copy(pyr_json *json, const char *key, const cJSON *value)
+{
+    bool same = true;
+
+    if (cJSON_IsObject(value) || cJSON_IsArray(value)) {
+        pyr_json_open(json, key, cJSON_IsObject(value) ? '{' : '[');
+        for (const cJSON *child = value->child; child; child = child->next)
+            same = copy(json, cJSON_IsObject(value) ? child->string : NULL, child) && same;
+        pyr_json_close(json, cJSON_IsObject(value) ? '}' : ']');
+    } else if (cJSON_IsNumber(value)) {
+        pyr_json_real(json, key, value->valuedouble);
+        same = isfinite(value->valuedouble);
+    } else if (cJSON_IsBool(value))
+        pyr_json_bool(json, key, cJSON_IsTrue(value));
+    else
+        pyr_json_string(json, key, cJSON_IsString(value) ? value->valuestring : NULL);
+    return same;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
+{
+    pyr_json json = {.indent = n % 2 ? 2 : 0};
+    cJSON *tree, *back;
+    pyr_status status = pyr_json_parse(&tree, (const char *)bytes, n, "fuzz");
+
+    must((status == PYR_OK) == (tree != NULL));
+    if (!tree)
+        must(strncmp(pyr_error(), "fuzz: ", 6) == 0);
+    else if (copy(&json, NULL, tree)) {
+        must(!json.text.failed && json.depth == 0);
+        must(pyr_json_parse(&back, json.text.at, json.text.length, "written") == PYR_OK);
+        must(cJSON_Compare(tree, back, true));
+        cJSON_Delete(back);
+    }
+    cJSON_Delete(tree);
+    pyr_text_free(&json.text);
+    must(pyr_mem().live_blocks == 0);
+    return 0;
+}
