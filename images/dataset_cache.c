@@ -93,13 +93,18 @@ pyr_status pyr_dataset_cache_key(uint64_t *key, const pyr_collection *c, const p
         PYR_TRY(hash_file(&hash, c->sources.at[i]));
     for (int64_t i = 0; i < c->n; i++) {
         const pyr_found *found = &c->at[i];
+        char *path;
         int64_t facts[3] = {found->index, found->label, found->test};
 
         hash = pyr_hash(hash, facts, sizeof facts);
-        if (found->path && c->archive)
-            hash = hash_text(hash, found->path);
-        else if (found->path && hash_file(&hash, found->path) != PYR_OK)
+        if (c->packed)
+            continue;
+        PYR_TRY(pyr_collection_path(&path, c, i));
+        if (c->archive)
+            hash = hash_text(hash, path);
+        else if (hash_file(&hash, path) != PYR_OK)
             hash = hash_text(hash, "cannot be read"); /* its sentence comes when it is decoded */
+        pyr_free(path);
     }
     for (size_t i = 0; i < c->classes.n; i++)
         hash = hash_text(hash, c->classes.at[i]);
