@@ -208,10 +208,15 @@ static int open_temporary(char **name, const char *path)
             continue; /* there is something else of that name */
         if (file < 0)
             return -1;
-        error = flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
-        if (!error && is_at(file, *name) && ftruncate(file, 0) == 0) {
-            remove_dead_from(path, n + 1);
-            return file;
+        do
+            error = flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+        while (error == EINTR);
+        if (!error && is_at(file, *name)) {
+            if (ftruncate(file, 0) == 0) {
+                remove_dead_from(path, n + 1);
+                return file;
+            }
+            unlink(*name); /* nobody else's: the lock is held */
         }
         close(file);
         if (error && error != EWOULDBLOCK)
