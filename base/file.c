@@ -50,6 +50,22 @@ out:
     return status;
 }
 
+pyr_status pyr_file_start(void *out, size_t *n, const char *path, size_t most)
+{
+    FILE *f = fopen(path, "rb");
+    bool failed;
+
+    *n = 0;
+    if (!f)
+        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
+    *n = fread(out, 1, most, f);
+    failed = ferror(f);
+    if (failed)
+        pyr_fail(PYR_E_IO, "%s: cannot be read: %s", path, strerror(errno));
+    fclose(f);
+    return failed ? PYR_E_IO : PYR_OK;
+}
+
 bool pyr_read_at(int file, void *dst, size_t n, uint64_t at)
 {
     for (size_t done = 0; done < n;) {
@@ -192,13 +208,25 @@ pyr_status pyr_make_folders(const char *path)
     return status;
 }
 
+static bool keeps_nothing;
+
+void pyr_cache_keep_nothing(void)
+{
+    keeps_nothing = true;
+}
+
+bool pyr_cache_keeps(void)
+{
+    return !keeps_nothing;
+}
+
 char *pyr_cache_path(const char *name)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 
     if (cache && *cache == '/')
         return pyr_strfmt("%s/pyrdiff/%s", cache, name);
-    return home && *home ? pyr_strfmt("%s/.cache/pyrdiff/%s", home, name) : NULL;
+    return home && *home == '/' ? pyr_strfmt("%s/.cache/pyrdiff/%s", home, name) : NULL;
 }
 
 char *pyr_path_join(const char *folder, const char *name)

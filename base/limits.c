@@ -84,14 +84,11 @@ static void groups(uint64_t *left)
         fclose(f);
 }
 
-uint64_t pyr_memory_left(void)
+uint64_t pyr_address_left(void)
 {
-    uint64_t left = UINT64_MAX, value, used = 0;
+    uint64_t left = UINT64_MAX, used = 0;
     struct rlimit limit;
 
-    if (number_in(&value, "/proc/meminfo", "MemAvailable:", 1024))
-        left = value;
-    groups(&left);
     number_in(&used, "/proc/self/status", "VmSize:", 1024);
     if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
         lower(&left, limit.rlim_cur, used);
@@ -100,4 +97,14 @@ uint64_t pyr_memory_left(void)
     if (getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
         lower(&left, limit.rlim_cur, used);
     return left;
+}
+
+uint64_t pyr_memory_left(void)
+{
+    uint64_t left = UINT64_MAX, value, address = pyr_address_left();
+
+    if (number_in(&value, "/proc/meminfo", "MemAvailable:", 1024))
+        left = value;
+    groups(&left);
+    return address < left ? address : left;
 }

@@ -10,4 +10,7 @@
  * when the system does not say. */
 uint64_t pyr_memory_left(void);
 
+/* Bytes that the limits of address space and data alone leave; UINT64_MAX: there are none. */
+uint64_t pyr_address_left(void);
+
 #endif

@@ -349,14 +349,22 @@ out:
 /* It takes an integer beyond 32 bits without the suffix L and keeps the low
  * bits, silently. So the text is looked through first, and the files that it
  * includes; what looks like a number in a comment or a string does not count. */
+/* All files that a text includes. They multiply: eight deep, each with ten of the next, are a hundred
+ * million, which libconfig would read one by one. */
+typedef struct included {
+    int files;
+    size_t bytes;
+} included;
+
 typedef struct scan {
     const char *at, *end;
     const char *name;   /* of the file */
     const char *folder; /* of @include; NULL: not allowed */
     int line, depth;
+    included *all;
 } scan;
 
-enum { INCLUDE_DEPTH = 8 /* libconfig allows 10 */, FILE_LIMIT = 1 << 22 };
+enum { INCLUDE_DEPTH = 8 /* libconfig allows 10 */, INCLUDE_FILES = 100, FILE_LIMIT = 1 << 22 };
 static pyr_status scan_text(scan s);
 
 static void step(scan *s, size_t n)
@@ -457,15 +465,25 @@ static pyr_status scan_include(scan *s)
     if (s->depth >= INCLUDE_DEPTH)
         return pyr_fail(PYR_E_CONFIG, "%s:%d: @include is nested %d deep, does the file include itself?",
                         s->name, s->line, s->depth);
+    if (++s->all->files > INCLUDE_FILES)
+        return pyr_fail(PYR_E_CONFIG,
+                        "%s:%d: more than %d files are included in all (files that include others count each "
+                        "time): put settings into fewer files, or include each once",
+                        s->name, s->line, INCLUDE_FILES);
     path = pyr_strfmt("%s/%.*s", s->folder, (int)(close - open - 1), open + 1);
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory: the path of an included file");
     status = pyr_file_read(&bytes, &size, path, FILE_LIMIT);
-    if (status == PYR_OK) {
-        status = scan_text((scan){bytes, bytes + size, path, s->folder, 1, s->depth + 1});
-        pyr_free(bytes);
-    } else
+    if (status != PYR_OK)
         pyr_fail_prefix(status, "%s:%d", s->name, s->line);
+    else {
+        s->all->bytes += size;
+        status = s->all->bytes > FILE_LIMIT
+                     ? pyr_fail(PYR_E_CONFIG, "%s:%d: the included files are of more than %d bytes in all",
+                                s->name, s->line, FILE_LIMIT)
+                     : scan_text((scan){bytes, bytes + size, path, s->folder, 1, s->depth + 1, s->all});
+        pyr_free(bytes);
+    }
     pyr_free(path);
     step(s, (size_t)(close + 1 - s->at));
     return status;
@@ -691,11 +709,12 @@ static pyr_status read_source(pyr_settings *s, const char *text, const char *nam
 {
     reader r = {.settings = s, .name = name, .folder = folder};
     config_t config;
+    included all = {0};
     pyr_status status;
 
     if (strncmp(text, "\xEF\xBB\xBF", 3) == 0)
         text += 3; /* the mark that some editors put before UTF-8 */
-    PYR_TRY(scan_text((scan){text, text + strlen(text), name, folder, 1, 0}));
+    PYR_TRY(scan_text((scan){text, text + strlen(text), name, folder, 1, 0, &all}));
     config_init(&config);
     if (folder)
         config_set_include_dir(&config, folder);

@@ -206,7 +206,8 @@ static pyr_status write_manifest(const char *run, const pyr_settings *settings, 
 static bool matters(const pyr_section *section, const pyr_setting *row)
 {
     static const char *const free_keys[] = {"train.checkpoint", "train.status",   "train.held_out",
-                                            "train.snapshot",   "train.duration", "data.path"};
+                                            "train.snapshot",   "train.duration", "data.path",
+                                            "data.decode_limit"};
     char key[128];
 
     snprintf(key, sizeof key, "%s.%s", section->name, row->key);

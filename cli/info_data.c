@@ -30,10 +30,14 @@ static void print_memory(const pyr_dataset *set)
 static void print_reading(const pyr_dataset *set)
 {
     pyr_data_values v = pyr_dataset_values(set);
+    pyr_data_decoded d = pyr_dataset_decoded(set);
 
     if (*pyr_dataset_how(set))
         pyr_print("read as     %s\n", pyr_dataset_how(set));
     pyr_print("values      %g to %g, of %g to %g\n", v.least, v.most, v.low, v.high);
+    if (d.limit)
+        pyr_print("decoded     %.4g MiB, of at most %.4g MiB (data.decode_limit)\n",
+                  (double)d.bytes / 1048576.0, (double)d.limit / 1048576.0);
     if (pyr_dataset_turned(set))
         pyr_print("turned      %lld images, as the orientation in their files says\n",
                   (long long)pyr_dataset_turned(set));

@@ -296,8 +296,9 @@ static pyr_status read_log(log_facts *out, const pyr_trial *trial, int level)
 /* A judgement in its child. */
 typedef struct judging {
     const pyr_trial *trial;
-    char *run, *network;
-    uint64_t weights; /* hash of the model's */
+    char *run;
+    pyr_own_network network; /* a classifier, where none is named */
+    uint64_t weights;        /* hash of the model's */
     pyr_settings *settings;
     pyr_config config;
     pyr_kernels *k;
@@ -384,7 +385,7 @@ static pyr_status evaluate(judging *j)
 
     if (!job.network[0] && !job.network[1]) {
         PYR_TRY(pyr_default_network(&j->network, j->k, j->data, with->cache, with->on_line, with->ctx));
-        job.network[0] = j->network;
+        job.network[0] = j->network.path;
     }
     return pyr_evaluate(&j->evaluation, &job);
 }
@@ -470,7 +471,7 @@ out:
     pyr_dataset_free(j.data);
     pyr_kernels_free(j.k);
     pyr_settings_free(j.settings);
-    pyr_free(j.network);
+    pyr_own_network_free(&j.network);
     pyr_free(j.run);
     return status;
 }

@@ -61,17 +61,18 @@ typedef struct pyr_collection {
     const char *kind;             /* "IDX", "CIFAR-10", "CIFAR-100", "image files", ...; static */
     pyr_found *at;
     int64_t n, room;
-    pyr_archive *archive; /* that the image files are in, or NULL */
-    pyr_packed *packed;   /* or NULL; then `at` has its images in its order */
-    void *block;          /* samples of all packed images, by their index, once they were read into memory;
-                             owned */
-    pyr_names sources;    /* archives and packed files that images were taken from, so that a change of one is
-                             noticed; image files in folders need not be named */
-    pyr_names classes;    /* names in the order of the labels; may be empty though there are labels */
-    pyr_text how;         /* one sentence on how it was read, without an end: what is the split, what are the
-                             classes, where labels come from, how to overrule it; or empty */
-    pyr_text notes;       /* what a person should know about how it was read, each "; ..." */
-    pyr_names warnings;   /* sentences on what is probably not meant, each with its remedy */
+    pyr_data_decoded decoded; /* by pyr_collect_decode */
+    pyr_archive *archive;     /* that the image files are in, or NULL */
+    pyr_packed *packed;       /* or NULL; then `at` has its images in its order */
+    void *block;        /* samples of all packed images, by their index, once they were read into memory;
+                           owned */
+    pyr_names sources;  /* archives and packed files that images were taken from, so that a change of one is
+                           noticed; image files in folders need not be named */
+    pyr_names classes;  /* names in the order of the labels; may be empty though there are labels */
+    pyr_text how;       /* one sentence on how it was read, without an end: what is the split, what are the
+                           classes, where labels come from, how to overrule it; or empty */
+    pyr_text notes;     /* what a person should know about how it was read, each "; ..." */
+    pyr_names warnings; /* sentences on what is probably not meant, each with its remedy */
 } pyr_collection;
 
 void pyr_collection_free(pyr_collection *c);
@@ -98,22 +99,22 @@ void pyr_collection_drop(pyr_collection *c, bool test);
 
 /* ---- the kinds of data set ---- */
 
-bool pyr_idx_folder_is(const char *folder, const pyr_names *names);
+pyr_status pyr_idx_folder_is(bool *yes, const char *folder, const pyr_names *names);
 pyr_status pyr_collect_idx_folder(pyr_collection *c, const char *folder, const pyr_names *names);
 /* One file of images; its labels are looked for beside it. */
 pyr_status pyr_collect_idx_file(pyr_collection *c, const char *path);
 
-bool pyr_cifar_folder_is(const char *folder, const pyr_names *names);
+pyr_status pyr_cifar_folder_is(bool *yes, const char *folder, const pyr_names *names);
 pyr_status pyr_collect_cifar_folder(pyr_collection *c, const char *folder, const pyr_names *names);
 pyr_status pyr_collect_cifar_file(pyr_collection *c, const char *path);
 
-bool pyr_stl_folder_is(const char *folder, const pyr_names *names);
-bool pyr_stl_file_is(const char *path);
+pyr_status pyr_stl_folder_is(bool *yes, const char *folder, const pyr_names *names);
+pyr_status pyr_stl_file_is(bool *is, const char *path);
 pyr_status pyr_collect_stl_folder(pyr_collection *c, const char *folder, const pyr_names *names);
 pyr_status pyr_collect_stl_file(pyr_collection *c, const char *path);
 
 /* .npy and .npz files, and nothing that is read otherwise. */
-bool pyr_array_folder_is(const char *folder, const pyr_names *names);
+pyr_status pyr_array_folder_is(bool *yes, const char *folder, const pyr_names *names);
 pyr_status pyr_collect_array_folder(pyr_collection *c, const char *folder, const pyr_names *names);
 /* An NPZ or a .npy; labels that are not in it are looked for beside it. */
 pyr_status pyr_collect_npz(pyr_collection *c, const char *path);
@@ -168,7 +169,7 @@ typedef struct pyr_decode {
 
 /* Decode all image files, or read all packed images, and fill in what is found out (pyr_found from h on). Bad
  * files get their sentence in `bad`; only what is no file's fault is a failure, as is any fault of a packed
- * file. */
+ * file. PYR_E_CONFIG: the images take more bytes than data.decode_limit allows. */
 pyr_status pyr_collect_decode(pyr_collection *c, const pyr_decode *d);
 
 /* Give every usable image once more to `use`, from the memory or decoded again: any number of threads at a

@@ -33,6 +33,9 @@ static const pyr_setting rows[] = {
      "[black, white]: the values, as the files have them, that become -1 and 1; auto: those of their type"},
     {"memory", PYR_SETTING_COUNT, AT(set.memory), 0, 1e15, "0", NULL,
      "bytes of images kept in memory, more are read from a file in the cache; 0: a third of what is free"},
+    {"decode_limit", PYR_SETTING_COUNT, AT(set.decode_limit), 0, 1e18, "0", NULL,
+     "bytes that all pictures may take when they are decoded; 0: 2 GiB, or 256 times their files if that is "
+     "more"},
     {"dequantise", PYR_SETTING_BOOL, AT(dequantise), 0, 0, "false", NULL,
      "add noise U(-2^-b, 2^-b) to images of b bits in training, new each time: for models whose likelihood "
      "is "

@@ -43,11 +43,17 @@ typedef struct pyr_data_settings {
                             of the type, 0..255 and 0..65535 (floats: see npy) */
     int64_t memory; /* bytes of samples that are kept in memory; more lie in a file of the cache. 0 (default):
                        a third of what this process may still take */
-    pyr_reading reading; /* default: nobody is told */
+    int64_t decode_limit; /* bytes that all images may take as they are decoded, before they are resized; more
+                             are refused. 0 (default): PYR_DECODE_LEAST, or PYR_DECODE_RATIO times their files
+                             if that is more, which no photographs come near */
+    pyr_reading reading;  /* default: nobody is told */
 } pyr_data_settings;
 
 /* What `split` and `classes` may be; NULL behind the last. */
 extern const char *const pyr_split_words[], *const pyr_class_words[];
+
+#define PYR_DECODE_LEAST (UINT64_C(2) << 30)
+enum { PYR_DECODE_RATIO = 256 };
 
 #define PYR_DATA_SETTINGS_DEFAULT                                                                            \
     {                                                                                                        \
@@ -118,6 +124,12 @@ typedef struct pyr_data_values {
     double low, high;   /* that become -1 and 1 */
 } pyr_data_values;
 pyr_data_values pyr_dataset_values(const pyr_dataset *set);
+
+/* Bytes of all images as they were decoded, and what they were allowed; 0: taken from the cache. */
+typedef struct pyr_data_decoded {
+    uint64_t bytes, limit;
+} pyr_data_decoded;
+pyr_data_decoded pyr_dataset_decoded(const pyr_dataset *set);
 
 int64_t pyr_dataset_turned(const pyr_dataset *set); /* images turned as the orientation in their files says */
 const char *pyr_dataset_how(const pyr_dataset *set); /* one sentence on how it was read, or "" */

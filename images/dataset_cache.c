@@ -4,15 +4,20 @@
  * XDG_CACHE_HOME/pyrdiff/images/HASH.images, by the path and the settings that the images depend on, so that
  * a data set that changes has one file, which is made anew. It holds, little-endian:
  *
- *     0     "pyrdiff images 1", then 64-bit numbers: key, start and bytes of the facts, their hash, size of
- * the file 4096  the samples, image after image, training images first then  the facts: one JSON object, a
- * NUL, and the labels (32-bit; none when there are no classes)
+ *     0     "pyrdiff images 2", then 64-bit numbers: key, start and bytes of the facts, their hash, size of
+ * the file 4096  image after image, training images first: its samples, and 8 bytes of checksum (XXH3-64, the
+ *           image's number as its seed)
+ *     then  the facts: one JSON object, a NUL, and the labels (32-bit; none when there are no classes)
+ *
+ * A file that is damaged or of another version is made anew when that is seen on opening. An image is
+ * compared with its checksum whenever it is read: 0.1 us for one of 784 bytes, 2 us for 64x64 in colour.
  *
  * The file can be removed at any time; a running process keeps what it has open.
  */
 #include "base/atomic_file.h"
 #include "images/dataset_internal.h"
 
+#include "base/checksum.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include <errno.h>
@@ -22,14 +27,15 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the file is written as a little-endian machine has numbers in memory"
 #endif
 
-static const char magic[16] = "pyrdiff images 1"; /* without a NUL */
-enum { SAMPLES_AT = 4096, FACTS_MOST = 1 << 30 };
+static const char magic[16] = "pyrdiff images 2"; /* without a NUL */
+enum { SAMPLES_AT = 4096, FACTS_MOST = 1 << 30, SUM = 8 /* bytes of a checksum */ };
 
 typedef struct header {
     char magic[16];
@@ -204,6 +210,31 @@ static pyr_status get_facts(pyr_dataset *set, const cJSON *json)
 
 /* ---- taking ---- */
 
+size_t pyr_dataset_cache_stride(const pyr_dataset *set)
+{
+    return set->image_bytes + SUM;
+}
+
+pyr_status pyr_dataset_cache_read(const pyr_dataset *set, int64_t slot, void *dst)
+{
+    uint64_t at = set->samples_at + (uint64_t)slot * pyr_dataset_cache_stride(set), sum;
+    struct iovec parts[2] = {{dst, set->image_bytes}, {&sum, SUM}};
+
+    /* All of it at once, as a rule. */
+    if (preadv(set->file, parts, 2, (off_t)at) != (ssize_t)pyr_dataset_cache_stride(set) &&
+        (!pyr_read_at(set->file, dst, set->image_bytes, at) ||
+         !pyr_read_at(set->file, &sum, SUM, at + set->image_bytes)))
+        return pyr_fail(PYR_E_IO, "%s: image %lld of the data set cannot be read from it: %s", set->cache,
+                        (long long)slot, errno ? strerror(errno) : "it became shorter");
+    if (sum != pyr_checksum_at(dst, set->image_bytes, (uint64_t)slot))
+        return pyr_fail(
+            PYR_E_FORMAT,
+            "%s is damaged: image %lld of the data set is not what was written; remove this file, and "
+            "it is made again from the data set",
+            set->cache, (long long)slot);
+    return PYR_OK;
+}
+
 /* Whole, of this key, and as it was written. */
 static bool fits(const header *h, int file, uint64_t key)
 {
@@ -233,6 +264,7 @@ static void forget(pyr_dataset *set)
     pyr_dataset rest = {.path = set->path, .cache = set->cache, .file = -1};
 
     set->path = set->cache = NULL;
+    set->file = -1; /* the caller's */
     pyr_dataset_clear(set);
     *set = rest;
 }
@@ -240,6 +272,7 @@ static void forget(pyr_dataset *set)
 static pyr_status take(pyr_dataset *set, int file, const header *h, char *facts, uint64_t memory)
 {
     uint64_t bytes;
+    int64_t images;
     cJSON *json = NULL;
     pyr_status status;
 
@@ -248,45 +281,70 @@ static pyr_status take(pyr_dataset *set, int file, const header *h, char *facts,
     cJSON_Delete(json);
     PYR_TRY(status);
     PYR_TRY(take_labels(set, facts, (size_t)h->facts_bytes));
-    bytes = (uint64_t)(set->count[0] + set->count[1]) * set->image_bytes;
-    if (set->count[0] < 1 || set->image_bytes == 0 || bytes != h->facts_at - SAMPLES_AT)
-        return pyr_fail(PYR_E_FORMAT, "%s: images are missing", set->cache);
+    images = set->count[0] + set->count[1];
+    bytes = (uint64_t)images * set->image_bytes;
+    if (set->count[0] < 1 || set->image_bytes == 0 ||
+        (uint64_t)images * pyr_dataset_cache_stride(set) != h->facts_at - SAMPLES_AT)
+        return pyr_fail(PYR_E_FORMAT, "%s is damaged: images are missing", set->cache);
     set->samples_at = SAMPLES_AT;
+    set->file = file;
     if (bytes > memory)
         return PYR_OK;
     PYR_TRY(pyr_new(&set->samples, (size_t)bytes, 1, "the data set"));
-    if (!pyr_read_at(file, set->samples, (size_t)bytes, SAMPLES_AT))
-        return pyr_fail(PYR_E_IO, "%s cannot be read: %s", set->cache, strerror(errno));
+    for (int64_t i = 0; i < images; i++)
+        PYR_TRY(pyr_dataset_cache_read(set, i, (char *)set->samples + (size_t)i * set->image_bytes));
+    close(file);
+    set->file = -1;
     return PYR_OK;
+}
+
+/* Of the file that is there nothing can be said. */
+static pyr_status unread(pyr_dataset *set, int error)
+{
+    return pyr_fail(PYR_E_IO, "%s cannot be read: %s", set->cache,
+                    error ? strerror(error) : "it is too short");
+}
+
+static pyr_status take_file(pyr_dataset *set, bool *taken, int file, uint64_t key, uint64_t memory)
+{
+    header h = {0};
+    char *facts = NULL;
+    pyr_status status;
+
+    if (!pyr_read_at(file, &h, sizeof h, 0))
+        return errno ? unread(set, errno) : PYR_OK; /* too short: another file */
+    if (!fits(&h, file, key))
+        return PYR_OK;
+    PYR_TRY(pyr_new(&facts, (size_t)h.facts_bytes + 1, 1, "the data set"));
+    if (!pyr_read_at(file, facts, (size_t)h.facts_bytes, h.facts_at))
+        PYR_TRY_OUT(unread(set, errno));
+    if (pyr_hash(PYR_HASH_START, facts, (size_t)h.facts_bytes) != h.facts_hash)
+        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s is damaged: the facts are not what was written", set->cache));
+    status = take(set, file, &h, facts, memory);
+    *taken = status == PYR_OK;
+out:
+    pyr_free(facts);
+    return status;
 }
 
 pyr_status pyr_dataset_cache_take(pyr_dataset *set, bool *taken, uint64_t key, uint64_t memory)
 {
-    header h = {0};
-    char *facts = NULL;
-    pyr_status status = PYR_OK;
     int file = open(set->cache, O_RDONLY | O_CLOEXEC);
+    pyr_status status;
 
     *taken = false;
-    if (file < 0 || !pyr_read_at(file, &h, sizeof h, 0) || !fits(&h, file, key))
-        goto out;
-    PYR_TRY_OUT(pyr_new(&facts, (size_t)h.facts_bytes + 1, 1, "the data set"));
-    if (!pyr_read_at(file, facts, (size_t)h.facts_bytes, h.facts_at) ||
-        pyr_hash(PYR_HASH_START, facts, (size_t)h.facts_bytes) != h.facts_hash)
-        goto out;
-    status = take(set, file, &h, facts, memory);
-    *taken = status == PYR_OK;
-    if (status != PYR_OK)
+    if (file < 0 && errno == ENOENT)
+        return PYR_OK;
+    status = file < 0 ? unread(set, errno) : take_file(set, taken, file, key, memory);
+    if (!*taken) {
         forget(set);
-    if (status == PYR_E_FORMAT || status == PYR_E_IO) /* then it is made anew */
-        status = PYR_OK;
-out:
-    if (*taken && !set->samples)
-        set->file = file;
-    else if (file >= 0)
-        close(file);
-    pyr_free(facts);
-    return status;
+        if (file >= 0)
+            close(file);
+    }
+    if (status != PYR_E_FORMAT && status != PYR_E_IO)
+        return status;
+    pyr_text_add(&set->unread, "%s; the images are made anew", pyr_error());
+    return PYR_OK;
 }
 
 /* ---- making ---- */
@@ -328,7 +386,7 @@ out:
 
 pyr_status pyr_dataset_cache_begin(pyr_cache_writer *out, const pyr_dataset *set)
 {
-    uint64_t bytes = (uint64_t)(set->count[0] + set->count[1]) * set->image_bytes;
+    uint64_t bytes = (uint64_t)(set->count[0] + set->count[1]) * pyr_dataset_cache_stride(set);
     char *folder = pyr_strdup(set->cache);
     struct statvfs disk;
     pyr_status status;
@@ -361,22 +419,30 @@ out:
     return status;
 }
 
+static bool write_at(int file, const void *bytes, size_t n, uint64_t at)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t part = pwrite(file, (const char *)bytes + done, n - done, (off_t)(at + done));
+
+        if (part < 0 && errno == EINTR)
+            continue;
+        if (part <= 0)
+            return false;
+        done += (size_t)part;
+    }
+    return true;
+}
+
 pyr_status pyr_dataset_cache_write(const pyr_cache_writer *writer, int64_t slot, const void *samples,
                                    size_t image_bytes)
 {
     int file = fileno(writer->file.stream);
-    uint64_t at = SAMPLES_AT + (uint64_t)slot * image_bytes;
+    uint64_t at = SAMPLES_AT + (uint64_t)slot * (image_bytes + SUM),
+             sum = pyr_checksum_at(samples, image_bytes, (uint64_t)slot);
 
-    for (size_t done = 0; done < image_bytes;) {
-        ssize_t n = pwrite(file, (const char *)samples + done, image_bytes - done, (off_t)(at + done));
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return cannot_write(writer->file.path, errno);
-        done += (size_t)n;
-    }
-    return PYR_OK;
+    return write_at(file, samples, image_bytes, at) && write_at(file, &sum, SUM, at + image_bytes)
+               ? PYR_OK
+               : cannot_write(writer->file.path, errno);
 }
 
 pyr_status pyr_dataset_cache_end(pyr_cache_writer *writer, pyr_dataset *set, uint64_t key)

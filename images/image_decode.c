@@ -7,8 +7,10 @@
 #include "images/image_file.h"
 #include "images/range.h"
 #include <limits.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* What is read in order is handed to the pool in portions of so many images, or bytes of files. */
 enum { PORTION = 1024, PORTION_BYTES = 32 << 20 };
@@ -20,12 +22,64 @@ typedef struct decoding {
     void *arg;
     atomic_ullong kept; /* bytes of images in memory */
     atomic_llong done;
+    atomic_ullong decoded, limit; /* bytes of all images as they are decoded, and how many they may be */
+    atomic_ullong read;           /* bytes of image files in folders */
+    pthread_mutex_t settling;     /* held while the limit is found out */
+    bool settled;
     /* the portion, images first .. first + count - 1 of the collection */
     int64_t first, count;
     char *bytes[PORTION]; /* of each file; NULL: not needed, or bad */
     size_t sizes[PORTION];
     char *block; /* samples of a packed source */
 } decoding;
+
+/* ---- how much may be decoded ---- */
+
+static uint64_t file_bytes(const char *path)
+{
+    struct stat info;
+
+    return path && stat(path, &info) == 0 && info.st_size > 0 ? (uint64_t)info.st_size : 0;
+}
+
+/* What is allowed when nothing is said: from the sizes of all files. `read`: that many bytes were read of
+ * image files in folders, which are all of them; 0: ask for their sizes. */
+static void settle_limit(decoding *run, uint64_t read)
+{
+    const pyr_collection *c = run->c;
+    uint64_t bytes = read;
+
+    pthread_mutex_lock(&run->settling);
+    if (!run->settled) {
+        for (size_t i = 0; i < c->sources.n; i++)
+            bytes += file_bytes(c->sources.at[i]);
+        for (int64_t i = 0; i < c->n && !c->archive && !c->packed && !read; i++)
+            bytes += file_bytes(c->at[i].path);
+        bytes *= PYR_DECODE_RATIO;
+        atomic_store(&run->limit, bytes > PYR_DECODE_LEAST ? bytes : PYR_DECODE_LEAST);
+        run->settled = true;
+    }
+    pthread_mutex_unlock(&run->settling);
+}
+
+/* So many bytes more of decoded images, those of `name` the last. The files' sizes are asked for only when it
+ * comes to them. */
+static pyr_status add_decoded(decoding *run, uint64_t bytes, const char *name)
+{
+    uint64_t all = atomic_fetch_add(&run->decoded, bytes) + bytes;
+
+    if (all <= atomic_load(&run->limit))
+        return PYR_OK;
+    settle_limit(run, 0);
+    if (all <= atomic_load(&run->limit))
+        return PYR_OK;
+    return pyr_fail(
+        PYR_E_CONFIG,
+        "%s: with this the images take %.4g MiB when they are decoded, more than the %.4g MiB that so "
+        "many bytes of files are allowed: are they what they should be? If so, raise the limit with "
+        "--set data.decode_limit=BYTES",
+        name, (double)all / 1048576, (double)atomic_load(&run->limit) / 1048576);
+}
 
 /* ---- one image ---- */
 
@@ -43,7 +97,7 @@ static pyr_status to_size(pyr_image *image, bool *fitted, const pyr_decode *d)
 }
 
 /* Read and decode image i, measure it if `facts`, and bring it to range and size. */
-static pyr_status make(pyr_image *out, const decoding *run, int64_t i, pyr_found *facts)
+static pyr_status make(pyr_image *out, decoding *run, int64_t i, pyr_found *facts)
 {
     const pyr_collection *c = run->c;
     const pyr_data_settings *set = c->set;
@@ -54,15 +108,17 @@ static pyr_status make(pyr_image *out, const decoding *run, int64_t i, pyr_found
     pyr_status status;
 
     *out = (pyr_image){0};
-    if (!c->archive)
-        PYR_TRY_OUT(pyr_image_read(out, path));
-    else if (c->archive->in_order)
-        PYR_TRY_OUT(pyr_image_decode(out, run->bytes[i - run->first], run->sizes[i - run->first], path));
-    else {
+    if (!c->archive) {
+        PYR_TRY_OUT(pyr_file_read(&bytes, &n, path, PYR_IMAGE_FILE));
+        atomic_fetch_add(&run->read, n);
+    } else if (!c->archive->in_order)
         PYR_TRY_OUT(c->archive->read(c->archive, &bytes, &n, c->at[i].entry, path));
+    if (bytes)
         PYR_TRY_OUT(pyr_image_decode(out, bytes, n, path));
-    }
+    else
+        PYR_TRY_OUT(pyr_image_decode(out, run->bytes[i - run->first], run->sizes[i - run->first], path));
     if (facts) {
+        PYR_TRY_OUT(add_decoded(run, pyr_image_bytes(out), path));
         facts->c = out->c;
         facts->bits = out->bits;
         facts->turned = out->turned;
@@ -160,7 +216,7 @@ static pyr_status measure_file(decoding *run, int64_t i)
     return PYR_OK;
 }
 
-static pyr_status use_file(const decoding *run, int64_t i)
+static pyr_status use_file(decoding *run, int64_t i)
 {
     pyr_found *found = &run->c->at[i];
     pyr_image image = found->image;
@@ -272,6 +328,8 @@ static pyr_status packed_all(decoding *run)
     int64_t portion = (int64_t)(PORTION_BYTES / bytes) < 1 ? 1 : (int64_t)(PORTION_BYTES / bytes);
     pyr_status status;
 
+    if (!run->use)
+        PYR_TRY(add_decoded(run, (uint64_t)c->n * bytes, c->set->path));
     if (c->block) { /* they are there */
         run->block = c->block;
         return pyr_pool_run(run->d->pool, (int)c->n, one, run);
@@ -304,12 +362,20 @@ static pyr_status all(pyr_collection *c, const pyr_decode *d, pyr_use_image use,
     run->d = d;
     run->use = use;
     run->arg = arg;
+    run->settled = c->set->decode_limit > 0;
+    run->limit = run->settled ? (uint64_t)c->set->decode_limit : PYR_DECODE_LEAST;
+    pthread_mutex_init(&run->settling, NULL);
     if (c->packed)
         status = packed_all(run);
     else if (c->archive && c->archive->in_order)
         status = in_order(run);
     else
         status = pyr_pool_run(d->pool, (int)c->n, one, run);
+    if (!use) {
+        settle_limit(run, atomic_load(&run->read));
+        c->decoded = (pyr_data_decoded){atomic_load(&run->decoded), atomic_load(&run->limit)};
+    }
+    pthread_mutex_destroy(&run->settling);
     pyr_free(run);
     return status;
 }

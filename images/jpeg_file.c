@@ -11,8 +11,9 @@
 #include <jerror.h>
 
 /* A progressive file of a few bytes can ask for the whole image to be gone over
- * in every scan; real encoders use about ten. */
-enum { MOST_SCANS = 200 };
+ * in every scan; real encoders use about ten. More than USUAL_SCANS are believed
+ * as far as the bytes would do for as many pixels in one (PIXELS_A_BYTE). */
+enum { MOST_SCANS = 200, USUAL_SCANS = 20, PIXELS_A_BYTE = 8192 };
 
 /* libjpeg reports errors by longjmp; see png_file.c on why all state that a
  * jump crosses is here, in the caller's frame. */
@@ -21,6 +22,7 @@ typedef struct job {
     struct jpeg_error_mgr errors;
     struct jpeg_progress_mgr progress;
     const char *name;
+    size_t bytes; /* of the file */
     pyr_image *image;
     int orientation;
     JSAMPLE *cmyk; /* one row, for files of four components */
@@ -57,11 +59,14 @@ static void on_output(j_common_ptr jpeg)
 static void on_progress(j_common_ptr jpeg)
 {
     job *j = jpeg->client_data;
+    int scan = j->jpeg.input_scan_number;
+    uint64_t pixels = (uint64_t)j->jpeg.image_width * j->jpeg.image_height;
 
-    if (j->jpeg.input_scan_number > MOST_SCANS) {
-        snprintf(j->reason, sizeof j->reason, "more than %d scans", MOST_SCANS);
-        longjmp(j->back, 1);
-    }
+    if (scan <= USUAL_SCANS ||
+        (scan <= MOST_SCANS && pixels * (uint64_t)scan <= PIXELS_A_BYTE * (uint64_t)j->bytes))
+        return;
+    snprintf(j->reason, sizeof j->reason, "%d scans and more in %zu bytes", scan, j->bytes);
+    longjmp(j->back, 1);
 }
 
 bool pyr_jpeg_is(const void *bytes, size_t n)
@@ -109,8 +114,10 @@ static pyr_status decode(job *j, const void *bytes, size_t n)
     j->orientation = orientation_of(jpeg);
 
     /* One bit is the least that Huffman coding spends on a block, and the
-     * sampling factors let a block stand for at most 32x32 pixels. */
-    if (!jpeg->arith_code && (uint64_t)jpeg->image_width * jpeg->image_height > 8192 * (uint64_t)n)
+     * sampling factors let a block stand for at most 32x32 pixels. Arithmetic
+     * coding can spend less, on a plain picture alone: a few bytes of it that
+     * stand for gigabytes are refused all the same. */
+    if ((uint64_t)jpeg->image_width * jpeg->image_height > PIXELS_A_BYTE * (uint64_t)n)
         return pyr_fail(PYR_E_FORMAT,
                         "%s: the JPEG is cut short or false: %zu bytes cannot hold %ux%u pixels", j->name, n,
                         jpeg->image_height, jpeg->image_width);
@@ -137,7 +144,7 @@ static pyr_status decode(job *j, const void *bytes, size_t n)
 
 pyr_status pyr_jpeg_decode(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name)
 {
-    job j = {.name = name, .image = out, .orientation = 1};
+    job j = {.name = name, .bytes = n, .image = out, .orientation = 1};
     pyr_status status;
 
     *out = (pyr_image){0};

@@ -15,10 +15,14 @@
 #include "images/pixels.h"
 #include "images/png_file.h"
 #include "images/resize.h"
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
+
+#include <jpeglib.h> /* needs stdio.h before it */
 
 #define GOLDEN "tests/golden/images/"
 
@@ -441,6 +445,66 @@ static void false_promises(void)
 }
 
 /* ---- JPEG ---- */
+
+/* A plain grey JPEG, side x side: coded arithmetically, or in `scans` scans (0: one). */
+static void make_jpeg(unsigned char **bytes, unsigned long *n, unsigned side, bool arithmetic, int scans)
+{
+    struct jpeg_compress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    jpeg_scan_info info[100];
+    JSAMPLE *row;
+
+    jpeg.err = jpeg_std_error(&errors);
+    jpeg_create_compress(&jpeg);
+    *bytes = NULL;
+    *n = 0;
+    jpeg_mem_dest(&jpeg, bytes, n);
+    jpeg.image_width = jpeg.image_height = side;
+    jpeg.input_components = 1;
+    jpeg.in_color_space = JCS_GRAYSCALE;
+    jpeg_set_defaults(&jpeg);
+    jpeg.arith_code = arithmetic;
+    for (int i = 0; i < scans; i++) /* the constants, then coefficients one by one */
+        info[i] = (jpeg_scan_info){.comps_in_scan = 1, .Ss = i, .Se = i};
+    if (scans) {
+        jpeg.scan_info = info;
+        jpeg.num_scans = scans;
+    }
+    jpeg_start_compress(&jpeg, TRUE);
+    CHECK_OK(pyr_new(&row, side, 1, "a row"));
+    while (jpeg.next_scanline < side)
+        jpeg_write_scanlines(&jpeg, &row, 1);
+    jpeg_finish_compress(&jpeg);
+    jpeg_destroy_compress(&jpeg);
+    pyr_free(row);
+}
+
+/* Arithmetic coding is checked as Huffman coding is; scans by the dozen are believed as far as the bytes do.
+ */
+static void jpeg_of_nothing(void)
+{
+    unsigned char *bytes;
+    unsigned long n;
+    pyr_image image;
+
+    make_jpeg(&bytes, &n, 64, true, 0);
+    CHECK_OK(pyr_image_decode(&image, bytes, n, "plain.jpg"));
+    CHECK(image.h == 64 && image.w == 64 && image.c == 1);
+    pyr_image_free(&image);
+    free(bytes);
+    make_jpeg(&bytes, &n, 4096, true, 0);
+    CHECK(n < 2048);
+    CHECK_FAILS(pyr_image_decode(&image, bytes, n, "plain.jpg"), PYR_E_FORMAT,
+                "bytes cannot hold 4096x4096 pixels");
+    free(bytes);
+    make_jpeg(&bytes, &n, 1024, false, 60);
+    CHECK_FAILS(pyr_image_decode(&image, bytes, n, "scans.jpg"), PYR_E_FORMAT, "scans and more in");
+    free(bytes);
+    make_jpeg(&bytes, &n, 1024, false, 12);
+    CHECK_OK(pyr_image_decode(&image, bytes, n, "scans.jpg"));
+    pyr_image_free(&image);
+    free(bytes);
+}
 
 static void jpeg_matches_pillow(void)
 {
@@ -1403,6 +1467,7 @@ int main(int argc, char **argv)
     RUN(png_damaged);
     RUN(jpeg_matches_pillow);
     RUN(jpeg_damaged);
+    RUN(jpeg_of_nothing);
     RUN(false_promises);
     RUN(resize_rules);
     RUN(idx_data);

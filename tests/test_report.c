@@ -172,13 +172,13 @@ static void escapes(void)
                  "chet \xf0\x9f\x98\x80");
     check_escape("a\x01"
                  "b\nc\td",
-                 "a b\nc\td");
+                 "a\\x01b\nc\td");
     /* no UTF-8: a byte alone, cut short, too long a form, a surrogate, beyond Unicode */
-    check_escape("\xff!", "?!");
-    check_escape("x\xc3", "x?");
-    check_escape("\xc0\xaf", "??");
-    check_escape("\xed\xa0\x80", "???");
-    check_escape("\xf4\x90\x80\x80", "????");
+    check_escape("\xff!", "\\xff!");
+    check_escape("x\xc3", "x\\xc3");
+    check_escape("\xc0\xaf", "\\xc0\\xaf");
+    check_escape("\xed\xa0\x80", "\\xed\\xa0\\x80");
+    check_escape("\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80");
 }
 
 /* RFC 4648, section 10, and a text over the writer's block. */
@@ -522,14 +522,15 @@ static void comparisons_become_tables(void)
     pyr_free(page);
 }
 
-/* Any allocation fails: that is said, nothing is written, nothing kept. */
+/* Any allocation fails: that is said, nothing is written, nothing kept. (But that making
+ * the rename durable may fail.) */
 static void survives_without_memory(void)
 {
     const char *folders[] = {folder};
     const pyr_report_job job = {folders, 1, "pyrdiff report x"};
     char path[512];
     uint64_t before = pyr_mem().allocated;
-    long needed, went_on = 0;
+    long needed, went_on = 0, not_durable = 0;
 
     put("compare.json", comparison);
     snprintf(path, sizeof path, "%s/nomem.html", folder);
@@ -545,12 +546,13 @@ static void survives_without_memory(void)
         status = pyr_report_write(path, &job);
         pyr_mem_fail_after(-1);
         CHECK(pyr_mem().live_blocks == live);
-        CHECK(pyr_is_file(path) == (status == PYR_OK));
+        CHECK(status != PYR_OK || pyr_is_file(path));
+        not_durable += status != PYR_OK && pyr_is_file(path);
         if (status != PYR_E_NOMEM && status != PYR_OK)
             CHECK_REPORT("allocation %ld: status %d, %s", k, status, pyr_error());
         went_on += status == PYR_OK;
     }
-    CHECK(went_on <= 6);
+    CHECK(went_on <= 6 && not_durable <= 1);
 }
 
 static void refuses_what_is_neither(void)

@@ -441,6 +441,50 @@ static void what_was_set(void)
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
+/* Write folder/name.cfg: `count` times @include "next.cfg", then `text`. */
+static void write_includes(const char *folder, const char *name, const char *next, int count,
+                           const char *text)
+{
+    char *path = pyr_strfmt("%s/%s.cfg", folder, name);
+    pyr_text all = {0};
+
+    for (int i = 0; i < count; i++)
+        pyr_text_add(&all, "@include \"%s.cfg\"\n", next);
+    pyr_text_add(&all, "%s", text);
+    CHECK_OK(pyr_file_replace(path, all.at, all.length));
+    pyr_free(path);
+    pyr_text_free(&all);
+}
+
+/* Seven files of which each includes the next ten times stand for ten million. */
+static void includes_that_multiply(void)
+{
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g"};
+    char folder[] = "/tmp/test_settings_XXXXXX", *first;
+    pyr_settings *s = made();
+
+    CHECK(mkdtemp(folder) != NULL);
+    first = pyr_path_join(folder, "a.cfg");
+    for (int i = 0; i < 6; i++)
+        write_includes(folder, names[i], names[i + 1], 10, "");
+    write_includes(folder, "g", "", 0, "# nothing\n");
+    CHECK_FAILS(pyr_settings_read(s, first), PYR_E_CONFIG, "more than 100 files are included in all");
+    write_includes(folder, "a", "g", 101, "");
+    CHECK_FAILS(pyr_settings_read(s, first), PYR_E_CONFIG, "a.cfg:101: more than 100 files");
+    write_includes(folder, "a", "g", 100, "level = { batch = 3; };\n");
+    CHECK_OK(pyr_settings_read(s, first));
+    CHECK(level_of(s, 0).batch == 3);
+    for (int i = 0; i < 7; i++) {
+        char *path = pyr_strfmt("%s/%s.cfg", folder, names[i]);
+
+        CHECK(unlink(path) == 0);
+        pyr_free(path);
+    }
+    CHECK(rmdir(folder) == 0);
+    pyr_free(first);
+    pyr_settings_free(s);
+}
+
 static void files_and_includes(void)
 {
     char folder[] = "/tmp/test_settings_XXXXXX", *a = NULL, *b = NULL, wanted[200];
@@ -820,6 +864,7 @@ int main(int argc, char **argv)
     RUN(all_levels_at_once);
     RUN(what_was_set);
     RUN(files_and_includes);
+    RUN(includes_that_multiply);
     RUN(reals_read_back_bit_equal);
     RUN(random_reals_read_back);
     RUN(counts_and_durations_read_back);

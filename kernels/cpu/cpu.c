@@ -77,6 +77,7 @@ pyr_status pyr_kernels_cpu(pyr_kernels **out, int lanes)
     k->resample = pyr_cpu_resample;
     /* Primitives are made by this thread and run by the lanes: all of them single-threaded. */
     pyr_onednn_single_thread();
+    PYR_TRY_OUT(pyr_onednn_open());
     PYR_TRY_OUT(pyr_tuning_new(&k->tuning));
     PYR_TRY_OUT(pyr_pool_new(&k->pool, lanes, pyr_onednn_single_thread));
     k->lanes = pyr_pool_lanes(k->pool);

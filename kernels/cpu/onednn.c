@@ -1,8 +1,10 @@
 #include "kernels/cpu/onednn.h"
 
+#include "base/limits.h"
 #include "base/mem.h"
 #include <dnnl.h>
 #include <omp.h>
+#include <pthread.h>
 #include <stdio.h>
 
 static dnnl_data_type_t type_of(pyr_type type)
@@ -117,12 +119,18 @@ static dnnl_status_t conv_primitive_desc(dnnl_primitive_desc_t *pd, dnnl_engine_
 
 /* ---- the same in both -------------------------------------------------------------------------- */
 
+static pyr_status failed(dnnl_status_t code, int line, const char *call)
+{
+    if (code == dnnl_out_of_memory)
+        return pyr_fail(PYR_E_NOMEM, "out of memory in oneDNN (%s)", call);
+    return pyr_fail(PYR_E_DEVICE, "oneDNN status %d at %s:%d (%s)", (int)code, __FILE__, line, call);
+}
+
 #define DNNL_TRY(call)                                                                                       \
     do {                                                                                                     \
         dnnl_status_t dnnl_try_status = (call);                                                              \
         if (dnnl_try_status != dnnl_success) {                                                               \
-            status = pyr_fail(PYR_E_DEVICE, "oneDNN status %d at %s:%d (%s)", (int)dnnl_try_status,          \
-                              __FILE__, __LINE__, #call);                                                    \
+            status = failed(dnnl_try_status, __LINE__, #call);                                               \
             goto out;                                                                                        \
         }                                                                                                    \
     } while (0)
@@ -410,8 +418,102 @@ pyr_status pyr_sgemm(char ta, char tb, size_t m, size_t n, size_t k, float alpha
     dnnl_status_t status = dnnl_sgemm(ta, tb, (dnnl_dim_t)m, (dnnl_dim_t)n, (dnnl_dim_t)k, alpha, a,
                                       (dnnl_dim_t)lda, b, (dnnl_dim_t)ldb, beta, c, (dnnl_dim_t)ldc);
 
+    if (status == dnnl_out_of_memory)
+        return pyr_fail(PYR_E_NOMEM, "out of memory in oneDNN (a matrix product of %zu x %zu x %zu)", m, n,
+                        k);
     if (status != dnnl_success)
         return pyr_fail(PYR_E_DEVICE, "oneDNN status %d in a matrix product of %zu x %zu x %zu", (int)status,
                         m, n, k);
     return PYR_OK;
+}
+
+/* ---- at the start ------------------------------------------------------------------------------ */
+
+/* Address space that is asked for: all these kernels take 20.5 MiB of it in oneDNN 2.6. */
+enum { KERNELS_MIB = 32 };
+
+/* One product of each kind that is used: kernels are made for vectors, for small operands, for their order,
+ * and for beta 0. */
+static pyr_status try_products(void)
+{
+    enum { SIDE = 40 };
+    static const size_t sizes[][3] = {
+        {1, SIDE, SIDE}, {SIDE, 1, SIDE}, {SIDE, SIDE, 1}, {5, 7, 3}, {SIDE, SIDE, SIDE}};
+    static const char orders[][2] = {{'N', 'N'}, {'N', 'T'}, {'T', 'N'}};
+    float *room;
+    pyr_status status;
+
+    PYR_TRY(pyr_new(&room, (size_t)3 * SIDE * SIDE, sizeof *room, "the first matrix product"));
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (size_t o = 0; o < sizeof orders / sizeof *orders; o++)
+            for (int add = 0; add < 2; add++) {
+                size_t m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
+                char ta = orders[o][0], tb = orders[o][1];
+
+                PYR_TRY_OUT(pyr_sgemm(ta, tb, m, n, k, add ? 0.5f : 1.0f, room, ta == 'N' ? k : m,
+                                      room + SIDE * SIDE, tb == 'N' ? n : k, add ? 1.0f : 0.0f,
+                                      room + 2 * SIDE * SIDE, n));
+            }
+out:
+    pyr_free(room);
+    return status;
+}
+
+/* A pass of a convolution of bf16: what configures the processor's tiles (AMX) is made on the first run of
+ * any. */
+static pyr_status try_pass(pyr_conv_pass pass)
+{
+    enum { SIDE = 8, CHANNELS = 64, ROOM = 4 * SIDE * SIDE * CHANNELS };
+    const pyr_conv_shape shape = {1, SIDE, SIDE, CHANNELS, SIDE, SIDE,  CHANNELS, 3,      3,
+                                  1, 1,    1,    1,        1,    false, PYR_BF16, PYR_F32};
+    bool weights = pass == PYR_CONV_BACKWARD_WEIGHTS;
+    pyr_onednn_call *call = NULL;
+    char *room = NULL, *packed, *scratch;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_onednn_conv(&call, &shape, pass));
+    PYR_TRY_OUT(pyr_new(&room, 2 * ROOM + pyr_aligned(call->weight_bytes) + call->scratch_bytes, 1,
+                        "the first convolution"));
+    packed = room + 2 * ROOM;
+    scratch = packed + pyr_aligned(call->weight_bytes);
+    PYR_TRY_OUT(pyr_onednn_run(call,
+                               weights                    ? (const void *[]){room, room + ROOM, packed, NULL}
+                               : pass == PYR_CONV_FORWARD ? (const void *[]){room, packed, NULL, room + ROOM}
+                                                          : (const void *[]){room, packed, room + ROOM},
+                               scratch));
+out:
+    pyr_onednn_free(call);
+    pyr_free(room);
+    return status;
+}
+
+static pyr_status try_all(void)
+{
+    PYR_TRY(try_products());
+    for (int pass = 0; pass < PYR_CONV_PASSES && pyr_onednn_has_bf16(); pass++)
+        PYR_TRY(try_pass((pyr_conv_pass)pass));
+    return PYR_OK;
+}
+
+pyr_status pyr_onednn_open(void)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static bool made;
+    uint64_t left = pyr_address_left();
+    pyr_status status = PYR_OK;
+
+    if (left == UINT64_MAX) /* they are made when they are needed: a tenth of a second that many commands
+                               never take */
+        return PYR_OK;
+    pthread_mutex_lock(&lock);
+    if (!made && left >> 20 < KERNELS_MIB)
+        status = pyr_fail(PYR_E_NOMEM,
+                          "the limits of address space (ulimit -v) and data (ulimit -d) leave %llu MiB, and "
+                          "oneDNN's kernels need %d: raise them, or take --backend ref",
+                          (unsigned long long)(left >> 20), KERNELS_MIB);
+    else if (!made)
+        status = try_all();
+    made = made || status == PYR_OK;
+    pthread_mutex_unlock(&lock);
+    return status;
 }

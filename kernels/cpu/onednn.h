@@ -10,6 +10,11 @@
 
 #include "kernels/kernels.h"
 
+/* Where address space is limited (ulimit -v, -d): make what oneDNN would make on the first matrix product of
+ * a process, its kernels, in pages of their own; when there is no room for them then, it ends the process. To
+ * be called before any pyr_sgemm; more often is fine. PYR_E_NOMEM: the limits leave too little. */
+pyr_status pyr_onednn_open(void);
+
 /* Tell oneDNN (its OpenMP runtime) that the calling thread works alone. */
 void pyr_onednn_single_thread(void);
 

@@ -46,7 +46,7 @@ begin "a batch of thousands"
 python3 -c "
 import struct
 open('$tmp/many.idx', 'wb').write(struct.pack('>BBBBIII', 0, 0, 8, 3, 3000, 2, 2) + bytes((i * 97 + 7) % 256 for i in range(12000)))"
-pyr train --config $cfg --data "$tmp/many.idx" --levels 1 --batch 2048 --duration 4096 --outdir "$tmp/many" $cuda
+pyr train --config $cfg --data "$tmp/many.idx" --level 2 --resize 12,10 --batch 2048 --duration 4096 --outdir "$tmp/many" $cuda
 gives 0
 
 begin "a hundred steps lose what they lose on the CPU"

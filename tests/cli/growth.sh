@@ -66,4 +66,69 @@ P
     [ -n "$few" ] && [ -n "$many" ] && [ "$many" -le $((24 * (few > 3 ? few : 3))) ] || bad "8 times the arrays took $many instead of $few"
 fi
 
+begin "an address space that is too small ends with a sentence"
+if wanted; then
+    (ulimit -v 4000000 && "$program" --help) >/dev/null 2>&1 || skip "no ulimit -v, or a program that needs much of it"
+fi
+if wanted; then
+    refused=0 done=0
+    for limit in 110 120 125 130 135 140 145 150 155 160 165 170 180 190 200 220 240 400; do
+        rm -rf "$tmp/run" "$tmp/cache"
+        (
+            ulimit -v $((limit * 1024)) &&
+                "$program" train --config tests/tiny.cfg --level 0 --duration 32 --threads 2 --snapshot -1 --outdir "$tmp/run"
+        ) >"$tmp/stdout" 2>"$tmp/stderr"
+        status=$?
+        case $status in
+        0) done=$((done + 1)) ;;
+        1)
+            refused=$((refused + 1))
+            complains "pyrdiff train: "
+            ;;
+        127) ;; # the loader of libraries, before the program
+        *) bad "$limit MiB: status $status" ;;
+        esac
+    done
+    [ $refused -gt 0 ] && [ $done -gt 0 ] || bad "$refused were refused, $done succeeded"
+fi
+
+begin "info names what may be decoded"
+pyr info --data tests/golden/shapes
+gives 0
+says "of at most 2048 MiB (data.decode_limit)"
+pyr info --data tests/golden/shapes --set data.decode_limit=1k
+refuses 1 "MiB that so many bytes of files are allowed"
+complains "data.decode_limit"
+
+begin "images that take more than that are refused, wherever they lie"
+make_zip "$tmp/some.zip" 100 "'%d.png' % i"
+if wanted; then
+    python3 - "$tmp" <<'P' || bad "cannot unpack the images"
+import sys, tarfile, zipfile
+zipfile.ZipFile(sys.argv[1] + '/some.zip').extractall(sys.argv[1] + '/some')
+with tarfile.open(sys.argv[1] + '/some.tar.gz', 'w:gz') as t:
+    t.add(sys.argv[1] + '/some', 'some')
+P
+fi
+for data in some.zip some some.tar.gz; do
+    pyr info --data "$tmp/$data" --set data.decode_limit=396
+    refuses 1 ".png: with this the images take"
+    pyr info --data "$tmp/$data" --set data.decode_limit=400
+    gives 0
+done
+
+begin "an NPZ of nothing"
+if wanted; then
+    python3 - "$tmp/nothing.npz" <<'P' || bad "cannot make it"
+import struct, sys, zipfile
+head = "{'descr': '|u1', 'fortran_order': False, 'shape': (64, 256, 256), }".ljust(117) + '\n'
+with zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_DEFLATED) as z:
+    with z.open('arr_0.npy', 'w') as f:
+        f.write(b'\x93NUMPY\1\0' + struct.pack('<H', len(head)) + head.encode())
+        f.write(bytes(64 * 65536))
+P
+fi
+pyr info --data "$tmp/nothing.npz" --set data.decode_limit=1m
+refuses 1 "with this the images take 4 MiB when they are decoded, more than the 0.9537 MiB"
+
 finish
