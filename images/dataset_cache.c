@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -35,7 +36,8 @@
 #endif
 
 static const char magic[16] = "pyrdiff images 2"; /* without a NUL */
-enum { SAMPLES_AT = 4096, FACTS_MOST = 1 << 30, SUM = 8 /* bytes of a checksum */ };
+enum { SAMPLES_AT = 4096, FACTS_MOST = 1 << 30, MOST_SIDE = 1 << 24, SUM = 8 /* bytes of a checksum */ };
+#define MOST_IMAGES (INT64_C(1) << 40)
 
 typedef struct header {
     char magic[16];
@@ -93,13 +95,18 @@ pyr_status pyr_dataset_cache_key(uint64_t *key, const pyr_collection *c, const p
         PYR_TRY(hash_file(&hash, c->sources.at[i]));
     for (int64_t i = 0; i < c->n; i++) {
         const pyr_found *found = &c->at[i];
+        char *path;
         int64_t facts[3] = {found->index, found->label, found->test};
 
         hash = pyr_hash(hash, facts, sizeof facts);
-        if (found->path && c->archive)
-            hash = hash_text(hash, found->path);
-        else if (found->path && hash_file(&hash, found->path) != PYR_OK)
+        if (c->packed)
+            continue;
+        PYR_TRY(pyr_collection_path(&path, c, i));
+        if (c->archive)
+            hash = hash_text(hash, path);
+        else if (hash_file(&hash, path) != PYR_OK)
             hash = hash_text(hash, "cannot be read"); /* its sentence comes when it is decoded */
+        pyr_free(path);
     }
     for (size_t i = 0; i < c->classes.n; i++)
         hash = hash_text(hash, c->classes.at[i]);
@@ -150,11 +157,17 @@ static void put_facts(pyr_json *json, const pyr_dataset *set)
     pyr_json_close(json, '}');
 }
 
-static double get(const cJSON *json, const char *key)
+/* A whole number 0 .. most, true as 1; what is absent is 0, anything else makes *good false. */
+static int64_t get(bool *good, const cJSON *json, const char *key, int64_t most)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
+    double value = cJSON_IsNumber(item) ? item->valuedouble : cJSON_IsTrue(item) ? 1 : 0;
 
-    return cJSON_IsNumber(item) ? item->valuedouble : cJSON_IsTrue(item) ? 1 : 0;
+    if (!(value >= 0 && value <= (double)most) || value != floor(value)) {
+        *good = false;
+        return 0;
+    }
+    return (int64_t)value;
 }
 
 static const char *get_text(const cJSON *json, const char *key)
@@ -177,20 +190,23 @@ static pyr_status get_facts(pyr_dataset *set, const cJSON *json)
     const char *kind = get_text(json, "kind"), *how = get_text(json, "how"), *notes = get_text(json, "notes");
     const char *fingerprint = get_text(json, "fingerprint");
     const cJSON *values = cJSON_GetObjectItemCaseSensitive(json, "values");
+    bool good = true;
     double *value[] = {&set->values.least, &set->values.most, &set->values.low, &set->values.high};
 
     set->fingerprint = fingerprint ? strtoull(fingerprint, NULL, 16) : 0;
-    set->h = (int)get(json, "h");
-    set->w = (int)get(json, "w");
-    set->c = (int)get(json, "c");
-    set->bits = (int)get(json, "bits");
+    set->h = (int)get(&good, json, "h", MOST_SIDE);
+    set->w = (int)get(&good, json, "w", MOST_SIDE);
+    set->c = (int)get(&good, json, "c", 4);
+    set->bits = (int)get(&good, json, "bits", 16);
     set->image_bytes = (size_t)set->h * (size_t)set->w * (size_t)(set->c * set->bits / 8);
-    set->count[PYR_TRAIN] = (int64_t)get(json, "train");
-    set->count[PYR_HELD_OUT] = (int64_t)get(json, "held_out");
-    set->own_test = get(json, "own_test") != 0;
-    set->classes = (int)get(json, "classes");
-    set->held_labels = get(json, "held_labels") != 0;
-    set->turned = (int64_t)get(json, "turned");
+    set->count[PYR_TRAIN] = get(&good, json, "train", MOST_IMAGES);
+    set->count[PYR_HELD_OUT] = get(&good, json, "held_out", MOST_IMAGES);
+    set->own_test = get(&good, json, "own_test", 1);
+    set->classes = (int)get(&good, json, "classes", PYR_LABEL_MOST);
+    set->held_labels = get(&good, json, "held_labels", 1);
+    set->turned = get(&good, json, "turned", MOST_IMAGES);
+    if (!good || (set->bits != 8 && set->bits != 16))
+        return pyr_fail(PYR_E_FORMAT, "%s is damaged: its sizes make no sense", set->cache);
     for (int i = 0; i < 4; i++) {
         const cJSON *item = cJSON_GetArrayItem(values, i);
 
@@ -241,8 +257,8 @@ static bool fits(const header *h, int file, uint64_t key)
     struct stat info;
 
     return memcmp(h->magic, magic, sizeof magic) == 0 && h->key == key && fstat(file, &info) == 0 &&
-           (uint64_t)info.st_size == h->size && h->facts_bytes < FACTS_MOST && h->facts_at <= h->size &&
-           h->facts_bytes == h->size - h->facts_at;
+           (uint64_t)info.st_size == h->size && h->facts_bytes < FACTS_MOST && h->facts_at >= SAMPLES_AT &&
+           h->facts_at <= h->size && h->facts_bytes == h->size - h->facts_at;
 }
 
 static pyr_status take_labels(pyr_dataset *set, const char *facts, size_t n)
@@ -255,6 +271,9 @@ static pyr_status take_labels(pyr_dataset *set, const char *facts, size_t n)
         return pyr_fail(PYR_E_FORMAT, "%s: labels are missing", set->cache);
     PYR_TRY(pyr_new(&set->labels, images, sizeof *set->labels, "the labels"));
     memcpy(set->labels, facts + json, images * sizeof *set->labels);
+    for (size_t i = 0; i < images; i++)
+        if (set->labels[i] < -1 || set->labels[i] >= set->classes)
+            return pyr_fail(PYR_E_FORMAT, "%s is damaged: label %zu is of no class", set->cache, i);
     return PYR_OK;
 }
 
@@ -280,12 +299,13 @@ static pyr_status take(pyr_dataset *set, int file, const header *h, char *facts,
     status = get_facts(set, json);
     cJSON_Delete(json);
     PYR_TRY(status);
-    PYR_TRY(take_labels(set, facts, (size_t)h->facts_bytes));
+    bytes = h->facts_at - SAMPLES_AT;
     images = set->count[0] + set->count[1];
-    bytes = (uint64_t)images * set->image_bytes;
-    if (set->count[0] < 1 || set->image_bytes == 0 ||
-        (uint64_t)images * pyr_dataset_cache_stride(set) != h->facts_at - SAMPLES_AT)
+    if (set->count[0] < 1 || set->image_bytes == 0 || bytes % pyr_dataset_cache_stride(set) != 0 ||
+        bytes / pyr_dataset_cache_stride(set) != (uint64_t)images)
         return pyr_fail(PYR_E_FORMAT, "%s is damaged: images are missing", set->cache);
+    bytes = (uint64_t)images * set->image_bytes;
+    PYR_TRY(take_labels(set, facts, (size_t)h->facts_bytes));
     set->samples_at = SAMPLES_AT;
     set->file = file;
     if (bytes > memory)

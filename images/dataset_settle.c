@@ -82,6 +82,7 @@ static int by_count(const void *a, const void *b)
 static pyr_status settle_odd_sizes(pyr_collection *c, const pyr_data_settings *s)
 {
     size *sizes = NULL;
+    char *path = NULL, *other = NULL;
     int64_t n = 0;
     pyr_status status;
 
@@ -97,14 +98,16 @@ static pyr_status settle_odd_sizes(pyr_collection *c, const pyr_data_settings *s
     qsort(sizes, (size_t)n, sizeof *sizes, by_count);
 
     const size *most = &sizes[0], *next = &sizes[1];
+    PYR_TRY_OUT(pyr_collection_path(&path, c, most->first));
+    PYR_TRY_OUT(pyr_collection_path(&other, c, next->first));
     /* Leaving out is meant for the odd file; without a majority the data is of many sizes. */
     if (!s->skip_bad || 2 * most->n <= c->n) {
         status = pyr_fail(
             PYR_E_FORMAT,
             "images of %lld sizes: %dx%d (%lld, such as %.300s), %dx%d (%lld, such as %.300s)%s; bring "
             "them to one size with --resize HxW or --crop%s",
-            (long long)n, most->h, most->w, (long long)most->n, c->at[most->first].path, next->h, next->w,
-            (long long)next->n, c->at[next->first].path, n > 2 ? ", ..." : "",
+            (long long)n, most->h, most->w, (long long)most->n, path, next->h, next->w, (long long)next->n,
+            other, n > 2 ? ", ..." : "",
             2 * most->n > c->n ? ", or leave the odd ones out with --skip-bad" : "");
         goto out;
     }
@@ -113,16 +116,19 @@ static pyr_status settle_odd_sizes(pyr_collection *c, const pyr_data_settings *s
 
         if (found->h == most->h && found->w == most->w)
             continue;
+        pyr_free(path);
+        path = NULL;
+        PYR_TRY_OUT(pyr_collection_path(&path, c, i));
         found->bad =
-            pyr_strfmt("%s: %dx%d, the others are %dx%d", found->path, found->h, found->w, most->h, most->w);
-        if (!found->bad) {
-            status = pyr_fail(PYR_E_NOMEM, "out of memory for the reason why %s is left out", found->path);
-            goto out;
-        }
+            pyr_strfmt("%s: %dx%d, the others are %dx%d", path, found->h, found->w, most->h, most->w);
+        if (!found->bad)
+            PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the reason why %s is left out", path));
     }
     status = PYR_OK;
 out:
     pyr_free(sizes);
+    pyr_free(path);
+    pyr_free(other);
     return status;
 }
 
