@@ -43,7 +43,8 @@ static pyr_status collect_file(pyr_collection *c, const char *path)
     if (n >= 2 && start[0] == 'P' && start[1] == 'K')
         return pyr_collect_zip(c, path);
     if (pyr_tar_is(path))
-        return pyr_collect_tar(c, NULL, &(pyr_names){.at = (char *[]){(char *)path}, .n = 1}); /* not written to */
+        return pyr_collect_tar(c, NULL,
+                               &(pyr_names){.at = (char *[]){(char *)path}, .n = 1}); /* not written to */
     if (pyr_image_is(start, n) || (n && pyr_image_named(path))) {
         c->kind = "image files";
         PYR_TRY(pyr_names_add(&c->files, path));
