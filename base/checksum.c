@@ -48,6 +48,11 @@ void pyr_checksum_free(pyr_checksum *c)
     c->state = NULL;
 }
 
+uint64_t pyr_checksum_at(const void *bytes, size_t n, uint64_t place)
+{
+    return XXH3_64bits_withSeed(bytes, n, place);
+}
+
 uint64_t pyr_checksum_of(const void *bytes, size_t n)
 {
     return XXH3_64bits(bytes, n);

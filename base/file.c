@@ -50,6 +50,22 @@ out:
     return status;
 }
 
+pyr_status pyr_file_start(void *out, size_t *n, const char *path, size_t most)
+{
+    FILE *f = fopen(path, "rb");
+    bool failed;
+
+    *n = 0;
+    if (!f)
+        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
+    *n = fread(out, 1, most, f);
+    failed = ferror(f);
+    if (failed)
+        pyr_fail(PYR_E_IO, "%s: cannot be read: %s", path, strerror(errno));
+    fclose(f);
+    return failed ? PYR_E_IO : PYR_OK;
+}
+
 bool pyr_read_at(int file, void *dst, size_t n, uint64_t at)
 {
     for (size_t done = 0; done < n;) {
@@ -84,19 +100,19 @@ static pyr_status sync_folder(const char *folder)
 
 pyr_status pyr_sync_folder_of(const char *path)
 {
-    char *folder = pyr_strdup(path), *slash;
-    pyr_status status;
+    char folder[4200],
+        *slash; /* longer ones no system opens; what was renamed must not fail for want of memory */
+    size_t n = strlen(path);
 
-    if (!folder)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of %s", path);
-    for (size_t n = strlen(folder); n > 1 && folder[n - 1] == '/'; n--)
-        folder[n - 1] = 0;
+    if (n >= sizeof folder)
+        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(ENAMETOOLONG));
+    memcpy(folder, path, n + 1);
+    while (n > 1 && folder[n - 1] == '/')
+        folder[--n] = 0;
     slash = strrchr(folder, '/');
     if (slash)
         slash[slash == folder] = 0;
-    status = sync_folder(slash ? folder : ".");
-    pyr_free(folder);
-    return status;
+    return sync_folder(slash ? folder : ".");
 }
 
 pyr_status pyr_file_rename(const char *to, const char *from)
@@ -192,13 +208,25 @@ pyr_status pyr_make_folders(const char *path)
     return status;
 }
 
+static bool keeps_nothing;
+
+void pyr_cache_keep_nothing(void)
+{
+    keeps_nothing = true;
+}
+
+bool pyr_cache_keeps(void)
+{
+    return !keeps_nothing;
+}
+
 char *pyr_cache_path(const char *name)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 
     if (cache && *cache == '/')
         return pyr_strfmt("%s/pyrdiff/%s", cache, name);
-    return home && *home ? pyr_strfmt("%s/.cache/pyrdiff/%s", home, name) : NULL;
+    return home && *home == '/' ? pyr_strfmt("%s/.cache/pyrdiff/%s", home, name) : NULL;
 }
 
 char *pyr_path_join(const char *folder, const char *name)

@@ -11,6 +11,9 @@
  * counted); the caller owns *out. Gives up over `limit` bytes (PYR_E_FORMAT). */
 pyr_status pyr_file_read(char **out, size_t *size, const char *path, uint64_t limit);
 
+/* The first bytes of a file, at most `most`: *n of them, fewer only when it ends there. PYR_E_IO. */
+pyr_status pyr_file_start(void *out, size_t *n, const char *path, size_t most);
+
 /* The n bytes at `at` of an open file. false: errno says why, 0 when the file ends before. Any number of
  * threads. */
 bool pyr_read_at(int file, void *dst, size_t n, uint64_t at);
@@ -42,6 +45,11 @@ char *pyr_path_join(const char *folder, const char *name);
  * an absolute path is passed over, as its specification says. NULL: nowhere (no home). The caller frees it.
  */
 char *pyr_cache_path(const char *name);
+
+/* From now on this process and its children read what is there and keep nothing new: a dry run. Before there
+ * are threads. */
+void pyr_cache_keep_nothing(void);
+bool pyr_cache_keeps(void); /* true until then */
 
 /* Sorted names in a folder (bytewise), without "." and ".."; free with
  * pyr_names_free. PYR_E_IO when it cannot be read to its end. */

@@ -67,6 +67,7 @@ static pyr_status run(void *at, pyr_parsed *parsed)
 
     if (!pyr_option_given(parsed, "data"))
         return pyr_fail(PYR_E_ARG, "--data PATH is missing: images with labels (pyrdiff classifier --help)");
+    PYR_TRY(pyr_output_possible(t->out));
     PYR_TRY_OUT(open_data(&data, parsed, &bar));
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, true));
     pyr_stop_on_signals();

@@ -206,6 +206,8 @@ static pyr_status run_compare(void *at, pyr_parsed *parsed)
                               .on_report = show_report,
                               .on_progress = show_progress,
                               .ctx = &w};
+    if (t->dry_run)
+        pyr_cache_keep_nothing();
     PYR_TRY_OUT(parse_words(&w));
     PYR_TRY_OUT(read_settings(&w, parsed));
     pyr_command_text(&w.command, t->argc, t->argv);

@@ -38,7 +38,8 @@ typedef struct work {
     pyr_dataset *of_level; /* --level I: the data's images at that level; NULL: of level 0, or all levels */
     char *data_name;
     pyr_image_set set;
-    char *cache, *found; /* a classifier of the cache */
+    char *cache;
+    pyr_own_network found; /* a classifier, where none is named */
     pyr_bar bar;
 } work;
 
@@ -298,8 +299,8 @@ static pyr_status choose_networks(work *w, pyr_evaluate_job *job)
         (!(job->metrics & (PYR_METRIC_NETWORK | PYR_METRIC_NEAREST)) && !job->write_stats))
         return PYR_OK;
     PYR_TRY(pyr_default_network(&w->found, w->k, job->data, w->cache, show_note, w));
-    job->network[0] = w->found;
-    if (!w->found)
+    job->network[0] = w->found.path;
+    if (!w->found.path)
         pyr_bar_line(&w->bar, "note: the data have no labels to train a classifier on, so only figures of "
                               "pixels are measured (--inception FILE or --classifier FILE gives the others)");
     return PYR_OK;
@@ -319,6 +320,7 @@ static pyr_status plan(work *w, pyr_evaluate_job *job)
         PYR_TRY(seeds_of(t, &seeds, &n));
         pyr_free(seeds);
         job->planned = (int64_t)n;
+        job->planned_coarsest = (t->level < 0 ? 0 : t->level) == w->config.pyramid.levels - 1;
     }
     if (!*t->resize)
         return PYR_OK;
@@ -386,6 +388,7 @@ static pyr_status judge(work *w)
     PYR_TRY_OUT(pyr_evaluate_check(&job)); /* not after an hour of sampling */
     PYR_TRY_OUT(get_images(w, &job));
     job.planned = 0;
+    job.planned_coarsest = false;
     PYR_TRY_OUT(pyr_evaluate(&e, &job));
     print_set(&w->set);
     for (int i = 0; i < e.figures; i++)
@@ -417,7 +420,9 @@ static pyr_status check_words(const typed *t)
         return pyr_fail(PYR_E_ARG, "--ref-stats is for the Frechet distance: add frechet to --metrics");
     if (*t->seeds && t->count)
         return pyr_fail(PYR_E_ARG, "one of --count and --seeds at a time");
-    return PYR_OK;
+    PYR_TRY(pyr_output_possible(t->json));
+    PYR_TRY(pyr_output_possible(t->sheet));
+    return pyr_output_possible(t->write_stats);
 }
 
 static pyr_status run_eval(void *at, pyr_parsed *parsed)
@@ -445,7 +450,7 @@ out:
     pyr_kernels_free(w.k);
     pyr_settings_free(w.settings);
     pyr_free(w.cache);
-    pyr_free(w.found);
+    pyr_own_network_free(&w.found);
     return status;
 }
 

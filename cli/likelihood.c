@@ -340,6 +340,7 @@ static pyr_status run_likelihood(void *at, pyr_parsed *parsed)
 
     if (!*t->network)
         return pyr_fail(PYR_E_ARG, "which run? Add --network runs/NAME");
+    PYR_TRY(pyr_output_possible(t->json));
     if (!pyr_option_given(parsed, "precision"))
         t->machine.precision = "f32"; /* bf16's rounding is noise in the trace */
     PYR_TRY_OUT(pyr_run_settings(&settings, t->network));

@@ -1,9 +1,13 @@
 #include "cli/output.h"
 
+#include "base/mem.h"
 #include "base/shown.h"
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static int first_error; /* errno of the first write to standard output that failed; 0: none */
 
@@ -85,6 +89,37 @@ void pyr_tell_lines(const char *text)
 
     pyr_shown_lines(put_stderr, &m, text);
     send_message(&m);
+}
+
+/* "a/b" -> "a", "b" -> ".", "/b" -> "/"; NULL: no memory. */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return !slash          ? pyr_strdup(".")
+           : slash == path ? pyr_strdup("/")
+                           : pyr_strfmt("%.*s", (int)(slash - path), path);
+}
+
+pyr_status pyr_output_possible(const char *path)
+{
+    struct stat info;
+    bool there;
+    char *folder;
+    pyr_status status = PYR_OK;
+
+    if (!*path)
+        return PYR_OK;
+    folder = folder_of(path);
+    if (!folder)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", path);
+    there = stat(path, &info) == 0;
+    if (there && S_ISDIR(info.st_mode))
+        status = pyr_fail(PYR_E_IO, "%s cannot be written: %s", path, strerror(EISDIR));
+    else if ((!there || S_ISREG(info.st_mode)) && access(folder, W_OK | X_OK) != 0)
+        status = pyr_fail(PYR_E_IO, "%s cannot be written: folder %s: %s", path, folder, strerror(errno));
+    pyr_free(folder);
+    return status;
 }
 
 pyr_status pyr_output_finish(void)

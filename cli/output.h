@@ -24,4 +24,8 @@ void pyr_tell_lines(const char *text);
  * another error of any write up to here. */
 pyr_status pyr_output_finish(void);
 
+/* Whether a file can be written at `path` ("" is none), asked before hours of work: its folder is there and
+ * may be written, and no folder has its name. PYR_E_IO. */
+pyr_status pyr_output_possible(const char *path);
+
 #endif

@@ -1,6 +1,7 @@
 /* train.c - pyrdiff train */
 #include "cascade/train.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/stop.h"
 #include "cascade/default_config.h"
@@ -181,6 +182,8 @@ static pyr_status run_training(void *at, pyr_parsed *parsed)
                          .on_report = show_report,
                          .ctx = &s};
 
+    if (t->dry_run)
+        pyr_cache_keep_nothing();
     if (t->level >= 0)
         PYR_TRY_OUT(pyr_option_take(parsed, "duration", &own, &has_own));
     job.duration = has_own ? &own : NULL;

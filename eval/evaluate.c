@@ -11,11 +11,13 @@
 #include "images/grid.h"
 #include "images/image_values.h"
 #include "images/pixels.h"
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Of all that is drawn at random: any number, but always the same one. Of precision and recall: k. */
 enum { SEED = 2023, NEIGHBOURS = 3 };
@@ -154,7 +156,7 @@ static bool lacks(char *reason, size_t room, const pyr_evaluate_job *job, unsign
                      job->reference == PYR_TRAIN ? "" : " held out (--reference train?)");
         return !stats && m < least;
     case PYR_METRIC_CONSISTENCY:
-        if (!drawn || pyr_image_set_checked(drawn) > drawn->finest)
+        if (drawn ? pyr_image_set_checked(drawn) > drawn->finest : !job->planned_coarsest)
             return false;
         snprintf(reason, room, "it is of levels that a run draws to a coarser one");
         return true;
@@ -823,18 +825,22 @@ pyr_status pyr_evaluate(pyr_evaluation *out, const pyr_evaluate_job *job)
 
 /* ---- a network for data with labels ------------------------------------------------------------ */
 
-/* Whether it is there and whole. */
-static bool opens(pyr_kernels *k, const char *path)
+/* Whether it is there and whole; one that cannot be read is not made again over it. */
+static pyr_status opens(bool *whole, pyr_kernels *k, const char *path)
 {
-    pyr_features *f;
+    pyr_features *f = NULL;
+    pyr_status status;
 
-    if (!pyr_is_file(path) || pyr_features_open(&f, k, path, PYR_RESIZE_TF1) != PYR_OK)
-        return false;
+    PYR_TRY(pyr_file_exists(whole, path));
+    if (!*whole)
+        return PYR_OK;
+    status = pyr_features_open(&f, k, path, PYR_RESIZE_TF1);
+    *whole = status == PYR_OK;
     pyr_features_free(f);
-    return true;
+    return status == PYR_E_IO || status == PYR_E_NOMEM ? status : PYR_OK;
 }
 
-static pyr_status train_classifier(const char *path, pyr_kernels *k, const pyr_dataset *data,
+static pyr_status train_classifier(const char *path, bool kept, pyr_kernels *k, const pyr_dataset *data,
                                    void (*on_note)(void *ctx, const char *line), void *ctx)
 {
     pyr_classifier_result result;
@@ -846,51 +852,128 @@ static pyr_status train_classifier(const char *path, pyr_kernels *k, const pyr_d
     char line[512];
 
     if (on_note)
-        on_note(ctx, "no feature network is named: training a classifier on the data's labels, which is "
-                     "kept for the next time");
+        on_note(ctx,
+                kept ? "no feature network is named: training a classifier on the data's labels, which is "
+                       "kept for the next time"
+                     : "no feature network is named: training a classifier on the data's labels");
     PYR_TRY(pyr_classifier_train(&job));
     if (result.held_out)
-        snprintf(line, sizeof line,
-                 "classifier: %.1f%% of %lld held-out images told right, after %.0f s; kept: %s",
-                 100 * result.accuracy, (long long)result.held_out, result.seconds, path);
+        snprintf(line, sizeof line, "classifier: %.1f%% of %lld held-out images told right, after %.0f s%s%s",
+                 100 * result.accuracy, (long long)result.held_out, result.seconds, kept ? "; kept: " : "",
+                 kept ? path : "");
     else
-        snprintf(line, sizeof line,
-                 "classifier: trained in %.0f s, no images are held out to try it on; kept: %s",
-                 result.seconds, path);
+        snprintf(line, sizeof line, "classifier: trained in %.0f s, no images are held out to try it on%s%s",
+                 result.seconds, kept ? "; kept: " : "", kept ? path : "");
     if (on_note)
         on_note(ctx, line);
     return PYR_OK;
 }
 
-pyr_status pyr_default_network(char **path, pyr_kernels *k, const pyr_dataset *data, const char *cache,
-                               void (*on_note)(void *ctx, const char *line), void *ctx)
+/* Whether a file can be made in `folder`, which is made. PYR_E_IO. */
+static pyr_status try_folder(const char *folder)
 {
+    char *path = pyr_path_join(folder, "try-XXXXXX");
+    int file;
     pyr_status status = PYR_OK;
 
-    *path = NULL;
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+    PYR_TRY_OUT(pyr_open_output_folder(folder));
+    file = mkstemp(path);
+    if (file < 0) {
+        status = pyr_fail(PYR_E_IO, "%s cannot be written: %s", folder, strerror(errno));
+        goto out;
+    }
+    close(file);
+    unlink(path);
+out:
+    pyr_free(path);
+    return status;
+}
+
+/* A folder for this evaluation alone. */
+static pyr_status temporary_folder(char **out)
+{
+    const char *root = getenv("TMPDIR");
+
+    *out = pyr_path_join(root && *root ? root : "/tmp", "pyrdiff-eval-XXXXXX");
+    if (!*out)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a folder");
+    if (mkdtemp(*out))
+        return PYR_OK;
+    pyr_fail(PYR_E_IO,
+             "%s: there is no place to keep a classifier in: %s; set XDG_CACHE_HOME or TMPDIR to a "
+             "folder that can be written, or name a classifier: --classifier FILE",
+             *out, strerror(errno));
+    pyr_free(*out);
+    *out = NULL;
+    return PYR_E_IO;
+}
+
+/* Train it where it lasts as long as `out`. `why`: the cache cannot be used. */
+static pyr_status train_for_once(pyr_own_network *out, const char *why, pyr_kernels *k,
+                                 const pyr_dataset *data, void (*on_note)(void *ctx, const char *line),
+                                 void *ctx)
+{
+    char line[1024];
+
+    snprintf(
+        line, sizeof line,
+        "warning: %s: the classifier is not kept for the next time (XDG_CACHE_HOME says where it would be)",
+        why);
+    PYR_TRY(temporary_folder(&out->folder));
+    if (on_note)
+        on_note(ctx, line);
+    out->path = pyr_path_join(out->folder, "classifier.safetensors");
+    return out->path ? train_classifier(out->path, false, k, data, on_note, ctx)
+                     : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", out->folder);
+}
+
+pyr_status pyr_default_network(pyr_own_network *out, pyr_kernels *k, const pyr_dataset *data,
+                               const char *cache, void (*on_note)(void *ctx, const char *line), void *ctx)
+{
+    pyr_status status = PYR_OK;
+    bool kept;
+
+    *out = (pyr_own_network){0};
     if (pyr_dataset_classes(data) < 2)
         return PYR_OK;
-    if (!cache)
-        return pyr_fail(PYR_E_ARG, "there is no folder to keep a classifier in (set HOME or XDG_CACHE_HOME), "
-                                   "or name one: --classifier FILE");
-    *path = pyr_cached_classifier(pyr_dataset_fingerprint(data), cache);
-    if (!*path)
+    if (!cache) {
+        status = train_for_once(out, "there is no cache (neither HOME nor XDG_CACHE_HOME is set)", k, data,
+                                on_note, ctx);
+        goto out;
+    }
+    out->path = pyr_cached_classifier(pyr_dataset_fingerprint(data), cache);
+    if (!out->path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", cache);
-    if (!opens(k, *path)) {
-        status = pyr_open_output_folder(cache);
-        if (status != PYR_OK)
-            pyr_fail(status,
-                     "%s, to keep a classifier in: set XDG_CACHE_HOME to another, or name a classifier: "
-                     "--classifier FILE",
-                     pyr_error());
-        else
-            status = train_classifier(*path, k, data, on_note, ctx);
+    status = opens(&kept, k, out->path);
+    if (status == PYR_OK && kept)
+        return PYR_OK;
+    if (status == PYR_OK)
+        status = try_folder(cache);
+    if (status == PYR_OK)
+        status = train_classifier(out->path, true, k, data, on_note, ctx);
+    if (status == PYR_E_IO) { /* also when the disk filled up meanwhile */
+        pyr_free(out->path);
+        out->path = NULL;
+        status = train_for_once(out, pyr_error(), k, data, on_note, ctx);
     }
-    if (status != PYR_OK) {
-        pyr_free(*path);
-        *path = NULL;
-    }
+out:
+    if (status != PYR_OK)
+        pyr_own_network_free(out);
     return status;
+}
+
+void pyr_own_network_free(pyr_own_network *network)
+{
+    if (network->folder) {
+        if (network->path)
+            unlink(network->path);
+        rmdir(network->folder);
+    }
+    pyr_free(network->path);
+    pyr_free(network->folder);
+    *network = (pyr_own_network){0};
 }
 
 /* ---- as JSON ----------------------------------------------------------------------------------- */

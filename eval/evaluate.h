@@ -40,6 +40,7 @@ typedef struct pyr_evaluate_job {
     pyr_kernels *k;
     const pyr_image_set *samples;
     int64_t planned;         /* how many samples there will be, before there are any; 0: not known */
+    bool planned_coarsest;   /* they will be of the coarsest level alone */
     const pyr_dataset *data; /* of the samples' size */
     const pyr_data_settings
         *data_settings;    /* it was opened with: they say why nothing is held out; or NULL */
@@ -116,9 +117,15 @@ double pyr_evaluation_value(const pyr_evaluation *e, const char *metric, int lev
 void pyr_evaluation_json(const pyr_evaluation *e, const pyr_image_set *samples, pyr_json *json);
 
 /* A classifier for a data set with labels: the file of the cache that was trained on this very data, or one
- * trained now and kept there (a note says so). *path, which the caller frees, is NULL when the data have no
- * labels. PYR_E_STOPPED when a stop was requested. */
-pyr_status pyr_default_network(char **path, pyr_kernels *k, const pyr_dataset *data, const char *cache,
-                               void (*on_note)(void *ctx, const char *line), void *ctx);
+ * trained now and kept there (a note says so). Where the cache cannot be written, or is NULL, the file lies
+ * in a temporary folder until pyr_own_network_free, and a note says so. path is NULL when the data have no
+ * labels. PYR_E_STOPPED when a stop was requested; PYR_E_IO when no folder can be written. */
+typedef struct pyr_own_network {
+    char *path;   /* its file */
+    char *folder; /* of this file alone; NULL: the cache */
+} pyr_own_network;
+pyr_status pyr_default_network(pyr_own_network *out, pyr_kernels *k, const pyr_dataset *data,
+                               const char *cache, void (*on_note)(void *ctx, const char *line), void *ctx);
+void pyr_own_network_free(pyr_own_network *network); /* {0} is fine */
 
 #endif

@@ -39,13 +39,34 @@ typedef struct features_run {
     float *features, *logits;
 } features_run;
 
-/* Planned in the real type whatever the kernels' precision: a figure must not depend on it. */
-static pyr_status plan_graph(pyr_features *f)
+static pyr_status load_weights(pyr_features *f, const pyr_safetensors *file, const char *path)
+{
+    pyr_kernels *k = f->k;
+    size_t wanted = pyr_params_model_count(&f->params), there = 0;
+
+    for (size_t i = 0; i < pyr_safetensors_count(file); i++)
+        there += pyr_safetensors_at(file, i)->count;
+    if (there < wanted) /* before memory is taken for them */
+        return pyr_fail(
+            PYR_E_FORMAT,
+            "%s holds %zu numbers, the network of %d classes that it tells of has %zu: it is damaged; "
+            "train or convert it again",
+            path, there, f->shape.classes, wanted);
+    PYR_TRY(k->alloc(k, &f->block, f->params.count * pyr_type_size(k->real), "weights of a feature network"));
+    if (f->inception)
+        return pyr_inception_load(&f->hash, file, path, &f->params, k, f->block);
+    return pyr_classifier_load(&f->hash, file, path, &f->params, k, f->block);
+}
+
+/* The weights before the plan, which takes memory for images as large as the file says: first it must hold
+ * the network that it tells of. Planned in the real type whatever the kernels' precision: a figure must not
+ * depend on it. */
+static pyr_status open_network(pyr_features *f, const pyr_safetensors *file, const char *path)
 {
     pyr_kernels *k = f->k;
     pyr_type activation = k->activation;
     bool tf32 = k->tf32;
-    pyr_status status;
+    pyr_status status = PYR_OK;
 
     PYR_TRY(pyr_graph_new(&f->g, k, &f->params));
     k->activation = k->real;
@@ -54,11 +75,13 @@ static pyr_status plan_graph(pyr_features *f)
         f->ends = pyr_inception_build(f->g, f->shape.classes, k->real);
     else
         f->ends = pyr_classifier_build(f->g, &f->shape, k->real);
-    status = pyr_graph_plan(f->g, &(pyr_plan){.batch = f->batch});
+    if (f->ends.features >= 0 && f->ends.logits >= 0) /* else the plan says why */
+        status = load_weights(f, file, path);
+    if (status == PYR_OK)
+        status = pyr_graph_plan(f->g, &(pyr_plan){.batch = f->batch});
     k->activation = activation;
     k->tf32 = tf32;
-    PYR_TRY(status);
-    return k->alloc(k, &f->block, f->params.count * pyr_type_size(k->real), "weights of a feature network");
+    return status;
 }
 
 static pyr_status open_classifier(pyr_features *f, const pyr_safetensors *file, const char *path)
@@ -67,8 +90,7 @@ static pyr_status open_classifier(pyr_features *f, const pyr_safetensors *file, 
     f->batch = BATCH;
     snprintf(f->name, sizeof f->name, "classifier %dx%dx%d, %d classes", f->shape.h, f->shape.w, f->shape.c,
              f->shape.classes);
-    PYR_TRY(plan_graph(f));
-    return pyr_classifier_load(&f->hash, file, path, &f->params, f->k, f->block);
+    return open_network(f, file, path);
 }
 
 static pyr_status open_inception(pyr_features *f, const pyr_safetensors *file, const char *path)
@@ -77,8 +99,7 @@ static pyr_status open_inception(pyr_features *f, const pyr_safetensors *file, c
     f->batch = INCEPTION_BATCH;
     snprintf(f->name, sizeof f->name, "inception-v3, %s resize", pyr_fid_resizes[f->resize]);
     PYR_TRY(pyr_inception_classes(&f->shape.classes, file, path));
-    PYR_TRY(plan_graph(f));
-    PYR_TRY(pyr_inception_load(&f->hash, file, path, &f->params, f->k, f->block));
+    PYR_TRY(open_network(f, file, path));
     if (f->resize == PYR_RESIZE_TF1) /* other features; the weights' own hash is that of the other resize */
         f->hash = pyr_hash(f->hash, pyr_fid_resizes[f->resize], strlen(pyr_fid_resizes[f->resize]));
     return PYR_OK;

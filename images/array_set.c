@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include <dirent.h>
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -920,48 +921,64 @@ out:
 }
 
 /* A folder in the folder: train/, test/, val/ are of the data set when they hold arrays alone. */
-static bool is_part(const char *path, const char *name)
+static pyr_status is_part(bool *is, const char *path, const char *name)
 {
     pyr_array_name read = pyr_array_name_read(name, NULL);
     bool arrays = false, images = false;
+    const struct dirent *e;
     DIR *dir;
+    int error = 0;
 
-    if (read.part == PYR_PART_NONE || *read.key || read.role != PYR_ROLE_NONE || !(dir = opendir(path)))
-        return false;
-    for (const struct dirent *e = readdir(dir); e && !images; e = readdir(dir)) {
+    *is = false;
+    if (read.part == PYR_PART_NONE || *read.key || read.role != PYR_ROLE_NONE)
+        return PYR_OK;
+    dir = opendir(path);
+    while (dir && !images && (errno = 0, e = readdir(dir))) {
         arrays |= is_arrays(e->d_name) && !pyr_left_aside(e->d_name);
         images = pyr_image_named(e->d_name);
     }
-    closedir(dir);
-    return arrays && !images;
+    error = errno; /* of opendir, or of the last readdir */
+    if (dir)
+        closedir(dir);
+    *is = dir && arrays && !images;
+    return !dir || (error && !images)
+               ? pyr_fail(PYR_E_IO, "folder %s cannot be read: %s", path, strerror(error))
+               : PYR_OK;
 }
 
-bool pyr_array_folder_is(const char *folder, const pyr_names *names)
+/* What something in the folder makes of it. */
+static pyr_status judge(bool *arrays, bool *others, const char *folder, const char *name)
+{
+    char *path = pyr_path_join(folder, name);
+    bool is_folder = false, part = false;
+    pyr_status status = path ? pyr_folder_exists(&is_folder, path)
+                             : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+
+    if (status == PYR_OK && is_folder)
+        status = is_part(&part, path, name);
+    pyr_free(path);
+    *arrays |= is_folder ? part : is_arrays(name);
+    *others = is_folder ? !part : !is_arrays(name) && pyr_image_named(name);
+    return status;
+}
+
+pyr_status pyr_array_folder_is(bool *yes, const char *folder, const pyr_names *names)
 {
     bool arrays = false, others = false;
 
-    for (size_t i = 0; i < names->n && !others; i++) {
-        const char *name = names->at[i];
-        char path[4096];
-
-        if (pyr_left_aside(name))
-            continue;
-        snprintf(path, sizeof path, "%s/%s", folder, name);
-        if (pyr_is_folder(path)) {
-            others = !is_part(path, name);
-            arrays |= !others;
-        } else if (is_arrays(name))
-            arrays = true;
-        else
-            others = pyr_image_named(name);
-    }
-    return arrays && !others;
+    *yes = false;
+    for (size_t i = 0; i < names->n && !others; i++)
+        if (!pyr_left_aside(names->at[i]))
+            PYR_TRY(judge(&arrays, &others, folder, names->at[i]));
+    *yes = arrays && !others;
+    return PYR_OK;
 }
 
 static pyr_status add_folder(set *s, const char *folder, const pyr_names *names, int depth)
 {
     pyr_names inner = {0};
     char *path = NULL;
+    bool is_file, is_folder;
     pyr_status status = PYR_OK;
 
     for (size_t i = 0; i < names->n; i++) {
@@ -974,9 +991,11 @@ static pyr_status add_folder(set *s, const char *folder, const pyr_names *names,
         path = pyr_path_join(folder, name);
         if (!path)
             PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file"));
-        if (is_arrays(name) && pyr_is_file(path))
+        PYR_TRY_OUT(pyr_file_exists(&is_file, path));
+        PYR_TRY_OUT(pyr_folder_exists(&is_folder, path));
+        if (is_arrays(name) && is_file)
             PYR_TRY_OUT(add_file(s, path, true));
-        else if (depth && pyr_is_folder(path)) {
+        else if (depth && is_folder) {
             pyr_names_free(&inner);
             PYR_TRY_OUT(pyr_folder_names(&inner, path));
             PYR_TRY_OUT(add_folder(s, path, &inner, depth - 1));

@@ -16,7 +16,9 @@ pyr_status pyr_cifar_count(int64_t *records, int *classes, const char *path)
     int64_t size;
 
     *records = 0;
-    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
+    if (stat(path, &info) != 0)
+        return pyr_fail(PYR_E_IO, "%s: cannot be opened as a file: %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode))
         return pyr_fail(PYR_E_IO, "%s: cannot be opened as a file", path);
     size = info.st_size;
     if (size == 0)

@@ -18,15 +18,15 @@ static int classes_of(bool *test, const char *name)
     return 0;
 }
 
-bool pyr_cifar_folder_is(const char *folder, const pyr_names *names)
+pyr_status pyr_cifar_folder_is(bool *yes, const char *folder, const pyr_names *names)
 {
     bool test;
 
     (void)folder;
-    for (size_t i = 0; i < names->n; i++)
-        if (classes_of(&test, names->at[i]))
-            return true;
-    return false;
+    *yes = false;
+    for (size_t i = 0; i < names->n && !*yes; i++)
+        *yes = classes_of(&test, names->at[i]);
+    return PYR_OK;
 }
 
 typedef struct part {

@@ -158,11 +158,13 @@ pyr_status pyr_collection_names(pyr_collection *c, const char *folder, const cha
 {
     char *path = pyr_path_join(folder, name), *text = NULL, *rest;
     size_t n;
-    pyr_status status = PYR_OK;
+    bool there;
+    pyr_status status;
 
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
-    if (pyr_is_file(path))
+    PYR_TRY_OUT(pyr_file_exists(&there, path));
+    if (there)
         PYR_TRY_OUT(pyr_file_read(&text, &n, path, 1 << 16));
     for (char *line = text ? strtok_r(text, "\r\n", &rest) : NULL; line; line = strtok_r(NULL, "\r\n", &rest))
         PYR_TRY_OUT(pyr_names_add(&c->classes, line));

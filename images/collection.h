@@ -119,22 +119,22 @@ void pyr_collection_drop(pyr_collection *c, bool test);
 
 /* ---- the kinds of data set ---- */
 
-bool pyr_idx_folder_is(const char *folder, const pyr_names *names);
+pyr_status pyr_idx_folder_is(bool *yes, const char *folder, const pyr_names *names);
 pyr_status pyr_collect_idx_folder(pyr_collection *c, const char *folder, const pyr_names *names);
 /* One file of images; its labels are looked for beside it. */
 pyr_status pyr_collect_idx_file(pyr_collection *c, const char *path);
 
-bool pyr_cifar_folder_is(const char *folder, const pyr_names *names);
+pyr_status pyr_cifar_folder_is(bool *yes, const char *folder, const pyr_names *names);
 pyr_status pyr_collect_cifar_folder(pyr_collection *c, const char *folder, const pyr_names *names);
 pyr_status pyr_collect_cifar_file(pyr_collection *c, const char *path);
 
-bool pyr_stl_folder_is(const char *folder, const pyr_names *names);
-bool pyr_stl_file_is(const char *path);
+pyr_status pyr_stl_folder_is(bool *yes, const char *folder, const pyr_names *names);
+pyr_status pyr_stl_file_is(bool *is, const char *path);
 pyr_status pyr_collect_stl_folder(pyr_collection *c, const char *folder, const pyr_names *names);
 pyr_status pyr_collect_stl_file(pyr_collection *c, const char *path);
 
 /* .npy and .npz files, and nothing that is read otherwise. */
-bool pyr_array_folder_is(const char *folder, const pyr_names *names);
+pyr_status pyr_array_folder_is(bool *yes, const char *folder, const pyr_names *names);
 pyr_status pyr_collect_array_folder(pyr_collection *c, const char *folder, const pyr_names *names);
 /* An NPZ or a .npy; labels that are not in it are looked for beside it. */
 pyr_status pyr_collect_npz(pyr_collection *c, const char *path);

@@ -1,6 +1,7 @@
 /* dataset.c - a data set: recognising it, opening it, reading its images. */
 #include "images/dataset_internal.h"
 
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/philox.h"
@@ -31,18 +32,16 @@ static pyr_status refuse_foreign(pyr_text *sentence)
 static pyr_status collect_file(pyr_collection *c, const char *path)
 {
     unsigned char start[PYR_FOREIGN_START] = {0};
-    FILE *f = fopen(path, "rb");
     pyr_text foreign = {0};
+    size_t n;
     bool taken;
     pyr_status status;
 
-    if (!f)
-        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
-    size_t n = fread(start, 1, sizeof start, f);
-    fclose(f);
+    PYR_TRY(pyr_file_start(start, &n, path, sizeof start));
     if (n >= 2 && start[0] == 'P' && start[1] == 'K')
         return pyr_collect_zip(c, path);
-    if (pyr_tar_is(path))
+    PYR_TRY(pyr_tar_is(&taken, path));
+    if (taken)
         return pyr_collect_tar(c, NULL,
                                &(pyr_names){.at = (char *[]){(char *)path}, .n = 1}); /* not written to */
     if (pyr_image_is(start, n) || (n && pyr_image_named(path))) {
@@ -67,18 +66,16 @@ static pyr_status collect(pyr_collection *c, const char *path)
     pyr_names names;
     pyr_text foreign = {0};
     bool taken;
+    struct stat info;
     pyr_status status;
 
-    if (pyr_is_file(path))
-        return collect_file(c, path);
-    if (!pyr_is_folder(path)) {
-        struct stat info;
-
-        if (stat(path, &info) == 0)
-            return pyr_fail(PYR_E_IO, "%s: neither a file nor a folder (the data set)", path);
+    if (stat(path, &info) != 0)
         return pyr_fail(PYR_E_IO, "%s: %s (the data set)", path,
                         errno == ENOENT ? "no such file or folder" : strerror(errno));
-    }
+    if (S_ISREG(info.st_mode))
+        return collect_file(c, path);
+    if (!S_ISDIR(info.st_mode))
+        return pyr_fail(PYR_E_IO, "%s: neither a file nor a folder (the data set)", path);
     PYR_TRY(pyr_folder_names(&names, path));
     status = pyr_collect_packed_folder(&taken, c, path, &names);
     if (status == PYR_OK && !taken)
@@ -197,6 +194,12 @@ static pyr_status fill_file(pyr_dataset *set, pyr_collection *c, const int64_t *
     bool taken;
     pyr_status status;
 
+    if (!pyr_cache_keeps())
+        return pyr_fail(
+            PYR_E_IO,
+            "%s: the images do not fit into memory, and a dry run makes no file of them; pyrdiff info "
+            "--data does, with the same settings of data",
+            set->path);
     PYR_TRY(pyr_dataset_cache_begin(&writer, set));
     PYR_TRY_OUT(pyr_dataset_cache_take(&made, &taken, key, decode->memory));
     if (taken) {
@@ -205,6 +208,7 @@ static pyr_status fill_file(pyr_dataset *set, pyr_collection *c, const int64_t *
         *set = made;
         goto out;
     }
+    pyr_text_free(&made.unread); /* said of `set` already */
     PYR_TRY_OUT(fill(set, c, order, t, decode, &writer));
     status = pyr_dataset_cache_end(&writer, set, key);
 out:
@@ -293,6 +297,8 @@ static pyr_status assemble(pyr_dataset *set, pyr_collection *c, const pyr_data_s
         status = fill(set, c, order, t, &decode, NULL);
     else
         status = fill_file(set, c, order, t, &decode, key);
+    if (status == PYR_OK && set->unread.at)
+        status = pyr_names_add(&set->warnings, set->unread.at);
 out:
     pyr_free(order);
     return status;
@@ -441,6 +447,7 @@ void pyr_dataset_clear(pyr_dataset *set)
     pyr_names_free(&set->warnings);
     pyr_text_free(&set->how);
     pyr_text_free(&set->notes);
+    pyr_text_free(&set->unread);
     *set = (pyr_dataset){.file = -1};
 }
 
@@ -489,15 +496,11 @@ const char *pyr_dataset_class_name(const pyr_dataset *set, int label)
 
 pyr_status pyr_dataset_read(const pyr_dataset *set, pyr_split split, int64_t index, void *dst)
 {
-    uint64_t at = (uint64_t)slot_of(set, split, index) * set->image_bytes;
+    int64_t slot = slot_of(set, split, index);
 
-    if (set->file < 0) {
-        memcpy(dst, (const char *)set->samples + at, set->image_bytes);
-        return PYR_OK;
-    }
-    if (!pyr_read_at(set->file, dst, set->image_bytes, set->samples_at + at))
-        return pyr_fail(PYR_E_IO, "%s: image %lld of the data set cannot be read from it: %s", set->cache,
-                        (long long)index, errno ? strerror(errno) : "it became shorter");
+    if (set->file >= 0)
+        return pyr_dataset_cache_read(set, slot, dst);
+    memcpy(dst, (const char *)set->samples + (size_t)slot * set->image_bytes, set->image_bytes);
     return PYR_OK;
 }
 
@@ -507,8 +510,9 @@ void pyr_dataset_expect(const pyr_dataset *set, pyr_split split, const int64_t *
         return;
     for (int i = 0; i < n; i++)
         posix_fadvise(set->file,
-                      (off_t)(set->samples_at + (uint64_t)slot_of(set, split, index[i]) * set->image_bytes),
-                      (off_t)set->image_bytes, POSIX_FADV_WILLNEED);
+                      (off_t)(set->samples_at +
+                              (uint64_t)slot_of(set, split, index[i]) * pyr_dataset_cache_stride(set)),
+                      (off_t)pyr_dataset_cache_stride(set), POSIX_FADV_WILLNEED);
 }
 
 size_t pyr_dataset_sample_bytes(const pyr_dataset *set)

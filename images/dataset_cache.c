@@ -4,32 +4,40 @@
  * XDG_CACHE_HOME/pyrdiff/images/HASH.images, by the path and the settings that the images depend on, so that
  * a data set that changes has one file, which is made anew. It holds, little-endian:
  *
- *     0     "pyrdiff images 1", then 64-bit numbers: key, start and bytes of the facts, their hash, size of
- * the file 4096  the samples, image after image, training images first then  the facts: one JSON object, a
- * NUL, and the labels (32-bit; none when there are no classes)
+ *     0     "pyrdiff images 2", then 64-bit numbers: key, start and bytes of the facts, their hash, size of
+ * the file 4096  image after image, training images first: its samples, and 8 bytes of checksum (XXH3-64, the
+ *           image's number as its seed)
+ *     then  the facts: one JSON object, a NUL, and the labels (32-bit; none when there are no classes)
+ *
+ * A file that is damaged or of another version is made anew when that is seen on opening. An image is
+ * compared with its checksum whenever it is read: 0.1 us for one of 784 bytes, 2 us for 64x64 in colour.
  *
  * The file can be removed at any time; a running process keeps what it has open.
  */
 #include "base/atomic_file.h"
 #include "images/dataset_internal.h"
 
+#include "base/checksum.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the file is written as a little-endian machine has numbers in memory"
 #endif
 
-static const char magic[16] = "pyrdiff images 1"; /* without a NUL */
-enum { SAMPLES_AT = 4096, FACTS_MOST = 1 << 30 };
+static const char magic[16] = "pyrdiff images 2"; /* without a NUL */
+enum { SAMPLES_AT = 4096, FACTS_MOST = 1 << 30, MOST_SIDE = 1 << 24, SUM = 8 /* bytes of a checksum */ };
+#define MOST_IMAGES (INT64_C(1) << 40)
 
 typedef struct header {
     char magic[16];
@@ -149,11 +157,17 @@ static void put_facts(pyr_json *json, const pyr_dataset *set)
     pyr_json_close(json, '}');
 }
 
-static double get(const cJSON *json, const char *key)
+/* A whole number 0 .. most, true as 1; what is absent is 0, anything else makes *good false. */
+static int64_t get(bool *good, const cJSON *json, const char *key, int64_t most)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
+    double value = cJSON_IsNumber(item) ? item->valuedouble : cJSON_IsTrue(item) ? 1 : 0;
 
-    return cJSON_IsNumber(item) ? item->valuedouble : cJSON_IsTrue(item) ? 1 : 0;
+    if (!(value >= 0 && value <= (double)most) || value != floor(value)) {
+        *good = false;
+        return 0;
+    }
+    return (int64_t)value;
 }
 
 static const char *get_text(const cJSON *json, const char *key)
@@ -176,20 +190,23 @@ static pyr_status get_facts(pyr_dataset *set, const cJSON *json)
     const char *kind = get_text(json, "kind"), *how = get_text(json, "how"), *notes = get_text(json, "notes");
     const char *fingerprint = get_text(json, "fingerprint");
     const cJSON *values = cJSON_GetObjectItemCaseSensitive(json, "values");
+    bool good = true;
     double *value[] = {&set->values.least, &set->values.most, &set->values.low, &set->values.high};
 
     set->fingerprint = fingerprint ? strtoull(fingerprint, NULL, 16) : 0;
-    set->h = (int)get(json, "h");
-    set->w = (int)get(json, "w");
-    set->c = (int)get(json, "c");
-    set->bits = (int)get(json, "bits");
+    set->h = (int)get(&good, json, "h", MOST_SIDE);
+    set->w = (int)get(&good, json, "w", MOST_SIDE);
+    set->c = (int)get(&good, json, "c", 4);
+    set->bits = (int)get(&good, json, "bits", 16);
     set->image_bytes = (size_t)set->h * (size_t)set->w * (size_t)(set->c * set->bits / 8);
-    set->count[PYR_TRAIN] = (int64_t)get(json, "train");
-    set->count[PYR_HELD_OUT] = (int64_t)get(json, "held_out");
-    set->own_test = get(json, "own_test") != 0;
-    set->classes = (int)get(json, "classes");
-    set->held_labels = get(json, "held_labels") != 0;
-    set->turned = (int64_t)get(json, "turned");
+    set->count[PYR_TRAIN] = get(&good, json, "train", MOST_IMAGES);
+    set->count[PYR_HELD_OUT] = get(&good, json, "held_out", MOST_IMAGES);
+    set->own_test = get(&good, json, "own_test", 1);
+    set->classes = (int)get(&good, json, "classes", PYR_LABEL_MOST);
+    set->held_labels = get(&good, json, "held_labels", 1);
+    set->turned = get(&good, json, "turned", MOST_IMAGES);
+    if (!good || (set->bits != 8 && set->bits != 16))
+        return pyr_fail(PYR_E_FORMAT, "%s is damaged: its sizes make no sense", set->cache);
     for (int i = 0; i < 4; i++) {
         const cJSON *item = cJSON_GetArrayItem(values, i);
 
@@ -209,14 +226,39 @@ static pyr_status get_facts(pyr_dataset *set, const cJSON *json)
 
 /* ---- taking ---- */
 
+size_t pyr_dataset_cache_stride(const pyr_dataset *set)
+{
+    return set->image_bytes + SUM;
+}
+
+pyr_status pyr_dataset_cache_read(const pyr_dataset *set, int64_t slot, void *dst)
+{
+    uint64_t at = set->samples_at + (uint64_t)slot * pyr_dataset_cache_stride(set), sum;
+    struct iovec parts[2] = {{dst, set->image_bytes}, {&sum, SUM}};
+
+    /* All of it at once, as a rule. */
+    if (preadv(set->file, parts, 2, (off_t)at) != (ssize_t)pyr_dataset_cache_stride(set) &&
+        (!pyr_read_at(set->file, dst, set->image_bytes, at) ||
+         !pyr_read_at(set->file, &sum, SUM, at + set->image_bytes)))
+        return pyr_fail(PYR_E_IO, "%s: image %lld of the data set cannot be read from it: %s", set->cache,
+                        (long long)slot, errno ? strerror(errno) : "it became shorter");
+    if (sum != pyr_checksum_at(dst, set->image_bytes, (uint64_t)slot))
+        return pyr_fail(
+            PYR_E_FORMAT,
+            "%s is damaged: image %lld of the data set is not what was written; remove this file, and "
+            "it is made again from the data set",
+            set->cache, (long long)slot);
+    return PYR_OK;
+}
+
 /* Whole, of this key, and as it was written. */
 static bool fits(const header *h, int file, uint64_t key)
 {
     struct stat info;
 
     return memcmp(h->magic, magic, sizeof magic) == 0 && h->key == key && fstat(file, &info) == 0 &&
-           (uint64_t)info.st_size == h->size && h->facts_bytes < FACTS_MOST && h->facts_at <= h->size &&
-           h->facts_bytes == h->size - h->facts_at;
+           (uint64_t)info.st_size == h->size && h->facts_bytes < FACTS_MOST && h->facts_at >= SAMPLES_AT &&
+           h->facts_at <= h->size && h->facts_bytes == h->size - h->facts_at;
 }
 
 static pyr_status take_labels(pyr_dataset *set, const char *facts, size_t n)
@@ -229,6 +271,9 @@ static pyr_status take_labels(pyr_dataset *set, const char *facts, size_t n)
         return pyr_fail(PYR_E_FORMAT, "%s: labels are missing", set->cache);
     PYR_TRY(pyr_new(&set->labels, images, sizeof *set->labels, "the labels"));
     memcpy(set->labels, facts + json, images * sizeof *set->labels);
+    for (size_t i = 0; i < images; i++)
+        if (set->labels[i] < -1 || set->labels[i] >= set->classes)
+            return pyr_fail(PYR_E_FORMAT, "%s is damaged: label %zu is of no class", set->cache, i);
     return PYR_OK;
 }
 
@@ -238,6 +283,7 @@ static void forget(pyr_dataset *set)
     pyr_dataset rest = {.path = set->path, .cache = set->cache, .file = -1};
 
     set->path = set->cache = NULL;
+    set->file = -1; /* the caller's */
     pyr_dataset_clear(set);
     *set = rest;
 }
@@ -245,6 +291,7 @@ static void forget(pyr_dataset *set)
 static pyr_status take(pyr_dataset *set, int file, const header *h, char *facts, uint64_t memory)
 {
     uint64_t bytes;
+    int64_t images;
     cJSON *json = NULL;
     pyr_status status;
 
@@ -252,46 +299,72 @@ static pyr_status take(pyr_dataset *set, int file, const header *h, char *facts,
     status = get_facts(set, json);
     cJSON_Delete(json);
     PYR_TRY(status);
+    bytes = h->facts_at - SAMPLES_AT;
+    images = set->count[0] + set->count[1];
+    if (set->count[0] < 1 || set->image_bytes == 0 || bytes % pyr_dataset_cache_stride(set) != 0 ||
+        bytes / pyr_dataset_cache_stride(set) != (uint64_t)images)
+        return pyr_fail(PYR_E_FORMAT, "%s is damaged: images are missing", set->cache);
+    bytes = (uint64_t)images * set->image_bytes;
     PYR_TRY(take_labels(set, facts, (size_t)h->facts_bytes));
-    bytes = (uint64_t)(set->count[0] + set->count[1]) * set->image_bytes;
-    if (set->count[0] < 1 || set->image_bytes == 0 || bytes != h->facts_at - SAMPLES_AT)
-        return pyr_fail(PYR_E_FORMAT, "%s: images are missing", set->cache);
     set->samples_at = SAMPLES_AT;
+    set->file = file;
     if (bytes > memory)
         return PYR_OK;
     PYR_TRY(pyr_new(&set->samples, (size_t)bytes, 1, "the data set"));
-    if (!pyr_read_at(file, set->samples, (size_t)bytes, SAMPLES_AT))
-        return pyr_fail(PYR_E_IO, "%s cannot be read: %s", set->cache, strerror(errno));
+    for (int64_t i = 0; i < images; i++)
+        PYR_TRY(pyr_dataset_cache_read(set, i, (char *)set->samples + (size_t)i * set->image_bytes));
+    close(file);
+    set->file = -1;
     return PYR_OK;
+}
+
+/* Of the file that is there nothing can be said. */
+static pyr_status unread(pyr_dataset *set, int error)
+{
+    return pyr_fail(PYR_E_IO, "%s cannot be read: %s", set->cache,
+                    error ? strerror(error) : "it is too short");
+}
+
+static pyr_status take_file(pyr_dataset *set, bool *taken, int file, uint64_t key, uint64_t memory)
+{
+    header h = {0};
+    char *facts = NULL;
+    pyr_status status;
+
+    if (!pyr_read_at(file, &h, sizeof h, 0))
+        return errno ? unread(set, errno) : PYR_OK; /* too short: another file */
+    if (!fits(&h, file, key))
+        return PYR_OK;
+    PYR_TRY(pyr_new(&facts, (size_t)h.facts_bytes + 1, 1, "the data set"));
+    if (!pyr_read_at(file, facts, (size_t)h.facts_bytes, h.facts_at))
+        PYR_TRY_OUT(unread(set, errno));
+    if (pyr_hash(PYR_HASH_START, facts, (size_t)h.facts_bytes) != h.facts_hash)
+        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s is damaged: the facts are not what was written", set->cache));
+    status = take(set, file, &h, facts, memory);
+    *taken = status == PYR_OK;
+out:
+    pyr_free(facts);
+    return status;
 }
 
 pyr_status pyr_dataset_cache_take(pyr_dataset *set, bool *taken, uint64_t key, uint64_t memory)
 {
-    header h = {0};
-    char *facts = NULL;
-    pyr_status status = PYR_OK;
     int file = open(set->cache, O_RDONLY | O_CLOEXEC);
+    pyr_status status;
 
     *taken = false;
-    if (file < 0 || !pyr_read_at(file, &h, sizeof h, 0) || !fits(&h, file, key))
-        goto out;
-    PYR_TRY_OUT(pyr_new(&facts, (size_t)h.facts_bytes + 1, 1, "the data set"));
-    if (!pyr_read_at(file, facts, (size_t)h.facts_bytes, h.facts_at) ||
-        pyr_hash(PYR_HASH_START, facts, (size_t)h.facts_bytes) != h.facts_hash)
-        goto out;
-    status = take(set, file, &h, facts, memory);
-    *taken = status == PYR_OK;
-    if (status != PYR_OK)
+    if (file < 0 && errno == ENOENT)
+        return PYR_OK;
+    status = file < 0 ? unread(set, errno) : take_file(set, taken, file, key, memory);
+    if (!*taken) {
         forget(set);
-    if (status == PYR_E_FORMAT || status == PYR_E_IO) /* then it is made anew */
-        status = PYR_OK;
-out:
-    if (*taken && !set->samples)
-        set->file = file;
-    else if (file >= 0)
-        close(file);
-    pyr_free(facts);
-    return status;
+        if (file >= 0)
+            close(file);
+    }
+    if (status != PYR_E_FORMAT && status != PYR_E_IO)
+        return status;
+    pyr_text_add(&set->unread, "%s; the images are made anew", pyr_error());
+    return PYR_OK;
 }
 
 /* ---- making ---- */
@@ -333,7 +406,7 @@ out:
 
 pyr_status pyr_dataset_cache_begin(pyr_cache_writer *out, const pyr_dataset *set)
 {
-    uint64_t bytes = (uint64_t)(set->count[0] + set->count[1]) * set->image_bytes;
+    uint64_t bytes = (uint64_t)(set->count[0] + set->count[1]) * pyr_dataset_cache_stride(set);
     char *folder = pyr_strdup(set->cache);
     struct statvfs disk;
     pyr_status status;
@@ -366,22 +439,30 @@ out:
     return status;
 }
 
+static bool write_at(int file, const void *bytes, size_t n, uint64_t at)
+{
+    for (size_t done = 0; done < n;) {
+        ssize_t part = pwrite(file, (const char *)bytes + done, n - done, (off_t)(at + done));
+
+        if (part < 0 && errno == EINTR)
+            continue;
+        if (part <= 0)
+            return false;
+        done += (size_t)part;
+    }
+    return true;
+}
+
 pyr_status pyr_dataset_cache_write(const pyr_cache_writer *writer, int64_t slot, const void *samples,
                                    size_t image_bytes)
 {
     int file = fileno(writer->file.stream);
-    uint64_t at = SAMPLES_AT + (uint64_t)slot * image_bytes;
+    uint64_t at = SAMPLES_AT + (uint64_t)slot * (image_bytes + SUM),
+             sum = pyr_checksum_at(samples, image_bytes, (uint64_t)slot);
 
-    for (size_t done = 0; done < image_bytes;) {
-        ssize_t n = pwrite(file, (const char *)samples + done, image_bytes - done, (off_t)(at + done));
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return cannot_write(writer->file.path, errno);
-        done += (size_t)n;
-    }
-    return PYR_OK;
+    return write_at(file, samples, image_bytes, at) && write_at(file, &sum, SUM, at + image_bytes)
+               ? PYR_OK
+               : cannot_write(writer->file.path, errno);
 }
 
 pyr_status pyr_dataset_cache_end(pyr_cache_writer *writer, pyr_dataset *set, uint64_t key)

@@ -15,6 +15,7 @@ struct pyr_dataset {
     void *samples;
     int file; /* -1: in memory */
     uint64_t samples_at;
+    pyr_text unread;  /* why the file of the cache that was there could not be taken; no fact of the set */
     char *cache;      /* path of the file of the cache, used or not; NULL: there is no cache folder */
     int32_t *labels;  /* training images, then held-out ones; or NULL */
     bool held_labels; /* the held-out ones are there */
@@ -60,8 +61,14 @@ pyr_status pyr_dataset_cache_path(pyr_dataset *set, const pyr_data_settings *s);
 pyr_status pyr_dataset_cache_key(uint64_t *key, const pyr_collection *c, const pyr_data_settings *s);
 
 /* Take the data set from the file, if it is there and has this key: into memory when its samples take at most
- * `memory` bytes. *taken false: there is none, or another one, or a damaged one. */
+ * `memory` bytes. *taken false: there is none, or another one, or one that cannot be read or is damaged,
+ * which set->unread then says. */
 pyr_status pyr_dataset_cache_take(pyr_dataset *set, bool *taken, uint64_t key, uint64_t memory);
+
+/* An image of the set's file, the n-th of all, compared with its checksum; any number of threads.
+ * PYR_E_FORMAT when it is not what was written, PYR_E_IO. */
+pyr_status pyr_dataset_cache_read(const pyr_dataset *set, int64_t slot, void *dst);
+size_t pyr_dataset_cache_stride(const pyr_dataset *set); /* bytes from one image to the next in the file */
 
 /* Make the file. Begin: waits for another process that makes it; PYR_E_IO with a sentence when the folder
  * cannot be written or has too little space. Write: image `slot`, by any number of threads. End: the set then

@@ -46,11 +46,13 @@ static pyr_status read_mapping(pyr_collection *c, const char *path, const char *
     const char *base = base_of(path);
     char *name = pyr_strfmt("%.*semnist-%s-mapping.txt", (int)(base - path), path, part), *text = NULL, *rest;
     size_t n;
-    pyr_status status = PYR_OK;
+    bool there;
+    pyr_status status;
 
     if (!name)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
-    if (pyr_is_file(name))
+    PYR_TRY_OUT(pyr_file_exists(&there, name));
+    if (there)
         PYR_TRY_OUT(pyr_file_read(&text, &n, name, MAPPING_MOST));
     for (char *line = text ? strtok_r(text, "\r\n", &rest) : NULL; line;
          line = strtok_r(NULL, "\r\n", &rest)) {

@@ -42,12 +42,13 @@ static bool plays(const char *name, const char *part, const char *what)
 static pyr_status is_folder_in(bool *yes, const char *folder, const char *name)
 {
     char *path = pyr_path_join(folder, name);
+    pyr_status status;
 
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
-    *yes = pyr_is_folder(path);
+    status = pyr_folder_exists(yes, path);
     pyr_free(path);
-    return PYR_OK;
+    return status;
 }
 
 static pyr_status pick(char **out, const char *folder, const pyr_names *names, const char *part,
@@ -78,14 +79,14 @@ static pyr_status pick(char **out, const char *folder, const pyr_names *names, c
     return PYR_OK;
 }
 
-bool pyr_idx_folder_is(const char *folder, const pyr_names *names)
+pyr_status pyr_idx_folder_is(bool *yes, const char *folder, const pyr_names *names)
 {
     (void)folder;
-    for (size_t i = 0; i < names->n; i++)
-        if (plays(names->at[i], "train", "images") || plays(names->at[i], "t10k", "images") ||
-            plays(names->at[i], "test", "images"))
-            return true;
-    return false;
+    *yes = false;
+    for (size_t i = 0; i < names->n && !*yes; i++)
+        *yes = plays(names->at[i], "train", "images") || plays(names->at[i], "t10k", "images") ||
+               plays(names->at[i], "test", "images");
+    return PYR_OK;
 }
 
 /* ---- a file of images, in portions ---- */
@@ -299,6 +300,8 @@ static pyr_status labels_beside(char **out, const char *images)
     const char *tail = rank + 4;
     int plain = (int)(strlen(tail) - (ends(tail, ".gz") ? 3 : 0));
     for (int i = 0; i < 4 && !*out; i++) {
+        bool there;
+        pyr_status status;
         const char *gz = i & 1 ? ".gz" : "";
         int before = (int)(word - images), between = (int)(rank - (word + 6));
         char *path =
@@ -307,10 +310,12 @@ static pyr_status labels_beside(char **out, const char *images)
 
         if (!path)
             return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
-        if (pyr_is_file(path))
+        status = pyr_file_exists(&there, path);
+        if (there)
             *out = path;
         else
             pyr_free(path);
+        PYR_TRY(status);
     }
     return PYR_OK;
 }
@@ -321,17 +326,20 @@ static pyr_status test_beside(char **out, const char *images)
 {
     const char *word = strstr(base_of(images), "-train-images-");
     int before = word ? (int)(word - images) : 0;
+    bool there;
+    pyr_status status;
 
     if (!word || !pyr_emnist_is(images))
         return PYR_OK;
     *out = pyr_strfmt("%.*s-test-images-%s", before, images, word + strlen("-train-images-"));
     if (!*out)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
-    if (!pyr_is_file(*out)) {
+    status = pyr_file_exists(&there, *out);
+    if (!there) {
         pyr_free(*out);
         *out = NULL;
     }
-    return PYR_OK;
+    return status;
 }
 
 pyr_status pyr_collect_idx_file(pyr_collection *c, const char *path)

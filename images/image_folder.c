@@ -16,6 +16,7 @@ static pyr_status walk(pyr_names *files, const char *folder, const char *before,
     pyr_names own = {0};
     const pyr_names *names = given ? given : &own;
     char *path = NULL, *inner = NULL;
+    bool is_folder;
     pyr_status status = PYR_OK;
 
     if (depth > DEEPEST)
@@ -30,7 +31,8 @@ static pyr_status walk(pyr_names *files, const char *folder, const char *before,
         inner = pyr_path_join(before, names->at[i]);
         if (!path || !inner)
             PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image"));
-        if (pyr_is_folder(path))
+        PYR_TRY_OUT(pyr_folder_exists(&is_folder, path));
+        if (is_folder)
             PYR_TRY_OUT(walk(files, path, inner, NULL, depth + 1));
         else
             PYR_TRY_OUT(pyr_names_add(files, inner));

@@ -1,5 +1,6 @@
 #include "images/npz_arrays.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "images/zip_file.h"
@@ -321,17 +322,13 @@ pyr_status pyr_arrays_open(pyr_arrays **out, const char *path)
     char start[MAGIC];
     struct stat info;
     pyr_zip *zip;
-    FILE *f;
+    size_t n;
 
     *out = NULL;
-    f = fopen(path, "rb");
-    if (f && fread(start, 1, MAGIC, f) == MAGIC && memcmp(start, magic, MAGIC) == 0 &&
-        fstat(fileno(f), &info) == 0) {
-        fclose(f);
-        return open_arrays(out, NULL, NULL, (uint64_t)info.st_size, path);
-    }
-    if (f)
-        fclose(f);
+    PYR_TRY(pyr_file_start(start, &n, path, MAGIC));
+    if (n == MAGIC && memcmp(start, magic, MAGIC) == 0)
+        return stat(path, &info) == 0 ? open_arrays(out, NULL, NULL, (uint64_t)info.st_size, path)
+                                      : pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
     PYR_TRY(pyr_zip_open(&zip, path)); /* says what is wrong with a file that is neither */
     return open_arrays(out, zip, NULL, 0, path);
 }

@@ -8,7 +8,7 @@
 
 typedef struct kind {
     const char *name;
-    bool (*is)(const char *folder, const pyr_names *names);
+    pyr_status (*is)(bool *yes, const char *folder, const pyr_names *names);
     pyr_status (*collect)(pyr_collection *c, const char *folder, const pyr_names *names);
 } kind;
 
@@ -20,12 +20,18 @@ static const kind kinds[] = {
 };
 enum { KINDS = sizeof kinds / sizeof *kinds, WRAPPERS = 2, BESIDE = 4 };
 
-static const kind *kind_of(const char *folder, const pyr_names *names)
+/* NULL: none of them. */
+static pyr_status kind_of(const kind **out, const char *folder, const pyr_names *names)
 {
-    for (int i = 0; i < KINDS; i++)
-        if (kinds[i].is(folder, names))
-            return &kinds[i];
-    return NULL;
+    *out = NULL;
+    for (int i = 0; i < KINDS && !*out; i++) {
+        bool yes;
+
+        PYR_TRY(kinds[i].is(&yes, folder, names));
+        if (yes)
+            *out = &kinds[i];
+    }
+    return PYR_OK;
 }
 
 /* ---- folders around one: cifar-10-batches-bin/, FashionMNIST/raw/ ---- */
@@ -51,6 +57,7 @@ static pyr_status look(inner *out, const char *folder, int depth);
 static pyr_status look_below(inner *out, const char *folder, const pyr_names *names, int depth)
 {
     int folders = 0;
+    bool is_folder;
     char *path = NULL;
     pyr_status status = PYR_OK;
 
@@ -63,7 +70,8 @@ static pyr_status look_below(inner *out, const char *folder, const pyr_names *na
         path = pyr_path_join(folder, names->at[i]);
         if (!path)
             PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of a folder"));
-        if (!pyr_is_folder(path))
+        PYR_TRY_OUT(pyr_folder_exists(&is_folder, path));
+        if (!is_folder)
             continue;
         folders++;
         status = look(&one, path, depth - 1);
@@ -99,14 +107,15 @@ static pyr_status look(inner *out, const char *folder, int depth)
     PYR_TRY(pyr_folder_names(&names, folder));
     for (size_t i = 0; i < names.n && !out->pictures; i++)
         out->pictures = pyr_image_named(names.at[i]) && !pyr_left_aside(names.at[i]);
-    out->kind = out->pictures ? NULL : kind_of(folder, &names);
+    if (!out->pictures)
+        status = kind_of(&out->kind, folder, &names);
     out->arrays = out->kind && out->kind->is == pyr_array_folder_is;
     if (out->kind) {
         out->names = names;
         out->folder = pyr_strdup(folder);
         return out->folder ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for the name of a folder");
     }
-    if (depth && !out->pictures)
+    if (status == PYR_OK && depth && !out->pictures)
         status = look_below(out, folder, &names, depth);
     pyr_names_free(&names);
     return status;
@@ -115,10 +124,11 @@ static pyr_status look(inner *out, const char *folder, int depth)
 pyr_status pyr_collect_packed_folder(bool *taken, pyr_collection *c, const char *folder,
                                      const pyr_names *names)
 {
-    const kind *its = kind_of(folder, names);
+    const kind *its;
     inner in = {0};
     pyr_status status;
 
+    PYR_TRY(kind_of(&its, folder, names));
     *taken = its != NULL;
     if (its)
         return its->collect(c, folder, names);
@@ -131,7 +141,7 @@ pyr_status pyr_collect_packed_folder(bool *taken, pyr_collection *c, const char 
             status = pyr_fail(PYR_E_FORMAT, "%s: arrays in it (%s) and in %s; give the path of one", folder,
                               names->at[i], in.folder);
     if (in.pictures) /* even with several: it is for the reader of image files */
-        status = status == PYR_E_NOMEM ? status : PYR_OK;
+        status = status == PYR_E_FORMAT ? PYR_OK : status;
     else if (status == PYR_OK && in.kind) {
         *taken = true;
         status = in.kind->collect(c, in.folder, &in.names);
@@ -147,10 +157,13 @@ pyr_status pyr_collect_packed_folder(bool *taken, pyr_collection *c, const char 
 pyr_status pyr_collect_packed_file(bool *taken, pyr_collection *c, const char *path,
                                    const unsigned char *start, size_t n)
 {
+    bool stl;
+
     *taken = true;
+    PYR_TRY(pyr_stl_file_is(&stl, path));
     if (n >= 6 && memcmp(start, "\x93NUMPY", 6) == 0)
         return pyr_collect_npz(c, path);
-    if (pyr_stl_file_is(path))
+    if (stl)
         return pyr_collect_stl_file(c, path);
     if (pyr_ends_with(path, ".bin"))
         return pyr_collect_cifar_file(c, path);

@@ -20,13 +20,13 @@ static bool is_one_of(const char *name)
            strcmp(name, part_names[2]) == 0;
 }
 
-bool pyr_stl_folder_is(const char *folder, const pyr_names *names)
+pyr_status pyr_stl_folder_is(bool *yes, const char *folder, const pyr_names *names)
 {
     (void)folder;
-    for (size_t i = 0; i < names->n; i++)
-        if (is_one_of(names->at[i]))
-            return true;
-    return false;
+    *yes = false;
+    for (size_t i = 0; i < names->n && !*yes; i++)
+        *yes = is_one_of(names->at[i]);
+    return PYR_OK;
 }
 
 static pyr_status size_of(int64_t *size, const char *path)
@@ -39,12 +39,16 @@ static pyr_status size_of(int64_t *size, const char *path)
     return PYR_OK;
 }
 
-bool pyr_stl_file_is(const char *path)
+pyr_status pyr_stl_file_is(bool *is, const char *path)
 {
     const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
     int64_t size = 0;
 
-    return is_one_of(base) && size_of(&size, path) == PYR_OK && size % PIXELS == 0;
+    *is = is_one_of(base);
+    if (*is)
+        PYR_TRY(size_of(&size, path));
+    *is = *is && size % PIXELS == 0;
+    return PYR_OK;
 }
 
 /* The file of labels that belongs to one of pictures; NULL in *out: there is none. */
@@ -52,15 +56,18 @@ static pyr_status labels_of(char **out, const char *path)
 {
     size_t n = strlen(path) - strlen("X.bin");
     char *labels = pyr_strfmt("%.*sy.bin", (int)n, path);
+    bool there;
+    pyr_status status;
 
     *out = NULL;
     if (!labels)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
-    if (pyr_is_file(labels))
+    status = pyr_file_exists(&there, labels);
+    if (there)
         *out = labels;
     else
         pyr_free(labels);
-    return PYR_OK;
+    return status;
 }
 
 static pyr_status read_labels(pyr_collection *c, int64_t first, int64_t n, const char *path)

@@ -58,10 +58,25 @@ bool pyr_tar_named(const char *path)
 
 /* ---- libarchive ---- */
 
+/* Whether reading failed, not what was read: libarchive's own numbers are EILSEQ, EINVAL, EDOM and below 0.
+ */
+static bool is_of_disk(struct archive *a)
+{
+    int error = archive_errno(a);
+
+    return error == EIO || error == ENOENT || error == EACCES || error == EMFILE || error == ENFILE ||
+           error == EISDIR || error == ESTALE || error == EINTR || error == ENXIO;
+}
+
 static pyr_status failed(const pyr_tar *tar, struct archive *a)
 {
     const char *why = archive_error_string(a);
 
+    if (archive_errno(a) == ENOMEM)
+        return pyr_fail(PYR_E_NOMEM, "%s: out of memory in libarchive", tar->path);
+    if (is_of_disk(a))
+        return pyr_fail(PYR_E_IO, "%s: cannot be read: %s", tar->path,
+                        why ? why : strerror(archive_errno(a)));
     return pyr_fail(PYR_E_FORMAT, "%s: the tar archive is damaged or cut short (%s); copy or make it again",
                     tar->path, why ? why : "no reason is given");
 }
@@ -71,6 +86,7 @@ static pyr_status begin(struct archive **out, const pyr_tar *tar)
 {
     struct archive *a = archive_read_new();
     int done = a ? ARCHIVE_OK : ARCHIVE_FATAL;
+    pyr_status status;
 
     *out = NULL;
     if (!a)
@@ -90,9 +106,9 @@ static pyr_status begin(struct archive **out, const pyr_tar *tar)
         *out = a;
         return PYR_OK;
     }
-    (void)failed(tar, a);
+    status = failed(tar, a);
     archive_read_free(a);
-    return PYR_E_FORMAT;
+    return status;
 }
 
 /* The next header; *end: there is none. What libarchive warns of (names in another alphabet) is no matter. */
@@ -157,6 +173,11 @@ static pyr_status read_here(char **out, const pyr_tar *tar, const entry *e, stru
 
             pyr_free(*out);
             *out = NULL;
+            if (got < 0 && archive_errno(a) == ENOMEM)
+                return failed(tar, a);
+            if (got < 0 && is_of_disk(a))
+                return pyr_fail(PYR_E_IO, "%s: %s: cannot be read: %s", tar->path, e->name,
+                                why ? why : strerror(archive_errno(a)));
             return pyr_fail(PYR_E_FORMAT,
                             "%s: %s: the entry is damaged or cut short (%s); copy or make the archive again",
                             tar->path, e->name, why ? why : "the archive ends before");
@@ -278,7 +299,7 @@ pyr_status pyr_tar_parse(pyr_tar **out, const void *bytes, size_t n, const char 
     return opened(out, tar, take);
 }
 
-bool pyr_tar_is(const char *path)
+pyr_status pyr_tar_is(bool *is, const char *path)
 {
     static const struct {
         const char *bytes;
@@ -294,21 +315,24 @@ bool pyr_tar_is(const char *path)
     struct archive *a;
     struct archive_entry *e;
     char start[512] = {0};
-    FILE *f = fopen(path, "rb");
+    size_t n;
     bool may = pyr_tar_named(path), end = true;
+    pyr_status status;
 
-    if (!f)
-        return false;
-    (void)!fread(start, 1, sizeof start, f);
-    fclose(f);
+    *is = false;
+    PYR_TRY(pyr_file_start(start, &n, path, sizeof start));
     may |= memcmp(start + 257, "ustar", 5) == 0;
     for (size_t i = 0; i < sizeof magic / sizeof *magic; i++)
         may |= memcmp(start, magic[i].bytes, magic[i].n) == 0;
-    if (!may || begin(&a, &tar) != PYR_OK)
-        return false;
-    may = next_header(&e, &end, &tar, a) == PYR_OK && !end;
-    archive_read_free(a);
-    return may;
+    if (!may)
+        return PYR_OK;
+    status = begin(&a, &tar);
+    if (status == PYR_OK) {
+        status = next_header(&e, &end, &tar, a);
+        *is = status == PYR_OK && !end;
+        archive_read_free(a);
+    }
+    return status == PYR_E_FORMAT ? PYR_OK : status; /* then it is something else */
 }
 
 void pyr_tar_rest(pyr_tar *tar)
@@ -361,7 +385,7 @@ bool pyr_tar_in_order(const pyr_tar *tar)
 static pyr_status read_plain(char *dst, const pyr_tar *tar, const entry *e)
 {
     bool whole;
-    int file;
+    int file, error;
 
     if (tar->memory) {
         memcpy(dst, (const char *)tar->memory + e->offset, (size_t)e->size);
@@ -371,7 +395,10 @@ static pyr_status read_plain(char *dst, const pyr_tar *tar, const entry *e)
     if (file < 0)
         return pyr_fail(PYR_E_IO, "%s: %s: %s", tar->path, e->name, strerror(errno));
     whole = pyr_read_at(file, dst, (size_t)e->size, e->offset);
+    error = errno;
     close(file);
+    if (!whole && error)
+        return pyr_fail(PYR_E_IO, "%s: %s: cannot be read: %s", tar->path, e->name, strerror(error));
     return whole ? PYR_OK
                  : pyr_fail(PYR_E_IO, "%s: %s: the archive ends before it does; has it changed?", tar->path,
                             e->name);

@@ -26,9 +26,9 @@ typedef struct pyr_tar_take {
     void *arg;
 } pyr_tar_take;
 
-/* Whether a file is a tar archive by its first bytes (unpacked, when it is compressed); false also when it
+/* Whether a file is a tar archive by its first bytes (unpacked, when it is compressed). PYR_E_IO when it
  * cannot be read. */
-bool pyr_tar_is(const char *path);
+pyr_status pyr_tar_is(bool *is, const char *path);
 /* Whether a file is named as one: .tar, .tar.gz, .tgz, .tar.bz2, ... */
 bool pyr_tar_named(const char *path);
 /* Bytes of the path without such an ending. */

@@ -32,9 +32,11 @@ struct pyr_zip {
 static pyr_status opening_failed(const char *path, zip_error_t *error)
 {
     int code = zip_error_code_zip(error);
-    pyr_status status = code == ZIP_ER_MEMORY                         ? PYR_E_NOMEM
-                        : code == ZIP_ER_OPEN || code == ZIP_ER_NOENT ? PYR_E_IO
-                                                                      : PYR_E_FORMAT;
+    pyr_status status =
+        code == ZIP_ER_MEMORY ? PYR_E_NOMEM
+        : code == ZIP_ER_OPEN || code == ZIP_ER_NOENT || code == ZIP_ER_READ || code == ZIP_ER_SEEK
+            ? PYR_E_IO
+            : PYR_E_FORMAT;
 
     pyr_fail(status,
              status == PYR_E_FORMAT
@@ -234,11 +236,24 @@ static pyr_status damaged(const pyr_zip *zip, size_t i, const char *error)
                     zip->path, zip->at[i].name, error ? " (" : "", error ? error : "", error ? ")" : "");
 }
 
+/* After libzip has failed: the disk's fault, or the archive's. */
+static pyr_status failed(const pyr_zip *zip, size_t i, zip_error_t *error)
+{
+    int code = zip_error_code_zip(error);
+
+    if (code == ZIP_ER_MEMORY)
+        return pyr_fail(PYR_E_NOMEM, "%s: %s: out of memory in libzip", zip->path, zip->at[i].name);
+    if (code != ZIP_ER_READ && code != ZIP_ER_SEEK)
+        return damaged(zip, i, zip_error_strerror(error));
+    return pyr_fail(PYR_E_IO, "%s: %s: cannot be read (%s)", zip->path, zip->at[i].name,
+                    zip_error_strerror(error));
+}
+
 pyr_status pyr_zip_stream_open(pyr_zip_stream *out, pyr_zip *zip, size_t i)
 {
     *out = (pyr_zip_stream){.zip = zip, .entry = i};
     out->file = zip_fopen_index(zip->zip, zip->at[i].index, 0);
-    return out->file ? PYR_OK : damaged(zip, i, zip_strerror(zip->zip));
+    return out->file ? PYR_OK : failed(zip, i, zip_get_error(zip->zip));
 }
 
 pyr_status pyr_zip_stream_read(pyr_zip_stream *stream, void *dst, size_t n)
@@ -249,7 +264,8 @@ pyr_status pyr_zip_stream_read(pyr_zip_stream *stream, void *dst, size_t n)
         zip_int64_t got = zip_fread(stream->file, at, n);
 
         if (got <= 0)
-            return damaged(stream->zip, stream->entry, got < 0 ? zip_file_strerror(stream->file) : NULL);
+            return got < 0 ? failed(stream->zip, stream->entry, zip_file_get_error(stream->file))
+                           : damaged(stream->zip, stream->entry, NULL);
         at += got;
         n -= (size_t)got;
     }
@@ -262,7 +278,7 @@ pyr_status pyr_zip_stream_end(pyr_zip_stream *stream)
     zip_int64_t more = zip_fread(stream->file, &extra, 1); /* the checksum is compared when nothing follows */
 
     if (more < 0)
-        return damaged(stream->zip, stream->entry, zip_file_strerror(stream->file));
+        return failed(stream->zip, stream->entry, zip_file_get_error(stream->file));
     return more ? damaged(stream->zip, stream->entry, "more bytes than it promises") : PYR_OK;
 }
 

@@ -279,7 +279,7 @@ void pyr_tuning_keep(pyr_tuning *t)
 
     for (int i = 0; i < t->n; i++)
         any = any || t->at[i].fresh;
-    if (!any || !t->cache || !t->machine || keep(t) != PYR_OK)
+    if (!any || !t->cache || !t->machine || !pyr_cache_keeps() || keep(t) != PYR_OK)
         return;
     for (int i = 0; i < t->n; i++)
         t->at[i].fresh = false;

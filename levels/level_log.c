@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 static pyr_status keep_lines(pyr_text *kept, const char *path, int64_t step)
 {
@@ -86,4 +87,12 @@ pyr_status pyr_level_log_write(FILE *log, const char *folder, const pyr_train_re
         status = pyr_fail(PYR_E_IO, "%s/log.jsonl cannot be written (is the disk full?)", folder);
     pyr_text_free(&json.text);
     return status;
+}
+
+pyr_status pyr_level_log_sync(FILE *log, const char *folder)
+{
+    /* a log that is no regular file has nothing to sync */
+    if (fsync(fileno(log)) == 0 || errno == EINVAL || errno == EROFS || errno == ENOTSUP)
+        return PYR_OK;
+    return pyr_fail(PYR_E_IO, "%s/log.jsonl cannot be written: %s", folder, strerror(errno));
 }

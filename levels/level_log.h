@@ -16,4 +16,8 @@ pyr_status pyr_level_log_open(FILE **out, const char *folder, int64_t step);
 pyr_status pyr_level_log_write(FILE *log, const char *folder, const pyr_train_report *train, int batch,
                                int64_t count, const pyr_held_out *held_out);
 
+/* What was written outlasts a power cut, as the checkpoint that follows it will: a state never stands beside
+ * a log that has lost, or holds torn, lines of steps before it. PYR_E_IO. */
+pyr_status pyr_level_log_sync(FILE *log, const char *folder);
+
 #endif

@@ -410,6 +410,7 @@ void pyr_level_trainer_progress(pyr_level_trainer *t, const pyr_train_state *sta
 
 pyr_status pyr_level_trainer_save_unet(pyr_level_trainer *t)
 {
+    PYR_TRY(pyr_level_log_sync(t->log, t->job.folder));
     PYR_TRY(take_alone(t));
     return pyr_level_save_unet(t->job.folder, &t->level, plain_params(t), t->job.k, plain_ema(t));
 }
@@ -426,6 +427,7 @@ static pyr_status checkpoint(void *ctx, const pyr_train_state *state)
 
     pyr_level_trainer_progress(t, state);
     PYR_TRY(t->job.k->sync(t->job.k));
+    PYR_TRY(pyr_level_log_sync(t->log, t->job.folder));
     return pyr_level_save(t->job.folder, &t->level, t->params, t->optimizer, &t->progress);
 }
 

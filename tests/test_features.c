@@ -183,7 +183,7 @@ static void refusals(void)
     pyr_dataset *plain, *labelled = open_data(SHAPES);
     pyr_features *f;
     char *bytes;
-    size_t n;
+    size_t n, live;
 
     CHECK_OK(pyr_dataset_random(&plain, 8, 8, 1, 20, 0));
     CHECK_FAILS(pyr_classifier_train(&(pyr_classifier_job){
@@ -201,6 +201,20 @@ static void refusals(void)
     CHECK_FAILS(pyr_features_open(&f, k, "tests/golden/unet2d/ddpm_like/diffusion_pytorch_model.safetensors",
                                   PYR_RESIZE_PYTORCH),
                 PYR_E_FORMAT, "not a feature network");
+
+    /* of images and classes that would take terabytes, without their weights */
+    CHECK_OK(pyr_safetensors_write(in_folder("small"), &(pyr_st_entry){"a", PYR_ST_F32, 1, {1}, &(float){1}},
+                                   1,
+                                   (pyr_st_pair[]){{"kind", "pyrdiff classifier 1"},
+                                                   {"image_size", "16384x16384"},
+                                                   {"channels", "4"},
+                                                   {"classes", "1048576"}},
+                                   4));
+    live = pyr_mem().live_bytes;
+    pyr_mem_reset_peak();
+    CHECK_FAILS(pyr_features_open(&f, k, in_folder("small"), PYR_RESIZE_PYTORCH), PYR_E_FORMAT,
+                "holds 1 numbers, the network of 1048576 classes");
+    CHECK(pyr_mem().peak_bytes - live < 1 << 20);
 
     pyr_stop_request(); /* the last case: nothing takes it back */
     CHECK_FAILS(pyr_classifier_train(&(pyr_classifier_job){

@@ -171,11 +171,13 @@ static void exif_damaged(void)
 /* What is written is upright already and says nothing of an orientation. */
 static void written_upright(void)
 {
-    char path[64];
+    char path[] = "/tmp/pyr-test-pictures-XXXXXX.png";
+    int file = mkstemps(path, 4);
     pyr_image image, back;
     size_t n;
 
-    snprintf(path, sizeof path, "/tmp/pyr-test-pictures-%ld.png", (long)getpid());
+    CHECK(file >= 0);
+    close(file);
     CHECK_OK(pyr_image_read(&image, GOLDEN "turned_6.png"));
     CHECK_OK(pyr_png_write(path, &image, NULL, 0));
     CHECK_OK(pyr_image_read(&back, path));

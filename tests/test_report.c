@@ -172,13 +172,13 @@ static void escapes(void)
                  "chet \xf0\x9f\x98\x80");
     check_escape("a\x01"
                  "b\nc\td",
-                 "a b\nc\td");
+                 "a\\x01b\nc\td");
     /* no UTF-8: a byte alone, cut short, too long a form, a surrogate, beyond Unicode */
-    check_escape("\xff!", "?!");
-    check_escape("x\xc3", "x?");
-    check_escape("\xc0\xaf", "??");
-    check_escape("\xed\xa0\x80", "???");
-    check_escape("\xf4\x90\x80\x80", "????");
+    check_escape("\xff!", "\\xff!");
+    check_escape("x\xc3", "x\\xc3");
+    check_escape("\xc0\xaf", "\\xc0\\xaf");
+    check_escape("\xed\xa0\x80", "\\xed\\xa0\\x80");
+    check_escape("\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80");
 }
 
 /* RFC 4648, section 10, and a text over the writer's block. */

@@ -120,7 +120,7 @@ if wanted; then
     cp "$tmp/whole" "$file"
     patch_bytes "$file" -4 '\377\377\377\177'
     pyr sample --network "$tmp/b" --outdir "$tmp/s"
-    refuses 1 "not a finite number"
+    refuses 1 "is damaged: its content is not what was written"
     cp "$tmp/whole" "$file"
     cut_short "$tmp/b/level-1/state.safetensors" "$tmp/state" 1000
     cp "$tmp/state" "$tmp/b/level-1/state.safetensors"

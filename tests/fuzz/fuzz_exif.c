@@ -1,17 +1,7 @@
 /* Blocks of Exif that mean harm: an orientation of 1 to 8 comes of any bytes, and a picture is turned by it
  * there and back. Seeds: tests/golden/pictures (a TIFF is such a block). */
-#include "base/mem.h"
 #include "images/exif.h"
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
-
-static void must(int holds)
-{
-    if (!holds)
-        abort();
-}
+#include "tests/fuzz/input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {

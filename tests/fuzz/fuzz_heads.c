@@ -31,7 +31,9 @@ static void look_at_name(const char *name)
          number.value < UINT64_C(1000000000000000));
     must(memchr(array.key, 0, sizeof array.key) != NULL);
     (void)pyr_part_numbered(name, n, &number);
-    (void)pyr_part_pair(name, &part, n, "images_train", &(pyr_part_name){PYR_PART_TRAIN, 7, 5, true, 0}, 12);
+    must(pyr_part_order(name, &part, n, name, &part, n) == 0);
+    must(pyr_mask_order(name, n, name, n, n % 2) == 0);
+    (void)pyr_mask_plain(name, n);
     (void)pyr_masks_of(name, n, "images", 6);
     (void)pyr_masks_near(name, n, "CelebA-HQ-img", 13);
     must(pyr_mask_stem(name, n) <= n);

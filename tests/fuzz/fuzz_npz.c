@@ -1,21 +1,11 @@
 /* Zip archives, NPZ and NPY files and dataset.json that mean harm: read, or refused with a sentence that
  * names the file, and nothing is left behind. Seeds: tests/golden/archives, tests/golden/arrays. */
-#include "base/mem.h"
 #include "images/dataset_json.h"
 #include "images/npz_arrays.h"
 #include "images/zip_file.h"
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+#include "tests/fuzz/input.h"
 
 enum { MOST = 1 << 22 }; /* larger ones are refused by whoever asks for them */
-
-static void must(int holds)
-{
-    if (!holds)
-        abort();
-}
 
 static void as_zip(const uint8_t *bytes, size_t n)
 {

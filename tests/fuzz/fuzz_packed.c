@@ -1,22 +1,10 @@
 /* Packed files that mean harm, as data sets: NPY, NPZ, IDX, and whatever else begins like one. They are read
  * to the end in portions, or refused with a sentence, and nothing is left behind. Seeds: tests/golden/arrays.
  */
-#include "base/mem.h"
 #include "images/collection.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+#include "tests/fuzz/input.h"
 
 enum { MOST = 1 << 22 };
-
-static void must(int holds)
-{
-    if (!holds)
-        abort();
-}
 
 static void read_all(const pyr_collection *c)
 {
@@ -35,17 +23,11 @@ static void read_all(const pyr_collection *c)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
-    static char path[64];
+    const char *path = fuzz_file("packed", bytes, n);
     pyr_data_settings s = PYR_DATA_SETTINGS_DEFAULT;
     pyr_collection c = {.set = &s};
     bool taken = true;
-    FILE *f;
 
-    if (!*path)
-        snprintf(path, sizeof path, "/tmp/pyr-fuzz-packed-%ld", (long)getpid());
-    f = fopen(path, "wb");
-    must(f && fwrite(bytes, 1, n, f) == n);
-    fclose(f);
     s.path = path;
     if (n >= 2 && bytes[0] == 'P' && bytes[1] == 'K') {
         if (pyr_collect_npz(&c, path) == PYR_OK)
@@ -53,7 +35,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     } else if (pyr_collect_packed_file(&taken, &c, path, bytes, n < 8 ? n : 8) == PYR_OK && taken)
         read_all(&c);
     pyr_collection_free(&c);
-    remove(path);
     must(pyr_mem().live_blocks == 0);
     return 0;
 }

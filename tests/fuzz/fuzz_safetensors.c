@@ -1,24 +1,7 @@
-/* fuzz_safetensors.c - any bytes are either refused with a sentence or read
- * whole, without a byte outside and without a block left behind.
- *
- * With libFuzzer:
- *     clang -std=c11 -I. -D_DEFAULT_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
- *         tests/fuzz/fuzz_safetensors.c graph/safetensors.c base/file.c base/json.c base/mem.c base/status.c
- * \ base/text.c -lcjson -lm -o fuzz && ./fuzz -max_total_time=60 CORPUS Without: add tests/fuzz/replay_main.c
- * and see there.
- */
-#include "base/mem.h"
+/* Any bytes as a safetensors file: refused with a sentence that names it, or read whole, without a byte
+ * outside and without a block left behind. Seeds: tests/golden/unet2d. */
 #include "graph/safetensors.h"
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void must(int holds)
-{
-    if (!holds)
-        abort();
-}
+#include "tests/fuzz/input.h"
 
 static void use(const pyr_safetensors *file, const uint8_t *data, size_t size)
 {

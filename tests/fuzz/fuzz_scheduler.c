@@ -1,9 +1,6 @@
 /* scheduler_config.json, and the noise levels and timesteps that it makes. */
-#include "base/mem.h"
 #include "levels/scheduler_config.h"
-#include <stdint.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,13 +1,9 @@
 /* Any text as a configuration: read, or refused with a sentence; what was read
  * is written, reads back, and is the same. The first byte chooses what comes in:
  * 'K' a key and a value as of --set (cut at the first '='), else a file's text. */
-#include "base/mem.h"
 #include "base/settings.h"
+#include "tests/fuzz/input.h"
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* libconfig 1.5 loses a string that stands where the grammar breaks off. */
 const char *__lsan_default_suppressions(void);
@@ -48,17 +44,11 @@ static const pyr_section sections[] = {
     {"level", rows, sizeof rows / sizeof *rows, true, "what levels have"},
 };
 
-static void require(bool condition)
-{
-    if (!condition)
-        abort();
-}
-
 static pyr_settings *make(void)
 {
     pyr_settings *s;
 
-    require(pyr_settings_new(&s, sections, 2) == PYR_OK);
+    must(pyr_settings_new(&s, sections, 2) == PYR_OK);
     return s;
 }
 
@@ -69,9 +59,9 @@ static void check_round_trip(const pyr_settings *s)
     pyr_text text = {0};
 
     pyr_settings_write(s, PYR_SETTINGS_LEVELS, &text);
-    require(pyr_settings_read_text(back, text.at, "written") == PYR_OK);
+    must(pyr_settings_read_text(back, text.at, "written") == PYR_OK);
     pyr_text_free(&text);
-    require(pyr_settings_compare(s, back, PYR_SETTINGS_LEVELS, NULL, NULL, &text) == 0);
+    must(pyr_settings_compare(s, back, PYR_SETTINGS_LEVELS, NULL, NULL, &text) == 0);
     pyr_text_free(&text);
     pyr_settings_free(back);
 }
@@ -92,12 +82,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *text = pyr_calloc(size + 1, 1);
     pyr_status status;
 
-    require(text != NULL);
+    must(text != NULL);
     if (size > 0)
         memcpy(text, data, size);
     status = text[0] == 'K' ? set_pair(s, text + 1) : pyr_settings_read_text(s, text, "fuzz.cfg");
-    require(status == PYR_OK || status == PYR_E_CONFIG);
-    require(status == PYR_OK || *pyr_error());
+    must(status == PYR_OK || status == PYR_E_CONFIG);
+    must(status == PYR_OK || *pyr_error());
     check_round_trip(s);
     pyr_free(text);
     pyr_settings_free(s);

@@ -1,22 +1,12 @@
 /* Tar archives that mean harm: read, or refused with a sentence that names the file, and nothing is left
  * behind; their names as a data set's layout. Seeds: tests/golden/tars. */
-#include "base/mem.h"
 #include "images/collection.h"
 #include "images/folder_names.h"
 #include "images/layout.h"
 #include "images/tar_file.h"
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+#include "tests/fuzz/input.h"
 
 enum { MOST = 1 << 22 }; /* larger ones are refused by whoever asks for them */
-
-static void must(int holds)
-{
-    if (!holds)
-        abort();
-}
 
 static bool wants(void *arg, const char *name, uint64_t size)
 {

@@ -1,12 +1,8 @@
 /* WebP files that mean harm: read, or refused with a sentence that begins with the name, and nothing is left
  * behind. Seeds: tests/golden/pictures. */
-#include "base/mem.h"
 #include "images/webp_file.h"
-#include <stdlib.h>
-#include <string.h>
+#include "tests/fuzz/input.h"
 #include <webp/decode.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
@@ -17,12 +13,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     if (WebPGetInfo(bytes, n, &w, &h) && (int64_t)w * h > 1 << 22)
         return 0;
     pyr_status status = pyr_webp_decode(&image, &orientation, bytes, n, "fuzz");
-    if ((status == PYR_OK) != (image.at != NULL) || orientation < 1 || orientation > 8)
-        abort();
-    if (status != PYR_OK && (status != PYR_E_FORMAT || strncmp(pyr_error(), "fuzz: ", 6) != 0))
-        abort();
+    must((status == PYR_OK) == (image.at != NULL) && orientation >= 1 && orientation <= 8);
+    must(status == PYR_OK || (status == PYR_E_FORMAT && strncmp(pyr_error(), "fuzz: ", 6) == 0));
     pyr_image_free(&image);
-    if (pyr_mem().live_blocks != 0)
-        abort();
+    must(pyr_mem().live_blocks == 0);
     return 0;
 }

@@ -56,9 +56,11 @@ static inline const uint8_t *fuzz_tensors(size_t *size, const uint8_t *bytes, si
     return file;
 }
 
-/* The other way round, for good inputs: a file as an input, in a block for free(). */
+/* The other way round, for good inputs: a file as an input, in a block for free(). Its checksum, which would
+ * refuse whatever is changed before it is looked at, gets a name that nobody asks for. */
 static inline uint8_t *fuzz_from_tensors(size_t *n, const char *path)
 {
+    static const char checksum[] = "\"pyrdiff_xxh3\"";
     size_t size, header = 0;
     uint8_t *file = fuzz_read(path, &size);
 
@@ -66,6 +68,9 @@ static inline uint8_t *fuzz_from_tensors(size_t *n, const char *path)
     for (int i = 0; i < 8; i++)
         header |= (size_t)file[i] << 8 * i;
     must(header <= size - 8);
+    for (size_t i = 8; i + sizeof checksum <= 8 + header; i++)
+        if (memcmp(file + i, checksum, sizeof checksum - 1) == 0)
+            file[i + 1] = 'P';
     memmove(file, file + 8, header);
     file[header] = '\0';
     memmove(file + header + 1, file + 8 + header, size - 8 - header);
