@@ -234,6 +234,20 @@ static void add_loss_table(pyr_text *out, const pyr_report *report)
     pyr_text_add(out, "</table></div>\n");
 }
 
+/* What of the logs cannot be read is missing from the plots. */
+static void add_damage(pyr_text *out, const pyr_report *report)
+{
+    for (size_t i = 0; i < report->n_runs; i++)
+        for (int level = report->runs[i].config.pyramid.levels - 1; level >= 0; level--) {
+            size_t n = report->runs[i].log[level].damaged;
+
+            if (n)
+                pyr_page_element(out, "p",
+                                 "%zu line%s of %s/level-%d/log.jsonl cannot be read, and %s left out.", n,
+                                 n == 1 ? "" : "s", report->runs[i].folder, level, n == 1 ? "is" : "are");
+        }
+}
+
 void pyr_report_losses(pyr_text *out, const pyr_report *report)
 {
     curves *c;
@@ -253,6 +267,7 @@ void pyr_report_losses(pyr_text *out, const pyr_report *report)
             pyr_text_add(out, "<p>The seconds of a cascade are those of all its levels together.</p>\n");
             break;
         }
+    add_damage(out, report);
     add_loss_table(out, report);
     if (pyr_new(&c, 1, sizeof *c, "curves") != PYR_OK) {
         out->failed = true;

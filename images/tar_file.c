@@ -59,7 +59,7 @@ bool pyr_tar_named(const char *path)
 /* ---- libarchive ---- */
 
 /* Whether reading failed, not what was read: libarchive's own numbers are EILSEQ, EINVAL, EDOM and below 0.
- */
+ * Its words then are "Error reading 'PATH'": the reason is in the number alone. */
 static bool is_of_disk(struct archive *a)
 {
     int error = archive_errno(a);
@@ -75,8 +75,7 @@ static pyr_status failed(const pyr_tar *tar, struct archive *a)
     if (archive_errno(a) == ENOMEM)
         return pyr_fail(PYR_E_NOMEM, "%s: out of memory in libarchive", tar->path);
     if (is_of_disk(a))
-        return pyr_fail(PYR_E_IO, "%s: cannot be read: %s", tar->path,
-                        why ? why : strerror(archive_errno(a)));
+        return pyr_fail(PYR_E_IO, "%s: cannot be read: %s", tar->path, strerror(archive_errno(a)));
     return pyr_fail(PYR_E_FORMAT, "%s: the tar archive is damaged or cut short (%s); copy or make it again",
                     tar->path, why ? why : "no reason is given");
 }
@@ -177,7 +176,7 @@ static pyr_status read_here(char **out, const pyr_tar *tar, const entry *e, stru
                 return failed(tar, a);
             if (got < 0 && is_of_disk(a))
                 return pyr_fail(PYR_E_IO, "%s: %s: cannot be read: %s", tar->path, e->name,
-                                why ? why : strerror(archive_errno(a)));
+                                strerror(archive_errno(a)));
             return pyr_fail(PYR_E_FORMAT,
                             "%s: %s: the entry is damaged or cut short (%s); copy or make the archive again",
                             tar->path, e->name, why ? why : "the archive ends before");

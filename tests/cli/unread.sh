@@ -58,5 +58,8 @@ failing $looks "$tmp/pictures/a" info --data "$tmp/pictures"
 refuses 1 "Input/output error"
 failing read tests/golden/shapes/train-images-idx3-ubyte.gz info --data tests/golden/shapes/train-images-idx3-ubyte.gz
 refuses 1 "Input/output error"
+if wanted; then (cd "$tmp/pictures" && tar -cf "$tmp/pictures.tar" ./*); fi
+failing read "$tmp/pictures.tar" info --data "$tmp/pictures.tar"
+refuses 1 "pictures.tar: cannot be read: Input/output error"
 
 finish
