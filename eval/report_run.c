@@ -306,7 +306,16 @@ static void add_snapshot(pyr_text *out, const pyr_report_run *run, int level)
     const char *newest = NULL;
     bool coarsest = level == run->config.pyramid.levels - 1;
 
-    if (folder && pyr_is_folder(folder) && pyr_folder_names(&names, folder) == PYR_OK)
+    bool there = false;
+    pyr_status status =
+        folder ? pyr_folder_exists(&there, folder) : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+
+    if (status == PYR_OK && there)
+        status = pyr_folder_names(&names, folder);
+    out->failed = out->failed || status == PYR_E_NOMEM;
+    if (status != PYR_OK)
+        pyr_page_element(out, "p", "Snapshots of level %d: %s", level, pyr_error());
+    else
         newest = newest_snapshot(&names);
     if (newest) {
         path = pyr_path_join(folder, newest);
@@ -329,10 +338,14 @@ static void add_snapshot(pyr_text *out, const pyr_report_run *run, int level)
 static bool add_samples(pyr_text *out, const pyr_report_run *run, const char *name, const char *what)
 {
     char *path = pyr_strfmt("%s/samples/%s", run->folder, name), words[256];
-    bool there = path && pyr_is_file(path);
+    bool there = false;
 
     snprintf(words, sizeof words, "%.100s: %s", run->name, what);
-    if (there)
+    if (!path)
+        out->failed = true;
+    else if (pyr_file_exists(&there, path) != PYR_OK)
+        pyr_page_element(out, "p", "%s: %s", words, pyr_error());
+    else if (there)
         pyr_page_png(out, path, words);
     pyr_free(path);
     return there;
