@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include "base/checksum.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/shown.h"
@@ -62,11 +63,13 @@ static void set_hooks(void)
 pyr_status pyr_json_parse(cJSON **out, const char *bytes, size_t n, const char *name)
 {
     static pthread_once_t hooks = PTHREAD_ONCE_INIT;
-    const char *end = NULL;
+    const char *end = NULL, *nul = memchr(bytes, 0, n); /* cJSON would end a string there */
     pyr_status status;
     cJSON *tree;
 
     *out = NULL;
+    if (nul)
+        return pyr_fail(PYR_E_FORMAT, "%s: not valid JSON at byte %zu", name, (size_t)(nul - bytes));
     pthread_once(&hooks, set_hooks);
     ran_out = false;
     tree = cJSON_ParseWithLengthOpts(bytes, n, &end, 0);
@@ -89,6 +92,40 @@ pyr_status pyr_json_parse(cJSON **out, const char *bytes, size_t n, const char *
     return PYR_OK;
 }
 
+static const char seal[] = "\"xxh3\": \"";
+
+/* The last seal in a text that ends with a NUL; NULL: none. */
+static const char *find_seal(const char *text)
+{
+    const char *found = NULL;
+
+    for (const char *at = text; (at = strstr(at, seal)); at++)
+        found = at;
+    return found;
+}
+
+/* Whether a text is as it was sealed: what stands before the seal, and that only the end follows. One that is
+ * not sealed is taken as it is. */
+static bool is_whole(const char *text)
+{
+    const char *at = find_seal(text);
+    char should[32];
+    size_t n;
+
+    if (!at)
+        return true;
+    n = (size_t)(at - text);
+    while (n && strchr(" ,\n", text[n - 1]))
+        n--;
+    snprintf(should, sizeof should, "%016" PRIx64 "\"", pyr_checksum_of(text, n));
+    at += strlen(seal);
+    if (strncmp(at, should, strlen(should)) != 0)
+        return false;
+    at += strlen(should);
+    at += strspn(at, "\n");
+    return at[0] == '}' && !at[1 + strspn(at + 1, "\n")];
+}
+
 pyr_status pyr_json_read(cJSON **out, const char *path)
 {
     char *bytes;
@@ -98,6 +135,13 @@ pyr_status pyr_json_read(cJSON **out, const char *path)
     *out = NULL;
     PYR_TRY(pyr_file_read(&bytes, &n, path, 100 << 20));
     status = pyr_json_parse(out, bytes, n, path);
+    if (status == PYR_OK && !is_whole(bytes)) {
+        cJSON_Delete(*out);
+        *out = NULL;
+        status =
+            pyr_fail(PYR_E_FORMAT,
+                     "%s is damaged, or was changed by hand: its checksum (\"xxh3\") is another one", path);
+    }
     pyr_free(bytes);
     return status;
 }
@@ -204,4 +248,13 @@ void pyr_json_bool(pyr_json *json, const char *key, bool value)
 {
     before_value(json, key);
     pyr_text_add(&json->text, value ? "true" : "false");
+}
+
+void pyr_json_seal(pyr_json *json)
+{
+    char sum[17] = "";
+
+    if (!json->text.failed)
+        snprintf(sum, sizeof sum, "%016" PRIx64, pyr_checksum_of(json->text.at, json->text.length));
+    pyr_json_string(json, "xxh3", sum);
 }

@@ -14,6 +14,7 @@
 /* Parse `n` bytes; the caller frees *out with cJSON_Delete. `name` is the file
  * in the sentence. A key that stands twice in one object is PYR_E_FORMAT. */
 pyr_status pyr_json_parse(cJSON **out, const char *bytes, size_t n, const char *name);
+/* Of a file; when it is sealed, it is as it was written: PYR_E_FORMAT otherwise. */
 pyr_status pyr_json_read(cJSON **out, const char *path);
 
 /* A writer of one value. Keys and values are separated as needed; `indent` 0
@@ -32,5 +33,7 @@ void pyr_json_string(pyr_json *json, const char *key, const char *value); /* val
 void pyr_json_real(pyr_json *json, const char *key, double value);        /* reads back the same */
 void pyr_json_int(pyr_json *json, const char *key, int64_t value);
 void pyr_json_bool(pyr_json *json, const char *key, bool value);
+/* The last member of the outermost object: "xxh3", a checksum (XXH3-64) of all the text before it. */
+void pyr_json_seal(pyr_json *json);
 
 #endif

@@ -386,7 +386,7 @@ static void copy_json(const cJSON *value, const char *key, pyr_json *json)
     if (cJSON_IsObject(value) || cJSON_IsArray(value)) {
         pyr_json_open(json, key, cJSON_IsObject(value) ? '{' : '[');
         for (const cJSON *child = value->child; child; child = child->next)
-            if (!child->string || strcmp(child->string, "key") != 0)
+            if (!child->string || (strcmp(child->string, "key") != 0 && strcmp(child->string, "xxh3") != 0))
                 copy_json(child, cJSON_IsObject(value) ? child->string : NULL, json);
         pyr_json_close(json, cJSON_IsObject(value) ? '}' : ']');
     } else if (cJSON_IsNumber(value) && value->valuedouble == floor(value->valuedouble) &&
@@ -439,6 +439,7 @@ static pyr_status write_json(const results *r, const pyr_comparison *c)
     pyr_json_string(&json, "judged", judged.at);
     put_trials(r, false, "variants", &json);
     put_trials(r, true, "curve", &json);
+    pyr_json_seal(&json);
     pyr_json_close(&json, '}');
     pyr_text_add(&json.text, "\n");
     json.text.failed |= judged.failed;

@@ -99,7 +99,10 @@ pyr_status pyr_compare_read(pyr_compare *out, const char *path)
     pyr_status status;
 
     *out = (pyr_compare){0};
-    PYR_TRY(pyr_json_read(&json, path));
+    status = pyr_json_read(&json, path);
+    if (status == PYR_E_FORMAT)
+        return pyr_fail(status, "%s; the same pyrdiff compare writes it again", pyr_error());
+    PYR_TRY(status);
     if (!cJSON_IsObject(json)) {
         status = pyr_fail(PYR_E_FORMAT, "%s should be a JSON object", path);
         goto out;

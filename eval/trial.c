@@ -204,6 +204,7 @@ static pyr_status write_peak(const pyr_trial *trial)
     PYR_TRY(path_in(&path, trial, "train.json"));
     pyr_json_open(&json, NULL, '{');
     pyr_json_real(&json, "peak_mib", pyr_peak_memory_mib());
+    pyr_json_seal(&json);
     pyr_json_close(&json, '}');
     status = json.text.failed ? pyr_fail(PYR_E_NOMEM, "out of memory for %s", path)
                               : pyr_file_replace(path, json.text.at, json.text.length);
@@ -443,6 +444,7 @@ static pyr_status write_figures(const judging *j)
     /* evaluations of the finest level's network that cost as much */
     pyr_json_real(&json, "nfe_by_flop", flop * j->set.nfe[0] / j->set.flop[0]);
     pyr_evaluation_json(&j->evaluation, &j->set, &json);
+    pyr_json_seal(&json);
     pyr_json_close(&json, '}');
     pyr_text_add(&json.text, "\n");
     status = json.text.failed ? pyr_fail(PYR_E_NOMEM, "out of memory for %s", path)

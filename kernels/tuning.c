@@ -249,6 +249,7 @@ static pyr_status merge(const pyr_tuning *t, pyr_json *json)
     put_others(json, machines_of(tree), t->machine);
     put_choices(all, json, t->machine);
     pyr_json_close(json, '}');
+    pyr_json_seal(json);
     pyr_json_close(json, '}');
     if (json->text.failed)
         status = pyr_fail(PYR_E_NOMEM, "out of memory: tuning");

@@ -752,6 +752,54 @@ static void json_refuses(void)
     unlink(in_folder("a.json"));
 }
 
+/* Any bit of a sealed file: it is refused, or what it says is the same. */
+static void seals_tell_of_rot(int indent)
+{
+    const char *path = in_folder("sealed.json");
+    pyr_json json = {.indent = indent};
+    cJSON *tree;
+    int refused = 0, same = 0, n;
+
+    pyr_json_open(&json, NULL, '{');
+    pyr_json_string(&json, "name", "a, b");
+    pyr_json_open(&json, "list", '[');
+    pyr_json_int(&json, NULL, 17);
+    pyr_json_real(&json, NULL, 0.25);
+    pyr_json_close(&json, ']');
+    pyr_json_seal(&json);
+    pyr_json_close(&json, '}');
+    pyr_text_add(&json.text, indent ? "\n" : "");
+    n = (int)json.text.length;
+    CHECK_OK(pyr_file_replace(path, json.text.at, json.text.length));
+    CHECK_OK(pyr_json_read(&tree, path));
+    cJSON_Delete(tree);
+    for (int bit = 0; bit < 8 * n; bit++) {
+        json.text.at[bit / 8] ^= (char)(1 << bit % 8);
+        CHECK_OK(pyr_file_replace(path, json.text.at, json.text.length));
+        json.text.at[bit / 8] ^= (char)(1 << bit % 8);
+        if (pyr_json_read(&tree, path) == PYR_OK) {
+            const cJSON *list = cJSON_GetObjectItemCaseSensitive(tree, "list");
+
+            CHECK(strcmp(cJSON_GetObjectItemCaseSensitive(tree, "name")->valuestring, "a, b") == 0 &&
+                  list->child->valuedouble == 17 && list->child->next->valuedouble == 0.25);
+            cJSON_Delete(tree);
+            same++;
+        } else {
+            CHECK(strstr(pyr_error(), path));
+            refused++;
+        }
+    }
+    CHECK(same < 8 * 12 && refused + same == 8 * n); /* only in the seal's own name and the space around it */
+    pyr_text_free(&json.text);
+    unlink(path);
+}
+
+static void sealed_json(void)
+{
+    seals_tell_of_rot(0);
+    seals_tell_of_rot(2);
+}
+
 /* Memory that ran out is no fault of the text. */
 static void json_without_memory(void)
 {
@@ -806,6 +854,7 @@ int main(int argc, char **argv)
     RUN(hashes);
     RUN(json_round_trip);
     RUN(json_refuses);
+    RUN(sealed_json);
     RUN(json_without_memory);
     rmdir(folder);
     return CHECK_DONE();

@@ -8,7 +8,8 @@ compare() { # OPTION ...
 }
 # Of compare.json all that is no time, memory or name of a folder.
 figures() {
-    grep -v -e '"train_s"' -e '_per_s"' -e '"sample_s"' -e '"peak_mib"' -e '"input"' -e '"command"' "$1/compare.json"
+    grep -v -e '"train_s"' -e '_per_s"' -e '"sample_s"' -e '"peak_mib"' -e '"input"' -e '"command"' \
+        -e '"xxh3"' "$1/compare.json"
 }
 same() { figures "$1" >"$tmp/a.json" && figures "$2" >"$tmp/b.json" && cmp -s "$tmp/a.json" "$tmp/b.json"; }
 
@@ -72,6 +73,26 @@ gives 0
 complains "$tmp/whole/separate-7 is done"
 complains "$tmp/whole/single-7-at-0.5 is done"
 holds cmp "$tmp/kept.json" "$tmp/whole/compare.json"
+
+begin "figures that rotted are measured again, a comparison that did is refused"
+if wanted; then
+    cp "$tmp/whole/separate-7/eval.json" "$tmp/eval.json"
+    sed -i.kept '/"fraction"/s/1/7/; /"images"/s/[0-9]/9/' "$tmp/whole/separate-7/eval.json"
+    cmp -s "$tmp/eval.json" "$tmp/whole/separate-7/eval.json" && bad "nothing was changed"
+    rm "$tmp/whole/separate-7/eval.json.kept"
+fi
+compare --budget 4e9flop --curve 0.5 --outdir "$tmp/whole"
+gives 0
+holds grep -q '"fraction": 1,' "$tmp/whole/separate-7/eval.json"
+holds test "$(grep '"images"' "$tmp/eval.json")" = "$(grep '"images"' "$tmp/whole/separate-7/eval.json")"
+if wanted; then
+    cp "$tmp/whole/compare.json" "$tmp/good.json"
+    sed '/"count"/s/20/28/' "$tmp/good.json" >"$tmp/whole/compare.json"
+fi
+pyr report "$tmp/whole" --out "$tmp/rotten.html"
+refuses 1 "whole/compare.json is damaged, or was changed by hand"
+complains "the same pyrdiff compare writes it again"
+wanted && cp "$tmp/good.json" "$tmp/whole/compare.json"
 
 begin "killed at any time, the same command goes on to the same figures"
 if wanted; then
