@@ -19,6 +19,7 @@ enum {
     NPY_HEADER = 128,
     NAME = 9,
     LOCAL = 30 + NAME + 4 + 16,
+    AFTER = 8 + 16,
     CENTRAL = 46 + NAME + 4 + 24,
     END = 56 + 20 + 22
 };
@@ -27,6 +28,7 @@ static const char names[2][NAME + 1] = {"arr_0.npy", "arr_1.npy"};
 typedef struct member {
     uint64_t offset, size;
     uint32_t crc;
+    bool crc_after; /* it follows the bytes (4.3.9): nothing goes back in a pipe */
 } member;
 
 static uint8_t *put(uint8_t *at, uint64_t value, int bytes) /* little-endian */
@@ -53,10 +55,10 @@ static size_t header(uint8_t *start, const char *name, const member *m, bool cen
     if (central)
         at = put(at, 45, 2); /* made by version 4.5 */
     at = put(at, wide ? 45 : 20, 2);
-    at = put(at, 0, 2);    /* flags */
-    at = put(at, 0, 2);    /* stored */
-    at = put(at, 0, 2);    /* time 00:00 and */
-    at = put(at, 0x21, 2); /* date 1980-01-01, so that equal contents give equal files */
+    at = put(at, m->crc_after ? 8 : 0, 2); /* flags */
+    at = put(at, 0, 2);                    /* stored */
+    at = put(at, 0, 2);                    /* time 00:00 and */
+    at = put(at, 0x21, 2);                 /* date 1980-01-01, so that equal contents give equal files */
     at = put(at, m->crc, 4);
     at = put(at, big ? UINT32_MAX : m->size, 4); /* compressed */
     at = put(at, big ? UINT32_MAX : m->size, 4);
@@ -80,6 +82,17 @@ static size_t header(uint8_t *start, const char *name, const member *m, bool cen
             at = put(at, m->offset, 8);
     }
     return (size_t)(at - start);
+}
+
+/* What follows the bytes of a member with crc_after; at most AFTER. */
+static size_t data_descriptor(uint8_t *start, const member *m)
+{
+    int wide = large(m->size) ? 8 : 4;
+    uint8_t *at = put(put(start, 0x08074b50, 4), m->crc, 4);
+
+    if (!m->crc_after)
+        return 0;
+    return (size_t)(put(put(at, m->size, wide), m->size, wide) - start);
 }
 
 static size_t ending(uint8_t *start, uint64_t central, uint64_t central_size, int members)
@@ -145,8 +158,9 @@ pyr_status pyr_npz_open(pyr_npz *out, const char *path, int64_t n, int h, int w,
     out->size += NPY_HEADER;
     PYR_TRY(pyr_atomic_open(&out->file, path));
     snprintf(shape, sizeof shape, "%lld, %d, %d, %d", (long long)n, h, w, c);
+    /* the CRC follows at close */
     size_t local =
-        header(start, names[0], &(member){.size = out->size}, false); /* the CRC follows at close */
+        header(start, names[0], &(member){.size = out->size, .crc_after = !out->file.temporary}, false);
     npy_header(start + local, bits == 16 ? "<u2" : "|u1", shape);
     out->crc = crc_of(0, start + local, NPY_HEADER);
     status = pyr_atomic_write(&out->file, start, local + NPY_HEADER);
@@ -197,15 +211,19 @@ static pyr_status write_labels(pyr_npz *npz, member *m, const int32_t *labels)
 
 pyr_status pyr_npz_close(pyr_npz *npz, const int32_t *labels)
 {
-    member m[2] = {{.size = npz->size, .crc = npz->crc}};
+    bool crc_after = !npz->file.temporary;
+    member m[2] = {{.size = npz->size, .crc = npz->crc, .crc_after = crc_after}};
     int members = labels ? 2 : 1;
-    uint8_t bytes[2 * CENTRAL + END], again[LOCAL];
+    uint8_t bytes[2 * CENTRAL + END], again[LOCAL], after[AFTER];
     size_t local = header(again, names[0], &m[0], false); /* now with the CRC */
     uint64_t central = local + npz->size;
-    size_t n = 0;
+    size_t n = data_descriptor(after, &m[0]);
     pyr_status status = PYR_OK;
 
     assert(npz->written == npz->n);
+    PYR_TRY_OUT(pyr_atomic_write(&npz->file, after, n));
+    central += n;
+    n = 0;
     if (labels) {
         m[1].offset = central;
         PYR_TRY_OUT(write_labels(npz, &m[1], labels));
@@ -215,6 +233,8 @@ pyr_status pyr_npz_close(pyr_npz *npz, const int32_t *labels)
         n += header(bytes + n, names[i], &m[i], true);
     n += ending(bytes + n, central, n, members);
     PYR_TRY_OUT(pyr_atomic_write(&npz->file, bytes, n));
+    if (crc_after)
+        return pyr_atomic_commit(&npz->file);
     if (fseeko(npz->file.stream, 0, SEEK_SET) != 0) {
         status = pyr_fail(PYR_E_IO, "%s cannot be written: %s", npz->file.path, strerror(errno));
         goto out;

@@ -16,6 +16,26 @@ if wanted; then
     holds grep -q '</html>' "$tmp/got"
 fi
 
+begin "an archive of samples goes into a pipe, too"
+if wanted; then
+    mkdir "$tmp/piped"
+    mkfifo "$tmp/piped/samples.npz"
+    cat "$tmp/piped/samples.npz" >"$tmp/got.npz" &
+    pyr sample --network "$run" --seeds 0-7 --outdir "$tmp/piped" --threads 1
+    wait
+    gives 0
+    pyr sample --network "$run" --seeds 0-7 --outdir "$tmp/filed" --threads 1
+    pyr info --data "$tmp/got.npz" --set data.held_out=0
+    gives 0
+    says "8 images"
+    if python3 -c 'import zipfile' 2>/dev/null; then
+        holds python3 -c 'import sys, zipfile
+a, b = (zipfile.ZipFile(name) for name in sys.argv[1:])
+assert a.testzip() is None and a.namelist() == b.namelist()
+assert all(a.read(name) == b.read(name) for name in a.namelist())' "$tmp/got.npz" "$tmp/filed/samples.npz"
+    fi
+fi
+
 begin "devices stay devices"
 pyr eval "$run" --count 8 --metrics colour --threads 1 --json /dev/null
 gives 0
