@@ -78,6 +78,21 @@ static pyr_status follow(char **at, bool *into)
     return *into ? PYR_OK : pyr_fail(PYR_E_IO, "%s cannot be written: %s", *at, strerror(ELOOP));
 }
 
+pyr_status pyr_atomic_place(char **place, bool *into, const char *path)
+{
+    pyr_status status;
+
+    *place = pyr_strdup(path);
+    if (!*place)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of %s", path);
+    status = follow(place, into);
+    if (status != PYR_OK) {
+        pyr_free(*place);
+        *place = NULL;
+    }
+    return status;
+}
+
 /* Of standard output and error, the one that is the file at `path`; -1: neither. */
 static int standard_stream(const char *path)
 {

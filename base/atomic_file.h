@@ -13,6 +13,7 @@
 #define PYR_BASE_ATOMIC_FILE_H
 
 #include "base/status.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -22,6 +23,9 @@ typedef struct pyr_atomic_file {
     char *temporary; /* NULL: written into */
 } pyr_atomic_file;
 
+/* Where `path` would be written: behind links, also where there is nothing yet; a new block. *into: something
+ * that is written into is there, and not replaced. PYR_E_IO, PYR_E_NOMEM; then *place is NULL. */
+pyr_status pyr_atomic_place(char **place, bool *into, const char *path);
 /* A file that is replaced gives its permissions to the new one. PYR_E_IO, PYR_E_NOMEM; then *file is {0}. */
 pyr_status pyr_atomic_open(pyr_atomic_file *file, const char *path);
 pyr_status pyr_atomic_write(pyr_atomic_file *file, const void *bytes, size_t n);

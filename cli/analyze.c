@@ -542,6 +542,7 @@ static pyr_status run_analyze(void *arg, pyr_parsed *parsed)
 
     PYR_TRY_OUT(pyr_output_possible(t->json));
     PYR_TRY_OUT(pyr_output_possible(t->block));
+    PYR_TRY_OUT(pyr_output_possible(t->plot));
     PYR_TRY_OUT(read_settings(&w, parsed));
     PYR_TRY_OUT(pyr_open_machine_quietly(&k, &t->machine, false));
     status = pyr_analyze(&w.analysis, &(pyr_analysis_job){.k = k,

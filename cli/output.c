@@ -1,5 +1,6 @@
 #include "cli/output.h"
 
+#include "base/atomic_file.h"
 #include "base/mem.h"
 #include "base/shown.h"
 #include <errno.h>
@@ -104,21 +105,23 @@ static char *folder_of(const char *path)
 pyr_status pyr_output_possible(const char *path)
 {
     struct stat info;
-    bool there;
-    char *folder;
-    pyr_status status = PYR_OK;
+    char *place = NULL, *folder = NULL;
+    bool into;
+    pyr_status status;
 
     if (!*path)
         return PYR_OK;
-    folder = folder_of(path);
+    PYR_TRY_OUT(pyr_atomic_place(&place, &into, path));
+    folder = folder_of(place);
     if (!folder)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", path);
-    there = stat(path, &info) == 0;
-    if (there && S_ISDIR(info.st_mode))
+        status = pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", path);
+    else if (into && stat(place, &info) == 0 && S_ISDIR(info.st_mode))
         status = pyr_fail(PYR_E_IO, "%s cannot be written: %s", path, strerror(EISDIR));
-    else if ((!there || S_ISREG(info.st_mode)) && access(folder, W_OK | X_OK) != 0)
+    else if (!into && access(folder, W_OK | X_OK) != 0)
         status = pyr_fail(PYR_E_IO, "%s cannot be written: folder %s: %s", path, folder, strerror(errno));
+out:
     pyr_free(folder);
+    pyr_free(place);
     return status;
 }
 

@@ -156,6 +156,12 @@ for option in json sheet write-stats; do
     pyr eval "$run" --count 4 --$option "$tmp"
     refuses 1 "$tmp cannot be written: Is a directory"
 done
+wanted && ln -s "$tmp/nowhere/file" "$tmp/dangling"
+pyr eval "$run" --count 4 --json "$tmp/dangling"
+refuses 1 "$tmp/dangling cannot be written: folder $tmp/nowhere: No such file or directory"
+holds test -z "$(grep drawn "$tmp/stderr")"
+pyr analyze tests/golden/shapes --images 16 --plot "$tmp/nowhere/file"
+refuses 1 "$tmp/nowhere/file cannot be written"
 pyr likelihood --network "$run" --json "$tmp/nowhere/file"
 refuses 1 "$tmp/nowhere/file cannot be written"
 pyr classifier --data tests/golden/shapes --out "$tmp/nowhere/file"
