@@ -13,22 +13,34 @@
 #include <time.h>
 #include <unistd.h>
 
+/* A regular file; a pipe must not keep us waiting. */
+static pyr_status open_regular(FILE **out, struct stat *info, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    pyr_status status = PYR_OK;
+
+    *out = fd < 0 ? NULL : fdopen(fd, "rb");
+    if (!*out)
+        status = pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
+    else if (fstat(fd, info) != 0 || !S_ISREG(info->st_mode))
+        status = pyr_fail(PYR_E_IO, "%s: not a regular file", path);
+    if (status != PYR_OK && *out)
+        fclose(*out);
+    else if (!*out && fd >= 0)
+        close(fd);
+    return status;
+}
+
 pyr_status pyr_file_read(char **out, size_t *size, const char *path, uint64_t limit)
 {
     pyr_status status = PYR_OK;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not keep us waiting */
-    FILE *f = fd < 0 ? NULL : fdopen(fd, "rb");
+    FILE *f;
     struct stat info;
     char *bytes = NULL;
 
     *out = NULL;
     *size = 0;
-    if (!f)
-        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
-    if (fstat(fileno(f), &info) != 0 || !S_ISREG(info.st_mode)) {
-        status = pyr_fail(PYR_E_IO, "%s: not a regular file", path);
-        goto out;
-    }
+    PYR_TRY(open_regular(&f, &info, path));
     if ((uint64_t)info.st_size > limit) {
         status = pyr_fail(PYR_E_FORMAT, "%s: %lld bytes, at most %llu are expected", path,
                           (long long)info.st_size, (unsigned long long)limit);
@@ -54,12 +66,12 @@ out:
 
 pyr_status pyr_file_start(void *out, size_t *n, const char *path, size_t most)
 {
-    FILE *f = fopen(path, "rb");
+    FILE *f;
+    struct stat info;
     bool failed;
 
     *n = 0;
-    if (!f)
-        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
+    PYR_TRY(open_regular(&f, &info, path));
     *n = fread(out, 1, most, f);
     failed = ferror(f);
     if (failed)
@@ -195,9 +207,14 @@ pyr_status pyr_make_folders(const char *path)
         if (c != '/' && c)
             continue;
         *at = 0;
-        int error = mkdir(part, 0777) == 0 ? 0 : errno; /* pyr_is_folder sets it anew */
+        int error = mkdir(part, 0777) == 0 ? 0 : errno; /* a look at it sets it anew */
+        bool there = false;
 
-        if (error && !pyr_is_folder(part))
+        if (error == EEXIST)
+            status = pyr_folder_exists(&there, part);
+        else if (error)
+            there = pyr_is_folder(part);
+        if (status == PYR_OK && error && !there)
             status = pyr_fail(PYR_E_IO, "folder %s cannot be made: %s", part,
                               error == EEXIST ? "there is a file of that name" : strerror(error));
         if (!error && *part)

@@ -64,12 +64,16 @@ const char *pyr_coarse_images_name(pyr_coarse_images *c, size_t i)
 /* What is there: how many, and where they are. */
 static pyr_status look(pyr_coarse_images *c, size_t most)
 {
-    if (pyr_is_file(c->path) && pyr_image_named(c->path)) {
+    bool file, folder;
+
+    PYR_TRY(pyr_file_exists(&file, c->path));
+    PYR_TRY(pyr_folder_exists(&folder, c->path));
+    if (file && pyr_image_named(c->path)) {
         c->one = true;
         c->n = 1;
         return PYR_OK;
     }
-    if (!pyr_is_folder(c->path) && !pyr_is_file(c->path))
+    if (!file && !folder)
         return pyr_fail(PYR_E_IO,
                         "%s: no such file or folder (--coarse: a folder or zip of pictures, or an NPZ)",
                         c->path);

@@ -92,10 +92,12 @@ static pyr_status check_given(const work *w)
 
 static pyr_status read_settings(work *w, const pyr_parsed *parsed)
 {
-    bool run;
+    bool run, file, folder;
 
     PYR_TRY(pyr_run_exists(&run, w->input));
-    if (!run && !pyr_is_folder(w->input) && !pyr_is_file(w->input))
+    PYR_TRY(pyr_file_exists(&file, w->input));
+    PYR_TRY(pyr_folder_exists(&folder, w->input));
+    if (!file && !folder)
         return pyr_fail(PYR_E_IO,
                         "%s: no such file or folder (a run, a folder of images, a zip of them, or an NPZ)",
                         w->input);

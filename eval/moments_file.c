@@ -96,16 +96,11 @@ static pyr_status check_kind(const char *path)
 {
     unsigned char start[512];
     size_t n;
-    FILE *f;
 
     if (pyr_is_folder(path))
         return pyr_fail(PYR_E_FORMAT, "%s is a folder; %s (of its images: --data %s --write-stats FILE)",
                         path, wanted, path);
-    f = fopen(path, "rb");
-    if (!f)
-        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
-    n = fread(start, 1, sizeof start, f);
-    fclose(f);
+    PYR_TRY(pyr_file_start(start, &n, path, sizeof start));
     if (n >= 2 && start[0] == 'P' && start[1] == 'K')
         return refuse_zip(path);
     if (n >= 6 && memcmp(start, "\x93NUMPY", 6) == 0)

@@ -323,17 +323,14 @@ static pyr_status read_entry_head(char *dst, size_t *n, pyr_zip *zip, const char
 static pyr_status read_head(char **out, size_t *n, const pyr_sample_files *files, const char *name)
 {
     char *path;
-    FILE *f;
 
     PYR_TRY(pyr_new(out, PYR_PNG_HEAD, 1, "the head of an image"));
     *n = 0;
     if (files->zip)
         return read_entry_head(*out, n, files->zip, name);
     path = pyr_path_join(files->path, name);
-    f = path ? fopen(path, "rb") : NULL;
-    *n = f ? fread(*out, 1, PYR_PNG_HEAD, f) : 0; /* what cannot be read is told when it is decoded */
-    if (f)
-        fclose(f);
+    if (path) /* what cannot be read is told when it is decoded */
+        (void)pyr_file_start(*out, n, path, PYR_PNG_HEAD);
     pyr_free(path);
     return PYR_OK;
 }

@@ -53,6 +53,21 @@ failing getdents64 "$tmp/run/level-2" report "$tmp/run" --out "$tmp/page.html"
 gives 0
 holds grep -q 'Snapshots of level 2: folder .* cannot be read: Input/output error' "$tmp/page.html"
 
+begin "a folder, or what is to be judged"
+traced
+failing $looks "$tmp/run/level-2" train --config tests/tiny.cfg --snapshot -1 --threads 2 --duration 320 --level 2 \
+    --outdir "$tmp/run"
+refuses 1 "whether $tmp/run/level-2 is there cannot be told: Input/output error"
+failing $looks "$tmp/run/level-2/log.jsonl" eval "$tmp/run/level-2/log.jsonl" --data tests/golden/shapes
+refuses 1 "log.jsonl is there cannot be told: Input/output error"
+
+begin "a pipe where a file should be keeps nobody waiting"
+if wanted; then mkfifo "$tmp/pipe" && mkdir "$tmp/pipes" && mkfifo "$tmp/pipes/000001.png"; fi
+pyr eval tests/golden/shapes --data tests/golden/shapes --metrics frechet --ref-stats "$tmp/pipe"
+refuses 1 "$tmp/pipe: not a regular file"
+pyr eval "$tmp/pipes" --data tests/golden/shapes --metrics colour
+refuses 1 "000001.png: not a regular file"
+
 begin "labels that cannot be looked at are not left out"
 traced
 failing $looks tests/golden/shapes/train-labels-idx1-ubyte info --data tests/golden/shapes/train-images-idx3-ubyte.gz
