@@ -381,7 +381,10 @@ static pyr_status list_headers(pyr_tar *tar, const pyr_tar_take *take, pyr_tar_s
         in_damage = next == PYR_TAR_DAMAGED;
         if (in_damage)
             continue;
-        PYR_TRY(pyr_tar_stream_zero(&zero, s, place));
+        zero = false;
+        if ((uint64_t)archive_filter_bytes(s->tar, 0) >
+            place + 512) /* more than a header: extensions, or zeros */
+            PYR_TRY(pyr_tar_stream_zero(&zero, s, place));
         joint = zero && !joins ? place : joint;
         joins += zero;
         if (next == PYR_TAR_ENTRY)

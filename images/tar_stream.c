@@ -221,7 +221,7 @@ static pyr_status refuse(const pyr_tar_stream *s, struct archive *a)
 
     PYR_TRY(fault(a, s->path, NULL));
     return pyr_fail(PYR_E_FORMAT, "%s: the tar archive is damaged or cut short (%s); copy or make it again",
-                    s->path, why ? why : "no reason is given");
+                    s->path, why ? why : "it cannot be unpacked");
 }
 
 /* Opens `packed`; it stays NULL when nothing is compressed. */
