@@ -162,10 +162,20 @@ typedef struct made {
     size_t n, header[64], headers; /* where each entry's header is */
 } made;
 
+/* The checksum of a header, once all else is in it. */
+static void seal(unsigned char *at)
+{
+    unsigned sum = 0;
+
+    memset(at + 148, ' ', 8);
+    for (int i = 0; i < BLOCK; i++)
+        sum += at[i];
+    snprintf((char *)at + 148, 8, "%06o", sum);
+}
+
 static void header(made *m, const char *name, char type, size_t size, const char *link)
 {
     unsigned char *at = m->bytes + m->n;
-    unsigned sum = 0;
 
     m->header[m->headers++] = m->n;
     memset(at, 0, BLOCK);
@@ -177,16 +187,13 @@ static void header(made *m, const char *name, char type, size_t size, const char
            24);
     snprintf((char *)at + 124, 12, "%011zo", size);
     memcpy(at + 136, "00000000000", 12);
-    memset(at + 148, ' ', 8);
     at[156] = (unsigned char)type;
     snprintf((char *)at + 157, 100, "%s", link);
     memcpy(at + 257,
            "ustar\0"
            "00",
            8);
-    for (int i = 0; i < BLOCK; i++)
-        sum += at[i];
-    snprintf((char *)at + 148, 8, "%06o", sum);
+    seal(at);
     m->n += BLOCK;
 }
 
@@ -426,6 +433,46 @@ static void links(void)
     pyr_zip_free(zip);
 }
 
+/* A file with holes in it, of GNU tar --sparse: 4096 zeros that are not there, 512 bytes that are, 1000
+ * zeros. */
+static void sparse(void)
+{
+    made *m = new_made(0, IMAGES);
+    unsigned char *at = m->bytes + m->n;
+
+    header(m, "holes.bin", 'S', 512, "");
+    memcpy(at + 257, "ustar  ", 8);
+    snprintf((char *)at + 386, 13, "%011o ", 4096);
+    snprintf((char *)at + 398, 13, "%011o ", 512);
+    snprintf((char *)at + 410, 13, "%011o ", 4096 + 512 + 1000);
+    snprintf((char *)at + 422, 13, "%011o ", 0);
+    snprintf((char *)at + 483, 12, "%011o", 4096 + 512 + 1000);
+    seal(at);
+    memset(m->bytes + m->n, 'x', 512);
+    m->n += 512;
+    file(m, "behind.txt", "behind", 6);
+    end(m);
+    write_made(m);
+    for (int packed = 0; packed < 2; packed++) {
+        pyr_tar *tar;
+        char *bytes = NULL;
+        size_t n = 0;
+
+        CHECK_OK(pyr_tar_open(&tar, in_temp(packed ? "t.tgz" : "t.tar"), NULL));
+        CHECK(tar && pyr_tar_count(tar) == IMAGES + 2);
+        for (size_t i = IMAGES + 2; tar && i-- > IMAGES;) { /* backwards */
+            CHECK_OK(pyr_tar_read(&bytes, &n, tar, i, 1 << 16));
+            if (i == IMAGES) {
+                CHECK(n == 5608 && bytes && bytes[4095] == 0 && bytes[4096] == 'x' && bytes[4607] == 'x' &&
+                      bytes[4608] == 0 && bytes[5607] == 0);
+            } else
+                CHECK(n == 6 && bytes && memcmp(bytes, "behind", 6) == 0);
+            pyr_free(bytes);
+        }
+        pyr_tar_free(tar);
+    }
+}
+
 /* Files of equal bytes are packed as links: the labels beside the images, too. */
 static void linked_labels(void)
 {
@@ -617,6 +664,7 @@ int main(int argc, char **argv)
     RUN(packed_ends);
     RUN(links);
     RUN(linked_labels);
+    RUN(sparse);
     RUN(folders);
     RUN(webdataset);
     RUN(archives_as_classes);
