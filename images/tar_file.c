@@ -169,38 +169,6 @@ static pyr_status add(pyr_tar *tar, const entry *e)
     return PYR_OK;
 }
 
-/* The path that a symbolic link leads to, in place of its text; empty: out of the archive. Both as they are
- * in the archive; names with ".." in them stay as they are. */
-static char *follow(const char *name, const char *target)
-{
-    const char *slash = strrchr(name, '/');
-    char *path = *target == '/' ? pyr_strdup("")
-                                : pyr_strfmt("%.*s%s", slash ? (int)(slash + 1 - name) : 0, name, target);
-    size_t n = 0;
-
-    if (!path)
-        return NULL;
-    pyr_entry_tidy(path);
-    for (const char *from = path; *from;) {
-        size_t length = strcspn(from, "/"), more = from[length] == '/';
-
-        if (length == 2 && memcmp(from, "..", 2) == 0) {
-            if (!n) { /* above the top */
-                *path = 0;
-                return path;
-            }
-            for (n--; n && path[n - 1] != '/';)
-                n--;
-        } else {
-            memmove(path + n, from, length + more);
-            n += length + more;
-        }
-        from += length + more;
-    }
-    path[n] = 0;
-    return path;
-}
-
 static pyr_status add_link(pyr_tar *tar, const char *name, struct archive_entry *e, size_t header)
 {
     const char *hard = archive_entry_hardlink_utf8(e), *target;
@@ -226,7 +194,7 @@ static pyr_status add_link(pyr_tar *tar, const char *name, struct archive_entry 
     if (!*to->name)
         return PYR_OK;
     target = target && strlen(target) <= LONGEST ? target : "";
-    path = hard ? pyr_strdup(target) : follow(to->name, target);
+    path = hard ? pyr_strdup(target) : pyr_link_path(to->name, target);
     status = path ? keep_name(&to->target, tar, path) : no_memory(tar);
     pyr_free(path);
     tar->links_n += status == PYR_OK;
