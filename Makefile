@@ -167,12 +167,13 @@ check: pyrdiff $(TESTS)
 	@tests/run.sh $(COUNTS) commands $(CLI_TESTS)
 	@tests/run.sh $(COUNTS) --sum
 
-## make morecheck   what check leaves out: the CUDA backend on an emulated device, sanitizers, fuzz targets, clang
+## make morecheck   what check leaves out: power cuts, the CUDA backend on an emulated device, sanitizers, fuzz targets, clang
 morecheck: pyrdiff
 	@rm -f $(COUNTS) && touch $(COUNTS)
 	+@$(MAKE) --no-print-directory check-emulated
 	+@$(SANITIZED) check-sanitized
 	@tests/run.sh $(COUNTS) clang tests/clang.sh
+	@tests/run.sh $(COUNTS) disk tests/disk/quick.sh
 	@tests/run.sh $(COUNTS) --sum
 
 export ASAN_OPTIONS ?= detect_stack_use_after_return=1:allocator_may_return_null=1

@@ -128,14 +128,11 @@ static bool remove_dead(const char *path)
 /* Those of `path` from number n on, as far as they follow each other. */
 static void remove_dead_from(const char *path, int n)
 {
+    char name[4200]; /* longer ones no system opens */
     bool more = true;
 
-    while (more && n < MOST_WRITERS) {
-        char *name = pyr_strfmt("%s.tmp-%d", path, n++);
-
-        more = name && remove_dead(name);
-        pyr_free(name);
-    }
+    while (more && n < MOST_WRITERS)
+        more = snprintf(name, sizeof name, "%s.tmp-%d", path, n++) < (int)sizeof name && remove_dead(name);
 }
 
 /* "NAME.tmp-N", NAME being of a kind that this program writes. */
@@ -211,10 +208,15 @@ static int open_temporary(char **name, const char *path)
             continue; /* there is something else of that name */
         if (file < 0)
             return -1;
-        error = flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
-        if (!error && is_at(file, *name) && ftruncate(file, 0) == 0) {
-            remove_dead_from(path, n + 1);
-            return file;
+        do
+            error = flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+        while (error == EINTR);
+        if (!error && is_at(file, *name)) {
+            if (ftruncate(file, 0) == 0) {
+                remove_dead_from(path, n + 1);
+                return file;
+            }
+            unlink(*name); /* nobody else's: the lock is held */
         }
         close(file);
         if (error && error != EWOULDBLOCK)

@@ -100,19 +100,19 @@ static pyr_status sync_folder(const char *folder)
 
 pyr_status pyr_sync_folder_of(const char *path)
 {
-    char *folder = pyr_strdup(path), *slash;
-    pyr_status status;
+    char folder[4200],
+        *slash; /* longer ones no system opens; what was renamed must not fail for want of memory */
+    size_t n = strlen(path);
 
-    if (!folder)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of %s", path);
-    for (size_t n = strlen(folder); n > 1 && folder[n - 1] == '/'; n--)
-        folder[n - 1] = 0;
+    if (n >= sizeof folder)
+        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(ENAMETOOLONG));
+    memcpy(folder, path, n + 1);
+    while (n > 1 && folder[n - 1] == '/')
+        folder[--n] = 0;
     slash = strrchr(folder, '/');
     if (slash)
         slash[slash == folder] = 0;
-    status = sync_folder(slash ? folder : ".");
-    pyr_free(folder);
-    return status;
+    return sync_folder(slash ? folder : ".");
 }
 
 pyr_status pyr_file_rename(const char *to, const char *from)
@@ -241,52 +241,84 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* Names by the million: a block of its own for each would take many times its letters. */
+typedef struct pyr_name_block {
+    struct pyr_name_block *before;
+    size_t used, room;
+    char at[];
+} pyr_name_block;
+
+/* Room for n bytes more; NULL without memory. */
+static char *name_room(pyr_names *names, size_t n)
+{
+    enum { LEAST = 192, MOST = 1 << 16 };
+    pyr_name_block *block = names->block;
+    size_t room = block ? 2 * block->room : LEAST;
+
+    if (!block || block->room - block->used < n) {
+        room = room > MOST ? MOST : room;
+        room = room < n ? n : room;
+        block = pyr_calloc(1, sizeof *block + room);
+        if (!block)
+            return NULL;
+        block->before = names->block;
+        block->room = room;
+        names->block = block;
+    }
+    block->used += n;
+    return block->at + block->used - n;
+}
+
+pyr_status pyr_names_add(pyr_names *names, const char *name)
+{
+    char **at = names->at;
+    size_t n = strlen(name) + 1;
+
+    if ((names->n & (names->n - 1)) == 0) { /* full at every power of two */
+        at = pyr_realloc(names->at, names->n ? 2 * names->n : 1, sizeof *at);
+        if (at)
+            names->at = at;
+    }
+    if (!at || !(at[names->n] = name_room(names, n)))
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a list of names");
+    memcpy(at[names->n++], name, n);
+    return PYR_OK;
+}
+
 pyr_status pyr_folder_names(pyr_names *out, const char *path)
 {
     DIR *folder = opendir(path);
     struct dirent *entry;
-    size_t room = 0;
     int error;
+    pyr_status status = PYR_OK;
 
     *out = (pyr_names){0};
     if (!folder)
         return pyr_fail(PYR_E_IO, "folder %s cannot be read: %s", path, strerror(errno));
-    while (errno = 0, (entry = readdir(folder))) {
-        char *name;
-
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        if (out->n == room) {
-            char **at = pyr_realloc(out->at, room = room ? 2 * room : 64, sizeof *at);
-
-            if (!at)
-                goto nomem;
-            out->at = at;
-        }
-        name = pyr_strdup(entry->d_name);
-        if (!name)
-            goto nomem;
-        out->at[out->n++] = name;
-    }
+    while (errno = 0, status == PYR_OK && (entry = readdir(folder)))
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            status = pyr_names_add(out, entry->d_name);
     error = errno;
     closedir(folder);
-    if (error) { /* a part of the names is no list of them */
+    if (status != PYR_OK)
+        status = pyr_fail(status, "out of memory for the names in %s", path);
+    else if (error) /* a part of the names is no list of them */
+        status = pyr_fail(PYR_E_IO, "folder %s cannot be read: %s", path, strerror(error));
+    if (status != PYR_OK)
         pyr_names_free(out);
-        return pyr_fail(PYR_E_IO, "folder %s cannot be read: %s", path, strerror(error));
-    }
-    if (out->n)
+    else if (out->n)
         qsort(out->at, out->n, sizeof *out->at, compare_names);
-    return PYR_OK;
-nomem:
-    closedir(folder);
-    pyr_names_free(out);
-    return pyr_fail(PYR_E_NOMEM, "out of memory for the names in %s", path);
+    return status;
 }
 
 void pyr_names_free(pyr_names *names)
 {
-    for (size_t i = 0; i < names->n; i++)
-        pyr_free(names->at[i]);
+    while (names->block) {
+        pyr_name_block *before = names->block->before;
+
+        pyr_free(names->block);
+        names->block = before;
+    }
     pyr_free(names->at);
     *names = (pyr_names){0};
 }

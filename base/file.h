@@ -56,7 +56,10 @@ bool pyr_cache_keeps(void); /* true until then */
 typedef struct pyr_names {
     char **at;
     size_t n;
+    struct pyr_name_block *block; /* that the names lie in, one behind the other; by pyr_names_add */
 } pyr_names;
+/* One more name, copied. PYR_E_NOMEM. */
+pyr_status pyr_names_add(pyr_names *names, const char *name);
 pyr_status pyr_folder_names(pyr_names *out, const char *path);
 void pyr_names_free(pyr_names *names);
 

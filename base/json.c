@@ -5,6 +5,7 @@
 #include "base/shown.h"
 #include <inttypes.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,13 +43,35 @@ static pyr_status check_keys(const cJSON *value, const char *name)
     return PYR_OK;
 }
 
+/* cJSON says of a text that it is none, also when memory ran out: here that is noticed. */
+static _Thread_local bool ran_out;
+
+static void *take_memory(size_t n)
+{
+    void *block = pyr_mem_lets() ? malloc(n) : NULL;
+
+    ran_out = ran_out || !block;
+    return block;
+}
+
+static void set_hooks(void)
+{
+    cJSON_InitHooks(&(cJSON_Hooks){take_memory, free});
+}
+
 pyr_status pyr_json_parse(cJSON **out, const char *bytes, size_t n, const char *name)
 {
+    static pthread_once_t hooks = PTHREAD_ONCE_INIT;
     const char *end = NULL;
     pyr_status status;
-    cJSON *tree = cJSON_ParseWithLengthOpts(bytes, n, &end, 0);
+    cJSON *tree;
 
     *out = NULL;
+    pthread_once(&hooks, set_hooks);
+    ran_out = false;
+    tree = cJSON_ParseWithLengthOpts(bytes, n, &end, 0);
+    if (!tree && ran_out)
+        return pyr_fail(PYR_E_NOMEM, "%s: out of memory for %zu bytes of JSON", name, n);
     if (!tree)
         return pyr_fail(PYR_E_FORMAT, "%s: not valid JSON at byte %zu", name,
                         end ? (size_t)(end - bytes) : n);

@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,5 +51,8 @@ void pyr_mem_reset_peak(void);
 /* Let the allocation after the next `n` ones fail (0: the very next); -1 never.
  * For tests. Counts across threads. */
 void pyr_mem_fail_after(long n);
+
+/* For an allocation that a library makes through a hook of ours: counted, and false when it is to fail. */
+bool pyr_mem_lets(void);
 
 #endif

@@ -53,8 +53,11 @@ static void choose_entries(int *entry, int levels, int n, int h, int w)
 
 static pyr_status read_file(pyr_settings **out)
 {
+    bool there;
+
+    PYR_TRY(pyr_file_exists(&there, pyr_default_config_name));
     PYR_TRY(pyr_settings_new(out, pyr_all_sections(), PYR_SECTIONS));
-    if (pyr_is_file(pyr_default_config_name))
+    if (there)
         return pyr_settings_read(*out, pyr_default_config_name);
     return pyr_settings_read_text(*out, built_in, pyr_default_config_name);
 }

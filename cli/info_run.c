@@ -20,6 +20,7 @@ typedef struct level_info {
     pyr_level_facts facts;
     double held_out; /* NaN: never measured */
     char *damage;    /* the sentence of what could not be read; owned */
+    bool refused;    /* it is the system that did not let it be read */
 } level_info;
 
 /* From the last line that has one; a line that was cut off by a crash is passed over. */
@@ -79,16 +80,22 @@ out:
 static pyr_status read_level(level_info *l, const char *run, int level)
 {
     char *folder = pyr_run_level(run, level);
+    pyr_status status;
 
     if (!folder)
         return pyr_info_no_memory(run);
     l->held_out = last_held_out(folder);
-    if (pyr_level_has_state(&l->state, folder) != PYR_OK ||
-        pyr_run_has_level(&l->unet, run, level) != PYR_OK ||
-        ((l->state || l->unet) && read_level_files(l, folder) != PYR_OK))
-        l->damage = pyr_strdup(pyr_error());
+    status = pyr_level_has_state(&l->state, folder);
+    if (status == PYR_OK)
+        status = pyr_run_has_level(&l->unet, run, level);
+    if (status == PYR_OK && (l->state || l->unet))
+        status = read_level_files(l, folder);
     pyr_free(folder);
-    return PYR_OK;
+    if (status == PYR_OK || status == PYR_E_NOMEM)
+        return status;
+    l->refused = status == PYR_E_IO;
+    l->damage = pyr_strdup(pyr_error());
+    return l->damage ? PYR_OK : pyr_info_no_memory(run);
 }
 
 static void print_level(const level_info *l, const char *run, int level)
@@ -100,7 +107,7 @@ static void print_level(const level_info *l, const char *run, int level)
         pyr_print("%dx%dx%d, ", pyr_info_halved(l->facts.h, level), pyr_info_halved(l->facts.w, level),
                   l->facts.c);
     if (l->damage)
-        pyr_print("damaged: %s\n", l->damage);
+        pyr_print("%s: %s\n", l->refused ? "cannot be read" : "damaged", l->damage);
     else if (!l->unet)
         pyr_print("missing: not trained yet (pyrdiff train --outdir %s --level %d)\n", run, level);
     else {
@@ -172,16 +179,20 @@ static void print_run(const char *run, const pyr_config *config, const level_inf
 /* Missing levels are a fact, damaged and mixed ones a failure. */
 static pyr_status judge_run(const char *run, const pyr_pyramid_settings *p, const level_info *levels)
 {
-    int missing = 0, damaged = 0;
+    int missing = 0, damaged = 0, refused = 0;
 
     for (int i = 0; i < p->levels; i++) {
         missing += !levels[i].unet && !levels[i].state;
-        damaged += levels[i].damage != NULL;
+        damaged += levels[i].damage && !levels[i].refused;
+        refused += levels[i].refused;
     }
     if (missing)
         pyr_print("%d of %d levels missing\n", missing, p->levels);
     if (match_levels(levels, p, run) != PYR_OK)
         return pyr_fail_prefix(PYR_E_CONFIG, "incompatible");
+    if (refused && !damaged)
+        return pyr_fail(PYR_E_IO, "%d of %d levels of %s cannot be read (see above)", refused, p->levels,
+                        run);
     return damaged ? pyr_fail(PYR_E_FORMAT,
                               "%d of %d levels of %s damaged (see above); train again, or copy anew", damaged,
                               p->levels, run)

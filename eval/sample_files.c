@@ -380,6 +380,7 @@ static pyr_status walk(pyr_sample_files *files, origins *o, const char *before, 
     enum { DEEPEST = 16 }; /* folders in folders; a link to a folder above would have no end */
     char *folder = pyr_path_join(files->path, before), *path = NULL, *inner = NULL;
     pyr_names names = {0};
+    bool is_folder;
     pyr_status status = PYR_OK;
 
     if (!folder)
@@ -396,7 +397,8 @@ static pyr_status walk(pyr_sample_files *files, origins *o, const char *before, 
         inner = pyr_path_join(before, names.at[i]);
         if (!path || !inner)
             PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image"));
-        if (pyr_is_folder(path))
+        PYR_TRY_OUT(pyr_folder_exists(&is_folder, path));
+        if (is_folder)
             PYR_TRY_OUT(walk(files, o, inner, most, depth + 1));
         else
             PYR_TRY_OUT(judge(files, o, inner));
@@ -427,23 +429,22 @@ static pyr_status list_zip(pyr_sample_files *files, origins *o, int64_t most)
 static pyr_status is_zip(bool *out, const char *path)
 {
     char start[2] = {0};
-    FILE *f = fopen(path, "rb");
+    size_t n;
 
-    if (!f)
-        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
-    *out = fread(start, 1, 2, f) == 2 && start[0] == 'P' && start[1] == 'K';
-    fclose(f);
+    PYR_TRY(pyr_file_start(start, &n, path, sizeof start));
+    *out = n == 2 && start[0] == 'P' && start[1] == 'K';
     return PYR_OK;
 }
 
 pyr_status pyr_sample_files_open(pyr_sample_files *out, const char *path, int64_t most)
 {
     origins o = {0};
-    bool zip = false;
-    pyr_status status = PYR_OK;
+    bool zip = false, is_folder;
+    pyr_status status;
 
     *out = (pyr_sample_files){.path = path};
-    if (pyr_is_folder(path))
+    PYR_TRY_OUT(pyr_folder_exists(&is_folder, path));
+    if (is_folder)
         PYR_TRY_OUT(walk(out, &o, "", most, 0));
     else {
         PYR_TRY_OUT(is_zip(&zip, path));

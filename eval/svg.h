@@ -70,8 +70,8 @@ size_t pyr_ticks(double *out, size_t most, double low, double high, bool log);
 /* A number as a tick shows it: 0.05, 20k, 1.5M, 1e-6. */
 void pyr_tick_text(char *out, size_t size, double value);
 
-/* `text` for HTML and XML, in an element or an attribute: & < > " ' are escaped; newlines and tabs stay, other
- * control characters and bytes that are not UTF-8 are shown as in base/shown.h. */
+/* `text` for HTML and XML, in an element or an attribute: & < > " ' are escaped; newlines and tabs stay,
+ * other control characters and bytes that are not UTF-8 are shown as in base/shown.h. */
 void pyr_escape(pyr_text *out, const char *text);
 
 #endif

@@ -212,23 +212,27 @@ static pyr_status write_peak(const pyr_trial *trial)
     return status;
 }
 
-static double read_peak(const pyr_trial *trial)
+/* NaN: nobody measured it, or its file is damaged. */
+static pyr_status read_peak(double *peak, const pyr_trial *trial)
 {
     char *path;
     cJSON *json = NULL;
     const cJSON *value;
-    double peak = (double)NAN;
+    bool there;
+    pyr_status status;
 
-    if (path_in(&path, trial, "train.json") != PYR_OK)
-        return peak;
-    if (pyr_is_file(path) && pyr_json_read(&json, path) == PYR_OK) {
-        value = cJSON_GetObjectItemCaseSensitive(json, "peak_mib");
-        if (cJSON_IsNumber(value))
-            peak = value->valuedouble;
-    }
+    *peak = (double)NAN;
+
+    PYR_TRY(path_in(&path, trial, "train.json"));
+    status = pyr_file_exists(&there, path);
+    if (status == PYR_OK && there)
+        status = pyr_json_read(&json, path);
+    value = cJSON_GetObjectItemCaseSensitive(json, "peak_mib");
+    if (cJSON_IsNumber(value))
+        *peak = value->valuedouble;
     cJSON_Delete(json);
     pyr_free(path);
-    return peak;
+    return status == PYR_E_FORMAT ? PYR_OK : status;
 }
 
 static pyr_status train_in_child(void *arg, void *result)
@@ -394,7 +398,7 @@ static pyr_status evaluate(judging *j)
 static pyr_status put_training(const judging *j, pyr_json *json)
 {
     const pyr_plan_facts *plan = j->trial->plan;
-    double flop = 0, images = 0, seconds = 0;
+    double flop = 0, images = 0, seconds = 0, peak;
     log_facts log[PYR_MAX_LEVELS];
 
     for (int i = 0; i < plan->levels; i++) {
@@ -407,7 +411,8 @@ static pyr_status put_training(const judging *j, pyr_json *json)
     pyr_json_real(json, "train_images", images);
     pyr_json_real(json, "train_s", seconds);
     pyr_json_real(json, "train_images_per_s", seconds > 0 ? images / seconds : (double)NAN);
-    pyr_json_real(json, "peak_mib", read_peak(j->trial));
+    PYR_TRY(read_peak(&peak, j->trial));
+    pyr_json_real(json, "peak_mib", peak);
     pyr_json_int(json, "parameters", plan->parameters);
     pyr_json_open(json, "held_out", '[');
     for (int i = plan->levels - 1; i >= 0; i--)

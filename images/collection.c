@@ -4,12 +4,61 @@
 #include "base/mem.h"
 #include <assert.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <string.h>
+
+/* In front of each image's samples stands the block that they are in. */
+struct pyr_samples_block {
+    atomic_size_t users; /* images, and one more while it is being filled */
+    size_t used;
+    _Alignas(8) char at[1 << 16];
+};
+
+void pyr_samples_done(pyr_samples_block *block)
+{
+    if (block && atomic_fetch_sub(&block->users, 1) == 1)
+        pyr_free(block);
+}
+
+void *pyr_samples_keep(pyr_samples_block **block, const void *samples, size_t n)
+{
+    size_t room = sizeof *block + (n + 7) / 8 * 8;
+    pyr_samples_block *now = *block;
+    char *at;
+
+    assert(room <= sizeof now->at);
+    if (!now || sizeof now->at - now->used < room) {
+        now = pyr_calloc(1, sizeof *now);
+        if (!now)
+            return NULL;
+        atomic_store(&now->users, 1);
+        pyr_samples_done(*block);
+        *block = now;
+    }
+    at = now->at + now->used;
+    now->used += room;
+    atomic_fetch_add(&now->users, 1);
+    memcpy(at, &now, sizeof now);
+    memcpy(at + sizeof now, samples, n);
+    return at + sizeof now;
+}
+
+void pyr_found_release(pyr_found *found)
+{
+    pyr_samples_block *block;
+
+    if (found->samples && found->shared) {
+        memcpy(&block, (char *)found->samples - sizeof block, sizeof block);
+        pyr_samples_done(block);
+    } else
+        pyr_free(found->samples);
+    found->samples = NULL;
+    found->shared = false;
+}
 
 static void found_free(pyr_found *found)
 {
-    pyr_image_free(&found->image);
-    pyr_free(found->path);
+    pyr_found_release(found);
     pyr_free(found->bad);
     *found = (pyr_found){0};
 }
@@ -24,6 +73,8 @@ void pyr_collection_free(pyr_collection *c)
     if (c->packed)
         c->packed->free(c->packed);
     pyr_free(c->block);
+    pyr_names_free(&c->files);
+    pyr_free(c->root);
     pyr_names_free(&c->sources);
     pyr_names_free(&c->classes);
     pyr_names_free(&c->warnings);
@@ -32,53 +83,49 @@ void pyr_collection_free(pyr_collection *c)
     *c = (pyr_collection){0};
 }
 
-pyr_status pyr_collection_add(pyr_collection *c, char *path, int32_t label, bool test)
+pyr_status pyr_collection_add(pyr_collection *c, size_t entry, int32_t label, bool test)
 {
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image");
+    if (c->n == INT32_MAX || entry > UINT32_MAX)
+        return pyr_fail(PYR_E_FORMAT, "more than %d images, or %u files, which is more than are read",
+                        INT32_MAX, UINT32_MAX);
     if (c->n == c->room) {
-        int64_t room = c->room ? 2 * c->room : 256;
+        int64_t room = c->room ? c->room + c->room / 2 : 256;
         pyr_found *at = pyr_realloc(c->at, (size_t)room, sizeof *at);
 
-        if (!at) {
-            pyr_free(path);
+        if (!at)
             return pyr_fail(PYR_E_NOMEM, "out of memory for the list of images");
-        }
         c->at = at;
         c->room = room;
     }
-    c->at[c->n] = (pyr_found){.path = path, .index = c->n, .label = label, .test = test};
+    c->at[c->n] =
+        (pyr_found){.index = (uint32_t)c->n, .entry = (uint32_t)entry, .label = label, .test = test};
     c->n++;
     return PYR_OK;
+}
+
+pyr_status pyr_collection_path(char **out, const pyr_collection *c, int64_t i)
+{
+    if (c->archive)
+        *out = c->archive->path(c->archive, c->at[i].entry);
+    else
+        *out = pyr_strfmt("%s%s", c->root ? c->root : "", c->files.at[c->at[i].entry]);
+    return *out ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image");
 }
 
 pyr_status pyr_collection_pack(pyr_collection *c, pyr_packed *packed, int64_t n, int64_t train)
 {
     assert(!c->packed && !c->at && n > 0);
     c->packed = packed;
+    if (n > INT32_MAX)
+        return pyr_fail(PYR_E_FORMAT, "%lld images, at most %d are read", (long long)n, INT32_MAX);
     PYR_TRY(pyr_new(&c->at, (size_t)n, sizeof *c->at, "the list of images"));
     c->n = c->room = n;
     for (int64_t i = 0; i < n; i++)
-        c->at[i] = (pyr_found){.index = i, .label = -1, .test = i >= train};
+        c->at[i] = (pyr_found){.index = (uint32_t)i, .label = -1, .test = i >= train};
     return PYR_OK;
 }
 
 /* ---- names ---- */
-
-pyr_status pyr_names_add(pyr_names *names, const char *name)
-{
-    char **at = names->at;
-
-    if ((names->n & (names->n - 1)) == 0) { /* full at every power of two */
-        at = pyr_realloc(names->at, names->n ? 2 * names->n : 1, sizeof *at);
-        if (at)
-            names->at = at;
-    }
-    if (!at || !(at[names->n] = pyr_strdup(name)))
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a list of names");
-    names->n++;
-    return PYR_OK;
-}
 
 pyr_status pyr_collection_has(const pyr_collection *c, bool test, bool val)
 {

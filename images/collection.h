@@ -17,19 +17,23 @@
 #include "images/image.h"
 #include "images/resize.h"
 
+/* There may be millions of them: small, and their names lie elsewhere (pyr_collection_path). */
 typedef struct pyr_found {
-    pyr_image image;      /* decoded, brought to size and range; {0} when bad or not kept in memory */
-    char *path;           /* its file, or "ARCHIVE: ENTRY"; NULL in a packed file; owned */
-    char *bad;            /* the sentence why it cannot be used; NULL when it can; owned */
-    int64_t index;        /* place in the order of finding */
-    int64_t entry;        /* its number in the archive; 0 in a folder */
+    void *samples; /* decoded, brought to size and range: h x w x c of kept_bits; NULL when bad or not kept in
+                      memory; owned */
+    char *bad;     /* the sentence why it cannot be used; NULL when it can; owned */
+    uint32_t index;       /* place in the order of finding */
+    uint32_t entry;       /* its number in the archive, or in the list of files */
     int32_t label;        /* -1: none */
-    int h, w, c, bits;    /* of the decoded image; 0 before */
-    uint32_t least, most; /* its smallest and largest sample as the file has them, alpha left aside */
-    bool test;            /* of the data set's own test set */
-    bool opaque;          /* no alpha that matters */
-    bool fitted;          /* was cropped or resized on reading */
-    bool turned;          /* was turned as the orientation in its file says */
+    int h, w;             /* of the decoded image; 0 before */
+    uint16_t least, most; /* its smallest and largest sample as the file has them, alpha left aside */
+    uint8_t c, bits;      /* likewise */
+    uint8_t kept_bits;
+    bool shared : 1; /* its samples lie in a block with others' (pyr_samples_keep) */
+    bool test : 1;   /* of the data set's own test set */
+    bool opaque : 1; /* no alpha that matters */
+    bool fitted : 1; /* was cropped or resized on reading */
+    bool turned : 1; /* was turned as the orientation in its file says */
 } pyr_found;
 
 /* Where image files lie that are in no folder. Owned by the collection. */
@@ -37,6 +41,8 @@ typedef struct pyr_archive {
     /* The bytes of an entry (pyr_found.entry), a new block that the caller frees; `path` is its name in
      * sentences. PYR_E_FORMAT and PYR_E_IO: this file is bad. */
     pyr_status (*read)(struct pyr_archive *archive, char **bytes, size_t *n, int64_t entry, const char *path);
+    /* The entry in sentences, "ARCHIVE: ENTRY", a new block; NULL without memory. */
+    char *(*path)(const struct pyr_archive *archive, int64_t entry);
     void (*free)(struct pyr_archive *archive);
     bool in_order; /* entries are read by one thread in rising order; a lower one begins anew (tar). Else any
                       number of threads may read any entries */
@@ -62,6 +68,8 @@ typedef struct pyr_collection {
     pyr_found *at;
     int64_t n, room;
     pyr_data_decoded decoded; /* by pyr_collect_decode */
+    pyr_names files;          /* image files in folders, by pyr_found.entry */
+    char *root;               /* what comes before their names; NULL: nothing; owned */
     pyr_archive *archive;     /* that the image files are in, or NULL */
     pyr_packed *packed;       /* or NULL; then `at` has its images in its order */
     void *block;        /* samples of all packed images, by their index, once they were read into memory;
@@ -77,8 +85,21 @@ typedef struct pyr_collection {
 
 void pyr_collection_free(pyr_collection *c);
 
-/* One more image file; takes `path` over, on failure too. */
-pyr_status pyr_collection_add(pyr_collection *c, char *path, int32_t label, bool test);
+/* Samples of small images, which would take more for blocks of their own than for themselves: many in one
+ * block, which is freed with the last of them. */
+typedef struct pyr_samples_block pyr_samples_block;
+/* Copy the n bytes at `samples` to the block *block, or to a new one in its place when it is full; NULL
+ * without memory. One thread at a time. */
+void *pyr_samples_keep(pyr_samples_block **block, const void *samples, size_t n);
+/* Nothing more is kept in this block; NULL is fine. */
+void pyr_samples_done(pyr_samples_block *block);
+/* Free the samples of an image; any number of threads, each for images of its own. */
+void pyr_found_release(pyr_found *found);
+
+/* One more image file, the archive's entry, or the file of the list, of this number. */
+pyr_status pyr_collection_add(pyr_collection *c, size_t entry, int32_t label, bool test);
+/* The file of image i, or "ARCHIVE: ENTRY", a new block. Not of packed images. PYR_E_NOMEM. */
+pyr_status pyr_collection_path(char **out, const pyr_collection *c, int64_t i);
 
 /* n images of a packed source, the first `train` of them for training; takes `packed` over, on failure too.
  * The collection is empty before. Labels are -1, `opaque` false when there is alpha. */
@@ -92,7 +113,6 @@ pyr_status pyr_collection_warn(pyr_collection *c, const char *fmt, ...) __attrib
 
 /* Class names from a text file, one a line. A missing file is fine. */
 pyr_status pyr_collection_names(pyr_collection *c, const char *folder, const char *name);
-pyr_status pyr_names_add(pyr_names *names, const char *name);
 
 /* Drop what is marked: bad images, and test images if `test`. */
 void pyr_collection_drop(pyr_collection *c, bool test);

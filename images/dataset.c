@@ -33,7 +33,6 @@ static pyr_status collect_file(pyr_collection *c, const char *path)
 {
     unsigned char start[PYR_FOREIGN_START] = {0};
     pyr_text foreign = {0};
-    char *copy;
     size_t n;
     bool taken;
     pyr_status status;
@@ -43,11 +42,12 @@ static pyr_status collect_file(pyr_collection *c, const char *path)
         return pyr_collect_zip(c, path);
     PYR_TRY(pyr_tar_is(&taken, path));
     if (taken)
-        return pyr_collect_tar(c, NULL, &(pyr_names){(char *[]){(char *)path}, 1}); /* not written to */
+        return pyr_collect_tar(c, NULL,
+                               &(pyr_names){.at = (char *[]){(char *)path}, .n = 1}); /* not written to */
     if (pyr_image_is(start, n) || (n && pyr_image_named(path))) {
         c->kind = "image files";
-        copy = pyr_strdup(path);
-        return pyr_collection_add(c, copy, -1, false);
+        PYR_TRY(pyr_names_add(&c->files, path));
+        return pyr_collection_add(c, 0, -1, false);
     }
     if (pyr_foreign_file(&foreign, path, start, n))
         return refuse_foreign(&foreign);

@@ -82,6 +82,7 @@ static int by_count(const void *a, const void *b)
 static pyr_status settle_odd_sizes(pyr_collection *c, const pyr_data_settings *s)
 {
     size *sizes = NULL;
+    char *path = NULL, *other = NULL;
     int64_t n = 0;
     pyr_status status;
 
@@ -97,14 +98,16 @@ static pyr_status settle_odd_sizes(pyr_collection *c, const pyr_data_settings *s
     qsort(sizes, (size_t)n, sizeof *sizes, by_count);
 
     const size *most = &sizes[0], *next = &sizes[1];
+    PYR_TRY_OUT(pyr_collection_path(&path, c, most->first));
+    PYR_TRY_OUT(pyr_collection_path(&other, c, next->first));
     /* Leaving out is meant for the odd file; without a majority the data is of many sizes. */
     if (!s->skip_bad || 2 * most->n <= c->n) {
         status = pyr_fail(
             PYR_E_FORMAT,
             "images of %lld sizes: %dx%d (%lld, such as %.300s), %dx%d (%lld, such as %.300s)%s; bring "
             "them to one size with --resize HxW or --crop%s",
-            (long long)n, most->h, most->w, (long long)most->n, c->at[most->first].path, next->h, next->w,
-            (long long)next->n, c->at[next->first].path, n > 2 ? ", ..." : "",
+            (long long)n, most->h, most->w, (long long)most->n, path, next->h, next->w, (long long)next->n,
+            other, n > 2 ? ", ..." : "",
             2 * most->n > c->n ? ", or leave the odd ones out with --skip-bad" : "");
         goto out;
     }
@@ -113,16 +116,19 @@ static pyr_status settle_odd_sizes(pyr_collection *c, const pyr_data_settings *s
 
         if (found->h == most->h && found->w == most->w)
             continue;
+        pyr_free(path);
+        path = NULL;
+        PYR_TRY_OUT(pyr_collection_path(&path, c, i));
         found->bad =
-            pyr_strfmt("%s: %dx%d, the others are %dx%d", found->path, found->h, found->w, most->h, most->w);
-        if (!found->bad) {
-            status = pyr_fail(PYR_E_NOMEM, "out of memory for the reason why %s is left out", found->path);
-            goto out;
-        }
+            pyr_strfmt("%s: %dx%d, the others are %dx%d", path, found->h, found->w, most->h, most->w);
+        if (!found->bad)
+            PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the reason why %s is left out", path));
     }
     status = PYR_OK;
 out:
     pyr_free(sizes);
+    pyr_free(path);
+    pyr_free(other);
     return status;
 }
 
@@ -375,18 +381,23 @@ out:
 }
 
 /* A folder may be called "a\nb"; a class has a name of one line, UTF-8, that can be typed and printed. */
-static pyr_status make_printable(char **name)
+static pyr_status make_printable(pyr_names *names)
 {
-    pyr_text shown = {0};
+    pyr_names all = {0};
+    pyr_status status = PYR_OK;
 
-    pyr_shown_add(&shown, "%s", *name);
-    if (shown.failed) {
+    for (size_t i = 0; i < names->n && status == PYR_OK; i++) {
+        pyr_text shown = {0};
+
+        if (!pyr_is_shown(names->at[i]))
+            pyr_shown_add(&shown, "%s", names->at[i]);
+        status = shown.failed ? pyr_fail(PYR_E_NOMEM, "out of memory: the name of a class")
+                              : pyr_names_add(&all, shown.at ? shown.at : names->at[i]);
         pyr_text_free(&shown);
-        return pyr_fail(PYR_E_NOMEM, "out of memory: the name of a class");
     }
-    pyr_free(*name);
-    *name = shown.at;
-    return PYR_OK;
+    pyr_names_free(names);
+    *names = all;
+    return status;
 }
 
 static pyr_status settle_labels(pyr_dataset *set, pyr_collection *c, const int64_t *order, bool labelled)
@@ -411,9 +422,7 @@ static pyr_status settle_labels(pyr_dataset *set, pyr_collection *c, const int64
     else {
         set->class_names = c->classes;
         c->classes = (pyr_names){0};
-        for (size_t i = 0; i < set->class_names.n; i++)
-            if (!pyr_is_shown(set->class_names.at[i]))
-                PYR_TRY(make_printable(&set->class_names.at[i]));
+        PYR_TRY(make_printable(&set->class_names));
     }
     return warn_of_empty(c, set);
 }

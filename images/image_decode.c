@@ -26,6 +26,8 @@ typedef struct decoding {
     atomic_ullong read;           /* bytes of image files in folders */
     pthread_mutex_t settling;     /* held while the limit is found out */
     bool settled;
+    pthread_mutex_t keeping; /* held while small images are put into `small` */
+    pyr_samples_block *small;
     /* the portion, images first .. first + count - 1 of the collection */
     int64_t first, count;
     char *bytes[PORTION]; /* of each file; NULL: not needed, or bad */
@@ -42,6 +44,18 @@ static uint64_t file_bytes(const char *path)
     return path && stat(path, &info) == 0 && info.st_size > 0 ? (uint64_t)info.st_size : 0;
 }
 
+static uint64_t image_file_bytes(const pyr_collection *c, int64_t i)
+{
+    char *path;
+    uint64_t bytes;
+
+    if (pyr_collection_path(&path, c, i) != PYR_OK)
+        return 0;
+    bytes = file_bytes(path);
+    pyr_free(path);
+    return bytes;
+}
+
 /* What is allowed when nothing is said: from the sizes of all files. `read`: that many bytes were read of
  * image files in folders, which are all of them; 0: ask for their sizes. */
 static void settle_limit(decoding *run, uint64_t read)
@@ -54,7 +68,7 @@ static void settle_limit(decoding *run, uint64_t read)
         for (size_t i = 0; i < c->sources.n; i++)
             bytes += file_bytes(c->sources.at[i]);
         for (int64_t i = 0; i < c->n && !c->archive && !c->packed && !read; i++)
-            bytes += file_bytes(c->at[i].path);
+            bytes += image_file_bytes(c, i);
         bytes *= PYR_DECODE_RATIO;
         atomic_store(&run->limit, bytes > PYR_DECODE_LEAST ? bytes : PYR_DECODE_LEAST);
         run->settled = true;
@@ -96,18 +110,27 @@ static pyr_status to_size(pyr_image *image, bool *fitted, const pyr_decode *d)
     return PYR_OK;
 }
 
+static void put_extremes(pyr_found *found, const pyr_image *image)
+{
+    uint32_t least, most;
+
+    pyr_image_extremes(image, &least, &most);
+    found->least = (uint16_t)least;
+    found->most = (uint16_t)most;
+}
+
 /* Read and decode image i, measure it if `facts`, and bring it to range and size. */
 static pyr_status make(pyr_image *out, decoding *run, int64_t i, pyr_found *facts)
 {
     const pyr_collection *c = run->c;
     const pyr_data_settings *set = c->set;
-    const char *path = c->at[i].path;
     bool fitted = false;
-    char *bytes = NULL;
+    char *path = NULL, *bytes = NULL;
     size_t n = 0;
     pyr_status status;
 
     *out = (pyr_image){0};
+    PYR_TRY_OUT(pyr_collection_path(&path, c, i));
     if (!c->archive) {
         PYR_TRY_OUT(pyr_file_read(&bytes, &n, path, PYR_IMAGE_FILE));
         atomic_fetch_add(&run->read, n);
@@ -119,11 +142,11 @@ static pyr_status make(pyr_image *out, decoding *run, int64_t i, pyr_found *fact
         PYR_TRY_OUT(pyr_image_decode(out, run->bytes[i - run->first], run->sizes[i - run->first], path));
     if (facts) {
         PYR_TRY_OUT(add_decoded(run, pyr_image_bytes(out), path));
-        facts->c = out->c;
-        facts->bits = out->bits;
+        facts->c = (uint8_t)out->c;
+        facts->bits = (uint8_t)out->bits;
         facts->turned = out->turned;
         facts->opaque = pyr_image_opaque(out);
-        pyr_image_extremes(out, &facts->least, &facts->most);
+        put_extremes(facts, out);
     }
     if (set->range[0] < set->range[1])
         PYR_TRY_OUT(pyr_image_spread(out, set->range[0], set->range[1], path));
@@ -135,6 +158,7 @@ static pyr_status make(pyr_image *out, decoding *run, int64_t i, pyr_found *fact
     }
 out:
     pyr_free(bytes);
+    pyr_free(path);
     if (status != PYR_OK)
         pyr_image_free(out);
     return status;
@@ -160,10 +184,10 @@ static pyr_status measure_packed(const decoding *run, int64_t i)
 
     found->h = image.h;
     found->w = image.w;
-    found->c = image.c;
-    found->bits = image.bits;
+    found->c = (uint8_t)image.c;
+    found->bits = (uint8_t)image.bits;
     found->opaque = pyr_image_opaque(&image);
-    pyr_image_extremes(&image, &found->least, &found->most);
+    put_extremes(found, &image);
     if (set->range[0] < set->range[1] && !run->c->packed->ranged)
         return pyr_image_spread(&image, set->range[0], set->range[1], set->path);
     return PYR_OK;
@@ -189,8 +213,25 @@ static bool is_bad_file(pyr_status status)
 static pyr_status mark_bad(pyr_found *found)
 {
     found->bad = pyr_strdup(pyr_error());
-    return found->bad ? PYR_OK
-                      : pyr_fail(PYR_E_NOMEM, "out of memory for the reason why %s is bad", found->path);
+    return found->bad ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for the reason why an image is bad");
+}
+
+/* Keep the samples of an image, which is freed or handed over. */
+static pyr_status keep(decoding *run, pyr_found *found, pyr_image *image)
+{
+    enum { SMALL = 1024 /* bytes */ };
+
+    found->kept_bits = (uint8_t)image->bits;
+    if (pyr_image_bytes(image) > SMALL) {
+        found->samples = image->at;
+        return PYR_OK;
+    }
+    pthread_mutex_lock(&run->keeping);
+    found->samples = pyr_samples_keep(&run->small, image->at, pyr_image_bytes(image));
+    pthread_mutex_unlock(&run->keeping);
+    found->shared = true;
+    pyr_image_free(image);
+    return found->samples ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for the images");
 }
 
 static pyr_status measure_file(decoding *run, int64_t i)
@@ -208,25 +249,27 @@ static pyr_status measure_file(decoding *run, int64_t i)
     PYR_TRY(status);
     bytes = pyr_image_bytes(&image) + 2 * PYR_ALIGN;
     if (atomic_fetch_add(&run->kept, bytes) + bytes <= run->d->memory)
-        found->image = image;
-    else {
-        atomic_fetch_sub(&run->kept, bytes);
-        pyr_image_free(&image);
-    }
+        return keep(run, found, &image);
+    atomic_fetch_sub(&run->kept, bytes);
+    pyr_image_free(&image);
     return PYR_OK;
 }
 
 static pyr_status use_file(decoding *run, int64_t i)
 {
     pyr_found *found = &run->c->at[i];
-    pyr_image image = found->image;
+    pyr_image image = {
+        .at = found->samples, .h = found->h, .w = found->w, .c = found->c, .bits = found->kept_bits};
+    bool kept = image.at != NULL;
     pyr_status status;
 
-    if (!image.at)
+    if (!kept)
         PYR_TRY(make(&image, run, i, NULL));
     status = run->use(run->arg, i, &image);
-    pyr_image_free(&image); /* early: two copies of an image should not both stay */
-    found->image = (pyr_image){0};
+    if (kept)
+        pyr_found_release(found); /* early: two copies of an image should not both stay */
+    else
+        pyr_image_free(&image);
     return status;
 }
 
@@ -247,6 +290,17 @@ static pyr_status one(void *arg, int task, int lane)
 
 /* ---- all of them ---- */
 
+static pyr_status read_named(pyr_collection *c, char **bytes, size_t *n, int64_t i)
+{
+    char *path;
+    pyr_status status;
+
+    PYR_TRY(pyr_collection_path(&path, c, i));
+    status = c->archive->read(c->archive, bytes, n, c->at[i].entry, path);
+    pyr_free(path);
+    return status;
+}
+
 /* The bytes of the next files of an archive that is read in order. */
 static pyr_status next_files(decoding *run)
 {
@@ -261,9 +315,9 @@ static pyr_status next_files(decoding *run)
         pyr_status status;
 
         *at = NULL;
-        if (found->bad || found->image.at)
+        if (found->bad || found->samples)
             continue;
-        status = c->archive->read(c->archive, at, n, found->entry, found->path);
+        status = read_named(c, at, n, run->first + run->count);
         if (is_bad_file(status) && !run->use)
             status = mark_bad(found);
         PYR_TRY(status);
@@ -365,6 +419,7 @@ static pyr_status all(pyr_collection *c, const pyr_decode *d, pyr_use_image use,
     run->settled = c->set->decode_limit > 0;
     run->limit = run->settled ? (uint64_t)c->set->decode_limit : PYR_DECODE_LEAST;
     pthread_mutex_init(&run->settling, NULL);
+    pthread_mutex_init(&run->keeping, NULL);
     if (c->packed)
         status = packed_all(run);
     else if (c->archive && c->archive->in_order)
@@ -375,6 +430,8 @@ static pyr_status all(pyr_collection *c, const pyr_decode *d, pyr_use_image use,
         settle_limit(run, atomic_load(&run->read));
         c->decoded = (pyr_data_decoded){atomic_load(&run->decoded), atomic_load(&run->limit)};
     }
+    pyr_samples_done(run->small);
+    pthread_mutex_destroy(&run->keeping);
     pthread_mutex_destroy(&run->settling);
     pyr_free(run);
     return status;

@@ -90,6 +90,12 @@ pyr_status pyr_collect_image_folder(pyr_collection *c, const char *folder, const
     PYR_TRY_OUT(walk(&listing.names, folder, "", names, 0));
     PYR_TRY_OUT(archives(&tars, &listing.names));
     status = tars.n ? pyr_collect_tar(c, folder, &tars) : pyr_collect_listed(c, &listing);
+    if (status == PYR_OK && !tars.n) {
+        c->files = listing.names;
+        c->root = root;
+        listing.names = (pyr_names){0};
+        root = NULL;
+    }
 out:
     pyr_names_free(&tars);
     pyr_names_free(&listing.names);

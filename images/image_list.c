@@ -318,8 +318,7 @@ static pyr_status add_images(list *l)
         for (size_t i = 0; i < l->from->names.n; i++) {
             if (l->layout.place[i] != (test ? PYR_PLACE_HELD_OUT : PYR_PLACE_TRAIN))
                 continue;
-            PYR_TRY(pyr_collection_add(l->c, l->from->path(l->from, i), l->layout.label[i], test));
-            l->c->at[l->c->n - 1].entry = (int64_t)i;
+            PYR_TRY(pyr_collection_add(l->c, i, l->layout.label[i], test));
         }
     return PYR_OK;
 }

@@ -29,7 +29,7 @@ typedef struct tars {
 
 /* A file of the list. */
 typedef struct file {
-    char *name;    /* where it would lie, were the archives folders */
+    char *name;    /* where it would lie, were the archives folders; in `names` of the files */
     size_t tar;    /* its archive */
     size_t entry;  /* in it */
     int32_t label; /* that a .cls or .json beside an image says */
@@ -41,6 +41,7 @@ typedef struct files {
     tars *tars;
     file *at;
     size_t n, room;
+    pyr_names names;
     size_t tar;         /* the archive that is listed now */
     const char *within; /* what comes before the names of its entries */
     /* of its entries that were taken while it was listed: by entry */
@@ -51,12 +52,10 @@ typedef struct files {
 
 /* ---- reading ---- */
 
-static pyr_status read_entry(pyr_archive *archive, char **bytes, size_t *n, int64_t entry, const char *path)
+static size_t tar_of(const tars *t, int64_t entry)
 {
-    tars *t = (tars *)archive;
     size_t low = 0, high = t->n;
 
-    (void)path; /* the tar names its entries itself, in the same way */
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
 
@@ -65,11 +64,28 @@ static pyr_status read_entry(pyr_archive *archive, char **bytes, size_t *n, int6
         else
             high = middle;
     }
+    return low;
+}
+
+static pyr_status read_entry(pyr_archive *archive, char **bytes, size_t *n, int64_t entry, const char *path)
+{
+    tars *t = (tars *)archive;
+    size_t low = tar_of(t, entry);
+
+    (void)path; /* the tar names its entries itself, in the same way */
     if (archive->in_order && t->last != low) {
         pyr_tar_rest(t->at[t->last].tar);
         t->last = low;
     }
     return pyr_tar_read(bytes, n, t->at[low].tar, (size_t)(entry - t->at[low].first), PYR_IMAGE_FILE);
+}
+
+static char *path_of_entry(const pyr_archive *archive, int64_t entry)
+{
+    const tars *t = (const tars *)archive;
+    const one *of = &t->at[tar_of(t, entry)];
+
+    return pyr_strfmt("%s: %s", pyr_tar_path(of->tar), pyr_tar_name(of->tar, (size_t)(entry - of->first)));
 }
 
 static void free_archive(pyr_archive *archive)
@@ -159,6 +175,18 @@ static char *folder_of(const char *path, bool lone)
                       (int)number.n, base + number.at);
 }
 
+static pyr_status name_file(files *f, file *to, const char *entry)
+{
+    char *name = pyr_strfmt("%s%s", f->within, entry);
+    pyr_status status =
+        name ? pyr_names_add(&f->names, name) : pyr_fail(PYR_E_NOMEM, "out of memory for the list of files");
+
+    pyr_free(name);
+    if (status == PYR_OK)
+        to->name = f->names.at[f->names.n - 1];
+    return status;
+}
+
 static pyr_status add_files(files *f)
 {
     pyr_tar *tar = f->tars->at[f->tar].tar;
@@ -187,9 +215,7 @@ static pyr_status add_files(files *f)
             f->n--;
             continue;
         }
-        to->name = pyr_strfmt("%s%s", f->within, pyr_tar_name(tar, i));
-        if (!to->name)
-            return pyr_fail(PYR_E_NOMEM, "out of memory for the list of files");
+        PYR_TRY(name_file(f, to, pyr_tar_name(tar, i)));
     }
     f->taken_n = 0;
     return PYR_OK;
@@ -207,7 +233,6 @@ static int by_walk(const void *a, const void *b)
 
 static void free_file(file *f)
 {
-    pyr_free(f->name);
     pyr_free(f->bytes);
 }
 
@@ -232,6 +257,7 @@ static void free_files(files *f)
         free_file(&f->at[i]);
     for (size_t i = 0; i < f->taken_n; i++)
         free_file(&f->taken[i]);
+    pyr_names_free(&f->names);
     pyr_free(f->at);
     pyr_free(f->taken);
 }
@@ -302,7 +328,7 @@ static void settle_entries(pyr_collection *c, const files *f)
     for (int64_t i = 0; i < c->n; i++) {
         const file *at = &f->at[c->at[i].entry];
 
-        c->at[i].entry = f->tars->at[at->tar].first + (int64_t)at->entry;
+        c->at[i].entry = (uint32_t)(f->tars->at[at->tar].first + (int64_t)at->entry);
     }
 }
 
@@ -322,7 +348,7 @@ pyr_status pyr_collect_tar(pyr_collection *c, const char *folder, const pyr_name
     pyr_status status;
 
     PYR_TRY_OUT(pyr_new(&f.tars, 1, sizeof *f.tars, "the archives"));
-    f.tars->archive = (pyr_archive){.read = read_entry, .free = free_archive};
+    f.tars->archive = (pyr_archive){.read = read_entry, .path = path_of_entry, .free = free_archive};
     c->archive = &f.tars->archive;
     PYR_TRY_OUT(pyr_new(&f.tars->at, paths->n, sizeof *f.tars->at, "the archives"));
     for (size_t i = 0; i < paths->n; i++) {
@@ -335,6 +361,9 @@ pyr_status pyr_collect_tar(pyr_collection *c, const char *folder, const pyr_name
     }
     for (size_t i = 0; i < f.tars->n; i++)
         all += pyr_tar_count(f.tars->at[i].tar);
+    if (all > UINT32_MAX)
+        PYR_TRY_OUT(
+            pyr_fail(PYR_E_FORMAT, "%s: %zu entries, at most %u are read", paths->at[0], all, UINT32_MAX));
     sort_files(&f);
     for (size_t i = 0; i < f.n; i++) {
         images += pyr_image_named(f.at[i].name);
@@ -353,7 +382,7 @@ pyr_status pyr_collect_tar(pyr_collection *c, const char *folder, const pyr_name
     if (f.tars->archive.in_order && c->n > 1)
         qsort(c->at, (size_t)c->n, sizeof *c->at, by_entry);
     for (int64_t i = 0; i < c->n; i++)
-        c->at[i].index = i;
+        c->at[i].index = (uint32_t)i;
 out:
     pyr_names_free(&listing.names);
     free_files(&f);

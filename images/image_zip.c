@@ -21,6 +21,13 @@ static pyr_status read_entry(pyr_archive *archive, char **bytes, size_t *n, int6
     return pyr_zip_read(bytes, n, ((zipped *)archive)->zip, (size_t)entry, PYR_IMAGE_FILE);
 }
 
+static char *path_of_entry(const pyr_archive *archive, int64_t entry)
+{
+    const pyr_zip *zip = ((const zipped *)archive)->zip;
+
+    return pyr_strfmt("%s: %s", pyr_zip_path(zip), pyr_zip_name(zip, (size_t)entry));
+}
+
 static void free_archive(pyr_archive *archive)
 {
     pyr_zip_free(((zipped *)archive)->zip);
@@ -37,7 +44,7 @@ static pyr_status put_archive(pyr_collection *c, pyr_zip *zip)
         pyr_zip_free(zip);
         return status;
     }
-    *z = (zipped){{.read = read_entry, .free = free_archive}, zip};
+    *z = (zipped){{.read = read_entry, .path = path_of_entry, .free = free_archive}, zip};
     c->archive = &z->archive;
     return pyr_names_add(&c->sources, pyr_zip_path(zip));
 }
@@ -107,7 +114,7 @@ pyr_status pyr_collect_zip(pyr_collection *c, const char *path)
     listing.root = root;
     PYR_TRY_OUT(pyr_collect_listed(c, &listing));
     for (int64_t i = 0; i < c->n; i++)
-        c->at[i].entry = (int64_t)e.at[c->at[i].entry];
+        c->at[i].entry = (uint32_t)e.at[c->at[i].entry];
 out:
     pyr_names_free(&listing.names);
     pyr_free(e.at);

@@ -16,7 +16,7 @@
 enum { LONGEST = 4096 /* of a name */, RATIO = 1032, SLACK = 1 << 20 };
 
 typedef struct entry {
-    char *name;
+    char *name; /* in the archive's `names` */
     uint64_t size;
     uint64_t offset; /* of its bytes, in a plain archive */
     size_t header;   /* its place among all headers, those of links and folders too */
@@ -29,6 +29,7 @@ struct pyr_tar {
     bool plain;
     entry *at;
     size_t n, room;
+    pyr_names names;
     struct archive *reading; /* in order; NULL: not begun */
     size_t next;             /* the header that it comes to next */
 };
@@ -71,6 +72,8 @@ static pyr_status failed(const pyr_tar *tar, struct archive *a)
 {
     const char *why = archive_error_string(a);
 
+    if (archive_errno(a) == ENOMEM)
+        return pyr_fail(PYR_E_NOMEM, "%s: out of memory in libarchive", tar->path);
     if (is_of_disk(a))
         return pyr_fail(PYR_E_IO, "%s: cannot be read: %s", tar->path,
                         why ? why : strerror(archive_errno(a)));
@@ -147,14 +150,12 @@ static pyr_status add(pyr_tar *tar, const char *name, struct archive_entry *e, s
         tar->at = at;
         tar->room = room;
     }
-    tar->at[tar->n] = (entry){pyr_strdup(name), (uint64_t)archive_entry_size(e), offset, header};
-    if (!tar->at[tar->n].name)
+    if (pyr_names_add(&tar->names, name) != PYR_OK)
         return pyr_fail(PYR_E_NOMEM, "%s: out of memory for the names of its entries", tar->path);
+    tar->at[tar->n] =
+        (entry){tar->names.at[tar->names.n - 1], (uint64_t)archive_entry_size(e), offset, header};
     pyr_entry_tidy(tar->at[tar->n].name);
-    if (!*tar->at[tar->n].name)
-        pyr_free(tar->at[tar->n].name);
-    else
-        tar->n++;
+    tar->n += *tar->at[tar->n].name != 0;
     return PYR_OK;
 }
 
@@ -172,6 +173,8 @@ static pyr_status read_here(char **out, const pyr_tar *tar, const entry *e, stru
 
             pyr_free(*out);
             *out = NULL;
+            if (got < 0 && archive_errno(a) == ENOMEM)
+                return failed(tar, a);
             if (got < 0 && is_of_disk(a))
                 return pyr_fail(PYR_E_IO, "%s: %s: cannot be read: %s", tar->path, e->name,
                                 why ? why : strerror(archive_errno(a)));
@@ -344,8 +347,7 @@ void pyr_tar_free(pyr_tar *tar)
     if (!tar)
         return;
     pyr_tar_rest(tar);
-    for (size_t i = 0; i < tar->n; i++)
-        pyr_free(tar->at[i].name);
+    pyr_names_free(&tar->names);
     pyr_free(tar->at);
     pyr_free(tar->path);
     pyr_free(tar);

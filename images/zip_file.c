@@ -1,6 +1,7 @@
 #include "images/zip_file.h"
 
 #include "base/atomic_file.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "images/folder_names.h"
 #include <assert.h>
@@ -12,7 +13,7 @@
 #include <zip.h>
 
 typedef struct entry {
-    char *name;
+    char *name; /* in the archive's `names` */
     uint64_t index, size;
 } entry;
 
@@ -21,6 +22,7 @@ struct pyr_zip {
     char *path;
     entry *at; /* by name */
     size_t n;
+    pyr_names names;
     pthread_mutex_t lock; /* libzip lets one thread at a time into an archive */
 };
 
@@ -96,15 +98,12 @@ static pyr_status list(pyr_zip *zip, uint64_t bytes)
         if (length && (info.name[length - 1] == '/' || info.name[length - 1] == '\\'))
             continue;
         PYR_TRY(check_entry(zip, &info, &bytes));
-        zip->at[zip->n].name = pyr_strdup(info.name);
-        if (!zip->at[zip->n].name)
+        if (pyr_names_add(&zip->names, info.name) != PYR_OK)
             return pyr_fail(PYR_E_NOMEM, "%s: out of memory for the names of its entries", zip->path);
+        zip->at[zip->n].name = zip->names.at[zip->names.n - 1];
         pyr_entry_tidy(zip->at[zip->n].name);
-        if (!*zip->at[zip->n].name) { /* "./" and the like: a folder too */
-            pyr_free(zip->at[zip->n].name);
-            zip->at[zip->n].name = NULL;
+        if (!*zip->at[zip->n].name) /* "./" and the like: a folder too */
             continue;
-        }
         zip->at[zip->n].index = (uint64_t)i;
         zip->at[zip->n++].size = info.size;
     }
@@ -185,8 +184,7 @@ void pyr_zip_free(pyr_zip *zip)
         return;
     if (zip->zip)
         zip_discard(zip->zip);
-    for (size_t i = 0; i < zip->n; i++)
-        pyr_free(zip->at[i].name);
+    pyr_names_free(&zip->names);
     pyr_free(zip->at);
     pyr_free(zip->path);
     pthread_mutex_destroy(&zip->lock);
@@ -243,6 +241,8 @@ static pyr_status failed(const pyr_zip *zip, size_t i, zip_error_t *error)
 {
     int code = zip_error_code_zip(error);
 
+    if (code == ZIP_ER_MEMORY)
+        return pyr_fail(PYR_E_NOMEM, "%s: %s: out of memory in libzip", zip->path, zip->at[i].name);
     if (code != ZIP_ER_READ && code != ZIP_ER_SEEK)
         return damaged(zip, i, zip_error_strerror(error));
     return pyr_fail(PYR_E_IO, "%s: %s: cannot be read (%s)", zip->path, zip->at[i].name,

@@ -122,6 +122,8 @@ pyr_status pyr_class_list_write(const pyr_class_list *list, pyr_st_pair pairs[PY
     return PYR_OK;
 }
 
+#define IMAGES_MOST INT64_C(1000000000000) /* of a class: more than anyone has, and sums do not overflow */
+
 static pyr_status read_counts(pyr_class_list *list, const char *text)
 {
     PYR_TRY(pyr_new(&list->images, (size_t)list->n, sizeof *list->images, "classes"));
@@ -130,7 +132,8 @@ static pyr_status read_counts(pyr_class_list *list, const char *text)
 
         errno = 0;
         list->images[i] = strtoll(text, &end, 10);
-        if (end == text || errno || list->images[i] < 0 || *end != (i + 1 < list->n ? ' ' : 0))
+        if (end == text || errno || list->images[i] < 0 || list->images[i] > IMAGES_MOST ||
+            *end != (i + 1 < list->n ? ' ' : 0))
             return pyr_fail(PYR_E_FORMAT, "should be a number of images for each of %d classes", list->n);
         text = end;
     }
@@ -160,13 +163,15 @@ pyr_status pyr_class_list_read(pyr_class_list *out, const char *path, int n, dou
     PYR_TRY(list_new(out, n, class_dropout));
     if (n == 0)
         return PYR_OK;
-    PYR_TRY_OUT(pyr_safetensors_open(&file, path));
+    PYR_TRY_OUT(pyr_safetensors_open_head(&file, path));
     counts = pyr_safetensors_metadata(file, counts_key);
     names = pyr_safetensors_metadata(file, names_key);
-    if (counts && read_counts(out, counts) != PYR_OK)
-        PYR_TRY_OUT(pyr_fail_prefix(PYR_E_FORMAT, "%s: metadata %s", path, counts_key));
-    if (names && read_names(out, names) != PYR_OK)
-        PYR_TRY_OUT(pyr_fail_prefix(PYR_E_FORMAT, "%s: metadata %s", path, names_key));
+    status = counts ? read_counts(out, counts) : PYR_OK;
+    if (status != PYR_OK)
+        PYR_TRY_OUT(pyr_fail_prefix(status, "%s: metadata %s", path, counts_key));
+    status = names ? read_names(out, names) : PYR_OK;
+    if (status != PYR_OK)
+        PYR_TRY_OUT(pyr_fail_prefix(status, "%s: metadata %s", path, names_key));
     settle(out, class_dropout);
     if (!out->n_can && class_dropout < 1)
         status = pyr_fail(PYR_E_FORMAT, "%s: the metadata say that no class had training images", path);

@@ -1,6 +1,8 @@
 #include "levels/level.h"
 
 #include "base/mem.h"
+#include "images/dataset_json.h"
+#include "images/image.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -402,15 +404,19 @@ pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const
                         "%s: not a level of a pyrdiff run (its metadata do not say of which "
                         "pyramid it is)",
                         path);
-    if (sscanf(level, "%d", &f->index) != 1 || sscanf(levels, "%d", &f->levels) != 1 ||
-        sscanf(image, "%dx%dx%d", &f->h, &f->w, &f->c) != 3 || sscanf(classes, "%d", &f->classes) != 1 ||
+    /* widths of fields: longer numbers do not overflow, and are out of range */
+    if (sscanf(level, "%9d", &f->index) != 1 || sscanf(levels, "%9d", &f->levels) != 1 ||
+        sscanf(image, "%9dx%9dx%9d", &f->h, &f->w, &f->c) != 3 || sscanf(classes, "%9d", &f->classes) != 1 ||
         sscanf(data, "%" SCNx64, &f->data) != 1 || !pyr_parse_real(sigma, &f->filter_sigma) ||
         !pyr_parse_real(condition_std, &f->condition_std) || pyr_filter_parse(&f->filter, filter) != PYR_OK ||
         (noise_told && (!pyr_parse_real(noise_told, &f->noise_told) || !(f->noise_told >= 0))) ||
         !read_reals(mean, f->mean, &bands) || !read_reals(std, f->std, &f->bands) || f->index < 0 ||
         f->index >= f->levels || f->levels > PYR_MAX_LEVELS || f->h < 1 || f->w < 1 || f->c < 1 ||
-        f->classes < 0 || (bits && (sscanf(bits, "%d", &f->bits) != 1 || (f->bits != 8 && f->bits != 16))) ||
-        (dropout && (!pyr_parse_real(dropout, &f->class_dropout) || !(f->class_dropout >= 0))) ||
+        f->h > PYR_IMAGE_SIDE || f->w > PYR_IMAGE_SIDE || f->c > 4 || f->filter_sigma < 0 || f->classes < 0 ||
+        f->classes > PYR_LABEL_MOST ||
+        (bits && (sscanf(bits, "%9d", &f->bits) != 1 || (f->bits != 8 && f->bits != 16))) ||
+        (dropout && (!pyr_parse_real(dropout, &f->class_dropout) ||
+                     !(f->class_dropout >= 0 && f->class_dropout <= 1))) ||
         (prediction && !read_prediction(f, prediction)) ||
         (noise_input && strcmp(noise_input, "true") != 0 && strcmp(noise_input, "false") != 0) ||
         (strcmp(condition, "none") != 0 && strcmp(condition, "coarse") != 0))

@@ -728,6 +728,26 @@ static void json_refuses(void)
     unlink(in_folder("a.json"));
 }
 
+/* Memory that ran out is no fault of the text. */
+static void json_without_memory(void)
+{
+    pyr_status status = PYR_E_NOMEM;
+    cJSON *tree;
+    long k;
+
+    for (k = 0; status != PYR_OK; k++) {
+        pyr_mem_fail_after(k);
+        status = pyr_json_parse(&tree, "{\"a\": [1, \"b\"]}", 15, "x.json");
+        pyr_mem_fail_after(-1);
+        if (status == PYR_OK)
+            break;
+        CHECK(status == PYR_E_NOMEM && !tree && strstr(pyr_error(), "out of memory"));
+    }
+    CHECK(k >= 6); /* nodes, a key, a text */
+    cJSON_Delete(tree);
+    CHECK_FAILS(parse("{\"a\": }"), PYR_E_FORMAT, "not valid JSON");
+}
+
 int main(int argc, char **argv)
 {
     const char *root = getenv("TMPDIR");
@@ -762,6 +782,7 @@ int main(int argc, char **argv)
     RUN(hashes);
     RUN(json_round_trip);
     RUN(json_refuses);
+    RUN(json_without_memory);
     rmdir(folder);
     return CHECK_DONE();
 }

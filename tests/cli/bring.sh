@@ -58,7 +58,7 @@ if wanted; then
 fi
 pyr info --data "$tmp/names"
 gives 0
-says "5 images to train on, 0 held out, 11x13 RGB, 8 bits, 5 classes (\$(x) y, -d, Grün, a?b, it's \"so\")"
+says "5 images to train on, 0 held out, 11x13 RGB, 8 bits, 5 classes (\$(x) y, -d, Grün, a\\nb, it's \"so\")"
 
 begin "a lone array that is no set of images is told what it should be"
 pyr info --data tests/golden/arrays/nan.npy

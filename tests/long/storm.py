@@ -1,6 +1,6 @@
 """storm.py - every command under kills, injected errors, full disks, closed streams, signals, and beside itself.
 
-Usage: python3 tests/long/storm.py PROGRAM [--part N] [--seed N] [--only SECTION:N] [--jobs N]
+Usage: python3 tests/long/storm.py PROGRAM [--part N] [--seed N] [--only SECTION[:N]] [--jobs N]
 
 Whatever happens to it, a command ends with status 0 and the right files, or with another status and a sentence on stderr,
 never by a signal of its own making; and the same command, given again, comes to the right files from what is there. Right
@@ -8,7 +8,7 @@ are those of an undisturbed process: the same bytes, but for times. Each trial d
 the storm's seed, its section and number; a failure prints how to have it again. Errors are injected by strace.
 
 --part N            an N-th of the trials (whole: about 20 minutes on 2 cores)
---only SECTION:N    one trial, e.g. error:17
+--only SECTION[:N]  one section, or one trial, e.g. error:17
 The last line counts as tests/run.sh wants it. Python's standard library only."""
 
 import argparse
@@ -39,7 +39,7 @@ COMMANDS = {
     "compare": "compare --config shapes.cfg --variants separate,cascade --count 20 --classifier classifier.safetensors"
     " --budget 5e8flop --outdir out",
 }
-# Not brk: where it fails once, glibc's malloc itself falls (2.36).
+# Not fcntl, which has nothing to fail at; nor brk: where it fails once, glibc's malloc itself falls (2.36).
 ERRORS = {
     "openat": "EIO EMFILE ENOSPC EACCES ENOMEM EINTR",
     "read": "EIO EINTR ENOMEM",
@@ -58,7 +58,6 @@ ERRORS = {
     "ftruncate": "EIO EINTR",
     "lseek": "EIO",
     "close": "EIO",
-    "fcntl": "EIO",
     "clone3": "EAGAIN",
     "clone": "EAGAIN",
     "pipe2": "EMFILE",
@@ -66,7 +65,7 @@ ERRORS = {
     "getcwd": "ENOENT",
     "sched_getaffinity": "EPERM",
 }
-TRIALS = {"kill": 60, "error": 500, "full": 60, "closed": 48, "signals": 60, "crowd": 18, "output": 8}
+TRIALS = {"kill": 120, "error": 500, "full": 60, "closed": 48, "signals": 60, "crowd": 18, "output": 8}
 LONGEST = 120  # seconds of one process: longer is an endless one
 
 
@@ -145,7 +144,8 @@ class Storm:
             text = config.read().replace("d.idx", SHAPES).replace('"1600"', '"640"')
         with open(os.path.join(self.master, "shapes.cfg"), "w") as config:
             config.write(text)
-        for words in ("classifier --data %s --out classifier.safetensors --duration 1000" % SHAPES, "train --config t.cfg --outdir run"):
+        classifier = "classifier --data %s --out classifier.safetensors --duration 1000" % SHAPES
+        for words in (classifier, "train --config t.cfg --outdir run"):
             self.must(self.run([self.program] + words.split() + ["--threads", "1"], self.master))
         for last in (False, True):  # first all are measured for: a state names every measured choice
             for name in COMMANDS:
@@ -201,13 +201,13 @@ class Storm:
             if wrong and not (no_locks and wrong.endswith("left over")):
                 raise Wrong("status 0, but %s; stderr: %s" % (wrong, stderr[-300:]))
 
-    def check_again(self, name, folder):
-        """The same command comes to the right files from what is there."""
+    def check_again(self, name, folder, no_locks=False):
+        """The same command comes to the right files from what is there. A compare does not look again into what is done."""
         status, stderr = self.run(self.argv(name), folder)
         if status:
             raise Wrong("given again: status %d: %s" % (status, stderr[-300:]))
         wrong = difference(tiny.read_tree(os.path.join(folder, "out")), self.right[name])
-        if wrong:
+        if wrong and not (no_locks and name == "compare" and wrong.endswith("left over")):
             raise Wrong("given again: %s" % wrong)
         cache = os.path.join(folder, "cache", "pyrdiff", "tuning.json")
         if os.path.exists(cache):
@@ -242,23 +242,35 @@ class Storm:
         self.injected(folder, name, say, inject)
 
     def injected(self, folder, name, say, inject):
-        argv = ["strace", "-f", "-y", "-qq", "-o", "calls.txt", "-e", inject.replace("inject=", "trace=").split(":")[0], "-e", inject]
-        say(" ".join(argv + self.argv(name)))
-        end = self.run(argv + self.argv(name), folder)
+        call = re.match("inject=(\\w+)", inject).group(1)
+        argv = ["strace", "-f", "-y", "-qq", "-o", "calls.txt", "-e", "trace=" + call, "-e", inject] + self.argv(name)
+        if call == "mmap":  # where address space has a limit, oneDNN is asked for its kernels at the start
+            argv = ["sh", "-c", 'ulimit -v 67108864; exec "$@"', "sh"] + argv
+        say(" ".join(argv))
+        end = self.run(argv, folder)
         with open(os.path.join(folder, "calls.txt"), errors="replace") as lines:
-            hit = [line for line in lines if "INJECTED" in line]
-        say("hit: " + "".join(hit[:3]))
-        hits = "".join(hit)
-        try:
-            if "tuning.json" in hits:  # then it measures anew: another choice is as good, but its bits may be others
-                return self.check_end(name, folder, end, may_stop=True)
-            self.check_end(name, folder, end, silent="write(2<" in hits, no_locks="flock(" in hits)
-        except Wrong as wrong:
-            if "loading" in end[1] or "ld.so" in end[1] or "dl-" in end[1]:
-                return None  # before the program's first line
-            raise wrong
-        self.check_again(name, folder)
+            hits = [line for line in lines if "INJECTED" in line]
+        say("hit: " + "".join(hits[:3]))
+        hits = "".join(hits)
+        if end[0] and "loading" in end[1]:
+            return None  # before the program's first line
+        if call == "mmap" and end[0] < 0 and self.dies_in_library(argv, folder):
+            return "skipped"
+        if re.search("tuning.json|/proc/cpuinfo", hits):  # then it measures anew: as good, but the bits may be others
+            self.check_end(name, folder, end, may_stop=True)
+            return None
+        no_locks = re.search(r"flock\(|stat\w*\(.*\.tmp-", hits)
+        self.check_end(name, folder, end, silent="write(2<" in hits, no_locks=no_locks)
+        self.check_again(name, folder, no_locks)
         return None
+
+    def dies_in_library(self, argv, folder):
+        """Whether a process that has no memory is ended by oneDNN, which writes where it got none."""
+        shutil.rmtree(os.path.join(folder, "out"), ignore_errors=True)
+        self.run([a if a != "-qq" else "-k" for a in argv], folder)
+        with open(os.path.join(folder, "calls.txt"), errors="replace") as file:
+            frame = re.search(r"--- SIG.*\n > (\S+)", file.read())
+        return frame is not None and "libdnnl" in frame.group(1)
 
     def full(self, number, draw, folder, name, say):
         """A limit on the size of files, or no space from some write on."""
@@ -323,9 +335,8 @@ class Storm:
         return None
 
     def crowd_on_cache(self, folder, say):
-        argv = [
-            self.argv("apart") + ["--outdir", "out-%d" % c, "--set", "level.network.block_out_channels=[%d]" % c] for c in (8, 12, 16)
-        ]
+        other = "--outdir out-%d --set level.network.block_out_channels=[%d]"
+        argv = [self.argv("apart") + (other % (c, c)).split() for c in (8, 12, 16)]
         keys = []
         for together in (False, True):
             shutil.rmtree(os.path.join(folder, "cache"), ignore_errors=True)
@@ -343,8 +354,9 @@ class Storm:
                     raise Wrong("status %d: %s" % (status, stderr[-300:]))
             with open(os.path.join(folder, "cache", "pyrdiff", "tuning.json")) as file:
                 keys.append(set(re.findall(r'"([^"]+)": \d', file.read())))
-        if keys[0] - keys[1]:
-            raise Wrong("%d of %d measured choices were lost: %s" % (len(keys[0] - keys[1]), len(keys[0]), sorted(keys[0] - keys[1])[0]))
+        lost = sorted(keys[0] - keys[1])
+        if lost:
+            raise Wrong("%d of %d measured choices were lost: %s" % (len(lost), len(keys[0]), lost[0]))
 
     def output(self, number, draw, folder, name, say):
         """Nobody can write to standard output: that is said."""
@@ -352,7 +364,10 @@ class Storm:
                  "eval run --count 20 --metrics colour", COMMANDS["compare"])[number % 8]
         say("%s %s >/dev/full" % (self.program, words))
         with open("/dev/full", "wb") as full:
-            done = subprocess.run([self.program] + words.split(), cwd=folder, env=self.env(folder), stdout=full, stderr=subprocess.PIPE, timeout=LONGEST)
+            done = subprocess.run(
+                [self.program] + words.split(), cwd=folder, env=self.env(folder), stdout=full, stderr=subprocess.PIPE,
+                timeout=LONGEST,
+            )
         if done.returncode <= 0 or done.returncode >= 128 or not done.stderr.strip():
             raise Wrong("status %d: %s" % (done.returncode, done.stderr[-300:]))
 
@@ -380,8 +395,10 @@ class Storm:
         passed, failed, skipped, only = 0, 0, 0, self.arguments.only
         for section, whole in TRIALS.items():
             numbers = range(max(1, whole // self.arguments.part))
-            if only:
-                numbers = [int(only.split(":")[1])] if only.split(":")[0] == section else []
+            if only and only.split(":")[0] != section:
+                continue
+            if only and ":" in only:
+                numbers = [int(only.split(":")[1])]
             before, begun = failed, time.time()
             with concurrent.futures.ThreadPoolExecutor(self.arguments.jobs) as pool:
                 for out in pool.map(lambda n: self.trial(section, n), numbers):
@@ -390,8 +407,8 @@ class Storm:
                     passed += not out
                     if out and out != "skipped":
                         print(out, flush=True)
-            if len(numbers):
-                print("%s, seed %d: %d trials, %d failed, %.0f s" % (section, self.arguments.seed, len(numbers), failed - before, time.time() - begun), flush=True)
+            print("%s, seed %d: %d trials, %d failed, %.0f s"
+                  % (section, self.arguments.seed, len(numbers), failed - before, time.time() - begun), flush=True)
         print("%d processes were killed" % len(self.kills))
         print("storm: %d passed, %d failed, %d skipped" % (passed, failed, skipped))
         return failed > 0
