@@ -210,7 +210,7 @@ $(B)/fuzz/main.o: cli/main.c
 	$(CC) $(CFLAGS_ALL) -Dmain=pyr_main -Wno-missing-prototypes -c $< -o $@
 
 ## make fuzz        random inputs to all readers of files and texts, by coverage where clang has libFuzzer: MINUTES=1 for each
-##                  target (or RUNS= inputs), TARGETS="tar tiff" (all), JOBS=2 at a time; exit 1 when one fails
+##                  target (or RUNS= inputs where that is less), TARGETS="tar tiff" (all), JOBS=2 at a time; exit 1 when one fails
 MINUTES ?= 1
 TARGETS ?= $(FUZZ)
 HAS_LIBFUZZER := $(if $(filter fuzz,$(MAKECMDGOALS)),$(wildcard $(shell clang -print-file-name=libclang_rt.fuzzer-x86_64.a 2>/dev/null)) $(wildcard $(shell clang -print-file-name=libclang_rt.fuzzer.a 2>/dev/null)))

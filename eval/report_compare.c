@@ -54,9 +54,12 @@ static void add_value(summary *s, double value)
     s->spread += delta * (value - s->mean); /* sum of squares until `conclude` (Welford 1962) */
 }
 
+/* Numbers so large that their sums are beyond a double say nothing: as if there were none. */
 static void conclude(summary *s)
 {
     s->spread = s->n > 1 ? sqrt(s->spread / (s->n - 1)) : 0;
+    if (!isfinite(s->mean) || !isfinite(s->spread))
+        *s = (summary){0};
 }
 
 /* The variants in the order of the file: one row of each. */

@@ -4,11 +4,61 @@
 #include "base/mem.h"
 #include <assert.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <string.h>
+
+/* In front of each image's samples stands the block that they are in. */
+struct pyr_samples_block {
+    atomic_size_t users; /* images, and one more while it is being filled */
+    size_t used;
+    _Alignas(8) char at[1 << 16];
+};
+
+void pyr_samples_done(pyr_samples_block *block)
+{
+    if (block && atomic_fetch_sub(&block->users, 1) == 1)
+        pyr_free(block);
+}
+
+void *pyr_samples_keep(pyr_samples_block **block, const void *samples, size_t n)
+{
+    size_t room = sizeof *block + (n + 7) / 8 * 8;
+    pyr_samples_block *now = *block;
+    char *at;
+
+    assert(room <= sizeof now->at);
+    if (!now || sizeof now->at - now->used < room) {
+        now = pyr_calloc(1, sizeof *now);
+        if (!now)
+            return NULL;
+        atomic_store(&now->users, 1);
+        pyr_samples_done(*block);
+        *block = now;
+    }
+    at = now->at + now->used;
+    now->used += room;
+    atomic_fetch_add(&now->users, 1);
+    memcpy(at, &now, sizeof now);
+    memcpy(at + sizeof now, samples, n);
+    return at + sizeof now;
+}
+
+void pyr_found_release(pyr_found *found)
+{
+    pyr_samples_block *block;
+
+    if (found->samples && found->shared) {
+        memcpy(&block, (char *)found->samples - sizeof block, sizeof block);
+        pyr_samples_done(block);
+    } else
+        pyr_free(found->samples);
+    found->samples = NULL;
+    found->shared = false;
+}
 
 static void found_free(pyr_found *found)
 {
-    pyr_free(found->samples);
+    pyr_found_release(found);
     pyr_free(found->bad);
     *found = (pyr_found){0};
 }

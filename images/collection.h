@@ -29,6 +29,7 @@ typedef struct pyr_found {
     uint16_t least, most; /* its smallest and largest sample as the file has them, alpha left aside */
     uint8_t c, bits;      /* likewise */
     uint8_t kept_bits;
+    bool shared : 1; /* its samples lie in a block with others' (pyr_samples_keep) */
     bool test : 1;   /* of the data set's own test set */
     bool opaque : 1; /* no alpha that matters */
     bool fitted : 1; /* was cropped or resized on reading */
@@ -85,6 +86,17 @@ typedef struct pyr_collection {
 } pyr_collection;
 
 void pyr_collection_free(pyr_collection *c);
+
+/* Samples of small images, which would take more for blocks of their own than for themselves: many in one
+ * block, which is freed with the last of them. */
+typedef struct pyr_samples_block pyr_samples_block;
+/* Copy the n bytes at `samples` to the block *block, or to a new one in its place when it is full; NULL
+ * without memory. One thread at a time. */
+void *pyr_samples_keep(pyr_samples_block **block, const void *samples, size_t n);
+/* Nothing more is kept in this block; NULL is fine. */
+void pyr_samples_done(pyr_samples_block *block);
+/* Free the samples of an image; any number of threads, each for images of its own. */
+void pyr_found_release(pyr_found *found);
 
 /* One more image file, the archive's entry, or the file of the list, of this number. */
 pyr_status pyr_collection_add(pyr_collection *c, size_t entry, int32_t label, bool test);

@@ -381,18 +381,23 @@ out:
 }
 
 /* A folder may be called "a\nb"; a class has a name of one line, UTF-8, that can be typed and printed. */
-static pyr_status make_printable(char **name)
+static pyr_status make_printable(pyr_names *names)
 {
-    pyr_text shown = {0};
+    pyr_names all = {0};
+    pyr_status status = PYR_OK;
 
-    pyr_shown_add(&shown, "%s", *name);
-    if (shown.failed) {
+    for (size_t i = 0; i < names->n && status == PYR_OK; i++) {
+        pyr_text shown = {0};
+
+        if (!pyr_is_shown(names->at[i]))
+            pyr_shown_add(&shown, "%s", names->at[i]);
+        status = shown.failed ? pyr_fail(PYR_E_NOMEM, "out of memory: the name of a class")
+                              : pyr_names_add(&all, shown.at ? shown.at : names->at[i]);
         pyr_text_free(&shown);
-        return pyr_fail(PYR_E_NOMEM, "out of memory: the name of a class");
     }
-    pyr_free(*name);
-    *name = shown.at;
-    return PYR_OK;
+    pyr_names_free(names);
+    *names = all;
+    return status;
 }
 
 static pyr_status settle_labels(pyr_dataset *set, pyr_collection *c, const int64_t *order, bool labelled)
@@ -417,9 +422,7 @@ static pyr_status settle_labels(pyr_dataset *set, pyr_collection *c, const int64
     else {
         set->class_names = c->classes;
         c->classes = (pyr_names){0};
-        for (size_t i = 0; i < set->class_names.n; i++)
-            if (!pyr_is_shown(set->class_names.at[i]))
-                PYR_TRY(make_printable(&set->class_names.at[i]));
+        PYR_TRY(make_printable(&set->class_names));
     }
     return warn_of_empty(c, set);
 }

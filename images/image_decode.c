@@ -26,6 +26,8 @@ typedef struct decoding {
     atomic_ullong read;           /* bytes of image files in folders */
     pthread_mutex_t settling;     /* held while the limit is found out */
     bool settled;
+    pthread_mutex_t keeping; /* held while small images are put into `small` */
+    pyr_samples_block *small;
     /* the portion, images first .. first + count - 1 of the collection */
     int64_t first, count;
     char *bytes[PORTION]; /* of each file; NULL: not needed, or bad */
@@ -214,6 +216,24 @@ static pyr_status mark_bad(pyr_found *found)
     return found->bad ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for the reason why an image is bad");
 }
 
+/* Keep the samples of an image, which is freed or handed over. */
+static pyr_status keep(decoding *run, pyr_found *found, pyr_image *image)
+{
+    enum { SMALL = 1024 /* bytes */ };
+
+    found->kept_bits = (uint8_t)image->bits;
+    if (pyr_image_bytes(image) > SMALL) {
+        found->samples = image->at;
+        return PYR_OK;
+    }
+    pthread_mutex_lock(&run->keeping);
+    found->samples = pyr_samples_keep(&run->small, image->at, pyr_image_bytes(image));
+    pthread_mutex_unlock(&run->keeping);
+    found->shared = true;
+    pyr_image_free(image);
+    return found->samples ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for the images");
+}
+
 static pyr_status measure_file(decoding *run, int64_t i)
 {
     pyr_found *found = &run->c->at[i];
@@ -228,13 +248,10 @@ static pyr_status measure_file(decoding *run, int64_t i)
         return mark_bad(found);
     PYR_TRY(status);
     bytes = pyr_image_bytes(&image) + 2 * PYR_ALIGN;
-    if (atomic_fetch_add(&run->kept, bytes) + bytes <= run->d->memory) {
-        found->samples = image.at;
-        found->kept_bits = (uint8_t)image.bits;
-    } else {
-        atomic_fetch_sub(&run->kept, bytes);
-        pyr_image_free(&image);
-    }
+    if (atomic_fetch_add(&run->kept, bytes) + bytes <= run->d->memory)
+        return keep(run, found, &image);
+    atomic_fetch_sub(&run->kept, bytes);
+    pyr_image_free(&image);
     return PYR_OK;
 }
 
@@ -243,13 +260,16 @@ static pyr_status use_file(decoding *run, int64_t i)
     pyr_found *found = &run->c->at[i];
     pyr_image image = {
         .at = found->samples, .h = found->h, .w = found->w, .c = found->c, .bits = found->kept_bits};
+    bool kept = image.at != NULL;
     pyr_status status;
 
-    if (!image.at)
+    if (!kept)
         PYR_TRY(make(&image, run, i, NULL));
     status = run->use(run->arg, i, &image);
-    pyr_image_free(&image); /* early: two copies of an image should not both stay */
-    found->samples = NULL;
+    if (kept)
+        pyr_found_release(found); /* early: two copies of an image should not both stay */
+    else
+        pyr_image_free(&image);
     return status;
 }
 
@@ -399,6 +419,7 @@ static pyr_status all(pyr_collection *c, const pyr_decode *d, pyr_use_image use,
     run->settled = c->set->decode_limit > 0;
     run->limit = run->settled ? (uint64_t)c->set->decode_limit : PYR_DECODE_LEAST;
     pthread_mutex_init(&run->settling, NULL);
+    pthread_mutex_init(&run->keeping, NULL);
     if (c->packed)
         status = packed_all(run);
     else if (c->archive && c->archive->in_order)
@@ -409,6 +430,8 @@ static pyr_status all(pyr_collection *c, const pyr_decode *d, pyr_use_image use,
         settle_limit(run, atomic_load(&run->read));
         c->decoded = (pyr_data_decoded){atomic_load(&run->decoded), atomic_load(&run->limit)};
     }
+    pyr_samples_done(run->small);
+    pthread_mutex_destroy(&run->keeping);
     pthread_mutex_destroy(&run->settling);
     pyr_free(run);
     return status;

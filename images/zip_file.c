@@ -1,8 +1,7 @@
 #include "images/zip_file.h"
 
-#include "base/file.h"
-
 #include "base/atomic_file.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "images/folder_names.h"
 #include <assert.h>

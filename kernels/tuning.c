@@ -132,12 +132,23 @@ pyr_status pyr_tuning_write(const pyr_tuning *t, pyr_text *json)
     return json->failed ? pyr_fail(PYR_E_NOMEM, "out of memory: tuning") : PYR_OK;
 }
 
+/* What is no UTF-8 would be mended when it is written, and so could become a name that is there already. */
+static bool is_utf8(const char *name)
+{
+    const unsigned char *at = (const unsigned char *)name;
+
+    for (size_t n; *at; at += n)
+        if (!(n = pyr_utf8_length(at)))
+            return false;
+    return true;
+}
+
 static bool is_choice(const cJSON *item)
 {
     double choice = item->valuedouble;
 
     return cJSON_IsNumber(item) && choice >= 0 && choice <= 1 << 20 && choice == (int)choice &&
-           strlen(item->string) < NAME;
+           strlen(item->string) < NAME && is_utf8(item->string);
 }
 
 static pyr_status take(pyr_tuning *t, const cJSON *list)
@@ -211,7 +222,8 @@ static void put_others(pyr_json *json, const cJSON *machines, const char *machin
 
     cJSON_ArrayForEach(other, machines)
     {
-        if (passed_over-- > 0 || !cJSON_IsObject(other) || strcmp(other->string, machine) == 0)
+        if (passed_over-- > 0 || !cJSON_IsObject(other) || !is_utf8(other->string) ||
+            strcmp(other->string, machine) == 0)
             continue;
         pyr_json_open(json, other->string, '{');
         cJSON_ArrayForEach(item, other) if (is_choice(item)) pyr_json_int(json, item->string, item->valueint);

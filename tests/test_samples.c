@@ -296,7 +296,7 @@ static void without_memory(void)
                 CHECK_STATUS(status, PYR_E_NOMEM);
             CHECK(pyr_mem().live_blocks == live);
         }
-        CHECK(n > 10 && status == PYR_OK);
+        CHECK(n > 5 && status == PYR_OK);
     }
 }
 

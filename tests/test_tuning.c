@@ -182,6 +182,8 @@ static void what_is_no_list_is_refused(void)
         pyr_tuning *t = fresh();
 
         CHECK_FAILS(pyr_tuning_read(t, "{\"fine\": 1, \"wrong\": -3}", 24), PYR_E_FORMAT, "wrong");
+        /* two names that would be written as one */
+        CHECK_FAILS(pyr_tuning_read(t, "{\"a\xff\": 1, \"a\xfe\": 3}", 18), PYR_E_FORMAT, "bad entry");
         pyr_tuning_free(t);
     }
     /* the longest name is 95 bytes */

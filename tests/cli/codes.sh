@@ -204,6 +204,9 @@ edited() { # FROM TO SENTENCE
 begin "damaged codes"
 pyr decompose "$images/rgb_8.png" --outdir "$tmp/good"
 gives 0
+edited '"filter": "box"' '"filter": "bax"' 'is damaged: its content is not what was written'
+holds edit_bytes "$good" "$tmp/plain.safetensors" pyrdiff_xxh3 pyrdiff_none
+good=$tmp/plain.safetensors # without a checksum, as of another program
 pyr reconstruct "$tmp/nothing" "$tmp/damaged.png"
 refuses 1 "$tmp/nothing"
 pyr reconstruct "$tmp" "$tmp/damaged.png"

@@ -121,6 +121,10 @@ if wanted; then
     patch_bytes "$file" -4 '\377\377\377\177'
     pyr sample --network "$tmp/b" --outdir "$tmp/s"
     refuses 1 "is damaged: its content is not what was written"
+    edit_bytes "$file" "$tmp/without" pyrdiff_xxh3 pyrdiff_none # as of another program
+    cp "$tmp/without" "$file"
+    pyr sample --network "$tmp/b" --outdir "$tmp/s"
+    refuses 1 "not a finite number"
     cp "$tmp/whole" "$file"
     cut_short "$tmp/b/level-1/state.safetensors" "$tmp/state" 1000
     cp "$tmp/state" "$tmp/b/level-1/state.safetensors"

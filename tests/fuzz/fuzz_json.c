@@ -11,10 +11,21 @@ static const fuzz_literal good[] = {
     FUZZ_TEXT("\xef\xbb\xbf{\"a\":0}")};
 FUZZ_SEEDS(good)
 
-/* false: a number beyond a double, which is written as null. */
+static bool is_utf8(const char *text)
+{
+    const unsigned char *at = (const unsigned char *)text;
+
+    for (size_t n; *at; at += n)
+        if (!(n = pyr_utf8_length(at)))
+            return false;
+    return true;
+}
+
+/* false: a number beyond a double, which is written as null, or a text that is not UTF-8, which is mended. */
 static bool copy(pyr_json *json, const char *key, const cJSON *value)
 {
-    bool same = true;
+    bool same =
+        (!value->string || is_utf8(value->string)) && (!cJSON_IsString(value) || is_utf8(value->valuestring));
 
     if (cJSON_IsObject(value) || cJSON_IsArray(value)) {
         pyr_json_open(json, key, cJSON_IsObject(value) ? '{' : '[');
@@ -23,7 +34,7 @@ static bool copy(pyr_json *json, const char *key, const cJSON *value)
         pyr_json_close(json, cJSON_IsObject(value) ? '}' : ']');
     } else if (cJSON_IsNumber(value)) {
         pyr_json_real(json, key, value->valuedouble);
-        same = isfinite(value->valuedouble);
+        same = same && isfinite(value->valuedouble);
     } else if (cJSON_IsBool(value))
         pyr_json_bool(json, key, cJSON_IsTrue(value));
     else

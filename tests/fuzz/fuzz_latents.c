@@ -2,22 +2,33 @@
 #include "tasks/latent.h"
 #include "tests/fuzz/tensors.h"
 
+static struct {
+    pyr_model *model;
+    pyr_settings *settings;
+    pyr_kernels *k;
+    pyr_config config;
+} the;
+
+/* A leak is only told from blocks in use when these are given back: some are empty. */
+static void close_model(void)
+{
+    pyr_model_free(the.model);
+    pyr_kernels_free(the.k);
+    pyr_settings_free(the.settings);
+}
+
 static pyr_model *model(void)
 {
-    static pyr_model *m;
-    static pyr_settings *settings;
-    static pyr_config config;
-    pyr_kernels *k = NULL;
-
-    if (m)
-        return m;
-    if (pyr_run_settings(&settings, "tests/golden/export/run") != PYR_OK) {
+    if (the.model)
+        return the.model;
+    if (pyr_run_settings(&the.settings, "tests/golden/export/run") != PYR_OK) {
         fprintf(stderr, "%s; start this program at the top of the sources\n", pyr_error());
         exit(2);
     }
-    must(pyr_config_get(&config, settings) == PYR_OK && pyr_kernels_open(&k, "ref", 1) == PYR_OK);
-    must(pyr_model_open(&m, k, "tests/golden/export/run", &config) == PYR_OK);
-    return m;
+    must(pyr_config_get(&the.config, the.settings) == PYR_OK && pyr_kernels_open(&the.k, "ref", 1) == PYR_OK);
+    must(pyr_model_open(&the.model, the.k, "tests/golden/export/run", &the.config) == PYR_OK);
+    atexit(close_model);
+    return the.model;
 }
 
 const uint8_t *fuzz_seed(size_t i, size_t *n)

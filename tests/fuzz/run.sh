@@ -1,5 +1,5 @@
 #!/bin/sh
-# run.sh - make fuzz: each target for $MINUTES minutes, or $RUNS inputs when that is set, $JOBS of them side by side.
+# run.sh - make fuzz: each target for $MINUTES minutes, or $RUNS inputs where that is less, $JOBS of them side by side.
 #
 # Usage: FUZZ=FOLDER ENGINE=libfuzzer|mutations tests/fuzz/run.sh TARGET ...
 # FUZZ holds the programs. What reaches new code is kept in build/fuzz-corpus/TARGET and is where the next run begins,
@@ -24,12 +24,11 @@ export ASAN_OPTIONS
 with_libfuzzer() {
     target=$1 log=$2
     mkdir -p "$corpus/$target" "$work/seeds-$target"
-    "$FUZZ/$target" --seeds "$work/seeds-$target" || return 1
+    "$FUZZ/$target" --seeds "$work/seeds-$target" >"$log" 2>&1 || return 1
     for file in $(seeds_of "$target"); do
         cp "$file" "$work/seeds-$target/$(basename "$(dirname "$file")")-$(basename "$file")"
     done
-    if [ -n "$RUNS" ]; then limit=-runs=$RUNS; else limit=-max_total_time=$seconds; fi
-    "$FUZZ/$target" $limit -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=512 -print_final_stats=1 -reload=0 \
+    "$FUZZ/$target" -runs="${RUNS:--1}" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=512 -print_final_stats=1 -reload=0 \
         -max_len="${MAX_LEN:-4096}" -len_control=20 -artifact_prefix="$found/$target-" \
         "$corpus/$target" "$work/seeds-$target" >"$log" 2>&1
 }
@@ -38,7 +37,7 @@ with_libfuzzer() {
 with_mutations() {
     target=$1 log=$2 round=0 inputs=0
     end=$(($(date +%s) + seconds))
-    until [ "$inputs" -ge "${RUNS:-999999999999}" ] || { [ -z "$RUNS" ] && [ "$(date +%s)" -ge "$end" ]; }; do
+    until [ "$inputs" -ge "${RUNS:-999999999999}" ] || [ "$(date +%s)" -ge "$end" ]; do
         round=$((round + 1))
         "$FUZZ/$target" --mutate 2000 --seed "$round" $(seeds_of "$target") >"$log" 2>&1 || return 1
         inputs=$((inputs + 2000))

@@ -65,7 +65,7 @@ ERRORS = {
     "getcwd": "ENOENT",
     "sched_getaffinity": "EPERM",
 }
-TRIALS = {"kill": 60, "error": 500, "full": 60, "closed": 48, "signals": 60, "crowd": 18, "output": 8}
+TRIALS = {"kill": 120, "error": 500, "full": 60, "closed": 48, "signals": 60, "crowd": 18, "output": 8}
 LONGEST = 120  # seconds of one process: longer is an endless one
 
 
@@ -144,7 +144,8 @@ class Storm:
             text = config.read().replace("d.idx", SHAPES).replace('"1600"', '"640"')
         with open(os.path.join(self.master, "shapes.cfg"), "w") as config:
             config.write(text)
-        for words in ("classifier --data %s --out classifier.safetensors --duration 1000" % SHAPES, "train --config t.cfg --outdir run"):
+        classifier = "classifier --data %s --out classifier.safetensors --duration 1000" % SHAPES
+        for words in (classifier, "train --config t.cfg --outdir run"):
             self.must(self.run([self.program] + words.split() + ["--threads", "1"], self.master))
         for last in (False, True):  # first all are measured for: a state names every measured choice
             for name in COMMANDS:
@@ -200,13 +201,13 @@ class Storm:
             if wrong and not (no_locks and wrong.endswith("left over")):
                 raise Wrong("status 0, but %s; stderr: %s" % (wrong, stderr[-300:]))
 
-    def check_again(self, name, folder):
-        """The same command comes to the right files from what is there."""
+    def check_again(self, name, folder, no_locks=False):
+        """The same command comes to the right files from what is there. A compare does not look again into what is done."""
         status, stderr = self.run(self.argv(name), folder)
         if status:
             raise Wrong("given again: status %d: %s" % (status, stderr[-300:]))
         wrong = difference(tiny.read_tree(os.path.join(folder, "out")), self.right[name])
-        if wrong:
+        if wrong and not (no_locks and name == "compare" and wrong.endswith("left over")):
             raise Wrong("given again: %s" % wrong)
         cache = os.path.join(folder, "cache", "pyrdiff", "tuning.json")
         if os.path.exists(cache):
@@ -248,17 +249,19 @@ class Storm:
         say(" ".join(argv))
         end = self.run(argv, folder)
         with open(os.path.join(folder, "calls.txt"), errors="replace") as lines:
-            hits = "".join([line for line in lines if "INJECTED" in line][:3])
-        say("hit: " + hits)
+            hits = [line for line in lines if "INJECTED" in line]
+        say("hit: " + "".join(hits[:3]))
+        hits = "".join(hits)
         if end[0] and "loading" in end[1]:
             return None  # before the program's first line
         if call == "mmap" and end[0] < 0 and self.dies_in_library(argv, folder):
             return "skipped"
-        if "tuning.json" in hits:  # then it measures anew: another choice is as good, but its bits may be others
+        if re.search("tuning.json|/proc/cpuinfo", hits):  # then it measures anew: as good, but the bits may be others
             self.check_end(name, folder, end, may_stop=True)
             return None
-        self.check_end(name, folder, end, silent="write(2<" in hits, no_locks=re.search(r"flock\(|stat\(.*\.tmp-", hits))
-        self.check_again(name, folder)
+        no_locks = re.search(r"flock\(|stat\w*\(.*\.tmp-", hits)
+        self.check_end(name, folder, end, silent="write(2<" in hits, no_locks=no_locks)
+        self.check_again(name, folder, no_locks)
         return None
 
     def dies_in_library(self, argv, folder):
@@ -332,9 +335,8 @@ class Storm:
         return None
 
     def crowd_on_cache(self, folder, say):
-        argv = [
-            self.argv("apart") + ["--outdir", "out-%d" % c, "--set", "level.network.block_out_channels=[%d]" % c] for c in (8, 12, 16)
-        ]
+        other = "--outdir out-%d --set level.network.block_out_channels=[%d]"
+        argv = [self.argv("apart") + (other % (c, c)).split() for c in (8, 12, 16)]
         keys = []
         for together in (False, True):
             shutil.rmtree(os.path.join(folder, "cache"), ignore_errors=True)
@@ -352,8 +354,9 @@ class Storm:
                     raise Wrong("status %d: %s" % (status, stderr[-300:]))
             with open(os.path.join(folder, "cache", "pyrdiff", "tuning.json")) as file:
                 keys.append(set(re.findall(r'"([^"]+)": \d', file.read())))
-        if keys[0] - keys[1]:
-            raise Wrong("%d of %d measured choices were lost: %s" % (len(keys[0] - keys[1]), len(keys[0]), sorted(keys[0] - keys[1])[0]))
+        lost = sorted(keys[0] - keys[1])
+        if lost:
+            raise Wrong("%d of %d measured choices were lost: %s" % (len(lost), len(keys[0]), lost[0]))
 
     def output(self, number, draw, folder, name, say):
         """Nobody can write to standard output: that is said."""
@@ -361,7 +364,10 @@ class Storm:
                  "eval run --count 20 --metrics colour", COMMANDS["compare"])[number % 8]
         say("%s %s >/dev/full" % (self.program, words))
         with open("/dev/full", "wb") as full:
-            done = subprocess.run([self.program] + words.split(), cwd=folder, env=self.env(folder), stdout=full, stderr=subprocess.PIPE, timeout=LONGEST)
+            done = subprocess.run(
+                [self.program] + words.split(), cwd=folder, env=self.env(folder), stdout=full, stderr=subprocess.PIPE,
+                timeout=LONGEST,
+            )
         if done.returncode <= 0 or done.returncode >= 128 or not done.stderr.strip():
             raise Wrong("status %d: %s" % (done.returncode, done.stderr[-300:]))
 
