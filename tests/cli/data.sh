@@ -74,6 +74,24 @@ tar = made.getvalue()'
     says "bee: 5 for training"
 fi
 
+begin "hidden pictures and links to nothing in a folder are told"
+if wanted; then
+    mkdir -p "$tmp/told/a"
+    for i in 1 2 3; do cp tests/golden/images/rgb_8.png "$tmp/told/a/$i.png"; done
+    cp tests/golden/images/rgb_8.png "$tmp/told/a/.hidden.png"
+    cp tests/golden/images/rgb_8.png "$tmp/told/a/._3.png" # of macOS
+fi
+pyr info --data "$tmp/told"
+gives 0
+says "3 images to train on"
+says "; 1 hidden picture left aside (a point begins the name, or a folder's)"
+if wanted; then ln -s none.png "$tmp/told/a/link.png"; fi
+pyr info --data "$tmp/told"
+refuses 1 "1 of 4 image files cannot be used (mend them, or leave them out with --skip-bad): $tmp/told/a/link.png: No such file"
+pyr info --data "$tmp/told" --skip-bad
+gives 0
+says "1 file left out ($tmp/told/a/link.png: No such file or directory)"
+
 # ---- described -----------------------------------------------------------------------------------
 
 begin "a zip in EDM's layout"
