@@ -81,6 +81,7 @@ typedef struct pyr_collection {
                            classes, where labels come from, how to overrule it; or empty */
     pyr_text notes;     /* what a person should know about how it was read, each "; ..." */
     pyr_names warnings; /* sentences on what is probably not meant, each with its remedy */
+    int64_t hidden;     /* pictures that were left aside for a point before their names */
     pyr_names lost; /* sentences on what of an archive cannot be read, with data.skip_bad; else it fails */
 } pyr_collection;
 

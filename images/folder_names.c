@@ -20,7 +20,8 @@ static bool among(const char *name, size_t n, const char *const *words)
     return false;
 }
 
-bool pyr_left_aside(const char *path)
+/* What systems leave beside the files of a person; "._x" is macOS's second half of x. */
+static bool is_litter(const char *path)
 {
     static const char *const left[] = {
         "__MACOSX",     "Thumbs.db",  "ehthumbs.db", "desktop.ini",
@@ -30,11 +31,31 @@ bool pyr_left_aside(const char *path)
     while (*path) {
         size_t n = strcspn(path, "/");
 
-        if ((path[0] == '.' && !is(path, n, ".")) || among(path, n, left))
+        if ((n > 1 && path[0] == '.' && path[1] == '_') || among(path, n, left))
             return true;
         path += n + (path[n] == '/');
     }
     return false;
+}
+
+bool pyr_hidden(const char *path)
+{
+    bool hidden = false;
+
+    if (is_litter(path))
+        return false;
+    while (*path) {
+        size_t n = strcspn(path, "/");
+
+        hidden |= path[0] == '.' && !is(path, n, ".");
+        path += n + (path[n] == '/');
+    }
+    return hidden;
+}
+
+bool pyr_left_aside(const char *path)
+{
+    return pyr_hidden(path) || is_litter(path);
 }
 
 void pyr_entry_tidy(char *name)

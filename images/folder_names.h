@@ -13,6 +13,8 @@
  * like, and ".." in an archive. `path` begins inside the data set: a hidden folder around it does not matter.
  */
 bool pyr_left_aside(const char *path);
+/* Of these, what is hidden by a point before its name, or its folder's, and may be a person's. */
+bool pyr_hidden(const char *path);
 
 /* The name of an archive's entry as a path from the archive's root, in place: backslashes (archives of some
  * Windows programs) become slashes; "./", "/" in front and doubled slashes go. */

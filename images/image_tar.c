@@ -213,7 +213,7 @@ static pyr_status name_file(files *f, file *to, const char *entry)
     return status;
 }
 
-static pyr_status add_files(files *f)
+static pyr_status add_files(pyr_collection *c, files *f)
 {
     pyr_tar *tar = f->tars->at[f->tar].tar;
     size_t n = pyr_tar_count(tar), taken = 0;
@@ -238,6 +238,7 @@ static pyr_status add_files(files *f)
         if (is_taken)
             f->taken[taken++].bytes = NULL; /* the list's now */
         if (pyr_left_aside(pyr_tar_name(tar, i))) {
+            c->hidden += pyr_hidden(pyr_tar_name(tar, i)) && pyr_image_named(pyr_tar_name(tar, i));
             pyr_free(to->bytes);
             f->n--;
             continue;
@@ -374,7 +375,7 @@ static pyr_status open_one(pyr_collection *c, files *f, const char *path, const 
     f->tar = t->n++;
     f->within = within;
     t->archive.in_order |= pyr_tar_in_order(now->tar);
-    PYR_TRY_OUT(add_files(f));
+    PYR_TRY_OUT(add_files(c, f));
     PYR_TRY_OUT(pyr_names_add(&c->sources, path));
     PYR_TRY_OUT(hear(c, f, now->tar));
 out:

@@ -783,6 +783,34 @@ static void links_in_zips(void)
                 "a link to what");
 }
 
+/* The golden zip with a byte of its second entry in the directory changed, `at` bytes behind "PK\1\2". */
+static void check_patched(size_t at, char byte, pyr_status wanted, const char *why)
+{
+    size_t n, met = 0;
+    char *bytes = read_all(GOLDEN "classes.zip", &n);
+    pyr_data_settings s = PYR_DATA_SETTINGS_DEFAULT;
+    pyr_dataset *set;
+
+    for (size_t i = 0; bytes && i + at < n; i++)
+        if (memcmp(bytes + i, "PK\1\2", 4) == 0 && bytes[i + 46 + bytes[i + 28] - 1] == 'g' && ++met == 2)
+            bytes[i + at] = byte;
+    CHECK(met == 10);
+    CHECK_OK(pyr_file_replace(in_temp("patched.zip"), bytes, n));
+    pyr_free(bytes);
+    s.path = in_temp("patched.zip");
+    CHECK_FAILS(pyr_dataset_open(&set, &s), wanted, why);
+}
+
+/* What cannot be unpacked is no missing picture. */
+static void refused_entries(void)
+{
+    check_patched(8, 1, PYR_E_UNSUPPORTED, " is encrypted; make the archive without a password");
+    check_patched(10, 12, PYR_E_UNSUPPORTED,
+                  " is compressed by method 12, should be stored (0) or deflated (8)");
+    check_patched(16, 0x55, PYR_E_FORMAT, "1 of 10 image files cannot be used"); /* its checksum */
+    check_patched(1, 'x', PYR_E_FORMAT, "the zip archive is damaged or cut short");
+}
+
 int main(int argc, char **argv)
 {
     const char *where = getenv("TMPDIR");
@@ -801,6 +829,7 @@ int main(int argc, char **argv)
     RUN(written_arrays);
     RUN(written_in_numpy);
     RUN(images_as_arrays);
+    RUN(refused_entries);
     RUN(links_in_zips);
     RUN(arrays_without_memory);
     RUN(edm_archives);
