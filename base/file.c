@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include "base/mem.h"
+#include "base/stop.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 pyr_status pyr_file_read(char **out, size_t *size, const char *path, uint64_t limit)
@@ -323,31 +325,40 @@ void pyr_names_free(pyr_names *names)
     *names = (pyr_names){0};
 }
 
-static pyr_status lock_file(int *out, const char *path, int wait)
+/* 0, or an error of flock: EWOULDBLOCK when others hold it. Who waits does so in short turns, so that a stop
+ * is seen: the holder may be halted, or on a disk that hangs. */
+static int take_lock(int fd, bool wait)
+{
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK && wait && !pyr_stop_requested())
+            nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+        else if (errno != EINTR)
+            return errno;
+    }
+    return 0;
+}
+
+static pyr_status lock_file(int *out, const char *path, bool wait)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     char holder[32] = "";
-    int locked;
+    int error;
 
     *out = -1;
     if (fd < 0)
         return pyr_fail(PYR_E_IO, "%s cannot be opened: %s", path, strerror(errno));
-    do
-        locked = flock(fd, wait ? LOCK_EX : LOCK_EX | LOCK_NB);
-    while (locked != 0 && errno == EINTR);
-    if (locked != 0 && errno != EWOULDBLOCK) {
-        int error = errno;
-
+    error = take_lock(fd, wait);
+    if (error && error != EWOULDBLOCK) {
         close(fd);
         return pyr_fail(PYR_E_IO, "%s cannot be locked: %s", path, strerror(error));
     }
-    if (locked != 0) {
+    if (error) {
         ssize_t n = read(fd, holder, sizeof holder - 1);
 
         holder[n > 0 ? strcspn(holder, "\n") : 0] = 0;
         close(fd);
-        return pyr_fail(PYR_E_BUSY, "%s is held by another process%s%s", path, *holder ? ", pid " : "",
-                        holder);
+        return pyr_fail(wait ? PYR_E_STOPPED : PYR_E_BUSY, "%s%s is held by another process%s%s",
+                        wait ? "stopped: " : "", path, *holder ? ", pid " : "", holder);
     }
     /* The pid is for people, and there may be no space for it; the lock itself is the kernel's and cannot go
      * stale. */
@@ -360,12 +371,12 @@ static pyr_status lock_file(int *out, const char *path, int wait)
 
 pyr_status pyr_lock(int *out, const char *path)
 {
-    return lock_file(out, path, 0);
+    return lock_file(out, path, false);
 }
 
 pyr_status pyr_lock_wait(int *out, const char *path)
 {
-    return lock_file(out, path, 1);
+    return lock_file(out, path, true);
 }
 
 pyr_status pyr_is_locked(bool *held, const char *path)

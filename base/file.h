@@ -67,7 +67,7 @@ void pyr_names_free(pyr_names *names);
  * ends. PYR_E_BUSY when another process holds it; the sentence names it.
  * PYR_E_IO when the file cannot be made or locked. */
 pyr_status pyr_lock(int *out, const char *path);
-/* The same, but wait for the other process. */
+/* The same, but wait for the other process. PYR_E_STOPPED when a stop is asked for meanwhile. */
 pyr_status pyr_lock_wait(int *out, const char *path);
 void pyr_unlock(int lock); /* -1 is a no-op */
 /* Whether anyone, this process included, holds it now; a file that is not there is held by nobody. Takes it

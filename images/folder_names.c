@@ -1,5 +1,6 @@
 #include "images/folder_names.h"
 
+#include "base/mem.h"
 #include <string.h>
 #include <strings.h>
 
@@ -54,6 +55,36 @@ void pyr_entry_tidy(char *name)
         from += n + more;
     }
     *to = 0;
+}
+
+char *pyr_link_path(const char *name, const char *target)
+{
+    const char *slash = strrchr(name, '/');
+    char *path = *target == '/' ? pyr_strdup("")
+                                : pyr_strfmt("%.*s%s", slash ? (int)(slash + 1 - name) : 0, name, target);
+    size_t n = 0;
+
+    if (!path)
+        return NULL;
+    pyr_entry_tidy(path);
+    for (const char *from = path; *from;) {
+        size_t length = strcspn(from, "/"), more = from[length] == '/';
+
+        if (length == 2 && memcmp(from, "..", 2) == 0) {
+            if (!n) { /* above the top */
+                *path = 0;
+                return path;
+            }
+            for (n--; n && path[n - 1] != '/';)
+                n--;
+        } else {
+            memmove(path + n, from, length + more);
+            n += length + more;
+        }
+        from += length + more;
+    }
+    path[n] = 0;
+    return path;
 }
 
 int pyr_walk_order(const char *a, const char *b)

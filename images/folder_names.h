@@ -17,6 +17,9 @@ bool pyr_left_aside(const char *path);
 /* The name of an archive's entry as a path from the archive's root, in place: backslashes (archives of some
  * Windows programs) become slashes; "./", "/" in front and doubled slashes go. */
 void pyr_entry_tidy(char *name);
+/* The path from the top of an archive that a symbolic link of this name leads to by its text, a new block;
+ * empty: out of the archive. NULL without memory. */
+char *pyr_link_path(const char *name, const char *target);
 
 /* The order in which a walk meets files that goes through each folder in the order of names: part by part, a
  * slash before all other characters. As strcmp. */

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include "base/text.h"
 #include "base/threads.h"
 #include "tests/check.h"
@@ -623,6 +624,27 @@ static int lock_in_child(const char *path)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* Asked to stop, in a child process: what pyr_lock_wait returns. A wait without end ends by SIGALRM: -1. */
+static int wait_in_stopped_child(const char *path)
+{
+    pid_t child = fork();
+    int status = -1;
+
+    if (child == 0) {
+        int lock;
+        pyr_status got;
+
+        alarm(5);
+        pyr_stop_request();
+        got = pyr_lock_wait(&lock, path);
+        if (got == PYR_OK)
+            _exit(lock >= 0 ? 0 : 2);
+        _exit(got == PYR_E_STOPPED && lock == -1 && strstr(pyr_error(), path) ? 1 : 3);
+    }
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 static void locks_hold_against_processes(void)
 {
     char *path = in_folder("lock");
@@ -630,9 +652,11 @@ static void locks_hold_against_processes(void)
 
     CHECK_OK(pyr_lock(&lock, path));
     CHECK(lock_in_child(path) == 1);
+    CHECK(wait_in_stopped_child(path) == 1);
     pyr_unlock(lock);
     CHECK(lock_in_child(path) == 0);
-    CHECK_OK(pyr_lock(&lock, path)); /* the child ended without unlocking */
+    CHECK(wait_in_stopped_child(path) == 0); /* it is free: nothing to wait for */
+    CHECK_OK(pyr_lock(&lock, path));         /* the child ended without unlocking */
     pyr_unlock(lock);
     pyr_unlock(-1);
     CHECK_FAILS(pyr_lock(&lock, in_folder("no/lock")), PYR_E_IO, "no/lock");
