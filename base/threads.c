@@ -109,6 +109,24 @@ static void *worker(void *arg)
     return NULL;
 }
 
+/* A thread has the stack that `ulimit -s` gives a process, unless that is small: a product of oneDNN takes 60
+ * KB. */
+static bool start_thread(pthread_t *out, worker_arg *arg)
+{
+    enum { LEAST = 1 << 20 };
+    pthread_attr_t how;
+    size_t bytes = 0;
+    bool started;
+
+    if (pthread_attr_init(&how) != 0)
+        return false;
+    if (pthread_attr_getstacksize(&how, &bytes) == 0 && bytes < LEAST)
+        pthread_attr_setstacksize(&how, LEAST);
+    started = pthread_create(out, &how, worker, arg) == 0;
+    pthread_attr_destroy(&how);
+    return started;
+}
+
 pyr_status pyr_pool_new(pyr_pool **out, int lanes, void (*on_start)(void))
 {
     pyr_pool *pool;
@@ -130,7 +148,7 @@ pyr_status pyr_pool_new(pyr_pool **out, int lanes, void (*on_start)(void))
         if (!arg)
             break;
         *arg = (worker_arg){pool, lane};
-        if (pthread_create(&pool->threads[lane - 1], NULL, worker, arg) != 0) {
+        if (!start_thread(&pool->threads[lane - 1], arg)) {
             pyr_free(arg);
             break;
         }

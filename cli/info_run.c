@@ -23,33 +23,45 @@ typedef struct level_info {
     bool refused;    /* it is the system that did not let it be read */
 } level_info;
 
-/* From the last line that has one; a line that was cut off by a crash is passed over. */
-static double last_held_out(const char *folder)
+/* The held-out loss of a line of a log; NaN: it has none, or is none. PYR_E_NOMEM. */
+static pyr_status held_out_of(double *out, const char *line, size_t n, const char *path)
 {
-    char *path = pyr_path_join(folder, "log.jsonl"), *text = NULL, *end;
+    cJSON *json;
+    pyr_status status = pyr_json_parse(&json, line, n, path);
+    const cJSON *value = status == PYR_OK ? cJSON_GetObjectItemCaseSensitive(json, "held_out") : NULL;
+
+    *out = cJSON_IsNumber(value) ? value->valuedouble : (double)NAN;
+    if (status == PYR_OK)
+        cJSON_Delete(json);
+    return status == PYR_E_NOMEM ? status : PYR_OK;
+}
+
+/* From the last line that has one; a line that was cut off by a crash is passed over. NaN: there is none. */
+static pyr_status last_held_out(double *out, const char *folder)
+{
+    char *path = pyr_path_join(folder, "log.jsonl"), *text = NULL;
     size_t size;
-    double found = NAN;
+    bool there;
+    pyr_status status;
 
-    if (path && pyr_is_file(path) && pyr_file_read(&text, &size, path, UINT64_C(1) << 30) == PYR_OK) {
-        for (end = text + size; end > text && isnan(found);) {
-            char *line = end;
-            cJSON *json = NULL;
-            const cJSON *value;
+    *out = NAN;
+    if (!path)
+        return pyr_info_no_memory(folder);
+    PYR_TRY_OUT(pyr_file_exists(&there, path));
+    if (there)
+        PYR_TRY_OUT(pyr_file_read(&text, &size, path, UINT64_C(1) << 30));
+    for (char *end = there ? text + size : text; end > text && isnan(*out);) {
+        char *line = end;
 
-            while (line > text && line[-1] != '\n')
-                line--;
-            if (pyr_json_parse(&json, line, (size_t)(end - line), path) == PYR_OK) {
-                value = cJSON_GetObjectItemCaseSensitive(json, "held_out");
-                if (cJSON_IsNumber(value))
-                    found = value->valuedouble;
-                cJSON_Delete(json);
-            }
-            end = line > text ? line - 1 : text;
-        }
+        while (line > text && line[-1] != '\n')
+            line--;
+        PYR_TRY_OUT(held_out_of(out, line, (size_t)(end - line), path));
+        end = line > text ? line - 1 : text;
     }
+out:
     pyr_free(text);
     pyr_free(path);
-    return found;
+    return status;
 }
 
 static pyr_status read_level_files(level_info *l, const char *folder)
@@ -84,8 +96,9 @@ static pyr_status read_level(level_info *l, const char *run, int level)
 
     if (!folder)
         return pyr_info_no_memory(run);
-    l->held_out = last_held_out(folder);
-    status = pyr_level_has_state(&l->state, folder);
+    status = last_held_out(&l->held_out, folder);
+    if (status == PYR_OK)
+        status = pyr_level_has_state(&l->state, folder);
     if (status == PYR_OK)
         status = pyr_run_has_level(&l->unet, run, level);
     if (status == PYR_OK && (l->state || l->unet))

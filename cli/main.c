@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -87,6 +88,25 @@ static bool fill_standard_descriptors(void)
     return true;
 }
 
+/* Products of oneDNN and frames of ours take up to 70 KB, without a question: beyond the stack is a
+ * segmentation fault. A limit that may be raised is; false: it may not. */
+static bool stack_has_room(void)
+{
+    enum { LEAST_KIB = 256, ENOUGH_KIB = 1024 };
+    struct rlimit limit;
+    rlim_t enough = (rlim_t)ENOUGH_KIB << 10;
+
+    if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= enough)
+        return true;
+    limit.rlim_cur = limit.rlim_max == RLIM_INFINITY || limit.rlim_max > enough ? enough : limit.rlim_max;
+    (void)setrlimit(RLIMIT_STACK, &limit);
+    if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur >= (rlim_t)LEAST_KIB << 10)
+        return true;
+    pyr_tell("pyrdiff: the limit of the stack (ulimit -s) is %llu KiB, at least %d are needed: raise it\n",
+             (unsigned long long)(limit.rlim_cur >> 10), LEAST_KIB);
+    return false;
+}
+
 /* The exit status of the command line. */
 static int run_command(int argc, char **argv)
 {
@@ -130,7 +150,7 @@ int main(int argc, char **argv)
 #ifdef SIGXFSZ
     signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error of that write, with a sentence */
 #endif
-    if (!fill_standard_descriptors())
+    if (!fill_standard_descriptors() || !stack_has_room())
         return 1;
     status = run_command(argc, argv);
     if (pyr_output_finish() != PYR_OK) {

@@ -29,13 +29,19 @@ static pyr_status name_run(pyr_report_run *run)
 }
 
 /* The size of images, from a level that is trained. */
-static void read_size(pyr_report_run *run, const char *folder)
+static void read_size(pyr_report_run *run, const char *folder, int level)
 {
     pyr_unet_files files = {0};
     pyr_unet_config config;
     pyr_level_facts facts;
+    bool there;
+    pyr_status status = pyr_run_has_level(&there, run->folder, level);
 
-    if (pyr_level_open_unet(folder, &files, &config, &facts) == PYR_OK) {
+    if (status == PYR_OK && there)
+        status = pyr_level_open_unet(folder, &files, &config, &facts);
+    if (status != PYR_OK)
+        pyr_text_add(&run->unread, "%s\n", pyr_error());
+    else if (there) {
         run->h = facts.h;
         run->w = facts.w;
     }
@@ -54,7 +60,7 @@ static pyr_status read_levels(pyr_report_run *run)
         if (status == PYR_OK && there)
             status = pyr_train_log_read(&run->log[i], path);
         if (status == PYR_OK && !run->h)
-            read_size(run, folder);
+            read_size(run, folder, i);
         pyr_free(path);
         pyr_free(folder);
         PYR_TRY(status);
@@ -207,6 +213,7 @@ static void free_report(pyr_report *report)
         for (int j = 0; j < PYR_MAX_LEVELS; j++)
             pyr_train_log_free(&run->log[j]);
         pyr_settings_free(run->settings);
+        pyr_text_free(&run->unread);
         pyr_free(run->folder);
         pyr_free(run->name);
     }
@@ -256,6 +263,18 @@ static void add_title(pyr_text *title, const pyr_report *report)
             pyr_text_add(title, "%s%s", title->length ? ", " : "", report->runs[i].name);
 }
 
+/* What is missing from the page for another reason than that it is not there. */
+static void add_unread(pyr_text *out, const pyr_report *report)
+{
+    for (size_t i = 0; i < report->n_runs; i++) {
+        const pyr_text *unread = &report->runs[i].unread;
+
+        out->failed = out->failed || unread->failed;
+        for (const char *line = unread->at, *end; line && (end = strchr(line, '\n')); line = end + 1)
+            pyr_page_element(out, "p", "Left out: %.*s", (int)(end - line), line);
+    }
+}
+
 static pyr_status compose(pyr_text *page, const pyr_report *report, const pyr_report_job *job)
 {
     pyr_text title = {0};
@@ -265,6 +284,7 @@ static pyr_status compose(pyr_text *page, const pyr_report *report, const pyr_re
     pyr_page_element(page, "h1", "%s", title.at ? title.at : "pyrdiff");
     page->failed = page->failed || title.failed;
     pyr_text_free(&title);
+    add_unread(page, report);
     PYR_TRY(pyr_report_comparisons(page, report));
     pyr_report_losses(page, report);
     pyr_report_samples(page, report);

@@ -13,6 +13,7 @@ typedef struct pyr_report_run {
     pyr_settings *settings; /* NULL: no pyrdiff.cfg (of_comparison only) */
     pyr_config config;      /* of settings */
     int h, w;               /* of level 0; 0: not known */
+    pyr_text unread;        /* a line for each thing that is there, and could not be read */
     pyr_train_log log[PYR_MAX_LEVELS];
 } pyr_report_run;
 

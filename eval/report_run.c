@@ -234,6 +234,20 @@ static void add_loss_table(pyr_text *out, const pyr_report *report)
     pyr_text_add(out, "</table></div>\n");
 }
 
+/* What of the logs cannot be read is missing from the plots. */
+static void add_damage(pyr_text *out, const pyr_report *report)
+{
+    for (size_t i = 0; i < report->n_runs; i++)
+        for (int level = report->runs[i].config.pyramid.levels - 1; level >= 0; level--) {
+            size_t n = report->runs[i].log[level].damaged;
+
+            if (n)
+                pyr_page_element(out, "p",
+                                 "%zu line%s of %s/level-%d/log.jsonl cannot be read, and %s left out.", n,
+                                 n == 1 ? "" : "s", report->runs[i].folder, level, n == 1 ? "is" : "are");
+        }
+}
+
 void pyr_report_losses(pyr_text *out, const pyr_report *report)
 {
     curves *c;
@@ -253,6 +267,7 @@ void pyr_report_losses(pyr_text *out, const pyr_report *report)
             pyr_text_add(out, "<p>The seconds of a cascade are those of all its levels together.</p>\n");
             break;
         }
+    add_damage(out, report);
     add_loss_table(out, report);
     if (pyr_new(&c, 1, sizeof *c, "curves") != PYR_OK) {
         out->failed = true;
@@ -291,7 +306,16 @@ static void add_snapshot(pyr_text *out, const pyr_report_run *run, int level)
     const char *newest = NULL;
     bool coarsest = level == run->config.pyramid.levels - 1;
 
-    if (folder && pyr_is_folder(folder) && pyr_folder_names(&names, folder) == PYR_OK)
+    bool there = false;
+    pyr_status status =
+        folder ? pyr_folder_exists(&there, folder) : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+
+    if (status == PYR_OK && there)
+        status = pyr_folder_names(&names, folder);
+    out->failed = out->failed || status == PYR_E_NOMEM;
+    if (status != PYR_OK)
+        pyr_page_element(out, "p", "Snapshots of level %d: %s", level, pyr_error());
+    else
         newest = newest_snapshot(&names);
     if (newest) {
         path = pyr_path_join(folder, newest);
@@ -314,10 +338,14 @@ static void add_snapshot(pyr_text *out, const pyr_report_run *run, int level)
 static bool add_samples(pyr_text *out, const pyr_report_run *run, const char *name, const char *what)
 {
     char *path = pyr_strfmt("%s/samples/%s", run->folder, name), words[256];
-    bool there = path && pyr_is_file(path);
+    bool there = false;
 
     snprintf(words, sizeof words, "%.100s: %s", run->name, what);
-    if (there)
+    if (!path)
+        out->failed = true;
+    else if (pyr_file_exists(&there, path) != PYR_OK)
+        pyr_page_element(out, "p", "%s: %s", words, pyr_error());
+    else if (there)
         pyr_page_png(out, path, words);
     pyr_free(path);
     return there;

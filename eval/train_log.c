@@ -29,23 +29,27 @@ static void read_bins(pyr_loss_bins *bins, const cJSON *line)
     }
 }
 
-static void read_line(pyr_train_log *log, const cJSON *line)
+/* false: not a line of a log. */
+static bool read_line(pyr_train_log *log, const cJSON *line)
 {
     double images = number(line, "images"), epochs = number(line, "epochs"),
            seconds = number(line, "seconds"), ema = number(line, "held_out");
 
+    if (isnan(images) || !cJSON_HasObjectItem(line, "loss"))
+        return false;
     log->images[log->n] = images;
     log->epochs[log->n] = epochs;
     log->seconds[log->n] = seconds;
     log->loss[log->n++] = number(line, "loss");
     if (isnan(ema))
-        return;
+        return true;
     log->held_out_images[log->n_held_out] = images;
     log->held_out_epochs[log->n_held_out] = epochs;
     log->held_out_seconds[log->n_held_out] = seconds;
     log->ema[log->n_held_out] = ema;
     log->raw[log->n_held_out] = number(line, "held_out_raw");
     read_bins(&log->bins[log->n_held_out++], line);
+    return true;
 }
 
 static pyr_status make_room(pyr_train_log *log, size_t lines)
@@ -70,18 +74,17 @@ pyr_status pyr_train_log_read(pyr_train_log *out, const char *path)
     for (size_t i = 0; i < size; i++)
         lines += text[i] == '\n';
     PYR_TRY_OUT(make_room(out, lines));
-    for (char *line = text; line < text + size; line = end + 1) {
-        cJSON *json;
+    for (char *line = text; (end = memchr(line, '\n', (size_t)(text + size - line))); line = end + 1) {
+        cJSON *json = NULL;
 
-        end = memchr(line, '\n', (size_t)(text + size - line));
-        if (!end)
-            end = text + size;
-        if (pyr_json_parse(&json, line, (size_t)(end - line), path) != PYR_OK)
-            continue;
-        if (cJSON_IsObject(json))
-            read_line(out, json);
+        status = pyr_json_parse(&json, line, (size_t)(end - line), path);
+        if (status == PYR_E_NOMEM)
+            goto out;
+        if (status != PYR_OK || !cJSON_IsObject(json) || !read_line(out, json))
+            out->damaged++;
         cJSON_Delete(json);
     }
+    status = PYR_OK;
 out:
     if (status != PYR_OK)
         pyr_train_log_free(out);

@@ -18,10 +18,10 @@ typedef struct pyr_train_log {
     size_t n_held_out; /* the lines with a held-out loss */
     double *held_out_images, *held_out_epochs, *held_out_seconds, *ema, *raw;
     pyr_loss_bins *bins; /* n_held_out */
+    size_t damaged;      /* whole lines that are none of a log, and left out */
 } pyr_train_log;
 
-/* Lines that are no JSON object are passed over: a killed process leaves half a line. PYR_E_IO, PYR_E_NOMEM.
- */
+/* Half a line at the end, as a killed process leaves it, is passed over. PYR_E_IO, PYR_E_NOMEM. */
 pyr_status pyr_train_log_read(pyr_train_log *out, const char *path);
 void pyr_train_log_free(pyr_train_log *log); /* back to {0}; {0} is a no-op */
 

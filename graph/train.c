@@ -164,6 +164,10 @@ pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *call
     loop l = {.plan = plan, .calls = calls, .state = state, .read = state->step};
     double drawn = pyr_now();
 
+    /* A stop, or a kill after the checkpoint, has left it out. */
+    if (calls->snapshot && state->step > 0 && state->step < plan->steps &&
+        due(plan->snapshot, state->step, plan->batch))
+        PYR_TRY(calls->snapshot(calls->ctx, state->step));
     while (state->step < plan->steps) {
         double start = pyr_now(), seconds;
         bool last, save, draw, stopping;
@@ -184,9 +188,11 @@ pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *call
         }
         stopping = pyr_stop_requested(); /* asked once: who stops is promised a checkpoint */
         save = last || stopping || due(plan->checkpoint, state->step, plan->batch);
-        draw = calls->snapshot && !stopping && (last || due(plan->snapshot, state->step, plan->batch));
+        draw = calls->snapshot && !last && !stopping && due(plan->snapshot, state->step, plan->batch);
         if (save || draw)
             PYR_TRY(settle(&l));
+        if (last && calls->snapshot) /* first: who has the last checkpoint is done, and will not come back */
+            PYR_TRY(calls->snapshot(calls->ctx, state->step));
         if (save)
             PYR_TRY(calls->checkpoint(calls->ctx, state));
         if (draw)

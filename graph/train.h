@@ -69,7 +69,8 @@ typedef struct pyr_train_calls {
     pyr_status (*checkpoint)(void *ctx, const pyr_train_state *state);
     /* A line for log and terminal; called often enough to move a progress bar when `brief`. */
     pyr_status (*report)(void *ctx, const pyr_train_report *report, bool brief);
-    pyr_status (*snapshot)(void *ctx, int64_t step); /* NULL: none */
+    /* NULL: none. One that was due when a run was stopped is drawn when it goes on. */
+    pyr_status (*snapshot)(void *ctx, int64_t step);
     /* Words for a step that is not finite: where to look. Later steps may have been begun. Returns a borrowed
      * text. */
     const char *(*explain)(void *ctx, int64_t step);

@@ -29,7 +29,7 @@ const char *pyr_tar_why(const pyr_tar_stream *stream)
 }
 
 /* Whether reading failed, not what was read: libarchive's own numbers are EILSEQ, EINVAL, EDOM and below 0.
- */
+ * Its words then are "Error reading 'PATH'": the reason is in the number alone. */
 static bool is_of_disk(int error)
 {
     return error == EIO || error == ENOENT || error == EACCES || error == EMFILE || error == ENFILE ||
@@ -38,14 +38,13 @@ static bool is_of_disk(int error)
 
 static pyr_status fault(struct archive *a, const char *path, const char *what)
 {
-    const char *why = archive_error_string(a);
     int error = archive_errno(a);
 
     if (error == ENOMEM)
         return pyr_fail(PYR_E_NOMEM, "%s: out of memory in libarchive", path);
     if (is_of_disk(error))
         return pyr_fail(PYR_E_IO, "%s%s%s: cannot be read: %s", path, what ? ": " : "", what ? what : "",
-                        why ? why : strerror(error));
+                        strerror(error));
     return PYR_OK;
 }
 

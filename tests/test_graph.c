@@ -1825,6 +1825,13 @@ static void zz_loop_stops_after_a_checkpoint(void)
     CHECK(state.step == 10 && t.n_steps == 10);
     ARE(t.checkpoints, t.n_checkpoints, 8, 10);
     CHECK(t.n_snapshots == 0); /* one was due, but stopping should be quick */
+    t.n_checkpoints = 0;
+    CHECK_FAILS(toy_run(&t, &toy_plan, &state), PYR_E_STOPPED, "stopped after step 11 of 20");
+    ARE(t.snapshots, t.n_snapshots, 10); /* made up for */
+    state.step = 19;
+    CHECK_OK(toy_run(&t, &toy_plan, &state)); /* the last step is the end, asked to stop or not */
+    ARE(t.snapshots, t.n_snapshots, 10, 20);
+    ARE(t.checkpoints, t.n_checkpoints, 11, 20);
     pyr_optimizer_free(&t.o);
     pyr_kernels_free(k);
 }

@@ -389,6 +389,7 @@ static void reads_logs(void)
         "{\"images\": 960, \"loss\": 0.7, \"secon");
     CHECK_OK(pyr_train_log_read(&log, in_folder("log.jsonl")));
     CHECK(log.n == 2 && log.n_held_out == 1);
+    CHECK(log.damaged == 2); /* the half line at the end is none of a damaged file */
     CHECK(log.images[0] == 320 && log.loss[0] == 0.9 && log.seconds[0] == 1.5);
     CHECK(log.images[1] == 640 && isnan(log.loss[1]));
     CHECK(log.held_out_images[0] == 640 && log.held_out_seconds[0] == 3);

@@ -66,6 +66,21 @@ P
     [ -n "$few" ] && [ -n "$many" ] && [ "$many" -le $((24 * (few > 3 ? few : 3))) ] || bad "8 times the arrays took $many instead of $few"
 fi
 
+begin "a stack that is too small is made larger, or refused"
+if wanted; then
+    "$program" train --config tests/tiny.cfg --duration 32 --threads 1 --snapshot -1 --outdir "$tmp/stack" >"$tmp/stdout" 2>&1 ||
+        bad "no run"
+    # raised by the program: of the process itself, and for its other threads
+    (ulimit -S -s 64 && "$program" sample --network "$tmp/stack" --seeds 0-7 --threads 3 --outdir "$tmp/stack-s") \
+        >"$tmp/stdout" 2>"$tmp/stderr"
+    status=$?
+    gives 0
+    (ulimit -s 64 && "$program" sample --network "$tmp/stack" --seeds 0-7 --threads 3 --outdir "$tmp/stack-h") \
+        >"$tmp/stdout" 2>"$tmp/stderr"
+    status=$?
+    [ $status = 0 ] || refuses 1 "the limit of the stack (ulimit -s) is 64 KiB, at least 256 are needed: raise it"
+fi
+
 begin "an address space that is too small ends with a sentence"
 if wanted; then
     (ulimit -v 4000000 && "$program" --help) >/dev/null 2>&1 || skip "no ulimit -v, or a program that needs much of it"

@@ -116,6 +116,7 @@ if wanted; then
     sed 's|tests/golden/shapes|no <b>such</b> \& "data"|' "$tmp/a/pyrdiff.cfg" | sed 's|& "data"|\& data|' \
         >"$tmp/<b>&amp;/pyrdiff.cfg"
     printf '{"step": 210, "images": 33' >>"$tmp/<b>&amp;/level-0/log.jsonl"
+    sed -i.kept '2s/"images"/"imagds"/; 3s/{/[/' "$tmp/<b>&amp;/level-1/log.jsonl"
     echo "no picture" >"$tmp/<b>&amp;/level-1/snapshot-99999999.png"
 fi
 pyr report "$tmp/<b>&amp;" --out "$tmp/odd.html"
@@ -124,6 +125,8 @@ holds grep -q 'no &lt;b&gt;such&lt;/b&gt; &amp; data' "$tmp/odd.html"
 holds sh -c "! grep -q '<b>' '$tmp/odd.html'"
 holds grep -q '&lt;b&gt;&amp;amp;' "$tmp/odd.html"
 holds grep -q 'level 2 has not been trained' "$tmp/odd.html"
+holds grep -q '2 lines of .*/level-1/log.jsonl cannot be read, and are left out' "$tmp/odd.html"
+holds sh -c "! grep -q 'level-0/log.jsonl cannot' '$tmp/odd.html'"
 holds grep -q 'No spectra, as the data cannot be read here' "$tmp/odd.html"
 holds grep -q 'snapshot-99999999.png is not a PNG' "$tmp/odd.html"
 holds grep -q 'No grids of samples' "$tmp/odd.html"

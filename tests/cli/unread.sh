@@ -40,6 +40,19 @@ failing pread64 "$tmp/run/level-2/unet/diffusion_pytorch_model.safetensors" samp
     --seeds 0 --outdir "$tmp/no"
 refuses 1 "cannot be read: Input/output error"
 
+begin "what a run's page and its description lack is told"
+traced
+failing $looks "$tmp/run/level-2/log.jsonl" info "$tmp/run"
+says "log.jsonl is there cannot be told: Input/output error"
+failing read "$tmp/run/level-2/log.jsonl" info "$tmp/run"
+says "log.jsonl: cannot be read: Input/output error"
+failing $looks "$tmp/run/level-2/unet/config.json" report "$tmp/run" --out "$tmp/page.html"
+gives 0
+holds grep -q 'Left out: .*unet/config.json is there cannot be told: Input/output error' "$tmp/page.html"
+failing getdents64 "$tmp/run/level-2" report "$tmp/run" --out "$tmp/page.html"
+gives 0
+holds grep -q 'Snapshots of level 2: folder .* cannot be read: Input/output error' "$tmp/page.html"
+
 begin "labels that cannot be looked at are not left out"
 traced
 failing $looks tests/golden/shapes/train-labels-idx1-ubyte info --data tests/golden/shapes/train-images-idx3-ubyte.gz
@@ -58,5 +71,8 @@ failing $looks "$tmp/pictures/a" info --data "$tmp/pictures"
 refuses 1 "Input/output error"
 failing read tests/golden/shapes/train-images-idx3-ubyte.gz info --data tests/golden/shapes/train-images-idx3-ubyte.gz
 refuses 1 "Input/output error"
+if wanted; then (cd "$tmp/pictures" && tar -cf "$tmp/pictures.tar" ./*); fi
+failing read "$tmp/pictures.tar" info --data "$tmp/pictures.tar"
+refuses 1 "pictures.tar: cannot be read: Input/output error"
 
 finish
