@@ -31,15 +31,12 @@ static pyr_status name_run(pyr_report_run *run)
 /* The size of images, from a level that is trained. */
 static void read_size(pyr_report_run *run, const char *folder)
 {
-    pyr_unet_files files = {0};
-    pyr_unet_config config;
     pyr_level_facts facts;
 
-    if (pyr_level_open_unet(folder, &files, &config, &facts) == PYR_OK) {
+    if (pyr_level_unet_facts(folder, &facts) == PYR_OK) {
         run->h = facts.h;
         run->w = facts.w;
     }
-    pyr_unet_files_free(&files);
 }
 
 static pyr_status read_levels(pyr_report_run *run)
