@@ -209,6 +209,15 @@ static int open_unlocked(char **name, const char *path)
     return file;
 }
 
+/* Whether what cannot be opened for writing is there: a link, a folder, a pipe, a file of another user. */
+static bool is_taken(const char *name, int error)
+{
+    struct stat info;
+
+    return error == ELOOP || error == EISDIR || error == ENXIO ||
+           ((error == EACCES || error == EPERM) && lstat(name, &info) == 0);
+}
+
 /* The first temporary that no living writer has, locked and empty; errno says why there is none. */
 static int open_temporary(char **name, const char *path)
 {
@@ -219,10 +228,13 @@ static int open_temporary(char **name, const char *path)
         *name = pyr_strfmt("%s.tmp-%d", path, n);
         errno = ENOMEM;
         file = *name ? open(*name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666) : -1;
-        if (file < 0 && n + 1 < MOST_WRITERS && (errno == ELOOP || errno == EISDIR || errno == ENXIO))
-            continue; /* there is something else of that name */
-        if (file < 0)
+        error = errno;
+        if (file < 0 && n + 1 < MOST_WRITERS && *name && is_taken(*name, error))
+            continue;
+        if (file < 0) {
+            errno = error;
             return -1;
+        }
         do
             error = flock(file, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
         while (error == EINTR);

@@ -20,7 +20,7 @@ typedef enum pyr_status {
     PYR_E_DEVICE = -8,      /* oneDNN, CUDA or cuDNN reported an error */
     PYR_E_NUMERIC = -9,     /* loss or gradient not finite, several times in a row */
     PYR_E_BUSY = -10,       /* another process works on it */
-    PYR_E_STOPPED = -11     /* ended early on request (SIGINT, SIGTERM) */
+    PYR_E_STOPPED = -11     /* ended early on request (SIGINT, SIGTERM, SIGHUP) */
 } pyr_status;
 
 /* Store the sentence for this thread and return `code`. Arguments may point

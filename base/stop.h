@@ -8,9 +8,9 @@
  * child and then its group, Slurm and Kubernetes repeat. After that one ends the process at once. */
 enum { PYR_STOP_PATIENCE = 3 };
 
-/* From now on SIGINT, SIGTERM and SIGHUP (a closed terminal, a lost ssh; unless it is ignored, as under
- * nohup) ask for a stop: running loops end after the current step. Nor does a terminal or a reader that is
- * gone end or halt the process: SIGPIPE and SIGTTOU are ignored. */
+/* From now on SIGINT, SIGTERM, SIGXCPU (a limit on processor time) and SIGHUP (a closed terminal, a lost ssh;
+ * unless it is ignored, as under nohup) ask for a stop: running loops end after the current step. Nor does a
+ * terminal or a reader that is gone end or halt the process: SIGPIPE and SIGTTOU are ignored. */
 void pyr_stop_on_signals(void);
 bool pyr_stop_requested(void);
 void pyr_stop_request(void); /* the same from inside */

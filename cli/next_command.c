@@ -10,15 +10,12 @@
 /* How many classes the level was trained with. */
 static pyr_status classes_of(int *classes, const char *run, int level)
 {
-    pyr_unet_files files = {0};
-    pyr_unet_config unet;
     pyr_level_facts facts = {0};
     char *folder = pyr_run_level(run, level);
-    pyr_status status = folder ? pyr_level_open_unet(folder, &files, &unet, &facts)
+    pyr_status status = folder ? pyr_level_unet_facts(folder, &facts)
                                : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
 
     *classes = facts.classes;
-    pyr_unet_files_free(&files);
     pyr_free(folder);
     return status;
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -92,14 +93,17 @@ void pyr_tell_lines(const char *text)
     send_message(&m);
 }
 
-/* "a/b" -> "a", "b" -> ".", "/b" -> "/"; NULL: no memory. */
+/* "a/b" -> "a", "b" -> ".", "/b" -> "/", of what a link leads to; NULL: no memory. */
 static char *folder_of(const char *path)
 {
-    const char *slash = strrchr(path, '/');
+    char *real = realpath(path, NULL), *folder; /* NULL: nothing is there yet */
+    const char *at = real ? real : path, *slash = strrchr(at, '/');
 
-    return !slash          ? pyr_strdup(".")
-           : slash == path ? pyr_strdup("/")
-                           : pyr_strfmt("%.*s", (int)(slash - path), path);
+    folder = !slash        ? pyr_strdup(".")
+             : slash == at ? pyr_strdup("/")
+                           : pyr_strfmt("%.*s", (int)(slash - at), at);
+    free(real);
+    return folder;
 }
 
 pyr_status pyr_output_possible(const char *path)

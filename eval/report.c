@@ -31,21 +31,18 @@ static pyr_status name_run(pyr_report_run *run)
 /* The size of images, from a level that is trained. */
 static void read_size(pyr_report_run *run, const char *folder, int level)
 {
-    pyr_unet_files files = {0};
-    pyr_unet_config config;
     pyr_level_facts facts;
     bool there;
     pyr_status status = pyr_run_has_level(&there, run->folder, level);
 
     if (status == PYR_OK && there)
-        status = pyr_level_open_unet(folder, &files, &config, &facts);
+        status = pyr_level_unet_facts(folder, &facts);
     if (status != PYR_OK)
         pyr_text_add(&run->unread, "%s\n", pyr_error());
     else if (there) {
         run->h = facts.h;
         run->w = facts.w;
     }
-    pyr_unet_files_free(&files);
 }
 
 static pyr_status read_levels(pyr_report_run *run)

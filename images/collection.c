@@ -78,6 +78,7 @@ void pyr_collection_free(pyr_collection *c)
     pyr_names_free(&c->sources);
     pyr_names_free(&c->classes);
     pyr_names_free(&c->warnings);
+    pyr_names_free(&c->lost);
     pyr_text_free(&c->how);
     pyr_text_free(&c->notes);
     *c = (pyr_collection){0};

@@ -44,7 +44,7 @@ typedef struct pyr_archive {
     /* The entry in sentences, "ARCHIVE: ENTRY", a new block; NULL without memory. */
     char *(*path)(const struct pyr_archive *archive, int64_t entry);
     void (*free)(struct pyr_archive *archive);
-    bool in_order; /* entries are read by one thread in rising order; a lower one begins anew (tar). Else any
+    bool in_order; /* images are read by one thread in their order; an earlier one begins anew (tar). Else any
                       number of threads may read any entries */
 } pyr_archive;
 
@@ -81,6 +81,8 @@ typedef struct pyr_collection {
                            classes, where labels come from, how to overrule it; or empty */
     pyr_text notes;     /* what a person should know about how it was read, each "; ..." */
     pyr_names warnings; /* sentences on what is probably not meant, each with its remedy */
+    int64_t hidden;     /* pictures that were left aside for a point before their names */
+    pyr_names lost; /* sentences on what of an archive cannot be read, with data.skip_bad; else it fails */
 } pyr_collection;
 
 void pyr_collection_free(pyr_collection *c);

@@ -382,25 +382,14 @@ static pyr_status cannot_write(const char *path, int error)
 static pyr_status lock_of(pyr_cache_writer *out, const pyr_dataset *set, const char *folder)
 {
     char *path = pyr_strfmt("%s.lock", set->cache);
-    const char *name = strrchr(set->cache, '/') + 1;
-    pyr_names names = {0};
     pyr_status status;
 
     if (!path)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
-    PYR_TRY_OUT(pyr_lock_wait(&out->lock, path));
-    PYR_TRY_OUT(pyr_folder_names(&names, folder));
-    for (size_t i = 0; i < names.n; i++)
-        if (strncmp(names.at[i], name, strlen(name)) == 0 && strstr(names.at[i], ".tmp-")) {
-            char *left = pyr_path_join(folder, names.at[i]);
-
-            if (left)
-                unlink(left);
-            pyr_free(left);
-        }
-out:
-    pyr_names_free(&names);
+    status = pyr_lock_wait(&out->lock, path);
     pyr_free(path);
+    if (status == PYR_OK)
+        pyr_remove_temporaries(folder);
     return status;
 }
 

@@ -499,6 +499,9 @@ pyr_status pyr_dataset_settle(pyr_dataset *set, int64_t **order, pyr_target *t, 
     pyr_status status;
 
     *order = NULL;
+    for (size_t i = 0; i < c->lost.n; i++)
+        if (pyr_names_add(&set->skipped, c->lost.at[i]) != PYR_OK)
+            return pyr_fail(PYR_E_NOMEM, "out of memory for the list of what is left out");
     PYR_TRY(settle_bad(&set->skipped, c, s));
     PYR_TRY(settle_unlabelled(&labelled, c, s));
     PYR_TRY(settle_size(t, &set->skipped, c, s));

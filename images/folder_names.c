@@ -1,5 +1,6 @@
 #include "images/folder_names.h"
 
+#include "base/mem.h"
 #include <string.h>
 #include <strings.h>
 
@@ -19,7 +20,8 @@ static bool among(const char *name, size_t n, const char *const *words)
     return false;
 }
 
-bool pyr_left_aside(const char *path)
+/* What systems leave beside the files of a person; "._x" is macOS's second half of x. */
+static bool is_litter(const char *path)
 {
     static const char *const left[] = {
         "__MACOSX",     "Thumbs.db",  "ehthumbs.db", "desktop.ini",
@@ -29,11 +31,31 @@ bool pyr_left_aside(const char *path)
     while (*path) {
         size_t n = strcspn(path, "/");
 
-        if ((path[0] == '.' && !is(path, n, ".")) || among(path, n, left))
+        if ((n > 1 && path[0] == '.' && path[1] == '_') || among(path, n, left))
             return true;
         path += n + (path[n] == '/');
     }
     return false;
+}
+
+bool pyr_hidden(const char *path)
+{
+    bool hidden = false;
+
+    if (is_litter(path))
+        return false;
+    while (*path) {
+        size_t n = strcspn(path, "/");
+
+        hidden |= path[0] == '.' && !is(path, n, ".");
+        path += n + (path[n] == '/');
+    }
+    return hidden;
+}
+
+bool pyr_left_aside(const char *path)
+{
+    return pyr_hidden(path) || is_litter(path);
 }
 
 void pyr_entry_tidy(char *name)
@@ -54,6 +76,36 @@ void pyr_entry_tidy(char *name)
         from += n + more;
     }
     *to = 0;
+}
+
+char *pyr_link_path(const char *name, const char *target)
+{
+    const char *slash = strrchr(name, '/');
+    char *path = *target == '/' ? pyr_strdup("")
+                                : pyr_strfmt("%.*s%s", slash ? (int)(slash + 1 - name) : 0, name, target);
+    size_t n = 0;
+
+    if (!path)
+        return NULL;
+    pyr_entry_tidy(path);
+    for (const char *from = path; *from;) {
+        size_t length = strcspn(from, "/"), more = from[length] == '/';
+
+        if (length == 2 && memcmp(from, "..", 2) == 0) {
+            if (!n) { /* above the top */
+                *path = 0;
+                return path;
+            }
+            for (n--; n && path[n - 1] != '/';)
+                n--;
+        } else {
+            memmove(path + n, from, length + more);
+            n += length + more;
+        }
+        from += length + more;
+    }
+    path[n] = 0;
+    return path;
 }
 
 int pyr_walk_order(const char *a, const char *b)

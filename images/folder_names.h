@@ -13,10 +13,15 @@
  * like, and ".." in an archive. `path` begins inside the data set: a hidden folder around it does not matter.
  */
 bool pyr_left_aside(const char *path);
+/* Of these, what is hidden by a point before its name, or its folder's, and may be a person's. */
+bool pyr_hidden(const char *path);
 
 /* The name of an archive's entry as a path from the archive's root, in place: backslashes (archives of some
  * Windows programs) become slashes; "./", "/" in front and doubled slashes go. */
 void pyr_entry_tidy(char *name);
+/* The path from the top of an archive that a symbolic link of this name leads to by its text, a new block;
+ * empty: out of the archive. NULL without memory. */
+char *pyr_link_path(const char *name, const char *target);
 
 /* The order in which a walk meets files that goes through each folder in the order of names: part by part, a
  * slash before all other characters. As strcmp. */

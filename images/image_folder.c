@@ -10,8 +10,8 @@
 enum { DEEPEST = 16 }; /* folders in folders; a link to a folder above would have no end */
 
 /* The files under `folder`, named from where the walk began: `before` is the way down from there. */
-static pyr_status walk(pyr_names *files, const char *folder, const char *before, const pyr_names *given,
-                       int depth)
+static pyr_status walk(pyr_collection *c, pyr_names *files, const char *folder, const char *before,
+                       const pyr_names *given, int depth)
 {
     pyr_names own = {0};
     const pyr_names *names = given ? given : &own;
@@ -25,15 +25,17 @@ static pyr_status walk(pyr_names *files, const char *folder, const char *before,
     if (!given)
         PYR_TRY(pyr_folder_names(&own, folder));
     for (size_t i = 0; i < names->n; i++) {
-        if (pyr_left_aside(names->at[i]))
+        if (pyr_left_aside(names->at[i])) {
+            c->hidden += pyr_hidden(names->at[i]) && pyr_image_named(names->at[i]);
             continue;
+        }
         path = pyr_path_join(folder, names->at[i]);
         inner = pyr_path_join(before, names->at[i]);
         if (!path || !inner)
             PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image"));
         PYR_TRY_OUT(pyr_folder_exists(&is_folder, path));
         if (is_folder)
-            PYR_TRY_OUT(walk(files, path, inner, NULL, depth + 1));
+            PYR_TRY_OUT(walk(c, files, path, inner, NULL, depth + 1));
         else
             PYR_TRY_OUT(pyr_names_add(files, inner));
         pyr_free(path);
@@ -87,7 +89,7 @@ pyr_status pyr_collect_image_folder(pyr_collection *c, const char *folder, const
     if (!root)
         PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image"));
     listing.root = root;
-    PYR_TRY_OUT(walk(&listing.names, folder, "", names, 0));
+    PYR_TRY_OUT(walk(c, &listing.names, folder, "", names, 0));
     PYR_TRY_OUT(archives(&tars, &listing.names));
     status = tars.n ? pyr_collect_tar(c, folder, &tars) : pyr_collect_listed(c, &listing);
     if (status == PYR_OK && !tars.n) {

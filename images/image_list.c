@@ -391,6 +391,9 @@ pyr_status pyr_collect_listed(pyr_collection *c, const pyr_listing *listing)
         PYR_TRY_OUT(beside(&l));
     PYR_TRY_OUT(add_images(&l));
     tell_others(&l, edm_set);
+    if (c->hidden)
+        pyr_text_add(&c->notes, "; %lld hidden picture%s left aside (a point begins the name, or a folder's)",
+                     (long long)c->hidden, c->hidden == 1 ? "" : "s");
     PYR_TRY_OUT(hand_over(&l));
 out:
     pyr_layout_free(&l.layout);

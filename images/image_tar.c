@@ -12,7 +12,11 @@
 #include <string.h>
 #include <strings.h>
 
-enum { KEPT_MOST = 100 << 20 /* bytes of lists of labels, as in a folder */, BESIDE_MOST = 1 << 20 };
+enum {
+    KEPT_MOST = 100 << 20 /* bytes of lists of labels, as in a folder */,
+    BESIDE_MOST = 1 << 20,
+    WARNED = 3
+};
 
 typedef struct one {
     pyr_tar *tar;
@@ -32,6 +36,7 @@ typedef struct file {
     char *name;    /* where it would lie, were the archives folders; in `names` of the files */
     size_t tar;    /* its archive */
     size_t entry;  /* in it */
+    size_t header; /* of it, in the archive */
     int32_t label; /* that a .cls or .json beside an image says */
     char *bytes;   /* of a list of labels; NULL: not kept */
     size_t size;
@@ -48,6 +53,7 @@ typedef struct files {
     file *taken;
     size_t taken_n, taken_room;
     size_t kept; /* bytes */
+    size_t warned, aside[PYR_TAR_ASIDE];
 } files;
 
 /* ---- reading ---- */
@@ -123,18 +129,8 @@ static bool wants(void *arg, const char *name, uint64_t size)
     return size <= BESIDE_MOST && (pyr_ends_with(name, ".cls") || pyr_ends_with(name, ".json"));
 }
 
-static pyr_status take(void *arg, size_t entry, const char *name, const char *bytes, size_t n)
+static pyr_status keep(files *f, file taken)
 {
-    files *f = arg;
-    file taken = {.entry = entry, .label = -1};
-
-    if (is_list(name)) {
-        PYR_TRY(pyr_new(&taken.bytes, n + 1, 1, name));
-        memcpy(taken.bytes, bytes, n);
-        taken.size = n;
-        f->kept += n;
-    } else if (pyr_label_beside(&taken.label, bytes, n, name) == PYR_E_NOMEM)
-        return PYR_E_NOMEM; /* no JSON: it says no label */
     if (f->taken_n == f->taken_room) {
         size_t room = f->taken_room ? 2 * f->taken_room : 64;
         file *at = pyr_realloc(f->taken, room, sizeof *at);
@@ -148,6 +144,36 @@ static pyr_status take(void *arg, size_t entry, const char *name, const char *by
     }
     f->taken[f->taken_n++] = taken;
     return PYR_OK;
+}
+
+static pyr_status take(void *arg, size_t entry, const char *name, const char *bytes, size_t n)
+{
+    files *f = arg;
+    file taken = {.entry = entry, .label = -1};
+
+    if (is_list(name)) {
+        PYR_TRY(pyr_new(&taken.bytes, n + 1, 1, name));
+        memcpy(taken.bytes, bytes, n);
+        taken.size = n;
+        f->kept += n;
+    } else if (pyr_label_beside(&taken.label, bytes, n, name) == PYR_E_NOMEM)
+        return PYR_E_NOMEM; /* no JSON: it says no label */
+    return keep(f, taken);
+}
+
+/* A link, in a compressed archive: what was taken of its target. */
+static pyr_status again(void *arg, size_t entry, size_t of)
+{
+    files *f = arg;
+    size_t i = 0;
+
+    while (i < f->taken_n && f->taken[i].entry != of)
+        i++;
+    if (i == f->taken_n)
+        return PYR_OK; /* its target is named as nothing that is taken: it says no label */
+    if (f->taken[i].bytes)
+        return take(f, entry, PYR_DATASET_JSON, f->taken[i].bytes, f->taken[i].size);
+    return keep(f, (file){.entry = entry, .label = f->taken[i].label});
 }
 
 /* Where the entries of an archive would lie, were it a folder: shards of one set in one folder, by the name
@@ -187,7 +213,7 @@ static pyr_status name_file(files *f, file *to, const char *entry)
     return status;
 }
 
-static pyr_status add_files(files *f)
+static pyr_status add_files(pyr_collection *c, files *f)
 {
     pyr_tar *tar = f->tars->at[f->tar].tar;
     size_t n = pyr_tar_count(tar), taken = 0;
@@ -207,10 +233,12 @@ static pyr_status add_files(files *f)
 
         *to = is_taken ? f->taken[taken] : (file){.entry = i, .label = -1};
         to->tar = f->tar;
+        to->header = pyr_tar_header(tar, i);
         f->n++;
         if (is_taken)
             f->taken[taken++].bytes = NULL; /* the list's now */
         if (pyr_left_aside(pyr_tar_name(tar, i))) {
+            c->hidden += pyr_hidden(pyr_tar_name(tar, i)) && pyr_image_named(pyr_tar_name(tar, i));
             pyr_free(to->bytes);
             f->n--;
             continue;
@@ -228,7 +256,7 @@ static int by_walk(const void *a, const void *b)
 
     if (order || x->tar != y->tar)
         return order ? order : x->tar < y->tar ? -1 : 1;
-    return x->entry < y->entry ? -1 : x->entry > y->entry;
+    return x->header < y->header ? -1 : x->header > y->header;
 }
 
 static void free_file(file *f)
@@ -299,9 +327,41 @@ static pyr_status file_read(const pyr_listing *listing, char **bytes, size_t *n,
 
 /* ---- all of it ---- */
 
+/* What the archive has to say that was opened last. */
+static pyr_status hear(pyr_collection *c, files *f, const pyr_tar *tar)
+{
+    const pyr_names *lost = pyr_tar_lost(tar), *warnings = pyr_tar_warnings(tar);
+
+    for (size_t i = 0; i < lost->n; i++)
+        if (pyr_names_add(&c->lost, lost->at[i]) != PYR_OK)
+            return pyr_fail(PYR_E_NOMEM, "out of memory for the list of what is left out");
+    for (size_t i = 0; i < warnings->n; i++)
+        if (f->warned++ < WARNED)
+            PYR_TRY(pyr_collection_warn(c, "%s", warnings->at[i]));
+    for (int kind = 0; kind < PYR_TAR_ASIDE; kind++)
+        f->aside[kind] += pyr_tar_aside_count(tar, (pyr_tar_aside)kind);
+    return PYR_OK;
+}
+
+/* The same of all archives. */
+static pyr_status tell(pyr_collection *c, const files *f)
+{
+    static const char *const kinds[] = {"link to no file of the archive", "device or pipe"},
+                             *const many[] = {"links to no file of the archive", "devices or pipes"};
+
+    for (int kind = 0; kind < PYR_TAR_ASIDE; kind++)
+        if (f->aside[kind])
+            pyr_text_add(&c->notes, "; %zu %s left aside", f->aside[kind],
+                         f->aside[kind] == 1 ? kinds[kind] : many[kind]);
+    if (f->warned > WARNED)
+        return pyr_collection_warn(c, "%zu more archives end early, or hold several", f->warned - WARNED);
+    return PYR_OK;
+}
+
 static pyr_status open_one(pyr_collection *c, files *f, const char *path, const char *named, bool lone)
 {
-    pyr_tar_take wanted = {.wants = wants, .take = take, .arg = f};
+    pyr_tar_take wanted = {
+        .wants = wants, .take = take, .again = again, .arg = f, .past_damage = c->set && c->set->skip_bad};
     tars *t = f->tars;
     const one *before = t->n ? &t->at[t->n - 1] : NULL;
     one *now = &t->at[t->n];
@@ -315,8 +375,9 @@ static pyr_status open_one(pyr_collection *c, files *f, const char *path, const 
     f->tar = t->n++;
     f->within = within;
     t->archive.in_order |= pyr_tar_in_order(now->tar);
-    PYR_TRY_OUT(add_files(f));
+    PYR_TRY_OUT(add_files(c, f));
     PYR_TRY_OUT(pyr_names_add(&c->sources, path));
+    PYR_TRY_OUT(hear(c, f, now->tar));
 out:
     pyr_free(within);
     return status;
@@ -332,11 +393,41 @@ static void settle_entries(pyr_collection *c, const files *f)
     }
 }
 
-static int by_entry(const void *a, const void *b)
+static int by_index(const void *a, const void *b)
 {
     const pyr_found *x = a, *y = b;
 
+    if (x->index != y->index)
+        return x->index < y->index ? -1 : 1;
     return x->entry < y->entry ? -1 : x->entry > y->entry;
+}
+
+/* In the order in which their bytes come: in that of a walk, a compressed archive would be unpacked anew for
+ * almost every image. */
+static pyr_status sort_by_bytes(pyr_collection *c, const tars *t)
+{
+    uint64_t before = 0;
+    size_t last = 0;
+
+    for (int64_t i = 0; i < c->n; i++)
+        c->at[i].index = (uint32_t)tar_of(t, c->at[i].entry);
+    if (c->n > 1)
+        qsort(c->at, (size_t)c->n, sizeof *c->at, by_index);
+    for (int64_t i = 0; i < c->n; i++) {
+        size_t tar = c->at[i].index;
+        uint64_t place;
+
+        for (; last < tar; last++)
+            before += pyr_tar_headers(t->at[last].tar);
+        place = before + pyr_tar_bytes_at(t->at[tar].tar, (size_t)(c->at[i].entry - t->at[tar].first));
+        if (place > UINT32_MAX)
+            return pyr_fail(PYR_E_FORMAT, "%s: more than %u entries, which is more than are read",
+                            pyr_tar_path(t->at[tar].tar), UINT32_MAX);
+        c->at[i].index = (uint32_t)place;
+    }
+    if (c->n > 1)
+        qsort(c->at, (size_t)c->n, sizeof *c->at, by_index);
+    return PYR_OK;
 }
 
 pyr_status pyr_collect_tar(pyr_collection *c, const char *folder, const pyr_names *paths)
@@ -373,14 +464,16 @@ pyr_status pyr_collect_tar(pyr_collection *c, const char *folder, const pyr_name
     if (!root)
         PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image"));
     listing.root = root;
+    if (!images && c->lost.n)
+        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "no image is left: %s", c->lost.at[0]));
     if (!images)
         PYR_TRY_OUT(pyr_foreign_archive(folder ? folder : paths->at[0], &listing.names, all));
     c->kind = paths->n == 1 ? "tar of image files" : "tar archives of image files";
     PYR_TRY_OUT(pyr_collect_listed(c, &listing));
     settle_entries(c, &f);
-    /* in the order of a walk, a compressed archive would be unpacked anew for almost every image */
-    if (f.tars->archive.in_order && c->n > 1)
-        qsort(c->at, (size_t)c->n, sizeof *c->at, by_entry);
+    PYR_TRY_OUT(tell(c, &f));
+    if (f.tars->archive.in_order)
+        PYR_TRY_OUT(sort_by_bytes(c, f.tars));
     for (int64_t i = 0; i < c->n; i++)
         c->at[i].index = (uint32_t)i;
 out:

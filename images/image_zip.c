@@ -69,7 +69,7 @@ static pyr_status entry_read(const pyr_listing *listing, char **bytes, size_t *n
 }
 
 /* The files of the archive, and how many of them are images and arrays. */
-static pyr_status list(pyr_listing *listing, size_t *images, size_t *arrays, entries *e)
+static pyr_status list(pyr_collection *c, pyr_listing *listing, size_t *images, size_t *arrays, entries *e)
 {
     size_t count = pyr_zip_count(e->zip);
 
@@ -77,8 +77,10 @@ static pyr_status list(pyr_listing *listing, size_t *images, size_t *arrays, ent
     for (size_t i = 0; i < count; i++) {
         const char *name = pyr_zip_name(e->zip, i), *dot = strrchr(name, '.');
 
-        if (pyr_left_aside(name))
+        if (pyr_left_aside(name)) {
+            c->hidden += pyr_hidden(name) && pyr_image_named(name);
             continue;
+        }
         *images += pyr_image_named(name);
         *arrays += dot && strcmp(dot, ".npy") == 0;
         e->at[listing->names.n] = i;
@@ -97,7 +99,7 @@ pyr_status pyr_collect_zip(pyr_collection *c, const char *path)
 
     PYR_TRY(pyr_zip_open(&e.zip, path));
     PYR_TRY_OUT(put_archive(c, e.zip));
-    PYR_TRY_OUT(list(&listing, &images, &arrays, &e));
+    PYR_TRY_OUT(list(c, &listing, &images, &arrays, &e));
     if (!images && arrays) {
         c->archive->free(c->archive);
         c->archive = NULL;

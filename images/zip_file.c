@@ -12,9 +12,12 @@
 #include <sys/stat.h>
 #include <zip.h>
 
+enum { LONGEST = 4096 /* text of a link */, CHAIN = 8 /* links to links */ };
+
 typedef struct entry {
-    char *name; /* in the archive's `names` */
-    uint64_t index, size;
+    char *name;           /* in the archive's `names` */
+    uint64_t index, size; /* of a link that leads to an entry: that one's */
+    char *target; /* of a symbolic link that leads to none, a path in `names`; NULL: it is no such link */
 } entry;
 
 struct pyr_zip {
@@ -82,6 +85,16 @@ static pyr_status check_entry(const pyr_zip *zip, const zip_stat_t *info, uint64
     return PYR_OK;
 }
 
+/* A symbolic link, as Unix's programs pack one: its bytes are the path that it leads to. */
+static bool is_link(const pyr_zip *zip, zip_int64_t i)
+{
+    zip_uint8_t system;
+    zip_uint32_t attributes;
+
+    return zip_file_get_external_attributes(zip->zip, (zip_uint64_t)i, 0, &system, &attributes) == 0 &&
+           system == ZIP_OPSYS_UNIX && (attributes >> 16 & S_IFMT) == S_IFLNK;
+}
+
 static pyr_status list(pyr_zip *zip, uint64_t bytes)
 {
     zip_int64_t entries = zip_get_num_entries(zip->zip, 0);
@@ -105,6 +118,7 @@ static pyr_status list(pyr_zip *zip, uint64_t bytes)
         if (!*zip->at[zip->n].name) /* "./" and the like: a folder too */
             continue;
         zip->at[zip->n].index = (uint64_t)i;
+        zip->at[zip->n].target = is_link(zip, i) ? zip->at[zip->n].name : NULL; /* its text is read later */
         zip->at[zip->n++].size = info.size;
     }
     if (zip->n > 1)
@@ -113,6 +127,49 @@ static pyr_status list(pyr_zip *zip, uint64_t bytes)
         if (by_name(&zip->at[i - 1], &zip->at[i]) == 0)
             return pyr_fail(PYR_E_FORMAT, "%s: two entries are named %s; make the archive again", zip->path,
                             zip->at[i].name);
+    return PYR_OK;
+}
+
+/* The text of link i, as a path from the top of the archive. */
+static pyr_status read_link(pyr_zip *zip, size_t i)
+{
+    entry *e = &zip->at[i];
+    char *text, *path;
+    size_t n;
+    pyr_status status;
+
+    e->target = NULL;
+    PYR_TRY(pyr_zip_read(&text, &n, zip, i, LONGEST));
+    path = pyr_link_path(e->name, text);
+    pyr_free(text);
+    status = path ? pyr_names_add(&zip->names, path) : PYR_E_NOMEM;
+    pyr_free(path);
+    if (status != PYR_OK)
+        return pyr_fail(PYR_E_NOMEM, "%s: out of memory for the names of its entries", zip->path);
+    e->target = zip->names.at[zip->names.n - 1];
+    return PYR_OK;
+}
+
+/* Links become what they lead to, links to links after those. What leads nowhere keeps its target. */
+static pyr_status follow_links(pyr_zip *zip)
+{
+    bool more = false;
+
+    for (size_t i = 0; i < zip->n; i++)
+        if (zip->at[i].target) {
+            more = true;
+            PYR_TRY(read_link(zip, i));
+        }
+    for (int chain = 0; chain < CHAIN && more; chain++) {
+        more = false;
+        for (size_t i = 0, to; i < zip->n; i++)
+            if (zip->at[i].target && pyr_zip_find(&to, zip, zip->at[i].target) && !zip->at[to].target) {
+                zip->at[i].index = zip->at[to].index;
+                zip->at[i].size = zip->at[to].size;
+                zip->at[i].target = NULL;
+                more = true;
+            }
+    }
     return PYR_OK;
 }
 
@@ -134,6 +191,7 @@ static pyr_status open_source(pyr_zip **out, zip_source_t *source, uint64_t byte
         PYR_TRY_OUT(opening_failed(path, &error));
     source = NULL; /* the archive's now */
     PYR_TRY_OUT(list(zip, bytes));
+    PYR_TRY_OUT(follow_links(zip));
     *out = zip;
     return PYR_OK;
 out:
@@ -252,6 +310,11 @@ static pyr_status failed(const pyr_zip *zip, size_t i, zip_error_t *error)
 pyr_status pyr_zip_stream_open(pyr_zip_stream *out, pyr_zip *zip, size_t i)
 {
     *out = (pyr_zip_stream){.zip = zip, .entry = i};
+    if (zip->at[i].target)
+        return pyr_fail(PYR_E_FORMAT, "%s: %s: %s%s", zip->path, zip->at[i].name,
+                        *zip->at[i].target ? "a link to what is no file of the archive: "
+                                           : "a link out of the archive",
+                        zip->at[i].target);
     out->file = zip_fopen_index(zip->zip, zip->at[i].index, 0);
     return out->file ? PYR_OK : failed(zip, i, zip_get_error(zip->zip));
 }

@@ -92,7 +92,7 @@ pyr_status pyr_level_log_write(FILE *log, const char *folder, const pyr_train_re
 pyr_status pyr_level_log_sync(FILE *log, const char *folder)
 {
     /* a log that is no regular file has nothing to sync */
-    if (fsync(fileno(log)) == 0 || errno == EINVAL || errno == EROFS || errno == ENOTSUP)
+    if (!log || fsync(fileno(log)) == 0 || errno == EINVAL || errno == EROFS || errno == ENOTSUP)
         return PYR_OK;
     return pyr_fail(PYR_E_IO, "%s/log.jsonl cannot be written: %s", folder, strerror(errno));
 }

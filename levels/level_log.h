@@ -17,7 +17,8 @@ pyr_status pyr_level_log_write(FILE *log, const char *folder, const pyr_train_re
                                int64_t count, const pyr_held_out *held_out);
 
 /* What was written outlasts a power cut, as the checkpoint that follows it will: a state never stands beside
- * a log that has lost, or holds torn, lines of steps before it. PYR_E_IO. */
+ * a log that has lost, or holds torn, lines of steps before it. NULL, when none was begun (weights are
+ * written again from a state), is a no-op. PYR_E_IO. */
 pyr_status pyr_level_log_sync(FILE *log, const char *folder);
 
 #endif

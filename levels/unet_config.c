@@ -656,29 +656,31 @@ static pyr_status no_memory(const char *path)
     return pyr_fail(PYR_E_NOMEM, "out of memory for the names of files in %s", path);
 }
 
-/* Append `folder`/`name` to the weights, once. */
+/* Append `folder`/`name` to the weights. */
 static pyr_status add_weights(pyr_unet_files *out, const char *folder, const char *name)
 {
-    char *path = pyr_path_join(folder, name), **at;
+    char *path = pyr_path_join(folder, name);
+    pyr_status status = path ? pyr_names_add(&out->weights, path) : no_memory(folder);
 
-    for (size_t i = 0; path && i < out->weights.n; i++)
-        if (strcmp(out->weights.at[i], path) == 0) {
-            pyr_free(path);
-            return PYR_OK;
-        }
-    at = path ? pyr_realloc(out->weights.at, out->weights.n + 1, sizeof *at) : NULL;
-    if (!at) {
-        pyr_free(path);
-        return no_memory(folder);
-    }
-    out->weights.at = at;
-    at[out->weights.n++] = path;
-    return PYR_OK;
+    pyr_free(path);
+    return status;
 }
 
 static int compare_paths(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* In order, each once. */
+static void sort_weights(pyr_names *weights)
+{
+    size_t n = 0;
+
+    qsort(weights->at, weights->n, sizeof *weights->at, compare_paths);
+    for (size_t i = 0; i < weights->n; i++)
+        if (n == 0 || strcmp(weights->at[n - 1], weights->at[i]) != 0)
+            weights->at[n++] = weights->at[i];
+    weights->n = n;
 }
 
 /* The shards that the index `folder`/`name` lists in its weight_map. */
@@ -708,6 +710,7 @@ static pyr_status add_shards(pyr_unet_files *out, const char *folder, const char
         }
         PYR_TRY_OUT(add_weights(out, folder, item->valuestring));
     }
+    sort_weights(&out->weights);
     for (size_t i = 0; i < out->weights.n; i++) {
         bool there;
 
@@ -715,7 +718,6 @@ static pyr_status add_shards(pyr_unet_files *out, const char *folder, const char
         if (!there)
             PYR_TRY_OUT(pyr_fail(PYR_E_IO, "%.400s: its part %.400s is missing", path, out->weights.at[i]));
     }
-    qsort(out->weights.at, out->weights.n, sizeof *out->weights.at, compare_paths);
 out:
     cJSON_Delete(tree);
     pyr_free(path);

@@ -14,6 +14,7 @@
 #include "images/zip_file.h"
 #include <stdlib.h>
 #include <unistd.h>
+#include <zip.h>
 
 #define GOLDEN "tests/golden/archives/"
 
@@ -711,6 +712,105 @@ static void nothing_is_left(void)
     CHECK(pyr_mem().live_blocks == 0);
 }
 
+/* ---- links in zips ---- */
+
+/* One entry of a new zip; mode 0: no word of Unix. */
+static void put(zip_t *zip, const char *name, const void *bytes, size_t n, zip_uint32_t mode)
+{
+    zip_source_t *source = zip_source_buffer(zip, bytes, n, 0);
+    zip_int64_t at = source ? zip_file_add(zip, name, source, ZIP_FL_ENC_UTF_8) : -1;
+
+    CHECK(at >= 0);
+    if (mode)
+        CHECK(zip_file_set_external_attributes(zip, (zip_uint64_t)at, 0, ZIP_OPSYS_UNIX, mode << 16) == 0);
+}
+
+/* The 10 images of classes.zip and these links; `lost` of them lead to no file of the archive. */
+static void check_links(const char *const (*links)[2], size_t n, size_t lost, const char *why)
+{
+    const char *path = in_temp("links.zip");
+    zip_t *zip;
+    pyr_zip *from;
+    char *bytes[10] = {0};
+    pyr_data_settings s = PYR_DATA_SETTINGS_DEFAULT;
+    pyr_dataset *set;
+
+    remove(path);
+    zip = zip_open(path, ZIP_CREATE, NULL);
+    CHECK_OK(pyr_zip_open(&from, GOLDEN "classes.zip"));
+    CHECK(zip && from && pyr_zip_count(from) == 10);
+    if (!zip || !from)
+        return;
+    for (size_t i = 0, size; i < 10; i++) {
+        CHECK_OK(pyr_zip_read(&bytes[i], &size, from, i, 1 << 16));
+        put(zip, pyr_zip_name(from, i), bytes[i], size, 0100644);
+    }
+    for (size_t i = 0; i < n; i++)
+        put(zip, links[i][0], links[i][1], strlen(links[i][1]), 0120777);
+    CHECK(zip_close(zip) == 0);
+    for (size_t i = 0; i < 10; i++)
+        pyr_free(bytes[i]);
+    s.path = path;
+    s.split = "all";
+    if (lost)
+        CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, why);
+    s.skip_bad = true;
+    CHECK_OK(pyr_dataset_open(&set, &s));
+    CHECK(set && (size_t)pyr_dataset_count(set, PYR_TRAIN) == 10 + n - lost &&
+          pyr_dataset_skipped(set) == lost && pyr_dataset_classes(set) == 3);
+    pyr_dataset_free(set);
+    pyr_zip_free(from);
+}
+
+static void links_in_zips(void)
+{
+    pyr_zip *zip;
+    char target[128], deep[128];
+
+    CHECK_OK(pyr_zip_open(&zip, GOLDEN "classes.zip"));
+    if (!zip)
+        return;
+    snprintf(target, sizeof target, "../%s", pyr_zip_name(zip, 0));
+    snprintf(deep, sizeof deep, "./.././bee/../%s", pyr_zip_name(zip, 9));
+    pyr_zip_free(zip);
+    check_links((const char *const[][2]){{"bee/x.png", target}, {"bee/y.png", "x.png"}, {"bee/z.png", deep}},
+                3, 0, "");
+    check_links((const char *const[][2]){{"bee/x.png", "none.png"}}, 1, 1,
+                "links.zip: bee/x.png: a link to what is no file of the archive: bee/none.png");
+    check_links((const char *const[][2]){{"bee/x.png", "../../out.png"}, {"bee/y.png", "/etc/passwd"}}, 2, 2,
+                "2 of 12 image files cannot be used (mend them, or leave them out with --skip-bad): ");
+    check_links((const char *const[][2]){{"bee/x.png", "y.png"}, {"bee/y.png", "x.png"}}, 2, 2,
+                "a link to what");
+}
+
+/* The golden zip with a byte of its second entry in the directory changed, `at` bytes behind "PK\1\2". */
+static void check_patched(size_t at, char byte, pyr_status wanted, const char *why)
+{
+    size_t n, met = 0;
+    char *bytes = read_all(GOLDEN "classes.zip", &n);
+    pyr_data_settings s = PYR_DATA_SETTINGS_DEFAULT;
+    pyr_dataset *set;
+
+    for (size_t i = 0; bytes && i + at < n; i++)
+        if (memcmp(bytes + i, "PK\1\2", 4) == 0 && bytes[i + 46 + bytes[i + 28] - 1] == 'g' && ++met == 2)
+            bytes[i + at] = byte;
+    CHECK(met == 10);
+    CHECK_OK(pyr_file_replace(in_temp("patched.zip"), bytes, n));
+    pyr_free(bytes);
+    s.path = in_temp("patched.zip");
+    CHECK_FAILS(pyr_dataset_open(&set, &s), wanted, why);
+}
+
+/* What cannot be unpacked is no missing picture. */
+static void refused_entries(void)
+{
+    check_patched(8, 1, PYR_E_UNSUPPORTED, " is encrypted; make the archive without a password");
+    check_patched(10, 12, PYR_E_UNSUPPORTED,
+                  " is compressed by method 12, should be stored (0) or deflated (8)");
+    check_patched(16, 0x55, PYR_E_FORMAT, "1 of 10 image files cannot be used"); /* its checksum */
+    check_patched(1, 'x', PYR_E_FORMAT, "the zip archive is damaged or cut short");
+}
+
 int main(int argc, char **argv)
 {
     const char *where = getenv("TMPDIR");
@@ -729,6 +829,8 @@ int main(int argc, char **argv)
     RUN(written_arrays);
     RUN(written_in_numpy);
     RUN(images_as_arrays);
+    RUN(refused_entries);
+    RUN(links_in_zips);
     RUN(arrays_without_memory);
     RUN(edm_archives);
     RUN(class_archives);

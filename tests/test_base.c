@@ -515,6 +515,29 @@ static void temporaries_of_the_dead(void)
     CHECK(unlink(path) == 0);
 }
 
+/* What another user left under the first name is passed over. Root may open anything: there the writer
+ * becomes somebody else. */
+static void temporaries_of_others(void)
+{
+    char *path = in_folder("shared.cfg"), *theirs = in_folder("shared.cfg.tmp-0");
+    int state;
+    pid_t child;
+
+    CHECK_OK(pyr_file_replace(theirs, "theirs", 6));
+    CHECK(chmod(theirs, 0) == 0 && chmod(folder, 0777) == 0);
+    child = fork();
+    if (child == 0) {
+        pyr_atomic_file file;
+        bool good = (geteuid() != 0 || seteuid(65534) == 0) && pyr_atomic_open(&file, path) == PYR_OK &&
+                    strcmp(file.temporary + strlen(path), ".tmp-1") == 0 &&
+                    pyr_atomic_commit(&file) == PYR_OK;
+
+        _exit(good ? 0 : 1);
+    }
+    CHECK(waitpid(child, &state, 0) == child && WIFEXITED(state) && WEXITSTATUS(state) == 0);
+    CHECK(unlink(theirs) == 0 && unlink(path) == 0);
+}
+
 /* An error is not an absence. */
 static void only_what_is_absent_is_absent(void)
 {
@@ -847,6 +870,7 @@ int main(int argc, char **argv)
     RUN(what_is_no_file_is_written_into);
     RUN(standard_output_goes_on);
     RUN(temporaries_of_the_dead);
+    RUN(temporaries_of_others);
     RUN(only_what_is_absent_is_absent);
     RUN(files_are_read_with_a_limit);
     RUN(folders_and_names);

@@ -14,10 +14,13 @@ same_weights() {
 held_out_of() {
     sed -n 's/.*"held_out": \([0-9.e+-]*\),.*/\1/p' "$1/level-$2/log.jsonl" | tail -n 1
 }
-# Level $3 of two runs has the same held-out loss, up to rounding.
+rounding=1e-5
+"$program" train --config $cfg --outdir "$tmp/dry" --dry-run 2>&1 | grep -q 'backend:.*bf16' && rounding=1e-4
+# Level $3 of two runs has the same held-out loss, up to rounding: 1e-4 in bf16 (2.4e-5 was seen between micro-batches
+# of different sizes), 1e-5 in f32.
 same_loss() {
     holds awk -v a="$(held_out_of "$1" "$3")" -v b="$(held_out_of "$2" "$3")" \
-        'BEGIN { d = a - b; exit !(a > 0 && d * d <= (1e-5 * a) ^ 2) }'
+        'BEGIN { d = a - b; exit !(a > 0 && d * d <= ('"$rounding"' * a) ^ 2) }'
 }
 
 begin "a cascade is the levels trained apart, byte for byte"

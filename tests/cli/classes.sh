@@ -76,8 +76,9 @@ gives 0
 begin "a run of an older program says in its manifest what was dropped"
 holds cp -r "$bare" "$tmp/old"
 for level in 0 1; do
-    wanted && sed -i 's/pyrdiff_class_dropout/pyrdiff_class_dr_pout/; s/pyrdiff_class_images/pyrdiff_class_im_ges/' \
-        "$(weights "$tmp/old" $level)"
+    for key in class_dropout class_images xxh3; do
+        wanted && sed -i "s/pyrdiff_$key/pyrdiff_$(echo $key | tr a-z A-Z)/" "$(weights "$tmp/old" $level)"
+    done
 done
 pyr sample --network "$tmp/old" --seeds 0
 refuses 2 "which class?"

@@ -22,6 +22,76 @@ with zipfile.ZipFile(sys.argv[2], "w") as z:
     for name, data in entries.items(): z.writestr(name, data)' $archives/edm.zip "$1" "$2"
 }
 
+# ---- tars that lost something --------------------------------------------------------------------
+
+# What python3 does with `tar`, the golden one's bytes, in which the header of the sixth entry is at `sixth`: TAR STATEMENTS
+edit_tar() {
+    python3 -c 'import io, sys, tarfile
+golden = "tests/golden/tars/ustar.tar"
+tar = bytearray(open(golden, "rb").read())
+sixth = tarfile.open(golden).getmembers()[5].offset
+exec(sys.argv[2])
+open(sys.argv[1], "wb").write(tar)' "$@"
+}
+
+if has_python; then
+    begin "a damaged header in a tar is no missing picture"
+    edit_tar "$tmp/flip.tar" 'tar[sixth + 1] ^= 4'
+    pyr info --data "$tmp/flip.tar"
+    refuses 1 "flip.tar: the tar archive is damaged or cut short at byte "
+    refuses 1 "(a header does not fit its checksum); copy or make it again, or leave out what is lost with --skip-bad"
+    pyr info --data "$tmp/flip.tar" --split all --skip-bad
+    gives 0
+    says "9 images to train on"
+    says "1 file left out (" 
+    complains "left out: $tmp/flip.tar: the tar archive is damaged"
+
+    begin "a tar that ends early, and two of them in one file"
+    edit_tar "$tmp/cut.tar" 'del tar[sixth:]'
+    pyr info --data "$tmp/cut.tar" --split all
+    gives 0
+    says "5 images to train on"
+    complains "cut.tar: ends behind "
+    complains "it may be cut short; its 5 files are read"
+    edit_tar "$tmp/two.tar" 'tar = tar[:sixth] + bytes(1024) + tar[sixth:]'
+    pyr info --data "$tmp/two.tar" --split all
+    gives 0
+    says "10 images to train on"
+    complains "2 archives one behind the other, all are read"
+
+    begin "pictures that are links are pictures"
+    edit_tar "$tmp/links.tar" 'made = io.BytesIO()
+with tarfile.open(golden) as old, tarfile.open(fileobj=made, mode="w") as new:
+    for entry in old: new.addfile(entry, old.extractfile(entry))
+    for name, kind, to in (("bee/hard.png", tarfile.LNKTYPE, entry.name), ("bee/soft.png", tarfile.SYMTYPE, "hard.png")):
+        link = tarfile.TarInfo(name)
+        link.type, link.linkname = kind, to
+        new.addfile(link)
+tar = made.getvalue()'
+    pyr info --data "$tmp/links.tar" --split all
+    gives 0
+    says "12 images to train on"
+    says "bee: 5 for training"
+fi
+
+begin "hidden pictures and links to nothing in a folder are told"
+if wanted; then
+    mkdir -p "$tmp/told/a"
+    for i in 1 2 3; do cp tests/golden/images/rgb_8.png "$tmp/told/a/$i.png"; done
+    cp tests/golden/images/rgb_8.png "$tmp/told/a/.hidden.png"
+    cp tests/golden/images/rgb_8.png "$tmp/told/a/._3.png" # of macOS
+fi
+pyr info --data "$tmp/told"
+gives 0
+says "3 images to train on"
+says "; 1 hidden picture left aside (a point begins the name, or a folder's)"
+if wanted; then ln -s none.png "$tmp/told/a/link.png"; fi
+pyr info --data "$tmp/told"
+refuses 1 "1 of 4 image files cannot be used (mend them, or leave them out with --skip-bad): $tmp/told/a/link.png: No such file"
+pyr info --data "$tmp/told" --skip-bad
+gives 0
+says "1 file left out ($tmp/told/a/link.png: No such file or directory)"
+
 # ---- described -----------------------------------------------------------------------------------
 
 begin "a zip in EDM's layout"

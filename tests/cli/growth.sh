@@ -3,10 +3,14 @@
 # refused with a sentence.
 . tests/cli/lib.sh
 
+find_python resource zlib
+needs_python() { [ "$python" != none ] || skip "no Python"; }
+
 # make_zip FILE N NAME: a zip of tiny PNGs whose names are the Python expression NAME of i, for i in 0..N-1.
 make_zip() {
+    needs_python
     wanted || return 0
-    python3 - "$@" <<'P' || bad "cannot make $1"
+    "$python" - "$@" <<'P' || bad "cannot make $1"
 import struct, sys, zipfile, zlib
 def chunk(kind, data):
     return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
@@ -20,7 +24,7 @@ P
 }
 # The processor seconds of `info --data $1`, in hundredths.
 seconds() {
-    python3 - "$program" "$1" <<'P'
+    "$python" - "$program" "$1" <<'P'
 import resource, subprocess, sys
 subprocess.run([sys.argv[1], 'info', '--data', sys.argv[2]], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
 print(int(100 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime))
@@ -51,8 +55,9 @@ begin "two folders in each of many"
 linear "'g%06d/%s/0.png' % (i // 2, 'ab'[i % 2])"
 
 begin "a folder of arrays by the thousand"
+needs_python
 if wanted; then
-    python3 - "$tmp" <<'P' || bad "cannot make the arrays"
+    "$python" - "$tmp" <<'P' || bad "cannot make the arrays"
 import os, struct, sys
 for n in 500, 4000:
     os.makedirs('%s/arrays%d' % (sys.argv[1], n))
@@ -118,7 +123,7 @@ complains "data.decode_limit"
 begin "images that take more than that are refused, wherever they lie"
 make_zip "$tmp/some.zip" 100 "'%d.png' % i"
 if wanted; then
-    python3 - "$tmp" <<'P' || bad "cannot unpack the images"
+    "$python" - "$tmp" <<'P' || bad "cannot unpack the images"
 import sys, tarfile, zipfile
 zipfile.ZipFile(sys.argv[1] + '/some.zip').extractall(sys.argv[1] + '/some')
 with tarfile.open(sys.argv[1] + '/some.tar.gz', 'w:gz') as t:
@@ -133,8 +138,9 @@ for data in some.zip some some.tar.gz; do
 done
 
 begin "an NPZ of nothing"
+needs_python
 if wanted; then
-    python3 - "$tmp/nothing.npz" <<'P' || bad "cannot make it"
+    "$python" - "$tmp/nothing.npz" <<'P' || bad "cannot make it"
 import struct, sys, zipfile
 head = "{'descr': '|u1', 'fortran_order': False, 'shape': (64, 256, 256), }".ljust(117) + '\n'
 with zipfile.ZipFile(sys.argv[1], 'w', zipfile.ZIP_DEFLATED) as z:

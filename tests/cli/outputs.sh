@@ -48,7 +48,7 @@ else
     skip "no /dev/full here"
 fi
 
-# A cache that is a file, that lies below a file, that is nowhere, and one that is damaged.
+# A cache that is a file, that cannot be made, one that is damaged, and none.
 begin "no cache ends an evaluation or a training"
 if wanted; then
     : >"$tmp/file"
@@ -59,7 +59,7 @@ if wanted; then
     figure=$(grep '^Frechet' "$tmp/stdout")
     cp "$tmp"/cache/pyrdiff/eval/* "$tmp/damaged/pyrdiff/eval"
     for file in "$tmp"/damaged/pyrdiff/eval/*; do echo junk >"$file"; done
-    for place in "$tmp/file" "$tmp/file/cache" /proc/none "$tmp/damaged" none; do
+    for place in "$tmp/file" /proc/none "$tmp/damaged" none; do
         (
             export TMPDIR="$tmp/empty" XDG_CACHE_HOME="$place"
             [ "$place" = none ] && unset XDG_CACHE_HOME HOME

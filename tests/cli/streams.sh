@@ -67,6 +67,15 @@ if wanted; then
     gives 0
     holds test -L "$tmp/link.html"
     holds grep -q '</html>' "$tmp/other/page.html"
+    # the folder that is asked is the one behind the link
+    mkdir "$tmp/closed-folder"
+    echo old >"$tmp/other/e.json"
+    ln -s ../other/e.json "$tmp/closed-folder/e.json"
+    chmod 555 "$tmp/closed-folder"
+    pyr eval "$run" --count 8 --metrics colour --threads 1 --json "$tmp/closed-folder/e.json"
+    gives 0
+    holds grep -q '"images"' "$tmp/other/e.json"
+    chmod 755 "$tmp/closed-folder"
 fi
 
 begin "closed standard streams"

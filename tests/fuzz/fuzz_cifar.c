@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     pyr_data_settings s = PYR_DATA_SETTINGS_DEFAULT;
     pyr_collection c = {.set = &s};
     char *listed[] = {name[stl ? 2 : hundred]};
-    const pyr_names names = {listed, 1};
+    const pyr_names names = {.at = listed, .n = 1};
     const char *path;
     pyr_status status;
 

@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     fuzz_rest rest = {bytes, n}, first = fuzz_part(&rest);
     char *name = fuzz_text(first), value[16], *listed[] = {name};
-    const pyr_names names = {listed, 1};
+    const pyr_names names = {.at = listed, .n = 1};
     uint8_t *start = malloc(rest.n ? rest.n : 1); /* of exactly their size */
     pyr_text sentence = {0};
 

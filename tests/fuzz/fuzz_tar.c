@@ -46,7 +46,7 @@ static void as_layout(pyr_names *names)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     size_t taken = 0;
-    pyr_tar_take wanted = {.wants = wants, .take = take, .arg = &taken};
+    pyr_tar_take wanted = {.wants = wants, .take = take, .arg = &taken, .past_damage = n % 2};
     pyr_tar *tar;
     pyr_names names = {0};
     pyr_status status = pyr_tar_parse(&tar, bytes, n, "fuzz", &wanted);

@@ -106,7 +106,9 @@ static inline int fuzz_place(const char *name)
     if (i < f->n)
         return i;
     must(f->n < FUZZ_FILES);
-    snprintf(f->path[i], sizeof f->path[i], "%s/%s", folder, name);
+    char path[sizeof f->path[i]];
+    snprintf(path, sizeof path, "%.60s/%.90s", folder, name);
+    memcpy(f->path[i], path, sizeof path);
     for (char *slash = strchr(f->path[i] + skip, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         (void)mkdir(f->path[i], 0700);
