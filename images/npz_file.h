@@ -4,7 +4,8 @@
  * An NPZ is a zip of .npy files; these are stored, not compressed. Images may
  * come in any number of portions, so that a large set is never in memory at
  * once; the size must be known at the start. Over 4 GiB it becomes a ZIP64.
- * The file appears at its path when it is whole; a pipe gets the same members, their checksums behind them. For reading, and for other arrays, see npz_arrays.h.
+ * The file appears at its path when it is whole; a pipe gets the same members, their checksums behind them.
+ * For reading, and for other arrays, see npz_arrays.h.
  */
 #ifndef PYR_IMAGES_NPZ_FILE_H
 #define PYR_IMAGES_NPZ_FILE_H
