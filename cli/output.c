@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -93,17 +92,14 @@ void pyr_tell_lines(const char *text)
     send_message(&m);
 }
 
-/* "a/b" -> "a", "b" -> ".", "/b" -> "/", of what a link leads to; NULL: no memory. */
+/* "a/b" -> "a", "b" -> ".", "/b" -> "/"; NULL: no memory. */
 static char *folder_of(const char *path)
 {
-    char *real = realpath(path, NULL), *folder; /* NULL: nothing is there yet */
-    const char *at = real ? real : path, *slash = strrchr(at, '/');
+    const char *slash = strrchr(path, '/');
 
-    folder = !slash        ? pyr_strdup(".")
-             : slash == at ? pyr_strdup("/")
-                           : pyr_strfmt("%.*s", (int)(slash - at), at);
-    free(real);
-    return folder;
+    return !slash          ? pyr_strdup(".")
+           : slash == path ? pyr_strdup("/")
+                           : pyr_strfmt("%.*s", (int)(slash - path), path);
 }
 
 pyr_status pyr_output_possible(const char *path)
