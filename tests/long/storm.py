@@ -65,7 +65,7 @@ ERRORS = {
     "getcwd": "ENOENT",
     "sched_getaffinity": "EPERM",
 }
-TRIALS = {"kill": 120, "error": 500, "full": 60, "closed": 48, "signals": 60, "crowd": 18, "output": 8}
+TRIALS = {"kill": 140, "error": 500, "full": 60, "closed": 48, "signals": 60, "crowd": 18, "output": 8}
 LONGEST = 120  # seconds of one process: longer is an endless one
 
 
