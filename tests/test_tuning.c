@@ -307,7 +307,7 @@ static void cache_is_kept(void)
 /* Not more than it takes: the latest ones. */
 static void machines_are_limited(void)
 {
-    char path[128], name[32];
+    char path[128], name[64];
 
     snprintf(path, sizeof path, "%s", below("many.json"));
     for (int i = 0; i < 40; i++) {
@@ -328,7 +328,7 @@ static void caches_are_merged(void)
 {
     enum { PROCESSES = 12, ROUNDS = 8 };
     pid_t child[PROCESSES];
-    char path[128], name[32];
+    char path[128], name[64];
 
     snprintf(path, sizeof path, "%s", below("together/tuning.json"));
     for (int p = 0; p < PROCESSES; p++) {
