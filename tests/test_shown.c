@@ -80,7 +80,7 @@ static void formats_as_printf(void)
     AS_PRINTF("%u %x %X %#x %o %08x", UINT_MAX, 0xbeefu, 0xbeefu, 255u, 8u, 0x1234u);
     AS_PRINTF("%ld %lu %lld %llu %llx", LONG_MIN, ULONG_MAX, LLONG_MIN, ULLONG_MAX, ULLONG_MAX);
     AS_PRINTF("%zu %zd %jd %ju %td", SIZE_MAX, (ssize_t)-1, INTMAX_MIN, UINTMAX_MAX, (ptrdiff_t)-5);
-    AS_PRINTF("%hhd %hd %hhu %hx", -3, -300, 200, 0xffff);
+    AS_PRINTF("%hhd %hd %hhu %hx", (signed char)-3, (short)-300, (unsigned char)200, (unsigned short)0xffff);
     AS_PRINTF("%016" PRIx64 " %" PRId64, UINT64_C(0xdeadbeef), INT64_C(-9));
     AS_PRINTF("%f %.3f %10.2f|%-10.2f|%e %.2e %g %#.4g %G %a", 1.5, 2.25, 3.125, 3.125, 1e9, 12345.678, 1e-5,
               2.0, 1e20, 1.0);
