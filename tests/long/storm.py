@@ -70,8 +70,8 @@ LONGEST = 120  # seconds of one process: longer is an endless one
 
 
 def of_times(line):
-    """A line of JSON that says how long or how much memory something took, or by what it was made."""
-    return re.search(rb'_s"|seconds|_mib"|"command"|"date"|"written"|"choices"', line)
+    """A line of JSON that says how long or how much memory something took, or by what it was made, or their checksum."""
+    return re.search(rb'_s"|seconds|_mib"|"command"|"date"|"written"|"choices"|"xxh3"', line)
 
 
 def comparable(path, blob):
