@@ -7,7 +7,7 @@ never by a signal of its own making; and the same command, given again, comes to
 are those of an undisturbed process: the same bytes, but for times. Each trial draws from a generator of its own, seeded by
 the storm's seed, its section and number; a failure prints how to have it again. Errors are injected by strace.
 
---part N            an N-th of the trials (whole: about 20 minutes on 2 cores)
+--part N            an N-th of the trials (whole: five to twenty minutes on 2 cores)
 --only SECTION[:N]  one section, or one trial, e.g. error:17
 The last line counts as tests/run.sh wants it. Python's standard library only."""
 
