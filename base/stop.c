@@ -13,7 +13,7 @@ static volatile sig_atomic_t at_terminal;
 /* Only what POSIX allows in a handler. */
 static void on_signal(int number)
 {
-    static const char line[] = "\nstopping in good order; asked again after 3 s, at once\n";
+    static const char line[] = "\nstopping in good order; Ctrl-C again after 3 seconds ends it at once\n";
     int error = errno;
     struct timespec now;
 
