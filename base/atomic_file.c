@@ -276,10 +276,8 @@ pyr_status pyr_atomic_open(pyr_atomic_file *file, const char *path)
     bool into;
     int fd;
 
-    *file = (pyr_atomic_file){.path = pyr_strdup(path)};
-    if (!file->path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of %s", path);
-    PYR_TRY_OUT(follow(&file->path, &into));
+    *file = (pyr_atomic_file){0};
+    PYR_TRY(pyr_atomic_place(&file->path, &into, path));
     into = into || standard_stream(file->path) >= 0;
     fd = into ? open_into(file->path) : open_temporary(&file->temporary, file->path);
     file->stream = fd < 0 ? NULL : fdopen(fd, "wb");
@@ -290,7 +288,6 @@ pyr_status pyr_atomic_open(pyr_atomic_file *file, const char *path)
             close(fd);
     } else if (!into)
         keep_permissions(fd, file->path);
-out:
     if (status != PYR_OK)
         pyr_atomic_abandon(file);
     return status;
@@ -303,12 +300,12 @@ pyr_status pyr_atomic_write(pyr_atomic_file *file, const void *bytes, size_t n)
     return PYR_OK;
 }
 
-/* Pipes and some devices have nothing to sync. */
+/* What is replaced is a regular file: it must sync. */
 static bool synced(const pyr_atomic_file *file)
 {
-    if (fsync(fileno(file->stream)) == 0)
-        return true;
-    return !file->temporary && (errno == EINVAL || errno == EROFS || errno == ENOTSUP);
+    int fd = fileno(file->stream);
+
+    return file->temporary ? fsync(fd) == 0 : pyr_sync(fd);
 }
 
 static pyr_status commit(pyr_atomic_file *file, bool sync)

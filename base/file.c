@@ -96,6 +96,11 @@ bool pyr_read_at(int file, void *dst, size_t n, uint64_t at)
     return true;
 }
 
+bool pyr_sync(int file)
+{
+    return fsync(file) == 0 || errno == EINVAL || errno == EROFS || errno == ENOTSUP;
+}
+
 static pyr_status sync_folder(const char *folder)
 {
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

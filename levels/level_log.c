@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 static pyr_status keep_lines(pyr_text *kept, const char *path, int64_t step)
 {
@@ -91,8 +90,7 @@ pyr_status pyr_level_log_write(FILE *log, const char *folder, const pyr_train_re
 
 pyr_status pyr_level_log_sync(FILE *log, const char *folder)
 {
-    /* a log that is no regular file has nothing to sync */
-    if (!log || fsync(fileno(log)) == 0 || errno == EINVAL || errno == EROFS || errno == ENOTSUP)
+    if (!log || pyr_sync(fileno(log)))
         return PYR_OK;
     return pyr_fail(PYR_E_IO, "%s/log.jsonl cannot be written: %s", folder, strerror(errno));
 }
