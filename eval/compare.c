@@ -691,13 +691,8 @@ static pyr_status lock_folder(int *lock, const pyr_compare_job *job)
 
         snprintf(line, sizeof line, "waiting: %.480s", pyr_error());
         job->on_line(job->ctx, line);
+        status = pyr_lock_wait(lock, path);
     }
-    while (status == PYR_E_BUSY && !pyr_stop_requested()) {
-        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
-        status = pyr_lock(lock, path);
-    }
-    if (status == PYR_E_BUSY)
-        status = pyr_fail(PYR_E_STOPPED, "stopped: %s", pyr_error());
     pyr_free(path);
     return status;
 }
