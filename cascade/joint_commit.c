@@ -10,8 +10,9 @@
  *                                     completed, and are dropped
  *     N, and each level has a state   the next ones of N are taken
  *     or a next one of N
- *     N, and some have none, but the  the commit file is of another checkpoint than the next ones (a disk
- * that states are of one checkpoint    lost its removal), or a next one is damaged: both are dropped
+ *     N, some have none of N, but     the commit file is of another checkpoint than the next ones
+ *     all states are of one           (a disk lost its removal), or a next one is damaged: both are
+ *                                     dropped
  *
  * Programs before this one wrote an empty commit file: then N is that of the newest next state.
  */
@@ -57,31 +58,31 @@ static bool is_of(int64_t checkpoint, int64_t step)
     return checkpoint == step || checkpoint == ANY;
 }
 
-/* A damaged one counts as none; its sentence is kept in `why`. */
+/* The checkpoint of a state that reading it gave `status`. A damaged one counts as none (0); its sentence is
+ * kept in `why`. */
+static pyr_status found_one(int64_t *checkpoint, pyr_status status, const pyr_progress *progress,
+                            pyr_text *why)
+{
+    *checkpoint = status == PYR_OK ? checkpoint_of(progress) : 0;
+    if (status != PYR_E_FORMAT)
+        return status;
+    pyr_text_add(why, "%s%s", why->length ? "; " : "", pyr_error());
+    return PYR_OK;
+}
+
 static pyr_status look_at(found *f, const char *folder, pyr_text *why)
 {
     pyr_level_facts facts;
     pyr_progress progress;
-    pyr_status status = PYR_OK;
     bool there;
 
     *f = (found){0};
     PYR_TRY(pyr_level_has_state(&there, folder));
     if (there)
-        status = pyr_level_peek(folder, &facts, &progress, NULL);
-    if (status == PYR_E_FORMAT)
-        pyr_text_add(why, "%s%s", why->length ? "; " : "", pyr_error());
-    else
-        PYR_TRY(status);
-    f->state = there && status == PYR_OK ? checkpoint_of(&progress) : 0;
-
+        PYR_TRY(found_one(&f->state, pyr_level_peek(folder, &facts, &progress, NULL), &progress, why));
     PYR_TRY(pyr_level_has_next(&there, folder));
-    status = there ? pyr_level_peek_next(folder, &progress) : PYR_OK;
-    if (status == PYR_E_FORMAT)
-        pyr_text_add(why, "%s%s", why->length ? "; " : "", pyr_error());
-    else
-        PYR_TRY(status);
-    f->next = there && status == PYR_OK ? checkpoint_of(&progress) : 0;
+    if (there)
+        PYR_TRY(found_one(&f->next, pyr_level_peek_next(folder, &progress), &progress, why));
     return PYR_OK;
 }
 
