@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "base/stop.h"
 #include "images/order.h"
-#include "images/pixels.h"
+#include "pictures/pixels.h"
 
 pyr_status pyr_real_images_new(pyr_real_images *out, pyr_kernels *k, const pyr_pyramid *pyramid,
                                const pyr_dataset *data, int batch)

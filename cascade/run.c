@@ -4,8 +4,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/shown.h"
-#include "levels/pipeline.h"
-#include "levels/unet_file.h"
+#include "diffusers/pipeline.h"
+#include "network/unet_file.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -12,7 +12,7 @@
 
 #include "images/data_settings.h"
 #include "levels/level_settings.h"
-#include "levels/level_train.h"
+#include "training/level_train.h"
 #include "pyramid/pyramid.h"
 
 typedef struct pyr_train_settings {

@@ -6,8 +6,8 @@
 #ifndef PYR_CLI_CLI_H
 #define PYR_CLI_CLI_H
 
-#include "base/settings.h"
-#include "cli/options.h"
+#include "settings/settings.h"
+#include "terminal/options.h"
 #include "images/dataset.h"
 #include "kernels/kernels.h"
 

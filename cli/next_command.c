@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "cascade/run.h"
 #include "cli/cli.h"
-#include "cli/output.h"
+#include "terminal/output.h"
 #include <stdio.h>
 
 /* How many classes the level was trained with. */

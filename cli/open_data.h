@@ -2,7 +2,7 @@
 #ifndef PYR_CLI_OPEN_DATA_H
 #define PYR_CLI_OPEN_DATA_H
 
-#include "cli/progress.h"
+#include "terminal/progress.h"
 #include "images/dataset.h"
 
 /* Shows reading that takes longer than a moment. */

@@ -8,7 +8,7 @@
 #define PYR_EVAL_EVALUATE_H
 
 #include "base/json.h"
-#include "eval/features.h"
+#include "features/features.h"
 #include "eval/image_set.h"
 #include "kernels/kernels.h"
 

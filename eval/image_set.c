@@ -4,8 +4,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cascade/real_images.h"
-#include "images/image_values.h"
-#include "images/range.h"
+#include "pictures/image_values.h"
+#include "pictures/range.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

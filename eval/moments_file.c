@@ -1,9 +1,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "eval/metrics.h"
-#include "images/npz_arrays.h"
-#include "images/png_file.h"
-#include "images/zip_file.h"
+#include "arrays/npz_arrays.h"
+#include "pictures/png_file.h"
+#include "archives/zip_file.h"
 #include <ctype.h>
 #include <errno.h>
 #include <lapacke.h>

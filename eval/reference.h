@@ -2,7 +2,7 @@
 #ifndef PYR_EVAL_REFERENCE_H
 #define PYR_EVAL_REFERENCE_H
 
-#include "eval/features.h"
+#include "features/features.h"
 #include "eval/image_set.h"
 
 /* Features (n x d) and logits (n x classes; NULL: not wanted) of a set; the caller owns both (pyr_free).

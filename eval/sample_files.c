@@ -3,8 +3,8 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "images/collection.h"
-#include "images/image_file.h"
-#include "images/png_head.h"
+#include "pictures/image_file.h"
+#include "pictures/png_head.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>

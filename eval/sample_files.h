@@ -13,8 +13,8 @@
 #define PYR_EVAL_SAMPLE_FILES_H
 
 #include "base/file.h"
-#include "images/image.h"
-#include "images/zip_file.h"
+#include "pictures/image.h"
+#include "archives/zip_file.h"
 
 enum { PYR_SAMPLE_WARNINGS = 7 };
 

@@ -1,9 +1,9 @@
 /* array_set.c - data sets of NumPy's arrays: an NPZ, a .npy with its labels beside, a folder of either. What
  * is what is told by the names (array_names.h), how images lie by the shapes (array_layout.h). */
-#include "images/array_labels.h"
-#include "images/array_layout.h"
-#include "images/array_names.h"
-#include "images/image_file.h"
+#include "arrays/array_labels.h"
+#include "arrays/array_layout.h"
+#include "arrays/array_names.h"
+#include "pictures/image_file.h"
 
 #include "base/mem.h"
 #include <dirent.h>

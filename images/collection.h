@@ -12,10 +12,10 @@
 #include "base/text.h"
 #include "base/threads.h"
 #include "images/dataset.h"
-#include "images/dataset_json.h"
-#include "images/folder_names.h"
-#include "images/image.h"
-#include "images/resize.h"
+#include "layouts/dataset_json.h"
+#include "layouts/folder_names.h"
+#include "pictures/image.h"
+#include "pictures/resize.h"
 
 /* There may be millions of them: small, and their names lie elsewhere (pyr_collection_path). */
 typedef struct pyr_found {

@@ -2,7 +2,7 @@
 #ifndef PYR_IMAGES_DATA_SETTINGS_H
 #define PYR_IMAGES_DATA_SETTINGS_H
 
-#include "base/settings.h"
+#include "settings/settings.h"
 #include "images/dataset.h"
 
 typedef struct pyr_data_config {

@@ -5,10 +5,10 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/philox.h"
-#include "images/foreign.h"
-#include "images/image_file.h"
-#include "images/pixels.h"
-#include "images/tar_file.h"
+#include "layouts/foreign.h"
+#include "pictures/image_file.h"
+#include "pictures/pixels.h"
+#include "archives/tar_file.h"
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "base/philox.h"
 #include "base/shown.h"
-#include "images/range.h"
+#include "pictures/range.h"
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* idx_folder.c - data sets of IDX files: MNIST and those that have its form. */
-#include "images/array_labels.h"
-#include "images/emnist.h"
-#include "images/idx_file.h"
+#include "arrays/array_labels.h"
+#include "layouts/emnist.h"
+#include "arrays/idx_file.h"
 #include "images/packed_parts.h"
 
 #include "base/mem.h"

@@ -4,8 +4,8 @@
 #include "images/collection.h"
 
 #include "base/mem.h"
-#include "images/image_file.h"
-#include "images/range.h"
+#include "pictures/image_file.h"
+#include "pictures/range.h"
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>

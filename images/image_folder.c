@@ -2,9 +2,9 @@
 #include "images/collection.h"
 
 #include "base/mem.h"
-#include "images/folder_names.h"
-#include "images/image_file.h"
-#include "images/tar_file.h"
+#include "layouts/folder_names.h"
+#include "pictures/image_file.h"
+#include "archives/tar_file.h"
 #include <string.h>
 
 enum { DEEPEST = 16 }; /* folders in folders; a link to a folder above would have no end */

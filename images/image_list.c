@@ -5,10 +5,10 @@
 
 #include "base/json.h"
 #include "base/mem.h"
-#include "images/dataset_json.h"
-#include "images/folder_names.h"
-#include "images/image_file.h"
-#include "images/layout.h"
+#include "layouts/dataset_json.h"
+#include "layouts/folder_names.h"
+#include "pictures/image_file.h"
+#include "layouts/layout.h"
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

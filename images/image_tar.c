@@ -3,11 +3,11 @@
 #include "images/collection.h"
 
 #include "base/mem.h"
-#include "images/dataset_json.h"
-#include "images/folder_names.h"
-#include "images/foreign.h"
-#include "images/image_file.h"
-#include "images/tar_file.h"
+#include "layouts/dataset_json.h"
+#include "layouts/folder_names.h"
+#include "layouts/foreign.h"
+#include "pictures/image_file.h"
+#include "archives/tar_file.h"
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

@@ -2,10 +2,10 @@
 #include "images/collection.h"
 
 #include "base/mem.h"
-#include "images/folder_names.h"
-#include "images/foreign.h"
-#include "images/image_file.h"
-#include "images/zip_file.h"
+#include "layouts/folder_names.h"
+#include "layouts/foreign.h"
+#include "pictures/image_file.h"
+#include "archives/zip_file.h"
 #include <string.h>
 
 /* ---- the archive, as decoding sees it ---- */

@@ -2,7 +2,7 @@
 #include "images/collection.h"
 
 #include "base/mem.h"
-#include "images/image_file.h"
+#include "pictures/image_file.h"
 #include <string.h>
 #include <strings.h>
 

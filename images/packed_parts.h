@@ -12,7 +12,7 @@
 #define PYR_IMAGES_PACKED_PARTS_H
 
 #include "images/collection.h"
-#include "images/npz_arrays.h"
+#include "arrays/npz_arrays.h"
 
 /* The elements of a part, in order. */
 typedef struct pyr_part_bytes {

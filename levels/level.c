@@ -1,8 +1,8 @@
 #include "levels/level.h"
 
 #include "base/mem.h"
-#include "images/dataset_json.h"
-#include "images/image.h"
+#include "layouts/dataset_json.h"
+#include "pictures/image.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

@@ -10,7 +10,7 @@
 #ifndef PYR_LEVELS_LEVEL_FILE_H
 #define PYR_LEVELS_LEVEL_FILE_H
 
-#include "graph/train.h"
+#include "graph/step_loop.h"
 #include "levels/level.h"
 
 typedef struct pyr_progress {

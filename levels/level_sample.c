@@ -1,7 +1,7 @@
 #include "levels/level_sample.h"
 
 #include "base/mem.h"
-#include "levels/unet_file.h"
+#include "network/unet_file.h"
 
 /* ---- preparing --------------------------------------------------------------------------------- */
 

@@ -1,6 +1,6 @@
 #include "levels/level_settings.h"
 
-#include "graph/train.h"
+#include "graph/step_loop.h"
 #include <string.h>
 
 static const char *const condition_names[] = {"coarse", "none", NULL};

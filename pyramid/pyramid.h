@@ -27,7 +27,7 @@
 #ifndef PYR_PYRAMID_PYRAMID_H
 #define PYR_PYRAMID_PYRAMID_H
 
-#include "base/settings.h"
+#include "settings/settings.h"
 #include "kernels/kernels.h"
 #include "pyramid/filters.h"
 

@@ -14,7 +14,7 @@
 #define PYR_TASKS_MASK_H
 
 #include "base/text.h"
-#include "images/image.h"
+#include "pictures/image.h"
 
 /* The mask as grey of the same size, near white (half and over) where it is drawn; soft edges stay soft, so
  * that it can be brought to another size. A mask of black to white comes out as it is. `name` is the file in

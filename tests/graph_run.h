@@ -10,7 +10,7 @@
 #include "base/philox.h"
 #include "graph/graph_internal.h"
 #include "tests/backends.h"
-#include "tests/bf16.h"
+#include "tests/bf16_values.h"
 #include "tests/check.h"
 #include <stdlib.h>
 

@@ -10,7 +10,7 @@
 #include "base/philox.h"
 #include "graph/safetensors.h"
 #include "images/dataset.h"
-#include "images/png_file.h"
+#include "pictures/png_file.h"
 #include "levels/level_settings.h"
 #include <stdlib.h>
 #include <sys/stat.h>

@@ -17,7 +17,7 @@
 
 #include "base/mem.h"
 #include "kernels/kernels.h"
-#include "tests/bf16.h"
+#include "tests/bf16_values.h"
 #include "tests/check.h"
 #include <stdlib.h>
 

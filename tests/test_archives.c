@@ -8,10 +8,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "images/dataset.h"
-#include "images/npz_arrays.h"
-#include "images/npz_file.h"
-#include "images/png_file.h"
-#include "images/zip_file.h"
+#include "arrays/npz_arrays.h"
+#include "arrays/npz_file.h"
+#include "pictures/png_file.h"
+#include "archives/zip_file.h"
 #include <stdlib.h>
 #include <unistd.h>
 #include <zip.h>

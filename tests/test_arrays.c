@@ -7,10 +7,10 @@
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "images/array_names.h"
+#include "arrays/array_names.h"
 #include "images/collection.h"
 #include "images/dataset.h"
-#include "images/npz_arrays.h"
+#include "arrays/npz_arrays.h"
 #include "images/packed_parts.h"
 #include <inttypes.h>
 #include <stdlib.h>

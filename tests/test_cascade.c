@@ -5,8 +5,8 @@
 #include "tests/level_data.h"
 #include "tests/recording.h"
 
-#include "cascade/joint.h"
-#include "levels/unet.h"
+#include "training/joint.h"
+#include "network/unet.h"
 #include <sys/wait.h>
 #include <unistd.h>
 

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "diffusion/ddpm.h"
 #include "graph/safetensors.h"
-#include "levels/scheduler_config.h"
+#include "diffusers/scheduler_config.h"
 #include <stdlib.h>
 
 #define GOLDEN "tests/golden/unet2d/schedulers.safetensors"

@@ -3,8 +3,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/stop.h"
-#include "eval/classifier.h"
-#include "eval/features.h"
+#include "features/classifier.h"
+#include "features/features.h"
 #include "tests/check.h"
 #include "tests/samples_of.h"
 #include <stdlib.h>

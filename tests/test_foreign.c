@@ -1,5 +1,5 @@
 /* Formats that are not read here are named, each by the bytes and names that its own tools write. */
-#include "images/foreign.h"
+#include "layouts/foreign.h"
 
 #include "base/mem.h"
 #include "tests/check.h"

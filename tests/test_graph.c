@@ -4,7 +4,7 @@
 
 #include "base/stop.h"
 #include "graph/optimizer.h"
-#include "graph/train.h"
+#include "graph/step_loop.h"
 
 static const char *const backends[] = {"ref-double", "ref", "cpu"};
 enum { BACKENDS = 3 };

@@ -4,9 +4,9 @@
 
 #include "base/mem.h"
 #include "images/collection.h"
-#include "images/folder_names.h"
-#include "images/image_file.h"
-#include "images/layout.h"
+#include "layouts/folder_names.h"
+#include "pictures/image_file.h"
+#include "layouts/layout.h"
 #include <stdlib.h>
 
 /* ---- lists of names ---- */

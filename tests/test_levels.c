@@ -10,13 +10,13 @@
 #include "base/philox.h"
 #include "base/stop.h"
 #include "images/order.h"
-#include "images/png_file.h"
+#include "pictures/png_file.h"
 #include "levels/denoiser.h"
 #include "levels/level_sample.h"
-#include "levels/level_train.h"
+#include "training/level_train.h"
 #include "levels/loss.h"
-#include "levels/unet.h"
-#include "levels/unet_file.h"
+#include "network/unet.h"
+#include "network/unet_file.h"
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>

@@ -7,8 +7,8 @@
 #include "eval/image_metrics.h"
 #include "eval/metrics.h"
 #include "eval/pairs.h"
-#include "images/npz_file.h"
-#include "images/zip_file.h"
+#include "arrays/npz_file.h"
+#include "archives/zip_file.h"
 #include "pyramid/spectrum.h"
 #include "tests/check.h"
 #include <stdbool.h>

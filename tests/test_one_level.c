@@ -6,11 +6,11 @@
 #include "tests/level_data.h"
 #include "tests/samples_of.h"
 
-#include "cascade/likelihood.h"
+#include "cascade/image_likelihood.h"
 #include "cascade/model.h"
 #include "cascade/real_images.h"
-#include "cascade/train.h"
-#include "images/pixels.h"
+#include "training/train_run.h"
+#include "pictures/pixels.h"
 #include "pyramid/codes.h"
 
 enum { SIZE = H * W * C, N = 3, MANY = 384 };

@@ -8,7 +8,7 @@
 #include "cascade/export.h"
 #include "cascade/model.h"
 #include "levels/level_file.h"
-#include "levels/pipeline.h"
+#include "diffusers/pipeline.h"
 #include <stdlib.h>
 
 #define PIPELINE "tests/golden/unet2d/pipeline"

@@ -4,8 +4,8 @@
 #include "tests/level_data.h"
 
 #include "cascade/model.h"
-#include "cascade/train.h"
-#include "images/pixels.h"
+#include "training/train_run.h"
+#include "pictures/pixels.h"
 #include "tasks/inverse.h"
 #include "tasks/latent.h"
 #include "tasks/sdedit.h"

@@ -4,9 +4,9 @@
 #include "base/mem.h"
 #include "check.h"
 #include "eval/image_set.h"
-#include "images/npz_file.h"
-#include "images/png_file.h"
-#include "images/png_head.h"
+#include "arrays/npz_file.h"
+#include "pictures/png_file.h"
+#include "pictures/png_head.h"
 #include <stdlib.h>
 
 static char folder[64];

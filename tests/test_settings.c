@@ -3,7 +3,7 @@
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/settings.h"
+#include "settings/settings.h"
 #include "tests/check.h"
 #include <limits.h>
 #include <stdlib.h>

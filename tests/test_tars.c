@@ -9,8 +9,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "images/dataset.h"
-#include "images/tar_file.h"
-#include "images/zip_file.h"
+#include "archives/tar_file.h"
+#include "archives/zip_file.h"
 #include <stdlib.h>
 #include <unistd.h>
 #include <zlib.h>

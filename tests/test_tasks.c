@@ -4,9 +4,9 @@
 #include "tests/level_data.h"
 
 #include "cascade/model.h"
-#include "cascade/train.h"
+#include "training/train_run.h"
 #include "eval/image_set.h"
-#include "images/pixels.h"
+#include "pictures/pixels.h"
 #include "tasks/inverse.h"
 #include "tasks/known.h"
 #include "tasks/latent.h"

@@ -1,6 +1,6 @@
 /* The witnesses: config.json files that diffusers 0.31.0 wrote
  * (tests/golden/unet2d), and the one published with google/ddpm-cifar10-32. */
-#include "levels/unet_config.h"
+#include "network/unet_config.h"
 
 #include "base/atomic_file.h"
 #include "base/file.h"

@@ -2,7 +2,7 @@
  * that is none (fake.h) is as unkind as it claims. Linked with it only. */
 #include "graph/graph.h"
 #include "kernels/kernels.h"
-#include "levels/level_train.h"
+#include "training/level_train.h"
 #include "tests/cuda/fake.h"
 #include "tests/level_data.h"
 #include <signal.h>

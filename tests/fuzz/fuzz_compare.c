@@ -1,6 +1,6 @@
 /* A comparison's compare.json that means harm: read, and put into a report; no text of it gets into the page
  * as a tag. */
-#include "eval/report_internal.h"
+#include "report/report_internal.h"
 #include "tests/fuzz/input.h"
 
 static const fuzz_literal good[] = {

@@ -1,7 +1,7 @@
 /* A level's log.jsonl that means harm: read, and drawn in a report; behind an 'O' opened for more lines, as
  * training does when it goes on. */
-#include "eval/report_internal.h"
-#include "levels/level_log.h"
+#include "report/report_internal.h"
+#include "training/level_log.h"
 #include "tests/fuzz/input.h"
 
 static const fuzz_literal good[] = {

@@ -1,6 +1,6 @@
 /* The files around a pipeline's network that mean harm: model_index.json, behind a NUL scheduler_config.json,
  * behind another config.json; those that are empty are good ones. */
-#include "levels/pipeline.h"
+#include "diffusers/pipeline.h"
 #include "tests/fuzz/tensors.h"
 
 static const char weights[] = "{\"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]}}";

@@ -1,6 +1,6 @@
 /* A network's weights that mean harm, read into a small one: up to the first NUL an index of shards (none
  * when it is empty: the file has the plain name), then the header and the data of one file. */
-#include "levels/unet_file.h"
+#include "network/unet_file.h"
 #include "tests/fuzz/networks.h"
 
 static const char plain[] = "diffusion_pytorch_model.safetensors",
