@@ -56,7 +56,7 @@ CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
 TEST_SRC := $(wildcard tests/test_*.c)
 TESTS   := $(TEST_SRC:tests/%.c=$(B)/tests/%)
 
-ifeq ($(filter help clean format,$(MAKECMDGOALS)),)
+ifeq ($(filter help clean format list-rooms,$(MAKECMDGOALS)),)
 ifeq ($(MAKELEVEL),0)
 $(info compiler: $(CC), $(OPT)$(if $(SAN), with -fsanitize=$(SAN)))
 $(info CUDA: $(CUDA_WORD))
@@ -165,6 +165,7 @@ quick: pyrdiff $(TESTS)
 check: pyrdiff $(TESTS)
 	@rm -f $(COUNTS) && touch $(COUNTS)
 	@tests/run.sh $(COUNTS) headers tests/headers.sh
+	@tests/run.sh $(COUNTS) rooms tests/rooms.sh
 	@tests/run.sh $(COUNTS) format tests/format.sh
 	@tests/run.sh $(COUNTS) units $(TESTS)
 	@tests/run.sh $(COUNTS) commands $(CLI_TESTS)
@@ -273,6 +274,10 @@ SOURCES := $(foreach room,$(ROOMS) $(CLI) kernels/cuda bench tests tests/cuda te
 format:
 	clang-format -i $(SOURCES)
 
+# For tests/rooms.sh.
+list-rooms:
+	@echo $(ROOMS) $(CLI)
+
 ## make clean       remove what was built (runs and pictures stay)
 clean:
 	rm -rf build pyrdiff
@@ -282,5 +287,5 @@ help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
 -include $(LIB_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d $(wildcard $(B)/tests/fuzz/*.d $(B)/fuzz/*.d)
-.PHONY: all bench help quick fuzz fuzz-run check morecheck check-sanitized check-emulated gpucheck gpubench build-only longcheck tests clean format demo
+.PHONY: all bench help quick fuzz fuzz-run check morecheck check-sanitized check-emulated gpucheck gpubench build-only longcheck tests clean format demo list-rooms
 .SECONDARY: $(TESTS:%=%.o) $(B)/bench/time_kernels.o $(FUZZ:%=$(B)/tests/fuzz/fuzz_%.o)

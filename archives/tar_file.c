@@ -1,10 +1,10 @@
 #include "archives/tar_file.h"
 
+#include "archives/folder_names.h"
+#include "archives/tar_stream.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "layouts/folder_names.h"
 #include "pictures/image_file.h"
-#include "archives/tar_stream.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -82,8 +82,8 @@ static pyr_status no_memory(const pyr_tar *tar)
     return pyr_fail(PYR_E_NOMEM, "%s: out of memory for the list of its entries", tar->path);
 }
 
-/* Something of the archive cannot be read: a sentence in `lost`, or, when that is not asked for, the failure.
- */
+/* Something of the archive cannot be read: a sentence in `lost`, or, when that is not asked for, the
+ * failure. */
 static pyr_status lose(pyr_tar *tar, const pyr_tar_take *take, const char *sentence)
 {
     if (!sentence)
@@ -310,8 +310,8 @@ static pyr_status judge_ends(pyr_tar *tar, const pyr_tar_stream *s, size_t joins
     if (ended)
         return PYR_OK;
     return warn(tar,
-                pyr_strfmt("%s: ends behind %.300s without the zero blocks that end a tar archive: it may be "
-                           "cut short; its %zu files are read",
+                pyr_strfmt("%s: ends behind %.300s without the zero blocks that end a tar archive: it may "
+                           "be cut short; its %zu files are read",
                            tar->path, last, tar->n));
 }
 

@@ -12,8 +12,7 @@
  *
  * A plain archive is listed once, and then any number of threads read entries where they lie. A compressed
  * one has to be unpacked from the front: entries are read in the order of pyr_tar_bytes_at, a lower one
- * begins anew.
- */
+ * begins anew. */
 #ifndef PYR_ARCHIVES_TAR_FILE_H
 #define PYR_ARCHIVES_TAR_FILE_H
 
@@ -31,8 +30,8 @@ typedef struct pyr_tar_take {
     bool (*wants)(void *arg, const char *name, uint64_t size);
     /* The n bytes of entry i, with a NUL behind them; borrowed for the call */
     pyr_status (*take)(void *arg, size_t i, const char *name, const char *bytes, size_t n);
-    /* Entry i is a link to entry `of`, in a compressed archive: the same bytes, not read again. May be NULL
-     */
+    /* Entry i is a link to entry `of`, in a compressed archive: the same bytes, not read again. May be
+     * NULL */
     pyr_status (*again)(void *arg, size_t i, size_t of);
     void *arg;
     bool past_damage; /* read what is whole, and say what is lost in pyr_tar_lost, instead of failing */
@@ -68,8 +67,8 @@ size_t pyr_tar_header(const pyr_tar *tar, size_t i);    /* its place among the h
 size_t pyr_tar_bytes_at(const pyr_tar *tar, size_t i); /* the header that its bytes follow: a link's target */
 size_t pyr_tar_headers(const pyr_tar *tar);            /* how many there are */
 bool pyr_tar_in_order(const pyr_tar *tar);             /* compressed: see above; then one thread at a time */
-/* Sentences: what is lost (empty unless take->past_damage), and what may be (no end, several ends). Borrowed.
- */
+/* Sentences: what is lost (empty unless take->past_damage), and what may be (no end, several ends).
+ * Borrowed. */
 const pyr_names *pyr_tar_lost(const pyr_tar *tar);
 const pyr_names *pyr_tar_warnings(const pyr_tar *tar);
 size_t pyr_tar_aside_count(const pyr_tar *tar, pyr_tar_aside kind);

@@ -3,8 +3,7 @@
  * the checksum of gzip. For tar_file.c.
  *
  * POSIX ends an archive by two blocks of 512 zero bytes. Archives that were put one behind the other (cat
- * a.tar b.tar) are read on, as GNU tar does with --ignore-zeros.
- */
+ * a.tar b.tar) are read on, as GNU tar does with --ignore-zeros. */
 #ifndef PYR_ARCHIVES_TAR_STREAM_H
 #define PYR_ARCHIVES_TAR_STREAM_H
 

@@ -1,9 +1,9 @@
 #include "archives/zip_file.h"
 
+#include "archives/folder_names.h"
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "layouts/folder_names.h"
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
@@ -289,8 +289,7 @@ bool pyr_zip_find(size_t *i, const pyr_zip *zip, const char *name)
 static pyr_status damaged(const pyr_zip *zip, size_t i, const char *error)
 {
     return pyr_fail(PYR_E_FORMAT,
-                    "%s: %s: the entry is damaged or cut short%s%s%s; copy or make the archive "
-                    "again",
+                    "%s: %s: the entry is damaged or cut short%s%s%s; copy or make the archive again",
                     zip->path, zip->at[i].name, error ? " (" : "", error ? error : "", error ? ")" : "");
 }
 

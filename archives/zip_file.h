@@ -3,8 +3,7 @@
  * What is offered is what a stranger's archive may be asked for without harm: entries are read into memory
  * and never written under their names; sizes are judged before memory is taken. Entries may be stored or
  * deflated; their checksum is compared. Symbolic links that lead to an entry have its bytes; reading one that
- * does not is PYR_E_FORMAT. Any number of threads may read whole entries of one archive.
- */
+ * does not is PYR_E_FORMAT. Any number of threads may read whole entries of one archive. */
 #ifndef PYR_ARCHIVES_ZIP_FILE_H
 #define PYR_ARCHIVES_ZIP_FILE_H
 

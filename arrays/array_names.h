@@ -2,8 +2,8 @@
 #ifndef PYR_ARRAYS_ARRAY_NAMES_H
 #define PYR_ARRAYS_ARRAY_NAMES_H
 
+#include "archives/folder_names.h"
 #include "base/status.h"
-#include "layouts/folder_names.h"
 #include <stdbool.h>
 
 typedef enum pyr_array_role {

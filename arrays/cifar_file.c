@@ -28,8 +28,8 @@ pyr_status pyr_cifar_count(int64_t *records, int *classes, const char *path)
     int record = PYR_CIFAR_PIXELS + pyr_cifar_label_bytes(*classes);
     if (size % record != 0)
         return pyr_fail(PYR_E_FORMAT,
-                        "%s: %lld bytes are not whole CIFAR-%d records of %d bytes; the file is cut short or "
-                        "something else: copy or download it again",
+                        "%s: %lld bytes are not whole CIFAR-%d records of %d bytes; the file is cut short "
+                        "or something else: copy or download it again",
                         path, (long long)size, *classes, record);
     *records = size / record;
     return PYR_OK;

@@ -2,8 +2,7 @@
  *
  * A record is one label byte (CIFAR-10) or a coarse and a fine label byte
  * (CIFAR-100; the fine one is used), then 3072 bytes: a red, a green and a blue
- * plane of 32x32.
- */
+ * plane of 32x32. */
 #ifndef PYR_ARRAYS_CIFAR_FILE_H
 #define PYR_ARRAYS_CIFAR_FILE_H
 

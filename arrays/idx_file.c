@@ -72,8 +72,8 @@ static pyr_status header(pyr_idx *idx, uint64_t file_bytes)
                             idx->path, (unsigned long long)(file_bytes - start), (unsigned long long)all);
     } else if (all / 1032 > file_bytes) /* deflate makes at most 1032 bytes of one */
         return pyr_fail(PYR_E_FORMAT,
-                        "%s: the header promises %llu bytes, %llu bytes of gzip cannot hold them; "
-                        "copy or download it again",
+                        "%s: the header promises %llu bytes, %llu bytes of gzip cannot hold them; copy or "
+                        "download it again",
                         idx->path, (unsigned long long)all, (unsigned long long)file_bytes);
     if (idx->rank > 2 && (idx->size[1] > PYR_IMAGE_SIDE || idx->size[2] > PYR_IMAGE_SIDE ||
                           idx->size[3] > 4 || product / (uint64_t)idx->size[0] > PYR_IMAGE_BYTES))

@@ -6,13 +6,12 @@
  * big-endian. Rank 1 holds labels, rank 2 several numbers for each image (of
  * QMNIST the first is its label), rank 3 images (n, h, w), rank 4 images
  * (n, h, w, c). The header is checked against the size of the file before
- * anybody takes memory for what it promises.
- */
+ * anybody takes memory for what it promises. */
 #ifndef PYR_ARRAYS_IDX_FILE_H
 #define PYR_ARRAYS_IDX_FILE_H
 
-#include "base/status.h"
 #include "arrays/npz_arrays.h"
+#include "base/status.h"
 #include <stdint.h>
 
 typedef struct pyr_idx {

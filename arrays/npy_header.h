@@ -1,5 +1,5 @@
-/* npy_header.h - the header of NumPy's .npy format (NEP 1): a Python dict of descr, fortran_order and shape.
- */
+/* npy_header.h - the header of NumPy's .npy format (NEP 1): a Python dict of descr, fortran_order and
+ * shape. */
 #ifndef PYR_ARRAYS_NPY_HEADER_H
 #define PYR_ARRAYS_NPY_HEADER_H
 

@@ -1,9 +1,9 @@
 #include "arrays/npz_arrays.h"
 
+#include "archives/zip_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "archives/zip_file.h"
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -191,8 +191,8 @@ static pyr_status settle_type(item *it, const pyr_npy_header *h, const char *pat
         return PYR_OK;
     else if (strchr(h->descr, 'O'))
         it->why = pyr_strfmt("%s: array %s is of type object: Python's own objects, pickled, which are not "
-                             "read; save one array of numbers: numpy.stack(list(%s)) makes it where all have "
-                             "one shape",
+                             "read; save one array of numbers: numpy.stack(list(%s)) makes it where all "
+                             "have one shape",
                              path, it->name, it->name);
     else
         it->why = pyr_strfmt("%s: array %s is of type %s, should be one of bool, int8 to int64, uint8 to "

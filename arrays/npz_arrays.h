@@ -4,14 +4,13 @@
  * An NPZ is a zip (stored or deflated) of .npy files (NEP 1; versions 1.0 to 3.0); a .npy file by itself is
  * read as one array under the file's name. Booleans, integers and floats of either order of bytes are read,
  * up to four dimensions, and texts. An array that is kept in Fortran's order (first index fastest) comes out
- * in C's. For writing images in portions see npz_file.h.
- */
+ * in C's. For writing images in portions see npz_file.h. */
 #ifndef PYR_ARRAYS_NPZ_ARRAYS_H
 #define PYR_ARRAYS_NPZ_ARRAYS_H
 
-#include "base/status.h"
-#include "arrays/npy_header.h"
 #include "archives/zip_file.h"
+#include "arrays/npy_header.h"
+#include "base/status.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -74,8 +73,8 @@ pyr_status pyr_arrays_get(const pyr_array **out, const pyr_arrays *arrays, const
 /* Read all `count` elements of an array of this file (another count: PYR_E_SHAPE) in C order and convert.
  * f64 and f32 take every type and round. i64, u8 and u16 take whole numbers in their range, of whatever type
  * (floats, too, as labels are often kept); anything else is PYR_E_FORMAT, as are damaged bytes; the
- * sentence names the element. PYR_E_UNSUPPORTED for PYR_NPY_OTHER, saying what it is. One thread at a time.
- */
+ * sentence names the element. PYR_E_UNSUPPORTED for PYR_NPY_OTHER, saying what it is. One thread at a
+ * time. */
 pyr_status pyr_arrays_read_f64(const pyr_arrays *arrays, const pyr_array *array, double *dst, size_t count);
 pyr_status pyr_arrays_read_f32(const pyr_arrays *arrays, const pyr_array *array, float *dst, size_t count);
 pyr_status pyr_arrays_read_i64(const pyr_arrays *arrays, const pyr_array *array, int64_t *dst, size_t count);

@@ -5,8 +5,7 @@
  * come in any number of portions, so that a large set is never in memory at
  * once; the size must be known at the start. Over 4 GiB it becomes a ZIP64.
  * The file appears at its path when it is whole; a pipe gets the same members, their checksums behind them.
- * For reading, and for other arrays, see npz_arrays.h.
- */
+ * For reading, and for other arrays, see npz_arrays.h. */
 #ifndef PYR_ARRAYS_NPZ_FILE_H
 #define PYR_ARRAYS_NPZ_FILE_H
 

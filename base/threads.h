@@ -2,8 +2,7 @@
  *
  * A lane is one thread that runs a piece of work from start to end with
  * single-threaded library calls (design, "The engine"). The pool hands out
- * task numbers; which thread gets which task must never change a result.
- */
+ * task numbers; which thread gets which task must never change a result. */
 #ifndef PYR_BASE_THREADS_H
 #define PYR_BASE_THREADS_H
 

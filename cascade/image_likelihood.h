@@ -13,8 +13,7 @@
  *                   code smoothed at sigma_min and compares only between models of one filter and sigma_min.
  *
  * bits/dim = -log2 p(I_0) / n_0 + b - 1. The mean over images of this is an upper bound of the bits/dim of
- * the samples themselves (Theis et al. 2016, "A note on the evaluation of generative models").
- */
+ * the samples themselves (Theis et al. 2016, "A note on the evaluation of generative models"). */
 #ifndef PYR_CASCADE_IMAGE_LIKELIHOOD_H
 #define PYR_CASCADE_IMAGE_LIKELIHOOD_H
 

@@ -6,9 +6,9 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/one_level.h"
+#include "plots/svg.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
-#include "plots/svg.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -119,8 +119,8 @@ static void print_ncsn(const pyr_level_analysis *l, const typed *t)
     }
     pyr_print("sigma_1 %.4g, gamma %.4f, %d noise levels down to %g\n", l->farthest.distance, l->gamma,
               l->noise_levels, t->sigma_last);
-    pyr_print("                      T %d: epsilon %.3g, variance %.4f of the right one; at most 1.05 with T "
-              "%s%d\n",
+    pyr_print("                      T %d: epsilon %.3g, variance %.4f of the right one; at most 1.05 with "
+              "T %s%d\n",
               t->langevin_steps, l->e * t->sigma_last * t->sigma_last, l->variance,
               l->enough > 1000 ? "above " : "", l->enough > 1000 ? 1000 : l->enough);
 }
@@ -468,8 +468,7 @@ static pyr_status write_plot(const work *w)
     pyr_text_add(
         &file,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n"
-        "<style>.pyr-halo{stroke:#fff;stroke-width:3px;stroke-linejoin:round;paint-order:stroke}"
-        "</style>\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
+        "<style>.pyr-halo{stroke:#fff;stroke-width:3px;stroke-linejoin:round;paint-order:stroke}</style>\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
         2 * PYR_PLOT_WIDTH, 2 * p->height, PYR_PLOT_WIDTH, p->height);
     if (p->body.at)
         pyr_text_add_bytes(&file, p->body.at, p->body.length);

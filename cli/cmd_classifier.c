@@ -4,9 +4,9 @@
 #include "base/stop.h"
 #include "cli/cli.h"
 #include "cli/open_data.h"
+#include "images/data_settings.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
-#include "images/data_settings.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

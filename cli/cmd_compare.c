@@ -6,9 +6,9 @@
 #include "base/stop.h"
 #include "cascade/default_config.h"
 #include "cli/cli.h"
+#include "graph/step_loop.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
-#include "graph/step_loop.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -246,8 +246,7 @@ pyr_status pyr_command_compare(int argc, char **argv)
          .target = &t.config,
          .standard = "",
          .help = "the pyramid's configuration; without it configs/fashion-mnist.cfg, built in, with levels "
-                 "by the size "
-                 "of the images"},
+                 "by the size of the images"},
         {.name = "baseline",
          .argument = "FILE",
          .type = PYR_SETTING_TEXT,
@@ -310,8 +309,7 @@ pyr_status pyr_command_compare(int argc, char **argv)
          .target = &t.of_class,
          .standard = "",
          .help = "of class-conditional variants: a class's number or name, all (each seed the next one, in "
-                 "turn) or "
-                 "random (drawn from each seed); without it no class in particular"},
+                 "turn) or random (drawn from each seed); without it no class in particular"},
         {.name = "classifier",
          .argument = "FILE",
          .type = PYR_SETTING_TEXT,
@@ -345,8 +343,8 @@ pyr_status pyr_command_compare(int argc, char **argv)
             "(cascade), end to end, with one shared trunk, and one network without a pyramid (single). It "
             "says first what it will cost; the same command again goes on where it stopped.",
         .examples = "  pyrdiff compare --config configs/fashion-mnist.cfg --budget 6m --seeds-train 2\n"
-                    "  pyrdiff compare --config configs/cifar10.cfg --data PATH --budget 2e14flop --variants "
-                    "separate,single\n",
+                    "  pyrdiff compare --config configs/cifar10.cfg --data PATH --budget 2e14flop "
+                    "--variants separate,single\n",
         .table = table,
         .n = sizeof table / sizeof *table,
         .sections = pyr_all_sections(),

@@ -5,10 +5,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/codes_file.h"
-#include "terminal/output.h"
 #include "pictures/image_file.h"
 #include "pictures/pixels.h"
 #include "pictures/png_file.h"
+#include "terminal/output.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -189,8 +189,8 @@ pyr_status pyr_command_decompose(int argc, char **argv)
         .most = 1,
         .summary = "Split a picture (" PYR_IMAGE_FORMATS ") into the levels of a pyramid: DIR/" PYR_CODES_NAME
                    " holds them exactly (pyrdiff reconstruct makes the picture of it again, bit for bit), "
-                   "DIR/level-0.png (the finest) and so on show them: residuals and details as mid-grey plus "
-                   "gain times the value. A line tells of each level.",
+                   "DIR/level-0.png (the finest) and so on show them: residuals and details as mid-grey "
+                   "plus gain times the value. A line tells of each level.",
         .examples = "  pyrdiff decompose photo.png --levels 4 --filter burt-adelson --outdir codes\n"
                     "  pyrdiff reconstruct codes photo2.png\n",
         .table = table,

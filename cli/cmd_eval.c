@@ -9,10 +9,10 @@
 #include "cli/cli.h"
 #include "cli/one_level.h"
 #include "cli/open_data.h"
+#include "cli/sampling.h"
 #include "terminal/output.h"
 #include "terminal/parse.h"
 #include "terminal/progress.h"
-#include "cli/sampling.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -79,8 +79,8 @@ static pyr_status check_given(const work *w)
     if (given && w->typed->level >= 0)
         return pyr_fail(
             PYR_E_ARG,
-            "one of --given and --level at a time: --given %d draws all levels below %d, --level %d "
-            "level %d alone",
+            "one of --given and --level at a time: --given %d draws all levels below %d, --level %d level "
+            "%d alone",
             given, given, w->typed->level, w->typed->level);
     if (given <= coarsest)
         return PYR_OK;
@@ -492,8 +492,8 @@ pyr_status pyr_command_eval(int argc, char **argv)
          .type = PYR_SETTING_TEXT,
          .target = &t.resize,
          .standard = "",
-         .help = "how images come to Inception's 299x299: tf1, the standard, as ADM's, StyleGAN's, EDM's and "
-                 "torch-fidelity's figures and statistics have it, or pytorch, as pytorch-fid"},
+         .help = "how images come to Inception's 299x299: tf1, the standard, as ADM's, StyleGAN's, EDM's "
+                 "and torch-fidelity's figures and statistics have it, or pytorch, as pytorch-fid"},
         {.name = "ref-stats",
          .argument = "FILE",
          .type = PYR_SETTING_TEXT,
@@ -530,10 +530,10 @@ pyr_status pyr_command_eval(int argc, char **argv)
          .help =
              "take level I of training images, which the seeds choose, and draw only the finer levels: what "
              "these lose; 0: draw all"},
-        PYR_LEVEL_OPTION(
-            t.level, "draw level I only, whatever the others are, to level I + 1 of training images (the "
-                     "coarsest by itself), and compare it with level I of the data's images: what that level "
-                     "alone loses. --level 0 draws the same as --given 1"),
+        PYR_LEVEL_OPTION(t.level,
+                         "draw level I only, whatever the others are, to level I + 1 of training images (the "
+                         "coarsest by itself), and compare it with level I of the data's images: what that "
+                         "level alone loses. --level 0 draws the same as --given 1"),
         PYR_SAMPLING_OPTIONS(t.steps, t.sampler, t.of_class),
         PYR_GUIDANCE_OPTIONS(t.guidance),
         {.name = "batch",
@@ -571,14 +571,13 @@ pyr_status pyr_command_eval(int argc, char **argv)
         .most = 1,
         .summary =
             "Judge images against a data set: those that a run draws, a folder or zip of images, an NPZ or "
-            "another "
-            "file that --data reads. "
-            "Every figure is printed with the number of images, the reference and the feature network, and "
-            "their hashes. Features of references are kept in the cache.",
+            "another file that --data reads. Every figure is printed with the number of images, the "
+            "reference and the feature network, and their hashes. Features of references are kept in the "
+            "cache.",
         .examples =
             "  pyrdiff eval runs/fashion-mnist --json eval.json --sheet nearest.png\n"
-            "  pyrdiff eval runs/fashion-mnist --given 2            (levels 1 and 0, on real images of level "
-            "2)\n"
+            "  pyrdiff eval runs/fashion-mnist --given 2            (levels 1 and 0, on real images of "
+            "level 2)\n"
             "  pyrdiff eval runs/fashion-mnist --level 1            (level 1 alone, at its own resolution)\n"
             "  pyrdiff eval out/samples.npz --data PATH --metrics swd,spectrum\n"
             "  pyrdiff eval out --data PATH --inception inception.safetensors --ref-stats cifar10.npz\n",

@@ -2,8 +2,8 @@
 #include "cli/cli.h"
 
 #include "cascade/export.h"
-#include "terminal/output.h"
 #include "diffusion/ddpm.h"
+#include "terminal/output.h"
 #include <string.h>
 
 typedef struct typed {
@@ -87,8 +87,8 @@ pyr_status pyr_command_export(int argc, char **argv)
         .command = "export",
         .summary =
             "Write the levels of a run as directories that diffusers loads: each is a DDIMPipeline "
-            "(UNet2DModel and DDIMScheduler, v-prediction) of the standardised level, whose denoiser is "
-            "the level's own. docs/interchange.md says how they become images again.",
+            "(UNet2DModel and DDIMScheduler, v-prediction) of the standardised level, whose denoiser is the "
+            "level's own. docs/interchange.md says how they become images again.",
         .examples = "  pyrdiff export --network runs/fashion-mnist --outdir out\n"
                     "  python scripts/check-export.py runs/fashion-mnist out\n"
                     "  pyrdiff sample --network out/level-2 --seeds 0-15 --steps 18\n",

@@ -355,8 +355,8 @@ static pyr_status run_likelihood(void *at, pyr_parsed *parsed)
     PYR_TRY_OUT(fill_job(&w));
     if (!w.config.data.dequantise && t->dequantise)
         pyr_bar_line(&w.bar,
-                     "note: the run was trained on images that were not dequantised (data.dequantise), "
-                     "so its likelihood will be low at the finest noise levels");
+                     "note: the run was trained on images that were not dequantised (data.dequantise), so "
+                     "its likelihood will be low at the finest noise levels");
     pyr_stop_on_signals();
     w.start = pyr_now();
     PYR_TRY_OUT(pyr_likelihood_run(&result, &w.job));
@@ -478,11 +478,9 @@ pyr_status pyr_command_likelihood(int argc, char **argv)
         .command = "likelihood",
         .summary =
             "How probable a trained run says that images are: bits/dim with its standard error, per level "
-            "and in "
-            "total, by the probability-flow ODE and a variational bound. A haar pyramid and a single "
-            "resolution "
-            "have the likelihood of images; other filters have that of their code. Computed in f32 unless "
-            "--precision says otherwise.",
+            "and in total, by the probability-flow ODE and a variational bound. A haar pyramid and a single "
+            "resolution have the likelihood of images; other filters have that of their code. Computed in "
+            "f32 unless --precision says otherwise.",
         .examples =
             "  pyrdiff likelihood --network runs/fashion-mnist-haar --count 1000\n"
             "  pyrdiff likelihood --network runs/fashion-mnist-haar --probes 4 --rtol 1e-5 --json FILE\n"

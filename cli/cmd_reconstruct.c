@@ -3,10 +3,10 @@
 
 #include "base/mem.h"
 #include "cli/codes_file.h"
-#include "terminal/output.h"
 #include "pictures/image_file.h"
 #include "pictures/pixels.h"
 #include "pictures/png_file.h"
+#include "terminal/output.h"
 #include <math.h>
 #include <string.h>
 
@@ -86,7 +86,9 @@ pyr_status pyr_command_reconstruct(int argc, char **argv)
         .least = 2,
         .most = 2,
         .summary = "Put a picture together again from the " PYR_CODES_NAME " of pyrdiff decompose. It has "
-                   "the bits and channels of the original, and its pixels bit for bit.",
+                   "the bits and channels of the "
+                   "original, and its pixels bit "
+                   "for bit.",
         .examples = "  pyrdiff reconstruct codes photo2.png\n",
     };
     pyr_parsed parsed;

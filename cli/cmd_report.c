@@ -30,8 +30,8 @@ pyr_status pyr_command_report(int argc, char **argv)
         .summary =
             "Write one self-contained page of HTML on runs and comparisons: losses by level and noise "
             "level, samples, spectra of the data beside the noise, tables and curves of pyrdiff compare, "
-            "configurations. RUN is a run, the folder of a comparison, or a folder of such folders; "
-            "several stand side by side in the same plots.",
+            "configurations. RUN is a run, the folder of a comparison, or a folder of such folders; several "
+            "stand side by side in the same plots.",
         .examples = "  pyrdiff report runs/fashion-mnist\n"
                     "  pyrdiff report runs/a runs/b --out both.html\n",
         .table = table,

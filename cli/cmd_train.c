@@ -8,9 +8,9 @@
 #include "cli/cli.h"
 #include "cli/next_command.h"
 #include "cli/open_data.h"
+#include "graph/step_loop.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
-#include "graph/step_loop.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -70,9 +70,8 @@ static void show_level(void *ctx, const pyr_level_trainer *trainer, const pyr_le
     if (s->dry)
         pyr_print(
             "level %d: parameters, gradient, moments, EMA %.2f MiB; activations %.2f MiB (%.3f MiB an "
-            "image); "
-            "accumulators and packed weights %.2f MiB; images on their way %.2f MiB; held-out loss %.2f MiB; "
-            "libraries about %.2f MiB; peak %.2f MiB beside the data set\n",
+            "image); accumulators and packed weights %.2f MiB; images on their way %.2f MiB; held-out loss "
+            "%.2f MiB; libraries about %.2f MiB; peak %.2f MiB beside the data set\n",
             level->facts.index, pyr_mib(m->blocks), pyr_mib(m->activations),
             pyr_mib(m->activations) / (m->lanes * m->micro_batch), pyr_mib(m->accumulators), pyr_mib(m->feed),
             pyr_mib(m->held_out), pyr_mib(m->library), pyr_mib(m->total));
@@ -225,8 +224,7 @@ pyr_status pyr_command_train(int argc, char **argv)
          .target = &t.config,
          .standard = "",
          .help = "configuration; without it that of an existing --outdir, or configs/fashion-mnist.cfg, "
-                 "which is built in, "
-                 "with levels by the size of the images: halved to 8 pixels or less"},
+                 "which is built in, with levels by the size of the images: halved to 8 pixels or less"},
         {.name = "outdir",
          .argument = "DIR",
          .type = PYR_SETTING_TEXT,

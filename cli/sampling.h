@@ -1,5 +1,5 @@
-/* sampling.h - the options of sampling that several commands have: --steps, --sampler, --class, and guidance.
- */
+/* sampling.h - the options of sampling that several commands have: --steps, --sampler, --class, and
+ * guidance. */
 #ifndef PYR_CLI_SAMPLING_H
 #define PYR_CLI_SAMPLING_H
 

@@ -60,8 +60,8 @@ static pyr_status check_classes(const pyr_compare_job *job, const pyr_config *co
         if (s->classes && s->sampler_guidance != 1 && !(s->class_dropout > 0))
             return pyr_fail(
                 PYR_E_CONFIG,
-                "level.sampler.guidance of level %d is %g, but with level.class_dropout 0 there is "
-                "nothing to be guided away from: set one of the two",
+                "level.sampler.guidance of level %d is %g, but with level.class_dropout 0 there is nothing "
+                "to be guided away from: set one of the two",
                 i, s->sampler_guidance);
     }
     if (classes) {
@@ -91,8 +91,8 @@ static pyr_status take_config(pyr_plan_facts *facts, const pyr_config *config, b
         if (config->level[i].sampler.kind == PYR_RK45)
             return pyr_fail(
                 PYR_E_CONFIG,
-                "the sampler of level %d is rk45, whose cost is known only afterwards: a comparison "
-                "at one cost of sampling takes one of the others, add --set level.sampler.kind=heun",
+                "the sampler of level %d is rk45, whose cost is known only afterwards: a comparison at one "
+                "cost of sampling takes one of the others, add --set level.sampler.kind=heun",
                 i);
         facts->share[i] = pyr_level_duration(config, i).value / whole.value;
         facts->sampler[i] = config->level[i].sampler;

@@ -8,13 +8,12 @@
  * Everything that computes runs in child processes, one after the other (base/child.h): peak memory is each
  * training's own. What is finished is not done again: a run goes on from its last checkpoint, a judged run
  * has its eval.json, which says by a hash of all settings, of the data and of the feature networks whether it
- * still holds.
- */
+ * still holds. */
 #ifndef PYR_COMPARISON_COMPARE_H
 #define PYR_COMPARISON_COMPARE_H
 
-#include "eval/evaluate.h"
 #include "comparison/variant.h"
+#include "eval/evaluate.h"
 
 enum { PYR_CURVE_POINTS = 8, PYR_COMPARED_SEEDS = 64 };
 

@@ -5,8 +5,7 @@
  *                    "metrics": {"frechet": …, "swd": […], …}}, …],
  *      "curve": [the same with a fraction below 1]}
  *
- * A figure is a list: one number, or one a level from the coarsest on. What is missing has none.
- */
+ * A figure is a list: one number, or one a level from the coarsest on. What is missing has none. */
 #ifndef PYR_COMPARISON_COMPARE_FILE_H
 #define PYR_COMPARISON_COMPARE_FILE_H
 

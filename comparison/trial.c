@@ -6,8 +6,8 @@
 #include "base/mem.h"
 #include "base/shown.h"
 #include "base/stop.h"
-#include "report/train_log.h"
 #include "pictures/grid.h"
+#include "training/train_log.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

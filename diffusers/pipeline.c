@@ -99,8 +99,7 @@ static pyr_status find_scheduler(pyr_pipeline_files *out, const char *path)
     }
     if (!there)
         return pyr_fail(PYR_E_IO,
-                        "%s has no %s: without it nobody knows the noise that the model was "
-                        "trained with",
+                        "%s has no %s: without it nobody knows the noise that the model was trained with",
                         path, name);
     out->scheduler_path = pyr_path_join(path, name);
     return out->scheduler_path ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", path);
@@ -208,8 +207,8 @@ pyr_status pyr_pipeline_fail_no_run(const char *path)
             path);
     if (!pyr_is_folder(path) || !(holds(path, "config.json") || holds(path, "unet/config.json")))
         return pyr_fail(PYR_E_IO,
-                        "%s is not a run of pyrdiff: it has no pyrdiff.cfg (train one with pyrdiff "
-                        "train --outdir %s)",
+                        "%s is not a run of pyrdiff: it has no pyrdiff.cfg (train one with pyrdiff train "
+                        "--outdir %s)",
                         path, path);
     for (int up = 1; up <= 2 && !run; up++)
         run = holder_of(path, up, "pyrdiff.cfg");
@@ -268,8 +267,8 @@ static pyr_status check_network(pyr_pipeline *p, const pyr_pipeline_files *f)
     if (u->in_channels != u->out_channels)
         return pyr_fail(
             PYR_E_UNSUPPORTED,
-            "%s: the network reads %d channels and gives %d: it wants a condition%s, which a pipeline "
-            "does not have",
+            "%s: the network reads %d channels and gives %d: it wants a condition%s, which a pipeline does "
+            "not have",
             path, u->in_channels, u->out_channels, f->ours ? ", the coarser image" : "");
     if (u->out_channels / patch2 > 4 || (f->ours && f->facts.bands != 1))
         return pyr_fail(PYR_E_UNSUPPORTED, "%s: %d channels are no picture, which has 1 to 4", path,

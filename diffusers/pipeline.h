@@ -5,13 +5,12 @@
  *     DIR/unet/config.json, ....safetensors     the network (unet_config.h, unet_file.h)
  *     DIR/scheduler/scheduler_config.json       the noise (scheduler_config.h)
  *
- * Old ones have the network and scheduler_config.json side by side in DIR.
- */
+ * Old ones have the network and scheduler_config.json side by side in DIR. */
 #ifndef PYR_DIFFUSERS_PIPELINE_H
 #define PYR_DIFFUSERS_PIPELINE_H
 
-#include "levels/level.h"
 #include "diffusers/scheduler_config.h"
+#include "levels/level.h"
 #include "network/unet_file.h"
 
 /* What the files say, without the weights. */

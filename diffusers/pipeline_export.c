@@ -24,9 +24,8 @@ static pyr_status check(const pyr_level *level, int timesteps)
     if (timesteps < 2 || timesteps > PYR_MAX_TIMESTEPS)
         return pyr_fail(PYR_E_ARG, "%d timesteps, should be 2..%d", timesteps, PYR_MAX_TIMESTEPS);
     if (level->unet.time_embedding_type != PYR_UNET_POSITIONAL)
-        why =
-            "reads its noise level through Fourier features, which the schedulers of the library do not feed "
-            "(network.time_embedding_type = positional can be exported)";
+        why = "reads its noise level through Fourier features, which the schedulers of the library do not "
+              "feed (network.time_embedding_type = positional can be exported)";
     else if (level->facts.blind)
         why =
             "is not told its noise level and reads unscaled images, which no scheduler of the library gives";

@@ -8,13 +8,12 @@
  * with v = -F. So the level is a v-prediction model: conv_out changes its sign, the noise levels of the
  * level's sampling become T timesteps (trained_betas), and the time embedding becomes a table (`learned`)
  * whose row t is what the sinusoids of tau(s_t) are. Levels that predict v, x0 or epsilon are those of the
- * library.
- */
+ * library. */
 #ifndef PYR_DIFFUSERS_PIPELINE_EXPORT_H
 #define PYR_DIFFUSERS_PIPELINE_EXPORT_H
 
-#include "levels/level.h"
 #include "diffusers/scheduler_config.h"
+#include "levels/level.h"
 #include "network/unet_file.h"
 
 /* Write FOLDER/model_index.json, FOLDER/scheduler/scheduler_config.json and FOLDER/unet/ of the level, whose

@@ -240,8 +240,7 @@ static pyr_status read_class(pyr_scheduler_config *out, const char *class_name, 
     if (!class_name)
         return pyr_fail(
             PYR_E_UNSUPPORTED,
-            "%s: _class_name is missing: which scheduler is it? DDPMScheduler and DDIMScheduler are "
-            "offered",
+            "%s: _class_name is missing: which scheduler is it? DDPMScheduler and DDIMScheduler are offered",
             name);
     snprintf(out->class_name, sizeof out->class_name, "%s", class_name);
     out->kind = kind_of(class_name);

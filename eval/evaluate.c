@@ -4,10 +4,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/stop.h"
-#include "features/classifier.h"
-#include "features/features.h"
 #include "eval/metrics.h"
 #include "eval/reference.h"
+#include "features/classifier.h"
+#include "features/features.h"
 #include "pictures/grid.h"
 #include "pictures/image_values.h"
 #include "pictures/pixels.h"
@@ -262,8 +262,8 @@ static pyr_status warn_of_few(evaluating *e)
         return PYR_OK;
     e->warned_of_few = true;
     snprintf(against, sizeof against, "%lld", (long long)m);
-    return warn(e, pyr_strfmt("%lld images against %s: with fewer than %d the Frechet distance comes "
-                              "out too high, compare it only with figures of the same numbers",
+    return warn(e, pyr_strfmt("%lld images against %s: with fewer than %d the Frechet distance comes out "
+                              "too high, compare it only with figures of the same numbers",
                               (long long)n, m ? against : e->about.reference, PYR_FEW_IMAGES));
 }
 
@@ -613,8 +613,8 @@ pyr_status pyr_evaluate_size(const pyr_evaluate_job *job, const char *name, int 
     return PYR_OK;
 }
 
-/* Grey files are not compared with colours, though they could be made such: their figures would be of that.
- */
+/* Grey files are not compared with colours, though they could be made such: their figures would be of
+ * that. */
 static pyr_status check_colours(const pyr_evaluate_job *job)
 {
     const pyr_image_set *set = job->samples;
@@ -902,8 +902,8 @@ static pyr_status temporary_folder(char **out)
     if (mkdtemp(*out))
         return PYR_OK;
     pyr_fail(PYR_E_IO,
-             "%s: there is no place to keep a classifier in: %s; set XDG_CACHE_HOME or TMPDIR to a "
-             "folder that can be written, or name a classifier: --classifier FILE",
+             "%s: there is no place to keep a classifier in: %s; set XDG_CACHE_HOME or TMPDIR to a folder "
+             "that can be written, or name a classifier: --classifier FILE",
              *out, strerror(errno));
     pyr_free(*out);
     *out = NULL;

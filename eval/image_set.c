@@ -111,8 +111,8 @@ static pyr_status take(pyr_image_set *set, const pyr_image *image, int64_t i, in
     if (image->h != set->h || image->w != set->w)
         return pyr_fail(
             PYR_E_SHAPE,
-            "%s: %s is %dx%d, the images before it are %dx%d; samples have one size, is it another "
-            "kind of picture?",
+            "%s: %s is %dx%d, the images before it are %dx%d; samples have one size, is it another kind of "
+            "picture?",
             path, name, image->h, image->w, set->h, set->w);
     set->grey = set->grey && is_grey(image);
     set->file_c = image->c > set->file_c ? image->c : set->file_c;
@@ -205,8 +205,8 @@ static pyr_status judge_range(pyr_image_set *set)
     if (i == PYR_SAMPLE_WARNINGS || !pyr_range_guess(range, least, most, set->words ? 16 : 8))
         return PYR_OK;
     set->warning[i] =
-        pyr_strfmt("the images' values are %u to %u of 0 to %u, an eighth of the range or less: "
-                   "they are judged so; samples have all of it, data.range is of --data alone",
+        pyr_strfmt("the images' values are %u to %u of 0 to %u, an eighth of the range or less: they are "
+                   "judged so; samples have all of it, data.range is of --data alone",
                    least, most, set->words ? 65535u : 255u);
     return set->warning[i] ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a warning about the images");
 }

@@ -34,8 +34,8 @@ static pyr_value layer(pyr_graph *g, pyr_value x, int number)
 
 /* Patches of 2x2 first: without them an epoch takes about four times as long. Down to 4x4 pixels or fewer, so
  * that a layer sees the whole image before the mean forgets where things are: an epoch of Fashion-MNIST
- * told 87.7 % right with two convolutions at 14x14 and 7x7 and a third at 3x3, 85.7 % with the third at 7x7.
- */
+ * told 87.7 % right with two convolutions at 14x14 and 7x7 and a third at 3x3, 85.7 % with the third at
+ * 7x7. */
 pyr_network_ends pyr_classifier_build(pyr_graph *g, const pyr_classifier_shape *shape, pyr_type real)
 {
     pyr_network_ends ends = {.x = pyr_graph_input(g, (pyr_shape){1, shape->h, shape->w, shape->c}, real)};
@@ -562,8 +562,8 @@ static pyr_status check_data(const pyr_dataset *data)
 {
     if (!pyr_dataset_labels(data, PYR_TRAIN))
         return pyr_fail(PYR_E_ARG,
-                        "the data has no labels, which a classifier needs: images in one subfolder "
-                        "for each class, IDX files with labels, or CIFAR's files have them");
+                        "the data has no labels, which a classifier needs: images in one subfolder for each "
+                        "class, IDX files with labels, or CIFAR's files have them");
     if (pyr_dataset_classes(data) < 2)
         return pyr_fail(PYR_E_ARG, "the data has one class only: there is nothing to tell apart");
     return PYR_OK;

@@ -5,15 +5,14 @@
  * layer the logits. Images are read as values (2p - 255)/256.
  *
  * Its file is a safetensors file: the weights, and in the metadata what they are of. Training with a duration
- * in images or epochs gives the same bytes with any number of threads.
- */
+ * in images or epochs gives the same bytes with any number of threads. */
 #ifndef PYR_FEATURES_CLASSIFIER_H
 #define PYR_FEATURES_CLASSIFIER_H
 
-#include "settings/settings.h"
 #include "features/feature_network.h"
 #include "graph/safetensors.h"
 #include "images/dataset.h"
+#include "settings/settings.h"
 
 /* ---- training ---------------------------------------------------------------------------------- */
 
@@ -63,8 +62,8 @@ pyr_network_ends pyr_classifier_build(pyr_graph *g, const pyr_classifier_shape *
 bool pyr_is_classifier(const pyr_safetensors *file);
 pyr_status pyr_classifier_read_shape(pyr_classifier_shape *out, const pyr_safetensors *file,
                                      const char *path);
-/* Its weights into a block of `params`, and their hash, which must be the one in the metadata. PYR_E_FORMAT.
- */
+/* Its weights into a block of `params`, and their hash, which must be the one in the metadata.
+ * PYR_E_FORMAT. */
 pyr_status pyr_classifier_load(uint64_t *hash, const pyr_safetensors *file, const char *path,
                                const pyr_params *params, pyr_kernels *k, void *block);
 

@@ -49,8 +49,8 @@ static pyr_status load_weights(pyr_features *f, const pyr_safetensors *file, con
     if (!f->inception && there < wanted) /* before memory is taken for them; Inception's are never so many */
         return pyr_fail(
             PYR_E_FORMAT,
-            "%s holds %zu numbers, the network of %d classes that it tells of has %zu: it is damaged; "
-            "train or convert it again",
+            "%s holds %zu numbers, the network of %d classes that it tells of has %zu: it is damaged; train "
+            "or convert it again",
             path, there, f->shape.classes, wanted);
     PYR_TRY(k->alloc(k, &f->block, f->params.count * pyr_type_size(k->real), "weights of a feature network"));
     if (f->inception)

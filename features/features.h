@@ -1,8 +1,7 @@
 /* features.h - feature networks: images to the vectors in which sets of images are compared.
  *
  * Two kinds: a small classifier trained on the data set's own labels (classifier.h), and Inception-v3 as FID
- * uses it (inception.h), whose weights are the user's.
- */
+ * uses it (inception.h), whose weights are the user's. */
 #ifndef PYR_FEATURES_FEATURES_H
 #define PYR_FEATURES_FEATURES_H
 

@@ -5,8 +5,7 @@
  * leave padding out; the last block pools by maxima; logits are of 1008 classes. Batch norms (eps 1e-3,
  * statistics of the file) are folded into the convolutions when the weights are read. The file's names are
  * those of torchvision and pytorch-fid ("Mixed_5b.branch1x1.conv.weight"); scripts/convert-inception.py
- * writes it.
- */
+ * writes it. */
 #ifndef PYR_FEATURES_INCEPTION_H
 #define PYR_FEATURES_INCEPTION_H
 

@@ -11,8 +11,7 @@
  *     pyr_handover_result(&h, &results);       // of the oldest step that was not read yet
  *
  * Marks 0 .. 2 + k->ahead of the table are used. Several of these on one table are in nobody's way: a mark
- * that another one sets again stands later.
- */
+ * that another one sets again stands later. */
 #ifndef PYR_GRAPH_HANDOVER_H
 #define PYR_GRAPH_HANDOVER_H
 

@@ -117,9 +117,9 @@ static pyr_status take(loop *l, const pyr_train_step *after)
     if (++l->skipped_in_a_row < l->plan->most_skipped)
         return PYR_OK;
     return pyr_fail(PYR_E_NUMERIC,
-                    "%d steps in a row had a loss or gradient that is not finite, the last was step "
-                    "%lld (loss %g, gradient norm %g; %s); the last checkpoint is from before them. "
-                    "A lower --lr or --clip 1 usually helps",
+                    "%d steps in a row had a loss or gradient that is not finite, the last was step %lld "
+                    "(loss %g, gradient norm %g; %s); the last checkpoint is from before them. A lower --lr "
+                    "or --clip 1 usually helps",
                     l->skipped_in_a_row, (long long)step, after->loss, after->grad_norm,
                     calls->explain ? calls->explain(calls->ctx, step) : "");
 }

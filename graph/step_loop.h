@@ -1,7 +1,6 @@
 /* step_loop.h - the loop over steps: rate, finite check, cadence of checkpoints and reports, stops.
  *
- * The step itself is a callback, so that a level, a cascade and a classifier train in the same loop.
- */
+ * The step itself is a callback, so that a level, a cascade and a classifier train in the same loop. */
 #ifndef PYR_GRAPH_STEP_LOOP_H
 #define PYR_GRAPH_STEP_LOOP_H
 
@@ -24,8 +23,7 @@ typedef struct pyr_train_plan {
     pyr_rate rate;        /* cosine: from there to zero at the end; after the warm-up */
     int64_t warmup;       /* steps of linear rise */
     double clip, ema_window;
-    int64_t checkpoint, report, evaluate,
-        snapshot;     /* every so many images; 0: never.
+    int64_t checkpoint, report, evaluate, snapshot; /* every so many images; 0: never.
                          Checkpoint and snapshot (unless NULL) are also due at the end */
     int most_skipped; /* steps in a row that may be skipped before the run stops */
     pyr_train_bend bend;

@@ -1,6 +1,7 @@
 /* dataset.c - a data set: recognising it, opening it, reading its images. */
 #include "images/dataset_internal.h"
 
+#include "archives/tar_file.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -8,7 +9,6 @@
 #include "layouts/foreign.h"
 #include "pictures/image_file.h"
 #include "pictures/pixels.h"
-#include "archives/tar_file.h"
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -87,8 +87,7 @@ static pyr_status collect(pyr_collection *c, const char *path)
         return pyr_fail(PYR_E_FORMAT,
                         "%s: nothing to read in this folder: no picture (" PYR_IMAGE_FORMATS
                         "), no IDX (train-images-idx3-ubyte), no CIFAR (data_batch_1.bin), no STL-10 "
-                        "(train_X.bin), no NPZ or "
-                        "NPY, no tar",
+                        "(train_X.bin), no NPZ or NPY, no tar",
                         path);
     return status;
 }
@@ -249,8 +248,8 @@ static pyr_status check(const pyr_data_settings *s)
     return PYR_OK;
 }
 
-/* A third of what this process may still take: the images, as much again while they are made, and a network.
- */
+/* A third of what this process may still take: the images, as much again while they are made, and a
+ * network. */
 static uint64_t memory_for(const pyr_data_settings *s)
 {
     return s->memory > 0 ? (uint64_t)s->memory : pyr_memory_left() / 3;

@@ -7,8 +7,7 @@
  * has 16: in memory, or, when they take more of it than they may, in a file of the cache
  * (~/.cache/pyrdiff/images), which is made once and read by any number of processes. It is read by position
  * and not mapped: a map counts against a limit of address space, and a fault of the disk would kill the
- * process.
- */
+ * process. */
 #ifndef PYR_IMAGES_DATASET_H
 #define PYR_IMAGES_DATASET_H
 

@@ -12,8 +12,7 @@
  * A file that is damaged or of another version is made anew when that is seen on opening. An image is
  * compared with its checksum whenever it is read: 0.2 us for one of 784 bytes, 1.3 us for 64x64 in colour.
  *
- * The file can be removed at any time; a running process keeps what it has open.
- */
+ * The file can be removed at any time; a running process keeps what it has open. */
 #include "base/atomic_file.h"
 #include "images/dataset_internal.h"
 
@@ -245,8 +244,8 @@ pyr_status pyr_dataset_cache_read(const pyr_dataset *set, int64_t slot, void *ds
     if (sum != pyr_checksum_at(dst, set->image_bytes, (uint64_t)slot))
         return pyr_fail(
             PYR_E_FORMAT,
-            "%s is damaged: image %lld of the data set is not what was written; remove this file, and "
-            "it is made again from the data set",
+            "%s is damaged: image %lld of the data set is not what was written; remove this file, and it is "
+            "made again from the data set",
             set->cache, (long long)slot);
     return PYR_OK;
 }

@@ -1,11 +1,11 @@
 /* image_zip.c - image files in a zip archive. */
-#include "images/collection.h"
+#include "layouts/collection.h"
 
+#include "archives/folder_names.h"
+#include "archives/zip_file.h"
 #include "base/mem.h"
-#include "layouts/folder_names.h"
 #include "layouts/foreign.h"
 #include "pictures/image_file.h"
-#include "archives/zip_file.h"
 #include <string.h>
 
 /* ---- the archive, as decoding sees it ---- */

@@ -1,5 +1,5 @@
 /* packed_kinds.c - which packed data set a file or folder is. */
-#include "images/collection.h"
+#include "layouts/collection.h"
 
 #include "base/mem.h"
 #include "pictures/image_file.h"

@@ -1,8 +1,8 @@
 #include "layouts/dataset_json.h"
 
+#include "archives/folder_names.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "layouts/folder_names.h"
 #include <stdlib.h>
 #include <string.h>
 

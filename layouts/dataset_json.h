@@ -1,8 +1,8 @@
 /* dataset_json.h - the labels that EDM's dataset_tool writes beside images (T. Karras et al., "Elucidating
  * the Design Space of Diffusion-Based Generative Models", 2022; the same in StyleGAN's):
  *
- *     {"labels": [["00000/img00000000.png", 3], ["00000/img00000001.png", 0], ...]}    or    {"labels": null}
- */
+ *     {"labels": [["00000/img00000000.png", 3], ["00000/img00000001.png", 0], ...]}    or    {"labels":
+ * null} */
 #ifndef PYR_LAYOUTS_DATASET_JSON_H
 #define PYR_LAYOUTS_DATASET_JSON_H
 

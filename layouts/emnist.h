@@ -2,12 +2,11 @@
  * letters", 2017), whose files are told by their names, emnist-letters-train-images-idx3-ubyte.
  *
  * The pictures are transposed in the files. The labels of `letters` are 1 to 26; those of the other parts
- * begin at 0, and which letters they are says emnist-PART-mapping.txt.
- */
+ * begin at 0, and which letters they are says emnist-PART-mapping.txt. */
 #ifndef PYR_LAYOUTS_EMNIST_H
 #define PYR_LAYOUTS_EMNIST_H
 
-#include "images/collection.h"
+#include "layouts/collection.h"
 
 bool pyr_emnist_is(const char *path); /* by the file's name */
 

@@ -319,8 +319,8 @@ static bool known_folder(pyr_text *sentence, const char *path, const pyr_names *
                  {".pkl .pickle", "a folder of pickles"}};
     /* pictures of other formats: which tool converts them is told for one of them */
     static const char pictures[] =
-        ".heic .heif .avif .gif .bmp .psd .dng .nef .arw .cr2 .jxl .jp2 .exr .hdr .dcm .ppm "
-        ".pgm .tga .svg .mp4 .mov .avi .mkv .webm .rar .7z .zst";
+        ".heic .heif .avif .gif .bmp .psd .dng .nef .arw .cr2 .jxl .jp2 .exr .hdr .dcm .ppm .pgm .tga .svg "
+        ".mp4 .mov .avi .mkv .webm .rar .7z .zst";
     const char *name;
 
     if (has_batches(names) || (has(names, "train") && has(names, "test") && has(names, "meta")))
@@ -339,8 +339,8 @@ static bool known_folder(pyr_text *sentence, const char *path, const pyr_names *
         return with_ending(names, ".csv .csv.gz") && convert(sentence, path, "tables of text");
     pyr_text_add(
         sentence,
-        "%s: no file in it is of a format that is read here (there is %s); convert them to PNG, such as with "
-        "mogrify -format png (films: ffmpeg; archives: unpack them)",
+        "%s: no file in it is of a format that is read here (there is %s); convert them to PNG, such as "
+        "with mogrify -format png (films: ffmpeg; archives: unpack them)",
         path, name);
     return !sentence->failed;
 }

@@ -1,6 +1,5 @@
 /* foreign.h - formats that are not read here: which one a file or folder is, and what to do. One sentence,
- * with a line to type: scripts/convert-dataset for data sets, a named tool for pictures.
- */
+ * with a line to type: scripts/convert-dataset for data sets, a named tool for pictures. */
 #ifndef PYR_LAYOUTS_FOREIGN_H
 #define PYR_LAYOUTS_FOREIGN_H
 

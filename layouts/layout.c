@@ -1,9 +1,9 @@
 /* layout.c - parts first, then which is held out, then classes, then the sentence on it. */
 #include "layouts/layout.h"
 
+#include "archives/folder_names.h"
 #include "base/mem.h"
-#include "images/collection.h"
-#include "layouts/folder_names.h"
+#include "layouts/collection.h"
 #include "pictures/image_file.h"
 #include <stdlib.h>
 #include <string.h>
@@ -176,8 +176,8 @@ static pyr_status judge_parts(bool *parted, int *kinds, work *w, const pyr_folde
     held = count[PYR_PART_TEST] + count[PYR_PART_VAL] > 0;
     if (count[PYR_PART_TRAIN] && (held || count[PYR_PART_REST] || count[PYR_PART_TRAIN] == folders->n))
         *parted = folders->n > 1;
-    else if (count[PYR_PART_TRAIN]) /* a class, as bus, car and train are, unless all else is without folders
-                                     */
+    else if (count[PYR_PART_TRAIN]) /* a class, as bus, car and train are, unless all else is without
+    folders */
         PYR_TRY(only_train_has_folders(parted, w, folders, kinds));
     else if (held && folders->n > 1 &&
              !in_train(w)) { /* no train/: what is beside the held-out part, or all */
@@ -404,8 +404,8 @@ static piece second_folder(const piece *first)
     return (piece){inner, slash ? (size_t)(slash - inner) : 0, 0};
 }
 
-/* The next piece of the same first folder with another second one; n, or a new first folder: there is none.
- */
+/* The next piece of the same first folder with another second one; n, or a new first folder: there is
+ * none. */
 static size_t next_second(const piece *at, size_t n, size_t i)
 {
     piece now = second_folder(&at[i]), next;
@@ -418,8 +418,8 @@ static size_t next_second(const piece *at, size_t n, size_t i)
     return n;
 }
 
-/* The places where another second folder begins among the n pieces of one first folder; *groups = how many.
- */
+/* The places where another second folder begins among the n pieces of one first folder; *groups = how
+ * many. */
 static pyr_status second_folders(size_t **out, size_t *groups, const piece *at, size_t n)
 {
     *groups = 0;
@@ -529,8 +529,8 @@ static pyr_status training_classes(work *w)
             if (same)
                 PYR_TRY(pyr_names_add(
                     &w->out->warnings,
-                    "the folders that are taken for classes hold the same folders each: if those "
-                    "are the classes, say data.classes = \"folders\""));
+                    "the folders that are taken for classes hold the same folders each: if those are the "
+                    "classes, say data.classes = \"folders\""));
             return shards == PYR_SHARDS_MAYBE ? warn_shards(w) : PYR_OK;
         }
         step_in(w);

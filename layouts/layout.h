@@ -12,8 +12,7 @@
  *   whatever is below them (Tiny-ImageNet's images/). A held-out image is of the class in its path, or none.
  * - Numbered folders are parts of one set when the number says which files are inside (layout_shards.c).
  * - Masks beside images (train_masks, images/ and masks/, x_mask.png beside x.png) are left aside, and so are
- *   a folder with a second copy of all and WebDataset's further images of one key.
- */
+ *   a folder with a second copy of all and WebDataset's further images of one key. */
 #ifndef PYR_LAYOUTS_LAYOUT_H
 #define PYR_LAYOUTS_LAYOUT_H
 
@@ -86,8 +85,8 @@ typedef struct pyr_folders {
 /* The folders that items begin .. end - 1 are in, which share the first `skip` characters of their names. */
 pyr_status pyr_folders_of(pyr_folders *out, const pyr_items *items, size_t begin, size_t end, size_t skip);
 void pyr_folders_free(pyr_folders *folders);
-/* `skip`, further by the lone folders around these images; at most to the folder that holds several things.
- */
+/* `skip`, further by the lone folders around these images; at most to the folder that holds several
+ * things. */
 pyr_status pyr_folders_around(size_t *skip, const pyr_items *items, size_t begin, size_t end);
 
 /* Take masks, a second copy of all, and further images of one key, out of the list; say so in the layout,

@@ -2,8 +2,8 @@
  * file's name and its class first, separated by tabs (Tiny-ImageNet) or by a comma (ImageNet at Kaggle). */
 #include "layouts/layout.h"
 
+#include "archives/folder_names.h"
 #include "base/mem.h"
-#include "layouts/folder_names.h"
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

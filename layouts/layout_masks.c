@@ -2,9 +2,9 @@
  * of one key. */
 #include "layouts/layout.h"
 
+#include "archives/folder_names.h"
 #include "base/mem.h"
-#include "images/collection.h"
-#include "layouts/folder_names.h"
+#include "layouts/collection.h"
 #include "pictures/image_file.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,8 +117,7 @@ static pyr_status stems_of(stem **out, size_t *n, const masks *m, const pyr_fold
 }
 
 /* Whether nine of ten files in `folder` are named for one of the images: with its stem, or that and an
- * ending; `derived`: only the latter.
- */
+ * ending; `derived`: only the latter. */
 static pyr_status belong(bool *out, const masks *m, const pyr_folder *folder, const pyr_folder *images,
                          bool derived)
 {
@@ -149,9 +148,8 @@ static pyr_status belong(bool *out, const masks *m, const pyr_folder *folder, co
 static pyr_status suspect(masks *m, const pyr_folder *folder, const pyr_folder *images)
 {
     char *sentence =
-        pyr_strfmt("%.*s/ beside %.*s/ looks like masks or labels, but its files are named "
-                   "otherwise: they are taken for images too; move it out of the data set if they "
-                   "are not meant",
+        pyr_strfmt("%.*s/ beside %.*s/ looks like masks or labels, but its files are named otherwise: they "
+                   "are taken for images too; move it out of the data set if they are not meant",
                    (int)folder->n, folder->name, (int)images->n, images->name);
     pyr_status status = sentence ? pyr_names_add(&m->out->warnings, sentence)
                                  : pyr_fail(PYR_E_NOMEM, "out of memory for a warning");

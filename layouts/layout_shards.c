@@ -12,11 +12,11 @@
  *
  * Classes of equal size whose files are counted through would look the same; then folders as parts are made
  * by programs, which pad their numbers with zeros (00, 01), while labels are bare (0, 1, ..., 10): bare ones
- * are classes, and it is said that they might be parts. A word for parts (part-00, shard_0001) needs no more.
- */
+ * are classes, and it is said that they might be parts. A word for parts (part-00, shard_0001) needs no
+ * more. */
 #include "layouts/layout.h"
 
-#include "layouts/folder_names.h"
+#include "archives/folder_names.h"
 #include <string.h>
 
 static bool is_hex(char c)

@@ -311,8 +311,8 @@ pyr_status pyr_class_choose(pyr_class_choice *out, const pyr_class_list *list, c
     if (!list->n_can)
         return pyr_fail(
             PYR_E_ARG,
-            "--class %s: no class was ever trained (class_dropout is 1), only images of none: leave "
-            "--class out",
+            "--class %s: no class was ever trained (class_dropout is 1), only images of none: leave --class "
+            "out",
             typed);
     if (strcmp(typed, "all") == 0 || strcmp(typed, "random") == 0) {
         out->kind = *typed == 'a' ? PYR_CLASS_ALL : PYR_CLASS_RANDOM;

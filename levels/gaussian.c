@@ -70,8 +70,8 @@ static void rotate_channels(const pyr_gaussian *g, double *z, double *room, bool
 }
 
 /* Factors between orthonormal coefficients and FFTW's: X_k = 2 sum x_j cos(...), so c_k = X_k / sqrt(2n), and
- * c_0 = X_0 / sqrt(4n); backwards x = Y_0 + 2 sum Y_k cos(...), so Y_k = c_k / sqrt(2n), Y_0 = c_0 / sqrt(n).
- */
+ * c_0 = X_0 / sqrt(4n); backwards x = Y_0 + 2 sum Y_k cos(...), so Y_k = c_k / sqrt(2n), Y_0 = c_0 /
+ * sqrt(n). */
 static void scale(const pyr_gaussian *g, double *z, double first)
 {
     size_t h = (size_t)g->shape.h, w = (size_t)g->shape.w, c = (size_t)g->shape.c;
@@ -464,8 +464,8 @@ static pyr_status check_facts(const pyr_level *level, const pyr_level_facts *fac
     return same ? PYR_OK
                 : pyr_fail(
                       PYR_E_FORMAT,
-                      "%s was measured for another level, other data or another standardisation than "
-                      "level %d of this run has: pyrdiff analyze --network %s --level %d measures it again",
+                      "%s was measured for another level, other data or another standardisation than level "
+                      "%d of this run has: pyrdiff analyze --network %s --level %d measures it again",
                       path, own->index, run, own->index);
 }
 

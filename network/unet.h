@@ -3,8 +3,7 @@
  * Parameter names and the order of operations are those of diffusers (unet_2d.py, unet_2d_blocks.py,
  * resnet.py), so that files are exchanged without a table of names. Two additions:
  * `patch` (pixel_unshuffle in front, pixel_shuffle behind), and sizes that cannot be
- * halved evenly: an upsampling goes to the size of the skip connection that comes next.
- */
+ * halved evenly: an upsampling goes to the size of the skip connection that comes next. */
 #ifndef PYR_NETWORK_UNET_H
 #define PYR_NETWORK_UNET_H
 

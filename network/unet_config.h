@@ -2,8 +2,7 @@
  *
  * A plain structure with every key of its config.json that is offered here,
  * read and written so that each program loads the other's models
- * (huggingface/diffusers, models/unets/unet_2d.py and unet_2d_blocks.py).
- */
+ * (huggingface/diffusers, models/unets/unet_2d.py and unet_2d_blocks.py). */
 #ifndef PYR_NETWORK_UNET_CONFIG_H
 #define PYR_NETWORK_UNET_CONFIG_H
 

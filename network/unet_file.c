@@ -300,8 +300,8 @@ static pyr_status read_stored(stored *s, const pyr_safetensors *io, const pyr_un
         s->c * config->patch * config->patch != config->in_channels ||
         (s->timestep->count != 1 && s->timestep->count != (size_t)s->n))
         return pyr_fail(PYR_E_FORMAT,
-                        "io.safetensors: sample has %d channels and timestep %zu values, which "
-                        "does not fit the model",
+                        "io.safetensors: sample has %d channels and timestep %zu values, which does not fit "
+                        "the model",
                         s->c, s->timestep->count);
     if ((config->class_embed_type != PYR_UNET_CLASS_NONE) != (s->labels != NULL))
         return pyr_fail(PYR_E_FORMAT, "io.safetensors: class_labels %s, but the model %s",

@@ -4,8 +4,7 @@
  * 1 top left (nothing to do), 2 top right (mirrored), 3 bottom right (turned by 180 degrees), 4 bottom left
  * (upside down), 5 left top (transposed), 6 right top (to be turned clockwise), 7 right bottom, 8 left bottom
  * (to be turned counterclockwise). Only Exif and TIFF count: an orientation in XMP or in a PNG's text "Raw
- * profile type exif" is left aside, as browsers do (Pillow reads those two as well).
- */
+ * profile type exif" is left aside, as browsers do (Pillow reads those two as well). */
 #ifndef PYR_PICTURES_EXIF_H
 #define PYR_PICTURES_EXIF_H
 

@@ -3,8 +3,7 @@
  * A panel is a table of images of one size, 2 pixels apart; several panels
  * (say, the levels of a pyramid) stand side by side, 8 pixels apart, their
  * images zoomed to one displayed size, so that a row shows one sample at every
- * level. Zooming repeats pixels (nearest), also where the ratio is no integer.
- */
+ * level. Zooming repeats pixels (nearest), also where the ratio is no integer. */
 #ifndef PYR_PICTURES_GRID_H
 #define PYR_PICTURES_GRID_H
 

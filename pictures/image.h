@@ -3,8 +3,7 @@
  * Samples are unsigned, interleaved HWC, without padding: uint8_t (bits 8) or
  * uint16_t in the machine's order (bits 16). Channels: 1 grey, 2 grey + alpha,
  * 3 RGB, 4 RGBA; alpha is straight (not premultiplied). What a file says about
- * gamma or colour profile is not applied.
- */
+ * gamma or colour profile is not applied. */
 #ifndef PYR_PICTURES_IMAGE_H
 #define PYR_PICTURES_IMAGE_H
 

@@ -1,6 +1,5 @@
 /* image_values.h - between a picture and image values in [-1, 1] (pixels.h), of 8 or 16 bits: where pictures
- * that a model is given come in, and those that it makes go out, in the depth of its data.
- */
+ * that a model is given come in, and those that it makes go out, in the depth of its data. */
 #ifndef PYR_PICTURES_IMAGE_VALUES_H
 #define PYR_PICTURES_IMAGE_VALUES_H
 

@@ -3,8 +3,7 @@
  * Grey files give 1 channel, all others RGB (CMYK by the usual product); 8
  * bits. The decoder runs with its defaults (slow integer DCT, smooth chroma
  * upsampling), as Pillow's does. A file that is damaged or cut short is refused
- * with PYR_E_FORMAT, although libjpeg would fill the rest with grey.
- */
+ * with PYR_E_FORMAT, although libjpeg would fill the rest with grey. */
 #ifndef PYR_PICTURES_JPEG_FILE_H
 #define PYR_PICTURES_JPEG_FILE_H
 

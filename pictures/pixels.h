@@ -4,8 +4,7 @@
  * (2p - 65535)/65536 (16 bits): exact in float, symmetric about 0, and short
  * enough that the pyramid of an image is inverted bit for bit. The way back is
  * p = round((256 x + 255)/2), clamped, halves up; it undoes the way in exactly.
- * A value that is not a number becomes 0.
- */
+ * A value that is not a number becomes 0. */
 #ifndef PYR_PICTURES_PIXELS_H
 #define PYR_PICTURES_PIXELS_H
 

@@ -5,8 +5,7 @@
  * of 1..4 channels: fewer than 8 bits are spread over 0..255, 16 bits are kept,
  * a palette becomes RGB (grey when all of its colours are grey), tRNS becomes
  * alpha. A file that is damaged, cut short or implausibly large is refused with
- * PYR_E_FORMAT and a sentence that begins with its name.
- */
+ * PYR_E_FORMAT and a sentence that begins with its name. */
 #ifndef PYR_PICTURES_PNG_FILE_H
 #define PYR_PICTURES_PNG_FILE_H
 

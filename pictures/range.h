@@ -1,8 +1,7 @@
 /* range.h - which of a file's values are black and white.
  *
  * Samples of 8 and 16 bits span 0..255 and 0..65535, unless the setting data.range says what becomes -1 and
- * 1: masks of 0 and 1, scikit-learn's digits of 0..16, tomographies of 12 bits in 16.
- */
+ * 1: masks of 0 and 1, scikit-learn's digits of 0..16, tomographies of 12 bits in 16. */
 #ifndef PYR_PICTURES_RANGE_H
 #define PYR_PICTURES_RANGE_H
 

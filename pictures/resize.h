@@ -5,8 +5,7 @@
  * input that it covers, with fractional ends), larger by linear interpolation
  * between sample centres, the edge replicated. Neither rings, and a constant
  * stays itself. Colours are weighted by alpha where there is one, so that what
- * hides under transparent pixels does not bleed in.
- */
+ * hides under transparent pixels does not bleed in. */
 #ifndef PYR_PICTURES_RESIZE_H
 #define PYR_PICTURES_RESIZE_H
 

@@ -189,8 +189,8 @@ static pyr_status check_samples(const job *j)
                         j->name, depth);
     if (is_float || is_signed || is_complex || j->bits < 1 || j->bits > 16)
         return pyr_fail(PYR_E_FORMAT,
-                        "%s: its samples are %s%u-bit %s; unsigned ones of 1 to 16 bits are read: scale them "
-                        "to 0..65535 and save the TIFF with 16 bits",
+                        "%s: its samples are %s%u-bit %s; unsigned ones of 1 to 16 bits are read: scale "
+                        "them to 0..65535 and save the TIFF with 16 bits",
                         j->name,
                         is_signed    ? "signed "
                         : is_complex ? "complex "
@@ -455,8 +455,8 @@ static pyr_status measure_pieces(job *j)
 }
 
 /* A few bytes that promise a huge picture are known to be false, where the most that a byte can become is
- * known: of Deflate 1032 bytes, of PackBits 64, of LZW a string of 4096 for a code of 9 bits, of fax 8 rows.
- */
+ * known: of Deflate 1032 bytes, of PackBits 64, of LZW a string of 4096 for a code of 9 bits, of fax 8
+ * rows. */
 static pyr_status check_promise(const job *j)
 {
     uint64_t most, pixels = (uint64_t)j->h * j->w;

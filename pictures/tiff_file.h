@@ -9,8 +9,7 @@
  * One picture a file: of pages that are marked as thumbnails or masks nothing is read, and two or more pages
  * are refused, as are floats, signed, complex and 32-bit samples, CIE L*a*b*, raw photographs, more bands
  * than a picture has, and what is damaged or cut short: PYR_E_FORMAT and a sentence that begins with the
- * file's name.
- */
+ * file's name. */
 #ifndef PYR_PICTURES_TIFF_FILE_H
 #define PYR_PICTURES_TIFF_FILE_H
 

@@ -62,8 +62,8 @@ static pyr_status decode(pyr_image *out, const uint8_t *bytes, size_t n, const c
     if (config.input.has_animation)
         return pyr_fail(
             PYR_E_FORMAT,
-            "%s: an animated WebP; pictures are read, one a file: take out the frame that is meant "
-            "(webpmux -get frame 1 IN -o OUT)",
+            "%s: an animated WebP; pictures are read, one a file: take out the frame that is meant (webpmux "
+            "-get frame 1 IN -o OUT)",
             name);
     if ((uint64_t)le32(bytes + 4) + 8 > n)
         return failed(VP8_STATUS_NOT_ENOUGH_DATA, name, n);

@@ -2,8 +2,7 @@
  *
  * RGB, or RGBA where the file says that it has alpha; 8 bits; lossy files with the decoder's defaults (smooth
  * chroma upsampling), as Pillow reads them. An animation is refused, as is a file that is damaged or cut
- * short: PYR_E_FORMAT and a sentence that begins with its name.
- */
+ * short: PYR_E_FORMAT and a sentence that begins with its name. */
 #ifndef PYR_PICTURES_WEBP_FILE_H
 #define PYR_PICTURES_WEBP_FILE_H
 

@@ -7,8 +7,7 @@
  *     pyr_sheet(&file, text.at, width, height, "what is to be seen", true);
  *
  * A panel shows a square window of the plane; what lies outside is cut off. Points are pairs of doubles; a
- * pair that is not finite is missing. Colours are those of svg.h.
- */
+ * pair that is not finite is missing. Colours are those of svg.h. */
 #ifndef PYR_PLOTS_PLANE_H
 #define PYR_PLOTS_PLANE_H
 

@@ -508,8 +508,8 @@ void pyr_svg_plot(pyr_text *out, const pyr_plot *plot)
     int height = TOP + AREA + BELOW + LEGEND_ROW * legend(&d, true) + 2;
 
     pyr_text_add(out,
-                 "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"pyr-plot\" role=\"img\" viewBox=\"0 0 %d "
-                 "%d\">\n<title>",
+                 "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"pyr-plot\" role=\"img\" viewBox=\"0 0 "
+                 "%d %d\">\n<title>",
                  PYR_PLOT_WIDTH, height);
     pyr_escape(out, plot->title);
     pyr_text_add(out, "</title>\n<g font-family=\"system-ui, sans-serif\" font-size=\"11\" "

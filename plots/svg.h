@@ -7,8 +7,7 @@
  *
  * Colours are those of Okabe and Ito ("Color Universal Design", 2008), which colour-blind people can tell
  * apart; dashes and markers say the same once more. They are attributes and classes: pyr_svg_style turns them
- * over for a dark page.
- */
+ * over for a dark page. */
 #ifndef PYR_PLOTS_SVG_H
 #define PYR_PLOTS_SVG_H
 
@@ -64,8 +63,8 @@ extern const char *const pyr_svg_colours[PYR_PLOT_COLOURS];
 extern const char pyr_svg_style[];
 
 /* Ticks of an axis from low < high, at most `most` (2 to 16) of them, rising, all within: multiples of 1, 2
- * or 5 times a power of ten; `log` (low > 0): powers of ten, where there are two at least. Returns how many.
- */
+ * or 5 times a power of ten; `log` (low > 0): powers of ten, where there are two at least. Returns how
+ * many. */
 size_t pyr_ticks(double *out, size_t most, double low, double high, bool log);
 /* A number as a tick shows it: 0.05, 20k, 1.5M, 1e-6. */
 void pyr_tick_text(char *out, size_t size, double value);

@@ -2,8 +2,8 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "plots/svg.h"
 #include "pictures/png_file.h"
+#include "plots/svg.h"
 #include <stdarg.h>
 #include <string.h>
 
@@ -14,8 +14,8 @@ static const char style[] =
     ":root{color-scheme:light dark;--bg:#fff;--fg:#1b1d1f;--soft:#f3f4f6;--line:#d3d7dc}\n"
     "@media (prefers-color-scheme:dark){:root{--bg:#15181b;--fg:#e4e6e8;--soft:#20252a;--line:#3c444c}}\n"
     "*{box-sizing:border-box}\n"
-    "body{margin:0 auto;max-width:80rem;padding:1rem;background:var(--bg);color:var(--fg);"
-    "font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}\n"
+    "body{margin:0 auto;max-width:80rem;padding:1rem;background:var(--bg);color:var(--fg);font:1rem/1.5 "
+    "system-ui,sans-serif;overflow-wrap:anywhere}\n"
     "h1{font-size:1.6rem;margin:.2rem 0}\n"
     "h2{font-size:1.3rem;margin:2.2rem 0 .6rem;padding-bottom:.2rem;border-bottom:1px solid var(--line)}\n"
     "h3{font-size:1.05rem;margin:1.4rem 0 .4rem}\n"
@@ -27,12 +27,11 @@ static const char style[] =
     "img{max-width:100%;height:auto;image-rendering:pixelated;display:block}\n"
     ".box{overflow-x:auto;overflow-wrap:normal;margin:.6rem 0}\n"
     "table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nums}\n"
-    "th,td{padding:.3rem .7rem .3rem 0;border-bottom:1px solid var(--line);text-align:left;"
-    "vertical-align:top;white-space:nowrap}\n"
+    "th,td{padding:.3rem .7rem .3rem 0;border-bottom:1px solid "
+    "var(--line);text-align:left;vertical-align:top;white-space:nowrap}\n"
     "th:first-child{white-space:normal;overflow-wrap:normal;min-width:7rem}\n"
     "td.wrap{white-space:normal;overflow-wrap:anywhere}\n"
-    "pre{background:var(--soft);padding:.8rem;font-size:.82rem;white-space:pre-wrap;overflow-wrap:anywhere}"
-    "\n";
+    "pre{background:var(--soft);padding:.8rem;font-size:.82rem;white-space:pre-wrap;overflow-wrap:anywhere}\n";
 
 /* After the colours of plots: paper is white. */
 static const char print_style[] = "@media print{\n"

@@ -2,8 +2,7 @@
  *
  * A page has no script, and asks a browser to run none (Content-Security-Policy); it loads nothing. It can be
  * read on a phone (text never scrolls sideways, wide tables do in a box of their own) and in print, in the
- * reader's dark or light colours. All adds to `out`; out->failed tells of memory.
- */
+ * reader's dark or light colours. All adds to `out`; out->failed tells of memory. */
 #ifndef PYR_REPORT_PAGE_H
 #define PYR_REPORT_PAGE_H
 

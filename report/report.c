@@ -4,11 +4,11 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/version.h"
-#include "report/page.h"
-#include "report/report_internal.h"
-#include "plots/svg.h"
 #include "kernels/cpu/onednn.h"
 #include "levels/level_file.h"
+#include "plots/svg.h"
+#include "report/page.h"
+#include "report/report_internal.h"
 #include <string.h>
 #include <time.h>
 

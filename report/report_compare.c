@@ -2,8 +2,8 @@
 #include "report/report_internal.h"
 
 #include "base/mem.h"
-#include "report/page.h"
 #include "plots/svg.h"
+#include "report/page.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -313,8 +313,7 @@ static pyr_status add_comparison(pyr_text *out, const struct pyr_report_compare 
     }
     PYR_TRY_OUT(find_variants(&v, c));
     pyr_text_add(out, "<p>Mean ± standard deviation over the training seeds; without ±: one run, or all the "
-                      "same. ↓: less is better, ↑: more is; the "
-                      "best mean is bold.</p>\n");
+                      "same. ↓: less is better, ↑: more is; the best mean is bold.</p>\n");
     add_table(out, c, &v);
     pyr_text_add(out, "<div class=\"plots\">\n");
     PYR_TRY_OUT(

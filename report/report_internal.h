@@ -5,7 +5,7 @@
 
 #include "cascade/run.h"
 #include "comparison/compare_file.h"
-#include "report/train_log.h"
+#include "training/train_log.h"
 
 typedef struct pyr_report_run {
     char *folder, *name;    /* name: as the page calls it */

@@ -3,9 +3,9 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "plots/svg.h"
 #include "report/data_spectra.h"
 #include "report/page.h"
-#include "plots/svg.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -208,9 +208,9 @@ static bool same_pyramids(const pyr_report *report)
 /* The last figures, as numbers. */
 static void add_loss_table(pyr_text *out, const pyr_report *report)
 {
-    pyr_text_add(out,
-                 "<div class=\"box\"><table>\n<tr><th>Run</th><th>Level</th><th>Images</th>"
-                 "<th>Seconds</th><th>Training loss</th><th>Held out, EMA</th><th>Held out, raw</th></tr>\n");
+    pyr_text_add(
+        out,
+        "<div class=\"box\"><table>\n<tr><th>Run</th><th>Level</th><th>Images</th><th>Seconds</th><th>Training loss</th><th>Held out, EMA</th><th>Held out, raw</th></tr>\n");
     for (size_t i = 0; i < report->n_runs; i++)
         for (int level = report->runs[i].config.pyramid.levels - 1; level >= 0; level--) {
             const pyr_report_run *run = &report->runs[i];

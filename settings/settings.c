@@ -467,8 +467,8 @@ static pyr_status scan_include(scan *s)
                         s->name, s->line, s->depth);
     if (++s->all->files > INCLUDE_FILES)
         return pyr_fail(PYR_E_CONFIG,
-                        "%s:%d: more than %d files are included in all (files that include others count each "
-                        "time): put settings into fewer files, or include each once",
+                        "%s:%d: more than %d files are included in all (files that include others count "
+                        "each time): put settings into fewer files, or include each once",
                         s->name, s->line, INCLUDE_FILES);
     path = pyr_strfmt("%s/%.*s", s->folder, (int)(close - open - 1), open + 1);
     if (!path)

@@ -16,8 +16,7 @@
  * 0 = finest), and "levels[0].batch" and "levels.0.batch" are one key.
  * A value is, from weak to strong: the default in the table, `level`, `levels`;
  * within each of them the source that was read later wins.
- * Values are checked when they are read or set, never later.
- */
+ * Values are checked when they are read or set, never later. */
 #ifndef PYR_SETTINGS_SETTINGS_H
 #define PYR_SETTINGS_SETTINGS_H
 

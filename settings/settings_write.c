@@ -2,8 +2,8 @@
 #include "settings/settings.h"
 
 #include "base/mem.h"
-#include "settings/settings_internal.h"
 #include "base/shown.h"
+#include "settings/settings_internal.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -8,8 +8,7 @@
  * picture with transparency   transparent pixels are drawn: a hole that was cut into it, or into black
  *
  * and refused otherwise: several labels, a brush on a photo, one grey throughout, paint on a transparent
- * layer (which might as well be a sheet with a hole).
- */
+ * layer (which might as well be a sheet with a hole). */
 #ifndef PYR_TASKS_MASK_H
 #define PYR_TASKS_MASK_H
 

@@ -16,8 +16,7 @@
  *
  * So what is typed overrides the file, wherever it stands. The syntax:
  * --name VALUE, --name=VALUE, --flag, --no-flag, -h, --help, and -- before
- * arguments that begin with a dash. An option given twice: the later counts.
- */
+ * arguments that begin with a dash. An option given twice: the later counts. */
 #ifndef PYR_TERMINAL_OPTIONS_H
 #define PYR_TERMINAL_OPTIONS_H
 

@@ -1,8 +1,7 @@
 /* output.h - what the commands print: the one way to standard output and to standard error.
  *
  * Formats are ours, arguments come from anywhere: what %s brings is shown as in base/shown.h, so that no name
- * of a file, class or tensor changes the terminal or forges a line.
- */
+ * of a file, class or tensor changes the terminal or forges a line. */
 #ifndef PYR_TERMINAL_OUTPUT_H
 #define PYR_TERMINAL_OUTPUT_H
 

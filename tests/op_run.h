@@ -10,8 +10,7 @@
  * Images inside a network have the table's activation type, PYR_BF16 after
  * pyr_kernels_precision(k, "bf16").
  *
- * The table's memory is never touched but through the table: it may be a device's.
- */
+ * The table's memory is never touched but through the table: it may be a device's. */
 #ifndef PYR_TESTS_OP_RUN_H
 #define PYR_TESTS_OP_RUN_H
 

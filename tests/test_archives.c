@@ -1,17 +1,17 @@
 /* test_archives.c - zip archives and NPZ files, as arrays and as data sets. Run from the root of the project:
- * fixtures are read from tests/golden/archives (made by NumPy and Python's zipfile, make_archives.py there).
- */
+ * fixtures are read from tests/golden/archives (made by NumPy and Python's zipfile, make_archives.py
+ * there). */
 #include "tests/check.h"
 #include "tests/samples_of.h"
 
+#include "archives/zip_file.h"
+#include "arrays/npz_arrays.h"
+#include "arrays/npz_file.h"
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "images/dataset.h"
-#include "arrays/npz_arrays.h"
-#include "arrays/npz_file.h"
 #include "pictures/png_file.h"
-#include "archives/zip_file.h"
 #include <stdlib.h>
 #include <unistd.h>
 #include <zip.h>
@@ -279,12 +279,11 @@ static void written_in_numpy(void)
     if (system("python3 -c 'import numpy' >/dev/null 2>&1") != 0)
         SKIP("no python3 with NumPy");
     snprintf(command, sizeof command,
-             "python3 -c 'import numpy as np; f = np.load(\"%s\"); "
-             "assert f[\"sigma\"].tolist() == [[1, -2.5, 3], [4, 5, 1e300]]; "
-             "assert f[\"single\"].dtype == np.float32 and f[\"single\"][0] == np.float32(0.1); "
-             "assert f[\"bytes\"].shape == (1, 3, 1, 1) and f[\"bytes\"].ravel().tolist() == [0, 128, 255]; "
-             "assert f[\"whole\"].tolist() == [-2**63] and f[\"scalar\"] == 7 and f[\"scalar\"].shape == (); "
-             "assert f[\"empty\"].shape == (0,)'",
+             "python3 -c 'import numpy as np; f = np.load(\"%s\"); assert f[\"sigma\"].tolist() == [[1, "
+             "-2.5, 3], [4, 5, 1e300]]; assert f[\"single\"].dtype == np.float32 and f[\"single\"][0] == "
+             "np.float32(0.1); assert f[\"bytes\"].shape == (1, 3, 1, 1) and f[\"bytes\"].ravel().tolist() "
+             "== [0, 128, 255]; assert f[\"whole\"].tolist() == [-2**63] and f[\"scalar\"] == 7 and "
+             "f[\"scalar\"].shape == (); assert f[\"empty\"].shape == (0,)'",
              write_arrays("numpy.npz"));
     CHECK(system(command) == 0);
 }
@@ -393,8 +392,8 @@ static void check_describes(const pyr_dataset *set, const char *part)
     pyr_text_free(&text);
 }
 
-/* The ten images, in this order (NULL: by number), with their labels if `labelled`; returns the fingerprint.
- */
+/* The ten images, in this order (NULL: by number), with their labels if `labelled`; returns the
+ * fingerprint. */
 static uint64_t check_set(const char *path, const int *order, bool labelled, const char *described)
 {
     pyr_data_settings s = at_path(path);
@@ -495,8 +494,8 @@ static void class_archives(void)
     CHECK(check_set(folder, order, true, "3 classes (ant, bee, cat)") == fingerprint);
 }
 
-/* A zip of the first `n` images under these names, and of a text under the name behind them, if there is one.
- */
+/* A zip of the first `n` images under these names, and of a text under the name behind them, if there is
+ * one. */
 static const char *zip_of(const char *name, const char *const *names, int n, const char *text)
 {
     pyr_zip_part parts[IMAGES + 1];
@@ -615,8 +614,7 @@ static void damaged_archives(void)
         at[100] ^= 1;
     CHECK_OK(pyr_file_replace(path, bytes, n));
     check_refused(path, PYR_E_FORMAT,
-                  "1 of 10 image files cannot be used (mend them, or leave them out with "
-                  "--skip-bad)");
+                  "1 of 10 image files cannot be used (mend them, or leave them out with --skip-bad)");
     CHECK(strstr(pyr_error(),
                  "damaged.zip: 00000/img00000002.png: the entry is damaged or cut short (CRC error)"));
     s.skip_bad = true;

@@ -4,14 +4,14 @@
 #include "tests/check.h"
 #include "tests/samples_of.h"
 
+#include "arrays/array_names.h"
+#include "arrays/npz_arrays.h"
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "arrays/array_names.h"
-#include "images/collection.h"
 #include "images/dataset.h"
-#include "arrays/npz_arrays.h"
 #include "images/packed_parts.h"
+#include "layouts/collection.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -145,8 +145,8 @@ static void decisions_are_said(void)
                "labels.csv looks like labels and is not read: save them as a .npy");
     check_says(GOLDEN "balanced", "47 classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ...)");
     check_says(GOLDEN "stl10_binary",
-               "(STL-10): 2 images to train on, 2 held out (its test set), 96x96 RGB, 8 bits, 10 "
-               "classes (airplane, bird, car");
+               "(STL-10): 2 images to train on, 2 held out (its test set), 96x96 RGB, 8 bits, 10 classes "
+               "(airplane, bird, car");
 }
 
 /* The collection that a path gives, and then its end. */

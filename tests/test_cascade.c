@@ -5,8 +5,8 @@
 #include "tests/level_data.h"
 #include "tests/recording.h"
 
-#include "training/joint.h"
 #include "network/unet.h"
+#include "training/joint.h"
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -640,8 +640,8 @@ static void clip_of_all(void)
     cascade_close(&c);
 }
 
-/* The gradient of level 1 is no number. Clipped each by itself the others go on, clipped together none does.
- */
+/* The gradient of level 1 is no number. Clipped each by itself the others go on, clipped together none
+ * does. */
 static void no_bound_no_step(void)
 {
     pyr_config config = config_of(3, PYR_FILTER_BOX);

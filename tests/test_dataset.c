@@ -1,10 +1,10 @@
 /* test_dataset.c - what is decided about found images: the range of values, labels of the training part, and
  * sets that take more memory than they may. */
+#include "arrays/npz_arrays.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "images/dataset.h"
-#include "arrays/npz_arrays.h"
 #include "pictures/pixels.h"
 #include "pictures/png_file.h"
 #include "pictures/range.h"

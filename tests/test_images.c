@@ -3,15 +3,15 @@
 #include "tests/check.h"
 #include "tests/samples_of.h"
 
+#include "arrays/cifar_file.h"
+#include "arrays/idx_file.h"
+#include "arrays/npz_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/philox.h"
-#include "arrays/cifar_file.h"
 #include "images/dataset.h"
 #include "pictures/grid.h"
-#include "arrays/idx_file.h"
 #include "pictures/image_file.h"
-#include "arrays/npz_file.h"
 #include "pictures/pixels.h"
 #include "pictures/png_file.h"
 #include "pictures/resize.h"
@@ -479,8 +479,8 @@ static void make_jpeg(unsigned char **bytes, unsigned long *n, unsigned side, bo
     pyr_free(row);
 }
 
-/* Arithmetic coding is checked as Huffman coding is; scans by the dozen are believed as far as the bytes do.
- */
+/* Arithmetic coding is checked as Huffman coding is; scans by the dozen are believed as far as the bytes
+ * do. */
 static void jpeg_of_nothing(void)
 {
     unsigned char *bytes;
@@ -1434,10 +1434,9 @@ static void npz_in_numpy(void)
         SKIP("no python3 with NumPy");
     snprintf(command, sizeof command,
              "python3 -c 'import numpy as np; f = np.load(\"%s\"); a = f[\"arr_0\"]; i = np.arange(630); "
-             "assert a.shape == (5, 6, 7, 3) and a.dtype == np.uint8; "
-             "assert (a.reshape(-1) == ((i * 31 + i // 256) & 255)).all(); "
-             "assert f[\"arr_1\"].tolist() == [3, 1, 4, -1, 5] and f[\"arr_1\"].dtype == np.int64; "
-             "assert sorted(f.files) == [\"arr_0\", \"arr_1\"]'",
+             "assert a.shape == (5, 6, 7, 3) and a.dtype == np.uint8; assert (a.reshape(-1) == ((i * 31 + i "
+             "// 256) & 255)).all(); assert f[\"arr_1\"].tolist() == [3, 1, 4, -1, 5] and "
+             "f[\"arr_1\"].dtype == np.int64; assert sorted(f.files) == [\"arr_0\", \"arr_1\"]'",
              make_npz());
     CHECK(system(command) == 0);
 }

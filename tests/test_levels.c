@@ -10,13 +10,13 @@
 #include "base/philox.h"
 #include "base/stop.h"
 #include "images/order.h"
-#include "pictures/png_file.h"
 #include "levels/denoiser.h"
 #include "levels/level_sample.h"
-#include "training/level_train.h"
 #include "levels/loss.h"
 #include "network/unet.h"
 #include "network/unet_file.h"
+#include "pictures/png_file.h"
+#include "training/level_train.h"
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -711,8 +711,8 @@ static void loss_and_denoiser_agree(void)
         }
 }
 
-/* The noise on the condition of image i, drawn between level.augmentation_min and level.augmentation, evenly.
- */
+/* The noise on the condition of image i, drawn between level.augmentation_min and level.augmentation,
+ * evenly. */
 static void augmentation_is_drawn(void)
 {
     enum { IMAGES_DRAWN = 4000 };
@@ -1050,8 +1050,8 @@ static void guidance_is_linear(void)
         }
 }
 
-/* D = D_weaker + G (D - D_weaker): Karras et al. 2024, equation 3. The weaker network has a shape of its own.
- */
+/* D = D_weaker + G (D - D_weaker): Karras et al. 2024, equation 3. The weaker network has a shape of its
+ * own. */
 static void guided_by_a_weaker_network(void)
 {
     const uint32_t rows[BATCH] = {0, 1, 1, 0, 1};

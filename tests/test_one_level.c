@@ -1,17 +1,16 @@
 /* One level by itself: what it draws is what the whole run draws there, bit for bit, whether the others exist
  * or not; on a level that is an exact Gaussian (a network of zeros: D = x / (1 + s^2)) means and variances in
  * closed form; the real coarser images, and a data set at a level, against 2 x 2 means; residuals as pictures
- * against those of decompose.
- */
+ * against those of decompose. */
 #include "tests/level_data.h"
 #include "tests/samples_of.h"
 
 #include "cascade/image_likelihood.h"
 #include "cascade/model.h"
 #include "cascade/real_images.h"
-#include "training/train_run.h"
 #include "pictures/pixels.h"
 #include "pyramid/codes.h"
+#include "training/train_run.h"
 
 enum { SIZE = H * W * C, N = 3, MANY = 384 };
 static const uint64_t seeds[N] = {4, 17, UINT64_C(1) << 40};

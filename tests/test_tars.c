@@ -1,16 +1,15 @@
 /* test_tars.c - tar archives, as files and as data sets. Run from the root of the project: fixtures are read
  * from tests/golden/tars (made by Python's tarfile, make_tars.py there); they hold the images of
- * tests/golden/archives/classes.zip, which Python's zipfile packed.
- */
+ * tests/golden/archives/classes.zip, which Python's zipfile packed. */
 #include "tests/check.h"
 #include "tests/samples_of.h"
 
+#include "archives/tar_file.h"
+#include "archives/zip_file.h"
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "images/dataset.h"
-#include "archives/tar_file.h"
-#include "archives/zip_file.h"
 #include <stdlib.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -117,8 +116,8 @@ static void strange_entries(void)
 
     CHECK_FAILS(
         pyr_tar_open(&tar, GOLDEN "strange.tar", NULL), PYR_E_FORMAT,
-        "strange.tar: cat/device.png: a device or pipe, which has no bytes; copy or make it again, or "
-        "leave out what is lost with --skip-bad");
+        "strange.tar: cat/device.png: a device or pipe, which has no bytes; copy or make it again, or leave "
+        "out what is lost with --skip-bad");
     CHECK_OK(pyr_tar_open(&tar, GOLDEN "strange.tar", &past_damage));
     CHECK(tar && pyr_tar_count(tar) == 5); /* no links to what is not there, no devices */
     for (size_t i = 0; tar && i < 5; i++)

@@ -1,10 +1,9 @@
 /* Tasks on small runs: what is given stays as it is, what is drawn is what sampling draws, and, on a model
- * that is an exact Gaussian (a network of zeros: D = x / (1 + s^2)), latents and posteriors in closed form.
- */
+ * that is an exact Gaussian (a network of zeros: D = x / (1 + s^2)), latents and posteriors in closed
+ * form. */
 #include "tests/level_data.h"
 
 #include "cascade/model.h"
-#include "training/train_run.h"
 #include "eval/image_set.h"
 #include "pictures/pixels.h"
 #include "tasks/inverse.h"
@@ -12,6 +11,7 @@
 #include "tasks/latent.h"
 #include "tasks/layers.h"
 #include "tasks/sdedit.h"
+#include "training/train_run.h"
 
 /* ---- small runs ---------------------------------------------------------------------------------- */
 
@@ -151,8 +151,8 @@ static void inpainting_keeps_what_is_given(void)
         inpaint_kind(kind);
 }
 
-/* A coarse pixel is given when all four below are: rows 0..3 of 8 x 6 are rows 0, 1 of 4 x 3, row 0 of 2 x 2.
- */
+/* A coarse pixel is given when all four below are: rows 0..3 of 8 x 6 are rows 0, 1 of 4 x 3, row 0 of 2 x
+ * 2. */
 static void masks_are_carried_down(void)
 {
     float image[SIZE];
@@ -610,8 +610,8 @@ static bool is_half_of(const float *coarse, const float *image)
     return true;
 }
 
-/* eval --given 1: level 1 is that of a training image, of the class that is wanted, and what is drawn agrees.
- */
+/* eval --given 1: level 1 is that of a training image, of the class that is wanted, and what is drawn
+ * agrees. */
 static void given_levels_are_of_training_images(void)
 {
     pyr_dataset *data = open_data();

@@ -1,9 +1,9 @@
-/* test_vectors.c - random numbers, the optimizer and the other plain functions of a table, on every backend.
- */
+/* test_vectors.c - random numbers, the optimizer and the other plain functions of a table, on every
+ * backend. */
 #include "base/mem.h"
 #include "base/philox.h"
-#include "pictures/pixels.h"
 #include "kernels/kernels.h"
+#include "pictures/pixels.h"
 #include "tests/check.h"
 #include <stdlib.h>
 

@@ -1,8 +1,7 @@
 /* toy_mixture.h - mixtures of Gaussians in the plane to look at methods with.
  *
  * Each has mean 0 and a mean variance of 1 (half of the trace of its covariance), as levels standardise what
- * they learn, so that schedules and densities of noise levels mean here what they mean there.
- */
+ * they learn, so that schedules and densities of noise levels mean here what they mean there. */
 #ifndef PYR_TOYS_TOY_MIXTURE_H
 #define PYR_TOYS_TOY_MIXTURE_H
 

@@ -4,8 +4,7 @@
  * of three hidden layers that sees x / sqrt(1 + s^2) and sines and cosines of log s; its denoiser is D = skip
  * x + out F and its score (D - x) / s^2, at every noise level at once. Points and results are host doubles,
  * whatever the backend computes in; results do not depend on the number of threads. Calls use all lanes: one
- * at a time.
- */
+ * at a time. */
 #ifndef PYR_TOYS_TOY_NETWORK_H
 #define PYR_TOYS_TOY_NETWORK_H
 

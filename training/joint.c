@@ -1,9 +1,9 @@
 #include "training/joint_internal.h"
 
 #include "base/mem.h"
-#include "training/micro_batch.h"
 #include "network/unet.h"
 #include "network/unet_file.h"
+#include "training/micro_batch.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -439,9 +439,9 @@ static pyr_status same_duration(const pyr_joint_job *job, int level, const pyr_p
         return PYR_OK;
     return pyr_fail(
         PYR_E_CONFIG,
-        "the cascade was begun for %lld images of all %d levels together (train.duration), now it "
-        "would be %lld: go on with the old value (--duration %lld), or begin anew with another "
-        "--outdir (--transfer RUN takes the weights along)",
+        "the cascade was begun for %lld images of all %d levels together (train.duration), now it would be "
+        "%lld: go on with the old value (--duration %lld), or begin anew with another --outdir (--transfer "
+        "RUN takes the weights along)",
         progress->planned * each, levels, steps * each, progress->planned * each);
 }
 

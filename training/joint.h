@@ -13,8 +13,7 @@
  *   levels' own denoised images at their current noise levels. Gradients of L_i pass through u_i into the
  *   networks of the coarser levels (end to end), unless stop_gradient is set.
  *
- * The result is the same run directory as that of levels trained one by one.
- */
+ * The result is the same run directory as that of levels trained one by one. */
 #ifndef PYR_TRAINING_JOINT_H
 #define PYR_TRAINING_JOINT_H
 
@@ -55,8 +54,8 @@ pyr_status pyr_joint_finished(const pyr_joint_job *job, bool *finished, int64_t 
  * read. PYR_E_FORMAT when the levels have no common checkpoint, PYR_E_IO; then nothing is changed. */
 pyr_status pyr_joint_recover(const pyr_joint_job *job);
 
-/* Gradient of step `step` into the optimizers, without an update, and the weighted loss of the active levels.
- */
+/* Gradient of step `step` into the optimizers, without an update, and the weighted loss of the active
+ * levels. */
 pyr_status pyr_joint_gradient(pyr_joint *j, int64_t step, double *loss);
 /* Values and gradient of a level: its own blocks, or the shared ones. Borrowed. */
 pyr_optimizer *pyr_joint_optimizer(pyr_joint *j, int level);

@@ -64,10 +64,9 @@ static pyr_status check_agreement(const pyr_config *config)
         if (set->share) {
             PYR_TRY(must_agree("the network (but for its patch)", i, same_trunk(&s->network, &first->network),
                                "with cascade.share"));
-            PYR_TRY(
-                must_agree("a setting of training (lr, lr_schedule, warmup, beta1, beta2, eps, weight_decay, "
-                           "clip, ema, classes)",
-                           i, same_training(s, first), "with cascade.share"));
+            PYR_TRY(must_agree("a setting of training (lr, lr_schedule, warmup, beta1, beta2, eps, "
+                               "weight_decay, clip, ema, classes)",
+                               i, same_training(s, first), "with cascade.share"));
         }
         if (set->clip == PYR_CLIP_ALL)
             PYR_TRY(must_agree("level.clip", i, s->clip == first->clip, "with cascade.clip all"));

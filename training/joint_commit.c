@@ -14,8 +14,7 @@
  *     all states are of one           (a disk lost its removal), or a next one is damaged: both are
  *                                     dropped
  *
- * Programs before this one wrote an empty commit file: then N is that of the newest next state.
- */
+ * Programs before this one wrote an empty commit file: then N is that of the newest next state. */
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"

@@ -46,8 +46,8 @@ static void freeze(pyr_joint *j, int level, const pyr_train_report *now, double 
     p->train.seconds = now->seconds;
     stretch_plans(j, step, before);
     snprintf(line, sizeof line,
-             "level %d is trained no more from step %lld on: its held-out loss went from %.5f to %.5f in two "
-             "measurements; the others get its time and train to step %lld",
+             "level %d is trained no more from step %lld on: its held-out loss went from %.5f to %.5f in "
+             "two measurements; the others get its time and train to step %lld",
              level, (long long)step, p->flat[1], held_out, (long long)j->plan.steps);
     if (j->job[level].on_note)
         j->job[level].on_note(j->job[level].ctx, line);

@@ -2,9 +2,9 @@
 #ifndef PYR_TRAINING_JOINT_INTERNAL_H
 #define PYR_TRAINING_JOINT_INTERNAL_H
 
+#include "graph/handover.h"
 #include "training/chain.h"
 #include "training/joint.h"
-#include "graph/handover.h"
 
 /* What happened at a level since its last line in the log. */
 typedef struct pyr_joint_window {
@@ -66,8 +66,8 @@ typedef struct pyr_joint_result {
 
 /* Blocks for what goes to a step and comes back; when everything else is there. joint_step.c */
 pyr_status pyr_joint_allocate_handover(pyr_joint *j);
-/* A step of the loop, what came of it, and why its loss was not finite (graph/step_loop.h); ctx is the pyr_joint.
- */
+/* A step of the loop, what came of it, and why its loss was not finite (graph/step_loop.h); ctx is the
+ * pyr_joint. */
 pyr_status pyr_joint_step(void *ctx, int64_t number, pyr_train_step *out);
 pyr_status pyr_joint_step_result(void *ctx, int64_t number, pyr_train_step *out);
 const char *pyr_joint_explain(void *ctx, int64_t number);

@@ -7,11 +7,11 @@
 #include "graph/handover.h"
 #include "images/order.h"
 #include "levels/gaussian.h"
+#include "network/unet.h"
+#include "network/unet_file.h"
 #include "training/level_log.h"
 #include "training/micro_batch.h"
 #include "training/snapshot.h"
-#include "network/unet.h"
-#include "network/unet_file.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -314,8 +314,8 @@ static const char *explain(void *ctx, int64_t number)
 
 /* ---- the network alone ------------------------------------------------------------------------- */
 
-/* Parameters and blocks of the plain network: the optimizer's own, unless the trunk is shared; then copies.
- */
+/* Parameters and blocks of the plain network: the optimizer's own, unless the trunk is shared; then
+ * copies. */
 static pyr_status take_alone(pyr_level_trainer *t)
 {
     pyr_kernels *k = t->job.k;
@@ -621,8 +621,8 @@ static const char *state_folder(const pyr_level_trainer *t)
     return t->part.state_folder ? t->part.state_folder : t->job.folder;
 }
 
-/* Facts of a run that goes on: a cascade with one state for all levels keeps each level's with its network.
- */
+/* Facts of a run that goes on: a cascade with one state for all levels keeps each level's with its
+ * network. */
 static pyr_status read_begun(const pyr_level_trainer *t, pyr_level_facts *facts, pyr_progress *progress)
 {
     PYR_TRY(pyr_level_peek(state_folder(t), facts, progress, t->job.k->tuning));

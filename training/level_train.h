@@ -2,9 +2,9 @@
 #ifndef PYR_TRAINING_LEVEL_TRAIN_H
 #define PYR_TRAINING_LEVEL_TRAIN_H
 
-#include "training/held_out.h"
 #include "levels/level_file.h"
 #include "levels/loss.h"
+#include "training/held_out.h"
 
 typedef struct pyr_level_report {
     int level;
@@ -38,11 +38,10 @@ typedef struct pyr_level_job {
     const pyr_level_facts *measured; /* of pyr_level_statistics; NULL: a level that begins measures its own */
     uint64_t seed;
     bool xflip, dequantise;
-    pyr_duration duration; /* of this level */
-    int64_t checkpoint, report, held_out,
-        snapshot;               /* every so many images; 0: a tenth of the run (report: a
+    pyr_duration duration;                          /* of this level */
+    int64_t checkpoint, report, held_out, snapshot; /* every so many images; 0: a tenth of the run (report: a
                                    hundredth; snapshot: only at the end); negative: never */
-    const pyr_level_part *part; /* of a cascade; NULL: by itself */
+    const pyr_level_part *part;                     /* of a cascade; NULL: by itself */
     void (*on_report)(void *ctx, const pyr_level_report *report); /* NULL: none */
     void (*on_note)(void *ctx, const char *line);                 /* NULL: none */
     void *ctx;
@@ -111,8 +110,8 @@ pyr_status pyr_steps_of_images(int64_t *steps, int level, double images, int bat
 /* Steps of a job whose duration is no time. */
 pyr_status pyr_level_count_steps(int64_t *steps, const pyr_level_job *job, int level, int batch);
 
-/* What is to be done once before steps: the log, and the plan (rates, cadences) from settings and counters.
- */
+/* What is to be done once before steps: the log, and the plan (rates, cadences) from settings and
+ * counters. */
 pyr_status pyr_level_trainer_begin(pyr_level_trainer *t);
 pyr_train_plan *pyr_level_trainer_plan(pyr_level_trainer *t);   /* after begin; borrowed */
 pyr_progress *pyr_level_trainer_counters(pyr_level_trainer *t); /* borrowed */

@@ -1,8 +1,8 @@
 #include "training/snapshot.h"
 
 #include "base/mem.h"
-#include "pictures/grid.h"
 #include "levels/level_sample.h"
+#include "pictures/grid.h"
 
 enum { IMAGES = 16, PANELS = 3 }; /* condition, sample, real */
 

@@ -28,8 +28,8 @@ pyr_status pyr_ground_open(pyr_ground *out, pyr_kernels *k, const pyr_settings *
     PYR_TRY(pyr_config_get(&out->config, settings));
     if (!*out->config.data.set.path)
         return pyr_fail(PYR_E_CONFIG,
-                        "no data are given: add --data PATH (a folder of PNG or JPEG images, IDX or "
-                        "CIFAR files)");
+                        "no data are given: add --data PATH (a folder of PNG or JPEG images, IDX or CIFAR "
+                        "files)");
     if (!data)
         PYR_TRY(pyr_dataset_open(&out->own, &out->config.data.set));
     out->data = data ? data : out->own;
@@ -200,8 +200,8 @@ static pyr_status check_job(const pyr_train_job *job, const pyr_ground *ground)
     if (job->level >= 0 && ground->config.cascade.joint)
         return pyr_fail(
             PYR_E_ARG,
-            "the levels of this run train together (cascade.joint is true): leave --level out, or "
-            "train level %d by itself in another --outdir, without --cascade",
+            "the levels of this run train together (cascade.joint is true): leave --level out, or train "
+            "level %d by itself in another --outdir, without --cascade",
             job->level);
     if (job->level >= levels)
         return pyr_fail(PYR_E_ARG, "level is %d, should be 0..%d (pyramid.levels is %d; 0 is the finest)",

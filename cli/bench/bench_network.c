@@ -74,8 +74,8 @@ static pyr_status check(const pyr_unet_config *c, const char *folder)
     if (c->time_embedding_type == PYR_UNET_LEARNED || c->class_embed_type == PYR_UNET_CLASS_TIMESTEP ||
         c->class_embed_type == PYR_UNET_CLASS_IDENTITY)
         return pyr_fail(PYR_E_UNSUPPORTED,
-                        "%s: a learned time or an embedding of classes that is no table "
-                        "cannot be trained here",
+                        "%s: a learned time or an embedding of classes that is no table cannot be trained "
+                        "here",
                         folder);
     if (c->class_embed_type == PYR_UNET_CLASS_TABLE && c->num_class_embeds < 2)
         return pyr_fail(PYR_E_UNSUPPORTED, "%s: num_class_embeds is %d, should be 2 or more", folder,

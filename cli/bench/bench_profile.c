@@ -1,8 +1,8 @@
 /* bench_profile.c - where the time of a network goes: a table by kind of operation, and by shape. */
 #include "base/mem.h"
 #include "cli/bench/bench.h"
-#include "terminal/output.h"
 #include "kernels/bare.h"
+#include "terminal/output.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,15 +1,15 @@
 /* cmd_bench.c - pyrdiff bench: how fast each level trains and samples on this machine. */
-#include "cli/bench/bench.h"
 #include "base/atomic_file.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "training/train_run.h"
+#include "cli/bench/bench.h"
 #include "cli/cli.h"
+#include "levels/level_sample.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
-#include "levels/level_sample.h"
+#include "training/train_run.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

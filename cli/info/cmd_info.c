@@ -8,9 +8,9 @@
 #include "base/version.h"
 #include "cascade/run.h"
 #include "cli/codes_file.h"
-#include "terminal/output.h"
-#include "kernels/cpu/onednn.h"
 #include "diffusers/pipeline.h"
+#include "kernels/cpu/onednn.h"
+#include "terminal/output.h"
 #include <inttypes.h>
 #include <string.h>
 

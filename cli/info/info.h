@@ -4,9 +4,9 @@
 #define PYR_CLI_INFO_INFO_H
 
 #include "cli/cli.h"
-#include "terminal/options.h"
 #include "levels/level_file.h"
 #include "network/unet_file.h"
+#include "terminal/options.h"
 
 /* The kinds of things at a path, each printed on stdout. PYR_E_FORMAT or PYR_E_CONFIG when it is damaged or
  * its parts do not belong together. */

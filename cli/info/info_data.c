@@ -5,8 +5,8 @@
 
 #include "base/mem.h"
 #include "cascade/run.h"
-#include "terminal/output.h"
 #include "pyramid/pyramid.h"
+#include "terminal/output.h"
 #include <inttypes.h>
 
 enum { LISTED = 1000 }; /* classes; ImageNet has as many */

@@ -3,9 +3,9 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
-#include "terminal/output.h"
 #include "diffusers/pipeline.h"
 #include "network/unet.h"
+#include "terminal/output.h"
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 #include "cli/info/info.h"
 
 #include "base/mem.h"
-#include "terminal/output.h"
 #include "diffusers/pipeline.h"
+#include "terminal/output.h"
 #include <math.h>
 
 static double noise_ratio(double abar)

@@ -157,8 +157,8 @@ static pyr_status match_levels(const level_info *levels, const pyr_pyramid_setti
         if (f->filter != p->filter || f->filter_sigma != sigma)
             return pyr_fail(
                 PYR_E_CONFIG,
-                "%s/level-%d was trained with the filter %s (sigma %g), pyrdiff.cfg says %s (sigma "
-                "%g): they cannot be mixed; train it again",
+                "%s/level-%d was trained with the filter %s (sigma %g), pyrdiff.cfg says %s (sigma %g): "
+                "they cannot be mixed; train it again",
                 run, i, pyr_filter_names[f->filter], f->filter_sigma, pyr_filter_names[p->filter], sigma);
         if (first < 0)
             first = i;

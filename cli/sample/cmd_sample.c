@@ -6,15 +6,15 @@
 #include "base/text.h"
 #include "cascade/model.h"
 #include "cli/cli.h"
-#include "cli/sample/coarse_images.h"
 #include "cli/one_level.h"
-#include "terminal/parse.h"
-#include "terminal/progress.h"
+#include "cli/sample/coarse_images.h"
 #include "cli/sample/sample_level.h"
 #include "cli/sample/sample_output.h"
 #include "cli/sample/sample_pipeline.h"
-#include "cli/sampling.h"
 #include "cli/sample/trajectory.h"
+#include "cli/sampling.h"
+#include "terminal/parse.h"
+#include "terminal/progress.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -341,9 +341,9 @@ pyr_status pyr_command_sample(int argc, char **argv)
          .help =
              "start from the coarsest images in this folder, zip or NPZ; with --level I from these of level "
              "I + 1"},
-        PYR_LEVEL_OPTION(t.level, "draw this level only (0: the finest), whatever the others are: to coarser "
-                                  "images of training images that the seeds choose, or of --coarse; the "
-                                  "coarsest by itself"),
+        PYR_LEVEL_OPTION(t.level, "draw this level only (0: the finest), whatever the others are: to "
+                                  "coarser images of training images that the seeds choose, or of --coarse; "
+                                  "the coarsest by itself"),
         {.name = "data",
          .argument = "PATH",
          .setting = "data.path",
@@ -370,8 +370,7 @@ pyr_status pyr_command_sample(int argc, char **argv)
             "  pyrdiff sample --network runs/fashion-mnist --seeds 0-15 --coarse DIR\n"
             "  pyrdiff sample --network runs/cifar10-classes --seeds 0-49999 --class all\n"
             "  pyrdiff sample --network runs/fashion-mnist --seeds 0-7 --sampler ddim --set "
-            "level.sampler.eta=0.5 "
-            "--trajectory\n"
+            "level.sampler.eta=0.5 --trajectory\n"
             "  pyrdiff sample --network runs/fashion-mnist --level 1        level 1 alone, to real coarser "
             "images\n"
             "  pyrdiff sample --network ddpm-cifar10-32 --help        of a diffusers pipeline\n",

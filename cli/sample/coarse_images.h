@@ -2,8 +2,7 @@
  *
  * A folder or zip of pictures, subfolders too, in the order of their names (eval/sample_files.h: hidden files
  * and sheets are left aside); one picture; or any other file that is known as a data set, such as an NPZ.
- * Pictures stay in their files until they are wanted.
- */
+ * Pictures stay in their files until they are wanted. */
 #ifndef PYR_CLI_SAMPLE_COARSE_IMAGES_H
 #define PYR_CLI_SAMPLE_COARSE_IMAGES_H
 
@@ -30,8 +29,8 @@ pyr_status pyr_coarse_images_open(pyr_coarse_images *out, const char *path, size
                                   int bits, const char *level);
 void pyr_coarse_images_free(pyr_coarse_images *c); /* back to {0} */
 
-/* Images first .. first + n - 1 into dst (n x shape, in [-1, 1]), again from the first when there are fewer.
- */
+/* Images first .. first + n - 1 into dst (n x shape, in [-1, 1]), again from the first when there are
+ * fewer. */
 pyr_status pyr_coarse_images_read(pyr_coarse_images *c, size_t first, int n, float *dst);
 
 /* Where image i lies; until the next call. */

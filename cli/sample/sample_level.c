@@ -6,11 +6,11 @@
 #include "cascade/real_images.h"
 #include "cli/one_level.h"
 #include "cli/open_data.h"
-#include "terminal/output.h"
 #include "cli/sample/sample_output.h"
 #include "pictures/grid.h"
 #include "pictures/pixels.h"
 #include "pyramid/codes.h"
+#include "terminal/output.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -52,8 +52,8 @@ static pyr_status open_data(drawing *d)
     if (status != PYR_OK)
         return pyr_fail(
             status,
-            "%s (level %d is drawn to real coarser images of the run's data: name them with --data "
-            "PATH, or give coarser images with --coarse DIR)",
+            "%s (level %d is drawn to real coarser images of the run's data: name them with --data PATH, or "
+            "give coarser images with --coarse DIR)",
             pyr_error(), d->level);
     if (!job->data_given &&
         pyr_dataset_fingerprint(d->data) != pyr_model_level(job->model, d->level)->level.facts.data)
@@ -261,9 +261,9 @@ static void say_what(const drawing *d)
                  d->image.c, given, d->sampler, cost, pyr_mib(pyr_model_bytes(job->model)));
     if (!d->coarsest && !d->given && job->npz)
         pyr_bar_line(job->bar,
-                     "note: level %d is not told the coarser image: its residuals are drawn alone and "
-                     "shown with gain %g, there is no NPZ (--coarse DIR or --data PATH gives coarser "
-                     "images to add them to)",
+                     "note: level %d is not told the coarser image: its residuals are drawn alone and shown "
+                     "with gain %g, there is no NPZ (--coarse DIR or --data PATH gives coarser images to "
+                     "add them to)",
                      d->level, d->gain);
 }
 

@@ -4,8 +4,7 @@
  * I_{I+1}: those of files, or of training images that the seeds choose (pyr_real_image_of_seed); then
  * DIR/000012.png is I_I, DIR/residual-000012.png the residual as pyrdiff decompose shows it, and
  * DIR/levels.png has both beside the coarser image and its enlargement. A level without a condition, to which
- * no coarser images are given, has the residual alone: DIR/000012.png shows it.
- */
+ * no coarser images are given, has the residual alone: DIR/000012.png shows it. */
 #ifndef PYR_CLI_SAMPLE_SAMPLE_LEVEL_H
 #define PYR_CLI_SAMPLE_SAMPLE_LEVEL_H
 

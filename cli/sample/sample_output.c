@@ -3,9 +3,9 @@
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "terminal/output.h"
 #include "pictures/grid.h"
 #include "pictures/image_values.h"
+#include "terminal/output.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

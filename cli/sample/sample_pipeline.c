@@ -4,11 +4,11 @@
 #include "base/mem.h"
 #include "base/stop.h"
 #include "cli/cli.h"
+#include "cli/sample/sample_output.h"
+#include "diffusers/pipeline.h"
 #include "terminal/output.h"
 #include "terminal/parse.h"
 #include "terminal/progress.h"
-#include "cli/sample/sample_output.h"
-#include "diffusers/pipeline.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -201,16 +201,15 @@ pyr_status pyr_sample_pipeline(int argc, char **argv)
          .target = &t.of_class,
          .standard = "",
          .help = "of a class-conditional model: a class's number, all (each seed the next one, in turn) or "
-                 "random "
-                 "(drawn from each seed)"},
+                 "random (drawn from each seed)"},
         PYR_MACHINE_OPTIONS(t.machine),
     };
     const pyr_options options = {
         .command = "sample",
         .summary =
             "Draw images from a diffusers pipeline (UNet2DModel with DDPMScheduler or DDIMScheduler), as "
-            "its scheduler_config.json says. The image of a seed does not depend on the batch, the "
-            "number of threads, or the other seeds; it is not that of the library's generator.",
+            "its scheduler_config.json says. The image of a seed does not depend on the batch, the number "
+            "of threads, or the other seeds; it is not that of the library's generator.",
         .examples =
             "  pyrdiff sample --network ddpm-cifar10-32 --seeds 0-99 --outdir out --sampler ddim --steps 50\n"
             "  pyrdiff sample --network ddpm-cifar10-32 --seeds 0-15 --sampler ddim --steps 100 --eta 1\n",

@@ -1,6 +1,5 @@
 /* trajectory.h - the path from noise to an image, as a picture: what sampling has at some moments of every
- * level.
- */
+ * level. */
 #ifndef PYR_CLI_SAMPLE_TRAJECTORY_H
 #define PYR_CLI_SAMPLE_TRAJECTORY_H
 

@@ -67,8 +67,8 @@ pyr_status pyr_command_colorize(int argc, char **argv)
         .most = 1,
         .summary =
             "Give colours to a picture. Its grey, (R + G + B)/3, stays as it is up to the rounding to 8 "
-            "bits; of a picture in colour only that is looked at. One PNG per seed, and colorize.png: "
-            "the picture, its grey, the results.",
+            "bits; of a picture in colour only that is looked at. One PNG per seed, and colorize.png: the "
+            "picture, its grey, the results.",
         .examples = "  pyrdiff colorize horse.png --network runs/cifar10 --seeds 0-7 --outdir out\n",
         .table = table,
         .n = sizeof table / sizeof *table,

@@ -1,10 +1,10 @@
 /* cmd_encode.c - pyrdiff encode */
 #include "base/file.h"
 #include "base/mem.h"
-#include "terminal/output.h"
 #include "cli/tasks/tasking.h"
 #include "pictures/pixels.h"
 #include "tasks/latent.h"
+#include "terminal/output.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* cmd_interpolate.c - pyrdiff interpolate */
 #include "base/file.h"
 #include "base/mem.h"
-#include "terminal/parse.h"
 #include "cli/tasks/tasking.h"
 #include "tasks/latent.h"
+#include "terminal/parse.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -133,8 +133,8 @@ pyr_status pyr_command_interpolate(int argc, char **argv)
         .least = 2,
         .most = 2,
         .summary =
-            "Draw the images between two: A and B are pictures, which are encoded, or numbers of seeds. "
-            "The noise that the ODE makes of them is led over on a great circle, level by level. "
+            "Draw the images between two: A and B are pictures, which are encoded, or numbers of seeds. The "
+            "noise that the ODE makes of them is led over on a great circle, level by level. "
             "DIR/frame-000.png and so on, and the strip interpolate.png.",
         .examples = "  pyrdiff interpolate shirt.png coat.png --network runs/fashion-mnist --outdir out\n"
                     "  pyrdiff interpolate 3 7 --network runs/fashion-mnist --frames 12\n",

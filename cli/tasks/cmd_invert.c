@@ -1,11 +1,11 @@
 /* cmd_invert.c - pyrdiff invert */
 #include "base/mem.h"
 #include "base/philox.h"
-#include "terminal/output.h"
 #include "cli/tasks/tasking.h"
 #include "pictures/image_file.h"
 #include "pictures/image_values.h"
 #include "tasks/inverse.h"
+#include "terminal/output.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

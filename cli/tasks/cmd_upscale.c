@@ -1,9 +1,9 @@
 /* cmd_upscale.c - pyrdiff upscale */
 #include "base/mem.h"
-#include "terminal/output.h"
 #include "cli/tasks/tasking.h"
 #include "pictures/pixels.h"
 #include "tasks/layers.h"
+#include "terminal/output.h"
 #include <math.h>
 
 typedef struct typed {
@@ -81,8 +81,8 @@ static pyr_status draw(pyr_tasking *t, const float *given, int level)
                   i, i + 1, 128 * sqrt(sum / (double)t->n));
     }
     PYR_TRY_OUT(measure(t, given, level, &rms, &largest));
-    pyr_print("the PNGs, brought to level %d, are off from what was given by %.3f grey values (rms), at most "
-              "%.2f\n",
+    pyr_print("the PNGs, brought to level %d, are off from what was given by %.3f grey values (rms), at "
+              "most %.2f\n",
               level, rms, largest);
 out:
     for (int i = 0; i < level; i++)
@@ -132,11 +132,10 @@ pyr_status pyr_command_upscale(int argc, char **argv)
         .arguments = "IMAGE",
         .least = 1,
         .most = 1,
-        .summary = "Enlarge a small picture by drawing the finer levels of the pyramid to it. What is drawn, "
-                   "halved again, is the given picture, exactly so before the images are clamped and rounded "
-                   "to the data's 8 or 16 bits: how exactly is measured and printed. One PNG per seed, and "
-                   "upscale.png: the "
-                   "picture, the results.",
+        .summary = "Enlarge a small picture by drawing the finer levels of the pyramid to it. What is "
+                   "drawn, halved again, is the given picture, exactly so before the images are clamped and "
+                   "rounded to the data's 8 or 16 bits: how exactly is measured and printed. One PNG per "
+                   "seed, and upscale.png: the picture, the results.",
         .examples =
             "  pyrdiff upscale small.png --network runs/fashion-mnist --level 2 --seeds 0-7 --outdir out\n"
             "  pyrdiff upscale large.png --network runs/fashion-mnist --level 1 --resize\n",

@@ -31,15 +31,15 @@ static pyr_status parse_from(const char *text, int levels, double *from)
         word[length] = 0;
         if (n >= levels || !pyr_parse_real(word, &from[n]) || from[n] < 0)
             return pyr_fail(PYR_E_ARG,
-                            "--from is %s, should be one noise level of 0 or more, or %d, one for each level "
-                            "from the coarsest on",
+                            "--from is %s, should be one noise level of 0 or more, or %d, one for each "
+                            "level from the coarsest on",
                             text, levels);
         at += length + (at[length] == ',');
     }
     if (n != 1 && n != levels)
         return pyr_fail(PYR_E_ARG,
-                        "--from %s has %d numbers, the run has %d levels: give one, or one a level "
-                        "from the coarsest on",
+                        "--from %s has %d numbers, the run has %d levels: give one, or one a level from the "
+                        "coarsest on",
                         text, n, levels);
     for (int i = n; i < levels; i++)
         from[i] = from[0];

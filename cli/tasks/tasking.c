@@ -5,14 +5,14 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/stop.h"
-#include "terminal/output.h"
-#include "terminal/parse.h"
 #include "pictures/grid.h"
 #include "pictures/image_file.h"
 #include "pictures/image_values.h"
 #include "pictures/range.h"
 #include "pictures/resize.h"
 #include "tasks/mask.h"
+#include "terminal/output.h"
+#include "terminal/parse.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -115,8 +115,8 @@ pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance)
         if (!solves_ode(&s->sampler))
             return pyr_fail(
                 PYR_E_ARG,
-                "the sampler of level %d, %s, adds noise of its own; latents need one of the ODE: "
-                "--sampler heun, euler, ddim, rk45 or dpmpp-2m, without churn and eta",
+                "the sampler of level %d, %s, adds noise of its own; latents need one of the ODE: --sampler "
+                "heun, euler, ddim, rk45 or dpmpp-2m, without churn and eta",
                 level, pyr_sampler_names[s->sampler.kind]);
     }
     return PYR_OK;
@@ -145,8 +145,7 @@ static pyr_status read_picture(pyr_image *out, pyr_tasking *t, const char *path)
 
 /* Of a run whose data.range is set a picture may be one of its data, with the values that the data have, or a
  * sample, whose values are spread already. The largest value tells them apart: above the range it is a
- * sample.
- */
+ * sample. */
 static pyr_status bring_to_range(pyr_image *image, pyr_tasking *t, const char *path)
 {
     const double *range = t->config.data.set.range;

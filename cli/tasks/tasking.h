@@ -1,15 +1,14 @@
 /* tasking.h - what the commands of tasks (inpaint, colorize, upscale, ...) share: their options, the run they
  * open, pictures that they read, the images that they draw, and what they write: DIR/000012.png for each seed
- * and one sheet, DIR/NAME.png, with what was given beside what was drawn.
- */
+ * and one sheet, DIR/NAME.png, with what was given beside what was drawn. */
 #ifndef PYR_CLI_TASKS_TASKING_H
 #define PYR_CLI_TASKS_TASKING_H
 
 #include "cascade/model.h"
 #include "cli/cli.h"
-#include "terminal/progress.h"
 #include "cli/sampling.h"
 #include "pictures/image.h"
+#include "terminal/progress.h"
 
 typedef struct pyr_task_typed {
     const char *network, *outdir, *seeds, *steps, *sampler, *of_class;
@@ -93,8 +92,8 @@ pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance);
 pyr_status pyr_tasking_one_class(const pyr_tasking *t, int *label);
 
 /* A picture file as it is. Of a run with data.range, a picture whose values the data may have is brought to
- * the full range of its bits, which samples have; either is said. The caller ends *out with pyr_image_free.
- */
+ * the full range of its bits, which samples have; either is said. The caller ends *out with
+ * pyr_image_free. */
 pyr_status pyr_task_read(pyr_image *out, pyr_tasking *t, const char *path);
 
 /* A picture file as I_level of the model (s.h s.w s.c numbers in [-1, 1], the caller frees them). Another

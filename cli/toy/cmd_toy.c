@@ -5,8 +5,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
-#include "terminal/output.h"
 #include "report/page.h"
+#include "terminal/output.h"
 #include <math.h>
 #include <stdio.h>
 
@@ -104,8 +104,9 @@ void pyr_study_tell_begin(pyr_study *t, const char *title)
     pyr_print("\n%s: %d points, mode weights off by (total variation), mode weights (true:", title,
               t->points);
     pyr_page_element(&t->page, "h2", "%s", title);
-    pyr_text_add(&t->page, "<div class=\"box\"><table><thead><tr><th>sampler</th><th>evaluations</th>"
-                           "<th>weights off by</th><th>mode weights (true:");
+    pyr_text_add(
+        &t->page,
+        "<div class=\"box\"><table><thead><tr><th>sampler</th><th>evaluations</th><th>weights off by</th><th>mode weights (true:");
     for (int i = 0; i < t->m->modes; i++) {
         pyr_print(" %.3f", pyr_mixture_weight(t->m, i));
         pyr_text_add(&t->page, " %.3f", pyr_mixture_weight(t->m, i));
@@ -284,8 +285,8 @@ static pyr_status run(void *arg, pyr_parsed *parsed)
     pyr_page_element(&t->page, "h1", "pyrdiff toy: %s", pyr_toy_names[t->which]);
     pyr_page_element(
         &t->page, "p",
-        "A mixture of %d Gaussians of mean 0 and variance 1, whose score is known; seed %lld, %lld "
-        "steps of training for each network.",
+        "A mixture of %d Gaussians of mean 0 and variance 1, whose score is known; seed %lld, %lld steps of "
+        "training for each network.",
         t->m->modes, (long long)t->seed, (long long)t->steps);
     PYR_TRY_OUT(pyr_study_scores(t));
     PYR_TRY_OUT(pyr_study_langevin(t));
@@ -379,13 +380,11 @@ pyr_status pyr_command_toy(int argc, char **argv)
     const pyr_options options = {
         .command = "toy",
         .summary =
-            "Look at the methods in the plane, on a mixture of Gaussians whose score is known: what networks "
-            "learn by denoising, explicit and sliced score matching and how far from the truth they are; "
-            "Langevin against annealed Langevin dynamics from one start, with the mode weights that come "
-            "out; "
-            "paths of the reverse SDE and of the probability-flow ODE. Writes DIR/index.html and the "
-            "pictures "
-            "as SVG, prints the figures. Takes less than a minute.",
+            "Look at the methods in the plane, on a mixture of Gaussians whose score is known: what "
+            "networks learn by denoising, explicit and sliced score matching and how far from the truth "
+            "they are; Langevin against annealed Langevin dynamics from one start, with the mode weights "
+            "that come out; paths of the reverse SDE and of the probability-flow ODE. Writes DIR/index.html "
+            "and the pictures as SVG, prints the figures. Takes less than a minute.",
         .examples = "  pyrdiff toy\n"
                     "  pyrdiff toy --mixture ring --outdir out/ring --steps 5000\n",
         .table = table,

@@ -3,9 +3,9 @@
 #define PYR_CLI_TOY_TOY_H
 
 #include "diffusion/sampler.h"
+#include "plots/plane.h"
 #include "toys/toy_mixture.h"
 #include "toys/toy_train.h"
-#include "plots/plane.h"
 
 /* One network per objective, the first being the one that samples are drawn with. */
 enum { PYR_STUDY_NETWORKS = 6, PYR_STUDY_MODES = 16 };
@@ -70,8 +70,8 @@ void pyr_study_tell_end(pyr_study *t);
 /* A panel of a sheet: column and row count from 0. Without `begin`'s words. */
 pyr_plane pyr_study_panel(const pyr_study *t, pyr_text *out, int column, int row);
 enum { PYR_STUDY_PANEL = 196, PYR_STUDY_ACROSS = 234, PYR_STUDY_DOWN = 252 };
-/* Lines of equal density at noise level s, where it is that of 1, 2, 3 and 4 standard deviations of a mode.
- */
+/* Lines of equal density at noise level s, where it is that of 1, 2, 3 and 4 standard deviations of a
+ * mode. */
 pyr_status pyr_study_contours(const pyr_study *t, const pyr_plane *p, double s);
 
 /* outdir/NAME.svg, and the same on the page with words below. `drawn` is freed. */

@@ -142,10 +142,9 @@ static pyr_status draw_sheet(pyr_study *t, const double *start, const double *pl
     draw_courses(&drawn, courses);
     PYR_TRY_OUT(pyr_study_sheet(
         t, "langevin", "Langevin against annealed Langevin dynamics from the same start",
-        "Both have the exact score and as many evaluations of it. Langevin dynamics finds the modes and then "
-        "stays in them: how many points a mode has is decided by where they started. With much noise first "
-        "and "
-        "less and less after, points change over while modes still overlap.",
+        "Both have the exact score and as many evaluations of it. Langevin dynamics finds the modes and "
+        "then stays in them: how many points a mode has is decided by where they started. With much noise "
+        "first and less and less after, points change over while modes still overlap.",
         &drawn, 4 * PYR_STUDY_ACROSS, PYR_STUDY_DOWN + COURSE + 12));
 out:
     pyr_text_free(&drawn);

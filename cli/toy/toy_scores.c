@@ -1,9 +1,9 @@
 /* toy_scores.c - the fields that networks learn under each objective, beside the known one. */
 #include "base/clock.h"
 #include "base/mem.h"
-#include "terminal/output.h"
 #include "cli/toy/toy.h"
 #include "report/page.h"
+#include "terminal/output.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,8 +65,8 @@ static void begin_table(pyr_study *t)
 {
     pyr_print("learned scores: E |learned - known|^2 in %% of E |known|^2, at noise level s\n");
     pyr_print("%-11s%-12s%11s", "objective", "weight", "loss");
-    pyr_text_add(&t->page, "<h2>Learned scores</h2>\n<div class=\"box\"><table><thead><tr><th>objective</th>"
-                           "<th>weight</th><th>loss</th>");
+    pyr_text_add(&t->page, "<h2>Learned scores</h2>\n<div "
+                           "class=\"box\"><table><thead><tr><th>objective</th><th>weight</th><th>loss</th>");
     for (int j = -1; j < LEVELS; j++) {
         double s = j < 0 ? t->sigma : levels[j];
 
@@ -237,8 +237,8 @@ pyr_status pyr_study_scores(pyr_study *t)
     PYR_TRY_OUT(pyr_study_sheet(
         t, "scores", "score fields, known and learned under each objective",
         "Arrows point to where the noised data are denser; long ones are drawn shorter than they are. All "
-        "objectives are least where the learned score is the known one: where there are data they agree, far "
-        "from them nothing teaches the network.",
+        "objectives are least where the learned score is the known one: where there are data they agree, "
+        "far from them nothing teaches the network.",
         &drawn, 4 * PYR_STUDY_ACROSS, 2 * PYR_STUDY_DOWN + 24));
 out:
     pyr_text_free(&drawn);

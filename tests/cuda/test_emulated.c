@@ -2,9 +2,9 @@
  * that is none (fake.h) is as unkind as it claims. Linked with it only. */
 #include "graph/graph.h"
 #include "kernels/kernels.h"
-#include "training/level_train.h"
 #include "tests/cuda/fake.h"
 #include "tests/level_data.h"
+#include "training/level_train.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -171,8 +171,8 @@ static void late_copies(void)
 
 /* ---- a step is one recording --------------------------------------------------------------------- */
 
-/* What a training of so many steps asks the device for, nothing but steps between its beginning and its end.
- */
+/* What a training of so many steps asks the device for, nothing but steps between its beginning and its
+ * end. */
 static fake_counts training_of(int steps)
 {
     pyr_level_settings s = settings_of();

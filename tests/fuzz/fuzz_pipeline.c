@@ -7,8 +7,7 @@ static const char weights[] = "{\"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_off
 
 static const fuzz_literal good[] = {
     FUZZ_TEXT(
-        "{\"_class_name\":\"DDPMPipeline\",\"_diffusers_version\":\"0.31.0\",\"scheduler\":[\"diffusers\","
-        "\"DDPMScheduler\"],\"unet\":[\"diffusers\",\"UNet2DModel\"]}"),
+        "{\"_class_name\":\"DDPMPipeline\",\"_diffusers_version\":\"0.31.0\",\"scheduler\":[\"diffusers\",\"DDPMScheduler\"],\"unet\":[\"diffusers\",\"UNet2DModel\"]}"),
     FUZZ_TEXT("{\"_class_name\":\"DDIMPipeline\",\"scheduler\":[\"diffusers\",\"DDIMScheduler\"]}"),
     FUZZ_TEXT("{\"_class_name\":1}")};
 FUZZ_SEEDS(good)

@@ -1,4 +1,4 @@
-#include "report/train_log.h"
+#include "training/train_log.h"
 
 #include "base/file.h"
 #include "base/json.h"

@@ -1,8 +1,7 @@
 /* folder_names.h - what the names of files and folders in data sets say: which are left by other programs,
- * which name a split, masks, or numbered parts of one set.
- */
-#ifndef PYR_LAYOUTS_FOLDER_NAMES_H
-#define PYR_LAYOUTS_FOLDER_NAMES_H
+ * which name a split, masks, or numbered parts of one set. */
+#ifndef PYR_ARCHIVES_FOLDER_NAMES_H
+#define PYR_ARCHIVES_FOLDER_NAMES_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,8 +9,8 @@
 
 /* Whether a file or a folder on the way to it is what other programs leave: a hidden one (a name that begins
  * with a point, as macOS' ._x.png and .ipynb_checkpoints), __MACOSX, Thumbs.db, desktop.ini, @eaDir and the
- * like, and ".." in an archive. `path` begins inside the data set: a hidden folder around it does not matter.
- */
+ * like, and ".." in an archive. `path` begins inside the data set: a hidden folder around it does not
+ * matter. */
 bool pyr_left_aside(const char *path);
 /* Of these, what is hidden by a point before its name, or its folder's, and may be a person's. */
 bool pyr_hidden(const char *path);
@@ -60,8 +59,7 @@ bool pyr_mask_named(const char *name, size_t n); /* the first half of that */
 int pyr_mask_order(const char *a, size_t a_n, const char *b, size_t b_n, bool first);
 bool pyr_mask_plain(const char *name, size_t n);
 /* The length of a file's stem without a mask's ending (_mask, _mask_1, _segmentation, ...); n when it has
- * none.
- */
+ * none. */
 size_t pyr_mask_stem(const char *stem, size_t n);
 
 /* A name as text, digits, text: the last run of digits. */

@@ -1,5 +1,5 @@
 /* collection.c - the list of found images: growing, packing, dropping, freeing. */
-#include "images/collection.h"
+#include "layouts/collection.h"
 
 #include "base/mem.h"
 #include <assert.h>

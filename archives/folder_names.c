@@ -1,4 +1,4 @@
-#include "layouts/folder_names.h"
+#include "archives/folder_names.h"
 
 #include "base/mem.h"
 #include <string.h>

@@ -1,6 +1,6 @@
 /* train_log.h - the losses of a level, from its log.jsonl (written by training/level_log.h). */
-#ifndef PYR_REPORT_TRAIN_LOG_H
-#define PYR_REPORT_TRAIN_LOG_H
+#ifndef PYR_TRAINING_TRAIN_LOG_H
+#define PYR_TRAINING_TRAIN_LOG_H
 
 #include "training/held_out.h"
 

@@ -1,5 +1,5 @@
 /* array_layout.c - shapes of arrays that people keep images in. */
-#include "arrays/array_layout.h"
+#include "images/array_layout.h"
 
 #include "base/mem.h"
 #include <math.h>

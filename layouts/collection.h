@@ -3,17 +3,17 @@
  *
  * Two kinds of sources. Image files: each found image has a path, and its bytes lie in a folder or in an
  * archive; they are decoded here (image_decode.c), side by side. Packed files (IDX, CIFAR, NPZ, ...): images
- * of one shape, one behind the other, read in order and in portions, so that the whole need not be in memory.
- */
-#ifndef PYR_IMAGES_COLLECTION_H
-#define PYR_IMAGES_COLLECTION_H
+ * of one shape, one behind the other, read in order and in portions, so that the whole need not be in
+ * memory. */
+#ifndef PYR_LAYOUTS_COLLECTION_H
+#define PYR_LAYOUTS_COLLECTION_H
 
+#include "archives/folder_names.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "base/threads.h"
 #include "images/dataset.h"
 #include "layouts/dataset_json.h"
-#include "layouts/folder_names.h"
 #include "pictures/image.h"
 #include "pictures/resize.h"
 
