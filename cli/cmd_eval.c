@@ -372,7 +372,8 @@ static pyr_status judge(work *w)
                             .data = w->of_level ? w->of_level : w->data,
                             .data_name = w->data_name ? w->data_name : w->config.data.set.path,
                             .data_settings = &w->config.data.set,
-                            .reference = strcmp(t->reference, "train") == 0 ? PYR_TRAIN : PYR_HELD_OUT,
+                            .reference =
+                                strcmp(t->reference, "train") == 0 ? PYR_SPLIT_TRAIN : PYR_SPLIT_HELD_OUT,
                             .ref_stats = pyr_given(t->ref_stats),
                             .write_stats = pyr_given(t->write_stats),
                             .sheet = pyr_given(t->sheet),

@@ -301,7 +301,7 @@ static pyr_status bench_level(const typed *t, pyr_kernels *k, const pyr_ground *
                          .pyramid = ground->pyramid,
                          .unet = unet,
                          .folder = "/nonexistent",
-                         .duration = {1, PYR_IMAGES}};
+                         .duration = {1, PYR_DURATION_IMAGES}};
     figures f = {.data = data, .first_step = NAN};
     size_t available = k->available ? k->available(k) : 0;
     pyr_level_trainer *trainer;
