@@ -61,6 +61,12 @@ bool pyr_stop_requested(void)
     return stop;
 }
 
+bool pyr_should_stop(void *unused)
+{
+    (void)unused;
+    return pyr_stop_requested();
+}
+
 void pyr_stop_request(void)
 {
     stop = 1;

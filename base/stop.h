@@ -14,5 +14,7 @@ enum { PYR_STOP_PATIENCE = 3 };
 void pyr_stop_on_signals(void);
 bool pyr_stop_requested(void);
 void pyr_stop_request(void); /* the same from inside */
+/* pyr_stop_requested, for jobs that take a callback. */
+bool pyr_should_stop(void *unused);
 
 #endif

@@ -79,6 +79,7 @@ static pyr_status run(void *at, pyr_parsed *parsed)
                                                         .batch = t->batch,
                                                         .learning_rate = t->lr,
                                                         .on_report = show_report,
+                                                        .should_stop = pyr_should_stop,
                                                         .ctx = &bar,
                                                         .result = &result});
     pyr_bar_end(&bar);
