@@ -1,12 +1,12 @@
 /* cmd_classifier.c - pyrdiff classifier */
 #include "features/classifier.h"
 
-#include "base/stop.h"
 #include "cli/cli.h"
 #include "cli/open_data.h"
 #include "images/data_settings.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
+#include "terminal/signals.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

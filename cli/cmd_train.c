@@ -3,7 +3,6 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/stop.h"
 #include "cascade/default_config.h"
 #include "cli/cli.h"
 #include "cli/next_command.h"
@@ -11,6 +10,7 @@
 #include "graph/step_loop.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
+#include "terminal/signals.h"
 #include <stdio.h>
 #include <string.h>
 
