@@ -21,13 +21,8 @@ bool pyr_stop_requested(void)
     return current.asked && current.asked(current.ctx);
 }
 
-static bool always(void *unused)
+bool pyr_should_stop(void *unused)
 {
     (void)unused;
-    return true;
-}
-
-void pyr_stop_request(void)
-{
-    current = (pyr_stop){.asked = always};
+    return pyr_stop_requested();
 }

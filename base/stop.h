@@ -19,6 +19,7 @@ pyr_stop pyr_stop_current(void); /* this thread's hook */
 
 /* Whether this thread is asked to stop. */
 bool pyr_stop_requested(void);
-void pyr_stop_request(void); /* from now on this thread is */
+/* pyr_stop_requested, for jobs that take a callback. */
+bool pyr_should_stop(void *unused);
 
 #endif

@@ -1,6 +1,7 @@
 /* cmd_classifier.c - pyrdiff classifier */
 #include "features/classifier.h"
 
+#include "base/stop.h"
 #include "cli/cli.h"
 #include "cli/open_data.h"
 #include "images/data_settings.h"
@@ -79,6 +80,7 @@ static pyr_status run(void *at, pyr_parsed *parsed)
                                                         .batch = t->batch,
                                                         .learning_rate = t->lr,
                                                         .on_report = show_report,
+                                                        .should_stop = pyr_should_stop,
                                                         .ctx = &bar,
                                                         .result = &result});
     pyr_bar_end(&bar);

@@ -679,6 +679,12 @@ static int lock_in_child(const char *path)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+static bool always(void *unused)
+{
+    (void)unused;
+    return true;
+}
+
 /* Asked to stop, in a child process: what pyr_lock_wait returns. A wait without end ends by SIGALRM: -1. */
 static int wait_in_stopped_child(const char *path)
 {
@@ -690,7 +696,7 @@ static int wait_in_stopped_child(const char *path)
         pyr_status got;
 
         alarm(5);
-        pyr_stop_request();
+        pyr_stop_hook((pyr_stop){.asked = always});
         got = pyr_lock_wait(&lock, path);
         if (got == PYR_OK)
             _exit(lock >= 0 ? 0 : 2);
