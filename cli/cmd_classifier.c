@@ -7,6 +7,7 @@
 #include "images/data_settings.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
+#include "terminal/signals.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
