@@ -55,8 +55,7 @@ typedef struct pyr_slot {
 } pyr_slot;
 
 struct pyr_settings {
-    pyr_section *sections;
-    size_t n_sections;
+    const pyr_section **sections; /* ended by NULL */
     pyr_slot *slots; /* in the order of the tables */
     size_t n_slots;
     char **strings; /* every text that a value points to */
