@@ -13,9 +13,10 @@
 /* In the order of the program's help. */
 #define PYR_COMMANDS(X)                                                                                      \
     X(analyze)                                                                                               \
-    X(train) X(sample) X(inpaint) X(colorize) X(upscale) X(vary) X(interpolate) X(encode) X(invert)          \
-        X(decompose) X(reconstruct) X(info) X(export) X(eval) X(likelihood) X(compare) X(report) X(bench)    \
-            X(toy) X(classifier)
+    X(train)                                                                                                 \
+    X(sample) X(inpaint) X(colorize) X(upscale) X(vary) X(interpolate) X(encode) X(invert) X(decompose)      \
+        X(reconstruct) X(info) X(export) X(eval) X(likelihood) X(compare) X(report) X(bench) X(toy)          \
+            X(classifier)
 #define PYR_COMMAND_DECLARED(name) extern const pyr_command pyr_command_##name;
 PYR_COMMANDS(PYR_COMMAND_DECLARED)
 extern const pyr_command *const pyr_commands[];        /* ended by NULL */

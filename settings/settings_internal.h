@@ -56,7 +56,7 @@ typedef struct pyr_slot {
 
 struct pyr_settings {
     const pyr_section **sections; /* ended by NULL */
-    pyr_slot *slots; /* in the order of the tables */
+    pyr_slot *slots;              /* in the order of the tables */
     size_t n_slots;
     char **strings; /* every text that a value points to */
     size_t n_strings, room_strings;
