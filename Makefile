@@ -20,7 +20,10 @@ WARN    += -Wpointer-arith -Wvla -Wwrite-strings
 WARN    += $(if $(WERROR),-Werror)
 
 # ---- nothing below needs editing to add a source or a test -----------------------------------
-ROOMS   := base kernels kernels/ref kernels/cpu graph diffusion images pyramid levels cascade tasks eval
+# The library's rooms, each using those before it alone; then those of the command line.
+ROOMS   := base settings kernels kernels/ref kernels/cpu graph network diffusion pictures archives arrays layouts images pyramid \
+           levels diffusers cascade training tasks features eval comparison plots report toys
+CLI     := terminal cli cli/bench cli/info cli/sample cli/tasks cli/toy
 DEFS    := -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
 CFLAGS_ALL = -std=c11 $(DEFS) $(OPT) -g $(WARN) $(SAN:%=-fsanitize=% -fno-omit-frame-pointer) -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL = $(SAN:%=-fsanitize=%) -pthread $(LDFLAGS)
@@ -47,13 +50,13 @@ B       := build/$(shell echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LDLIBS)' | c
 
 LIB_SRC := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
 LIB_SRC := $(filter-out $(if $(CUDA_SRC),kernels/cuda_absent.c),$(LIB_SRC))
-CLI_SRC := $(wildcard cli/*.c)
+CLI_SRC := $(foreach room,$(CLI),$(wildcard $(room)/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(CUDA_SRC:%.cu=$(CUDA_B)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
 TEST_SRC := $(wildcard tests/test_*.c)
 TESTS   := $(TEST_SRC:tests/%.c=$(B)/tests/%)
 
-ifeq ($(filter help clean format,$(MAKECMDGOALS)),)
+ifeq ($(filter help clean format list-rooms,$(MAKECMDGOALS)),)
 ifeq ($(MAKELEVEL),0)
 $(info compiler: $(CC), $(OPT)$(if $(SAN), with -fsanitize=$(SAN)))
 $(info CUDA: $(CUDA_WORD))
@@ -128,7 +131,8 @@ $(B)/tests/%: $(B)/tests/%.o $(B)/libpyrdiff.a
 	$(CC) $(LDFLAGS_ALL) $^ $(LDLIBS) -o $@
 
 # A test of the command line's parts links their objects, too.
-$(B)/tests/test_options: $(B)/cli/options.o $(B)/cli/parse.o
+$(B)/tests/test_options: $(B)/terminal/options.o $(B)/terminal/parse.o
+$(B)/tests/test_evaluate: $(B)/terminal/signals.o
 
 ## make bench       build the benchmark of the kernels, on the tests' table (bench/time_kernels.c says how to run it)
 bench: $(B)/bench/time_kernels
@@ -162,6 +166,7 @@ quick: pyrdiff $(TESTS)
 check: pyrdiff $(TESTS)
 	@rm -f $(COUNTS) && touch $(COUNTS)
 	@tests/run.sh $(COUNTS) headers tests/headers.sh
+	@tests/run.sh $(COUNTS) rooms tests/rooms.sh
 	@tests/run.sh $(COUNTS) format tests/format.sh
 	@tests/run.sh $(COUNTS) units $(TESTS)
 	@tests/run.sh $(COUNTS) commands $(CLI_TESTS)
@@ -202,7 +207,7 @@ $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/$(if $(LIBFUZZER),libfuzze
 # Parts of the command line; the whole of it with its main under another name, and with the target's own parser of options
 # before each command.
 $(B)/fuzz/codes: $(B)/cli/codes_file.o
-$(B)/fuzz/words: $(B)/cli/parse.o
+$(B)/fuzz/words: $(B)/terminal/parse.o
 $(B)/fuzz/options: $(filter-out %/main.o,$(CLI_OBJ)) $(B)/fuzz/main.o
 $(B)/fuzz/options: private override LDFLAGS += -Wl,--wrap=pyr_options_parse
 $(B)/fuzz/main.o: cli/main.c
@@ -266,9 +271,13 @@ demo:
 	@scripts/demo
 
 ## make format      let clang-format have its way with all sources
-SOURCES := $(foreach room,$(ROOMS) kernels/cuda cli bench tests tests/cuda tests/fuzz,$(wildcard $(room)/*.[ch] $(room)/*.cu $(room)/*.cc))
+SOURCES := $(foreach room,$(ROOMS) $(CLI) kernels/cuda bench tests tests/cuda tests/fuzz,$(wildcard $(room)/*.[ch] $(room)/*.cu $(room)/*.cc))
 format:
 	clang-format -i $(SOURCES)
+
+# For tests/rooms.sh.
+list-rooms:
+	@echo $(ROOMS) $(CLI)
 
 ## make clean       remove what was built (runs and pictures stay)
 clean:
@@ -279,5 +288,5 @@ help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
 -include $(LIB_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d $(wildcard $(B)/tests/fuzz/*.d $(B)/fuzz/*.d)
-.PHONY: all bench help quick fuzz fuzz-run check morecheck check-sanitized check-emulated gpucheck gpubench build-only longcheck tests clean format demo
+.PHONY: all bench help quick fuzz fuzz-run check morecheck check-sanitized check-emulated gpucheck gpubench build-only longcheck tests clean format demo list-rooms
 .SECONDARY: $(TESTS:%=%.o) $(B)/bench/time_kernels.o $(FUZZ:%=$(B)/tests/fuzz/fuzz_%.o)

@@ -37,8 +37,8 @@ static bool leads_to_open_file(const char *link)
 #endif
 }
 
-/* The path that a link at `path` names; a new block, NULL without memory or (errno) when it cannot be read.
- */
+/* The path that a link at `path` names; a new block, NULL without memory or (errno) when it cannot be
+ * read. */
 static char *read_link(const char *path)
 {
     const char *slash = strrchr(path, '/');

@@ -7,8 +7,7 @@
  * machines.
  *
  * Links are followed: the file behind them is replaced, they stay. What is no regular file (a device, a pipe,
- * standard output by the name of /dev/stdout) is written into.
- */
+ * standard output by the name of /dev/stdout) is written into. */
 #ifndef PYR_BASE_ATOMIC_FILE_H
 #define PYR_BASE_ATOMIC_FILE_H
 

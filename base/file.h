@@ -44,8 +44,8 @@ bool pyr_is_file(const char *path);
 char *pyr_path_join(const char *folder, const char *name);
 
 /* XDG_CACHE_HOME/pyrdiff/NAME (or ~/.cache), where what can be made again is kept; a cache home that is not
- * an absolute path is passed over, as its specification says. NULL: nowhere (no home). The caller frees it.
- */
+ * an absolute path is passed over, as its specification says. NULL: nowhere (no home). The caller frees
+ * it. */
 char *pyr_cache_path(const char *name);
 
 /* From now on this process and its children read what is there and keep nothing new: a dry run. Before there

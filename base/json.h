@@ -2,8 +2,7 @@
  *
  * Reading: pyr_json_parse gives a cJSON tree after checks that cJSON does not
  * make (duplicate keys, text after the value, depth). Writing: a few calls on
- * a pyr_text, for log lines and config.json.
- */
+ * a pyr_text, for log lines and config.json. */
 #ifndef PYR_BASE_JSON_H
 #define PYR_BASE_JSON_H
 

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-/* The number behind `key` at the beginning of a line of a file, times `unit`; false: there is none ("max").
- */
+/* The number behind `key` at the beginning of a line of a file, times `unit`; false: there is none
+ * ("max"). */
 static bool number_in(uint64_t *out, const char *path, const char *key, uint64_t unit)
 {
     char line[256];

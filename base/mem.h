@@ -2,8 +2,7 @@
  *
  * Every block is aligned to 64 bytes (a cache line, an AVX-512 register), is
  * zeroed, and knows its size, so that tests can count blocks and bytes, fail
- * the n-th allocation, and show that a training step allocates nothing.
- */
+ * the n-th allocation, and show that a training step allocates nothing. */
 #ifndef PYR_BASE_MEM_H
 #define PYR_BASE_MEM_H
 

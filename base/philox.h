@@ -7,8 +7,7 @@
  * How pyrdiff spends the bits (design, "Randomness"):
  *   key     = the run's seed in training, the image's seed in sampling (64 bits)
  *   counter = { element / 4, image's index in the global batch, step, purpose | level << 16 }
- * One block of four 32-bit words serves the four elements 4q .. 4q+3.
- */
+ * One block of four 32-bit words serves the four elements 4q .. 4q+3. */
 #ifndef PYR_BASE_PHILOX_H
 #define PYR_BASE_PHILOX_H
 
@@ -67,8 +66,8 @@ PYR_INLINE pyr_rng4 pyr_philox(uint64_t key, uint32_t c0, uint32_t c1, uint32_t 
     return r;
 }
 
-/* Uniform in (0, 1): the middle of one of 2^23 cells (exact in float; with 2^24 the last would round to 1).
- */
+/* Uniform in (0, 1): the middle of one of 2^23 cells (exact in float; with 2^24 the last would round to
+ * 1). */
 PYR_INLINE float pyr_uniform(uint32_t word)
 {
     return ((float)(word >> 9) + 0.5f) * 0x1p-23f;

@@ -2,8 +2,7 @@
  *
  * A name of a file, a class or a tensor may hold any byte. Sent to a terminal as it is, ESC changes colours,
  * a newline forges a line of ours, U+202E turns the rest of the line round. Here such bytes are written out:
- * "a\x1b[31m", "a\nb". A backslash stays one, so that what was shown once is shown the same again.
- */
+ * "a\x1b[31m", "a\nb". A backslash stays one, so that what was shown once is shown the same again. */
 #ifndef PYR_BASE_SHOWN_H
 #define PYR_BASE_SHOWN_H
 

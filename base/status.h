@@ -3,8 +3,7 @@
  * A function that can fail returns pyr_status: PYR_OK (0), or a negative code
  * for what a caller can act on. The sentence that a person reads (what, where,
  * which value, what to do) is kept per thread and read with pyr_error().
- * A broken promise inside the program is an assert, not a status.
- */
+ * A broken promise inside the program is an assert, not a status. */
 #ifndef PYR_BASE_STATUS_H
 #define PYR_BASE_STATUS_H
 

@@ -5,8 +5,7 @@
  * Forward and backward (all gradients), of f32, and of bf16 where the backend has it, with all lanes at work.
  * Only rows whose name has WORD in it. --images: of each row, instead of the table's (1 to 16). GFLOP/s and
  * GB/s are of all lanes together; GB/s counts what a call cannot do without, each byte once. Run it on an
- * idle machine.
- */
+ * idle machine. */
 #include "kernels/bare.h"
 #include "tests/kernel_rows.h"
 #include <string.h>

@@ -110,8 +110,8 @@ static pyr_status take_setting(void *arg, const char *key, const char *value, co
     return PYR_OK;
 }
 
-/* *settings are the changed file; others in their place when the images ask for other levels than the file's.
- */
+/* *settings are the changed file; others in their place when the images ask for other levels than the
+ * file's. */
 static pyr_status fit_levels(pyr_settings **settings, pyr_settings *file, const pyr_dataset *data,
                              pyr_settings_change change, void *arg)
 {

@@ -4,8 +4,7 @@
  * Where no number of levels is given, images are halved until their longer side is at most 8: 28x28 and 32x32
  * have 3 levels, 64x64 has 4, 8x8 one. A level takes the entry of the file's `levels` that is of its size: 7
  * and 8 pixels the coarsest one (patch 1), 14 and 16 the next (patch 2), more the finest (patch 4). So images
- * of 28 pixels get the file's own levels.
- */
+ * of 28 pixels get the file's own levels. */
 #ifndef PYR_CASCADE_DEFAULT_CONFIG_H
 #define PYR_CASCADE_DEFAULT_CONFIG_H
 

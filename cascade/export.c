@@ -2,8 +2,8 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "diffusers/pipeline_export.h"
 #include "levels/level_file.h"
-#include "levels/pipeline_export.h"
 
 /* As a run's files have it; the shape of what is modelled gives the side that noise is adjusted to. */
 static pyr_status read_level(pyr_level *level, pyr_unet_files *files, const pyr_export_plan *plan,

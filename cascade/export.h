@@ -13,7 +13,7 @@ typedef struct pyr_export_plan {
     void *ctx;
 } pyr_export_plan;
 
-/* OUTDIR/level-I for each level, coarsest first: a diffusers pipeline (levels/pipeline_export.h). PYR_E_IO
+/* OUTDIR/level-I for each level, coarsest first: a diffusers pipeline (diffusers/pipeline_export.h). PYR_E_IO
  * names a level that is not trained yet. `k` is borrowed; it should hold floats. */
 pyr_status pyr_export_diffusers(const pyr_export_plan *plan, pyr_kernels *k, const pyr_config *config);
 

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/philox.h"
 #include "base/stop.h"
+#include "levels/level_file.h"
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
@@ -449,8 +450,8 @@ static pyr_status check_guidance(const pyr_model *m, bool has_class)
             continue;
         if (m->classes == 0)
             return pyr_fail(PYR_E_ARG,
-                            "the guidance of level %d is %g, but this run was trained without classes (train "
-                            "one with --classes, or sample with --guidance 1)",
+                            "the guidance of level %d is %g, but this run was trained without classes "
+                            "(train one with --classes, or sample with --guidance 1)",
                             i, guidance);
         if (!has_class)
             return pyr_fail(PYR_E_ARG,
@@ -460,9 +461,9 @@ static pyr_status check_guidance(const pyr_model *m, bool has_class)
         if (m->level[i].level.facts.classes && !(m->level[i].level.facts.class_dropout > 0))
             return pyr_fail(
                 PYR_E_ARG,
-                "the guidance of level %d is %g, but there is nothing to be guided away from: \"no "
-                "class\" was never trained (class_dropout is 0). Sample with --guidance 1, or with "
-                "--gnet and a weaker run, or train with level.class_dropout above 0",
+                "the guidance of level %d is %g, but there is nothing to be guided away from: \"no class\" "
+                "was never trained (class_dropout is 0). Sample with --guidance 1, or with --gnet and a "
+                "weaker run, or train with level.class_dropout above 0",
                 i, guidance);
     }
     if (m->weaker && !any)

@@ -1,8 +1,7 @@
 /* model.h - a trained run, ready to draw images: coarsest level first, then residuals (paper, section 5.2).
  *
  *     I_k ~ level k;  for i = k-1 .. 0:  l_i = u_i(I_{i+1}),  r_i ~ level i given l_i,
- *     r_i projected so that d_i(l_i + r_i) = I_{i+1},  I_i = l_i + r_i clamped to [-1, 1]
- */
+ *     r_i projected so that d_i(l_i + r_i) = I_{i+1},  I_i = l_i + r_i clamped to [-1, 1] */
 #ifndef PYR_CASCADE_MODEL_H
 #define PYR_CASCADE_MODEL_H
 
@@ -65,8 +64,8 @@ typedef struct pyr_model_hand {
     void *ctx;
     /* Before the level is drawn: may set draw->start, from, after, after_ctx and repeats. */
     pyr_status (*before)(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw);
-    /* The variable (image units, n x variable), after the sampler and before the projection: may change it.
-     */
+    /* The variable (image units, n x variable), after the sampler and before the projection: may change
+     * it. */
     pyr_status (*drawn)(void *ctx, const pyr_model_turn *turn, void *variable);
     /* I_level (n x image), projected, before it is clamped: may change it. */
     pyr_status (*synthesized)(void *ctx, const pyr_model_turn *turn, void *image);

@@ -4,8 +4,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/shown.h"
-#include "levels/pipeline.h"
-#include "levels/unet_file.h"
+#include "diffusers/pipeline.h"
+#include "levels/level_file.h"
+#include "network/unet_file.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,8 +47,8 @@ static const pyr_setting cascade_rows[] = {
     {"share", PYR_SETTING_BOOL, AT(share), 0, 0, "false", NULL,
      "one network for all levels, with a level embedding; convolutions at its two ends for each level"},
     {"condition", PYR_SETTING_CHOICE, AT(condition), 0, 0, "data", cascade_conditions,
-     "what a level is told in training: the real coarser image, or the coarser level's own denoised estimate "
-     "of it"},
+     "what a level is told in training: the real coarser image, or the coarser level's own denoised "
+     "estimate of it"},
     {"estimate_probability", PYR_SETTING_REAL, AT(estimate_probability), 0, 1, "1", NULL,
      "condition estimate: how often; otherwise the real image"},
     {"stop_gradient", PYR_SETTING_BOOL, AT(stop_gradient), 0, 0, "false", NULL,
@@ -255,8 +256,8 @@ static pyr_status began_together(bool *all, const char *run)
 enum { NO_LOCKS = -1 };
 
 /* Which levels have begun: those with a state, and those that another process works on, whose first
- * checkpoint is still to come. `own` is the one whose lock this process holds; NO_LOCKS: only states count.
- */
+ * checkpoint is still to come. `own` is the one whose lock this process holds; NO_LOCKS: only states
+ * count. */
 static pyr_status has_begun_level(bool *begun, const char *run, int level, bool all, int own)
 {
     char *folder = pyr_run_level(run, level), *lock = lock_of(run, level);

@@ -5,20 +5,19 @@
  *     runs/NAME/shared/          the one state of all levels, when they share a network's trunk
  *     runs/NAME/samples/         pictures
  *
- * Levels are trained by any number of processes at any time; each holds the lock of its level.
- */
+ * Levels are trained by any number of processes at any time; each holds the lock of its level. */
 #ifndef PYR_CASCADE_RUN_H
 #define PYR_CASCADE_RUN_H
 
 #include "images/data_settings.h"
 #include "levels/level_settings.h"
-#include "levels/level_train.h"
 #include "pyramid/pyramid.h"
 
 typedef struct pyr_train_settings {
     int64_t seed;
     pyr_duration duration;
-    int64_t checkpoint, status, held_out, snapshot; /* see pyr_level_job */
+    int64_t checkpoint, status, held_out, snapshot; /* every so many images; 0: a tenth of the run
+                        (status: a hundredth; snapshot: only at the end); negative: never */
 } pyr_train_settings;
 
 extern const pyr_section pyr_train_section; /* "train" */
@@ -73,8 +72,8 @@ pyr_status pyr_run_exists(bool *there, const char *run);
 /* Whether level I of the run has weights to draw from, those of a checkpoint or final ones. PYR_E_IO when
  * that cannot be told. */
 pyr_status pyr_run_has_level(bool *there, const char *run, int level);
-/* PYR_E_IO when it has none, with the command that trains it, and the one that draws a level that is there.
- */
+/* PYR_E_IO when it has none, with the command that trains it, and the one that draws a level that is
+ * there. */
 pyr_status pyr_run_check_trained(const char *run, int level);
 
 /* Take `level` for training: its folder, its lock (the caller gives *lock to pyr_unlock; -1 on failure), and

@@ -1,15 +1,14 @@
 /* cli.h - the commands of the program, and what they share.
  *
  * A command gets argv from its own name on, prints results on stdout and messages on stderr, and
- * returns a status; main prints the sentence of a failure and decides the exit status.
- */
+ * returns a status; main prints the sentence of a failure and decides the exit status. */
 #ifndef PYR_CLI_CLI_H
 #define PYR_CLI_CLI_H
 
-#include "base/settings.h"
-#include "cli/options.h"
 #include "images/dataset.h"
 #include "kernels/kernels.h"
+#include "settings/settings.h"
+#include "terminal/options.h"
 
 pyr_status pyr_command_train(int argc, char **argv);
 pyr_status pyr_command_sample(int argc, char **argv);

@@ -2,7 +2,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "images/image.h"
+#include "pictures/image.h"
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #include "cascade/default_config.h"
 #include "cli/cli.h"
 #include "cli/open_data.h"
-#include "cli/output.h"
+#include "terminal/output.h"
 
 static pyr_status apply(void *parsed, pyr_settings *settings)
 {

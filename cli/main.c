@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "cli/output.h"
+#include "terminal/output.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>

@@ -4,7 +4,8 @@
 #include "base/text.h"
 #include "cascade/run.h"
 #include "cli/cli.h"
-#include "cli/output.h"
+#include "levels/level_file.h"
+#include "terminal/output.h"
 #include <stdio.h>
 
 /* How many classes the level was trained with. */

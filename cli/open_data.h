@@ -2,8 +2,8 @@
 #ifndef PYR_CLI_OPEN_DATA_H
 #define PYR_CLI_OPEN_DATA_H
 
-#include "cli/progress.h"
 #include "images/dataset.h"
+#include "terminal/progress.h"
 
 /* Shows reading that takes longer than a moment. */
 typedef struct pyr_reading_bar {

@@ -1,10 +1,10 @@
-/* sampling.h - the options of sampling that several commands have: --steps, --sampler, --class, and guidance.
- */
+/* sampling.h - the options of sampling that several commands have: --steps, --sampler, --class, and
+ * guidance. */
 #ifndef PYR_CLI_SAMPLING_H
 #define PYR_CLI_SAMPLING_H
 
 #include "cascade/model.h"
-#include "cli/options.h"
+#include "terminal/options.h"
 
 /* Rows of the table of options, for the typed texts `steps_at`, `sampler_at` and `class_at` (for
  * pyr_model_choose_class). */

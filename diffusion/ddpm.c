@@ -153,8 +153,7 @@ pyr_status pyr_ddpm_timesteps(const pyr_ddpm *d, int steps, int *t)
     if (time_of(&d->config, steps, 0) >= n)
         return pyr_fail(
             PYR_E_ARG,
-            "%d steps with steps_offset %d begin at timestep %.0f, but the last is %d: take fewer "
-            "steps",
+            "%d steps with steps_offset %d begin at timestep %.0f, but the last is %d: take fewer steps",
             steps, d->config.steps_offset, time_of(&d->config, steps, 0), n - 1);
     for (int i = 0; i < steps; i++)
         t[i] = (int)time_of(&d->config, steps, i);
@@ -163,8 +162,8 @@ pyr_status pyr_ddpm_timesteps(const pyr_ddpm *d, int steps, int *t)
 
 /* ---- steps ------------------------------------------------------------------------------------- */
 
-/* x0 of the network's answer: eps: (x - sqrt(1 - abar) m) / sqrt(abar);  v: sqrt(abar) x - sqrt(1 - abar) m
- */
+/* x0 of the network's answer: eps: (x - sqrt(1 - abar) m) / sqrt(abar);  v: sqrt(abar) x - sqrt(1 - abar)
+ * m */
 static pyr_ddpm_step estimate(const pyr_ddpm *d, double abar)
 {
     pyr_ddpm_step step = {.clip = d->config.clip_sample ? d->config.clip_sample_range : 0};

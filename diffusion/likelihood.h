@@ -11,8 +11,7 @@
  * its standard error is known from many vectors (or probes). What is computed is the density of the data
  * smoothed at s_min, log p_{s_min}; "stopped at s_min" belongs to the number.
  *
- * All in natural logarithms, in units of the vectors given; the density is with respect to them.
- */
+ * All in natural logarithms, in units of the vectors given; the density is with respect to them. */
 #ifndef PYR_DIFFUSION_LIKELIHOOD_H
 #define PYR_DIFFUSION_LIKELIHOOD_H
 

@@ -8,8 +8,8 @@
  * deviation 0 is a point: the mixture of a data set's points has that data set's exact denoiser).
  *
  * A mode keeps the axes and variances of its covariance, C = sum of v_a e_a e_a^T, so that C + s^2 I is
- * inverted at any s by v_a + s^2. Reading (all that takes a const pyr_mixture) may be done by many threads.
- */
+ * inverted at any s by v_a + s^2. Reading (all that takes a const pyr_mixture) may be done by many
+ * threads. */
 #ifndef PYR_DIFFUSION_MIXTURE_H
 #define PYR_DIFFUSION_MIXTURE_H
 

@@ -81,8 +81,8 @@ int pyr_ncsn_steps(double gamma, double excess, int most)
 {
     int low = 0, high = most + 1; /* low: too few */
 
-    /* more steps always come nearer: e of n steps, taken one time more, still moves v towards its fixed point
-     */
+    /* more steps always come nearer: e of n steps, taken one time more, still moves v towards its fixed
+     * point */
     while (high - low > 1) {
         int steps = low + (high - low) / 2;
 

@@ -9,8 +9,7 @@
  *     epsilon    1            -s                eps                       Ho et al. 2020, equation 12
  *     v          1/(1+s^2)    -s/sqrt(1+s^2)    (eps - s z)/sqrt(1+s^2)   Salimans & Ho 2022, appendix D:
  * alpha eps - sigma z of VP, which is -f score      1            s^2               -eps/s Song & Ermon 2019;
- * of x, that of z_t is N/alpha
- */
+ * of x, that of z_t is N/alpha */
 #ifndef PYR_DIFFUSION_PREDICTION_H
 #define PYR_DIFFUSION_PREDICTION_H
 

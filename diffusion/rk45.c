@@ -292,8 +292,8 @@ static pyr_status check_progress(const solving *v, const path *p)
     if (fabs(p->h) < 16 * DBL_EPSILON * fmax(fabs(p->t), DBL_MIN))
         return pyr_fail(
             PYR_E_NUMERIC,
-            "the solver's step at t = %.6g has become too small to go on (tolerances %g relative, "
-            "%g absolute): the slope is not smooth or not finite there",
+            "the solver's step at t = %.6g has become too small to go on (tolerances %g relative, %g "
+            "absolute): the slope is not smooth or not finite there",
             p->t, v->s->rtol, v->s->atol);
     if (p->steps >= most)
         return pyr_fail(PYR_E_NUMERIC,

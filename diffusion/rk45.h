@@ -11,8 +11,7 @@
  *     |error of x| / (atol + rtol max(|x|, |x new|)),   |error of q / unit| / (atol + rtol max(|q|, |q new|)
  * / unit) and the next step follows from that by the PI rule of Hairer, Norsett & Wanner, "Solving ordinary
  * differential equations I", II.4 and the program DOPRI5 (beta 0.04, factors 0.2 to 10); the first step
- * by their algorithm in II.4, unless it is given. The fifth-order result is kept (local extrapolation).
- */
+ * by their algorithm in II.4, unless it is given. The fifth-order result is kept (local extrapolation). */
 #ifndef PYR_DIFFUSION_RK45_H
 #define PYR_DIFFUSION_RK45_H
 

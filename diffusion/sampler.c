@@ -91,8 +91,8 @@ static pyr_status check_consistent(const pyr_sampler *sampler, const pyr_schedul
     if (sampler->eta >= 0 && sampler->eta < least - 1e-12)
         return pyr_fail(
             PYR_E_CONFIG,
-            "sampler.eta is %g: consistent-annealed needs at least 1 - gamma = %.3g at these %d "
-            "noise levels (more steps, or sampler.schedule geometric, make that less; -1: chosen)",
+            "sampler.eta is %g: consistent-annealed needs at least 1 - gamma = %.3g at these %d noise "
+            "levels (more steps, or sampler.schedule geometric, make that less; -1: chosen)",
             sampler->eta, least, sampler->steps);
     return PYR_OK;
 }
@@ -100,8 +100,8 @@ static pyr_status check_consistent(const pyr_sampler *sampler, const pyr_schedul
 pyr_status pyr_sampler_check(const pyr_sampler *sampler, const pyr_schedule *schedule)
 {
     if (sampler->undenoised && sampler->steps == 1 && sampler->kind != PYR_RK45)
-        return pyr_fail(PYR_E_CONFIG, "without the denoising step, one step is none: nothing but noise would "
-                                      "come out (sampler.steps is 1, should be 2 or more)");
+        return pyr_fail(PYR_E_CONFIG, "without the denoising step, one step is none: nothing but noise "
+                                      "would come out (sampler.steps is 1, should be 2 or more)");
     if (sampler->kind == PYR_RK45 && !(sampler->tolerance > 0))
         return pyr_fail(PYR_E_CONFIG, "sampler.tolerance is %g, should be above 0", sampler->tolerance);
     if (sampler->kind == PYR_CONSISTENT_ANNEALED)

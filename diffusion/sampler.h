@@ -9,8 +9,7 @@
  * Each vector has its own stream: (its seed, the level, the step), and norms, step sizes and decisions are
  * each vector's own. A sample does not depend on which others are drawn with it.
  *
- * docs/samplers.md says what each costs and when to use which.
- */
+ * docs/samplers.md says what each costs and when to use which. */
 #ifndef PYR_DIFFUSION_SAMPLER_H
 #define PYR_DIFFUSION_SAMPLER_H
 

@@ -8,8 +8,7 @@
  *     x_r = (r/s) e^{-eta h} x + (1 - e^{-(1 + eta) h}) D' + r sqrt(1 - e^{-2 eta h}) eps
  *     D' = D + (D - D_before) h / (2 h')
  *
- * eta = 0: the ODE; eta = 1: the SDE.
- */
+ * eta = 0: the ODE; eta = 1: the SDE. */
 #include "diffusion/sampler_internal.h"
 #include <math.h>
 

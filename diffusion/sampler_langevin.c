@@ -1,6 +1,5 @@
 /* Langevin dynamics and Hamiltonian Monte Carlo: moves that leave the density of x at one noise level as it
- * is (nearly: their step is not infinitely small), driven by its score (D - x) / s^2.
- */
+ * is (nearly: their step is not infinitely small), driven by its score (D - x) / s^2. */
 #include "diffusion/sampler_internal.h"
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,5 @@
 /* The probability-flow ODE in x = z_t / alpha, the same for every family (Karras et al. 2022, equation 3):
- *     dx/ds = (x - D(x, s)) / s
- */
+ *     dx/ds = (x - D(x, s)) / s */
 #include "diffusion/sampler_internal.h"
 #include <math.h>
 

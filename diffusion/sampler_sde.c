@@ -41,8 +41,7 @@ pyr_status pyr_euler_maruyama_step(pyr_path *p)
 /* Song et al. 2021, appendix E: the forward process z_s = a z_r + G eps, with a = alpha_s / alpha_r and G^2 =
  * sigma_s^2 - a^2 sigma_r^2 = alpha_s^2 (s^2 - r^2), has f = (a - 1) z in one step, and the reverse one is
  *     z_r = z_s - (a - 1) z_s + G^2 score + G eps
- * (VP: a = sqrt(1 - beta); VE: a = 1). Divided by alpha_r, with score = (D - x)/(alpha_s s^2):
- */
+ * (VP: a = sqrt(1 - beta); VE: a = 1). Divided by alpha_r, with score = (D - x)/(alpha_s s^2): */
 pyr_status pyr_reverse_diffusion_step(pyr_path *p)
 {
     double s = p->s, r = p->r, dt = s * s - r * r;

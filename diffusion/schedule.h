@@ -14,8 +14,7 @@
  *
  * Resolution: a level of side d = sqrt(h w) against a reference side r has its noise scaled by d / r
  * (lambda_i(t) = lambda(t) + 2 log(r / d); SNR_d = SNR_r (r / d)^2): `scale` below. It moves
- * the ends of the range, the training density and the sampler's grid alike. For sub-vp it acts on p.
- */
+ * the ends of the range, the training density and the sampler's grid alike. For sub-vp it acts on p. */
 #ifndef PYR_DIFFUSION_SCHEDULE_H
 #define PYR_DIFFUSION_SCHEDULE_H
 

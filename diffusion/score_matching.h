@@ -17,8 +17,7 @@
  * O(h^2) L = |s(x + v) + s(x - v)|^2 / 4 + size v^T (s(x + v) - s(x - v)) / h^2 dL / ds(x +- v) = (s(x + v) +
  * s(x - v)) / 2 +- size v / h^2
  *
- * so that two forward passes and first-order gradients are enough.
- */
+ * so that two forward passes and first-order gradients are enough. */
 #ifndef PYR_DIFFUSION_SCORE_MATCHING_H
 #define PYR_DIFFUSION_SCORE_MATCHING_H
 
@@ -30,8 +29,8 @@ typedef enum pyr_objective {
 
 extern const char *const pyr_objective_names[]; /* "denoising", "explicit", "sliced" */
 
-/* Explicit and denoising: |score - target|^2 over `size` numbers; gradient[size] with respect to the score.
- */
+/* Explicit and denoising: |score - target|^2 over `size` numbers; gradient[size] with respect to the
+ * score. */
 double pyr_score_regression(double *gradient, const double *score, const double *target, int size);
 
 /* Sliced: L above, from the scores at x + v and x - v; plus_gradient and minus_gradient[size] with respect to

@@ -2,14 +2,13 @@
  *
  * Every figure says what it is of: how many images, of how many of which reference, in the features of which
  * network; references and networks with their hashes. What is random is drawn from a fixed seed: the same
- * images give the same figures.
- */
+ * images give the same figures. */
 #ifndef PYR_EVAL_EVALUATE_H
 #define PYR_EVAL_EVALUATE_H
 
 #include "base/json.h"
-#include "eval/features.h"
 #include "eval/image_set.h"
+#include "features/features.h"
 #include "kernels/kernels.h"
 
 /* What can be measured; bits. */

@@ -2,7 +2,7 @@
 
 #include "base/mem.h"
 #include "eval/pixels_check.h"
-#include "images/pixels.h"
+#include "pictures/pixels.h"
 #include "pyramid/spectrum.h"
 #include <math.h>
 

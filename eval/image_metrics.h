@@ -1,8 +1,7 @@
 /* image_metrics.h - how far two sets of images are apart, without a network: on pixels.
  *
  * Images are n x h x w x c, NHWC, host, of 8 bits, or of 16 where both sets have them. In values, a pixel p
- * is (2p - 255)/256 or (2p - 65535)/65536, as in training.
- */
+ * is (2p - 255)/256 or (2p - 65535)/65536, as in training. */
 #ifndef PYR_EVAL_IMAGE_METRICS_H
 #define PYR_EVAL_IMAGE_METRICS_H
 
@@ -29,8 +28,8 @@ enum { PYR_SWD_LEVELS = 12, PYR_SWD_IMAGES = 16384 };
  * side is 7 or more; the last level is the low-pass image itself. *levels: how many. Sides of images under 7
  * are the patch's. Both sets are cut to the smaller n, and to PYR_SWD_IMAGES: the descriptors of one level
  * take 128 * 49 * c * 4 bytes an image of both sets. A patch lies at the same place in image i of both sets,
- * so that a set's distance to itself is 0. PYR_E_SHAPE: the sizes differ; PYR_E_ARG: no images; PYR_E_NOMEM.
- */
+ * so that a set's distance to itself is 0. PYR_E_SHAPE: the sizes differ; PYR_E_ARG: no images;
+ * PYR_E_NOMEM. */
 pyr_status pyr_sliced_wasserstein(double out[PYR_SWD_LEVELS], int *levels, const pyr_pixels_set *a,
                                   const pyr_pixels_set *b, uint64_t seed, pyr_pool *pool);
 /* How many images of each set it is of. */

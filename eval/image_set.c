@@ -4,8 +4,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cascade/real_images.h"
-#include "images/image_values.h"
-#include "images/range.h"
+#include "pictures/image_values.h"
+#include "pictures/range.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -111,8 +111,8 @@ static pyr_status take(pyr_image_set *set, const pyr_image *image, int64_t i, in
     if (image->h != set->h || image->w != set->w)
         return pyr_fail(
             PYR_E_SHAPE,
-            "%s: %s is %dx%d, the images before it are %dx%d; samples have one size, is it another "
-            "kind of picture?",
+            "%s: %s is %dx%d, the images before it are %dx%d; samples have one size, is it another kind of "
+            "picture?",
             path, name, image->h, image->w, set->h, set->w);
     set->grey = set->grey && is_grey(image);
     set->file_c = image->c > set->file_c ? image->c : set->file_c;
@@ -173,12 +173,12 @@ static pyr_status read_dataset(pyr_image_set *out, const char *path, int c, int6
     settings.held_out = 0;
     PYR_TRY(pyr_dataset_open(&data, &settings));
     s = pyr_dataset_shape_of(data);
-    n = pyr_dataset_count(data, PYR_TRAIN);
+    n = pyr_dataset_count(data, PYR_SPLIT_TRAIN);
     if (most > 0 && n > most)
         n = most;
     status = pyr_image_new(&one, s.h, s.w, s.c, s.bits, path);
     for (int64_t i = 0; status == PYR_OK && i < n; i++) {
-        status = pyr_dataset_read(data, PYR_TRAIN, i, one.at);
+        status = pyr_dataset_read(data, PYR_SPLIT_TRAIN, i, one.at);
         if (status == PYR_OK)
             status = take(out, &one, i, n, c, path, "an image");
     }
@@ -205,8 +205,8 @@ static pyr_status judge_range(pyr_image_set *set)
     if (i == PYR_SAMPLE_WARNINGS || !pyr_range_guess(range, least, most, set->words ? 16 : 8))
         return PYR_OK;
     set->warning[i] =
-        pyr_strfmt("the images' values are %u to %u of 0 to %u, an eighth of the range or less: "
-                   "they are judged so; samples have all of it, data.range is of --data alone",
+        pyr_strfmt("the images' values are %u to %u of 0 to %u, an eighth of the range or less: they are "
+                   "judged so; samples have all of it, data.range is of --data alone",
                    least, most, set->words ? 65535u : 255u);
     return set->warning[i] ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a warning about the images");
 }
@@ -239,7 +239,7 @@ pyr_status pyr_image_set_data(pyr_image_set *out, const pyr_dataset *data, pyr_s
 {
     pyr_dataset_shape s = pyr_dataset_shape_of(data);
     int64_t n = pyr_dataset_count(data, split);
-    const char *name = split == PYR_TRAIN ? "the training images" : "the held-out images";
+    const char *name = split == PYR_SPLIT_TRAIN ? "the training images" : "the held-out images";
     pyr_image one = {0};
     pyr_status status;
 
@@ -340,7 +340,7 @@ static pyr_status take_real(drawing *d, int64_t first, int n)
 
         d->index[j] = pyr_real_image_of_seed(draw->data, draw->seeds[first + j], label);
     }
-    return pyr_real_images_take(&d->real, PYR_TRAIN, d->index, n, draw->given, d->image);
+    return pyr_real_images_take(&d->real, PYR_SPLIT_TRAIN, d->index, n, draw->given, d->image);
 }
 
 static pyr_status keep(drawing *d, int64_t first, int n)

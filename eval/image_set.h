@@ -1,8 +1,7 @@
 /* image_set.h - images to be judged: many of one size, of 8 or 16 bits, on the host, with a name and a hash.
  *
  * The hash is of the sizes and the pixels in the images' own depth: the same images have the same one, drawn
- * from a run or read.
- */
+ * from a run or read. */
 #ifndef PYR_EVAL_IMAGE_SET_H
 #define PYR_EVAL_IMAGE_SET_H
 

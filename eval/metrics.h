@@ -1,8 +1,7 @@
 /* metrics.h - how far two sets of images are apart: distances in feature space.
  *
  * Features are n x d floats, row-major, on the host (features.h makes them). What is random draws from Philox
- * with the seed given, so that every figure can be made again. `pool` NULL: one thread.
- */
+ * with the seed given, so that every figure can be made again. `pool` NULL: one thread. */
 #ifndef PYR_EVAL_METRICS_H
 #define PYR_EVAL_METRICS_H
 
@@ -35,8 +34,7 @@ pyr_status pyr_moments_write(const pyr_moments *m, const char *path);
  * 1e-13 of the traces at full rank, 1e-8 of them for each direction without variance. PYR_E_SHAPE: the sizes
  * differ; PYR_E_NUMERIC: not finite, or below 0 by more than rounding, as only matrices that are no
  * covariances make it. One thread, and three matrices d x d; with d = 2048 about a minute on the reference
- * BLAS, much less where the system's libblas is an optimised one (Debian: libopenblas0-serial).
- */
+ * BLAS, much less where the system's libblas is an optimised one (Debian: libopenblas0-serial). */
 pyr_status pyr_frechet(double *out, const pyr_moments *a, const pyr_moments *b);
 
 /* Kernel inception distance: the unbiased MMD^2 with the kernel (x.y/d + 1)^3 (Binkowski et al. 2018), mean

@@ -1,9 +1,9 @@
+#include "archives/zip_file.h"
+#include "arrays/npz_arrays.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "eval/metrics.h"
-#include "images/npz_arrays.h"
-#include "images/png_file.h"
-#include "images/zip_file.h"
+#include "pictures/png_file.h"
 #include <ctype.h>
 #include <errno.h>
 #include <lapacke.h>
@@ -232,8 +232,8 @@ static pyr_status read_arrays(pyr_moments *out, const pyr_arrays *file, const ch
     if (!pyr_arrays_find(file, "mu") && !pyr_arrays_find(file, "sigma") && pyr_arrays_find(file, "arr_0"))
         return pyr_fail(
             PYR_E_FORMAT,
-            "%s holds arr_0 and neither mu nor sigma: images, it seems, not their statistics (--data "
-            "%s --write-stats FILE makes these)",
+            "%s holds arr_0 and neither mu nor sigma: images, it seems, not their statistics (--data %s "
+            "--write-stats FILE makes these)",
             path, path);
     PYR_TRY(pyr_arrays_get(&mu, file, "mu"));
     PYR_TRY(pyr_arrays_get(&sigma, file, "sigma"));
@@ -241,8 +241,7 @@ static pyr_status read_arrays(pyr_moments *out, const pyr_arrays *file, const ch
         sigma->shape[0] != mu->shape[0] || sigma->shape[1] != mu->shape[0])
         return pyr_fail(
             PYR_E_FORMAT,
-            "%s: mu has %lld numbers in %d dimensions and sigma %lld x %lld in %d; wanted are d and d x "
-            "d",
+            "%s: mu has %lld numbers in %d dimensions and sigma %lld x %lld in %d; wanted are d and d x d",
             path, (long long)mu->shape[0], mu->rank, (long long)sigma->shape[0], (long long)sigma->shape[1],
             sigma->rank);
     out->d = (int)mu->shape[0];

@@ -4,8 +4,7 @@
  * and those sums in double: relative error of a squared distance under 128 * 2^-24. It is a sum of squared
  * differences, not |a|^2 + |b|^2 - 2 a.b: equal vectors are at distance 0 exactly, near ones lose nothing,
  * and pair (a, b) has the bits of pair (b, a). The result of a pair depends neither on the tile it falls in
- * nor on the number of threads.
- */
+ * nor on the number of threads. */
 #ifndef PYR_EVAL_PAIRS_H
 #define PYR_EVAL_PAIRS_H
 

@@ -2,8 +2,8 @@
 #ifndef PYR_EVAL_REFERENCE_H
 #define PYR_EVAL_REFERENCE_H
 
-#include "eval/features.h"
 #include "eval/image_set.h"
+#include "features/features.h"
 
 /* Features (n x d) and logits (n x classes; NULL: not wanted) of a set; the caller owns both (pyr_free).
  * Of 16 bits where the set has them and the network reads them. PYR_E_STOPPED when a stop was requested. */

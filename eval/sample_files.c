@@ -2,9 +2,9 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "images/collection.h"
-#include "images/image_file.h"
-#include "images/png_head.h"
+#include "layouts/collection.h"
+#include "pictures/image_file.h"
+#include "pictures/png_head.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -65,8 +65,8 @@ typedef struct origin {
     uint64_t seed;
 } origin;
 
-/* Words that were met, and where each is: by its hash, in the first slot from there on that has it or is 0.
- */
+/* Words that were met, and where each is: by its hash, in the first slot from there on that has it or is
+ * 0. */
 typedef struct words {
     pyr_names names;
     uint32_t *slots; /* place + 1; 0: free; owned */
@@ -123,8 +123,8 @@ static pyr_status place_of(int *place, words *met, const char *word)
     return PYR_OK;
 }
 
-/* Sheets have the seeds of all their samples; eval's own says that it shows pairs, a residual that it is one.
- */
+/* Sheets have the seeds of all their samples; eval's own says that it shows pairs, a residual that it is
+ * one. */
 static bool is_sheet(const char *bytes, size_t n)
 {
     char text[64];
@@ -135,8 +135,8 @@ static bool is_sheet(const char *bytes, size_t n)
             strncmp(text, "pairs: ", 7) == 0);
 }
 
-/* The name of a class is a folder's, of which there may be several in one another: longer than any of them.
- */
+/* The name of a class is a folder's, of which there may be several in one another: longer than any of
+ * them. */
 enum { WORD_MOST = 8192 };
 
 static pyr_status add_origin(origins *o, const char *bytes, size_t n)

@@ -7,14 +7,13 @@
  *
  * A sample that this program drew says in its text with which weights, sampler and class, and by which
  * command. When these differ within one folder, the figures are of no model; sentences say how many there are
- * of each.
- */
+ * of each. */
 #ifndef PYR_EVAL_SAMPLE_FILES_H
 #define PYR_EVAL_SAMPLE_FILES_H
 
+#include "archives/zip_file.h"
 #include "base/file.h"
-#include "images/image.h"
-#include "images/zip_file.h"
+#include "pictures/image.h"
 
 enum { PYR_SAMPLE_WARNINGS = 7 };
 

@@ -7,8 +7,7 @@
  *
  * What disappears is a value that one operation wrote and one read (of a concat: any number that can do
  * without it), and that nobody outside asked for. A joined operation stands where the later one stood, so
- * that all it reads exists by then. Which joins a backend's rows offer is their `fuses`.
- */
+ * that all it reads exists by then. Which joins a backend's rows offer is their `fuses`. */
 #include "graph/graph_internal.h"
 
 #include "base/mem.h"

@@ -21,8 +21,7 @@
  * Planning joins operations where the backend can do several in one pass
  * (graph/fuse.c); values in between cease to exist, kept ones never do.
  *
- * After the plan nothing is allocated: not by pack, forward, backward or collect.
- */
+ * After the plan nothing is allocated: not by pack, forward, backward or collect. */
 #ifndef PYR_GRAPH_GRAPH_H
 #define PYR_GRAPH_GRAPH_H
 
@@ -159,8 +158,8 @@ void *pyr_graph_data(pyr_graph *g, int lane, pyr_value v);
 void *pyr_graph_gradient(pyr_graph *g, int lane, pyr_value v);
 
 pyr_status pyr_graph_forward(pyr_graph *g, int lane);
-/* Adds the parameters' gradients to accumulator `group`; the first time after pyr_graph_clear it is written.
- */
+/* Adds the parameters' gradients to accumulator `group`; the first time after pyr_graph_clear it is
+ * written. */
 pyr_status pyr_graph_backward(pyr_graph *g, int lane, int group);
 
 void pyr_graph_clear(pyr_graph *g, int group); /* the accumulator is empty */

@@ -4,8 +4,7 @@
  * gradients, Adam's two moments and the EMA are blocks of the same layout, so
  * that an update, a copy and a checkpoint are one loop each. Weights lie in
  * PyTorch's order (convolutions O x I x k x k, linear layers O x I), and each
- * parameter starts at a multiple of 16 numbers; the gaps stay zero.
- */
+ * parameter starts at a multiple of 16 numbers; the gaps stay zero. */
 #ifndef PYR_GRAPH_PARAMS_H
 #define PYR_GRAPH_PARAMS_H
 

@@ -7,8 +7,7 @@
  * few percent of the largest sum of live bytes at any time.
  *
  * Two values share one buffer where an operation may write its result over an input that nobody reads any
- * more, and two gradients where an operation passes its own on unchanged.
- */
+ * more, and two gradients where an operation passes its own on unchanged. */
 #include "graph/graph.h"
 
 #include "base/clock.h"
@@ -87,8 +86,8 @@ static pyr_status plan_gradients(pyr_graph *g, bool param_gradient)
 
 /* ---- the order of backward --------------------------------------------------------------------- */
 
-/* Mark what is computed twice: results that only their own segment reads, where the segment has a backward.
- */
+/* Mark what is computed twice: results that only their own segment reads, where the segment has a
+ * backward. */
 static pyr_status plan_recomputation(pyr_graph *g)
 {
     bool *backward, *read_outside;

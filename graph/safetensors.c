@@ -380,9 +380,9 @@ static pyr_status check_data(const pyr_safetensors *file, const pyr_st_tensor *t
 static pyr_status damaged(const pyr_safetensors *file)
 {
     return pyr_fail(PYR_E_FORMAT,
-                    "%s is damaged: its content is not what was written (the checksum %s does not fit); copy "
-                    "it again from where it is whole, or, if another program changed it on purpose, remove "
-                    "that key from its metadata",
+                    "%s is damaged: its content is not what was written (the checksum %s does not fit); "
+                    "copy it again from where it is whole, or, if another program changed it on purpose, "
+                    "remove that key from its metadata",
                     file->name, checksum_key);
 }
 

@@ -10,8 +10,7 @@
  * order of the keys (bytewise); then for each tensor, in the order of the names: name, word of the dtype,
  * rank, dims; and its data, when they are at most 4096 bytes. BODY: the data of the other tensors, in the
  * order of the names. Texts stand with their length before them; numbers are 64-bit little-endian. A file
- * without a checksum is read as it is.
- */
+ * without a checksum is read as it is. */
 #ifndef PYR_GRAPH_SAFETENSORS_H
 #define PYR_GRAPH_SAFETENSORS_H
 

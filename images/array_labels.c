@@ -37,8 +37,8 @@ pyr_status pyr_collection_label(pyr_collection *c, int64_t first, int64_t n, con
         if (label < -1 || label >= PYR_LABEL_MOST)
             return pyr_fail(
                 PYR_E_FORMAT,
-                "%s: label %lld is %lld, should be 0..%d, or -1 for none; --set data.classes=none "
-                "leaves labels unread",
+                "%s: label %lld is %lld, should be 0..%d, or -1 for none; --set data.classes=none leaves "
+                "labels unread",
                 name, (long long)i, (long long)label, PYR_LABEL_MOST - 1);
         c->at[first + i].label = (int32_t)label;
         without += label < 0;

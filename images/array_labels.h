@@ -2,7 +2,7 @@
 #ifndef PYR_IMAGES_ARRAY_LABELS_H
 #define PYR_IMAGES_ARRAY_LABELS_H
 
-#include "images/collection.h"
+#include "layouts/collection.h"
 
 /* Labels of `n` images from the collection's image `first` on, as a table of n rows of k numbers. One number:
  * it is the label, -1 for none. Several, of which one is 1 and the others 0: the label is the place of the 1,

@@ -5,8 +5,7 @@
  *     (n, h, w)                 n grey images
  *     (n, s*s), (n, 3*s*s)      n square images as rows: grey, or three planes (CIFAR, ImageNet-32, -64)
  *     (h, w, c), c 1 to 4       one picture: such narrow images there are none
- *     (h, w)                    one grey picture: where it is square, or no row of a square image
- */
+ *     (h, w)                    one grey picture: where it is square, or no row of a square image */
 #ifndef PYR_IMAGES_ARRAY_LAYOUT_H
 #define PYR_IMAGES_ARRAY_LAYOUT_H
 

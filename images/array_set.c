@@ -1,9 +1,9 @@
 /* array_set.c - data sets of NumPy's arrays: an NPZ, a .npy with its labels beside, a folder of either. What
  * is what is told by the names (array_names.h), how images lie by the shapes (array_layout.h). */
+#include "arrays/array_names.h"
 #include "images/array_labels.h"
 #include "images/array_layout.h"
-#include "images/array_names.h"
-#include "images/image_file.h"
+#include "pictures/image_file.h"
 
 #include "base/mem.h"
 #include <dirent.h>
@@ -581,9 +581,8 @@ static pyr_status add_part(set *s, pyr_parts *parts, pyr_layout *first, const ch
     if (first->n && (lay.h != first->h || lay.w != first->w || lay.c != first->c))
         PYR_TRY_OUT(pyr_fail(
             PYR_E_FORMAT,
-            "%s: array %s has images of %dx%dx%d, those of %s are %dx%dx%d; a data set has one "
-            "size",
-            e->path, e->array.name, lay.h, lay.w, lay.c, *first_title, first->h, first->w, first->c));
+            "%s: array %s has images of %dx%dx%d, those of %s are %dx%dx%d; a data set has one size", e->path,
+            e->array.name, lay.h, lay.w, lay.c, *first_title, first->h, first->w, first->c));
     if (lay.said && !first->n)
         pyr_text_add(&s->c->notes, "; %s", lay.said);
     name = pyr_strfmt("%s: array %s", e->path, e->array.name);
@@ -663,13 +662,10 @@ static pyr_status misfit(set *s, const entry *images, entry *labels, int64_t n)
     if (images->file == labels->file)
         return pyr_fail(PYR_E_FORMAT,
                         "%s: array %s has %zu values, should be one label for each of %lld images; --set "
-                        "data.classes=none "
-                        "leaves labels unread",
+                        "data.classes=none leaves labels unread",
                         labels->path, labels->array.name, count, (long long)n);
     return pyr_collection_warn(
-        s->c,
-        "%s looks like the labels of %s, which has %lld images, but has %zu values: it is "
-        "left unread",
+        s->c, "%s looks like the labels of %s, which has %lld images, but has %zu values: it is left unread",
         labels->path, images->title, (long long)n, count);
 }
 
@@ -824,8 +820,8 @@ static int compare_beginnings(const void *a, const void *b)
     return x->entry - y->entry;
 }
 
-/* Whether images have the key of an entry before them but for what follows the first digit: shard-1, shard-2.
- */
+/* Whether images have the key of an entry before them but for what follows the first digit: shard-1,
+ * shard-2. */
 static pyr_status numbered_alike(bool *out, const set *s)
 {
     keyed *keys;

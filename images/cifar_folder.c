@@ -1,5 +1,5 @@
 /* cifar_folder.c - data sets of CIFAR's binary files. */
-#include "images/cifar_file.h"
+#include "arrays/cifar_file.h"
 #include "images/packed_parts.h"
 
 #include "base/mem.h"

@@ -38,8 +38,7 @@ static const pyr_setting rows[] = {
      "more"},
     {"dequantise", PYR_SETTING_BOOL, AT(dequantise), 0, 0, "false", NULL,
      "add noise U(-2^-b, 2^-b) to images of b bits in training, new each time: for models whose likelihood "
-     "is "
-     "wanted"},
+     "is wanted"},
 };
 
 const pyr_section pyr_data_section = {"data", rows, sizeof rows / sizeof *rows, false, "the images"};

@@ -2,8 +2,8 @@
 #ifndef PYR_IMAGES_DATA_SETTINGS_H
 #define PYR_IMAGES_DATA_SETTINGS_H
 
-#include "base/settings.h"
 #include "images/dataset.h"
+#include "settings/settings.h"
 
 typedef struct pyr_data_config {
     pyr_data_settings set;

@@ -4,8 +4,8 @@
 #define PYR_IMAGES_DATASET_INTERNAL_H
 
 #include "base/atomic_file.h"
-#include "images/collection.h"
 #include "images/dataset.h"
+#include "layouts/collection.h"
 
 struct pyr_dataset {
     char *path, *kind; /* owned */

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "base/philox.h"
 #include "base/shown.h"
-#include "images/range.h"
+#include "pictures/range.h"
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,8 +104,8 @@ static pyr_status settle_odd_sizes(pyr_collection *c, const pyr_data_settings *s
     if (!s->skip_bad || 2 * most->n <= c->n) {
         status = pyr_fail(
             PYR_E_FORMAT,
-            "images of %lld sizes: %dx%d (%lld, such as %.300s), %dx%d (%lld, such as %.300s)%s; bring "
-            "them to one size with --resize HxW or --crop%s",
+            "images of %lld sizes: %dx%d (%lld, such as %.300s), %dx%d (%lld, such as %.300s)%s; bring them "
+            "to one size with --resize HxW or --crop%s",
             (long long)n, most->h, most->w, (long long)most->n, path, next->h, next->w, (long long)next->n,
             other, n > 2 ? ", ..." : "",
             2 * most->n > c->n ? ", or leave the odd ones out with --skip-bad" : "");
@@ -316,8 +316,8 @@ static pyr_status settle_unlabelled(bool *labelled, pyr_collection *c, const pyr
     if (with[0] && !*labelled)
         return pyr_collection_warn(
             c,
-            "classes are not used: %lld of %lld training images have no label (--set "
-            "data.classes=none for none; else put all into folders of classes, or label all)",
+            "classes are not used: %lld of %lld training images have no label (--set data.classes=none for "
+            "none; else put all into folders of classes, or label all)",
             (long long)(n[0] - with[0]), (long long)n[0]);
     if (!*labelled || with[1] == n[1] || (with[1] == 0 && !named(s->split, "all")))
         return PYR_OK;
@@ -346,7 +346,7 @@ static pyr_status warn_of_empty(pyr_collection *c, const pyr_dataset *set)
     pyr_status status;
 
     PYR_TRY(pyr_new(&images, (size_t)set->classes, sizeof *images, "the classes"));
-    for (int64_t i = 0; i < set->count[PYR_TRAIN]; i++)
+    for (int64_t i = 0; i < set->count[PYR_SPLIT_TRAIN]; i++)
         images[set->labels[i]]++;
     while (!images[first])
         first++;
@@ -363,9 +363,7 @@ static pyr_status warn_of_empty(pyr_collection *c, const pyr_dataset *set)
         PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the classes"));
     if (empty && empty == first)
         status = pyr_collection_warn(
-            c,
-            "labels begin at %d: class%s %s%s of 0..%d %s no images to train on and cannot "
-            "be drawn",
+            c, "labels begin at %d: class%s %s%s of 0..%d %s no images to train on and cannot be drawn",
             first, empty == 1 ? "" : "es", list.at, empty > NAMED ? ", ..." : "", set->classes - 1,
             empty == 1 ? "has" : "have");
     else if (empty)
@@ -464,9 +462,8 @@ static pyr_status settle_values(pyr_dataset *set, pyr_collection *c, const pyr_d
         return PYR_OK;
     return pyr_collection_warn(
         c,
-        "the values are %u to %u of 0 to %u, an eighth of the range or less: images and "
-        "samples will look nearly %s; if %g is black and %g is white, add --set "
-        "data.range=[%g,%g]",
+        "the values are %u to %u of 0 to %u, an eighth of the range or less: images and samples will look "
+        "nearly %s; if %g is black and %g is white, add --set data.range=[%g,%g]",
         least, most, top,
         most < top / 2    ? "black"
         : least > top / 2 ? "white"

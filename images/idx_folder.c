@@ -1,8 +1,8 @@
 /* idx_folder.c - data sets of IDX files: MNIST and those that have its form. */
+#include "arrays/idx_file.h"
 #include "images/array_labels.h"
-#include "images/emnist.h"
-#include "images/idx_file.h"
 #include "images/packed_parts.h"
+#include "layouts/emnist.h"
 
 #include "base/mem.h"
 #include <string.h>
@@ -246,8 +246,8 @@ static pyr_status collect(pyr_collection *c, const four *p)
         }
         if (i == 1 && memcmp(idx[0].size + 1, idx[1].size + 1, 3 * sizeof *idx[0].size) != 0) {
             status = pyr_fail(PYR_E_FORMAT,
-                              "%s: its images are %lldx%lldx%lld, those of %s are %lldx%lldx%lld; "
-                              "a data set has one size",
+                              "%s: its images are %lldx%lldx%lld, those of %s are %lldx%lldx%lld; a data "
+                              "set has one size",
                               p->images[1], (long long)idx[1].size[1], (long long)idx[1].size[2],
                               (long long)idx[1].size[3], p->images[0], (long long)idx[0].size[1],
                               (long long)idx[0].size[2], (long long)idx[0].size[3]);

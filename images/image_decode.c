@@ -1,11 +1,11 @@
 /* image_decode.c - from what was found to decoded images: files side by side, archives that are read in order
  * and packed files in portions. Each image is measured once, and kept while there is memory for it; what was
  * given up is read again when it is used. */
-#include "images/collection.h"
+#include "layouts/collection.h"
 
 #include "base/mem.h"
-#include "images/image_file.h"
-#include "images/range.h"
+#include "pictures/image_file.h"
+#include "pictures/range.h"
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -89,9 +89,9 @@ static pyr_status add_decoded(decoding *run, uint64_t bytes, const char *name)
         return PYR_OK;
     return pyr_fail(
         PYR_E_CONFIG,
-        "%s: with this the images take %.4g MiB when they are decoded, more than the %.4g MiB that so "
-        "many bytes of files are allowed: are they what they should be? If so, raise the limit with "
-        "--set data.decode_limit=BYTES",
+        "%s: with this the images take %.4g MiB when they are decoded, more than the %.4g MiB that so many "
+        "bytes of files are allowed: are they what they should be? If so, raise the limit with --set "
+        "data.decode_limit=BYTES",
         name, (double)all / 1048576, (double)atomic_load(&run->limit) / 1048576);
 }
 

@@ -1,10 +1,10 @@
 /* image_folder.c - image files in a folder. */
-#include "images/collection.h"
+#include "layouts/collection.h"
 
+#include "archives/folder_names.h"
+#include "archives/tar_file.h"
 #include "base/mem.h"
-#include "images/folder_names.h"
-#include "images/image_file.h"
-#include "images/tar_file.h"
+#include "pictures/image_file.h"
 #include <string.h>
 
 enum { DEEPEST = 16 }; /* folders in folders; a link to a folder above would have no end */

@@ -1,14 +1,14 @@
 /* image_list.c - images from a list of files, wherever these lie: in a folder (image_folder.c), in a zip
  * archive (image_zip.c) or in tar archives (image_tar.c). Their names say how the set is laid out (layout.h);
  * labels may also be in files beside them. */
-#include "images/collection.h"
+#include "layouts/collection.h"
 
+#include "archives/folder_names.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "images/dataset_json.h"
-#include "images/folder_names.h"
-#include "images/image_file.h"
-#include "images/layout.h"
+#include "layouts/dataset_json.h"
+#include "layouts/layout.h"
+#include "pictures/image_file.h"
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -35,8 +35,7 @@ static bool wishes(const list *l, const char *word)
 /* ---- EDM's dataset.json ---- */
 
 /* The deepest dataset.json in a folder on the way to `inside`, whose path is least..most long; n: there is
- * none.
- */
+ * none. */
 static size_t find_json(const list *l, const char *inside, size_t least, size_t most)
 {
     const pyr_names *names = &l->from->names;
@@ -99,8 +98,8 @@ static pyr_status put_labels(list *l, size_t json, const pyr_file_labels *labels
         if (!met[i])
             PYR_TRY_OUT(
                 pyr_fail(PYR_E_FORMAT,
-                         "%s%s: a label for %.500s, which is not among the %zu images; %zu labels have "
-                         "no image",
+                         "%s%s: a label for %.500s, which is not among the %zu images; %zu labels have no "
+                         "image",
                          l->from->root, name, labels->at[i].name, used, labels->n - used));
 out:
     pyr_free(met);
@@ -168,8 +167,8 @@ static pyr_status edm_parts(list *l)
         if (part == 0) {
             pyr_text_free(&l->layout.how);
             pyr_text_add(&l->layout.how,
-                         "%s is trained on and has its labels in %s; data.split (--split) and "
-                         "data.classes (--classes) overrule it",
+                         "%s is trained on and has its labels in %s; data.split (--split) and data.classes "
+                         "(--classes) overrule it",
                          l->layout.folder[0], PYR_DATASET_JSON);
         }
     }

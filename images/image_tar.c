@@ -1,13 +1,13 @@
 /* image_tar.c - image files in tar archives: one archive, or several of one data set, as WebDataset's shards
  * are (name-000000.tar, name-000001.tar, ...). */
-#include "images/collection.h"
+#include "layouts/collection.h"
 
+#include "archives/folder_names.h"
+#include "archives/tar_file.h"
 #include "base/mem.h"
-#include "images/dataset_json.h"
-#include "images/folder_names.h"
-#include "images/foreign.h"
-#include "images/image_file.h"
-#include "images/tar_file.h"
+#include "layouts/dataset_json.h"
+#include "layouts/foreign.h"
+#include "pictures/image_file.h"
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>

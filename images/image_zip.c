@@ -1,11 +1,11 @@
 /* image_zip.c - image files in a zip archive. */
-#include "images/collection.h"
+#include "layouts/collection.h"
 
+#include "archives/folder_names.h"
+#include "archives/zip_file.h"
 #include "base/mem.h"
-#include "images/folder_names.h"
-#include "images/foreign.h"
-#include "images/image_file.h"
-#include "images/zip_file.h"
+#include "layouts/foreign.h"
+#include "pictures/image_file.h"
 #include <string.h>
 
 /* ---- the archive, as decoding sees it ---- */

@@ -2,8 +2,7 @@
  *
  * A training run visits the data epoch by epoch, each in an order of its own. The image at a position of
  * the run depends on (seed, position) alone: nothing is stored, a resumed run goes on where it stopped, and
- * all levels see the same order.
- */
+ * all levels see the same order. */
 #ifndef PYR_IMAGES_ORDER_H
 #define PYR_IMAGES_ORDER_H
 

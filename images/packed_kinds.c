@@ -1,8 +1,8 @@
 /* packed_kinds.c - which packed data set a file or folder is. */
-#include "images/collection.h"
+#include "layouts/collection.h"
 
 #include "base/mem.h"
-#include "images/image_file.h"
+#include "pictures/image_file.h"
 #include <string.h>
 #include <strings.h>
 

@@ -185,9 +185,8 @@ static pyr_status array_open(pyr_part_bytes *bytes)
     if (pyr_array_count(array) * pyr_npy_type_size(array->type) > pyr_memory_left() / 4 * 3)
         PYR_TRY_OUT(
             pyr_fail(PYR_E_UNSUPPORTED,
-                     "%s: array %s lies in Fortran's order, which is read as a whole, and takes %.4g MiB, of "
-                     "which %.4g "
-                     "are free: save numpy.ascontiguousarray of it, which is read in portions",
+                     "%s: array %s lies in Fortran's order, which is read as a whole, and takes %.4g MiB, "
+                     "of which %.4g are free: save numpy.ascontiguousarray of it, which is read in portions",
                      a->path, a->name,
                      (double)pyr_array_count(array) * (double)pyr_npy_type_size(array->type) / 1048576.0,
                      (double)pyr_memory_left() / 1048576.0));
@@ -322,8 +321,8 @@ out:
 static pyr_status refuse_values(const pyr_parts *parts, const measured *m)
 {
     return pyr_fail(PYR_E_FORMAT,
-                    "%s: %s values from %.9g to %.9g, of which nothing says what is black and what is white; "
-                    "say it with --set 'data.range=[%.9g, %.9g]', or rightly chosen ends",
+                    "%s: %s values from %.9g to %.9g, of which nothing says what is black and what is "
+                    "white; say it with --set 'data.range=[%.9g, %.9g]', or rightly chosen ends",
                     parts->at[0].name, pyr_npy_type_name(parts->at[0].record.type), m->least, m->most,
                     m->least, m->most > m->least ? m->most : m->least + 1);
 }

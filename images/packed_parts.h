@@ -6,13 +6,12 @@
  * values is decided once for all parts: bytes and 16-bit words are samples already; whole numbers become
  * samples of 8 or 16 bits; floats within [0, 1], or within [-1, 1] with negative ones, become 8 bits when
  * they are steps of 1/255 of it, else 16; with data.range, floats are spread over 16 bits; all others are
- * refused with their smallest and largest value.
- */
+ * refused with their smallest and largest value. */
 #ifndef PYR_IMAGES_PACKED_PARTS_H
 #define PYR_IMAGES_PACKED_PARTS_H
 
-#include "images/collection.h"
-#include "images/npz_arrays.h"
+#include "arrays/npz_arrays.h"
+#include "layouts/collection.h"
 
 /* The elements of a part, in order. */
 typedef struct pyr_part_bytes {

@@ -108,8 +108,8 @@ static pyr_status add_part(pyr_parts *parts, const char *path)
     if (size == 0 || size % PIXELS != 0)
         return pyr_fail(
             PYR_E_FORMAT,
-            "%s: %lld bytes are not whole STL-10 pictures of %d bytes; the file is cut short: copy "
-            "or download it again",
+            "%s: %lld bytes are not whole STL-10 pictures of %d bytes; the file is cut short: copy or "
+            "download it again",
             path, (long long)size, PIXELS);
     PYR_TRY(pyr_part_file(&bytes, path));
     return pyr_parts_add(parts, bytes, path, record, size / PIXELS);

@@ -4,8 +4,7 @@
  *     pyr_bare_time(b, PYR_BARE_FORWARD, 0.05, &s);   // seconds of a call while all lanes make calls
  *
  * Inputs, parameters and dy hold random numbers in (-1, 1), or (0, 1) where the operation divides by them or
- * takes their logarithm. Nothing is checked: that is what the tests are for.
- */
+ * takes their logarithm. Nothing is checked: that is what the tests are for. */
 #ifndef PYR_KERNELS_BARE_H
 #define PYR_KERNELS_BARE_H
 

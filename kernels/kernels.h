@@ -21,8 +21,7 @@
  *
  * Threads: functions may be called from several lanes at once on different
  * data, except where a comment says "whole machine": those spread over the
- * lanes themselves and are called from one thread at a time.
- */
+ * lanes themselves and are called from one thread at a time. */
 #ifndef PYR_KERNELS_KERNELS_H
 #define PYR_KERNELS_KERNELS_H
 
@@ -222,8 +221,8 @@ typedef struct pyr_step_state {
     uint32_t step;    /* updates done before this one; AdamW's t is applied + 1 */
     uint32_t applied; /* updates that were not skipped */
     float learning_rate;
-    float ema_window; /* part of the updates so far: ema += (value - ema) / max(1, ema_window * (applied + 1))
-                       */
+    float ema_window; /* part of the updates so far: ema += (value - ema) / max(1, ema_window * (applied +
+    1)) */
     float clip;       /* largest gradient norm; 0: no clipping */
     uint32_t skip;    /* set by `norm` when the norm or the loss is not finite */
     float grad_norm;  /* set by `norm` */
@@ -338,8 +337,8 @@ struct pyr_kernels {
     /* images */
 
     /* dst (n images of shape s; s.n is not read) = stored samples of `bits` (up to 8: uint8_t, else uint16_t)
-     * as numbers (2p - (2^bits - 1)) / 2^bits; image i is mirrored left to right when flip[i] (NULL: none).
-     */
+     * as numbers (2p - (2^bits - 1)) / 2^bits; image i is mirrored left to right when flip[i] (NULL:
+     * none). */
     void (*pixels)(pyr_kernels *k, void *dst, const void *samples, int n, pyr_shape s, int bits,
                    const uint32_t *flip);
     /* dst (images x per_image) += half * (2u - 1), u uniform in (0, 1) from stream (U32 images x 4). */

@@ -4,8 +4,7 @@
  * A choice has a name ("conv2d forward bf16 14x14x64->64 k3") and a small number. Whoever needs one asks for
  * the name; when it is unknown and measuring is allowed, they measure and put the answer here. The list
  * travels with a run (its state) and in a cache of the machine, so that a run that goes on, and another run
- * on the same machine, compute the same bits. Not for several threads at once.
- */
+ * on the same machine, compute the same bits. Not for several threads at once. */
 #ifndef PYR_KERNELS_TUNING_H
 #define PYR_KERNELS_TUNING_H
 

@@ -50,14 +50,14 @@ static pyr_status name_class(pyr_class_list *list, int label, const char *name, 
 
 pyr_status pyr_class_list_of_data(pyr_class_list *out, const pyr_dataset *data, double class_dropout)
 {
-    const int32_t *labels = pyr_dataset_labels(data, PYR_TRAIN);
+    const int32_t *labels = pyr_dataset_labels(data, PYR_SPLIT_TRAIN);
     int n = labels ? pyr_dataset_classes(data) : 0;
 
     PYR_TRY(list_new(out, n, class_dropout));
     if (n == 0)
         return PYR_OK;
     PYR_TRY(pyr_new(&out->images, (size_t)n, sizeof *out->images, "classes"));
-    for (int64_t i = 0; i < pyr_dataset_count(data, PYR_TRAIN); i++)
+    for (int64_t i = 0; i < pyr_dataset_count(data, PYR_SPLIT_TRAIN); i++)
         if (labels[i] >= 0 && labels[i] < n)
             out->images[labels[i]]++;
     for (int i = 0; i < n; i++) {
@@ -311,8 +311,8 @@ pyr_status pyr_class_choose(pyr_class_choice *out, const pyr_class_list *list, c
     if (!list->n_can)
         return pyr_fail(
             PYR_E_ARG,
-            "--class %s: no class was ever trained (class_dropout is 1), only images of none: leave "
-            "--class out",
+            "--class %s: no class was ever trained (class_dropout is 1), only images of none: leave --class "
+            "out",
             typed);
     if (strcmp(typed, "all") == 0 || strcmp(typed, "random") == 0) {
         out->kind = *typed == 'a' ? PYR_CLASS_ALL : PYR_CLASS_RANDOM;

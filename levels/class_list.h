@@ -2,8 +2,7 @@
  *
  * A network has a row for each class and one more for "no class", which is trained by dropping labels. A row
  * that no image trained holds random numbers: a class without training images, "no class" where
- * class_dropout was 0, each class where it was 1. Nothing is drawn from such a row.
- */
+ * class_dropout was 0, each class where it was 1. Nothing is drawn from such a row. */
 #ifndef PYR_LEVELS_CLASS_LIST_H
 #define PYR_LEVELS_CLASS_LIST_H
 

@@ -1,7 +1,7 @@
 #include "levels/denoiser.h"
 
 #include "base/mem.h"
-#include "levels/unet.h"
+#include "network/unet.h"
 #include <assert.h>
 
 static bool inside(double lo, double hi, double s)

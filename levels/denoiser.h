@@ -11,8 +11,7 @@
  * - D_other) with D_other the same network told no class, or a weaker network. It may be limited to an
  * interval of noise levels (Kynkaanniemi et al. 2024); outside D = D_this alone is computed. Without an
  * interval, and with one network, both are places of one batch: images with their classes, then the same
- * images with the row that stands for no class.
- */
+ * images with the row that stands for no class. */
 #ifndef PYR_LEVELS_DENOISER_H
 #define PYR_LEVELS_DENOISER_H
 

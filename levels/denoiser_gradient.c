@@ -13,8 +13,8 @@ static void put_seed(const pyr_denoising *call, char *seed, const void *v, const
                    (const void *const[]){(const char *)v + (size_t)i * bytes}, size);
 }
 
-/* D = G D_this + (1 - G) D_other, G of each image: both get their share of v, and their gradients are summed.
- */
+/* D = G D_this + (1 - G) D_other, G of each image: both get their share of v, and their gradients are
+ * summed. */
 pyr_status pyr_denoiser_vjp(void *denoising, const void *v, void *out)
 {
     const pyr_denoising *call = denoising, *weaker = call->weaker;

@@ -6,8 +6,7 @@
  *
  *     pyr_denoiser_begin(&denoising);              condition and classes
  *     pyr_denoiser_call(&denoising, x, s, d);      d = D(x, s)
- *     pyr_denoiser_vjp(&denoising, v, g);          g = J^T v there, once per call
- */
+ *     pyr_denoiser_vjp(&denoising, v, g);          g = J^T v there, once per call */
 #ifndef PYR_LEVELS_DENOISER_GRADIENT_H
 #define PYR_LEVELS_DENOISER_GRADIENT_H
 

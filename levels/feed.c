@@ -92,9 +92,8 @@ pyr_status pyr_feed_gather(const pyr_feed *feed, const pyr_pick *pick, void *hos
     return PYR_OK;
 }
 
-/* A sample of b bits stands for a cell of width 2^(1-b) (images/pixels.h), over which dequantising spreads
- * it.
- */
+/* A sample of b bits stands for a cell of width 2^(1-b) (pictures/pixels.h), over which dequantising spreads
+ * it. */
 static void put_images(pyr_feed *feed, int lane, const pyr_piece *piece)
 {
     pyr_kernels *k = feed->k;

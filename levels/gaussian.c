@@ -70,8 +70,8 @@ static void rotate_channels(const pyr_gaussian *g, double *z, double *room, bool
 }
 
 /* Factors between orthonormal coefficients and FFTW's: X_k = 2 sum x_j cos(...), so c_k = X_k / sqrt(2n), and
- * c_0 = X_0 / sqrt(4n); backwards x = Y_0 + 2 sum Y_k cos(...), so Y_k = c_k / sqrt(2n), Y_0 = c_0 / sqrt(n).
- */
+ * c_0 = X_0 / sqrt(4n); backwards x = Y_0 + 2 sum Y_k cos(...), so Y_k = c_k / sqrt(2n), Y_0 = c_0 /
+ * sqrt(n). */
 static void scale(const pyr_gaussian *g, double *z, double first)
 {
     size_t h = (size_t)g->shape.h, w = (size_t)g->shape.w, c = (size_t)g->shape.c;
@@ -166,7 +166,7 @@ static pyr_status measure_group(void *arg, int group, int lane)
     int64_t first = m->images * group / GROUPS, end = m->images * (group + 1) / GROUPS, index[1024];
 
     while (first < end) {
-        pyr_pick pick = {.split = PYR_TRAIN, .index = index};
+        pyr_pick pick = {.split = PYR_SPLIT_TRAIN, .index = index};
 
         for (; pick.n < feed->batch && pick.n < 1024 && first < end; first++)
             index[pick.n++] = first * m->count / m->images;
@@ -268,7 +268,8 @@ static pyr_status second_pass(measuring *m)
 pyr_status pyr_gaussian_measure(pyr_gaussian *out, const pyr_level *level, pyr_feed *feed)
 {
     pyr_kernels *k = feed->k;
-    measuring m = {.level = level, .feed = feed, .g = out, .count = pyr_dataset_count(feed->data, PYR_TRAIN)};
+    measuring m = {
+        .level = level, .feed = feed, .g = out, .count = pyr_dataset_count(feed->data, PYR_SPLIT_TRAIN)};
     size_t n, batch = (size_t)(feed->batch < 1024 ? feed->batch : 1024);
     double *opposite;
     pyr_status status;
@@ -464,8 +465,8 @@ static pyr_status check_facts(const pyr_level *level, const pyr_level_facts *fac
     return same ? PYR_OK
                 : pyr_fail(
                       PYR_E_FORMAT,
-                      "%s was measured for another level, other data or another standardisation than "
-                      "level %d of this run has: pyrdiff analyze --network %s --level %d measures it again",
+                      "%s was measured for another level, other data or another standardisation than level "
+                      "%d of this run has: pyrdiff analyze --network %s --level %d measures it again",
                       path, own->index, run, own->index);
 }
 

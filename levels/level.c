@@ -1,8 +1,8 @@
 #include "levels/level.h"
 
 #include "base/mem.h"
-#include "images/dataset_json.h"
-#include "images/image.h"
+#include "layouts/dataset_json.h"
+#include "pictures/image.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -45,8 +45,8 @@ pyr_status pyr_level_init(pyr_level *out, const pyr_level_settings *settings, co
     if (out->condition.c && settings->augmentation_channel) {
         if (!(settings->augmentation > 0))
             return pyr_fail(PYR_E_CONFIG,
-                            "level.augmentation_channel is true, but level.augmentation is 0: there "
-                            "is no noise to tell of; set it above 0");
+                            "level.augmentation_channel is true, but level.augmentation is 0: there is no "
+                            "noise to tell of; set it above 0");
         out->facts.noise_told = settings->augmentation;
     }
     if (settings->augmentation_min > settings->augmentation)
@@ -127,7 +127,7 @@ static pyr_status measure_task(void *arg, int task, int lane)
     const pyr_level *level = m->level;
     pyr_feed *feed = m->feed;
     int64_t first = (int64_t)task * feed->batch, *index = m->index + (size_t)lane * (size_t)feed->batch;
-    pyr_pick pick = {.split = PYR_TRAIN, .index = index, .first = (uint32_t)first};
+    pyr_pick pick = {.split = PYR_SPLIT_TRAIN, .index = index, .first = (uint32_t)first};
     size_t count;
 
     for (int64_t i = first; i < m->images && i < first + feed->batch; i++)
@@ -185,9 +185,9 @@ static pyr_status conclude(pyr_level *level, const measuring *m, int tasks)
     if (constant)
         return pyr_fail(
             PYR_E_FORMAT,
-            "level %d: %d of its %d bands of details are the same number everywhere in all images "
-            "(is each row or column the one beside it? Then bring them to half that side with "
-            "--resize, or take another --filter)",
+            "level %d: %d of its %d bands of details are the same number everywhere in all images (is each "
+            "row or column the one beside it? Then bring them to half that side with --resize, or take "
+            "another --filter)",
             level->facts.index, constant, level->facts.bands);
     if (level->condition.c) {
         level->facts.condition_std = deviation(&total[PYR_MAX_BANDS]);
@@ -205,7 +205,7 @@ pyr_status pyr_level_measure(pyr_level *level, pyr_feed *feed)
     size_t most = (size_t)feed->batch * pyr_count(level->variable);
     size_t condition =
         (size_t)feed->batch * pyr_count(pyr_pyramid_condition_shape(feed->pyramid, level->facts.index));
-    measuring m = {.level = level, .feed = feed, .count = pyr_dataset_count(feed->data, PYR_TRAIN)};
+    measuring m = {.level = level, .feed = feed, .count = pyr_dataset_count(feed->data, PYR_SPLIT_TRAIN)};
     int tasks;
 
     m.images = m.count < MOST_MEASURED ? m.count : MOST_MEASURED;
@@ -401,8 +401,7 @@ pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const
     if (!level || !levels || !image || !filter || !sigma || !condition || !classes || !data || !mean ||
         !std || !condition_std)
         return pyr_fail(PYR_E_FORMAT,
-                        "%s: not a level of a pyrdiff run (its metadata do not say of which "
-                        "pyramid it is)",
+                        "%s: not a level of a pyrdiff run (its metadata do not say of which pyramid it is)",
                         path);
     /* widths of fields: longer numbers do not overflow, and are out of range */
     if (sscanf(level, "%9d", &f->index) != 1 || sscanf(levels, "%9d", &f->levels) != 1 ||
@@ -433,8 +432,8 @@ pyr_status pyr_facts_match(const pyr_level_facts *a, const char *name_a, const p
 {
     if (a->filter != b->filter || a->filter_sigma != b->filter_sigma)
         return pyr_fail(PYR_E_CONFIG,
-                        "%s was trained on a pyramid with the filter %s, %s with %s: they cannot be "
-                        "mixed; train one of them again",
+                        "%s was trained on a pyramid with the filter %s, %s with %s: they cannot be mixed; "
+                        "train one of them again",
                         name_a, pyr_filter_names[a->filter], name_b, pyr_filter_names[b->filter]);
     if (a->levels != b->levels)
         return pyr_fail(PYR_E_CONFIG,

@@ -2,7 +2,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "levels/unet_file.h"
+#include "network/unet_file.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

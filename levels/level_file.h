@@ -5,12 +5,11 @@
  *
  * Each file is replaced at once. They are written in the order unet, state: the state decides what
  * is true, and a crash between the two leaves a state that goes on from a little earlier. The weights can
- * be made again from the state, and so take no harm that lasts.
- */
+ * be made again from the state, and so take no harm that lasts. */
 #ifndef PYR_LEVELS_LEVEL_FILE_H
 #define PYR_LEVELS_LEVEL_FILE_H
 
-#include "graph/train.h"
+#include "graph/step_loop.h"
 #include "levels/level.h"
 
 typedef struct pyr_progress {

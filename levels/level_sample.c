@@ -1,7 +1,7 @@
 #include "levels/level_sample.h"
 
 #include "base/mem.h"
-#include "levels/unet_file.h"
+#include "network/unet_file.h"
 
 /* ---- preparing --------------------------------------------------------------------------------- */
 
@@ -179,8 +179,8 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
     if (draw->from > 0)
         schedule.s_max = pyr_schedule_unscaled(&schedule, draw->from);
     if (!draw->start && s->level.settings.sampler.start == PYR_START_GAUSSIAN && s->gaussian.size) {
-        /* into the result itself; the sampler's memory is free until it begins, and larger than the streams
-         */
+        /* into the result itself; the sampler's memory is free until it begins, and larger than the
+         * streams */
         PYR_TRY(pyr_gaussian_draw(&s->gaussian, k, draw->n, draw->seeds, s->level.facts.index,
                                   pyr_schedule_s(&schedule, pyr_schedule_t_max(&schedule)), variable,
                                   draw->work));

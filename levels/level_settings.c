@@ -1,6 +1,6 @@
 #include "levels/level_settings.h"
 
-#include "graph/train.h"
+#include "graph/step_loop.h"
 #include <string.h>
 
 static const char *const condition_names[] = {"coarse", "none", NULL};
@@ -64,8 +64,7 @@ static const pyr_setting rows[] = {
      "what the network predicts: f is the preconditioned output of EDM"},
     {"noise.input", PYR_SETTING_BOOL, AT(noise_input), 0, 0, "true", NULL,
      "tell the network the noise level; false: it reads x unscaled and is told nothing (NCSNv2's s(x)/sigma "
-     "is "
-     "this with prediction epsilon)"},
+     "is this with prediction epsilon)"},
     {"noise.reference", PYR_SETTING_REAL, AT(reference), 0, 65536, "0", NULL,
      "resolution-adjusted SNR: reference side in pixels; 0: no shift"},
 
@@ -93,14 +92,12 @@ static const pyr_setting rows[] = {
      "where it starts; 0: noise.sigma_max"},
     {"sampler.start", PYR_SETTING_CHOICE, AT(sampler.start), 0, 0, "prior", pyr_start_names,
      "noise to start from: prior is the family's; unit has the variance of unit data with noise, right at "
-     "low "
-     "sigma_max, too; gaussian is a fit to the data with noise, from level-I/gaussian.safetensors"},
+     "low sigma_max, too; gaussian is a fit to the data with noise, from level-I/gaussian.safetensors"},
     {"sampler.denoise", PYR_SETTING_BOOL, AT(sampler_denoise), 0, 0, "true", NULL,
      "end with a denoising step; false: noise of sigma_min stays in the images"},
     {"sampler.eta", PYR_SETTING_REAL, AT(sampler.eta), -1, 1, "-1", NULL,
      "ddim, dpmpp-2m-sde: 0 the ODE .. 1 the SDE; consistent-annealed: what a step takes away of the noise, "
-     "1 "
-     "- gamma .. 1; -1: 0, 1, and half-way between ODE and ancestral"},
+     "1 - gamma .. 1; -1: 0, 1, and half-way between ODE and ancestral"},
     {"sampler.churn", PYR_SETTING_REAL, AT(sampler.churn), 0, 1e6, "0", NULL,
      "heun, euler: S_churn of EDM, noise added before each step; 0: none"},
     {"sampler.churn_min", PYR_SETTING_REAL, AT(sampler.churn_min), 0, 1e6, "0", NULL,
@@ -118,8 +115,8 @@ static const pyr_setting rows[] = {
     {"sampler.tolerance", PYR_SETTING_REAL, AT(sampler.tolerance), 1e-12, 1, "1e-3", NULL,
      "rk45: relative and absolute; sampler.steps does not matter then"},
     {"sampler.langevin_steps", PYR_SETTING_INT, AT(sampler.langevin_steps), 1, PYR_MAX_STEPS, "5", NULL,
-     "annealed-langevin, pyramid-langevin: Langevin steps at each noise level; ula, mala, hmc: moves in each "
-     "of sampler.steps"},
+     "annealed-langevin, pyramid-langevin: Langevin steps at each noise level; ula, mala, hmc: moves in "
+     "each of sampler.steps"},
     {"sampler.langevin_epsilon", PYR_SETTING_REAL, AT(sampler.langevin_epsilon), 0, 1e6, "0", NULL,
      "their step: annealed-langevin epsilon sigma^2 / sigma_min^2, pyramid-langevin epsilon sigma^2 / 2^i, "
      "ula and mala epsilon, hmc its square root; 0: chosen"},
@@ -129,8 +126,7 @@ static const pyr_setting rows[] = {
      "noise on the condition in sampling, in image units; told to networks with level.augmentation_channel"},
     {"sampler.guidance", PYR_SETTING_REAL, AT(sampler_guidance), 0, 1000, "1", NULL,
      "guidance towards the class (classifier-free), or away from a weaker network (sample --gnet), at twice "
-     "the "
-     "evaluations; 1: none"},
+     "the evaluations; 1: none"},
     {"sampler.guidance_min", PYR_SETTING_REAL, AT(guidance_min), 0, 1e6, "0", NULL,
      "guidance acts from this noise level on"},
     {"sampler.guidance_max", PYR_SETTING_REAL, AT(guidance_max), 0, 1e6, "0", NULL, "up to this; 0: no end"},
@@ -140,8 +136,8 @@ static const pyr_setting rows[] = {
     {"batch_gpu", PYR_SETTING_INT, AT(batch_gpu), 0, 1 << 20, "0", NULL,
      "images a thread has in memory at a time, the rest is accumulated; 0: chosen by measuring"},
     {"recompute", PYR_SETTING_BOOL, AT(recompute), 0, 0, "false", NULL,
-     "compute residual blocks twice in training instead of keeping what is inside: less memory, a third more "
-     "time"},
+     "compute residual blocks twice in training instead of keeping what is inside: less memory, a third "
+     "more time"},
     {"groups", PYR_SETTING_INT, AT(groups), 1, 64, "4", NULL,
      "sums of gradients kept apart; as many threads can work"},
     {"lr", PYR_SETTING_REAL, AT(lr), 0, 10, "2e-3", NULL, "learning rate at its highest"},
@@ -244,8 +240,8 @@ pyr_status pyr_level_noise(pyr_noise *out, const pyr_level_settings *s)
     if (s->noise_levels && s->density != PYR_UNIFORM_T)
         return pyr_fail(
             PYR_E_CONFIG,
-            "noise.levels is %d, but noise.density is %s: levels are evenly spaced in time, so set "
-            "it to uniform",
+            "noise.levels is %d, but noise.density is %s: levels are evenly spaced in time, so set it to "
+            "uniform",
             s->noise_levels, pyr_density_names[s->density]);
     return PYR_OK;
 }
@@ -269,8 +265,8 @@ static pyr_status check_sampler(const pyr_sampler *sampler, const pyr_schedule *
 {
     if (sampler->kind == PYR_MALA)
         return pyr_fail(PYR_E_CONFIG,
-                        "sampler.kind is mala, which accepts or rejects by the density; a network "
-                        "gives only its gradient, the score: take ula or hmc");
+                        "sampler.kind is mala, which accepts or rejects by the density; a network gives "
+                        "only its gradient, the score: take ula or hmc");
     return pyr_sampler_check(sampler, schedule);
 }
 

@@ -2,10 +2,10 @@
 #ifndef PYR_LEVELS_LEVEL_SETTINGS_H
 #define PYR_LEVELS_LEVEL_SETTINGS_H
 
-#include "base/settings.h"
 #include "diffusion/prediction.h"
 #include "diffusion/sampler.h"
-#include "levels/unet_config.h"
+#include "network/unet_config.h"
+#include "settings/settings.h"
 
 typedef enum pyr_condition { PYR_CONDITION_COARSE, PYR_CONDITION_NONE } pyr_condition;
 

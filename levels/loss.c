@@ -2,7 +2,7 @@
 
 #include "base/mem.h"
 #include "base/philox.h"
-#include "levels/unet.h"
+#include "network/unet.h"
 #include <string.h>
 
 enum { MOST_BATCH = 4096 };

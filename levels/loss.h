@@ -11,8 +11,7 @@
  * level.augmentation_channel one constant channel more tells how much noise that is.
  *
  * In an end-to-end cascade the finer level is conditioned on this level's own denoised image: `estimate` is D
- * in image units, and its gradient comes back through it.
- */
+ * in image units, and its gradient comes back through it. */
 #ifndef PYR_LEVELS_LOSS_H
 #define PYR_LEVELS_LOSS_H
 
@@ -58,8 +57,8 @@ typedef struct pyr_loss_plan {
 } pyr_loss_plan;
 
 /* Plan the graph; parameters that `params` does not have yet are added to it. `k`, `params` and `level` are
- * borrowed until it is freed. After a failure too *out must be freed. PYR_E_CONFIG, PYR_E_SHAPE, PYR_E_NOMEM.
- */
+ * borrowed until it is freed. After a failure too *out must be freed. PYR_E_CONFIG, PYR_E_SHAPE,
+ * PYR_E_NOMEM. */
 pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
                         const pyr_loss_plan *plan);
 void pyr_loss_free(pyr_loss *loss);

@@ -13,8 +13,7 @@
  * Pictures of a camera are meant: work is done row by row (ideal: channel by
  * channel), so that beside picture and codes little memory is used (the next
  * image; ideal: a channel in double). 24 megapixels RGB take a third of a
- * second with box, three with ideal, on one core.
- */
+ * second with box, three with ideal, on one core. */
 #ifndef PYR_PYRAMID_CODES_H
 #define PYR_PYRAMID_CODES_H
 

@@ -210,8 +210,8 @@ pyr_status pyr_taps_up(pyr_taps *out, pyr_filter filter, double sigma, int n)
 /* ---- the pseudo-inverse ---------------------------------------------------------------------------- */
 
 /* g = d d^T as a band: g[i * (band + 1) + (i - j)] for i - band <= j <= i, and then its Cholesky factors in
- * place: D on the diagonal, L (with ones there) below. No square roots, so box stays exact. false: singular.
- */
+ * place: D on the diagonal, L (with ones there) below. No square roots, so box stays exact. false:
+ * singular. */
 static bool factor(double *g, int band, const pyr_taps *d)
 {
     size_t row = (size_t)band + 1;

@@ -22,8 +22,7 @@
  * Taps are multiples of 2^-24 (box 2^-2, burt-adelson 2^-4), so they are the
  * same numbers in float and in double. For box and burt-adelson all products and
  * sums on pixels of up to 16 bits are exact in double: the same bits whatever
- * the compiler and the order of adding.
- */
+ * the compiler and the order of adding. */
 #ifndef PYR_PYRAMID_FILTERS_H
 #define PYR_PYRAMID_FILTERS_H
 

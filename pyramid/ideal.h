@@ -8,8 +8,7 @@
  *
  * Plans are made with FFTW_ESTIMATE | FFTW_UNALIGNED: they depend on the size
  * alone (measured plans differ from run to run, and so would the last bits),
- * and run on any array, from any thread.
- */
+ * and run on any array, from any thread. */
 #ifndef PYR_PYRAMID_IDEAL_H
 #define PYR_PYRAMID_IDEAL_H
 

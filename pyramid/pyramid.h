@@ -22,14 +22,13 @@
  * unrounded, so that they are linear.
  *
  * Everything here runs on one lane, allocates nothing after _new, and may be
- * called from several lanes at once with a scratch of its own for each.
- */
+ * called from several lanes at once with a scratch of its own for each. */
 #ifndef PYR_PYRAMID_PYRAMID_H
 #define PYR_PYRAMID_PYRAMID_H
 
-#include "base/settings.h"
 #include "kernels/kernels.h"
 #include "pyramid/filters.h"
+#include "settings/settings.h"
 
 enum { PYR_MAX_LEVELS = 12 };
 #define PYR_GRID 0x1p-16

@@ -4,8 +4,7 @@
  * |X|^2 / (h w): white noise of variance v has power v everywhere. Bin b collects the frequencies with
  * radius round(sqrt(fy^2 + fx^2) * min(h, w)) = b (halves up), fy and fx in cycles per pixel in (-1/2, 1/2];
  * bins beyond min(h, w)/2 (rounded down), the corners of the plane, are left out. Bin 0 of a square image is
- * its mean.
- */
+ * its mean. */
 #ifndef PYR_PYRAMID_SPECTRUM_H
 #define PYR_PYRAMID_SPECTRUM_H
 

@@ -15,8 +15,7 @@
  * U_j brings residual j up to the finest image, P_j takes from it what the projection onto the coarser image
  * would take (pyr_pyramid_project). C^-1 is applied by conjugate gradients, image by image, and the result is
  * shortened where the denoiser's own covariance s^2 J is found larger than v along it. For Gaussian data that
- * are white and of unit variance at every level the guided denoiser is exact.
- */
+ * are white and of unit variance at every level the guided denoiser is exact. */
 #ifndef PYR_TASKS_INVERSE_H
 #define PYR_TASKS_INVERSE_H
 

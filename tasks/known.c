@@ -276,8 +276,8 @@ static pyr_status drawn(void *ctx, const pyr_model_turn *turn, void *variable)
                                   pyr_count(pyr_model_level(known->m, turn->level)->level.variable));
 }
 
-/* Colours outside [-1, 1] are brought back along their grey: what is cut off one channel goes to the others.
- */
+/* Colours outside [-1, 1] are brought back along their grey: what is cut off one channel goes to the
+ * others. */
 static void into_range(double *x)
 {
     double grey = (x[0] + x[1] + x[2]) / 3;
@@ -378,8 +378,7 @@ pyr_status pyr_known_new_grey(pyr_known **out, pyr_model *m, const float *image,
     *out = NULL;
     if (s.c != 3)
         return pyr_fail(PYR_E_UNSUPPORTED,
-                        "colours need a run that was trained on RGB images, this one's have "
-                        "%d channel%s",
+                        "colours need a run that was trained on RGB images, this one's have %d channel%s",
                         s.c, s.c == 1 ? "" : "s");
     PYR_TRY(pyr_new(&nothing, (size_t)s.h * (size_t)s.w, 1, "a mask"));
     status = known_new(out, m, image, nothing, true, repeats);

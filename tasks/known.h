@@ -17,8 +17,7 @@
  * given. haar: the detail bands of a block are given if and only if its four pixels are.
  *
  * At the end the given pixels are the picture's, bit for bit; of colours the grey (R + G + B)/3 is the
- * picture's up to the rounding to 8 bits, as colours that leave [-1, 1] are brought back along their grey.
- */
+ * picture's up to the rounding to 8 bits, as colours that leave [-1, 1] are brought back along their grey. */
 #ifndef PYR_TASKS_KNOWN_H
 #define PYR_TASKS_KNOWN_H
 

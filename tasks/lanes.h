@@ -1,8 +1,7 @@
 /* lanes.h - working memory of a task, for each lane that draws: vectors in host doubles, and noise of its
  * own.
  *
- * Tasks look at x between the steps, some thousand numbers beside a whole network: they do so on the host.
- */
+ * Tasks look at x between the steps, some thousand numbers beside a whole network: they do so on the host. */
 #ifndef PYR_TASKS_LANES_H
 #define PYR_TASKS_LANES_H
 

@@ -121,16 +121,16 @@ static pyr_status read_grey(mask *m)
     else if (t.values == 1 || t.smallest > 0.25 * m->top)
         status = pyr_fail(
             PYR_E_FORMAT,
-            "%s: no black in the mask, its values are %d to %d of %.0f: make it white (%.0f) where it "
-            "is to be drawn anew and black (0) elsewhere",
+            "%s: no black in the mask, its values are %d to %d of %.0f: make it white (%.0f) where it is to "
+            "be drawn anew and black (0) elsewhere",
             m->name, t.smallest, t.largest, m->top, m->top);
     else if (t.largest < (1 - near) * m->top)
         status = read_dim(m, &t);
     else if (is_label_map(&t, m))
         status = pyr_fail(
             PYR_E_FORMAT,
-            "%s: the mask has %d flat values, most of them dark, as a map of labels has: which label is "
-            "to be drawn anew? Make it white (%.0f) there and black (0) elsewhere",
+            "%s: the mask has %d flat values, most of them dark, as a map of labels has: which label is to "
+            "be drawn anew? Make it white (%.0f) there and black (0) elsewhere",
             m->name, t.values, m->top);
     else if ((double)t.middle > 0.5 * (double)m->n)
         pyr_text_add(m->note, "%s is grey for the most part: half of white and over is drawn anew", m->name);
@@ -260,8 +260,7 @@ static pyr_status read_holes(mask *m, const pyr_image *rgba, size_t holes)
         return pyr_fail(
             PYR_E_FORMAT,
             "%s: the mask is transparent in part and painted in the rest: is the paint to be drawn anew, or "
-            "the hole? Save it without transparency, white where it is to be drawn anew and black "
-            "elsewhere",
+            "the hole? Save it without transparency, white where it is to be drawn anew and black elsewhere",
             m->name);
     for (size_t i = 0; i < m->n; i++)
         put(&m->grey, i, is_opaque(rgba, i) ? 0 : 1);

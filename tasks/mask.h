@@ -8,13 +8,12 @@
  * picture with transparency   transparent pixels are drawn: a hole that was cut into it, or into black
  *
  * and refused otherwise: several labels, a brush on a photo, one grey throughout, paint on a transparent
- * layer (which might as well be a sheet with a hole).
- */
+ * layer (which might as well be a sheet with a hole). */
 #ifndef PYR_TASKS_MASK_H
 #define PYR_TASKS_MASK_H
 
 #include "base/text.h"
-#include "images/image.h"
+#include "pictures/image.h"
 
 /* The mask as grey of the same size, near white (half and over) where it is drawn; soft edges stay soft, so
  * that it can be brought to another size. A mask of black to white comes out as it is. `name` is the file in

@@ -5,8 +5,7 @@
  *              borders are as large as there are pixels
  *     missing  pixels that are not seen are 0 in y, which is as large as x
  *
- * On host doubles, h w c.
- */
+ * On host doubles, h w c. */
 #ifndef PYR_TASKS_OPERATOR_H
 #define PYR_TASKS_OPERATOR_H
 

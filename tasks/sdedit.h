@@ -3,8 +3,7 @@
  * Each level starts from x = z + S eps with the picture's own z and goes down from there (Meng et al. 2022,
  * "SDEdit", algorithm 1, in x = z_t / alpha): a small S keeps all but the finest traits of that level, one at
  * the end of the schedule keeps nothing. S = 0 keeps the level's variable as it is. A residual is that of the
- * picture, not of the coarse image that was drawn.
- */
+ * picture, not of the coarse image that was drawn. */
 #ifndef PYR_TASKS_SDEDIT_H
 #define PYR_TASKS_SDEDIT_H
 

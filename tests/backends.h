@@ -3,8 +3,7 @@
  *     cpu-bf16            the CPU with images in bf16
  *     cuda, cuda-bf16     the GPU, or the device that is none (tests/cuda), in f32 and in bf16
  *     ref-double-joins    the double reference, said to take its neighbours in and to write over inputs
- * wherever it can, so that what the planner makes of that is seen in double
- */
+ * wherever it can, so that what the planner makes of that is seen in double */
 #ifndef PYR_TESTS_BACKENDS_H
 #define PYR_TESTS_BACKENDS_H
 

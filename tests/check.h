@@ -9,8 +9,7 @@
  *     }
  *
  * A case counts once: passed when all of its checks held. SKIP("why") inside a
- * case ends it and counts it as skipped.
- */
+ * case ends it and counts it as skipped. */
 #ifndef PYR_TESTS_CHECK_H
 #define PYR_TESTS_CHECK_H
 

@@ -6,7 +6,7 @@ if ! command -v clang-format >/dev/null 2>&1; then
     exit 0
 fi
 passed=0 failed=0
-for file in $(find base kernels graph diffusion images pyramid levels cascade tasks eval cli bench tests -name '*.[ch]' -o -name '*.cu' -o -name '*.cc'); do
+for file in $(find . -path ./build -prune -o \( -name '*.[ch]' -o -name '*.cu' -o -name '*.cc' \) -print); do
     if clang-format --dry-run -Werror "$file" 2>/dev/null; then
         passed=1
     else

@@ -1,8 +1,7 @@
 /* graph_run.h - builds a graph on some backend, runs it on fixed random numbers, and compares.
  *
  * A test gives a builder; everything else is derived from fixed streams, rounded to float, so that all
- * backends see the same numbers. What is differentiated is J = sum of c[i] y[i] with random c.
- */
+ * backends see the same numbers. What is differentiated is J = sum of c[i] y[i] with random c. */
 #ifndef PYR_TESTS_GRAPH_RUN_H
 #define PYR_TESTS_GRAPH_RUN_H
 
@@ -10,7 +9,7 @@
 #include "base/philox.h"
 #include "graph/graph_internal.h"
 #include "tests/backends.h"
-#include "tests/bf16.h"
+#include "tests/bf16_values.h"
 #include "tests/check.h"
 #include <stdlib.h>
 

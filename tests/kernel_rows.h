@@ -6,8 +6,7 @@
  *         op_data data = row_data(&rows[i], &op);     // doubles that are floats
  *         ...
  *         row_data_free(&data);
- *     }
- */
+ *     } */
 #ifndef PYR_TESTS_KERNEL_ROWS_H
 #define PYR_TESTS_KERNEL_ROWS_H
 

@@ -10,8 +10,8 @@
 #include "base/philox.h"
 #include "graph/safetensors.h"
 #include "images/dataset.h"
-#include "images/png_file.h"
 #include "levels/level_settings.h"
+#include "pictures/png_file.h"
 #include <stdlib.h>
 #include <sys/stat.h>
 

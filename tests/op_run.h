@@ -10,14 +10,13 @@
  * Images inside a network have the table's activation type, PYR_BF16 after
  * pyr_kernels_precision(k, "bf16").
  *
- * The table's memory is never touched but through the table: it may be a device's.
- */
+ * The table's memory is never touched but through the table: it may be a device's. */
 #ifndef PYR_TESTS_OP_RUN_H
 #define PYR_TESTS_OP_RUN_H
 
 #include "base/mem.h"
 #include "kernels/kernels.h"
-#include "tests/bf16.h"
+#include "tests/bf16_values.h"
 #include "tests/check.h"
 #include <stdlib.h>
 

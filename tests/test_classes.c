@@ -70,9 +70,9 @@ static void chosen(void)
                 {"1", PYR_CLASS_ONE, 1},         {"4", PYR_CLASS_ONE, 4},       {"Bird", PYR_CLASS_ONE, 1},
                 {"bird", PYR_CLASS_ONE, 1},      {"cat cat", PYR_CLASS_ONE, 2}, {"all", PYR_CLASS_ALL, -1},
                 {"random", PYR_CLASS_RANDOM, -1}};
-    static const char *const bad[][2] = {{"0", "--class 0 (airplane): no training images were of this class, "
-                                               "so there is nothing to draw; there are "
-                                               "1..2, 4 (Bird, cat cat, dog?)"},
+    static const char *const bad[][2] = {{"0", "--class 0 (airplane): no training images were of this "
+                                               "class, so there is nothing to draw; there are 1..2, 4 "
+                                               "(Bird, cat cat, dog?)"},
                                          {"3", "--class 3: no training images"},
                                          {"airplane", "--class 0 (airplane): no training"},
                                          {"5", "--class is 5, should be 1..2, 4"},

@@ -560,8 +560,8 @@ static void recorded(void)
     pyr_kernels_free(k);
 }
 
-/* cuDNN's attention, too; its number by value is taken when it is recorded. The replay writes the same bytes.
- */
+/* cuDNN's attention, too; its number by value is taken when it is recorded. The replay writes the same
+ * bytes. */
 static void attention_recorded(void)
 {
     pyr_kernels *k = opened("bf16");

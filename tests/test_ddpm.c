@@ -4,9 +4,9 @@
 #include "tests/check.h"
 
 #include "base/mem.h"
+#include "diffusers/scheduler_config.h"
 #include "diffusion/ddpm.h"
 #include "graph/safetensors.h"
-#include "levels/scheduler_config.h"
 #include <stdlib.h>
 
 #define GOLDEN "tests/golden/unet2d/schedulers.safetensors"
@@ -455,8 +455,8 @@ static void reads_json(void)
     CHECK_STRING(warning.at, "\"fresh\": unknown in s.json, left out");
     pyr_text_free(&warning);
     pyr_scheduler_config_free(&config);
-    /* another sampler of a model with betas: what it says of them is read, a variance that it has not is not
-     */
+    /* another sampler of a model with betas: what it says of them is read, a variance that it has not is
+     * not */
     CHECK_OK(parse(&config,
                    "{\"_class_name\": \"DPMSolverMultistepScheduler\", \"variance_type\": null, "
                    "\"beta_schedule\": \"scaled_linear\", \"beta_end\": 0.012}",
@@ -472,11 +472,10 @@ static void writes_json(void)
 {
     static const char *const texts[] = {
         "{\"_class_name\": \"DDIMScheduler\", \"set_alpha_to_one\": false, \"beta_schedule\": "
-        "\"scaled_linear\", "
-        "\"timestep_spacing\": \"linspace\", \"prediction_type\": \"v_prediction\", \"clip_sample\": false}",
+        "\"scaled_linear\", \"timestep_spacing\": \"linspace\", \"prediction_type\": \"v_prediction\", "
+        "\"clip_sample\": false}",
         "{\"_class_name\": \"DDPMScheduler\", \"variance_type\": \"fixed_large\", \"num_train_timesteps\": "
-        "3, "
-        "\"trained_betas\": [0.1, 0.2, 0.3], \"clip_sample_range\": 2.5, \"steps_offset\": 1}"};
+        "3, \"trained_betas\": [0.1, 0.2, 0.3], \"clip_sample_range\": 2.5, \"steps_offset\": 1}"};
 
     for (int i = 0; i < 2; i++) {
         pyr_scheduler_config a, b;

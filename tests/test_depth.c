@@ -2,16 +2,16 @@
  * judged. Witnesses: files that NumPy and Pillow wrote (tests/golden/depth/make.py), closed forms. */
 #include "tests/level_data.h"
 
+#include "arrays/npz_file.h"
 #include "cascade/model.h"
-#include "cascade/train.h"
-#include "eval/features.h"
 #include "eval/image_set.h"
-#include "images/image_file.h"
-#include "images/image_values.h"
-#include "images/npz_file.h"
-#include "images/pixels.h"
+#include "features/features.h"
 #include "levels/level_file.h"
+#include "pictures/image_file.h"
+#include "pictures/image_values.h"
+#include "pictures/pixels.h"
 #include "tasks/known.h"
+#include "training/train_run.h"
 
 #define GOLDEN "tests/golden/depth/"
 

@@ -251,8 +251,8 @@ static void samples_have_the_right_moments(void)
     pyr_kernels_free(k);
 }
 
-/* The stochastic sampler comes closer as the steps grow: its variance, against the exact recursion's limit.
- */
+/* The stochastic sampler comes closer as the steps grow: its variance, against the exact recursion's
+ * limit. */
 static void euler_maruyama_converges(void)
 {
     enum { N = 4000 };

@@ -1,5 +1,5 @@
 /* Formats that are not read here are named, each by the bytes and names that its own tools write. */
-#include "images/foreign.h"
+#include "layouts/foreign.h"
 
 #include "base/mem.h"
 #include "tests/check.h"
@@ -16,8 +16,7 @@ typedef struct sample {
 static const sample foreign[] = {
     {"a/train_32x32.mat", BYTES("MATLAB 5.0 MAT-file, Platform: GLNXA64"), 0,
      "a/train_32x32.mat: a MATLAB file, which is not read here; convert it: scripts/convert-dataset "
-     "a/train_32x32.mat "
-     "train_32x32.zip"},
+     "a/train_32x32.mat train_32x32.zip"},
     {"x.mat", BYTES("MATLAB 7.3 MAT-file"), 0, "a MATLAB file (version 7.3)"},
     {"my data.h5", BYTES("\x89HDF\r\n\x1a\n"), 0, "scripts/convert-dataset 'my data.h5' 'my data.zip'"},
     {"train-00000-of-00001.parquet", BYTES("PAR1\x15\x04"), 0, "a Parquet table"},
@@ -26,8 +25,7 @@ static const sample foreign[] = {
     {"ffhq-r10.tfrecords", BYTES("x"), 0, "scripts/convert-dataset ffhq-r10.tfrecords ffhq-r10.zip"},
     {"cifar-10-python.tar.gz", BYTES("\x1f\x8b\x08"), 0,
      "cifar-10-python.tar.gz: CIFAR's Python version, a tar archive of pickles, which is not read here; "
-     "convert it: "
-     "scripts/convert-dataset cifar-10-python.tar.gz cifar-10.zip"},
+     "convert it: scripts/convert-dataset cifar-10-python.tar.gz cifar-10.zip"},
     {"fer2013.csv", BYTES("emotion,pixels,Usage"), 0,
      "a table of text, which is not read here; convert it: scripts/convert-dataset fer2013.csv fer2013.zip"},
     {"data_batch_1", BYTES("\x80\2}q"), 0, "pickled by Python"},

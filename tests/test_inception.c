@@ -2,8 +2,8 @@
  * weights made by a formula; what a file may lack. */
 #include "base/file.h"
 #include "base/mem.h"
-#include "eval/features.h"
-#include "eval/inception.h"
+#include "features/features.h"
+#include "features/inception.h"
 #include "tests/check.h"
 #include <stdlib.h>
 

@@ -4,8 +4,7 @@
  * double reference (forward, every dx set and added to, parameter gradients through one and two
  * accumulators, one gradient wanted at a time, two in one place), the same bits twice and with y or dx in
  * another's place, only what `reads` allows is read; and the double reference's gradients against central
- * finite differences. What the operations must compute is in test_kernels_golden.c.
- */
+ * finite differences. What the operations must compute is in test_kernels_golden.c. */
 #include "tests/kernel_rows.h"
 
 /* ---- the checks ---- */

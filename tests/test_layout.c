@@ -2,11 +2,11 @@
  * names with what they should be read as. */
 #include "tests/check.h"
 
+#include "archives/folder_names.h"
 #include "base/mem.h"
-#include "images/collection.h"
-#include "images/folder_names.h"
-#include "images/image_file.h"
-#include "images/layout.h"
+#include "layouts/collection.h"
+#include "layouts/layout.h"
+#include "pictures/image_file.h"
 #include <stdlib.h>
 
 /* ---- lists of names ---- */
@@ -55,8 +55,8 @@ static void list(pyr_names *names, const char *const *patterns)
     qsort(names->at, names->n, sizeof *names->at, by_walk);
 }
 
-/* "8+4: cat 4+2, dog 4+2": images for training and held out, in all and by class; "-": of no class; "left 3".
- */
+/* "8+4: cat 4+2, dog 4+2": images for training and held out, in all and by class; "-": of no class; "left
+ * 3". */
 static void summary(char out[512], const pyr_layout *layout, const pyr_names *names)
 {
     int count[102][2] = {{0}}, left = 0, all[2] = {0}, at;

@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 #include "base/philox.h"
-#include "cascade/likelihood.h"
+#include "cascade/image_likelihood.h"
 #include "diffusion/likelihood.h"
 #include <stdlib.h>
 

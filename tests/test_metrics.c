@@ -2,13 +2,13 @@
  *
  * Witnesses: NumPy and SciPy (tests/golden/metrics/make_metrics.py), closed forms, and what holds for every
  * set: distance 0 to itself, the same bits for every number of threads. */
+#include "archives/zip_file.h"
+#include "arrays/npz_file.h"
 #include "base/mem.h"
 #include "base/philox.h"
 #include "eval/image_metrics.h"
 #include "eval/metrics.h"
 #include "eval/pairs.h"
-#include "images/npz_file.h"
-#include "images/zip_file.h"
 #include "pyramid/spectrum.h"
 #include "tests/check.h"
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* Options of commands, and the lists of numbers that people type. */
 #include "base/mem.h"
-#include "cli/options.h"
-#include "cli/parse.h"
+#include "terminal/options.h"
+#include "terminal/parse.h"
 #include "tests/check.h"
 
 typedef struct train_settings {
@@ -90,8 +90,8 @@ static void fill_table(made *m)
          .target = &m->is.dry_run},
         {.name = "steps",
          .argument = "N,N",
-         .help = "steps of each level, coarsest first, in a help text that is so "
-                 "long that it does not fit on one line of a terminal and has to be wrapped",
+         .help = "steps of each level, coarsest first, in a help text that is so long that it does not fit "
+                 "on one line of a terminal and has to be wrapped",
          .type = PYR_SETTING_INTS,
          .target = &m->is.steps,
          .standard = "18,12,8",

@@ -6,9 +6,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/threads.h"
-#include "images/exif.h"
-#include "images/image_file.h"
-#include "images/png_file.h"
+#include "pictures/exif.h"
+#include "pictures/image_file.h"
+#include "pictures/png_file.h"
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -7,8 +7,8 @@
 #include "base/mem.h"
 #include "cascade/export.h"
 #include "cascade/model.h"
+#include "diffusers/pipeline.h"
 #include "levels/level_file.h"
-#include "levels/pipeline.h"
 #include <stdlib.h>
 
 #define PIPELINE "tests/golden/unet2d/pipeline"

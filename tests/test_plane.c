@@ -1,7 +1,7 @@
 /* Pictures of the plane: places by hand, contours of functions whose lines are known. */
 #include "tests/check.h"
 
-#include "eval/plane.h"
+#include "plots/plane.h"
 #include <stdlib.h>
 
 /* Window [-2, 2] x [-1, 3] on 100 units. */

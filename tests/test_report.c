@@ -6,13 +6,13 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/philox.h"
-#include "eval/compare_file.h"
-#include "eval/data_spectra.h"
-#include "eval/page.h"
-#include "eval/report.h"
-#include "eval/svg.h"
-#include "eval/train_log.h"
+#include "comparison/compare_file.h"
+#include "plots/svg.h"
+#include "report/data_spectra.h"
+#include "report/page.h"
+#include "report/report.h"
 #include "tests/check.h"
+#include "training/train_log.h"
 #include <ctype.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -414,8 +414,7 @@ static const char comparison[] =
     "null}},\n"
     "  {\"name\": \"broken\", \"metrics\": 7}, 3],\n"
     " \"curve\": [{\"name\": \"separate\", \"metrics\": {\"frechet\": 1}}, {\"name\": \"separate\", "
-    "\"fraction\": 0.5, \"train_s\": 5, \"metrics\": {\"frechet\": "
-    "9}}]}\n";
+    "\"fraction\": 0.5, \"train_s\": 5, \"metrics\": {\"frechet\": 9}}]}\n";
 
 static void reads_comparisons(void)
 {
@@ -450,8 +449,8 @@ static pyr_status tiny(pyr_settings **settings, pyr_config *config, const char *
 }
 
 /* 3x3: bin 0 is one frequency, bin 1 the eight others, and the mean square of what is standardised is 1, so
- * that (Parseval) P0 + 8 P1 = 9. Noise levels: exp(mean + z std) with the normal's quartiles z = +-0.6744898.
- */
+ * that (Parseval) P0 + 8 P1 = 9. Noise levels: exp(mean + z std) with the normal's quartiles z =
+ * +-0.6744898. */
 static void spectra(void)
 {
     pyr_settings *settings = NULL;

@@ -1,14 +1,13 @@
 /* Where tasks start from, for every family, curve and reference; restoring with few steps, on a model that is
- * an exact Gaussian (a network of zeros: D = x / (1 + s^2)), whose posterior is known in closed form.
- */
+ * an exact Gaussian (a network of zeros: D = x / (1 + s^2)), whose posterior is known in closed form. */
 #include "tests/level_data.h"
 
 #include "cascade/model.h"
-#include "cascade/train.h"
-#include "images/pixels.h"
+#include "pictures/pixels.h"
 #include "tasks/inverse.h"
 #include "tasks/latent.h"
 #include "tasks/sdedit.h"
+#include "training/train_run.h"
 
 enum { SIZE = H * W * C, N = 2, MANY = 64 };
 

@@ -418,9 +418,10 @@ static void bad_headers(void)
     CHECK_OK(parse("{\"__metadata__\":{}}", 0));
     CHECK_OK(parse("{\"a\":{" T ",\"data_offsets\":[0,8],\"extra\":1}}", 8));
     CHECK_OK(parse("{\"b\":{" T ",\"data_offsets\":[8,16]},\"a\":{" T ",\"data_offsets\":[0,8]}}", 16));
-    CHECK_OK(parse("{\"b\":{" T ",\"data_offsets\":[0,8]},\"a\":{\"dtype\":\"U8\",\"shape\":[0],"
-                   "\"data_offsets\":[8,8]},\"c\":{\"dtype\":\"U8\",\"shape\":[0,7],\"data_offsets\":[0,0]}}",
-                   8));
+    CHECK_OK(parse(
+        "{\"b\":{" T
+        ",\"data_offsets\":[0,8]},\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[8,8]},\"c\":{\"dtype\":\"U8\",\"shape\":[0,7],\"data_offsets\":[0,0]}}",
+        8));
 }
 
 static void bad_lengths(void)

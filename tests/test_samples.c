@@ -1,12 +1,12 @@
-/* test_samples.c - which files of a folder or an archive are samples, and what is said when they are mixed.
- */
+/* test_samples.c - which files of a folder or an archive are samples, and what is said when they are
+ * mixed. */
+#include "arrays/npz_file.h"
 #include "base/atomic_file.h"
 #include "base/mem.h"
 #include "check.h"
 #include "eval/image_set.h"
-#include "images/npz_file.h"
-#include "images/png_file.h"
-#include "images/png_head.h"
+#include "pictures/png_file.h"
+#include "pictures/png_head.h"
 #include <stdlib.h>
 
 static char folder[64];

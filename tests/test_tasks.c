@@ -1,17 +1,17 @@
 /* Tasks on small runs: what is given stays as it is, what is drawn is what sampling draws, and, on a model
- * that is an exact Gaussian (a network of zeros: D = x / (1 + s^2)), latents and posteriors in closed form.
- */
+ * that is an exact Gaussian (a network of zeros: D = x / (1 + s^2)), latents and posteriors in closed
+ * form. */
 #include "tests/level_data.h"
 
 #include "cascade/model.h"
-#include "cascade/train.h"
 #include "eval/image_set.h"
-#include "images/pixels.h"
+#include "pictures/pixels.h"
 #include "tasks/inverse.h"
 #include "tasks/known.h"
 #include "tasks/latent.h"
 #include "tasks/layers.h"
 #include "tasks/sdedit.h"
+#include "training/train_run.h"
 
 /* ---- small runs ---------------------------------------------------------------------------------- */
 
@@ -151,8 +151,8 @@ static void inpainting_keeps_what_is_given(void)
         inpaint_kind(kind);
 }
 
-/* A coarse pixel is given when all four below are: rows 0..3 of 8 x 6 are rows 0, 1 of 4 x 3, row 0 of 2 x 2.
- */
+/* A coarse pixel is given when all four below are: rows 0..3 of 8 x 6 are rows 0, 1 of 4 x 3, row 0 of 2 x
+ * 2. */
 static void masks_are_carried_down(void)
 {
     float image[SIZE];
@@ -610,12 +610,12 @@ static bool is_half_of(const float *coarse, const float *image)
     return true;
 }
 
-/* eval --given 1: level 1 is that of a training image, of the class that is wanted, and what is drawn agrees.
- */
+/* eval --given 1: level 1 is that of a training image, of the class that is wanted, and what is drawn
+ * agrees. */
 static void given_levels_are_of_training_images(void)
 {
     pyr_dataset *data = open_data();
-    const int32_t *labels = pyr_dataset_labels(data, PYR_TRAIN);
+    const int32_t *labels = pyr_dataset_labels(data, PYR_SPLIT_TRAIN);
     rig r;
 
     if (!rig_new(&r, "box", 3, "box", false))
@@ -640,8 +640,8 @@ static void given_levels_are_of_training_images(void)
         for (int j = 0; j < N && set.kept == N; j++) {
             int found = 0;
 
-            for (int64_t i = 0; i < pyr_dataset_count(data, PYR_TRAIN); i++) {
-                pyr_dataset_pixels(data, PYR_TRAIN, i, false, image);
+            for (int64_t i = 0; i < pyr_dataset_count(data, PYR_SPLIT_TRAIN); i++) {
+                pyr_dataset_pixels(data, PYR_SPLIT_TRAIN, i, false, image);
                 found += is_half_of(set.first[1] + (size_t)j * (SIZE / 4), image) &&
                          (label < 0 || labels[i] == label);
             }

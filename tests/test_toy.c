@@ -3,8 +3,8 @@
 #include "tests/check.h"
 
 #include "base/mem.h"
-#include "diffusion/toy_mixture.h"
-#include "diffusion/toy_train.h"
+#include "toys/toy_mixture.h"
+#include "toys/toy_train.h"
 #include <stdlib.h>
 
 /* ---- mixtures ---------------------------------------------------------------------------------- */

@@ -2,8 +2,8 @@
 #include "tests/graph_run.h"
 
 #include "base/file.h"
-#include "levels/unet.h"
-#include "levels/unet_file.h"
+#include "network/unet.h"
+#include "network/unet_file.h"
 #include <unistd.h>
 
 #define GOLDEN "tests/golden/unet2d/"

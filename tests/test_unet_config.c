@@ -1,6 +1,6 @@
 /* The witnesses: config.json files that diffusers 0.31.0 wrote
  * (tests/golden/unet2d), and the one published with google/ddpm-cifar10-32. */
-#include "levels/unet_config.h"
+#include "network/unet_config.h"
 
 #include "base/atomic_file.h"
 #include "base/file.h"
@@ -97,13 +97,7 @@ static void golden_configs(void)
 }
 
 static const char cifar[] =
-    "{\"_class_name\":\"UNet2DModel\",\"_diffusers_version\":\"0.0.4\",\"act_fn\":\"silu\","
-    "\"attention_head_dim\":null,\"block_out_channels\":[128,256,256,256],\"center_input_sample\":false,"
-    "\"down_block_types\":[\"DownBlock2D\",\"AttnDownBlock2D\",\"DownBlock2D\",\"DownBlock2D\"],"
-    "\"downsample_padding\":0,\"flip_sin_to_cos\":false,\"freq_shift\":1,\"in_channels\":3,"
-    "\"layers_per_block\":2,\"mid_block_scale_factor\":1,\"norm_eps\":1e-06,\"norm_num_groups\":32,"
-    "\"out_channels\":3,\"sample_size\":32,\"time_embedding_type\":\"positional\","
-    "\"up_block_types\":[\"UpBlock2D\",\"UpBlock2D\",\"AttnUpBlock2D\",\"UpBlock2D\"]}";
+    "{\"_class_name\":\"UNet2DModel\",\"_diffusers_version\":\"0.0.4\",\"act_fn\":\"silu\",\"attention_head_dim\":null,\"block_out_channels\":[128,256,256,256],\"center_input_sample\":false,\"down_block_types\":[\"DownBlock2D\",\"AttnDownBlock2D\",\"DownBlock2D\",\"DownBlock2D\"],\"downsample_padding\":0,\"flip_sin_to_cos\":false,\"freq_shift\":1,\"in_channels\":3,\"layers_per_block\":2,\"mid_block_scale_factor\":1,\"norm_eps\":1e-06,\"norm_num_groups\":32,\"out_channels\":3,\"sample_size\":32,\"time_embedding_type\":\"positional\",\"up_block_types\":[\"UpBlock2D\",\"UpBlock2D\",\"AttnUpBlock2D\",\"UpBlock2D\"]}";
 
 static void ddpm_cifar10_32(void)
 {
@@ -152,16 +146,17 @@ static void absent_is_not_null(void)
     CHECK(c.attention_head_dim == 0 && !c.mid_block);
     CHECK_OK(parse_text(&c, SMALL ",\"attention_head_dim\":3,\"mid_block_type\":\"UNetMidBlock2D\"}", NULL));
     CHECK(c.attention_head_dim == 3 && c.mid_block);
-    CHECK_OK(parse_text(&c,
-                        SMALL ",\"attention_head_dim\":null,\"layers_per_block\":5,\"act_fn\":\"elu\","
-                              "\"_use_default_values\":[\"attention_head_dim\",\"act_fn\",\"other\"]}",
-                        NULL));
+    CHECK_OK(parse_text(
+        &c,
+        SMALL
+        ",\"attention_head_dim\":null,\"layers_per_block\":5,\"act_fn\":\"elu\",\"_use_default_values\":[\"attention_head_dim\",\"act_fn\",\"other\"]}",
+        NULL));
     CHECK(c.attention_head_dim == 8 && c.layers_per_block == 5 && c.act_fn == PYR_ACT_SILU);
-    CHECK_OK(parse_text(&c,
-                        SMALL
-                        ",\"attn_norm_num_groups\":null,\"class_embed_type\":null,\"num_class_embeds\":null,"
-                        "\"num_train_timesteps\":null,\"sample_size\":null,\"time_embedding_dim\":null}",
-                        NULL));
+    CHECK_OK(parse_text(
+        &c,
+        SMALL
+        ",\"attn_norm_num_groups\":null,\"class_embed_type\":null,\"num_class_embeds\":null,\"num_train_timesteps\":null,\"sample_size\":null,\"time_embedding_dim\":null}",
+        NULL));
     CHECK(c.attn_norm_num_groups == 0 && c.class_embed_type == PYR_UNET_CLASS_NONE && c.sample_width == 0);
 }
 
@@ -172,18 +167,7 @@ static void every_key(void)
 
     CHECK_OK(parse_text(
         &c,
-        "{\"_class_name\":\"UNet2DModel\",\"_pyrdiff_patch\":2,\"_anything\":[1],\"act_fn\":\"SWISH\","
-        "\"add_attention\":false,\"attention_head_dim\":4,\"attn_norm_num_groups\":2,\"block_out_channels\":["
-        "8],"
-        "\"center_input_sample\":true,\"class_embed_type\":\"timestep\",\"down_block_types\":"
-        "[\"UNetResAttnDownBlock2D\"],\"downsample_padding\":0,\"downsample_type\":\"resnet\",\"dropout\":0."
-        "25,"
-        "\"flip_sin_to_cos\":false,\"freq_shift\":0.5,\"in_channels\":24,\"layers_per_block\":3,"
-        "\"mid_block_scale_factor\":1.5,\"mid_block_type\":null,\"norm_eps\":0.001,\"norm_num_groups\":2,"
-        "\"num_class_embeds\":7,\"num_train_timesteps\":100,\"out_channels\":12,\"power\":0.75,"
-        "\"resnet_time_scale_shift\":\"scale_shift\",\"sample_size\":[28,20],\"time_embedding_dim\":64,"
-        "\"time_embedding_type\":\"learned\",\"up_block_types\":[\"UNetResUpBlock2D\"],"
-        "\"upsample_type\":\"resnet\"}",
+        "{\"_class_name\":\"UNet2DModel\",\"_pyrdiff_patch\":2,\"_anything\":[1],\"act_fn\":\"SWISH\",\"add_attention\":false,\"attention_head_dim\":4,\"attn_norm_num_groups\":2,\"block_out_channels\":[8],\"center_input_sample\":true,\"class_embed_type\":\"timestep\",\"down_block_types\":[\"UNetResAttnDownBlock2D\"],\"downsample_padding\":0,\"downsample_type\":\"resnet\",\"dropout\":0.25,\"flip_sin_to_cos\":false,\"freq_shift\":0.5,\"in_channels\":24,\"layers_per_block\":3,\"mid_block_scale_factor\":1.5,\"mid_block_type\":null,\"norm_eps\":0.001,\"norm_num_groups\":2,\"num_class_embeds\":7,\"num_train_timesteps\":100,\"out_channels\":12,\"power\":0.75,\"resnet_time_scale_shift\":\"scale_shift\",\"sample_size\":[28,20],\"time_embedding_dim\":64,\"time_embedding_type\":\"learned\",\"up_block_types\":[\"UNetResUpBlock2D\"],\"upsample_type\":\"resnet\"}",
         &warning));
     CHECK(warning.length == 0);
     const pyr_unet_config wanted = {.sample_height = 28,
@@ -383,8 +367,7 @@ static void refused_files(void)
         {HEAD "\"down_block_types\":[\"DownBlock2D\",\"SkipDownBlock2D\",\"DownBlock2D\",\"DownBlock2D\"]}",
          PYR_E_UNSUPPORTED,
          "c.json: down_block_types names \"SkipDownBlock2D\", which is not offered; offered are DownBlock2D "
-         "or "
-         "AttnDownBlock2D"},
+         "or AttnDownBlock2D"},
         {HEAD "\"up_block_types\":[\"DownBlock2D\"]}", PYR_E_UNSUPPORTED,
          "offered are UpBlock2D or AttnUpBlock2D"},
         {HEAD "\"up_block_types\":[\"UNetResSkipUpBlock2D\"]}", PYR_E_UNSUPPORTED,
@@ -566,8 +549,9 @@ static void find(void)
     put("shards/" W "-00002-of-00002.safetensors", "");
     check_lost("shards", PYR_E_IO, "but not its index " W ".safetensors.index.json");
     put("shards/" W ".safetensors.index.json",
-        "{\"metadata\":{\"total_size\":4},\"weight_map\":{\"b\":\"" W "-00002-of-00002.safetensors\","
-        "\"a\":\"" W "-00001-of-00002.safetensors\",\"c\":\"" W "-00002-of-00002.safetensors\"}}");
+        "{\"metadata\":{\"total_size\":4},\"weight_map\":{\"b\":\"" W
+        "-00002-of-00002.safetensors\",\"a\":\"" W "-00001-of-00002.safetensors\",\"c\":\"" W
+        "-00002-of-00002.safetensors\"}}");
     check_found("shards", "shards/config.json", "shards/" W "-00001-of-00002.safetensors",
                 "shards/" W "-00002-of-00002.safetensors");
     check_found("shards/" W "-00002-of-00002.safetensors", "shards/config.json",

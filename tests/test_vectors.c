@@ -1,9 +1,9 @@
-/* test_vectors.c - random numbers, the optimizer and the other plain functions of a table, on every backend.
- */
+/* test_vectors.c - random numbers, the optimizer and the other plain functions of a table, on every
+ * backend. */
 #include "base/mem.h"
 #include "base/philox.h"
-#include "images/pixels.h"
 #include "kernels/kernels.h"
+#include "pictures/pixels.h"
 #include "tests/check.h"
 #include <stdlib.h>
 
@@ -677,7 +677,7 @@ static void pixels_of(pyr_kernels *k, pyr_shape s, int n, int bits, const uint32
     pyr_free(wanted);
 }
 
-/* The formula of images/pixels.h, and some images mirrored. */
+/* The formula of pictures/pixels.h, and some images mirrored. */
 static void pixels(void)
 {
     static const pyr_shape shapes[] = {

@@ -4,8 +4,7 @@
  *     dv = P^T dy,  dP = dy v^T,  dS = P * (dP - rowsum(dP * P)),
  *     dq = scale dS k,  dk = scale dS^T q
  * Everything is computed in float. In bf16, a head is widened to float first and its results are rounded
- * when they are done; the probabilities are kept in bf16.
- */
+ * when they are done; the probabilities are kept in bf16. */
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/onednn.h"
 #include "kernels/cpu/register.h"

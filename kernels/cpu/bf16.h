@@ -1,8 +1,7 @@
 /* bf16.h - bf16, the upper half of a float, to and from float.
  *
  * To bf16: round to nearest even; NaN stays NaN (made quiet); what is denormal in float becomes a zero of its
- * sign, as vcvtneps2bf16 does it. To float: exact. The same bits with and without AVX-512.
- */
+ * sign, as vcvtneps2bf16 does it. To float: exact. The same bits with and without AVX-512. */
 #ifndef PYR_KERNELS_CPU_BF16_H
 #define PYR_KERNELS_CPU_BF16_H
 

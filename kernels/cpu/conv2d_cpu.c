@@ -6,8 +6,7 @@
  *
  * Fast kernels want weights in layouts of their own. They are reordered once after each update (pack), not on
  * every call, and the gradient of the weights is summed over micro-batches in such a layout and turned back
- * once (collect).
- */
+ * once (collect). */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "kernels/cpu/conv_around.h"

@@ -1,8 +1,7 @@
 /* conv_around.h - what oneDNN's convolutions leave to passes before and behind them: types, neighbours taken
  * in (kernels.h: PYR_X_…, up_h), scale.
  *
- * `sums` are f32 of the convolution's shape.
- */
+ * `sums` are f32 of the convolution's shape. */
 #ifndef PYR_KERNELS_CPU_CONV_AROUND_H
 #define PYR_KERNELS_CPU_CONV_AROUND_H
 

@@ -2,8 +2,7 @@
  *
  * Written for registers with a tail, so that one function serves both types and any count. All images of an
  * operation have the type of y; numbers per image are f32. dx may be dy itself where the gradient passes
- * unchanged; then nothing is done.
- */
+ * unchanged; then nothing is done. */
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/register.h"
 
@@ -442,8 +441,8 @@ static pyr_status affine_backward(pyr_kernels *k, pyr_op *op)
 
 const pyr_op_impl pyr_cpu_affine = {.in_place = 1, .forward = affine_forward, .backward = affine_backward};
 
-/* Squares of a piece are added in float, the pieces in double: an image of any size keeps float's accuracy.
- */
+/* Squares of a piece are added in float, the pieces in double: an image of any size keeps float's
+ * accuracy. */
 enum { PIECE = 1024 };
 
 static double squares(const float *a, const float *b, size_t count)

@@ -18,8 +18,7 @@
  *     before    2.05  2.48   1.86  2.27   1.74  2.10
  * Tried in bf16 and slower: du kept as bf16 instead of float, backward 1.04 instead of 0.90 at 7x7x64 (the
  * conversions cost more than the larger scratch); du computed again instead of kept, 1.42. What is done once
- * for an image is most of the difference between the sizes: some 400 cycles forward.
- */
+ * for an image is most of the difference between the sizes: some 400 cycles forward. */
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/register.h"
 

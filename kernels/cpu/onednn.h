@@ -3,8 +3,7 @@
  * oneDNN 2 (Debian 12) and 3 differ in how descriptors are made; the
  * difference stays in onednn.c. Every call object belongs to one lane: it holds
  * memory handles that are pointed at buffers on each run. Primitives are made
- * for one thread, because a lane is one thread.
- */
+ * for one thread, because a lane is one thread. */
 #ifndef PYR_KERNELS_CPU_ONEDNN_H
 #define PYR_KERNELS_CPU_ONEDNN_H
 

@@ -1,6 +1,5 @@
 /* pool2d_cpu.c - the largest or the mean of windows, in f32 or bf16 (x and y have one type). Sums are made in
- * float and rounded once, forward and backward: a pixel of dx gathers from the windows that it lies in.
- */
+ * float and rounded once, forward and backward: a pixel of dx gathers from the windows that it lies in. */
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/register.h"
 

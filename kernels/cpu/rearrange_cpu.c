@@ -1,7 +1,6 @@
 /* rearrange_cpu.c - operations that move pixels and channels, in f32 or bf16: concat, nearest upsampling, 2x2
  * means, space to depth and back. x and y have one type. Gradients of several places are added in float and
- * rounded once.
- */
+ * rounded once. */
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/register.h"
 

@@ -4,8 +4,7 @@
  * own, sums in several registers. Arithmetic is + - * on registers; pyr_fma is there because ISO C mode does
  * not contract a * b + c. `n` says how many elements of a register are in memory, 1 to PYR_REGISTER; the rest
  * is loaded as zeros and not stored. `type` is PYR_F32 or PYR_BF16. Both should be constants where it
- * matters: everything here is inlined always.
- */
+ * matters: everything here is inlined always. */
 #ifndef PYR_KERNELS_CPU_REGISTER_H
 #define PYR_KERNELS_CPU_REGISTER_H
 

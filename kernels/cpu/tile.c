@@ -12,8 +12,8 @@
  * that meet only the border are left out where that is a whole row or column of a tile: 19 of 21 are left in
  * each direction of 7x7. Figures: docs/design-notes.md.
  *
- * Weights: [block of 32 outputs][tap][word of two channels][32 outputs][2] bf16, zeros beyond the channels.
- */
+ * Weights: [block of 32 outputs][tap][word of two channels][32 outputs][2] bf16, zeros beyond the
+ * channels. */
 #include "kernels/cpu/tile_parts.h"
 
 #include <assert.h>

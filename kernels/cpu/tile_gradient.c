@@ -15,8 +15,7 @@
  * with the operands in L2, so a chunk is what fits there (a tile keeps its sums in registers all through it).
  *
  * The layout of a gradient is [block of 32 columns][row][32 columns], row = channel * taps + tap, rows padded
- * to a multiple of 8. Rows (i, tap) are in PyTorch's order for each output: collect is a transposition.
- */
+ * to a multiple of 8. Rows (i, tap) are in PyTorch's order for each output: collect is a transposition. */
 #include "kernels/cpu/tile_parts.h"
 #include <assert.h>
 #include <string.h>

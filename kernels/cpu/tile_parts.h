@@ -25,8 +25,8 @@ void pyr_tile_copy(char *dst, const pyr_tile_size *size, const pyr_tile_source *
  * `output` on. offset: bias and vector of these outputs. */
 void pyr_tile_put(const pyr_tile_size *size, const pyr_tile_result *y, const float *offset, int output,
                   const float *sums, size_t pixel, int rows, int columns);
-/* The same for a result that is smaller: added to pool (y->h x y->w x 32); `pixel` is counted in the image.
- */
+/* The same for a result that is smaller: added to pool (y->h x y->w x 32); `pixel` is counted in the
+ * image. */
 void pyr_tile_pool(const pyr_tile_size *size, const pyr_tile_result *y, float *pool, const float *sums,
                    size_t pixel, int rows, int columns);
 /* The pool's sums to image n. */

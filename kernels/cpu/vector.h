@@ -2,8 +2,7 @@
  *
  * No intrinsics: gcc and clang vectorise these loops for whatever -march says
  * (checked with -fopt-info-vec for AVX-512 and AVX2). `omp simd reduction`
- * allows the reordering of a sum; the order is fixed once compiled.
- */
+ * allows the reordering of a sum; the order is fixed once compiled. */
 #ifndef PYR_KERNELS_CPU_VECTOR_H
 #define PYR_KERNELS_CPU_VECTOR_H
 

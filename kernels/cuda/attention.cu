@@ -10,8 +10,8 @@
  * Products are multiply-adds of floats. For bf16 images cuDNN has kernels of its own for the forward pass,
  * which use tensor cores (fused_attention.h); backward is done here after those, too, from the logarithms
  * that they save. Which one: the fastest by measuring (pyr_tuning), or the first of cuDNN's list that is
- * right. One of cuDNN's is taken only after it has computed, at the time of planning, what is computed here.
- */
+ * right. One of cuDNN's is taken only after it has computed, at the time of planning, what is computed
+ * here. */
 #include "kernels/cuda/fused_attention.h"
 
 extern "C" {

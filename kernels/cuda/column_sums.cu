@@ -2,8 +2,7 @@
  *
  * Rows are dealt out to parts like cards: part p has rows p, p + parts, ...; so neighbouring threads read
  * neighbouring numbers whatever c is. The parts' sums are rows again, which are summed in the same way until
- * there is one. The order depends on the sizes alone.
- */
+ * there is one. The order depends on the sizes alone. */
 #include "kernels/cuda/cuda.h"
 
 extern "C" {

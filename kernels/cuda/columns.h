@@ -4,8 +4,7 @@
  * worker has a column of four neighbouring channels (of one, where rows of channels do not begin at multiples
  * of four) and, of `rows` workers with the same column, every rows-th pixel. So threads that follow one
  * another read what lies together, and what belongs to a channel is looked up once. The workers' sums are
- * added in an order that depends on shapes alone.
- */
+ * added in an order that depends on shapes alone. */
 #ifndef PYR_KERNELS_CUDA_COLUMNS_H
 #define PYR_KERNELS_CUDA_COLUMNS_H
 

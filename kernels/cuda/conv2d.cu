@@ -40,8 +40,8 @@ typedef struct conv_state {
     cudnnFilterDescriptor_t w;
     cudnnConvolutionDescriptor_t conv;
     /* offsets in bytes: packed = [for cuDNN | for y directly | for dx directly], scratch, from its first
-     * multiple of 256, = [workspace | padded image | dw as cuDNN writes it | sums per image | partial sums]
-     */
+     * multiple of 256, = [workspace | padded image | dw as cuDNN writes it | sums per image | partial
+     * sums] */
     size_t packed_forward, packed_data;
     size_t copy, dw, images, sums;
 } conv_state;
@@ -283,8 +283,8 @@ static void name_choice(const pyr_kernels *k, const conv_state *s, conv_pass pas
              s->padded ? 0 : d->pad_top, s->padded ? 0 : d->pad_left);
 }
 
-/* As it is known for this size, or measured now, or the first. The choice's number is the algorithm's plus 1.
- */
+/* As it is known for this size, or measured now, or the first. The choice's number is the algorithm's plus
+ * 1. */
 static pyr_status choose(pyr_kernels *k, conv_state *s, conv_pass pass)
 {
     enum { FEW = 16 }; /* channels; with more on both sides cuDNN is faster by far */

@@ -6,8 +6,7 @@
  * (tests/cuda). Kernels whose threads meet (block_sum, __syncthreads) are launched with PYR_LAUNCH_BLOCKS,
  * the others with PYR_LAUNCH. All work goes into one stream; nothing waits but sync, wait and dots.
  *
- * Sums are made in a fixed order: no atomics. The same call gives the same bits.
- */
+ * Sums are made in a fixed order: no atomics. The same call gives the same bits. */
 #ifndef PYR_KERNELS_CUDA_CUDA_H
 #define PYR_KERNELS_CUDA_CUDA_H
 

@@ -1,6 +1,6 @@
 /* direct.h - convolutions by plain loops over registers: for what cuDNN has no deterministic algorithm for,
- * images of two types, and few channels. Any sizes; f32 or bf16 on either side, products and sums in float.
- */
+ * images of two types, and few channels. Any sizes; f32 or bf16 on either side, products and sums in
+ * float. */
 #ifndef PYR_KERNELS_CUDA_DIRECT_H
 #define PYR_KERNELS_CUDA_DIRECT_H
 
@@ -12,8 +12,8 @@ typedef struct pyr_direct {
     int w_in, w_first; /* the weights' input channels, and the first that is used */
 } pyr_direct;
 
-/* What comes to a sum before it is written: (sum + bias[o] + vector[n][o] + residual) * scale; NULL: nothing.
- */
+/* What comes to a sum before it is written: (sum + bias[o] + vector[n][o] + residual) * scale; NULL:
+ * nothing. */
 typedef struct pyr_direct_more {
     const float *bias, *vector;
     numbers residual;

@@ -9,8 +9,7 @@
  * A group's channels are a short run of each pixel: 8 bytes, say. So a block has several groups of an image,
  * of 32 channels and more, in columns (columns.h), goes through them twice and finds them in a cache the
  * second time: memory is read once and written once. There are as many blocks as images times c / 32, enough
- * for a device from some 64 images on; with few large images it is not full.
- */
+ * for a device from some 64 images on; with few large images it is not full. */
 #include "kernels/cuda/columns.h"
 
 extern "C" {
@@ -70,8 +69,7 @@ template <int EACH> static __device__ inline tile tile_of(const group_norm *o, c
 }
 
 /* Where channel `channel`, the first of a column, is in x0 or x3; pixel p of the batch is at first + p *
- * step.
- */
+ * step. */
 typedef struct column {
     int channel, input, first, step;
     numbers x;

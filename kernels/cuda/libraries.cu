@@ -36,8 +36,8 @@ static pyr_status open_file(void **out, const library *about)
     }
     return pyr_fail(
         PYR_E_UNSUPPORTED,
-        "%s is not to be found (%s); install it (%s), and if it lies outside of the system's folders "
-        "name its folder in LD_LIBRARY_PATH; or use --backend cpu",
+        "%s is not to be found (%s); install it (%s), and if it lies outside of the system's folders name "
+        "its folder in LD_LIBRARY_PATH; or use --backend cpu",
         about->name, why, about->install);
 }
 

@@ -3,8 +3,8 @@
 
 /* ---- squared error ---------------------------------------------------------------------------------- */
 
-/* Four squares at a time are added in float, the rest in double: an image of any size keeps float's accuracy.
- */
+/* Four squares at a time are added in float, the rest in double: an image of any size keeps float's
+ * accuracy. */
 static __global__ void squared_error_kernel(float *loss, numbers a, numbers b, const float *weight,
                                             size_t each, int width)
 {

@@ -2,8 +2,7 @@
  * space to depth and back.
  *
  * A thread makes `width` neighbouring channels of a pixel: four where every tensor's channels are a multiple
- * of four, else one. Every backward gathers: one place of dx at a time.
- */
+ * of four, else one. Every backward gathers: one place of dx at a time. */
 #include "kernels/cuda/cuda.h"
 
 /* ---- places -------------------------------------------------------------------------------------- */

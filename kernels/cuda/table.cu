@@ -52,8 +52,8 @@ static pyr_status cuda_alloc(pyr_kernels *k, void **out, size_t bytes, const cha
         cudaMemGetInfo(&available, &total);
         *out = NULL;
         return pyr_fail(PYR_E_NOMEM,
-                        "%s: %.1f MiB are wanted on %s (device %d), %.1f of its %.1f MiB are free; a smaller "
-                        "--batch, --batch-gpu or level.recompute = true takes less",
+                        "%s: %.1f MiB are wanted on %s (device %d), %.1f of its %.1f MiB are free; a "
+                        "smaller --batch, --batch-gpu or level.recompute = true takes less",
                         what, (double)bytes / 1048576, c->name, c->device, (double)available / 1048576,
                         (double)total / 1048576);
     }

@@ -1,8 +1,7 @@
 /* vector.cu - flat vectors: means, norms, AdamW, linear combinations, clamping, inner products.
  *
  * Sums are made in double: a part of the vector by each block, the parts in order by one. How a vector is cut
- * depends on its length alone.
- */
+ * depends on its length alone. */
 #include "kernels/cuda/cuda.h"
 
 /* Elements that a block sums; a vector has at most PYR_CUDA_SUMS parts. */

@@ -9,8 +9,7 @@
  * for;
  *   - a capture keeps the work (arguments by value) and refuses what a device refuses meanwhile;
  *   - threads of a block run one after the other between barriers, in an order that alternates.
- * Everything is counted (fake.h).
- */
+ * Everything is counted (fake.h). */
 #ifndef PYR_TESTS_CUDA_RUNTIME_H
 #define PYR_TESTS_CUDA_RUNTIME_H
 

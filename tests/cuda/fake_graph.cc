@@ -2,8 +2,7 @@
  *
  * It refuses what is not filled, finalized or consistent, says that its heuristics know more than it then
  * gives, and tempts: the first engine is not deterministic, the second sums in bf16, the third wants more
- * memory than there is. Weights are rounded to bf16, as tensor cores want them; workspace is overwritten.
- */
+ * memory than there is. Weights are rounded to bf16, as tensor cores want them; workspace is overwritten. */
 #include <cudnn.h>
 
 #include "tests/cuda/fake.h"

@@ -2,8 +2,7 @@
  *
  * They refuse what the real ones refuse, and tempt as those do: the fastest algorithm is not deterministic,
  * or not there for NHWC, or wants more memory than there is; tensor operations on floats are TF32; workspace
- * is overwritten. Of bf16 images with fewer than 4 channels cuDNN offers nothing that is deterministic.
- */
+ * is overwritten. Of bf16 images with fewer than 4 channels cuDNN offers nothing that is deterministic. */
 #include <cublasLt.h>
 #include <cudnn.h>
 

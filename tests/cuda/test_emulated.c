@@ -2,9 +2,9 @@
  * that is none (fake.h) is as unkind as it claims. Linked with it only. */
 #include "graph/graph.h"
 #include "kernels/kernels.h"
-#include "levels/level_train.h"
 #include "tests/cuda/fake.h"
 #include "tests/level_data.h"
+#include "training/level_train.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -171,8 +171,8 @@ static void late_copies(void)
 
 /* ---- a step is one recording --------------------------------------------------------------------- */
 
-/* What a training of so many steps asks the device for, nothing but steps between its beginning and its end.
- */
+/* What a training of so many steps asks the device for, nothing but steps between its beginning and its
+ * end. */
 static fake_counts training_of(int steps)
 {
     pyr_level_settings s = settings_of();
@@ -187,18 +187,19 @@ static fake_counts training_of(int steps)
     CHECK_OK(pyr_kernels_cuda(&k, 0));
     CHECK_OK(pyr_pyramid_new(&pyramid, k, &(pyr_pyramid_settings){.levels = 2, .filter = PYR_FILTER_BOX}, H,
                              W, C));
-    CHECK_OK(pyr_level_trainer_new(&t,
-                                   &(pyr_level_job){.k = k,
-                                                    .data = data,
-                                                    .pyramid = pyramid,
-                                                    .folder = folder_of(name),
-                                                    .xflip = true,
-                                                    .duration = {(double)(steps * s.batch), PYR_IMAGES},
-                                                    .checkpoint = -1,
-                                                    .report = 1000000,
-                                                    .held_out = -1,
-                                                    .snapshot = -1},
-                                   &s, 0));
+    CHECK_OK(
+        pyr_level_trainer_new(&t,
+                              &(pyr_level_job){.k = k,
+                                               .data = data,
+                                               .pyramid = pyramid,
+                                               .folder = folder_of(name),
+                                               .xflip = true,
+                                               .duration = {(double)(steps * s.batch), PYR_DURATION_IMAGES},
+                                               .checkpoint = -1,
+                                               .report = 1000000,
+                                               .held_out = -1,
+                                               .snapshot = -1},
+                              &s, 0));
     before = fake.counts;
     CHECK_OK(pyr_level_trainer_run(t));
     n = fake.counts;

@@ -8,12 +8,10 @@ enum { SAMPLES_AT = 4096, KEY = 5, MOST = 1 << 15, SUM = 8 };
 
 static const fuzz_literal good[] = {
     FUZZ_TEXT("\4\3{\"path\": \"p\", \"kind\": \"IDX\", \"fingerprint\": \"00ff\", \"h\": 2, \"w\": 2, "
-              "\"c\": 1, \"bits\": 8, "
-              "\"train\": 2, \"held_out\": 1, \"own_test\": true, \"classes\": 2, \"held_labels\": true, "
-              "\"turned\": 0, "
-              "\"values\": [0, 255, 0, 0], \"how\": \"so\", \"notes\": null, \"class_names\": [\"a\", "
-              "\"b\"], \"skipped\": [], "
-              "\"warnings\": [\"w\"]}\0\0\0\0\0\1\0\0\0\0\0\0\0"),
+              "\"c\": 1, \"bits\": 8, \"train\": 2, \"held_out\": 1, \"own_test\": true, \"classes\": 2, "
+              "\"held_labels\": true, \"turned\": 0, \"values\": [0, 255, 0, 0], \"how\": \"so\", "
+              "\"notes\": null, \"class_names\": [\"a\", \"b\"], \"skipped\": [], \"warnings\": "
+              "[\"w\"]}\0\0\0\0\0\1\0\0\0\0\0\0\0"),
     FUZZ_TEXT("\x0c\1{\"h\":1,\"w\":2,\"c\":3,\"bits\":16,\"train\":1,\"held_out\":0,\"classes\":0}\0")};
 FUZZ_SEEDS(good)
 

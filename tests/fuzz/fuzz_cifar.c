@@ -1,7 +1,7 @@
 /* CIFAR's and STL-10's binary files, their labels and class names that mean harm. An input is small, the
  * files are not: bytes for the kind and the number of records, the bytes by which the file is too long or too
  * short, the labels; then class names. Pictures are zeros, but for their last byte. */
-#include "images/collection.h"
+#include "layouts/collection.h"
 #include "tests/fuzz/input.h"
 
 enum { MOST_RECORDS = 2, STL = 96 * 96 * 3, CIFAR = 32 * 32 * 3 };

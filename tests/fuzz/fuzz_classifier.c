@@ -1,8 +1,8 @@
 /* Files of a classifier and of Inception-v3 that mean harm: what they say of their shape, and weights into
  * small networks of the same kinds of layers. */
 #include "base/file.h"
-#include "eval/classifier.h"
-#include "eval/inception.h"
+#include "features/classifier.h"
+#include "features/inception.h"
 #include "tests/fuzz/networks.h"
 #include <math.h>
 

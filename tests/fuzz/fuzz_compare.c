@@ -1,18 +1,12 @@
 /* A comparison's compare.json that means harm: read, and put into a report; no text of it gets into the page
  * as a tag. */
-#include "eval/report_internal.h"
+#include "report/report_internal.h"
 #include "tests/fuzz/input.h"
 
 static const fuzz_literal good[] = {
     FUZZ_TEXT(
         "{\"data\":\"d\",\"budget\":\"10m\",\"config\":\"c\",\"command\":\"pyrdiff "
-        "compare\",\"judged\":100,\"variants\":["
-        "{\"name\":\"separate\",\"seed\":0,\"fraction\":1,\"train_s\":600,\"train_flop\":1e12,\"held_out\":["
-        "0.5,0.25],"
-        "\"metrics\":{\"frechet\":1.5,\"swd\":[1,2],\"kid\":1e-3}},"
-        "{\"name\":\"separate\",\"seed\":1,\"train_s\":610,\"metrics\":{\"frechet\":1.75}},"
-        "{\"name\":\"single\",\"seed\":0,\"train_s\":590,\"nfe\":36,\"metrics\":{\"frechet\":2}}],"
-        "\"curve\":[{\"name\":\"separate\",\"fraction\":0.25,\"train_s\":150,\"metrics\":{\"frechet\":3}}]}"),
+        "compare\",\"judged\":100,\"variants\":[{\"name\":\"separate\",\"seed\":0,\"fraction\":1,\"train_s\":600,\"train_flop\":1e12,\"held_out\":[0.5,0.25],\"metrics\":{\"frechet\":1.5,\"swd\":[1,2],\"kid\":1e-3}},{\"name\":\"separate\",\"seed\":1,\"train_s\":610,\"metrics\":{\"frechet\":1.75}},{\"name\":\"single\",\"seed\":0,\"train_s\":590,\"nfe\":36,\"metrics\":{\"frechet\":2}}],\"curve\":[{\"name\":\"separate\",\"fraction\":0.25,\"train_s\":150,\"metrics\":{\"frechet\":3}}]}"),
     FUZZ_TEXT("{\"variants\":[{\"name\":\"<b>&\\\"\",\"steps\":[1,2,3]}],\"curve\":{}}")};
 FUZZ_SEEDS(good)
 

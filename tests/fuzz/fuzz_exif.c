@@ -1,6 +1,6 @@
 /* Blocks of Exif that mean harm: an orientation of 1 to 8 comes of any bytes, and a picture is turned by it
  * there and back. Seeds: tests/golden/pictures (a TIFF is such a block). */
-#include "images/exif.h"
+#include "pictures/exif.h"
 #include "tests/fuzz/input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)

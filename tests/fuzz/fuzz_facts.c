@@ -5,22 +5,9 @@
 
 static const fuzz_literal good[] = {
     FUZZ_TEXT(
-        "{\"__metadata__\":{\"format\":\"pt\",\"pyrdiff_level\":\"0\",\"pyrdiff_levels\":\"2\",\"pyrdiff_"
-        "image\":\"12x10x1\","
-        "\"pyrdiff_filter\":\"box\",\"pyrdiff_filter_sigma\":\"1\",\"pyrdiff_condition\":\"coarse\","
-        "\"pyrdiff_classes\":\"2\","
-        "\"pyrdiff_data\":\"0123456789abcdef\",\"pyrdiff_mean\":\"0.5\",\"pyrdiff_std\":\"0.25\",\"pyrdiff_"
-        "condition_std\":\"0.5\","
-        "\"pyrdiff_bits\":\"8\",\"pyrdiff_class_dropout\":\"0.1\",\"pyrdiff_class_images\":\"5 0\","
-        "\"pyrdiff_class_names\":\"cat\\ndog\"}}"),
+        "{\"__metadata__\":{\"format\":\"pt\",\"pyrdiff_level\":\"0\",\"pyrdiff_levels\":\"2\",\"pyrdiff_image\":\"12x10x1\",\"pyrdiff_filter\":\"box\",\"pyrdiff_filter_sigma\":\"1\",\"pyrdiff_condition\":\"coarse\",\"pyrdiff_classes\":\"2\",\"pyrdiff_data\":\"0123456789abcdef\",\"pyrdiff_mean\":\"0.5\",\"pyrdiff_std\":\"0.25\",\"pyrdiff_condition_std\":\"0.5\",\"pyrdiff_bits\":\"8\",\"pyrdiff_class_dropout\":\"0.1\",\"pyrdiff_class_images\":\"5 0\",\"pyrdiff_class_names\":\"cat\\ndog\"}}"),
     FUZZ_TEXT(
-        "{\"__metadata__\":{\"pyrdiff_level\":\"1\",\"pyrdiff_levels\":\"3\",\"pyrdiff_image\":\"8x8x3\","
-        "\"pyrdiff_filter\":\"haar\",\"pyrdiff_filter_sigma\":\"1\",\"pyrdiff_condition\":\"none\",\"pyrdiff_"
-        "classes\":\"0\","
-        "\"pyrdiff_data\":\"1\",\"pyrdiff_mean\":\"0 0 1e-3\",\"pyrdiff_std\":\"1 2 "
-        "3\",\"pyrdiff_condition_std\":\"0\","
-        "\"pyrdiff_bits\":\"16\",\"pyrdiff_noise_told\":\"0.5\",\"pyrdiff_prediction\":\"epsilon\","
-        "\"pyrdiff_noise_input\":\"false\"}}")};
+        "{\"__metadata__\":{\"pyrdiff_level\":\"1\",\"pyrdiff_levels\":\"3\",\"pyrdiff_image\":\"8x8x3\",\"pyrdiff_filter\":\"haar\",\"pyrdiff_filter_sigma\":\"1\",\"pyrdiff_condition\":\"none\",\"pyrdiff_classes\":\"0\",\"pyrdiff_data\":\"1\",\"pyrdiff_mean\":\"0 0 1e-3\",\"pyrdiff_std\":\"1 2 3\",\"pyrdiff_condition_std\":\"0\",\"pyrdiff_bits\":\"16\",\"pyrdiff_noise_told\":\"0.5\",\"pyrdiff_prediction\":\"epsilon\",\"pyrdiff_noise_input\":\"false\"}}")};
 FUZZ_SEEDS(good)
 
 /* The pairs as metadata again. */

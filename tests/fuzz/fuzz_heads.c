@@ -1,12 +1,12 @@
 /* What is told from the first bytes of a file and from names alone: other programs' formats, the texts in a
  * PNG's head, splits, numbers, masks, arrays. An input is a name, a NUL, the first bytes. Seeds:
  * tests/golden/images and tests/golden/pictures too. */
+#include "arrays/array_names.h"
 #include "eval/sample_files.h"
-#include "eval/svg.h"
-#include "images/array_names.h"
-#include "images/foreign.h"
-#include "images/image_file.h"
-#include "images/png_head.h"
+#include "layouts/foreign.h"
+#include "pictures/image_file.h"
+#include "pictures/png_head.h"
+#include "plots/svg.h"
 #include "tests/fuzz/input.h"
 
 static const fuzz_literal good[] = {

@@ -1,8 +1,8 @@
 /* PNG, JPEG and IDX files that mean harm: read, or refused with a sentence, and
  * nothing is left behind. Seeds: tests/golden/images. */
-#include "images/idx_file.h"
-#include "images/image_file.h"
-#include "images/resize.h"
+#include "arrays/idx_file.h"
+#include "pictures/image_file.h"
+#include "pictures/resize.h"
 #include "tasks/mask.h"
 #include "tests/fuzz/input.h"
 

@@ -1,6 +1,6 @@
 /* Texts of labels that mean harm. The first byte says which: a .cls or a .json beside an image, EMNIST's
  * mapping, a list of class names. */
-#include "images/emnist.h"
+#include "layouts/emnist.h"
 #include "tests/fuzz/input.h"
 
 static const fuzz_literal good[] = {FUZZ_TEXT("c7\n"),

@@ -1,15 +1,14 @@
 /* A level's log.jsonl that means harm: read, and drawn in a report; behind an 'O' opened for more lines, as
  * training does when it goes on. */
-#include "eval/report_internal.h"
-#include "levels/level_log.h"
+#include "report/report_internal.h"
 #include "tests/fuzz/input.h"
+#include "training/level_log.h"
 
 static const fuzz_literal good[] = {
     FUZZ_TEXT(
         "{\"step\": 1, \"images\": 64, \"epochs\": 0.5, \"loss\": 1.5, \"grad_norm\": 2, \"seconds\": 1.25, "
         "\"held_out\": 1.25, \"held_out_raw\": 1.5, \"held_out_images\": 100, \"held_out_bins\": [1, null, "
-        "3], "
-        "\"bin_sigma\": [0.1, 1, 10]}\n{\"step\": 2, \"images\": 128, \"epochs\": 1, \"loss\": 1.25, "
+        "3], \"bin_sigma\": [0.1, 1, 10]}\n{\"step\": 2, \"images\": 128, \"epochs\": 1, \"loss\": 1.25, "
         "\"seconds\": 2.5}\n"
         "{\"step\": 3, \"images\": 192, \"epochs\": 1.5, \"loss\": 1, \"seconds\": 3, \"held_out\": 1, "
         "\"held_out_bins\":"),

@@ -57,8 +57,8 @@ static void put(uint8_t **to, uint64_t value, int bytes)
         *(*to)++ = (uint8_t)value;
 }
 
-/* What stands in the local header and in the directory: method 0, time, checksum, sizes, length of the name.
- */
+/* What stands in the local header and in the directory: method 0, time, checksum, sizes, length of the
+ * name. */
 static void put_entry(uint8_t **to, const fuzz_rest *part, const char *name)
 {
     put(to, 20, 2);

@@ -1,8 +1,8 @@
 /* Zip archives, NPZ and NPY files and dataset.json that mean harm: read, or refused with a sentence that
  * names the file, and nothing is left behind. Seeds: tests/golden/archives, tests/golden/arrays. */
-#include "images/dataset_json.h"
-#include "images/npz_arrays.h"
-#include "images/zip_file.h"
+#include "archives/zip_file.h"
+#include "arrays/npz_arrays.h"
+#include "layouts/dataset_json.h"
 #include "tests/fuzz/input.h"
 
 enum { MOST = 1 << 22 }; /* larger ones are refused by whoever asks for them */

@@ -1,7 +1,7 @@
 /* Packed files that mean harm, as data sets: NPY, NPZ, IDX, and whatever else begins like one. They are read
- * to the end in portions, or refused with a sentence, and nothing is left behind. Seeds: tests/golden/arrays.
- */
-#include "images/collection.h"
+ * to the end in portions, or refused with a sentence, and nothing is left behind. Seeds:
+ * tests/golden/arrays. */
+#include "layouts/collection.h"
 #include "tests/fuzz/input.h"
 
 enum { MOST = 1 << 22 };

@@ -1,14 +1,13 @@
 /* The files around a pipeline's network that mean harm: model_index.json, behind a NUL scheduler_config.json,
  * behind another config.json; those that are empty are good ones. */
-#include "levels/pipeline.h"
+#include "diffusers/pipeline.h"
 #include "tests/fuzz/tensors.h"
 
 static const char weights[] = "{\"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]}}";
 
 static const fuzz_literal good[] = {
     FUZZ_TEXT(
-        "{\"_class_name\":\"DDPMPipeline\",\"_diffusers_version\":\"0.31.0\",\"scheduler\":[\"diffusers\","
-        "\"DDPMScheduler\"],\"unet\":[\"diffusers\",\"UNet2DModel\"]}"),
+        "{\"_class_name\":\"DDPMPipeline\",\"_diffusers_version\":\"0.31.0\",\"scheduler\":[\"diffusers\",\"DDPMScheduler\"],\"unet\":[\"diffusers\",\"UNet2DModel\"]}"),
     FUZZ_TEXT("{\"_class_name\":\"DDIMPipeline\",\"scheduler\":[\"diffusers\",\"DDIMScheduler\"]}"),
     FUZZ_TEXT("{\"_class_name\":1}")};
 FUZZ_SEEDS(good)

@@ -1,5 +1,5 @@
 /* scheduler_config.json, and the noise levels and timesteps that it makes. */
-#include "levels/scheduler_config.h"
+#include "diffusers/scheduler_config.h"
 #include "tests/fuzz/input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,9 +1,9 @@
 /* Tar archives that mean harm: read, or refused with a sentence that names the file, and nothing is left
  * behind; their names as a data set's layout. Seeds: tests/golden/tars. */
-#include "images/collection.h"
-#include "images/folder_names.h"
-#include "images/layout.h"
-#include "images/tar_file.h"
+#include "archives/folder_names.h"
+#include "archives/tar_file.h"
+#include "layouts/collection.h"
+#include "layouts/layout.h"
 #include "tests/fuzz/input.h"
 
 enum { MOST = 1 << 22 }; /* larger ones are refused by whoever asks for them */

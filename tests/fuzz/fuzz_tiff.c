@@ -1,6 +1,6 @@
 /* TIFF files that mean harm: read, or refused with a sentence that begins with the name, and nothing is left
  * behind. Seeds: tests/golden/pictures. */
-#include "images/tiff_file.h"
+#include "pictures/tiff_file.h"
 #include "tests/fuzz/input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)

@@ -1,6 +1,6 @@
 /* WebP files that mean harm: read, or refused with a sentence that begins with the name, and nothing is left
  * behind. Seeds: tests/golden/pictures. */
-#include "images/webp_file.h"
+#include "pictures/webp_file.h"
 #include "tests/fuzz/input.h"
 #include <webp/decode.h>
 

@@ -1,6 +1,6 @@
 /* A network's weights that mean harm, read into a small one: up to the first NUL an index of shards (none
  * when it is empty: the file has the plain name), then the header and the data of one file. */
-#include "levels/unet_file.h"
+#include "network/unet_file.h"
 #include "tests/fuzz/networks.h"
 
 static const char plain[] = "diffusion_pytorch_model.safetensors",
@@ -10,13 +10,10 @@ static const char plain[] = "diffusion_pytorch_model.safetensors",
 const uint8_t *fuzz_seed(size_t i, size_t *n)
 {
     static const char header[] =
-        "{\"__metadata__\":{\"format\":\"pt\"},"
-        "\"a.bias\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
-        "\"a.weight\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[8,32]},"
-        "\"m.to_q.weight\":{\"dtype\":\"F16\",\"shape\":[1],\"data_offsets\":[32,34]}}";
+        "{\"__metadata__\":{\"format\":\"pt\"},\"a.bias\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"a.weight\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[8,32]},\"m.to_q.weight\":{\"dtype\":\"F16\",\"shape\":[1],\"data_offsets\":[32,34]}}";
     static const char *const indexes[] = {
-        "", "{\"weight_map\":{\"a.bias\":\"diffusion_pytorch_model-00001-of-00002.safetensors\","
-            "\"a.weight\":\"diffusion_pytorch_model-00001-of-00002.safetensors\"}}"};
+        "",
+        "{\"weight_map\":{\"a.bias\":\"diffusion_pytorch_model-00001-of-00002.safetensors\",\"a.weight\":\"diffusion_pytorch_model-00001-of-00002.safetensors\"}}"};
     static uint8_t input[1024];
     size_t length;
 

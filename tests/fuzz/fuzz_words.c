@@ -1,10 +1,10 @@
 /* What people type as the value of an option: lists of seeds and numbers, intervals, counts, variants,
  * budgets, metrics. The first byte says which. */
 #include "base/text.h"
-#include "cli/parse.h"
+#include "comparison/variant.h"
 #include "eval/evaluate.h"
-#include "eval/variant.h"
 #include "pyramid/filters.h"
+#include "terminal/parse.h"
 #include "tests/fuzz/input.h"
 #include <math.h>
 

@@ -7,8 +7,7 @@
  *                                                  run mutation I again and write it to OUT
  *
  * The target's own good inputs (fuzz_seed) come before the files. Mutation I depends on S, I and these
- * inputs alone. When a run ends in a signal, or takes too long, the number of its mutation is printed.
- */
+ * inputs alone. When a run ends in a signal, or takes too long, the number of its mutation is printed. */
 #include "tests/fuzz/input.h"
 #include <dirent.h>
 #include <inttypes.h>

@@ -1,0 +1,784 @@
+#include "archives/tar_file.h"
+
+#include "archives/folder_names.h"
+#include "archives/tar_stream.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "pictures/image_file.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LONGEST = 4096 /* of a name */, RATIO = 1032, SLACK = 1 << 20, CHAIN = 8 /* links to links */ };
+
+typedef struct entry {
+    char *name; /* in the archive's `names` */
+    uint64_t size;
+    uint64_t offset; /* of its bytes, in a plain archive */
+    size_t header;   /* its place among all headers, those of links and folders too */
+    size_t from;     /* the header that its bytes follow: its own, or of what it is a link to */
+    bool sparse;     /* its bytes are not one run in the file */
+    bool shared;     /* links lead to it, or it is one */
+} entry;
+
+/* A hard or symbolic link, until it is known what it leads to. */
+typedef struct link_entry {
+    char *name, *target; /* paths from the top of the archive, in `names` */
+    size_t header;
+    bool hard; /* to what comes before it */
+    bool done;
+} link_entry;
+
+struct pyr_tar {
+    char *path;
+    const void *memory; /* instead of the file; NULL: the file */
+    uint64_t bytes;     /* of the file */
+    bool plain;
+    entry *at;
+    size_t n, room;
+    link_entry *links;
+    size_t links_n, links_room;
+    size_t headers;
+    pyr_names names;
+    pyr_names lost, warnings; /* sentences */
+    size_t aside[PYR_TAR_ASIDE];
+    pyr_tar_stream *reading; /* in order; NULL: not begun */
+    size_t next;             /* the header that it comes to next */
+    char *held;              /* bytes of a shared entry that was read in order; NULL: none */
+    size_t held_from;        /* its header */
+};
+
+/* ---- names ---- */
+
+size_t pyr_tar_stem(const char *path)
+{
+    static const char *const endings[] = {".tar",    ".tar.gz", ".tgz",     ".tar.bz2", ".tbz2",    ".tbz",
+                                          ".tar.xz", ".txz",    ".tar.zst", ".tzst",    ".tar.lzma"};
+    size_t n = strlen(path);
+
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        size_t length = strlen(endings[i]);
+
+        if (n > length && strcasecmp(path + n - length, endings[i]) == 0)
+            return n - length;
+    }
+    return n;
+}
+
+bool pyr_tar_named(const char *path)
+{
+    return pyr_tar_stem(path) < strlen(path);
+}
+
+/* ---- what is lost ---- */
+
+static pyr_status no_memory(const pyr_tar *tar)
+{
+    return pyr_fail(PYR_E_NOMEM, "%s: out of memory for the list of its entries", tar->path);
+}
+
+/* Something of the archive cannot be read: a sentence in `lost`, or, when that is not asked for, the
+ * failure. */
+static pyr_status lose(pyr_tar *tar, const pyr_tar_take *take, const char *sentence)
+{
+    if (!sentence)
+        return no_memory(tar);
+    if (take && take->past_damage)
+        return pyr_names_add(&tar->lost, sentence) == PYR_OK ? PYR_OK : no_memory(tar);
+    return pyr_fail(PYR_E_FORMAT, "%s; copy or make it again, or leave out what is lost with --skip-bad",
+                    sentence);
+}
+
+static pyr_status lose_place(pyr_tar *tar, const pyr_tar_take *take, uint64_t place, const char *why)
+{
+    const entry *last = tar->n ? &tar->at[tar->n - 1] : NULL;
+    char *sentence =
+        pyr_strfmt("%s: the tar archive is damaged or cut short at byte %llu%s%.300s (%s)", tar->path,
+                   (unsigned long long)place, last ? ", behind " : "", last ? last->name : "", why);
+    pyr_status status = lose(tar, take, sentence);
+
+    pyr_free(sentence);
+    return status;
+}
+
+/* A picture that is there by name alone is lost; of others it is counted that they were left aside. */
+static pyr_status lose_entry(pyr_tar *tar, const pyr_tar_take *take, const char *name, pyr_tar_aside kind,
+                             const char *why, const char *target)
+{
+    char *sentence;
+    pyr_status status;
+
+    if (pyr_left_aside(name))
+        return PYR_OK;
+    if (!pyr_image_named(name)) {
+        tar->aside[kind]++;
+        return PYR_OK;
+    }
+    sentence = pyr_strfmt("%s: %s: %s%.300s", tar->path, name, why, target ? target : "");
+    status = lose(tar, take, sentence);
+    pyr_free(sentence);
+    return status;
+}
+
+static pyr_status warn(pyr_tar *tar, char *sentence)
+{
+    pyr_status status = sentence ? pyr_names_add(&tar->warnings, sentence) : PYR_E_NOMEM;
+
+    pyr_free(sentence);
+    return status == PYR_OK ? PYR_OK : no_memory(tar);
+}
+
+/* ---- listing ---- */
+
+static const char *raw_name(struct archive_entry *e)
+{
+    const char *name = archive_entry_pathname_utf8(e); /* of pax headers, whatever the locale */
+
+    if (!name)
+        name = archive_entry_pathname(e); /* of old ones: bytes as they are */
+    return name && strlen(name) <= LONGEST ? name : NULL;
+}
+
+/* A copy in `names`, as a path from the top of the archive. */
+static pyr_status keep_name(char **out, pyr_tar *tar, const char *name)
+{
+    if (pyr_names_add(&tar->names, name) != PYR_OK)
+        return pyr_fail(PYR_E_NOMEM, "%s: out of memory for the names of its entries", tar->path);
+    *out = tar->names.at[tar->names.n - 1];
+    pyr_entry_tidy(*out);
+    return PYR_OK;
+}
+
+static pyr_status add(pyr_tar *tar, const entry *e)
+{
+    if (tar->n == tar->room) {
+        size_t room = tar->room ? 2 * tar->room : 64;
+        entry *at = pyr_realloc(tar->at, room, sizeof *at);
+
+        if (!at)
+            return no_memory(tar);
+        tar->at = at;
+        tar->room = room;
+    }
+    tar->at[tar->n++] = *e;
+    return PYR_OK;
+}
+
+static pyr_status add_link(pyr_tar *tar, const char *name, struct archive_entry *e, size_t header)
+{
+    const char *hard = archive_entry_hardlink_utf8(e), *target;
+    link_entry *to;
+    char *path;
+    pyr_status status;
+
+    hard = hard ? hard : archive_entry_hardlink(e);
+    target = hard ? hard : archive_entry_symlink_utf8(e);
+    target = target ? target : archive_entry_symlink(e);
+    if (tar->links_n == tar->links_room) {
+        size_t room = tar->links_room ? 2 * tar->links_room : 64;
+        link_entry *at = pyr_realloc(tar->links, room, sizeof *at);
+
+        if (!at)
+            return no_memory(tar);
+        tar->links = at;
+        tar->links_room = room;
+    }
+    to = &tar->links[tar->links_n];
+    *to = (link_entry){.header = header, .hard = hard != NULL};
+    PYR_TRY(keep_name(&to->name, tar, name));
+    if (!*to->name)
+        return PYR_OK;
+    target = target && strlen(target) <= LONGEST ? target : "";
+    path = hard ? pyr_strdup(target) : pyr_link_path(to->name, target);
+    status = path ? keep_name(&to->target, tar, path) : no_memory(tar);
+    pyr_free(path);
+    tar->links_n += status == PYR_OK;
+    return status;
+}
+
+/* The bytes of the entry whose header was read last. */
+static pyr_status read_here(char **out, const pyr_tar *tar, const entry *e, pyr_tar_stream *s)
+{
+    size_t met = 0;
+
+    PYR_TRY(pyr_new(out, (size_t)e->size + 1, 1, e->name));
+    while (met < e->size) {
+        la_ssize_t got = archive_read_data(s->tar, *out + met, (size_t)e->size - met);
+        pyr_status status = got < 0 ? pyr_tar_fault(s, e->name) : PYR_OK;
+
+        if (got == 0 && e->sparse)
+            break; /* a hole to the end: zeros */
+        if (got <= 0) {
+            pyr_free(*out);
+            *out = NULL;
+            return status != PYR_OK
+                       ? status
+                       : pyr_fail(
+                             PYR_E_FORMAT,
+                             "%s: %s: the entry is damaged or cut short (%s); copy or make the archive again",
+                             tar->path, e->name, got < 0 ? pyr_tar_why(s) : "the archive ends before");
+        }
+        met += (size_t)got;
+    }
+    return PYR_OK;
+}
+
+/* Sizes are believed as far as the file's own size makes them possible. *cut: the file ends before the entry
+ * does. */
+static pyr_status check_size(bool *cut, const pyr_tar *tar, uint64_t *promised, const entry *e)
+{
+    bool run = tar->plain && !e->sparse;
+
+    *promised += e->size + 512;
+    *cut = run && (e->size > tar->bytes || e->offset > tar->bytes - e->size);
+    if (!run && (e->size > INT64_MAX / 2 || *promised / RATIO > tar->bytes + SLACK))
+        return pyr_fail(PYR_E_FORMAT,
+                        "%s: %s: its %llu bytes cannot hold the %llu that the entries up to here promise",
+                        tar->path, e->name, (unsigned long long)tar->bytes, (unsigned long long)*promised);
+    return PYR_OK;
+}
+
+/* A regular file. *end: the archive ends before it does. */
+static pyr_status add_file(pyr_tar *tar, bool *end, const pyr_tar_take *take, const char *name,
+                           struct archive_entry *from, size_t header, uint64_t *promised, pyr_tar_stream *s)
+{
+    entry e = {.size = (uint64_t)archive_entry_size(from),
+               .offset = (uint64_t)archive_filter_bytes(s->tar, 0),
+               .header = header,
+               .from = header,
+               .sparse = archive_entry_sparse_count(from) > 0};
+    char *bytes, *sentence;
+    pyr_status status;
+
+    PYR_TRY(keep_name(&e.name, tar, name));
+    PYR_TRY(check_size(end, tar, promised, &e));
+    if (*end) {
+        sentence = pyr_strfmt("%s: %s: the archive ends before it does", tar->path, name);
+        status = lose(tar, take, sentence);
+        pyr_free(sentence);
+        return status;
+    }
+    if (!*e.name)
+        return PYR_OK;
+    PYR_TRY(add(tar, &e));
+    if (!take || !take->wants(take->arg, e.name, e.size))
+        return PYR_OK;
+    PYR_TRY(read_here(&bytes, tar, &e, s));
+    status = take->take(take->arg, tar->n - 1, e.name, bytes, (size_t)e.size);
+    pyr_free(bytes);
+    return status;
+}
+
+static pyr_status add_entry(pyr_tar *tar, bool *end, const pyr_tar_take *take, struct archive_entry *e,
+                            size_t header, uint64_t *promised, pyr_tar_stream *s)
+{
+    const char *name = raw_name(e);
+
+    *promised += 512;
+    if (!name || !*name)
+        return lose_place(tar, take, pyr_tar_stream_place(s),
+                          "an entry has no name, or one that is too long");
+    if (archive_entry_hardlink(e) || archive_entry_hardlink_utf8(e) || archive_entry_filetype(e) == AE_IFLNK)
+        return add_link(tar, name, e, header);
+    if (archive_entry_filetype(e) == AE_IFDIR)
+        return PYR_OK;
+    if (archive_entry_filetype(e) != AE_IFREG)
+        return lose_entry(tar, take, name, PYR_TAR_DEVICES, "a device or pipe, which has no bytes", NULL);
+    if (!archive_entry_size_is_set(e) || archive_entry_size(e) < 0)
+        return lose_entry(tar, take, name, PYR_TAR_DEVICES, "its header says no size", NULL);
+    return add_file(tar, end, take, name, e, header, promised, s);
+}
+
+/* How an archive that could be read to its end does end, and whether it went on behind an end. */
+static pyr_status judge_ends(pyr_tar *tar, const pyr_tar_stream *s, size_t joins, uint64_t joint)
+{
+    const char *last = tar->n ? tar->at[tar->n - 1].name : "its start";
+    bool ended;
+
+    if (joins)
+        PYR_TRY(
+            warn(tar, pyr_strfmt("%s: more entries follow behind the end of an archive (zero blocks at byte "
+                                 "%llu): %zu archives one behind the other, all are read; if it should be "
+                                 "one, zeros lie where entries were: copy it again",
+                                 tar->path, (unsigned long long)joint, joins + 1)));
+    PYR_TRY(pyr_tar_stream_zero(&ended, s, pyr_tar_stream_place(s)));
+    if (ended)
+        return PYR_OK;
+    return warn(tar,
+                pyr_strfmt("%s: ends behind %.300s without the zero blocks that end a tar archive: it may "
+                           "be cut short; its %zu files are read",
+                           tar->path, last, tar->n));
+}
+
+/* Where the header after this one should be; not exact when the entry is sparse. */
+static uint64_t behind_entry(struct archive_entry *e, const pyr_tar_stream *s)
+{
+    uint64_t at = (uint64_t)archive_filter_bytes(s->tar, 0);
+    int64_t size = archive_entry_sparse_count(e) ? 0 : archive_entry_size(e);
+
+    return size > 0 ? at + ((uint64_t)size + 511) / 512 * 512 : at;
+}
+
+static pyr_status list_headers(pyr_tar *tar, const pyr_tar_take *take, pyr_tar_stream *s)
+{
+    uint64_t promised = 0, joint = 0, behind = 0; /* the last entry */
+    size_t joins = 0;
+    bool in_damage = false, end = false, zero;
+
+    while (!end) {
+        struct archive_entry *e;
+        uint64_t place;
+        pyr_tar_next next = pyr_tar_stream_next(&e, s);
+
+        if (next == PYR_TAR_FAILED) {
+            PYR_TRY(pyr_tar_fault(s, NULL));
+            return lose_place(tar, take, behind, pyr_tar_why(s));
+        }
+        if (next == PYR_TAR_END)
+            return judge_ends(tar, s, joins, joint);
+        place = pyr_tar_stream_place(s);
+        if (next == PYR_TAR_DOUBT || (next == PYR_TAR_DAMAGED && !in_damage))
+            PYR_TRY(
+                lose_place(tar, take, place,
+                           next == PYR_TAR_DOUBT ? pyr_tar_why(s) : "a header does not fit its checksum"));
+        in_damage = next == PYR_TAR_DAMAGED;
+        if (in_damage)
+            continue;
+        zero = false;
+        if ((uint64_t)archive_filter_bytes(s->tar, 0) >
+            place + 512) /* more than a header: extensions, or zeros */
+            PYR_TRY(pyr_tar_stream_zero(&zero, s, place));
+        joint = zero && !joins ? place : joint;
+        joins += zero;
+        if (next == PYR_TAR_ENTRY)
+            PYR_TRY(add_entry(tar, &end, take, e, tar->headers, &promised, s));
+        behind = behind_entry(e, s);
+        tar->headers++;
+    }
+    return PYR_OK;
+}
+
+/* ---- links ---- */
+
+typedef struct named {
+    const char *name;
+    size_t header, at;
+} named;
+
+static int by_name(const void *a, const void *b)
+{
+    const named *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+
+    return order ? order : x->header < y->header ? -1 : x->header > y->header;
+}
+
+/* The last entry of this name whose header comes before `header`; n: none. */
+static size_t find(const named *names, size_t n, const char *name, size_t header)
+{
+    named wanted = {.name = name, .header = header};
+    size_t low = 0, high = n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (by_name(&names[middle], &wanted) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low && strcmp(names[low - 1].name, name) == 0 ? names[low - 1].at : SIZE_MAX;
+}
+
+/* What a link leads to is read, under the link's name. */
+static pyr_status add_linked(pyr_tar *tar, const pyr_tar_take *take, const link_entry *link, size_t of)
+{
+    entry e = tar->at[of];
+    char *bytes = NULL;
+    size_t n;
+    pyr_status status;
+
+    e.name = link->name;
+    e.header = link->header;
+    e.shared = tar->at[of].shared = true;
+    PYR_TRY(add(tar, &e));
+    if (!take || !take->wants(take->arg, e.name, e.size))
+        return PYR_OK;
+    if (!tar->plain)
+        return take->again ? take->again(take->arg, tar->n - 1, of) : PYR_OK;
+    PYR_TRY(pyr_tar_read(&bytes, &n, tar, tar->n - 1, e.size));
+    status = take->take(take->arg, tar->n - 1, e.name, bytes, n);
+    pyr_free(bytes);
+    return status;
+}
+
+/* The links that lead to entries that are known by now. */
+static pyr_status resolve(bool *more, pyr_tar *tar, const pyr_tar_take *take)
+{
+    size_t n = tar->n;
+    named *names;
+    pyr_status status = PYR_OK;
+
+    *more = false;
+    PYR_TRY(pyr_new(&names, n, sizeof *names, tar->path));
+    for (size_t i = 0; i < n; i++)
+        names[i] = (named){tar->at[i].name, tar->at[i].header, i};
+    if (n > 1)
+        qsort(names, n, sizeof *names, by_name);
+    for (size_t i = 0; i < tar->links_n; i++) {
+        link_entry *link = &tar->links[i];
+        size_t of =
+            link->done ? SIZE_MAX : find(names, n, link->target, link->hard ? link->header : SIZE_MAX);
+
+        if (of == SIZE_MAX)
+            continue;
+        link->done = *more = true;
+        PYR_TRY_OUT(add_linked(tar, take, link, of));
+    }
+out:
+    pyr_free(names);
+    return status;
+}
+
+static pyr_status list_links(pyr_tar *tar, const pyr_tar_take *take)
+{
+    bool more = tar->links_n > 0;
+
+    for (int i = 0; i < CHAIN && more; i++)
+        PYR_TRY(resolve(&more, tar, take));
+    for (size_t i = 0; i < tar->links_n; i++) {
+        const link_entry *link = &tar->links[i];
+
+        if (!link->done)
+            PYR_TRY(lose_entry(tar, take, link->name, PYR_TAR_LINKS,
+                               *link->target ? "a link to what is no file of the archive: "
+                                             : "a link out of the archive",
+                               link->target));
+    }
+    pyr_free(tar->links);
+    tar->links = NULL;
+    tar->links_n = tar->links_room = 0;
+    return PYR_OK;
+}
+
+static pyr_status list(pyr_tar *tar, const pyr_tar_take *take)
+{
+    pyr_tar_stream *s;
+    pyr_status status;
+
+    PYR_TRY(pyr_tar_stream_open(&s, tar->path, tar->memory, tar->bytes, true));
+    tar->plain = !s->packed;
+    status = list_headers(tar, take, s);
+    pyr_tar_stream_free(s);
+    PYR_TRY(status);
+    PYR_TRY(list_links(tar, take));
+    if (!tar->n && tar->lost.n)
+        return pyr_fail(PYR_E_FORMAT, "%s; copy or make it again", tar->lost.at[0]);
+    return PYR_OK;
+}
+
+/* Takes a `tar` whose path, memory and bytes are set over. */
+static pyr_status opened(pyr_tar **out, pyr_tar *tar, const pyr_tar_take *take)
+{
+    pyr_status status = list(tar, take);
+
+    if (status == PYR_OK)
+        *out = tar;
+    else
+        pyr_tar_free(tar);
+    return status;
+}
+
+static pyr_status new_tar(pyr_tar **out, const char *path, const void *memory, uint64_t bytes)
+{
+    *out = NULL;
+    if (bytes == 0)
+        return pyr_fail(PYR_E_FORMAT, "%s: the file is empty (zero bytes)", path);
+    PYR_TRY(pyr_new(out, 1, sizeof **out, path));
+    **out = (pyr_tar){.path = pyr_strdup(path), .memory = memory, .bytes = bytes};
+    if ((*out)->path)
+        return PYR_OK;
+    pyr_free(*out);
+    *out = NULL;
+    return pyr_fail(PYR_E_NOMEM, "out of memory for the name of %s", path);
+}
+
+pyr_status pyr_tar_open(pyr_tar **out, const char *path, const pyr_tar_take *take)
+{
+    pyr_tar *tar;
+    struct stat info;
+
+    *out = NULL;
+    if (stat(path, &info) != 0)
+        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return pyr_fail(PYR_E_IO, "%s: not a regular file", path);
+    PYR_TRY(new_tar(&tar, path, NULL, (uint64_t)info.st_size));
+    return opened(out, tar, take);
+}
+
+pyr_status pyr_tar_parse(pyr_tar **out, const void *bytes, size_t n, const char *name,
+                         const pyr_tar_take *take)
+{
+    pyr_tar *tar;
+
+    *out = NULL;
+    PYR_TRY(new_tar(&tar, name, bytes, n));
+    return opened(out, tar, take);
+}
+
+/* Whether the first header can be read. */
+static pyr_status begins(bool *does, const char *path)
+{
+    pyr_tar_stream *s;
+    struct archive_entry *e;
+    struct stat info;
+    pyr_tar_next next;
+    pyr_status status;
+
+    *does = false;
+    if (stat(path, &info) != 0)
+        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
+    status = pyr_tar_stream_open(&s, path, NULL, (uint64_t)info.st_size, false);
+    if (status != PYR_OK)
+        return status == PYR_E_FORMAT ? PYR_OK : status; /* then it is something else */
+    next = pyr_tar_stream_next(&e, s);
+    if (next == PYR_TAR_FAILED)
+        status = pyr_tar_fault(s, NULL);
+    *does = next == PYR_TAR_ENTRY || next == PYR_TAR_DOUBT;
+    pyr_tar_stream_free(s);
+    return status;
+}
+
+pyr_status pyr_tar_is(bool *is, const char *path)
+{
+    static const struct {
+        const char *bytes;
+        size_t n;
+    } magic[] = {{"\x1f\x8b", 2},
+                 {"BZh", 3},
+                 {"\xfd"
+                  "7zXZ",
+                  5},
+                 {"\x28\xb5\x2f\xfd", 4},
+                 {"\x5d\0\0", 3}};
+    char start[512] = {0};
+    size_t n;
+    bool ends = pyr_tar_named(path), ustar, packed = false;
+
+    *is = false;
+    PYR_TRY(pyr_file_start(start, &n, path, sizeof start));
+    ustar = memcmp(start + 257, "ustar", 5) == 0;
+    for (size_t i = 0; i < sizeof magic / sizeof *magic; i++)
+        packed |= memcmp(start, magic[i].bytes, magic[i].n) == 0;
+    if (!ends && !ustar && !packed)
+        return PYR_OK;
+    PYR_TRY(begins(is, path));
+    *is |= ustar || (ends && packed); /* a damaged one: opening it says where */
+    return PYR_OK;
+}
+
+void pyr_tar_rest(pyr_tar *tar)
+{
+    pyr_tar_stream_free(tar->reading);
+    tar->reading = NULL;
+    pyr_free(tar->held);
+    tar->held = NULL;
+}
+
+void pyr_tar_free(pyr_tar *tar)
+{
+    if (!tar)
+        return;
+    pyr_tar_rest(tar);
+    pyr_names_free(&tar->names);
+    pyr_names_free(&tar->lost);
+    pyr_names_free(&tar->warnings);
+    pyr_free(tar->links);
+    pyr_free(tar->at);
+    pyr_free(tar->path);
+    pyr_free(tar);
+}
+
+const char *pyr_tar_path(const pyr_tar *tar)
+{
+    return tar->path;
+}
+
+size_t pyr_tar_count(const pyr_tar *tar)
+{
+    return tar->n;
+}
+
+const char *pyr_tar_name(const pyr_tar *tar, size_t i)
+{
+    return tar->at[i].name;
+}
+
+uint64_t pyr_tar_size(const pyr_tar *tar, size_t i)
+{
+    return tar->at[i].size;
+}
+
+size_t pyr_tar_header(const pyr_tar *tar, size_t i)
+{
+    return tar->at[i].header;
+}
+
+size_t pyr_tar_bytes_at(const pyr_tar *tar, size_t i)
+{
+    return tar->at[i].from;
+}
+
+size_t pyr_tar_headers(const pyr_tar *tar)
+{
+    return tar->headers;
+}
+
+bool pyr_tar_in_order(const pyr_tar *tar)
+{
+    return !tar->plain;
+}
+
+const pyr_names *pyr_tar_lost(const pyr_tar *tar)
+{
+    return &tar->lost;
+}
+
+const pyr_names *pyr_tar_warnings(const pyr_tar *tar)
+{
+    return &tar->warnings;
+}
+
+size_t pyr_tar_aside_count(const pyr_tar *tar, pyr_tar_aside kind)
+{
+    return tar->aside[kind];
+}
+
+/* ---- reading ---- */
+
+/* Where it lies. The file is opened for each entry: a set may have more archives than a process may have open
+ * files. */
+static pyr_status read_plain(char *dst, const pyr_tar *tar, const entry *e)
+{
+    bool whole;
+    int file, error;
+
+    if (tar->memory) {
+        memcpy(dst, (const char *)tar->memory + e->offset, (size_t)e->size);
+        return PYR_OK;
+    }
+    file = open(tar->path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return pyr_fail(PYR_E_IO, "%s: %s: %s", tar->path, e->name, strerror(errno));
+    whole = pyr_read_at(file, dst, (size_t)e->size, e->offset);
+    error = errno;
+    close(file);
+    if (!whole && error)
+        return pyr_fail(PYR_E_IO, "%s: %s: cannot be read: %s", tar->path, e->name, strerror(error));
+    return whole ? PYR_OK
+                 : pyr_fail(PYR_E_IO, "%s: %s: the archive ends before it does; has it changed?", tar->path,
+                            e->name);
+}
+
+/* On to the header that the entry's bytes follow, from `next` on, and the bytes. */
+static pyr_status read_on(char **out, const pyr_tar *tar, const entry *e, pyr_tar_stream *s, size_t *next)
+{
+    struct archive_entry *header = NULL;
+
+    while (*next <= e->from) {
+        pyr_tar_next met = pyr_tar_stream_next(&header, s);
+
+        if (met == PYR_TAR_DAMAGED)
+            continue; /* it was told while listing */
+        if (met == PYR_TAR_FAILED)
+            PYR_TRY(pyr_tar_fault(s, e->name));
+        if (met == PYR_TAR_FAILED || met == PYR_TAR_END)
+            return pyr_fail(PYR_E_IO, "%s: %s: the archive ends before it does; has it changed?", tar->path,
+                            e->name);
+        (*next)++;
+    }
+    if ((uint64_t)archive_entry_size(header) != e->size)
+        return pyr_fail(PYR_E_IO, "%s: %s: has another size than before; has the archive changed?", tar->path,
+                        e->name);
+    return read_here(out, tar, e, s);
+}
+
+/* A copy of shared bytes stays, for the links that come next. */
+static pyr_status hold(pyr_tar *tar, const entry *e, const char *bytes)
+{
+    pyr_free(tar->held);
+    PYR_TRY(pyr_new(&tar->held, (size_t)e->size + 1, 1, e->name));
+    memcpy(tar->held, bytes, (size_t)e->size + 1);
+    tar->held_from = e->from;
+    return PYR_OK;
+}
+
+static pyr_status read_in_order(char **out, pyr_tar *tar, const entry *e)
+{
+    pyr_status status;
+
+    if (tar->held && tar->held_from == e->from) {
+        PYR_TRY(pyr_new(out, (size_t)e->size + 1, 1, e->name));
+        memcpy(*out, tar->held, (size_t)e->size + 1);
+        return PYR_OK;
+    }
+    if (tar->reading && e->from < tar->next)
+        pyr_tar_rest(tar);
+    if (!tar->reading) {
+        PYR_TRY(pyr_tar_stream_open(&tar->reading, tar->path, tar->memory, tar->bytes, false));
+        tar->next = 0;
+    }
+    status = read_on(out, tar, e, tar->reading, &tar->next);
+    if (status == PYR_OK && e->shared)
+        status = hold(tar, e, *out);
+    if (status != PYR_OK)
+        pyr_tar_rest(tar);
+    return status;
+}
+
+/* A sparse file of a plain archive, by a reader of its own, as any thread may come here. */
+static pyr_status read_sparse(char **out, const pyr_tar *tar, const entry *e)
+{
+    pyr_tar_stream *s;
+    size_t next = 0;
+    pyr_status status;
+
+    PYR_TRY(pyr_tar_stream_open(&s, tar->path, tar->memory, tar->bytes, false));
+    status = read_on(out, tar, e, s, &next);
+    pyr_tar_stream_free(s);
+    return status;
+}
+
+pyr_status pyr_tar_read(char **out, size_t *size, pyr_tar *tar, size_t i, uint64_t limit)
+{
+    const entry *e = &tar->at[i];
+    char *bytes = NULL;
+    pyr_status status;
+
+    *out = NULL;
+    *size = 0;
+    if (e->size > limit)
+        return pyr_fail(PYR_E_FORMAT, "%s: %s: %llu bytes, at most %llu are expected", tar->path, e->name,
+                        (unsigned long long)e->size, (unsigned long long)limit);
+    if (!tar->plain)
+        status = read_in_order(&bytes, tar, e);
+    else if (e->sparse)
+        status = read_sparse(&bytes, tar, e);
+    else {
+        PYR_TRY(pyr_new(&bytes, (size_t)e->size + 1, 1, e->name));
+        status = read_plain(bytes, tar, e);
+    }
+    if (status != PYR_OK) {
+        pyr_free(bytes);
+        return status;
+    }
+    *out = bytes;
+    *size = (size_t)e->size;
+    return PYR_OK;
+}

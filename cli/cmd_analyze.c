@@ -1,0 +1,680 @@
+/* cmd_analyze.c - pyrdiff analyze: what the levels of a data set's pyramid are like, in words, JSON and plots. */
+#include "cascade/analyze.h"
+
+#include "base/atomic_file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/one_level.h"
+#include "plots/svg.h"
+#include "terminal/output.h"
+#include "terminal/progress.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SHOWN = 5, TIMES = 5, CURVE = 61, MOST_SERIES = 2 * PYR_MAX_LEVELS };
+
+typedef struct typed {
+    const char *config, *network, *json, *plot, *block;
+    int64_t images;
+    double mismatch, sigma_last;
+    int langevin_steps, level;
+    bool reference;
+    pyr_machine machine;
+} typed;
+
+typedef struct work {
+    const typed *typed;
+    pyr_settings *settings;
+    pyr_config config;
+    pyr_analysis analysis;
+    pyr_bar bar;
+} work;
+
+static void show_level(void *ctx, int level)
+{
+    work *w = ctx;
+
+    if (w->typed->level < 0)
+        pyr_bar_draw(&w->bar, "measuring", w->config.pyramid.levels - 1 - level, w->config.pyramid.levels,
+                     "");
+}
+
+/* ---- settings ---------------------------------------------------------------------------------- */
+
+static pyr_status read_settings(work *w, const pyr_parsed *parsed)
+{
+    const typed *t = w->typed;
+
+    if (*t->network && *t->config)
+        return pyr_fail(PYR_E_ARG, "--network %s has its own configuration: leave --config out", t->network);
+    if (*t->network)
+        PYR_TRY(pyr_run_settings(&w->settings, t->network));
+    else {
+        PYR_TRY(pyr_settings_new(&w->settings, pyr_all_sections(), PYR_SECTIONS));
+        if (*t->config)
+            PYR_TRY(pyr_settings_read(w->settings, t->config));
+    }
+    if (*t->network && (pyr_option_given(parsed, "levels") || pyr_option_given(parsed, "filter")))
+        return pyr_fail(PYR_E_ARG, "the run %s has its pyramid already: leave --levels and --filter out",
+                        t->network);
+    PYR_TRY(pyr_options_apply(parsed, w->settings));
+    if (parsed->n_arguments)
+        PYR_TRY(pyr_settings_set(w->settings, "data.path", parsed->arguments[0], "DATA"));
+    PYR_TRY(pyr_config_get(&w->config, w->settings));
+    PYR_TRY(pyr_check_level(&w->config, t->level));
+    if (t->level >= 0 && t->reference && w->config.pyramid.levels > 1)
+        return pyr_fail(PYR_E_ARG, "--reference compares the levels: leave --level %d out", t->level);
+    if (!*w->config.data.set.path)
+        return pyr_fail(PYR_E_ARG, "which images? pyrdiff analyze DATA, --config FILE or --network RUN");
+    return PYR_OK;
+}
+
+/* ---- frequencies and times --------------------------------------------------------------------- */
+
+/* Up to SHOWN bins from the lowest above 0 to the highest, evenly spaced; how many. */
+static int choose_bins(const pyr_level_analysis *l, int bin[SHOWN])
+{
+    int n = l->bins - 1 < SHOWN ? l->bins - 1 : SHOWN;
+
+    for (int i = 0; i < n; i++)
+        bin[i] = n > 1 ? 1 + (int)lround((double)i * (l->bins - 2) / (n - 1)) : 1;
+    return n;
+}
+
+static bool has(const pyr_analysis *a, int level)
+{
+    return a->only < 0 || level == a->only;
+}
+
+static double time_at(const pyr_schedule *s, double part)
+{
+    double low = pyr_schedule_t_min(s), high = pyr_schedule_t_max(s);
+
+    return low + part * (high - low);
+}
+
+static double end_of(const pyr_level_analysis *l)
+{
+    return pyr_schedule_s(&l->schedule, pyr_schedule_t_max(&l->schedule));
+}
+
+/* ---- words ------------------------------------------------------------------------------------- */
+
+static void print_bands(const char *name, const double *values, int n)
+{
+    pyr_print("  %-20s", name);
+    for (int i = 0; i < n; i++)
+        pyr_print("%s%.4g", i ? ", " : "", values[i]);
+}
+
+static void print_ncsn(const pyr_level_analysis *l, const typed *t)
+{
+    pyr_print("  NCSNv2              ");
+    if (!(l->gamma > 1)) {
+        pyr_print("none: its criterion needs 5 dimensions\n");
+        return;
+    }
+    pyr_print("sigma_1 %.4g, gamma %.4f, %d noise levels down to %g\n", l->farthest.distance, l->gamma,
+              l->noise_levels, t->sigma_last);
+    pyr_print("                      T %d: epsilon %.3g, variance %.4f of the right one; at most 1.05 with "
+              "T %s%d\n",
+              t->langevin_steps, l->e * t->sigma_last * t->sigma_last, l->variance,
+              l->enough > 1000 ? "above " : "", l->enough > 1000 ? 1000 : l->enough);
+}
+
+static void print_spectrum(const pyr_level_analysis *l)
+{
+    int bin[SHOWN], n = choose_bins(l, bin);
+
+    if (n == 0)
+        return;
+    pyr_print("  %-21s%8s  %-22s%s\n", "cycles per image", "power", "signal = noise at",
+              "signal / noise at t =");
+    pyr_print("  %53s", "");
+    for (int j = 0; j < TIMES; j++)
+        pyr_print("%10.3g", time_at(&l->schedule, j / (double)(TIMES - 1)));
+    pyr_print("\n");
+    for (int i = 0; i < n; i++) {
+        double power = l->power[bin[i]], s = sqrt(power), end = end_of(l);
+        double begin = pyr_schedule_s(&l->schedule, pyr_schedule_t_min(&l->schedule));
+        char where[64];
+
+        if (s < begin || s > end)
+            snprintf(where, sizeof where, "sigma %.3g", s);
+        else
+            snprintf(where, sizeof where, "sigma %.3g, t %.3f", s, pyr_schedule_t(&l->schedule, s));
+        pyr_print("  %-21d%8.3g  %-22s", bin[i], power, where);
+        for (int j = 0; j < TIMES; j++) {
+            double noise = pyr_schedule_s(&l->schedule, time_at(&l->schedule, j / (double)(TIMES - 1)));
+
+            pyr_print("%10.3g", power / (noise * noise));
+        }
+        pyr_print("\n");
+    }
+}
+
+static void print_references(const pyr_analysis *a)
+{
+    if (a->levels > 1)
+        pyr_print("\nnoise for half of the variance goes with the side to the power %.2f: %s\n", a->slope,
+                  a->slope > 0.5 ? "one noise.reference for all levels would be near"
+                                 : "no noise.reference for all levels; 0, no shift, is nearer");
+    else
+        pyr_print("\nreference side: for noise levels that are right for CIFAR-10 (half of the variance at "
+                  "sigma %g)\n",
+                  PYR_ANALYSIS_HALF);
+}
+
+static void print_level(const work *w, int index)
+{
+    const pyr_level_analysis *l = &w->analysis.level[index];
+    const pyr_shape *v = &l->level.variable;
+    const pyr_level_facts *f = &l->level.facts;
+    bool coarsest = index == w->analysis.levels - 1;
+    int64_t n = l->images;
+
+    pyr_print("\nlevel %d: %dx%dx%d, %s\n", index, v->h, v->w, v->c,
+              w->analysis.levels == 1 ? "the image"
+              : coarsest              ? "the coarsest image"
+              : f->bands > 1          ? "details in three bands"
+                                      : "residual");
+    print_bands("mean", f->mean, f->bands);
+    pyr_print("\n");
+    print_bands("standard deviation", f->std, f->bands);
+    pyr_print("\n  largest distance    %.4g (standardised %.4g), of %" PRId64 " images, all %" PRId64
+              " pairs; images %" PRId64 " and %" PRId64 "\n",
+              l->farthest.distance, l->farthest_z, n, n * (n - 1) / 2, l->farthest.i, l->farthest.j);
+    print_ncsn(l, w->typed);
+    if (isnan(l->reference))
+        pyr_print("  half of variance    a linear denoiser leaves it at sigma %.3g\n", l->half);
+    else
+        pyr_print(
+            "  reference side      %.3g (a linear denoiser leaves half of the variance at sigma %.3g)\n",
+            l->reference, l->half);
+    pyr_print("  start at sigma %-5.4g%.3g nats from the prior (at most %.3g given any condition)\n",
+              end_of(l), l->mismatch, l->ceiling);
+    if (l->level.settings.sampler.start == PYR_START_GAUSSIAN)
+        pyr_print(
+            "                      sampling starts from the fitted Gaussian: none of that, for a Gaussian "
+            "level\n");
+    pyr_print("  suggested sigma     %.3g to %.3g (%.3g nats)\n", l->sigma_min, l->sigma_max,
+              pyr_analysis_mismatch(l, l->sigma_max));
+    print_spectrum(l);
+}
+
+/* ---- JSON -------------------------------------------------------------------------------------- */
+
+static void json_reals(pyr_json *json, const char *key, const double *values, int n)
+{
+    pyr_json_open(json, key, '[');
+    for (int i = 0; i < n; i++)
+        pyr_json_real(json, NULL, values[i]);
+    pyr_json_close(json, ']');
+}
+
+static void json_ncsn(pyr_json *json, const pyr_level_analysis *l, const typed *t)
+{
+    pyr_json_open(json, "ncsnv2", '{');
+    pyr_json_real(json, "sigma_1", l->farthest.distance);
+    pyr_json_real(json, "sigma_last", t->sigma_last);
+    if (l->gamma > 1) {
+        pyr_json_real(json, "gamma", l->gamma);
+        pyr_json_int(json, "noise_levels", l->noise_levels);
+        pyr_json_int(json, "langevin_steps", t->langevin_steps);
+        pyr_json_real(json, "epsilon", l->e * t->sigma_last * t->sigma_last);
+        pyr_json_real(json, "variance", l->variance);
+        pyr_json_int(json, "langevin_steps_within_5_percent", l->enough);
+    }
+    pyr_json_close(json, '}');
+}
+
+/* Noise and mismatch at equal steps of time. */
+static void json_times(pyr_json *json, const pyr_level_analysis *l)
+{
+    pyr_json_open(json, "times", '[');
+    for (int i = 0; i < CURVE; i++) {
+        double t = time_at(&l->schedule, i / (double)(CURVE - 1)), s = pyr_schedule_s(&l->schedule, t);
+
+        pyr_json_open(json, NULL, '{');
+        pyr_json_real(json, "t", t);
+        pyr_json_real(json, "sigma", s);
+        pyr_json_real(json, "mismatch", pyr_analysis_mismatch(l, s));
+        pyr_json_close(json, '}');
+    }
+    pyr_json_close(json, ']');
+}
+
+static void json_level(pyr_json *json, const pyr_level_analysis *l, const typed *t)
+{
+    const pyr_shape *v = &l->level.variable;
+
+    pyr_json_open(json, NULL, '{');
+    pyr_json_int(json, "level", l->level.facts.index);
+    pyr_json_open(json, "shape", '[');
+    pyr_json_int(json, NULL, v->h);
+    pyr_json_int(json, NULL, v->w);
+    pyr_json_int(json, NULL, v->c);
+    pyr_json_close(json, ']');
+    json_reals(json, "mean", l->level.facts.mean, l->level.facts.bands);
+    json_reals(json, "std", l->level.facts.std, l->level.facts.bands);
+    pyr_json_int(json, "images", l->images);
+    pyr_json_real(json, "largest_distance", l->farthest.distance);
+    pyr_json_real(json, "largest_distance_standardised", l->farthest_z);
+    pyr_json_open(json, "farthest_images", '[');
+    pyr_json_int(json, NULL, l->farthest.i);
+    pyr_json_int(json, NULL, l->farthest.j);
+    pyr_json_close(json, ']');
+    json_ncsn(json, l, t);
+    pyr_json_real(json, "half", l->half);
+    pyr_json_real(json, "reference", l->reference);
+    pyr_json_real(json, "sigma_min", l->sigma_min);
+    pyr_json_real(json, "sigma_max", l->sigma_max);
+    pyr_json_real(json, "configured_sigma_max", end_of(l));
+    pyr_json_real(json, "mismatch", l->mismatch);
+    pyr_json_real(json, "mismatch_ceiling", l->ceiling);
+    json_reals(json, "power", l->power, l->bins);
+    json_times(json, l);
+    pyr_json_close(json, '}');
+}
+
+static pyr_status write_json(const work *w)
+{
+    const typed *t = w->typed;
+    pyr_json json = {.indent = 2};
+    pyr_status status;
+
+    pyr_json_open(&json, NULL, '{');
+    pyr_json_string(&json, "data", w->config.data.set.path);
+    pyr_json_int(&json, "training_images", w->analysis.training);
+    pyr_json_string(&json, "filter", pyr_filter_names[w->config.pyramid.filter]);
+    pyr_json_real(&json, "mismatch_bound", t->mismatch);
+    pyr_json_real(&json, "half", w->analysis.half);
+    pyr_json_real(&json, "side_exponent", w->analysis.slope);
+    pyr_json_open(&json, "levels", '[');
+    for (int i = 0; i < w->analysis.levels; i++)
+        if (has(&w->analysis, i))
+            json_level(&json, &w->analysis.level[i], t);
+    pyr_json_close(&json, ']');
+    pyr_json_close(&json, '}');
+    pyr_text_add(&json.text, "\n");
+    status = json.text.failed ? pyr_fail(PYR_E_NOMEM, "out of memory for %s", t->json)
+                              : pyr_file_replace(t->json, json.text.at, json.text.length);
+    pyr_text_free(&json.text);
+    return status;
+}
+
+/* ---- the plots --------------------------------------------------------------------------------- */
+
+/* One page of plots, below each other. */
+typedef struct page {
+    pyr_text body;
+    int height;
+    double *x[MOST_SERIES], *y[MOST_SERIES]; /* of the plot in hand */
+    char name[MOST_SERIES][64];
+    pyr_series series[MOST_SERIES];
+    size_t n;
+    bool failed;
+} page;
+
+enum { HEADING = 24, GAP = 14 };
+
+/* A series of n points to fill in; NULL without memory. */
+static pyr_series *add_series(page *p, size_t n, int level, int dash)
+{
+    pyr_series *s = &p->series[p->n];
+
+    p->x[p->n] = pyr_calloc(n, sizeof(double));
+    p->y[p->n] = pyr_calloc(n, sizeof(double));
+    *s = (pyr_series){.name = p->name[p->n],
+                      .n = n,
+                      .x = p->x[p->n],
+                      .y = p->y[p->n],
+                      .colour = level,
+                      .dash = dash,
+                      .marker = -1};
+    if (!p->x[p->n] || !p->y[p->n]) {
+        p->failed = true;
+        pyr_free(p->x[p->n]);
+        pyr_free(p->y[p->n]);
+        return NULL;
+    }
+    p->n++;
+    return s;
+}
+
+static void add_plot(page *p, const pyr_plot *plot)
+{
+    pyr_plot full = *plot;
+    pyr_text one = {0};
+    const char *box;
+    int height = 0;
+
+    full.series = p->series;
+    full.n_series = p->n;
+    pyr_svg_plot(&one, &full);
+    box = one.at ? strstr(one.at, "viewBox=\"0 0 ") : NULL;
+    if (!box || sscanf(box, "viewBox=\"0 0 %*d %d", &height) != 1 || one.failed)
+        p->failed = true;
+    else {
+        pyr_text_add(&p->body,
+                     "<text x=\"8\" y=\"%d\" font-family=\"system-ui, sans-serif\" font-size=\"13\" "
+                     "font-weight=\"600\">",
+                     p->height + 16);
+        pyr_escape(&p->body, plot->title);
+        pyr_text_add(&p->body, "</text>\n<svg y=\"%d\" width=\"%d\" height=\"%d\"%s", p->height + HEADING,
+                     PYR_PLOT_WIDTH, height, one.at + strlen("<svg"));
+        p->height += HEADING + height + GAP;
+    }
+    pyr_text_free(&one);
+    for (size_t i = 0; i < p->n; i++) {
+        pyr_free(p->x[i]);
+        pyr_free(p->y[i]);
+    }
+    p->n = 0;
+}
+
+static void plot_power(page *p, const pyr_analysis *a)
+{
+    for (int i = a->levels - 1; i >= 0; i--) {
+        if (!has(a, i))
+            continue;
+        const pyr_level_analysis *l = &a->level[i];
+        size_t n = (size_t)l->bins - 1; /* the mean, bin 0, has no place on a logarithmic axis */
+
+        snprintf(p->name[p->n], sizeof p->name[0], "level %d", i);
+        if (!add_series(p, n, i, i))
+            return;
+        for (size_t b = 0; b < n; b++) {
+            p->x[p->n - 1][b] = (double)b + 1;
+            p->y[p->n - 1][b] = l->power[b + 1];
+        }
+        p->series[p->n - 1].marker = n < 6 ? i : -1;
+    }
+    add_plot(p, &(pyr_plot){.title = "Power of the standardised levels",
+                            .x = {"cycles along the shorter side", PYR_SCALE_LOG},
+                            .y = {"power", PYR_SCALE_LOG},
+                            .rules = (const pyr_rule[]){{1, "white noise, sigma 1"}},
+                            .n_rules = 1});
+}
+
+static void plot_signal(page *p, const pyr_analysis *a)
+{
+    for (int i = a->levels - 1; i >= 0; i--) {
+        if (!has(a, i))
+            continue;
+        const pyr_level_analysis *l = &a->level[i];
+
+        for (int highest = 0; highest <= (l->bins > 2); highest++) {
+            int bin = l->bins < 2 ? 0 : highest ? l->bins - 1 : 1;
+
+            snprintf(p->name[p->n], sizeof p->name[0], "level %d, %d cycle%s", i, bin, bin == 1 ? "" : "s");
+            if (!add_series(p, CURVE, i, highest))
+                return;
+            for (int j = 0; j < CURVE; j++) {
+                double t = time_at(&l->schedule, j / (double)(CURVE - 1)),
+                       s = pyr_schedule_s(&l->schedule, t);
+
+                p->x[p->n - 1][j] = t;
+                p->y[p->n - 1][j] = l->power[bin] / (s * s);
+            }
+        }
+    }
+    add_plot(p, &(pyr_plot){.title = "Signal over noise, lowest and highest frequency",
+                            .x = {"t of the schedule", PYR_SCALE_LINEAR},
+                            .y = {"signal / noise", PYR_SCALE_LOG},
+                            .rules = (const pyr_rule[]){{1, "signal = noise"}},
+                            .n_rules = 1});
+}
+
+static void plot_mismatch(page *p, const pyr_analysis *a, double bound)
+{
+    for (int i = a->levels - 1; i >= 0; i--) {
+        if (!has(a, i))
+            continue;
+        const pyr_level_analysis *l = &a->level[i];
+        double low = log(0.5), high = log(fmax(end_of(l), 2 * l->sigma_max));
+
+        snprintf(p->name[p->n], sizeof p->name[0], "level %d", i);
+        if (!add_series(p, CURVE, i, i))
+            return;
+        for (int j = 0; j < CURVE; j++) {
+            double s = exp(low + (high - low) * j / (CURVE - 1));
+
+            p->x[p->n - 1][j] = s;
+            p->y[p->n - 1][j] = pyr_analysis_mismatch(l, s);
+        }
+    }
+    add_plot(p, &(pyr_plot){.title = "Mismatch to the prior, by where sampling starts",
+                            .x = {"sigma", PYR_SCALE_LOG},
+                            .y = {"KL divergence, nats", PYR_SCALE_LOG},
+                            .rules = (const pyr_rule[]){{bound, "bound"}},
+                            .n_rules = 1});
+}
+
+static pyr_status write_plot(const work *w)
+{
+    const char *path = w->typed->plot;
+    pyr_text file = {0};
+    page *p;
+    pyr_status status;
+
+    PYR_TRY(pyr_new(&p, 1, sizeof *p, "plots"));
+    plot_power(p, &w->analysis);
+    plot_signal(p, &w->analysis);
+    plot_mismatch(p, &w->analysis, w->typed->mismatch);
+    pyr_text_add(
+        &file,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n"
+        "<style>.pyr-halo{stroke:#fff;stroke-width:3px;stroke-linejoin:round;paint-order:stroke}</style>\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
+        2 * PYR_PLOT_WIDTH, 2 * p->height, PYR_PLOT_WIDTH, p->height);
+    if (p->body.at)
+        pyr_text_add_bytes(&file, p->body.at, p->body.length);
+    pyr_text_add(&file, "</svg>\n");
+    status = file.failed || p->failed || p->body.failed ? pyr_fail(PYR_E_NOMEM, "out of memory for %s", path)
+                                                        : pyr_file_replace(path, file.at, file.length);
+    pyr_text_free(&file);
+    pyr_text_free(&p->body);
+    for (size_t i = 0; i < p->n; i++) { /* of a plot that was given up */
+        pyr_free(p->x[i]);
+        pyr_free(p->y[i]);
+    }
+    pyr_free(p);
+    return status;
+}
+
+/* ---- the block, and the fits ------------------------------------------------------------------- */
+
+static pyr_status put_block(const work *w)
+{
+    const char *path = w->typed->block;
+    pyr_text block = {0};
+    pyr_status status = PYR_OK;
+
+    pyr_analysis_block(&w->analysis, w->typed->reference, &block);
+    if (block.failed)
+        status = pyr_fail(PYR_E_NOMEM, "out of memory for a configuration");
+    else if (*path)
+        status = pyr_file_replace(path, block.at, block.length);
+    else {
+        pyr_print("\n");
+        pyr_print_lines(block.at);
+    }
+    pyr_text_free(&block);
+    return status;
+}
+
+static pyr_status write_fits(const work *w)
+{
+    for (int i = 0; i < w->analysis.levels; i++) {
+        const pyr_level_analysis *l = &w->analysis.level[i];
+
+        if (!has(&w->analysis, i))
+            continue;
+        char *folder = pyr_run_level(w->typed->network, i);
+        pyr_status status = folder ? pyr_gaussian_write(&l->gaussian, &l->level.facts, folder)
+                                   : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+
+        pyr_free(folder);
+        PYR_TRY(status);
+    }
+    if (w->analysis.only >= 0)
+        pyr_print("\n%s: level-%d has a gaussian.safetensors now, for sampler.start = \"gaussian\"\n",
+                  w->typed->network, w->analysis.only);
+    else
+        pyr_print(
+            "\n%s: level-0 to level-%d have a gaussian.safetensors now, for sampler.start = \"gaussian\"\n",
+            w->typed->network, w->analysis.levels - 1);
+    return PYR_OK;
+}
+
+/* ---- the command ------------------------------------------------------------------------------- */
+
+static pyr_status run_analyze(void *arg, pyr_parsed *parsed)
+{
+    const typed *t = arg;
+    work w = {.typed = t, .bar = pyr_bar_new()};
+    pyr_kernels *k = NULL;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_output_possible(t->json));
+    PYR_TRY_OUT(pyr_output_possible(t->block));
+    PYR_TRY_OUT(pyr_output_possible(t->plot));
+    PYR_TRY_OUT(read_settings(&w, parsed));
+    PYR_TRY_OUT(pyr_open_machine_quietly(&k, &t->machine, false));
+    status = pyr_analyze(&w.analysis, &(pyr_analysis_job){.k = k,
+                                                          .config = &w.config,
+                                                          .run = pyr_given(t->network),
+                                                          .level = t->level,
+                                                          .images = t->images,
+                                                          .bound = t->mismatch,
+                                                          .sigma_last = t->sigma_last,
+                                                          .langevin_steps = t->langevin_steps,
+                                                          .on_level = show_level,
+                                                          .ctx = &w});
+    pyr_bar_end(&w.bar);
+    PYR_TRY_OUT(status);
+    pyr_print("%s: %" PRId64 " images %dx%dx%d, a pyramid of %d level%s, filter %s\n", w.config.data.set.path,
+              w.analysis.training, w.analysis.shape.h, w.analysis.shape.w, w.analysis.shape.c,
+              w.analysis.levels, w.analysis.levels == 1 ? "" : "s",
+              pyr_filter_names[w.config.pyramid.filter]);
+    for (int i = w.analysis.levels - 1; i >= 0; i--)
+        if (has(&w.analysis, i))
+            print_level(&w, i);
+    if (w.analysis.only < 0 || w.analysis.levels == 1)
+        print_references(&w.analysis);
+    PYR_TRY_OUT(put_block(&w));
+    if (*t->json)
+        PYR_TRY_OUT(write_json(&w));
+    if (*t->plot)
+        PYR_TRY_OUT(write_plot(&w));
+    if (*t->network)
+        PYR_TRY_OUT(write_fits(&w));
+out:
+    pyr_analysis_free(&w.analysis);
+    pyr_kernels_free(k);
+    pyr_settings_free(w.settings);
+    return status;
+}
+
+pyr_status pyr_command_analyze(int argc, char **argv)
+{
+    typed t;
+    const pyr_option table[] = {
+        {.name = "config",
+         .argument = "FILE",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.config,
+         .standard = "",
+         .help = "a configuration, with the data, pyramid, noise and sampler that are meant"},
+        {.name = "network",
+         .argument = "RUN",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.network,
+         .standard = "",
+         .help =
+             "a run: its configuration and statistics; writes level-I/gaussian.safetensors into it, which "
+             "sampler.start = \"gaussian\" starts from"},
+        PYR_LEVEL_OPTION(t.level, "this level only (0: the finest); with --network whatever the others are"),
+        {.name = "levels", .argument = "N", .setting = "pyramid.levels"},
+        {.name = "filter", .argument = "NAME", .setting = "pyramid.filter"},
+        {.name = "images",
+         .argument = "N",
+         .type = PYR_SETTING_COUNT,
+         .target = &t.images,
+         .standard = "4096",
+         .min = 0,
+         .max = 1e9,
+         .help = "of them distances (all pairs) and the radial spectrum are measured, fewer where they are "
+                 "large; 0: all"},
+        {.name = "mismatch",
+         .argument = "NATS",
+         .type = PYR_SETTING_REAL,
+         .target = &t.mismatch,
+         .standard = "0.01",
+         .min = 1e-9,
+         .max = 1e6,
+         .help = "how far the start of sampling may be from the truth: sets the suggested sigma_max"},
+        {.name = "sigma-last",
+         .argument = "S",
+         .type = PYR_SETTING_REAL,
+         .target = &t.sigma_last,
+         .standard = "0.02",
+         .min = 1e-9,
+         .max = 1e6,
+         .help = "NCSNv2's smallest noise, for images in [-1, 1]"},
+        {.name = "langevin-steps",
+         .argument = "T",
+         .type = PYR_SETTING_INT,
+         .target = &t.langevin_steps,
+         .standard = "5",
+         .min = 1,
+         .max = 100000,
+         .help = "its Langevin steps at each noise level"},
+        {.name = "reference",
+         .type = PYR_SETTING_BOOL,
+         .target = &t.reference,
+         .standard = "false",
+         .help = "put the reference sides into the block, too: the training noise moves with the level"},
+        {.name = "block",
+         .argument = "FILE",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.block,
+         .standard = "",
+         .help = "write the levels = (...) block there (a configuration can @include it) instead of stdout"},
+        {.name = "json",
+         .argument = "FILE",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.json,
+         .standard = "",
+         .help = "write all numbers"},
+        {.name = "plot",
+         .argument = "FILE",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.plot,
+         .standard = "",
+         .help = "write an SVG: spectra, signal over noise against time, mismatch against sigma"},
+        PYR_MACHINE_OPTIONS(t.machine),
+    };
+    const pyr_options options = {
+        .command = "analyze",
+        .arguments = "[DATA]",
+        .most = 1,
+        .summary =
+            "Measure the levels of a data set's pyramid, before anything is trained: spread, distances and "
+            "spectrum of each; the noise levels of NCSNv2; how far the noise at the end of the schedule is "
+            "from the prior; and noise levels to begin with, as a block of a configuration.",
+        .examples =
+            "  pyrdiff analyze photos --levels 4 --plot analysis.svg\n"
+            "  pyrdiff analyze --config configs/fashion-mnist.cfg --json analysis.json\n"
+            "  pyrdiff analyze --network runs/fashion-mnist\n"
+            "  pyrdiff analyze --network runs/fashion-mnist --level 1        when only level 1 is trained\n",
+        .table = table,
+        .n = sizeof table / sizeof *table,
+        .sections = pyr_all_sections(),
+        .n_sections = PYR_SECTIONS};
+
+    return pyr_run_command(&options, argc, argv, run_analyze, &t);
+}

@@ -1,0 +1,356 @@
+/* cmd_compare.c - pyrdiff compare */
+#include "comparison/compare.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "cascade/default_config.h"
+#include "cli/cli.h"
+#include "graph/step_loop.h"
+#include "terminal/output.h"
+#include "terminal/progress.h"
+#include "terminal/signals.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct typed {
+    const char *config, *baseline, *budget, *variants, *outdir, *curve, *classifier, *inception, *of_class;
+    int argc;
+    char **argv;
+    int seeds;
+    int64_t count;
+    double sampling_flop;
+    bool dry_run;
+    pyr_machine machine;
+} typed;
+
+typedef struct work {
+    const typed *typed;
+    pyr_settings *config, *baseline;
+    pyr_compare_job job;
+    char *outdir, *cache;
+    pyr_text command;
+    pyr_bar bar;
+    int batch;           /* of the level that is being trained, */
+    double images_per_s; /* and its speed, as last told */
+} work;
+
+/* ---- what is shown; in the children ------------------------------------------------------------ */
+
+static pyr_status open_kernels(void *ctx, pyr_kernels **out, bool measure)
+{
+    const work *w = ctx;
+
+    return pyr_open_machine_quietly(out, &w->typed->machine, measure);
+}
+
+static void show_line(void *ctx, const char *line)
+{
+    work *w = ctx;
+
+    pyr_bar_line(&w->bar, "%s", line);
+}
+
+static void show_level(void *ctx, const pyr_level_summary *level)
+{
+    work *w = ctx;
+    const pyr_level_memory *m = &level->memory;
+
+    w->batch = level->batch;
+    w->images_per_s = 0;
+    pyr_bar_line(&w->bar, "level %d: %.2f M parameters, %.1f MFLOP an image, batch %d, memory %.1f MiB%s",
+                 level->facts.index, (double)m->parameters / 1e6, m->flop / 1e6, w->batch, pyr_mib(m->total),
+                 level->resumed ? ", going on from its last checkpoint" : "");
+}
+
+static void show_report(void *ctx, const pyr_level_report *r)
+{
+    work *w = ctx;
+    const pyr_train_report *t = &r->train;
+    char eta[32], label[32], text[256];
+
+    if (r->part && !(t->last && r->held_out.images)) /* a line on all levels follows */
+        return;
+    if (t->images_per_s > 0)
+        w->images_per_s = t->images_per_s;
+    pyr_clock_text(eta,
+                   w->images_per_s > 0 ? (double)((t->steps - t->step) * w->batch) / w->images_per_s : 0);
+    if (r->level >= 0)
+        snprintf(label, sizeof label, "level %d", r->level);
+    else /* of levels that are trained together */
+        snprintf(label, sizeof label, "all levels");
+    snprintf(text, sizeof text, "loss %.4f  %.0f images/s  ETA %s", t->loss, w->images_per_s, eta);
+    if (t->last && r->held_out.images)
+        pyr_bar_line(&w->bar, "%s  trained in %.0f s  held-out loss %.4f", label, t->seconds,
+                     r->held_out.ema);
+    else
+        pyr_bar_draw(&w->bar, label, t->step, t->steps, text);
+}
+
+static void show_progress(void *ctx, int64_t done, int64_t n, double images_per_s)
+{
+    work *w = ctx;
+
+    pyr_bar_sampling(&w->bar, done, n, images_per_s);
+}
+
+/* ---- the command ------------------------------------------------------------------------------- */
+
+/* "0.125,0.25,0.5" */
+static pyr_status parse_curve(const char *text, pyr_compare_job *job)
+{
+    while (*text) {
+        size_t length = strcspn(text, ",");
+        char *part = pyr_strfmt("%.*s", (int)length, text);
+        double value = 0;
+        bool good = part && pyr_parse_real(part, &value) && value > 0 && value < 1;
+
+        pyr_free(part);
+        if (!good)
+            return pyr_fail(PYR_E_ARG, "--curve: \"%.*s\" should be a part of the budget between 0 and 1",
+                            (int)length, text);
+        if (job->n_curve == PYR_CURVE_POINTS)
+            return pyr_fail(PYR_E_ARG, "--curve: at most %d parts", PYR_CURVE_POINTS);
+        for (int i = 0; i < job->n_curve; i++)
+            if (job->curve[i] == value)
+                return pyr_fail(PYR_E_ARG, "--curve: %g stands there twice", value);
+        job->curve[job->n_curve++] = value;
+        text += length + (text[length] == ',');
+    }
+    return PYR_OK;
+}
+
+static pyr_status parse_words(work *w)
+{
+    const typed *t = w->typed;
+    pyr_compare_job *job = &w->job;
+
+    if (!*t->budget)
+        return pyr_fail(PYR_E_ARG, "what may a training cost? Add --budget 10m, or --budget 2e14flop");
+    if (pyr_parse_budget(t->budget, &job->budget) != PYR_OK)
+        return pyr_fail_prefix(PYR_E_ARG, "--budget");
+    if (pyr_parse_variants(t->variants, job->variant, &job->variants) != PYR_OK)
+        return pyr_fail_prefix(PYR_E_ARG, "--variants");
+    return parse_curve(t->curve, job);
+}
+
+/* "configs/cifar10.cfg" -> "runs/compare-cifar10" */
+static char *default_outdir(const char *config)
+{
+    const char *slash = strrchr(config, '/'), *name = slash ? slash + 1 : config;
+    const char *dot = strrchr(name, '.');
+
+    return pyr_strfmt("runs/compare-%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
+}
+
+static pyr_status read_settings(work *w, pyr_parsed *parsed)
+{
+    const typed *t = w->typed;
+    pyr_config config;
+
+    if (*t->config) {
+        PYR_TRY(pyr_settings_new(&w->config, pyr_all_sections(), PYR_SECTIONS));
+        PYR_TRY(pyr_settings_read(w->config, t->config));
+        PYR_TRY(pyr_options_apply(parsed, w->config));
+    } else { /* trainings open the data in processes of their own */
+        pyr_dataset *data;
+
+        PYR_TRY(pyr_command_default_settings(&w->config, &data, parsed));
+        pyr_dataset_free(data);
+    }
+    PYR_TRY(pyr_config_get(&config, w->config));
+    if (!*config.data.set.path)
+        return pyr_fail(PYR_E_CONFIG, "no data are given: add --data PATH");
+    if (!*t->baseline)
+        return PYR_OK;
+    PYR_TRY(pyr_settings_new(&w->baseline, pyr_all_sections(), PYR_SECTIONS));
+    return pyr_settings_read(w->baseline, t->baseline);
+}
+
+static pyr_status compare(work *w)
+{
+    pyr_comparison c = {0};
+    pyr_status status;
+
+    status = pyr_compare_plan(&c, &w->job);
+    if (c.cost.at)
+        (w->typed->dry_run ? pyr_print_lines : pyr_tell_lines)(c.cost.at);
+    if (status != PYR_OK || w->typed->dry_run)
+        goto out;
+    PYR_TRY_OUT(pyr_compare_run(&c, &w->job));
+    pyr_print_lines(c.table.at);
+    pyr_tell("results: %s/compare.json, %s/compare.txt\n", w->outdir, w->outdir);
+out:
+    pyr_comparison_free(&c);
+    return status;
+}
+
+static pyr_status run_compare(void *at, pyr_parsed *parsed)
+{
+    const typed *t = at;
+    work w = {.typed = t, .bar = pyr_bar_new()};
+    pyr_status status;
+
+    w.job = (pyr_compare_job){.config_name = *t->config ? t->config : pyr_default_config_name,
+                              .budget_name = t->budget,
+                              .seeds = t->seeds,
+                              .count = t->count,
+                              .of_class = t->of_class,
+                              .sampling_flop = t->sampling_flop,
+                              .network = {pyr_given(t->classifier), pyr_given(t->inception)},
+                              .backend = t->machine.backend,
+                              .precision = t->machine.precision,
+                              .open = open_kernels,
+                              .on_line = show_line,
+                              .on_level = show_level,
+                              .on_report = show_report,
+                              .on_progress = show_progress,
+                              .ctx = &w};
+    if (t->dry_run)
+        pyr_cache_keep_nothing();
+    PYR_TRY_OUT(parse_words(&w));
+    PYR_TRY_OUT(read_settings(&w, parsed));
+    pyr_command_text(&w.command, t->argc, t->argv);
+    w.outdir = *t->outdir ? pyr_strdup(t->outdir) : default_outdir(w.job.config_name);
+    w.cache = pyr_cache_path("eval");
+    if (!w.outdir || w.command.failed) {
+        status = pyr_fail(PYR_E_NOMEM, "out of memory");
+        goto out;
+    }
+    w.job.outdir = w.outdir;
+    w.job.config = w.config;
+    w.job.baseline = w.baseline;
+    w.job.command = w.command.at;
+    w.job.cache = w.cache;
+    pyr_stop_on_signals();
+    status = compare(&w);
+    if (status == PYR_E_STOPPED)
+        pyr_tell("%s. The same command goes on from here\n", pyr_error());
+out:
+    pyr_bar_end(&w.bar);
+    pyr_settings_free(w.config);
+    pyr_settings_free(w.baseline);
+    pyr_free(w.outdir);
+    pyr_free(w.cache);
+    pyr_text_free(&w.command);
+    return status;
+}
+
+pyr_status pyr_command_compare(int argc, char **argv)
+{
+    typed t;
+    const pyr_option table[] = {
+        {.name = "config",
+         .argument = "FILE",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.config,
+         .standard = "",
+         .help = "the pyramid's configuration; without it configs/fashion-mnist.cfg, built in, with levels "
+                 "by the size of the images"},
+        {.name = "baseline",
+         .argument = "FILE",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.baseline,
+         .standard = "",
+         .help = "configuration of the variant single (its data and train come from --config; --set changes "
+                 "--config, of this file nothing); without it the finest level's"},
+        {.name = "data", .argument = "PATH", .setting = "data.path", .help = "images: file or folder"},
+        {.name = "split",
+         .argument = "WORD",
+         .setting = "data.split",
+         .help = "what is trained on and what is held out"},
+        {.name = "budget",
+         .argument = "COST",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.budget,
+         .standard = "",
+         .help = "of each training: a time (10m) or operations (2e14flop, an image costing three times its "
+                 "forward pass)"},
+        {.name = "variants",
+         .argument = "LIST",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.variants,
+         .standard = "separate,cascade,end-to-end,shared,single",
+         .help = "which ones, in this order"},
+        {.name = "seeds-train",
+         .argument = "N",
+         .type = PYR_SETTING_INT,
+         .target = &t.seeds,
+         .standard = "1",
+         .min = 1,
+         .max = PYR_COMPARED_SEEDS,
+         .help = "trainings of each variant, from train.seed on"},
+        {.name = "count",
+         .argument = "N",
+         .type = PYR_SETTING_COUNT,
+         .target = &t.count,
+         .standard = "10000",
+         .min = 2,
+         .max = 1e7,
+         .help = "images that are drawn and judged"},
+        {.name = "sampling-flop",
+         .argument = "F",
+         .type = PYR_SETTING_REAL,
+         .target = &t.sampling_flop,
+         .standard = "0",
+         .min = 0,
+         .max = 1e30,
+         .help =
+             "operations for one image; 0: those of the first variant with a pyramid, as it is configured"},
+        {.name = "curve",
+         .argument = "LIST",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.curve,
+         .standard = "",
+         .help = "train with these parts of the budget, too: 0.125,0.25,0.5"},
+        {.name = "class",
+         .argument = "WHICH",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.of_class,
+         .standard = "",
+         .help = "of class-conditional variants: a class's number or name, all (each seed the next one, in "
+                 "turn) or random (drawn from each seed); without it no class in particular"},
+        {.name = "classifier",
+         .argument = "FILE",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.classifier,
+         .standard = "",
+         .help = "feature network, as for pyrdiff eval"},
+        {.name = "inception",
+         .argument = "FILE",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.inception,
+         .standard = "",
+         .help = "Inception-v3's weights, likewise"},
+        {.name = "outdir",
+         .argument = "DIR",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.outdir,
+         .standard = "",
+         .help = "where runs and results go; without it runs/compare- and the configuration's name"},
+        {.name = "dry-run",
+         .type = PYR_SETTING_BOOL,
+         .target = &t.dry_run,
+         .standard = "false",
+         .help = "only say what it will cost"},
+        PYR_MACHINE_OPTIONS(t.machine),
+    };
+    const pyr_options options = {
+        .command = "compare",
+        .summary =
+            "Train several kinds of model with the same budget, draw images from each at the same cost, and "
+            "judge them by the same measurements: levels trained separately, levels trained together "
+            "(cascade), end to end, with one shared trunk, and one network without a pyramid (single). It "
+            "says first what it will cost; the same command again goes on where it stopped.",
+        .examples = "  pyrdiff compare --config configs/fashion-mnist.cfg --budget 6m --seeds-train 2\n"
+                    "  pyrdiff compare --config configs/cifar10.cfg --data PATH --budget 2e14flop "
+                    "--variants separate,single\n",
+        .table = table,
+        .n = sizeof table / sizeof *table,
+        .sections = pyr_all_sections(),
+        .n_sections = PYR_SECTIONS};
+
+    t.argc = argc;
+    t.argv = argv;
+    return pyr_run_command(&options, argc, argv, run_compare, &t);
+}

@@ -1,0 +1,494 @@
+/* cmd_likelihood.c - pyrdiff likelihood */
+#include "cascade/image_likelihood.h"
+
+#include "base/atomic_file.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/one_level.h"
+#include "cli/open_data.h"
+#include "terminal/output.h"
+#include "terminal/progress.h"
+#include "terminal/signals.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const split_words[] = {"held-out", "train", NULL};
+
+typedef struct typed {
+    const char *network, *json;
+    int level, split, solver, probe, steps, probes, bound_steps, bound_terms, count;
+    double rtol, atol;
+    int64_t seed;
+    bool dequantise, classes;
+    pyr_machine machine;
+} typed;
+
+/* The command in hand. */
+typedef struct work {
+    const typed *typed;
+    pyr_config config;
+    pyr_dataset *data;
+    pyr_model *model;
+    pyr_likelihood_job job;
+    double start, seconds;
+    pyr_bar bar;
+} work;
+
+static void show_progress(void *ctx, int done)
+{
+    work *w = ctx;
+
+    pyr_bar_sampling(&w->bar, done, w->job.n, done / (pyr_now() - w->start));
+}
+
+/* ---- what defines the number ------------------------------------------------------------------- */
+
+static void print_images(const work *w)
+{
+    const pyr_likelihood_job *job = &w->job;
+    pyr_dataset_shape s = pyr_dataset_shape_of(w->data);
+
+    pyr_print("%s [weights %016" PRIx64 "] on %d %s images of %s [%016" PRIx64 "], %dx%dx%d\n",
+              w->typed->network, pyr_model_hash(w->model), job->n, split_words[job->split == PYR_SPLIT_TRAIN],
+              w->config.data.set.path, pyr_dataset_fingerprint(w->data), s.h, s.w, s.c);
+    pyr_print("range           [-1, 1], %d bits%s\n", s.bits,
+              job->dequantise ? "" : ", not dequantised: the samples as they are");
+    if (job->dequantise)
+        pyr_print("dequantisation  U(-2^-%d, 2^-%d) added before analysis, seed %" PRId64 "\n", s.bits,
+                  s.bits, w->typed->seed);
+}
+
+static void print_method(const work *w)
+{
+    const pyr_likelihood_plan *p = &w->job.plan;
+
+    if (p->solver == PYR_LIKELIHOOD_RK45)
+        pyr_print(
+            "solver          probability-flow ODE in log sigma by rk45, tolerance %g relative, %g absolute\n",
+            p->rtol, p->atol);
+    else
+        pyr_print("solver          probability-flow ODE in log sigma by heun, %d steps\n", p->steps);
+    pyr_print("trace           Hutchinson, %d %s probe%s an image\n", p->probes, pyr_probe_names[p->probe],
+              p->probes > 1 ? "s" : "");
+    if (p->bound_terms)
+        pyr_print("bound           variational, %d steps, %d of its terms evaluated\n", p->bound_steps,
+                  p->bound_terms);
+    if (pyr_model_classes(w->model))
+        pyr_print("classes         %s\n", w->job.classes ? "each image with its own" : "none told");
+}
+
+/* ---- the number -------------------------------------------------------------------------------- */
+
+/* "-123.4 +- 1.2" */
+static void mean_text(char text[64], pyr_mean m, int digits)
+{
+    if (isfinite(m.error))
+        snprintf(text, 64, "%.*f +- %.*f", digits, m.mean, digits, m.error);
+    else
+        snprintf(text, 64, "%.*f", digits, m.mean);
+}
+
+static void print_level(const work *w, const pyr_run_likelihood *r, int level)
+{
+    const pyr_level_likelihood *l = &r->level[level];
+    const pyr_pyramid *p = pyr_model_pyramid(w->model);
+    pyr_shape s = pyr_pyramid_variable_shape(p, level);
+    char nats[64], bits[64], bound[64] = "";
+
+    mean_text(nats, l->log_p, 2);
+    mean_text(bits, l->bits, 4);
+    pyr_print(
+        "level %-2d        %dx%dx%d, sigma %g..%g of a deviation of %.4g, prior N(0, %.6g^2): %s nats, %s "
+        "bits a number",
+        level, s.h, s.w, s.c, l->sigma_min, l->sigma_max, l->deviation, l->prior, nats, bits);
+    mean_text(bound, l->bound, 2);
+    if (w->job.plan.bound_terms)
+        pyr_print(", bound %s nats", bound);
+    pyr_print("; NFE %.1f (%d..%d)\n", l->nfe, l->nfe_least, l->nfe_most);
+}
+
+/* One level of several: there is no total. */
+static bool is_term(const pyr_run_likelihood *r)
+{
+    return r->only >= 0 && r->levels > 1;
+}
+
+static void print_total(const work *w, const pyr_run_likelihood *r)
+{
+    bool bound = w->job.plan.bound_terms > 0;
+    char text[64], below[64];
+
+    mean_text(text, r->log_p, 2);
+    mean_text(below, r->log_p_bound, 2);
+    if (is_term(r)) {
+        pyr_print("log p of level %d  %s nats an image", r->only, text);
+        if (bound)
+            pyr_print(", bound %s", below);
+        pyr_print("\n    its own term of the sum over the levels (%s)\n",
+                  r->only == r->levels - 1                                ? "the coarsest image"
+                  : pyr_model_level(w->model, r->only)->level.condition.c ? "given the real coarser image"
+                                                                          : "without a condition");
+        return;
+    }
+    if (!r->exact) {
+        pyr_print("code log-likelihood  %s nats an image", text);
+        if (bound)
+            pyr_print(", bound %s", below);
+        pyr_print(
+            "\n    sum of log p(r_i | l_i) over the levels of the filter %s, smoothed at sigma_min: not a "
+            "likelihood of images; it compares only between models of one filter and sigma_min\n",
+            pyr_filter_names[pyr_pyramid_get(pyr_model_pyramid(w->model))->filter]);
+        return;
+    }
+    pyr_print("log-likelihood  %s nats an image", text);
+    if (bound)
+        pyr_print(", bound %s", below);
+    pyr_print("\n");
+    if (!w->job.dequantise)
+        return;
+    mean_text(text, r->bits_per_dim, 4);
+    mean_text(below, r->bpd_bound, 4);
+    pyr_print("bits/dim        %s", text);
+    if (bound)
+        pyr_print(", bound %s", below);
+    pyr_print("\n");
+}
+
+static void json_mean(pyr_json *json, const char *key, pyr_mean m)
+{
+    pyr_json_open(json, key, '{');
+    pyr_json_real(json, "mean", m.mean);
+    pyr_json_real(json, "standard_error", m.error);
+    pyr_json_close(json, '}');
+}
+
+static void json_method(const work *w, pyr_json *json)
+{
+    const pyr_likelihood_plan *p = &w->job.plan;
+
+    pyr_json_string(json, "solver", pyr_likelihood_solver_names[p->solver]);
+    if (p->solver == PYR_LIKELIHOOD_RK45) {
+        pyr_json_real(json, "rtol", p->rtol);
+        pyr_json_real(json, "atol", p->atol);
+    } else
+        pyr_json_int(json, "steps", p->steps);
+    pyr_json_string(json, "probe", pyr_probe_names[p->probe]);
+    pyr_json_int(json, "probes", p->probes);
+    pyr_json_int(json, "bound_steps", p->bound_terms ? p->bound_steps : 0);
+    pyr_json_int(json, "bound_terms", p->bound_terms);
+    pyr_json_bool(json, "classes", w->job.classes);
+}
+
+static void json_level(const work *w, const pyr_level_likelihood *l, int level, pyr_json *json)
+{
+    pyr_json_open(json, NULL, '{');
+    pyr_json_int(json, "level", level);
+    pyr_json_int(json, "numbers", l->numbers);
+    pyr_json_real(json, "sigma_min", l->sigma_min);
+    pyr_json_real(json, "sigma_max", l->sigma_max);
+    pyr_json_real(json, "deviation", l->deviation);
+    pyr_json_real(json, "prior_deviation", l->prior);
+    json_mean(json, "log_p", l->log_p);
+    json_mean(json, "bits_per_number", l->bits);
+    if (w->job.plan.bound_terms)
+        json_mean(json, "bound", l->bound);
+    pyr_json_real(json, "nfe", l->nfe);
+    pyr_json_int(json, "nfe_least", l->nfe_least);
+    pyr_json_int(json, "nfe_most", l->nfe_most);
+    pyr_json_close(json, '}');
+}
+
+static pyr_status write_json(const work *w, const pyr_run_likelihood *r)
+{
+    pyr_json json = {.indent = 2};
+    const char *filter = pyr_filter_names[pyr_pyramid_get(pyr_model_pyramid(w->model))->filter];
+    bool bound = w->job.plan.bound_terms > 0;
+    char weights[32];
+    pyr_status status;
+
+    snprintf(weights, sizeof weights, "%016" PRIx64, pyr_model_hash(w->model));
+    pyr_json_open(&json, NULL, '{');
+    pyr_json_string(&json, "network", w->typed->network);
+    pyr_json_string(&json, "weights", weights);
+    pyr_json_string(&json, "data", w->config.data.set.path);
+    pyr_json_string(&json, "split", split_words[w->job.split == PYR_SPLIT_TRAIN]);
+    pyr_json_int(&json, "images", r->images);
+    pyr_json_int(&json, "numbers", r->numbers);
+    pyr_json_int(&json, "bits", r->bits);
+    pyr_json_bool(&json, "dequantised", w->job.dequantise);
+    pyr_json_int(&json, "seed", w->typed->seed);
+    pyr_json_string(&json, "filter", r->levels > 1 ? filter : NULL);
+    json_method(w, &json);
+    pyr_json_string(&json, "kind",
+                    is_term(r) ? "log p of one level"
+                    : r->exact ? "log-likelihood"
+                               : "code log-likelihood");
+    if (r->only >= 0)
+        pyr_json_int(&json, "level", r->only);
+    json_mean(&json, "log_p", r->log_p);
+    if (bound)
+        json_mean(&json, "log_p_bound", r->log_p_bound);
+    if (r->exact && !is_term(r) && w->job.dequantise)
+        json_mean(&json, "bits_per_dim", r->bits_per_dim);
+    if (r->exact && !is_term(r) && w->job.dequantise && bound)
+        json_mean(&json, "bits_per_dim_bound", r->bpd_bound);
+    pyr_json_real(&json, "seconds", w->seconds);
+    pyr_json_open(&json, "levels", '[');
+    for (int i = r->levels - 1; i >= 0; i--)
+        if (pyr_model_has(w->model, i))
+            json_level(w, &r->level[i], i, &json);
+    pyr_json_close(&json, ']');
+    pyr_json_close(&json, '}');
+    pyr_text_add(&json.text, "\n");
+    status = json.text.failed ? pyr_fail(PYR_E_NOMEM, "out of memory for %s", w->typed->json)
+                              : pyr_file_replace(w->typed->json, json.text.at, json.text.length);
+    pyr_text_free(&json.text);
+    return status;
+}
+
+/* ---- the command ------------------------------------------------------------------------------- */
+
+/* Each image is told its class, or none: the network must have been trained with it. */
+static pyr_status check_classes(const work *w, pyr_split split)
+{
+    const int32_t *labels = pyr_dataset_labels(w->data, split);
+    const pyr_class_list *list = pyr_model_class_list(w->model);
+    pyr_class_choice unused;
+    char label[16];
+
+    if (!w->typed->classes && list->n && !list->none)
+        return pyr_fail(PYR_E_ARG,
+                        "of which class are the images? Add --classes, which tells each its own: this run "
+                        "was never trained without one (class_dropout is 0)");
+    if (!w->typed->classes || !labels || pyr_dataset_classes(w->data) > list->n)
+        return PYR_OK;
+    for (int64_t i = 0; i < pyr_dataset_count(w->data, split); i++) {
+        snprintf(label, sizeof label, "%d", (int)labels[i]);
+        if (pyr_class_choose(&unused, list, label) != PYR_OK)
+            return pyr_fail_prefix(PYR_E_ARG, "%s, image %" PRId64, w->config.data.set.path, i);
+    }
+    return PYR_OK;
+}
+
+static pyr_status fill_job(work *w)
+{
+    const typed *t = w->typed;
+    pyr_split split = t->split ? PYR_SPLIT_TRAIN : PYR_SPLIT_HELD_OUT;
+    int64_t count = pyr_dataset_count(w->data, split);
+
+    if (count == 0)
+        return pyr_fail(PYR_E_ARG, "%s has no images held out: add --split train", w->config.data.set.path);
+    if (t->rtol + t->atol <= 0)
+        return pyr_fail(PYR_E_ARG, "--rtol and --atol are both 0: one of them must be larger");
+    if (t->bound_terms > t->bound_steps)
+        return pyr_fail(PYR_E_ARG, "--bound-terms is %d, there are only %d (--bound-steps)", t->bound_terms,
+                        t->bound_steps);
+    PYR_TRY(check_classes(w, split));
+    if (t->classes && !pyr_model_classes(w->model))
+        return pyr_fail(PYR_E_ARG, "--classes: this run was trained without classes");
+    if (t->classes && !pyr_dataset_labels(w->data, split))
+        return pyr_fail(PYR_E_ARG, "--classes: %s of %s have no labels%s",
+                        split == PYR_SPLIT_TRAIN ? "the training images" : "the held-out images",
+                        w->config.data.set.path,
+                        split == PYR_SPLIT_HELD_OUT && pyr_dataset_labels(w->data, PYR_SPLIT_TRAIN)
+                            ? ": add --split train, whose images have some, or leave --classes out"
+                            : ": leave --classes out");
+    if (t->classes && pyr_dataset_classes(w->data) > pyr_model_classes(w->model))
+        return pyr_fail(PYR_E_ARG, "--classes: the data have %d classes, the run knows %d",
+                        pyr_dataset_classes(w->data), pyr_model_classes(w->model));
+    w->job = (pyr_likelihood_job){.model = w->model,
+                                  .data = w->data,
+                                  .split = split,
+                                  .n = t->count < count ? t->count : (int)count,
+                                  .seed = (uint64_t)t->seed,
+                                  .dequantise = t->dequantise,
+                                  .classes = t->classes,
+                                  .plan = {.solver = t->solver,
+                                           .rtol = t->rtol,
+                                           .atol = t->atol,
+                                           .steps = t->steps,
+                                           .probe = t->probe,
+                                           .probes = t->probes,
+                                           .bound_steps = t->bound_steps,
+                                           .bound_terms = t->bound_terms},
+                                  .on_progress = show_progress,
+                                  .ctx = w};
+    return PYR_OK;
+}
+
+/* What a likelihood is not defined for is left out. */
+static void plain_sampling(pyr_config *config)
+{
+    for (int i = 0; i < config->pyramid.levels; i++) {
+        config->level[i].sampler_guidance = 1;
+        config->level[i].sampler_augmentation = 0;
+    }
+}
+
+static pyr_status run_likelihood(void *at, pyr_parsed *parsed)
+{
+    typed *t = at;
+    work w = {.typed = t, .bar = pyr_bar_new()};
+    pyr_run_likelihood result;
+    pyr_settings *settings = NULL;
+    pyr_kernels *k = NULL;
+    pyr_status status = PYR_OK;
+
+    if (!*t->network)
+        return pyr_fail(PYR_E_ARG, "which run? Add --network runs/NAME");
+    PYR_TRY(pyr_output_possible(t->json));
+    if (!pyr_option_given(parsed, "precision"))
+        t->machine.precision = "f32"; /* bf16's rounding is noise in the trace */
+    PYR_TRY_OUT(pyr_run_settings(&settings, t->network));
+    PYR_TRY_OUT(pyr_options_apply(parsed, settings));
+    PYR_TRY_OUT(pyr_config_get(&w.config, settings));
+    PYR_TRY_OUT(pyr_check_level(&w.config, t->level));
+    plain_sampling(&w.config);
+    PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
+    PYR_TRY_OUT(pyr_model_open_level(&w.model, k, t->network, NULL, &w.config, t->level));
+    PYR_TRY_OUT(pyr_open_data(&w.data, &w.config.data.set, &w.bar));
+    PYR_TRY_OUT(pyr_check_data_shape(w.data, w.config.data.set.path, pyr_model_image(w.model, 0)));
+    PYR_TRY_OUT(fill_job(&w));
+    if (!w.config.data.dequantise && t->dequantise)
+        pyr_bar_line(&w.bar,
+                     "note: the run was trained on images that were not dequantised (data.dequantise), so "
+                     "its likelihood will be low at the finest noise levels");
+    pyr_stop_on_signals();
+    w.start = pyr_now();
+    PYR_TRY_OUT(pyr_likelihood_run(&result, &w.job));
+    w.seconds = pyr_now() - w.start;
+    pyr_bar_line(&w.bar, "%d images in %.1f s, peak memory %.1f MiB", w.job.n, w.seconds, pyr_peak_mib());
+    print_images(&w);
+    print_method(&w);
+    for (int i = result.levels - 1; i >= 0; i--)
+        if (pyr_model_has(w.model, i))
+            print_level(&w, &result, i);
+    print_total(&w, &result);
+    if (*t->json)
+        PYR_TRY_OUT(write_json(&w, &result));
+out:
+    pyr_bar_end(&w.bar);
+    if (status == PYR_E_STOPPED)
+        status = pyr_fail(PYR_E_STOPPED, "stopped: there is no result");
+    pyr_dataset_free(w.data);
+    pyr_model_free(w.model);
+    pyr_kernels_free(k);
+    pyr_settings_free(settings);
+    return status;
+}
+
+#define NUMBER(name_, argument_, at, standard_, min_, max_, help_)                                           \
+    {                                                                                                        \
+        .name = name_, .argument = argument_, .type = PYR_SETTING_INT, .target = &(at),                      \
+        .standard = standard_, .min = min_, .max = max_, .help = help_                                       \
+    }
+
+pyr_status pyr_command_likelihood(int argc, char **argv)
+{
+    typed t;
+    const pyr_option table[] = {
+        PYR_NETWORK_OPTION(t.network),
+        PYR_LEVEL_OPTION(t.level,
+                         "this level's own term only (0: the finest), whatever the other levels are"),
+        {.name = "data",
+         .argument = "PATH",
+         .setting = "data.path",
+         .help = "images; without it those that the run was trained on"},
+        {.name = "split",
+         .argument = "PART",
+         .type = PYR_SETTING_CHOICE,
+         .target = &t.split,
+         .standard = "held-out",
+         .choices = split_words,
+         .help = "held-out (the test set, if there is one) or train"},
+        NUMBER("count", "N", t.count, "256", 1, 1e9, "images, evenly spaced over that part"),
+        {.name = "solver",
+         .argument = "NAME",
+         .type = PYR_SETTING_CHOICE,
+         .target = &t.solver,
+         .standard = "rk45",
+         .choices = pyr_likelihood_solver_names,
+         .help = "rk45 (adaptive, for each image by itself) or heun (--steps)"},
+        {.name = "rtol",
+         .argument = "T",
+         .type = PYR_SETTING_REAL,
+         .target = &t.rtol,
+         .standard = "1e-3",
+         .min = 0,
+         .max = 1,
+         .help = "rk45: relative tolerance of a step"},
+        {.name = "atol",
+         .argument = "T",
+         .type = PYR_SETTING_REAL,
+         .target = &t.atol,
+         .standard = "1e-3",
+         .min = 0,
+         .max = 1,
+         .help = "rk45: absolute tolerance, of x and of nats a number"},
+        NUMBER("steps", "N", t.steps, "100", 1, PYR_MAX_STEPS, "heun: steps, of two evaluations each"),
+        {.name = "probe",
+         .argument = "KIND",
+         .type = PYR_SETTING_CHOICE,
+         .target = &t.probe,
+         .standard = "rademacher",
+         .choices = pyr_probe_names,
+         .help = "rademacher (-1 or 1) or gaussian"},
+        NUMBER("probes", "N", t.probes, "1", 1, PYR_MAX_PROBES, "of each image, the same along its path"),
+        NUMBER("bound-steps", "T", t.bound_steps, "1000", 1, PYR_MAX_STEPS,
+               "steps of the discrete-time model that the variational bound is of"),
+        NUMBER("bound-terms", "N", t.bound_terms, "50", 0, PYR_MAX_STEPS,
+               "of its terms that are evaluated, evenly drawn; 0: no bound"),
+        {.name = "sigma-min",
+         .argument = "S",
+         .setting = "level.sampler.sigma_min",
+         .help =
+             "where the ODE starts, in standard deviations of the level; without it the run's sampling's"},
+        {.name = "sigma-max", .argument = "S", .setting = "level.sampler.sigma_max", .help = "where it ends"},
+        {.name = "dequantise",
+         .type = PYR_SETTING_BOOL,
+         .target = &t.dequantise,
+         .standard = "true",
+         .help = "spread samples of b bits over their cells; without it there are no bits/dim"},
+        {.name = "classes",
+         .type = PYR_SETTING_BOOL,
+         .target = &t.classes,
+         .standard = "false",
+         .help = "of a class-conditional run: tell it each image's class"},
+        {.name = "seed",
+         .argument = "N",
+         .type = PYR_SETTING_COUNT,
+         .target = &t.seed,
+         .standard = "0",
+         .min = 0,
+         .max = 9e15,
+         .help = "of dequantisation, probes and the bound's noise"},
+        {.name = "json",
+         .argument = "FILE",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.json,
+         .standard = "",
+         .help = "write all figures there, too"},
+        PYR_MACHINE_OPTIONS(t.machine),
+    };
+    const pyr_options options = {
+        .command = "likelihood",
+        .summary =
+            "How probable a trained run says that images are: bits/dim with its standard error, per level "
+            "and in total, by the probability-flow ODE and a variational bound. A haar pyramid and a single "
+            "resolution have the likelihood of images; other filters have that of their code. Computed in "
+            "f32 unless --precision says otherwise.",
+        .examples =
+            "  pyrdiff likelihood --network runs/fashion-mnist-haar --count 1000\n"
+            "  pyrdiff likelihood --network runs/fashion-mnist-haar --probes 4 --rtol 1e-5 --json FILE\n"
+            "  pyrdiff likelihood --network runs/fashion-mnist --level 1         what level 1 alone adds\n",
+        .table = table,
+        .n = sizeof table / sizeof *table,
+        .sections = pyr_all_sections(),
+        .n_sections = PYR_SECTIONS};
+
+    return pyr_run_command(&options, argc, argv, run_likelihood, &t);
+}

@@ -1,0 +1,113 @@
+/* cmd_reconstruct.c - pyrdiff reconstruct: a picture from its codes. */
+#include "cli/cli.h"
+
+#include "base/mem.h"
+#include "cli/codes_file.h"
+#include "pictures/image_file.h"
+#include "pictures/pixels.h"
+#include "pictures/png_file.h"
+#include "terminal/output.h"
+#include <math.h>
+#include <string.h>
+
+/* How far the values are from those of the pixels they became. */
+typedef struct rounding {
+    size_t n, inexact;
+    double largest; /* in steps from one pixel value to the next */
+} rounding;
+
+/* A row at a time, so that no second picture of floats is needed. */
+static pyr_status to_image(pyr_image *image, const float *pixels, rounding *r)
+{
+    size_t row = (size_t)image->w * (size_t)image->c;
+    double step = image->bits == 16 ? 0x1p-15 : 0x1p-7;
+    float *back;
+
+    PYR_TRY(pyr_new(&back, row, sizeof *back, "a row of a picture"));
+    for (size_t y = 0; y < (size_t)image->h; y++, pixels += row) {
+        if (image->bits == 16) {
+            uint16_t *to = (uint16_t *)image->at + y * row;
+
+            pyr_pixels_to_words(to, pixels, row);
+            pyr_pixels_from_words(back, to, row);
+        } else {
+            uint8_t *to = (uint8_t *)image->at + y * row;
+
+            pyr_pixels_to_bytes(to, pixels, row);
+            pyr_pixels_from_bytes(back, to, row);
+        }
+        for (size_t i = 0; i < row; i++) {
+            r->inexact += back[i] != pixels[i];
+            r->largest = fmax(r->largest, fabs((double)pixels[i] - (double)back[i]) / step);
+        }
+        r->n += row;
+    }
+    pyr_free(back);
+    return PYR_OK;
+}
+
+static pyr_status reconstruct(const char *folder, const char *picture)
+{
+    pyr_codes codes = {0};
+    pyr_image image = {0};
+    float *pixels = NULL;
+    pyr_text text = {0};
+    rounding r = {0};
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_codes_read(&codes, folder));
+    pyr_codes_describe(&codes, &text);
+    PYR_TRY_OUT(pyr_image_new(&image, codes.h, codes.w, codes.c, codes.bits, folder));
+    PYR_TRY_OUT(
+        pyr_new(&pixels, (size_t)codes.h * (size_t)codes.w * (size_t)codes.c, sizeof *pixels, "a picture"));
+    PYR_TRY_OUT(pyr_reconstruct(pixels, &codes));
+    pyr_codes_free(&codes);
+    PYR_TRY_OUT(to_image(&image, pixels, &r));
+    PYR_TRY_OUT(pyr_png_write(picture, &image, NULL, 0));
+    pyr_print("%s: %s\n", picture, text.at ? text.at : "");
+    if (r.inexact == 0)
+        pyr_print("exact: all %zu values are whole pixel values\n", r.n);
+    else
+        pyr_print("not exact: %zu of %zu values are not whole pixel values and were rounded, by up to %.3g\n",
+                  r.inexact, r.n, r.largest);
+out:
+    pyr_text_free(&text);
+    pyr_codes_free(&codes);
+    pyr_image_free(&image);
+    pyr_free(pixels);
+    return status;
+}
+
+pyr_status pyr_command_reconstruct(int argc, char **argv)
+{
+    const pyr_options options = {
+        .command = "reconstruct",
+        .arguments = "CODES_DIR PICTURE.png",
+        .least = 2,
+        .most = 2,
+        .summary = "Put a picture together again from the " PYR_CODES_NAME " of pyrdiff decompose. It has "
+                   "the bits and channels of the "
+                   "original, and its pixels bit "
+                   "for bit.",
+        .examples = "  pyrdiff reconstruct codes photo2.png\n",
+    };
+    pyr_parsed parsed;
+    pyr_status status;
+    const char *dot;
+
+    PYR_TRY_OUT(pyr_options_parse(&parsed, &options, argc, argv));
+    if (parsed.help) {
+        status = pyr_print_help(&options);
+        goto out;
+    }
+    dot = strrchr(parsed.arguments[1], '.');
+    if (!dot || !pyr_image_named(parsed.arguments[1]) || (dot[1] | 32) != 'p') {
+        status =
+            pyr_fail(PYR_E_ARG, "%s: a PNG is written, the name should end in .png", parsed.arguments[1]);
+        goto out;
+    }
+    PYR_TRY_OUT(reconstruct(parsed.arguments[0], parsed.arguments[1]));
+out:
+    pyr_parsed_free(&parsed);
+    return status;
+}

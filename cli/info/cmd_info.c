@@ -1,0 +1,203 @@
+/* cmd_info.c - pyrdiff info: describe a run, a model, codes, a data set, the settings, or the program; check a
+ * model. Here: the options, and all but runs (info_run.c), models (info_model.c), pipelines (info_pipeline.c)
+ * and data (info_data.c). */
+#include "cli/info/info.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/version.h"
+#include "cascade/run.h"
+#include "cli/codes_file.h"
+#include "diffusers/pipeline.h"
+#include "kernels/cpu/onednn.h"
+#include "terminal/output.h"
+#include <inttypes.h>
+#include <string.h>
+
+pyr_status pyr_info_no_memory(const char *path)
+{
+    return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", path);
+}
+
+bool pyr_info_holds(const char *folder, const char *name)
+{
+    char *path = pyr_path_join(folder, name);
+    bool there = path && pyr_is_file(path);
+
+    pyr_free(path);
+    return there;
+}
+
+int pyr_info_halved(int side, int level)
+{
+    while (level-- > 0)
+        side = (side + 1) / 2;
+    return side;
+}
+
+/* ---- the program ------------------------------------------------------------------------------ */
+
+static pyr_status info_program(void)
+{
+    static const char *const backends[] = {"cpu", "cuda", "ref", "ref-double"};
+    static const char *const what[] = {"oneDNN and vector loops", "cuDNN, cuBLAS and CUDA C",
+                                       "plain loops, float", "plain loops, double"};
+
+    pyr_print("pyrdiff     %s (sources %s)\n", pyr_version(), pyr_version_sources());
+    pyr_print("compiler    %s\n", pyr_compiler());
+    pyr_print("libraries   %s\n", pyr_onednn_version());
+    for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
+        pyr_kernels *k;
+
+        if (pyr_kernels_open(&k, backends[i], 1) == PYR_OK)
+            pyr_print("%-12s%s (%s)%s%s\n", i ? "" : "backends", backends[i], what[i], k->device ? ": " : "",
+                      k->device ? k->device : "");
+        else
+            pyr_print("%-12s%s\n", i ? "" : "backends", pyr_error());
+        pyr_kernels_free(k);
+    }
+    pyr_print("processors  %d\n", pyr_processors());
+    return PYR_OK;
+}
+
+/* ---- the settings ----------------------------------------------------------------------------- */
+
+static pyr_status info_settings(bool markdown)
+{
+    pyr_text text = {0};
+    pyr_status status = PYR_OK;
+
+    pyr_settings_document(pyr_all_sections(), PYR_SECTIONS, markdown, &text);
+    if (text.failed)
+        status = pyr_fail(PYR_E_NOMEM, "out of memory: the list of settings");
+    else
+        pyr_print_lines(text.at);
+    pyr_text_free(&text);
+    return status;
+}
+
+/* ---- which of them ---------------------------------------------------------------------------- */
+
+static pyr_status info_codes(const char *path)
+{
+    pyr_codes codes;
+    pyr_text text = {0};
+    pyr_status status = pyr_codes_read(&codes, path);
+
+    if (status == PYR_OK) {
+        pyr_codes_describe(&codes, &text);
+        pyr_print("%s: the codes of a picture, %s\n", path, text.at ? text.at : "");
+    }
+    pyr_text_free(&text);
+    pyr_codes_free(&codes);
+    return status;
+}
+
+static pyr_status info_path(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    bool folder = pyr_is_folder(path), run;
+
+    PYR_TRY(pyr_run_exists(&run, path));
+    if (run)
+        return pyr_info_run(path);
+    if (pyr_pipeline_exists(path))
+        return pyr_info_pipeline(path);
+    if (strcmp(name, PYR_CODES_NAME) == 0 || (folder && pyr_info_holds(path, PYR_CODES_NAME)))
+        return info_codes(path);
+    if (folder && !pyr_info_holds(path, "config.json") && !pyr_info_holds(path, "unet/config.json"))
+        return pyr_fail(PYR_E_IO,
+                        "%s is neither a run (with pyrdiff.cfg), a model (with config.json) nor codes of a "
+                        "picture; if it holds images: pyrdiff info --data %s",
+                        path, path);
+    return pyr_info_model(path);
+}
+
+pyr_status pyr_command_info(int argc, char **argv)
+{
+    const char *check;
+    bool settings, markdown;
+    pyr_machine machine;
+    pyr_parsed parsed;
+    pyr_status status;
+    const pyr_option table[] = {
+        {.name = "check",
+         .argument = "UNET_DIR",
+         .type = PYR_SETTING_TEXT,
+         .target = &check,
+         .standard = "",
+         .help = "load a UNet2DModel and compare it with the answer stored in its io.safetensors; without "
+                 "one, run it once"},
+        {.name = "settings",
+         .type = PYR_SETTING_BOOL,
+         .target = &settings,
+         .standard = "false",
+         .help = "list every setting that a configuration or --set may hold, with default and bounds"},
+        {.name = "markdown",
+         .type = PYR_SETTING_BOOL,
+         .target = &markdown,
+         .standard = "false",
+         .help = "with --settings: as the tables of docs/settings.md"},
+        {.name = "data", .argument = "PATH", .setting = "data.path", .help = "describe a data set"},
+        {.name = "channels", .argument = "N", .setting = "data.channels"},
+        {.name = "resize", .argument = "HxW", .setting = "data.resize"},
+        {.name = "crop", .setting = "data.crop"},
+        {.name = "skip-bad", .setting = "data.skip_bad"},
+        {.name = "held-out", .argument = "N", .setting = "data.held_out"},
+        {.name = "split", .argument = "WORD", .setting = "data.split"},
+        {.name = "classes", .argument = "WORD", .setting = "data.classes"},
+        PYR_MACHINE_OPTIONS(machine),
+    };
+    const pyr_options options = {
+        .command = "info",
+        .arguments = "[PATH]",
+        .most = 1,
+        .summary = "Describe what is at PATH: a run, a model (folder of a UNet2DModel or of a pipeline, or "
+                   "its .safetensors), or codes of a picture. Without PATH: this program. With --check the "
+                   "exit status is 1 when the model is not as it should be.",
+        .examples = "  pyrdiff info runs/fashion-mnist\n"
+                    "  pyrdiff info runs/fashion-mnist/level-0\n"
+                    "  pyrdiff info --check tests/golden/unet2d/ddpm_like --backend ref\n"
+                    "  pyrdiff info --data photos --skip-bad\n"
+                    "  pyrdiff info --data cifar10-32x32.zip\n"
+                    "  pyrdiff info --settings\n",
+        .table = table,
+        .n = sizeof table / sizeof *table,
+        .sections = &pyr_data_section,
+        .n_sections = 1,
+    };
+    bool data, checks;
+
+    PYR_TRY_OUT(pyr_options_parse(&parsed, &options, argc, argv));
+    if (parsed.help) {
+        status = pyr_print_help(&options);
+        goto out;
+    }
+    data = pyr_option_given(&parsed, "data");
+    checks = pyr_option_given(&parsed, "check");
+    for (size_t i = 0; i < parsed.n_typed && !data; i++) {
+        const pyr_option *option = parsed.typed[i].option;
+
+        if (!option || option->setting) {
+            status =
+                pyr_fail(PYR_E_ARG, "--%s is for --data, which is not given", option ? option->name : "set");
+            goto out;
+        }
+    }
+    if ((parsed.n_arguments > 0) + checks + data + settings > 1)
+        status = pyr_fail(PYR_E_ARG,
+                          "one of PATH, --check, --data and --settings at a time (see pyrdiff info --help)");
+    else if (markdown && !settings)
+        status = pyr_fail(PYR_E_ARG, "--markdown is for --settings, which is not given");
+    else if (settings)
+        status = info_settings(markdown);
+    else if (checks)
+        status = pyr_info_check(check, &machine);
+    else if (data)
+        status = pyr_info_data(&parsed);
+    else
+        status = parsed.n_arguments ? info_path(parsed.arguments[0]) : info_program();
+out:
+    pyr_parsed_free(&parsed);
+    return status;
+}

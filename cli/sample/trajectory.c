@@ -1,0 +1,166 @@
+#include "cli/sample/trajectory.h"
+
+#include "base/mem.h"
+#include "pictures/grid.h"
+#include <math.h>
+
+enum { MOMENTS = 10, ROWS = 2, FRAMES = MOMENTS * ROWS };
+
+/* What one lane is at. */
+typedef struct lane_at {
+    pyr_trajectory *t;
+    pyr_model_turn turn;
+    int calls;              /* of the hook at this level */
+    void *variable, *image; /* backend memory */
+} lane_at;
+
+struct pyr_trajectory {
+    const pyr_model *model;
+    pyr_model_hand hand;
+    int batch, lanes;
+    lane_at *lane;                /* [lanes] */
+    float *frame[PYR_MAX_LEVELS]; /* batch x ROWS x MOMENTS images of the level */
+};
+
+static size_t image_size(const pyr_model *model, int level)
+{
+    return pyr_count(pyr_model_image(model, level));
+}
+
+/* ---- looking on -------------------------------------------------------------------------------- */
+
+/* Frame (row, moment) of this turn's images, from x times `scale` in standardised units. */
+static pyr_status put_frame(const lane_at *at, int row, int moment, double scale, const void *x)
+{
+    const pyr_model_turn *turn = &at->turn;
+    pyr_kernels *k = pyr_model_kernels(turn->model);
+    const pyr_sampled_level *s = pyr_model_level(turn->model, turn->level);
+    size_t size = image_size(turn->model, turn->level), real = pyr_type_size(k->real);
+    float *to = at->t->frame[turn->level] + ((size_t)turn->first * FRAMES + row * MOMENTS + moment) * size;
+
+    k->combine(k, at->variable, 1, &scale, &x, (size_t)turn->n * pyr_count(s->level.variable));
+    PYR_TRY(pyr_level_destandardise(&s->level, k, turn->n, at->variable, s->vector));
+    pyr_pyramid_synthesize(pyr_model_pyramid(turn->model), turn->level, turn->n, turn->coarse,
+                           turn->condition, at->variable, at->image, turn->scratch);
+    for (int i = 0; i < turn->n; i++)
+        PYR_TRY(pyr_download_floats(k, to + (size_t)i * FRAMES * size,
+                                    (const char *)at->image + (size_t)i * size * real, size));
+    return PYR_OK;
+}
+
+static pyr_status look(void *ctx, int step, double s, void *x, const void *denoised)
+{
+    const lane_at *at = ctx;
+
+    for (int m = 0; m < MOMENTS; m++) {
+        if ((m * (at->calls - 1) + (MOMENTS - 1) / 2) / (MOMENTS - 1) != step)
+            continue;
+        PYR_TRY(put_frame(at, 0, m, 1 / sqrt(1 + s * s), x));
+        PYR_TRY(put_frame(at, 1, m, 1, denoised));
+    }
+    return PYR_OK;
+}
+
+static pyr_status begin_level(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
+{
+    pyr_trajectory *t = ctx;
+    lane_at *at = &t->lane[turn->lane];
+    const pyr_sampler *sampler = &pyr_model_level(turn->model, turn->level)->level.settings.sampler;
+    int steps = sampler->kind == PYR_RK45 && sampler->steps == 1 ? 2 : sampler->steps;
+
+    at->t = t;
+    at->turn = *turn;
+    at->calls = sampler->undenoised ? steps - 1 : steps;
+    draw->after = look;
+    draw->after_ctx = at;
+    return PYR_OK;
+}
+
+const pyr_model_hand *pyr_trajectory_hand(const pyr_trajectory *t)
+{
+    return &t->hand;
+}
+
+/* ---- memory ------------------------------------------------------------------------------------ */
+
+int pyr_trajectory_batch(const pyr_model *model, int batch)
+{
+    const double most = 256 << 20;
+    double bytes = 0;
+
+    for (int i = 0; i < pyr_model_levels(model); i++)
+        bytes += (double)(image_size(model, i) * FRAMES * sizeof(float));
+    return batch * bytes <= most ? batch : (int)fmax(1, most / bytes);
+}
+
+static pyr_status allocate(pyr_trajectory *t)
+{
+    pyr_kernels *k = pyr_model_kernels(t->model);
+    size_t variable = 0, image = 0, n = (size_t)pyr_model_batch(t->model) * pyr_type_size(k->real);
+
+    for (int i = 0; i < pyr_model_levels(t->model); i++) {
+        size_t size = image_size(t->model, i),
+               count = pyr_count(pyr_model_level(t->model, i)->level.variable);
+
+        image = size > image ? size : image;
+        variable = count > variable ? count : variable;
+        PYR_TRY(pyr_new(&t->frame[i], (size_t)t->batch * FRAMES * size, sizeof(float), "trajectories"));
+    }
+    PYR_TRY(pyr_new(&t->lane, (size_t)t->lanes, sizeof *t->lane, "trajectories"));
+    for (int i = 0; i < t->lanes; i++) {
+        PYR_TRY(k->alloc(k, &t->lane[i].variable, n * variable, "trajectories"));
+        PYR_TRY(k->alloc(k, &t->lane[i].image, n * image, "trajectories"));
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_trajectory_new(pyr_trajectory **out, const pyr_model *model, int batch)
+{
+    pyr_trajectory *t;
+    pyr_status status;
+
+    *out = NULL;
+    PYR_TRY(pyr_new(&t, 1, sizeof *t, "trajectories"));
+    t->model = model;
+    t->batch = batch;
+    t->lanes = pyr_model_kernels(model)->lanes;
+    t->hand = (pyr_model_hand){.ctx = t, .before = begin_level};
+    status = allocate(t);
+    if (status != PYR_OK)
+        pyr_trajectory_free(t);
+    else
+        *out = t;
+    return status;
+}
+
+void pyr_trajectory_free(pyr_trajectory *t)
+{
+    if (!t)
+        return;
+    for (int i = 0; t->lane && i < t->lanes; i++) {
+        pyr_kernels *k = pyr_model_kernels(t->model);
+
+        k->release(k, t->lane[i].variable);
+        k->release(k, t->lane[i].image);
+    }
+    for (int i = 0; i < PYR_MAX_LEVELS; i++)
+        pyr_free(t->frame[i]);
+    pyr_free(t->lane);
+    pyr_free(t);
+}
+
+pyr_status pyr_trajectory_write(const pyr_trajectory *t, const char *path, int j, int zoom,
+                                const pyr_png_text *text, size_t texts)
+{
+    int levels = pyr_model_levels(t->model);
+    pyr_panel panel[PYR_MAX_LEVELS];
+
+    for (int i = 0; i < levels; i++) {
+        pyr_shape s = pyr_model_image(t->model, i);
+
+        panel[levels - 1 - i] =
+            (pyr_panel){t->frame[i] + (size_t)j * FRAMES * pyr_count(s), FRAMES, s.h, s.w, s.c};
+    }
+    return pyr_grid_write(path, panel, levels, (pyr_grid_style){.rows = ROWS, .cols = MOMENTS, .zoom = zoom},
+                          text, texts);
+}

@@ -1,0 +1,79 @@
+/* cmd_colorize.c - pyrdiff colorize */
+#include "base/mem.h"
+#include "cli/tasks/tasking.h"
+#include "tasks/known.h"
+
+typedef struct typed {
+    pyr_task_typed task;
+    int repeats;
+} typed;
+
+static pyr_status show(pyr_tasking *t, const float *image)
+{
+    pyr_shape s = pyr_model_image(t->model, 0);
+    size_t pixels = (size_t)s.h * (size_t)s.w;
+    float *grey;
+    pyr_status status;
+
+    PYR_TRY(pyr_new(&grey, pixels, sizeof *grey, "a picture"));
+    for (size_t i = 0; i < pixels; i++)
+        grey[i] = (image[3 * i] + image[3 * i + 1] + image[3 * i + 2]) / 3;
+    PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s.h, s.w, s.c));
+    PYR_TRY_OUT(pyr_tasking_show(t, grey, 1, s.h, s.w, 1));
+out:
+    pyr_free(grey);
+    return status;
+}
+
+static pyr_status run_colorize(void *at, pyr_parsed *parsed)
+{
+    const typed *o = at;
+    pyr_tasking t = {0};
+    pyr_known *known = NULL;
+    float *image = NULL;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_tasking_open(&t, "colorize", &o->task, parsed));
+    PYR_TRY_OUT(pyr_task_picture(&image, &t, parsed->arguments[0], 0));
+    PYR_TRY_OUT(pyr_known_new_grey(&known, t.model, image, o->repeats));
+    PYR_TRY_OUT(pyr_tasking_draw(&t, &(pyr_task_draw){.hand = pyr_known_hand(known)}));
+    PYR_TRY_OUT(show(&t, image));
+    PYR_TRY_OUT(pyr_tasking_finish(&t));
+out:
+    pyr_known_free(known);
+    pyr_free(image);
+    pyr_tasking_close(&t);
+    return status;
+}
+
+pyr_status pyr_command_colorize(int argc, char **argv)
+{
+    typed t;
+    const pyr_option table[] = {
+        {.name = "repeats",
+         .argument = "N",
+         .type = PYR_SETTING_INT,
+         .target = &t.repeats,
+         .standard = "2",
+         .min = 1,
+         .max = 100,
+         .help = "how often each step is done, with noise in between (RePaint)"},
+        PYR_TASK_OPTIONS_SEEDS(t.task, "0-7"),
+    };
+    const pyr_options options = {
+        .command = "colorize",
+        .arguments = "IMAGE",
+        .least = 1,
+        .most = 1,
+        .summary =
+            "Give colours to a picture. Its grey, (R + G + B)/3, stays as it is up to the rounding to 8 "
+            "bits; of a picture in colour only that is looked at. One PNG per seed, and colorize.png: the "
+            "picture, its grey, the results.",
+        .examples = "  pyrdiff colorize horse.png --network runs/cifar10 --seeds 0-7 --outdir out\n",
+        .table = table,
+        .n = sizeof table / sizeof *table,
+        .sections = pyr_all_sections(),
+        .n_sections = PYR_SECTIONS};
+
+    return pyr_run_command(&options, argc, argv, run_colorize, &t);
+}

@@ -1,0 +1,193 @@
+/* cmd_encode.c - pyrdiff encode */
+#include "base/file.h"
+#include "base/mem.h"
+#include "cli/tasks/tasking.h"
+#include "pictures/pixels.h"
+#include "tasks/latent.h"
+#include "terminal/output.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct typed {
+    pyr_task_typed task;
+    const char *decode;
+    double tolerance;
+} typed;
+
+static pyr_status read_all(float **out, pyr_tasking *t, const char *const *paths, int n)
+{
+    size_t size = pyr_count(pyr_model_image(t->model, 0));
+
+    PYR_TRY(pyr_new(out, (size_t)n * size, sizeof **out, "pictures"));
+    for (int i = 0; i < n; i++) {
+        float *one;
+
+        PYR_TRY(pyr_task_picture(&one, t, paths[i], 0));
+        memcpy(*out + (size_t)i * size, one, size * sizeof *one);
+        pyr_free(one);
+    }
+    return PYR_OK;
+}
+
+/* Mean and spread of latents in units of the largest noise level: a good model makes standard normals. */
+static void print_latent(const pyr_tasking *t, const pyr_latent *latent)
+{
+    for (int level = latent->levels - 1; level >= 0; level--) {
+        const pyr_sampled_level *l = pyr_model_level(t->model, level);
+        size_t n = (size_t)latent->n * pyr_count(l->level.variable);
+        double s = pyr_schedule_s(&l->schedule, pyr_schedule_t_max(&l->schedule)), mean = 0, square = 0;
+
+        for (size_t i = 0; i < n; i++)
+            mean += latent->at[level][i] / s / (double)n;
+        for (size_t i = 0; i < n; i++)
+            square += pow(latent->at[level][i] / s - mean, 2) / (double)n;
+        pyr_print("level %d: latent %dx%dx%d, mean %.3f, standard deviation %.3f\n", level,
+                  l->level.variable.h, l->level.variable.w, l->level.variable.c, mean, sqrt(square));
+    }
+}
+
+static void print_error(const char *path, const float *image, const float *again, size_t n)
+{
+    double square = 0, most = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        double off = 128 * ((double)again[i] - (double)image[i]);
+
+        square += off * off / (double)n;
+        most = fmax(most, fabs(off));
+    }
+    pyr_print("%s: there and back is off by %.3f grey values (rms), at most %.2f\n", path, sqrt(square),
+              most);
+}
+
+static pyr_status encode(pyr_tasking *t, const typed *o, const float *images, int label, pyr_latent *latent)
+{
+    char *path = NULL;
+    double nfe;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_latent_encode(latent, t->model, (int)t->n, images, label, o->tolerance, &nfe));
+    pyr_bar_line(&t->bar, "%zu picture%s encoded, %.0f evaluations each", t->n, t->n == 1 ? "" : "s", nfe);
+    print_latent(t, latent);
+    path = pyr_path_join(t->outdir, "latents.safetensors");
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    PYR_TRY_OUT(pyr_latent_write(path, latent, t->model));
+    pyr_print("%s\n", path);
+out:
+    pyr_free(path);
+    return status;
+}
+
+static pyr_status read_latents(pyr_tasking *t, const char *path, pyr_latent *latent)
+{
+    bool same;
+
+    PYR_TRY(pyr_latent_read(latent, path, t->model, &same));
+    if (!same)
+        pyr_bar_line(&t->bar, "%s was made with other weights than this run's: other pictures come out",
+                     path);
+    return pyr_tasking_unseeded(t, latent->n);
+}
+
+static pyr_status decode(pyr_tasking *t, const pyr_latent *latent)
+{
+    size_t size = pyr_count(pyr_model_image(t->model, 0));
+    pyr_from_latent from = {0};
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_from_latent_new(&from, t->model, latent));
+    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hand = &from.hand, .first = &from.first}));
+    for (size_t i = 0; i < t->n; i++) {
+        char name[40];
+
+        snprintf(name, sizeof name, "decoded-%03zu", i);
+        PYR_TRY_OUT(pyr_tasking_write(t, name, t->drawn + i * size, 0));
+    }
+out:
+    pyr_from_latent_free(&from);
+    return status;
+}
+
+static pyr_status run_encode(void *at, pyr_parsed *parsed)
+{
+    const typed *o = at;
+    int n = (int)parsed->n_arguments;
+    pyr_tasking t = {0};
+    pyr_latent latent = {0};
+    float *images = NULL;
+    int label;
+    pyr_shape s;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_tasking_settings(&t, "encode", &o->task, parsed));
+    if ((n > 0) == (*o->decode != 0)) {
+        status = pyr_fail(PYR_E_ARG, n ? "IMAGE and --decode: give one of the two"
+                                       : "what is to be encoded? Add IMAGE, or --decode FILE");
+        goto out;
+    }
+    PYR_TRY_OUT(pyr_tasking_ode(&t, true, o->tolerance));
+    PYR_TRY_OUT(pyr_tasking_model(&t));
+    PYR_TRY_OUT(pyr_tasking_one_class(&t, &label));
+    s = pyr_model_image(t.model, 0);
+    if (n) {
+        PYR_TRY_OUT(pyr_tasking_unseeded(&t, n));
+        PYR_TRY_OUT(read_all(&images, &t, parsed->arguments, n));
+        PYR_TRY_OUT(encode(&t, o, images, label, &latent));
+        PYR_TRY_OUT(pyr_tasking_show(&t, images, n, s.h, s.w, s.c));
+    } else
+        PYR_TRY_OUT(read_latents(&t, o->decode, &latent));
+    PYR_TRY_OUT(decode(&t, &latent));
+    for (int i = 0; i < n; i++)
+        print_error(parsed->arguments[i], images + (size_t)i * pyr_count(s),
+                    t.drawn + (size_t)i * pyr_count(s), pyr_count(s));
+    PYR_TRY_OUT(pyr_tasking_show(&t, t.drawn, (int)t.n, s.h, s.w, s.c));
+    PYR_TRY_OUT(pyr_tasking_write_sheet(&t));
+out:
+    pyr_latent_free(&latent);
+    pyr_free(images);
+    pyr_tasking_close(&t);
+    return status;
+}
+
+pyr_status pyr_command_encode(int argc, char **argv)
+{
+    typed t = {0};
+    const pyr_option table[] = {
+        {.name = "decode",
+         .argument = "FILE",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.decode,
+         .standard = "",
+         .help = "draw the images of these latents; nothing is encoded"},
+        {.name = "tolerance",
+         .argument = "T",
+         .type = PYR_SETTING_REAL,
+         .target = &t.tolerance,
+         .standard = "1e-4",
+         .min = 1e-10,
+         .max = 1,
+         .help = "of the solver (RK45), relative and absolute, there and back"},
+        PYR_TASK_OPTIONS(t.task),
+    };
+    const pyr_options options = {
+        .command = "encode",
+        .arguments = "[IMAGE ...]",
+        .least = 0,
+        .most = PYR_TASK_IMAGES,
+        .summary =
+            "Make noise of pictures by the probability-flow ODE, level by level, and pictures of it again. "
+            "DIR/latents.safetensors holds the noise; DIR/decoded-000.png and so on are what comes back, "
+            "encode.png shows both, and how far they are apart is printed.",
+        .examples =
+            "  pyrdiff encode shirt.png shoe.png --network runs/fashion-mnist --outdir out\n"
+            "  pyrdiff encode --decode out/latents.safetensors --network runs/fashion-mnist --outdir out\n",
+        .table = table,
+        .n = sizeof table / sizeof *table,
+        .sections = pyr_all_sections(),
+        .n_sections = PYR_SECTIONS};
+
+    return pyr_run_command(&options, argc, argv, run_encode, &t);
+}

@@ -1,0 +1,94 @@
+/* cmd_inpaint.c - pyrdiff inpaint */
+#include "base/mem.h"
+#include "cli/tasks/tasking.h"
+#include "tasks/known.h"
+
+typedef struct typed {
+    pyr_task_typed task;
+    int repeats;
+} typed;
+
+/* The picture without what is drawn anew, in grey there, and the mask. */
+static pyr_status show(pyr_tasking *t, const float *image, const uint8_t *mask)
+{
+    pyr_shape s = pyr_model_image(t->model, 0);
+    size_t pixels = (size_t)s.h * (size_t)s.w, c = (size_t)s.c;
+    float *left = NULL, *white = NULL;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_new(&left, pixels * c, sizeof *left, "a picture"));
+    PYR_TRY_OUT(pyr_new(&white, pixels, sizeof *white, "a picture"));
+    for (size_t i = 0; i < pixels; i++) {
+        white[i] = mask[i] ? 1 : -1;
+        for (size_t j = 0; j < c; j++)
+            left[i * c + j] = mask[i] ? 0 : image[i * c + j];
+    }
+    PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s.h, s.w, s.c));
+    PYR_TRY_OUT(pyr_tasking_show(t, white, 1, s.h, s.w, 1));
+    PYR_TRY_OUT(pyr_tasking_show(t, left, 1, s.h, s.w, s.c));
+out:
+    pyr_free(left);
+    pyr_free(white);
+    return status;
+}
+
+static pyr_status run_inpaint(void *at, pyr_parsed *parsed)
+{
+    const typed *o = at;
+    pyr_tasking t = {0};
+    pyr_known *known = NULL;
+    float *image = NULL;
+    uint8_t *mask = NULL;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_tasking_open(&t, "inpaint", &o->task, parsed));
+    PYR_TRY_OUT(pyr_task_picture(&image, &t, parsed->arguments[0], 0));
+    PYR_TRY_OUT(pyr_task_mask(&mask, &t, parsed->arguments[1]));
+    PYR_TRY_OUT(pyr_known_new(&known, t.model, image, mask, o->repeats));
+    for (int level = pyr_model_levels(t.model) - 1; level >= 0; level--)
+        pyr_bar_line(&t.bar, "level %d: %.1f%% of its pixels are known", level,
+                     100 * pyr_known_share(known, level));
+    PYR_TRY_OUT(pyr_tasking_draw(&t, &(pyr_task_draw){.hand = pyr_known_hand(known)}));
+    PYR_TRY_OUT(show(&t, image, mask));
+    PYR_TRY_OUT(pyr_tasking_finish(&t));
+out:
+    pyr_known_free(known);
+    pyr_free(image);
+    pyr_free(mask);
+    pyr_tasking_close(&t);
+    return status;
+}
+
+pyr_status pyr_command_inpaint(int argc, char **argv)
+{
+    typed t;
+    const pyr_option table[] = {
+        {.name = "repeats",
+         .argument = "N",
+         .type = PYR_SETTING_INT,
+         .target = &t.repeats,
+         .standard = "4",
+         .min = 1,
+         .max = 100,
+         .help = "how often each step is done, with noise in between (RePaint): more harmony, more time"},
+        PYR_TASK_OPTIONS_SEEDS(t.task, "0-7"),
+    };
+    const pyr_options options = {
+        .command = "inpaint",
+        .arguments = "IMAGE MASK",
+        .least = 2,
+        .most = 2,
+        .summary =
+            "Draw a part of a picture anew: where MASK, a picture of the same size, is white. What is black "
+            "stays as it is, bit for bit. One PNG per seed, and inpaint.png: the picture, the mask, what is "
+            "known, the results.",
+        .examples =
+            "  pyrdiff inpaint shirt.png mask.png --network runs/fashion-mnist --seeds 0-7 --outdir out\n"
+            "  pyrdiff inpaint shirt.png mask.png --network runs/fashion-mnist --repeats 10\n",
+        .table = table,
+        .n = sizeof table / sizeof *table,
+        .sections = pyr_all_sections(),
+        .n_sections = PYR_SECTIONS};
+
+    return pyr_run_command(&options, argc, argv, run_inpaint, &t);
+}

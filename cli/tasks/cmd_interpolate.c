@@ -1,0 +1,147 @@
+/* cmd_interpolate.c - pyrdiff interpolate */
+#include "base/file.h"
+#include "base/mem.h"
+#include "cli/tasks/tasking.h"
+#include "tasks/latent.h"
+#include "terminal/parse.h"
+#include <stdio.h>
+#include <string.h>
+
+typedef struct typed {
+    pyr_task_typed task;
+    int frames;
+    double tolerance;
+} typed;
+
+/* One end of the strip: a picture, or a seed where there is no file of that name. */
+static bool is_seed(const char *word)
+{
+    return *word && !word[strspn(word, "0123456789")] && !pyr_is_file(word);
+}
+
+/* Its latent; a picture stands in the sheet, too. */
+static pyr_status latent_of(pyr_latent *out, pyr_tasking *t, const typed *o, const char *word)
+{
+    pyr_shape s = pyr_model_image(t->model, 0);
+    uint64_t *seed = NULL;
+    float *image = NULL;
+    size_t n;
+    int label;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_tasking_one_class(t, &label));
+    if (is_seed(word)) {
+        PYR_TRY_OUT(pyr_parse_seeds(word, &seed, &n));
+        PYR_TRY_OUT(pyr_latent_of_seeds(out, t->model, 1, seed));
+    } else {
+        PYR_TRY_OUT(pyr_task_picture(&image, t, word, 0));
+        PYR_TRY_OUT(pyr_latent_encode(out, t->model, 1, image, label, o->tolerance, NULL));
+        PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s.h, s.w, s.c));
+    }
+out:
+    pyr_free(seed);
+    pyr_free(image);
+    return status;
+}
+
+static pyr_status draw(pyr_tasking *t, const pyr_latent *a, const pyr_latent *b)
+{
+    size_t size = pyr_count(pyr_model_image(t->model, 0));
+    pyr_latent between = {0};
+    pyr_from_latent from = {0};
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_latent_new(&between, t->model, (int)t->n));
+    for (size_t i = 0; i < t->n; i++)
+        pyr_latent_slerp(&between, (int)i, a, 0, b, 0, (double)i / (double)(t->n - 1), t->model);
+    PYR_TRY_OUT(pyr_from_latent_new(&from, t->model, &between));
+    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hand = &from.hand, .first = &from.first}));
+    for (size_t i = 0; i < t->n; i++) {
+        char name[40];
+
+        snprintf(name, sizeof name, "frame-%03zu", i);
+        PYR_TRY_OUT(pyr_tasking_write(t, name, t->drawn + i * size, 0));
+    }
+out:
+    pyr_from_latent_free(&from);
+    pyr_latent_free(&between);
+    return status;
+}
+
+static pyr_status run_interpolate(void *at, pyr_parsed *parsed)
+{
+    const typed *o = at;
+    const char *a_word = parsed->arguments[0], *b_word = parsed->arguments[1];
+    pyr_tasking t = {0};
+    pyr_latent a = {0}, b = {0};
+    pyr_shape s;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_tasking_settings(&t, "interpolate", &o->task, parsed));
+    PYR_TRY_OUT(pyr_tasking_ode(&t, !is_seed(a_word) || !is_seed(b_word), o->tolerance));
+    PYR_TRY_OUT(pyr_tasking_model(&t));
+    PYR_TRY_OUT(pyr_tasking_unseeded(&t, o->frames));
+    s = pyr_model_image(t.model, 0);
+    PYR_TRY_OUT(latent_of(&b, &t, o, b_word));
+    t.in_sheet = 0; /* the second picture comes behind the frames */
+    PYR_TRY_OUT(latent_of(&a, &t, o, a_word));
+    PYR_TRY_OUT(draw(&t, &a, &b));
+    PYR_TRY_OUT(pyr_tasking_show(&t, t.drawn, (int)t.n, s.h, s.w, s.c));
+    if (!is_seed(b_word)) {
+        float *image;
+
+        PYR_TRY_OUT(pyr_task_picture(&image, &t, b_word, 0));
+        status = pyr_tasking_show(&t, image, 1, s.h, s.w, s.c);
+        pyr_free(image);
+        if (status != PYR_OK)
+            goto out;
+    }
+    t.columns = t.in_sheet;
+    PYR_TRY_OUT(pyr_tasking_write_sheet(&t));
+out:
+    pyr_latent_free(&a);
+    pyr_latent_free(&b);
+    pyr_tasking_close(&t);
+    return status;
+}
+
+pyr_status pyr_command_interpolate(int argc, char **argv)
+{
+    typed t = {0};
+    const pyr_option table[] = {
+        {.name = "frames",
+         .argument = "N",
+         .type = PYR_SETTING_INT,
+         .target = &t.frames,
+         .standard = "9",
+         .min = 2,
+         .max = 1000,
+         .help = "images of the strip, both ends among them"},
+        {.name = "tolerance",
+         .argument = "T",
+         .type = PYR_SETTING_REAL,
+         .target = &t.tolerance,
+         .standard = "1e-4",
+         .min = 1e-10,
+         .max = 1,
+         .help = "of the solver (RK45) that encodes pictures and draws between them"},
+        PYR_TASK_OPTIONS(t.task),
+    };
+    const pyr_options options = {
+        .command = "interpolate",
+        .arguments = "A B",
+        .least = 2,
+        .most = 2,
+        .summary =
+            "Draw the images between two: A and B are pictures, which are encoded, or numbers of seeds. The "
+            "noise that the ODE makes of them is led over on a great circle, level by level. "
+            "DIR/frame-000.png and so on, and the strip interpolate.png.",
+        .examples = "  pyrdiff interpolate shirt.png coat.png --network runs/fashion-mnist --outdir out\n"
+                    "  pyrdiff interpolate 3 7 --network runs/fashion-mnist --frames 12\n",
+        .table = table,
+        .n = sizeof table / sizeof *table,
+        .sections = pyr_all_sections(),
+        .n_sections = PYR_SECTIONS};
+
+    return pyr_run_command(&options, argc, argv, run_interpolate, &t);
+}

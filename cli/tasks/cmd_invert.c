@@ -1,0 +1,372 @@
+/* cmd_invert.c - pyrdiff invert */
+#include "base/mem.h"
+#include "base/philox.h"
+#include "cli/tasks/tasking.h"
+#include "pictures/image_file.h"
+#include "pictures/image_values.h"
+#include "tasks/inverse.h"
+#include "terminal/output.h"
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+typedef struct typed {
+    pyr_task_typed task;
+    int kind; /* pyr_operator_kind */
+    double size, share, noise, strength;
+    int64_t noise_seed;
+    const char *mask;
+    bool degraded;
+} typed;
+
+/* Images that miss y by more than this many times its noise are not restored: a network of hardly any
+ * training comes to 4 times, divergence begins at 6. */
+static const double far_times = 5;
+
+typedef struct inverting {
+    const typed *o;
+    pyr_tasking t;
+    pyr_operator a;
+    float *image; /* the clean picture; NULL: not known */
+    double *y;
+} inverting;
+
+/* ---- what is seen -------------------------------------------------------------------------------- */
+
+/* Pixels that are not seen: those of the mask, or each with the same probability. */
+static pyr_status missing_pixels(inverting *v, uint8_t **out)
+{
+    pyr_shape s = pyr_model_image(v->t.model, 0);
+    size_t n = (size_t)s.h * (size_t)s.w;
+
+    if (*v->o->mask)
+        return pyr_task_mask(out, &v->t, v->o->mask);
+    if (v->o->degraded)
+        return pyr_fail(PYR_E_ARG,
+                        "which pixels of the degraded picture are missing? Add --mask FILE, white where "
+                        "they are");
+    PYR_TRY(pyr_new(out, n, 1, "a mask"));
+    for (size_t i = 0; i < n; i++) {
+        pyr_rng4 r = pyr_philox((uint64_t)v->o->noise_seed, (uint32_t)i, 0, 1, PYR_RNG_TASK);
+
+        (*out)[i] = (double)pyr_uniform(r.v[0]) < v->o->share;
+    }
+    return PYR_OK;
+}
+
+static pyr_status make_operator(inverting *v)
+{
+    uint8_t *missing = NULL;
+    pyr_status status;
+
+    if (*v->o->mask && v->o->kind != PYR_OPERATOR_MISSING)
+        return pyr_fail(PYR_E_ARG, "--mask is of --operator missing, the operator is %s",
+                        pyr_operator_names[v->o->kind]);
+    if (v->o->kind == PYR_OPERATOR_MISSING)
+        PYR_TRY_OUT(missing_pixels(v, &missing));
+    status = pyr_operator_new(&v->a, (pyr_operator_kind)v->o->kind, v->o->size, missing,
+                              pyr_model_image(v->t.model, 0));
+    if (status == PYR_E_ARG)
+        pyr_fail_prefix(status, "--size");
+out:
+    pyr_free(missing);
+    return status;
+}
+
+/* y = A image + noise, from a picture that is clean. */
+static pyr_status degrade(inverting *v, const char *path)
+{
+    size_t n = pyr_count(v->a.in), m = pyr_count(v->a.out);
+    double *x = NULL, *work = NULL;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_task_picture(&v->image, &v->t, path, 0));
+    PYR_TRY_OUT(pyr_new(&x, n, sizeof *x, "a picture"));
+    PYR_TRY_OUT(pyr_new(&work, n > m ? n : m, sizeof *work, "a picture"));
+    for (size_t i = 0; i < n; i++)
+        x[i] = (double)v->image[i];
+    pyr_operator_apply(&v->a, v->y, x, work);
+    for (size_t i = 0; i < m; i++) {
+        float normal[4];
+
+        pyr_normal4((uint64_t)v->o->noise_seed, (uint32_t)(i / 4), 0, 0, PYR_RNG_TASK, normal);
+        if (v->a.kind != PYR_OPERATOR_MISSING || v->a.seen[i / (size_t)v->a.in.c])
+            v->y[i] += v->o->noise * (double)normal[i % 4];
+    }
+out:
+    pyr_free(x);
+    pyr_free(work);
+    return status;
+}
+
+/* y from a picture that is degraded already. */
+static pyr_status read_degraded(inverting *v, const char *path)
+{
+    pyr_shape s = v->a.out;
+    size_t n = pyr_count(s);
+    pyr_image image = {0};
+    float *pixels = NULL;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_task_read(&image, &v->t, path));
+    if (image.h != s.h || image.w != s.w) {
+        status = pyr_fail(PYR_E_SHAPE, "%s is %dx%d, what %s makes of images of this run is %dx%d", path,
+                          image.h, image.w, pyr_operator_names[v->a.kind], s.h, s.w);
+        goto out;
+    }
+    PYR_TRY_OUT(pyr_new(&pixels, n, sizeof *pixels, "a picture"));
+    PYR_TRY_OUT(pyr_image_to_values(pixels, &image, s.c, pyr_model_bits(v->t.model)));
+    for (size_t i = 0; i < n; i++)
+        v->y[i] = v->a.kind == PYR_OPERATOR_MISSING && !v->a.seen[i / (size_t)s.c] ? 0 : (double)pixels[i];
+out:
+    pyr_free(pixels);
+    pyr_image_free(&image);
+    return status;
+}
+
+/* ---- what is written and said -------------------------------------------------------------------- */
+
+/* The degraded picture: into the sheet, and DIR/degraded.png. */
+static pyr_status show(inverting *v)
+{
+    pyr_shape s = v->a.out, in = v->a.in;
+    size_t n = pyr_count(s);
+    float *pixels;
+    pyr_status status;
+
+    PYR_TRY(pyr_new(&pixels, n, sizeof *pixels, "a picture"));
+    for (size_t i = 0; i < n; i++)
+        pixels[i] = (float)v->y[i];
+    if (v->image)
+        PYR_TRY_OUT(pyr_tasking_show(&v->t, v->image, 1, in.h, in.w, in.c));
+    PYR_TRY_OUT(pyr_tasking_show(&v->t, pixels, 1, s.h, s.w, s.c));
+    PYR_TRY_OUT(pyr_tasking_write_shape(&v->t, "degraded", pixels, s));
+out:
+    pyr_free(pixels);
+    return status;
+}
+
+/* How far the images are from what was seen and, where it is known, from the clean picture. */
+typedef struct misfit {
+    double rms, worst, clean; /* over all images; of one; grey values */
+    uint64_t seed;            /* of the worst */
+    int far;                  /* images over the bound */
+} misfit;
+
+/* Samples of the posterior miss y by about its noise, or less. 8 bits and a clamped image add up to one grey
+ * value. */
+static double bound_of(const typed *o)
+{
+    return far_times * sqrt(pow(128 * o->noise, 2) + 1);
+}
+
+static pyr_status measure(const inverting *v, misfit *out)
+{
+    size_t n = pyr_count(v->a.in), m = pyr_count(v->a.out), seen = 0;
+    double *x = NULL, *work = NULL, *y = NULL, all = 0, from_clean = 0;
+    pyr_status status;
+
+    *out = (misfit){0};
+    PYR_TRY_OUT(pyr_new(&x, n, sizeof *x, "a picture"));
+    PYR_TRY_OUT(pyr_new(&y, m, sizeof *y, "a picture"));
+    PYR_TRY_OUT(pyr_new(&work, n > m ? n : m, sizeof *work, "a picture"));
+    for (size_t i = 0; i < m; i++)
+        seen += v->a.kind != PYR_OPERATOR_MISSING || v->a.seen[i / (size_t)v->a.in.c];
+    for (size_t j = 0; j < v->t.n; j++) {
+        double off = 0;
+
+        for (size_t i = 0; i < n; i++) {
+            x[i] = (double)v->t.drawn[j * n + i];
+            from_clean += v->image ? pow(x[i] - (double)v->image[i], 2) : 0;
+        }
+        pyr_operator_apply(&v->a, y, x, work);
+        for (size_t i = 0; i < m; i++)
+            off += pow(y[i] - v->y[i], 2) / (double)(seen ? seen : 1);
+        all += off / (double)v->t.n;
+        off = 128 * sqrt(off);
+        out->far += !(off <= bound_of(v->o)); /* NaN is far */
+        if (!(off <= out->worst)) {
+            out->worst = off;
+            out->seed = v->t.seeds[j];
+        }
+    }
+    out->rms = 128 * sqrt(all);
+    out->clean = 128 * sqrt(from_clean / (double)(v->t.n * n));
+out:
+    pyr_free(x);
+    pyr_free(y);
+    pyr_free(work);
+    return status;
+}
+
+static void say(const inverting *v, const misfit *m)
+{
+    pyr_print("%s of the results is off from what was given by %.2f grey values (rms); its noise has %.2f\n",
+              pyr_operator_names[v->a.kind], m->rms, 128 * v->o->noise);
+    if (v->image)
+        pyr_print("the results are off from the clean picture by %.2f grey values (rms)\n", m->clean);
+}
+
+/* Weaker guidance than the model's own is the person's choice, and need not agree. */
+static pyr_status judge(const inverting *v, const misfit *m)
+{
+    if (!m->far || v->o->strength < 1)
+        return PYR_OK;
+    return pyr_fail(
+        PYR_E_NUMERIC,
+        "%d of %zu images do not agree with what was given: %s of that of seed %" PRIu64
+        " is off by %.1f grey values, should be at most %.1f (%.0f times the noise of %.2f and one grey "
+        "value for rounding). More --steps help, and --sampler ancestral; of a picture that is --degraded "
+        "already, --operator, --size, --mask and --noise have to be what was done to it",
+        m->far, v->t.n, pyr_operator_names[v->a.kind], m->seed, m->worst, bound_of(v->o), far_times,
+        128 * v->o->noise);
+}
+
+/* ---- the command --------------------------------------------------------------------------------- */
+
+/* Rounding to b bits is noise, too, uniform over 2^(1-b). */
+static double noise_of(const typed *o, int bits)
+{
+    double step = ldexp(1, 1 - bits);
+
+    return sqrt(o->noise * o->noise + step * step / 12);
+}
+
+/* Those that stay at the smallest noise level would have to walk from noise to the picture by steps of its
+ * size; an explicit solver that keeps to a tolerance takes thousands of steps of an equation as stiff as the
+ * guided one. */
+static pyr_status check_sampler(const pyr_tasking *t)
+{
+    for (int level = t->config.pyramid.levels - 1; level >= 0; level--) {
+        int kind = t->config.level[level].sampler.kind;
+        bool stays = kind == PYR_ULA || kind == PYR_MALA || kind == PYR_HMC;
+
+        if (stays || kind == PYR_RK45)
+            return pyr_fail(
+                PYR_E_ARG, "the sampler of level %d, %s, %s: take --sampler ancestral, heun or another",
+                level, pyr_sampler_names[kind],
+                stays ? "stays at one noise level, and a picture is restored on the way down from noise"
+                      : "would take thousands of steps, as guidance makes its equation stiff");
+    }
+    return PYR_OK;
+}
+
+static pyr_status run_invert(void *at, pyr_parsed *parsed)
+{
+    const typed *o = at;
+    inverting v = {.o = o};
+    pyr_inverse *inverse = NULL;
+    misfit off;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_tasking_settings(&v.t, "invert", &o->task, parsed));
+    PYR_TRY_OUT(check_sampler(&v.t));
+    PYR_TRY_OUT(pyr_tasking_model(&v.t));
+    PYR_TRY_OUT(make_operator(&v));
+    PYR_TRY_OUT(pyr_new(&v.y, pyr_count(v.a.out), sizeof *v.y, "a picture"));
+    PYR_TRY_OUT(o->degraded ? read_degraded(&v, parsed->arguments[0]) : degrade(&v, parsed->arguments[0]));
+    PYR_TRY_OUT(pyr_inverse_new(
+        &inverse, v.t.model,
+        &(pyr_inverse_problem){
+            .a = &v.a, .y = v.y, .noise = noise_of(o, pyr_model_bits(v.t.model)), .strength = o->strength}));
+    PYR_TRY_OUT(pyr_tasking_draw(&v.t, &(pyr_task_draw){.hand = pyr_inverse_hand(inverse)}));
+    PYR_TRY_OUT(measure(&v, &off));
+    say(&v, &off);
+    PYR_TRY_OUT(show(&v));
+    PYR_TRY_OUT(pyr_tasking_finish(&v.t));
+    status = judge(&v, &off);
+out:
+    pyr_inverse_free(inverse);
+    pyr_operator_free(&v.a);
+    pyr_free(v.image);
+    pyr_free(v.y);
+    pyr_tasking_close(&v.t);
+    return status;
+}
+
+pyr_status pyr_command_invert(int argc, char **argv)
+{
+    typed t;
+    const pyr_option table[] = {
+        {.name = "operator",
+         .argument = "NAME",
+         .type = PYR_SETTING_CHOICE,
+         .target = &t.kind,
+         .standard = "blur",
+         .choices = pyr_operator_names,
+         .help = "what was done to the picture: blur (Gaussian), box (means of blocks, a smaller picture), "
+                 "missing (pixels are not seen)"},
+        {.name = "size",
+         .argument = "S",
+         .type = PYR_SETTING_REAL,
+         .target = &t.size,
+         .standard = "2",
+         .min = 0,
+         .max = 65536,
+         .help = "blur: standard deviation in pixels; box: side of a block"},
+        {.name = "mask",
+         .argument = "FILE",
+         .type = PYR_SETTING_TEXT,
+         .target = &t.mask,
+         .standard = "",
+         .help = "missing: a picture, white where pixels are not seen"},
+        {.name = "missing",
+         .argument = "SHARE",
+         .type = PYR_SETTING_REAL,
+         .target = &t.share,
+         .standard = "0.7",
+         .min = 0,
+         .max = 1,
+         .help = "missing, without --mask: the share of pixels, chosen at random, that are not seen"},
+        {.name = "noise",
+         .argument = "S",
+         .type = PYR_SETTING_REAL,
+         .target = &t.noise,
+         .standard = "0.02",
+         .min = 0,
+         .max = 10,
+         .help = "standard deviation of the noise on what is seen, where images span -1 to 1"},
+        {.name = "noise-seed",
+         .argument = "N",
+         .type = PYR_SETTING_COUNT,
+         .target = &t.noise_seed,
+         .standard = "0",
+         .min = 0,
+         .max = 1e15,
+         .help = "of that noise, and of the pixels that are not seen"},
+        {.name = "degraded",
+         .type = PYR_SETTING_BOOL,
+         .target = &t.degraded,
+         .standard = "false",
+         .help = "IMAGE is degraded already; otherwise it is clean, and degraded first"},
+        {.name = "strength",
+         .argument = "G",
+         .type = PYR_SETTING_REAL,
+         .target = &t.strength,
+         .standard = "1",
+         .min = 0,
+         .max = 100,
+         .help = "of the guidance; 1: as the model says, 0: none"},
+        PYR_TASK_OPTIONS_SEEDS(t.task, "0-7"),
+    };
+    const pyr_options options = {
+        .command = "invert",
+        .arguments = "IMAGE",
+        .least = 1,
+        .most = 1,
+        .summary =
+            "Restore a picture of which y = A x + noise is left: blurred, made small, or with pixels "
+            "missing. Sampling is guided by the gradient of y's likelihood through the denoiser. A clean "
+            "IMAGE is degraded first. One PNG per seed, degraded.png, and invert.png: the clean picture, "
+            "the degraded one, the results.",
+        .examples =
+            "  pyrdiff invert shirt.png --operator blur --size 2 --noise 0.05 --network runs/fashion-mnist\n"
+            "  pyrdiff invert shirt.png --operator box --size 4 --network runs/fashion-mnist --outdir out\n"
+            "  pyrdiff invert holes.png --operator missing --mask mask.png --degraded --network runs/mine\n",
+        .table = table,
+        .n = sizeof table / sizeof *table,
+        .sections = pyr_all_sections(),
+        .n_sections = PYR_SECTIONS};
+
+    return pyr_run_command(&options, argc, argv, run_invert, &t);
+}

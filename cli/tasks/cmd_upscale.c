@@ -1,0 +1,148 @@
+/* cmd_upscale.c - pyrdiff upscale */
+#include "base/mem.h"
+#include "cli/tasks/tasking.h"
+#include "pictures/pixels.h"
+#include "tasks/layers.h"
+#include "terminal/output.h"
+#include <math.h>
+
+typedef struct typed {
+    pyr_task_typed task;
+    int level;
+} typed;
+
+static pyr_status check_level(const pyr_tasking *t, int *level)
+{
+    int coarsest = pyr_model_levels(t->model) - 1;
+
+    if (coarsest == 0)
+        return pyr_fail(PYR_E_UNSUPPORTED, "upscale needs a pyramid, this run has a single resolution");
+    if (*level < 0)
+        *level = coarsest;
+    if (*level < 1 || *level > coarsest)
+        return pyr_fail(PYR_E_ARG, "--level is %d, should be 1..%d (0 is the finest, which is drawn)", *level,
+                        coarsest);
+    return PYR_OK;
+}
+
+/* How far the images that were written, brought back to `level`, are from what was given: in grey values of 8
+ * bits. */
+static pyr_status measure(const pyr_tasking *t, const float *given, int level, double *rms, double *largest)
+{
+    size_t size = pyr_count(pyr_model_image(t->model, 0)),
+           small = pyr_count(pyr_model_image(t->model, level));
+    uint16_t *samples = NULL; /* room for either depth */
+    int bits = pyr_model_bits(t->model);
+    float *image = NULL;
+    double sum = 0;
+    pyr_status status;
+
+    *largest = 0;
+    PYR_TRY_OUT(pyr_new(&samples, size, sizeof *samples, "a picture"));
+    PYR_TRY_OUT(pyr_new(&image, size, sizeof *image, "a picture"));
+    for (size_t i = 0; i < t->n; i++) {
+        pyr_layers layers;
+
+        pyr_pixels_to_samples(samples, t->drawn + i * size, bits, size);
+        pyr_pixels_from_samples(image, samples, bits, size);
+        status = pyr_layers_new(&layers, t->model, image);
+        for (size_t j = 0; j < small && status == PYR_OK; j++) {
+            double off = 128 * (layers.image[level][j] - given[j]);
+
+            sum += off * off;
+            *largest = fmax(*largest, fabs(off));
+        }
+        pyr_layers_free(&layers);
+        if (status != PYR_OK)
+            goto out;
+    }
+    *rms = sqrt(sum / ((double)t->n * (double)small));
+out:
+    pyr_free(samples);
+    pyr_free(image);
+    return status;
+}
+
+static pyr_status draw(pyr_tasking *t, const float *given, int level)
+{
+    pyr_task_draw draw = {.coarse = given, .given = level};
+    double rms, largest;
+    pyr_status status = PYR_OK;
+
+    for (int i = 0; i < level; i++)
+        PYR_TRY_OUT(pyr_new(&draw.mismatch[i], t->n, sizeof(double), "consistency"));
+    PYR_TRY_OUT(pyr_tasking_draw(t, &draw));
+    for (int i = level - 1; i >= 0; i--) {
+        double sum = 0;
+
+        for (size_t j = 0; j < t->n; j++)
+            sum += draw.mismatch[i][j];
+        pyr_print("level %d, halved, is off from level %d by %.2g grey values (rms) before it is clamped\n",
+                  i, i + 1, 128 * sqrt(sum / (double)t->n));
+    }
+    PYR_TRY_OUT(measure(t, given, level, &rms, &largest));
+    pyr_print("the PNGs, brought to level %d, are off from what was given by %.3f grey values (rms), at "
+              "most %.2f\n",
+              level, rms, largest);
+out:
+    for (int i = 0; i < level; i++)
+        pyr_free(draw.mismatch[i]);
+    return status;
+}
+
+static pyr_status run_upscale(void *at, pyr_parsed *parsed)
+{
+    const typed *o = at;
+    int level = o->level;
+    pyr_tasking t = {0};
+    float *image = NULL;
+    pyr_shape s;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_tasking_open(&t, "upscale", &o->task, parsed));
+    PYR_TRY_OUT(check_level(&t, &level));
+    PYR_TRY_OUT(pyr_task_picture(&image, &t, parsed->arguments[0], level));
+    PYR_TRY_OUT(draw(&t, image, level));
+    s = pyr_model_image(t.model, level);
+    PYR_TRY_OUT(pyr_tasking_show(&t, image, 1, s.h, s.w, s.c));
+    PYR_TRY_OUT(pyr_tasking_finish(&t));
+out:
+    pyr_free(image);
+    pyr_tasking_close(&t);
+    return status;
+}
+
+pyr_status pyr_command_upscale(int argc, char **argv)
+{
+    typed t;
+    const pyr_option table[] = {
+        {.name = "level",
+         .argument = "I",
+         .type = PYR_SETTING_INT,
+         .target = &t.level,
+         .standard = "-1",
+         .untyped = "the coarsest",
+         .min = 0,
+         .max = PYR_MAX_LEVELS,
+         .help = "the level that IMAGE is the image of (0 is the finest)"},
+        PYR_TASK_OPTIONS_SEEDS(t.task, "0-7"),
+    };
+    const pyr_options options = {
+        .command = "upscale",
+        .arguments = "IMAGE",
+        .least = 1,
+        .most = 1,
+        .summary = "Enlarge a small picture by drawing the finer levels of the pyramid to it. What is "
+                   "drawn, halved again, is the given picture, exactly so before the images are clamped and "
+                   "rounded to the data's 8 or 16 bits: how exactly is measured and printed. One PNG per "
+                   "seed, and upscale.png: the picture, the results.",
+        .examples =
+            "  pyrdiff upscale small.png --network runs/fashion-mnist --level 2 --seeds 0-7 --outdir out\n"
+            "  pyrdiff upscale large.png --network runs/fashion-mnist --level 1 --resize\n",
+        .table = table,
+        .n = sizeof table / sizeof *table,
+        .sections = pyr_all_sections(),
+        .n_sections = PYR_SECTIONS};
+
+    return pyr_run_command(&options, argc, argv, run_upscale, &t);
+}

@@ -1,0 +1,128 @@
+/* tasking.h - what the commands of tasks (inpaint, colorize, upscale, ...) share: their options, the run they
+ * open, pictures that they read, the images that they draw, and what they write: DIR/000012.png for each seed
+ * and one sheet, DIR/NAME.png, with what was given beside what was drawn. */
+#ifndef PYR_CLI_TASKS_TASKING_H
+#define PYR_CLI_TASKS_TASKING_H
+
+#include "cascade/model.h"
+#include "cli/cli.h"
+#include "cli/sampling.h"
+#include "pictures/image.h"
+#include "terminal/progress.h"
+
+typedef struct pyr_task_typed {
+    const char *network, *outdir, *seeds, *steps, *sampler, *of_class;
+    int zoom;
+    bool resize;
+    pyr_machine machine;
+} pyr_task_typed;
+
+/* Rows of the table of options for a pyr_task_typed `t`; the second with the seeds that are drawn unless told
+ * otherwise. */
+#define PYR_TASK_OPTIONS(t)                                                                                  \
+    PYR_NETWORK_OPTION((t).network),                                                                         \
+        {.name = "outdir",                                                                                   \
+         .argument = "DIR",                                                                                  \
+         .type = PYR_SETTING_TEXT,                                                                           \
+         .target = &(t).outdir,                                                                              \
+         .standard = "",                                                                                     \
+         .help = "where pictures go; without it a folder of the command's name in RUN"},                     \
+        PYR_SAMPLING_OPTIONS((t).steps, (t).sampler, (t).of_class),                                          \
+        {.name = "resize",                                                                                   \
+         .type = PYR_SETTING_BOOL,                                                                           \
+         .target = &(t).resize,                                                                              \
+         .standard = "false",                                                                                \
+         .help = "bring pictures of another size to the run's: cut to its aspect, then resample"},           \
+        {.name = "zoom",                                                                                     \
+         .argument = "N",                                                                                    \
+         .type = PYR_SETTING_INT,                                                                            \
+         .target = &(t).zoom,                                                                                \
+         .standard = "3",                                                                                    \
+         .min = 1,                                                                                           \
+         .max = 64,                                                                                          \
+         .help = "of the sheet"},                                                                            \
+        PYR_MACHINE_OPTIONS((t).machine)
+#define PYR_TASK_OPTIONS_SEEDS(t, standard_seeds)                                                            \
+    {.name = "seeds",                                                                                        \
+     .argument = "LIST",                                                                                     \
+     .type = PYR_SETTING_TEXT,                                                                               \
+     .target = &(t).seeds,                                                                                   \
+     .standard = (standard_seeds),                                                                           \
+     .help = "0-63,100: an image for each"},                                                                 \
+        PYR_TASK_OPTIONS(t)
+
+typedef struct pyr_tasking {
+    const char *command;
+    const pyr_task_typed *typed;
+    pyr_settings *settings;
+    pyr_config config;
+    pyr_kernels *k;
+    pyr_model *model;
+    pyr_class_choice choice; /* of the images' classes */
+    char *outdir;
+    uint64_t *seeds; /* n */
+    size_t n;
+    float *drawn;          /* n x I_0, by pyr_tasking_draw */
+    float *sheet;          /* images of I_0's size, one after the other */
+    int in_sheet, columns; /* 0: up to PYR_SHEET_COLUMNS */
+    pyr_bar bar;
+    char sampler[256], weights[32];
+} pyr_tasking;
+
+enum { PYR_TASK_IMAGES = 4096 /* images that are kept in memory */, PYR_SHEET_COLUMNS = 10 };
+
+/* Open the run and its model, list the seeds, make the folder. End with _close, on failure too. */
+pyr_status pyr_tasking_open(pyr_tasking *out, const char *command, const pyr_task_typed *typed,
+                            pyr_parsed *parsed);
+void pyr_tasking_close(pyr_tasking *t);
+/* The same in two steps, for commands that change the configuration in between (out->config). */
+pyr_status pyr_tasking_settings(pyr_tasking *out, const char *command, const pyr_task_typed *typed,
+                                pyr_parsed *parsed);
+pyr_status pyr_tasking_model(pyr_tasking *t);
+
+/* n images with no seed of their own, instead of those of --seeds. */
+pyr_status pyr_tasking_unseeded(pyr_tasking *t, int n);
+/* Before pyr_tasking_model, for latents: the sampler must solve the probability-flow ODE, and the condition
+ * is told without noise. Unless --sampler was typed: RK45 to `tolerance` with `solver`, else the run's own,
+ * or Heun where that adds noise. PYR_E_ARG. */
+pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance);
+
+/* For commands whose images have no seed of their own: the class of all of them, -1 for none. PYR_E_ARG for
+ * all and random. */
+pyr_status pyr_tasking_one_class(const pyr_tasking *t, int *label);
+
+/* A picture file as it is. Of a run with data.range, a picture whose values the data may have is brought to
+ * the full range of its bits, which samples have; either is said. The caller ends *out with
+ * pyr_image_free. */
+pyr_status pyr_task_read(pyr_image *out, pyr_tasking *t, const char *path);
+
+/* A picture file as I_level of the model (s.h s.w s.c numbers in [-1, 1], the caller frees them). Another
+ * size is PYR_E_SHAPE unless --resize was typed; other channels are converted, with a line that says so. */
+pyr_status pyr_task_picture(float **out, pyr_tasking *t, const char *path, int level);
+/* A mask of the size of I_0 (tasks/mask.h says what is understood): 1 where it is drawn anew, others 0. A
+ * line says how it was read where that is not plain, and when nothing is to be drawn. */
+pyr_status pyr_task_mask(uint8_t **out, pyr_tasking *t, const char *path);
+
+/* Draw all seeds into t->drawn, each of the class that --class gives it, with these: coarse (one image, used
+ * for all), given, hand, mismatch (n numbers a level). */
+typedef struct pyr_task_draw {
+    const float *coarse;
+    int given;
+    const pyr_model_hand *hand;
+    double *mismatch[PYR_MAX_LEVELS];
+    int *first; /* is told how many images were drawn before each call of pyr_model_sample; NULL */
+} pyr_task_draw;
+pyr_status pyr_tasking_draw(pyr_tasking *t, const pyr_task_draw *draw);
+
+/* n images of h x w x c (in [-1, 1]) into the sheet, brought to its size by repeating pixels. c is 1 or that
+ * of the model. */
+pyr_status pyr_tasking_show(pyr_tasking *t, const float *images, int n, int h, int w, int c);
+/* DIR/NAME.png of one image of I_level's shape, which was drawn; _shape: of any picture. */
+pyr_status pyr_tasking_write(const pyr_tasking *t, const char *name, const float *image, int level);
+pyr_status pyr_tasking_write_shape(const pyr_tasking *t, const char *name, const float *image, pyr_shape s);
+/* A PNG for each seed, and the sheet with the drawn images behind what it shows already. */
+pyr_status pyr_tasking_finish(pyr_tasking *t);
+/* The sheet alone. */
+pyr_status pyr_tasking_write_sheet(const pyr_tasking *t);
+
+#endif

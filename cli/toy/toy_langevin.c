@@ -1,0 +1,194 @@
+/* toy_langevin.c - Langevin against annealed Langevin dynamics: how slowly far modes exchange points. */
+#include "base/mem.h"
+#include "base/philox.h"
+#include "cli/toy/toy.h"
+#include "plots/svg.h"
+#include <math.h>
+#include <stdio.h>
+
+/* Noise levels of the annealed sampler, and how often both are looked at. */
+enum { LEVELS = 10, LOOKS = 50, SHOWN = 1000, COURSE = 292 /* height of the plot */ };
+
+/* What is measured on the way, at `n` looks: evaluations so far, how far the mode weights are from the true
+ * ones, and the part of the points that are in another mode than they began in. */
+typedef struct course {
+    const pyr_study *t;
+    const int *first; /* [points]: the mode that each began in */
+    double each;      /* evaluations between two looks */
+    double at[LOOKS + 2], distance[LOOKS + 2], moved[LOOKS + 2];
+    double *w; /* [modes] */
+    int n;
+} course;
+
+static void look(void *ctx, int step, double s, const double *x)
+{
+    course *c = ctx;
+    int points = c->t->points, moved = 0;
+
+    (void)step;
+    (void)s;
+    if (c->n == LOOKS + 2)
+        return;
+    for (int i = 0; i < points; i++)
+        moved += pyr_study_mode(c->t, x + 2 * i) != c->first[i];
+    c->at[c->n] = c->each * c->n;
+    c->distance[c->n] = pyr_study_distance(c->t, c->w, x, points);
+    c->moved[c->n++] = (double)moved / points;
+}
+
+/* Uniform over the square. */
+static void start_points(const pyr_study *t, double *x)
+{
+    for (int i = 0; i < t->points; i++) {
+        pyr_rng4 r = pyr_philox((uint64_t)t->seed, 0, (uint32_t)i, 0, pyr_rng_purpose(PYR_RNG_PRIOR, 1));
+
+        x[2 * i] = t->x + t->side * (double)pyr_uniform(r.v[0]);
+        x[2 * i + 1] = t->y + t->side * (double)pyr_uniform(r.v[1]);
+    }
+}
+
+/* Both with the exact score, at the least noise level `small`. The step of Langevin dynamics is a fifth of a
+ * mode's variance, at each level of the annealed one of the noise's: within a mode both mix in some tens of
+ * moves. */
+static void draws_of(const pyr_study *t, pyr_study_draw *plain, pyr_study_draw *annealed, const double *start)
+{
+    double small = t->sharpest / 5;
+    int moves = t->moves / LOOKS > 0 ? t->moves / LOOKS : 1;
+
+    *plain = (pyr_study_draw){.sampler = pyr_sampler_usual(PYR_ULA, LOOKS + 1), .start = start, .look = look};
+    plain->sampler.langevin_steps = moves;
+    plain->sampler.langevin_epsilon = 0.2 * t->sharpest * t->sharpest;
+    plain->schedule =
+        (pyr_schedule){.family = PYR_VE, .curve = PYR_GEOMETRIC, .s_min = small, .s_max = 5, .scale = 1};
+    *annealed = *plain;
+    annealed->sampler = pyr_sampler_usual(PYR_ANNEALED_LANGEVIN, LEVELS);
+    annealed->sampler.langevin_steps = LOOKS * moves / LEVELS;
+    annealed->sampler.langevin_epsilon = 0.2 * small * small;
+}
+
+static void draw_points(const pyr_study *t, const pyr_plane *p, const char *title, const char *below,
+                        const double *x)
+{
+    double part[2 * SHOWN];
+    int n = t->points < SHOWN ? t->points : SHOWN;
+
+    pyr_plane_begin(p, title, below);
+    for (int mode = 0; mode < t->m->modes; mode++) {
+        int count = 0;
+
+        for (int i = 0; i < n; i++)
+            if (pyr_study_mode(t, x + 2 * i) == mode) {
+                part[2 * count] = x[2 * i];
+                part[2 * count++ + 1] = x[2 * i + 1];
+            }
+        pyr_plane_points(p, part, count, mode, 0.9);
+    }
+    pyr_plane_end(p);
+}
+
+/* One plot of what was measured along the way, in the sheet's second row. */
+static void draw_plot(pyr_text *out, const course *courses, bool moved, int column, const char *title,
+                      const char *label)
+{
+    pyr_series series[2] = {{.name = "Langevin", .colour = 1, .marker = -1},
+                            {.name = "annealed Langevin", .dash = 1}};
+
+    for (int i = 0; i < 2; i++) {
+        series[i].n = (size_t)courses[i].n;
+        series[i].x = courses[i].at;
+        series[i].y = moved ? courses[i].moved : courses[i].distance;
+    }
+    pyr_text_add(out, "<svg x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\">\n", column * PYR_STUDY_ACROSS,
+                 PYR_STUDY_DOWN + 6, 2 * PYR_STUDY_ACROSS, COURSE);
+    pyr_svg_plot(out, &(pyr_plot){.title = title,
+                                  .x = {.label = "evaluations of the score", .scale = PYR_SCALE_LINEAR},
+                                  .y = {.label = label, .scale = PYR_SCALE_LINEAR},
+                                  .series = series,
+                                  .n_series = 2});
+    pyr_text_add(out, "</svg>\n");
+}
+
+static void draw_courses(pyr_text *out, const course *courses)
+{
+    draw_plot(out, courses, false, 0, "distance of mode weights from the true ones along the way",
+              "mode weights off by");
+    draw_plot(out, courses, true, 2, "points that are in another mode than they began in",
+              "points that changed mode");
+}
+
+static pyr_status draw_sheet(pyr_study *t, const double *start, const double *plain, const double *annealed,
+                             const course courses[2])
+{
+    const struct {
+        const char *title;
+        const double *x;
+    } panels[] = {{"start", start}, {"Langevin", plain}, {"annealed Langevin", annealed}};
+    pyr_text drawn = {0};
+    pyr_plane p;
+    char words[96];
+    double *known = NULL;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_new(&known, 2 * (size_t)t->points, sizeof *known, "draws of a mixture"));
+    for (int i = 0; i < 3; i++) {
+        p = pyr_study_panel(t, &drawn, i, 0);
+        pyr_study_weights(t, words, sizeof words, panels[i].x, t->points);
+        draw_points(t, &p, panels[i].title, words, panels[i].x);
+    }
+    pyr_mixture_draw(t->m, known, NULL, t->points, (uint64_t)t->seed, 0);
+    p = pyr_study_panel(t, &drawn, 3, 0);
+    pyr_study_weights(t, words, sizeof words, known, t->points);
+    draw_points(t, &p, "draws of the mixture", words, known);
+    draw_courses(&drawn, courses);
+    PYR_TRY_OUT(pyr_study_sheet(
+        t, "langevin", "Langevin against annealed Langevin dynamics from the same start",
+        "Both have the exact score and as many evaluations of it. Langevin dynamics finds the modes and "
+        "then stays in them: how many points a mode has is decided by where they started. With much noise "
+        "first and less and less after, points change over while modes still overlap.",
+        &drawn, 4 * PYR_STUDY_ACROSS, PYR_STUDY_DOWN + COURSE + 12));
+out:
+    pyr_text_free(&drawn);
+    pyr_free(known);
+    return status;
+}
+
+static course begin_course(const pyr_study *t, double each, const int *first, double *w, const double *start)
+{
+    course c = {.t = t, .first = first, .each = each, .w = w};
+
+    look(&c, 0, 0, start);
+    return c;
+}
+
+pyr_status pyr_study_langevin(pyr_study *t)
+{
+    pyr_study_draw draw[2];
+    course courses[2];
+    double *start = NULL, *x[2], w[PYR_STUDY_MODES];
+    int *first = NULL;
+    size_t count = 2 * (size_t)t->points;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_new(&start, 3 * count, sizeof *start, "points"));
+    PYR_TRY_OUT(pyr_new(&first, (size_t)t->points, sizeof *first, "modes of points"));
+    x[0] = start + count;
+    x[1] = x[0] + count;
+    start_points(t, start);
+    for (int i = 0; i < t->points; i++)
+        first[i] = pyr_study_mode(t, start + 2 * i);
+    draws_of(t, &draw[0], &draw[1], start);
+    pyr_study_tell_begin(t, "Langevin dynamics from one start");
+    pyr_study_tell(t, "start: uniform", 0, start);
+    for (int i = 0; i < 2; i++) {
+        draw[i].ctx = &courses[i];
+        courses[i] = begin_course(t, draw[i].sampler.langevin_steps, first, w, start);
+        PYR_TRY_OUT(pyr_study_sample(t, &draw[i], x[i]));
+        pyr_study_tell(t, i == 0 ? "ula" : "annealed-langevin", pyr_sampler_nfe(&draw[i].sampler), x[i]);
+    }
+    pyr_study_tell_end(t);
+    PYR_TRY_OUT(draw_sheet(t, start, x[0], x[1], courses));
+out:
+    pyr_free(first);
+    pyr_free(start);
+    return status;
+}

@@ -1,0 +1,529 @@
+#include "diffusers/pipeline.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/stop.h"
+#include "network/unet.h"
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the files --------------------------------------------------------------------------------- */
+
+/* A guess, for sentences and the choice between them. */
+static bool holds(const char *folder, const char *name)
+{
+    char *path = pyr_path_join(folder, name);
+    bool there = path && pyr_is_file(path);
+
+    pyr_free(path);
+    return there;
+}
+
+bool pyr_pipeline_exists(const char *path)
+{
+    return pyr_is_folder(path) && !holds(path, "pyrdiff.cfg") &&
+           (holds(path, "model_index.json") || holds(path, "scheduler/scheduler_config.json") ||
+            holds(path, "scheduler_config.json"));
+}
+
+/* Pipelines of a UNet2DModel. */
+static pyr_status check_class(const char *name, const char *index)
+{
+    static const char *const offered[] = {"DDPMPipeline", "DDIMPipeline", "PNDMPipeline"};
+    static const char *const levels[] = {"ScoreSdeVePipeline", "KarrasVePipeline"};
+
+    for (size_t i = 0; i < sizeof offered / sizeof *offered; i++)
+        if (strcmp(name, offered[i]) == 0)
+            return PYR_OK;
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        if (strcmp(name, levels[i]) == 0)
+            return pyr_fail(
+                PYR_E_UNSUPPORTED,
+                "%s: a %s: the model was trained on noise levels sigma (VE, EDM), not with betas, and is "
+                "not offered",
+                index, name);
+    return pyr_fail(
+        PYR_E_UNSUPPORTED,
+        "%s: _class_name is \"%.100s\", which is not offered; offered are DDPMPipeline and DDIMPipeline",
+        index, name);
+}
+
+/* "scheduler": ["diffusers", "DDIMScheduler"] */
+static const cJSON *scheduler_entry(const cJSON *tree)
+{
+    const cJSON *entry = cJSON_GetObjectItemCaseSensitive(tree, "scheduler");
+
+    return cJSON_IsArray(entry) ? cJSON_GetArrayItem(entry, 1) : NULL;
+}
+
+static pyr_status read_index(pyr_pipeline_files *out, const char *path)
+{
+    char *index = pyr_path_join(path, "model_index.json");
+    cJSON *tree = NULL;
+    const cJSON *name, *scheduler;
+    bool there;
+    pyr_status status;
+
+    if (!index)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", path);
+    PYR_TRY_OUT(pyr_file_exists(&there, index));
+    if (!there)
+        goto out;
+    PYR_TRY_OUT(pyr_json_read(&tree, index));
+    name = cJSON_GetObjectItemCaseSensitive(tree, "_class_name");
+    scheduler = scheduler_entry(tree);
+    if (cJSON_IsString(name)) {
+        status = check_class(name->valuestring, index);
+        snprintf(out->class_name, sizeof out->class_name, "%s", name->valuestring);
+    } else
+        status = pyr_fail(PYR_E_FORMAT, "%s: _class_name is missing, should be DDPMPipeline or DDIMPipeline",
+                          index);
+    if (cJSON_IsString(scheduler))
+        snprintf(out->scheduler_name, sizeof out->scheduler_name, "%s", scheduler->valuestring);
+out:
+    cJSON_Delete(tree);
+    pyr_free(index);
+    return status;
+}
+
+static pyr_status find_scheduler(pyr_pipeline_files *out, const char *path)
+{
+    const char *name = "scheduler/scheduler_config.json";
+    bool there;
+
+    PYR_TRY(pyr_file_exists_in(&there, path, name));
+    if (!there) {
+        PYR_TRY(pyr_file_exists_in(&there, path, "scheduler_config.json"));
+        name = there ? "scheduler_config.json" : name;
+    }
+    if (!there)
+        return pyr_fail(PYR_E_IO,
+                        "%s has no %s: without it nobody knows the noise that the model was trained with",
+                        path, name);
+    out->scheduler_path = pyr_path_join(path, name);
+    return out->scheduler_path ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", path);
+}
+
+/* An exported level says in its metadata which it is. */
+static pyr_status read_facts(pyr_pipeline_files *out)
+{
+    const char *path = out->unet_files.weights.at[0];
+    pyr_safetensors *file = NULL;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_safetensors_open(&file, path));
+    out->ours = pyr_safetensors_metadata(file, "pyrdiff_level") != NULL;
+    if (!out->ours) {
+        PYR_TRY_OUT(pyr_class_list_plain(&out->classes, out->unet.num_class_embeds, 0));
+        goto out;
+    }
+    PYR_TRY_OUT(pyr_facts_read(&out->facts, file, path));
+    PYR_TRY_OUT(pyr_class_list_read(&out->classes, path, out->facts.classes, out->facts.class_dropout));
+out:
+    pyr_safetensors_free(file);
+    return status;
+}
+
+pyr_status pyr_pipeline_read(pyr_pipeline_files *out, const char *path, pyr_text *warning)
+{
+    *out = (pyr_pipeline_files){0};
+    PYR_TRY(read_index(out, path));
+    PYR_TRY(find_scheduler(out, path));
+    PYR_TRY(pyr_scheduler_config_read(&out->scheduler, out->scheduler_path,
+                                      *out->scheduler_name ? out->scheduler_name : NULL, warning));
+    PYR_TRY(pyr_unet_find(&out->unet_files, path));
+    PYR_TRY(pyr_unet_config_read(&out->unet, out->unet_files.config, warning));
+    return read_facts(out);
+}
+
+void pyr_pipeline_files_free(pyr_pipeline_files *files)
+{
+    pyr_unet_files_free(&files->unet_files);
+    pyr_scheduler_config_free(&files->scheduler);
+    pyr_class_list_free(&files->classes);
+    pyr_free(files->scheduler_path);
+    *files = (pyr_pipeline_files){0};
+}
+
+/* ---- as the library draws ---------------------------------------------------------------------- */
+
+enum { DDPM_STEPS = 1000, DDIM_STEPS = 50 }; /* num_inference_steps of its pipelines */
+
+static int at_most_trained(int steps, const pyr_pipeline_files *files)
+{
+    int trained = files->scheduler.ddpm.num_train_timesteps;
+
+    return steps < trained ? steps : trained;
+}
+
+int pyr_pipeline_steps(bool ddim, const pyr_pipeline_files *files)
+{
+    return at_most_trained(ddim ? DDIM_STEPS : DDPM_STEPS, files);
+}
+
+pyr_status pyr_pipeline_usual(pyr_pipeline_sampler *out, const pyr_pipeline_files *files)
+{
+    const pyr_scheduler_config *s = &files->scheduler;
+    bool makes_ddim = strcmp(files->class_name, "DDIMPipeline") == 0;
+
+    *out = (pyr_pipeline_sampler){.ddim = makes_ddim || s->kind == PYR_SCHEDULER_DDIM};
+    if (strcmp(files->class_name, "PNDMPipeline") == 0 || (!makes_ddim && s->kind == PYR_SCHEDULER_OTHER))
+        return pyr_fail(
+            PYR_E_UNSUPPORTED,
+            "%s: the sampler of %s is not offered; the model was trained with betas, from which DDIM and "
+            "DDPM draw, too: add --sampler ddim or --sampler ddpm",
+            files->scheduler_path, s->class_name);
+    if (strcmp(files->class_name, "DDPMPipeline") == 0)
+        out->steps = at_most_trained(DDPM_STEPS, files); /* of a DDIMScheduler, too */
+    else
+        out->steps = pyr_pipeline_steps(out->ddim, files);
+    return PYR_OK;
+}
+
+/* ---- what is no run ---------------------------------------------------------------------------- */
+
+/* PATH/../NAME, or with `up` 2 PATH/../../NAME, is a file: the folder it lies in, which the caller frees. */
+static char *holder_of(const char *path, int up, const char *name)
+{
+    char *folder = pyr_strfmt("%s/%s", path, up == 2 ? "../.." : "..");
+
+    if (folder && holds(folder, name))
+        return folder;
+    pyr_free(folder);
+    return NULL;
+}
+
+pyr_status pyr_pipeline_fail_no_run(const char *path)
+{
+    char *run = NULL, *pipeline = NULL;
+    pyr_status status;
+
+    if (pyr_pipeline_exists(path))
+        return pyr_fail(
+            PYR_E_IO,
+            "%s is a pipeline of diffusers, from which pyrdiff sample draws; this command wants a run of "
+            "pyrdiff, with pyrdiff.cfg",
+            path);
+    if (!pyr_is_folder(path) || !(holds(path, "config.json") || holds(path, "unet/config.json")))
+        return pyr_fail(PYR_E_IO,
+                        "%s is not a run of pyrdiff: it has no pyrdiff.cfg (train one with pyrdiff train "
+                        "--outdir %s)",
+                        path, path);
+    for (int up = 1; up <= 2 && !run; up++)
+        run = holder_of(path, up, "pyrdiff.cfg");
+    pipeline = holder_of(path, 1, "model_index.json");
+    if (!pipeline)
+        pipeline = holder_of(path, 1, "scheduler/scheduler_config.json");
+    if (run)
+        status = pyr_fail(PYR_E_IO, "%s is one level of a run: give the run, --network %s", path, run);
+    else if (pipeline)
+        status = pyr_fail(PYR_E_IO,
+                          "%s is the network of a pipeline, without its scheduler: give the pipeline, %s",
+                          path, pipeline);
+    else
+        status =
+            pyr_fail(PYR_E_IO,
+                     "%s is a network without a scheduler: it has no scheduler/scheduler_config.json, and "
+                     "without it nobody knows the noise that the model was trained with",
+                     path);
+    pyr_free(run);
+    pyr_free(pipeline);
+    return status;
+}
+
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+typedef struct lane_memory {
+    void *x, *work;
+    uint32_t *rows; /* host: timesteps of `learned` or classes */
+    double *times;  /* host */
+} lane_memory;
+
+struct pyr_pipeline {
+    pyr_kernels *k;
+    pyr_ddpm ddpm;
+    pyr_pipeline_sampler sampler;
+    int *t; /* [steps] */
+    pyr_params params;
+    pyr_graph *g;
+    void *block;
+    pyr_unet_inputs in;
+    pyr_value y;
+    pyr_shape image;
+    int classes, batch;
+    double scale, shift; /* of the network's samples to image values */
+    lane_memory *memory; /* [lane] */
+    uint64_t hash;
+};
+
+/* What the network has to be, and the size of its images. */
+static pyr_status check_network(pyr_pipeline *p, const pyr_pipeline_files *f)
+{
+    const pyr_unet_config *u = &f->unet;
+    const char *path = f->unet_files.config;
+    int patch2 = u->patch * u->patch;
+
+    if (u->in_channels != u->out_channels)
+        return pyr_fail(
+            PYR_E_UNSUPPORTED,
+            "%s: the network reads %d channels and gives %d: it wants a condition%s, which a pipeline does "
+            "not have",
+            path, u->in_channels, u->out_channels, f->ours ? ", the coarser image" : "");
+    if (u->out_channels / patch2 > 4 || (f->ours && f->facts.bands != 1))
+        return pyr_fail(PYR_E_UNSUPPORTED, "%s: %d channels are no picture, which has 1 to 4", path,
+                        u->out_channels / patch2);
+    if (!u->sample_height && !f->ours)
+        return pyr_fail(PYR_E_CONFIG, "%s: sample_size is null: set it to the side of the images", path);
+    if (u->time_embedding_type == PYR_UNET_FOURIER)
+        return pyr_fail(PYR_E_UNSUPPORTED,
+                        "%s: time_embedding_type is fourier, which takes noise levels; DDPM's and DDIM's "
+                        "timesteps, 0 among them, are not",
+                        path);
+    if (u->time_embedding_type == PYR_UNET_LEARNED &&
+        u->num_train_timesteps < f->scheduler.ddpm.num_train_timesteps)
+        return pyr_fail(PYR_E_CONFIG, "%s: num_train_timesteps is %d, but the scheduler has %d", path,
+                        u->num_train_timesteps, f->scheduler.ddpm.num_train_timesteps);
+    if (u->class_embed_type != PYR_UNET_CLASS_NONE && u->class_embed_type != PYR_UNET_CLASS_TABLE)
+        return pyr_fail(PYR_E_UNSUPPORTED, "%s: class_embed_type is %s; only a table of classes is offered",
+                        path, pyr_unet_class_words[u->class_embed_type]);
+    p->image =
+        (pyr_shape){1, u->sample_height * u->patch, u->sample_width * u->patch, u->out_channels / patch2};
+    for (int i = 0; f->ours && i <= f->facts.index; i++) {
+        p->image.h = i ? (p->image.h + 1) / 2 : f->facts.h;
+        p->image.w = i ? (p->image.w + 1) / 2 : f->facts.w;
+    }
+    p->classes = u->num_class_embeds - (f->ours && u->num_class_embeds > 0); /* ours: the last is no class */
+    /* x in [-1, 1] is sample (255 x + 255) / 2 of a file, image values are (2 sample - 255) / 256 */
+    p->scale = f->ours ? f->facts.std[0] : 255.0 / 256;
+    p->shift = f->ours ? f->facts.mean[0] : 0;
+    return PYR_OK;
+}
+
+static pyr_status build(pyr_pipeline *p, const pyr_unet_config *u)
+{
+    pyr_shape one = {1, 1, 1, 1};
+
+    PYR_TRY(pyr_graph_new(&p->g, p->k, &p->params));
+    p->in = (pyr_unet_inputs){.label = -1, .stream = -1, .told = -1};
+    p->in.sample = pyr_graph_input(p->g, p->image, p->k->real);
+    p->in.time =
+        pyr_graph_input(p->g, one, u->time_embedding_type == PYR_UNET_LEARNED ? PYR_U32 : p->k->real);
+    if (u->class_embed_type == PYR_UNET_CLASS_TABLE) {
+        p->in.label = pyr_graph_input(p->g, one, PYR_U32);
+        pyr_graph_keep(p->g, p->in.label); /* it is written once for all steps */
+    }
+    p->y = pyr_unet_build(p->g, u, &(pyr_unet_options){0}, &p->in);
+    pyr_graph_keep(p->g, p->y);
+    return pyr_graph_plan(p->g, &(pyr_plan){.batch = p->batch});
+}
+
+static size_t image_bytes(const pyr_pipeline *p)
+{
+    return (size_t)p->batch * pyr_count(p->image) * pyr_type_size(p->k->real);
+}
+
+static pyr_status allocate(pyr_pipeline *p)
+{
+    pyr_kernels *k = p->k;
+
+    PYR_TRY(pyr_new(&p->memory, (size_t)k->lanes, sizeof *p->memory, "lanes"));
+    for (int lane = 0; lane < k->lanes; lane++) {
+        lane_memory *w = &p->memory[lane];
+
+        PYR_TRY(k->alloc(k, &w->x, image_bytes(p), "images to draw"));
+        PYR_TRY(k->alloc(k, &w->work, pyr_ddpm_work(k, p->batch, pyr_count(p->image)), "images to draw"));
+        PYR_TRY(pyr_new(&w->rows, (size_t)p->batch, sizeof *w->rows, "classes"));
+        PYR_TRY(pyr_new(&w->times, (size_t)p->batch, sizeof *w->times, "timesteps"));
+    }
+    return PYR_OK;
+}
+
+static pyr_status open_all(pyr_pipeline *p, const pyr_pipeline_files *files, pyr_text *warning)
+{
+    pyr_kernels *k = p->k;
+
+    PYR_TRY(check_network(p, files));
+    PYR_TRY(pyr_ddpm_new(&p->ddpm, &files->scheduler.ddpm));
+    if (p->sampler.steps >= 1 && p->sampler.steps <= PYR_MAX_TIMESTEPS)
+        PYR_TRY(pyr_new(&p->t, (size_t)p->sampler.steps, sizeof *p->t, "timesteps"));
+    PYR_TRY(pyr_ddpm_timesteps(&p->ddpm, p->sampler.steps, p->t));
+    PYR_TRY(build(p, &files->unet));
+    PYR_TRY(k->alloc(k, &p->block, p->params.count * pyr_type_size(k->real), "weights"));
+    PYR_TRY(pyr_unet_load(&files->unet_files, &p->params, k, p->block, warning));
+    PYR_TRY(pyr_params_hash(&p->hash, &p->params, k, p->block));
+    PYR_TRY(pyr_graph_pack(p->g, p->block));
+    return allocate(p);
+}
+
+pyr_status pyr_pipeline_open(pyr_pipeline **out, pyr_kernels *k, const pyr_pipeline_files *files,
+                             const pyr_pipeline_sampler *sampler, pyr_text *warning)
+{
+    pyr_pipeline *p;
+    pyr_status status;
+
+    *out = NULL;
+    PYR_TRY(pyr_new(&p, 1, sizeof *p, "a pipeline"));
+    p->k = k;
+    p->sampler = *sampler;
+    p->batch = k->micro_batch;
+    p->hash = PYR_HASH_START;
+    status = open_all(p, files, warning);
+    if (status != PYR_OK)
+        pyr_pipeline_free(p);
+    else
+        *out = p;
+    return status;
+}
+
+void pyr_pipeline_free(pyr_pipeline *p)
+{
+    if (!p)
+        return;
+    for (int lane = 0; p->memory && lane < p->k->lanes; lane++) {
+        p->k->release(p->k, p->memory[lane].x);
+        p->k->release(p->k, p->memory[lane].work);
+        pyr_free(p->memory[lane].rows);
+        pyr_free(p->memory[lane].times);
+    }
+    pyr_free(p->memory);
+    pyr_graph_free(p->g);
+    pyr_params_free(&p->params);
+    p->k->release(p->k, p->block);
+    pyr_ddpm_free(&p->ddpm);
+    pyr_free(p->t);
+    pyr_free(p);
+}
+
+pyr_shape pyr_pipeline_image(const pyr_pipeline *p)
+{
+    return p->image;
+}
+
+int pyr_pipeline_classes(const pyr_pipeline *p)
+{
+    return p->classes;
+}
+
+int pyr_pipeline_batch(const pyr_pipeline *p)
+{
+    return p->batch;
+}
+
+double pyr_pipeline_flop(const pyr_pipeline *p)
+{
+    return p->sampler.steps * pyr_graph_flop(p->g);
+}
+
+uint64_t pyr_pipeline_hash(const pyr_pipeline *p)
+{
+    return p->hash;
+}
+
+size_t pyr_pipeline_bytes(const pyr_pipeline *p)
+{
+    size_t lane = image_bytes(p) + pyr_ddpm_work(p->k, p->batch, pyr_count(p->image));
+
+    return pyr_graph_bytes(p->g).total + p->params.count * pyr_type_size(p->k->real) +
+           (size_t)p->k->lanes * lane;
+}
+
+/* ---- drawing ----------------------------------------------------------------------------------- */
+
+typedef struct drawing {
+    pyr_pipeline *p;
+    const pyr_pipeline_draw *draw;
+    int lane, n; /* of a task */
+} drawing;
+
+static void put_rows(const pyr_pipeline *p, int lane, pyr_value at, uint32_t row)
+{
+    uint32_t *rows = p->memory[lane].rows;
+
+    for (int i = 0; i < p->batch; i++)
+        rows[i] = row;
+    p->k->upload(p->k, pyr_graph_data(p->g, lane, at), rows, (size_t)p->batch * sizeof *rows);
+}
+
+/* The classes of n images of a draw from `first` on; none is the row behind the last class of our own
+ * networks. */
+static void put_classes(const pyr_pipeline *p, int lane, const pyr_pipeline_draw *draw, size_t first, int n)
+{
+    uint32_t *rows = p->memory[lane].rows;
+
+    for (int i = 0; i < p->batch; i++) {
+        int label = !draw->labels ? draw->label : i < n ? draw->labels[first + (size_t)i] : 0;
+
+        rows[i] = (uint32_t)(label >= 0 ? label : p->classes);
+    }
+    p->k->upload(p->k, pyr_graph_data(p->g, lane, p->in.label), rows, (size_t)p->batch * sizeof *rows);
+}
+
+/* m(x, t): a pyr_ddpm_network. All places of the graph are computed; images do not see each other. */
+static pyr_status run_network(void *ctx, const void *x, int t, void *out)
+{
+    const drawing *d = ctx;
+    pyr_pipeline *p = d->p;
+    pyr_kernels *k = p->k;
+    size_t bytes = (size_t)d->n * pyr_count(p->image) * pyr_type_size(k->real);
+    bool learned = pyr_params_find(&p->params, "time_proj.weight") != NULL;
+    double *times = p->memory[d->lane].times;
+
+    if (pyr_stop_requested())
+        return pyr_fail(PYR_E_STOPPED, "stopped");
+    k->copy(k, pyr_graph_data(p->g, d->lane, p->in.sample), x, bytes);
+    if (learned)
+        put_rows(p, d->lane, p->in.time, (uint32_t)t);
+    for (int i = 0; i < p->batch && !learned; i++)
+        times[i] = t;
+    if (!learned)
+        PYR_TRY(pyr_upload_reals(k, pyr_graph_data(p->g, d->lane, p->in.time), times, (size_t)p->batch));
+    PYR_TRY(pyr_graph_forward(p->g, d->lane));
+    k->copy(k, out, pyr_graph_data(p->g, d->lane, p->y), bytes);
+    return PYR_OK;
+}
+
+static pyr_status draw_task(void *arg, int task, int lane)
+{
+    const drawing *all = arg;
+    pyr_pipeline *p = all->p;
+    const pyr_pipeline_draw *draw = all->draw;
+    pyr_kernels *k = p->k;
+    lane_memory *w = &p->memory[lane];
+    size_t size = pyr_count(p->image), first = (size_t)task * (size_t)p->batch;
+    int n = draw->n - (int)first < p->batch ? draw->n - (int)first : p->batch;
+    drawing mine = {.p = p, .draw = draw, .lane = lane, .n = n};
+    pyr_ddpm_sampling sampling = {.k = k,
+                                  .n = n,
+                                  .size = size,
+                                  .seeds = draw->seeds + first,
+                                  .network = run_network,
+                                  .ctx = &mine,
+                                  .work = w->work,
+                                  .t = p->t,
+                                  .steps = p->sampler.steps,
+                                  .ddim = p->sampler.ddim,
+                                  .eta = p->sampler.eta,
+                                  .given = draw->noise != NULL};
+    float *image = draw->image + first * size;
+
+    if (p->in.label >= 0)
+        put_classes(p, lane, draw, first, n);
+    if (draw->noise)
+        PYR_TRY(pyr_upload_floats(k, w->x, draw->noise + first * size, (size_t)n * size));
+    PYR_TRY(pyr_ddpm_sample(&p->ddpm, &sampling, w->x));
+    PYR_TRY(pyr_download_floats(k, image, w->x, (size_t)n * size));
+    for (size_t i = 0; i < (size_t)n * size; i++) {
+        double value = image[i] * p->scale + p->shift;
+
+        image[i] = (float)(value < -1 ? -1 : value > 1 ? 1 : value);
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_pipeline_sample(pyr_pipeline *p, const pyr_pipeline_draw *draw)
+{
+    drawing all = {.p = p, .draw = draw};
+
+    return p->k->run_tasks(p->k, (draw->n + p->batch - 1) / p->batch, draw_task, &all);
+}

@@ -1,0 +1,41 @@
+/* scheduler_config.h - scheduler_config.json of diffusers: how a model was trained with noise, and how it
+ * likes to be sampled. */
+#ifndef PYR_DIFFUSERS_SCHEDULER_CONFIG_H
+#define PYR_DIFFUSERS_SCHEDULER_CONFIG_H
+
+#include "base/text.h"
+#include "diffusion/ddpm.h"
+
+typedef enum pyr_scheduler_kind {
+    PYR_SCHEDULER_DDPM,
+    PYR_SCHEDULER_DDIM,
+    PYR_SCHEDULER_OTHER /* another way of sampling a model that was trained with betas (PNDM, DPM-Solver,
+    ...) */
+} pyr_scheduler_kind;
+
+typedef struct pyr_scheduler_config {
+    pyr_scheduler_kind kind;
+    char class_name[64]; /* the library's; not looked at when written */
+    pyr_ddpm_config ddpm;
+} pyr_scheduler_config;
+
+void pyr_scheduler_config_free(pyr_scheduler_config *config); /* no-op on {0} */
+
+/* Read the `n` bytes of a scheduler_config.json; `name` is the file in sentences. An absent key takes the
+ * library's default. Unknown keys are left out and named in *warning (appended; may be NULL); those with a
+ * leading underscore are passed over. PYR_E_FORMAT for a wrong type of value, PYR_E_UNSUPPORTED for a word
+ * that is not offered and for the class of a model that was trained in another way than with betas (flow
+ * matching, noise levels of VE or EDM, distillation), PYR_E_CONFIG as pyr_ddpm_config_check. The caller frees
+ * *out, on failure too. */
+pyr_status pyr_scheduler_config_parse(pyr_scheduler_config *out, const char *bytes, size_t n,
+                                      const char *name, pyr_text *warning);
+/* class_name: what the pipeline's model_index.json says that it is, which the library goes by; NULL: as the
+ * file itself says. */
+pyr_status pyr_scheduler_config_read(pyr_scheduler_config *out, const char *path, const char *class_name,
+                                     pyr_text *warning);
+
+/* Append the text of a scheduler_config.json that the library loads, of kind DDPM or DDIM; ends with a
+ * newline. PYR_E_CONFIG. */
+pyr_status pyr_scheduler_config_write(pyr_text *out, const pyr_scheduler_config *config);
+
+#endif

@@ -1,0 +1,252 @@
+#include "features/features.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "features/classifier.h"
+#include "features/inception.h"
+#include "pictures/pixels.h"
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Images a lane takes at a time; Inception's have 299x299 pixels. */
+enum { BATCH = 16, INCEPTION_BATCH = 4 };
+
+const char *const pyr_fid_resizes[2] = {"tf1", "pytorch"};
+
+struct pyr_features {
+    pyr_kernels *k;
+    bool inception;
+    pyr_fid_resize resize;
+    pyr_classifier_shape shape; /* of a classifier; Inception-v3: classes only */
+    pyr_params params;
+    pyr_graph *g;
+    pyr_network_ends ends;
+    void *block;
+    int batch;      /* images a lane takes at a time */
+    float **image;  /* [lane]: one, as the network reads it */
+    size_t numbers; /* in it */
+    uint64_t hash;
+    char name[96];
+};
+
+/* What a run is about, for its tasks. */
+typedef struct features_run {
+    pyr_features *f;
+    int64_t n;
+    const void *images; /* samples of `bits` */
+    int bits, h, w, c;
+    float *features, *logits;
+} features_run;
+
+static pyr_status load_weights(pyr_features *f, const pyr_safetensors *file, const char *path)
+{
+    pyr_kernels *k = f->k;
+    size_t wanted = pyr_params_model_count(&f->params), there = 0;
+
+    for (size_t i = 0; i < pyr_safetensors_count(file); i++)
+        there += pyr_safetensors_at(file, i)->count;
+    if (!f->inception && there < wanted) /* before memory is taken for them; Inception's are never so many */
+        return pyr_fail(
+            PYR_E_FORMAT,
+            "%s holds %zu numbers, the network of %d classes that it tells of has %zu: it is damaged; train "
+            "or convert it again",
+            path, there, f->shape.classes, wanted);
+    PYR_TRY(k->alloc(k, &f->block, f->params.count * pyr_type_size(k->real), "weights of a feature network"));
+    if (f->inception)
+        return pyr_inception_load(&f->hash, file, path, &f->params, k, f->block);
+    return pyr_classifier_load(&f->hash, file, path, &f->params, k, f->block);
+}
+
+/* The weights before the plan, which takes memory for images as large as the file says: first it must hold
+ * the network that it tells of. Planned in the real type whatever the kernels' precision: a figure must not
+ * depend on it. */
+static pyr_status open_network(pyr_features *f, const pyr_safetensors *file, const char *path)
+{
+    pyr_kernels *k = f->k;
+    pyr_type activation = k->activation;
+    bool tf32 = k->tf32;
+    pyr_status status = PYR_OK;
+
+    PYR_TRY(pyr_graph_new(&f->g, k, &f->params));
+    k->activation = k->real;
+    k->tf32 = false;
+    if (f->inception)
+        f->ends = pyr_inception_build(f->g, f->shape.classes, k->real);
+    else
+        f->ends = pyr_classifier_build(f->g, &f->shape, k->real);
+    if (f->ends.features >= 0 && f->ends.logits >= 0) /* else the plan says why */
+        status = load_weights(f, file, path);
+    if (status == PYR_OK)
+        status = pyr_graph_plan(f->g, &(pyr_plan){.batch = f->batch});
+    k->activation = activation;
+    k->tf32 = tf32;
+    return status;
+}
+
+static pyr_status open_classifier(pyr_features *f, const pyr_safetensors *file, const char *path)
+{
+    PYR_TRY(pyr_classifier_read_shape(&f->shape, file, path));
+    f->batch = BATCH;
+    snprintf(f->name, sizeof f->name, "classifier %dx%dx%d, %d classes", f->shape.h, f->shape.w, f->shape.c,
+             f->shape.classes);
+    return open_network(f, file, path);
+}
+
+static pyr_status open_inception(pyr_features *f, const pyr_safetensors *file, const char *path)
+{
+    f->inception = true;
+    f->batch = INCEPTION_BATCH;
+    snprintf(f->name, sizeof f->name, "inception-v3, %s resize", pyr_fid_resizes[f->resize]);
+    PYR_TRY(pyr_inception_classes(&f->shape.classes, file, path));
+    PYR_TRY(open_network(f, file, path));
+    if (f->resize == PYR_RESIZE_TF1) /* other features; the weights' own hash is that of the other resize */
+        f->hash = pyr_hash(f->hash, pyr_fid_resizes[f->resize], strlen(pyr_fid_resizes[f->resize]));
+    return PYR_OK;
+}
+
+static pyr_status allocate(pyr_features *f)
+{
+    size_t lanes = (size_t)f->k->lanes;
+
+    f->numbers = pyr_count(pyr_graph_shape(f->g, f->ends.x)) / (size_t)f->batch;
+    PYR_TRY(pyr_new(&f->image, lanes, sizeof *f->image, "images on their way"));
+    for (size_t i = 0; i < lanes; i++)
+        PYR_TRY(pyr_new(&f->image[i], f->numbers, sizeof **f->image, "images on their way"));
+    return PYR_OK;
+}
+
+pyr_status pyr_features_open(pyr_features **out, pyr_kernels *k, const char *path, pyr_fid_resize resize)
+{
+    pyr_safetensors *file = NULL;
+    pyr_features *f = NULL;
+    pyr_status status = PYR_OK;
+
+    *out = NULL;
+    PYR_TRY_OUT(pyr_safetensors_open(&file, path));
+    PYR_TRY_OUT(pyr_new(&f, 1, sizeof *f, "feature network"));
+    f->k = k;
+    f->resize = resize;
+    if (pyr_is_classifier(file))
+        PYR_TRY_OUT(open_classifier(f, file, path));
+    else if (pyr_is_inception(file))
+        PYR_TRY_OUT(open_inception(f, file, path));
+    else {
+        status = pyr_fail(PYR_E_FORMAT,
+                          "%s is not a feature network: neither a classifier (pyrdiff classifier) nor "
+                          "Inception-v3's weights (scripts/convert-inception.py)",
+                          path);
+        goto out;
+    }
+    PYR_TRY_OUT(pyr_graph_pack(f->g, f->block));
+    PYR_TRY_OUT(allocate(f));
+    *out = f;
+    f = NULL;
+out:
+    pyr_features_free(f);
+    pyr_safetensors_free(file);
+    return status;
+}
+
+void pyr_features_free(pyr_features *f)
+{
+    if (!f)
+        return;
+    for (int i = 0; f->image && i < f->k->lanes; i++)
+        pyr_free(f->image[i]);
+    pyr_free(f->image);
+    pyr_graph_free(f->g);
+    f->k->release(f->k, f->block);
+    pyr_params_free(&f->params);
+    pyr_free(f);
+}
+
+const char *pyr_features_name(const pyr_features *f)
+{
+    return f->name;
+}
+
+const char *pyr_features_resize(const pyr_features *f)
+{
+    return f->inception ? pyr_fid_resizes[f->resize] : NULL;
+}
+
+uint64_t pyr_features_hash(const pyr_features *f)
+{
+    return f->hash;
+}
+
+int pyr_features_size(const pyr_features *f)
+{
+    return pyr_graph_shape(f->g, f->ends.features).c;
+}
+
+int pyr_features_classes(const pyr_features *f)
+{
+    return pyr_graph_shape(f->g, f->ends.logits).c;
+}
+
+/* Places behind the last image keep what they hold: images do not touch one another. */
+static pyr_status run_task(void *arg, int task, int lane)
+{
+    const features_run *r = arg;
+    pyr_features *f = r->f;
+    pyr_kernels *k = f->k;
+    int64_t first = (int64_t)task * f->batch;
+    int n = r->n - first < f->batch ? (int)(r->n - first) : f->batch;
+    size_t d = (size_t)pyr_features_size(f), classes = (size_t)pyr_features_classes(f);
+    size_t samples = (size_t)r->h * (size_t)r->w * (size_t)r->c, real = pyr_type_size(k->real);
+    char *x = pyr_graph_data(f->g, lane, f->ends.x);
+
+    for (int i = 0; i < n; i++) {
+        const char *image = (const char *)r->images + (size_t)(first + i) * samples * (size_t)r->bits / 8;
+
+        if (f->inception)
+            pyr_inception_image(f->image[lane], (const uint8_t *)image, r->h, r->w, r->c, f->resize);
+        else
+            pyr_pixels_from_samples(f->image[lane], image, r->bits, samples);
+        PYR_TRY(pyr_upload_floats(k, x + (size_t)i * f->numbers * real, f->image[lane], f->numbers));
+    }
+    PYR_TRY(pyr_graph_forward(f->g, lane));
+    PYR_TRY(pyr_download_floats(k, r->features + (size_t)first * d,
+                                pyr_graph_data(f->g, lane, f->ends.features), (size_t)n * d));
+    if (!r->logits)
+        return PYR_OK;
+    return pyr_download_floats(k, r->logits + (size_t)first * classes,
+                               pyr_graph_data(f->g, lane, f->ends.logits), (size_t)n * classes);
+}
+
+bool pyr_features_reads_words(const pyr_features *f)
+{
+    return !f->inception;
+}
+
+static pyr_status run_all(features_run *run)
+{
+    pyr_features *f = run->f;
+    const pyr_classifier_shape *s = &f->shape;
+    int h = run->h, w = run->w, c = run->c;
+
+    if (f->inception && c != 1 && c != 3)
+        return pyr_fail(PYR_E_SHAPE,
+                        "the images have %d channels, Inception-v3 reads grey or RGB (--channels 3)", c);
+    if (!f->inception && (h != s->h || w != s->w || c != s->c))
+        return pyr_fail(PYR_E_SHAPE,
+                        "the images are %dx%dx%d (height, width, channels), the classifier was trained on "
+                        "%dx%dx%d: train one on images of this size (pyrdiff classifier)",
+                        h, w, c, s->h, s->w, s->c);
+    return f->k->run_tasks(f->k, (int)((run->n + f->batch - 1) / f->batch), run_task, run);
+}
+
+pyr_status pyr_features_run(pyr_features *f, int64_t n, const uint8_t *images, int h, int w, int c,
+                            float *features, float *logits)
+{
+    return run_all(&(features_run){f, n, images, 8, h, w, c, features, logits});
+}
+
+pyr_status pyr_features_run_words(pyr_features *f, int64_t n, const uint16_t *images, int h, int w, int c,
+                                  float *features, float *logits)
+{
+    assert(pyr_features_reads_words(f));
+    return run_all(&(features_run){f, n, images, 16, h, w, c, features, logits});
+}

@@ -1,0 +1,61 @@
+/* layout_tree.c - folders as runs in a sorted list of names. */
+#include "layouts/layout.h"
+
+#include "base/mem.h"
+#include <string.h>
+
+static bool same(const pyr_folder *folder, const char *name, size_t n)
+{
+    return folder->n == n && memcmp(folder->name, name, n) == 0;
+}
+
+pyr_status pyr_folders_of(pyr_folders *out, const pyr_items *items, size_t begin, size_t end, size_t skip)
+{
+    size_t room = 0;
+
+    *out = (pyr_folders){0};
+    for (size_t i = begin; i < end; i++) {
+        const char *name = items->at[i].name + skip, *slash = strchr(name, '/');
+        size_t n = slash ? (size_t)(slash - name) : 0;
+        pyr_folder *last = out->n ? &out->at[out->n - 1] : NULL;
+
+        if (!slash) {
+            out->loose++;
+            continue;
+        }
+        if (last && same(last, name, n)) {
+            last->end = i + 1;
+            continue;
+        }
+        if (out->n == room) {
+            pyr_folder *at = pyr_realloc(out->at, room = room ? 2 * room : 16, sizeof *at);
+
+            if (!at)
+                return pyr_fail(PYR_E_NOMEM, "out of memory for the list of folders");
+            out->at = at;
+        }
+        out->at[out->n++] = (pyr_folder){name, n, i, i + 1};
+    }
+    return PYR_OK;
+}
+
+void pyr_folders_free(pyr_folders *folders)
+{
+    pyr_free(folders->at);
+    *folders = (pyr_folders){0};
+}
+
+pyr_status pyr_folders_around(size_t *skip, const pyr_items *items, size_t begin, size_t end)
+{
+    for (;;) {
+        const char *name = items->at[begin].name, *slash = strchr(name + *skip, '/');
+        size_t next = slash ? (size_t)(slash - name) + 1 : 0;
+
+        if (!slash)
+            return PYR_OK;
+        for (size_t i = begin + 1; i < end; i++)
+            if (strncmp(items->at[i].name + *skip, name + *skip, next - *skip) != 0)
+                return PYR_OK;
+        *skip = next;
+    }
+}

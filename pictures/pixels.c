@@ -1,0 +1,49 @@
+#include "pictures/pixels.h"
+
+void pyr_pixels_from_bytes(float *dst, const uint8_t *src, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        dst[i] = (float)(2 * src[i] - 255) * 0x1p-8f;
+}
+
+void pyr_pixels_from_words(float *dst, const uint16_t *src, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        dst[i] = (float)(2 * (int32_t)src[i] - 65535) * 0x1p-16f;
+}
+
+/* round((256 x + 255)/2) = floor(128 x + 127.5 + 0.5), and a float above 0 is
+ * floored by the cast. The comparisons send NaN to 0. */
+void pyr_pixels_to_bytes(uint8_t *dst, const float *src, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float v = src[i] * 128.0f + 128.0f;
+
+        dst[i] = v > 0.0f ? (v < 255.0f ? (uint8_t)v : 255) : 0;
+    }
+}
+
+void pyr_pixels_to_words(uint16_t *dst, const float *src, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float v = src[i] * 32768.0f + 32768.0f;
+
+        dst[i] = v > 0.0f ? (v < 65535.0f ? (uint16_t)v : 65535) : 0;
+    }
+}
+
+void pyr_pixels_from_samples(float *dst, const void *src, int bits, size_t n)
+{
+    if (bits == 16)
+        pyr_pixels_from_words(dst, src, n);
+    else
+        pyr_pixels_from_bytes(dst, src, n);
+}
+
+void pyr_pixels_to_samples(void *dst, const float *src, int bits, size_t n)
+{
+    if (bits == 16)
+        pyr_pixels_to_words(dst, src, n);
+    else
+        pyr_pixels_to_bytes(dst, src, n);
+}

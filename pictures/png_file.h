@@ -1,0 +1,37 @@
+/* png_file.h - PNG in and out, on libpng.
+ *
+ * Every kind of PNG is read: 1, 2, 4, 8 and 16 bits; grey, RGB, palette, with
+ * or without alpha or tRNS; interlaced or not. What comes out is 8 or 16 bits
+ * of 1..4 channels: fewer than 8 bits are spread over 0..255, 16 bits are kept,
+ * a palette becomes RGB (grey when all of its colours are grey), tRNS becomes
+ * alpha. A file that is damaged, cut short or implausibly large is refused with
+ * PYR_E_FORMAT and a sentence that begins with its name. */
+#ifndef PYR_PICTURES_PNG_FILE_H
+#define PYR_PICTURES_PNG_FILE_H
+
+#include "pictures/image.h"
+
+/* A text chunk: key of 1..79 Latin-1 characters; value ASCII (tEXt) or UTF-8 (iTXt). */
+typedef struct pyr_png_text {
+    const char *key, *value;
+} pyr_png_text;
+
+bool pyr_png_is(const void *bytes, size_t n); /* does it begin as a PNG does? */
+
+/* Decode n bytes, as they are stored; *orientation (1..8) says how to turn them:
+ * that of the eXIf chunk. The caller ends *out with pyr_image_free. `name` is the
+ * file in sentences. */
+pyr_status pyr_png_decode(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name);
+
+/* A PNG of our own, which is never to be turned; image_file.h reads those of others. */
+pyr_status pyr_png_read(pyr_image *out, const char *path);
+
+/* Write an image of 1..4 channels, 8 or 16 bits, with `texts` pairs of text
+ * (text may be NULL when 0). The file appears whole or not at all. */
+pyr_status pyr_png_write(const char *path, const pyr_image *image, const pyr_png_text *text, size_t texts);
+
+/* The value of the text chunk `key` as a new string for the caller, or NULL in
+ * *out when there is none. */
+pyr_status pyr_png_text_read(char **out, const char *path, const char *key);
+
+#endif

@@ -1,0 +1,219 @@
+#include "plots/plane.h"
+
+#include "plots/svg.h"
+#include <math.h>
+#include <string.h>
+
+enum { TICKS = 5 };
+
+/* ---- places ------------------------------------------------------------------------------------ */
+
+/* Within the panel, whose own y grows downwards. false: missing. */
+static bool place(const pyr_plane *p, const double *x, double *px, double *py)
+{
+    *px = (x[0] - p->x) / p->side * p->size;
+    *py = p->size - (x[1] - p->y) / p->side * p->size;
+    /* far outside is as good as missing, and its digits would be many */
+    return fabs(*px) < 1e5 && fabs(*py) < 1e5;
+}
+
+static void begin_stroke(const pyr_plane *p, int colour, double width, const char *more)
+{
+    int k = colour % PYR_PLOT_COLOURS;
+
+    pyr_text_add(p->out, "<path class=\"k%d\" fill=\"none\" stroke=\"%s\" stroke-width=\"%.3g\"%s d=\"", k,
+                 pyr_svg_colours[k], width, more);
+}
+
+/* ---- the panel --------------------------------------------------------------------------------- */
+
+static void write_text(pyr_text *out, double x, double y, const char *anchor, const char *more,
+                       const char *words)
+{
+    pyr_text_add(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\"%s>", x, y, anchor, more);
+    pyr_escape(out, words);
+    pyr_text_add(out, "</text>\n");
+}
+
+static void draw_ticks(const pyr_plane *p)
+{
+    const char *small = " font-size=\"9\" fill-opacity=\"0.7\"";
+    double ticks[2][TICKS];
+    size_t n[2];
+    char words[32];
+
+    n[0] = pyr_ticks(ticks[0], TICKS, p->x, p->x + p->side, false);
+    n[1] = pyr_ticks(ticks[1], TICKS, p->y, p->y + p->side, false);
+    for (size_t i = 0; i < n[0]; i++) {
+        double at = p->left + (ticks[0][i] - p->x) / p->side * p->size;
+
+        pyr_tick_text(words, sizeof words, ticks[0][i]);
+        pyr_text_add(p->out, "<path d=\"M%.1f %.1fv4\" stroke=\"currentColor\"/>\n", at, p->top + p->size);
+        write_text(p->out, at, p->top + p->size + 14, "middle", small, words);
+    }
+    for (size_t i = 0; i < n[1]; i++) {
+        double at = p->top + p->size - (ticks[1][i] - p->y) / p->side * p->size;
+
+        pyr_tick_text(words, sizeof words, ticks[1][i]);
+        pyr_text_add(p->out, "<path d=\"M%.1f %.1fh-4\" stroke=\"currentColor\"/>\n", p->left, at);
+        write_text(p->out, p->left - 6, at + 3, "end", small, words);
+    }
+}
+
+void pyr_plane_begin(const pyr_plane *p, const char *title, const char *below)
+{
+    write_text(p->out, p->left, p->top - 19, "start", " font-weight=\"600\"", title);
+    write_text(p->out, p->left, p->top - 6, "start", " font-size=\"10\"", below);
+    draw_ticks(p);
+    pyr_text_add(p->out,
+                 "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"none\" "
+                 "stroke=\"currentColor\" stroke-opacity=\"0.6\"/>\n",
+                 p->left, p->top, p->size, p->size);
+    pyr_text_add(p->out,
+                 "<svg x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" viewBox=\"0 0 %.1f %.1f\">\n",
+                 p->left, p->top, p->size, p->size, p->size, p->size);
+}
+
+void pyr_plane_end(const pyr_plane *p)
+{
+    pyr_text_add(p->out, "</svg>\n");
+}
+
+/* ---- contours ---------------------------------------------------------------------------------- */
+
+typedef struct corner {
+    double x, y, value; /* in the panel */
+} corner;
+
+/* Where the level crosses the side from a to b; false: it does not. */
+static bool crosses(double *x, double *y, const corner *a, const corner *b, double level)
+{
+    double part;
+
+    if ((a->value < level) == (b->value < level))
+        return false;
+    part = (level - a->value) / (b->value - a->value);
+    *x = a->x + part * (b->x - a->x);
+    *y = a->y + part * (b->y - a->y);
+    return true;
+}
+
+/* In a triangle a level has two ends or none. */
+static void draw_triangle(const pyr_plane *p, const corner *a, const corner *b, const corner *c, double level)
+{
+    const corner *side[4] = {a, b, c, a};
+    bool begun = false;
+    double x, y;
+
+    for (int i = 0; i < 3; i++)
+        if (crosses(&x, &y, side[i], side[i + 1], level)) {
+            pyr_text_add(p->out, "%c%.1f %.1f", begun ? 'L' : 'M', x, y);
+            begun = true;
+        }
+}
+
+static corner corner_at(const pyr_plane *p, const double *value, int n, int row, int column)
+{
+    double cell = p->size / (n - 1);
+
+    return (corner){column * cell, p->size - row * cell, value[row * n + column]};
+}
+
+void pyr_plane_contours(const pyr_plane *p, const double *value, int n, const double *level, int levels)
+{
+    pyr_text_add(p->out, "<path fill=\"none\" stroke=\"currentColor\" stroke-opacity=\"0.45\" "
+                         "stroke-width=\"0.7\" d=\"M0 0");
+    for (int row = 0; row + 1 < n; row++)
+        for (int column = 0; column + 1 < n; column++) {
+            corner a = corner_at(p, value, n, row, column), b = corner_at(p, value, n, row, column + 1);
+            corner c = corner_at(p, value, n, row + 1, column),
+                   d = corner_at(p, value, n, row + 1, column + 1);
+
+            for (int i = 0; i < levels; i++) {
+                draw_triangle(p, &a, &b, &c, level[i]);
+                draw_triangle(p, &d, &b, &c, level[i]);
+            }
+        }
+    pyr_text_add(p->out, "\"/>\n");
+}
+
+/* ---- points, arrows, paths --------------------------------------------------------------------- */
+
+/* A dot is a line of no length with round ends: a third of a circle's letters. */
+void pyr_plane_points(const pyr_plane *p, const double *x, int n, int colour, double radius)
+{
+    double px, py;
+
+    begin_stroke(p, colour, 2 * radius, " stroke-linecap=\"round\" stroke-opacity=\"0.7\"");
+    pyr_text_add(p->out, "M-9 -9");
+    for (int i = 0; i < n; i++)
+        if (place(p, x + 2 * i, &px, &py))
+            pyr_text_add(p->out, "M%.1f %.1fh0", px, py);
+    pyr_text_add(p->out, "\"/>\n");
+}
+
+void pyr_plane_arrows(const pyr_plane *p, const double *from, const double *vector, int n, int colour)
+{
+    begin_stroke(p, colour, 1.1, "");
+    pyr_text_add(p->out, "M-9 -9");
+    for (int i = 0; i < n; i++) {
+        double to[2] = {from[2 * i] + vector[2 * i], from[2 * i + 1] + vector[2 * i + 1]};
+        double x, y, tx, ty, dx, dy, head;
+
+        if (!place(p, from + 2 * i, &x, &y) || !place(p, to, &tx, &ty))
+            continue;
+        dx = tx - x;
+        dy = ty - y;
+        head = hypot(dx, dy) > 0 ? fmin(0.4, 3.2 / hypot(dx, dy)) : 0;
+        pyr_text_add(p->out, "M%.1f %.1fL%.1f %.1fM%.1f %.1fL%.1f %.1fL%.1f %.1f", x, y, tx, ty,
+                     tx - head * (dx + 0.6 * dy), ty - head * (dy - 0.6 * dx), tx, ty,
+                     tx - head * (dx - 0.6 * dy), ty - head * (dy + 0.6 * dx));
+    }
+    pyr_text_add(p->out, "\"/>\n");
+}
+
+void pyr_plane_path(const pyr_plane *p, const double *x, int n, int colour, double width)
+{
+    bool pen_down = false;
+    double px, py;
+
+    begin_stroke(p, colour, width, " stroke-opacity=\"0.75\" stroke-linejoin=\"round\"");
+    pyr_text_add(p->out, "M-9 -9");
+    for (int i = 0; i < n; i++) {
+        bool there = place(p, x + 2 * i, &px, &py);
+
+        if (there)
+            pyr_text_add(p->out, "%c%.1f %.1f", pen_down ? 'L' : 'M', px, py);
+        pen_down = there;
+    }
+    pyr_text_add(p->out, "\"/>\n");
+}
+
+/* ---- the sheet --------------------------------------------------------------------------------- */
+
+void pyr_plane_words(pyr_text *out, double x, double y, int colour, const char *words)
+{
+    if (colour >= 0) {
+        int k = colour % PYR_PLOT_COLOURS;
+
+        pyr_text_add(out,
+                     "<rect class=\"f%d\" x=\"%.1f\" y=\"%.1f\" width=\"9\" height=\"9\" fill=\"%s\"/>\n", k,
+                     x, y - 8, pyr_svg_colours[k]);
+        x += 14;
+    }
+    write_text(out, x, y, "start", "", words);
+}
+
+void pyr_sheet(pyr_text *out, const char *drawn, double width, double height, const char *title, bool alone)
+{
+    pyr_text_add(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"pyr-plot\" role=\"img\" ");
+    if (alone)
+        pyr_text_add(out, "width=\"%.0f\" height=\"%.0f\" style=\"background:#fff;color:#1b1d1f\" ", width,
+                     height);
+    pyr_text_add(out, "viewBox=\"0 0 %.0f %.0f\">\n<title>", width, height);
+    pyr_escape(out, title);
+    pyr_text_add(out, "</title>\n<g font-family=\"system-ui, sans-serif\" font-size=\"11\" "
+                      "fill=\"currentColor\">\n");
+    pyr_text_add_bytes(out, drawn, strlen(drawn));
+    pyr_text_add(out, "</g>\n</svg>\n");
+}

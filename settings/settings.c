@@ -1,0 +1,907 @@
+#include "settings/settings.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "settings/settings_internal.h"
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <libconfig.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- keys ----------------------------------------------------------------------------------- */
+
+/* How a key is resolved: text -> (slot, level) here, then pyr_slot_value() says which value holds. */
+typedef struct address {
+    pyr_slot *slot;
+    int level; /* -1: not a key of `levels` */
+} address;
+
+const pyr_setting_value *pyr_slot_value(const pyr_slot *slot, int level)
+{
+    if (level >= 0 && slot->at[1 + level])
+        return &slot->at[1 + level]->value;
+    return slot->at[0] ? &slot->at[0]->value : &slot->standard;
+}
+
+bool pyr_slot_per_level(const pyr_slot *slot)
+{
+    return slot->section->per_level;
+}
+
+void pyr_slot_key(const pyr_slot *slot, int level, pyr_text *out)
+{
+    if (level >= 0)
+        pyr_text_add(out, "%ss[%d].%s", slot->section->name, level, slot->row->key);
+    else
+        pyr_text_add(out, "%s", slot->key);
+}
+
+/* What follows "NAME." in `key`; NULL when it does not begin so. */
+static const char *behind_name(const char *key, const char *name)
+{
+    size_t n = strlen(name);
+
+    return strncmp(key, name, n) == 0 && key[n] == '.' ? key + n + 1 : NULL;
+}
+
+/* What follows "NAMEs[I]." or "NAMEs.I." in `key`, and I (beyond INT_MAX: INT_MAX); NULL when it does not
+ * begin so. */
+static const char *behind_level(const char *key, const char *name, int *level)
+{
+    size_t n = strlen(name);
+    bool bracket;
+    char *end;
+    long number;
+
+    if (strncmp(key, name, n) != 0 || key[n] != 's' || !key[n + 1] || !isdigit((unsigned char)key[n + 2]))
+        return NULL;
+    bracket = key[n + 1] == '[';
+    if (!bracket && key[n + 1] != '.')
+        return NULL;
+    number = strtol(key + n + 2, &end, 10);
+    if (bracket && *end++ != ']')
+        return NULL;
+    *level = number > INT_MAX ? INT_MAX : (int)number;
+    return *end == '.' ? end + 1 : NULL;
+}
+
+/* The section that `key` names, what follows, and the level; NULL: none. */
+static const pyr_section *split_key(const pyr_section *sections, size_t n, const char *key, const char **rest,
+                                    int *level)
+{
+    for (size_t i = 0; i < n; i++) {
+        *level = -1;
+        *rest = behind_name(key, sections[i].name);
+        if (!*rest && sections[i].per_level)
+            *rest = behind_level(key, sections[i].name, level);
+        if (*rest)
+            return &sections[i];
+    }
+    *level = -1;
+    *rest = key;
+    return NULL;
+}
+
+static const pyr_setting *find_row(const pyr_section *section, const char *key)
+{
+    for (size_t i = 0; section && i < section->n; i++)
+        if (strcmp(section->rows[i].key, key) == 0)
+            return &section->rows[i];
+    return NULL;
+}
+
+const pyr_setting *pyr_settings_row(const pyr_section *sections, size_t n, const char *key,
+                                    const pyr_section **section)
+{
+    const char *rest;
+    int level;
+    const pyr_section *found = split_key(sections, n, key, &rest, &level);
+    const pyr_setting *row = level < PYR_SETTINGS_LEVELS ? find_row(found, rest) : NULL;
+
+    if (section)
+        *section = row ? found : NULL;
+    return row;
+}
+
+/* Two sections may share one table, so the row alone does not tell. */
+static pyr_slot *find_slot(const pyr_settings *s, const pyr_section *section, const pyr_setting *row)
+{
+    for (size_t i = 0; i < s->n_slots; i++)
+        if (s->slots[i].section == section && s->slots[i].row == row)
+            return &s->slots[i];
+    return NULL;
+}
+
+static const char *last_component(const char *key)
+{
+    const char *dot = strrchr(key, '.');
+
+    return dot ? dot + 1 : key;
+}
+
+/* Of the slots whose last component is `word`, the one most like `key`; NULL: there is none. */
+static const pyr_slot *with_component(const pyr_settings *s, const char *word, const char *key,
+                                      const char **candidates)
+{
+    const pyr_slot *first = NULL;
+    const char *nearest;
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n_slots; i++)
+        if (strcmp(last_component(s->slots[i].key), word) == 0) {
+            first = first ? first : &s->slots[i];
+            candidates[n++] = s->slots[i].key;
+        }
+    nearest = pyr_nearest(key, candidates, n);
+    for (size_t i = 0; nearest && i < s->n_slots; i++)
+        if (s->slots[i].key == nearest)
+            return &s->slots[i];
+    return first;
+}
+
+/* Of the last components (or whole keys) of the slots in `section` (NULL: in all), the nearest to `word`. */
+static const char *nearest_word(const pyr_settings *s, const pyr_section *section, bool whole,
+                                const char *word, const char **candidates)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n_slots; i++)
+        if (!section || s->slots[i].section == section)
+            candidates[n++] = whole ? s->slots[i].key : last_component(s->slots[i].key);
+    return pyr_nearest(word, candidates, n);
+}
+
+/* The slot nearest to a key in the form "section.key" (`section` NULL: it names
+ * none): the same word in another group, then a slip in the last word, of this
+ * section if there is one, else in the whole key. */
+static const pyr_slot *nearest_slot(const pyr_settings *s, const pyr_section *section, const char *key)
+{
+    const char **candidates = pyr_calloc(s->n_slots, sizeof *candidates);
+    const char *last = last_component(key), *word;
+    const pyr_slot *found;
+
+    if (!candidates)
+        return NULL;
+    found = with_component(s, last, key, candidates);
+    if (!found) {
+        word = nearest_word(s, section, !section, section ? last : key, candidates);
+        if (!word)
+            word = nearest_word(s, NULL, false, last, candidates);
+        found = word ? with_component(s, last_component(word), key, candidates) : NULL;
+    }
+    pyr_free(candidates);
+    return found;
+}
+
+static pyr_status fail_unknown(const pyr_settings *s, const char *key, const char *origin)
+{
+    const char *rest;
+    int level;
+    const pyr_section *section = split_key(s->sections, s->n_sections, key, &rest, &level);
+    char *plain = pyr_strfmt("%s%s%s", section ? section->name : "", section ? "." : "", rest);
+    const pyr_slot *nearest = plain ? nearest_slot(s, section, plain) : NULL;
+    pyr_text text = {0};
+
+    if (nearest) {
+        pyr_text_add(&text, "did you mean ");
+        pyr_slot_key(nearest, pyr_slot_per_level(nearest) ? level : -1, &text);
+        pyr_text_add(&text, "?");
+    } else {
+        pyr_text_add(&text, "the sections are ");
+        for (size_t i = 0; i < s->n_sections; i++)
+            pyr_text_add(&text, "%s%s", i ? ", " : "", s->sections[i].name);
+    }
+    pyr_fail(PYR_E_CONFIG, "unknown setting %s (%s); %s", key, origin,
+             text.failed || !text.at ? "" : text.at);
+    pyr_text_free(&text);
+    pyr_free(plain);
+    return PYR_E_CONFIG;
+}
+
+static pyr_status find_key(const pyr_settings *s, const char *key, const char *origin, address *out)
+{
+    const char *rest;
+    const pyr_section *section = split_key(s->sections, s->n_sections, key, &rest, &out->level);
+    const pyr_setting *row = find_row(section, rest);
+
+    if (!row)
+        return fail_unknown(s, key, origin);
+    if (out->level >= PYR_SETTINGS_LEVELS)
+        return pyr_fail(PYR_E_CONFIG, "%s (%s): the highest level is %d", key, origin,
+                        PYR_SETTINGS_LEVELS - 1);
+    out->slot = find_slot(s, section, row);
+    return PYR_OK;
+}
+
+/* ---- setting a value ------------------------------------------------------------------------ */
+
+const char *pyr_settings_keep(pyr_settings *s, const char *text)
+{
+    char *copy = pyr_strdup(text);
+
+    if (copy && s->n_strings == s->room_strings) {
+        size_t room = s->room_strings ? 2 * s->room_strings : 16;
+        char **strings = pyr_realloc(s->strings, room, sizeof *strings);
+
+        if (!strings) {
+            pyr_free(copy);
+            return NULL;
+        }
+        s->strings = strings;
+        s->room_strings = room;
+    }
+    if (copy)
+        s->strings[s->n_strings++] = copy;
+    return copy;
+}
+
+static void free_assigned(pyr_assigned *assigned)
+{
+    if (assigned)
+        pyr_free(assigned->origin);
+    pyr_free(assigned);
+}
+
+static pyr_status store(address to, const pyr_setting_value *value, const char *origin)
+{
+    pyr_assigned *assigned = pyr_calloc(1, sizeof *assigned);
+    char *copy = pyr_strdup(origin);
+
+    if (!assigned || !copy) {
+        pyr_free(assigned);
+        pyr_free(copy);
+        return pyr_fail(PYR_E_NOMEM, "out of memory: the value of a setting");
+    }
+    assigned->value = *value;
+    assigned->origin = copy;
+    free_assigned(to.slot->at[1 + to.level]);
+    to.slot->at[1 + to.level] = assigned;
+    return PYR_OK;
+}
+
+static pyr_status mention_level(pyr_settings *s, int level, const char *origin)
+{
+    char *copy;
+
+    if (level < s->highest_level || level < 0)
+        return PYR_OK;
+    copy = pyr_strdup(origin);
+    if (!copy)
+        return pyr_fail(PYR_E_NOMEM, "out of memory: the place of a level");
+    pyr_free(s->highest_origin);
+    s->highest_origin = copy;
+    s->highest_level = level;
+    return PYR_OK;
+}
+
+static pyr_status assign(pyr_settings *s, const char *key, address to, const pyr_written *written,
+                         const char *origin)
+{
+    pyr_setting_value value;
+
+    PYR_TRY(pyr_value_convert(to.slot->row, written, (pyr_place){key, origin}, s, &value));
+    PYR_TRY(mention_level(s, to.level, origin));
+    return store(to, &value, origin);
+}
+
+static pyr_status assign_text(pyr_settings *s, const char *key, address to, const char *text,
+                              const char *origin)
+{
+    char *copy = pyr_strdup(text);
+    pyr_written written;
+    pyr_status status;
+
+    if (!copy)
+        return pyr_fail(PYR_E_NOMEM, "out of memory: the value of %s", key);
+    if (pyr_written_from_text(to.slot->row, copy, &written))
+        status = assign(s, key, to, &written, origin);
+    else
+        status = pyr_fail(PYR_E_CONFIG, "%s (%s): a quote has no end in %s", key, origin, text);
+    pyr_free(copy);
+    return status;
+}
+
+pyr_status pyr_settings_set(pyr_settings *s, const char *key, const char *value, const char *origin)
+{
+    address to;
+
+    PYR_TRY(find_key(s, key, origin, &to));
+    return assign_text(s, key, to, value, origin);
+}
+
+static const pyr_section *per_level_section(const pyr_settings *s)
+{
+    for (size_t i = 0; i < s->n_sections; i++)
+        if (s->sections[i].per_level)
+            return &s->sections[i];
+    return NULL;
+}
+
+pyr_status pyr_settings_set_all_levels(pyr_settings *s, const char *key, const char *value,
+                                       const char *origin)
+{
+    const pyr_section *section = per_level_section(s);
+    char *full;
+    address to;
+    pyr_status status;
+
+    assert(section);
+    full = pyr_strfmt("%s.%s", section->name, key);
+    if (!full)
+        return pyr_fail(PYR_E_NOMEM, "out of memory: the key %s", key);
+    PYR_TRY_OUT(find_key(s, full, origin, &to));
+    PYR_TRY_OUT(assign_text(s, full, to, value, origin));
+    for (int level = 0; level < PYR_SETTINGS_LEVELS; level++) {
+        free_assigned(to.slot->at[1 + level]);
+        to.slot->at[1 + level] = NULL;
+    }
+out:
+    pyr_free(full);
+    return status;
+}
+
+/* ---- what libconfig 1.5 does not check ------------------------------------------------------ */
+
+/* It takes an integer beyond 32 bits without the suffix L and keeps the low
+ * bits, silently. So the text is looked through first, and the files that it
+ * includes; what looks like a number in a comment or a string does not count. */
+/* All files that a text includes. They multiply: eight deep, each with ten of the next, are a hundred
+ * million, which libconfig would read one by one. */
+typedef struct included {
+    int files;
+    size_t bytes;
+} included;
+
+typedef struct scan {
+    const char *at, *end;
+    const char *name;   /* of the file */
+    const char *folder; /* of @include; NULL: not allowed */
+    int line, depth;
+    included *all;
+} scan;
+
+enum { INCLUDE_DEPTH = 8 /* libconfig allows 10 */, INCLUDE_FILES = 100, FILE_LIMIT = 1 << 22 };
+static pyr_status scan_text(scan s);
+
+static void step(scan *s, size_t n)
+{
+    for (; n > 0 && s->at < s->end; n--)
+        s->line += *s->at++ == '\n';
+}
+
+static bool begins(const scan *s, const char *word)
+{
+    size_t n = strlen(word);
+
+    return (size_t)(s->end - s->at) >= n && memcmp(s->at, word, n) == 0;
+}
+
+/* Over a comment; false: none here. */
+static bool skip_comment(scan *s)
+{
+    if (begins(s, "#") || begins(s, "//")) {
+        while (s->at < s->end && *s->at != '\n')
+            step(s, 1);
+        return true;
+    }
+    if (!begins(s, "/*"))
+        return false;
+    step(s, 2);
+    while (s->at < s->end && !begins(s, "*/"))
+        step(s, 1);
+    step(s, 2);
+    return true;
+}
+
+/* Over a string. (Without an end it would be a syntax error in the last line, and a leak.) */
+static pyr_status scan_string(scan *s)
+{
+    int line = s->line;
+
+    step(s, 1);
+    while (s->at < s->end && *s->at != '"')
+        step(s, *s->at == '\\' ? 2 : 1);
+    if (s->at >= s->end)
+        return pyr_fail(PYR_E_CONFIG, "%s:%d: a quote has no end", s->name, line);
+    step(s, 1);
+    return PYR_OK;
+}
+
+/* The characters of a name or a number from here, at least one of whatever is there. */
+static size_t word_length(const scan *s)
+{
+    size_t n = 0;
+
+    while (s->at + n < s->end && (isalnum((unsigned char)s->at[n]) || memchr("_.*+-", s->at[n], 5)))
+        n++;
+    return n ? n : 1;
+}
+
+/* Texts end in a NUL, so strtoll() stops there. */
+static pyr_status scan_word(scan *s)
+{
+    const char *word = s->at, *digits = word + (*word == '+' || *word == '-');
+    bool hex = digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X');
+    char *end;
+    long long value;
+
+    step(s, word_length(s));
+    if (!isdigit((unsigned char)*digits))
+        return PYR_OK;
+    errno = 0;
+    value = strtoll(word, &end, hex ? 16 : 10);
+    if (*end && strchr(".eE", *end))
+        return PYR_OK; /* a real number */
+    if (errno)
+        return pyr_fail(PYR_E_CONFIG, "%s:%d: %.*s is beyond 64 bits", s->name, s->line, (int)(end - word),
+                        word);
+    if (*end != 'L' && (value < INT_MIN || value > INT_MAX))
+        return pyr_fail(PYR_E_CONFIG, "%s:%d: %.*s is beyond 32 bits, write it with an L behind it", s->name,
+                        s->line, (int)(end - word), word);
+    return PYR_OK;
+}
+
+/* At "@include" with a file: look through that too. */
+static pyr_status scan_include(scan *s)
+{
+    size_t size, length = strlen("@include");
+    const char *open = s->at + length, *close;
+    char *path, *bytes;
+    pyr_status status;
+
+    while (open < s->end && (*open == ' ' || *open == '\t'))
+        open++;
+    close = open < s->end && *open == '"' ? memchr(open + 1, '"', (size_t)(s->end - open - 1)) : NULL;
+    if (!close) {
+        step(s, length);
+        return PYR_OK; /* libconfig says what is wrong */
+    }
+    if (!s->folder)
+        return pyr_fail(PYR_E_CONFIG, "%s:%d: @include is for files only", s->name, s->line);
+    if (s->depth >= INCLUDE_DEPTH)
+        return pyr_fail(PYR_E_CONFIG, "%s:%d: @include is nested %d deep, does the file include itself?",
+                        s->name, s->line, s->depth);
+    if (++s->all->files > INCLUDE_FILES)
+        return pyr_fail(PYR_E_CONFIG,
+                        "%s:%d: more than %d files are included in all (files that include others count "
+                        "each time): put settings into fewer files, or include each once",
+                        s->name, s->line, INCLUDE_FILES);
+    path = pyr_strfmt("%s/%.*s", s->folder, (int)(close - open - 1), open + 1);
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory: the path of an included file");
+    status = pyr_file_read(&bytes, &size, path, FILE_LIMIT);
+    if (status != PYR_OK)
+        pyr_fail_prefix(status, "%s:%d", s->name, s->line);
+    else {
+        s->all->bytes += size;
+        status = s->all->bytes > FILE_LIMIT
+                     ? pyr_fail(PYR_E_CONFIG, "%s:%d: the included files are of more than %d bytes in all",
+                                s->name, s->line, FILE_LIMIT)
+                     : scan_text((scan){bytes, bytes + size, path, s->folder, 1, s->depth + 1, s->all});
+        pyr_free(bytes);
+    }
+    pyr_free(path);
+    step(s, (size_t)(close + 1 - s->at));
+    return status;
+}
+
+static pyr_status scan_text(scan s)
+{
+    if (memchr(s.at, 0, (size_t)(s.end - s.at)))
+        return pyr_fail(PYR_E_CONFIG, "%s: not a text file, it has a byte 0", s.name);
+    while (s.at < s.end) {
+        if (skip_comment(&s))
+            continue;
+        if (begins(&s, "\""))
+            PYR_TRY(scan_string(&s));
+        else if (begins(&s, "@include"))
+            PYR_TRY(scan_include(&s));
+        else
+            PYR_TRY(scan_word(&s));
+    }
+    return PYR_OK;
+}
+
+/* ---- reading a file ------------------------------------------------------------------------- */
+
+/* One reading: where we are in the file, as a key. */
+enum { KEY_MAX = 200 };
+typedef struct reader {
+    pyr_settings *settings;
+    const char *name;      /* of the file */
+    const char *folder;    /* of @include, which libconfig leaves out of names */
+    char key[KEY_MAX + 1]; /* of the element in hand */
+    char origin[8192];     /* "file:line" of it: longer than the longest path twice */
+} reader;
+
+static void set_origin(reader *r, config_setting_t *element)
+{
+    const char *file = config_setting_source_file(element);
+
+    snprintf(r->origin, sizeof r->origin, "%s%s%s:%u", file ? r->folder : "", file ? "/" : "",
+             file ? file : r->name, config_setting_source_line(element));
+}
+
+/* Append ".name" (".": none at the start) or "[i]" to the key. */
+static pyr_status push_key(reader *r, const char *name, int index)
+{
+    size_t n = strlen(r->key);
+    int more;
+
+    if (name)
+        more = snprintf(r->key + n, sizeof r->key - n, "%s%s", n ? "." : "", name);
+    else
+        more = snprintf(r->key + n, sizeof r->key - n, "[%d]", index);
+    if (n + (size_t)more > KEY_MAX)
+        return pyr_fail(PYR_E_CONFIG, "unknown setting %s... (%s)", r->key, r->origin);
+    return PYR_OK;
+}
+
+static pyr_scalar written_scalar(config_setting_t *element)
+{
+    pyr_scalar scalar = {0};
+
+    switch (config_setting_type(element)) {
+    case CONFIG_TYPE_INT:
+        scalar.integer = config_setting_get_int(element);
+        break;
+    case CONFIG_TYPE_INT64:
+        scalar.integer = config_setting_get_int64(element);
+        break;
+    case CONFIG_TYPE_FLOAT:
+        scalar.kind = PYR_WRITTEN_REAL;
+        scalar.real = config_setting_get_float(element);
+        break;
+    case CONFIG_TYPE_BOOL:
+        scalar.kind = PYR_WRITTEN_BOOL;
+        scalar.truth = config_setting_get_bool(element);
+        break;
+    default:
+        scalar.kind = PYR_WRITTEN_WORD;
+        scalar.text = config_setting_get_string(element);
+        break;
+    }
+    return scalar;
+}
+
+/* A scalar, or a list of scalars. */
+static pyr_status read_value(reader *r, config_setting_t *element)
+{
+    address to;
+    pyr_written written = {.list = !config_setting_is_scalar(element), .n = 1};
+
+    PYR_TRY(find_key(r->settings, r->key, r->origin, &to));
+    if (!written.list)
+        written.at[0] = written_scalar(element);
+    else
+        written.n = config_setting_length(element);
+    for (int i = 0; written.list && i < written.n; i++) {
+        config_setting_t *item = config_setting_get_elem(element, (unsigned)i);
+
+        if (!config_setting_is_scalar(item))
+            return pyr_fail(PYR_E_CONFIG, "%s[%d] is a group or a list (%s), should be a value", r->key, i,
+                            r->origin);
+        if (i < PYR_LIST_MAX)
+            written.at[i] = written_scalar(item);
+    }
+    return assign(r->settings, r->key, to, &written, r->origin);
+}
+
+static pyr_status read_group(reader *r, config_setting_t *group);
+
+/* levels = ({...}, {...}): the key becomes "levels[i]". */
+static pyr_status read_levels(reader *r, config_setting_t *list)
+{
+    size_t length = strlen(r->key);
+
+    for (int i = 0; i < config_setting_length(list); i++) {
+        config_setting_t *group = config_setting_get_elem(list, (unsigned)i);
+
+        set_origin(r, group);
+        if (!config_setting_is_group(group))
+            return pyr_fail(PYR_E_CONFIG, "%s[%d] (%s) should be a group in braces, {} for nothing", r->key,
+                            i, r->origin);
+        if (i >= PYR_SETTINGS_LEVELS)
+            return pyr_fail(PYR_E_CONFIG, "%s (%s) has more than %d levels", r->key, r->origin,
+                            PYR_SETTINGS_LEVELS);
+        PYR_TRY(mention_level(r->settings, i, r->origin));
+        PYR_TRY(push_key(r, NULL, i));
+        PYR_TRY(read_group(r, group));
+        r->key[length] = 0;
+    }
+    return PYR_OK;
+}
+
+static bool is_levels(const reader *r)
+{
+    const pyr_section *section = per_level_section(r->settings);
+    size_t n = section ? strlen(section->name) : 0;
+
+    return section && strncmp(r->key, section->name, n) == 0 && strcmp(r->key + n, "s") == 0;
+}
+
+/* Is there a setting in a group of this key, a section included? */
+static bool is_group(const pyr_settings *s, const char *key)
+{
+    for (size_t i = 0; i < s->n_slots; i++)
+        if (behind_name(s->slots[i].key, key))
+            return true;
+    return false;
+}
+
+static pyr_status fail_kind(const reader *r, const char *is)
+{
+    const pyr_setting *row = pyr_settings_row(r->settings->sections, r->settings->n_sections, r->key, NULL);
+    pyr_text text = {0};
+
+    if (is_levels(r))
+        pyr_text_add(&text, "a list of groups: %s = ({...}, {...})", r->key);
+    else if (row)
+        pyr_setting_describe(row, &text);
+    else
+        pyr_text_add(&text, "a group: %s = {...}", r->key);
+    pyr_fail(PYR_E_CONFIG, "%s is %s (%s), should be %s", r->key, is, r->origin,
+             text.at ? text.at : "another");
+    pyr_text_free(&text);
+    return PYR_E_CONFIG;
+}
+
+static pyr_status read_element(reader *r, config_setting_t *element)
+{
+    const pyr_settings *s = r->settings;
+
+    if (is_levels(r))
+        return config_setting_is_list(element) ? read_levels(r, element) : fail_kind(r, "no list");
+    if (!config_setting_is_group(element))
+        return is_group(s, r->key) ? fail_kind(r, "a value") : read_value(r, element);
+    if (pyr_settings_row(s->sections, s->n_sections, r->key, NULL))
+        return fail_kind(r, "a group");
+    if (config_setting_length(element) == 0 && !is_group(s, r->key) && !strchr(r->key, '['))
+        return fail_unknown(s, r->key, r->origin);
+    return read_group(r, element); /* an unknown group is named with its first key */
+}
+
+static pyr_status read_group(reader *r, config_setting_t *group)
+{
+    size_t length = strlen(r->key);
+
+    for (int i = 0; i < config_setting_length(group); i++) {
+        config_setting_t *element = config_setting_get_elem(group, (unsigned)i);
+
+        set_origin(r, element);
+        PYR_TRY(push_key(r, config_setting_name(element), 0));
+        PYR_TRY(read_element(r, element));
+        r->key[length] = 0;
+    }
+    return PYR_OK;
+}
+
+/* Line number `line` of `text`, without blanks around it. */
+static const char *nth_line(const char *text, int line, int *length)
+{
+    for (; line > 1 && strchr(text, '\n'); line--)
+        text = strchr(text, '\n') + 1;
+    text += strspn(text, " \t");
+    *length = (int)strcspn(text, "\r\n");
+    return text;
+}
+
+static pyr_status fail_parse(const config_t *config, const char *text, const char *name, const char *folder)
+{
+    const char *file = config_error_file(config), *error = config_error_text(config), *hint = "";
+    int length, line = config_error_line(config);
+
+    if (error && strstr(error, "mismatched element"))
+        hint = "; in [ ] all numbers are whole or all have a point, in ( ) they may be mixed";
+    if (file)
+        return pyr_fail(PYR_E_CONFIG, "%s/%s:%d: %s%s", folder, file, line, error, hint);
+    text = nth_line(text, line, &length);
+    return pyr_fail(PYR_E_CONFIG, "%s:%d: %s at: %.*s%s", name, line, error ? error : "syntax error",
+                    length > 100 ? 100 : length, text, hint);
+}
+
+/* `folder` of @include; NULL: not allowed. */
+static pyr_status read_source(pyr_settings *s, const char *text, const char *name, const char *folder)
+{
+    reader r = {.settings = s, .name = name, .folder = folder};
+    config_t config;
+    included all = {0};
+    pyr_status status;
+
+    if (strncmp(text, "\xEF\xBB\xBF", 3) == 0)
+        text += 3; /* the mark that some editors put before UTF-8 */
+    PYR_TRY(scan_text((scan){text, text + strlen(text), name, folder, 1, 0, &all}));
+    config_init(&config);
+    if (folder)
+        config_set_include_dir(&config, folder);
+    if (config_read_string(&config, text) == CONFIG_TRUE)
+        status = read_group(&r, config_root_setting(&config));
+    else
+        status = fail_parse(&config, text, name, folder);
+    config_destroy(&config);
+    return status;
+}
+
+pyr_status pyr_settings_read_text(pyr_settings *s, const char *text, const char *name)
+{
+    return read_source(s, text, name, NULL);
+}
+
+pyr_status pyr_settings_read(pyr_settings *s, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *text, *folder;
+    size_t size;
+    pyr_status status;
+
+    PYR_TRY(pyr_file_read(&text, &size, path, FILE_LIMIT));
+    folder = slash ? pyr_strfmt("%.*s", (int)(slash - path + (slash == path)), path) : pyr_strdup(".");
+    if (!folder)
+        status = pyr_fail(PYR_E_NOMEM, "out of memory: the folder of %s", path);
+    else if (strlen(text) != size)
+        status = pyr_fail(PYR_E_CONFIG, "%s: not a text file, it has a byte 0", path);
+    else
+        status = read_source(s, text, path, folder);
+    pyr_free(folder);
+    pyr_free(text);
+    return status;
+}
+
+/* ---- asking --------------------------------------------------------------------------------- */
+
+void pyr_settings_fill(const pyr_settings *s, const char *section, int level, void *out)
+{
+    bool found = false;
+
+    assert(level < PYR_SETTINGS_LEVELS);
+    for (size_t i = 0; i < s->n_slots; i++) {
+        const pyr_slot *slot = &s->slots[i];
+
+        if (strcmp(slot->section->name, section) != 0)
+            continue;
+        found = true;
+        assert(level < 0 || pyr_slot_per_level(slot));
+        memcpy((char *)out + slot->row->offset, pyr_slot_value(slot, level), pyr_value_size(slot->row->type));
+    }
+    assert(found);
+    (void)found;
+}
+
+const char *pyr_settings_origin(const pyr_settings *s, const char *key)
+{
+    const char *rest;
+    int level;
+    const pyr_section *section = split_key(s->sections, s->n_sections, key, &rest, &level);
+    const pyr_setting *row = find_row(section, rest);
+    const pyr_slot *slot = row && level < PYR_SETTINGS_LEVELS ? find_slot(s, section, row) : NULL;
+
+    if (!slot)
+        return NULL;
+    if (level >= 0 && slot->at[1 + level])
+        return slot->at[1 + level]->origin;
+    return slot->at[0] ? slot->at[0]->origin : "default";
+}
+
+int pyr_settings_highest_level(const pyr_settings *s, const char **where)
+{
+    if (where)
+        *where = s->highest_level < 0 ? "default" : s->highest_origin;
+    return s->highest_level;
+}
+
+static pyr_status visit_one(const pyr_slot *slot, int level, pyr_settings_visit visit, void *arg)
+{
+    const pyr_assigned *assigned = slot->at[1 + level];
+    pyr_text key = {0}, value = {0};
+    pyr_status status;
+
+    if (!assigned)
+        return PYR_OK;
+    pyr_slot_key(slot, level, &key);
+    pyr_value_print(slot->row, &assigned->value, &value);
+    if (key.failed || value.failed)
+        status = pyr_fail(PYR_E_NOMEM, "out of memory: the text of a setting");
+    else
+        status = visit(arg, key.at, value.at, assigned->origin);
+    pyr_text_free(&key);
+    pyr_text_free(&value);
+    return status;
+}
+
+pyr_status pyr_settings_each(const pyr_settings *s, pyr_settings_visit visit, void *arg)
+{
+    for (size_t i = 0; i < s->n_slots; i++)
+        for (int level = -1; level < PYR_SETTINGS_LEVELS; level++)
+            PYR_TRY(visit_one(&s->slots[i], level, visit, arg));
+    return PYR_OK;
+}
+
+/* ---- making --------------------------------------------------------------------------------- */
+
+/* The default of a row, by the same way as any value. */
+static pyr_status set_standard(pyr_settings *s, pyr_slot *slot)
+{
+    char *copy = pyr_strdup(slot->row->standard);
+    pyr_written written;
+    pyr_status status;
+
+    if (!copy)
+        return pyr_fail(PYR_E_NOMEM, "out of memory: the default of %s", slot->row->key);
+    if (pyr_written_from_text(slot->row, copy, &written))
+        status = pyr_value_convert(slot->row, &written, (pyr_place){slot->row->key, "default"}, s,
+                                   &slot->standard);
+    else
+        status = pyr_fail(PYR_E_CONFIG, "%s: a quote has no end in its default", slot->row->key);
+    pyr_free(copy);
+    return status;
+}
+
+static pyr_status make_key(pyr_settings *s, pyr_slot *slot)
+{
+    char *key = pyr_strfmt("%s.%s", slot->section->name, slot->row->key);
+
+    slot->key = key ? pyr_settings_keep(s, key) : NULL;
+    pyr_free(key);
+    return slot->key ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory: the key %s", slot->row->key);
+}
+
+static pyr_status make_slots(pyr_settings *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->n_sections; i++)
+        n += s->sections[i].n;
+    PYR_TRY(pyr_new(&s->slots, n, sizeof *s->slots, "the table of settings"));
+    for (size_t i = 0; i < s->n_sections; i++)
+        for (size_t j = 0; j < s->sections[i].n; j++) {
+            pyr_slot *slot = &s->slots[s->n_slots++];
+
+            slot->section = &s->sections[i];
+            slot->row = &s->sections[i].rows[j];
+            assert(find_row(slot->section, slot->row->key) == slot->row);
+            assert(slot->row->type != PYR_SETTING_CHOICE || slot->row->choices);
+            assert(strlen(slot->section->name) + strlen(slot->row->key) < KEY_MAX);
+            PYR_TRY(make_key(s, slot));
+            PYR_TRY(set_standard(s, slot));
+        }
+    return PYR_OK;
+}
+
+pyr_status pyr_settings_new(pyr_settings **out, const pyr_section *sections, size_t n)
+{
+    pyr_settings *s;
+    pyr_status status;
+
+    *out = NULL;
+    PYR_TRY(pyr_new(&s, 1, sizeof *s, "settings"));
+    s->highest_level = -1;
+    PYR_TRY_OUT(pyr_new(&s->sections, n, sizeof *s->sections, "sections of settings"));
+    memcpy(s->sections, sections, n * sizeof *sections);
+    s->n_sections = n;
+    PYR_TRY_OUT(make_slots(s));
+    *out = s;
+    s = NULL;
+out:
+    pyr_settings_free(s);
+    return status;
+}
+
+void pyr_settings_free(pyr_settings *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->n_slots; i++)
+        for (int level = -1; level < PYR_SETTINGS_LEVELS; level++)
+            free_assigned(s->slots[i].at[1 + level]);
+    for (size_t i = 0; i < s->n_strings; i++)
+        pyr_free(s->strings[i]);
+    pyr_free(s->strings);
+    pyr_free(s->highest_origin);
+    pyr_free(s->slots);
+    pyr_free(s->sections);
+    pyr_free(s);
+}

@@ -1,0 +1,172 @@
+#include "training/chain.h"
+
+#include "base/mem.h"
+
+/* Of a lane, for one micro-batch. */
+typedef struct lane_memory {
+    void *image[PYR_MAX_LEVELS], *dimage[PYR_MAX_LEVELS]; /* J_i and its gradient, i > 0 */
+    void *scratch;
+} lane_memory;
+
+struct pyr_chain {
+    pyr_kernels *k;
+    const pyr_pyramid *pyramid;
+    pyr_level_trainer *const *t;
+    pyr_chain_settings set;
+    int micro_batch;
+    lane_memory *lane;
+    size_t bytes; /* of a lane */
+};
+
+static pyr_status lane_new(pyr_chain *c, lane_memory *m)
+{
+    pyr_kernels *k = c->k;
+    size_t n = (size_t)c->micro_batch * pyr_type_size(k->real);
+    size_t scratch = pyr_pyramid_scratch(c->pyramid, c->micro_batch);
+
+    for (int i = 1; i < c->set.levels; i++) {
+        size_t image = n * pyr_count(pyr_pyramid_image_shape(c->pyramid, i));
+
+        PYR_TRY(k->alloc(k, &m->image[i], image, "estimates of a batch"));
+        PYR_TRY(k->alloc(k, &m->dimage[i], image, "estimates of a batch"));
+        c->bytes += 2 * image;
+    }
+    c->bytes += scratch;
+    return k->alloc(k, &m->scratch, scratch, "estimates of a batch");
+}
+
+pyr_status pyr_chain_new(pyr_chain **out, pyr_kernels *k, const pyr_pyramid *pyramid,
+                         pyr_level_trainer *const *trainer, const pyr_chain_settings *settings)
+{
+    pyr_chain *c;
+    pyr_status status = PYR_OK;
+
+    *out = NULL;
+    PYR_TRY(pyr_new(&c, 1, sizeof *c, "cascade"));
+    c->k = k;
+    c->pyramid = pyramid;
+    c->t = trainer;
+    c->set = *settings;
+    c->micro_batch = pyr_level_trainer_micro_batch(trainer[0]);
+    PYR_TRY_OUT(pyr_new(&c->lane, (size_t)k->lanes, sizeof *c->lane, "cascade"));
+    for (int i = 0; i < k->lanes; i++) {
+        c->bytes = 0;
+        PYR_TRY_OUT(lane_new(c, &c->lane[i]));
+    }
+    *out = c;
+    return PYR_OK;
+out:
+    pyr_chain_free(c);
+    return status;
+}
+
+void pyr_chain_free(pyr_chain *c)
+{
+    if (!c)
+        return;
+    for (int i = 0; c->lane && i < c->k->lanes; i++) {
+        lane_memory *m = &c->lane[i];
+
+        for (int level = 0; level < PYR_MAX_LEVELS; level++) {
+            c->k->release(c->k, m->image[level]);
+            c->k->release(c->k, m->dimage[level]);
+        }
+        c->k->release(c->k, m->scratch);
+    }
+    pyr_free(c->lane);
+    pyr_free(c);
+}
+
+size_t pyr_chain_bytes(const pyr_chain *c)
+{
+    return (size_t)c->k->lanes * c->bytes;
+}
+
+/* Images of a batch that one lane has at hand. */
+typedef struct piece {
+    int lane, first, n;
+} piece;
+
+static pyr_status forward(pyr_chain *c, const piece *p)
+{
+    lane_memory *m = &c->lane[p->lane];
+
+    for (int level = c->set.levels - 1; level >= 0; level--) {
+        const pyr_loss *loss = pyr_level_trainer_loss_graph(c->t[level]);
+        const void *told;
+
+        pyr_level_trainer_load(c->t[level], p->lane, p->first, p->n);
+        if (level < c->set.levels - 1)
+            pyr_pyramid_condition(c->pyramid, level, p->n, m->image[level + 1],
+                                  pyr_graph_data(loss->g, p->lane, loss->estimated), false, m->scratch);
+        PYR_TRY(pyr_level_trainer_forward(c->t[level], p->lane, p->first, p->n));
+        if (level == 0)
+            break;
+        /* haar's condition is the coarse image */
+        told = loss->told >= 0 ? pyr_graph_data(loss->g, p->lane, loss->told) : NULL;
+        pyr_pyramid_synthesize(c->pyramid, level, p->n, told, told,
+                               pyr_graph_data(loss->g, p->lane, loss->estimate), m->image[level], m->scratch);
+    }
+    return PYR_OK;
+}
+
+/* Numbers of a lane's gradient from image `first` on are zero. */
+static void clear_seed(const pyr_chain *c, const piece *p, const pyr_loss *loss, pyr_value v, int first)
+{
+    size_t each = pyr_count(pyr_graph_shape(loss->g, v)) / (size_t)c->micro_batch * pyr_type_size(c->k->real);
+
+    c->k->zero(c->k, (char *)pyr_graph_gradient(loss->g, p->lane, v) + (size_t)first * each,
+               (size_t)(c->micro_batch - first) * each);
+}
+
+/* What arrives at the level's estimate and at what it was told, out of the gradient of its image. The finest
+ * level's image is in no loss. */
+static void seed(pyr_chain *c, const piece *p, int level)
+{
+    lane_memory *m = &c->lane[p->lane];
+    const pyr_loss *loss = pyr_level_trainer_loss_graph(c->t[level]);
+    bool told = level < c->set.levels - 1;
+    int images = level > 0 ? p->n : 0;
+
+    if (images) {
+        pyr_pyramid_synthesize_adjoint(c->pyramid, level, images, m->dimage[level],
+                                       told ? pyr_graph_gradient(loss->g, p->lane, loss->told) : NULL,
+                                       pyr_graph_gradient(loss->g, p->lane, loss->estimate), m->scratch);
+        clear_seed(c, p, loss, loss->estimate, images);
+    }
+    if (told)
+        clear_seed(c, p, loss, loss->told, images);
+}
+
+static pyr_status backward(pyr_chain *c, const piece *p, int group)
+{
+    for (int level = 0; level < c->set.levels; level++) {
+        const pyr_loss *loss = pyr_level_trainer_loss_graph(c->t[level]);
+        lane_memory *m = &c->lane[p->lane];
+
+        if (c->set.gradients)
+            seed(c, p, level);
+        PYR_TRY(pyr_level_trainer_backward(c->t[level], p->lane, group));
+        if (c->set.gradients && level < c->set.levels - 1)
+            pyr_pyramid_condition_adjoint(c->pyramid, level, p->n,
+                                          pyr_graph_gradient(loss->g, p->lane, loss->estimated),
+                                          m->dimage[level + 1], m->scratch);
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_chain_group(pyr_chain *c, int group, int lane)
+{
+    int stride = c->set.groups * c->micro_batch;
+
+    for (int level = 0; level < c->set.levels; level++)
+        pyr_graph_clear(pyr_level_trainer_graph(c->t[level]), group);
+    for (int first = group * c->micro_batch; first < c->set.batch; first += stride) {
+        int rest = c->set.batch - first;
+        piece p = {lane, first, rest < c->micro_batch ? rest : c->micro_batch};
+
+        PYR_TRY(forward(c, &p));
+        PYR_TRY(backward(c, &p, group));
+    }
+    return PYR_OK;
+}

@@ -1,0 +1,111 @@
+/* joint_check.c - whether the settings of levels that train together can go together. */
+#include "training/joint.h"
+
+#include <string.h>
+
+static pyr_status must_agree(const char *what, int level, bool agree, const char *why)
+{
+    if (agree)
+        return PYR_OK;
+    return pyr_fail(PYR_E_CONFIG,
+                    "%s of level %d differs from that of level 0: %s it must be the same for all levels",
+                    what, level, why);
+}
+
+static bool same_ints(const pyr_ints *a, const pyr_ints *b)
+{
+    return a->n == b->n && memcmp(a->at, b->at, (size_t)a->n * sizeof *a->at) == 0;
+}
+
+static bool same_texts(const pyr_texts *a, const pyr_texts *b)
+{
+    bool same = a->n == b->n;
+
+    for (int i = 0; i < a->n && same; i++)
+        same = strcmp(a->at[i], b->at[i]) == 0;
+    return same;
+}
+
+/* All but the patch, which concerns the ends alone. */
+static bool same_trunk(const pyr_network_settings *a, const pyr_network_settings *b)
+{
+    return same_ints(&a->block_out_channels, &b->block_out_channels) &&
+           same_texts(&a->down_block_types, &b->down_block_types) &&
+           same_texts(&a->up_block_types, &b->up_block_types) && a->layers_per_block == b->layers_per_block &&
+           a->mid_block == b->mid_block && a->add_attention == b->add_attention &&
+           a->attention_head_dim == b->attention_head_dim && a->act_fn == b->act_fn &&
+           a->dropout == b->dropout && a->norm_num_groups == b->norm_num_groups &&
+           a->norm_eps == b->norm_eps && a->resnet_time_scale_shift == b->resnet_time_scale_shift &&
+           a->time_embedding_type == b->time_embedding_type && a->downsample_type == b->downsample_type &&
+           a->upsample_type == b->upsample_type && a->downsample_padding == b->downsample_padding;
+}
+
+static bool same_training(const pyr_level_settings *a, const pyr_level_settings *b)
+{
+    return a->lr == b->lr && a->rate == b->rate && a->warmup == b->warmup && a->beta1 == b->beta1 &&
+           a->beta2 == b->beta2 && a->eps == b->eps && a->weight_decay == b->weight_decay &&
+           a->clip == b->clip && a->ema == b->ema && a->classes == b->classes;
+}
+
+/* What the levels must have in common. */
+static pyr_status check_agreement(const pyr_config *config)
+{
+    const pyr_cascade_settings *set = &config->cascade;
+    const pyr_level_settings *first = &config->level[0];
+    bool estimate = set->condition == PYR_CASCADE_ESTIMATE;
+
+    for (int i = 1; i < config->pyramid.levels; i++) {
+        const pyr_level_settings *s = &config->level[i];
+
+        PYR_TRY(must_agree("level.batch", i, s->batch == first->batch,
+                           "levels that train together take one batch,"));
+        if (set->share || estimate)
+            PYR_TRY(must_agree("level.groups", i, s->groups == first->groups, "with this kind of cascade"));
+        if (set->share) {
+            PYR_TRY(must_agree("the network (but for its patch)", i, same_trunk(&s->network, &first->network),
+                               "with cascade.share"));
+            PYR_TRY(must_agree("a setting of training (lr, lr_schedule, warmup, beta1, beta2, eps, "
+                               "weight_decay, clip, ema, classes)",
+                               i, same_training(s, first), "with cascade.share"));
+        }
+        if (set->clip == PYR_CLIP_ALL)
+            PYR_TRY(must_agree("level.clip", i, s->clip == first->clip, "with cascade.clip all"));
+    }
+    return PYR_OK;
+}
+
+/* Whether each level but the coarsest is told something, and gradients come back from it. */
+static pyr_status check_estimates(const pyr_config *config, const pyr_pyramid *pyramid)
+{
+    if (config->pyramid.levels == 1)
+        return PYR_OK;
+    for (int i = 0; i + 1 < config->pyramid.levels; i++)
+        if (config->level[i].condition == PYR_CONDITION_NONE)
+            return pyr_fail(PYR_E_CONFIG,
+                            "cascade.condition is estimate, but level.condition of level %d is none: there "
+                            "is nothing to estimate",
+                            i);
+    return pyr_pyramid_has_adjoint(pyramid);
+}
+
+pyr_status pyr_joint_check(const pyr_config *config, const pyr_pyramid *pyramid)
+{
+    const pyr_cascade_settings *set = &config->cascade;
+    int levels = config->pyramid.levels;
+    bool estimate = set->condition == PYR_CASCADE_ESTIMATE;
+
+    if (set->weights.n && set->weights.n != levels)
+        return pyr_fail(PYR_E_CONFIG,
+                        "cascade.weights has %d entries, should have one for each of %d levels (coarsest "
+                        "first), or none",
+                        set->weights.n, levels);
+    PYR_TRY(check_agreement(config));
+    if (set->freeze_when_flat > 0 && (set->share || estimate))
+        return pyr_fail(PYR_E_CONFIG,
+                        "cascade.freeze_when_flat needs levels that do not touch: cascade.share false and "
+                        "cascade.condition data");
+    if (set->clip == PYR_CLIP_ALL && !(config->level[0].clip > 0))
+        return pyr_fail(PYR_E_CONFIG,
+                        "cascade.clip is all, but level.clip is 0: there is no bound; set it above 0");
+    return estimate ? check_estimates(config, pyramid) : PYR_OK;
+}

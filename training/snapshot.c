@@ -1,0 +1,200 @@
+#include "training/snapshot.h"
+
+#include "base/mem.h"
+#include "levels/level_sample.h"
+#include "pictures/grid.h"
+
+enum { IMAGES = 16, PANELS = 3 }; /* condition, sample, real */
+
+typedef struct drawing {
+    pyr_kernels *k;
+    const pyr_level *level;
+    pyr_feed *feed;
+    pyr_sampled_level sampled;
+    uint32_t rows[IMAGES]; /* classes, where the network was never trained without one */
+    bool has_rows;
+    int batch;
+    size_t size;           /* numbers of an image of the level */
+    double *panel[PANELS]; /* host, IMAGES x size */
+} drawing;
+
+/* Backend memory of one task, in one block. */
+typedef struct buffers {
+    void *all, *coarse, *condition, *variable, *image, *work, *scratch;
+} buffers;
+
+static pyr_status get_buffers(buffers *b, const drawing *d)
+{
+    pyr_kernels *k = d->k;
+    const pyr_pyramid *p = d->feed->pyramid;
+    int index = d->level->facts.index;
+    size_t n = (size_t)d->batch, real = pyr_type_size(k->real), at[7] = {0}, total = 0;
+    bool coarsest = index == d->level->facts.levels - 1;
+    size_t bytes[6] = {coarsest ? 0 : n * pyr_count(pyr_pyramid_image_shape(p, index + 1)) * real,
+                       n * pyr_count(pyr_pyramid_condition_shape(p, index)) * real,
+                       n * pyr_count(d->level->variable) * real,
+                       n * d->size * real,
+                       pyr_level_sample_work(&d->sampled, k, d->batch),
+                       pyr_pyramid_scratch(p, d->batch)};
+
+    for (int i = 0; i < 6; i++) {
+        at[i] = total;
+        total += pyr_aligned(bytes[i]);
+    }
+    PYR_TRY(k->alloc(k, &b->all, total, "snapshot"));
+    b->coarse = (char *)b->all + at[0];
+    b->condition = (char *)b->all + at[1];
+    b->variable = (char *)b->all + at[2];
+    b->image = (char *)b->all + at[3];
+    b->work = (char *)b->all + at[4];
+    b->scratch = (char *)b->all + at[5];
+    return PYR_OK;
+}
+
+/* The images beside which samples are shown: held out, if there are any. */
+static pyr_split shown_split(const drawing *d, int64_t *count)
+{
+    *count = pyr_dataset_count(d->feed->data, PYR_SPLIT_HELD_OUT);
+    if (*count > 0)
+        return PYR_SPLIT_HELD_OUT;
+    *count = pyr_dataset_count(d->feed->data, PYR_SPLIT_TRAIN);
+    return PYR_SPLIT_TRAIN;
+}
+
+/* "No class" is a row like the others: where it was not trained, each image is of the class of the real one
+ * beside it, or of a training image when that has none. */
+static void choose_rows(drawing *d)
+{
+    int64_t count;
+    const int32_t *labels = pyr_dataset_labels(d->feed->data, shown_split(d, &count));
+    const pyr_class_list *list = d->level->classes;
+
+    if (!labels) {
+        labels = pyr_dataset_labels(d->feed->data, PYR_SPLIT_TRAIN);
+        count = pyr_dataset_count(d->feed->data, PYR_SPLIT_TRAIN);
+    }
+    d->has_rows = d->level->facts.classes && !(d->level->facts.class_dropout > 0) && labels;
+    for (int i = 0; i < IMAGES && d->has_rows; i++) {
+        int32_t label = labels[i * count / IMAGES];
+        bool trained = label >= 0 && label < d->level->facts.classes && (!list || list->images[label] > 0);
+
+        d->rows[i] = (uint32_t)(trained ? label : list ? list->can[i % list->n_can] : 0);
+    }
+}
+
+static pyr_status draw_residual(drawing *d, buffers *b, int lane, int first, int n, const uint64_t *seeds)
+{
+    pyr_kernels *k = d->k;
+    pyr_feed *feed = d->feed;
+    int index = d->level->facts.index;
+    int64_t picked[IMAGES], count;
+    pyr_split split = shown_split(d, &count);
+    pyr_pick pick = {.split = split, .n = n, .index = picked};
+    size_t offset = (size_t)first * d->size, numbers = (size_t)n * d->size;
+
+    for (int i = 0; i < n; i++)
+        picked[i] = (first + i) * count / IMAGES;
+    PYR_TRY(pyr_feed_level(feed, lane, &pick, index, b->variable, b->condition));
+    pyr_pyramid_reduce(feed->pyramid, n, feed->images[lane], index + 1, b->coarse, b->scratch);
+    pyr_pyramid_reduce(feed->pyramid, n, feed->images[lane], index, b->image, b->scratch);
+    PYR_TRY(pyr_download_reals(k, d->panel[2] + offset, b->image, numbers));
+    /* what it is told, as an image of the level: the residual left out */
+    k->zero(k, b->variable, (size_t)n * pyr_count(d->level->variable) * pyr_type_size(k->real));
+    pyr_pyramid_synthesize(feed->pyramid, index, n, b->coarse, b->condition, b->variable, b->image,
+                           b->scratch);
+    PYR_TRY(pyr_download_reals(k, d->panel[0] + offset, b->image, numbers));
+    PYR_TRY(pyr_level_sample(&d->sampled, k,
+                             &(pyr_level_draw){.lane = lane,
+                                               .n = n,
+                                               .seeds = seeds,
+                                               .condition = d->level->condition.c ? b->condition : NULL,
+                                               .rows = d->has_rows ? d->rows + first : NULL,
+                                               .work = b->work,
+                                               .once = true},
+                             b->variable));
+    pyr_pyramid_project(feed->pyramid, index, n, b->coarse, b->condition, b->variable, b->scratch);
+    pyr_pyramid_synthesize(feed->pyramid, index, n, b->coarse, b->condition, b->variable, b->image,
+                           b->scratch);
+    return pyr_download_reals(k, d->panel[1] + offset, b->image, numbers);
+}
+
+static pyr_status draw_task(void *arg, int task, int lane)
+{
+    drawing *d = arg;
+    int first = task * d->batch, n = IMAGES - first < d->batch ? IMAGES - first : d->batch;
+    uint64_t seeds[IMAGES];
+    buffers b = {0};
+    pyr_status status;
+
+    for (int i = 0; i < n; i++)
+        seeds[i] = (uint64_t)(first + i);
+    status = get_buffers(&b, d);
+    if (status == PYR_OK && d->level->facts.index < d->level->facts.levels - 1)
+        status = draw_residual(d, &b, lane, first, n, seeds);
+    else if (status == PYR_OK) {
+        status = pyr_level_sample(&d->sampled, d->k,
+                                  &(pyr_level_draw){.lane = lane,
+                                                    .n = n,
+                                                    .seeds = seeds,
+                                                    .rows = d->has_rows ? d->rows + first : NULL,
+                                                    .work = b.work,
+                                                    .once = true},
+                                  b.variable);
+        if (status == PYR_OK)
+            status = pyr_download_reals(d->k, d->panel[1] + (size_t)first * d->size, b.variable,
+                                        (size_t)n * d->size);
+    }
+    d->k->release(d->k, b.all);
+    return status;
+}
+
+static pyr_status write_grid(const char *path, const drawing *d)
+{
+    bool coarsest = d->level->facts.index == d->level->facts.levels - 1;
+    pyr_shape s = pyr_pyramid_image_shape(d->feed->pyramid, d->level->facts.index);
+    pyr_panel panel[PANELS];
+    float *pixels;
+    pyr_status status;
+    int n = 0;
+
+    PYR_TRY(pyr_new(&pixels, PANELS * IMAGES * d->size, sizeof *pixels, "snapshot"));
+    for (int p = 0; p < PANELS; p++) {
+        if (coarsest && p != 1)
+            continue;
+        for (size_t i = 0; i < IMAGES * d->size; i++)
+            pixels[(size_t)p * IMAGES * d->size + i] = (float)d->panel[p][i];
+        panel[n++] = (pyr_panel){pixels + (size_t)p * IMAGES * d->size, IMAGES, s.h, s.w, s.c};
+    }
+    status = pyr_grid_write(path, panel, n, (pyr_grid_style){.rows = 4, .cols = 4, .zoom = s.h < 16 ? 4 : 2},
+                            NULL, 0);
+    pyr_free(pixels);
+    return status;
+}
+
+pyr_status pyr_snapshot_write(const char *path, pyr_kernels *k, const pyr_level *level, pyr_feed *feed,
+                              const void *block)
+{
+    drawing d = {.k = k,
+                 .level = level,
+                 .feed = feed,
+                 .batch = feed->batch < IMAGES / 2 ? feed->batch : IMAGES / 2,
+                 .size = pyr_count(pyr_pyramid_image_shape(feed->pyramid, level->facts.index))};
+    pyr_status status = PYR_OK;
+    pyr_level plain = *level;
+
+    plain.settings.sampler_guidance = 1;     /* there is no class to be guided to */
+    plain.settings.sampler_augmentation = 0; /* no noise is put on the condition, so none is to be told */
+    for (int p = 0; p < PANELS; p++)
+        PYR_TRY_OUT(pyr_new(&d.panel[p], IMAGES * d.size, sizeof(double), "snapshot"));
+    PYR_TRY_OUT(pyr_sampled_level_new(&d.sampled, k, &plain, NULL, block, d.batch));
+    if (plain.settings.sampler.start == PYR_START_GAUSSIAN)
+        PYR_TRY_OUT(pyr_gaussian_measure(&d.sampled.gaussian, level, feed));
+    choose_rows(&d);
+    PYR_TRY_OUT(k->run_tasks(k, (IMAGES + d.batch - 1) / d.batch, draw_task, &d));
+    PYR_TRY_OUT(write_grid(path, &d));
+out:
+    pyr_sampled_level_free(&d.sampled, k);
+    for (int p = 0; p < PANELS; p++)
+        pyr_free(d.panel[p]);
+    return status;
+}
