@@ -146,6 +146,20 @@ out:
     return status;
 }
 
+/* --sigma was given. */
+static pyr_status check_sigma(int filter)
+{
+    pyr_text words = {0};
+    pyr_status status = PYR_OK;
+
+    pyr_filters_with_sigma(&words);
+    if (!pyr_filter_of(filter)->has_sigma)
+        status = pyr_fail(PYR_E_ARG, "--sigma is of --filter %s, the filter is %s", words.at ? words.at : "",
+                          pyr_filter_names[filter]);
+    pyr_text_free(&words);
+    return status;
+}
+
 pyr_status pyr_command_decompose(int argc, char **argv)
 {
     decomposing d = {0};
@@ -174,7 +188,7 @@ pyr_status pyr_command_decompose(int argc, char **argv)
          .standard = "1",
          .min = 0,
          .max = PYR_SIGMA_MAX,
-         .help = "of the filter gaussian, in pixels"},
+         .help = "width in pixels of a filter that has one"},
         {.name = "outdir",
          .argument = "DIR",
          .type = PYR_SETTING_TEXT,
@@ -202,11 +216,8 @@ pyr_status pyr_command_decompose(int argc, char **argv)
         status = pyr_print_help(&options);
         goto out;
     }
-    if (pyr_option_given(&parsed, "sigma") && d.settings.filter != PYR_FILTER_GAUSSIAN) {
-        status = pyr_fail(PYR_E_ARG, "--sigma is of --filter gaussian, the filter is %s",
-                          pyr_filter_names[d.settings.filter]);
-        goto out;
-    }
+    if (pyr_option_given(&parsed, "sigma"))
+        PYR_TRY_OUT(check_sigma(d.settings.filter));
     d.picture = parsed.arguments[0];
     d.levels_given = pyr_option_given(&parsed, "levels");
     PYR_TRY_OUT(decompose(&d));

@@ -478,8 +478,8 @@ pyr_status pyr_command_likelihood(int argc, char **argv)
         .command = "likelihood",
         .summary =
             "How probable a trained run says that images are: bits/dim with its standard error, per level "
-            "and in total, by the probability-flow ODE and a variational bound. A haar pyramid and a single "
-            "resolution have the likelihood of images; other filters have that of their code. Computed in "
+            "and in total, by the probability-flow ODE and a variational bound. A pyramid of bands (haar; see pyrdiff "
+            "info --settings) and a single resolution have the likelihood of images; other filters have that of their code. Computed in "
             "f32 unless --precision says otherwise.",
         .examples =
             "  pyrdiff likelihood --network runs/fashion-mnist-haar --count 1000\n"
