@@ -7,6 +7,7 @@
 #include "images/data_settings.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
+#include "terminal/signals.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -79,6 +80,7 @@ static pyr_status run(void *at, pyr_parsed *parsed)
                                                         .batch = t->batch,
                                                         .learning_rate = t->lr,
                                                         .on_report = show_report,
+                                                        .should_stop = pyr_should_stop,
                                                         .ctx = &bar,
                                                         .result = &result});
     pyr_bar_end(&bar);

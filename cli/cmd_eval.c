@@ -4,7 +4,6 @@
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/stop.h"
 #include "cascade/real_images.h"
 #include "cli/cli.h"
 #include "cli/one_level.h"
@@ -13,6 +12,7 @@
 #include "terminal/output.h"
 #include "terminal/parse.h"
 #include "terminal/progress.h"
+#include "terminal/signals.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

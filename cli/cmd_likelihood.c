@@ -5,12 +5,12 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/stop.h"
 #include "cli/cli.h"
 #include "cli/one_level.h"
 #include "cli/open_data.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
+#include "terminal/signals.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

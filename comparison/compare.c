@@ -28,17 +28,15 @@ typedef struct planned {
     uint64_t judges, data;
 } planned;
 
-static void take_level(void *ctx, const pyr_level_trainer *trainer, const pyr_level_memory *memory,
-                       bool resumed)
+static void take_level(void *ctx, const pyr_level_summary *level)
 {
     pyr_plan_facts *facts = ctx;
 
-    (void)resumed;
-    facts->flop[pyr_level_trainer_level(trainer)->facts.index] = memory->flop;
+    facts->flop[level->facts.index] = level->memory.flop;
     if (facts->one_block)
-        facts->parameters = (int64_t)pyr_level_trainer_params(trainer)->count;
+        facts->parameters = level->block;
     else
-        facts->parameters += (int64_t)memory->parameters;
+        facts->parameters += (int64_t)level->memory.parameters;
 }
 
 /* Whether every level can draw what is asked for, as far as data and settings tell. */
@@ -134,23 +132,23 @@ out:
 static pyr_status measure(double *flop_per_s, pyr_kernels *k, const pyr_settings *settings,
                           const pyr_plan_facts *facts)
 {
-    pyr_ground ground;
+    pyr_experiment experiment;
     pyr_level_trainer *trainer = NULL;
     double flop = 0, seconds = 0, one;
     pyr_status status = PYR_OK;
 
-    PYR_TRY(pyr_ground_open(&ground, k, settings, NULL));
+    PYR_TRY(pyr_experiment_open(&experiment, k, settings, NULL));
     for (int i = 0; i < facts->levels; i++) {
         pyr_level_job job = {.k = k,
-                             .data = ground.data,
-                             .pyramid = ground.pyramid,
+                             .data = experiment.data,
+                             .pyramid = experiment.pyramid,
                              .folder = "/nonexistent", /* nothing is read or written */
-                             .duration = ground.config.train.duration,
+                             .duration = experiment.config.train.duration,
                              .held_out = -1};
 
-        PYR_TRY_OUT(pyr_level_trainer_new(&trainer, &job, &ground.config.level[i], i));
+        PYR_TRY_OUT(pyr_level_trainer_new(&trainer, &job, &experiment.config.level[i], i));
         PYR_TRY_OUT(pyr_level_trainer_time(trainer, 1.0 / 3, &one));
-        flop += 3 * facts->flop[i] * ground.config.level[i].batch * facts->share[i] / one;
+        flop += 3 * facts->flop[i] * experiment.config.level[i].batch * facts->share[i] / one;
         seconds += facts->share[i];
         pyr_level_trainer_free(trainer);
         trainer = NULL;
@@ -158,7 +156,7 @@ static pyr_status measure(double *flop_per_s, pyr_kernels *k, const pyr_settings
     *flop_per_s = flop / seconds;
 out:
     pyr_level_trainer_free(trainer);
-    pyr_ground_close(&ground);
+    pyr_experiment_close(&experiment);
     return status;
 }
 

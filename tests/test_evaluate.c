@@ -11,6 +11,7 @@
 #include "eval/metrics.h"
 #include "features/classifier.h"
 #include "pictures/png_file.h"
+#include "terminal/signals.h"
 #include "tests/recording.h"
 #include "tests/samples_of.h"
 #include <signal.h>

@@ -2,7 +2,6 @@
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/stop.h"
 #include "features/classifier.h"
 #include "features/features.h"
 #include "tests/check.h"
@@ -176,7 +175,13 @@ static void other_tables(void)
     pyr_dataset_free(data);
 }
 
-/* Untold labels, stops and damage. */
+static bool stop_at_once(void *ctx)
+{
+    (void)ctx;
+    return true;
+}
+
+/* Missing labels, stops and damage. */
 static void refusals(void)
 {
     pyr_kernels *k = open_kernels("cpu", 1);
@@ -217,9 +222,11 @@ static void refusals(void)
     if (pyr_mem().peak_bytes - live >= 4 << 20) /* a file is read in pieces of 1 MiB */
         CHECK_REPORT("%zu bytes were taken", pyr_mem().peak_bytes - live);
 
-    pyr_stop_request(); /* the last case: nothing takes it back */
-    CHECK_FAILS(pyr_classifier_train(&(pyr_classifier_job){
-                    .k = k, .data = labelled, .path = in_folder("stopped"), .duration = {1, PYR_EPOCHS}}),
+    CHECK_FAILS(pyr_classifier_train(&(pyr_classifier_job){.k = k,
+                                                           .data = labelled,
+                                                           .path = in_folder("stopped"),
+                                                           .duration = {1, PYR_EPOCHS},
+                                                           .should_stop = stop_at_once}),
                 PYR_E_STOPPED, "was not written");
     CHECK(!pyr_is_file(in_folder("stopped")));
     pyr_dataset_free(plain);

@@ -8,7 +8,6 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/philox.h"
-#include "base/stop.h"
 #include "images/order.h"
 #include "levels/denoiser.h"
 #include "levels/level_sample.h"
@@ -1467,6 +1466,7 @@ typedef struct training {
     int reports, held_out;
     double said[64][3];  /* by each report: loss, norm, held-out loss */
     int die_at, stop_at; /* a report of that step kills the process, or asks for a stop */
+    bool stop;
 } training;
 
 static void on_report(void *ctx, const pyr_level_report *r)
@@ -1486,9 +1486,16 @@ static void on_report(void *ctx, const pyr_level_report *r)
     t->held_out += r->held_out.images > 0;
     CHECK(r->held_out.images == 0 || (isfinite(r->held_out.ema) && isfinite(r->held_out.raw)));
     if (r->train.step == t->stop_at)
-        pyr_stop_request();
+        t->stop = true;
     if (r->train.step == t->die_at)
         _exit(9);
+}
+
+static bool should_stop(void *ctx)
+{
+    const training *t = ctx;
+
+    return t->stop;
 }
 
 /* false after a failed check, or where there is no such backend */
@@ -1516,6 +1523,7 @@ static bool training_open(training *t, const char *backend, int lanes, const cha
                              .held_out = -1,
                              .snapshot = -1,
                              .on_report = on_report,
+                             .should_stop = should_stop,
                              .ctx = t};
     CHECK_OK(pyr_level_trainer_new(&t->t, &t->job, s, index));
     return t->t != NULL;
