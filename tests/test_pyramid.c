@@ -499,7 +499,7 @@ static void reach(void)
             return;
         for (int missing = 0; missing < H * W; missing++) {
             k->zero(k, r.image[0].at, r.image[0].bytes);
-            set(k, r.image[0].at, (size_t)missing, 1024);
+            set(k, r.image[0].at, (size_t)missing, 0x1p30);
             pyr_pyramid_reduce(r.p, 1, r.image[0].at, 1, r.image[1].at, r.scratch.at);
             for (int i = 0; i < 20; i++)
                 wanted[i] = !pyr_filter_of(f)->cosine && get(k, r.image[1].at, (size_t)i) == 0;
