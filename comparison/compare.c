@@ -107,7 +107,7 @@ static pyr_status check_judges(uint64_t *hash, uint64_t *fingerprint, const pyr_
     static const char rules[] = "Inception: tf1 resize, logits without bias; score: shuffled";
     pyr_evaluate_job check = {.k = k,
                               .data_name = config->data.set.path,
-                              .reference = PYR_TRAIN,
+                              .reference = PYR_SPLIT_TRAIN,
                               .network = {job->network[0], job->network[1]}};
     pyr_dataset *data;
     uint64_t one;

@@ -72,7 +72,7 @@ pyr_status pyr_variant_settings(pyr_settings **out, pyr_variant variant, const p
     copying from = {.finest = single}, grounds = {.grounds = true};
     pyr_status status;
 
-    PYR_TRY(pyr_settings_new(out, pyr_all_sections(), PYR_SECTIONS));
+    PYR_TRY(pyr_settings_new(out, pyr_all_sections));
     from.to = grounds.to = *out;
     PYR_TRY_OUT(pyr_settings_each(single && baseline ? baseline : config, copy_one, &from));
     if (single && baseline)
@@ -105,7 +105,7 @@ pyr_status pyr_parse_budget(const char *text, pyr_budget *out)
         if (good)
             return PYR_OK;
     } else if (pyr_setting_parse(&row, "budget", text, "", &duration) == PYR_OK &&
-               duration.unit == PYR_SECONDS && duration.value > 0) {
+               duration.unit == PYR_DURATION_SECONDS && duration.value > 0) {
         *out = (pyr_budget){.value = duration.value};
         return PYR_OK;
     }

@@ -63,17 +63,18 @@ static const pyr_setting level_rows[] = {
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-static const pyr_section sections[] = {
+static const pyr_section all_sections[] = {
     {"data", data_rows, COUNT(data_rows), false, "What is learned from."},
     {"train", train_rows, COUNT(train_rows), false, NULL},
     {"level", level_rows, COUNT(level_rows), true, "What every level shares."},
 };
+static const pyr_section *const sections[] = {&all_sections[0], &all_sections[1], &all_sections[2], NULL};
 
 static pyr_settings *made(void)
 {
     pyr_settings *s;
 
-    CHECK_OK(pyr_settings_new(&s, sections, COUNT(sections)));
+    CHECK_OK(pyr_settings_new(&s, sections));
     return s;
 }
 
@@ -142,7 +143,7 @@ static void defaults(void)
     CHECK(data.classes.n == 0 && data.words.n == 2);
     CHECK_STRING(data.words.at[1], "kid");
     CHECK(train.images == 204800 && train.budget == 2e14 && train.third == 0.1 && train.seed == 0);
-    CHECK(train.duration.unit == PYR_SECONDS && train.duration.value == 600);
+    CHECK(train.duration.unit == PYR_DURATION_SECONDS && train.duration.value == 600);
     CHECK(level.batch == 64 && level.patch == 1 && level.filter == 0);
     CHECK(level.rate == 1e-3 && level.sigma_max == 80);
     CHECK(level.channels.n == 2 && level.channels.at[0] == 64 && level.channels.at[1] == 128);
@@ -159,7 +160,7 @@ static void a_bad_default_is_named(void)
     const pyr_section section = {"x", rows, 1, false, NULL};
     pyr_settings *s;
 
-    CHECK_FAILS(pyr_settings_new(&s, &section, 1), PYR_E_CONFIG,
+    CHECK_FAILS(pyr_settings_new(&s, PYR_SECTIONS(&section)), PYR_E_CONFIG,
                 "n is 9 (default), should be a whole number 1..8");
     CHECK(s == NULL);
 }
@@ -182,7 +183,7 @@ static void every_type_from_a_file(void)
     CHECK_STRING(data.classes.at[1], "y, z");
     CHECK_STRING(data.words.at[0], "recall");
     CHECK(train.images == 3000000000 && train.budget == 5 && train.third == -0.5 && train.seed == INT64_MIN);
-    CHECK(train.duration.unit == PYR_EPOCHS && train.duration.value == 3);
+    CHECK(train.duration.unit == PYR_DURATION_EPOCHS && train.duration.value == 3);
     CHECK(level.batch == 32 && level.sigma_max == 7e9 && level.filter == 1);
     CHECK(level.channels.n == 3 && level.channels.at[2] == 96 && level.weights.n == 0);
     CHECK_STRING(pyr_settings_origin(s, "train.images"), "a.cfg:3");
@@ -244,16 +245,16 @@ static void check_duration(const char *text, double value, int unit)
 
 static void durations(void)
 {
-    check_duration("200ki", 204800, PYR_IMAGES);
-    check_duration("5000", 5000, PYR_IMAGES);
-    check_duration("1e6", 1e6, PYR_IMAGES);
-    check_duration("2Mi", 2097152, PYR_IMAGES);
-    check_duration("10M", 1e7, PYR_IMAGES);
-    check_duration("3ep", 3, PYR_EPOCHS);
-    check_duration("0.5ep", 0.5, PYR_EPOCHS);
-    check_duration("90s", 90, PYR_SECONDS);
-    check_duration("10m", 600, PYR_SECONDS);
-    check_duration("1.5h", 5400, PYR_SECONDS);
+    check_duration("200ki", 204800, PYR_DURATION_IMAGES);
+    check_duration("5000", 5000, PYR_DURATION_IMAGES);
+    check_duration("1e6", 1e6, PYR_DURATION_IMAGES);
+    check_duration("2Mi", 2097152, PYR_DURATION_IMAGES);
+    check_duration("10M", 1e7, PYR_DURATION_IMAGES);
+    check_duration("3ep", 3, PYR_DURATION_EPOCHS);
+    check_duration("0.5ep", 0.5, PYR_DURATION_EPOCHS);
+    check_duration("90s", 90, PYR_DURATION_SECONDS);
+    check_duration("10m", 600, PYR_DURATION_SECONDS);
+    check_duration("1.5h", 5400, PYR_DURATION_SECONDS);
     NOT_SET("train.duration", "ep", "should be a duration");
     NOT_SET("train.duration", "nans", "should be a duration");
     NOT_SET("train.duration", "3 weeks", "should be a duration");
@@ -741,12 +742,12 @@ static void documentation(void)
 {
     pyr_text plain = {0}, table = {0};
 
-    pyr_settings_document(sections, COUNT(sections), false, &plain);
+    pyr_settings_document(sections, false, &plain);
     CHECK(strstr(plain.at, "data: What is learned from.\n") != NULL);
     CHECK(strstr(plain.at, "  level.batch = 64\n      images per step\n      a whole number 1..65536\n") !=
           NULL);
     CHECK(strstr(plain.at, "      one of: box, haar, gaussian\n") != NULL);
-    pyr_settings_document(sections, COUNT(sections), true, &table);
+    pyr_settings_document(sections, true, &table);
     CHECK(strstr(table.at, "## `level`: What every level shares.\n\n| key | value | default | meaning |\n") !=
           NULL);
     CHECK(strstr(table.at, "| `batch` | a whole number 1..65536 | `64` | images per step |\n") != NULL);
@@ -758,13 +759,13 @@ static void documentation(void)
 static void single_rows(void)
 {
     const pyr_section *section;
-    const pyr_setting *row = pyr_settings_row(sections, COUNT(sections), "level.network.filter", &section);
+    const pyr_setting *row = pyr_settings_row(sections, "level.network.filter", &section);
     int choice;
     int64_t images;
 
-    CHECK(row == &level_rows[5] && section == &sections[2]);
-    CHECK(pyr_settings_row(sections, COUNT(sections), "levels[1].batch", &section) == &level_rows[0]);
-    CHECK(pyr_settings_row(sections, COUNT(sections), "level.nothing", &section) == NULL && !section);
+    CHECK(row == &level_rows[5] && section == sections[2]);
+    CHECK(pyr_settings_row(sections, "levels[1].batch", &section) == &level_rows[0]);
+    CHECK(pyr_settings_row(sections, "level.nothing", &section) == NULL && !section);
     CHECK_OK(pyr_setting_parse(row, "--filter", "haar", "", &choice));
     CHECK(choice == 1);
     CHECK_FAILS(pyr_setting_parse(row, "--filter", "haa", "", &choice), PYR_E_CONFIG,
@@ -783,8 +784,8 @@ static pyr_status everything(void)
     pyr_text text = {0};
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_settings_new(&s, sections, COUNT(sections)));
-    PYR_TRY_OUT(pyr_settings_new(&b, sections, COUNT(sections)));
+    PYR_TRY_OUT(pyr_settings_new(&s, sections));
+    PYR_TRY_OUT(pyr_settings_new(&b, sections));
     PYR_TRY_OUT(pyr_settings_read_text(s,
                                        "data = { path = \"x\"; classes = [\"a\", \"b\"]; };\n"
                                        "levels = ({ batch = 3; }, { network = { patch = 2; }; });",
@@ -794,8 +795,8 @@ static pyr_status everything(void)
     PYR_TRY_OUT(pyr_settings_each(s, note, &text));
     pyr_settings_write(s, 2, &text);
     pyr_settings_compare(s, b, 2, NULL, NULL, &text);
-    pyr_settings_document(sections, COUNT(sections), true, &text);
-    pyr_settings_document(sections, COUNT(sections), false, &text);
+    pyr_settings_document(sections, true, &text);
+    pyr_settings_document(sections, false, &text);
     status = text.failed ? PYR_E_NOMEM : PYR_OK;
 out:
     pyr_text_free(&text);

@@ -31,7 +31,7 @@ static bool rig_new(rig *r, const char *name, int levels, const char *filter, bo
 
     *r = (rig){0};
     CHECK_OK(pyr_kernels_open(&r->k, "cpu", 2));
-    CHECK_OK(pyr_settings_new(&r->settings, pyr_all_sections(), PYR_SECTIONS));
+    CHECK_OK(pyr_settings_new(&r->settings, pyr_all_sections));
     snprintf(value, sizeof value, "\"%s\"", below("data"));
     CHECK_OK(pyr_settings_set(r->settings, "data.path", value, "test"));
     CHECK_OK(pyr_settings_set(r->settings, "data.held_out", "10", "test"));
@@ -615,7 +615,7 @@ static bool is_half_of(const float *coarse, const float *image)
 static void given_levels_are_of_training_images(void)
 {
     pyr_dataset *data = open_data();
-    const int32_t *labels = pyr_dataset_labels(data, PYR_TRAIN);
+    const int32_t *labels = pyr_dataset_labels(data, PYR_SPLIT_TRAIN);
     rig r;
 
     if (!rig_new(&r, "box", 3, "box", false))
@@ -640,8 +640,8 @@ static void given_levels_are_of_training_images(void)
         for (int j = 0; j < N && set.kept == N; j++) {
             int found = 0;
 
-            for (int64_t i = 0; i < pyr_dataset_count(data, PYR_TRAIN); i++) {
-                pyr_dataset_pixels(data, PYR_TRAIN, i, false, image);
+            for (int64_t i = 0; i < pyr_dataset_count(data, PYR_SPLIT_TRAIN); i++) {
+                pyr_dataset_pixels(data, PYR_SPLIT_TRAIN, i, false, image);
                 found += is_half_of(set.first[1] + (size_t)j * (SIZE / 4), image) &&
                          (label < 0 || labels[i] == label);
             }

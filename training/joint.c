@@ -382,7 +382,7 @@ static pyr_status count_steps(pyr_joint *j)
     const pyr_duration *d = &j->job[0].duration;
     int64_t steps;
 
-    if (d->unit != PYR_SECONDS)
+    if (d->unit != PYR_DURATION_SECONDS)
         PYR_TRY(pyr_level_count_steps(&steps, &j->job[0], 0, j->batch));
     else {
         double per_step, whole = d->value * j->levels;
@@ -440,7 +440,7 @@ static pyr_status same_duration(const pyr_joint_job *job, int level, const pyr_p
     long long each = (long long)batch * levels;
     int64_t steps;
 
-    if (job->level[level].duration.unit == PYR_SECONDS)
+    if (job->level[level].duration.unit == PYR_DURATION_SECONDS)
         return PYR_OK;
     PYR_TRY(pyr_level_count_steps(&steps, &job->level[level], level, batch));
     if (steps == progress->planned)

@@ -66,21 +66,21 @@ static bool flipped(const pyr_level_trainer *t, int64_t step, int i)
 pyr_pick pyr_level_trainer_pick(pyr_level_trainer *t, int64_t step)
 {
     const pyr_dataset *data = t->job.data;
-    const int32_t *labels = pyr_dataset_labels(data, PYR_TRAIN);
-    int64_t count = pyr_dataset_count(data, PYR_TRAIN);
+    const int32_t *labels = pyr_dataset_labels(data, PYR_SPLIT_TRAIN);
+    int64_t count = pyr_dataset_count(data, PYR_SPLIT_TRAIN);
     int batch = t->level.settings.batch;
 
     for (int i = 0; i < batch && t->picked != step; i++) {
         int64_t at = pyr_order(t->job.seed, step * batch + i, count);
         int64_t next = pyr_order(t->job.seed, (step + 1) * batch + i, count);
 
-        pyr_dataset_expect(data, PYR_TRAIN, &next, 1);
+        pyr_dataset_expect(data, PYR_SPLIT_TRAIN, &next, 1);
         t->index[i] = at;
         t->flip[i] = flipped(t, step, i);
         t->labels[i] = labels ? labels[at] : 0;
     }
     t->picked = step;
-    return (pyr_pick){.split = PYR_TRAIN,
+    return (pyr_pick){.split = PYR_SPLIT_TRAIN,
                       .n = batch,
                       .index = t->index,
                       .flip = t->flip,
@@ -100,7 +100,7 @@ size_t pyr_level_trainer_draw_bytes(const pyr_level_trainer *t)
 
 void pyr_level_trainer_prepare(pyr_level_trainer *t, int64_t step, void *host)
 {
-    bool labelled = t->level.facts.classes && pyr_dataset_labels(t->job.data, PYR_TRAIN);
+    bool labelled = t->level.facts.classes && pyr_dataset_labels(t->job.data, PYR_SPLIT_TRAIN);
     int batch = t->level.settings.batch;
 
     if (labelled)
@@ -296,7 +296,7 @@ const char *pyr_level_trainer_explain(pyr_level_trainer *t, int64_t number)
     snprintf(t->explanation, sizeof t->explanation,
              "level %d, image %lld of the data at noise level sigma %.4g", t->level.facts.index,
              (long long)pyr_order(t->job.seed, number * t->level.settings.batch + at,
-                                  pyr_dataset_count(t->job.data, PYR_TRAIN)),
+                                  pyr_dataset_count(t->job.data, PYR_SPLIT_TRAIN)),
              pyr_draw_level(&t->loss, &draw, at));
     return t->explanation;
 }
@@ -382,7 +382,7 @@ pyr_status pyr_level_trainer_report(pyr_level_trainer *t, const pyr_train_report
 
     if (!brief)
         PYR_TRY(pyr_level_log_write(t->log, t->job.folder, train, t->level.settings.batch,
-                                    pyr_dataset_count(t->job.data, PYR_TRAIN), held_out));
+                                    pyr_dataset_count(t->job.data, PYR_SPLIT_TRAIN), held_out));
     if (t->job.on_report)
         t->job.on_report(t->job.ctx, &r);
     return PYR_OK;
@@ -482,8 +482,8 @@ pyr_status pyr_level_count_steps(int64_t *steps, const pyr_level_job *job, int l
 {
     double images = job->duration.value;
 
-    if (job->duration.unit == PYR_EPOCHS)
-        images *= (double)pyr_dataset_count(job->data, PYR_TRAIN);
+    if (job->duration.unit == PYR_DURATION_EPOCHS)
+        images *= (double)pyr_dataset_count(job->data, PYR_SPLIT_TRAIN);
     return pyr_steps_of_images(steps, level, images, batch);
 }
 
@@ -494,7 +494,7 @@ static pyr_status count_steps(pyr_level_trainer *t)
     int batch = t->level.settings.batch, index = t->level.facts.index;
     double per_step;
 
-    if (d->unit != PYR_SECONDS)
+    if (d->unit != PYR_DURATION_SECONDS)
         PYR_TRY(pyr_level_count_steps(&t->progress.steps, &t->job, index, batch));
     else {
         PYR_TRY(pyr_level_trainer_time(t, fmin(2, d->value / 20), &per_step));
@@ -510,7 +510,7 @@ pyr_status pyr_level_same_duration(const pyr_level_job *job, const pyr_level_set
     int64_t steps = 0;
     long long begun = progress->planned * settings->batch;
 
-    if (job->duration.unit == PYR_SECONDS)
+    if (job->duration.unit == PYR_DURATION_SECONDS)
         return PYR_OK;
     PYR_TRY(pyr_level_count_steps(&steps, job, index, settings->batch));
     if (steps == progress->planned)
