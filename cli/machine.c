@@ -6,11 +6,11 @@
 #include "terminal/output.h"
 #include <string.h>
 
+#define WORD_AND_HELP(word, open, help) "; " word ": " help
+
 const pyr_option pyr_machine_options[] = {
-    OPT_WORD(
-        pyr_machine, backend, "backend", "NAME", "auto", pyr_backend_names,
-        "what computes: auto takes the first GPU, or else the processor; cuda:N is GPU number N, ref plain "
-        "loops"),
+    OPT_WORD(pyr_machine, backend, "backend", "NAME", "auto", pyr_backend_names,
+             "what computes" PYR_BACKENDS(WORD_AND_HELP)),
     OPT_WORD(pyr_machine, precision, "precision", "TYPE", "auto", pyr_precision_names,
              "of images inside the networks; auto: bf16 where that is faster; tf32 on GPUs only"),
     OPT_INT(pyr_machine, threads, "threads", "N", "0", 0, 1024, "threads; 0: one per processor"),
@@ -44,9 +44,9 @@ pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool 
     k = *out;
     type = pyr_precision_name(k, k->precision);
     if (k->device)
-        pyr_tell("backend: %s on %s, %s\n", k->name, k->device, type);
+        pyr_tell("backend: %s on %s, %s\n", k->backend->name, k->device, type);
     else if (strcmp(machine->backend, "auto") == 0 || k->precision == PYR_PRECISION_BF16)
-        pyr_tell("backend: %s, %d thread%s, %s%s%s%s\n", k->name, k->lanes, k->lanes == 1 ? "" : "s", type,
-                 *k->passed_over ? " (no CUDA: " : "", k->passed_over, *k->passed_over ? ")" : "");
+        pyr_tell("backend: %s, %d thread%s, %s%s%s%s\n", k->backend->name, k->lanes, k->lanes == 1 ? "" : "s",
+                 type, *k->passed_over ? " (no CUDA: " : "", k->passed_over, *k->passed_over ? ")" : "");
     return PYR_OK;
 }

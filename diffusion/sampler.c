@@ -242,8 +242,8 @@ static void normals(const pyr_path *p, void *dst, pyr_purpose purpose, int draw)
 {
     const pyr_sampling *w = p->w;
 
-    w->k->normals(w->k, dst, w->n, w->size, streams_of(p), pyr_rng_purpose(purpose, w->level), (uint32_t)draw,
-                  (uint32_t)stream_step(p));
+    w->k->backend->normals(w->k, dst, w->n, w->size, streams_of(p), pyr_rng_purpose(purpose, w->level),
+                           (uint32_t)draw, (uint32_t)stream_step(p));
 }
 
 void pyr_path_noise(const pyr_path *p, void *dst, int draw)
@@ -272,20 +272,19 @@ pyr_status pyr_path_denoise(pyr_path *p, const void *x, double s, void *out)
 
 void pyr_path_mix(const pyr_path *p, void *dst, double a, const void *x, double b, const void *y)
 {
-    p->w->k->combine(p->w->k, dst, 2, (double[]){a, b}, (const void *const[]){x, y},
-                     (size_t)p->w->n * p->w->size);
+    pyr_combine(p->w->k, dst, 2, (double[]){a, b}, (const void *const[]){x, y}, (size_t)p->w->n * p->w->size);
 }
 
 void pyr_path_mix3(const pyr_path *p, void *dst, double a, const void *x, double b, const void *y, double c,
                    const void *z)
 {
-    p->w->k->combine(p->w->k, dst, 3, (double[]){a, b, c}, (const void *const[]){x, y, z},
-                     (size_t)p->w->n * p->w->size);
+    pyr_combine(p->w->k, dst, 3, (double[]){a, b, c}, (const void *const[]){x, y, z},
+                (size_t)p->w->n * p->w->size);
 }
 
 void pyr_path_copy(const pyr_path *p, void *dst, const void *src)
 {
-    p->w->k->copy(p->w->k, dst, src, (size_t)p->w->n * p->w->size * pyr_type_size(p->w->k->real));
+    pyr_copy(p->w->k, dst, src, (size_t)p->w->n * p->w->size * pyr_type_size(p->w->k->real));
 }
 
 /* ---- the driver -------------------------------------------------------------------------------- */

@@ -21,15 +21,15 @@ pyr_status pyr_corrector_step(pyr_path *p)
         PYR_TRY(pyr_path_denoise(p, p->x, r, pull));
         pyr_path_mix(p, pull, 1, pull, -1, p->x); /* r^2 score */
         pyr_path_noise(p, eps, 1 + j);            /* draw 0 is the predictor's */
-        PYR_TRY(w->k->dots(w->k, gg, pull, pull, w->n, w->size));
-        PYR_TRY(w->k->dots(w->k, nn, eps, eps, w->n, w->size));
+        PYR_TRY(pyr_dots(w->k, gg, pull, pull, w->n, w->size));
+        PYR_TRY(pyr_dots(w->k, nn, eps, eps, w->n, w->size));
         for (int i = 0; i < w->n; i++) {
             void *x = pyr_path_part(p, p->x, i);
             double ratio = gg[i] > 0 ? snr * snr * nn[i] / gg[i] : 0; /* e / (2 r^4) */
 
-            w->k->combine(w->k, x, 3, (double[]){1, 2 * ratio * r * r, 2 * sqrt(ratio) * r * r},
-                          (const void *const[]){x, pyr_path_part(p, pull, i), pyr_path_part(p, eps, i)},
-                          w->size);
+            pyr_combine(w->k, x, 3, (double[]){1, 2 * ratio * r * r, 2 * sqrt(ratio) * r * r},
+                        (const void *const[]){x, pyr_path_part(p, pull, i), pyr_path_part(p, eps, i)},
+                        w->size);
         }
     }
     return PYR_OK;
@@ -106,7 +106,7 @@ static pyr_status measure_energy(const pyr_path *p, double s, const void *moment
     for (int i = 0; i < w->n; i++)
         all[i] = s;
     PYR_TRY(w->density(w->density_ctx, p->x, all, e->log_density));
-    PYR_TRY(w->k->dots(w->k, e->kinetic, momentum, momentum, w->n, w->size));
+    PYR_TRY(pyr_dots(w->k, e->kinetic, momentum, momentum, w->n, w->size));
     for (int i = 0; i < w->n; i++)
         e->kinetic[i] /= 2;
     return PYR_OK;
@@ -150,8 +150,8 @@ static pyr_status move(pyr_path *p, double s, double h, int leapfrogs, int draw)
 
         if (log(pyr_path_uniform(p, i, draw)) < gain)
             continue;
-        w->k->copy(w->k, pyr_path_part(p, p->x, i), pyr_path_part(p, old_x, i), bytes);
-        w->k->copy(w->k, pyr_path_part(p, d, i), pyr_path_part(p, old_d, i), bytes);
+        pyr_copy(w->k, pyr_path_part(p, p->x, i), pyr_path_part(p, old_x, i), bytes);
+        pyr_copy(w->k, pyr_path_part(p, d, i), pyr_path_part(p, old_d, i), bytes);
     }
     return PYR_OK;
 }

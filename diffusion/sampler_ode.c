@@ -71,7 +71,7 @@ static pyr_status slope(void *ctx, const void *x, const double *s, void *dx, dou
         const char *at = (const char *)x + (size_t)i * w->size * pyr_type_size(w->k->real);
         void *to = pyr_path_part(p, dx, i);
 
-        w->k->combine(w->k, to, 2, (double[]){1 / s[i], -1 / s[i]}, (const void *const[]){at, to}, w->size);
+        pyr_combine(w->k, to, 2, (double[]){1 / s[i], -1 / s[i]}, (const void *const[]){at, to}, w->size);
     }
     return PYR_OK;
 }

@@ -136,13 +136,13 @@ static void feed(trainer *t, int lane, int first, int n)
     size_t image = (size_t)t->shape.h * (size_t)t->shape.w * (size_t)t->shape.c * real;
     char *x = pyr_graph_data(t->g, lane, t->ends.x);
 
-    k->pixels(k, x, block + t->samples_at + at * pyr_dataset_sample_bytes(t->job->data), n,
-              (pyr_shape){n, t->shape.h, t->shape.w, t->shape.c}, pyr_dataset_shape_of(t->job->data).bits,
-              NULL);
-    k->zero(k, x + (size_t)n * image, (micro - (size_t)n) * image);
-    k->copy(k, pyr_graph_data(t->g, lane, t->label), block + t->labels_at + at * sizeof(uint32_t),
-            micro * sizeof(uint32_t));
-    k->copy(k, pyr_graph_data(t->g, lane, t->weight), block + t->weights_at + at * real, micro * real);
+    k->backend->pixels(k, x, block + t->samples_at + at * pyr_dataset_sample_bytes(t->job->data), n,
+                       (pyr_shape){n, t->shape.h, t->shape.w, t->shape.c},
+                       pyr_dataset_shape_of(t->job->data).bits, NULL);
+    pyr_zero(k, x + (size_t)n * image, (micro - (size_t)n) * image);
+    pyr_copy(k, pyr_graph_data(t->g, lane, t->label), block + t->labels_at + at * sizeof(uint32_t),
+             micro * sizeof(uint32_t));
+    pyr_copy(k, pyr_graph_data(t->g, lane, t->weight), block + t->weights_at + at * real, micro * real);
 }
 
 /* One accumulator's share of the batch: micro-batches group, group + GROUPS, ..., in this order, on whichever
@@ -159,9 +159,9 @@ static pyr_status group_task(void *arg, int group, int lane)
 
         feed(t, lane, first, n);
         PYR_TRY(pyr_graph_forward(t->g, lane));
-        k->copy(k, (char *)t->losses + (size_t)first * real, pyr_graph_data(t->g, lane, t->loss),
-                (size_t)n * real);
-        k->copy(k, pyr_graph_gradient(t->g, lane, t->loss), t->seeds, (size_t)t->micro * real);
+        pyr_copy(k, (char *)t->losses + (size_t)first * real, pyr_graph_data(t->g, lane, t->loss),
+                 (size_t)n * real);
+        pyr_copy(k, pyr_graph_gradient(t->g, lane, t->loss), t->seeds, (size_t)t->micro * real);
         PYR_TRY(pyr_graph_backward(t->g, lane, group));
     }
     return PYR_OK;
@@ -174,10 +174,10 @@ static pyr_status enqueue_step(void *arg)
     pyr_optimizer *o = &t->optimizer;
 
     PYR_TRY(pyr_graph_pack(t->g, o->value));
-    PYR_TRY(t->k->run_tasks(t->k, GROUPS, group_task, t));
-    t->k->zero(t->k, o->grad, o->count * pyr_type_size(t->k->real));
+    PYR_TRY(pyr_run_tasks(t->k, GROUPS, group_task, t));
+    pyr_zero(t->k, o->grad, o->count * pyr_type_size(t->k->real));
     PYR_TRY(pyr_graph_collect(t->g, o->grad));
-    PYR_TRY(t->k->mean(t->k, &o->state->loss, t->losses, (size_t)t->batch, 1, false));
+    PYR_TRY(t->k->backend->mean(t->k, &o->state->loss, t->losses, (size_t)t->batch, 1, false));
     pyr_optimizer_set_input(o, t->io.device);
     PYR_TRY(pyr_optimizer_norm(o));
     return pyr_optimizer_apply(o);
@@ -237,11 +237,11 @@ static pyr_status initial_weights(trainer *t)
     pyr_optimizer *o = &t->optimizer;
     size_t bytes = o->count * pyr_type_size(t->k->real);
 
-    t->k->zero(t->k, o->m, bytes);
-    t->k->zero(t->k, o->v, bytes);
-    t->k->zero(t->k, o->state, sizeof *o->state);
+    pyr_zero(t->k, o->m, bytes);
+    pyr_zero(t->k, o->v, bytes);
+    pyr_zero(t->k, o->state, sizeof *o->state);
     PYR_TRY(pyr_params_init(&t->params, t->k, o->value, t->job->seed, 0));
-    t->k->copy(t->k, o->ema, o->value, bytes);
+    pyr_copy(t->k, o->ema, o->value, bytes);
     return PYR_OK;
 }
 
@@ -250,8 +250,8 @@ static pyr_status time_step(trainer *t, double about, double *seconds)
 {
     t->plan = (pyr_train_plan){.ema_window = 1}; /* a rate of 0 */
     return pyr_train_time(
-        &(pyr_train_calls){.ctx = t, .step = step, .result = step_result, .ahead = t->k->ahead}, about,
-        seconds);
+        &(pyr_train_calls){.ctx = t, .step = step, .result = step_result, .ahead = t->k->backend->ahead},
+        about, seconds);
 }
 
 static pyr_status count_steps(trainer *t, int64_t *steps)
@@ -278,7 +278,7 @@ static pyr_status run_steps(trainer *t, int64_t steps)
     const pyr_train_calls calls = {.ctx = t,
                                    .step = step,
                                    .result = step_result,
-                                   .ahead = t->k->ahead,
+                                   .ahead = t->k->backend->ahead,
                                    .checkpoint = checkpoint,
                                    .report = report,
                                    .should_stop = should_stop};
@@ -325,7 +325,7 @@ static pyr_status allocate_seeds(trainer *t)
     PYR_TRY(pyr_new(&host, micro, sizeof *host, "losses"));
     for (size_t i = 0; i < micro; i++)
         host[i] = 1.0 / t->batch;
-    status = t->k->alloc(t->k, &t->seeds, micro * pyr_type_size(t->k->real), "losses");
+    status = pyr_alloc(t->k, &t->seeds, micro * pyr_type_size(t->k->real), "losses");
     if (status == PYR_OK)
         status = pyr_upload_reals(t->k, t->seeds, host, micro);
     pyr_free(host);
@@ -343,7 +343,7 @@ static pyr_status allocate(trainer *t)
     t->labels_at = t->samples_at + pyr_aligned((size_t)t->batch * pyr_dataset_sample_bytes(t->job->data));
     t->weights_at = t->labels_at + pyr_aligned(places * sizeof(uint32_t));
     PYR_TRY(pyr_step_io_new(&t->io, t->k, t->weights_at + places * real, &state, 1));
-    PYR_TRY(t->k->alloc(t->k, &t->losses, (size_t)t->batch * real, "losses"));
+    PYR_TRY(pyr_alloc(t->k, &t->losses, (size_t)t->batch * real, "losses"));
     PYR_TRY(pyr_new(&t->pixels, lanes, sizeof *t->pixels, "batch"));
     for (size_t i = 0; i < lanes; i++)
         PYR_TRY(pyr_new(&t->pixels[i], image, sizeof **t->pixels, "batch"));
@@ -356,8 +356,8 @@ static void free_trainer(trainer *t)
     for (int i = 0; t->pixels && i < t->k->lanes; i++)
         pyr_free(t->pixels[i]);
     pyr_free(t->pixels);
-    t->k->release(t->k, t->losses);
-    t->k->release(t->k, t->seeds);
+    pyr_release(t->k, t->losses);
+    pyr_release(t->k, t->seeds);
     pyr_free(t->right);
     pyr_graph_free(t->g);
     pyr_graph_free(t->held_graph);
@@ -420,7 +420,7 @@ static pyr_status measure(trainer *t, pyr_classifier_result *result)
     t->held_ends = pyr_classifier_build(t->held_graph, &t->shape, t->k->real);
     PYR_TRY_OUT(pyr_graph_plan(t->held_graph, &(pyr_plan){.batch = t->micro}));
     PYR_TRY_OUT(pyr_graph_pack(t->held_graph, t->optimizer.value));
-    PYR_TRY_OUT(t->k->run_tasks(t->k, (int)((count + t->micro - 1) / t->micro), held_out_task, t));
+    PYR_TRY_OUT(pyr_run_tasks(t->k, (int)((count + t->micro - 1) / t->micro), held_out_task, t));
     for (int64_t i = 0; i < count; i++)
         right += t->right[i];
     result->accuracy = (double)right / (double)count;

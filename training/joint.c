@@ -66,7 +66,7 @@ static pyr_status checkpoint(void *ctx, const pyr_train_state *state)
         if (!j->set->share || i == 0)
             PYR_TRY(pyr_level_check_finite(pyr_joint_optimizer(j, i), i));
     }
-    PYR_TRY(j->k->sync(j->k));
+    PYR_TRY(pyr_sync(j->k));
     for (int i = 0; i < j->levels; i++)
         PYR_TRY(pyr_level_trainer_save_unet(j->t[i]));
     if (!j->set->share)
@@ -166,10 +166,10 @@ static pyr_status allocate_batch(pyr_joint *j)
         const pyr_level *level = pyr_level_trainer_level(j->t[i]);
 
         PYR_TRY(
-            j->k->alloc(j->k, &j->variable[i], n * pyr_count(level->variable) * real, "pyramid of a batch"));
+            pyr_alloc(j->k, &j->variable[i], n * pyr_count(level->variable) * real, "pyramid of a batch"));
         if (level->condition.c)
-            PYR_TRY(j->k->alloc(j->k, &j->condition[i], n * pyr_count(level->condition) * real,
-                                "pyramid of a batch"));
+            PYR_TRY(pyr_alloc(j->k, &j->condition[i], n * pyr_count(level->condition) * real,
+                              "pyramid of a batch"));
     }
     PYR_TRY(pyr_feed_new(&j->feed, j->k, job->data, job->pyramid, pyr_level_trainer_micro_batch(j->t[0]),
                          j->k->lanes));
@@ -189,7 +189,7 @@ static pyr_status transfer_shared(pyr_joint *j)
         pyr_level_facts facts;
         void *block = NULL;
 
-        status = j->k->alloc(j->k, &block, plain->count * pyr_type_size(j->k->real), "weights");
+        status = pyr_alloc(j->k, &block, plain->count * pyr_type_size(j->k->real), "weights");
         if (status == PYR_OK)
             status = pyr_level_open_unet(j->job[i].transfer, &files, &config, &facts);
         if (status == PYR_OK)
@@ -197,7 +197,7 @@ static pyr_status transfer_shared(pyr_joint *j)
         if (status == PYR_OK)
             status = pyr_unet_share(&j->params, j->optimizer.value, plain, block, i, 0, j->k);
         pyr_unet_files_free(&files);
-        j->k->release(j->k, block);
+        pyr_release(j->k, block);
     }
     return status;
 }
@@ -207,14 +207,14 @@ static pyr_status initial_shared(pyr_joint *j)
     pyr_optimizer *o = &j->optimizer;
     size_t bytes = o->count * pyr_type_size(j->k->real);
 
-    j->k->zero(j->k, o->m, bytes);
-    j->k->zero(j->k, o->v, bytes);
-    j->k->zero(j->k, o->grad, bytes);
-    j->k->zero(j->k, o->state, sizeof *o->state);
+    pyr_zero(j->k, o->m, bytes);
+    pyr_zero(j->k, o->v, bytes);
+    pyr_zero(j->k, o->grad, bytes);
+    pyr_zero(j->k, o->state, sizeof *o->state);
     PYR_TRY(pyr_params_init(&j->params, j->k, o->value, j->job[0].seed, 0));
     if (j->job[0].transfer)
         PYR_TRY(transfer_shared(j));
-    j->k->copy(j->k, o->ema, o->value, bytes);
+    pyr_copy(j->k, o->ema, o->value, bytes);
     return PYR_OK;
 }
 
@@ -333,12 +333,12 @@ void pyr_joint_free(pyr_joint *j)
     if (!j)
         return;
     pyr_step_io_free(&j->io);
-    j->k->release(j->k, j->loss);
+    pyr_release(j->k, j->loss);
     pyr_chain_free(j->chain);
     for (int i = 0; i < j->levels; i++) {
         pyr_level_trainer_free(j->t[i]);
-        j->k->release(j->k, j->variable[i]);
-        j->k->release(j->k, j->condition[i]);
+        pyr_release(j->k, j->variable[i]);
+        pyr_release(j->k, j->condition[i]);
     }
     pyr_feed_free(&j->feed);
     pyr_optimizer_free(&j->optimizer);
@@ -390,10 +390,11 @@ static pyr_status count_steps(pyr_joint *j)
 
         for (int i = 0; i < j->levels; i++)
             *pyr_level_trainer_plan(j->t[i]) = (pyr_train_plan){.ema_window = 1}; /* a rate of 0 */
-        PYR_TRY(pyr_train_time(
-            &(pyr_train_calls){
-                .ctx = j, .step = pyr_joint_step, .result = pyr_joint_step_result, .ahead = j->k->ahead},
-            fmin(4, whole / 20), &per_step));
+        PYR_TRY(pyr_train_time(&(pyr_train_calls){.ctx = j,
+                                                  .step = pyr_joint_step,
+                                                  .result = pyr_joint_step_result,
+                                                  .ahead = j->k->backend->ahead},
+                               fmin(4, whole / 20), &per_step));
         PYR_TRY(pyr_steps_of_images(&steps, 0, whole / per_step * j->batch, j->batch));
         memset(j->window, 0, sizeof j->window);
         PYR_TRY(initial(j)); /* again: measuring has moved moments and EMA */
@@ -415,7 +416,7 @@ pyr_status pyr_joint_run(pyr_joint *j)
     pyr_train_calls calls = {.ctx = j,
                              .step = pyr_joint_step,
                              .result = pyr_joint_step_result,
-                             .ahead = j->k->ahead,
+                             .ahead = j->k->backend->ahead,
                              .checkpoint = checkpoint,
                              .report = report,
                              .snapshot = j->job[0].snapshot < 0 ? NULL : snapshot,

@@ -27,7 +27,7 @@ pyr_status pyr_joint_allocate_io(pyr_joint *j)
         j->draws_at[i] = bytes;
         bytes += pyr_level_trainer_draw_bytes(j->t[i]);
     }
-    PYR_TRY(j->k->alloc(j->k, (void **)&j->loss, sizeof(float[PYR_MAX_LEVELS]), "losses"));
+    PYR_TRY(pyr_alloc(j->k, (void **)&j->loss, sizeof(float[PYR_MAX_LEVELS]), "losses"));
     watched[0] = (pyr_step_output){j->loss, sizeof(float[PYR_MAX_LEVELS])};
     _Static_assert(offsetof(pyr_joint_result, state) == sizeof(float[PYR_MAX_LEVELS]),
                    "no gap in the results");
@@ -107,7 +107,7 @@ static pyr_status accumulate(pyr_joint *j)
 {
     int tasks = 0;
 
-    PYR_TRY(j->k->run_tasks(j->k, (j->batch + j->feed.batch - 1) / j->feed.batch, pyramid_task, j));
+    PYR_TRY(pyr_run_tasks(j->k, (j->batch + j->feed.batch - 1) / j->feed.batch, pyramid_task, j));
     for (int i = 0; i < j->levels; i++) {
         if (!pyr_joint_active(j, i))
             continue;
@@ -115,8 +115,8 @@ static pyr_status accumulate(pyr_joint *j)
         tasks += pyr_joint_groups(j, i);
     }
     if (j->chain)
-        return j->k->run_tasks(j->k, pyr_joint_groups(j, 0), chain_task, j);
-    return j->k->run_tasks(j->k, tasks, level_task, j);
+        return pyr_run_tasks(j->k, pyr_joint_groups(j, 0), chain_task, j);
+    return pyr_run_tasks(j->k, tasks, level_task, j);
 }
 
 /* … and from there into the optimizers. */
@@ -130,7 +130,7 @@ static pyr_status collect(pyr_joint *j)
         if (!pyr_joint_active(j, i))
             continue;
         if (!j->set->share || i == 0)
-            k->zero(k, o->grad, o->count * pyr_type_size(k->real));
+            pyr_zero(k, o->grad, o->count * pyr_type_size(k->real));
         PYR_TRY(pyr_graph_collect(pyr_level_trainer_graph(j->t[i]), o->grad));
     }
     return PYR_OK;
@@ -148,8 +148,8 @@ static pyr_status average(pyr_joint *j)
 
         if (!pyr_joint_active(j, i))
             continue;
-        PYR_TRY(k->mean(k, &j->loss[i], losses, (size_t)j->batch, 1, false));
-        PYR_TRY(k->mean(k, loss, losses, (size_t)j->batch, weight, j->set->share && i > 0));
+        PYR_TRY(k->backend->mean(k, &j->loss[i], losses, (size_t)j->batch, 1, false));
+        PYR_TRY(k->backend->mean(k, loss, losses, (size_t)j->batch, weight, j->set->share && i > 0));
     }
     return PYR_OK;
 }
@@ -189,7 +189,7 @@ static pyr_status enqueue_step(void *arg)
         states[i] = at[i]->state;
     }
     if (j->set->clip == PYR_CLIP_ALL)
-        PYR_TRY(j->k->join_norms(j->k, states, n));
+        PYR_TRY(j->k->backend->join_norms(j->k, states, n));
     for (int i = 0; i < n; i++)
         PYR_TRY(pyr_optimizer_apply(at[i]));
     return PYR_OK;

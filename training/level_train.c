@@ -126,11 +126,11 @@ static void copy_images(pyr_level_trainer *t, int lane, int first, int n)
     size_t real = pyr_type_size(k->real), variable = pyr_count(t->level.variable) * real,
            condition = pyr_count(t->level.condition) * real;
 
-    k->copy(k, pyr_graph_data(t->loss.g, lane, t->loss.variable),
-            (const char *)t->variable + (size_t)first * variable, (size_t)n * variable);
+    pyr_copy(k, pyr_graph_data(t->loss.g, lane, t->loss.variable),
+             (const char *)t->variable + (size_t)first * variable, (size_t)n * variable);
     if (t->loss.condition >= 0)
-        k->copy(k, pyr_graph_data(t->loss.g, lane, t->loss.condition),
-                (const char *)t->condition + (size_t)first * condition, (size_t)n * condition);
+        pyr_copy(k, pyr_graph_data(t->loss.g, lane, t->loss.condition),
+                 (const char *)t->condition + (size_t)first * condition, (size_t)n * condition);
 }
 
 void pyr_level_trainer_load(pyr_level_trainer *t, int lane, int first, int n)
@@ -155,8 +155,8 @@ pyr_status pyr_level_trainer_forward(pyr_level_trainer *t, int lane, int first, 
     size_t real = pyr_type_size(k->real);
 
     PYR_TRY(pyr_graph_forward(t->loss.g, lane));
-    k->copy(k, (char *)t->losses + (size_t)first * real, pyr_graph_data(t->loss.g, lane, t->loss.loss),
-            (size_t)n * real);
+    pyr_copy(k, (char *)t->losses + (size_t)first * real, pyr_graph_data(t->loss.g, lane, t->loss.loss),
+             (size_t)n * real);
     return PYR_OK;
 }
 
@@ -164,8 +164,8 @@ pyr_status pyr_level_trainer_backward(pyr_level_trainer *t, int lane, int group)
 {
     pyr_kernels *k = t->job.k;
 
-    k->copy(k, pyr_graph_gradient(t->loss.g, lane, t->loss.loss), t->seeds,
-            (size_t)t->micro_batch * pyr_type_size(k->real));
+    pyr_copy(k, pyr_graph_gradient(t->loss.g, lane, t->loss.loss), t->seeds,
+             (size_t)t->micro_batch * pyr_type_size(k->real));
     return pyr_graph_backward(t->loss.g, lane, group);
 }
 
@@ -234,10 +234,10 @@ static pyr_status enqueue_gradient(pyr_level_trainer *t)
     pyr_optimizer *o = t->optimizer;
 
     PYR_TRY(pyr_graph_pack(t->loss.g, o->value));
-    PYR_TRY(k->run_tasks(k, t->level.settings.groups, group_task, t));
-    k->zero(k, o->grad, o->count * pyr_type_size(k->real));
+    PYR_TRY(pyr_run_tasks(k, t->level.settings.groups, group_task, t));
+    pyr_zero(k, o->grad, o->count * pyr_type_size(k->real));
     PYR_TRY(pyr_graph_collect(t->loss.g, o->grad));
-    return k->mean(k, &o->state->loss, t->losses, (size_t)t->level.settings.batch, 1, false);
+    return k->backend->mean(k, &o->state->loss, t->losses, (size_t)t->level.settings.batch, 1, false);
 }
 
 static pyr_status enqueue_step(void *arg)
@@ -324,9 +324,9 @@ static pyr_status take_alone(pyr_level_trainer *t)
     if (!t->part.shared)
         return PYR_OK;
     if (!t->alone.raw)
-        PYR_TRY(k->alloc(k, &t->alone.raw, bytes, "weights of a level"));
+        PYR_TRY(pyr_alloc(k, &t->alone.raw, bytes, "weights of a level"));
     if (!t->alone.ema)
-        PYR_TRY(k->alloc(k, &t->alone.ema, bytes, "weights of a level"));
+        PYR_TRY(pyr_alloc(k, &t->alone.ema, bytes, "weights of a level"));
     PYR_TRY(pyr_unet_unshare(&t->alone.params, t->alone.raw, t->params, t->optimizer->value,
                              t->level.facts.index, k));
     return pyr_unet_unshare(&t->alone.params, t->alone.ema, t->params, t->optimizer->ema,
@@ -405,7 +405,7 @@ void pyr_level_trainer_progress(pyr_level_trainer *t, const pyr_train_state *sta
     t->progress.train = *state;
     t->progress.seed = t->job.seed;
     t->progress.bf16 = t->level.precision == PYR_PRECISION_BF16;
-    k->download(k, &t->progress.last, t->optimizer->state, sizeof t->progress.last);
+    pyr_download(k, &t->progress.last, t->optimizer->state, sizeof t->progress.last);
 }
 
 pyr_status pyr_level_trainer_save_unet(pyr_level_trainer *t)
@@ -417,7 +417,7 @@ pyr_status pyr_level_trainer_save_unet(pyr_level_trainer *t)
 
 pyr_status pyr_level_trainer_save_state(pyr_level_trainer *t, const char *folder, bool next)
 {
-    PYR_TRY(t->job.k->sync(t->job.k));
+    PYR_TRY(pyr_sync(t->job.k));
     return pyr_level_save_state(folder, next, &t->level, t->params, t->optimizer, &t->progress);
 }
 
@@ -426,7 +426,7 @@ static pyr_status checkpoint(void *ctx, const pyr_train_state *state)
     pyr_level_trainer *t = ctx;
 
     pyr_level_trainer_progress(t, state);
-    PYR_TRY(t->job.k->sync(t->job.k));
+    PYR_TRY(pyr_sync(t->job.k));
     PYR_TRY(pyr_level_log_sync(t->log, t->job.folder));
     return pyr_level_save(t->job.folder, &t->level, t->params, t->optimizer, &t->progress);
 }
@@ -463,7 +463,7 @@ pyr_status pyr_level_trainer_time(pyr_level_trainer *t, double at_least_seconds,
                         t->level.facts.index);
     t->plan = (pyr_train_plan){.ema_window = 1}; /* a rate of 0: the weights stay */
     return pyr_train_time(
-        &(pyr_train_calls){.ctx = t, .step = step, .result = result, .ahead = t->job.k->ahead},
+        &(pyr_train_calls){.ctx = t, .step = step, .result = result, .ahead = t->job.k->backend->ahead},
         at_least_seconds, seconds_per_step);
 }
 
@@ -532,16 +532,16 @@ pyr_status pyr_level_trainer_initial(pyr_level_trainer *t)
     pyr_level_facts facts;
     pyr_status status = PYR_OK;
 
-    k->zero(k, o->m, bytes);
-    k->zero(k, o->v, bytes);
-    k->zero(k, o->grad, bytes);
-    k->zero(k, o->state, sizeof *o->state);
+    pyr_zero(k, o->m, bytes);
+    pyr_zero(k, o->v, bytes);
+    pyr_zero(k, o->grad, bytes);
+    pyr_zero(k, o->state, sizeof *o->state);
     if (t->job.transfer) {
         PYR_TRY_OUT(pyr_level_open_unet(t->job.transfer, &files, &config, &facts));
         PYR_TRY_OUT(pyr_unet_load(&files, t->params, k, o->value, NULL));
     } else
         PYR_TRY_OUT(pyr_params_init(t->params, k, o->value, t->job.seed, t->level.facts.index));
-    k->copy(k, o->ema, o->value, bytes);
+    pyr_copy(k, o->ema, o->value, bytes);
 out:
     pyr_unet_files_free(&files);
     return status;
@@ -576,8 +576,8 @@ static pyr_status allocate(pyr_level_trainer *t)
     PYR_TRY(pyr_new(&t->index, batch, sizeof *t->index, "batch"));
     PYR_TRY(pyr_new(&t->flip, batch, sizeof *t->flip, "batch"));
     PYR_TRY(pyr_new(&t->labels, batch, sizeof *t->labels, "batch"));
-    PYR_TRY(k->alloc(k, &t->losses, batch * real, "losses"));
-    PYR_TRY(k->alloc(k, &t->seeds, micro * real, "losses"));
+    PYR_TRY(pyr_alloc(k, &t->losses, batch * real, "losses"));
+    PYR_TRY(pyr_alloc(k, &t->seeds, micro * real, "losses"));
     for (size_t i = 0; i < micro; i++)
         t->host_losses[i] = t->part.weight / t->level.settings.batch;
     return pyr_upload_reals(k, t->seeds, t->host_losses, micro);
@@ -643,7 +643,7 @@ static pyr_status init_level(pyr_level *level, const pyr_level_job *job, const p
                            pyr_dataset_fingerprint(job->data)));
     level->facts.bits = pyr_dataset_shape_of(job->data).bits;
     level->precision = job->k->precision;
-    if (job->k->whole_batch)
+    if (job->k->backend->whole_batch)
         level->settings.groups = 1; /* there is nobody to share a step with */
     if (job->unet)
         level->unet = *job->unet;
@@ -760,14 +760,14 @@ void pyr_level_trainer_free(pyr_level_trainer *t)
     pyr_free(t->flip);
     pyr_free(t->labels);
     pyr_free(t->host_losses);
-    t->job.k->release(t->job.k, t->losses);
-    t->job.k->release(t->job.k, t->seeds);
+    pyr_release(t->job.k, t->losses);
+    pyr_release(t->job.k, t->seeds);
     pyr_loss_free(&t->loss);
     pyr_optimizer_free(&t->own_optimizer);
     pyr_params_free(&t->own_params);
     pyr_params_free(&t->alone.params);
-    t->job.k->release(t->job.k, t->alone.raw);
-    t->job.k->release(t->job.k, t->alone.ema);
+    pyr_release(t->job.k, t->alone.raw);
+    pyr_release(t->job.k, t->alone.ema);
     pyr_feed_free(&t->feed);
     pyr_class_list_free(&t->classes);
     if (t->log)
@@ -928,7 +928,7 @@ pyr_status pyr_level_trainer_run(pyr_level_trainer *t)
     pyr_train_calls calls = {.ctx = t,
                              .step = step,
                              .result = result,
-                             .ahead = t->job.k->ahead,
+                             .ahead = t->job.k->backend->ahead,
                              .checkpoint = checkpoint,
                              .report = report,
                              .snapshot = t->job.snapshot < 0 ? NULL : pyr_level_trainer_snapshot,
