@@ -1,4 +1,4 @@
-/* The network against the answers of diffusers, and its gradients against finite differences. */
+/* test_unet.c - the network against the answers of diffusers, and its gradients against finite differences. */
 #include "tests/graph_run.h"
 
 #include "base/file.h"

@@ -1,5 +1,5 @@
-/* The witnesses: config.json files that diffusers 0.31.0 wrote
- * (tests/golden/unet2d), and the one published with google/ddpm-cifar10-32. */
+/* test_unet_config.c - the shape of a network, from and to config.json. The witnesses: config.json files that
+ * diffusers 0.31.0 wrote (tests/golden/unet2d), and the one published with google/ddpm-cifar10-32. */
 #include "network/unet_config.h"
 
 #include "base/atomic_file.h"
