@@ -3,12 +3,12 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/stop.h"
 #include "cascade/default_config.h"
 #include "cli/cli.h"
 #include "graph/step_loop.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
+#include "terminal/signals.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

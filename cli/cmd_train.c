@@ -11,6 +11,7 @@
 #include "graph/step_loop.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
+#include "terminal/signals.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -381,7 +381,8 @@ static pyr_status evaluate(judging *j)
                             .samples = &j->set,
                             .data = j->data,
                             .data_name = j->config.data.set.path,
-                            .reference = pyr_dataset_count(j->data, PYR_HELD_OUT) ? PYR_HELD_OUT : PYR_TRAIN,
+                            .reference = pyr_dataset_count(j->data, PYR_SPLIT_HELD_OUT) ? PYR_SPLIT_HELD_OUT
+                                                                                        : PYR_SPLIT_TRAIN,
                             .network = {with->network[0], with->network[1]},
                             .cache = with->cache,
                             .metrics = PYR_METRIC_ALL,

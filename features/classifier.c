@@ -102,8 +102,8 @@ static int places_of(const trainer *t)
 static pyr_status prepare(void *ctx, int64_t number, char *inputs)
 {
     trainer *t = ctx;
-    const int32_t *labels = pyr_dataset_labels(t->job->data, PYR_TRAIN);
-    int64_t count = pyr_dataset_count(t->job->data, PYR_TRAIN);
+    const int32_t *labels = pyr_dataset_labels(t->job->data, PYR_SPLIT_TRAIN);
+    int64_t count = pyr_dataset_count(t->job->data, PYR_SPLIT_TRAIN);
     size_t bytes = pyr_dataset_sample_bytes(t->job->data);
     uint32_t *label = (uint32_t *)(void *)(inputs + t->labels_at);
 
@@ -112,7 +112,7 @@ static pyr_status prepare(void *ctx, int64_t number, char *inputs)
         int64_t at = there ? pyr_order(t->job->seed, number * t->batch + i, count) : 0;
 
         if (there)
-            PYR_TRY(pyr_dataset_read(t->job->data, PYR_TRAIN, at, inputs + (size_t)i * bytes));
+            PYR_TRY(pyr_dataset_read(t->job->data, PYR_SPLIT_TRAIN, at, inputs + (size_t)i * bytes));
         label[i] = there ? (uint32_t)labels[at] : 0;
         pyr_put_real(t->k, inputs + t->weights_at, (size_t)i, there);
     }
@@ -192,9 +192,9 @@ static pyr_status count_steps(trainer *t, int64_t *steps)
     const pyr_duration *d = &t->job->duration;
     double n = d->value / t->batch, seconds;
 
-    if (d->unit == PYR_EPOCHS)
-        n *= (double)pyr_dataset_count(t->job->data, PYR_TRAIN);
-    if (d->unit == PYR_SECONDS) {
+    if (d->unit == PYR_DURATION_EPOCHS)
+        n *= (double)pyr_dataset_count(t->job->data, PYR_SPLIT_TRAIN);
+    if (d->unit == PYR_DURATION_SECONDS) {
         PYR_TRY(pyr_batch_step_time(&t->step, d->value / 30, &seconds));
         n = d->value / seconds;
     }
@@ -313,8 +313,8 @@ static int largest(const float *values, int n)
 static pyr_status held_out_task(void *arg, int task, int lane)
 {
     trainer *t = arg;
-    const int32_t *labels = pyr_dataset_labels(t->job->data, PYR_HELD_OUT);
-    int64_t count = pyr_dataset_count(t->job->data, PYR_HELD_OUT), first = (int64_t)task * t->micro;
+    const int32_t *labels = pyr_dataset_labels(t->job->data, PYR_SPLIT_HELD_OUT);
+    int64_t count = pyr_dataset_count(t->job->data, PYR_SPLIT_HELD_OUT), first = (int64_t)task * t->micro;
     int n = count - first < t->micro ? (int)(count - first) : t->micro, classes = t->shape.classes;
     const char *logits = pyr_graph_data(t->held_graph, lane, t->held_ends.logits);
     float *host;
@@ -322,7 +322,7 @@ static pyr_status held_out_task(void *arg, int task, int lane)
 
     PYR_TRY(pyr_new(&host, (size_t)classes, sizeof *host, "logits"));
     for (int i = 0; i < n; i++)
-        PYR_TRY_OUT(put_image(t, lane, PYR_HELD_OUT, first + i,
+        PYR_TRY_OUT(put_image(t, lane, PYR_SPLIT_HELD_OUT, first + i,
                               pyr_graph_data(t->held_graph, lane, t->held_ends.x), i));
     PYR_TRY_OUT(pyr_graph_forward(t->held_graph, lane));
     for (int i = 0; i < n; i++) {
@@ -338,12 +338,12 @@ out:
 /* In the real type, as features.c computes. */
 static pyr_status measure(trainer *t, pyr_classifier_result *result)
 {
-    int64_t count = pyr_dataset_count(t->job->data, PYR_HELD_OUT), right = 0;
+    int64_t count = pyr_dataset_count(t->job->data, PYR_SPLIT_HELD_OUT), right = 0;
     pyr_type activation = t->k->activation;
     bool tf32 = t->k->tf32;
     pyr_status status = PYR_OK;
 
-    if (!pyr_dataset_labels(t->job->data, PYR_HELD_OUT))
+    if (!pyr_dataset_labels(t->job->data, PYR_SPLIT_HELD_OUT))
         count = 0;
     result->held_out = count;
     result->accuracy = NAN;
@@ -500,7 +500,7 @@ out:
 
 static pyr_status check_data(const pyr_dataset *data)
 {
-    if (!pyr_dataset_labels(data, PYR_TRAIN))
+    if (!pyr_dataset_labels(data, PYR_SPLIT_TRAIN))
         return pyr_fail(PYR_E_ARG,
                         "the data has no labels, which a classifier needs: images in one subfolder for each "
                         "class, IDX files with labels, or CIFAR's files have them");

@@ -50,7 +50,7 @@ typedef struct pyr_loss_plan {
     int shared;             /* levels that share the network's trunk (pyr_unet_options); 0: none do */
     bool estimate;          /* keep the denoised variable, in image units */
     bool estimate_gradient; /* its gradient will be filled before backward */
-    bool given_estimates;   /* `estimated` is a second condition, which an image is given with `probability` */
+    bool given_estimates; /* `estimated` is a second condition, which an image is given with `probability` */
     double probability;
     bool given_gradient; /* the caller fills a gradient of `given` before backward, and that of `estimated` is
                             wanted: what arrives at the images that were given theirs */

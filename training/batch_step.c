@@ -1,6 +1,7 @@
 /* batch_step.c - the step of a set of networks: inputs, gradients, updates, results. */
 #include "training/batch_step.h"
 
+#include "base/mem.h"
 #include <math.h>
 
 /* Learners that share an optimizer have the first one's. */

@@ -26,9 +26,9 @@ typedef struct pyr_batch_step {
     pyr_status (*group)(void *ctx, int group, int lane);
     void *ctx;
 
-    pyr_step_io io; /* in: a pyr_step_input for each learner, the inputs; out: losses if shared, states */
-    char *inputs;   /* of the step that runs; backend memory */
-    float *loss;    /* [n], if shared: means, not weighted; backend memory */
+    pyr_step_io io;   /* in: a pyr_step_input for each learner, the inputs; out: losses if shared, states */
+    char *inputs;     /* of the step that runs; backend memory */
+    float *loss;      /* [n], if shared: means, not weighted; backend memory */
     int64_t computed; /* the step whose losses are kept; -1: none */
 } pyr_batch_step;
 

@@ -36,8 +36,8 @@ static pyr_status lane_new(pyr_chain *c, lane_memory *m)
     return k->alloc(k, &m->scratch, scratch, "estimates of a batch");
 }
 
-pyr_status pyr_chain_new(pyr_chain **out, pyr_kernels *k, const pyr_pyramid *pyramid,
-                         pyr_train_level *levels, const pyr_chain_settings *settings)
+pyr_status pyr_chain_new(pyr_chain **out, pyr_kernels *k, const pyr_pyramid *pyramid, pyr_train_level *levels,
+                         const pyr_chain_settings *settings)
 {
     pyr_chain *c;
     pyr_status status = PYR_OK;

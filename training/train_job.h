@@ -3,6 +3,7 @@
 #define PYR_TRAINING_TRAIN_JOB_H
 
 #include "cascade/run.h"
+#include "graph/step_loop.h"
 #include "levels/level.h"
 #include "training/held_out.h"
 
@@ -59,7 +60,7 @@ typedef struct pyr_trainer_job {
     pyr_kernels *k;
     const pyr_dataset *data;
     const pyr_pyramid *pyramid;
-    int levels; /* of the set: one, or with a cascade all of the pyramid */
+    int levels;                          /* of the set: one, or with a cascade all of the pyramid */
     pyr_level_job level[PYR_MAX_LEVELS]; /* finest first */
     /* How they train together (trainer.h). NULL: one level, independently, on real coarse images. */
     const pyr_cascade_settings *cascade;

@@ -25,21 +25,21 @@ static bool flipped(const pyr_train_level *l, int64_t step, int i)
 pyr_pick pyr_train_level_pick(pyr_train_level *l, int64_t step)
 {
     const pyr_dataset *data = l->job->data;
-    const int32_t *labels = pyr_dataset_labels(data, PYR_TRAIN);
-    int64_t count = pyr_dataset_count(data, PYR_TRAIN);
+    const int32_t *labels = pyr_dataset_labels(data, PYR_SPLIT_TRAIN);
+    int64_t count = pyr_dataset_count(data, PYR_SPLIT_TRAIN);
     int batch = l->learner.batch;
 
     for (int i = 0; i < batch && l->picked != step; i++) {
         int64_t at = pyr_order(l->job->seed, step * batch + i, count);
         int64_t next = pyr_order(l->job->seed, (step + 1) * batch + i, count);
 
-        pyr_dataset_expect(data, PYR_TRAIN, &next, 1);
+        pyr_dataset_expect(data, PYR_SPLIT_TRAIN, &next, 1);
         l->index[i] = at;
         l->flip[i] = flipped(l, step, i);
         l->labels[i] = labels ? labels[at] : 0;
     }
     l->picked = step;
-    return (pyr_pick){.split = PYR_TRAIN,
+    return (pyr_pick){.split = PYR_SPLIT_TRAIN,
                       .n = batch,
                       .index = l->index,
                       .flip = l->flip,
@@ -59,7 +59,7 @@ size_t pyr_train_level_draw_bytes(const pyr_train_level *l)
 
 void pyr_train_level_prepare(pyr_train_level *l, int64_t step, char *host)
 {
-    bool labelled = l->level.facts.classes && pyr_dataset_labels(l->job->data, PYR_TRAIN);
+    bool labelled = l->level.facts.classes && pyr_dataset_labels(l->job->data, PYR_SPLIT_TRAIN);
     int batch = l->learner.batch, micro = l->learner.micro_batch;
 
     if (labelled)
@@ -124,7 +124,7 @@ const char *pyr_train_level_explain(pyr_train_level *l, int64_t step)
         snprintf(l->explanation, sizeof l->explanation,
                  "level %d, image %lld of the data at noise level sigma %.4g", l->level.facts.index,
                  (long long)pyr_order(l->job->seed, step * learner->batch + at,
-                                      pyr_dataset_count(l->job->data, PYR_TRAIN)),
+                                      pyr_dataset_count(l->job->data, PYR_SPLIT_TRAIN)),
                  pyr_draw_level(&l->loss, &draw, at));
     return l->explanation;
 }
@@ -240,8 +240,8 @@ static void take_statistics(pyr_level_facts *to, const pyr_level_facts *from)
 static pyr_status plan_plain(pyr_train_level *l)
 {
     pyr_loss loss = {0};
-    pyr_status status = pyr_loss_new(&loss, l->job->k, &l->plain_params, &l->level,
-                                     &(pyr_loss_plan){.batch = 1, .lanes = 1});
+    pyr_status status =
+        pyr_loss_new(&loss, l->job->k, &l->plain_params, &l->level, &(pyr_loss_plan){.batch = 1, .lanes = 1});
 
     pyr_loss_free(&loss);
     return status;
@@ -331,8 +331,8 @@ pyr_status pyr_train_level_memory(pyr_train_level *l, pyr_level_memory *out)
     size_t lanes = (size_t)pyr_graph_lanes(l->loss.g);
     size_t copies = is_shared(l) ? 2 * l->plain_params.count * pyr_type_size(k->real) : 0;
     pyr_loss loss = {0};
-    pyr_status status = pyr_loss_new(&loss, k, plain_params(l), &l->level,
-                                     &(pyr_loss_plan){.batch = l->learner.micro_batch});
+    pyr_status status =
+        pyr_loss_new(&loss, k, plain_params(l), &l->level, &(pyr_loss_plan){.batch = l->learner.micro_batch});
 
     if (status == PYR_OK)
         *out = (pyr_level_memory){.parameters = pyr_params_model_count(plain_params(l)),

@@ -35,10 +35,10 @@ typedef struct pyr_train_level {
     pyr_progress progress;
     pyr_level_window window;
     /* Where the inputs of a step are; backend memory, borrowed. */
-    const char *images, *draws;       /* of the whole batch, gathered (feed.h), drawn (by micro-batches) */
-    void *variable, *condition;       /* of the whole batch, which the trainer of several levels makes; or NULL */
-    int64_t picked;                   /* the step of the following; -1: none */
-    int64_t *index;                   /* [batch], as flip and labels */
+    const char *images, *draws; /* of the whole batch, gathered (feed.h), drawn (by micro-batches) */
+    void *variable, *condition; /* of the whole batch, which the trainer of several levels makes; or NULL */
+    int64_t picked;             /* the step of the following; -1: none */
+    int64_t *index;             /* [batch], as flip and labels */
     bool *flip;
     int32_t *labels;
     /* The level's network without the others', out of a shared trunk: for files, held-out loss, snapshots. */

@@ -93,31 +93,32 @@ static void set_free(level_set *set)
 }
 
 /* All levels of a cascade (finest 0), or level `finest` alone. The caller frees it, on failure too. */
-static pyr_status set_new(level_set *set, const pyr_train_job *job, const pyr_experiment *experiment, int finest)
+static pyr_status set_new(level_set *set, const pyr_train_job *job, const pyr_experiment *experiment,
+                          int finest)
 {
     const pyr_config *config = &experiment->config;
     const pyr_train_settings *s = &config->train;
     const pyr_cascade_settings *cascade = config->cascade.joint ? &config->cascade : NULL;
     const char *run = *job->run ? job->run : "/nonexistent"; /* of a plan: nothing is read or written */
 
-    *set = (level_set){.job = {.k = job->k,
-                               .data = experiment->data,
-                               .pyramid = experiment->pyramid,
-                               .levels = cascade ? config->pyramid.levels : 1,
-                               .cascade = cascade,
-                               .seed = (uint64_t)s->seed,
-                               .xflip = config->data.xflip,
-                               .dequantise = config->data.dequantise,
-                               .duration =
-                                   job->duration ? *job->duration : pyr_level_duration(config, finest),
-                               .checkpoint = s->checkpoint,
-                               .report = s->status,
-                               .held_out = s->held_out,
-                               .snapshot = s->snapshot,
-                               .on_report = job->on_report,
-                               .on_note = job->on_note,
-                               .should_stop = job->should_stop,
-                               .ctx = job->ctx}};
+    *set =
+        (level_set){.job = {.k = job->k,
+                            .data = experiment->data,
+                            .pyramid = experiment->pyramid,
+                            .levels = cascade ? config->pyramid.levels : 1,
+                            .cascade = cascade,
+                            .seed = (uint64_t)s->seed,
+                            .xflip = config->data.xflip,
+                            .dequantise = config->data.dequantise,
+                            .duration = job->duration ? *job->duration : pyr_level_duration(config, finest),
+                            .checkpoint = s->checkpoint,
+                            .report = s->status,
+                            .held_out = s->held_out,
+                            .snapshot = s->snapshot,
+                            .on_report = job->on_report,
+                            .on_note = job->on_note,
+                            .should_stop = job->should_stop,
+                            .ctx = job->ctx}};
     for (int i = 0; i < PYR_MAX_LEVELS; i++)
         set->lock[i] = -1;
     set->job.shared_folder = set->shared = pyr_run_shared(run);

@@ -4,8 +4,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "levels/gaussian.h"
-#include "network/unet_file.h"
 #include "network/unet.h"
+#include "network/unet_file.h"
 #include "training/level_log.h"
 #include "training/micro_batch.h"
 #include <math.h>
@@ -28,7 +28,7 @@ static pyr_status report_level(pyr_trainer *t, pyr_train_level *l, const pyr_tra
     if (whole->evaluate)
         PYR_TRY(pyr_train_level_held_out(l, &r.held_out));
     PYR_TRY(pyr_level_log_write(l->log, l->own->folder, &r.train, l->learner.batch,
-                                pyr_dataset_count(job->data, PYR_TRAIN), &r.held_out));
+                                pyr_dataset_count(job->data, PYR_SPLIT_TRAIN), &r.held_out));
     if (job->on_report)
         job->on_report(job->ctx, &r);
     *w = (pyr_level_window){.last = w->last};

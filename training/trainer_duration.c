@@ -22,8 +22,8 @@ static pyr_status steps_of_job(int64_t *steps, const pyr_trainer_job *job, int a
     const pyr_level_job *own = &job->level[at];
     double images = job->duration.value;
 
-    if (job->duration.unit == PYR_EPOCHS)
-        images *= (double)pyr_dataset_count(job->data, PYR_TRAIN);
+    if (job->duration.unit == PYR_DURATION_EPOCHS)
+        images *= (double)pyr_dataset_count(job->data, PYR_SPLIT_TRAIN);
     return steps_of_images(steps, own->index, images, own->settings->batch);
 }
 
@@ -41,9 +41,9 @@ pyr_status pyr_trainer_count_steps(pyr_trainer *t)
     const pyr_duration *d = &t->job.duration;
     int batch = t->level[0].learner.batch;
     double per_step, whole = d->value * t->n;
-    int64_t steps;
+    int64_t steps = 0;
 
-    if (d->unit != PYR_SECONDS)
+    if (d->unit != PYR_DURATION_SECONDS)
         PYR_TRY(steps_of_job(&steps, &t->job, 0));
     else { /* measured out once and then fixed */
         PYR_TRY(pyr_trainer_time(t, fmin(t->job.cascade ? 4 : 2, whole / 20), &per_step));
@@ -56,10 +56,10 @@ pyr_status pyr_trainer_count_steps(pyr_trainer *t)
 
 pyr_status pyr_trainer_same_duration(const pyr_trainer_job *job, int at, const pyr_progress *progress)
 {
-    int64_t steps, batch = job->level[at].settings->batch, each = batch * job->levels;
+    int64_t steps = 0, batch = job->level[at].settings->batch, each = batch * job->levels;
     int index = job->level[at].index;
 
-    if (job->duration.unit == PYR_SECONDS)
+    if (job->duration.unit == PYR_DURATION_SECONDS)
         return PYR_OK;
     PYR_TRY(steps_of_job(&steps, job, at));
     if (steps == progress->planned)

@@ -72,16 +72,16 @@ pyr_status pyr_trainer_make_step(pyr_trainer *t)
     const pyr_cascade_settings *cascade = t->job.cascade;
 
     PYR_TRY(allocate_pyramid(t));
-    t->step = (pyr_batch_step){.k = t->k,
-                               .n = t->n,
-                               .shared = t->shared,
-                               .join_norms = cascade && cascade->clip == PYR_CLIP_ALL,
-                               .input_bytes =
-                                   pyr_feed_gather_bytes(&t->level[0].feed, t->level[0].learner.batch),
-                               .prepare = prepare,
-                               .begin = t->n > 1 ? make_pyramids : NULL,
-                               .group = t->chain ? chain_group : NULL,
-                               .ctx = t};
+    t->step =
+        (pyr_batch_step){.k = t->k,
+                         .n = t->n,
+                         .shared = t->shared,
+                         .join_norms = cascade && cascade->clip == PYR_CLIP_ALL,
+                         .input_bytes = pyr_feed_gather_bytes(&t->level[0].feed, t->level[0].learner.batch),
+                         .prepare = prepare,
+                         .begin = t->n > 1 ? make_pyramids : NULL,
+                         .group = t->chain ? chain_group : NULL,
+                         .ctx = t};
     for (int i = 0; i < t->n; i++) {
         t->step.learner[i] = &t->level[i].learner;
         t->draws_at[i] = t->step.input_bytes;
