@@ -1,5 +1,5 @@
-/* One level: order of the data, statistics, loss, denoiser, training. The witnesses are formulas evaluated
- * here from the same streams of noise, and equality of what must be equal. */
+/* test_levels.c - one level: order of the data, statistics, loss, denoiser, training. The witnesses are
+ * formulas evaluated here from the same streams of noise, and equality of what must be equal. */
 #include "tests/backends.h"
 #include "tests/check.h"
 #include "tests/level_data.h"
