@@ -538,7 +538,7 @@ static void find(void)
                "several variants, such as " W ".fp16.safetensors and " W ".non_ema.safetensors");
 }
 
-static void find_shards(void)
+static void shards_found(void)
 {
     put("shards/config.json", "{}");
     put("shards/" W "-00001-of-00002.safetensors", "");
@@ -572,7 +572,7 @@ static void find_shards(void)
     check_lost("torn", PYR_E_FORMAT, "weight_map is missing");
 }
 
-static void find_nothing(void)
+static void nothing_found(void)
 {
     put("pickle/config.json", "{}");
     put("pickle/" W ".bin", "");
@@ -587,7 +587,7 @@ static void find_nothing(void)
     check_lost("absent", PYR_E_IO, "absent: no such file or folder");
 }
 
-static void find_without_folder(void)
+static void found_without_folder(void)
 {
     pyr_unet_files files;
     char before[512], *was = getcwd(before, sizeof before), flat[300];
@@ -735,9 +735,9 @@ int main(int argc, char **argv)
     RUN(refused_structs);
     RUN(words);
     RUN(find);
-    RUN(find_shards);
-    RUN(find_nothing);
-    RUN(find_without_folder);
+    RUN(shards_found);
+    RUN(nothing_found);
+    RUN(found_without_folder);
     RUN(find_golden);
     RUN(every_fault);
     remove_folder(folder);
