@@ -20,9 +20,7 @@
          .type = PYR_SETTING_TEXT,                                                                           \
          .target = &(sampler_at),                                                                            \
          .standard = "",                                                                                     \
-         .help = "heun, euler, euler-maruyama, reverse-diffusion, ancestral, ddim, predictor-corrector, "    \
-                 "rk45, dpmpp-2m, dpmpp-2m-sde, annealed-langevin, consistent-annealed, pyramid-langevin, "  \
-                 "ula, hmc (their settings: level.sampler.*); without it the run's settings"},               \
+         .help = PYR_SAMPLER_LIST "with the settings level.sampler.*; without it the run's settings"},       \
     {                                                                                                        \
         .name = "class", .argument = "WHICH", .type = PYR_SETTING_TEXT, .target = &(class_at),               \
         .standard = "",                                                                                      \

@@ -106,7 +106,7 @@ static const pyr_setting rows[] = {
      "S_tmax, largest sigma where it is added; 0: no limit"},
     {"sampler.churn_noise", PYR_SETTING_REAL, AT(sampler.churn_noise), 0, 10, "1", NULL,
      "S_noise, its standard deviation"},
-    {"sampler.predictor", PYR_SETTING_CHOICE, AT(sampler.predictor), 0, 0, "ancestral", pyr_predictor_names,
+    {"sampler.predictor", PYR_SETTING_CHOICE, AT(sampler_predictor), 0, 0, "ancestral", pyr_predictor_names,
      "predictor-corrector: the step from one noise level to the next"},
     {"sampler.corrector_steps", PYR_SETTING_INT, AT(sampler.corrector_steps), 0, 1000, "1", NULL,
      "predictor-corrector: Langevin steps after each of them"},
@@ -184,7 +184,7 @@ static pyr_status block_types(pyr_unet_config *c, const pyr_network_settings *s)
 pyr_status pyr_network_config(pyr_unet_config *out, const pyr_network_settings *s, int variable_channels,
                               int condition_channels, int h, int w, int classes)
 {
-    int p2 = s->patch * s->patch;
+    int p2 = s->patch * s->patch, act;
 
     pyr_unet_config_default(out);
     out->patch = s->patch;
@@ -206,7 +206,8 @@ pyr_status pyr_network_config(pyr_unet_config *out, const pyr_network_settings *
     out->mid_block = s->mid_block;
     out->add_attention = s->add_attention;
     out->attention_head_dim = s->attention_head_dim;
-    out->act_fn = (pyr_act)(s->act_fn + PYR_ACT_SILU);
+    if (pyr_unet_word_parse(&act, PYR_UNET_WORDS_ACT, pyr_unet_act_words[s->act_fn]))
+        out->act_fn = (pyr_act)act;
     out->dropout = s->dropout;
     out->norm_num_groups = s->norm_num_groups;
     out->norm_eps = s->norm_eps;
@@ -263,10 +264,11 @@ pyr_status pyr_level_schedule(pyr_schedule *out, const pyr_level_settings *s, do
 /* What cannot be drawn is said before anything is. */
 static pyr_status check_sampler(const pyr_sampler *sampler, const pyr_schedule *schedule)
 {
-    if (sampler->kind == PYR_MALA)
-        return pyr_fail(PYR_E_CONFIG,
-                        "sampler.kind is mala, which accepts or rejects by the density; a network gives "
-                        "only its gradient, the score: take ula or hmc");
+    if (pyr_sampler_needs_density(sampler))
+        return pyr_fail(
+            PYR_E_CONFIG,
+            "sampler.kind is %s, which accepts or rejects by the density; a network gives only its gradient, the score: take ula or hmc",
+            pyr_sampler_names[sampler->kind]);
     return pyr_sampler_check(sampler, schedule);
 }
 

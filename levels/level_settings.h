@@ -17,7 +17,7 @@ typedef struct pyr_network_settings {
     int layers_per_block;
     bool mid_block, add_attention;
     int attention_head_dim; /* 0: one head */
-    int act_fn;             /* index into pyr_unet_act_words */
+    int act_fn;             /* index into pyr_unet_act_words; the other words likewise */
     double dropout;
     int norm_num_groups;
     double norm_eps;
@@ -48,8 +48,9 @@ typedef struct pyr_level_settings {
     double class_dropout;
 
     /* sampling */
-    pyr_sampler sampler;  /* `undenoised` is set by pyr_config_get (cascade/run.h) from: */
-    bool sampler_denoise; /* end with a denoising step */
+    pyr_sampler sampler;   /* `undenoised` and `predictor` are set by pyr_config_get (cascade/run.h) from: */
+    bool sampler_denoise;  /* end with a denoising step */
+    int sampler_predictor; /* index into pyr_predictor_names */
     int sampler_curve;
     double sampler_sigma_min, sampler_sigma_max; /* 0: the schedule's */
     double sampler_augmentation;                 /* noise on the condition in sampling, in image units */
