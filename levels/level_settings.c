@@ -58,7 +58,7 @@ static const pyr_setting rows[] = {
     {"noise.mean", PYR_SETTING_REAL, AT(mean), -20, 20, "-0.8", NULL, "log-normal: mean of log sigma"},
     {"noise.std", PYR_SETTING_REAL, AT(std), 1e-3, 20, "1.4", NULL, "log-normal: its standard deviation"},
     {"noise.weight", PYR_SETTING_CHOICE, AT(weight), 0, 0, "edm", pyr_weight_names, "weight of the loss"},
-    {"noise.levels", PYR_SETTING_INT, AT(noise_levels), 0, 1000000, "0", NULL,
+    {"noise.levels", PYR_SETTING_INT, AT(noise_times), 0, 1000000, "0", NULL,
      "density uniform: so many noise levels, evenly spaced in time (NCSN's levels, DDPM's steps); 0: any"},
     {"noise.prediction", PYR_SETTING_CHOICE, AT(prediction), 0, 0, "f", pyr_prediction_names,
      "what the network predicts: f is the preconditioned output of EDM"},
@@ -229,21 +229,21 @@ pyr_status pyr_network_config(pyr_unet_config *out, const pyr_network_settings *
 
 /* ---- schedules ---- */
 
-pyr_status pyr_level_noise(pyr_noise *out, const pyr_level_settings *s)
+pyr_status pyr_level_training_noise(pyr_noise *out, const pyr_level_settings *s)
 {
     *out = (pyr_noise){.density = (pyr_density)s->density,
                        .mean = s->mean,
                        .std = s->std,
                        .weight = (pyr_weight)s->weight,
-                       .levels = s->noise_levels};
-    if (s->noise_levels == 1)
+                       .times = s->noise_times};
+    if (s->noise_times == 1)
         return pyr_fail(PYR_E_CONFIG, "noise.levels is 1, should be 0 (any level) or 2 and more");
-    if (s->noise_levels && s->density != PYR_UNIFORM_T)
+    if (s->noise_times && s->density != PYR_UNIFORM_T)
         return pyr_fail(
             PYR_E_CONFIG,
             "noise.levels is %d, but noise.density is %s: levels are evenly spaced in time, so set it to "
             "uniform",
-            s->noise_levels, pyr_density_names[s->density]);
+            s->noise_times, pyr_density_names[s->density]);
     return PYR_OK;
 }
 

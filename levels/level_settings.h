@@ -35,7 +35,7 @@ typedef struct pyr_level_settings {
     int density;
     double mean, std;
     int weight;
-    int noise_levels; /* density uniform: so many values of t; 0: any */
+    int noise_times;  /* density uniform: so many values of t; 0: any */
     int prediction;   /* pyr_prediction */
     bool noise_input; /* the network is told the noise level */
     double reference; /* side r of the resolution-adjusted SNR; 0: no shift */
@@ -70,7 +70,7 @@ typedef struct pyr_level_settings {
 extern const pyr_section pyr_level_section; /* "level", per level */
 
 /* The noise levels of training. PYR_E_CONFIG. */
-pyr_status pyr_level_noise(pyr_noise *out, const pyr_level_settings *settings);
+pyr_status pyr_level_training_noise(pyr_noise *out, const pyr_level_settings *settings);
 
 /* The network of a level: variable and condition channels are of the level's images. PYR_E_CONFIG. */
 pyr_status pyr_network_config(pyr_unet_config *out, const pyr_network_settings *settings,
