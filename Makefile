@@ -132,6 +132,7 @@ $(B)/tests/%: $(B)/tests/%.o $(B)/libpyrdiff.a
 
 # A test of the command line's parts links their objects, too.
 $(B)/tests/test_options: $(B)/terminal/options.o $(B)/terminal/parse.o
+$(B)/tests/test_evaluate: $(B)/terminal/signals.o
 
 ## make bench       build the benchmark of the kernels, on the tests' table (bench/time_kernels.c says how to run it)
 bench: $(B)/bench/time_kernels

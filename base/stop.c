@@ -1,67 +1,28 @@
+/* stop.c - the hook of a thread that is asked whether to stop. */
 #include "base/stop.h"
 
-#include <errno.h>
-#include <signal.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
+static _Thread_local pyr_stop current;
 
-static volatile sig_atomic_t stop, seen;
-static struct timespec first;
-static volatile sig_atomic_t at_terminal;
-
-/* Only what POSIX allows in a handler. */
-static void on_signal(int number)
+pyr_stop pyr_stop_hook(pyr_stop hook)
 {
-    static const char line[] = "\nstopping in good order; Ctrl-C again after 3 seconds ends it at once\n";
-    int error = errno;
-    struct timespec now;
+    pyr_stop before = current;
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (!seen) {
-        first = now;
-        seen = 1;
-        stop = 1;
-        if (at_terminal)
-            (void)!write(STDERR_FILENO, line, sizeof line - 1);
-    } else if ((now.tv_sec - first.tv_sec) * 1000 + (now.tv_nsec - first.tv_nsec) / 1000000 >=
-               PYR_STOP_PATIENCE * 1000) {
-        signal(number, SIG_DFL);
-        raise(number); /* when this handler has returned */
-    }
-    errno = error;
+    current = hook;
+    return before;
 }
 
-static void handle(int number)
+pyr_stop pyr_stop_current(void)
 {
-    struct sigaction action;
-
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal;
-    action.sa_flags = SA_RESTART; /* a checkpoint that is being written should not fail */
-    sigaction(number, &action, NULL);
-}
-
-void pyr_stop_on_signals(void)
-{
-    struct sigaction old;
-
-    at_terminal = isatty(STDERR_FILENO);
-    handle(SIGINT);
-    handle(SIGTERM);
-    handle(SIGXCPU);
-    if (sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-        handle(SIGHUP);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGTTOU, SIG_IGN);
+    return current;
 }
 
 bool pyr_stop_requested(void)
 {
-    return stop;
+    return current.asked && current.asked(current.ctx);
 }
 
-void pyr_stop_request(void)
+bool pyr_should_stop(void *unused)
 {
-    stop = 1;
+    (void)unused;
+    return pyr_stop_requested();
 }

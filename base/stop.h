@@ -1,18 +1,25 @@
-/* stop.h - how a process is asked to end early, in good order. */
+/* stop.h - how a long call is asked to end early, in good order.
+ *
+ * Who calls into the library leaves a hook with its thread; loops ask it between two steps, and end with
+ * PYR_E_STOPPED. The lanes of a pool (base/threads.h) ask the hook of the thread that runs them. */
 #ifndef PYR_BASE_STOP_H
 #define PYR_BASE_STOP_H
 
 #include <stdbool.h>
 
-/* How long further signals are taken for the same request as the first one, in seconds: GNU timeout signals a
- * child and then its group, Slurm and Kubernetes repeat. After that one ends the process at once. */
-enum { PYR_STOP_PATIENCE = 3 };
+/* `asked` returns whether to stop; lanes may call it at the same time. NULL: nobody will ask for a stop. */
+typedef struct pyr_stop {
+    bool (*asked)(void *ctx);
+    void *ctx;
+} pyr_stop;
 
-/* From now on SIGINT, SIGTERM, SIGXCPU (a limit on processor time) and SIGHUP (a closed terminal, a lost ssh;
- * unless it is ignored, as under nohup) ask for a stop: running loops end after the current step. Nor does a
- * terminal or a reader that is gone end or halt the process: SIGPIPE and SIGTTOU are ignored. */
-void pyr_stop_on_signals(void);
+/* Replace this thread's hook ({0} at first); returns the one before, for the caller to put back. */
+pyr_stop pyr_stop_hook(pyr_stop hook);
+pyr_stop pyr_stop_current(void); /* this thread's hook */
+
+/* Whether this thread is asked to stop. */
 bool pyr_stop_requested(void);
-void pyr_stop_request(void); /* the same from inside */
+/* pyr_stop_requested, for jobs that take a callback. */
+bool pyr_should_stop(void *unused);
 
 #endif

@@ -2,6 +2,7 @@
 #include "base/threads.h"
 
 #include "base/mem.h"
+#include "base/stop.h"
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
@@ -19,10 +20,10 @@ struct pyr_pool {
     atomic_int idle;    /* workers that finished this round */
     bool spin;          /* look for a moment before going to sleep */
     int quit;
-    int caller_ready;
     /* the current round */
     pyr_task run;
     void *arg;
+    pyr_stop stop; /* the caller's */
     int tasks, next;
     int failed_task;
     pyr_status failure;
@@ -98,6 +99,7 @@ static void *worker(void *arg)
         if (pool->quit)
             break;
         seen = atomic_load(&pool->round);
+        pyr_stop_hook(pool->stop);
         pthread_mutex_unlock(&pool->lock);
         work_on_round(pool, lane);
         pthread_mutex_lock(&pool->lock);
@@ -186,13 +188,12 @@ int pyr_pool_lanes(const pyr_pool *pool)
 
 pyr_status pyr_pool_run(pyr_pool *pool, int tasks, pyr_task run, void *arg)
 {
-    if (pool->on_start && !pool->caller_ready) {
-        pool->caller_ready = 1;
+    if (pool->on_start) /* another thread may have run the round before */
         pool->on_start();
-    }
     pthread_mutex_lock(&pool->lock);
     pool->run = run;
     pool->arg = arg;
+    pool->stop = pyr_stop_current();
     pool->tasks = tasks;
     pool->next = 0;
     atomic_store(&pool->idle, 0);

@@ -15,7 +15,7 @@ typedef pyr_status (*pyr_task)(void *arg, int task, int lane);
 
 /* A pool of `lanes` threads, the caller of pyr_pool_run being one of them;
  * 0 means one per processor that this process may use. `on_start` (may be
- * NULL) runs once in each thread, the caller's included, before any task. */
+ * NULL) runs in each thread before any task: once in the pool's own, in the caller before each round. */
 pyr_status pyr_pool_new(pyr_pool **out, int lanes, void (*on_start)(void));
 void pyr_pool_free(pyr_pool *pool); /* NULL is a no-op */
 int pyr_pool_lanes(const pyr_pool *pool);

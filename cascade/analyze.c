@@ -36,7 +36,7 @@ static pyr_status fetch(void *arg, int task, int lane)
 {
     sample *s = arg;
     int64_t first = (int64_t)task * BATCH, index[BATCH];
-    pyr_pick pick = {.split = PYR_TRAIN, .index = index};
+    pyr_pick pick = {.split = PYR_SPLIT_TRAIN, .index = index};
 
     for (; pick.n < BATCH && first + pick.n < s->n; pick.n++)
         index[pick.n] = (first + pick.n) * s->count / s->n;
@@ -57,7 +57,7 @@ static pyr_status sample_new(sample *s, work *w, const pyr_level *level)
 {
     pyr_kernels *k = w->k;
     size_t size = pyr_count(level->variable), lanes = (size_t)w->feed.lanes;
-    int64_t count = pyr_dataset_count(w->data, PYR_TRAIN);
+    int64_t count = pyr_dataset_count(w->data, PYR_SPLIT_TRAIN);
     int64_t n = (int64_t)fmax(most_numbers / (double)size, LEAST_IMAGES);
 
     if (w->job->images && n > w->job->images)
@@ -255,7 +255,7 @@ pyr_status pyr_analyze(pyr_analysis *out, const pyr_analysis_job *job)
     *out = (pyr_analysis){0};
     PYR_TRY_OUT(pyr_dataset_open(&w.data, &config->data.set));
     out->shape = pyr_dataset_shape_of(w.data);
-    out->training = pyr_dataset_count(w.data, PYR_TRAIN);
+    out->training = pyr_dataset_count(w.data, PYR_SPLIT_TRAIN);
     PYR_TRY_OUT(pyr_pyramid_new(&w.pyramid, w.k, &config->pyramid, out->shape.h, out->shape.w, out->shape.c));
     PYR_TRY_OUT(pyr_feed_new(&w.feed, w.k, w.data, w.pyramid, BATCH, w.k->lanes));
     out->levels = config->pyramid.levels;

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/philox.h"
 #include "base/stop.h"
+#include "levels/level_file.h"
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>

@@ -31,8 +31,8 @@ void pyr_real_images_free(pyr_real_images *r)
 
 int64_t pyr_real_image_of_seed(const pyr_dataset *data, uint64_t seed, int label)
 {
-    const int32_t *labels = pyr_dataset_labels(data, PYR_TRAIN);
-    int64_t count = pyr_dataset_count(data, PYR_TRAIN), index = 0;
+    const int32_t *labels = pyr_dataset_labels(data, PYR_SPLIT_TRAIN);
+    int64_t count = pyr_dataset_count(data, PYR_SPLIT_TRAIN), index = 0;
 
     for (int64_t i = 0; i < count; i++) {
         index = pyr_order(0, (int64_t)((seed + (uint64_t)i) % (uint64_t)count), count);

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/shown.h"
 #include "diffusers/pipeline.h"
+#include "levels/level_file.h"
 #include "network/unet_file.h"
 #include <inttypes.h>
 #include <stdio.h>

@@ -12,12 +12,12 @@
 #include "images/data_settings.h"
 #include "levels/level_settings.h"
 #include "pyramid/pyramid.h"
-#include "training/level_train.h"
 
 typedef struct pyr_train_settings {
     int64_t seed;
     pyr_duration duration;
-    int64_t checkpoint, status, held_out, snapshot; /* see pyr_level_job */
+    int64_t checkpoint, status, held_out, snapshot; /* every so many images; 0: a tenth of the run
+                        (status: a hundredth; snapshot: only at the end); negative: never */
 } pyr_train_settings;
 
 extern const pyr_section pyr_train_section; /* "train" */

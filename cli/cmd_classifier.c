@@ -7,6 +7,7 @@
 #include "images/data_settings.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
+#include "terminal/signals.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -79,6 +80,7 @@ static pyr_status run(void *at, pyr_parsed *parsed)
                                                         .batch = t->batch,
                                                         .learning_rate = t->lr,
                                                         .on_report = show_report,
+                                                        .should_stop = pyr_should_stop,
                                                         .ctx = &bar,
                                                         .result = &result});
     pyr_bar_end(&bar);
@@ -86,7 +88,7 @@ static pyr_status run(void *at, pyr_parsed *parsed)
         goto out;
     if (isnan(result.accuracy))
         pyr_print("%s: no images %s to measure the accuracy on", t->out,
-                  pyr_dataset_count(data, PYR_HELD_OUT) ? "with labels are held out" : "are held out");
+                  pyr_dataset_count(data, PYR_SPLIT_HELD_OUT) ? "with labels are held out" : "are held out");
     else
         pyr_print("%s: accuracy %.2f %% on %lld held-out images", t->out, 100 * result.accuracy,
                   (long long)result.held_out);

@@ -3,12 +3,12 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/stop.h"
 #include "cascade/default_config.h"
 #include "cli/cli.h"
 #include "graph/step_loop.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
+#include "terminal/signals.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,16 +51,16 @@ static void show_line(void *ctx, const char *line)
     pyr_bar_line(&w->bar, "%s", line);
 }
 
-static void show_level(void *ctx, const pyr_level_trainer *trainer, const pyr_level_memory *m, bool resumed)
+static void show_level(void *ctx, const pyr_level_summary *level)
 {
     work *w = ctx;
-    const pyr_level *level = pyr_level_trainer_level(trainer);
+    const pyr_level_memory *m = &level->memory;
 
-    w->batch = level->settings.batch;
+    w->batch = level->batch;
     w->images_per_s = 0;
     pyr_bar_line(&w->bar, "level %d: %.2f M parameters, %.1f MFLOP an image, batch %d, memory %.1f MiB%s",
                  level->facts.index, (double)m->parameters / 1e6, m->flop / 1e6, w->batch, pyr_mib(m->total),
-                 resumed ? ", going on from its last checkpoint" : "");
+                 level->resumed ? ", going on from its last checkpoint" : "");
 }
 
 static void show_report(void *ctx, const pyr_level_report *r)

@@ -4,7 +4,6 @@
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/stop.h"
 #include "cascade/real_images.h"
 #include "cli/cli.h"
 #include "cli/one_level.h"
@@ -13,6 +12,7 @@
 #include "terminal/output.h"
 #include "terminal/parse.h"
 #include "terminal/progress.h"
+#include "terminal/signals.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -372,7 +372,8 @@ static pyr_status judge(work *w)
                             .data = w->of_level ? w->of_level : w->data,
                             .data_name = w->data_name ? w->data_name : w->config.data.set.path,
                             .data_settings = &w->config.data.set,
-                            .reference = strcmp(t->reference, "train") == 0 ? PYR_TRAIN : PYR_HELD_OUT,
+                            .reference =
+                                strcmp(t->reference, "train") == 0 ? PYR_SPLIT_TRAIN : PYR_SPLIT_HELD_OUT,
                             .ref_stats = pyr_given(t->ref_stats),
                             .write_stats = pyr_given(t->write_stats),
                             .sheet = pyr_given(t->sheet),

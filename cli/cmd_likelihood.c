@@ -5,12 +5,12 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/stop.h"
 #include "cli/cli.h"
 #include "cli/one_level.h"
 #include "cli/open_data.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
+#include "terminal/signals.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -53,7 +53,7 @@ static void print_images(const work *w)
     pyr_dataset_shape s = pyr_dataset_shape_of(w->data);
 
     pyr_print("%s [weights %016" PRIx64 "] on %d %s images of %s [%016" PRIx64 "], %dx%dx%d\n",
-              w->typed->network, pyr_model_hash(w->model), job->n, split_words[job->split == PYR_TRAIN],
+              w->typed->network, pyr_model_hash(w->model), job->n, split_words[job->split == PYR_SPLIT_TRAIN],
               w->config.data.set.path, pyr_dataset_fingerprint(w->data), s.h, s.w, s.c);
     pyr_print("range           [-1, 1], %d bits%s\n", s.bits,
               job->dequantise ? "" : ", not dequantised: the samples as they are");
@@ -215,7 +215,7 @@ static pyr_status write_json(const work *w, const pyr_run_likelihood *r)
     pyr_json_string(&json, "network", w->typed->network);
     pyr_json_string(&json, "weights", weights);
     pyr_json_string(&json, "data", w->config.data.set.path);
-    pyr_json_string(&json, "split", split_words[w->job.split == PYR_TRAIN]);
+    pyr_json_string(&json, "split", split_words[w->job.split == PYR_SPLIT_TRAIN]);
     pyr_json_int(&json, "images", r->images);
     pyr_json_int(&json, "numbers", r->numbers);
     pyr_json_int(&json, "bits", r->bits);
@@ -277,7 +277,7 @@ static pyr_status check_classes(const work *w, pyr_split split)
 static pyr_status fill_job(work *w)
 {
     const typed *t = w->typed;
-    pyr_split split = t->split ? PYR_TRAIN : PYR_HELD_OUT;
+    pyr_split split = t->split ? PYR_SPLIT_TRAIN : PYR_SPLIT_HELD_OUT;
     int64_t count = pyr_dataset_count(w->data, split);
 
     if (count == 0)
@@ -292,9 +292,9 @@ static pyr_status fill_job(work *w)
         return pyr_fail(PYR_E_ARG, "--classes: this run was trained without classes");
     if (t->classes && !pyr_dataset_labels(w->data, split))
         return pyr_fail(PYR_E_ARG, "--classes: %s of %s have no labels%s",
-                        split == PYR_TRAIN ? "the training images" : "the held-out images",
+                        split == PYR_SPLIT_TRAIN ? "the training images" : "the held-out images",
                         w->config.data.set.path,
-                        split == PYR_HELD_OUT && pyr_dataset_labels(w->data, PYR_TRAIN)
+                        split == PYR_SPLIT_HELD_OUT && pyr_dataset_labels(w->data, PYR_SPLIT_TRAIN)
                             ? ": add --split train, whose images have some, or leave --classes out"
                             : ": leave --classes out");
     if (t->classes && pyr_dataset_classes(w->data) > pyr_model_classes(w->model))

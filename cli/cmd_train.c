@@ -11,6 +11,7 @@
 #include "graph/step_loop.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
+#include "terminal/signals.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -47,26 +48,26 @@ static void show_data(void *ctx, const char *line)
     s->baseline_mib = pyr_peak_mib();
 }
 
-static void show_level(void *ctx, const pyr_level_trainer *trainer, const pyr_level_memory *m, bool resumed)
+static void show_level(void *ctx, const pyr_level_summary *level)
 {
     screen *s = ctx;
-    const pyr_level *level = pyr_level_trainer_level(trainer);
+    const pyr_level_memory *m = &level->memory;
     const pyr_shape *v = &level->variable;
-    int pieces = (level->settings.batch + m->micro_batch - 1) / m->micro_batch;
-    int busy = pieces < level->settings.groups ? pieces : level->settings.groups;
+    int pieces = (level->batch + m->micro_batch - 1) / m->micro_batch;
+    int busy = pieces < level->groups ? pieces : level->groups;
 
-    s->batch = level->settings.batch;
+    s->batch = level->batch;
     s->last = (pyr_train_report){0};
     s->shown = 0;
     pyr_bar_line(&s->bar,
                  "level %d: %dx%dx%d%s, %.2f M parameters, %.1f MFLOP an image, batch %d in pieces of %d on "
                  "%d thread%s, memory %.1f MiB",
-                 level->facts.index, v->h, v->w, v->c, level->condition.c ? " given the coarser image" : "",
+                 level->facts.index, v->h, v->w, v->c, level->conditioned ? " given the coarser image" : "",
                  (double)m->parameters / 1e6, m->flop / 1e6, s->batch, m->micro_batch, m->lanes,
                  m->lanes == 1 ? "" : "s", pyr_mib(m->total));
     if (m->lanes > busy)
         pyr_bar_line(&s->bar, "level %d: of %d threads %d can work at a time (level.groups is %d)",
-                     level->facts.index, m->lanes, busy, level->settings.groups);
+                     level->facts.index, m->lanes, busy, level->groups);
     if (s->dry)
         pyr_print(
             "level %d: parameters, gradient, moments, EMA %.2f MiB; activations %.2f MiB (%.3f MiB an "
@@ -75,7 +76,7 @@ static void show_level(void *ctx, const pyr_level_trainer *trainer, const pyr_le
             level->facts.index, pyr_mib(m->blocks), pyr_mib(m->activations),
             pyr_mib(m->activations) / (m->lanes * m->micro_batch), pyr_mib(m->accumulators), pyr_mib(m->feed),
             pyr_mib(m->held_out), pyr_mib(m->library), pyr_mib(m->total));
-    if (resumed)
+    if (level->resumed)
         pyr_bar_line(&s->bar, "level %d: going on from its last checkpoint", level->facts.index);
 }
 
@@ -179,6 +180,7 @@ static pyr_status run_training(void *at, pyr_parsed *parsed)
                          .on_note = show_line,
                          .on_level = show_level,
                          .on_report = show_report,
+                         .should_stop = pyr_should_stop,
                          .ctx = &s};
 
     if (t->dry_run)

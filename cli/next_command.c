@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "cascade/run.h"
 #include "cli/cli.h"
+#include "levels/level_file.h"
 #include "terminal/output.h"
 #include <stdio.h>
 

@@ -28,17 +28,15 @@ typedef struct planned {
     uint64_t judges, data;
 } planned;
 
-static void take_level(void *ctx, const pyr_level_trainer *trainer, const pyr_level_memory *memory,
-                       bool resumed)
+static void take_level(void *ctx, const pyr_level_summary *level)
 {
     pyr_plan_facts *facts = ctx;
 
-    (void)resumed;
-    facts->flop[pyr_level_trainer_level(trainer)->facts.index] = memory->flop;
+    facts->flop[level->facts.index] = level->memory.flop;
     if (facts->one_block)
-        facts->parameters = (int64_t)pyr_level_trainer_params(trainer)->count;
+        facts->parameters = level->block;
     else
-        facts->parameters += (int64_t)memory->parameters;
+        facts->parameters += (int64_t)level->memory.parameters;
 }
 
 /* Whether every level can draw what is asked for, as far as data and settings tell. */
@@ -108,7 +106,7 @@ static pyr_status check_judges(uint64_t *hash, uint64_t *fingerprint, const pyr_
     static const char rules[] = "Inception: tf1 resize, logits without bias; score: shuffled";
     pyr_evaluate_job check = {.k = k,
                               .data_name = config->data.set.path,
-                              .reference = PYR_TRAIN,
+                              .reference = PYR_SPLIT_TRAIN,
                               .network = {job->network[0], job->network[1]}};
     pyr_dataset *data;
     uint64_t one;
@@ -133,23 +131,23 @@ out:
 static pyr_status measure(double *flop_per_s, pyr_kernels *k, const pyr_settings *settings,
                           const pyr_plan_facts *facts)
 {
-    pyr_ground ground;
+    pyr_experiment experiment;
     pyr_level_trainer *trainer = NULL;
     double flop = 0, seconds = 0, one;
     pyr_status status = PYR_OK;
 
-    PYR_TRY(pyr_ground_open(&ground, k, settings, NULL));
+    PYR_TRY(pyr_experiment_open(&experiment, k, settings, NULL));
     for (int i = 0; i < facts->levels; i++) {
         pyr_level_job job = {.k = k,
-                             .data = ground.data,
-                             .pyramid = ground.pyramid,
+                             .data = experiment.data,
+                             .pyramid = experiment.pyramid,
                              .folder = "/nonexistent", /* nothing is read or written */
-                             .duration = ground.config.train.duration,
+                             .duration = experiment.config.train.duration,
                              .held_out = -1};
 
-        PYR_TRY_OUT(pyr_level_trainer_new(&trainer, &job, &ground.config.level[i], i));
+        PYR_TRY_OUT(pyr_level_trainer_new(&trainer, &job, &experiment.config.level[i], i));
         PYR_TRY_OUT(pyr_level_trainer_time(trainer, 1.0 / 3, &one));
-        flop += 3 * facts->flop[i] * ground.config.level[i].batch * facts->share[i] / one;
+        flop += 3 * facts->flop[i] * experiment.config.level[i].batch * facts->share[i] / one;
         seconds += facts->share[i];
         pyr_level_trainer_free(trainer);
         trainer = NULL;
@@ -157,7 +155,7 @@ static pyr_status measure(double *flop_per_s, pyr_kernels *k, const pyr_settings
     *flop_per_s = flop / seconds;
 out:
     pyr_level_trainer_free(trainer);
-    pyr_ground_close(&ground);
+    pyr_experiment_close(&experiment);
     return status;
 }
 

@@ -36,8 +36,7 @@ typedef struct pyr_compare_job {
     /* Open the backend; in a child. measure: speeds may be measured. */
     pyr_status (*open)(void *ctx, pyr_kernels **out, bool measure);
     void (*on_line)(void *ctx, const char *line);
-    void (*on_level)(void *ctx, const pyr_level_trainer *trainer, const pyr_level_memory *memory,
-                     bool resumed);
+    void (*on_level)(void *ctx, const pyr_level_summary *level);
     void (*on_report)(void *ctx, const pyr_level_report *report);
     void (*on_progress)(void *ctx, int64_t done, int64_t n, double images_per_s); /* of sampling */
     void *ctx;

@@ -178,13 +178,12 @@ static void pass_line(void *ctx, const char *line)
     t->trial->job->on_line(t->trial->job->ctx, line);
 }
 
-static void pass_level(void *ctx, const pyr_level_trainer *trainer, const pyr_level_memory *memory,
-                       bool resumed)
+static void pass_level(void *ctx, const pyr_level_summary *level)
 {
     training *t = ctx;
 
     t->trained = true;
-    t->trial->job->on_level(t->trial->job->ctx, trainer, memory, resumed);
+    t->trial->job->on_level(t->trial->job->ctx, level);
 }
 
 static void pass_report(void *ctx, const pyr_level_report *report)
@@ -247,6 +246,7 @@ static pyr_status train_in_child(void *arg, void *result)
                          .on_note = pass_line,
                          .on_level = pass_level,
                          .on_report = pass_report,
+                         .should_stop = pyr_should_stop,
                          .ctx = &t};
     pyr_kernels *k = NULL;
     pyr_status status;
@@ -381,7 +381,8 @@ static pyr_status evaluate(judging *j)
                             .samples = &j->set,
                             .data = j->data,
                             .data_name = j->config.data.set.path,
-                            .reference = pyr_dataset_count(j->data, PYR_HELD_OUT) ? PYR_HELD_OUT : PYR_TRAIN,
+                            .reference = pyr_dataset_count(j->data, PYR_SPLIT_HELD_OUT) ? PYR_SPLIT_HELD_OUT
+                                                                                        : PYR_SPLIT_TRAIN,
                             .network = {with->network[0], with->network[1]},
                             .cache = with->cache,
                             .metrics = PYR_METRIC_ALL,

@@ -105,7 +105,7 @@ pyr_status pyr_parse_budget(const char *text, pyr_budget *out)
         if (good)
             return PYR_OK;
     } else if (pyr_setting_parse(&row, "budget", text, "", &duration) == PYR_OK &&
-               duration.unit == PYR_SECONDS && duration.value > 0) {
+               duration.unit == PYR_DURATION_SECONDS && duration.value > 0) {
         *out = (pyr_budget){.value = duration.value};
         return PYR_OK;
     }

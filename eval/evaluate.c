@@ -128,7 +128,8 @@ static bool wants(const evaluating *e, unsigned metric)
 static bool lacks(char *reason, size_t room, const pyr_evaluate_job *job, unsigned metric, int64_t n,
                   bool stats)
 {
-    int64_t m = pyr_dataset_count(job->data, job->reference), train = pyr_dataset_count(job->data, PYR_TRAIN);
+    int64_t m = pyr_dataset_count(job->data, job->reference),
+            train = pyr_dataset_count(job->data, PYR_SPLIT_TRAIN);
     pyr_dataset_shape s = pyr_dataset_shape_of(job->data);
     int64_t least = metric == PYR_METRIC_PRECISION ? NEIGHBOURS + 1 : 2;
     const pyr_image_set *drawn = n && job->samples && job->samples->n == n ? job->samples : NULL;
@@ -153,7 +154,7 @@ static bool lacks(char *reason, size_t room, const pyr_evaluate_job *job, unsign
         if (!stats && m < least)
             snprintf(reason, room, "it needs %d images of reference or more, %.80s has %d%s", (int)least,
                      job->data_name, (int)m,
-                     job->reference == PYR_TRAIN ? "" : " held out (--reference train?)");
+                     job->reference == PYR_SPLIT_TRAIN ? "" : " held out (--reference train?)");
         return !stats && m < least;
     case PYR_METRIC_CONSISTENCY:
         if (drawn ? pyr_image_set_checked(drawn) > drawn->finest : !job->planned_coarsest)
@@ -408,7 +409,7 @@ static pyr_status put_training(float *dst, const pyr_dataset *data, int64_t firs
     pyr_status status = pyr_image_new(&own, s.h, s.w, s.c, s.bits, "a training image");
 
     for (int64_t j = 0; j < m && status == PYR_OK; j++) {
-        status = pyr_dataset_read(data, PYR_TRAIN, first + j, own.at);
+        status = pyr_dataset_read(data, PYR_SPLIT_TRAIN, first + j, own.at);
         if (status == PYR_OK)
             status = pyr_image_to_values(dst + (size_t)j * size, &own, s.c, bits);
     }
@@ -421,7 +422,7 @@ static pyr_status nearest_pixels(evaluating *e, neighbours *found)
 {
     enum { PART = 4096 };
     const pyr_image_set *set = e->job->samples;
-    int64_t count = pyr_dataset_count(e->job->data, PYR_TRAIN), n = set->n;
+    int64_t count = pyr_dataset_count(e->job->data, PYR_SPLIT_TRAIN), n = set->n;
     size_t size = (size_t)set->h * (size_t)set->w * (size_t)set->c;
     int bits = set->words && pyr_dataset_shape_of(e->job->data).bits == 16 ? 16 : 8;
     float *samples = NULL, *train = NULL;
@@ -461,7 +462,7 @@ static pyr_status nearest_features(evaluating *e, neighbours *found, const float
     bool cached;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_image_set_data(&train, e->job->data, PYR_TRAIN, 0));
+    PYR_TRY_OUT(pyr_image_set_data(&train, e->job->data, PYR_SPLIT_TRAIN, 0));
     PYR_TRY_OUT(pyr_reference_features(&features, &cached, e->network, &train,
                                        pyr_dataset_fingerprint(e->job->data), "train", e->job->cache));
     e->out->from_cache += cached;
@@ -508,7 +509,8 @@ static pyr_status write_sheet(const evaluating *e, const neighbours *found)
         float *at = pairs + 2 * (size_t)i * size;
 
         put_values(at, set, (size_t)order[i].at * size, size, set->words ? 16 : 8);
-        PYR_TRY_OUT(pyr_dataset_pixels(e->job->data, PYR_TRAIN, found->index[order[i].at], false, at + size));
+        PYR_TRY_OUT(
+            pyr_dataset_pixels(e->job->data, PYR_SPLIT_TRAIN, found->index[order[i].at], false, at + size));
     }
     for (int64_t first = 0; first < shown; first += ROWS, panels++) {
         int64_t rows = shown - first < ROWS ? shown - first : ROWS;
@@ -526,7 +528,7 @@ out:
 /* features NULL: on pixels. */
 static pyr_status nearest(evaluating *e, const float *features, int d)
 {
-    int64_t n = e->job->samples->n, train = pyr_dataset_count(e->job->data, PYR_TRAIN);
+    int64_t n = e->job->samples->n, train = pyr_dataset_count(e->job->data, PYR_SPLIT_TRAIN);
     neighbours found = {0};
     pyr_measurement about = e->about;
     pyr_status status = PYR_OK;
@@ -582,7 +584,7 @@ static pyr_status in_features(evaluating *e, int which, bool last)
     if (needs_reference(e, stats, writes))
         PYR_TRY_OUT(pyr_reference_features(&reference, &cached, e->network, &e->reference,
                                            pyr_dataset_fingerprint(job->data),
-                                           job->reference == PYR_TRAIN ? "train" : "test", job->cache));
+                                           job->reference == PYR_SPLIT_TRAIN ? "train" : "test", job->cache));
     e->out->from_cache += cached;
     if (writes)
         PYR_TRY_OUT(write_stats(e, reference, d));
@@ -645,7 +647,7 @@ static pyr_status check_network(int *d, const pyr_evaluate_job *job, const char 
 
     PYR_TRY(pyr_features_open(&f, job->k, path, job->resize));
     *d = pyr_features_size(f);
-    PYR_TRY_OUT(pyr_image_set_data(&one, job->data, PYR_TRAIN, 1));
+    PYR_TRY_OUT(pyr_image_set_data(&one, job->data, PYR_SPLIT_TRAIN, 1));
     status = pyr_set_features(&features, NULL, f, &one);
 out:
     pyr_free(features);
@@ -701,7 +703,7 @@ static pyr_status fail_of_none_held_out(const pyr_evaluate_job *job)
         snprintf(why, sizeof why, " (data.held_out is 0)");
     else if (s && s->held_out < 0)
         snprintf(why, sizeof why, " (of %lld images a tenth is none; --set data.held_out=N says how many)",
-                 (long long)pyr_dataset_count(job->data, PYR_TRAIN));
+                 (long long)pyr_dataset_count(job->data, PYR_SPLIT_TRAIN));
     return pyr_fail(
         PYR_E_ARG,
         "%s has no images that are held out%s: compare with its training images (--reference train)",
@@ -786,7 +788,8 @@ static pyr_status evaluate(evaluating *e)
     PYR_TRY(pyr_evaluate_check(job));
     if (pyr_dataset_count(job->data, job->reference)) /* or nothing is compared with it */
         PYR_TRY(pyr_image_set_data(&e->reference, job->data, job->reference, 0));
-    PYR_TRY(name(e, 0, pyr_strfmt("%s (%s)", job->data_name, job->reference == PYR_TRAIN ? "train" : "test"),
+    PYR_TRY(name(e, 0,
+                 pyr_strfmt("%s (%s)", job->data_name, job->reference == PYR_SPLIT_TRAIN ? "train" : "test"),
                  &e->about.reference));
     if (job->ref_stats) {
         PYR_TRY(pyr_moments_read(&e->stats, job->ref_stats));
@@ -844,9 +847,9 @@ static pyr_status train_classifier(const char *path, bool kept, pyr_kernels *k, 
                                    void (*on_note)(void *ctx, const char *line), void *ctx)
 {
     pyr_classifier_result result;
-    int64_t n = pyr_dataset_count(data, PYR_TRAIN);
+    int64_t n = pyr_dataset_count(data, PYR_SPLIT_TRAIN);
     /* in images, so that it is the same network on every machine: 5 epochs, of few images more of them */
-    pyr_duration duration = {n * 5 < 20000 ? 20000 : (double)(n * 5), PYR_IMAGES};
+    pyr_duration duration = {n * 5 < 20000 ? 20000 : (double)(n * 5), PYR_DURATION_IMAGES};
     pyr_classifier_job job = {
         .k = k, .data = data, .path = path, .duration = duration, .seed = SEED, .result = &result};
     char line[512];

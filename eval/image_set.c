@@ -173,12 +173,12 @@ static pyr_status read_dataset(pyr_image_set *out, const char *path, int c, int6
     settings.held_out = 0;
     PYR_TRY(pyr_dataset_open(&data, &settings));
     s = pyr_dataset_shape_of(data);
-    n = pyr_dataset_count(data, PYR_TRAIN);
+    n = pyr_dataset_count(data, PYR_SPLIT_TRAIN);
     if (most > 0 && n > most)
         n = most;
     status = pyr_image_new(&one, s.h, s.w, s.c, s.bits, path);
     for (int64_t i = 0; status == PYR_OK && i < n; i++) {
-        status = pyr_dataset_read(data, PYR_TRAIN, i, one.at);
+        status = pyr_dataset_read(data, PYR_SPLIT_TRAIN, i, one.at);
         if (status == PYR_OK)
             status = take(out, &one, i, n, c, path, "an image");
     }
@@ -239,7 +239,7 @@ pyr_status pyr_image_set_data(pyr_image_set *out, const pyr_dataset *data, pyr_s
 {
     pyr_dataset_shape s = pyr_dataset_shape_of(data);
     int64_t n = pyr_dataset_count(data, split);
-    const char *name = split == PYR_TRAIN ? "the training images" : "the held-out images";
+    const char *name = split == PYR_SPLIT_TRAIN ? "the training images" : "the held-out images";
     pyr_image one = {0};
     pyr_status status;
 
@@ -340,7 +340,7 @@ static pyr_status take_real(drawing *d, int64_t first, int n)
 
         d->index[j] = pyr_real_image_of_seed(draw->data, draw->seeds[first + j], label);
     }
-    return pyr_real_images_take(&d->real, PYR_TRAIN, d->index, n, draw->given, d->image);
+    return pyr_real_images_take(&d->real, PYR_SPLIT_TRAIN, d->index, n, draw->given, d->image);
 }
 
 static pyr_status keep(drawing *d, int64_t first, int n)

@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "graph/handover.h"
+#include "graph/step_io.h"
 #include "graph/step_loop.h"
 #include "images/order.h"
 #include <inttypes.h>
@@ -72,7 +72,7 @@ typedef struct trainer {
     pyr_network_ends ends;
     pyr_value label, weight, loss;
     pyr_optimizer optimizer;
-    pyr_handover handover; /* there: told, samples, labels, weights; back: the optimizer's state */
+    pyr_step_io io; /* there: told, samples, labels, weights; back: the optimizer's state */
     size_t samples_at, labels_at, weights_at;
     void *losses;          /* [batch]; backend memory, as seeds */
     void *seeds;           /* [micro]: d mean / d loss of an image */
@@ -104,14 +104,14 @@ static int places_of(const trainer *t)
  * nothing. */
 static pyr_status prepare(trainer *t, int64_t number)
 {
-    const int32_t *labels = pyr_dataset_labels(t->job->data, PYR_TRAIN);
-    int64_t count = pyr_dataset_count(t->job->data, PYR_TRAIN);
+    const int32_t *labels = pyr_dataset_labels(t->job->data, PYR_SPLIT_TRAIN);
+    int64_t count = pyr_dataset_count(t->job->data, PYR_SPLIT_TRAIN);
     size_t bytes = pyr_dataset_sample_bytes(t->job->data);
     uint32_t *label;
     void *host, *weight;
 
-    PYR_TRY(pyr_handover_next(&t->handover, &host));
-    *(pyr_told *)host = pyr_train_told(&t->plan, number);
+    PYR_TRY(pyr_step_io_next(&t->io, &host));
+    *(pyr_step_input *)host = pyr_train_input(&t->plan, number);
     label = (uint32_t *)(void *)((char *)host + t->labels_at);
     weight = (char *)host + t->weights_at;
     for (int i = 0; i < places_of(t); i++) {
@@ -119,7 +119,7 @@ static pyr_status prepare(trainer *t, int64_t number)
         int64_t at = there ? pyr_order(t->job->seed, number * t->batch + i, count) : 0;
 
         if (there)
-            PYR_TRY(pyr_dataset_read(t->job->data, PYR_TRAIN, at,
+            PYR_TRY(pyr_dataset_read(t->job->data, PYR_SPLIT_TRAIN, at,
                                      (char *)host + t->samples_at + (size_t)i * bytes));
         label[i] = there ? (uint32_t)labels[at] : 0;
         pyr_put_real(t->k, weight, (size_t)i, there);
@@ -131,7 +131,7 @@ static pyr_status prepare(trainer *t, int64_t number)
 static void feed(trainer *t, int lane, int first, int n)
 {
     pyr_kernels *k = t->k;
-    const char *block = t->handover.device;
+    const char *block = t->io.device;
     size_t real = pyr_type_size(k->real), at = (size_t)first, micro = (size_t)t->micro;
     size_t image = (size_t)t->shape.h * (size_t)t->shape.w * (size_t)t->shape.c * real;
     char *x = pyr_graph_data(t->g, lane, t->ends.x);
@@ -178,7 +178,7 @@ static pyr_status enqueue_step(void *arg)
     t->k->zero(t->k, o->grad, o->count * pyr_type_size(t->k->real));
     PYR_TRY(pyr_graph_collect(t->g, o->grad));
     PYR_TRY(t->k->mean(t->k, &o->state->loss, t->losses, (size_t)t->batch, 1, false));
-    pyr_optimizer_tell(o, t->handover.device);
+    pyr_optimizer_set_input(o, t->io.device);
     PYR_TRY(pyr_optimizer_norm(o));
     return pyr_optimizer_apply(o);
 }
@@ -189,7 +189,7 @@ static pyr_status step(void *ctx, int64_t number, pyr_train_step *out)
 
     (void)out; /* said later */
     PYR_TRY(prepare(t, number));
-    return pyr_handover_step(&t->handover, enqueue_step, t);
+    return pyr_step_io_step(&t->io, enqueue_step, t);
 }
 
 static pyr_status step_result(void *ctx, int64_t number, pyr_train_step *out)
@@ -198,8 +198,8 @@ static pyr_status step_result(void *ctx, int64_t number, pyr_train_step *out)
     const void *after;
 
     (void)number; /* the oldest that was not asked for */
-    PYR_TRY(pyr_handover_result(&t->handover, &after));
-    *out = pyr_train_came_of(after);
+    PYR_TRY(pyr_step_io_result(&t->io, &after));
+    *out = pyr_train_outcome(after);
     return PYR_OK;
 }
 
@@ -215,6 +215,13 @@ static pyr_status report(void *ctx, const pyr_train_report *r, bool brief)
                                                                 .seconds = r->seconds,
                                                                 .brief = brief});
     return PYR_OK;
+}
+
+static bool should_stop(void *ctx)
+{
+    const trainer *t = ctx;
+
+    return t->job->should_stop && t->job->should_stop(t->job->ctx);
 }
 
 /* The file is written at the end: a minute's work needs no going on. */
@@ -252,9 +259,9 @@ static pyr_status count_steps(trainer *t, int64_t *steps)
     const pyr_duration *d = &t->job->duration;
     double n = d->value / t->batch, seconds;
 
-    if (d->unit == PYR_EPOCHS)
-        n *= (double)pyr_dataset_count(t->job->data, PYR_TRAIN);
-    if (d->unit == PYR_SECONDS) {
+    if (d->unit == PYR_DURATION_EPOCHS)
+        n *= (double)pyr_dataset_count(t->job->data, PYR_SPLIT_TRAIN);
+    if (d->unit == PYR_DURATION_SECONDS) {
         PYR_TRY(time_step(t, d->value / 30, &seconds));
         n = d->value / seconds;
     }
@@ -273,7 +280,8 @@ static pyr_status run_steps(trainer *t, int64_t steps)
                                    .result = step_result,
                                    .ahead = t->k->ahead,
                                    .checkpoint = checkpoint,
-                                   .report = report};
+                                   .report = report,
+                                   .should_stop = should_stop};
     const int64_t images = steps * t->batch;
     pyr_status status;
 
@@ -327,14 +335,14 @@ static pyr_status allocate_seeds(trainer *t)
 /* When the optimizer is there. */
 static pyr_status allocate(trainer *t)
 {
-    pyr_watched state = {t->optimizer.state, sizeof *t->optimizer.state};
+    pyr_step_output state = {t->optimizer.state, sizeof *t->optimizer.state};
     size_t lanes = (size_t)t->k->lanes, real = pyr_type_size(t->k->real), places = (size_t)places_of(t);
     size_t image = (size_t)t->shape.h * (size_t)t->shape.w * (size_t)t->shape.c;
 
-    t->samples_at = pyr_aligned(sizeof(pyr_told));
+    t->samples_at = pyr_aligned(sizeof(pyr_step_input));
     t->labels_at = t->samples_at + pyr_aligned((size_t)t->batch * pyr_dataset_sample_bytes(t->job->data));
     t->weights_at = t->labels_at + pyr_aligned(places * sizeof(uint32_t));
-    PYR_TRY(pyr_handover_new(&t->handover, t->k, t->weights_at + places * real, &state, 1));
+    PYR_TRY(pyr_step_io_new(&t->io, t->k, t->weights_at + places * real, &state, 1));
     PYR_TRY(t->k->alloc(t->k, &t->losses, (size_t)t->batch * real, "losses"));
     PYR_TRY(pyr_new(&t->pixels, lanes, sizeof *t->pixels, "batch"));
     for (size_t i = 0; i < lanes; i++)
@@ -344,7 +352,7 @@ static pyr_status allocate(trainer *t)
 
 static void free_trainer(trainer *t)
 {
-    pyr_handover_free(&t->handover);
+    pyr_step_io_free(&t->io);
     for (int i = 0; t->pixels && i < t->k->lanes; i++)
         pyr_free(t->pixels[i]);
     pyr_free(t->pixels);
@@ -373,8 +381,8 @@ static int largest(const float *values, int n)
 static pyr_status held_out_task(void *arg, int task, int lane)
 {
     trainer *t = arg;
-    const int32_t *labels = pyr_dataset_labels(t->job->data, PYR_HELD_OUT);
-    int64_t count = pyr_dataset_count(t->job->data, PYR_HELD_OUT), first = (int64_t)task * t->micro;
+    const int32_t *labels = pyr_dataset_labels(t->job->data, PYR_SPLIT_HELD_OUT);
+    int64_t count = pyr_dataset_count(t->job->data, PYR_SPLIT_HELD_OUT), first = (int64_t)task * t->micro;
     int n = count - first < t->micro ? (int)(count - first) : t->micro, classes = t->shape.classes;
     const char *logits = pyr_graph_data(t->held_graph, lane, t->held_ends.logits);
     float *host;
@@ -382,7 +390,7 @@ static pyr_status held_out_task(void *arg, int task, int lane)
 
     PYR_TRY(pyr_new(&host, (size_t)classes, sizeof *host, "logits"));
     for (int i = 0; i < n; i++)
-        PYR_TRY_OUT(put_image(t, lane, PYR_HELD_OUT, first + i,
+        PYR_TRY_OUT(put_image(t, lane, PYR_SPLIT_HELD_OUT, first + i,
                               pyr_graph_data(t->held_graph, lane, t->held_ends.x), i));
     PYR_TRY_OUT(pyr_graph_forward(t->held_graph, lane));
     for (int i = 0; i < n; i++) {
@@ -398,12 +406,12 @@ out:
 /* In the real type, as features.c computes. */
 static pyr_status measure(trainer *t, pyr_classifier_result *result)
 {
-    int64_t count = pyr_dataset_count(t->job->data, PYR_HELD_OUT), right = 0;
+    int64_t count = pyr_dataset_count(t->job->data, PYR_SPLIT_HELD_OUT), right = 0;
     pyr_type activation = t->k->activation;
     bool tf32 = t->k->tf32;
     pyr_status status = PYR_OK;
 
-    if (!pyr_dataset_labels(t->job->data, PYR_HELD_OUT))
+    if (!pyr_dataset_labels(t->job->data, PYR_SPLIT_HELD_OUT))
         count = 0;
     result->held_out = count;
     result->accuracy = NAN;
@@ -560,7 +568,7 @@ out:
 
 static pyr_status check_data(const pyr_dataset *data)
 {
-    if (!pyr_dataset_labels(data, PYR_TRAIN))
+    if (!pyr_dataset_labels(data, PYR_SPLIT_TRAIN))
         return pyr_fail(PYR_E_ARG,
                         "the data has no labels, which a classifier needs: images in one subfolder for each "
                         "class, IDX files with labels, or CIFAR's files have them");

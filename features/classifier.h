@@ -41,12 +41,13 @@ typedef struct pyr_classifier_job {
     int batch;                                                         /* images a step; 0: 64 */
     double learning_rate;                                              /* the highest; 0: 1e-2 */
     void (*on_report)(void *ctx, const pyr_classifier_report *report); /* NULL: none */
+    bool (*should_stop)(void *ctx);                                    /* called once a step; NULL: never */
     void *ctx;
     pyr_classifier_result *result; /* filled in; NULL: not wanted */
 } pyr_classifier_job;
 
 /* Train, measure on the held-out images (in the kernels' real type), write. PYR_E_ARG: data without labels or
- * with one class; PYR_E_STOPPED on a request to stop, and nothing is written; PYR_E_NUMERIC, PYR_E_IO. */
+ * with one class; PYR_E_STOPPED when should_stop said so, and nothing is written; PYR_E_NUMERIC, PYR_E_IO. */
 pyr_status pyr_classifier_train(const pyr_classifier_job *job);
 
 /* ---- the network, for features.c --------------------------------------------------------------- */

@@ -1,3 +1,4 @@
+/* optimizer.c - the blocks of a network in training, and the parts of an update. */
 #include "graph/optimizer.h"
 
 #include <stddef.h>
@@ -34,14 +35,29 @@ size_t pyr_optimizer_bytes(const pyr_kernels *k, const pyr_params *params)
     return BLOCKS * params->count * pyr_type_size(k->real);
 }
 
+void pyr_optimizer_reset(pyr_optimizer *o)
+{
+    size_t bytes = o->count * pyr_type_size(o->k->real);
+
+    o->k->zero(o->k, o->m, bytes);
+    o->k->zero(o->k, o->v, bytes);
+    o->k->zero(o->k, o->grad, bytes);
+    o->k->zero(o->k, o->state, sizeof *o->state);
+}
+
+void pyr_optimizer_start_ema(pyr_optimizer *o)
+{
+    o->k->copy(o->k, o->ema, o->value, o->count * pyr_type_size(o->k->real));
+}
+
 _Static_assert(offsetof(pyr_step_state, ema_window) == offsetof(pyr_step_state, learning_rate) + 4 &&
                    offsetof(pyr_step_state, clip) == offsetof(pyr_step_state, learning_rate) + 8 &&
-                   sizeof(pyr_told) == 12,
-               "what a step is told lies in its state as in pyr_told");
+                   sizeof(pyr_step_input) == 12,
+               "a step state holds the numbers of pyr_step_input in their order");
 
-void pyr_optimizer_tell(pyr_optimizer *o, const pyr_told *told)
+void pyr_optimizer_set_input(pyr_optimizer *o, const pyr_step_input *input)
 {
-    o->k->copy(o->k, &o->state->learning_rate, told, sizeof *told);
+    o->k->copy(o->k, &o->state->learning_rate, input, sizeof *input);
 }
 
 pyr_status pyr_optimizer_norm(pyr_optimizer *o)
@@ -57,10 +73,10 @@ pyr_status pyr_optimizer_apply(pyr_optimizer *o)
 pyr_status pyr_optimizer_step(pyr_optimizer *o, const pyr_update *update, pyr_step_state *state)
 {
     pyr_kernels *k = o->k;
-    pyr_told told = {(float)update->learning_rate, (float)update->ema_window, (float)update->clip};
+    pyr_step_input input = {(float)update->learning_rate, (float)update->ema_window, (float)update->clip};
     float loss = (float)update->loss;
 
-    k->upload(k, &o->state->learning_rate, &told, sizeof told);
+    k->upload(k, &o->state->learning_rate, &input, sizeof input);
     k->upload(k, &o->state->loss, &loss, sizeof loss);
     PYR_TRY(pyr_optimizer_norm(o));
     PYR_TRY(pyr_optimizer_apply(o));

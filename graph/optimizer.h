@@ -17,14 +17,19 @@ pyr_status pyr_optimizer_new(pyr_optimizer *o, pyr_kernels *k, const pyr_params 
 void pyr_optimizer_free(pyr_optimizer *o); /* no-op on {0} */
 size_t pyr_optimizer_bytes(const pyr_kernels *k, const pyr_params *params);
 
-/* What a step is told by the host, as it lies in the state. */
-typedef struct pyr_told {
+/* The host's numbers for a step, in the order of pyr_step_state. */
+typedef struct pyr_step_input {
     float learning_rate, ema_window, clip;
-} pyr_told;
+} pyr_step_input;
 
-/* The parts of an update, which need nothing of the host: `told`, in backend memory, into the state; the norm
+/* Moments, gradient and state at zero; the values, and the EMA that starts from them, are the caller's. */
+void pyr_optimizer_reset(pyr_optimizer *o);
+/* The EMA is the values as they are. */
+void pyr_optimizer_start_ema(pyr_optimizer *o);
+
+/* The parts of an update, which need nothing of the host: `input`, in backend memory, into the state; the norm
  * of o->grad and, by it and state->loss, whether the step is to be skipped; AdamW and EMA. */
-void pyr_optimizer_tell(pyr_optimizer *o, const pyr_told *told);
+void pyr_optimizer_set_input(pyr_optimizer *o, const pyr_step_input *input);
 pyr_status pyr_optimizer_norm(pyr_optimizer *o);
 pyr_status pyr_optimizer_apply(pyr_optimizer *o);
 

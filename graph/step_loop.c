@@ -1,7 +1,6 @@
 #include "graph/step_loop.h"
 
 #include "base/clock.h"
-#include "base/stop.h"
 #include <math.h>
 #include <stdlib.h>
 
@@ -58,14 +57,14 @@ static pyr_status do_report(const pyr_train_plan *plan, const pyr_train_calls *c
     return calls->report ? calls->report(calls->ctx, &report, brief) : PYR_OK;
 }
 
-pyr_told pyr_train_told(const pyr_train_plan *plan, int64_t step)
+pyr_step_input pyr_train_input(const pyr_train_plan *plan, int64_t step)
 {
-    return (pyr_told){.learning_rate = (float)pyr_train_rate(plan, step),
-                      .ema_window = (float)plan->ema_window,
-                      .clip = (float)plan->clip};
+    return (pyr_step_input){.learning_rate = (float)pyr_train_rate(plan, step),
+                            .ema_window = (float)plan->ema_window,
+                            .clip = (float)plan->clip};
 }
 
-pyr_train_step pyr_train_came_of(const pyr_step_state *after)
+pyr_train_step pyr_train_outcome(const pyr_step_state *after)
 {
     return (pyr_train_step){.loss = (double)after->loss,
                             .skipped = after->skip,
@@ -84,7 +83,7 @@ pyr_status pyr_train_update(pyr_train_step *out, pyr_optimizer *optimizer, const
                                              .clip = plan->clip,
                                              .loss = loss},
                                &after));
-    *out = pyr_train_came_of(&after);
+    *out = pyr_train_outcome(&after);
     out->loss = loss;
     return PYR_OK;
 }
@@ -186,7 +185,8 @@ pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *call
             PYR_TRY(do_report(plan, calls, &l.w, state, &l.last, true));
             drawn = pyr_now();
         }
-        stopping = pyr_stop_requested(); /* asked once: who stops is promised a checkpoint */
+        stopping =
+            calls->should_stop && calls->should_stop(calls->ctx); /* once: a stop brings a checkpoint */
         save = last || stopping || due(plan->checkpoint, state->step, plan->batch);
         draw = calls->snapshot && !last && !stopping && due(plan->snapshot, state->step, plan->batch);
         if (save || draw)

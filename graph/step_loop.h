@@ -72,19 +72,21 @@ typedef struct pyr_train_calls {
     /* Words for a step that is not finite: where to look. Later steps may have been begun. Returns a borrowed
      * text. */
     const char *(*explain)(void *ctx, int64_t step);
+    /* Whether to end after this step; called once for each step. NULL: never. */
+    bool (*should_stop)(void *ctx);
 } pyr_train_calls;
 
 double pyr_train_done(const pyr_train_plan *plan, int64_t step); /* 0..1 of the whole course */
 double pyr_train_rate(const pyr_train_plan *plan, int64_t step);
 
 /* What the host tells step `step`, and what the optimizer's state says of one. */
-pyr_told pyr_train_told(const pyr_train_plan *plan, int64_t step);
-pyr_train_step pyr_train_came_of(const pyr_step_state *after);
+pyr_step_input pyr_train_input(const pyr_train_plan *plan, int64_t step);
+pyr_train_step pyr_train_outcome(const pyr_step_state *after);
 /* Gradient in, update done: what a step callback without `result` ends with. */
 pyr_status pyr_train_update(pyr_train_step *out, pyr_optimizer *optimizer, const pyr_train_plan *plan,
                             int64_t step, double loss);
 
-/* Run until the end (PYR_OK), a stop request (base/stop.h; PYR_E_STOPPED, after a checkpoint), or a failure.
+/* Run until the end (PYR_OK), should_stop (PYR_E_STOPPED, after a checkpoint), or a failure.
  * `state` goes on from where it stands. most_skipped steps in a row that are not finite: PYR_E_NUMERIC, and
  * no checkpoint is written. `plan` is read again at every step: `report` may change its number of steps. */
 pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *calls, pyr_train_state *state);

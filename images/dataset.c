@@ -146,7 +146,7 @@ static void put_fingerprint(pyr_dataset *set, const uint64_t *hashes)
 {
     int64_t head[7] = {set->h, set->w, set->c, set->bits, set->count[0], set->count[1], set->labels != NULL};
     size_t n = (size_t)(set->count[0] + set->count[1]);
-    size_t labels = set->held_labels ? n : (size_t)set->count[PYR_TRAIN];
+    size_t labels = set->held_labels ? n : (size_t)set->count[PYR_SPLIT_TRAIN];
 
     set->fingerprint = pyr_hash(PYR_HASH_START, head, sizeof head);
     set->fingerprint = pyr_hash(set->fingerprint, hashes, n * sizeof *hashes);
@@ -216,9 +216,6 @@ out:
 }
 
 /* ---- opening ---- */
-
-const char *const pyr_split_words[] = {"auto", "train", "all", "test", "val", NULL};
-const char *const pyr_class_words[] = {"auto", "none", "folders", NULL};
 
 /* NULL stands for the default. */
 static bool one_of(const char *word, const char *const *words)
@@ -366,7 +363,7 @@ pyr_status pyr_dataset_random(pyr_dataset **out, int h, int w, int c, int count,
     set->held_labels = classes > 0;
     set->values = (pyr_data_values){0, 255, 0, 255};
     set->image_bytes = (size_t)h * (size_t)w * (size_t)c;
-    set->count[PYR_TRAIN] = count;
+    set->count[PYR_SPLIT_TRAIN] = count;
     PYR_TRY_OUT(pyr_new(&set->samples, (size_t)count, set->image_bytes, "the data set"));
     samples = set->samples;
     for (size_t i = 0; i < (size_t)count * set->image_bytes; i++)
@@ -389,7 +386,7 @@ pyr_status pyr_dataset_remake(pyr_dataset **out, const pyr_dataset *from, int h,
                                                  void *samples),
                               void *ctx)
 {
-    size_t images = (size_t)(from->count[PYR_TRAIN] + from->count[PYR_HELD_OUT]);
+    size_t images = (size_t)(from->count[PYR_SPLIT_TRAIN] + from->count[PYR_SPLIT_HELD_OUT]);
     int64_t head[] = {h, w, (int64_t)from->fingerprint};
     char *at;
     pyr_dataset *set = NULL;
@@ -463,7 +460,7 @@ void pyr_dataset_free(pyr_dataset *set)
 static int64_t slot_of(const pyr_dataset *set, pyr_split split, int64_t index)
 {
     assert(index >= 0 && index < set->count[split]);
-    return index + (split == PYR_HELD_OUT ? set->count[PYR_TRAIN] : 0);
+    return index + (split == PYR_SPLIT_HELD_OUT ? set->count[PYR_SPLIT_TRAIN] : 0);
 }
 
 pyr_dataset_shape pyr_dataset_shape_of(const pyr_dataset *set)
@@ -478,9 +475,9 @@ int64_t pyr_dataset_count(const pyr_dataset *set, pyr_split split)
 
 const int32_t *pyr_dataset_labels(const pyr_dataset *set, pyr_split split)
 {
-    if (!set->labels || (split == PYR_HELD_OUT && !set->held_labels))
+    if (!set->labels || (split == PYR_SPLIT_HELD_OUT && !set->held_labels))
         return NULL;
-    return set->labels + (split == PYR_HELD_OUT ? set->count[PYR_TRAIN] : 0);
+    return set->labels + (split == PYR_SPLIT_HELD_OUT ? set->count[PYR_SPLIT_TRAIN] : 0);
 }
 
 int pyr_dataset_classes(const pyr_dataset *set)
@@ -622,9 +619,10 @@ void pyr_dataset_describe(const pyr_dataset *set, pyr_text *text)
     enum { NAMED = 10, SKIPPED = 3 };
 
     pyr_text_add(text, "%s (%s): %lld image%s to train on, %lld held out%s, %dx%d %s, %d bits", set->path,
-                 set->kind, (long long)set->count[PYR_TRAIN], set->count[PYR_TRAIN] == 1 ? "" : "s",
-                 (long long)set->count[PYR_HELD_OUT], set->own_test ? " (its test set)" : "", set->h, set->w,
-                 pyr_channels_name(set->c), set->bits);
+                 set->kind, (long long)set->count[PYR_SPLIT_TRAIN],
+                 set->count[PYR_SPLIT_TRAIN] == 1 ? "" : "s", (long long)set->count[PYR_SPLIT_HELD_OUT],
+                 set->own_test ? " (its test set)" : "", set->h, set->w, pyr_channels_name(set->c),
+                 set->bits);
     if (set->classes)
         pyr_text_add(text, ", %d class%s", set->classes, set->classes == 1 ? "" : "es");
     for (int i = 0; i < set->classes && set->class_names.n && i < NAMED; i++)

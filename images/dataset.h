@@ -13,53 +13,12 @@
 
 #include "base/status.h"
 #include "base/text.h"
+#include "layouts/reading.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Who is told how far reading is, from the thread that opens: `done` of `all` images; each is met twice,
- * when it is measured and when it is put into its place. */
-typedef struct pyr_reading {
-    void (*on_images)(void *ctx, int64_t done, int64_t all); /* NULL: nobody */
-    void *ctx;
-} pyr_reading;
-
-typedef struct pyr_data_settings {
-    const char *path;       /* file, folder or archive */
-    int channels;           /* 1, 3, 4, or 0: the most that an image needs (default) */
-    int resize_h, resize_w; /* size to bring every image to; 0: none (default); one of them 0: a square */
-    bool crop;              /* with a size: cut the centre to its aspect first; without: cut all images
-                               to the smallest height and width (default false) */
-    bool skip_bad;          /* leave out files that cannot be used, instead of failing (default false) */
-    int64_t held_out;    /* images held out when there is no test set; -1: a tenth, at most 2000 (default) */
-    const char *split;   /* "auto" (default, also NULL): a test set that comes along is the held-out part;
-                            "train": it is left alone, and held_out images of the rest are held out;
-                            "all": everything is for training, nothing is held out;
-                            "test", "val": that part is the held-out one, when there are both */
-    const char *classes; /* "auto" (default, also NULL): what seems to be meant; "none": no labels;
-                            "folders": each folder of images is a class, whatever it is called */
-    double range[2];     /* the values that become -1 and 1, as the files have them; both 0 (default): those
-                            of the type, 0..255 and 0..65535 (floats: see npy) */
-    int64_t memory; /* bytes of samples that are kept in memory; more lie in a file of the cache. 0 (default):
-                       a third of what this process may still take */
-    int64_t decode_limit; /* bytes that all images may take as they are decoded, before they are resized; more
-                             are refused. 0 (default): PYR_DECODE_LEAST, or PYR_DECODE_RATIO times their files
-                             if that is more, which no photographs come near */
-    pyr_reading reading;  /* default: nobody is told */
-} pyr_data_settings;
-
-/* What `split` and `classes` may be; NULL behind the last. */
-extern const char *const pyr_split_words[], *const pyr_class_words[];
-
-#define PYR_DECODE_LEAST (UINT64_C(2) << 30)
-enum { PYR_DECODE_RATIO = 256 };
-
-#define PYR_DATA_SETTINGS_DEFAULT                                                                            \
-    {                                                                                                        \
-        .held_out = -1, .split = "auto"                                                                      \
-    }
-
-typedef enum pyr_split { PYR_TRAIN, PYR_HELD_OUT } pyr_split;
+typedef enum pyr_split { PYR_SPLIT_TRAIN, PYR_SPLIT_HELD_OUT } pyr_split;
 
 typedef struct pyr_dataset pyr_dataset;
 
@@ -124,10 +83,6 @@ typedef struct pyr_data_values {
 } pyr_data_values;
 pyr_data_values pyr_dataset_values(const pyr_dataset *set);
 
-/* Bytes of all images as they were decoded, and what they were allowed; 0: taken from the cache. */
-typedef struct pyr_data_decoded {
-    uint64_t bytes, limit;
-} pyr_data_decoded;
 pyr_data_decoded pyr_dataset_decoded(const pyr_dataset *set);
 
 int64_t pyr_dataset_turned(const pyr_dataset *set); /* images turned as the orientation in their files says */

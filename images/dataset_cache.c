@@ -136,8 +136,8 @@ static void put_facts(pyr_json *json, const pyr_dataset *set)
     pyr_json_int(json, "w", set->w);
     pyr_json_int(json, "c", set->c);
     pyr_json_int(json, "bits", set->bits);
-    pyr_json_int(json, "train", set->count[PYR_TRAIN]);
-    pyr_json_int(json, "held_out", set->count[PYR_HELD_OUT]);
+    pyr_json_int(json, "train", set->count[PYR_SPLIT_TRAIN]);
+    pyr_json_int(json, "held_out", set->count[PYR_SPLIT_HELD_OUT]);
     pyr_json_bool(json, "own_test", set->own_test);
     pyr_json_int(json, "classes", set->classes);
     pyr_json_bool(json, "held_labels", set->held_labels);
@@ -198,8 +198,8 @@ static pyr_status get_facts(pyr_dataset *set, const cJSON *json)
     set->c = (int)get(&good, json, "c", 4);
     set->bits = (int)get(&good, json, "bits", 16);
     set->image_bytes = (size_t)set->h * (size_t)set->w * (size_t)(set->c * set->bits / 8);
-    set->count[PYR_TRAIN] = get(&good, json, "train", MOST_IMAGES);
-    set->count[PYR_HELD_OUT] = get(&good, json, "held_out", MOST_IMAGES);
+    set->count[PYR_SPLIT_TRAIN] = get(&good, json, "train", MOST_IMAGES);
+    set->count[PYR_SPLIT_HELD_OUT] = get(&good, json, "held_out", MOST_IMAGES);
     set->own_test = get(&good, json, "own_test", 1);
     set->classes = (int)get(&good, json, "classes", PYR_LABEL_MOST);
     set->held_labels = get(&good, json, "held_labels", 1);

@@ -346,7 +346,7 @@ static pyr_status warn_of_empty(pyr_collection *c, const pyr_dataset *set)
     pyr_status status;
 
     PYR_TRY(pyr_new(&images, (size_t)set->classes, sizeof *images, "the classes"));
-    for (int64_t i = 0; i < set->count[PYR_TRAIN]; i++)
+    for (int64_t i = 0; i < set->count[PYR_SPLIT_TRAIN]; i++)
         images[set->labels[i]]++;
     while (!images[first])
         first++;

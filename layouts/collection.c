@@ -126,7 +126,10 @@ pyr_status pyr_collection_pack(pyr_collection *c, pyr_packed *packed, int64_t n,
     return PYR_OK;
 }
 
-/* ---- names ---- */
+/* ---- what the person wants ---- */
+
+const char *const pyr_split_words[] = {"auto", "train", "all", "test", "val", NULL};
+const char *const pyr_class_words[] = {"auto", "none", "folders", NULL};
 
 pyr_status pyr_collection_has(const pyr_collection *c, bool test, bool val)
 {

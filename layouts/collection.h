@@ -12,8 +12,8 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/threads.h"
-#include "images/dataset.h"
 #include "layouts/dataset_json.h"
+#include "layouts/reading.h"
 #include "pictures/image.h"
 #include "pictures/resize.h"
 

@@ -876,10 +876,10 @@ static void tell_classes(work *w)
     }
     if (wishes(w->wish->classes, "none"))
         pyr_text_add(how, "%slabels are left aside as data.classes says", comma);
-    else if (w->out->classes.n && w->out->folder[PYR_TRAIN])
+    else if (w->out->classes.n && w->out->folder[0])
         pyr_text_add(how, "%sthe %zu folder%s%s%s %s class%s", comma, w->out->classes.n,
-                     w->out->classes.n == 1 ? "" : "s", *w->out->folder[PYR_TRAIN] && !w->below ? " in " : "",
-                     w->below ? "" : w->out->folder[PYR_TRAIN], w->out->classes.n == 1 ? "is the" : "are the",
+                     w->out->classes.n == 1 ? "" : "s", *w->out->folder[0] && !w->below ? " in " : "",
+                     w->below ? "" : w->out->folder[0], w->out->classes.n == 1 ? "is the" : "are the",
                      w->out->classes.n == 1 ? "" : "es");
     else
         pyr_text_add(how, "%sno folders are classes", comma);

@@ -50,14 +50,14 @@ static pyr_status name_class(pyr_class_list *list, int label, const char *name, 
 
 pyr_status pyr_class_list_of_data(pyr_class_list *out, const pyr_dataset *data, double class_dropout)
 {
-    const int32_t *labels = pyr_dataset_labels(data, PYR_TRAIN);
+    const int32_t *labels = pyr_dataset_labels(data, PYR_SPLIT_TRAIN);
     int n = labels ? pyr_dataset_classes(data) : 0;
 
     PYR_TRY(list_new(out, n, class_dropout));
     if (n == 0)
         return PYR_OK;
     PYR_TRY(pyr_new(&out->images, (size_t)n, sizeof *out->images, "classes"));
-    for (int64_t i = 0; i < pyr_dataset_count(data, PYR_TRAIN); i++)
+    for (int64_t i = 0; i < pyr_dataset_count(data, PYR_SPLIT_TRAIN); i++)
         if (labels[i] >= 0 && labels[i] < n)
             out->images[labels[i]]++;
     for (int i = 0; i < n; i++) {

@@ -166,7 +166,7 @@ static pyr_status measure_group(void *arg, int group, int lane)
     int64_t first = m->images * group / GROUPS, end = m->images * (group + 1) / GROUPS, index[1024];
 
     while (first < end) {
-        pyr_pick pick = {.split = PYR_TRAIN, .index = index};
+        pyr_pick pick = {.split = PYR_SPLIT_TRAIN, .index = index};
 
         for (; pick.n < feed->batch && pick.n < 1024 && first < end; first++)
             index[pick.n++] = first * m->count / m->images;
@@ -268,7 +268,8 @@ static pyr_status second_pass(measuring *m)
 pyr_status pyr_gaussian_measure(pyr_gaussian *out, const pyr_level *level, pyr_feed *feed)
 {
     pyr_kernels *k = feed->k;
-    measuring m = {.level = level, .feed = feed, .g = out, .count = pyr_dataset_count(feed->data, PYR_TRAIN)};
+    measuring m = {
+        .level = level, .feed = feed, .g = out, .count = pyr_dataset_count(feed->data, PYR_SPLIT_TRAIN)};
     size_t n, batch = (size_t)(feed->batch < 1024 ? feed->batch : 1024);
     double *opposite;
     pyr_status status;

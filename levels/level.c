@@ -127,7 +127,7 @@ static pyr_status measure_task(void *arg, int task, int lane)
     const pyr_level *level = m->level;
     pyr_feed *feed = m->feed;
     int64_t first = (int64_t)task * feed->batch, *index = m->index + (size_t)lane * (size_t)feed->batch;
-    pyr_pick pick = {.split = PYR_TRAIN, .index = index, .first = (uint32_t)first};
+    pyr_pick pick = {.split = PYR_SPLIT_TRAIN, .index = index, .first = (uint32_t)first};
     size_t count;
 
     for (int64_t i = first; i < m->images && i < first + feed->batch; i++)
@@ -205,7 +205,7 @@ pyr_status pyr_level_measure(pyr_level *level, pyr_feed *feed)
     size_t most = (size_t)feed->batch * pyr_count(level->variable);
     size_t condition =
         (size_t)feed->batch * pyr_count(pyr_pyramid_condition_shape(feed->pyramid, level->facts.index));
-    measuring m = {.level = level, .feed = feed, .count = pyr_dataset_count(feed->data, PYR_TRAIN)};
+    measuring m = {.level = level, .feed = feed, .count = pyr_dataset_count(feed->data, PYR_SPLIT_TRAIN)};
     int tasks;
 
     m.images = m.count < MOST_MEASURED ? m.count : MOST_MEASURED;

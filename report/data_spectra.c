@@ -24,8 +24,8 @@ typedef struct measuring {
 /* Images first .. into m->host; how many. */
 static pyr_status fetch(measuring *m, int64_t first, int *n)
 {
-    int64_t index[BATCH], count = pyr_dataset_count(m->data, PYR_TRAIN);
-    pyr_pick pick = {.split = PYR_TRAIN, .index = index};
+    int64_t index[BATCH], count = pyr_dataset_count(m->data, PYR_SPLIT_TRAIN);
+    pyr_pick pick = {.split = PYR_SPLIT_TRAIN, .index = index};
 
     while (pick.n < BATCH && first + pick.n < m->images) {
         index[pick.n] = (first + pick.n) * count / m->images;
@@ -155,8 +155,8 @@ pyr_status pyr_data_spectra_measure(pyr_data_spectra *out, const pyr_config *con
     m.data = data;
     m.k = k;
     m.images = (int64_t)fmin(fmax(affordable, LEAST_IMAGES), MOST_IMAGES);
-    if (m.images > pyr_dataset_count(data, PYR_TRAIN))
-        m.images = pyr_dataset_count(data, PYR_TRAIN);
+    if (m.images > pyr_dataset_count(data, PYR_SPLIT_TRAIN))
+        m.images = pyr_dataset_count(data, PYR_SPLIT_TRAIN);
     out->images = m.images;
     out->levels = config->pyramid.levels;
     for (m.level = 0; m.level < out->levels; m.level++)

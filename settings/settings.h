@@ -41,7 +41,11 @@ typedef enum pyr_setting_type {
     PYR_SETTING_TEXTS     /* pyr_texts; `choices`, if given, are the words allowed */
 } pyr_setting_type;
 
-typedef enum pyr_duration_unit { PYR_IMAGES, PYR_EPOCHS, PYR_SECONDS } pyr_duration_unit;
+typedef enum pyr_duration_unit {
+    PYR_DURATION_IMAGES,
+    PYR_DURATION_EPOCHS,
+    PYR_DURATION_SECONDS
+} pyr_duration_unit;
 
 typedef struct pyr_duration {
     double value; /* seconds for "10m" and "2h" too; of images a whole number */

@@ -445,8 +445,10 @@ static bool parse_duration(const char *text, pyr_duration *out)
         const char *suffix;
         double factor;
         pyr_duration_unit unit;
-    } units[] = {
-        {"ep", 1, PYR_EPOCHS}, {"s", 1, PYR_SECONDS}, {"m", 60, PYR_SECONDS}, {"h", 3600, PYR_SECONDS}};
+    } units[] = {{"ep", 1, PYR_DURATION_EPOCHS},
+                 {"s", 1, PYR_DURATION_SECONDS},
+                 {"m", 60, PYR_DURATION_SECONDS},
+                 {"h", 3600, PYR_DURATION_SECONDS}};
     char *end;
     double value = strtod(text, &end);
     int64_t images;
@@ -460,7 +462,7 @@ static bool parse_duration(const char *text, pyr_duration *out)
     if (!pyr_parse_count(text, &images))
         return false;
     out->value = (double)images;
-    out->unit = PYR_IMAGES;
+    out->unit = PYR_DURATION_IMAGES;
     return true;
 }
 
@@ -475,7 +477,7 @@ static bool as_duration(const pyr_setting *row, const pyr_scalar *scalar, pyr_du
         if (!as_integer(scalar, &images))
             return false;
         out->value = (double)images;
-        out->unit = PYR_IMAGES;
+        out->unit = PYR_DURATION_IMAGES;
     }
     return within(row, out->value);
 }
@@ -684,9 +686,9 @@ static void print_seconds(double value, pyr_text *out)
 
 static void print_duration(pyr_duration duration, pyr_text *out)
 {
-    if (duration.unit == PYR_IMAGES)
+    if (duration.unit == PYR_DURATION_IMAGES)
         print_count((int64_t)duration.value, out);
-    else if (duration.unit == PYR_SECONDS)
+    else if (duration.unit == PYR_DURATION_SECONDS)
         print_seconds(duration.value, out);
     else {
         pyr_text_add(out, "\"");

@@ -406,16 +406,17 @@ static uint64_t check_set(const char *path, const int *order, bool labelled, con
     if (!set)
         return 0;
     check_describes(set, described);
-    CHECK(pyr_dataset_count(set, PYR_TRAIN) == IMAGES && pyr_dataset_count(set, PYR_HELD_OUT) == 0);
+    CHECK(pyr_dataset_count(set, PYR_SPLIT_TRAIN) == IMAGES &&
+          pyr_dataset_count(set, PYR_SPLIT_HELD_OUT) == 0);
     CHECK(pyr_dataset_shape_of(set).h == H && pyr_dataset_shape_of(set).w == W &&
           pyr_dataset_shape_of(set).c == 3 && pyr_dataset_shape_of(set).bits == 8);
-    labels = pyr_dataset_labels(set, PYR_TRAIN);
+    labels = pyr_dataset_labels(set, PYR_SPLIT_TRAIN);
     CHECK((labels != NULL) == labelled && pyr_dataset_classes(set) == (labelled ? 3 : 0));
-    for (int i = 0; i < IMAGES && i < pyr_dataset_count(set, PYR_TRAIN); i++) {
+    for (int i = 0; i < IMAGES && i < pyr_dataset_count(set, PYR_SPLIT_TRAIN); i++) {
         int n = order ? order[i] : i;
 
         fill_image(wanted, n);
-        CHECK(memcmp(wanted, samples_of(set, PYR_TRAIN, i), BYTES) == 0);
+        CHECK(memcmp(wanted, samples_of(set, PYR_SPLIT_TRAIN, i), BYTES) == 0);
         CHECK(!labels || labels[i] == label_of(n));
     }
     fingerprint = pyr_dataset_fingerprint(set);
@@ -554,8 +555,8 @@ static void archives_of_folders(void)
         check_describes(set, "3 images to train on, 1 held out (its test set)");
         check_describes(set, "2 classes (a, b)");
         check_describes(set, "1 file of other kinds left aside (such as readme.txt)");
-        CHECK(which(set, PYR_TRAIN, 0) == 1 && which(set, PYR_TRAIN, 2) == 3 &&
-              which(set, PYR_HELD_OUT, 0) == 0);
+        CHECK(which(set, PYR_SPLIT_TRAIN, 0) == 1 && which(set, PYR_SPLIT_TRAIN, 2) == 3 &&
+              which(set, PYR_SPLIT_HELD_OUT, 0) == 0);
     }
     pyr_dataset_free(set);
     /* In the order of a walk, what file managers leave and what points out of the archive left aside. */
@@ -564,8 +565,8 @@ static void archives_of_folders(void)
     if (set) {
         check_describes(set, "4 images to train on");
         check_describes(set, "classes are not used: 1 of 4 images are in no subfolder");
-        CHECK(which(set, PYR_TRAIN, 0) == 2 && which(set, PYR_TRAIN, 1) == 3 &&
-              which(set, PYR_TRAIN, 2) == 0 && which(set, PYR_TRAIN, 3) == 1);
+        CHECK(which(set, PYR_SPLIT_TRAIN, 0) == 2 && which(set, PYR_SPLIT_TRAIN, 1) == 3 &&
+              which(set, PYR_SPLIT_TRAIN, 2) == 0 && which(set, PYR_SPLIT_TRAIN, 3) == 1);
     }
     pyr_dataset_free(set);
     CHECK(access("../up.png", F_OK) != 0);
@@ -619,7 +620,7 @@ static void damaged_archives(void)
                  "damaged.zip: 00000/img00000002.png: the entry is damaged or cut short (CRC error)"));
     s.skip_bad = true;
     set = opened(&s);
-    CHECK(set && pyr_dataset_count(set, PYR_TRAIN) == 9 && pyr_dataset_skipped(set) == 1 &&
+    CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 9 && pyr_dataset_skipped(set) == 1 &&
           pyr_dataset_classes(set) == 3);
     pyr_dataset_free(set);
     /* Cut short anywhere. */
@@ -674,7 +675,7 @@ static void grey_arrays(void)
         return;
     check_describes(set, "8x6 grey, 8 bits");
     for (int i = 0; i < IMAGES; i++) {
-        const uint8_t *got = samples_of(set, PYR_TRAIN, i);
+        const uint8_t *got = samples_of(set, PYR_SPLIT_TRAIN, i);
 
         fill_image(wanted, i);
         for (int p = 0; p < H * W; p++)
@@ -754,7 +755,7 @@ static void check_links(const char *const (*links)[2], size_t n, size_t lost, co
         CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, why);
     s.skip_bad = true;
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK(set && (size_t)pyr_dataset_count(set, PYR_TRAIN) == 10 + n - lost &&
+    CHECK(set && (size_t)pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 10 + n - lost &&
           pyr_dataset_skipped(set) == lost && pyr_dataset_classes(set) == 3);
     pyr_dataset_free(set);
     pyr_zip_free(from);

@@ -67,21 +67,23 @@ static void check_row(const row *r)
         return;
     }
     pyr_dataset_shape shape = pyr_dataset_shape_of(set);
-    const int32_t *labels = pyr_dataset_labels(set, PYR_TRAIN);
+    const int32_t *labels = pyr_dataset_labels(set, PYR_SPLIT_TRAIN);
     char hash[32] = "-";
     if (labels)
-        snprintf(
-            hash, sizeof hash, "%016" PRIx64,
-            pyr_hash(PYR_HASH_START, labels, (size_t)pyr_dataset_count(set, PYR_TRAIN) * sizeof *labels));
-    if (pyr_dataset_count(set, PYR_TRAIN) != r->train || pyr_dataset_count(set, PYR_HELD_OUT) != r->held ||
-        shape.h != r->h || shape.w != r->w || shape.c != r->c || shape.bits != r->bits ||
-        pyr_dataset_classes(set) != r->classes || strcmp(hash, r->labels) != 0 ||
-        hash_of(set, PYR_TRAIN) != r->samples || hash_of(set, PYR_HELD_OUT) != r->held_samples) {
+        snprintf(hash, sizeof hash, "%016" PRIx64,
+                 pyr_hash(PYR_HASH_START, labels,
+                          (size_t)pyr_dataset_count(set, PYR_SPLIT_TRAIN) * sizeof *labels));
+    if (pyr_dataset_count(set, PYR_SPLIT_TRAIN) != r->train ||
+        pyr_dataset_count(set, PYR_SPLIT_HELD_OUT) != r->held || shape.h != r->h || shape.w != r->w ||
+        shape.c != r->c || shape.bits != r->bits || pyr_dataset_classes(set) != r->classes ||
+        strcmp(hash, r->labels) != 0 || hash_of(set, PYR_SPLIT_TRAIN) != r->samples ||
+        hash_of(set, PYR_SPLIT_HELD_OUT) != r->held_samples) {
         pyr_text text = {0};
 
         pyr_dataset_describe(set, &text);
         CHECK_REPORT("%s (%s, %s): samples %016" PRIx64 ", held out %016" PRIx64 ", labels %s: %s", r->path,
-                     r->split, r->range, hash_of(set, PYR_TRAIN), hash_of(set, PYR_HELD_OUT), hash, text.at);
+                     r->split, r->range, hash_of(set, PYR_SPLIT_TRAIN), hash_of(set, PYR_SPLIT_HELD_OUT),
+                     hash, text.at);
         pyr_text_free(&text);
     }
     pyr_dataset_free(set);
@@ -221,7 +223,7 @@ static void no_classes_when_asked(void)
 
         s.classes = "none";
         set = opened(&s);
-        CHECK(set && pyr_dataset_classes(set) == 0 && !pyr_dataset_labels(set, PYR_TRAIN));
+        CHECK(set && pyr_dataset_classes(set) == 0 && !pyr_dataset_labels(set, PYR_SPLIT_TRAIN));
         pyr_dataset_free(set);
     }
 }

@@ -211,9 +211,11 @@ static void on_start(void)
 
 static pyr_status has_started(void *arg, int number, int lane)
 {
-    (void)arg;
-    return my_starts == 1 ? PYR_OK
-                          : pyr_fail(PYR_E_ARG, "task %d on lane %d: %d starts", number, lane, my_starts);
+    int wanted = lane == 0 ? *(const int *)arg : 1;
+
+    return my_starts == wanted
+               ? PYR_OK
+               : pyr_fail(PYR_E_ARG, "task %d on lane %d: %d starts", number, lane, my_starts);
 }
 
 static void pool_starts_each_thread(void)
@@ -223,9 +225,39 @@ static void pool_starts_each_thread(void)
     my_starts = 0;
     starts = 0;
     CHECK_OK(pyr_pool_new(&pool, 3, on_start));
-    for (int round = 0; round < 20; round++)
-        CHECK_OK(pyr_pool_run(pool, TASKS, has_started, NULL));
-    CHECK(starts == 3);
+    for (int round = 1; round <= 20; round++)
+        CHECK_OK(pyr_pool_run(pool, TASKS, has_started, &round));
+    CHECK(starts == 2 + 20); /* lane 0 is another thread's, perhaps, in each round */
+    pyr_pool_free(pool);
+}
+
+/* A lane asks the hook of the thread that runs the round. */
+static bool asked_by(void *ctx)
+{
+    atomic_fetch_add((atomic_int *)ctx, 1);
+    return true;
+}
+
+static pyr_status stops(void *arg, int number, int lane)
+{
+    (void)number;
+    (void)lane;
+    return pyr_stop_requested() == *(const bool *)arg ? PYR_OK : pyr_fail(PYR_E_ARG, "another hook");
+}
+
+static void pool_passes_the_stop_on(void)
+{
+    atomic_int asked = 0;
+    bool yes = true, no = false;
+    pyr_pool *pool;
+
+    CHECK_OK(pyr_pool_new(&pool, 3, NULL));
+    CHECK_OK(pyr_pool_run(pool, TASKS, stops, &no));
+    pyr_stop_hook((pyr_stop){.asked = asked_by, .ctx = &asked});
+    CHECK_OK(pyr_pool_run(pool, TASKS, stops, &yes));
+    CHECK(asked == TASKS);
+    CHECK(pyr_stop_hook((pyr_stop){0}).ctx == &asked);
+    CHECK_OK(pyr_pool_run(pool, TASKS, stops, &no));
     pyr_pool_free(pool);
 }
 
@@ -647,6 +679,12 @@ static int lock_in_child(const char *path)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+static bool always(void *unused)
+{
+    (void)unused;
+    return true;
+}
+
 /* Asked to stop, in a child process: what pyr_lock_wait returns. A wait without end ends by SIGALRM: -1. */
 static int wait_in_stopped_child(const char *path)
 {
@@ -658,7 +696,7 @@ static int wait_in_stopped_child(const char *path)
         pyr_status got;
 
         alarm(5);
-        pyr_stop_request();
+        pyr_stop_hook((pyr_stop){.asked = always});
         got = pyr_lock_wait(&lock, path);
         if (got == PYR_OK)
             _exit(lock >= 0 ? 0 : 2);
@@ -860,6 +898,7 @@ int main(int argc, char **argv)
     RUN(pool_runs_each_task_once);
     RUN(pool_gives_the_lowest_failure);
     RUN(pool_starts_each_thread);
+    RUN(pool_passes_the_stop_on);
     RUN(pool_without_memory);
     RUN(texts_grow);
     RUN(nearest_words);

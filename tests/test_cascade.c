@@ -74,20 +74,21 @@ static void prepare(cascade *c, const char *backend, int lanes, const char *name
     for (int i = 0; i < config->pyramid.levels; i++) {
         snprintf(c->folder[i], sizeof c->folder[i], "%s/%s/level-%d", temp, name, i);
         CHECK_OK(pyr_make_folders(c->folder[i]));
-        c->level[i] = (pyr_level_job){.k = c->k,
-                                      .data = c->data,
-                                      .pyramid = c->pyramid,
-                                      .folder = c->folder[i],
-                                      .seed = 21,
-                                      .xflip = true,
-                                      .duration = {(double)(steps * config->level[i].batch), PYR_IMAGES},
-                                      .checkpoint = 4 * (int64_t)config->level[i].batch,
-                                      .report = config->level[i].batch,
-                                      .held_out = -1,
-                                      .snapshot = -1,
-                                      .on_report = on_report,
-                                      .on_note = on_note,
-                                      .ctx = c};
+        c->level[i] =
+            (pyr_level_job){.k = c->k,
+                            .data = c->data,
+                            .pyramid = c->pyramid,
+                            .folder = c->folder[i],
+                            .seed = 21,
+                            .xflip = true,
+                            .duration = {(double)(steps * config->level[i].batch), PYR_DURATION_IMAGES},
+                            .checkpoint = 4 * (int64_t)config->level[i].batch,
+                            .report = config->level[i].batch,
+                            .held_out = -1,
+                            .snapshot = -1,
+                            .on_report = on_report,
+                            .on_note = on_note,
+                            .ctx = c};
     }
     c->job = (pyr_joint_job){
         .config = &c->config, .level = c->level, .shared_folder = c->shared, .commit = c->commit};

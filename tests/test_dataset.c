@@ -136,7 +136,7 @@ static void range_of_a_set(void)
     CHECK_OK(pyr_dataset_open(&set, &s));
     CHECK(pyr_dataset_warnings(set) == 0);
     CHECK(pyr_dataset_shape_of(set).bits == 16);
-    CHECK_OK(pyr_dataset_pixels(set, PYR_TRAIN, 0, false, x));
+    CHECK_OK(pyr_dataset_pixels(set, PYR_SPLIT_TRAIN, 0, false, x));
     for (int v = 0; v < 4096; v++)
         CHECK_CLOSE(x[v], 2.0 * v / 4095 - 1, 2.0 / 65535);
     pyr_dataset_free(set);
@@ -144,7 +144,7 @@ static void range_of_a_set(void)
     s.range[1] = 2000; /* what is beyond is cut, and said */
     CHECK_OK(pyr_dataset_open(&set, &s));
     CHECK(warns(set, "there are values from 0 to 4095"));
-    CHECK_OK(pyr_dataset_pixels(set, PYR_TRAIN, 0, false, x));
+    CHECK_OK(pyr_dataset_pixels(set, PYR_SPLIT_TRAIN, 0, false, x));
     CHECK_CLOSE(x[3000], 1, 1e-4);
     pyr_dataset_free(set);
 }
@@ -161,7 +161,7 @@ static void range_before_size(void)
     s.range[1] = 1;
     s.resize_h = s.resize_w = 4;
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK_OK(pyr_dataset_pixels(set, PYR_TRAIN, 0, false, x));
+    CHECK_OK(pyr_dataset_pixels(set, PYR_SPLIT_TRAIN, 0, false, x));
     for (int i = 0; i < 16; i++)
         CHECK_CLOSE(x[i], 0, 1.0 / 128); /* the mean of two columns: grey */
     pyr_dataset_free(set);
@@ -218,7 +218,7 @@ static void classes_without_images(void)
     pyr_dataset_free(set);
     s.classes = "none";
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK(pyr_dataset_classes(set) == 0 && !pyr_dataset_labels(set, PYR_TRAIN));
+    CHECK(pyr_dataset_classes(set) == 0 && !pyr_dataset_labels(set, PYR_SPLIT_TRAIN));
     pyr_dataset_free(set);
     s.classes = "some";
     CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_CONFIG, "should be auto, none or folders");
@@ -365,8 +365,8 @@ static void packed_in_a_file(void)
     s.memory = 20;
     CHECK_OK(pyr_dataset_open(&file, &s));
     CHECK(pyr_dataset_file(file) && pyr_dataset_fingerprint(file) == pyr_dataset_fingerprint(memory));
-    for (int64_t i = 0; i < pyr_dataset_count(memory, PYR_TRAIN); i++)
-        CHECK(memcmp(samples_of(memory, PYR_TRAIN, i), samples_of(file, PYR_TRAIN, i), 4) == 0);
+    for (int64_t i = 0; i < pyr_dataset_count(memory, PYR_SPLIT_TRAIN); i++)
+        CHECK(memcmp(samples_of(memory, PYR_SPLIT_TRAIN, i), samples_of(file, PYR_SPLIT_TRAIN, i), 4) == 0);
     pyr_dataset_free(memory);
     pyr_dataset_free(file);
 }

@@ -11,6 +11,7 @@
 #include "eval/metrics.h"
 #include "features/classifier.h"
 #include "pictures/png_file.h"
+#include "terminal/signals.h"
 #include "tests/recording.h"
 #include "tests/samples_of.h"
 #include <signal.h>
@@ -56,13 +57,13 @@ static void sets_from_everywhere(void)
     pyr_image_set whole, first, other;
     char name[32];
 
-    CHECK_OK(pyr_image_set_data(&whole, data, PYR_HELD_OUT, 0));
-    CHECK(whole.n == pyr_dataset_count(data, PYR_HELD_OUT));
+    CHECK_OK(pyr_image_set_data(&whole, data, PYR_SPLIT_HELD_OUT, 0));
+    CHECK(whole.n == pyr_dataset_count(data, PYR_SPLIT_HELD_OUT));
     CHECK_STRING(whole.name, "the held-out images");
-    CHECK_OK(pyr_image_set_data(&first, data, PYR_HELD_OUT, 9));
+    CHECK_OK(pyr_image_set_data(&first, data, PYR_SPLIT_HELD_OUT, 9));
     CHECK(first.n == 9 && first.hash != whole.hash);
     for (int64_t i = 0; i < first.n; i++) /* as they are kept in the data set: 8 bits */
-        CHECK(memcmp(first.pixels + i * 120, samples_of(data, PYR_HELD_OUT, i), 120) == 0);
+        CHECK(memcmp(first.pixels + i * 120, samples_of(data, PYR_SPLIT_HELD_OUT, i), 120) == 0);
 
     CHECK_OK(pyr_make_folders(in_folder("pngs")));
     for (int64_t i = first.n - 1; i >= 0; i--) {
@@ -113,7 +114,7 @@ static void sets_that_cannot_be(void)
 static void train_classifier(const char *path)
 {
     pyr_classifier_job job = {
-        .k = kernels, .data = data, .path = path, .duration = {640, PYR_IMAGES}, .seed = 1};
+        .k = kernels, .data = data, .path = path, .duration = {640, PYR_DURATION_IMAGES}, .seed = 1};
 
     CHECK_OK(pyr_classifier_train(&job));
 }
@@ -127,7 +128,8 @@ static void recorded_classifier(void)
 
     for (int i = 0; i < 2; i++) {
         const char *path = in_folder(i ? "late.safetensors" : "plain.safetensors");
-        pyr_classifier_job job = {.data = data, .path = path, .duration = {28 * 10, PYR_IMAGES}, .batch = 10};
+        pyr_classifier_job job = {
+            .data = data, .path = path, .duration = {28 * 10, PYR_DURATION_IMAGES}, .batch = 10};
         pyr_kernels *k = NULL;
 
         CHECK_OK(open_recorder(&k, backends[i]));
@@ -189,7 +191,7 @@ static void against_itself(void)
                             .samples = &set,
                             .data = data,
                             .data_name = "shapes",
-                            .reference = PYR_HELD_OUT,
+                            .reference = PYR_SPLIT_HELD_OUT,
                             .metrics = PYR_METRIC_ALL};
 
     snprintf(network, sizeof network, "%s/classifier.safetensors", folder);
@@ -197,7 +199,7 @@ static void against_itself(void)
     train_classifier(network);
     job.network[0] = network;
     job.cache = cache;
-    CHECK_OK(pyr_image_set_data(&set, data, PYR_HELD_OUT, 0));
+    CHECK_OK(pyr_image_set_data(&set, data, PYR_SPLIT_HELD_OUT, 0));
     CHECK_OK(pyr_evaluate(&e, &job));
     CHECK(e.from_cache == 0);
     CHECK_CLOSE(pyr_evaluation_value(&e, "frechet", -1), 0, 1e-6);
@@ -246,12 +248,12 @@ static void copies_are_memorised(void)
                             .samples = &set,
                             .data = data,
                             .data_name = "shapes",
-                            .reference = PYR_HELD_OUT,
+                            .reference = PYR_SPLIT_HELD_OUT,
                             .metrics = PYR_METRIC_NEAREST};
 
     snprintf(sheet, sizeof sheet, "%s/sheet.png", folder);
     job.sheet = sheet;
-    CHECK_OK(pyr_image_set_data(&set, data, PYR_TRAIN, 16));
+    CHECK_OK(pyr_image_set_data(&set, data, PYR_SPLIT_TRAIN, 16));
     CHECK_OK(pyr_evaluate(&e, &job));
     CHECK_CLOSE(pyr_evaluation_value(&e, "nearest", -1), 0, 1e-6);
     CHECK_CLOSE(pyr_evaluation_value(&e, "memorised", -1), 1, 0);
@@ -277,7 +279,7 @@ static void sizes_must_agree(void)
                             .samples = &set,
                             .data = data,
                             .data_name = "shapes",
-                            .reference = PYR_HELD_OUT,
+                            .reference = PYR_SPLIT_HELD_OUT,
                             .metrics = PYR_METRIC_SWD};
 
     CHECK_OK(pyr_image_set_read(&set, "tests/golden/images", 1, 1));
@@ -309,7 +311,7 @@ static void statistics_that_do_not_fit(void)
                             .data = data,
                             .data_name = "shapes",
                             .planned = 10,
-                            .reference = PYR_HELD_OUT,
+                            .reference = PYR_SPLIT_HELD_OUT,
                             .metrics = PYR_METRIC_FRECHET};
 
     snprintf(network, sizeof network, "%s/classifier.safetensors", folder);
@@ -355,13 +357,13 @@ static void too_few(void)
                             .samples = &set,
                             .data = data,
                             .data_name = "shapes",
-                            .reference = PYR_HELD_OUT,
+                            .reference = PYR_SPLIT_HELD_OUT,
                             .metrics = PYR_METRIC_ALL};
 
     snprintf(network, sizeof network, "%s/classifier.safetensors", folder);
     train_classifier(network);
     job.network[0] = network;
-    CHECK_OK(pyr_image_set_data(&set, data, PYR_TRAIN, 3));
+    CHECK_OK(pyr_image_set_data(&set, data, PYR_SPLIT_TRAIN, 3));
     CHECK_OK(pyr_evaluate(&e, &job));
     CHECK(e.left_outs == 2 && isnan(pyr_evaluation_value(&e, "precision", -1)));
     CHECK_STRING(reason_of(&e, "recall"), "it needs 4 samples or more, there are 3");
@@ -370,7 +372,7 @@ static void too_few(void)
     pyr_evaluation_free(&e);
     pyr_image_set_free(&set);
 
-    CHECK_OK(pyr_image_set_data(&set, data, PYR_TRAIN, 1));
+    CHECK_OK(pyr_image_set_data(&set, data, PYR_SPLIT_TRAIN, 1));
     CHECK_OK(pyr_evaluate(&e, &job));
     CHECK(e.left_outs == 4 && !warns_of_few(&e)); /* the warning is of a figure that is not there */
     CHECK_STRING(reason_of(&e, "frechet"), "it needs 2 samples or more, there is 1");
@@ -396,14 +398,14 @@ static void order_of_images(void)
                             .samples = &set,
                             .data = data,
                             .data_name = "shapes",
-                            .reference = PYR_HELD_OUT,
+                            .reference = PYR_SPLIT_HELD_OUT,
                             .metrics = PYR_METRIC_SCORE};
     double value[2], deviation[2];
 
     snprintf(network, sizeof network, "%s/classifier.safetensors", folder);
     train_classifier(network);
     job.network[0] = network;
-    CHECK_OK(pyr_image_set_data(&set, data, PYR_TRAIN, 100));
+    CHECK_OK(pyr_image_set_data(&set, data, PYR_SPLIT_TRAIN, 100));
     for (int i = 0; i < 2; i++) {
         CHECK_OK(pyr_evaluate(&e, &job));
         CHECK(e.figures == 1 && !e.warning[0]); /* few images are no fault of this figure */
@@ -430,14 +432,14 @@ static pyr_status judge_few(const char *npz, const char *pngs)
                             .samples = &set,
                             .data = data,
                             .data_name = "shapes",
-                            .reference = PYR_HELD_OUT,
+                            .reference = PYR_SPLIT_HELD_OUT,
                             .metrics = PYR_METRIC_COLOUR | PYR_METRIC_NEAREST};
     pyr_json json = {0};
     pyr_status status;
 
     PYR_TRY_OUT(pyr_image_set_read(&other, npz, 0, 3));
     PYR_TRY_OUT(pyr_image_set_read(&folded, pngs, 1, 3));
-    PYR_TRY_OUT(pyr_image_set_data(&set, data, PYR_HELD_OUT, 3));
+    PYR_TRY_OUT(pyr_image_set_data(&set, data, PYR_SPLIT_HELD_OUT, 3));
     PYR_TRY_OUT(pyr_evaluate(&e, &job));
     pyr_json_open(&json, NULL, '{');
     pyr_evaluation_json(&e, &set, &json);
@@ -464,7 +466,7 @@ static void without_memory(void)
 
     snprintf(npz, sizeof npz, "%s/few.npz", folder);
     snprintf(pngs, sizeof pngs, "%s/pngs", folder);
-    CHECK_OK(pyr_image_set_data(&set, data, PYR_HELD_OUT, 3));
+    CHECK_OK(pyr_image_set_data(&set, data, PYR_SPLIT_HELD_OUT, 3));
     CHECK_OK(pyr_npz_write(npz, set.pixels, set.n, set.h, set.w, set.c, NULL));
     CHECK_OK(pyr_make_folders(pngs));
     write_png(&set, 0, "000000.png");

@@ -2,7 +2,6 @@
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/stop.h"
 #include "features/classifier.h"
 #include "features/features.h"
 #include "tests/check.h"
@@ -51,8 +50,12 @@ static pyr_classifier_result train(const char *path, const char *backend, int la
     pyr_dataset *data = open_data(SHAPES);
     pyr_classifier_result result = {0};
 
-    CHECK_OK(pyr_classifier_train(&(pyr_classifier_job){
-        .k = k, .data = data, .path = path, .duration = {epochs, PYR_EPOCHS}, .seed = 7, .result = &result}));
+    CHECK_OK(pyr_classifier_train(&(pyr_classifier_job){.k = k,
+                                                        .data = data,
+                                                        .path = path,
+                                                        .duration = {epochs, PYR_DURATION_EPOCHS},
+                                                        .seed = 7,
+                                                        .result = &result}));
     pyr_dataset_free(data);
     pyr_kernels_free(k);
     return result;
@@ -103,12 +106,12 @@ static void features_and_logits(void)
     static uint8_t images[HELD_OUT * H * W];
     static float features[HELD_OUT * D], logits[HELD_OUT * CLASSES], others[HELD_OUT * D];
     float weight[CLASSES * D], bias[CLASSES];
-    const int32_t *labels = pyr_dataset_labels(data, PYR_HELD_OUT);
+    const int32_t *labels = pyr_dataset_labels(data, PYR_SPLIT_HELD_OUT);
     pyr_classifier_result result = train(path, "cpu", 2, 12);
     double right = 0;
 
     for (int i = 0; i < HELD_OUT; i++)
-        memcpy(images + i * H * W, samples_of(data, PYR_HELD_OUT, i), H * W);
+        memcpy(images + i * H * W, samples_of(data, PYR_SPLIT_HELD_OUT, i), H * W);
     CHECK_OK(pyr_features_open(&f, k, path, PYR_RESIZE_PYTORCH));
     CHECK_STRING(pyr_features_name(f), "classifier 12x10x1, 2 classes");
     CHECK(pyr_features_size(f) == D && pyr_features_classes(f) == CLASSES);
@@ -156,7 +159,7 @@ static void other_tables(void)
 
     train(path, "cpu", 1, 1);
     for (int i = 0; i < N; i++)
-        memcpy(images + i * H * W, samples_of(data, PYR_HELD_OUT, i), H * W);
+        memcpy(images + i * H * W, samples_of(data, PYR_SPLIT_HELD_OUT, i), H * W);
     for (int way = 0; way < 4; way++) {
         static const char *const backends[] = {"cpu", "cpu", "ref", "ref-double"};
         pyr_kernels *k = open_kernels(backends[way], 1);
@@ -176,7 +179,13 @@ static void other_tables(void)
     pyr_dataset_free(data);
 }
 
-/* Untold labels, stops and damage. */
+static bool stop_at_once(void *ctx)
+{
+    (void)ctx;
+    return true;
+}
+
+/* Missing labels, stops and damage. */
 static void refusals(void)
 {
     pyr_kernels *k = open_kernels("cpu", 1);
@@ -187,7 +196,7 @@ static void refusals(void)
 
     CHECK_OK(pyr_dataset_random(&plain, 8, 8, 1, 20, 0));
     CHECK_FAILS(pyr_classifier_train(&(pyr_classifier_job){
-                    .k = k, .data = plain, .path = in_folder("none"), .duration = {1, PYR_EPOCHS}}),
+                    .k = k, .data = plain, .path = in_folder("none"), .duration = {1, PYR_DURATION_EPOCHS}}),
                 PYR_E_ARG, "no labels");
     CHECK_FAILS(pyr_features_open(&f, k, in_folder("none"), PYR_RESIZE_PYTORCH), PYR_E_IO, "none");
     CHECK(f == NULL);
@@ -217,9 +226,11 @@ static void refusals(void)
     if (pyr_mem().peak_bytes - live >= 4 << 20) /* a file is read in pieces of 1 MiB */
         CHECK_REPORT("%zu bytes were taken", pyr_mem().peak_bytes - live);
 
-    pyr_stop_request(); /* the last case: nothing takes it back */
-    CHECK_FAILS(pyr_classifier_train(&(pyr_classifier_job){
-                    .k = k, .data = labelled, .path = in_folder("stopped"), .duration = {1, PYR_EPOCHS}}),
+    CHECK_FAILS(pyr_classifier_train(&(pyr_classifier_job){.k = k,
+                                                           .data = labelled,
+                                                           .path = in_folder("stopped"),
+                                                           .duration = {1, PYR_DURATION_EPOCHS},
+                                                           .should_stop = stop_at_once}),
                 PYR_E_STOPPED, "was not written");
     CHECK(!pyr_is_file(in_folder("stopped")));
     pyr_dataset_free(plain);
@@ -257,7 +268,7 @@ static void without_memory(void)
     pyr_dataset *data = open_data(SHAPES);
     size_t before = pyr_mem().live_blocks;
     const pyr_classifier_job job = {
-        .k = k, .data = data, .path = in_folder("memory"), .duration = {1, PYR_IMAGES}, .batch = 2};
+        .k = k, .data = data, .path = in_folder("memory"), .duration = {1, PYR_DURATION_IMAGES}, .batch = 2};
     pyr_status status = PYR_E_NOMEM;
     long n = 0;
 

@@ -648,20 +648,21 @@ static void idx_data(void)
             return;
         pyr_dataset_shape shape = pyr_dataset_shape_of(set);
         CHECK(shape.h == 4 && shape.w == 3 && shape.c == 1 && shape.bits == 8);
-        CHECK(pyr_dataset_count(set, PYR_TRAIN) == 20 && pyr_dataset_count(set, PYR_HELD_OUT) == 6);
+        CHECK(pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 20 &&
+              pyr_dataset_count(set, PYR_SPLIT_HELD_OUT) == 6);
         CHECK(pyr_dataset_classes(set) == 5 && !pyr_dataset_class_name(set, 0));
-        const int32_t *labels = pyr_dataset_labels(set, PYR_TRAIN),
-                      *held = pyr_dataset_labels(set, PYR_HELD_OUT);
+        const int32_t *labels = pyr_dataset_labels(set, PYR_SPLIT_TRAIN),
+                      *held = pyr_dataset_labels(set, PYR_SPLIT_HELD_OUT);
         CHECK(labels && labels[7] == 2 && labels[19] == 4 && held[0] == 0 && held[5] == 0);
-        pyr_dataset_pixels(set, PYR_TRAIN, 2, false, pixels);
-        pyr_dataset_pixels(set, PYR_TRAIN, 2, true, mirrored);
+        pyr_dataset_pixels(set, PYR_SPLIT_TRAIN, 2, false, pixels);
+        pyr_dataset_pixels(set, PYR_SPLIT_TRAIN, 2, true, mirrored);
         for (int i = 0; i < 12; i++) {
             int p = (1 + 7 * (24 + i)) & 255;
 
             CHECK((double)pixels[i] == (2 * p - 255) / 256.0);
             CHECK(mirrored[i] == pixels[i / 3 * 3 + 2 - i % 3]);
         }
-        CHECK(((const uint8_t *)samples_of(set, PYR_HELD_OUT, 0))[1] == 107);
+        CHECK(((const uint8_t *)samples_of(set, PYR_SPLIT_HELD_OUT, 0))[1] == 107);
         check_describes(
             set, "(IDX): 20 images to train on, 6 held out (its test set), 4x3 grey, 8 bits, 5 classes");
         prints[gz] = pyr_dataset_fingerprint(set);
@@ -674,18 +675,21 @@ static void idx_data(void)
     pyr_data_settings s = at_path(path);
     s.held_out = 2;
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK(set && pyr_dataset_count(set, PYR_TRAIN) == 4 && pyr_dataset_count(set, PYR_HELD_OUT) == 2);
+    CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 4 &&
+          pyr_dataset_count(set, PYR_SPLIT_HELD_OUT) == 2);
     CHECK(set && pyr_dataset_classes(set) == 5);
     pyr_dataset_free(set);
 
     s = at_path(in_temp("idx")); /* the choice of parts */
     s.split = "all";
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK(set && pyr_dataset_count(set, PYR_TRAIN) == 26 && pyr_dataset_count(set, PYR_HELD_OUT) == 0);
+    CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 26 &&
+          pyr_dataset_count(set, PYR_SPLIT_HELD_OUT) == 0);
     pyr_dataset_free(set);
     s.split = "train";
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK(set && pyr_dataset_count(set, PYR_TRAIN) == 18 && pyr_dataset_count(set, PYR_HELD_OUT) == 2);
+    CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 18 &&
+          pyr_dataset_count(set, PYR_SPLIT_HELD_OUT) == 2);
     pyr_dataset_free(set);
     s = at_path(in_temp("idx")); /* and a packed data set brought to another size */
     s.resize_h = 8;
@@ -707,8 +711,8 @@ static void idx_four_channels(void)
 
     write_bytes(path, bytes, idx_bytes(bytes, 4, size, 9));
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK(set && pyr_dataset_shape_of(set).c == 3 && pyr_dataset_count(set, PYR_TRAIN) == 9);
-    CHECK(set && !pyr_dataset_labels(set, PYR_TRAIN) && pyr_dataset_classes(set) == 0);
+    CHECK(set && pyr_dataset_shape_of(set).c == 3 && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 9);
+    CHECK(set && !pyr_dataset_labels(set, PYR_SPLIT_TRAIN) && pyr_dataset_classes(set) == 0);
     pyr_dataset_free(set);
 }
 
@@ -814,11 +818,12 @@ static void cifar_data(void)
     CHECK_OK(pyr_dataset_open(&set, &s));
     if (!set)
         return;
-    CHECK(pyr_dataset_count(set, PYR_TRAIN) == 8 && pyr_dataset_count(set, PYR_HELD_OUT) == 4);
-    CHECK(pyr_dataset_labels(set, PYR_TRAIN)[5] == 5 && pyr_dataset_labels(set, PYR_HELD_OUT)[3] == 1);
+    CHECK(pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 8 && pyr_dataset_count(set, PYR_SPLIT_HELD_OUT) == 4);
+    CHECK(pyr_dataset_labels(set, PYR_SPLIT_TRAIN)[5] == 5 &&
+          pyr_dataset_labels(set, PYR_SPLIT_HELD_OUT)[3] == 1);
     CHECK_STRING(pyr_dataset_class_name(set, 9), "truck");
     CHECK_STRING(pyr_dataset_class_name(set, 1), "automobile");
-    pyr_dataset_pixels(set, PYR_TRAIN, 6, false, pixels); /* record 2 of batch 2 */
+    pyr_dataset_pixels(set, PYR_SPLIT_TRAIN, 6, false, pixels); /* record 2 of batch 2 */
     CHECK((double)pixels[(3 * 32 + 7) * 3 + 2] == (2 * (4 + 2 + 100 + 7) - 255) / 256.0);
     check_describes(set, "(CIFAR-10): 8 images to train on, 4 held out (its test set), 32x32 RGB, 8 bits, "
                          "10 classes (airplane, automobile");
@@ -827,7 +832,7 @@ static void cifar_data(void)
     snprintf(path, sizeof path, "%s/data_batch_1.bin", folder);
     s.path = path;
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK(set && pyr_dataset_count(set, PYR_TRAIN) == 4 && pyr_dataset_classes(set) == 4);
+    CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 4 && pyr_dataset_classes(set) == 4);
     pyr_dataset_free(set);
     write_bytes(path, bytes, 4 * 3073 - 1);
     CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "not whole CIFAR-10 records");
@@ -842,7 +847,7 @@ static void cifar_data(void)
     s = at_path(folder);
     s.held_out = 1;
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK(set && pyr_dataset_count(set, PYR_HELD_OUT) == 1 && pyr_dataset_classes(set) == 64);
+    CHECK(set && pyr_dataset_count(set, PYR_SPLIT_HELD_OUT) == 1 && pyr_dataset_classes(set) == 64);
     pyr_dataset_free(set);
     s.path = path;
     CHECK_OK(pyr_dataset_open(&set, &s)); /* told by its size */
@@ -865,21 +870,21 @@ static void folder_with_classes(void)
     CHECK_OK(pyr_dataset_open(&set, &s));
     if (!set)
         return;
-    CHECK(pyr_dataset_count(set, PYR_TRAIN) == 3 && pyr_dataset_count(set, PYR_HELD_OUT) == 0);
+    CHECK(pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 3 && pyr_dataset_count(set, PYR_SPLIT_HELD_OUT) == 0);
     CHECK(pyr_dataset_classes(set) == 2);
     CHECK_STRING(pyr_dataset_class_name(set, 0), "ant");
     CHECK_STRING(pyr_dataset_class_name(set, 1), "zebra");
-    const int32_t *labels = pyr_dataset_labels(set, PYR_TRAIN);
+    const int32_t *labels = pyr_dataset_labels(set, PYR_SPLIT_TRAIN);
     CHECK(labels && labels[0] == 0 && labels[1] == 0 && labels[2] == 1);
     for (int i = 0; i < 3; i++)
-        CHECK(*(const uint8_t *)samples_of(set, PYR_TRAIN, i) == 10 * (i + 1));
+        CHECK(*(const uint8_t *)samples_of(set, PYR_SPLIT_TRAIN, i) == 10 * (i + 1));
     check_describes(set, "2 classes (ant, zebra)");
     check_describes(set, "1 file of other kinds left aside (such as readme.txt)");
     pyr_dataset_free(set);
 
     write_png(in_temp("classes/loose.png"), 4, 5, 3, 8, 40);
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK(set && pyr_dataset_classes(set) == 0 && !pyr_dataset_labels(set, PYR_TRAIN));
+    CHECK(set && pyr_dataset_classes(set) == 0 && !pyr_dataset_labels(set, PYR_SPLIT_TRAIN));
     if (set)
         check_describes(set, "classes are not used: 1 of 4 images are in no subfolder");
     pyr_dataset_free(set);
@@ -900,10 +905,11 @@ static void folder_with_split(void)
     CHECK_OK(pyr_dataset_open(&set, &s));
     if (!set)
         return;
-    CHECK(pyr_dataset_count(set, PYR_TRAIN) == 2 && pyr_dataset_count(set, PYR_HELD_OUT) == 2);
-    const int32_t *held = pyr_dataset_labels(set, PYR_HELD_OUT);
+    CHECK(pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 2 && pyr_dataset_count(set, PYR_SPLIT_HELD_OUT) == 2);
+    const int32_t *held = pyr_dataset_labels(set, PYR_SPLIT_HELD_OUT);
     CHECK(pyr_dataset_classes(set) == 2 && held && held[0] == 0 && held[1] == 1); /* ape, cat */
-    CHECK(pyr_dataset_labels(set, PYR_TRAIN)[0] == 0 && pyr_dataset_labels(set, PYR_TRAIN)[1] == 1);
+    CHECK(pyr_dataset_labels(set, PYR_SPLIT_TRAIN)[0] == 0 &&
+          pyr_dataset_labels(set, PYR_SPLIT_TRAIN)[1] == 1);
     pyr_dataset_free(set);
 }
 
@@ -936,7 +942,8 @@ static void bad_files(void)
           strstr(pyr_error(), "c_cut.jpg: the JPEG is") && strstr(pyr_error(), "and 1 more"));
     s.skip_bad = true;
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK(set && pyr_dataset_count(set, PYR_TRAIN) == 11 && pyr_dataset_count(set, PYR_HELD_OUT) == 1);
+    CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 11 &&
+          pyr_dataset_count(set, PYR_SPLIT_HELD_OUT) == 1);
     CHECK(set && pyr_dataset_skipped(set) == 4);
     if (set) {
         CHECK(strstr(pyr_dataset_skipped_why(set, 3), "d_text.png: none of PNG, JPEG, WebP, TIFF") != NULL);
@@ -981,7 +988,7 @@ static void sizes(void)
     s.crop = true;
     CHECK_OK(pyr_dataset_open(&set, &s));
     if (set) {
-        const uint8_t *first = samples_of(set, PYR_TRAIN, 0);
+        const uint8_t *first = samples_of(set, PYR_SPLIT_TRAIN, 0);
 
         CHECK(pyr_dataset_shape_of(set).h == 8 && pyr_dataset_shape_of(set).w == 6);
         CHECK(first[0] == 15); /* a.png from column 3 on */
@@ -991,7 +998,7 @@ static void sizes(void)
     s.resize_h = s.resize_w = 4;
     CHECK_OK(pyr_dataset_open(&set, &s));
     if (set) {
-        const uint8_t *first = samples_of(set, PYR_TRAIN, 0);
+        const uint8_t *first = samples_of(set, PYR_SPLIT_TRAIN, 0);
 
         CHECK(pyr_dataset_shape_of(set).h == 4 && pyr_dataset_shape_of(set).w == 4);
         CHECK(first[0] == 14); /* columns 2, 3 and rows 0, 1: (10 + 15 + 13 + 18)/4 */
@@ -1046,11 +1053,11 @@ static void channels(void)
     CHECK(opened_as(&s, "5 images of 8 bits widened to 16").bits == 16);
     CHECK_OK(pyr_dataset_open(&set, &s));
     if (set) {
-        const uint16_t *a = samples_of(set, PYR_TRAIN, 0), *f = samples_of(set, PYR_TRAIN, 5);
+        const uint16_t *a = samples_of(set, PYR_SPLIT_TRAIN, 0), *f = samples_of(set, PYR_SPLIT_TRAIN, 5);
         float x[3 * 4 * 4];
 
         CHECK(a[0] == 5 * 257 && a[1] == 5 * 257 && a[3] == 65535 && f[0] == 5 * 257);
-        pyr_dataset_pixels(set, PYR_TRAIN, 0, false, x);
+        pyr_dataset_pixels(set, PYR_SPLIT_TRAIN, 0, false, x);
         CHECK((double)x[0] == (2 * 5 * 257 - 65535) / 65536.0);
     }
     pyr_dataset_free(set);
@@ -1083,8 +1090,8 @@ static void mirrored_pixels(void)
             return;
         pyr_dataset_shape shape = pyr_dataset_shape_of(set);
         CHECK(shape.c == s.channels && shape.bits == (i < 3 ? 8 : 16) && shape.h * shape.w <= 17 * 24);
-        pyr_dataset_pixels(set, PYR_TRAIN, 0, false, plain);
-        pyr_dataset_pixels(set, PYR_TRAIN, 0, true, mirrored);
+        pyr_dataset_pixels(set, PYR_SPLIT_TRAIN, 0, false, plain);
+        pyr_dataset_pixels(set, PYR_SPLIT_TRAIN, 0, true, mirrored);
         for (int y = 0; y < shape.h; y++)
             for (int x = 0; x < shape.w; x++)
                 for (int c = 0; c < shape.c; c++) {
@@ -1147,7 +1154,7 @@ static void held_out(void)
     CHECK_OK(pyr_dataset_open(&again, &s));
     if (!set || !again)
         return;
-    CHECK(pyr_dataset_count(set, PYR_TRAIN) == 45 && pyr_dataset_count(set, PYR_HELD_OUT) == 5);
+    CHECK(pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 45 && pyr_dataset_count(set, PYR_SPLIT_HELD_OUT) == 5);
     for (int split = 0; split < 2; split++)
         for (int i = 0, last = -1; i < pyr_dataset_count(set, (pyr_split)split); i++) {
             int which = *(const uint8_t *)samples_of(set, (pyr_split)split, i);
@@ -1161,7 +1168,7 @@ static void held_out(void)
     /* The choice is part of what a run means, so it must never change. */
     static const uint8_t chosen[] = {2, 6, 12, 20, 41};
     for (int i = 0; i < 5; i++)
-        CHECK(*(const uint8_t *)samples_of(set, PYR_HELD_OUT, i) == chosen[i]);
+        CHECK(*(const uint8_t *)samples_of(set, PYR_SPLIT_HELD_OUT, i) == chosen[i]);
     pyr_dataset_free(again);
     s.held_out = 20; /* more of them contain the fewer */
     CHECK_OK(pyr_dataset_open(&again, &s));
@@ -1169,8 +1176,8 @@ static void held_out(void)
         int found = 0;
 
         for (int j = 0; j < 20; j++)
-            found += *(const uint8_t *)samples_of(set, PYR_HELD_OUT, i) ==
-                     *(const uint8_t *)samples_of(again, PYR_HELD_OUT, j);
+            found += *(const uint8_t *)samples_of(set, PYR_SPLIT_HELD_OUT, i) ==
+                     *(const uint8_t *)samples_of(again, PYR_SPLIT_HELD_OUT, j);
         CHECK(found == 1);
     }
     CHECK(again && pyr_dataset_fingerprint(set) != pyr_dataset_fingerprint(again));

@@ -8,7 +8,6 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/philox.h"
-#include "base/stop.h"
 #include "images/order.h"
 #include "levels/denoiser.h"
 #include "levels/level_sample.h"
@@ -47,7 +46,7 @@ static bool world_open(world *w, const char *backend, int lanes, int levels, int
         return false;
     shape = pyr_dataset_shape_of(w->data);
     CHECK(shape.h == H && shape.w == W && shape.c == C);
-    CHECK(pyr_dataset_count(w->data, PYR_TRAIN) == IMAGES - HELD_OUT);
+    CHECK(pyr_dataset_count(w->data, PYR_SPLIT_TRAIN) == IMAGES - HELD_OUT);
     CHECK_OK(pyr_pyramid_new(&w->pyramid, w->k,
                              &(pyr_pyramid_settings){.levels = levels, .filter = filter, .sigma = 1}, shape.h,
                              shape.w, shape.c));
@@ -134,7 +133,7 @@ static void dequantised_images(void)
     static const int64_t index[N] = {0, 5, 9, 9, 20, 33};
     pyr_level_settings s = settings_of();
     double plain[N * SIZE], spread[N * SIZE], alone[SIZE], again[N * SIZE], sum = 0, square = 0;
-    pyr_pick pick = {.split = PYR_TRAIN, .n = N, .index = index, .seed = 3, .first = 10, .step = 7};
+    pyr_pick pick = {.split = PYR_SPLIT_TRAIN, .n = N, .index = index, .seed = 3, .first = 10, .step = 7};
     const double half = 1 / 256.0;
     void *at = NULL;
     world w;
@@ -150,7 +149,8 @@ static void dequantised_images(void)
         CHECK_OK(pyr_download_reals(w.k, to, at, N * SIZE));
         CHECK((memcmp(again, spread, sizeof spread) == 0) == (turn == 2) || turn < 2);
     }
-    pick = (pyr_pick){.split = PYR_TRAIN, .n = 1, .index = index + 3, .seed = 3, .first = 13, .step = 7};
+    pick =
+        (pyr_pick){.split = PYR_SPLIT_TRAIN, .n = 1, .index = index + 3, .seed = 3, .first = 13, .step = 7};
     CHECK_OK(pyr_feed_level(&w.feed, 1, &pick, 0, at, NULL));
     CHECK_OK(pyr_download_reals(w.k, alone, at, SIZE));
     CHECK(memcmp(alone, spread + 3 * SIZE, sizeof alone) == 0);
@@ -201,7 +201,7 @@ static void statistics(void)
     pyr_level_settings s = settings_of();
 
     for (int64_t n = 0; n < IMAGES - HELD_OUT; n++) {
-        pyr_dataset_pixels(data, PYR_TRAIN, n, false, image);
+        pyr_dataset_pixels(data, PYR_SPLIT_TRAIN, n, false, image);
         for (int i = 0; i < H * W * C; i++)
             take(&fine, (double)image[i]);
         for (int y = 0; y < H; y += 2)
@@ -265,8 +265,8 @@ static void statistics_of_a_residual(void)
         CHECK_OK(w.k->alloc(w.k, &v, n * sizeof(float), "v"));
         CHECK_OK(w.k->alloc(w.k, &c, n * sizeof(float), "c"));
         for (int64_t i = 0; i < IMAGES - HELD_OUT; i++) {
-            CHECK_OK(pyr_feed_level(&w.feed, lanes - 1, &(pyr_pick){.split = PYR_TRAIN, .n = 1, .index = &i},
-                                    0, v, c));
+            CHECK_OK(pyr_feed_level(&w.feed, lanes - 1,
+                                    &(pyr_pick){.split = PYR_SPLIT_TRAIN, .n = 1, .index = &i}, 0, v, c));
             CHECK_OK(pyr_download_reals(w.k, host, v, n));
             for (size_t j = 0; j < n; j++)
                 take(&variable, host[j]);
@@ -565,7 +565,8 @@ static void run_loss(pair *p, const pyr_draw *draw, double *z, double *condition
     void *at = p->loss.condition >= 0 ? pyr_graph_data(g, 0, p->loss.condition) : NULL;
     int c = level->variable.c;
 
-    CHECK_OK(pyr_feed_level(&p->w.feed, 0, &(pyr_pick){.split = PYR_TRAIN, .n = draw->n, .index = picked},
+    CHECK_OK(pyr_feed_level(&p->w.feed, 0,
+                            &(pyr_pick){.split = PYR_SPLIT_TRAIN, .n = draw->n, .index = picked},
                             level->facts.index, pyr_graph_data(g, 0, p->loss.variable), at));
     CHECK_OK(pyr_download_reals(k, z, pyr_graph_data(g, 0, p->loss.variable), (size_t)draw->n * p->n));
     if (at)
@@ -1467,6 +1468,7 @@ typedef struct training {
     int reports, held_out;
     double said[64][3];  /* by each report: loss, norm, held-out loss */
     int die_at, stop_at; /* a report of that step kills the process, or asks for a stop */
+    bool stop;
 } training;
 
 static void on_report(void *ctx, const pyr_level_report *r)
@@ -1486,9 +1488,16 @@ static void on_report(void *ctx, const pyr_level_report *r)
     t->held_out += r->held_out.images > 0;
     CHECK(r->held_out.images == 0 || (isfinite(r->held_out.ema) && isfinite(r->held_out.raw)));
     if (r->train.step == t->stop_at)
-        pyr_stop_request();
+        t->stop = true;
     if (r->train.step == t->die_at)
         _exit(9);
+}
+
+static bool should_stop(void *ctx)
+{
+    const training *t = ctx;
+
+    return t->stop;
 }
 
 /* false after a failed check, or where there is no such backend */
@@ -1510,12 +1519,13 @@ static bool training_open(training *t, const char *backend, int lanes, const cha
                              .folder = folder_of(folder),
                              .seed = 21,
                              .xflip = true,
-                             .duration = {(double)(steps * s->batch), PYR_IMAGES},
+                             .duration = {(double)(steps * s->batch), PYR_DURATION_IMAGES},
                              .checkpoint = 18 * (int64_t)s->batch,
                              .report = s->batch,
                              .held_out = -1,
                              .snapshot = -1,
                              .on_report = on_report,
+                             .should_stop = should_stop,
                              .ctx = t};
     CHECK_OK(pyr_level_trainer_new(&t->t, &t->job, s, index));
     return t->t != NULL;
@@ -1994,11 +2004,11 @@ static void states_of_others_are_refused(void)
     job.duration.value *= 2;
     CHECK_FAILS(pyr_level_trainer_new(&other, &job, &s, 0), PYR_E_CONFIG,
                 "level 0 was begun for 32 images (train.duration), now it would be 64");
-    job.duration = (pyr_duration){2, PYR_EPOCHS};
+    job.duration = (pyr_duration){2, PYR_DURATION_EPOCHS};
     CHECK_FAILS(pyr_level_trainer_new(&other, &job, &s, 0), PYR_E_CONFIG, "now it would be 128");
-    job.duration = (pyr_duration){1e12, PYR_EPOCHS};
+    job.duration = (pyr_duration){1e12, PYR_DURATION_EPOCHS};
     CHECK_FAILS(pyr_level_trainer_new(&other, &job, &s, 0), PYR_E_CONFIG, "at most 4294967295 are possible");
-    job.duration = (pyr_duration){1, PYR_SECONDS}; /* never compared */
+    job.duration = (pyr_duration){1, PYR_DURATION_SECONDS}; /* never compared */
     CHECK_OK(pyr_level_trainer_new(&other, &job, &s, 0));
     CHECK_FAILS(pyr_level_trainer_time(other, 0, &per_step), PYR_E_ARG, "cannot be timed");
     pyr_level_trainer_free(other);
@@ -2094,7 +2104,7 @@ static void seconds_become_steps(void)
     s.classes = false;
     CHECK(training_open(&t, "cpu", 1, "seconds", &s, 1, 1));
     pyr_level_trainer_free(t.t);
-    t.job.duration = (pyr_duration){0.2, PYR_SECONDS};
+    t.job.duration = (pyr_duration){0.2, PYR_DURATION_SECONDS};
     CHECK_OK(pyr_level_trainer_new(&t.t, &t.job, &s, 1));
     CHECK_OK(pyr_level_trainer_run(t.t));
     training_close(&t);
@@ -2107,7 +2117,7 @@ static void seconds_become_steps(void)
     /* epochs: 2 of 60 images in steps of 16 are 7.5, so 8 */
     CHECK(training_open(&t, "cpu", 1, "epochs", &s, 1, 1));
     pyr_level_trainer_free(t.t);
-    t.job.duration = (pyr_duration){2, PYR_EPOCHS};
+    t.job.duration = (pyr_duration){2, PYR_DURATION_EPOCHS};
     CHECK_OK(pyr_level_trainer_new(&t.t, &t.job, &s, 1));
     CHECK_OK(pyr_level_trainer_run(t.t));
     training_close(&t);

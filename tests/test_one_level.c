@@ -242,7 +242,7 @@ static void terms_of_the_likelihood(void)
 
     for (int kind = 0; kind < 2; kind++) {
         pyr_likelihood_job job = {.data = data,
-                                  .split = PYR_HELD_OUT,
+                                  .split = PYR_SPLIT_HELD_OUT,
                                   .n = 4,
                                   .dequantise = true,
                                   .plan = {.solver = PYR_LIKELIHOOD_HEUN, .steps = 8, .probes = 1}};
@@ -291,8 +291,8 @@ static void terms_of_the_likelihood(void)
 static void seeds_choose_training_images(void)
 {
     pyr_dataset *data = open_data();
-    const int32_t *labels = pyr_dataset_labels(data, PYR_TRAIN);
-    int64_t count = pyr_dataset_count(data, PYR_TRAIN);
+    const int32_t *labels = pyr_dataset_labels(data, PYR_SPLIT_TRAIN);
+    int64_t count = pyr_dataset_count(data, PYR_SPLIT_TRAIN);
     int met[IMAGES] = {0};
 
     for (int64_t seed = 0; seed < count; seed++)
@@ -312,7 +312,7 @@ static void data_at_a_level(void)
     pyr_dataset *data = open_data(), *half = NULL, *same = NULL;
     pyr_kernels *k = NULL;
     pyr_pyramid *pyramid = NULL;
-    int64_t n = pyr_dataset_count(data, PYR_TRAIN);
+    int64_t n = pyr_dataset_count(data, PYR_SPLIT_TRAIN);
 
     CHECK_OK(pyr_kernels_open(&k, "cpu", 2));
     CHECK_OK(pyr_pyramid_new(&pyramid, k, &(pyr_pyramid_settings){.levels = 3, .filter = PYR_FILTER_BOX}, H,
@@ -321,8 +321,8 @@ static void data_at_a_level(void)
     CHECK_OK(pyr_level_dataset(&same, k, pyramid, data, 0));
     CHECK(pyr_dataset_shape_of(half).h == H / 2 && pyr_dataset_shape_of(half).w == W / 2 &&
           pyr_dataset_shape_of(half).c == C && pyr_dataset_shape_of(half).bits == 8);
-    CHECK(pyr_dataset_classes(half) == 2 && pyr_dataset_count(half, PYR_TRAIN) == n &&
-          pyr_dataset_count(half, PYR_HELD_OUT) == HELD_OUT);
+    CHECK(pyr_dataset_classes(half) == 2 && pyr_dataset_count(half, PYR_SPLIT_TRAIN) == n &&
+          pyr_dataset_count(half, PYR_SPLIT_HELD_OUT) == HELD_OUT);
     CHECK(pyr_dataset_fingerprint(half) != pyr_dataset_fingerprint(data));
     for (int part = 0; part < 2; part++)
         for (int64_t i = 0; i < pyr_dataset_count(data, (pyr_split)part); i++) {
@@ -356,7 +356,7 @@ static void residuals_look_as_in_decompose(void)
     pyr_dataset *data = open_data();
     float image[SIZE];
 
-    pyr_dataset_pixels(data, PYR_TRAIN, 3, false, image);
+    pyr_dataset_pixels(data, PYR_SPLIT_TRAIN, 3, false, image);
     for (int i = 0; i < 2; i++) {
         bool haar = filters[i] == PYR_FILTER_HAAR;
         pyr_codes codes = {0};

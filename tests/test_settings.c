@@ -142,7 +142,7 @@ static void defaults(void)
     CHECK(data.classes.n == 0 && data.words.n == 2);
     CHECK_STRING(data.words.at[1], "kid");
     CHECK(train.images == 204800 && train.budget == 2e14 && train.third == 0.1 && train.seed == 0);
-    CHECK(train.duration.unit == PYR_SECONDS && train.duration.value == 600);
+    CHECK(train.duration.unit == PYR_DURATION_SECONDS && train.duration.value == 600);
     CHECK(level.batch == 64 && level.patch == 1 && level.filter == 0);
     CHECK(level.rate == 1e-3 && level.sigma_max == 80);
     CHECK(level.channels.n == 2 && level.channels.at[0] == 64 && level.channels.at[1] == 128);
@@ -182,7 +182,7 @@ static void every_type_from_a_file(void)
     CHECK_STRING(data.classes.at[1], "y, z");
     CHECK_STRING(data.words.at[0], "recall");
     CHECK(train.images == 3000000000 && train.budget == 5 && train.third == -0.5 && train.seed == INT64_MIN);
-    CHECK(train.duration.unit == PYR_EPOCHS && train.duration.value == 3);
+    CHECK(train.duration.unit == PYR_DURATION_EPOCHS && train.duration.value == 3);
     CHECK(level.batch == 32 && level.sigma_max == 7e9 && level.filter == 1);
     CHECK(level.channels.n == 3 && level.channels.at[2] == 96 && level.weights.n == 0);
     CHECK_STRING(pyr_settings_origin(s, "train.images"), "a.cfg:3");
@@ -244,16 +244,16 @@ static void check_duration(const char *text, double value, int unit)
 
 static void durations(void)
 {
-    check_duration("200ki", 204800, PYR_IMAGES);
-    check_duration("5000", 5000, PYR_IMAGES);
-    check_duration("1e6", 1e6, PYR_IMAGES);
-    check_duration("2Mi", 2097152, PYR_IMAGES);
-    check_duration("10M", 1e7, PYR_IMAGES);
-    check_duration("3ep", 3, PYR_EPOCHS);
-    check_duration("0.5ep", 0.5, PYR_EPOCHS);
-    check_duration("90s", 90, PYR_SECONDS);
-    check_duration("10m", 600, PYR_SECONDS);
-    check_duration("1.5h", 5400, PYR_SECONDS);
+    check_duration("200ki", 204800, PYR_DURATION_IMAGES);
+    check_duration("5000", 5000, PYR_DURATION_IMAGES);
+    check_duration("1e6", 1e6, PYR_DURATION_IMAGES);
+    check_duration("2Mi", 2097152, PYR_DURATION_IMAGES);
+    check_duration("10M", 1e7, PYR_DURATION_IMAGES);
+    check_duration("3ep", 3, PYR_DURATION_EPOCHS);
+    check_duration("0.5ep", 0.5, PYR_DURATION_EPOCHS);
+    check_duration("90s", 90, PYR_DURATION_SECONDS);
+    check_duration("10m", 600, PYR_DURATION_SECONDS);
+    check_duration("1.5h", 5400, PYR_DURATION_SECONDS);
     NOT_SET("train.duration", "ep", "should be a duration");
     NOT_SET("train.duration", "nans", "should be a duration");
     NOT_SET("train.duration", "3 weeks", "should be a duration");

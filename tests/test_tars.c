@@ -136,7 +136,7 @@ static void strange_entries(void)
     s.skip_bad = true;
     CHECK_OK(
         pyr_dataset_open(&set, &s)); /* the older x.png is no image, and not read; what points out is left */
-    CHECK(set && pyr_dataset_count(set, PYR_TRAIN) == 2 && pyr_dataset_skipped(set) == 4);
+    CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 2 && pyr_dataset_skipped(set) == 4);
     pyr_dataset_free(set);
 }
 
@@ -259,11 +259,11 @@ static void check_both(const char *why, int64_t count, size_t lost, const char *
             CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, why);
         else
             CHECK_OK(pyr_dataset_open(&set, &s));
-        CHECK(!set || pyr_dataset_count(set, PYR_TRAIN) == count);
+        CHECK(!set || pyr_dataset_count(set, PYR_SPLIT_TRAIN) == count);
         pyr_dataset_free(set);
         s.skip_bad = true;
         CHECK_OK(pyr_dataset_open(&set, &s));
-        CHECK(set && pyr_dataset_count(set, PYR_TRAIN) == count && pyr_dataset_skipped(set) == lost);
+        CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == count && pyr_dataset_skipped(set) == lost);
         CHECK(set && pyr_dataset_warnings(set) == (warning ? 1 : 0));
         if (set && pyr_dataset_warnings(set) == 1 && warning)
             CHECK(strstr(pyr_dataset_warning(set, 0), warning));
@@ -499,9 +499,10 @@ static void linked_labels(void)
     write_made(&m);
     for (int packed = 0; packed < 2; packed++) {
         pyr_dataset *set = opened(in_temp(packed ? "t.tgz" : "t.tar"));
-        const int32_t *labels = set ? pyr_dataset_labels(set, PYR_TRAIN) : NULL;
+        const int32_t *labels = set ? pyr_dataset_labels(set, PYR_SPLIT_TRAIN) : NULL;
 
-        CHECK(set && pyr_dataset_count(set, PYR_TRAIN) == IMAGES && pyr_dataset_classes(set) == 2 && labels);
+        CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == IMAGES && pyr_dataset_classes(set) == 2 &&
+              labels);
         for (int i = 0; labels && i < IMAGES; i++)
             CHECK(labels[i] == i % 2);
         pyr_dataset_free(set);
@@ -515,16 +516,16 @@ static void linked_labels(void)
 static void check_set(const char *path, bool named, bool backwards)
 {
     pyr_dataset *set = opened(path), *zip = opened(ZIP);
-    int64_t n = set ? pyr_dataset_count(set, PYR_TRAIN) : 0;
-    const int32_t *labels = set ? pyr_dataset_labels(set, PYR_TRAIN) : NULL;
+    int64_t n = set ? pyr_dataset_count(set, PYR_SPLIT_TRAIN) : 0;
+    const int32_t *labels = set ? pyr_dataset_labels(set, PYR_SPLIT_TRAIN) : NULL;
 
     CHECK(set && zip && n == 10 && pyr_dataset_classes(set) == 3 && labels);
     for (int64_t i = 0; labels && zip && i < n; i++) {
         int64_t k = backwards ? n - 1 - i : i;
 
-        CHECK(memcmp(samples_of(set, PYR_TRAIN, i), samples_of(zip, PYR_TRAIN, k),
+        CHECK(memcmp(samples_of(set, PYR_SPLIT_TRAIN, i), samples_of(zip, PYR_SPLIT_TRAIN, k),
                      pyr_dataset_sample_bytes(zip)) == 0);
-        CHECK(labels[i] == pyr_dataset_labels(zip, PYR_TRAIN)[k]);
+        CHECK(labels[i] == pyr_dataset_labels(zip, PYR_SPLIT_TRAIN)[k]);
     }
     if (set && zip && !backwards)
         CHECK(pyr_dataset_fingerprint(set) == pyr_dataset_fingerprint(zip));
@@ -565,7 +566,8 @@ static void webdataset(void)
 
     s.path = in_temp("shards");
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK(set && pyr_dataset_count(set, PYR_TRAIN) == 6 && pyr_dataset_count(set, PYR_HELD_OUT) == 4);
+    CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 6 &&
+          pyr_dataset_count(set, PYR_SPLIT_HELD_OUT) == 4);
     pyr_dataset_free(set);
 }
 
@@ -578,10 +580,11 @@ static void archives_as_classes(void)
     copy_file(in_temp("mixed/n01.tar"), GOLDEN "ustar.tar");
     copy_file(in_temp("mixed/n02.tar.gz"), GOLDEN "folders.tar.gz");
     set = opened(in_temp("mixed"));
-    CHECK(set && pyr_dataset_count(set, PYR_TRAIN) == 20 && pyr_dataset_classes(set) == 2);
+    CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 20 && pyr_dataset_classes(set) == 2);
     if (set) {
         CHECK_STRING(pyr_dataset_class_name(set, 1), "n02");
-        CHECK(pyr_dataset_labels(set, PYR_TRAIN)[9] == 0 && pyr_dataset_labels(set, PYR_TRAIN)[10] == 1);
+        CHECK(pyr_dataset_labels(set, PYR_SPLIT_TRAIN)[9] == 0 &&
+              pyr_dataset_labels(set, PYR_SPLIT_TRAIN)[10] == 1);
     }
     pyr_dataset_free(set);
 }

@@ -615,7 +615,7 @@ static bool is_half_of(const float *coarse, const float *image)
 static void given_levels_are_of_training_images(void)
 {
     pyr_dataset *data = open_data();
-    const int32_t *labels = pyr_dataset_labels(data, PYR_TRAIN);
+    const int32_t *labels = pyr_dataset_labels(data, PYR_SPLIT_TRAIN);
     rig r;
 
     if (!rig_new(&r, "box", 3, "box", false))
@@ -640,8 +640,8 @@ static void given_levels_are_of_training_images(void)
         for (int j = 0; j < N && set.kept == N; j++) {
             int found = 0;
 
-            for (int64_t i = 0; i < pyr_dataset_count(data, PYR_TRAIN); i++) {
-                pyr_dataset_pixels(data, PYR_TRAIN, i, false, image);
+            for (int64_t i = 0; i < pyr_dataset_count(data, PYR_SPLIT_TRAIN); i++) {
+                pyr_dataset_pixels(data, PYR_SPLIT_TRAIN, i, false, image);
                 found += is_half_of(set.first[1] + (size_t)j * (SIZE / 4), image) &&
                          (label < 0 || labels[i] == label);
             }

@@ -20,8 +20,7 @@ typedef struct pyr_toy_training {
 } pyr_toy_training;
 
 /* Train with AdamW, the rate falling to zero as a cosine. loss, unless NULL: the mean over the last tenth of
- * the steps (sliced: less than the others by a number that the data decide). PYR_E_NUMERIC when it diverges,
- * PYR_E_STOPPED on request (graph/step_loop.h). */
+ * the steps (sliced: less than the others by a number that the data decide). PYR_E_NUMERIC when it diverges. */
 pyr_status pyr_toy_train(pyr_toy_network *net, double *loss, const pyr_toy_training *training);
 
 #endif

@@ -21,12 +21,12 @@ static pyr_status held_out_task(void *arg, int task, int lane)
 {
     held_out_work *w = arg;
     pyr_feed *feed = w->feed;
-    const int32_t *labels = pyr_dataset_labels(feed->data, PYR_HELD_OUT);
+    const int32_t *labels = pyr_dataset_labels(feed->data, PYR_SPLIT_HELD_OUT);
     int first = task * feed->batch, n = w->images - first < feed->batch ? w->images - first : feed->batch;
 
     PYR_TRY(
         pyr_feed_level(feed, lane,
-                       &(pyr_pick){.split = PYR_HELD_OUT,
+                       &(pyr_pick){.split = PYR_SPLIT_HELD_OUT,
                                    .n = n,
                                    .index = w->index + first,
                                    .seed = held_out_seed,
@@ -73,8 +73,8 @@ static void put_bins(pyr_held_out *out, const held_out_work *w)
 pyr_status pyr_held_out_measure(pyr_held_out *out, const pyr_level *level, pyr_feed *feed, pyr_params *params,
                                 const void *raw, const void *ema)
 {
-    int64_t count = pyr_dataset_count(feed->data, PYR_HELD_OUT);
-    const int32_t *labels = pyr_dataset_labels(feed->data, PYR_HELD_OUT);
+    int64_t count = pyr_dataset_count(feed->data, PYR_SPLIT_HELD_OUT);
+    const int32_t *labels = pyr_dataset_labels(feed->data, PYR_SPLIT_HELD_OUT);
     held_out_work w = {.feed = feed, .images = count < MOST_HELD_OUT ? (int)count : MOST_HELD_OUT};
     pyr_status status = PYR_OK;
 

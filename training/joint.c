@@ -296,7 +296,7 @@ static pyr_status prepare(pyr_joint *j)
     if (j->set->share)
         PYR_TRY(pyr_optimizer_new(&j->optimizer, j->k, &j->params,
                                   (pyr_adamw){s->beta1, s->beta2, s->eps, s->weight_decay}));
-    PYR_TRY(pyr_joint_allocate_handover(j));
+    PYR_TRY(pyr_joint_allocate_io(j));
     if (!j->resumed)
         return initial(j);
     if (j->set->share)
@@ -331,7 +331,7 @@ void pyr_joint_free(pyr_joint *j)
 {
     if (!j)
         return;
-    pyr_handover_free(&j->handover);
+    pyr_step_io_free(&j->io);
     j->k->release(j->k, j->loss);
     pyr_chain_free(j->chain);
     for (int i = 0; i < j->levels; i++) {
@@ -360,7 +360,7 @@ pyr_status pyr_joint_memory(pyr_joint *j, int level, pyr_level_memory *out)
 
         batch += n * (pyr_count(l->variable) + pyr_count(l->condition));
     }
-    batch += pyr_handover_bytes(&j->handover);
+    batch += pyr_step_io_bytes(&j->io);
     out->total -= out->library;
     if (level == 0) {
         out->feed += batch + pyr_feed_bytes(&j->feed) + (j->chain ? pyr_chain_bytes(j->chain) : 0);
@@ -382,7 +382,7 @@ static pyr_status count_steps(pyr_joint *j)
     const pyr_duration *d = &j->job[0].duration;
     int64_t steps;
 
-    if (d->unit != PYR_SECONDS)
+    if (d->unit != PYR_DURATION_SECONDS)
         PYR_TRY(pyr_level_count_steps(&steps, &j->job[0], 0, j->batch));
     else {
         double per_step, whole = d->value * j->levels;
@@ -402,6 +402,13 @@ static pyr_status count_steps(pyr_joint *j)
     return PYR_OK;
 }
 
+static bool should_stop(void *ctx)
+{
+    const pyr_joint *j = ctx;
+
+    return j->job[0].should_stop && j->job[0].should_stop(j->job[0].ctx);
+}
+
 pyr_status pyr_joint_run(pyr_joint *j)
 {
     pyr_train_calls calls = {.ctx = j,
@@ -411,7 +418,8 @@ pyr_status pyr_joint_run(pyr_joint *j)
                              .checkpoint = checkpoint,
                              .report = report,
                              .snapshot = j->job[0].snapshot < 0 ? NULL : snapshot,
-                             .explain = pyr_joint_explain};
+                             .explain = pyr_joint_explain,
+                             .should_stop = should_stop};
 
     if (!j->resumed)
         PYR_TRY(count_steps(j));
@@ -432,7 +440,7 @@ static pyr_status same_duration(const pyr_joint_job *job, int level, const pyr_p
     long long each = (long long)batch * levels;
     int64_t steps;
 
-    if (job->level[level].duration.unit == PYR_SECONDS)
+    if (job->level[level].duration.unit == PYR_DURATION_SECONDS)
         return PYR_OK;
     PYR_TRY(pyr_level_count_steps(&steps, &job->level[level], level, batch));
     if (steps == progress->planned)

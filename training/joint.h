@@ -18,6 +18,7 @@
 #define PYR_TRAINING_JOINT_H
 
 #include "cascade/run.h"
+#include "training/level_train.h"
 
 typedef struct pyr_joint_job {
     const pyr_config *config;

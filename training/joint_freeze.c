@@ -41,8 +41,8 @@ static void freeze(pyr_joint *j, int level, const pyr_train_report *now, double 
     char line[200];
 
     p->frozen = true;
-    pyr_handover_forget(&j->handover); /* from now on a step is another one */
-    p->train.step = step; /* the last one that it takes part in: checkpoints say so from now on */
+    pyr_step_io_forget(&j->io); /* from now on a step is another one */
+    p->train.step = step;       /* the last one that it takes part in: checkpoints say so from now on */
     p->train.seconds = now->seconds;
     stretch_plans(j, step, before);
     snprintf(line, sizeof line,

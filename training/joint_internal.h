@@ -2,7 +2,7 @@
 #ifndef PYR_TRAINING_JOINT_INTERNAL_H
 #define PYR_TRAINING_JOINT_INTERNAL_H
 
-#include "graph/handover.h"
+#include "graph/step_io.h"
 #include "training/chain.h"
 #include "training/joint.h"
 
@@ -26,8 +26,8 @@ struct pyr_joint {
     pyr_optimizer optimizer;
     void *variable[PYR_MAX_LEVELS], *condition[PYR_MAX_LEVELS]; /* of the batch */
     pyr_feed feed;
-    pyr_chain *chain;      /* condition estimate */
-    pyr_handover handover; /* there: what each optimizer is told, images, draws; back: pyr_joint_result */
+    pyr_chain *chain; /* condition estimate */
+    pyr_step_io io;   /* there: what each optimizer is told, images, draws; back: pyr_joint_result */
     size_t images_at, draws_at[PYR_MAX_LEVELS];
     float *loss; /* [levels]: means of the levels' losses, not weighted; backend memory */
     bool resumed;
@@ -65,7 +65,7 @@ typedef struct pyr_joint_result {
 } pyr_joint_result;
 
 /* Blocks for what goes to a step and comes back; when everything else is there. joint_step.c */
-pyr_status pyr_joint_allocate_handover(pyr_joint *j);
+pyr_status pyr_joint_allocate_io(pyr_joint *j);
 /* A step of the loop, what came of it, and why its loss was not finite (graph/step_loop.h); ctx is the
  * pyr_joint. */
 pyr_status pyr_joint_step(void *ctx, int64_t number, pyr_train_step *out);

@@ -14,11 +14,11 @@ double pyr_joint_weight(const pyr_joint *j, int level)
 
 /* ---- the host's part --------------------------------------------------------------------------- */
 
-pyr_status pyr_joint_allocate_handover(pyr_joint *j)
+pyr_status pyr_joint_allocate_io(pyr_joint *j)
 {
     int states = j->set->share ? 1 : j->levels;
-    pyr_watched watched[PYR_MAX_LEVELS + 1];
-    size_t bytes = pyr_aligned((size_t)j->levels * sizeof(pyr_told));
+    pyr_step_output watched[PYR_MAX_LEVELS + 1];
+    size_t bytes = pyr_aligned((size_t)j->levels * sizeof(pyr_step_input));
 
     j->computed = -1;
     j->images_at = bytes;
@@ -28,15 +28,15 @@ pyr_status pyr_joint_allocate_handover(pyr_joint *j)
         bytes += pyr_level_trainer_draw_bytes(j->t[i]);
     }
     PYR_TRY(j->k->alloc(j->k, (void **)&j->loss, sizeof(float[PYR_MAX_LEVELS]), "losses"));
-    watched[0] = (pyr_watched){j->loss, sizeof(float[PYR_MAX_LEVELS])};
+    watched[0] = (pyr_step_output){j->loss, sizeof(float[PYR_MAX_LEVELS])};
     _Static_assert(offsetof(pyr_joint_result, state) == sizeof(float[PYR_MAX_LEVELS]),
                    "no gap in the results");
     for (int i = 0; i < states; i++)
-        watched[i + 1] = (pyr_watched){pyr_joint_optimizer(j, i)->state, sizeof(pyr_step_state)};
-    PYR_TRY(pyr_handover_new(&j->handover, j->k, bytes, watched, states + 1));
+        watched[i + 1] = (pyr_step_output){pyr_joint_optimizer(j, i)->state, sizeof(pyr_step_state)};
+    PYR_TRY(pyr_step_io_new(&j->io, j->k, bytes, watched, states + 1));
     for (int i = 0; i < j->levels; i++)
         pyr_level_trainer_use_batch(j->t[i], j->variable[i], j->condition[i],
-                                    (char *)j->handover.device + j->draws_at[i]);
+                                    (char *)j->io.device + j->draws_at[i]);
     return PYR_OK;
 }
 
@@ -45,11 +45,11 @@ static pyr_status prepare(pyr_joint *j, int64_t step)
     pyr_pick pick;
     void *host;
 
-    PYR_TRY(pyr_handover_next(&j->handover, &host));
+    PYR_TRY(pyr_step_io_next(&j->io, &host));
     pick = pyr_level_trainer_pick(j->t[0], step);
     PYR_TRY(pyr_feed_gather(&j->feed, &pick, (char *)host + j->images_at));
     for (int i = 0; i < j->levels; i++) {
-        ((pyr_told *)host)[i] = pyr_train_told(pyr_level_trainer_plan(j->t[i]), step);
+        ((pyr_step_input *)host)[i] = pyr_train_input(pyr_level_trainer_plan(j->t[i]), step);
         if (pyr_joint_active(j, i))
             pyr_level_trainer_prepare(j->t[i], step, (char *)host + j->draws_at[i]);
     }
@@ -75,9 +75,8 @@ static pyr_status pyramid_task(void *arg, int task, int lane)
                            ? (char *)j->condition[i] + (size_t)first * pyr_count(level->condition) * real
                            : NULL;
     }
-    pyr_feed_pyramid_of(&j->feed, lane,
-                        &(pyr_piece){(char *)j->handover.device + j->images_at, j->batch, first, n}, variable,
-                        condition);
+    pyr_feed_pyramid_of(&j->feed, lane, &(pyr_piece){(char *)j->io.device + j->images_at, j->batch, first, n},
+                        variable, condition);
     return PYR_OK;
 }
 
@@ -171,7 +170,7 @@ static int optimizers(pyr_joint *j, pyr_optimizer *at[PYR_MAX_LEVELS])
         if (!pyr_joint_active(j, i))
             continue;
         at[n] = pyr_joint_optimizer(j, i);
-        pyr_optimizer_tell(at[n++], (const pyr_told *)j->handover.device + i);
+        pyr_optimizer_set_input(at[n++], (const pyr_step_input *)j->io.device + i);
     }
     return n;
 }
@@ -202,13 +201,13 @@ pyr_status pyr_joint_step(void *ctx, int64_t number, pyr_train_step *out)
 
     (void)out; /* said later */
     PYR_TRY(prepare(j, number));
-    return pyr_handover_step(&j->handover, enqueue_step, j);
+    return pyr_step_io_step(&j->io, enqueue_step, j);
 }
 
 pyr_status pyr_joint_gradient(pyr_joint *j, int64_t step, double *loss)
 {
     PYR_TRY(prepare(j, step));
-    PYR_TRY(pyr_handover_send(&j->handover));
+    PYR_TRY(pyr_step_io_send(&j->io));
     PYR_TRY(enqueue_gradient(j));
     *loss = 0;
     for (int i = 0; i < j->levels; i++) {
@@ -245,11 +244,11 @@ pyr_status pyr_joint_step_result(void *ctx, int64_t number, pyr_train_step *out)
     double squares = 0;
 
     (void)number; /* the oldest that was not asked for */
-    PYR_TRY(pyr_handover_result(&j->handover, &results));
+    PYR_TRY(pyr_step_io_result(&j->io, &results));
     all = results;
     *out = (pyr_train_step){0};
     for (int i = 0; i < j->levels; i++) {
-        pyr_train_step step = pyr_train_came_of(&all->state[j->set->share ? 0 : i]);
+        pyr_train_step step = pyr_train_outcome(&all->state[j->set->share ? 0 : i]);
 
         if (!pyr_joint_active(j, i))
             continue;

@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/philox.h"
-#include "graph/handover.h"
+#include "graph/step_io.h"
 #include "images/order.h"
 #include "levels/gaussian.h"
 #include "network/unet.h"
@@ -47,7 +47,7 @@ struct pyr_level_trainer {
     int64_t *index;                   /* [batch], as flip and labels */
     bool *flip;
     int32_t *labels;
-    pyr_handover handover; /* of a step by itself: told, images, draws; back: the optimizer's state */
+    pyr_step_io io; /* of a step by itself: told, images, draws; back: the optimizer's state */
     size_t images_at, draws_at;
     int64_t picked, computed; /* the steps whose images are named, whose losses are kept; -1: none */
     FILE *log;
@@ -66,21 +66,21 @@ static bool flipped(const pyr_level_trainer *t, int64_t step, int i)
 pyr_pick pyr_level_trainer_pick(pyr_level_trainer *t, int64_t step)
 {
     const pyr_dataset *data = t->job.data;
-    const int32_t *labels = pyr_dataset_labels(data, PYR_TRAIN);
-    int64_t count = pyr_dataset_count(data, PYR_TRAIN);
+    const int32_t *labels = pyr_dataset_labels(data, PYR_SPLIT_TRAIN);
+    int64_t count = pyr_dataset_count(data, PYR_SPLIT_TRAIN);
     int batch = t->level.settings.batch;
 
     for (int i = 0; i < batch && t->picked != step; i++) {
         int64_t at = pyr_order(t->job.seed, step * batch + i, count);
         int64_t next = pyr_order(t->job.seed, (step + 1) * batch + i, count);
 
-        pyr_dataset_expect(data, PYR_TRAIN, &next, 1);
+        pyr_dataset_expect(data, PYR_SPLIT_TRAIN, &next, 1);
         t->index[i] = at;
         t->flip[i] = flipped(t, step, i);
         t->labels[i] = labels ? labels[at] : 0;
     }
     t->picked = step;
-    return (pyr_pick){.split = PYR_TRAIN,
+    return (pyr_pick){.split = PYR_SPLIT_TRAIN,
                       .n = batch,
                       .index = t->index,
                       .flip = t->flip,
@@ -100,7 +100,7 @@ size_t pyr_level_trainer_draw_bytes(const pyr_level_trainer *t)
 
 void pyr_level_trainer_prepare(pyr_level_trainer *t, int64_t step, void *host)
 {
-    bool labelled = t->level.facts.classes && pyr_dataset_labels(t->job.data, PYR_TRAIN);
+    bool labelled = t->level.facts.classes && pyr_dataset_labels(t->job.data, PYR_SPLIT_TRAIN);
     int batch = t->level.settings.batch;
 
     if (labelled)
@@ -142,7 +142,7 @@ void pyr_level_trainer_load(pyr_level_trainer *t, int lane, int first, int n)
     else
         pyr_feed_level_of(
             &t->feed, lane,
-            &(pyr_piece){(char *)t->handover.device + t->images_at, t->level.settings.batch, first, n},
+            &(pyr_piece){(char *)t->io.device + t->images_at, t->level.settings.batch, first, n},
             t->level.facts.index, pyr_graph_data(loss->g, lane, loss->variable),
             loss->condition >= 0 ? pyr_graph_data(loss->g, lane, loss->condition) : NULL);
     pyr_loss_take(&t->loss, lane,
@@ -214,8 +214,8 @@ static pyr_status prepare_step(pyr_level_trainer *t, int64_t number)
     pyr_pick pick;
     void *host;
 
-    PYR_TRY(pyr_handover_next(&t->handover, &host));
-    *(pyr_told *)host = pyr_train_told(&t->plan, number);
+    PYR_TRY(pyr_step_io_next(&t->io, &host));
+    *(pyr_step_input *)host = pyr_train_input(&t->plan, number);
     pick = pyr_level_trainer_pick(t, number);
     PYR_TRY(pyr_feed_gather(&t->feed, &pick, (char *)host + t->images_at));
     pyr_level_trainer_prepare(t, number, (char *)host + t->draws_at);
@@ -245,7 +245,7 @@ static pyr_status enqueue_step(void *arg)
     pyr_level_trainer *t = arg;
 
     PYR_TRY(enqueue_gradient(t));
-    pyr_optimizer_tell(t->optimizer, t->handover.device);
+    pyr_optimizer_set_input(t->optimizer, t->io.device);
     PYR_TRY(pyr_optimizer_norm(t->optimizer));
     return pyr_optimizer_apply(t->optimizer);
 }
@@ -256,7 +256,7 @@ static pyr_status step(void *ctx, int64_t number, pyr_train_step *out)
 
     (void)out; /* said later */
     PYR_TRY(prepare_step(t, number));
-    return pyr_handover_step(&t->handover, enqueue_step, t);
+    return pyr_step_io_step(&t->io, enqueue_step, t);
 }
 
 static pyr_status result(void *ctx, int64_t number, pyr_train_step *out)
@@ -265,8 +265,8 @@ static pyr_status result(void *ctx, int64_t number, pyr_train_step *out)
     const void *after;
 
     (void)number; /* the oldest that was not asked for */
-    PYR_TRY(pyr_handover_result(&t->handover, &after));
-    *out = pyr_train_came_of(after);
+    PYR_TRY(pyr_step_io_result(&t->io, &after));
+    *out = pyr_train_outcome(after);
     return PYR_OK;
 }
 
@@ -274,7 +274,7 @@ static pyr_status result(void *ctx, int64_t number, pyr_train_step *out)
 static pyr_status gradient(pyr_level_trainer *t, int64_t number)
 {
     PYR_TRY(prepare_step(t, number));
-    PYR_TRY(pyr_handover_send(&t->handover));
+    PYR_TRY(pyr_step_io_send(&t->io));
     return enqueue_gradient(t);
 }
 
@@ -296,7 +296,7 @@ const char *pyr_level_trainer_explain(pyr_level_trainer *t, int64_t number)
     snprintf(t->explanation, sizeof t->explanation,
              "level %d, image %lld of the data at noise level sigma %.4g", t->level.facts.index,
              (long long)pyr_order(t->job.seed, number * t->level.settings.batch + at,
-                                  pyr_dataset_count(t->job.data, PYR_TRAIN)),
+                                  pyr_dataset_count(t->job.data, PYR_SPLIT_TRAIN)),
              pyr_draw_level(&t->loss, &draw, at));
     return t->explanation;
 }
@@ -382,7 +382,7 @@ pyr_status pyr_level_trainer_report(pyr_level_trainer *t, const pyr_train_report
 
     if (!brief)
         PYR_TRY(pyr_level_log_write(t->log, t->job.folder, train, t->level.settings.batch,
-                                    pyr_dataset_count(t->job.data, PYR_TRAIN), held_out));
+                                    pyr_dataset_count(t->job.data, PYR_SPLIT_TRAIN), held_out));
     if (t->job.on_report)
         t->job.on_report(t->job.ctx, &r);
     return PYR_OK;
@@ -482,8 +482,8 @@ pyr_status pyr_level_count_steps(int64_t *steps, const pyr_level_job *job, int l
 {
     double images = job->duration.value;
 
-    if (job->duration.unit == PYR_EPOCHS)
-        images *= (double)pyr_dataset_count(job->data, PYR_TRAIN);
+    if (job->duration.unit == PYR_DURATION_EPOCHS)
+        images *= (double)pyr_dataset_count(job->data, PYR_SPLIT_TRAIN);
     return pyr_steps_of_images(steps, level, images, batch);
 }
 
@@ -494,7 +494,7 @@ static pyr_status count_steps(pyr_level_trainer *t)
     int batch = t->level.settings.batch, index = t->level.facts.index;
     double per_step;
 
-    if (d->unit != PYR_SECONDS)
+    if (d->unit != PYR_DURATION_SECONDS)
         PYR_TRY(pyr_level_count_steps(&t->progress.steps, &t->job, index, batch));
     else {
         PYR_TRY(pyr_level_trainer_time(t, fmin(2, d->value / 20), &per_step));
@@ -510,7 +510,7 @@ pyr_status pyr_level_same_duration(const pyr_level_job *job, const pyr_level_set
     int64_t steps = 0;
     long long begun = progress->planned * settings->batch;
 
-    if (job->duration.unit == PYR_SECONDS)
+    if (job->duration.unit == PYR_DURATION_SECONDS)
         return PYR_OK;
     PYR_TRY(pyr_level_count_steps(&steps, job, index, settings->batch));
     if (steps == progress->planned)
@@ -584,15 +584,14 @@ static pyr_status allocate(pyr_level_trainer *t)
 }
 
 /* By itself; a cascade hands over for all of its levels. */
-static pyr_status allocate_handover(pyr_level_trainer *t)
+static pyr_status allocate_io(pyr_level_trainer *t)
 {
-    pyr_watched state = {t->optimizer->state, sizeof *t->optimizer->state};
+    pyr_step_output state = {t->optimizer->state, sizeof *t->optimizer->state};
 
-    t->images_at = pyr_aligned(sizeof(pyr_told));
+    t->images_at = pyr_aligned(sizeof(pyr_step_input));
     t->draws_at = t->images_at + pyr_feed_gather_bytes(&t->feed, t->level.settings.batch);
-    PYR_TRY(
-        pyr_handover_new(&t->handover, t->job.k, t->draws_at + pyr_level_trainer_draw_bytes(t), &state, 1));
-    t->draws = (char *)t->handover.device + t->draws_at;
+    PYR_TRY(pyr_step_io_new(&t->io, t->job.k, t->draws_at + pyr_level_trainer_draw_bytes(t), &state, 1));
+    t->draws = (char *)t->io.device + t->draws_at;
     return PYR_OK;
 }
 
@@ -731,7 +730,7 @@ static pyr_status plan(pyr_level_trainer *t, const pyr_level_settings *settings,
     }
     PYR_TRY(pyr_optimizer_new(&t->own_optimizer, job->k, t->params, adamw));
     if (!job->part)
-        PYR_TRY(allocate_handover(t));
+        PYR_TRY(allocate_io(t));
     if (!t->resumed)
         return pyr_level_trainer_initial(t);
     PYR_TRY(pyr_level_restore(job->folder, &facts, t->params, t->optimizer, &t->progress));
@@ -762,7 +761,7 @@ void pyr_level_trainer_free(pyr_level_trainer *t)
 {
     if (!t)
         return;
-    pyr_handover_free(&t->handover);
+    pyr_step_io_free(&t->io);
     pyr_free(t->index);
     pyr_free(t->flip);
     pyr_free(t->labels);
@@ -847,7 +846,7 @@ pyr_status pyr_level_trainer_memory(pyr_level_trainer *t, pyr_level_memory *out)
                                   .blocks = pyr_optimizer_bytes(t->job.k, t->params),
                                   .activations = (size_t)pyr_graph_lanes(t->loss.g) * train.arena,
                                   .accumulators = train.packed + train.accumulators,
-                                  .feed = pyr_feed_bytes(&t->feed) + pyr_handover_bytes(&t->handover),
+                                  .feed = pyr_feed_bytes(&t->feed) + pyr_step_io_bytes(&t->io),
                                   .held_out = pyr_graph_bytes(loss.g).total + alone_bytes(t),
                                   .library = t->job.k->library_bytes,
                                   .micro_batch = t->micro_batch,
@@ -858,6 +857,19 @@ pyr_status pyr_level_trainer_memory(pyr_level_trainer *t, pyr_level_memory *out)
     }
     pyr_loss_free(&loss);
     return status;
+}
+
+pyr_level_summary pyr_level_trainer_summary(const pyr_level_trainer *t, const pyr_level_memory *memory,
+                                            bool resumed)
+{
+    return (pyr_level_summary){.facts = t->level.facts,
+                               .variable = t->level.variable,
+                               .conditioned = t->level.condition.c > 0,
+                               .batch = t->level.settings.batch,
+                               .groups = t->level.settings.groups,
+                               .block = (int64_t)t->params->count,
+                               .memory = *memory,
+                               .resumed = resumed};
 }
 
 /* What sampling will start from, when the settings say so already. */
@@ -910,6 +922,13 @@ pyr_train_plan *pyr_level_trainer_plan(pyr_level_trainer *t)
     return &t->plan;
 }
 
+static bool should_stop(void *ctx)
+{
+    const pyr_level_trainer *t = ctx;
+
+    return t->job.should_stop && t->job.should_stop(t->job.ctx);
+}
+
 pyr_status pyr_level_trainer_run(pyr_level_trainer *t)
 {
     pyr_train_calls calls = {.ctx = t,
@@ -919,7 +938,8 @@ pyr_status pyr_level_trainer_run(pyr_level_trainer *t)
                              .checkpoint = checkpoint,
                              .report = report,
                              .snapshot = t->job.snapshot < 0 ? NULL : pyr_level_trainer_snapshot,
-                             .explain = explain};
+                             .explain = explain,
+                             .should_stop = should_stop};
 
     if (!t->resumed) {
         PYR_TRY(count_steps(t));

@@ -44,6 +44,7 @@ typedef struct pyr_level_job {
     const pyr_level_part *part;                     /* of a cascade; NULL: by itself */
     void (*on_report)(void *ctx, const pyr_level_report *report); /* NULL: none */
     void (*on_note)(void *ctx, const char *line);                 /* NULL: none */
+    bool (*should_stop)(void *ctx);                               /* called once a step; NULL: never */
     void *ctx;
 } pyr_level_job;
 
@@ -84,7 +85,21 @@ typedef struct pyr_level_memory {
 
 pyr_status pyr_level_trainer_memory(pyr_level_trainer *t, pyr_level_memory *out);
 
-/* Train to the end. PYR_E_STOPPED after a checkpoint when a stop was requested; PYR_E_NUMERIC when steps are
+/* A level before its first step. */
+typedef struct pyr_level_summary {
+    pyr_level_facts facts;
+    pyr_shape variable; /* n = 1 */
+    bool conditioned;   /* on the coarser image */
+    int batch, groups;
+    int64_t block; /* numbers of its parameter block: with a shared trunk those of all levels */
+    pyr_level_memory memory;
+    bool resumed; /* it goes on from a checkpoint */
+} pyr_level_summary;
+
+pyr_level_summary pyr_level_trainer_summary(const pyr_level_trainer *t, const pyr_level_memory *memory,
+                                            bool resumed);
+
+/* Train to the end. PYR_E_STOPPED after a checkpoint when should_stop said so; PYR_E_NUMERIC when steps are
  * not finite again and again, PYR_E_IO when files cannot be written: the last checkpoint stays. */
 pyr_status pyr_level_trainer_run(pyr_level_trainer *t);
 

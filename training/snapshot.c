@@ -54,11 +54,11 @@ static pyr_status get_buffers(buffers *b, const drawing *d)
 /* The images beside which samples are shown: held out, if there are any. */
 static pyr_split shown_split(const drawing *d, int64_t *count)
 {
-    *count = pyr_dataset_count(d->feed->data, PYR_HELD_OUT);
+    *count = pyr_dataset_count(d->feed->data, PYR_SPLIT_HELD_OUT);
     if (*count > 0)
-        return PYR_HELD_OUT;
-    *count = pyr_dataset_count(d->feed->data, PYR_TRAIN);
-    return PYR_TRAIN;
+        return PYR_SPLIT_HELD_OUT;
+    *count = pyr_dataset_count(d->feed->data, PYR_SPLIT_TRAIN);
+    return PYR_SPLIT_TRAIN;
 }
 
 /* "No class" is a row like the others: where it was not trained, each image is of the class of the real one
@@ -70,8 +70,8 @@ static void choose_rows(drawing *d)
     const pyr_class_list *list = d->level->classes;
 
     if (!labels) {
-        labels = pyr_dataset_labels(d->feed->data, PYR_TRAIN);
-        count = pyr_dataset_count(d->feed->data, PYR_TRAIN);
+        labels = pyr_dataset_labels(d->feed->data, PYR_SPLIT_TRAIN);
+        count = pyr_dataset_count(d->feed->data, PYR_SPLIT_TRAIN);
     }
     d->has_rows = d->level->facts.classes && !(d->level->facts.class_dropout > 0) && labels;
     for (int i = 0; i < IMAGES && d->has_rows; i++) {

@@ -3,7 +3,6 @@
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/stop.h"
 #include "training/joint.h"
 #include <assert.h>
 #include <stdio.h>
@@ -19,12 +18,13 @@ pyr_duration pyr_level_duration(const pyr_config *config, int level)
     return d;
 }
 
-pyr_status pyr_ground_open(pyr_ground *out, pyr_kernels *k, const pyr_settings *settings, pyr_dataset *data)
+pyr_status pyr_experiment_open(pyr_experiment *out, pyr_kernels *k, const pyr_settings *settings,
+                               pyr_dataset *data)
 {
     pyr_dataset_shape s;
     pyr_status status;
 
-    *out = (pyr_ground){0};
+    *out = (pyr_experiment){0};
     PYR_TRY(pyr_config_get(&out->config, settings));
     if (!*out->config.data.set.path)
         return pyr_fail(PYR_E_CONFIG,
@@ -38,15 +38,15 @@ pyr_status pyr_ground_open(pyr_ground *out, pyr_kernels *k, const pyr_settings *
     if (status == PYR_OK)
         status = pyr_pyramid_new(&out->pyramid, k, &out->config.pyramid, s.h, s.w, s.c);
     if (status != PYR_OK)
-        pyr_ground_close(out);
+        pyr_experiment_close(out);
     return status;
 }
 
-void pyr_ground_close(pyr_ground *ground)
+void pyr_experiment_close(pyr_experiment *experiment)
 {
-    pyr_pyramid_free(ground->pyramid);
-    pyr_dataset_free(ground->own);
-    *ground = (pyr_ground){0};
+    pyr_pyramid_free(experiment->pyramid);
+    pyr_dataset_free(experiment->own);
+    *experiment = (pyr_experiment){0};
 }
 
 static void note(const pyr_train_job *job, const char *line)
@@ -55,46 +55,56 @@ static void note(const pyr_train_job *job, const char *line)
         job->on_note(job->ctx, line);
 }
 
-static void describe_data(const pyr_train_job *job, const pyr_ground *ground)
+static void describe_level(const pyr_train_job *job, const pyr_level_trainer *trainer,
+                           const pyr_level_memory *memory, bool resumed)
+{
+    pyr_level_summary summary = pyr_level_trainer_summary(trainer, memory, resumed);
+
+    if (job->on_level)
+        job->on_level(job->ctx, &summary);
+}
+
+static void describe_data(const pyr_train_job *job, const pyr_experiment *experiment)
 {
     pyr_text text = {0};
 
-    pyr_dataset_describe(ground->data, &text);
+    pyr_dataset_describe(experiment->data, &text);
     if (job->on_data && text.at)
         job->on_data(job->ctx, text.at);
     pyr_text_free(&text);
-    for (size_t i = 0; i < pyr_dataset_warnings(ground->data); i++) {
-        pyr_text_add(&text, "warning: %s", pyr_dataset_warning(ground->data, i));
+    for (size_t i = 0; i < pyr_dataset_warnings(experiment->data); i++) {
+        pyr_text_add(&text, "warning: %s", pyr_dataset_warning(experiment->data, i));
         if (text.at)
             note(job, text.at);
         pyr_text_free(&text);
     }
 }
 
-static pyr_level_job level_job(const pyr_train_job *job, const pyr_ground *ground, int level)
+static pyr_level_job level_job(const pyr_train_job *job, const pyr_experiment *experiment, int level)
 {
-    const pyr_train_settings *t = &ground->config.train;
+    const pyr_train_settings *t = &experiment->config.train;
 
-    return (pyr_level_job){.k = job->k,
-                           .data = ground->data,
-                           .pyramid = ground->pyramid,
-                           .measured = ground->measured[level].levels ? &ground->measured[level] : NULL,
-                           .seed = (uint64_t)t->seed,
-                           .xflip = ground->config.data.xflip,
-                           .dequantise = ground->config.data.dequantise,
-                           .duration =
-                               job->duration ? *job->duration : pyr_level_duration(&ground->config, level),
-                           .checkpoint = t->checkpoint,
-                           .report = t->status,
-                           .held_out = t->held_out,
-                           .snapshot = t->snapshot,
-                           .on_report = job->on_report,
-                           .on_note = job->on_note,
-                           .ctx = job->ctx};
+    return (pyr_level_job){
+        .k = job->k,
+        .data = experiment->data,
+        .pyramid = experiment->pyramid,
+        .measured = experiment->measured[level].levels ? &experiment->measured[level] : NULL,
+        .seed = (uint64_t)t->seed,
+        .xflip = experiment->config.data.xflip,
+        .dequantise = experiment->config.data.dequantise,
+        .duration = job->duration ? *job->duration : pyr_level_duration(&experiment->config, level),
+        .checkpoint = t->checkpoint,
+        .report = t->status,
+        .held_out = t->held_out,
+        .snapshot = t->snapshot,
+        .on_report = job->on_report,
+        .on_note = job->on_note,
+        .should_stop = job->should_stop,
+        .ctx = job->ctx};
 }
 
 /* The weights of a finished level, from its state, when they are not what was written. */
-static pyr_status renew_weights(const pyr_train_job *job, const pyr_ground *ground, int level,
+static pyr_status renew_weights(const pyr_train_job *job, const pyr_experiment *experiment, int level,
                                 const pyr_level_job *with)
 {
     pyr_level_trainer *trainer = NULL;
@@ -107,7 +117,7 @@ static pyr_status renew_weights(const pyr_train_job *job, const pyr_ground *grou
         return PYR_OK;
     pyr_text_add(&text, "level %d: its weights are written again from its training state: %s", level,
                  pyr_error());
-    PYR_TRY_OUT(pyr_level_trainer_new(&trainer, with, &ground->config.level[level], level));
+    PYR_TRY_OUT(pyr_level_trainer_new(&trainer, with, &experiment->config.level[level], level));
     PYR_TRY_OUT(pyr_level_trainer_save_unet(trainer));
     if (text.at)
         note(job, text.at);
@@ -117,7 +127,7 @@ out:
     return status;
 }
 
-static pyr_status train_locked(const pyr_train_job *job, const pyr_ground *ground, int level,
+static pyr_status train_locked(const pyr_train_job *job, const pyr_experiment *experiment, int level,
                                const pyr_level_job *with)
 {
     pyr_level_trainer *trainer = NULL;
@@ -132,18 +142,17 @@ static pyr_status train_locked(const pyr_train_job *job, const pyr_ground *groun
         pyr_progress progress;
 
         PYR_TRY(pyr_level_peek(with->folder, &facts, &progress, NULL));
-        PYR_TRY(pyr_level_same_duration(with, &ground->config.level[level], level, &progress));
+        PYR_TRY(pyr_level_same_duration(with, &experiment->config.level[level], level, &progress));
         if (progress.train.step >= progress.steps) {
             snprintf(line, sizeof line, "level %d is finished: %lld steps done", level,
                      (long long)progress.steps);
             note(job, line);
-            return renew_weights(job, ground, level, with);
+            return renew_weights(job, experiment, level, with);
         }
     }
-    PYR_TRY_OUT(pyr_level_trainer_new(&trainer, with, &ground->config.level[level], level));
+    PYR_TRY_OUT(pyr_level_trainer_new(&trainer, with, &experiment->config.level[level], level));
     PYR_TRY_OUT(pyr_level_trainer_memory(trainer, &memory));
-    if (job->on_level)
-        job->on_level(job->ctx, trainer, &memory, resumed);
+    describe_level(job, trainer, &memory, resumed);
     PYR_TRY_OUT(pyr_level_trainer_run(trainer));
 out:
     pyr_level_trainer_free(trainer);
@@ -161,9 +170,9 @@ static void remove_leftovers(const char *folder)
     pyr_free(unet);
 }
 
-static pyr_status train_level(const pyr_train_job *job, const pyr_ground *ground, int level)
+static pyr_status train_level(const pyr_train_job *job, const pyr_experiment *experiment, int level)
 {
-    pyr_level_job with = level_job(job, ground, level);
+    pyr_level_job with = level_job(job, experiment, level);
     char *folder = pyr_run_level(job->run, level);
     char *transfer = job->transfer ? pyr_run_level(job->transfer, level) : NULL;
     pyr_status status = PYR_OK;
@@ -177,7 +186,7 @@ static pyr_status train_level(const pyr_train_job *job, const pyr_ground *ground
     with.transfer = transfer;
     PYR_TRY_OUT(pyr_run_begin(&lock, job->run, job->settings, level));
     remove_leftovers(folder);
-    PYR_TRY_OUT(train_locked(job, ground, level, &with));
+    PYR_TRY_OUT(train_locked(job, experiment, level, &with));
 out:
     pyr_unlock(lock);
     pyr_free(folder);
@@ -190,14 +199,14 @@ static bool wanted(const pyr_train_job *job, int level)
     return job->level < 0 || job->level == level;
 }
 
-static pyr_status check_job(const pyr_train_job *job, const pyr_ground *ground)
+static pyr_status check_job(const pyr_train_job *job, const pyr_experiment *experiment)
 {
-    int levels = ground->config.pyramid.levels;
+    int levels = experiment->config.pyramid.levels;
 
     assert(!job->duration || job->level >= 0);
     if (job->duration && !(job->duration->value > 0))
         return pyr_fail(PYR_E_ARG, "the duration of level %d should be more than nothing", job->level);
-    if (job->level >= 0 && ground->config.cascade.joint)
+    if (job->level >= 0 && experiment->config.cascade.joint)
         return pyr_fail(
             PYR_E_ARG,
             "the levels of this run train together (cascade.joint is true): leave --level out, or train "
@@ -210,8 +219,8 @@ static pyr_status check_job(const pyr_train_job *job, const pyr_ground *ground)
         pyr_level unused;
 
         if (wanted(job, i))
-            PYR_TRY(pyr_level_init(&unused, &ground->config.level[i], ground->pyramid, i,
-                                   pyr_dataset_classes(ground->data), 0));
+            PYR_TRY(pyr_level_init(&unused, &experiment->config.level[i], experiment->pyramid, i,
+                                   pyr_dataset_classes(experiment->data), 0));
     }
     return PYR_OK;
 }
@@ -234,9 +243,9 @@ static pyr_status check_transfer(const pyr_train_job *job, int level)
 }
 
 /* A level that was begun before was so for the same duration. */
-static pyr_status check_duration(const pyr_train_job *job, const pyr_ground *ground, int level)
+static pyr_status check_duration(const pyr_train_job *job, const pyr_experiment *experiment, int level)
 {
-    pyr_level_job one = level_job(job, ground, level);
+    pyr_level_job one = level_job(job, experiment, level);
     char *folder = pyr_run_level(job->run, level);
     pyr_level_facts facts;
     pyr_progress progress;
@@ -249,51 +258,51 @@ static pyr_status check_duration(const pyr_train_job *job, const pyr_ground *gro
     if (status == PYR_OK && begun) {
         status = pyr_level_peek(folder, &facts, &progress, NULL);
         if (status == PYR_OK)
-            status = pyr_level_same_duration(&one, &ground->config.level[level], level, &progress);
+            status = pyr_level_same_duration(&one, &experiment->config.level[level], level, &progress);
     }
     pyr_free(folder);
     return status;
 }
 
 /* Whether the settings make a level: those of one that is not to be trained now need not yet. */
-static bool fits(const pyr_ground *ground, int level)
+static bool fits(const pyr_experiment *experiment, int level)
 {
     pyr_level unused;
 
-    return pyr_level_init(&unused, &ground->config.level[level], ground->pyramid, level,
-                          pyr_dataset_classes(ground->data), 0) == PYR_OK;
+    return pyr_level_init(&unused, &experiment->config.level[level], experiment->pyramid, level,
+                          pyr_dataset_classes(experiment->data), 0) == PYR_OK;
 }
 
 /* What is wrong with any level is said before the first one is trained: settings and data that are not those
  * of what the run has already, and levels in which there is nothing to learn. */
-static pyr_status look_ahead(const pyr_train_job *job, pyr_ground *ground)
+static pyr_status look_ahead(const pyr_train_job *job, pyr_experiment *experiment)
 {
-    const pyr_config *config = &ground->config;
+    const pyr_config *config = &experiment->config;
     bool kept[PYR_MAX_LEVELS] = {false};
     int levels = config->pyramid.levels;
 
     if (*job->run) {
         PYR_TRY(pyr_run_check(job->run, job->settings, job->level));
         PYR_TRY(pyr_run_same_data(job->run, levels, job->level, config->data.set.path,
-                                  pyr_dataset_fingerprint(ground->data), kept));
+                                  pyr_dataset_fingerprint(experiment->data), kept));
     }
     for (int i = levels - 1; i >= 0; i--) {
-        pyr_level_job one = level_job(job, ground, i);
+        pyr_level_job one = level_job(job, experiment, i);
         pyr_level_facts facts;
 
         if (kept[i] && wanted(job, i) && !config->cascade.joint)
-            PYR_TRY(check_duration(job, ground, i));
+            PYR_TRY(check_duration(job, experiment, i));
         if (kept[i])
             continue;
         if (job->transfer && wanted(job, i))
             PYR_TRY(check_transfer(job, i));
         if (config->cascade.joint) /* measures all of its levels before its first step */
             continue;
-        if (!wanted(job, i) && !fits(ground, i))
+        if (!wanted(job, i) && !fits(experiment, i))
             continue;
         PYR_TRY(pyr_level_statistics(&facts, &one, &config->level[i], i, wanted(job, i)));
         if (wanted(job, i))
-            ground->measured[i] = facts;
+            experiment->measured[i] = facts;
     }
     return PYR_OK;
 }
@@ -301,24 +310,24 @@ static pyr_status look_ahead(const pyr_train_job *job, pyr_ground *ground)
 static const char nowhere[] = "/nonexistent"; /* the folder of a plan: nothing is read or written */
 
 /* Training, or only planning, of one level. */
-typedef pyr_status (*level_work)(const pyr_train_job *job, const pyr_ground *ground, int level);
+typedef pyr_status (*level_work)(const pyr_train_job *job, const pyr_experiment *experiment, int level);
 
 /* Do the work on each wanted level, coarsest first. */
-static pyr_status each_level(const pyr_train_job *job, const pyr_ground *ground, level_work work)
+static pyr_status each_level(const pyr_train_job *job, const pyr_experiment *experiment, level_work work)
 {
-    for (int level = ground->config.pyramid.levels - 1; level >= 0; level--) {
+    for (int level = experiment->config.pyramid.levels - 1; level >= 0; level--) {
         if (!wanted(job, level))
             continue;
-        if (pyr_stop_requested())
+        if (job->should_stop && job->should_stop(job->ctx))
             return pyr_fail(PYR_E_STOPPED, "stopped before level %d", level);
-        PYR_TRY(work(job, ground, level));
+        PYR_TRY(work(job, experiment, level));
     }
     return PYR_OK;
 }
 
 /* ---- all levels together ------------------------------------------------------------------------ */
 
-/* What a cascade needs beside the ground: folders, locks, the levels' jobs. */
+/* What a cascade needs beside the experiment: folders, locks, the levels' jobs. */
 typedef struct together {
     char *folder[PYR_MAX_LEVELS], *transfer[PYR_MAX_LEVELS], *shared, *commit;
     int lock[PYR_MAX_LEVELS], levels;
@@ -338,10 +347,10 @@ static void together_free(together *all)
 }
 
 /* `run` NULL: nothing will be read or written. */
-static pyr_status together_new(together *all, const pyr_train_job *job, const pyr_ground *ground,
+static pyr_status together_new(together *all, const pyr_train_job *job, const pyr_experiment *experiment,
                                const char *run)
 {
-    *all = (together){.levels = ground->config.pyramid.levels};
+    *all = (together){.levels = experiment->config.pyramid.levels};
     for (int i = 0; i < all->levels; i++)
         all->lock[i] = -1;
     run = run ? run : nowhere;
@@ -352,12 +361,14 @@ static pyr_status together_new(together *all, const pyr_train_job *job, const py
         all->transfer[i] = job->transfer ? pyr_run_level(job->transfer, i) : NULL;
         if (!all->shared || !all->commit || !all->folder[i] || (job->transfer && !all->transfer[i]))
             return pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", run);
-        all->level[i] = level_job(job, ground, i);
+        all->level[i] = level_job(job, experiment, i);
         all->level[i].folder = all->folder[i];
         all->level[i].transfer = all->transfer[i];
     }
-    all->job = (pyr_joint_job){
-        .config = &ground->config, .level = all->level, .shared_folder = all->shared, .commit = all->commit};
+    all->job = (pyr_joint_job){.config = &experiment->config,
+                               .level = all->level,
+                               .shared_folder = all->shared,
+                               .commit = all->commit};
     return PYR_OK;
 }
 
@@ -367,8 +378,7 @@ static pyr_status describe_joint(const pyr_train_job *job, pyr_joint *joint, int
         pyr_level_memory memory;
 
         PYR_TRY(pyr_joint_memory(joint, i, &memory));
-        if (job->on_level)
-            job->on_level(job->ctx, pyr_joint_level(joint, i), &memory, resumed);
+        describe_level(job, pyr_joint_level(joint, i), &memory, resumed);
     }
     return PYR_OK;
 }
@@ -414,7 +424,7 @@ out:
     return status;
 }
 
-static pyr_status train_together(const pyr_train_job *job, const pyr_ground *ground)
+static pyr_status train_together(const pyr_train_job *job, const pyr_experiment *experiment)
 {
     pyr_status status = PYR_OK;
     pyr_joint *joint = NULL;
@@ -423,9 +433,9 @@ static pyr_status train_together(const pyr_train_job *job, const pyr_ground *gro
     together all;
     char line[128];
 
-    PYR_TRY(pyr_joint_check(&ground->config, ground->pyramid));
-    PYR_TRY_OUT(together_new(&all, job, ground, job->run));
-    PYR_TRY_OUT(begin_all(job, &all, ground->config.cascade.share));
+    PYR_TRY(pyr_joint_check(&experiment->config, experiment->pyramid));
+    PYR_TRY_OUT(together_new(&all, job, experiment, job->run));
+    PYR_TRY_OUT(begin_all(job, &all, experiment->config.cascade.share));
     PYR_TRY_OUT(pyr_joint_finished(&all.job, &finished, &steps));
     if (finished) {
         snprintf(line, sizeof line, "the cascade is finished: %lld steps done", (long long)steps);
@@ -442,14 +452,14 @@ out:
     return status;
 }
 
-static pyr_status plan_together(const pyr_train_job *job, const pyr_ground *ground)
+static pyr_status plan_together(const pyr_train_job *job, const pyr_experiment *experiment)
 {
     pyr_status status = PYR_OK;
     pyr_joint *joint = NULL;
     together all;
 
-    PYR_TRY(pyr_joint_check(&ground->config, ground->pyramid));
-    PYR_TRY_OUT(together_new(&all, job, ground, NULL));
+    PYR_TRY(pyr_joint_check(&experiment->config, experiment->pyramid));
+    PYR_TRY_OUT(together_new(&all, job, experiment, NULL));
     PYR_TRY_OUT(pyr_joint_new(&joint, &all.job));
     PYR_TRY_OUT(describe_joint(job, joint, all.levels, false));
 out:
@@ -460,48 +470,49 @@ out:
 
 /* ---- */
 
-static pyr_status with_ground(const pyr_train_job *job, level_work one,
-                              pyr_status (*all)(const pyr_train_job *job, const pyr_ground *ground))
+static pyr_status with_experiment(const pyr_train_job *job, level_work one,
+                                  pyr_status (*all)(const pyr_train_job *job,
+                                                    const pyr_experiment *experiment))
 {
-    pyr_ground ground;
+    pyr_experiment experiment;
     pyr_status status = PYR_OK;
 
-    PYR_TRY(pyr_ground_open(&ground, job->k, job->settings, job->data));
-    describe_data(job, &ground);
-    PYR_TRY_OUT(check_job(job, &ground));
-    PYR_TRY_OUT(look_ahead(job, &ground));
-    if (ground.config.cascade.joint)
-        status = all(job, &ground);
+    PYR_TRY(pyr_experiment_open(&experiment, job->k, job->settings, job->data));
+    describe_data(job, &experiment);
+    PYR_TRY_OUT(check_job(job, &experiment));
+    PYR_TRY_OUT(look_ahead(job, &experiment));
+    if (experiment.config.cascade.joint)
+        status = all(job, &experiment);
     else
-        status = each_level(job, &ground, one);
+        status = each_level(job, &experiment, one);
 out:
-    pyr_ground_close(&ground);
+    pyr_experiment_close(&experiment);
     return status;
 }
 
 pyr_status pyr_train(const pyr_train_job *job)
 {
-    return with_ground(job, train_level, train_together);
+    return with_experiment(job, train_level, train_together);
 }
 
-static pyr_status plan_level(const pyr_train_job *job, const pyr_ground *ground, int level)
+static pyr_status plan_level(const pyr_train_job *job, const pyr_experiment *experiment, int level)
 {
-    pyr_level_job with = level_job(job, ground, level);
+    pyr_level_job with = level_job(job, experiment, level);
     pyr_level_trainer *trainer = NULL;
     pyr_level_memory memory;
     pyr_status status;
 
     with.folder = nowhere;
-    status = pyr_level_trainer_new(&trainer, &with, &ground->config.level[level], level);
+    status = pyr_level_trainer_new(&trainer, &with, &experiment->config.level[level], level);
     if (status == PYR_OK)
         status = pyr_level_trainer_memory(trainer, &memory);
     if (status == PYR_OK)
-        job->on_level(job->ctx, trainer, &memory, false);
+        describe_level(job, trainer, &memory, false);
     pyr_level_trainer_free(trainer);
     return status;
 }
 
 pyr_status pyr_train_dry(const pyr_train_job *job)
 {
-    return with_ground(job, plan_level, plan_together);
+    return with_experiment(job, plan_level, plan_together);
 }

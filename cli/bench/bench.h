@@ -31,7 +31,7 @@ pyr_status pyr_bench_network_read(pyr_bench_network *out, const char *folder, co
 
 /* Random images, and a pyramid with a level for the network: level 0 of two when it reads a condition, else
  * the only one. Settings come from `settings`, the batch from the folder unless it was typed. */
-pyr_status pyr_bench_network_ground(pyr_ground *out, pyr_kernels *k, pyr_settings *settings,
-                                    const pyr_bench_network *network, bool own_batch);
+pyr_status pyr_bench_network_experiment(pyr_experiment *out, pyr_kernels *k, pyr_settings *settings,
+                                        const pyr_bench_network *network, bool own_batch);
 
 #endif

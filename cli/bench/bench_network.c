@@ -104,8 +104,8 @@ out:
     return status;
 }
 
-pyr_status pyr_bench_network_ground(pyr_ground *out, pyr_kernels *k, pyr_settings *settings,
-                                    const pyr_bench_network *network, bool own_batch)
+pyr_status pyr_bench_network_experiment(pyr_experiment *out, pyr_kernels *k, pyr_settings *settings,
+                                        const pyr_bench_network *network, bool own_batch)
 {
     const pyr_unet_config *unet = &network->unet;
     /* a table has one row more than classes: "no class" */
@@ -113,7 +113,7 @@ pyr_status pyr_bench_network_ground(pyr_ground *out, pyr_kernels *k, pyr_setting
     pyr_level_settings *level = &out->config.level[0];
     pyr_status status = PYR_OK;
 
-    *out = (pyr_ground){0};
+    *out = (pyr_experiment){0};
     PYR_TRY_OUT(pyr_config_get(&out->config, settings));
     out->config.pyramid.levels = unet->in_channels > unet->out_channels ? 2 : 1;
     level->classes = classes > 0;
@@ -127,6 +127,6 @@ pyr_status pyr_bench_network_ground(pyr_ground *out, pyr_kernels *k, pyr_setting
         pyr_pyramid_new(&out->pyramid, k, &out->config.pyramid, network->h, network->w, colours(unet)));
 out:
     if (status != PYR_OK)
-        pyr_ground_close(out);
+        pyr_experiment_close(out);
     return status;
 }

@@ -293,21 +293,21 @@ static pyr_status print_json(const typed *t, const pyr_kernels *k, const figures
 }
 
 /* `first`: of this process; `data`: seconds that reading the data took. */
-static pyr_status bench_level(const typed *t, pyr_kernels *k, const pyr_ground *ground,
+static pyr_status bench_level(const typed *t, pyr_kernels *k, const pyr_experiment *experiment,
                               const pyr_unet_config *unet, int index, bool first, double data)
 {
     pyr_level_job job = {.k = k,
-                         .data = ground->data,
-                         .pyramid = ground->pyramid,
+                         .data = experiment->data,
+                         .pyramid = experiment->pyramid,
                          .unet = unet,
                          .folder = "/nonexistent",
-                         .duration = {1, PYR_IMAGES}};
+                         .duration = {1, PYR_DURATION_IMAGES}};
     figures f = {.data = data, .first_step = NAN};
     size_t available = k->available ? k->available(k) : 0;
     pyr_level_trainer *trainer;
     pyr_status status = PYR_OK;
 
-    PYR_TRY(pyr_level_trainer_new(&trainer, &job, &ground->config.level[index], index));
+    PYR_TRY(pyr_level_trainer_new(&trainer, &job, &experiment->config.level[index], index));
     f.level = pyr_level_trainer_level(trainer);
     if (first)
         PYR_TRY_OUT(first_step(trainer, &f));
@@ -329,24 +329,26 @@ out:
 
 /* ---- all of it --------------------------------------------------------------------------------- */
 
-static pyr_status open_ground(pyr_ground *ground, pyr_bench_network *network, const typed *t, pyr_kernels *k,
-                              pyr_parsed *parsed, pyr_settings **settings, pyr_dataset **data_set)
+static pyr_status open_experiment(pyr_experiment *experiment, pyr_bench_network *network, const typed *t,
+                                  pyr_kernels *k, pyr_parsed *parsed, pyr_settings **settings,
+                                  pyr_dataset **data_set)
 {
     if (!*t->network && !*t->config) {
         PYR_TRY(pyr_command_default_settings(settings, data_set, parsed));
-        return pyr_ground_open(ground, k, *settings, *data_set);
+        return pyr_experiment_open(experiment, k, *settings, *data_set);
     }
     PYR_TRY(pyr_settings_new(settings, pyr_all_sections(), PYR_SECTIONS));
     if (!*t->network) {
         PYR_TRY(pyr_settings_read(*settings, t->config));
         PYR_TRY(pyr_options_apply(parsed, *settings));
-        return pyr_ground_open(ground, k, *settings, NULL);
+        return pyr_experiment_open(experiment, k, *settings, NULL);
     }
     if (pyr_option_given(parsed, "config") || pyr_option_given(parsed, "data"))
         return pyr_fail(PYR_E_ARG, "--network brings its own images: leave --config and --data out");
     PYR_TRY(pyr_options_apply(parsed, *settings));
     PYR_TRY(pyr_bench_network_read(network, t->network, t->size));
-    return pyr_bench_network_ground(ground, k, *settings, network, !pyr_option_given(parsed, "batch"));
+    return pyr_bench_network_experiment(experiment, k, *settings, network,
+                                        !pyr_option_given(parsed, "batch"));
 }
 
 static pyr_status run_bench(void *at, pyr_parsed *parsed)
@@ -356,7 +358,7 @@ static pyr_status run_bench(void *at, pyr_parsed *parsed)
     pyr_settings *settings = NULL;
     pyr_dataset *data_set = NULL;
     pyr_kernels *k = NULL;
-    pyr_ground ground = {0};
+    pyr_experiment experiment = {0};
     pyr_bench_network network = {0};
     bool given = *t->network;
     double data;
@@ -366,10 +368,11 @@ static pyr_status run_bench(void *at, pyr_parsed *parsed)
         return pyr_fail(PYR_E_ARG, "--profile is a table for people: leave --json out");
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, true));
     data = pyr_now();
-    PYR_TRY_OUT(open_ground(&ground, &network, t, k, parsed, &settings, &data_set));
+    PYR_TRY_OUT(open_experiment(&experiment, &network, t, k, parsed, &settings, &data_set));
     data = pyr_now() - data;
-    top =
-        given ? 0 : ground.config.pyramid.levels - 1; /* of the network's pyramid only level 0 is looked at */
+    top = given
+              ? 0
+              : experiment.config.pyramid.levels - 1; /* of the network's pyramid only level 0 is looked at */
     if (t->level > top) {
         status = pyr_fail(PYR_E_ARG, "level is %d, should be 0..%d", t->level, top);
         goto out;
@@ -380,10 +383,10 @@ static pyr_status run_bench(void *at, pyr_parsed *parsed)
             "MiB  peak MiB\n");
     for (int level = top; level >= 0; level--)
         if (t->level < 0 || t->level == level)
-            PYR_TRY_OUT(bench_level(t, k, &ground, given ? &network.unet : NULL, level,
+            PYR_TRY_OUT(bench_level(t, k, &experiment, given ? &network.unet : NULL, level,
                                     t->level == level || level == top, data));
 out:
-    pyr_ground_close(&ground);
+    pyr_experiment_close(&experiment);
     pyr_dataset_free(data_set);
     pyr_settings_free(settings);
     pyr_kernels_free(k);

@@ -14,7 +14,7 @@ enum { LISTED = 1000 }; /* classes; ImageNet has as many */
 static void print_memory(const pyr_dataset *set)
 {
     pyr_dataset_shape s = pyr_dataset_shape_of(set);
-    double n = (double)(pyr_dataset_count(set, PYR_TRAIN) + pyr_dataset_count(set, PYR_HELD_OUT));
+    double n = (double)(pyr_dataset_count(set, PYR_SPLIT_TRAIN) + pyr_dataset_count(set, PYR_SPLIT_HELD_OUT));
 
     double bytes = n * s.h * s.w * s.c * (s.bits / 8);
     const char *file = pyr_dataset_file(set);
@@ -64,7 +64,7 @@ static pyr_status print_classes(const pyr_dataset *set)
         pyr_print("classes     none\n");
         return PYR_OK;
     }
-    for (int split = PYR_TRAIN; split <= PYR_HELD_OUT; split++) {
+    for (int split = PYR_SPLIT_TRAIN; split <= PYR_SPLIT_HELD_OUT; split++) {
         const int32_t *labels = pyr_dataset_labels(set, (pyr_split)split);
 
         PYR_TRY_OUT(pyr_new(&counts[split], (size_t)classes, sizeof *counts[split], "the classes"));
@@ -72,7 +72,7 @@ static pyr_status print_classes(const pyr_dataset *set)
             counts[split][labels[i]] += 1;
     }
     for (int label = 0; label < classes; label++) {
-        int64_t n = counts[PYR_TRAIN][label];
+        int64_t n = counts[PYR_SPLIT_TRAIN][label];
 
         least = n < least ? n : least;
         most = n > most ? n : most;
@@ -85,8 +85,8 @@ static pyr_status print_classes(const pyr_dataset *set)
         const char *name = pyr_dataset_class_name(set, label);
 
         pyr_print("class %-5d %s%s%lld for training, %lld held out\n", label, name ? name : "",
-                  name ? ": " : "", (long long)counts[PYR_TRAIN][label],
-                  (long long)counts[PYR_HELD_OUT][label]);
+                  name ? ": " : "", (long long)counts[PYR_SPLIT_TRAIN][label],
+                  (long long)counts[PYR_SPLIT_HELD_OUT][label]);
     }
     if (classes > LISTED)
         pyr_print("            and %d more classes\n", classes - LISTED);

@@ -2,7 +2,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/stop.h"
 #include "base/text.h"
 #include "cascade/model.h"
 #include "cli/cli.h"
@@ -15,6 +14,7 @@
 #include "cli/sampling.h"
 #include "terminal/parse.h"
 #include "terminal/progress.h"
+#include "terminal/signals.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

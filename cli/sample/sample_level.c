@@ -73,7 +73,7 @@ static pyr_status take_coarser(drawing *d, size_t first, int n)
         d->index[j] = pyr_real_image_of_seed(d->data, job->seeds[first + (size_t)j],
                                              job->labels ? job->labels[first + (size_t)j] : -1);
     image[d->level + 1] = d->coarser;
-    return pyr_real_images_take(&d->real, PYR_TRAIN, d->index, n, d->level + 1, image);
+    return pyr_real_images_take(&d->real, PYR_SPLIT_TRAIN, d->index, n, d->level + 1, image);
 }
 
 /* ---- memory ------------------------------------------------------------------------------------ */

@@ -2,13 +2,13 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/stop.h"
 #include "cli/cli.h"
 #include "cli/sample/sample_output.h"
 #include "diffusers/pipeline.h"
 #include "terminal/output.h"
 #include "terminal/parse.h"
 #include "terminal/progress.h"
+#include "terminal/signals.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

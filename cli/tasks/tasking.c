@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/stop.h"
 #include "pictures/grid.h"
 #include "pictures/image_file.h"
 #include "pictures/image_values.h"
@@ -13,6 +12,7 @@
 #include "tasks/mask.h"
 #include "terminal/output.h"
 #include "terminal/parse.h"
+#include "terminal/signals.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -187,18 +187,19 @@ static fake_counts training_of(int steps)
     CHECK_OK(pyr_kernels_cuda(&k, 0));
     CHECK_OK(pyr_pyramid_new(&pyramid, k, &(pyr_pyramid_settings){.levels = 2, .filter = PYR_FILTER_BOX}, H,
                              W, C));
-    CHECK_OK(pyr_level_trainer_new(&t,
-                                   &(pyr_level_job){.k = k,
-                                                    .data = data,
-                                                    .pyramid = pyramid,
-                                                    .folder = folder_of(name),
-                                                    .xflip = true,
-                                                    .duration = {(double)(steps * s.batch), PYR_IMAGES},
-                                                    .checkpoint = -1,
-                                                    .report = 1000000,
-                                                    .held_out = -1,
-                                                    .snapshot = -1},
-                                   &s, 0));
+    CHECK_OK(
+        pyr_level_trainer_new(&t,
+                              &(pyr_level_job){.k = k,
+                                               .data = data,
+                                               .pyramid = pyramid,
+                                               .folder = folder_of(name),
+                                               .xflip = true,
+                                               .duration = {(double)(steps * s.batch), PYR_DURATION_IMAGES},
+                                               .checkpoint = -1,
+                                               .report = 1000000,
+                                               .held_out = -1,
+                                               .snapshot = -1},
+                              &s, 0));
     before = fake.counts;
     CHECK_OK(pyr_level_trainer_run(t));
     n = fake.counts;
