@@ -203,7 +203,7 @@ double pyr_draw_level(const pyr_loss *loss, const pyr_draw *draw, int i)
                             pyr_rng_purpose(PYR_RNG_SIGMA, loss->level->facts.index));
 
     return pyr_noise_quantile(&loss->noise, &loss->level->schedule,
-                           ((double)i + (double)pyr_uniform(r.v[0])) / draw->batch);
+                              ((double)i + (double)pyr_uniform(r.v[0])) / draw->batch);
 }
 
 double pyr_draw_augmentation(const pyr_loss *loss, const pyr_draw *draw, int i)

@@ -263,7 +263,8 @@ static void euler_maruyama_converges(void)
     for (int i = 0; i < N; i++)
         seeds[i] = 77 + (uint64_t)i;
     for (int family = PYR_VE; family <= PYR_VP; family++) {
-        pyr_schedule c = schedule_of((pyr_family)family, family == PYR_VE ? PYR_CURVE_KARRAS : PYR_CURVE_COSINE, 1);
+        pyr_schedule c =
+            schedule_of((pyr_family)family, family == PYR_VE ? PYR_CURVE_KARRAS : PYR_CURVE_COSINE, 1);
         double error[2];
 
         for (int fine = 0; fine < 2; fine++) {
@@ -303,8 +304,8 @@ static void samples_do_not_see_each_other(void)
         CHECK_OK(pyr_kernels_open(&k, backends[b], 1));
         for (int kind = PYR_HEUN; kind <= PYR_EULER_MARUYAMA; kind++)
             for (int family = PYR_VE; family <= PYR_VP; family++) {
-                pyr_schedule c =
-                    schedule_of((pyr_family)family, family == PYR_VE ? PYR_CURVE_KARRAS : PYR_CURVE_LINEAR, 1);
+                pyr_schedule c = schedule_of((pyr_family)family,
+                                             family == PYR_VE ? PYR_CURVE_KARRAS : PYR_CURVE_LINEAR, 1);
                 pyr_sampler sampler = {.kind = kind, .steps = 9};
                 drawn whole = draw(k, &c, sampler, 16, all, 1), other;
 

@@ -525,7 +525,9 @@ static void bound_is_below_and_approaches(void)
         pyr_family family;
         pyr_curve curve;
         double gap; /* of one number, at T = 1000: about the sum of squares of the steps of log s */
-    } cases[] = {{PYR_VE, PYR_CURVE_KARRAS, 0.12}, {PYR_VP, PYR_CURVE_COSINE, 1.2}, {PYR_VE, PYR_CURVE_GEOMETRIC, 0.1}};
+    } cases[] = {{PYR_VE, PYR_CURVE_KARRAS, 0.12},
+                 {PYR_VP, PYR_CURVE_COSINE, 1.2},
+                 {PYR_VE, PYR_CURVE_GEOMETRIC, 0.1}};
     double mean[MANY * SMALL], z[MANY * SMALL];
     pyr_kernels *k = NULL;
     gaussian g;

@@ -250,7 +250,8 @@ static void gaussian_moments(void)
         {usual(PYR_DDIM, 200), PYR_VE, PYR_CURVE_KARRAS, 0.04}, /* [13]: eta 0.5 */
         {usual(PYR_PREDICTOR_CORRECTOR, 200), PYR_VE, PYR_CURVE_KARRAS, 0.05},
         {usual(PYR_PREDICTOR_CORRECTOR, 200), PYR_VP, PYR_CURVE_COSINE, 0.05},
-        {usual(PYR_PREDICTOR_CORRECTOR, 30), PYR_VE, PYR_CURVE_KARRAS, 0.05}, /* [16]: Heun, two corrections */
+        {usual(PYR_PREDICTOR_CORRECTOR, 30), PYR_VE, PYR_CURVE_KARRAS,
+         0.05}, /* [16]: Heun, two corrections */
         {usual(PYR_RK45, 1), PYR_VE, PYR_CURVE_KARRAS, 0.01},
         {usual(PYR_DPMPP_2M, 30), PYR_VP, PYR_CURVE_KARRAS, 0.02},
         {usual(PYR_DPMPP_2M_SDE, 60), PYR_VE, PYR_CURVE_KARRAS, 0.03},

@@ -98,10 +98,12 @@ static void derivatives(void)
 
 static void closed_forms(void)
 {
-    pyr_schedule linear = schedule_of(PYR_VP, PYR_CURVE_LINEAR, 1), cosine = schedule_of(PYR_VP, PYR_CURVE_COSINE, 1);
+    pyr_schedule linear = schedule_of(PYR_VP, PYR_CURVE_LINEAR, 1),
+                 cosine = schedule_of(PYR_VP, PYR_CURVE_COSINE, 1);
     pyr_schedule geometric = schedule_of(PYR_VE, PYR_CURVE_GEOMETRIC, 1),
                  karras = schedule_of(PYR_VE, PYR_CURVE_KARRAS, 1);
-    pyr_schedule sub = schedule_of(PYR_SUB_VP, PYR_CURVE_LINEAR, 1), power = schedule_of(PYR_VE, PYR_CURVE_POWER, 1);
+    pyr_schedule sub = schedule_of(PYR_SUB_VP, PYR_CURVE_LINEAR, 1),
+                 power = schedule_of(PYR_VE, PYR_CURVE_POWER, 1);
 
     for (int i = 1; i < 20; i++) {
         double t = i / 20.0, beta = 0.1 + 19.9 * t, b = 0.1 * t + 19.9 * t * t / 2, s, sigma;
@@ -155,8 +157,8 @@ static void resolution_shifts_the_snr(void)
                         -2 * log(pyr_schedule_s(&plain, t)) + 2 * log(r / d), 1e-9);
             for (int density = PYR_LOG_NORMAL; density <= PYR_UNIFORM_T; density++) {
                 noise.density = (pyr_density)density;
-                CHECK_CLOSE(pyr_noise_quantile(&noise, &moved, u) / pyr_noise_quantile(&noise, &plain, u), d / r,
-                            1e-9);
+                CHECK_CLOSE(pyr_noise_quantile(&noise, &moved, u) / pyr_noise_quantile(&noise, &plain, u),
+                            d / r, 1e-9);
             }
         }
         CHECK_CLOSE(pyr_schedule_t_min(&moved), pyr_schedule_t_min(&plain), 0);
@@ -309,7 +311,8 @@ static double expected(const pyr_noise *noise, const pyr_schedule *c)
 
 static void densities_give_the_same_loss(void)
 {
-    static const pyr_curve curves[] = {PYR_CURVE_GEOMETRIC, PYR_CURVE_LINEAR, PYR_CURVE_COSINE, PYR_CURVE_KARRAS};
+    static const pyr_curve curves[] = {PYR_CURVE_GEOMETRIC, PYR_CURVE_LINEAR, PYR_CURVE_COSINE,
+                                       PYR_CURVE_KARRAS};
 
     for (int curve = 0; curve < 4; curve++)
         for (int weight = PYR_WEIGHT_EDM; weight <= PYR_WEIGHT_MIN_SNR; weight++) {

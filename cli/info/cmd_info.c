@@ -115,7 +115,7 @@ static pyr_status info_path(const char *path)
 
 pyr_status pyr_command_info(int argc, char **argv)
 {
-    const char *check;
+    const char *check, *list;
     bool settings, markdown;
     pyr_machine machine;
     pyr_parsed parsed;
@@ -133,11 +133,17 @@ pyr_status pyr_command_info(int argc, char **argv)
          .target = &settings,
          .standard = "false",
          .help = "list every setting that a configuration or --set may hold, with default and bounds"},
+        {.name = "list",
+         .argument = "NAME",
+         .type = PYR_SETTING_TEXT,
+         .target = &list,
+         .standard = "",
+         .help = "list what there is to choose from: samplers, or noise (families, schedules, weights, ...)"},
         {.name = "markdown",
          .type = PYR_SETTING_BOOL,
          .target = &markdown,
          .standard = "false",
-         .help = "with --settings: as the tables of docs/settings.md"},
+         .help = "with --settings and --list: as the tables of docs/"},
         {.name = "data", .argument = "PATH", .setting = "data.path", .help = "describe a data set"},
         {.name = "channels", .argument = "N", .setting = "data.channels"},
         {.name = "resize", .argument = "HxW", .setting = "data.resize"},
@@ -160,7 +166,8 @@ pyr_status pyr_command_info(int argc, char **argv)
                     "  pyrdiff info --check tests/golden/unet2d/ddpm_like --backend ref\n"
                     "  pyrdiff info --data photos --skip-bad\n"
                     "  pyrdiff info --data cifar10-32x32.zip\n"
-                    "  pyrdiff info --settings\n",
+                    "  pyrdiff info --settings\n"
+                    "  pyrdiff info --list samplers\n",
         .table = table,
         .n = sizeof table / sizeof *table,
         .sections = &pyr_data_section,
@@ -184,11 +191,14 @@ pyr_status pyr_command_info(int argc, char **argv)
             goto out;
         }
     }
-    if ((parsed.n_arguments > 0) + checks + data + settings > 1)
-        status = pyr_fail(PYR_E_ARG,
-                          "one of PATH, --check, --data and --settings at a time (see pyrdiff info --help)");
-    else if (markdown && !settings)
-        status = pyr_fail(PYR_E_ARG, "--markdown is for --settings, which is not given");
+    if ((parsed.n_arguments > 0) + checks + data + settings + (*list != 0) > 1)
+        status = pyr_fail(
+            PYR_E_ARG,
+            "one of PATH, --check, --data, --settings and --list at a time (see pyrdiff info --help)");
+    else if (markdown && !settings && !*list)
+        status = pyr_fail(PYR_E_ARG, "--markdown is for --settings and --list, which are not given");
+    else if (*list)
+        status = pyr_info_list(list, markdown);
     else if (settings)
         status = info_settings(markdown);
     else if (checks)
