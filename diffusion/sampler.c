@@ -14,16 +14,14 @@
 
 #define WORD(constant, word, row) [constant] = word,
 #define ROW(constant, word, row) [constant] = &row,
-#define TRUE(constant, word, row) [constant] = true,
 #define JUST_WORD(constant, word, row) word,
 #define JUST_KIND(constant, word, row) constant,
 #define NOTHING(constant, word, row)
 
-const char *const pyr_sampler_names[] = {PYR_SAMPLERS(WORD, WORD, WORD)[PYR_SAMPLER_KINDS] = NULL};
-const char *const pyr_predictor_names[] = {PYR_SAMPLERS(JUST_WORD, NOTHING, NOTHING) NULL};
-const int pyr_predictor_kinds[] = {PYR_SAMPLERS(JUST_KIND, NOTHING, NOTHING)};
-static const pyr_sampler_row *const rows[] = {PYR_SAMPLERS(ROW, ROW, ROW)};
-static const bool of_density[PYR_SAMPLER_KINDS] = {PYR_SAMPLERS(NOTHING, NOTHING, TRUE)};
+const char *const pyr_sampler_names[] = {PYR_SAMPLERS(WORD, WORD)[PYR_SAMPLER_KINDS] = NULL};
+const char *const pyr_predictor_names[] = {PYR_SAMPLERS(JUST_WORD, NOTHING) NULL};
+const int pyr_predictor_kinds[] = {PYR_SAMPLERS(JUST_KIND, NOTHING)};
+static const pyr_sampler_row *const rows[] = {PYR_SAMPLERS(ROW, ROW)};
 
 const pyr_sampler_row *pyr_sampler_row_of(int kind)
 {
@@ -33,11 +31,6 @@ const pyr_sampler_row *pyr_sampler_row_of(int kind)
 bool pyr_sampler_has(const pyr_sampler *sampler, pyr_sampler_flag flag)
 {
     return rows[sampler->kind]->flags & flag;
-}
-
-bool pyr_sampler_needs_density(const pyr_sampler *sampler)
-{
-    return of_density[sampler->kind];
 }
 
 bool pyr_sampler_solves_ode(const pyr_sampler *s)
@@ -423,7 +416,7 @@ pyr_status pyr_sample(const pyr_sampling *sampling, const pyr_sampler *sampler, 
 
     assert(sampling->n <= PYR_MAX_SAMPLING_BATCH && all.steps >= 1 && all.steps <= PYR_MAX_STEPS);
     PYR_TRY(pyr_sampler_check(sampler, schedule));
-    if (pyr_sampler_needs_density(sampler) && !sampling->density)
+    if (pyr_sampler_has(sampler, PYR_SAMPLER_DENSITY) && !sampling->density)
         return pyr_fail(
             PYR_E_CONFIG,
             "%s accepts or rejects by the density, which is not known here: a network gives the score only (take ula or hmc)",

@@ -17,9 +17,8 @@
 #include "kernels/kernels.h"
 
 /* All samplers: constant, word, and the row that stands with the step in sampler_*.c, in the order of lists. A
- * PREDICTOR takes x from each noise level to the next and can be the predictor of predictor-corrector; an
- * OF_DENSITY needs the density of x besides a denoiser, so a network is not enough. */
-#define PYR_SAMPLERS(PREDICTOR, SAMPLER, OF_DENSITY)                                                         \
+ * PREDICTOR goes by x alone, not by earlier steps, and can be the predictor of predictor-corrector. */
+#define PYR_SAMPLERS(PREDICTOR, SAMPLER)                                                                     \
     PREDICTOR(PYR_HEUN, "heun", pyr_row_heun)                                                                \
     PREDICTOR(PYR_EULER, "euler", pyr_row_euler)                                                             \
     PREDICTOR(PYR_EULER_MARUYAMA, "euler-maruyama", pyr_row_euler_maruyama)                                  \
@@ -34,18 +33,13 @@
     SAMPLER(PYR_CONSISTENT_ANNEALED, "consistent-annealed", pyr_row_consistent_annealed)                     \
     SAMPLER(PYR_PYRAMID_LANGEVIN, "pyramid-langevin", pyr_row_pyramid_langevin)                              \
     SAMPLER(PYR_ULA, "ula", pyr_row_ula)                                                                     \
-    OF_DENSITY(PYR_MALA, "mala", pyr_row_mala)                                                               \
+    SAMPLER(PYR_MALA, "mala", pyr_row_mala)                                                                  \
     SAMPLER(PYR_HMC, "hmc", pyr_row_hmc)
 
 #define PYR_SAMPLER_CONSTANT(constant, word, row) constant,
 typedef enum pyr_sampler_kind {
-    PYR_SAMPLERS(PYR_SAMPLER_CONSTANT, PYR_SAMPLER_CONSTANT, PYR_SAMPLER_CONSTANT) PYR_SAMPLER_KINDS
+    PYR_SAMPLERS(PYR_SAMPLER_CONSTANT, PYR_SAMPLER_CONSTANT) PYR_SAMPLER_KINDS
 } pyr_sampler_kind;
-
-/* "heun, euler, ..., hmc, " for help texts: those that draw from a network. */
-#define PYR_SAMPLER_LISTED(constant, word, row) word ", "
-#define PYR_SAMPLER_UNLISTED(constant, word, row)
-#define PYR_SAMPLER_LIST PYR_SAMPLERS(PYR_SAMPLER_LISTED, PYR_SAMPLER_LISTED, PYR_SAMPLER_UNLISTED)
 
 extern const char *const pyr_sampler_names[];   /* by pyr_sampler_kind; ends with NULL */
 extern const char *const pyr_predictor_names[]; /* those that can be predictors; ends with NULL */
@@ -94,7 +88,8 @@ typedef enum pyr_sampler_flag {
                                    it needs */
     PYR_SAMPLER_ODE = 32, /* solves the ODE: no noise of its own, unless it has churn or an eta above 0 */
     PYR_SAMPLER_ONE_LEVEL = 64, /* stays at the one noise level s_min: explores, and is not led there */
-    PYR_SAMPLER_HOST = 128      /* goes by numbers that come back from the device, so it cannot be recorded */
+    PYR_SAMPLER_DENSITY = 128,  /* needs the density of x besides a denoiser, so a network is not enough */
+    PYR_SAMPLER_HOST = 256      /* goes by numbers that come back from the device, so it cannot be recorded */
 } pyr_sampler_flag;
 
 struct pyr_sampler_state; /* sampler_internal.h */
@@ -117,8 +112,6 @@ typedef struct pyr_sampler_row {
 
 const pyr_sampler_row *pyr_sampler_row_of(int kind);
 bool pyr_sampler_has(const pyr_sampler *sampler, pyr_sampler_flag flag);
-/* An OF_DENSITY. */
-bool pyr_sampler_needs_density(const pyr_sampler *sampler);
 /* Whether a sample follows from its start alone, as a solution of the ODE does: with its churn and eta. */
 bool pyr_sampler_solves_ode(const pyr_sampler *sampler);
 /* "heun, euler or rk45": those with the flag. */
@@ -192,7 +185,7 @@ size_t pyr_sampler_work(const pyr_kernels *k, const pyr_sampler *sampler, int n,
 void pyr_sampler_grid(const pyr_schedule *schedule, int steps, double *s);
 
 /* Draw n samples into x (n x size). Failures of pyr_sampler_check, of the callbacks and of rk45;
- * PYR_E_CONFIG for an OF_DENSITY without a density. */
+ * PYR_E_CONFIG for a sampler that needs a density, without one. */
 pyr_status pyr_sample(const pyr_sampling *sampling, const pyr_sampler *sampler, const pyr_schedule *schedule,
                       void *x);
 

@@ -23,7 +23,7 @@ typedef struct pyr_sampler_state {
 
 /* The rows of PYR_SAMPLERS. */
 #define PYR_SAMPLER_DECLARED(constant, word, row) extern const pyr_sampler_row row;
-PYR_SAMPLERS(PYR_SAMPLER_DECLARED, PYR_SAMPLER_DECLARED, PYR_SAMPLER_DECLARED)
+PYR_SAMPLERS(PYR_SAMPLER_DECLARED, PYR_SAMPLER_DECLARED)
 
 /* Vectors (n x size) of the working memory, as many as the row says; they keep what a step leaves in them. PYR_D
  * is the estimate that pyr_after_step is given: each step writes it. */

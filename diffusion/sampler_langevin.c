@@ -318,7 +318,7 @@ const pyr_sampler_row pyr_row_mala = {
     .step = mala_step,
     .evaluations = mala_evaluations,
     .vectors = 4,
-    .flags = PYR_SAMPLER_MOVES | PYR_SAMPLER_ONE_LEVEL | PYR_SAMPLER_HOST,
+    .flags = PYR_SAMPLER_MOVES | PYR_SAMPLER_ONE_LEVEL | PYR_SAMPLER_DENSITY | PYR_SAMPLER_HOST,
     .cost = "(n - 1)(T + 1) + 1",
     .help =
         "`ula`, accepted or rejected by the density: for models that have one (C interface, `pyrdiff toy`), not for networks",

@@ -21,7 +21,7 @@ typedef struct pyr_level_facts {
     double class_dropout; /* share of images that were trained as of no class; -1: not known (levels of
                              older programs do not say) */
     uint64_t data;        /* fingerprint of the data set */
-    int bands;            /* 1; haar's residual levels 3: channel j belongs to band j / (channels / bands) */
+    int bands;            /* 1, or 3 of details: channel j belongs to band j / (channels / bands) */
     double mean[PYR_MAX_BANDS], std[PYR_MAX_BANDS]; /* of the training set: z = (variable - mean) / std */
     double condition_std;
     double noise_told; /* the condition's noise is told in a channel, divided by this; 0: it is not told */

@@ -261,7 +261,7 @@ pyr_status pyr_level_schedule(pyr_schedule *out, const pyr_level_settings *s, do
 /* What cannot be drawn is said before anything is. */
 static pyr_status check_sampler(const pyr_sampler *sampler, const pyr_schedule *schedule)
 {
-    if (pyr_sampler_needs_density(sampler))
+    if (pyr_sampler_has(sampler, PYR_SAMPLER_DENSITY))
         return pyr_fail(
             PYR_E_CONFIG,
             "sampler.kind is %s, which accepts or rejects by the density; a network gives only its gradient, the score: take ula or hmc",

@@ -50,7 +50,7 @@ static void print_facts(const pyr_level_facts *f)
 {
     pyr_print("  level          %d of a pyramid of %d (0 is the finest), filter %s", f->index, f->levels,
               pyr_filter_names[f->filter]);
-    if (f->filter == PYR_FILTER_GAUSSIAN)
+    if (pyr_filter_of(f->filter)->has_sigma)
         pyr_print(" of sigma %g", f->filter_sigma);
     pyr_print("\n  images         %dx%d, of %dx%d with %d channel%s of %d bits; data %016" PRIx64 "\n",
               pyr_info_halved(f->h, f->index), pyr_info_halved(f->w, f->index), f->h, f->w, f->c,
