@@ -1,5 +1,4 @@
-/* sampler_internal.h - what the files of the samplers share: sampler.c runs the steps, sampler_*.c have them.
- */
+/* sampler_internal.h - what the samplers' files share: sampler.c runs the steps, sampler_*.c have them. */
 #ifndef PYR_DIFFUSION_SAMPLER_INTERNAL_H
 #define PYR_DIFFUSION_SAMPLER_INTERNAL_H
 
