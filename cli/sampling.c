@@ -9,7 +9,7 @@ const pyr_option pyr_sampling_options[] = {
     OPT_TEXT(pyr_typed_sampling, steps, "steps", "N,N,N", "",
              "steps per level, coarsest first, or one number; without it the run's settings"),
     OPT_WORD(pyr_typed_sampling, sampler, "sampler", "NAME", "", pyr_sampler_names,
-             "without it the run's settings; what each can be told: level.sampler.*"),
+             "without it the run's settings; the settings of each are level.sampler.*"),
     OPT_TEXT(pyr_typed_sampling, of_class, "class", "WHICH", "",
              "of a class-conditional run: a class's number or name, all (each seed the next one, in turn) or "
              "random (drawn from each seed); without it no class in particular"),
