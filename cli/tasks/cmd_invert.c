@@ -239,13 +239,13 @@ static pyr_status check_sampler(pyr_tasking *t, const void *at)
 {
     (void)at;
     for (int level = t->config.pyramid.levels - 1; level >= 0; level--) {
-        int kind = t->config.level[level].sampler.kind;
-        bool stays = kind == PYR_ULA || kind == PYR_MALA || kind == PYR_HMC;
+        const pyr_sampler *sampler = &t->config.level[level].sampler;
+        bool stays = pyr_sampler_has(sampler, PYR_SAMPLER_ONE_LEVEL);
 
-        if (stays || kind == PYR_RK45)
+        if (stays || pyr_sampler_has(sampler, PYR_SAMPLER_ADAPTIVE))
             return pyr_fail(
                 PYR_E_ARG, "the sampler of level %d, %s, %s: take --sampler ancestral, heun or another",
-                level, pyr_sampler_names[kind],
+                level, pyr_sampler_names[sampler->kind],
                 stays ? "stays at one noise level, and a picture is restored on the way down from noise"
                       : "would take thousands of steps, as guidance makes its equation stiff");
     }

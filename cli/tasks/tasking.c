@@ -114,39 +114,24 @@ pyr_status pyr_tasking_one_class(const pyr_tasking *t, int *label)
     return PYR_OK;
 }
 
-static bool solves_ode(const pyr_sampler *s)
-{
-    switch (s->kind) {
-    case PYR_HEUN:
-    case PYR_EULER:
-        return s->churn == 0;
-    case PYR_DDIM:
-        return s->eta <= 0;
-    case PYR_RK45:
-    case PYR_DPMPP_2M:
-        return true;
-    default:
-        return false;
-    }
-}
-
 pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance)
 {
     for (int level = t->config.pyramid.levels - 1; level >= 0; level--) {
         pyr_level_settings *s = &t->config.level[level];
+        char solvers[256];
 
         s->sampler_augmentation = 0;
         if (solver && !*t->typed->sampling.sampler) {
             s->sampler.kind = PYR_RK45;
             s->sampler.tolerance = tolerance;
-        } else if (!*t->typed->sampling.sampler && !solves_ode(&s->sampler))
+        } else if (!*t->typed->sampling.sampler && !pyr_sampler_solves_ode(&s->sampler))
             s->sampler.kind = PYR_HEUN; /* the run's own adds noise */
-        if (!solves_ode(&s->sampler))
+        pyr_sampler_list(solvers, sizeof solvers, PYR_SAMPLER_ODE);
+        if (!pyr_sampler_solves_ode(&s->sampler))
             return pyr_fail(
                 PYR_E_ARG,
-                "the sampler of level %d, %s, adds noise of its own; latents need one of the ODE: --sampler "
-                "heun, euler, ddim, rk45 or dpmpp-2m, without churn and eta",
-                level, pyr_sampler_names[s->sampler.kind]);
+                "the sampler of level %d, %s, adds noise of its own; latents need one of the ODE: --sampler %s, without churn and eta",
+                level, pyr_sampler_names[s->sampler.kind], solvers);
     }
     return PYR_OK;
 }
