@@ -304,7 +304,7 @@ static pyr_status bench_level(const typed *t, pyr_kernels *k, const pyr_experime
                            .duration = {1, PYR_DURATION_IMAGES}};
     pyr_level_summary summary;
     figures f = {.data = data, .first_step = NAN};
-    size_t available = k->available ? k->backend->memory->available(k) : 0;
+    size_t available = pyr_available(k);
     pyr_trainer *trainer;
     pyr_status status = PYR_OK;
 
