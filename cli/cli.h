@@ -1,7 +1,7 @@
 /* cli.h - the commands of the program, and what they share.
  *
- * A command is a file cmd_NAME.c that defines pyr_command_NAME (terminal/options.h), and its name in the list
- * below. It prints results on stdout and messages on stderr, and returns a status; main prints the sentence of
+ * A command is a file cmd_NAME.c that defines pyr_command_NAME (terminal/options.h), and its name here and in
+ * the list of commands.c. It prints results on stdout and messages on stderr, and returns a status; main prints the sentence of
  * a failure and decides the exit status. */
 #ifndef PYR_CLI_CLI_H
 #define PYR_CLI_CLI_H
@@ -10,16 +10,14 @@
 #include "images/dataset.h"
 #include "terminal/command.h"
 
-/* In the order of the program's help. */
-#define PYR_COMMANDS(X)                                                                                      \
-    X(analyze)                                                                                               \
-    X(train)                                                                                                 \
-    X(sample) X(inpaint) X(colorize) X(upscale) X(vary) X(interpolate) X(encode) X(invert) X(decompose)      \
-        X(reconstruct) X(info) X(export) X(eval) X(likelihood) X(compare) X(report) X(bench) X(toy)          \
-            X(classifier)
-#define PYR_COMMAND_DECLARED(name) extern const pyr_command pyr_command_##name;
-PYR_COMMANDS(PYR_COMMAND_DECLARED)
-extern const pyr_command *const pyr_commands[];        /* ended by NULL */
+extern const pyr_command pyr_command_analyze, pyr_command_train, pyr_command_sample, pyr_command_inpaint,
+    pyr_command_colorize, pyr_command_upscale, pyr_command_vary, pyr_command_interpolate, pyr_command_encode,
+    pyr_command_invert, pyr_command_decompose, pyr_command_reconstruct, pyr_command_info, pyr_command_export,
+    pyr_command_eval, pyr_command_likelihood, pyr_command_compare, pyr_command_report, pyr_command_bench,
+    pyr_command_toy, pyr_command_classifier;
+
+/* All of them, in the order of the program's help, ended by NULL. */
+extern const pyr_command *const pyr_commands[];
 const pyr_command *pyr_find_command(const char *name); /* NULL: there is none */
 
 /* Of a command that was given no configuration: pyr_default_settings with what was typed; says on stderr how

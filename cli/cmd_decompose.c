@@ -146,14 +146,27 @@ out:
     return status;
 }
 
+/* --sigma was given. */
+static pyr_status check_sigma(int filter)
+{
+    pyr_text words = {0};
+    pyr_status status = PYR_OK;
+
+    pyr_filters_with_sigma(&words);
+    if (!pyr_filter_of(filter)->has_sigma)
+        status = pyr_fail(PYR_E_ARG, "--sigma is of --filter %s, the filter is %s", words.at ? words.at : "",
+                          pyr_filter_names[filter]);
+    pyr_text_free(&words);
+    return status;
+}
+
 static pyr_status run(void *typed, pyr_parsed *parsed)
 {
     decomposing *d = typed;
     pyr_status status;
 
-    if (pyr_option_given(parsed, "sigma") && d->settings.filter != PYR_FILTER_GAUSSIAN)
-        return pyr_fail(PYR_E_ARG, "--sigma is of --filter gaussian, the filter is %s",
-                        pyr_filter_names[d->settings.filter]);
+    if (pyr_option_given(parsed, "sigma"))
+        PYR_TRY_OUT(check_sigma(d->settings.filter));
     d->picture = parsed->arguments[0];
     d->levels_given = pyr_option_given(parsed, "levels");
     PYR_TRY_OUT(decompose(d));
@@ -169,7 +182,7 @@ static const pyr_option options[] = {
     OPT_CHOICE(decomposing, settings.filter, "filter", "NAME", "box", pyr_filter_names,
                "how images are made smaller and larger"),
     OPT_REAL(decomposing, settings.sigma, "sigma", "S", "1", 0, PYR_SIGMA_MAX,
-             "of the filter gaussian, in pixels"),
+             "width in pixels of a filter that has one"),
     OPT_TEXT(decomposing, outdir, "outdir", "DIR", "codes", "folder for the levels; is made"),
     {0},
 };

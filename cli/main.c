@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "terminal/manual.h"
 #include "terminal/output.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -22,7 +23,8 @@ static void usage(void (*say)(const char *fmt, ...))
         "usage: pyrdiff COMMAND [OPTION ...]\n\n");
     for (int i = 0; pyr_commands[i]; i++)
         say("  %-13s%s\n", pyr_commands[i]->name, pyr_commands[i]->title);
-    say("\n`pyrdiff COMMAND --help` tells the options of a command.\n"
+    say("\npyrdiff COMMAND --help lists the options of a command; pyrdiff --man [COMMAND] prints a manual page,\n"
+        "pyrdiff --completions bash|zsh what completes command lines in a shell.\n"
         "To begin: pyrdiff train, then pyrdiff sample --network runs/fashion-mnist\n");
 }
 
@@ -70,6 +72,34 @@ static bool stack_has_room(void)
     return false;
 }
 
+/* --man [COMMAND], --completions SHELL: texts that are made of the commands' tables. */
+static int print_made(int argc, char **argv)
+{
+    const pyr_command *command = NULL;
+    const char *word = argc > 2 ? argv[2] : "";
+    pyr_text text = {0};
+
+    if (strcmp(argv[1], "--completions") == 0) {
+        if (strcmp(word, "bash") != 0 && strcmp(word, "zsh") != 0) {
+            pyr_tell("pyrdiff: --completions is for bash or zsh: pyrdiff --completions bash\n");
+            return 2;
+        }
+        (*word == 'b' ? pyr_completions_bash : pyr_completions_zsh)(pyr_commands, &text);
+    } else if (*word) {
+        command = pyr_find_command(word);
+        if (!command)
+            return unknown(word);
+        pyr_manual_command(command, &text);
+    } else
+        pyr_manual_program(pyr_commands, &text);
+    if (text.failed)
+        pyr_tell("pyrdiff: out of memory for a text\n");
+    else
+        pyr_print_lines(text.at);
+    pyr_text_free(&text);
+    return text.failed;
+}
+
 /* The exit status of the command line. */
 static int run_command(int argc, char **argv)
 {
@@ -84,6 +114,8 @@ static int run_command(int argc, char **argv)
         usage(pyr_print);
         return 0;
     }
+    if (strcmp(argv[1], "--man") == 0 || strcmp(argv[1], "--completions") == 0)
+        return print_made(argc, argv);
     command = pyr_find_command(argv[1]);
     if (!command)
         return unknown(argv[1]);

@@ -7,7 +7,7 @@
  * no right to read (the row's `reads`) is overwritten before it runs. Parameters
  * start at an odd element, as they do inside a parameter block.
  *
- * Images inside a network have the table's activation type, PYR_BF16 after
+ * Images inside a network have the type of k->precision, PYR_BF16 after
  * pyr_kernels_precision(k, "bf16").
  *
  * The table's memory is never touched but through the table: it may be a device's. */
@@ -90,7 +90,7 @@ static inline unsigned op_images(pyr_op_kind kind)
 
 static inline pyr_type op_type(const pyr_kernels *k, const pyr_op *op, const op_want *want, unsigned which)
 {
-    return op_images(op->kind) & ~want->real & which ? k->activation : k->real;
+    return op_images(op->kind) & ~want->real & which ? pyr_image_type(k, k->precision) : k->real;
 }
 
 /* Types of all tensors but those of U32. */
@@ -100,6 +100,7 @@ static inline void op_set_types(const pyr_kernels *k, pyr_op *op, const op_want 
         if (op->x[i].type != PYR_U32)
             op->x[i].type = op_type(k, op, want, 1u << i);
     op->y.type = op_type(k, op, want, OP_Y);
+    op->tf32 = k->precision == PYR_PRECISION_TF32;
 }
 
 static inline bool op_wants_backward(const op_want *want)

@@ -352,7 +352,7 @@ static void data_at_a_level(void)
 
 static void residuals_look_as_in_decompose(void)
 {
-    static const pyr_filter filters[] = {PYR_FILTER_BOX, PYR_FILTER_HAAR};
+    static const int filters[] = {PYR_FILTER_BOX, PYR_FILTER_HAAR};
     pyr_dataset *data = open_data();
     float image[SIZE];
 

@@ -104,7 +104,7 @@ static pyr_status forward(pyr_chain *c, const piece *p)
         PYR_TRY(pyr_learner_forward(learner, p->lane, p->first, p->n));
         if (level == 0)
             break;
-        /* haar's condition is the coarse image */
+        /* of bands the condition is the coarse image */
         given = loss->given >= 0 ? pyr_graph_data(loss->g, p->lane, loss->given) : NULL;
         pyr_pyramid_synthesize(c->pyramid, level, p->n, given, given,
                                pyr_graph_data(loss->g, p->lane, loss->estimate), m->image[level], m->scratch);

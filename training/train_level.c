@@ -211,6 +211,7 @@ static pyr_status init_level(pyr_level *level, const pyr_trainer_job *job, int a
     PYR_TRY(pyr_level_init(level, own->settings, job->pyramid, own->index, pyr_dataset_classes(job->data),
                            pyr_dataset_fingerprint(job->data)));
     level->facts.bits = pyr_dataset_shape_of(job->data).bits;
+    level->precision = job->k->precision;
     if (job->k->whole_batch)
         level->settings.groups = 1; /* a device takes a batch at once */
     if (own->unet)
@@ -310,11 +311,8 @@ pyr_status pyr_train_level_statistics(pyr_level_facts *out, const pyr_trainer_jo
     pyr_status status;
 
     PYR_TRY(init_level(&level, job, at));
-    if (for_training) {
-        if (job->k->auto_precision)
-            PYR_TRY(pyr_kernels_precision(job->k, "auto"));
+    if (for_training)
         PYR_TRY(pyr_choose_micro_batch(&images, job->k, &level));
-    }
     status = pyr_feed_new(&feed, job->k, job->data, job->pyramid, images, job->k->lanes);
     feed.dequantise = job->dequantise;
     if (status == PYR_OK)

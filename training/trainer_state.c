@@ -31,20 +31,16 @@ static pyr_status find_states(pyr_trainer *t)
 }
 
 /* A run goes on in the precision it was begun in, unless the person wants another. */
-static void adopt_precision(pyr_trainer *t, int at, const pyr_progress *progress)
+static void adopt_precision(pyr_trainer *t, pyr_train_level *l, const pyr_progress *progress)
 {
-    static const char *const names[PYR_TYPES] = {
-        [PYR_F32] = "f32", [PYR_F64] = "double", [PYR_BF16] = "bf16"};
-    pyr_kernels *k = t->k;
-    pyr_type begun = progress->activation == PYR_BF16 ? PYR_BF16 : k->real;
     char line[128];
 
-    if (k->activation == begun)
+    l->level.precision = pyr_precision_to_resume(t->k, progress);
+    if (progress->bf16 == (t->k->precision == PYR_PRECISION_BF16))
         return;
-    if (k->auto_precision && (begun != PYR_BF16 || k->has_bf16))
-        k->activation = begun;
-    snprintf(line, sizeof line, "level %d: begun in %s, goes on in %s", t->job.level[at].index, names[begun],
-             names[k->activation]);
+    snprintf(line, sizeof line, "level %d: begun in %s, goes on in %s", l->level.facts.index,
+             pyr_precision_name(t->k, progress->bf16 ? PYR_PRECISION_BF16 : PYR_PRECISION_FULL),
+             pyr_precision_name(t->k, l->level.precision));
     if (t->job.on_note)
         t->job.on_note(t->job.ctx, line);
 }
@@ -54,14 +50,12 @@ pyr_status pyr_trainer_look_at_states(pyr_trainer *t)
     pyr_progress progress;
 
     PYR_TRY(find_states(t));
-    if (!t->resumed)
-        return t->k->auto_precision ? pyr_kernels_precision(t->k, "auto") : PYR_OK;
-    for (int i = t->n - 1; i >= 0; i--) {
+    for (int i = t->n - 1; i >= 0 && t->resumed; i--) {
         PYR_TRY(pyr_level_peek(pyr_trainer_state_folder(&t->job, i), &t->level[i].begun, &progress,
                                t->k->tuning));
         if (t->shared) /* each level's facts are with its network */
             PYR_TRY(pyr_level_unet_facts(t->job.level[i].folder, &t->level[i].begun));
-        adopt_precision(t, i, &progress);
+        adopt_precision(t, &t->level[i], &progress);
     }
     return PYR_OK;
 }
@@ -138,7 +132,7 @@ static void update_progress(pyr_trainer *t, pyr_train_level *l, const pyr_train_
         p->train = *state;
     p->train.skipped = skipped;
     p->seed = t->job.seed;
-    p->activation = t->k->activation;
+    p->bf16 = l->level.precision == PYR_PRECISION_BF16;
     t->k->download(t->k, &p->last, l->block->optimizer.state, sizeof p->last);
 }
 

@@ -69,6 +69,7 @@ static pyr_status info_settings(bool markdown)
     pyr_status status = PYR_OK;
 
     pyr_settings_document(pyr_all_sections, markdown, &text);
+    pyr_filters_document(markdown, &text);
     if (text.failed)
         status = pyr_fail(PYR_E_NOMEM, "out of memory: the list of settings");
     else

@@ -40,7 +40,7 @@ const uint8_t *fuzz_seed(size_t i, size_t *n)
                                    .planned = 40,
                                    .seed = 3,
                                    .last = {.step = 5, .applied = 4},
-                                   .activation = PYR_F32};
+                                   .bf16 = false};
     pyr_optimizer *o = optimizer();
     const char *path;
 
