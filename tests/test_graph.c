@@ -1,5 +1,5 @@
-/* Building, planning and running graphs; blocks of parameters, the optimizer, the step loop. The witness of
- * gradients is finite differences in double. */
+/* test_graph.c - building, planning and running graphs; blocks of parameters, the optimizer, the step loop.
+ * The witness of gradients is finite differences in double. */
 #include "tests/graph_run.h"
 
 #include "graph/optimizer.h"

@@ -1,4 +1,5 @@
-/* States of a training that mean harm: counters, facts, choices, and the blocks of a small network. */
+/* fuzz_state.c - states of a training that are hostile: counters, facts, choices, and the blocks of a small
+ * network. */
 #include "levels/level_file.h"
 #include "tests/fuzz/networks.h"
 #include <math.h>
