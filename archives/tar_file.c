@@ -533,16 +533,9 @@ static pyr_status begins(bool *does, const char *path)
 
 pyr_status pyr_tar_is(bool *is, const char *path)
 {
-    static const struct {
-        const char *bytes;
-        size_t n;
-    } magic[] = {{"\x1f\x8b", 2},
-                 {"BZh", 3},
-                 {"\xfd"
-                  "7zXZ",
-                  5},
-                 {"\x28\xb5\x2f\xfd", 4},
-                 {"\x5d\0\0", 3}};
+    static const pyr_magic compressed[] = {PYR_MAGIC("\x1f\x8b", 0), PYR_MAGIC("BZh", 0),
+                                           PYR_MAGIC("\3757zXZ", 0), PYR_MAGIC("\x28\xb5\x2f\xfd", 0),
+                                           PYR_MAGIC("\x5d\0\0", 0)};
     char start[512] = {0};
     size_t n;
     bool tar_name = pyr_tar_named(path), ustar, packed = false;
@@ -550,8 +543,8 @@ pyr_status pyr_tar_is(bool *is, const char *path)
     *is = false;
     PYR_TRY(pyr_file_start(start, &n, path, sizeof start));
     ustar = memcmp(start + 257, "ustar", 5) == 0;
-    for (size_t i = 0; i < sizeof magic / sizeof *magic; i++)
-        packed |= memcmp(start, magic[i].bytes, magic[i].n) == 0;
+    for (size_t i = 0; i < sizeof compressed / sizeof *compressed; i++)
+        packed |= pyr_magic_is(&compressed[i], start, n);
     if (!tar_name && !ustar && !packed)
         return PYR_OK;
     PYR_TRY(begins(is, path));

@@ -138,7 +138,8 @@ pyr_status pyr_value_file_end(pyr_value_file *file)
         return fgetc(file->stream) == EOF
                    ? PYR_OK
                    : pyr_fail(PYR_E_FORMAT, "%s: the file became longer while it was read", file->path);
-    /* Reading on reaches the trailer of gzip, and so its checksum; a trailer that is cut short shows in the code only. */
+    /* Reading on reaches the trailer of gzip, and so its checksum; a trailer that is cut short shows in the
+     * code only. */
     more = gzread(file->stream, &extra, 1);
     gzerror(file->stream, &code);
     if (more < 0 || (more == 0 && code != Z_OK))

@@ -30,9 +30,9 @@ void *pyr_realloc(void *block, size_t count, size_t size);
 
 void pyr_free(void *block); /* NULL is a no-op */
 
-/* Room for one more element behind the first n of the array *at (a pointer to its pointer; NULL at first), which has
- * *room elements of `size` bytes: twice as many when it is full. PYR_E_NOMEM, with a sentence that names `what`, leaves
- * the array as it is. */
+/* Room for one more element behind the first n of the array *at (a pointer to its pointer; NULL at first),
+ * which has *room elements of `size` bytes: twice as many when it is full. PYR_E_NOMEM, with a sentence
+ * that names `what`, leaves the array as it is. */
 pyr_status pyr_grow(void *at, size_t *room, size_t n, size_t size, const char *what);
 
 /* As pyr_calloc into *out, with a sentence on failure that names `what`. */

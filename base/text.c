@@ -104,7 +104,7 @@ size_t pyr_ending_of(const char *text, const char *endings)
     for (const char *at = endings; *at;) {
         size_t n = strcspn(at, " ");
 
-        if (n < all && strncasecmp(text + all - n, at, n) == 0)
+        if (n <= all && strncasecmp(text + all - n, at, n) == 0)
             return n;
         at += n + (at[n] == ' ');
     }

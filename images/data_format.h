@@ -1,7 +1,8 @@
 /* data_format.h - the formats of data sets that are read: a row each.
  *
- * To add one, write a file with its row, pyr_data_format_NAME, and put NAME into PYR_DATA_FORMATS. Recognition, the sentences on
- * what can be read, `pyrdiff info --formats` and the table in docs/data.md follow from the rows. */
+ * To add one, write a file with its row, pyr_data_format_NAME, and put NAME into PYR_DATA_FORMATS.
+ * Recognition, the sentences on what can be read, `pyrdiff info --formats` and the table in docs/data.md
+ * follow from the rows. */
 #ifndef PYR_IMAGES_DATA_FORMAT_H
 #define PYR_IMAGES_DATA_FORMAT_H
 
@@ -19,7 +20,7 @@ enum { PYR_DATA_START = 512 }; /* n is that, or the size of a smaller file */
 
 typedef enum pyr_match {
     PYR_MATCH_NO,
-    PYR_MATCH_WEAK, /* by its name, or by bytes that files which are refused (foreign.h) may begin with as well */
+    PYR_MATCH_WEAK, /* by its name, or by bytes that a refused file (foreign.h) may have as well */
     PYR_MATCH_SURE
 } pyr_match;
 
@@ -42,9 +43,9 @@ typedef struct pyr_data_format {
 PYR_DATA_FORMATS(PYR_DATA_FORMAT_ROW)
 #undef PYR_DATA_FORMAT_ROW
 
-/* Recognise the file or folder and collect its images: the first row that fits surely, then what is refused with a remedy
- * (foreign.h), then the first that fits weakly. Of folders also the only one of a packed format in the folders in it.
- * PYR_E_IO, PYR_E_FORMAT: nothing to read, or several data sets. */
+/* Recognise the file or folder and collect its images: the first row that fits surely, then what is refused
+ * with a remedy (foreign.h), then the first that fits weakly. Of folders also the only one of a packed
+ * format in the folders in it. PYR_E_IO, PYR_E_FORMAT: nothing to read, or several data sets. */
 pyr_status pyr_collect(pyr_collection *c, const char *path);
 
 /* The formats as text, or as a table of Markdown for docs/data.md, with the picture formats behind them. */

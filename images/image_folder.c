@@ -122,9 +122,8 @@ static pyr_status collect(pyr_collection *c, const pyr_data_path *at)
 const pyr_data_format pyr_data_format_pictures = {
     .name = "pictures",
     .files = PYR_IMAGE_FORMATS,
-    .help =
-        "a folder, with folders in it as classes and splits, or one picture; grey, RGB, RGBA, palettes; 8 and 16 bits; "
-        "turned as the orientation in the file says",
+    .help = "a folder, with folders in it as classes and splits, or one picture; grey, RGB, RGBA, "
+            "palettes; 8 and 16 bits; turned as the orientation in the file says",
     .is_file = is_file,
     .collect = collect,
 };

@@ -136,8 +136,8 @@ typedef struct pyr_listing {
     void *source; /* of whoever lists */
 } pyr_listing;
 
-/* Tar archives, plain or compressed: of image files, several of one data set (WebDataset's shards). `paths` as given by the
- * person or found in `folder` (NULL: none), which they are named from. */
+/* Tar archives, plain or compressed: of image files, several of one data set (WebDataset's shards). `paths`
+ * as given by the person or found in `folder` (NULL: none), which they are named from. */
 pyr_status pyr_collect_tars(pyr_collection *c, const char *folder, const pyr_names *paths);
 
 /* The image files among these, as their names say (layout.h), or labels in files say: EDM's dataset.json,

@@ -644,7 +644,6 @@ pyr_status pyr_unet_config_write(pyr_text *out, const pyr_unet_config *config)
 
 #define STEM "diffusion_pytorch_model"
 
-
 static pyr_status no_memory(const char *path)
 {
     return pyr_fail(PYR_E_NOMEM, "out of memory for the names of files in %s", path);
@@ -813,8 +812,7 @@ pyr_status pyr_unet_find(pyr_unet_files *out, const char *path)
         if (strcmp(name, "config.json") != 0 && !pyr_ends_with(name, ".safetensors") && !is_index(name)) {
             status =
                 pyr_fail(PYR_E_UNSUPPORTED, "%s is not a .safetensors file or the folder of a model%s", path,
-                         pyr_ends_with(name, ".bin") || pyr_ends_with(name, ".pt") || pyr_ends_with(name, ".pth") ||
-                                 pyr_ends_with(name, ".ckpt")
+                         pyr_ending_of(name, ".bin .pt .pth .ckpt")
                              ? "; a pickle is not read, since it can run any program: save it as safetensors"
                              : "");
             goto out;
