@@ -1,3 +1,4 @@
+/* version.c - which program this is. */
 #include "base/version.h"
 
 /* The Makefile says what git says. */
@@ -8,6 +9,11 @@
 const char *pyr_version(void)
 {
     return "0.1.0";
+}
+
+const char *pyr_version_date(void)
+{
+    return "November 30, 2026";
 }
 
 const char *pyr_version_sources(void)

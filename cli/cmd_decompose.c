@@ -146,73 +146,60 @@ out:
     return status;
 }
 
-pyr_status pyr_command_decompose(int argc, char **argv)
+/* --sigma was given. */
+static pyr_status check_sigma(int filter)
 {
-    decomposing d = {0};
-    pyr_parsed parsed;
-    pyr_status status;
-    const pyr_option table[] = {
-        {.name = "levels",
-         .argument = "N",
-         .type = PYR_SETTING_INT,
-         .target = &d.settings.levels,
-         .standard = "4",
-         .min = 1,
-         .max = PYR_MAX_LEVELS,
-         .help = "images of the pyramid, the picture being one; by default fewer when it is too small"},
-        {.name = "filter",
-         .argument = "NAME",
-         .type = PYR_SETTING_CHOICE,
-         .target = &d.settings.filter,
-         .standard = "box",
-         .choices = pyr_filter_names,
-         .help = "how images are made smaller and larger"},
-        {.name = "sigma",
-         .argument = "S",
-         .type = PYR_SETTING_REAL,
-         .target = &d.settings.sigma,
-         .standard = "1",
-         .min = 0,
-         .max = PYR_SIGMA_MAX,
-         .help = "of the filter gaussian, in pixels"},
-        {.name = "outdir",
-         .argument = "DIR",
-         .type = PYR_SETTING_TEXT,
-         .target = &d.outdir,
-         .standard = "codes",
-         .help = "folder for the levels; is made"},
-    };
-    const pyr_options options = {
-        .command = "decompose",
-        .arguments = "PICTURE",
-        .least = 1,
-        .most = 1,
-        .summary = "Split a picture (" PYR_IMAGE_FORMATS ") into the levels of a pyramid: DIR/" PYR_CODES_NAME
-                   " holds them exactly (pyrdiff reconstruct makes the picture of it again, bit for bit), "
-                   "DIR/level-0.png (the finest) and so on show them: residuals and details as mid-grey "
-                   "plus gain times the value. A line tells of each level.",
-        .examples = "  pyrdiff decompose photo.png --levels 4 --filter burt-adelson --outdir codes\n"
-                    "  pyrdiff reconstruct codes photo2.png\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-    };
+    pyr_text words = {0};
+    pyr_status status = PYR_OK;
 
-    PYR_TRY_OUT(pyr_options_parse(&parsed, &options, argc, argv));
-    if (parsed.help) {
-        status = pyr_print_help(&options);
-        goto out;
-    }
-    if (pyr_option_given(&parsed, "sigma") && d.settings.filter != PYR_FILTER_GAUSSIAN) {
-        status = pyr_fail(PYR_E_ARG, "--sigma is of --filter gaussian, the filter is %s",
-                          pyr_filter_names[d.settings.filter]);
-        goto out;
-    }
-    d.picture = parsed.arguments[0];
-    d.levels_given = pyr_option_given(&parsed, "levels");
-    PYR_TRY_OUT(decompose(&d));
-    PYR_TRY_OUT(write_all(&d));
-out:
-    pyr_codes_free(&d.codes);
-    pyr_parsed_free(&parsed);
+    pyr_filters_with_sigma(&words);
+    if (!pyr_filter_of(filter)->has_sigma)
+        status = pyr_fail(PYR_E_ARG, "--sigma is of --filter %s, the filter is %s", words.at ? words.at : "",
+                          pyr_filter_names[filter]);
+    pyr_text_free(&words);
     return status;
 }
+
+static pyr_status run(void *typed, pyr_parsed *parsed)
+{
+    decomposing *d = typed;
+    pyr_status status;
+
+    if (pyr_option_given(parsed, "sigma"))
+        PYR_TRY_OUT(check_sigma(d->settings.filter));
+    d->picture = parsed->arguments[0];
+    d->levels_given = pyr_option_given(parsed, "levels");
+    PYR_TRY_OUT(decompose(d));
+    PYR_TRY_OUT(write_all(d));
+out:
+    pyr_codes_free(&d->codes);
+    return status;
+}
+
+static const pyr_option options[] = {
+    OPT_INT(decomposing, settings.levels, "levels", "N", "4", 1, PYR_MAX_LEVELS,
+            "images of the pyramid, the picture being one; by default fewer when it is too small"),
+    OPT_CHOICE(decomposing, settings.filter, "filter", "NAME", "box", pyr_filter_names,
+               "how images are made smaller and larger"),
+    OPT_REAL(decomposing, settings.sigma, "sigma", "S", "1", 0, PYR_SIGMA_MAX,
+             "width in pixels of a filter that has one"),
+    OPT_TEXT(decomposing, outdir, "outdir", "DIR", "codes", "folder for the levels; is made"),
+    {0},
+};
+
+const pyr_command pyr_command_decompose = {
+    .name = "decompose",
+    .title = "split a picture into the levels of a pyramid",
+    .arguments = "PICTURE",
+    .least = 1,
+    .most = 1,
+    .summary = "Split a picture (" PYR_IMAGE_FORMATS ") into the levels of a pyramid: DIR/" PYR_CODES_NAME
+               " holds them exactly (pyrdiff reconstruct makes the picture of it again, bit for bit), "
+               "DIR/level-0.png (the finest) and so on show them: residuals and details as mid-grey "
+               "plus gain times the value. A line tells of each level.",
+    .examples = "  pyrdiff decompose photo.png --levels 4 --filter burt-adelson --outdir codes\n"
+                "  pyrdiff reconstruct codes photo2.png\n",
+    .options = options,
+    .size = sizeof(decomposing),
+    .run = run,
+};

@@ -19,10 +19,11 @@
 #include <string.h>
 
 typedef struct typed {
-    const char *classifier, *inception, *reference, *ref_stats, *write_stats, *seeds, *steps, *sampler;
-    const char *metrics, *json, *sheet, *resize, *of_class;
+    const char *classifier, *inception, *reference, *ref_stats, *write_stats, *seeds;
+    const char *metrics, *json, *sheet, *resize;
     int batch, given, level;
     int64_t count;
+    pyr_typed_sampling sampling;
     pyr_typed_guidance guidance;
     pyr_machine machine;
 } typed;
@@ -105,7 +106,7 @@ static pyr_status read_settings(work *w, const pyr_parsed *parsed)
         PYR_TRY(pyr_run_settings(&w->settings, w->input));
     else {
         PYR_TRY(refuse_sampling(w, parsed));
-        PYR_TRY(pyr_settings_new(&w->settings, pyr_all_sections(), PYR_SECTIONS));
+        PYR_TRY(pyr_settings_new(&w->settings, pyr_all_sections));
     }
     PYR_TRY(pyr_options_apply(parsed, w->settings));
     PYR_TRY(pyr_config_get(&w->config, w->settings));
@@ -114,7 +115,7 @@ static pyr_status read_settings(work *w, const pyr_parsed *parsed)
     if (!run)
         return PYR_OK;
     PYR_TRY(check_given(w));
-    PYR_TRY(pyr_set_sampler(&w->config, w->typed->steps, w->typed->sampler));
+    PYR_TRY(pyr_set_sampler(&w->config, w->typed->sampling.steps, w->typed->sampling.sampler));
     return pyr_set_guidance(&w->config, &w->typed->guidance);
 }
 
@@ -170,7 +171,7 @@ static pyr_status draw(work *w, const pyr_evaluate_job *judges)
         s = pyr_model_image(job.model, w->typed->level);
     }
     PYR_TRY_OUT(pyr_evaluate_size(judges, w->input, s.h, s.w, s.c));
-    PYR_TRY_OUT(pyr_model_choose_class(&choice, job.model, w->typed->of_class));
+    PYR_TRY_OUT(pyr_model_choose_class(&choice, job.model, w->typed->sampling.of_class));
     PYR_TRY_OUT(pyr_class_labels(&labels, &choice, seeds, n));
     pyr_class_choice_add(&choice, &of_class);
     job.of_class = of_class.at;
@@ -457,135 +458,65 @@ out:
     return status;
 }
 
-pyr_status pyr_command_eval(int argc, char **argv)
-{
-    typed t;
-    const pyr_option table[] = {
-        {.name = "data",
-         .argument = "PATH",
-         .setting = "data.path",
-         .help = "the data set to compare with; of a run without it its own"},
-        {.name = "split",
-         .argument = "WORD",
-         .setting = "data.split",
-         .help = "which part of it is held out"},
-        {.name = "reference",
-         .argument = "SPLIT",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.reference,
-         .standard = "test",
-         .help = "compare with its held-out images (test) or its training images (train)"},
-        {.name = "classifier",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.classifier,
-         .standard = "",
-         .help = "feature network of pyrdiff classifier; without any network one is trained on the data's "
-                 "labels and kept"},
-        {.name = "inception",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.inception,
-         .standard = "",
-         .help = "Inception-v3's weights, for FID"},
-        {.name = "fid-resize",
-         .argument = "WORD",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.resize,
-         .standard = "",
-         .help = "how images come to Inception's 299x299: tf1, the standard, as ADM's, StyleGAN's, EDM's "
-                 "and torch-fidelity's figures and statistics have it, or pytorch, as pytorch-fid"},
-        {.name = "ref-stats",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.ref_stats,
-         .standard = "",
-         .help = "NPZ with mu and sigma, as EDM's, for the Frechet distance instead of the data's own"},
-        {.name = "write-stats",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.write_stats,
-         .standard = "",
-         .help = "write mu and sigma of the reference, of Inception's features if it is given"},
-        {.name = "count",
-         .argument = "N",
-         .type = PYR_SETTING_COUNT,
-         .target = &t.count,
-         .standard = "0",
-         .min = 0,
-         .max = PYR_SEEDS_MAX,
-         .help = "images to draw, seeds 0 to N-1, or to read; 0: 10000 of a run, all that are there"},
-        {.name = "seeds",
-         .argument = "LIST",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.seeds,
-         .standard = "",
-         .help = "draw these instead: 0-4999"},
-        {.name = "given",
-         .argument = "I",
-         .type = PYR_SETTING_INT,
-         .target = &t.given,
-         .standard = "0",
-         .min = 0,
-         .max = PYR_MAX_LEVELS,
-         .help =
-             "take level I of training images, which the seeds choose, and draw only the finer levels: what "
-             "these lose; 0: draw all"},
-        PYR_LEVEL_OPTION(t.level,
-                         "draw level I only, whatever the others are, to level I + 1 of training images (the "
-                         "coarsest by itself), and compare it with level I of the data's images: what that "
-                         "level alone loses. --level 0 draws the same as --given 1"),
-        PYR_SAMPLING_OPTIONS(t.steps, t.sampler, t.of_class),
-        PYR_GUIDANCE_OPTIONS(t.guidance),
-        {.name = "batch",
-         .argument = "N",
-         .type = PYR_SETTING_INT,
-         .target = &t.batch,
-         .standard = "0",
-         .min = 0,
-         .max = 65536,
-         .help = "images to draw at a time; 0: chosen; changes no image"},
-        {.name = "metrics",
-         .argument = "LIST",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.metrics,
-         .standard = "all",
-         .help = "frechet,kid,precision,recall,score,swd,spectrum,colour,consistency,nearest, or all"},
-        {.name = "json",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.json,
-         .standard = "",
-         .help = "write the figures, each with what it is of"},
-        {.name = "sheet",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.sheet,
-         .standard = "",
-         .help = "write a PNG of samples beside their nearest training images, the closest pairs first"},
-        PYR_MACHINE_OPTIONS(t.machine),
-    };
-    const pyr_options options = {
-        .command = "eval",
-        .arguments = "INPUT",
-        .least = 1,
-        .most = 1,
-        .summary =
-            "Judge images against a data set: those that a run draws, a folder or zip of images, an NPZ or "
-            "another file that --data reads. Every figure is printed with the number of images, the "
-            "reference and the feature network, and their hashes. Features of references are kept in the "
-            "cache.",
-        .examples =
-            "  pyrdiff eval runs/fashion-mnist --json eval.json --sheet nearest.png\n"
-            "  pyrdiff eval runs/fashion-mnist --given 2            (levels 1 and 0, on real images of "
-            "level 2)\n"
-            "  pyrdiff eval runs/fashion-mnist --level 1            (level 1 alone, at its own resolution)\n"
-            "  pyrdiff eval out/samples.npz --data PATH --metrics swd,spectrum\n"
-            "  pyrdiff eval out --data PATH --inception inception.safetensors --ref-stats cifar10.npz\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-        .sections = pyr_all_sections(),
-        .n_sections = PYR_SECTIONS};
+static const pyr_option options[] = {
+    OPT_SETTING("data", "PATH", "data.path", "the data set to compare with; of a run without it its own"),
+    OPT_SETTING("split", "WORD", "data.split", "which part of it is held out"),
+    OPT_TEXT(typed, reference, "reference", "SPLIT", "test",
+             "compare with its held-out images (test) or its training images (train)"),
+    OPT_TEXT(typed, classifier, "classifier", "FILE", "",
+             "feature network of pyrdiff classifier; without any network one is trained on the data's labels "
+             "and kept"),
+    OPT_TEXT(typed, inception, "inception", "FILE", "", "Inception-v3's weights, for FID"),
+    OPT_TEXT(typed, resize, "fid-resize", "WORD", "",
+             "how images come to Inception's 299x299: tf1, the standard, as ADM's, StyleGAN's, EDM's and "
+             "torch-fidelity's figures and statistics have it, or pytorch, as pytorch-fid"),
+    OPT_TEXT(typed, ref_stats, "ref-stats", "FILE", "",
+             "NPZ with mu and sigma, as EDM's, for the Frechet distance instead of the data's own"),
+    OPT_TEXT(typed, write_stats, "write-stats", "FILE", "",
+             "write mu and sigma of the reference, of Inception's features if it is given"),
+    OPT_COUNT(typed, count, "count", "N", "0", 0, PYR_SEEDS_MAX,
+              "images to draw, seeds 0 to N-1, or to read; 0: 10000 of a run, all that are there"),
+    OPT_TEXT(typed, seeds, "seeds", "LIST", "", "draw these instead: 0-4999"),
+    OPT_INT(typed, given, "given", "I", "0", 0, PYR_MAX_LEVELS,
+            "take level I of training images, which the seeds choose, and draw only the finer levels: what "
+            "these lose; 0: draw all"),
+    OPT_LEVEL(
+        typed, level,
+        "draw level I only, whatever the others are, to level I + 1 of training images (the coarsest by "
+        "itself), and compare it with level I of the data's images: what that level alone loses. --level 0 "
+        "draws the same as --given 1"),
+    OPT_GROUP(typed, sampling, pyr_sampling_options),
+    OPT_GROUP(typed, guidance, pyr_guidance_options),
+    OPT_INT(typed, batch, "batch", "N", "0", 0, 65536,
+            "images to draw at a time; 0: chosen; changes no image"),
+    OPT_TEXT(typed, metrics, "metrics", "LIST", "all",
+             "frechet,kid,precision,recall,score,swd,spectrum,colour,consistency,nearest, or all"),
+    OPT_TEXT(typed, json, "json", "FILE", "", "write the figures, each with what it is of"),
+    OPT_TEXT(typed, sheet, "sheet", "FILE", "",
+             "write a PNG of samples beside their nearest training images, the closest pairs first"),
+    OPT_GROUP(typed, machine, pyr_machine_options),
+    {0},
+};
 
-    return pyr_run_command(&options, argc, argv, run_eval, &t);
-}
+const pyr_command pyr_command_eval = {
+    .name = "eval",
+    .title = "judge a run, a folder of images or an NPZ against a data set",
+    .arguments = "INPUT",
+    .least = 1,
+    .most = 1,
+    .summary =
+        "Judge images against a data set: those that a run draws, a folder or zip of images, an NPZ or "
+        "another file that --data reads. Every figure is printed with the number of images, the reference "
+        "and the feature network, and their hashes. Features of references are kept in the cache.",
+    .examples =
+        "  pyrdiff eval runs/fashion-mnist --json eval.json --sheet nearest.png\n"
+        "  pyrdiff eval runs/fashion-mnist --given 2            (levels 1 and 0, on real images of "
+        "level 2)\n"
+        "  pyrdiff eval runs/fashion-mnist --level 1            (level 1 alone, at its own resolution)\n"
+        "  pyrdiff eval out/samples.npz --data PATH --metrics swd,spectrum\n"
+        "  pyrdiff eval out --data PATH --inception inception.safetensors --ref-stats cifar10.npz\n",
+    .sections = pyr_all_sections,
+    .options = options,
+    .size = sizeof(typed),
+    .run = run_eval,
+};

@@ -154,7 +154,7 @@ static pyr_status read_settings(pyr_settings **out, pyr_dataset **data, const ty
     if (goes_on)
         PYR_TRY_OUT(pyr_run_settings(out, *run));
     else {
-        PYR_TRY_OUT(pyr_settings_new(out, pyr_all_sections(), PYR_SECTIONS));
+        PYR_TRY_OUT(pyr_settings_new(out, pyr_all_sections));
         PYR_TRY_OUT(pyr_settings_read(*out, t->config));
     }
     PYR_TRY_OUT(pyr_options_apply(parsed, *out));
@@ -216,108 +216,60 @@ out:
     return status;
 }
 
-pyr_status pyr_command_train(int argc, char **argv)
-{
-    typed t;
-    const pyr_option table[] = {
-        {.name = "config",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.config,
-         .standard = "",
-         .help = "configuration; without it that of an existing --outdir, or configs/fashion-mnist.cfg, "
-                 "which is built in, with levels by the size of the images: halved to 8 pixels or less"},
-        {.name = "outdir",
-         .argument = "DIR",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.outdir,
-         .standard = "",
-         .help = "directory of the run; without it runs/ and the configuration's name"},
-        {.name = "data", .argument = "PATH", .setting = "data.path", .help = "images: folder, file or zip"},
-        {.name = "level",
-         .argument = "I",
-         .type = PYR_SETTING_INT,
-         .target = &t.level,
-         .standard = "-1",
-         .untyped = "all, coarsest first",
-         .min = 0,
-         .max = PYR_MAX_LEVELS - 1,
-         .help = "train this level only (0: the finest)"},
-        {.name = "duration",
-         .argument = "TIME",
-         .setting = "train.duration",
-         .help = "200ki images, 3ep epochs, 90s: of all levels together; with --level of that one"},
-        {.name = "seed", .argument = "N", .setting = "train.seed", .help = "the same seed, the same run"},
-        {.name = "cascade",
-         .setting = "cascade.joint",
-         .help =
-             "train all levels together, with the sum of their losses (docs/settings.md, section cascade)"},
-        {.name = "transfer",
-         .argument = "RUN",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.transfer,
-         .standard = "",
-         .help = "begin a new run from the weights of another"},
-        {.name = "levels", .argument = "N", .setting = "pyramid.levels", .help = "images in the pyramid"},
-        {.name = "filter", .argument = "NAME", .setting = "pyramid.filter", .help = "of the pyramid"},
-        {.name = "channels", .argument = "N", .setting = "data.channels", .help = "1, 3, 4 or auto"},
-        {.name = "resize", .argument = "HxW", .setting = "data.resize", .help = "bring images to this size"},
-        {.name = "crop", .setting = "data.crop", .help = "cut the centre out"},
-        {.name = "skip-bad", .setting = "data.skip_bad", .help = "leave damaged files out"},
-        {.name = "split",
-         .argument = "WORD",
-         .setting = "data.split",
-         .help = "what is trained on and what is held out"},
-        {.name = "xflip", .setting = "data.xflip", .help = "mirror images at random"},
-        {.name = "batch", .argument = "N", .setting = "level.batch", .help = "images per step"},
-        {.name = "batch-gpu",
-         .argument = "N",
-         .setting = "level.batch_gpu",
-         .help = "images in memory at a time, gradients are accumulated"},
-        {.name = "lr", .argument = "RATE", .setting = "level.lr", .help = "learning rate"},
-        {.name = "ema",
-         .argument = "PART",
-         .setting = "level.ema",
-         .help = "EMA window, part of the run so far"},
-        {.name = "dropout", .argument = "P", .setting = "level.network.dropout", .help = "dropout"},
-        {.name = "classes",
-         .setting = "level.classes",
-         .help = "class-conditional; data.classes says which labels"},
-        {.name = "checkpoint",
-         .argument = "N",
-         .setting = "train.checkpoint",
-         .help = "images between checkpoints"},
-        {.name = "status",
-         .argument = "N",
-         .setting = "train.status",
-         .help = "images between lines of the log"},
-        {.name = "snapshot",
-         .argument = "N",
-         .setting = "train.snapshot",
-         .help = "images between sample grids"},
-        {.name = "dry-run",
-         .type = PYR_SETTING_BOOL,
-         .target = &t.dry_run,
-         .standard = "false",
-         .help = "only say what is there and how much memory it takes"},
-        PYR_MACHINE_OPTIONS(t.machine),
-    };
-    const pyr_options options = {
-        .command = "train",
-        .summary =
-            "Train the levels of a pyramid, one after the other, coarsest first, or one by itself (several "
-            "processes may train different levels at the same time). The same command again goes on where "
-            "it stopped. --set KEY=VALUE reaches every setting; docs/settings.md lists them.",
-        .examples = "  pyrdiff train\n"
-                    "  pyrdiff train --data photos --resize 64 --outdir runs/photos\n"
-                    "  pyrdiff train --level 2\n"
-                    "  pyrdiff train --cascade --set cascade.condition=estimate --outdir runs/end-to-end\n"
-                    "  pyrdiff train --config configs/cifar10.cfg --data PATH --duration 20m\n"
-                    "  pyrdiff train --set levels[0].network.block_out_channels=[64,128]\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-        .sections = pyr_all_sections(),
-        .n_sections = PYR_SECTIONS};
+static const pyr_option options[] = {
+    OPT_TEXT(typed, config, "config", "FILE", "",
+             "configuration; without it that of an existing --outdir, or configs/fashion-mnist.cfg, which is "
+             "built in, with levels by the size of the images: halved to 8 pixels or less"),
+    OPT_TEXT(typed, outdir, "outdir", "DIR", "",
+             "directory of the run; without it runs/ and the configuration's name"),
+    OPT_SETTING("data", "PATH", "data.path", "images: folder, file or zip"),
+    OPT_INT(typed, level, "level", "I", "-1", 0, PYR_MAX_LEVELS - 1, "train this level only (0: the finest)",
+            .untyped = "all, coarsest first"),
+    OPT_SETTING("duration", "TIME", "train.duration",
+                "200ki images, 3ep epochs, 90s: of all levels together; with --level of that one"),
+    OPT_SETTING("seed", "N", "train.seed", "the same seed, the same run"),
+    OPT_SETTING(
+        "cascade", NULL, "cascade.joint",
+        "train all levels together, with the sum of their losses (docs/settings.md, section cascade)"),
+    OPT_TEXT(typed, transfer, "transfer", "RUN", "", "begin a new run from the weights of another"),
+    OPT_SETTING("levels", "N", "pyramid.levels", "images in the pyramid"),
+    OPT_SETTING("filter", "NAME", "pyramid.filter", "of the pyramid"),
+    OPT_SETTING("channels", "N", "data.channels", "1, 3, 4 or auto"),
+    OPT_SETTING("resize", "HxW", "data.resize", "bring images to this size"),
+    OPT_SETTING("crop", NULL, "data.crop", "cut the centre out"),
+    OPT_SETTING("skip-bad", NULL, "data.skip_bad", "leave damaged files out"),
+    OPT_SETTING("split", "WORD", "data.split", "what is trained on and what is held out"),
+    OPT_SETTING("xflip", NULL, "data.xflip", "mirror images at random"),
+    OPT_SETTING("batch", "N", "level.batch", "images per step"),
+    OPT_SETTING("batch-gpu", "N", "level.batch_gpu", "images in memory at a time, gradients are accumulated"),
+    OPT_SETTING("lr", "RATE", "level.lr", "learning rate"),
+    OPT_SETTING("ema", "PART", "level.ema", "EMA window, part of the run so far"),
+    OPT_SETTING("dropout", "P", "level.network.dropout", "dropout"),
+    OPT_SETTING("classes", NULL, "level.classes", "class-conditional; data.classes says which labels"),
+    OPT_SETTING("checkpoint", "N", "train.checkpoint", "images between checkpoints"),
+    OPT_SETTING("status", "N", "train.status", "images between lines of the log"),
+    OPT_SETTING("snapshot", "N", "train.snapshot", "images between sample grids"),
+    OPT_FLAG(typed, dry_run, "dry-run", "only say what is there and how much memory it takes"),
+    OPT_GROUP(typed, machine, pyr_machine_options),
+    {0},
+};
 
-    return pyr_run_command(&options, argc, argv, run_training, &t);
-}
+const pyr_command pyr_command_train = {
+    .name = "train",
+    .title = "train the levels of a pyramid: one after the other, one by itself, or together",
+    .summary =
+        "Train the levels of a pyramid, one after the other, coarsest first, or one by itself (several "
+        "processes may train different levels at the same time). The same command again goes on where it "
+        "stopped. --set KEY=VALUE reaches every setting; docs/settings.md lists them.",
+    .examples = "  pyrdiff train\n"
+                "  pyrdiff train --data photos --resize 64 --outdir runs/photos\n"
+                "  pyrdiff train --level 2\n"
+                "  pyrdiff train --cascade --set cascade.condition=estimate --outdir runs/end-to-end\n"
+                "  pyrdiff train --config configs/cifar10.cfg --data PATH --duration 20m\n"
+                "  pyrdiff train --set levels[0].network.block_out_channels=[64,128]\n",
+    .sections = pyr_all_sections,
+    .options = options,
+    .size = sizeof(typed),
+    .resumes = true,
+    .run = run_training,
+};

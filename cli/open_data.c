@@ -3,6 +3,17 @@
 
 #include "base/clock.h"
 
+const pyr_option pyr_data_options[] = {
+    OPT_SETTING("channels", "N", "data.channels", NULL),
+    OPT_SETTING("resize", "HxW", "data.resize", NULL),
+    OPT_SETTING("crop", NULL, "data.crop", NULL),
+    OPT_SETTING("skip-bad", NULL, "data.skip_bad", NULL),
+    OPT_SETTING("held-out", "N", "data.held_out", NULL),
+    OPT_SETTING("split", "WORD", "data.split", NULL),
+    OPT_SETTING("classes", "WORD", "data.classes", NULL),
+    {0},
+};
+
 enum { MOMENT = 1, PAUSE = 30 }; /* seconds: before the bar, and between lines where there is no terminal */
 
 static void show(void *ctx, int64_t done, int64_t all)

@@ -3,7 +3,11 @@
 #define PYR_CLI_OPEN_DATA_H
 
 #include "images/dataset.h"
+#include "terminal/options.h"
 #include "terminal/progress.h"
+
+/* Options that shape a data set; with pyr_data_section among the command's sections. */
+extern const pyr_option pyr_data_options[];
 
 /* Shows reading that takes longer than a moment. */
 typedef struct pyr_reading_bar {

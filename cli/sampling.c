@@ -1,8 +1,33 @@
+/* sampling.c - the options of sampling that several commands have. */
 #include "cli/sampling.h"
 
 #include "base/text.h"
 #include "terminal/parse.h"
 #include <string.h>
+
+const pyr_option pyr_sampling_options[] = {
+    OPT_TEXT(pyr_typed_sampling, steps, "steps", "N,N,N", "",
+             "steps per level, coarsest first, or one number; without it the run's settings"),
+    OPT_WORD(pyr_typed_sampling, sampler, "sampler", "NAME", "", pyr_sampler_names,
+             "without it the run's settings; what each can be told: level.sampler.*"),
+    OPT_TEXT(pyr_typed_sampling, of_class, "class", "WHICH", "",
+             "of a class-conditional run: a class's number or name, all (each seed the next one, in turn) or "
+             "random (drawn from each seed); without it no class in particular"),
+    {0},
+};
+
+const pyr_option pyr_guidance_options[] = {
+    OPT_TEXT(pyr_typed_guidance, amount, "guidance", "G,G,G", "",
+             "other + G (this - other) at twice the evaluations, towards --class (the other one is told no "
+             "class) or away from --gnet; per level, coarsest first, or one number; 1: off; without it the "
+             "run's settings"),
+    OPT_TEXT(pyr_typed_guidance, interval, "guidance-interval", "LO-HI", "",
+             "guidance at these noise levels only, in standard deviations of the level: 0.3-5"),
+    OPT_TEXT(
+        pyr_typed_guidance, gnet, "gnet", "RUN", "",
+        "autoguidance: a run of the same pyramid and data with weaker networks (smaller, or less trained)"),
+    {0},
+};
 
 pyr_status pyr_set_sampler(pyr_config *config, const char *steps_text, const char *sampler)
 {

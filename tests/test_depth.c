@@ -1,5 +1,6 @@
-/* Images of 16 bits stay images of 16 bits: in files, in a trained run, in what tasks keep, in what is
- * judged. Witnesses: files that NumPy and Pillow wrote (tests/golden/depth/make.py), closed forms. */
+/* test_depth.c - images of 16 bits stay images of 16 bits: in files, in a trained run, in what tasks keep,
+ * in what is judged. Witnesses: files that NumPy and Pillow wrote (tests/golden/depth/make.py), closed
+ * forms. */
 #include "tests/level_data.h"
 
 #include "arrays/npz_file.h"
@@ -200,7 +201,7 @@ static bool rig_new(rig *r, const char *data, const char *filter, int levels)
 
     *r = (rig){0};
     CHECK_OK(pyr_kernels_open(&r->k, "cpu", 1));
-    CHECK_OK(pyr_settings_new(&r->settings, pyr_all_sections(), PYR_SECTIONS));
+    CHECK_OK(pyr_settings_new(&r->settings, pyr_all_sections));
     snprintf(value, sizeof value, "\"%s\"", below(data));
     CHECK_OK(pyr_settings_set(r->settings, "data.path", value, "test"));
     snprintf(value, sizeof value, "%d", levels);

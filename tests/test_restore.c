@@ -1,5 +1,6 @@
-/* Where tasks start from, for every family, curve and reference; restoring with few steps, on a model that is
- * an exact Gaussian (a network of zeros: D = x / (1 + s^2)), whose posterior is known in closed form. */
+/* test_restore.c - where tasks start from, for every family, curve and reference; restoring with few steps,
+ * on a model that is an exact Gaussian (a network of zeros: D = x / (1 + s^2)), whose posterior is known in
+ * closed form. */
 #include "tests/level_data.h"
 
 #include "cascade/model.h"
@@ -32,7 +33,7 @@ static bool rig_new(rig *r)
 
     *r = (rig){0};
     CHECK_OK(pyr_kernels_open(&r->k, "cpu", 1));
-    CHECK_OK(pyr_settings_new(&r->settings, pyr_all_sections(), PYR_SECTIONS));
+    CHECK_OK(pyr_settings_new(&r->settings, pyr_all_sections));
     snprintf(value, sizeof value, "\"%s\"", below("data"));
     CHECK_OK(pyr_settings_set(r->settings, "data.path", value, "test"));
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)

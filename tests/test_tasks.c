@@ -1,6 +1,6 @@
-/* Tasks on small runs: what is given stays as it is, what is drawn is what sampling draws, and, on a model
- * that is an exact Gaussian (a network of zeros: D = x / (1 + s^2)), latents and posteriors in closed
- * form. */
+/* test_tasks.c - tasks on small runs: what is given stays as it is, what is drawn is what sampling draws,
+ * and, on a model that is an exact Gaussian (a network of zeros: D = x / (1 + s^2)), latents and posteriors
+ * in closed form. */
 #include "tests/level_data.h"
 
 #include "cascade/model.h"
@@ -31,7 +31,7 @@ static bool rig_new(rig *r, const char *name, int levels, const char *filter, bo
 
     *r = (rig){0};
     CHECK_OK(pyr_kernels_open(&r->k, "cpu", 2));
-    CHECK_OK(pyr_settings_new(&r->settings, pyr_all_sections(), PYR_SECTIONS));
+    CHECK_OK(pyr_settings_new(&r->settings, pyr_all_sections));
     snprintf(value, sizeof value, "\"%s\"", below("data"));
     CHECK_OK(pyr_settings_set(r->settings, "data.path", value, "test"));
     CHECK_OK(pyr_settings_set(r->settings, "data.held_out", "10", "test"));

@@ -102,7 +102,7 @@ static pyr_status forward(pyr_chain *c, const piece *p)
         PYR_TRY(pyr_level_trainer_forward(c->t[level], p->lane, p->first, p->n));
         if (level == 0)
             break;
-        /* haar's condition is the coarse image */
+        /* of bands the condition is the coarse image */
         told = loss->told >= 0 ? pyr_graph_data(loss->g, p->lane, loss->told) : NULL;
         pyr_pyramid_synthesize(c->pyramid, level, p->n, told, told,
                                pyr_graph_data(loss->g, p->lane, loss->estimate), m->image[level], m->scratch);

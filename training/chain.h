@@ -8,7 +8,7 @@
  *
  *     dL/dD_i = dL/dJ_i,   dL/dJ_{i+1} = u_i^T (dL/dl_i + dL/dJ_i)
  *
- * For haar J_i = merge(J_{i+1}, D_i), and its transpose likewise. */
+ * Of bands J_i = merge(J_{i+1}, D_i), and its transpose likewise. */
 #ifndef PYR_TRAINING_CHAIN_H
 #define PYR_TRAINING_CHAIN_H
 

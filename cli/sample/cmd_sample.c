@@ -20,9 +20,11 @@
 #include <string.h>
 
 typedef struct typed {
-    const char *network, *outdir, *seeds, *steps, *coarse, *sampler, *of_class;
-    int level, batch, zoom;
-    bool npz, grid, trajectory;
+    const char *network, *coarse;
+    int level;
+    bool trajectory;
+    pyr_typed_output output;
+    pyr_typed_sampling sampling;
     pyr_typed_guidance guidance;
     pyr_machine machine;
 } typed;
@@ -88,7 +90,7 @@ static pyr_status write_trajectory(const output *o, size_t at, int j)
     snprintf(name, sizeof name, "trajectory-%06" PRIu64 ".png", o->seeds[at]);
     pyr_sample_origin(&from, &o->to, at);
     path = pyr_path_join(o->outdir, name);
-    status = path ? pyr_trajectory_write(o->trajectory, path, j, o->typed->zoom, from.texts, from.n)
+    status = path ? pyr_trajectory_write(o->trajectory, path, j, o->typed->output.zoom, from.texts, from.n)
                   : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
     pyr_free(path);
     return status;
@@ -106,20 +108,20 @@ static pyr_status open_output(output *o)
 {
     const typed *t = o->typed;
 
-    o->outdir = *t->outdir ? pyr_strdup(t->outdir) : pyr_path_join(t->network, "samples");
+    o->outdir = *t->output.outdir ? pyr_strdup(t->output.outdir) : pyr_path_join(t->network, "samples");
     if (!o->outdir)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
     o->to = (pyr_sample_output){.folder = o->outdir,
-                                .seeds_text = t->seeds,
+                                .seeds_text = t->output.seeds,
                                 .sampler = o->sampler,
                                 .seeds = o->seeds,
                                 .labels = o->labels,
                                 .n = o->n,
                                 .levels = pyr_model_levels(o->model),
                                 .bits = pyr_model_bits(o->model),
-                                .zoom = t->zoom,
-                                .grid = t->grid,
-                                .archive = t->npz};
+                                .zoom = t->output.zoom,
+                                .grid = t->output.grid,
+                                .archive = t->output.npz};
     snprintf(o->to.weights, sizeof o->to.weights, "%016" PRIx64, pyr_model_hash(o->model));
     for (int i = 0; i < o->to.levels; i++)
         o->to.image[i] = pyr_model_image(o->model, i);
@@ -237,15 +239,15 @@ static pyr_status sample_level(output *o, const pyr_config *config, bool data_gi
     return pyr_sample_level(&(pyr_level_sampling){.model = o->model,
                                                   .config = config,
                                                   .network = t->network,
-                                                  .outdir = t->outdir,
-                                                  .seeds_text = t->seeds,
+                                                  .outdir = t->output.outdir,
+                                                  .seeds_text = t->output.seeds,
                                                   .seeds = o->seeds,
                                                   .n = o->n,
                                                   .labels = o->labels,
-                                                  .batch = t->batch,
-                                                  .zoom = t->zoom,
-                                                  .npz = t->npz,
-                                                  .grid = t->grid,
+                                                  .batch = t->output.batch,
+                                                  .zoom = t->output.zoom,
+                                                  .npz = t->output.npz,
+                                                  .grid = t->output.grid,
                                                   .read = o->coarse.n ? read_coarser : NULL,
                                                   .name = name_of_coarser,
                                                   .ctx = &o->coarse,
@@ -279,20 +281,18 @@ static pyr_status run_sampling(void *at, pyr_parsed *parsed)
     bool data_given = pyr_option_given(parsed, "data");
     output o = {.typed = t, .bar = pyr_bar_new()};
 
-    if (!*t->network)
-        return pyr_fail(PYR_E_ARG, "which run? Add --network runs/NAME");
-    if (pyr_parse_seeds(t->seeds, &o.seeds, &o.n) != PYR_OK)
+    if (pyr_parse_seeds(t->output.seeds, &o.seeds, &o.n) != PYR_OK)
         return pyr_fail_prefix(PYR_E_ARG, "--seeds");
     PYR_TRY_OUT(pyr_run_settings(&settings, t->network));
     PYR_TRY_OUT(pyr_options_apply(parsed, settings));
     PYR_TRY_OUT(pyr_config_get(&config, settings));
     PYR_TRY_OUT(check_level(t, &config, data_given));
-    PYR_TRY_OUT(pyr_set_sampler(&config, t->steps, t->sampler));
+    PYR_TRY_OUT(pyr_set_sampler(&config, t->sampling.steps, t->sampling.sampler));
     PYR_TRY_OUT(pyr_set_guidance(&config, &t->guidance));
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
     PYR_TRY_OUT(
         pyr_model_open_level(&o.model, k, t->network, pyr_given(t->guidance.gnet), &config, t->level));
-    PYR_TRY_OUT(pyr_model_choose_class(&o.choice, o.model, t->of_class));
+    PYR_TRY_OUT(pyr_model_choose_class(&o.choice, o.model, t->sampling.of_class));
     PYR_TRY_OUT(pyr_class_labels(&o.labels, &o.choice, o.seeds, o.n));
     if (*t->coarse)
         PYR_TRY_OUT(open_coarse(&o));
@@ -303,9 +303,9 @@ static pyr_status run_sampling(void *at, pyr_parsed *parsed)
     say_what(&o);
     PYR_TRY_OUT(open_output(&o));
     pyr_stop_on_signals();
-    batch = t->batch ? t->batch : pyr_model_batch(o.model) * k->lanes;
+    batch = t->output.batch ? t->output.batch : pyr_model_batch(o.model) * k->lanes;
     if (t->trajectory) {
-        if (!t->batch)
+        if (!t->output.batch)
             batch = pyr_trajectory_batch(o.model, batch);
         PYR_TRY_OUT(pyr_trajectory_new(&o.trajectory, o.model, batch));
     }
@@ -325,61 +325,49 @@ out:
     return status;
 }
 
-pyr_status pyr_command_sample(int argc, char **argv)
-{
-    typed t;
-    const pyr_option table[] = {
-        PYR_NETWORK_OPTION(t.network),
-        PYR_OUTPUT_OPTIONS(t),
-        PYR_SAMPLING_OPTIONS(t.steps, t.sampler, t.of_class),
-        PYR_GUIDANCE_OPTIONS(t.guidance),
-        {.name = "coarse",
-         .argument = "PATH",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.coarse,
-         .standard = "",
-         .help =
-             "start from the coarsest images in this folder, zip or NPZ; with --level I from these of level "
-             "I + 1"},
-        PYR_LEVEL_OPTION(t.level, "draw this level only (0: the finest), whatever the others are: to "
-                                  "coarser images of training images that the seeds choose, or of --coarse; "
-                                  "the coarsest by itself"),
-        {.name = "data",
-         .argument = "PATH",
-         .setting = "data.path",
-         .help = "with --level: the images whose coarser ones are given; without it those of the run"},
-        {.name = "denoise",
-         .setting = "level.sampler.denoise",
-         .help = "end each level with a denoising step; --no-denoise shows why"},
-        {.name = "trajectory",
-         .type = PYR_SETTING_BOOL,
-         .target = &t.trajectory,
-         .standard = "false",
-         .help = "write trajectory-SEED.png: the way from noise to the image at each level, coarsest first; "
-                 "above what the present x stands for, below its denoised estimate"},
-        PYR_MACHINE_OPTIONS(t.machine),
-    };
-    const pyr_options options = {
-        .command = "sample",
-        .summary =
-            "Draw images from a trained run: the coarsest image, then the residual of each finer level. One "
-            "PNG per seed, grids, and an NPZ. The image of a seed does not depend on the batch, the number "
-            "of threads, or the other seeds.",
-        .examples =
-            "  pyrdiff sample --network runs/fashion-mnist --seeds 0-99 --outdir out --steps 18,12,8\n"
-            "  pyrdiff sample --network runs/fashion-mnist --seeds 0-15 --coarse DIR\n"
-            "  pyrdiff sample --network runs/cifar10-classes --seeds 0-49999 --class all\n"
-            "  pyrdiff sample --network runs/fashion-mnist --seeds 0-7 --sampler ddim --set "
-            "level.sampler.eta=0.5 --trajectory\n"
-            "  pyrdiff sample --network runs/fashion-mnist --level 1        level 1 alone, to real coarser "
-            "images\n"
-            "  pyrdiff sample --network ddpm-cifar10-32 --help        of a diffusers pipeline\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-        .sections = pyr_all_sections(),
-        .n_sections = PYR_SECTIONS};
+static const pyr_option options[] = {
+    OPT_NETWORK(typed, network),
+    OPT_GROUP(typed, output, pyr_output_options),
+    OPT_GROUP(typed, sampling, pyr_sampling_options),
+    OPT_GROUP(typed, guidance, pyr_guidance_options),
+    OPT_TEXT(
+        typed, coarse, "coarse", "PATH", "",
+        "start from the coarsest images in this folder, zip or NPZ; with --level I from these of level I + "
+        "1"),
+    OPT_LEVEL(typed, level,
+              "draw this level only (0: the finest), whatever the others are: to coarser images of training "
+              "images that the seeds choose, or of --coarse; the coarsest by itself"),
+    OPT_SETTING("data", "PATH", "data.path",
+                "with --level: the images whose coarser ones are given; without it those of the run"),
+    OPT_SETTING("denoise", NULL, "level.sampler.denoise",
+                "end each level with a denoising step; --no-denoise shows why"),
+    OPT_FLAG(
+        typed, trajectory, "trajectory",
+        "write trajectory-SEED.png: the way from noise to the image at each level, coarsest first; above "
+        "what the present x stands for, below its denoised estimate"),
+    OPT_GROUP(typed, machine, pyr_machine_options),
+    {0},
+};
 
-    if (pyr_sample_names_pipeline(argc, argv))
-        return pyr_sample_pipeline(argc, argv);
-    return pyr_run_command(&options, argc, argv, run_sampling, &t);
-}
+const pyr_command pyr_command_sample = {
+    .name = "sample",
+    .title = "draw images from a trained run, coarse to fine",
+    .summary =
+        "Draw images from a trained run: the coarsest image, then the residual of each finer level. One "
+        "PNG per seed, grids, and an NPZ. The image of a seed does not depend on the batch, the number of "
+        "threads, or the other seeds.",
+    .examples =
+        "  pyrdiff sample --network runs/fashion-mnist --seeds 0-99 --outdir out --steps 18,12,8\n"
+        "  pyrdiff sample --network runs/fashion-mnist --seeds 0-15 --coarse DIR\n"
+        "  pyrdiff sample --network runs/cifar10-classes --seeds 0-49999 --class all\n"
+        "  pyrdiff sample --network runs/fashion-mnist --seeds 0-7 --sampler ddim --set "
+        "level.sampler.eta=0.5 --trajectory\n"
+        "  pyrdiff sample --network runs/fashion-mnist --level 1        level 1 alone, to real coarser "
+        "images\n"
+        "  pyrdiff sample --network ddpm-cifar10-32 --help        of a diffusers pipeline\n",
+    .sections = pyr_all_sections,
+    .options = options,
+    .size = sizeof(typed),
+    .run = run_sampling,
+    .variant = pyr_sample_pipeline,
+};

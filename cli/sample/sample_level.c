@@ -22,7 +22,7 @@ typedef struct drawing {
     const pyr_level_sampling *job;
     int level;
     bool coarsest, given; /* given: a coarser image to each */
-    bool haar;
+    bool bands;
     pyr_shape image, variable, coarse, view; /* n = 1; view: of the residual, RGB */
     double gain;
     char *outdir, sampler[256];
@@ -137,7 +137,7 @@ static void release(drawing *d)
 /* The residual `variable` as numbers of a picture, in d->shown, and as its bytes. */
 static void show_residual(drawing *d, const float *variable, const float *coarse)
 {
-    pyr_variable_view(d->bytes, d->variable, d->haar, variable, coarse, d->gain);
+    pyr_variable_view(d->bytes, d->variable, d->bands, variable, coarse, d->gain);
     pyr_pixels_from_bytes(d->shown, d->bytes, pyr_count(d->view));
 }
 
@@ -324,12 +324,12 @@ static pyr_status prepare(drawing *d)
         return pyr_fail(PYR_E_ARG, "level %d is the coarsest, it is given no image: leave %s out", d->level,
                         job->read ? "--coarse" : "--data");
     d->given = !d->coarsest && (level->condition.c || job->read || job->data_given);
-    d->haar = !d->coarsest && pyr_pyramid_get(p)->filter == PYR_FILTER_HAAR;
+    d->bands = !d->coarsest && pyr_filter_of(pyr_pyramid_get(p)->filter)->bands;
     d->image = pyr_model_image(job->model, d->level);
     d->variable = level->variable;
     if (!d->coarsest)
         d->coarse = pyr_model_image(job->model, d->level + 1);
-    d->view = (pyr_shape){1, d->variable.h * (d->haar ? 2 : 1), d->variable.w * (d->haar ? 2 : 1), 3};
+    d->view = (pyr_shape){1, d->variable.h * (d->bands ? 2 : 1), d->variable.w * (d->bands ? 2 : 1), 3};
     for (int b = 0; b < level->facts.bands; b++) /* one gain for all, whatever was drawn */
         square += level->facts.std[b] * level->facts.std[b] / level->facts.bands;
     d->gain = pyr_view_gain(sqrt(square));

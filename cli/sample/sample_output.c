@@ -3,12 +3,28 @@
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "cli/cli.h"
 #include "pictures/grid.h"
 #include "pictures/image_values.h"
 #include "terminal/output.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+const pyr_option pyr_output_options[] = {
+    OPT_SEEDS(pyr_typed_output, seeds, "0-63"),
+    OPT_TEXT(pyr_typed_output, outdir, "outdir", "DIR", "",
+             "where pictures go; without it the folder samples of the --network"),
+    OPT_INT(pyr_typed_output, batch, "batch", "N", "0", 0, 65536,
+            "images at a time; 0: chosen; changes no image"),
+    OPT_SWITCH(pyr_typed_output, npz, "npz",
+               "write samples.npz (NHWC arr_0; uint8, of 16-bit data uint16; classes in arr_1)"),
+    OPT_SWITCH(pyr_typed_output, grid, "grid",
+               "write grid.png of the first 100 images, and of a pyramid levels.png with every level side by "
+               "side"),
+    OPT_INT(pyr_typed_output, zoom, "zoom", "N", "2", 1, 64, "of the grids"),
+    {0},
+};
 
 /* Images in the grids, which are kept until the end: with all levels up to 100 * 4/3 * h * w * c floats, 105
  * MB for 256 x 256 in colour. */

@@ -5,6 +5,7 @@
 #include "arrays/npz_file.h"
 #include "pictures/png_file.h"
 #include "pyramid/pyramid.h"
+#include "terminal/options.h"
 
 enum { PYR_MORE_TEXTS = 3 };
 
@@ -28,44 +29,13 @@ typedef struct pyr_sample_output {
     size_t in_grid;
 } pyr_sample_output;
 
-/* Rows of the table of options, for what is typed with the members seeds, outdir (texts), batch, zoom (int),
- * npz and grid (bool). */
-#define PYR_OUTPUT_OPTIONS(t)                                                                                \
-    {.name = "seeds",                                                                                        \
-     .argument = "LIST",                                                                                     \
-     .type = PYR_SETTING_TEXT,                                                                               \
-     .target = &(t).seeds,                                                                                   \
-     .standard = "0-63",                                                                                     \
-     .help = "0-63,100: an image for each"},                                                                 \
-        {.name = "outdir",                                                                                   \
-         .argument = "DIR",                                                                                  \
-         .type = PYR_SETTING_TEXT,                                                                           \
-         .target = &(t).outdir,                                                                              \
-         .standard = "",                                                                                     \
-         .help = "where pictures go; without it the folder samples of the --network"},                       \
-        {.name = "batch",                                                                                    \
-         .argument = "N",                                                                                    \
-         .type = PYR_SETTING_INT,                                                                            \
-         .target = &(t).batch,                                                                               \
-         .standard = "0",                                                                                    \
-         .min = 0,                                                                                           \
-         .max = 65536,                                                                                       \
-         .help = "images at a time; 0: chosen; changes no image"},                                           \
-        {.name = "npz",                                                                                      \
-         .type = PYR_SETTING_BOOL,                                                                           \
-         .target = &(t).npz,                                                                                 \
-         .standard = "true",                                                                                 \
-         .help = "write samples.npz (NHWC arr_0; uint8, of 16-bit data uint16; classes in arr_1)"},          \
-        {.name = "grid",                                                                                     \
-         .type = PYR_SETTING_BOOL,                                                                           \
-         .target = &(t).grid,                                                                                \
-         .standard = "true",                                                                                 \
-         .help = "write grid.png of the first 100 images, and of a pyramid levels.png with every level "     \
-                 "side by side"},                                                                            \
-    {                                                                                                        \
-        .name = "zoom", .argument = "N", .type = PYR_SETTING_INT, .target = &(t).zoom, .standard = "2",      \
-        .min = 1, .max = 64, .help = "of the grids"                                                          \
-    }
+/* As they are typed: --seeds, --outdir, --batch, --npz, --grid, --zoom. */
+typedef struct pyr_typed_output {
+    const char *seeds, *outdir;
+    int batch, zoom;
+    bool npz, grid;
+} pyr_typed_output;
+extern const pyr_option pyr_output_options[];
 
 /* Make the folder and begin; the fields down to `archive` are the caller's. */
 pyr_status pyr_sample_output_open(pyr_sample_output *o);

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-bool pyr_sample_names_pipeline(int argc, char **argv)
+static bool names_pipeline(int argc, char **argv)
 {
     static const char option[] = "--network";
     const char *network = NULL;
@@ -28,10 +28,10 @@ bool pyr_sample_names_pipeline(int argc, char **argv)
 }
 
 typedef struct typed {
-    const char *network, *outdir, *seeds, *sampler, *of_class;
-    int steps, batch, zoom;
+    const char *network, *sampler, *of_class;
+    int steps;
     double eta;
-    bool npz, grid;
+    pyr_typed_output output;
     pyr_machine machine;
 } typed;
 
@@ -105,8 +105,11 @@ static pyr_status run(void *at, pyr_parsed *parsed)
     pyr_pipeline *p = NULL;
     pyr_kernels *k = NULL;
     pyr_text warning = {0};
-    pyr_sample_output o = {
-        .seeds_text = t->seeds, .levels = 1, .zoom = t->zoom, .grid = t->grid, .archive = t->npz};
+    pyr_sample_output o = {.seeds_text = t->output.seeds,
+                           .levels = 1,
+                           .zoom = t->output.zoom,
+                           .grid = t->output.grid,
+                           .archive = t->output.npz};
     pyr_bar bar = pyr_bar_new();
     uint64_t *seeds = NULL;
     int32_t *labels = NULL;
@@ -116,7 +119,7 @@ static pyr_status run(void *at, pyr_parsed *parsed)
     pyr_status status;
 
     (void)parsed;
-    if (pyr_parse_seeds(t->seeds, &seeds, &o.n) != PYR_OK)
+    if (pyr_parse_seeds(t->output.seeds, &seeds, &o.n) != PYR_OK)
         return pyr_fail_prefix(PYR_E_ARG, "--seeds");
     o.seeds = seeds;
     PYR_TRY_OUT(pyr_pipeline_read(&files, t->network, &warning));
@@ -138,13 +141,13 @@ static pyr_status run(void *at, pyr_parsed *parsed)
     snprintf(o.weights, sizeof o.weights, "%016" PRIx64, pyr_pipeline_hash(p));
     pyr_bar_line(&bar, "%zu images of %dx%dx%d by %s; %.2f GFLOP an image; memory %.1f MiB", o.n, s.h, s.w,
                  s.c, words, pyr_pipeline_flop(p) / 1e9, pyr_mib(pyr_pipeline_bytes(p)));
-    outdir = *t->outdir ? pyr_strdup(t->outdir) : pyr_path_join(t->network, "samples");
+    outdir = *t->output.outdir ? pyr_strdup(t->output.outdir) : pyr_path_join(t->network, "samples");
     if (!outdir)
         PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for a name"));
     o.folder = outdir;
     PYR_TRY_OUT(pyr_sample_output_open(&o));
     pyr_stop_on_signals();
-    PYR_TRY_OUT(draw_all(p, &o, t->batch ? t->batch : pyr_pipeline_batch(p) * k->lanes, &bar));
+    PYR_TRY_OUT(draw_all(p, &o, t->output.batch ? t->output.batch : pyr_pipeline_batch(p) * k->lanes, &bar));
     PYR_TRY_OUT(pyr_sample_output_close(&o));
 out:
     if (status == PYR_E_STOPPED)
@@ -160,61 +163,38 @@ out:
     return status;
 }
 
-pyr_status pyr_sample_pipeline(int argc, char **argv)
-{
-    typed t;
-    const pyr_option table[] = {
-        {.name = "network",
-         .argument = "DIR",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.network,
-         .standard = "",
-         .help = "directory of a DDPMPipeline or DDIMPipeline"},
-        PYR_OUTPUT_OPTIONS(t),
-        {.name = "sampler",
-         .argument = "NAME",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.sampler,
-         .standard = "",
-         .help = "ddpm or ddim; without it the pipeline's"},
-        {.name = "steps",
-         .argument = "N",
-         .type = PYR_SETTING_INT,
-         .target = &t.steps,
-         .standard = "0",
-         .min = 0,
-         .max = PYR_MAX_TIMESTEPS,
-         .help =
-             "of the timesteps it was trained with; 0: the pipeline's (DDPMPipeline 1000, DDIMPipeline 50), "
-             "with --sampler ddpm 1000, ddim 50"},
-        {.name = "eta",
-         .argument = "ETA",
-         .type = PYR_SETTING_REAL,
-         .target = &t.eta,
-         .standard = "0",
-         .min = 0,
-         .max = 1,
-         .help = "noise that ddim adds: 0 none, 1 as much as ddpm with fixed_small variance"},
-        {.name = "class",
-         .argument = "WHICH",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.of_class,
-         .standard = "",
-         .help = "of a class-conditional model: a class's number, all (each seed the next one, in turn) or "
-                 "random (drawn from each seed)"},
-        PYR_MACHINE_OPTIONS(t.machine),
-    };
-    const pyr_options options = {
-        .command = "sample",
-        .summary =
-            "Draw images from a diffusers pipeline (UNet2DModel with DDPMScheduler or DDIMScheduler), as "
-            "its scheduler_config.json says. The image of a seed does not depend on the batch, the number "
-            "of threads, or the other seeds; it is not that of the library's generator.",
-        .examples =
-            "  pyrdiff sample --network ddpm-cifar10-32 --seeds 0-99 --outdir out --sampler ddim --steps 50\n"
-            "  pyrdiff sample --network ddpm-cifar10-32 --seeds 0-15 --sampler ddim --steps 100 --eta 1\n",
-        .table = table,
-        .n = sizeof table / sizeof *table};
+static const pyr_option options[] = {
+    OPT_TEXT(typed, network, "network", "DIR", "", "directory of a DDPMPipeline or DDIMPipeline"),
+    OPT_GROUP(typed, output, pyr_output_options),
+    OPT_TEXT(typed, sampler, "sampler", "NAME", "", "ddpm or ddim; without it the pipeline's"),
+    OPT_INT(typed, steps, "steps", "N", "0", 0, PYR_MAX_TIMESTEPS,
+            "of the timesteps it was trained with; 0: the pipeline's (DDPMPipeline 1000, DDIMPipeline 50), "
+            "with --sampler ddpm 1000, ddim 50"),
+    OPT_REAL(typed, eta, "eta", "ETA", "0", 0, 1,
+             "noise that ddim adds: 0 none, 1 as much as ddpm with fixed_small variance"),
+    OPT_TEXT(
+        typed, of_class, "class", "WHICH", "",
+        "of a class-conditional model: a class's number, all (each seed the next one, in turn) or random "
+        "(drawn from each seed)"),
+    OPT_GROUP(typed, machine, pyr_machine_options),
+    {0},
+};
 
-    return pyr_run_command(&options, argc, argv, run, &t);
+static const pyr_command command = {
+    .name = "sample",
+    .summary =
+        "Draw images from a diffusers pipeline (UNet2DModel with DDPMScheduler or DDIMScheduler), as its "
+        "scheduler_config.json says. The image of a seed does not depend on the batch, the number of "
+        "threads, or the other seeds; it is not that of the library's generator.",
+    .examples =
+        "  pyrdiff sample --network ddpm-cifar10-32 --seeds 0-99 --outdir out --sampler ddim --steps 50\n"
+        "  pyrdiff sample --network ddpm-cifar10-32 --seeds 0-15 --sampler ddim --steps 100 --eta 1\n",
+    .options = options,
+    .size = sizeof(typed),
+    .run = run,
+};
+
+const pyr_command *pyr_sample_pipeline(int argc, char **argv)
+{
+    return names_pipeline(argc, argv) ? &command : NULL;
 }

@@ -147,45 +147,33 @@ out:
     return status;
 }
 
-pyr_status pyr_command_vary(int argc, char **argv)
-{
-    typed t;
-    const pyr_option table[] = {
-        {.name = "from",
-         .argument = "S,S,S",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.from,
-         .standard = "",
-         .help =
-             "noise that each level starts from, coarsest first, or one number: the picture's own numbers "
-             "vary by about 1; 0: the level stays as it is"},
-        {.name = "keep-levels-above",
-         .argument = "I",
-         .type = PYR_SETTING_INT,
-         .target = &t.keep,
-         .standard = "-1",
-         .untyped = "none is kept",
-         .min = 0,
-         .max = PYR_MAX_LEVELS,
-         .help = "levels I + 1 and coarser stay as they are, I and finer are drawn, freely or --from S"},
-        PYR_TASK_OPTIONS_SEEDS(t.task, "0-7"),
-    };
-    const pyr_options options = {
-        .command = "vary",
-        .arguments = "IMAGE",
-        .least = 1,
-        .most = 1,
-        .summary =
-            "Draw variations of a picture: noise is added to each level of its pyramid, and taken away "
-            "again by the model (SDEdit). One PNG per seed, and vary.png: the picture, the results.",
-        .examples =
-            "  pyrdiff vary shirt.png --network runs/fashion-mnist --from 1 --seeds 0-7 --outdir out\n"
-            "  pyrdiff vary shirt.png --network runs/fashion-mnist --from 0.5,2,2\n"
-            "  pyrdiff vary shirt.png --network runs/fashion-mnist --keep-levels-above 1\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-        .sections = pyr_all_sections(),
-        .n_sections = PYR_SECTIONS};
+static const pyr_option options[] = {
+    OPT_TEXT(
+        typed, from, "from", "S,S,S", "",
+        "noise that each level starts from, coarsest first, or one number: the picture's own numbers vary "
+        "by about 1; 0: the level stays as it is"),
+    OPT_INT(typed, keep, "keep-levels-above", "I", "-1", 0, PYR_MAX_LEVELS,
+            "levels I + 1 and coarser stay as they are, I and finer are drawn, freely or --from S",
+            .untyped = "none is kept"),
+    OPT_SEEDS(typed, task.seeds, "0-7"),
+    OPT_GROUP(typed, task, pyr_task_options),
+    {0},
+};
 
-    return pyr_run_command(&options, argc, argv, run_vary, &t);
-}
+const pyr_command pyr_command_vary = {
+    .name = "vary",
+    .title = "draw variations of a picture",
+    .arguments = "IMAGE",
+    .least = 1,
+    .most = 1,
+    .summary =
+        "Draw variations of a picture: noise is added to each level of its pyramid, and taken away again "
+        "by the model (SDEdit). One PNG per seed, and vary.png: the picture, the results.",
+    .examples = "  pyrdiff vary shirt.png --network runs/fashion-mnist --from 1 --seeds 0-7 --outdir out\n"
+                "  pyrdiff vary shirt.png --network runs/fashion-mnist --from 0.5,2,2\n"
+                "  pyrdiff vary shirt.png --network runs/fashion-mnist --keep-levels-above 1\n",
+    .sections = pyr_all_sections,
+    .options = options,
+    .size = sizeof(typed),
+    .run = run_vary,
+};

@@ -1,3 +1,4 @@
+/* tasking.c - what the commands of tasks share. */
 #include "cli/tasks/tasking.h"
 
 #include "base/atomic_file.h"
@@ -17,14 +18,24 @@
 #include <stdio.h>
 #include <string.h>
 
+const pyr_option pyr_task_options[] = {
+    OPT_NETWORK(pyr_task_typed, network),
+    OPT_TEXT(pyr_task_typed, outdir, "outdir", "DIR", "",
+             "where pictures go; without it a folder of the command's name in RUN"),
+    OPT_GROUP(pyr_task_typed, sampling, pyr_sampling_options),
+    OPT_FLAG(pyr_task_typed, resize, "resize",
+             "bring pictures of another size to the run's: cut to its aspect, then resample"),
+    OPT_INT(pyr_task_typed, zoom, "zoom", "N", "3", 1, 64, "of the sheet"),
+    OPT_GROUP(pyr_task_typed, machine, pyr_machine_options),
+    {0},
+};
+
 /* ---- the run ----------------------------------------------------------------------------------- */
 
 pyr_status pyr_tasking_settings(pyr_tasking *t, const char *command, const pyr_task_typed *typed,
                                 pyr_parsed *parsed)
 {
     *t = (pyr_tasking){.command = command, .typed = typed, .bar = pyr_bar_new()};
-    if (!*typed->network)
-        return pyr_fail(PYR_E_ARG, "which run? Add --network runs/NAME");
     if (typed->seeds && pyr_parse_seeds(typed->seeds, &t->seeds, &t->n) != PYR_OK)
         return pyr_fail_prefix(PYR_E_ARG, "--seeds");
     if (t->n > PYR_TASK_IMAGES)
@@ -32,7 +43,7 @@ pyr_status pyr_tasking_settings(pyr_tasking *t, const char *command, const pyr_t
     PYR_TRY(pyr_run_settings(&t->settings, typed->network));
     PYR_TRY(pyr_options_apply(parsed, t->settings));
     PYR_TRY(pyr_config_get(&t->config, t->settings));
-    return pyr_set_sampler(&t->config, typed->steps, typed->sampler);
+    return pyr_set_sampler(&t->config, typed->sampling.steps, typed->sampling.sampler);
 }
 
 static void put_sampler(pyr_tasking *t)
@@ -50,7 +61,7 @@ pyr_status pyr_tasking_model(pyr_tasking *t)
 {
     PYR_TRY(pyr_open_machine(&t->k, &t->typed->machine, false));
     PYR_TRY(pyr_model_open(&t->model, t->k, t->typed->network, &t->config));
-    PYR_TRY(pyr_model_choose_class(&t->choice, t->model, t->typed->of_class));
+    PYR_TRY(pyr_model_choose_class(&t->choice, t->model, t->typed->sampling.of_class));
     put_sampler(t);
     t->outdir =
         *t->typed->outdir ? pyr_strdup(t->typed->outdir) : pyr_path_join(t->typed->network, t->command);
@@ -81,7 +92,7 @@ pyr_status pyr_tasking_one_class(const pyr_tasking *t, int *label)
     *label = t->choice.label;
     if (t->choice.kind == PYR_CLASS_ALL || t->choice.kind == PYR_CLASS_RANDOM)
         return pyr_fail(PYR_E_ARG, "--class %s: here all images are of one class, give its number or name",
-                        t->typed->of_class);
+                        t->typed->sampling.of_class);
     return PYR_OK;
 }
 
@@ -107,10 +118,10 @@ pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance)
         pyr_level_settings *s = &t->config.level[level];
 
         s->sampler_augmentation = 0;
-        if (solver && !*t->typed->sampler) {
+        if (solver && !*t->typed->sampling.sampler) {
             s->sampler.kind = PYR_RK45;
             s->sampler.tolerance = tolerance;
-        } else if (!*t->typed->sampler && !solves_ode(&s->sampler))
+        } else if (!*t->typed->sampling.sampler && !solves_ode(&s->sampler))
             s->sampler.kind = PYR_HEUN; /* the run's own adds noise */
         if (!solves_ode(&s->sampler))
             return pyr_fail(
