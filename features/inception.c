@@ -243,7 +243,6 @@ static pyr_status read_folded(const reader *r, const pyr_param *weight, const py
     return PYR_OK;
 }
 
-
 static pyr_status forget_bias(const reader *r, const pyr_params *params, pyr_kernels *k, void *block)
 {
     for (int i = 0; i < params->n; i++) {
