@@ -86,12 +86,11 @@ static pyr_status take_config(pyr_plan_facts *facts, const pyr_config *config, b
                             "level.sampler.guidance of level %d is %g: towards which class? Add --class "
                             "all, or --set level.sampler.guidance=1",
                             i, config->level[i].sampler_guidance);
-        if (config->level[i].sampler.kind == PYR_RK45)
+        if (pyr_sampler_has(&config->level[i].sampler, PYR_SAMPLER_ADAPTIVE))
             return pyr_fail(
                 PYR_E_CONFIG,
-                "the sampler of level %d is rk45, whose cost is known only afterwards: a comparison at one "
-                "cost of sampling takes one of the others, add --set level.sampler.kind=heun",
-                i);
+                "the sampler of level %d is %s, whose cost is known only afterwards: a comparison at one cost of sampling takes one of the others, add --set level.sampler.kind=heun",
+                i, pyr_sampler_names[config->level[i].sampler.kind]);
         facts->share[i] = pyr_level_duration(config, i).value / whole.value;
         facts->sampler[i] = config->level[i].sampler;
     }

@@ -174,7 +174,7 @@ pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const
                       .estimated = -1,
                       .mix_told = -1,
                       .probability = plan->probability};
-    PYR_TRY(pyr_level_noise(&out->noise, set));
+    PYR_TRY(pyr_level_training_noise(&out->noise, set));
     if (plan->batch > MOST_BATCH)
         return pyr_fail(PYR_E_CONFIG, "at most %d images can be in a lane at a time", MOST_BATCH);
     PYR_TRY(pyr_graph_new(&out->g, k, level->precision, params));
@@ -202,8 +202,8 @@ double pyr_draw_level(const pyr_loss *loss, const pyr_draw *draw, int i)
     pyr_rng4 r = pyr_philox(draw->seed, 0, (uint32_t)i, draw->step,
                             pyr_rng_purpose(PYR_RNG_SIGMA, loss->level->facts.index));
 
-    return pyr_noise_level(&loss->noise, &loss->level->schedule,
-                           ((double)i + (double)pyr_uniform(r.v[0])) / draw->batch);
+    return pyr_noise_quantile(&loss->noise, &loss->level->schedule,
+                              ((double)i + (double)pyr_uniform(r.v[0])) / draw->batch);
 }
 
 double pyr_draw_augmentation(const pyr_loss *loss, const pyr_draw *draw, int i)

@@ -608,7 +608,7 @@ static void loss_by_hand(void)
             if (variant >= 4) {
                 s.weight = PYR_WEIGHT_SIMPLE;
                 s.density = PYR_UNIFORM_T;
-                s.curve = PYR_COSINE;
+                s.curve = PYR_CURVE_COSINE;
             }
             CHECK(pair_open(&p, backends[b], 2, filter, index, &s, variant != 3));
             z = numbers(BATCH * p.n);

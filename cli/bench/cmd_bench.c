@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cli/bench/bench.h"
 #include "cli/cli.h"
+#include "cli/typed_settings.h"
 #include "levels/level_sample.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
@@ -330,18 +331,14 @@ static pyr_status open_experiment(pyr_experiment *experiment, pyr_bench_network 
                                   pyr_dataset **data_set)
 {
     if (!*t->network && !*t->config) {
-        PYR_TRY(pyr_command_default_settings(settings, data_set, parsed));
+        PYR_TRY(pyr_default_settings_typed(settings, data_set, parsed));
         return pyr_experiment_open(experiment, k, *settings, *data_set);
     }
-    PYR_TRY(pyr_settings_new(settings, pyr_all_sections));
-    if (!*t->network) {
-        PYR_TRY(pyr_settings_read(*settings, t->config));
-        PYR_TRY(pyr_options_apply(parsed, *settings));
+    PYR_TRY(pyr_file_settings_typed(settings, *t->network ? "" : t->config, parsed));
+    if (!*t->network)
         return pyr_experiment_open(experiment, k, *settings, NULL);
-    }
     if (pyr_option_given(parsed, "config") || pyr_option_given(parsed, "data"))
         return pyr_fail(PYR_E_ARG, "--network brings its own images: leave --config and --data out");
-    PYR_TRY(pyr_options_apply(parsed, *settings));
     PYR_TRY(pyr_bench_network_read(network, t->network, t->size));
     return pyr_bench_network_experiment(experiment, k, *settings, network,
                                         !pyr_option_given(parsed, "batch"));
@@ -370,7 +367,7 @@ static pyr_status run_bench(void *at, pyr_parsed *parsed)
               ? 0
               : experiment.config.pyramid.levels - 1; /* of the network's pyramid only level 0 is looked at */
     if (t->level > top) {
-        status = pyr_fail(PYR_E_ARG, "level is %d, should be 0..%d", t->level, top);
+        status = pyr_fail(PYR_E_ARG, "--level is %d, should be 0..%d", t->level, top);
         goto out;
     }
     if (!t->json)
@@ -390,34 +387,37 @@ out:
 }
 
 static const pyr_option options[] = {
-    OPT_TEXT(typed, config, "config", "FILE", "",
-             "configuration; without it configs/fashion-mnist.cfg, built in, with levels by the size of the "
-             "images"),
-    OPT_SETTING("data", "PATH", "data.path", "images: folder, file or zip"),
-    OPT_TEXT(typed, network, "network", "DIR", "",
-             "instead of a configuration: a UNet2DModel's config.json there, on random images"),
+    OPT_TEXT(
+        typed, config, "config", "FILE", "",
+        "configuration; without it, the built-in configs/fashion-mnist.cfg with levels by the size of the "
+        "images"),
+    OPT_SETTING("data", "PATH", "data.path", "images: a folder or a file"),
+    OPT_TEXT(
+        typed, network, "network", "DIR", "",
+        "measure the UNet2DModel whose config.json is in DIR, on random images, instead of a configuration"),
     OPT_TEXT(typed, size, "size", "HxW", "",
-             "with --network: of its images in pixels; without: by its sample_size"),
-    OPT_INT(typed, level, "level", "I", "-1", 0, PYR_MAX_LEVELS - 1, "this level only", .untyped = "all"),
-    OPT_SETTING("batch", "N", "level.batch", "images per step; with --network by its file `batch`"),
-    OPT_REAL(typed, seconds, "seconds", "S", "3", 0.01, 3600, "to measure each figure for"),
-    OPT_FLAG(typed, floor, "floor", "time the convolutions and products alone, too"),
-    OPT_FLAG(typed, profile, "profile", "print where the time goes, operation by operation"),
-    OPT_FLAG(typed, json, "json", "a line of JSON for each level instead of the table"),
+             "size of the images of --network in pixels; without it, its sample_size"),
+    OPT_LEVEL(typed, level, "all levels", "measure this level only; 0 is the finest"),
+    OPT_SETTING("batch", "N", "level.batch",
+                "images per step; with --network, without it, the number in its file `batch`"),
+    OPT_REAL(typed, seconds, "seconds", "S", "3", 0.01, 3600, "how long each figure is measured"),
+    OPT_FLAG(typed, floor, "floor", "also time the convolutions and matrix products alone"),
+    OPT_FLAG(typed, profile, "profile", "print the time of each operation"),
+    OPT_FLAG(typed, json, "json", "print a line of JSON for each level instead of the table"),
     OPT_TEXT(typed, outdir, "outdir", "DIR", "",
-             "write DIR/level-I/unet/config.json, for bench/torch_peer.py"),
+             "write level-I/unet/config.json into DIR, for bench/torch_peer.py"),
     OPT_GROUP(typed, machine, pyr_machine_options),
     {0},
 };
 
 const pyr_command pyr_command_bench = {
     .name = "bench",
-    .title = "measure training and sampling speed of each level",
+    .title = "measure the speed of training and sampling for each level",
     .summary =
-        "Measure training (forward, backward, optimizer) and the network's forward pass for each level. A "
-        "training step counts as three forward passes in GFLOP/s; samples/s is what the level's sampler "
-        "would reach. The floor is what the network's convolutions and matrix products take by themselves, "
-        "each on buffers of its own. Nothing is kept. Run it on an idle machine.",
+        "Measure training (forward, backward, optimizer) and the forward pass of the network for each "
+        "level. In GFLOP/s a training step counts as three forward passes; samples/s is what the sampler "
+        "of the level would reach. The floor is the time of the convolutions and matrix products alone, "
+        "each on its own buffers. Nothing is kept. Run it on an idle machine.",
     .examples = "  pyrdiff bench\n"
                 "  pyrdiff bench --config configs/cifar10.cfg --data PATH --level 0\n"
                 "  pyrdiff bench --network bench/networks/grey28 --floor --profile\n",
