@@ -37,7 +37,8 @@ typedef struct pyr_data_format {
 } pyr_data_format;
 
 /* In the order in which a path is compared with them. */
-#define PYR_DATA_FORMATS(ROW) ROW(zip) ROW(tar) ROW(pictures) ROW(idx) ROW(cifar) ROW(stl) ROW(arrays)
+#define PYR_DATA_FORMATS(ROW)                                                                                \
+    ROW(zip) ROW(tar) ROW(pictures) ROW(idx) ROW(cifar) ROW(stl) ROW(norb) ROW(arrays)
 
 #define PYR_DATA_FORMAT_ROW(name) extern const pyr_data_format pyr_data_format_##name;
 PYR_DATA_FORMATS(PYR_DATA_FORMAT_ROW)
