@@ -212,7 +212,7 @@ static pyr_status train_locked(const pyr_train_job *job, const level_set *set)
     pyr_status status;
 
     PYR_TRY(pyr_trainer_finished(&set->job, &finished, &steps));
-    if (finished) { /* do not plan a network to say so */
+    if (finished) { /* no network is planned for that */
         if (!set->job.cascade)
             snprintf(name, sizeof name, "level %d", set->job.level[0].index);
         snprintf(line, sizeof line, "%s is finished: %lld steps done", name, (long long)steps);
@@ -284,7 +284,7 @@ static pyr_status check_job(const pyr_train_job *job, const pyr_experiment *expe
     if (job->level >= levels)
         return pyr_fail(PYR_E_ARG, "level is %d, should be 0..%d (pyramid.levels is %d; 0 is the finest)",
                         job->level, levels - 1, levels);
-    for (int i = 0; i < levels; i++) { /* what contradicts at a level is said before another one is trained */
+    for (int i = 0; i < levels; i++) { /* contradictions at a level are found before another one is trained */
         pyr_level unused;
 
         if (wanted(job, i))
@@ -346,7 +346,7 @@ out:
     return status;
 }
 
-/* What is wrong with any level is said before the first one is trained: settings and data that are not those
+/* What is wrong with any level is found before the first one is trained: settings and data that are not those
  * of what the run has already, and levels in which there is nothing to learn. */
 static pyr_status look_ahead(const pyr_train_job *job, pyr_experiment *experiment)
 {
