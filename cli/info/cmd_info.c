@@ -151,15 +151,15 @@ static pyr_status run(void *at, pyr_parsed *parsed)
 }
 
 static const pyr_option options[] = {
-    OPT_TEXT(
-        typed, check, "check", "UNET_DIR", "",
-        "load a UNet2DModel and compare it with the answer stored in its io.safetensors; without one, run "
-        "it once"),
+    OPT_TEXT(typed, check, "check", "UNET_DIR", "",
+             "run a UNet2DModel, and compare the result with the one in its io.safetensors if there is one"),
     OPT_FLAG(typed, settings, "settings",
-             "list every setting that a configuration or --set may hold, with default and bounds"),
-    OPT_TEXT(typed, list, "list", "NAME", "",
-             "list what there is to choose from: samplers, or noise (families, schedules, weights, ...)"),
-    OPT_FLAG(typed, markdown, "markdown", "with --settings and --list: as the tables of docs/"),
+             "list every setting of configurations and --set, with its default and bounds"),
+    OPT_TEXT(
+        typed, list, "list", "NAME", "",
+        "list what there is to choose from: samplers, noise (families, schedules, weights, ...), formats of "
+        "data, pictures"),
+    OPT_FLAG(typed, markdown, "markdown", "with --settings and --list: print Markdown tables"),
     OPT_SETTING("data", "PATH", "data.path", "describe a data set"),
     {.group = pyr_data_options},
     OPT_GROUP(typed, machine, pyr_machine_options),
@@ -168,20 +168,20 @@ static const pyr_option options[] = {
 
 const pyr_command pyr_command_info = {
     .name = "info",
-    .title = "describe a run, a model, a data set; check a model against a stored answer",
+    .title = "describe a run, a model or a data set; check a model against a stored answer",
     .arguments = "[PATH]",
     .most = 1,
     .summary =
-        "Describe what is at PATH: a run, a model (folder of a UNet2DModel or of a pipeline, or its "
-        ".safetensors), or codes of a picture. Without PATH: this program. With --check the exit status is "
-        "1 when the model is not as it should be.",
+        "Describe what is at PATH: a run, a model (the folder of a UNet2DModel or of a pipeline, or its "
+        ".safetensors), or the codes of a picture. Without PATH, describe this program. With --check the "
+        "exit status is 1 if the model's result differs from the stored one.",
     .examples = "  pyrdiff info runs/fashion-mnist\n"
                 "  pyrdiff info runs/fashion-mnist/level-0\n"
                 "  pyrdiff info --check tests/golden/unet2d/ddpm_like --backend ref\n"
                 "  pyrdiff info --data photos --skip-bad\n"
                 "  pyrdiff info --data cifar10-32x32.zip\n"
                 "  pyrdiff info --settings\n"
-                "  pyrdiff info --list samplers\n",
+                "  pyrdiff info --list formats\n",
     .sections = PYR_SECTIONS(&pyr_data_section),
     .options = options,
     .size = sizeof(typed),

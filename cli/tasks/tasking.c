@@ -22,11 +22,11 @@
 const pyr_option pyr_task_options[] = {
     OPT_NETWORK(pyr_task_typed, network),
     OPT_TEXT(pyr_task_typed, outdir, "outdir", "DIR", "",
-             "where pictures go; without it a folder of the command's name in RUN"),
+             "where pictures are written; without it, a folder in RUN that is named as the command"),
     OPT_GROUP(pyr_task_typed, sampling, pyr_sampling_options),
     OPT_FLAG(pyr_task_typed, resize, "resize",
-             "bring pictures of another size to the run's: cut to its aspect, then resample"),
-    OPT_INT(pyr_task_typed, zoom, "zoom", "N", "3", 1, 64, "of the sheet"),
+             "bring pictures of another size to that of the run: crop to its aspect ratio, then resample"),
+    OPT_INT(pyr_task_typed, zoom, "zoom", "N", "3", 1, 64, "enlarge the sheet N times"),
     OPT_GROUP(pyr_task_typed, machine, pyr_machine_options),
     {0},
 };
