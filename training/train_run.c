@@ -29,8 +29,7 @@ pyr_status pyr_experiment_open(pyr_experiment *out, pyr_kernels *k, const pyr_se
     PYR_TRY(pyr_config_get(&out->config, settings));
     if (!*out->config.data.set.path)
         return pyr_fail(PYR_E_CONFIG,
-                        "no data are given: add --data PATH (a folder of PNG or JPEG images, IDX or CIFAR "
-                        "files)");
+                        "no data are given: add --data PATH (pyrdiff info --list formats: what is read)");
     if (!data)
         PYR_TRY(pyr_dataset_open(&out->own, &out->config.data.set));
     out->data = data ? data : out->own;
@@ -280,7 +279,7 @@ static pyr_status check_job(const pyr_train_job *job, const pyr_experiment *expe
         return pyr_fail(
             PYR_E_ARG,
             "the levels of this run train together (cascade.joint is true): leave --level out, or train "
-            "level %d by itself in another --outdir, without --cascade",
+            "level %d independently in another --outdir, without --cascade",
             job->level);
     if (job->level >= levels)
         return pyr_fail(PYR_E_ARG, "level is %d, should be 0..%d (pyramid.levels is %d; 0 is the finest)",
