@@ -197,14 +197,6 @@ out:
     return status;
 }
 
-pyr_status pyr_level_save(const char *folder, const pyr_level *level, const pyr_params *params,
-                          const pyr_optimizer *optimizer, const pyr_progress *progress)
-{
-    PYR_TRY(pyr_level_check_finite(optimizer, level->facts.index));
-    PYR_TRY(pyr_level_save_unet(folder, level, params, optimizer->k, optimizer->ema));
-    return pyr_level_save_state(folder, false, level, params, optimizer, progress);
-}
-
 pyr_status pyr_level_take_next(const char *folder)
 {
     char *next = pyr_path_join(folder, next_name), *state = pyr_path_join(folder, state_name);
@@ -244,7 +236,7 @@ pyr_status pyr_level_has_next(bool *there, const char *folder)
 
 /* ---- reading a state: its head ----------------------------------------------------------------- */
 
-/* Whether counters of 64 bits are such as a training leaves, one against the other. A checksum says so too,
+/* Whether counters of 64 bits are such as a training leaves, one against the other. A checksum shows that too,
  * but files of older programs have none. */
 static bool counters_fit(const int64_t c[COUNTERS])
 {

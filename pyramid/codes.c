@@ -56,7 +56,7 @@ pyr_status pyr_codes_new(pyr_codes *out, const pyr_pyramid_settings *settings, i
         PYR_TRY_OUT(pyr_fail(PYR_E_ARG, "the picture has %d bits a channel, should be 8 or 16", bits));
     PYR_TRY_OUT(pyr_pyramid_check(settings, h, w));
     filter = pyr_filter_of(settings->filter);
-    out->type = halvings > filter->halvings[bits == 16] ? PYR_F64 : PYR_F32;
+    out->type = halvings > filter->codes[bits == 16] ? PYR_F64 : PYR_F32;
     for (int i = 0; i <= halvings; i++) {
         bool bands = filter->bands && i < halvings;
         pyr_plane p = image_plane(out, bands ? i + 1 : i, out->type, NULL);

@@ -56,8 +56,9 @@ typedef struct pyr_filter {
     bool has_sigma; /* reads pyramid.sigma */
     bool positive;  /* no number of d is negative: what a coarse pixel depends on shows in d of a mask */
     bool cosine; /* no taps: d, u and the pseudo-inverse are cosine transforms (ideal.h), on the host alone */
-    /* Up to how many halvings of 8 and of 16 bits a float holds the codes (pyramid/codes.h). */
-    int halvings[2];
+    /* Up to how many halvings of 8 and of 16 bits floats hold all numbers: of a batch's pyramid (synthesis gives
+     * the images of the data bit for bit), and of codes (pyramid/codes.h). */
+    int exact[2], codes[2];
 
     /* The matrices of an axis of n fine pixels: d; u (bands: the image without details). NULL when `cosine`.
      * PYR_E_NOMEM; *out is empty then. */

@@ -143,6 +143,7 @@ out:
 const pyr_filter pyr_filter_ideal = {
     .help = "a cut of the cosine series, on the CPU alone",
     .cosine = true,
-    .halvings = {PYR_HALVINGS_ALL, PYR_HALVINGS_ALL},
+    .exact = {PYR_HALVINGS_ALL, PYR_HALVINGS_ALL},
+    .codes = {PYR_HALVINGS_ALL, PYR_HALVINGS_ALL},
     .halve = halve,
 };

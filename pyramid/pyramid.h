@@ -17,8 +17,8 @@
  * Exactness: analysis of data rounds the outputs of d and u to multiples of
  * 2^-16 (bands: never, their factors are powers of two), so that I = l + r holds
  * bit for bit in float for images of 8 bits, pixels (2p - 255)/256, and 16
- * bits, (2p - 65535)/65536, of any size. (haar in float: 8 bits up to 8
- * halvings, 16 bits up to 4.) Estimates of a model use the same operators
+ * bits, (2p - 65535)/65536, of any size. (Bands in float: up to as many
+ * halvings as the filter's row gives.) Estimates of a model use the same operators
  * unrounded, so that they are linear.
  *
  * Everything here runs on one lane, allocates nothing after _new, and may be

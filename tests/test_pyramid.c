@@ -186,14 +186,6 @@ static bool has_bands(int filter)
     return pyr_filter_of(filter)->bands;
 }
 
-/* How many halvings of 8 or 16 bits the pyramid of a batch holds exactly in float. */
-static int exact_halvings(int filter, int bits)
-{
-    static const int haar[2] = {8, 4};
-
-    return filter == PYR_FILTER_HAAR ? haar[bits == 16] : PYR_MAX_LEVELS;
-}
-
 /* ---- golden values -------------------------------------------------------------------------------- */
 
 typedef struct golden {
@@ -607,8 +599,8 @@ static void exact_on(const char *backend, int cases)
         void *before;
         rig r;
 
-        if (k->real == PYR_F32 && levels > exact_halvings(filter, bits) + 1)
-            levels = exact_halvings(filter, bits) + 1;
+        if (k->real == PYR_F32 && levels > pyr_filter_of(filter)->exact[bits == 16] + 1)
+            levels = pyr_filter_of(filter)->exact[bits == 16] + 1;
         if (!rig_new(&r, k, (pyr_pyramid_settings){levels, filter, 0.3 + i % 7 * 0.2, i % 2 == 0}, n, h, w,
                      c))
             break;

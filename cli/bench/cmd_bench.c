@@ -11,6 +11,7 @@
 #include "terminal/output.h"
 #include "terminal/progress.h"
 #include "training/train_run.h"
+#include "training/trainer.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -155,15 +156,14 @@ static double since_start(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9 - ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
-static pyr_status first_step(pyr_level_trainer *trainer, figures *f)
+static pyr_status first_step(pyr_trainer *trainer, figures *f)
 {
-    pyr_optimizer *optimizer;
-    const pyr_params *params;
     pyr_step_state after;
     double loss;
 
-    PYR_TRY(pyr_level_trainer_gradient(trainer, 0, &loss, &optimizer, &params));
-    PYR_TRY(pyr_optimizer_step(optimizer, &(pyr_update){.ema_window = 1}, &after));
+    PYR_TRY(pyr_trainer_gradient(trainer, 0, &loss));
+    PYR_TRY(pyr_optimizer_step(&pyr_trainer_level(trainer, 0)->block->optimizer,
+                               &(pyr_update){.ema_window = 1}, &after));
     f->first_step = since_start() - f->data;
     return PYR_OK;
 }
@@ -178,12 +178,12 @@ static int busy_lanes(const figures *f)
     return busy < f->memory.lanes ? busy : f->memory.lanes;
 }
 
-static pyr_status time_training(const typed *t, pyr_kernels *k, pyr_level_trainer *trainer, figures *f)
+static pyr_status time_training(const typed *t, pyr_kernels *k, pyr_trainer *trainer, figures *f)
 {
-    pyr_graph *g = pyr_level_trainer_graph(trainer);
+    pyr_graph *g = pyr_trainer_level(trainer, 0)->loss.g;
     double per_step, begin;
 
-    PYR_TRY(pyr_level_trainer_time(trainer, t->seconds, &per_step));
+    PYR_TRY(pyr_trainer_time(trainer, t->seconds, &per_step));
     f->train = f->level->settings.batch / per_step;
     if (t->floor)
         PYR_TRY(pyr_bench_floor(&f->of_train, k, g, busy_lanes(f), t->seconds));
@@ -191,7 +191,7 @@ static pyr_status time_training(const typed *t, pyr_kernels *k, pyr_level_traine
         return PYR_OK;
     PYR_TRY(pyr_graph_profile(g));
     begin = pyr_now();
-    PYR_TRY(pyr_level_trainer_time(trainer, t->seconds, &per_step));
+    PYR_TRY(pyr_trainer_time(trainer, t->seconds, &per_step));
     pyr_print("\nlevel %d, training steps of %d images\n", f->level->facts.index, f->level->settings.batch);
     return pyr_bench_profile_print(k, g, pyr_now() - begin, k->lanes);
 }
@@ -293,22 +293,27 @@ static pyr_status print_json(const typed *t, const pyr_kernels *k, const figures
 static pyr_status bench_level(const typed *t, pyr_kernels *k, const pyr_experiment *experiment,
                               const pyr_unet_config *unet, int index, bool first, double data)
 {
-    pyr_level_job job = {.k = k,
-                         .data = experiment->data,
-                         .pyramid = experiment->pyramid,
-                         .unet = unet,
-                         .folder = "/nonexistent",
-                         .duration = {1, PYR_DURATION_IMAGES}};
+    pyr_trainer_job job = {.k = k,
+                           .data = experiment->data,
+                           .pyramid = experiment->pyramid,
+                           .levels = 1,
+                           .level = {{.index = index,
+                                      .settings = &experiment->config.level[index],
+                                      .unet = unet,
+                                      .folder = "/nonexistent"}},
+                           .duration = {1, PYR_DURATION_IMAGES}};
+    pyr_level_summary summary;
     figures f = {.data = data, .first_step = NAN};
     size_t available = k->available ? k->available(k) : 0;
-    pyr_level_trainer *trainer;
+    pyr_trainer *trainer;
     pyr_status status = PYR_OK;
 
-    PYR_TRY(pyr_level_trainer_new(&trainer, &job, &experiment->config.level[index], index));
-    f.level = pyr_level_trainer_level(trainer);
+    PYR_TRY(pyr_trainer_new(&trainer, &job));
+    f.level = &pyr_trainer_level(trainer, 0)->level;
     if (first)
         PYR_TRY_OUT(first_step(trainer, &f));
-    PYR_TRY_OUT(pyr_level_trainer_memory(trainer, &f.memory));
+    PYR_TRY_OUT(pyr_trainer_describe(trainer, 0, &summary));
+    f.memory = summary.memory;
     PYR_TRY_OUT(time_training(t, k, trainer, &f));
     if (k->available)
         f.device = available - k->available(k);
@@ -320,7 +325,7 @@ static pyr_status bench_level(const typed *t, pyr_kernels *k, const pyr_experime
     if (*t->outdir)
         status = write_config(t->outdir, f.level);
 out:
-    pyr_level_trainer_free(trainer);
+    pyr_trainer_free(trainer);
     return status;
 }
 
