@@ -1,3 +1,4 @@
+/* run.c - the sections of a configuration, the folder of a run, its manifest and locks. */
 #include "cascade/run.h"
 
 #include "base/atomic_file.h"
