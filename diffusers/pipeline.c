@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/stop.h"
+#include "base/text.h"
 #include "network/unet.h"
 #include <stdio.h>
 #include <string.h>
@@ -209,14 +210,15 @@ pyr_status pyr_pipeline_fail_no_run(const char *path)
         return pyr_fail(PYR_E_IO,
                         "%s is not a run of pyrdiff: it has no pyrdiff.cfg (train one with pyrdiff train "
                         "--outdir %s)",
-                        path, path);
+                        path, PYR_SHELL(path));
     for (int up = 1; up <= 2 && !run; up++)
         run = holder_of(path, up, "pyrdiff.cfg");
     pipeline = holder_of(path, 1, "model_index.json");
     if (!pipeline)
         pipeline = holder_of(path, 1, "scheduler/scheduler_config.json");
     if (run)
-        status = pyr_fail(PYR_E_IO, "%s is one level of a run: give the run, --network %s", path, run);
+        status =
+            pyr_fail(PYR_E_IO, "%s is one level of a run: give the run, --network %s", path, PYR_SHELL(run));
     else if (pipeline)
         status = pyr_fail(PYR_E_IO,
                           "%s is the network of a pipeline, without its scheduler: give the pipeline, %s",

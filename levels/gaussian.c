@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/philox.h"
+#include "base/text.h"
 #include "pyramid/ideal.h"
 #include <inttypes.h>
 #include <lapacke.h>
@@ -467,7 +468,7 @@ static pyr_status check_facts(const pyr_level *level, const pyr_level_facts *fac
                       PYR_E_FORMAT,
                       "%s was measured for another level, other data or another standardisation than level "
                       "%d of this run has: pyrdiff analyze --network %s --level %d measures it again",
-                      path, own->index, run, own->index);
+                      path, own->index, PYR_SHELL(run), own->index);
 }
 
 static pyr_status read_all(pyr_gaussian *g, const pyr_level *level, const pyr_safetensors *file,
@@ -509,13 +510,13 @@ pyr_status pyr_gaussian_read(pyr_gaussian *out, const pyr_level *level, const ch
         status = pyr_fail(PYR_E_IO,
                           "level %d starts from its fitted Gaussian (sampler.start gaussian), but %s is not "
                           "there: pyrdiff analyze --network %s --level %d measures it",
-                          level->facts.index, path, run, level->facts.index);
+                          level->facts.index, path, PYR_SHELL(run), level->facts.index);
         goto out;
     }
     status = pyr_safetensors_open(&file, path);
     if (status == PYR_E_FORMAT)
-        pyr_fail(status, "%s; pyrdiff analyze --network %s --level %d measures it again", pyr_error(), run,
-                 level->facts.index);
+        pyr_fail(status, "%s; pyrdiff analyze --network %s --level %d measures it again", pyr_error(),
+                 PYR_SHELL(run), level->facts.index);
     PYR_TRY_OUT(status);
     PYR_TRY_OUT(read_all(out, level, file, path, run));
 out:

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "network/unet_file.h"
 #include <math.h>
 #include <stdio.h>
@@ -399,7 +400,7 @@ static pyr_status without_weights(pyr_status why, const char *folder)
         pyr_fail(
             why,
             "%s; the training state is whole: pyrdiff train --outdir %s writes the weights again from it",
-            sentence, run);
+            sentence, PYR_SHELL(run));
     else if (sentence)
         pyr_error_set(sentence);
     pyr_free(sentence);

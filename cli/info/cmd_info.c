@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "base/version.h"
 #include "cascade/run.h"
 #include "cli/codes_file.h"
@@ -115,7 +116,7 @@ static pyr_status info_path(const char *path)
         return pyr_fail(PYR_E_IO,
                         "%s is neither a run (with pyrdiff.cfg), a model (with config.json) nor codes of a "
                         "picture; if it holds images: pyrdiff info --data %s",
-                        path, path);
+                        path, PYR_SHELL(path));
     return pyr_info_model(path);
 }
 
