@@ -488,7 +488,7 @@ static pyr_status check_data(const pyr_dataset *data)
     if (!pyr_dataset_labels(data, PYR_SPLIT_TRAIN))
         return pyr_fail(PYR_E_ARG,
                         "the data has no labels, which a classifier needs: images in one subfolder for each "
-                        "class, IDX files with labels, or CIFAR's files have them");
+                        "class have them, and arrays or packed files with labels");
     if (pyr_dataset_classes(data) < 2)
         return pyr_fail(PYR_E_ARG, "the data has one class only: there is nothing to tell apart");
     return PYR_OK;

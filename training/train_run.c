@@ -29,8 +29,7 @@ pyr_status pyr_experiment_open(pyr_experiment *out, pyr_kernels *k, const pyr_se
     PYR_TRY(pyr_config_get(&out->config, settings));
     if (!*out->config.data.set.path)
         return pyr_fail(PYR_E_CONFIG,
-                        "no data are given: add --data PATH (a folder of PNG or JPEG images, IDX or CIFAR "
-                        "files)");
+                        "no data are given: add --data PATH (pyrdiff info --list formats: what is read)");
     if (!data)
         PYR_TRY(pyr_dataset_open(&out->own, &out->config.data.set));
     out->data = data ? data : out->own;
