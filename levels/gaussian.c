@@ -257,7 +257,7 @@ static pyr_status second_pass(measuring *m)
     m->second = true;
     for (int group = 0; group < GROUPS; group++)
         memset(m->sum[group], 0, g->size * sizeof **m->sum);
-    PYR_TRY(m->feed->k->run_tasks(m->feed->k, GROUPS, measure_group, m));
+    PYR_TRY(pyr_run_tasks(m->feed->k, GROUPS, measure_group, m));
     add_up(m->sum, g->size);
     memcpy(mean, g->mean, g->size * sizeof *mean);
     pyr_gaussian_to(g, mean, m->room[0]);
@@ -283,19 +283,19 @@ pyr_status pyr_gaussian_measure(pyr_gaussian *out, const pyr_level *level, pyr_f
     opposite = m.vectors + 2 * out->shape.c;
     pyr_level_vectors(level, m.vectors, opposite);
     for (int i = 0; i < GROUPS; i++) {
-        PYR_TRY_OUT(k->alloc(k, &m.variable[i], batch * out->size * pyr_type_size(k->real), what));
+        PYR_TRY_OUT(pyr_alloc(k, &m.variable[i], batch * out->size * pyr_type_size(k->real), what));
         PYR_TRY_OUT(pyr_new(&m.host[i], batch * out->size, sizeof **m.host, what));
         PYR_TRY_OUT(pyr_new(&m.room[i], out->size, sizeof **m.room, what));
         PYR_TRY_OUT(pyr_new(&m.sum[i], out->size, sizeof **m.sum, what));
         PYR_TRY_OUT(pyr_new(&m.product[i], n * n, sizeof **m.product, what));
     }
-    PYR_TRY_OUT(k->run_tasks(k, GROUPS, measure_group, &m));
+    PYR_TRY_OUT(pyr_run_tasks(k, GROUPS, measure_group, &m));
     PYR_TRY_OUT(conclude_first(&m));
     if (!out->full)
         PYR_TRY_OUT(second_pass(&m));
 out:
     for (int i = 0; i < GROUPS; i++) {
-        k->release(k, m.variable[i]);
+        pyr_release(k, m.variable[i]);
         pyr_free(m.host[i]);
         pyr_free(m.room[i]);
         pyr_free(m.sum[i]);
@@ -386,7 +386,7 @@ pyr_status pyr_gaussian_draw(const pyr_gaussian *g, pyr_kernels *k, int n, const
     PYR_TRY(pyr_new(&z, 2 * g->size, sizeof *z, what));
     room = z + g->size;
     pyr_upload_streams(k, streams, seeds, n);
-    k->normals(k, start, n, g->size, streams, pyr_rng_purpose(PYR_RNG_PRIOR, level), 0, 0);
+    k->backend->normals(k, start, n, g->size, streams, pyr_rng_purpose(PYR_RNG_PRIOR, level), 0, 0);
     for (int i = 0; i < n; i++) {
         void *place = (char *)start + (size_t)i * g->size * pyr_type_size(k->real);
 
