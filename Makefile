@@ -20,14 +20,14 @@ WARN    += -Wpointer-arith -Wvla -Wwrite-strings
 WARN    += $(if $(WERROR),-Werror)
 
 # ---- nothing below needs editing to add a source or a test -----------------------------------
-# The library's rooms, each using those before it alone; then those of the command line.
+# The library's rooms, each using only those before it; then those of the command line.
 ROOMS   := base settings kernels kernels/ref kernels/cpu graph network diffusion pictures archives arrays layouts images pyramid \
            levels diffusers cascade training tasks features eval comparison plots report toys
 CLI     := terminal cli cli/bench cli/info cli/sample cli/tasks cli/toy
 DEFS    := -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
 CFLAGS_ALL = -std=c11 $(DEFS) $(OPT) -g $(WARN) $(SAN:%=-fsanitize=% -fno-omit-frame-pointer) -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL = $(SAN:%=-fsanitize=%) -pthread $(LDFLAGS)
-# -lgomp: oneDNN runs on it, and a lane tells it to use one thread (kernels/cpu/onednn.c).
+# -lgomp: oneDNN runs on it, and a lane sets it to one thread (kernels/cpu/onednn.c).
 LDLIBS  += -ldnnl -lgomp -lfftw3 -llapacke -llapack -lblas -lconfig -lcjson -lxxhash -lpng -ljpeg -lwebp -ltiff -lzip -larchive -lz -lm
 # ---- CUDA
 ifeq ($(CUDA),1)
@@ -143,7 +143,7 @@ $(B)/bench/%: $(B)/bench/%.o $(B)/libpyrdiff.a
 ## make tests       build the test programs
 tests: $(TESTS)
 
-# All objects and programs, the link ./pyrdiff left alone.
+# All objects and programs, without touching the link ./pyrdiff.
 build-only: $(B)/pyrdiff $(TESTS) $(B)/bench/time_kernels
 
 # The tests once more, with the address and undefined-behaviour sanitizers.
