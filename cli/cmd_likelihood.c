@@ -425,7 +425,7 @@ const pyr_command pyr_command_likelihood = {
         "their code. Computed in f32 unless --precision says otherwise.",
     .examples = "  pyrdiff likelihood --network runs/fashion-mnist-haar --count 1000\n"
                 "  pyrdiff likelihood --network runs/fashion-mnist-haar --probes 4 --rtol 1e-5 --json FILE\n"
-                "  pyrdiff likelihood --network runs/fashion-mnist --level 1 \n",
+                "  pyrdiff likelihood --network runs/fashion-mnist --level 1\n",
     .sections = pyr_all_sections,
     .options = options,
     .size = sizeof(typed),
