@@ -283,6 +283,6 @@ clean:
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
--include $(LIB_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d $(wildcard $(B)/tests/fuzz/*.d $(B)/fuzz/*.d)
+-include $(LIB_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d $(wildcard $(B)/tests/cuda/*.d $(B)/tests/fuzz/*.d $(B)/fuzz/*.d)
 .PHONY: all bench help quick fuzz fuzz-run check morecheck check-sanitized check-emulated gpucheck gpubench build-only longcheck tests clean format demo list-rooms
 .SECONDARY: $(TESTS:%=%.o) $(B)/bench/time_kernels.o $(FUZZ:%=$(B)/tests/fuzz/fuzz_%.o)
