@@ -1,3 +1,4 @@
+/* cifar_file.c - how many records a CIFAR file has, of which kind they are, and their labels. */
 #include "arrays/cifar_file.h"
 
 #include <errno.h>

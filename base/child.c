@@ -1,3 +1,4 @@
+/* child.c - runs a function in a forked process, and takes its result, its error or its death. */
 #include "base/child.h"
 
 #include <assert.h>

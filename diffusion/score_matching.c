@@ -1,3 +1,4 @@
+/* score_matching.c - the losses of explicit, implicit, sliced and denoising score matching at a point. */
 #include "diffusion/score_matching.h"
 
 #include <stddef.h>

@@ -1,3 +1,5 @@
+/* params.c - the table of parameter names and shapes, their initial values, and their EMA and moments by
+ * name. */
 #include "graph/params.h"
 
 #include "base/file.h"
