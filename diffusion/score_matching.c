@@ -1,4 +1,4 @@
-/* score_matching.c - the losses of explicit, implicit, sliced and denoising score matching at a point. */
+/* score_matching.c - explicit, denoising and sliced score matching at a point: losses and gradients. */
 #include "diffusion/score_matching.h"
 
 #include <stddef.h>
