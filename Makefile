@@ -21,8 +21,8 @@ WARN    += $(if $(WERROR),-Werror)
 
 # ---- nothing below needs editing to add a source or a test -----------------------------------
 # The library's rooms, each using those before it alone; then those of the command line.
-ROOMS   := base settings kernels kernels/ref kernels/cpu graph network diffusion pictures archives arrays layouts images pyramid \
-           levels diffusers cascade training tasks features eval comparison plots report toys
+ROOMS   := include base settings kernels kernels/ref kernels/cpu graph network diffusion pictures archives arrays layouts images pyramid \
+           levels diffusers cascade training tasks features eval comparison plots report toys api
 CLI     := terminal cli cli/bench cli/info cli/sample cli/tasks cli/toy
 DEFS    := -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
 CFLAGS_ALL = -std=c11 $(DEFS) $(OPT) -g $(WARN) $(SAN:%=-fsanitize=% -fno-omit-frame-pointer) -pthread -MMD -MP $(CFLAGS)
@@ -131,7 +131,7 @@ $(B)/tests/%: $(B)/tests/%.o $(B)/libpyrdiff.a
 	$(CC) $(LDFLAGS_ALL) $^ $(LDLIBS) -o $@
 
 # A test of the command line's parts links their objects, too.
-$(B)/tests/test_options: $(B)/terminal/options.o $(B)/terminal/parse.o
+$(B)/tests/test_options: $(B)/terminal/options.o
 $(B)/tests/test_evaluate: $(B)/terminal/signals.o
 
 ## make bench       build the benchmark of the kernels, on the tests' table (bench/time_kernels.c says how to run it)
@@ -206,8 +206,6 @@ $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/$(if $(LIBFUZZER),libfuzze
 	$(CC) $(if $(LIBFUZZER),-fsanitize=fuzzer) $(LDFLAGS_ALL) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -o $@
 # Parts of the command line; the whole of it with its main under another name, and with the target's own parser of options
 # before each command.
-$(B)/fuzz/codes: $(B)/cli/codes_file.o
-$(B)/fuzz/words: $(B)/terminal/parse.o
 $(B)/fuzz/options: $(filter-out %/main.o,$(CLI_OBJ)) $(B)/fuzz/main.o
 $(B)/fuzz/options: private override LDFLAGS += -Wl,--wrap=pyr_options_parse
 $(B)/fuzz/main.o: cli/main.c

@@ -4,7 +4,7 @@
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "cli/codes_file.h"
+#include "pyramid/codes_file.h"
 #include "pictures/image_file.h"
 #include "pictures/pixels.h"
 #include "pictures/png_file.h"

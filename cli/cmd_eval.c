@@ -10,7 +10,7 @@
 #include "cli/open_data.h"
 #include "cli/sampling.h"
 #include "terminal/output.h"
-#include "terminal/parse.h"
+#include "settings/parse.h"
 #include "terminal/progress.h"
 #include "terminal/signals.h"
 #include <inttypes.h>

@@ -184,7 +184,7 @@ static pyr_status run_training(void *at, pyr_parsed *parsed)
                          .ctx = &s};
 
     if (t->dry_run)
-        pyr_cache_keep_nothing();
+        pyr_cache_keep(false);
     if (t->level >= 0)
         PYR_TRY_OUT(pyr_option_take(parsed, "duration", &own, &has_own));
     job.duration = has_own ? &own : NULL;

@@ -1,7 +1,7 @@
 #include "cli/sampling.h"
 
 #include "base/text.h"
-#include "terminal/parse.h"
+#include "settings/parse.h"
 #include <string.h>
 
 pyr_status pyr_set_sampler(pyr_config *config, const char *steps_text, const char *sampler)

@@ -69,7 +69,7 @@ extern "C" {
 
 /* Of the library that is linked: PYRDIFF_VERSION_NUMBER. Its soname has the major version. */
 PYRDIFF_API int pyrdiff_version(void);
-/* "0.1.0 (sources v0.1-3-gabc), gcc 12.2.0, CUDA left out"; static. */
+/* "0.1.0 (sources v0.1-3-gabc), gcc 12.2.0"; static. */
 PYRDIFF_API const char *pyrdiff_build(void);
 
 enum {
@@ -408,20 +408,22 @@ PYRDIFF_API int pyrdiff_evaluate(pyrdiff_result **out, const char *input, const 
                                  pyrdiff_settings *settings, pyrdiff_data *data, const char *const *options,
                                  pyrdiff_callback callback, void *ctx);
 
-/* log p of images of a data set under a model, level by level, by the probability-flow ODE. Figures, each of
- * a level or of all: log_p and log_p_bound (nats an image), bits_per_dim and bits_per_dim_bound (where they
- * exist: docs/likelihood.md), nfe. Options:
+/* log p of images of a data set under a model, level by level, by the probability-flow ODE: of a model that was
+ * opened without guidance and noise on the condition, in precision f32 best. Figures of each level (log_p,
+ * nats an image; bits_per_number; log_p_bound; nfe) and of all (log_p, log_p_bound, and where docs/likelihood.md
+ * has them bits_per_dim and bits_per_dim_bound), with standard errors as deviations. Options:
  *     split       held-out or train; held-out
- *     count       images, evenly spaced; all
+ *     count       images, evenly spaced; 256
  *     seed        of dequantisation and probes; 0
  *     dequantise  true or false; true
  *     classes     true: each image with its class; false
  *     solver      rk45 or heun; rk45
- *     rtol, atol  of rk45; 1e-5
- *     steps       of heun; 128
+ *     rtol, atol  of rk45; 1e-3
+ *     steps       of heun; 100
  *     probe       rademacher or gaussian; rademacher
  *     probes      of Hutchinson's estimator; 1
- *     bound-steps, bound-terms   of the variational bound; 1000, 0: none
+ *     bound-steps, bound-terms   of the variational bound: T, and how many of its terms are evaluated
+ *                 (0: no bound); 1000, 50
  * Reports IMAGES, POLL. */
 PYRDIFF_API int pyrdiff_likelihood(pyrdiff_result **out, pyrdiff_model *model, const pyrdiff_data *data,
                                    const char *const *options, pyrdiff_callback callback, void *ctx);
@@ -450,6 +452,7 @@ typedef struct pyrdiff_codes_facts {
     size_t size;
     int levels, h, w, c, bits; /* of the picture */
     const char *filter;        /* static */
+    double sigma;              /* of gaussian; else 0 */
     const char *kind;          /* of the level: "residual", "details" (of haar), "image"; static */
     pyrdiff_images values;     /* of the level, floats or doubles; borrowed from the codes */
     double mean, deviation;    /* of these */

@@ -786,6 +786,22 @@ const char *pyr_settings_origin(const pyr_settings *s, const char *key)
     return slot->at[0] ? slot->at[0]->origin : "default";
 }
 
+pyr_status pyr_settings_text(const pyr_settings *s, const char *key, pyr_text *out)
+{
+    const pyr_setting_value *value;
+    const pyr_setting *row;
+    address at;
+
+    PYR_TRY(find_key(s, key, "asked for", &at));
+    value = pyr_slot_value(at.slot, at.level);
+    row = at.slot->row;
+    if (row->type == PYR_SETTING_TEXT || row->type == PYR_SETTING_CHOICE)
+        pyr_text_add(out, "%s", row->type == PYR_SETTING_TEXT ? value->text : row->choices[value->integer]);
+    else
+        pyr_value_print(row, value, out);
+    return PYR_OK;
+}
+
 int pyr_settings_highest_level(const pyr_settings *s, const char **where)
 {
     if (where)

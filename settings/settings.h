@@ -117,6 +117,10 @@ pyr_status pyr_settings_set_all_levels(pyr_settings *settings, const char *key, 
  * `level` itself means what all levels share. */
 void pyr_settings_fill(const pyr_settings *settings, const char *section, int level, void *out);
 
+/* Add the value in force as text, a word or text as it is: of "level.batch" what all levels share, of
+ * "levels[1].batch" that of the level. PYR_E_CONFIG: there is no such key. */
+pyr_status pyr_settings_text(const pyr_settings *settings, const char *key, pyr_text *out);
+
 /* "configs/a.cfg:12", "--set", or "default": where the value of a key comes
  * from ("train.seed", "level.batch", "levels[1].batch"). NULL: no such key.
  * Borrowed until that key is set again. */

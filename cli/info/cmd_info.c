@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/version.h"
 #include "cascade/run.h"
-#include "cli/codes_file.h"
+#include "pyramid/codes_file.h"
 #include "diffusers/pipeline.h"
 #include "kernels/cpu/onednn.h"
 #include "terminal/output.h"

@@ -12,7 +12,7 @@
 #include "cli/sample/sample_pipeline.h"
 #include "cli/sample/trajectory.h"
 #include "cli/sampling.h"
-#include "terminal/parse.h"
+#include "settings/parse.h"
 #include "terminal/progress.h"
 #include "terminal/signals.h"
 #include <inttypes.h>

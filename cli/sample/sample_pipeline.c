@@ -6,7 +6,7 @@
 #include "cli/sample/sample_output.h"
 #include "diffusers/pipeline.h"
 #include "terminal/output.h"
-#include "terminal/parse.h"
+#include "settings/parse.h"
 #include "terminal/progress.h"
 #include "terminal/signals.h"
 #include <inttypes.h>

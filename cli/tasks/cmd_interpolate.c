@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "cli/tasks/tasking.h"
 #include "tasks/latent.h"
-#include "terminal/parse.h"
+#include "settings/parse.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -11,7 +11,7 @@
 #include "pictures/resize.h"
 #include "tasks/mask.h"
 #include "terminal/output.h"
-#include "terminal/parse.h"
+#include "settings/parse.h"
 #include "terminal/signals.h"
 #include <inttypes.h>
 #include <stdio.h>
