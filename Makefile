@@ -131,7 +131,7 @@ $(B)/tests/%: $(B)/tests/%.o $(B)/libpyrdiff.a
 	$(CC) $(LDFLAGS_ALL) $^ $(LDLIBS) -o $@
 
 # A test of the command line's parts links their objects, too.
-$(B)/tests/test_options: $(B)/terminal/options.o
+$(B)/tests/test_options: $(B)/terminal/options.o $(B)/terminal/options_help.o
 $(B)/tests/test_evaluate: $(B)/terminal/signals.o
 
 ## make bench       build the benchmark of the kernels, on the tests' table (bench/time_kernels.c says how to run it)
@@ -204,13 +204,8 @@ LIBFUZZER := $(findstring fuzzer-no-link,$(SAN))
 $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/$(if $(LIBFUZZER),libfuzzer,replay_main).o $(B)/libpyrdiff.a
 	@mkdir -p $(@D)
 	$(CC) $(if $(LIBFUZZER),-fsanitize=fuzzer) $(LDFLAGS_ALL) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -o $@
-# Parts of the command line; the whole of it with its main under another name, and with the target's own parser of options
-# before each command.
-$(B)/fuzz/options: $(filter-out %/main.o,$(CLI_OBJ)) $(B)/fuzz/main.o
-$(B)/fuzz/options: private override LDFLAGS += -Wl,--wrap=pyr_options_parse
-$(B)/fuzz/main.o: cli/main.c
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -Dmain=pyr_main -Wno-missing-prototypes -c $< -o $@
+# All of the command line but main.
+$(B)/fuzz/options: $(filter-out %/main.o,$(CLI_OBJ))
 
 ## make fuzz        random inputs to all readers of files and texts, by coverage where clang has libFuzzer: MINUTES=1 for each
 ##                  target (or RUNS= inputs where that is less), TARGETS="tar tiff" (all), JOBS=2 at a time; exit 1 when one fails

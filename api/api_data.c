@@ -130,6 +130,11 @@ static pyr_status look_at_pictures(pyrdiff_data *d, int64_t most, pyr_call *call
     const char *path = d->path;
     bool file, folder;
 
+    if (most < 0) {
+        d->one = true;
+        d->n = 1;
+        return PYR_OK;
+    }
     PYR_TRY(pyr_file_exists(&file, path));
     PYR_TRY(pyr_folder_exists(&folder, path));
     if (!file && !folder)

@@ -13,7 +13,7 @@
 #include <string.h>
 
 typedef struct evaluate_choice {
-    pyr_machine machine;
+    pyr_machine_choice machine;
     const char *metrics, *reference, *classifier, *inception, *resize, *ref_stats, *write_stats, *sheet,
         *json;
     const char *seeds, *of_class, *gnet;
@@ -39,7 +39,6 @@ static const pyr_setting rows[] = {
     TEXT("ref-stats", ref_stats, ""),
     TEXT("write-stats", write_stats, ""),
     TEXT("sheet", sheet, ""),
-    TEXT("json", json, ""),
     TEXT("seeds", seeds, ""),
     TEXT("class", of_class, ""),
     TEXT("gnet", gnet, ""),
@@ -439,7 +438,7 @@ static pyr_status write_down(work *w, pyrdiff_result *r)
         pyr_call_say(w->call, "features of the reference are from the cache (%s)", w->cache);
     pyr_json_open(&json, NULL, '{');
     pyr_evaluation_json(&r->evaluation, &w->set, &json);
-    status = pyr_result_json(r, &json, pyr_text_given(w->choice.json));
+    status = pyr_result_json(r, &json);
     pyr_text_free(&json.text);
     if (status == PYR_OK && (r->set.failed || r->warnings.failed))
         status = pyr_fail(PYR_E_NOMEM, "out of memory for figures");

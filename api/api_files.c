@@ -10,18 +10,29 @@
 
 /* ---- PNG ---------------------------------------------------------------------------------------- */
 
+typedef struct png_choice {
+    pyr_grid_style style;
+    int bits; /* of one image alone; 0: its own */
+} png_choice;
+
 static const pyr_setting rows[] = {
-    {"zoom", PYR_SETTING_INT, offsetof(pyr_grid_style, zoom), 1, 64, "1", NULL, NULL},
-    {"columns", PYR_SETTING_INT, offsetof(pyr_grid_style, cols), 0, 65536, "0", NULL, NULL},
-    {"rows", PYR_SETTING_INT, offsetof(pyr_grid_style, rows), 0, 65536, "0", NULL, NULL},
+    {"zoom", PYR_SETTING_INT, offsetof(png_choice, style.zoom), 1, 64, "1", NULL, NULL},
+    {"columns", PYR_SETTING_INT, offsetof(png_choice, style.cols), 0, 65536, "0", NULL, NULL},
+    {"rows", PYR_SETTING_INT, offsetof(png_choice, style.rows), 0, 65536, "0", NULL, NULL},
+    {"bits", PYR_SETTING_INT, offsetof(png_choice, bits), 0, 16, "0", NULL, NULL},
 };
 
-static pyr_status write_picture(const char *path, const pyrdiff_images *from, const pyr_png_text *text,
-                                size_t texts)
+static pyr_status write_picture(const char *path, const pyrdiff_images *from, int bits,
+                                const pyr_png_text *text, size_t texts)
 {
     pyr_image image = {0};
-    pyr_status status = pyr_buffer_picture(&image, from, 0, from->type == PYRDIFF_U8 ? 8 : 16, path);
+    pyr_status status;
 
+    if (bits != 0 && bits != 8 && bits != 16)
+        return pyr_fail(PYR_E_ARG, "--bits is %d, should be 8 or 16", bits);
+    if (bits == 0)
+        bits = from->type == PYRDIFF_U8 ? 8 : 16;
+    status = pyr_buffer_picture(&image, from, 0, bits, path);
     if (status == PYR_OK)
         status = pyr_png_write(path, &image, text, texts);
     pyr_image_free(&image);
@@ -77,13 +88,15 @@ static pyr_status write_png(const char *path, const pyrdiff_images *tables, int 
 {
     pyrdiff_images *from = NULL;
     pyr_png_text *text = NULL;
-    pyr_grid_style style = {0};
+    png_choice choice = {0};
     size_t n_texts;
+    bool plain = !pyr_choice_given(options, "zoom") && !pyr_choice_given(options, "columns") &&
+                 !pyr_choice_given(options, "rows");
     pyr_status status;
 
     if (n < 1)
         return pyr_fail(PYR_E_ARG, "n_tables is %d, should be 1 or more", n);
-    PYR_TRY_OUT(pyr_choices_read(&style, rows, sizeof rows / sizeof *rows, options));
+    PYR_TRY_OUT(pyr_choices_read(&choice, rows, sizeof rows / sizeof *rows, options));
     PYR_TRY_OUT(take_texts(&text, &n_texts, texts));
     PYR_TRY_OUT(pyr_new(&from, (size_t)n, sizeof *from, "tables of images"));
     for (int i = 0; i < n; i++) {
@@ -92,10 +105,10 @@ static pyr_status write_png(const char *path, const pyrdiff_images *tables, int 
             PYR_TRY_OUT(
                 pyr_fail(PYR_E_SHAPE, "an image of a PNG has %d channels, should have 1 to 4", from[i].c));
     }
-    if (!options && n == 1 && from->n == 1)
-        status = write_picture(path, from, text, n_texts);
+    if (plain && n == 1 && from->n == 1)
+        status = write_picture(path, from, choice.bits, text, n_texts);
     else
-        status = write_tables(path, from, n, style, text, n_texts);
+        status = write_tables(path, from, n, choice.style, text, n_texts);
 out:
     pyr_free(from);
     pyr_free(text);

@@ -178,7 +178,7 @@ static pyr_status write_down(pyrdiff_result *r, const work *w, const pyr_run_lik
         pyr_json_close(&json, '}');
     }
     pyr_json_close(&json, ']');
-    status = pyr_result_json(r, &json, NULL);
+    status = pyr_result_json(r, &json);
     pyr_text_free(&json.text);
     return status;
 }

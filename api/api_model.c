@@ -10,7 +10,7 @@
 #include <string.h>
 
 typedef struct model_choice {
-    pyr_machine machine;
+    pyr_machine_choice machine;
     int level, steps;
     double eta;
     const char *gnet, *sampler;

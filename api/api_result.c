@@ -1,7 +1,6 @@
 /* api_result.c - figures as a caller reads them. */
 #include "api/results.h"
 
-#include "base/atomic_file.h"
 #include "base/mem.h"
 #include <string.h>
 
@@ -37,15 +36,13 @@ pyr_status pyr_result_add(pyrdiff_result *r, const pyrdiff_figure *figure)
     return PYR_OK;
 }
 
-pyr_status pyr_result_json(pyrdiff_result *r, pyr_json *json, const char *file)
+pyr_status pyr_result_json(pyrdiff_result *r, pyr_json *json)
 {
     pyr_json_close(json, '}');
     pyr_text_add(&json->text, "\n");
     r->json = json->text;
     json->text = (pyr_text){0};
-    if (r->json.failed)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for %s", file ? file : "figures");
-    return file ? pyr_file_replace(file, r->json.at, r->json.length) : PYR_OK;
+    return r->json.failed ? pyr_fail(PYR_E_NOMEM, "out of memory for figures") : PYR_OK;
 }
 
 int pyrdiff_result_figure(const pyrdiff_result *r, int i, pyrdiff_figure *figure)

@@ -8,15 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static pyr_status apply(pyr_settings *settings, const char *key, const char *value, const char *origin)
-{
-    static const char every[] = "levels[*].";
-
-    if (strncmp(key, every, sizeof every - 1) == 0)
-        return pyr_settings_set_all_levels(settings, key + sizeof every - 1, value, origin);
-    return pyr_settings_set(settings, key, value, origin);
-}
-
 static pyr_status open_settings(pyrdiff_settings *s, const char *from)
 {
     bool run;
@@ -30,7 +21,7 @@ static pyr_status open_settings(pyrdiff_settings *s, const char *from)
         if (run)
             return pyr_run_settings(&s->at, from);
     }
-    PYR_TRY(pyr_settings_new(&s->at, pyr_all_sections(), PYR_SECTIONS));
+    PYR_TRY(pyr_settings_new(&s->at, pyr_all_sections));
     return *from ? pyr_settings_read(s->at, from) : PYR_OK;
 }
 
@@ -93,7 +84,7 @@ int pyrdiff_settings_set(pyrdiff_settings *s, const char *key, const char *value
 
     pyr_call_begin(&call, NULL, NULL);
     origin = origin ? origin : "set by the program";
-    status = apply(s->at, key, value, origin);
+    status = pyr_settings_set(s->at, key, value, origin);
     if (status == PYR_OK && s->fitting)
         status = remember(s, key, value, origin);
     return pyr_call_end(&call, status);
@@ -122,7 +113,7 @@ static pyr_status set_again(void *arg, pyr_settings *settings)
     const pyrdiff_settings *s = arg;
 
     for (size_t i = 0; i < s->n; i++)
-        PYR_TRY(apply(settings, s->before[i].key, s->before[i].value, s->before[i].origin));
+        PYR_TRY(pyr_settings_set(settings, s->before[i].key, s->before[i].value, s->before[i].origin));
     return PYR_OK;
 }
 

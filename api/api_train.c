@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 typedef struct train_choice {
-    pyr_machine machine;
+    pyr_machine_choice machine;
     int level;
     pyr_duration duration;
     const char *transfer;

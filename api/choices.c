@@ -66,12 +66,13 @@ const char *pyr_choice_given(const char *const *options, const char *name)
     return value;
 }
 
-pyr_status pyr_choices_open(pyr_kernels **out, pyr_call *call, const pyr_machine *machine, bool measure)
+pyr_status pyr_choices_open(pyr_kernels **out, pyr_call *call, const pyr_machine_choice *machine,
+                            bool measure)
 {
     pyr_text text = {0};
 
-    PYR_TRY(pyr_machine_open(out, machine, measure));
-    pyr_machine_describe(&text, *out, machine);
+    PYR_TRY(pyr_backend_open(out, machine->backend, machine->precision, machine->threads, measure));
+    pyr_backend_describe(&text, *out, machine->backend);
     if (text.at)
         pyr_call_note(call, text.at);
     pyr_text_free(&text);

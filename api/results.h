@@ -16,7 +16,7 @@ struct pyrdiff_result {
 /* A new one; and one more figure of it, whose texts are static or the evaluation's. PYR_E_NOMEM. */
 pyr_status pyr_result_new(pyrdiff_result **out);
 pyr_status pyr_result_add(pyrdiff_result *r, const pyrdiff_figure *figure);
-/* Close the object and take its text; `file` (NULL: none) gets it, too. */
-pyr_status pyr_result_json(pyrdiff_result *r, pyr_json *json, const char *file);
+/* Close the object and take its text. */
+pyr_status pyr_result_json(pyrdiff_result *r, pyr_json *json);
 
 #endif

@@ -1,3 +1,4 @@
+/* version.c - which program this is. */
 #include "base/version.h"
 
 #include "include/pyrdiff.h"
@@ -10,6 +11,11 @@
 const char *pyr_version(void)
 {
     return PYRDIFF_VERSION;
+}
+
+const char *pyr_version_date(void)
+{
+    return "November 30, 2026";
 }
 
 const char *pyr_version_sources(void)

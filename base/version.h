@@ -4,6 +4,8 @@
 
 /* "0.1.0". */
 const char *pyr_version(void);
+/* "November 30, 2026": of that version, for manual pages. */
+const char *pyr_version_date(void);
 /* What `git describe --always --dirty` said of the sources when they were built; "unknown" without git. */
 const char *pyr_version_sources(void);
 /* "gcc 12.2.0". */

@@ -56,7 +56,7 @@ static pyr_status read_file(pyr_settings **out)
     bool there;
 
     PYR_TRY(pyr_file_exists(&there, pyr_default_config_name));
-    PYR_TRY(pyr_settings_new(out, pyr_all_sections(), PYR_SECTIONS));
+    PYR_TRY(pyr_settings_new(out, pyr_all_sections));
     if (there)
         return pyr_settings_read(*out, pyr_default_config_name);
     return pyr_settings_read_text(*out, built_in, pyr_default_config_name);
@@ -137,7 +137,7 @@ static pyr_status fit_levels(pyr_settings **settings, const pyr_settings *file, 
         same = f.entry[i] == i;
     if (same)
         return PYR_OK;
-    PYR_TRY_OUT(pyr_settings_new(&fitted, pyr_all_sections(), PYR_SECTIONS));
+    PYR_TRY_OUT(pyr_settings_new(&fitted, pyr_all_sections));
     f.to = fitted;
     PYR_TRY_OUT(pyr_settings_each(file, take_setting, &f));
     snprintf(number, sizeof number, "%d", f.levels);

@@ -63,17 +63,10 @@ static const pyr_setting cascade_rows[] = {
 const pyr_section pyr_cascade_section = {"cascade", cascade_rows, sizeof cascade_rows / sizeof *cascade_rows,
                                          false, "levels trained together"};
 
-const pyr_section *const pyr_sections[] = {&pyr_data_section, &pyr_pyramid_section, &pyr_train_section,
-                                           &pyr_cascade_section, &pyr_level_section};
-
-const pyr_section *pyr_all_sections(void)
-{
-    static pyr_section all[PYR_SECTIONS]; /* always filled with the same: safe from any thread */
-
-    for (int i = 0; i < PYR_SECTIONS; i++)
-        all[i] = *pyr_sections[i];
-    return all;
-}
+const pyr_section *const pyr_all_sections[] = {
+    &pyr_data_section,    &pyr_pyramid_section, &pyr_train_section,
+    &pyr_cascade_section, &pyr_level_section,   NULL,
+};
 
 pyr_status pyr_config_get(pyr_config *out, const pyr_settings *settings)
 {
@@ -170,7 +163,7 @@ pyr_status pyr_run_settings(pyr_settings **out, const char *run)
     PYR_TRY_OUT(pyr_file_exists(&there, path));
     if (!there)
         PYR_TRY_OUT(pyr_pipeline_fail_no_run(run));
-    PYR_TRY_OUT(pyr_settings_new(out, pyr_all_sections(), PYR_SECTIONS));
+    PYR_TRY_OUT(pyr_settings_new(out, pyr_all_sections));
     PYR_TRY_OUT(pyr_settings_read(*out, path));
 out:
     if (status != PYR_OK) {

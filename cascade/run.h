@@ -39,11 +39,8 @@ typedef enum pyr_cascade_clip { PYR_CLIP_LEVEL, PYR_CLIP_ALL } pyr_cascade_clip;
 
 extern const pyr_section pyr_cascade_section; /* "cascade" */
 
-/* All sections, in the order of files and help. */
-extern const pyr_section *const pyr_sections[];
-enum { PYR_SECTIONS = 5 };
-/* The same as an array of structs, filled at the first call; for pyr_settings_new. */
-const pyr_section *pyr_all_sections(void);
+/* All sections, in the order of files and help, ended by NULL: for pyr_settings_new. */
+extern const pyr_section *const pyr_all_sections[];
 
 /* A configuration, taken out of settings. Texts belong to the settings. */
 typedef struct pyr_config {

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/machine.h"
 #include "cli/one_level.h"
 #include "plots/svg.h"
 #include "terminal/output.h"
@@ -53,7 +54,7 @@ static pyr_status read_settings(work *w, const pyr_parsed *parsed)
     if (*t->network)
         PYR_TRY(pyr_run_settings(&w->settings, t->network));
     else {
-        PYR_TRY(pyr_settings_new(&w->settings, pyr_all_sections(), PYR_SECTIONS));
+        PYR_TRY(pyr_settings_new(&w->settings, pyr_all_sections));
         if (*t->config)
             PYR_TRY(pyr_settings_read(w->settings, t->config));
     }
@@ -468,7 +469,8 @@ static pyr_status write_plot(const work *w)
     pyr_text_add(
         &file,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n"
-        "<style>.pyr-halo{stroke:#fff;stroke-width:3px;stroke-linejoin:round;paint-order:stroke}</style>\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
+        "<style>.pyr-halo{stroke:#fff;stroke-width:3px;stroke-linejoin:round;paint-order:stroke}</style>\n<rect "
+        "width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
         2 * PYR_PLOT_WIDTH, 2 * p->height, PYR_PLOT_WIDTH, p->height);
     if (p->body.at)
         pyr_text_add_bytes(&file, p->body.at, p->body.length);
@@ -579,102 +581,52 @@ out:
     return status;
 }
 
-pyr_status pyr_command_analyze(int argc, char **argv)
-{
-    typed t;
-    const pyr_option table[] = {
-        {.name = "config",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.config,
-         .standard = "",
-         .help = "a configuration, with the data, pyramid, noise and sampler that are meant"},
-        {.name = "network",
-         .argument = "RUN",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.network,
-         .standard = "",
-         .help =
+static const pyr_option options[] = {
+    OPT_TEXT(typed, config, "config", "FILE", "",
+             "a configuration, with the data, pyramid, noise and sampler that are meant"),
+    OPT_TEXT(typed, network, "network", "RUN", "",
              "a run: its configuration and statistics; writes level-I/gaussian.safetensors into it, which "
-             "sampler.start = \"gaussian\" starts from"},
-        PYR_LEVEL_OPTION(t.level, "this level only (0: the finest); with --network whatever the others are"),
-        {.name = "levels", .argument = "N", .setting = "pyramid.levels"},
-        {.name = "filter", .argument = "NAME", .setting = "pyramid.filter"},
-        {.name = "images",
-         .argument = "N",
-         .type = PYR_SETTING_COUNT,
-         .target = &t.images,
-         .standard = "4096",
-         .min = 0,
-         .max = 1e9,
-         .help = "of them distances (all pairs) and the radial spectrum are measured, fewer where they are "
-                 "large; 0: all"},
-        {.name = "mismatch",
-         .argument = "NATS",
-         .type = PYR_SETTING_REAL,
-         .target = &t.mismatch,
-         .standard = "0.01",
-         .min = 1e-9,
-         .max = 1e6,
-         .help = "how far the start of sampling may be from the truth: sets the suggested sigma_max"},
-        {.name = "sigma-last",
-         .argument = "S",
-         .type = PYR_SETTING_REAL,
-         .target = &t.sigma_last,
-         .standard = "0.02",
-         .min = 1e-9,
-         .max = 1e6,
-         .help = "NCSNv2's smallest noise, for images in [-1, 1]"},
-        {.name = "langevin-steps",
-         .argument = "T",
-         .type = PYR_SETTING_INT,
-         .target = &t.langevin_steps,
-         .standard = "5",
-         .min = 1,
-         .max = 100000,
-         .help = "its Langevin steps at each noise level"},
-        {.name = "reference",
-         .type = PYR_SETTING_BOOL,
-         .target = &t.reference,
-         .standard = "false",
-         .help = "put the reference sides into the block, too: the training noise moves with the level"},
-        {.name = "block",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.block,
-         .standard = "",
-         .help = "write the levels = (...) block there (a configuration can @include it) instead of stdout"},
-        {.name = "json",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.json,
-         .standard = "",
-         .help = "write all numbers"},
-        {.name = "plot",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.plot,
-         .standard = "",
-         .help = "write an SVG: spectra, signal over noise against time, mismatch against sigma"},
-        PYR_MACHINE_OPTIONS(t.machine),
-    };
-    const pyr_options options = {
-        .command = "analyze",
-        .arguments = "[DATA]",
-        .most = 1,
-        .summary =
-            "Measure the levels of a data set's pyramid, before anything is trained: spread, distances and "
-            "spectrum of each; the noise levels of NCSNv2; how far the noise at the end of the schedule is "
-            "from the prior; and noise levels to begin with, as a block of a configuration.",
-        .examples =
-            "  pyrdiff analyze photos --levels 4 --plot analysis.svg\n"
-            "  pyrdiff analyze --config configs/fashion-mnist.cfg --json analysis.json\n"
-            "  pyrdiff analyze --network runs/fashion-mnist\n"
-            "  pyrdiff analyze --network runs/fashion-mnist --level 1        when only level 1 is trained\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-        .sections = pyr_all_sections(),
-        .n_sections = PYR_SECTIONS};
+             "sampler.start = \"gaussian\" starts from"),
+    OPT_LEVEL(typed, level, "this level only (0: the finest); with --network whatever the others are"),
+    OPT_SETTING("levels", "N", "pyramid.levels", NULL),
+    OPT_SETTING("filter", "NAME", "pyramid.filter", NULL),
+    OPT_COUNT(
+        typed, images, "images", "N", "4096", 0, 1e9,
+        "of them distances (all pairs) and the radial spectrum are measured, fewer where they are large; "
+        "0: all"),
+    OPT_REAL(typed, mismatch, "mismatch", "NATS", "0.01", 1e-9, 1e6,
+             "how far the start of sampling may be from the truth: sets the suggested sigma_max"),
+    OPT_REAL(typed, sigma_last, "sigma-last", "S", "0.02", 1e-9, 1e6,
+             "NCSNv2's smallest noise, for images in [-1, 1]"),
+    OPT_INT(typed, langevin_steps, "langevin-steps", "T", "5", 1, 100000,
+            "its Langevin steps at each noise level"),
+    OPT_FLAG(typed, reference, "reference",
+             "put the reference sides into the block, too: the training noise moves with the level"),
+    OPT_TEXT(typed, block, "block", "FILE", "",
+             "write the levels = (...) block there (a configuration can @include it) instead of stdout"),
+    OPT_TEXT(typed, json, "json", "FILE", "", "write all numbers"),
+    OPT_TEXT(typed, plot, "plot", "FILE", "",
+             "write an SVG: spectra, signal over noise against time, mismatch against sigma"),
+    OPT_GROUP(typed, machine, pyr_machine_options),
+    {0},
+};
 
-    return pyr_run_command(&options, argc, argv, run_analyze, &t);
-}
+const pyr_command pyr_command_analyze = {
+    .name = "analyze",
+    .title = "measure the levels of a data set: spectra, distances, the noise they want",
+    .arguments = "[DATA]",
+    .most = 1,
+    .summary =
+        "Measure the levels of a data set's pyramid, before anything is trained: spread, distances and "
+        "spectrum of each; the noise levels of NCSNv2; how far the noise at the end of the schedule is "
+        "from the prior; and noise levels to begin with, as a block of a configuration.",
+    .examples =
+        "  pyrdiff analyze photos --levels 4 --plot analysis.svg\n"
+        "  pyrdiff analyze --config configs/fashion-mnist.cfg --json analysis.json\n"
+        "  pyrdiff analyze --network runs/fashion-mnist\n"
+        "  pyrdiff analyze --network runs/fashion-mnist --level 1        when only level 1 is trained\n",
+    .sections = pyr_all_sections,
+    .options = options,
+    .size = sizeof(typed),
+    .run = run_analyze,
+};

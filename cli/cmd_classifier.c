@@ -3,6 +3,7 @@
 
 #include "base/stop.h"
 #include "cli/cli.h"
+#include "cli/machine.h"
 #include "cli/open_data.h"
 #include "images/data_settings.h"
 #include "terminal/output.h"
@@ -42,7 +43,7 @@ static pyr_status open_data(pyr_dataset **out, const pyr_parsed *parsed, pyr_bar
     pyr_status status = PYR_OK;
 
     *out = NULL;
-    PYR_TRY_OUT(pyr_settings_new(&settings, &pyr_data_section, 1));
+    PYR_TRY_OUT(pyr_settings_new(&settings, PYR_SECTIONS(&pyr_data_section)));
     PYR_TRY_OUT(pyr_options_apply(parsed, settings));
     pyr_settings_fill(settings, "data", -1, &config);
     PYR_TRY_OUT(pyr_data_config_finish(&config));
@@ -99,68 +100,29 @@ out:
     return status;
 }
 
-pyr_status pyr_command_classifier(int argc, char **argv)
-{
-    typed t;
-    const pyr_option table[] = {
-        {.name = "data", .argument = "PATH", .setting = "data.path", .help = "images with labels"},
-        {.name = "out",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.out,
-         .standard = "classifier.safetensors",
-         .help = "the file to write"},
-        {.name = "duration",
-         .argument = "TIME",
-         .type = PYR_SETTING_DURATION,
-         .target = &t.duration,
-         .standard = "60s",
-         .help = "200ki images, 3ep epochs, 60s; only images and epochs give the same file again"},
-        {.name = "seed",
-         .argument = "N",
-         .type = PYR_SETTING_COUNT,
-         .target = &t.seed,
-         .standard = "0",
-         .min = 0,
-         .max = 9e18,
-         .help = "the same seed, the same file"},
-        {.name = "batch",
-         .argument = "N",
-         .type = PYR_SETTING_INT,
-         .target = &t.batch,
-         .standard = "64",
-         .min = 1,
-         .max = 65536,
-         .help = "images per step"},
-        {.name = "lr",
-         .argument = "RATE",
-         .type = PYR_SETTING_REAL,
-         .target = &t.lr,
-         .standard = "1e-2",
-         .min = 1e-9,
-         .max = 10,
-         .help = "the highest learning rate"},
-        {.name = "channels", .argument = "N", .setting = "data.channels"},
-        {.name = "resize", .argument = "HxW", .setting = "data.resize"},
-        {.name = "crop", .setting = "data.crop"},
-        {.name = "skip-bad", .setting = "data.skip_bad"},
-        {.name = "held-out", .argument = "N", .setting = "data.held_out"},
-        {.name = "split", .argument = "WORD", .setting = "data.split"},
-        {.name = "classes", .argument = "WORD", .setting = "data.classes"},
-        PYR_MACHINE_OPTIONS(t.machine),
-    };
-    const pyr_options options = {
-        .command = "classifier",
-        .summary =
-            "Train a small classifier on the labels of a data set, for evaluation: its last hidden layer "
-            "gives the features in which sets of images are compared, its logits the Inception Score.",
-        .examples =
-            "  pyrdiff classifier --data /usr/share/datasets/fashion-mnist\n"
-            "  pyrdiff classifier --data photos --resize 64 --out photos.safetensors --duration 3ep\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-        .sections = &pyr_data_section,
-        .n_sections = 1};
+static const pyr_option options[] = {
+    OPT_SETTING("data", "PATH", "data.path", "images with labels"),
+    OPT_TEXT(typed, out, "out", "FILE", "classifier.safetensors", "the file to write"),
+    OPT_DURATION(typed, duration, "duration", "TIME", "60s",
+                 "200ki images, 3ep epochs, 60s; only images and epochs give the same file again"),
+    OPT_COUNT(typed, seed, "seed", "N", "0", 0, 9e18, "the same seed, the same file"),
+    OPT_INT(typed, batch, "batch", "N", "64", 1, 65536, "images per step"),
+    OPT_REAL(typed, lr, "lr", "RATE", "1e-2", 1e-9, 10, "the highest learning rate"),
+    {.group = pyr_data_options},
+    OPT_GROUP(typed, machine, pyr_machine_options),
+    {0},
+};
 
-    return pyr_run_command(&options, argc, argv, run, &t);
-}
+const pyr_command pyr_command_classifier = {
+    .name = "classifier",
+    .title = "train a small classifier of the data's labels, for evaluation",
+    .summary =
+        "Train a small classifier on the labels of a data set, for evaluation: its last hidden layer gives "
+        "the features in which sets of images are compared, its logits the Inception Score.",
+    .examples = "  pyrdiff classifier --data /usr/share/datasets/fashion-mnist\n"
+                "  pyrdiff classifier --data photos --resize 64 --out photos.safetensors --duration 3ep\n",
+    .sections = PYR_SECTIONS(&pyr_data_section),
+    .options = options,
+    .size = sizeof(typed),
+    .run = run,
+};

@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "cascade/default_config.h"
 #include "cli/cli.h"
+#include "cli/machine.h"
+#include "cli/open_data.h"
 #include "graph/step_loop.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
@@ -15,8 +17,6 @@
 
 typedef struct typed {
     const char *config, *baseline, *budget, *variants, *outdir, *curve, *classifier, *inception, *of_class;
-    int argc;
-    char **argv;
     int seeds;
     int64_t count;
     double sampling_flop;
@@ -125,8 +125,6 @@ static pyr_status parse_words(work *w)
     const typed *t = w->typed;
     pyr_compare_job *job = &w->job;
 
-    if (!*t->budget)
-        return pyr_fail(PYR_E_ARG, "what may a training cost? Add --budget 10m, or --budget 2e14flop");
     if (pyr_parse_budget(t->budget, &job->budget) != PYR_OK)
         return pyr_fail_prefix(PYR_E_ARG, "--budget");
     if (pyr_parse_variants(t->variants, job->variant, &job->variants) != PYR_OK)
@@ -149,7 +147,7 @@ static pyr_status read_settings(work *w, pyr_parsed *parsed)
     pyr_config config;
 
     if (*t->config) {
-        PYR_TRY(pyr_settings_new(&w->config, pyr_all_sections(), PYR_SECTIONS));
+        PYR_TRY(pyr_settings_new(&w->config, pyr_all_sections));
         PYR_TRY(pyr_settings_read(w->config, t->config));
         PYR_TRY(pyr_options_apply(parsed, w->config));
     } else { /* trainings open the data in processes of their own */
@@ -163,7 +161,7 @@ static pyr_status read_settings(work *w, pyr_parsed *parsed)
         return pyr_fail(PYR_E_CONFIG, "no data are given: add --data PATH");
     if (!*t->baseline)
         return PYR_OK;
-    PYR_TRY(pyr_settings_new(&w->baseline, pyr_all_sections(), PYR_SECTIONS));
+    PYR_TRY(pyr_settings_new(&w->baseline, pyr_all_sections));
     return pyr_settings_read(w->baseline, t->baseline);
 }
 
@@ -210,7 +208,7 @@ static pyr_status run_compare(void *at, pyr_parsed *parsed)
         pyr_cache_keep(false);
     PYR_TRY_OUT(parse_words(&w));
     PYR_TRY_OUT(read_settings(&w, parsed));
-    pyr_command_text(&w.command, t->argc, t->argv);
+    pyr_command_text(&w.command, parsed->argc, parsed->argv);
     w.outdir = *t->outdir ? pyr_strdup(t->outdir) : default_outdir(w.job.config_name);
     w.cache = pyr_cache_path("eval");
     if (!w.outdir || w.command.failed) {
@@ -236,121 +234,56 @@ out:
     return status;
 }
 
-pyr_status pyr_command_compare(int argc, char **argv)
-{
-    typed t;
-    const pyr_option table[] = {
-        {.name = "config",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.config,
-         .standard = "",
-         .help = "the pyramid's configuration; without it configs/fashion-mnist.cfg, built in, with levels "
-                 "by the size of the images"},
-        {.name = "baseline",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.baseline,
-         .standard = "",
-         .help = "configuration of the variant single (its data and train come from --config; --set changes "
-                 "--config, of this file nothing); without it the finest level's"},
-        {.name = "data", .argument = "PATH", .setting = "data.path", .help = "images: file or folder"},
-        {.name = "split",
-         .argument = "WORD",
-         .setting = "data.split",
-         .help = "what is trained on and what is held out"},
-        {.name = "budget",
-         .argument = "COST",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.budget,
-         .standard = "",
-         .help = "of each training: a time (10m) or operations (2e14flop, an image costing three times its "
-                 "forward pass)"},
-        {.name = "variants",
-         .argument = "LIST",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.variants,
-         .standard = "separate,cascade,end-to-end,shared,single",
-         .help = "which ones, in this order"},
-        {.name = "seeds-train",
-         .argument = "N",
-         .type = PYR_SETTING_INT,
-         .target = &t.seeds,
-         .standard = "1",
-         .min = 1,
-         .max = PYR_COMPARED_SEEDS,
-         .help = "trainings of each variant, from train.seed on"},
-        {.name = "count",
-         .argument = "N",
-         .type = PYR_SETTING_COUNT,
-         .target = &t.count,
-         .standard = "10000",
-         .min = 2,
-         .max = 1e7,
-         .help = "images that are drawn and judged"},
-        {.name = "sampling-flop",
-         .argument = "F",
-         .type = PYR_SETTING_REAL,
-         .target = &t.sampling_flop,
-         .standard = "0",
-         .min = 0,
-         .max = 1e30,
-         .help =
-             "operations for one image; 0: those of the first variant with a pyramid, as it is configured"},
-        {.name = "curve",
-         .argument = "LIST",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.curve,
-         .standard = "",
-         .help = "train with these parts of the budget, too: 0.125,0.25,0.5"},
-        {.name = "class",
-         .argument = "WHICH",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.of_class,
-         .standard = "",
-         .help = "of class-conditional variants: a class's number or name, all (each seed the next one, in "
-                 "turn) or random (drawn from each seed); without it no class in particular"},
-        {.name = "classifier",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.classifier,
-         .standard = "",
-         .help = "feature network, as for pyrdiff eval"},
-        {.name = "inception",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.inception,
-         .standard = "",
-         .help = "Inception-v3's weights, likewise"},
-        {.name = "outdir",
-         .argument = "DIR",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.outdir,
-         .standard = "",
-         .help = "where runs and results go; without it runs/compare- and the configuration's name"},
-        {.name = "dry-run",
-         .type = PYR_SETTING_BOOL,
-         .target = &t.dry_run,
-         .standard = "false",
-         .help = "only say what it will cost"},
-        PYR_MACHINE_OPTIONS(t.machine),
-    };
-    const pyr_options options = {
-        .command = "compare",
-        .summary =
-            "Train several kinds of model with the same budget, draw images from each at the same cost, and "
-            "judge them by the same measurements: levels trained separately, levels trained together "
-            "(cascade), end to end, with one shared trunk, and one network without a pyramid (single). It "
-            "says first what it will cost; the same command again goes on where it stopped.",
-        .examples = "  pyrdiff compare --config configs/fashion-mnist.cfg --budget 6m --seeds-train 2\n"
-                    "  pyrdiff compare --config configs/cifar10.cfg --data PATH --budget 2e14flop "
-                    "--variants separate,single\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-        .sections = pyr_all_sections(),
-        .n_sections = PYR_SECTIONS};
+static const pyr_option options[] = {
+    OPT_TEXT(
+        typed, config, "config", "FILE", "",
+        "the pyramid's configuration; without it configs/fashion-mnist.cfg, built in, with levels by the "
+        "size of the images"),
+    OPT_TEXT(typed, baseline, "baseline", "FILE", "",
+             "configuration of the variant single (its data and train come from --config; --set changes "
+             "--config, of this file nothing); without it the finest level's"),
+    OPT_SETTING("data", "PATH", "data.path", "images: file or folder"),
+    OPT_SETTING("split", "WORD", "data.split", "what is trained on and what is held out"),
+    OPT_TEXT(
+        typed, budget, "budget", "COST", "",
+        "of each training: a time (10m) or operations (2e14flop, an image costing three times its forward "
+        "pass)",
+        .missing = "what may a training cost? Add --budget 10m, or --budget 2e14flop"),
+    OPT_TEXT(typed, variants, "variants", "LIST", "separate,cascade,end-to-end,shared,single",
+             "which ones, in this order"),
+    OPT_INT(typed, seeds, "seeds-train", "N", "1", 1, PYR_COMPARED_SEEDS,
+            "trainings of each variant, from train.seed on"),
+    OPT_COUNT(typed, count, "count", "N", "10000", 2, 1e7, "images that are drawn and judged"),
+    OPT_REAL(typed, sampling_flop, "sampling-flop", "F", "0", 0, 1e30,
+             "operations for one image; 0: those of the first variant with a pyramid, as it is configured"),
+    OPT_TEXT(typed, curve, "curve", "LIST", "", "train with these parts of the budget, too: 0.125,0.25,0.5"),
+    OPT_TEXT(
+        typed, of_class, "class", "WHICH", "",
+        "of class-conditional variants: a class's number or name, all (each seed the next one, in turn) or "
+        "random (drawn from each seed); without it no class in particular"),
+    OPT_TEXT(typed, classifier, "classifier", "FILE", "", "feature network, as for pyrdiff eval"),
+    OPT_TEXT(typed, inception, "inception", "FILE", "", "Inception-v3's weights, likewise"),
+    OPT_TEXT(typed, outdir, "outdir", "DIR", "",
+             "where runs and results go; without it runs/compare- and the configuration's name"),
+    OPT_FLAG(typed, dry_run, "dry-run", "only say what it will cost"),
+    OPT_GROUP(typed, machine, pyr_machine_options),
+    {0},
+};
 
-    t.argc = argc;
-    t.argv = argv;
-    return pyr_run_command(&options, argc, argv, run_compare, &t);
-}
+const pyr_command pyr_command_compare = {
+    .name = "compare",
+    .title = "train several kinds of model at one cost and judge them",
+    .summary =
+        "Train several kinds of model with the same budget, draw images from each at the same cost, and "
+        "judge them by the same measurements: levels trained separately, levels trained together "
+        "(cascade), end to end, with one shared trunk, and one network without a pyramid (single). It says "
+        "first what it will cost; the same command again goes on where it stopped.",
+    .examples = "  pyrdiff compare --config configs/fashion-mnist.cfg --budget 6m --seeds-train 2\n"
+                "  pyrdiff compare --config configs/cifar10.cfg --data PATH --budget 2e14flop "
+                "--variants separate,single\n",
+    .sections = pyr_all_sections,
+    .options = options,
+    .size = sizeof(typed),
+    .resumes = true,
+    .run = run_compare,
+};

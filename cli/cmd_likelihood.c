@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/machine.h"
 #include "cli/one_level.h"
 #include "cli/open_data.h"
 #include "terminal/output.h"
@@ -338,8 +339,6 @@ static pyr_status run_likelihood(void *at, pyr_parsed *parsed)
     pyr_kernels *k = NULL;
     pyr_status status = PYR_OK;
 
-    if (!*t->network)
-        return pyr_fail(PYR_E_ARG, "which run? Add --network runs/NAME");
     PYR_TRY(pyr_output_possible(t->json));
     if (!pyr_option_given(parsed, "precision"))
         t->machine.precision = "f32"; /* bf16's rounding is noise in the trace */
@@ -381,114 +380,51 @@ out:
     return status;
 }
 
-#define NUMBER(name_, argument_, at, standard_, min_, max_, help_)                                           \
-    {                                                                                                        \
-        .name = name_, .argument = argument_, .type = PYR_SETTING_INT, .target = &(at),                      \
-        .standard = standard_, .min = min_, .max = max_, .help = help_                                       \
-    }
+static const pyr_option options[] = {
+    OPT_NETWORK(typed, network),
+    OPT_LEVEL(typed, level, "this level's own term only (0: the finest), whatever the other levels are"),
+    OPT_SETTING("data", "PATH", "data.path", "images; without it those that the run was trained on"),
+    OPT_CHOICE(typed, split, "split", "PART", "held-out", split_words,
+               "held-out (the test set, if there is one) or train"),
+    OPT_INT(typed, count, "count", "N", "256", 1, 1e9, "images, evenly spaced over that part"),
+    OPT_CHOICE(typed, solver, "solver", "NAME", "rk45", pyr_likelihood_solver_names,
+               "rk45 (adaptive, for each image by itself) or heun (--steps)"),
+    OPT_REAL(typed, rtol, "rtol", "T", "1e-3", 0, 1, "rk45: relative tolerance of a step"),
+    OPT_REAL(typed, atol, "atol", "T", "1e-3", 0, 1, "rk45: absolute tolerance, of x and of nats a number"),
+    OPT_INT(typed, steps, "steps", "N", "100", 1, PYR_MAX_STEPS, "heun: steps, of two evaluations each"),
+    OPT_CHOICE(typed, probe, "probe", "KIND", "rademacher", pyr_probe_names,
+               "rademacher (-1 or 1) or gaussian"),
+    OPT_INT(typed, probes, "probes", "N", "1", 1, PYR_MAX_PROBES, "of each image, the same along its path"),
+    OPT_INT(typed, bound_steps, "bound-steps", "T", "1000", 1, PYR_MAX_STEPS,
+            "steps of the discrete-time model that the variational bound is of"),
+    OPT_INT(typed, bound_terms, "bound-terms", "N", "50", 0, PYR_MAX_STEPS,
+            "of its terms that are evaluated, evenly drawn; 0: no bound"),
+    OPT_SETTING("sigma-min", "S", "level.sampler.sigma_min",
+                "where the ODE starts, in standard deviations of the level; without it the run's sampling's"),
+    OPT_SETTING("sigma-max", "S", "level.sampler.sigma_max", "where it ends"),
+    OPT_SWITCH(typed, dequantise, "dequantise",
+               "spread samples of b bits over their cells; without it there are no bits/dim"),
+    OPT_FLAG(typed, classes, "classes", "of a class-conditional run: tell it each image's class"),
+    OPT_COUNT(typed, seed, "seed", "N", "0", 0, 9e15, "of dequantisation, probes and the bound's noise"),
+    OPT_TEXT(typed, json, "json", "FILE", "", "write all figures there, too"),
+    OPT_GROUP(typed, machine, pyr_machine_options),
+    {0},
+};
 
-pyr_status pyr_command_likelihood(int argc, char **argv)
-{
-    typed t;
-    const pyr_option table[] = {
-        PYR_NETWORK_OPTION(t.network),
-        PYR_LEVEL_OPTION(t.level,
-                         "this level's own term only (0: the finest), whatever the other levels are"),
-        {.name = "data",
-         .argument = "PATH",
-         .setting = "data.path",
-         .help = "images; without it those that the run was trained on"},
-        {.name = "split",
-         .argument = "PART",
-         .type = PYR_SETTING_CHOICE,
-         .target = &t.split,
-         .standard = "held-out",
-         .choices = split_words,
-         .help = "held-out (the test set, if there is one) or train"},
-        NUMBER("count", "N", t.count, "256", 1, 1e9, "images, evenly spaced over that part"),
-        {.name = "solver",
-         .argument = "NAME",
-         .type = PYR_SETTING_CHOICE,
-         .target = &t.solver,
-         .standard = "rk45",
-         .choices = pyr_likelihood_solver_names,
-         .help = "rk45 (adaptive, for each image by itself) or heun (--steps)"},
-        {.name = "rtol",
-         .argument = "T",
-         .type = PYR_SETTING_REAL,
-         .target = &t.rtol,
-         .standard = "1e-3",
-         .min = 0,
-         .max = 1,
-         .help = "rk45: relative tolerance of a step"},
-        {.name = "atol",
-         .argument = "T",
-         .type = PYR_SETTING_REAL,
-         .target = &t.atol,
-         .standard = "1e-3",
-         .min = 0,
-         .max = 1,
-         .help = "rk45: absolute tolerance, of x and of nats a number"},
-        NUMBER("steps", "N", t.steps, "100", 1, PYR_MAX_STEPS, "heun: steps, of two evaluations each"),
-        {.name = "probe",
-         .argument = "KIND",
-         .type = PYR_SETTING_CHOICE,
-         .target = &t.probe,
-         .standard = "rademacher",
-         .choices = pyr_probe_names,
-         .help = "rademacher (-1 or 1) or gaussian"},
-        NUMBER("probes", "N", t.probes, "1", 1, PYR_MAX_PROBES, "of each image, the same along its path"),
-        NUMBER("bound-steps", "T", t.bound_steps, "1000", 1, PYR_MAX_STEPS,
-               "steps of the discrete-time model that the variational bound is of"),
-        NUMBER("bound-terms", "N", t.bound_terms, "50", 0, PYR_MAX_STEPS,
-               "of its terms that are evaluated, evenly drawn; 0: no bound"),
-        {.name = "sigma-min",
-         .argument = "S",
-         .setting = "level.sampler.sigma_min",
-         .help =
-             "where the ODE starts, in standard deviations of the level; without it the run's sampling's"},
-        {.name = "sigma-max", .argument = "S", .setting = "level.sampler.sigma_max", .help = "where it ends"},
-        {.name = "dequantise",
-         .type = PYR_SETTING_BOOL,
-         .target = &t.dequantise,
-         .standard = "true",
-         .help = "spread samples of b bits over their cells; without it there are no bits/dim"},
-        {.name = "classes",
-         .type = PYR_SETTING_BOOL,
-         .target = &t.classes,
-         .standard = "false",
-         .help = "of a class-conditional run: tell it each image's class"},
-        {.name = "seed",
-         .argument = "N",
-         .type = PYR_SETTING_COUNT,
-         .target = &t.seed,
-         .standard = "0",
-         .min = 0,
-         .max = 9e15,
-         .help = "of dequantisation, probes and the bound's noise"},
-        {.name = "json",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.json,
-         .standard = "",
-         .help = "write all figures there, too"},
-        PYR_MACHINE_OPTIONS(t.machine),
-    };
-    const pyr_options options = {
-        .command = "likelihood",
-        .summary =
-            "How probable a trained run says that images are: bits/dim with its standard error, per level "
-            "and in total, by the probability-flow ODE and a variational bound. A haar pyramid and a single "
-            "resolution have the likelihood of images; other filters have that of their code. Computed in "
-            "f32 unless --precision says otherwise.",
-        .examples =
-            "  pyrdiff likelihood --network runs/fashion-mnist-haar --count 1000\n"
-            "  pyrdiff likelihood --network runs/fashion-mnist-haar --probes 4 --rtol 1e-5 --json FILE\n"
-            "  pyrdiff likelihood --network runs/fashion-mnist --level 1         what level 1 alone adds\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-        .sections = pyr_all_sections(),
-        .n_sections = PYR_SECTIONS};
-
-    return pyr_run_command(&options, argc, argv, run_likelihood, &t);
-}
+const pyr_command pyr_command_likelihood = {
+    .name = "likelihood",
+    .title = "bits/dim of images under a trained run, per level and in total",
+    .summary =
+        "How probable a trained run says that images are: bits/dim with its standard error, per level and "
+        "in total, by the probability-flow ODE and a variational bound. A haar pyramid and a single "
+        "resolution have the likelihood of images; other filters have that of their code. Computed in f32 "
+        "unless --precision says otherwise.",
+    .examples =
+        "  pyrdiff likelihood --network runs/fashion-mnist-haar --count 1000\n"
+        "  pyrdiff likelihood --network runs/fashion-mnist-haar --probes 4 --rtol 1e-5 --json FILE\n"
+        "  pyrdiff likelihood --network runs/fashion-mnist --level 1         what level 1 alone adds\n",
+    .sections = pyr_all_sections,
+    .options = options,
+    .size = sizeof(typed),
+    .run = run_likelihood,
+};

@@ -2,10 +2,10 @@
 #include "cli/cli.h"
 
 #include "base/mem.h"
-#include "pyramid/codes_file.h"
 #include "pictures/image_file.h"
 #include "pictures/pixels.h"
 #include "pictures/png_file.h"
+#include "pyramid/codes_file.h"
 #include "terminal/output.h"
 #include <math.h>
 #include <string.h>
@@ -78,36 +78,24 @@ out:
     return status;
 }
 
-pyr_status pyr_command_reconstruct(int argc, char **argv)
+static pyr_status run(void *typed, pyr_parsed *parsed)
 {
-    const pyr_options options = {
-        .command = "reconstruct",
-        .arguments = "CODES_DIR PICTURE.png",
-        .least = 2,
-        .most = 2,
-        .summary = "Put a picture together again from the " PYR_CODES_NAME " of pyrdiff decompose. It has "
-                   "the bits and channels of the "
-                   "original, and its pixels bit "
-                   "for bit.",
-        .examples = "  pyrdiff reconstruct codes photo2.png\n",
-    };
-    pyr_parsed parsed;
-    pyr_status status;
-    const char *dot;
+    const char *picture = parsed->arguments[1], *dot = strrchr(picture, '.');
 
-    PYR_TRY_OUT(pyr_options_parse(&parsed, &options, argc, argv));
-    if (parsed.help) {
-        status = pyr_print_help(&options);
-        goto out;
-    }
-    dot = strrchr(parsed.arguments[1], '.');
-    if (!dot || !pyr_image_named(parsed.arguments[1]) || (dot[1] | 32) != 'p') {
-        status =
-            pyr_fail(PYR_E_ARG, "%s: a PNG is written, the name should end in .png", parsed.arguments[1]);
-        goto out;
-    }
-    PYR_TRY_OUT(reconstruct(parsed.arguments[0], parsed.arguments[1]));
-out:
-    pyr_parsed_free(&parsed);
-    return status;
+    (void)typed;
+    if (!dot || !pyr_image_named(picture) || (dot[1] | 32) != 'p')
+        return pyr_fail(PYR_E_ARG, "%s: a PNG is written, the name should end in .png", picture);
+    return reconstruct(parsed->arguments[0], picture);
 }
+
+const pyr_command pyr_command_reconstruct = {
+    .name = "reconstruct",
+    .title = "put the picture together again, bit for bit",
+    .arguments = "CODES_DIR PICTURE.png",
+    .least = 2,
+    .most = 2,
+    .summary = "Put a picture together again from the " PYR_CODES_NAME " of pyrdiff decompose. It has "
+               "the bits and channels of the original, and its pixels bit for bit.",
+    .examples = "  pyrdiff reconstruct codes photo2.png\n",
+    .run = run,
+};

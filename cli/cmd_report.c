@@ -7,55 +7,52 @@
 #include "terminal/output.h"
 #include <stdio.h>
 
-pyr_status pyr_command_report(int argc, char **argv)
-{
+typedef struct typed {
     const char *out;
-    char *path = NULL;
-    pyr_text command = {0};
-    pyr_parsed parsed;
-    pyr_status status;
-    const pyr_option table[] = {
-        {.name = "out",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &out,
-         .standard = "",
-         .help = "where the page is written (default: report.html in the first RUN)"},
-    };
-    const pyr_options options = {
-        .command = "report",
-        .arguments = "RUN ...",
-        .least = 1,
-        .most = 1000,
-        .summary =
-            "Write one self-contained page of HTML on runs and comparisons: losses by level and noise "
-            "level, samples, spectra of the data beside the noise, tables and curves of pyrdiff compare, "
-            "configurations. RUN is a run, the folder of a comparison, or a folder of such folders; several "
-            "stand side by side in the same plots.",
-        .examples = "  pyrdiff report runs/fashion-mnist\n"
-                    "  pyrdiff report runs/a runs/b --out both.html\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-    };
+} typed;
 
-    PYR_TRY_OUT(pyr_options_parse(&parsed, &options, argc, argv));
-    if (parsed.help) {
-        status = pyr_print_help(&options);
-        goto out;
-    }
-    path = *out ? pyr_strdup(out) : pyr_path_join(parsed.arguments[0], "report.html");
-    pyr_command_text(&command, argc, argv);
+static pyr_status run(void *at, pyr_parsed *parsed)
+{
+    const typed *t = at;
+    char *path = *t->out ? pyr_strdup(t->out) : pyr_path_join(parsed->arguments[0], "report.html");
+    pyr_text command = {0};
+    pyr_report_job job = {.folders = parsed->arguments, .n = parsed->n_arguments};
+    pyr_status status;
+
+    pyr_command_text(&command, parsed->argc, parsed->argv);
     if (!path || command.failed) {
         status = pyr_fail(PYR_E_NOMEM, "out of memory for the name of a report");
         goto out;
     }
-    PYR_TRY_OUT(pyr_report_write(
-        path,
-        &(pyr_report_job){.folders = parsed.arguments, .n = parsed.n_arguments, .command = command.at}));
+    job.command = command.at;
+    PYR_TRY_OUT(pyr_report_write(path, &job));
     pyr_print("%s\n", path);
 out:
     pyr_free(path);
     pyr_text_free(&command);
-    pyr_parsed_free(&parsed);
     return status;
 }
+
+static const pyr_option options[] = {
+    OPT_TEXT(typed, out, "out", "FILE", "",
+             "where the page is written (default: report.html in the first RUN)"),
+    {0},
+};
+
+const pyr_command pyr_command_report = {
+    .name = "report",
+    .title = "write a page on runs and comparisons: losses, samples, spectra, tables",
+    .arguments = "RUN ...",
+    .least = 1,
+    .most = 1000,
+    .summary =
+        "Write one self-contained page of HTML on runs and comparisons: losses by level and noise level, "
+        "samples, spectra of the data beside the noise, tables and curves of pyrdiff compare, "
+        "configurations. RUN is a run, the folder of a comparison, or a folder of such folders; several "
+        "stand side by side in the same plots.",
+    .examples = "  pyrdiff report runs/fashion-mnist\n"
+                "  pyrdiff report runs/a runs/b --out both.html\n",
+    .options = options,
+    .size = sizeof(typed),
+    .run = run,
+};

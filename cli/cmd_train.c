@@ -1,17 +1,12 @@
 /* cmd_train.c - pyrdiff train */
-#include "training/train_run.h"
-
-#include "base/file.h"
-#include "base/mem.h"
-#include "base/stop.h"
-#include "cascade/default_config.h"
 #include "cli/cli.h"
 #include "cli/next_command.h"
-#include "cli/open_data.h"
-#include "graph/step_loop.h"
+#include "cli/watch.h"
+#include "include/pyrdiff.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
 #include "terminal/signals.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,93 +18,106 @@ typedef struct typed {
 } typed;
 
 typedef struct screen {
-    pyr_bar bar;
+    pyr_watch watch;
     int batch;
-    pyr_train_report last; /* with numbers, for brief reports */
-    int64_t shown;         /* twentieths of the level that have had a line in a log */
+    bool reported; /* a step of this level was */
+    double rate;   /* images a second, for brief reports */
+    int64_t shown; /* twentieths of the level that have had a line in a log */
     double baseline_mib;
     bool dry;
 } screen;
 
 /* ---- what is shown ----------------------------------------------------------------------------- */
 
-static void show_line(void *ctx, const char *line)
+static void show_data(screen *s, const char *line)
 {
-    screen *s = ctx;
-
-    pyr_bar_line(&s->bar, "%s", line);
-}
-
-static void show_data(void *ctx, const char *line)
-{
-    screen *s = ctx;
-
-    pyr_bar_line(&s->bar, "data: %s", line);
+    pyr_bar_line(&s->watch.bar, "data: %s", line);
     s->baseline_mib = pyr_peak_mib();
+    if (!s->dry)
+        pyr_take_signals();
 }
 
-static void show_level(void *ctx, const pyr_level_summary *level)
+static void show_level(screen *s, const pyrdiff_plan *p)
 {
-    screen *s = ctx;
-    const pyr_level_memory *m = &level->memory;
-    const pyr_shape *v = &level->variable;
-    int pieces = (level->batch + m->micro_batch - 1) / m->micro_batch;
-    int busy = pieces < level->groups ? pieces : level->groups;
+    pyr_bar *bar = &s->watch.bar;
+    int pieces = (p->batch + p->micro_batch - 1) / p->micro_batch;
+    int busy = pieces < p->groups ? pieces : p->groups;
 
-    s->batch = level->batch;
-    s->last = (pyr_train_report){0};
+    s->batch = p->batch;
+    s->reported = false;
+    s->rate = 0;
     s->shown = 0;
-    pyr_bar_line(&s->bar,
+    pyr_bar_line(bar,
                  "level %d: %dx%dx%d%s, %.2f M parameters, %.1f MFLOP an image, batch %d in pieces of %d on "
                  "%d thread%s, memory %.1f MiB",
-                 level->facts.index, v->h, v->w, v->c, level->conditioned ? " given the coarser image" : "",
-                 (double)m->parameters / 1e6, m->flop / 1e6, s->batch, m->micro_batch, m->lanes,
-                 m->lanes == 1 ? "" : "s", pyr_mib(m->total));
-    if (m->lanes > busy)
-        pyr_bar_line(&s->bar, "level %d: of %d threads %d can work at a time (level.groups is %d)",
-                     level->facts.index, m->lanes, busy, level->groups);
+                 p->level, p->h, p->w, p->c, p->conditioned ? " given the coarser image" : "",
+                 (double)p->parameters / 1e6, p->flop / 1e6, s->batch, p->micro_batch, p->threads,
+                 p->threads == 1 ? "" : "s", pyr_mib(p->bytes));
+    if (p->threads > busy)
+        pyr_bar_line(bar, "level %d: of %d threads %d can work at a time (level.groups is %d)", p->level,
+                     p->threads, busy, p->groups);
     if (s->dry)
         pyr_print(
             "level %d: parameters, gradient, moments, EMA %.2f MiB; activations %.2f MiB (%.3f MiB an "
             "image); accumulators and packed weights %.2f MiB; images on their way %.2f MiB; held-out loss "
             "%.2f MiB; libraries about %.2f MiB; peak %.2f MiB beside the data set\n",
-            level->facts.index, pyr_mib(m->blocks), pyr_mib(m->activations),
-            pyr_mib(m->activations) / (m->lanes * m->micro_batch), pyr_mib(m->accumulators), pyr_mib(m->feed),
-            pyr_mib(m->held_out), pyr_mib(m->library), pyr_mib(m->total));
-    if (level->resumed)
-        pyr_bar_line(&s->bar, "level %d: going on from its last checkpoint", level->facts.index);
+            p->level, pyr_mib(p->block_bytes), pyr_mib(p->activation_bytes),
+            pyr_mib(p->activation_bytes) / (p->threads * p->micro_batch), pyr_mib(p->accumulator_bytes),
+            pyr_mib(p->feed_bytes), pyr_mib(p->held_out_bytes), pyr_mib(p->library_bytes), pyr_mib(p->bytes));
+    if (p->resumed)
+        pyr_bar_line(bar, "level %d: going on from its last checkpoint", p->level);
 }
 
-static void show_report(void *ctx, const pyr_level_report *r)
+static void show_step(screen *s, const pyrdiff_event *e)
 {
-    screen *s = ctx;
-    const pyr_train_report *t = &r->train;
+    pyr_bar *bar = &s->watch.bar;
     char eta[32], spent[32], label[32], text[256];
-    double rate = t->images_per_s > 0 ? t->images_per_s : s->last.images_per_s;
-    int64_t twentieths = t->step * 20 / t->steps;
+    double rate = e->images_per_s > 0 ? e->images_per_s : s->rate;
+    double percent = 100 * (double)e->done / (double)e->total;
+    int64_t twentieths = e->done * 20 / e->total;
 
-    if (r->part && !r->held_out.images)
+    if (e->part && isnan(e->held_out))
         return;
-    if (!r->brief || s->last.step == 0)
-        s->last = *t;
-    pyr_clock_text(eta, rate > 0 ? (double)((t->steps - t->step) * s->batch) / rate : 0);
-    pyr_clock_text(spent, t->seconds);
-    if (r->level < 0)
+    if (!e->brief || !s->reported)
+        s->rate = e->images_per_s;
+    s->reported = true;
+    pyr_clock_text(eta, rate > 0 ? (double)((e->total - e->done) * s->batch) / rate : 0);
+    pyr_clock_text(spent, e->seconds);
+    if (e->level < 0)
         snprintf(label, sizeof label, "all levels");
     else
-        snprintf(label, sizeof label, "level %d", r->level);
-    snprintf(text, sizeof text, "loss %.4f  %.0f images/s  %s spent  ETA %s", t->loss, rate, spent, eta);
-    if (r->held_out.images)
-        pyr_bar_line(&s->bar, "%s  %3.0f%%  %s  held-out %.4f (raw %.4f)%s", label,
-                     100 * (double)t->step / (double)t->steps, text, r->held_out.ema, r->held_out.raw,
-                     t->skipped ? "  some steps were skipped" : "");
-    else if (!s->bar.terminal && !r->brief && twentieths != s->shown)
-        pyr_bar_line(&s->bar, "%s  %3.0f%%  %s", label, 100 * (double)t->step / (double)t->steps, text);
-    if (r->part)
+        snprintf(label, sizeof label, "level %d", e->level);
+    snprintf(text, sizeof text, "loss %.4f  %.0f images/s  %s spent  ETA %s", e->loss, rate, spent, eta);
+    if (!isnan(e->held_out))
+        pyr_bar_line(bar, "%s  %3.0f%%  %s  held-out %.4f (raw %.4f)%s", label, percent, text, e->held_out,
+                     e->held_out_weights, e->skipped ? "  some steps were skipped" : "");
+    else if (!bar->terminal && !e->brief && twentieths != s->shown)
+        pyr_bar_line(bar, "%s  %3.0f%%  %s", label, percent, text);
+    if (e->part)
         return;
-    if (!r->brief)
+    if (!e->brief)
         s->shown = twentieths;
-    pyr_bar_draw(&s->bar, label, t->step, t->steps, text);
+    pyr_bar_draw(bar, label, e->done, e->total, text);
+}
+
+static int show(void *ctx, const pyrdiff_event *event)
+{
+    screen *s = ctx;
+
+    switch (event->kind) {
+    case PYRDIFF_EVENT_DATA:
+        show_data(s, event->text);
+        break;
+    case PYRDIFF_EVENT_LEVEL:
+        show_level(s, event->plan);
+        break;
+    case PYRDIFF_EVENT_STEP:
+        show_step(s, event);
+        break;
+    default:
+        return pyr_watch_event(&s->watch, event);
+    }
+    return pyr_signalled();
 }
 
 /* ---- the command ------------------------------------------------------------------------------- */
@@ -123,201 +131,115 @@ static char *default_outdir(const char *config)
     return pyr_strfmt("runs/%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
 }
 
-/* The data that the settings name; where they name none, training says so. */
-static pyr_status open_data(pyr_dataset **data, const pyr_settings *settings)
+/* An existing run that is named without a configuration goes on with its own. `own` is --duration of one
+ * --level, which is not a setting of the run; NULL: there is none. */
+static pyr_status read_settings(pyrdiff_settings **out, const typed *t, pyr_parsed *parsed, char **run,
+                                const char **own)
 {
-    pyr_config config;
-    pyr_bar bar = pyr_bar_new();
-
-    PYR_TRY(pyr_config_get(&config, settings));
-    return *config.data.set.path ? pyr_open_data(data, &config.data.set, &bar) : PYR_OK;
-}
-
-/* An existing run that is named without a configuration goes on with its own. *data: what the settings name;
- * the default configuration is fitted to them. */
-static pyr_status read_settings(pyr_settings **out, pyr_dataset **data, const typed *t, pyr_parsed *parsed,
-                                char **run)
-{
-    pyr_status status = PYR_OK;
-    bool goes_on, there;
+    pyrdiff_found found = {.size = sizeof found};
+    pyr_duration unused;
+    bool goes_on, typed_own;
 
     *out = NULL;
-    *data = NULL;
-    *run =
-        *t->outdir ? pyr_strdup(t->outdir) : default_outdir(*t->config ? t->config : pyr_default_config_name);
+    *own = t->level >= 0 ? pyr_option_value(parsed, "duration") : NULL;
+    if (*own)
+        PYR_TRY(pyr_option_take(parsed, "duration", &unused, &typed_own));
+    *run = *t->outdir ? pyr_strdup(t->outdir) : default_outdir(*t->config ? t->config : "fashion-mnist.cfg");
     if (!*run)
         return pyr_fail(PYR_E_NOMEM, "out of memory");
-    PYR_TRY(pyr_run_exists(&there, *run));
-    goes_on = !*t->config && *t->outdir && there;
-    if (!*t->config && !goes_on)
-        return pyr_command_default_settings(out, data, parsed);
-    if (goes_on)
-        PYR_TRY_OUT(pyr_run_settings(out, *run));
-    else {
-        PYR_TRY_OUT(pyr_settings_new(out, pyr_all_sections(), PYR_SECTIONS));
-        PYR_TRY_OUT(pyr_settings_read(*out, t->config));
-    }
-    PYR_TRY_OUT(pyr_options_apply(parsed, *out));
-    PYR_TRY_OUT(open_data(data, *out));
-out:
-    return status;
+    PYR_TRY(pyrdiff_look(*run, -1, &found));
+    goes_on = !*t->config && *t->outdir && found.kind == PYRDIFF_RUN;
+    PYR_TRY(pyrdiff_settings_open(out, goes_on ? *run : pyr_given(t->config)));
+    return pyr_options_each(parsed, pyr_set_public, *out);
 }
 
 static pyr_status run_training(void *at, pyr_parsed *parsed)
 {
     const typed *t = at;
-    pyr_status status = PYR_OK;
-    pyr_settings *settings = NULL;
-    pyr_dataset *data = NULL;
-    pyr_duration own; /* of one level: not a setting of the run */
-    bool has_own = false;
-    pyr_kernels *k = NULL;
-    char *run = NULL;
-    screen s = {.bar = pyr_bar_new(), .dry = t->dry_run};
-    pyr_train_job job = {.transfer = *t->transfer ? t->transfer : NULL,
-                         .level = t->level,
-                         .on_data = show_data,
-                         .on_note = show_line,
-                         .on_level = show_level,
-                         .on_report = show_report,
-                         .should_stop = pyr_should_stop,
-                         .ctx = &s};
+    pyrdiff_settings *settings = NULL;
+    char *run = NULL, level[16], threads[16];
+    const char *own = NULL;
+    screen s = {.dry = t->dry_run};
+    pyr_status status;
 
-    if (t->dry_run)
-        pyr_cache_keep(false);
-    if (t->level >= 0)
-        PYR_TRY_OUT(pyr_option_take(parsed, "duration", &own, &has_own));
-    job.duration = has_own ? &own : NULL;
-    PYR_TRY_OUT(read_settings(&settings, &data, t, parsed, &run));
-    PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, true));
-    job.k = k;
-    job.run = run;
-    job.settings = settings;
-    job.data = data;
-    if (t->dry_run) {
-        PYR_TRY_OUT(pyr_train_dry(&job));
-        goto out;
-    }
-    pyr_stop_on_signals();
-    status = pyr_train(&job);
-    pyr_bar_end(&s.bar);
+    pyr_watch_begin(&s.watch);
+    PYR_TRY_OUT(read_settings(&settings, t, parsed, &run, &own));
+    snprintf(level, sizeof level, "%d", t->level);
+    snprintf(threads, sizeof threads, "%d", t->machine.threads);
+    status = pyrdiff_train(run, settings, NULL,
+                           (const char *const[]){"level", level, "transfer", t->transfer, "dry-run",
+                                                 t->dry_run ? "true" : "false", "backend", t->machine.backend,
+                                                 "precision", t->machine.precision, "threads", threads,
+                                                 own ? "duration" : NULL, own, NULL},
+                           show, &s);
+    pyr_bar_end(&s.watch.bar);
     if (status == PYR_E_STOPPED)
-        pyr_tell("%s. The same command goes on from here\n", pyr_error());
-    if (status != PYR_OK)
+        pyr_tell("%s. The same command goes on from here\n", pyrdiff_error());
+    if (status != PYR_OK || t->dry_run)
         goto out;
     pyr_tell("trained: %s (peak memory %.0f MiB, of it %.0f MiB program and data)\n", run, pyr_peak_mib(),
              s.baseline_mib);
     status = pyr_say_next(run, t->level);
 out:
-    pyr_settings_free(settings);
-    pyr_dataset_free(data);
-    pyr_kernels_free(k);
+    pyrdiff_settings_free(settings);
     pyr_free(run);
     return status;
 }
 
-pyr_status pyr_command_train(int argc, char **argv)
-{
-    typed t;
-    const pyr_option table[] = {
-        {.name = "config",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.config,
-         .standard = "",
-         .help = "configuration; without it that of an existing --outdir, or configs/fashion-mnist.cfg, "
-                 "which is built in, with levels by the size of the images: halved to 8 pixels or less"},
-        {.name = "outdir",
-         .argument = "DIR",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.outdir,
-         .standard = "",
-         .help = "directory of the run; without it runs/ and the configuration's name"},
-        {.name = "data", .argument = "PATH", .setting = "data.path", .help = "images: folder, file or zip"},
-        {.name = "level",
-         .argument = "I",
-         .type = PYR_SETTING_INT,
-         .target = &t.level,
-         .standard = "-1",
-         .untyped = "all, coarsest first",
-         .min = 0,
-         .max = PYR_MAX_LEVELS - 1,
-         .help = "train this level only (0: the finest)"},
-        {.name = "duration",
-         .argument = "TIME",
-         .setting = "train.duration",
-         .help = "200ki images, 3ep epochs, 90s: of all levels together; with --level of that one"},
-        {.name = "seed", .argument = "N", .setting = "train.seed", .help = "the same seed, the same run"},
-        {.name = "cascade",
-         .setting = "cascade.joint",
-         .help =
-             "train all levels together, with the sum of their losses (docs/settings.md, section cascade)"},
-        {.name = "transfer",
-         .argument = "RUN",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.transfer,
-         .standard = "",
-         .help = "begin a new run from the weights of another"},
-        {.name = "levels", .argument = "N", .setting = "pyramid.levels", .help = "images in the pyramid"},
-        {.name = "filter", .argument = "NAME", .setting = "pyramid.filter", .help = "of the pyramid"},
-        {.name = "channels", .argument = "N", .setting = "data.channels", .help = "1, 3, 4 or auto"},
-        {.name = "resize", .argument = "HxW", .setting = "data.resize", .help = "bring images to this size"},
-        {.name = "crop", .setting = "data.crop", .help = "cut the centre out"},
-        {.name = "skip-bad", .setting = "data.skip_bad", .help = "leave damaged files out"},
-        {.name = "split",
-         .argument = "WORD",
-         .setting = "data.split",
-         .help = "what is trained on and what is held out"},
-        {.name = "xflip", .setting = "data.xflip", .help = "mirror images at random"},
-        {.name = "batch", .argument = "N", .setting = "level.batch", .help = "images per step"},
-        {.name = "batch-gpu",
-         .argument = "N",
-         .setting = "level.batch_gpu",
-         .help = "images in memory at a time, gradients are accumulated"},
-        {.name = "lr", .argument = "RATE", .setting = "level.lr", .help = "learning rate"},
-        {.name = "ema",
-         .argument = "PART",
-         .setting = "level.ema",
-         .help = "EMA window, part of the run so far"},
-        {.name = "dropout", .argument = "P", .setting = "level.network.dropout", .help = "dropout"},
-        {.name = "classes",
-         .setting = "level.classes",
-         .help = "class-conditional; data.classes says which labels"},
-        {.name = "checkpoint",
-         .argument = "N",
-         .setting = "train.checkpoint",
-         .help = "images between checkpoints"},
-        {.name = "status",
-         .argument = "N",
-         .setting = "train.status",
-         .help = "images between lines of the log"},
-        {.name = "snapshot",
-         .argument = "N",
-         .setting = "train.snapshot",
-         .help = "images between sample grids"},
-        {.name = "dry-run",
-         .type = PYR_SETTING_BOOL,
-         .target = &t.dry_run,
-         .standard = "false",
-         .help = "only say what is there and how much memory it takes"},
-        PYR_MACHINE_OPTIONS(t.machine),
-    };
-    const pyr_options options = {
-        .command = "train",
-        .summary =
-            "Train the levels of a pyramid, one after the other, coarsest first, or one by itself (several "
-            "processes may train different levels at the same time). The same command again goes on where "
-            "it stopped. --set KEY=VALUE reaches every setting; docs/settings.md lists them.",
-        .examples = "  pyrdiff train\n"
-                    "  pyrdiff train --data photos --resize 64 --outdir runs/photos\n"
-                    "  pyrdiff train --level 2\n"
-                    "  pyrdiff train --cascade --set cascade.condition=estimate --outdir runs/end-to-end\n"
-                    "  pyrdiff train --config configs/cifar10.cfg --data PATH --duration 20m\n"
-                    "  pyrdiff train --set levels[0].network.block_out_channels=[64,128]\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-        .sections = pyr_all_sections(),
-        .n_sections = PYR_SECTIONS};
+static const pyr_option options[] = {
+    OPT_TEXT(typed, config, "config", "FILE", "",
+             "configuration; without it that of an existing --outdir, or configs/fashion-mnist.cfg, which is "
+             "built in, with levels by the size of the images: halved to 8 pixels or less"),
+    OPT_TEXT(typed, outdir, "outdir", "DIR", "",
+             "directory of the run; without it runs/ and the configuration's name"),
+    OPT_SETTING("data", "PATH", "data.path", "images: folder, file or zip"),
+    OPT_INT(typed, level, "level", "I", "-1", 0, PYRDIFF_MAX_LEVELS - 1,
+            "train this level only (0: the finest)", .untyped = "all, coarsest first"),
+    OPT_SETTING("duration", "TIME", "train.duration",
+                "200ki images, 3ep epochs, 90s: of all levels together; with --level of that one"),
+    OPT_SETTING("seed", "N", "train.seed", "the same seed, the same run"),
+    OPT_SETTING(
+        "cascade", NULL, "cascade.joint",
+        "train all levels together, with the sum of their losses (docs/settings.md, section cascade)"),
+    OPT_TEXT(typed, transfer, "transfer", "RUN", "", "begin a new run from the weights of another"),
+    OPT_SETTING("levels", "N", "pyramid.levels", "images in the pyramid"),
+    OPT_SETTING("filter", "NAME", "pyramid.filter", "of the pyramid"),
+    OPT_SETTING("channels", "N", "data.channels", "1, 3, 4 or auto"),
+    OPT_SETTING("resize", "HxW", "data.resize", "bring images to this size"),
+    OPT_SETTING("crop", NULL, "data.crop", "cut the centre out"),
+    OPT_SETTING("skip-bad", NULL, "data.skip_bad", "leave damaged files out"),
+    OPT_SETTING("split", "WORD", "data.split", "what is trained on and what is held out"),
+    OPT_SETTING("xflip", NULL, "data.xflip", "mirror images at random"),
+    OPT_SETTING("batch", "N", "level.batch", "images per step"),
+    OPT_SETTING("batch-gpu", "N", "level.batch_gpu", "images in memory at a time, gradients are accumulated"),
+    OPT_SETTING("lr", "RATE", "level.lr", "learning rate"),
+    OPT_SETTING("ema", "PART", "level.ema", "EMA window, part of the run so far"),
+    OPT_SETTING("dropout", "P", "level.network.dropout", "dropout"),
+    OPT_SETTING("classes", NULL, "level.classes", "class-conditional; data.classes says which labels"),
+    OPT_SETTING("checkpoint", "N", "train.checkpoint", "images between checkpoints"),
+    OPT_SETTING("status", "N", "train.status", "images between lines of the log"),
+    OPT_SETTING("snapshot", "N", "train.snapshot", "images between sample grids"),
+    OPT_FLAG(typed, dry_run, "dry-run", "only say what is there and how much memory it takes"),
+    OPT_GROUP(typed, machine, pyr_machine_options),
+    {0},
+};
 
-    return pyr_run_command(&options, argc, argv, run_training, &t);
-}
+const pyr_command pyr_command_train = {
+    .name = "train",
+    .title = "train the levels of a pyramid: one after the other, one by itself, or together",
+    .summary =
+        "Train the levels of a pyramid, one after the other, coarsest first, or one by itself (several "
+        "processes may train different levels at the same time). The same command again goes on where it "
+        "stopped. --set KEY=VALUE reaches every setting; docs/settings.md lists them.",
+    .examples = "  pyrdiff train\n"
+                "  pyrdiff train --data photos --resize 64 --outdir runs/photos\n"
+                "  pyrdiff train --level 2\n"
+                "  pyrdiff train --cascade --set cascade.condition=estimate --outdir runs/end-to-end\n"
+                "  pyrdiff train --config configs/cifar10.cfg --data PATH --duration 20m\n"
+                "  pyrdiff train --set levels[0].network.block_out_channels=[64,128]\n",
+    .sections = pyr_all_sections,
+    .options = options,
+    .size = sizeof(typed),
+    .resumes = true,
+    .run = run_training,
+};

@@ -4,13 +4,6 @@
 
 #include "cascade/run.h"
 
-/* Its row of the table of options: an int, -1 when it was not typed. */
-#define PYR_LEVEL_OPTION(at, help_)                                                                          \
-    {                                                                                                        \
-        .name = "level", .argument = "I", .type = PYR_SETTING_INT, .target = &(at), .standard = "-1",        \
-        .untyped = "all levels", .min = 0, .max = 1e6, .help = help_                                         \
-    }
-
 /* Whether the pyramid has the level (-1: none was asked for). PYR_E_ARG. */
 pyr_status pyr_check_level(const pyr_config *config, int level);
 

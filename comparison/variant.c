@@ -72,7 +72,7 @@ pyr_status pyr_variant_settings(pyr_settings **out, pyr_variant variant, const p
     copying from = {.finest = single}, grounds = {.grounds = true};
     pyr_status status;
 
-    PYR_TRY(pyr_settings_new(out, pyr_all_sections(), PYR_SECTIONS));
+    PYR_TRY(pyr_settings_new(out, pyr_all_sections));
     from.to = grounds.to = *out;
     PYR_TRY_OUT(pyr_settings_each(single && baseline ? baseline : config, copy_one, &from));
     if (single && baseline)

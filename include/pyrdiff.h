@@ -218,8 +218,9 @@ PYRDIFF_API int pyrdiff_data_open(pyrdiff_data **out, pyrdiff_settings *settings
 PYRDIFF_API int pyrdiff_data_new(pyrdiff_data **out, pyrdiff_settings *settings, const pyrdiff_images *images,
                                  const int32_t *labels);
 /* A picture file, the pictures in a folder or zip and its subfolders by name (what pyrdiff writes beside
- * samples is left aside), or the images of another file that data_open reads; at most `most` (0: all). They
- * stay in their files until they are read, and may differ in size. */
+ * samples is left aside), or the images of another file that pyrdiff_data_open() reads; at most `most` (0: all;
+ * -1: it is one picture file, whatever it is called). They stay in their files until they are read, and may
+ * differ in size. Reports NOTE. */
 PYRDIFF_API int pyrdiff_data_pictures(pyrdiff_data **out, const char *path, int64_t most,
                                       pyrdiff_callback callback, void *ctx);
 PYRDIFF_API void pyrdiff_data_free(pyrdiff_data *data);
@@ -320,7 +321,7 @@ typedef struct pyrdiff_output {
     int level;
     pyrdiff_images to;
 } pyrdiff_output;
-enum { PYRDIFF_MOMENTS = 10, PYRDIFF_FRAMES = 20 /* of a trajectory */ };
+enum { PYRDIFF_MAX_LEVELS = 12, PYRDIFF_MOMENTS = 10, PYRDIFF_FRAMES = 20 /* of a trajectory */ };
 
 typedef struct pyrdiff_draw {
     size_t size;
@@ -397,7 +398,7 @@ PYRDIFF_API const char *pyrdiff_result_text(const pyrdiff_result *result, const 
  *     classifier, inception   files of feature networks; a classifier that is trained on the labels and kept
  *     fid-resize    tf1 or pytorch, how images come to Inception; tf1
  *     ref-stats     NPZ with mu and sigma instead of the reference's own; none
- *     write-stats, sheet, json   files to write: statistics, a PNG of nearest neighbours, all figures; none
+ *     write-stats, sheet   files to write: statistics, a PNG of samples beside their nearest neighbours; none
  *     count         images to draw, or to read at most; 10000 of a run, all that are there
  *     seeds         "0-4999,7000" to draw instead; 0 and up
  *     given         take that level of training images, draw the finer ones; 0: draw all
@@ -466,9 +467,10 @@ PYRDIFF_API int pyrdiff_codes_view(const pyrdiff_codes *codes, int level, double
 
 /* ---- files of images --------------------------------------------------------------------------- */
 
-/* A PNG of one image, in its own size and depth (floats: 16 bits); or, with options or more images, of tables
- * of images side by side, one for each of `tables`, enlarged to one size, in 8 bits. `texts`: pairs of a
- * keyword and a text that the file will hold, as `options`. Options:
+/* A PNG: of one image in its own size and depth (floats: 16 bits); or, of more images or with one of the last
+ * three options, of tables of images side by side, one for each of `tables`, enlarged to one size, in 8 bits.
+ * `texts`: pairs of a keyword and a text that the file will hold, as options are. Options:
+ *     bits     8 or 16, of one image; its own
  *     zoom     shown pixels for a pixel of the largest images; 1
  *     columns  of each table; nearly square
  *     rows     likewise

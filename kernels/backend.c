@@ -5,15 +5,16 @@
 #include "base/mem.h"
 #include <string.h>
 
-pyr_status pyr_machine_open(pyr_kernels **out, const pyr_machine *machine, bool measure)
+pyr_status pyr_backend_open(pyr_kernels **out, const char *backend, const char *precision, int threads,
+                            bool measure)
 {
     pyr_status status;
     pyr_kernels *k;
     char *path;
 
-    PYR_TRY(pyr_kernels_open(out, machine->backend, machine->threads));
+    PYR_TRY(pyr_kernels_open(out, backend, threads));
     k = *out;
-    status = pyr_kernels_precision(k, machine->precision);
+    status = pyr_kernels_precision(k, precision);
     if (status != PYR_OK) {
         pyr_kernels_free(k);
         *out = NULL;
@@ -29,7 +30,7 @@ pyr_status pyr_machine_open(pyr_kernels **out, const pyr_machine *machine, bool 
     return PYR_OK;
 }
 
-void pyr_machine_describe(pyr_text *out, const pyr_kernels *k, const pyr_machine *machine)
+void pyr_backend_describe(pyr_text *out, const pyr_kernels *k, const char *backend)
 {
     const char *type = k->activation == PYR_BF16 ? "bf16"
                        : k->real == PYR_F64      ? "double"
@@ -38,7 +39,7 @@ void pyr_machine_describe(pyr_text *out, const pyr_kernels *k, const pyr_machine
 
     if (k->device)
         pyr_text_add(out, "backend: %s on %s, %s", k->name, k->device, type);
-    else if (strcmp(machine->backend, "auto") == 0 || k->activation != k->real)
+    else if (strcmp(backend, "auto") == 0 || k->activation != k->real)
         pyr_text_add(out, "backend: %s, %d thread%s, %s%s%s%s", k->name, k->lanes, k->lanes == 1 ? "" : "s",
                      type, *k->passed_over ? " (no CUDA: " : "", k->passed_over, *k->passed_over ? ")" : "");
 }

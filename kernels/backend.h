@@ -5,17 +5,13 @@
 #include "base/text.h"
 #include "kernels/kernels.h"
 
-/* --backend, --precision and --threads. */
-typedef struct pyr_machine {
-    const char *backend, *precision;
-    int threads;
-} pyr_machine;
-
-/* Open it. `measure`: what is not yet known to be fastest may be measured; answers are kept in the machine's
- * cache (XDG_CACHE_HOME/pyrdiff/tuning.json, of a GPU tuning-gpu.json). */
-pyr_status pyr_machine_open(pyr_kernels **out, const pyr_machine *machine, bool measure);
+/* Open it by the words of --backend, --precision and --threads. `measure`: what is not yet known to be fastest
+ * may be measured; answers are kept in the machine's cache (XDG_CACHE_HOME/pyrdiff/tuning.json, of a GPU
+ * tuning-gpu.json). */
+pyr_status pyr_backend_open(pyr_kernels **out, const char *backend, const char *precision, int threads,
+                            bool measure);
 
 /* "backend: cpu, 2 threads, bf16": adds nothing where that is plainly what was asked for. */
-void pyr_machine_describe(pyr_text *out, const pyr_kernels *k, const pyr_machine *machine);
+void pyr_backend_describe(pyr_text *out, const pyr_kernels *k, const char *backend);
 
 #endif

@@ -156,9 +156,10 @@ static pyr_status open_auto(pyr_kernels **out, int lanes)
     return PYR_OK;
 }
 
+const char *const pyr_backend_names[] = {"auto", "cpu", "cuda", "ref", "ref-double", NULL};
+
 pyr_status pyr_kernels_open(pyr_kernels **out, const char *backend, int lanes)
 {
-    static const char *const words[] = {"auto", "cpu", "ref", "ref-double", "cuda"};
     const char *nearest;
 
     *out = NULL;
@@ -176,7 +177,8 @@ pyr_status pyr_kernels_open(pyr_kernels **out, const char *backend, int lanes)
         return status == PYR_OK ? PYR_OK
                                 : pyr_fail(status, "backend %s: %s; use --backend cpu", backend, pyr_error());
     }
-    nearest = pyr_nearest(backend, words, sizeof words / sizeof *words);
+    nearest =
+        pyr_nearest(backend, pyr_backend_names, sizeof pyr_backend_names / sizeof *pyr_backend_names - 1);
     return pyr_fail(PYR_E_ARG,
                     "backend is \"%s\", should be one of auto, cpu, ref, ref-double, cuda, cuda:N%s%s%s",
                     backend, nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
@@ -193,15 +195,17 @@ void pyr_kernels_free(pyr_kernels *k)
     pyr_free(k);
 }
 
+const char *const pyr_precision_names[] = {"auto", "bf16", "f32", "tf32", NULL};
+
 pyr_status pyr_kernels_precision(pyr_kernels *k, const char *word)
 {
-    static const char *const words[] = {"auto", "bf16", "f32", "tf32"};
     bool bf16 = strcmp(word, "bf16") == 0, tf32 = strcmp(word, "tf32") == 0;
     const char *nearest;
 
     k->auto_precision = strcmp(word, "auto") == 0;
     if (!k->auto_precision && !bf16 && !tf32 && strcmp(word, "f32") != 0) {
-        nearest = pyr_nearest(word, words, sizeof words / sizeof *words);
+        nearest = pyr_nearest(word, pyr_precision_names,
+                              sizeof pyr_precision_names / sizeof *pyr_precision_names - 1);
         return pyr_fail(PYR_E_ARG, "precision is \"%s\", should be one of auto, bf16, f32, tf32%s%s%s", word,
                         nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
     }

@@ -365,7 +365,9 @@ pyr_status pyr_kernels_cpu(pyr_kernels **out, int lanes);
 /* GPU number `device`, from 0. PYR_E_UNSUPPORTED with a sentence where there is no GPU, no driver, no cuDNN,
  * or the program was built without CUDA; PYR_E_ARG when there are not as many GPUs. */
 pyr_status pyr_kernels_cuda(pyr_kernels **out, int device);
-bool pyr_kernels_cuda_built(void); /* whether it was built with CUDA */
+bool pyr_kernels_cuda_built(void);              /* whether it was built with CUDA */
+extern const char *const pyr_backend_names[];   /* "auto", "cpu", ...; ends with NULL */
+extern const char *const pyr_precision_names[]; /* "auto", "bf16", ...; ends with NULL */
 /* By the words of --backend: "auto" (the first GPU where there is one, else the CPU), "cpu", "ref",
  * "ref-double", "cuda", "cuda:N". */
 pyr_status pyr_kernels_open(pyr_kernels **out, const char *backend, int lanes);

@@ -70,16 +70,16 @@ static const char *behind_level(const char *key, const char *name, int *level)
 }
 
 /* The section that `key` names, what follows, and the level; NULL: none. */
-static const pyr_section *split_key(const pyr_section *sections, size_t n, const char *key, const char **rest,
+static const pyr_section *split_key(const pyr_section *const *sections, const char *key, const char **rest,
                                     int *level)
 {
-    for (size_t i = 0; i < n; i++) {
+    for (; *sections; sections++) {
         *level = -1;
-        *rest = behind_name(key, sections[i].name);
-        if (!*rest && sections[i].per_level)
-            *rest = behind_level(key, sections[i].name, level);
+        *rest = behind_name(key, (*sections)->name);
+        if (!*rest && (*sections)->per_level)
+            *rest = behind_level(key, (*sections)->name, level);
         if (*rest)
-            return &sections[i];
+            return *sections;
     }
     *level = -1;
     *rest = key;
@@ -94,12 +94,12 @@ static const pyr_setting *find_row(const pyr_section *section, const char *key)
     return NULL;
 }
 
-const pyr_setting *pyr_settings_row(const pyr_section *sections, size_t n, const char *key,
+const pyr_setting *pyr_settings_row(const pyr_section *const *sections, const char *key,
                                     const pyr_section **section)
 {
     const char *rest;
     int level;
-    const pyr_section *found = split_key(sections, n, key, &rest, &level);
+    const pyr_section *found = split_key(sections, key, &rest, &level);
     const pyr_setting *row = level < PYR_SETTINGS_LEVELS ? find_row(found, rest) : NULL;
 
     if (section)
@@ -181,7 +181,7 @@ static pyr_status fail_unknown(const pyr_settings *s, const char *key, const cha
 {
     const char *rest;
     int level;
-    const pyr_section *section = split_key(s->sections, s->n_sections, key, &rest, &level);
+    const pyr_section *section = split_key(s->sections, key, &rest, &level);
     char *plain = pyr_strfmt("%s%s%s", section ? section->name : "", section ? "." : "", rest);
     const pyr_slot *nearest = plain ? nearest_slot(s, section, plain) : NULL;
     pyr_text text = {0};
@@ -192,8 +192,8 @@ static pyr_status fail_unknown(const pyr_settings *s, const char *key, const cha
         pyr_text_add(&text, "?");
     } else {
         pyr_text_add(&text, "the sections are ");
-        for (size_t i = 0; i < s->n_sections; i++)
-            pyr_text_add(&text, "%s%s", i ? ", " : "", s->sections[i].name);
+        for (size_t i = 0; s->sections[i]; i++)
+            pyr_text_add(&text, "%s%s", i ? ", " : "", s->sections[i]->name);
     }
     pyr_fail(PYR_E_CONFIG, "unknown setting %s (%s); %s", key, origin,
              text.failed || !text.at ? "" : text.at);
@@ -205,7 +205,7 @@ static pyr_status fail_unknown(const pyr_settings *s, const char *key, const cha
 static pyr_status find_key(const pyr_settings *s, const char *key, const char *origin, address *out)
 {
     const char *rest;
-    const pyr_section *section = split_key(s->sections, s->n_sections, key, &rest, &out->level);
+    const pyr_section *section = split_key(s->sections, key, &rest, &out->level);
     const pyr_setting *row = find_row(section, rest);
 
     if (!row)
@@ -305,20 +305,33 @@ static pyr_status assign_text(pyr_settings *s, const char *key, address to, cons
     return status;
 }
 
-pyr_status pyr_settings_set(pyr_settings *s, const char *key, const char *value, const char *origin)
-{
-    address to;
-
-    PYR_TRY(find_key(s, key, origin, &to));
-    return assign_text(s, key, to, value, origin);
-}
-
 static const pyr_section *per_level_section(const pyr_settings *s)
 {
-    for (size_t i = 0; i < s->n_sections; i++)
-        if (s->sections[i].per_level)
-            return &s->sections[i];
+    for (size_t i = 0; s->sections[i]; i++)
+        if (s->sections[i]->per_level)
+            return s->sections[i];
     return NULL;
+}
+
+/* What follows "NAMEs[*]." in `key`; NULL when it does not begin so. */
+static const char *behind_every_level(const pyr_settings *s, const char *key)
+{
+    const pyr_section *section = per_level_section(s);
+    size_t n = section ? strlen(section->name) : 0;
+
+    return section && strncmp(key, section->name, n) == 0 && strncmp(key + n, "s[*].", 5) == 0 ? key + n + 5
+                                                                                               : NULL;
+}
+
+pyr_status pyr_settings_set(pyr_settings *s, const char *key, const char *value, const char *origin)
+{
+    const char *of_every_level = behind_every_level(s, key);
+    address to;
+
+    if (of_every_level)
+        return pyr_settings_set_all_levels(s, of_every_level, value, origin);
+    PYR_TRY(find_key(s, key, origin, &to));
+    return assign_text(s, key, to, value, origin);
 }
 
 pyr_status pyr_settings_set_all_levels(pyr_settings *s, const char *key, const char *value,
@@ -635,7 +648,7 @@ static bool is_group(const pyr_settings *s, const char *key)
 
 static pyr_status fail_kind(const reader *r, const char *is)
 {
-    const pyr_setting *row = pyr_settings_row(r->settings->sections, r->settings->n_sections, r->key, NULL);
+    const pyr_setting *row = pyr_settings_row(r->settings->sections, r->key, NULL);
     pyr_text text = {0};
 
     if (is_levels(r))
@@ -658,7 +671,7 @@ static pyr_status read_element(reader *r, config_setting_t *element)
         return config_setting_is_list(element) ? read_levels(r, element) : fail_kind(r, "no list");
     if (!config_setting_is_group(element))
         return is_group(s, r->key) ? fail_kind(r, "a value") : read_value(r, element);
-    if (pyr_settings_row(s->sections, s->n_sections, r->key, NULL))
+    if (pyr_settings_row(s->sections, r->key, NULL))
         return fail_kind(r, "a group");
     if (config_setting_length(element) == 0 && !is_group(s, r->key) && !strchr(r->key, '['))
         return fail_unknown(s, r->key, r->origin);
@@ -775,7 +788,7 @@ const char *pyr_settings_origin(const pyr_settings *s, const char *key)
 {
     const char *rest;
     int level;
-    const pyr_section *section = split_key(s->sections, s->n_sections, key, &rest, &level);
+    const pyr_section *section = split_key(s->sections, key, &rest, &level);
     const pyr_setting *row = find_row(section, rest);
     const pyr_slot *slot = row && level < PYR_SETTINGS_LEVELS ? find_slot(s, section, row) : NULL;
 
@@ -869,15 +882,15 @@ static pyr_status make_slots(pyr_settings *s)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < s->n_sections; i++)
-        n += s->sections[i].n;
+    for (size_t i = 0; s->sections[i]; i++)
+        n += s->sections[i]->n;
     PYR_TRY(pyr_new(&s->slots, n, sizeof *s->slots, "the table of settings"));
-    for (size_t i = 0; i < s->n_sections; i++)
-        for (size_t j = 0; j < s->sections[i].n; j++) {
+    for (size_t i = 0; s->sections[i]; i++)
+        for (size_t j = 0; j < s->sections[i]->n; j++) {
             pyr_slot *slot = &s->slots[s->n_slots++];
 
-            slot->section = &s->sections[i];
-            slot->row = &s->sections[i].rows[j];
+            slot->section = s->sections[i];
+            slot->row = &slot->section->rows[j];
             assert(find_row(slot->section, slot->row->key) == slot->row);
             assert(slot->row->type != PYR_SETTING_CHOICE || slot->row->choices);
             assert(strlen(slot->section->name) + strlen(slot->row->key) < KEY_MAX);
@@ -887,17 +900,19 @@ static pyr_status make_slots(pyr_settings *s)
     return PYR_OK;
 }
 
-pyr_status pyr_settings_new(pyr_settings **out, const pyr_section *sections, size_t n)
+pyr_status pyr_settings_new(pyr_settings **out, const pyr_section *const *sections)
 {
     pyr_settings *s;
+    size_t n = 0;
     pyr_status status;
 
     *out = NULL;
     PYR_TRY(pyr_new(&s, 1, sizeof *s, "settings"));
     s->highest_level = -1;
-    PYR_TRY_OUT(pyr_new(&s->sections, n, sizeof *s->sections, "sections of settings"));
+    while (sections[n])
+        n++;
+    PYR_TRY_OUT(pyr_new(&s->sections, n + 1, sizeof *s->sections, "sections of settings"));
     memcpy(s->sections, sections, n * sizeof *sections);
-    s->n_sections = n;
     PYR_TRY_OUT(make_slots(s));
     *out = s;
     s = NULL;

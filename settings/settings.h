@@ -9,6 +9,7 @@
  *         {"optim.rate", PYR_SETTING_REAL, offsetof(toy_settings, rate), 0, 1, "1e-3", NULL, "step size"},
  *     };
  *     const pyr_section toy_section = {"toy", toy_rows, 2, false, "the toy"};
+ *     const pyr_section *const sections[] = {&toy_section, NULL};
  *
  * The full key of a setting is "section.key". Of one section, `level`, every
  * level has its own values: `level = {...}` in a file holds what all levels
@@ -86,10 +87,13 @@ typedef struct pyr_section {
     const char *help; /* one line above it in files and documentation; may be NULL */
 } pyr_section;
 
-/* What was set, and where. `sections` is copied (n structs), its tables must
- * outlive it. A row whose default does not fit the row is PYR_E_CONFIG. */
+/* The list of a few sections, ended by NULL. */
+#define PYR_SECTIONS(...) ((const pyr_section *const[]){__VA_ARGS__, NULL})
+
+/* What was set, and where. `sections` ends with NULL; the list is copied, the sections must outlive the
+ * settings. A row whose default does not fit the row is PYR_E_CONFIG. */
 typedef struct pyr_settings pyr_settings;
-pyr_status pyr_settings_new(pyr_settings **out, const pyr_section *sections, size_t n);
+pyr_status pyr_settings_new(pyr_settings **out, const pyr_section *const *sections);
 void pyr_settings_free(pyr_settings *settings);
 
 /* ---- sources: later ones override earlier ones. PYR_E_CONFIG for what a person can mend, with file, line,
@@ -102,7 +106,8 @@ pyr_status pyr_settings_read(pyr_settings *settings, const char *path);
 pyr_status pyr_settings_read_text(pyr_settings *settings, const char *text, const char *name);
 
 /* One key. `value` is a libconfig value (`0.1`, `"text"`, `[64, 128]`) or the
- * same without quotes and brackets (`text`, `64,128`). `origin` is what the
+ * same without quotes and brackets (`text`, `64,128`). "levels[*].lr" is level.lr
+ * of every level, as pyr_settings_set_all_levels sets it. `origin` is what the
  * person typed: "--set". Nothing is kept of the arguments. */
 pyr_status pyr_settings_set(pyr_settings *settings, const char *key, const char *value, const char *origin);
 
@@ -157,12 +162,12 @@ pyr_status pyr_settings_copy_level(pyr_settings *to, const pyr_settings *from, i
 
 /* All rows: key, type, default, bounds or words, help; for a terminal
  * (wrapped at 100 columns), or as Markdown tables. */
-void pyr_settings_document(const pyr_section *sections, size_t n, bool markdown, pyr_text *out);
+void pyr_settings_document(const pyr_section *const *sections, bool markdown, pyr_text *out);
 
 /* ---- single rows, for the options of commands */
 
 /* The row that a full key names, and its section; NULL without. */
-const pyr_setting *pyr_settings_row(const pyr_section *sections, size_t n, const char *key,
+const pyr_setting *pyr_settings_row(const pyr_section *const *sections, const char *key,
                                     const pyr_section **section);
 
 /* Convert `text` by a row's type, bounds and choices into *out (the offset is

@@ -55,9 +55,8 @@ typedef struct pyr_slot {
 } pyr_slot;
 
 struct pyr_settings {
-    pyr_section *sections;
-    size_t n_sections;
-    pyr_slot *slots; /* in the order of the tables */
+    const pyr_section **sections; /* ended by NULL */
+    pyr_slot *slots;              /* in the order of the tables */
     size_t n_slots;
     char **strings; /* every text that a value points to */
     size_t n_strings, room_strings;

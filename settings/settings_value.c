@@ -330,6 +330,8 @@ void pyr_setting_describe(const pyr_setting *row, pyr_text *out)
 
     if (row->type == PYR_SETTING_TEXTS && row->choices)
         pyr_text_add(out, "a list of: ");
+    else if (row->type == PYR_SETTING_TEXT && row->choices)
+        pyr_text_add(out, "one of: ");
     else
         pyr_text_add(
             out, "%s%s", kinds[row->type],

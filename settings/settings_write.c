@@ -108,8 +108,8 @@ static void write_levels(const pyr_settings *s, const pyr_section *section, int 
 
 void pyr_settings_write(const pyr_settings *s, int n_levels, pyr_text *out)
 {
-    for (size_t i = 0; i < s->n_sections; i++) {
-        const pyr_section *section = &s->sections[i];
+    for (size_t i = 0; s->sections[i]; i++) {
+        const pyr_section *section = s->sections[i];
         writer w = {s, section, -1, false, out};
 
         if (i > 0)
@@ -289,16 +289,18 @@ static void section_heading(const pyr_section *section, bool markdown, pyr_text 
     pyr_text_add(out, "| key | value | default | meaning |\n| --- | --- | --- | --- |\n");
 }
 
-void pyr_settings_document(const pyr_section *sections, size_t n, bool markdown, pyr_text *out)
+void pyr_settings_document(const pyr_section *const *sections, bool markdown, pyr_text *out)
 {
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; sections[i]; i++) {
+        const pyr_section *section = sections[i];
+
         if (i > 0)
             pyr_text_add(out, "\n");
-        section_heading(&sections[i], markdown, out);
-        for (size_t j = 0; j < sections[i].n; j++)
+        section_heading(section, markdown, out);
+        for (size_t j = 0; j < section->n; j++)
             if (markdown)
-                document_markdown(&sections[i].rows[j], out);
+                document_markdown(&section->rows[j], out);
             else
-                document_plain(&sections[i], &sections[i].rows[j], out);
+                document_plain(section, &section->rows[j], out);
     }
 }

@@ -117,7 +117,7 @@ static inline pyr_level_settings settings_of(void)
     pyr_level_settings s = {0};
 
     if (!table)
-        CHECK_OK(pyr_settings_new(&table, &pyr_level_section, 1));
+        CHECK_OK(pyr_settings_new(&table, PYR_SECTIONS(&pyr_level_section)));
     pyr_settings_fill(table, "level", -1, &s);
     s.network.block_out_channels = (pyr_ints){.n = 2, .at = {8, 8}};
     s.network.norm_num_groups = 4;

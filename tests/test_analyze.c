@@ -245,7 +245,7 @@ static void fixture_new(fixture *f, const char *data, int levels, int threads)
     *f = (fixture){0};
     snprintf(number, sizeof number, "%d", levels);
     CHECK_OK(pyr_kernels_open(&f->k, "cpu", threads));
-    CHECK_OK(pyr_settings_new(&f->settings, pyr_all_sections(), PYR_SECTIONS));
+    CHECK_OK(pyr_settings_new(&f->settings, pyr_all_sections));
     set(f, "data.path", data);
     set(f, "data.split", "all");
     set(f, "pyramid.levels", number);
@@ -653,7 +653,7 @@ static void block_reads_back(void)
         pyr_settings *settings = NULL;
 
         pyr_analysis_block(&f.analysis, reference, &block);
-        CHECK_OK(pyr_settings_new(&settings, pyr_all_sections(), PYR_SECTIONS));
+        CHECK_OK(pyr_settings_new(&settings, pyr_all_sections));
         CHECK_OK(pyr_settings_read_text(settings, block.at, "block"));
         CHECK(pyr_settings_highest_level(settings, NULL) == 2);
         for (int i = 0; i < 3; i++) {

@@ -200,7 +200,7 @@ static bool rig_new(rig *r, const char *data, const char *filter, int levels)
 
     *r = (rig){0};
     CHECK_OK(pyr_kernels_open(&r->k, "cpu", 1));
-    CHECK_OK(pyr_settings_new(&r->settings, pyr_all_sections(), PYR_SECTIONS));
+    CHECK_OK(pyr_settings_new(&r->settings, pyr_all_sections));
     snprintf(value, sizeof value, "\"%s\"", below(data));
     CHECK_OK(pyr_settings_set(r->settings, "data.path", value, "test"));
     snprintf(value, sizeof value, "%d", levels);

@@ -568,9 +568,9 @@ static void settings_of_single(void)
     pyr_settings *settings, *baseline, *single;
     pyr_config config;
 
-    CHECK_OK(pyr_settings_new(&settings, pyr_all_sections(), PYR_SECTIONS));
+    CHECK_OK(pyr_settings_new(&settings, pyr_all_sections));
     CHECK_OK(pyr_settings_read_text(settings, text, "text"));
-    CHECK_OK(pyr_settings_new(&baseline, pyr_all_sections(), PYR_SECTIONS));
+    CHECK_OK(pyr_settings_new(&baseline, pyr_all_sections));
     CHECK_OK(pyr_settings_read_text(baseline, own, "own"));
 
     CHECK_OK(pyr_variant_settings(&single, PYR_VARIANT_SINGLE, settings, NULL));

@@ -25,89 +25,68 @@ static const pyr_setting level_rows[] = {
     {"batch", PYR_SETTING_INT, offsetof(level_settings, batch), 1, 65536, "64", NULL, "images per step"},
     {"filter", PYR_SETTING_CHOICE, offsetof(level_settings, filter), 0, 0, "box", filters, "blur"},
 };
-static const pyr_section sections[] = {
-    {"train", train_rows, 2, false, NULL},
-    {"level", level_rows, 3, true, NULL},
-};
+static const pyr_section train_section = {"train", train_rows, 2, false, NULL};
+static const pyr_section level_section = {"level", level_rows, 3, true, NULL};
+static const pyr_section *const sections[] = {&train_section, &level_section, NULL};
 
-/* What a command keeps for itself. */
-typedef struct targets {
-    const char *outdir, *network;
-    int images;
+/* What a command keeps for itself, a part of it in a group that several commands have. */
+typedef struct limits {
     int64_t budget;
     double guidance;
-    bool dry_run;
+} limits;
+
+typedef struct targets {
+    const char *outdir, *network, *sampler;
+    int images;
+    limits limits;
+    bool dry_run, grid;
     pyr_ints steps;
 } targets;
+
+static const char *const samplers[] = {"heun", "euler", NULL};
+static const pyr_option limit_options[] = {
+    OPT_COUNT(limits, budget, "budget", "N", "3k", 0, 0, "in images"),
+    OPT_REAL(limits, guidance, "guidance", "G", "1", 0, 0, "strength"),
+    {0},
+};
+static const pyr_option table[] = {
+    OPT_TEXT(targets, outdir, "outdir", "DIR", "runs", "where runs are written"),
+    OPT_TEXT(targets, network, "network", "RUN", NULL, "what is sampled"),
+    OPT_INT(targets, images, "images", "N", "64", 1, 1000, "how many"),
+    OPT_GROUP(targets, limits, limit_options),
+    OPT_FLAG(targets, dry_run, "dry-run", "only say what would be done"),
+    OPT_ROW(targets, steps, pyr_ints, "steps", "N,N", PYR_SETTING_INTS, .standard = "18,12,8", .min = 1,
+            .max = 1000,
+            .help =
+                "steps of each level, coarsest first, in a help text that is so long that it does not fit "
+                "on one line of a terminal and has to be wrapped"),
+    OPT_SETTING("seed", "N", "train.seed", NULL),
+    OPT_SETTING("xflip", NULL, "train.xflip", NULL),
+    OPT_SETTING("lr", "RATE", "level.optim.rate", "learning rate of every level"),
+    OPT_SETTING("filter", "NAME", "level.filter", NULL),
+    OPT_WORD(targets, sampler, "sampler", "NAME", "", samplers, "without it the run's"),
+    OPT_SWITCH(targets, grid, "grid", "write a grid"),
+    {0},
+};
+static const pyr_command command = {
+    .name = "train",
+    .arguments = "[IMAGE ...]",
+    .most = 2,
+    .summary = "Train one level of a pyramid, or all of them together with summed losses; a run that exists "
+               "goes on where it ended.",
+    .examples = "  pyrdiff train --level 2\n",
+    .options = table,
+    .size = sizeof(targets),
+    .sections = sections,
+};
 
 /* A command line is a string, cut at blanks; `made` holds everything of one parse. */
 typedef struct made {
     targets is;
-    pyr_option table[11];
-    pyr_options options;
     pyr_parsed parsed;
     char line[400], *argv[40];
     int argc;
 } made;
-
-static void fill_table(made *m)
-{
-    const pyr_option table[] = {
-        {.name = "outdir",
-         .argument = "DIR",
-         .help = "where runs are written",
-         .type = PYR_SETTING_TEXT,
-         .target = &m->is.outdir,
-         .standard = "runs"},
-        {.name = "network",
-         .argument = "RUN",
-         .help = "what is sampled",
-         .type = PYR_SETTING_TEXT,
-         .target = &m->is.network},
-        {.name = "images",
-         .argument = "N",
-         .help = "how many",
-         .type = PYR_SETTING_INT,
-         .target = &m->is.images,
-         .standard = "64",
-         .min = 1,
-         .max = 1000},
-        {.name = "budget",
-         .argument = "N",
-         .help = "in images",
-         .type = PYR_SETTING_COUNT,
-         .target = &m->is.budget,
-         .standard = "3k"},
-        {.name = "guidance",
-         .argument = "G",
-         .help = "strength",
-         .type = PYR_SETTING_REAL,
-         .target = &m->is.guidance,
-         .standard = "1"},
-        {.name = "dry-run",
-         .help = "only say what would be done",
-         .type = PYR_SETTING_BOOL,
-         .target = &m->is.dry_run},
-        {.name = "steps",
-         .argument = "N,N",
-         .help = "steps of each level, coarsest first, in a help text that is so long that it does not fit "
-                 "on one line of a terminal and has to be wrapped",
-         .type = PYR_SETTING_INTS,
-         .target = &m->is.steps,
-         .standard = "18,12,8",
-         .min = 1,
-         .max = 1000},
-        {.name = "seed", .argument = "N", .setting = "train.seed"},
-        {.name = "xflip", .setting = "train.xflip"},
-        {.name = "lr",
-         .argument = "RATE",
-         .setting = "level.optim.rate",
-         .help = "learning rate of every level"},
-        {.name = "filter", .argument = "NAME", .setting = "level.filter"},
-    };
-
-    memcpy(m->table, table, sizeof table);
-}
 
 static void cut_line(made *m, const char *line)
 {
@@ -119,20 +98,8 @@ static void cut_line(made *m, const char *line)
 static pyr_status parse(made *m, const char *line)
 {
     memset(m, 0, sizeof *m);
-    fill_table(m);
-    m->options =
-        (pyr_options){.command = "train",
-                      .arguments = "[IMAGE ...]",
-                      .most = 2,
-                      .summary = "Train one level of a pyramid, or all of them together with summed losses; "
-                                 "a run that exists goes on where it ended.",
-                      .examples = "  pyrdiff train --level 2\n",
-                      .table = m->table,
-                      .n = 11,
-                      .sections = sections,
-                      .n_sections = 2};
     cut_line(m, line);
-    return pyr_options_parse(&m->parsed, &m->options, m->argc, m->argv);
+    return pyr_options_parse(&m->parsed, &command, &m->is, m->argc, m->argv);
 }
 
 /* Parse and set `settings`, which the caller frees. */
@@ -141,7 +108,7 @@ static pyr_status parse_and_apply(const char *line, const char *file, pyr_settin
     made m = {0};
     pyr_status status;
 
-    PYR_TRY(pyr_settings_new(settings, sections, 2));
+    PYR_TRY(pyr_settings_new(settings, sections));
     PYR_TRY_OUT(parse(&m, line));
     PYR_TRY_OUT(pyr_settings_read_text(*settings, file, "a.cfg"));
     PYR_TRY_OUT(pyr_options_apply(&m.parsed, *settings));
@@ -167,8 +134,8 @@ static void standards(void)
 
     CHECK_OK(parse(&m, "train"));
     CHECK_STRING(m.is.outdir, "runs");
-    CHECK(m.is.network == NULL && m.is.images == 64 && m.is.budget == 3000 && m.is.guidance == 1 &&
-          !m.is.dry_run);
+    CHECK(m.is.network == NULL && m.is.images == 64 && m.is.limits.budget == 3000 &&
+          m.is.limits.guidance == 1 && !m.is.dry_run && m.is.grid && !*m.is.sampler);
     CHECK(m.is.steps.n == 3 && m.is.steps.at[2] == 8);
     CHECK(m.parsed.n_arguments == 0 && !m.parsed.help && !pyr_option_given(&m.parsed, "outdir"));
     pyr_parsed_free(&m.parsed);
@@ -183,7 +150,7 @@ static void every_kind(void)
                    "--steps 4,2 -- --not-an-option"));
     CHECK_STRING(m.is.outdir, "a=b");
     CHECK_STRING(m.is.network, "x");
-    CHECK(m.is.images == 7 && m.is.budget == 2048 && m.is.guidance == -1.5 && m.is.dry_run);
+    CHECK(m.is.images == 7 && m.is.limits.budget == 2048 && m.is.limits.guidance == -1.5 && m.is.dry_run);
     CHECK(m.is.steps.n == 2 && m.is.steps.at[0] == 4);
     CHECK(m.parsed.n_arguments == 2);
     CHECK_STRING(m.parsed.arguments[0], "in.png");
@@ -242,20 +209,42 @@ static void what_is_refused(void)
 static void counts_of_arguments(void)
 {
     char name[] = "info", a[] = "a", b[] = "b", *argv[] = {name, a, b};
-    pyr_options one = {.command = "info", .arguments = "RUN", .least = 1, .most = 1},
-                none = {.command = "info"};
+    pyr_command one = {.name = "info", .arguments = "RUN", .least = 1, .most = 1}, none = {.name = "info"};
     pyr_parsed parsed;
 
-    CHECK_OK(pyr_options_parse(&parsed, &one, 2, argv));
+    CHECK_OK(pyr_options_parse(&parsed, &one, NULL, 2, argv));
     pyr_parsed_free(&parsed);
-    CHECK_FAILS(pyr_options_parse(&parsed, &one, 1, argv), PYR_E_ARG, "pyrdiff info needs RUN");
+    CHECK_FAILS(pyr_options_parse(&parsed, &one, NULL, 1, argv), PYR_E_ARG, "pyrdiff info needs RUN");
     pyr_parsed_free(&parsed);
-    CHECK_FAILS(pyr_options_parse(&parsed, &one, 3, argv), PYR_E_ARG,
+    CHECK_FAILS(pyr_options_parse(&parsed, &one, NULL, 3, argv), PYR_E_ARG,
                 "takes at most 1 argument (RUN), \"b\" is");
     pyr_parsed_free(&parsed);
-    CHECK_FAILS(pyr_options_parse(&parsed, &none, 2, argv), PYR_E_ARG, "takes no arguments, \"a\" is one");
+    CHECK_FAILS(pyr_options_parse(&parsed, &none, NULL, 2, argv), PYR_E_ARG,
+                "takes no arguments, \"a\" is one");
     pyr_parsed_free(&parsed);
-    CHECK_OK(pyr_options_parse(&parsed, &none, 1, argv));
+    CHECK_OK(pyr_options_parse(&parsed, &none, NULL, 1, argv));
+    pyr_parsed_free(&parsed);
+}
+
+/* What a command cannot do without is asked for, but not by --help. */
+static void what_is_missing(void)
+{
+    static const pyr_option needed[] = {
+        OPT_TEXT(targets, network, "network", "RUN", "", "what is sampled", .missing = "which run?"),
+        {0},
+    };
+    static const pyr_command needing = {.name = "sample", .options = needed, .size = sizeof(targets)};
+    char name[] = "sample", option[] = "--network", run[] = "x", help[] = "-h";
+    pyr_parsed parsed;
+    targets is;
+
+    CHECK_FAILS(pyr_options_parse(&parsed, &needing, &is, 1, (char *[]){name}), PYR_E_ARG, "which run?");
+    pyr_parsed_free(&parsed);
+    CHECK_OK(pyr_options_parse(&parsed, &needing, &is, 3, (char *[]){name, option, run}));
+    CHECK_STRING(is.network, "x");
+    pyr_parsed_free(&parsed);
+    CHECK_OK(pyr_options_parse(&parsed, &needing, &is, 2, (char *[]){name, help}));
+    CHECK(parsed.help);
     pyr_parsed_free(&parsed);
 }
 
@@ -294,7 +283,7 @@ static void taken(void)
     bool typed = true;
     made m;
 
-    CHECK_OK(pyr_settings_new(&s, sections, 2));
+    CHECK_OK(pyr_settings_new(&s, sections));
     CHECK_OK(parse(&m, "train --seed 7 --no-xflip --seed 2k --set level.batch=1"));
     CHECK_OK(pyr_option_take(&m.parsed, "lr", &seed, &typed));
     CHECK(!typed && seed == 3 && m.parsed.n_typed == 4);
@@ -352,7 +341,7 @@ static void help_text(void)
     pyr_text text = {0};
 
     CHECK_OK(parse(&m, "train"));
-    pyr_options_help(&m.options, &text);
+    pyr_options_help(&command, &text);
     CHECK_STRING(
         text.at,
         "usage: pyrdiff train [options] [IMAGE ...]\n"
@@ -374,6 +363,8 @@ static void help_text(void)
         "  --[no-]xflip     mirror half of the images (default: true)\n"
         "  --lr RATE        learning rate of every level (default: 1e-3)\n"
         "  --filter NAME    blur (one of: box, haar; default: box)\n"
+        "  --sampler NAME   without it the run's (one of: heun, euler)\n"
+        "  --[no-]grid      write a grid (default: true)\n"
         "  --set KEY=VALUE  set any setting; may be given several times\n"
         "  -h, --help       print this and exit\n"
         "\n"
@@ -467,10 +458,10 @@ static pyr_status everything(void)
     pyr_status status;
 
     PYR_TRY_OUT(parse(&m, "train --images 3 --lr 0.1 --set level.batch=3 x"));
-    PYR_TRY_OUT(pyr_settings_new(&s, sections, 2));
+    PYR_TRY_OUT(pyr_settings_new(&s, sections));
     PYR_TRY_OUT(pyr_options_apply(&m.parsed, s));
     PYR_TRY_OUT(pyr_parse_seeds("0-9", &at, &n));
-    pyr_options_help(&m.options, &text);
+    pyr_options_help(&command, &text);
     status = text.failed ? PYR_E_NOMEM : PYR_OK;
 out:
     pyr_free(at);
@@ -518,6 +509,7 @@ int main(int argc, char **argv)
     RUN(help_wins);
     RUN(what_is_refused);
     RUN(counts_of_arguments);
+    RUN(what_is_missing);
     RUN(options_override_the_file);
     RUN(taken);
     RUN(the_later_counts);

@@ -295,7 +295,7 @@ static void section(void)
     pyr_settings *s;
     pyr_pyramid_settings got;
 
-    CHECK_OK(pyr_settings_new(&s, &pyr_pyramid_section, 1));
+    CHECK_OK(pyr_settings_new(&s, PYR_SECTIONS(&pyr_pyramid_section)));
     pyr_settings_fill(s, "pyramid", -1, &got);
     CHECK(got.levels == 3 && got.filter == PYR_FILTER_BOX && got.project);
     CHECK_CLOSE(got.sigma, 1, 0);

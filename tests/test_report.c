@@ -442,7 +442,7 @@ static void reads_comparisons(void)
 /* The settings of tests/tiny.cfg. */
 static pyr_status tiny(pyr_settings **settings, pyr_config *config, const char *key, const char *value)
 {
-    PYR_TRY(pyr_settings_new(settings, pyr_all_sections(), PYR_SECTIONS));
+    PYR_TRY(pyr_settings_new(settings, pyr_all_sections));
     PYR_TRY(pyr_settings_read(*settings, "tests/tiny.cfg"));
     PYR_TRY(pyr_settings_set(*settings, key, value, "a test"));
     return pyr_config_get(config, *settings);

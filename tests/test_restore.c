@@ -32,7 +32,7 @@ static bool rig_new(rig *r)
 
     *r = (rig){0};
     CHECK_OK(pyr_kernels_open(&r->k, "cpu", 1));
-    CHECK_OK(pyr_settings_new(&r->settings, pyr_all_sections(), PYR_SECTIONS));
+    CHECK_OK(pyr_settings_new(&r->settings, pyr_all_sections));
     snprintf(value, sizeof value, "\"%s\"", below("data"));
     CHECK_OK(pyr_settings_set(r->settings, "data.path", value, "test"));
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)

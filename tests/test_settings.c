@@ -63,17 +63,18 @@ static const pyr_setting level_rows[] = {
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
-static const pyr_section sections[] = {
+static const pyr_section all_sections[] = {
     {"data", data_rows, COUNT(data_rows), false, "What is learned from."},
     {"train", train_rows, COUNT(train_rows), false, NULL},
     {"level", level_rows, COUNT(level_rows), true, "What every level shares."},
 };
+static const pyr_section *const sections[] = {&all_sections[0], &all_sections[1], &all_sections[2], NULL};
 
 static pyr_settings *made(void)
 {
     pyr_settings *s;
 
-    CHECK_OK(pyr_settings_new(&s, sections, COUNT(sections)));
+    CHECK_OK(pyr_settings_new(&s, sections));
     return s;
 }
 
@@ -159,7 +160,7 @@ static void a_bad_default_is_named(void)
     const pyr_section section = {"x", rows, 1, false, NULL};
     pyr_settings *s;
 
-    CHECK_FAILS(pyr_settings_new(&s, &section, 1), PYR_E_CONFIG,
+    CHECK_FAILS(pyr_settings_new(&s, PYR_SECTIONS(&section)), PYR_E_CONFIG,
                 "n is 9 (default), should be a whole number 1..8");
     CHECK(s == NULL);
 }
@@ -741,12 +742,12 @@ static void documentation(void)
 {
     pyr_text plain = {0}, table = {0};
 
-    pyr_settings_document(sections, COUNT(sections), false, &plain);
+    pyr_settings_document(sections, false, &plain);
     CHECK(strstr(plain.at, "data: What is learned from.\n") != NULL);
     CHECK(strstr(plain.at, "  level.batch = 64\n      images per step\n      a whole number 1..65536\n") !=
           NULL);
     CHECK(strstr(plain.at, "      one of: box, haar, gaussian\n") != NULL);
-    pyr_settings_document(sections, COUNT(sections), true, &table);
+    pyr_settings_document(sections, true, &table);
     CHECK(strstr(table.at, "## `level`: What every level shares.\n\n| key | value | default | meaning |\n") !=
           NULL);
     CHECK(strstr(table.at, "| `batch` | a whole number 1..65536 | `64` | images per step |\n") != NULL);
@@ -758,13 +759,13 @@ static void documentation(void)
 static void single_rows(void)
 {
     const pyr_section *section;
-    const pyr_setting *row = pyr_settings_row(sections, COUNT(sections), "level.network.filter", &section);
+    const pyr_setting *row = pyr_settings_row(sections, "level.network.filter", &section);
     int choice;
     int64_t images;
 
-    CHECK(row == &level_rows[5] && section == &sections[2]);
-    CHECK(pyr_settings_row(sections, COUNT(sections), "levels[1].batch", &section) == &level_rows[0]);
-    CHECK(pyr_settings_row(sections, COUNT(sections), "level.nothing", &section) == NULL && !section);
+    CHECK(row == &level_rows[5] && section == sections[2]);
+    CHECK(pyr_settings_row(sections, "levels[1].batch", &section) == &level_rows[0]);
+    CHECK(pyr_settings_row(sections, "level.nothing", &section) == NULL && !section);
     CHECK_OK(pyr_setting_parse(row, "--filter", "haar", "", &choice));
     CHECK(choice == 1);
     CHECK_FAILS(pyr_setting_parse(row, "--filter", "haa", "", &choice), PYR_E_CONFIG,
@@ -783,8 +784,8 @@ static pyr_status everything(void)
     pyr_text text = {0};
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_settings_new(&s, sections, COUNT(sections)));
-    PYR_TRY_OUT(pyr_settings_new(&b, sections, COUNT(sections)));
+    PYR_TRY_OUT(pyr_settings_new(&s, sections));
+    PYR_TRY_OUT(pyr_settings_new(&b, sections));
     PYR_TRY_OUT(pyr_settings_read_text(s,
                                        "data = { path = \"x\"; classes = [\"a\", \"b\"]; };\n"
                                        "levels = ({ batch = 3; }, { network = { patch = 2; }; });",
@@ -794,8 +795,8 @@ static pyr_status everything(void)
     PYR_TRY_OUT(pyr_settings_each(s, note, &text));
     pyr_settings_write(s, 2, &text);
     pyr_settings_compare(s, b, 2, NULL, NULL, &text);
-    pyr_settings_document(sections, COUNT(sections), true, &text);
-    pyr_settings_document(sections, COUNT(sections), false, &text);
+    pyr_settings_document(sections, true, &text);
+    pyr_settings_document(sections, false, &text);
     status = text.failed ? PYR_E_NOMEM : PYR_OK;
 out:
     pyr_text_free(&text);

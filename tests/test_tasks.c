@@ -31,7 +31,7 @@ static bool rig_new(rig *r, const char *name, int levels, const char *filter, bo
 
     *r = (rig){0};
     CHECK_OK(pyr_kernels_open(&r->k, "cpu", 2));
-    CHECK_OK(pyr_settings_new(&r->settings, pyr_all_sections(), PYR_SECTIONS));
+    CHECK_OK(pyr_settings_new(&r->settings, pyr_all_sections));
     snprintf(value, sizeof value, "\"%s\"", below("data"));
     CHECK_OK(pyr_settings_set(r->settings, "data.path", value, "test"));
     CHECK_OK(pyr_settings_set(r->settings, "data.held_out", "10", "test"));

@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "cli/bench/bench.h"
 #include "cli/cli.h"
+#include "cli/machine.h"
+#include "cli/open_data.h"
 #include "levels/level_sample.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
@@ -337,7 +339,7 @@ static pyr_status open_experiment(pyr_experiment *experiment, pyr_bench_network 
         PYR_TRY(pyr_command_default_settings(settings, data_set, parsed));
         return pyr_experiment_open(experiment, k, *settings, *data_set);
     }
-    PYR_TRY(pyr_settings_new(settings, pyr_all_sections(), PYR_SECTIONS));
+    PYR_TRY(pyr_settings_new(settings, pyr_all_sections));
     if (!*t->network) {
         PYR_TRY(pyr_settings_read(*settings, t->config));
         PYR_TRY(pyr_options_apply(parsed, *settings));
@@ -393,88 +395,40 @@ out:
     return status;
 }
 
-pyr_status pyr_command_bench(int argc, char **argv)
-{
-    typed t;
-    const pyr_option table[] = {
-        {.name = "config",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.config,
-         .standard = "",
-         .help = "configuration; without it configs/fashion-mnist.cfg, built in, with levels by the size of "
-                 "the images"},
-        {.name = "data", .argument = "PATH", .setting = "data.path", .help = "images: folder, file or zip"},
-        {.name = "network",
-         .argument = "DIR",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.network,
-         .standard = "",
-         .help = "instead of a configuration: a UNet2DModel's config.json there, on random images"},
-        {.name = "size",
-         .argument = "HxW",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.size,
-         .standard = "",
-         .help = "with --network: of its images in pixels; without: by its sample_size"},
-        {.name = "level",
-         .argument = "I",
-         .type = PYR_SETTING_INT,
-         .target = &t.level,
-         .standard = "-1",
-         .untyped = "all",
-         .min = 0,
-         .max = PYR_MAX_LEVELS - 1,
-         .help = "this level only"},
-        {.name = "batch",
-         .argument = "N",
-         .setting = "level.batch",
-         .help = "images per step; with --network by its file `batch`"},
-        {.name = "seconds",
-         .argument = "S",
-         .type = PYR_SETTING_REAL,
-         .target = &t.seconds,
-         .standard = "3",
-         .min = 0.01,
-         .max = 3600,
-         .help = "to measure each figure for"},
-        {.name = "floor",
-         .type = PYR_SETTING_BOOL,
-         .target = &t.floor,
-         .standard = "false",
-         .help = "time the convolutions and products alone, too"},
-        {.name = "profile",
-         .type = PYR_SETTING_BOOL,
-         .target = &t.profile,
-         .standard = "false",
-         .help = "print where the time goes, operation by operation"},
-        {.name = "json",
-         .type = PYR_SETTING_BOOL,
-         .target = &t.json,
-         .standard = "false",
-         .help = "a line of JSON for each level instead of the table"},
-        {.name = "outdir",
-         .argument = "DIR",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.outdir,
-         .standard = "",
-         .help = "write DIR/level-I/unet/config.json, for bench/torch_peer.py"},
-        PYR_MACHINE_OPTIONS(t.machine),
-    };
-    const pyr_options options = {
-        .command = "bench",
-        .summary =
-            "Measure training (forward, backward, optimizer) and the network's forward pass for each level. "
-            "A training step counts as three forward passes in GFLOP/s; samples/s is what the level's "
-            "sampler would reach. The floor is what the network's convolutions and matrix products take by "
-            "themselves, each on buffers of its own. Nothing is kept. Run it on an idle machine.",
-        .examples = "  pyrdiff bench\n"
-                    "  pyrdiff bench --config configs/cifar10.cfg --data PATH --level 0\n"
-                    "  pyrdiff bench --network bench/networks/grey28 --floor --profile\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-        .sections = pyr_all_sections(),
-        .n_sections = PYR_SECTIONS};
+static const pyr_option options[] = {
+    OPT_TEXT(typed, config, "config", "FILE", "",
+             "configuration; without it configs/fashion-mnist.cfg, built in, with levels by the size of the "
+             "images"),
+    OPT_SETTING("data", "PATH", "data.path", "images: folder, file or zip"),
+    OPT_TEXT(typed, network, "network", "DIR", "",
+             "instead of a configuration: a UNet2DModel's config.json there, on random images"),
+    OPT_TEXT(typed, size, "size", "HxW", "",
+             "with --network: of its images in pixels; without: by its sample_size"),
+    OPT_INT(typed, level, "level", "I", "-1", 0, PYR_MAX_LEVELS - 1, "this level only", .untyped = "all"),
+    OPT_SETTING("batch", "N", "level.batch", "images per step; with --network by its file `batch`"),
+    OPT_REAL(typed, seconds, "seconds", "S", "3", 0.01, 3600, "to measure each figure for"),
+    OPT_FLAG(typed, floor, "floor", "time the convolutions and products alone, too"),
+    OPT_FLAG(typed, profile, "profile", "print where the time goes, operation by operation"),
+    OPT_FLAG(typed, json, "json", "a line of JSON for each level instead of the table"),
+    OPT_TEXT(typed, outdir, "outdir", "DIR", "",
+             "write DIR/level-I/unet/config.json, for bench/torch_peer.py"),
+    OPT_GROUP(typed, machine, pyr_machine_options),
+    {0},
+};
 
-    return pyr_run_command(&options, argc, argv, run_bench, &t);
-}
+const pyr_command pyr_command_bench = {
+    .name = "bench",
+    .title = "measure training and sampling speed of each level",
+    .summary =
+        "Measure training (forward, backward, optimizer) and the network's forward pass for each level. A "
+        "training step counts as three forward passes in GFLOP/s; samples/s is what the level's sampler "
+        "would reach. The floor is what the network's convolutions and matrix products take by themselves, "
+        "each on buffers of its own. Nothing is kept. Run it on an idle machine.",
+    .examples = "  pyrdiff bench\n"
+                "  pyrdiff bench --config configs/cifar10.cfg --data PATH --level 0\n"
+                "  pyrdiff bench --network bench/networks/grey28 --floor --profile\n",
+    .sections = pyr_all_sections,
+    .options = options,
+    .size = sizeof(typed),
+    .run = run_bench,
+};

@@ -7,9 +7,10 @@
 #include "base/mem.h"
 #include "base/version.h"
 #include "cascade/run.h"
-#include "pyramid/codes_file.h"
+#include "cli/open_data.h"
 #include "diffusers/pipeline.h"
 #include "kernels/cpu/onednn.h"
+#include "pyramid/codes_file.h"
 #include "terminal/output.h"
 #include <inttypes.h>
 #include <string.h>
@@ -67,7 +68,7 @@ static pyr_status info_settings(bool markdown)
     pyr_text text = {0};
     pyr_status status = PYR_OK;
 
-    pyr_settings_document(pyr_all_sections(), PYR_SECTIONS, markdown, &text);
+    pyr_settings_document(pyr_all_sections, markdown, &text);
     if (text.failed)
         status = pyr_fail(PYR_E_NOMEM, "out of memory: the list of settings");
     else
@@ -113,91 +114,69 @@ static pyr_status info_path(const char *path)
     return pyr_info_model(path);
 }
 
-pyr_status pyr_command_info(int argc, char **argv)
-{
+typedef struct typed {
     const char *check;
     bool settings, markdown;
     pyr_machine machine;
-    pyr_parsed parsed;
-    pyr_status status;
-    const pyr_option table[] = {
-        {.name = "check",
-         .argument = "UNET_DIR",
-         .type = PYR_SETTING_TEXT,
-         .target = &check,
-         .standard = "",
-         .help = "load a UNet2DModel and compare it with the answer stored in its io.safetensors; without "
-                 "one, run it once"},
-        {.name = "settings",
-         .type = PYR_SETTING_BOOL,
-         .target = &settings,
-         .standard = "false",
-         .help = "list every setting that a configuration or --set may hold, with default and bounds"},
-        {.name = "markdown",
-         .type = PYR_SETTING_BOOL,
-         .target = &markdown,
-         .standard = "false",
-         .help = "with --settings: as the tables of docs/settings.md"},
-        {.name = "data", .argument = "PATH", .setting = "data.path", .help = "describe a data set"},
-        {.name = "channels", .argument = "N", .setting = "data.channels"},
-        {.name = "resize", .argument = "HxW", .setting = "data.resize"},
-        {.name = "crop", .setting = "data.crop"},
-        {.name = "skip-bad", .setting = "data.skip_bad"},
-        {.name = "held-out", .argument = "N", .setting = "data.held_out"},
-        {.name = "split", .argument = "WORD", .setting = "data.split"},
-        {.name = "classes", .argument = "WORD", .setting = "data.classes"},
-        PYR_MACHINE_OPTIONS(machine),
-    };
-    const pyr_options options = {
-        .command = "info",
-        .arguments = "[PATH]",
-        .most = 1,
-        .summary = "Describe what is at PATH: a run, a model (folder of a UNet2DModel or of a pipeline, or "
-                   "its .safetensors), or codes of a picture. Without PATH: this program. With --check the "
-                   "exit status is 1 when the model is not as it should be.",
-        .examples = "  pyrdiff info runs/fashion-mnist\n"
-                    "  pyrdiff info runs/fashion-mnist/level-0\n"
-                    "  pyrdiff info --check tests/golden/unet2d/ddpm_like --backend ref\n"
-                    "  pyrdiff info --data photos --skip-bad\n"
-                    "  pyrdiff info --data cifar10-32x32.zip\n"
-                    "  pyrdiff info --settings\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-        .sections = &pyr_data_section,
-        .n_sections = 1,
-    };
-    bool data, checks;
+} typed;
 
-    PYR_TRY_OUT(pyr_options_parse(&parsed, &options, argc, argv));
-    if (parsed.help) {
-        status = pyr_print_help(&options);
-        goto out;
-    }
-    data = pyr_option_given(&parsed, "data");
-    checks = pyr_option_given(&parsed, "check");
-    for (size_t i = 0; i < parsed.n_typed && !data; i++) {
-        const pyr_option *option = parsed.typed[i].option;
+static pyr_status run(void *at, pyr_parsed *parsed)
+{
+    const typed *t = at;
+    bool data = pyr_option_given(parsed, "data"), checks = pyr_option_given(parsed, "check");
 
-        if (!option || option->setting) {
-            status =
-                pyr_fail(PYR_E_ARG, "--%s is for --data, which is not given", option ? option->name : "set");
-            goto out;
-        }
+    for (size_t i = 0; i < parsed->n_typed && !data; i++) {
+        const pyr_option *option = parsed->typed[i].option;
+
+        if (!option || option->setting)
+            return pyr_fail(PYR_E_ARG, "--%s is for --data, which is not given",
+                            option ? option->name : "set");
     }
-    if ((parsed.n_arguments > 0) + checks + data + settings > 1)
-        status = pyr_fail(PYR_E_ARG,
-                          "one of PATH, --check, --data and --settings at a time (see pyrdiff info --help)");
-    else if (markdown && !settings)
-        status = pyr_fail(PYR_E_ARG, "--markdown is for --settings, which is not given");
-    else if (settings)
-        status = info_settings(markdown);
-    else if (checks)
-        status = pyr_info_check(check, &machine);
-    else if (data)
-        status = pyr_info_data(&parsed);
-    else
-        status = parsed.n_arguments ? info_path(parsed.arguments[0]) : info_program();
-out:
-    pyr_parsed_free(&parsed);
-    return status;
+    if ((parsed->n_arguments > 0) + checks + data + t->settings > 1)
+        return pyr_fail(PYR_E_ARG, "one of PATH, --check, --data and --settings at a time (see pyrdiff info "
+                                   "--help)");
+    if (t->markdown && !t->settings)
+        return pyr_fail(PYR_E_ARG, "--markdown is for --settings, which is not given");
+    if (t->settings)
+        return info_settings(t->markdown);
+    if (checks)
+        return pyr_info_check(t->check, &t->machine);
+    if (data)
+        return pyr_info_data(parsed);
+    return parsed->n_arguments ? info_path(parsed->arguments[0]) : info_program();
 }
+
+static const pyr_option options[] = {
+    OPT_TEXT(
+        typed, check, "check", "UNET_DIR", "",
+        "load a UNet2DModel and compare it with the answer stored in its io.safetensors; without one, run "
+        "it once"),
+    OPT_FLAG(typed, settings, "settings",
+             "list every setting that a configuration or --set may hold, with default and bounds"),
+    OPT_FLAG(typed, markdown, "markdown", "with --settings: as the tables of docs/settings.md"),
+    OPT_SETTING("data", "PATH", "data.path", "describe a data set"),
+    {.group = pyr_data_options},
+    OPT_GROUP(typed, machine, pyr_machine_options),
+    {0},
+};
+
+const pyr_command pyr_command_info = {
+    .name = "info",
+    .title = "describe a run, a model, a data set; check a model against a stored answer",
+    .arguments = "[PATH]",
+    .most = 1,
+    .summary =
+        "Describe what is at PATH: a run, a model (folder of a UNet2DModel or of a pipeline, or its "
+        ".safetensors), or codes of a picture. Without PATH: this program. With --check the exit status is "
+        "1 when the model is not as it should be.",
+    .examples = "  pyrdiff info runs/fashion-mnist\n"
+                "  pyrdiff info runs/fashion-mnist/level-0\n"
+                "  pyrdiff info --check tests/golden/unet2d/ddpm_like --backend ref\n"
+                "  pyrdiff info --data photos --skip-bad\n"
+                "  pyrdiff info --data cifar10-32x32.zip\n"
+                "  pyrdiff info --settings\n",
+    .sections = PYR_SECTIONS(&pyr_data_section),
+    .options = options,
+    .size = sizeof(typed),
+    .run = run,
+};

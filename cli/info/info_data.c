@@ -105,7 +105,7 @@ pyr_status pyr_info_data(const pyr_parsed *parsed)
     pyr_bar bar = pyr_bar_new();
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_settings_new(&settings, &pyr_data_section, 1));
+    PYR_TRY_OUT(pyr_settings_new(&settings, PYR_SECTIONS(&pyr_data_section)));
     PYR_TRY_OUT(pyr_options_apply(parsed, settings));
     pyr_settings_fill(settings, "data", -1, &config);
     PYR_TRY_OUT(pyr_data_config_finish(&config));

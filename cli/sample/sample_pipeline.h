@@ -2,13 +2,10 @@
 #ifndef PYR_CLI_SAMPLE_SAMPLE_PIPELINE_H
 #define PYR_CLI_SAMPLE_SAMPLE_PIPELINE_H
 
-#include "base/status.h"
-#include <stdbool.h>
+#include "terminal/options.h"
 
-/* Does the last --network of the command line name a pipeline (diffusers/pipeline.h)? */
-bool pyr_sample_names_pipeline(int argc, char **argv);
-
-/* Then this is the command, with options of its own. */
-pyr_status pyr_sample_pipeline(int argc, char **argv);
+/* The command, with options of its own, if the last --network of the command line names a pipeline
+ * (diffusers/pipeline.h); else NULL. */
+const pyr_command *pyr_sample_pipeline(int argc, char **argv);
 
 #endif

@@ -46,34 +46,27 @@ out:
     return status;
 }
 
-pyr_status pyr_command_colorize(int argc, char **argv)
-{
-    typed t;
-    const pyr_option table[] = {
-        {.name = "repeats",
-         .argument = "N",
-         .type = PYR_SETTING_INT,
-         .target = &t.repeats,
-         .standard = "2",
-         .min = 1,
-         .max = 100,
-         .help = "how often each step is done, with noise in between (RePaint)"},
-        PYR_TASK_OPTIONS_SEEDS(t.task, "0-7"),
-    };
-    const pyr_options options = {
-        .command = "colorize",
-        .arguments = "IMAGE",
-        .least = 1,
-        .most = 1,
-        .summary =
-            "Give colours to a picture. Its grey, (R + G + B)/3, stays as it is up to the rounding to 8 "
-            "bits; of a picture in colour only that is looked at. One PNG per seed, and colorize.png: the "
-            "picture, its grey, the results.",
-        .examples = "  pyrdiff colorize horse.png --network runs/cifar10 --seeds 0-7 --outdir out\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-        .sections = pyr_all_sections(),
-        .n_sections = PYR_SECTIONS};
+static const pyr_option options[] = {
+    OPT_INT(typed, repeats, "repeats", "N", "2", 1, 100,
+            "how often each step is done, with noise in between (RePaint)"),
+    OPT_SEEDS(typed, task.seeds, "0-7"),
+    OPT_GROUP(typed, task, pyr_task_options),
+    {0},
+};
 
-    return pyr_run_command(&options, argc, argv, run_colorize, &t);
-}
+const pyr_command pyr_command_colorize = {
+    .name = "colorize",
+    .title = "give colours to a picture, its grey kept",
+    .arguments = "IMAGE",
+    .least = 1,
+    .most = 1,
+    .summary =
+        "Give colours to a picture. Its grey, (R + G + B)/3, stays as it is up to the rounding to 8 bits; "
+        "of a picture in colour only that is looked at. One PNG per seed, and colorize.png: the picture, "
+        "its grey, the results.",
+    .examples = "  pyrdiff colorize horse.png --network runs/cifar10 --seeds 0-7 --outdir out\n",
+    .sections = pyr_all_sections,
+    .options = options,
+    .size = sizeof(typed),
+    .run = run_colorize,
+};

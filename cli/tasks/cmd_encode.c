@@ -152,42 +152,29 @@ out:
     return status;
 }
 
-pyr_status pyr_command_encode(int argc, char **argv)
-{
-    typed t = {0};
-    const pyr_option table[] = {
-        {.name = "decode",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.decode,
-         .standard = "",
-         .help = "draw the images of these latents; nothing is encoded"},
-        {.name = "tolerance",
-         .argument = "T",
-         .type = PYR_SETTING_REAL,
-         .target = &t.tolerance,
-         .standard = "1e-4",
-         .min = 1e-10,
-         .max = 1,
-         .help = "of the solver (RK45), relative and absolute, there and back"},
-        PYR_TASK_OPTIONS(t.task),
-    };
-    const pyr_options options = {
-        .command = "encode",
-        .arguments = "[IMAGE ...]",
-        .least = 0,
-        .most = PYR_TASK_IMAGES,
-        .summary =
-            "Make noise of pictures by the probability-flow ODE, level by level, and pictures of it again. "
-            "DIR/latents.safetensors holds the noise; DIR/decoded-000.png and so on are what comes back, "
-            "encode.png shows both, and how far they are apart is printed.",
-        .examples =
-            "  pyrdiff encode shirt.png shoe.png --network runs/fashion-mnist --outdir out\n"
-            "  pyrdiff encode --decode out/latents.safetensors --network runs/fashion-mnist --outdir out\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-        .sections = pyr_all_sections(),
-        .n_sections = PYR_SECTIONS};
+static const pyr_option options[] = {
+    OPT_TEXT(typed, decode, "decode", "FILE", "", "draw the images of these latents; nothing is encoded"),
+    OPT_REAL(typed, tolerance, "tolerance", "T", "1e-4", 1e-10, 1,
+             "of the solver (RK45), relative and absolute, there and back"),
+    OPT_GROUP(typed, task, pyr_task_options),
+    {0},
+};
 
-    return pyr_run_command(&options, argc, argv, run_encode, &t);
-}
+const pyr_command pyr_command_encode = {
+    .name = "encode",
+    .title = "make noise of pictures by the ODE, and pictures of it again",
+    .arguments = "[IMAGE ...]",
+    .least = 0,
+    .most = PYR_TASK_IMAGES,
+    .summary =
+        "Make noise of pictures by the probability-flow ODE, level by level, and pictures of it again. "
+        "DIR/latents.safetensors holds the noise; DIR/decoded-000.png and so on are what comes back, "
+        "encode.png shows both, and how far they are apart is printed.",
+    .examples =
+        "  pyrdiff encode shirt.png shoe.png --network runs/fashion-mnist --outdir out\n"
+        "  pyrdiff encode --decode out/latents.safetensors --network runs/fashion-mnist --outdir out\n",
+    .sections = pyr_all_sections,
+    .options = options,
+    .size = sizeof(typed),
+    .run = run_encode,
+};

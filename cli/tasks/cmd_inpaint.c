@@ -59,36 +59,28 @@ out:
     return status;
 }
 
-pyr_status pyr_command_inpaint(int argc, char **argv)
-{
-    typed t;
-    const pyr_option table[] = {
-        {.name = "repeats",
-         .argument = "N",
-         .type = PYR_SETTING_INT,
-         .target = &t.repeats,
-         .standard = "4",
-         .min = 1,
-         .max = 100,
-         .help = "how often each step is done, with noise in between (RePaint): more harmony, more time"},
-        PYR_TASK_OPTIONS_SEEDS(t.task, "0-7"),
-    };
-    const pyr_options options = {
-        .command = "inpaint",
-        .arguments = "IMAGE MASK",
-        .least = 2,
-        .most = 2,
-        .summary =
-            "Draw a part of a picture anew: where MASK, a picture of the same size, is white. What is black "
-            "stays as it is, bit for bit. One PNG per seed, and inpaint.png: the picture, the mask, what is "
-            "known, the results.",
-        .examples =
-            "  pyrdiff inpaint shirt.png mask.png --network runs/fashion-mnist --seeds 0-7 --outdir out\n"
-            "  pyrdiff inpaint shirt.png mask.png --network runs/fashion-mnist --repeats 10\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-        .sections = pyr_all_sections(),
-        .n_sections = PYR_SECTIONS};
+static const pyr_option options[] = {
+    OPT_INT(typed, repeats, "repeats", "N", "4", 1, 100,
+            "how often each step is done, with noise in between (RePaint): more harmony, more time"),
+    OPT_SEEDS(typed, task.seeds, "0-7"),
+    OPT_GROUP(typed, task, pyr_task_options),
+    {0},
+};
 
-    return pyr_run_command(&options, argc, argv, run_inpaint, &t);
-}
+const pyr_command pyr_command_inpaint = {
+    .name = "inpaint",
+    .title = "draw a part of a picture anew",
+    .arguments = "IMAGE MASK",
+    .least = 2,
+    .most = 2,
+    .summary =
+        "Draw a part of a picture anew: where MASK, a picture of the same size, is white. What is black "
+        "stays as it is, bit for bit. One PNG per seed, and inpaint.png: the picture, the mask, what is "
+        "known, the results.",
+    .examples = "  pyrdiff inpaint shirt.png mask.png --network runs/fashion-mnist --seeds 0-7 --outdir out\n"
+                "  pyrdiff inpaint shirt.png mask.png --network runs/fashion-mnist --repeats 10\n",
+    .sections = pyr_all_sections,
+    .options = options,
+    .size = sizeof(typed),
+    .run = run_inpaint,
+};

@@ -2,8 +2,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/tasks/tasking.h"
-#include "tasks/latent.h"
 #include "settings/parse.h"
+#include "tasks/latent.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -105,43 +105,28 @@ out:
     return status;
 }
 
-pyr_status pyr_command_interpolate(int argc, char **argv)
-{
-    typed t = {0};
-    const pyr_option table[] = {
-        {.name = "frames",
-         .argument = "N",
-         .type = PYR_SETTING_INT,
-         .target = &t.frames,
-         .standard = "9",
-         .min = 2,
-         .max = 1000,
-         .help = "images of the strip, both ends among them"},
-        {.name = "tolerance",
-         .argument = "T",
-         .type = PYR_SETTING_REAL,
-         .target = &t.tolerance,
-         .standard = "1e-4",
-         .min = 1e-10,
-         .max = 1,
-         .help = "of the solver (RK45) that encodes pictures and draws between them"},
-        PYR_TASK_OPTIONS(t.task),
-    };
-    const pyr_options options = {
-        .command = "interpolate",
-        .arguments = "A B",
-        .least = 2,
-        .most = 2,
-        .summary =
-            "Draw the images between two: A and B are pictures, which are encoded, or numbers of seeds. The "
-            "noise that the ODE makes of them is led over on a great circle, level by level. "
-            "DIR/frame-000.png and so on, and the strip interpolate.png.",
-        .examples = "  pyrdiff interpolate shirt.png coat.png --network runs/fashion-mnist --outdir out\n"
-                    "  pyrdiff interpolate 3 7 --network runs/fashion-mnist --frames 12\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-        .sections = pyr_all_sections(),
-        .n_sections = PYR_SECTIONS};
+static const pyr_option options[] = {
+    OPT_INT(typed, frames, "frames", "N", "9", 2, 1000, "images of the strip, both ends among them"),
+    OPT_REAL(typed, tolerance, "tolerance", "T", "1e-4", 1e-10, 1,
+             "of the solver (RK45) that encodes pictures and draws between them"),
+    OPT_GROUP(typed, task, pyr_task_options),
+    {0},
+};
 
-    return pyr_run_command(&options, argc, argv, run_interpolate, &t);
-}
+const pyr_command pyr_command_interpolate = {
+    .name = "interpolate",
+    .title = "draw the images between two, from the noise between theirs",
+    .arguments = "A B",
+    .least = 2,
+    .most = 2,
+    .summary =
+        "Draw the images between two: A and B are pictures, which are encoded, or numbers of seeds. The "
+        "noise that the ODE makes of them is led over on a great circle, level by level. DIR/frame-000.png "
+        "and so on, and the strip interpolate.png.",
+    .examples = "  pyrdiff interpolate shirt.png coat.png --network runs/fashion-mnist --outdir out\n"
+                "  pyrdiff interpolate 3 7 --network runs/fashion-mnist --frames 12\n",
+    .sections = pyr_all_sections,
+    .options = options,
+    .size = sizeof(typed),
+    .run = run_interpolate,
+};

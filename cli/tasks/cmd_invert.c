@@ -224,14 +224,6 @@ static pyr_status judge(const inverting *v, const misfit *m)
 
 /* ---- the command --------------------------------------------------------------------------------- */
 
-/* Rounding to b bits is noise, too, uniform over 2^(1-b). */
-static double noise_of(const typed *o, int bits)
-{
-    double step = ldexp(1, 1 - bits);
-
-    return sqrt(o->noise * o->noise + step * step / 12);
-}
-
 /* Those that stay at the smallest noise level would have to walk from noise to the picture by steps of its
  * size; an explicit solver that keeps to a tolerance takes thousands of steps of an equation as stiff as the
  * guided one. */
@@ -267,8 +259,10 @@ static pyr_status run_invert(void *at, pyr_parsed *parsed)
     PYR_TRY_OUT(o->degraded ? read_degraded(&v, parsed->arguments[0]) : degrade(&v, parsed->arguments[0]));
     PYR_TRY_OUT(pyr_inverse_new(
         &inverse, v.t.model,
-        &(pyr_inverse_problem){
-            .a = &v.a, .y = v.y, .noise = noise_of(o, pyr_model_bits(v.t.model)), .strength = o->strength}));
+        &(pyr_inverse_problem){.a = &v.a,
+                               .y = v.y,
+                               .noise = pyr_inverse_noise(o->noise, pyr_model_bits(v.t.model)),
+                               .strength = o->strength}));
     PYR_TRY_OUT(pyr_tasking_draw(&v.t, &(pyr_task_draw){.hand = pyr_inverse_hand(inverse)}));
     PYR_TRY_OUT(measure(&v, &off));
     say(&v, &off);
@@ -284,89 +278,45 @@ out:
     return status;
 }
 
-pyr_status pyr_command_invert(int argc, char **argv)
-{
-    typed t;
-    const pyr_option table[] = {
-        {.name = "operator",
-         .argument = "NAME",
-         .type = PYR_SETTING_CHOICE,
-         .target = &t.kind,
-         .standard = "blur",
-         .choices = pyr_operator_names,
-         .help = "what was done to the picture: blur (Gaussian), box (means of blocks, a smaller picture), "
-                 "missing (pixels are not seen)"},
-        {.name = "size",
-         .argument = "S",
-         .type = PYR_SETTING_REAL,
-         .target = &t.size,
-         .standard = "2",
-         .min = 0,
-         .max = 65536,
-         .help = "blur: standard deviation in pixels; box: side of a block"},
-        {.name = "mask",
-         .argument = "FILE",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.mask,
-         .standard = "",
-         .help = "missing: a picture, white where pixels are not seen"},
-        {.name = "missing",
-         .argument = "SHARE",
-         .type = PYR_SETTING_REAL,
-         .target = &t.share,
-         .standard = "0.7",
-         .min = 0,
-         .max = 1,
-         .help = "missing, without --mask: the share of pixels, chosen at random, that are not seen"},
-        {.name = "noise",
-         .argument = "S",
-         .type = PYR_SETTING_REAL,
-         .target = &t.noise,
-         .standard = "0.02",
-         .min = 0,
-         .max = 10,
-         .help = "standard deviation of the noise on what is seen, where images span -1 to 1"},
-        {.name = "noise-seed",
-         .argument = "N",
-         .type = PYR_SETTING_COUNT,
-         .target = &t.noise_seed,
-         .standard = "0",
-         .min = 0,
-         .max = 1e15,
-         .help = "of that noise, and of the pixels that are not seen"},
-        {.name = "degraded",
-         .type = PYR_SETTING_BOOL,
-         .target = &t.degraded,
-         .standard = "false",
-         .help = "IMAGE is degraded already; otherwise it is clean, and degraded first"},
-        {.name = "strength",
-         .argument = "G",
-         .type = PYR_SETTING_REAL,
-         .target = &t.strength,
-         .standard = "1",
-         .min = 0,
-         .max = 100,
-         .help = "of the guidance; 1: as the model says, 0: none"},
-        PYR_TASK_OPTIONS_SEEDS(t.task, "0-7"),
-    };
-    const pyr_options options = {
-        .command = "invert",
-        .arguments = "IMAGE",
-        .least = 1,
-        .most = 1,
-        .summary =
-            "Restore a picture of which y = A x + noise is left: blurred, made small, or with pixels "
-            "missing. Sampling is guided by the gradient of y's likelihood through the denoiser. A clean "
-            "IMAGE is degraded first. One PNG per seed, degraded.png, and invert.png: the clean picture, "
-            "the degraded one, the results.",
-        .examples =
-            "  pyrdiff invert shirt.png --operator blur --size 2 --noise 0.05 --network runs/fashion-mnist\n"
-            "  pyrdiff invert shirt.png --operator box --size 4 --network runs/fashion-mnist --outdir out\n"
-            "  pyrdiff invert holes.png --operator missing --mask mask.png --degraded --network runs/mine\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-        .sections = pyr_all_sections(),
-        .n_sections = PYR_SECTIONS};
+static const pyr_option options[] = {
+    OPT_CHOICE(
+        typed, kind, "operator", "NAME", "blur", pyr_operator_names,
+        "what was done to the picture: blur (Gaussian), box (means of blocks, a smaller picture), missing "
+        "(pixels are not seen)"),
+    OPT_REAL(typed, size, "size", "S", "2", 0, 65536,
+             "blur: standard deviation in pixels; box: side of a block"),
+    OPT_TEXT(typed, mask, "mask", "FILE", "", "missing: a picture, white where pixels are not seen"),
+    OPT_REAL(typed, share, "missing", "SHARE", "0.7", 0, 1,
+             "missing, without --mask: the share of pixels, chosen at random, that are not seen"),
+    OPT_REAL(typed, noise, "noise", "S", "0.02", 0, 10,
+             "standard deviation of the noise on what is seen, where images span -1 to 1"),
+    OPT_COUNT(typed, noise_seed, "noise-seed", "N", "0", 0, 1e15,
+              "of that noise, and of the pixels that are not seen"),
+    OPT_FLAG(typed, degraded, "degraded",
+             "IMAGE is degraded already; otherwise it is clean, and degraded first"),
+    OPT_REAL(typed, strength, "strength", "G", "1", 0, 100, "of the guidance; 1: as the model says, 0: none"),
+    OPT_SEEDS(typed, task.seeds, "0-7"),
+    OPT_GROUP(typed, task, pyr_task_options),
+    {0},
+};
 
-    return pyr_run_command(&options, argc, argv, run_invert, &t);
-}
+const pyr_command pyr_command_invert = {
+    .name = "invert",
+    .title = "restore a picture that was blurred, made small, or has holes",
+    .arguments = "IMAGE",
+    .least = 1,
+    .most = 1,
+    .summary =
+        "Restore a picture of which y = A x + noise is left: blurred, made small, or with pixels missing. "
+        "Sampling is guided by the gradient of y's likelihood through the denoiser. A clean IMAGE is "
+        "degraded first. One PNG per seed, degraded.png, and invert.png: the clean picture, the degraded "
+        "one, the results.",
+    .examples =
+        "  pyrdiff invert shirt.png --operator blur --size 2 --noise 0.05 --network runs/fashion-mnist\n"
+        "  pyrdiff invert shirt.png --operator box --size 4 --network runs/fashion-mnist --outdir out\n"
+        "  pyrdiff invert holes.png --operator missing --mask mask.png --degraded --network runs/mine\n",
+    .sections = pyr_all_sections,
+    .options = options,
+    .size = sizeof(typed),
+    .run = run_invert,
+};

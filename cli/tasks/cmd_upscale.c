@@ -112,37 +112,30 @@ out:
     return status;
 }
 
-pyr_status pyr_command_upscale(int argc, char **argv)
-{
-    typed t;
-    const pyr_option table[] = {
-        {.name = "level",
-         .argument = "I",
-         .type = PYR_SETTING_INT,
-         .target = &t.level,
-         .standard = "-1",
-         .untyped = "the coarsest",
-         .min = 0,
-         .max = PYR_MAX_LEVELS,
-         .help = "the level that IMAGE is the image of (0 is the finest)"},
-        PYR_TASK_OPTIONS_SEEDS(t.task, "0-7"),
-    };
-    const pyr_options options = {
-        .command = "upscale",
-        .arguments = "IMAGE",
-        .least = 1,
-        .most = 1,
-        .summary = "Enlarge a small picture by drawing the finer levels of the pyramid to it. What is "
-                   "drawn, halved again, is the given picture, exactly so before the images are clamped and "
-                   "rounded to the data's 8 or 16 bits: how exactly is measured and printed. One PNG per "
-                   "seed, and upscale.png: the picture, the results.",
-        .examples =
-            "  pyrdiff upscale small.png --network runs/fashion-mnist --level 2 --seeds 0-7 --outdir out\n"
-            "  pyrdiff upscale large.png --network runs/fashion-mnist --level 1 --resize\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-        .sections = pyr_all_sections(),
-        .n_sections = PYR_SECTIONS};
+static const pyr_option options[] = {
+    OPT_INT(typed, level, "level", "I", "-1", 0, PYR_MAX_LEVELS,
+            "the level that IMAGE is the image of (0 is the finest)", .untyped = "the coarsest"),
+    OPT_SEEDS(typed, task.seeds, "0-7"),
+    OPT_GROUP(typed, task, pyr_task_options),
+    {0},
+};
 
-    return pyr_run_command(&options, argc, argv, run_upscale, &t);
-}
+const pyr_command pyr_command_upscale = {
+    .name = "upscale",
+    .title = "enlarge a small picture by drawing the finer levels",
+    .arguments = "IMAGE",
+    .least = 1,
+    .most = 1,
+    .summary =
+        "Enlarge a small picture by drawing the finer levels of the pyramid to it. What is drawn, halved "
+        "again, is the given picture, exactly so before the images are clamped and rounded to the data's 8 "
+        "or 16 bits: how exactly is measured and printed. One PNG per seed, and upscale.png: the picture, "
+        "the results.",
+    .examples =
+        "  pyrdiff upscale small.png --network runs/fashion-mnist --level 2 --seeds 0-7 --outdir out\n"
+        "  pyrdiff upscale large.png --network runs/fashion-mnist --level 1 --resize\n",
+    .sections = pyr_all_sections,
+    .options = options,
+    .size = sizeof(typed),
+    .run = run_upscale,
+};

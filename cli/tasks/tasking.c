@@ -1,3 +1,4 @@
+/* tasking.c - what the commands of tasks share. */
 #include "cli/tasks/tasking.h"
 
 #include "base/atomic_file.h"
@@ -9,30 +10,47 @@
 #include "pictures/image_values.h"
 #include "pictures/range.h"
 #include "pictures/resize.h"
+#include "settings/parse.h"
+#include "tasks/latent.h"
 #include "tasks/mask.h"
 #include "terminal/output.h"
-#include "settings/parse.h"
 #include "terminal/signals.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+const pyr_option pyr_task_options[] = {
+    OPT_NETWORK(pyr_task_typed, network),
+    OPT_TEXT(pyr_task_typed, outdir, "outdir", "DIR", "",
+             "where pictures go; without it a folder of the command's name in RUN"),
+    OPT_GROUP(pyr_task_typed, sampling, pyr_sampling_options),
+    OPT_FLAG(pyr_task_typed, resize, "resize",
+             "bring pictures of another size to the run's: cut to its aspect, then resample"),
+    OPT_INT(pyr_task_typed, zoom, "zoom", "N", "3", 1, 64, "of the sheet"),
+    OPT_GROUP(pyr_task_typed, machine, pyr_machine_options),
+    {0},
+};
+
 /* ---- the run ----------------------------------------------------------------------------------- */
+
+static pyr_status set(void *settings, const char *key, const char *value, const char *origin)
+{
+    return pyr_settings_set(settings, key, value, origin);
+}
 
 pyr_status pyr_tasking_settings(pyr_tasking *t, const char *command, const pyr_task_typed *typed,
                                 pyr_parsed *parsed)
 {
     *t = (pyr_tasking){.command = command, .typed = typed, .bar = pyr_bar_new()};
-    if (!*typed->network)
-        return pyr_fail(PYR_E_ARG, "which run? Add --network runs/NAME");
-    if (typed->seeds && pyr_parse_seeds(typed->seeds, &t->seeds, &t->n) != PYR_OK)
-        return pyr_fail_prefix(PYR_E_ARG, "--seeds");
+    if (typed->seeds)
+        PYR_TRY(pyr_typed_seeds(&t->seeds, &t->n, typed->seeds));
     if (t->n > PYR_TASK_IMAGES)
         return pyr_fail(PYR_E_ARG, "--seeds: %zu images, should be at most %d", t->n, PYR_TASK_IMAGES);
     PYR_TRY(pyr_run_settings(&t->settings, typed->network));
     PYR_TRY(pyr_options_apply(parsed, t->settings));
     PYR_TRY(pyr_config_get(&t->config, t->settings));
-    return pyr_set_sampler(&t->config, typed->steps, typed->sampler);
+    PYR_TRY(pyr_set_sampling(&typed->sampling, t->config.pyramid.levels, set, t->settings));
+    return pyr_config_get(&t->config, t->settings);
 }
 
 static void put_sampler(pyr_tasking *t)
@@ -50,7 +68,7 @@ pyr_status pyr_tasking_model(pyr_tasking *t)
 {
     PYR_TRY(pyr_open_machine(&t->k, &t->typed->machine, false));
     PYR_TRY(pyr_model_open(&t->model, t->k, t->typed->network, &t->config));
-    PYR_TRY(pyr_model_choose_class(&t->choice, t->model, t->typed->of_class));
+    PYR_TRY(pyr_model_choose_class(&t->choice, t->model, t->typed->sampling.of_class));
     put_sampler(t);
     t->outdir =
         *t->typed->outdir ? pyr_strdup(t->typed->outdir) : pyr_path_join(t->typed->network, t->command);
@@ -81,24 +99,8 @@ pyr_status pyr_tasking_one_class(const pyr_tasking *t, int *label)
     *label = t->choice.label;
     if (t->choice.kind == PYR_CLASS_ALL || t->choice.kind == PYR_CLASS_RANDOM)
         return pyr_fail(PYR_E_ARG, "--class %s: here all images are of one class, give its number or name",
-                        t->typed->of_class);
+                        t->typed->sampling.of_class);
     return PYR_OK;
-}
-
-static bool solves_ode(const pyr_sampler *s)
-{
-    switch (s->kind) {
-    case PYR_HEUN:
-    case PYR_EULER:
-        return s->churn == 0;
-    case PYR_DDIM:
-        return s->eta <= 0;
-    case PYR_RK45:
-    case PYR_DPMPP_2M:
-        return true;
-    default:
-        return false;
-    }
 }
 
 pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance)
@@ -107,12 +109,12 @@ pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance)
         pyr_level_settings *s = &t->config.level[level];
 
         s->sampler_augmentation = 0;
-        if (solver && !*t->typed->sampler) {
+        if (solver && !*t->typed->sampling.sampler) {
             s->sampler.kind = PYR_RK45;
             s->sampler.tolerance = tolerance;
-        } else if (!*t->typed->sampler && !solves_ode(&s->sampler))
+        } else if (!*t->typed->sampling.sampler && !pyr_latent_solves(&s->sampler))
             s->sampler.kind = PYR_HEUN; /* the run's own adds noise */
-        if (!solves_ode(&s->sampler))
+        if (!pyr_latent_solves(&s->sampler))
             return pyr_fail(
                 PYR_E_ARG,
                 "the sampler of level %d, %s, adds noise of its own; latents need one of the ODE: --sampler "

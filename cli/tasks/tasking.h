@@ -6,50 +6,20 @@
 
 #include "cascade/model.h"
 #include "cli/cli.h"
+#include "cli/machine.h"
 #include "cli/sampling.h"
 #include "pictures/image.h"
 #include "terminal/progress.h"
 
+/* What is typed; `seeds` by the commands' own OPT_SEEDS, the rest by their common options. */
 typedef struct pyr_task_typed {
-    const char *network, *outdir, *seeds, *steps, *sampler, *of_class;
+    const char *network, *outdir, *seeds;
+    pyr_typed_sampling sampling;
     int zoom;
     bool resize;
     pyr_machine machine;
 } pyr_task_typed;
-
-/* Rows of the table of options for a pyr_task_typed `t`; the second with the seeds that are drawn unless told
- * otherwise. */
-#define PYR_TASK_OPTIONS(t)                                                                                  \
-    PYR_NETWORK_OPTION((t).network),                                                                         \
-        {.name = "outdir",                                                                                   \
-         .argument = "DIR",                                                                                  \
-         .type = PYR_SETTING_TEXT,                                                                           \
-         .target = &(t).outdir,                                                                              \
-         .standard = "",                                                                                     \
-         .help = "where pictures go; without it a folder of the command's name in RUN"},                     \
-        PYR_SAMPLING_OPTIONS((t).steps, (t).sampler, (t).of_class),                                          \
-        {.name = "resize",                                                                                   \
-         .type = PYR_SETTING_BOOL,                                                                           \
-         .target = &(t).resize,                                                                              \
-         .standard = "false",                                                                                \
-         .help = "bring pictures of another size to the run's: cut to its aspect, then resample"},           \
-        {.name = "zoom",                                                                                     \
-         .argument = "N",                                                                                    \
-         .type = PYR_SETTING_INT,                                                                            \
-         .target = &(t).zoom,                                                                                \
-         .standard = "3",                                                                                    \
-         .min = 1,                                                                                           \
-         .max = 64,                                                                                          \
-         .help = "of the sheet"},                                                                            \
-        PYR_MACHINE_OPTIONS((t).machine)
-#define PYR_TASK_OPTIONS_SEEDS(t, standard_seeds)                                                            \
-    {.name = "seeds",                                                                                        \
-     .argument = "LIST",                                                                                     \
-     .type = PYR_SETTING_TEXT,                                                                               \
-     .target = &(t).seeds,                                                                                   \
-     .standard = (standard_seeds),                                                                           \
-     .help = "0-63,100: an image for each"},                                                                 \
-        PYR_TASK_OPTIONS(t)
+extern const pyr_option pyr_task_options[];
 
 typedef struct pyr_tasking {
     const char *command;

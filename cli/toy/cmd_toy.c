@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/machine.h"
 #include "report/page.h"
 #include "terminal/output.h"
 #include <math.h>
@@ -104,9 +105,9 @@ void pyr_study_tell_begin(pyr_study *t, const char *title)
     pyr_print("\n%s: %d points, mode weights off by (total variation), mode weights (true:", title,
               t->points);
     pyr_page_element(&t->page, "h2", "%s", title);
-    pyr_text_add(
-        &t->page,
-        "<div class=\"box\"><table><thead><tr><th>sampler</th><th>evaluations</th><th>weights off by</th><th>mode weights (true:");
+    pyr_text_add(&t->page,
+                 "<div class=\"box\"><table><thead><tr><th>sampler</th><th>evaluations</th><th>weights off "
+                 "by</th><th>mode weights (true:");
     for (int i = 0; i < t->m->modes; i++) {
         pyr_print(" %.3f", pyr_mixture_weight(t->m, i));
         pyr_text_add(&t->page, " %.3f", pyr_mixture_weight(t->m, i));
@@ -297,99 +298,36 @@ out:
     return status;
 }
 
-pyr_status pyr_command_toy(int argc, char **argv)
-{
-    typed t = {0};
-    const pyr_option table[] = {
-        {.name = "outdir",
-         .argument = "DIR",
-         .type = PYR_SETTING_TEXT,
-         .target = &t.study.outdir,
-         .standard = "out/toy",
-         .help = "folder for the pictures and the page; is made"},
-        {.name = "mixture",
-         .argument = "NAME",
-         .type = PYR_SETTING_CHOICE,
-         .target = &t.study.which,
-         .standard = "two",
-         .choices = pyr_toy_names,
-         .help = "two modes of 0.2 and 0.8 far apart, a ring of eight, a grid of nine, or a cross of two"},
-        {.name = "seed",
-         .argument = "N",
-         .type = PYR_SETTING_COUNT,
-         .target = &t.study.seed,
-         .standard = "0",
-         .min = 0,
-         .max = 1e15,
-         .help = "the same seed, the same results"},
-        {.name = "steps",
-         .argument = "N",
-         .type = PYR_SETTING_COUNT,
-         .target = &t.study.steps,
-         .standard = "2000",
-         .min = 1,
-         .max = 1e9,
-         .help = "of the training of each network"},
-        {.name = "batch",
-         .argument = "N",
-         .type = PYR_SETTING_INT,
-         .target = &t.study.batch,
-         .standard = "512",
-         .min = 2,
-         .max = 65536,
-         .help = "evaluations of the network in a step; sliced score matching needs two a point"},
-        {.name = "lr",
-         .argument = "RATE",
-         .type = PYR_SETTING_REAL,
-         .target = &t.study.rate,
-         .standard = "1e-2",
-         .min = 1e-9,
-         .max = 10,
-         .help = "the highest learning rate"},
-        {.name = "sigma",
-         .argument = "S",
-         .type = PYR_SETTING_REAL,
-         .target = &t.study.sigma,
-         .standard = "0.2",
-         .min = 0.02,
-         .max = 20,
-         .help = "noise level of the fields that are drawn"},
-        {.name = "points",
-         .argument = "N",
-         .type = PYR_SETTING_INT,
-         .target = &t.study.points,
-         .standard = "2000",
-         .min = 2,
-         .max = PYR_MAX_SAMPLING_BATCH,
-         .help = "that each sampler draws"},
-        {.name = "moves",
-         .argument = "N",
-         .type = PYR_SETTING_INT,
-         .target = &t.study.moves,
-         .standard = "1000",
-         .min = 50,
-         .max = 1e6,
-         .help = "of Langevin dynamics, plain and annealed"},
-        {.name = "quick",
-         .type = PYR_SETTING_BOOL,
-         .target = &t.quick,
-         .standard = "false",
-         .help = "100 steps, 200 points, 200 moves, where not typed: seconds, for a look"},
-        PYR_MACHINE_OPTIONS(t.machine),
-    };
-    const pyr_options options = {
-        .command = "toy",
-        .summary =
-            "Look at the methods in the plane, on a mixture of Gaussians whose score is known: what "
-            "networks learn by denoising, explicit and sliced score matching and how far from the truth "
-            "they are; Langevin against annealed Langevin dynamics from one start, with the mode weights "
-            "that come out; paths of the reverse SDE and of the probability-flow ODE. Writes DIR/index.html "
-            "and the pictures as SVG, prints the figures. Takes less than a minute.",
-        .examples = "  pyrdiff toy\n"
-                    "  pyrdiff toy --mixture ring --outdir out/ring --steps 5000\n",
-        .table = table,
-        .n = sizeof table / sizeof *table,
-    };
+static const pyr_option options[] = {
+    OPT_TEXT(typed, study.outdir, "outdir", "DIR", "out/toy",
+             "folder for the pictures and the page; is made"),
+    OPT_CHOICE(typed, study.which, "mixture", "NAME", "two", pyr_toy_names,
+               "two modes of 0.2 and 0.8 far apart, a ring of eight, a grid of nine, or a cross of two"),
+    OPT_COUNT(typed, study.seed, "seed", "N", "0", 0, 1e15, "the same seed, the same results"),
+    OPT_COUNT(typed, study.steps, "steps", "N", "2000", 1, 1e9, "of the training of each network"),
+    OPT_INT(typed, study.batch, "batch", "N", "512", 2, 65536,
+            "evaluations of the network in a step; sliced score matching needs two a point"),
+    OPT_REAL(typed, study.rate, "lr", "RATE", "1e-2", 1e-9, 10, "the highest learning rate"),
+    OPT_REAL(typed, study.sigma, "sigma", "S", "0.2", 0.02, 20, "noise level of the fields that are drawn"),
+    OPT_INT(typed, study.points, "points", "N", "2000", 2, PYR_MAX_SAMPLING_BATCH, "that each sampler draws"),
+    OPT_INT(typed, study.moves, "moves", "N", "1000", 50, 1e6, "of Langevin dynamics, plain and annealed"),
+    OPT_FLAG(typed, quick, "quick", "100 steps, 200 points, 200 moves, where not typed: seconds, for a look"),
+    OPT_GROUP(typed, machine, pyr_machine_options),
+    {0},
+};
 
-    return pyr_run_command(&options, argc, argv, run, &t);
-}
+const pyr_command pyr_command_toy = {
+    .name = "toy",
+    .title = "look at objectives and samplers in the plane, on mixtures of known score",
+    .summary =
+        "Look at the methods in the plane, on a mixture of Gaussians whose score is known: what networks "
+        "learn by denoising, explicit and sliced score matching and how far from the truth they are; "
+        "Langevin against annealed Langevin dynamics from one start, with the mode weights that come out; "
+        "paths of the reverse SDE and of the probability-flow ODE. Writes DIR/index.html and the pictures "
+        "as SVG, prints the figures. Takes less than a minute.",
+    .examples = "  pyrdiff toy\n"
+                "  pyrdiff toy --mixture ring --outdir out/ring --steps 5000\n",
+    .options = options,
+    .size = sizeof(typed),
+    .run = run,
+};

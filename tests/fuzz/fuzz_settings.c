@@ -39,16 +39,17 @@ static const pyr_setting rows[] = {
     {"a.texts", PYR_SETTING_TEXTS, AT(texts), 0, 0, "", NULL, "texts"},
     {"words", PYR_SETTING_TEXTS, AT(words), 0, 0, "box", words, "words"},
 };
-static const pyr_section sections[] = {
+static const pyr_section all_sections[] = {
     {"data", rows, sizeof rows / sizeof *rows, false, "what one has"},
     {"level", rows, sizeof rows / sizeof *rows, true, "what levels have"},
 };
+static const pyr_section *const sections[] = {&all_sections[0], &all_sections[1], NULL};
 
 static pyr_settings *make(void)
 {
     pyr_settings *s;
 
-    must(pyr_settings_new(&s, sections, 2) == PYR_OK);
+    must(pyr_settings_new(&s, sections) == PYR_OK);
     return s;
 }
 

@@ -1,0 +1,62 @@
+/* command.c - run a command, print its help, write down how it was typed. */
+#include "terminal/command.h"
+
+#include "base/mem.h"
+#include "terminal/output.h"
+#include <string.h>
+
+/* " WORD", as a shell takes it. */
+static void quote(pyr_text *out, const char *word)
+{
+    if (*word &&
+        !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./=,:+-@%")]) {
+        pyr_text_add(out, " %s", word);
+        return;
+    }
+    pyr_text_add(out, " '");
+    for (; *word; word++)
+        if (*word == '\'')
+            pyr_text_add(out, "'\\''");
+        else
+            pyr_text_add_bytes(out, word, 1);
+    pyr_text_add(out, "'");
+}
+
+void pyr_command_text(pyr_text *out, int argc, char **argv)
+{
+    pyr_text_add(out, "pyrdiff");
+    for (int i = 0; i < argc; i++)
+        quote(out, argv[i]);
+}
+
+static pyr_status print_help(const pyr_command *command)
+{
+    pyr_text text = {0};
+    pyr_status status = PYR_OK;
+
+    pyr_options_help(command, &text);
+    if (text.failed)
+        status = pyr_fail(PYR_E_NOMEM, "out of memory: the options of pyrdiff %s", command->name);
+    else
+        pyr_print_lines(text.at);
+    pyr_text_free(&text);
+    return status;
+}
+
+pyr_status pyr_command_run(const pyr_command *command, int argc, char **argv)
+{
+    const pyr_command *variant = command->variant ? command->variant(argc, argv) : NULL;
+    pyr_parsed parsed = {0};
+    void *typed = NULL;
+    pyr_status status;
+
+    if (variant)
+        command = variant;
+    PYR_TRY(pyr_new(&typed, 1, command->size + 1, "the command line"));
+    PYR_TRY_OUT(pyr_options_parse(&parsed, command, typed, argc, argv));
+    status = parsed.help ? print_help(command) : command->run(typed, &parsed);
+out:
+    pyr_parsed_free(&parsed);
+    pyr_free(typed);
+    return status;
+}
