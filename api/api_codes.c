@@ -42,6 +42,20 @@ static pyr_status give(pyrdiff_codes **out, pyrdiff_codes *codes, pyr_status sta
 
 /* ---- there and back -------------------------------------------------------------------------------- */
 
+/* A sigma was given. */
+static pyr_status check_sigma(int filter)
+{
+    pyr_text words = {0};
+    pyr_status status = PYR_OK;
+
+    pyr_filters_with_sigma(&words);
+    if (!pyr_filter_of(filter)->has_sigma)
+        status = pyr_fail(PYR_E_ARG, "--sigma is of --filter %s, the filter is %s", words.at ? words.at : "",
+                          pyr_filter_names[filter]);
+    pyr_text_free(&words);
+    return status;
+}
+
 static pyr_status read_settings(pyr_pyramid_settings *out, const char *const *options, int h, int w)
 {
     int most = pyr_pyramid_most_levels(h, w);
@@ -50,9 +64,8 @@ static pyr_status read_settings(pyr_pyramid_settings *out, const char *const *op
     PYR_TRY(pyr_choices_read(out, rows, sizeof rows / sizeof *rows, options));
     if (!pyr_choice_given(options, "levels") && out->levels > most)
         out->levels = most;
-    if (pyr_choice_given(options, "sigma") && out->filter != PYR_FILTER_GAUSSIAN)
-        return pyr_fail(PYR_E_ARG, "--sigma is of --filter gaussian, the filter is %s",
-                        pyr_filter_names[out->filter]);
+    if (pyr_choice_given(options, "sigma"))
+        PYR_TRY(check_sigma(out->filter));
     return pyr_pyramid_check(out, h, w);
 }
 
@@ -169,22 +182,22 @@ static void facts_of(pyrdiff_codes_facts *f, const pyr_codes *codes, int level)
 {
     pyr_shape s = codes->shape[level];
 
-    *f = (pyrdiff_codes_facts){.levels = codes->settings.levels,
-                               .h = codes->h,
-                               .w = codes->w,
-                               .c = codes->c,
-                               .bits = codes->bits,
-                               .filter = pyr_filter_names[codes->settings.filter],
-                               .sigma =
-                                   codes->settings.filter == PYR_FILTER_GAUSSIAN ? codes->settings.sigma : 0,
-                               .kind = pyr_codes_kind(codes, level),
-                               .values = {.data = codes->value[level],
-                                          .type = codes->type == PYR_F64 ? PYRDIFF_F64 : PYRDIFF_F32,
-                                          .n = 1,
-                                          .h = s.h,
-                                          .w = s.w,
-                                          .c = s.c},
-                               .gain = pyr_codes_gain(codes, level)};
+    *f = (pyrdiff_codes_facts){
+        .levels = codes->settings.levels,
+        .h = codes->h,
+        .w = codes->w,
+        .c = codes->c,
+        .bits = codes->bits,
+        .filter = pyr_filter_names[codes->settings.filter],
+        .sigma = pyr_filter_of(codes->settings.filter)->has_sigma ? codes->settings.sigma : 0,
+        .kind = pyr_codes_kind(codes, level),
+        .values = {.data = codes->value[level],
+                   .type = codes->type == PYR_F64 ? PYRDIFF_F64 : PYRDIFF_F32,
+                   .n = 1,
+                   .h = s.h,
+                   .w = s.w,
+                   .c = s.c},
+        .gain = pyr_codes_gain(codes, level)};
     pyr_codes_view_size(codes, level, &f->view_h, &f->view_w);
     measure(f, codes, level);
 }

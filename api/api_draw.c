@@ -47,7 +47,8 @@ static bool is_residual(const drawing *d, int level)
 
 static bool has_bands(const drawing *d, int level)
 {
-    return is_residual(d, level) && pyr_pyramid_get(pyr_model_pyramid(d->m->run))->filter == PYR_FILTER_HAAR;
+    return is_residual(d, level) &&
+           pyr_filter_of(pyr_pyramid_get(pyr_model_pyramid(d->m->run))->filter)->bands;
 }
 
 /* The size of one image of an output. */

@@ -195,7 +195,7 @@ static void facts_of_level(pyrdiff_model_facts *f, const pyr_model *m, int level
 {
     const pyr_level *l = &pyr_model_level(m, level)->level;
     bool finer = level < pyr_model_levels(m) - 1;
-    bool bands = finer && pyr_pyramid_get(pyr_model_pyramid(m))->filter == PYR_FILTER_HAAR;
+    bool bands = finer && pyr_filter_of(pyr_pyramid_get(pyr_model_pyramid(m))->filter)->bands;
 
     f->residual_h = l->variable.h;
     f->residual_w = l->variable.w;

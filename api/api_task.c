@@ -148,13 +148,13 @@ out:
 static pyr_status check_restoring(const opening *o)
 {
     for (int level = pyr_model_levels(o->m) - 1; level >= 0; level--) {
-        int kind = pyr_model_level(o->m, level)->level.settings.sampler.kind;
+        const pyr_sampler *sampler = &pyr_model_level(o->m, level)->level.settings.sampler;
 
-        if (kind == PYR_ULA || kind == PYR_MALA || kind == PYR_HMC || kind == PYR_RK45)
+        if (pyr_sampler_has(sampler, PYR_SAMPLER_ONE_LEVEL) || pyr_sampler_has(sampler, PYR_SAMPLER_ADAPTIVE))
             return pyr_fail(PYR_E_ARG,
                             "the sampler of level %d, %s, cannot restore a picture: take ancestral, heun or "
                             "another that goes down from noise in steps of its own",
-                            level, pyr_sampler_names[kind]);
+                            level, pyr_sampler_names[sampler->kind]);
     }
     return PYR_OK;
 }
@@ -198,16 +198,18 @@ out:
 static pyr_status check_latents(const opening *o)
 {
     const pyrdiff_draw *draw = o->draw;
+    char solvers[256];
 
+    pyr_sampler_list(solvers, sizeof solvers, PYR_SAMPLER_ODE);
     for (int level = pyr_model_levels(o->m) - 1; level >= 0; level--) {
         const pyr_level_settings *s = &pyr_model_level(o->m, level)->level.settings;
 
-        if (!pyr_latent_solves(&s->sampler))
+        if (!pyr_sampler_solves_ode(&s->sampler))
             return pyr_fail(
                 PYR_E_ARG,
-                "the sampler of level %d, %s, adds noise of its own; latents need one of the ODE: --sampler "
-                "heun, euler, ddim, rk45 or dpmpp-2m, without churn and eta",
-                level, pyr_sampler_names[s->sampler.kind]);
+                "the sampler of level %d, %s, adds noise of its own; latents need one of the ODE: "
+                "%s, without churn and eta",
+                level, pyr_sampler_names[s->sampler.kind], solvers);
         if (s->sampler_augmentation > 0)
             return pyr_fail(PYR_E_ARG, "level.sampler.augmentation of level %d is %g, latents need 0", level,
                             s->sampler_augmentation);

@@ -2,7 +2,7 @@
 #include "api/call.h"
 
 #include "base/mem.h"
-#include "base/openmp.h"
+#include "base/threads.h"
 #include <math.h>
 #include <string.h>
 

@@ -44,8 +44,9 @@ static pyr_sampled_level *level_of(const running *r, int level)
 static pyr_status check_splits(const pyr_model *model)
 {
     const pyr_pyramid *p = pyr_model_pyramid(model);
+    int filter = pyr_pyramid_get(p)->filter;
 
-    if (pyr_pyramid_get(p)->filter != PYR_FILTER_HAAR)
+    if (!pyr_filter_of(filter)->bands)
         return PYR_OK;
     for (int i = 0; i < pyr_model_levels(model) - 1; i++) {
         if (!pyr_model_has(model, i))
@@ -54,9 +55,9 @@ static pyr_status check_splits(const pyr_model *model)
 
         if (s.h % 2 || s.w % 2)
             return pyr_fail(PYR_E_UNSUPPORTED,
-                            "level %d is %dx%d: a haar pyramid has a likelihood only where every split is "
+                            "level %d is %dx%d: a %s pyramid has a likelihood only where every split is "
                             "even; use fewer levels, or images of another size",
-                            i, s.h, s.w);
+                            i, s.h, s.w, pyr_filter_names[filter]);
     }
     return PYR_OK;
 }
@@ -277,9 +278,9 @@ double pyr_likelihood_volume(const pyr_level *level)
 
     for (int band = 0; band < f->bands; band++)
         volume -= numbers / f->bands * log(f->std[band]);
-    /* a third of the details' numbers */
-    if (f->filter == PYR_FILTER_HAAR && f->index < f->levels - 1)
-        volume -= numbers / 3 * log(2);
+    /* the coarse image has a third of the details' numbers */
+    if (f->bands > 1)
+        volume -= numbers / f->bands * log(2);
     return volume;
 }
 
@@ -341,7 +342,7 @@ static void conclude(const running *r, pyr_run_likelihood *out)
             r->log_p[finest][j] += r->log_p[i][j];
             r->bound[finest][j] += r->bound[i][j];
         }
-    out->exact = r->levels == 1 || pyr_pyramid_get(p)->filter == PYR_FILTER_HAAR;
+    out->exact = r->levels == 1 || pyr_filter_of(pyr_pyramid_get(p)->filter)->bands;
     out->log_p = pyr_mean_of(r->log_p[finest], r->job->n);
     out->log_p_bound = pyr_mean_of(r->bound[finest], r->job->n);
     if (!out->exact || (out->only >= 0 && r->levels > 1) || !r->job->dequantise)

@@ -5,9 +5,9 @@
  * condition) comes from the probability-flow ODE in standardised units (diffusion/likelihood.h).
  *
  *     one level     log p(I_0)
- *     haar          log p(I_0) = log p(I_k) + sum over i < k of [log p(r_i | I_{i+1}) - n_{i+1} log 2]
- *                   exactly: the split is orthonormal but for I_{i+1}, n_{i+1} numbers, being half of its
- *                   coefficients. Only where every split is even.
+ *     bands (haar)  log p(I_0) = log p(I_k) + sum over i < k of [log p(r_i | I_{i+1}) - n_{i+1} log 2]
+ *                   exactly: the determinant of the split is 2^-n_{i+1}, with n_{i+1} numbers of I_{i+1}
+ *                   (pyramid/filters.h). Only where every split is even.
  *     other filters the code log-likelihood sum_i log p(r_i | l_i) + log p(I_k) (the method's paper). It is
  *                   not one of images: given l_i a residual lies on a subspace, so the number belongs to the
  *                   code smoothed at sigma_min and compares only between models of one filter and sigma_min.
@@ -53,8 +53,8 @@ typedef struct pyr_level_likelihood {
     int numbers;                 /* of the variable of one image */
     double sigma_min, sigma_max; /* the ends of the ODE, in units of the standardised level */
     double prior;                /* the deviation of the prior at sigma_max, in the same units */
-    double deviation;            /* of the level's variable, in image units; haar: of its first band */
-    pyr_mean log_p;              /* nats an image: log p of the variable in image units, for haar with its
+    double deviation;            /* of the level's variable, in image units; of bands: of the first */
+    pyr_mean log_p;              /* nats an image: log p of the variable in image units, of bands with its
                                     share of the volume: the levels' sum is the total */
     pyr_mean bits;               /* -log2 p / numbers */
     pyr_mean bound;              /* log_p's lower bound, nats an image; not a number: not wanted */
@@ -72,13 +72,13 @@ typedef struct pyr_run_likelihood {
                                          levels */
 } pyr_run_likelihood;
 
-/* PYR_E_UNSUPPORTED when haar halves an odd side; PYR_E_CONFIG when a level was opened with guidance or noise
+/* PYR_E_UNSUPPORTED when bands halve an odd side; PYR_E_CONFIG when a level was opened with guidance or noise
  * on its condition, whose densities are not those of the model; PYR_E_STOPPED on request; failures of the
  * solver. Whole machine. An image's numbers do not depend on the number of threads. */
 pyr_status pyr_likelihood_run(pyr_run_likelihood *out, const pyr_likelihood_job *job);
 
 /* What log p of the standardised variable lacks to the level's share of log p in image units: -sum log std,
- * and for haar's residuals -n log 2 with the n numbers of the coarser image. */
+ * and for bands of details -n log 2 with the n numbers of the coarser image. */
 double pyr_likelihood_volume(const pyr_level *level);
 
 /* The mean of x[n] and its standard error. */

@@ -35,27 +35,15 @@ static void show_report(void *ctx, const pyr_classifier_report *r)
         pyr_bar_line(bar, "classifier  %3.0f%%  %s", 100 * (double)r->step / (double)r->steps, text);
 }
 
-static pyr_status open_data(pyr_dataset **out, const pyr_parsed *parsed, pyr_bar *bar)
+static void describe(const pyr_dataset *data)
 {
-    pyr_settings *settings = NULL;
-    pyr_data_config config = {0};
     pyr_text line = {0};
-    pyr_status status = PYR_OK;
 
-    *out = NULL;
-    PYR_TRY_OUT(pyr_settings_new(&settings, PYR_SECTIONS(&pyr_data_section)));
-    PYR_TRY_OUT(pyr_options_apply(parsed, settings));
-    pyr_settings_fill(settings, "data", -1, &config);
-    PYR_TRY_OUT(pyr_data_config_finish(&config));
-    PYR_TRY_OUT(pyr_open_data(out, &config.set, bar));
-    pyr_dataset_describe(*out, &line);
+    pyr_dataset_describe(data, &line);
     pyr_tell("data: %s\n", line.at ? line.at : "");
-    for (size_t i = 0; i < pyr_dataset_warnings(*out); i++)
-        pyr_tell("warning: %s\n", pyr_dataset_warning(*out, i));
-out:
+    for (size_t i = 0; i < pyr_dataset_warnings(data); i++)
+        pyr_tell("warning: %s\n", pyr_dataset_warning(data, i));
     pyr_text_free(&line);
-    pyr_settings_free(settings);
-    return status;
 }
 
 static pyr_status run(void *at, pyr_parsed *parsed)
@@ -70,7 +58,8 @@ static pyr_status run(void *at, pyr_parsed *parsed)
     if (!pyr_option_given(parsed, "data"))
         return pyr_fail(PYR_E_ARG, "--data PATH is missing: images with labels (pyrdiff classifier --help)");
     PYR_TRY(pyr_output_possible(t->out));
-    PYR_TRY_OUT(open_data(&data, parsed, &bar));
+    PYR_TRY_OUT(pyr_open_data_typed(&data, parsed, &bar));
+    describe(data);
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, true));
     pyr_stop_on_signals();
     status = pyr_classifier_train(&(pyr_classifier_job){.k = k,
@@ -101,13 +90,13 @@ out:
 }
 
 static const pyr_option options[] = {
-    OPT_SETTING("data", "PATH", "data.path", "images with labels"),
-    OPT_TEXT(typed, out, "out", "FILE", "classifier.safetensors", "the file to write"),
+    OPT_SETTING("data", "PATH", "data.path", "data set with labels"),
+    OPT_TEXT(typed, out, "out", "FILE", "classifier.safetensors", "file of the classifier"),
     OPT_DURATION(typed, duration, "duration", "TIME", "60s",
-                 "200ki images, 3ep epochs, 60s; only images and epochs give the same file again"),
-    OPT_COUNT(typed, seed, "seed", "N", "0", 0, 9e18, "the same seed, the same file"),
+                 "duration: 200ki images, 3ep epochs, 60s; a time does not give the same file again"),
+    OPT_COUNT(typed, seed, "seed", "N", "0", 0, 9e18, "seed; the same seed gives the same file"),
     OPT_INT(typed, batch, "batch", "N", "64", 1, 65536, "images per step"),
-    OPT_REAL(typed, lr, "lr", "RATE", "1e-2", 1e-9, 10, "the highest learning rate"),
+    OPT_REAL(typed, lr, "lr", "RATE", "1e-2", 1e-9, 10, "highest learning rate"),
     {.group = pyr_data_options},
     OPT_GROUP(typed, machine, pyr_machine_options),
     {0},
@@ -115,7 +104,7 @@ static const pyr_option options[] = {
 
 const pyr_command pyr_command_classifier = {
     .name = "classifier",
-    .title = "train a small classifier of the data's labels, for evaluation",
+    .title = "train a small classifier on the data's labels, for evaluation",
     .summary =
         "Train a small classifier on the labels of a data set, for evaluation: its last hidden layer gives "
         "the features in which sets of images are compared, its logits the Inception Score.",

@@ -158,11 +158,11 @@ static pyr_status run(void *at, pyr_parsed *parsed)
 
 static const pyr_option options[] = {
     OPT_INT(typed, levels, "levels", "N", "4", 1, PYRDIFF_MAX_LEVELS,
-            "images of the pyramid, the picture being one; by default fewer when it is too small"),
+            "images of the pyramid, the picture included; by default fewer if the picture is too small"),
     OPT_CHOICE(typed, filter, "filter", "NAME", "box", pyr_filter_names,
-               "how images are made smaller and larger"),
-    OPT_REAL(typed, sigma, "sigma", "S", "1", 0, 256, "of the filter gaussian, in pixels"),
-    OPT_TEXT(typed, outdir, "outdir", "DIR", "codes", "folder for the levels; is made"),
+               "filter that halves and enlarges images"),
+    OPT_REAL(typed, sigma, "sigma", "S", "1", 0, 256, "width in pixels, for a filter that has one"),
+    OPT_TEXT(typed, outdir, "outdir", "DIR", "codes", "folder that the levels are written to"),
     {0},
 };
 

@@ -1,15 +1,18 @@
 /* cmd_export.c - pyrdiff export: a run's levels for other programs. */
 #include "cli/cli.h"
 #include "cli/machine.h"
+#include "cli/typed_settings.h"
 
 #include "cascade/export.h"
 #include "diffusion/ddpm.h"
 #include "terminal/output.h"
 #include <string.h>
 
+static const char *const formats[] = {"diffusers", NULL};
+
 typedef struct typed {
-    const char *network, *format, *outdir;
-    int level, timesteps;
+    const char *network, *outdir;
+    int format, level, timesteps;
 } typed;
 
 static void say_wrote(void *ctx, int level, const char *folder)
@@ -20,7 +23,6 @@ static void say_wrote(void *ctx, int level, const char *folder)
 
 static pyr_status run(void *at, pyr_parsed *parsed)
 {
-    static const char *const formats[] = {"diffusers"};
     const typed *t = at;
     pyr_export_plan plan = {.run = t->network,
                             .outdir = t->outdir,
@@ -30,13 +32,9 @@ static pyr_status run(void *at, pyr_parsed *parsed)
     pyr_settings *settings = NULL;
     pyr_kernels *k = NULL;
     pyr_config config;
-    int format;
     pyr_status status;
 
-    PYR_TRY(pyr_find_word(&format, "format", t->format, strlen(t->format), formats, 1));
-    PYR_TRY_OUT(pyr_run_settings(&settings, t->network));
-    PYR_TRY_OUT(pyr_options_apply(parsed, settings));
-    PYR_TRY_OUT(pyr_config_get(&config, settings));
+    PYR_TRY_OUT(pyr_run_settings_typed(&settings, &config, t->network, parsed));
     PYR_TRY_OUT(pyr_kernels_ref(&k, PYR_F32, 1)); /* nothing is computed */
     PYR_TRY_OUT(pyr_export_diffusers(&plan, k, &config));
 out:
@@ -47,13 +45,14 @@ out:
 
 static const pyr_option options[] = {
     OPT_NETWORK(typed, network),
-    OPT_TEXT(typed, format, "format", "NAME", "diffusers", "diffusers: a DDIMPipeline of each level"),
-    OPT_TEXT(typed, outdir, "outdir", "DIR", "", "where DIR/level-I are written",
+    OPT_CHOICE(typed, format, "format", "NAME", "diffusers", formats,
+               "format; diffusers: a DDIMPipeline for each level"),
+    OPT_TEXT(typed, outdir, "outdir", "DIR", "",
+             "folder that the folders level-0, level-1, ... are written to",
              .missing = "where to? Add --outdir DIR"),
-    OPT_INT(typed, level, "level", "I", "-1", 0, PYR_MAX_LEVELS - 1, "that level alone, 0 is the finest",
-            .untyped = "all"),
+    OPT_LEVEL(typed, level, "all levels", "export this level only; 0 is the finest"),
     OPT_INT(typed, timesteps, "timesteps", "T", "1000", 2, PYR_MAX_TIMESTEPS,
-            "that the range of noise levels is cut into"),
+            "timesteps that the range of noise levels is divided into"),
     {0},
 };
 
@@ -62,8 +61,8 @@ const pyr_command pyr_command_export = {
     .title = "write the levels of a run for other programs (diffusers)",
     .summary =
         "Write the levels of a run as directories that diffusers loads: each is a DDIMPipeline "
-        "(UNet2DModel and DDIMScheduler, v-prediction) of the standardised level, whose denoiser is the "
-        "level's own. docs/interchange.md says how they become images again.",
+        "(UNet2DModel and DDIMScheduler, v-prediction) of the standardised level, with the same denoiser. "
+        "docs/interchange.md explains how images are made of what it draws.",
     .examples = "  pyrdiff export --network runs/fashion-mnist --outdir out\n"
                 "  python scripts/check-export.py runs/fashion-mnist out\n"
                 "  pyrdiff sample --network out/level-2 --seeds 0-15 --steps 18\n",

@@ -7,6 +7,7 @@
 #include "base/shown.h"
 #include "base/stop.h"
 #include "comparison/trial.h"
+#include "training/trainer.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -86,12 +87,11 @@ static pyr_status take_config(pyr_plan_facts *facts, const pyr_config *config, b
                             "level.sampler.guidance of level %d is %g: towards which class? Add --class "
                             "all, or --set level.sampler.guidance=1",
                             i, config->level[i].sampler_guidance);
-        if (config->level[i].sampler.kind == PYR_RK45)
+        if (pyr_sampler_has(&config->level[i].sampler, PYR_SAMPLER_ADAPTIVE))
             return pyr_fail(
                 PYR_E_CONFIG,
-                "the sampler of level %d is rk45, whose cost is known only afterwards: a comparison at one "
-                "cost of sampling takes one of the others, add --set level.sampler.kind=heun",
-                i);
+                "the sampler of level %d is %s, whose cost is known only afterwards: a comparison at one cost of sampling takes one of the others, add --set level.sampler.kind=heun",
+                i, pyr_sampler_names[config->level[i].sampler.kind]);
         facts->share[i] = pyr_level_duration(config, i).value / whole.value;
         facts->sampler[i] = config->level[i].sampler;
     }
@@ -133,29 +133,32 @@ static pyr_status measure(double *flop_per_s, pyr_kernels *k, const pyr_settings
                           const pyr_plan_facts *facts)
 {
     pyr_experiment experiment;
-    pyr_level_trainer *trainer = NULL;
+    pyr_trainer *trainer = NULL;
     double flop = 0, seconds = 0, one;
     pyr_status status = PYR_OK;
 
     PYR_TRY(pyr_experiment_open(&experiment, k, settings, NULL));
     for (int i = 0; i < facts->levels; i++) {
-        pyr_level_job job = {.k = k,
-                             .data = experiment.data,
-                             .pyramid = experiment.pyramid,
-                             .folder = "/nonexistent", /* nothing is read or written */
-                             .duration = experiment.config.train.duration,
-                             .held_out = -1};
+        pyr_trainer_job job = {.k = k,
+                               .data = experiment.data,
+                               .pyramid = experiment.pyramid,
+                               .levels = 1,
+                               .level = {{.index = i,
+                                          .settings = &experiment.config.level[i],
+                                          .folder = "/nonexistent"}}, /* nothing is read or written */
+                               .duration = experiment.config.train.duration,
+                               .held_out = -1};
 
-        PYR_TRY_OUT(pyr_level_trainer_new(&trainer, &job, &experiment.config.level[i], i));
-        PYR_TRY_OUT(pyr_level_trainer_time(trainer, 1.0 / 3, &one));
+        PYR_TRY_OUT(pyr_trainer_new(&trainer, &job));
+        PYR_TRY_OUT(pyr_trainer_time(trainer, 1.0 / 3, &one));
         flop += 3 * facts->flop[i] * experiment.config.level[i].batch * facts->share[i] / one;
         seconds += facts->share[i];
-        pyr_level_trainer_free(trainer);
+        pyr_trainer_free(trainer);
         trainer = NULL;
     }
     *flop_per_s = flop / seconds;
 out:
-    pyr_level_trainer_free(trainer);
+    pyr_trainer_free(trainer);
     pyr_experiment_close(&experiment);
     return status;
 }

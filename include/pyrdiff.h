@@ -436,7 +436,7 @@ typedef struct pyrdiff_codes pyrdiff_codes;
 
 /* Of one picture (n 1). Options:
  *     levels  images of the pyramid, the picture being one; 4, or fewer where it is small
- *     filter  box, burt-adelson, gaussian, ideal, haar; box
+ *     filter  box, burt-adelson, gaussian, ideal, haar, cdf53 (docs/settings.md); box
  *     sigma   of gaussian, in pixels; 1
  * PYRDIFF_E_FORMAT: floats that are no samples of 16 bits, of which the codes would not be exact. */
 PYRDIFF_API int pyrdiff_decompose(pyrdiff_codes **out, const pyrdiff_images *picture,

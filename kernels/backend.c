@@ -32,14 +32,11 @@ pyr_status pyr_backend_open(pyr_kernels **out, const char *backend, const char *
 
 void pyr_backend_describe(pyr_text *out, const pyr_kernels *k, const char *backend)
 {
-    const char *type = k->activation == PYR_BF16 ? "bf16"
-                       : k->real == PYR_F64      ? "double"
-                       : k->tf32                 ? "tf32"
-                                                 : "f32";
+    const char *type = pyr_precision_name(k, k->precision);
 
     if (k->device)
         pyr_text_add(out, "backend: %s on %s, %s", k->name, k->device, type);
-    else if (strcmp(backend, "auto") == 0 || k->activation != k->real)
+    else if (strcmp(backend, "auto") == 0 || k->precision == PYR_PRECISION_BF16)
         pyr_text_add(out, "backend: %s, %d thread%s, %s%s%s%s", k->name, k->lanes, k->lanes == 1 ? "" : "s",
                      type, *k->passed_over ? " (no CUDA: " : "", k->passed_over, *k->passed_over ? ")" : "");
 }

@@ -29,14 +29,14 @@ pyr_status pyr_level_init(pyr_level *out, const pyr_level_settings *settings, co
                                    .c = image.c,
                                    .bits = 8,
                                    .filter = p->filter,
-                                   .filter_sigma = p->filter == PYR_FILTER_GAUSSIAN ? p->sigma : 0,
+                                   .filter_sigma = pyr_pyramid_sigma(p),
                                    .condition = settings->condition,
                                    .classes = settings->classes ? classes : 0,
                                    .class_dropout = settings->class_dropout,
                                    .data = fingerprint,
                                    .prediction = settings->prediction,
                                    .blind = !settings->noise_input,
-                                   .bands = p->filter == PYR_FILTER_HAAR && !coarsest ? 3 : 1};
+                                   .bands = pyr_filter_of(p->filter)->bands && !coarsest ? 3 : 1};
     if (settings->classes && classes == 0)
         return pyr_fail(PYR_E_CONFIG,
                         "level.classes is true, but the data set has no labels, or they are not used (as "
@@ -155,7 +155,7 @@ static const char *why_constant(const pyr_level *level)
 {
     if (level->facts.index == level->facts.levels - 1)
         return "are the images blank? A coarsest level of one grey value is so, too: take fewer --levels";
-    return level->facts.filter == PYR_FILTER_HAAR
+    return level->facts.bands > 1
                ? "are the images plain, or was each pixel doubled? Then bring them to half the size with "
                  "--resize"
                : "are the images plain? Then there are no details for a pyramid: take --levels 1";
@@ -337,10 +337,10 @@ pyr_status pyr_facts_write(const pyr_level_facts *f, pyr_st_pair pairs[PYR_FACT_
     return PYR_OK;
 }
 
-/* One number per band, haar's residual levels have three; nothing that is divided by is 0. */
+/* One number per band; nothing that is divided by is 0. */
 static bool statistics_fit(const pyr_level_facts *f, int means)
 {
-    bool residual = f->index < f->levels - 1, details = residual && f->filter == PYR_FILTER_HAAR;
+    bool residual = f->index < f->levels - 1, details = residual && pyr_filter_of(f->filter)->bands;
 
     if (residual && f->condition == PYR_CONDITION_COARSE && !(f->condition_std > 0))
         return false;

@@ -21,7 +21,7 @@ typedef struct pyr_level_facts {
     double class_dropout; /* share of images that were trained as of no class; -1: not known (levels of
                              older programs do not say) */
     uint64_t data;        /* fingerprint of the data set */
-    int bands;            /* 1; haar's residual levels 3: channel j belongs to band j / (channels / bands) */
+    int bands;            /* 1, or 3 of details: channel j belongs to band j / (channels / bands) */
     double mean[PYR_MAX_BANDS], std[PYR_MAX_BANDS]; /* of the training set: z = (variable - mean) / std */
     double condition_std;
     double noise_told; /* the condition's noise is told in a channel, divided by this; 0: it is not told */
@@ -33,6 +33,7 @@ typedef struct pyr_level {
     pyr_level_facts facts;
     pyr_level_settings settings;
     pyr_shape variable, condition; /* n = 1; condition.c = 0: none */
+    pyr_precision precision;       /* of its graphs; pyr_level_init leaves it to the caller */
     pyr_unet_config unet;
     pyr_schedule schedule;         /* of training */
     const pyr_class_list *classes; /* what is written of them with the weights; borrowed; NULL: nothing */

@@ -24,19 +24,15 @@ typedef struct pyr_progress {
     double flat[2];      /* the last two held-out losses, the later first; 0: none yet */
     uint64_t seed;
     pyr_step_state last; /* of the optimizer */
-    pyr_type activation; /* PYR_BF16 in mixed precision, PYR_F32 otherwise */
+    bool bf16;           /* in mixed precision (PYR_PRECISION_BF16) */
 } pyr_progress;
 
-/* PYR_E_NUMERIC, and nothing is written, when a number of the state is not finite. */
-pyr_status pyr_level_save(const char *folder, const pyr_level *level, const pyr_params *params,
-                          const pyr_optimizer *optimizer, const pyr_progress *progress);
-
-/* Its parts. A cascade writes the states of all levels as `next` first and then lets each take the place of
- * the old one (pyr_level_take_next; nothing happens where there is no next one). Dropping one that is not
- * there is fine. */
+/* PYR_E_NUMERIC when a number of the values, moments or EMA is not finite; asked before anything is written. */
 pyr_status pyr_level_check_finite(const pyr_optimizer *optimizer, int level);
 pyr_status pyr_level_save_unet(const char *folder, const pyr_level *level, const pyr_params *params,
                                pyr_kernels *k, const void *ema);
+/* A cascade writes the states of all levels as `next` first and then lets each take the place of the old one
+ * (pyr_level_take_next; nothing happens where there is no next one). Dropping one that is not there is fine. */
 pyr_status pyr_level_save_state(const char *folder, bool next, const pyr_level *level,
                                 const pyr_params *params, const pyr_optimizer *optimizer,
                                 const pyr_progress *progress);
@@ -54,6 +50,9 @@ pyr_status pyr_level_has_next(bool *there, const char *folder);
  * file's checksum the head is looked at. PYR_E_FORMAT says what is still good. */
 pyr_status pyr_level_peek(const char *folder, pyr_level_facts *facts, pyr_progress *progress,
                           pyr_tuning *tuning);
+/* The precision in which a run goes on: the one it was begun in, unless another one is asked for, or `k` does not
+ * have it. */
+pyr_precision pyr_precision_to_resume(const pyr_kernels *k, const pyr_progress *progress);
 /* Progress of the next state, all of whose checksum is looked at. */
 pyr_status pyr_level_peek_next(const char *folder, pyr_progress *progress);
 /* The measured choices alone; nothing happens when there is no state. */

@@ -20,10 +20,9 @@
 #include "pyramid/pyramid.h"
 
 /* value[i], level i of shape[i] (n = 1), row-major HWC of `type`:
- *     i < levels - 1    r_i = I_i - u(I_{i+1}); haar: details (ceil(h/2),ceil(w/2),3c) = [LH | HL | HH]
+ *     i < levels - 1    r_i = I_i - u(I_{i+1}); bands: details (ceil(h/2),ceil(w/2),3c) = [LH | HL | HH]
  *     i = levels - 1    I_i
- * type is PYR_F32; PYR_F64 for haar where float does not hold the values (8 bits: more than 8 halvings, 16
- * bits: more than 4). */
+ * type is PYR_F32; PYR_F64 beyond the halvings that the filter's row gives (haar: 8 bits: 8, 16 bits: 4). */
 typedef struct pyr_codes {
     pyr_pyramid_settings settings; /* project is not used */
     int h, w, c, bits;
@@ -46,14 +45,14 @@ pyr_status pyr_reconstruct(float *picture, const pyr_codes *codes);
 
 /* ---- pictures to look at ------------------------------------------------------------------------ */
 
-/* Size of the picture of a level: that of shape[level]; haar below the coarsest: four tiles, 2h' x 2w'. */
+/* Size of the picture of a level: that of shape[level]; of bands: four tiles, 2h' x 2w'. */
 void pyr_codes_view_size(const pyr_codes *codes, int level, int *h, int *w);
 
 /* A power of two, 1 to 64, that makes the details of a level visible (four times their rms near the end of
  * the scale); 1 at the coarsest. */
 double pyr_codes_gain(const pyr_codes *codes, int level);
 
-/* rgb (view size x 3 bytes): the coarsest image as it is; residuals as mid-grey + gain * r, clamped; haar:
+/* rgb (view size x 3 bytes): the coarsest image as it is; residuals as mid-grey + gain * r, clamped; bands:
  *     mean HL
  *     LH   HH      with the mean as it is and the bands as residuals.
  * One channel is shown as grey; a second or fourth channel (alpha) is left out. PYR_E_NOMEM. */
@@ -62,8 +61,8 @@ pyr_status pyr_codes_view(uint8_t *rgb, const pyr_codes *codes, int level, doubl
 /* The gain for details whose numbers have this root mean square. */
 double pyr_view_gain(double rms);
 /* The same view of what a model draws at a level below the coarsest: `variable` of `shape` (pyramid.h, n =
- * 1). haar: rgb is 2 h x 2 w x 3, and `coarse` is I_{level+1}, or NULL: mid-grey in its place. */
-void pyr_variable_view(uint8_t *rgb, pyr_shape shape, bool haar, const float *variable, const float *coarse,
+ * 1). bands: rgb is 2 h x 2 w x 3, and `coarse` is I_{level+1}, or NULL: mid-grey in its place. */
+void pyr_variable_view(uint8_t *rgb, pyr_shape shape, bool bands, const float *variable, const float *coarse,
                        double gain);
 
 #endif

@@ -13,9 +13,9 @@ static const char version_key[] = "pyrdiff_codes", version[] = "1";
 
 const char *pyr_codes_kind(const pyr_codes *codes, int level)
 {
-    return level == codes->settings.levels - 1         ? "image"
-           : codes->settings.filter == PYR_FILTER_HAAR ? "details"
-                                                       : "residual";
+    return level == codes->settings.levels - 1            ? "image"
+           : pyr_filter_of(codes->settings.filter)->bands ? "details"
+                                                          : "residual";
 }
 
 void pyr_codes_describe(const pyr_codes *codes, pyr_text *text)
@@ -23,7 +23,7 @@ void pyr_codes_describe(const pyr_codes *codes, pyr_text *text)
     pyr_text_add(text, "%dx%d %s, %d bits; %d level%s, filter %s", codes->h, codes->w,
                  pyr_channels_name(codes->c), codes->bits, codes->settings.levels,
                  codes->settings.levels == 1 ? "" : "s", pyr_filter_names[codes->settings.filter]);
-    if (codes->settings.filter == PYR_FILTER_GAUSSIAN)
+    if (pyr_filter_of(codes->settings.filter)->has_sigma)
         pyr_text_add(text, " of sigma %g", codes->settings.sigma);
 }
 

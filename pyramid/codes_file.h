@@ -1,6 +1,6 @@
 /* codes_file.h - the exact codes of a picture as a file, codes.safetensors.
  *
- * Tensors level-0 … level-k (HWC; float, or double where haar needs it) and in the metadata, as text:
+ * Tensors level-0 … level-k (HWC; float, or double where float would not hold them) and in the metadata, as text:
  * pyrdiff_codes (the version of this format), filter, sigma, levels, h, w, c, bits. */
 #ifndef PYR_PYRAMID_CODES_FILE_H
 #define PYR_PYRAMID_CODES_FILE_H

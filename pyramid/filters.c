@@ -1,367 +1,105 @@
+/* filters.c - the table of filters and their words. */
 #include "pyramid/filters.h"
 
 #include "base/mem.h"
-#include "base/text.h"
 #include <assert.h>
-#include <math.h>
-#include <stdbool.h>
 #include <string.h>
 
-const char *const pyr_filter_names[PYR_FILTERS + 1] = {"box",   "burt-adelson", "gaussian",
-                                                       "ideal", "haar",         NULL};
+#define WORD(constant, row, word) word,
+const char *const pyr_filter_names[PYR_FILTERS + 1] = {PYR_FILTER_LIST(WORD) NULL};
+
+#define ROW(constant, row, word) &pyr_filter_##row,
+static const pyr_filter *const table[PYR_FILTERS] = {PYR_FILTER_LIST(ROW)};
+
+const pyr_filter *pyr_filter_of(int filter)
+{
+    assert(filter >= 0 && filter < PYR_FILTERS);
+    return table[filter];
+}
 
 pyr_status pyr_filter_parse(int *out, const char *word)
 {
     const char *near;
+    pyr_text words = {0};
+    pyr_status status;
 
-    for (int i = 0; i < PYR_FILTERS; i++)
+    for (int i = 0; i < PYR_FILTERS; i++) {
         if (strcmp(word, pyr_filter_names[i]) == 0) {
+            pyr_text_free(&words);
             *out = i;
             return PYR_OK;
         }
+        pyr_text_add(&words, "%s%s", i ? ", " : "", pyr_filter_names[i]);
+    }
     near = pyr_nearest(word, pyr_filter_names, PYR_FILTERS);
-    return pyr_fail(PYR_E_ARG,
-                    "filter is \"%s\", should be one of box, burt-adelson, gaussian, ideal, haar%s%s%s", word,
-                    near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
-}
-
-void pyr_taps_free(pyr_taps *taps)
-{
-    pyr_free(taps->start);
-    pyr_free(taps->tap);
-    *taps = (pyr_taps){0};
-}
-
-static pyr_status taps_new(pyr_taps *out, int n_in, int n_out, int width)
-{
-    pyr_status status;
-
-    *out = (pyr_taps){.n_in = n_in, .n_out = n_out, .width = width < n_in ? width : n_in};
-    PYR_TRY_OUT(pyr_new(&out->start, (size_t)n_out, sizeof *out->start, "a pyramid filter"));
-    PYR_TRY_OUT(pyr_new(&out->tap, (size_t)n_out * (size_t)out->width, sizeof *out->tap, "a pyramid filter"));
-    return PYR_OK;
-out:
-    pyr_taps_free(out);
+    status = pyr_fail(PYR_E_ARG, "filter is \"%s\", should be one of %s%s%s%s", word,
+                      words.failed ? "those in docs/settings.md" : words.at, near ? " (did you mean " : "",
+                      near ? near : "", near ? "?)" : "");
+    pyr_text_free(&words);
     return status;
 }
 
-/* Index of the half-sample symmetric continuation, for any distance outside (period 2n). */
-static int mirror(int i, int n)
+void pyr_filters_document(bool markdown, pyr_text *text)
 {
-    i %= 2 * n;
-    if (i < 0)
-        i += 2 * n;
-    return i < n ? i : 2 * n - 1 - i;
-}
+    pyr_text_add(text, "%s",
+                 markdown
+                     ? "\n## The filters of `pyramid.filter`\n\n| filter | details | likelihood of images | "
+                       "meaning |\n| --- | --- | --- | --- |\n"
+                     : "\nthe filters of pyramid.filter\n\n");
+    for (int i = 0; i < PYR_FILTERS; i++) {
+        const pyr_filter *f = table[i];
 
-/* Row o: `count` weights for the inputs first, first + stride, …, folded into the axis. */
-static void put(pyr_taps *t, int o, int first, int count, const double *weight)
-{
-    int start = first;
-
-    start = start > t->n_in - t->width ? t->n_in - t->width : start;
-    start = start < 0 ? 0 : start;
-    t->start[o] = start;
-    for (int i = 0; i < count; i++) {
-        int at = mirror(first + i, t->n_in) - start;
-
-        assert(at >= 0 && at < t->width);
-        t->tap[(size_t)o * (size_t)t->width + (size_t)at] += weight[i];
+        pyr_text_add(text, markdown ? "| `%s` | %s | %s | %s |\n" : "  %-13s %-9s likelihood %-4s %s\n",
+                     pyr_filter_names[i], f->bands ? "bands" : "residual", f->bands ? "yes" : "no", f->help);
     }
 }
 
-/* ---- symmetric kernels on even pixels: burt-adelson, gaussian ------------------------------------ */
-
-static int radius(pyr_filter filter, double sigma)
+void pyr_filters_with_sigma(pyr_text *text)
 {
-    if (filter == PYR_FILTER_BURT_ADELSON)
-        return 2;
-    /* SciPy's truncation; at least 1, as odd pixels of u have no centre tap */
-    return sigma < 0.125 ? 1 : (int)(4 * sigma + 0.5);
+    const char *comma = "";
+
+    for (int i = 0; i < PYR_FILTERS; i++)
+        if (table[i]->has_sigma) {
+            pyr_text_add(text, "%s%s", comma, pyr_filter_names[i]);
+            comma = ", ";
+        }
 }
 
-/* The kernel at t, up to a factor that is the same for all t of one call (t0: its nearest to 0, so that a
- * tiny sigma does not make everything 0). */
-static double kernel(pyr_filter filter, double sigma, int t, int t0)
+/* Along rows, then along columns: whether all entries that a row of the matrix reads are 1. */
+static void read_axis(uint8_t *dst, const uint8_t *src, const pyr_taps *t, size_t lines, size_t line,
+                      size_t step)
 {
-    static const double burt_adelson[3] = {6, 4, 1};
+    for (size_t l = 0; l < lines; l++)
+        for (int o = 0; o < t->n_out; o++) {
+            uint8_t all = 1;
 
-    if (filter == PYR_FILTER_BURT_ADELSON)
-        return burt_adelson[t];
-    return exp(-0.5 * ((double)t * t - (double)t0 * t0) / (sigma * sigma));
+            for (int j = 0; j < t->width; j++)
+                if (t->tap[(size_t)o * (size_t)t->width + (size_t)j] != 0)
+                    all &= src[l * line + (size_t)(t->start[o] + j) * step];
+            dst[step == 1 ? l * (size_t)t->n_out + (size_t)o : (size_t)o * step + l] = all;
+        }
 }
 
-/* The kernel at t0, t0 + step, … <= r as multiples of 2^-24 that add up to exactly 1 with their mirror
- * images (t = 0 has none). Sums are rounded, not taps, so no tap is off by more than one unit. half[i]: i-th
- * of these t. Returns how many. */
-static int quantise(double *half, pyr_filter filter, double sigma, int t0, int step)
+pyr_status pyr_filter_reach(uint8_t *coarse, const uint8_t *given, int filter, double sigma, int h, int w)
 {
-    const double one = 0x1p24;
-    int r = radius(filter, sigma), n = 0, first = t0 == 0;
-    double total = 0, sum = 0, left, before = 0;
-
-    for (int t = t0; t <= r; t += step) {
-        half[n] = kernel(filter, sigma, t, t0);
-        if (n >= first)
-            total += half[n];
-        n++;
-    }
-    left = one / 2;
-    if (first) {
-        half[0] = 2 * rint(0.5 * one * half[0] / (half[0] + 2 * total)); /* even, so that the rest halves */
-        left = 0.5 * (one - half[0]);
-        half[0] /= one;
-    }
-    for (int i = first; i < n; i++) {
-        double now;
-
-        sum += half[i];
-        now = i == n - 1 ? left : rint(left * sum / total);
-        half[i] = (now - before) / one;
-        before = now;
-    }
-    return n;
-}
-
-static pyr_status centred_down(pyr_taps *out, pyr_filter filter, double sigma, int n)
-{
-    int r = radius(filter, sigma), m = (n + 1) / 2;
-    double *half = NULL, *full = NULL;
+    const pyr_filter *row = pyr_filter_of(filter);
+    size_t fine = (size_t)h * (size_t)w, m = (size_t)((w + 1) / 2);
+    pyr_taps rows = {0}, cols = {0};
+    uint8_t *middle = NULL;
     pyr_status status;
 
-    *out = (pyr_taps){0};
-    PYR_TRY_OUT(pyr_new(&half, (size_t)r + 1, sizeof *half, "a pyramid filter"));
-    PYR_TRY_OUT(pyr_new(&full, (size_t)(2 * r + 1), sizeof *full, "a pyramid filter"));
-    PYR_TRY_OUT(taps_new(out, n, m, 2 * r + 1));
-    quantise(half, filter, sigma, 0, 1);
-    for (int t = -r; t <= r; t++)
-        full[t + r] = half[t < 0 ? -t : t];
-    for (int o = 0; o < m; o++)
-        put(out, o, 2 * o - r, 2 * r + 1, full);
+    if (row->cosine) { /* each depends on all */
+        memset(coarse, memchr(given, 0, fine) == NULL, m * (size_t)((h + 1) / 2));
+        return PYR_OK;
+    }
+    PYR_TRY_OUT(pyr_new(&middle, (size_t)h * m, 1, "a mask"));
+    PYR_TRY_OUT(row->down(&rows, sigma, h));
+    PYR_TRY_OUT(row->down(&cols, sigma, w));
+    read_axis(middle, given, &cols, (size_t)h, (size_t)w, 1);
+    read_axis(coarse, middle, &rows, m, 1, m);
 out:
-    pyr_free(half);
-    pyr_free(full);
-    return status;
-}
-
-/* Fine pixel x takes kernel[x - 2j] of coarse j: even t for even x, odd t for odd x. */
-static pyr_status centred_up(pyr_taps *out, pyr_filter filter, double sigma, int n)
-{
-    int r = radius(filter, sigma), m = (n + 1) / 2, side[2] = {r / 2, (r + 1) / 2};
-    double *half = NULL, *full[2] = {NULL, NULL};
-    pyr_status status;
-
-    *out = (pyr_taps){0};
-    PYR_TRY_OUT(pyr_new(&half, (size_t)r + 1, sizeof *half, "a pyramid filter"));
-    PYR_TRY_OUT(pyr_new(&full[0], (size_t)(2 * side[0] + 1), sizeof *half, "a pyramid filter"));
-    PYR_TRY_OUT(pyr_new(&full[1], (size_t)(2 * side[1]), sizeof *half, "a pyramid filter"));
-    PYR_TRY_OUT(taps_new(out, m, n, 2 * side[0] + 1 > 2 * side[1] ? 2 * side[0] + 1 : 2 * side[1]));
-    quantise(half, filter, sigma, 0, 2);
-    for (int i = -side[0]; i <= side[0]; i++)
-        full[0][i + side[0]] = half[i < 0 ? -i : i];
-    quantise(half, filter, sigma, 1, 2);
-    for (int i = 0; i < side[1]; i++)
-        full[1][side[1] - 1 - i] = full[1][side[1] + i] = half[i];
-    for (int x = 0; x < n; x++)
-        if (x % 2 == 0)
-            put(out, x, x / 2 - side[0], 2 * side[0] + 1, full[0]);
-        else
-            put(out, x, x / 2 - side[1] + 1, 2 * side[1], full[1]);
-out:
-    pyr_free(half);
-    pyr_free(full[0]);
-    pyr_free(full[1]);
-    return status;
-}
-
-/* ---- d and u -------------------------------------------------------------------------------------- */
-
-pyr_status pyr_taps_down(pyr_taps *out, pyr_filter filter, double sigma, int n)
-{
-    static const double mean[2] = {0.5, 0.5};
-    int m = (n + 1) / 2;
-
-    assert(n >= 1 && filter != PYR_FILTER_IDEAL);
-    if (filter == PYR_FILTER_BURT_ADELSON || filter == PYR_FILTER_GAUSSIAN)
-        return centred_down(out, filter, sigma, n);
-    PYR_TRY(taps_new(out, n, m, 2));
-    for (int o = 0; o < m; o++)
-        put(out, o, 2 * o, 2, mean);
-    return PYR_OK;
-}
-
-pyr_status pyr_taps_up(pyr_taps *out, pyr_filter filter, double sigma, int n)
-{
-    static const double left[2] = {0.25, 0.75}, right[2] = {0.75, 0.25};
-    int m = (n + 1) / 2;
-
-    assert(n >= 1 && filter != PYR_FILTER_IDEAL);
-    if (filter == PYR_FILTER_BURT_ADELSON || filter == PYR_FILTER_GAUSSIAN)
-        return centred_up(out, filter, sigma, n);
-    PYR_TRY(taps_new(out, m, n, 2));
-    for (int x = 0; x < n; x++)
-        if (x % 2 == 0)
-            put(out, x, x / 2 - 1, 2, left);
-        else
-            put(out, x, x / 2, 2, right);
-    return PYR_OK;
-}
-
-/* ---- the pseudo-inverse ---------------------------------------------------------------------------- */
-
-/* g = d d^T as a band: g[i * (band + 1) + (i - j)] for i - band <= j <= i, and then its Cholesky factors in
- * place: D on the diagonal, L (with ones there) below. No square roots, so box stays exact. false:
- * singular. */
-static bool factor(double *g, int band, const pyr_taps *d)
-{
-    size_t row = (size_t)band + 1;
-    double top = 0;
-
-    for (int i = 0; i < d->n_out; i++)
-        for (int j = i > band ? i - band : 0; j <= i; j++) {
-            int from = d->start[i] > d->start[j] ? d->start[i] : d->start[j];
-            int to = (d->start[i] < d->start[j] ? d->start[i] : d->start[j]) + d->width;
-            double sum = 0;
-
-            for (int x = from; x < to; x++)
-                sum += d->tap[(size_t)i * (size_t)d->width + (size_t)(x - d->start[i])] *
-                       d->tap[(size_t)j * (size_t)d->width + (size_t)(x - d->start[j])];
-            g[(size_t)i * row + (size_t)(i - j)] = sum;
-            top = i == j && sum > top ? sum : top;
-        }
-    for (int i = 0; i < d->n_out; i++)
-        for (int j = i > band ? i - band : 0; j <= i; j++) {
-            double sum = g[(size_t)i * row + (size_t)(i - j)];
-
-            for (int l = i > band ? i - band : 0; l < j; l++)
-                sum -= g[(size_t)i * row + (size_t)(i - l)] * g[(size_t)j * row + (size_t)(j - l)] *
-                       g[(size_t)l * row];
-            if (i == j && sum <= 1e-12 * top)
-                return false;
-            g[(size_t)i * row + (size_t)(i - j)] = i == j ? sum : sum / g[(size_t)j * row];
-        }
-    return true;
-}
-
-/* y = (d d^T)^-1 (column x of d): row x of the pseudo-inverse. */
-static void solve(double *y, const double *g, int band, const pyr_taps *d, int x)
-{
-    size_t row = (size_t)band + 1;
-    int m = d->n_out;
-
-    for (int i = 0; i < m; i++) {
-        int at = x - d->start[i];
-        double sum = at >= 0 && at < d->width ? d->tap[(size_t)i * (size_t)d->width + (size_t)at] : 0;
-
-        for (int j = i > band ? i - band : 0; j < i; j++)
-            sum -= g[(size_t)i * row + (size_t)(i - j)] * y[j];
-        y[i] = sum;
-    }
-    for (int i = m - 1; i >= 0; i--) {
-        double sum = y[i] / g[(size_t)i * row];
-
-        for (int j = i + 1; j < m && j - i <= band; j++)
-            sum -= g[(size_t)j * row + (size_t)(j - i)] * y[j];
-        y[i] = sum;
-    }
-}
-
-/* First and last entry of y that is not small. */
-static void extent(int *first, int *last, const double *y, int m, double small)
-{
-    *first = 0;
-    *last = m - 1;
-    while (*first < m - 1 && fabs(y[*first]) <= small)
-        ++*first;
-    while (*last > *first && fabs(y[*last]) <= small)
-        --*last;
-}
-
-pyr_status pyr_taps_invert(pyr_taps *out, double *gain, const pyr_taps *down, double small)
-{
-    int m = down->n_out, n = down->n_in, band = 0, width = 1, first, last;
-    double *g = NULL, *y = NULL, top = 0;
-    pyr_status status;
-
-    *out = (pyr_taps){0};
-    *gain = INFINITY;
-    for (int i = 0; i < m; i++) /* rows that share inputs are neighbours, as starts go up */
-        for (int j = 0; i + j < m && down->start[i + j] < down->start[i] + down->width; j++)
-            band = j > band ? j : band;
-    PYR_TRY_OUT(pyr_new(&g, (size_t)m * ((size_t)band + 1), sizeof *g, "a pyramid's projection"));
-    PYR_TRY_OUT(pyr_new(&y, (size_t)m, sizeof *y, "a pyramid's projection"));
-    if (!factor(g, band, down))
-        goto out;
-    /* Rows fall off exponentially from the diagonal. Once round for the largest entry and gain, once for the
-     * width, once to store: cheaper than the dense matrix, 64 MiB at 4096 pixels. */
-    *gain = 0;
-    for (int x = 0; x < n; x++) {
-        double sum = 0;
-
-        solve(y, g, band, down, x);
-        for (int i = 0; i < m; i++) {
-            sum += fabs(y[i]);
-            top = fmax(top, fabs(y[i]));
-        }
-        *gain = fmax(*gain, sum);
-    }
-    for (int x = 0; x < n; x++) {
-        solve(y, g, band, down, x);
-        extent(&first, &last, y, m, small * top);
-        width = last - first + 1 > width ? last - first + 1 : width;
-    }
-    PYR_TRY_OUT(taps_new(out, m, n, width));
-    for (int x = 0; x < n; x++) {
-        solve(y, g, band, down, x);
-        extent(&first, &last, y, m, small * top);
-        first = first > m - width ? m - width : first;
-        out->start[x] = first;
-        memcpy(out->tap + (size_t)x * (size_t)width, y + first, (size_t)width * sizeof *y);
-    }
-out:
-    pyr_free(g);
-    pyr_free(y);
-    return status;
-}
-
-/* ---- transposition ----------------------------------------------------------------------------------- */
-
-pyr_status pyr_taps_transpose(pyr_taps *out, const pyr_taps *taps)
-{
-    int width = 1, *last = NULL;
-    pyr_status status = PYR_OK;
-
-    *out = (pyr_taps){0};
-    /* a column's rows, from the first to the last that read it */
-    PYR_TRY_OUT(pyr_new(&last, 2 * (size_t)taps->n_in, sizeof *last, "a pyramid filter"));
-    int *first = last + taps->n_in;
-    for (int i = 0; i < taps->n_in; i++) {
-        first[i] = taps->n_out;
-        last[i] = -1;
-    }
-    for (int o = 0; o < taps->n_out; o++)
-        for (int j = 0; j < taps->width; j++) {
-            int i = taps->start[o] + j;
-
-            if (taps->tap[(size_t)o * (size_t)taps->width + (size_t)j] == 0)
-                continue;
-            first[i] = o < first[i] ? o : first[i];
-            last[i] = o;
-        }
-    for (int i = 0; i < taps->n_in; i++)
-        width = last[i] - first[i] + 1 > width ? last[i] - first[i] + 1 : width;
-    PYR_TRY_OUT(taps_new(out, taps->n_out, taps->n_in, width));
-    for (int i = 0; i < taps->n_in; i++)
-        out->start[i] = first[i] < taps->n_out - out->width ? first[i] : taps->n_out - out->width;
-    for (int o = 0; o < taps->n_out; o++)
-        for (int j = 0; j < taps->width; j++) {
-            double tap = taps->tap[(size_t)o * (size_t)taps->width + (size_t)j];
-            int i = taps->start[o] + j;
-
-            if (tap != 0)
-                out->tap[(size_t)i * (size_t)out->width + (size_t)(o - out->start[i])] = tap;
-        }
-out:
-    pyr_free(last);
+    pyr_taps_free(&rows);
+    pyr_taps_free(&cols);
+    pyr_free(middle);
     return status;
 }

@@ -1,6 +1,8 @@
+/* ideal.c - the ideal filter: its transforms, its row, and the codes of a picture. */
 #include "pyramid/ideal.h"
 
 #include "base/mem.h"
+#include "pyramid/filters.h"
 #include "pyramid/planner.h"
 #include <fftw3.h>
 #include <string.h>
@@ -83,3 +85,65 @@ void pyr_ideal_up(double *fine, double *coarse, const pyr_dct *of_fine, const py
             fine[y * stride + x] = scale * coarse[y * row + x];
     pyr_dct_inverse(of_fine, fine);
 }
+
+/* ---- codes ----------------------------------------------------------------------------------------- */
+
+/* One channel of a float plane to or from doubles. */
+static void take_channel(double *dst, const pyr_plane *src, int ch)
+{
+    for (size_t i = 0; i < (size_t)src->h * (size_t)src->w; i++)
+        dst[i] = (double)((const float *)src->at)[i * (size_t)src->c + (size_t)ch];
+}
+
+/* Channel by channel: a transform needs the whole channel in double. */
+static pyr_status halve(const pyr_filter *filter, const pyr_halving *halving)
+{
+    pyr_plane *fine = halving->fine, *coarse = halving->coarse, *value = halving->value;
+    bool split = halving->split;
+    size_t fine_size = (size_t)fine->h * (size_t)fine->w, coarse_size = (size_t)coarse->h * (size_t)coarse->w;
+    size_t c = (size_t)fine->c;
+    pyr_dct *of_fine = NULL, *of_coarse = NULL;
+    double *big = NULL, *small = NULL;
+    pyr_status status;
+
+    (void)filter;
+    PYR_TRY_OUT(pyr_dct_new(&of_fine, fine->h, fine->w, 1));
+    PYR_TRY_OUT(pyr_dct_new(&of_coarse, coarse->h, coarse->w, 1));
+    PYR_TRY_OUT(pyr_new(&big, fine_size, sizeof *big, "a channel of a picture"));
+    PYR_TRY_OUT(pyr_new(&small, coarse_size, sizeof *small, "a channel of a picture"));
+    for (size_t ch = 0; ch < c; ch++) {
+        if (split) {
+            float *at = coarse->at;
+
+            take_channel(big, fine, (int)ch);
+            pyr_ideal_down(small, big, of_coarse, of_fine);
+            for (size_t i = 0; i < coarse_size; i++)
+                at[i * c + ch] = (float)pyr_on_grid(small[i]);
+        }
+        take_channel(small, coarse, (int)ch); /* what was rounded */
+        pyr_ideal_up(big, small, of_fine, of_coarse);
+        float *whole = fine->at, *rest = value->at;
+        for (size_t i = 0; i < fine_size; i++) {
+            float l = (float)pyr_on_grid(big[i]);
+
+            if (split)
+                rest[i * c + ch] = whole[i * c + ch] - l;
+            else
+                whole[i * c + ch] = rest[i * c + ch] + l;
+        }
+    }
+out:
+    pyr_dct_free(of_fine);
+    pyr_dct_free(of_coarse);
+    pyr_free(big);
+    pyr_free(small);
+    return status;
+}
+
+const pyr_filter pyr_filter_ideal = {
+    .help = "a cut of the cosine series, on the CPU alone",
+    .cosine = true,
+    .exact = {PYR_HALVINGS_ALL, PYR_HALVINGS_ALL},
+    .codes = {PYR_HALVINGS_ALL, PYR_HALVINGS_ALL},
+    .halve = halve,
+};

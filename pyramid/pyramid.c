@@ -1,3 +1,4 @@
+/* pyramid.c - the pyramid of a batch of images: analysis, synthesis, projection, gradients. */
 #include "pyramid/pyramid.h"
 
 #include "base/mem.h"
@@ -14,7 +15,7 @@ static const pyr_setting rows[] = {
     {"filter", PYR_SETTING_CHOICE, offsetof(pyr_pyramid_settings, filter), 0, 0, "box", pyr_filter_names,
      "how images are halved and enlarged"},
     {"sigma", PYR_SETTING_REAL, offsetof(pyr_pyramid_settings, sigma), 0, PYR_SIGMA_MAX, "1", NULL,
-     "width of the gaussian filter in pixels, over 0"},
+     "width in pixels, over 0, of a filter that has one"},
     {"project", PYR_SETTING_BOOL, offsetof(pyr_pyramid_settings, project), 0, 0, "true", NULL,
      "make each sampled level agree with the coarser one"},
 };
@@ -25,16 +26,18 @@ const pyr_section pyr_pyramid_section = {"pyramid", rows, sizeof rows / sizeof *
  * gaussian 3.4 at sigma 1, 24 at 1.6, 35 at 1.7, 139 at 2 (long axes; short ones a little less). */
 static const double most_gain = 32;
 
-/* d, u, its transpose, the pseudo-inverse of d, and its transpose */
-enum { DOWN, UP, UP_T, BACK, BACK_T, OPERATORS };
+/* d, u, its transpose, the pseudo-inverse of d, and its transpose; bands: what is done to the fine image before
+ * they are taken, its inverse, and the inverse's transpose (pyr_filter.lift) */
+enum { DOWN, UP, UP_T, BACK, BACK_T, LIFT, UNLIFT, UNLIFT_T, OPERATORS };
 
 struct pyr_pyramid {
     pyr_pyramid_settings settings;
+    const pyr_filter *filter;
     pyr_kernels *k;
     pyr_shape image[PYR_MAX_LEVELS];
     /* between level i and i + 1, for rows and for columns; `tap` heads the block, `start` lies behind it */
     pyr_axis axis[PYR_MAX_LEVELS][OPERATORS][2];
-    pyr_dct *dct[PYR_MAX_LEVELS]; /* ideal only, of image[i] */
+    pyr_dct *dct[PYR_MAX_LEVELS]; /* filters of cosine transforms only: of image[i] */
 };
 
 /* ---- settings -------------------------------------------------------------------------------------- */
@@ -69,10 +72,16 @@ pyr_status pyr_pyramid_check(const pyr_pyramid_settings *settings, int h, int w)
     if (settings->filter < 0 || settings->filter >= PYR_FILTERS)
         return pyr_fail(PYR_E_CONFIG, "filter is number %d, should be 0..%d", settings->filter,
                         PYR_FILTERS - 1);
-    if (settings->filter == PYR_FILTER_GAUSSIAN && !(settings->sigma > 0 && settings->sigma <= PYR_SIGMA_MAX))
-        return pyr_fail(PYR_E_CONFIG, "sigma of the gaussian filter is %g, should be over 0 and at most %g",
-                        settings->sigma, PYR_SIGMA_MAX);
+    if (pyr_filter_of(settings->filter)->has_sigma &&
+        !(settings->sigma > 0 && settings->sigma <= PYR_SIGMA_MAX))
+        return pyr_fail(PYR_E_CONFIG, "sigma of the %s filter is %g, should be over 0 and at most %g",
+                        pyr_filter_names[settings->filter], settings->sigma, PYR_SIGMA_MAX);
     return PYR_OK;
+}
+
+double pyr_pyramid_sigma(const pyr_pyramid_settings *settings)
+{
+    return pyr_filter_of(settings->filter)->has_sigma ? settings->sigma : 0;
 }
 
 /* ---- construction ---------------------------------------------------------------------------------- */
@@ -104,67 +113,94 @@ out:
     return status;
 }
 
-/* d, u and back of one axis of n pixels, below `level`. */
-static pyr_status operators_new(pyr_pyramid *p, int level, int side, int n)
+/* The pseudo-inverse of d and its transpose. */
+static pyr_status projection_new(pyr_pyramid *p, int level, int side, const pyr_taps *down)
 {
-    const pyr_pyramid_settings *s = &p->settings;
-    pyr_filter filter = (pyr_filter)s->filter;
-    pyr_taps down = {0}, up = {0}, up_t = {0}, back = {0}, back_t = {0};
+    pyr_taps back = {0}, back_t = {0};
     double gain, small = p->k->real == PYR_F64 ? 1e-18 : 1e-9;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_taps_down(&down, filter, s->sigma, n));
-    PYR_TRY_OUT(axis_new(&p->axis[level][DOWN][side], p->k, &down));
-    if (filter == PYR_FILTER_HAAR)
-        goto out;
-    PYR_TRY_OUT(pyr_taps_up(&up, filter, s->sigma, n));
-    PYR_TRY_OUT(axis_new(&p->axis[level][UP][side], p->k, &up));
-    PYR_TRY_OUT(pyr_taps_transpose(&up_t, &up));
-    PYR_TRY_OUT(axis_new(&p->axis[level][UP_T][side], p->k, &up_t));
-    if (!s->project)
-        goto out;
-    PYR_TRY_OUT(pyr_taps_invert(&back, &gain, &down, small));
-    if (gain > most_gain) {
-        status = pyr_fail(PYR_E_CONFIG,
-                          "a gaussian filter of sigma %g blurs too much for the projection (errors would "
-                          "grow %.3g times along an axis); use sigma up to 1.6, or project = false",
-                          s->sigma, gain);
-        goto out;
-    }
+    PYR_TRY_OUT(pyr_taps_invert(&back, &gain, down, small));
+    if (gain > most_gain)
+        PYR_TRY_OUT(pyr_fail(PYR_E_CONFIG,
+                             "a %s filter of sigma %g blurs too much for the projection (errors would grow "
+                             "%.3g times along an axis); use sigma up to 1.6, or project = false",
+                             pyr_filter_names[p->settings.filter], p->settings.sigma, gain));
     PYR_TRY_OUT(axis_new(&p->axis[level][BACK][side], p->k, &back));
     PYR_TRY_OUT(pyr_taps_transpose(&back_t, &back));
     PYR_TRY_OUT(axis_new(&p->axis[level][BACK_T][side], p->k, &back_t));
 out:
+    pyr_taps_free(&back);
+    pyr_taps_free(&back_t);
+    return status;
+}
+
+static pyr_status lifting_new(pyr_pyramid *p, int level, int side, int n)
+{
+    pyr_taps lift = {0}, unlift = {0}, unlift_t = {0};
+    pyr_status status;
+
+    PYR_TRY_OUT(p->filter->lift(&lift, n));
+    PYR_TRY_OUT(axis_new(&p->axis[level][LIFT][side], p->k, &lift));
+    PYR_TRY_OUT(p->filter->unlift(&unlift, n));
+    PYR_TRY_OUT(axis_new(&p->axis[level][UNLIFT][side], p->k, &unlift));
+    PYR_TRY_OUT(pyr_taps_transpose(&unlift_t, &unlift));
+    PYR_TRY_OUT(axis_new(&p->axis[level][UNLIFT_T][side], p->k, &unlift_t));
+out:
+    pyr_taps_free(&lift);
+    pyr_taps_free(&unlift);
+    pyr_taps_free(&unlift_t);
+    return status;
+}
+
+/* The operators of one axis of n pixels, below `level`. */
+static pyr_status operators_new(pyr_pyramid *p, int level, int side, int n)
+{
+    double sigma = p->settings.sigma;
+    pyr_taps down = {0}, up = {0}, up_t = {0};
+    pyr_status status;
+
+    PYR_TRY_OUT(p->filter->down(&down, sigma, n));
+    PYR_TRY_OUT(axis_new(&p->axis[level][DOWN][side], p->k, &down));
+    PYR_TRY_OUT(p->filter->up(&up, sigma, n));
+    PYR_TRY_OUT(axis_new(&p->axis[level][UP][side], p->k, &up));
+    PYR_TRY_OUT(pyr_taps_transpose(&up_t, &up));
+    PYR_TRY_OUT(axis_new(&p->axis[level][UP_T][side], p->k, &up_t));
+    if (p->filter->lift)
+        PYR_TRY_OUT(lifting_new(p, level, side, n));
+    if (!p->filter->bands && p->settings.project)
+        PYR_TRY_OUT(projection_new(p, level, side, &down));
+out:
     pyr_taps_free(&down);
     pyr_taps_free(&up);
     pyr_taps_free(&up_t);
-    pyr_taps_free(&back);
-    pyr_taps_free(&back_t);
     return status;
 }
 
 pyr_status pyr_pyramid_new(pyr_pyramid **out, pyr_kernels *k, const pyr_pyramid_settings *settings, int h,
                            int w, int c)
 {
-    bool ideal = settings->filter == PYR_FILTER_IDEAL;
+    const pyr_filter *filter;
     pyr_pyramid *p = NULL;
     pyr_status status;
 
     assert(h >= 1 && w >= 1 && c >= 1);
     *out = NULL;
     PYR_TRY(pyr_pyramid_check(settings, h, w));
+    filter = pyr_filter_of(settings->filter);
     /* FFTW's plans run on the host's memory */
-    if (ideal && !k->host_memory)
+    if (filter->cosine && !k->host_memory)
         return pyr_fail(PYR_E_UNSUPPORTED,
-                        "the ideal filter works on the CPU only, the backend is %s; use --backend cpu or "
+                        "the %s filter works on the CPU only, the backend is %s; use --backend cpu or "
                         "another filter",
-                        k->name);
+                        pyr_filter_names[settings->filter], k->name);
     PYR_TRY(pyr_new(&p, 1, sizeof *p, "a pyramid"));
     p->settings = *settings;
+    p->filter = filter;
     p->k = k;
     for (int i = 0; i < settings->levels; i++) {
         p->image[i] = (pyr_shape){1, h, w, c};
-        if (ideal && settings->levels > 1)
+        if (filter->cosine && settings->levels > 1)
             PYR_TRY_OUT(pyr_dct_new(&p->dct[i], h, w, c));
         else if (i + 1 < settings->levels) {
             PYR_TRY_OUT(operators_new(p, i, 0, h));
@@ -201,11 +237,6 @@ static bool is_coarsest(const pyr_pyramid *p, int level)
     return level == p->settings.levels - 1;
 }
 
-static bool is_haar(const pyr_pyramid *p)
-{
-    return p->settings.filter == PYR_FILTER_HAAR;
-}
-
 const pyr_pyramid_settings *pyr_pyramid_get(const pyr_pyramid *p)
 {
     return &p->settings;
@@ -221,7 +252,7 @@ pyr_shape pyr_pyramid_variable_shape(const pyr_pyramid *p, int level)
 {
     pyr_shape s;
 
-    if (is_coarsest(p, level) || !is_haar(p))
+    if (is_coarsest(p, level) || !p->filter->bands)
         return p->image[level];
     s = p->image[level + 1];
     s.c *= 3;
@@ -234,7 +265,7 @@ pyr_shape pyr_pyramid_condition_shape(const pyr_pyramid *p, int level)
 
     if (is_coarsest(p, level))
         s.c = 0;
-    else if (is_haar(p))
+    else if (p->filter->bands)
         s = p->image[level + 1];
     return s;
 }
@@ -246,12 +277,12 @@ static size_t elements(const pyr_pyramid *p, int level, int n)
 
 /* ---- scratch ---------------------------------------------------------------------------------------
  *
- * Two coarse images (of level 1 and level 2, or smaller), a fine one, and what an operator needs between
- * its passes: resample n x out rows x in columns doubles (u and back: fine x coarse, d: coarse x fine), ideal
- * one fine and one coarse image in double. */
+ * Two coarse images (of level 1 and level 2, or smaller), a fine one, for filters that lift another one, and what
+ * an operator needs between its passes: resample n x out rows x in columns doubles (u and back: fine x coarse, d:
+ * coarse x fine, lift: fine x fine), cosine transforms one fine and one coarse image in double. */
 
 typedef struct scratch {
-    void *coarse[2], *fine, *passes;
+    void *coarse[2], *fine, *lifted, *passes;
 } scratch;
 
 static size_t place(const pyr_pyramid *p, int n, char *base, scratch *out)
@@ -265,13 +296,15 @@ static size_t place(const pyr_pyramid *p, int n, char *base, scratch *out)
     }
     out->fine = base ? base + at : NULL;
     at += levels > 1 ? pyr_aligned(elements(p, 0, n) * real) : 0;
+    out->lifted = base ? base + at : NULL;
+    at += levels > 1 && p->filter->lift ? pyr_aligned(elements(p, 0, n) * real) : 0;
     out->passes = base ? base + at : NULL;
     if (p->dct[0])
         passes =
             pyr_aligned(elements(p, 0, 1) * sizeof(double)) + pyr_aligned(elements(p, 1, 1) * sizeof(double));
     else if (levels > 1) {
         size_t d = (size_t)p->image[1].h * (size_t)p->image[0].w;
-        size_t u = (size_t)p->image[0].h * (size_t)p->image[1].w;
+        size_t u = (size_t)p->image[0].h * (size_t)(p->filter->lift ? p->image[0] : p->image[1]).w;
 
         passes = pyr_aligned((size_t)n * (size_t)p->image[0].c * (d > u ? d : u) * sizeof(double));
     }
@@ -358,10 +391,32 @@ static void copy_images(const pyr_pyramid *p, int level, int n, void *dst, const
     p->k->copy(p->k, dst, src, elements(p, level, n) * pyr_type_size(p->k->real));
 }
 
-/* haar's means are powers of two of the pixels, exact unrounded */
+/* coarse images of bands are sums over powers of two of the pixels, exact unrounded */
 static double analysis_grid(const pyr_pyramid *p)
 {
-    return is_haar(p) ? 0 : PYR_GRID;
+    return p->filter->bands ? 0 : PYR_GRID;
+}
+
+/* The bands of n images of `level`. */
+static void split(const pyr_pyramid *p, int level, int n, void *bands, const void *image, scratch s)
+{
+    pyr_shape shape = p->image[level];
+
+    shape.n = n;
+    if (p->filter->lift)
+        apply(p, level, LIFT, n, s.lifted, image, 0, s.passes);
+    p->k->haar_split(p->k, bands, p->filter->lift ? s.lifted : image, shape);
+}
+
+static void merge(const pyr_pyramid *p, int level, int n, void *image, const void *coarse, const void *bands,
+                  scratch s)
+{
+    pyr_shape shape = p->image[level];
+
+    shape.n = n;
+    p->k->haar_merge(p->k, p->filter->unlift ? s.lifted : image, shape, coarse, bands);
+    if (p->filter->unlift)
+        apply(p, level, UNLIFT, n, image, s.lifted, 0, s.passes);
 }
 
 /* ---- analysis -------------------------------------------------------------------------------------- */
@@ -397,15 +452,12 @@ void pyr_pyramid_analyze(const pyr_pyramid *p, int n, const void *image0, int le
         reduce(p, n, image0, level, variable, s);
         return;
     }
-    if (is_haar(p)) {
-        pyr_shape shape = p->image[level];
-
+    if (p->filter->bands) {
         if (level > 0) {
             reduce(p, n, image0, level, s.fine, s);
             image = s.fine;
         }
-        shape.n = n;
-        p->k->haar_split(p->k, variable, image, shape);
+        split(p, level, n, variable, image, s);
         if (condition)
             apply(p, level, DOWN, n, condition, image, 0, s.passes);
         return;
@@ -430,18 +482,16 @@ void pyr_pyramid_analyze_all(const pyr_pyramid *p, int n, const void *image0, vo
     const void *image = image0;
 
     for (int level = 0; level < coarsest; level++) {
-        void *coarse = s.coarse[level % 2], *told = condition[level] ? condition[level] : s.fine;
-        pyr_shape shape = p->image[level];
+        void *coarse = s.coarse[level % 2], *enlarged = condition[level] ? condition[level] : s.fine;
 
         apply(p, level, DOWN, n, coarse, image, analysis_grid(p), s.passes);
-        shape.n = n;
-        if (is_haar(p)) {
-            p->k->haar_split(p->k, variable[level], image, shape);
+        if (p->filter->bands) {
+            split(p, level, n, variable[level], image, s);
             if (condition[level])
                 copy_images(p, level + 1, n, condition[level], coarse);
         } else {
-            apply(p, level, UP, n, told, coarse, PYR_GRID, s.passes);
-            mix(p, variable[level], 1, image, -1, told, elements(p, level, n));
+            apply(p, level, UP, n, enlarged, coarse, PYR_GRID, s.passes);
+            mix(p, variable[level], 1, image, -1, enlarged, elements(p, level, n));
         }
         image = coarse;
     }
@@ -454,7 +504,7 @@ void pyr_pyramid_condition(const pyr_pyramid *p, int level, int n, const void *c
                            bool rounded, void *scratch_block)
 {
     assert(!is_coarsest(p, level));
-    if (is_haar(p))
+    if (p->filter->bands)
         copy_images(p, level + 1, n, condition, coarse);
     else
         apply(p, level, UP, n, condition, coarse, rounded ? PYR_GRID : 0,
@@ -464,15 +514,11 @@ void pyr_pyramid_condition(const pyr_pyramid *p, int level, int n, const void *c
 void pyr_pyramid_synthesize(const pyr_pyramid *p, int level, int n, const void *coarse, const void *condition,
                             const void *variable, void *image, void *scratch_block)
 {
-    pyr_shape shape = p->image[level];
-
-    (void)scratch_block;
-    shape.n = n;
     if (is_coarsest(p, level)) {
         if (image != variable)
             copy_images(p, level, n, image, variable);
-    } else if (is_haar(p))
-        p->k->haar_merge(p->k, image, shape, coarse, variable);
+    } else if (p->filter->bands)
+        merge(p, level, n, image, coarse, variable, scratch_at(p, n, scratch_block));
     else
         mix(p, image, 1, condition, 1, variable, elements(p, level, n));
 }
@@ -482,7 +528,7 @@ void pyr_pyramid_project(const pyr_pyramid *p, int level, int n, const void *coa
 {
     scratch s = scratch_at(p, n, scratch_block);
 
-    if (is_coarsest(p, level) || is_haar(p) || !p->settings.project)
+    if (is_coarsest(p, level) || p->filter->bands || !p->settings.project)
         return;
     mix(p, s.fine, 1, condition, 1, variable, elements(p, level, n));
     apply(p, level, DOWN, n, s.coarse[0], s.fine, 0, s.passes);
@@ -495,13 +541,13 @@ void pyr_pyramid_project(const pyr_pyramid *p, int level, int n, const void *coa
 
 pyr_status pyr_pyramid_has_adjoint(const pyr_pyramid *p)
 {
-    for (int i = 0; is_haar(p) && i + 1 < p->settings.levels; i++)
+    for (int i = 0; p->filter->bands && i + 1 < p->settings.levels; i++)
         if (p->image[i].h % 2 || p->image[i].w % 2)
             return pyr_fail(
                 PYR_E_UNSUPPORTED,
-                "level %d is %dx%d: with the haar filter gradients pass through even sides only; use "
+                "level %d is %dx%d: with the %s filter gradients pass through even sides only; use "
                 "--resize, fewer levels, or the box filter",
-                i, p->image[i].h, p->image[i].w);
+                i, p->image[i].h, p->image[i].w, pyr_filter_names[p->settings.filter]);
     return PYR_OK;
 }
 
@@ -513,11 +559,13 @@ void pyr_pyramid_synthesize_adjoint(const pyr_pyramid *p, int level, int n, cons
 
     if (is_coarsest(p, level)) {
         copy_images(p, level, n, dvariable, dimage);
-    } else if (is_haar(p)) { /* each of the four pixels is the mean plus or minus halves of the details */
+    } else if (p->filter->bands) {
+        /* before unlift, each of four pixels is the coarse one plus or minus halves of the details */
         shape.n = n;
-        p->k->haar_split(p->k, dvariable, dimage, shape);
-        apply(p, level, DOWN, n, dcondition, dimage, 0, s.passes);
-        mix(p, dcondition, 4, dcondition, 0, dcondition, elements(p, level + 1, n));
+        if (p->filter->unlift)
+            apply(p, level, UNLIFT_T, n, s.lifted, dimage, 0, s.passes);
+        p->k->haar_split(p->k, dvariable, p->filter->unlift ? s.lifted : dimage, shape);
+        apply(p, level, UP_T, n, dcondition, dimage, 0, s.passes);
     } else {
         copy_images(p, level, n, dvariable, dimage);
         copy_images(p, level, n, dcondition, dimage);
@@ -528,7 +576,7 @@ void pyr_pyramid_condition_adjoint(const pyr_pyramid *p, int level, int n, const
                                    void *dcoarse, void *scratch_block)
 {
     assert(!is_coarsest(p, level));
-    if (is_haar(p))
+    if (p->filter->bands)
         copy_images(p, level + 1, n, dcoarse, dcondition);
     else
         apply(p, level, UP_T, n, dcoarse, dcondition, 0, scratch_at(p, n, scratch_block).passes);
@@ -542,7 +590,7 @@ void pyr_pyramid_project_adjoint(const pyr_pyramid *p, int level, int n, const v
     scratch s = scratch_at(p, n, scratch_block);
     size_t count = elements(p, level + 1, n);
 
-    assert(!is_coarsest(p, level) && !is_haar(p));
+    assert(!is_coarsest(p, level) && !p->filter->bands);
     copy_images(p, level, n, dvariable, dimage);
     if (!p->settings.project) {
         apply(p, level, UP_T, n, dcoarse, dimage, 0, s.passes);

@@ -1,4 +1,4 @@
-/* pyramid.h - the Laplacian (or Haar) pyramid of a batch of images.
+/* pyramid.h - the pyramid of a batch of images: residuals (Laplacian), or bands of details.
  *
  *     I_{i+1} = d(I_i),   l_i = u(I_{i+1}),   r_i = I_i - l_i  (i < k),   r_k = I_k
  *     I_i = l_i + r_i
@@ -7,18 +7,18 @@
  * k = levels - 1 the coarsest. Images are NHWC in the memory and the `real` of
  * a pyr_kernels, values in [-1, 1]; odd sides are halved upwards.
  *
- * Each level has a *variable*, what its model draws, and a *condition*, what
- * its model is told:
+ * Each level has a *variable*, what its model draws, and a *condition*, an
+ * input of its model:
  *                 variable                                 condition
  *     i < k       r_i, shape of I_i                        l_i, shape of I_i
- *       (haar)    details [LH | HL | HH] (h',w',3c)        I_{i+1} (h',w',c), h' = ceil(h/2)
+ *      (bands)   details [LH | HL | HH] (h',w',3c)        I_{i+1} (h',w',c), h' = ceil(h/2)
  *     i = k       I_k                                      none
  *
  * Exactness: analysis of data rounds the outputs of d and u to multiples of
- * 2^-16 (haar: never, its factors are powers of two), so that I = l + r holds
+ * 2^-16 (bands: never, their factors are powers of two), so that I = l + r holds
  * bit for bit in float for images of 8 bits, pixels (2p - 255)/256, and 16
- * bits, (2p - 65535)/65536, of any size. (haar in float: 8 bits up to 8
- * halvings, 16 bits up to 4.) Estimates of a model use the same operators
+ * bits, (2p - 65535)/65536, of any size. (Bands in float: up to as many
+ * halvings as the filter's row gives.) Estimates of a model use the same operators
  * unrounded, so that they are linear.
  *
  * Everything here runs on one lane, allocates nothing after _new, and may be
@@ -47,7 +47,7 @@ typedef struct pyr_pyramid pyr_pyramid;
 
 /* The pyramid of images h x w x c on table k, which must outlive it. PYR_E_CONFIG: levels or sigma out of
  * range, more levels than the size allows, or a gaussian so wide that its projection would amplify errors;
- * PYR_E_UNSUPPORTED: ideal on a backend whose memory is not the host's; PYR_E_NOMEM. */
+ * PYR_E_UNSUPPORTED: cosine transforms on a backend whose memory is not the host's; PYR_E_NOMEM. */
 pyr_status pyr_pyramid_new(pyr_pyramid **out, pyr_kernels *k, const pyr_pyramid_settings *settings, int h,
                            int w, int c);
 void pyr_pyramid_free(pyr_pyramid *p); /* NULL is a no-op */
@@ -56,6 +56,8 @@ void pyr_pyramid_free(pyr_pyramid *p); /* NULL is a no-op */
 int pyr_pyramid_most_levels(int h, int w);
 /* PYR_E_CONFIG with a sentence unless `settings` fit images h x w; what _new checks first. */
 pyr_status pyr_pyramid_check(const pyr_pyramid_settings *settings, int h, int w);
+/* The sigma that the filter reads; 0: it has none. */
+double pyr_pyramid_sigma(const pyr_pyramid_settings *settings);
 
 const pyr_pyramid_settings *pyr_pyramid_get(const pyr_pyramid *p); /* valid as long as p */
 /* n = 1 in all three; the coarsest level's condition has c = 0. */
@@ -92,20 +94,20 @@ void pyr_pyramid_synthesize(const pyr_pyramid *p, int level, int n, const void *
                             const void *variable, void *image, void *scratch);
 /* The nearest variable for which d(condition + variable) = coarse:
  *     r += P (I_{i+1} - d(l_i + r)),   P = d^T (d d^T)^-1.
- * Does nothing for haar (nothing to project), at the coarsest level, and when settings.project is false. */
+ * Does nothing for bands (nothing to project), at the coarsest level, and when settings.project is false. */
 void pyr_pyramid_project(const pyr_pyramid *p, int level, int n, const void *coarse, const void *condition,
                          void *variable, void *scratch);
 
 /* ---- gradients through the synthesis of a model's estimates (the unrounded, linear operators) ----- */
 
 /* From the gradient of image = synthesize(coarse, condition, variable): that of the variable, and that of the
- * condition (for haar, whose condition is the coarse image itself: of that). */
+ * condition (bands: of the coarse image, which is their condition). */
 void pyr_pyramid_synthesize_adjoint(const pyr_pyramid *p, int level, int n, const void *dimage,
                                     void *dcondition, void *dvariable, void *scratch);
 /* dcoarse = u^T dcondition. */
 void pyr_pyramid_condition_adjoint(const pyr_pyramid *p, int level, int n, const void *dcondition,
                                    void *dcoarse, void *scratch);
-/* Whether they exist: haar with an odd side has none here. PYR_E_UNSUPPORTED with a sentence. */
+/* Whether they exist: bands with an odd side have none here. PYR_E_UNSUPPORTED with a sentence. */
 pyr_status pyr_pyramid_has_adjoint(const pyr_pyramid *p);
 
 /* *largest and *rms of d(I_level) - I_{level+1} over n images, in image units; for tests and reports.

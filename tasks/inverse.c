@@ -99,13 +99,13 @@ static const void *synthesize(const inverse_lane *l, int level, const void *coar
 static void unwind(const inverse_lane *l, int level)
 {
     const pyr_pyramid *p = pyr_model_pyramid(l->all->m);
-    bool haar = pyr_pyramid_get(p)->filter == PYR_FILTER_HAAR;
+    bool bands = pyr_filter_of(pyr_pyramid_get(p)->filter)->bands;
 
     for (int i = 0; i < level; i++) {
         const void *image = l->image[i % 2];
         void *coarse = l->image[(i + 1) % 2];
 
-        if (haar) {
+        if (bands) {
             pyr_pyramid_synthesize_adjoint(p, i, l->turn.n, image, l->condition, l->variable[i],
                                            l->turn.scratch);
             pyr_pyramid_condition_adjoint(p, i, l->turn.n, l->condition, coarse, l->turn.scratch);

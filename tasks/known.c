@@ -34,42 +34,72 @@ enum { TARGET, X, NOISE, HINT };
 
 /* ---- what is given ----------------------------------------------------------------------------- */
 
-/* Pixels of which d sees a part that is not given: d of "not given", all weights being positive. The number
- * is so large that the smallest weight is not lost in rounding. The ideal filter's weights are not, and every
- * coarse pixel depends on every fine one. */
-static pyr_status carry_down(pyr_known *known, const uint8_t *regenerate)
+static const pyr_filter *filter_of(const pyr_known *known)
+{
+    return pyr_filter_of(pyr_pyramid_get(pyr_model_pyramid(known->m))->filter);
+}
+
+/* Where all weights of d are positive, pixels of which it sees a part that is not given are those where d of
+ * "not given" is not 0. The number is so large that the smallest weight is not lost in rounding. */
+static pyr_status carry_down_by_weight(pyr_known *known, const uint8_t *regenerate)
 {
     const double much = 65536;
     pyr_shape s = pyr_model_image(known->m, 0);
-    size_t n = (size_t)s.h * (size_t)s.w, c = (size_t)s.c, missing = 0;
-    bool ideal = pyr_pyramid_get(pyr_model_pyramid(known->m))->filter == PYR_FILTER_IDEAL;
+    size_t n = (size_t)s.h * (size_t)s.w, c = (size_t)s.c;
     pyr_layers of = {0};
     float *indicator = NULL;
     pyr_status status;
 
     PYR_TRY(pyr_new(&indicator, n * c, sizeof *indicator, "a mask"));
-    for (size_t i = 0; i < n; i++) {
-        missing += regenerate[i] != 0;
-        for (size_t j = 0; j < c; j++)
-            indicator[i * c + j] = regenerate[i] ? (float)much : 0;
-    }
+    for (size_t i = 0; i < n * c; i++)
+        indicator[i] = regenerate[i / c] ? (float)much : 0;
     PYR_TRY_OUT(pyr_layers_new(&of, known->m, indicator));
     for (int level = 0; level < of.levels; level++) {
-        size_t given = 0;
-
         s = pyr_model_image(known->m, level);
-        n = (size_t)s.h * (size_t)s.w;
-        PYR_TRY_OUT(pyr_new(&known->given[level], n, 1, "a mask"));
-        for (size_t i = 0; i < n; i++) {
-            known->given[level][i] = ideal && level > 0 ? missing == 0 : of.image[level][i * c] == 0;
-            given += known->given[level][i];
-        }
-        known->share[level] = (double)given / (double)n;
+        for (size_t i = 0; i < (size_t)s.h * (size_t)s.w; i++)
+            known->given[level][i] = of.image[level][i * c] == 0;
     }
 out:
     pyr_layers_free(&of);
     pyr_free(indicator);
     return status;
+}
+
+/* Where weights may cancel, by which pixels d sees at all. */
+static pyr_status carry_down_by_reach(pyr_known *known)
+{
+    const pyr_pyramid_settings *p = pyr_pyramid_get(pyr_model_pyramid(known->m));
+
+    for (int level = 0; level + 1 < pyr_model_levels(known->m); level++) {
+        pyr_shape s = pyr_model_image(known->m, level);
+
+        PYR_TRY(
+            pyr_filter_reach(known->given[level + 1], known->given[level], p->filter, p->sigma, s.h, s.w));
+    }
+    return PYR_OK;
+}
+
+static pyr_status carry_down(pyr_known *known, const uint8_t *regenerate)
+{
+    for (int level = 0; level < pyr_model_levels(known->m); level++) {
+        pyr_shape s = pyr_model_image(known->m, level);
+
+        PYR_TRY(pyr_new(&known->given[level], (size_t)s.h * (size_t)s.w, 1, "a mask"));
+        if (level == 0)
+            for (size_t i = 0; i < (size_t)s.h * (size_t)s.w; i++)
+                known->given[0][i] = !regenerate[i];
+    }
+    PYR_TRY(filter_of(known)->positive ? carry_down_by_weight(known, regenerate)
+                                       : carry_down_by_reach(known));
+    for (int level = 0; level < pyr_model_levels(known->m); level++) {
+        pyr_shape s = pyr_model_image(known->m, level);
+        size_t n = (size_t)s.h * (size_t)s.w, given = 0;
+
+        for (size_t i = 0; i < n; i++)
+            given += known->given[level][i];
+        known->share[level] = (double)given / (double)n;
+    }
+    return PYR_OK;
 }
 
 /* Of a coarse pixel over pixels of both kinds the given ones say something, too. */
@@ -112,16 +142,15 @@ out:
     return status;
 }
 
-static bool is_haar(const pyr_known *known, int level)
+static bool has_bands(const pyr_known *known, int level)
 {
-    return pyr_pyramid_get(pyr_model_pyramid(known->m))->filter == PYR_FILTER_HAAR &&
-           level + 1 < pyr_model_levels(known->m);
+    return filter_of(known)->bands && level + 1 < pyr_model_levels(known->m);
 }
 
-/* The pixels of a level's variable: haar's details are given where the coarse pixel is. */
+/* The pixels of a level's variable: bands of details are given where the coarse pixel is. */
 static const uint8_t *given_of_variable(const pyr_known *known, int level)
 {
-    return known->given[is_haar(known, level) ? level + 1 : level];
+    return known->given[has_bands(known, level) ? level + 1 : level];
 }
 
 /* ---- putting it in ------------------------------------------------------------------------------- */
@@ -144,7 +173,7 @@ static void put_given(const pyr_known *known, const uint8_t *given, int n, size_
         const double *from = target + (one_target ? at % pixels : at) * c;
 
         if (known->grey)
-            for (size_t j = 0; j < c; j += 3) /* haar: band by band */
+            for (size_t j = 0; j < c; j += 3) /* of bands each by itself */
                 put_grey(x + at * c + j, from + j);
         else if (given[at % pixels])
             memcpy(x + at * c, from, c * sizeof *x);
@@ -158,7 +187,7 @@ static pyr_status put_target(const pyr_known *known, const pyr_model_turn *turn,
 {
     const pyr_level *level = &pyr_model_level(known->m, turn->level)->level;
     size_t size = pyr_count(level->variable);
-    bool told = turn->condition && !is_haar(known, turn->level);
+    bool told = turn->condition && !has_bands(known, turn->level);
 
     if (!told) {
         for (size_t i = 0; i < (size_t)turn->n; i++)
@@ -241,7 +270,7 @@ static pyr_status before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *
 {
     pyr_known *known = ctx;
     known_turn *at = &known->turn[turn->lane];
-    int variable_level = is_haar(known, turn->level) ? turn->level + 1 : turn->level;
+    int variable_level = has_bands(known, turn->level) ? turn->level + 1 : turn->level;
 
     *at = (known_turn){.known = known, .turn = *turn};
     if (known->mixed[turn->level] && variable_level == turn->level) {
@@ -317,7 +346,7 @@ static pyr_status synthesized(void *ctx, const pyr_model_turn *turn, void *image
     size_t c = (size_t)s.c, pixels = (size_t)s.h * (size_t)s.w, count = (size_t)turn->n * pixels * c;
     double *x = known->lanes.lane[turn->lane].v[NOISE], *told = known->lanes.lane[turn->lane].v[TARGET];
     const double *unprojected = known->lanes.lane[turn->lane].v[X];
-    bool mixed = turn->condition && !is_haar(known, turn->level) && !known->grey;
+    bool mixed = turn->condition && !has_bands(known, turn->level) && !known->grey;
 
     if (known->share[turn->level] == 0)
         return PYR_OK;
@@ -354,7 +383,7 @@ static pyr_status known_new(pyr_known **out, pyr_model *m, const float *image, c
     PYR_TRY_OUT(pyr_task_lanes_new(&known->lanes, m));
     PYR_TRY_OUT(pyr_layers_new(&known->layers, m, image));
     PYR_TRY_OUT(carry_down(known, regenerate));
-    if (!grey && pyr_pyramid_get(pyr_model_pyramid(m))->filter != PYR_FILTER_IDEAL)
+    if (!grey && filter_of(known)->positive)
         PYR_TRY_OUT(carry_hints(known, image, regenerate));
     *out = known;
     return PYR_OK;

@@ -14,7 +14,7 @@
  * and I_i comes out as given. Where a coarse pixel covers pixels of both kinds, the mean of the given ones
  * says what it is up to the finer residuals, and the denoiser's estimate of it is drawn there (see `hinted`);
  * the finer level is not projected onto such a pixel, which would move what is drawn to make up for what is
- * given. haar: the detail bands of a block are given if and only if its four pixels are.
+ * given. Bands of details are given where the coarse pixel is (haar: where the four pixels of the block are).
  *
  * At the end the given pixels are the picture's, bit for bit; of colours the grey (R + G + B)/3 is the
  * picture's up to the rounding to 8 bits, as colours that leave [-1, 1] are brought back along their grey. */

@@ -14,22 +14,6 @@ static size_t variable_size(const pyr_model *m, int level)
     return pyr_count(pyr_model_level((pyr_model *)m, level)->level.variable);
 }
 
-bool pyr_latent_solves(const pyr_sampler *s)
-{
-    switch (s->kind) {
-    case PYR_HEUN:
-    case PYR_EULER:
-        return s->churn == 0;
-    case PYR_DDIM:
-        return s->eta <= 0;
-    case PYR_RK45:
-    case PYR_DPMPP_2M:
-        return true;
-    default:
-        return false;
-    }
-}
-
 pyr_status pyr_latent_new(pyr_latent *out, const pyr_model *m, int n)
 {
     *out = (pyr_latent){.n = n, .levels = pyr_model_levels(m)};

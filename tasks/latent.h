@@ -18,9 +18,6 @@ typedef struct pyr_latent {
     double *at[PYR_MAX_LEVELS]; /* n x variable each: x at the largest s */
 } pyr_latent;
 
-/* Whether the sampler solves the ODE, and so draws from latents what they are of. */
-bool pyr_latent_solves(const pyr_sampler *sampler);
-
 /* Room for n images of the model, zeros. The caller frees it, on failure too. PYR_E_NOMEM. */
 pyr_status pyr_latent_new(pyr_latent *out, const pyr_model *m, int n);
 void pyr_latent_free(pyr_latent *latent); /* no-op on {0} */

@@ -9,7 +9,7 @@ typedef struct pyr_layers {
     int levels;
     double *image[PYR_MAX_LEVELS];     /* I_i, rounded as analysis of data does */
     double *variable[PYR_MAX_LEVELS];  /* standardised, z_i = (r_i - mean) / std */
-    double *condition[PYR_MAX_LEVELS]; /* l_i (haar: I_{i+1}), image units; NULL at the coarsest level */
+    double *condition[PYR_MAX_LEVELS]; /* l_i (of bands I_{i+1}), image units; NULL at the coarsest level */
 } pyr_layers;
 
 /* Of one picture image0 (h w c of the model, in [-1, 1]). The caller frees it, on failure too.

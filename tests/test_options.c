@@ -1,7 +1,7 @@
-/* Options of commands, and the lists of numbers that people type. */
+/* test_options.c - options of commands, and the lists of numbers that people type. */
 #include "base/mem.h"
-#include "terminal/options.h"
 #include "settings/parse.h"
+#include "terminal/options.h"
 #include "tests/check.h"
 
 typedef struct train_settings {

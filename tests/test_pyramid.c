@@ -181,8 +181,10 @@ static pyr_kernels *table(const char *backend)
 static const char *const backends[] = {"ref", "ref-double", "cpu"};
 enum { BACKENDS = sizeof backends / sizeof *backends };
 
-static const pyr_filter all_filters[] = {PYR_FILTER_BOX, PYR_FILTER_BURT_ADELSON, PYR_FILTER_GAUSSIAN,
-                                         PYR_FILTER_IDEAL, PYR_FILTER_HAAR};
+static bool has_bands(int filter)
+{
+    return pyr_filter_of(filter)->bands;
+}
 
 /* ---- golden values -------------------------------------------------------------------------------- */
 
@@ -235,7 +237,7 @@ static void free_golden(void)
 
 typedef struct named_filter {
     const char *name; /* in the golden file */
-    pyr_filter filter;
+    int filter;
     double sigma;
 } named_filter;
 
@@ -335,8 +337,8 @@ static void limits(void)
     s.project = false;
     CHECK_OK(pyr_pyramid_new(&p, k, &s, 28, 28, 1));
     pyr_pyramid_free(p);
-    s.filter = 7;
-    CHECK_FAILS(pyr_pyramid_new(&p, k, &s, 28, 28, 1), PYR_E_CONFIG, "filter is number 7");
+    s.filter = 99;
+    CHECK_FAILS(pyr_pyramid_new(&p, k, &s, 28, 28, 1), PYR_E_CONFIG, "filter is number 99");
     s.filter = PYR_FILTER_IDEAL;
     other = *k;
     other.name = "cuda";
@@ -349,7 +351,7 @@ static void limits(void)
 static void shapes(void)
 {
     static const struct {
-        pyr_filter filter;
+        int filter;
         pyr_shape variable, condition;
     } rows[] = {{PYR_FILTER_BOX, {1, 14, 23, 3}, {1, 14, 23, 3}},
                 {PYR_FILTER_HAAR, {1, 7, 12, 9}, {1, 7, 12, 3}}};
@@ -388,8 +390,8 @@ static void taps_against_scipy(void)
             double tolerance = named[f].filter == PYR_FILTER_GAUSSIAN ? 0x1p-21 : 1e-15, gain;
             pyr_taps d, u, back;
 
-            CHECK_OK(pyr_taps_down(&d, named[f].filter, named[f].sigma, sizes[i]));
-            CHECK_OK(pyr_taps_up(&u, named[f].filter, named[f].sigma, sizes[i]));
+            CHECK_OK(pyr_filter_of(named[f].filter)->down(&d, named[f].sigma, sizes[i]));
+            CHECK_OK(pyr_filter_of(named[f].filter)->up(&u, named[f].sigma, sizes[i]));
             CHECK_OK(pyr_taps_invert(&back, &gain, &d, 0));
             compare_taps(named[f].name, "d", sizes[i], &d, tolerance);
             compare_taps(named[f].name, "u", sizes[i], &u, tolerance);
@@ -406,22 +408,24 @@ static void taps_keep_constants(void)
     static const double sigmas[] = {0.001, 0.1, 0.3, 1, 2.5, 30, 256};
     static const int sizes[] = {1, 2, 5, 16, 33};
 
-    for (int f = 0; f < 3; f++)
-        for (size_t s = 0; s < (all_filters[f] == PYR_FILTER_GAUSSIAN ? sizeof sigmas / sizeof *sigmas : 1);
+    for (int f = 0; f < PYR_FILTERS; f++)
+        for (size_t s = 0; !pyr_filter_of(f)->cosine &&
+                           s < (pyr_filter_of(f)->has_sigma ? sizeof sigmas / sizeof *sigmas : 1);
              s++)
             for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
                 for (int up = 0; up < 2; up++) {
                     pyr_taps t;
 
-                    CHECK_OK(up ? pyr_taps_up(&t, all_filters[f], sigmas[s], sizes[i])
-                                : pyr_taps_down(&t, all_filters[f], sigmas[s], sizes[i]));
+                    CHECK_OK(up ? pyr_filter_of(f)->up(&t, sigmas[s], sizes[i])
+                                : pyr_filter_of(f)->down(&t, sigmas[s], sizes[i]));
                     for (int o = 0; o < t.n_out; o++) {
                         double sum = 0;
 
                         for (int j = 0; j < t.width; j++) {
                             double tap = t.tap[o * t.width + j];
 
-                            CHECK(tap >= 0 && tap * 0x1p24 == rint(tap * 0x1p24));
+                            CHECK((tap >= 0 || !pyr_filter_of(f)->positive) &&
+                                  tap * 0x1p24 == rint(tap * 0x1p24));
                             sum += tap;
                         }
                         CHECK(sum == 1);
@@ -436,7 +440,7 @@ static void box_inverse_repeats(void)
         pyr_taps d, back;
         double gain;
 
-        CHECK_OK(pyr_taps_down(&d, PYR_FILTER_BOX, 0, n));
+        CHECK_OK(pyr_filter_box.down(&d, 0, n));
         CHECK_OK(pyr_taps_invert(&back, &gain, &d, 1e-10));
         CHECK(back.width == 1 && back.n_in == (n + 1) / 2 && back.n_out == n);
         CHECK(gain == 1);
@@ -455,7 +459,7 @@ static void inverse_inverts(void)
             pyr_taps d, back;
             double gain, worst = 0;
 
-            CHECK_OK(pyr_taps_down(&d, named[f].filter, named[f].sigma, n));
+            CHECK_OK(pyr_filter_of(named[f].filter)->down(&d, named[f].sigma, n));
             CHECK_OK(pyr_taps_invert(&back, &gain, &d, 1e-18));
             for (int i = 0; i < d.n_out; i++)
                 for (int j = 0; j < d.n_out; j++) {
@@ -470,6 +474,38 @@ static void inverse_inverts(void)
             pyr_taps_free(&d);
             pyr_taps_free(&back);
         }
+}
+
+/* A coarse pixel's mask is that of the pixels that d reads: compared with d of each fine pixel by itself. */
+static void reach(void)
+{
+    enum { H = 7, W = 10 };
+    pyr_kernels *k = table("ref-double");
+
+    for (int f = 0; f < PYR_FILTERS; f++) {
+        pyr_pyramid_settings s = {2, f, 0.4, true};
+        uint8_t given[H * W], coarse[4 * 5], wanted[4 * 5];
+        rig r;
+
+        if (!rig_new(&r, k, s, 1, H, W, 1))
+            return;
+        for (int missing = 0; missing < H * W; missing++) {
+            k->zero(k, r.image[0].at, r.image[0].bytes);
+            set(k, r.image[0].at, (size_t)missing, 0x1p30);
+            pyr_pyramid_reduce(r.p, 1, r.image[0].at, 1, r.image[1].at, r.scratch.at);
+            for (int i = 0; i < 20; i++)
+                wanted[i] = !pyr_filter_of(f)->cosine && get(k, r.image[1].at, (size_t)i) == 0;
+            memset(given, 1, sizeof given);
+            given[missing] = 0;
+            CHECK_OK(pyr_filter_reach(coarse, given, f, s.sigma, H, W));
+            CHECK(memcmp(coarse, wanted, sizeof wanted) == 0);
+        }
+        memset(given, 1, sizeof given);
+        CHECK_OK(pyr_filter_reach(coarse, given, f, s.sigma, H, W));
+        CHECK(memchr(coarse, 0, sizeof coarse) == NULL);
+        rig_free(&r);
+    }
+    pyr_kernels_free(k);
 }
 
 /* A matrix that has no inverse says so: two equal rows. */
@@ -554,7 +590,7 @@ static void exact_on(const char *backend, int cases)
         SKIP("this backend does not open here");
     drawn = 1000;
     for (int i = 0; i < cases; i++) {
-        pyr_filter filter = all_filters[i % 5];
+        int filter = i % PYR_FILTERS;
         int line = draw_in(0, 9), h = line == 0 ? 1 : draw_in(1, 64), w = line == 1 ? 1 : draw_in(1, 64);
         int most = pyr_pyramid_most_levels(h, w), bits = draw_in(0, 1) ? 16 : 8;
         int levels = draw_in(1, most < 6 ? most : 6), n = draw_in(1, 3), c = draw_in(1, 4);
@@ -563,10 +599,10 @@ static void exact_on(const char *backend, int cases)
         void *before;
         rig r;
 
-        if (filter == PYR_FILTER_HAAR && bits == 16 && levels > 5 && k->real == PYR_F32)
-            levels = 5;
-        if (!rig_new(&r, k, (pyr_pyramid_settings){levels, (int)filter, 0.3 + i % 7 * 0.2, i % 2 == 0}, n, h,
-                     w, c))
+        if (k->real == PYR_F32 && levels > pyr_filter_of(filter)->exact[bits == 16] + 1)
+            levels = pyr_filter_of(filter)->exact[bits == 16] + 1;
+        if (!rig_new(&r, k, (pyr_pyramid_settings){levels, filter, 0.3 + i % 7 * 0.2, i % 2 == 0}, n, h, w,
+                     c))
             break;
         count = count_of(&r, pyr_pyramid_image_shape(r.p, 0));
         before = memory(count, sizeof(double));
@@ -706,13 +742,13 @@ static void adjoints_of_level(rig *r, int level, const char *what, double tolera
               condition = pyr_pyramid_condition_shape(r->p, level);
     buffer dimage = buffer_new(r->k, bytes_of(r, image)), dvariable = buffer_new(r->k, bytes_of(r, variable));
     buffer dcondition = buffer_new(r->k, bytes_of(r, condition));
-    bool coarsest = level == r->levels - 1, haar = pyr_pyramid_get(r->p)->filter == PYR_FILTER_HAAR;
+    bool coarsest = level == r->levels - 1, bands = has_bands(pyr_pyramid_get(r->p)->filter);
     double left, right, norms;
 
     fill_normal(r, &dimage, image, 1);
     fill_normal(r, &r->variable[level], variable, 1);
     fill_normal(r, &r->condition[level], condition, 1);
-    pyr_pyramid_synthesize(r->p, level, r->n, haar ? r->condition[level].at : NULL, r->condition[level].at,
+    pyr_pyramid_synthesize(r->p, level, r->n, bands ? r->condition[level].at : NULL, r->condition[level].at,
                            r->variable[level].at, r->image[level].at, r->scratch.at);
     pyr_pyramid_synthesize_adjoint(r->p, level, r->n, dimage.at, dcondition.at, dvariable.at, r->scratch.at);
     left = dot(r, &r->image[level], &dimage, image);
@@ -737,7 +773,7 @@ static void adjoints_of_level(rig *r, int level, const char *what, double tolera
         CHECK(norms > 0 && get(k, dcoarse.at, 0) != 0);
         if (!(fabs(left - right) <= tolerance * norms))
             CHECK_REPORT("%s, condition of level %d: %.15g and %.15g", what, level, left, right);
-        if (!haar)
+        if (!bands)
             adjoint_of_projected(r, level, what, tolerance, &coarse, &dimage, &dvariable, &dcoarse);
         buffer_free(r->k, &coarse);
         buffer_free(r->k, &dcoarse);
@@ -761,7 +797,7 @@ static void adjoints(void)
                 char what[64];
                 rig r;
 
-                if (f == PYR_FILTER_HAAR && (h % 4 || w % 4))
+                if (has_bands(f) && (h % 4 || w % 4))
                     continue;
                 snprintf(what, sizeof what, "%s, %s, %dx%d", backends[b], pyr_filter_names[f], h, w);
                 if (!rig_new(&r, k, (pyr_pyramid_settings){3, f, 0.8, i != 1}, 2, h, w, 3))
@@ -798,9 +834,9 @@ static void transposed_taps(void)
                 pyr_taps t, u, back;
 
                 if (up)
-                    CHECK_OK(pyr_taps_up(&t, named[i].filter, named[i].sigma, n));
+                    CHECK_OK(pyr_filter_of(named[i].filter)->up(&t, named[i].sigma, n));
                 else
-                    CHECK_OK(pyr_taps_down(&t, named[i].filter, named[i].sigma, n));
+                    CHECK_OK(pyr_filter_of(named[i].filter)->down(&t, named[i].sigma, n));
                 CHECK_OK(pyr_taps_transpose(&u, &t));
                 CHECK_OK(pyr_taps_transpose(&back, &u));
                 CHECK(u.n_in == t.n_out && u.n_out == t.n_in && back.n_in == t.n_in && back.n_out == t.n_out);
@@ -889,7 +925,7 @@ static void constant(void)
 static void impulse(void)
 {
     static const struct {
-        pyr_filter filter;
+        int filter;
         int reach; /* of u(d(.)) in fine pixels: d reaches r pixels from 2j, u again as many from there */
     } rows[] = {
         {PYR_FILTER_BOX, 3}, {PYR_FILTER_BURT_ADELSON, 4}, {PYR_FILTER_GAUSSIAN, 6}, {PYR_FILTER_HAAR, 0}};
@@ -1060,7 +1096,7 @@ static void projection_of_data(void)
     drawn = 6000;
     for (int i = 0; i < 2 * PYR_FILTERS; i++) {
         int f = i % PYR_FILTERS;
-        bool on = i < PYR_FILTERS, still = f == PYR_FILTER_HAAR || !on;
+        bool on = i < PYR_FILTERS, still = has_bands(f) || !on;
         double worst = 0;
         rig r;
         buffer before;
@@ -1184,7 +1220,7 @@ static void codes_exact(void)
 {
     drawn = 9000;
     for (int i = 0; i < 250; i++) {
-        pyr_filter filter = all_filters[i % 5];
+        int filter = i % PYR_FILTERS;
         bool deep = i % 10 >= 5, extreme = draw_in(0, 2) == 0;
         int h = deep ? 1 : draw_in(1, 64), w = deep ? draw_in(1, 3000) : draw_in(1, 64);
         int most = pyr_pyramid_most_levels(h, w), levels = deep ? most : draw_in(1, most);
@@ -1200,8 +1236,8 @@ static void codes_exact(void)
         for (size_t j = 0; j < count; j++)
             picture[j + 1] = draw_pixel(bits, extreme);
         back[0] = back[count + 1] = 77;
-        CHECK_OK(pyr_codes_new(&codes, &(pyr_pyramid_settings){levels, (int)filter, 0.2 + i % 9 * 0.4, true},
-                               h, w, c, bits));
+        CHECK_OK(pyr_codes_new(&codes, &(pyr_pyramid_settings){levels, filter, 0.2 + i % 9 * 0.4, true}, h, w,
+                               c, bits));
         CHECK_OK(pyr_decompose(&codes, picture + 1));
         CHECK_OK(pyr_reconstruct(back + 1, &codes));
         if (memcmp(back + 1, picture + 1, count * sizeof *back) != 0)
@@ -1401,6 +1437,7 @@ int main(int argc, char **argv)
     RUN(taps_keep_constants);
     RUN(box_inverse_repeats);
     RUN(inverse_inverts);
+    RUN(reach);
     RUN(singular);
     RUN(images_against_scipy);
     RUN(ideal_against_scipy);

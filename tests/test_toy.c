@@ -1,5 +1,5 @@
-/* The losses of score matching against finite differences and against each other's theory; the toy network's
- * gradient against finite differences in double; that every objective learns the known score. */
+/* test_toy.c - the losses of score matching against finite differences and against each other's theory; the
+ * toy network's gradient against finite differences in double; that every objective learns the known score. */
 #include "tests/check.h"
 
 #include "base/mem.h"
@@ -296,7 +296,7 @@ static pyr_toy_training training_of(const pyr_mixture *m, pyr_objective objectiv
     return (pyr_toy_training){
         .data = m,
         .objective = objective,
-        .schedule = {.family = PYR_VP, .curve = PYR_COSINE, .s_min = 0.02, .s_max = 20, .scale = 1},
+        .schedule = {.family = PYR_VP, .curve = PYR_CURVE_COSINE, .s_min = 0.02, .s_max = 20, .scale = 1},
         .noise = {edm ? PYR_LOG_NORMAL : PYR_UNIFORM_T, -0.8, 1.4, weight, 0},
         .steps = 500,
         .batch = 256,

@@ -51,7 +51,7 @@ static void print_facts(const pyr_level_facts *f)
 {
     pyr_print("  level          %d of a pyramid of %d (0 is the finest), filter %s", f->index, f->levels,
               pyr_filter_names[f->filter]);
-    if (f->filter == PYR_FILTER_GAUSSIAN)
+    if (pyr_filter_of(f->filter)->has_sigma)
         pyr_print(" of sigma %g", f->filter_sigma);
     pyr_print("\n  images         %dx%d, of %dx%d with %d channel%s of %d bits; data %016" PRIx64 "\n",
               pyr_info_halved(f->h, f->index), pyr_info_halved(f->w, f->index), f->h, f->w, f->c,
@@ -206,7 +206,7 @@ static pyr_status model_load(model *m, const pyr_unet_config *c, const pyr_unet_
         return pyr_fail(PYR_E_CONFIG, "%s: in_channels is %d, should be a multiple of the patch's %d pixels",
                         files->config, c->in_channels, c->patch * c->patch);
     m->in = (pyr_unet_inputs){.label = -1, .stream = -1};
-    PYR_TRY(pyr_graph_new(&m->g, k, &m->params));
+    PYR_TRY(pyr_graph_new(&m->g, k, k->precision, &m->params));
     m->in.sample =
         pyr_graph_input(m->g, (pyr_shape){1, h, w, c->in_channels / (c->patch * c->patch)}, k->real);
     m->in.time = pyr_graph_input(m->g, (pyr_shape){1, 1, 1, 1}, time);

@@ -146,7 +146,7 @@ static pyr_status match_levels(const level_info *levels, const pyr_pyramid_setti
 
     for (int i = p->levels - 1; i >= 0; i--) {
         const pyr_level_facts *f = &levels[i].facts;
-        double sigma = p->filter == PYR_FILTER_GAUSSIAN ? p->sigma : 0;
+        double sigma = pyr_pyramid_sigma(p);
         char a[32], b[32];
 
         if (!levels[i].known)

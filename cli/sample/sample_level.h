@@ -1,6 +1,6 @@
 /* sample_level.h - pyrdiff sample --level I: the variable of one level, drawn independently of the others.
  *
- * The coarsest level's is the image of that level. A residual (haar: details) is drawn to coarser images
+ * The coarsest level's is the image of that level. A residual (or bands of details) is drawn to coarser images
  * I_{I+1}: those of files, or of training images that the seeds choose; then DIR/000012.png is I_I,
  * DIR/residual-000012.png the residual as pyrdiff decompose shows it, and DIR/levels.png has both beside the
  * coarser image and its enlargement. A level without a condition, to which no coarser images are given, has

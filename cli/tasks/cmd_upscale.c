@@ -90,31 +90,31 @@ out:
     return status;
 }
 
-static pyr_status run_upscale(void *at, pyr_parsed *parsed)
+static pyr_status upscale(pyr_tasking *t, const void *at)
 {
-    const typed *o = at;
-    int level = o->level;
-    pyr_tasking t = {0};
-    float *image = NULL;
+    int level = ((const typed *)at)->level;
     pyr_shape s;
+    float *image;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_tasking_open(&t, "upscale", &o->task, parsed));
-    PYR_TRY_OUT(check_level(&t, &level));
-    PYR_TRY_OUT(pyr_task_picture(&image, &t, parsed->arguments[0], level));
-    PYR_TRY_OUT(draw(&t, image, level));
-    s = pyr_model_image(t.model, level);
-    PYR_TRY_OUT(pyr_tasking_show(&t, image, 1, s.h, s.w, s.c));
-    PYR_TRY_OUT(pyr_tasking_finish(&t));
+    PYR_TRY(check_level(t, &level));
+    PYR_TRY(pyr_task_picture(&image, t, t->arguments[0], level));
+    PYR_TRY_OUT(draw(t, image, level));
+    s = pyr_model_image(t->model, level);
+    PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s.h, s.w, s.c));
+    PYR_TRY_OUT(pyr_tasking_finish(t));
 out:
     pyr_free(image);
-    pyr_tasking_close(&t);
     return status;
 }
 
+static pyr_status run(void *at, pyr_parsed *parsed)
+{
+    return pyr_task_run(at, parsed, NULL, upscale);
+}
+
 static const pyr_option options[] = {
-    OPT_INT(typed, level, "level", "I", "-1", 0, PYR_MAX_LEVELS,
-            "the level that IMAGE is the image of (0 is the finest)", .untyped = "the coarsest"),
+    OPT_LEVEL(typed, level, "the coarsest", "the level whose size IMAGE has; 0 is the finest"),
     OPT_SEEDS(typed, task.seeds, "0-7"),
     OPT_GROUP(typed, task, pyr_task_options),
     {0},
@@ -127,15 +127,15 @@ const pyr_command pyr_command_upscale = {
     .least = 1,
     .most = 1,
     .summary =
-        "Enlarge a small picture by drawing the finer levels of the pyramid to it. What is drawn, halved "
-        "again, is the given picture, exactly so before the images are clamped and rounded to the data's 8 "
-        "or 16 bits: how exactly is measured and printed. One PNG per seed, and upscale.png: the picture, "
-        "the results.",
+        "Enlarge a small picture by drawing the finer levels of its pyramid. A result that is reduced "
+        "again gives the picture back, exactly but for the clamping and rounding to the data's 8 or 16 "
+        "bits; the difference is measured and printed. Writes a PNG for each seed, and upscale.png, which "
+        "shows the picture and the results.",
     .examples =
         "  pyrdiff upscale small.png --network runs/fashion-mnist --level 2 --seeds 0-7 --outdir out\n"
         "  pyrdiff upscale large.png --network runs/fashion-mnist --level 1 --resize\n",
     .sections = pyr_all_sections,
     .options = options,
     .size = sizeof(typed),
-    .run = run_upscale,
+    .run = run,
 };

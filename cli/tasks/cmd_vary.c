@@ -40,34 +40,34 @@ out:
     return status;
 }
 
-static pyr_status run_vary(void *at, pyr_parsed *parsed)
+static pyr_status vary(pyr_tasking *t, const void *at)
 {
-    const typed *o = at;
-    pyr_tasking t = {0};
-    float *image = NULL;
-    pyr_shape s;
+    pyr_shape s = pyr_model_image(t->model, 0);
+    float *image;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_tasking_open(&t, "vary", &o->task, parsed));
-    PYR_TRY_OUT(pyr_task_picture(&image, &t, parsed->arguments[0], 0));
-    PYR_TRY_OUT(draw(&t, o, image));
-    s = pyr_model_image(t.model, 0);
-    PYR_TRY_OUT(pyr_tasking_show(&t, image, 1, s.h, s.w, s.c));
-    PYR_TRY_OUT(pyr_tasking_finish(&t));
+    PYR_TRY(pyr_task_picture(&image, t, t->arguments[0], 0));
+    PYR_TRY_OUT(draw(t, at, image));
+    PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s.h, s.w, s.c));
+    PYR_TRY_OUT(pyr_tasking_finish(t));
 out:
     pyr_free(image);
-    pyr_tasking_close(&t);
     return status;
 }
 
+static pyr_status run(void *at, pyr_parsed *parsed)
+{
+    return pyr_task_run(at, parsed, NULL, vary);
+}
+
 static const pyr_option options[] = {
-    OPT_TEXT(
-        typed, from, "from", "S,S,S", "",
-        "noise that each level starts from, coarsest first, or one number: the picture's own numbers vary "
-        "by about 1; 0: the level stays as it is"),
+    OPT_TEXT(typed, from, "from", "S,S,S", "",
+             "noise level that each level starts from, coarsest first, or one number for all, in standard "
+             "deviations of the level; 0 keeps the level as it is"),
     OPT_INT(typed, keep, "keep-levels-above", "I", "-1", 0, PYR_MAX_LEVELS,
-            "levels I + 1 and coarser stay as they are, I and finer are drawn, freely or --from S",
-            .untyped = "none is kept"),
+            "keep level I + 1 and the coarser ones; draw level I and the finer ones, from pure noise or from "
+            "--from",
+            .untyped = "keep none"),
     OPT_SEEDS(typed, task.seeds, "0-7"),
     OPT_GROUP(typed, task, pyr_task_options),
     {0},
@@ -80,13 +80,14 @@ const pyr_command pyr_command_vary = {
     .least = 1,
     .most = 1,
     .summary =
-        "Draw variations of a picture: noise is added to each level of its pyramid, and taken away again "
-        "by the model (SDEdit). One PNG per seed, and vary.png: the picture, the results.",
+        "Draw variations of a picture: noise is added to each level of its pyramid and removed again by "
+        "the model (SDEdit). Writes a PNG for each seed, and vary.png, which shows the picture and the "
+        "results.",
     .examples = "  pyrdiff vary shirt.png --network runs/fashion-mnist --from 1 --seeds 0-7 --outdir out\n"
                 "  pyrdiff vary shirt.png --network runs/fashion-mnist --from 0.5,2,2\n"
                 "  pyrdiff vary shirt.png --network runs/fashion-mnist --keep-levels-above 1\n",
     .sections = pyr_all_sections,
     .options = options,
     .size = sizeof(typed),
-    .run = run_vary,
+    .run = run,
 };

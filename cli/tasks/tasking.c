@@ -5,13 +5,13 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "cli/typed_settings.h"
 #include "pictures/grid.h"
 #include "pictures/image_file.h"
 #include "pictures/image_values.h"
 #include "pictures/range.h"
 #include "pictures/resize.h"
 #include "settings/parse.h"
-#include "tasks/latent.h"
 #include "tasks/mask.h"
 #include "terminal/output.h"
 #include "terminal/signals.h"
@@ -22,11 +22,11 @@
 const pyr_option pyr_task_options[] = {
     OPT_NETWORK(pyr_task_typed, network),
     OPT_TEXT(pyr_task_typed, outdir, "outdir", "DIR", "",
-             "where pictures go; without it a folder of the command's name in RUN"),
+             "where pictures are written; without it, a folder in RUN that is named as the command"),
     OPT_GROUP(pyr_task_typed, sampling, pyr_sampling_options),
     OPT_FLAG(pyr_task_typed, resize, "resize",
-             "bring pictures of another size to the run's: cut to its aspect, then resample"),
-    OPT_INT(pyr_task_typed, zoom, "zoom", "N", "3", 1, 64, "of the sheet"),
+             "bring pictures of another size to that of the run: crop to its aspect ratio, then resample"),
+    OPT_INT(pyr_task_typed, zoom, "zoom", "N", "3", 1, 64, "enlarge the sheet N times"),
     OPT_GROUP(pyr_task_typed, machine, pyr_machine_options),
     {0},
 };
@@ -38,17 +38,15 @@ static pyr_status set(void *settings, const char *key, const char *value, const 
     return pyr_settings_set(settings, key, value, origin);
 }
 
-pyr_status pyr_tasking_settings(pyr_tasking *t, const char *command, const pyr_task_typed *typed,
-                                pyr_parsed *parsed)
+static pyr_status read_settings(pyr_tasking *t, const pyr_parsed *parsed)
 {
-    *t = (pyr_tasking){.command = command, .typed = typed, .bar = pyr_bar_new()};
+    const pyr_task_typed *typed = t->typed;
+
     if (typed->seeds)
         PYR_TRY(pyr_typed_seeds(&t->seeds, &t->n, typed->seeds));
     if (t->n > PYR_TASK_IMAGES)
         return pyr_fail(PYR_E_ARG, "--seeds: %zu images, should be at most %d", t->n, PYR_TASK_IMAGES);
-    PYR_TRY(pyr_run_settings(&t->settings, typed->network));
-    PYR_TRY(pyr_options_apply(parsed, t->settings));
-    PYR_TRY(pyr_config_get(&t->config, t->settings));
+    PYR_TRY(pyr_run_settings_typed(&t->settings, &t->config, typed->network, parsed));
     PYR_TRY(pyr_set_sampling(&typed->sampling, t->config.pyramid.levels, set, t->settings));
     return pyr_config_get(&t->config, t->settings);
 }
@@ -64,7 +62,7 @@ static void put_sampler(pyr_tasking *t)
     snprintf(t->weights, sizeof t->weights, "%016" PRIx64, pyr_model_hash(t->model));
 }
 
-pyr_status pyr_tasking_model(pyr_tasking *t)
+static pyr_status open_model(pyr_tasking *t)
 {
     PYR_TRY(pyr_open_machine(&t->k, &t->typed->machine, false));
     PYR_TRY(pyr_model_open(&t->model, t->k, t->typed->network, &t->config));
@@ -79,11 +77,30 @@ pyr_status pyr_tasking_model(pyr_tasking *t)
     return PYR_OK;
 }
 
-pyr_status pyr_tasking_open(pyr_tasking *out, const char *command, const pyr_task_typed *typed,
-                            pyr_parsed *parsed)
+pyr_status pyr_task_run(const void *typed, const pyr_parsed *parsed, pyr_task_body prepare,
+                        pyr_task_body body)
 {
-    PYR_TRY(pyr_tasking_settings(out, command, typed, parsed));
-    return pyr_tasking_model(out);
+    pyr_tasking t = {.command = parsed->command->name,
+                     .typed = typed,
+                     .arguments = parsed->arguments,
+                     .n_arguments = (int)parsed->n_arguments,
+                     .bar = pyr_bar_new()};
+    pyr_status status;
+
+    PYR_TRY_OUT(read_settings(&t, parsed));
+    if (prepare)
+        PYR_TRY_OUT(prepare(&t, typed));
+    PYR_TRY_OUT(open_model(&t));
+    PYR_TRY_OUT(body(&t, typed));
+out:
+    pyr_free(t.drawn);
+    pyr_free(t.sheet);
+    pyr_free(t.seeds);
+    pyr_free(t.outdir);
+    pyr_model_free(t.model);
+    pyr_kernels_free(t.k);
+    pyr_settings_free(t.settings);
+    return status;
 }
 
 pyr_status pyr_tasking_unseeded(pyr_tasking *t, int n)
@@ -107,32 +124,22 @@ pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance)
 {
     for (int level = t->config.pyramid.levels - 1; level >= 0; level--) {
         pyr_level_settings *s = &t->config.level[level];
+        char solvers[256];
 
         s->sampler_augmentation = 0;
         if (solver && !*t->typed->sampling.sampler) {
             s->sampler.kind = PYR_RK45;
             s->sampler.tolerance = tolerance;
-        } else if (!*t->typed->sampling.sampler && !pyr_latent_solves(&s->sampler))
+        } else if (!*t->typed->sampling.sampler && !pyr_sampler_solves_ode(&s->sampler))
             s->sampler.kind = PYR_HEUN; /* the run's own adds noise */
-        if (!pyr_latent_solves(&s->sampler))
+        pyr_sampler_list(solvers, sizeof solvers, PYR_SAMPLER_ODE);
+        if (!pyr_sampler_solves_ode(&s->sampler))
             return pyr_fail(
                 PYR_E_ARG,
-                "the sampler of level %d, %s, adds noise of its own; latents need one of the ODE: --sampler "
-                "heun, euler, ddim, rk45 or dpmpp-2m, without churn and eta",
-                level, pyr_sampler_names[s->sampler.kind]);
+                "the sampler of level %d, %s, adds noise of its own; latents need one of the ODE: --sampler %s, without churn and eta",
+                level, pyr_sampler_names[s->sampler.kind], solvers);
     }
     return PYR_OK;
-}
-
-void pyr_tasking_close(pyr_tasking *t)
-{
-    pyr_free(t->drawn);
-    pyr_free(t->sheet);
-    pyr_free(t->seeds);
-    pyr_free(t->outdir);
-    pyr_model_free(t->model);
-    pyr_kernels_free(t->k);
-    pyr_settings_free(t->settings);
 }
 
 /* ---- pictures ---------------------------------------------------------------------------------- */

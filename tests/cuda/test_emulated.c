@@ -4,7 +4,7 @@
 #include "kernels/kernels.h"
 #include "tests/cuda/fake.h"
 #include "tests/level_data.h"
-#include "training/level_train.h"
+#include "training/trainer.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -49,7 +49,7 @@ static void old_gpu(void)
     CHECK_OK(pyr_kernels_cuda(&k, 0));
     CHECK(!k->has_bf16);
     CHECK_OK(pyr_kernels_precision(k, "auto"));
-    CHECK(k->activation == PYR_F32);
+    CHECK(k->precision == PYR_PRECISION_FULL);
     CHECK_FAILS(pyr_kernels_precision(k, "bf16"), PYR_E_UNSUPPORTED, "--precision f32");
     pyr_kernels_free(k);
     fake.major = 9;
@@ -85,7 +85,7 @@ static void plan_of(pyr_kernels *k, int batch, pyr_status wanted, int *fit)
     const char *about;
     pyr_value v;
 
-    CHECK_OK(pyr_graph_new(&g, k, &params));
+    CHECK_OK(pyr_graph_new(&g, k, k->precision, &params));
     v = pyr_graph_input(g, s, PYR_F32);
     for (int i = 0; i < 4; i++)
         v = pyr_activation(g, v, PYR_ACT_SILU);
@@ -177,7 +177,7 @@ static fake_counts training_of(int steps)
 {
     pyr_level_settings s = settings_of();
     pyr_dataset *data = open_data();
-    pyr_level_trainer *t = NULL;
+    pyr_trainer *t = NULL;
     pyr_pyramid *pyramid = NULL;
     pyr_kernels *k;
     fake_counts before, n;
@@ -188,20 +188,19 @@ static fake_counts training_of(int steps)
     CHECK_OK(pyr_pyramid_new(&pyramid, k, &(pyr_pyramid_settings){.levels = 2, .filter = PYR_FILTER_BOX}, H,
                              W, C));
     CHECK_OK(
-        pyr_level_trainer_new(&t,
-                              &(pyr_level_job){.k = k,
+        pyr_trainer_new(&t, &(pyr_trainer_job){.k = k,
                                                .data = data,
                                                .pyramid = pyramid,
-                                               .folder = folder_of(name),
+                                               .levels = 1,
+                                               .level = {{.settings = &s, .folder = folder_of(name)}},
                                                .xflip = true,
                                                .duration = {(double)(steps * s.batch), PYR_DURATION_IMAGES},
                                                .checkpoint = -1,
                                                .report = 1000000,
                                                .held_out = -1,
-                                               .snapshot = -1},
-                              &s, 0));
+                                               .snapshot = -1}));
     before = fake.counts;
-    CHECK_OK(pyr_level_trainer_run(t));
+    CHECK_OK(pyr_trainer_run(t));
     n = fake.counts;
     n.launches -= before.launches;
     n.captures -= before.captures;
@@ -209,7 +208,7 @@ static fake_counts training_of(int steps)
     n.allocations -= before.allocations;
     n.uploads -= before.uploads;
     n.downloads -= before.downloads;
-    pyr_level_trainer_free(t);
+    pyr_trainer_free(t);
     pyr_pyramid_free(pyramid);
     pyr_dataset_free(data);
     pyr_kernels_free(k);
