@@ -47,7 +47,7 @@ static const pyr_setting cascade_rows[] = {
     {"share", PYR_SETTING_BOOL, AT(share), 0, 0, "false", NULL,
      "one network for all levels, with a level embedding; convolutions at its two ends for each level"},
     {"condition", PYR_SETTING_CHOICE, AT(condition), 0, 0, "data", cascade_conditions,
-     "what a level is told in training: the real coarser image, or the coarser level's own denoised "
+     "what a level is conditioned on in training: the real coarser image, or the coarser level's own denoised "
      "estimate of it"},
     {"estimate_probability", PYR_SETTING_REAL, AT(estimate_probability), 0, 1, "1", NULL,
      "condition estimate: how often; otherwise the real image"},

@@ -3,27 +3,20 @@
  * NumPy finds in them (make_arrays.py). */
 #include "tests/check.h"
 #include "tests/samples_of.h"
+#include "tests/temp_files.h"
 
 #include "arrays/array_names.h"
 #include "arrays/npz_arrays.h"
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "images/data_format.h"
 #include "images/dataset.h"
 #include "images/packed_parts.h"
-#include "layouts/collection.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
 #define GOLDEN "tests/golden/arrays/"
-
-static pyr_data_settings at_path(const char *path)
-{
-    pyr_data_settings s = PYR_DATA_SETTINGS_DEFAULT;
-
-    s.path = path;
-    return s;
-}
 
 static pyr_dataset *opened(const pyr_data_settings *s)
 {
@@ -151,16 +144,55 @@ static void decisions_are_said(void)
                "(airplane, bird, car");
 }
 
+/* ---- NORB ---- */
+
+static void norb_is_known_by_its_bytes(void)
+{
+    enum { HEAD = 24, PICTURE = 30 };
+    static const uint32_t good[6] = {0x1E3D4C55, 4, 3, 2, 6, 5};
+    static const unsigned char two[] = {0x54, 0x4c, 0x3d, 0x1e, 1, 0, 0, 0, 2, 0, 0, 0, 1, 0,
+                                        0,    0,    1,    0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    unsigned char bytes[HEAD + 6 * PICTURE + 1] = {0};
+    const char *path = in_temp("x-training-dat.mat");
+    pyr_data_settings s = at_path(path);
+    pyr_dataset *set;
+
+    for (int i = 0; i < HEAD; i++)
+        bytes[i] = (unsigned char)(good[i / 4] >> i % 4 * 8);
+    check_says(GOLDEN "norb", "5 classes (animal, human, airplane, truck, car)");
+    write_bytes(path, bytes, HEAD + 6 * PICTURE);
+    check_says(path, "(NORB): 6 images to train on, 0 held out, 6x5 grey, 8 bits");
+    write_bytes(path, bytes, HEAD + 6 * PICTURE - 1);
+    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "179 bytes follow the header, it promises 180");
+    write_bytes(path, bytes, HEAD + 6 * PICTURE + 1);
+    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "181 bytes follow the header, it promises 180");
+    write_bytes(path, bytes, 10);
+    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "cut short in its header");
+    bytes[4] = 5;
+    write_bytes(path, bytes, sizeof bytes);
+    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "rank 5");
+    bytes[4] = 2; /* (3, 2); the third size that is stored means nothing */
+    write_bytes(path, bytes, HEAD - 4 + 6);
+    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "give the file of images");
+    bytes[4] = 4;
+    write_bytes(path, bytes, HEAD + 6 * PICTURE);
+    write_bytes(in_temp("x-training-cat.mat"), two, sizeof two);
+    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "2 labels for 3 objects");
+    bytes[0] = 0x52; /* packed */
+    write_bytes(path, bytes, HEAD + 6 * PICTURE);
+    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "a MATLAB file");
+}
+
 /* The collection that a path gives, and then its end. */
-static void check_how(pyr_status (*collect)(pyr_collection *c, const char *path), const char *path,
-                      const char *split, const char *part, const char *warning, int64_t train)
+static void check_how(const char *path, const char *split, const char *part, const char *warning,
+                      int64_t train)
 {
     pyr_data_settings s = at_path(path);
     pyr_collection c = {.set = &s};
     int64_t count = 0;
 
     s.split = split;
-    CHECK_OK(collect(&c, path));
+    CHECK_OK(pyr_collect(&c, path));
     for (int64_t i = 0; i < c.n; i++)
         count += !c.at[i].test;
     CHECK(count == train);
@@ -172,44 +204,35 @@ static void check_how(pyr_status (*collect)(pyr_collection *c, const char *path)
     pyr_collection_free(&c);
 }
 
-static pyr_status folder(pyr_collection *c, const char *path)
-{
-    pyr_names names;
-    bool taken;
-    pyr_status status;
-
-    PYR_TRY(pyr_folder_names(&names, path));
-    status = pyr_collect_packed_folder(&taken, c, path, &names);
-    CHECK(taken);
-    pyr_names_free(&names);
-    return status;
-}
-
 static void parts_and_labels_are_said(void)
 {
     check_how(
-        pyr_collect_npz, GOLDEN "pathmnist.npz", "auto",
+        GOLDEN "pathmnist.npz", "auto",
         "images are train_images; held out is test_images; val_images is left aside (--split val holds it "
         "out); labels are test_labels, train_labels",
         NULL, 12);
-    check_how(pyr_collect_npz, GOLDEN "pathmnist.npz", "val",
-              "held out is val_images; test_images is left aside", NULL, 12);
-    check_how(pyr_collect_npz, GOLDEN "pathmnist.npz", "test", "held out is test_images", NULL, 12);
-    check_how(pyr_collect_npz, GOLDEN "kmnist/kmnist-train-imgs.npz", "auto",
-              "labels are kmnist-train-labels.npz", NULL, 12);
-    check_how(folder, GOLDEN "kmnist", "auto",
+    check_how(GOLDEN "pathmnist.npz", "val", "held out is val_images; test_images is left aside", NULL, 12);
+    check_how(GOLDEN "pathmnist.npz", "test", "held out is test_images", NULL, 12);
+    check_how(GOLDEN "kmnist/kmnist-train-imgs.npz", "auto", "labels are kmnist-train-labels.npz", NULL, 12);
+    check_how(GOLDEN "kmnist", "auto",
               "images are kmnist-train-imgs.npz; held out is kmnist-test-imgs.npz; labels are "
               "kmnist-test-labels.npz, kmnist-train-labels.npz",
               NULL, 12);
-    check_how(folder, GOLDEN "split", "auto",
+    check_how(GOLDEN "split", "auto",
               "images are train/images.npy; held out is test/images.npy; labels are test/labels.npy, "
               "train/labels.npy",
               NULL, 12);
-    check_how(folder, GOLDEN "emnist", "auto", "transposed in its files, are turned upright",
+    check_how(GOLDEN "emnist", "auto", "transposed in its files, are turned upright",
               "label 1 is class 0 (A)", 12);
-    check_how(folder, GOLDEN "stl10_binary", "auto", "unlabeled_X.bin is left aside", NULL, 2);
-    check_how(folder, GOLDEN "torch", "auto", "in tests/golden/arrays/torch/FashionMNIST/raw", NULL, 12);
-    check_how(folder, GOLDEN "cifar", "auto", "CIFAR-10's binary files; held out is its test file", NULL, 2);
+    check_how(GOLDEN "stl10_binary", "auto", "unlabeled_X.bin is left aside", NULL, 2);
+    check_how(GOLDEN "norb", "auto",
+              "-training-dat.mat.gz; held out is smallnorb-5x01235x9x18x6x2x96x96-testing-dat.mat; the 2 "
+              "pictures of each object (left, right) are images of their own; labels are in the -cat.mat",
+              NULL, 12);
+    check_how(GOLDEN "norb/smallnorb-5x46789x9x18x6x2x96x96-training-dat.mat.gz", "auto", "left, right",
+              "the other of their pair may be trained on", 12);
+    check_how(GOLDEN "torch", "auto", "in tests/golden/arrays/torch/FashionMNIST/raw", NULL, 12);
+    check_how(GOLDEN "cifar", "auto", "CIFAR-10's binary files; held out is its test file", NULL, 2);
 }
 
 static void no_classes_when_asked(void)
@@ -317,7 +340,7 @@ static void in_portions(void)
         pyr_data_settings s = at_path(paths[i]);
         pyr_collection c = {.set = &s};
 
-        CHECK_OK(pyr_is_folder(paths[i]) ? folder(&c, paths[i]) : pyr_collect_npz(&c, paths[i]));
+        CHECK_OK(pyr_collect(&c, paths[i]));
         const pyr_packed *p = c.packed;
         size_t bytes = (size_t)p->h * (size_t)p->w * (size_t)(p->c * p->bits / 8);
         char *whole = pyr_calloc((size_t)c.n, bytes), *one = pyr_calloc(1, bytes);
@@ -402,8 +425,11 @@ static void without_memory(void)
 int main(int argc, char **argv)
 {
     CHECK_INIT(argc, argv);
+    if (!temp_make())
+        return 1;
     RUN(as_numpy_has_them);
     RUN(decisions_are_said);
+    RUN(norb_is_known_by_its_bytes);
     RUN(parts_and_labels_are_said);
     RUN(no_classes_when_asked);
     RUN(refusals);
@@ -411,5 +437,6 @@ int main(int argc, char **argv)
     RUN(in_portions);
     RUN(damaged);
     RUN(without_memory);
+    temp_remove();
     return CHECK_DONE();
 }

@@ -2,6 +2,8 @@
 #include "cli/info/info.h"
 
 #include "diffusion/prediction.h"
+#include "images/data_format.h"
+#include "pictures/image_file.h"
 #include "terminal/output.h"
 #include <stdio.h>
 #include <string.h>
@@ -69,9 +71,23 @@ static void put_noise(pyr_text *out, bool markdown, const list *l)
         }
 }
 
+static void put_formats(pyr_text *out, bool markdown, const list *l)
+{
+    for (const pyr_data_format *const *row = pyr_data_formats; *row; row++)
+        put_row(out, markdown, l, (const char *const[]){(*row)->name, (*row)->files, (*row)->help});
+}
+
+static void put_pictures(pyr_text *out, bool markdown, const list *l)
+{
+    for (const pyr_picture_row *row = pyr_picture_rows; row->name; row++)
+        put_row(out, markdown, l, (const char *const[]){row->name, row->format->endings, row->format->help});
+}
+
 static const list lists[] = {
     {"samplers", {"word", "settings", "NFE", "a step", "source"}, put_samplers},
     {"noise", {"setting", "meaning"}, put_noise},
+    {"formats", {"format", "files", "reading"}, put_formats},
+    {"pictures", {"format", "endings", "read are"}, put_pictures},
 };
 enum { LISTS = sizeof lists / sizeof *lists };
 
