@@ -34,9 +34,7 @@ static pyr_status read_label(pyr_file_label *out, const cJSON *pair, size_t i, c
         return pyr_fail(PYR_E_FORMAT, "%s: the label of %.500s is %g, should be a whole number from 0 to %d",
                         file, name->valuestring, label->valuedouble, PYR_LABEL_MOST - 1);
     out->label = (int32_t)label->valuedouble;
-    out->name = pyr_strdup(name->valuestring);
-    if (!out->name)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the labels in %s", file);
+    PYR_TRY(pyr_format(&out->name, "%s", name->valuestring));
     pyr_entry_tidy(out->name); /* "./0.png", and "cat\\0.png" of Windows */
     return PYR_OK;
 }
