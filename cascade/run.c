@@ -1,9 +1,11 @@
+/* run.c - the sections of a configuration, the folder of a run, its manifest and locks. */
 #include "cascade/run.h"
 
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/shown.h"
+#include "base/text.h"
 #include "diffusers/pipeline.h"
 #include "levels/level_file.h"
 #include "network/unet_file.h"
@@ -144,11 +146,11 @@ pyr_status pyr_run_check_trained(const char *run, int level)
     status = pyr_fail(PYR_E_IO, "level %d of %s %s: pyrdiff train --outdir %s --level %d", level, run,
                       begun ? "has no weights yet, its training has not come to a checkpoint"
                             : "has not been trained yet",
-                      run, level);
+                      PYR_SHELL(run), level);
     if (other < PYR_MAX_LEVELS)
         status = pyr_fail(status,
                           "%s (level %d is there: pyrdiff sample --network %s --level %d draws it by itself)",
-                          pyr_error(), other, run, other);
+                          pyr_error(), other, PYR_SHELL(run), other);
     return status;
 }
 
@@ -363,9 +365,9 @@ pyr_status pyr_run_check(const char *run, const pyr_settings *settings, int leve
 
 /* ---- the data ---------------------------------------------------------------------------------- */
 
-/* Facts of a level that is kept: of its state, or of its network, which a cascade's levels and those copied
- * from elsewhere have alone. A level that is to be trained and has no state begins anew, whatever network is
- * there. */
+/* Facts of a level that is kept: of its state, or of its network, when it has only that: the levels of a
+ * cascade, or copied from elsewhere. A level that is to be trained and has no state begins anew, whatever
+ * network is there. */
 static pyr_status kept_facts(bool *kept, pyr_level_facts *facts, const char *folder, bool to_train)
 {
     pyr_progress progress;
