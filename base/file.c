@@ -234,11 +234,14 @@ pyr_status pyr_make_folders(const char *path)
     return status;
 }
 
-static bool keeps_nothing;
+static _Thread_local bool keeps_nothing;
 
-void pyr_cache_keep_nothing(void)
+bool pyr_cache_keep(bool keep)
 {
-    keeps_nothing = true;
+    bool before = !keeps_nothing;
+
+    keeps_nothing = !keep;
+    return before;
 }
 
 bool pyr_cache_keeps(void)
@@ -266,6 +269,18 @@ pyr_status pyr_path_new(char **out, const char *folder, const char *name)
 {
     *out = pyr_path_join(folder, name);
     return *out ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file in %s", folder);
+}
+
+pyr_status pyr_path_if_file(char **path)
+{
+    bool there;
+    pyr_status status = pyr_file_exists(&there, *path);
+
+    if (!there) {
+        pyr_free(*path);
+        *path = NULL;
+    }
+    return status;
 }
 
 const char *pyr_base_name(const char *path)

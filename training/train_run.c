@@ -27,7 +27,7 @@ pyr_status pyr_experiment_open(pyr_experiment *out, pyr_kernels *k, const pyr_se
 
     *out = (pyr_experiment){0};
     PYR_TRY(pyr_config_get(&out->config, settings));
-    if (!*out->config.data.set.path)
+    if (!data && !*out->config.data.set.path)
         return pyr_fail(PYR_E_CONFIG,
                         "no data are given: add --data PATH (pyrdiff info --list formats: what is read)");
     if (!data)
@@ -63,8 +63,8 @@ static void describe_data(const pyr_train_job *job, const pyr_experiment *experi
     if (job->on_data && text.at)
         job->on_data(job->ctx, text.at);
     pyr_text_free(&text);
-    for (size_t i = 0; i < pyr_dataset_warnings(experiment->data); i++) {
-        pyr_text_add(&text, "warning: %s", pyr_dataset_warning(experiment->data, i));
+    for (size_t i = 0; i < pyr_dataset_warnings(experiment->data)->n; i++) {
+        pyr_text_add(&text, "warning: %s", pyr_dataset_warnings(experiment->data)->at[i]);
         if (text.at)
             note(job, text.at);
         pyr_text_free(&text);
