@@ -60,7 +60,7 @@ for command in "sample --network" "likelihood --network" "analyze --network" eva
     refuses 2 "--level is 7, should be 0..2"
 done
 pyr sample --network "$run"
-refuses 1 "(level 1 is there: pyrdiff sample --network $run --level 1 draws it by itself)"
+refuses 1 "(level 1 is there: pyrdiff sample --network '$run' --level 1 draws it by itself)"
 wanted && mkdir "$run/level-2"
 pyr sample --network "$run" --level 2
 refuses 1 "level 2 of $run has no weights yet, its training has not come to a checkpoint"
