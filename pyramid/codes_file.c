@@ -1,4 +1,5 @@
-#include "cli/codes_file.h"
+/* codes_file.c - the exact codes of a picture, as a safetensors file and back. */
+#include "pyramid/codes_file.h"
 
 #include "base/file.h"
 #include "base/mem.h"

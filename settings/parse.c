@@ -1,4 +1,4 @@
-#include "terminal/parse.h"
+#include "settings/parse.h"
 
 #include "base/mem.h"
 #include <ctype.h>
