@@ -252,8 +252,8 @@ static pyr_status want_device(drawing *d)
         most = v > most ? v : most;
     }
     for (int i = 0; i < 4; i++)
-        PYR_TRY(k->alloc(k, &d->device[i], most * pyr_type_size(k->real), "an image"));
-    return k->alloc(k, &d->scratch, pyr_pyramid_scratch(pyr_model_pyramid(d->m->run), 1), "an image");
+        PYR_TRY(pyr_alloc(k, &d->device[i], most * pyr_type_size(k->real), "an image"));
+    return pyr_alloc(k, &d->scratch, pyr_pyramid_scratch(pyr_model_pyramid(d->m->run), 1), "an image");
 }
 
 static pyr_status prepare_output(drawing *d, const pyrdiff_output *o)
@@ -324,8 +324,8 @@ static void release(drawing *d)
         pyr_free(d->mismatch[i]);
     }
     for (int i = 0; i < 4; i++)
-        d->m->k->release(d->m->k, d->device[i]);
-    d->m->k->release(d->m->k, d->scratch);
+        pyr_release(d->m->k, d->device[i]);
+    pyr_release(d->m->k, d->scratch);
     pyr_trajectory_free(d->trajectory);
     pyr_real_images_free(&d->real);
     pyr_joined_task_free(&d->task);
@@ -365,7 +365,7 @@ static pyr_status put_enlarged(drawing *d, const pyrdiff_output *o, int first, i
     PYR_TRY_OUT(pyr_upload_floats(k, d->device[0], image_at(d, o->level + 1, first, j),
                                   pyr_count(image_of(d, o->level + 1))));
     pyr_pyramid_condition(p, o->level, 1, d->device[0], d->device[1], false, d->scratch);
-    k->zero(k, d->device[2], pyr_count(pyr_pyramid_variable_shape(p, o->level)) * pyr_type_size(k->real));
+    pyr_zero(k, d->device[2], pyr_count(pyr_pyramid_variable_shape(p, o->level)) * pyr_type_size(k->real));
     pyr_pyramid_synthesize(p, o->level, 1, d->device[0], d->device[1], d->device[2], d->device[3],
                            d->scratch);
     PYR_TRY_OUT(pyr_download_floats(k, image, d->device[3], size));

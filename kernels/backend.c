@@ -35,8 +35,8 @@ void pyr_backend_describe(pyr_text *out, const pyr_kernels *k, const char *backe
     const char *type = pyr_precision_name(k, k->precision);
 
     if (k->device)
-        pyr_text_add(out, "backend: %s on %s, %s", k->name, k->device, type);
+        pyr_text_add(out, "backend: %s on %s, %s", k->backend->name, k->device, type);
     else if (strcmp(backend, "auto") == 0 || k->precision == PYR_PRECISION_BF16)
-        pyr_text_add(out, "backend: %s, %d thread%s, %s%s%s%s", k->name, k->lanes, k->lanes == 1 ? "" : "s",
+        pyr_text_add(out, "backend: %s, %d thread%s, %s%s%s%s", k->backend->name, k->lanes, k->lanes == 1 ? "" : "s",
                      type, *k->passed_over ? " (no CUDA: " : "", k->passed_over, *k->passed_over ? ")" : "");
 }
