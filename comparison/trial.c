@@ -1,11 +1,12 @@
 #include "comparison/trial.h"
 
 #include "base/atomic_file.h"
-#include "base/child.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/shown.h"
 #include "base/stop.h"
+#include "comparison/child.h"
 #include "pictures/grid.h"
 #include "training/train_log.h"
 #include <inttypes.h>

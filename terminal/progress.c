@@ -1,6 +1,6 @@
 #include "terminal/progress.h"
 
-#include "base/child.h"
+#include "base/limits.h"
 #include "terminal/output.h"
 #include <math.h>
 #include <stdarg.h>

@@ -1,11 +1,11 @@
 /* test_evaluate.c - sets of images from folder, NPZ and data set are the same; a set against itself; the
  * cache of features; the variants of a comparison and their costs; work in a child. */
 #include "arrays/npz_file.h"
-#include "base/child.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/stop.h"
 #include "check.h"
+#include "comparison/child.h"
 #include "comparison/variant.h"
 #include "eval/evaluate.h"
 #include "eval/metrics.h"
