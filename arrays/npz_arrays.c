@@ -478,7 +478,7 @@ static number number_of(const unsigned char *at, pyr_npy_type type)
     return x;
 }
 
-typedef enum target { TO_F64, TO_F32, TO_I64, TO_U8, TO_U16, AS_IT_IS } target;
+typedef enum target { TO_F64, TO_I64, TO_U8, AS_IT_IS } target;
 
 static bool put(void *dst, size_t i, const unsigned char *at, pyr_npy_type type, target to, number *x)
 {
@@ -491,18 +491,12 @@ static bool put(void *dst, size_t i, const unsigned char *at, pyr_npy_type type,
     case TO_F64:
         ((double *)dst)[i] = x->real;
         return true;
-    case TO_F32:
-        ((float *)dst)[i] = (float)x->real;
-        return true;
     case TO_I64:
         ((int64_t *)dst)[i] = x->whole;
         return x->is_whole;
     case TO_U8:
         ((uint8_t *)dst)[i] = (uint8_t)x->whole;
         return x->is_whole && x->whole >= 0 && x->whole <= UINT8_MAX;
-    case TO_U16:
-        ((uint16_t *)dst)[i] = (uint16_t)x->whole;
-        return x->is_whole && x->whole >= 0 && x->whole <= UINT16_MAX;
     case AS_IT_IS:
         break;
     }
@@ -547,12 +541,9 @@ static pyr_status convert(pyr_array_stream *stream, const item *it, void *dst, s
         PYR_TRY(pyr_array_stream_read(stream, portion, n));
         for (size_t i = 0; i < n; i++) {
             if (!put(dst, w.place, portion + i * size, it->array.type, to, &x))
-                return pyr_fail(PYR_E_FORMAT,
-                                "%s: array %s: element %zu is %.17g, should be a whole number%s",
-                                stream->arrays->path, it->name, w.place, x.real,
-                                to == TO_U8    ? " from 0 to 255"
-                                : to == TO_U16 ? " from 0 to 65535"
-                                               : "");
+                return pyr_fail(
+                    PYR_E_FORMAT, "%s: array %s: element %zu is %.17g, should be a whole number%s",
+                    stream->arrays->path, it->name, w.place, x.real, to == TO_U8 ? " from 0 to 255" : "");
             next(&w, it);
         }
         done += n;
@@ -565,8 +556,7 @@ static pyr_status read_as(const pyr_arrays *arrays, const pyr_array *array, void
 {
     const item *it = item_of(array);
     pyr_array_stream stream = {0};
-    bool as_it_is = to == AS_IT_IS || (to == TO_U8 && array->type == PYR_NPY_U1) ||
-                    (to == TO_U16 && array->type == PYR_NPY_U2);
+    bool as_it_is = to == AS_IT_IS || (to == TO_U8 && array->type == PYR_NPY_U1);
     pyr_status status;
 
     if (it->why)
@@ -590,11 +580,6 @@ pyr_status pyr_arrays_read_f64(const pyr_arrays *arrays, const pyr_array *array,
     return read_as(arrays, array, dst, count, TO_F64);
 }
 
-pyr_status pyr_arrays_read_f32(const pyr_arrays *arrays, const pyr_array *array, float *dst, size_t count)
-{
-    return read_as(arrays, array, dst, count, TO_F32);
-}
-
 pyr_status pyr_arrays_read_i64(const pyr_arrays *arrays, const pyr_array *array, int64_t *dst, size_t count)
 {
     return read_as(arrays, array, dst, count, TO_I64);
@@ -603,11 +588,6 @@ pyr_status pyr_arrays_read_i64(const pyr_arrays *arrays, const pyr_array *array,
 pyr_status pyr_arrays_read_u8(const pyr_arrays *arrays, const pyr_array *array, uint8_t *dst, size_t count)
 {
     return read_as(arrays, array, dst, count, TO_U8);
-}
-
-pyr_status pyr_arrays_read_u16(const pyr_arrays *arrays, const pyr_array *array, uint16_t *dst, size_t count)
-{
-    return read_as(arrays, array, dst, count, TO_U16);
 }
 
 pyr_status pyr_arrays_read_raw(const pyr_arrays *arrays, const pyr_array *array, void *dst, size_t count)

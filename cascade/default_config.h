@@ -22,10 +22,4 @@ typedef pyr_status (*pyr_settings_change)(void *arg, pyr_settings *settings);
 pyr_status pyr_default_settings(pyr_settings **out, pyr_dataset **data, pyr_settings_change change, void *arg,
                                 pyr_reading reading);
 
-/* How many levels images of this size get, 1..PYR_MAX_LEVELS. */
-int pyr_default_levels(int h, int w);
-
-/* What was built in: the text of the file. */
-const char *pyr_default_config_text(void);
-
 #endif

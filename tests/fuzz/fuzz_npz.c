@@ -59,10 +59,8 @@ static void as_arrays(const uint8_t *bytes, size_t n)
         must(room != NULL);
         status = pyr_arrays_read_f64(arrays, array, room, count);
         must(array->type != PYR_NPY_OTHER || status == PYR_E_UNSUPPORTED);
-        must(pyr_arrays_read_f32(arrays, array, room, count) == status);
         (void)pyr_arrays_read_i64(arrays, array, room, count);
         (void)pyr_arrays_read_u8(arrays, array, room, count);
-        (void)pyr_arrays_read_u16(arrays, array, room, count);
         must(pyr_arrays_read_raw(arrays, array, room, count) == status);
         if (pyr_array_is_text(array))
             as_texts(arrays, array);
