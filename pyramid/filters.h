@@ -16,6 +16,7 @@
  *   ideal         evenly spread with spacing n/m. d keeps the m lowest cosine (DCT-II) frequencies,
  *                 u adds zeros above them; see ideal.h.
  *   haar          d as box; u repeats the pixel. The details are kept as bands.
+ *   cdf53         on fine pixel 2j. d: (-1 2 6 2 -1)/8, u: (1 2 1)/2, both with whole-sample symmetric borders; bands.
  * Taps are multiples of 2^-24 (box 2^-2, burt-adelson 2^-4), so they are the
  * same numbers in float and in double. For box and burt-adelson all products and
  * sums on pixels of up to 16 bits are exact in double: the same bits whatever
@@ -36,7 +37,8 @@
     ROW(BURT_ADELSON, burt_adelson, "burt-adelson")                                                          \
     ROW(GAUSSIAN, gaussian, "gaussian")                                                                      \
     ROW(IDEAL, ideal, "ideal")                                                                               \
-    ROW(HAAR, haar, "haar")
+    ROW(HAAR, haar, "haar")                                                                                  \
+    ROW(CDF53, cdf53, "cdf53")
 
 #define PYR_FILTER_CONSTANT(constant, row, word) PYR_FILTER_##constant,
 enum { PYR_FILTER_LIST(PYR_FILTER_CONSTANT) PYR_FILTERS };
