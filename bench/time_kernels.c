@@ -62,7 +62,7 @@ static pyr_status print_row(pyr_kernels *k, const row *r, const options *o)
     if ((o->word && !strstr(name, o->word)) || (row_fuses(r) & ~k->op[r->kind]->fuses))
         return PYR_OK;
     PYR_TRY(pyr_bare_new(&bare, k, &op, k->lanes));
-    printf("%-52s %-4s", name, k->activation == PYR_BF16 ? "bf16" : "f32");
+    printf("%-52s %-4s", name, pyr_precision_name(k, k->precision));
     PYR_TRY_OUT(print_way(k, bare, PYR_BARE_FORWARD, o->seconds));
     if (op.backward && k->op[op.kind]->backward)
         PYR_TRY_OUT(print_way(k, bare, PYR_BARE_BACKWARD, o->seconds));

@@ -137,7 +137,9 @@ static pyr_status open_weaker(pyr_model *m, const char *run, const pyr_config *c
                               const pyr_level *strong)
 {
     pyr_unet_files files = {0};
-    pyr_level level = {.settings = config->level[strong->facts.index], .facts = strong->facts};
+    pyr_level level = {.settings = config->level[strong->facts.index],
+                       .facts = strong->facts,
+                       .precision = strong->precision};
     pyr_sampled_level *to = &m->weaker[strong->facts.index];
     pyr_status status = PYR_OK;
     bool fits;
@@ -185,7 +187,10 @@ static pyr_status open_level(pyr_model *m, const char *run, const char *weaker, 
                              int index, pyr_level_facts *first)
 {
     pyr_unet_files files = {0};
-    pyr_level level = {.settings = config->level[index], .facts.index = index, .weaker = weaker != NULL};
+    pyr_level level = {.settings = config->level[index],
+                       .facts.index = index,
+                       .precision = m->k->precision,
+                       .weaker = weaker != NULL};
     pyr_status status = PYR_OK;
     char name[64], other[64];
 

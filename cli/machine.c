@@ -42,10 +42,10 @@ pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool 
 
     PYR_TRY(pyr_open_machine_quietly(out, machine, measure));
     k = *out;
-    type = k->activation == PYR_BF16 ? "bf16" : k->real == PYR_F64 ? "double" : k->tf32 ? "tf32" : "f32";
+    type = pyr_precision_name(k, k->precision);
     if (k->device)
         pyr_tell("backend: %s on %s, %s\n", k->name, k->device, type);
-    else if (strcmp(machine->backend, "auto") == 0 || k->activation != k->real)
+    else if (strcmp(machine->backend, "auto") == 0 || k->precision == PYR_PRECISION_BF16)
         pyr_tell("backend: %s, %d thread%s, %s%s%s%s\n", k->name, k->lanes, k->lanes == 1 ? "" : "s", type,
                  *k->passed_over ? " (no CUDA: " : "", k->passed_over, *k->passed_over ? ")" : "");
     return PYR_OK;

@@ -63,7 +63,7 @@ static pyr_status list_params(pyr_params *params, const pyr_unet_config *u, pyr_
     pyr_graph *g;
     pyr_status status;
 
-    PYR_TRY(pyr_graph_new(&g, k, params));
+    PYR_TRY(pyr_graph_new(&g, k, k->precision, params));
     in.sample = pyr_graph_input(g, image, k->real);
     in.time = pyr_graph_input(g, one, u->time_embedding_type == PYR_UNET_LEARNED ? PYR_U32 : k->real);
     if (u->class_embed_type == PYR_UNET_CLASS_TABLE)

@@ -306,7 +306,7 @@ static pyr_status run_steps(trainer *t, int64_t steps)
 
 static pyr_status build(trainer *t)
 {
-    PYR_TRY(pyr_graph_new(&t->g, t->k, &t->params));
+    PYR_TRY(pyr_graph_new(&t->g, t->k, t->k->precision, &t->params));
     t->ends = pyr_classifier_build(t->g, &t->shape, t->k->real);
     t->label = pyr_graph_input(t->g, (pyr_shape){1, 1, 1, 1}, PYR_U32);
     t->weight = pyr_graph_input(t->g, (pyr_shape){1, 1, 1, 1}, t->k->real);
@@ -407,8 +407,6 @@ out:
 static pyr_status measure(trainer *t, pyr_classifier_result *result)
 {
     int64_t count = pyr_dataset_count(t->job->data, PYR_SPLIT_HELD_OUT), right = 0;
-    pyr_type activation = t->k->activation;
-    bool tf32 = t->k->tf32;
     pyr_status status = PYR_OK;
 
     if (!pyr_dataset_labels(t->job->data, PYR_SPLIT_HELD_OUT))
@@ -417,10 +415,8 @@ static pyr_status measure(trainer *t, pyr_classifier_result *result)
     result->accuracy = NAN;
     if (count == 0)
         return PYR_OK;
-    t->k->activation = t->k->real;
-    t->k->tf32 = false;
     PYR_TRY_OUT(pyr_new(&t->right, (size_t)count, sizeof *t->right, "held-out images"));
-    PYR_TRY_OUT(pyr_graph_new(&t->held_graph, t->k, &t->params));
+    PYR_TRY_OUT(pyr_graph_new(&t->held_graph, t->k, PYR_PRECISION_FULL, &t->params));
     t->held_ends = pyr_classifier_build(t->held_graph, &t->shape, t->k->real);
     PYR_TRY_OUT(pyr_graph_plan(t->held_graph, &(pyr_plan){.batch = t->micro}));
     PYR_TRY_OUT(pyr_graph_pack(t->held_graph, t->optimizer.value));
@@ -429,8 +425,6 @@ static pyr_status measure(trainer *t, pyr_classifier_result *result)
         right += t->right[i];
     result->accuracy = (double)right / (double)count;
 out:
-    t->k->activation = activation;
-    t->k->tf32 = tf32;
     return status;
 }
 

@@ -64,13 +64,9 @@ static pyr_status load_weights(pyr_features *f, const pyr_safetensors *file, con
 static pyr_status open_network(pyr_features *f, const pyr_safetensors *file, const char *path)
 {
     pyr_kernels *k = f->k;
-    pyr_type activation = k->activation;
-    bool tf32 = k->tf32;
     pyr_status status = PYR_OK;
 
-    PYR_TRY(pyr_graph_new(&f->g, k, &f->params));
-    k->activation = k->real;
-    k->tf32 = false;
+    PYR_TRY(pyr_graph_new(&f->g, k, PYR_PRECISION_FULL, &f->params));
     if (f->inception)
         f->ends = pyr_inception_build(f->g, f->shape.classes, k->real);
     else
@@ -79,8 +75,6 @@ static pyr_status open_network(pyr_features *f, const pyr_safetensors *file, con
         status = load_weights(f, file, path);
     if (status == PYR_OK)
         status = pyr_graph_plan(f->g, &(pyr_plan){.batch = f->batch});
-    k->activation = activation;
-    k->tf32 = tf32;
     return status;
 }
 

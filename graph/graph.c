@@ -9,13 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 
-pyr_status pyr_graph_new(pyr_graph **out, pyr_kernels *kernels, pyr_params *params)
+pyr_status pyr_graph_new(pyr_graph **out, pyr_kernels *kernels, pyr_precision precision, pyr_params *params)
 {
     pyr_graph *g;
 
     *out = NULL;
     PYR_TRY(pyr_new(&g, 1, sizeof *g, "graph"));
     g->k = kernels;
+    g->precision = precision;
     g->params = params;
     *out = g;
     return PYR_OK;
@@ -132,6 +133,7 @@ static pyr_value append(pyr_graph *g, pyr_op op, int n, const pyr_value *x, pyr_
         return -1;
     added = &g->nodes[g->n_nodes++];
     *added = (node){.op = op, .y = y, .segment = g->segment};
+    added->op.tf32 = g->precision == PYR_PRECISION_TF32;
     added->op.n_inputs = n;
     for (int i = 0; i < n; i++)
         added->x[i] = x[i];
@@ -213,7 +215,7 @@ pyr_value pyr_conv2d(pyr_graph *g, pyr_value x, const char *name, pyr_conv conv)
                              .n_params = conv.no_bias ? 1 : 2},
                     1, &x, y, param);
     if (result >= 0)
-        g->values[result].type = conv.real ? g->k->real : g->k->activation;
+        g->values[result].type = conv.real ? g->k->real : pyr_image_type(g->k, g->precision);
     return result;
 }
 

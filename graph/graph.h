@@ -1,6 +1,6 @@
 /* graph.h - a network as a list of operations: built once, planned once, run many times.
  *
- *     pyr_graph_new(&g, kernels, &params);
+ *     pyr_graph_new(&g, kernels, kernels->precision, &params);
  *     x = pyr_graph_input(g, (pyr_shape){0, 28, 28, 1}, kernels->real);
  *     y = pyr_conv2d(g, x, "conv_in", (pyr_conv){.channels = 64, .kernel = 3});
  *     pyr_graph_keep(g, y);
@@ -30,8 +30,9 @@
 typedef struct pyr_graph pyr_graph;
 typedef int pyr_value; /* index of a value; -1 after a failure */
 
-/* `kernels` and `params` are borrowed and must outlive the graph; building adds to `params`. */
-pyr_status pyr_graph_new(pyr_graph **out, pyr_kernels *kernels, pyr_params *params);
+/* `precision`: one that the kernels have. `kernels` and `params` are borrowed and must outlive the graph; building
+ * adds to `params`. */
+pyr_status pyr_graph_new(pyr_graph **out, pyr_kernels *kernels, pyr_precision precision, pyr_params *params);
 void pyr_graph_free(pyr_graph *g); /* NULL is a no-op */
 
 /* ---- building ---------------------------------------------------------------------------------- */
@@ -57,8 +58,7 @@ typedef struct pyr_conv {
     bool no_bias;      /* leave NAME.bias to another part */
 } pyr_conv;
 
-/* The result is an image inside a network (kernels' activation type) unless conv.real; other operations keep
- * the type of their first input. Parameters are NAME.weight and NAME.bias. Names longer than a parameter's
+/* The result is an image inside a network (pyr_image_type) unless conv.real; other operations keep the type of their first input. Parameters are NAME.weight and NAME.bias. Names longer than a parameter's
  * room are a failure. */
 pyr_value pyr_conv2d(pyr_graph *g, pyr_value x, const char *name, pyr_conv conv);
 pyr_value pyr_linear(pyr_graph *g, pyr_value x, const char *name, int features);

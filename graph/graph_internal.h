@@ -36,6 +36,7 @@ typedef struct backward_step {
 
 struct pyr_graph {
     pyr_kernels *k;
+    pyr_precision precision;
     pyr_params *params;
     value *values;
     node *nodes;

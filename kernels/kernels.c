@@ -212,9 +212,18 @@ pyr_status pyr_kernels_precision(pyr_kernels *k, const char *word)
     if ((bf16 && !k->has_bf16) || (tf32 && !k->has_tf32))
         return pyr_fail(PYR_E_UNSUPPORTED, "the backend %s does not compute in %s here; use --precision f32",
                         k->name, word);
-    k->activation = bf16 || (k->auto_precision && k->fast_bf16) ? PYR_BF16 : k->real;
-    k->tf32 = tf32;
+    k->precision = bf16 || (k->auto_precision && k->fast_bf16) ? PYR_PRECISION_BF16
+                   : tf32                                      ? PYR_PRECISION_TF32
+                                                               : PYR_PRECISION_FULL;
     return PYR_OK;
+}
+
+const char *pyr_precision_name(const pyr_kernels *k, pyr_precision precision)
+{
+    return precision == PYR_PRECISION_BF16   ? "bf16"
+           : precision == PYR_PRECISION_TF32 ? "tf32"
+           : k->real == PYR_F64              ? "f64"
+                                             : "f32";
 }
 
 pyr_status pyr_recorded(pyr_kernels *k, void **recording, pyr_status (*enqueue)(void *arg), void *arg)

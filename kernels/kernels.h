@@ -7,10 +7,10 @@
  *
  * Tensors are NHWC and contiguous. A vector per image is a tensor with
  * h = w = 1. Parameters, their gradients, vectors per image, losses and noise
- * have the table's `real` type. Images inside a network have the table's
- * `activation` type, which is `real` or PYR_BF16 (mixed precision: products of
- * bf16 summed in float, statistics and everything per image in float). A value's
- * gradient has the value's type. All pointers given to a table's functions are
+ * have the table's `real` type. Images inside a network are `real` or PYR_BF16, by
+ * the graph's precision (mixed precision: products of bf16 summed in float,
+ * statistics and everything per image in float). A value's gradient has the
+ * value's type. All pointers given to a table's functions are
  * that backend's memory, unless a comment says host.
  *
  * Two groups:
@@ -50,6 +50,10 @@ static inline size_t pyr_count(pyr_shape s)
 {
     return (size_t)s.n * (size_t)s.h * (size_t)s.w * (size_t)s.c;
 }
+
+/* What a graph computes in. FULL: all in the backend's `real` type. TF32: products of floats round their factors
+ * to 11 bits. BF16 (mixed precision): images inside a network are bf16. */
+typedef enum pyr_precision { PYR_PRECISION_FULL, PYR_PRECISION_TF32, PYR_PRECISION_BF16 } pyr_precision;
 
 /* ---- graph operations -------------------------------------------------------------------------- */
 
@@ -128,6 +132,7 @@ typedef struct pyr_op {
     int w_in, w_first;    /* CONV2D: W has w_in input channels, those from w_first on are used; 0: all are.
                              Without gradients of parameters only */
     float scale, shift;   /* ADD, AFFINE; CONV2D: scale */
+    bool tf32;            /* CONV2D, LINEAR: factors of products of floats may be rounded to 11 bits */
     float rate;           /* DROPOUT */
     uint32_t purpose;     /* NOISE, DROPOUT: pyr_rng_purpose(...) */
 
@@ -252,9 +257,9 @@ enum { PYR_MARKS = 32, PYR_MOST_JOINED = 16 };
 struct pyr_kernels {
     const char *name;         /* "ref", "ref-double", "cpu" */
     pyr_type real;            /* PYR_F32; PYR_F64 for the double reference */
-    pyr_type activation;      /* of images inside a network: `real`, or PYR_BF16; `real` at first */
-    bool has_bf16, fast_bf16; /* may it be PYR_BF16; is that faster than `real` */
-    bool has_tf32, tf32;      /* may products of floats round their factors to 11 bits (TF32); shall they */
+    bool has_bf16, fast_bf16; /* it can compute in PYR_PRECISION_BF16; that is faster than `real` */
+    bool has_tf32;            /* it can compute in PYR_PRECISION_TF32 */
+    pyr_precision precision;  /* of graphs that have no reason for another one; see pyr_kernels_precision */
     bool auto_precision;      /* nobody asked for a certain one */
     pyr_tuning *tuning;       /* choices made by measuring; owned by the table, never NULL */
     bool host_memory;         /* its memory is the host's: no copies are needed to look at it */
@@ -372,9 +377,16 @@ extern const char *const pyr_precision_names[]; /* "auto", "bf16", ...; ends wit
  * "ref-double", "cuda", "cuda:N". */
 pyr_status pyr_kernels_open(pyr_kernels **out, const char *backend, int lanes);
 void pyr_kernels_free(pyr_kernels *k); /* NULL is a no-op */
-/* By the words of --precision, before any graph is made: "f32" (whatever `real` is), "tf32" (f32 but for the
- * factors of convolutions and matrix products), "bf16", "auto" (bf16 where that is faster). */
+/* k->precision by the words of --precision, once, when it is opened: "f32" (whatever `real` is), "tf32" (f32
+ * but for the factors of convolutions and matrix products), "bf16", "auto" (bf16 where that is faster). */
 pyr_status pyr_kernels_precision(pyr_kernels *k, const char *word);
+const char *pyr_precision_name(const pyr_kernels *k,
+                               pyr_precision precision); /* "bf16", "tf32", "f32", "f64" */
+/* The type of images inside a network. */
+static inline pyr_type pyr_image_type(const pyr_kernels *k, pyr_precision precision)
+{
+    return precision == PYR_PRECISION_BF16 ? PYR_BF16 : k->real;
+}
 
 /* Number `at` of a host block of the table's `real` becomes `value`. */
 static inline void pyr_put_real(const pyr_kernels *k, void *block, size_t at, double value)

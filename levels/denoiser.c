@@ -42,14 +42,14 @@ static pyr_status plan_evaluation(pyr_denoiser *d, pyr_params *params)
     pyr_value sample, f;
     pyr_graph *g;
 
-    PYR_TRY(pyr_graph_new(&d->g, k, params));
+    PYR_TRY(pyr_graph_new(&d->g, k, d->level->precision, params));
     g = d->g;
     d->x = pyr_graph_input(g, d->level->variable, k->real);
     d->mix_in = pyr_graph_input(g, pair, k->real);
     d->mix_out = pyr_graph_input(g, pair, k->real);
     d->time = pyr_graph_input(g, one, k->real);
     if (d->level->condition.c)
-        d->told = lasting_input(g, told, k->activation);
+        d->told = lasting_input(g, told, pyr_image_type(k, d->level->precision));
     if (d->level->facts.classes)
         d->label = lasting_input(g, one, PYR_U32);
     sample = pyr_mix(g, d->x, d->x, d->mix_in);
@@ -90,7 +90,7 @@ static pyr_status plan_telling(pyr_denoiser *d, pyr_params *params)
     pyr_graph *g;
 
     channel.c = 1;
-    PYR_TRY(pyr_graph_new(&d->telling, d->k, params));
+    PYR_TRY(pyr_graph_new(&d->telling, d->k, level->precision, params));
     g = d->telling;
     d->condition = pyr_graph_input(g, level->condition, d->k->real);
     condition = pyr_affine(g, d->condition, 1 / level->facts.condition_std, 0);
@@ -262,7 +262,7 @@ static void tell(const pyr_denoising *call)
 {
     pyr_denoiser *d = call->denoiser;
     pyr_shape s = pyr_graph_shape(d->telling, d->result);
-    size_t bytes = pyr_count(s) * pyr_type_size(d->k->activation);
+    size_t bytes = pyr_count(s) * pyr_type_size(pyr_image_type(d->k, d->level->precision));
     const void *result = pyr_graph_data(d->telling, call->lane, d->result);
     char *told = pyr_graph_data(d->g, call->lane, d->told);
 

@@ -33,6 +33,7 @@ typedef struct pyr_level {
     pyr_level_facts facts;
     pyr_level_settings settings;
     pyr_shape variable, condition; /* n = 1; condition.c = 0: none */
+    pyr_precision precision;       /* of its graphs; pyr_level_init leaves it to the caller */
     pyr_unet_config unet;
     pyr_schedule schedule;         /* of training */
     const pyr_class_list *classes; /* what is written of them with the weights; borrowed; NULL: nothing */

@@ -25,7 +25,7 @@ static void pack_counters(int64_t c[COUNTERS], const pyr_progress *p)
     memcpy(&c[4], &p->seed, sizeof c[4]);
     c[5] = p->last.step;
     c[6] = p->last.applied;
-    c[7] = p->activation == PYR_BF16;
+    c[7] = p->bf16;
     c[8] = p->planned;
     c[9] = p->bend.step;
     memcpy(&c[10], &p->bend.done, sizeof c[10]);
@@ -41,10 +41,18 @@ static void unpack_counters(pyr_progress *p, const int64_t c[COUNTERS])
                         .bend = {.step = c[9]},
                         .frozen = c[11] == 1,
                         .last = {.step = (uint32_t)c[5], .applied = (uint32_t)c[6]},
-                        .activation = c[7] == 1 ? PYR_BF16 : PYR_F32};
+                        .bf16 = c[7] == 1};
     memcpy(&p->seed, &c[4], sizeof p->seed);
     memcpy(&p->bend.done, &c[10], sizeof c[10]);
     memcpy(p->flat, &c[12], sizeof p->flat);
+}
+
+pyr_precision pyr_precision_to_resume(const pyr_kernels *k, const pyr_progress *progress)
+{
+    if (progress->bf16 == (k->precision == PYR_PRECISION_BF16) || !k->auto_precision ||
+        (progress->bf16 && !k->has_bf16))
+        return k->precision;
+    return progress->bf16 ? PYR_PRECISION_BF16 : PYR_PRECISION_FULL;
 }
 
 /* A name for the layout of the blocks, so that a state is never read into another network. */

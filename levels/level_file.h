@@ -24,7 +24,7 @@ typedef struct pyr_progress {
     double flat[2];      /* the last two held-out losses, the later first; 0: none yet */
     uint64_t seed;
     pyr_step_state last; /* of the optimizer */
-    pyr_type activation; /* PYR_BF16 in mixed precision, PYR_F32 otherwise */
+    bool bf16;           /* in mixed precision (PYR_PRECISION_BF16) */
 } pyr_progress;
 
 /* PYR_E_NUMERIC, and nothing is written, when a number of the state is not finite. */
@@ -54,6 +54,9 @@ pyr_status pyr_level_has_next(bool *there, const char *folder);
  * file's checksum the head is looked at. PYR_E_FORMAT says what is still good. */
 pyr_status pyr_level_peek(const char *folder, pyr_level_facts *facts, pyr_progress *progress,
                           pyr_tuning *tuning);
+/* The precision in which a run goes on: the one it was begun in, unless another one is asked for, or `k` does not
+ * have it. */
+pyr_precision pyr_precision_to_resume(const pyr_kernels *k, const pyr_progress *progress);
 /* Progress of the next state, all of whose checksum is looked at. */
 pyr_status pyr_level_peek_next(const char *folder, pyr_progress *progress);
 /* The measured choices alone; nothing happens when there is no state. */

@@ -177,7 +177,7 @@ pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const
     PYR_TRY(pyr_level_noise(&out->noise, set));
     if (plan->batch > MOST_BATCH)
         return pyr_fail(PYR_E_CONFIG, "at most %d images can be in a lane at a time", MOST_BATCH);
-    PYR_TRY(pyr_graph_new(&out->g, k, params));
+    PYR_TRY(pyr_graph_new(&out->g, k, level->precision, params));
     build(out, plan);
     PYR_TRY(pyr_graph_plan(out->g, &(pyr_plan){.batch = plan->batch,
                                                .lanes = plan->lanes,

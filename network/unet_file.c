@@ -350,7 +350,7 @@ static pyr_status run_stored(pyr_unet_check *out, const pyr_safetensors *io, con
     pyr_value y;
     pyr_shape shape;
 
-    PYR_TRY_OUT(pyr_graph_new(&g, k, &params));
+    PYR_TRY_OUT(pyr_graph_new(&g, k, k->precision, &params));
     in.sample = pyr_graph_input(g, (pyr_shape){1, s->h, s->w, s->c}, k->real);
     in.time = pyr_graph_input(g, (pyr_shape){1, 1, 1, 1}, learned ? PYR_U32 : k->real);
     if (s->labels)

@@ -78,7 +78,7 @@ static inline bool run_open(run_net *net, const char *backend, run_builder build
     CHECK_OK(open_backend(&net->k, backend, o.lanes ? o.lanes : 1));
     if (!net->k)
         return false;
-    CHECK_OK(pyr_graph_new(&net->g, net->k, &net->params));
+    CHECK_OK(pyr_graph_new(&net->g, net->k, net->k->precision, &net->params));
     build(net, arg);
     pyr_graph_keep(net->g, net->y);
     if (!o.inference)

@@ -405,6 +405,122 @@ static inline unsigned row_fuses(const row *r)
            (r->more ? PYR_FUSES_CONCAT : 0u) | (r->up_h ? PYR_FUSES_UPSAMPLE : 0u);
 }
 
+/* What else an operation of several inputs has: their shapes and types, its parameters. */
+static inline void row_several(const row *r, pyr_op *op)
+{
+    pyr_shape vector = {r->x.n, 1, 1, r->x.c};
+
+    switch (r->kind) {
+    case PYR_OP_GROUP_NORM:
+        op->n_params = 2;
+        op->y.s.c = vector.c += r->more;
+        op->param_count[0] = op->param_count[1] = (size_t)op->y.s.c;
+        row_optional(op, PYR_X_MORE, (pyr_shape){r->x.n, r->x.h, r->x.w, r->more});
+        if (r->second)
+            row_optional(op, PYR_X_SCALE_SHIFT, (pyr_shape){r->x.n, 1, 1, 2 * vector.c});
+        break;
+    case PYR_OP_SCALE_SHIFT:
+        vector.c *= 2;
+        /* fall through */
+    case PYR_OP_ADD_CHANNEL:
+        op->n_inputs = 2;
+        op->x[1].s = vector;
+        break;
+    case PYR_OP_ADD:
+        op->n_inputs = 2;
+        op->x[1].s = r->x;
+        break;
+    case PYR_OP_CONCAT:
+        op->n_inputs = 2;
+        op->x[1].s = r->x;
+        op->x[1].s.c = r->out;
+        op->y.s.c += r->out;
+        break;
+    case PYR_OP_ATTENTION:
+        op->n_inputs = 3;
+        op->x[1].s = op->x[2].s = r->x;
+        break;
+    case PYR_OP_DROPOUT:
+        op->n_inputs = 2;
+        op->x[1] = (pyr_tensor){.type = PYR_U32, .s = {r->x.n, 1, 1, PYR_STREAM_WORDS}};
+        break;
+    case PYR_OP_MIX:
+        op->n_inputs = 3;
+        op->x[1].s = r->x;
+        op->x[2].s = (pyr_shape){r->x.n, 1, 1, 2};
+        break;
+    case PYR_OP_DIVIDE:
+        op->n_inputs = 2;
+        op->x[1].s = (pyr_shape){r->x.n, 1, 1, 1};
+        break;
+    case PYR_OP_SQUARED_ERROR:
+        op->n_inputs = 3;
+        op->x[1].s = r->x;
+        op->x[2].s = op->y.s = (pyr_shape){r->x.n, 1, 1, 1};
+        break;
+    case PYR_OP_CROSS_ENTROPY:
+        op->n_inputs = 3;
+        op->x[1] = (pyr_tensor){.type = PYR_U32, .s = {r->x.n, 1, 1, 1}};
+        op->x[2].s = op->y.s = (pyr_shape){r->x.n, 1, 1, 1};
+        break;
+    default:
+        break;
+    }
+}
+
+/* The same of an operation of one input: the shape of y, parameters. */
+static inline void row_one(const row *r, pyr_op *op)
+{
+    switch (r->kind) {
+    case PYR_OP_CONV2D:
+        row_convolution(r, op);
+        break;
+    case PYR_OP_LINEAR:
+        op->y.s.c = r->out;
+        op->n_params = r->bare ? 1 : 2;
+        op->param_count[0] = (size_t)r->out * r->x.c;
+        op->param_count[1] = r->bare ? 0 : (size_t)r->out;
+        break;
+    case PYR_OP_UPSAMPLE:
+        op->y.s.h = r->h;
+        op->y.s.w = r->w;
+        break;
+    case PYR_OP_MEAN2:
+        op->y.s.h /= 2;
+        op->y.s.w /= 2;
+        break;
+    case PYR_OP_POOL2D:
+        op->y.s.h = (r->x.h + r->pad[0] + r->pad[2] - r->kernel) / r->stride + 1;
+        op->y.s.w = (r->x.w + r->pad[1] + r->pad[3] - pyr_op_kernel_w(op)) / r->stride + 1;
+        break;
+    case PYR_OP_UNSHUFFLE:
+        op->y.s = (pyr_shape){r->x.n, (r->x.h + r->patch - 1) / r->patch, (r->x.w + r->patch - 1) / r->patch,
+                              r->x.c * r->patch * r->patch};
+        break;
+    case PYR_OP_SHUFFLE:
+        op->y.s = (pyr_shape){r->x.n, r->h, r->w, r->x.c / r->patch / r->patch};
+        break;
+    case PYR_OP_EMBED:
+        op->x[0].type = PYR_U32;
+        op->n_params = 1;
+        op->param_count[0] = (size_t)r->rows * r->out;
+        op->y.s.c = r->out;
+        break;
+    case PYR_OP_TIME_FOURIER:
+        op->n_params = 1;
+        op->param_count[0] = (size_t)r->out / 2;
+        /* fall through */
+    case PYR_OP_TIME_POSITIONAL:
+        op->y.s.c = r->out;
+        break;
+    case PYR_OP_NOISE:
+        op->x[0] = (pyr_tensor){.type = PYR_U32, .s = {r->x.n, 1, 1, PYR_STREAM_WORDS}};
+        break;
+    default:
+        break;
+    }
+}
+
 static inline pyr_op row_op(const row *r)
 {
     pyr_op op = {.kind = r->kind,
@@ -433,111 +549,10 @@ static inline pyr_op row_op(const row *r)
                  .purpose = pyr_rng_purpose(PYR_RNG_DROPOUT, 1),
                  .n_inputs = 1,
                  .param_rows = r->rows};
-    pyr_shape vector = {r->x.n, 1, 1, r->x.c};
 
     op.x[0].s = op.y.s = r->x;
-    switch (r->kind) {
-    case PYR_OP_CONV2D:
-        row_convolution(r, &op);
-        break;
-    case PYR_OP_LINEAR:
-        op.y.s.c = r->out;
-        op.n_params = r->bare ? 1 : 2;
-        op.param_count[0] = (size_t)r->out * r->x.c;
-        op.param_count[1] = r->bare ? 0 : (size_t)r->out;
-        break;
-    case PYR_OP_GROUP_NORM:
-        op.n_params = 2;
-        op.y.s.c = vector.c += r->more;
-        op.param_count[0] = op.param_count[1] = (size_t)op.y.s.c;
-        row_optional(&op, PYR_X_MORE, (pyr_shape){r->x.n, r->x.h, r->x.w, r->more});
-        if (r->second)
-            row_optional(&op, PYR_X_SCALE_SHIFT, (pyr_shape){r->x.n, 1, 1, 2 * vector.c});
-        break;
-    case PYR_OP_SCALE_SHIFT:
-        vector.c *= 2;
-        /* fall through */
-    case PYR_OP_ADD_CHANNEL:
-        op.n_inputs = 2;
-        op.x[1].s = vector;
-        break;
-    case PYR_OP_ADD:
-        op.n_inputs = 2;
-        op.x[1].s = r->x;
-        break;
-    case PYR_OP_CONCAT:
-        op.n_inputs = 2;
-        op.x[1].s = r->x;
-        op.x[1].s.c = r->out;
-        op.y.s.c += r->out;
-        break;
-    case PYR_OP_UPSAMPLE:
-        op.y.s.h = r->h;
-        op.y.s.w = r->w;
-        break;
-    case PYR_OP_MEAN2:
-        op.y.s.h /= 2;
-        op.y.s.w /= 2;
-        break;
-    case PYR_OP_POOL2D:
-        op.y.s.h = (r->x.h + r->pad[0] + r->pad[2] - r->kernel) / r->stride + 1;
-        op.y.s.w = (r->x.w + r->pad[1] + r->pad[3] - pyr_op_kernel_w(&op)) / r->stride + 1;
-        break;
-    case PYR_OP_UNSHUFFLE:
-        op.y.s = (pyr_shape){r->x.n, (r->x.h + r->patch - 1) / r->patch, (r->x.w + r->patch - 1) / r->patch,
-                             r->x.c * r->patch * r->patch};
-        break;
-    case PYR_OP_SHUFFLE:
-        op.y.s = (pyr_shape){r->x.n, r->h, r->w, r->x.c / r->patch / r->patch};
-        break;
-    case PYR_OP_ATTENTION:
-        op.n_inputs = 3;
-        op.x[1].s = op.x[2].s = r->x;
-        break;
-    case PYR_OP_EMBED:
-        op.x[0].type = PYR_U32;
-        op.n_params = 1;
-        op.param_count[0] = (size_t)r->rows * r->out;
-        op.y.s.c = r->out;
-        break;
-    case PYR_OP_TIME_FOURIER:
-        op.n_params = 1;
-        op.param_count[0] = (size_t)r->out / 2;
-        /* fall through */
-    case PYR_OP_TIME_POSITIONAL:
-        op.y.s.c = r->out;
-        break;
-    case PYR_OP_DROPOUT:
-        op.n_inputs = 2;
-        op.x[1] = (pyr_tensor){.type = PYR_U32, .s = {r->x.n, 1, 1, PYR_STREAM_WORDS}};
-        break;
-    case PYR_OP_NOISE:
-        op.x[0] = (pyr_tensor){.type = PYR_U32, .s = {r->x.n, 1, 1, PYR_STREAM_WORDS}};
-        break;
-    case PYR_OP_MIX:
-        op.n_inputs = 3;
-        op.x[1].s = r->x;
-        op.x[2].s = (pyr_shape){r->x.n, 1, 1, 2};
-        break;
-    case PYR_OP_DIVIDE:
-        op.n_inputs = 2;
-        op.x[1].s = (pyr_shape){r->x.n, 1, 1, 1};
-        break;
-    case PYR_OP_SQUARED_ERROR:
-        op.n_inputs = 3;
-        op.x[1].s = r->x;
-        op.x[2].s = op.y.s = (pyr_shape){r->x.n, 1, 1, 1};
-        break;
-    case PYR_OP_CROSS_ENTROPY:
-        op.n_inputs = 3;
-        op.x[1] = (pyr_tensor){.type = PYR_U32, .s = {r->x.n, 1, 1, 1}};
-        op.x[2].s = op.y.s = (pyr_shape){r->x.n, 1, 1, 1};
-        break;
-    case PYR_OP_ACTIVATION:
-    case PYR_OP_AFFINE:
-    case PYR_OP_KINDS:
-        break;
-    }
+    row_one(r, &op);
+    row_several(r, &op);
     return op;
 }
 

@@ -7,7 +7,7 @@
  * no right to read (the row's `reads`) is overwritten before it runs. Parameters
  * start at an odd element, as they do inside a parameter block.
  *
- * Images inside a network have the table's activation type, PYR_BF16 after
+ * Images inside a network have the type of k->precision, PYR_BF16 after
  * pyr_kernels_precision(k, "bf16").
  *
  * The table's memory is never touched but through the table: it may be a device's. */
@@ -90,7 +90,7 @@ static inline unsigned op_images(pyr_op_kind kind)
 
 static inline pyr_type op_type(const pyr_kernels *k, const pyr_op *op, const op_want *want, unsigned which)
 {
-    return op_images(op->kind) & ~want->real & which ? k->activation : k->real;
+    return op_images(op->kind) & ~want->real & which ? pyr_image_type(k, k->precision) : k->real;
 }
 
 /* Types of all tensors but those of U32. */
@@ -100,6 +100,7 @@ static inline void op_set_types(const pyr_kernels *k, pyr_op *op, const op_want 
         if (op->x[i].type != PYR_U32)
             op->x[i].type = op_type(k, op, want, 1u << i);
     op->y.type = op_type(k, op, want, OP_Y);
+    op->tf32 = k->precision == PYR_PRECISION_TF32;
 }
 
 static inline bool op_wants_backward(const op_want *want)
@@ -241,138 +242,177 @@ static inline void op_unchanged(pyr_kernels *k, const op_block *block, const dou
 
 /* ---- one run ---- */
 
+/* The operation of a run and its buffers. */
+typedef struct op_rig {
+    pyr_op op;
+    const pyr_op_impl *impl;
+    op_block x[PYR_OP_INPUTS], param[PYR_OP_PARAMS], dx[PYR_OP_INPUTS], dparam[PYR_OP_PARAMS];
+    op_block y, dy, packed, saved, scratch, grad[ACCUMULATORS];
+    void *accumulators[ACCUMULATORS], *dparams[PYR_OP_PARAMS];
+} op_rig;
+
+/* Inputs, parameters, and what the plan asks for. */
+static inline void op_place(pyr_kernels *k, op_rig *rig, const op_data *data, const op_want *want)
+{
+    pyr_op *op = &rig->op;
+    size_t real = pyr_type_size(k->real);
+
+    for (int i = 0; i < op->n_inputs; i++)
+        if (pyr_op_has(op, i)) {
+            rig->x[i] = op_block_new(k, pyr_count(op->x[i].s) * pyr_type_size(op->x[i].type), 0, "an input");
+            op->x[i].data = rig->x[i].at;
+            op_upload(k, rig->x[i].at, data->x[i], op->x[i].type, pyr_count(op->x[i].s));
+        }
+    for (int p = 0; p < op->n_params; p++) {
+        rig->param[p] = op_block_new(k, op->param_count[p] * real, real, "a parameter");
+        op->param[p] = rig->param[p].at;
+        op_upload(k, rig->param[p].at, data->param[p], k->real, op->param_count[p]);
+    }
+    rig->y = op_block_new(k, pyr_count(op->y.s) * pyr_type_size(op->y.type), 0, "y");
+    rig->packed = op_block_new(k, op->packed_bytes, 0, "the packed parameters");
+    rig->saved = op_block_new(k, op->saved_bytes, 0, "saved");
+    rig->scratch = op_block_new(k, op->scratch_bytes, 0, "scratch");
+    op->y.data = rig->y.at;
+    for (int i = 0; i < op->n_inputs; i++)
+        if (want->in_place & (1u << i))
+            op->y.data = rig->x[i].at;
+    op->packed = rig->packed.at;
+    op->saved = rig->saved.at;
+    op->scratch = rig->scratch.at;
+}
+
+static inline pyr_status op_forward(pyr_kernels *k, op_rig *rig, const op_data *data, const op_want *want,
+                                    op_result *out)
+{
+    pyr_op *op = &rig->op;
+
+    if (rig->impl->pack)
+        PYR_TRY(rig->impl->pack(k, op));
+    PYR_TRY(rig->impl->forward(k, op));
+    out->y = op_download(k, op->y.data, op->y.type, pyr_count(op->y.s));
+    for (int i = 0; i < op->n_inputs; i++)
+        if (pyr_op_has(op, i) && !(want->in_place & (1u << i)))
+            op_unchanged(k, &rig->x[i], data->x[i], op->x[i].type, pyr_count(op->x[i].s));
+    return PYR_OK;
+}
+
+/* What backward may not read is overwritten; where its results go is placed. */
+static inline void op_place_gradients(pyr_kernels *k, op_rig *rig, const op_data *data, const op_want *want)
+{
+    pyr_op *op = &rig->op;
+    unsigned reads = rig->impl->reads;
+
+    for (int i = 0; i < op->n_inputs; i++)
+        if (rig->x[i].at && (!(reads & (PYR_READS_X0 << i)) || (want->poison & (PYR_READS_X0 << i))))
+            op_block_fill(k, rig->x[i].at, 0xFF, rig->x[i].bytes);
+    if (!(reads & PYR_READS_Y) || (want->poison & PYR_READS_Y))
+        op_block_fill(k, rig->y.at, 0xFF, rig->y.bytes);
+    rig->dy = op_block_new(k, rig->y.bytes, 0, "dy");
+    op->dy = rig->dy.at;
+    for (int i = 0; i < op->n_inputs; i++)
+        if (want->passes & (1u << i))
+            op->dx[i] = rig->dy.at;
+        else if (i && i == want->joined)
+            op->dx[i] = op->dx[0];
+        else if (want->dx[i]) {
+            rig->dx[i] = op_block_new(k, pyr_count(op->x[i].s) * pyr_type_size(op->x[i].type), 0, "dx");
+            op->dx[i] = rig->dx[i].at;
+            if (want->dx_add)
+                op_upload(k, rig->dx[i].at, data->dx_start[i], op->x[i].type, pyr_count(op->x[i].s));
+        }
+    for (int a = 0; a < ACCUMULATORS && a < want->runs; a++) {
+        rig->grad[a] = op_block_new(k, op->grad_bytes, 0, "the accumulator");
+        rig->accumulators[a] = rig->grad[a].at;
+        if (!rig->impl->overwrites)
+            k->zero(k, rig->grad[a].at, op->grad_bytes);
+    }
+}
+
+static inline pyr_status op_backward(pyr_kernels *k, op_rig *rig, const op_data *data, const op_want *want,
+                                     op_result *out)
+{
+    static const double times[RUNS] = {1, 0.5, 2};
+    pyr_op *op = &rig->op;
+    size_t real = pyr_type_size(k->real), y_count = pyr_count(op->y.s);
+
+    op_place_gradients(k, rig, data, want);
+    for (int run = 0; run < want->runs; run++) {
+        double *scaled = op_memory(y_count, sizeof *scaled);
+        pyr_status status;
+
+        for (size_t i = 0; i < y_count; i++)
+            scaled[i] = data->dy[i] * times[run];
+        op_upload(k, rig->dy.at, scaled, op->y.type, y_count);
+        op->grad = rig->accumulators[run < ACCUMULATORS ? run : ACCUMULATORS - 1];
+        op->grad_add = !rig->impl->overwrites || run >= ACCUMULATORS;
+        op_block_fill(k, rig->scratch.at, 0xFF, op->scratch_bytes);
+        status = rig->impl->backward(k, op);
+        op_unchanged(k, &rig->dy, scaled, op->y.type, y_count);
+        pyr_free(scaled);
+        PYR_TRY(status);
+    }
+    for (int i = 0; i < op->n_inputs; i++)
+        if (want->dx[i])
+            out->dx[i] = op_download(k, op->dx[i], op->x[i].type, pyr_count(op->x[i].s));
+    if (!want->grad)
+        return PYR_OK;
+    for (int p = 0; p < op->n_params; p++) {
+        rig->dparam[p] = op_block_new(k, op->param_count[p] * real, real, "dparam");
+        rig->dparams[p] = rig->dparam[p].at;
+        op_upload(k, rig->dparam[p].at, data->dparam_start[p], k->real, op->param_count[p]);
+    }
+    PYR_TRY(pyr_op_collect(k, op, rig->accumulators, want->runs < ACCUMULATORS ? want->runs : ACCUMULATORS,
+                           rig->dparams));
+    for (int p = 0; p < op->n_params; p++)
+        out->dparam[p] = op_download(k, rig->dparam[p].at, k->real, op->param_count[p]);
+    return PYR_OK;
+}
+
+/* The guards of all buffers are checked here. */
+static inline void op_rig_free(pyr_kernels *k, op_rig *rig)
+{
+    for (int i = 0; i < PYR_OP_INPUTS; i++) {
+        op_block_free(k, &rig->x[i]);
+        op_block_free(k, &rig->dx[i]);
+    }
+    for (int p = 0; p < PYR_OP_PARAMS; p++) {
+        op_block_free(k, &rig->param[p]);
+        op_block_free(k, &rig->dparam[p]);
+    }
+    for (int a = 0; a < ACCUMULATORS; a++)
+        op_block_free(k, &rig->grad[a]);
+    op_block_free(k, &rig->y);
+    op_block_free(k, &rig->dy);
+    op_block_free(k, &rig->packed);
+    op_block_free(k, &rig->saved);
+    op_block_free(k, &rig->scratch);
+    if (rig->impl->release)
+        rig->impl->release(k, &rig->op);
+}
+
 /* Plan, place, forward, and what is wanted of backward. `shape` has kind, attributes, shapes, counts (types
  * of inputs other than U32 are set here). *out is the caller's to free, also after a failure. */
 static inline pyr_status op_run(pyr_kernels *k, const pyr_op *shape, const op_data *data, const op_want *want,
                                 op_result *out)
 {
-    static const double times[RUNS] = {1, 0.5, 2};
-    const pyr_op_impl *impl = k->op[shape->kind];
-    size_t real = pyr_type_size(k->real), y_count = pyr_count(shape->y.s);
-    op_block x[PYR_OP_INPUTS] = {0}, param[PYR_OP_PARAMS] = {0}, dx[PYR_OP_INPUTS] = {0}, y, dy = {0};
-    op_block dparam[PYR_OP_PARAMS] = {0}, packed, saved, scratch, grad[ACCUMULATORS] = {0};
-    void *accumulators[ACCUMULATORS] = {0}, *dparams[PYR_OP_PARAMS] = {0};
-    bool backward = op_wants_backward(want);
-    pyr_op op = *shape;
+    op_rig rig = {.op = *shape, .impl = k->op[shape->kind]};
     pyr_status status;
 
     *out = (op_result){0};
-    op_set_types(k, &op, want);
-    op.backward = backward;
-    memcpy(op.want_dx, want->dx, sizeof op.want_dx);
-    op.want_grad = want->grad;
-    for (int i = 0; i < op.n_inputs; i++)
-        op.dx_add[i] = want->dx_add || (i && i == want->joined);
-    status = pyr_op_plan(k, &op);
-    if (status != PYR_OK) {
-        if (impl->release)
-            impl->release(k, &op);
-        return status;
+    op_set_types(k, &rig.op, want);
+    rig.op.backward = op_wants_backward(want);
+    memcpy(rig.op.want_dx, want->dx, sizeof rig.op.want_dx);
+    rig.op.want_grad = want->grad;
+    for (int i = 0; i < rig.op.n_inputs; i++)
+        rig.op.dx_add[i] = want->dx_add || (i && i == want->joined);
+    status = pyr_op_plan(k, &rig.op);
+    if (status == PYR_OK) {
+        op_place(k, &rig, data, want);
+        status = op_forward(k, &rig, data, want, out);
     }
-
-    for (int i = 0; i < op.n_inputs; i++)
-        if (pyr_op_has(&op, i)) {
-            x[i] = op_block_new(k, pyr_count(op.x[i].s) * pyr_type_size(op.x[i].type), 0, "an input");
-            op.x[i].data = x[i].at;
-            op_upload(k, x[i].at, data->x[i], op.x[i].type, pyr_count(op.x[i].s));
-        }
-    for (int p = 0; p < op.n_params; p++) {
-        param[p] = op_block_new(k, op.param_count[p] * real, real, "a parameter");
-        op.param[p] = param[p].at;
-        op_upload(k, param[p].at, data->param[p], k->real, op.param_count[p]);
-    }
-    y = op_block_new(k, y_count * pyr_type_size(op.y.type), 0, "y");
-    packed = op_block_new(k, op.packed_bytes, 0, "the packed parameters");
-    saved = op_block_new(k, op.saved_bytes, 0, "saved");
-    scratch = op_block_new(k, op.scratch_bytes, 0, "scratch");
-    op.y.data = y.at;
-    for (int i = 0; i < op.n_inputs; i++)
-        if (want->in_place & (1u << i))
-            op.y.data = x[i].at;
-    op.packed = packed.at;
-    op.saved = saved.at;
-    op.scratch = scratch.at;
-    if (impl->pack)
-        PYR_TRY_OUT(impl->pack(k, &op));
-    PYR_TRY_OUT(impl->forward(k, &op));
-    out->y = op_download(k, op.y.data, op.y.type, y_count);
-    for (int i = 0; i < op.n_inputs; i++)
-        if (pyr_op_has(&op, i) && !(want->in_place & (1u << i)))
-            op_unchanged(k, &x[i], data->x[i], op.x[i].type, pyr_count(op.x[i].s));
-    if (!backward)
-        goto out;
-
-    for (int i = 0; i < op.n_inputs; i++)
-        if (x[i].at && (!(impl->reads & (PYR_READS_X0 << i)) || (want->poison & (PYR_READS_X0 << i))))
-            op_block_fill(k, x[i].at, 0xFF, x[i].bytes);
-    if (!(impl->reads & PYR_READS_Y) || (want->poison & PYR_READS_Y))
-        op_block_fill(k, y.at, 0xFF, y.bytes);
-    dy = op_block_new(k, y_count * pyr_type_size(op.y.type), 0, "dy");
-    op.dy = dy.at;
-    for (int i = 0; i < op.n_inputs; i++)
-        if (want->passes & (1u << i))
-            op.dx[i] = dy.at;
-        else if (i && i == want->joined)
-            op.dx[i] = op.dx[0];
-        else if (want->dx[i]) {
-            dx[i] = op_block_new(k, pyr_count(op.x[i].s) * pyr_type_size(op.x[i].type), 0, "dx");
-            op.dx[i] = dx[i].at;
-            if (want->dx_add)
-                op_upload(k, dx[i].at, data->dx_start[i], op.x[i].type, pyr_count(op.x[i].s));
-        }
-    for (int a = 0; a < ACCUMULATORS && a < want->runs; a++) {
-        grad[a] = op_block_new(k, op.grad_bytes, 0, "the accumulator");
-        accumulators[a] = grad[a].at;
-        if (!impl->overwrites)
-            k->zero(k, grad[a].at, op.grad_bytes);
-    }
-    for (int run = 0; run < want->runs; run++) {
-        double *scaled = op_memory(y_count, sizeof *scaled);
-
-        for (size_t i = 0; i < y_count; i++)
-            scaled[i] = data->dy[i] * times[run];
-        op_upload(k, dy.at, scaled, op.y.type, y_count);
-        op.grad = accumulators[run < ACCUMULATORS ? run : ACCUMULATORS - 1];
-        op.grad_add = !impl->overwrites || run >= ACCUMULATORS;
-        op_block_fill(k, scratch.at, 0xFF, op.scratch_bytes);
-        status = impl->backward(k, &op);
-        op_unchanged(k, &dy, scaled, op.y.type, y_count);
-        pyr_free(scaled);
-        if (status != PYR_OK)
-            goto out;
-    }
-    for (int i = 0; i < op.n_inputs; i++)
-        if (want->dx[i])
-            out->dx[i] = op_download(k, op.dx[i], op.x[i].type, pyr_count(op.x[i].s));
-    if (want->grad) {
-        for (int p = 0; p < op.n_params; p++) {
-            dparam[p] = op_block_new(k, op.param_count[p] * real, real, "dparam");
-            dparams[p] = dparam[p].at;
-            op_upload(k, dparam[p].at, data->dparam_start[p], k->real, op.param_count[p]);
-        }
-        PYR_TRY_OUT(pyr_op_collect(k, &op, accumulators,
-                                   want->runs < ACCUMULATORS ? want->runs : ACCUMULATORS, dparams));
-        for (int p = 0; p < op.n_params; p++)
-            out->dparam[p] = op_download(k, dparam[p].at, k->real, op.param_count[p]);
-    }
-out:
-    for (int i = 0; i < PYR_OP_INPUTS; i++) {
-        op_block_free(k, &x[i]);
-        op_block_free(k, &dx[i]);
-    }
-    for (int p = 0; p < PYR_OP_PARAMS; p++) {
-        op_block_free(k, &param[p]);
-        op_block_free(k, &dparam[p]);
-    }
-    for (int a = 0; a < ACCUMULATORS; a++)
-        op_block_free(k, &grad[a]);
-    op_block_free(k, &y);
-    op_block_free(k, &dy);
-    op_block_free(k, &packed);
-    op_block_free(k, &saved);
-    op_block_free(k, &scratch);
-    if (impl->release)
-        impl->release(k, &op);
+    if (status == PYR_OK && rig.op.backward)
+        status = op_backward(k, &rig, data, want, out);
+    op_rig_free(k, &rig);
     return status;
 }
 

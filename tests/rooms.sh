@@ -1,12 +1,20 @@
 #!/bin/sh
-# Arrows between rooms go one way: a room includes headers of the rooms before it in the Makefile's list alone; file names are
-# unique in the whole tree, and each file begins with its head line.
+# rooms: the order of the sources. A room includes headers of the rooms before it in the Makefile's list alone, and has 30 files at
+# most; a file has a name of its own in the whole tree; comments end on the line of their last word.
 passed=0 failed=0
 say() {
     echo "FAILED $*"
-    failed=$((failed + 1))
+    bad=$((bad + 1))
 }
+# The end of a check: it counts as passed when nothing was said since the last one.
+check() {
+    [ "$bad" = 0 ] && passed=$((passed + 1)) || failed=$((failed + bad))
+    bad=0
+}
+bad=0
 rooms=$(make -s --no-print-directory list-rooms)
+sources=$(find . -path ./build -prune -o \( -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cc' \) -print | sed 's,^./,,' | sort)
+
 # base/a.c and base/a.h are one; kernels/cuda is a part of kernels.
 before=
 for room in $rooms; do
@@ -24,10 +32,24 @@ for room in $rooms; do
         done
     done
 done
-[ "$failed" = 0 ] && passed=1
-for name in $(find . -path ./build -prune -o \( -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '*.cc' \) -print |
-    sed 's,.*/,,' | sort | uniq -d); do
+check
+
+for room in $rooms kernels/cuda; do
+    files=$(echo "$sources" | grep -c "^$room/[^/]*$")
+    [ "$files" -le 30 ] || say "$room/ has $files files: more than 30 are no room but a hall"
+done
+check
+
+for name in $(echo "$sources" | sed 's,.*/,,' | sort | uniq -d); do
     say "two files are named $name"
 done
+check
+
+# shellcheck disable=SC2086
+for place in $(grep -n '^[[:space:]]*\*/$' $sources | cut -d: -f1,2); do
+    say "$place: a line of nothing but the end of a comment"
+done
+check
+
 echo "rooms: $passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]

@@ -5,6 +5,7 @@
 #                                                       append the counts to the file
 #        tests/run.sh COUNTS_FILE --sum                 print the sum; exit 1 unless all passed
 # A program prints "NAME: N passed, N failed, N skipped" as its last line; one that dies without counts as a failure.
+# Times: seconds of the clock, and of the processor in the program and all that it started.
 counts=$1
 shift
 if [ "$1" = --sum ]; then
@@ -17,10 +18,18 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' HUP INT TERM
 
+# Seconds of the processor that this shell's children have used, in `cpu`: `times` in this shell, not in a copy of it.
+processor_time() {
+    times >"$1"
+    cpu=$(awk 'NR == 2 { gsub(/[ms]/, " "); print int($1 * 60 + $2 + $3 * 60 + $4 + 0.5) }' "$1")
+}
+
 # Run one program; what is to be seen of it goes to stdout in one piece.
 run_one() {
     program=$1 out=$2
     start=$(date +%s)
+    processor_time "$out-times"
+    cpu_before=$cpu
     case $program in
     *.sh) sh "$program" "${PYRDIFF-./pyrdiff}" >"$out" 2>&1 ;;
     *) "$program" >"$out" 2>&1 ;;
@@ -42,7 +51,8 @@ run_one() {
     fi
     [ "$failed" = 0 ] || cat "$out"
     grep '^skipped' "$out"
-    echo "[$label] $line ($(($(date +%s) - start)) s)"
+    processor_time "$out-times"
+    echo "[$label] $line ($(($(date +%s) - start)) s, $((cpu - cpu_before)) s of processor time)"
     echo "$passed $failed $skipped" >>"$counts"
 }
 

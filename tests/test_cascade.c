@@ -1,5 +1,5 @@
-/* Levels trained together. Witnesses: central differences of the loss in double, levels trained by
- * themselves, networks of their own beside the shared one, and runs that nothing interrupted. */
+/* test_cascade.c - levels trained together. Witnesses: central differences of the loss in double, levels
+ * trained by themselves, networks of their own beside the shared one, and runs that nothing interrupted. */
 #include "base/atomic_file.h"
 #include "tests/check.h"
 #include "tests/level_data.h"

@@ -1,4 +1,4 @@
-/* Which classes a network knows, and which of them images are to be of. */
+/* test_classes.c - which classes a network knows, and which of them images are to be of. */
 #include "tests/level_data.h"
 
 #include "levels/class_list.h"

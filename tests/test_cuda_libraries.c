@@ -102,7 +102,7 @@ static void old_device(void)
     CHECK_FAILS(pyr_kernels_precision(k, "bf16"), PYR_E_UNSUPPORTED, "cuda does not compute in bf16");
     CHECK_FAILS(pyr_kernels_precision(k, "tf32"), PYR_E_UNSUPPORTED, "cuda does not compute in tf32");
     CHECK_OK(pyr_kernels_precision(k, "auto"));
-    CHECK(k->activation == PYR_F32);
+    CHECK(k->precision == PYR_PRECISION_FULL);
     check_row(k, &middle, 2e-6);
     pyr_kernels_free(k);
     fake.major = 9;
@@ -277,7 +277,7 @@ static void run_attention(pyr_kernels *k, const row *r, bool backward, op_result
 /* As the double reference has it, by the way that is wanted: one of cuDNN's, or OWN. */
 static void check_attention(pyr_kernels *k, const row *r, bool backward, int way)
 {
-    double tolerance = k->activation == PYR_BF16 ? 1.5 / 256 : 1e-5;
+    double tolerance = k->precision == PYR_PRECISION_BF16 ? 1.5 / 256 : 1e-5;
     size_t count = pyr_count(r->x);
     op_result got, wanted;
     pyr_kernels *truth;

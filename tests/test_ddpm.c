@@ -1,4 +1,4 @@
-/* DDPM's and DDIM's discrete steps. The witnesses: tensors that diffusers 0.31.0 computed
+/* test_ddpm.c - DDPM's and DDIM's discrete steps. The witnesses: tensors that diffusers 0.31.0 computed
  * (tests/golden/unet2d/schedulers.safetensors, tests/golden/pipeline/steps.safetensors with
  * scripts/make-pipeline-golden.py), and closed forms. */
 #include "tests/check.h"

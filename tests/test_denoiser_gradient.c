@@ -1,5 +1,5 @@
-/* The transposed Jacobian of a level's denoiser: against central differences in double, and the other
- * backends against double. */
+/* test_denoiser_gradient.c - the transposed Jacobian of a level's denoiser: against central differences in
+ * double, and the other backends against double. */
 #include "tests/backends.h"
 #include "tests/check.h"
 #include "tests/level_data.h"

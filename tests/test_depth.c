@@ -1,5 +1,6 @@
-/* Images of 16 bits stay images of 16 bits: in files, in a trained run, in what tasks keep, in what is
- * judged. Witnesses: files that NumPy and Pillow wrote (tests/golden/depth/make.py), closed forms. */
+/* test_depth.c - images of 16 bits stay images of 16 bits: in files, in a trained run, in what tasks keep,
+ * in what is judged. Witnesses: files that NumPy and Pillow wrote (tests/golden/depth/make.py), closed
+ * forms. */
 #include "tests/level_data.h"
 
 #include "arrays/npz_file.h"

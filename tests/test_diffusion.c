@@ -1,4 +1,4 @@
-/* Samplers on Gaussian data, where denoiser, ODE and distribution are known exactly. */
+/* test_diffusion.c - samplers on Gaussian data, where denoiser, ODE and distribution are known exactly. */
 #include "tests/check.h"
 
 #include "base/mem.h"

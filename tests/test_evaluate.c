@@ -1,5 +1,5 @@
-/* Sets of images from folder, NPZ and data set are the same; a set against itself; the cache of features; the
- * variants of a comparison and their costs; work in a child. */
+/* test_evaluate.c - sets of images from folder, NPZ and data set are the same; a set against itself; the
+ * cache of features; the variants of a comparison and their costs; work in a child. */
 #include "arrays/npz_file.h"
 #include "base/child.h"
 #include "base/file.h"

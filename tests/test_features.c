@@ -250,7 +250,7 @@ static void sizes(void)
         pyr_graph *g;
         pyr_network_ends ends;
 
-        CHECK_OK(pyr_graph_new(&g, k, &params));
+        CHECK_OK(pyr_graph_new(&g, k, k->precision, &params));
         ends = pyr_classifier_build(g, &shapes[i], k->real);
         CHECK_OK(pyr_graph_plan(g, &(pyr_plan){.batch = 2}));
         CHECK(pyr_graph_shape(g, ends.features).c == 64 && pyr_graph_shape(g, ends.features).h == 1);

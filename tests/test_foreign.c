@@ -1,4 +1,5 @@
-/* Formats that are not read here are named, each by the bytes and names that its own tools write. */
+/* test_foreign.c - formats that are not read here are named, each by the bytes and names that its own tools
+ * write. */
 #include "layouts/foreign.h"
 
 #include "base/mem.h"

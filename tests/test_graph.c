@@ -1,5 +1,5 @@
-/* Building, planning and running graphs; blocks of parameters, the optimizer, the step loop. The witness of
- * gradients is finite differences in double. */
+/* test_graph.c - building, planning and running graphs; blocks of parameters, the optimizer, the step loop.
+ * The witness of gradients is finite differences in double. */
 #include "tests/graph_run.h"
 
 #include "graph/optimizer.h"
@@ -173,7 +173,7 @@ static void seeds_in_the_middle(void)
         double numbers[N], zeros[N] = {0};
 
         CHECK_OK(pyr_kernels_open(&k, "ref-double", 1));
-        CHECK_OK(pyr_graph_new(&g, k, &params));
+        CHECK_OK(pyr_graph_new(&g, k, k->precision, &params));
         x = pyr_graph_input(g, (pyr_shape){0, 3, 3, 8}, k->real);
         middle = pyr_linear(g, x, "a", 8);
         pyr_graph_keep(g, middle);
@@ -223,7 +223,7 @@ static void only_what_is_wanted(void)
     float one[16], dx[16];
 
     CHECK_OK(pyr_kernels_open(&k, "ref", 1));
-    CHECK_OK(pyr_graph_new(&g, k, &params));
+    CHECK_OK(pyr_graph_new(&g, k, k->precision, &params));
     x = pyr_graph_input(g, (pyr_shape){0, 2, 2, 4}, k->real);
     pyr_graph_want_gradient(g, x);
     y = pyr_linear(g, x, "line", 4);
@@ -1017,7 +1017,7 @@ static void two_graphs_share_a_block(void)
         for (int i = 0; i < 2; i++) {
             int side = i ? 6 : 4;
 
-            CHECK_OK(pyr_graph_new(&g[i], k, &params));
+            CHECK_OK(pyr_graph_new(&g[i], k, k->precision, &params));
             x[i] = pyr_graph_input(g[i], (pyr_shape){1, side, side, 3}, k->real);
             y[i] = pyr_conv2d(g[i], x[i], "conv", (pyr_conv){.channels = 8, .kernel = 3});
             y[i] = pyr_linear(g[i], y[i], "line", 2);
@@ -1265,7 +1265,7 @@ static void failures_are_told_by_the_plan(void)
         pyr_graph *g = NULL;
         pyr_value x;
 
-        CHECK_OK(pyr_graph_new(&g, k, &params));
+        CHECK_OK(pyr_graph_new(&g, k, k->precision, &params));
         x = pyr_graph_input(g, (pyr_shape){1, 5, 4, 6}, k->real);
         CHECK(cases[i].build(g, x) == -1);
         pyr_error_set("something else");
@@ -1297,7 +1297,7 @@ static void without_memory(void)
 
             pyr_error_set("nothing");
             pyr_mem_fail_after(n);
-            status = pyr_graph_new(&net.g, k, &net.params);
+            status = pyr_graph_new(&net.g, k, k->precision, &net.params);
             if (status == PYR_OK) {
                 build_mixed(&net, NULL);
                 pyr_graph_keep(net.g, net.y);

@@ -91,7 +91,7 @@ static void write_weights(void)
 
     snprintf(weights, sizeof weights, "%s/inception.safetensors", folder);
     CHECK_OK(pyr_kernels_open(&k, "cpu", 1));
-    CHECK_OK(pyr_graph_new(&g, k, &params));
+    CHECK_OK(pyr_graph_new(&g, k, k->precision, &params));
     pyr_inception_build(g, CLASSES, k->real);
     for (int i = 0; i < params.n; i++) {
         const pyr_param *p = &params.at[i];

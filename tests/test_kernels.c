@@ -40,7 +40,7 @@ static double bound_of(const variant *v, const pyr_op *op, unsigned which, int w
 
     if (op_type(v->k, op, &want, which) == PYR_BF16)
         return 1.5 / 256 * writes;
-    if (v->k->activation == PYR_BF16 && op->kind == PYR_OP_GROUP_NORM && op->act == PYR_ACT_SILU &&
+    if (v->k->precision == PYR_PRECISION_BF16 && op->kind == PYR_OP_GROUP_NORM && op->act == PYR_ACT_SILU &&
         strcmp(v->k->name, "cpu") == 0)
         return 5e-4;
     return row_tolerance(v->row);
@@ -49,7 +49,7 @@ static double bound_of(const variant *v, const pyr_op *op, unsigned which, int w
 /* Of a parameter's gradient. cuDNN writes that of a convolution's weights in the images' type. */
 static double bound_of_param(const variant *v, const pyr_op *op, int p)
 {
-    if (v->k->activation == PYR_BF16 && op->kind == PYR_OP_CONV2D && p == 0 && !v->real &&
+    if (v->k->precision == PYR_PRECISION_BF16 && op->kind == PYR_OP_CONV2D && p == 0 && !v->real &&
         strcmp(v->k->name, "cuda") == 0)
         return 1.5 / 256;
     return bound_of(v, op, 0, 1);
@@ -88,7 +88,7 @@ static bool same_bits(const pyr_op *op, const op_result *a, const op_result *b)
 static op_data data_for(const variant *v, const pyr_op *op)
 {
     op_data data = row_data(v->row, op);
-    unsigned images = v->k->activation == PYR_BF16 ? op_images(op->kind) : 0;
+    unsigned images = v->k->precision == PYR_PRECISION_BF16 ? op_images(op->kind) : 0;
 
     for (int i = 0; i < op->n_inputs; i++)
         if (images & (1u << i)) {
@@ -381,16 +381,16 @@ static void precisions_by_name(void)
     CHECK_FAILS(pyr_kernels_precision(k, "bf16"), PYR_E_UNSUPPORTED, "ref does not compute in bf16");
     CHECK_FAILS(pyr_kernels_precision(k, "tf32"), PYR_E_UNSUPPORTED, "ref does not compute in tf32");
     CHECK_OK(pyr_kernels_precision(k, "auto"));
-    CHECK(k->auto_precision && k->activation == PYR_F32 && !k->tf32);
+    CHECK(k->auto_precision && k->precision == PYR_PRECISION_FULL);
     k->has_bf16 = k->fast_bf16 = k->has_tf32 = true;
     CHECK_OK(pyr_kernels_precision(k, "auto"));
-    CHECK(k->auto_precision && k->activation == PYR_BF16 && !k->tf32);
+    CHECK(k->auto_precision && k->precision == PYR_PRECISION_BF16);
     CHECK_OK(pyr_kernels_precision(k, "tf32"));
-    CHECK(!k->auto_precision && k->activation == PYR_F32 && k->tf32);
+    CHECK(!k->auto_precision && k->precision == PYR_PRECISION_TF32);
     CHECK_OK(pyr_kernels_precision(k, "bf16"));
-    CHECK(!k->auto_precision && k->activation == PYR_BF16 && !k->tf32);
+    CHECK(!k->auto_precision && k->precision == PYR_PRECISION_BF16);
     CHECK_OK(pyr_kernels_precision(k, "f32"));
-    CHECK(!k->auto_precision && k->activation == PYR_F32 && !k->tf32);
+    CHECK(!k->auto_precision && k->precision == PYR_PRECISION_FULL);
     pyr_kernels_free(k);
 }
 

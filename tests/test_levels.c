@@ -1,5 +1,5 @@
-/* One level: order of the data, statistics, loss, denoiser, training. The witnesses are formulas evaluated
- * here from the same streams of noise, and equality of what must be equal. */
+/* test_levels.c - one level: order of the data, statistics, loss, denoiser, training. The witnesses are
+ * formulas evaluated here from the same streams of noise, and equality of what must be equal. */
 #include "tests/backends.h"
 #include "tests/check.h"
 #include "tests/level_data.h"
@@ -835,7 +835,7 @@ static void plain_open(plain_denoiser *out, pyr_kernels *k, pyr_params *params, 
     pyr_value sample, f;
     pyr_graph *g;
 
-    CHECK_OK(pyr_graph_new(&out->g, k, params));
+    CHECK_OK(pyr_graph_new(&out->g, k, k->precision, params));
     g = out->g;
     out->x = pyr_graph_input(g, level->variable, k->real);
     out->condition = pyr_graph_input(g, level->condition, k->real);

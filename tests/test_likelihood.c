@@ -1,5 +1,5 @@
-/* Likelihoods of Gaussian data under their exact denoiser: the ODE, the variational bound, and the chain rule
- * of a haar pyramid, against closed forms. */
+/* test_likelihood.c - likelihoods of Gaussian data under their exact denoiser: the ODE, the variational
+ * bound, and the chain rule of a haar pyramid, against closed forms. */
 #include "tests/check.h"
 
 #include "base/mem.h"

@@ -1,4 +1,4 @@
-/* Pictures as masks: what is drawn anew, what is refused. */
+/* test_masks.c - pictures as masks: what is drawn anew, what is refused. */
 #include "tests/check.h"
 
 #include "base/mem.h"

@@ -1,5 +1,5 @@
-/* Mixtures of Gaussians: densities against formulas written out and integrals, scores against differences,
- * denoisers against quadrature, draws against moments. */
+/* test_mixture.c - mixtures of Gaussians: densities against formulas written out and integrals, scores
+ * against differences, denoisers against quadrature, draws against moments. */
 #include "tests/check.h"
 
 #include "base/mem.h"

@@ -1,7 +1,7 @@
-/* One level by itself: what it draws is what the whole run draws there, bit for bit, whether the others exist
- * or not; on a level that is an exact Gaussian (a network of zeros: D = x / (1 + s^2)) means and variances in
- * closed form; the real coarser images, and a data set at a level, against 2 x 2 means; residuals as pictures
- * against those of decompose. */
+/* test_one_level.c - one level by itself: what it draws is what the whole run draws there, bit for bit,
+ * whether the others exist or not; on a level that is an exact Gaussian (a network of zeros: D = x / (1 +
+ * s^2)) means and variances in closed form; the real coarser images, and a data set at a level, against 2 x
+ * 2 means; residuals as pictures against those of decompose. */
 #include "tests/level_data.h"
 #include "tests/samples_of.h"
 

@@ -1,4 +1,4 @@
-/* Options of commands, and the lists of numbers that people type. */
+/* test_options.c - options of commands, and the lists of numbers that people type. */
 #include "base/mem.h"
 #include "terminal/options.h"
 #include "terminal/parse.h"

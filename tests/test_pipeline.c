@@ -1,6 +1,6 @@
-/* Models from elsewhere and for elsewhere. The witness is diffusers 0.31.0: whole samplings of a stored
- * DDPMPipeline (scripts/make-pipeline-golden.py), and what the library made of a small run that was exported
- * (scripts/check-export.py --golden). */
+/* test_pipeline.c - models from elsewhere and for elsewhere. The witness is diffusers 0.31.0: whole
+ * samplings of a stored DDPMPipeline (scripts/make-pipeline-golden.py), and what the library made of a
+ * small run that was exported (scripts/check-export.py --golden). */
 #include "tests/check.h"
 
 #include "base/file.h"

@@ -1,4 +1,4 @@
-/* Pictures of the plane: places by hand, contours of functions whose lines are known. */
+/* test_plane.c - pictures of the plane: places by hand, contours of functions whose lines are known. */
 #include "tests/check.h"
 
 #include "plots/plane.h"

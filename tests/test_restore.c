@@ -1,5 +1,6 @@
-/* Where tasks start from, for every family, curve and reference; restoring with few steps, on a model that is
- * an exact Gaussian (a network of zeros: D = x / (1 + s^2)), whose posterior is known in closed form. */
+/* test_restore.c - where tasks start from, for every family, curve and reference; restoring with few steps,
+ * on a model that is an exact Gaussian (a network of zeros: D = x / (1 + s^2)), whose posterior is known in
+ * closed form. */
 #include "tests/level_data.h"
 
 #include "cascade/model.h"

@@ -1,5 +1,5 @@
-/* The adaptive solver against closed forms: errors follow the tolerance, the order is five, and a vector's
- * result does not depend on the others'. */
+/* test_rk45.c - the adaptive solver against closed forms: errors follow the tolerance, the order is five,
+ * and a vector's result does not depend on the others'. */
 #include "tests/check.h"
 
 #include "base/mem.h"

@@ -1,6 +1,6 @@
-/* The witnesses: files that the format's own library wrote (tests/golden/unet2d,
- * made by diffusers 0.31.0), the IEEE formula of a half by ldexp, the closed
- * form of a noise schedule. */
+/* test_safetensors.c - tensors in files: read, written, refused when damaged. The witnesses: files that the
+ * format's own library wrote (tests/golden/unet2d, made by diffusers 0.31.0), the IEEE formula of a half by
+ * ldexp, the closed form of a noise schedule. */
 #include "graph/safetensors.h"
 
 #include "base/atomic_file.h"

@@ -1,5 +1,5 @@
-/* Samplers where everything is known: Gaussian data, whose denoiser is linear and whose ODE has a solution; a
- * single point, from which noise of known size is left; a mixture of two modes. */
+/* test_samplers.c - samplers where everything is known: Gaussian data, whose denoiser is linear and whose
+ * ODE has a solution; a single point, from which noise of known size is left; a mixture of two modes. */
 #include "tests/check.h"
 
 #include "base/mem.h"

@@ -1,5 +1,5 @@
-/* Schedules against closed forms, numerical derivatives and simulation; densities and weights of training;
- * what networks predict. */
+/* test_schedule.c - schedules against closed forms, numerical derivatives and simulation; densities and
+ * weights of training; what networks predict. */
 #include "tests/check.h"
 
 #include "base/mem.h"

@@ -1,5 +1,5 @@
-/* The table of settings. The witness for the written file is libconfig itself,
- * which reads it back; for numbers it is their bits. */
+/* test_settings.c - the table of settings. The witness for the written file is libconfig itself, which
+ * reads it back; for numbers it is their bits. */
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"

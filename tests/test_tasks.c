@@ -1,6 +1,6 @@
-/* Tasks on small runs: what is given stays as it is, what is drawn is what sampling draws, and, on a model
- * that is an exact Gaussian (a network of zeros: D = x / (1 + s^2)), latents and posteriors in closed
- * form. */
+/* test_tasks.c - tasks on small runs: what is given stays as it is, what is drawn is what sampling draws,
+ * and, on a model that is an exact Gaussian (a network of zeros: D = x / (1 + s^2)), latents and posteriors
+ * in closed form. */
 #include "tests/level_data.h"
 
 #include "cascade/model.h"

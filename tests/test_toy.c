@@ -1,5 +1,5 @@
-/* The losses of score matching against finite differences and against each other's theory; the toy network's
- * gradient against finite differences in double; that every objective learns the known score. */
+/* test_toy.c - the losses of score matching against finite differences and against each other's theory; the
+ * toy network's gradient against finite differences in double; that every objective learns the known score. */
 #include "tests/check.h"
 
 #include "base/mem.h"

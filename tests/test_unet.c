@@ -1,4 +1,4 @@
-/* The network against the answers of diffusers, and its gradients against finite differences. */
+/* test_unet.c - the network against the answers of diffusers, and its gradients against finite differences. */
 #include "tests/graph_run.h"
 
 #include "base/file.h"
@@ -309,6 +309,33 @@ static void remove_model(const char *folder)
     rmdir(folder);
 }
 
+/* The files of network `n` into others: refused with what does not fit, or with a warning. */
+static void loaded_into_others(network n, const pyr_unet_files *files)
+{
+    run_net net;
+    pyr_text warning = {0};
+
+    n.config.block_out_channels[1] = 10;
+    CHECK(run_open(&net, "cpu", build_unet, &n, (run_options){0}));
+    CHECK_FAILS(pyr_unet_load(files, &net.params, net.k, net.block, NULL), PYR_E_FORMAT,
+                "expected [10,4,3,3], found [8,4,3,3]");
+    run_close(&net);
+    n.config.block_out_channels[1] = 8;
+    n.config.layers_per_block = 2;
+    CHECK(run_open(&net, "cpu", build_unet, &n, (run_options){0}));
+    CHECK_FAILS(pyr_unet_load(files, &net.params, net.k, net.block, NULL), PYR_E_FORMAT, "missing");
+    run_close(&net);
+    /* a smaller one: the rest is named */
+    n.config.layers_per_block = 1;
+    n.config.class_embed_type = PYR_UNET_CLASS_NONE;
+    n.config.num_class_embeds = 0;
+    CHECK(run_open(&net, "cpu", build_unet, &n, (run_options){0}));
+    CHECK_OK(pyr_unet_load(files, &net.params, net.k, net.block, &warning));
+    CHECK(warning.at && strstr(warning.at, "class_embedding.weight"));
+    pyr_text_free(&warning);
+    run_close(&net);
+}
+
 /* Save on one backend, load on others: the same weights and the same answers. */
 static void saved_and_loaded(void)
 {
@@ -372,30 +399,7 @@ static void saved_and_loaded(void)
         run_result_free(&r);
         run_close(&net);
     }
-    /* another network: refused, and told what does not fit */
-    n.config.block_out_channels[1] = 10;
-    CHECK(run_open(&net, "cpu", build_unet, &n, (run_options){0}));
-    CHECK_FAILS(pyr_unet_load(&files, &net.params, net.k, net.block, NULL), PYR_E_FORMAT,
-                "expected [10,4,3,3], found [8,4,3,3]");
-    run_close(&net);
-    n.config.block_out_channels[1] = 8;
-    n.config.layers_per_block = 2;
-    CHECK(run_open(&net, "cpu", build_unet, &n, (run_options){0}));
-    CHECK_FAILS(pyr_unet_load(&files, &net.params, net.k, net.block, NULL), PYR_E_FORMAT, "missing");
-    run_close(&net);
-    /* a smaller one: the rest is named */
-    n.config.layers_per_block = 1;
-    n.config.class_embed_type = PYR_UNET_CLASS_NONE;
-    n.config.num_class_embeds = 0;
-    CHECK(run_open(&net, "cpu", build_unet, &n, (run_options){0}));
-    {
-        pyr_text warning = {0};
-
-        CHECK_OK(pyr_unet_load(&files, &net.params, net.k, net.block, &warning));
-        CHECK(warning.at && strstr(warning.at, "class_embedding.weight"));
-        pyr_text_free(&warning);
-    }
-    run_close(&net);
+    loaded_into_others(n, &files);
     remove_model(folder);
     pyr_unet_files_free(&files);
     run_result_free(&wanted);

@@ -1,5 +1,5 @@
-/* The witnesses: config.json files that diffusers 0.31.0 wrote
- * (tests/golden/unet2d), and the one published with google/ddpm-cifar10-32. */
+/* test_unet_config.c - the shape of a network, from and to config.json. The witnesses: config.json files that
+ * diffusers 0.31.0 wrote (tests/golden/unet2d), and the one published with google/ddpm-cifar10-32. */
 #include "network/unet_config.h"
 
 #include "base/atomic_file.h"
@@ -302,90 +302,86 @@ static void writes_as_diffusers(void)
 
 /* ---- refusals ---- */
 
+static const struct {
+    const char *text;
+    pyr_status status;
+    const char *part;
+} bad_files[] = {
+    {"", PYR_E_FORMAT, "not valid JSON"},
+    {"[]", PYR_E_FORMAT, "not a JSON object"},
+    {"{}", PYR_E_UNSUPPORTED, "_class_name is missing, should be \"UNet2DModel\""},
+    {"{\"_class_name\":\"UNet2DConditionModel\"}", PYR_E_UNSUPPORTED, "is \"UNet2DConditionModel\", should"},
+    {SMALL ",\"in_channels\":3,\"in_channels\":4}", PYR_E_FORMAT, "stands twice"},
+    {SMALL ",\"in_channels\":\"3\"}", PYR_E_FORMAT,
+     "in_channels is \"3\", should be a whole number 1..65536"},
+    {SMALL ",\"in_channels\":null}", PYR_E_FORMAT, "in_channels is null"},
+    {SMALL ",\"in_channels\":0}", PYR_E_FORMAT, "in_channels is 0"},
+    {SMALL ",\"in_channels\":1.5}", PYR_E_FORMAT, "in_channels is 1.5"},
+    {SMALL ",\"in_channels\":1e300}", PYR_E_FORMAT, "in_channels is 1e+300"},
+    {SMALL ",\"attention_head_dim\":0}", PYR_E_FORMAT, "attention_head_dim is 0"},
+    {SMALL ",\"attention_head_dim\":[8]}", PYR_E_FORMAT, "attention_head_dim is a list"},
+    {SMALL ",\"add_attention\":1}", PYR_E_FORMAT, "add_attention is 1, should be true or false"},
+    {SMALL ",\"dropout\":null}", PYR_E_FORMAT, "dropout is null, should be a number"},
+    {SMALL ",\"dropout\":1}", PYR_E_CONFIG, "c.json: dropout is 1, should be 0..0.999"},
+    {SMALL ",\"norm_eps\":1e400}", PYR_E_CONFIG, "norm_eps is inf"},
+    {SMALL ",\"mid_block_scale_factor\":0}", PYR_E_CONFIG, "mid_block_scale_factor is 0"},
+    {SMALL ",\"downsample_padding\":2}", PYR_E_FORMAT,
+     "downsample_padding is 2, should be a whole number 0..1"},
+    {SMALL ",\"act_fn\":\"leaky_relu\"}", PYR_E_UNSUPPORTED,
+     "act_fn names \"leaky_relu\", which is not offered; offered are silu, mish, gelu or relu"},
+    {SMALL ",\"act_fn\":null}", PYR_E_FORMAT, "act_fn is null"},
+    {SMALL ",\"class_embed_type\":\"projection\"}", PYR_E_UNSUPPORTED, "\"projection\""},
+    {SMALL ",\"class_embed_type\":\"table\"}", PYR_E_FORMAT, "should be null, timestep or identity"},
+    {SMALL ",\"mid_block_type\":\"UNetMidBlock2DCrossAttn\"}", PYR_E_UNSUPPORTED,
+     "\"UNetMidBlock2DCrossAttn\""},
+    {SMALL ",\"mid_block_type\":5}", PYR_E_FORMAT, "mid_block_type is 5"},
+    {SMALL ",\"sample_size\":[1,2,3]}", PYR_E_FORMAT, "sample_size is a list, should be a number"},
+    {SMALL ",\"sample_size\":[8,0]}", PYR_E_FORMAT, "sample_size is 0"},
+    {SMALL ",\"sample_size\":{}}", PYR_E_FORMAT, "sample_size is an object"},
+    {SMALL ",\"time_embedding_type\":\"learned\"}", PYR_E_CONFIG, "needs num_train_timesteps"},
+    {SMALL ",\"freq_shift\":4}", PYR_E_CONFIG, "freq_shift is 4, half of block_out_channels[0] (8)"},
+    {SMALL ",\"attention_head_dim\":17}", PYR_E_CONFIG,
+     "attention_head_dim is 17, but down_block_types[1] has only 16 channels"},
+    {SMALL ",\"attn_norm_num_groups\":5}", PYR_E_CONFIG,
+     "block_out_channels[1] is 16, should be a multiple of attn_norm_num_groups (5)"},
+    {SMALL ",\"_pyrdiff_patch\":2}", PYR_E_CONFIG,
+     "out_channels is 3, should be a multiple of the patch's 4"},
+    {SMALL ",\"_pyrdiff_patch\":null}", PYR_E_FORMAT, "_pyrdiff_patch is null"},
+#define HEAD "{\"_class_name\":\"UNet2DModel\","
+    {HEAD "\"block_out_channels\":[8,16]}", PYR_E_CONFIG,
+     "down_block_types has 4 entries (the default), block_out_channels has 2; should be as many"},
+    {HEAD "\"up_block_types\":[\"UpBlock2D\"]}", PYR_E_CONFIG,
+     "up_block_types has 1 entries, block_out_channels has 4 (the default)"},
+    {HEAD "\"block_out_channels\":[]}", PYR_E_FORMAT, "block_out_channels is a list, should be a list with"},
+    {HEAD "\"block_out_channels\":8}", PYR_E_FORMAT, "block_out_channels is 8"},
+    {HEAD "\"block_out_channels\":[32,32,32,32,32,32,32,32,32]}", PYR_E_UNSUPPORTED, "9 entries, at most 8"},
+    {HEAD "\"block_out_channels\":[224,448,672,897]}", PYR_E_CONFIG,
+     "block_out_channels[3] is 897, should be a multiple of norm_num_groups (32)"},
+    {HEAD "\"block_out_channels\":[224,448,672,\"896\"]}", PYR_E_FORMAT, "block_out_channels is \"896\""},
+    {HEAD "\"norm_num_groups\":null}", PYR_E_FORMAT, "norm_num_groups is null"},
+    {HEAD "\"down_block_types\":[\"DownBlock2D\",\"SkipDownBlock2D\",\"DownBlock2D\",\"DownBlock2D\"]}",
+     PYR_E_UNSUPPORTED,
+     "c.json: down_block_types names \"SkipDownBlock2D\", which is not offered; offered are DownBlock2D "
+     "or AttnDownBlock2D"},
+    {HEAD "\"up_block_types\":[\"DownBlock2D\"]}", PYR_E_UNSUPPORTED,
+     "offered are UpBlock2D or AttnUpBlock2D"},
+    {HEAD "\"up_block_types\":[\"UNetResSkipUpBlock2D\"]}", PYR_E_UNSUPPORTED, "\"UNetResSkipUpBlock2D\""},
+    {HEAD "\"up_block_types\":[null]}", PYR_E_FORMAT, "up_block_types is null"},
+    {HEAD "\"_use_default_values\":5,\"dropout\":2}", PYR_E_CONFIG, "dropout is 2"},
+};
+
 static void refused_files(void)
 {
-    static const struct {
-        const char *text;
-        pyr_status status;
-        const char *part;
-    } bad[] = {
-        {"", PYR_E_FORMAT, "not valid JSON"},
-        {"[]", PYR_E_FORMAT, "not a JSON object"},
-        {"{}", PYR_E_UNSUPPORTED, "_class_name is missing, should be \"UNet2DModel\""},
-        {"{\"_class_name\":\"UNet2DConditionModel\"}", PYR_E_UNSUPPORTED,
-         "is \"UNet2DConditionModel\", should"},
-        {SMALL ",\"in_channels\":3,\"in_channels\":4}", PYR_E_FORMAT, "stands twice"},
-        {SMALL ",\"in_channels\":\"3\"}", PYR_E_FORMAT,
-         "in_channels is \"3\", should be a whole number 1..65536"},
-        {SMALL ",\"in_channels\":null}", PYR_E_FORMAT, "in_channels is null"},
-        {SMALL ",\"in_channels\":0}", PYR_E_FORMAT, "in_channels is 0"},
-        {SMALL ",\"in_channels\":1.5}", PYR_E_FORMAT, "in_channels is 1.5"},
-        {SMALL ",\"in_channels\":1e300}", PYR_E_FORMAT, "in_channels is 1e+300"},
-        {SMALL ",\"attention_head_dim\":0}", PYR_E_FORMAT, "attention_head_dim is 0"},
-        {SMALL ",\"attention_head_dim\":[8]}", PYR_E_FORMAT, "attention_head_dim is a list"},
-        {SMALL ",\"add_attention\":1}", PYR_E_FORMAT, "add_attention is 1, should be true or false"},
-        {SMALL ",\"dropout\":null}", PYR_E_FORMAT, "dropout is null, should be a number"},
-        {SMALL ",\"dropout\":1}", PYR_E_CONFIG, "c.json: dropout is 1, should be 0..0.999"},
-        {SMALL ",\"norm_eps\":1e400}", PYR_E_CONFIG, "norm_eps is inf"},
-        {SMALL ",\"mid_block_scale_factor\":0}", PYR_E_CONFIG, "mid_block_scale_factor is 0"},
-        {SMALL ",\"downsample_padding\":2}", PYR_E_FORMAT,
-         "downsample_padding is 2, should be a whole number 0..1"},
-        {SMALL ",\"act_fn\":\"leaky_relu\"}", PYR_E_UNSUPPORTED,
-         "act_fn names \"leaky_relu\", which is not offered; offered are silu, mish, gelu or relu"},
-        {SMALL ",\"act_fn\":null}", PYR_E_FORMAT, "act_fn is null"},
-        {SMALL ",\"class_embed_type\":\"projection\"}", PYR_E_UNSUPPORTED, "\"projection\""},
-        {SMALL ",\"class_embed_type\":\"table\"}", PYR_E_FORMAT, "should be null, timestep or identity"},
-        {SMALL ",\"mid_block_type\":\"UNetMidBlock2DCrossAttn\"}", PYR_E_UNSUPPORTED,
-         "\"UNetMidBlock2DCrossAttn\""},
-        {SMALL ",\"mid_block_type\":5}", PYR_E_FORMAT, "mid_block_type is 5"},
-        {SMALL ",\"sample_size\":[1,2,3]}", PYR_E_FORMAT, "sample_size is a list, should be a number"},
-        {SMALL ",\"sample_size\":[8,0]}", PYR_E_FORMAT, "sample_size is 0"},
-        {SMALL ",\"sample_size\":{}}", PYR_E_FORMAT, "sample_size is an object"},
-        {SMALL ",\"time_embedding_type\":\"learned\"}", PYR_E_CONFIG, "needs num_train_timesteps"},
-        {SMALL ",\"freq_shift\":4}", PYR_E_CONFIG, "freq_shift is 4, half of block_out_channels[0] (8)"},
-        {SMALL ",\"attention_head_dim\":17}", PYR_E_CONFIG,
-         "attention_head_dim is 17, but down_block_types[1] has only 16 channels"},
-        {SMALL ",\"attn_norm_num_groups\":5}", PYR_E_CONFIG,
-         "block_out_channels[1] is 16, should be a multiple of attn_norm_num_groups (5)"},
-        {SMALL ",\"_pyrdiff_patch\":2}", PYR_E_CONFIG,
-         "out_channels is 3, should be a multiple of the patch's 4"},
-        {SMALL ",\"_pyrdiff_patch\":null}", PYR_E_FORMAT, "_pyrdiff_patch is null"},
-#define HEAD "{\"_class_name\":\"UNet2DModel\","
-        {HEAD "\"block_out_channels\":[8,16]}", PYR_E_CONFIG,
-         "down_block_types has 4 entries (the default), block_out_channels has 2; should be as many"},
-        {HEAD "\"up_block_types\":[\"UpBlock2D\"]}", PYR_E_CONFIG,
-         "up_block_types has 1 entries, block_out_channels has 4 (the default)"},
-        {HEAD "\"block_out_channels\":[]}", PYR_E_FORMAT,
-         "block_out_channels is a list, should be a list with"},
-        {HEAD "\"block_out_channels\":8}", PYR_E_FORMAT, "block_out_channels is 8"},
-        {HEAD "\"block_out_channels\":[32,32,32,32,32,32,32,32,32]}", PYR_E_UNSUPPORTED,
-         "9 entries, at most 8"},
-        {HEAD "\"block_out_channels\":[224,448,672,897]}", PYR_E_CONFIG,
-         "block_out_channels[3] is 897, should be a multiple of norm_num_groups (32)"},
-        {HEAD "\"block_out_channels\":[224,448,672,\"896\"]}", PYR_E_FORMAT, "block_out_channels is \"896\""},
-        {HEAD "\"norm_num_groups\":null}", PYR_E_FORMAT, "norm_num_groups is null"},
-        {HEAD "\"down_block_types\":[\"DownBlock2D\",\"SkipDownBlock2D\",\"DownBlock2D\",\"DownBlock2D\"]}",
-         PYR_E_UNSUPPORTED,
-         "c.json: down_block_types names \"SkipDownBlock2D\", which is not offered; offered are DownBlock2D "
-         "or AttnDownBlock2D"},
-        {HEAD "\"up_block_types\":[\"DownBlock2D\"]}", PYR_E_UNSUPPORTED,
-         "offered are UpBlock2D or AttnUpBlock2D"},
-        {HEAD "\"up_block_types\":[\"UNetResSkipUpBlock2D\"]}", PYR_E_UNSUPPORTED,
-         "\"UNetResSkipUpBlock2D\""},
-        {HEAD "\"up_block_types\":[null]}", PYR_E_FORMAT, "up_block_types is null"},
-        {HEAD "\"_use_default_values\":5,\"dropout\":2}", PYR_E_CONFIG, "dropout is 2"},
-    };
-
-    for (size_t i = 0; i < ARRAY(bad); i++) {
+    for (size_t i = 0; i < ARRAY(bad_files); i++) {
         pyr_unet_config c;
         pyr_status status;
 
         pyr_error_set("");
-        status = parse_text(&c, bad[i].text, NULL);
-        if (status != bad[i].status || !strstr(pyr_error(), bad[i].part) ||
+        status = parse_text(&c, bad_files[i].text, NULL);
+        if (status != bad_files[i].status || !strstr(pyr_error(), bad_files[i].part) ||
             strncmp(pyr_error(), "c.json: ", 8) != 0)
-            CHECK_REPORT("%s gave %d: \"%s\", wanted %d: \"%s\"", bad[i].text, status, pyr_error(),
-                         bad[i].status, bad[i].part);
+            CHECK_REPORT("%s gave %d: \"%s\", wanted %d: \"%s\"", bad_files[i].text, status, pyr_error(),
+                         bad_files[i].status, bad_files[i].part);
     }
 }
 
@@ -505,8 +501,6 @@ static void check_lost(const char *path, pyr_status status, const char *part)
 
 static void find(void)
 {
-    pyr_unet_files files;
-
     /* flat, with the file, the folder, and the config named */
     put("flat/config.json", "{}");
     put("flat/" W ".safetensors", "");
@@ -542,8 +536,10 @@ static void find(void)
     put("two/" W ".non_ema.safetensors", "");
     check_lost("two", PYR_E_ARG,
                "several variants, such as " W ".fp16.safetensors and " W ".non_ema.safetensors");
+}
 
-    /* shards */
+static void shards_found(void)
+{
     put("shards/config.json", "{}");
     put("shards/" W "-00001-of-00002.safetensors", "");
     put("shards/" W "-00002-of-00002.safetensors", "");
@@ -574,8 +570,10 @@ static void find(void)
     check_lost("torn", PYR_E_FORMAT, "weight_map is missing, empty");
     put("torn/" W ".safetensors.index.json", "[1]");
     check_lost("torn", PYR_E_FORMAT, "weight_map is missing");
+}
 
-    /* nothing to read */
+static void nothing_found(void)
+{
     put("pickle/config.json", "{}");
     put("pickle/" W ".bin", "");
     check_lost("pickle", PYR_E_UNSUPPORTED,
@@ -587,9 +585,16 @@ static void find(void)
     check_lost("alone/a.safetensors", PYR_E_IO, "a.safetensors has no config.json beside it");
     check_lost("alone", PYR_E_IO, "has neither config.json nor unet/config.json");
     check_lost("absent", PYR_E_IO, "absent: no such file or folder");
+}
 
-    /* without a folder in front */
+static void found_without_folder(void)
+{
+    pyr_unet_files files;
     char before[512], *was = getcwd(before, sizeof before), flat[300];
+
+    put("flat/config.json", "{}");
+    put("flat/" W ".safetensors", "");
+    put("flat/mine.safetensors", "");
     snprintf(flat, sizeof flat, "%s/flat", folder);
     CHECK(was && chdir(flat) == 0);
     CHECK_OK(pyr_unet_find(&files, "mine.safetensors"));
@@ -730,6 +735,9 @@ int main(int argc, char **argv)
     RUN(refused_structs);
     RUN(words);
     RUN(find);
+    RUN(shards_found);
+    RUN(nothing_found);
+    RUN(found_without_folder);
     RUN(find_golden);
     RUN(every_fault);
     remove_folder(folder);

@@ -35,7 +35,7 @@ static pyr_status build(pyr_toy_network *net)
     pyr_value x;
     char name[32];
 
-    PYR_TRY(pyr_graph_new(&net->g, net->k, &net->params));
+    PYR_TRY(pyr_graph_new(&net->g, net->k, net->k->precision, &net->params));
     x = net->in = pyr_graph_input(net->g, in, net->k->real);
     for (int i = 0; i < HIDDEN; i++) {
         snprintf(name, sizeof name, "hidden%d", i);

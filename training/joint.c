@@ -86,7 +86,7 @@ static pyr_status snapshot(void *ctx, int64_t number)
 /* ---- beginning --------------------------------------------------------------------------------- */
 
 /* In a chain all levels take the same images at a time: as many as suits the one that likes the fewest. */
-static pyr_status common_micro_batch(pyr_joint *j, int *micro)
+static pyr_status common_micro_batch(pyr_joint *j, pyr_precision precision, int *micro)
 {
     *micro = 0;
     for (int i = 0; i < j->levels; i++) {
@@ -96,6 +96,7 @@ static pyr_status common_micro_batch(pyr_joint *j, int *micro)
 
         PYR_TRY(pyr_level_init(&level, pyr_joint_settings(j, i), job->pyramid, i,
                                pyr_dataset_classes(job->data), pyr_dataset_fingerprint(job->data)));
+        level.precision = precision;
         PYR_TRY(pyr_choose_micro_batch(&own, j->k, &level));
         *micro = *micro && *micro < own ? *micro : own;
     }
@@ -104,19 +105,18 @@ static pyr_status common_micro_batch(pyr_joint *j, int *micro)
 
 /* What the levels' trainers will choose, and what their states say was measured: a micro-batch depends on
  * both. */
-static pyr_status choose_precision(pyr_joint *j)
+static pyr_status choose_precision(pyr_joint *j, pyr_precision *out)
 {
-    pyr_kernels *k = j->k;
     pyr_level_facts facts;
     pyr_progress progress;
 
+    *out = j->k->precision;
     if (!j->resumed)
-        return k->auto_precision ? pyr_kernels_precision(k, "auto") : PYR_OK;
+        return PYR_OK;
     for (int i = 0; i < j->levels; i++)
         PYR_TRY(pyr_level_peek(j->set->share ? j->shared_folder : j->job[i].folder, &facts, &progress,
-                               k->tuning));
-    if (k->auto_precision && (progress.activation != PYR_BF16 || k->has_bf16))
-        k->activation = progress.activation == PYR_BF16 ? PYR_BF16 : k->real;
+                               j->k->tuning));
+    *out = pyr_precision_to_resume(j->k, &progress);
     return PYR_OK;
 }
 
@@ -124,11 +124,12 @@ static pyr_status plan_levels(pyr_joint *j)
 {
     bool chain = j->set->condition == PYR_CASCADE_ESTIMATE && j->levels > 1;
     bool gradients = chain && !j->set->stop_gradient;
+    pyr_precision precision;
     int micro = 0;
 
     if (chain) {
-        PYR_TRY(choose_precision(j));
-        PYR_TRY(common_micro_batch(j, &micro));
+        PYR_TRY(choose_precision(j, &precision));
+        PYR_TRY(common_micro_batch(j, precision, &micro));
     }
     for (int i = j->levels - 1; i >= 0; i--) {
         j->part[i] = (pyr_level_part){.weight = pyr_joint_weight(j, i),

@@ -404,7 +404,7 @@ void pyr_level_trainer_progress(pyr_level_trainer *t, const pyr_train_state *sta
 
     t->progress.train = *state;
     t->progress.seed = t->job.seed;
-    t->progress.activation = k->activation;
+    t->progress.bf16 = t->level.precision == PYR_PRECISION_BF16;
     k->download(k, &t->progress.last, t->optimizer->state, sizeof t->progress.last);
 }
 
@@ -598,18 +598,15 @@ static pyr_status allocate_io(pyr_level_trainer *t)
 /* A run goes on in the precision it was begun in, unless the person wants another. */
 static void adopt_precision(pyr_level_trainer *t, const pyr_progress *progress)
 {
-    static const char *const names[PYR_TYPES] = {
-        [PYR_F32] = "f32", [PYR_F64] = "double", [PYR_BF16] = "bf16"};
-    pyr_kernels *k = t->job.k;
-    pyr_type begun = progress->activation == PYR_BF16 ? PYR_BF16 : k->real;
+    const pyr_kernels *k = t->job.k;
     char line[128];
 
-    if (k->activation == begun)
+    t->level.precision = pyr_precision_to_resume(k, progress);
+    if (progress->bf16 == (k->precision == PYR_PRECISION_BF16))
         return;
-    if (k->auto_precision && (begun != PYR_BF16 || k->has_bf16))
-        k->activation = begun;
-    snprintf(line, sizeof line, "level %d: begun in %s, goes on in %s", t->level.facts.index, names[begun],
-             names[k->activation]);
+    snprintf(line, sizeof line, "level %d: begun in %s, goes on in %s", t->level.facts.index,
+             pyr_precision_name(k, progress->bf16 ? PYR_PRECISION_BF16 : PYR_PRECISION_FULL),
+             pyr_precision_name(k, t->level.precision));
     if (t->job.on_note)
         t->job.on_note(t->job.ctx, line);
 }
@@ -645,6 +642,7 @@ static pyr_status init_level(pyr_level *level, const pyr_level_job *job, const p
     PYR_TRY(pyr_level_init(level, settings, job->pyramid, index, pyr_dataset_classes(job->data),
                            pyr_dataset_fingerprint(job->data)));
     level->facts.bits = pyr_dataset_shape_of(job->data).bits;
+    level->precision = job->k->precision;
     if (job->k->whole_batch)
         level->settings.groups = 1; /* there is nobody to share a step with */
     if (job->unet)
@@ -669,11 +667,8 @@ pyr_status pyr_level_statistics(pyr_level_facts *out, const pyr_level_job *job,
     pyr_status status;
 
     PYR_TRY(init_level(&level, job, settings, index));
-    if (for_training) {
-        if (job->k->auto_precision)
-            PYR_TRY(pyr_kernels_precision(job->k, "auto"));
+    if (for_training)
         PYR_TRY(pyr_choose_micro_batch(&images, job->k, &level));
-    }
     PYR_TRY(pyr_feed_new(&feed, job->k, job->data, job->pyramid, images, job->k->lanes));
     feed.dequantise = job->dequantise;
     status = pyr_level_measure(&level, &feed);
@@ -698,8 +693,7 @@ static pyr_status plan(pyr_level_trainer *t, const pyr_level_settings *settings,
     if (t->resumed) {
         PYR_TRY(read_begun(t, &facts, &progress));
         adopt_precision(t, &progress);
-    } else if (job->k->auto_precision)
-        PYR_TRY(pyr_kernels_precision(job->k, "auto"));
+    }
     t->micro_batch = t->part.micro_batch;
     if (t->micro_batch == 0)
         PYR_TRY(pyr_choose_micro_batch(&t->micro_batch, job->k, &t->level));

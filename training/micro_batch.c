@@ -62,8 +62,7 @@ static pyr_status measure_micro_batch(pyr_kernels *k, const pyr_level *level, in
 }
 
 /* What the choice depends on: the network, its type, the most that is possible. */
-static pyr_status name_micro_batch(const pyr_kernels *k, const pyr_level *level, int most, char *name,
-                                   size_t room)
+static pyr_status name_micro_batch(const pyr_level *level, int most, char *name, size_t room)
 {
     pyr_text text = {0};
     pyr_status status = pyr_unet_config_write(&text, &level->unet);
@@ -74,7 +73,7 @@ static pyr_status name_micro_batch(const pyr_kernels *k, const pyr_level *level,
         hash = pyr_hash(hash, &level->variable, sizeof level->variable);
         hash = pyr_hash(hash, &level->condition, sizeof level->condition);
         snprintf(name, room, "micro-batch %016llx %s of %d%s", (unsigned long long)hash,
-                 k->activation == PYR_BF16 ? "bf16" : "f32", most,
+                 level->precision == PYR_PRECISION_BF16 ? "bf16" : "f32", most,
                  level->settings.recompute ? " recompute" : "");
     }
     pyr_text_free(&text);
@@ -96,7 +95,7 @@ pyr_status pyr_choose_micro_batch(int *out, pyr_kernels *k, const pyr_level *lev
         *out = s->batch_gpu > 0 && s->batch_gpu < most ? s->batch_gpu : most;
         return PYR_OK;
     }
-    PYR_TRY(name_micro_batch(k, level, most, name, sizeof name));
+    PYR_TRY(name_micro_batch(level, most, name, sizeof name));
     if (!pyr_tuning_get(k->tuning, name, &micro) || micro < 1 || micro > most) {
         micro = most < k->micro_batch ? most : k->micro_batch;
         if (pyr_tuning_measures(k->tuning)) {

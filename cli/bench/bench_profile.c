@@ -132,8 +132,14 @@ out:
 static pyr_status time_product(pyr_kernels *k, double *rate_out)
 {
     enum { SIDE = 8192 };
-    pyr_tensor square = {k->activation, {SIDE, 1, 1, SIDE}, NULL};
-    pyr_op op = {.kind = PYR_OP_LINEAR, .n_inputs = 1, .n_params = 1, .x = {square}, .y = square, .scale = 1};
+    pyr_tensor square = {pyr_image_type(k, k->precision), {SIDE, 1, 1, SIDE}, NULL};
+    pyr_op op = {.kind = PYR_OP_LINEAR,
+                 .n_inputs = 1,
+                 .n_params = 1,
+                 .x = {square},
+                 .y = square,
+                 .scale = 1,
+                 .tf32 = k->precision == PYR_PRECISION_TF32};
     pyr_status status;
     pyr_bare *bare;
     double seconds;
@@ -155,7 +161,7 @@ static pyr_status print_peaks(pyr_kernels *k)
     PYR_TRY(time_copy(k, &copies));
     PYR_TRY(time_product(k, &products));
     pyr_print("this device, measured: copies %.0f GB/s, products of %s matrices %.0f GFLOP/s\n", copies,
-              type_name(k->activation), products);
+              type_name(pyr_image_type(k, k->precision)), products);
     return PYR_OK;
 }
 

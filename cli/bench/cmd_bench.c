@@ -258,11 +258,7 @@ static pyr_status print_json(const typed *t, const pyr_kernels *k, const figures
 
     pyr_json_open(&j, NULL, '{');
     pyr_json_int(&j, "level", level->facts.index);
-    pyr_json_string(&j, "precision",
-                    k->activation == PYR_BF16 ? "bf16"
-                    : k->real == PYR_F64      ? "f64"
-                    : k->tf32                 ? "tf32"
-                                              : "f32");
+    pyr_json_string(&j, "precision", pyr_precision_name(k, k->precision));
     pyr_json_int(&j, "batch", level->settings.batch);
     pyr_json_int(&j, "micro_batch", f->memory.micro_batch);
     pyr_json_int(&j, "lanes", f->memory.lanes);

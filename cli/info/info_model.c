@@ -205,7 +205,7 @@ static pyr_status model_load(model *m, const pyr_unet_config *c, const pyr_unet_
         return pyr_fail(PYR_E_CONFIG, "%s: in_channels is %d, should be a multiple of the patch's %d pixels",
                         files->config, c->in_channels, c->patch * c->patch);
     m->in = (pyr_unet_inputs){.label = -1, .stream = -1};
-    PYR_TRY(pyr_graph_new(&m->g, k, &m->params));
+    PYR_TRY(pyr_graph_new(&m->g, k, k->precision, &m->params));
     m->in.sample =
         pyr_graph_input(m->g, (pyr_shape){1, h, w, c->in_channels / (c->patch * c->patch)}, k->real);
     m->in.time = pyr_graph_input(m->g, (pyr_shape){1, 1, 1, 1}, time);

@@ -32,6 +32,7 @@ typedef struct way {
 typedef struct conv_state {
     pyr_direct shape;
     pyr_type type; /* of cuDNN's images and weights */
+    bool tf32;     /* op's */
     bool wanted[PASSES];
     way by[PASSES];
     bool padded;     /* cuDNN's image is a padded copy: */
@@ -69,9 +70,9 @@ static void conv_release(pyr_kernels *k, pyr_op *op)
     op->state = NULL;
 }
 
-static cudnnMathType_t wanted_math(const pyr_kernels *k, const conv_state *s)
+static cudnnMathType_t wanted_math(const conv_state *s)
 {
-    return s->type == PYR_BF16 || k->tf32 ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH;
+    return s->type == PYR_BF16 || s->tf32 ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH;
 }
 
 static pyr_status describe(pyr_kernels *k, conv_state *s)
@@ -93,7 +94,7 @@ static pyr_status describe(pyr_kernels *k, conv_state *s)
     PYR_TRY(PYR_CUDNN(l, cudnnSetConvolution2dDescriptor, s->conv, s->padded ? 0 : d->pad_top,
                       s->padded ? 0 : d->pad_left, d->stride, d->stride, 1, 1, CUDNN_CROSS_CORRELATION,
                       CUDNN_DATA_FLOAT));
-    return PYR_CUDNN(l, cudnnSetConvolutionMathType, s->conv, wanted_math(k, s));
+    return PYR_CUDNN(l, cudnnSetConvolutionMathType, s->conv, wanted_math(s));
 }
 
 /* ---- cuDNN's passes ---------------------------------------------------------------------------- */
@@ -145,7 +146,7 @@ static cudnnStatus_t workspace_of(pyr_cuda_libraries *l, const conv_state *s, co
 template <class P>
 static int suitable(pyr_kernels *k, const conv_state *s, conv_pass pass, const P *list, int n, way *out)
 {
-    cudnnMathType_t math = wanted_math(k, s);
+    cudnnMathType_t math = wanted_math(s);
     size_t most = pyr_cuda_of(k)->memory / 32;
     int kept = 0;
 
@@ -172,7 +173,7 @@ static int library_ways(pyr_kernels *k, const conv_state *s, conv_pass pass, way
     cudnnConvolutionBwdFilterAlgoPerf_t weights[MOST_ALGORITHMS];
     int n = 0;
 
-    l->cudnnSetConvolutionMathType(s->conv, wanted_math(k, s));
+    l->cudnnSetConvolutionMathType(s->conv, wanted_math(s));
     switch (pass) {
     case FORWARD:
         if (l->cudnnGetConvolutionForwardAlgorithm_v7(l->cudnn, s->x, s->w, s->conv, s->y, MOST_ALGORITHMS,
@@ -271,13 +272,13 @@ out:
     return status;
 }
 
-static void name_choice(const pyr_kernels *k, const conv_state *s, conv_pass pass, char *name, size_t room)
+static void name_choice(const conv_state *s, conv_pass pass, char *name, size_t room)
 {
     const pyr_direct *d = &s->shape;
 
     snprintf(name, room, "conv2d %s %s %dx%dx%dx%d to %d k%dx%d s%d p%d.%d", pass_names[pass],
              s->type == PYR_BF16 ? "bf16"
-             : k->tf32           ? "tf32"
+             : s->tf32           ? "tf32"
                                  : "f32",
              d->n, s->image.h, s->image.w, d->in, d->out, d->kernel_h, d->kernel_w, d->stride,
              s->padded ? 0 : d->pad_top, s->padded ? 0 : d->pad_left);
@@ -299,7 +300,7 @@ static pyr_status choose(pyr_kernels *k, conv_state *s, conv_pass pass)
     s->by[pass] = ways[0];
     if (n == 1)
         return PYR_OK;
-    name_choice(k, s, pass, name, sizeof name);
+    name_choice(s, pass, name, sizeof name);
     if (!pyr_tuning_get(k->tuning, name, &choice)) {
         if (!pyr_tuning_measures(k->tuning))
             return PYR_OK;
@@ -421,6 +422,7 @@ static pyr_status conv_plan(pyr_kernels *k, pyr_op *op)
     op->state = s;
     s->shape = shape_of(op);
     s->type = op->y.type;
+    s->tf32 = op->tf32;
     s->wanted[FORWARD] = true;
     s->wanted[DATA] = op->backward && op->want_dx[0];
     s->wanted[WEIGHTS] = op->want_grad;

@@ -76,11 +76,11 @@ typedef struct matrix {
     pyr_type type;
 } matrix;
 
-static pyr_status describe(pyr_kernels *k, product *p, matrix a, matrix b, matrix d, bool bias)
+static pyr_status describe(pyr_kernels *k, product *p, matrix a, matrix b, matrix d, bool bias, bool tf32)
 {
     pyr_cuda_libraries *l = pyr_cuda_libraries_of(k);
     cublasComputeType_t compute =
-        a.type == PYR_F32 && k->tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+        a.type == PYR_F32 && tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
     int turn_a = a.turn ? CUBLAS_OP_T : CUBLAS_OP_N, turn_b = b.turn ? CUBLAS_OP_T : CUBLAS_OP_N;
     int epilogue = bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
 
@@ -155,9 +155,9 @@ static pyr_status plan_products(pyr_kernels *k, linear_state *s, const pyr_op *o
 
     w_turned.turn = y_turned.turn = true;
     dw.type = PYR_F32;
-    PYR_TRY(describe(k, &s->by[FORWARD], w_turned, x, y, has_bias(op)));
-    PYR_TRY(describe(k, &s->by[DATA], w, y, x, false));
-    PYR_TRY(describe(k, &s->by[WEIGHTS], x, y_turned, dw, false));
+    PYR_TRY(describe(k, &s->by[FORWARD], w_turned, x, y, has_bias(op), op->tf32));
+    PYR_TRY(describe(k, &s->by[DATA], w, y, x, false, op->tf32));
+    PYR_TRY(describe(k, &s->by[WEIGHTS], x, y_turned, dw, false, op->tf32));
     for (int pass = 0; pass < PASSES; pass++)
         if (s->by[pass].wanted)
             PYR_TRY(choose(k, &s->by[pass]));

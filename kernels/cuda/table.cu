@@ -434,7 +434,7 @@ extern "C" pyr_status pyr_kernels_cuda(pyr_kernels **out, int device)
     *out = NULL;
     PYR_TRY(pyr_new(&k, 1, sizeof *k, "operation table"));
     k->name = "cuda";
-    k->real = k->activation = PYR_F32;
+    k->real = PYR_F32;
     k->lanes = 1;
     k->whole_batch = true;
     k->ahead = 8;

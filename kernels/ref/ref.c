@@ -96,7 +96,7 @@ static void ref_forget(pyr_kernels *k, void *recording)
 
 void pyr_ref_fill(pyr_kernels *k, pyr_type real)
 {
-    k->real = k->activation = real;
+    k->real = real;
     k->host_memory = true;
     k->ahead = 0;
     k->alloc = ref_alloc;

@@ -49,7 +49,7 @@ static void old_gpu(void)
     CHECK_OK(pyr_kernels_cuda(&k, 0));
     CHECK(!k->has_bf16);
     CHECK_OK(pyr_kernels_precision(k, "auto"));
-    CHECK(k->activation == PYR_F32);
+    CHECK(k->precision == PYR_PRECISION_FULL);
     CHECK_FAILS(pyr_kernels_precision(k, "bf16"), PYR_E_UNSUPPORTED, "--precision f32");
     pyr_kernels_free(k);
     fake.major = 9;
@@ -85,7 +85,7 @@ static void plan_of(pyr_kernels *k, int batch, pyr_status wanted, int *fit)
     const char *about;
     pyr_value v;
 
-    CHECK_OK(pyr_graph_new(&g, k, &params));
+    CHECK_OK(pyr_graph_new(&g, k, k->precision, &params));
     v = pyr_graph_input(g, s, PYR_F32);
     for (int i = 0; i < 4; i++)
         v = pyr_activation(g, v, PYR_ACT_SILU);

@@ -1,5 +1,6 @@
-/* Files of the cache of images whose facts mean harm: bytes of an image and images (a byte each), the facts'
- * text, a NUL, the labels. The file's head and hash around them are right (images/dataset_cache.c). */
+/* fuzz_cache.c - files of the cache of images whose facts are hostile: bytes of an image and images (a byte
+ * each), the facts' text, a NUL, the labels. The file's head and hash around them are right
+ * (images/dataset_cache.c). */
 #include "base/checksum.h"
 #include "images/dataset_internal.h"
 #include "tests/fuzz/input.h"

@@ -1,6 +1,6 @@
-/* CIFAR's and STL-10's binary files, their labels and class names that mean harm. An input is small, the
- * files are not: bytes for the kind and the number of records, the bytes by which the file is too long or too
- * short, the labels; then class names. Pictures are zeros, but for their last byte. */
+/* fuzz_cifar.c - CIFAR's and STL-10's binary files, their labels and class names that are hostile. An input
+ * is small, the files are not: bytes for the kind and the number of records, the bytes by which the file is
+ * too long or too short, the labels; then class names. Pictures are zeros, but for their last byte. */
 #include "layouts/collection.h"
 #include "tests/fuzz/input.h"
 

@@ -1,5 +1,5 @@
-/* Files of a classifier and of Inception-v3 that mean harm: what they say of their shape, and weights into
- * small networks of the same kinds of layers. */
+/* fuzz_classifier.c - files of a classifier and of Inception-v3 that are hostile: what they say of their
+ * shape, and weights into small networks of the same kinds of layers. */
 #include "base/file.h"
 #include "features/classifier.h"
 #include "features/inception.h"

@@ -1,5 +1,5 @@
-/* Codes of a picture that mean harm: read and put together again, or refused with a sentence that names the
- * file. */
+/* fuzz_codes.c - codes of a picture that are hostile: read and put together again, or refused with a sentence
+ * that names the file. */
 #include "cli/codes_file.h"
 #include "tests/fuzz/tensors.h"
 

@@ -1,5 +1,5 @@
-/* A comparison's compare.json that means harm: read, and put into a report; no text of it gets into the page
- * as a tag. */
+/* fuzz_compare.c - a comparison's compare.json that is hostile: read, and put into a report; no text of it
+ * gets into the page as a tag. */
 #include "report/report_internal.h"
 #include "tests/fuzz/input.h"
 

@@ -1,5 +1,5 @@
-/* Blocks of Exif that mean harm: an orientation of 1 to 8 comes of any bytes, and a picture is turned by it
- * there and back. Seeds: tests/golden/pictures (a TIFF is such a block). */
+/* fuzz_exif.c - blocks of Exif that are hostile: an orientation of 1 to 8 comes of any bytes, and a picture
+ * is turned by it there and back. Seeds: tests/golden/pictures (a TIFF is such a block). */
 #include "pictures/exif.h"
 #include "tests/fuzz/input.h"
 

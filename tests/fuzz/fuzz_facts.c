@@ -1,5 +1,5 @@
-/* What the metadata of weights say of their level, meaning harm: facts and classes. What was read is written,
- * reads back, and is the same. */
+/* fuzz_facts.c - what the metadata of weights say of their level, hostile ones: facts and classes. What was
+ * read is written, reads back, and is the same. */
 #include "levels/level.h"
 #include "tests/fuzz/tensors.h"
 

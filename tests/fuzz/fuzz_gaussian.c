@@ -1,4 +1,5 @@
-/* Fitted Gaussians that mean harm, of a level of 2 x 2 (all covariances) or of 32 x 24 (the DCT's). */
+/* fuzz_gaussian.c - fitted Gaussians that are hostile, of a level of 2 x 2 (all covariances) or of 32 x 24
+ * (the DCT's). */
 #include "levels/gaussian.h"
 #include "tests/fuzz/tensors.h"
 #include <math.h>

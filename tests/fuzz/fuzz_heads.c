@@ -1,6 +1,6 @@
-/* What is told from the first bytes of a file and from names alone: other programs' formats, the texts in a
- * PNG's head, splits, numbers, masks, arrays. An input is a name, a NUL, the first bytes. Seeds:
- * tests/golden/images and tests/golden/pictures too. */
+/* fuzz_heads.c - what is read from the first bytes of a file and from names alone: other programs' formats,
+ * the texts in a PNG's head, splits, numbers, masks, arrays. An input is a name, a NUL, the first bytes.
+ * Seeds: tests/golden/images and tests/golden/pictures too. */
 #include "arrays/array_names.h"
 #include "eval/sample_files.h"
 #include "layouts/foreign.h"

@@ -1,5 +1,5 @@
-/* PNG, JPEG and IDX files that mean harm: read, or refused with a sentence, and
- * nothing is left behind. Seeds: tests/golden/images. */
+/* fuzz_images.c - PNG, JPEG and IDX files that are hostile: read, or refused with a sentence, and nothing is
+ * left behind. Seeds: tests/golden/images. */
 #include "arrays/idx_file.h"
 #include "pictures/image_file.h"
 #include "pictures/resize.h"

@@ -1,5 +1,5 @@
-/* Any text as JSON: read, or refused with a sentence that names the file; what was read is written by our
- * writer, reads back, and is the same. */
+/* fuzz_json.c - any text as JSON: read, or refused with a sentence that names the file; what was read is
+ * written by our writer, reads back, and is the same. */
 #include "base/json.h"
 #include "tests/fuzz/input.h"
 #include <math.h>

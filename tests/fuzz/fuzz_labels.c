@@ -1,5 +1,5 @@
-/* Texts of labels that mean harm. The first byte says which: a .cls or a .json beside an image, EMNIST's
- * mapping, a list of class names. */
+/* fuzz_labels.c - texts of labels that are hostile. The first byte says which: a .cls or a .json beside an
+ * image, EMNIST's mapping, a list of class names. */
 #include "layouts/emnist.h"
 #include "tests/fuzz/input.h"
 

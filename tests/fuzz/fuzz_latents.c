@@ -1,4 +1,4 @@
-/* Files of latents that mean harm, read for the run of two levels in tests/golden/export. */
+/* fuzz_latents.c - files of latents that are hostile, read for the run of two levels in tests/golden/export. */
 #include "tasks/latent.h"
 #include "tests/fuzz/tensors.h"
 

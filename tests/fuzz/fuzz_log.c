@@ -1,5 +1,5 @@
-/* A level's log.jsonl that means harm: read, and drawn in a report; behind an 'O' opened for more lines, as
- * training does when it goes on. */
+/* fuzz_log.c - a level's log.jsonl that is hostile: read, and drawn in a report; behind an 'O' opened for
+ * more lines, as training does when it goes on. */
 #include "report/report_internal.h"
 #include "tests/fuzz/input.h"
 #include "training/level_log.h"

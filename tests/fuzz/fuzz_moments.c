@@ -1,7 +1,6 @@
-/* Reference statistics (an NPZ of mu, sigma and resize) that mean harm. Up to the first 'Z' behind another
- * one
- * ("ZZ") is mu.npy, up to the next sigma.npy, then resize.npy: the archive around them is made here, with the
- * checksums that are right. Bytes without "ZZ" are a file as it is. */
+/* fuzz_moments.c - reference statistics (an NPZ of mu, sigma and resize) that are hostile. Up to the first
+ * 'Z' behind another one ("ZZ") is mu.npy, up to the next sigma.npy, then resize.npy: the archive around
+ * them is made here, with the checksums that are right. Bytes without "ZZ" are a file as it is. */
 #include "eval/metrics.h"
 #include "tests/fuzz/input.h"
 #include <math.h>

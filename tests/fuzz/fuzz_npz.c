@@ -1,5 +1,6 @@
-/* Zip archives, NPZ and NPY files and dataset.json that mean harm: read, or refused with a sentence that
- * names the file, and nothing is left behind. Seeds: tests/golden/archives, tests/golden/arrays. */
+/* fuzz_npz.c - zip archives, NPZ and NPY files and dataset.json that are hostile: read, or refused with a
+ * sentence that names the file, and nothing is left behind. Seeds: tests/golden/archives,
+ * tests/golden/arrays. */
 #include "archives/zip_file.h"
 #include "arrays/npz_arrays.h"
 #include "layouts/dataset_json.h"

@@ -1,4 +1,4 @@
-/* fuzz_options.c - command lines that mean harm: one argument a line, the first one is the command. The table
+/* fuzz_options.c - command lines that are hostile: one argument a line, the first one is the command. The table
  * of each command's options parses them, and the settings among them are applied; the command does not run. */
 #include "cli/cli.h"
 #include "tests/fuzz/input.h"

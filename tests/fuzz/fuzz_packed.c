@@ -1,5 +1,5 @@
-/* Packed files that mean harm, as data sets: NPY, NPZ, IDX, and whatever else begins like one. They are read
- * to the end in portions, or refused with a sentence, and nothing is left behind. Seeds:
+/* fuzz_packed.c - packed files that are hostile, as data sets: NPY, NPZ, IDX, and whatever else begins as
+ * one. They are read to the end in portions, or refused with a sentence, and nothing is left behind. Seeds:
  * tests/golden/arrays. */
 #include "layouts/collection.h"
 #include "tests/fuzz/input.h"

@@ -1,5 +1,5 @@
-/* The files around a pipeline's network that mean harm: model_index.json, behind a NUL scheduler_config.json,
- * behind another config.json; those that are empty are good ones. */
+/* fuzz_pipeline.c - the files around a pipeline's network that are hostile: model_index.json, behind a NUL
+ * scheduler_config.json, behind another config.json; those that are empty are good ones. */
 #include "diffusers/pipeline.h"
 #include "tests/fuzz/tensors.h"
 

@@ -1,5 +1,5 @@
-/* Any bytes as a safetensors file: refused with a sentence that names it, or read whole, without a byte
- * outside and without a block left behind. Seeds: tests/golden/unet2d. */
+/* fuzz_safetensors.c - any bytes as a safetensors file: refused with a sentence that names it, or read
+ * whole, without a byte outside and without a block left behind. Seeds: tests/golden/unet2d. */
 #include "graph/safetensors.h"
 #include "tests/fuzz/input.h"
 

@@ -1,4 +1,4 @@
-/* scheduler_config.json, and the noise levels and timesteps that it makes. */
+/* fuzz_scheduler.c - scheduler_config.json, and the noise levels and timesteps that it makes. */
 #include "diffusers/scheduler_config.h"
 #include "tests/fuzz/input.h"
 

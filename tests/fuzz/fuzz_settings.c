@@ -1,6 +1,6 @@
-/* Any text as a configuration: read, or refused with a sentence; what was read
- * is written, reads back, and is the same. The first byte chooses what comes in:
- * 'K' a key and a value as of --set (cut at the first '='), else a file's text. */
+/* fuzz_settings.c - any text as a configuration: read, or refused with a sentence; what was read is
+ * written, reads back, and is the same. The first byte chooses what comes in: 'K' a key and a value as of
+ * --set (cut at the first '='), else a file's text. */
 #include "settings/settings.h"
 #include "tests/fuzz/input.h"
 #include <math.h>

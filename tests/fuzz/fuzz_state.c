@@ -1,4 +1,5 @@
-/* States of a training that mean harm: counters, facts, choices, and the blocks of a small network. */
+/* fuzz_state.c - states of a training that are hostile: counters, facts, choices, and the blocks of a small
+ * network. */
 #include "levels/level_file.h"
 #include "tests/fuzz/networks.h"
 #include <math.h>
@@ -40,7 +41,7 @@ const uint8_t *fuzz_seed(size_t i, size_t *n)
                                    .planned = 40,
                                    .seed = 3,
                                    .last = {.step = 5, .applied = 4},
-                                   .activation = PYR_F32};
+                                   .bf16 = false};
     pyr_optimizer *o = optimizer();
     const char *path;
 

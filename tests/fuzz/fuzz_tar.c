@@ -1,5 +1,5 @@
-/* Tar archives that mean harm: read, or refused with a sentence that names the file, and nothing is left
- * behind; their names as a data set's layout. Seeds: tests/golden/tars. */
+/* fuzz_tar.c - tar archives that are hostile: read, or refused with a sentence that names the file, and
+ * nothing is left behind; their names as a data set's layout. Seeds: tests/golden/tars. */
 #include "archives/folder_names.h"
 #include "archives/tar_file.h"
 #include "layouts/collection.h"

@@ -1,5 +1,5 @@
-/* TIFF files that mean harm: read, or refused with a sentence that begins with the name, and nothing is left
- * behind. Seeds: tests/golden/pictures. */
+/* fuzz_tiff.c - TIFF files that are hostile: read, or refused with a sentence that begins with the name, and
+ * nothing is left behind. Seeds: tests/golden/pictures. */
 #include "pictures/tiff_file.h"
 #include "tests/fuzz/input.h"
 

@@ -1,5 +1,5 @@
-/* Lists of measured choices that mean harm: of a run's state (any text), and the machine's cache (behind an
- * 'M'). What was read is written, reads back, and is the same. */
+/* fuzz_tuning.c - lists of measured choices that are hostile: of a run's state (any text), and the machine's
+ * cache (behind an 'M'). What was read is written, reads back, and is the same. */
 #include "kernels/tuning.h"
 #include "tests/fuzz/input.h"
 

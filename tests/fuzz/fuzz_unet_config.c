@@ -1,5 +1,6 @@
-/* A network's config.json that means harm: read, or refused with a sentence that names the file; what was
- * read is written, reads back, and is the same. Seeds: tests/golden/unet2d, tests/golden/export. */
+/* fuzz_unet_config.c - a network's config.json that is hostile: read, or refused with a sentence that names
+ * the file; what was read is written, reads back, and is the same. Seeds: tests/golden/unet2d,
+ * tests/golden/export. */
 #include "network/unet_config.h"
 #include "tests/fuzz/input.h"
 

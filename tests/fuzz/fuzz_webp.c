@@ -1,5 +1,5 @@
-/* WebP files that mean harm: read, or refused with a sentence that begins with the name, and nothing is left
- * behind. Seeds: tests/golden/pictures. */
+/* fuzz_webp.c - WebP files that are hostile: read, or refused with a sentence that begins with the name, and
+ * nothing is left behind. Seeds: tests/golden/pictures. */
 #include "pictures/webp_file.h"
 #include "tests/fuzz/input.h"
 #include <webp/decode.h>

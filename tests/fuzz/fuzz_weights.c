@@ -1,5 +1,5 @@
-/* A network's weights that mean harm, read into a small one: up to the first NUL an index of shards (none
- * when it is empty: the file has the plain name), then the header and the data of one file. */
+/* fuzz_weights.c - a network's weights that are hostile, read into a small one: up to the first NUL an index
+ * of shards (none when it is empty: the file has the plain name), then the header and the data of one file. */
 #include "network/unet_file.h"
 #include "tests/fuzz/networks.h"
 

@@ -1,5 +1,5 @@
-/* What people type as the value of an option: lists of seeds and numbers, intervals, counts, variants,
- * budgets, metrics. The first byte says which. */
+/* fuzz_words.c - what people type as the value of an option: lists of seeds and numbers, intervals, counts,
+ * variants, budgets, metrics. The first byte says which. */
 #include "base/text.h"
 #include "comparison/variant.h"
 #include "eval/evaluate.h"
