@@ -201,30 +201,14 @@ static pyr_status get_images(work *w, const pyr_evaluate_job *judges)
 
 /* ---- what comes out ---------------------------------------------------------------------------- */
 
-static const char *words_of(const char *metric)
-{
-    static const char *const words[][2] = {
-        {"frechet", "Frechet distance"},      {"kid", "KID"},
-        {"precision", "precision (k = 3)"},   {"recall", "recall (k = 3)"},
-        {"score", "Inception Score"},         {"swd", "sliced Wasserstein"},
-        {"spectrum", "spectrum distance"},    {"colour", "mean-colour drift"},
-        {"consistency", "consistency error"}, {"nearest", "distance to nearest"},
-        {"memorised", "memorised (share)"}};
-
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (strcmp(words[i][0], metric) == 0)
-            return words[i][1];
-    return metric;
-}
-
 static void print_figure(const pyr_measurement *f)
 {
     char name[64], value[64];
 
     if (f->level >= 0)
-        snprintf(name, sizeof name, "%s, level %d", words_of(f->metric), f->level);
+        snprintf(name, sizeof name, "%s, level %d", pyr_metric_of_word(f->metric)->label, f->level);
     else
-        snprintf(name, sizeof name, "%s", words_of(f->metric));
+        snprintf(name, sizeof name, "%s", pyr_metric_of_word(f->metric)->label);
     snprintf(value, sizeof value, "%.5g", f->value);
     if (isfinite(f->deviation))
         snprintf(value, sizeof value, "%.5g +- %.2g", f->value, f->deviation);
@@ -244,7 +228,7 @@ static void print_figure(const pyr_measurement *f)
 
 static void print_left_out(const pyr_left_out *left)
 {
-    pyr_print("%-29s left out: %s\n", words_of(left->metric), left->reason);
+    pyr_print("%-29s left out: %s\n", pyr_metric_of_word(left->metric)->label, left->reason);
 }
 
 static void print_set(const pyr_image_set *set)
@@ -299,7 +283,8 @@ static pyr_status choose_networks(work *w, pyr_evaluate_job *job)
     job->network[0] = pyr_given(t->classifier);
     job->network[1] = pyr_given(t->inception);
     if (job->network[0] || job->network[1] ||
-        (!(job->metrics & (PYR_METRIC_NETWORK | PYR_METRIC_NEAREST)) && !job->write_stats))
+        (!(job->metrics & (pyr_metrics_of(PYR_OF_FEATURES) | pyr_metrics_of(PYR_OF_FIRST))) &&
+         !job->write_stats))
         return PYR_OK;
     PYR_TRY(pyr_default_network(&w->found, w->k, job->data, w->cache, show_note, w));
     job->network[0] = w->found.path;
@@ -341,7 +326,7 @@ static void leave_out_nearest(const work *w, pyr_evaluate_job *job)
 {
     if (w->typed->level < 0 || !given_level(w) || job->metrics != PYR_METRIC_ALL || job->sheet)
         return;
-    job->metrics &= ~(unsigned)PYR_METRIC_NEAREST;
+    job->metrics &= ~pyr_metrics_of(PYR_OF_FIRST);
 }
 
 /* What level I is compared with. */
@@ -489,8 +474,7 @@ static const pyr_option options[] = {
     OPT_GROUP(typed, guidance, pyr_guidance_options),
     OPT_INT(typed, batch, "batch", "N", "0", 0, 65536,
             "images to draw at a time; 0: chosen; changes no image"),
-    OPT_TEXT(typed, metrics, "metrics", "LIST", "all",
-             "frechet,kid,precision,recall,score,swd,spectrum,colour,consistency,nearest, or all"),
+    OPT_TEXT(typed, metrics, "metrics", "LIST", "all", PYR_METRIC_WORD_LIST " or all"),
     OPT_TEXT(typed, json, "json", "FILE", "", "write the figures, each with what it is of"),
     OPT_TEXT(typed, sheet, "sheet", "FILE", "",
              "write a PNG of samples beside their nearest training images, the closest pairs first"),
