@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include "base/atomic_file.h"
 #include "base/checksum.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -257,4 +258,15 @@ void pyr_json_seal(pyr_json *json)
     if (!json->text.failed)
         snprintf(sum, sizeof sum, "%016" PRIx64, pyr_checksum_of(json->text.at, json->text.length));
     pyr_json_string(json, "xxh3", sum);
+}
+
+pyr_status pyr_json_save(pyr_json *json, const char *path)
+{
+    pyr_status status;
+
+    pyr_text_add(&json->text, "\n");
+    status = json->text.failed ? pyr_fail(PYR_E_NOMEM, "out of memory for %s", path)
+                               : pyr_file_replace(path, json->text.at, json->text.length);
+    pyr_text_free(&json->text);
+    return status;
 }

@@ -34,5 +34,7 @@ void pyr_json_int(pyr_json *json, const char *key, int64_t value);
 void pyr_json_bool(pyr_json *json, const char *key, bool value);
 /* The last member of the outermost object: "xxh3", a checksum (XXH3-64) of all the text before it. */
 void pyr_json_seal(pyr_json *json);
+/* The text and a line end become the file, in one step. The text is freed, on failure too. */
+pyr_status pyr_json_save(pyr_json *json, const char *path);
 
 #endif

@@ -7,7 +7,6 @@
 #define PYR_CLI_CLI_H
 
 #include "cli/machine.h"
-#include "images/dataset.h"
 #include "terminal/command.h"
 
 extern const pyr_command pyr_command_analyze, pyr_command_train, pyr_command_sample, pyr_command_inpaint,
@@ -20,10 +19,6 @@ extern const pyr_command pyr_command_analyze, pyr_command_train, pyr_command_sam
 extern const pyr_command *const pyr_commands[];
 const pyr_command *pyr_find_command(const char *name); /* NULL: there is none */
 
-/* Of a command that was given no configuration: pyr_default_settings with what was typed; says on stderr how
- * many levels that is. */
-pyr_status pyr_command_default_settings(pyr_settings **out, pyr_dataset **data, pyr_parsed *parsed);
-
 /* --network of a command that works with a trained run. */
 #define OPT_NETWORK(owner, member)                                                                           \
     OPT_TEXT(owner, member, "network", "RUN", "", "directory of a trained run",                              \
@@ -31,5 +26,8 @@ pyr_status pyr_command_default_settings(pyr_settings **out, pyr_dataset **data, 
 /* --seeds of a command that draws images, with the seeds that are drawn unless others are typed. */
 #define OPT_SEEDS(owner, member, standard)                                                                   \
     OPT_TEXT(owner, member, "seeds", "LIST", standard, "0-63,100: an image for each")
+/* --level of a command that works with one level of several; -1: it was not typed. */
+#define OPT_LEVEL(owner, member, not_typed, ...)                                                             \
+    OPT_INT(owner, member, "level", "I", "-1", 0, 1e6, __VA_ARGS__, .untyped = not_typed)
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/one_level.h"
+#include "cli/typed_settings.h"
 #include "plots/svg.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
@@ -50,17 +51,13 @@ static pyr_status read_settings(work *w, const pyr_parsed *parsed)
 
     if (*t->network && *t->config)
         return pyr_fail(PYR_E_ARG, "--network %s has its own configuration: leave --config out", t->network);
-    if (*t->network)
-        PYR_TRY(pyr_run_settings(&w->settings, t->network));
-    else {
-        PYR_TRY(pyr_settings_new(&w->settings, pyr_all_sections));
-        if (*t->config)
-            PYR_TRY(pyr_settings_read(w->settings, t->config));
-    }
     if (*t->network && (pyr_option_given(parsed, "levels") || pyr_option_given(parsed, "filter")))
         return pyr_fail(PYR_E_ARG, "the run %s has its pyramid already: leave --levels and --filter out",
                         t->network);
-    PYR_TRY(pyr_options_apply(parsed, w->settings));
+    if (*t->network)
+        PYR_TRY(pyr_run_settings_typed(&w->settings, &w->config, t->network, parsed));
+    else
+        PYR_TRY(pyr_file_settings_typed(&w->settings, t->config, parsed));
     if (parsed->n_arguments)
         PYR_TRY(pyr_settings_set(w->settings, "data.path", parsed->arguments[0], "DATA"));
     PYR_TRY(pyr_config_get(&w->config, w->settings));
@@ -284,7 +281,6 @@ static pyr_status write_json(const work *w)
 {
     const typed *t = w->typed;
     pyr_json json = {.indent = 2};
-    pyr_status status;
 
     pyr_json_open(&json, NULL, '{');
     pyr_json_string(&json, "data", w->config.data.set.path);
@@ -299,11 +295,7 @@ static pyr_status write_json(const work *w)
             json_level(&json, &w->analysis.level[i], t);
     pyr_json_close(&json, ']');
     pyr_json_close(&json, '}');
-    pyr_text_add(&json.text, "\n");
-    status = json.text.failed ? pyr_fail(PYR_E_NOMEM, "out of memory for %s", t->json)
-                              : pyr_file_replace(t->json, json.text.at, json.text.length);
-    pyr_text_free(&json.text);
-    return status;
+    return pyr_json_save(&json, t->json);
 }
 
 /* ---- the plots --------------------------------------------------------------------------------- */
@@ -586,7 +578,8 @@ static const pyr_option options[] = {
     OPT_TEXT(typed, network, "network", "RUN", "",
              "a run: its configuration and statistics; writes level-I/gaussian.safetensors into it, which "
              "sampler.start = \"gaussian\" starts from"),
-    OPT_LEVEL(typed, level, "this level only (0: the finest); with --network whatever the others are"),
+    OPT_LEVEL(typed, level, "all levels",
+              "this level only (0: the finest); with --network whatever the others are"),
     OPT_SETTING("levels", "N", "pyramid.levels", NULL),
     OPT_SETTING("filter", "NAME", "pyramid.filter", NULL),
     OPT_COUNT(

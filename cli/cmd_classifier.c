@@ -34,27 +34,15 @@ static void show_report(void *ctx, const pyr_classifier_report *r)
         pyr_bar_line(bar, "classifier  %3.0f%%  %s", 100 * (double)r->step / (double)r->steps, text);
 }
 
-static pyr_status open_data(pyr_dataset **out, const pyr_parsed *parsed, pyr_bar *bar)
+static void describe(const pyr_dataset *data)
 {
-    pyr_settings *settings = NULL;
-    pyr_data_config config = {0};
     pyr_text line = {0};
-    pyr_status status = PYR_OK;
 
-    *out = NULL;
-    PYR_TRY_OUT(pyr_settings_new(&settings, PYR_SECTIONS(&pyr_data_section)));
-    PYR_TRY_OUT(pyr_options_apply(parsed, settings));
-    pyr_settings_fill(settings, "data", -1, &config);
-    PYR_TRY_OUT(pyr_data_config_finish(&config));
-    PYR_TRY_OUT(pyr_open_data(out, &config.set, bar));
-    pyr_dataset_describe(*out, &line);
+    pyr_dataset_describe(data, &line);
     pyr_tell("data: %s\n", line.at ? line.at : "");
-    for (size_t i = 0; i < pyr_dataset_warnings(*out); i++)
-        pyr_tell("warning: %s\n", pyr_dataset_warning(*out, i));
-out:
+    for (size_t i = 0; i < pyr_dataset_warnings(data); i++)
+        pyr_tell("warning: %s\n", pyr_dataset_warning(data, i));
     pyr_text_free(&line);
-    pyr_settings_free(settings);
-    return status;
 }
 
 static pyr_status run(void *at, pyr_parsed *parsed)
@@ -69,7 +57,8 @@ static pyr_status run(void *at, pyr_parsed *parsed)
     if (!pyr_option_given(parsed, "data"))
         return pyr_fail(PYR_E_ARG, "--data PATH is missing: images with labels (pyrdiff classifier --help)");
     PYR_TRY(pyr_output_possible(t->out));
-    PYR_TRY_OUT(open_data(&data, parsed, &bar));
+    PYR_TRY_OUT(pyr_open_data_typed(&data, parsed, &bar));
+    describe(data);
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, true));
     pyr_stop_on_signals();
     status = pyr_classifier_train(&(pyr_classifier_job){.k = k,

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "cascade/default_config.h"
 #include "cli/cli.h"
+#include "cli/typed_settings.h"
 #include "graph/step_loop.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
@@ -130,28 +131,17 @@ static pyr_status parse_words(work *w)
     return parse_curve(t->curve, job);
 }
 
-/* "configs/cifar10.cfg" -> "runs/compare-cifar10" */
-static char *default_outdir(const char *config)
-{
-    const char *slash = strrchr(config, '/'), *name = slash ? slash + 1 : config;
-    const char *dot = strrchr(name, '.');
-
-    return pyr_strfmt("runs/compare-%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
-}
-
 static pyr_status read_settings(work *w, pyr_parsed *parsed)
 {
     const typed *t = w->typed;
     pyr_config config;
 
-    if (*t->config) {
-        PYR_TRY(pyr_settings_new(&w->config, pyr_all_sections));
-        PYR_TRY(pyr_settings_read(w->config, t->config));
-        PYR_TRY(pyr_options_apply(parsed, w->config));
-    } else { /* trainings open the data in processes of their own */
+    if (*t->config)
+        PYR_TRY(pyr_file_settings_typed(&w->config, t->config, parsed));
+    else { /* trainings open the data in processes of their own */
         pyr_dataset *data;
 
-        PYR_TRY(pyr_command_default_settings(&w->config, &data, parsed));
+        PYR_TRY(pyr_default_settings_typed(&w->config, &data, parsed));
         pyr_dataset_free(data);
     }
     PYR_TRY(pyr_config_get(&config, w->config));
@@ -207,7 +197,7 @@ static pyr_status run_compare(void *at, pyr_parsed *parsed)
     PYR_TRY_OUT(parse_words(&w));
     PYR_TRY_OUT(read_settings(&w, parsed));
     pyr_command_text(&w.command, parsed->argc, parsed->argv);
-    w.outdir = *t->outdir ? pyr_strdup(t->outdir) : default_outdir(w.job.config_name);
+    w.outdir = *t->outdir ? pyr_strdup(t->outdir) : pyr_default_outdir("runs/compare-", w.job.config_name);
     w.cache = pyr_cache_path("eval");
     if (!w.outdir || w.command.failed) {
         status = pyr_fail(PYR_E_NOMEM, "out of memory");

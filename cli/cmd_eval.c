@@ -263,16 +263,11 @@ static void print_set(const pyr_image_set *set)
 static pyr_status write_json(const work *w, const pyr_evaluation *e)
 {
     pyr_json json = {.indent = 2};
-    pyr_status status;
 
     pyr_json_open(&json, NULL, '{');
     pyr_evaluation_json(e, &w->set, &json);
     pyr_json_close(&json, '}');
-    pyr_text_add(&json.text, "\n");
-    status = json.text.failed ? pyr_fail(PYR_E_NOMEM, "out of memory for %s", w->typed->json)
-                              : pyr_file_replace(w->typed->json, json.text.at, json.text.length);
-    pyr_text_free(&json.text);
-    return status;
+    return pyr_json_save(&json, w->typed->json);
 }
 
 /* The files of the feature networks; a classifier is found or trained when none is named. */
@@ -466,7 +461,7 @@ static const pyr_option options[] = {
             "take level I of training images, which the seeds choose, and draw only the finer levels: what "
             "these lose; 0: draw all"),
     OPT_LEVEL(
-        typed, level,
+        typed, level, "all levels",
         "draw level I only, whatever the others are, to level I + 1 of training images (the coarsest by "
         "itself), and compare it with level I of the data's images: what that level alone loses. --level 0 "
         "draws the same as --given 1"),

@@ -1,14 +1,17 @@
 /* cmd_export.c - pyrdiff export: a run's levels for other programs. */
 #include "cli/cli.h"
+#include "cli/typed_settings.h"
 
 #include "cascade/export.h"
 #include "diffusion/ddpm.h"
 #include "terminal/output.h"
 #include <string.h>
 
+static const char *const formats[] = {"diffusers", NULL};
+
 typedef struct typed {
-    const char *network, *format, *outdir;
-    int level, timesteps;
+    const char *network, *outdir;
+    int format, level, timesteps;
 } typed;
 
 static void say_wrote(void *ctx, int level, const char *folder)
@@ -19,7 +22,6 @@ static void say_wrote(void *ctx, int level, const char *folder)
 
 static pyr_status run(void *at, pyr_parsed *parsed)
 {
-    static const char *const formats[] = {"diffusers"};
     const typed *t = at;
     pyr_export_plan plan = {.run = t->network,
                             .outdir = t->outdir,
@@ -29,13 +31,9 @@ static pyr_status run(void *at, pyr_parsed *parsed)
     pyr_settings *settings = NULL;
     pyr_kernels *k = NULL;
     pyr_config config;
-    int format;
     pyr_status status;
 
-    PYR_TRY(pyr_find_word(&format, "format", t->format, strlen(t->format), formats, 1));
-    PYR_TRY_OUT(pyr_run_settings(&settings, t->network));
-    PYR_TRY_OUT(pyr_options_apply(parsed, settings));
-    PYR_TRY_OUT(pyr_config_get(&config, settings));
+    PYR_TRY_OUT(pyr_run_settings_typed(&settings, &config, t->network, parsed));
     PYR_TRY_OUT(pyr_kernels_ref(&k, PYR_F32, 1)); /* nothing is computed */
     PYR_TRY_OUT(pyr_export_diffusers(&plan, k, &config));
 out:
@@ -46,11 +44,11 @@ out:
 
 static const pyr_option options[] = {
     OPT_NETWORK(typed, network),
-    OPT_TEXT(typed, format, "format", "NAME", "diffusers", "diffusers: a DDIMPipeline of each level"),
+    OPT_CHOICE(typed, format, "format", "NAME", "diffusers", formats,
+               "diffusers: a DDIMPipeline of each level"),
     OPT_TEXT(typed, outdir, "outdir", "DIR", "", "where DIR/level-I are written",
              .missing = "where to? Add --outdir DIR"),
-    OPT_INT(typed, level, "level", "I", "-1", 0, PYR_MAX_LEVELS - 1, "that level alone, 0 is the finest",
-            .untyped = "all"),
+    OPT_LEVEL(typed, level, "all levels", "that level only (0: the finest)"),
     OPT_INT(typed, timesteps, "timesteps", "T", "1000", 2, PYR_MAX_TIMESTEPS,
             "that the range of noise levels is cut into"),
     {0},

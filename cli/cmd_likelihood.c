@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/one_level.h"
 #include "cli/open_data.h"
+#include "cli/typed_settings.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
 #include "terminal/signals.h"
@@ -208,7 +209,6 @@ static pyr_status write_json(const work *w, const pyr_run_likelihood *r)
     const char *filter = pyr_filter_names[pyr_pyramid_get(pyr_model_pyramid(w->model))->filter];
     bool bound = w->job.plan.bound_terms > 0;
     char weights[32];
-    pyr_status status;
 
     snprintf(weights, sizeof weights, "%016" PRIx64, pyr_model_hash(w->model));
     pyr_json_open(&json, NULL, '{');
@@ -243,11 +243,7 @@ static pyr_status write_json(const work *w, const pyr_run_likelihood *r)
             json_level(w, &r->level[i], i, &json);
     pyr_json_close(&json, ']');
     pyr_json_close(&json, '}');
-    pyr_text_add(&json.text, "\n");
-    status = json.text.failed ? pyr_fail(PYR_E_NOMEM, "out of memory for %s", w->typed->json)
-                              : pyr_file_replace(w->typed->json, json.text.at, json.text.length);
-    pyr_text_free(&json.text);
-    return status;
+    return pyr_json_save(&json, w->typed->json);
 }
 
 /* ---- the command ------------------------------------------------------------------------------- */
@@ -341,9 +337,7 @@ static pyr_status run_likelihood(void *at, pyr_parsed *parsed)
     PYR_TRY(pyr_output_possible(t->json));
     if (!pyr_option_given(parsed, "precision"))
         t->machine.precision = "f32"; /* bf16's rounding is noise in the trace */
-    PYR_TRY_OUT(pyr_run_settings(&settings, t->network));
-    PYR_TRY_OUT(pyr_options_apply(parsed, settings));
-    PYR_TRY_OUT(pyr_config_get(&w.config, settings));
+    PYR_TRY_OUT(pyr_run_settings_typed(&settings, &w.config, t->network, parsed));
     PYR_TRY_OUT(pyr_check_level(&w.config, t->level));
     plain_sampling(&w.config);
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
@@ -381,7 +375,8 @@ out:
 
 static const pyr_option options[] = {
     OPT_NETWORK(typed, network),
-    OPT_LEVEL(typed, level, "this level's own term only (0: the finest), whatever the other levels are"),
+    OPT_LEVEL(typed, level, "all levels",
+              "this level's own term only (0: the finest), whatever the other levels are"),
     OPT_SETTING("data", "PATH", "data.path", "images; without it those that the run was trained on"),
     OPT_CHOICE(typed, split, "split", "PART", "held-out", split_words,
                "held-out (the test set, if there is one) or train"),

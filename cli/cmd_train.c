@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/next_command.h"
 #include "cli/open_data.h"
+#include "cli/typed_settings.h"
 #include "graph/step_loop.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
@@ -114,15 +115,6 @@ static void show_report(void *ctx, const pyr_level_report *r)
 
 /* ---- the command ------------------------------------------------------------------------------- */
 
-/* "configs/cifar10.cfg" -> "runs/cifar10" */
-static char *default_outdir(const char *config)
-{
-    const char *slash = strrchr(config, '/'), *name = slash ? slash + 1 : config;
-    const char *dot = strrchr(name, '.');
-
-    return pyr_strfmt("runs/%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
-}
-
 /* The data that the settings name; where they name none, training says so. */
 static pyr_status open_data(pyr_dataset **data, const pyr_settings *settings)
 {
@@ -143,14 +135,14 @@ static pyr_status read_settings(pyr_settings **out, pyr_dataset **data, const ty
 
     *out = NULL;
     *data = NULL;
-    *run =
-        *t->outdir ? pyr_strdup(t->outdir) : default_outdir(*t->config ? t->config : pyr_default_config_name);
+    *run = *t->outdir ? pyr_strdup(t->outdir)
+                      : pyr_default_outdir("runs/", *t->config ? t->config : pyr_default_config_name);
     if (!*run)
         return pyr_fail(PYR_E_NOMEM, "out of memory");
     PYR_TRY(pyr_run_exists(&there, *run));
     goes_on = !*t->config && *t->outdir && there;
     if (!*t->config && !goes_on)
-        return pyr_command_default_settings(out, data, parsed);
+        return pyr_default_settings_typed(out, data, parsed);
     if (goes_on)
         PYR_TRY_OUT(pyr_run_settings(out, *run));
     else {

@@ -3,11 +3,6 @@
 #define PYR_CLI_ONE_LEVEL_H
 
 #include "cascade/run.h"
-#include "terminal/options.h"
-
-/* Its row of the table of options: an int, -1 when it was not typed. */
-#define OPT_LEVEL(owner, member, ...)                                                                        \
-    OPT_INT(owner, member, "level", "I", "-1", 0, 1e6, __VA_ARGS__, .untyped = "all levels")
 
 /* Whether the pyramid has the level (-1: none was asked for). PYR_E_ARG. */
 pyr_status pyr_check_level(const pyr_config *config, int level);

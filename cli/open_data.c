@@ -2,6 +2,7 @@
 #include "cli/open_data.h"
 
 #include "base/clock.h"
+#include "images/data_settings.h"
 
 const pyr_option pyr_data_options[] = {
     OPT_SETTING("channels", "N", "data.channels", NULL),
@@ -46,5 +47,22 @@ pyr_status pyr_open_data(pyr_dataset **out, const pyr_data_settings *set, pyr_ba
     with.reading = pyr_reading_shown(&state, bar);
     status = pyr_dataset_open(out, &with);
     pyr_bar_end(bar);
+    return status;
+}
+
+pyr_status pyr_open_data_typed(pyr_dataset **out, const pyr_parsed *parsed, pyr_bar *bar)
+{
+    pyr_settings *settings = NULL;
+    pyr_data_config config = {0};
+    pyr_status status;
+
+    *out = NULL;
+    PYR_TRY_OUT(pyr_settings_new(&settings, parsed->command->sections));
+    PYR_TRY_OUT(pyr_options_apply(parsed, settings));
+    pyr_settings_fill(settings, "data", -1, &config);
+    PYR_TRY_OUT(pyr_data_config_finish(&config));
+    PYR_TRY_OUT(pyr_open_data(out, &config.set, bar));
+out:
+    pyr_settings_free(settings);
     return status;
 }

@@ -20,5 +20,7 @@ pyr_reading pyr_reading_shown(pyr_reading_bar *state, pyr_bar *bar);
 
 /* pyr_dataset_open with that. */
 pyr_status pyr_open_data(pyr_dataset **out, const pyr_data_settings *set, pyr_bar *bar);
+/* The data set that the options name and shape, of a command whose settings are those of `data` alone. */
+pyr_status pyr_open_data_typed(pyr_dataset **out, const pyr_parsed *parsed, pyr_bar *bar);
 
 #endif

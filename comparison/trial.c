@@ -447,9 +447,7 @@ static pyr_status write_figures(const judging *j)
     pyr_evaluation_json(&j->evaluation, &j->set, &json);
     pyr_json_seal(&json);
     pyr_json_close(&json, '}');
-    pyr_text_add(&json.text, "\n");
-    status = json.text.failed ? pyr_fail(PYR_E_NOMEM, "out of memory for %s", path)
-                              : pyr_file_replace(path, json.text.at, json.text.length);
+    status = pyr_json_save(&json, path);
 out:
     pyr_text_free(&json.text);
     pyr_free(path);

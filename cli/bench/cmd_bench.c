@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cli/bench/bench.h"
 #include "cli/cli.h"
+#include "cli/typed_settings.h"
 #include "levels/level_sample.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
@@ -330,18 +331,14 @@ static pyr_status open_experiment(pyr_experiment *experiment, pyr_bench_network 
                                   pyr_dataset **data_set)
 {
     if (!*t->network && !*t->config) {
-        PYR_TRY(pyr_command_default_settings(settings, data_set, parsed));
+        PYR_TRY(pyr_default_settings_typed(settings, data_set, parsed));
         return pyr_experiment_open(experiment, k, *settings, *data_set);
     }
-    PYR_TRY(pyr_settings_new(settings, pyr_all_sections));
-    if (!*t->network) {
-        PYR_TRY(pyr_settings_read(*settings, t->config));
-        PYR_TRY(pyr_options_apply(parsed, *settings));
+    PYR_TRY(pyr_file_settings_typed(settings, *t->network ? "" : t->config, parsed));
+    if (!*t->network)
         return pyr_experiment_open(experiment, k, *settings, NULL);
-    }
     if (pyr_option_given(parsed, "config") || pyr_option_given(parsed, "data"))
         return pyr_fail(PYR_E_ARG, "--network brings its own images: leave --config and --data out");
-    PYR_TRY(pyr_options_apply(parsed, *settings));
     PYR_TRY(pyr_bench_network_read(network, t->network, t->size));
     return pyr_bench_network_experiment(experiment, k, *settings, network,
                                         !pyr_option_given(parsed, "batch"));
@@ -370,7 +367,7 @@ static pyr_status run_bench(void *at, pyr_parsed *parsed)
               ? 0
               : experiment.config.pyramid.levels - 1; /* of the network's pyramid only level 0 is looked at */
     if (t->level > top) {
-        status = pyr_fail(PYR_E_ARG, "level is %d, should be 0..%d", t->level, top);
+        status = pyr_fail(PYR_E_ARG, "--level is %d, should be 0..%d", t->level, top);
         goto out;
     }
     if (!t->json)
@@ -398,7 +395,7 @@ static const pyr_option options[] = {
              "instead of a configuration: a UNet2DModel's config.json there, on random images"),
     OPT_TEXT(typed, size, "size", "HxW", "",
              "with --network: of its images in pixels; without: by its sample_size"),
-    OPT_INT(typed, level, "level", "I", "-1", 0, PYR_MAX_LEVELS - 1, "this level only", .untyped = "all"),
+    OPT_LEVEL(typed, level, "all levels", "this level only (0: the finest)"),
     OPT_SETTING("batch", "N", "level.batch", "images per step; with --network by its file `batch`"),
     OPT_REAL(typed, seconds, "seconds", "S", "3", 0.01, 3600, "to measure each figure for"),
     OPT_FLAG(typed, floor, "floor", "time the convolutions and products alone, too"),

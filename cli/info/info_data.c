@@ -98,18 +98,12 @@ out:
 
 pyr_status pyr_info_data(const pyr_parsed *parsed)
 {
-    pyr_settings *settings = NULL;
-    pyr_data_config config = {0};
     pyr_dataset *set = NULL;
     pyr_text line = {0};
     pyr_bar bar = pyr_bar_new();
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_settings_new(&settings, PYR_SECTIONS(&pyr_data_section)));
-    PYR_TRY_OUT(pyr_options_apply(parsed, settings));
-    pyr_settings_fill(settings, "data", -1, &config);
-    PYR_TRY_OUT(pyr_data_config_finish(&config));
-    PYR_TRY_OUT(pyr_open_data(&set, &config.set, &bar));
+    PYR_TRY_OUT(pyr_open_data_typed(&set, parsed, &bar));
     for (size_t i = 0; i < pyr_dataset_skipped(set); i++)
         pyr_tell("left out: %s\n", pyr_dataset_skipped_why(set, i));
     for (size_t i = 0; i < pyr_dataset_warnings(set); i++)
@@ -123,6 +117,5 @@ pyr_status pyr_info_data(const pyr_parsed *parsed)
 out:
     pyr_text_free(&line);
     pyr_dataset_free(set);
-    pyr_settings_free(settings);
     return status;
 }

@@ -334,7 +334,7 @@ static const pyr_option options[] = {
         typed, coarse, "coarse", "PATH", "",
         "start from the coarsest images in this folder, zip or NPZ; with --level I from these of level I + "
         "1"),
-    OPT_LEVEL(typed, level,
+    OPT_LEVEL(typed, level, "all levels",
               "draw this level only (0: the finest), whatever the others are: to coarser images of training "
               "images that the seeds choose, or of --coarse; the coarsest by itself"),
     OPT_SETTING("data", "PATH", "data.path",

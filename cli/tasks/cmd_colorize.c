@@ -25,30 +25,31 @@ out:
     return status;
 }
 
-static pyr_status run_colorize(void *at, pyr_parsed *parsed)
+static pyr_status colorize(pyr_tasking *t, const void *at)
 {
     const typed *o = at;
-    pyr_tasking t = {0};
     pyr_known *known = NULL;
-    float *image = NULL;
+    float *image;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_tasking_open(&t, "colorize", &o->task, parsed));
-    PYR_TRY_OUT(pyr_task_picture(&image, &t, parsed->arguments[0], 0));
-    PYR_TRY_OUT(pyr_known_new_grey(&known, t.model, image, o->repeats));
-    PYR_TRY_OUT(pyr_tasking_draw(&t, &(pyr_task_draw){.hand = pyr_known_hand(known)}));
-    PYR_TRY_OUT(show(&t, image));
-    PYR_TRY_OUT(pyr_tasking_finish(&t));
+    PYR_TRY(pyr_task_picture(&image, t, t->arguments[0], 0));
+    PYR_TRY_OUT(pyr_known_new_grey(&known, t->model, image, o->repeats));
+    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hand = pyr_known_hand(known)}));
+    PYR_TRY_OUT(show(t, image));
+    PYR_TRY_OUT(pyr_tasking_finish(t));
 out:
     pyr_known_free(known);
     pyr_free(image);
-    pyr_tasking_close(&t);
     return status;
 }
 
+static pyr_status run(void *at, pyr_parsed *parsed)
+{
+    return pyr_task_run(at, parsed, NULL, colorize);
+}
+
 static const pyr_option options[] = {
-    OPT_INT(typed, repeats, "repeats", "N", "2", 1, 100,
-            "how often each step is done, with noise in between (RePaint)"),
+    OPT_REPEATS(typed, repeats, "2"),
     OPT_SEEDS(typed, task.seeds, "0-7"),
     OPT_GROUP(typed, task, pyr_task_options),
     {0},
@@ -68,5 +69,5 @@ const pyr_command pyr_command_colorize = {
     .sections = pyr_all_sections,
     .options = options,
     .size = sizeof(typed),
-    .run = run_colorize,
+    .run = run,
 };

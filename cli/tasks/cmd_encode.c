@@ -111,45 +111,48 @@ out:
     return status;
 }
 
-static pyr_status run_encode(void *at, pyr_parsed *parsed)
+static pyr_status prepare(pyr_tasking *t, const void *at)
 {
     const typed *o = at;
-    int n = (int)parsed->n_arguments;
-    pyr_tasking t = {0};
+
+    if ((t->n_arguments > 0) == (*o->decode != 0))
+        return pyr_fail(PYR_E_ARG, t->n_arguments ? "IMAGE and --decode: give one of the two"
+                                                  : "what is to be encoded? Add IMAGE, or --decode FILE");
+    return pyr_tasking_ode(t, true, o->tolerance);
+}
+
+static pyr_status encode_and_decode(pyr_tasking *t, const void *at)
+{
+    const typed *o = at;
+    int n = t->n_arguments, label;
     pyr_latent latent = {0};
     float *images = NULL;
-    int label;
-    pyr_shape s;
+    pyr_shape s = pyr_model_image(t->model, 0);
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_tasking_settings(&t, "encode", &o->task, parsed));
-    if ((n > 0) == (*o->decode != 0)) {
-        status = pyr_fail(PYR_E_ARG, n ? "IMAGE and --decode: give one of the two"
-                                       : "what is to be encoded? Add IMAGE, or --decode FILE");
-        goto out;
-    }
-    PYR_TRY_OUT(pyr_tasking_ode(&t, true, o->tolerance));
-    PYR_TRY_OUT(pyr_tasking_model(&t));
-    PYR_TRY_OUT(pyr_tasking_one_class(&t, &label));
-    s = pyr_model_image(t.model, 0);
+    PYR_TRY(pyr_tasking_one_class(t, &label));
     if (n) {
-        PYR_TRY_OUT(pyr_tasking_unseeded(&t, n));
-        PYR_TRY_OUT(read_all(&images, &t, parsed->arguments, n));
-        PYR_TRY_OUT(encode(&t, o, images, label, &latent));
-        PYR_TRY_OUT(pyr_tasking_show(&t, images, n, s.h, s.w, s.c));
+        PYR_TRY_OUT(pyr_tasking_unseeded(t, n));
+        PYR_TRY_OUT(read_all(&images, t, t->arguments, n));
+        PYR_TRY_OUT(encode(t, o, images, label, &latent));
+        PYR_TRY_OUT(pyr_tasking_show(t, images, n, s.h, s.w, s.c));
     } else
-        PYR_TRY_OUT(read_latents(&t, o->decode, &latent));
-    PYR_TRY_OUT(decode(&t, &latent));
+        PYR_TRY_OUT(read_latents(t, o->decode, &latent));
+    PYR_TRY_OUT(decode(t, &latent));
     for (int i = 0; i < n; i++)
-        print_error(parsed->arguments[i], images + (size_t)i * pyr_count(s),
-                    t.drawn + (size_t)i * pyr_count(s), pyr_count(s));
-    PYR_TRY_OUT(pyr_tasking_show(&t, t.drawn, (int)t.n, s.h, s.w, s.c));
-    PYR_TRY_OUT(pyr_tasking_write_sheet(&t));
+        print_error(t->arguments[i], images + (size_t)i * pyr_count(s), t->drawn + (size_t)i * pyr_count(s),
+                    pyr_count(s));
+    PYR_TRY_OUT(pyr_tasking_show(t, t->drawn, (int)t->n, s.h, s.w, s.c));
+    PYR_TRY_OUT(pyr_tasking_write_sheet(t));
 out:
     pyr_latent_free(&latent);
     pyr_free(images);
-    pyr_tasking_close(&t);
     return status;
+}
+
+static pyr_status run(void *at, pyr_parsed *parsed)
+{
+    return pyr_task_run(at, parsed, prepare, encode_and_decode);
 }
 
 static const pyr_option options[] = {
@@ -176,5 +179,5 @@ const pyr_command pyr_command_encode = {
     .sections = pyr_all_sections,
     .options = options,
     .size = sizeof(typed),
-    .run = run_encode,
+    .run = run,
 };

@@ -32,36 +32,37 @@ out:
     return status;
 }
 
-static pyr_status run_inpaint(void *at, pyr_parsed *parsed)
+static pyr_status inpaint(pyr_tasking *t, const void *at)
 {
     const typed *o = at;
-    pyr_tasking t = {0};
     pyr_known *known = NULL;
     float *image = NULL;
     uint8_t *mask = NULL;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_tasking_open(&t, "inpaint", &o->task, parsed));
-    PYR_TRY_OUT(pyr_task_picture(&image, &t, parsed->arguments[0], 0));
-    PYR_TRY_OUT(pyr_task_mask(&mask, &t, parsed->arguments[1]));
-    PYR_TRY_OUT(pyr_known_new(&known, t.model, image, mask, o->repeats));
-    for (int level = pyr_model_levels(t.model) - 1; level >= 0; level--)
-        pyr_bar_line(&t.bar, "level %d: %.1f%% of its pixels are known", level,
+    PYR_TRY_OUT(pyr_task_picture(&image, t, t->arguments[0], 0));
+    PYR_TRY_OUT(pyr_task_mask(&mask, t, t->arguments[1]));
+    PYR_TRY_OUT(pyr_known_new(&known, t->model, image, mask, o->repeats));
+    for (int level = pyr_model_levels(t->model) - 1; level >= 0; level--)
+        pyr_bar_line(&t->bar, "level %d: %.1f%% of its pixels are known", level,
                      100 * pyr_known_share(known, level));
-    PYR_TRY_OUT(pyr_tasking_draw(&t, &(pyr_task_draw){.hand = pyr_known_hand(known)}));
-    PYR_TRY_OUT(show(&t, image, mask));
-    PYR_TRY_OUT(pyr_tasking_finish(&t));
+    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hand = pyr_known_hand(known)}));
+    PYR_TRY_OUT(show(t, image, mask));
+    PYR_TRY_OUT(pyr_tasking_finish(t));
 out:
     pyr_known_free(known);
     pyr_free(image);
     pyr_free(mask);
-    pyr_tasking_close(&t);
     return status;
 }
 
+static pyr_status run(void *at, pyr_parsed *parsed)
+{
+    return pyr_task_run(at, parsed, NULL, inpaint);
+}
+
 static const pyr_option options[] = {
-    OPT_INT(typed, repeats, "repeats", "N", "4", 1, 100,
-            "how often each step is done, with noise in between (RePaint): more harmony, more time"),
+    OPT_REPEATS(typed, repeats, "4"),
     OPT_SEEDS(typed, task.seeds, "0-7"),
     OPT_GROUP(typed, task, pyr_task_options),
     {0},
@@ -82,5 +83,5 @@ const pyr_command pyr_command_inpaint = {
     .sections = pyr_all_sections,
     .options = options,
     .size = sizeof(typed),
-    .run = run_inpaint,
+    .run = run,
 };

@@ -68,41 +68,44 @@ out:
     return status;
 }
 
-static pyr_status run_interpolate(void *at, pyr_parsed *parsed)
+static pyr_status prepare(pyr_tasking *t, const void *at)
+{
+    bool encodes = !is_seed(t->arguments[0]) || !is_seed(t->arguments[1]);
+
+    return pyr_tasking_ode(t, encodes, ((const typed *)at)->tolerance);
+}
+
+static pyr_status interpolate(pyr_tasking *t, const void *at)
 {
     const typed *o = at;
-    const char *a_word = parsed->arguments[0], *b_word = parsed->arguments[1];
-    pyr_tasking t = {0};
+    const char *a_word = t->arguments[0], *b_word = t->arguments[1];
+    pyr_shape s = pyr_model_image(t->model, 0);
     pyr_latent a = {0}, b = {0};
-    pyr_shape s;
+    float *image = NULL;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_tasking_settings(&t, "interpolate", &o->task, parsed));
-    PYR_TRY_OUT(pyr_tasking_ode(&t, !is_seed(a_word) || !is_seed(b_word), o->tolerance));
-    PYR_TRY_OUT(pyr_tasking_model(&t));
-    PYR_TRY_OUT(pyr_tasking_unseeded(&t, o->frames));
-    s = pyr_model_image(t.model, 0);
-    PYR_TRY_OUT(latent_of(&b, &t, o, b_word));
-    t.in_sheet = 0; /* the second picture comes behind the frames */
-    PYR_TRY_OUT(latent_of(&a, &t, o, a_word));
-    PYR_TRY_OUT(draw(&t, &a, &b));
-    PYR_TRY_OUT(pyr_tasking_show(&t, t.drawn, (int)t.n, s.h, s.w, s.c));
+    PYR_TRY_OUT(pyr_tasking_unseeded(t, o->frames));
+    PYR_TRY_OUT(latent_of(&b, t, o, b_word));
+    t->in_sheet = 0; /* the second picture comes behind the frames */
+    PYR_TRY_OUT(latent_of(&a, t, o, a_word));
+    PYR_TRY_OUT(draw(t, &a, &b));
+    PYR_TRY_OUT(pyr_tasking_show(t, t->drawn, (int)t->n, s.h, s.w, s.c));
     if (!is_seed(b_word)) {
-        float *image;
-
-        PYR_TRY_OUT(pyr_task_picture(&image, &t, b_word, 0));
-        status = pyr_tasking_show(&t, image, 1, s.h, s.w, s.c);
-        pyr_free(image);
-        if (status != PYR_OK)
-            goto out;
+        PYR_TRY_OUT(pyr_task_picture(&image, t, b_word, 0));
+        PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s.h, s.w, s.c));
     }
-    t.columns = t.in_sheet;
-    PYR_TRY_OUT(pyr_tasking_write_sheet(&t));
+    t->columns = t->in_sheet;
+    PYR_TRY_OUT(pyr_tasking_write_sheet(t));
 out:
+    pyr_free(image);
     pyr_latent_free(&a);
     pyr_latent_free(&b);
-    pyr_tasking_close(&t);
     return status;
+}
+
+static pyr_status run(void *at, pyr_parsed *parsed)
+{
+    return pyr_task_run(at, parsed, prepare, interpolate);
 }
 
 static const pyr_option options[] = {
@@ -128,5 +131,5 @@ const pyr_command pyr_command_interpolate = {
     .sections = pyr_all_sections,
     .options = options,
     .size = sizeof(typed),
-    .run = run_interpolate,
+    .run = run,
 };

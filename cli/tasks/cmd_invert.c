@@ -25,7 +25,7 @@ static const double far_times = 5;
 
 typedef struct inverting {
     const typed *o;
-    pyr_tasking t;
+    pyr_tasking *t;
     pyr_operator a;
     float *image; /* the clean picture; NULL: not known */
     double *y;
@@ -36,11 +36,11 @@ typedef struct inverting {
 /* Pixels that are not seen: those of the mask, or each with the same probability. */
 static pyr_status missing_pixels(inverting *v, uint8_t **out)
 {
-    pyr_shape s = pyr_model_image(v->t.model, 0);
+    pyr_shape s = pyr_model_image(v->t->model, 0);
     size_t n = (size_t)s.h * (size_t)s.w;
 
     if (*v->o->mask)
-        return pyr_task_mask(out, &v->t, v->o->mask);
+        return pyr_task_mask(out, v->t, v->o->mask);
     if (v->o->degraded)
         return pyr_fail(PYR_E_ARG,
                         "which pixels of the degraded picture are missing? Add --mask FILE, white where "
@@ -65,7 +65,7 @@ static pyr_status make_operator(inverting *v)
     if (v->o->kind == PYR_OPERATOR_MISSING)
         PYR_TRY_OUT(missing_pixels(v, &missing));
     status = pyr_operator_new(&v->a, (pyr_operator_kind)v->o->kind, v->o->size, missing,
-                              pyr_model_image(v->t.model, 0));
+                              pyr_model_image(v->t->model, 0));
     if (status == PYR_E_ARG)
         pyr_fail_prefix(status, "--size");
 out:
@@ -80,7 +80,7 @@ static pyr_status degrade(inverting *v, const char *path)
     double *x = NULL, *work = NULL;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_task_picture(&v->image, &v->t, path, 0));
+    PYR_TRY_OUT(pyr_task_picture(&v->image, v->t, path, 0));
     PYR_TRY_OUT(pyr_new(&x, n, sizeof *x, "a picture"));
     PYR_TRY_OUT(pyr_new(&work, n > m ? n : m, sizeof *work, "a picture"));
     for (size_t i = 0; i < n; i++)
@@ -108,14 +108,14 @@ static pyr_status read_degraded(inverting *v, const char *path)
     float *pixels = NULL;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_task_read(&image, &v->t, path));
+    PYR_TRY_OUT(pyr_task_read(&image, v->t, path));
     if (image.h != s.h || image.w != s.w) {
         status = pyr_fail(PYR_E_SHAPE, "%s is %dx%d, what %s makes of images of this run is %dx%d", path,
                           image.h, image.w, pyr_operator_names[v->a.kind], s.h, s.w);
         goto out;
     }
     PYR_TRY_OUT(pyr_new(&pixels, n, sizeof *pixels, "a picture"));
-    PYR_TRY_OUT(pyr_image_to_values(pixels, &image, s.c, pyr_model_bits(v->t.model)));
+    PYR_TRY_OUT(pyr_image_to_values(pixels, &image, s.c, pyr_model_bits(v->t->model)));
     for (size_t i = 0; i < n; i++)
         v->y[i] = v->a.kind == PYR_OPERATOR_MISSING && !v->a.seen[i / (size_t)s.c] ? 0 : (double)pixels[i];
 out:
@@ -138,9 +138,9 @@ static pyr_status show(inverting *v)
     for (size_t i = 0; i < n; i++)
         pixels[i] = (float)v->y[i];
     if (v->image)
-        PYR_TRY_OUT(pyr_tasking_show(&v->t, v->image, 1, in.h, in.w, in.c));
-    PYR_TRY_OUT(pyr_tasking_show(&v->t, pixels, 1, s.h, s.w, s.c));
-    PYR_TRY_OUT(pyr_tasking_write_shape(&v->t, "degraded", pixels, s));
+        PYR_TRY_OUT(pyr_tasking_show(v->t, v->image, 1, in.h, in.w, in.c));
+    PYR_TRY_OUT(pyr_tasking_show(v->t, pixels, 1, s.h, s.w, s.c));
+    PYR_TRY_OUT(pyr_tasking_write_shape(v->t, "degraded", pixels, s));
 out:
     pyr_free(pixels);
     return status;
@@ -172,26 +172,26 @@ static pyr_status measure(const inverting *v, misfit *out)
     PYR_TRY_OUT(pyr_new(&work, n > m ? n : m, sizeof *work, "a picture"));
     for (size_t i = 0; i < m; i++)
         seen += v->a.kind != PYR_OPERATOR_MISSING || v->a.seen[i / (size_t)v->a.in.c];
-    for (size_t j = 0; j < v->t.n; j++) {
+    for (size_t j = 0; j < v->t->n; j++) {
         double off = 0;
 
         for (size_t i = 0; i < n; i++) {
-            x[i] = (double)v->t.drawn[j * n + i];
+            x[i] = (double)v->t->drawn[j * n + i];
             from_clean += v->image ? pow(x[i] - (double)v->image[i], 2) : 0;
         }
         pyr_operator_apply(&v->a, y, x, work);
         for (size_t i = 0; i < m; i++)
             off += pow(y[i] - v->y[i], 2) / (double)(seen ? seen : 1);
-        all += off / (double)v->t.n;
+        all += off / (double)v->t->n;
         off = 128 * sqrt(off);
         out->far += !(off <= bound_of(v->o)); /* NaN is far */
         if (!(off <= out->worst)) {
             out->worst = off;
-            out->seed = v->t.seeds[j];
+            out->seed = v->t->seeds[j];
         }
     }
     out->rms = 128 * sqrt(all);
-    out->clean = 128 * sqrt(from_clean / (double)(v->t.n * n));
+    out->clean = 128 * sqrt(from_clean / (double)(v->t->n * n));
 out:
     pyr_free(x);
     pyr_free(y);
@@ -218,7 +218,7 @@ static pyr_status judge(const inverting *v, const misfit *m)
         " is off by %.1f grey values, should be at most %.1f (%.0f times the noise of %.2f and one grey "
         "value for rounding). More --steps help, and --sampler ancestral; of a picture that is --degraded "
         "already, --operator, --size, --mask and --noise have to be what was done to it",
-        m->far, v->t.n, pyr_operator_names[v->a.kind], m->seed, m->worst, bound_of(v->o), far_times,
+        m->far, v->t->n, pyr_operator_names[v->a.kind], m->seed, m->worst, bound_of(v->o), far_times,
         128 * v->o->noise);
 }
 
@@ -235,8 +235,9 @@ static double noise_of(const typed *o, int bits)
 /* Those that stay at the smallest noise level would have to walk from noise to the picture by steps of its
  * size; an explicit solver that keeps to a tolerance takes thousands of steps of an equation as stiff as the
  * guided one. */
-static pyr_status check_sampler(const pyr_tasking *t)
+static pyr_status check_sampler(pyr_tasking *t, const void *at)
 {
+    (void)at;
     for (int level = t->config.pyramid.levels - 1; level >= 0; level--) {
         int kind = t->config.level[level].sampler.kind;
         bool stays = kind == PYR_ULA || kind == PYR_MALA || kind == PYR_HMC;
@@ -251,37 +252,38 @@ static pyr_status check_sampler(const pyr_tasking *t)
     return PYR_OK;
 }
 
-static pyr_status run_invert(void *at, pyr_parsed *parsed)
+static pyr_status invert(pyr_tasking *t, const void *at)
 {
     const typed *o = at;
-    inverting v = {.o = o};
+    inverting v = {.o = o, .t = t};
+    pyr_inverse_problem problem = {
+        .a = &v.a, .noise = noise_of(o, pyr_model_bits(t->model)), .strength = o->strength};
     pyr_inverse *inverse = NULL;
     misfit off;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_tasking_settings(&v.t, "invert", &o->task, parsed));
-    PYR_TRY_OUT(check_sampler(&v.t));
-    PYR_TRY_OUT(pyr_tasking_model(&v.t));
     PYR_TRY_OUT(make_operator(&v));
     PYR_TRY_OUT(pyr_new(&v.y, pyr_count(v.a.out), sizeof *v.y, "a picture"));
-    PYR_TRY_OUT(o->degraded ? read_degraded(&v, parsed->arguments[0]) : degrade(&v, parsed->arguments[0]));
-    PYR_TRY_OUT(pyr_inverse_new(
-        &inverse, v.t.model,
-        &(pyr_inverse_problem){
-            .a = &v.a, .y = v.y, .noise = noise_of(o, pyr_model_bits(v.t.model)), .strength = o->strength}));
-    PYR_TRY_OUT(pyr_tasking_draw(&v.t, &(pyr_task_draw){.hand = pyr_inverse_hand(inverse)}));
+    PYR_TRY_OUT(o->degraded ? read_degraded(&v, t->arguments[0]) : degrade(&v, t->arguments[0]));
+    problem.y = v.y;
+    PYR_TRY_OUT(pyr_inverse_new(&inverse, t->model, &problem));
+    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hand = pyr_inverse_hand(inverse)}));
     PYR_TRY_OUT(measure(&v, &off));
     say(&v, &off);
     PYR_TRY_OUT(show(&v));
-    PYR_TRY_OUT(pyr_tasking_finish(&v.t));
+    PYR_TRY_OUT(pyr_tasking_finish(t));
     status = judge(&v, &off);
 out:
     pyr_inverse_free(inverse);
     pyr_operator_free(&v.a);
     pyr_free(v.image);
     pyr_free(v.y);
-    pyr_tasking_close(&v.t);
     return status;
+}
+
+static pyr_status run(void *at, pyr_parsed *parsed)
+{
+    return pyr_task_run(at, parsed, check_sampler, invert);
 }
 
 static const pyr_option options[] = {
@@ -324,5 +326,5 @@ const pyr_command pyr_command_invert = {
     .sections = pyr_all_sections,
     .options = options,
     .size = sizeof(typed),
-    .run = run_invert,
+    .run = run,
 };

@@ -90,31 +90,31 @@ out:
     return status;
 }
 
-static pyr_status run_upscale(void *at, pyr_parsed *parsed)
+static pyr_status upscale(pyr_tasking *t, const void *at)
 {
-    const typed *o = at;
-    int level = o->level;
-    pyr_tasking t = {0};
-    float *image = NULL;
+    int level = ((const typed *)at)->level;
     pyr_shape s;
+    float *image;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_tasking_open(&t, "upscale", &o->task, parsed));
-    PYR_TRY_OUT(check_level(&t, &level));
-    PYR_TRY_OUT(pyr_task_picture(&image, &t, parsed->arguments[0], level));
-    PYR_TRY_OUT(draw(&t, image, level));
-    s = pyr_model_image(t.model, level);
-    PYR_TRY_OUT(pyr_tasking_show(&t, image, 1, s.h, s.w, s.c));
-    PYR_TRY_OUT(pyr_tasking_finish(&t));
+    PYR_TRY(check_level(t, &level));
+    PYR_TRY(pyr_task_picture(&image, t, t->arguments[0], level));
+    PYR_TRY_OUT(draw(t, image, level));
+    s = pyr_model_image(t->model, level);
+    PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s.h, s.w, s.c));
+    PYR_TRY_OUT(pyr_tasking_finish(t));
 out:
     pyr_free(image);
-    pyr_tasking_close(&t);
     return status;
 }
 
+static pyr_status run(void *at, pyr_parsed *parsed)
+{
+    return pyr_task_run(at, parsed, NULL, upscale);
+}
+
 static const pyr_option options[] = {
-    OPT_INT(typed, level, "level", "I", "-1", 0, PYR_MAX_LEVELS,
-            "the level that IMAGE is the image of (0 is the finest)", .untyped = "the coarsest"),
+    OPT_LEVEL(typed, level, "the coarsest", "the level that IMAGE is the image of (0 is the finest)"),
     OPT_SEEDS(typed, task.seeds, "0-7"),
     OPT_GROUP(typed, task, pyr_task_options),
     {0},
@@ -137,5 +137,5 @@ const pyr_command pyr_command_upscale = {
     .sections = pyr_all_sections,
     .options = options,
     .size = sizeof(typed),
-    .run = run_upscale,
+    .run = run,
 };

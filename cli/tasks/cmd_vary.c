@@ -127,24 +127,24 @@ out:
     return status;
 }
 
-static pyr_status run_vary(void *at, pyr_parsed *parsed)
+static pyr_status vary(pyr_tasking *t, const void *at)
 {
-    const typed *o = at;
-    pyr_tasking t = {0};
-    float *image = NULL;
-    pyr_shape s;
+    pyr_shape s = pyr_model_image(t->model, 0);
+    float *image;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_tasking_open(&t, "vary", &o->task, parsed));
-    PYR_TRY_OUT(pyr_task_picture(&image, &t, parsed->arguments[0], 0));
-    PYR_TRY_OUT(draw(&t, o, image));
-    s = pyr_model_image(t.model, 0);
-    PYR_TRY_OUT(pyr_tasking_show(&t, image, 1, s.h, s.w, s.c));
-    PYR_TRY_OUT(pyr_tasking_finish(&t));
+    PYR_TRY(pyr_task_picture(&image, t, t->arguments[0], 0));
+    PYR_TRY_OUT(draw(t, at, image));
+    PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s.h, s.w, s.c));
+    PYR_TRY_OUT(pyr_tasking_finish(t));
 out:
     pyr_free(image);
-    pyr_tasking_close(&t);
     return status;
+}
+
+static pyr_status run(void *at, pyr_parsed *parsed)
+{
+    return pyr_task_run(at, parsed, NULL, vary);
 }
 
 static const pyr_option options[] = {
@@ -175,5 +175,5 @@ const pyr_command pyr_command_vary = {
     .sections = pyr_all_sections,
     .options = options,
     .size = sizeof(typed),
-    .run = run_vary,
+    .run = run,
 };

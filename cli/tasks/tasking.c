@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "cli/typed_settings.h"
 #include "pictures/grid.h"
 #include "pictures/image_file.h"
 #include "pictures/image_values.h"
@@ -32,17 +33,15 @@ const pyr_option pyr_task_options[] = {
 
 /* ---- the run ----------------------------------------------------------------------------------- */
 
-pyr_status pyr_tasking_settings(pyr_tasking *t, const char *command, const pyr_task_typed *typed,
-                                pyr_parsed *parsed)
+static pyr_status read_settings(pyr_tasking *t, const pyr_parsed *parsed)
 {
-    *t = (pyr_tasking){.command = command, .typed = typed, .bar = pyr_bar_new()};
+    const pyr_task_typed *typed = t->typed;
+
     if (typed->seeds && pyr_parse_seeds(typed->seeds, &t->seeds, &t->n) != PYR_OK)
         return pyr_fail_prefix(PYR_E_ARG, "--seeds");
     if (t->n > PYR_TASK_IMAGES)
         return pyr_fail(PYR_E_ARG, "--seeds: %zu images, should be at most %d", t->n, PYR_TASK_IMAGES);
-    PYR_TRY(pyr_run_settings(&t->settings, typed->network));
-    PYR_TRY(pyr_options_apply(parsed, t->settings));
-    PYR_TRY(pyr_config_get(&t->config, t->settings));
+    PYR_TRY(pyr_run_settings_typed(&t->settings, &t->config, typed->network, parsed));
     return pyr_set_sampler(&t->config, typed->sampling.steps, typed->sampling.sampler);
 }
 
@@ -57,7 +56,7 @@ static void put_sampler(pyr_tasking *t)
     snprintf(t->weights, sizeof t->weights, "%016" PRIx64, pyr_model_hash(t->model));
 }
 
-pyr_status pyr_tasking_model(pyr_tasking *t)
+static pyr_status open_model(pyr_tasking *t)
 {
     PYR_TRY(pyr_open_machine(&t->k, &t->typed->machine, false));
     PYR_TRY(pyr_model_open(&t->model, t->k, t->typed->network, &t->config));
@@ -72,11 +71,30 @@ pyr_status pyr_tasking_model(pyr_tasking *t)
     return PYR_OK;
 }
 
-pyr_status pyr_tasking_open(pyr_tasking *out, const char *command, const pyr_task_typed *typed,
-                            pyr_parsed *parsed)
+pyr_status pyr_task_run(const void *typed, const pyr_parsed *parsed, pyr_task_body prepare,
+                        pyr_task_body body)
 {
-    PYR_TRY(pyr_tasking_settings(out, command, typed, parsed));
-    return pyr_tasking_model(out);
+    pyr_tasking t = {.command = parsed->command->name,
+                     .typed = typed,
+                     .arguments = parsed->arguments,
+                     .n_arguments = (int)parsed->n_arguments,
+                     .bar = pyr_bar_new()};
+    pyr_status status;
+
+    PYR_TRY_OUT(read_settings(&t, parsed));
+    if (prepare)
+        PYR_TRY_OUT(prepare(&t, typed));
+    PYR_TRY_OUT(open_model(&t));
+    PYR_TRY_OUT(body(&t, typed));
+out:
+    pyr_free(t.drawn);
+    pyr_free(t.sheet);
+    pyr_free(t.seeds);
+    pyr_free(t.outdir);
+    pyr_model_free(t.model);
+    pyr_kernels_free(t.k);
+    pyr_settings_free(t.settings);
+    return status;
 }
 
 pyr_status pyr_tasking_unseeded(pyr_tasking *t, int n)
@@ -131,17 +149,6 @@ pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance)
                 level, pyr_sampler_names[s->sampler.kind]);
     }
     return PYR_OK;
-}
-
-void pyr_tasking_close(pyr_tasking *t)
-{
-    pyr_free(t->drawn);
-    pyr_free(t->sheet);
-    pyr_free(t->seeds);
-    pyr_free(t->outdir);
-    pyr_model_free(t->model);
-    pyr_kernels_free(t->k);
-    pyr_settings_free(t->settings);
 }
 
 /* ---- pictures ---------------------------------------------------------------------------------- */

@@ -20,9 +20,16 @@ typedef struct pyr_task_typed {
 } pyr_task_typed;
 extern const pyr_option pyr_task_options[];
 
+/* --repeats of tasks that keep a part of the picture. */
+#define OPT_REPEATS(owner, member, standard)                                                                 \
+    OPT_INT(owner, member, "repeats", "N", standard, 1, 100,                                                 \
+            "how often each step is done, with noise in between (RePaint): more harmony, more time")
+
 typedef struct pyr_tasking {
     const char *command;
     const pyr_task_typed *typed;
+    const char *const *arguments;
+    int n_arguments;
     pyr_settings *settings;
     pyr_config config;
     pyr_kernels *k;
@@ -40,18 +47,16 @@ typedef struct pyr_tasking {
 
 enum { PYR_TASK_IMAGES = 4096 /* images that are kept in memory */, PYR_SHEET_COLUMNS = 10 };
 
-/* Open the run and its model, list the seeds, make the folder. End with _close, on failure too. */
-pyr_status pyr_tasking_open(pyr_tasking *out, const char *command, const pyr_task_typed *typed,
-                            pyr_parsed *parsed);
-void pyr_tasking_close(pyr_tasking *t);
-/* The same in two steps, for commands that change the configuration in between (out->config). */
-pyr_status pyr_tasking_settings(pyr_tasking *out, const char *command, const pyr_task_typed *typed,
-                                pyr_parsed *parsed);
-pyr_status pyr_tasking_model(pyr_tasking *t);
+/* Open the run and its model, list the seeds, make the folder, call body(t, typed), close all. `typed` is the
+ * command's struct, whose first member is a pyr_task_typed. `prepare` (NULL: none) is called before the model
+ * is opened, and may change t->config. */
+typedef pyr_status (*pyr_task_body)(pyr_tasking *t, const void *typed);
+pyr_status pyr_task_run(const void *typed, const pyr_parsed *parsed, pyr_task_body prepare,
+                        pyr_task_body body);
 
 /* n images with no seed of their own, instead of those of --seeds. */
 pyr_status pyr_tasking_unseeded(pyr_tasking *t, int n);
-/* Before pyr_tasking_model, for latents: the sampler must solve the probability-flow ODE, and the condition
+/* While preparing, for latents: the sampler must solve the probability-flow ODE, and the condition
  * is told without noise. Unless --sampler was typed: RK45 to `tolerance` with `solver`, else the run's own,
  * or Heun where that adds noise. PYR_E_ARG. */
 pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance);

@@ -134,7 +134,7 @@ refuses 2 "--outdir"
 pyr export --outdir "$tmp/x"
 refuses 2 "--network"
 pyr export --network $run --outdir "$tmp/x" --format onnx
-refuses 2 "there is no format \"onnx\""
+refuses 2 "--format is \"onnx\", should be one of: diffusers"
 pyr export --network $run --outdir "$tmp/x" --level 5
 refuses 2 "the run has levels 0..1"
 cp -r $run "$tmp/run"
