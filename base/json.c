@@ -270,3 +270,90 @@ pyr_status pyr_json_save(pyr_json *json, const char *path)
     pyr_text_free(&json->text);
     return status;
 }
+
+/* ---- reading a tree ------------------------------------------------------------------------------ */
+
+void pyr_json_free(pyr_json_node *tree)
+{
+    cJSON_Delete(tree);
+}
+
+bool pyr_json_is_object(const pyr_json_node *node)
+{
+    return cJSON_IsObject(node);
+}
+
+bool pyr_json_is_array(const pyr_json_node *node)
+{
+    return cJSON_IsArray(node);
+}
+
+bool pyr_json_is_string(const pyr_json_node *node)
+{
+    return cJSON_IsString(node);
+}
+
+bool pyr_json_is_number(const pyr_json_node *node)
+{
+    return cJSON_IsNumber(node);
+}
+
+bool pyr_json_is_bool(const pyr_json_node *node)
+{
+    return cJSON_IsBool(node);
+}
+
+bool pyr_json_is_true(const pyr_json_node *node)
+{
+    return cJSON_IsTrue(node);
+}
+
+bool pyr_json_is_false(const pyr_json_node *node)
+{
+    return cJSON_IsFalse(node);
+}
+
+bool pyr_json_is_null(const pyr_json_node *node)
+{
+    return cJSON_IsNull(node);
+}
+
+double pyr_json_number(const pyr_json_node *node)
+{
+    return cJSON_IsNumber(node) ? node->valuedouble : 0;
+}
+
+const char *pyr_json_text(const pyr_json_node *node)
+{
+    return cJSON_GetStringValue(node);
+}
+
+const char *pyr_json_key(const pyr_json_node *node)
+{
+    return node ? node->string : NULL;
+}
+
+pyr_json_node *pyr_json_member(const pyr_json_node *object, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(object, key);
+}
+
+pyr_json_node *pyr_json_item(const pyr_json_node *array, int i)
+{
+    return cJSON_GetArrayItem(array, i);
+}
+
+int pyr_json_count(const pyr_json_node *node)
+{
+    return cJSON_GetArraySize(node);
+}
+
+pyr_json_node *pyr_json_first(const pyr_json_node *node)
+{
+    return node ? node->child : NULL;
+}
+
+pyr_json_node *pyr_json_next(const pyr_json_node *node)
+{
+    return node->next;
+}

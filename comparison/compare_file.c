@@ -1,3 +1,4 @@
+/* compare_file.c - the figures of compare.json, and their rows. */
 #include "comparison/compare_file.h"
 
 #include "base/json.h"
@@ -30,56 +31,56 @@ pyr_figure pyr_figure_at(int figure)
                         metric->unit, metric->better, metric->per_level, false};
 }
 
-const cJSON *pyr_figure_find(const cJSON *training, int figure)
+const pyr_json_node *pyr_figure_find(const pyr_json_node *training, int figure)
 {
-    const cJSON *in = figure < PYR_METRICS ? cJSON_GetObjectItemCaseSensitive(training, "metrics") : training;
+    const pyr_json_node *in = figure < PYR_METRICS ? pyr_json_member(training, "metrics") : training;
 
-    return in ? cJSON_GetObjectItemCaseSensitive(in, pyr_figure_at(figure).key) : NULL;
+    return in ? pyr_json_member(in, pyr_figure_at(figure).key) : NULL;
 }
 
-static void read_figure(pyr_figure_list *list, const cJSON *value)
+static void read_figure(pyr_figure_list *list, const pyr_json_node *value)
 {
-    const cJSON *item;
+    const pyr_json_node *item;
 
-    if (cJSON_IsNumber(value))
-        list->at[list->n++] = value->valuedouble;
-    if (!cJSON_IsArray(value))
+    if (pyr_json_is_number(value))
+        list->at[list->n++] = pyr_json_number(value);
+    if (!pyr_json_is_array(value))
         return;
-    cJSON_ArrayForEach(item, value)
+    pyr_json_each(item, value)
     {
         if (list->n < PYR_MAX_LEVELS)
-            list->at[list->n++] = cJSON_IsNumber(item) ? item->valuedouble : NAN;
+            list->at[list->n++] = pyr_json_is_number(item) ? pyr_json_number(item) : NAN;
     }
 }
 
 /* A text, or a number as text, into a new block; NULL: neither. */
-static pyr_status read_text(char **out, const cJSON *object, const char *key)
+static pyr_status read_text(char **out, const pyr_json_node *object, const char *key)
 {
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, key);
+    const pyr_json_node *value = pyr_json_member(object, key);
 
-    if (!cJSON_IsString(value) && !cJSON_IsNumber(value))
+    if (!pyr_json_is_string(value) && !pyr_json_is_number(value))
         return PYR_OK;
-    *out = cJSON_IsString(value) ? pyr_strdup(value->valuestring) : pyr_strfmt("%.6g", value->valuedouble);
+    *out = pyr_json_is_string(value) ? pyr_strdup(pyr_json_text(value)) : pyr_strfmt("%.6g", pyr_json_number(value));
     return *out ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a comparison");
 }
 
-static double number(const cJSON *object, const char *key, double otherwise)
+static double number(const pyr_json_node *object, const char *key, double otherwise)
 {
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, key);
+    const pyr_json_node *value = pyr_json_member(object, key);
 
-    return cJSON_IsNumber(value) ? value->valuedouble : otherwise;
+    return pyr_json_is_number(value) ? pyr_json_number(value) : otherwise;
 }
 
-static pyr_status read_rows(pyr_compare *c, const cJSON *array, bool curve)
+static pyr_status read_rows(pyr_compare *c, const pyr_json_node *array, bool curve)
 {
-    const cJSON *object;
+    const pyr_json_node *object;
 
-    cJSON_ArrayForEach(object, array)
+    pyr_json_each(object, array)
     {
         pyr_compare_row *row = &c->rows[c->n];
         double seed = number(object, "seed", 0), fraction = number(object, "fraction", 1);
 
-        if (!cJSON_IsObject(object) || (curve && !(fraction < 1)))
+        if (!pyr_json_is_object(object) || (curve && !(fraction < 1)))
             continue;
         PYR_TRY(read_text(&row->name, object, "name"));
         if (!row->name)
@@ -97,8 +98,8 @@ static pyr_status read_rows(pyr_compare *c, const cJSON *array, bool curve)
 
 pyr_status pyr_compare_read(pyr_compare *out, const char *path)
 {
-    cJSON *json = NULL;
-    const cJSON *variants, *curve;
+    pyr_json_node *json = NULL;
+    const pyr_json_node *variants, *curve;
     pyr_status status;
 
     *out = (pyr_compare){0};
@@ -106,7 +107,7 @@ pyr_status pyr_compare_read(pyr_compare *out, const char *path)
     if (status == PYR_E_FORMAT)
         return pyr_fail(status, "%s; the same pyrdiff compare writes it again", pyr_error());
     PYR_TRY(status);
-    if (!cJSON_IsObject(json)) {
+    if (!pyr_json_is_object(json)) {
         status = pyr_fail(PYR_E_FORMAT, "%s should be a JSON object", path);
         goto out;
     }
@@ -115,16 +116,16 @@ pyr_status pyr_compare_read(pyr_compare *out, const char *path)
     PYR_TRY_OUT(read_text(&out->config, json, "config"));
     PYR_TRY_OUT(read_text(&out->command, json, "command"));
     PYR_TRY_OUT(read_text(&out->judged, json, "judged"));
-    variants = cJSON_GetObjectItemCaseSensitive(json, "variants");
-    curve = cJSON_GetObjectItemCaseSensitive(json, "curve");
-    PYR_TRY_OUT(pyr_new(&out->rows, (size_t)cJSON_GetArraySize(variants) + (size_t)cJSON_GetArraySize(curve),
+    variants = pyr_json_member(json, "variants");
+    curve = pyr_json_member(json, "curve");
+    PYR_TRY_OUT(pyr_new(&out->rows, (size_t)pyr_json_count(variants) + (size_t)pyr_json_count(curve),
                         sizeof *out->rows, "a comparison"));
     PYR_TRY_OUT(read_rows(out, variants, false));
     PYR_TRY_OUT(read_rows(out, curve, true));
 out:
     if (status != PYR_OK)
         pyr_compare_free(out);
-    cJSON_Delete(json);
+    pyr_json_free(json);
     return status;
 }
 

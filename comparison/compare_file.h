@@ -9,6 +9,7 @@
 #ifndef PYR_COMPARISON_COMPARE_FILE_H
 #define PYR_COMPARISON_COMPARE_FILE_H
 
+#include "base/json.h"
 #include "eval/metric_rows.h"
 #include "pyramid/pyramid.h"
 
@@ -42,9 +43,8 @@ typedef struct pyr_figure {
 /* The row of a figure, 0 .. PYR_FIGURES - 1. */
 pyr_figure pyr_figure_at(int figure);
 
-struct cJSON;
 /* Where a figure stands in a training's object; NULL: it is not there. */
-const struct cJSON *pyr_figure_find(const struct cJSON *training, int figure);
+const struct pyr_json_node *pyr_figure_find(const struct pyr_json_node *training, int figure);
 
 typedef struct pyr_figure_list {
     int n; /* 0: missing */

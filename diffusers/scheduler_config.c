@@ -94,30 +94,30 @@ static const char *word_list(char list[LIST], const char *const *words)
     return list;
 }
 
-static pyr_status wrong(const char *name, const char *key, const cJSON *value, const char *should)
+static pyr_status wrong(const char *name, const char *key, const pyr_json_node *value, const char *should)
 {
-    if (cJSON_IsNumber(value))
-        return pyr_fail(PYR_E_FORMAT, "%s: %s is %.12g, should be %s", name, key, value->valuedouble, should);
-    if (cJSON_IsString(value))
-        return pyr_fail(PYR_E_FORMAT, "%s: %s is \"%.100s\", should be %s", name, key, value->valuestring,
+    if (pyr_json_is_number(value))
+        return pyr_fail(PYR_E_FORMAT, "%s: %s is %.12g, should be %s", name, key, pyr_json_number(value), should);
+    if (pyr_json_is_string(value))
+        return pyr_fail(PYR_E_FORMAT, "%s: %s is \"%.100s\", should be %s", name, key, pyr_json_text(value),
                         should);
     return pyr_fail(PYR_E_FORMAT, "%s: %s is %s, should be %s", name, key,
-                    cJSON_IsNull(value)    ? "null"
-                    : cJSON_IsBool(value)  ? "true or false"
-                    : cJSON_IsArray(value) ? "a list"
+                    pyr_json_is_null(value)    ? "null"
+                    : pyr_json_is_bool(value)  ? "true or false"
+                    : pyr_json_is_array(value) ? "a list"
                                            : "an object",
                     should);
 }
 
-static pyr_status read_word(int *out, const char *name, const field *f, const cJSON *value)
+static pyr_status read_word(int *out, const char *name, const field *f, const pyr_json_node *value)
 {
     char list[LIST];
     const char *word;
 
     word_list(list, f->words);
-    if (!cJSON_IsString(value))
+    if (!pyr_json_is_string(value))
         return wrong(name, f->key, value, list);
-    word = value->valuestring;
+    word = pyr_json_text(value);
     /* The logarithms of the same variances: the step takes the exponential of half of it. */
     if (f->words == pyr_variance_words && strcmp(word, "fixed_small_log") == 0)
         word = "fixed_small";
@@ -127,32 +127,32 @@ static pyr_status read_word(int *out, const char *name, const field *f, const cJ
         if (strcmp(f->words[*out], word) == 0)
             return PYR_OK;
     return pyr_fail(PYR_E_UNSUPPORTED, "%s: %s names \"%.100s\", which is not offered; offered are %s", name,
-                    f->key, value->valuestring, list);
+                    f->key, pyr_json_text(value), list);
 }
 
 static pyr_status read_betas(pyr_ddpm_config *out, int *n, const char *name, const field *f,
-                             const cJSON *value)
+                             const pyr_json_node *value)
 {
-    const cJSON *item;
+    const pyr_json_node *item;
     int i = 0;
 
-    if (cJSON_IsNull(value))
+    if (pyr_json_is_null(value))
         return PYR_OK;
-    *n = cJSON_IsArray(value) ? cJSON_GetArraySize(value) : 0;
+    *n = pyr_json_is_array(value) ? pyr_json_count(value) : 0;
     if (!*n)
         return wrong(name, f->key, value, "null or a list of numbers");
     PYR_TRY(pyr_new(&out->trained_betas, (size_t)*n, sizeof *out->trained_betas, "betas of a scheduler"));
-    cJSON_ArrayForEach(item, value)
+    pyr_json_each(item, value)
     {
-        if (!cJSON_IsNumber(item))
+        if (!pyr_json_is_number(item))
             return wrong(name, f->key, item, "a list of numbers");
-        out->trained_betas[i++] = item->valuedouble;
+        out->trained_betas[i++] = pyr_json_number(item);
     }
     return PYR_OK;
 }
 
 static pyr_status read_field(pyr_ddpm_config *out, int *betas, const char *name, const field *f,
-                             const cJSON *value)
+                             const pyr_json_node *value)
 {
     char *at = (char *)out + f->offset;
     int whole = 0;
@@ -160,21 +160,21 @@ static pyr_status read_field(pyr_ddpm_config *out, int *betas, const char *name,
 
     switch (f->kind) {
     case FIELD_INT:
-        if (!cJSON_IsNumber(value) || value->valuedouble != floor(value->valuedouble) ||
-            fabs(value->valuedouble) > 1e9)
+        if (!pyr_json_is_number(value) || pyr_json_number(value) != floor(pyr_json_number(value)) ||
+            fabs(pyr_json_number(value)) > 1e9)
             return wrong(name, f->key, value, "a whole number");
-        whole = (int)value->valuedouble;
+        whole = (int)pyr_json_number(value);
         memcpy(at, &whole, sizeof whole);
         break;
     case FIELD_REAL:
-        if (!cJSON_IsNumber(value))
+        if (!pyr_json_is_number(value))
             return wrong(name, f->key, value, "a number");
-        memcpy(at, &value->valuedouble, sizeof value->valuedouble);
+        memcpy(at, &(double){pyr_json_number(value)}, sizeof(double));
         break;
     case FIELD_BOOL:
-        if (!cJSON_IsBool(value))
+        if (!pyr_json_is_bool(value))
             return wrong(name, f->key, value, "true or false");
-        truth = cJSON_IsTrue(value);
+        truth = pyr_json_is_true(value);
         memcpy(at, &truth, sizeof truth);
         break;
     case FIELD_WORD:
@@ -188,26 +188,26 @@ static pyr_status read_field(pyr_ddpm_config *out, int *betas, const char *name,
 }
 
 /* Keys of which only the plain value is offered, and keys that then say nothing more. */
-static pyr_status read_other(pyr_ddpm_config *out, const char *name, const cJSON *item, int *unknown,
+static pyr_status read_other(pyr_ddpm_config *out, const char *name, const pyr_json_node *item, int *unknown,
                              pyr_text *warning)
 {
     static const char *const silent[] = {"dynamic_thresholding_ratio", "sample_max_value"};
-    const char *key = item->string;
+    const char *key = pyr_json_key(item);
 
     if (strcmp(key, "thresholding") == 0) {
-        if (cJSON_IsTrue(item))
+        if (pyr_json_is_true(item))
             return pyr_fail(PYR_E_UNSUPPORTED,
                             "%s: thresholding is true: dynamic thresholding is not offered; set it to false "
                             "(clip_sample clamps at a fixed range)",
                             name);
-        return cJSON_IsFalse(item) ? PYR_OK : wrong(name, key, item, "true or false");
+        return pyr_json_is_false(item) ? PYR_OK : wrong(name, key, item, "true or false");
     }
-    if (strcmp(key, "use_flow_sigmas") == 0 && cJSON_IsTrue(item))
+    if (strcmp(key, "use_flow_sigmas") == 0 && pyr_json_is_true(item))
         return pyr_fail(PYR_E_UNSUPPORTED, "%s: use_flow_sigmas is true: %s, and is not offered", name, flow);
     if (strcmp(key, "predict_epsilon") == 0) { /* before 0.12: now prediction_type */
-        if (!cJSON_IsBool(item))
+        if (!pyr_json_is_bool(item))
             return wrong(name, key, item, "true or false");
-        if (cJSON_IsFalse(item))
+        if (pyr_json_is_false(item))
             out->prediction_type = PYR_PREDICTS_SAMPLE;
         return PYR_OK;
     }
@@ -228,15 +228,15 @@ static pyr_scheduler_kind kind_of(const char *name)
     return PYR_SCHEDULER_OTHER;
 }
 
-static pyr_status read_class(pyr_scheduler_config *out, const char *class_name, const cJSON *tree,
+static pyr_status read_class(pyr_scheduler_config *out, const char *class_name, const pyr_json_node *tree,
                              const char *name)
 {
-    const cJSON *own = cJSON_GetObjectItemCaseSensitive(tree, "_class_name");
+    const pyr_json_node *own = pyr_json_member(tree, "_class_name");
 
     /* A file of another class than DDPM's and DDIM's says how the model was trained: it counts, whatever the
      * index. */
-    if (cJSON_IsString(own) && (!class_name || kind_of(own->valuestring) == PYR_SCHEDULER_OTHER))
-        class_name = own->valuestring;
+    if (pyr_json_is_string(own) && (!class_name || kind_of(pyr_json_text(own)) == PYR_SCHEDULER_OTHER))
+        class_name = pyr_json_text(own);
     if (!class_name)
         return pyr_fail(
             PYR_E_UNSUPPORTED,
@@ -260,40 +260,40 @@ static pyr_status read_class(pyr_scheduler_config *out, const char *class_name, 
 }
 
 /* `_use_default_values`: keys that the writer left at their default count as absent. */
-static bool is_passed(const cJSON *passed, const char *key)
+static bool is_passed(const pyr_json_node *passed, const char *key)
 {
-    const cJSON *item;
+    const pyr_json_node *item;
 
-    cJSON_ArrayForEach(item, passed)
+    pyr_json_each(item, passed)
     {
-        if (cJSON_IsString(item) && strcmp(item->valuestring, key) == 0)
+        if (pyr_json_is_string(item) && strcmp(pyr_json_text(item), key) == 0)
             return true;
     }
     return false;
 }
 
-static pyr_status read_tree(pyr_scheduler_config *out, const cJSON *tree, const char *name,
+static pyr_status read_tree(pyr_scheduler_config *out, const pyr_json_node *tree, const char *name,
                             const char *class_name, pyr_text *warning)
 {
-    const cJSON *item, *passed;
+    const pyr_json_node *item, *passed;
     int unknown = 0, betas = 0;
     pyr_status status;
 
     pyr_ddpm_config_default(&out->ddpm);
-    if (!cJSON_IsObject(tree))
+    if (!pyr_json_is_object(tree))
         return pyr_fail(PYR_E_FORMAT, "%s: not a JSON object", name);
     PYR_TRY(read_class(out, class_name, tree, name));
-    passed = cJSON_GetObjectItemCaseSensitive(tree, "_use_default_values");
-    cJSON_ArrayForEach(item, tree)
+    passed = pyr_json_member(tree, "_use_default_values");
+    pyr_json_each(item, tree)
     {
         const field *f = fields;
 
-        while (f < fields + FIELDS && strcmp(f->key, item->string) != 0)
+        while (f < fields + FIELDS && strcmp(f->key, pyr_json_key(item)) != 0)
             f++;
         if (f == fields + FIELDS)
             PYR_TRY(read_other(&out->ddpm, name, item, &unknown, warning));
-        else if (!is_passed(passed, item->string) &&
-                 !(f->ddpm_only && out->kind != PYR_SCHEDULER_DDPM && cJSON_IsNull(item)))
+        else if (!is_passed(passed, pyr_json_key(item)) &&
+                 !(f->ddpm_only && out->kind != PYR_SCHEDULER_DDPM && pyr_json_is_null(item)))
             PYR_TRY(read_field(&out->ddpm, &betas, name, f, item));
     }
     if (unknown)
@@ -313,26 +313,26 @@ static pyr_status read_tree(pyr_scheduler_config *out, const cJSON *tree, const 
 pyr_status pyr_scheduler_config_parse(pyr_scheduler_config *out, const char *bytes, size_t n,
                                       const char *name, pyr_text *warning)
 {
-    cJSON *tree;
+    pyr_json_node *tree;
     pyr_status status;
 
     *out = (pyr_scheduler_config){0};
     PYR_TRY(pyr_json_parse(&tree, bytes, n, name));
     status = read_tree(out, tree, name, NULL, warning);
-    cJSON_Delete(tree);
+    pyr_json_free(tree);
     return status;
 }
 
 pyr_status pyr_scheduler_config_read(pyr_scheduler_config *out, const char *path, const char *class_name,
                                      pyr_text *warning)
 {
-    cJSON *tree;
+    pyr_json_node *tree;
     pyr_status status;
 
     *out = (pyr_scheduler_config){0};
     PYR_TRY(pyr_json_read(&tree, path));
     status = read_tree(out, tree, path, class_name, warning);
-    cJSON_Delete(tree);
+    pyr_json_free(tree);
     return status;
 }
 

@@ -1,3 +1,4 @@
+/* image_metrics.c - distances of two sets of images by their power spectra and mean colours. */
 #include "eval/image_metrics.h"
 
 #include "base/mem.h"

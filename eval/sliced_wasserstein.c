@@ -1,3 +1,4 @@
+/* sliced_wasserstein.c - the sliced Wasserstein distance of patches, by level. */
 #include "base/mem.h"
 #include "eval/draws.h"
 #include "eval/image_metrics.h"

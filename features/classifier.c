@@ -1,3 +1,4 @@
+/* classifier.c - a small classifier of the data's own labels. */
 #include "features/classifier.h"
 
 #include "base/atomic_file.h"

@@ -303,27 +303,27 @@ pyr_status pyr_unet_config_check(const pyr_unet_config *config)
 typedef struct reader {
     const char *name;    /* of the file */
     int listed[FIELDS];  /* entries of the lists, -1: absent */
-    const cJSON *passed; /* `_use_default_values` */
+    const pyr_json_node *passed; /* `_use_default_values` */
 } reader;
 
 /* A value as a person knows it from the file. */
-static const char *describe(char text[LIST], const cJSON *value)
+static const char *describe(char text[LIST], const pyr_json_node *value)
 {
-    if (cJSON_IsString(value))
-        snprintf(text, LIST, "\"%.100s\"", value->valuestring);
-    else if (cJSON_IsNumber(value))
-        snprintf(text, LIST, "%.12g", value->valuedouble);
+    if (pyr_json_is_string(value))
+        snprintf(text, LIST, "\"%.100s\"", pyr_json_text(value));
+    else if (pyr_json_is_number(value))
+        snprintf(text, LIST, "%.12g", pyr_json_number(value));
     else
         snprintf(text, LIST, "%s",
-                 cJSON_IsNull(value)    ? "null"
-                 : cJSON_IsTrue(value)  ? "true"
-                 : cJSON_IsFalse(value) ? "false"
-                 : cJSON_IsArray(value) ? "a list"
+                 pyr_json_is_null(value)    ? "null"
+                 : pyr_json_is_true(value)  ? "true"
+                 : pyr_json_is_false(value) ? "false"
+                 : pyr_json_is_array(value) ? "a list"
                                         : "an object");
     return text;
 }
 
-static pyr_status wrong(const reader *in, const field *f, const cJSON *value, const char *should)
+static pyr_status wrong(const reader *in, const field *f, const pyr_json_node *value, const char *should)
 {
     char text[LIST];
 
@@ -331,35 +331,35 @@ static pyr_status wrong(const reader *in, const field *f, const cJSON *value, co
                     should);
 }
 
-static pyr_status read_int(int *out, const reader *in, const field *f, const cJSON *value)
+static pyr_status read_int(int *out, const reader *in, const field *f, const pyr_json_node *value)
 {
     char should[64];
 
-    if (!cJSON_IsNumber(value) || value->valuedouble != floor(value->valuedouble) ||
-        !(value->valuedouble >= f->min && value->valuedouble <= f->max)) {
+    if (!pyr_json_is_number(value) || pyr_json_number(value) != floor(pyr_json_number(value)) ||
+        !(pyr_json_number(value) >= f->min && pyr_json_number(value) <= f->max)) {
         snprintf(should, sizeof should, "a whole number %.0f..%.0f", f->min, f->max);
         return wrong(in, f, value, should);
     }
-    *out = (int)value->valuedouble;
+    *out = (int)pyr_json_number(value);
     return PYR_OK;
 }
 
-static pyr_status read_word(int *out, const reader *in, const field *f, const cJSON *value)
+static pyr_status read_word(int *out, const reader *in, const field *f, const pyr_json_node *value)
 {
     char list[LIST];
 
-    if (!cJSON_IsString(value))
+    if (!pyr_json_is_string(value))
         return wrong(in, f, value, word_list(list, f->set));
-    if (!pyr_unet_word_parse(out, f->set, value->valuestring))
+    if (!pyr_unet_word_parse(out, f->set, pyr_json_text(value)))
         return pyr_fail(PYR_E_UNSUPPORTED, "%s: %s names \"%.100s\", which is not offered; offered are %s",
-                        in->name, f->key, value->valuestring, word_list(list, f->set));
+                        in->name, f->key, pyr_json_text(value), word_list(list, f->set));
     return PYR_OK;
 }
 
-static pyr_status read_list(pyr_unet_config *out, reader *in, const field *f, const cJSON *value)
+static pyr_status read_list(pyr_unet_config *out, reader *in, const field *f, const pyr_json_node *value)
 {
-    int n = cJSON_IsArray(value) ? cJSON_GetArraySize(value) : 0, entry, i = 0;
-    const cJSON *item;
+    int n = pyr_json_is_array(value) ? pyr_json_count(value) : 0, entry, i = 0;
+    const pyr_json_node *item;
 
     if (!n)
         return wrong(in, f, value, "a list with an entry per resolution");
@@ -367,7 +367,7 @@ static pyr_status read_list(pyr_unet_config *out, reader *in, const field *f, co
         return pyr_fail(PYR_E_UNSUPPORTED, "%s: %s has %d entries, at most %d are offered", in->name, f->key,
                         n, PYR_UNET_MAX_RESOLUTIONS);
     in->listed[f - fields] = n;
-    cJSON_ArrayForEach(item, value)
+    pyr_json_each(item, value)
     {
         PYR_TRY(f->kind == FIELD_BLOCKS ? read_word(&entry, in, f, item) : read_int(&entry, in, f, item));
         set_int(out, f, i++, entry);
@@ -377,22 +377,22 @@ static pyr_status read_list(pyr_unet_config *out, reader *in, const field *f, co
     return PYR_OK;
 }
 
-static pyr_status read_size(pyr_unet_config *out, const reader *in, const field *f, const cJSON *value)
+static pyr_status read_size(pyr_unet_config *out, const reader *in, const field *f, const pyr_json_node *value)
 {
-    if (cJSON_IsArray(value)) {
-        if (cJSON_GetArraySize(value) != 2)
+    if (pyr_json_is_array(value)) {
+        if (pyr_json_count(value) != 2)
             return wrong(in, f, value, "a number, [height, width] or null");
-        PYR_TRY(read_int(&out->sample_height, in, f, value->child));
-        return read_int(&out->sample_width, in, f, value->child->next);
+        PYR_TRY(read_int(&out->sample_height, in, f, pyr_json_first(value)));
+        return read_int(&out->sample_width, in, f, pyr_json_next(pyr_json_first(value)));
     }
     PYR_TRY(read_int(&out->sample_height, in, f, value));
     out->sample_width = out->sample_height;
     return PYR_OK;
 }
 
-static pyr_status read_field(pyr_unet_config *out, reader *in, const field *f, const cJSON *value)
+static pyr_status read_field(pyr_unet_config *out, reader *in, const field *f, const pyr_json_node *value)
 {
-    bool null = cJSON_IsNull(value), truth;
+    bool null = pyr_json_is_null(value), truth;
     int whole = 0;
 
     switch (f->kind) {
@@ -403,14 +403,14 @@ static pyr_status read_field(pyr_unet_config *out, reader *in, const field *f, c
         set_int(out, f, 0, whole);
         break;
     case FIELD_REAL:
-        if (!cJSON_IsNumber(value))
+        if (!pyr_json_is_number(value))
             return wrong(in, f, value, "a number");
-        memcpy((char *)out + f->offset, &value->valuedouble, sizeof value->valuedouble);
+        memcpy((char *)out + f->offset, &(double){pyr_json_number(value)}, sizeof(double));
         break;
     case FIELD_BOOL:
-        if (!cJSON_IsBool(value))
+        if (!pyr_json_is_bool(value))
             return wrong(in, f, value, "true or false");
-        truth = cJSON_IsTrue(value);
+        truth = pyr_json_is_true(value);
         memcpy((char *)out + f->offset, &truth, sizeof truth);
         break;
     case FIELD_WORD:
@@ -429,11 +429,11 @@ static pyr_status read_field(pyr_unet_config *out, reader *in, const field *f, c
         set_int(out, f, 0, whole);
         break;
     case FIELD_MID:
-        if (!null && !cJSON_IsString(value))
+        if (!null && !pyr_json_is_string(value))
             return wrong(in, f, value, "\"UNetMidBlock2D\" or null");
-        if (!null && strcmp(value->valuestring, "UNetMidBlock2D") != 0)
+        if (!null && strcmp(pyr_json_text(value), "UNetMidBlock2D") != 0)
             return pyr_fail(PYR_E_UNSUPPORTED, "%s: %s names \"%.100s\", which is not offered; offered is %s",
-                            in->name, f->key, value->valuestring, "UNetMidBlock2D or null");
+                            in->name, f->key, pyr_json_text(value), "UNetMidBlock2D or null");
         out->mid_block = !null;
         break;
     case FIELD_SIZE:
@@ -447,11 +447,11 @@ static pyr_status read_field(pyr_unet_config *out, reader *in, const field *f, c
  * library may have another default, so they count as absent. */
 static bool is_passed(const reader *in, const char *key)
 {
-    const cJSON *item;
+    const pyr_json_node *item;
 
-    cJSON_ArrayForEach(item, in->passed)
+    pyr_json_each(item, in->passed)
     {
-        if (cJSON_IsString(item) && strcmp(item->valuestring, key) == 0)
+        if (pyr_json_is_string(item) && strcmp(pyr_json_text(item), key) == 0)
             return true;
     }
     return false;
@@ -497,31 +497,31 @@ static pyr_status check_lists(pyr_unet_config *out, const reader *in)
     return PYR_OK;
 }
 
-static pyr_status read_tree(pyr_unet_config *out, const cJSON *tree, const char *name, pyr_text *warning)
+static pyr_status read_tree(pyr_unet_config *out, const pyr_json_node *tree, const char *name, pyr_text *warning)
 {
     reader in = {.name = name};
-    const cJSON *item, *class_name;
+    const pyr_json_node *item, *class_name;
     char text[LIST];
     int unknown = 0;
 
     pyr_unet_config_default(out);
-    if (!cJSON_IsObject(tree))
+    if (!pyr_json_is_object(tree))
         return pyr_fail(PYR_E_FORMAT, "%s: not a JSON object", name);
-    class_name = cJSON_GetObjectItemCaseSensitive(tree, "_class_name");
-    if (!cJSON_IsString(class_name) || strcmp(class_name->valuestring, "UNet2DModel") != 0)
+    class_name = pyr_json_member(tree, "_class_name");
+    if (!pyr_json_is_string(class_name) || strcmp(pyr_json_text(class_name), "UNet2DModel") != 0)
         return pyr_fail(PYR_E_UNSUPPORTED, "%s: _class_name is %s, should be \"UNet2DModel\"", name,
                         class_name ? describe(text, class_name) : "missing");
-    in.passed = cJSON_GetObjectItemCaseSensitive(tree, "_use_default_values");
+    in.passed = pyr_json_member(tree, "_use_default_values");
     for (int i = 0; i < FIELDS; i++)
         in.listed[i] = -1;
-    cJSON_ArrayForEach(item, tree)
+    pyr_json_each(item, tree)
     {
-        const field *f = find_field(item->string);
+        const field *f = find_field(pyr_json_key(item));
 
-        if (f && !is_passed(&in, item->string))
+        if (f && !is_passed(&in, pyr_json_key(item)))
             PYR_TRY(read_field(out, &in, f, item));
-        if (!f && item->string[0] != '_' && !is_ema(item->string) && warning)
-            pyr_text_add(warning, "%s\"%.100s\"", unknown++ ? ", " : "", item->string);
+        if (!f && pyr_json_key(item)[0] != '_' && !is_ema(pyr_json_key(item)) && warning)
+            pyr_text_add(warning, "%s\"%.100s\"", unknown++ ? ", " : "", pyr_json_key(item));
     }
     if (unknown)
         pyr_text_add(warning, ": unknown in %s, left out", name);
@@ -537,23 +537,23 @@ static pyr_status read_tree(pyr_unet_config *out, const cJSON *tree, const char 
 pyr_status pyr_unet_config_parse(pyr_unet_config *out, const char *bytes, size_t n, const char *name,
                                  pyr_text *warning)
 {
-    cJSON *tree;
+    pyr_json_node *tree;
     pyr_status status;
 
     PYR_TRY(pyr_json_parse(&tree, bytes, n, name));
     status = read_tree(out, tree, name, warning);
-    cJSON_Delete(tree);
+    pyr_json_free(tree);
     return status;
 }
 
 pyr_status pyr_unet_config_read(pyr_unet_config *out, const char *path, pyr_text *warning)
 {
-    cJSON *tree;
+    pyr_json_node *tree;
     pyr_status status;
 
     PYR_TRY(pyr_json_read(&tree, path));
     status = read_tree(out, tree, path, warning);
-    cJSON_Delete(tree);
+    pyr_json_free(tree);
     return status;
 }
 
@@ -687,28 +687,28 @@ static void sort_weights(pyr_names *weights)
 static pyr_status add_shards(pyr_unet_files *out, const char *folder, const char *name)
 {
     char *path = pyr_path_join(folder, name);
-    cJSON *tree = NULL;
-    const cJSON *map, *item;
+    pyr_json_node *tree = NULL;
+    const pyr_json_node *map, *item;
     pyr_status status;
 
     if (!path)
         return no_memory(folder);
     PYR_TRY_OUT(pyr_json_read(&tree, path));
-    map = cJSON_GetObjectItemCaseSensitive(tree, "weight_map");
-    if (!cJSON_IsObject(map) || !map->child) {
+    map = pyr_json_member(tree, "weight_map");
+    if (!pyr_json_is_object(map) || !pyr_json_first(map)) {
         status = pyr_fail(PYR_E_FORMAT, "%s: weight_map is missing, empty or not an object", path);
         goto out;
     }
-    cJSON_ArrayForEach(item, map)
+    pyr_json_each(item, map)
     {
-        if (!cJSON_IsString(item) || !ends_with(item->valuestring, ".safetensors") ||
-            strchr(item->valuestring, '/')) {
+        if (!pyr_json_is_string(item) || !ends_with(pyr_json_text(item), ".safetensors") ||
+            strchr(pyr_json_text(item), '/')) {
             status = pyr_fail(PYR_E_FORMAT,
                               "%.400s: weight_map \"%.200s\" is not the name of a .safetensors beside it",
-                              path, item->string);
+                              path, pyr_json_key(item));
             goto out;
         }
-        PYR_TRY_OUT(add_weights(out, folder, item->valuestring));
+        PYR_TRY_OUT(add_weights(out, folder, pyr_json_text(item)));
     }
     sort_weights(&out->weights);
     for (size_t i = 0; i < out->weights.n; i++) {
@@ -719,7 +719,7 @@ static pyr_status add_shards(pyr_unet_files *out, const char *folder, const char
             PYR_TRY_OUT(pyr_fail(PYR_E_IO, "%.400s: its part %.400s is missing", path, out->weights.at[i]));
     }
 out:
-    cJSON_Delete(tree);
+    pyr_json_free(tree);
     pyr_free(path);
     return status;
 }
