@@ -4,13 +4,13 @@
 #include "archives/tar_stream.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "pictures/image_file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,24 +55,16 @@ struct pyr_tar {
 
 /* ---- names ---- */
 
+static const char endings[] = ".tar .tar.gz .tgz .tar.bz2 .tbz2 .tbz .tar.xz .txz .tar.zst .tzst .tar.lzma";
+
 size_t pyr_tar_stem(const char *path)
 {
-    static const char *const endings[] = {".tar",    ".tar.gz", ".tgz",     ".tar.bz2", ".tbz2",    ".tbz",
-                                          ".tar.xz", ".txz",    ".tar.zst", ".tzst",    ".tar.lzma"};
-    size_t n = strlen(path);
-
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-        size_t length = strlen(endings[i]);
-
-        if (n > length && strcasecmp(path + n - length, endings[i]) == 0)
-            return n - length;
-    }
-    return n;
+    return strlen(path) - pyr_ending_of(path, endings);
 }
 
 bool pyr_tar_named(const char *path)
 {
-    return pyr_tar_stem(path) < strlen(path);
+    return pyr_ending_of(path, endings) > 0;
 }
 
 /* ---- what is lost ---- */
@@ -156,15 +148,7 @@ static pyr_status keep_name(char **out, pyr_tar *tar, const char *name)
 
 static pyr_status add(pyr_tar *tar, const entry *e)
 {
-    if (tar->n == tar->room) {
-        size_t room = tar->room ? 2 * tar->room : 64;
-        entry *at = pyr_realloc(tar->at, room, sizeof *at);
-
-        if (!at)
-            return no_memory(tar);
-        tar->at = at;
-        tar->room = room;
-    }
+    PYR_TRY(pyr_grow(&tar->at, &tar->room, tar->n, sizeof *tar->at, tar->path));
     tar->at[tar->n++] = *e;
     return PYR_OK;
 }
@@ -179,15 +163,7 @@ static pyr_status add_link(pyr_tar *tar, const char *name, struct archive_entry 
     hard = hard ? hard : archive_entry_hardlink(e);
     target = hard ? hard : archive_entry_symlink_utf8(e);
     target = target ? target : archive_entry_symlink(e);
-    if (tar->links_n == tar->links_room) {
-        size_t room = tar->links_room ? 2 * tar->links_room : 64;
-        link_entry *at = pyr_realloc(tar->links, room, sizeof *at);
-
-        if (!at)
-            return no_memory(tar);
-        tar->links = at;
-        tar->links_room = room;
-    }
+    PYR_TRY(pyr_grow(&tar->links, &tar->links_room, tar->links_n, sizeof *tar->links, tar->path));
     to = &tar->links[tar->links_n];
     *to = (link_entry){.header = header, .hard = hard != NULL};
     PYR_TRY(keep_name(&to->name, tar, name));
@@ -557,29 +533,22 @@ static pyr_status begins(bool *does, const char *path)
 
 pyr_status pyr_tar_is(bool *is, const char *path)
 {
-    static const struct {
-        const char *bytes;
-        size_t n;
-    } magic[] = {{"\x1f\x8b", 2},
-                 {"BZh", 3},
-                 {"\xfd"
-                  "7zXZ",
-                  5},
-                 {"\x28\xb5\x2f\xfd", 4},
-                 {"\x5d\0\0", 3}};
+    static const pyr_magic compressed[] = {PYR_MAGIC("\x1f\x8b", 0), PYR_MAGIC("BZh", 0),
+                                           PYR_MAGIC("\3757zXZ", 0), PYR_MAGIC("\x28\xb5\x2f\xfd", 0),
+                                           PYR_MAGIC("\x5d\0\0", 0)};
     char start[512] = {0};
     size_t n;
-    bool ends = pyr_tar_named(path), ustar, packed = false;
+    bool tar_name = pyr_tar_named(path), ustar, packed = false;
 
     *is = false;
     PYR_TRY(pyr_file_start(start, &n, path, sizeof start));
     ustar = memcmp(start + 257, "ustar", 5) == 0;
-    for (size_t i = 0; i < sizeof magic / sizeof *magic; i++)
-        packed |= memcmp(start, magic[i].bytes, magic[i].n) == 0;
-    if (!ends && !ustar && !packed)
+    for (size_t i = 0; i < sizeof compressed / sizeof *compressed; i++)
+        packed |= pyr_magic_is(&compressed[i], start, n);
+    if (!tar_name && !ustar && !packed)
         return PYR_OK;
     PYR_TRY(begins(is, path));
-    *is |= ustar || (ends && packed); /* a damaged one: opening it says where */
+    *is |= ustar || (tar_name && packed); /* a damaged one: opening it says where */
     return PYR_OK;
 }
 

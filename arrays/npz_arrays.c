@@ -230,9 +230,7 @@ static pyr_status read_header(item *it, pyr_arrays *arrays, const char *name, ui
     pyr_array_stream stream = {0};
     pyr_status status;
 
-    it->name = pyr_strfmt("%.*s", (int)(strlen(name) - strlen(".npy")), name);
-    if (!it->name)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the arrays of %s", arrays->path);
+    PYR_TRY(pyr_format(&it->name, "%.*s", (int)(strlen(name) - strlen(".npy")), name));
     it->array.name = it->name;
     PYR_TRY_OUT(bytes_open(&stream, arrays, it->entry));
     PYR_TRY_OUT(bytes_read(&stream, prefix, 10));
@@ -282,7 +280,7 @@ static bool is_npy(const char *name)
 static pyr_status open_arrays(pyr_arrays **out, pyr_zip *zip, const void *bytes, uint64_t size,
                               const char *path)
 {
-    const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    const char *name = pyr_base_name(path);
     pyr_arrays *arrays = NULL;
     char *named = NULL;
     pyr_status status = pyr_new(&arrays, 1, sizeof *arrays, path);
@@ -303,9 +301,7 @@ static pyr_status open_arrays(pyr_arrays **out, pyr_zip *zip, const void *bytes,
             PYR_TRY_OUT(read_header(it, arrays, pyr_zip_name(zip, i), pyr_zip_size(zip, i)));
         }
     if (!zip) {
-        named = pyr_strfmt("%s%s", name, is_npy(name) ? "" : ".npy");
-        if (!named)
-            PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of %s", path));
+        PYR_TRY_OUT(pyr_format(&named, "%s%s", name, is_npy(name) ? "" : ".npy"));
         arrays->n = 1;
         PYR_TRY_OUT(read_header(arrays->at, arrays, named, size));
     }

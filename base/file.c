@@ -260,6 +260,19 @@ char *pyr_path_join(const char *folder, const char *name)
     return pyr_strfmt("%s%s%s", folder, n && folder[n - 1] != '/' ? "/" : "", name);
 }
 
+pyr_status pyr_path_new(char **out, const char *folder, const char *name)
+{
+    *out = pyr_path_join(folder, name);
+    return *out ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file in %s", folder);
+}
+
+const char *pyr_base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);

@@ -42,6 +42,11 @@ bool pyr_is_file(const char *path);
 
 /* "folder/name", or "name" when folder is ""; new block, NULL without memory. */
 char *pyr_path_join(const char *folder, const char *name);
+/* The same into *out. PYR_E_NOMEM: *out is NULL. */
+pyr_status pyr_path_new(char **out, const char *folder, const char *name);
+
+/* The name behind the last slash; borrowed from `path`. */
+const char *pyr_base_name(const char *path);
 
 /* XDG_CACHE_HOME/pyrdiff/NAME (or ~/.cache), where what can be made again is kept; a cache home that is not
  * an absolute path is passed over, as its specification says. NULL: nowhere (no home). The caller frees

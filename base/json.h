@@ -40,8 +40,7 @@ int pyr_json_count(const pyr_json_node *node);
 /* One after the other; NULL behind the last. */
 pyr_json_node *pyr_json_first(const pyr_json_node *node);
 pyr_json_node *pyr_json_next(const pyr_json_node *node);
-#define pyr_json_each(item, node)                                                                            \
-    for (item = pyr_json_first(node); item; item = pyr_json_next(item))
+#define pyr_json_each(item, node) for (item = pyr_json_first(node); item; item = pyr_json_next(item))
 
 /* A writer of one value. Keys and values are separated as needed; `indent` 0
  * puts everything on one line. Numbers that are not finite become null. Texts

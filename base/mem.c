@@ -79,6 +79,22 @@ void pyr_free(void *block)
     free(header_of(block));
 }
 
+pyr_status pyr_grow(void *at, size_t *room, size_t n, size_t size, const char *what)
+{
+    size_t more = *room ? 2 * *room : 16;
+    void *block;
+
+    if (n < *room)
+        return PYR_OK;
+    memcpy(&block, at, sizeof block);
+    block = pyr_realloc(block, more, size);
+    if (!block)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for %s", what);
+    memcpy(at, &block, sizeof block);
+    *room = more;
+    return PYR_OK;
+}
+
 pyr_status pyr_new(void *out, size_t count, size_t size, const char *what)
 {
     void *block = pyr_calloc(count, size);
@@ -122,6 +138,16 @@ char *pyr_strfmt(const char *fmt, ...)
     text = pyr_vstrfmt(fmt, args);
     va_end(args);
     return text;
+}
+
+pyr_status pyr_format(char **out, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    *out = pyr_vstrfmt(fmt, args);
+    va_end(args);
+    return *out ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a text");
 }
 
 pyr_mem_stats pyr_mem(void)

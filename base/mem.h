@@ -30,11 +30,18 @@ void *pyr_realloc(void *block, size_t count, size_t size);
 
 void pyr_free(void *block); /* NULL is a no-op */
 
+/* Room for one more element behind the first n of the array *at (a pointer to its pointer; NULL at first),
+ * which has *room elements of `size` bytes: twice as many when it is full. PYR_E_NOMEM, with a sentence
+ * that names `what`, leaves the array as it is. */
+pyr_status pyr_grow(void *at, size_t *room, size_t n, size_t size, const char *what);
+
 /* As pyr_calloc into *out, with a sentence on failure that names `what`. */
 pyr_status pyr_new(void *out, size_t count, size_t size, const char *what);
 
 char *pyr_strdup(const char *text);                                           /* NULL without memory */
 char *pyr_strfmt(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* printf into a new block */
+/* The same into *out. PYR_E_NOMEM: *out is NULL. */
+pyr_status pyr_format(char **out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 char *pyr_vstrfmt(const char *fmt, va_list args) __attribute__((format(printf, 1, 0)));
 
 typedef struct pyr_mem_stats {

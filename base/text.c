@@ -97,6 +97,20 @@ bool pyr_ends_with(const char *text, const char *ending)
     return n >= m && strcasecmp(text + n - m, ending) == 0;
 }
 
+size_t pyr_ending_of(const char *text, const char *endings)
+{
+    size_t all = strlen(text);
+
+    for (const char *at = endings; *at;) {
+        size_t n = strcspn(at, " ");
+
+        if (n <= all && strncasecmp(text + all - n, at, n) == 0)
+            return n;
+        at += n + (at[n] == ' ');
+    }
+    return 0;
+}
+
 const char *pyr_nearest(const char *word, const char *const *candidates, size_t n)
 {
     const char *nearest = NULL;

@@ -21,6 +21,8 @@ void pyr_text_free(pyr_text *text); /* back to {0} */
 
 /* Whether the text ends so, case ignored. */
 bool pyr_ends_with(const char *text, const char *ending);
+/* The length of the first ending that it has, of several with a space between (".jpg .jpeg"); 0: none. */
+size_t pyr_ending_of(const char *text, const char *endings);
 
 /* The candidate with the smallest edit distance to `word` (case ignored), or
  * NULL when none is near enough to be a likely slip of the hand. */

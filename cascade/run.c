@@ -84,6 +84,7 @@ pyr_status pyr_config_get(pyr_config *out, const pyr_settings *settings)
     for (int i = 0; i < PYR_MAX_LEVELS; i++) {
         pyr_settings_fill(settings, "level", i, &out->level[i]);
         out->level[i].sampler.undenoised = !out->level[i].sampler_denoise;
+        out->level[i].sampler.predictor = pyr_predictor_kinds[out->level[i].sampler_predictor];
     }
     if (!(out->train.duration.value > 0))
         return pyr_fail(PYR_E_CONFIG, "train.duration should be more than nothing");

@@ -25,7 +25,7 @@ const pyr_command *pyr_find_command(const char *name); /* NULL: there is none */
              .missing = "which run? Add --network runs/NAME")
 /* --seeds of a command that draws images, with the seeds that are drawn unless others are typed. */
 #define OPT_SEEDS(owner, member, standard)                                                                   \
-    OPT_TEXT(owner, member, "seeds", "LIST", standard, "0-63,100: an image for each")
+    OPT_TEXT(owner, member, "seeds", "LIST", standard, "seeds, an image for each: 0-63,100")
 /* --level of a command that works with one level of several; -1: it was not typed. */
 #define OPT_LEVEL(owner, member, not_typed, ...)                                                             \
     OPT_INT(owner, member, "level", "I", "-1", 0, 1e6, __VA_ARGS__, .untyped = not_typed)

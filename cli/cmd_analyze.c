@@ -574,44 +574,48 @@ out:
 
 static const pyr_option options[] = {
     OPT_TEXT(typed, config, "config", "FILE", "",
-             "a configuration, with the data, pyramid, noise and sampler that are meant"),
-    OPT_TEXT(typed, network, "network", "RUN", "",
-             "a run: its configuration and statistics; writes level-I/gaussian.safetensors into it, which "
-             "sampler.start = \"gaussian\" starts from"),
-    OPT_LEVEL(typed, level, "all levels",
-              "this level only (0: the finest); with --network whatever the others are"),
+             "configuration of the data, pyramid, noise levels and sampler"),
+    OPT_TEXT(
+        typed, network, "network", "RUN", "",
+        "use the configuration and statistics of this run, and write level-I/gaussian.safetensors into it, "
+        "from which sampler.start = \"gaussian\" starts"),
+    OPT_LEVEL(
+        typed, level, "all levels",
+        "measure this level only; 0 is the finest; with --network the other levels need not be trained"),
     OPT_SETTING("levels", "N", "pyramid.levels", NULL),
     OPT_SETTING("filter", "NAME", "pyramid.filter", NULL),
     OPT_COUNT(
         typed, images, "images", "N", "4096", 0, 1e9,
-        "of them distances (all pairs) and the radial spectrum are measured, fewer where they are large; "
-        "0: all"),
+        "images whose distances (all pairs) and radial spectrum are measured, fewer if they are large; 0: "
+        "all"),
     OPT_REAL(typed, mismatch, "mismatch", "NATS", "0.01", 1e-9, 1e6,
-             "how far the start of sampling may be from the truth: sets the suggested sigma_max"),
+             "divergence allowed between the prior and the noised data: decides the suggested sigma_max"),
     OPT_REAL(typed, sigma_last, "sigma-last", "S", "0.02", 1e-9, 1e6,
-             "NCSNv2's smallest noise, for images in [-1, 1]"),
+             "smallest noise level of NCSNv2, for images in [-1, 1]"),
     OPT_INT(typed, langevin_steps, "langevin-steps", "T", "5", 1, 100000,
-            "its Langevin steps at each noise level"),
-    OPT_FLAG(typed, reference, "reference",
-             "put the reference sides into the block, too: the training noise moves with the level"),
-    OPT_TEXT(typed, block, "block", "FILE", "",
-             "write the levels = (...) block there (a configuration can @include it) instead of stdout"),
-    OPT_TEXT(typed, json, "json", "FILE", "", "write all numbers"),
+            "Langevin steps of NCSNv2 at each noise level"),
+    OPT_FLAG(
+        typed, reference, "reference",
+        "put reference sides into the block as well, so that the training noise depends on the level's size"),
+    OPT_TEXT(
+        typed, block, "block", "FILE", "",
+        "write the block levels = (...) to this file, which a configuration can @include, instead of stdout"),
+    OPT_TEXT(typed, json, "json", "FILE", "", "write all figures as JSON"),
     OPT_TEXT(typed, plot, "plot", "FILE", "",
-             "write an SVG: spectra, signal over noise against time, mismatch against sigma"),
+             "write an SVG: spectra, signal to noise over time, mismatch over sigma"),
     OPT_GROUP(typed, machine, pyr_machine_options),
     {0},
 };
 
 const pyr_command pyr_command_analyze = {
     .name = "analyze",
-    .title = "measure the levels of a data set: spectra, distances, the noise they want",
+    .title = "measure the levels of a data set: spectra, distances, suitable noise levels",
     .arguments = "[DATA]",
     .most = 1,
     .summary =
-        "Measure the levels of a data set's pyramid, before anything is trained: spread, distances and "
-        "spectrum of each; the noise levels of NCSNv2; how far the noise at the end of the schedule is "
-        "from the prior; and noise levels to begin with, as a block of a configuration.",
+        "Measure the levels of a data set's pyramid before anything is trained: the spread, distances and "
+        "spectrum of each; the noise levels of NCSNv2; how far the data at the largest noise level are "
+        "from the prior; and suggested noise levels, as a block of a configuration.",
     .examples =
         "  pyrdiff analyze photos --levels 4 --plot analysis.svg\n"
         "  pyrdiff analyze --config configs/fashion-mnist.cfg --json analysis.json\n"

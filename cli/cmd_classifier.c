@@ -89,13 +89,13 @@ out:
 }
 
 static const pyr_option options[] = {
-    OPT_SETTING("data", "PATH", "data.path", "images with labels"),
-    OPT_TEXT(typed, out, "out", "FILE", "classifier.safetensors", "the file to write"),
+    OPT_SETTING("data", "PATH", "data.path", "data set with labels"),
+    OPT_TEXT(typed, out, "out", "FILE", "classifier.safetensors", "file of the classifier"),
     OPT_DURATION(typed, duration, "duration", "TIME", "60s",
-                 "200ki images, 3ep epochs, 60s; only images and epochs give the same file again"),
-    OPT_COUNT(typed, seed, "seed", "N", "0", 0, 9e18, "the same seed, the same file"),
+                 "duration: 200ki images, 3ep epochs, 60s; a time does not give the same file again"),
+    OPT_COUNT(typed, seed, "seed", "N", "0", 0, 9e18, "seed; the same seed gives the same file"),
     OPT_INT(typed, batch, "batch", "N", "64", 1, 65536, "images per step"),
-    OPT_REAL(typed, lr, "lr", "RATE", "1e-2", 1e-9, 10, "the highest learning rate"),
+    OPT_REAL(typed, lr, "lr", "RATE", "1e-2", 1e-9, 10, "highest learning rate"),
     {.group = pyr_data_options},
     OPT_GROUP(typed, machine, pyr_machine_options),
     {0},
@@ -103,7 +103,7 @@ static const pyr_option options[] = {
 
 const pyr_command pyr_command_classifier = {
     .name = "classifier",
-    .title = "train a small classifier of the data's labels, for evaluation",
+    .title = "train a small classifier on the data's labels, for evaluation",
     .summary =
         "Train a small classifier on the labels of a data set, for evaluation: its last hidden layer gives "
         "the features in which sets of images are compared, its logits the Inception Score.",

@@ -225,47 +225,48 @@ out:
 static const pyr_option options[] = {
     OPT_TEXT(
         typed, config, "config", "FILE", "",
-        "the pyramid's configuration; without it configs/fashion-mnist.cfg, built in, with levels by the "
-        "size of the images"),
+        "configuration of the pyramid; without it, the built-in configs/fashion-mnist.cfg with levels by "
+        "the size of the images"),
     OPT_TEXT(typed, baseline, "baseline", "FILE", "",
-             "configuration of the variant single (its data and train come from --config; --set changes "
-             "--config, of this file nothing); without it the finest level's"),
-    OPT_SETTING("data", "PATH", "data.path", "images: file or folder"),
-    OPT_SETTING("split", "WORD", "data.split", "what is trained on and what is held out"),
-    OPT_TEXT(
-        typed, budget, "budget", "COST", "",
-        "of each training: a time (10m) or operations (2e14flop, an image costing three times its forward "
-        "pass)",
-        .missing = "what may a training cost? Add --budget 10m, or --budget 2e14flop"),
+             "configuration of the variant single, except for the sections data and train, which come from "
+             "--config; --set does not change it; without it, that of the finest level"),
+    OPT_SETTING("data", "PATH", "data.path", "images: a folder or a file"),
+    OPT_SETTING("split", "WORD", "data.split", NULL),
+    OPT_TEXT(typed, budget, "budget", "COST", "",
+             "cost of each training: a time (10m) or a number of operations (2e14flop, where an image costs "
+             "three times its forward pass)",
+             .missing = "what may a training cost? Add --budget 10m, or --budget 2e14flop"),
     OPT_TEXT(typed, variants, "variants", "LIST", "separate,cascade,end-to-end,shared,single",
-             "which ones, in this order"),
+             "variants to train, in this order"),
     OPT_INT(typed, seeds, "seeds-train", "N", "1", 1, PYR_COMPARED_SEEDS,
-            "trainings of each variant, from train.seed on"),
-    OPT_COUNT(typed, count, "count", "N", "10000", 2, 1e7, "images that are drawn and judged"),
+            "trainings of each variant, with the seeds from train.seed on"),
+    OPT_COUNT(typed, count, "count", "N", "10000", 2, 1e7, "images that are drawn and evaluated for each"),
     OPT_REAL(typed, sampling_flop, "sampling-flop", "F", "0", 0, 1e30,
-             "operations for one image; 0: those of the first variant with a pyramid, as it is configured"),
-    OPT_TEXT(typed, curve, "curve", "LIST", "", "train with these parts of the budget, too: 0.125,0.25,0.5"),
+             "operations for drawing one image; 0: those of the first variant with a pyramid, as it is "
+             "configured"),
+    OPT_TEXT(typed, curve, "curve", "LIST", "",
+             "train with these parts of the budget as well: 0.125,0.25,0.5"),
     OPT_TEXT(
         typed, of_class, "class", "WHICH", "",
-        "of class-conditional variants: a class's number or name, all (each seed the next one, in turn) or "
-        "random (drawn from each seed); without it no class in particular"),
-    OPT_TEXT(typed, classifier, "classifier", "FILE", "", "feature network, as for pyrdiff eval"),
-    OPT_TEXT(typed, inception, "inception", "FILE", "", "Inception-v3's weights, likewise"),
+        "class of the images, for class-conditional variants: its number or name; all: the seeds take the "
+        "classes in turn; random: each seed draws one; without it the images are of no given class"),
+    OPT_TEXT(typed, classifier, "classifier", "FILE", "", "feature network, as in pyrdiff eval"),
+    OPT_TEXT(typed, inception, "inception", "FILE", "", "weights of Inception-v3, as in pyrdiff eval"),
     OPT_TEXT(typed, outdir, "outdir", "DIR", "",
-             "where runs and results go; without it runs/compare- and the configuration's name"),
-    OPT_FLAG(typed, dry_run, "dry-run", "only say what it will cost"),
+             "folder of the runs and results; without it, runs/compare- and the name of the configuration"),
+    OPT_FLAG(typed, dry_run, "dry-run", "print the cost, and stop"),
     OPT_GROUP(typed, machine, pyr_machine_options),
     {0},
 };
 
 const pyr_command pyr_command_compare = {
     .name = "compare",
-    .title = "train several kinds of model at one cost and judge them",
+    .title = "train several kinds of model at equal cost and evaluate them",
     .summary =
         "Train several kinds of model with the same budget, draw images from each at the same cost, and "
-        "judge them by the same measurements: levels trained separately, levels trained together "
-        "(cascade), end to end, with one shared trunk, and one network without a pyramid (single). It says "
-        "first what it will cost; the same command again goes on where it stopped.",
+        "evaluate them in the same way: levels trained separately, levels trained together (cascade), end "
+        "to end, with one shared trunk, and one network without a pyramid (single). The cost is printed "
+        "first. The same command, given again, continues a comparison that was stopped.",
     .examples = "  pyrdiff compare --config configs/fashion-mnist.cfg --budget 6m --seeds-train 2\n"
                 "  pyrdiff compare --config configs/cifar10.cfg --data PATH --budget 2e14flop "
                 "--variants separate,single\n",

@@ -178,12 +178,12 @@ out:
 
 static const pyr_option options[] = {
     OPT_INT(decomposing, settings.levels, "levels", "N", "4", 1, PYR_MAX_LEVELS,
-            "images of the pyramid, the picture being one; by default fewer when it is too small"),
+            "images of the pyramid, the picture included; by default fewer if the picture is too small"),
     OPT_CHOICE(decomposing, settings.filter, "filter", "NAME", "box", pyr_filter_names,
-               "how images are made smaller and larger"),
+               "filter that halves and enlarges images"),
     OPT_REAL(decomposing, settings.sigma, "sigma", "S", "1", 0, PYR_SIGMA_MAX,
-             "width in pixels of a filter that has one"),
-    OPT_TEXT(decomposing, outdir, "outdir", "DIR", "codes", "folder for the levels; is made"),
+             "width in pixels, for a filter that has one"),
+    OPT_TEXT(decomposing, outdir, "outdir", "DIR", "codes", "folder that the levels are written to"),
     {0},
 };
 

@@ -439,54 +439,55 @@ out:
 }
 
 static const pyr_option options[] = {
-    OPT_SETTING("data", "PATH", "data.path", "the data set to compare with; of a run without it its own"),
-    OPT_SETTING("split", "WORD", "data.split", "which part of it is held out"),
+    OPT_SETTING("data", "PATH", "data.path", "data set to compare with; without it, that of the run"),
+    OPT_SETTING("split", "WORD", "data.split", NULL),
     OPT_TEXT(typed, reference, "reference", "SPLIT", "test",
-             "compare with its held-out images (test) or its training images (train)"),
+             "compare with the held-out images (test) or the training images (train)"),
     OPT_TEXT(typed, classifier, "classifier", "FILE", "",
-             "feature network of pyrdiff classifier; without any network one is trained on the data's labels "
-             "and kept"),
-    OPT_TEXT(typed, inception, "inception", "FILE", "", "Inception-v3's weights, for FID"),
+             "feature network, made by pyrdiff classifier; without any network one is trained on the data's "
+             "labels and kept"),
+    OPT_TEXT(typed, inception, "inception", "FILE", "", "weights of Inception-v3, for FID"),
     OPT_TEXT(typed, resize, "fid-resize", "WORD", "",
-             "how images come to Inception's 299x299: tf1, the standard, as ADM's, StyleGAN's, EDM's and "
-             "torch-fidelity's figures and statistics have it, or pytorch, as pytorch-fid"),
+             "how images are resized to the 299x299 of Inception: tf1, as in ADM, StyleGAN, EDM and "
+             "torch-fidelity (the default), or pytorch, as in pytorch-fid"),
     OPT_TEXT(typed, ref_stats, "ref-stats", "FILE", "",
-             "NPZ with mu and sigma, as EDM's, for the Frechet distance instead of the data's own"),
+             "NPZ with mu and sigma, such as those of EDM: use them for the Frechet distance instead of the "
+             "data's"),
     OPT_TEXT(typed, write_stats, "write-stats", "FILE", "",
-             "write mu and sigma of the reference, of Inception's features if it is given"),
+             "write mu and sigma of the reference: of Inception's features if --inception is given"),
     OPT_COUNT(typed, count, "count", "N", "0", 0, PYR_SEEDS_MAX,
-              "images to draw, seeds 0 to N-1, or to read; 0: 10000 of a run, all that are there"),
-    OPT_TEXT(typed, seeds, "seeds", "LIST", "", "draw these instead: 0-4999"),
+              "images to draw (seeds 0 to N-1) or to read; 0: draw 10000, read all"),
+    OPT_TEXT(typed, seeds, "seeds", "LIST", "", "draw these seeds instead: 0-4999"),
     OPT_INT(typed, given, "given", "I", "0", 0, PYR_MAX_LEVELS,
-            "take level I of training images, which the seeds choose, and draw only the finer levels: what "
-            "these lose; 0: draw all"),
+            "take level I from training images, which the seeds choose, and draw only the finer levels, to "
+            "measure these; 0: draw all levels"),
     OPT_LEVEL(
         typed, level, "all levels",
-        "draw level I only, whatever the others are, to level I + 1 of training images (the coarsest by "
-        "itself), and compare it with level I of the data's images: what that level alone loses. --level 0 "
-        "draws the same as --given 1"),
+        "draw level I only, given level I + 1 of training images, and compare it with level I of the data, "
+        "to measure that level; the other levels need not be trained; --level 0 draws the same images as "
+        "--given 1"),
     OPT_GROUP(typed, sampling, pyr_sampling_options),
     OPT_GROUP(typed, guidance, pyr_guidance_options),
     OPT_INT(typed, batch, "batch", "N", "0", 0, 65536,
-            "images to draw at a time; 0: chosen; changes no image"),
+            "images drawn at a time, which changes none of them; 0: chosen by the program"),
     OPT_TEXT(typed, metrics, "metrics", "LIST", "all", PYR_METRIC_WORD_LIST " or all"),
-    OPT_TEXT(typed, json, "json", "FILE", "", "write the figures, each with what it is of"),
+    OPT_TEXT(typed, json, "json", "FILE", "", "write all figures as JSON"),
     OPT_TEXT(typed, sheet, "sheet", "FILE", "",
-             "write a PNG of samples beside their nearest training images, the closest pairs first"),
+             "write a PNG of samples beside their nearest training images, closest pairs first"),
     OPT_GROUP(typed, machine, pyr_machine_options),
     {0},
 };
 
 const pyr_command pyr_command_eval = {
     .name = "eval",
-    .title = "judge a run, a folder of images or an NPZ against a data set",
+    .title = "compare a run, a folder of images or an NPZ with a data set",
     .arguments = "INPUT",
     .least = 1,
     .most = 1,
     .summary =
-        "Judge images against a data set: those that a run draws, a folder or zip of images, an NPZ or "
-        "another file that --data reads. Every figure is printed with the number of images, the reference "
-        "and the feature network, and their hashes. Features of references are kept in the cache.",
+        "Compare images with a data set: images that a run draws, a folder or zip of images, an NPZ, or "
+        "any other file that --data reads. Every figure is printed with the number of images, the "
+        "reference and the feature network, and their hashes. Features of references are kept in the cache.",
     .examples =
         "  pyrdiff eval runs/fashion-mnist --json eval.json --sheet nearest.png\n"
         "  pyrdiff eval runs/fashion-mnist --given 2            (levels 1 and 0, on real images of "

@@ -45,12 +45,13 @@ out:
 static const pyr_option options[] = {
     OPT_NETWORK(typed, network),
     OPT_CHOICE(typed, format, "format", "NAME", "diffusers", formats,
-               "diffusers: a DDIMPipeline of each level"),
-    OPT_TEXT(typed, outdir, "outdir", "DIR", "", "where DIR/level-I are written",
+               "format; diffusers: a DDIMPipeline for each level"),
+    OPT_TEXT(typed, outdir, "outdir", "DIR", "",
+             "folder that the folders level-0, level-1, ... are written to",
              .missing = "where to? Add --outdir DIR"),
-    OPT_LEVEL(typed, level, "all levels", "that level only (0: the finest)"),
+    OPT_LEVEL(typed, level, "all levels", "export this level only; 0 is the finest"),
     OPT_INT(typed, timesteps, "timesteps", "T", "1000", 2, PYR_MAX_TIMESTEPS,
-            "that the range of noise levels is cut into"),
+            "timesteps that the range of noise levels is divided into"),
     {0},
 };
 
@@ -59,8 +60,8 @@ const pyr_command pyr_command_export = {
     .title = "write the levels of a run for other programs (diffusers)",
     .summary =
         "Write the levels of a run as directories that diffusers loads: each is a DDIMPipeline "
-        "(UNet2DModel and DDIMScheduler, v-prediction) of the standardised level, whose denoiser is the "
-        "level's own. docs/interchange.md says how they become images again.",
+        "(UNet2DModel and DDIMScheduler, v-prediction) of the standardised level, with the same denoiser. "
+        "docs/interchange.md explains how images are made of what it draws.",
     .examples = "  pyrdiff export --network runs/fashion-mnist --outdir out\n"
                 "  python scripts/check-export.py runs/fashion-mnist out\n"
                 "  pyrdiff sample --network out/level-2 --seeds 0-15 --steps 18\n",

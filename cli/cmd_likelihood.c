@@ -376,31 +376,39 @@ out:
 static const pyr_option options[] = {
     OPT_NETWORK(typed, network),
     OPT_LEVEL(typed, level, "all levels",
-              "this level's own term only (0: the finest), whatever the other levels are"),
-    OPT_SETTING("data", "PATH", "data.path", "images; without it those that the run was trained on"),
-    OPT_CHOICE(typed, split, "split", "PART", "held-out", split_words,
-               "held-out (the test set, if there is one) or train"),
-    OPT_INT(typed, count, "count", "N", "256", 1, 1e9, "images, evenly spaced over that part"),
+              "compute the term of this level only; 0 is the finest; the other levels need not be trained"),
+    OPT_SETTING("data", "PATH", "data.path", "data set; without it, that of the run"),
+    OPT_CHOICE(typed, split, "split", "PART", "held-out", split_words, "which images of the data set"),
+    OPT_INT(typed, count, "count", "N", "256", 1, 1e9,
+            "number of images, evenly spaced over that part of the data set"),
     OPT_CHOICE(typed, solver, "solver", "NAME", "rk45", pyr_likelihood_solver_names,
-               "rk45 (adaptive, for each image by itself) or heun (--steps)"),
+               "solver of the ODE: rk45 adapts its steps to each image, heun takes --steps"),
     OPT_REAL(typed, rtol, "rtol", "T", "1e-3", 0, 1, "rk45: relative tolerance of a step"),
-    OPT_REAL(typed, atol, "atol", "T", "1e-3", 0, 1, "rk45: absolute tolerance, of x and of nats a number"),
-    OPT_INT(typed, steps, "steps", "N", "100", 1, PYR_MAX_STEPS, "heun: steps, of two evaluations each"),
+    OPT_REAL(typed, atol, "atol", "T", "1e-3", 0, 1,
+             "rk45: absolute tolerance of a step, for x and for nats per number"),
+    OPT_INT(typed, steps, "steps", "N", "100", 1, PYR_MAX_STEPS,
+            "heun: number of steps, of two evaluations each"),
     OPT_CHOICE(typed, probe, "probe", "KIND", "rademacher", pyr_probe_names,
-               "rademacher (-1 or 1) or gaussian"),
-    OPT_INT(typed, probes, "probes", "N", "1", 1, PYR_MAX_PROBES, "of each image, the same along its path"),
+               "distribution of the probes: rademacher (-1 or 1) or gaussian"),
+    OPT_INT(typed, probes, "probes", "N", "1", 1, PYR_MAX_PROBES,
+            "probes of each image, kept along its path"),
     OPT_INT(typed, bound_steps, "bound-steps", "T", "1000", 1, PYR_MAX_STEPS,
-            "steps of the discrete-time model that the variational bound is of"),
+            "steps of the discrete-time model whose variational bound is computed"),
     OPT_INT(typed, bound_terms, "bound-terms", "N", "50", 0, PYR_MAX_STEPS,
-            "of its terms that are evaluated, evenly drawn; 0: no bound"),
-    OPT_SETTING("sigma-min", "S", "level.sampler.sigma_min",
-                "where the ODE starts, in standard deviations of the level; without it the run's sampling's"),
-    OPT_SETTING("sigma-max", "S", "level.sampler.sigma_max", "where it ends"),
-    OPT_SWITCH(typed, dequantise, "dequantise",
-               "spread samples of b bits over their cells; without it there are no bits/dim"),
-    OPT_FLAG(typed, classes, "classes", "of a class-conditional run: tell it each image's class"),
-    OPT_COUNT(typed, seed, "seed", "N", "0", 0, 9e15, "of dequantisation, probes and the bound's noise"),
-    OPT_TEXT(typed, json, "json", "FILE", "", "write all figures there, too"),
+            "terms of the bound that are evaluated, evenly spaced; 0: no bound"),
+    OPT_SETTING(
+        "sigma-min", "S", "level.sampler.sigma_min",
+        "smallest noise level, where the ODE starts, in standard deviations of the level; without it, as "
+        "the run is configured"),
+    OPT_SETTING("sigma-max", "S", "level.sampler.sigma_max",
+                "largest noise level, where the ODE ends; without it, as the run is configured"),
+    OPT_SWITCH(
+        typed, dequantise, "dequantise",
+        "dequantise: spread integer values evenly over their cells; --no-dequantise gives no bits/dim"),
+    OPT_FLAG(typed, classes, "classes", "for a class-conditional run: condition on the class of each image"),
+    OPT_COUNT(typed, seed, "seed", "N", "0", 0, 9e15,
+              "seed of dequantisation, probes and the noise of the bound"),
+    OPT_TEXT(typed, json, "json", "FILE", "", "write all figures as JSON"),
     OPT_GROUP(typed, machine, pyr_machine_options),
     {0},
 };
@@ -410,8 +418,8 @@ const pyr_command pyr_command_likelihood = {
     .title = "bits/dim of images under a trained run, per level and in total",
     .summary =
         "How probable a trained run says that images are: bits/dim with its standard error, per level and "
-        "in total, by the probability-flow ODE and a variational bound. A pyramid of bands (haar; see pyrdiff "
-        "info --settings) and a single resolution have the likelihood of images; other filters have that of "
+        "in total, by the probability-flow ODE and a variational bound. A pyramid of bands (pyrdiff "
+        "info --list filters) and a single resolution have the likelihood of images; other filters have that of "
         "their code. Computed in f32 unless --precision says otherwise.",
     .examples =
         "  pyrdiff likelihood --network runs/fashion-mnist-haar --count 1000\n"

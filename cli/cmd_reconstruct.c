@@ -90,7 +90,7 @@ static pyr_status run(void *typed, pyr_parsed *parsed)
 
 const pyr_command pyr_command_reconstruct = {
     .name = "reconstruct",
-    .title = "put the picture together again, bit for bit",
+    .title = "rebuild a picture from its levels, bit for bit",
     .arguments = "CODES_DIR PICTURE.png",
     .least = 2,
     .most = 2,

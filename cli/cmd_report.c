@@ -34,22 +34,21 @@ out:
 }
 
 static const pyr_option options[] = {
-    OPT_TEXT(typed, out, "out", "FILE", "",
-             "where the page is written (default: report.html in the first RUN)"),
+    OPT_TEXT(typed, out, "out", "FILE", "", "file of the page; without it, report.html in the first RUN"),
     {0},
 };
 
 const pyr_command pyr_command_report = {
     .name = "report",
-    .title = "write a page on runs and comparisons: losses, samples, spectra, tables",
+    .title = "write a page about runs and comparisons: losses, samples, spectra, tables",
     .arguments = "RUN ...",
     .least = 1,
     .most = 1000,
     .summary =
-        "Write one self-contained page of HTML on runs and comparisons: losses by level and noise level, "
-        "samples, spectra of the data beside the noise, tables and curves of pyrdiff compare, "
-        "configurations. RUN is a run, the folder of a comparison, or a folder of such folders; several "
-        "stand side by side in the same plots.",
+        "Write one self-contained HTML page about runs and comparisons: losses by level and noise level, "
+        "samples, spectra of the data and the noise, tables and curves of pyrdiff compare, configurations. "
+        "RUN is a run, the folder of a comparison, or a folder of such folders; several are shown side by "
+        "side in the same plots.",
     .examples = "  pyrdiff report runs/fashion-mnist\n"
                 "  pyrdiff report runs/a runs/b --out both.html\n",
     .options = options,

@@ -210,49 +210,50 @@ out:
 
 static const pyr_option options[] = {
     OPT_TEXT(typed, config, "config", "FILE", "",
-             "configuration; without it that of an existing --outdir, or configs/fashion-mnist.cfg, which is "
-             "built in, with levels by the size of the images: halved to 8 pixels or less"),
+             "configuration; without it, that of an existing --outdir, or else the built-in "
+             "configs/fashion-mnist.cfg with as many levels as halve the images to 8 pixels or less"),
     OPT_TEXT(typed, outdir, "outdir", "DIR", "",
-             "directory of the run; without it runs/ and the configuration's name"),
-    OPT_SETTING("data", "PATH", "data.path", "images: folder, file or zip"),
-    OPT_INT(typed, level, "level", "I", "-1", 0, PYR_MAX_LEVELS - 1, "train this level only (0: the finest)",
+             "directory of the run; without it, runs/ and the name of the configuration"),
+    OPT_SETTING("data", "PATH", "data.path", "images: a folder or a file"),
+    OPT_INT(typed, level, "level", "I", "-1", 0, PYR_MAX_LEVELS - 1, "train this level only; 0 is the finest",
             .untyped = "all, coarsest first"),
-    OPT_SETTING("duration", "TIME", "train.duration",
-                "200ki images, 3ep epochs, 90s: of all levels together; with --level of that one"),
-    OPT_SETTING("seed", "N", "train.seed", "the same seed, the same run"),
     OPT_SETTING(
-        "cascade", NULL, "cascade.joint",
-        "train all levels together, with the sum of their losses (docs/settings.md, section cascade)"),
-    OPT_TEXT(typed, transfer, "transfer", "RUN", "", "begin a new run from the weights of another"),
-    OPT_SETTING("levels", "N", "pyramid.levels", "images in the pyramid"),
-    OPT_SETTING("filter", "NAME", "pyramid.filter", "of the pyramid"),
-    OPT_SETTING("channels", "N", "data.channels", "1, 3, 4 or auto"),
-    OPT_SETTING("resize", "HxW", "data.resize", "bring images to this size"),
-    OPT_SETTING("crop", NULL, "data.crop", "cut the centre out"),
-    OPT_SETTING("skip-bad", NULL, "data.skip_bad", "leave damaged files out"),
-    OPT_SETTING("split", "WORD", "data.split", "what is trained on and what is held out"),
-    OPT_SETTING("xflip", NULL, "data.xflip", "mirror images at random"),
+        "duration", "TIME", "train.duration",
+        "duration of all levels together, or with --level of that one: 200ki images, 3ep epochs, 90s"),
+    OPT_SETTING("seed", "N", "train.seed", "seed of the run; the same seed gives the same run"),
+    OPT_SETTING("cascade", NULL, "cascade.joint", "train all levels together, with the sum of their losses"),
+    OPT_TEXT(typed, transfer, "transfer", "RUN", "", "start a new run with the weights of this one"),
+    OPT_SETTING("levels", "N", "pyramid.levels", NULL),
+    OPT_SETTING("filter", "NAME", "pyramid.filter", NULL),
+    OPT_SETTING("channels", "N", "data.channels", NULL),
+    OPT_SETTING("resize", "HxW", "data.resize", NULL),
+    OPT_SETTING("crop", NULL, "data.crop", NULL),
+    OPT_SETTING("skip-bad", NULL, "data.skip_bad", NULL),
+    OPT_SETTING("split", "WORD", "data.split", NULL),
+    OPT_SETTING("xflip", NULL, "data.xflip", NULL),
     OPT_SETTING("batch", "N", "level.batch", "images per step"),
-    OPT_SETTING("batch-gpu", "N", "level.batch_gpu", "images in memory at a time, gradients are accumulated"),
+    OPT_SETTING("batch-gpu", "N", "level.batch_gpu", NULL),
     OPT_SETTING("lr", "RATE", "level.lr", "learning rate"),
-    OPT_SETTING("ema", "PART", "level.ema", "EMA window, part of the run so far"),
-    OPT_SETTING("dropout", "P", "level.network.dropout", "dropout"),
-    OPT_SETTING("classes", NULL, "level.classes", "class-conditional; data.classes says which labels"),
-    OPT_SETTING("checkpoint", "N", "train.checkpoint", "images between checkpoints"),
-    OPT_SETTING("status", "N", "train.status", "images between lines of the log"),
-    OPT_SETTING("snapshot", "N", "train.snapshot", "images between sample grids"),
-    OPT_FLAG(typed, dry_run, "dry-run", "only say what is there and how much memory it takes"),
+    OPT_SETTING("ema", "PART", "level.ema", NULL),
+    OPT_SETTING("dropout", "P", "level.network.dropout", NULL),
+    OPT_SETTING("classes", NULL, "level.classes",
+                "train class-conditional networks; data.classes decides what the labels are"),
+    OPT_SETTING("checkpoint", "N", "train.checkpoint", NULL),
+    OPT_SETTING("status", "N", "train.status", NULL),
+    OPT_SETTING("snapshot", "N", "train.snapshot", NULL),
+    OPT_FLAG(typed, dry_run, "dry-run", "describe the data and the memory that is needed, and stop"),
     OPT_GROUP(typed, machine, pyr_machine_options),
     {0},
 };
 
 const pyr_command pyr_command_train = {
     .name = "train",
-    .title = "train the levels of a pyramid: one after the other, one by itself, or together",
+    .title = "train the levels of a pyramid: one after the other, a single one, or together",
     .summary =
-        "Train the levels of a pyramid, one after the other, coarsest first, or one by itself (several "
-        "processes may train different levels at the same time). The same command again goes on where it "
-        "stopped. --set KEY=VALUE reaches every setting; docs/settings.md lists them.",
+        "Train the levels of a pyramid: one after the other, coarsest first, or a single one (several "
+        "processes may train different levels at the same time), or all together. The same command, given "
+        "again, continues a run that was stopped. --set KEY=VALUE changes any setting; pyrdiff info "
+        "--settings lists them.",
     .examples = "  pyrdiff train\n"
                 "  pyrdiff train --data photos --resize 64 --outdir runs/photos\n"
                 "  pyrdiff train --level 2\n"

@@ -9,11 +9,10 @@
 const pyr_option pyr_machine_options[] = {
     OPT_WORD(
         pyr_machine, backend, "backend", "NAME", "auto", pyr_backend_names,
-        "what computes: auto takes the first GPU, or else the processor; cuda:N is GPU number N, ref plain "
-        "loops"),
+        "what computes: auto takes the first GPU, or else cpu; cuda:N is GPU number N; ref is plain loops"),
     OPT_WORD(pyr_machine, precision, "precision", "TYPE", "auto", pyr_precision_names,
-             "of images inside the networks; auto: bf16 where that is faster; tf32 on GPUs only"),
-    OPT_INT(pyr_machine, threads, "threads", "N", "0", 0, 1024, "threads; 0: one per processor"),
+             "number format inside the networks; auto takes bf16 where that is faster; tf32 needs a GPU"),
+    OPT_INT(pyr_machine, threads, "threads", "N", "0", 0, 1024, "number of threads; 0: one per processor"),
     {0},
 };
 

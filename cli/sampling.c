@@ -7,25 +7,30 @@
 
 const pyr_option pyr_sampling_options[] = {
     OPT_TEXT(pyr_typed_sampling, steps, "steps", "N,N,N", "",
-             "steps per level, coarsest first, or one number; without it the run's settings"),
-    OPT_WORD(pyr_typed_sampling, sampler, "sampler", "NAME", "", pyr_sampler_names,
-             "without it the run's settings; what each can be told: level.sampler.*"),
+             "sampler steps of each level, coarsest first, or one number for all; without it, as the run is "
+             "configured"),
+    OPT_WORD(
+        pyr_typed_sampling, sampler, "sampler", "NAME", "", pyr_sampler_names,
+        "sampler of all levels; its parameters are the settings level.sampler.*; without it, as the run is "
+        "configured"),
     OPT_TEXT(pyr_typed_sampling, of_class, "class", "WHICH", "",
-             "of a class-conditional run: a class's number or name, all (each seed the next one, in turn) or "
-             "random (drawn from each seed); without it no class in particular"),
+             "class of the images, for a class-conditional run: its number or name; all: the seeds take the "
+             "classes in turn; random: each seed draws one; without it the images are of no given class"),
     {0},
 };
 
 const pyr_option pyr_guidance_options[] = {
-    OPT_TEXT(pyr_typed_guidance, amount, "guidance", "G,G,G", "",
-             "other + G (this - other) at twice the evaluations, towards --class (the other one is told no "
-             "class) or away from --gnet; per level, coarsest first, or one number; 1: off; without it the "
-             "run's settings"),
+    OPT_TEXT(
+        pyr_typed_guidance, amount, "guidance", "G,G,G", "",
+        "strength of guidance: the denoiser becomes other + G (own - other), where other is the network "
+        "without the class, or that of --gnet; doubles the evaluations; a number for each level, coarsest "
+        "first, or one for all; 1: none; without it, as the run is configured"),
     OPT_TEXT(pyr_typed_guidance, interval, "guidance-interval", "LO-HI", "",
-             "guidance at these noise levels only, in standard deviations of the level: 0.3-5"),
+             "guide at these noise levels only, in standard deviations of the level: 0.3-5"),
     OPT_TEXT(
         pyr_typed_guidance, gnet, "gnet", "RUN", "",
-        "autoguidance: a run of the same pyramid and data with weaker networks (smaller, or less trained)"),
+        "autoguidance: guide away from this run, which has the same pyramid and data but weaker networks, "
+        "smaller or trained for a shorter time"),
     {0},
 };
 

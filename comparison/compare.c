@@ -9,6 +9,7 @@
 #include "base/shown.h"
 #include "base/stop.h"
 #include "comparison/trial.h"
+#include "training/trainer.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -88,12 +89,11 @@ static pyr_status take_config(pyr_plan_facts *facts, const pyr_config *config, b
                             "level.sampler.guidance of level %d is %g: towards which class? Add --class "
                             "all, or --set level.sampler.guidance=1",
                             i, config->level[i].sampler_guidance);
-        if (config->level[i].sampler.kind == PYR_RK45)
+        if (pyr_sampler_has(&config->level[i].sampler, PYR_SAMPLER_ADAPTIVE))
             return pyr_fail(
                 PYR_E_CONFIG,
-                "the sampler of level %d is rk45, whose cost is known only afterwards: a comparison at one "
-                "cost of sampling takes one of the others, add --set level.sampler.kind=heun",
-                i);
+                "the sampler of level %d is %s, whose cost is known only afterwards: a comparison at one cost of sampling takes one of the others, add --set level.sampler.kind=heun",
+                i, pyr_sampler_names[config->level[i].sampler.kind]);
         facts->share[i] = pyr_level_duration(config, i).value / whole.value;
         facts->sampler[i] = config->level[i].sampler;
     }
@@ -135,29 +135,32 @@ static pyr_status measure(double *flop_per_s, pyr_kernels *k, const pyr_settings
                           const pyr_plan_facts *facts)
 {
     pyr_experiment experiment;
-    pyr_level_trainer *trainer = NULL;
+    pyr_trainer *trainer = NULL;
     double flop = 0, seconds = 0, one;
     pyr_status status = PYR_OK;
 
     PYR_TRY(pyr_experiment_open(&experiment, k, settings, NULL));
     for (int i = 0; i < facts->levels; i++) {
-        pyr_level_job job = {.k = k,
-                             .data = experiment.data,
-                             .pyramid = experiment.pyramid,
-                             .folder = "/nonexistent", /* nothing is read or written */
-                             .duration = experiment.config.train.duration,
-                             .held_out = -1};
+        pyr_trainer_job job = {.k = k,
+                               .data = experiment.data,
+                               .pyramid = experiment.pyramid,
+                               .levels = 1,
+                               .level = {{.index = i,
+                                          .settings = &experiment.config.level[i],
+                                          .folder = "/nonexistent"}}, /* nothing is read or written */
+                               .duration = experiment.config.train.duration,
+                               .held_out = -1};
 
-        PYR_TRY_OUT(pyr_level_trainer_new(&trainer, &job, &experiment.config.level[i], i));
-        PYR_TRY_OUT(pyr_level_trainer_time(trainer, 1.0 / 3, &one));
+        PYR_TRY_OUT(pyr_trainer_new(&trainer, &job));
+        PYR_TRY_OUT(pyr_trainer_time(trainer, 1.0 / 3, &one));
         flop += 3 * facts->flop[i] * experiment.config.level[i].batch * facts->share[i] / one;
         seconds += facts->share[i];
-        pyr_level_trainer_free(trainer);
+        pyr_trainer_free(trainer);
         trainer = NULL;
     }
     *flop_per_s = flop / seconds;
 out:
-    pyr_level_trainer_free(trainer);
+    pyr_trainer_free(trainer);
     pyr_experiment_close(&experiment);
     return status;
 }
@@ -357,7 +360,8 @@ static void add_reference(pyr_text *text, const results *r)
 
     for (int i = 0; i < r->n && !reference; i++) {
         figure = pyr_json_member(r->figures[i], "figures");
-        for (figure = figure ? pyr_json_first(figure) : NULL; figure && !reference; figure = pyr_json_next(figure))
+        for (figure = figure ? pyr_json_first(figure) : NULL; figure && !reference;
+             figure = pyr_json_next(figure))
             if ((reference = pyr_json_member(figure, "reference")) != NULL)
                 break;
     }
@@ -386,7 +390,8 @@ static void copy_json(const pyr_json_node *value, const char *key, pyr_json *jso
     if (pyr_json_is_object(value) || pyr_json_is_array(value)) {
         pyr_json_open(json, key, pyr_json_is_object(value) ? '{' : '[');
         for (const pyr_json_node *child = pyr_json_first(value); child; child = pyr_json_next(child))
-            if (!pyr_json_key(child) || (strcmp(pyr_json_key(child), "key") != 0 && strcmp(pyr_json_key(child), "xxh3") != 0))
+            if (!pyr_json_key(child) ||
+                (strcmp(pyr_json_key(child), "key") != 0 && strcmp(pyr_json_key(child), "xxh3") != 0))
                 copy_json(child, pyr_json_is_object(value) ? pyr_json_key(child) : NULL, json);
         pyr_json_close(json, pyr_json_is_object(value) ? '}' : ']');
     } else if (pyr_json_is_number(value) && pyr_json_number(value) == floor(pyr_json_number(value)) &&

@@ -60,7 +60,8 @@ static pyr_status read_text(char **out, const pyr_json_node *object, const char 
 
     if (!pyr_json_is_string(value) && !pyr_json_is_number(value))
         return PYR_OK;
-    *out = pyr_json_is_string(value) ? pyr_strdup(pyr_json_text(value)) : pyr_strfmt("%.6g", pyr_json_number(value));
+    *out = pyr_json_is_string(value) ? pyr_strdup(pyr_json_text(value))
+                                     : pyr_strfmt("%.6g", pyr_json_number(value));
     return *out ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a comparison");
 }
 

@@ -97,7 +97,8 @@ static const char *word_list(char list[LIST], const char *const *words)
 static pyr_status wrong(const char *name, const char *key, const pyr_json_node *value, const char *should)
 {
     if (pyr_json_is_number(value))
-        return pyr_fail(PYR_E_FORMAT, "%s: %s is %.12g, should be %s", name, key, pyr_json_number(value), should);
+        return pyr_fail(PYR_E_FORMAT, "%s: %s is %.12g, should be %s", name, key, pyr_json_number(value),
+                        should);
     if (pyr_json_is_string(value))
         return pyr_fail(PYR_E_FORMAT, "%s: %s is \"%.100s\", should be %s", name, key, pyr_json_text(value),
                         should);
@@ -105,7 +106,7 @@ static pyr_status wrong(const char *name, const char *key, const pyr_json_node *
                     pyr_json_is_null(value)    ? "null"
                     : pyr_json_is_bool(value)  ? "true or false"
                     : pyr_json_is_array(value) ? "a list"
-                                           : "an object",
+                                               : "an object",
                     should);
 }
 

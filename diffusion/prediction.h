@@ -7,9 +7,10 @@
  *     f          1/(1+s^2)    s/sqrt(1+s^2)     (s z - eps)/sqrt(1+s^2)   Karras et al. 2022, section 5
  *     x0         0            1                 z
  *     epsilon    1            -s                eps                       Ho et al. 2020, equation 12
- *     v          1/(1+s^2)    -s/sqrt(1+s^2)    (eps - s z)/sqrt(1+s^2)   Salimans & Ho 2022, appendix D:
- * alpha eps - sigma z of VP, which is -f score      1            s^2               -eps/s Song & Ermon 2019;
- * of x, that of z_t is N/alpha */
+ *     v          1/(1+s^2)    -s/sqrt(1+s^2)    (eps - s z)/sqrt(1+s^2)   Salimans & Ho 2022, appendix D
+ *     score      1            s^2               -eps/s                    Song & Ermon 2019
+ *
+ * v is alpha eps - sigma z of VP, which is -f; score is that of x, that of z_t is N/alpha. */
 #ifndef PYR_DIFFUSION_PREDICTION_H
 #define PYR_DIFFUSION_PREDICTION_H
 
@@ -21,7 +22,8 @@ typedef enum pyr_prediction {
     PYR_PREDICT_SCORE
 } pyr_prediction;
 
-extern const char *const pyr_prediction_names[]; /* "f", "x0", "epsilon", "v", "score" */
+/* Words and half a line on each, by constant; the words end with NULL. */
+extern const char *const pyr_prediction_names[], *const pyr_prediction_help[];
 
 typedef struct pyr_conversion {
     double skip, out;        /* D = skip x + out N */

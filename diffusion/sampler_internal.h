@@ -1,4 +1,4 @@
-/* sampler_internal.h - what the files of the samplers share (sampler.c drives, sampler_*.c step). */
+/* sampler_internal.h - what the samplers' files share: sampler.c runs the steps, sampler_*.c have them. */
 #ifndef PYR_DIFFUSION_SAMPLER_INTERNAL_H
 #define PYR_DIFFUSION_SAMPLER_INTERNAL_H
 
@@ -6,61 +6,55 @@
 #include "diffusion/rk45.h"
 #include "diffusion/sampler.h"
 
-/* A sampler on its way. A step takes x from noise level s to r, 0 < r <= s; the last one, to 0, is the
- * driver's denoising step for all kinds. */
-typedef struct pyr_path {
-    const pyr_sampling *w;
+/* A sampling between two noise levels. A step takes x from s to r, 0 < r <= s. */
+typedef struct pyr_sampler_state {
+    const pyr_sampling *of; /* what is drawn, and with what */
     const pyr_sampler *sampler;
     const pyr_schedule *schedule;
     void *x;
     int step, repeat;
     double s, r;
-    double before; /* noise level that the step before came from; 0: this is the first */
+    /* The noise levels that the last steps came from, the latest first; 0: there was no such step, or x has
+     * been noised back since. For samplers that go by earlier estimates. */
+    double before[2];
     int evaluations;
-} pyr_path;
+} pyr_sampler_state;
 
-/* Vectors (n x size) of the working memory. PYR_D is what the hook after a step is shown. */
-enum { PYR_D, PYR_V1, PYR_V2, PYR_V3, PYR_PATH_VECTORS };
+/* The rows of PYR_SAMPLERS. */
+#define PYR_SAMPLER_DECLARED(constant, word, row) extern const pyr_sampler_row row;
+PYR_SAMPLERS(PYR_SAMPLER_DECLARED, PYR_SAMPLER_DECLARED)
 
-void *pyr_path_vector(const pyr_path *p, int which);
+/* Vectors (n x size) of the working memory, as many as the row says; they keep what a step leaves in them. PYR_D
+ * is the estimate that pyr_after_step is given: each step writes it. */
+enum { PYR_D, PYR_V1, PYR_V2, PYR_V3 };
+
+void *pyr_sampler_vector(const pyr_sampler_state *state, int which);
 /* Where vector i of a block begins. */
-void *pyr_path_part(const pyr_path *p, void *block, int i);
-/* pyr_rk45_work bytes, for rk45. */
-void *pyr_path_rk45(const pyr_path *p);
+void *pyr_sampler_part(const pyr_sampler_state *state, void *block, int i);
+/* pyr_rk45_work bytes, of adaptive samplers. */
+void *pyr_sampler_rk45(const pyr_sampler_state *state);
 
-/* dst = normals of this step, one stream per sample; draws of one step are told apart by `draw`. */
-void pyr_path_noise(const pyr_path *p, void *dst, int draw);
-/* Uniform in (0, 1) for vector i, of streams that no noise has. */
-double pyr_path_uniform(const pyr_path *p, int i, int draw);
+/* dst = normals of this step, one stream per sample; each `draw` of a step gives others. */
+void pyr_sampler_noise(const pyr_sampler_state *state, void *dst, int draw);
+/* Uniform in (0, 1) for vector i, independent of all noise. */
+double pyr_sampler_uniform(const pyr_sampler_state *state, int i, int draw);
 
 /* out = D(x, s), counted */
-pyr_status pyr_path_denoise(pyr_path *p, const void *x, double s, void *out);
+pyr_status pyr_sampler_denoise(pyr_sampler_state *state, const void *x, double s, void *out);
 
-/* dst = a x + b y, and + c z */
-void pyr_path_mix(const pyr_path *p, void *dst, double a, const void *x, double b, const void *y);
-void pyr_path_mix3(const pyr_path *p, void *dst, double a, const void *x, double b, const void *y, double c,
-                   const void *z);
-void pyr_path_copy(const pyr_path *p, void *dst, const void *src);
+/* dst = a x + b y; dst = sum of n <= 4 terms coef[i] src[i] */
+void pyr_sampler_mix(const pyr_sampler_state *state, void *dst, double a, const void *x, double b,
+                     const void *y);
+void pyr_sampler_sum(const pyr_sampler_state *state, void *dst, int n, const double *coef,
+                     const void *const *src);
+/* dst = a x + b y + c z */
+void pyr_sampler_mix3(const pyr_sampler_state *state, void *dst, double a, const void *x, double b,
+                      const void *y, double c, const void *z);
+void pyr_sampler_copy(const pyr_sampler_state *state, void *dst, const void *src);
 
-/* sampler_ode.c */
-pyr_status pyr_ode_step(pyr_path *p, bool second_order);
-/* Noise up to a higher level, which is returned (p->s where there is nothing to do). */
-double pyr_churn(pyr_path *p);
-pyr_status pyr_rk45_step(pyr_path *p);
-
-/* sampler_sde.c */
-pyr_status pyr_euler_maruyama_step(pyr_path *p);
-pyr_status pyr_reverse_diffusion_step(pyr_path *p);
-pyr_status pyr_ddim_step(pyr_path *p, double eta);
-pyr_status pyr_consistent_annealed_step(pyr_path *p);
-
-/* sampler_dpm.c */
-pyr_status pyr_dpmpp_step(pyr_path *p, double eta);
-
-/* sampler_langevin.c */
-pyr_status pyr_corrector_step(pyr_path *p);
-/* T moves at noise level s, with draws from first_draw on. `from`: the level that x came from. */
-pyr_status pyr_langevin_moves(pyr_path *p, double from, double s, int first_draw);
-pyr_status pyr_hmc_moves(pyr_path *p, double s);
+/* sampler_ode.c: noise up to a higher level, which is returned (s where there is nothing to do). */
+double pyr_sampler_churn(pyr_sampler_state *state);
+/* sampler_sde.c: the step of ddim with this eta; 1: ancestral. */
+pyr_status pyr_sampler_ddim(pyr_sampler_state *state, double eta);
 
 #endif

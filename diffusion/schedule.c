@@ -1,51 +1,80 @@
+/* schedule.c - families of SDEs, curves of noise over time, densities and weights of training: the rows of each,
+ * and what follows from them. */
 #include "diffusion/schedule.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
-
-const char *const pyr_family_names[] = {"ve", "vp", "sub-vp", NULL};
-const char *const pyr_curve_names[] = {"geometric", "linear", "cosine", "karras", "power", NULL};
-const char *const pyr_density_names[] = {"log-normal", "uniform", NULL};
-const char *const pyr_weight_names[] = {"edm", "simple", "likelihood", "min-snr", NULL};
 
 static const double pi = 3.14159265358979323846;
 
-pyr_status pyr_schedule_check(const pyr_schedule *s)
-{
-    if (!(s->s_min > 0 && s->s_max > s->s_min))
-        return pyr_fail(PYR_E_CONFIG,
-                        "sigma_min is %g and sigma_max is %g: should be 0 < sigma_min < sigma_max", s->s_min,
-                        s->s_max);
-    if (s->curve == PYR_LINEAR && !(s->beta_min >= 0 && s->beta_max > s->beta_min))
-        return pyr_fail(PYR_E_CONFIG, "beta_min is %g and beta_max is %g: should be 0 <= beta_min < beta_max",
-                        s->beta_min, s->beta_max);
-    if (s->curve == PYR_POWER && !(s->base > 1))
-        return pyr_fail(PYR_E_CONFIG, "power_base is %g, should be above 1", s->base);
-    return PYR_OK;
-}
+/* A list has a ROW(constant, word, functions, help) for each; of it come: */
+#define WORD(constant, word, functions, help) [constant] = word,
+#define HELP(constant, word, functions, help) [constant] = help,
+#define FUNCTIONS(constant, word, functions, help) [constant] = &functions,
 
-/* ---- sub-vp: its own s and that of vp with the same alpha ---- */
+/* ---- families ---------------------------------------------------------------------------------- */
 
-static double own_of(pyr_family family, double p)
+/* The family's own s, and p, vp's s of the same alpha: NULL where they are the same. */
+typedef struct family_row {
+    double (*own)(double p), (*vp)(double s);
+    double (*slope)(double p); /* d log s / d log p */
+    bool fixed;                /* alpha is 1 throughout */
+} family_row;
+
+static double sub_vp_own(double p)
 {
-    return family == PYR_SUB_VP ? p * p / sqrt(1 + p * p) : p;
+    return p * p / sqrt(1 + p * p);
 }
 
 /* v = p^2 solves v^2 = s^2 (1 + v) */
-static double vp_of(pyr_family family, double s)
+static double sub_vp_vp(double s)
 {
     double q = s * s;
 
-    return family == PYR_SUB_VP ? sqrt((q + sqrt(q * q + 4 * q)) / 2) : s;
+    return sqrt((q + sqrt(q * q + 4 * q)) / 2);
 }
 
-/* d log s / d log p */
+static double sub_vp_slope(double p)
+{
+    return 2 - p * p / (1 + p * p);
+}
+
+static const family_row ve = {.fixed = true}, vp = {.fixed = false};
+static const family_row sub_vp = {.own = sub_vp_own, .vp = sub_vp_vp, .slope = sub_vp_slope};
+
+#define FAMILIES(ROW)                                                                                        \
+    ROW(PYR_VE, "ve", ve, "variance exploding: `alpha = 1`, `z_t = z + s eps`")                              \
+    ROW(PYR_VP, "vp", vp, "variance preserving: `alpha^2 = 1/(1 + s^2)`, `sigma^2 = 1 - alpha^2`")           \
+    ROW(PYR_SUB_VP, "sub-vp", sub_vp, "vp with less noise: the same alpha, `sigma = 1 - alpha^2`")
+
+static const family_row *const families[] = {FAMILIES(FUNCTIONS)};
+const char *const pyr_family_names[] = {FAMILIES(WORD) NULL};
+const char *const pyr_family_help[] = {FAMILIES(HELP) NULL};
+
+static double own_of(pyr_family family, double p)
+{
+    return families[family]->own ? families[family]->own(p) : p;
+}
+
+static double vp_of(pyr_family family, double s)
+{
+    return families[family]->vp ? families[family]->vp(s) : s;
+}
+
 static double own_slope(pyr_family family, double p)
 {
-    return family == PYR_SUB_VP ? 2 - p * p / (1 + p * p) : 1;
+    return families[family]->slope ? families[family]->slope(p) : 1;
 }
 
-/* ---- the curves, before scaling ---- */
+/* ---- curves, before scaling -------------------------------------------------------------------- */
+
+typedef struct curve_row {
+    double (*s)(const pyr_schedule *c, double t);
+    double (*t)(const pyr_schedule *c, double s);
+    double (*slope)(const pyr_schedule *c, double t); /* d log s / dt */
+    pyr_status (*check)(const pyr_schedule *c);       /* NULL: nothing to check */
+} curve_row;
 
 static double first(const pyr_schedule *c)
 {
@@ -57,71 +86,158 @@ static double last(const pyr_schedule *c)
     return vp_of(c->family, c->s_max);
 }
 
+static double geometric_s(const pyr_schedule *c, double t)
+{
+    return first(c) * pow(last(c) / first(c), t);
+}
+
+static double geometric_t(const pyr_schedule *c, double s)
+{
+    return log(s / first(c)) / log(last(c) / first(c));
+}
+
+static double geometric_slope(const pyr_schedule *c, double t)
+{
+    (void)t;
+    return log(last(c) / first(c));
+}
+
+static const curve_row geometric = {geometric_s, geometric_t, geometric_slope, NULL};
+
+/* s^2 = e^{-lambda} = exp(b0 t + (b1 - b0) t^2 / 2) - 1 */
+static double linear_s(const pyr_schedule *c, double t)
+{
+    return sqrt(expm1(c->beta_min * t + (c->beta_max - c->beta_min) * t * t / 2));
+}
+
+static double linear_t(const pyr_schedule *c, double s)
+{
+    double b = c->beta_max - c->beta_min, v = log1p(s * s);
+
+    return 2 * v / (c->beta_min + sqrt(c->beta_min * c->beta_min + 2 * b * v));
+}
+
+/* log s = log(e^v - 1) / 2 */
+static double linear_slope(const pyr_schedule *c, double t)
+{
+    double v = c->beta_min * t + (c->beta_max - c->beta_min) * t * t / 2;
+
+    return (c->beta_min + (c->beta_max - c->beta_min) * t) / (2 * -expm1(-v));
+}
+
+static pyr_status linear_check(const pyr_schedule *c)
+{
+    if (!(c->beta_min >= 0 && c->beta_max > c->beta_min))
+        return pyr_fail(PYR_E_CONFIG, "beta_min is %g and beta_max is %g: should be 0 <= beta_min < beta_max",
+                        c->beta_min, c->beta_max);
+    return PYR_OK;
+}
+
+static const curve_row linear = {linear_s, linear_t, linear_slope, linear_check};
+
+static double cosine_s(const pyr_schedule *c, double t)
+{
+    (void)c;
+    return tan(pi * t / 2);
+}
+
+static double cosine_t(const pyr_schedule *c, double s)
+{
+    (void)c;
+    return 2 / pi * atan(s);
+}
+
+static double cosine_slope(const pyr_schedule *c, double t)
+{
+    (void)c;
+    return pi / sin(pi * t);
+}
+
+static const curve_row cosine = {cosine_s, cosine_t, cosine_slope, NULL};
+
+static double karras_s(const pyr_schedule *c, double t)
+{
+    double a = pow(first(c), 1 / c->rho), b = pow(last(c), 1 / c->rho);
+
+    return pow(a + t * (b - a), c->rho);
+}
+
+static double karras_t(const pyr_schedule *c, double s)
+{
+    double a = pow(first(c), 1 / c->rho), b = pow(last(c), 1 / c->rho);
+
+    return (pow(s, 1 / c->rho) - a) / (b - a);
+}
+
+static double karras_slope(const pyr_schedule *c, double t)
+{
+    double a = pow(first(c), 1 / c->rho), b = pow(last(c), 1 / c->rho);
+
+    return c->rho * (b - a) / (a + t * (b - a));
+}
+
+static const curve_row karras = {karras_s, karras_t, karras_slope, NULL};
+
+static double power_s(const pyr_schedule *c, double t)
+{
+    return sqrt(expm1(2 * t * log(c->base)) / (2 * log(c->base)));
+}
+
+static double power_t(const pyr_schedule *c, double s)
+{
+    return log1p(2 * log(c->base) * s * s) / (2 * log(c->base));
+}
+
+/* log s = log(b^{2t} - 1) / 2 + constant */
+static double power_slope(const pyr_schedule *c, double t)
+{
+    return log(c->base) / -expm1(-2 * t * log(c->base));
+}
+
+static pyr_status power_check(const pyr_schedule *c)
+{
+    return c->base > 1 ? PYR_OK : pyr_fail(PYR_E_CONFIG, "power_base is %g, should be above 1", c->base);
+}
+
+static const curve_row power = {power_s, power_t, power_slope, power_check};
+
+#define CURVES(ROW)                                                                                          \
+    ROW(PYR_CURVE_GEOMETRIC, "geometric", geometric, "`s = sigma_min (sigma_max/sigma_min)^t`")              \
+    ROW(PYR_CURVE_LINEAR, "linear", linear,                                                                  \
+        "linear beta: `s^2 = exp(beta_min t + (beta_max - beta_min) t^2/2) - 1`")                            \
+    ROW(PYR_CURVE_COSINE, "cosine", cosine, "`s = tan(pi t/2)`")                                             \
+    ROW(PYR_CURVE_KARRAS, "karras", karras,                                                                  \
+        "`s = (a + t (b - a))^rho`, `a = sigma_min^(1/rho)`, `b = sigma_max^(1/rho)`")                       \
+    ROW(PYR_CURVE_POWER, "power", power, "`s^2 = (b^(2t) - 1)/(2 log b)`, `b = power_base`: `dz = b^t dw`")
+
+static const curve_row *const curves[] = {CURVES(FUNCTIONS)};
+const char *const pyr_curve_names[] = {CURVES(WORD) NULL};
+const char *const pyr_curve_help[] = {CURVES(HELP) NULL};
+
 static double curve_s(const pyr_schedule *c, double t)
 {
-    switch (c->curve) {
-    case PYR_GEOMETRIC:
-        return first(c) * pow(last(c) / first(c), t);
-    case PYR_LINEAR: /* s^2 = e^{-lambda} = exp(b0 t + (b1 - b0) t^2 / 2) - 1 */
-        return sqrt(expm1(c->beta_min * t + (c->beta_max - c->beta_min) * t * t / 2));
-    case PYR_COSINE:
-        return tan(pi * t / 2);
-    case PYR_KARRAS: {
-        double a = pow(first(c), 1 / c->rho), b = pow(last(c), 1 / c->rho);
-
-        return pow(a + t * (b - a), c->rho);
-    }
-    case PYR_POWER:
-        return sqrt(expm1(2 * t * log(c->base)) / (2 * log(c->base)));
-    }
-    return 0;
+    return curves[c->curve]->s(c, t);
 }
 
 static double curve_t(const pyr_schedule *c, double s)
 {
-    switch (c->curve) {
-    case PYR_GEOMETRIC:
-        return log(s / first(c)) / log(last(c) / first(c));
-    case PYR_LINEAR: {
-        double b = c->beta_max - c->beta_min, v = log1p(s * s);
-
-        return 2 * v / (c->beta_min + sqrt(c->beta_min * c->beta_min + 2 * b * v));
-    }
-    case PYR_COSINE:
-        return 2 / pi * atan(s);
-    case PYR_KARRAS: {
-        double a = pow(first(c), 1 / c->rho), b = pow(last(c), 1 / c->rho);
-
-        return (pow(s, 1 / c->rho) - a) / (b - a);
-    }
-    case PYR_POWER:
-        return log1p(2 * log(c->base) * s * s) / (2 * log(c->base));
-    }
-    return 0;
+    return curves[c->curve]->t(c, s);
 }
 
-/* d log s / dt */
 static double curve_slope(const pyr_schedule *c, double t)
 {
-    switch (c->curve) {
-    case PYR_GEOMETRIC:
-        return log(last(c) / first(c));
-    case PYR_LINEAR: { /* log s = log(e^v - 1) / 2 */
-        double v = c->beta_min * t + (c->beta_max - c->beta_min) * t * t / 2;
+    return curves[c->curve]->slope(c, t);
+}
 
-        return (c->beta_min + (c->beta_max - c->beta_min) * t) / (2 * -expm1(-v));
-    }
-    case PYR_COSINE:
-        return pi / sin(pi * t);
-    case PYR_KARRAS: {
-        double a = pow(first(c), 1 / c->rho), b = pow(last(c), 1 / c->rho);
+/* ---- schedules --------------------------------------------------------------------------------- */
 
-        return c->rho * (b - a) / (a + t * (b - a));
-    }
-    case PYR_POWER: /* log s = log(b^{2t} - 1) / 2 + constant */
-        return log(c->base) / -expm1(-2 * t * log(c->base));
-    }
-    return 0;
+pyr_status pyr_schedule_check(const pyr_schedule *s)
+{
+    if (!(s->s_min > 0 && s->s_max > s->s_min))
+        return pyr_fail(PYR_E_CONFIG,
+                        "sigma_min is %g and sigma_max is %g: should be 0 < sigma_min < sigma_max", s->s_min,
+                        s->s_max);
+    return curves[s->curve]->check ? curves[s->curve]->check(s) : PYR_OK;
 }
 
 double pyr_schedule_s(const pyr_schedule *schedule, double t)
@@ -144,11 +260,9 @@ double pyr_schedule_t_max(const pyr_schedule *schedule)
     return curve_t(schedule, last(schedule));
 }
 
-/* `by` times as much of what scales act on: s itself, for sub-vp p. */
+/* `by` times as much of what scales act on, p. */
 static double scaled(pyr_family family, double s, double by)
 {
-    if (family != PYR_SUB_VP)
-        return s * by;
     return by == 1 ? s : own_of(family, by * vp_of(family, s));
 }
 
@@ -164,7 +278,8 @@ double pyr_schedule_highest(const pyr_schedule *schedule)
 
 double pyr_schedule_unscaled(const pyr_schedule *schedule, double s)
 {
-    return schedule->family == PYR_SUB_VP ? scaled(PYR_SUB_VP, s, 1 / schedule->scale) : s / schedule->scale;
+    return families[schedule->family]->vp ? scaled(schedule->family, s, 1 / schedule->scale)
+                                          : s / schedule->scale;
 }
 
 double pyr_schedule_slope(const pyr_schedule *schedule, double t)
@@ -176,7 +291,7 @@ double pyr_alpha(pyr_family family, double s)
 {
     double p = vp_of(family, s);
 
-    return family == PYR_VE ? 1 : 1 / sqrt(1 + p * p);
+    return families[family]->fixed ? 1 : 1 / sqrt(1 + p * p);
 }
 
 double pyr_drift(const pyr_schedule *schedule, double t)
@@ -184,7 +299,7 @@ double pyr_drift(const pyr_schedule *schedule, double t)
     double p = schedule->scale * curve_s(schedule, t);
 
     /* log alpha = -log(1 + p^2) / 2, so alpha'/alpha = -p^2 / (1 + p^2) (log p)' */
-    return schedule->family == PYR_VE ? 0 : -p * p / (1 + p * p) * curve_slope(schedule, t);
+    return families[schedule->family]->fixed ? 0 : -p * p / (1 + p * p) * curve_slope(schedule, t);
 }
 
 double pyr_diffusion2(const pyr_schedule *schedule, double t)
@@ -194,58 +309,116 @@ double pyr_diffusion2(const pyr_schedule *schedule, double t)
     return 2 * pyr_schedule_slope(schedule, t) * sigma * sigma;
 }
 
-/* ---- noise levels in training ---- */
+/* ---- noise levels in training ------------------------------------------------------------------ */
 
-double pyr_noise_level(const pyr_noise *noise, const pyr_schedule *schedule, double u)
+typedef struct density_row {
+    /* the noise level at quantile u, and the density of log s */
+    double (*quantile)(const pyr_noise *noise, const pyr_schedule *schedule, double u);
+    double (*of)(const pyr_noise *noise, const pyr_schedule *schedule, double s);
+} density_row;
+
+static double log_normal_quantile(const pyr_noise *noise, const pyr_schedule *schedule, double u)
 {
-    double lo, hi;
+    return schedule->scale * exp(noise->mean + noise->std * pyr_normal_quantile(u));
+}
 
-    if (noise->density == PYR_LOG_NORMAL)
-        return schedule->scale * exp(noise->mean + noise->std * pyr_normal_quantile(u));
-    lo = pyr_schedule_t_min(schedule);
-    hi = pyr_schedule_t_max(schedule);
-    if (noise->levels > 1) /* each of them for the same share of u */
-        u = fmin(floor(u * noise->levels), noise->levels - 1) / (noise->levels - 1);
+static double log_normal_of(const pyr_noise *noise, const pyr_schedule *schedule, double s)
+{
+    double x = (log(s / schedule->scale) - noise->mean) / noise->std;
+
+    return exp(-x * x / 2) / (noise->std * sqrt(2 * pi));
+}
+
+static double uniform_quantile(const pyr_noise *noise, const pyr_schedule *schedule, double u)
+{
+    double lo = pyr_schedule_t_min(schedule), hi = pyr_schedule_t_max(schedule);
+
+    if (noise->times > 1) /* each of them for the same share of u */
+        u = fmin(floor(u * noise->times), noise->times - 1) / (noise->times - 1);
     return pyr_schedule_s(schedule, lo + u * (hi - lo));
 }
 
-/* The density of log s. */
-static double density_of(pyr_density density, const pyr_noise *noise, const pyr_schedule *schedule, double s)
+static double uniform_of(const pyr_noise *noise, const pyr_schedule *schedule, double s)
 {
-    double t, lo, hi, x;
+    double lo = pyr_schedule_t_min(schedule), hi = pyr_schedule_t_max(schedule),
+           t = pyr_schedule_t(schedule, s);
 
-    if (density == PYR_LOG_NORMAL) {
-        x = (log(s / schedule->scale) - noise->mean) / noise->std;
-        return exp(-x * x / 2) / (noise->std * sqrt(2 * pi));
-    }
-    t = pyr_schedule_t(schedule, s);
-    lo = pyr_schedule_t_min(schedule);
-    hi = pyr_schedule_t_max(schedule);
+    (void)noise;
     return t < lo || t > hi ? 0 : 1 / (pyr_schedule_slope(schedule, t) * (hi - lo));
 }
 
+static const density_row log_normal = {log_normal_quantile, log_normal_of};
+static const density_row uniform = {uniform_quantile, uniform_of};
+
+#define DENSITIES(ROW)                                                                                       \
+    ROW(PYR_LOG_NORMAL, "log-normal", log_normal, "`log s` is normal, `mean` and `std` its own")             \
+    ROW(PYR_UNIFORM_T, "uniform", uniform, "t is uniform, from `sigma_min` to `sigma_max` on the schedule")
+
+static const density_row *const densities[] = {DENSITIES(FUNCTIONS)};
+const char *const pyr_density_names[] = {DENSITIES(WORD) NULL};
+const char *const pyr_density_help[] = {DENSITIES(HELP) NULL};
+
+double pyr_noise_quantile(const pyr_noise *noise, const pyr_schedule *schedule, double u)
+{
+    return densities[noise->density]->quantile(noise, schedule, u);
+}
+
+typedef struct weight_row {
+    pyr_density meant; /* the density of noise levels that it is meant for */
+    double (*of)(const pyr_schedule *schedule, double s);
+} weight_row;
+
+static double edm_of(const pyr_schedule *schedule, double s)
+{
+    (void)schedule;
+    return 1 + 1 / (s * s);
+}
+
+static double simple_of(const pyr_schedule *schedule, double s)
+{
+    (void)schedule;
+    return 1 / (s * s);
+}
+
+/* -lambda' / 2 is the slope of log s */
+static double likelihood_of(const pyr_schedule *schedule, double s)
+{
+    return pyr_schedule_slope(schedule, pyr_schedule_t(schedule, s)) * (1 / (s * s));
+}
+
+static double min_snr_of(const pyr_schedule *schedule, double s)
+{
+    (void)schedule;
+    return fmin(1 / (s * s), 5);
+}
+
+static const weight_row edm = {PYR_LOG_NORMAL, edm_of}, simple = {PYR_UNIFORM_T, simple_of};
+static const weight_row likelihood = {PYR_UNIFORM_T, likelihood_of}, min_snr = {PYR_UNIFORM_T, min_snr_of};
+
+#define WEIGHTS(ROW)                                                                                         \
+    ROW(PYR_WEIGHT_EDM, "edm", edm, "`(1 + s^2)/s^2`, meant for log-normal (Karras et al. 2022)")            \
+    ROW(PYR_WEIGHT_SIMPLE, "simple", simple,                                                                 \
+        "`1/s^2`, meant for uniform (Ho et al. 2020, L_simple; Song & Ermon 2019, equation 6)")              \
+    ROW(PYR_WEIGHT_LIKELIHOOD, "likelihood", likelihood,                                                     \
+        "`-lambda'(t)/(2 s^2)`, meant for uniform (Song et al. 2021, maximum likelihood, equation 7)")       \
+    ROW(PYR_WEIGHT_MIN_SNR, "min-snr", min_snr, "`min(1/s^2, 5)`, meant for uniform (Hang et al. 2023)")
+
+static const weight_row *const weights[] = {WEIGHTS(FUNCTIONS)};
+const char *const pyr_weight_names[] = {WEIGHTS(WORD) NULL};
+const char *const pyr_weight_help[] = {WEIGHTS(HELP) NULL};
+
 double pyr_noise_weight(const pyr_noise *noise, const pyr_schedule *schedule, double s)
 {
-    pyr_density meant = noise->weight == PYR_WEIGHT_EDM ? PYR_LOG_NORMAL : PYR_UNIFORM_T;
-    double snr = 1 / (s * s), w = snr; /* simple */
+    const weight_row *row = weights[noise->weight];
+    double w = row->of(schedule, s);
 
-    switch (noise->weight) {
-    case PYR_WEIGHT_EDM:
-        w = 1 + snr;
-        break;
-    case PYR_WEIGHT_SIMPLE:
-        break;
-    case PYR_WEIGHT_LIKELIHOOD: /* -lambda' / 2 is the slope of log s */
-        w = pyr_schedule_slope(schedule, pyr_schedule_t(schedule, s)) * snr;
-        break;
-    case PYR_WEIGHT_MIN_SNR:
-        w = fmin(snr, 5);
-        break;
-    }
-    if (meant != noise->density)
-        w *= density_of(meant, noise, schedule, s) / density_of(noise->density, noise, schedule, s);
+    if (row->meant != noise->density)
+        w *=
+            densities[row->meant]->of(noise, schedule, s) / densities[noise->density]->of(noise, schedule, s);
     return w;
 }
+
+/* ---- the normal distribution ------------------------------------------------------------------- */
 
 static double ratio(const double *p, const double *q, int n, double r)
 {

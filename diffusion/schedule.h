@@ -21,16 +21,18 @@
 #include "base/status.h"
 
 typedef enum pyr_family { PYR_VE, PYR_VP, PYR_SUB_VP } pyr_family;
+/* s against t in [0, 1]; formulas: pyr_curve_help, and docs/noise.md. */
 typedef enum pyr_curve {
-    PYR_GEOMETRIC, /* s(t) = s_min (s_max / s_min)^t */
-    PYR_LINEAR,    /* linear beta: lambda(t) = -log(exp(b0 t + (b1 - b0) t^2 / 2) - 1) */
-    PYR_COSINE,    /* lambda(t) = -2 log tan(pi t / 2) */
-    PYR_KARRAS,    /* s(t) = (s_min^(1/rho) + t (s_max^(1/rho) - s_min^(1/rho)))^rho */
-    PYR_POWER      /* s^2(t) = (b^{2t} - 1) / (2 log b): dz = b^t dw */
+    PYR_CURVE_GEOMETRIC,
+    PYR_CURVE_LINEAR,
+    PYR_CURVE_COSINE,
+    PYR_CURVE_KARRAS,
+    PYR_CURVE_POWER
 } pyr_curve;
 
-extern const char *const pyr_family_names[]; /* "ve", "vp", "sub-vp" */
-extern const char *const pyr_curve_names[];  /* "geometric", "linear", "cosine", "karras", "power" */
+/* Words and half a line on each, by constant; the words end with NULL. */
+extern const char *const pyr_family_names[], *const pyr_family_help[];
+extern const char *const pyr_curve_names[], *const pyr_curve_help[];
 
 typedef struct pyr_schedule {
     pyr_family family;
@@ -71,27 +73,27 @@ typedef enum pyr_density {
     PYR_UNIFORM_T   /* t uniform between the ends of the schedule */
 } pyr_density;
 
+/* Weights of |D - z|^2; formulas: pyr_weight_help, and docs/noise.md. */
 typedef enum pyr_weight {
-    PYR_WEIGHT_EDM,    /* w = (1 + s^2) / s^2, meant for the log-normal density; the others for uniform t: */
-    PYR_WEIGHT_SIMPLE, /* w = 1 / s^2 = e^lambda (Ho et al. 2020, L_simple; Song & Ermon 2019, equation 6) */
-    PYR_WEIGHT_LIKELIHOOD, /* w = -lambda'(t) e^lambda / 2, g^2 / 2 on the score (Song et al. 2021, "Maximum
-                              likelihood training of score-based diffusion models", equation 7) */
-    PYR_WEIGHT_MIN_SNR     /* w = min(e^lambda, 5) (Hang et al. 2023) */
+    PYR_WEIGHT_EDM,
+    PYR_WEIGHT_SIMPLE,
+    PYR_WEIGHT_LIKELIHOOD, /* g^2 / 2 on the score */
+    PYR_WEIGHT_MIN_SNR
 } pyr_weight;
 
-extern const char *const pyr_density_names[]; /* "log-normal", "uniform" */
-extern const char *const pyr_weight_names[];  /* "edm", "simple", "likelihood", "min-snr" */
+extern const char *const pyr_density_names[], *const pyr_density_help[];
+extern const char *const pyr_weight_names[], *const pyr_weight_help[];
 
 typedef struct pyr_noise {
     pyr_density density;
     double mean, std; /* log-normal */
     pyr_weight weight;
-    int levels; /* uniform: so many values of t, evenly spaced from end to end (NCSN's noise levels, DDPM's
-                   steps); 0: any */
+    int times; /* uniform: so many values of t, evenly spaced from end to end (NCSN's noise levels, DDPM's
+                  steps); 0: any */
 } pyr_noise;
 
 /* The noise level at quantile u in (0, 1) of the density. */
-double pyr_noise_level(const pyr_noise *noise, const pyr_schedule *schedule, double u);
+double pyr_noise_quantile(const pyr_noise *noise, const pyr_schedule *schedule, double u);
 
 /* The weight of |D - z|^2 at s. A density other than the one the weight is meant for multiplies it by
  * the ratio of the two densities, so that the expected loss stays the same. */

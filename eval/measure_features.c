@@ -60,6 +60,9 @@ const pyr_metric pyr_metric_frechet = {
     .by_statistics = true,
     .least = 2,
     .measure = frechet,
+    .definition = "\\|m_x − m_y\\|² + tr(C_x + C_y − 2 (C_x C_y)^½), of means and unbiased covariances "
+                  "of f. With Inception-v3's features this is FID",
+    .source = "Heusel et al. 2017, eq. 6",
 };
 
 static pyr_status kid(pyr_measuring *m)
@@ -84,6 +87,10 @@ const pyr_metric pyr_metric_kid = {
     .reference = true,
     .least = 2,
     .measure = kid,
+    .definition = "unbiased MMD² with the kernel (f·g/d + 1)³: mean and deviation over 100 draws of "
+                  "1000 of each set (fewer when a set is smaller). About 0, also below it, for sets of "
+                  "one distribution",
+    .source = "Bińkowski et al. 2018",
 };
 
 static pyr_status precision_and_recall(pyr_measuring *m)
@@ -109,6 +116,9 @@ const pyr_metric pyr_metric_precision = {
     .reference = true,
     .least = PYR_METRIC_NEIGHBOURS + 1,
     .measure = precision_and_recall,
+    .definition = "share of samples that lie in a ball around some f(y), up to its 3rd nearest "
+                  "neighbour among the others",
+    .source = "Kynkäänniemi et al. 2019",
 };
 
 const pyr_metric pyr_metric_recall = {
@@ -121,6 +131,8 @@ const pyr_metric pyr_metric_recall = {
     .better = 1,
     .with = &pyr_metric_precision,
     .of = PYR_OF_FEATURES,
+    .definition = "share of the reference that lies in such a ball around some f(x)",
+    .source = "the same",
 };
 
 static pyr_status score(pyr_measuring *m)
@@ -158,4 +170,10 @@ const pyr_metric pyr_metric_score = {
     .better = 1,
     .of = PYR_OF_FEATURES,
     .measure = score,
+    .definition = "exp(E KL(p(c\\|x) ‖ p(c))) in the network's own classes: mean and deviation over 10 "
+                  "parts, after a shuffle that the images' content and a fixed seed decide, so that the "
+                  "order of files changes nothing. Inception's logits are taken without their bias, as "
+                  "OpenAI's, ADM's and torch-fidelity's scores take them; a classifier of ours is asked "
+                  "as it was trained, with its bias. Has no reference",
+    .source = "Salimans et al. 2016",
 };

@@ -220,6 +220,8 @@ const pyr_metric pyr_metric_nearest = {
     .of = PYR_OF_FIRST,
     .lacks = no_second,
     .measure = nearest,
+    .definition = "mean distance of f(x) to the nearest training image's",
+    .source = "",
 };
 
 const pyr_metric pyr_metric_memorised = {
@@ -232,4 +234,7 @@ const pyr_metric pyr_metric_memorised = {
     .better = -1,
     .with = &pyr_metric_nearest,
     .of = PYR_OF_FIRST,
+    .definition = "share of samples whose nearest training image is nearer than a third of the distance "
+                  "to the second nearest, or is the same",
+    .source = "Yoon et al. 2023",
 };

@@ -31,6 +31,12 @@ const pyr_metric pyr_metric_swd = {
     .of = PYR_OF_PIXELS,
     .reference = true,
     .measure = swd,
+    .definition = "mean absolute difference of the sorted projections of 7×7 patches, 128 an image, "
+                  "normalised per channel, on 512 directions, times 1000. Its levels are those of a "
+                  "Burt-Adelson pyramid of the finished images, whatever the model's pyramid is: 0 the "
+                  "finest, the last one the low-pass image. Of as many images of each set as the "
+                  "smaller has, at most 16384",
+    .source = "Karras et al. 2018, section 5",
 };
 
 static bool no_frequencies(char *reason, size_t room, const pyr_evaluate_job *job, const pyr_image_set *drawn)
@@ -66,6 +72,9 @@ const pyr_metric pyr_metric_spectrum = {
     .reference = true,
     .lacks = no_frequencies,
     .measure = spectrum,
+    .definition = "root mean square, over the frequencies above 0, of the difference of log₁₀ of the "
+                  "sets' mean radial power spectra: 0.3 is a factor of 2",
+    .source = "",
 };
 
 static pyr_status colour(pyr_measuring *m)
@@ -89,6 +98,8 @@ const pyr_metric pyr_metric_colour = {
     .of = PYR_OF_PIXELS,
     .reference = true,
     .measure = colour,
+    .definition = "length of the difference of the mean colours, where values span 2",
+    .source = "",
 };
 
 static bool no_coarser_level(char *reason, size_t room, const pyr_evaluate_job *job,
@@ -125,4 +136,8 @@ const pyr_metric pyr_metric_consistency = {
     .not_missed = true,
     .lacks = no_coarser_level,
     .measure = consistency,
+    .definition = "root mean square of d(I_i) − I_{i+1} as the run drew them, before they are clamped "
+                  "to [−1, 1] and rounded: how far a level has changed what the coarser one had drawn. "
+                  "Only of runs with a pyramid; 0 up to rounding with `pyramid.project`",
+    .source = "",
 };

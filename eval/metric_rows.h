@@ -53,6 +53,8 @@ typedef struct pyr_metric {
     double unit;
     int better;     /* +1: more is better, -1: less is, 0: neither */
     bool per_level; /* values of levels, an array in JSON */
+    /* For docs/evaluation.md, in Markdown: of samples x, reference y, features f; and who published it, or "". */
+    const char *definition, *source;
 
     const struct pyr_metric *with; /* measured by another row, whose bit stands for both; or NULL */
 

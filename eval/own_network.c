@@ -84,9 +84,7 @@ static pyr_status temporary_folder(char **out)
 {
     const char *root = getenv("TMPDIR");
 
-    *out = pyr_path_join(root && *root ? root : "/tmp", "pyrdiff-eval-XXXXXX");
-    if (!*out)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a folder");
+    PYR_TRY(pyr_path_new(out, root && *root ? root : "/tmp", "pyrdiff-eval-XXXXXX"));
     if (mkdtemp(*out))
         return PYR_OK;
     pyr_fail(PYR_E_IO,

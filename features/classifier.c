@@ -1,13 +1,12 @@
-/* classifier.c - a small classifier of the data's own labels. */
+/* classifier.c - the classifier: its network, its training, its file. */
 #include "features/classifier.h"
 
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "graph/step_io.h"
-#include "graph/step_loop.h"
 #include "images/order.h"
+#include "training/batch_step.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -71,18 +70,16 @@ typedef struct trainer {
     pyr_params params;
     pyr_graph *g;
     pyr_network_ends ends;
-    pyr_value label, weight, loss;
+    pyr_value label, weight;
     pyr_optimizer optimizer;
-    pyr_step_io io; /* there: told, samples, labels, weights; back: the optimizer's state */
-    size_t samples_at, labels_at, weights_at;
-    void *losses;          /* [batch]; backend memory, as seeds */
-    void *seeds;           /* [micro]: d mean / d loss of an image */
-    float **pixels;        /* [lane]: an image */
-    uint8_t *right;        /* [held-out image] */
-    pyr_graph *held_graph; /* the same network in the real type, while the held-out images are told */
+    pyr_learner learner;
+    pyr_batch_step step;
+    size_t labels_at, weights_at; /* among the inputs of a step; samples are at 0 */
+    float **pixels;               /* [lane]: an image */
+    uint8_t *right;               /* [held-out image] */
+    pyr_graph *held_graph;        /* the same network in the real type, for the held-out images */
     pyr_network_ends held_ends;
     pyr_train_state state;
-    pyr_train_plan plan;
 } trainer;
 
 /* Image `index` of a split into place `at` of an input. */
@@ -101,107 +98,56 @@ static int places_of(const trainer *t)
     return (t->batch + t->micro - 1) / t->micro * t->micro;
 }
 
-/* What a step works on, into the block that goes to the backend; what is missing to a micro-batch weighs
- * nothing. */
-static pyr_status prepare(trainer *t, int64_t number)
+/* Samples, labels and weights of a step; what is missing to a micro-batch weighs nothing. */
+static pyr_status prepare(void *ctx, int64_t number, char *inputs)
 {
+    trainer *t = ctx;
     const int32_t *labels = pyr_dataset_labels(t->job->data, PYR_SPLIT_TRAIN);
     int64_t count = pyr_dataset_count(t->job->data, PYR_SPLIT_TRAIN);
     size_t bytes = pyr_dataset_sample_bytes(t->job->data);
-    uint32_t *label;
-    void *host, *weight;
+    uint32_t *label = (uint32_t *)(void *)(inputs + t->labels_at);
 
-    PYR_TRY(pyr_step_io_next(&t->io, &host));
-    *(pyr_step_input *)host = pyr_train_input(&t->plan, number);
-    label = (uint32_t *)(void *)((char *)host + t->labels_at);
-    weight = (char *)host + t->weights_at;
     for (int i = 0; i < places_of(t); i++) {
         bool there = i < t->batch;
         int64_t at = there ? pyr_order(t->job->seed, number * t->batch + i, count) : 0;
 
         if (there)
-            PYR_TRY(pyr_dataset_read(t->job->data, PYR_SPLIT_TRAIN, at,
-                                     (char *)host + t->samples_at + (size_t)i * bytes));
+            PYR_TRY(pyr_dataset_read(t->job->data, PYR_SPLIT_TRAIN, at, inputs + (size_t)i * bytes));
         label[i] = there ? (uint32_t)labels[at] : 0;
-        pyr_put_real(t->k, weight, (size_t)i, there);
+        pyr_put_real(t->k, inputs + t->weights_at, (size_t)i, there);
     }
     return PYR_OK;
 }
 
 /* Images first .. first + n - 1 of the step's batch into the lane's inputs. */
-static void feed(trainer *t, int lane, int first, int n)
+static void load(void *ctx, int lane, int first, int n)
 {
+    trainer *t = ctx;
     pyr_kernels *k = t->k;
-    const char *block = t->io.device;
+    const char *inputs = t->step.inputs;
     size_t real = pyr_type_size(k->real), at = (size_t)first, micro = (size_t)t->micro;
     size_t image = (size_t)t->shape.h * (size_t)t->shape.w * (size_t)t->shape.c * real;
     char *x = pyr_graph_data(t->g, lane, t->ends.x);
 
-    k->pixels(k, x, block + t->samples_at + at * pyr_dataset_sample_bytes(t->job->data), n,
+    k->pixels(k, x, inputs + at * pyr_dataset_sample_bytes(t->job->data), n,
               (pyr_shape){n, t->shape.h, t->shape.w, t->shape.c}, pyr_dataset_shape_of(t->job->data).bits,
               NULL);
     k->zero(k, x + (size_t)n * image, (micro - (size_t)n) * image);
-    k->copy(k, pyr_graph_data(t->g, lane, t->label), block + t->labels_at + at * sizeof(uint32_t),
+    k->copy(k, pyr_graph_data(t->g, lane, t->label), inputs + t->labels_at + at * sizeof(uint32_t),
             micro * sizeof(uint32_t));
-    k->copy(k, pyr_graph_data(t->g, lane, t->weight), block + t->weights_at + at * real, micro * real);
-}
-
-/* One accumulator's share of the batch: micro-batches group, group + GROUPS, ..., in this order, on whichever
- * lane. */
-static pyr_status group_task(void *arg, int group, int lane)
-{
-    trainer *t = arg;
-    pyr_kernels *k = t->k;
-    size_t real = pyr_type_size(k->real);
-
-    pyr_graph_clear(t->g, group);
-    for (int first = group * t->micro; first < t->batch; first += GROUPS * t->micro) {
-        int n = t->batch - first < t->micro ? t->batch - first : t->micro;
-
-        feed(t, lane, first, n);
-        PYR_TRY(pyr_graph_forward(t->g, lane));
-        k->copy(k, (char *)t->losses + (size_t)first * real, pyr_graph_data(t->g, lane, t->loss),
-                (size_t)n * real);
-        k->copy(k, pyr_graph_gradient(t->g, lane, t->loss), t->seeds, (size_t)t->micro * real);
-        PYR_TRY(pyr_graph_backward(t->g, lane, group));
-    }
-    return PYR_OK;
-}
-
-/* All of a step, from backend memory: recorded once where the backend does that. */
-static pyr_status enqueue_step(void *arg)
-{
-    trainer *t = arg;
-    pyr_optimizer *o = &t->optimizer;
-
-    PYR_TRY(pyr_graph_pack(t->g, o->value));
-    PYR_TRY(t->k->run_tasks(t->k, GROUPS, group_task, t));
-    t->k->zero(t->k, o->grad, o->count * pyr_type_size(t->k->real));
-    PYR_TRY(pyr_graph_collect(t->g, o->grad));
-    PYR_TRY(t->k->mean(t->k, &o->state->loss, t->losses, (size_t)t->batch, 1, false));
-    pyr_optimizer_set_input(o, t->io.device);
-    PYR_TRY(pyr_optimizer_norm(o));
-    return pyr_optimizer_apply(o);
+    k->copy(k, pyr_graph_data(t->g, lane, t->weight), inputs + t->weights_at + at * real, micro * real);
 }
 
 static pyr_status step(void *ctx, int64_t number, pyr_train_step *out)
 {
-    trainer *t = ctx;
-
-    (void)out; /* said later */
-    PYR_TRY(prepare(t, number));
-    return pyr_step_io_step(&t->io, enqueue_step, t);
+    (void)out; /* comes with the result */
+    return pyr_batch_step_run(&((trainer *)ctx)->step, number);
 }
 
 static pyr_status step_result(void *ctx, int64_t number, pyr_train_step *out)
 {
-    trainer *t = ctx;
-    const void *after;
-
-    (void)number; /* the oldest that was not asked for */
-    PYR_TRY(pyr_step_io_result(&t->io, &after));
-    *out = pyr_train_outcome(after);
-    return PYR_OK;
+    (void)number;
+    return pyr_batch_step_result(&((trainer *)ctx)->step, NULL, out);
 }
 
 static pyr_status report(void *ctx, const pyr_train_report *r, bool brief)
@@ -235,24 +181,10 @@ static pyr_status checkpoint(void *ctx, const pyr_train_state *state)
 
 static pyr_status initial_weights(trainer *t)
 {
-    pyr_optimizer *o = &t->optimizer;
-    size_t bytes = o->count * pyr_type_size(t->k->real);
-
-    t->k->zero(t->k, o->m, bytes);
-    t->k->zero(t->k, o->v, bytes);
-    t->k->zero(t->k, o->state, sizeof *o->state);
-    PYR_TRY(pyr_params_init(&t->params, t->k, o->value, t->job->seed, 0));
-    t->k->copy(t->k, o->ema, o->value, bytes);
+    pyr_optimizer_reset(&t->optimizer);
+    PYR_TRY(pyr_params_init(&t->params, t->k, t->optimizer.value, t->job->seed, 0));
+    pyr_optimizer_start_ema(&t->optimizer);
     return PYR_OK;
-}
-
-/* Seconds of a step. The weights are set up again afterwards. */
-static pyr_status time_step(trainer *t, double about, double *seconds)
-{
-    t->plan = (pyr_train_plan){.ema_window = 1}; /* a rate of 0 */
-    return pyr_train_time(
-        &(pyr_train_calls){.ctx = t, .step = step, .result = step_result, .ahead = t->k->ahead}, about,
-        seconds);
 }
 
 static pyr_status count_steps(trainer *t, int64_t *steps)
@@ -263,7 +195,7 @@ static pyr_status count_steps(trainer *t, int64_t *steps)
     if (d->unit == PYR_DURATION_EPOCHS)
         n *= (double)pyr_dataset_count(t->job->data, PYR_SPLIT_TRAIN);
     if (d->unit == PYR_DURATION_SECONDS) {
-        PYR_TRY(time_step(t, d->value / 30, &seconds));
+        PYR_TRY(pyr_batch_step_time(&t->step, d->value / 30, &seconds));
         n = d->value / seconds;
     }
     n = ceil(n - 1e-9);
@@ -286,7 +218,7 @@ static pyr_status run_steps(trainer *t, int64_t steps)
     const int64_t images = steps * t->batch;
     pyr_status status;
 
-    t->plan =
+    t->learner.plan =
         (pyr_train_plan){.batch = t->batch,
                          .steps = steps,
                          .learning_rate = t->job->learning_rate > 0 ? t->job->learning_rate : learning_rate,
@@ -295,7 +227,7 @@ static pyr_status run_steps(trainer *t, int64_t steps)
                          .clip = 1,
                          .report = images > 20 ? images / 20 : 1,
                          .most_skipped = MOST_SKIPPED};
-    status = pyr_train_run(&t->plan, &calls, &t->state);
+    status = pyr_train_run(&t->learner.plan, &calls, &t->state);
 
     if (status == PYR_E_STOPPED)
         return pyr_fail(PYR_E_STOPPED, "stopped after step %lld of %lld; %s was not written",
@@ -307,58 +239,57 @@ static pyr_status run_steps(trainer *t, int64_t steps)
 
 static pyr_status build(trainer *t)
 {
+    pyr_value loss;
+
     PYR_TRY(pyr_graph_new(&t->g, t->k, t->k->precision, &t->params));
     t->ends = pyr_classifier_build(t->g, &t->shape, t->k->real);
     t->label = pyr_graph_input(t->g, (pyr_shape){1, 1, 1, 1}, PYR_U32);
     t->weight = pyr_graph_input(t->g, (pyr_shape){1, 1, 1, 1}, t->k->real);
-    t->loss = pyr_cross_entropy(t->g, t->ends.logits, t->label, t->weight);
-    pyr_graph_keep(t->g, t->loss);
-    pyr_graph_seed(t->g, t->loss);
+    loss = pyr_cross_entropy(t->g, t->ends.logits, t->label, t->weight);
+    pyr_graph_keep(t->g, loss);
+    pyr_graph_seed(t->g, loss);
+    t->learner = (pyr_learner){.k = t->k,
+                               .g = t->g,
+                               .loss = loss,
+                               .optimizer = &t->optimizer,
+                               .batch = t->batch,
+                               .micro_batch = t->micro,
+                               .groups = GROUPS,
+                               .weight = 1,
+                               .load = load,
+                               .ctx = t};
     return pyr_graph_plan(t->g, &(pyr_plan){.batch = t->micro, .groups = GROUPS, .param_gradient = true});
-}
-
-static pyr_status allocate_seeds(trainer *t)
-{
-    size_t micro = (size_t)t->micro;
-    double *host;
-    pyr_status status;
-
-    PYR_TRY(pyr_new(&host, micro, sizeof *host, "losses"));
-    for (size_t i = 0; i < micro; i++)
-        host[i] = 1.0 / t->batch;
-    status = t->k->alloc(t->k, &t->seeds, micro * pyr_type_size(t->k->real), "losses");
-    if (status == PYR_OK)
-        status = pyr_upload_reals(t->k, t->seeds, host, micro);
-    pyr_free(host);
-    return status;
 }
 
 /* When the optimizer is there. */
 static pyr_status allocate(trainer *t)
 {
-    pyr_step_output state = {t->optimizer.state, sizeof *t->optimizer.state};
     size_t lanes = (size_t)t->k->lanes, real = pyr_type_size(t->k->real), places = (size_t)places_of(t);
     size_t image = (size_t)t->shape.h * (size_t)t->shape.w * (size_t)t->shape.c;
 
-    t->samples_at = pyr_aligned(sizeof(pyr_step_input));
-    t->labels_at = t->samples_at + pyr_aligned((size_t)t->batch * pyr_dataset_sample_bytes(t->job->data));
+    t->labels_at = pyr_aligned((size_t)t->batch * pyr_dataset_sample_bytes(t->job->data));
     t->weights_at = t->labels_at + pyr_aligned(places * sizeof(uint32_t));
-    PYR_TRY(pyr_step_io_new(&t->io, t->k, t->weights_at + places * real, &state, 1));
-    PYR_TRY(t->k->alloc(t->k, &t->losses, (size_t)t->batch * real, "losses"));
+    t->step = (pyr_batch_step){.k = t->k,
+                               .n = 1,
+                               .learner = {&t->learner},
+                               .input_bytes = t->weights_at + places * real,
+                               .prepare = prepare,
+                               .ctx = t};
+    PYR_TRY(pyr_learner_allocate(&t->learner));
+    PYR_TRY(pyr_batch_step_new(&t->step));
     PYR_TRY(pyr_new(&t->pixels, lanes, sizeof *t->pixels, "batch"));
     for (size_t i = 0; i < lanes; i++)
         PYR_TRY(pyr_new(&t->pixels[i], image, sizeof **t->pixels, "batch"));
-    return allocate_seeds(t);
+    return PYR_OK;
 }
 
 static void free_trainer(trainer *t)
 {
-    pyr_step_io_free(&t->io);
+    pyr_batch_step_free(&t->step);
+    pyr_learner_free(&t->learner);
     for (int i = 0; t->pixels && i < t->k->lanes; i++)
         pyr_free(t->pixels[i]);
     pyr_free(t->pixels);
-    t->k->release(t->k, t->losses);
-    t->k->release(t->k, t->seeds);
     pyr_free(t->right);
     pyr_graph_free(t->g);
     pyr_graph_free(t->held_graph);

@@ -244,13 +244,6 @@ static pyr_status read_folded(const reader *r, const pyr_param *weight, const py
     return PYR_OK;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 static pyr_status forget_bias(const reader *r, const pyr_params *params, pyr_kernels *k, void *block)
 {
     for (int i = 0; i < params->n; i++) {
@@ -279,8 +272,8 @@ pyr_status pyr_inception_load(uint64_t *hash, const pyr_safetensors *file, const
     for (int i = 0; i < params->n; i++) {
         const pyr_param *p = &params->at[i];
 
-        if (ends_with(p->name, ".conv.weight")) { /* its bias is the next parameter */
-            assert(i + 1 < params->n && ends_with(params->at[i + 1].name, ".conv.bias"));
+        if (pyr_ends_with(p->name, ".conv.weight")) { /* its bias is the next parameter */
+            assert(i + 1 < params->n && pyr_ends_with(params->at[i + 1].name, ".conv.bias"));
             PYR_TRY_OUT(read_folded(&r, p, p + 1, r.bn[0]));
             PYR_TRY_OUT(pyr_param_upload(p, k, block, r.weight));
             PYR_TRY_OUT(pyr_param_upload(p + 1, k, block, r.bn[0]));

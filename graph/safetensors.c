@@ -100,7 +100,7 @@ struct pyr_safetensors {
     const char *bytes;   /* NULL: in a file */
     uint64_t size;       /* of the whole */
     uint64_t data_start; /* where the data section begins */
-    pyr_json_node *tree;         /* the header; the names and metadata live in it */
+    pyr_json_node *tree; /* the header; the names and metadata live in it */
     const pyr_json_node *metadata;
     pyr_st_tensor *tensors; /* sorted by name once parsed */
     size_t n;
@@ -185,12 +185,14 @@ static pyr_status parse_shape(const pyr_safetensors *file, pyr_st_tensor *tensor
     return PYR_OK;
 }
 
-static pyr_status parse_offsets(const pyr_safetensors *file, pyr_st_tensor *tensor, const pyr_json_node *offsets)
+static pyr_status parse_offsets(const pyr_safetensors *file, pyr_st_tensor *tensor,
+                                const pyr_json_node *offsets)
 {
     uint64_t data = file->size - file->data_start, bytes;
 
     if (!pyr_json_is_array(offsets) || pyr_json_count(offsets) != 2 ||
-        !whole(pyr_json_first(offsets), &tensor->begin) || !whole(pyr_json_next(pyr_json_first(offsets)), &tensor->end))
+        !whole(pyr_json_first(offsets), &tensor->begin) ||
+        !whole(pyr_json_next(pyr_json_first(offsets)), &tensor->end))
         return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "%s", "its data_offsets are not two whole numbers");
     if (tensor->begin > tensor->end || tensor->end > data)
         return TENSOR_FAIL(PYR_E_FORMAT, file, tensor,
@@ -330,7 +332,8 @@ static pyr_status parse_header(pyr_safetensors *file)
     PYR_TRY_OUT(get(file, text, sizeof head, length));
     if (text[0] != '{')
         status = pyr_fail(PYR_E_FORMAT, "%s: its header does not begin with {", file->name);
-    else if (memchr(text, 0, length) || strstr(text, "\\u0000")) /* the reader of JSON would cut the name there */
+    else if (memchr(text, 0, length) ||
+             strstr(text, "\\u0000")) /* the reader of JSON would cut the name there */
         status = pyr_fail(PYR_E_FORMAT, "%s: a zero character in its header", file->name);
     else
         status = pyr_json_parse(&file->tree, text, length, file->name);

@@ -3,6 +3,7 @@
 #include "arrays/array_names.h"
 #include "images/array_labels.h"
 #include "images/array_layout.h"
+#include "images/data_format.h"
 #include "pictures/image_file.h"
 
 #include "base/mem.h"
@@ -33,7 +34,8 @@ typedef struct set {
     const char *path; /* that the person gave */
     size_t root;      /* letters of a path before what it is called in sentences */
     entry *at;
-    int n, room, files;
+    int n, files;
+    size_t room;
     int *by_key;  /* all entries by their names' keys, those of one key in their order; owned */
     char *unread; /* a file whose name says labels, of a kind that is not read; owned */
 } set;
@@ -51,44 +53,16 @@ static void set_free(set *s)
     pyr_free(s->unread);
 }
 
-static const char *base_of(const char *path)
-{
-    return strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-}
-
-static bool ends(const char *name, const char *ending)
-{
-    size_t n = strlen(name), m = strlen(ending);
-
-    return n > m && strcasecmp(name + n - m, ending) == 0;
-}
-
 /* ---- what is there ---- */
-
-/* Room for one more entry. */
-static pyr_status grow(set *s, const char *path)
-{
-    int room = s->room ? 2 * s->room : 16;
-    entry *at;
-
-    if (s->n < s->room)
-        return PYR_OK;
-    at = pyr_realloc(s->at, (size_t)room, sizeof *at);
-    if (!at)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the arrays of %s", path);
-    s->at = at;
-    s->room = room;
-    return PYR_OK;
-}
 
 static pyr_status add_array(set *s, const char *path, const pyr_arrays *arrays, size_t i, bool folder)
 {
     const pyr_array *array = pyr_arrays_at(arrays, i);
     const char *base = path + s->root;
-    bool lone = pyr_arrays_count(arrays) == 1, npy = ends(path, ".npy");
-    char *stem = pyr_strfmt("%.*s", (int)(strlen(base) - (npy || ends(path, ".npz") ? 4 : 0)), base);
-    pyr_status status =
-        stem ? grow(s, path) : pyr_fail(PYR_E_NOMEM, "out of memory for the arrays of %s", path);
+    bool lone = pyr_arrays_count(arrays) == 1, npy = pyr_ends_with(path, ".npy");
+    char *stem = pyr_strfmt("%.*s", (int)(strlen(base) - (npy || pyr_ends_with(path, ".npz") ? 4 : 0)), base);
+    pyr_status status = stem ? pyr_grow(&s->at, &s->room, (size_t)s->n, sizeof *s->at, path)
+                             : pyr_fail(PYR_E_NOMEM, "out of memory for the arrays of %s", path);
     entry *e;
 
     if (status != PYR_OK) {
@@ -219,7 +193,7 @@ static bool same_shape(const entry *a, const entry *b)
 /* Images of one file and part under two names are the same twice: the likelier name counts. */
 static bool rivals(const entry *a, const entry *b)
 {
-    bool npy = ends(a->path, ".npy");
+    bool npy = pyr_ends_with(a->path, ".npy");
 
     return a->name.role == PYR_ROLE_IMAGES && b->name.role == PYR_ROLE_IMAGES &&
            a->name.part == b->name.part && (npy ? strcmp(a->name.key, b->name.key) == 0 : a->file == b->file);
@@ -228,7 +202,7 @@ static bool rivals(const entry *a, const entry *b)
 static void settle_rivals(set *s, int i)
 {
     const entry *e = &s->at[i];
-    group g = ends(e->path, ".npy") ? of_key(s, e->name.key) : of_file(s, i);
+    group g = pyr_ends_with(e->path, ".npy") ? of_key(s, e->name.key) : of_file(s, i);
 
     for (int j = 0; j < g.n; j++) {
         int k = of_group(&g, j);
@@ -334,36 +308,31 @@ static void find_labels(set *s)
 
 static bool is_arrays(const char *name)
 {
-    return ends(name, ".npy") || ends(name, ".npz");
+    return pyr_ending_of(name, ".npy .npz");
 }
 
 /* labels.csv and the like. */
 static pyr_status note_unread(set *s, const char *name)
 {
-    static const char *const endings[] = {".csv", ".tsv", ".txt",     ".json",
-                                          ".pkl", ".mat", ".parquet", ".xml"};
+    size_t ending = pyr_ending_of(name, ".csv .tsv .txt .json .pkl .mat .parquet .xml");
     char stem[256];
 
-    for (size_t i = 0; i < sizeof endings / sizeof *endings && !s->unread; i++) {
-        if (!ends(name, endings[i]))
-            continue;
-        snprintf(stem, sizeof stem, "%.*s", (int)(strlen(name) - strlen(endings[i])), name);
-        if (pyr_array_name_read(stem, NULL).role == PYR_ROLE_LABELS && !(s->unread = pyr_strdup(name)))
-            return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
-    }
-    return PYR_OK;
+    if (s->unread || !ending)
+        return PYR_OK;
+    snprintf(stem, sizeof stem, "%.*s", (int)(strlen(name) - ending), name);
+    return pyr_array_name_read(stem, NULL).role == PYR_ROLE_LABELS ? pyr_format(&s->unread, "%s", name)
+                                                                   : PYR_OK;
 }
 
 /* Files beside the one that was given whose names say that they are its labels. */
 static pyr_status add_labels_beside(set *s)
 {
-    const char *base = base_of(s->path);
-    char *folder = pyr_strfmt("%.*s", (int)(base - s->path), s->path), *path = NULL;
+    const char *base = pyr_base_name(s->path);
+    char *folder, *path = NULL;
     pyr_names names = {0};
     pyr_status status = PYR_OK;
 
-    if (!folder)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a folder");
+    PYR_TRY(pyr_format(&folder, "%.*s", (int)(base - s->path), s->path));
     PYR_TRY_OUT(pyr_folder_names(&names, *folder ? folder : "."));
     for (size_t i = 0; i < names.n; i++) {
         const char *name = names.at[i];
@@ -375,9 +344,7 @@ static pyr_status add_labels_beside(set *s)
         if (!is_arrays(name) || pyr_array_name_read(name, NULL).role != PYR_ROLE_LABELS)
             continue;
         pyr_free(path);
-        path = pyr_strfmt("%s%s", folder, name);
-        if (!path)
-            PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file"));
+        PYR_TRY_OUT(pyr_format(&path, "%s%s", folder, name));
         status = add_file(s, path, true);
         if (status == PYR_E_NOMEM)
             goto out;
@@ -585,9 +552,7 @@ static pyr_status add_part(set *s, pyr_parts *parts, pyr_layout *first, const ch
             e->array.name, lay.h, lay.w, lay.c, *first_title, first->h, first->w, first->c));
     if (lay.said && !first->n)
         pyr_text_add(&s->c->notes, "; %s", lay.said);
-    name = pyr_strfmt("%s: array %s", e->path, e->array.name);
-    if (!name)
-        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an array"));
+    PYR_TRY_OUT(pyr_format(&name, "%s: array %s", e->path, e->array.name));
     PYR_TRY_OUT(pyr_part_array(&bytes, e->path, &e->array));
     PYR_TRY_OUT(pyr_parts_add(parts, bytes, name, lay.record, lay.n));
     if (e->array.rank == 2 && lay.c == 3)
@@ -673,12 +638,11 @@ static pyr_status read_numbers(set *s, const pyr_arrays *arrays, const pyr_array
                                const entry *labels, int64_t n)
 {
     size_t count = pyr_array_count(array);
-    char *name = pyr_strfmt("%s: array %s", labels->path, array->name);
+    char *name;
     int64_t *table = NULL;
     pyr_status status;
 
-    if (!name)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of an array");
+    PYR_TRY(pyr_format(&name, "%s: array %s", labels->path, array->name));
     PYR_TRY_OUT(pyr_new(&table, count, sizeof *table, name));
     status = pyr_arrays_read_i64(arrays, array, table, count);
     if (status != PYR_OK) {
@@ -762,7 +726,7 @@ static pyr_status label(set *s)
     bool any = false;
     pyr_status status;
 
-    if (s->c->set->classes && strcmp(s->c->set->classes, "none") == 0)
+    if (!pyr_collection_wants_labels(s->c))
         return PYR_OK;
     PYR_TRY(pyr_new(&texts, (size_t)s->c->n, sizeof *texts, "the labels"));
     for (int i = 0; i < s->n; i++)
@@ -846,12 +810,11 @@ static pyr_status numbered_alike(bool *out, const set *s)
  * Quick, Draw! has them: full_numpy_bitmap_cat.npy, full_numpy_bitmap_dog.npy. */
 static pyr_status classes_by_files(set *s)
 {
-    const char *wanted = s->c->set->classes ? s->c->set->classes : "auto";
     int images = 0, class = 0;
     bool numbered;
     size_t common;
 
-    if (s->c->classes.n || strcmp(wanted, "none") == 0)
+    if (s->c->classes.n || !pyr_collection_wants_labels(s->c))
         return PYR_OK;
     for (int i = 0; i < s->n; i++) {
         const entry *e = &s->at[i];
@@ -902,20 +865,6 @@ static pyr_status collect(set *s)
     return tell_how(s, &ch);
 }
 
-pyr_status pyr_collect_npz(pyr_collection *c, const char *path)
-{
-    set s = {.c = c, .path = path, .root = (size_t)(base_of(path) - path)};
-    pyr_status status;
-
-    c->kind = ends(path, ".npy") ? "NPY" : "NPZ";
-    PYR_TRY_OUT(add_file(&s, path, false));
-    PYR_TRY_OUT(add_labels_beside(&s));
-    PYR_TRY_OUT(collect(&s));
-out:
-    set_free(&s);
-    return status;
-}
-
 /* A folder in the folder: train/, test/, val/ are of the data set when they hold arrays alone. */
 static pyr_status is_part(bool *is, const char *path, const char *name)
 {
@@ -945,11 +894,12 @@ static pyr_status is_part(bool *is, const char *path, const char *name)
 /* What something in the folder makes of it. */
 static pyr_status judge(bool *arrays, bool *others, const char *folder, const char *name)
 {
-    char *path = pyr_path_join(folder, name);
+    char *path;
     bool is_folder = false, part = false;
-    pyr_status status = path ? pyr_folder_exists(&is_folder, path)
-                             : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+    pyr_status status;
 
+    PYR_TRY(pyr_path_new(&path, folder, name));
+    status = pyr_folder_exists(&is_folder, path);
     if (status == PYR_OK && is_folder)
         status = is_part(&part, path, name);
     pyr_free(path);
@@ -958,14 +908,13 @@ static pyr_status judge(bool *arrays, bool *others, const char *folder, const ch
     return status;
 }
 
-pyr_status pyr_array_folder_is(bool *yes, const char *folder, const pyr_names *names)
+static pyr_status is_folder(bool *yes, const pyr_data_path *at)
 {
     bool arrays = false, others = false;
 
-    *yes = false;
-    for (size_t i = 0; i < names->n && !others; i++)
-        if (!pyr_left_aside(names->at[i]))
-            PYR_TRY(judge(&arrays, &others, folder, names->at[i]));
+    for (size_t i = 0; i < at->names->n && !others; i++)
+        if (!pyr_left_aside(at->names->at[i]))
+            PYR_TRY(judge(&arrays, &others, at->path, at->names->at[i]));
     *yes = arrays && !others;
     return PYR_OK;
 }
@@ -984,9 +933,7 @@ static pyr_status add_folder(set *s, const char *folder, const pyr_names *names,
             continue;
         PYR_TRY_OUT(note_unread(s, name));
         pyr_free(path);
-        path = pyr_path_join(folder, name);
-        if (!path)
-            PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file"));
+        PYR_TRY_OUT(pyr_path_new(&path, folder, name));
         PYR_TRY_OUT(pyr_file_exists(&is_file, path));
         PYR_TRY_OUT(pyr_folder_exists(&is_folder, path));
         if (is_arrays(name) && is_file)
@@ -1003,7 +950,7 @@ out:
     return status;
 }
 
-pyr_status pyr_collect_array_folder(pyr_collection *c, const char *folder, const pyr_names *names)
+static pyr_status collect_folder(pyr_collection *c, const char *folder, const pyr_names *names)
 {
     size_t n = strlen(folder);
     set s = {.c = c, .path = folder, .root = n && folder[n - 1] == '/' ? n : n + 1};
@@ -1016,3 +963,39 @@ out:
     set_free(&s);
     return status;
 }
+
+static pyr_status collect_file(pyr_collection *c, const char *path)
+{
+    set s = {.c = c, .path = path, .root = (size_t)(pyr_base_name(path) - path)};
+    pyr_status status;
+
+    c->kind = pyr_ends_with(path, ".npy") ? "NPY" : "NPZ";
+    PYR_TRY_OUT(add_file(&s, path, false));
+    PYR_TRY_OUT(add_labels_beside(&s));
+    PYR_TRY_OUT(collect(&s));
+out:
+    set_free(&s);
+    return status;
+}
+
+static pyr_status is_file(pyr_match *match, const pyr_data_path *at)
+{
+    *match = at->n >= 6 && memcmp(at->start, "\x93NUMPY", 6) == 0 ? PYR_MATCH_SURE : PYR_MATCH_NO;
+    return PYR_OK;
+}
+
+static pyr_status collect_arrays(pyr_collection *c, const pyr_data_path *at)
+{
+    return at->names ? collect_folder(c, at->path, at->names) : collect_file(c, at->path);
+}
+
+const pyr_data_format pyr_data_format_arrays = {
+    .name = "NumPy arrays",
+    .files = "`.npz`, `.npy`",
+    .help = "a file, or a folder of nothing else; uint8 and uint16, bool, whole numbers and floats; "
+            "`(n, h, w, c)`, `(n, c, h, w)`, `(n, h, w)`, or rows of square images as MNIST and CIFAR "
+            "have them; the names tell images from labels and training from test",
+    .is_file = is_file,
+    .is_folder = is_folder,
+    .collect = collect_arrays,
+};

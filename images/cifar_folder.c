@@ -1,5 +1,6 @@
 /* cifar_folder.c - data sets of CIFAR's binary files. */
 #include "arrays/cifar_file.h"
+#include "images/data_format.h"
 #include "images/packed_parts.h"
 
 #include "base/mem.h"
@@ -18,14 +19,18 @@ static int classes_of(bool *test, const char *name)
     return 0;
 }
 
-pyr_status pyr_cifar_folder_is(bool *yes, const char *folder, const pyr_names *names)
+static pyr_status is_folder(bool *yes, const pyr_data_path *at)
 {
     bool test;
 
-    (void)folder;
-    *yes = false;
-    for (size_t i = 0; i < names->n && !*yes; i++)
-        *yes = classes_of(&test, names->at[i]);
+    for (size_t i = 0; i < at->names->n && !*yes; i++)
+        *yes = classes_of(&test, at->names->at[i]);
+    return PYR_OK;
+}
+
+static pyr_status is_file(pyr_match *match, const pyr_data_path *at)
+{
+    *match = pyr_ends_with(at->path, ".bin") ? PYR_MATCH_WEAK : PYR_MATCH_NO;
     return PYR_OK;
 }
 
@@ -38,20 +43,21 @@ typedef struct part {
 static pyr_status add_part(pyr_parts *parts, const part *from, int classes)
 {
     pyr_record record = pyr_record_planes(PYR_NPY_U1, PYR_CIFAR_SIDE, PYR_CIFAR_SIDE, 3);
+    pyr_value_file met;
     pyr_part_bytes *bytes;
 
     record.first = (size_t)pyr_cifar_label_bytes(classes);
     record.elements += record.first;
-    PYR_TRY(pyr_part_file(&bytes, from->path));
+    PYR_TRY(pyr_part_file(&bytes, &met, from->path, NULL));
     return pyr_parts_add(parts, bytes, from->path, record, from->records);
 }
 
-static pyr_status collect(pyr_collection *c, const part *from, size_t n, int classes, const char *name)
+static pyr_status collect_parts(pyr_collection *c, const part *from, size_t n, int classes, const char *name)
 {
     int64_t all = 0, train = 0, at = 0;
     int32_t *labels = NULL;
     pyr_parts parts = {0};
-    bool wanted = !c->set->classes || strcmp(c->set->classes, "none") != 0;
+    bool wanted = pyr_collection_wants_labels(c);
     pyr_status status;
 
     c->kind = classes == 100 ? "CIFAR-100" : "CIFAR-10";
@@ -85,7 +91,7 @@ out:
     return status;
 }
 
-pyr_status pyr_collect_cifar_folder(pyr_collection *c, const char *folder, const pyr_names *names)
+static pyr_status collect_folder(pyr_collection *c, const char *folder, const pyr_names *names)
 {
     part *parts = NULL;
     size_t n = 0;
@@ -99,21 +105,15 @@ pyr_status pyr_collect_cifar_folder(pyr_collection *c, const char *folder, const
 
         if (!kind)
             continue;
-        if (classes && kind != classes) {
-            status = pyr_fail(PYR_E_FORMAT,
-                              "%s: files of CIFAR-10 and CIFAR-100 in one folder; separate them", folder);
-            goto out;
-        }
+        if (classes && kind != classes)
+            PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT,
+                                 "%s: files of CIFAR-10 and CIFAR-100 in one folder; separate them", folder));
         classes = kind;
         parts[n].test = test;
-        parts[n].path = pyr_path_join(folder, names->at[i]);
-        if (!parts[n++].path) {
-            status = pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
-            goto out;
-        }
+        PYR_TRY_OUT(pyr_path_new(&parts[n++].path, folder, names->at[i]));
         PYR_TRY_OUT(pyr_cifar_count(&parts[n - 1].records, &kind, parts[n - 1].path));
     }
-    PYR_TRY_OUT(collect(c, parts, n, classes, folder));
+    PYR_TRY_OUT(collect_parts(c, parts, n, classes, folder));
     PYR_TRY_OUT(
         pyr_collection_names(c, folder, classes == 100 ? "fine_label_names.txt" : "batches.meta.txt"));
 out:
@@ -123,17 +123,23 @@ out:
     return status;
 }
 
-pyr_status pyr_collect_cifar_file(pyr_collection *c, const char *path)
+static pyr_status collect(pyr_collection *c, const pyr_data_path *at)
 {
-    part p = {.path = pyr_strdup(path)};
+    part file = {.path = (char *)(uintptr_t)at->path}; /* not written to */
     int classes = 0;
-    pyr_status status;
 
-    if (!p.path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
-    PYR_TRY_OUT(pyr_cifar_count(&p.records, &classes, path));
-    PYR_TRY_OUT(collect(c, &p, 1, classes, path));
-out:
-    pyr_free(p.path);
-    return status;
+    if (at->names)
+        return collect_folder(c, at->path, at->names);
+    PYR_TRY(pyr_cifar_count(&file.records, &classes, at->path));
+    return collect_parts(c, &file, 1, classes, at->path);
 }
+
+const pyr_data_format pyr_data_format_cifar = {
+    .name = "CIFAR",
+    .files = "`data_batch_1.bin`, `train.bin`",
+    .help = "CIFAR-10 and CIFAR-100, the binary version: `test_batch.bin` or `test.bin` is held out; "
+            "labels are those in the files, of CIFAR-100 the fine ones",
+    .is_file = is_file,
+    .is_folder = is_folder,
+    .collect = collect,
+};

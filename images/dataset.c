@@ -1,13 +1,11 @@
-/* dataset.c - a data set: recognising it, opening it, reading its images. */
+/* dataset.c - a data set: opening it, reading its images. */
 #include "images/dataset_internal.h"
 
-#include "archives/tar_file.h"
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/philox.h"
-#include "layouts/foreign.h"
-#include "pictures/image_file.h"
+#include "images/data_format.h"
 #include "pictures/pixels.h"
 #include <assert.h>
 #include <errno.h>
@@ -18,79 +16,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* ---- recognising ---- */
-
-static pyr_status refuse_foreign(pyr_text *sentence)
-{
-    pyr_status status = pyr_fail(PYR_E_FORMAT, "%s", sentence->at);
-
-    pyr_text_free(sentence);
-    return status;
-}
-
-static pyr_status collect_file(pyr_collection *c, const char *path)
-{
-    unsigned char start[PYR_FOREIGN_START] = {0};
-    pyr_text foreign = {0};
-    size_t n;
-    bool taken;
-    pyr_status status;
-
-    PYR_TRY(pyr_file_start(start, &n, path, sizeof start));
-    if (n >= 2 && start[0] == 'P' && start[1] == 'K')
-        return pyr_collect_zip(c, path);
-    PYR_TRY(pyr_tar_is(&taken, path));
-    if (taken)
-        return pyr_collect_tar(c, NULL,
-                               &(pyr_names){.at = (char *[]){(char *)path}, .n = 1}); /* not written to */
-    if (pyr_image_is(start, n) || (n && pyr_image_named(path))) {
-        c->kind = "image files";
-        PYR_TRY(pyr_names_add(&c->files, path));
-        return pyr_collection_add(c, 0, -1, false);
-    }
-    if (pyr_foreign_file(&foreign, path, start, n))
-        return refuse_foreign(&foreign);
-    status = pyr_collect_packed_file(&taken, c, path, start, n);
-    if (status != PYR_OK || taken)
-        return status;
-    return pyr_fail(PYR_E_FORMAT,
-                    n ? "%s: not a data set that is known here: give a picture (" PYR_IMAGE_FORMATS
-                        "), an IDX, CIFAR or STL-10 .bin, NPZ or NPY file, a zip or tar archive, or a folder"
-                      : "%s: the file is empty (zero bytes)",
-                    path);
-}
-
-static pyr_status collect(pyr_collection *c, const char *path)
-{
-    pyr_names names;
-    pyr_text foreign = {0};
-    bool taken;
-    struct stat info;
-    pyr_status status;
-
-    if (stat(path, &info) != 0)
-        return pyr_fail(PYR_E_IO, "%s: %s (the data set)", path,
-                        errno == ENOENT ? "no such file or folder" : strerror(errno));
-    if (S_ISREG(info.st_mode))
-        return collect_file(c, path);
-    if (!S_ISDIR(info.st_mode))
-        return pyr_fail(PYR_E_IO, "%s: neither a file nor a folder (the data set)", path);
-    PYR_TRY(pyr_folder_names(&names, path));
-    status = pyr_collect_packed_folder(&taken, c, path, &names);
-    if (status == PYR_OK && !taken)
-        status = pyr_collect_image_folder(c, path, &names);
-    if (status == PYR_OK && c->n == 0 && pyr_foreign_folder(&foreign, path, &names))
-        status = refuse_foreign(&foreign);
-    pyr_names_free(&names);
-    if (status == PYR_OK && c->n == 0)
-        return pyr_fail(PYR_E_FORMAT,
-                        "%s: nothing to read in this folder: no picture (" PYR_IMAGE_FORMATS
-                        "), no IDX (train-images-idx3-ubyte), no CIFAR (data_batch_1.bin), no STL-10 "
-                        "(train_X.bin), no NPZ or NPY, no tar",
-                        path);
-    return status;
-}
 
 /* ---- samples ---- */
 
@@ -321,7 +246,7 @@ pyr_status pyr_dataset_open(pyr_dataset **out, const pyr_data_settings *s)
     *out = NULL;
     PYR_TRY(check(s));
     PYR_TRY_OUT(new_set(&set, s->path));
-    PYR_TRY_OUT(collect(&c, s->path));
+    PYR_TRY_OUT(pyr_collect(&c, s->path));
     PYR_TRY_OUT(pyr_pool_new(&pool, 0, NULL));
     status = assemble(set, &c, s, pool);
     if (status != PYR_OK) {

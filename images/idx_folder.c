@@ -1,6 +1,7 @@
 /* idx_folder.c - data sets of IDX files: MNIST and those that have its form. */
 #include "arrays/idx_file.h"
 #include "images/array_labels.h"
+#include "images/data_format.h"
 #include "images/packed_parts.h"
 #include "layouts/emnist.h"
 
@@ -20,13 +21,6 @@ static void four_free(four *p)
     }
 }
 
-static bool ends(const char *name, const char *ending)
-{
-    size_t n = strlen(name), m = strlen(ending);
-
-    return n >= m && strcmp(name + n - m, ending) == 0;
-}
-
 /* train-images-idx3-ubyte, t10k-labels.idx1-ubyte.gz, emnist-letters-test-images-idx3-ubyte,
  * qmnist-train-labels-idx2-int.gz, ... */
 static bool plays(const char *name, const char *part, const char *what)
@@ -34,18 +28,16 @@ static bool plays(const char *name, const char *part, const char *what)
     const char *at = strstr(name, part);
 
     return at && at[strlen(part)] == '-' && strncmp(at + strlen(part) + 1, what, strlen(what)) == 0 &&
-           strstr(at, "idx") &&
-           (ends(name, "ubyte") || ends(name, "ubyte.gz") || ends(name, "-int") || ends(name, "-int.gz"));
+           strstr(at, "idx") && pyr_ending_of(name, "ubyte ubyte.gz -int -int.gz");
 }
 
 /* Unpackers put a file into a folder of its name. */
 static pyr_status is_folder_in(bool *yes, const char *folder, const char *name)
 {
-    char *path = pyr_path_join(folder, name);
+    char *path;
     pyr_status status;
 
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    PYR_TRY(pyr_path_new(&path, folder, name));
     status = pyr_folder_exists(yes, path);
     pyr_free(path);
     return status;
@@ -66,7 +58,7 @@ static pyr_status pick(char **out, const char *folder, const pyr_names *names, c
         if (inner)
             continue;
         /* The plain file sorts before its .gz and is the quicker one. */
-        if (picked && !(strncmp(name, picked, strlen(picked)) == 0 && ends(name, ".gz")))
+        if (picked && !(strncmp(name, picked, strlen(picked)) == 0 && pyr_ends_with(name, ".gz")))
             return pyr_fail(PYR_E_FORMAT,
                             "%s: both %s and %s could be its %s %s; give the path of one file (its labels "
                             "are found beside it)",
@@ -74,76 +66,41 @@ static pyr_status pick(char **out, const char *folder, const pyr_names *names, c
         if (!picked)
             picked = name;
     }
-    if (picked && !(*out = pyr_path_join(folder, picked)))
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    return picked ? pyr_path_new(out, folder, picked) : PYR_OK;
+}
+
+static pyr_status is_folder(bool *yes, const pyr_data_path *at)
+{
+    for (size_t i = 0; i < at->names->n && !*yes; i++) {
+        const char *name = at->names->at[i];
+
+        *yes =
+            plays(name, "train", "images") || plays(name, "t10k", "images") || plays(name, "test", "images");
+    }
     return PYR_OK;
 }
 
-pyr_status pyr_idx_folder_is(bool *yes, const char *folder, const pyr_names *names)
+/* The files of CIFAR and STL-10 may begin with two zeros as well. */
+static pyr_status is_file(pyr_match *match, const pyr_data_path *at)
 {
-    (void)folder;
-    *yes = false;
-    for (size_t i = 0; i < names->n && !*yes; i++)
-        *yes = plays(names->at[i], "train", "images") || plays(names->at[i], "t10k", "images") ||
-               plays(names->at[i], "test", "images");
+    bool gzip = at->n >= 2 && at->start[0] == 0x1f && at->start[1] == 0x8b;
+    bool idx = at->n >= 4 && !at->start[0] && !at->start[1] && at->start[2];
+
+    *match = (gzip || idx) && !pyr_ends_with(at->path, ".bin") ? PYR_MATCH_WEAK : PYR_MATCH_NO;
     return PYR_OK;
 }
 
-/* ---- a file of images, in portions ---- */
-
-typedef struct idx_bytes {
-    pyr_part_bytes bytes; /* first, so that a pyr_part_bytes is one */
-    pyr_idx idx;
-    pyr_idx met; /* its header as it was first met */
-    char path[];
-} idx_bytes;
-
-static void bytes_close(pyr_part_bytes *bytes)
+static pyr_status add_part(pyr_parts *parts, pyr_value_file *met, const char *path)
 {
-    pyr_idx_close(&((idx_bytes *)bytes)->idx);
-}
+    pyr_part_bytes *bytes;
+    pyr_record record;
 
-static pyr_status bytes_open(pyr_part_bytes *bytes)
-{
-    idx_bytes *b = (idx_bytes *)bytes;
-
-    PYR_TRY(pyr_idx_open(&b->idx, b->path));
-    if (b->idx.type == b->met.type && memcmp(b->idx.size, b->met.size, sizeof b->met.size) == 0)
-        return PYR_OK;
-    bytes_close(bytes);
-    return pyr_fail(PYR_E_FORMAT, "%s: the file became another one while it was read", b->path);
-}
-
-static pyr_status bytes_read(pyr_part_bytes *bytes, void *dst, size_t count)
-{
-    return pyr_idx_read(&((idx_bytes *)bytes)->idx, dst, count);
-}
-
-static pyr_status bytes_end(pyr_part_bytes *bytes)
-{
-    return pyr_idx_end(&((idx_bytes *)bytes)->idx);
-}
-
-static void bytes_free(pyr_part_bytes *bytes)
-{
-    bytes_close(bytes);
-    pyr_free(bytes);
-}
-
-static pyr_status add_part(pyr_parts *parts, const char *path, const pyr_idx *met)
-{
-    static const pyr_part_bytes calls = {bytes_open, bytes_read, bytes_end, bytes_close, bytes_free};
-    int h = (int)met->size[1], w = (int)met->size[2];
-    pyr_record record = pyr_record_pixels(met->type, h, w, (int)met->size[3]);
-    idx_bytes *b;
-
+    PYR_TRY(pyr_part_file(&bytes, met, path, pyr_idx_header));
+    record = pyr_record_pixels(met->type, (int)met->size[1], (int)met->size[2], (int)met->size[3]);
     if (pyr_emnist_is(path)) /* transposed: the sides of what is read are exchanged */
-        record = (pyr_record){.type = met->type, .elements = record.elements, .down = 1, .right = (size_t)w};
-    PYR_TRY(pyr_new(&b, 1, sizeof *b + strlen(path) + 1, path));
-    b->bytes = calls;
-    b->met = *met;
-    strcpy(b->path, path);
-    return pyr_parts_add(parts, &b->bytes, path, record, met->size[0]);
+        record = (pyr_record){
+            .type = met->type, .elements = record.elements, .down = 1, .right = (size_t)met->size[2]};
+    return pyr_parts_add(parts, bytes, path, record, met->size[0]);
 }
 
 /* ---- labels ---- */
@@ -153,13 +110,13 @@ static pyr_status add_part(pyr_parts *parts, const char *path, const pyr_idx *me
 static pyr_status read_labels(pyr_collection *c, int64_t first, int64_t n, const char *path,
                               const char *images)
 {
-    pyr_idx idx;
+    pyr_value_file idx;
     char *raw = NULL;
     int64_t *labels = NULL;
     size_t size;
     pyr_status status;
 
-    PYR_TRY(pyr_idx_open(&idx, path));
+    PYR_TRY(pyr_value_file_open(&idx, path, pyr_idx_header));
     if (idx.rank > 2 || idx.size[0] != n || pyr_npy_type_name(idx.type)[0] == 'f') {
         status = idx.rank > 2 ? pyr_fail(PYR_E_FORMAT, "%s: IDX of rank %d, labels should be of rank 1", path,
                                          idx.rank)
@@ -172,8 +129,8 @@ static pyr_status read_labels(pyr_collection *c, int64_t first, int64_t n, const
     size = pyr_npy_type_size(idx.type);
     PYR_TRY_OUT(pyr_new(&raw, idx.count, size, path));
     PYR_TRY_OUT(pyr_new(&labels, idx.count, sizeof *labels, path));
-    PYR_TRY_OUT(pyr_idx_read(&idx, raw, idx.count));
-    PYR_TRY_OUT(pyr_idx_end(&idx));
+    PYR_TRY_OUT(pyr_value_file_read(&idx, raw, idx.count));
+    PYR_TRY_OUT(pyr_value_file_end(&idx));
     int64_t k = (int64_t)idx.count / n, step = k == 8 ? 8 : 1;
     for (int64_t i = 0; i * step < (int64_t)idx.count; i++)
         labels[i] = (int64_t)pyr_npy_value(raw + (size_t)(i * step) * size, idx.type);
@@ -182,18 +139,8 @@ static pyr_status read_labels(pyr_collection *c, int64_t first, int64_t n, const
 out:
     pyr_free(raw);
     pyr_free(labels);
-    pyr_idx_close(&idx);
+    pyr_value_file_close(&idx);
     return status;
-}
-
-static bool wants_labels(const pyr_collection *c)
-{
-    return !c->set->classes || strcmp(c->set->classes, "none") != 0;
-}
-
-static const char *base_of(const char *path)
-{
-    return strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 }
 
 static pyr_status label(pyr_collection *c, const four *p, const int64_t n[2])
@@ -210,22 +157,22 @@ static pyr_status label(pyr_collection *c, const four *p, const int64_t n[2])
 
 static void tell_how(pyr_collection *c, const four *p)
 {
-    pyr_text_add(&c->how, "images are %s", base_of(p->images[0]));
+    pyr_text_add(&c->how, "images are %s", pyr_base_name(p->images[0]));
     if (p->images[1])
-        pyr_text_add(&c->how, "; held out is %s", base_of(p->images[1]));
-    if (!wants_labels(c) && (p->labels[0] || p->labels[1]))
+        pyr_text_add(&c->how, "; held out is %s", pyr_base_name(p->images[1]));
+    if (!pyr_collection_wants_labels(c) && (p->labels[0] || p->labels[1]))
         pyr_text_add(&c->how, "; labels are left aside as data.classes says");
     else if (p->labels[0])
-        pyr_text_add(&c->how, "; labels are %s", base_of(p->labels[0]));
-    if (p->labels[1] && wants_labels(c))
-        pyr_text_add(&c->how, "%s%s", p->labels[0] ? ", " : "; labels are ", base_of(p->labels[1]));
+        pyr_text_add(&c->how, "; labels are %s", pyr_base_name(p->labels[0]));
+    if (p->labels[1] && pyr_collection_wants_labels(c))
+        pyr_text_add(&c->how, "%s%s", p->labels[0] ? ", " : "; labels are ", pyr_base_name(p->labels[1]));
     if (pyr_emnist_is(p->images[0]))
         pyr_text_add(&c->how, "; EMNIST's pictures, which are transposed in its files, are turned upright");
 }
 
-static pyr_status collect(pyr_collection *c, const four *p)
+static pyr_status collect_four(pyr_collection *c, const four *p)
 {
-    pyr_idx idx[2] = {{0}, {0}};
+    pyr_value_file idx[2] = {{0}, {0}};
     pyr_parts parts = {0};
     int64_t n[2] = {0};
     bool turn = pyr_emnist_is(p->images[0]);
@@ -235,29 +182,23 @@ static pyr_status collect(pyr_collection *c, const four *p)
     PYR_TRY(pyr_collection_has(c, p->images[1] != NULL, false));
     for (int i = 0; i < 2 && p->images[i]; i++) {
         PYR_TRY_OUT(pyr_names_add(&c->sources, p->images[i]));
-        PYR_TRY_OUT(pyr_idx_open(&idx[i], p->images[i]));
-        pyr_idx_close(&idx[i]);
+        PYR_TRY_OUT(add_part(&parts, &idx[i], p->images[i]));
         n[i] = idx[i].size[0];
-        if (idx[i].rank < 3) {
-            status =
-                pyr_fail(PYR_E_FORMAT, "%s: IDX of rank %d holds labels, not images; give the images' file",
-                         p->images[i], idx[i].rank);
-            goto out;
-        }
-        if (i == 1 && memcmp(idx[0].size + 1, idx[1].size + 1, 3 * sizeof *idx[0].size) != 0) {
-            status = pyr_fail(PYR_E_FORMAT,
-                              "%s: its images are %lldx%lldx%lld, those of %s are %lldx%lldx%lld; a data "
-                              "set has one size",
-                              p->images[1], (long long)idx[1].size[1], (long long)idx[1].size[2],
-                              (long long)idx[1].size[3], p->images[0], (long long)idx[0].size[1],
-                              (long long)idx[0].size[2], (long long)idx[0].size[3]);
-            goto out;
-        }
-        PYR_TRY_OUT(add_part(&parts, p->images[i], &idx[i]));
+        if (idx[i].rank < 3)
+            PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT,
+                                 "%s: IDX of rank %d holds labels, not images; give the images' file",
+                                 p->images[i], idx[i].rank));
+        if (i == 1 && memcmp(idx[0].size + 1, idx[1].size + 1, 3 * sizeof *idx[0].size) != 0)
+            PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT,
+                                 "%s: its images are %lldx%lldx%lld, those of %s are %lldx%lldx%lld; a data "
+                                 "set has one size",
+                                 p->images[1], (long long)idx[1].size[1], (long long)idx[1].size[2],
+                                 (long long)idx[1].size[3], p->images[0], (long long)idx[0].size[1],
+                                 (long long)idx[0].size[2], (long long)idx[0].size[3]));
     }
     PYR_TRY_OUT(pyr_collection_pack_parts(c, &parts, (int)idx[0].size[turn ? 2 : 1],
                                           (int)idx[0].size[turn ? 1 : 2], (int)idx[0].size[3], n[0]));
-    if (wants_labels(c))
+    if (pyr_collection_wants_labels(c))
         PYR_TRY_OUT(label(c, p, n));
     tell_how(c, p);
 out:
@@ -265,7 +206,7 @@ out:
     return status;
 }
 
-pyr_status pyr_collect_idx_folder(pyr_collection *c, const char *folder, const pyr_names *names)
+static pyr_status collect_folder(pyr_collection *c, const char *folder, const pyr_names *names)
 {
     four p = {0};
     pyr_status status;
@@ -281,7 +222,7 @@ pyr_status pyr_collect_idx_folder(pyr_collection *c, const char *folder, const p
         pyr_free(p.labels[0]);
         p = (four){.images = {p.images[1]}, .labels = {p.labels[1]}};
     }
-    PYR_TRY_OUT(collect(c, &p));
+    PYR_TRY_OUT(collect_four(c, &p));
     PYR_TRY_OUT(pyr_collection_names(c, folder, "batches.meta.txt"));
 out:
     four_free(&p);
@@ -292,24 +233,22 @@ out:
  * when there is none. */
 static pyr_status labels_beside(char **out, const char *images)
 {
-    const char *base = base_of(images);
+    const char *base = pyr_base_name(images);
     const char *word = strstr(base, "images"), *rank = word ? strstr(word, "idx") : NULL;
 
     if (!rank || !rank[3])
         return PYR_OK;
     const char *tail = rank + 4;
-    int plain = (int)(strlen(tail) - (ends(tail, ".gz") ? 3 : 0));
+    int plain = (int)(strlen(tail) - (pyr_ends_with(tail, ".gz") ? 3 : 0));
     for (int i = 0; i < 4 && !*out; i++) {
         bool there;
         pyr_status status;
         const char *gz = i & 1 ? ".gz" : "";
         int before = (int)(word - images), between = (int)(rank - (word + 6));
-        char *path =
-            i < 2 ? pyr_strfmt("%.*slabels%.*sidx1%.*s%s", before, images, between, word + 6, plain, tail, gz)
-                  : pyr_strfmt("%.*slabels%.*sidx2-int%s", before, images, between, word + 6, gz);
+        char *path;
 
-        if (!path)
-            return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+        PYR_TRY(pyr_format(&path, "%.*slabels%.*s%s%.*s%s", before, images, between, word + 6,
+                           i < 2 ? "idx1" : "idx2-int", i < 2 ? plain : 0, tail, gz));
         status = pyr_file_exists(&there, path);
         if (there)
             *out = path;
@@ -324,16 +263,14 @@ static pyr_status labels_beside(char **out, const char *images)
  * images of one, these are its test images. NULL when there are none. */
 static pyr_status test_beside(char **out, const char *images)
 {
-    const char *word = strstr(base_of(images), "-train-images-");
+    const char *word = strstr(pyr_base_name(images), "-train-images-");
     int before = word ? (int)(word - images) : 0;
     bool there;
     pyr_status status;
 
     if (!word || !pyr_emnist_is(images))
         return PYR_OK;
-    *out = pyr_strfmt("%.*s-test-images-%s", before, images, word + strlen("-train-images-"));
-    if (!*out)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    PYR_TRY(pyr_format(out, "%.*s-test-images-%s", before, images, word + strlen("-train-images-")));
     status = pyr_file_exists(&there, *out);
     if (!there) {
         pyr_free(*out);
@@ -342,19 +279,33 @@ static pyr_status test_beside(char **out, const char *images)
     return status;
 }
 
-pyr_status pyr_collect_idx_file(pyr_collection *c, const char *path)
+static pyr_status collect_file(pyr_collection *c, const char *path)
 {
-    four p = {.images = {pyr_strdup(path)}};
+    four p = {0};
     pyr_status status;
 
-    if (!p.images[0])
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    PYR_TRY_OUT(pyr_format(&p.images[0], "%s", path));
     PYR_TRY_OUT(labels_beside(&p.labels[0], path));
     PYR_TRY_OUT(test_beside(&p.images[1], path));
     if (p.images[1])
         PYR_TRY_OUT(labels_beside(&p.labels[1], p.images[1]));
-    PYR_TRY_OUT(collect(c, &p));
+    PYR_TRY_OUT(collect_four(c, &p));
 out:
     four_free(&p);
     return status;
 }
+
+static pyr_status collect(pyr_collection *c, const pyr_data_path *at)
+{
+    return at->names ? collect_folder(c, at->path, at->names) : collect_file(c, at->path);
+}
+
+const pyr_data_format pyr_data_format_idx = {
+    .name = "IDX",
+    .files = "`train-images-idx3-ubyte`, `.gz` or not",
+    .help = "MNIST, Fashion-MNIST, KMNIST, EMNIST, QMNIST and their like; the files of the test set "
+            "(`t10k`, `test`) are held out, labels are found beside the images; EMNIST is turned upright",
+    .is_file = is_file,
+    .is_folder = is_folder,
+    .collect = collect,
+};

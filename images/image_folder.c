@@ -1,5 +1,5 @@
-/* image_folder.c - image files in a folder. */
-#include "layouts/collection.h"
+/* image_folder.c - image files in a folder, or one. */
+#include "images/data_format.h"
 
 #include "archives/folder_names.h"
 #include "archives/tar_file.h"
@@ -56,11 +56,10 @@ static char *file_path(const pyr_listing *listing, size_t i)
 
 static pyr_status file_read(const pyr_listing *listing, char **bytes, size_t *n, size_t i, uint64_t limit)
 {
-    char *path = file_path(listing, i);
+    char *path;
     pyr_status status;
 
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    PYR_TRY(pyr_format(&path, "%s%s", listing->root, listing->names.at[i]));
     status = pyr_file_read(bytes, n, path, limit);
     pyr_free(path);
     return status;
@@ -78,20 +77,19 @@ static pyr_status archives(pyr_names *out, const pyr_names *files)
     return PYR_OK;
 }
 
-pyr_status pyr_collect_image_folder(pyr_collection *c, const char *folder, const pyr_names *names)
+static pyr_status collect_folder(pyr_collection *c, const char *folder, const pyr_names *names)
 {
     pyr_listing listing = {.path = file_path, .read = file_read};
     pyr_names tars = {0};
-    char *root = pyr_path_join(folder, "");
+    char *root;
     pyr_status status;
 
     c->kind = "image files";
-    if (!root)
-        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image"));
+    PYR_TRY(pyr_path_new(&root, folder, ""));
     listing.root = root;
     PYR_TRY_OUT(walk(c, &listing.names, folder, "", names, 0));
     PYR_TRY_OUT(archives(&tars, &listing.names));
-    status = tars.n ? pyr_collect_tar(c, folder, &tars) : pyr_collect_listed(c, &listing);
+    status = tars.n ? pyr_collect_tars(c, folder, &tars) : pyr_collect_listed(c, &listing);
     if (status == PYR_OK && !tars.n) {
         c->files = listing.names;
         c->root = root;
@@ -104,3 +102,28 @@ out:
     pyr_free(root);
     return status;
 }
+
+static pyr_status is_file(pyr_match *match, const pyr_data_path *at)
+{
+    *match = pyr_image_is(at->start, at->n) || pyr_image_named(at->path) ? PYR_MATCH_SURE : PYR_MATCH_NO;
+    return PYR_OK;
+}
+
+static pyr_status collect(pyr_collection *c, const pyr_data_path *at)
+{
+    if (at->names)
+        return collect_folder(c, at->path, at->names);
+    c->kind = "image files";
+    PYR_TRY(pyr_names_add(&c->files, at->path));
+    return pyr_collection_add(c, 0, -1, false);
+}
+
+/* A folder is taken for one of pictures when it is nothing else (data_formats.c). */
+const pyr_data_format pyr_data_format_pictures = {
+    .name = "pictures",
+    .files = PYR_IMAGE_FORMATS,
+    .help = "a folder, with folders in it as classes and splits, or one picture; grey, RGB, RGBA, "
+            "palettes; 8 and 16 bits; turned as the orientation in the file says",
+    .is_file = is_file,
+    .collect = collect,
+};

@@ -20,13 +20,6 @@ typedef struct list {
     size_t around; /* length of the path around all images */
 } list;
 
-static const char *base_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
 static bool wishes(const list *l, const char *word)
 {
     return l->c->set && l->c->set->classes && strcmp(l->c->set->classes, word) == 0;
@@ -42,7 +35,7 @@ static size_t find_json(const list *l, const char *inside, size_t least, size_t 
     size_t found = names->n;
 
     for (size_t i = 0; i < names->n; i++) {
-        size_t n = (size_t)(base_of(names->at[i]) - names->at[i]);
+        size_t n = (size_t)(pyr_base_name(names->at[i]) - names->at[i]);
 
         if (strcmp(names->at[i] + n, PYR_DATASET_JSON) == 0 && n >= least && n <= most &&
             strncmp(names->at[i], inside, n) == 0 &&
@@ -75,7 +68,7 @@ out:
 static pyr_status put_labels(list *l, size_t json, const pyr_file_labels *labels, pyr_place place)
 {
     const char *name = l->from->names.at[json];
-    size_t skip = (size_t)(base_of(name) - name), used = 0;
+    size_t skip = (size_t)(pyr_base_name(name) - name), used = 0;
     bool *met = NULL;
     pyr_status status;
 
@@ -188,7 +181,7 @@ static int by_walk(const void *key, const void *at)
 static size_t find_beside(const list *l, size_t image, const char *ending)
 {
     const pyr_names *names = &l->from->names;
-    const char *name = names->at[image], *base = base_of(name),
+    const char *name = names->at[image], *base = pyr_base_name(name),
                *dots[2] = {strchr(base, '.'), strrchr(base, '.')};
 
     for (int i = 0; i < 2; i++) {
@@ -329,7 +322,7 @@ static void tell_others(list *l, bool edm_set)
 
     for (size_t i = 0; i < l->from->names.n; i++)
         if (l->layout.place[i] == PYR_PLACE_OTHER && others++ == 0)
-            first = base_of(l->from->names.at[i]);
+            first = pyr_base_name(l->from->names.at[i]);
     if (others && edm_set)
         pyr_text_add(&l->c->notes, "; %lld file%s of other kinds left aside", others, others == 1 ? "" : "s");
     else if (others)
@@ -370,7 +363,7 @@ pyr_status pyr_collect_listed(pyr_collection *c, const pyr_listing *listing)
         if (!pyr_image_named(name))
             continue;
         if (!first)
-            l.around = (size_t)(base_of(name) - name);
+            l.around = (size_t)(pyr_base_name(name) - name);
         for (first = first ? first : name; strncmp(first, name, l.around) != 0;)
             for (l.around--; l.around && first[l.around - 1] != '/';)
                 l.around--;

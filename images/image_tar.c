@@ -1,6 +1,6 @@
 /* image_tar.c - image files in tar archives: one archive, or several of one data set, as WebDataset's shards
  * are (name-000000.tar, name-000001.tar, ...). */
-#include "layouts/collection.h"
+#include "images/data_format.h"
 
 #include "archives/folder_names.h"
 #include "archives/tar_file.h"
@@ -106,17 +106,10 @@ static void free_archive(pyr_archive *archive)
 
 /* ---- listing ---- */
 
-static const char *base_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
 /* Lists of labels are kept as they are; of the files beside images only what label they say. */
 static bool is_list(const char *name)
 {
-    return strcmp(base_of(name), PYR_DATASET_JSON) == 0 || pyr_ends_with(name, "_annotations.txt") ||
+    return strcmp(pyr_base_name(name), PYR_DATASET_JSON) == 0 || pyr_ends_with(name, "_annotations.txt") ||
            pyr_ends_with(name, "_solution.csv");
 }
 
@@ -131,19 +124,14 @@ static bool wants(void *arg, const char *name, uint64_t size)
 
 static pyr_status keep(files *f, file taken)
 {
-    if (f->taken_n == f->taken_room) {
-        size_t room = f->taken_room ? 2 * f->taken_room : 64;
-        file *at = pyr_realloc(f->taken, room, sizeof *at);
+    pyr_status status =
+        pyr_grow(&f->taken, &f->taken_room, f->taken_n, sizeof *f->taken, "the labels in an archive");
 
-        if (!at) {
-            pyr_free(taken.bytes);
-            return pyr_fail(PYR_E_NOMEM, "out of memory for the labels in an archive");
-        }
-        f->taken = at;
-        f->taken_room = room;
-    }
-    f->taken[f->taken_n++] = taken;
-    return PYR_OK;
+    if (status == PYR_OK)
+        f->taken[f->taken_n++] = taken;
+    else
+        pyr_free(taken.bytes);
+    return status;
 }
 
 static pyr_status take(void *arg, size_t entry, const char *name, const char *bytes, size_t n)
@@ -181,7 +169,7 @@ static pyr_status again(void *arg, size_t entry, size_t of)
  * name ("n01440764.tar"). A lone archive needs no folder. */
 static char *folder_of(const char *path, bool lone)
 {
-    const char *base = base_of(path);
+    const char *base = pyr_base_name(path);
     size_t before = (size_t)(base - path), n = pyr_tar_stem(path) - before, end;
     pyr_number number = pyr_last_number(base, n);
 
@@ -203,10 +191,11 @@ static char *folder_of(const char *path, bool lone)
 
 static pyr_status name_file(files *f, file *to, const char *entry)
 {
-    char *name = pyr_strfmt("%s%s", f->within, entry);
-    pyr_status status =
-        name ? pyr_names_add(&f->names, name) : pyr_fail(PYR_E_NOMEM, "out of memory for the list of files");
+    char *name;
+    pyr_status status;
 
+    PYR_TRY(pyr_format(&name, "%s%s", f->within, entry));
+    status = pyr_names_add(&f->names, name);
     pyr_free(name);
     if (status == PYR_OK)
         to->name = f->names.at[f->names.n - 1];
@@ -218,19 +207,12 @@ static pyr_status add_files(pyr_collection *c, files *f)
     pyr_tar *tar = f->tars->at[f->tar].tar;
     size_t n = pyr_tar_count(tar), taken = 0;
 
-    if (f->n + n > f->room) {
-        size_t room = 2 * f->room > f->n + n ? 2 * f->room : f->n + n;
-        file *at = pyr_realloc(f->at, room, sizeof *at);
-
-        if (!at)
-            return pyr_fail(PYR_E_NOMEM, "out of memory for the list of files");
-        f->at = at;
-        f->room = room;
-    }
     for (size_t i = 0; i < n; i++) {
-        file *to = &f->at[f->n];
         bool is_taken = taken < f->taken_n && f->taken[taken].entry == i;
+        file *to;
 
+        PYR_TRY(pyr_grow(&f->at, &f->room, f->n, sizeof *f->at, "the list of files"));
+        to = &f->at[f->n];
         *to = is_taken ? f->taken[taken] : (file){.entry = i, .label = -1};
         to->tar = f->tar;
         to->header = pyr_tar_header(tar, i);
@@ -430,7 +412,7 @@ static pyr_status sort_by_bytes(pyr_collection *c, const tars *t)
     return PYR_OK;
 }
 
-pyr_status pyr_collect_tar(pyr_collection *c, const char *folder, const pyr_names *paths)
+pyr_status pyr_collect_tars(pyr_collection *c, const char *folder, const pyr_names *paths)
 {
     files f = {0};
     pyr_listing listing = {.path = file_path, .read = file_read, .source = &f};
@@ -443,10 +425,10 @@ pyr_status pyr_collect_tar(pyr_collection *c, const char *folder, const pyr_name
     c->archive = &f.tars->archive;
     PYR_TRY_OUT(pyr_new(&f.tars->at, paths->n, sizeof *f.tars->at, "the archives"));
     for (size_t i = 0; i < paths->n; i++) {
-        char *path = pyr_path_join(folder ? folder : "", paths->at[i]);
+        char *path;
 
-        status = path ? open_one(c, &f, path, folder ? paths->at[i] : "", paths->n == 1)
-                      : pyr_fail(PYR_E_NOMEM, "out of memory for the name of an archive");
+        PYR_TRY_OUT(pyr_path_new(&path, folder ? folder : "", paths->at[i]));
+        status = open_one(c, &f, path, folder ? paths->at[i] : "", paths->n == 1);
         pyr_free(path);
         PYR_TRY_OUT(status);
     }
@@ -460,9 +442,7 @@ pyr_status pyr_collect_tar(pyr_collection *c, const char *folder, const pyr_name
         images += pyr_image_named(f.at[i].name);
         PYR_TRY_OUT(pyr_names_add(&listing.names, f.at[i].name));
     }
-    root = pyr_strfmt("%s: ", folder ? folder : paths->at[0]);
-    if (!root)
-        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image"));
+    PYR_TRY_OUT(pyr_format(&root, "%s: ", folder ? folder : paths->at[0]));
     listing.root = root;
     if (!images && c->lost.n)
         PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "no image is left: %s", c->lost.at[0]));
@@ -482,3 +462,28 @@ out:
     pyr_free(root);
     return status;
 }
+
+static pyr_status is_file(pyr_match *match, const pyr_data_path *at)
+{
+    bool is;
+
+    PYR_TRY(pyr_tar_is(&is, at->path));
+    *match = is ? PYR_MATCH_SURE : PYR_MATCH_NO;
+    return PYR_OK;
+}
+
+static pyr_status collect(pyr_collection *c, const pyr_data_path *at)
+{
+    char *path = (char *)(uintptr_t)at->path; /* not written to */
+
+    return pyr_collect_tars(c, NULL, &(pyr_names){.at = &path, .n = 1});
+}
+
+const pyr_data_format pyr_data_format_tar = {
+    .name = "tar archive",
+    .files = "`.tar`, `.tar.gz`, `.tar.xz`, `.tar.zst`, ...",
+    .help = "of pictures, read as a folder is: one archive, or a folder of WebDataset's shards, whose "
+            "labels are in the `.cls` and `.json` files",
+    .is_file = is_file,
+    .collect = collect,
+};

@@ -1,5 +1,5 @@
 /* image_zip.c - image files in a zip archive. */
-#include "layouts/collection.h"
+#include "images/data_format.h"
 
 #include "archives/folder_names.h"
 #include "archives/zip_file.h"
@@ -75,22 +75,23 @@ static pyr_status list(pyr_collection *c, pyr_listing *listing, size_t *images, 
 
     PYR_TRY(pyr_new(&e->at, count, sizeof *e->at, "the list of images"));
     for (size_t i = 0; i < count; i++) {
-        const char *name = pyr_zip_name(e->zip, i), *dot = strrchr(name, '.');
+        const char *name = pyr_zip_name(e->zip, i);
 
         if (pyr_left_aside(name)) {
             c->hidden += pyr_hidden(name) && pyr_image_named(name);
             continue;
         }
         *images += pyr_image_named(name);
-        *arrays += dot && strcmp(dot, ".npy") == 0;
+        *arrays += pyr_ends_with(name, ".npy");
         e->at[listing->names.n] = i;
         PYR_TRY(pyr_names_add(&listing->names, name));
     }
     return PYR_OK;
 }
 
-pyr_status pyr_collect_zip(pyr_collection *c, const char *path)
+static pyr_status collect(pyr_collection *c, const pyr_data_path *from)
 {
+    const char *path = from->path;
     entries e = {0};
     pyr_listing listing = {.path = entry_path, .read = entry_read, .source = &e};
     size_t images = 0, arrays = 0;
@@ -104,15 +105,13 @@ pyr_status pyr_collect_zip(pyr_collection *c, const char *path)
         c->archive->free(c->archive);
         c->archive = NULL;
         pyr_names_free(&c->sources); /* the arrays' reader names its own */
-        status = pyr_collect_npz(c, path);
+        status = pyr_data_format_arrays.collect(c, from);
         goto out;
     }
     if (!images)
         PYR_TRY_OUT(pyr_foreign_archive(path, &listing.names, pyr_zip_count(e.zip)));
     c->kind = "zip of image files";
-    root = pyr_strfmt("%s: ", path);
-    if (!root)
-        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image"));
+    PYR_TRY_OUT(pyr_format(&root, "%s: ", path));
     listing.root = root;
     PYR_TRY_OUT(pyr_collect_listed(c, &listing));
     for (int64_t i = 0; i < c->n; i++)
@@ -123,3 +122,17 @@ out:
     pyr_free(root);
     return status;
 }
+
+static pyr_status is_file(pyr_match *match, const pyr_data_path *at)
+{
+    *match = at->n >= 2 && memcmp(at->start, "PK", 2) == 0 ? PYR_MATCH_SURE : PYR_MATCH_NO;
+    return PYR_OK;
+}
+
+const pyr_data_format pyr_data_format_zip = {
+    .name = "zip archive",
+    .files = "`.zip`",
+    .help = "of pictures, read as a folder is; EDM's and StyleGAN's `dataset.json` has the labels",
+    .is_file = is_file,
+    .collect = collect,
+};

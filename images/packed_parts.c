@@ -50,22 +50,17 @@ pyr_record pyr_record_planes(pyr_npy_type type, int h, int w, int c)
 pyr_status pyr_parts_add(pyr_parts *parts, pyr_part_bytes *bytes, const char *name, pyr_record record,
                          int64_t n)
 {
-    bool full = parts->n == parts->room;
-    size_t room = full ? 2 * parts->n + 4 : parts->room;
-    pyr_packed_part *at = full ? pyr_realloc(parts->at, room, sizeof *at) : parts->at;
-    char *copy = pyr_strdup(name);
+    char *copy = NULL;
+    pyr_status status;
 
-    if (at) {
-        parts->at = at;
-        parts->room = room;
-    }
-    if (!at || !copy) {
-        bytes->free(bytes);
-        pyr_free(copy);
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the parts of %s", name);
-    }
-    at[parts->n++] = (pyr_packed_part){bytes, copy, record, n};
+    PYR_TRY_OUT(pyr_format(&copy, "%s", name));
+    PYR_TRY_OUT(pyr_grow(&parts->at, &parts->room, parts->n, sizeof *parts->at, name));
+    parts->at[parts->n++] = (pyr_packed_part){bytes, copy, record, n};
     return PYR_OK;
+out:
+    bytes->free(bytes);
+    pyr_free(copy);
+    return status;
 }
 
 void pyr_parts_free(pyr_parts *parts)
@@ -78,11 +73,12 @@ void pyr_parts_free(pyr_parts *parts)
     *parts = (pyr_parts){0};
 }
 
-/* ---- a plain file ---- */
+/* ---- a file ---- */
 
 typedef struct file_bytes {
-    pyr_part_bytes bytes;
-    FILE *file;
+    pyr_part_bytes bytes; /* first, so that a pyr_part_bytes is one */
+    pyr_value_file file, met;
+    pyr_value_header header;
     char path[];
 } file_bytes;
 
@@ -90,37 +86,26 @@ static pyr_status file_open(pyr_part_bytes *bytes)
 {
     file_bytes *f = (file_bytes *)bytes;
 
-    f->file = fopen(f->path, "rb");
-    return f->file ? PYR_OK : pyr_fail(PYR_E_IO, "%s: %s", f->path, strerror(errno));
+    PYR_TRY(pyr_value_file_open(&f->file, f->path, f->header));
+    if (f->file.type == f->met.type && memcmp(f->file.size, f->met.size, sizeof f->met.size) == 0)
+        return PYR_OK;
+    pyr_value_file_close(&f->file);
+    return pyr_fail(PYR_E_FORMAT, "%s: the file became another one while it was read", f->path);
 }
 
 static pyr_status file_read(pyr_part_bytes *bytes, void *dst, size_t count)
 {
-    file_bytes *f = (file_bytes *)bytes;
-
-    if (fread(dst, 1, count, f->file) == count)
-        return PYR_OK;
-    if (ferror(f->file))
-        return pyr_fail(PYR_E_IO, "%s: cannot be read: %s", f->path, strerror(errno));
-    return pyr_fail(PYR_E_FORMAT, "%s: the file became shorter while it was read", f->path);
+    return pyr_value_file_read(&((file_bytes *)bytes)->file, dst, count);
 }
 
 static pyr_status file_end(pyr_part_bytes *bytes)
 {
-    file_bytes *f = (file_bytes *)bytes;
-
-    if (fgetc(f->file) != EOF)
-        return pyr_fail(PYR_E_FORMAT, "%s: the file became longer while it was read", f->path);
-    return PYR_OK;
+    return pyr_value_file_end(&((file_bytes *)bytes)->file);
 }
 
 static void file_close(pyr_part_bytes *bytes)
 {
-    file_bytes *f = (file_bytes *)bytes;
-
-    if (f->file)
-        fclose(f->file);
-    f->file = NULL;
+    pyr_value_file_close(&((file_bytes *)bytes)->file);
 }
 
 static void file_free(pyr_part_bytes *bytes)
@@ -129,14 +114,18 @@ static void file_free(pyr_part_bytes *bytes)
     pyr_free(bytes);
 }
 
-pyr_status pyr_part_file(pyr_part_bytes **out, const char *path)
+pyr_status pyr_part_file(pyr_part_bytes **out, pyr_value_file *met, const char *path, pyr_value_header header)
 {
     static const pyr_part_bytes calls = {file_open, file_read, file_end, file_close, file_free};
     file_bytes *f;
 
     *out = NULL;
+    PYR_TRY(pyr_value_file_open(met, path, header));
+    pyr_value_file_close(met);
     PYR_TRY(pyr_new(&f, 1, sizeof *f + strlen(path) + 1, path));
     f->bytes = calls;
+    f->met = *met;
+    f->header = header;
     strcpy(f->path, path);
     *out = &f->bytes;
     return PYR_OK;

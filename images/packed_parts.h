@@ -10,7 +10,7 @@
 #ifndef PYR_IMAGES_PACKED_PARTS_H
 #define PYR_IMAGES_PACKED_PARTS_H
 
-#include "arrays/npz_arrays.h"
+#include "arrays/value_file.h"
 #include "layouts/collection.h"
 
 /* The elements of a part, in order. */
@@ -24,8 +24,9 @@ typedef struct pyr_part_bytes {
     void (*free)(struct pyr_part_bytes *bytes);      /* closes too */
 } pyr_part_bytes;
 
-/* A plain file of bytes. */
-pyr_status pyr_part_file(pyr_part_bytes **out, const char *path);
+/* The values of a file (value_file.h), whose header, read now and closed again, is *met. */
+pyr_status pyr_part_file(pyr_part_bytes **out, pyr_value_file *met, const char *path,
+                         pyr_value_header header);
 /* An array of the NPZ or NPY file at `path`; one that lies in Fortran's order is read into memory. `array`
  * is not kept. */
 pyr_status pyr_part_array(pyr_part_bytes **out, const char *path, const pyr_array *array);

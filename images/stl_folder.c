@@ -2,12 +2,11 @@
  * unsupervised feature learning", 2011): train_X.bin, test_X.bin and unlabeled_X.bin hold pictures of 96x96
  * as a red, a green and a blue plane, each column by column; train_y.bin and test_y.bin a byte 1..10 for
  * each. */
+#include "images/data_format.h"
 #include "images/packed_parts.h"
 
 #include "base/mem.h"
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { SIDE = 96, PIXELS = SIDE * SIDE * 3, CLASSES = 10 };
 static const char *const part_names[] = {"train_X.bin", "test_X.bin", "unlabeled_X.bin"};
@@ -20,34 +19,22 @@ static bool is_one_of(const char *name)
            strcmp(name, part_names[2]) == 0;
 }
 
-pyr_status pyr_stl_folder_is(bool *yes, const char *folder, const pyr_names *names)
+static pyr_status is_folder(bool *yes, const pyr_data_path *at)
 {
-    (void)folder;
-    *yes = false;
-    for (size_t i = 0; i < names->n && !*yes; i++)
-        *yes = is_one_of(names->at[i]);
+    for (size_t i = 0; i < at->names->n && !*yes; i++)
+        *yes = is_one_of(at->names->at[i]);
     return PYR_OK;
 }
 
-static pyr_status size_of(int64_t *size, const char *path)
+static pyr_status is_file(pyr_match *match, const pyr_data_path *at)
 {
-    struct stat info;
+    pyr_value_file file;
 
-    if (stat(path, &info) != 0)
-        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
-    *size = info.st_size;
-    return PYR_OK;
-}
-
-pyr_status pyr_stl_file_is(bool *is, const char *path)
-{
-    const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-    int64_t size = 0;
-
-    *is = is_one_of(base);
-    if (*is)
-        PYR_TRY(size_of(&size, path));
-    *is = *is && size % PIXELS == 0;
+    if (!is_one_of(pyr_base_name(at->path)))
+        return PYR_OK;
+    PYR_TRY(pyr_value_file_open(&file, at->path, NULL));
+    pyr_value_file_close(&file);
+    *match = file.bytes % PIXELS == 0 ? PYR_MATCH_SURE : PYR_MATCH_NO;
     return PYR_OK;
 }
 
@@ -55,13 +42,12 @@ pyr_status pyr_stl_file_is(bool *is, const char *path)
 static pyr_status labels_of(char **out, const char *path)
 {
     size_t n = strlen(path) - strlen("X.bin");
-    char *labels = pyr_strfmt("%.*sy.bin", (int)n, path);
+    char *labels;
     bool there;
     pyr_status status;
 
     *out = NULL;
-    if (!labels)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    PYR_TRY(pyr_format(&labels, "%.*sy.bin", (int)n, path));
     status = pyr_file_exists(&there, labels);
     if (there)
         *out = labels;
@@ -102,17 +88,18 @@ static pyr_status add_part(pyr_parts *parts, const char *path)
                                .right = SIDE,
                                .next = SIDE * SIDE};
     pyr_part_bytes *bytes;
-    int64_t size = 0;
+    pyr_value_file file;
 
-    PYR_TRY(size_of(&size, path));
-    if (size == 0 || size % PIXELS != 0)
+    PYR_TRY(pyr_part_file(&bytes, &file, path, NULL));
+    if (file.bytes % PIXELS) {
+        bytes->free(bytes);
         return pyr_fail(
             PYR_E_FORMAT,
-            "%s: %lld bytes are not whole STL-10 pictures of %d bytes; the file is cut short: copy or "
+            "%s: %llu bytes are not whole STL-10 pictures of %d bytes; the file is cut short: copy or "
             "download it again",
-            path, (long long)size, PIXELS);
-    PYR_TRY(pyr_part_file(&bytes, path));
-    return pyr_parts_add(parts, bytes, path, record, size / PIXELS);
+            path, (unsigned long long)file.bytes, PIXELS);
+    }
+    return pyr_parts_add(parts, bytes, path, record, (int64_t)(file.bytes / PIXELS));
 }
 
 static pyr_status name_classes(pyr_collection *c, const char *folder)
@@ -125,9 +112,9 @@ static pyr_status name_classes(pyr_collection *c, const char *folder)
 }
 
 /* One or two files of pictures, the second held out. */
-static pyr_status collect(pyr_collection *c, char *const *paths, int n, const char *folder)
+static pyr_status collect_files(pyr_collection *c, char *const *paths, int n, const char *folder)
 {
-    bool wanted = !c->set->classes || strcmp(c->set->classes, "none") != 0, labelled = false;
+    bool labelled = false;
     pyr_parts parts = {0};
     int64_t counts[2] = {0}, first = 0;
     char *labels = NULL;
@@ -141,7 +128,7 @@ static pyr_status collect(pyr_collection *c, char *const *paths, int n, const ch
         counts[i] = parts.at[i].n;
     }
     PYR_TRY_OUT(pyr_collection_pack_parts(c, &parts, SIDE, SIDE, 3, counts[0]));
-    for (int i = 0; wanted && i < n; first += counts[i++]) {
+    for (int i = 0; pyr_collection_wants_labels(c) && i < n; first += counts[i++]) {
         PYR_TRY_OUT(labels_of(&labels, paths[i]));
         if (labels) {
             PYR_TRY_OUT(read_labels(c, first, counts[i], labels));
@@ -152,7 +139,7 @@ static pyr_status collect(pyr_collection *c, char *const *paths, int n, const ch
     }
     if (labelled)
         PYR_TRY_OUT(name_classes(c, folder));
-    pyr_text_add(&c->how, "images are %s%s%s", strrchr(paths[0], '/') ? strrchr(paths[0], '/') + 1 : paths[0],
+    pyr_text_add(&c->how, "images are %s%s%s", pyr_base_name(paths[0]),
                  n > 1 ? "; held out is test_X.bin" : "",
                  labelled ? "; labels 1..10 of the _y.bin beside are classes 0..9" : "");
 out:
@@ -161,7 +148,7 @@ out:
     return status;
 }
 
-pyr_status pyr_collect_stl_folder(pyr_collection *c, const char *folder, const pyr_names *names)
+static pyr_status collect_folder(pyr_collection *c, const char *folder, const pyr_names *names)
 {
     char *paths[3] = {NULL}, *chosen[2];
     bool has[3] = {false};
@@ -171,15 +158,15 @@ pyr_status pyr_collect_stl_folder(pyr_collection *c, const char *folder, const p
     for (int i = 0; i < 3; i++) {
         for (size_t k = 0; k < names->n; k++)
             has[i] |= strcmp(names->at[k], part_names[i]) == 0;
-        if (has[i] && !(paths[i] = pyr_path_join(folder, part_names[i])))
-            PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file"));
+        if (has[i])
+            PYR_TRY_OUT(pyr_path_new(&paths[i], folder, part_names[i]));
     }
     for (int i = 0; i < 2; i++)
         if (has[i])
             chosen[n++] = paths[i];
     if (!n)
         chosen[n++] = paths[2];
-    PYR_TRY_OUT(collect(c, chosen, n, folder));
+    PYR_TRY_OUT(collect_files(c, chosen, n, folder));
     if (has[2] && chosen[0] != paths[2])
         pyr_text_add(&c->how, "; unlabeled_X.bin is left aside (give its path to train on it)");
 out:
@@ -188,15 +175,25 @@ out:
     return status;
 }
 
-pyr_status pyr_collect_stl_file(pyr_collection *c, const char *path)
+static pyr_status collect(pyr_collection *c, const pyr_data_path *at)
 {
-    const char *base = strrchr(path, '/');
-    char *folder = pyr_strfmt("%.*s", base ? (int)(base - path) : 0, path), *copy = pyr_strdup(path);
+    char *path = (char *)(uintptr_t)at->path, *folder; /* path: not written to */
     pyr_status status;
 
-    status = folder && copy ? collect(c, &copy, 1, folder)
-                            : pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    if (at->names)
+        return collect_folder(c, at->path, at->names);
+    PYR_TRY(pyr_format(&folder, "%.*s", (int)(pyr_base_name(path) - path), path));
+    status = collect_files(c, &path, 1, folder);
     pyr_free(folder);
-    pyr_free(copy);
     return status;
 }
+
+const pyr_data_format pyr_data_format_stl = {
+    .name = "STL-10",
+    .files = "`train_X.bin`",
+    .help = "`test_X.bin` is held out; labels are in the `_y.bin` beside, 1 to 10 become classes 0 to 9; "
+            "`unlabeled_X.bin` is read when it is given itself",
+    .is_file = is_file,
+    .is_folder = is_folder,
+    .collect = collect,
+};

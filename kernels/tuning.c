@@ -226,7 +226,8 @@ static void put_others(pyr_json *json, const pyr_json_node *machines, const char
             strcmp(pyr_json_key(other), machine) == 0)
             continue;
         pyr_json_open(json, pyr_json_key(other), '{');
-        pyr_json_each(item, other) if (is_choice(item)) pyr_json_int(json, pyr_json_key(item), (int)pyr_json_number(item));
+        pyr_json_each(item, other) if (is_choice(item))
+            pyr_json_int(json, pyr_json_key(item), (int)pyr_json_number(item));
         pyr_json_close(json, '}');
     }
 }

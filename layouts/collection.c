@@ -89,15 +89,7 @@ pyr_status pyr_collection_add(pyr_collection *c, size_t entry, int32_t label, bo
     if (c->n == INT32_MAX || entry > UINT32_MAX)
         return pyr_fail(PYR_E_FORMAT, "more than %d images, or %u files, which is more than are read",
                         INT32_MAX, UINT32_MAX);
-    if (c->n == c->room) {
-        int64_t room = c->room ? c->room + c->room / 2 : 256;
-        pyr_found *at = pyr_realloc(c->at, (size_t)room, sizeof *at);
-
-        if (!at)
-            return pyr_fail(PYR_E_NOMEM, "out of memory for the list of images");
-        c->at = at;
-        c->room = room;
-    }
+    PYR_TRY(pyr_grow(&c->at, &c->room, (size_t)c->n, sizeof *c->at, "the list of images"));
     c->at[c->n] =
         (pyr_found){.index = (uint32_t)c->n, .entry = (uint32_t)entry, .label = label, .test = test};
     c->n++;
@@ -120,7 +112,8 @@ pyr_status pyr_collection_pack(pyr_collection *c, pyr_packed *packed, int64_t n,
     if (n > INT32_MAX)
         return pyr_fail(PYR_E_FORMAT, "%lld images, at most %d are read", (long long)n, INT32_MAX);
     PYR_TRY(pyr_new(&c->at, (size_t)n, sizeof *c->at, "the list of images"));
-    c->n = c->room = n;
+    c->n = n;
+    c->room = (size_t)n;
     for (int64_t i = 0; i < n; i++)
         c->at[i] = (pyr_found){.index = (uint32_t)i, .label = -1, .test = i >= train};
     return PYR_OK;
@@ -130,6 +123,11 @@ pyr_status pyr_collection_pack(pyr_collection *c, pyr_packed *packed, int64_t n,
 
 const char *const pyr_split_words[] = {"auto", "train", "all", "test", "val", NULL};
 const char *const pyr_class_words[] = {"auto", "none", "folders", NULL};
+
+bool pyr_collection_wants_labels(const pyr_collection *c)
+{
+    return !c->set || !c->set->classes || strcmp(c->set->classes, "none") != 0;
+}
 
 pyr_status pyr_collection_has(const pyr_collection *c, bool test, bool val)
 {
@@ -160,13 +158,12 @@ pyr_status pyr_collection_warn(pyr_collection *c, const char *fmt, ...)
 
 pyr_status pyr_collection_names(pyr_collection *c, const char *folder, const char *name)
 {
-    char *path = pyr_path_join(folder, name), *text = NULL, *rest;
+    char *path, *text = NULL, *rest;
     size_t n;
     bool there;
     pyr_status status;
 
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    PYR_TRY(pyr_path_new(&path, folder, name));
     PYR_TRY_OUT(pyr_file_exists(&there, path));
     if (there)
         PYR_TRY_OUT(pyr_file_read(&text, &n, path, 1 << 16));

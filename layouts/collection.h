@@ -66,7 +66,8 @@ typedef struct pyr_collection {
     const pyr_data_settings *set; /* what the person wants; borrowed */
     const char *kind;             /* "IDX", "CIFAR-10", "CIFAR-100", "image files", ...; static */
     pyr_found *at;
-    int64_t n, room;
+    int64_t n;
+    size_t room;
     pyr_data_decoded decoded; /* by pyr_collect_decode */
     pyr_names files;          /* image files in folders, by pyr_found.entry */
     char *root;               /* what comes before their names; NULL: nothing; owned */
@@ -107,6 +108,8 @@ pyr_status pyr_collection_path(char **out, const pyr_collection *c, int64_t i);
  * The collection is empty before. Labels are -1, `opaque` false when there is alpha. */
 pyr_status pyr_collection_pack(pyr_collection *c, pyr_packed *packed, int64_t n, int64_t train);
 
+/* Whether labels are to be read (data.classes is not "none"). */
+bool pyr_collection_wants_labels(const pyr_collection *c);
 /* PYR_E_CONFIG when data.split asks for a part that is not there: `test`, `val` tell which are. */
 pyr_status pyr_collection_has(const pyr_collection *c, bool test, bool val);
 
@@ -119,44 +122,7 @@ pyr_status pyr_collection_names(pyr_collection *c, const char *folder, const cha
 /* Drop what is marked: bad images, and test images if `test`. */
 void pyr_collection_drop(pyr_collection *c, bool test);
 
-/* ---- the kinds of data set ---- */
-
-pyr_status pyr_idx_folder_is(bool *yes, const char *folder, const pyr_names *names);
-pyr_status pyr_collect_idx_folder(pyr_collection *c, const char *folder, const pyr_names *names);
-/* One file of images; its labels are looked for beside it. */
-pyr_status pyr_collect_idx_file(pyr_collection *c, const char *path);
-
-pyr_status pyr_cifar_folder_is(bool *yes, const char *folder, const pyr_names *names);
-pyr_status pyr_collect_cifar_folder(pyr_collection *c, const char *folder, const pyr_names *names);
-pyr_status pyr_collect_cifar_file(pyr_collection *c, const char *path);
-
-pyr_status pyr_stl_folder_is(bool *yes, const char *folder, const pyr_names *names);
-pyr_status pyr_stl_file_is(bool *is, const char *path);
-pyr_status pyr_collect_stl_folder(pyr_collection *c, const char *folder, const pyr_names *names);
-pyr_status pyr_collect_stl_file(pyr_collection *c, const char *path);
-
-/* .npy and .npz files, and nothing that is read otherwise. */
-pyr_status pyr_array_folder_is(bool *yes, const char *folder, const pyr_names *names);
-pyr_status pyr_collect_array_folder(pyr_collection *c, const char *folder, const pyr_names *names);
-/* An NPZ or a .npy; labels that are not in it are looked for beside it. */
-pyr_status pyr_collect_npz(pyr_collection *c, const char *path);
-
-/* If the folder, or the only one of these kinds in the folders in it, is one of the above: *taken, and it is
- * read. PYR_E_FORMAT also: several of them in the folders. */
-pyr_status pyr_collect_packed_folder(bool *taken, pyr_collection *c, const char *folder,
-                                     const pyr_names *names);
-/* The same of a file that begins with the n bytes `start`. An NPZ is a zip, see below. */
-pyr_status pyr_collect_packed_file(bool *taken, pyr_collection *c, const char *path,
-                                   const unsigned char *start, size_t n);
-
-/* A zip archive: of image files, or an NPZ. */
-pyr_status pyr_collect_zip(pyr_collection *c, const char *path);
-
-/* Image files in a folder. */
-pyr_status pyr_collect_image_folder(pyr_collection *c, const char *folder, const pyr_names *names);
-/* Tar archives, plain or compressed: of image files, several of one data set (WebDataset's shards). `paths`
- * as given by the person or found in `folder` (NULL: none), which they are named from. */
-pyr_status pyr_collect_tar(pyr_collection *c, const char *folder, const pyr_names *paths);
+/* ---- image files ---- */
 
 /* The files of a folder or archive, as a list. */
 typedef struct pyr_listing {
@@ -169,6 +135,10 @@ typedef struct pyr_listing {
     pyr_status (*read)(const struct pyr_listing *listing, char **bytes, size_t *n, size_t i, uint64_t limit);
     void *source; /* of whoever lists */
 } pyr_listing;
+
+/* Tar archives, plain or compressed: of image files, several of one data set (WebDataset's shards). `paths`
+ * as given by the person or found in `folder` (NULL: none), which they are named from. */
+pyr_status pyr_collect_tars(pyr_collection *c, const char *folder, const pyr_names *paths);
 
 /* The image files among these, as their names say (layout.h), or labels in files say: EDM's dataset.json,
  * where folders mean nothing, and WebDataset's .cls and .json beside each image. Each found image's `entry`

@@ -19,20 +19,15 @@ static const struct {
 };
 enum { PARTS = sizeof parts / sizeof *parts, MAPPING_MOST = 1 << 16 };
 
-static const char *base_of(const char *path)
-{
-    return strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-}
-
 bool pyr_emnist_is(const char *path)
 {
-    return strncasecmp(base_of(path), "emnist-", 7) == 0;
+    return strncasecmp(pyr_base_name(path), "emnist-", 7) == 0;
 }
 
 /* The number of the part; PARTS: another. */
 static int part_of(const char *path)
 {
-    const char *name = base_of(path) + 7;
+    const char *name = pyr_base_name(path) + 7;
     int i = 0;
 
     while (i < PARTS && strncasecmp(name, parts[i].part, strlen(parts[i].part)) != 0)
@@ -43,14 +38,13 @@ static int part_of(const char *path)
 /* Lines "36 97": label, code of its letter (of two, the first). The labels begin at `from`. */
 static pyr_status read_mapping(pyr_collection *c, const char *path, const char *part, int from)
 {
-    const char *base = base_of(path);
-    char *name = pyr_strfmt("%.*semnist-%s-mapping.txt", (int)(base - path), path, part), *text = NULL, *rest;
+    const char *base = pyr_base_name(path);
+    char *name, *text = NULL, *rest;
     size_t n;
     bool there;
     pyr_status status;
 
-    if (!name)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    PYR_TRY(pyr_format(&name, "%.*semnist-%s-mapping.txt", (int)(base - path), path, part));
     PYR_TRY_OUT(pyr_file_exists(&there, name));
     if (there)
         PYR_TRY_OUT(pyr_file_read(&text, &n, name, MAPPING_MOST));

@@ -13,108 +13,100 @@ typedef enum remedy { CONVERT, TO_PNG, UNPACK, OTHER } remedy;
 typedef struct format {
     const char *name; /* as a sentence goes on: "a file with ..." */
     remedy remedy;
-    const char *tool; /* a line to type: %s is the path; of TO_PNG without it, "TOOL PATH PATH.png" */
-    const char *at;   /* bytes at `offset`, or NULL: only the name tells */
-    unsigned char size;
-    unsigned short offset;
+    const char *tool;    /* a line to type: %s is the path; of TO_PNG without it, "TOOL PATH PATH.png" */
     const char *endings; /* of the name, any of these; NULL: the bytes tell */
+    pyr_magic magic[5];  /* any of these; none: the name alone tells */
 } format;
-
-#define MAGIC(bytes, offset) bytes, sizeof bytes - 1, offset
 
 /* In this order: what is more special comes first. Where both bytes and endings are given, both must fit. */
 static const format formats[] = {
-    {"a MATLAB file (version 7.3)", CONVERT, NULL, MAGIC("MATLAB 7.3", 0), NULL},
-    {"a MATLAB file", CONVERT, NULL, MAGIC("MATLAB 5.0", 0), NULL},
-    {"a MATLAB file", CONVERT, NULL, NULL, 0, 0, ".mat"},
-    {"HDF5", CONVERT, NULL, MAGIC("\x89HDF\r\n\x1a\n", 0), NULL},
-    {"a Parquet table", CONVERT, NULL, MAGIC("PAR1", 0), NULL},
-    {"an Arrow table", CONVERT, NULL, MAGIC("ARROW1", 0), NULL},
-    {"an Arrow table", CONVERT, NULL, MAGIC("\xff\xff\xff\xff", 0), ".arrow"},
-    {"an LMDB", CONVERT, NULL, MAGIC("\xde\xc0\xef\xbe", 16), NULL},
-    {"an LMDB", CONVERT, NULL, NULL, 0, 0, ".mdb .lmdb"},
-    {"TFRecords", CONVERT, NULL, NULL, 0, 0, ".tfrecord .tfrecords"},
-    {"a table of text", CONVERT, NULL, NULL, 0, 0, ".csv .csv.gz"},
-    {"a model or data saved by PyTorch", OTHER, "torch.load it and write NumPy's .npy or .npz", NULL, 0, 0,
-     ".pt .pth"},
-    {"CIFAR's Python version, a tar archive of pickles", CONVERT, NULL, NULL, 0, 0,
-     "cifar-10-python.tar.gz cifar-100-python.tar.gz cifar-10-python.tar cifar-100-python.tar"},
-    {"HEIC, a photograph of a phone", TO_PNG, "heif-convert", MAGIC("ftyphei", 4), NULL},
-    {"HEIC, a photograph of a phone", TO_PNG, "heif-convert", MAGIC("ftyphev", 4), NULL},
-    {"HEIF, a photograph of a phone", TO_PNG, "heif-convert", MAGIC("ftypmif1", 4), ".heic .heif"},
-    {"AVIF", TO_PNG, "avifdec", MAGIC("ftypavi", 4), NULL},
-    {"AVIF", TO_PNG, "avifdec", MAGIC("ftypmif1", 4), NULL},
-    {"a raw photograph of Canon (CR3)", TO_PNG, "darktable-cli", MAGIC("ftypcrx ", 4), NULL},
-    {"a film", UNPACK, "mkdir frames && ffmpeg -i %s frames/%%06d.png", MAGIC("ftyp", 4), NULL},
-    {"a film", UNPACK, "mkdir frames && ffmpeg -i %s frames/%%06d.png", MAGIC("\x1a\x45\xdf\xa3", 0), NULL},
-    {"a film", UNPACK, "mkdir frames && ffmpeg -i %s frames/%%06d.png", MAGIC("AVI ", 8), NULL},
-    {"a film", UNPACK, "mkdir frames && ffmpeg -i %s frames/%%06d.png", MAGIC("\0\0\1\xba", 0), NULL},
-    {"a film", UNPACK, "mkdir frames && ffmpeg -i %s frames/%%06d.png", MAGIC("\0\0\1\xb3", 0), NULL},
-    {"GIF", TO_PNG, "convert", MAGIC("GIF8", 0), NULL},
-    {"a Photoshop document", TO_PNG, "convert", MAGIC("8BPS", 0), NULL},
-    {"JPEG XL", TO_PNG, "djxl", MAGIC("\xff\x0a", 0), NULL},
-    {"JPEG XL", TO_PNG, "djxl", MAGIC("JXL \r\n\x87\n", 4), NULL},
-    {"JPEG 2000", TO_PNG, "convert", MAGIC("jP  \r\n\x87\n", 4), NULL},
-    {"JPEG 2000", TO_PNG, "convert", MAGIC("\xff\x4f\xff\x51", 0), NULL},
-    {"OpenEXR", TO_PNG, "convert", MAGIC("\x76\x2f\x31\x01", 0), NULL},
-    {"Radiance HDR", TO_PNG, "convert", MAGIC("#?RADIANCE", 0), NULL},
-    {"DICOM", TO_PNG, "dcmj2pnm +on2", MAGIC("DICM", 128), NULL},
-    {"NIfTI, a volume", OTHER, "nibabel.load it and write its slices as .npy", MAGIC("n+1", 344), NULL},
-    {"FITS", TO_PNG, "convert", MAGIC("SIMPLE  =", 0), NULL},
-    {"a raw photograph (DNG, NEF, ARW, CR2 ...)", TO_PNG, "darktable-cli", NULL, 0, 0,
-     ".dng .nef .arw .cr2 .orf .rw2 .raf"},
-    {"PNM (PPM, PGM)", TO_PNG, "pnmtopng %s >%s.png", MAGIC("P6", 0), ".ppm .pnm"},
-    {"PNM (PPM, PGM)", TO_PNG, "pnmtopng %s >%s.png", MAGIC("P5", 0), ".pgm .pnm"},
-    {"Windows' BMP", TO_PNG, "convert", MAGIC("BM", 0), NULL},
-    {"Targa", TO_PNG, "convert", NULL, 0, 0, ".tga"},
-    {"SVG, a drawing without pixels", TO_PNG, "rsvg-convert %s -o %s.png", MAGIC("<svg", 0), NULL},
-    {"SVG, a drawing without pixels", TO_PNG, "rsvg-convert %s -o %s.png", NULL, 0, 0, ".svg"},
-    {"a PDF", TO_PNG, "pdftoppm -png %s page", MAGIC("%PDF", 0), NULL},
-    {"a RAR archive", UNPACK, "unrar x %s", MAGIC("Rar!", 0), NULL},
-    {"a 7z archive", UNPACK, "7z x %s", MAGIC("7z\xbc\xaf\x27\x1c", 0), NULL},
-    {"compressed with Zstandard", UNPACK, "zstd -d %s", MAGIC("\x28\xb5\x2f\xfd", 0), NULL},
-    {"compressed with xz", UNPACK, "xz -dk %s",
-     MAGIC("\xfd"
-           "7zXZ",
-           0),
-     NULL},
-    {"compressed with bzip2", UNPACK, "bunzip2 -k %s", MAGIC("BZh", 0), NULL},
-    {"compressed with lz4", UNPACK, "lz4 -d %s", MAGIC("\x04\x22\x4d\x18", 0), NULL},
-    {"a page of the web, not the file itself (a download that needs a log-in?)", OTHER, "download it again",
-     MAGIC("<!DOCTYPE html", 0), NULL},
-    {"a page of the web, not the file itself (a download that needs a log-in?)", OTHER, "download it again",
-     MAGIC("<html", 0), NULL},
-    {"a pointer of Git LFS, not the file itself", OTHER, "git lfs pull", MAGIC("version https://git-lfs", 0),
-     NULL},
+    {"a MATLAB file (version 7.3)", CONVERT, NULL, NULL, {PYR_MAGIC("MATLAB 7.3", 0)}},
+    {"a MATLAB file", CONVERT, NULL, NULL, {PYR_MAGIC("MATLAB 5.0", 0)}},
+    {"a MATLAB file", CONVERT, NULL, ".mat", {{0}}},
+    {"HDF5", CONVERT, NULL, NULL, {PYR_MAGIC("\x89HDF\r\n\x1a\n", 0)}},
+    {"a Parquet table", CONVERT, NULL, NULL, {PYR_MAGIC("PAR1", 0)}},
+    {"an Arrow table", CONVERT, NULL, NULL, {PYR_MAGIC("ARROW1", 0)}},
+    {"an Arrow table", CONVERT, NULL, ".arrow", {PYR_MAGIC("\xff\xff\xff\xff", 0)}},
+    {"an LMDB", CONVERT, NULL, NULL, {PYR_MAGIC("\xde\xc0\xef\xbe", 16)}},
+    {"an LMDB", CONVERT, NULL, ".mdb .lmdb", {{0}}},
+    {"TFRecords", CONVERT, NULL, ".tfrecord .tfrecords", {{0}}},
+    {"a table of text", CONVERT, NULL, ".csv .csv.gz", {{0}}},
+    {"a model or data saved by PyTorch",
+     OTHER,
+     "torch.load it and write NumPy's .npy or .npz",
+     ".pt .pth",
+     {{0}}},
+    {"CIFAR's Python version, a tar archive of pickles",
+     CONVERT,
+     NULL,
+     "cifar-10-python.tar.gz cifar-100-python.tar.gz cifar-10-python.tar cifar-100-python.tar",
+     {{0}}},
+    {"HEIC, a photograph of a phone",
+     TO_PNG,
+     "heif-convert",
+     NULL,
+     {PYR_MAGIC("ftyphei", 4), PYR_MAGIC("ftyphev", 4)}},
+    {"HEIF, a photograph of a phone", TO_PNG, "heif-convert", ".heic .heif", {PYR_MAGIC("ftypmif1", 4)}},
+    {"AVIF", TO_PNG, "avifdec", NULL, {PYR_MAGIC("ftypavi", 4), PYR_MAGIC("ftypmif1", 4)}},
+    {"a raw photograph of Canon (CR3)", TO_PNG, "darktable-cli", NULL, {PYR_MAGIC("ftypcrx ", 4)}},
+    {"a film",
+     UNPACK,
+     "mkdir frames && ffmpeg -i %s frames/%%06d.png",
+     NULL,
+     {PYR_MAGIC("ftyp", 4), PYR_MAGIC("\x1a\x45\xdf\xa3", 0), PYR_MAGIC("AVI ", 8),
+      PYR_MAGIC("\0\0\1\xba", 0), PYR_MAGIC("\0\0\1\xb3", 0)}},
+    {"GIF", TO_PNG, "convert", NULL, {PYR_MAGIC("GIF8", 0)}},
+    {"a Photoshop document", TO_PNG, "convert", NULL, {PYR_MAGIC("8BPS", 0)}},
+    {"JPEG XL", TO_PNG, "djxl", NULL, {PYR_MAGIC("\xff\x0a", 0), PYR_MAGIC("JXL \r\n\x87\n", 4)}},
+    {"JPEG 2000",
+     TO_PNG,
+     "convert",
+     NULL,
+     {PYR_MAGIC("jP  \r\n\x87\n", 4), PYR_MAGIC("\xff\x4f\xff\x51", 0)}},
+    {"OpenEXR", TO_PNG, "convert", NULL, {PYR_MAGIC("\x76\x2f\x31\x01", 0)}},
+    {"Radiance HDR", TO_PNG, "convert", NULL, {PYR_MAGIC("#?RADIANCE", 0)}},
+    {"DICOM", TO_PNG, "dcmj2pnm +on2", NULL, {PYR_MAGIC("DICM", 128)}},
+    {"NIfTI, a volume", OTHER, "nibabel.load it and write its slices as .npy", NULL, {PYR_MAGIC("n+1", 344)}},
+    {"FITS", TO_PNG, "convert", NULL, {PYR_MAGIC("SIMPLE  =", 0)}},
+    {"a raw photograph (DNG, NEF, ARW, CR2 ...)",
+     TO_PNG,
+     "darktable-cli",
+     ".dng .nef .arw .cr2 .orf .rw2 .raf",
+     {{0}}},
+    {"PNM (PPM, PGM)", TO_PNG, "pnmtopng %s >%s.png", ".ppm .pnm", {PYR_MAGIC("P6", 0)}},
+    {"PNM (PPM, PGM)", TO_PNG, "pnmtopng %s >%s.png", ".pgm .pnm", {PYR_MAGIC("P5", 0)}},
+    {"Windows' BMP", TO_PNG, "convert", NULL, {PYR_MAGIC("BM", 0)}},
+    {"Targa", TO_PNG, "convert", ".tga", {{0}}},
+    {"SVG, a drawing without pixels", TO_PNG, "rsvg-convert %s -o %s.png", NULL, {PYR_MAGIC("<svg", 0)}},
+    {"SVG, a drawing without pixels", TO_PNG, "rsvg-convert %s -o %s.png", ".svg", {{0}}},
+    {"a PDF", TO_PNG, "pdftoppm -png %s page", NULL, {PYR_MAGIC("%PDF", 0)}},
+    {"a RAR archive", UNPACK, "unrar x %s", NULL, {PYR_MAGIC("Rar!", 0)}},
+    {"a 7z archive", UNPACK, "7z x %s", NULL, {PYR_MAGIC("7z\xbc\xaf\x27\x1c", 0)}},
+    {"compressed with Zstandard", UNPACK, "zstd -d %s", NULL, {PYR_MAGIC("\x28\xb5\x2f\xfd", 0)}},
+    {"compressed with xz", UNPACK, "xz -dk %s", NULL, {PYR_MAGIC("\3757zXZ", 0)}},
+    {"compressed with bzip2", UNPACK, "bunzip2 -k %s", NULL, {PYR_MAGIC("BZh", 0)}},
+    {"compressed with lz4", UNPACK, "lz4 -d %s", NULL, {PYR_MAGIC("\x04\x22\x4d\x18", 0)}},
+    {"a page of the web, not the file itself (a download that needs a log-in?)",
+     OTHER,
+     "download it again",
+     NULL,
+     {PYR_MAGIC("<!DOCTYPE html", 0), PYR_MAGIC("<html", 0)}},
+    {"a pointer of Git LFS, not the file itself",
+     OTHER,
+     "git lfs pull",
+     NULL,
+     {PYR_MAGIC("version https://git-lfs", 0)}},
 };
-
-static bool ends(const char *name, const char *ending, size_t n)
-{
-    size_t all = strlen(name);
-
-    return all >= n && strncasecmp(name + all - n, ending, n) == 0;
-}
-
-/* Whether the name ends with one of the words. */
-static bool ends_any(const char *name, const char *endings)
-{
-    for (const char *at = endings; *at;) {
-        size_t n = strcspn(at, " ");
-
-        if (ends(name, at, n))
-            return true;
-        at += n + (at[n] == ' ');
-    }
-    return false;
-}
 
 static bool fits(const format *f, const char *path, const unsigned char *start, size_t n)
 {
-    if (f->endings && !ends_any(path, f->endings))
+    bool is = !f->magic[0].n;
+
+    if (f->endings && !pyr_ending_of(path, f->endings))
         return false;
-    if (!f->at)
-        return true;
-    return n >= (size_t)f->offset + f->size && memcmp(start + f->offset, f->at, f->size) == 0;
+    for (size_t i = 0; i < sizeof f->magic / sizeof *f->magic && !is; i++)
+        is = pyr_magic_is(&f->magic[i], start, n);
+    return is;
 }
 
 /* ---- what bytes say in other ways ---- */
@@ -125,7 +117,7 @@ static bool is_pickle(const char *path, const unsigned char *start, size_t n)
 {
     if (n >= 2 && start[0] == 0x80 && start[1] >= 2 && start[1] <= 5)
         return true;
-    return (n >= 4 && memcmp(start, "(dp", 3) == 0) || ends_any(path, ".pkl .pickle .pkl.gz");
+    return (n >= 4 && memcmp(start, "(dp", 3) == 0) || pyr_ending_of(path, ".pkl .pickle .pkl.gz");
 }
 
 /* CRC-32C of TFRecord, of the eight bytes of a length. */
@@ -218,7 +210,7 @@ static bool convert(pyr_text *out, const char *path, const char *name)
     n = stem(last, n);
     if (n == 0 || *last == '.' || *last == '/')
         pyr_text_add(&zip, "data.zip");
-    else if (ends(path, ".zip", 4))
+    else if (pyr_ends_with(path, ".zip"))
         pyr_text_add(&zip, "%.*s-images.zip", (int)n - 4, last);
     else
         pyr_text_add(&zip, "%.*s.zip", (int)n, last);
@@ -287,7 +279,7 @@ static bool has(const pyr_names *names, const char *name)
 static const char *with_ending(const pyr_names *names, const char *endings)
 {
     for (size_t i = 0; i < names->n; i++)
-        if (names->at[i][0] != '.' && ends_any(names->at[i], endings))
+        if (names->at[i][0] != '.' && pyr_ending_of(names->at[i], endings))
             return names->at[i];
     return NULL;
 }

@@ -905,11 +905,10 @@ static void tell_lists(work *w)
     if (w->out->classes.n || wishes(w->wish->classes, "none"))
         return;
     for (size_t i = 0; i < w->files->n; i++) {
-        const char *name = w->files->at[i], *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
-        size_t n = strlen(base);
+        const char *base = pyr_base_name(w->files->at[i]);
         bool named = false;
 
-        if (n < 5 || (strcasecmp(base + n - 4, ".csv") != 0 && strcasecmp(base + n - 4, ".txt") != 0))
+        if (!pyr_ending_of(base, ".csv .txt"))
             continue;
         for (const char *const *word = words; *word; word++)
             named |= contains(base, *word);

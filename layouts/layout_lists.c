@@ -17,13 +17,6 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const line *)a)->name, ((const line *)b)->name);
 }
 
-static const char *base_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
 /* Lines of two words and more; both are ended in place. */
 static pyr_status read_lines(line **out, size_t *n, char *text)
 {
@@ -59,13 +52,14 @@ static pyr_status look_up(pyr_items *items, int part, const line *lines, size_t 
 {
     for (size_t i = 0; i < items->n; i++) {
         pyr_item *item = &items->at[i];
-        const line *found = find(lines, n, base_of(item->name));
-        const char *dot = strrchr(base_of(item->name), '.');
+        const line *found = find(lines, n, pyr_base_name(item->name));
+        const char *dot = strrchr(pyr_base_name(item->name), '.');
 
         if (item->part != part)
             continue;
         if (!found && dot) { /* without the ending of the file's name */
-            char *stem = pyr_strfmt("%.*s", (int)(dot - base_of(item->name)), base_of(item->name));
+            char *stem =
+                pyr_strfmt("%.*s", (int)(dot - pyr_base_name(item->name)), pyr_base_name(item->name));
 
             if (!stem)
                 return pyr_fail(PYR_E_NOMEM, "out of memory for the labels of images");
@@ -84,7 +78,7 @@ static pyr_status look_up(pyr_items *items, int part, const line *lines, size_t 
  * validation of all. */
 static bool is_list(const char *file, const char *first, int part)
 {
-    const char *base = base_of(file);
+    const char *base = pyr_base_name(file);
     size_t folder = (size_t)(base - file);
     pyr_part_name named = pyr_part_of(base, strcspn(base, "_"));
 

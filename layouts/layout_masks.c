@@ -29,7 +29,7 @@ typedef struct stem {
 
 static stem stem_of(const char *name)
 {
-    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name, *dot = strrchr(base, '.');
+    const char *base = pyr_base_name(name), *dot = strrchr(base, '.');
 
     return (stem){base, dot ? (size_t)(dot - base) : strlen(base)};
 }
@@ -410,7 +410,7 @@ enum { COMPONENTS = 8 };
 /* WebDataset: the key of "a/b.c/0001.seg.png" is "a/b.c/0001", its component "seg.png". */
 static const char *component_of(const char *name)
 {
-    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name, *dot = strchr(base, '.');
+    const char *base = pyr_base_name(name), *dot = strchr(base, '.');
 
     return dot ? dot + 1 : base + strlen(base);
 }

@@ -44,7 +44,7 @@ static bool named_for(const char *base, const char *file, const char *at, size_t
 
 void pyr_numbered_add(pyr_numbered *folder, const char *file, const char *at)
 {
-    const char *slash = strrchr(file, '/'), *base = slash ? slash + 1 : file, *dot = strrchr(base, '.');
+    const char *base = pyr_base_name(file), *dot = strrchr(base, '.');
     size_t stem = dot ? (size_t)(dot - base) : strlen(base), hex = 0;
     pyr_number number = pyr_last_number(base, stem);
 

@@ -27,13 +27,7 @@ pyr_status pyr_folders_of(pyr_folders *out, const pyr_items *items, size_t begin
             last->end = i + 1;
             continue;
         }
-        if (out->n == room) {
-            pyr_folder *at = pyr_realloc(out->at, room = room ? 2 * room : 16, sizeof *at);
-
-            if (!at)
-                return pyr_fail(PYR_E_NOMEM, "out of memory for the list of folders");
-            out->at = at;
-        }
+        PYR_TRY(pyr_grow(&out->at, &room, out->n, sizeof *out->at, "the list of folders"));
         out->at[out->n++] = (pyr_folder){name, n, i, i + 1};
     }
     return PYR_OK;

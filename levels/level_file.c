@@ -196,14 +196,6 @@ out:
     return status;
 }
 
-pyr_status pyr_level_save(const char *folder, const pyr_level *level, const pyr_params *params,
-                          const pyr_optimizer *optimizer, const pyr_progress *progress)
-{
-    PYR_TRY(pyr_level_check_finite(optimizer, level->facts.index));
-    PYR_TRY(pyr_level_save_unet(folder, level, params, optimizer->k, optimizer->ema));
-    return pyr_level_save_state(folder, false, level, params, optimizer, progress);
-}
-
 pyr_status pyr_level_take_next(const char *folder)
 {
     char *next = pyr_path_join(folder, next_name), *state = pyr_path_join(folder, state_name);

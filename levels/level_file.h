@@ -27,16 +27,12 @@ typedef struct pyr_progress {
     bool bf16;           /* in mixed precision (PYR_PRECISION_BF16) */
 } pyr_progress;
 
-/* PYR_E_NUMERIC, and nothing is written, when a number of the state is not finite. */
-pyr_status pyr_level_save(const char *folder, const pyr_level *level, const pyr_params *params,
-                          const pyr_optimizer *optimizer, const pyr_progress *progress);
-
-/* Its parts. A cascade writes the states of all levels as `next` first and then lets each take the place of
- * the old one (pyr_level_take_next; nothing happens where there is no next one). Dropping one that is not
- * there is fine. */
+/* PYR_E_NUMERIC when a number of the values, moments or EMA is not finite; asked before anything is written. */
 pyr_status pyr_level_check_finite(const pyr_optimizer *optimizer, int level);
 pyr_status pyr_level_save_unet(const char *folder, const pyr_level *level, const pyr_params *params,
                                pyr_kernels *k, const void *ema);
+/* A cascade writes the states of all levels as `next` first and then lets each take the place of the old one
+ * (pyr_level_take_next; nothing happens where there is no next one). Dropping one that is not there is fine. */
 pyr_status pyr_level_save_state(const char *folder, bool next, const pyr_level *level,
                                 const pyr_params *params, const pyr_optimizer *optimizer,
                                 const pyr_progress *progress);

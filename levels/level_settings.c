@@ -42,7 +42,7 @@ static const pyr_setting rows[] = {
     {"network.downsample_padding", PYR_SETTING_INT, AT(network.downsample_padding), 0, 1, "1", NULL,
      "1: on all sides; 0: right and bottom only"},
 
-    {"noise.family", PYR_SETTING_CHOICE, AT(family), 0, 0, "ve", pyr_family_names, "SDE: ve, vp or sub-vp"},
+    {"noise.family", PYR_SETTING_CHOICE, AT(family), 0, 0, "ve", pyr_family_names, "the SDE"},
     {"noise.schedule", PYR_SETTING_CHOICE, AT(curve), 0, 0, "geometric", pyr_curve_names,
      "sigma against time; matters for density uniform and weight simple"},
     {"noise.sigma_min", PYR_SETTING_REAL, AT(sigma_min), 1e-8, 1e6, "0.002", NULL,
@@ -58,27 +58,27 @@ static const pyr_setting rows[] = {
     {"noise.mean", PYR_SETTING_REAL, AT(mean), -20, 20, "-0.8", NULL, "log-normal: mean of log sigma"},
     {"noise.std", PYR_SETTING_REAL, AT(std), 1e-3, 20, "1.4", NULL, "log-normal: its standard deviation"},
     {"noise.weight", PYR_SETTING_CHOICE, AT(weight), 0, 0, "edm", pyr_weight_names, "weight of the loss"},
-    {"noise.levels", PYR_SETTING_INT, AT(noise_levels), 0, 1000000, "0", NULL,
+    {"noise.levels", PYR_SETTING_INT, AT(noise_times), 0, 1000000, "0", NULL,
      "density uniform: so many noise levels, evenly spaced in time (NCSN's levels, DDPM's steps); 0: any"},
     {"noise.prediction", PYR_SETTING_CHOICE, AT(prediction), 0, 0, "f", pyr_prediction_names,
      "what the network predicts: f is the preconditioned output of EDM"},
     {"noise.input", PYR_SETTING_BOOL, AT(noise_input), 0, 0, "true", NULL,
-     "tell the network the noise level; false: it reads x unscaled and is told nothing (NCSNv2's s(x)/sigma "
-     "is this with prediction epsilon)"},
+     "the noise level is an input of the network; false: it has x alone, unscaled (NCSNv2's s(x)/sigma is this with prediction epsilon)"},
     {"noise.reference", PYR_SETTING_REAL, AT(reference), 0, 65536, "0", NULL,
      "resolution-adjusted SNR: reference side in pixels; 0: no shift"},
 
     {"condition", PYR_SETTING_CHOICE, AT(condition), 0, 0, "coarse", condition_names,
-     "what a level is told: the coarser image, or nothing"},
+     "what a level is conditioned on: the coarser image, or nothing"},
     {"augmentation", PYR_SETTING_REAL, AT(augmentation), 0, 10, "0.1", NULL,
      "noise on the condition in training, in image units"},
     {"augmentation_min", PYR_SETTING_REAL, AT(augmentation_min), -1, 10, "-1", NULL,
-     "its level is drawn for each image between this and level.augmentation; -1: always the latter"},
+     "its standard deviation is drawn for each image between this and level.augmentation; -1: always the latter"},
     {"augmentation_channel", PYR_SETTING_BOOL, AT(augmentation_channel), 0, 0, "false", NULL,
-     "tell the network the level of that noise, as one constant channel more"},
-    {"classes", PYR_SETTING_BOOL, AT(classes), 0, 0, "false", NULL, "tell the network the image's class"},
+     "that standard deviation is an input of the network, as one constant channel more"},
+    {"classes", PYR_SETTING_BOOL, AT(classes), 0, 0, "false", NULL,
+     "condition the network on the image's class"},
     {"class_dropout", PYR_SETTING_REAL, AT(class_dropout), 0, 1, "0.1", NULL,
-     "how often it is told no class instead; 0: only images of a class can be drawn, without guidance"},
+     "share of images whose class is left out in training; 0: only images of a class can be drawn, without guidance"},
 
     {"sampler.kind", PYR_SETTING_CHOICE, AT(sampler.kind), 0, 0, "dpmpp-2m-sde", pyr_sampler_names,
      "how to sample"},
@@ -91,45 +91,42 @@ static const pyr_setting rows[] = {
     {"sampler.sigma_max", PYR_SETTING_REAL, AT(sampler_sigma_max), 0, 1e6, "0", NULL,
      "where it starts; 0: noise.sigma_max"},
     {"sampler.start", PYR_SETTING_CHOICE, AT(sampler.start), 0, 0, "prior", pyr_start_names,
-     "noise to start from: prior is the family's; unit has the variance of unit data with noise, right at "
-     "low sigma_max, too; gaussian is a fit to the data with noise, from level-I/gaussian.safetensors"},
+     "what sampling starts from at sigma_max (words: docs/noise.md)"},
     {"sampler.denoise", PYR_SETTING_BOOL, AT(sampler_denoise), 0, 0, "true", NULL,
      "end with a denoising step; false: noise of sigma_min stays in the images"},
     {"sampler.eta", PYR_SETTING_REAL, AT(sampler.eta), -1, 1, "-1", NULL,
-     "ddim, dpmpp-2m-sde: 0 the ODE .. 1 the SDE; consistent-annealed: what a step takes away of the noise, "
-     "1 - gamma .. 1; -1: 0, 1, and half-way between ODE and ancestral"},
+     "of samplers with an eta: how much noise of its own a step has, 0: none .. 1: all; -1: the usual of the sampler"},
     {"sampler.churn", PYR_SETTING_REAL, AT(sampler.churn), 0, 1e6, "0", NULL,
-     "heun, euler: S_churn of EDM, noise added before each step; 0: none"},
+     "of samplers with churn: S_churn of EDM, noise added before each step; 0: none"},
     {"sampler.churn_min", PYR_SETTING_REAL, AT(sampler.churn_min), 0, 1e6, "0", NULL,
      "S_tmin, smallest sigma where it is added"},
     {"sampler.churn_max", PYR_SETTING_REAL, AT(sampler.churn_max), 0, 1e6, "0", NULL,
      "S_tmax, largest sigma where it is added; 0: no limit"},
     {"sampler.churn_noise", PYR_SETTING_REAL, AT(sampler.churn_noise), 0, 10, "1", NULL,
      "S_noise, its standard deviation"},
-    {"sampler.predictor", PYR_SETTING_CHOICE, AT(sampler.predictor), 0, 0, "ancestral", pyr_predictor_names,
-     "predictor-corrector: the step from one noise level to the next"},
+    {"sampler.predictor", PYR_SETTING_CHOICE, AT(sampler_predictor), 0, 0, "ancestral", pyr_predictor_names,
+     "of predictor-corrector: the step from one noise level to the next"},
     {"sampler.corrector_steps", PYR_SETTING_INT, AT(sampler.corrector_steps), 0, 1000, "1", NULL,
-     "predictor-corrector: Langevin steps after each of them"},
+     "of predictor-corrector: Langevin steps after each of them"},
     {"sampler.corrector_snr", PYR_SETTING_REAL, AT(sampler.corrector_snr), 0, 10, "0.16", NULL,
      "their signal-to-noise ratio"},
     {"sampler.tolerance", PYR_SETTING_REAL, AT(sampler.tolerance), 1e-12, 1, "1e-3", NULL,
-     "rk45: relative and absolute; sampler.steps does not matter then"},
+     "of adaptive samplers, relative and absolute; sampler.steps does not matter then"},
     {"sampler.langevin_steps", PYR_SETTING_INT, AT(sampler.langevin_steps), 1, PYR_MAX_STEPS, "5", NULL,
-     "annealed-langevin, pyramid-langevin: Langevin steps at each noise level; ula, mala, hmc: moves in "
-     "each of sampler.steps"},
+     "of Langevin dynamics: moves at each noise level, or in each of sampler.steps at the one noise level"},
     {"sampler.langevin_epsilon", PYR_SETTING_REAL, AT(sampler.langevin_epsilon), 0, 1e6, "0", NULL,
-     "their step: annealed-langevin epsilon sigma^2 / sigma_min^2, pyramid-langevin epsilon sigma^2 / 2^i, "
-     "ula and mala epsilon, hmc its square root; 0: chosen"},
+     "the epsilon of their step (docs/samplers.md); 0: chosen"},
     {"sampler.hmc_leapfrogs", PYR_SETTING_INT, AT(sampler.hmc_leapfrogs), 1, 10000, "8", NULL,
-     "hmc: leapfrog steps of a move"},
+     "of hmc: leapfrog steps of a move"},
     {"sampler.augmentation", PYR_SETTING_REAL, AT(sampler_augmentation), 0, 10, "0", NULL,
-     "noise on the condition in sampling, in image units; told to networks with level.augmentation_channel"},
+     "noise on the condition in sampling, in image units; an input of networks with level.augmentation_channel"},
     {"sampler.guidance", PYR_SETTING_REAL, AT(sampler_guidance), 0, 1000, "1", NULL,
      "guidance towards the class (classifier-free), or away from a weaker network (sample --gnet), at twice "
      "the evaluations; 1: none"},
     {"sampler.guidance_min", PYR_SETTING_REAL, AT(guidance_min), 0, 1e6, "0", NULL,
-     "guidance acts from this noise level on"},
-    {"sampler.guidance_max", PYR_SETTING_REAL, AT(guidance_max), 0, 1e6, "0", NULL, "up to this; 0: no end"},
+     "guidance acts at noise levels from this"},
+    {"sampler.guidance_max", PYR_SETTING_REAL, AT(guidance_max), 0, 1e6, "0", NULL,
+     "guidance acts at noise levels up to this; 0: no end"},
 
     {"share", PYR_SETTING_REAL, AT(share), 0, 1e6, "1", NULL, "part of the duration that this level gets"},
     {"batch", PYR_SETTING_INT, AT(batch), 1, 1 << 20, "128", NULL, "images per step"},
@@ -184,7 +181,7 @@ static pyr_status block_types(pyr_unet_config *c, const pyr_network_settings *s)
 pyr_status pyr_network_config(pyr_unet_config *out, const pyr_network_settings *s, int variable_channels,
                               int condition_channels, int h, int w, int classes)
 {
-    int p2 = s->patch * s->patch;
+    int p2 = s->patch * s->patch, act;
 
     pyr_unet_config_default(out);
     out->patch = s->patch;
@@ -206,7 +203,8 @@ pyr_status pyr_network_config(pyr_unet_config *out, const pyr_network_settings *
     out->mid_block = s->mid_block;
     out->add_attention = s->add_attention;
     out->attention_head_dim = s->attention_head_dim;
-    out->act_fn = (pyr_act)(s->act_fn + PYR_ACT_SILU);
+    if (pyr_unet_word_parse(&act, PYR_UNET_WORDS_ACT, pyr_unet_act_words[s->act_fn]))
+        out->act_fn = (pyr_act)act;
     out->dropout = s->dropout;
     out->norm_num_groups = s->norm_num_groups;
     out->norm_eps = s->norm_eps;
@@ -228,21 +226,21 @@ pyr_status pyr_network_config(pyr_unet_config *out, const pyr_network_settings *
 
 /* ---- schedules ---- */
 
-pyr_status pyr_level_noise(pyr_noise *out, const pyr_level_settings *s)
+pyr_status pyr_level_training_noise(pyr_noise *out, const pyr_level_settings *s)
 {
     *out = (pyr_noise){.density = (pyr_density)s->density,
                        .mean = s->mean,
                        .std = s->std,
                        .weight = (pyr_weight)s->weight,
-                       .levels = s->noise_levels};
-    if (s->noise_levels == 1)
+                       .times = s->noise_times};
+    if (s->noise_times == 1)
         return pyr_fail(PYR_E_CONFIG, "noise.levels is 1, should be 0 (any level) or 2 and more");
-    if (s->noise_levels && s->density != PYR_UNIFORM_T)
+    if (s->noise_times && s->density != PYR_UNIFORM_T)
         return pyr_fail(
             PYR_E_CONFIG,
             "noise.levels is %d, but noise.density is %s: levels are evenly spaced in time, so set it to "
             "uniform",
-            s->noise_levels, pyr_density_names[s->density]);
+            s->noise_times, pyr_density_names[s->density]);
     return PYR_OK;
 }
 
@@ -263,10 +261,11 @@ pyr_status pyr_level_schedule(pyr_schedule *out, const pyr_level_settings *s, do
 /* What cannot be drawn is said before anything is. */
 static pyr_status check_sampler(const pyr_sampler *sampler, const pyr_schedule *schedule)
 {
-    if (sampler->kind == PYR_MALA)
-        return pyr_fail(PYR_E_CONFIG,
-                        "sampler.kind is mala, which accepts or rejects by the density; a network gives "
-                        "only its gradient, the score: take ula or hmc");
+    if (pyr_sampler_has(sampler, PYR_SAMPLER_DENSITY))
+        return pyr_fail(
+            PYR_E_CONFIG,
+            "sampler.kind is %s, which accepts or rejects by the density; a network gives only its gradient, the score: take ula or hmc",
+            pyr_sampler_names[sampler->kind]);
     return pyr_sampler_check(sampler, schedule);
 }
 

@@ -17,7 +17,7 @@ typedef struct pyr_network_settings {
     int layers_per_block;
     bool mid_block, add_attention;
     int attention_head_dim; /* 0: one head */
-    int act_fn;             /* index into pyr_unet_act_words */
+    int act_fn;             /* index into pyr_unet_act_words; the other words likewise */
     double dropout;
     int norm_num_groups;
     double norm_eps;
@@ -35,7 +35,7 @@ typedef struct pyr_level_settings {
     int density;
     double mean, std;
     int weight;
-    int noise_levels; /* density uniform: so many values of t; 0: any */
+    int noise_times;  /* density uniform: so many values of t; 0: any */
     int prediction;   /* pyr_prediction */
     bool noise_input; /* the network is told the noise level */
     double reference; /* side r of the resolution-adjusted SNR; 0: no shift */
@@ -48,8 +48,9 @@ typedef struct pyr_level_settings {
     double class_dropout;
 
     /* sampling */
-    pyr_sampler sampler;  /* `undenoised` is set by pyr_config_get (cascade/run.h) from: */
-    bool sampler_denoise; /* end with a denoising step */
+    pyr_sampler sampler;   /* `undenoised` and `predictor` are set by pyr_config_get (cascade/run.h) from: */
+    bool sampler_denoise;  /* end with a denoising step */
+    int sampler_predictor; /* index into pyr_predictor_names */
     int sampler_curve;
     double sampler_sigma_min, sampler_sigma_max; /* 0: the schedule's */
     double sampler_augmentation;                 /* noise on the condition in sampling, in image units */
@@ -69,7 +70,7 @@ typedef struct pyr_level_settings {
 extern const pyr_section pyr_level_section; /* "level", per level */
 
 /* The noise levels of training. PYR_E_CONFIG. */
-pyr_status pyr_level_noise(pyr_noise *out, const pyr_level_settings *settings);
+pyr_status pyr_level_training_noise(pyr_noise *out, const pyr_level_settings *settings);
 
 /* The network of a level: variable and condition channels are of the level's images. PYR_E_CONFIG. */
 pyr_status pyr_network_config(pyr_unet_config *out, const pyr_network_settings *settings,

@@ -18,16 +18,16 @@ static pyr_value build_condition(pyr_loss *out, const pyr_loss_plan *plan)
     if (!level->condition.c)
         return -1;
     out->condition = condition = pyr_graph_input(g, level->condition, out->k->real);
-    if (plan->told_estimates) {
+    if (plan->given_estimates) {
         out->estimated = pyr_graph_input(g, level->condition, out->k->real);
-        out->mix_told = pyr_graph_input(g, pair, out->k->real);
-        condition = pyr_mix(g, condition, out->estimated, out->mix_told);
+        out->mix_given = pyr_graph_input(g, pair, out->k->real);
+        condition = pyr_mix(g, condition, out->estimated, out->mix_given);
     }
-    if (plan->told_gradient) {
+    if (plan->given_gradient) {
         pyr_graph_seed(g, condition);
         pyr_graph_want_gradient(g, out->estimated);
     }
-    out->told = condition;
+    out->given = condition;
     if (plan->estimate)
         pyr_graph_keep(g, condition); /* the estimated image is made with it */
     if (plan->training && level->settings.augmentation > 0) {
@@ -124,7 +124,7 @@ enum {
     MIX_TARGET,
     MIX_ESTIMATE,
     MIX_CONDITION,
-    MIX_TOLD,
+    MIX_GIVEN,
     TIME,
     WEIGHT,
     NOISE_TOLD,
@@ -140,7 +140,7 @@ static void lay_out_draws(pyr_loss *out)
                                   [MIX_TARGET] = {out->mix_target, 0, 2 * real},
                                   [MIX_ESTIMATE] = {out->mix_estimate, 0, 2 * real},
                                   [MIX_CONDITION] = {out->mix_condition, 0, 2 * real},
-                                  [MIX_TOLD] = {out->mix_told, 0, 2 * real},
+                                  [MIX_GIVEN] = {out->mix_given, 0, 2 * real},
                                   [TIME] = {out->time, 0, real},
                                   [WEIGHT] = {out->weight, 0, real},
                                   [NOISE_TOLD] = {out->noise_told, 0, real}};
@@ -170,11 +170,11 @@ pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const
                       .estimate = -1,
                       .mix_estimate = -1,
                       .vector_out = -1,
-                      .told = -1,
+                      .given = -1,
                       .estimated = -1,
-                      .mix_told = -1,
+                      .mix_given = -1,
                       .probability = plan->probability};
-    PYR_TRY(pyr_level_noise(&out->noise, set));
+    PYR_TRY(pyr_level_training_noise(&out->noise, set));
     if (plan->batch > MOST_BATCH)
         return pyr_fail(PYR_E_CONFIG, "at most %d images can be in a lane at a time", MOST_BATCH);
     PYR_TRY(pyr_graph_new(&out->g, k, level->precision, params));
@@ -202,8 +202,8 @@ double pyr_draw_level(const pyr_loss *loss, const pyr_draw *draw, int i)
     pyr_rng4 r = pyr_philox(draw->seed, 0, (uint32_t)i, draw->step,
                             pyr_rng_purpose(PYR_RNG_SIGMA, loss->level->facts.index));
 
-    return pyr_noise_level(&loss->noise, &loss->level->schedule,
-                           ((double)i + (double)pyr_uniform(r.v[0])) / draw->batch);
+    return pyr_noise_quantile(&loss->noise, &loss->level->schedule,
+                              ((double)i + (double)pyr_uniform(r.v[0])) / draw->batch);
 }
 
 double pyr_draw_augmentation(const pyr_loss *loss, const pyr_draw *draw, int i)
@@ -240,8 +240,8 @@ static void clear_beyond(pyr_loss *loss, int lane, pyr_value v, int n)
                       all - (size_t)n * each);
 }
 
-/* Whether image i of the batch is told an estimate. */
-static bool is_told_estimate(const pyr_loss *loss, const pyr_draw *draw, int i)
+/* Whether image i of the batch is given an estimate. */
+static bool is_given_estimate(const pyr_loss *loss, const pyr_draw *draw, int i)
 {
     pyr_rng4 r = pyr_philox(draw->seed, 3, (uint32_t)i, draw->step,
                             pyr_rng_purpose(PYR_RNG_SIGMA, loss->level->facts.index));
@@ -278,7 +278,7 @@ static void draw_image(const pyr_loss *loss, const pyr_draw *draw, int i, char *
     pyr_level_coefs c = pyr_level_coefs_at(loss->level, s);
     double weight =
         there ? pyr_noise_weight(&loss->noise, &loss->level->schedule, s) * c.to.out * c.to.out : 0;
-    bool estimated = loss->mix_told >= 0 && is_told_estimate(loss, draw, at);
+    bool estimated = loss->mix_given >= 0 && is_given_estimate(loss, draw, at);
     uint32_t row = loss->label >= 0 ? row_of(loss, draw, there ? i : 0) : 0;
     const uint32_t words[PYR_STREAM_WORDS] = {(uint32_t)draw->seed, (uint32_t)(draw->seed >> 32),
                                               (uint32_t)at, draw->step};
@@ -290,7 +290,7 @@ static void draw_image(const pyr_loss *loss, const pyr_draw *draw, int i, char *
     /* of what the network reads, and gives */
     put_numbers(loss, host, MIX_ESTIMATE, i, c.to.skip / c.in, c.to.out);
     put_numbers(loss, host, MIX_CONDITION, i, 1, amount);
-    put_numbers(loss, host, MIX_TOLD, i, !estimated, estimated);
+    put_numbers(loss, host, MIX_GIVEN, i, !estimated, estimated);
     put_numbers(loss, host, TIME, i, c.time, 0);
     put_numbers(loss, host, WEIGHT, i, weight, 0);
     put_numbers(loss, host, NOISE_TOLD, i, pyr_level_noise_told(loss->level, amount), 0);

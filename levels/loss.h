@@ -35,8 +35,8 @@ typedef struct pyr_loss {
     pyr_value variable, condition, stream, mix_in, mix_target, mix_condition, noise_told, time, label, which,
         weight, vector, loss; /* -1: there is none */
     pyr_value estimate, mix_estimate, vector_out;
-    pyr_value told;                /* the condition as it is told: real, or an estimate */
-    pyr_value estimated, mix_told; /* see plan.told_estimates */
+    pyr_value given;                /* the condition as it is given: real, or an estimate */
+    pyr_value estimated, mix_given; /* see plan.given_estimates */
     double probability;
     pyr_drawn drawn[PYR_MOST_DRAWN]; /* what is drawn for each image */
     size_t draw_bytes;               /* of a micro-batch: all of them, one after the other, aligned */
@@ -50,10 +50,10 @@ typedef struct pyr_loss_plan {
     int shared;             /* levels that share the network's trunk (pyr_unet_options); 0: none do */
     bool estimate;          /* keep the denoised variable, in image units */
     bool estimate_gradient; /* its gradient will be filled before backward */
-    bool told_estimates;    /* `estimated` is a second condition, which an image is told with `probability` */
+    bool given_estimates; /* `estimated` is a second condition, which an image is given with `probability` */
     double probability;
-    bool told_gradient; /* the caller fills a gradient of `told` before backward, and that of `estimated` is
-                           wanted: what arrives at the images that were told theirs */
+    bool given_gradient; /* the caller fills a gradient of `given` before backward, and that of `estimated` is
+                            wanted: what arrives at the images that were given theirs */
 } pyr_loss_plan;
 
 /* Plan the graph; parameters that `params` does not have yet are added to it. `k`, `params` and `level` are

@@ -301,8 +301,8 @@ pyr_status pyr_unet_config_check(const pyr_unet_config *config)
 /* ---- reading ---- */
 
 typedef struct reader {
-    const char *name;    /* of the file */
-    int listed[FIELDS];  /* entries of the lists, -1: absent */
+    const char *name;            /* of the file */
+    int listed[FIELDS];          /* entries of the lists, -1: absent */
     const pyr_json_node *passed; /* `_use_default_values` */
 } reader;
 
@@ -319,7 +319,7 @@ static const char *describe(char text[LIST], const pyr_json_node *value)
                  : pyr_json_is_true(value)  ? "true"
                  : pyr_json_is_false(value) ? "false"
                  : pyr_json_is_array(value) ? "a list"
-                                        : "an object");
+                                            : "an object");
     return text;
 }
 
@@ -377,7 +377,8 @@ static pyr_status read_list(pyr_unet_config *out, reader *in, const field *f, co
     return PYR_OK;
 }
 
-static pyr_status read_size(pyr_unet_config *out, const reader *in, const field *f, const pyr_json_node *value)
+static pyr_status read_size(pyr_unet_config *out, const reader *in, const field *f,
+                            const pyr_json_node *value)
 {
     if (pyr_json_is_array(value)) {
         if (pyr_json_count(value) != 2)
@@ -497,7 +498,8 @@ static pyr_status check_lists(pyr_unet_config *out, const reader *in)
     return PYR_OK;
 }
 
-static pyr_status read_tree(pyr_unet_config *out, const pyr_json_node *tree, const char *name, pyr_text *warning)
+static pyr_status read_tree(pyr_unet_config *out, const pyr_json_node *tree, const char *name,
+                            pyr_text *warning)
 {
     reader in = {.name = name};
     const pyr_json_node *item, *class_name;
@@ -644,13 +646,6 @@ pyr_status pyr_unet_config_write(pyr_text *out, const pyr_unet_config *config)
 
 #define STEM "diffusion_pytorch_model"
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 static pyr_status no_memory(const char *path)
 {
     return pyr_fail(PYR_E_NOMEM, "out of memory for the names of files in %s", path);
@@ -701,7 +696,7 @@ static pyr_status add_shards(pyr_unet_files *out, const char *folder, const char
     }
     pyr_json_each(item, map)
     {
-        if (!pyr_json_is_string(item) || !ends_with(pyr_json_text(item), ".safetensors") ||
+        if (!pyr_json_is_string(item) || !pyr_ends_with(pyr_json_text(item), ".safetensors") ||
             strchr(pyr_json_text(item), '/')) {
             status = pyr_fail(PYR_E_FORMAT,
                               "%.400s: weight_map \"%.200s\" is not the name of a .safetensors beside it",
@@ -734,7 +729,7 @@ static bool is_shard(const char *name)
 
 static bool is_index(const char *name)
 {
-    return strstr(name, ".safetensors.index.") && ends_with(name, ".json");
+    return strstr(name, ".safetensors.index.") && pyr_ends_with(name, ".json");
 }
 
 /* The weights in a folder: the plain name, an index, or the only variant. */
@@ -757,11 +752,11 @@ static pyr_status find_weights(pyr_unet_files *out, const char *folder)
 
         if (strncmp(name, STEM, strlen(STEM)) != 0)
             continue;
-        if (ends_with(name, ".bin") || ends_with(name, ".bin.index.json"))
+        if (pyr_ends_with(name, ".bin") || pyr_ends_with(name, ".bin.index.json"))
             pickle = name;
         else if (is_shard(name))
             shard = name;
-        else if (ends_with(name, ".safetensors") || is_index(name)) {
+        else if (pyr_ends_with(name, ".safetensors") || is_index(name)) {
             second = variant;
             variant = name;
         }
@@ -816,11 +811,10 @@ pyr_status pyr_unet_find(pyr_unet_files *out, const char *path)
             folder[slash == path ? 1 : slash - path] = 0;
         else
             memcpy(folder, ".", 2);
-        if (strcmp(name, "config.json") != 0 && !ends_with(name, ".safetensors") && !is_index(name)) {
+        if (strcmp(name, "config.json") != 0 && !pyr_ends_with(name, ".safetensors") && !is_index(name)) {
             status =
                 pyr_fail(PYR_E_UNSUPPORTED, "%s is not a .safetensors file or the folder of a model%s", path,
-                         ends_with(name, ".bin") || ends_with(name, ".pt") || ends_with(name, ".pth") ||
-                                 ends_with(name, ".ckpt")
+                         pyr_ending_of(name, ".bin .pt .pth .ckpt")
                              ? "; a pickle is not read, since it can run any program: save it as safetensors"
                              : "");
             goto out;
@@ -850,7 +844,7 @@ pyr_status pyr_unet_find(pyr_unet_files *out, const char *path)
         status = no_memory(path);
         goto out;
     }
-    if (is_file && ends_with(name, ".safetensors") && !is_shard(name)) /* of a shard, all are meant */
+    if (is_file && pyr_ends_with(name, ".safetensors") && !is_shard(name)) /* of a shard, all are meant */
         status = add_weights(out, folder, name);
     else if (is_file && is_index(name))
         status = add_shards(out, folder, name);

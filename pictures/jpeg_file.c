@@ -1,4 +1,10 @@
-#include "pictures/jpeg_file.h"
+/* jpeg_file.c - JPEG in, on libjpeg (-turbo).
+ *
+ * Grey files give 1 channel, all others RGB (CMYK by the usual product); 8 bits. The decoder runs with its
+ * defaults (slow integer DCT, smooth chroma upsampling), as Pillow's does. A file that is damaged or cut
+ * short is refused with PYR_E_FORMAT, although libjpeg would fill the rest with grey. The orientation is
+ * that of the first Exif marker. */
+#include "pictures/image_file.h"
 
 #include "base/mem.h"
 #include "pictures/exif.h"
@@ -69,11 +75,6 @@ static void on_progress(j_common_ptr jpeg)
     longjmp(j->back, 1);
 }
 
-bool pyr_jpeg_is(const void *bytes, size_t n)
-{
-    return n >= 3 && memcmp(bytes, "\xff\xd8\xff", 3) == 0;
-}
-
 /* The first APP1 marker that is Exif and not XMP. */
 static int orientation_of(const struct jpeg_decompress_struct *jpeg)
 {
@@ -142,7 +143,7 @@ static pyr_status decode(job *j, const void *bytes, size_t n)
     return PYR_OK;
 }
 
-pyr_status pyr_jpeg_decode(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name)
+static pyr_status decode_jpeg(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name)
 {
     job j = {.name = name, .bytes = n, .image = out, .orientation = 1};
     pyr_status status;
@@ -162,3 +163,10 @@ pyr_status pyr_jpeg_decode(pyr_image *out, int *orientation, const void *bytes, 
     *orientation = j.orientation;
     return status;
 }
+
+const pyr_picture_format pyr_picture_jpeg = {
+    .endings = ".jpg .jpeg .jpe .jfif",
+    .help = "baseline and progressive, grey, RGB and CMYK; 8 bits",
+    .magic = {PYR_MAGIC("\xff\xd8\xff", 0)},
+    .decode = decode_jpeg,
+};

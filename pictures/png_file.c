@@ -1,3 +1,4 @@
+/* png_file.c - PNG in and out. */
 #include "pictures/png_file.h"
 
 #include "base/atomic_file.h"
@@ -5,6 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "pictures/exif.h"
+#include "pictures/image_file.h"
 #include <png.h>
 #include <setjmp.h>
 #include <stdio.h>
@@ -66,7 +68,7 @@ static pyr_status failed(const job *j)
 
 bool pyr_png_is(const void *bytes, size_t n)
 {
-    return n >= 8 && memcmp(bytes, "\x89PNG\r\n\x1a\n", 8) == 0;
+    return pyr_magic_is(&pyr_picture_png.magic[0], bytes, n);
 }
 
 /* A palette whose colours are all grey. */
@@ -172,7 +174,7 @@ static int orientation_of(const uint8_t *bytes, size_t n)
     return 1;
 }
 
-pyr_status pyr_png_decode(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name)
+static pyr_status decode_png(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name)
 {
     job j = {.name = name, .bytes = bytes, .n = n, .image = out};
     pyr_status status;
@@ -190,6 +192,13 @@ pyr_status pyr_png_decode(pyr_image *out, int *orientation, const void *bytes, s
     return status;
 }
 
+const pyr_picture_format pyr_picture_png = {
+    .endings = ".png",
+    .help = "every kind: 1 to 16 bits, palettes, alpha, interlaced",
+    .magic = {PYR_MAGIC("\x89PNG\r\n\x1a\n", 0)},
+    .decode = decode_png,
+};
+
 pyr_status pyr_png_read(pyr_image *out, const char *path)
 {
     char *bytes;
@@ -199,7 +208,7 @@ pyr_status pyr_png_read(pyr_image *out, const char *path)
 
     *out = (pyr_image){0};
     PYR_TRY(pyr_file_read(&bytes, &n, path, PYR_IMAGE_FILE));
-    status = pyr_png_decode(out, &orientation, bytes, n, path);
+    status = decode_png(out, &orientation, bytes, n, path);
     pyr_free(bytes);
     return status;
 }

@@ -4,8 +4,8 @@
  * or without alpha or tRNS; interlaced or not. What comes out is 8 or 16 bits
  * of 1..4 channels: fewer than 8 bits are spread over 0..255, 16 bits are kept,
  * a palette becomes RGB (grey when all of its colours are grey), tRNS becomes
- * alpha. A file that is damaged, cut short or implausibly large is refused with
- * PYR_E_FORMAT and a sentence that begins with its name. */
+ * alpha. The orientation is that of the eXIf chunk. A file that is damaged, cut
+ * short or implausibly large is refused with PYR_E_FORMAT. */
 #ifndef PYR_PICTURES_PNG_FILE_H
 #define PYR_PICTURES_PNG_FILE_H
 
@@ -17,11 +17,6 @@ typedef struct pyr_png_text {
 } pyr_png_text;
 
 bool pyr_png_is(const void *bytes, size_t n); /* does it begin as a PNG does? */
-
-/* Decode n bytes, as they are stored; *orientation (1..8) says how to turn them:
- * that of the eXIf chunk. The caller ends *out with pyr_image_free. `name` is the
- * file in sentences. */
-pyr_status pyr_png_decode(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name);
 
 /* A PNG of our own, which is never to be turned; image_file.h reads those of others. */
 pyr_status pyr_png_read(pyr_image *out, const char *path);

@@ -1,3 +1,4 @@
+/* png_head.c - the texts of a PNG that stand before its pixels. */
 #include "pictures/png_head.h"
 
 #include "pictures/png_file.h"

@@ -1,4 +1,15 @@
-#include "pictures/tiff_file.h"
+/* tiff_file.c - TIFF in, on libtiff (4.5 or newer).
+ *
+ * Unsigned samples of 1 to 16 bits; grey (also min-is-white), RGB, palettes, CMYK (by the usual product) and
+ * YCbCr; with alpha or without; strips or tiles, planes together or apart, BigTIFF, either byte order, every
+ * compression that the installed libtiff knows. What comes out is 8 or 16 bits of 1..4 channels: fewer than 8
+ * bits are spread over 0..255 and 9 to 15 over 0..65535; a palette becomes RGB of 8 bits (grey when all of
+ * its colours are grey); associated (premultiplied) alpha becomes straight.
+ *
+ * One picture a file: of pages that are marked as thumbnails or masks nothing is read, and two or more pages
+ * are refused, as are floats, signed, complex and 32-bit samples, CIE L*a*b*, raw photographs, more bands
+ * than a picture has, and what is damaged or cut short. */
+#include "pictures/image_file.h"
 
 #include "base/mem.h"
 #include <stdio.h>
@@ -44,12 +55,6 @@ typedef struct job {
     uint8_t *piece[MOST_SAMPLES]; /* as decoded: one, or a plane each */
     size_t piece_bytes, stride;
 } job;
-
-bool pyr_tiff_is(const void *bytes, size_t n)
-{
-    return n >= 8 && (memcmp(bytes, "II*\0", 4) == 0 || memcmp(bytes, "MM\0*", 4) == 0 ||
-                      memcmp(bytes, "II+\0", 4) == 0 || memcmp(bytes, "MM\0+", 4) == 0);
-}
 
 /* ---- what libtiff calls ------------------------------------------------------------------------- */
 
@@ -578,7 +583,7 @@ static pyr_status decode(job *j, int *orientation)
     return j->kind == BY_LIBTIFF ? read_by_libtiff(j) : read_pieces(j);
 }
 
-pyr_status pyr_tiff_decode(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name)
+static pyr_status decode_tiff(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name)
 {
     job j = {.name = name, .bytes = bytes, .n = n, .image = out};
     pyr_status status;
@@ -594,3 +599,12 @@ pyr_status pyr_tiff_decode(pyr_image *out, int *orientation, const void *bytes, 
         pyr_free(j.piece[k]);
     return status;
 }
+
+const pyr_picture_format pyr_picture_tiff = {
+    .endings = ".tif .tiff",
+    .help = "strips and tiles, every usual compression, BigTIFF, CMYK and YCbCr; unsigned samples of 1 "
+            "to 16 bits; one picture a file",
+    .magic = {PYR_MAGIC("II*\0????", 0), PYR_MAGIC("MM\0*????", 0), PYR_MAGIC("II+\0????", 0),
+              PYR_MAGIC("MM\0+????", 0)},
+    .decode = decode_tiff,
+};

@@ -1,13 +1,13 @@
-#include "pictures/webp_file.h"
+/* webp_file.c - WebP in, on libwebp.
+ *
+ * RGB, or RGBA where the file says that it has alpha; 8 bits; lossy files with the decoder's defaults
+ * (smooth chroma upsampling), as Pillow reads them. An animation is refused, as is a file that is damaged
+ * or cut short. The orientation is that of the EXIF chunk. */
+#include "pictures/image_file.h"
 
 #include "pictures/exif.h"
 #include <string.h>
 #include <webp/decode.h>
-
-bool pyr_webp_is(const void *bytes, size_t n)
-{
-    return n >= 12 && memcmp(bytes, "RIFF", 4) == 0 && memcmp((const char *)bytes + 8, "WEBP", 4) == 0;
-}
 
 static uint32_t le32(const uint8_t *at)
 {
@@ -80,7 +80,7 @@ static pyr_status decode(pyr_image *out, const uint8_t *bytes, size_t n, const c
     return code == VP8_STATUS_OK ? PYR_OK : failed(code, name, n);
 }
 
-pyr_status pyr_webp_decode(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name)
+static pyr_status decode_webp(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name)
 {
     pyr_status status;
 
@@ -93,3 +93,10 @@ pyr_status pyr_webp_decode(pyr_image *out, int *orientation, const void *bytes, 
         pyr_image_free(out);
     return status;
 }
+
+const pyr_picture_format pyr_picture_webp = {
+    .endings = ".webp",
+    .help = "lossy and lossless, RGB and RGBA; no animations",
+    .magic = {PYR_MAGIC("RIFF????WEBP", 0)},
+    .decode = decode_webp,
+};

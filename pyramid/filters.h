@@ -92,9 +92,6 @@ pyr_status pyr_filter_parse(int *out, const char *word);
  * all fine pixels i that d reads for o. PYR_E_NOMEM. */
 pyr_status pyr_filter_reach(uint8_t *coarse, const uint8_t *given, int filter, double sigma, int h, int w);
 
-/* The rows as a table: Markdown (docs/settings.md), or for the terminal. */
-void pyr_filters_document(bool markdown, pyr_text *text);
-
 /* "gaussian": the words of the filters that have a sigma, with commas between. */
 void pyr_filters_with_sigma(pyr_text *text);
 

@@ -101,11 +101,11 @@ static pyr_status fill_sigmas(pyr_level_spectrum *out, const pyr_level_settings 
     pyr_schedule schedule;
     pyr_noise noise;
 
-    PYR_TRY(pyr_level_noise(&noise, settings));
+    PYR_TRY(pyr_level_training_noise(&noise, settings));
     PYR_TRY(pyr_level_schedule(&schedule, settings, sqrt((double)out->h * out->w)));
     out->sigma[0] = pyr_schedule_s(&schedule, pyr_schedule_t_min(&schedule));
     for (int i = 1; i < PYR_SPECTRA_SIGMAS - 1; i++)
-        out->sigma[i] = pyr_noise_level(&noise, &schedule, i / 4.0);
+        out->sigma[i] = pyr_noise_quantile(&noise, &schedule, i / 4.0);
     out->sigma[PYR_SPECTRA_SIGMAS - 1] = pyr_schedule_s(&schedule, pyr_schedule_t_max(&schedule));
     return PYR_OK;
 }

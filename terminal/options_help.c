@@ -46,8 +46,10 @@ static void option_head(const pyr_option *option, pyr_text *out)
 void pyr_option_text(const pyr_command *command, const pyr_option *option, pyr_text *out)
 {
     pyr_setting row = pyr_option_row(command, option);
-    bool words = row.choices && option->argument;
-    bool standard = row.standard && *row.standard && (option->argument || pyr_option_switches(option));
+    bool words = row.choices && (row.type == PYR_SETTING_CHOICE || row.type == PYR_SETTING_TEXT ||
+                                 row.type == PYR_SETTING_TEXTS);
+    bool standard = row.standard && *row.standard && strcmp(row.standard, "[]") != 0 &&
+                    (option->argument || pyr_option_switches(option));
 
     pyr_text_add(out, "%s", option->help ? option->help : row.help ? row.help : "");
     if (words || standard)

@@ -5,15 +5,15 @@ if ! command -v clang-format >/dev/null 2>&1; then
     echo "format: 0 passed, 0 failed, 1 skipped"
     exit 0
 fi
-passed=0 failed=0
-for file in $(find . -path ./build -prune -o \( -name '*.[ch]' -o -name '*.cu' -o -name '*.cc' \) -print); do
-    if clang-format --dry-run -Werror "$file" 2>/dev/null; then
-        passed=1
-    else
-        echo "FAILED $file is not formatted: make format"
-        failed=$((failed + 1))
-    fi
+sources=$(find . -path ./build -prune -o \( -name '*.[ch]' -o -name '*.cu' -o -name '*.cc' \) -print)
+# shellcheck disable=SC2086
+if told=$(clang-format --dry-run -Werror $sources 2>&1); then
+    echo "format: 1 passed, 0 failed, 0 skipped"
+    exit 0
+fi
+for file in $(echo "$told" | sed -n 's/:[0-9]*:[0-9]*: error: .*//p' | sort -u); do
+    echo "FAILED $file is not formatted: make format"
 done
-[ "$failed" = 0 ] || passed=0
-echo "format: $passed passed, $failed failed, 0 skipped"
-[ "$failed" = 0 ]
+[ -n "$told" ] || echo "FAILED clang-format ended without a reason"
+echo "format: 0 passed, 1 failed, 0 skipped"
+exit 1

@@ -40,6 +40,12 @@ for room in $rooms kernels/cuda; do
 done
 check
 
+# The tour of the sources in README.md passes through every room.
+for room in $rooms kernels/cuda; do
+    sed -n '/^## A tour of the sources/,/^## Licence/p' README.md | grep -q -F "$room/" || say "README.md's tour leaves out $room/"
+done
+check
+
 for name in $(echo "$sources" | sed 's,.*/,,' | sort | uniq -d); do
     say "two files are named $name"
 done

@@ -553,7 +553,7 @@ static void flow_from_the_fit(void)
         exact e = {g, numbers(d), numbers(d), N};
         pyr_sampler sampler = pyr_sampler_usual(PYR_HEUN, 60);
         pyr_schedule schedule = {
-            .family = PYR_VE, .curve = PYR_KARRAS, .s_min = 1e-4, .s_max = 1.5, .rho = 7, .scale = 1};
+            .family = PYR_VE, .curve = PYR_CURVE_KARRAS, .s_min = 1e-4, .s_max = 1.5, .rho = 7, .scale = 1};
         pyr_sampling sampling = {.k = f.k,
                                  .n = N,
                                  .size = d,

@@ -9,9 +9,9 @@
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "images/data_format.h"
 #include "images/dataset.h"
 #include "images/packed_parts.h"
-#include "layouts/collection.h"
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -152,15 +152,15 @@ static void decisions_are_said(void)
 }
 
 /* The collection that a path gives, and then its end. */
-static void check_how(pyr_status (*collect)(pyr_collection *c, const char *path), const char *path,
-                      const char *split, const char *part, const char *warning, int64_t train)
+static void check_how(const char *path, const char *split, const char *part, const char *warning,
+                      int64_t train)
 {
     pyr_data_settings s = at_path(path);
     pyr_collection c = {.set = &s};
     int64_t count = 0;
 
     s.split = split;
-    CHECK_OK(collect(&c, path));
+    CHECK_OK(pyr_collect(&c, path));
     for (int64_t i = 0; i < c.n; i++)
         count += !c.at[i].test;
     CHECK(count == train);
@@ -172,44 +172,29 @@ static void check_how(pyr_status (*collect)(pyr_collection *c, const char *path)
     pyr_collection_free(&c);
 }
 
-static pyr_status folder(pyr_collection *c, const char *path)
-{
-    pyr_names names;
-    bool taken;
-    pyr_status status;
-
-    PYR_TRY(pyr_folder_names(&names, path));
-    status = pyr_collect_packed_folder(&taken, c, path, &names);
-    CHECK(taken);
-    pyr_names_free(&names);
-    return status;
-}
-
 static void parts_and_labels_are_said(void)
 {
     check_how(
-        pyr_collect_npz, GOLDEN "pathmnist.npz", "auto",
+        GOLDEN "pathmnist.npz", "auto",
         "images are train_images; held out is test_images; val_images is left aside (--split val holds it "
         "out); labels are test_labels, train_labels",
         NULL, 12);
-    check_how(pyr_collect_npz, GOLDEN "pathmnist.npz", "val",
-              "held out is val_images; test_images is left aside", NULL, 12);
-    check_how(pyr_collect_npz, GOLDEN "pathmnist.npz", "test", "held out is test_images", NULL, 12);
-    check_how(pyr_collect_npz, GOLDEN "kmnist/kmnist-train-imgs.npz", "auto",
-              "labels are kmnist-train-labels.npz", NULL, 12);
-    check_how(folder, GOLDEN "kmnist", "auto",
+    check_how(GOLDEN "pathmnist.npz", "val", "held out is val_images; test_images is left aside", NULL, 12);
+    check_how(GOLDEN "pathmnist.npz", "test", "held out is test_images", NULL, 12);
+    check_how(GOLDEN "kmnist/kmnist-train-imgs.npz", "auto", "labels are kmnist-train-labels.npz", NULL, 12);
+    check_how(GOLDEN "kmnist", "auto",
               "images are kmnist-train-imgs.npz; held out is kmnist-test-imgs.npz; labels are "
               "kmnist-test-labels.npz, kmnist-train-labels.npz",
               NULL, 12);
-    check_how(folder, GOLDEN "split", "auto",
+    check_how(GOLDEN "split", "auto",
               "images are train/images.npy; held out is test/images.npy; labels are test/labels.npy, "
               "train/labels.npy",
               NULL, 12);
-    check_how(folder, GOLDEN "emnist", "auto", "transposed in its files, are turned upright",
+    check_how(GOLDEN "emnist", "auto", "transposed in its files, are turned upright",
               "label 1 is class 0 (A)", 12);
-    check_how(folder, GOLDEN "stl10_binary", "auto", "unlabeled_X.bin is left aside", NULL, 2);
-    check_how(folder, GOLDEN "torch", "auto", "in tests/golden/arrays/torch/FashionMNIST/raw", NULL, 12);
-    check_how(folder, GOLDEN "cifar", "auto", "CIFAR-10's binary files; held out is its test file", NULL, 2);
+    check_how(GOLDEN "stl10_binary", "auto", "unlabeled_X.bin is left aside", NULL, 2);
+    check_how(GOLDEN "torch", "auto", "in tests/golden/arrays/torch/FashionMNIST/raw", NULL, 12);
+    check_how(GOLDEN "cifar", "auto", "CIFAR-10's binary files; held out is its test file", NULL, 2);
 }
 
 static void no_classes_when_asked(void)
@@ -317,7 +302,7 @@ static void in_portions(void)
         pyr_data_settings s = at_path(paths[i]);
         pyr_collection c = {.set = &s};
 
-        CHECK_OK(pyr_is_folder(paths[i]) ? folder(&c, paths[i]) : pyr_collect_npz(&c, paths[i]));
+        CHECK_OK(pyr_collect(&c, paths[i]));
         const pyr_packed *p = c.packed;
         size_t bytes = (size_t)p->h * (size_t)p->w * (size_t)(p->c * p->bits / 8);
         char *whole = pyr_calloc((size_t)c.n, bytes), *one = pyr_calloc(1, bytes);

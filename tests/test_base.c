@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/threads.h"
 #include "tests/check.h"
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -92,7 +92,7 @@ static drawn draw(pyr_kernels *k, const pyr_schedule *c, pyr_sampler sampler, in
 
 static void grids(void)
 {
-    for (int curve = PYR_GEOMETRIC; curve <= PYR_KARRAS; curve++) {
+    for (int curve = PYR_CURVE_GEOMETRIC; curve <= PYR_CURVE_KARRAS; curve++) {
         pyr_schedule c = schedule_of(PYR_VE, (pyr_curve)curve, 2);
         double s[41];
 
@@ -111,7 +111,7 @@ static void grids(void)
 static void counts_of_evaluations(void)
 {
     pyr_kernels *k = NULL;
-    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 1);
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_KARRAS, 1);
     uint64_t seed = 1;
 
     CHECK_OK(pyr_kernels_open(&k, "ref-double", 1));
@@ -170,7 +170,7 @@ static void orders_of_convergence(void)
 
     CHECK_OK(pyr_kernels_open(&k, "ref-double", 1));
     for (int family = PYR_VE; family <= PYR_VP; family++)
-        for (int curve = PYR_GEOMETRIC; curve <= PYR_KARRAS; curve++) {
+        for (int curve = PYR_CURVE_GEOMETRIC; curve <= PYR_CURVE_KARRAS; curve++) {
             pyr_schedule c = schedule_of((pyr_family)family, (pyr_curve)curve, 1.2);
             double e[2][3];
 
@@ -199,14 +199,14 @@ static void samples_have_the_right_moments(void)
         pyr_curve curve;
         double bias; /* of mean and variance, in units of deviation and variance */
     } cases[] = {
-        {PYR_HEUN, 40, PYR_VE, PYR_KARRAS, 0.005},
-        {PYR_HEUN, 60, PYR_VP, PYR_LINEAR, 0.02},
-        {PYR_EULER, 300, PYR_VE, PYR_KARRAS, 0.03},
-        {PYR_EULER, 300, PYR_VP, PYR_COSINE, 0.03},
-        {PYR_EULER_MARUYAMA, 500, PYR_VE, PYR_KARRAS, 0.05},
-        {PYR_EULER_MARUYAMA, 500, PYR_VP, PYR_COSINE, 0.05},
-        {PYR_EULER_MARUYAMA, 500, PYR_VP, PYR_LINEAR, 0.05},
-        {PYR_EULER_MARUYAMA, 500, PYR_VE, PYR_GEOMETRIC, 0.05},
+        {PYR_HEUN, 40, PYR_VE, PYR_CURVE_KARRAS, 0.005},
+        {PYR_HEUN, 60, PYR_VP, PYR_CURVE_LINEAR, 0.02},
+        {PYR_EULER, 300, PYR_VE, PYR_CURVE_KARRAS, 0.03},
+        {PYR_EULER, 300, PYR_VP, PYR_CURVE_COSINE, 0.03},
+        {PYR_EULER_MARUYAMA, 500, PYR_VE, PYR_CURVE_KARRAS, 0.05},
+        {PYR_EULER_MARUYAMA, 500, PYR_VP, PYR_CURVE_COSINE, 0.05},
+        {PYR_EULER_MARUYAMA, 500, PYR_VP, PYR_CURVE_LINEAR, 0.05},
+        {PYR_EULER_MARUYAMA, 500, PYR_VE, PYR_CURVE_GEOMETRIC, 0.05},
     };
     enum { N = 4000 };
     uint64_t *seeds = pyr_calloc(N, sizeof *seeds);
@@ -263,7 +263,8 @@ static void euler_maruyama_converges(void)
     for (int i = 0; i < N; i++)
         seeds[i] = 77 + (uint64_t)i;
     for (int family = PYR_VE; family <= PYR_VP; family++) {
-        pyr_schedule c = schedule_of((pyr_family)family, family == PYR_VE ? PYR_KARRAS : PYR_COSINE, 1);
+        pyr_schedule c =
+            schedule_of((pyr_family)family, family == PYR_VE ? PYR_CURVE_KARRAS : PYR_CURVE_COSINE, 1);
         double error[2];
 
         for (int fine = 0; fine < 2; fine++) {
@@ -303,8 +304,8 @@ static void samples_do_not_see_each_other(void)
         CHECK_OK(pyr_kernels_open(&k, backends[b], 1));
         for (int kind = PYR_HEUN; kind <= PYR_EULER_MARUYAMA; kind++)
             for (int family = PYR_VE; family <= PYR_VP; family++) {
-                pyr_schedule c =
-                    schedule_of((pyr_family)family, family == PYR_VE ? PYR_KARRAS : PYR_LINEAR, 1);
+                pyr_schedule c = schedule_of((pyr_family)family,
+                                             family == PYR_VE ? PYR_CURVE_KARRAS : PYR_CURVE_LINEAR, 1);
                 pyr_sampler sampler = {.kind = kind, .steps = 9};
                 drawn whole = draw(k, &c, sampler, 16, all, 1), other;
 
@@ -342,7 +343,7 @@ static void backends_agree(void)
     uint64_t seeds[5] = {1, 2, 3, 4, 5};
 
     for (int kind = PYR_HEUN; kind <= PYR_EULER_MARUYAMA; kind++) {
-        pyr_schedule c = schedule_of(PYR_VP, PYR_COSINE, 1);
+        pyr_schedule c = schedule_of(PYR_VP, PYR_CURVE_COSINE, 1);
         drawn exact = {0};
 
         for (int b = 0; b < 3; b++) {
@@ -367,7 +368,7 @@ static void backends_agree(void)
 static void failures_come_through(void)
 {
     pyr_kernels *k = NULL;
-    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 1);
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_KARRAS, 1);
     void *work = NULL, *x = NULL;
     uint64_t seeds[2] = {1, 2}, before;
 

@@ -15,7 +15,7 @@
 #include "network/unet.h"
 #include "network/unet_file.h"
 #include "pictures/png_file.h"
-#include "training/level_train.h"
+#include "training/trainer.h"
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -608,7 +608,7 @@ static void loss_by_hand(void)
             if (variant >= 4) {
                 s.weight = PYR_WEIGHT_SIMPLE;
                 s.density = PYR_UNIFORM_T;
-                s.curve = PYR_COSINE;
+                s.curve = PYR_CURVE_COSINE;
             }
             CHECK(pair_open(&p, backends[b], 2, filter, index, &s, variant != 3));
             z = numbers(BATCH * p.n);
@@ -1462,8 +1462,9 @@ typedef struct training {
     pyr_kernels *k;
     pyr_dataset *data;
     pyr_pyramid *pyramid;
-    pyr_level_trainer *t;
-    pyr_level_job job;
+    pyr_trainer *t;
+    pyr_level_settings settings;
+    pyr_trainer_job job;
     double first_loss, last_loss; /* of reports */
     int reports, held_out;
     double said[64][3];  /* by each report: loss, norm, held-out loss */
@@ -1513,30 +1514,59 @@ static bool training_open(training *t, const char *backend, int lanes, const cha
         return false;
     CHECK_OK(pyr_pyramid_new(&t->pyramid, t->k,
                              &(pyr_pyramid_settings){.levels = 2, .filter = PYR_FILTER_BOX}, H, W, C));
-    t->job = (pyr_level_job){.k = t->k,
-                             .data = t->data,
-                             .pyramid = t->pyramid,
-                             .folder = folder_of(folder),
-                             .seed = 21,
-                             .xflip = true,
-                             .duration = {(double)(steps * s->batch), PYR_DURATION_IMAGES},
-                             .checkpoint = 18 * (int64_t)s->batch,
-                             .report = s->batch,
-                             .held_out = -1,
-                             .snapshot = -1,
-                             .on_report = on_report,
-                             .should_stop = should_stop,
-                             .ctx = t};
-    CHECK_OK(pyr_level_trainer_new(&t->t, &t->job, s, index));
+    t->settings = *s;
+    t->job =
+        (pyr_trainer_job){.k = t->k,
+                          .data = t->data,
+                          .pyramid = t->pyramid,
+                          .levels = 1,
+                          .level = {{.index = index, .settings = &t->settings, .folder = folder_of(folder)}},
+                          .seed = 21,
+                          .xflip = true,
+                          .duration = {(double)(steps * s->batch), PYR_DURATION_IMAGES},
+                          .checkpoint = 18 * (int64_t)s->batch,
+                          .report = s->batch,
+                          .held_out = -1,
+                          .snapshot = -1,
+                          .on_report = on_report,
+                          .should_stop = should_stop,
+                          .ctx = t};
+    CHECK_OK(pyr_trainer_new(&t->t, &t->job));
     return t->t != NULL;
 }
 
 static void training_close(training *t)
 {
-    pyr_level_trainer_free(t->t);
+    pyr_trainer_free(t->t);
     pyr_pyramid_free(t->pyramid);
     pyr_dataset_free(t->data);
     pyr_kernels_free(t->k);
+}
+
+static bool is_finished(const training *t)
+{
+    bool finished = false;
+    int64_t steps;
+
+    CHECK_OK(pyr_trainer_finished(&t->job, &finished, &steps));
+    return finished;
+}
+
+static pyr_status memory_of(pyr_trainer *t, pyr_level_memory *out)
+{
+    pyr_level_summary summary;
+
+    PYR_TRY(pyr_trainer_describe(t, 0, &summary));
+    *out = summary.memory;
+    return PYR_OK;
+}
+
+static pyr_status gradient_into(pyr_trainer *t, int64_t step, double *loss, pyr_optimizer **optimizer,
+                                const pyr_params **params)
+{
+    *optimizer = &pyr_trainer_level(t, 0)->block->optimizer;
+    *params = &pyr_trainer_level(t, 0)->block->params;
+    return pyr_trainer_gradient(t, step, loss);
 }
 
 /* The gradient of step 3 at weights that are nowhere zero. */
@@ -1546,7 +1576,7 @@ static double *gradient_of(training *t, size_t *count, double *loss)
     const pyr_params *params = NULL;
     double *values;
 
-    CHECK_OK(pyr_level_trainer_gradient(t->t, 0, loss, &o, &params));
+    CHECK_OK(gradient_into(t->t, 0, loss, &o, &params));
     *count = params->count;
     values = numbers(*count);
     CHECK_OK(pyr_download_reals(t->k, values, o->value, *count));
@@ -1558,7 +1588,7 @@ static double *gradient_of(training *t, size_t *count, double *loss)
             values[params->at[i].offset + j] += 0.05 * (double)four[j % 4];
         }
     CHECK_OK(pyr_upload_reals(t->k, o->value, values, *count));
-    CHECK_OK(pyr_level_trainer_gradient(t->t, 3, loss, &o, &params));
+    CHECK_OK(gradient_into(t->t, 3, loss, &o, &params));
     CHECK_OK(pyr_download_reals(t->k, values, o->grad, *count));
     return values;
 }
@@ -1595,7 +1625,7 @@ static void gradients_do_not_depend_on_the_cut(void)
                 s.batch_gpu = cuts[i];
                 CHECK(training_open(&t, backends[b], 1, "cut", &s, 0, 10));
                 grad = gradient_of(&t, &count, &loss[i]);
-                CHECK_OK(pyr_level_trainer_memory(t.t, &memory));
+                CHECK_OK(memory_of(t.t, &memory));
                 CHECK(cuts[i] == 0 || memory.micro_batch <= cuts[i]);
                 CHECK(memory.total >= memory.blocks + memory.activations && memory.parameters <= count);
                 CHECK(memory.flop > 0 && memory.lanes == 1);
@@ -1685,7 +1715,7 @@ static void gradients_in_bf16(void)
         for (int i = 0; i < 2; i++)
             grad[i] = gradient_of(&t[i], &count, &loss[i]);
         CHECK_CLOSE(loss[1], loss[0], 0.005 * loss[0]);
-        CHECK_OK(pyr_level_trainer_gradient(t[0].t, 3, &loss[0], &o, &params));
+        CHECK_OK(gradient_into(t[0].t, 3, &loss[0], &o, &params));
         for (int i = 0; i < params->n; i++) {
             const pyr_param *p = &params->at[i];
             double apart = relative_distance(grad[1] + p->offset, grad[0] + p->offset, p->count);
@@ -1724,7 +1754,7 @@ static void gradients_with_recomputation(void)
                 continue;
             }
             grad[twice] = gradient_of(&t, &count, &loss[twice]);
-            CHECK_OK(pyr_level_trainer_memory(t.t, &memory));
+            CHECK_OK(memory_of(t.t, &memory));
             activations[twice] = memory.activations;
             training_close(&t);
         }
@@ -1754,7 +1784,7 @@ static void steps_allocate_nothing(void)
 
         if (i == 1)
             before = pyr_mem().allocated;
-        CHECK_OK(pyr_level_trainer_gradient(t.t, i, &loss, &o, &params));
+        CHECK_OK(gradient_into(t.t, i, &loss, &o, &params));
         CHECK_OK(pyr_optimizer_step(o, &(pyr_update){.learning_rate = 1e-3, .loss = loss}, &after));
         CHECK(!after.skip);
     }
@@ -1796,8 +1826,8 @@ static void resumed_on(const char *backend)
         CHECK(strcmp(backend, "cpu-bf16") == 0);
         return;
     }
-    CHECK(!pyr_level_trainer_finished(t.t));
-    CHECK_OK(pyr_level_trainer_run(t.t));
+    CHECK(!is_finished(&t));
+    CHECK_OK(pyr_trainer_run(t.t));
     CHECK(t.reports == 30);
     training_close(&t);
     for (int stop = 0; stop < 2; stop++) {
@@ -1819,7 +1849,7 @@ static void resumed_on(const char *backend)
                 t.stop_at = 11;
             else
                 t.die_at = 20;
-            status = pyr_level_trainer_run(t.t);
+            status = pyr_trainer_run(t.t);
             _exit(status == PYR_E_STOPPED && !check_failures ? 7 : 2);
         }
         CHECK(child > 0 && waitpid(child, &result, 0) == child);
@@ -1829,7 +1859,7 @@ static void resumed_on(const char *backend)
         CHECK_OK(pyr_level_peek(below(name), &facts, &progress, NULL));
         CHECK(progress.train.step == (stop ? 11 : 18) && progress.steps == 30 && progress.seed == 21);
         CHECK(training_open(&t, backend, stop ? 1 : 3, name, &s, 0, 30));
-        CHECK_OK(pyr_level_trainer_run(t.t));
+        CHECK_OK(pyr_trainer_run(t.t));
         CHECK(t.reports == (stop ? 19 : 12));
         training_close(&t);
         same_states(below("straight"), below(name));
@@ -1837,8 +1867,8 @@ static void resumed_on(const char *backend)
     }
     /* finished: it says so, and nothing more happens */
     CHECK(training_open(&t, backend, 1, "stopped", &s, 0, 30));
-    CHECK(pyr_level_trainer_finished(t.t));
-    CHECK_OK(pyr_level_trainer_run(t.t));
+    CHECK(is_finished(&t));
+    CHECK_OK(pyr_trainer_run(t.t));
     CHECK(t.reports == 0);
     training_close(&t);
     same_states(below("straight"), below("stopped"));
@@ -1856,7 +1886,7 @@ static void resumed_runs_are_the_same(void)
 /* ---- on a device that records and lags behind ---- */
 
 static struct {
-    pyr_level_trainer *t;
+    pyr_trainer *t;
     int from, to; /* steps in which a weight is no number */
     float kept;
 } broken;
@@ -1864,7 +1894,7 @@ static struct {
 /* The table's memory is the host's, whatever it says. */
 static void break_steps(pyr_kernels *k, int step)
 {
-    float *value = pyr_level_trainer_optimizer(broken.t)->value;
+    float *value = pyr_trainer_level(broken.t, 0)->block->optimizer.value;
 
     (void)k;
     if (step == broken.from) {
@@ -1885,12 +1915,12 @@ static bool open_recorded(training *t, const char *backend, const char *folder, 
     s.augmentation_channel = true;
     if (!training_open(t, backend, 1, folder, &s, 0, 26))
         return false;
-    pyr_level_trainer_free(t->t);
+    pyr_trainer_free(t->t);
     t->job.report = 6 * (int64_t)s.batch;
     t->job.held_out = 12 * (int64_t)s.batch;
     t->job.checkpoint = 10 * (int64_t)s.batch;
     t->job.dequantise = true;
-    CHECK_OK(pyr_level_trainer_new(&t->t, &t->job, &s, 0));
+    CHECK_OK(pyr_trainer_new(&t->t, &t->job));
     broken.t = t->t;
     broken.from = from;
     broken.to = to;
@@ -1908,15 +1938,15 @@ static void recorded_steps_are_the_same(void)
 
     if (!open_recorded(&plain, "ref-counts", "plain", 7, 8))
         return;
-    CHECK_OK(pyr_level_trainer_run(plain.t));
-    CHECK(recorder.steps == 26 && pyr_level_trainer_counters(plain.t)->train.skipped == 1);
+    CHECK_OK(pyr_trainer_run(plain.t));
+    CHECK(recorder.steps == 26 && pyr_trainer_level(plain.t, 0)->progress.train.skipped == 1);
     training_close(&plain);
 
     if (!open_recorded(&late, "ref-lags", "late", 7, 8))
         return;
-    CHECK_OK(pyr_level_trainer_run(late.t));
+    CHECK_OK(pyr_trainer_run(late.t));
     CHECK(recorder.recordings == 1 && recorder.steps == 26 && recorder.most_delayed >= 2 * 5);
-    CHECK(pyr_level_trainer_counters(late.t)->train.skipped == 1);
+    CHECK(pyr_trainer_level(late.t, 0)->progress.train.skipped == 1);
     CHECK(late.reports == 5 && plain.reports == 5 && late.held_out == 3);
     CHECK(memcmp(late.said, plain.said, sizeof late.said) == 0);
     training_close(&late);
@@ -1931,13 +1961,13 @@ static void recorded_steps_are_the_same(void)
         if (!open_recorded(&late, "ref-lags", "late-stopped", 7, 8))
             _exit(1);
         late.stop_at = 12;
-        status = pyr_level_trainer_run(late.t);
+        status = pyr_trainer_run(late.t);
         _exit(status == PYR_E_STOPPED && !check_failures ? 7 : 2);
     }
     CHECK(child > 0 && waitpid(child, &result, 0) == child);
     CHECK(WIFEXITED(result) && WEXITSTATUS(result) == 7);
     CHECK(open_recorded(&late, "ref-lags", "late-stopped", -1, -1));
-    CHECK_OK(pyr_level_trainer_run(late.t));
+    CHECK_OK(pyr_trainer_run(late.t));
     CHECK(recorder.steps == 14);
     training_close(&late);
     same_states(below("plain"), below("late-stopped"));
@@ -1953,7 +1983,7 @@ static void recorded_failures_are_the_same(void)
 
         if (!open_recorded(&t, i ? "ref-lags" : "ref-counts", i ? "late-bad" : "plain-bad", 12, -1))
             return;
-        CHECK_FAILS(pyr_level_trainer_run(t.t), PYR_E_NUMERIC, "the last was step 16 ");
+        CHECK_FAILS(pyr_trainer_run(t.t), PYR_E_NUMERIC, "the last was step 16 ");
         snprintf(said[i], sizeof said[i], "%s", pyr_error());
         CHECK(strstr(said[i], "level 0, image ") && recorder.steps == (i ? 18 : 17));
         training_close(&t);
@@ -1969,14 +1999,14 @@ static void recorded_steps_are_timed(void)
 
     if (!open_recorded(&t, "ref-lags", "late-timed", -1, -1))
         return;
-    CHECK_OK(pyr_level_trainer_time(t.t, 0, &per_step));
+    CHECK_OK(pyr_trainer_time(t.t, 0, &per_step));
     CHECK(per_step > 0 && recorder.recordings == 1 && recorder.steps == 5 + t.k->ahead);
-    CHECK_OK(pyr_level_trainer_run(t.t));
+    CHECK_OK(pyr_trainer_run(t.t));
     CHECK(recorder.recordings == 1);
     training_close(&t);
     if (!open_recorded(&t, "ref-counts", "plain-untimed", -1, -1))
         return;
-    CHECK_OK(pyr_level_trainer_run(t.t));
+    CHECK_OK(pyr_trainer_run(t.t));
     training_close(&t);
     same_states(below("late-timed"), below("plain-untimed"));
 }
@@ -1985,8 +2015,8 @@ static void recorded_steps_are_timed(void)
 static void states_of_others_are_refused(void)
 {
     pyr_level_settings s = resume_settings();
-    pyr_level_trainer *other = NULL;
-    pyr_level_job job;
+    pyr_trainer *other = NULL;
+    pyr_trainer_job job;
     training t;
     int64_t counters[14];
     char path[200];
@@ -1994,27 +2024,28 @@ static void states_of_others_are_refused(void)
     pyr_safetensors *file = NULL;
 
     CHECK(training_open(&t, "cpu", 1, "mine", &s, 0, 2));
-    CHECK_OK(pyr_level_trainer_run(t.t));
+    CHECK_OK(pyr_trainer_run(t.t));
     job = t.job;
     job.seed = 22;
-    CHECK_FAILS(pyr_level_trainer_new(&other, &job, &s, 0), PYR_E_CONFIG,
-                "begun with the seed 21, now it is 22");
+    CHECK_FAILS(pyr_trainer_new(&other, &job), PYR_E_CONFIG, "begun with the seed 21, now it is 22");
     CHECK(other == NULL);
     job.seed = 21;
     job.duration.value *= 2;
-    CHECK_FAILS(pyr_level_trainer_new(&other, &job, &s, 0), PYR_E_CONFIG,
+    CHECK_FAILS(pyr_trainer_new(&other, &job), PYR_E_CONFIG,
                 "level 0 was begun for 32 images (train.duration), now it would be 64");
     job.duration = (pyr_duration){2, PYR_DURATION_EPOCHS};
-    CHECK_FAILS(pyr_level_trainer_new(&other, &job, &s, 0), PYR_E_CONFIG, "now it would be 128");
+    CHECK_FAILS(pyr_trainer_new(&other, &job), PYR_E_CONFIG, "now it would be 128");
     job.duration = (pyr_duration){1e12, PYR_DURATION_EPOCHS};
-    CHECK_FAILS(pyr_level_trainer_new(&other, &job, &s, 0), PYR_E_CONFIG, "at most 4294967295 are possible");
+    CHECK_FAILS(pyr_trainer_new(&other, &job), PYR_E_CONFIG, "at most 4294967295 are possible");
     job.duration = (pyr_duration){1, PYR_DURATION_SECONDS}; /* never compared */
-    CHECK_OK(pyr_level_trainer_new(&other, &job, &s, 0));
-    CHECK_FAILS(pyr_level_trainer_time(other, 0, &per_step), PYR_E_ARG, "cannot be timed");
-    pyr_level_trainer_free(other);
-    CHECK_FAILS(pyr_level_trainer_new(&other, &t.job, &s, 1), PYR_E_FORMAT, "");
-    s.network.block_out_channels.at[1] = 12;
-    CHECK_FAILS(pyr_level_trainer_new(&other, &t.job, &s, 0), PYR_E_FORMAT, "another network");
+    CHECK_OK(pyr_trainer_new(&other, &job));
+    CHECK_FAILS(pyr_trainer_time(other, 0, &per_step), PYR_E_ARG, "cannot be timed");
+    pyr_trainer_free(other);
+    t.job.level[0].index = 1;
+    CHECK_FAILS(pyr_trainer_new(&other, &t.job), PYR_E_FORMAT, "");
+    t.job.level[0].index = 0;
+    t.settings.network.block_out_channels.at[1] = 12;
+    CHECK_FAILS(pyr_trainer_new(&other, &t.job), PYR_E_FORMAT, "another network");
     snprintf(path, sizeof path, "%s/state.safetensors", below("mine"));
     CHECK_OK(pyr_safetensors_open(&file, path));
     CHECK_OK(pyr_safetensors_read_i64(file, pyr_safetensors_find(file, "counters"), counters, 14));
@@ -2039,33 +2070,37 @@ static void saved_and_restored(void)
         pyr_unet_files files = {0};
         pyr_unet_config config;
         training t, from;
+        const char *folder;
         double loss, *x, *y;
         size_t bytes;
 
         CHECK(training_open(&t, backends[b], 1, "save", &s, 0, 40));
+        folder = t.job.level[0].folder;
         for (int i = 0; i < 5; i++) {
-            CHECK_OK(pyr_level_trainer_gradient(t.t, i, &loss, &o, &params));
+            CHECK_OK(gradient_into(t.t, i, &loss, &o, &params));
             CHECK_OK(pyr_optimizer_step(
                 o, &(pyr_update){.learning_rate = 1e-3, .ema_window = 0.5, .loss = i == 2 ? NAN : loss},
                 &after));
         }
         CHECK(after.applied == 4 && after.step == 5);
         progress.last = after;
-        CHECK_OK(pyr_level_save(t.job.folder, pyr_level_trainer_level(t.t), params, o, &progress));
+        CHECK_OK(pyr_level_save_unet(folder, &pyr_trainer_level(t.t, 0)->level, params, t.k, o->ema));
+        CHECK_OK(
+            pyr_level_save_state(folder, false, &pyr_trainer_level(t.t, 0)->level, params, o, &progress));
         CHECK_OK(pyr_optimizer_new(&other, t.k, params, o->adamw));
-        CHECK_OK(pyr_level_restore(t.job.folder, &facts, params, &other, &back));
+        CHECK_OK(pyr_level_restore(folder, &facts, params, &other, &back));
         CHECK(back.train.step == 5 && back.train.skipped == 1 && back.train.seconds == 1.25 &&
               back.steps == 40 && back.seed == UINT64_MAX);
         t.k->download(t.k, &restored, other.state, sizeof restored);
         CHECK(restored.step == 5 && restored.applied == 4);
-        CHECK_OK(pyr_facts_match(&facts, "a", &pyr_level_trainer_level(t.t)->facts, "b"));
+        CHECK_OK(pyr_facts_match(&facts, "a", &pyr_trainer_level(t.t, 0)->level.facts, "b"));
         bytes = o->count * pyr_type_size(t.k->real);
         CHECK(memcmp(o->value, other.value, bytes) == 0 && memcmp(o->m, other.m, bytes) == 0);
         CHECK(memcmp(o->v, other.v, bytes) == 0 && memcmp(o->ema, other.ema, bytes) == 0);
         CHECK(memcmp(o->value, o->ema, bytes) != 0);
         /* the network's folder holds the EMA, as floats, and the facts */
-        CHECK_OK(pyr_level_open_unet(t.job.folder, &files, &config, &facts));
-        CHECK(facts.index == 0 && facts.mean[0] == pyr_level_trainer_level(t.t)->facts.mean[0]);
+        CHECK_OK(pyr_level_open_unet(folder, &files, &config, &facts));
+        CHECK(facts.index == 0 && facts.mean[0] == pyr_trainer_level(t.t, 0)->level.facts.mean[0]);
         CHECK_OK(pyr_unet_load(&files, params, t.k, other.value, NULL));
         x = numbers(o->count);
         y = numbers(o->count);
@@ -2075,11 +2110,11 @@ static void saved_and_restored(void)
             CHECK((double)(float)x[i] == y[i]);
         /* a new run that starts from there */
         CHECK(training_open(&from, backends[b], 1, "transfer", &s, 0, 3));
-        pyr_level_trainer_free(from.t);
+        pyr_trainer_free(from.t);
         from.t = NULL;
-        from.job.transfer = t.job.folder;
-        CHECK_OK(pyr_level_trainer_new(&from.t, &from.job, &s, 0));
-        CHECK_OK(pyr_level_trainer_gradient(from.t, 0, &loss, &o, &params));
+        from.job.level[0].transfer = folder;
+        CHECK_OK(pyr_trainer_new(&from.t, &from.job));
+        CHECK_OK(gradient_into(from.t, 0, &loss, &o, &params));
         CHECK_OK(pyr_download_reals(from.k, x, o->value, o->count));
         CHECK(memcmp(x, y, o->count * sizeof *x) == 0);
         training_close(&from);
@@ -2103,23 +2138,23 @@ static void seconds_become_steps(void)
 
     s.classes = false;
     CHECK(training_open(&t, "cpu", 1, "seconds", &s, 1, 1));
-    pyr_level_trainer_free(t.t);
+    pyr_trainer_free(t.t);
     t.job.duration = (pyr_duration){0.2, PYR_DURATION_SECONDS};
-    CHECK_OK(pyr_level_trainer_new(&t.t, &t.job, &s, 1));
-    CHECK_OK(pyr_level_trainer_run(t.t));
+    CHECK_OK(pyr_trainer_new(&t.t, &t.job));
+    CHECK_OK(pyr_trainer_run(t.t));
     training_close(&t);
     CHECK_OK(pyr_level_peek(below("seconds"), &facts, &progress, NULL));
     CHECK(progress.steps >= 1 && progress.train.step == progress.steps);
     CHECK(training_open(&t, "cpu", 1, "counted", &s, 1, progress.steps));
-    CHECK_OK(pyr_level_trainer_run(t.t));
+    CHECK_OK(pyr_trainer_run(t.t));
     training_close(&t);
     same_states(below("seconds"), below("counted"));
     /* epochs: 2 of 60 images in steps of 16 are 7.5, so 8 */
     CHECK(training_open(&t, "cpu", 1, "epochs", &s, 1, 1));
-    pyr_level_trainer_free(t.t);
+    pyr_trainer_free(t.t);
     t.job.duration = (pyr_duration){2, PYR_DURATION_EPOCHS};
-    CHECK_OK(pyr_level_trainer_new(&t.t, &t.job, &s, 1));
-    CHECK_OK(pyr_level_trainer_run(t.t));
+    CHECK_OK(pyr_trainer_new(&t.t, &t.job));
+    CHECK_OK(pyr_trainer_run(t.t));
     training_close(&t);
     CHECK_OK(pyr_level_peek(below("epochs"), &facts, &progress, NULL));
     CHECK(progress.steps == 8);
@@ -2137,12 +2172,12 @@ static void learns(void)
         s.batch = 32;
         snprintf(name, sizeof name, "learns%d", index);
         CHECK(training_open(&t, "cpu", 2, name, &s, index, 240));
-        pyr_level_trainer_free(t.t);
+        pyr_trainer_free(t.t);
         t.job.report = 40 * 32;
         t.job.held_out = 120 * 32;
         t.job.snapshot = 0; /* at the end */
-        CHECK_OK(pyr_level_trainer_new(&t.t, &t.job, &s, index));
-        CHECK_OK(pyr_level_trainer_run(t.t));
+        CHECK_OK(pyr_trainer_new(&t.t, &t.job));
+        CHECK_OK(pyr_trainer_run(t.t));
         CHECK(t.reports == 6 && t.held_out == 2);
         if (!(t.last_loss < 0.75 * t.first_loss))
             CHECK_REPORT("level %d: from %g to %g", index, t.first_loss, t.last_loss);

@@ -312,11 +312,11 @@ static void exact_without_chance(void)
         int solver, steps;
         double tolerance;
     } cases[] = {
-        {PYR_VE, PYR_KARRAS, PYR_LIKELIHOOD_RK45, 0, 5e-5},
-        {PYR_VP, PYR_LINEAR, PYR_LIKELIHOOD_RK45, 0, 5e-5},
-        {PYR_SUB_VP, PYR_COSINE, PYR_LIKELIHOOD_RK45, 0, 5e-5},
-        {PYR_VE, PYR_KARRAS, PYR_LIKELIHOOD_HEUN, 800, 2e-3},
-        {PYR_VE, PYR_GEOMETRIC, PYR_LIKELIHOOD_HEUN, 800, 2e-3},
+        {PYR_VE, PYR_CURVE_KARRAS, PYR_LIKELIHOOD_RK45, 0, 5e-5},
+        {PYR_VP, PYR_CURVE_LINEAR, PYR_LIKELIHOOD_RK45, 0, 5e-5},
+        {PYR_SUB_VP, PYR_CURVE_COSINE, PYR_LIKELIHOOD_RK45, 0, 5e-5},
+        {PYR_VE, PYR_CURVE_KARRAS, PYR_LIKELIHOOD_HEUN, 800, 2e-3},
+        {PYR_VE, PYR_CURVE_GEOMETRIC, PYR_LIKELIHOOD_HEUN, 800, 2e-3},
     };
     double mean[MANY * SMALL], z[MANY * SMALL];
     pyr_kernels *k = NULL;
@@ -349,7 +349,7 @@ static void exact_without_chance(void)
  * density exactly. */
 static void priors(void)
 {
-    pyr_schedule schedule = schedule_of(PYR_VE, PYR_KARRAS);
+    pyr_schedule schedule = schedule_of(PYR_VE, PYR_CURVE_KARRAS);
     double unit[SMALL * SMALL] = {0}, zero[SMALL] = {0}, z[SMALL], off[2];
     pyr_kernels *k = NULL;
     gaussian g;
@@ -379,7 +379,7 @@ static void priors(void)
 
 static void heun_is_of_second_order(void)
 {
-    pyr_schedule schedule = schedule_of(PYR_VE, PYR_GEOMETRIC);
+    pyr_schedule schedule = schedule_of(PYR_VE, PYR_CURVE_GEOMETRIC);
     double mean[MANY * SMALL], z[MANY * SMALL], error[3];
     pyr_kernels *k = NULL;
     gaussian g;
@@ -403,7 +403,7 @@ static void heun_is_of_second_order(void)
 /* With a full covariance the trace is estimated: within three standard errors, which probes make smaller. */
 static void within_three_standard_errors(void)
 {
-    pyr_schedule schedule = schedule_of(PYR_VE, PYR_KARRAS);
+    pyr_schedule schedule = schedule_of(PYR_VE, PYR_CURVE_KARRAS);
     double mean[MANY * SMALL], z[MANY * SMALL], error[2][2];
     pyr_kernels *k = NULL;
     gaussian g;
@@ -437,7 +437,7 @@ static void within_three_standard_errors(void)
 static void vectors_do_not_see_each_other(void)
 {
     static const char *const backends[] = {"ref-double", "ref", "cpu"};
-    pyr_schedule schedule = schedule_of(PYR_VE, PYR_KARRAS);
+    pyr_schedule schedule = schedule_of(PYR_VE, PYR_CURVE_KARRAS);
     double mean[MANY * SMALL], z[MANY * SMALL], exact[6] = {0};
     gaussian g;
 
@@ -468,7 +468,7 @@ static void vectors_do_not_see_each_other(void)
 
 static void failures_come_through(void)
 {
-    pyr_schedule schedule = schedule_of(PYR_VP, PYR_COSINE);
+    pyr_schedule schedule = schedule_of(PYR_VP, PYR_CURVE_COSINE);
     double mean[MANY * SMALL], z[MANY * SMALL];
     pyr_kernels *k = NULL;
     gaussian g;
@@ -525,7 +525,9 @@ static void bound_is_below_and_approaches(void)
         pyr_family family;
         pyr_curve curve;
         double gap; /* of one number, at T = 1000: about the sum of squares of the steps of log s */
-    } cases[] = {{PYR_VE, PYR_KARRAS, 0.12}, {PYR_VP, PYR_COSINE, 1.2}, {PYR_VE, PYR_GEOMETRIC, 0.1}};
+    } cases[] = {{PYR_VE, PYR_CURVE_KARRAS, 0.12},
+                 {PYR_VP, PYR_CURVE_COSINE, 1.2},
+                 {PYR_VE, PYR_CURVE_GEOMETRIC, 0.1}};
     double mean[MANY * SMALL], z[MANY * SMALL];
     pyr_kernels *k = NULL;
     gaussian g;
@@ -630,7 +632,7 @@ static void add_level(pyr_kernels *k, const pyr_pyramid *p, int level, int level
         cc[DIM * DIM];
     double q[DIM * DIM], value[DIM], inverse[DIM * DIM] = {0}, A[DIM * DIM], S[DIM * DIM], scale[DIM];
     double *z = numbers(MANY * DIM), *mean = numbers(MANY * DIM), variable[DIM], condition[DIM];
-    pyr_schedule schedule = schedule_of(PYR_VE, PYR_KARRAS);
+    pyr_schedule schedule = schedule_of(PYR_VE, PYR_CURVE_KARRAS);
     gaussian g;
     estimate e;
 

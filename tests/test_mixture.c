@@ -313,7 +313,7 @@ static void samplers_find_the_mode_weights(void)
     enum { N = 4000 };
     pyr_mixture *m = pair(0.2, 0.8, 8, 0.5);
     const pyr_schedule c = {
-        .family = PYR_VE, .curve = PYR_KARRAS, .s_min = 0.01, .s_max = 100, .rho = 7, .scale = 1};
+        .family = PYR_VE, .curve = PYR_CURVE_KARRAS, .s_min = 0.01, .s_max = 100, .rho = 7, .scale = 1};
     const pyr_sampler samplers[] = {pyr_sampler_usual(PYR_HEUN, 40),
                                     pyr_sampler_usual(PYR_EULER_MARUYAMA, 400)};
     uint64_t *seeds = pyr_calloc(N, sizeof *seeds);

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "tests/check.h"
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>

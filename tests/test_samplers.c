@@ -234,29 +234,30 @@ static void gaussian_moments(void)
         pyr_curve curve;
         double bias; /* of variances, relative, what so many steps leave */
     } cases[] = {
-        {usual(PYR_HEUN, 30), PYR_VE, PYR_KARRAS, 0.01},
-        {usual(PYR_HEUN, 60), PYR_VP, PYR_LINEAR, 0.02},
-        {usual(PYR_HEUN, 40), PYR_VE, PYR_KARRAS, 0.03}, /* [2]: with churn */
-        {usual(PYR_EULER, 200), PYR_SUB_VP, PYR_COSINE, 0.04},
-        {usual(PYR_EULER_MARUYAMA, 400), PYR_VE, PYR_KARRAS, 0.05},
-        {usual(PYR_EULER_MARUYAMA, 400), PYR_VP, PYR_COSINE, 0.06},
-        {usual(PYR_EULER_MARUYAMA, 400), PYR_SUB_VP, PYR_COSINE, 0.06},
-        {usual(PYR_REVERSE_DIFFUSION, 400), PYR_VE, PYR_KARRAS, 0.05},
-        {usual(PYR_REVERSE_DIFFUSION, 400), PYR_VP, PYR_COSINE, 0.06},
-        {usual(PYR_REVERSE_DIFFUSION, 400), PYR_SUB_VP, PYR_KARRAS, 0.06},
-        {usual(PYR_ANCESTRAL, 300), PYR_VE, PYR_KARRAS, 0.05},
-        {usual(PYR_ANCESTRAL, 300), PYR_VP, PYR_LINEAR, 0.06},
-        {usual(PYR_DDIM, 200), PYR_VP, PYR_COSINE, 0.04},
-        {usual(PYR_DDIM, 200), PYR_VE, PYR_KARRAS, 0.04}, /* [13]: eta 0.5 */
-        {usual(PYR_PREDICTOR_CORRECTOR, 200), PYR_VE, PYR_KARRAS, 0.05},
-        {usual(PYR_PREDICTOR_CORRECTOR, 200), PYR_VP, PYR_COSINE, 0.05},
-        {usual(PYR_PREDICTOR_CORRECTOR, 30), PYR_VE, PYR_KARRAS, 0.05}, /* [16]: Heun, two corrections */
-        {usual(PYR_RK45, 1), PYR_VE, PYR_KARRAS, 0.01},
-        {usual(PYR_DPMPP_2M, 30), PYR_VP, PYR_KARRAS, 0.02},
-        {usual(PYR_DPMPP_2M_SDE, 60), PYR_VE, PYR_KARRAS, 0.03},
-        {usual(PYR_ANNEALED_LANGEVIN, 100), PYR_VE, PYR_GEOMETRIC, 0.15},
-        {usual(PYR_CONSISTENT_ANNEALED, 200), PYR_VE, PYR_GEOMETRIC, 0.05},
-        {usual(PYR_PYRAMID_LANGEVIN, 100), PYR_VE, PYR_GEOMETRIC, 0.15},
+        {usual(PYR_HEUN, 30), PYR_VE, PYR_CURVE_KARRAS, 0.01},
+        {usual(PYR_HEUN, 60), PYR_VP, PYR_CURVE_LINEAR, 0.02},
+        {usual(PYR_HEUN, 40), PYR_VE, PYR_CURVE_KARRAS, 0.03}, /* [2]: with churn */
+        {usual(PYR_EULER, 200), PYR_SUB_VP, PYR_CURVE_COSINE, 0.04},
+        {usual(PYR_EULER_MARUYAMA, 400), PYR_VE, PYR_CURVE_KARRAS, 0.05},
+        {usual(PYR_EULER_MARUYAMA, 400), PYR_VP, PYR_CURVE_COSINE, 0.06},
+        {usual(PYR_EULER_MARUYAMA, 400), PYR_SUB_VP, PYR_CURVE_COSINE, 0.06},
+        {usual(PYR_REVERSE_DIFFUSION, 400), PYR_VE, PYR_CURVE_KARRAS, 0.05},
+        {usual(PYR_REVERSE_DIFFUSION, 400), PYR_VP, PYR_CURVE_COSINE, 0.06},
+        {usual(PYR_REVERSE_DIFFUSION, 400), PYR_SUB_VP, PYR_CURVE_KARRAS, 0.06},
+        {usual(PYR_ANCESTRAL, 300), PYR_VE, PYR_CURVE_KARRAS, 0.05},
+        {usual(PYR_ANCESTRAL, 300), PYR_VP, PYR_CURVE_LINEAR, 0.06},
+        {usual(PYR_DDIM, 200), PYR_VP, PYR_CURVE_COSINE, 0.04},
+        {usual(PYR_DDIM, 200), PYR_VE, PYR_CURVE_KARRAS, 0.04}, /* [13]: eta 0.5 */
+        {usual(PYR_PREDICTOR_CORRECTOR, 200), PYR_VE, PYR_CURVE_KARRAS, 0.05},
+        {usual(PYR_PREDICTOR_CORRECTOR, 200), PYR_VP, PYR_CURVE_COSINE, 0.05},
+        {usual(PYR_PREDICTOR_CORRECTOR, 30), PYR_VE, PYR_CURVE_KARRAS,
+         0.05}, /* [16]: Heun, two corrections */
+        {usual(PYR_RK45, 1), PYR_VE, PYR_CURVE_KARRAS, 0.01},
+        {usual(PYR_DPMPP_2M, 30), PYR_VP, PYR_CURVE_KARRAS, 0.02},
+        {usual(PYR_DPMPP_2M_SDE, 60), PYR_VE, PYR_CURVE_KARRAS, 0.03},
+        {usual(PYR_ANNEALED_LANGEVIN, 100), PYR_VE, PYR_CURVE_GEOMETRIC, 0.15},
+        {usual(PYR_CONSISTENT_ANNEALED, 200), PYR_VE, PYR_CURVE_GEOMETRIC, 0.05},
+        {usual(PYR_PYRAMID_LANGEVIN, 100), PYR_VE, PYR_CURVE_GEOMETRIC, 0.15},
     };
 
     cases[2].sampler.churn = 20;
@@ -342,7 +343,7 @@ static void orders_of_convergence(void)
     static const struct {
         int kind, order;
     } cases[] = {{PYR_EULER, 1}, {PYR_DDIM, 1}, {PYR_HEUN, 2}, {PYR_DPMPP_2M, 2}};
-    static const pyr_curve curves[] = {PYR_KARRAS, PYR_GEOMETRIC, PYR_COSINE};
+    static const pyr_curve curves[] = {PYR_CURVE_KARRAS, PYR_CURVE_GEOMETRIC, PYR_CURVE_COSINE};
 
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++)
         for (int family = PYR_VE; family <= PYR_SUB_VP; family++) {
@@ -366,7 +367,7 @@ static void rk45_meets_its_tolerance(void)
     double before = INFINITY;
 
     for (double tolerance = 1e-3; tolerance > 1e-9; tolerance /= 10) {
-        pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 0.01, 80);
+        pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_KARRAS, 0.01, 80);
         pyr_sampler sampler = usual(PYR_RK45, 18);
         double error;
 
@@ -407,8 +408,8 @@ static void identities(void)
     pyr_sampler pc = usual(PYR_PREDICTOR_CORRECTOR, 12), none = pc;
 
     for (int family = PYR_VE; family <= PYR_SUB_VP; family++) {
-        pyr_schedule c = schedule_of((pyr_family)family, PYR_KARRAS, 0.01, 80);
-        pyr_schedule g = schedule_of((pyr_family)family, PYR_GEOMETRIC, 0.01, 80);
+        pyr_schedule c = schedule_of((pyr_family)family, PYR_CURVE_KARRAS, 0.01, 80);
+        pyr_schedule g = schedule_of((pyr_family)family, PYR_CURVE_GEOMETRIC, 0.01, 80);
         double gamma = pow(0.01 / 80, 1 / 11.0);
 
         if (family == PYR_SUB_VP)
@@ -441,7 +442,7 @@ static void corrector_by_hand(void)
 {
     enum { M = 2 };
     drawing with = {.backend = "ref-double", .data = GAUSSIAN, .n = M, .level = 3};
-    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 0.5, 4);
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_KARRAS, 0.5, 4);
     pyr_sampler sampler = usual(PYR_PREDICTOR_CORRECTOR, 2), none = sampler;
     drawn corrected, predicted;
 
@@ -492,7 +493,7 @@ static void noise_of_s_min_is_left(void)
                                 PYR_HEUN /* 7: churn */,
                                 PYR_CONSISTENT_ANNEALED,
                                 PYR_DDIM /* 9: eta */};
-    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 0.02, 30);
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_KARRAS, 0.02, 30);
 
     for (int i = 0; i < 10; i++)
         for (int repeats = 1; repeats <= 3; repeats += 2) {
@@ -523,7 +524,7 @@ static void noise_of_s_min_is_left(void)
 /* By recursion for a point: Langevin dynamics leaves a little more than s_min, by their step. */
 static void langevin_on_a_point(void)
 {
-    pyr_schedule c = schedule_of(PYR_VE, PYR_GEOMETRIC, 0.1, 10);
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_GEOMETRIC, 0.1, 10);
     enum { STEPS = 9, T = 4 };
 
     for (int kind = PYR_ANNEALED_LANGEVIN; kind <= PYR_PYRAMID_LANGEVIN;
@@ -556,7 +557,7 @@ static void langevin_on_a_point(void)
 /* The rate that annealed Langevin dynamics chooses leaves less noise than its neighbours. */
 static void annealed_langevin_chooses_its_step(void)
 {
-    pyr_schedule c = schedule_of(PYR_VE, PYR_GEOMETRIC, 0.1, 10);
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_GEOMETRIC, 0.1, 10);
     pyr_sampler sampler = usual(PYR_ANNEALED_LANGEVIN, 30);
     drawing with = {.data = POINT, .n = 200};
     double left[7];
@@ -594,7 +595,7 @@ static void stationary_variances(void)
                  {usual(PYR_HMC, 11), false, true},
                  {usual(PYR_HMC, 21), true, false}};
     const double s = 0.5, e = 0.4;
-    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, s, 1);
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_KARRAS, s, 1);
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         drawing with = {.data = GAUSSIAN, .n = N, .density = cases[i].density};
@@ -644,7 +645,7 @@ static void mode_weights(void)
                  {PYR_ANNEALED_LANGEVIN, 60},
                  {PYR_CONSISTENT_ANNEALED, 150},
                  {PYR_PYRAMID_LANGEVIN, 60}};
-    pyr_schedule c = schedule_of(PYR_VE, PYR_GEOMETRIC, 0.02, 40);
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_GEOMETRIC, 0.02, 40);
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         drawing with = {.data = MODES, .n = N};
@@ -687,7 +688,7 @@ static void samples_do_not_see_each_other(void)
 {
     static const char *const backends[] = {"ref", "cpu"};
     static const uint64_t all[7] = {3, 17, UINT64_C(1) << 40, 5, 99, 0, UINT64_C(0xFFFFFFFFFFFFFFFF)};
-    pyr_schedule c = schedule_of(PYR_VP, PYR_KARRAS, 0.05, 20);
+    pyr_schedule c = schedule_of(PYR_VP, PYR_CURVE_KARRAS, 0.05, 20);
 
     for (int b = 0; b < 2; b++)
         for (int kind = 0; kind < KINDS; kind++) {
@@ -737,7 +738,7 @@ static void samples_do_not_see_each_other(void)
 
 static void evaluations_are_counted(void)
 {
-    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 0.05, 20);
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_KARRAS, 0.05, 20);
 
     for (int kind = 0; kind < KINDS; kind++)
         for (int steps = 1; steps < 12; steps += 5)
@@ -784,7 +785,7 @@ static pyr_status see(void *ctx, int step, double s, void *x, const void *d)
  * multiply all but the last. */
 static void hooks_and_repeats(void)
 {
-    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 0.05, 20);
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_KARRAS, 0.05, 20);
 
     for (int kind = 0; kind < KINDS; kind++)
         for (int repeats = 0; repeats <= 3; repeats += 3) {
@@ -812,7 +813,7 @@ static void hooks_and_repeats(void)
 
 static void starts(void)
 {
-    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 0.05, 2);
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_KARRAS, 0.05, 2);
 
     /* one step: D at s_max, along an axis of variance 1 that is x / (1 + s^2) */
     for (int start = PYR_START_PRIOR; start <= PYR_START_UNIT; start++)
@@ -838,7 +839,7 @@ static void starts(void)
 
 static void backends_agree(void)
 {
-    pyr_schedule c = schedule_of(PYR_SUB_VP, PYR_COSINE, 0.05, 20);
+    pyr_schedule c = schedule_of(PYR_SUB_VP, PYR_CURVE_COSINE, 0.05, 20);
 
     for (int kind = 0; kind < KINDS; kind++) {
         static const char *const backends[] = {"ref-double", "ref", "cpu"};
@@ -860,7 +861,7 @@ static void backends_agree(void)
 static void failures_come_through(void)
 {
     pyr_kernels *k = NULL;
-    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 0.05, 20);
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_KARRAS, 0.05, 20);
     uint64_t seeds[2] = {1, 2};
 
     CHECK_OK(pyr_kernels_open(&k, "cpu", 1));
@@ -896,7 +897,7 @@ static void failures_come_through(void)
 
 static void settings_that_make_no_sense(void)
 {
-    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 0.05, 20);
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_KARRAS, 0.05, 20);
     pyr_sampler s;
 
     for (int kind = 0; kind < KINDS; kind++) {

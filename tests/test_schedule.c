@@ -28,7 +28,7 @@ static pyr_schedule schedule_of(pyr_family family, pyr_curve curve, double scale
 /* family and curve of test number i, and the scale; false after the last */
 static bool schedule_number(int i, double scale, pyr_schedule *out)
 {
-    int family = i / 2 / (PYR_POWER + 1), curve = i / 2 % (PYR_POWER + 1);
+    int family = i / 2 / (PYR_CURVE_POWER + 1), curve = i / 2 % (PYR_CURVE_POWER + 1);
 
     *out = schedule_of((pyr_family)family, (pyr_curve)curve, i % 2 ? scale : 1);
     return family <= PYR_SUB_VP;
@@ -48,7 +48,7 @@ static void there_and_back(void)
             CHECK_CLOSE(pyr_schedule_s(&c, hi), 80 * c.scale, 1e-9);
         }
         CHECK(lo >= 0 && lo < hi && hi <= 1 + 1e-12);
-        if (curve == PYR_GEOMETRIC || curve == PYR_KARRAS) {
+        if (curve == PYR_CURVE_GEOMETRIC || curve == PYR_CURVE_KARRAS) {
             CHECK_CLOSE(lo, 0, 1e-12);
             CHECK_CLOSE(hi, 1, 1e-12);
         }
@@ -98,10 +98,12 @@ static void derivatives(void)
 
 static void closed_forms(void)
 {
-    pyr_schedule linear = schedule_of(PYR_VP, PYR_LINEAR, 1), cosine = schedule_of(PYR_VP, PYR_COSINE, 1);
-    pyr_schedule geometric = schedule_of(PYR_VE, PYR_GEOMETRIC, 1),
-                 karras = schedule_of(PYR_VE, PYR_KARRAS, 1);
-    pyr_schedule sub = schedule_of(PYR_SUB_VP, PYR_LINEAR, 1), power = schedule_of(PYR_VE, PYR_POWER, 1);
+    pyr_schedule linear = schedule_of(PYR_VP, PYR_CURVE_LINEAR, 1),
+                 cosine = schedule_of(PYR_VP, PYR_CURVE_COSINE, 1);
+    pyr_schedule geometric = schedule_of(PYR_VE, PYR_CURVE_GEOMETRIC, 1),
+                 karras = schedule_of(PYR_VE, PYR_CURVE_KARRAS, 1);
+    pyr_schedule sub = schedule_of(PYR_SUB_VP, PYR_CURVE_LINEAR, 1),
+                 power = schedule_of(PYR_VE, PYR_CURVE_POWER, 1);
 
     for (int i = 1; i < 20; i++) {
         double t = i / 20.0, beta = 0.1 + 19.9 * t, b = 0.1 * t + 19.9 * t * t / 2, s, sigma;
@@ -143,7 +145,7 @@ static void resolution_shifts_the_snr(void)
 {
     const double d = 28, r = 64;
 
-    for (int curve = PYR_GEOMETRIC; curve <= PYR_POWER; curve++) {
+    for (int curve = PYR_CURVE_GEOMETRIC; curve <= PYR_CURVE_POWER; curve++) {
         pyr_schedule plain = schedule_of(PYR_VP, (pyr_curve)curve, 1), moved = plain;
         pyr_noise noise = {.density = PYR_LOG_NORMAL, .mean = -0.8, .std = 1.4};
 
@@ -155,8 +157,8 @@ static void resolution_shifts_the_snr(void)
                         -2 * log(pyr_schedule_s(&plain, t)) + 2 * log(r / d), 1e-9);
             for (int density = PYR_LOG_NORMAL; density <= PYR_UNIFORM_T; density++) {
                 noise.density = (pyr_density)density;
-                CHECK_CLOSE(pyr_noise_level(&noise, &moved, u) / pyr_noise_level(&noise, &plain, u), d / r,
-                            1e-9);
+                CHECK_CLOSE(pyr_noise_quantile(&noise, &moved, u) / pyr_noise_quantile(&noise, &plain, u),
+                            d / r, 1e-9);
             }
         }
         CHECK_CLOSE(pyr_schedule_t_min(&moved), pyr_schedule_t_min(&plain), 0);
@@ -166,7 +168,7 @@ static void resolution_shifts_the_snr(void)
 
 static void bad_schedules(void)
 {
-    pyr_schedule c = schedule_of(PYR_VE, PYR_GEOMETRIC, 1);
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_GEOMETRIC, 1);
 
     c.s_min = 0;
     CHECK_FAILS(pyr_schedule_check(&c), PYR_E_CONFIG, "sigma_min is 0");
@@ -174,10 +176,10 @@ static void bad_schedules(void)
     CHECK_FAILS(pyr_schedule_check(&c), PYR_E_CONFIG, "sigma_max is 80");
     c.s_min = NAN;
     CHECK_STATUS(pyr_schedule_check(&c), PYR_E_CONFIG);
-    c = schedule_of(PYR_VP, PYR_LINEAR, 1);
+    c = schedule_of(PYR_VP, PYR_CURVE_LINEAR, 1);
     c.beta_max = 0.1;
     CHECK_FAILS(pyr_schedule_check(&c), PYR_E_CONFIG, "beta_max is 0.1");
-    c = schedule_of(PYR_VE, PYR_POWER, 1);
+    c = schedule_of(PYR_VE, PYR_CURVE_POWER, 1);
     c.base = 1;
     CHECK_FAILS(pyr_schedule_check(&c), PYR_E_CONFIG, "power_base is 1");
 }
@@ -186,16 +188,16 @@ static void names(void)
 {
     CHECK_STRING(pyr_family_names[PYR_VE], "ve");
     CHECK_STRING(pyr_family_names[PYR_VP], "vp");
-    CHECK_STRING(pyr_curve_names[PYR_GEOMETRIC], "geometric");
-    CHECK_STRING(pyr_curve_names[PYR_LINEAR], "linear");
-    CHECK_STRING(pyr_curve_names[PYR_COSINE], "cosine");
-    CHECK_STRING(pyr_curve_names[PYR_KARRAS], "karras");
+    CHECK_STRING(pyr_curve_names[PYR_CURVE_GEOMETRIC], "geometric");
+    CHECK_STRING(pyr_curve_names[PYR_CURVE_LINEAR], "linear");
+    CHECK_STRING(pyr_curve_names[PYR_CURVE_COSINE], "cosine");
+    CHECK_STRING(pyr_curve_names[PYR_CURVE_KARRAS], "karras");
     CHECK_STRING(pyr_density_names[PYR_LOG_NORMAL], "log-normal");
     CHECK_STRING(pyr_density_names[PYR_UNIFORM_T], "uniform");
     CHECK_STRING(pyr_weight_names[PYR_WEIGHT_EDM], "edm");
     CHECK_STRING(pyr_weight_names[PYR_WEIGHT_SIMPLE], "simple");
     CHECK_STRING(pyr_family_names[PYR_SUB_VP], "sub-vp");
-    CHECK_STRING(pyr_curve_names[PYR_POWER], "power");
+    CHECK_STRING(pyr_curve_names[PYR_CURVE_POWER], "power");
     CHECK_STRING(pyr_weight_names[PYR_WEIGHT_LIKELIHOOD], "likelihood");
     CHECK_STRING(pyr_weight_names[PYR_WEIGHT_MIN_SNR], "min-snr");
     CHECK_STRING(pyr_prediction_names[PYR_PREDICT_F], "f");
@@ -275,22 +277,22 @@ static void quantiles(void)
 /* The log-normal density has the moments it should. */
 static void log_normal_levels(void)
 {
-    pyr_schedule c = schedule_of(PYR_VE, PYR_KARRAS, 1);
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_KARRAS, 1);
     pyr_noise noise = {.density = PYR_LOG_NORMAL, .mean = -0.8, .std = 1.4};
     enum { N = 20000 };
     double sum = 0, square = 0;
 
     for (int i = 0; i < N; i++) {
-        double x = log(pyr_noise_level(&noise, &c, (i + 0.5) / N));
+        double x = log(pyr_noise_quantile(&noise, &c, (i + 0.5) / N));
 
         sum += x;
         square += x * x;
     }
     CHECK_CLOSE(sum / N, -0.8, 1e-6);
     CHECK_CLOSE(sqrt(square / N - sum / N * sum / N), 1.4, 1e-3);
-    CHECK_CLOSE(pyr_noise_level(&noise, &c, 0.5), exp(-0.8), 1e-12);
+    CHECK_CLOSE(pyr_noise_quantile(&noise, &c, 0.5), exp(-0.8), 1e-12);
     noise.density = PYR_UNIFORM_T;
-    CHECK_CLOSE(pyr_noise_level(&noise, &c, 0.3), pyr_schedule_s(&c, 0.3), 1e-12);
+    CHECK_CLOSE(pyr_noise_quantile(&noise, &c, 0.3), pyr_schedule_s(&c, 0.3), 1e-12);
 }
 
 /* The mean of w f over the density, by the midpoint rule over quantiles; f lives where both densities do. */
@@ -300,7 +302,7 @@ static double expected(const pyr_noise *noise, const pyr_schedule *c)
     double sum = 0;
 
     for (int i = 0; i < N; i++) {
-        double s = pyr_noise_level(noise, c, (i + 0.5) / N), x = log(s / c->scale) + 0.5;
+        double s = pyr_noise_quantile(noise, c, (i + 0.5) / N), x = log(s / c->scale) + 0.5;
 
         sum += pyr_noise_weight(noise, c, s) * s * s * exp(-3 * x * x);
     }
@@ -309,7 +311,8 @@ static double expected(const pyr_noise *noise, const pyr_schedule *c)
 
 static void densities_give_the_same_loss(void)
 {
-    static const pyr_curve curves[] = {PYR_GEOMETRIC, PYR_LINEAR, PYR_COSINE, PYR_KARRAS};
+    static const pyr_curve curves[] = {PYR_CURVE_GEOMETRIC, PYR_CURVE_LINEAR, PYR_CURVE_COSINE,
+                                       PYR_CURVE_KARRAS};
 
     for (int curve = 0; curve < 4; curve++)
         for (int weight = PYR_WEIGHT_EDM; weight <= PYR_WEIGHT_MIN_SNR; weight++) {
@@ -327,7 +330,7 @@ static void densities_give_the_same_loss(void)
 
 static void weights(void)
 {
-    pyr_schedule c = schedule_of(PYR_VE, PYR_COSINE, 1);
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_COSINE, 1);
     pyr_noise edm = {PYR_LOG_NORMAL, -0.8, 1.4, PYR_WEIGHT_EDM, 0};
     pyr_noise simple = {PYR_UNIFORM_T, -0.8, 1.4, PYR_WEIGHT_SIMPLE, 0};
 
@@ -346,7 +349,7 @@ static void weights(void)
 static void more_weights(void)
 {
     for (int family = PYR_VE; family <= PYR_SUB_VP; family++) {
-        pyr_schedule c = schedule_of((pyr_family)family, PYR_LINEAR, 1);
+        pyr_schedule c = schedule_of((pyr_family)family, PYR_CURVE_LINEAR, 1);
         pyr_noise likelihood = {PYR_UNIFORM_T, 0, 1, PYR_WEIGHT_LIKELIHOOD, 0};
         pyr_noise min_snr = {PYR_UNIFORM_T, 0, 1, PYR_WEIGHT_MIN_SNR, 0};
 
@@ -366,12 +369,12 @@ static void more_weights(void)
 static void discrete_levels(void)
 {
     enum { L = 10, N = 1000 };
-    pyr_schedule c = schedule_of(PYR_VE, PYR_GEOMETRIC, 1);
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_GEOMETRIC, 1);
     pyr_noise noise = {PYR_UNIFORM_T, 0, 1, PYR_WEIGHT_SIMPLE, L};
     int count[L] = {0};
 
     for (int i = 0; i < N; i++) {
-        double s = pyr_noise_level(&noise, &c, (i + 0.5) / N);
+        double s = pyr_noise_quantile(&noise, &c, (i + 0.5) / N);
         double at = log(s / 0.002) / log(40000) * (L - 1);
         int level = (int)lrint(at);
 

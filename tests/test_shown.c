@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/shown.h"
 #include "tests/check.h"
+#include <cjson/cJSON.h>
 #include <float.h>
 #include <inttypes.h>
 #include <limits.h>

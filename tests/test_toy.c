@@ -296,7 +296,7 @@ static pyr_toy_training training_of(const pyr_mixture *m, pyr_objective objectiv
     return (pyr_toy_training){
         .data = m,
         .objective = objective,
-        .schedule = {.family = PYR_VP, .curve = PYR_COSINE, .s_min = 0.02, .s_max = 20, .scale = 1},
+        .schedule = {.family = PYR_VP, .curve = PYR_CURVE_COSINE, .s_min = 0.02, .s_max = 20, .scale = 1},
         .noise = {edm ? PYR_LOG_NORMAL : PYR_UNIFORM_T, -0.8, 1.4, weight, 0},
         .steps = 500,
         .batch = 256,

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "tests/check.h"
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>

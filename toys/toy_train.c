@@ -48,7 +48,7 @@ static double noise_level(const trainer *t, int64_t step, int point)
     uint32_t word =
         pyr_philox(t->t->seed, 0, (uint32_t)point, (uint32_t)step, pyr_rng_purpose(PYR_RNG_SIGMA, 0)).v[0];
 
-    return pyr_noise_level(&t->t->noise, &t->t->schedule, (point + (double)pyr_uniform(word)) / t->points);
+    return pyr_noise_quantile(&t->t->noise, &t->t->schedule, (point + (double)pyr_uniform(word)) / t->points);
 }
 
 /* v = h u, u uniform on the unit sphere */

@@ -66,7 +66,7 @@ static void put_bins(pyr_held_out *out, const held_out_work *w)
         for (int i = from; i < to; i++)
             out->bin[b] += w->losses[i] / (to - from);
         out->bin_sigma[b] =
-            pyr_noise_level(&w->loss.noise, &w->loss.level->schedule, (b + 0.5) / PYR_NOISE_BINS);
+            pyr_noise_quantile(&w->loss.noise, &w->loss.level->schedule, (b + 0.5) / PYR_NOISE_BINS);
     }
 }
 

@@ -1,9 +1,10 @@
+/* train_run.c - the levels of a run, in the sets that train together: folders, locks, what is looked at before. */
 #include "training/train_run.h"
 
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "training/joint.h"
+#include "training/trainer.h"
 #include <assert.h>
 #include <stdio.h>
 
@@ -55,15 +56,6 @@ static void note(const pyr_train_job *job, const char *line)
         job->on_note(job->ctx, line);
 }
 
-static void describe_level(const pyr_train_job *job, const pyr_level_trainer *trainer,
-                           const pyr_level_memory *memory, bool resumed)
-{
-    pyr_level_summary summary = pyr_level_trainer_summary(trainer, memory, resumed);
-
-    if (job->on_level)
-        job->on_level(job->ctx, &summary);
-}
-
 static void describe_data(const pyr_train_job *job, const pyr_experiment *experiment)
 {
     pyr_text text = {0};
@@ -80,83 +72,72 @@ static void describe_data(const pyr_train_job *job, const pyr_experiment *experi
     }
 }
 
-static pyr_level_job level_job(const pyr_train_job *job, const pyr_experiment *experiment, int level)
+/* ---- sets of levels ----------------------------------------------------------------------------- */
+
+/* Levels that train together, all or one, with their folders and locks. */
+typedef struct level_set {
+    char *folder[PYR_MAX_LEVELS], *transfer[PYR_MAX_LEVELS], *shared, *commit;
+    int lock[PYR_MAX_LEVELS];
+    pyr_trainer_job job;
+} level_set;
+
+static void set_free(level_set *set)
 {
-    const pyr_train_settings *t = &experiment->config.train;
-
-    return (pyr_level_job){
-        .k = job->k,
-        .data = experiment->data,
-        .pyramid = experiment->pyramid,
-        .measured = experiment->measured[level].levels ? &experiment->measured[level] : NULL,
-        .seed = (uint64_t)t->seed,
-        .xflip = experiment->config.data.xflip,
-        .dequantise = experiment->config.data.dequantise,
-        .duration = job->duration ? *job->duration : pyr_level_duration(&experiment->config, level),
-        .checkpoint = t->checkpoint,
-        .report = t->status,
-        .held_out = t->held_out,
-        .snapshot = t->snapshot,
-        .on_report = job->on_report,
-        .on_note = job->on_note,
-        .should_stop = job->should_stop,
-        .ctx = job->ctx};
-}
-
-/* The weights of a finished level, from its state, when they are not what was written. */
-static pyr_status renew_weights(const pyr_train_job *job, const pyr_experiment *experiment, int level,
-                                const pyr_level_job *with)
-{
-    pyr_level_trainer *trainer = NULL;
-    pyr_text text = {0};
-    bool whole;
-    pyr_status status;
-
-    PYR_TRY(pyr_level_unet_is_whole(&whole, with->folder));
-    if (whole)
-        return PYR_OK;
-    pyr_text_add(&text, "level %d: its weights are written again from its training state: %s", level,
-                 pyr_error());
-    PYR_TRY_OUT(pyr_level_trainer_new(&trainer, with, &experiment->config.level[level], level));
-    PYR_TRY_OUT(pyr_level_trainer_save_unet(trainer));
-    if (text.at)
-        note(job, text.at);
-out:
-    pyr_level_trainer_free(trainer);
-    pyr_text_free(&text);
-    return status;
-}
-
-static pyr_status train_locked(const pyr_train_job *job, const pyr_experiment *experiment, int level,
-                               const pyr_level_job *with)
-{
-    pyr_level_trainer *trainer = NULL;
-    pyr_level_memory memory;
-    pyr_status status = PYR_OK;
-    bool resumed;
-    char line[256];
-
-    PYR_TRY(pyr_level_has_state(&resumed, with->folder));
-    if (resumed) { /* do not plan a network to say that it is finished */
-        pyr_level_facts facts;
-        pyr_progress progress;
-
-        PYR_TRY(pyr_level_peek(with->folder, &facts, &progress, NULL));
-        PYR_TRY(pyr_level_same_duration(with, &experiment->config.level[level], level, &progress));
-        if (progress.train.step >= progress.steps) {
-            snprintf(line, sizeof line, "level %d is finished: %lld steps done", level,
-                     (long long)progress.steps);
-            note(job, line);
-            return renew_weights(job, experiment, level, with);
-        }
+    for (int i = 0; i < set->job.levels; i++) {
+        pyr_unlock(set->lock[i]);
+        pyr_free(set->folder[i]);
+        pyr_free(set->transfer[i]);
     }
-    PYR_TRY_OUT(pyr_level_trainer_new(&trainer, with, &experiment->config.level[level], level));
-    PYR_TRY_OUT(pyr_level_trainer_memory(trainer, &memory));
-    describe_level(job, trainer, &memory, resumed);
-    PYR_TRY_OUT(pyr_level_trainer_run(trainer));
-out:
-    pyr_level_trainer_free(trainer);
-    return status;
+    pyr_free(set->shared);
+    pyr_free(set->commit);
+}
+
+/* All levels of a cascade (finest 0), or level `finest` alone. The caller frees it, on failure too. */
+static pyr_status set_new(level_set *set, const pyr_train_job *job, const pyr_experiment *experiment,
+                          int finest)
+{
+    const pyr_config *config = &experiment->config;
+    const pyr_train_settings *s = &config->train;
+    const pyr_cascade_settings *cascade = config->cascade.joint ? &config->cascade : NULL;
+    const char *run = *job->run ? job->run : "/nonexistent"; /* of a plan: nothing is read or written */
+
+    *set =
+        (level_set){.job = {.k = job->k,
+                            .data = experiment->data,
+                            .pyramid = experiment->pyramid,
+                            .levels = cascade ? config->pyramid.levels : 1,
+                            .cascade = cascade,
+                            .seed = (uint64_t)s->seed,
+                            .xflip = config->data.xflip,
+                            .dequantise = config->data.dequantise,
+                            .duration = job->duration ? *job->duration : pyr_level_duration(config, finest),
+                            .checkpoint = s->checkpoint,
+                            .report = s->status,
+                            .held_out = s->held_out,
+                            .snapshot = s->snapshot,
+                            .on_report = job->on_report,
+                            .on_note = job->on_note,
+                            .should_stop = job->should_stop,
+                            .ctx = job->ctx}};
+    for (int i = 0; i < PYR_MAX_LEVELS; i++)
+        set->lock[i] = -1;
+    set->job.shared_folder = set->shared = pyr_run_shared(run);
+    set->job.commit = set->commit = pyr_run_commit(run);
+    for (int i = 0; i < set->job.levels; i++) {
+        int index = finest + i;
+
+        set->folder[i] = pyr_run_level(run, index);
+        set->transfer[i] = job->transfer ? pyr_run_level(job->transfer, index) : NULL;
+        if (!set->shared || !set->commit || !set->folder[i] || (job->transfer && !set->transfer[i]))
+            return pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", run);
+        set->job.level[i] = (pyr_level_job){
+            .index = index,
+            .settings = &config->level[index],
+            .folder = set->folder[i],
+            .transfer = set->transfer[i],
+            .measured = experiment->measured[index].levels ? &experiment->measured[index] : NULL};
+    }
+    return PYR_OK;
 }
 
 /* Of processes that were killed while they wrote a checkpoint; the level's lock is ours. */
@@ -170,29 +151,118 @@ static void remove_leftovers(const char *folder)
     pyr_free(unet);
 }
 
-static pyr_status train_level(const pyr_train_job *job, const pyr_experiment *experiment, int level)
+/* Take all levels, each with its lock, and finish what a killed process left. The locks are given back by
+ * set_free. */
+static pyr_status set_lock(level_set *set, const pyr_train_job *job)
 {
-    pyr_level_job with = level_job(job, experiment, level);
-    char *folder = pyr_run_level(job->run, level);
-    char *transfer = job->transfer ? pyr_run_level(job->transfer, level) : NULL;
-    pyr_status status = PYR_OK;
-    int lock = -1;
-
-    if (!folder || (job->transfer && !transfer)) {
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", job->run);
-        goto out;
+    for (int i = set->job.levels - 1; i >= 0; i--) {
+        PYR_TRY(pyr_run_begin(&set->lock[i], job->run, job->settings, set->job.level[i].index));
+        remove_leftovers(set->folder[i]);
     }
-    with.folder = folder;
-    with.transfer = transfer;
-    PYR_TRY_OUT(pyr_run_begin(&lock, job->run, job->settings, level));
-    remove_leftovers(folder);
-    PYR_TRY_OUT(train_locked(job, experiment, level, &with));
+    if (set->job.cascade && set->job.cascade->share)
+        PYR_TRY(pyr_open_output_folder(set->shared));
+    return pyr_trainer_recover(&set->job);
+}
+
+static pyr_status describe_levels(const pyr_train_job *job, pyr_trainer *trainer, int levels)
+{
+    for (int i = levels - 1; i >= 0; i--) {
+        pyr_level_summary summary;
+
+        PYR_TRY(pyr_trainer_describe(trainer, i, &summary));
+        if (job->on_level)
+            job->on_level(job->ctx, &summary);
+    }
+    return PYR_OK;
+}
+
+/* The weights of a finished set, from its states, where they are not what was written. */
+static pyr_status renew_weights(const pyr_train_job *job, const level_set *set)
+{
+    pyr_trainer *trainer = NULL;
+    pyr_text text = {0};
+    pyr_status status = PYR_OK;
+
+    for (int i = set->job.levels - 1; i >= 0; i--) {
+        bool whole;
+
+        PYR_TRY_OUT(pyr_level_unet_is_whole(&whole, set->folder[i]));
+        if (whole)
+            continue;
+        pyr_text_add(&text, "level %d: its weights are written again from its training state: %s",
+                     set->job.level[i].index, pyr_error());
+        if (!trainer)
+            PYR_TRY_OUT(pyr_trainer_new(&trainer, &set->job));
+        PYR_TRY_OUT(pyr_train_level_save_unet(pyr_trainer_level(trainer, i)));
+        if (text.at)
+            note(job, text.at);
+        pyr_text_free(&text);
+    }
 out:
-    pyr_unlock(lock);
-    pyr_free(folder);
-    pyr_free(transfer);
+    pyr_trainer_free(trainer);
+    pyr_text_free(&text);
     return status;
 }
+
+static pyr_status train_locked(const pyr_train_job *job, const level_set *set)
+{
+    pyr_trainer *trainer = NULL;
+    bool finished;
+    int64_t steps;
+    char name[32] = "the cascade", line[256];
+    pyr_status status;
+
+    PYR_TRY(pyr_trainer_finished(&set->job, &finished, &steps));
+    if (finished) { /* do not plan a network to say so */
+        if (!set->job.cascade)
+            snprintf(name, sizeof name, "level %d", set->job.level[0].index);
+        snprintf(line, sizeof line, "%s is finished: %lld steps done", name, (long long)steps);
+        note(job, line);
+        return renew_weights(job, set);
+    }
+    PYR_TRY(pyr_trainer_new(&trainer, &set->job));
+    status = describe_levels(job, trainer, set->job.levels);
+    if (status == PYR_OK)
+        status = pyr_trainer_run(trainer);
+    pyr_trainer_free(trainer);
+    return status;
+}
+
+static pyr_status train_set(const pyr_train_job *job, const pyr_experiment *experiment, int finest)
+{
+    level_set set;
+    pyr_status status = set_new(&set, job, experiment, finest);
+
+    if (status == PYR_OK)
+        status = pyr_trainer_check(&set.job);
+    if (status == PYR_OK)
+        status = set_lock(&set, job);
+    if (status == PYR_OK)
+        status = train_locked(job, &set);
+    set_free(&set);
+    return status;
+}
+
+static pyr_status plan_set(const pyr_train_job *job, const pyr_experiment *experiment, int finest)
+{
+    pyr_train_job plan = *job;
+    level_set set;
+    pyr_trainer *trainer = NULL;
+    pyr_status status;
+
+    plan.run = "";
+    plan.transfer = NULL;
+    status = set_new(&set, &plan, experiment, finest);
+    if (status == PYR_OK)
+        status = pyr_trainer_new(&trainer, &set.job);
+    if (status == PYR_OK)
+        status = describe_levels(job, trainer, set.job.levels);
+    pyr_trainer_free(trainer);
+    set_free(&set);
+    return status;
+}
+
+/* ---- before anything is trained ----------------------------------------------------------------- */
 
 static bool wanted(const pyr_train_job *job, int level)
 {
@@ -242,28 +312,6 @@ static pyr_status check_transfer(const pyr_train_job *job, int level)
     return status;
 }
 
-/* A level that was begun before was so for the same duration. */
-static pyr_status check_duration(const pyr_train_job *job, const pyr_experiment *experiment, int level)
-{
-    pyr_level_job one = level_job(job, experiment, level);
-    char *folder = pyr_run_level(job->run, level);
-    pyr_level_facts facts;
-    pyr_progress progress;
-    bool begun;
-    pyr_status status;
-
-    if (!folder)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", job->run);
-    status = pyr_level_has_state(&begun, folder);
-    if (status == PYR_OK && begun) {
-        status = pyr_level_peek(folder, &facts, &progress, NULL);
-        if (status == PYR_OK)
-            status = pyr_level_same_duration(&one, &experiment->config.level[level], level, &progress);
-    }
-    pyr_free(folder);
-    return status;
-}
-
 /* Whether the settings make a level: those of one that is not to be trained now need not yet. */
 static bool fits(const pyr_experiment *experiment, int level)
 {
@@ -271,6 +319,32 @@ static bool fits(const pyr_experiment *experiment, int level)
 
     return pyr_level_init(&unused, &experiment->config.level[level], experiment->pyramid, level,
                           pyr_dataset_classes(experiment->data), 0) == PYR_OK;
+}
+
+/* What is wrong with a level, `kept` when the run has it already: another duration, no weights to begin from,
+ * nothing to learn. A cascade measures all of its levels before its first step. */
+static pyr_status look_at_level(const pyr_train_job *job, pyr_experiment *experiment, int level, bool kept)
+{
+    bool joint = experiment->config.cascade.joint, finished;
+    pyr_level_facts facts;
+    int64_t steps;
+    level_set set;
+    pyr_status status = PYR_OK;
+
+    if (!kept && job->transfer && wanted(job, level))
+        PYR_TRY(check_transfer(job, level));
+    if (joint || (!wanted(job, level) && (kept || !fits(experiment, level))))
+        return PYR_OK;
+    PYR_TRY_OUT(set_new(&set, job, experiment, level));
+    if (kept)
+        status = pyr_trainer_finished(&set.job, &finished, &steps);
+    else
+        PYR_TRY_OUT(pyr_train_level_statistics(&facts, &set.job, 0, wanted(job, level)));
+    if (!kept && wanted(job, level))
+        experiment->measured[level] = facts;
+out:
+    set_free(&set);
+    return status;
 }
 
 /* What is wrong with any level is said before the first one is trained: settings and data that are not those
@@ -286,36 +360,22 @@ static pyr_status look_ahead(const pyr_train_job *job, pyr_experiment *experimen
         PYR_TRY(pyr_run_same_data(job->run, levels, job->level, config->data.set.path,
                                   pyr_dataset_fingerprint(experiment->data), kept));
     }
-    for (int i = levels - 1; i >= 0; i--) {
-        pyr_level_job one = level_job(job, experiment, i);
-        pyr_level_facts facts;
-
-        if (kept[i] && wanted(job, i) && !config->cascade.joint)
-            PYR_TRY(check_duration(job, experiment, i));
-        if (kept[i])
-            continue;
-        if (job->transfer && wanted(job, i))
-            PYR_TRY(check_transfer(job, i));
-        if (config->cascade.joint) /* measures all of its levels before its first step */
-            continue;
-        if (!wanted(job, i) && !fits(experiment, i))
-            continue;
-        PYR_TRY(pyr_level_statistics(&facts, &one, &config->level[i], i, wanted(job, i)));
-        if (wanted(job, i))
-            experiment->measured[i] = facts;
-    }
+    for (int i = levels - 1; i >= 0; i--)
+        PYR_TRY(look_at_level(job, experiment, i, kept[i]));
     return PYR_OK;
 }
 
-static const char nowhere[] = "/nonexistent"; /* the folder of a plan: nothing is read or written */
+/* ---- all of it ---------------------------------------------------------------------------------- */
 
-/* Training, or only planning, of one level. */
-typedef pyr_status (*level_work)(const pyr_train_job *job, const pyr_experiment *experiment, int level);
+/* Training, or only planning, of a set. */
+typedef pyr_status (*set_work)(const pyr_train_job *job, const pyr_experiment *experiment, int finest);
 
-/* Do the work on each wanted level, coarsest first. */
-static pyr_status each_level(const pyr_train_job *job, const pyr_experiment *experiment, level_work work)
+/* Do the work on each wanted set, coarsest first: each level is one, or all together are. */
+static pyr_status each_set(const pyr_train_job *job, const pyr_experiment *experiment, set_work work)
 {
-    for (int level = experiment->config.pyramid.levels - 1; level >= 0; level--) {
+    const pyr_config *config = &experiment->config;
+
+    for (int level = config->cascade.joint ? 0 : config->pyramid.levels - 1; level >= 0; level--) {
         if (!wanted(job, level))
             continue;
         if (job->should_stop && job->should_stop(job->ctx))
@@ -325,154 +385,7 @@ static pyr_status each_level(const pyr_train_job *job, const pyr_experiment *exp
     return PYR_OK;
 }
 
-/* ---- all levels together ------------------------------------------------------------------------ */
-
-/* What a cascade needs beside the experiment: folders, locks, the levels' jobs. */
-typedef struct together {
-    char *folder[PYR_MAX_LEVELS], *transfer[PYR_MAX_LEVELS], *shared, *commit;
-    int lock[PYR_MAX_LEVELS], levels;
-    pyr_level_job level[PYR_MAX_LEVELS];
-    pyr_joint_job job;
-} together;
-
-static void together_free(together *all)
-{
-    for (int i = 0; i < all->levels; i++) {
-        pyr_unlock(all->lock[i]);
-        pyr_free(all->folder[i]);
-        pyr_free(all->transfer[i]);
-    }
-    pyr_free(all->shared);
-    pyr_free(all->commit);
-}
-
-/* `run` NULL: nothing will be read or written. */
-static pyr_status together_new(together *all, const pyr_train_job *job, const pyr_experiment *experiment,
-                               const char *run)
-{
-    *all = (together){.levels = experiment->config.pyramid.levels};
-    for (int i = 0; i < all->levels; i++)
-        all->lock[i] = -1;
-    run = run ? run : nowhere;
-    all->shared = pyr_run_shared(run);
-    all->commit = pyr_run_commit(run);
-    for (int i = 0; i < all->levels; i++) {
-        all->folder[i] = pyr_run_level(run, i);
-        all->transfer[i] = job->transfer ? pyr_run_level(job->transfer, i) : NULL;
-        if (!all->shared || !all->commit || !all->folder[i] || (job->transfer && !all->transfer[i]))
-            return pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", run);
-        all->level[i] = level_job(job, experiment, i);
-        all->level[i].folder = all->folder[i];
-        all->level[i].transfer = all->transfer[i];
-    }
-    all->job = (pyr_joint_job){.config = &experiment->config,
-                               .level = all->level,
-                               .shared_folder = all->shared,
-                               .commit = all->commit};
-    return PYR_OK;
-}
-
-static pyr_status describe_joint(const pyr_train_job *job, pyr_joint *joint, int levels, bool resumed)
-{
-    for (int i = levels - 1; i >= 0; i--) {
-        pyr_level_memory memory;
-
-        PYR_TRY(pyr_joint_memory(joint, i, &memory));
-        describe_level(job, pyr_joint_level(joint, i), &memory, resumed);
-    }
-    return PYR_OK;
-}
-
-/* Take all levels, each with its lock, and finish what a killed process left. On failure the locks that were
- * taken are given back by together_free. */
-static pyr_status begin_all(const pyr_train_job *job, together *all, bool share)
-{
-    for (int i = all->levels - 1; i >= 0; i--) {
-        PYR_TRY(pyr_run_begin(&all->lock[i], job->run, job->settings, i));
-        remove_leftovers(all->folder[i]);
-    }
-    if (share)
-        PYR_TRY(pyr_open_output_folder(all->shared));
-    return pyr_joint_recover(&all->job);
-}
-
-/* The weights of a finished cascade's levels, from the states, where they are not what was written. */
-static pyr_status renew_together(const pyr_train_job *job, const together *all)
-{
-    pyr_joint *joint = NULL;
-    pyr_text text = {0};
-    pyr_status status = PYR_OK;
-
-    for (int i = all->levels - 1; i >= 0; i--) {
-        bool whole;
-
-        PYR_TRY_OUT(pyr_level_unet_is_whole(&whole, all->folder[i]));
-        if (whole)
-            continue;
-        pyr_text_add(&text, "level %d: its weights are written again from its training state: %s", i,
-                     pyr_error());
-        if (!joint)
-            PYR_TRY_OUT(pyr_joint_new(&joint, &all->job));
-        PYR_TRY_OUT(pyr_level_trainer_save_unet(pyr_joint_level(joint, i)));
-        if (text.at)
-            note(job, text.at);
-        pyr_text_free(&text);
-    }
-out:
-    pyr_joint_free(joint);
-    pyr_text_free(&text);
-    return status;
-}
-
-static pyr_status train_together(const pyr_train_job *job, const pyr_experiment *experiment)
-{
-    pyr_status status = PYR_OK;
-    pyr_joint *joint = NULL;
-    bool finished;
-    int64_t steps;
-    together all;
-    char line[128];
-
-    PYR_TRY(pyr_joint_check(&experiment->config, experiment->pyramid));
-    PYR_TRY_OUT(together_new(&all, job, experiment, job->run));
-    PYR_TRY_OUT(begin_all(job, &all, experiment->config.cascade.share));
-    PYR_TRY_OUT(pyr_joint_finished(&all.job, &finished, &steps));
-    if (finished) {
-        snprintf(line, sizeof line, "the cascade is finished: %lld steps done", (long long)steps);
-        note(job, line);
-        status = renew_together(job, &all);
-        goto out;
-    }
-    PYR_TRY_OUT(pyr_joint_new(&joint, &all.job));
-    PYR_TRY_OUT(describe_joint(job, joint, all.levels, steps > 0));
-    PYR_TRY_OUT(pyr_joint_run(joint));
-out:
-    pyr_joint_free(joint);
-    together_free(&all);
-    return status;
-}
-
-static pyr_status plan_together(const pyr_train_job *job, const pyr_experiment *experiment)
-{
-    pyr_status status = PYR_OK;
-    pyr_joint *joint = NULL;
-    together all;
-
-    PYR_TRY(pyr_joint_check(&experiment->config, experiment->pyramid));
-    PYR_TRY_OUT(together_new(&all, job, experiment, NULL));
-    PYR_TRY_OUT(pyr_joint_new(&joint, &all.job));
-    PYR_TRY_OUT(describe_joint(job, joint, all.levels, false));
-out:
-    pyr_joint_free(joint);
-    together_free(&all);
-    return status;
-}
-
-/* ---- */
-
-static pyr_status with_experiment(const pyr_train_job *job, level_work one,
-                                  pyr_status (*all)(const pyr_train_job *job,
-                                                    const pyr_experiment *experiment))
+static pyr_status with_experiment(const pyr_train_job *job, set_work work)
 {
     pyr_experiment experiment;
     pyr_status status = PYR_OK;
@@ -481,10 +394,7 @@ static pyr_status with_experiment(const pyr_train_job *job, level_work one,
     describe_data(job, &experiment);
     PYR_TRY_OUT(check_job(job, &experiment));
     PYR_TRY_OUT(look_ahead(job, &experiment));
-    if (experiment.config.cascade.joint)
-        status = all(job, &experiment);
-    else
-        status = each_level(job, &experiment, one);
+    status = each_set(job, &experiment, work);
 out:
     pyr_experiment_close(&experiment);
     return status;
@@ -492,27 +402,10 @@ out:
 
 pyr_status pyr_train(const pyr_train_job *job)
 {
-    return with_experiment(job, train_level, train_together);
-}
-
-static pyr_status plan_level(const pyr_train_job *job, const pyr_experiment *experiment, int level)
-{
-    pyr_level_job with = level_job(job, experiment, level);
-    pyr_level_trainer *trainer = NULL;
-    pyr_level_memory memory;
-    pyr_status status;
-
-    with.folder = nowhere;
-    status = pyr_level_trainer_new(&trainer, &with, &experiment->config.level[level], level);
-    if (status == PYR_OK)
-        status = pyr_level_trainer_memory(trainer, &memory);
-    if (status == PYR_OK)
-        describe_level(job, trainer, &memory, false);
-    pyr_level_trainer_free(trainer);
-    return status;
+    return with_experiment(job, train_set);
 }
 
 pyr_status pyr_train_dry(const pyr_train_job *job)
 {
-    return with_experiment(job, plan_level, plan_together);
+    return with_experiment(job, plan_set);
 }

@@ -3,7 +3,7 @@
 #define PYR_TRAINING_TRAIN_RUN_H
 
 #include "cascade/run.h"
-#include "training/level_train.h"
+#include "training/train_job.h"
 
 typedef struct pyr_train_job {
     pyr_kernels *k;

@@ -2,6 +2,7 @@
 #ifndef PYR_CLI_BENCH_BENCH_H
 #define PYR_CLI_BENCH_BENCH_H
 
+#include "graph/graph.h"
 #include "training/train_run.h"
 
 /* What the convolutions and products of a graph take by themselves, in seconds an image on `lanes` lanes. */

@@ -11,6 +11,7 @@
 #include "terminal/output.h"
 #include "terminal/progress.h"
 #include "training/train_run.h"
+#include "training/trainer.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -155,15 +156,14 @@ static double since_start(void)
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9 - ticks / (double)sysconf(_SC_CLK_TCK);
 }
 
-static pyr_status first_step(pyr_level_trainer *trainer, figures *f)
+static pyr_status first_step(pyr_trainer *trainer, figures *f)
 {
-    pyr_optimizer *optimizer;
-    const pyr_params *params;
     pyr_step_state after;
     double loss;
 
-    PYR_TRY(pyr_level_trainer_gradient(trainer, 0, &loss, &optimizer, &params));
-    PYR_TRY(pyr_optimizer_step(optimizer, &(pyr_update){.ema_window = 1}, &after));
+    PYR_TRY(pyr_trainer_gradient(trainer, 0, &loss));
+    PYR_TRY(pyr_optimizer_step(&pyr_trainer_level(trainer, 0)->block->optimizer,
+                               &(pyr_update){.ema_window = 1}, &after));
     f->first_step = since_start() - f->data;
     return PYR_OK;
 }
@@ -178,12 +178,12 @@ static int busy_lanes(const figures *f)
     return busy < f->memory.lanes ? busy : f->memory.lanes;
 }
 
-static pyr_status time_training(const typed *t, pyr_kernels *k, pyr_level_trainer *trainer, figures *f)
+static pyr_status time_training(const typed *t, pyr_kernels *k, pyr_trainer *trainer, figures *f)
 {
-    pyr_graph *g = pyr_level_trainer_graph(trainer);
+    pyr_graph *g = pyr_trainer_level(trainer, 0)->loss.g;
     double per_step, begin;
 
-    PYR_TRY(pyr_level_trainer_time(trainer, t->seconds, &per_step));
+    PYR_TRY(pyr_trainer_time(trainer, t->seconds, &per_step));
     f->train = f->level->settings.batch / per_step;
     if (t->floor)
         PYR_TRY(pyr_bench_floor(&f->of_train, k, g, busy_lanes(f), t->seconds));
@@ -191,7 +191,7 @@ static pyr_status time_training(const typed *t, pyr_kernels *k, pyr_level_traine
         return PYR_OK;
     PYR_TRY(pyr_graph_profile(g));
     begin = pyr_now();
-    PYR_TRY(pyr_level_trainer_time(trainer, t->seconds, &per_step));
+    PYR_TRY(pyr_trainer_time(trainer, t->seconds, &per_step));
     pyr_print("\nlevel %d, training steps of %d images\n", f->level->facts.index, f->level->settings.batch);
     return pyr_bench_profile_print(k, g, pyr_now() - begin, k->lanes);
 }
@@ -293,22 +293,27 @@ static pyr_status print_json(const typed *t, const pyr_kernels *k, const figures
 static pyr_status bench_level(const typed *t, pyr_kernels *k, const pyr_experiment *experiment,
                               const pyr_unet_config *unet, int index, bool first, double data)
 {
-    pyr_level_job job = {.k = k,
-                         .data = experiment->data,
-                         .pyramid = experiment->pyramid,
-                         .unet = unet,
-                         .folder = "/nonexistent",
-                         .duration = {1, PYR_DURATION_IMAGES}};
+    pyr_trainer_job job = {.k = k,
+                           .data = experiment->data,
+                           .pyramid = experiment->pyramid,
+                           .levels = 1,
+                           .level = {{.index = index,
+                                      .settings = &experiment->config.level[index],
+                                      .unet = unet,
+                                      .folder = "/nonexistent"}},
+                           .duration = {1, PYR_DURATION_IMAGES}};
+    pyr_level_summary summary;
     figures f = {.data = data, .first_step = NAN};
     size_t available = k->available ? k->available(k) : 0;
-    pyr_level_trainer *trainer;
+    pyr_trainer *trainer;
     pyr_status status = PYR_OK;
 
-    PYR_TRY(pyr_level_trainer_new(&trainer, &job, &experiment->config.level[index], index));
-    f.level = pyr_level_trainer_level(trainer);
+    PYR_TRY(pyr_trainer_new(&trainer, &job));
+    f.level = &pyr_trainer_level(trainer, 0)->level;
     if (first)
         PYR_TRY_OUT(first_step(trainer, &f));
-    PYR_TRY_OUT(pyr_level_trainer_memory(trainer, &f.memory));
+    PYR_TRY_OUT(pyr_trainer_describe(trainer, 0, &summary));
+    f.memory = summary.memory;
     PYR_TRY_OUT(time_training(t, k, trainer, &f));
     if (k->available)
         f.device = available - k->available(k);
@@ -320,7 +325,7 @@ static pyr_status bench_level(const typed *t, pyr_kernels *k, const pyr_experime
     if (*t->outdir)
         status = write_config(t->outdir, f.level);
 out:
-    pyr_level_trainer_free(trainer);
+    pyr_trainer_free(trainer);
     return status;
 }
 
@@ -387,34 +392,37 @@ out:
 }
 
 static const pyr_option options[] = {
-    OPT_TEXT(typed, config, "config", "FILE", "",
-             "configuration; without it configs/fashion-mnist.cfg, built in, with levels by the size of the "
-             "images"),
-    OPT_SETTING("data", "PATH", "data.path", "images: folder, file or zip"),
-    OPT_TEXT(typed, network, "network", "DIR", "",
-             "instead of a configuration: a UNet2DModel's config.json there, on random images"),
+    OPT_TEXT(
+        typed, config, "config", "FILE", "",
+        "configuration; without it, the built-in configs/fashion-mnist.cfg with levels by the size of the "
+        "images"),
+    OPT_SETTING("data", "PATH", "data.path", "images: a folder or a file"),
+    OPT_TEXT(
+        typed, network, "network", "DIR", "",
+        "measure the UNet2DModel whose config.json is in DIR, on random images, instead of a configuration"),
     OPT_TEXT(typed, size, "size", "HxW", "",
-             "with --network: of its images in pixels; without: by its sample_size"),
-    OPT_LEVEL(typed, level, "all levels", "this level only (0: the finest)"),
-    OPT_SETTING("batch", "N", "level.batch", "images per step; with --network by its file `batch`"),
-    OPT_REAL(typed, seconds, "seconds", "S", "3", 0.01, 3600, "to measure each figure for"),
-    OPT_FLAG(typed, floor, "floor", "time the convolutions and products alone, too"),
-    OPT_FLAG(typed, profile, "profile", "print where the time goes, operation by operation"),
-    OPT_FLAG(typed, json, "json", "a line of JSON for each level instead of the table"),
+             "size of the images of --network in pixels; without it, its sample_size"),
+    OPT_LEVEL(typed, level, "all levels", "measure this level only; 0 is the finest"),
+    OPT_SETTING("batch", "N", "level.batch",
+                "images per step; with --network, without it, the number in its file `batch`"),
+    OPT_REAL(typed, seconds, "seconds", "S", "3", 0.01, 3600, "how long each figure is measured"),
+    OPT_FLAG(typed, floor, "floor", "also time the convolutions and matrix products alone"),
+    OPT_FLAG(typed, profile, "profile", "print the time of each operation"),
+    OPT_FLAG(typed, json, "json", "print a line of JSON for each level instead of the table"),
     OPT_TEXT(typed, outdir, "outdir", "DIR", "",
-             "write DIR/level-I/unet/config.json, for bench/torch_peer.py"),
+             "write level-I/unet/config.json into DIR, for bench/torch_peer.py"),
     OPT_GROUP(typed, machine, pyr_machine_options),
     {0},
 };
 
 const pyr_command pyr_command_bench = {
     .name = "bench",
-    .title = "measure training and sampling speed of each level",
+    .title = "measure the speed of training and sampling for each level",
     .summary =
-        "Measure training (forward, backward, optimizer) and the network's forward pass for each level. A "
-        "training step counts as three forward passes in GFLOP/s; samples/s is what the level's sampler "
-        "would reach. The floor is what the network's convolutions and matrix products take by themselves, "
-        "each on buffers of its own. Nothing is kept. Run it on an idle machine.",
+        "Measure training (forward, backward, optimizer) and the forward pass of the network for each "
+        "level. In GFLOP/s a training step counts as three forward passes; samples/s is what the sampler "
+        "of the level would reach. The floor is the time of the convolutions and matrix products alone, "
+        "each on its own buffers. Nothing is kept. Run it on an idle machine.",
     .examples = "  pyrdiff bench\n"
                 "  pyrdiff bench --config configs/cifar10.cfg --data PATH --level 0\n"
                 "  pyrdiff bench --network bench/networks/grey28 --floor --profile\n",

@@ -69,7 +69,6 @@ static pyr_status info_settings(bool markdown)
     pyr_status status = PYR_OK;
 
     pyr_settings_document(pyr_all_sections, markdown, &text);
-    pyr_filters_document(markdown, &text);
     if (text.failed)
         status = pyr_fail(PYR_E_NOMEM, "out of memory: the list of settings");
     else
@@ -116,7 +115,7 @@ static pyr_status info_path(const char *path)
 }
 
 typedef struct typed {
-    const char *check;
+    const char *check, *list;
     bool settings, markdown;
     pyr_machine machine;
 } typed;
@@ -133,11 +132,14 @@ static pyr_status run(void *at, pyr_parsed *parsed)
             return pyr_fail(PYR_E_ARG, "--%s is for --data, which is not given",
                             option ? option->name : "set");
     }
-    if ((parsed->n_arguments > 0) + checks + data + t->settings > 1)
-        return pyr_fail(PYR_E_ARG, "one of PATH, --check, --data and --settings at a time (see pyrdiff info "
-                                   "--help)");
-    if (t->markdown && !t->settings)
-        return pyr_fail(PYR_E_ARG, "--markdown is for --settings, which is not given");
+    if ((parsed->n_arguments > 0) + checks + data + t->settings + (*t->list != 0) > 1)
+        return pyr_fail(
+            PYR_E_ARG,
+            "one of PATH, --check, --data, --settings and --list at a time (see pyrdiff info --help)");
+    if (t->markdown && !t->settings && !*t->list)
+        return pyr_fail(PYR_E_ARG, "--markdown is for --settings and --list, which are not given");
+    if (*t->list)
+        return pyr_info_list(t->list, t->markdown);
     if (t->settings)
         return info_settings(t->markdown);
     if (checks)
@@ -148,13 +150,14 @@ static pyr_status run(void *at, pyr_parsed *parsed)
 }
 
 static const pyr_option options[] = {
-    OPT_TEXT(
-        typed, check, "check", "UNET_DIR", "",
-        "load a UNet2DModel and compare it with the answer stored in its io.safetensors; without one, run "
-        "it once"),
+    OPT_TEXT(typed, check, "check", "UNET_DIR", "",
+             "run a UNet2DModel, and compare the result with the one in its io.safetensors if there is one"),
     OPT_FLAG(typed, settings, "settings",
-             "list every setting that a configuration or --set may hold, with default and bounds"),
-    OPT_FLAG(typed, markdown, "markdown", "with --settings: as the tables of docs/settings.md"),
+             "list every setting of configurations and --set, with its default and bounds"),
+    OPT_TEXT(typed, list, "list", "NAME", "",
+             "list what there is to choose from: samplers, noise (families, schedules, weights, ...), "
+             "filters, metrics"),
+    OPT_FLAG(typed, markdown, "markdown", "with --settings and --list: print Markdown tables"),
     OPT_SETTING("data", "PATH", "data.path", "describe a data set"),
     {.group = pyr_data_options},
     OPT_GROUP(typed, machine, pyr_machine_options),
@@ -163,19 +166,20 @@ static const pyr_option options[] = {
 
 const pyr_command pyr_command_info = {
     .name = "info",
-    .title = "describe a run, a model, a data set; check a model against a stored answer",
+    .title = "describe a run, a model or a data set; check a model against a stored answer",
     .arguments = "[PATH]",
     .most = 1,
     .summary =
-        "Describe what is at PATH: a run, a model (folder of a UNet2DModel or of a pipeline, or its "
-        ".safetensors), or codes of a picture. Without PATH: this program. With --check the exit status is "
-        "1 when the model is not as it should be.",
+        "Describe what is at PATH: a run, a model (the folder of a UNet2DModel or of a pipeline, or its "
+        ".safetensors), or the codes of a picture. Without PATH, describe this program. With --check the "
+        "exit status is 1 if the model's result differs from the stored one.",
     .examples = "  pyrdiff info runs/fashion-mnist\n"
                 "  pyrdiff info runs/fashion-mnist/level-0\n"
                 "  pyrdiff info --check tests/golden/unet2d/ddpm_like --backend ref\n"
                 "  pyrdiff info --data photos --skip-bad\n"
                 "  pyrdiff info --data cifar10-32x32.zip\n"
-                "  pyrdiff info --settings\n",
+                "  pyrdiff info --settings\n"
+                "  pyrdiff info --list samplers\n",
     .sections = PYR_SECTIONS(&pyr_data_section),
     .options = options,
     .size = sizeof(typed),

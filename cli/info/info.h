@@ -1,5 +1,5 @@
-/* info.h - what the files of pyrdiff info share: info.c (options, the program), info_data.c, info_run.c,
- * info_model.c, info_pipeline.c. */
+/* info.h - what the files of pyrdiff info share: cmd_info.c (options, the program), info_data.c,
+ * info_run.c, info_model.c, info_pipeline.c, info_lists.c. */
 #ifndef PYR_CLI_INFO_INFO_H
 #define PYR_CLI_INFO_INFO_H
 
@@ -18,6 +18,9 @@ pyr_status pyr_info_pipeline(const char *path);
 pyr_status pyr_info_data(const pyr_parsed *parsed);
 /* Load a model and compare it with the answer stored beside it. PYR_E_NUMERIC: it is off. */
 pyr_status pyr_info_check(const char *path, const pyr_machine *machine);
+
+/* One of the program's tables (info_lists.c), as Markdown or for people. PYR_E_ARG: there is none of that name. */
+pyr_status pyr_info_list(const char *name, bool markdown);
 
 /* What the files of a model hold, without reading the weights. */
 typedef struct pyr_info_contents {

@@ -330,21 +330,19 @@ static const pyr_option options[] = {
     OPT_GROUP(typed, output, pyr_output_options),
     OPT_GROUP(typed, sampling, pyr_sampling_options),
     OPT_GROUP(typed, guidance, pyr_guidance_options),
-    OPT_TEXT(
-        typed, coarse, "coarse", "PATH", "",
-        "start from the coarsest images in this folder, zip or NPZ; with --level I from these of level I + "
-        "1"),
+    OPT_TEXT(typed, coarse, "coarse", "PATH", "",
+             "start from the coarsest images in this folder, zip or NPZ; with --level I they are images of "
+             "level I + 1"),
     OPT_LEVEL(typed, level, "all levels",
-              "draw this level only (0: the finest), whatever the others are: to coarser images of training "
-              "images that the seeds choose, or of --coarse; the coarsest by itself"),
+              "draw this level only, given real coarser images: those of training images, which the seeds "
+              "choose, or of --coarse; 0 is the finest; the other levels need not be trained"),
     OPT_SETTING("data", "PATH", "data.path",
-                "with --level: the images whose coarser ones are given; without it those of the run"),
-    OPT_SETTING("denoise", NULL, "level.sampler.denoise",
-                "end each level with a denoising step; --no-denoise shows why"),
+                "with --level: data set of the real images; without it, that of the run"),
+    OPT_SETTING("denoise", NULL, "level.sampler.denoise", "end each level with a denoising step"),
     OPT_FLAG(
         typed, trajectory, "trajectory",
-        "write trajectory-SEED.png: the way from noise to the image at each level, coarsest first; above "
-        "what the present x stands for, below its denoised estimate"),
+        "write trajectory-SEED.png: the steps from noise to the image at each level, coarsest first; the "
+        "upper row shows x, the lower one its denoised estimate"),
     OPT_GROUP(typed, machine, pyr_machine_options),
     {0},
 };
@@ -353,9 +351,9 @@ const pyr_command pyr_command_sample = {
     .name = "sample",
     .title = "draw images from a trained run, coarse to fine",
     .summary =
-        "Draw images from a trained run: the coarsest image, then the residual of each finer level. One "
-        "PNG per seed, grids, and an NPZ. The image of a seed does not depend on the batch, the number of "
-        "threads, or the other seeds.",
+        "Draw images from a trained run: the coarsest image, then the residual of each finer level. Writes "
+        "a PNG for each seed, grids, and an NPZ. The image of a seed does not depend on the batch, the "
+        "number of threads, or the other seeds.",
     .examples =
         "  pyrdiff sample --network runs/fashion-mnist --seeds 0-99 --outdir out --steps 18,12,8\n"
         "  pyrdiff sample --network runs/fashion-mnist --seeds 0-15 --coarse DIR\n"

@@ -14,15 +14,18 @@
 const pyr_option pyr_output_options[] = {
     OPT_SEEDS(pyr_typed_output, seeds, "0-63"),
     OPT_TEXT(pyr_typed_output, outdir, "outdir", "DIR", "",
-             "where pictures go; without it the folder samples of the --network"),
+             "where images are written; without it, the folder samples in --network"),
     OPT_INT(pyr_typed_output, batch, "batch", "N", "0", 0, 65536,
-            "images at a time; 0: chosen; changes no image"),
-    OPT_SWITCH(pyr_typed_output, npz, "npz",
-               "write samples.npz (NHWC arr_0; uint8, of 16-bit data uint16; classes in arr_1)"),
-    OPT_SWITCH(pyr_typed_output, grid, "grid",
-               "write grid.png of the first 100 images, and of a pyramid levels.png with every level side by "
-               "side"),
-    OPT_INT(pyr_typed_output, zoom, "zoom", "N", "2", 1, 64, "of the grids"),
+            "images drawn at a time, which changes none of them; 0: chosen by the program"),
+    OPT_SWITCH(
+        pyr_typed_output, npz, "npz",
+        "write samples.npz: arr_0 holds the images as NHWC in uint8, or uint16 of 16-bit data; arr_1 the "
+        "classes"),
+    OPT_SWITCH(
+        pyr_typed_output, grid, "grid",
+        "write grid.png with the first 100 images, and levels.png with every level side by side if there "
+        "are several"),
+    OPT_INT(pyr_typed_output, zoom, "zoom", "N", "2", 1, 64, "enlarge the grids N times"),
     {0},
 };
 

@@ -166,16 +166,15 @@ out:
 static const pyr_option options[] = {
     OPT_TEXT(typed, network, "network", "DIR", "", "directory of a DDPMPipeline or DDIMPipeline"),
     OPT_GROUP(typed, output, pyr_output_options),
-    OPT_TEXT(typed, sampler, "sampler", "NAME", "", "ddpm or ddim; without it the pipeline's"),
+    OPT_TEXT(typed, sampler, "sampler", "NAME", "", "ddpm or ddim; without it, that of the pipeline"),
     OPT_INT(typed, steps, "steps", "N", "0", 0, PYR_MAX_TIMESTEPS,
-            "of the timesteps it was trained with; 0: the pipeline's (DDPMPipeline 1000, DDIMPipeline 50), "
-            "with --sampler ddpm 1000, ddim 50"),
+            "steps, out of the timesteps of training; 0: 1000 with ddpm, 50 with ddim"),
     OPT_REAL(typed, eta, "eta", "ETA", "0", 0, 1,
-             "noise that ddim adds: 0 none, 1 as much as ddpm with fixed_small variance"),
+             "noise that ddim adds: 0 none, 1 as much as ddpm with the variance fixed_small"),
     OPT_TEXT(
         typed, of_class, "class", "WHICH", "",
-        "of a class-conditional model: a class's number, all (each seed the next one, in turn) or random "
-        "(drawn from each seed)"),
+        "class of the images, for a class-conditional model: its number; all: the seeds take the classes "
+        "in turn; random: each seed draws one"),
     OPT_GROUP(typed, machine, pyr_machine_options),
     {0},
 };
@@ -183,9 +182,10 @@ static const pyr_option options[] = {
 static const pyr_command command = {
     .name = "sample",
     .summary =
-        "Draw images from a diffusers pipeline (UNet2DModel with DDPMScheduler or DDIMScheduler), as its "
-        "scheduler_config.json says. The image of a seed does not depend on the batch, the number of "
-        "threads, or the other seeds; it is not that of the library's generator.",
+        "Draw images from a diffusers pipeline (UNet2DModel with DDPMScheduler or DDIMScheduler) by the "
+        "parameters of its scheduler_config.json. The image of a seed does not depend on the batch, the "
+        "number of threads, or the other seeds; it differs from the one that diffusers draws with this "
+        "seed.",
     .examples =
         "  pyrdiff sample --network ddpm-cifar10-32 --seeds 0-99 --outdir out --sampler ddim --steps 50\n"
         "  pyrdiff sample --network ddpm-cifar10-32 --seeds 0-15 --sampler ddim --steps 100 --eta 1\n",

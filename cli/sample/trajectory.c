@@ -66,7 +66,7 @@ static pyr_status begin_level(void *ctx, const pyr_model_turn *turn, pyr_level_d
     pyr_trajectory *t = ctx;
     lane_at *at = &t->lane[turn->lane];
     const pyr_sampler *sampler = &pyr_model_level(turn->model, turn->level)->level.settings.sampler;
-    int steps = sampler->kind == PYR_RK45 && sampler->steps == 1 ? 2 : sampler->steps;
+    int steps = pyr_sampler_has(sampler, PYR_SAMPLER_ADAPTIVE) && sampler->steps == 1 ? 2 : sampler->steps;
 
     at->t = t;
     at->turn = *turn;

@@ -57,14 +57,14 @@ static const pyr_option options[] = {
 
 const pyr_command pyr_command_colorize = {
     .name = "colorize",
-    .title = "give colours to a picture, its grey kept",
+    .title = "give colours to a picture and keep its grey",
     .arguments = "IMAGE",
     .least = 1,
     .most = 1,
     .summary =
-        "Give colours to a picture. Its grey, (R + G + B)/3, stays as it is up to the rounding to 8 bits; "
-        "of a picture in colour only that is looked at. One PNG per seed, and colorize.png: the picture, "
-        "its grey, the results.",
+        "Give colours to a picture. Its grey values, (R + G + B)/3, are kept up to rounding to 8 bits; of "
+        "a picture in colour only these are used. Writes a PNG for each seed, and colorize.png, which "
+        "shows the picture, its grey values and the results.",
     .examples = "  pyrdiff colorize horse.png --network runs/cifar10 --seeds 0-7 --outdir out\n",
     .sections = pyr_all_sections,
     .options = options,

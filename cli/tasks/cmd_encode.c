@@ -156,23 +156,23 @@ static pyr_status run(void *at, pyr_parsed *parsed)
 }
 
 static const pyr_option options[] = {
-    OPT_TEXT(typed, decode, "decode", "FILE", "", "draw the images of these latents; nothing is encoded"),
+    OPT_TEXT(typed, decode, "decode", "FILE", "", "decode this file of latents instead of encoding pictures"),
     OPT_REAL(typed, tolerance, "tolerance", "T", "1e-4", 1e-10, 1,
-             "of the solver (RK45), relative and absolute, there and back"),
+             "relative and absolute tolerance of the solver (RK45) that encodes and decodes"),
     OPT_GROUP(typed, task, pyr_task_options),
     {0},
 };
 
 const pyr_command pyr_command_encode = {
     .name = "encode",
-    .title = "make noise of pictures by the ODE, and pictures of it again",
+    .title = "encode pictures as noise by the probability-flow ODE, and decode it",
     .arguments = "[IMAGE ...]",
     .least = 0,
     .most = PYR_TASK_IMAGES,
     .summary =
-        "Make noise of pictures by the probability-flow ODE, level by level, and pictures of it again. "
-        "DIR/latents.safetensors holds the noise; DIR/decoded-000.png and so on are what comes back, "
-        "encode.png shows both, and how far they are apart is printed.",
+        "Encode pictures as noise by the probability-flow ODE, level by level, and decode them again. "
+        "Writes the noise to latents.safetensors, the decoded pictures to decoded-000.png and so on, and "
+        "encode.png, which shows both; the differences are printed.",
     .examples =
         "  pyrdiff encode shirt.png shoe.png --network runs/fashion-mnist --outdir out\n"
         "  pyrdiff encode --decode out/latents.safetensors --network runs/fashion-mnist --outdir out\n",

@@ -70,14 +70,14 @@ static const pyr_option options[] = {
 
 const pyr_command pyr_command_inpaint = {
     .name = "inpaint",
-    .title = "draw a part of a picture anew",
+    .title = "draw a part of a picture again, where a mask is white",
     .arguments = "IMAGE MASK",
     .least = 2,
     .most = 2,
     .summary =
-        "Draw a part of a picture anew: where MASK, a picture of the same size, is white. What is black "
-        "stays as it is, bit for bit. One PNG per seed, and inpaint.png: the picture, the mask, what is "
-        "known, the results.",
+        "Draw a part of a picture again: the pixels where MASK, a picture of the same size, is white. "
+        "Pixels where it is black keep their values exactly. Writes a PNG for each seed, and inpaint.png, "
+        "which shows the picture, the mask, the known pixels and the results.",
     .examples = "  pyrdiff inpaint shirt.png mask.png --network runs/fashion-mnist --seeds 0-7 --outdir out\n"
                 "  pyrdiff inpaint shirt.png mask.png --network runs/fashion-mnist --repeats 10\n",
     .sections = pyr_all_sections,

@@ -109,23 +109,24 @@ static pyr_status run(void *at, pyr_parsed *parsed)
 }
 
 static const pyr_option options[] = {
-    OPT_INT(typed, frames, "frames", "N", "9", 2, 1000, "images of the strip, both ends among them"),
+    OPT_INT(typed, frames, "frames", "N", "9", 2, 1000, "number of images, both ends included"),
     OPT_REAL(typed, tolerance, "tolerance", "T", "1e-4", 1e-10, 1,
-             "of the solver (RK45) that encodes pictures and draws between them"),
+             "tolerance of the solver (RK45) that encodes pictures and draws the images between them"),
     OPT_GROUP(typed, task, pyr_task_options),
     {0},
 };
 
 const pyr_command pyr_command_interpolate = {
     .name = "interpolate",
-    .title = "draw the images between two, from the noise between theirs",
+    .title = "draw a sequence of images from one picture or seed to another",
     .arguments = "A B",
     .least = 2,
     .most = 2,
     .summary =
-        "Draw the images between two: A and B are pictures, which are encoded, or numbers of seeds. The "
-        "noise that the ODE makes of them is led over on a great circle, level by level. DIR/frame-000.png "
-        "and so on, and the strip interpolate.png.",
+        "Draw a sequence of images from A to B, each of which is a picture or a seed. A picture is encoded "
+        "as noise by the probability-flow ODE; the noise is interpolated along a great circle at each "
+        "level, and decoded. Writes frame-000.png, frame-001.png and so on, and all of them side by side "
+        "in interpolate.png.",
     .examples = "  pyrdiff interpolate shirt.png coat.png --network runs/fashion-mnist --outdir out\n"
                 "  pyrdiff interpolate 3 7 --network runs/fashion-mnist --frames 12\n",
     .sections = pyr_all_sections,

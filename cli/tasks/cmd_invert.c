@@ -239,13 +239,13 @@ static pyr_status check_sampler(pyr_tasking *t, const void *at)
 {
     (void)at;
     for (int level = t->config.pyramid.levels - 1; level >= 0; level--) {
-        int kind = t->config.level[level].sampler.kind;
-        bool stays = kind == PYR_ULA || kind == PYR_MALA || kind == PYR_HMC;
+        const pyr_sampler *sampler = &t->config.level[level].sampler;
+        bool stays = pyr_sampler_has(sampler, PYR_SAMPLER_ONE_LEVEL);
 
-        if (stays || kind == PYR_RK45)
+        if (stays || pyr_sampler_has(sampler, PYR_SAMPLER_ADAPTIVE))
             return pyr_fail(
                 PYR_E_ARG, "the sampler of level %d, %s, %s: take --sampler ancestral, heun or another",
-                level, pyr_sampler_names[kind],
+                level, pyr_sampler_names[sampler->kind],
                 stays ? "stays at one noise level, and a picture is restored on the way down from noise"
                       : "would take thousands of steps, as guidance makes its equation stiff");
     }
@@ -289,20 +289,21 @@ static pyr_status run(void *at, pyr_parsed *parsed)
 static const pyr_option options[] = {
     OPT_CHOICE(
         typed, kind, "operator", "NAME", "blur", pyr_operator_names,
-        "what was done to the picture: blur (Gaussian), box (means of blocks, a smaller picture), missing "
-        "(pixels are not seen)"),
+        "what was done to the picture: a Gaussian blur, reduction to means of blocks (box), or pixels that "
+        "are missing"),
     OPT_REAL(typed, size, "size", "S", "2", 0, 65536,
-             "blur: standard deviation in pixels; box: side of a block"),
-    OPT_TEXT(typed, mask, "mask", "FILE", "", "missing: a picture, white where pixels are not seen"),
+             "standard deviation of the blur, or side of a block, in pixels"),
+    OPT_TEXT(typed, mask, "mask", "FILE", "", "picture that is white where pixels are missing"),
     OPT_REAL(typed, share, "missing", "SHARE", "0.7", 0, 1,
-             "missing, without --mask: the share of pixels, chosen at random, that are not seen"),
+             "without --mask: share of pixels that are missing, chosen at random"),
     OPT_REAL(typed, noise, "noise", "S", "0.02", 0, 10,
-             "standard deviation of the noise on what is seen, where images span -1 to 1"),
+             "standard deviation of the noise on the picture, whose values span -1 to 1"),
     OPT_COUNT(typed, noise_seed, "noise-seed", "N", "0", 0, 1e15,
-              "of that noise, and of the pixels that are not seen"),
+              "seed of that noise and of the missing pixels"),
     OPT_FLAG(typed, degraded, "degraded",
-             "IMAGE is degraded already; otherwise it is clean, and degraded first"),
-    OPT_REAL(typed, strength, "strength", "G", "1", 0, 100, "of the guidance; 1: as the model says, 0: none"),
+             "IMAGE is degraded already; without it, IMAGE is clean and is degraded first"),
+    OPT_REAL(typed, strength, "strength", "G", "1", 0, 100,
+             "strength of the guidance by the picture; 1: by Bayes' rule; 0: none"),
     OPT_SEEDS(typed, task.seeds, "0-7"),
     OPT_GROUP(typed, task, pyr_task_options),
     {0},
@@ -310,15 +311,15 @@ static const pyr_option options[] = {
 
 const pyr_command pyr_command_invert = {
     .name = "invert",
-    .title = "restore a picture that was blurred, made small, or has holes",
+    .title = "restore a picture that was blurred, reduced, or has missing pixels",
     .arguments = "IMAGE",
     .least = 1,
     .most = 1,
     .summary =
-        "Restore a picture of which y = A x + noise is left: blurred, made small, or with pixels missing. "
-        "Sampling is guided by the gradient of y's likelihood through the denoiser. A clean IMAGE is "
-        "degraded first. One PNG per seed, degraded.png, and invert.png: the clean picture, the degraded "
-        "one, the results.",
+        "Restore a picture x from y = A x + noise: blurred, reduced, or with missing pixels. Sampling is "
+        "guided by the gradient of the likelihood of y through the denoiser. A clean IMAGE is degraded "
+        "first. Writes a PNG for each seed, degraded.png, and invert.png, which shows the clean picture, "
+        "the degraded one and the results.",
     .examples =
         "  pyrdiff invert shirt.png --operator blur --size 2 --noise 0.05 --network runs/fashion-mnist\n"
         "  pyrdiff invert shirt.png --operator box --size 4 --network runs/fashion-mnist --outdir out\n"

@@ -114,7 +114,7 @@ static pyr_status run(void *at, pyr_parsed *parsed)
 }
 
 static const pyr_option options[] = {
-    OPT_LEVEL(typed, level, "the coarsest", "the level that IMAGE is the image of (0 is the finest)"),
+    OPT_LEVEL(typed, level, "the coarsest", "the level whose size IMAGE has; 0 is the finest"),
     OPT_SEEDS(typed, task.seeds, "0-7"),
     OPT_GROUP(typed, task, pyr_task_options),
     {0},
@@ -127,10 +127,10 @@ const pyr_command pyr_command_upscale = {
     .least = 1,
     .most = 1,
     .summary =
-        "Enlarge a small picture by drawing the finer levels of the pyramid to it. What is drawn, halved "
-        "again, is the given picture, exactly so before the images are clamped and rounded to the data's 8 "
-        "or 16 bits: how exactly is measured and printed. One PNG per seed, and upscale.png: the picture, "
-        "the results.",
+        "Enlarge a small picture by drawing the finer levels of its pyramid. A result that is reduced "
+        "again gives the picture back, exactly but for the clamping and rounding to the data's 8 or 16 "
+        "bits; the difference is measured and printed. Writes a PNG for each seed, and upscale.png, which "
+        "shows the picture and the results.",
     .examples =
         "  pyrdiff upscale small.png --network runs/fashion-mnist --level 2 --seeds 0-7 --outdir out\n"
         "  pyrdiff upscale large.png --network runs/fashion-mnist --level 1 --resize\n",

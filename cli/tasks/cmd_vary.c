@@ -148,13 +148,13 @@ static pyr_status run(void *at, pyr_parsed *parsed)
 }
 
 static const pyr_option options[] = {
-    OPT_TEXT(
-        typed, from, "from", "S,S,S", "",
-        "noise that each level starts from, coarsest first, or one number: the picture's own numbers vary "
-        "by about 1; 0: the level stays as it is"),
+    OPT_TEXT(typed, from, "from", "S,S,S", "",
+             "noise level that each level starts from, coarsest first, or one number for all, in standard "
+             "deviations of the level; 0 keeps the level as it is"),
     OPT_INT(typed, keep, "keep-levels-above", "I", "-1", 0, PYR_MAX_LEVELS,
-            "levels I + 1 and coarser stay as they are, I and finer are drawn, freely or --from S",
-            .untyped = "none is kept"),
+            "keep level I + 1 and the coarser ones; draw level I and the finer ones, from pure noise or from "
+            "--from",
+            .untyped = "keep none"),
     OPT_SEEDS(typed, task.seeds, "0-7"),
     OPT_GROUP(typed, task, pyr_task_options),
     {0},
@@ -167,8 +167,9 @@ const pyr_command pyr_command_vary = {
     .least = 1,
     .most = 1,
     .summary =
-        "Draw variations of a picture: noise is added to each level of its pyramid, and taken away again "
-        "by the model (SDEdit). One PNG per seed, and vary.png: the picture, the results.",
+        "Draw variations of a picture: noise is added to each level of its pyramid and removed again by "
+        "the model (SDEdit). Writes a PNG for each seed, and vary.png, which shows the picture and the "
+        "results.",
     .examples = "  pyrdiff vary shirt.png --network runs/fashion-mnist --from 1 --seeds 0-7 --outdir out\n"
                 "  pyrdiff vary shirt.png --network runs/fashion-mnist --from 0.5,2,2\n"
                 "  pyrdiff vary shirt.png --network runs/fashion-mnist --keep-levels-above 1\n",

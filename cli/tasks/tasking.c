@@ -22,11 +22,11 @@
 const pyr_option pyr_task_options[] = {
     OPT_NETWORK(pyr_task_typed, network),
     OPT_TEXT(pyr_task_typed, outdir, "outdir", "DIR", "",
-             "where pictures go; without it a folder of the command's name in RUN"),
+             "where pictures are written; without it, a folder in RUN that is named as the command"),
     OPT_GROUP(pyr_task_typed, sampling, pyr_sampling_options),
     OPT_FLAG(pyr_task_typed, resize, "resize",
-             "bring pictures of another size to the run's: cut to its aspect, then resample"),
-    OPT_INT(pyr_task_typed, zoom, "zoom", "N", "3", 1, 64, "of the sheet"),
+             "bring pictures of another size to that of the run: crop to its aspect ratio, then resample"),
+    OPT_INT(pyr_task_typed, zoom, "zoom", "N", "3", 1, 64, "enlarge the sheet N times"),
     OPT_GROUP(pyr_task_typed, machine, pyr_machine_options),
     {0},
 };
@@ -114,39 +114,24 @@ pyr_status pyr_tasking_one_class(const pyr_tasking *t, int *label)
     return PYR_OK;
 }
 
-static bool solves_ode(const pyr_sampler *s)
-{
-    switch (s->kind) {
-    case PYR_HEUN:
-    case PYR_EULER:
-        return s->churn == 0;
-    case PYR_DDIM:
-        return s->eta <= 0;
-    case PYR_RK45:
-    case PYR_DPMPP_2M:
-        return true;
-    default:
-        return false;
-    }
-}
-
 pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance)
 {
     for (int level = t->config.pyramid.levels - 1; level >= 0; level--) {
         pyr_level_settings *s = &t->config.level[level];
+        char solvers[256];
 
         s->sampler_augmentation = 0;
         if (solver && !*t->typed->sampling.sampler) {
             s->sampler.kind = PYR_RK45;
             s->sampler.tolerance = tolerance;
-        } else if (!*t->typed->sampling.sampler && !solves_ode(&s->sampler))
+        } else if (!*t->typed->sampling.sampler && !pyr_sampler_solves_ode(&s->sampler))
             s->sampler.kind = PYR_HEUN; /* the run's own adds noise */
-        if (!solves_ode(&s->sampler))
+        pyr_sampler_list(solvers, sizeof solvers, PYR_SAMPLER_ODE);
+        if (!pyr_sampler_solves_ode(&s->sampler))
             return pyr_fail(
                 PYR_E_ARG,
-                "the sampler of level %d, %s, adds noise of its own; latents need one of the ODE: --sampler "
-                "heun, euler, ddim, rk45 or dpmpp-2m, without churn and eta",
-                level, pyr_sampler_names[s->sampler.kind]);
+                "the sampler of level %d, %s, adds noise of its own; latents need one of the ODE: --sampler %s, without churn and eta",
+                level, pyr_sampler_names[s->sampler.kind], solvers);
     }
     return PYR_OK;
 }

@@ -23,7 +23,8 @@ extern const pyr_option pyr_task_options[];
 /* --repeats of tasks that keep a part of the picture. */
 #define OPT_REPEATS(owner, member, standard)                                                                 \
     OPT_INT(owner, member, "repeats", "N", standard, 1, 100,                                                 \
-            "how often each step is done, with noise in between (RePaint): more harmony, more time")
+            "times that each step is repeated, with noise added in between (RePaint); more give parts that " \
+            "fit better")
 
 typedef struct pyr_tasking {
     const char *command;

@@ -299,31 +299,37 @@ out:
 
 static const pyr_option options[] = {
     OPT_TEXT(typed, study.outdir, "outdir", "DIR", "out/toy",
-             "folder for the pictures and the page; is made"),
-    OPT_CHOICE(typed, study.which, "mixture", "NAME", "two", pyr_toy_names,
-               "two modes of 0.2 and 0.8 far apart, a ring of eight, a grid of nine, or a cross of two"),
-    OPT_COUNT(typed, study.seed, "seed", "N", "0", 0, 1e15, "the same seed, the same results"),
-    OPT_COUNT(typed, study.steps, "steps", "N", "2000", 1, 1e9, "of the training of each network"),
+             "folder that the pictures and the page are written to"),
+    OPT_CHOICE(
+        typed, study.which, "mixture", "NAME", "two", pyr_toy_names,
+        "mixture of Gaussians: two modes far apart with weights 0.2 and 0.8, a ring of eight, a grid of "
+        "nine, or a cross of two"),
+    OPT_COUNT(typed, study.seed, "seed", "N", "0", 0, 1e15, "seed; the same seed gives the same results"),
+    OPT_COUNT(typed, study.steps, "steps", "N", "2000", 1, 1e9, "training steps of each network"),
     OPT_INT(typed, study.batch, "batch", "N", "512", 2, 65536,
-            "evaluations of the network in a step; sliced score matching needs two a point"),
-    OPT_REAL(typed, study.rate, "lr", "RATE", "1e-2", 1e-9, 10, "the highest learning rate"),
-    OPT_REAL(typed, study.sigma, "sigma", "S", "0.2", 0.02, 20, "noise level of the fields that are drawn"),
-    OPT_INT(typed, study.points, "points", "N", "2000", 2, PYR_MAX_SAMPLING_BATCH, "that each sampler draws"),
-    OPT_INT(typed, study.moves, "moves", "N", "1000", 50, 1e6, "of Langevin dynamics, plain and annealed"),
-    OPT_FLAG(typed, quick, "quick", "100 steps, 200 points, 200 moves, where not typed: seconds, for a look"),
+            "evaluations of the network in a training step; sliced score matching needs two for each point"),
+    OPT_REAL(typed, study.rate, "lr", "RATE", "1e-2", 1e-9, 10, "highest learning rate"),
+    OPT_REAL(typed, study.sigma, "sigma", "S", "0.2", 0.02, 20,
+             "noise level of the vector fields that are drawn"),
+    OPT_INT(typed, study.points, "points", "N", "2000", 2, PYR_MAX_SAMPLING_BATCH,
+            "points that each sampler draws"),
+    OPT_INT(typed, study.moves, "moves", "N", "1000", 50, 1e6,
+            "steps of Langevin dynamics, plain and annealed"),
+    OPT_FLAG(typed, quick, "quick",
+             "take 100 steps, 200 points and 200 moves unless they are given: a few seconds"),
     OPT_GROUP(typed, machine, pyr_machine_options),
     {0},
 };
 
 const pyr_command pyr_command_toy = {
     .name = "toy",
-    .title = "look at objectives and samplers in the plane, on mixtures of known score",
+    .title = "study objectives and samplers in the plane, on mixtures whose score is known",
     .summary =
-        "Look at the methods in the plane, on a mixture of Gaussians whose score is known: what networks "
-        "learn by denoising, explicit and sliced score matching and how far from the truth they are; "
-        "Langevin against annealed Langevin dynamics from one start, with the mode weights that come out; "
-        "paths of the reverse SDE and of the probability-flow ODE. Writes DIR/index.html and the pictures "
-        "as SVG, prints the figures. Takes less than a minute.",
+        "Study the methods in the plane, on a mixture of Gaussians whose score is known: what networks "
+        "learn by denoising, explicit and sliced score matching, and how far from the true score they are; "
+        "Langevin dynamics beside annealed Langevin dynamics from the same start, and the mode weights "
+        "that result; paths of the reverse SDE and of the probability-flow ODE. Writes index.html and the "
+        "pictures as SVG, and prints the figures. Takes less than a minute.",
     .examples = "  pyrdiff toy\n"
                 "  pyrdiff toy --mixture ring --outdir out/ring --steps 5000\n",
     .options = options,

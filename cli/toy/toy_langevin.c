@@ -58,8 +58,8 @@ static void draws_of(const pyr_study *t, pyr_study_draw *plain, pyr_study_draw *
     *plain = (pyr_study_draw){.sampler = pyr_sampler_usual(PYR_ULA, LOOKS + 1), .start = start, .look = look};
     plain->sampler.langevin_steps = moves;
     plain->sampler.langevin_epsilon = 0.2 * t->sharpest * t->sharpest;
-    plain->schedule =
-        (pyr_schedule){.family = PYR_VE, .curve = PYR_GEOMETRIC, .s_min = small, .s_max = 5, .scale = 1};
+    plain->schedule = (pyr_schedule){
+        .family = PYR_VE, .curve = PYR_CURVE_GEOMETRIC, .s_min = small, .s_max = 5, .scale = 1};
     *annealed = *plain;
     annealed->sampler = pyr_sampler_usual(PYR_ANNEALED_LANGEVIN, LEVELS);
     annealed->sampler.langevin_steps = LOOKS * moves / LEVELS;

@@ -77,7 +77,8 @@ static pyr_status draw_panel(pyr_study *t, pyr_text *out, int i, double *x, path
     int most = ode ? ODE_PATHS : SDE_PATHS;
     pyr_study_draw draw = {
         .sampler = pyr_sampler_usual(ode ? PYR_HEUN : PYR_EULER_MARUYAMA, ode ? ODE_STEPS : SDE_STEPS),
-        .schedule = {.family = PYR_VP, .curve = PYR_KARRAS, .s_min = 0.02, .s_max = 20, .rho = 7, .scale = 1},
+        .schedule =
+            {.family = PYR_VP, .curve = PYR_CURVE_KARRAS, .s_min = 0.02, .s_max = 20, .rho = 7, .scale = 1},
         .net = learned ? t->net[0] : NULL,
         .look = look,
         .ctx = way};

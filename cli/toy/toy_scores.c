@@ -32,7 +32,7 @@ static pyr_status train(pyr_study *t, int i, double *loss)
     const pyr_toy_training training = {
         .data = t->m,
         .objective = rows[i].objective,
-        .schedule = {.family = PYR_VP, .curve = PYR_COSINE, .s_min = 0.02, .s_max = 20, .scale = 1},
+        .schedule = {.family = PYR_VP, .curve = PYR_CURVE_COSINE, .s_min = 0.02, .s_max = 20, .scale = 1},
         .noise = {.density = edm ? PYR_LOG_NORMAL : PYR_UNIFORM_T,
                   .mean = -0.8,
                   .std = 1.4,

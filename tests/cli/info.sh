@@ -246,13 +246,32 @@ says "  level.batch = "
 says "  pyramid.filter = box"
 says "      one of: box, burt-adelson, gaussian, ideal, haar"
 
-# After new settings: pyrdiff info --settings --markdown, behind the marker in docs/settings.md.
-begin "docs/settings.md holds what the program has"
+# After a new setting, sampler, ...: scripts/derived-docs ./pyrdiff
+begin "the pages of docs/ hold what the program has"
 pyr info --settings --markdown
 gives 0
 says "## \`train\`"
-sed '1,/^<!-- The rest is printed by/d' docs/settings.md | sed 1d >"$tmp/settings.md"
-holds cmp "$tmp/settings.md" "$tmp/stdout"
+holds scripts/derived-docs --check "$program"
+
+begin "lists"
+pyr info --list samplers
+gives 0
+says "dpmpp-2m-sde"
+says "    NFE       2n - 1"
+pyr info --list filters
+gives 0
+says "burt-adelson"
+says "    details   bands"
+pyr info --list metrics
+gives 0
+says "sliced Wasserstein, per level"
+pyr info --list noise
+gives 0
+says "noise.weight = \"min-snr\""
+pyr info --list sampler
+refuses 2 "did you mean samplers?"
+pyr info --list noise --settings
+refuses 2 "at a time"
 
 # ---- the rest ------------------------------------------------------------------------------------
 
@@ -279,11 +298,11 @@ refuses 2 "--check needs a value"
 pyr info --check "$models/ddpm_like" --backend cup
 refuses 2 "did you mean cpu?"
 pyr info "$models/ddpm_like" --check "$models/ddpm_like"
-refuses 2 "one of PATH, --check, --data and --settings at a time"
+refuses 2 "one of PATH, --check, --data, --settings and --list at a time"
 pyr info --settings "$models/ddpm_like"
 refuses 2 "at a time"
 pyr info --markdown
-refuses 2 "--markdown is for --settings"
+refuses 2 "--markdown is for --settings and --list"
 pyr info --channels 3
 refuses 2 "--channels is for --data"
 pyr info --data tests/golden/images --channels 2

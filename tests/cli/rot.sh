@@ -77,7 +77,7 @@ if wanted; then rm "$tmp/r/level-0/unet/config.json"; fi
 train --outdir "$tmp/r"
 refuses 1 "level-0/state.safetensors is damaged"
 again
-flip "$(state "$tmp/r" 0)" 1200 # of the header: seen at once
+flip "$(state "$tmp/r" 0)" 300 # of the header: seen at once
 train --outdir "$tmp/r"
 gives 1
 train --outdir "$tmp/other" --transfer "$tmp/r"

@@ -4,7 +4,7 @@
 #include "kernels/kernels.h"
 #include "tests/cuda/fake.h"
 #include "tests/level_data.h"
-#include "training/level_train.h"
+#include "training/trainer.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -177,7 +177,7 @@ static fake_counts training_of(int steps)
 {
     pyr_level_settings s = settings_of();
     pyr_dataset *data = open_data();
-    pyr_level_trainer *t = NULL;
+    pyr_trainer *t = NULL;
     pyr_pyramid *pyramid = NULL;
     pyr_kernels *k;
     fake_counts before, n;
@@ -188,20 +188,19 @@ static fake_counts training_of(int steps)
     CHECK_OK(pyr_pyramid_new(&pyramid, k, &(pyr_pyramid_settings){.levels = 2, .filter = PYR_FILTER_BOX}, H,
                              W, C));
     CHECK_OK(
-        pyr_level_trainer_new(&t,
-                              &(pyr_level_job){.k = k,
+        pyr_trainer_new(&t, &(pyr_trainer_job){.k = k,
                                                .data = data,
                                                .pyramid = pyramid,
-                                               .folder = folder_of(name),
+                                               .levels = 1,
+                                               .level = {{.settings = &s, .folder = folder_of(name)}},
                                                .xflip = true,
                                                .duration = {(double)(steps * s.batch), PYR_DURATION_IMAGES},
                                                .checkpoint = -1,
                                                .report = 1000000,
                                                .held_out = -1,
-                                               .snapshot = -1},
-                              &s, 0));
+                                               .snapshot = -1}));
     before = fake.counts;
-    CHECK_OK(pyr_level_trainer_run(t));
+    CHECK_OK(pyr_trainer_run(t));
     n = fake.counts;
     n.launches -= before.launches;
     n.captures -= before.captures;
@@ -209,7 +208,7 @@ static fake_counts training_of(int steps)
     n.allocations -= before.allocations;
     n.uploads -= before.uploads;
     n.downloads -= before.downloads;
-    pyr_level_trainer_free(t);
+    pyr_trainer_free(t);
     pyr_pyramid_free(pyramid);
     pyr_dataset_free(data);
     pyr_kernels_free(k);

@@ -1,7 +1,7 @@
 /* fuzz_cifar.c - CIFAR's and STL-10's binary files, their labels and class names that are hostile. An input
  * is small, the files are not: bytes for the kind and the number of records, the bytes by which the file is
  * too long or too short, the labels; then class names. Pictures are zeros, but for their last byte. */
-#include "layouts/collection.h"
+#include "images/data_format.h"
 #include "tests/fuzz/input.h"
 
 enum { MOST_RECORDS = 2, STL = 96 * 96 * 3, CIFAR = 32 * 32 * 3 };
@@ -61,11 +61,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
               rest.at, rest.n);
     path = fuzz_file(listed[0], file, size);
     s.path = path;
-    if (stl)
-        status = alone ? pyr_collect_stl_file(&c, path) : pyr_collect_stl_folder(&c, fuzz_folder(), &names);
-    else
-        status =
-            alone ? pyr_collect_cifar_file(&c, path) : pyr_collect_cifar_folder(&c, fuzz_folder(), &names);
+    status = (stl ? pyr_data_format_stl : pyr_data_format_cifar)
+                 .collect(&c, alone ? &(pyr_data_path){.path = path}
+                                    : &(pyr_data_path){.path = fuzz_folder(), .names = &names});
     must(status == PYR_OK || strncmp(pyr_error(), fuzz_folder(), strlen(fuzz_folder())) == 0);
     if (status == PYR_OK)
         read_all(&c);

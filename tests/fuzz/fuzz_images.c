@@ -30,16 +30,16 @@ static void as_image(const uint8_t *bytes, size_t n)
 
 static void as_idx(const uint8_t *bytes, size_t n)
 {
-    pyr_idx idx;
+    pyr_value_file idx;
     const char *path = fuzz_file("idx", bytes, n);
 
-    if (pyr_idx_open(&idx, path) == PYR_OK) {
+    if (pyr_value_file_open(&idx, path, pyr_idx_header) == PYR_OK) {
         uint8_t *values = idx.count < MOST ? pyr_calloc(idx.count, pyr_npy_type_size(idx.type)) : NULL;
 
-        if (values && pyr_idx_read(&idx, values, idx.count) == PYR_OK)
-            (void)pyr_idx_end(&idx);
+        if (values && pyr_value_file_read(&idx, values, idx.count) == PYR_OK)
+            (void)pyr_value_file_end(&idx);
         pyr_free(values);
-        pyr_idx_close(&idx);
+        pyr_value_file_close(&idx);
     }
 }
 

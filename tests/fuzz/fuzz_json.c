@@ -2,6 +2,7 @@
  * written by our writer, reads back, and is the same. */
 #include "base/json.h"
 #include "tests/fuzz/input.h"
+#include <cjson/cJSON.h>
 #include <math.h>
 
 static const fuzz_literal good[] = {

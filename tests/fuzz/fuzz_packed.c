@@ -1,7 +1,7 @@
 /* fuzz_packed.c - packed files that are hostile, as data sets: NPY, NPZ, IDX, and whatever else begins as
  * one. They are read to the end in portions, or refused with a sentence, and nothing is left behind. Seeds:
  * tests/golden/arrays. */
-#include "layouts/collection.h"
+#include "images/data_format.h"
 #include "tests/fuzz/input.h"
 
 enum { MOST = 1 << 22 };
@@ -26,13 +26,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     const char *path = fuzz_file("packed", bytes, n);
     pyr_data_settings s = PYR_DATA_SETTINGS_DEFAULT;
     pyr_collection c = {.set = &s};
-    bool taken = true;
+    pyr_status status;
 
     s.path = path;
-    if (n >= 2 && bytes[0] == 'P' && bytes[1] == 'K') {
-        if (pyr_collect_npz(&c, path) == PYR_OK)
-            read_all(&c);
-    } else if (pyr_collect_packed_file(&taken, &c, path, bytes, n < 8 ? n : 8) == PYR_OK && taken)
+    if (n >= 2 && bytes[0] == 'P' && bytes[1] == 'K')
+        status = pyr_data_format_arrays.collect(&c, &(pyr_data_path){.path = path});
+    else
+        status = pyr_collect(&c, path);
+    if (status == PYR_OK && c.packed)
         read_all(&c);
     pyr_collection_free(&c);
     must(pyr_mem().live_blocks == 0);

@@ -1,13 +1,13 @@
 /* fuzz_tiff.c - TIFF files that are hostile: read, or refused with a sentence that begins with the name, and
  * nothing is left behind. Seeds: tests/golden/pictures. */
-#include "pictures/tiff_file.h"
+#include "pictures/image_file.h"
 #include "tests/fuzz/input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     int orientation = 0;
     pyr_image image;
-    pyr_status status = pyr_tiff_decode(&image, &orientation, bytes, n, "fuzz");
+    pyr_status status = pyr_picture_tiff.decode(&image, &orientation, bytes, n, "fuzz");
 
     must((status == PYR_OK) == (image.at != NULL) && orientation >= 1 && orientation <= 8);
     must(status == PYR_OK || strncmp(pyr_error(), "fuzz: ", 6) == 0);

@@ -1,4 +1,5 @@
-#include "training/chain.h"
+/* estimate_chain.c - micro-batches of levels whose conditions are estimates. */
+#include "training/estimate_chain.h"
 
 #include "base/mem.h"
 
@@ -11,7 +12,7 @@ typedef struct lane_memory {
 struct pyr_chain {
     pyr_kernels *k;
     const pyr_pyramid *pyramid;
-    pyr_level_trainer *const *t;
+    pyr_train_level *level;
     pyr_chain_settings set;
     int micro_batch;
     lane_memory *lane;
@@ -35,8 +36,8 @@ static pyr_status lane_new(pyr_chain *c, lane_memory *m)
     return k->alloc(k, &m->scratch, scratch, "estimates of a batch");
 }
 
-pyr_status pyr_chain_new(pyr_chain **out, pyr_kernels *k, const pyr_pyramid *pyramid,
-                         pyr_level_trainer *const *trainer, const pyr_chain_settings *settings)
+pyr_status pyr_chain_new(pyr_chain **out, pyr_kernels *k, const pyr_pyramid *pyramid, pyr_train_level *levels,
+                         const pyr_chain_settings *settings)
 {
     pyr_chain *c;
     pyr_status status = PYR_OK;
@@ -45,9 +46,9 @@ pyr_status pyr_chain_new(pyr_chain **out, pyr_kernels *k, const pyr_pyramid *pyr
     PYR_TRY(pyr_new(&c, 1, sizeof *c, "cascade"));
     c->k = k;
     c->pyramid = pyramid;
-    c->t = trainer;
+    c->level = levels;
     c->set = *settings;
-    c->micro_batch = pyr_level_trainer_micro_batch(trainer[0]);
+    c->micro_batch = levels[0].learner.micro_batch;
     PYR_TRY_OUT(pyr_new(&c->lane, (size_t)k->lanes, sizeof *c->lane, "cascade"));
     for (int i = 0; i < k->lanes; i++) {
         c->bytes = 0;
@@ -82,7 +83,7 @@ size_t pyr_chain_bytes(const pyr_chain *c)
     return (size_t)c->k->lanes * c->bytes;
 }
 
-/* Images of a batch that one lane has at hand. */
+/* Images of a batch that a lane works on. */
 typedef struct piece {
     int lane, first, n;
 } piece;
@@ -92,19 +93,20 @@ static pyr_status forward(pyr_chain *c, const piece *p)
     lane_memory *m = &c->lane[p->lane];
 
     for (int level = c->set.levels - 1; level >= 0; level--) {
-        const pyr_loss *loss = pyr_level_trainer_loss_graph(c->t[level]);
-        const void *told;
+        const pyr_loss *loss = &c->level[level].loss;
+        pyr_learner *learner = &c->level[level].learner;
+        const void *given;
 
-        pyr_level_trainer_load(c->t[level], p->lane, p->first, p->n);
+        learner->load(learner->ctx, p->lane, p->first, p->n);
         if (level < c->set.levels - 1)
             pyr_pyramid_condition(c->pyramid, level, p->n, m->image[level + 1],
                                   pyr_graph_data(loss->g, p->lane, loss->estimated), false, m->scratch);
-        PYR_TRY(pyr_level_trainer_forward(c->t[level], p->lane, p->first, p->n));
+        PYR_TRY(pyr_learner_forward(learner, p->lane, p->first, p->n));
         if (level == 0)
             break;
         /* of bands the condition is the coarse image */
-        told = loss->told >= 0 ? pyr_graph_data(loss->g, p->lane, loss->told) : NULL;
-        pyr_pyramid_synthesize(c->pyramid, level, p->n, told, told,
+        given = loss->given >= 0 ? pyr_graph_data(loss->g, p->lane, loss->given) : NULL;
+        pyr_pyramid_synthesize(c->pyramid, level, p->n, given, given,
                                pyr_graph_data(loss->g, p->lane, loss->estimate), m->image[level], m->scratch);
     }
     return PYR_OK;
@@ -119,34 +121,34 @@ static void clear_seed(const pyr_chain *c, const piece *p, const pyr_loss *loss,
                (size_t)(c->micro_batch - first) * each);
 }
 
-/* What arrives at the level's estimate and at what it was told, out of the gradient of its image. The finest
+/* What arrives at the level's estimate and at the condition that it was given, out of the gradient of its image. The finest
  * level's image is in no loss. */
 static void seed(pyr_chain *c, const piece *p, int level)
 {
     lane_memory *m = &c->lane[p->lane];
-    const pyr_loss *loss = pyr_level_trainer_loss_graph(c->t[level]);
-    bool told = level < c->set.levels - 1;
+    const pyr_loss *loss = &c->level[level].loss;
+    bool given = level < c->set.levels - 1;
     int images = level > 0 ? p->n : 0;
 
     if (images) {
         pyr_pyramid_synthesize_adjoint(c->pyramid, level, images, m->dimage[level],
-                                       told ? pyr_graph_gradient(loss->g, p->lane, loss->told) : NULL,
+                                       given ? pyr_graph_gradient(loss->g, p->lane, loss->given) : NULL,
                                        pyr_graph_gradient(loss->g, p->lane, loss->estimate), m->scratch);
         clear_seed(c, p, loss, loss->estimate, images);
     }
-    if (told)
-        clear_seed(c, p, loss, loss->told, images);
+    if (given)
+        clear_seed(c, p, loss, loss->given, images);
 }
 
 static pyr_status backward(pyr_chain *c, const piece *p, int group)
 {
     for (int level = 0; level < c->set.levels; level++) {
-        const pyr_loss *loss = pyr_level_trainer_loss_graph(c->t[level]);
+        const pyr_loss *loss = &c->level[level].loss;
         lane_memory *m = &c->lane[p->lane];
 
         if (c->set.gradients)
             seed(c, p, level);
-        PYR_TRY(pyr_level_trainer_backward(c->t[level], p->lane, group));
+        PYR_TRY(pyr_learner_backward(&c->level[level].learner, p->lane, group));
         if (c->set.gradients && level < c->set.levels - 1)
             pyr_pyramid_condition_adjoint(c->pyramid, level, p->n,
                                           pyr_graph_gradient(loss->g, p->lane, loss->estimated),
@@ -160,7 +162,7 @@ pyr_status pyr_chain_group(pyr_chain *c, int group, int lane)
     int stride = c->set.groups * c->micro_batch;
 
     for (int level = 0; level < c->set.levels; level++)
-        pyr_graph_clear(pyr_level_trainer_graph(c->t[level]), group);
+        pyr_graph_clear(c->level[level].loss.g, group);
     for (int first = group * c->micro_batch; first < c->set.batch; first += stride) {
         int rest = c->set.batch - first;
         piece p = {lane, first, rest < c->micro_batch ? rest : c->micro_batch};

@@ -1,4 +1,4 @@
-/* joint_commit.c - the states of a cascade's levels change all at once, whenever the process or the power
+/* trainer_commit.c - the states of a cascade's levels change all at once, whenever the process or the power
  * ends.
  *
  * A checkpoint of step N writes the state of each level beside the old one (state-next.safetensors), then the
@@ -18,24 +18,28 @@
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "training/joint_internal.h"
+#include "training/trainer_internal.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-pyr_status pyr_joint_save_states(pyr_joint *j, int64_t step)
+pyr_status pyr_trainer_commit(pyr_trainer *t, int64_t step)
 {
     char text[32];
 
-    for (int i = 0; i < j->levels; i++) {
-        pyr_joint_counters(j, i)->checkpoint = step;
-        PYR_TRY(pyr_level_trainer_save_state(j->t[i], j->job[i].folder, true));
+    for (int i = 0; i < t->n; i++) {
+        pyr_train_level *l = &t->level[i];
+
+        l->progress.checkpoint = step;
+        PYR_TRY(t->k->sync(t->k));
+        PYR_TRY(pyr_level_save_state(l->own->folder, true, &l->level, &l->block->params, &l->block->optimizer,
+                                     &l->progress));
     }
     snprintf(text, sizeof text, "%lld\n", (long long)step);
-    PYR_TRY(pyr_file_replace(j->commit, text, strlen(text)));
-    for (int i = j->levels - 1; i >= 0; i--)
-        PYR_TRY(pyr_level_take_next(j->job[i].folder));
-    return pyr_file_remove(j->commit);
+    PYR_TRY(pyr_file_replace(t->job.commit, text, strlen(text)));
+    for (int i = t->n - 1; i >= 0; i--)
+        PYR_TRY(pyr_level_take_next(t->job.level[i].folder));
+    return pyr_file_remove(t->job.commit);
 }
 
 /* ---- after a process or the power ended --------------------------------------------------------- */
@@ -133,23 +137,23 @@ static bool go_together(const found *f, int levels, int64_t *step)
     return same;
 }
 
-static pyr_status drop_all(const pyr_joint_job *job)
+static pyr_status drop_all(const pyr_trainer_job *job)
 {
-    for (int i = 0; i < job->config->pyramid.levels; i++)
+    for (int i = 0; i < job->levels; i++)
         PYR_TRY(pyr_level_drop_next(job->level[i].folder));
     return PYR_OK;
 }
 
-static pyr_status take_all(const pyr_joint_job *job, const found *f, int64_t step)
+static pyr_status take_all(const pyr_trainer_job *job, const found *f, int64_t step)
 {
-    for (int i = job->config->pyramid.levels - 1; i >= 0; i--)
+    for (int i = job->levels - 1; i >= 0; i--)
         PYR_TRY(is_of(f[i].next, step) ? pyr_level_take_next(job->level[i].folder)
                                        : pyr_level_drop_next(job->level[i].folder));
     return pyr_file_remove(job->commit);
 }
 
 /* `any`: there are next states. */
-static pyr_status drop_commit(const pyr_joint_job *job, int64_t step, bool any, const char *why)
+static pyr_status drop_commit(const pyr_trainer_job *job, int64_t step, bool any, const char *why)
 {
     char line[1000];
 
@@ -160,17 +164,17 @@ static pyr_status drop_commit(const pyr_joint_job *job, int64_t step, bool any, 
         "the states beside those of step %lld are no whole checkpoint: they are dropped, and the cascade "
         "goes on from that step%s%.700s",
         (long long)step, *why ? ": " : "", why);
-    if (any && job->level[0].on_note)
-        job->level[0].on_note(job->level[0].ctx, line);
+    if (any && job->on_note)
+        job->on_note(job->ctx, line);
     return PYR_OK;
 }
 
-static pyr_status fail_apart(const pyr_joint_job *job, const found *f, const char *why)
+static pyr_status fail_apart(const pyr_trainer_job *job, const found *f, const char *why)
 {
     pyr_text text = {0};
     pyr_status status;
 
-    for (int i = job->config->pyramid.levels - 1; i >= 0; i--)
+    for (int i = job->levels - 1; i >= 0; i--)
         pyr_text_add(&text, "%slevel %d: %lld and %lld", text.length ? ", " : "", i,
                      (long long)(f[i].state > 0 ? f[i].state : 0),
                      (long long)(f[i].next > 0 ? f[i].next : 0));
@@ -183,9 +187,9 @@ static pyr_status fail_apart(const pyr_joint_job *job, const found *f, const cha
     return status;
 }
 
-static pyr_status settle(const pyr_joint_job *job, const found *f, int64_t step, const char *why)
+static pyr_status settle(const pyr_trainer_job *job, const found *f, int64_t step, const char *why)
 {
-    int levels = job->config->pyramid.levels;
+    int levels = job->levels;
     int64_t newest = newest_next(f, levels), now;
 
     if (is_complete(f, levels, step))
@@ -199,7 +203,7 @@ static pyr_status settle(const pyr_joint_job *job, const found *f, int64_t step,
     return fail_apart(job, f, why);
 }
 
-pyr_status pyr_joint_recover(const pyr_joint_job *job)
+pyr_status pyr_trainer_recover(const pyr_trainer_job *job)
 {
     found f[PYR_MAX_LEVELS];
     pyr_text why = {0};
@@ -207,11 +211,13 @@ pyr_status pyr_joint_recover(const pyr_joint_job *job)
     bool commit;
     pyr_status status;
 
+    if (!job->cascade)
+        return PYR_OK;
     PYR_TRY(pyr_file_exists(&commit, job->commit));
     if (!commit)
         return drop_all(job);
     PYR_TRY(read_commit(&step, job->commit));
-    for (int i = 0; i < job->config->pyramid.levels; i++)
+    for (int i = 0; i < job->levels; i++)
         PYR_TRY_OUT(look_at(&f[i], job->level[i].folder, &why));
     status = settle(job, f, step, why.at ? why.at : "");
 out:

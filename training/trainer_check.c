@@ -1,5 +1,5 @@
-/* joint_check.c - whether the settings of levels that train together can go together. */
-#include "training/joint.h"
+/* trainer_check.c - whether the settings of levels that train together can go together. */
+#include "training/trainer.h"
 
 #include <string.h>
 
@@ -48,14 +48,14 @@ static bool same_training(const pyr_level_settings *a, const pyr_level_settings 
 }
 
 /* What the levels must have in common. */
-static pyr_status check_agreement(const pyr_config *config)
+static pyr_status check_agreement(const pyr_trainer_job *job)
 {
-    const pyr_cascade_settings *set = &config->cascade;
-    const pyr_level_settings *first = &config->level[0];
+    const pyr_cascade_settings *set = job->cascade;
+    const pyr_level_settings *first = job->level[0].settings;
     bool estimate = set->condition == PYR_CASCADE_ESTIMATE;
 
-    for (int i = 1; i < config->pyramid.levels; i++) {
-        const pyr_level_settings *s = &config->level[i];
+    for (int i = 1; i < job->levels; i++) {
+        const pyr_level_settings *s = job->level[i].settings;
 
         PYR_TRY(must_agree("level.batch", i, s->batch == first->batch,
                            "levels that train together take one batch,"));
@@ -74,38 +74,40 @@ static pyr_status check_agreement(const pyr_config *config)
     return PYR_OK;
 }
 
-/* Whether each level but the coarsest is told something, and gradients come back from it. */
-static pyr_status check_estimates(const pyr_config *config, const pyr_pyramid *pyramid)
+/* Whether each level but the coarsest has a condition, and gradients come back through it. */
+static pyr_status check_estimates(const pyr_trainer_job *job)
 {
-    if (config->pyramid.levels == 1)
+    if (job->levels == 1)
         return PYR_OK;
-    for (int i = 0; i + 1 < config->pyramid.levels; i++)
-        if (config->level[i].condition == PYR_CONDITION_NONE)
+    for (int i = 0; i + 1 < job->levels; i++)
+        if (job->level[i].settings->condition == PYR_CONDITION_NONE)
             return pyr_fail(PYR_E_CONFIG,
                             "cascade.condition is estimate, but level.condition of level %d is none: there "
                             "is nothing to estimate",
                             i);
-    return pyr_pyramid_has_adjoint(pyramid);
+    return pyr_pyramid_has_adjoint(job->pyramid);
 }
 
-pyr_status pyr_joint_check(const pyr_config *config, const pyr_pyramid *pyramid)
+pyr_status pyr_trainer_check(const pyr_trainer_job *job)
 {
-    const pyr_cascade_settings *set = &config->cascade;
-    int levels = config->pyramid.levels;
-    bool estimate = set->condition == PYR_CASCADE_ESTIMATE;
+    const pyr_cascade_settings *set = job->cascade;
+    int levels = job->levels;
+    bool estimate = set && set->condition == PYR_CASCADE_ESTIMATE;
 
+    if (!set)
+        return PYR_OK;
     if (set->weights.n && set->weights.n != levels)
         return pyr_fail(PYR_E_CONFIG,
                         "cascade.weights has %d entries, should have one for each of %d levels (coarsest "
                         "first), or none",
                         set->weights.n, levels);
-    PYR_TRY(check_agreement(config));
+    PYR_TRY(check_agreement(job));
     if (set->freeze_when_flat > 0 && (set->share || estimate))
         return pyr_fail(PYR_E_CONFIG,
                         "cascade.freeze_when_flat needs levels that do not touch: cascade.share false and "
                         "cascade.condition data");
-    if (set->clip == PYR_CLIP_ALL && !(config->level[0].clip > 0))
+    if (set->clip == PYR_CLIP_ALL && !(job->level[0].settings->clip > 0))
         return pyr_fail(PYR_E_CONFIG,
                         "cascade.clip is all, but level.clip is 0: there is no bound; set it above 0");
-    return estimate ? check_estimates(config, pyramid) : PYR_OK;
+    return estimate ? check_estimates(job) : PYR_OK;
 }

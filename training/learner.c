@@ -1,0 +1,69 @@
+/* learner.c - micro-batches of a network in training: forward, backward, losses. */
+#include "training/learner.h"
+
+#include "base/mem.h"
+
+pyr_status pyr_learner_allocate(pyr_learner *l)
+{
+    pyr_kernels *k = l->k;
+    size_t batch = (size_t)l->batch, micro = (size_t)l->micro_batch, real = pyr_type_size(k->real);
+
+    PYR_TRY(pyr_new(&l->host_losses, batch > micro ? batch : micro, sizeof *l->host_losses, "losses"));
+    PYR_TRY(k->alloc(k, &l->losses, batch * real, "losses"));
+    PYR_TRY(k->alloc(k, &l->seeds, micro * real, "losses"));
+    for (size_t i = 0; i < micro; i++)
+        l->host_losses[i] = l->weight / l->batch;
+    return pyr_upload_reals(k, l->seeds, l->host_losses, micro);
+}
+
+void pyr_learner_free(pyr_learner *l)
+{
+    if (!l->k)
+        return;
+    l->k->release(l->k, l->losses);
+    l->k->release(l->k, l->seeds);
+    pyr_free(l->host_losses);
+    *l = (pyr_learner){0};
+}
+
+pyr_status pyr_learner_forward(pyr_learner *l, int lane, int first, int n)
+{
+    pyr_kernels *k = l->k;
+    size_t real = pyr_type_size(k->real);
+
+    PYR_TRY(pyr_graph_forward(l->g, lane));
+    k->copy(k, (char *)l->losses + (size_t)first * real, pyr_graph_data(l->g, lane, l->loss),
+            (size_t)n * real);
+    return PYR_OK;
+}
+
+pyr_status pyr_learner_backward(pyr_learner *l, int lane, int group)
+{
+    l->k->copy(l->k, pyr_graph_gradient(l->g, lane, l->loss), l->seeds,
+               (size_t)l->micro_batch * pyr_type_size(l->k->real));
+    return pyr_graph_backward(l->g, lane, group);
+}
+
+pyr_status pyr_learner_group(pyr_learner *l, int group, int lane)
+{
+    pyr_graph_clear(l->g, group);
+    for (int first = group * l->micro_batch; first < l->batch; first += l->groups * l->micro_batch) {
+        int n = l->batch - first < l->micro_batch ? l->batch - first : l->micro_batch;
+
+        l->load(l->ctx, lane, first, n);
+        PYR_TRY(pyr_learner_forward(l, lane, first, n));
+        PYR_TRY(pyr_learner_backward(l, lane, group));
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_learner_losses(pyr_learner *l, double *mean)
+{
+    double sum = 0;
+
+    PYR_TRY(pyr_download_reals(l->k, l->host_losses, l->losses, (size_t)l->batch));
+    for (int i = 0; i < l->batch; i++)
+        sum += l->host_losses[i];
+    *mean = sum / l->batch;
+    return PYR_OK;
+}

@@ -1,0 +1,349 @@
+/* trainer.c - a set of levels: planned, begun, trained to the end, reported. */
+#include "training/trainer_internal.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "levels/gaussian.h"
+#include "network/unet.h"
+#include "network/unet_file.h"
+#include "training/level_log.h"
+#include "training/micro_batch.h"
+#include <math.h>
+#include <string.h>
+
+enum { MOST_SKIPPED = 5 };
+
+/* ---- reports ------------------------------------------------------------------------------------ */
+
+static pyr_status report_level(pyr_trainer *t, pyr_train_level *l, const pyr_train_report *whole)
+{
+    const pyr_trainer_job *job = &t->job;
+    pyr_level_window *w = &l->window;
+    pyr_level_report r = {.level = l->level.facts.index, .part = job->cascade != NULL, .train = *whole};
+
+    r.train.loss = w->steps ? w->loss / (double)w->steps : NAN;
+    r.train.grad_norm = w->last.grad_norm;
+    r.train.learning_rate = w->last.learning_rate;
+    r.train.skipped = l->progress.train.skipped;
+    if (whole->evaluate)
+        PYR_TRY(pyr_train_level_held_out(l, &r.held_out));
+    PYR_TRY(pyr_level_log_write(l->log, l->own->folder, &r.train, l->learner.batch,
+                                pyr_dataset_count(job->data, PYR_SPLIT_TRAIN), &r.held_out));
+    if (job->on_report)
+        job->on_report(job->ctx, &r);
+    *w = (pyr_level_window){.last = w->last};
+    pyr_trainer_consider_freezing(t, l, whole, &r.held_out);
+    return PYR_OK;
+}
+
+static pyr_status report(void *ctx, const pyr_train_report *train, bool brief)
+{
+    pyr_trainer *t = ctx;
+    pyr_level_report whole = {
+        .level = t->job.cascade ? -1 : t->job.level[0].index, .brief = brief, .train = *train};
+
+    for (int i = t->n - 1; i >= 0 && !brief; i--)
+        if (!t->level[i].learner.frozen)
+            PYR_TRY(report_level(t, &t->level[i], train));
+    whole.train.steps = t->plan.steps; /* a level that was frozen just now leaves time over */
+    if (t->job.on_report && (brief || t->job.cascade))
+        t->job.on_report(t->job.ctx, &whole);
+    return PYR_OK;
+}
+
+static pyr_status snapshot(void *ctx, int64_t number)
+{
+    pyr_trainer *t = ctx;
+
+    for (int i = t->n - 1; i >= 0; i--)
+        PYR_TRY(pyr_train_level_snapshot(&t->level[i], number));
+    return PYR_OK;
+}
+
+static bool should_stop(void *ctx)
+{
+    const pyr_trainer_job *job = &((const pyr_trainer *)ctx)->job;
+
+    return job->should_stop && job->should_stop(job->ctx);
+}
+
+/* ---- planning ----------------------------------------------------------------------------------- */
+
+static bool has_chain(const pyr_trainer *t)
+{
+    return t->n > 1 && t->job.cascade->condition == PYR_CASCADE_ESTIMATE;
+}
+
+/* In a chain all levels take the same images at a time: as many as suits the one that needs the fewest. */
+static pyr_status choose_micro_batches(pyr_trainer *t, int micro[PYR_MAX_LEVELS])
+{
+    int least = 0;
+
+    for (int i = t->n - 1; i >= 0; i--) {
+        PYR_TRY(pyr_choose_micro_batch(&micro[i], t->k, &t->level[i].level));
+        least = least && least < micro[i] ? least : micro[i];
+    }
+    for (int i = 0; i < t->n && has_chain(t); i++)
+        micro[i] = least;
+    return PYR_OK;
+}
+
+/* w_i of the sum of losses. */
+static double weight_of(const pyr_trainer *t, int at)
+{
+    const pyr_cascade_settings *cascade = t->job.cascade;
+
+    return cascade && cascade->weights.n ? cascade->weights.at[t->n - 1 - at] : 1;
+}
+
+static pyr_status plan_levels(pyr_trainer *t)
+{
+    bool chain = has_chain(t), gradients = chain && !t->job.cascade->stop_gradient;
+    int micro[PYR_MAX_LEVELS];
+
+    PYR_TRY(choose_micro_batches(t, micro));
+    for (int i = t->n - 1; i >= 0; i--) {
+        bool is_coarsest = i == t->n - 1;
+        pyr_loss_plan plan = {.batch = micro[i],
+                              .groups = t->level[i].level.settings.groups,
+                              .training = true,
+                              .shared = t->shared ? t->n : 0,
+                              .estimate = chain && i > 0,
+                              .estimate_gradient = gradients && i > 0,
+                              .given_estimates = chain && !is_coarsest,
+                              .given_gradient = gradients && !is_coarsest,
+                              .probability = chain ? t->job.cascade->estimate_probability : 0};
+
+        PYR_TRY(pyr_train_level_plan(&t->level[i], &plan, weight_of(t, i), &t->block[t->shared ? 0 : i],
+                                     t->resumed));
+    }
+    if (!chain)
+        return PYR_OK;
+    return pyr_chain_new(&t->chain, t->k, t->job.pyramid, t->level,
+                         &(pyr_chain_settings){.levels = t->n,
+                                               .gradients = gradients,
+                                               .batch = t->level[0].learner.batch,
+                                               .groups = t->level[0].learner.groups});
+}
+
+static pyr_status make_optimizers(pyr_trainer *t)
+{
+    for (int i = 0; i < (t->shared ? 1 : t->n); i++) {
+        const pyr_level_settings *s = t->job.level[i].settings;
+
+        PYR_TRY(pyr_optimizer_new(&t->block[i].optimizer, t->k, &t->block[i].params,
+                                  (pyr_adamw){s->beta1, s->beta2, s->eps, s->weight_decay}));
+    }
+    return PYR_OK;
+}
+
+static pyr_status plan(pyr_trainer *t)
+{
+    PYR_TRY(pyr_trainer_check(&t->job));
+    for (int i = t->n - 1; i >= 0; i--)
+        PYR_TRY(pyr_train_level_init(&t->level[i], &t->job, i));
+    PYR_TRY(pyr_trainer_look_at_states(t));
+    PYR_TRY(plan_levels(t));
+    PYR_TRY(make_optimizers(t));
+    PYR_TRY(pyr_trainer_make_step(t));
+    return t->resumed ? pyr_trainer_resume(t) : pyr_trainer_initial(t);
+}
+
+pyr_status pyr_trainer_new(pyr_trainer **out, const pyr_trainer_job *job)
+{
+    pyr_trainer *t;
+    pyr_status status;
+
+    *out = NULL;
+    PYR_TRY(pyr_new(&t, 1, sizeof *t, "trainer"));
+    t->job = *job;
+    t->k = job->k;
+    t->n = job->levels;
+    t->shared = job->cascade && job->cascade->share;
+    status = plan(t);
+    if (status != PYR_OK)
+        pyr_trainer_free(t);
+    else
+        *out = t;
+    return status;
+}
+
+void pyr_trainer_free(pyr_trainer *t)
+{
+    if (!t)
+        return;
+    pyr_batch_step_free(&t->step);
+    pyr_chain_free(t->chain);
+    for (int i = 0; i < t->n; i++) {
+        t->k->release(t->k, t->level[i].variable);
+        t->k->release(t->k, t->level[i].condition);
+        pyr_train_level_free(&t->level[i]);
+        pyr_optimizer_free(&t->block[i].optimizer);
+        pyr_params_free(&t->block[i].params);
+    }
+    pyr_free(t);
+}
+
+pyr_train_level *pyr_trainer_level(pyr_trainer *t, int at)
+{
+    return &t->level[at];
+}
+
+pyr_status pyr_trainer_describe(pyr_trainer *t, int at, pyr_level_summary *out)
+{
+    pyr_train_level *l = &t->level[at];
+    pyr_level_memory m;
+
+    PYR_TRY(pyr_train_level_memory(l, &m));
+    if (at == 0)
+        m.feed += pyr_batch_step_bytes(&t->step) + (t->chain ? pyr_chain_bytes(t->chain) : 0);
+    for (int i = 0; i < t->n && t->n > 1 && at == 0; i++)
+        m.feed += (pyr_count(t->level[i].level.variable) + pyr_count(t->level[i].level.condition)) *
+                  (size_t)l->learner.batch * pyr_type_size(t->k->real);
+    if (at > 0)
+        m.library = 0;
+    if (at > 0 && t->shared)
+        m.blocks = 0;
+    m.total = m.blocks + m.activations + m.accumulators + m.feed + m.held_out + m.library;
+    *out = (pyr_level_summary){.facts = l->level.facts,
+                               .variable = l->level.variable,
+                               .conditioned = l->level.condition.c > 0,
+                               .batch = l->learner.batch,
+                               .groups = l->learner.groups,
+                               .block = (int64_t)l->block->params.count,
+                               .memory = m,
+                               .resumed = t->resumed};
+    return PYR_OK;
+}
+
+/* ---- beginning ---------------------------------------------------------------------------------- */
+
+/* The weights of another run's level, into a block of `params`. */
+static pyr_status load_weights(const pyr_level_job *job, const pyr_params *params, pyr_kernels *k,
+                               void *block)
+{
+    pyr_unet_files files = {0};
+    pyr_unet_config config;
+    pyr_level_facts facts;
+    pyr_status status = pyr_level_open_unet(job->transfer, &files, &config, &facts);
+
+    if (status == PYR_OK)
+        status = pyr_unet_load(&files, params, k, block, NULL);
+    pyr_unet_files_free(&files);
+    return status;
+}
+
+/* A level's share of the one network. */
+static pyr_status transfer_shared(pyr_trainer *t, int at)
+{
+    const pyr_params *plain = &t->level[at].plain_params;
+    void *block = NULL;
+    pyr_status status = t->k->alloc(t->k, &block, plain->count * pyr_type_size(t->k->real), "weights");
+
+    if (status == PYR_OK)
+        status = load_weights(&t->job.level[at], plain, t->k, block);
+    if (status == PYR_OK)
+        status = pyr_unet_share(&t->block[0].params, t->block[0].optimizer.value, plain, block, at, 0, t->k);
+    t->k->release(t->k, block);
+    return status;
+}
+
+pyr_status pyr_trainer_initial(pyr_trainer *t)
+{
+    for (int i = 0; i < (t->shared ? 1 : t->n); i++) {
+        const pyr_level_job *own = &t->job.level[i];
+        pyr_params *params = &t->block[i].params;
+        pyr_optimizer *o = &t->block[i].optimizer;
+
+        pyr_optimizer_reset(o);
+        if (t->shared || !own->transfer)
+            PYR_TRY(pyr_params_init(params, t->k, o->value, t->job.seed, own->index));
+        else
+            PYR_TRY(load_weights(own, params, t->k, o->value));
+        for (int j = 0; j < t->n && t->shared && own->transfer; j++)
+            PYR_TRY(transfer_shared(t, j));
+        pyr_optimizer_start_ema(o);
+    }
+    return PYR_OK;
+}
+
+/* What sampling will start from, when the settings say so already. */
+static pyr_status write_fit(pyr_train_level *l, bool resumed)
+{
+    pyr_gaussian fit;
+    char *path;
+    bool there;
+    pyr_status status;
+
+    if (l->level.settings.sampler.start != PYR_START_GAUSSIAN)
+        return PYR_OK;
+    path = pyr_gaussian_path(l->own->folder);
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", l->own->folder);
+    status = pyr_file_exists(&there, path);
+    pyr_free(path);
+    if (status != PYR_OK || (there && resumed))
+        return status;
+    PYR_TRY(pyr_gaussian_measure(&fit, &l->level, &l->feed));
+    status = pyr_gaussian_write(&fit, &l->level.facts, l->own->folder);
+    pyr_gaussian_free(&fit);
+    return status;
+}
+
+/* Parts of the run as it was planned: levels that freeze on the way move no measurement. */
+static int64_t cadence(const pyr_train_level *l, int64_t wanted, int part)
+{
+    int64_t images = l->progress.planned * l->learner.batch;
+
+    if (wanted < 0)
+        return 0;
+    return wanted ? wanted : images / part > 0 ? images / part : 1;
+}
+
+/* Once before the steps: the log, and the plan (rates, cadences) from settings and counters. */
+static pyr_status begin_level(pyr_trainer *t, pyr_train_level *l)
+{
+    const pyr_level_settings *s = &l->level.settings;
+    const pyr_trainer_job *job = &t->job;
+
+    PYR_TRY(write_fit(l, t->resumed));
+    PYR_TRY(pyr_level_log_open(&l->log, l->own->folder, t->resumed ? l->progress.train.step : 0));
+    l->learner.plan = (pyr_train_plan){.batch = s->batch,
+                                       .steps = l->progress.steps,
+                                       .learning_rate = s->lr,
+                                       .rate = (pyr_rate)s->rate,
+                                       .warmup = s->warmup,
+                                       .clip = s->clip,
+                                       .ema_window = s->ema,
+                                       .checkpoint = cadence(l, job->checkpoint, 10),
+                                       .report = cadence(l, job->report, 100),
+                                       .evaluate = cadence(l, job->held_out, 10),
+                                       .snapshot = job->snapshot > 0 ? job->snapshot : 0,
+                                       .most_skipped = MOST_SKIPPED,
+                                       .bend = l->progress.bend};
+    return PYR_OK;
+}
+
+pyr_status pyr_trainer_run(pyr_trainer *t)
+{
+    pyr_train_calls calls = {.ctx = t,
+                             .step = pyr_trainer_step,
+                             .result = pyr_trainer_step_result,
+                             .ahead = t->k->ahead,
+                             .checkpoint = pyr_trainer_checkpoint,
+                             .report = report,
+                             .snapshot = t->job.snapshot < 0 ? NULL : snapshot,
+                             .explain = pyr_trainer_explain,
+                             .should_stop = should_stop};
+
+    if (!t->resumed)
+        PYR_TRY(pyr_trainer_count_steps(t));
+    if (t->moved)
+        PYR_TRY(pyr_trainer_initial(t));
+    for (int i = 0; i < t->n; i++)
+        PYR_TRY(begin_level(t, &t->level[i]));
+    for (int i = t->n - 1; i >= 0; i--)
+        if (!t->level[i].learner.frozen)
+            t->plan = t->level[i].learner.plan;
+    return pyr_train_run(&t->plan, &calls, &t->state);
+}
