@@ -2,7 +2,6 @@
 #include "eval/image_metrics.h"
 
 #include "base/mem.h"
-#include "eval/pixels_check.h"
 #include "pictures/pixels.h"
 #include "pyramid/spectrum.h"
 #include <math.h>

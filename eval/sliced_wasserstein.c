@@ -3,7 +3,6 @@
 #include "eval/draws.h"
 #include "eval/image_metrics.h"
 #include "eval/pairs.h"
-#include "eval/pixels_check.h"
 #include <math.h>
 #include <string.h>
 
