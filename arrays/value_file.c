@@ -25,6 +25,16 @@ static pyr_status short_of(const pyr_value_file *file, const char *what)
                     reason);
 }
 
+bool pyr_value_file_start(void *dst, size_t n, const char *path)
+{
+    gzFile file = gzopen(path, "rb");
+    bool is = file && gzread(file, dst, (unsigned)n) == (int)n;
+
+    if (file)
+        gzclose(file);
+    return is;
+}
+
 pyr_status pyr_value_file_head(pyr_value_file *file, void *dst, size_t n)
 {
     return gzread(file->stream, dst, (unsigned)n) == (int)n ? PYR_OK : short_of(file, "header");

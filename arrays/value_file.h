@@ -30,6 +30,9 @@ typedef pyr_status (*pyr_value_header)(pyr_value_file *file);
  * impossible size, a file that is too short or too long for its header. */
 pyr_status pyr_value_file_open(pyr_value_file *out, const char *path, pyr_value_header header);
 
+/* The first n bytes of a file, unpacked; false: there are none. */
+bool pyr_value_file_start(void *dst, size_t n, const char *path);
+
 /* The next n bytes of the header. PYR_E_FORMAT: the file ends before. */
 pyr_status pyr_value_file_head(pyr_value_file *file, void *dst, size_t n);
 

@@ -84,18 +84,24 @@ static void groups(uint64_t *left)
         fclose(f);
 }
 
-uint64_t pyr_address_left(void)
+/* Of one limit, of which so much is used as a line of /proc says; it is read only where there is a limit. */
+static void lower_by_limit(uint64_t *left, int resource, const char *key)
 {
-    uint64_t left = UINT64_MAX, used = 0;
+    uint64_t used = 0;
     struct rlimit limit;
 
-    number_in(&used, "/proc/self/status", "VmSize:", 1024);
-    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-        lower(&left, limit.rlim_cur, used);
-    used = 0;
-    number_in(&used, "/proc/self/status", "VmData:", 1024);
-    if (getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-        lower(&left, limit.rlim_cur, used);
+    if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return;
+    number_in(&used, "/proc/self/status", key, 1024);
+    lower(left, limit.rlim_cur, used);
+}
+
+uint64_t pyr_address_left(void)
+{
+    uint64_t left = UINT64_MAX;
+
+    lower_by_limit(&left, RLIMIT_AS, "VmSize:");
+    lower_by_limit(&left, RLIMIT_DATA, "VmData:");
     return left;
 }
 

@@ -22,7 +22,7 @@ typedef struct pyr_train_settings {
 
 extern const pyr_section pyr_train_section; /* "train" */
 
-/* Training all levels together, with the sum of their losses; see joint.h. */
+/* Training all levels together, with the sum of their losses; see trainer.h. */
 typedef struct pyr_cascade_settings {
     bool joint;
     pyr_reals weights; /* coarsest first; none: all 1 */
@@ -58,16 +58,16 @@ pyr_status pyr_config_get(pyr_config *out, const pyr_settings *settings);
 char *pyr_run_level(const char *run, int level);
 /* "RUN/shared", where a cascade with one trunk keeps its state. Likewise. */
 char *pyr_run_shared(const char *run);
-/* "RUN/states-change-places": the file that is there while a cascade's states do (joint.h). Likewise. */
+/* "RUN/states-change-places": the file that is there while a cascade's states do (trainer_commit.c). Likewise. */
 char *pyr_run_commit(const char *run);
 
-/* Read RUN/pyrdiff.cfg; the caller frees *out. PYR_E_IO with a sentence that says what a run is. */
+/* Read RUN/pyrdiff.cfg; the caller frees *out. PYR_E_IO with a sentence on what a run is. */
 pyr_status pyr_run_settings(pyr_settings **out, const char *run);
-/* Whether a run is there. PYR_E_IO when that cannot be told. */
+/* Whether a run is there. PYR_E_IO when that cannot be found out. */
 pyr_status pyr_run_exists(bool *there, const char *run);
 
 /* Whether level I of the run has weights to draw from, those of a checkpoint or final ones. PYR_E_IO when
- * that cannot be told. */
+ * that cannot be found out. */
 pyr_status pyr_run_has_level(bool *there, const char *run, int level);
 /* PYR_E_IO when it has none, with the command that trains it, and the one that draws a level that is
  * there. */
@@ -80,7 +80,7 @@ pyr_status pyr_run_check_trained(const char *run, int level);
  * PYR_E_BUSY when another process has the level, PYR_E_CONFIG names the keys that differ, PYR_E_IO. */
 pyr_status pyr_run_begin(int *lock, const char *run, const pyr_settings *settings, int level);
 
-/* Whether pyr_run_begin would take these settings for `level` (-1: for all levels), asked before anything is
+/* Whether pyr_run_begin would take these settings for `level` (-1: for all levels), called before anything is
  * trained: nothing is locked or written. PYR_E_CONFIG names the keys that differ from those of what has
  * begun. */
 pyr_status pyr_run_check(const char *run, const pyr_settings *settings, int level);

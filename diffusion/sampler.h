@@ -29,6 +29,7 @@
     SAMPLER(PYR_RK45, "rk45", pyr_row_rk45)                                                                  \
     SAMPLER(PYR_DPMPP_2M, "dpmpp-2m", pyr_row_dpmpp_2m)                                                      \
     SAMPLER(PYR_DPMPP_2M_SDE, "dpmpp-2m-sde", pyr_row_dpmpp_2m_sde)                                          \
+    SAMPLER(PYR_UNIPC, "unipc", pyr_row_unipc)                                                               \
     SAMPLER(PYR_ANNEALED_LANGEVIN, "annealed-langevin", pyr_row_annealed_langevin)                           \
     SAMPLER(PYR_CONSISTENT_ANNEALED, "consistent-annealed", pyr_row_consistent_annealed)                     \
     SAMPLER(PYR_PYRAMID_LANGEVIN, "pyramid-langevin", pyr_row_pyramid_langevin)                              \

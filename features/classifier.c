@@ -34,7 +34,7 @@ static pyr_value layer(pyr_graph *g, pyr_value x, int number)
 
 /* Patches of 2x2 first: without them an epoch takes about four times as long. Down to 4x4 pixels or fewer, so
  * that a layer sees the whole image before the mean forgets where things are: an epoch of Fashion-MNIST
- * told 87.7 % right with two convolutions at 14x14 and 7x7 and a third at 3x3, 85.7 % with the third at
+ * gave 87.7 % accuracy with two convolutions at 14x14 and 7x7 and a third at 3x3, 85.7 % with the third at
  * 7x7. */
 pyr_network_ends pyr_classifier_build(pyr_graph *g, const pyr_classifier_shape *shape, pyr_type real)
 {
@@ -171,14 +171,6 @@ static bool should_stop(void *ctx)
     return t->job->should_stop && t->job->should_stop(t->job->ctx);
 }
 
-/* The file is written at the end: a minute's work needs no going on. */
-static pyr_status checkpoint(void *ctx, const pyr_train_state *state)
-{
-    (void)ctx;
-    (void)state;
-    return PYR_OK;
-}
-
 static pyr_status initial_weights(trainer *t)
 {
     pyr_optimizer_reset(&t->optimizer);
@@ -212,7 +204,6 @@ static pyr_status run_steps(trainer *t, int64_t steps)
                                    .step = step,
                                    .result = step_result,
                                    .ahead = t->k->ahead,
-                                   .checkpoint = checkpoint,
                                    .report = report,
                                    .should_stop = should_stop};
     const int64_t images = steps * t->batch;
@@ -497,7 +488,7 @@ static pyr_status check_data(const pyr_dataset *data)
     if (!pyr_dataset_labels(data, PYR_SPLIT_TRAIN))
         return pyr_fail(PYR_E_ARG,
                         "the data has no labels, which a classifier needs: images in one subfolder for each "
-                        "class, IDX files with labels, or CIFAR's files have them");
+                        "class have them, and arrays or packed files with labels");
     if (pyr_dataset_classes(data) < 2)
         return pyr_fail(PYR_E_ARG, "the data has one class only: there is nothing to tell apart");
     return PYR_OK;

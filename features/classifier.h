@@ -25,7 +25,7 @@ typedef struct pyr_classifier_report {
 } pyr_classifier_report;
 
 typedef struct pyr_classifier_result {
-    double accuracy;  /* share of the held-out images that are told right; NAN: none are held out */
+    double accuracy;  /* share of the held-out images that are classified right; NAN: none are held out */
     int64_t held_out; /* images */
     uint64_t hash;    /* of the weights */
     int64_t steps;
@@ -47,7 +47,7 @@ typedef struct pyr_classifier_job {
 } pyr_classifier_job;
 
 /* Train, measure on the held-out images (in the kernels' real type), write. PYR_E_ARG: data without labels or
- * with one class; PYR_E_STOPPED when should_stop said so, and nothing is written; PYR_E_NUMERIC, PYR_E_IO. */
+ * with one class; PYR_E_STOPPED when should_stop returned true, and nothing is written; PYR_E_NUMERIC, PYR_E_IO. */
 pyr_status pyr_classifier_train(const pyr_classifier_job *job);
 
 /* ---- the network, for features.c --------------------------------------------------------------- */

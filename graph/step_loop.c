@@ -1,3 +1,4 @@
+/* step_loop.c - the loop over steps: rates, cadences, stops, skipped steps, timing. */
 #include "graph/step_loop.h"
 
 #include "base/clock.h"
@@ -191,9 +192,9 @@ pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *call
         draw = calls->snapshot && !last && !stopping && due(plan->snapshot, state->step, plan->batch);
         if (save || draw)
             PYR_TRY(settle(&l));
-        if (last && calls->snapshot) /* first: who has the last checkpoint is done, and will not come back */
+        if (last && calls->snapshot) /* first: a run that has its last checkpoint is not begun again */
             PYR_TRY(calls->snapshot(calls->ctx, state->step));
-        if (save)
+        if (save && calls->checkpoint)
             PYR_TRY(calls->checkpoint(calls->ctx, state));
         if (draw)
             PYR_TRY(calls->snapshot(calls->ctx, state->step));
@@ -216,7 +217,7 @@ static int compare_doubles(const void *a, const void *b)
 pyr_status pyr_train_time(const pyr_train_calls *calls, double at_least_seconds, double *seconds_per_step)
 {
     enum { MOST = 200, LEAST = 4 };
-    int64_t ahead = calls->result ? calls->ahead : 0, asked = 0;
+    int64_t ahead = calls->result ? calls->ahead : 0, begun = 0;
     double took[MOST], begin = pyr_now(), sum = 0, before = begin;
     int n = 0, half;
 
@@ -226,9 +227,9 @@ pyr_status pyr_train_time(const pyr_train_calls *calls, double at_least_seconds,
         pyr_train_step unused;
         double now;
 
-        while (more && asked <= read + ahead)
-            PYR_TRY(calls->step(calls->ctx, asked++, &unused));
-        if (read == asked)
+        while (more && begun <= read + ahead)
+            PYR_TRY(calls->step(calls->ctx, begun++, &unused));
+        if (read == begun)
             break;
         if (calls->result)
             PYR_TRY(calls->result(calls->ctx, read, &unused));

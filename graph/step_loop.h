@@ -58,14 +58,14 @@ typedef struct pyr_train_calls {
     /* Gradient and update for step `step` (from 0); the rate is pyr_train_rate(plan, step). *out is what came
      * of it, unless there is `result`: then it is left alone. */
     pyr_status (*step)(void *ctx, int64_t step, pyr_train_step *out);
-    /* What came of step `step`: asked for once for each step, in order, at the latest when `ahead` more were
+    /* What came of step `step`: called once for each step, in order, at the latest when `ahead` more were
      * begun, and for all steps before a checkpoint, a snapshot, a report that is not brief, and the end.
-     * NULL: step says so at once. */
+     * NULL: step fills *out. */
     pyr_status (*result)(void *ctx, int64_t step, pyr_train_step *out);
     int ahead; /* pyr_kernels.ahead */
-    /* Save all that resuming needs. */
+    /* Save all that resuming needs. NULL: nothing is kept. */
     pyr_status (*checkpoint)(void *ctx, const pyr_train_state *state);
-    /* A line for log and terminal; called often enough to move a progress bar when `brief`. */
+    /* A line for log and terminal; called often enough to move a progress bar when `brief`. NULL: none. */
     pyr_status (*report)(void *ctx, const pyr_train_report *report, bool brief);
     /* NULL: none. One that was due when a run was stopped is drawn when it goes on. */
     pyr_status (*snapshot)(void *ctx, int64_t step);
@@ -79,7 +79,7 @@ typedef struct pyr_train_calls {
 double pyr_train_done(const pyr_train_plan *plan, int64_t step); /* 0..1 of the whole course */
 double pyr_train_rate(const pyr_train_plan *plan, int64_t step);
 
-/* What the host tells step `step`, and what the optimizer's state says of one. */
+/* The inputs of step `step`, and its outcome by the optimizer's state after it. */
 pyr_step_input pyr_train_input(const pyr_train_plan *plan, int64_t step);
 pyr_train_step pyr_train_outcome(const pyr_step_state *after);
 /* Gradient in, update done: what a step callback without `result` ends with. */
@@ -92,7 +92,7 @@ pyr_status pyr_train_update(pyr_train_step *out, pyr_optimizer *optimizer, const
 pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *calls, pyr_train_state *state);
 
 /* Seconds per step, the mean of the fastest half of 4 to 200 steps (numbered from 0), which run for about
- * that long, with `ahead` of them under way. All have come to an end when it returns. */
+ * that long, with `ahead` of them under way. All are finished when it returns. */
 pyr_status pyr_train_time(const pyr_train_calls *calls, double at_least_seconds, double *seconds_per_step);
 
 #endif

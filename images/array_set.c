@@ -991,7 +991,7 @@ static pyr_status collect_arrays(pyr_collection *c, const pyr_data_path *at)
 
 const pyr_data_format pyr_data_format_arrays = {
     .name = "NumPy arrays",
-    .files = "`.npz`, `.npy`",
+    .files = ".npz, .npy",
     .help = "a file, or a folder of nothing else; uint8 and uint16, bool, whole numbers and floats; "
             "`(n, h, w, c)`, `(n, c, h, w)`, `(n, h, w)`, or rows of square images as MNIST and CIFAR "
             "have them; the names tell images from labels and training from test",

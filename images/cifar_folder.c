@@ -136,7 +136,7 @@ static pyr_status collect(pyr_collection *c, const pyr_data_path *at)
 
 const pyr_data_format pyr_data_format_cifar = {
     .name = "CIFAR",
-    .files = "`data_batch_1.bin`, `train.bin`",
+    .files = "data_batch_1.bin, train.bin",
     .help = "CIFAR-10 and CIFAR-100, the binary version: `test_batch.bin` or `test.bin` is held out; "
             "labels are those in the files, of CIFAR-100 the fine ones",
     .is_file = is_file,

@@ -1,7 +1,7 @@
 /* data_format.h - the formats of data sets that are read: a row each.
  *
  * To add one, write a file with its row, pyr_data_format_NAME, and put NAME into PYR_DATA_FORMATS.
- * Recognition, the sentences on what can be read, `pyrdiff info --formats` and the table in docs/data.md
+ * Recognition, the sentences on what can be read, `pyrdiff info --list formats` and the table in docs/data.md
  * follow from the rows. */
 #ifndef PYR_IMAGES_DATA_FORMAT_H
 #define PYR_IMAGES_DATA_FORMAT_H
@@ -37,18 +37,18 @@ typedef struct pyr_data_format {
 } pyr_data_format;
 
 /* In the order in which a path is compared with them. */
-#define PYR_DATA_FORMATS(ROW) ROW(zip) ROW(tar) ROW(pictures) ROW(idx) ROW(cifar) ROW(stl) ROW(arrays)
+#define PYR_DATA_FORMATS(ROW)                                                                                \
+    ROW(zip) ROW(tar) ROW(pictures) ROW(idx) ROW(cifar) ROW(stl) ROW(norb) ROW(arrays)
 
 #define PYR_DATA_FORMAT_ROW(name) extern const pyr_data_format pyr_data_format_##name;
 PYR_DATA_FORMATS(PYR_DATA_FORMAT_ROW)
 #undef PYR_DATA_FORMAT_ROW
 
+extern const pyr_data_format *const pyr_data_formats[]; /* NULL behind the last */
+
 /* Recognise the file or folder and collect its images: the first row that fits surely, then what is refused
  * with a remedy (foreign.h), then the first that fits weakly. Of folders also the only one of a packed
  * format in the folders in it. PYR_E_IO, PYR_E_FORMAT: nothing to read, or several data sets. */
 pyr_status pyr_collect(pyr_collection *c, const char *path);
-
-/* The formats as text, or as a table of Markdown for docs/data.md, with the picture formats behind them. */
-void pyr_data_formats_document(pyr_text *out, bool markdown);
 
 #endif

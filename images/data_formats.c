@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 
 #define ROW(name) &pyr_data_format_##name,
-static const pyr_data_format *const formats[] = {PYR_DATA_FORMATS(ROW)};
-enum { FORMATS = sizeof formats / sizeof *formats, WRAPPERS = 2, BESIDE = 4 };
+const pyr_data_format *const pyr_data_formats[] = {PYR_DATA_FORMATS(ROW) NULL};
+enum { FORMATS = sizeof pyr_data_formats / sizeof *pyr_data_formats - 1, WRAPPERS = 2, BESIDE = 4 };
 
 /* NULL: none of them. */
 static pyr_status format_of(const pyr_data_format **out, const pyr_data_path *at)
@@ -19,10 +19,10 @@ static pyr_status format_of(const pyr_data_format **out, const pyr_data_path *at
     for (int i = 0; i < FORMATS && !*out; i++) {
         bool yes = false;
 
-        if (formats[i]->is_folder)
-            PYR_TRY(formats[i]->is_folder(&yes, at));
+        if (pyr_data_formats[i]->is_folder)
+            PYR_TRY(pyr_data_formats[i]->is_folder(&yes, at));
         if (yes)
-            *out = formats[i];
+            *out = pyr_data_formats[i];
     }
     return PYR_OK;
 }
@@ -139,21 +139,16 @@ static pyr_status collect_below(bool *taken, pyr_collection *c, const pyr_data_p
 
 /* ---- which one ---- */
 
-/* "pictures (PNG, JPEG), IDX (train-images-idx3-ubyte)" */
-static void list_formats(pyr_text *out)
-{
-    for (int i = 0; i < FORMATS; i++)
-        pyr_text_add(out, "%s%s (%s)", i ? ", " : "", formats[i]->name, formats[i]->files);
-}
-
-/* PYR_E_FORMAT: PATH, `what`, and what would be read. */
+/* PYR_E_FORMAT: `what` is wrong with PATH, and what would be read. */
 static pyr_status refuse(const char *path, const char *what)
 {
     pyr_text list = {0};
     pyr_status status;
 
-    list_formats(&list);
-    status = pyr_fail(PYR_E_FORMAT, "%s: %s: %s", path, what, list.at ? list.at : "");
+    for (int i = 0; i < FORMATS; i++)
+        pyr_text_add(&list, "%s%s (%s)", i ? ", " : "", pyr_data_formats[i]->name,
+                     pyr_data_formats[i]->files);
+    status = pyr_fail(PYR_E_FORMAT, "%s: %s; what is read: %s", path, what, list.at ? list.at : "");
     pyr_text_free(&list);
     return status;
 }
@@ -182,8 +177,7 @@ static pyr_status collect_folder(pyr_collection *c, const pyr_data_path *at)
         return PYR_OK;
     if (pyr_foreign_folder(&foreign, at->path, at->names))
         return refuse_foreign(&foreign);
-    return refuse(at->path,
-                  "nothing to read in this folder (a zip has to be given itself); what is read are");
+    return refuse(at->path, "nothing to read in this folder");
 }
 
 static pyr_status collect_file(pyr_collection *c, const char *path)
@@ -199,16 +193,15 @@ static pyr_status collect_file(pyr_collection *c, const char *path)
     for (int i = 0; i < FORMATS; i++) {
         pyr_match match = PYR_MATCH_NO;
 
-        PYR_TRY(formats[i]->is_file(&match, &at));
+        PYR_TRY(pyr_data_formats[i]->is_file(&match, &at));
         if (match == PYR_MATCH_SURE)
-            return formats[i]->collect(c, &at);
+            return pyr_data_formats[i]->collect(c, &at);
         if (match == PYR_MATCH_WEAK && !weak)
-            weak = formats[i];
+            weak = pyr_data_formats[i];
     }
     if (pyr_foreign_file(&foreign, path, start, at.n))
         return refuse_foreign(&foreign);
-    return weak ? weak->collect(c, &at)
-                : refuse(path, "not a data set that is known here; what is read are folders and files of");
+    return weak ? weak->collect(c, &at) : refuse(path, "not a data set that is known here");
 }
 
 pyr_status pyr_collect(pyr_collection *c, const char *path)
@@ -228,15 +221,4 @@ pyr_status pyr_collect(pyr_collection *c, const char *path)
     status = collect_folder(c, &(pyr_data_path){.path = path, .names = &names});
     pyr_names_free(&names);
     return status;
-}
-
-/* ---- for people ---- */
-
-void pyr_data_formats_document(pyr_text *out, bool markdown)
-{
-    if (markdown)
-        pyr_text_add(out, "| format | files | how it is read |\n| --- | --- | --- |\n");
-    for (int i = 0; i < FORMATS; i++)
-        pyr_text_add(out, markdown ? "| %s | %s | %s |\n" : "  %s (%s)\n      %s\n", formats[i]->name,
-                     formats[i]->files, formats[i]->help);
 }

@@ -11,7 +11,7 @@ static const char *const size_words[] = {"HxW", NULL};
 
 static const pyr_setting rows[] = {
     {"path", PYR_SETTING_TEXT, AT(set.path), 0, 0, "", NULL,
-     "folder, zip or tar of PNG, JPEG, WebP, TIFF; NPZ, NPY; files of MNIST, CIFAR, STL-10 (docs/data.md)"},
+     "file, folder or archive of images (pyrdiff info --list formats: what is read)"},
     {"channels", PYR_SETTING_CHOICE, AT(channels), 0, 0, "auto", channel_words,
      "1 grey, 3 RGB, 4 RGBA, auto: the most that an image needs"},
     {"resize", PYR_SETTING_INTS, AT(size), 1, 65536, "[]", size_words,

@@ -302,7 +302,7 @@ static pyr_status collect(pyr_collection *c, const pyr_data_path *at)
 
 const pyr_data_format pyr_data_format_idx = {
     .name = "IDX",
-    .files = "`train-images-idx3-ubyte`, `.gz` or not",
+    .files = "train-images-idx3-ubyte, .gz or not",
     .help = "MNIST, Fashion-MNIST, KMNIST, EMNIST, QMNIST and their like; the files of the test set "
             "(`t10k`, `test`) are held out, labels are found beside the images; EMNIST is turned upright",
     .is_file = is_file,

@@ -481,7 +481,7 @@ static pyr_status collect(pyr_collection *c, const pyr_data_path *at)
 
 const pyr_data_format pyr_data_format_tar = {
     .name = "tar archive",
-    .files = "`.tar`, `.tar.gz`, `.tar.xz`, `.tar.zst`, ...",
+    .files = ".tar, .tar.gz, .tar.xz, .tar.zst, ...",
     .help = "of pictures, read as a folder is: one archive, or a folder of WebDataset's shards, whose "
             "labels are in the `.cls` and `.json` files",
     .is_file = is_file,

@@ -131,7 +131,7 @@ static pyr_status is_file(pyr_match *match, const pyr_data_path *at)
 
 const pyr_data_format pyr_data_format_zip = {
     .name = "zip archive",
-    .files = "`.zip`",
+    .files = ".zip, given by its own path",
     .help = "of pictures, read as a folder is; EDM's and StyleGAN's `dataset.json` has the labels",
     .is_file = is_file,
     .collect = collect,

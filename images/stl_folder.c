@@ -190,7 +190,7 @@ static pyr_status collect(pyr_collection *c, const pyr_data_path *at)
 
 const pyr_data_format pyr_data_format_stl = {
     .name = "STL-10",
-    .files = "`train_X.bin`",
+    .files = "train_X.bin",
     .help = "`test_X.bin` is held out; labels are in the `_y.bin` beside, 1 to 10 become classes 0 to 9; "
             "`unlabeled_X.bin` is read when it is given itself",
     .is_file = is_file,

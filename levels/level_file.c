@@ -1,3 +1,4 @@
+/* level_file.c - the files of a level: weights with facts, the state of its training. */
 #include "levels/level_file.h"
 
 #include "base/file.h"
@@ -235,7 +236,7 @@ pyr_status pyr_level_has_next(bool *there, const char *folder)
 
 /* ---- reading a state: its head ----------------------------------------------------------------- */
 
-/* Whether counters of 64 bits are such as a training leaves, one against the other. A checksum says so too,
+/* Whether counters of 64 bits are such as a training leaves, one against the other. A checksum shows that too,
  * but files of older programs have none. */
 static bool counters_fit(const int64_t c[COUNTERS])
 {

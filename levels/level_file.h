@@ -18,7 +18,7 @@ typedef struct pyr_progress {
     int64_t planned;    /* the same as it was at the beginning: in a cascade levels that are frozen leave time
                            over */
     int64_t checkpoint; /* of a cascade: the step at which the states of all levels were written, also of one
-                           that is frozen; 0: not said */
+                           that is frozen; 0: not known */
     pyr_train_bend bend; /* of the course of the rate, when `steps` changed */
     bool frozen;         /* trained no more */
     double flat[2];      /* the last two held-out losses, the later first; 0: none yet */
@@ -43,11 +43,11 @@ pyr_status pyr_level_drop_next(const char *folder);
 pyr_status pyr_level_restore(const char *folder, pyr_level_facts *facts, const pyr_params *params,
                              pyr_optimizer *optimizer, pyr_progress *progress);
 
-/* Whether there is one. PYR_E_IO when that cannot be told, which is not the same as no. */
+/* Whether there is one. PYR_E_IO when that cannot be found out. */
 pyr_status pyr_level_has_state(bool *there, const char *folder);
 pyr_status pyr_level_has_next(bool *there, const char *folder);
 /* Only progress and facts; and the measured choices of the run into `tuning`, unless that is NULL. Of the
- * file's checksum the head is looked at. PYR_E_FORMAT says what is still good. */
+ * file's checksum the head is looked at. The sentence of PYR_E_FORMAT names what is still good. */
 pyr_status pyr_level_peek(const char *folder, pyr_level_facts *facts, pyr_progress *progress,
                           pyr_tuning *tuning);
 /* The precision in which a run goes on: the one it was begun in, unless another one is asked for, or `k` does not
@@ -55,19 +55,19 @@ pyr_status pyr_level_peek(const char *folder, pyr_level_facts *facts, pyr_progre
 pyr_precision pyr_precision_to_resume(const pyr_kernels *k, const pyr_progress *progress);
 /* Progress of the next state, all of whose checksum is looked at. */
 pyr_status pyr_level_peek_next(const char *folder, pyr_progress *progress);
-/* The measured choices alone; nothing happens when there is no state. */
+/* Only the measured choices; nothing happens when there is no state. */
 pyr_status pyr_level_choices(const char *folder, pyr_tuning *tuning);
 
 /* Open FOLDER/unet: configuration and facts of a trained level (its classes: pyr_class_list_read). Checksums
- * are looked at, all of them; PYR_E_FORMAT says what is still good. */
+ * are looked at, all of them; The sentence of PYR_E_FORMAT names what is still good. */
 pyr_status pyr_level_open_unet(const char *folder, pyr_unet_files *files, pyr_unet_config *config,
                                pyr_level_facts *facts);
 
-/* The facts alone, of which the head of the checksum speaks: the weights themselves may be damaged. */
+/* Only the facts, which the checksum of the head covers: the weights themselves may be damaged. */
 pyr_status pyr_level_unet_facts(const char *folder, pyr_level_facts *facts);
 
-/* Whether FOLDER/unet is there and what was written; if not, pyr_error() says why. A status other than
- * PYR_OK: that cannot be told. */
+/* Whether FOLDER/unet is there and what was written; if not, pyr_error() gives the reason. A status other than
+ * PYR_OK: that cannot be found out. */
 pyr_status pyr_level_unet_is_whole(bool *whole, const char *folder);
 /* The same of the state. */
 pyr_status pyr_level_state_is_whole(bool *whole, const char *folder);

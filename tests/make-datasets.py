@@ -228,6 +228,22 @@ def stl10(folder):
     texts(f"{folder}/stl10_binary", "fold_indices.txt")
 
 
+def matrix(path, array):
+    """A binary matrix of NORB: at least three sizes are stored."""
+    magic = {"u1": 0x1E3D4C55, "i4": 0x1E3D4C54}[array.dtype.str[1:]]
+    size = [array.ndim, *array.shape] + [1] * (3 - array.ndim)
+    put(path, gzip.compress(np.array([magic, *size], "<u4").tobytes() + array.tobytes()))
+
+
+@kind
+def small_norb(folder):
+    for name, n in (("5x46789x9x18x6x2x96x96-training", 10), ("5x01235x9x18x6x2x96x96-testing", 5)):
+        path = f"{folder}/norb/smallnorb-{name}"
+        matrix(f"{path}-dat.mat.gz", pixels(n, 2, 96, 96))
+        matrix(f"{path}-cat.mat.gz", (np.arange(n) % 5).astype("i4"))
+        matrix(f"{path}-info.mat.gz", np.zeros((n, 4), "i4"))
+
+
 @kind
 def cifar_binary(folder):
     ten = "airplane automobile bird cat deer dog frog horse ship truck"

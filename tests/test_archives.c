@@ -3,6 +3,7 @@
  * there). */
 #include "tests/check.h"
 #include "tests/samples_of.h"
+#include "tests/temp_files.h"
 
 #include "archives/zip_file.h"
 #include "arrays/npz_arrays.h"
@@ -17,27 +18,6 @@
 #include <zip.h>
 
 #define GOLDEN "tests/golden/archives/"
-
-static char temp[64];
-
-/* temp/name, good until the next call but seven. */
-static const char *in_temp(const char *name)
-{
-    static char ring[8][256];
-    static int at;
-    char *path = ring[at++ % 8];
-
-    snprintf(path, sizeof ring[0], "%s/%s", temp, name);
-    return path;
-}
-
-static char *read_all(const char *path, size_t *n)
-{
-    char *bytes = NULL;
-
-    CHECK_OK(pyr_file_read(&bytes, n, path, 1 << 24));
-    return bytes;
-}
 
 /* ---- arrays ---- */
 
@@ -371,11 +351,10 @@ static void write_image(const char *path, int n)
 }
 
 /* All is for training, unless a test says otherwise: images then lie in the order of finding. */
-static pyr_data_settings at_path(const char *path)
+static pyr_data_settings all_at_path(const char *path)
 {
-    pyr_data_settings s = PYR_DATA_SETTINGS_DEFAULT;
+    pyr_data_settings s = at_path(path);
 
-    s.path = path;
     s.split = "all";
     return s;
 }
@@ -396,7 +375,7 @@ static void check_describes(const pyr_dataset *set, const char *part)
  * fingerprint. */
 static uint64_t check_set(const char *path, const int *order, bool labelled, const char *described)
 {
-    pyr_data_settings s = at_path(path);
+    pyr_data_settings s = all_at_path(path);
     pyr_dataset *set;
     uint64_t fingerprint;
     const int32_t *labels;
@@ -427,7 +406,7 @@ static uint64_t check_set(const char *path, const int *order, bool labelled, con
 /* Another set of settings on an archive: what opening says. */
 static void check_refused(const char *path, pyr_status wanted, const char *part)
 {
-    pyr_data_settings s = at_path(path);
+    pyr_data_settings s = all_at_path(path);
     pyr_dataset *set;
 
     CHECK_FAILS(pyr_dataset_open(&set, &s), wanted, part);
@@ -465,7 +444,7 @@ static void edm_archives(void)
     CHECK(check_set(in_temp("plain.npz"), NULL, false, "10 images") == fingerprint);
     /* A dataset.json of another kind says nothing: folders are read, and these are numbered parts. */
     CHECK_OK(pyr_file_replace(path, "{\"licence\": 1}", 14));
-    pyr_data_settings s = at_path(folder);
+    pyr_data_settings s = all_at_path(folder);
     pyr_dataset *set;
     CHECK_OK(pyr_dataset_open(&set, &s));
     if (set)
@@ -548,7 +527,7 @@ static void archives_of_folders(void)
     pyr_dataset *set;
 
     /* One folder around all of it, and a test set in it. */
-    s = at_path(zip_of("split.zip", split, 5, "read me"));
+    s = all_at_path(zip_of("split.zip", split, 5, "read me"));
     s.split = "auto";
     set = opened(&s);
     if (set) {
@@ -560,7 +539,7 @@ static void archives_of_folders(void)
     }
     pyr_dataset_free(set);
     /* In the order of a walk, what file managers leave and what points out of the archive left aside. */
-    s = at_path(zip_of("walked.zip", walked, 6, NULL));
+    s = all_at_path(zip_of("walked.zip", walked, 6, NULL));
     set = opened(&s);
     if (set) {
         check_describes(set, "4 images to train on");
@@ -606,7 +585,7 @@ static void damaged_archives(void)
     size_t n;
     char *bytes = read_all(GOLDEN "edm.zip", &n), *at = found_in(bytes, n, "img00000002.png");
     const char *path = in_temp("damaged.zip");
-    pyr_data_settings s = at_path(path);
+    pyr_data_settings s = all_at_path(path);
     pyr_dataset *set;
 
     /* A byte of one picture. */
@@ -667,7 +646,7 @@ static void wrong_arrays(void)
 
 static void grey_arrays(void)
 {
-    pyr_data_settings s = at_path(GOLDEN "grey.npz");
+    pyr_data_settings s = all_at_path(GOLDEN "grey.npz");
     pyr_dataset *set = opened(&s);
     uint8_t wanted[BYTES];
 
@@ -690,7 +669,7 @@ static void archives_without_memory(void)
     static const char *const paths[] = {GOLDEN "edm.zip", GOLDEN "classes.zip", GOLDEN "images.npz"};
 
     for (int p = 0; p < 3; p++) {
-        pyr_data_settings s = at_path(paths[p]);
+        pyr_data_settings s = all_at_path(paths[p]);
         pyr_status status = PYR_E_NOMEM;
 
         for (long i = 0; i < 2000 && status == PYR_E_NOMEM; i++) {
@@ -812,15 +791,9 @@ static void refused_entries(void)
 
 int main(int argc, char **argv)
 {
-    const char *where = getenv("TMPDIR");
-    char command[128];
-
     CHECK_INIT(argc, argv);
-    snprintf(temp, sizeof temp, "%.40s/pyr-archives-XXXXXX", where ? where : "/tmp");
-    if (!mkdtemp(temp)) {
-        printf("no temporary folder can be made: %s\n", temp);
+    if (!temp_make())
         return 1;
-    }
     RUN(numpy_arrays);
     RUN(whole_numbers);
     RUN(other_arrays);
@@ -840,6 +813,6 @@ int main(int argc, char **argv)
     RUN(grey_arrays);
     RUN(archives_without_memory);
     RUN(nothing_is_left);
-    snprintf(command, sizeof command, "rm -rf '%s'", temp);
-    return CHECK_DONE() | (system(command) != 0);
+    temp_remove();
+    return CHECK_DONE();
 }

@@ -3,6 +3,7 @@
  * NumPy finds in them (make_arrays.py). */
 #include "tests/check.h"
 #include "tests/samples_of.h"
+#include "tests/temp_files.h"
 
 #include "arrays/array_names.h"
 #include "arrays/npz_arrays.h"
@@ -16,14 +17,6 @@
 #include <stdlib.h>
 
 #define GOLDEN "tests/golden/arrays/"
-
-static pyr_data_settings at_path(const char *path)
-{
-    pyr_data_settings s = PYR_DATA_SETTINGS_DEFAULT;
-
-    s.path = path;
-    return s;
-}
 
 static pyr_dataset *opened(const pyr_data_settings *s)
 {
@@ -151,6 +144,45 @@ static void decisions_are_said(void)
                "(airplane, bird, car");
 }
 
+/* ---- NORB ---- */
+
+static void norb_is_known_by_its_bytes(void)
+{
+    enum { HEAD = 24, PICTURE = 30 };
+    static const uint32_t good[6] = {0x1E3D4C55, 4, 3, 2, 6, 5};
+    static const unsigned char two[] = {0x54, 0x4c, 0x3d, 0x1e, 1, 0, 0, 0, 2, 0, 0, 0, 1, 0,
+                                        0,    0,    1,    0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    unsigned char bytes[HEAD + 6 * PICTURE + 1] = {0};
+    const char *path = in_temp("x-training-dat.mat");
+    pyr_data_settings s = at_path(path);
+    pyr_dataset *set;
+
+    for (int i = 0; i < HEAD; i++)
+        bytes[i] = (unsigned char)(good[i / 4] >> i % 4 * 8);
+    check_says(GOLDEN "norb", "5 classes (animal, human, airplane, truck, car)");
+    write_bytes(path, bytes, HEAD + 6 * PICTURE);
+    check_says(path, "(NORB): 6 images to train on, 0 held out, 6x5 grey, 8 bits");
+    write_bytes(path, bytes, HEAD + 6 * PICTURE - 1);
+    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "179 bytes follow the header, it promises 180");
+    write_bytes(path, bytes, HEAD + 6 * PICTURE + 1);
+    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "181 bytes follow the header, it promises 180");
+    write_bytes(path, bytes, 10);
+    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "cut short in its header");
+    bytes[4] = 5;
+    write_bytes(path, bytes, sizeof bytes);
+    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "rank 5");
+    bytes[4] = 2; /* (3, 2); the third size that is stored means nothing */
+    write_bytes(path, bytes, HEAD - 4 + 6);
+    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "give the file of images");
+    bytes[4] = 4;
+    write_bytes(path, bytes, HEAD + 6 * PICTURE);
+    write_bytes(in_temp("x-training-cat.mat"), two, sizeof two);
+    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "2 labels for 3 objects");
+    bytes[0] = 0x52; /* packed */
+    write_bytes(path, bytes, HEAD + 6 * PICTURE);
+    CHECK_FAILS(pyr_dataset_open(&set, &s), PYR_E_FORMAT, "a MATLAB file");
+}
+
 /* The collection that a path gives, and then its end. */
 static void check_how(const char *path, const char *split, const char *part, const char *warning,
                       int64_t train)
@@ -193,6 +225,12 @@ static void parts_and_labels_are_said(void)
     check_how(GOLDEN "emnist", "auto", "transposed in its files, are turned upright",
               "label 1 is class 0 (A)", 12);
     check_how(GOLDEN "stl10_binary", "auto", "unlabeled_X.bin is left aside", NULL, 2);
+    check_how(GOLDEN "norb", "auto",
+              "-training-dat.mat.gz; held out is smallnorb-5x01235x9x18x6x2x96x96-testing-dat.mat; the 2 "
+              "pictures of each object (left, right) are images of their own; labels are in the -cat.mat",
+              NULL, 12);
+    check_how(GOLDEN "norb/smallnorb-5x46789x9x18x6x2x96x96-training-dat.mat.gz", "auto", "left, right",
+              "the other of their pair may be trained on", 12);
     check_how(GOLDEN "torch", "auto", "in tests/golden/arrays/torch/FashionMNIST/raw", NULL, 12);
     check_how(GOLDEN "cifar", "auto", "CIFAR-10's binary files; held out is its test file", NULL, 2);
 }
@@ -387,8 +425,11 @@ static void without_memory(void)
 int main(int argc, char **argv)
 {
     CHECK_INIT(argc, argv);
+    if (!temp_make())
+        return 1;
     RUN(as_numpy_has_them);
     RUN(decisions_are_said);
+    RUN(norb_is_known_by_its_bytes);
     RUN(parts_and_labels_are_said);
     RUN(no_classes_when_asked);
     RUN(refusals);
@@ -396,5 +437,6 @@ int main(int argc, char **argv)
     RUN(in_portions);
     RUN(damaged);
     RUN(without_memory);
+    temp_remove();
     return CHECK_DONE();
 }

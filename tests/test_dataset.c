@@ -10,32 +10,12 @@
 #include "pictures/range.h"
 #include "tests/check.h"
 #include "tests/samples_of.h"
+#include "tests/temp_files.h"
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static char temp[64];
-
-/* temp/name, good until the next call but seven. */
-static const char *in_temp(const char *name)
-{
-    static char ring[8][256];
-    static int at;
-    char *path = ring[at++ % 8];
-
-    snprintf(path, sizeof ring[0], "%s/%s", temp, name);
-    return path;
-}
-
-static pyr_data_settings at_path(const char *path)
-{
-    pyr_data_settings s = PYR_DATA_SETTINGS_DEFAULT;
-
-    s.path = path;
-    return s;
-}
 
 /* A grey PNG of h x w whose samples go from low to high and back. */
 static void write_png(const char *path, int h, int w, int bits, int low, int high)
@@ -466,19 +446,10 @@ static void limits(void)
 #endif
 }
 
-static void remove_temp(void)
-{
-    char command[128];
-
-    snprintf(command, sizeof command, "rm -rf '%s'", temp);
-    CHECK(system(command) == 0);
-}
-
 int main(int argc, char **argv)
 {
     CHECK_INIT(argc, argv);
-    strcpy(temp, "/tmp/pyr-dataset-XXXXXX");
-    if (!mkdtemp(temp))
+    if (!temp_make())
         return 1;
     setenv("XDG_CACHE_HOME", in_temp("cache"), 1);
     RUN(guesses);
@@ -494,6 +465,6 @@ int main(int argc, char **argv)
     RUN(nowhere_to_write);
     RUN(without_memory);
     RUN(limits);
-    remove_temp();
+    temp_remove();
     return CHECK_DONE();
 }

@@ -2,6 +2,7 @@
  * fixtures are read from tests/golden/images (made by make_images.py there). */
 #include "tests/check.h"
 #include "tests/samples_of.h"
+#include "tests/temp_files.h"
 
 #include "arrays/cifar_file.h"
 #include "arrays/idx_file.h"
@@ -28,61 +29,6 @@
 
 /* ---- a folder that is there while the test runs ---- */
 
-static char temp[64];
-
-static void remove_all(const char *path)
-{
-    struct stat info;
-    pyr_names names;
-
-    if (lstat(path, &info) != 0)
-        return;
-    if (S_ISDIR(info.st_mode) && pyr_folder_names(&names, path) == PYR_OK) {
-        for (size_t i = 0; i < names.n; i++) {
-            char *inner = pyr_path_join(path, names.at[i]);
-
-            remove_all(inner);
-            pyr_free(inner);
-        }
-        pyr_names_free(&names);
-    }
-    remove(path);
-}
-
-/* temp/name in a static ring of buffers, its folders made. */
-static const char *in_temp(const char *name)
-{
-    static char ring[256][256]; /* more than any case asks for */
-    static int at;
-    char *path = ring[at++ % 256], *slash;
-
-    snprintf(path, sizeof ring[0], "%s/%s", temp, name);
-    slash = strrchr(path, '/');
-    *slash = 0;
-    CHECK_OK(pyr_make_folders(path));
-    *slash = '/';
-    return path;
-}
-
-/* An empty folder in temp. */
-static const char *new_folder(const char *name)
-{
-    const char *path = in_temp(name);
-
-    remove_all(path);
-    CHECK_OK(pyr_make_folders(path));
-    return path;
-}
-
-static void write_bytes(const char *path, const void *bytes, size_t n)
-{
-    FILE *f = fopen(path, "wb"); /* not by base/file.h: hundreds of fsyncs take their time */
-
-    CHECK(f && fwrite(bytes, 1, n, f) == n);
-    if (f)
-        fclose(f);
-}
-
 static void write_gz(const char *path, const void *bytes, size_t n)
 {
     gzFile f = gzopen(path, "wb");
@@ -90,23 +36,6 @@ static void write_gz(const char *path, const void *bytes, size_t n)
     CHECK(f && gzwrite(f, bytes, (unsigned)n) == (int)n);
     if (f)
         gzclose(f);
-}
-
-static char *read_all(const char *path, size_t *n)
-{
-    char *bytes = NULL;
-
-    CHECK_OK(pyr_file_read(&bytes, n, path, 1 << 24));
-    return bytes;
-}
-
-static void copy_file(const char *to, const char *from)
-{
-    size_t n = 0;
-    char *bytes = read_all(from, &n);
-
-    write_bytes(to, bytes, n);
-    pyr_free(bytes);
 }
 
 /* A PNG whose samples are (seed + 3 y + 5 x + 7 k) times 257 for 16 bits. */
@@ -137,14 +66,6 @@ static void write_png_alpha(const char *path, int h, int w, int c, int alpha, in
         ((uint8_t *)image.at)[i] = (uint8_t)(i % c == c - 1 ? alpha : (seed + i) & 255);
     CHECK_OK(pyr_png_write(path, &image, NULL, 0));
     pyr_image_free(&image);
-}
-
-static pyr_data_settings at_path(const char *path)
-{
-    pyr_data_settings s = PYR_DATA_SETTINGS_DEFAULT;
-
-    s.path = path;
-    return s;
 }
 
 static void check_describes(const pyr_dataset *set, const char *part)
@@ -1457,14 +1378,9 @@ static void nothing_is_left(void)
 
 int main(int argc, char **argv)
 {
-    const char *where = getenv("TMPDIR");
-
     CHECK_INIT(argc, argv);
-    snprintf(temp, sizeof temp, "%.40s/pyr-images-XXXXXX", where ? where : "/tmp");
-    if (!mkdtemp(temp)) {
-        printf("no temporary folder can be made: %s\n", temp);
+    if (!temp_make())
         return 1;
-    }
     RUN(dyadic_bytes);
     RUN(dyadic_words);
     RUN(convert_rules);
@@ -1496,6 +1412,6 @@ int main(int argc, char **argv)
     RUN(npz_structure);
     RUN(npz_in_numpy);
     RUN(nothing_is_left);
-    remove_all(temp);
+    temp_remove();
     return CHECK_DONE();
 }

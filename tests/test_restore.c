@@ -266,16 +266,8 @@ static void posterior_of(const rig *r, const pyr_operator *a, double noise, cons
 
 static void few_steps_restore(void)
 {
-    static const pyr_sampler_kind kinds[] = {PYR_HEUN,
-                                             PYR_EULER,
-                                             PYR_EULER_MARUYAMA,
-                                             PYR_REVERSE_DIFFUSION,
-                                             PYR_ANCESTRAL,
-                                             PYR_DDIM,
-                                             PYR_PREDICTOR_CORRECTOR,
-                                             PYR_DPMPP_2M,
-                                             PYR_DPMPP_2M_SDE,
-                                             PYR_CONSISTENT_ANNEALED};
+    /* refused by invert, or in need of many noise levels */
+    const unsigned left_out = PYR_SAMPLER_ONE_LEVEL | PYR_SAMPLER_ADAPTIVE | PYR_SAMPLER_MOVES;
     static const int steps[] = {12, 8, 5};
     static const double noises[] = {0.02, 0.005};
     uint8_t missing[H * W];
@@ -288,14 +280,14 @@ static void few_steps_restore(void)
         return;
     CHECK_OK(pyr_operator_new(&a, PYR_OPERATOR_MISSING, 0, missing, pyr_model_image(r.m, 0)));
     for (int family = 0; family < 2; family++)
-        for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++)
-            for (int i = 0; i < 3; i++)
+        for (int kind = 0; kind < PYR_SAMPLER_KINDS; kind++)
+            for (int i = 0; i < 3 && !(pyr_sampler_row_of(kind)->flags & left_out); i++)
                 for (int j = 0; j < 2; j++) {
                     pyr_sampled_level *l = pyr_model_level(r.m, 0);
 
                     l->schedule.family = family ? PYR_VP : PYR_VE;
-                    l->level.settings.sampler = pyr_sampler_usual(kinds[kind], steps[i]);
-                    posterior_of(&r, &a, noises[j], pyr_sampler_names[kinds[kind]]);
+                    l->level.settings.sampler = pyr_sampler_usual((pyr_sampler_kind)kind, steps[i]);
+                    posterior_of(&r, &a, noises[j], pyr_sampler_names[kind]);
                 }
     pyr_operator_free(&a);
     rig_free(&r);

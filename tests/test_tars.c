@@ -3,6 +3,7 @@
  * tests/golden/archives/classes.zip, which Python's zipfile packed. */
 #include "tests/check.h"
 #include "tests/samples_of.h"
+#include "tests/temp_files.h"
 
 #include "archives/tar_file.h"
 #include "archives/zip_file.h"
@@ -16,28 +17,6 @@
 
 #define GOLDEN "tests/golden/tars/"
 #define ZIP "tests/golden/archives/classes.zip"
-
-static char temp[64];
-
-static const char *in_temp(const char *name)
-{
-    static char ring[8][256];
-    static int at;
-    char *path = ring[at++ % 8];
-
-    snprintf(path, sizeof ring[0], "%s/%s", temp, name);
-    return path;
-}
-
-static void copy_file(const char *to, const char *from)
-{
-    char *bytes = NULL;
-    size_t n = 0;
-
-    CHECK_OK(pyr_file_read(&bytes, &n, from, 1 << 24));
-    CHECK_OK(pyr_file_replace(to, bytes, n));
-    pyr_free(bytes);
-}
 
 /* ---- entries ---- */
 
@@ -673,8 +652,7 @@ static void without_memory(void)
 int main(int argc, char **argv)
 {
     CHECK_INIT(argc, argv);
-    snprintf(temp, sizeof temp, "/tmp/pyr-test-tars-XXXXXX");
-    if (!mkdtemp(temp))
+    if (!temp_make())
         return 1;
     RUN(entries);
     RUN(strange_entries);
@@ -690,12 +668,6 @@ int main(int argc, char **argv)
     RUN(archives_as_classes);
     RUN(refused);
     RUN(without_memory);
-    if (strncmp(temp, "/tmp/pyr-test-tars-", 19) == 0) {
-        char command[128];
-
-        snprintf(command, sizeof command, "rm -rf %s", temp);
-        if (system(command) != 0)
-            return 1;
-    }
+    temp_remove();
     return CHECK_DONE();
 }

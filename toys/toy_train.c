@@ -1,3 +1,4 @@
+/* toy_train.c - the toy network's steps on draws of a mixture. */
 #include "toys/toy_train.h"
 
 #include "base/mem.h"
@@ -16,7 +17,8 @@ typedef struct trainer {
     const pyr_toy_training *t;
     pyr_toy_network *net;
     int size, points;
-    double *x, *s;  /* [batch][size], [batch]: where the network is asked; sliced: x + v, x - v, x + v, ... */
+    double *x,
+        *s; /* [batch][size], [batch]: where the network is evaluated; sliced: x + v, x - v, x + v, ... */
     double *target; /* [points][size]: the score it should have; sliced: v */
     double *losses; /* [points] */
     double sum;     /* of the late steps' losses */
@@ -148,26 +150,10 @@ static pyr_status step(void *ctx, int64_t number, pyr_train_step *out)
     return pyr_train_update(out, pyr_toy_network_optimizer(t->net), &t->plan, number, loss);
 }
 
-/* The loop's other calls: a toy is neither kept nor told of. */
-static pyr_status checkpoint(void *ctx, const pyr_train_state *state)
-{
-    (void)ctx;
-    (void)state;
-    return PYR_OK;
-}
-
-static pyr_status report(void *ctx, const pyr_train_report *r, bool brief)
-{
-    (void)ctx;
-    (void)r;
-    (void)brief;
-    return PYR_OK;
-}
-
 pyr_status pyr_toy_train(pyr_toy_network *net, double *loss, const pyr_toy_training *training)
 {
     trainer t = {.t = training, .net = net, .size = pyr_toy_network_size(net)};
-    const pyr_train_calls calls = {.ctx = &t, .step = step, .checkpoint = checkpoint, .report = report};
+    const pyr_train_calls calls = {.ctx = &t, .step = step};
     pyr_train_state state = {0};
     size_t batch = (size_t)training->batch, size = (size_t)t.size;
     pyr_status status;

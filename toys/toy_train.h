@@ -13,7 +13,7 @@ typedef struct pyr_toy_training {
     pyr_noise noise; /* density of the noise levels, and weight w of |D - z|^2; as D = x + s^2 score, the
                         losses of score_matching.h are weighed with w s^4 */
     int64_t steps;   /* >= 1 */
-    int batch;       /* places where the network is asked in a step, >= 2: as many points, or half as many in
+    int batch; /* points where the network is evaluated in a step, >= 2: as many points, or half as many in
                         sliced score matching */
     double learning_rate;
     uint64_t seed;

@@ -1,3 +1,4 @@
+/* held_out.c - the loss on held-out images, with noise that never changes. */
 #include "training/held_out.h"
 
 #include "base/mem.h"
@@ -80,12 +81,7 @@ pyr_status pyr_held_out_measure(pyr_held_out *out, const pyr_level *level, pyr_f
 
     *out = (pyr_held_out){0};
     /* Without labels they are images of "no class", which is a class only where training had it. */
-    if (level->facts.classes && !labels && level->settings.class_dropout == 0)
-        w.images = 0;
-    if (w.images == 0)
-        return PYR_OK;
-    /* without labels they would be judged by "no class", a row that nothing trained */
-    if (level->facts.classes && !labels && !(level->facts.class_dropout > 0))
+    if (w.images == 0 || (level->facts.classes && !labels && !(level->facts.class_dropout > 0)))
         return PYR_OK;
     PYR_TRY_OUT(pyr_new(&w.losses, (size_t)w.images, sizeof *w.losses, "held-out loss"));
     PYR_TRY_OUT(pyr_new(&w.index, (size_t)w.images, sizeof *w.index, "held-out loss"));

@@ -1,3 +1,4 @@
+/* snapshot.c - a grid of samples beside conditions and real images. */
 #include "training/snapshot.h"
 
 #include "base/mem.h"
@@ -98,7 +99,7 @@ static pyr_status draw_residual(drawing *d, buffers *b, int lane, int first, int
     pyr_pyramid_reduce(feed->pyramid, n, feed->images[lane], index + 1, b->coarse, b->scratch);
     pyr_pyramid_reduce(feed->pyramid, n, feed->images[lane], index, b->image, b->scratch);
     PYR_TRY(pyr_download_reals(k, d->panel[2] + offset, b->image, numbers));
-    /* what it is told, as an image of the level: the residual left out */
+    /* the condition as an image of the level: a residual of zero */
     k->zero(k, b->variable, (size_t)n * pyr_count(d->level->variable) * pyr_type_size(k->real));
     pyr_pyramid_synthesize(feed->pyramid, index, n, b->coarse, b->condition, b->variable, b->image,
                            b->scratch);
@@ -183,7 +184,7 @@ pyr_status pyr_snapshot_write(const char *path, pyr_kernels *k, const pyr_level 
     pyr_level plain = *level;
 
     plain.settings.sampler_guidance = 1;     /* there is no class to be guided to */
-    plain.settings.sampler_augmentation = 0; /* no noise is put on the condition, so none is to be told */
+    plain.settings.sampler_augmentation = 0; /* no noise is put on the condition, so the channel says none */
     for (int p = 0; p < PANELS; p++)
         PYR_TRY_OUT(pyr_new(&d.panel[p], IMAGES * d.size, sizeof(double), "snapshot"));
     PYR_TRY_OUT(pyr_sampled_level_new(&d.sampled, k, &plain, NULL, block, d.batch));

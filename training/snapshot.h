@@ -4,8 +4,8 @@
 
 #include "levels/level.h"
 
-/* A grid PNG: for a residual level, held-out images: what the level is told (u of the real coarse
- * image) | what it makes of it | the real image; for the coarsest level, samples alone. `block` holds
+/* A grid PNG: for a residual level, held-out images: the condition (u of the real coarse image) |
+ * the sample | the real image; for the coarsest level, samples alone. `block` holds
  * weights. */
 pyr_status pyr_snapshot_write(const char *path, pyr_kernels *k, const pyr_level *level, pyr_feed *feed,
                               const void *block);

@@ -1,4 +1,4 @@
-/* train_job.h - what a trainer is asked to do, and what it reports. */
+/* train_job.h - the job of a trainer, and what it reports. */
 #ifndef PYR_TRAINING_TRAIN_JOB_H
 #define PYR_TRAINING_TRAIN_JOB_H
 

@@ -29,8 +29,7 @@ pyr_status pyr_experiment_open(pyr_experiment *out, pyr_kernels *k, const pyr_se
     PYR_TRY(pyr_config_get(&out->config, settings));
     if (!*out->config.data.set.path)
         return pyr_fail(PYR_E_CONFIG,
-                        "no data are given: add --data PATH (a folder of PNG or JPEG images, IDX or CIFAR "
-                        "files)");
+                        "no data are given: add --data PATH (pyrdiff info --list formats: what is read)");
     if (!data)
         PYR_TRY(pyr_dataset_open(&out->own, &out->config.data.set));
     out->data = data ? data : out->own;
@@ -213,7 +212,7 @@ static pyr_status train_locked(const pyr_train_job *job, const level_set *set)
     pyr_status status;
 
     PYR_TRY(pyr_trainer_finished(&set->job, &finished, &steps));
-    if (finished) { /* do not plan a network to say so */
+    if (finished) { /* no network is planned for that */
         if (!set->job.cascade)
             snprintf(name, sizeof name, "level %d", set->job.level[0].index);
         snprintf(line, sizeof line, "%s is finished: %lld steps done", name, (long long)steps);
@@ -280,12 +279,12 @@ static pyr_status check_job(const pyr_train_job *job, const pyr_experiment *expe
         return pyr_fail(
             PYR_E_ARG,
             "the levels of this run train together (cascade.joint is true): leave --level out, or train "
-            "level %d by itself in another --outdir, without --cascade",
+            "level %d independently in another --outdir, without --cascade",
             job->level);
     if (job->level >= levels)
         return pyr_fail(PYR_E_ARG, "level is %d, should be 0..%d (pyramid.levels is %d; 0 is the finest)",
                         job->level, levels - 1, levels);
-    for (int i = 0; i < levels; i++) { /* what contradicts at a level is said before another one is trained */
+    for (int i = 0; i < levels; i++) { /* contradictions at a level are found before another one is trained */
         pyr_level unused;
 
         if (wanted(job, i))
@@ -347,7 +346,7 @@ out:
     return status;
 }
 
-/* What is wrong with any level is said before the first one is trained: settings and data that are not those
+/* What is wrong with any level is found before the first one is trained: settings and data that are not those
  * of what the run has already, and levels in which there is nothing to learn. */
 static pyr_status look_ahead(const pyr_train_job *job, pyr_experiment *experiment)
 {

@@ -24,7 +24,7 @@ typedef struct pyr_train_job {
 /* Before anything is trained all levels are looked at: PYR_E_CONFIG when one was begun with other settings,
  * for another duration or on other data, PYR_E_FORMAT when one is the same number everywhere. PYR_OK when all
  * wanted levels are finished (also when they were before; a note says so). PYR_E_STOPPED when should_stop
- * said so: what was done is saved. PYR_E_BUSY when another process trains the level. */
+ * returned true: what was done is saved. PYR_E_BUSY when another process trains the level. */
 pyr_status pyr_train(const pyr_train_job *job);
 
 /* What training would need, without doing any of it: calls on_data and on_level only, and looks at the

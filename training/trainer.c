@@ -267,7 +267,7 @@ pyr_status pyr_trainer_initial(pyr_trainer *t)
     return PYR_OK;
 }
 
-/* What sampling will start from, when the settings say so already. */
+/* What sampling will start from, when the settings want a fit. */
 static pyr_status write_fit(pyr_train_level *l, bool resumed)
 {
     pyr_gaussian fit;
@@ -290,7 +290,7 @@ static pyr_status write_fit(pyr_train_level *l, bool resumed)
     return status;
 }
 
-/* Parts of the run as it was planned: levels that freeze on the way move no measurement. */
+/* Parts of the run as it was planned: a level that freezes changes no cadence. */
 static int64_t cadence(const pyr_train_level *l, int64_t wanted, int part)
 {
     int64_t images = l->progress.planned * l->learner.batch;

@@ -38,8 +38,7 @@ pyr_status pyr_trainer_check(const pyr_trainer_job *job);
  * changed. */
 pyr_status pyr_trainer_recover(const pyr_trainer_job *job);
 
-/* Whether all levels are finished; *steps then are those of the longest, otherwise 0 says that the set was
- * not begun. PYR_E_CONFIG when the job's duration, in images or epochs, is not the number of steps that the
+/* Whether all levels are finished; *steps then are those of the longest; 0: the set was not begun. PYR_E_CONFIG when the job's duration, in images or epochs, is not the number of steps that the
  * set was begun for; one in seconds is never compared: it was measured out once. */
 pyr_status pyr_trainer_finished(const pyr_trainer_job *job, bool *finished, int64_t *steps);
 
@@ -54,7 +53,7 @@ void pyr_trainer_free(pyr_trainer *t); /* NULL is a no-op */
 pyr_train_level *pyr_trainer_level(pyr_trainer *t, int at);
 pyr_status pyr_trainer_describe(pyr_trainer *t, int at, pyr_level_summary *out);
 
-/* Train to the end. PYR_E_STOPPED after a checkpoint when should_stop said so; PYR_E_NUMERIC when steps are
+/* Train to the end. PYR_E_STOPPED after a checkpoint when should_stop returned true; PYR_E_NUMERIC when steps are
  * not finite again and again, PYR_E_IO when files cannot be written: the last checkpoint stays. */
 pyr_status pyr_trainer_run(pyr_trainer *t);
 

@@ -26,7 +26,7 @@ static bool same_texts(const pyr_texts *a, const pyr_texts *b)
     return same;
 }
 
-/* All but the patch, which concerns the ends alone. */
+/* All but the patch, which concerns only the first and last layers. */
 static bool same_trunk(const pyr_network_settings *a, const pyr_network_settings *b)
 {
     return same_ints(&a->block_out_channels, &b->block_out_channels) &&

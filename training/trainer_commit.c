@@ -89,7 +89,7 @@ static pyr_status look_at(found *f, const char *folder, pyr_text *why)
     return PYR_OK;
 }
 
-/* The step in the commit file; 0: it says none. */
+/* The step in the commit file; 0: it has none. */
 static pyr_status read_commit(int64_t *step, const char *path)
 {
     char *text, *end;

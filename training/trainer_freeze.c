@@ -42,7 +42,7 @@ static void freeze(pyr_trainer *t, pyr_train_level *l, const pyr_train_report *n
 
     l->learner.frozen = p->frozen = true;
     pyr_step_io_forget(&t->step.io); /* from now on a step is another one */
-    p->train.step = now->step;       /* the last one that it takes part in: checkpoints say so from now on */
+    p->train.step = now->step;       /* the last one that it takes part in, in all later checkpoints */
     p->train.seconds = now->seconds;
     stretch_plans(t, now->step, before);
     snprintf(line, sizeof line,

@@ -32,7 +32,7 @@ pyr_status pyr_trainer_step(void *ctx, int64_t number, pyr_train_step *out);
 pyr_status pyr_trainer_step_result(void *ctx, int64_t number, pyr_train_step *out);
 const char *pyr_trainer_explain(void *ctx, int64_t number);
 
-/* Whether there are states to go on from, and what they say that planning depends on: facts, precision,
+/* Whether there are states to go on from, and from them what planning depends on: facts, precision,
  * measured choices. trainer_state.c */
 pyr_status pyr_trainer_look_at_states(pyr_trainer *t);
 /* The states into optimizers and counters. */

@@ -25,24 +25,22 @@ static pyr_status find_states(pyr_trainer *t)
     if (n == 0 || n == t->n)
         return PYR_OK;
     return pyr_fail(PYR_E_CONFIG,
-                    "%d of %d levels were trained before, by themselves: a cascade begins with all or none; "
+                    "%d of %d levels were trained before, independently: a cascade begins with all or none; "
                     "use another --outdir (--transfer takes weights along)",
                     n, t->n);
 }
 
 /* A run goes on in the precision it was begun in, unless the person wants another. */
-static void adopt_precision(pyr_trainer *t, int at, const pyr_progress *progress)
+static void adopt_precision(pyr_trainer *t, pyr_train_level *l, const pyr_progress *progress)
 {
-    const pyr_kernels *k = t->k;
-    pyr_precision *precision = &t->level[at].level.precision;
     char line[128];
 
-    *precision = pyr_precision_to_resume(k, progress);
-    if (progress->bf16 == (k->precision == PYR_PRECISION_BF16))
+    l->level.precision = pyr_precision_to_resume(t->k, progress);
+    if (progress->bf16 == (t->k->precision == PYR_PRECISION_BF16))
         return;
-    snprintf(line, sizeof line, "level %d: begun in %s, goes on in %s", t->job.level[at].index,
-             pyr_precision_name(k, progress->bf16 ? PYR_PRECISION_BF16 : PYR_PRECISION_FULL),
-             pyr_precision_name(k, *precision));
+    snprintf(line, sizeof line, "level %d: begun in %s, goes on in %s", l->level.facts.index,
+             pyr_precision_name(t->k, progress->bf16 ? PYR_PRECISION_BF16 : PYR_PRECISION_FULL),
+             pyr_precision_name(t->k, l->level.precision));
     if (t->job.on_note)
         t->job.on_note(t->job.ctx, line);
 }
@@ -52,14 +50,12 @@ pyr_status pyr_trainer_look_at_states(pyr_trainer *t)
     pyr_progress progress;
 
     PYR_TRY(find_states(t));
-    if (!t->resumed)
-        return PYR_OK;
-    for (int i = t->n - 1; i >= 0; i--) {
+    for (int i = t->n - 1; i >= 0 && t->resumed; i--) {
         PYR_TRY(pyr_level_peek(pyr_trainer_state_folder(&t->job, i), &t->level[i].begun, &progress,
                                t->k->tuning));
         if (t->shared) /* each level's facts are with its network */
             PYR_TRY(pyr_level_unet_facts(t->job.level[i].folder, &t->level[i].begun));
-        adopt_precision(t, i, &progress);
+        adopt_precision(t, &t->level[i], &progress);
     }
     return PYR_OK;
 }

@@ -154,9 +154,10 @@ static const pyr_option options[] = {
              "run a UNet2DModel, and compare the result with the one in its io.safetensors if there is one"),
     OPT_FLAG(typed, settings, "settings",
              "list every setting of configurations and --set, with its default and bounds"),
-    OPT_TEXT(typed, list, "list", "NAME", "",
-             "list what there is to choose from: samplers, noise (families, schedules, weights, ...), "
-             "filters, metrics"),
+    OPT_TEXT(
+        typed, list, "list", "NAME", "",
+        "list what there is to choose from: samplers, noise (families, schedules, weights, ...), formats "
+        "of data, pictures, filters, metrics"),
     OPT_FLAG(typed, markdown, "markdown", "with --settings and --list: print Markdown tables"),
     OPT_SETTING("data", "PATH", "data.path", "describe a data set"),
     {.group = pyr_data_options},
@@ -179,7 +180,7 @@ const pyr_command pyr_command_info = {
                 "  pyrdiff info --data photos --skip-bad\n"
                 "  pyrdiff info --data cifar10-32x32.zip\n"
                 "  pyrdiff info --settings\n"
-                "  pyrdiff info --list samplers\n",
+                "  pyrdiff info --list formats\n",
     .sections = PYR_SECTIONS(&pyr_data_section),
     .options = options,
     .size = sizeof(typed),

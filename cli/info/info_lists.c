@@ -3,6 +3,8 @@
 
 #include "diffusion/prediction.h"
 #include "eval/metric_rows.h"
+#include "images/data_format.h"
+#include "pictures/image_file.h"
 #include "pyramid/filters.h"
 #include "terminal/output.h"
 #include <stdio.h>
@@ -101,11 +103,25 @@ static void put_metrics(pyr_text *out, bool markdown, const list *l)
     }
 }
 
+static void put_formats(pyr_text *out, bool markdown, const list *l)
+{
+    for (const pyr_data_format *const *row = pyr_data_formats; *row; row++)
+        put_row(out, markdown, l, (const char *const[]){(*row)->name, (*row)->files, (*row)->help});
+}
+
+static void put_pictures(pyr_text *out, bool markdown, const list *l)
+{
+    for (const pyr_picture_row *row = pyr_picture_rows; row->name; row++)
+        put_row(out, markdown, l, (const char *const[]){row->name, row->format->endings, row->format->help});
+}
+
 static const list lists[] = {
     {"samplers", {"word", "settings", "NFE", "a step", "source"}, put_samplers},
     {"noise", {"setting", "meaning"}, put_noise},
     {"filters", {"filter", "details", "likelihood", "meaning"}, put_filters},
     {"metrics", {"figure", "word", "", "definition", "source"}, put_metrics},
+    {"formats", {"format", "files", "reading"}, put_formats},
+    {"pictures", {"format", "endings", "read are"}, put_pictures},
 };
 enum { LISTS = sizeof lists / sizeof *lists };
 

@@ -189,12 +189,30 @@ out:
     return status;
 }
 
+/* Address space that must be left, in MiB: for the kernels of all matrix products, which take 20.5 in oneDNN
+ * 2.6, and for those of one primitive, up to 256 KiB each. oneDNN does not check that it was given the memory
+ * that it writes them into. */
+enum { ALL_KERNELS_MIB = 32, PRIMITIVE_MIB = 8 };
+
+static pyr_status check_address_room(int mib)
+{
+    uint64_t left = pyr_address_left() >> 20;
+
+    if (left >= (uint64_t)mib)
+        return PYR_OK;
+    return pyr_fail(
+        PYR_E_NOMEM,
+        "the limits of address space (ulimit -v) and data (ulimit -d) leave %llu MiB, and oneDNN's kernels need %d: raise them, or take --backend ref",
+        (unsigned long long)left, mib);
+}
+
 /* The primitive from call->pd, and a memory handle for each argument with a query. */
 static pyr_status finish(pyr_onednn_call *call, int n, const int *names, const int *queries)
 {
     pyr_status status = PYR_OK;
     desc_ref scratch = layout_of(call, dnnl_query_scratchpad_md);
 
+    PYR_TRY(check_address_room(PRIMITIVE_MIB));
     DNNL_TRY(dnnl_primitive_create(&call->primitive, call->pd));
     for (int i = 0; i < n; i++) {
         call->args[i].arg = names[i];
@@ -429,9 +447,6 @@ pyr_status pyr_sgemm(char ta, char tb, size_t m, size_t n, size_t k, float alpha
 
 /* ---- at the start ------------------------------------------------------------------------------ */
 
-/* Address space that is asked for: all these kernels take 20.5 MiB of it in oneDNN 2.6. */
-enum { KERNELS_MIB = 32 };
-
 /* One product of each kind that is used: kernels are made for vectors, for small operands, for their order,
  * and for beta 0. */
 static pyr_status try_products(void)
@@ -499,20 +514,17 @@ pyr_status pyr_onednn_open(void)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static bool made;
-    uint64_t left = pyr_address_left();
     pyr_status status = PYR_OK;
 
-    if (left == UINT64_MAX) /* they are made when they are needed: a tenth of a second that many commands
-                               never take */
+    if (pyr_address_left() == UINT64_MAX) /* they are made when they are needed: a tenth of a second that many
+                                             commands never take */
         return PYR_OK;
     pthread_mutex_lock(&lock);
-    if (!made && left >> 20 < KERNELS_MIB)
-        status = pyr_fail(PYR_E_NOMEM,
-                          "the limits of address space (ulimit -v) and data (ulimit -d) leave %llu MiB, and "
-                          "oneDNN's kernels need %d: raise them, or take --backend ref",
-                          (unsigned long long)(left >> 20), KERNELS_MIB);
-    else if (!made)
-        status = try_all();
+    if (!made) {
+        status = check_address_room(ALL_KERNELS_MIB);
+        if (status == PYR_OK)
+            status = try_all();
+    }
     made = made || status == PYR_OK;
     pthread_mutex_unlock(&lock);
     return status;

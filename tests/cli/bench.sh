@@ -6,7 +6,7 @@ quick="--seconds 0.01 --threads 2 --set level.batch_gpu=4"
 
 begin "the networks of the comparison are what they are said to be"
 for network in "grey28 543.3" "grey14 282.6" "rgb32 2839.3" "patch7 48.2"; do
-    pyr bench --network "bench/networks/${network% *}" --batch 4 $quick
+    pyr bench --network "bench/networks/${network% *}" --batch 4 $quick --threads 1
     gives 0
     says " ${network#* } "
     says "first step after"

@@ -168,6 +168,10 @@ reads "(STL-10): 10 images to train on, 10 held out (its test set), 96x96 RGB, 8
 row "STL-10, unlabeled" stl10 "stl10_binary/unlabeled_X.bin"
 reads "(STL-10): 5 images to train on, 0 held out, 96x96 RGB, 8 bits"
 
+row "NORB, small" small-norb "norb"
+reads "(NORB): 20 images to train on, 10 held out (its test set), 96x96 grey, 8 bits, 5 classes \
+(animal, human, airplane, truck, car)"
+
 row "CIFAR-10, binary" cifar-binary "cifar-10-batches-bin"
 reads "(CIFAR-10): 50 images to train on, 10 held out (its test set), 32x32 RGB, 8 bits, 10 classes \
 (airplane, automobile, bird, cat, deer, dog, frog, horse, ship, truck)"

@@ -9,8 +9,8 @@ begin "a run to draw from"
 pyr train --config $cfg --outdir "$run" --duration 2400
 gives 0
 
-words="heun euler euler-maruyama reverse-diffusion ancestral ddim predictor-corrector rk45 dpmpp-2m dpmpp-2m-sde \
-    annealed-langevin consistent-annealed pyramid-langevin ula hmc"
+# Those that draw from a network: the words at the beginning of a line.
+words=$("$program" info --list samplers | grep '^[a-z]' | grep -v '^mala$')
 
 # All settings that some sampler reads, so that noise of every kind is drawn.
 draw() { # OUTDIR SAMPLER OPTION ...

@@ -245,5 +245,28 @@ for name, label in (("data_batch_1", [3, 9]), ("test_batch", [0, 1])):
     data.tofile(f"cifar/cifar-10-batches-bin/{name}.bin")
 expect("cifar", cifar, cifar, [3, 9], 10)
 
+# Small NORB, as its page describes binary matrices; tensorflow-datasets 4.9.7 reads the same from these files
+# (smallnorb_dataset_builder.read_binary_matrix).
+folder("norb"), folder("matrix")
+
+
+def matrix(path, array):
+    magic = {"u1": 0x1E3D4C55, "i4": 0x1E3D4C54, "f4": 0x1E3D4C51}[array.dtype.str[1:]]
+    size = list(array.shape) + [1] * (3 - array.ndim)
+    data = struct.pack(f"<{2 + len(size)}I", magic, array.ndim, *size) + array.astype(array.dtype.newbyteorder("<")).tobytes()
+    with (gzip.GzipFile(path, "wb", mtime=0) if path.endswith(".gz") else open(path, "wb")) as f:
+        f.write(data)
+
+
+for name, pixels, label, gz in (("5x46789x9x18x6x2x96x96-training", A, [0, 1, 4, 3, 2, 0], ".gz"),
+                                ("5x01235x9x18x6x2x96x96-testing", B[:6], [2, 2, 0], "")):
+    matrix(f"norb/smallnorb-{name}-dat.mat{gz}", pixels.reshape(-1, 2, 6, 5))
+    matrix(f"norb/smallnorb-{name}-cat.mat{gz}", np.array(label, "i4"))
+    matrix(f"norb/smallnorb-{name}-info.mat{gz}", np.zeros((len(label), 4), "i4"))
+expect("norb", A, B[:6], np.repeat([0, 1, 4, 3, 2, 0], 2), 5)
+expect("norb/smallnorb-5x01235x9x18x6x2x96x96-testing-dat.mat", B[:6], None, [2, 2, 2, 2, 0, 0], 5, "all")
+matrix("matrix/planes-dat.mat", CA.transpose(0, 3, 1, 2).astype("f4") / 255)
+expect("matrix/planes-dat.mat", CA, None, None, 0, "all")
+
 with open("expected.txt", "w") as f:
     f.write("\n".join(rows) + "\n")
