@@ -274,7 +274,7 @@ void pyr_comparison_free(pyr_comparison *c)
 typedef struct results {
     const pyr_compare_job *job;
     pyr_trial *trial;
-    pyr_json_node **figures; /* NULL: not done yet */
+    pyr_json_value **figures; /* NULL: not done yet */
     int n;
 } results;
 
@@ -292,7 +292,7 @@ static pyr_status list_trials(results *r, const pyr_comparison *c, const pyr_com
     if (status != PYR_OK)
         return status;
     PYR_TRY(pyr_new(&r->trial, (size_t)all, sizeof *r->trial, "trainings"));
-    PYR_TRY(pyr_new(&r->figures, (size_t)all, sizeof(pyr_json_node *), "trainings"));
+    PYR_TRY(pyr_new(&r->figures, (size_t)all, sizeof(pyr_json_value *), "trainings"));
     for (int p = -1; p < job->n_curve; p++)
         for (int s = 0; s < job->seeds; s++)
             for (int v = 0; v < job->variants; v++)
@@ -356,7 +356,7 @@ pyr_status pyr_compare_plan(pyr_comparison *out, const pyr_compare_job *job)
 /* What figures are of, from the first that is there: nothing before. */
 static void add_reference(pyr_text *text, const results *r)
 {
-    const pyr_json_node *figure = NULL, *reference = NULL, *hash, *n, *features;
+    const pyr_json_value *figure = NULL, *reference = NULL, *hash, *n, *features;
 
     for (int i = 0; i < r->n && !reference; i++) {
         figure = pyr_json_member(r->figures[i], "figures");
@@ -371,38 +371,38 @@ static void add_reference(pyr_text *text, const results *r)
     n = pyr_json_member(figure, "reference_images");
     features = pyr_json_member(figure, "features");
     pyr_shown_add(text, "%" PRId64 " images of each against %s", r->job->count,
-                  pyr_json_is_string(reference) ? pyr_json_text(reference) : "");
-    if (pyr_json_is_number(n) && pyr_json_is_string(hash))
-        pyr_shown_add(text, ", %.0f images [%s]", pyr_json_number(n), pyr_json_text(hash));
-    if (pyr_json_is_string(features)) {
+                  pyr_json_text(reference) ? pyr_json_text(reference) : "");
+    if (pyr_json_is_number(n) && pyr_json_text(hash))
+        pyr_shown_add(text, ", %.0f images [%s]", pyr_json_number(n, 0), pyr_json_text(hash));
+    if (pyr_json_text(features)) {
         hash = pyr_json_member(figure, "features_hash");
         pyr_shown_add(text, "; features: %s [%s]", pyr_json_text(features),
-                      pyr_json_is_string(hash) ? pyr_json_text(hash) : "");
+                      pyr_json_text(hash) ? pyr_json_text(hash) : "");
     }
-    if (r->job->count < PYR_FEW_IMAGES || (pyr_json_is_number(n) && pyr_json_number(n) < PYR_FEW_IMAGES))
+    if (r->job->count < PYR_FEW_IMAGES || (pyr_json_is_number(n) && pyr_json_number(n, 0) < PYR_FEW_IMAGES))
         pyr_text_add(text, "; fewer than %d images: the Frechet distance comes out too high", PYR_FEW_IMAGES);
 }
 
 /* ---- compare.json ------------------------------------------------------------------------------ */
 
-static void copy_json(const pyr_json_node *value, const char *key, pyr_json *json)
+static void copy_json(const pyr_json_value *value, const char *key, pyr_json *json)
 {
     if (pyr_json_is_object(value) || pyr_json_is_array(value)) {
         pyr_json_open(json, key, pyr_json_is_object(value) ? '{' : '[');
-        for (const pyr_json_node *child = pyr_json_first(value); child; child = pyr_json_next(child))
+        for (const pyr_json_value *child = pyr_json_first(value); child; child = pyr_json_next(child))
             if (!pyr_json_key(child) ||
                 (strcmp(pyr_json_key(child), "key") != 0 && strcmp(pyr_json_key(child), "xxh3") != 0))
                 copy_json(child, pyr_json_is_object(value) ? pyr_json_key(child) : NULL, json);
         pyr_json_close(json, pyr_json_is_object(value) ? '}' : ']');
-    } else if (pyr_json_is_number(value) && pyr_json_number(value) == floor(pyr_json_number(value)) &&
-               fabs(pyr_json_number(value)) < 9e15)
-        pyr_json_int(json, key, (int64_t)pyr_json_number(value));
+    } else if (pyr_json_is_number(value) && pyr_json_number(value, 0) == floor(pyr_json_number(value, 0)) &&
+               fabs(pyr_json_number(value, 0)) < 9e15)
+        pyr_json_int(json, key, (int64_t)pyr_json_number(value, 0));
     else if (pyr_json_is_number(value))
-        pyr_json_real(json, key, pyr_json_number(value));
+        pyr_json_real(json, key, pyr_json_number(value, 0));
     else if (pyr_json_is_bool(value))
         pyr_json_bool(json, key, pyr_json_is_true(value));
     else
-        pyr_json_string(json, key, pyr_json_is_string(value) ? pyr_json_text(value) : NULL);
+        pyr_json_string(json, key, pyr_json_text(value));
 }
 
 static void put_trials(const results *r, bool curve, const char *key, pyr_json *json)
@@ -457,16 +457,16 @@ static pyr_status write_json(const results *r, const pyr_comparison *c)
 /* ---- the table --------------------------------------------------------------------------------- */
 
 /* level -1: the number itself; else of a level, 0 the finest. NAN: not there. */
-static double value_of(const pyr_json_node *training, int figure, int level)
+static double value_of(const pyr_json_value *training, int figure, int level)
 {
-    const pyr_json_node *at = pyr_figure_find(training, figure);
+    const pyr_json_value *at = pyr_figure_find(training, figure);
 
     if (level >= 0 && at) {
         int n = pyr_json_count(at);
 
         at = level < n ? pyr_json_item(at, n - 1 - level) : NULL;
     }
-    return pyr_json_is_number(at) ? pyr_json_number(at) / pyr_figure_at(figure).unit : (double)NAN;
+    return pyr_json_number(at, NAN) / pyr_figure_at(figure).unit;
 }
 
 /* Mean and sample deviation over the trainings of a variant; n of them. */

@@ -31,52 +31,52 @@ pyr_figure pyr_figure_at(int figure)
                         metric->unit, metric->better, metric->per_level, false};
 }
 
-const pyr_json_node *pyr_figure_find(const pyr_json_node *training, int figure)
+const pyr_json_value *pyr_figure_find(const pyr_json_value *training, int figure)
 {
-    const pyr_json_node *in = figure < PYR_METRICS ? pyr_json_member(training, "metrics") : training;
+    const pyr_json_value *in = figure < PYR_METRICS ? pyr_json_member(training, "metrics") : training;
 
     return in ? pyr_json_member(in, pyr_figure_at(figure).key) : NULL;
 }
 
-static void read_figure(pyr_figure_list *list, const pyr_json_node *value)
+static void read_figure(pyr_figure_list *list, const pyr_json_value *value)
 {
-    const pyr_json_node *item;
+    const pyr_json_value *item;
 
     if (pyr_json_is_number(value))
-        list->at[list->n++] = pyr_json_number(value);
+        list->at[list->n++] = pyr_json_number(value, 0);
     if (!pyr_json_is_array(value))
         return;
-    pyr_json_each(item, value)
+    PYR_JSON_EACH(item, value)
     {
         if (list->n < PYR_MAX_LEVELS)
-            list->at[list->n++] = pyr_json_is_number(item) ? pyr_json_number(item) : NAN;
+            list->at[list->n++] = pyr_json_number(item, NAN);
     }
 }
 
 /* A text, or a number as text, into a new block; NULL: neither. */
-static pyr_status read_text(char **out, const pyr_json_node *object, const char *key)
+static pyr_status read_text(char **out, const pyr_json_value *object, const char *key)
 {
-    const pyr_json_node *value = pyr_json_member(object, key);
+    const pyr_json_value *value = pyr_json_member(object, key);
 
-    if (!pyr_json_is_string(value) && !pyr_json_is_number(value))
+    if (!pyr_json_text(value) && !pyr_json_is_number(value))
         return PYR_OK;
-    *out = pyr_json_is_string(value) ? pyr_strdup(pyr_json_text(value))
-                                     : pyr_strfmt("%.6g", pyr_json_number(value));
+    *out = pyr_json_text(value) ? pyr_strdup(pyr_json_text(value))
+                                : pyr_strfmt("%.6g", pyr_json_number(value, 0));
     return *out ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a comparison");
 }
 
-static double number(const pyr_json_node *object, const char *key, double otherwise)
+static double number(const pyr_json_value *object, const char *key, double otherwise)
 {
-    const pyr_json_node *value = pyr_json_member(object, key);
+    const pyr_json_value *value = pyr_json_member(object, key);
 
-    return pyr_json_is_number(value) ? pyr_json_number(value) : otherwise;
+    return pyr_json_number(value, otherwise);
 }
 
-static pyr_status read_rows(pyr_compare *c, const pyr_json_node *array, bool curve)
+static pyr_status read_rows(pyr_compare *c, const pyr_json_value *array, bool curve)
 {
-    const pyr_json_node *object;
+    const pyr_json_value *object;
 
-    pyr_json_each(object, array)
+    PYR_JSON_EACH(object, array)
     {
         pyr_compare_row *row = &c->rows[c->n];
         double seed = number(object, "seed", 0), fraction = number(object, "fraction", 1);
@@ -99,8 +99,8 @@ static pyr_status read_rows(pyr_compare *c, const pyr_json_node *array, bool cur
 
 pyr_status pyr_compare_read(pyr_compare *out, const char *path)
 {
-    pyr_json_node *json = NULL;
-    const pyr_json_node *variants, *curve;
+    pyr_json_value *json = NULL;
+    const pyr_json_value *variants, *curve;
     pyr_status status;
 
     *out = (pyr_compare){0};

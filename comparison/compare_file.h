@@ -44,7 +44,7 @@ typedef struct pyr_figure {
 pyr_figure pyr_figure_at(int figure);
 
 /* Where a figure stands in a training's object; NULL: it is not there. */
-const pyr_json_node *pyr_figure_find(const pyr_json_node *training, int figure);
+const pyr_json_value *pyr_figure_find(const pyr_json_value *training, int figure);
 
 typedef struct pyr_figure_list {
     int n; /* 0: missing */

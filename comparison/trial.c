@@ -1,4 +1,3 @@
-/* trial.c - one training of a comparison: train, sample, judge. */
 #include "comparison/trial.h"
 
 #include "base/atomic_file.h"
@@ -132,10 +131,10 @@ static pyr_status key_of(char key[32], const pyr_trial *trial, const pyr_setting
     return PYR_OK;
 }
 
-pyr_status pyr_trial_done(pyr_json_node **out, const pyr_trial *trial)
+pyr_status pyr_trial_done(pyr_json_value **out, const pyr_trial *trial)
 {
     pyr_settings *settings = NULL;
-    const pyr_json_node *kept;
+    const pyr_json_value *kept;
     char *path = NULL, key[32];
     bool there;
     pyr_status status;
@@ -154,7 +153,7 @@ pyr_status pyr_trial_done(pyr_json_node **out, const pyr_trial *trial)
     }
     PYR_TRY_OUT(status);
     kept = pyr_json_member(*out, "key");
-    if (!pyr_json_is_string(kept) || strcmp(pyr_json_text(kept), key) != 0) {
+    if (!pyr_json_text(kept) || strcmp(pyr_json_text(kept), key) != 0) {
         pyr_json_free(*out);
         *out = NULL;
     }
@@ -217,8 +216,8 @@ static pyr_status write_peak(const pyr_trial *trial)
 static pyr_status read_peak(double *peak, const pyr_trial *trial)
 {
     char *path;
-    pyr_json_node *json = NULL;
-    const pyr_json_node *value;
+    pyr_json_value *json = NULL;
+    const pyr_json_value *value;
     bool there;
     pyr_status status;
 
@@ -230,7 +229,7 @@ static pyr_status read_peak(double *peak, const pyr_trial *trial)
         status = pyr_json_read(&json, path);
     value = pyr_json_member(json, "peak_mib");
     if (pyr_json_is_number(value))
-        *peak = pyr_json_number(value);
+        *peak = pyr_json_number(value, 0);
     pyr_json_free(json);
     pyr_free(path);
     return status == PYR_E_FORMAT ? PYR_OK : status;

@@ -26,7 +26,7 @@ pyr_status pyr_trial_check(const pyr_trial *trial);
 
 /* Whether it was judged with these very settings and judges; then *out is its eval.json (pyr_json_free), else
  * NULL. */
-pyr_status pyr_trial_done(pyr_json_node **out, const pyr_trial *trial);
+pyr_status pyr_trial_done(pyr_json_value **out, const pyr_trial *trial);
 
 /* Do what is missing, in children. */
 pyr_status pyr_trial_run(const pyr_trial *trial);

@@ -51,9 +51,9 @@ static pyr_status check_class(const char *name, const char *index)
 }
 
 /* "scheduler": ["diffusers", "DDIMScheduler"] */
-static const pyr_json_node *scheduler_entry(const pyr_json_node *tree)
+static const pyr_json_value *scheduler_entry(const pyr_json_value *tree)
 {
-    const pyr_json_node *entry = pyr_json_member(tree, "scheduler");
+    const pyr_json_value *entry = pyr_json_member(tree, "scheduler");
 
     return pyr_json_is_array(entry) ? pyr_json_item(entry, 1) : NULL;
 }
@@ -61,8 +61,8 @@ static const pyr_json_node *scheduler_entry(const pyr_json_node *tree)
 static pyr_status read_index(pyr_pipeline_files *out, const char *path)
 {
     char *index = pyr_path_join(path, "model_index.json");
-    pyr_json_node *tree = NULL;
-    const pyr_json_node *name, *scheduler;
+    pyr_json_value *tree = NULL;
+    const pyr_json_value *name, *scheduler;
     bool there;
     pyr_status status;
 
@@ -74,13 +74,13 @@ static pyr_status read_index(pyr_pipeline_files *out, const char *path)
     PYR_TRY_OUT(pyr_json_read(&tree, index));
     name = pyr_json_member(tree, "_class_name");
     scheduler = scheduler_entry(tree);
-    if (pyr_json_is_string(name)) {
+    if (pyr_json_text(name)) {
         status = check_class(pyr_json_text(name), index);
         snprintf(out->class_name, sizeof out->class_name, "%s", pyr_json_text(name));
     } else
         status = pyr_fail(PYR_E_FORMAT, "%s: _class_name is missing, should be DDPMPipeline or DDIMPipeline",
                           index);
-    if (pyr_json_is_string(scheduler))
+    if (pyr_json_text(scheduler))
         snprintf(out->scheduler_name, sizeof out->scheduler_name, "%s", pyr_json_text(scheduler));
 out:
     pyr_json_free(tree);

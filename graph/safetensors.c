@@ -96,12 +96,12 @@ static void add_tensor(checksums *c, const char *name, pyr_st_dtype dtype, int r
 
 struct pyr_safetensors {
     char *name;
-    int fd;              /* -1: in memory */
-    const char *bytes;   /* NULL: in a file */
-    uint64_t size;       /* of the whole */
-    uint64_t data_start; /* where the data section begins */
-    pyr_json_node *tree; /* the header; the names and metadata live in it */
-    const pyr_json_node *metadata;
+    int fd;               /* -1: in memory */
+    const char *bytes;    /* NULL: in a file */
+    uint64_t size;        /* of the whole */
+    uint64_t data_start;  /* where the data section begins */
+    pyr_json_value *tree; /* the header; the names and metadata live in it */
+    const pyr_json_value *metadata;
     pyr_st_tensor *tensors; /* sorted by name once parsed */
     size_t n;
 };
@@ -134,12 +134,12 @@ static pyr_status get(const pyr_safetensors *file, void *dst, uint64_t at, size_
 }
 
 /* A whole number that JSON's double holds exactly. */
-static bool whole(const pyr_json_node *item, uint64_t *out)
+static bool whole(const pyr_json_value *item, uint64_t *out)
 {
-    if (!pyr_json_is_number(item) || !(pyr_json_number(item) >= 0 && pyr_json_number(item) <= 0x1p53) ||
-        pyr_json_number(item) != floor(pyr_json_number(item)))
+    if (!pyr_json_is_number(item) || !(pyr_json_number(item, 0) >= 0 && pyr_json_number(item, 0) <= 0x1p53) ||
+        pyr_json_number(item, 0) != floor(pyr_json_number(item, 0)))
         return false;
-    *out = (uint64_t)pyr_json_number(item);
+    *out = (uint64_t)pyr_json_number(item, 0);
     return true;
 }
 
@@ -147,9 +147,9 @@ static bool whole(const pyr_json_node *item, uint64_t *out)
 #define TENSOR_FAIL(code, file, tensor, fmt, ...)                                                            \
     pyr_fail(code, "%.400s: tensor \"%.200s\": " fmt, (file)->name, (tensor)->name, __VA_ARGS__)
 
-static pyr_status parse_dtype(const pyr_safetensors *file, pyr_st_tensor *tensor, const pyr_json_node *word)
+static pyr_status parse_dtype(const pyr_safetensors *file, pyr_st_tensor *tensor, const pyr_json_value *word)
 {
-    if (!pyr_json_is_string(word))
+    if (!pyr_json_text(word))
         return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "%s", "its dtype is missing or not a string");
     for (int i = 0; i < DTYPES; i++)
         if (strcmp(pyr_json_text(word), dtypes[i].word) == 0) {
@@ -160,16 +160,16 @@ static pyr_status parse_dtype(const pyr_safetensors *file, pyr_st_tensor *tensor
                        pyr_json_text(word), DTYPE_WORDS);
 }
 
-static pyr_status parse_shape(const pyr_safetensors *file, pyr_st_tensor *tensor, const pyr_json_node *shape)
+static pyr_status parse_shape(const pyr_safetensors *file, pyr_st_tensor *tensor, const pyr_json_value *shape)
 {
-    const pyr_json_node *item;
+    const pyr_json_value *item;
     uint64_t count = 1, dim;
 
     if (!pyr_json_is_array(shape))
         return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "%s", "its shape is missing or not a list");
     for (int i = 0; i < PYR_ST_MAX_RANK; i++)
         tensor->dims[i] = 1;
-    pyr_json_each(item, shape)
+    PYR_JSON_EACH(item, shape)
     {
         if (!whole(item, &dim))
             return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "shape[%d] is not a whole number from 0 to 2^53",
@@ -186,11 +186,12 @@ static pyr_status parse_shape(const pyr_safetensors *file, pyr_st_tensor *tensor
 }
 
 static pyr_status parse_offsets(const pyr_safetensors *file, pyr_st_tensor *tensor,
-                                const pyr_json_node *offsets)
+                                const pyr_json_value *offsets)
 {
     uint64_t data = file->size - file->data_start, bytes;
 
-    if (!pyr_json_is_array(offsets) || pyr_json_count(offsets) != 2 ||
+    if (!pyr_json_is_array(offsets) || !pyr_json_first(offsets) || !pyr_json_next(pyr_json_first(offsets)) ||
+        pyr_json_next(pyr_json_next(pyr_json_first(offsets))) ||
         !whole(pyr_json_first(offsets), &tensor->begin) ||
         !whole(pyr_json_next(pyr_json_first(offsets)), &tensor->end))
         return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "%s", "its data_offsets are not two whole numbers");
@@ -250,26 +251,26 @@ static pyr_status check_cover(const pyr_safetensors *file)
 
 static pyr_status parse_tree(pyr_safetensors *file)
 {
-    const pyr_json_node *item;
+    const pyr_json_value *item;
     size_t n = 0;
 
     if (!pyr_json_is_object(file->tree))
         return pyr_fail(PYR_E_FORMAT, "%s: its header is not a JSON object", file->name);
-    pyr_json_each(item, file->tree) n++;
+    PYR_JSON_EACH(item, file->tree) n++;
     PYR_TRY(pyr_new(&file->tensors, n, sizeof *file->tensors, "the list of tensors"));
-    pyr_json_each(item, file->tree)
+    PYR_JSON_EACH(item, file->tree)
     {
         pyr_st_tensor *tensor = &file->tensors[file->n];
 
         if (strcmp(pyr_json_key(item), "__metadata__") == 0) {
-            const pyr_json_node *value;
+            const pyr_json_value *value;
 
             file->metadata = item;
             if (!pyr_json_is_object(item))
                 return pyr_fail(PYR_E_FORMAT, "%s: __metadata__ is not an object", file->name);
-            pyr_json_each(value, item)
+            PYR_JSON_EACH(value, item)
             {
-                if (!pyr_json_is_string(value))
+                if (!pyr_json_text(value))
                     return pyr_fail(PYR_E_FORMAT, "%.400s: __metadata__ \"%.200s\" is not a string",
                                     file->name, pyr_json_key(value));
             }
@@ -327,13 +328,12 @@ static pyr_status parse_header(pyr_safetensors *file)
                         (unsigned long long)length, (unsigned long long)(file->size - sizeof head),
                         *hint ? hint : "; is it cut off? Copy or download it again");
     file->data_start = sizeof head + length;
-    /* A copy with NULs behind it: the reader of JSON may look past the length it is given. */
+    /* A copy with NULs behind it: cJSON before 1.7.18 may look past the length it is given. */
     PYR_TRY(pyr_new(&text, length + 8, 1, "the header of a safetensors file"));
     PYR_TRY_OUT(get(file, text, sizeof head, length));
     if (text[0] != '{')
         status = pyr_fail(PYR_E_FORMAT, "%s: its header does not begin with {", file->name);
-    else if (memchr(text, 0, length) ||
-             strstr(text, "\\u0000")) /* the reader of JSON would cut the name there */
+    else if (memchr(text, 0, length) || strstr(text, "\\u0000")) /* cJSON would cut the name there */
         status = pyr_fail(PYR_E_FORMAT, "%s: a zero character in its header", file->name);
     else
         status = pyr_json_parse(&file->tree, text, length, file->name);
@@ -346,15 +346,16 @@ out:
 
 static pyr_status check_pairs(const pyr_safetensors *file, checksums *c)
 {
-    const pyr_json_node *item;
+    const pyr_json_value *item;
     pyr_st_pair *pairs;
     size_t n = 0;
 
-    pyr_json_each(item, file->metadata) n++;
+    PYR_JSON_EACH(item, file->metadata) n++;
     PYR_TRY(pyr_new(&pairs, n, sizeof *pairs, "the metadata"));
     n = 0;
-    pyr_json_each(item, file->metadata) if (strcmp(pyr_json_key(item), checksum_key) != 0) pairs[n++] =
-        (pyr_st_pair){pyr_json_key(item), pyr_json_text(item)};
+    PYR_JSON_EACH(item, file->metadata)
+    if (strcmp(pyr_json_key(item), checksum_key) != 0)
+        pairs[n++] = (pyr_st_pair){pyr_json_key(item), pyr_json_text(item)};
     add_pairs(c, pairs, n);
     pyr_free(pairs);
     return PYR_OK;
@@ -512,7 +513,7 @@ const pyr_st_tensor *pyr_safetensors_find(const pyr_safetensors *file, const cha
 
 const char *pyr_safetensors_metadata(const pyr_safetensors *file, const char *key)
 {
-    const pyr_json_node *value = pyr_json_member(file->metadata, key);
+    const pyr_json_value *value = pyr_json_member(file->metadata, key);
 
     return value ? pyr_json_text(value) : NULL;
 }

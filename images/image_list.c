@@ -198,7 +198,7 @@ static size_t find_beside(const list *l, size_t image, const char *ending)
 pyr_status pyr_label_beside(int32_t *label, const char *bytes, size_t n, const char *name)
 {
     static const char *const keys[] = {"label", "cls", "class", "class_id", "target"};
-    pyr_json_node *json = NULL;
+    pyr_json_value *json = NULL;
     double value = -1;
     size_t length = strlen(name);
 
@@ -211,10 +211,10 @@ pyr_status pyr_label_beside(int32_t *label, const char *bytes, size_t n, const c
     } else {
         PYR_TRY(pyr_json_parse(&json, bytes, n, name));
         for (size_t i = 0; i < sizeof keys / sizeof *keys && value < 0; i++) {
-            const pyr_json_node *number = pyr_json_member(json, keys[i]);
+            const pyr_json_value *number = pyr_json_member(json, keys[i]);
 
             if (pyr_json_is_number(number))
-                value = pyr_json_number(number);
+                value = pyr_json_number(number, 0);
         }
         pyr_json_free(json);
     }

@@ -124,12 +124,7 @@ pyr_status pyr_tuning_write(const pyr_tuning *t, pyr_text *json)
     pyr_json writer = {0};
 
     put_choices(t, &writer, NULL);
-    if (!writer.text.failed)
-        pyr_text_add_bytes(json, writer.text.at, writer.text.length);
-    else
-        json->failed = true;
-    pyr_text_free(&writer.text);
-    return json->failed ? pyr_fail(PYR_E_NOMEM, "out of memory: tuning") : PYR_OK;
+    return pyr_json_append(json, &writer, "tuning");
 }
 
 /* What is no UTF-8 would be mended when it is written, and so could become a name that is there already. */
@@ -143,33 +138,33 @@ static bool is_utf8(const char *name)
     return true;
 }
 
-static bool is_choice(const pyr_json_node *item)
+static bool is_choice(const pyr_json_value *item)
 {
-    double choice = pyr_json_number(item);
+    double choice = pyr_json_number(item, 0);
 
     return pyr_json_is_number(item) && choice >= 0 && choice <= 1 << 20 && choice == (int)choice &&
            strlen(pyr_json_key(item)) < NAME && is_utf8(pyr_json_key(item));
 }
 
-static pyr_status take(pyr_tuning *t, const pyr_json_node *list)
+static pyr_status take(pyr_tuning *t, const pyr_json_value *list)
 {
-    const pyr_json_node *item;
+    const pyr_json_value *item;
 
     if (!pyr_json_is_object(list))
         return pyr_fail(PYR_E_FORMAT, "the list of measured choices is no JSON object");
-    pyr_json_each(item, list)
+    PYR_JSON_EACH(item, list)
     {
         if (!is_choice(item))
             return pyr_fail(PYR_E_FORMAT, "the list of measured choices has a bad entry, %.90s",
                             pyr_json_key(item));
-        PYR_TRY(pyr_tuning_put(t, pyr_json_key(item), (int)pyr_json_number(item)));
+        PYR_TRY(pyr_tuning_put(t, pyr_json_key(item), (int)pyr_json_number(item, 0)));
     }
     return PYR_OK;
 }
 
 pyr_status pyr_tuning_read(pyr_tuning *t, const char *json, size_t length)
 {
-    pyr_json_node *tree = NULL;
+    pyr_json_value *tree = NULL;
     pyr_status status;
 
     PYR_TRY(pyr_json_parse(&tree, json, length, "the list of measured choices"));
@@ -183,7 +178,7 @@ pyr_status pyr_tuning_read(pyr_tuning *t, const char *json, size_t length)
 enum { MOST_MACHINES = 32 };
 
 /* *out NULL: there is no file, or it is damaged. PYR_E_IO when there is one that cannot be read. */
-static pyr_status read_file(pyr_json_node **out, const char *path)
+static pyr_status read_file(pyr_json_value **out, const char *path)
 {
     bool there;
     pyr_status status;
@@ -194,16 +189,16 @@ static pyr_status read_file(pyr_json_node **out, const char *path)
     return status == PYR_E_FORMAT ? PYR_OK : status;
 }
 
-static const pyr_json_node *machines_of(const pyr_json_node *tree)
+static const pyr_json_value *machines_of(const pyr_json_value *tree)
 {
-    const pyr_json_node *machines = pyr_json_member(tree, "machines");
+    const pyr_json_value *machines = pyr_json_member(tree, "machines");
 
     return pyr_json_is_object(machines) ? machines : NULL;
 }
 
 void pyr_tuning_use_cache(pyr_tuning *t, const char *path, const char *machine)
 {
-    pyr_json_node *tree = NULL;
+    pyr_json_value *tree = NULL;
 
     t->cache = pyr_strdup(path);
     t->machine = pyr_strdup(machine);
@@ -215,19 +210,20 @@ void pyr_tuning_use_cache(pyr_tuning *t, const char *path, const char *machine)
 }
 
 /* What the file says of other machines, the latest last. */
-static void put_others(pyr_json *json, const pyr_json_node *machines, const char *machine)
+static void put_others(pyr_json *json, const pyr_json_value *machines, const char *machine)
 {
     int passed_over = pyr_json_count(machines) - (MOST_MACHINES - 1);
-    const pyr_json_node *other, *item;
+    const pyr_json_value *other, *item;
 
-    pyr_json_each(other, machines)
+    PYR_JSON_EACH(other, machines)
     {
         if (passed_over-- > 0 || !pyr_json_is_object(other) || !is_utf8(pyr_json_key(other)) ||
             strcmp(pyr_json_key(other), machine) == 0)
             continue;
         pyr_json_open(json, pyr_json_key(other), '{');
-        pyr_json_each(item, other) if (is_choice(item))
-            pyr_json_int(json, pyr_json_key(item), (int)pyr_json_number(item));
+        PYR_JSON_EACH(item, other)
+        if (is_choice(item))
+            pyr_json_int(json, pyr_json_key(item), (int)pyr_json_number(item, 0));
         pyr_json_close(json, '}');
     }
 }
@@ -235,7 +231,7 @@ static void put_others(pyr_json *json, const pyr_json_node *machines, const char
 /* What was measured here since the cache was read, into what others have made of it meanwhile. */
 static pyr_status merge(const pyr_tuning *t, pyr_json *json)
 {
-    pyr_json_node *tree = NULL;
+    pyr_json_value *tree = NULL;
     pyr_tuning *all = NULL;
     pyr_status status;
 

@@ -18,22 +18,22 @@ uint64_t pyr_file_labels_limit(size_t files)
     return files < most >> 10 ? 1024 * (uint64_t)files + 1024 : most;
 }
 
-static pyr_status read_label(pyr_file_label *out, const pyr_json_node *pair, size_t i, const char *file)
+static pyr_status read_label(pyr_file_label *out, const pyr_json_value *pair, size_t i, const char *file)
 {
-    const pyr_json_node *name = pyr_json_first(pair), *label = name ? pyr_json_next(name) : NULL;
+    const pyr_json_value *name = pyr_json_first(pair), *label = name ? pyr_json_next(name) : NULL;
 
-    if (!pyr_json_is_array(pair) || !pyr_json_is_string(name) || !label || pyr_json_next(label))
+    if (!pyr_json_is_array(pair) || !pyr_json_text(name) || !label || pyr_json_next(label))
         return pyr_fail(PYR_E_FORMAT,
                         "%s: labels[%zu] should be a pair such as [\"00000/img00000000.png\", 3]", file, i);
     if (!pyr_json_is_number(label))
         return pyr_fail(PYR_E_FORMAT,
                         "%s: the label of %.500s should be a whole number (vectors are not read as classes)",
                         file, pyr_json_text(name));
-    if (!(pyr_json_number(label) >= 0 && pyr_json_number(label) < PYR_LABEL_MOST) ||
-        pyr_json_number(label) != (double)(int32_t)pyr_json_number(label))
+    if (!(pyr_json_number(label, 0) >= 0 && pyr_json_number(label, 0) < PYR_LABEL_MOST) ||
+        pyr_json_number(label, 0) != (double)(int32_t)pyr_json_number(label, 0))
         return pyr_fail(PYR_E_FORMAT, "%s: the label of %.500s is %g, should be a whole number from 0 to %d",
-                        file, pyr_json_text(name), pyr_json_number(label), PYR_LABEL_MOST - 1);
-    out->label = (int32_t)pyr_json_number(label);
+                        file, pyr_json_text(name), pyr_json_number(label, 0), PYR_LABEL_MOST - 1);
+    out->label = (int32_t)pyr_json_number(label, 0);
     out->name = pyr_strdup(pyr_json_text(name));
     if (!out->name)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the labels in %s", file);
@@ -43,8 +43,8 @@ static pyr_status read_label(pyr_file_label *out, const pyr_json_node *pair, siz
 
 pyr_status pyr_file_labels_parse(pyr_file_labels *out, const char *bytes, size_t n, const char *name)
 {
-    pyr_json_node *json;
-    const pyr_json_node *labels, *pair;
+    pyr_json_value *json;
+    const pyr_json_value *labels, *pair;
     size_t room;
     pyr_status status = PYR_OK;
 
@@ -59,9 +59,9 @@ pyr_status pyr_file_labels_parse(pyr_file_labels *out, const char *bytes, size_t
     if (!pyr_json_is_array(labels))
         PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: labels should be a list of pairs, or null", name));
     room = 0;
-    pyr_json_each(pair, labels) room++;
+    PYR_JSON_EACH(pair, labels) room++;
     PYR_TRY_OUT(pyr_new(&out->at, room, sizeof *out->at, name));
-    pyr_json_each(pair, labels)
+    PYR_JSON_EACH(pair, labels)
     {
         PYR_TRY_OUT(read_label(&out->at[out->n], pair, out->n, name));
         out->n++;

@@ -7,31 +7,31 @@
 #include <math.h>
 #include <string.h>
 
-static double number(const pyr_json_node *object, const char *key)
+static double number(const pyr_json_value *object, const char *key)
 {
-    const pyr_json_node *value = pyr_json_member(object, key);
+    const pyr_json_value *value = pyr_json_member(object, key);
 
-    return pyr_json_is_number(value) ? pyr_json_number(value) : NAN;
+    return pyr_json_number(value, NAN);
 }
 
-static void read_bins(pyr_loss_bins *bins, const pyr_json_node *line)
+static void read_bins(pyr_loss_bins *bins, const pyr_json_value *line)
 {
-    const pyr_json_node *loss = pyr_json_member(line, "held_out_bins"), *item;
-    const pyr_json_node *sigma = pyr_json_member(line, "bin_sigma");
+    const pyr_json_value *loss = pyr_json_member(line, "held_out_bins"), *item;
+    const pyr_json_value *sigma = pyr_json_member(line, "bin_sigma");
 
-    sigma = sigma ? pyr_json_first(sigma) : NULL;
-    pyr_json_each(item, loss)
+    sigma = pyr_json_first(sigma);
+    PYR_JSON_EACH(item, loss)
     {
         if (!sigma || bins->n == PYR_NOISE_BINS)
             break;
-        bins->loss[bins->n] = pyr_json_is_number(item) ? pyr_json_number(item) : NAN;
-        bins->sigma[bins->n++] = pyr_json_is_number(sigma) ? pyr_json_number(sigma) : NAN;
+        bins->loss[bins->n] = pyr_json_number(item, NAN);
+        bins->sigma[bins->n++] = pyr_json_number(sigma, NAN);
         sigma = pyr_json_next(sigma);
     }
 }
 
 /* false: not a line of a log. */
-static bool read_line(pyr_train_log *log, const pyr_json_node *line)
+static bool read_line(pyr_train_log *log, const pyr_json_value *line)
 {
     double images = number(line, "images"), epochs = number(line, "epochs"),
            seconds = number(line, "seconds"), ema = number(line, "held_out");
@@ -76,7 +76,7 @@ pyr_status pyr_train_log_read(pyr_train_log *out, const char *path)
         lines += text[i] == '\n';
     PYR_TRY_OUT(make_room(out, lines));
     for (char *line = text; (end = memchr(line, '\n', (size_t)(text + size - line))); line = end + 1) {
-        pyr_json_node *json = NULL;
+        pyr_json_value *json = NULL;
 
         status = pyr_json_parse(&json, line, (size_t)(end - line), path);
         if (status == PYR_E_NOMEM)

@@ -27,11 +27,11 @@ typedef struct level_info {
 /* The held-out loss of a line of a log; NaN: it has none, or is none. PYR_E_NOMEM. */
 static pyr_status held_out_of(double *out, const char *line, size_t n, const char *path)
 {
-    pyr_json_node *json;
+    pyr_json_value *json;
     pyr_status status = pyr_json_parse(&json, line, n, path);
-    const pyr_json_node *value = status == PYR_OK ? pyr_json_member(json, "held_out") : NULL;
+    const pyr_json_value *value = status == PYR_OK ? pyr_json_member(json, "held_out") : NULL;
 
-    *out = pyr_json_is_number(value) ? pyr_json_number(value) : (double)NAN;
+    *out = pyr_json_number(value, (double)NAN);
     if (status == PYR_OK)
         pyr_json_free(json);
     return status == PYR_E_NOMEM ? status : PYR_OK;
