@@ -251,7 +251,8 @@ static pyr_status choose_networks(work *w, pyr_evaluate_job *job)
     job->network[0] = pyr_text_given(w->choice.classifier);
     job->network[1] = pyr_text_given(w->choice.inception);
     if (job->network[0] || job->network[1] ||
-        (!(job->metrics & (PYR_METRIC_NETWORK | PYR_METRIC_NEAREST)) && !job->write_stats))
+        (!(job->metrics & (pyr_metrics_of(PYR_OF_FEATURES) | pyr_metrics_of(PYR_OF_FIRST))) &&
+         !job->write_stats))
         return PYR_OK;
     PYR_TRY(pyr_default_network(&w->found, w->k, job->data, w->cache, pyr_call_note, w->call));
     job->network[0] = w->found.path;
