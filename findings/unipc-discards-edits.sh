@@ -1,5 +1,5 @@
 #!/bin/sh
-# A change to the latents between two steps is lost with diffusers' UniPC, and with no other of its solvers of the ODE.
+# A change of the latents between two steps is lost with diffusers' UniPC, and with none of three other solvers of the ODE.
 #
 # diffusers 0.35.2, torch 2.15.0. Data N(0, 0.25) with their exact denoiser, 50 steps. After a step, 0.1 is added to x, as a
 # callback_on_step_end does that edits `latents`; printed is how much of it is left in the sample at the end. The ODE carries a
