@@ -1,3 +1,4 @@
+/* run.c - the sections of a configuration, the folder of a run, its manifest and locks. */
 #include "cascade/run.h"
 
 #include "base/atomic_file.h"
@@ -363,9 +364,9 @@ pyr_status pyr_run_check(const char *run, const pyr_settings *settings, int leve
 
 /* ---- the data ---------------------------------------------------------------------------------- */
 
-/* Facts of a level that is kept: of its state, or of its network, which a cascade's levels and those copied
- * from elsewhere have alone. A level that is to be trained and has no state begins anew, whatever network is
- * there. */
+/* Facts of a level that is kept: of its state, or of its network, when it has only that: the levels of a
+ * cascade, or copied from elsewhere. A level that is to be trained and has no state begins anew, whatever
+ * network is there. */
 static pyr_status kept_facts(bool *kept, pyr_level_facts *facts, const char *folder, bool to_train)
 {
     pyr_progress progress;

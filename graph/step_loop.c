@@ -1,3 +1,4 @@
+/* step_loop.c - the loop over steps: rates, cadences, stops, skipped steps, timing. */
 #include "graph/step_loop.h"
 
 #include "base/clock.h"

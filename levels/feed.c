@@ -1,3 +1,4 @@
+/* feed.c - images of a data set, their pyramid, variable and condition. */
 #include "levels/feed.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* level_file.c - the files of a level: weights with facts, the state of its training. */
 #include "levels/level_file.h"
 
 #include "base/file.h"

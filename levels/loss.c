@@ -1,3 +1,4 @@
+/* loss.c - the graph of denoising score matching, and what is drawn for it. */
 #include "levels/loss.h"
 
 #include "base/mem.h"

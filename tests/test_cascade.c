@@ -524,7 +524,7 @@ static void shared_there_and_back(void)
     cascade_close(&c);
 }
 
-/* ---- a cascade and levels by themselves --------------------------------------------------------- */
+/* ---- a cascade and independent levels ---------------------------------------------------------------- */
 
 static char *bytes_of(const char *folder, const char *name, size_t *n)
 {
@@ -616,6 +616,62 @@ static void equal_to_separate_training(void)
         snprintf(b, sizeof b, "%s/joint-ref-2/level-%d", temp, i);
         same_files(a, b, weights_name);
     }
+}
+
+/* Train in a process of its own that ends without notice at a report of step `die_at`. */
+static void killed_at(int64_t die_at, void (*open)(cascade *c, const char *name, const pyr_config *config),
+                      const char *name, const pyr_config *config)
+{
+    int state = 0;
+    pid_t child;
+
+    fflush(stdout);
+    child = fork();
+    if (child == 0) {
+        cascade c;
+
+        open(&c, name, config);
+        c.die_at = die_at;
+        if (c.t)
+            (void)pyr_trainer_run(c.t);
+        _exit(1);
+    }
+    CHECK(child > 0 && waitpid(child, &state, 0) == child);
+    CHECK(WIFEXITED(state) && WEXITSTATUS(state) == 9);
+}
+
+/* A cascade of one level, going on after a kill, and the level on its own without one. */
+static void open_single(cascade *c, const char *name, const pyr_config *config)
+{
+    (void)cascade_open(c, "cpu", 2, name, config, 9);
+}
+
+static void one_level_is_separate(void)
+{
+    pyr_config config = equal_config();
+    pyr_trainer *t = NULL;
+    cascade c, d;
+
+    config.pyramid.levels = 1;
+    config.cascade.weights.n = 0;
+    config.level[0].condition = PYR_CONDITION_NONE;
+    config.level[0].augmentation = 0;
+    config.level[0].augmentation_channel = false;
+    config.level[0].augmentation_min = -1;
+    killed_at(6, open_single, "single", &config);
+    open_single(&c, "single", &config);
+    CHECK_OK(pyr_trainer_run(c.t));
+    prepare(&d, "cpu", 1, "single-apart", &config, 9);
+    CHECK_OK(pyr_level_choices(c.folder[0], d.k->tuning));
+    only_level(&d.job, 0);
+    CHECK_OK(pyr_trainer_new(&t, &d.job));
+    if (t)
+        CHECK_OK(pyr_trainer_run(t));
+    pyr_trainer_free(t);
+    same_files(c.folder[0], d.folder[0], weights_name);
+    same_states(c.folder[0], d.folder[0]);
+    cascade_close(&d);
+    cascade_close(&c);
 }
 
 /* ---- clipping ---------------------------------------------------------------------------------- */
@@ -835,28 +891,6 @@ static size_t lines_with(const char *folder, const char *part)
         n++;
     pyr_free(text);
     return n;
-}
-
-/* Train in a process of its own that ends without notice at a report of step `die_at`. */
-static void killed_at(int64_t die_at, void (*open)(cascade *c, const char *name, const pyr_config *config),
-                      const char *name, const pyr_config *config)
-{
-    int state = 0;
-    pid_t child;
-
-    fflush(stdout);
-    child = fork();
-    if (child == 0) {
-        cascade c;
-
-        open(&c, name, config);
-        c.die_at = die_at;
-        if (c.t)
-            (void)pyr_trainer_run(c.t);
-        _exit(1);
-    }
-    CHECK(child > 0 && waitpid(child, &state, 0) == child);
-    CHECK(WIFEXITED(state) && WEXITSTATUS(state) == 9);
 }
 
 /* Killed when levels have frozen but the state is from before, and later. */
@@ -1240,7 +1274,7 @@ static void contradictions(void)
     refused(&c, PYR_E_CONFIG, "level.augmentation_min is 0.2, should be at most level.augmentation, 0.1");
 }
 
-/* Some levels were trained by themselves. */
+/* Some levels were trained independently. */
 static void all_or_none(void)
 {
     pyr_config config = config_of(3, PYR_FILTER_BOX);
@@ -1256,7 +1290,7 @@ static void all_or_none(void)
         CHECK_OK(pyr_trainer_run(t));
     pyr_trainer_free(t);
     CHECK_FAILS(pyr_trainer_new(&c.t, &c.job), PYR_E_CONFIG,
-                "1 of 3 levels were trained before, by themselves");
+                "1 of 3 levels were trained before, independently");
     cascade_close(&c);
 }
 
@@ -1276,6 +1310,7 @@ int main(int argc, char **argv)
     RUN(shared_gradients_are_sums);
     RUN(shared_there_and_back);
     RUN(equal_to_separate_training);
+    RUN(one_level_is_separate);
     RUN(clip_of_all);
     RUN(no_bound_no_step);
     RUN(flat_levels_freeze);

@@ -25,13 +25,22 @@ static pyr_schedule schedule_of(pyr_family family, pyr_curve curve, double scale
 
 /* ---- schedules --------------------------------------------------------------------------------- */
 
+static int count(const char *const *names)
+{
+    int n = 0;
+
+    while (names[n])
+        n++;
+    return n;
+}
+
 /* family and curve of test number i, and the scale; false after the last */
 static bool schedule_number(int i, double scale, pyr_schedule *out)
 {
-    int family = i / 2 / (PYR_CURVE_POWER + 1), curve = i / 2 % (PYR_CURVE_POWER + 1);
+    int curves = count(pyr_curve_names), family = i / 2 / curves, curve = i / 2 % curves;
 
     *out = schedule_of((pyr_family)family, (pyr_curve)curve, i % 2 ? scale : 1);
-    return family <= PYR_SUB_VP;
+    return family < count(pyr_family_names);
 }
 
 static void there_and_back(void)
@@ -315,7 +324,7 @@ static void densities_give_the_same_loss(void)
                                        PYR_CURVE_KARRAS};
 
     for (int curve = 0; curve < 4; curve++)
-        for (int weight = PYR_WEIGHT_EDM; weight <= PYR_WEIGHT_MIN_SNR; weight++) {
+        for (int weight = 0; pyr_weight_names[weight]; weight++) {
             pyr_schedule c = schedule_of(PYR_VE, curves[curve], curve % 2 ? 0.6 : 1);
             pyr_noise normal = {PYR_LOG_NORMAL, -0.8, 1.4, (pyr_weight)weight, 0}, uniform = normal;
             double a, b;
@@ -396,7 +405,7 @@ static void predictions(void)
     for (double s = 0.003; s < 70; s *= 2.9) {
         double x = z + s * eps, alpha = pyr_alpha(PYR_VP, s), sigma = s * alpha;
 
-        for (int kind = PYR_PREDICT_F; kind <= PYR_PREDICT_SCORE; kind++) {
+        for (int kind = 0; pyr_prediction_names[kind]; kind++) {
             pyr_conversion c = pyr_prediction_at((pyr_prediction)kind, s);
             double target = c.z_part * z + c.eps_part * eps;
 

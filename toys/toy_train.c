@@ -1,3 +1,4 @@
+/* toy_train.c - the toy network's steps on draws of a mixture. */
 #include "toys/toy_train.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* held_out.c - the loss on held-out images, with noise that never changes. */
 #include "training/held_out.h"
 
 #include "base/mem.h"

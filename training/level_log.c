@@ -1,3 +1,4 @@
+/* level_log.c - lines of log.jsonl: opened for more, written, synced. */
 #include "training/level_log.h"
 
 #include "base/atomic_file.h"

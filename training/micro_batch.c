@@ -1,3 +1,4 @@
+/* micro_batch.c - how many images a lane takes at a time: measured, or chosen. */
 #include "training/micro_batch.h"
 
 #include "base/clock.h"

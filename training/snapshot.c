@@ -1,3 +1,4 @@
+/* snapshot.c - a grid of samples beside conditions and real images. */
 #include "training/snapshot.h"
 
 #include "base/mem.h"

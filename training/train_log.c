@@ -1,3 +1,4 @@
+/* train_log.c - the columns of a log.jsonl. */
 #include "training/train_log.h"
 
 #include "base/file.h"

@@ -279,7 +279,7 @@ static pyr_status check_job(const pyr_train_job *job, const pyr_experiment *expe
         return pyr_fail(
             PYR_E_ARG,
             "the levels of this run train together (cascade.joint is true): leave --level out, or train "
-            "level %d by itself in another --outdir, without --cascade",
+            "level %d independently in another --outdir, without --cascade",
             job->level);
     if (job->level >= levels)
         return pyr_fail(PYR_E_ARG, "level is %d, should be 0..%d (pyramid.levels is %d; 0 is the finest)",

@@ -25,7 +25,7 @@ static pyr_status find_states(pyr_trainer *t)
     if (n == 0 || n == t->n)
         return PYR_OK;
     return pyr_fail(PYR_E_CONFIG,
-                    "%d of %d levels were trained before, by themselves: a cascade begins with all or none; "
+                    "%d of %d levels were trained before, independently: a cascade begins with all or none; "
                     "use another --outdir (--transfer takes weights along)",
                     n, t->n);
 }

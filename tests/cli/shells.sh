@@ -15,6 +15,11 @@ $commands
 EOF
 done
 
+begin "every command is in the table of README.md"
+for name in $commands; do
+    holds grep -q "^| .*\`\(pyrdiff \)*$name\`.* |" README.md
+done
+
 begin "manual pages"
 mkdir -p "$tmp/man/man1"
 pyr --man
