@@ -18,6 +18,6 @@ pyr_status pyr_vary_new(pyr_vary **out, pyr_model *m, const float *image, const 
 void pyr_vary_free(pyr_vary *vary); /* NULL is a no-op */
 
 /* For pyr_model_draw; valid as long as `vary`. */
-const pyr_model_hand *pyr_vary_hand(const pyr_vary *vary);
+const pyr_model_hooks *pyr_vary_hooks(const pyr_vary *vary);
 
 #endif

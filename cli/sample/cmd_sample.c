@@ -200,7 +200,7 @@ static pyr_status draw_all(output *o, int batch)
 
         for (int i = 0; i < levels; i++)
             draw.image[i] = image[i];
-        draw.hand = o->trajectory ? pyr_trajectory_hand(o->trajectory) : NULL;
+        draw.hooks = o->trajectory ? pyr_trajectory_hooks(o->trajectory) : NULL;
         if (coarse)
             PYR_TRY_OUT(pyr_coarse_images_read(&o->coarse, first, n, coarse));
         PYR_TRY_OUT(pyr_model_sample(o->model, &draw));

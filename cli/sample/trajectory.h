@@ -17,7 +17,7 @@ int pyr_trajectory_batch(const pyr_model *model, int batch);
 
 /* For pyr_model_draw: it looks on and changes nothing, except that rk45 halts at every noise level of the
  * grid. Borrowed. */
-const pyr_model_hand *pyr_trajectory_hand(const pyr_trajectory *t);
+const pyr_model_hooks *pyr_trajectory_hooks(const pyr_trajectory *t);
 
 /* The picture of image j of the last draw: a block for each level, the coarsest first, all enlarged to one
  * size; from left to right up to 10 moments, as evenly spread over the steps as they can be. Upper row: the
