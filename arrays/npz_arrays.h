@@ -72,9 +72,8 @@ pyr_status pyr_arrays_get(const pyr_array **out, const pyr_arrays *arrays, const
 
 /* Read all `count` elements of an array of this file (another count: PYR_E_SHAPE) in C order and convert.
  * f64 and f32 take every type and round. i64, u8 and u16 take whole numbers in their range, of whatever type
- * (floats, too, as labels are often kept); anything else is PYR_E_FORMAT, as are damaged bytes; the
- * sentence names the element. PYR_E_UNSUPPORTED for PYR_NPY_OTHER, saying what it is. One thread at a
- * time. */
+ * (floats, too, as labels are often kept); anything else is PYR_E_FORMAT, as are damaged bytes; the sentence
+ * names the element. PYR_E_UNSUPPORTED for PYR_NPY_OTHER, saying what it is. One thread at a time. */
 pyr_status pyr_arrays_read_f64(const pyr_arrays *arrays, const pyr_array *array, double *dst, size_t count);
 pyr_status pyr_arrays_read_f32(const pyr_arrays *arrays, const pyr_array *array, float *dst, size_t count);
 pyr_status pyr_arrays_read_i64(const pyr_arrays *arrays, const pyr_array *array, int64_t *dst, size_t count);

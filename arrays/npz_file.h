@@ -1,11 +1,10 @@
-/* npz_file.h - images for NumPy: `arr_0` uint8 or uint16 (n, h, w, c), optionally
- * `arr_1` int64 labels (n), as evaluators of generated images read them.
+/* npz_file.h - images for NumPy: `arr_0` uint8 or uint16 (n, h, w, c), optionally `arr_1` int64 labels (n),
+ * as evaluators of generated images read them.
  *
- * An NPZ is a zip of .npy files; these are stored, not compressed. Images may
- * come in any number of portions, so that a large set is never in memory at
- * once; the size must be known at the start. Over 4 GiB it becomes a ZIP64.
- * The file appears at its path when it is whole; a pipe gets the same members, their checksums behind them.
- * For reading, and for other arrays, see npz_arrays.h. */
+ * An NPZ is a zip of .npy files; these are stored, not compressed. Images may come in any number of
+ * portions, so that a large set is never in memory at once; the size must be known at the start. Over 4 GiB
+ * it becomes a ZIP64. The file appears at its path when it is whole; a pipe gets the same members, their
+ * checksums behind them. For reading, and for other arrays, see npz_arrays.h. */
 #ifndef PYR_ARRAYS_NPZ_FILE_H
 #define PYR_ARRAYS_NPZ_FILE_H
 

@@ -305,7 +305,7 @@ static bool synced(const pyr_atomic_file *file)
 {
     int fd = fileno(file->stream);
 
-    return file->temporary ? fsync(fd) == 0 : pyr_sync(fd);
+    return file->temporary ? fsync(fd) == 0 : pyr_sync_file(fd);
 }
 
 static pyr_status commit(pyr_atomic_file *file, bool sync)

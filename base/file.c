@@ -96,7 +96,7 @@ bool pyr_read_at(int file, void *dst, size_t n, uint64_t at)
     return true;
 }
 
-bool pyr_sync(int file)
+bool pyr_sync_file(int file)
 {
     return fsync(file) == 0 || errno == EINVAL || errno == EROFS || errno == ENOTSUP;
 }

@@ -23,7 +23,7 @@ pyr_status pyr_file_rename(const char *to, const char *from);
 /* Remove a file, lastingly; one that is not there is fine. */
 pyr_status pyr_file_remove(const char *path);
 /* fsync of an open file. Pipes and some devices have nothing to sync: true. false: errno says why. */
-bool pyr_sync(int file);
+bool pyr_sync_file(int file);
 /* What was made, renamed or removed at `path` outlasts a power cut: fsync of the folder that holds it. */
 pyr_status pyr_sync_folder_of(const char *path);
 

@@ -90,6 +90,33 @@ static int distance(const char *a, const char *b)
     return row[n % 3][m];
 }
 
+void pyr_text_add_shell(pyr_text *text, const char *word)
+{
+    if (*word &&
+        !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./=,:+-@%")]) {
+        pyr_text_add_bytes(text, word, strlen(word));
+        return;
+    }
+    pyr_text_add(text, "'");
+    for (; *word; word++)
+        if (*word == '\'')
+            pyr_text_add(text, "'\\''");
+        else
+            pyr_text_add_bytes(text, word, 1);
+    pyr_text_add(text, "'");
+}
+
+const char *pyr_shell_word(char room[PYR_SHELL_ROOM], const char *word)
+{
+    pyr_text text = {0};
+
+    pyr_text_add_shell(&text, word);
+    if (!text.failed && text.length < PYR_SHELL_ROOM)
+        word = memcpy(room, text.at, text.length + 1);
+    pyr_text_free(&text);
+    return word;
+}
+
 bool pyr_ends_with(const char *text, const char *ending)
 {
     size_t n = strlen(text), m = strlen(ending);

@@ -6,7 +6,7 @@
  * Only rows whose name has WORD in it. --images: of each row, instead of the table's (1 to 16). GFLOP/s and
  * GB/s are of all lanes together; GB/s counts what a call cannot do without, each byte once. Run it on an
  * idle machine. */
-#include "kernels/bare.h"
+#include "kernels/timed_op.h"
 #include "tests/kernel_rows.h"
 #include <string.h>
 
@@ -32,19 +32,19 @@ static pyr_op typed_op(const row *r, const pyr_kernels *k, int images)
         op.want_dx[i] = gradients >> i & 1;
         op.backward |= op.want_dx[i];
     }
-    op.want_grad = row_params_with_gradient(&op) && k->op[op.kind]->backward;
+    op.want_grad = row_params_with_gradient(&op) && k->backend->op[op.kind]->backward;
     op.backward |= op.want_grad;
     return op;
 }
 
-static pyr_status print_way(pyr_kernels *k, pyr_bare *bare, pyr_bare_way way, double seconds)
+static pyr_status print_way(pyr_kernels *k, pyr_timed_op *timed, pyr_pass pass, double seconds)
 {
-    const pyr_op *op = pyr_bare_op(bare);
+    const pyr_op *op = pyr_timed_op_planned(timed);
     double s;
 
-    PYR_TRY(pyr_bare_time(bare, way, seconds, &s));
-    printf("  %9.2f %8.1f %7.1f", s * 1e6, k->lanes * pyr_op_work(op, way) / s / 1e9,
-           k->lanes * pyr_op_bytes(k, op, way) / s / 1e9);
+    PYR_TRY(pyr_timed_op_run(timed, pass, seconds, &s));
+    printf("  %9.2f %8.1f %7.1f", s * 1e6, k->lanes * pyr_op_work(op, pass) / s / 1e9,
+           k->lanes * pyr_op_bytes(k, op, pass) / s / 1e9);
     return PYR_OK;
 }
 
@@ -52,23 +52,23 @@ static pyr_status print_row(pyr_kernels *k, const row *r, const options *o)
 {
     pyr_op op = typed_op(r, k, o->images);
     pyr_status status = PYR_OK;
-    pyr_bare *bare;
+    pyr_timed_op *timed;
     char name[128];
     row sized = *r;
 
     if (o->images)
         sized.x.n = o->images;
     row_name(name, sizeof name, &sized);
-    if ((o->word && !strstr(name, o->word)) || (row_fuses(r) & ~k->op[r->kind]->fuses))
+    if ((o->word && !strstr(name, o->word)) || (row_fuses(r) & ~k->backend->op[r->kind]->fuses))
         return PYR_OK;
-    PYR_TRY(pyr_bare_new(&bare, k, &op, k->lanes));
+    PYR_TRY(pyr_timed_op_new(&timed, k, &op, k->lanes));
     printf("%-52s %-4s", name, pyr_precision_name(k, k->precision));
-    PYR_TRY_OUT(print_way(k, bare, PYR_BARE_FORWARD, o->seconds));
-    if (op.backward && k->op[op.kind]->backward)
-        PYR_TRY_OUT(print_way(k, bare, PYR_BARE_BACKWARD, o->seconds));
+    PYR_TRY_OUT(print_way(k, timed, PYR_PASS_FORWARD, o->seconds));
+    if (op.backward && k->backend->op[op.kind]->backward)
+        PYR_TRY_OUT(print_way(k, timed, PYR_PASS_BACKWARD, o->seconds));
     printf("\n");
 out:
-    pyr_bare_free(bare);
+    pyr_timed_op_free(timed);
     return status;
 }
 

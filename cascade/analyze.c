@@ -48,7 +48,7 @@ static pyr_status fetch(void *arg, int task, int lane)
 static void sample_free(sample *s)
 {
     for (int i = 0; s->variable && i < s->w->feed.lanes; i++)
-        s->w->k->release(s->w->k, s->variable[i]);
+        pyr_release(s->w->k, s->variable[i]);
     pyr_free(s->variable);
     pyr_free(s->x);
 }
@@ -68,9 +68,9 @@ static pyr_status sample_new(sample *s, work *w, const pyr_level *level)
     PYR_TRY(pyr_new(&s->x, (size_t)n * size, sizeof *s->x, "a sample of images"));
     PYR_TRY(pyr_new(&s->variable, lanes, sizeof *s->variable, what));
     for (size_t i = 0; i < lanes; i++)
-        PYR_TRY(k->alloc(k, &s->variable[i], BATCH * size * pyr_type_size(k->real), what));
-    PYR_TRY(k->run_tasks(k, (int)((n + BATCH - 1) / BATCH), fetch, s));
-    return k->sync(k);
+        PYR_TRY(pyr_alloc(k, &s->variable[i], BATCH * size * pyr_type_size(k->real), what));
+    PYR_TRY(pyr_run_tasks(k, (int)((n + BATCH - 1) / BATCH), fetch, s));
+    return pyr_sync(k);
 }
 
 /* To standardised units. */

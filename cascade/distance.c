@@ -81,7 +81,7 @@ pyr_status pyr_find_farthest(pyr_farthest *out, const float *x, int64_t n, size_
     if (n < 2)
         return PYR_OK;
     PYR_TRY(pyr_new(&s.best, (size_t)blocks, sizeof *s.best, "distances"));
-    status = k->run_tasks(k, blocks, search_block, &s);
+    status = pyr_run_tasks(k, blocks, search_block, &s);
     if (status == PYR_OK) {
         *out = s.best[0];
         for (int b = 1; b < blocks; b++)

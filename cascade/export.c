@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "diffusers/pipeline_export.h"
 #include "levels/level_file.h"
 
@@ -19,7 +20,7 @@ static pyr_status read_level(pyr_level *level, pyr_unet_files *files, const pyr_
     if (!pyr_is_folder(folder))
         PYR_TRY_OUT(pyr_fail(PYR_E_IO,
                              "level %d of %s has not been trained yet: pyrdiff train --outdir %s --level %d",
-                             index, plan->run, plan->run, index));
+                             index, plan->run, PYR_SHELL(plan->run), index));
     PYR_TRY_OUT(pyr_level_open_unet(folder, files, &level->unet, &level->facts));
     if (level->facts.index != index || level->facts.levels != config->pyramid.levels)
         PYR_TRY_OUT(pyr_fail(PYR_E_CONFIG, "%s holds level %d of a pyramid of %d levels, the run has %d",

@@ -110,11 +110,11 @@ static pyr_status prepare_lane(running *r, lane_memory *m)
         size_t need = pyr_likelihood_work(r->k, r->batch, pyr_count(l->variable), r->job->plan.probes);
 
         work = need > work ? need : work;
-        PYR_TRY(r->k->alloc(r->k, &m->variable[i], n * pyr_count(l->variable) * real, "pyramids"));
+        PYR_TRY(pyr_alloc(r->k, &m->variable[i], n * pyr_count(l->variable) * real, "pyramids"));
         if (condition)
-            PYR_TRY(r->k->alloc(r->k, &m->condition[i], n * condition * real, "pyramids"));
+            PYR_TRY(pyr_alloc(r->k, &m->condition[i], n * condition * real, "pyramids"));
     }
-    PYR_TRY(r->k->alloc(r->k, &m->work, work, "the solver of likelihoods"));
+    PYR_TRY(pyr_alloc(r->k, &m->work, work, "the solver of likelihoods"));
     PYR_TRY(pyr_new(&m->rows, n, sizeof *m->rows, "likelihoods"));
     PYR_TRY(pyr_new(&m->seeds, n, sizeof *m->seeds, "likelihoods"));
     PYR_TRY(pyr_new(&m->index, n, sizeof *m->index, "likelihoods"));
@@ -140,7 +140,7 @@ static void release(running *r)
     pyr_feed_free(&r->feed);
     for (int i = 0; i < r->levels; i++) {
         pyr_denoiser_free(&r->denoiser[i]);
-        r->k->release(r->k, r->standardise[i]);
+        pyr_release(r->k, r->standardise[i]);
         pyr_free(r->log_p[i]);
         pyr_free(r->bound[i]);
         pyr_free(r->nfe[i]);
@@ -149,10 +149,10 @@ static void release(running *r)
         lane_memory *m = &r->memory[lane];
 
         for (int i = 0; i < r->levels; i++) {
-            r->k->release(r->k, m->variable[i]);
-            r->k->release(r->k, m->condition[i]);
+            pyr_release(r->k, m->variable[i]);
+            pyr_release(r->k, m->condition[i]);
         }
-        r->k->release(r->k, m->work);
+        pyr_release(r->k, m->work);
         pyr_free(m->rows);
         pyr_free(m->seeds);
         pyr_free(m->index);
@@ -261,7 +261,7 @@ static pyr_status run_all(running *r)
         if (pyr_stop_requested())
             return pyr_fail(PYR_E_STOPPED, "stopped");
         tasks = tasks < r->k->lanes ? tasks : r->k->lanes;
-        PYR_TRY(r->k->run_tasks(r->k, tasks, run_images, r));
+        PYR_TRY(pyr_run_tasks(r->k, tasks, run_images, r));
         r->first = r->first + tasks * r->batch < n ? r->first + tasks * r->batch : n;
         if (r->job->on_progress)
             r->job->on_progress(r->job->ctx, r->first);

@@ -245,14 +245,14 @@ static pyr_status allocate(pyr_model *m)
     for (int lane = 0; lane < k->lanes; lane++) {
         lane_memory *w = &m->memory[lane];
 
-        PYR_TRY(k->alloc(k, &w->image[0], image, "images to draw"));
-        PYR_TRY(k->alloc(k, &w->image[1], image, "images to draw"));
-        PYR_TRY(k->alloc(k, &w->condition, condition, "images to draw"));
-        PYR_TRY(k->alloc(k, &w->told, condition, "images to draw"));
-        PYR_TRY(k->alloc(k, &w->streams, n * PYR_STREAM_WORDS * sizeof(uint32_t), "images to draw"));
-        PYR_TRY(k->alloc(k, &w->variable, variable, "images to draw"));
-        PYR_TRY(k->alloc(k, &w->work, work, "images to draw"));
-        PYR_TRY(k->alloc(k, &w->scratch, scratch, "images to draw"));
+        PYR_TRY(pyr_alloc(k, &w->image[0], image, "images to draw"));
+        PYR_TRY(pyr_alloc(k, &w->image[1], image, "images to draw"));
+        PYR_TRY(pyr_alloc(k, &w->condition, condition, "images to draw"));
+        PYR_TRY(pyr_alloc(k, &w->told, condition, "images to draw"));
+        PYR_TRY(pyr_alloc(k, &w->streams, n * PYR_STREAM_WORDS * sizeof(uint32_t), "images to draw"));
+        PYR_TRY(pyr_alloc(k, &w->variable, variable, "images to draw"));
+        PYR_TRY(pyr_alloc(k, &w->work, work, "images to draw"));
+        PYR_TRY(pyr_alloc(k, &w->scratch, scratch, "images to draw"));
         PYR_TRY(pyr_new(&w->rows, n, sizeof *w->rows, "images to draw"));
     }
     return PYR_OK;
@@ -324,14 +324,14 @@ void pyr_model_free(pyr_model *m)
     for (int lane = 0; m->memory && lane < m->k->lanes; lane++) {
         lane_memory *w = &m->memory[lane];
 
-        m->k->release(m->k, w->image[0]);
-        m->k->release(m->k, w->image[1]);
-        m->k->release(m->k, w->condition);
-        m->k->release(m->k, w->told);
-        m->k->release(m->k, w->streams);
-        m->k->release(m->k, w->variable);
-        m->k->release(m->k, w->work);
-        m->k->release(m->k, w->scratch);
+        pyr_release(m->k, w->image[0]);
+        pyr_release(m->k, w->image[1]);
+        pyr_release(m->k, w->condition);
+        pyr_release(m->k, w->told);
+        pyr_release(m->k, w->streams);
+        pyr_release(m->k, w->variable);
+        pyr_release(m->k, w->work);
+        pyr_release(m->k, w->scratch);
         pyr_free(w->rows);
     }
     pyr_free(m->memory);
@@ -497,9 +497,9 @@ static void add_noise(const pyr_model *m, lane_memory *w, int level, const pyr_l
     size_t size = pyr_count(m->level[level].level.condition);
 
     pyr_upload_streams(k, w->streams, draw->seeds, draw->n);
-    k->normals(k, w->told, draw->n, size, w->streams, pyr_rng_purpose(PYR_RNG_AUGMENT, level), 0, 0);
-    k->combine(k, w->told, 2, (double[]){1, amount}, (const void *const[]){w->condition, w->told},
-               (size_t)draw->n * size);
+    k->backend->normals(k, w->told, draw->n, size, w->streams, pyr_rng_purpose(PYR_RNG_AUGMENT, level), 0, 0);
+    pyr_combine(k, w->told, 2, (double[]){1, amount}, (const void *const[]){w->condition, w->told},
+                (size_t)draw->n * size);
 }
 
 /* Mean squares of d(I_level) - I_{level+1}, one number per image, so that no sum depends on the batch. */
@@ -563,7 +563,8 @@ static pyr_status draw_level(lane_memory *w, const pyr_model_stage *stage, const
         PYR_TRY(hooks->synthesized(hooks->ctx, stage, image));
     if (to->mismatch && stage->coarse)
         PYR_TRY(measure_mismatch(m, w, level, draw->n, stage->coarse, image, to->mismatch));
-    k->clamp(k, image, -1, 1, (size_t)draw->n * pyr_count(pyr_pyramid_image_shape(m->pyramid, level)));
+    k->backend->clamp(k, image, -1, 1,
+                      (size_t)draw->n * pyr_count(pyr_pyramid_image_shape(m->pyramid, level)));
     return PYR_OK;
 }
 
@@ -624,5 +625,5 @@ pyr_status pyr_model_sample(pyr_model *m, const pyr_model_draw *draw)
     assert(only < 0 || (draw->coarse ? draw->given == only + 1 && only + 1 < m->levels
                                      : !m->level[only].level.condition.c && !draw->mismatch[only] &&
                                            (only == m->levels - 1 || !draw->image[only])));
-    return m->k->run_tasks(m->k, (draw->n + m->batch - 1) / m->batch, draw_task, &d);
+    return pyr_run_tasks(m->k, (draw->n + m->batch - 1) / m->batch, draw_task, &d);
 }

@@ -13,18 +13,18 @@ pyr_status pyr_real_images_new(pyr_real_images *out, pyr_kernels *k, const pyr_p
 
     *out = (pyr_real_images){.k = k, .pyramid = pyramid, .data = data, .batch = batch};
     PYR_TRY(pyr_new(&out->host, count, sizeof *out->host, "real images"));
-    PYR_TRY(k->alloc(k, &out->fine, bytes, "real images"));
-    PYR_TRY(k->alloc(k, &out->coarse, bytes, "real images"));
-    return k->alloc(k, &out->scratch, pyr_pyramid_scratch(pyramid, batch), "real images");
+    PYR_TRY(pyr_alloc(k, &out->fine, bytes, "real images"));
+    PYR_TRY(pyr_alloc(k, &out->coarse, bytes, "real images"));
+    return pyr_alloc(k, &out->scratch, pyr_pyramid_scratch(pyramid, batch), "real images");
 }
 
 void pyr_real_images_free(pyr_real_images *r)
 {
     pyr_free(r->host);
     if (r->k) {
-        r->k->release(r->k, r->fine);
-        r->k->release(r->k, r->coarse);
-        r->k->release(r->k, r->scratch);
+        pyr_release(r->k, r->fine);
+        pyr_release(r->k, r->coarse);
+        pyr_release(r->k, r->scratch);
     }
     *r = (pyr_real_images){0};
 }

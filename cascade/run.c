@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/shown.h"
+#include "base/text.h"
 #include "diffusers/pipeline.h"
 #include "levels/level_file.h"
 #include "network/unet_file.h"
@@ -145,11 +146,11 @@ pyr_status pyr_run_check_trained(const char *run, int level)
     status = pyr_fail(PYR_E_IO, "level %d of %s %s: pyrdiff train --outdir %s --level %d", level, run,
                       begun ? "has no weights yet, its training has not come to a checkpoint"
                             : "has not been trained yet",
-                      run, level);
+                      PYR_SHELL(run), level);
     if (other < PYR_MAX_LEVELS)
         status = pyr_fail(status,
                           "%s (level %d is there: pyrdiff sample --network %s --level %d draws it by itself)",
-                          pyr_error(), other, run, other);
+                          pyr_error(), other, PYR_SHELL(run), other);
     return status;
 }
 

@@ -6,6 +6,8 @@
 #include "terminal/output.h"
 #include <string.h>
 
+#define WORD_AND_HELP(word, open, help) "; " word ": " help
+
 const pyr_option pyr_machine_options[] = {
     OPT_WORD(
         pyr_machine, backend, "backend", "NAME", "auto", pyr_backend_names,
@@ -43,9 +45,9 @@ pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool 
     k = *out;
     type = pyr_precision_name(k, k->precision);
     if (k->device)
-        pyr_tell("backend: %s on %s, %s\n", k->name, k->device, type);
+        pyr_tell("backend: %s on %s, %s\n", k->backend->name, k->device, type);
     else if (strcmp(machine->backend, "auto") == 0 || k->precision == PYR_PRECISION_BF16)
-        pyr_tell("backend: %s, %d thread%s, %s%s%s%s\n", k->name, k->lanes, k->lanes == 1 ? "" : "s", type,
-                 *k->passed_over ? " (no CUDA: " : "", k->passed_over, *k->passed_over ? ")" : "");
+        pyr_tell("backend: %s, %d thread%s, %s%s%s%s\n", k->backend->name, k->lanes, k->lanes == 1 ? "" : "s",
+                 type, *k->passed_over ? " (no CUDA: " : "", k->passed_over, *k->passed_over ? ")" : "");
     return PYR_OK;
 }

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/stop.h"
+#include "base/text.h"
 #include "network/unet.h"
 #include <stdio.h>
 #include <string.h>
@@ -209,14 +210,15 @@ pyr_status pyr_pipeline_fail_no_run(const char *path)
         return pyr_fail(PYR_E_IO,
                         "%s is not a run of pyrdiff: it has no pyrdiff.cfg (train one with pyrdiff train "
                         "--outdir %s)",
-                        path, path);
+                        path, PYR_SHELL(path));
     for (int up = 1; up <= 2 && !run; up++)
         run = holder_of(path, up, "pyrdiff.cfg");
     pipeline = holder_of(path, 1, "model_index.json");
     if (!pipeline)
         pipeline = holder_of(path, 1, "scheduler/scheduler_config.json");
     if (run)
-        status = pyr_fail(PYR_E_IO, "%s is one level of a run: give the run, --network %s", path, run);
+        status =
+            pyr_fail(PYR_E_IO, "%s is one level of a run: give the run, --network %s", path, PYR_SHELL(run));
     else if (pipeline)
         status = pyr_fail(PYR_E_IO,
                           "%s is the network of a pipeline, without its scheduler: give the pipeline, %s",
@@ -331,8 +333,8 @@ static pyr_status allocate(pyr_pipeline *p)
     for (int lane = 0; lane < k->lanes; lane++) {
         lane_memory *w = &p->memory[lane];
 
-        PYR_TRY(k->alloc(k, &w->x, image_bytes(p), "images to draw"));
-        PYR_TRY(k->alloc(k, &w->work, pyr_ddpm_work(k, p->batch, pyr_count(p->image)), "images to draw"));
+        PYR_TRY(pyr_alloc(k, &w->x, image_bytes(p), "images to draw"));
+        PYR_TRY(pyr_alloc(k, &w->work, pyr_ddpm_work(k, p->batch, pyr_count(p->image)), "images to draw"));
         PYR_TRY(pyr_new(&w->rows, (size_t)p->batch, sizeof *w->rows, "classes"));
         PYR_TRY(pyr_new(&w->times, (size_t)p->batch, sizeof *w->times, "timesteps"));
     }
@@ -349,7 +351,7 @@ static pyr_status open_all(pyr_pipeline *p, const pyr_pipeline_files *files, pyr
         PYR_TRY(pyr_new(&p->t, (size_t)p->sampler.steps, sizeof *p->t, "timesteps"));
     PYR_TRY(pyr_ddpm_timesteps(&p->ddpm, p->sampler.steps, p->t));
     PYR_TRY(build(p, &files->unet));
-    PYR_TRY(k->alloc(k, &p->block, p->params.count * pyr_type_size(k->real), "weights"));
+    PYR_TRY(pyr_alloc(k, &p->block, p->params.count * pyr_type_size(k->real), "weights"));
     PYR_TRY(pyr_unet_load(&files->unet_files, &p->params, k, p->block, warning));
     PYR_TRY(pyr_params_hash(&p->hash, &p->params, k, p->block));
     PYR_TRY(pyr_graph_pack(p->g, p->block));
@@ -381,15 +383,15 @@ void pyr_pipeline_free(pyr_pipeline *p)
     if (!p)
         return;
     for (int lane = 0; p->memory && lane < p->k->lanes; lane++) {
-        p->k->release(p->k, p->memory[lane].x);
-        p->k->release(p->k, p->memory[lane].work);
+        pyr_release(p->k, p->memory[lane].x);
+        pyr_release(p->k, p->memory[lane].work);
         pyr_free(p->memory[lane].rows);
         pyr_free(p->memory[lane].times);
     }
     pyr_free(p->memory);
     pyr_graph_free(p->g);
     pyr_params_free(&p->params);
-    p->k->release(p->k, p->block);
+    pyr_release(p->k, p->block);
     pyr_ddpm_free(&p->ddpm);
     pyr_free(p->t);
     pyr_free(p);
@@ -442,7 +444,7 @@ static void put_rows(const pyr_pipeline *p, int lane, pyr_value at, uint32_t row
 
     for (int i = 0; i < p->batch; i++)
         rows[i] = row;
-    p->k->upload(p->k, pyr_graph_data(p->g, lane, at), rows, (size_t)p->batch * sizeof *rows);
+    pyr_upload(p->k, pyr_graph_data(p->g, lane, at), rows, (size_t)p->batch * sizeof *rows);
 }
 
 /* The classes of n images of a draw from `first` on; none is the row behind the last class of our own
@@ -456,7 +458,7 @@ static void put_classes(const pyr_pipeline *p, int lane, const pyr_pipeline_draw
 
         rows[i] = (uint32_t)(label >= 0 ? label : p->classes);
     }
-    p->k->upload(p->k, pyr_graph_data(p->g, lane, p->in.label), rows, (size_t)p->batch * sizeof *rows);
+    pyr_upload(p->k, pyr_graph_data(p->g, lane, p->in.label), rows, (size_t)p->batch * sizeof *rows);
 }
 
 /* m(x, t): a pyr_ddpm_network. All places of the graph are computed; images do not see each other. */
@@ -471,7 +473,7 @@ static pyr_status run_network(void *ctx, const void *x, int t, void *out)
 
     if (pyr_stop_requested())
         return pyr_fail(PYR_E_STOPPED, "stopped");
-    k->copy(k, pyr_graph_data(p->g, d->lane, p->in.sample), x, bytes);
+    pyr_copy(k, pyr_graph_data(p->g, d->lane, p->in.sample), x, bytes);
     if (learned)
         put_rows(p, d->lane, p->in.time, (uint32_t)t);
     for (int i = 0; i < p->batch && !learned; i++)
@@ -479,7 +481,7 @@ static pyr_status run_network(void *ctx, const void *x, int t, void *out)
     if (!learned)
         PYR_TRY(pyr_upload_reals(k, pyr_graph_data(p->g, d->lane, p->in.time), times, (size_t)p->batch));
     PYR_TRY(pyr_graph_forward(p->g, d->lane));
-    k->copy(k, out, pyr_graph_data(p->g, d->lane, p->y), bytes);
+    pyr_copy(k, out, pyr_graph_data(p->g, d->lane, p->y), bytes);
     return PYR_OK;
 }
 
@@ -525,5 +527,5 @@ pyr_status pyr_pipeline_sample(pyr_pipeline *p, const pyr_pipeline_draw *draw)
 {
     drawing all = {.p = p, .draw = draw};
 
-    return p->k->run_tasks(p->k, (draw->n + p->batch - 1) / p->batch, draw_task, &all);
+    return pyr_run_tasks(p->k, (draw->n + p->batch - 1) / p->batch, draw_task, &all);
 }

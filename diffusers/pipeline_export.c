@@ -124,8 +124,8 @@ static pyr_status write_network(const char *folder, const pyr_level *level, cons
     config.num_train_timesteps = timesteps;
     PYR_TRY_OUT(list_params(&own, &level->unet, k));
     PYR_TRY_OUT(list_params(&params, &config, k));
-    PYR_TRY_OUT(k->alloc(k, &from, own.count * pyr_type_size(k->real), "weights"));
-    PYR_TRY_OUT(k->alloc(k, &to, params.count * pyr_type_size(k->real), "weights"));
+    PYR_TRY_OUT(pyr_alloc(k, &from, own.count * pyr_type_size(k->real), "weights"));
+    PYR_TRY_OUT(pyr_alloc(k, &to, params.count * pyr_type_size(k->real), "weights"));
     PYR_TRY_OUT(pyr_unet_load(files, &own, k, from, NULL));
     for (int i = 0; i < params.n; i++)
         largest = params.at[i].count > largest ? params.at[i].count : largest;
@@ -139,8 +139,8 @@ static pyr_status write_network(const char *folder, const pyr_level *level, cons
         level->facts.prediction == PYR_PREDICT_F ? PYR_PREDICT_V : level->facts.prediction;
     PYR_TRY_OUT(pyr_level_save_unet(folder, &exported, &params, k, to));
 out:
-    k->release(k, from);
-    k->release(k, to);
+    pyr_release(k, from);
+    pyr_release(k, to);
     pyr_params_free(&own);
     pyr_params_free(&params);
     pyr_free(host);

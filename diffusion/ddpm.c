@@ -222,12 +222,12 @@ pyr_ddpm_step pyr_ddim_step_to(const pyr_ddpm *d, int t, int to, double eta)
 void pyr_ddpm_apply(const pyr_ddpm_step *step, pyr_kernels *k, void *x, const void *model, const void *noise,
                     void *x0, size_t count)
 {
-    k->combine(k, x0, 2, (double[]){step->x0_x, step->x0_model}, (const void *const[]){x, model}, count);
+    pyr_combine(k, x0, 2, (double[]){step->x0_x, step->x0_model}, (const void *const[]){x, model}, count);
     if (step->clip > 0)
-        k->clamp(k, x0, -step->clip, step->clip, count);
-    k->combine(k, x, step->to_noise > 0 ? 4 : 3,
-               (double[]){step->to_x0, step->to_x, step->to_model, step->to_noise},
-               (const void *const[]){x0, x, model, noise}, count);
+        k->backend->clamp(k, x0, -step->clip, step->clip, count);
+    pyr_combine(k, x, step->to_noise > 0 ? 4 : 3,
+                (double[]){step->to_x0, step->to_x, step->to_model, step->to_noise},
+                (const void *const[]){x0, x, model, noise}, count);
 }
 
 /* ---- sampling: three vectors per sample, then the streams ---- */
@@ -252,8 +252,8 @@ static void *vector(const pyr_ddpm_sampling *w, int i)
 /* dst = normals of this step, one stream per sample */
 static void draw_noise(const pyr_ddpm_sampling *w, void *dst, pyr_purpose purpose, int step)
 {
-    w->k->normals(w->k, dst, w->n, w->size, vector(w, VECTORS), pyr_rng_purpose(purpose, 0), 0,
-                  (uint32_t)step);
+    w->k->backend->normals(w->k, dst, w->n, w->size, vector(w, VECTORS), pyr_rng_purpose(purpose, 0), 0,
+                           (uint32_t)step);
 }
 
 pyr_status pyr_ddpm_sample(const pyr_ddpm *d, const pyr_ddpm_sampling *w, void *x)

@@ -53,7 +53,7 @@ static void *solver_work(const pyr_likelihood *l)
 
 static void mix(const pyr_likelihood *l, void *dst, double a, const void *x, double b, const void *y)
 {
-    l->k->combine(l->k, dst, 2, (double[]){a, b}, (const void *const[]){x, y}, (size_t)l->n * l->size);
+    pyr_combine(l->k, dst, 2, (double[]){a, b}, (const void *const[]){x, y}, (size_t)l->n * l->size);
 }
 
 /* ---- probes ------------------------------------------------------------------------------------ */
@@ -114,7 +114,7 @@ static pyr_status slope(void *ctx, const void *x, const double *u, void *dx, dou
     for (int p = 0; p < l->probes; p++) {
         PYR_TRY(l->denoise(l->ctx, x, v->s, vector(l, D)));
         PYR_TRY(l->vjp(l->ctx, probe(l, p), vector(l, GRADIENT)));
-        PYR_TRY(l->k->dots(l->k, v->dot, probe(l, p), vector(l, GRADIENT), l->n, l->size));
+        PYR_TRY(pyr_dots(l->k, v->dot, probe(l, p), vector(l, GRADIENT), l->n, l->size));
         for (int i = 0; i < l->n; i++)
             divergence[i] += (v->square[p * l->n + i] - v->dot[i]) / l->probes;
     }
@@ -192,15 +192,15 @@ pyr_status pyr_log_likelihood(const pyr_likelihood *l, const pyr_schedule *sched
     v = (solving){.l = l, .s = room, .dot = room + n, .square = room + 5 * n};
     PYR_TRY_OUT(draw_probes(l));
     for (int p = 0; p < l->probes; p++)
-        PYR_TRY_OUT(l->k->dots(l->k, v.square + (size_t)p * n, probe(l, p), probe(l, p), l->n, l->size));
-    l->k->copy(l->k, vector(l, X), z, bytes);
+        PYR_TRY_OUT(pyr_dots(l->k, v.square + (size_t)p * n, probe(l, p), probe(l, p), l->n, l->size));
+    pyr_copy(l->k, vector(l, X), z, bytes);
     for (int i = 0; i < l->n; i++)
         log_p[i] = 0;
     if (l->solver == PYR_LIKELIHOOD_RK45)
         PYR_TRY_OUT(solve_rk45(&v, from, to, log_p, nfe));
     else
         PYR_TRY_OUT(solve_heun(&v, schedule, log_p, nfe, room + 2 * n, room + 3 * n, room + 4 * n));
-    PYR_TRY_OUT(l->k->dots(l->k, v.dot, vector(l, X), vector(l, X), l->n, l->size));
+    PYR_TRY_OUT(pyr_dots(l->k, v.dot, vector(l, X), vector(l, X), l->n, l->size));
     for (int i = 0; i < l->n; i++)
         log_p[i] += log_normal(v.dot[i], l->size, pyr_prior_deviation(schedule, l->start));
 out:
@@ -216,8 +216,8 @@ static void draw_noise(const pyr_likelihood *l, void *dst, int term)
     uint32_t *streams = solver_work(l);
 
     pyr_upload_streams(l->k, streams, l->seeds, l->n);
-    l->k->normals(l->k, dst, l->n, l->size, streams, pyr_rng_purpose(PYR_RNG_TASK, l->level),
-                  STREAM_BOUND_NOISE, (uint32_t)term);
+    l->k->backend->normals(l->k, dst, l->n, l->size, streams, pyr_rng_purpose(PYR_RNG_TASK, l->level),
+                           STREAM_BOUND_NOISE, (uint32_t)term);
 }
 
 /* Which summand 1..T of the stretch `term` this vector takes. */
@@ -245,12 +245,12 @@ static pyr_status add_term(const pyr_likelihood *l, const pyr_schedule *schedule
 
         s[i] = pyr_schedule_s(schedule, lo + (hi - lo) * step / T);
         before[i] = pyr_schedule_s(schedule, lo + (hi - lo) * (step - 1) / T);
-        l->k->combine(l->k, (char *)x + at, 2, (double[]){1, s[i]},
-                      (const void *const[]){(const char *)z + at, (char *)eps + at}, l->size);
+        pyr_combine(l->k, (char *)x + at, 2, (double[]){1, s[i]},
+                    (const void *const[]){(const char *)z + at, (char *)eps + at}, l->size);
     }
     PYR_TRY(l->denoise(l->ctx, x, s, d));
     mix(l, d, 1, d, -1, z);
-    PYR_TRY(l->k->dots(l->k, dot, d, d, l->n, l->size));
+    PYR_TRY(pyr_dots(l->k, dot, d, d, l->n, l->size));
     for (int i = 0; i < l->n; i++)
         bound[i].diffusion +=
             (double)T / terms * 0.5 * (1 / (before[i] * before[i]) - 1 / (s[i] * s[i])) * dot[i];
@@ -269,7 +269,7 @@ pyr_status pyr_variational_bound(const pyr_likelihood *l, const pyr_schedule *sc
 
     assert(l->n >= 1 && l->n <= PYR_MAX_SAMPLING_BATCH && terms >= 1 && terms <= T && T <= PYR_MAX_STEPS);
     PYR_TRY(pyr_new(&room, 3 * n, sizeof *room, "a variational bound"));
-    PYR_TRY_OUT(l->k->dots(l->k, room, z, z, l->n, l->size));
+    PYR_TRY_OUT(pyr_dots(l->k, room, z, z, l->n, l->size));
     for (int i = 0; i < l->n; i++)
         bound[i] = (pyr_bound){.prior = 0.5 * (size * (ratio - 1 - log(ratio)) + room[i] / (prior * prior)),
                                .decoder = 0.5 * size * (log_2_pi + 1 + 2 * log(least))};

@@ -74,7 +74,7 @@ static void sum_stages(const solving *v, void *dst, double base, double h, const
         if (w[j] == 0)
             continue;
         if (n == 4) {
-            k->combine(k, dst, n, coef, src, v->s->size);
+            pyr_combine(k, dst, n, coef, src, v->s->size);
             coef[0] = 1;
             src[0] = dst;
             n = 1;
@@ -82,7 +82,7 @@ static void sum_stages(const solving *v, void *dst, double base, double h, const
         coef[n] = h * w[j];
         src[n++] = part(v, vector(v, j), i);
     }
-    k->combine(k, dst, n, coef, src, v->s->size);
+    pyr_combine(k, dst, n, coef, src, v->s->size);
 }
 
 /* Stage j of all: f at `x`, at the times in v->t. Paths that have arrived are computed and not counted. */
@@ -102,7 +102,7 @@ static pyr_status evaluate(const solving *v, const void *x, int j)
 
 static pyr_status dots(const solving *v, const void *x, const void *y)
 {
-    return v->s->k->dots(v->s->k, v->dot, x, y, v->s->n, v->s->size);
+    return pyr_dots(v->s->k, v->dot, x, y, v->s->n, v->s->size);
 }
 
 /* A length per number in units of the tolerance, where the values are about `size`. */
@@ -141,8 +141,7 @@ static pyr_status choose_first_steps(const solving *v, double from)
         sum_stages(v, part(v, there, i), 1, p->h, euler, i);
     }
     PYR_TRY(evaluate(v, there, 1));
-    s->k->combine(s->k, next, 2, (double[]){1, -1}, (const void *const[]){next, slope},
-                  (size_t)s->n * s->size);
+    pyr_combine(s->k, next, 2, (double[]){1, -1}, (const void *const[]){next, slope}, (size_t)s->n * s->size);
     PYR_TRY(dots(v, next, next));
     for (int i = 0; i < s->n; i++) {
         path *p = &v->path[i];
@@ -249,8 +248,8 @@ static void accept(const solving *v, int i, double square)
     p->square = square;
     p->arrived = p->h == v->to - p->t;
     p->t = p->arrived ? v->to : p->t + p->h;
-    s->k->copy(s->k, part(v, v->x, i), part(v, vector(v, STAGE_POINT), i), bytes);
-    s->k->copy(s->k, part(v, vector(v, 0), i), part(v, vector(v, STAGES - 1), i), bytes);
+    pyr_copy(s->k, part(v, v->x, i), part(v, vector(v, STAGE_POINT), i), bytes);
+    pyr_copy(s->k, part(v, vector(v, 0), i), part(v, vector(v, STAGES - 1), i), bytes);
 }
 
 /* Errors of all, then each goes on or tries again. The error's vector takes the place of the second stage,

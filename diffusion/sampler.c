@@ -244,8 +244,8 @@ static void normals(const pyr_sampler_state *state, void *dst, pyr_purpose purpo
 {
     const pyr_sampling *of = state->of;
 
-    of->k->normals(of->k, dst, of->n, of->size, streams_of(state), pyr_rng_purpose(purpose, of->level),
-                   (uint32_t)draw, stream_step(state));
+    of->k->backend->normals(of->k, dst, of->n, of->size, streams_of(state),
+                            pyr_rng_purpose(purpose, of->level), (uint32_t)draw, stream_step(state));
 }
 
 void pyr_sampler_noise(const pyr_sampler_state *state, void *dst, int draw)
@@ -277,7 +277,7 @@ void pyr_sampler_sum(const pyr_sampler_state *state, void *dst, int n, const dou
 {
     pyr_kernels *k = state->of->k;
 
-    k->combine(k, dst, n, coef, src, (size_t)state->of->n * state->of->size);
+    pyr_combine(k, dst, n, coef, src, (size_t)state->of->n * state->of->size);
 }
 
 void pyr_sampler_mix(const pyr_sampler_state *state, void *dst, double a, const void *x, double b,
@@ -296,7 +296,7 @@ void pyr_sampler_copy(const pyr_sampler_state *state, void *dst, const void *src
 {
     pyr_kernels *k = state->of->k;
 
-    k->copy(k, dst, src, (size_t)state->of->n * state->of->size * pyr_type_size(k->real));
+    pyr_copy(k, dst, src, (size_t)state->of->n * state->of->size * pyr_type_size(k->real));
 }
 
 /* ---- the loop over noise levels ---------------------------------------------------------------- */

@@ -22,13 +22,13 @@ static pyr_status correct(pyr_sampler_state *state)
         PYR_TRY(pyr_sampler_denoise(state, state->x, r, pull));
         pyr_sampler_mix(state, pull, 1, pull, -1, state->x); /* r^2 score */
         pyr_sampler_noise(state, eps, 1 + j);                /* draw 0 is the predictor's */
-        PYR_TRY(of->k->dots(of->k, gg, pull, pull, of->n, of->size));
-        PYR_TRY(of->k->dots(of->k, nn, eps, eps, of->n, of->size));
+        PYR_TRY(pyr_dots(of->k, gg, pull, pull, of->n, of->size));
+        PYR_TRY(pyr_dots(of->k, nn, eps, eps, of->n, of->size));
         for (int i = 0; i < of->n; i++) {
             void *x = pyr_sampler_part(state, state->x, i);
             double ratio = gg[i] > 0 ? snr * snr * nn[i] / gg[i] : 0; /* e / (2 r^4) */
 
-            of->k->combine(
+            pyr_combine(
                 of->k, x, 3, (double[]){1, 2 * ratio * r * r, 2 * sqrt(ratio) * r * r},
                 (const void *const[]){x, pyr_sampler_part(state, pull, i), pyr_sampler_part(state, eps, i)},
                 of->size);
@@ -243,7 +243,7 @@ static pyr_status measure_energy(const pyr_sampler_state *state, double s, const
     for (int i = 0; i < of->n; i++)
         all[i] = s;
     PYR_TRY(of->density(of->density_ctx, state->x, all, e->log_density));
-    PYR_TRY(of->k->dots(of->k, e->kinetic, momentum, momentum, of->n, of->size));
+    PYR_TRY(pyr_dots(of->k, e->kinetic, momentum, momentum, of->n, of->size));
     for (int i = 0; i < of->n; i++)
         e->kinetic[i] /= 2;
     return PYR_OK;
@@ -287,8 +287,8 @@ static pyr_status move(pyr_sampler_state *state, double s, double h, int leapfro
 
         if (log(pyr_sampler_uniform(state, i, draw)) < gain)
             continue;
-        of->k->copy(of->k, pyr_sampler_part(state, state->x, i), pyr_sampler_part(state, old_x, i), bytes);
-        of->k->copy(of->k, pyr_sampler_part(state, d, i), pyr_sampler_part(state, old_d, i), bytes);
+        pyr_copy(of->k, pyr_sampler_part(state, state->x, i), pyr_sampler_part(state, old_x, i), bytes);
+        pyr_copy(of->k, pyr_sampler_part(state, d, i), pyr_sampler_part(state, old_d, i), bytes);
     }
     return PYR_OK;
 }

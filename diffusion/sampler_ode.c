@@ -107,8 +107,7 @@ static pyr_status slope(void *ctx, const void *x, const double *s, void *dx, dou
         const char *at = (const char *)x + (size_t)i * of->size * pyr_type_size(of->k->real);
         void *to = pyr_sampler_part(state, dx, i);
 
-        of->k->combine(of->k, to, 2, (double[]){1 / s[i], -1 / s[i]}, (const void *const[]){at, to},
-                       of->size);
+        pyr_combine(of->k, to, 2, (double[]){1 / s[i], -1 / s[i]}, (const void *const[]){at, to}, of->size);
     }
     return PYR_OK;
 }

@@ -2,6 +2,7 @@
 #include "arrays/npz_arrays.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "eval/metrics.h"
 #include "pictures/png_file.h"
 #include <ctype.h>
@@ -43,7 +44,7 @@ static pyr_status refuse_zip(const char *path)
     if (!arrays)
         return pyr_fail(PYR_E_FORMAT,
                         "%s is a zip archive without arrays; %s (of images: --data %s --write-stats FILE)",
-                        path, wanted, path);
+                        path, wanted, PYR_SHELL(path));
     return PYR_OK;
 }
 
@@ -99,7 +100,7 @@ static pyr_status check_kind(const char *path)
 
     if (pyr_is_folder(path))
         return pyr_fail(PYR_E_FORMAT, "%s is a folder; %s (of its images: --data %s --write-stats FILE)",
-                        path, wanted, path);
+                        path, wanted, PYR_SHELL(path));
     PYR_TRY(pyr_file_start(start, &n, path, sizeof start));
     if (n >= 2 && start[0] == 'P' && start[1] == 'K')
         return refuse_zip(path);
@@ -234,7 +235,7 @@ static pyr_status read_arrays(pyr_moments *out, const pyr_arrays *file, const ch
             PYR_E_FORMAT,
             "%s holds arr_0 and neither mu nor sigma: images, it seems, not their statistics (--data %s "
             "--write-stats FILE makes these)",
-            path, path);
+            path, PYR_SHELL(path));
     PYR_TRY(pyr_arrays_get(&mu, file, "mu"));
     PYR_TRY(pyr_arrays_get(&sigma, file, "sigma"));
     if (mu->rank != 1 || mu->shape[0] < 1 || mu->shape[0] > INT_MAX || sigma->rank != 2 ||

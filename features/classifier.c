@@ -129,13 +129,13 @@ static void load(void *ctx, int lane, int first, int n)
     size_t image = (size_t)t->shape.h * (size_t)t->shape.w * (size_t)t->shape.c * real;
     char *x = pyr_graph_data(t->g, lane, t->ends.x);
 
-    k->pixels(k, x, inputs + at * pyr_dataset_sample_bytes(t->job->data), n,
-              (pyr_shape){n, t->shape.h, t->shape.w, t->shape.c}, pyr_dataset_shape_of(t->job->data).bits,
-              NULL);
-    k->zero(k, x + (size_t)n * image, (micro - (size_t)n) * image);
-    k->copy(k, pyr_graph_data(t->g, lane, t->label), inputs + t->labels_at + at * sizeof(uint32_t),
-            micro * sizeof(uint32_t));
-    k->copy(k, pyr_graph_data(t->g, lane, t->weight), inputs + t->weights_at + at * real, micro * real);
+    k->backend->pixels(k, x, inputs + at * pyr_dataset_sample_bytes(t->job->data), n,
+                       (pyr_shape){n, t->shape.h, t->shape.w, t->shape.c},
+                       pyr_dataset_shape_of(t->job->data).bits, NULL);
+    pyr_zero(k, x + (size_t)n * image, (micro - (size_t)n) * image);
+    pyr_copy(k, pyr_graph_data(t->g, lane, t->label), inputs + t->labels_at + at * sizeof(uint32_t),
+             micro * sizeof(uint32_t));
+    pyr_copy(k, pyr_graph_data(t->g, lane, t->weight), inputs + t->weights_at + at * real, micro * real);
 }
 
 static pyr_status step(void *ctx, int64_t number, pyr_train_step *out)
@@ -203,7 +203,7 @@ static pyr_status run_steps(trainer *t, int64_t steps)
     const pyr_train_calls calls = {.ctx = t,
                                    .step = step,
                                    .result = step_result,
-                                   .ahead = t->k->ahead,
+                                   .ahead = t->k->backend->ahead,
                                    .report = report,
                                    .should_stop = should_stop};
     const int64_t images = steps * t->batch;
@@ -343,7 +343,7 @@ static pyr_status measure(trainer *t, pyr_classifier_result *result)
     t->held_ends = pyr_classifier_build(t->held_graph, &t->shape, t->k->real);
     PYR_TRY_OUT(pyr_graph_plan(t->held_graph, &(pyr_plan){.batch = t->micro}));
     PYR_TRY_OUT(pyr_graph_pack(t->held_graph, t->optimizer.value));
-    PYR_TRY_OUT(t->k->run_tasks(t->k, (int)((count + t->micro - 1) / t->micro), held_out_task, t));
+    PYR_TRY_OUT(pyr_run_tasks(t->k, (int)((count + t->micro - 1) / t->micro), held_out_task, t));
     for (int64_t i = 0; i < count; i++)
         right += t->right[i];
     result->accuracy = (double)right / (double)count;

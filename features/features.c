@@ -52,7 +52,8 @@ static pyr_status load_weights(pyr_features *f, const pyr_safetensors *file, con
             "%s holds %zu numbers, the network of %d classes that it tells of has %zu: it is damaged; train "
             "or convert it again",
             path, there, f->shape.classes, wanted);
-    PYR_TRY(k->alloc(k, &f->block, f->params.count * pyr_type_size(k->real), "weights of a feature network"));
+    PYR_TRY(
+        pyr_alloc(k, &f->block, f->params.count * pyr_type_size(k->real), "weights of a feature network"));
     if (f->inception)
         return pyr_inception_load(&f->hash, file, path, &f->params, k, f->block);
     return pyr_classifier_load(&f->hash, file, path, &f->params, k, f->block);
@@ -150,7 +151,7 @@ void pyr_features_free(pyr_features *f)
         pyr_free(f->image[i]);
     pyr_free(f->image);
     pyr_graph_free(f->g);
-    f->k->release(f->k, f->block);
+    pyr_release(f->k, f->block);
     pyr_params_free(&f->params);
     pyr_free(f);
 }
@@ -229,7 +230,7 @@ static pyr_status run_all(features_run *run)
                         "the images are %dx%dx%d (height, width, channels), the classifier was trained on "
                         "%dx%dx%d: train one on images of this size (pyrdiff classifier)",
                         h, w, c, s->h, s->w, s->c);
-    return f->k->run_tasks(f->k, (int)((run->n + f->batch - 1) / f->batch), run_task, run);
+    return pyr_run_tasks(f->k, (int)((run->n + f->batch - 1) / f->batch), run_task, run);
 }
 
 pyr_status pyr_features_run(pyr_features *f, int64_t n, const uint8_t *images, int h, int w, int c,

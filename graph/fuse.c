@@ -18,7 +18,7 @@ typedef struct uses {
 
 static unsigned fuses(const pyr_graph *g, const node *n)
 {
-    return g->k->op[n->op.kind]->fuses;
+    return g->k->backend->op[n->op.kind]->fuses;
 }
 
 static bool kept(const pyr_graph *g, pyr_value v)

@@ -117,8 +117,9 @@ static pyr_value append(pyr_graph *g, pyr_op op, int n, const pyr_value *x, pyr_
 
     if (g->failure)
         return -1;
-    if (!g->k->op[op.kind] || !g->k->op[op.kind]->forward)
-        return fail(g, PYR_E_UNSUPPORTED, "the backend %s has no %s", g->k->name, pyr_op_name(op.kind));
+    if (!g->k->backend->op[op.kind] || !g->k->backend->op[op.kind]->forward)
+        return fail(g, PYR_E_UNSUPPORTED, "the backend %s has no %s", g->k->backend->name,
+                    pyr_op_name(op.kind));
     if (g->n_nodes == g->node_room) {
         int room = g->node_room ? 2 * g->node_room : 128;
         node *nodes = pyr_realloc(g->nodes, (size_t)room, sizeof *nodes);

@@ -16,8 +16,8 @@ pyr_status pyr_optimizer_new(pyr_optimizer *o, pyr_kernels *k, const pyr_params 
 {
     *o = (pyr_optimizer){.k = k, .count = params->count, .adamw = adamw};
     for (int i = 0; i < BLOCKS; i++)
-        PYR_TRY(k->alloc(k, block_of(o, i), o->count * pyr_type_size(k->real), "parameters"));
-    return k->alloc(k, (void **)&o->state, sizeof *o->state, "step state");
+        PYR_TRY(pyr_alloc(k, block_of(o, i), o->count * pyr_type_size(k->real), "parameters"));
+    return pyr_alloc(k, (void **)&o->state, sizeof *o->state, "step state");
 }
 
 void pyr_optimizer_free(pyr_optimizer *o)
@@ -25,8 +25,8 @@ void pyr_optimizer_free(pyr_optimizer *o)
     if (!o->k)
         return;
     for (int i = 0; i < BLOCKS; i++)
-        o->k->release(o->k, *block_of(o, i));
-    o->k->release(o->k, o->state);
+        pyr_release(o->k, *block_of(o, i));
+    pyr_release(o->k, o->state);
     *o = (pyr_optimizer){0};
 }
 
@@ -39,15 +39,15 @@ void pyr_optimizer_reset(pyr_optimizer *o)
 {
     size_t bytes = o->count * pyr_type_size(o->k->real);
 
-    o->k->zero(o->k, o->m, bytes);
-    o->k->zero(o->k, o->v, bytes);
-    o->k->zero(o->k, o->grad, bytes);
-    o->k->zero(o->k, o->state, sizeof *o->state);
+    pyr_zero(o->k, o->m, bytes);
+    pyr_zero(o->k, o->v, bytes);
+    pyr_zero(o->k, o->grad, bytes);
+    pyr_zero(o->k, o->state, sizeof *o->state);
 }
 
 void pyr_optimizer_start_ema(pyr_optimizer *o)
 {
-    o->k->copy(o->k, o->ema, o->value, o->count * pyr_type_size(o->k->real));
+    pyr_copy(o->k, o->ema, o->value, o->count * pyr_type_size(o->k->real));
 }
 
 _Static_assert(offsetof(pyr_step_state, ema_window) == offsetof(pyr_step_state, learning_rate) + 4 &&
@@ -57,17 +57,17 @@ _Static_assert(offsetof(pyr_step_state, ema_window) == offsetof(pyr_step_state, 
 
 void pyr_optimizer_set_input(pyr_optimizer *o, const pyr_step_input *input)
 {
-    o->k->copy(o->k, &o->state->learning_rate, input, sizeof *input);
+    pyr_copy(o->k, &o->state->learning_rate, input, sizeof *input);
 }
 
 pyr_status pyr_optimizer_norm(pyr_optimizer *o)
 {
-    return o->k->norm(o->k, o->grad, o->count, o->state);
+    return o->k->backend->norm(o->k, o->grad, o->count, o->state);
 }
 
 pyr_status pyr_optimizer_apply(pyr_optimizer *o)
 {
-    return o->k->adamw(o->k, &o->adamw, o->state, o->value, o->grad, o->m, o->v, o->ema, o->count);
+    return o->k->backend->adamw(o->k, &o->adamw, o->state, o->value, o->grad, o->m, o->v, o->ema, o->count);
 }
 
 pyr_status pyr_optimizer_step(pyr_optimizer *o, const pyr_update *update, pyr_step_state *state)
@@ -76,10 +76,10 @@ pyr_status pyr_optimizer_step(pyr_optimizer *o, const pyr_update *update, pyr_st
     pyr_step_input input = {(float)update->learning_rate, (float)update->ema_window, (float)update->clip};
     float loss = (float)update->loss;
 
-    k->upload(k, &o->state->learning_rate, &input, sizeof input);
-    k->upload(k, &o->state->loss, &loss, sizeof loss);
+    pyr_upload(k, &o->state->learning_rate, &input, sizeof input);
+    pyr_upload(k, &o->state->loss, &loss, sizeof loss);
     PYR_TRY(pyr_optimizer_norm(o));
     PYR_TRY(pyr_optimizer_apply(o));
-    k->download(k, state, o->state, sizeof *state);
-    return k->sync(k);
+    pyr_download(k, state, o->state, sizeof *state);
+    return pyr_sync(k);
 }

@@ -29,7 +29,7 @@ typedef struct buffer {
 
 static const pyr_op_impl *impl_of(const pyr_graph *g, const node *n)
 {
-    return g->k->op[n->op.kind];
+    return g->k->backend->op[n->op.kind];
 }
 
 /* ---- which gradients flow ---------------------------------------------------------------------- */
@@ -433,9 +433,7 @@ static pyr_status check_memory(const pyr_graph *g)
     size_t wanted = pyr_graph_bytes(g).total, arenas = (size_t)g->lanes * g->arena_bytes, available;
     size_t fixed = wanted - arenas;
 
-    if (!g->k->available)
-        return PYR_OK;
-    available = g->k->available(g->k);
+    available = pyr_available(g->k);
     if (wanted <= available)
         return PYR_OK;
     return pyr_fail(PYR_E_NOMEM,
@@ -488,15 +486,15 @@ pyr_status pyr_graph_plan(pyr_graph *g, const pyr_plan *plan)
     }
     PYR_TRY(plan_arena(g));
     PYR_TRY(check_memory(g));
-    PYR_TRY(g->k->alloc(g->k, (void **)&g->packed, g->packed_bytes, "packed weights"));
+    PYR_TRY(pyr_alloc(g->k, (void **)&g->packed, g->packed_bytes, "packed weights"));
     if (g->groups) {
         PYR_TRY(pyr_new(&g->accumulator, (size_t)g->groups, sizeof *g->accumulator, "accumulators"));
         PYR_TRY(pyr_new(&g->filled, (size_t)g->groups, sizeof *g->filled, "accumulators"));
     }
     for (int i = 0; i < g->groups; i++)
-        PYR_TRY(g->k->alloc(g->k, (void **)&g->accumulator[i], g->grad_bytes, "gradients"));
+        PYR_TRY(pyr_alloc(g->k, (void **)&g->accumulator[i], g->grad_bytes, "gradients"));
     for (int lane = 0; lane < g->lanes; lane++) {
-        PYR_TRY(g->k->alloc(g->k, (void **)&g->arena[lane], g->arena_bytes, "activations"));
+        PYR_TRY(pyr_alloc(g->k, (void **)&g->arena[lane], g->arena_bytes, "activations"));
         for (size_t i = 0; i < n; i++)
             point(g, &g->nodes[i], lane, &g->ops[lane][i]);
     }
@@ -517,14 +515,14 @@ void pyr_graph_free(pyr_graph *g)
         if (g->ops)
             pyr_free(g->ops[lane]);
         if (g->arena)
-            g->k->release(g->k, g->arena[lane]);
+            pyr_release(g->k, g->arena[lane]);
         if (g->profile)
             pyr_free(g->profile[lane]);
     }
     for (int i = 0; g->accumulator && i < g->groups; i++)
-        g->k->release(g->k, g->accumulator[i]);
+        pyr_release(g->k, g->accumulator[i]);
     if (g->packed)
-        g->k->release(g->k, g->packed);
+        pyr_release(g->k, g->packed);
     pyr_free(g->ops);
     pyr_free(g->arena);
     pyr_free(g->accumulator);
@@ -629,7 +627,7 @@ pyr_status pyr_graph_pack(pyr_graph *g, const void *block)
         for (int i = 0; i < g->n_nodes; i++)
             for (int j = 0; j < g->nodes[i].op.n_params; j++)
                 g->ops[lane][i].param[j] = param_at(g, g->nodes[i].param[j]);
-    return g->k->run_tasks(g->k, g->n_nodes, pack_task, g);
+    return pyr_run_tasks(g->k, g->n_nodes, pack_task, g);
 }
 
 void *pyr_graph_data(pyr_graph *g, int lane, pyr_value v)
@@ -657,8 +655,8 @@ static pyr_status run_op(pyr_graph *g, int lane, int index, bool backward)
     if (g->profile) {
         pyr_op_times *t = &g->profile[lane][index];
 
-        if (!g->k->host_memory)
-            PYR_TRY(g->k->sync(g->k));
+        if (!g->k->backend->host_memory)
+            PYR_TRY(pyr_sync(g->k));
         *(backward ? &t->backward : &t->forward) += pyr_now() - start;
         ++*(backward ? &t->backwards : &t->forwards);
     }
@@ -679,7 +677,7 @@ static void point_gradient(pyr_graph *g, pyr_op *op, const node *n, int group)
     op->grad = g->accumulator[group] + n->grad;
     op->grad_add = g->filled[group];
     if (!op->grad_add && !impl_of(g, n)->overwrites) {
-        g->k->zero(g->k, op->grad, op->grad_bytes);
+        pyr_zero(g->k, op->grad, op->grad_bytes);
         op->grad_add = true;
     }
 }
@@ -728,7 +726,7 @@ pyr_status pyr_graph_collect(pyr_graph *g, void *grad)
 {
     g->collect_to = grad;
     if (!g->serial_collect)
-        return g->k->run_tasks(g->k, g->n_nodes, collect_task, g);
+        return pyr_run_tasks(g->k, g->n_nodes, collect_task, g);
     for (int i = 0; i < g->n_nodes; i++)
         PYR_TRY(collect_task(g, i, 0));
     return PYR_OK;

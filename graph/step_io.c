@@ -8,17 +8,20 @@ enum { MARK_RESULTS = 2 }; /* the first two are of the blocks of inputs */
 pyr_status pyr_step_io_new(pyr_step_io *io, pyr_kernels *k, size_t in_bytes, const pyr_step_output *outputs,
                            int n)
 {
-    *io = (pyr_step_io){
-        .k = k, .in_bytes = in_bytes, .blocks = k->ahead > 0 ? 2 : 1, .slots = k->ahead + 1, .n_outputs = n};
+    *io = (pyr_step_io){.k = k,
+                        .in_bytes = in_bytes,
+                        .blocks = k->backend->ahead > 0 ? 2 : 1,
+                        .slots = k->backend->ahead + 1,
+                        .n_outputs = n};
     assert(n <= PYR_MOST_OUTPUTS && MARK_RESULTS + io->slots <= PYR_MARKS);
     for (int i = 0; i < n; i++) {
         io->output[i] = outputs[i];
         io->out_bytes += outputs[i].bytes;
     }
     for (int i = 0; i < io->blocks; i++)
-        PYR_TRY(k->alloc_host(k, &io->host[i], in_bytes, "inputs of a step"));
-    PYR_TRY(k->alloc(k, &io->device, in_bytes, "inputs of a step"));
-    return k->alloc_host(k, (void **)&io->results, (size_t)io->slots * io->out_bytes, "results of steps");
+        PYR_TRY(pyr_alloc_host(k, &io->host[i], in_bytes, "inputs of a step"));
+    PYR_TRY(pyr_alloc(k, &io->device, in_bytes, "inputs of a step"));
+    return pyr_alloc_host(k, (void **)&io->results, (size_t)io->slots * io->out_bytes, "results of steps");
 }
 
 void pyr_step_io_free(pyr_step_io *io)
@@ -26,11 +29,11 @@ void pyr_step_io_free(pyr_step_io *io)
     if (!io->k)
         return;
     pyr_forget(io->k, &io->recording);
-    (void)io->k->sync(io->k); /* blocks belong to copies until then; a failure here cannot be reported */
+    (void)pyr_sync(io->k); /* blocks belong to copies until then; a failure here cannot be reported */
     for (int i = 0; i < io->blocks; i++)
-        io->k->release_host(io->k, io->host[i]);
-    io->k->release_host(io->k, io->results);
-    io->k->release(io->k, io->device);
+        pyr_release_host(io->k, io->host[i]);
+    pyr_release_host(io->k, io->results);
+    pyr_release(io->k, io->device);
     *io = (pyr_step_io){0};
 }
 
@@ -43,13 +46,13 @@ pyr_status pyr_step_io_next(pyr_step_io *io, void **host)
 {
     io->current = (io->current + 1) % io->blocks;
     *host = io->host[io->current];
-    return io->k->wait(io->k, io->current);
+    return pyr_wait(io->k, io->current);
 }
 
 pyr_status pyr_step_io_send(pyr_step_io *io)
 {
-    io->k->upload(io->k, io->device, io->host[io->current], io->in_bytes);
-    return io->k->mark(io->k, io->current);
+    pyr_upload(io->k, io->device, io->host[io->current], io->in_bytes);
+    return pyr_mark(io->k, io->current);
 }
 
 pyr_status pyr_step_io_step(pyr_step_io *io, pyr_status (*enqueue)(void *arg), void *arg)
@@ -61,10 +64,10 @@ pyr_status pyr_step_io_step(pyr_step_io *io, pyr_status (*enqueue)(void *arg), v
     PYR_TRY(pyr_step_io_send(io));
     PYR_TRY(pyr_recorded(io->k, &io->recording, enqueue, arg));
     for (int i = 0; i < io->n_outputs; i++) {
-        io->k->download(io->k, to, io->output[i].from, io->output[i].bytes);
+        pyr_download(io->k, to, io->output[i].from, io->output[i].bytes);
         to += io->output[i].bytes;
     }
-    PYR_TRY(io->k->mark(io->k, MARK_RESULTS + slot));
+    PYR_TRY(pyr_mark(io->k, MARK_RESULTS + slot));
     io->enqueued++;
     return PYR_OK;
 }
@@ -76,7 +79,7 @@ pyr_status pyr_step_io_result(pyr_step_io *io, const void **results)
     assert(io->read < io->enqueued);
     *results = io->results + (size_t)slot * io->out_bytes;
     io->read++;
-    return io->k->wait(io->k, MARK_RESULTS + slot);
+    return pyr_wait(io->k, MARK_RESULTS + slot);
 }
 
 void pyr_step_io_forget(pyr_step_io *io)

@@ -8,10 +8,10 @@
  *
  *     pyr_step_io_next(&io, &host);            // waits until the block is free; fill all that the step reads
  *     pyr_step_io_step(&io, enqueue, arg);     // uploads it, runs or replays enqueue, requests the results
- *     ...                                      // up to k->ahead more steps
+ *     ...                                      // up to k->backend->ahead more steps
  *     pyr_step_io_result(&io, &results);       // of the oldest step whose results were not read yet
  *
- * Marks 0 .. 2 + k->ahead of the table are used. Several of these can work on one table: a mark that another
+ * Marks 0 .. 2 + k->backend->ahead of the table are used. Several of these can work on one table: a mark that another
  * one sets again only makes the wait longer. */
 #ifndef PYR_GRAPH_STEP_IO_H
 #define PYR_GRAPH_STEP_IO_H
@@ -52,7 +52,7 @@ pyr_status pyr_step_io_next(pyr_step_io *io, void **host);
 /* Upload it. */
 pyr_status pyr_step_io_send(pyr_step_io *io);
 /* The same and a step: `enqueue` must do the same with the same numbers whenever it is called, until
- * pyr_step_io_forget. The results of at most k->ahead steps may be unread before this. */
+ * pyr_step_io_forget. The results of at most k->backend->ahead steps may be unread before this. */
 pyr_status pyr_step_io_step(pyr_step_io *io, pyr_status (*enqueue)(void *arg), void *arg);
 /* The outputs of the oldest step whose results were not read; valid until the next step. */
 pyr_status pyr_step_io_result(pyr_step_io *io, const void **results);

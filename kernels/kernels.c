@@ -1,4 +1,4 @@
-/* kernels.c - what every backend shares: names, sizes, the choice of a table. */
+/* kernels.c - what every backend shares: names, sizes, opening one. */
 #include "kernels/kernels.h"
 
 #include "base/mem.h"
@@ -93,14 +93,14 @@ pyr_status pyr_op_plan(pyr_kernels *k, pyr_op *op)
 {
     op->packed_bytes = op->saved_bytes = op->scratch_bytes = 0;
     op->grad_bytes = pyr_op_grad_bytes_default(k, op);
-    return k->op[op->kind]->plan ? k->op[op->kind]->plan(k, op) : PYR_OK;
+    return k->backend->op[op->kind]->plan ? k->backend->op[op->kind]->plan(k, op) : PYR_OK;
 }
 
 pyr_status pyr_op_collect(pyr_kernels *k, pyr_op *op, void *const *accumulators, int n,
                           void *const dparam[PYR_OP_PARAMS])
 {
-    if (k->op[op->kind]->collect)
-        return k->op[op->kind]->collect(k, op, accumulators, n, dparam);
+    if (k->backend->op[op->kind]->collect)
+        return k->backend->op[op->kind]->collect(k, op, accumulators, n, dparam);
     return pyr_op_collect_default(k, op, accumulators, n, dparam);
 }
 
@@ -131,23 +131,76 @@ pyr_status pyr_op_collect_default(pyr_kernels *k, pyr_op *op, void *const *accum
     return PYR_OK;
 }
 
-/* ---- tables ---- */
+/* ---- opening ---- */
 
-static bool is_cuda(const char *word)
+pyr_status pyr_kernels_new(pyr_kernels **out, const pyr_backend *backend, int lanes, void (*on_start)(void))
 {
-    if (strncmp(word, "cuda", 4) != 0)
-        return false;
-    word += 4;
-    return !*word || (*word == ':' && word[1] && strspn(word + 1, "0123456789") == strlen(word + 1));
+    pyr_status status = PYR_OK;
+    pyr_kernels *k;
+
+    *out = NULL;
+    if (lanes < 0)
+        return pyr_fail(PYR_E_ARG, "threads is %d, should be 0 (one per processor) or more", lanes);
+    PYR_TRY(pyr_new(&k, 1, sizeof *k, "kernels"));
+    k->backend = backend;
+    k->real = backend->real;
+    PYR_TRY_OUT(pyr_tuning_new(&k->tuning));
+    PYR_TRY_OUT(pyr_pool_new(&k->pool, lanes, on_start));
+    k->lanes = pyr_pool_lanes(k->pool);
+    *out = k;
+    return PYR_OK;
+out:
+    pyr_kernels_free(k);
+    return status;
 }
 
-/* The first GPU, or else the CPU and why. */
-static pyr_status open_auto(pyr_kernels **out, int lanes)
+void pyr_kernels_free(pyr_kernels *k)
+{
+    if (!k)
+        return;
+    if (k->backend->close)
+        k->backend->close(k);
+    pyr_pool_free(k->pool);
+    pyr_tuning_free(k->tuning);
+    pyr_free(k);
+}
+
+/* ---- by their words ---- */
+
+static pyr_status open_cpu(pyr_kernels **out, int lanes, int device)
+{
+    (void)device;
+    return pyr_kernels_cpu(out, lanes);
+}
+
+static pyr_status open_cuda(pyr_kernels **out, int lanes, int device)
+{
+    pyr_status status = pyr_kernels_cuda(out, device);
+
+    (void)lanes;
+    return status == PYR_OK ? PYR_OK
+                            : pyr_fail(status, "backend cuda:%d: %s; use --backend cpu", device, pyr_error());
+}
+
+static pyr_status open_ref(pyr_kernels **out, int lanes, int device)
+{
+    (void)device;
+    return pyr_kernels_ref(out, PYR_F32, lanes);
+}
+
+static pyr_status open_ref_double(pyr_kernels **out, int lanes, int device)
+{
+    (void)device;
+    return pyr_kernels_ref(out, PYR_F64, lanes);
+}
+
+/* The CPU, and why not a GPU. */
+static pyr_status open_auto(pyr_kernels **out, int lanes, int device)
 {
     char why[sizeof(*out)->passed_over] = "";
 
     if (pyr_kernels_cuda_built()) {
-        if (pyr_kernels_cuda(out, 0) == PYR_OK)
+        if (pyr_kernels_cuda(out, device) == PYR_OK)
             return PYR_OK;
         snprintf(why, sizeof why, "%s", pyr_error());
     }
@@ -156,62 +209,49 @@ static pyr_status open_auto(pyr_kernels **out, int lanes)
     return PYR_OK;
 }
 
-const char *const pyr_backend_names[] = {"auto", "cpu", "cuda", "ref", "ref-double", NULL};
+#define WORD(word, open, help) word,
+#define OPEN(word, open, help) open,
+const char *const pyr_backend_names[] = {PYR_BACKENDS(WORD) NULL};
+static pyr_status (*const openers[])(pyr_kernels **out, int lanes, int device) = {PYR_BACKENDS(OPEN)};
+
+/* "cuda:N" is the word cuda and a device. */
+static int word_length(const char *backend, int *device)
+{
+    const char *colon = strchr(backend, ':');
+
+    *device = 0;
+    if (!colon || strncmp(backend, "cuda:", 5) != 0 || !colon[1] ||
+        strspn(colon + 1, "0123456789") != strlen(colon + 1))
+        return (int)strlen(backend);
+    *device = atoi(colon + 1);
+    return (int)(colon - backend);
+}
 
 pyr_status pyr_kernels_open(pyr_kernels **out, const char *backend, int lanes)
 {
-    const char *nearest;
+    int device, index, length = word_length(backend, &device);
 
     *out = NULL;
-    if (strcmp(backend, "auto") == 0)
-        return open_auto(out, lanes);
-    if (strcmp(backend, "cpu") == 0)
-        return pyr_kernels_cpu(out, lanes);
-    if (strcmp(backend, "ref") == 0)
-        return pyr_kernels_ref(out, PYR_F32, lanes);
-    if (strcmp(backend, "ref-double") == 0)
-        return pyr_kernels_ref(out, PYR_F64, lanes);
-    if (is_cuda(backend)) {
-        pyr_status status = pyr_kernels_cuda(out, backend[4] ? atoi(backend + 5) : 0);
-
-        return status == PYR_OK ? PYR_OK
-                                : pyr_fail(status, "backend %s: %s; use --backend cpu", backend, pyr_error());
-    }
-    nearest =
-        pyr_nearest(backend, pyr_backend_names, sizeof pyr_backend_names / sizeof *pyr_backend_names - 1);
-    return pyr_fail(PYR_E_ARG,
-                    "backend is \"%s\", should be one of auto, cpu, ref, ref-double, cuda, cuda:N%s%s%s",
-                    backend, nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+    PYR_TRY(pyr_find_word(&index, "backend", backend, (size_t)length, pyr_backend_names,
+                          sizeof openers / sizeof *openers));
+    return openers[index](out, lanes, device);
 }
 
-void pyr_kernels_free(pyr_kernels *k)
-{
-    if (!k)
-        return;
-    if (k->close)
-        k->close(k);
-    pyr_pool_free(k->pool);
-    pyr_tuning_free(k->tuning);
-    pyr_free(k);
-}
+/* ---- precision ---- */
 
 const char *const pyr_precision_names[] = {"auto", "bf16", "f32", "tf32", NULL};
 
 pyr_status pyr_kernels_precision(pyr_kernels *k, const char *word)
 {
     bool bf16 = strcmp(word, "bf16") == 0, tf32 = strcmp(word, "tf32") == 0;
-    const char *nearest;
+    int index;
 
+    PYR_TRY(pyr_find_word(&index, "precision", word, strlen(word), pyr_precision_names,
+                          sizeof pyr_precision_names / sizeof *pyr_precision_names - 1));
     k->auto_precision = strcmp(word, "auto") == 0;
-    if (!k->auto_precision && !bf16 && !tf32 && strcmp(word, "f32") != 0) {
-        nearest = pyr_nearest(word, pyr_precision_names,
-                              sizeof pyr_precision_names / sizeof *pyr_precision_names - 1);
-        return pyr_fail(PYR_E_ARG, "precision is \"%s\", should be one of auto, bf16, f32, tf32%s%s%s", word,
-                        nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
-    }
     if ((bf16 && !k->has_bf16) || (tf32 && !k->has_tf32))
         return pyr_fail(PYR_E_UNSUPPORTED, "the backend %s does not compute in %s here; use --precision f32",
-                        k->name, word);
+                        k->backend->name, word);
     k->precision = bf16 || (k->auto_precision && k->fast_bf16) ? PYR_PRECISION_BF16
                    : tf32                                      ? PYR_PRECISION_TF32
                                                                : PYR_PRECISION_FULL;
@@ -234,23 +274,23 @@ pyr_status pyr_recorded(pyr_kernels *k, void **recording, pyr_status (*enqueue)(
     if (k->timed)
         return enqueue(arg);
     if (*recording)
-        return k->replay(k, *recording);
-    PYR_TRY(k->record_begin(k));
+        return k->backend->memory->replay(k, *recording);
+    PYR_TRY(k->backend->memory->record_begin(k));
     status = enqueue(arg);
-    ended =
-        k->record_end(k, &made); /* also after a failure, so that the backend leaves its recording state */
+    ended = k->backend->memory->record_end(
+        k, &made); /* also after a failure, so that the backend leaves its recording state */
     if (status == PYR_OK)
         status = ended;
     if (status != PYR_OK || !made)
         return status;
     *recording = made;
-    return k->replay(k, made); /* what was recorded has not run yet */
+    return k->backend->memory->replay(k, made); /* what was recorded has not run yet */
 }
 
 void pyr_forget(pyr_kernels *k, void **recording)
 {
     if (*recording)
-        k->forget(k, *recording);
+        k->backend->memory->forget(k, *recording);
     *recording = NULL;
 }
 
@@ -272,8 +312,8 @@ void pyr_upload_streams(pyr_kernels *k, uint32_t *streams, const uint64_t *seeds
             word[1] = (uint32_t)(seeds[first + i] >> 32);
             word[2] = word[3] = 0;
         }
-        k->upload(k, streams + (size_t)first * PYR_STREAM_WORDS, words,
-                  (size_t)now * PYR_STREAM_WORDS * sizeof *words);
+        pyr_upload(k, streams + (size_t)first * PYR_STREAM_WORDS, words,
+                   (size_t)now * PYR_STREAM_WORDS * sizeof *words);
     }
 }
 
@@ -282,16 +322,16 @@ pyr_status pyr_upload_reals(pyr_kernels *k, void *dst, const double *host, size_
     float narrow[PIECE];
 
     if (k->real == PYR_F64) {
-        k->upload(k, dst, host, count * sizeof *host);
-        return k->sync(k);
+        pyr_upload(k, dst, host, count * sizeof *host);
+        return pyr_sync(k);
     }
     for (size_t at = 0; at < count; at += PIECE) {
         size_t n = count - at < PIECE ? count - at : PIECE;
 
         for (size_t i = 0; i < n; i++)
             narrow[i] = (float)host[at + i];
-        k->upload(k, (float *)dst + at, narrow, n * sizeof *narrow);
-        PYR_TRY(k->sync(k));
+        pyr_upload(k, (float *)dst + at, narrow, n * sizeof *narrow);
+        PYR_TRY(pyr_sync(k));
     }
     return PYR_OK;
 }
@@ -301,14 +341,14 @@ pyr_status pyr_download_reals(pyr_kernels *k, double *host, const void *src, siz
     float narrow[PIECE];
 
     if (k->real == PYR_F64) {
-        k->download(k, host, src, count * sizeof *host);
-        return k->sync(k);
+        pyr_download(k, host, src, count * sizeof *host);
+        return pyr_sync(k);
     }
     for (size_t at = 0; at < count; at += PIECE) {
         size_t n = count - at < PIECE ? count - at : PIECE;
 
-        k->download(k, narrow, (const float *)src + at, n * sizeof *narrow);
-        PYR_TRY(k->sync(k));
+        pyr_download(k, narrow, (const float *)src + at, n * sizeof *narrow);
+        PYR_TRY(pyr_sync(k));
         for (size_t i = 0; i < n; i++)
             host[at + i] = (double)narrow[i];
     }
@@ -320,16 +360,16 @@ pyr_status pyr_upload_floats(pyr_kernels *k, void *dst, const float *host, size_
     double wide[PIECE];
 
     if (k->real == PYR_F32) {
-        k->upload(k, dst, host, count * sizeof *host);
-        return k->sync(k);
+        pyr_upload(k, dst, host, count * sizeof *host);
+        return pyr_sync(k);
     }
     for (size_t at = 0; at < count; at += PIECE) {
         size_t n = count - at < PIECE ? count - at : PIECE;
 
         for (size_t i = 0; i < n; i++)
             wide[i] = (double)host[at + i];
-        k->upload(k, (double *)dst + at, wide, n * sizeof *wide);
-        PYR_TRY(k->sync(k));
+        pyr_upload(k, (double *)dst + at, wide, n * sizeof *wide);
+        PYR_TRY(pyr_sync(k));
     }
     return PYR_OK;
 }
@@ -339,14 +379,14 @@ pyr_status pyr_download_floats(pyr_kernels *k, float *host, const void *src, siz
     double wide[PIECE];
 
     if (k->real == PYR_F32) {
-        k->download(k, host, src, count * sizeof *host);
-        return k->sync(k);
+        pyr_download(k, host, src, count * sizeof *host);
+        return pyr_sync(k);
     }
     for (size_t at = 0; at < count; at += PIECE) {
         size_t n = count - at < PIECE ? count - at : PIECE;
 
-        k->download(k, wide, (const double *)src + at, n * sizeof *wide);
-        PYR_TRY(k->sync(k));
+        pyr_download(k, wide, (const double *)src + at, n * sizeof *wide);
+        PYR_TRY(pyr_sync(k));
         for (size_t i = 0; i < n; i++)
             host[at + i] = (float)wide[i];
     }

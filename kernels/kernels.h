@@ -1,16 +1,17 @@
-/* kernels.h - the operation table: what a backend must be able to do.
+/* kernels.h - what a backend computes (pyr_backend), and a backend on a device (pyr_kernels).
  *
- * Everything above this room is written once and runs on every backend through
- * a pyr_kernels. `ref` is plain loops in float or double and is the
- * specification; `cpu` starts as a copy of ref's float table and replaces what
- * it does faster (oneDNN, vector loops).
+ * Everything above this room is written once and runs on every backend. A backend is a constant table of
+ * functions and properties: `ref` is plain loops in float or double and is the specification; `cpu` has oneDNN and
+ * vector loops, and ref's for the rest; `cuda` has cuDNN, cuBLAS and CUDA C. Whatever depends on the machine,
+ * and all state (memory, threads, measured choices), is in the pyr_kernels that opening it gives. Two of them
+ * share nothing, so that they can be used by two threads at once.
  *
  * Tensors are NHWC and contiguous. A vector per image is a tensor with
  * h = w = 1. Parameters, their gradients, vectors per image, losses and noise
  * have the table's `real` type. Images inside a network are `real` or PYR_BF16, by
  * the graph's precision (mixed precision: products of bf16 summed in float,
  * statistics and everything per image in float). A value's gradient has the
- * value's type. All pointers given to a table's functions are
+ * value's type. All pointers given to a backend's functions are
  * that backend's memory, unless a comment says host.
  *
  * Two groups:
@@ -250,66 +251,46 @@ typedef struct pyr_axis {
     const void *tap;  /* n_out * width of `real`; backend memory */
 } pyr_axis;
 
-/* ---- the table --------------------------------------------------------------------------------- */
+/* ---- the table of a backend -------------------------------------------------------------------- */
 
 enum { PYR_MARKS = 32, PYR_MOST_JOINED = 16 };
 
-struct pyr_kernels {
-    const char *name;         /* "ref", "ref-double", "cpu" */
-    pyr_type real;            /* PYR_F32; PYR_F64 for the double reference */
-    bool has_bf16, fast_bf16; /* it can compute in PYR_PRECISION_BF16; that is faster than `real` */
-    bool has_tf32;            /* it can compute in PYR_PRECISION_TF32 */
-    pyr_precision precision;  /* of graphs that have no reason for another one; see pyr_kernels_precision */
-    bool auto_precision;      /* nobody asked for a certain one */
-    pyr_tuning *tuning;       /* choices made by measuring; owned by the table, never NULL */
-    bool host_memory;         /* its memory is the host's: no copies are needed to look at it */
-    void *ctx;                /* the backend's own state */
-    int lanes;                /* graphs that may run at once */
-    int micro_batch;          /* images a lane likes to take at a time */
-    bool whole_batch;         /* a step's batch is best taken at once */
-    int ahead;              /* steps that may be asked for before the first one's results are read; 0: none */
-    bool timed;             /* operations are timed one by one: nothing is recorded (pyr_recorded) */
-    const char *device;     /* words for the device; NULL: the host */
-    char passed_over[192];  /* why "auto" took no GPU; "": it did, or was not asked */
-    const char *measurable; /* names what measured choices depend on (processor, library); NULL: there is
-                               nothing to measure */
-    size_t library_bytes;   /* what its libraries take beside the buffers asked for, about */
-    pyr_pool *pool;         /* the lanes' threads; owned by the table */
-    void (*close)(pyr_kernels *k); /* frees ctx, before the pool goes; NULL: nothing to free */
-
-    /* memory */
-    pyr_status (*alloc)(pyr_kernels *k, void **out, size_t bytes,
-                        const char *what);        /* zeroed, 64-byte aligned */
-    void (*release)(pyr_kernels *k, void *block); /* NULL is a no-op */
-    size_t (*available)(pyr_kernels *k); /* bytes that alloc could still give; NULL: the host's, not known */
-    void (*copy)(pyr_kernels *k, void *dst, const void *src, size_t bytes); /* backend to backend */
+/* Memory and the order of work. Constant. Callers use the short forms below (pyr_alloc, ...). */
+typedef struct pyr_memory {
+    pyr_status (*alloc)(pyr_kernels *k, void **out, size_t bytes, const char *what);
+    void (*release)(pyr_kernels *k, void *block);
+    size_t (*available)(pyr_kernels *k); /* NULL: not known */
+    void (*copy)(pyr_kernels *k, void *dst, const void *src, size_t bytes);
     void (*zero)(pyr_kernels *k, void *dst, size_t bytes);
     pyr_status (*sync)(pyr_kernels *k);
-    /* Between host and backend, in the order of all other work. With any host memory: upload has taken its
-     * bytes when it returns, download's are there after sync. With host memory from alloc_host both return at
-     * once, and the block belongs to the copy until a `wait` for a `mark` made after it, or sync. */
     void (*upload)(pyr_kernels *k, void *dst, const void *host, size_t bytes);
     void (*download)(pyr_kernels *k, void *host, const void *src, size_t bytes);
-    pyr_status (*alloc_host)(pyr_kernels *k, void **out, size_t bytes, const char *what); /* zeroed */
-    void (*release_host)(pyr_kernels *k, void *block); /* NULL is a no-op */
-    /* mark: here, after all that was asked for so far, stands mark `slot` (0 .. PYR_MARKS - 1; it may be set
-     * again). wait: until all before it is done; a slot never set is. */
+    pyr_status (*alloc_host)(pyr_kernels *k, void **out, size_t bytes, const char *what);
+    void (*release_host)(pyr_kernels *k, void *block);
     pyr_status (*mark)(pyr_kernels *k, int slot);
     pyr_status (*wait)(pyr_kernels *k, int slot);
-
-    /* Run tasks on the lanes and wait; a backend with one lane runs them in order. */
     pyr_status (*run_tasks)(pyr_kernels *k, int tasks, pyr_task run, void *arg);
-
-    /* Recording: what is called between begin and end may be kept as one unit and
-     * replayed (a CUDA graph) with the same pointers and host numbers; between begin and end nothing is
-     * allocated, uploaded, downloaded or waited for. Recordings belong to the table until they are forgotten
-     * or it is closed. The CPU runs the calls as they come; its record_end gives NULL and replay is never
-     * called. Use pyr_recorded(). */
+    /* Recording: what is called between begin and end may be kept as one unit and replayed (a CUDA graph) with
+     * the same pointers and host numbers; between begin and end nothing is allocated, uploaded, downloaded or
+     * waited for. Recordings belong to the kernels until they are forgotten, after their last replay, or the
+     * kernels are closed. The CPU runs the calls as they come; its record_end gives NULL and replay is never
+     * called. Use pyr_recorded() and pyr_forget(). */
     pyr_status (*record_begin)(pyr_kernels *k);
     pyr_status (*record_end)(pyr_kernels *k, void **recording);
     pyr_status (*replay)(pyr_kernels *k, void *recording);
-    void (*forget)(pyr_kernels *k, void *recording); /* when nobody will replay it; not before it has run */
+    void (*forget)(pyr_kernels *k, void *recording);
+} pyr_memory;
 
+/* What a backend is, wherever it runs. One constant per backend: ref (float and double), cpu, cuda. */
+typedef struct pyr_backend {
+    const char *name; /* "ref", "ref-double", "cpu", "cuda" */
+    pyr_type real;    /* PYR_F32; PYR_F64 for the double reference */
+    bool host_memory; /* its memory is the host's: no copies are needed to look at it */
+    bool whole_batch; /* a step's batch is best taken at once */
+    int ahead;        /* steps that may be begun before the first one's results are read; 0: none */
+    void (*close)(
+        pyr_kernels *k); /* frees k->ctx (or NULL), before the pool is freed; NULL: nothing to free */
+    const pyr_memory *memory;
     const pyr_op_impl *op[PYR_OP_KINDS];
 
     /* flat vectors; counts are in elements of `real` */
@@ -327,7 +308,6 @@ struct pyr_kernels {
      * `frozen` parameters have zero gradient and stay as they are when weight_decay is 0. Whole machine. */
     pyr_status (*adamw)(pyr_kernels *k, const pyr_adamw *settings, pyr_step_state *state, void *value,
                         const void *grad, void *m, void *v, void *ema, size_t count);
-    /* dst = sum of coef[i] * src[i], i < n <= 4; dst may be one of the sources. coef: host. */
     void (*combine)(pyr_kernels *k, void *dst, int n, const double *coef, const void *const *src,
                     size_t count);
     /* dst (images x per_image) = standard normals; stream: U32 images x 4, whose third and fourth word are
@@ -335,8 +315,6 @@ struct pyr_kernels {
     void (*normals)(pyr_kernels *k, void *dst, int images, size_t per_image, const uint32_t *stream,
                     uint32_t purpose, uint32_t index, uint32_t step);
     void (*clamp)(pyr_kernels *k, void *dst, double lo, double hi, size_t count);
-    /* out[i] (host) = the inner product of vector i of a and of b, n vectors of `size`; summed in double, in
-     * an order that depends on `size` alone. Waits until it is known. */
     pyr_status (*dots)(pyr_kernels *k, double *out, const void *a, const void *b, int n, size_t size);
 
     /* images */
@@ -359,24 +337,153 @@ struct pyr_kernels {
     void (*haar_split)(pyr_kernels *k, void *dst, const void *x, pyr_shape s);
     /* x (shape s) from coarse (n,ceil(h/2),ceil(w/2),c; 2x2 means) and details. */
     void (*haar_merge)(pyr_kernels *k, void *x, pyr_shape s, const void *coarse, const void *details);
-};
+} pyr_backend;
 
 /* dst image = detail bands with h along y: LH = (a + b - c - d)/2 (difference of rows), HL = (a - b + c -
  * d)/2 (difference of columns), HH = (a - b - c + d)/2 for the block [a b; c d]; the mean is (a+b+c+d)/4. */
 
-/* Make a table. `lanes` 0: one per processor. The caller frees it. */
+/* ---- a backend on a device --------------------------------------------------------------------- */
+
+/* Backend, device and threads: what every operation is called with. The functions of `backend` change nothing
+ * here but through ctx and tuning. */
+struct pyr_kernels {
+    const pyr_backend *backend;
+    pyr_type real; /* the backend's */
+    /* the device; constant from opening on */
+    const char *device;       /* words for it; NULL: the host */
+    bool has_bf16, fast_bf16; /* it can compute in PYR_PRECISION_BF16; that is faster than `real` */
+    bool has_tf32;            /* it can compute in PYR_PRECISION_TF32 */
+    int lanes;                /* graphs that may run at once */
+    int micro_batch;          /* images that a lane takes efficiently at a time */
+    size_t library_bytes;     /* what its libraries take beside the buffers asked for, about */
+    const char
+        *measurable; /* names what measured choices depend on (processor, library); NULL: there is nothing
+                                 to measure */
+    /* how it was opened */
+    pyr_precision precision; /* of graphs that have no reason for another one; see pyr_kernels_precision */
+    bool auto_precision;     /* nobody asked for a certain one */
+    char passed_over[192];   /* why "auto" took no GPU; "": it did, or was not asked for */
+    /* state */
+    bool timed;         /* operations are timed one by one: nothing is recorded (pyr_recorded) */
+    pyr_tuning *tuning; /* choices made by measuring; owned, never NULL */
+    pyr_pool *pool;     /* the lanes' threads; owned */
+    void *ctx;          /* the backend's own; freed by backend->close */
+};
+
+/* Zeroed, 64-byte aligned. `what` is for the sentence of a failure. */
+static inline pyr_status pyr_alloc(pyr_kernels *k, void **out, size_t bytes, const char *what)
+{
+    return k->backend->memory->alloc(k, out, bytes, what);
+}
+
+/* NULL is a no-op. */
+static inline void pyr_release(pyr_kernels *k, void *block)
+{
+    k->backend->memory->release(k, block);
+}
+
+/* Bytes that alloc could still give; SIZE_MAX: the host's, not known. */
+static inline size_t pyr_available(pyr_kernels *k)
+{
+    return k->backend->memory->available ? k->backend->memory->available(k) : SIZE_MAX;
+}
+
+/* From backend memory to backend memory. */
+static inline void pyr_copy(pyr_kernels *k, void *dst, const void *src, size_t bytes)
+{
+    k->backend->memory->copy(k, dst, src, bytes);
+}
+
+static inline void pyr_zero(pyr_kernels *k, void *dst, size_t bytes)
+{
+    k->backend->memory->zero(k, dst, bytes);
+}
+
+/* Wait for all work so far; its first failure comes back. */
+static inline pyr_status pyr_sync(pyr_kernels *k)
+{
+    return k->backend->memory->sync(k);
+}
+
+/* Between host and backend, in the order of all other work. With any host memory: upload has taken its bytes
+ * when it returns, download's are there after sync. With host memory from alloc_host both return at once, and the
+ * block belongs to the copy until a `wait` for a `mark` made after it, or sync. */
+static inline void pyr_upload(pyr_kernels *k, void *dst, const void *host, size_t bytes)
+{
+    k->backend->memory->upload(k, dst, host, bytes);
+}
+
+static inline void pyr_download(pyr_kernels *k, void *host, const void *src, size_t bytes)
+{
+    k->backend->memory->download(k, host, src, bytes);
+}
+
+static inline pyr_status pyr_alloc_host(pyr_kernels *k, void **out, size_t bytes,
+                                        const char *what) /* zeroed */
+{
+    return k->backend->memory->alloc_host(k, out, bytes, what);
+}
+
+static inline void pyr_release_host(pyr_kernels *k, void *block) /* NULL is a no-op */
+{
+    k->backend->memory->release_host(k, block);
+}
+
+/* Set mark `slot` (0 .. PYR_MARKS - 1; it may be set again) behind all that was called so far. */
+static inline pyr_status pyr_mark(pyr_kernels *k, int slot)
+{
+    return k->backend->memory->mark(k, slot);
+}
+
+/* Wait until all work before mark `slot` is done; at once where it was never set. */
+static inline pyr_status pyr_wait(pyr_kernels *k, int slot)
+{
+    return k->backend->memory->wait(k, slot);
+}
+
+/* Run tasks on the lanes and wait; with one lane they run in order. */
+static inline pyr_status pyr_run_tasks(pyr_kernels *k, int tasks, pyr_task run, void *arg)
+{
+    return k->backend->memory->run_tasks(k, tasks, run, arg);
+}
+
+/* dst = sum of coef[i] * src[i], i < n <= 4; dst may be one of the sources. coef: host. */
+static inline void pyr_combine(pyr_kernels *k, void *dst, int n, const double *coef, const void *const *src,
+                               size_t count)
+{
+    k->backend->combine(k, dst, n, coef, src, count);
+}
+
+/* out[i] (host) = the inner product of vector i of a and of b, n vectors of `size`; summed in double, in an order
+ * that depends on `size` alone. Waits until it is known. */
+static inline pyr_status pyr_dots(pyr_kernels *k, double *out, const void *a, const void *b, int n,
+                                  size_t size)
+{
+    return k->backend->dots(k, out, a, b, n, size);
+}
+
+/* Open a backend. `lanes` 0: one per processor. The caller frees it. */
 pyr_status pyr_kernels_ref(pyr_kernels **out, pyr_type real, int lanes);
 pyr_status pyr_kernels_cpu(pyr_kernels **out, int lanes);
 /* GPU number `device`, from 0. PYR_E_UNSUPPORTED with a sentence where there is no GPU, no driver, no cuDNN,
  * or the program was built without CUDA; PYR_E_ARG when there are not as many GPUs. */
 pyr_status pyr_kernels_cuda(pyr_kernels **out, int device);
-bool pyr_kernels_cuda_built(void);              /* whether it was built with CUDA */
+const char *pyr_cpu_library(void); /* "oneDNN 2.6.3", for reports */
+bool pyr_kernels_cuda_built(void); /* whether it was built with CUDA */
+/* What those do first: everything but the device. `on_start` as in base/threads.h. *out NULL after a failure. */
+pyr_status pyr_kernels_new(pyr_kernels **out, const pyr_backend *backend, int lanes, void (*on_start)(void));
+void pyr_kernels_free(pyr_kernels *k); /* NULL is a no-op */
+
+/* The words of --backend, a row each: word, function of kernels.c that opens it, help. */
+#define PYR_BACKENDS(ROW)                                                                                    \
+    ROW("auto", open_auto, "the first GPU, or else the processor")                                           \
+    ROW("cpu", open_cpu, "oneDNN and vector loops")                                                          \
+    ROW("cuda", open_cuda, "cuDNN, cuBLAS and CUDA C; cuda:N is GPU number N, from 0")                       \
+    ROW("ref", open_ref, "plain loops in float")                                                             \
+    ROW("ref-double", open_ref_double, "plain loops in double")
 extern const char *const pyr_backend_names[];   /* "auto", "cpu", ...; ends with NULL */
 extern const char *const pyr_precision_names[]; /* "auto", "bf16", ...; ends with NULL */
-/* By the words of --backend: "auto" (the first GPU where there is one, else the CPU), "cpu", "ref",
- * "ref-double", "cuda", "cuda:N". */
 pyr_status pyr_kernels_open(pyr_kernels **out, const char *backend, int lanes);
-void pyr_kernels_free(pyr_kernels *k); /* NULL is a no-op */
 /* k->precision by the words of --precision, once, when it is opened: "f32" (whatever `real` is), "tf32" (f32
  * but for the factors of convolutions and matrix products), "bf16", "auto" (bf16 where that is faster). */
 pyr_status pyr_kernels_precision(pyr_kernels *k, const char *word);

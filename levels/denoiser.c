@@ -118,7 +118,7 @@ static pyr_status new_units(pyr_denoiser *d)
     PYR_TRY(pyr_new(&host, PER_PLACE * n, sizeof *host, "noise levels"));
     for (size_t i = 0; i < n; i++)
         host[2 * i] = host[2 * (n + i) + 1] = host[4 * n + i] = 1;
-    status = d->k->alloc(d->k, &d->units, PER_PLACE * n * pyr_type_size(d->k->real), "noise levels");
+    status = pyr_alloc(d->k, &d->units, PER_PLACE * n * pyr_type_size(d->k->real), "noise levels");
     if (status == PYR_OK)
         status = pyr_upload_reals(d->k, d->units, host, PER_PLACE * n);
     pyr_free(host);
@@ -134,8 +134,8 @@ static pyr_status new_levels(pyr_denoiser *d)
     PYR_TRY(pyr_new(&d->levels, (size_t)k->lanes, sizeof *d->levels, "noise levels"));
     for (int lane = 0; lane < k->lanes; lane++) {
         for (int i = 0; i < 2; i++)
-            PYR_TRY(k->alloc_host(k, &d->levels[lane].host[i], bytes, "noise levels"));
-        PYR_TRY(k->alloc(k, &d->levels[lane].device, bytes, "noise levels"));
+            PYR_TRY(pyr_alloc_host(k, &d->levels[lane].host[i], bytes, "noise levels"));
+        PYR_TRY(pyr_alloc(k, &d->levels[lane].device, bytes, "noise levels"));
     }
     return PYR_OK;
 }
@@ -147,11 +147,11 @@ static void free_levels(pyr_denoiser *d)
     for (int lane = 0; d->levels && lane < k->lanes; lane++) {
         pyr_forget(k, &d->levels[lane].recording);
         for (int i = 0; i < 2; i++)
-            k->release_host(k, d->levels[lane].host[i]);
-        k->release(k, d->levels[lane].device);
+            pyr_release_host(k, d->levels[lane].host[i]);
+        pyr_release(k, d->levels[lane].device);
     }
     if (k) /* not of {0} */
-        k->release(k, d->units);
+        pyr_release(k, d->units);
     pyr_free(d->levels);
 }
 
@@ -182,9 +182,9 @@ static pyr_status denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *pa
     if (guided && !both && !level->weaker) {
         PYR_TRY(pyr_new(&out->kept, (size_t)k->lanes, sizeof *out->kept, "denoised images"));
         for (int lane = 0; lane < k->lanes; lane++)
-            PYR_TRY(k->alloc(k, &out->kept[lane],
-                             (size_t)batch * pyr_count(level->variable) * pyr_type_size(k->real),
-                             "denoised images"));
+            PYR_TRY(pyr_alloc(k, &out->kept[lane],
+                              (size_t)batch * pyr_count(level->variable) * pyr_type_size(k->real),
+                              "denoised images"));
     }
     PYR_TRY(plan_evaluation(out, params));
     return level->condition.c ? plan_telling(out, params) : PYR_OK;
@@ -212,7 +212,7 @@ void pyr_denoiser_free(pyr_denoiser *d)
     pyr_graph_free(d->g);
     pyr_graph_free(d->telling);
     for (int lane = 0; d->kept && lane < d->k->lanes; lane++)
-        d->k->release(d->k, d->kept[lane]);
+        pyr_release(d->k, d->kept[lane]);
     pyr_free(d->kept);
     pyr_free(d->weight);
     free_levels(d);
@@ -267,7 +267,7 @@ static void tell(const pyr_denoising *call)
     char *told = pyr_graph_data(d->g, call->lane, d->told);
 
     for (int part = 0; part < d->places / d->batch; part++)
-        d->k->copy(d->k, told + (size_t)part * bytes, result, bytes);
+        pyr_copy(d->k, told + (size_t)part * bytes, result, bytes);
 }
 
 /* told: with their classes, as far as there are any. */
@@ -279,8 +279,7 @@ static void put_labels(const pyr_denoising *call, bool told)
 
     for (int i = 0; i < d->places; i++)
         labels[i] = told && call->rows && i < d->batch ? call->rows[image_of(call, i)] : none;
-    d->k->upload(d->k, pyr_graph_data(d->g, call->lane, d->label), labels,
-                 (size_t)d->places * sizeof *labels);
+    pyr_upload(d->k, pyr_graph_data(d->g, call->lane, d->label), labels, (size_t)d->places * sizeof *labels);
 }
 
 pyr_status pyr_denoiser_begin(const pyr_denoising *call)
@@ -293,12 +292,12 @@ pyr_status pyr_denoiser_begin(const pyr_denoising *call)
     if (call->weaker)
         PYR_TRY(pyr_denoiser_begin(call->weaker));
     if (!d->telling)
-        return k->sync(k);
-    k->copy(k, pyr_graph_data(d->telling, call->lane, d->condition), call->condition,
-            (size_t)call->n * pyr_count(d->level->condition) * pyr_type_size(k->real));
+        return pyr_sync(k);
+    pyr_copy(k, pyr_graph_data(d->telling, call->lane, d->condition), call->condition,
+             (size_t)call->n * pyr_count(d->level->condition) * pyr_type_size(k->real));
     PYR_TRY(pyr_graph_forward(d->telling, call->lane));
     tell(call);
-    return k->sync(k);
+    return pyr_sync(k);
 }
 
 /* ---- a call ------------------------------------------------------------------------------------ */
@@ -320,12 +319,12 @@ static void put_one_level(const pyr_denoising *call, double s)
     size_t n = (size_t)d->places, pairs = 2 * n * pyr_type_size(k->real);
     const char *first = d->units, *second = first + pairs, *all = second + pairs;
 
-    k->combine(k, pyr_graph_data(d->g, call->lane, d->mix_in), 1, (double[]){c.in},
-               (const void *const[]){first}, 2 * n);
-    k->combine(k, pyr_graph_data(d->g, call->lane, d->mix_out), 2, (double[]){c.to.skip, c.to.out},
-               (const void *const[]){first, second}, 2 * n);
-    k->combine(k, pyr_graph_data(d->g, call->lane, d->time), 1, (double[]){c.time},
-               (const void *const[]){all}, n);
+    pyr_combine(k, pyr_graph_data(d->g, call->lane, d->mix_in), 1, (double[]){c.in},
+                (const void *const[]){first}, 2 * n);
+    pyr_combine(k, pyr_graph_data(d->g, call->lane, d->mix_out), 2, (double[]){c.to.skip, c.to.out},
+                (const void *const[]){first, second}, 2 * n);
+    pyr_combine(k, pyr_graph_data(d->g, call->lane, d->time), 1, (double[]){c.time},
+                (const void *const[]){all}, n);
 }
 
 /* The same at each image's own. */
@@ -341,7 +340,7 @@ static pyr_status put_levels(const pyr_denoising *call, const double *s)
     const char *from = lane->device;
 
     lane->turn = !lane->turn;
-    PYR_TRY(d->k->wait(d->k, mark));
+    PYR_TRY(pyr_wait(d->k, mark));
     for (size_t i = 0; i < n; i++) {
         pyr_level_coefs c = pyr_level_coefs_at(d->level, s[image_of(call, (int)i)]);
 
@@ -351,11 +350,11 @@ static pyr_status put_levels(const pyr_denoising *call, const double *s)
         pyr_put_real(d->k, host, 2 * (n + i) + 1, c.to.out);
         pyr_put_real(d->k, host, 4 * n + i, c.time);
     }
-    d->k->upload(d->k, lane->device, host, PER_PLACE * n * pyr_type_size(d->k->real));
-    d->k->copy(d->k, pyr_graph_data(d->g, call->lane, d->mix_in), from, pairs);
-    d->k->copy(d->k, pyr_graph_data(d->g, call->lane, d->mix_out), from + pairs, pairs);
-    d->k->copy(d->k, pyr_graph_data(d->g, call->lane, d->time), from + 2 * pairs, pairs / 2);
-    return d->k->mark(d->k, mark);
+    pyr_upload(d->k, lane->device, host, PER_PLACE * n * pyr_type_size(d->k->real));
+    pyr_copy(d->k, pyr_graph_data(d->g, call->lane, d->mix_in), from, pairs);
+    pyr_copy(d->k, pyr_graph_data(d->g, call->lane, d->mix_out), from + pairs, pairs);
+    pyr_copy(d->k, pyr_graph_data(d->g, call->lane, d->time), from + 2 * pairs, pairs / 2);
+    return pyr_mark(d->k, mark);
 }
 
 typedef struct evaluation {
@@ -379,7 +378,7 @@ static pyr_status evaluate(const pyr_denoising *call, const void *x, const doubl
     char *to = pyr_graph_data(d->g, call->lane, d->x);
 
     for (int part = 0; part < d->places / d->batch; part++)
-        d->k->copy(d->k, to + (size_t)part * (size_t)d->batch * size, x, (size_t)call->n * size);
+        pyr_copy(d->k, to + (size_t)part * (size_t)d->batch * size, x, (size_t)call->n * size);
     assert(!call->in_recording || (one_level(call, s) && !d->kept));
     if (one_level(call, s))
         put_one_level(call, s[0]);
@@ -411,7 +410,7 @@ static pyr_status evaluate_other(const pyr_denoising *call, const void *x, const
     put_labels(call, false);
     status = evaluate(call, x, s, other);
     put_labels(call, true);
-    return status == PYR_OK ? d->k->sync(d->k) : status;
+    return status == PYR_OK ? pyr_sync(d->k) : status;
 }
 
 /* Whether guidance acts on any, on all of the images. */
@@ -443,14 +442,14 @@ pyr_status pyr_denoiser_call(void *denoising, const void *x, const double *s, vo
     guided_images(call, s, &any, &all);
     PYR_TRY(evaluate(call, x, s, &with));
     if (!any) {
-        k->copy(k, out, with, (size_t)call->n * bytes);
+        pyr_copy(k, out, with, (size_t)call->n * bytes);
         return PYR_OK;
     }
     if (d->places == d->batch &&
         !call->weaker) { /* the same graph comes once more, x is still needed for it */
         void *kept = d->kept[call->lane];
 
-        k->copy(k, kept, with, (size_t)call->n * bytes);
+        pyr_copy(k, kept, with, (size_t)call->n * bytes);
         with = kept;
     }
     PYR_TRY(evaluate_other(call, x, s, with, &other));
@@ -458,11 +457,11 @@ pyr_status pyr_denoiser_call(void *denoising, const void *x, const double *s, vo
         double g = inside(d->lo, d->hi, s[i]) ? d->guidance : 1;
         size_t at = (size_t)i * bytes;
 
-        k->combine(k, (char *)out + at, 2, (double[]){g, 1 - g},
-                   (const void *const[]){(const char *)with + at, (const char *)other + at}, size);
+        pyr_combine(k, (char *)out + at, 2, (double[]){g, 1 - g},
+                    (const void *const[]){(const char *)with + at, (const char *)other + at}, size);
     }
     if (all)
-        k->combine(k, out, 2, (double[]){d->guidance, 1 - d->guidance}, (const void *const[]){with, other},
-                   (size_t)call->n * size);
+        pyr_combine(k, out, 2, (double[]){d->guidance, 1 - d->guidance}, (const void *const[]){with, other},
+                    (size_t)call->n * size);
     return PYR_OK;
 }

@@ -9,8 +9,8 @@ static void put_seed(const pyr_denoising *call, char *seed, const void *v, const
     size_t size = pyr_count(call->denoiser->level->variable), bytes = size * pyr_type_size(k->real);
 
     for (int i = 0; i < call->n; i++)
-        k->combine(k, seed + (size_t)i * bytes, 1, (double[]){other ? 1 - weight[i] : weight[i]},
-                   (const void *const[]){(const char *)v + (size_t)i * bytes}, size);
+        pyr_combine(k, seed + (size_t)i * bytes, 1, (double[]){other ? 1 - weight[i] : weight[i]},
+                    (const void *const[]){(const char *)v + (size_t)i * bytes}, size);
 }
 
 /* D = G D_this + (1 - G) D_other, G of each image: both get their share of v, and their gradients are
@@ -45,9 +45,9 @@ pyr_status pyr_denoiser_vjp(void *denoising, const void *v, void *out)
     }
     PYR_TRY(pyr_graph_backward(d->g, call->lane, 0));
     if (other)
-        k->combine(k, out, 2, (double[]){1, 1}, (const void *const[]){gradient, other}, count);
+        pyr_combine(k, out, 2, (double[]){1, 1}, (const void *const[]){gradient, other}, count);
     else
-        k->copy(k, out, gradient, count * pyr_type_size(k->real));
+        pyr_copy(k, out, gradient, count * pyr_type_size(k->real));
     return PYR_OK;
 }
 

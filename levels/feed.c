@@ -21,12 +21,12 @@ pyr_status pyr_feed_new(pyr_feed *feed, pyr_kernels *k, const pyr_dataset *data,
         size_t bytes = pyr_feed_gather_bytes(feed, batch);
 
         PYR_TRY(pyr_new(&feed->host[i], bytes, 1, "images of a batch"));
-        if (k->host_memory)
+        if (k->backend->host_memory)
             feed->block[i] = feed->host[i];
         else
-            PYR_TRY(k->alloc(k, &feed->block[i], bytes, "images of a batch"));
-        PYR_TRY(k->alloc(k, &feed->images[i], (size_t)batch * feed->image_size * real, "images of a batch"));
-        PYR_TRY(k->alloc(k, &feed->scratch[i], pyr_pyramid_scratch(pyramid, batch), "pyramid of a batch"));
+            PYR_TRY(pyr_alloc(k, &feed->block[i], bytes, "images of a batch"));
+        PYR_TRY(pyr_alloc(k, &feed->images[i], (size_t)batch * feed->image_size * real, "images of a batch"));
+        PYR_TRY(pyr_alloc(k, &feed->scratch[i], pyr_pyramid_scratch(pyramid, batch), "pyramid of a batch"));
     }
     return PYR_OK;
 }
@@ -34,14 +34,14 @@ pyr_status pyr_feed_new(pyr_feed *feed, pyr_kernels *k, const pyr_dataset *data,
 void pyr_feed_free(pyr_feed *feed)
 {
     for (int i = 0; i < feed->lanes; i++) {
-        if (feed->block && !feed->k->host_memory)
-            feed->k->release(feed->k, feed->block[i]);
+        if (feed->block && !feed->k->backend->host_memory)
+            pyr_release(feed->k, feed->block[i]);
         if (feed->host)
             pyr_free(feed->host[i]);
         if (feed->images)
-            feed->k->release(feed->k, feed->images[i]);
+            pyr_release(feed->k, feed->images[i]);
         if (feed->scratch)
-            feed->k->release(feed->k, feed->scratch[i]);
+            pyr_release(feed->k, feed->scratch[i]);
     }
     pyr_free(feed->host);
     pyr_free(feed->block);
@@ -53,7 +53,7 @@ void pyr_feed_free(pyr_feed *feed)
 size_t pyr_feed_bytes(const pyr_feed *feed)
 {
     size_t images = (size_t)feed->batch * feed->image_size * pyr_type_size(feed->k->real);
-    size_t gathered = pyr_feed_gather_bytes(feed, feed->batch) * (feed->k->host_memory ? 1 : 2);
+    size_t gathered = pyr_feed_gather_bytes(feed, feed->batch) * (feed->k->backend->host_memory ? 1 : 2);
 
     return (size_t)feed->lanes * (images + gathered + pyr_pyramid_scratch(feed->pyramid, feed->batch));
 }
@@ -105,11 +105,11 @@ static void put_images(pyr_feed *feed, int lane, const pyr_piece *piece)
     const void *stream =
         block + streams_at(feed, piece->images) + first * PYR_STREAM_WORDS * sizeof(uint32_t);
 
-    k->pixels(k, feed->images[lane], block + first * pyr_dataset_sample_bytes(feed->data), piece->n,
-              pyr_pyramid_image_shape(feed->pyramid, 0), bits, flip);
+    k->backend->pixels(k, feed->images[lane], block + first * pyr_dataset_sample_bytes(feed->data), piece->n,
+                       pyr_pyramid_image_shape(feed->pyramid, 0), bits, flip);
     if (feed->dequantise)
-        k->dither(k, feed->images[lane], piece->n, feed->image_size, ldexp(1, -bits), stream,
-                  pyr_rng_purpose(PYR_RNG_DITHER, 0));
+        k->backend->dither(k, feed->images[lane], piece->n, feed->image_size, ldexp(1, -bits), stream,
+                           pyr_rng_purpose(PYR_RNG_DITHER, 0));
 }
 
 void pyr_feed_level_of(pyr_feed *feed, int lane, const pyr_piece *piece, int level, void *variable,
@@ -133,8 +133,8 @@ void pyr_feed_pyramid_of(pyr_feed *feed, int lane, const pyr_piece *piece, void 
 static pyr_status gather_at_once(pyr_piece *out, pyr_feed *feed, int lane, const pyr_pick *pick)
 {
     PYR_TRY(pyr_feed_gather(feed, pick, feed->host[lane]));
-    if (!feed->k->host_memory)
-        feed->k->upload(feed->k, feed->block[lane], feed->host[lane], pyr_feed_gather_bytes(feed, pick->n));
+    if (!feed->k->backend->host_memory)
+        pyr_upload(feed->k, feed->block[lane], feed->host[lane], pyr_feed_gather_bytes(feed, pick->n));
     *out = (pyr_piece){feed->block[lane], pick->n, 0, pick->n};
     return PYR_OK;
 }

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/philox.h"
+#include "base/text.h"
 #include "pyramid/ideal.h"
 #include <inttypes.h>
 #include <lapacke.h>
@@ -256,7 +257,7 @@ static pyr_status second_pass(measuring *m)
     m->second = true;
     for (int group = 0; group < GROUPS; group++)
         memset(m->sum[group], 0, g->size * sizeof **m->sum);
-    PYR_TRY(m->feed->k->run_tasks(m->feed->k, GROUPS, measure_group, m));
+    PYR_TRY(pyr_run_tasks(m->feed->k, GROUPS, measure_group, m));
     add_up(m->sum, g->size);
     memcpy(mean, g->mean, g->size * sizeof *mean);
     pyr_gaussian_to(g, mean, m->room[0]);
@@ -282,19 +283,19 @@ pyr_status pyr_gaussian_measure(pyr_gaussian *out, const pyr_level *level, pyr_f
     opposite = m.vectors + 2 * out->shape.c;
     pyr_level_vectors(level, m.vectors, opposite);
     for (int i = 0; i < GROUPS; i++) {
-        PYR_TRY_OUT(k->alloc(k, &m.variable[i], batch * out->size * pyr_type_size(k->real), what));
+        PYR_TRY_OUT(pyr_alloc(k, &m.variable[i], batch * out->size * pyr_type_size(k->real), what));
         PYR_TRY_OUT(pyr_new(&m.host[i], batch * out->size, sizeof **m.host, what));
         PYR_TRY_OUT(pyr_new(&m.room[i], out->size, sizeof **m.room, what));
         PYR_TRY_OUT(pyr_new(&m.sum[i], out->size, sizeof **m.sum, what));
         PYR_TRY_OUT(pyr_new(&m.product[i], n * n, sizeof **m.product, what));
     }
-    PYR_TRY_OUT(k->run_tasks(k, GROUPS, measure_group, &m));
+    PYR_TRY_OUT(pyr_run_tasks(k, GROUPS, measure_group, &m));
     PYR_TRY_OUT(conclude_first(&m));
     if (!out->full)
         PYR_TRY_OUT(second_pass(&m));
 out:
     for (int i = 0; i < GROUPS; i++) {
-        k->release(k, m.variable[i]);
+        pyr_release(k, m.variable[i]);
         pyr_free(m.host[i]);
         pyr_free(m.room[i]);
         pyr_free(m.sum[i]);
@@ -385,7 +386,7 @@ pyr_status pyr_gaussian_draw(const pyr_gaussian *g, pyr_kernels *k, int n, const
     PYR_TRY(pyr_new(&z, 2 * g->size, sizeof *z, what));
     room = z + g->size;
     pyr_upload_streams(k, streams, seeds, n);
-    k->normals(k, start, n, g->size, streams, pyr_rng_purpose(PYR_RNG_PRIOR, level), 0, 0);
+    k->backend->normals(k, start, n, g->size, streams, pyr_rng_purpose(PYR_RNG_PRIOR, level), 0, 0);
     for (int i = 0; i < n; i++) {
         void *place = (char *)start + (size_t)i * g->size * pyr_type_size(k->real);
 
@@ -467,7 +468,7 @@ static pyr_status check_facts(const pyr_level *level, const pyr_level_facts *fac
                       PYR_E_FORMAT,
                       "%s was measured for another level, other data or another standardisation than level "
                       "%d of this run has: pyrdiff analyze --network %s --level %d measures it again",
-                      path, own->index, run, own->index);
+                      path, own->index, PYR_SHELL(run), own->index);
 }
 
 static pyr_status read_all(pyr_gaussian *g, const pyr_level *level, const pyr_safetensors *file,
@@ -509,13 +510,13 @@ pyr_status pyr_gaussian_read(pyr_gaussian *out, const pyr_level *level, const ch
         status = pyr_fail(PYR_E_IO,
                           "level %d starts from its fitted Gaussian (sampler.start gaussian), but %s is not "
                           "there: pyrdiff analyze --network %s --level %d measures it",
-                          level->facts.index, path, run, level->facts.index);
+                          level->facts.index, path, PYR_SHELL(run), level->facts.index);
         goto out;
     }
     status = pyr_safetensors_open(&file, path);
     if (status == PYR_E_FORMAT)
-        pyr_fail(status, "%s; pyrdiff analyze --network %s --level %d measures it again", pyr_error(), run,
-                 level->facts.index);
+        pyr_fail(status, "%s; pyrdiff analyze --network %s --level %d measures it again", pyr_error(),
+                 PYR_SHELL(run), level->facts.index);
     PYR_TRY_OUT(status);
     PYR_TRY_OUT(read_all(out, level, file, path, run));
 out:

@@ -216,18 +216,18 @@ pyr_status pyr_level_measure(pyr_level *level, pyr_feed *feed)
     PYR_TRY_OUT(pyr_new(&m.host, lanes, sizeof *m.host, "statistics"));
     PYR_TRY_OUT(pyr_new(&m.index, lanes * (size_t)feed->batch, sizeof *m.index, "statistics"));
     for (size_t i = 0; i < lanes; i++) {
-        PYR_TRY_OUT(k->alloc(k, &m.variable[i], most * real, "statistics"));
-        PYR_TRY_OUT(k->alloc(k, &m.condition[i], condition * real, "statistics"));
+        PYR_TRY_OUT(pyr_alloc(k, &m.variable[i], most * real, "statistics"));
+        PYR_TRY_OUT(pyr_alloc(k, &m.condition[i], condition * real, "statistics"));
         PYR_TRY_OUT(pyr_new(&m.host[i], most > condition ? most : condition, sizeof(double), "statistics"));
     }
-    PYR_TRY_OUT(k->run_tasks(k, tasks, measure_task, &m));
+    PYR_TRY_OUT(pyr_run_tasks(k, tasks, measure_task, &m));
     PYR_TRY_OUT(conclude(level, &m, tasks));
 out:
     for (size_t i = 0; i < lanes; i++) {
         if (m.variable)
-            k->release(k, m.variable[i]);
+            pyr_release(k, m.variable[i]);
         if (m.condition)
-            k->release(k, m.condition[i]);
+            pyr_release(k, m.condition[i]);
         if (m.host)
             pyr_free(m.host[i]);
     }
@@ -274,7 +274,7 @@ pyr_status pyr_level_vector_new(void **out, const pyr_level *level, pyr_kernels 
 {
     size_t bytes = 2 * (size_t)level->variable.c * pyr_type_size(k->real);
 
-    PYR_TRY(k->alloc(k, out, (size_t)batch * bytes, "statistics of a level"));
+    PYR_TRY(pyr_alloc(k, out, (size_t)batch * bytes, "statistics of a level"));
     return pyr_level_put_vector(level, k, *out, batch, back);
 }
 
@@ -287,7 +287,7 @@ pyr_status pyr_level_destandardise(const pyr_level *level, pyr_kernels *k, int n
                  .n_inputs = 2,
                  .x = {{k->real, s, z}, {k->real, v, (void *)(uintptr_t)vector}},
                  .y = {k->real, s, z}};
-    return k->op[PYR_OP_SCALE_SHIFT]->forward(k, &op);
+    return k->backend->op[PYR_OP_SCALE_SHIFT]->forward(k, &op);
 }
 
 /* ---- facts as metadata ------------------------------------------------------------------------- */

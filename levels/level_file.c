@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "network/unet_file.h"
 #include <math.h>
 #include <stdio.h>
@@ -89,13 +90,13 @@ static pyr_status download_blocks(const void *host[BLOCKS], void *owned[BLOCKS],
 
     for (int i = 0; i < BLOCKS; i++) {
         host[i] = block_of(o, i);
-        if (k->host_memory)
+        if (k->backend->host_memory)
             continue;
         PYR_TRY(pyr_new(&owned[i], bytes, 1, "state to save"));
-        k->download(k, owned[i], block_of(o, i), bytes);
+        pyr_download(k, owned[i], block_of(o, i), bytes);
         host[i] = owned[i];
     }
-    return k->sync(k);
+    return pyr_sync(k);
 }
 
 pyr_status pyr_level_check_finite(const pyr_optimizer *o, int level)
@@ -399,7 +400,7 @@ static pyr_status without_weights(pyr_status why, const char *folder)
         pyr_fail(
             why,
             "%s; the training state is whole: pyrdiff train --outdir %s writes the weights again from it",
-            sentence, run);
+            sentence, PYR_SHELL(run));
     else if (sentence)
         pyr_error_set(sentence);
     pyr_free(sentence);
@@ -450,8 +451,8 @@ pyr_status pyr_level_restore(const char *folder, pyr_level_facts *facts, const p
     }
     for (int i = 0; i < BLOCKS; i++)
         PYR_TRY_OUT(read_block(file, path, block_names[i], o, block_of(o, i)));
-    o->k->upload(o->k, o->state, &progress->last, sizeof progress->last);
-    PYR_TRY_OUT(o->k->sync(o->k));
+    pyr_upload(o->k, o->state, &progress->last, sizeof progress->last);
+    PYR_TRY_OUT(pyr_sync(o->k));
 out:
     pyr_safetensors_free(file);
     pyr_free(path);

@@ -18,7 +18,7 @@ static pyr_status count_call(void *ctx, const void *x, const double *s, void *ou
     counting *c = ctx;
 
     c->guided += pyr_level_guided(c->level, *s);
-    c->k->combine(c->k, out, 1, (double[]){1 / (1 + *s * *s)}, (const void *const[]){x}, 1);
+    pyr_combine(c->k, out, 1, (double[]){1 / (1 + *s * *s)}, (const void *const[]){x}, 1);
     return PYR_OK;
 }
 
@@ -36,11 +36,11 @@ static pyr_status count_guided(pyr_sampled_level *s, pyr_kernels *k)
     if (!pyr_level_guided(&s->level, -1) || (set->guidance_min == 0 && set->guidance_max == 0) ||
         pyr_sampler_nfe(&set->sampler) == 0)
         return PYR_OK;
-    PYR_TRY(k->alloc(k, &x, pyr_aligned(real) + bytes, "one number"));
+    PYR_TRY(pyr_alloc(k, &x, pyr_aligned(real) + bytes, "one number"));
     sampling.work = (char *)x + pyr_aligned(real);
     if (pyr_sample(&sampling, &set->sampler, &s->schedule, x) == PYR_OK) /* else drawing says why not */
         s->guided = counted.guided;
-    k->release(k, x);
+    pyr_release(k, x);
     return PYR_OK;
 }
 
@@ -56,7 +56,7 @@ pyr_status pyr_sampled_level_new(pyr_sampled_level *s, pyr_kernels *k, const pyr
     PYR_TRY(count_guided(s, k));
     if (!files)
         return pyr_denoiser_pack(&s->denoiser, block);
-    PYR_TRY(k->alloc(k, &s->block, s->params.count * pyr_type_size(k->real), "weights"));
+    PYR_TRY(pyr_alloc(k, &s->block, s->params.count * pyr_type_size(k->real), "weights"));
     PYR_TRY(pyr_unet_load(files, &s->params, k, s->block, NULL));
     return pyr_denoiser_pack(&s->denoiser, s->block);
 }
@@ -68,8 +68,8 @@ void pyr_sampled_level_free(pyr_sampled_level *s, pyr_kernels *k)
     pyr_free(s->ways);
     pyr_denoiser_free(&s->denoiser);
     pyr_params_free(&s->params);
-    k->release(k, s->block);
-    k->release(k, s->vector);
+    pyr_release(k, s->block);
+    pyr_release(k, s->vector);
     pyr_gaussian_free(&s->gaussian);
     *s = (pyr_sampled_level){0};
 }

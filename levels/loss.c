@@ -113,8 +113,8 @@ static pyr_status put_constants(pyr_loss *out, int lane)
     if (out->vector_out >= 0)
         PYR_TRY(pyr_level_put_vector(level, k, pyr_graph_data(g, lane, out->vector_out), batch, true));
     for (int i = 0; i < batch && out->which >= 0; i++)
-        k->upload(k, (uint32_t *)pyr_graph_data(g, lane, out->which) + i, &which, sizeof which);
-    return k->sync(k);
+        pyr_upload(k, (uint32_t *)pyr_graph_data(g, lane, out->which) + i, &which, sizeof which);
+    return pyr_sync(k);
 }
 
 /* What is drawn, in this order. */
@@ -237,8 +237,8 @@ static void clear_beyond(pyr_loss *loss, int lane, pyr_value v, int n)
     size_t all = pyr_count(s) * pyr_type_size(loss->k->real), each = all / (size_t)s.n;
 
     if (n < s.n)
-        loss->k->zero(loss->k, (char *)pyr_graph_data(loss->g, lane, v) + (size_t)n * each,
-                      all - (size_t)n * each);
+        pyr_zero(loss->k, (char *)pyr_graph_data(loss->g, lane, v) + (size_t)n * each,
+                 all - (size_t)n * each);
 }
 
 /* Whether image i of the batch is given an estimate. */
@@ -320,8 +320,8 @@ void pyr_loss_take(pyr_loss *loss, int lane, const void *block, int n)
         const pyr_drawn *d = &loss->drawn[i];
 
         if (d->value >= 0)
-            loss->k->copy(loss->k, pyr_graph_data(loss->g, lane, d->value), (const char *)block + d->at,
-                          (size_t)pyr_graph_batch(loss->g) * d->each);
+            pyr_copy(loss->k, pyr_graph_data(loss->g, lane, d->value), (const char *)block + d->at,
+                     (size_t)pyr_graph_batch(loss->g) * d->each);
     }
 }
 
@@ -335,8 +335,8 @@ pyr_status pyr_loss_draw(pyr_loss *loss, int lane, const pyr_draw *draw)
         const pyr_drawn *d = &loss->drawn[i];
 
         if (d->value >= 0)
-            loss->k->upload(loss->k, pyr_graph_data(loss->g, lane, d->value), host + d->at,
-                            (size_t)pyr_graph_batch(loss->g) * d->each);
+            pyr_upload(loss->k, pyr_graph_data(loss->g, lane, d->value), host + d->at,
+                       (size_t)pyr_graph_batch(loss->g) * d->each);
     }
     return PYR_OK;
 }

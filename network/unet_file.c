@@ -233,7 +233,7 @@ pyr_status pyr_unet_save(const char *folder, const pyr_unet_config *config, cons
     pyr_st_entry *entries = NULL;
     pyr_st_pair *pairs = NULL;
     char sum[CONFIG_SUM];
-    bool in_place = k->host_memory && k->real == PYR_F32;
+    bool in_place = k->backend->host_memory && k->real == PYR_F32;
     float *host = NULL;
     size_t at = 0;
 
@@ -319,9 +319,9 @@ static pyr_status put_values(pyr_kernels *k, void *dst, const double *values, si
     for (size_t i = 0; i < n && status == PYR_OK; i++) {
         uint32_t row = (uint32_t)values[i];
 
-        k->upload(k, (uint32_t *)dst + i, &row, sizeof row);
+        pyr_upload(k, (uint32_t *)dst + i, &row, sizeof row);
     }
-    return k->sync(k);
+    return pyr_sync(k);
 }
 
 /* Element i of `nhwc`, shape s, is element nchw_of(s, i) of the same images stored channel by channel. */
@@ -358,7 +358,7 @@ static pyr_status run_stored(pyr_unet_check *out, const pyr_safetensors *io, con
     y = pyr_unet_build(g, config, &(pyr_unet_options){0}, &in);
     pyr_graph_keep(g, y);
     PYR_TRY_OUT(pyr_graph_plan(g, &(pyr_plan){.batch = s->n, .lanes = 1}));
-    PYR_TRY_OUT(k->alloc(k, &block, params.count * pyr_type_size(k->real), "weights"));
+    PYR_TRY_OUT(pyr_alloc(k, &block, params.count * pyr_type_size(k->real), "weights"));
     PYR_TRY_OUT(pyr_unet_load(files, &params, k, block, NULL));
     PYR_TRY_OUT(pyr_graph_pack(g, block));
     shape = pyr_graph_shape(g, y);
@@ -437,7 +437,7 @@ static pyr_status run_stored(pyr_unet_check *out, const pyr_safetensors *io, con
 out:
     pyr_graph_free(g);
     pyr_params_free(&params);
-    k->release(k, block);
+    pyr_release(k, block);
     pyr_free(sample);
     pyr_free(wanted);
     pyr_free(times);

@@ -1,9 +1,8 @@
 /* grid.h - many images in one picture, to look at.
  *
- * A panel is a table of images of one size, 2 pixels apart; several panels
- * (say, the levels of a pyramid) stand side by side, 8 pixels apart, their
- * images zoomed to one displayed size, so that a row shows one sample at every
- * level. Zooming repeats pixels (nearest), also where the ratio is no integer. */
+ * A panel is a table of images of one size, 2 pixels apart; several panels (say, the levels of a pyramid)
+ * stand side by side, 8 pixels apart, their images zoomed to one displayed size, so that a row shows one
+ * sample at every level. Zooming repeats pixels (nearest), also where the ratio is no integer. */
 #ifndef PYR_PICTURES_GRID_H
 #define PYR_PICTURES_GRID_H
 
@@ -21,10 +20,9 @@ typedef struct pyr_grid_style {
     bool black;     /* background: black, or else mid-grey */
 } pyr_grid_style;
 
-/* Draw `panels` of them into a new 8-bit image, which the caller frees. Its
- * channels are the most that a panel needs. Images fill the table row by row;
- * those beyond rows x cols are left out, empty places show the background.
- * PYR_E_FORMAT when the picture would be larger than an image may be. */
+/* Draw `panels` of them into a new 8-bit image, which the caller frees. Its channels are the most that a
+ * panel needs. Images fill the table row by row; those beyond rows x cols are left out, empty places show
+ * the background. PYR_E_FORMAT when the picture would be larger than an image may be. */
 pyr_status pyr_grid_draw(pyr_image *out, const pyr_panel *panel, int panels, pyr_grid_style style);
 
 /* The same as a PNG file with `texts` text chunks. */

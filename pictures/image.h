@@ -1,9 +1,8 @@
 /* image.h - one picture in memory, as a file holds it.
  *
- * Samples are unsigned, interleaved HWC, without padding: uint8_t (bits 8) or
- * uint16_t in the machine's order (bits 16). Channels: 1 grey, 2 grey + alpha,
- * 3 RGB, 4 RGBA; alpha is straight (not premultiplied). What a file says about
- * gamma or colour profile is not applied. */
+ * Samples are unsigned, interleaved HWC, without padding: uint8_t (bits 8) or uint16_t in the machine's
+ * order (bits 16). Channels: 1 grey, 2 grey + alpha, 3 RGB, 4 RGBA; alpha is straight (not premultiplied).
+ * What a file says about gamma or colour profile is not applied. */
 #ifndef PYR_PICTURES_IMAGE_H
 #define PYR_PICTURES_IMAGE_H
 
@@ -23,9 +22,8 @@ typedef struct pyr_image {
     bool turned; /* it was turned or mirrored on reading, as the orientation in its file says */
 } pyr_image;
 
-/* A black picture; the caller ends it with pyr_image_free. PYR_E_FORMAT when a
- * side is not 1..PYR_IMAGE_SIDE or the whole is over PYR_IMAGE_BYTES; `name`
- * is the file in the sentence. c is 1..4, bits 8 or 16. */
+/* A black picture; the caller ends it with pyr_image_free. PYR_E_FORMAT when a side is not 1..PYR_IMAGE_SIDE
+ * or the whole is over PYR_IMAGE_BYTES; `name` is the file in the sentence. c is 1..4, bits 8 or 16. */
 pyr_status pyr_image_new(pyr_image *out, int64_t h, int64_t w, int c, int bits, const char *name);
 void pyr_image_free(pyr_image *image); /* back to {0}; no-op on {0} */
 
@@ -34,11 +32,10 @@ size_t pyr_image_bytes(const pyr_image *image);
 /* No alpha, or alpha at its largest value in every pixel. */
 bool pyr_image_opaque(const pyr_image *image);
 
-/* Write `src` with other channels and bits to dst (src->h * src->w * channels
- * samples of `bits`). Alpha that is given up is composited on black; alpha that
- * is added is opaque; RGB to grey is the luma of Rec. 601 (0.299, 0.587, 0.114);
- * 8 to 16 bits multiplies by 257 (0 and the largest value are kept), 16 to 8
- * divides by 257 and rounds. */
+/* Write `src` with other channels and bits to dst (src->h * src->w * channels samples of `bits`). Alpha that
+ * is given up is composited on black; alpha that is added is opaque; RGB to grey is the luma of Rec. 601
+ * (0.299, 0.587, 0.114); 8 to 16 bits multiplies by 257 (0 and the largest value are kept), 16 to 8 divides
+ * by 257 and rounds. */
 void pyr_image_convert(void *dst, const pyr_image *src, int channels, int bits);
 
 /* "grey", "grey+alpha", "RGB", "RGBA". */

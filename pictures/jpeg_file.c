@@ -114,10 +114,9 @@ static pyr_status decode(job *j, const void *bytes, size_t n)
     jpeg_read_header(jpeg, TRUE);
     j->orientation = orientation_of(jpeg);
 
-    /* One bit is the least that Huffman coding spends on a block, and the
-     * sampling factors let a block stand for at most 32x32 pixels. Arithmetic
-     * coding can spend less, on a plain picture alone: a few bytes of it that
-     * stand for gigabytes are refused all the same. */
+    /* One bit is the least that Huffman coding spends on a block, and the sampling factors let a block stand
+     * for at most 32x32 pixels. Arithmetic coding can spend less, on a plain picture alone: a few bytes of
+     * it that stand for gigabytes are refused all the same. */
     if ((uint64_t)jpeg->image_width * jpeg->image_height > PIXELS_A_BYTE * (uint64_t)n)
         return pyr_fail(PYR_E_FORMAT,
                         "%s: the JPEG is cut short or false: %zu bytes cannot hold %ux%u pixels", j->name, n,

@@ -1,10 +1,9 @@
 /* pixels.h - between samples of a file and image values in [-1, 1].
  *
- * A sample p becomes the dyadic number (2p - 255)/256 (8 bits) or
- * (2p - 65535)/65536 (16 bits): exact in float, symmetric about 0, and short
- * enough that the pyramid of an image is inverted bit for bit. The way back is
- * p = round((256 x + 255)/2), clamped, halves up; it undoes the way in exactly.
- * A value that is not a number becomes 0. */
+ * A sample p becomes the dyadic number (2p - 255)/256 (8 bits) or (2p - 65535)/65536 (16 bits): exact in
+ * float, symmetric about 0, and short enough that the pyramid of an image is inverted bit for bit. The way
+ * back is p = round((256 x + 255)/2), clamped, halves up; it undoes the way in exactly. A value that is not
+ * a number becomes 0. */
 #ifndef PYR_PICTURES_PIXELS_H
 #define PYR_PICTURES_PIXELS_H
 

@@ -1,11 +1,10 @@
 /* png_file.h - PNG in and out, on libpng.
  *
- * Every kind of PNG is read: 1, 2, 4, 8 and 16 bits; grey, RGB, palette, with
- * or without alpha or tRNS; interlaced or not. What comes out is 8 or 16 bits
- * of 1..4 channels: fewer than 8 bits are spread over 0..255, 16 bits are kept,
- * a palette becomes RGB (grey when all of its colours are grey), tRNS becomes
- * alpha. The orientation is that of the eXIf chunk. A file that is damaged, cut
- * short or implausibly large is refused with PYR_E_FORMAT. */
+ * Every kind of PNG is read: 1, 2, 4, 8 and 16 bits; grey, RGB, palette, with or without alpha or tRNS;
+ * interlaced or not. What comes out is 8 or 16 bits of 1..4 channels: fewer than 8 bits are spread over
+ * 0..255, 16 bits are kept, a palette becomes RGB (grey when all of its colours are grey), tRNS becomes
+ * alpha. The orientation is that of the eXIf chunk. A file that is damaged, cut short or implausibly large
+ * is refused with PYR_E_FORMAT. */
 #ifndef PYR_PICTURES_PNG_FILE_H
 #define PYR_PICTURES_PNG_FILE_H
 
@@ -25,8 +24,7 @@ pyr_status pyr_png_read(pyr_image *out, const char *path);
  * (text may be NULL when 0). The file appears whole or not at all. */
 pyr_status pyr_png_write(const char *path, const pyr_image *image, const pyr_png_text *text, size_t texts);
 
-/* The value of the text chunk `key` as a new string for the caller, or NULL in
- * *out when there is none. */
+/* The value of the text chunk `key` as a new string for the caller, or NULL in *out when there is none. */
 pyr_status pyr_png_text_read(char **out, const char *path, const char *key);
 
 #endif

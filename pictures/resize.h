@@ -1,11 +1,10 @@
 /* resize.h - another size for an image.
  *
- * Each axis is resampled on its own, in double, rounded once at the end:
- * smaller by area averaging (an output sample is the mean of the stretch of
- * input that it covers, with fractional ends), larger by linear interpolation
- * between sample centres, the edge replicated. Neither rings, and a constant
- * stays itself. Colours are weighted by alpha where there is one, so that what
- * hides under transparent pixels does not bleed in. */
+ * Each axis is resampled on its own, in double, rounded once at the end: smaller by area averaging (an
+ * output sample is the mean of the stretch of input that it covers, with fractional ends), larger by linear
+ * interpolation between sample centres, the edge replicated. Neither rings, and a constant stays itself.
+ * Colours are weighted by alpha where there is one, so that what hides under transparent pixels does not
+ * bleed in. */
 #ifndef PYR_PICTURES_RESIZE_H
 #define PYR_PICTURES_RESIZE_H
 

@@ -101,8 +101,8 @@ static pyr_status axis_new(pyr_axis *out, pyr_kernels *k, const pyr_taps *taps)
         else
             ((float *)staging)[i] = (float)taps->tap[i];
     memcpy((char *)staging + pyr_aligned(bytes), taps->start, start_bytes);
-    PYR_TRY_OUT(k->alloc(k, &block, pyr_aligned(bytes) + start_bytes, "a pyramid filter"));
-    k->upload(k, block, staging, pyr_aligned(bytes) + start_bytes);
+    PYR_TRY_OUT(pyr_alloc(k, &block, pyr_aligned(bytes) + start_bytes, "a pyramid filter"));
+    pyr_upload(k, block, staging, pyr_aligned(bytes) + start_bytes);
     *out = (pyr_axis){.n_in = taps->n_in,
                       .n_out = taps->n_out,
                       .width = taps->width,
@@ -189,11 +189,11 @@ pyr_status pyr_pyramid_new(pyr_pyramid **out, pyr_kernels *k, const pyr_pyramid_
     PYR_TRY(pyr_pyramid_check(settings, h, w));
     filter = pyr_filter_of(settings->filter);
     /* FFTW's plans run on the host's memory */
-    if (filter->cosine && !k->host_memory)
+    if (filter->cosine && !k->backend->host_memory)
         return pyr_fail(PYR_E_UNSUPPORTED,
                         "the %s filter works on the CPU only, the backend is %s; use --backend cpu or "
                         "another filter",
-                        pyr_filter_names[settings->filter], k->name);
+                        pyr_filter_names[settings->filter], k->backend->name);
     PYR_TRY(pyr_new(&p, 1, sizeof *p, "a pyramid"));
     p->settings = *settings;
     p->filter = filter;
@@ -223,7 +223,7 @@ void pyr_pyramid_free(pyr_pyramid *p)
     for (int i = 0; i < PYR_MAX_LEVELS; i++) {
         for (int o = 0; o < OPERATORS; o++)
             for (int side = 0; side < 2; side++)
-                p->k->release(p->k, (void *)p->axis[i][o][side].tap);
+                pyr_release(p->k, (void *)p->axis[i][o][side].tap);
         pyr_dct_free(p->dct[i]);
     }
     pyr_free(p);
@@ -376,19 +376,19 @@ static void apply(const pyr_pyramid *p, int level, int which, int n, void *dst, 
     if (p->dct[0])
         apply_ideal(p, level, which, n, dst, src, grid, passes);
     else
-        p->k->resample(p->k, dst, src, n, p->image[0].c, &axis[0], &axis[1], grid, passes);
+        p->k->backend->resample(p->k, dst, src, n, p->image[0].c, &axis[0], &axis[1], grid, passes);
 }
 
 /* dst = a * x + b * y */
 static void mix(const pyr_pyramid *p, void *dst, double a, const void *x, double b, const void *y,
                 size_t count)
 {
-    p->k->combine(p->k, dst, 2, (double[2]){a, b}, (const void *const[2]){x, y}, count);
+    pyr_combine(p->k, dst, 2, (double[2]){a, b}, (const void *const[2]){x, y}, count);
 }
 
 static void copy_images(const pyr_pyramid *p, int level, int n, void *dst, const void *src)
 {
-    p->k->copy(p->k, dst, src, elements(p, level, n) * pyr_type_size(p->k->real));
+    pyr_copy(p->k, dst, src, elements(p, level, n) * pyr_type_size(p->k->real));
 }
 
 /* coarse images of bands are sums over powers of two of the pixels, exact unrounded */
@@ -405,7 +405,7 @@ static void split(const pyr_pyramid *p, int level, int n, void *bands, const voi
     shape.n = n;
     if (p->filter->lift)
         apply(p, level, LIFT, n, s.lifted, image, 0, s.passes);
-    p->k->haar_split(p->k, bands, p->filter->lift ? s.lifted : image, shape);
+    p->k->backend->haar_split(p->k, bands, p->filter->lift ? s.lifted : image, shape);
 }
 
 static void merge(const pyr_pyramid *p, int level, int n, void *image, const void *coarse, const void *bands,
@@ -414,7 +414,7 @@ static void merge(const pyr_pyramid *p, int level, int n, void *image, const voi
     pyr_shape shape = p->image[level];
 
     shape.n = n;
-    p->k->haar_merge(p->k, p->filter->unlift ? s.lifted : image, shape, coarse, bands);
+    p->k->backend->haar_merge(p->k, p->filter->unlift ? s.lifted : image, shape, coarse, bands);
     if (p->filter->unlift)
         apply(p, level, UNLIFT, n, image, s.lifted, 0, s.passes);
 }
@@ -564,7 +564,7 @@ void pyr_pyramid_synthesize_adjoint(const pyr_pyramid *p, int level, int n, cons
         shape.n = n;
         if (p->filter->unlift)
             apply(p, level, UNLIFT_T, n, s.lifted, dimage, 0, s.passes);
-        p->k->haar_split(p->k, dvariable, p->filter->unlift ? s.lifted : dimage, shape);
+        p->k->backend->haar_split(p->k, dvariable, p->filter->unlift ? s.lifted : dimage, shape);
         apply(p, level, UP_T, n, dcondition, dimage, 0, s.passes);
     } else {
         copy_images(p, level, n, dvariable, dimage);
@@ -617,7 +617,7 @@ pyr_status pyr_pyramid_consistency(const pyr_pyramid *p, int level, int n, const
     PYR_TRY(pyr_new(&host, count, pyr_type_size(p->k->real), "the consistency of a level"));
     apply(p, level, DOWN, n, s.coarse[0], image, 0, s.passes);
     mix(p, s.coarse[0], 1, s.coarse[0], -1, coarse, count);
-    p->k->download(p->k, host, s.coarse[0], count * pyr_type_size(p->k->real));
+    pyr_download(p->k, host, s.coarse[0], count * pyr_type_size(p->k->real));
     *largest = 0;
     for (size_t i = 0; i < count; i++) {
         double e = fabs(load(p, host, i));

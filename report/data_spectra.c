@@ -33,8 +33,8 @@ static pyr_status fetch(measuring *m, int64_t first, int *n)
     }
     *n = pick.n;
     PYR_TRY(pyr_feed_level(m->feed, 0, &pick, m->level, m->variable, NULL));
-    m->k->download(m->k, m->host, m->variable, (size_t)pick.n * pyr_count(m->shape) * sizeof *m->host);
-    return m->k->sync(m->k);
+    pyr_download(m->k, m->host, m->variable, (size_t)pick.n * pyr_count(m->shape) * sizeof *m->host);
+    return pyr_sync(m->k);
 }
 
 static int band_of(const measuring *m, size_t i)
@@ -121,13 +121,13 @@ static pyr_status measure_level(measuring *m, pyr_level_spectrum *out, const pyr
     out->h = m->shape.h;
     out->w = m->shape.w;
     out->c = m->shape.c;
-    PYR_TRY_OUT(m->k->alloc(m->k, &m->variable, numbers * sizeof(float), "images of a level"));
+    PYR_TRY_OUT(pyr_alloc(m->k, &m->variable, numbers * sizeof(float), "images of a level"));
     PYR_TRY_OUT(pyr_new(&m->host, numbers, sizeof *m->host, "images of a level"));
     PYR_TRY_OUT(measure_bands(m));
     PYR_TRY_OUT(measure_power(m, out));
     PYR_TRY_OUT(fill_sigmas(out, settings));
 out:
-    m->k->release(m->k, m->variable);
+    pyr_release(m->k, m->variable);
     pyr_free(m->host);
     m->variable = NULL;
     m->host = NULL;

@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/version.h"
-#include "kernels/cpu/onednn.h"
+#include "kernels/kernels.h"
 #include "levels/level_file.h"
 #include "plots/svg.h"
 #include "report/page.h"
@@ -247,7 +247,7 @@ static void add_provenance(pyr_text *out, const pyr_report_job *job)
     add_fact(out, "Date", date);
     add_fact(out, "pyrdiff", program);
     add_fact(out, "Compiler", pyr_compiler());
-    add_fact(out, "Library", pyr_onednn_version());
+    add_fact(out, "Library", pyr_cpu_library());
     pyr_text_add(out, "</table></div>\n");
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "plots/svg.h"
 #include "report/data_spectra.h"
 #include "report/page.h"
@@ -369,7 +370,7 @@ void pyr_report_samples(pyr_text *out, const pyr_report *report)
         pyr_text_add(out, "</div>\n");
         if (!levels && !grid)
             pyr_page_element(out, "p", "No grids of samples in %s/samples: pyrdiff sample --network %s",
-                             run->folder, run->folder);
+                             run->folder, PYR_SHELL(run->folder));
     }
 }
 

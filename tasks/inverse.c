@@ -285,8 +285,8 @@ static pyr_status guided(void *ctx, const void *x, const double *s, void *out)
     for (int i = 0; i < n; i++) {
         char *to = (char *)out + (size_t)i * bytes;
 
-        in->k->combine(in->k, to, 2, (double[]){1, in->problem.strength * length[i] * s[i] * s[i]},
-                       (const void *const[]){to, (char *)gradient + (size_t)i * bytes}, size);
+        pyr_combine(in->k, to, 2, (double[]){1, in->problem.strength * length[i] * s[i] * s[i]},
+                    (const void *const[]){to, (char *)gradient + (size_t)i * bytes}, size);
     }
     return PYR_OK;
 }
@@ -320,14 +320,14 @@ static pyr_status lane_new(pyr_inverse *in, inverse_lane *l)
     size_t ys = y_size(in), larger = ys > pyr_count(s) ? ys : pyr_count(s);
 
     l->all = in;
-    PYR_TRY(k->alloc(k, &l->image[0], most * real, "an inverse problem"));
-    PYR_TRY(k->alloc(k, &l->image[1], most * real, "an inverse problem"));
-    PYR_TRY(k->alloc(k, &l->condition, most * real, "an inverse problem"));
-    PYR_TRY(k->alloc(k, &l->zero, most * real, "an inverse problem"));
+    PYR_TRY(pyr_alloc(k, &l->image[0], most * real, "an inverse problem"));
+    PYR_TRY(pyr_alloc(k, &l->image[1], most * real, "an inverse problem"));
+    PYR_TRY(pyr_alloc(k, &l->condition, most * real, "an inverse problem"));
+    PYR_TRY(pyr_alloc(k, &l->zero, most * real, "an inverse problem"));
     for (int i = 0; i < pyr_model_levels(in->m); i++)
-        PYR_TRY(k->alloc(k, &l->variable[i], n * pyr_count(level_of(in, i)->variable) * real,
-                         "an inverse problem"));
-    PYR_TRY(k->alloc(k, &l->gradient, most * real, "an inverse problem"));
+        PYR_TRY(pyr_alloc(k, &l->variable[i], n * pyr_count(level_of(in, i)->variable) * real,
+                          "an inverse problem"));
+    PYR_TRY(pyr_alloc(k, &l->gradient, most * real, "an inverse problem"));
     PYR_TRY(pyr_new(&l->g, most, sizeof *l->g, "an inverse problem"));
     PYR_TRY(pyr_new(&l->jg, most, sizeof *l->jg, "an inverse problem"));
     PYR_TRY(pyr_new(&l->host, most, sizeof *l->host, "an inverse problem"));
@@ -376,13 +376,13 @@ void pyr_inverse_free(pyr_inverse *in)
     for (int lane = 0; in->lane && lane < in->k->lanes; lane++) {
         inverse_lane *l = &in->lane[lane];
 
-        in->k->release(in->k, l->image[0]);
-        in->k->release(in->k, l->image[1]);
-        in->k->release(in->k, l->condition);
-        in->k->release(in->k, l->zero);
+        pyr_release(in->k, l->image[0]);
+        pyr_release(in->k, l->image[1]);
+        pyr_release(in->k, l->condition);
+        pyr_release(in->k, l->zero);
         for (int i = 0; i < PYR_MAX_LEVELS; i++)
-            in->k->release(in->k, l->variable[i]);
-        in->k->release(in->k, l->gradient);
+            pyr_release(in->k, l->variable[i]);
+        pyr_release(in->k, l->gradient);
         pyr_free(l->g);
         pyr_free(l->jg);
         pyr_free(l->host);

@@ -29,8 +29,8 @@ pyr_status pyr_task_lanes_new(pyr_task_lanes *out, pyr_model *model)
 
         for (int v = 0; v < PYR_TASK_VECTORS; v++)
             PYR_TRY(pyr_new(&l->v[v], count, sizeof *l->v[v], "a task"));
-        PYR_TRY(k->alloc(k, &l->real, count * pyr_type_size(k->real), "a task"));
-        PYR_TRY(k->alloc(k, &l->streams, batch * PYR_STREAM_WORDS * sizeof(uint32_t), "a task"));
+        PYR_TRY(pyr_alloc(k, &l->real, count * pyr_type_size(k->real), "a task"));
+        PYR_TRY(pyr_alloc(k, &l->streams, batch * PYR_STREAM_WORDS * sizeof(uint32_t), "a task"));
     }
     return PYR_OK;
 }
@@ -44,8 +44,8 @@ void pyr_task_lanes_free(pyr_task_lanes *lanes)
 
         for (int v = 0; v < PYR_TASK_VECTORS; v++)
             pyr_free(l->v[v]);
-        k->release(k, l->real);
-        k->release(k, l->streams);
+        pyr_release(k, l->real);
+        pyr_release(k, l->streams);
     }
     pyr_free(lanes->lane);
     *lanes = (pyr_task_lanes){0};
@@ -58,6 +58,7 @@ pyr_status pyr_task_noise(const pyr_task_lanes *lanes, const pyr_model_stage *st
     pyr_task_lane *l = &lanes->lane[stage->lane];
 
     pyr_upload_streams(k, l->streams, stage->seeds, stage->n);
-    k->normals(k, l->real, stage->n, size, l->streams, pyr_rng_purpose(PYR_RNG_TASK, stage->level), 0, step);
+    k->backend->normals(k, l->real, stage->n, size, l->streams, pyr_rng_purpose(PYR_RNG_TASK, stage->level),
+                        0, step);
     return pyr_download_reals(k, dst, l->real, (size_t)stage->n * size);
 }

@@ -65,14 +65,14 @@ static pyr_status derivative(void *ctx, const void *y, const double *t, void *dy
         const void *from = row(f, (void *)y, i);
 
         f->s[i] = exp(t[i]);
-        f->k->combine(f->k, row(f, f->x, i), 1, (double[]){sqrt(1 + f->s[i] * f->s[i])}, &from, f->size);
+        pyr_combine(f->k, row(f, f->x, i), 1, (double[]){sqrt(1 + f->s[i] * f->s[i])}, &from, f->size);
     }
     PYR_TRY(pyr_denoiser_call(&f->denoising, f->x, f->s, f->d));
     for (int i = 0; i < f->denoising.n; i++) {
         double square = 1 + f->s[i] * f->s[i], root = sqrt(square);
 
-        f->k->combine(f->k, row(f, dy, i), 2, (double[]){1 / (root * square), -1 / root},
-                      (const void *const[]){row(f, f->x, i), row(f, f->d, i)}, f->size);
+        pyr_combine(f->k, row(f, dy, i), 2, (double[]){1 / (root * square), -1 / root},
+                    (const void *const[]){row(f, f->x, i), row(f, f->d, i)}, f->size);
     }
     return PYR_OK;
 }
@@ -81,11 +81,11 @@ static void flow_free(flow *f)
 {
     pyr_kernels *k = f->k;
 
-    k->release(k, f->x);
-    k->release(k, f->d);
-    k->release(k, f->y);
-    k->release(k, f->condition);
-    k->release(k, f->work);
+    pyr_release(k, f->x);
+    pyr_release(k, f->d);
+    pyr_release(k, f->y);
+    pyr_release(k, f->condition);
+    pyr_release(k, f->work);
     pyr_free(f->s);
     pyr_free(f->host);
     pyr_free(f->rows);
@@ -100,10 +100,10 @@ static pyr_status flow_new(flow *f, const encoding *e, int level, int lane, int 
     size_t bytes = (size_t)n * size * pyr_type_size(k->real);
 
     *f = (flow){.k = k, .size = size, .denoising = {.denoiser = &s->denoiser, .lane = lane, .n = n}};
-    PYR_TRY(k->alloc(k, &f->x, bytes, "images to encode"));
-    PYR_TRY(k->alloc(k, &f->d, bytes, "images to encode"));
-    PYR_TRY(k->alloc(k, &f->y, bytes, "images to encode"));
-    PYR_TRY(k->alloc(k, &f->work, pyr_rk45_work(k, n, size), "images to encode"));
+    PYR_TRY(pyr_alloc(k, &f->x, bytes, "images to encode"));
+    PYR_TRY(pyr_alloc(k, &f->d, bytes, "images to encode"));
+    PYR_TRY(pyr_alloc(k, &f->y, bytes, "images to encode"));
+    PYR_TRY(pyr_alloc(k, &f->work, pyr_rk45_work(k, n, size), "images to encode"));
     PYR_TRY(pyr_new(&f->s, (size_t)n, sizeof *f->s, "images to encode"));
     PYR_TRY(pyr_new(&f->rows, (size_t)n, sizeof *f->rows, "images to encode"));
     PYR_TRY(pyr_new(&f->host, (size_t)n * (size > told ? size : told), sizeof *f->host, "images to encode"));
@@ -114,7 +114,7 @@ static pyr_status flow_new(flow *f, const encoding *e, int level, int lane, int 
     }
     if (!told)
         return PYR_OK;
-    PYR_TRY(k->alloc(k, &f->condition, (size_t)n * told * pyr_type_size(k->real), "images to encode"));
+    PYR_TRY(pyr_alloc(k, &f->condition, (size_t)n * told * pyr_type_size(k->real), "images to encode"));
     f->denoising.condition = f->condition;
     return PYR_OK;
 }
@@ -194,7 +194,7 @@ pyr_status pyr_latent_encode(pyr_latent *out, pyr_model *m, int n, const float *
     for (int i = 0; i < n; i++)
         PYR_TRY_OUT(pyr_layers_new(&layers[i], m, images + (size_t)i * size));
     e.layers = layers;
-    PYR_TRY_OUT(k->run_tasks(k, (n + batch - 1) / batch, encode_task, &e));
+    PYR_TRY_OUT(pyr_run_tasks(k, (n + batch - 1) / batch, encode_task, &e));
     if (nfe) {
         *nfe = 0;
         for (int i = 0; i < n; i++)
@@ -233,7 +233,7 @@ static pyr_status listen(void *ctx, const void *x, const double *s, void *out)
         PYR_TRY(pyr_download_reals(k, l->all->out->at[l->stage.level] + (size_t)l->stage.first * l->size, x,
                                    count));
     l->heard = true;
-    k->zero(k, out, count * pyr_type_size(k->real));
+    pyr_zero(k, out, count * pyr_type_size(k->real));
     return PYR_OK;
 }
 
@@ -313,8 +313,8 @@ pyr_status pyr_from_latent_new(pyr_from_latent *out, pyr_model *m, const pyr_lat
         most = variable_size(m, level) > most ? variable_size(m, level) : most;
     PYR_TRY(pyr_new(&out->start, (size_t)k->lanes, sizeof *out->start, "latents"));
     for (int lane = 0; lane < k->lanes; lane++)
-        PYR_TRY(k->alloc(k, &out->start[lane], (size_t)pyr_model_batch(m) * most * pyr_type_size(k->real),
-                         "latents"));
+        PYR_TRY(pyr_alloc(k, &out->start[lane], (size_t)pyr_model_batch(m) * most * pyr_type_size(k->real),
+                          "latents"));
     out->hooks = (pyr_model_hooks){.ctx = out, .before = start_there};
     return PYR_OK;
 }
@@ -324,7 +324,7 @@ void pyr_from_latent_free(pyr_from_latent *from)
     pyr_kernels *k = from->model ? pyr_model_kernels(from->model) : NULL;
 
     for (int lane = 0; from->start && lane < k->lanes; lane++)
-        k->release(k, from->start[lane]);
+        pyr_release(k, from->start[lane]);
     pyr_free(from->start);
     *from = (pyr_from_latent){0};
 }

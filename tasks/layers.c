@@ -49,20 +49,20 @@ static pyr_status workplace_new(workplace *w, pyr_kernels *k, const pyr_pyramid 
     pyr_shape s = pyr_pyramid_image_shape(p, 0);
     size_t bytes = (size_t)(s.h + 1) * (size_t)(s.w + 1) * (size_t)s.c * pyr_type_size(k->real);
 
-    PYR_TRY(k->alloc(k, &w->image0, bytes, "a picture"));
-    PYR_TRY(k->alloc(k, &w->image, bytes, "a picture"));
-    PYR_TRY(k->alloc(k, &w->variable, bytes, "a picture"));
-    PYR_TRY(k->alloc(k, &w->condition, bytes, "a picture"));
-    return k->alloc(k, &w->scratch, pyr_pyramid_scratch(p, 1), "a picture");
+    PYR_TRY(pyr_alloc(k, &w->image0, bytes, "a picture"));
+    PYR_TRY(pyr_alloc(k, &w->image, bytes, "a picture"));
+    PYR_TRY(pyr_alloc(k, &w->variable, bytes, "a picture"));
+    PYR_TRY(pyr_alloc(k, &w->condition, bytes, "a picture"));
+    return pyr_alloc(k, &w->scratch, pyr_pyramid_scratch(p, 1), "a picture");
 }
 
 static void workplace_free(workplace *w, pyr_kernels *k)
 {
-    k->release(k, w->image0);
-    k->release(k, w->image);
-    k->release(k, w->variable);
-    k->release(k, w->condition);
-    k->release(k, w->scratch);
+    pyr_release(k, w->image0);
+    pyr_release(k, w->image);
+    pyr_release(k, w->variable);
+    pyr_release(k, w->condition);
+    pyr_release(k, w->scratch);
 }
 
 static pyr_status put_level(pyr_layers *out, const pyr_model *m, const workplace *w, int level)

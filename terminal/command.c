@@ -3,30 +3,14 @@
 
 #include "base/mem.h"
 #include "terminal/output.h"
-#include <string.h>
-
-/* " WORD", as a shell takes it. */
-static void quote(pyr_text *out, const char *word)
-{
-    if (*word &&
-        !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./=,:+-@%")]) {
-        pyr_text_add(out, " %s", word);
-        return;
-    }
-    pyr_text_add(out, " '");
-    for (; *word; word++)
-        if (*word == '\'')
-            pyr_text_add(out, "'\\''");
-        else
-            pyr_text_add_bytes(out, word, 1);
-    pyr_text_add(out, "'");
-}
 
 void pyr_command_text(pyr_text *out, int argc, char **argv)
 {
     pyr_text_add(out, "pyrdiff");
-    for (int i = 0; i < argc; i++)
-        quote(out, argv[i]);
+    for (int i = 0; i < argc; i++) {
+        pyr_text_add(out, " ");
+        pyr_text_add_shell(out, argv[i]);
+    }
 }
 
 static pyr_status print_help(const pyr_command *command)

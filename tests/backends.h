@@ -14,14 +14,17 @@
 static inline void let_join(pyr_kernels *k)
 {
     static pyr_op_impl rows[PYR_OP_KINDS];
+    static pyr_backend backend;
     static const pyr_op_kind first_input[] = {PYR_OP_ADD,         PYR_OP_ADD_CHANNEL, PYR_OP_ACTIVATION,
                                               PYR_OP_SCALE_SHIFT, PYR_OP_DROPOUT,     PYR_OP_MIX,
                                               PYR_OP_DIVIDE,      PYR_OP_AFFINE};
 
+    backend = *k->backend;
     for (int i = 0; i < PYR_OP_KINDS; i++) {
-        rows[i] = *k->op[i];
-        k->op[i] = &rows[i];
+        rows[i] = *backend.op[i];
+        backend.op[i] = &rows[i];
     }
+    k->backend = &backend;
     rows[PYR_OP_CONV2D].fuses = PYR_FUSES_RESIDUAL | PYR_FUSES_VECTOR | PYR_FUSES_CONCAT | PYR_FUSES_UPSAMPLE;
     rows[PYR_OP_GROUP_NORM].fuses = PYR_FUSES_CONCAT;
     for (size_t i = 0; i < sizeof first_input / sizeof *first_input; i++)

@@ -94,8 +94,8 @@ static inline bool run_open(run_net *net, const char *backend, run_builder build
     if (status == PYR_OK) {
         size_t bytes = net->params.count * pyr_type_size(net->k->real);
 
-        CHECK_OK(net->k->alloc(net->k, &net->block, bytes, "parameters"));
-        CHECK_OK(net->k->alloc(net->k, &net->grad, bytes, "gradients"));
+        CHECK_OK(pyr_alloc(net->k, &net->block, bytes, "parameters"));
+        CHECK_OK(pyr_alloc(net->k, &net->grad, bytes, "gradients"));
     }
     return status == PYR_OK && net->grad;
 }
@@ -105,8 +105,8 @@ static inline void run_close(run_net *net)
     pyr_graph_free(net->g);
     pyr_params_free(&net->params);
     if (net->k) {
-        net->k->release(net->k, net->block);
-        net->k->release(net->k, net->grad);
+        pyr_release(net->k, net->block);
+        pyr_release(net->k, net->grad);
     }
     pyr_kernels_free(net->k);
     *net = (run_net){0};
@@ -192,7 +192,7 @@ static inline void run_write(run_net *net, void *dst, pyr_value v, const double 
     for (size_t i = 0; i < count; i++) {
         uint16_t narrow = bf16_of(values[i]);
 
-        net->k->upload(net->k, (uint16_t *)dst + i, &narrow, sizeof narrow);
+        pyr_upload(net->k, (uint16_t *)dst + i, &narrow, sizeof narrow);
     }
 }
 
@@ -207,7 +207,7 @@ static inline void run_read(run_net *net, double *values, const void *src, pyr_v
     for (size_t i = 0; i < count; i++) {
         uint16_t narrow;
 
-        net->k->download(net->k, &narrow, (const uint16_t *)src + i, sizeof narrow);
+        pyr_download(net->k, &narrow, (const uint16_t *)src + i, sizeof narrow);
         values[i] = bf16_value(narrow);
     }
 }
@@ -224,7 +224,7 @@ static inline void run_put(run_net *net, int lane, int which, const double *valu
     for (size_t i = 0; i < count; i++) {
         uint32_t word = (uint32_t)values[i];
 
-        net->k->upload(net->k, (uint32_t *)pyr_graph_data(net->g, lane, v) + i, &word, sizeof word);
+        pyr_upload(net->k, (uint32_t *)pyr_graph_data(net->g, lane, v) + i, &word, sizeof word);
     }
 }
 
@@ -295,7 +295,7 @@ static inline void run_once(run_net *net, uint64_t seed, run_result *r)
     for (int i = 0; i < net->groups; i++)
         pyr_graph_clear(net->g, i);
     CHECK_OK(pyr_graph_backward(net->g, 0, 0));
-    k->zero(k, net->grad, r->n_grad * pyr_type_size(k->real));
+    pyr_zero(k, net->grad, r->n_grad * pyr_type_size(k->real));
     CHECK_OK(pyr_graph_collect(net->g, net->grad));
     CHECK_OK(pyr_download_reals(k, r->grad, net->grad, r->n_grad));
     for (int i = 0; i < net->n_inputs; i++)

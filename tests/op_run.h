@@ -134,15 +134,15 @@ static inline void op_block_fill(pyr_kernels *k, void *dst, int byte, size_t byt
     void *host = op_memory(bytes, 1);
 
     memset(host, byte, bytes);
-    k->upload(k, dst, host, bytes);
+    pyr_upload(k, dst, host, bytes);
     pyr_free(host);
 }
 
 /* Bytes of the backend, here when this returns. */
 static inline void op_fetch(pyr_kernels *k, void *host, const void *src, size_t bytes)
 {
-    k->download(k, host, src, bytes);
-    CHECK_OK(k->sync(k));
+    pyr_download(k, host, src, bytes);
+    CHECK_OK(pyr_sync(k));
 }
 
 /* `bytes` of all bits set between two guards; `offset` moves the start off the alignment. */
@@ -150,7 +150,7 @@ static inline op_block op_block_new(pyr_kernels *k, size_t bytes, size_t offset,
 {
     op_block block = {.bytes = bytes, .what = what};
 
-    CHECK_OK(k->alloc(k, &block.base, bytes + 2 * GUARD + offset, what));
+    CHECK_OK(pyr_alloc(k, &block.base, bytes + 2 * GUARD + offset, what));
     if (!block.base)
         abort();
     block.at = (char *)block.base + GUARD + offset;
@@ -174,9 +174,9 @@ static inline void op_block_free(pyr_kernels *k, op_block *block)
     for (size_t i = 0; i < GUARD; i++)
         bad += host[front + block->bytes + i] != 0xA5;
     if (bad)
-        CHECK_REPORT("%s: %zu bytes outside of %s were written", k->name, bad, block->what);
+        CHECK_REPORT("%s: %zu bytes outside of %s were written", k->backend->name, bad, block->what);
     pyr_free(host);
-    k->release(k, block->base);
+    pyr_release(k, block->base);
     *block = (op_block){0};
 }
 
@@ -200,7 +200,7 @@ static inline void op_upload(pyr_kernels *k, void *dst, const double *values, py
             ((uint16_t *)host)[i] = bf16_of(values[i]);
         else
             ((uint32_t *)host)[i] = (uint32_t)values[i];
-    k->upload(k, dst, host, count * pyr_type_size(type));
+    pyr_upload(k, dst, host, count * pyr_type_size(type));
     pyr_free(host);
 }
 
@@ -234,7 +234,7 @@ static inline void op_unchanged(pyr_kernels *k, const op_block *block, const dou
     op_fetch(k, before, wanted.at, block->bytes);
     op_fetch(k, now, block->at, block->bytes);
     if (memcmp(now, before, block->bytes) != 0)
-        CHECK_REPORT("%s: %s was changed", k->name, block->what);
+        CHECK_REPORT("%s: %s was changed", k->backend->name, block->what);
     pyr_free(now);
     pyr_free(before);
     op_block_free(k, &wanted);
@@ -324,7 +324,7 @@ static inline void op_place_gradients(pyr_kernels *k, op_rig *rig, const op_data
         rig->grad[a] = op_block_new(k, op->grad_bytes, 0, "the accumulator");
         rig->accumulators[a] = rig->grad[a].at;
         if (!rig->impl->overwrites)
-            k->zero(k, rig->grad[a].at, op->grad_bytes);
+            pyr_zero(k, rig->grad[a].at, op->grad_bytes);
     }
 }
 
@@ -395,7 +395,7 @@ static inline void op_rig_free(pyr_kernels *k, op_rig *rig)
 static inline pyr_status op_run(pyr_kernels *k, const pyr_op *shape, const op_data *data, const op_want *want,
                                 op_result *out)
 {
-    op_rig rig = {.op = *shape, .impl = k->op[shape->kind]};
+    op_rig rig = {.op = *shape, .impl = k->backend->op[shape->kind]};
     pyr_status status;
 
     *out = (op_result){0};

@@ -76,7 +76,9 @@ enum { MOST_DELAYED = 512, MOST_RECORDINGS = 16, MOST_HOST_BLOCKS = 16 };
 
 static struct recorder {
     bool lags;
-    pyr_kernels ref; /* as it was */
+    const pyr_backend *ref; /* what lags */
+    pyr_backend backend;
+    pyr_memory memory;
     pyr_op_impl rows[PYR_OP_KINDS];
     recorded_calls recording[MOST_RECORDINGS];
     int recordings; /* begun */
@@ -95,15 +97,15 @@ static struct recorder {
 
 static inline pyr_status recorder_do(pyr_kernels *k, recorded_call *c)
 {
-    const pyr_kernels *ref = &recorder.ref;
+    const pyr_backend *ref = recorder.ref;
     const pyr_op_impl *row = ref->op[c->op.kind];
 
     switch (c->kind) {
     case CALL_COPY:
-        ref->copy(k, c->dst, c->src, c->count);
+        ref->memory->copy(k, c->dst, c->src, c->count);
         return PYR_OK;
     case CALL_ZERO:
-        ref->zero(k, c->dst, c->count);
+        ref->memory->zero(k, c->dst, c->count);
         return PYR_OK;
     case CALL_FORWARD:
         return row->forward(k, &c->op);
@@ -225,19 +227,19 @@ static inline pyr_status recorder_call(pyr_kernels *k, recorded_call c)
 static inline pyr_status lag_alloc(pyr_kernels *k, void **out, size_t bytes, const char *what)
 {
     recorder_settle(k);
-    return recorder.ref.alloc(k, out, bytes, what);
+    return recorder.ref->memory->alloc(k, out, bytes, what);
 }
 
 static inline void lag_release(pyr_kernels *k, void *block)
 {
     recorder_settle(k);
-    recorder.ref.release(k, block);
+    recorder.ref->memory->release(k, block);
 }
 
 static inline pyr_status lag_alloc_host(pyr_kernels *k, void **out, size_t bytes, const char *what)
 {
     recorder_settle(k);
-    PYR_TRY(recorder.ref.alloc_host(k, out, bytes, what));
+    PYR_TRY(recorder.ref->memory->alloc_host(k, out, bytes, what));
     for (int i = 0; i < MOST_HOST_BLOCKS; i++)
         if (!recorder.host[i].at) {
             recorder.host[i].at = *out;
@@ -253,7 +255,7 @@ static inline void lag_release_host(pyr_kernels *k, void *block)
     for (int i = 0; i < MOST_HOST_BLOCKS; i++)
         if (block && recorder.host[i].at == block)
             recorder.host[i].at = NULL;
-    recorder.ref.release_host(k, block);
+    recorder.ref->memory->release_host(k, block);
 }
 
 /* Of alloc_host. */
@@ -274,7 +276,7 @@ static inline void lag_upload(pyr_kernels *k, void *dst, const void *host, size_
         return;
     }
     recorder_settle(k);
-    recorder.ref.upload(k, dst, host, bytes);
+    recorder.ref->memory->upload(k, dst, host, bytes);
 }
 
 static inline void lag_download(pyr_kernels *k, void *host, const void *src, size_t bytes)
@@ -286,7 +288,7 @@ static inline void lag_download(pyr_kernels *k, void *host, const void *src, siz
         return;
     }
     recorder_settle(k);
-    recorder.ref.download(k, host, src, bytes);
+    recorder.ref->memory->download(k, host, src, bytes);
 }
 
 static inline pyr_status lag_sync(pyr_kernels *k)
@@ -471,7 +473,7 @@ static inline pyr_status lag_dots(pyr_kernels *k, double *out, const void *a, co
                                   size_t size)
 {
     recorder_settle(k);
-    return recorder.ref.dots(k, out, a, b, n, size);
+    return recorder.ref->dots(k, out, a, b, n, size);
 }
 
 static inline void lag_pixels(pyr_kernels *k, void *dst, const void *samples, int n, pyr_shape s, int bits,
@@ -530,50 +532,53 @@ static inline void recorder_close(pyr_kernels *k)
         free(recorder.recording[i].at);
     for (int i = 0; i < MOST_HOST_BLOCKS; i++)
         CHECK(!recorder.host[i].at);
-    k->close = NULL;
+    k->backend = recorder.ref;
 }
 
-static inline void recorder_lags(pyr_kernels *k)
+static inline void recorder_lags(void)
 {
+    pyr_backend *b = &recorder.backend;
+    pyr_memory *m = &recorder.memory;
+
     for (int i = 0; i < PYR_OP_KINDS; i++) {
-        recorder.rows[i] = *k->op[i];
+        recorder.rows[i] = *recorder.ref->op[i];
         recorder.rows[i].forward = lag_forward;
-        recorder.rows[i].backward = k->op[i]->backward ? lag_backward : NULL;
-        recorder.rows[i].pack = k->op[i]->pack ? lag_pack : NULL;
+        recorder.rows[i].backward = recorder.ref->op[i]->backward ? lag_backward : NULL;
+        recorder.rows[i].pack = recorder.ref->op[i]->pack ? lag_pack : NULL;
         recorder.rows[i].collect = lag_collect;
-        k->op[i] = &recorder.rows[i];
+        b->op[i] = &recorder.rows[i];
     }
-    k->host_memory = false;
-    k->ahead = 4;
-    k->close = recorder_close;
-    k->alloc = lag_alloc;
-    k->release = lag_release;
-    k->alloc_host = lag_alloc_host;
-    k->release_host = lag_release_host;
-    k->copy = lag_copy;
-    k->zero = lag_zero;
-    k->sync = lag_sync;
-    k->upload = lag_upload;
-    k->download = lag_download;
-    k->mark = lag_mark;
-    k->wait = lag_wait;
-    k->run_tasks = lag_run_tasks;
-    k->record_begin = lag_record_begin;
-    k->record_end = lag_record_end;
-    k->replay = lag_replay;
-    k->mean = lag_mean;
-    k->norm = lag_norm;
-    k->join_norms = lag_join_norms;
-    k->adamw = lag_adamw;
-    k->combine = lag_combine;
-    k->normals = lag_normals;
-    k->clamp = lag_clamp;
-    k->dots = lag_dots;
-    k->pixels = lag_pixels;
-    k->dither = lag_dither;
-    k->resample = lag_resample;
-    k->haar_split = lag_haar_split;
-    k->haar_merge = lag_haar_merge;
+    b->host_memory = false;
+    b->ahead = 4;
+    b->close = recorder_close;
+    m->alloc = lag_alloc;
+    m->release = lag_release;
+    m->alloc_host = lag_alloc_host;
+    m->release_host = lag_release_host;
+    m->copy = lag_copy;
+    m->zero = lag_zero;
+    m->sync = lag_sync;
+    m->upload = lag_upload;
+    m->download = lag_download;
+    m->mark = lag_mark;
+    m->wait = lag_wait;
+    m->run_tasks = lag_run_tasks;
+    m->record_begin = lag_record_begin;
+    m->record_end = lag_record_end;
+    m->replay = lag_replay;
+    b->mean = lag_mean;
+    b->norm = lag_norm;
+    b->join_norms = lag_join_norms;
+    b->adamw = lag_adamw;
+    b->combine = lag_combine;
+    b->normals = lag_normals;
+    b->clamp = lag_clamp;
+    b->dots = lag_dots;
+    b->pixels = lag_pixels;
+    b->dither = lag_dither;
+    b->resample = lag_resample;
+    b->haar_split = lag_haar_split;
+    b->haar_merge = lag_haar_merge;
 }
 
 static inline bool is_recorder(const char *backend)
@@ -585,12 +590,16 @@ static inline pyr_status open_recorder(pyr_kernels **k, const char *backend)
 {
     PYR_TRY(pyr_kernels_ref(k, PYR_F32, 1));
     memset(&recorder, 0, sizeof recorder);
-    recorder.ref = **k;
+    recorder.ref = (*k)->backend;
+    recorder.backend = *recorder.ref;
+    recorder.memory = *recorder.ref->memory;
+    recorder.backend.memory = &recorder.memory;
+    (*k)->backend = &recorder.backend;
     recorder.lags = strcmp(backend, "ref-lags") == 0;
     if (recorder.lags)
-        recorder_lags(*k);
+        recorder_lags();
     else
-        (*k)->record_begin = count_record_begin;
+        recorder.memory.record_begin = count_record_begin;
     return PYR_OK;
 }
 

@@ -304,6 +304,19 @@ static void texts_grow(void)
     pyr_text_free(&text);
 }
 
+static void words_for_a_shell(void)
+{
+    char room[PYR_SHELL_ROOM], wide[2 * PYR_SHELL_ROOM];
+
+    CHECK_STRING(pyr_shell_word(room, "runs/a-b_1.0@x"), "runs/a-b_1.0@x");
+    CHECK_STRING(pyr_shell_word(room, ""), "''");
+    CHECK_STRING(pyr_shell_word(room, "my runs/$HOME"), "'my runs/$HOME'");
+    CHECK_STRING(PYR_SHELL("it's"), "'it'\\''s'");
+    memset(wide, ' ', sizeof wide - 1);
+    wide[sizeof wide - 1] = '\0';
+    CHECK(pyr_shell_word(room, wide) == wide);
+}
+
 static void nearest_words(void)
 {
     static const char *const words[] = {"learning_rate", "batch", "levels", "level", "seed"};
@@ -901,6 +914,7 @@ int main(int argc, char **argv)
     RUN(pool_passes_the_stop_on);
     RUN(pool_without_memory);
     RUN(texts_grow);
+    RUN(words_for_a_shell);
     RUN(nearest_words);
     RUN(counts_and_reals);
     RUN(files_are_replaced_whole);

@@ -21,7 +21,7 @@ static void *device(size_t bytes)
 {
     void *block = NULL;
 
-    CHECK_OK(cuda->alloc(cuda, &block, bytes, "test"));
+    CHECK_OK(pyr_alloc(cuda, &block, bytes, "test"));
     if (!block)
         abort();
     return block;
@@ -32,7 +32,7 @@ static void *sent(const void *host, size_t bytes)
 {
     void *block = device(bytes);
 
-    cuda->upload(cuda, block, host, bytes);
+    pyr_upload(cuda, block, host, bytes);
     return block;
 }
 
@@ -55,7 +55,7 @@ static pair pair_new(size_t count, uint32_t stream, float spread)
 static void pair_free(pair *p)
 {
     pyr_free(p->ref);
-    cuda->release(cuda, p->cuda);
+    pyr_release(cuda, p->cuda);
 }
 
 /* Largest difference, in units of the larger of 1 and the number. */
@@ -64,8 +64,8 @@ static void compare(const char *what, const pair *p, double tolerance)
     float *got = pyr_calloc(p->count, sizeof *got);
     double worst = 0;
 
-    cuda->download(cuda, got, p->cuda, p->count * sizeof *got);
-    CHECK_OK(cuda->sync(cuda));
+    pyr_download(cuda, got, p->cuda, p->count * sizeof *got);
+    CHECK_OK(pyr_sync(cuda));
     for (size_t i = 0; i < p->count; i++) {
         double off = fabs((double)got[i] - (double)p->ref[i]) / fmax(1, fabs((double)p->ref[i]));
 
@@ -88,11 +88,11 @@ static void means(void)
     for (size_t i = 0; i < COUNTS; i++) {
         pair p = pair_new(counts[i], 1, 1), out = pair_new(1, 2, 1);
 
-        CHECK_OK(ref->mean(ref, out.ref, p.ref, counts[i], 0.5, false));
-        CHECK_OK(cuda->mean(cuda, out.cuda, p.cuda, counts[i], 0.5, false));
+        CHECK_OK(ref->backend->mean(ref, out.ref, p.ref, counts[i], 0.5, false));
+        CHECK_OK(cuda->backend->mean(cuda, out.cuda, p.cuda, counts[i], 0.5, false));
         compare("mean", &out, 1e-6);
-        CHECK_OK(ref->mean(ref, out.ref, p.ref, counts[i], -2, true));
-        CHECK_OK(cuda->mean(cuda, out.cuda, p.cuda, counts[i], -2, true));
+        CHECK_OK(ref->backend->mean(ref, out.ref, p.ref, counts[i], -2, true));
+        CHECK_OK(cuda->backend->mean(cuda, out.cuda, p.cuda, counts[i], -2, true));
         compare("mean added", &out, 1e-6);
         pair_free(&p);
         pair_free(&out);
@@ -103,8 +103,8 @@ static pyr_step_state state_of(void *there)
 {
     pyr_step_state state;
 
-    cuda->download(cuda, &state, there, sizeof state);
-    CHECK_OK(cuda->sync(cuda));
+    pyr_download(cuda, &state, there, sizeof state);
+    CHECK_OK(pyr_sync(cuda));
     return state;
 }
 
@@ -120,10 +120,10 @@ static void norms(void)
                 float inf = INFINITY;
 
                 g.ref[counts[i] / 2] = inf;
-                cuda->upload(cuda, (float *)g.cuda + counts[i] / 2, &inf, sizeof inf);
+                pyr_upload(cuda, (float *)g.cuda + counts[i] / 2, &inf, sizeof inf);
             }
-            CHECK_OK(ref->norm(ref, g.ref, counts[i], &wanted));
-            CHECK_OK(cuda->norm(cuda, g.cuda, counts[i], there));
+            CHECK_OK(ref->backend->norm(ref, g.ref, counts[i], &wanted));
+            CHECK_OK(cuda->backend->norm(cuda, g.cuda, counts[i], there));
             got = state_of(there);
             CHECK(got.skip == (bad != 0) && got.skip == wanted.skip);
             if (bad != 2) {
@@ -131,7 +131,7 @@ static void norms(void)
                 CHECK(got.clip_norm == got.grad_norm);
             }
             pair_free(&g);
-            cuda->release(cuda, there);
+            pyr_release(cuda, there);
         }
 }
 
@@ -143,12 +143,12 @@ static void norms_joined(void)
 
         for (int i = 0; i < 3; i++)
             there[i] = sent(&host[i], sizeof host[i]);
-        CHECK_OK(cuda->join_norms(cuda, there, 3));
+        CHECK_OK(cuda->backend->join_norms(cuda, there, 3));
         for (int i = 0; i < 3; i++) {
             pyr_step_state got = state_of(there[i]);
 
             CHECK(got.clip_norm == 13 && got.grad_norm == host[i].grad_norm && got.skip == skip);
-            cuda->release(cuda, there[i]);
+            pyr_release(cuda, there[i]);
         }
     }
 }
@@ -170,19 +170,20 @@ static void updates(void)
         got = state_of(there);
         CHECK(got.step == host.step && got.applied == host.applied);
         got.loss = host.loss;
-        cuda->upload(cuda, there, &got, sizeof got);
-        CHECK_OK(ref->norm(ref, p[1].ref, COUNT, &host));
-        CHECK_OK(ref->adamw(ref, &settings, &host, p[0].ref, p[1].ref, p[2].ref, p[3].ref, p[4].ref, COUNT));
-        CHECK_OK(cuda->norm(cuda, p[1].cuda, COUNT, there));
-        CHECK_OK(cuda->adamw(cuda, &settings, there, p[0].cuda, p[1].cuda, p[2].cuda, p[3].cuda, p[4].cuda,
-                             COUNT));
+        pyr_upload(cuda, there, &got, sizeof got);
+        CHECK_OK(ref->backend->norm(ref, p[1].ref, COUNT, &host));
+        CHECK_OK(ref->backend->adamw(ref, &settings, &host, p[0].ref, p[1].ref, p[2].ref, p[3].ref, p[4].ref,
+                                     COUNT));
+        CHECK_OK(cuda->backend->norm(cuda, p[1].cuda, COUNT, there));
+        CHECK_OK(cuda->backend->adamw(cuda, &settings, there, p[0].cuda, p[1].cuda, p[2].cuda, p[3].cuda,
+                                      p[4].cuda, COUNT));
         for (int i = 0; i < BLOCKS; i++)
             compare("a block of AdamW", &p[i], 2e-6);
     }
     CHECK(host.step == STEPS && host.applied == STEPS - 1);
     for (int i = 0; i < BLOCKS; i++)
         pair_free(&p[i]);
-    cuda->release(cuda, there);
+    pyr_release(cuda, there);
 }
 
 static void combinations(void)
@@ -200,16 +201,16 @@ static void combinations(void)
                 a[j] = p[j].ref;
                 b[j] = p[j].cuda;
             }
-            ref->combine(ref, p[4].ref, n, coef, a, counts[i]);
-            cuda->combine(cuda, p[4].cuda, n, coef, b, counts[i]);
+            pyr_combine(ref, p[4].ref, n, coef, a, counts[i]);
+            pyr_combine(cuda, p[4].cuda, n, coef, b, counts[i]);
             compare("combination", &p[4], 1e-7);
-            ref->combine(ref, p[0].ref, n, coef, a, counts[i]); /* into a source */
-            cuda->combine(cuda, p[0].cuda, n, coef, b, counts[i]);
+            pyr_combine(ref, p[0].ref, n, coef, a, counts[i]); /* into a source */
+            pyr_combine(cuda, p[0].cuda, n, coef, b, counts[i]);
             compare("combination in place", &p[0], 1e-7);
             p[1].ref[0] = NAN;
-            cuda->upload(cuda, p[1].cuda, p[1].ref, sizeof(float));
-            ref->clamp(ref, p[1].ref, -0.5, 0.25, counts[i]);
-            cuda->clamp(cuda, p[1].cuda, -0.5, 0.25, counts[i]);
+            pyr_upload(cuda, p[1].cuda, p[1].ref, sizeof(float));
+            ref->backend->clamp(ref, p[1].ref, -0.5, 0.25, counts[i]);
+            cuda->backend->clamp(cuda, p[1].cuda, -0.5, 0.25, counts[i]);
             compare("clamped", &p[1], 0);
             for (int j = 0; j < 5; j++)
                 pair_free(&p[j]);
@@ -230,12 +231,12 @@ static void inner_products(void)
         double *wanted = pyr_calloc((size_t)n, sizeof *wanted), *got = pyr_calloc((size_t)n, sizeof *got),
                one;
 
-        CHECK_OK(ref->dots(ref, wanted, a.ref, b.ref, n, size));
-        CHECK_OK(cuda->dots(cuda, got, a.cuda, b.cuda, n, size));
+        CHECK_OK(pyr_dots(ref, wanted, a.ref, b.ref, n, size));
+        CHECK_OK(pyr_dots(cuda, got, a.cuda, b.cuda, n, size));
         for (int j = 0; j < n; j++)
             CHECK_CLOSE(got[j], wanted[j], 1e-12 * (double)size);
-        CHECK_OK(cuda->dots(cuda, &one, (float *)a.cuda + (size_t)(n - 1) * size,
-                            (float *)b.cuda + (size_t)(n - 1) * size, 1, size));
+        CHECK_OK(pyr_dots(cuda, &one, (float *)a.cuda + (size_t)(n - 1) * size,
+                          (float *)b.cuda + (size_t)(n - 1) * size, 1, size));
         CHECK(one == got[n - 1]); /* as if it stood alone */
         pyr_free(wanted);
         pyr_free(got);
@@ -256,15 +257,17 @@ static void streams(void)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         pair p = pair_new(IMAGES * sizes[i], 60, 1);
 
-        ref->normals(ref, p.ref, IMAGES, sizes[i], words[0], pyr_rng_purpose(PYR_RNG_NOISE, 2), 3, 5);
-        cuda->normals(cuda, p.cuda, IMAGES, sizes[i], there, pyr_rng_purpose(PYR_RNG_NOISE, 2), 3, 5);
+        ref->backend->normals(ref, p.ref, IMAGES, sizes[i], words[0], pyr_rng_purpose(PYR_RNG_NOISE, 2), 3,
+                              5);
+        cuda->backend->normals(cuda, p.cuda, IMAGES, sizes[i], there, pyr_rng_purpose(PYR_RNG_NOISE, 2), 3,
+                               5);
         compare("normals", &p, 2e-6);
-        ref->dither(ref, p.ref, IMAGES, sizes[i], 0x1p-8, words[0], PYR_RNG_DITHER);
-        cuda->dither(cuda, p.cuda, IMAGES, sizes[i], 0x1p-8, there, PYR_RNG_DITHER);
+        ref->backend->dither(ref, p.ref, IMAGES, sizes[i], 0x1p-8, words[0], PYR_RNG_DITHER);
+        cuda->backend->dither(cuda, p.cuda, IMAGES, sizes[i], 0x1p-8, there, PYR_RNG_DITHER);
         compare("dithered", &p, 2e-6);
         pair_free(&p);
     }
-    cuda->release(cuda, there);
+    pyr_release(cuda, there);
 }
 
 /* ---- images ---- */
@@ -293,14 +296,14 @@ static void samples(void)
                         words[j] = (uint16_t)r;
                 }
                 there = sent(words, count * sizeof *words);
-                ref->pixels(ref, p.ref, words, 3, shapes[i], bits, flipped ? flips : NULL);
-                cuda->pixels(cuda, p.cuda, there, 3, shapes[i], bits, flipped ? flips_there : NULL);
+                ref->backend->pixels(ref, p.ref, words, 3, shapes[i], bits, flipped ? flips : NULL);
+                cuda->backend->pixels(cuda, p.cuda, there, 3, shapes[i], bits, flipped ? flips_there : NULL);
                 compare("samples", &p, 0);
-                cuda->release(cuda, there);
+                pyr_release(cuda, there);
                 pyr_free(words);
                 pair_free(&p);
             }
-    cuda->release(cuda, flips_there);
+    pyr_release(cuda, flips_there);
 }
 
 /* Halving with the taps 1/4 3/4 3/4 1/4 folded at the ends, and its like along the other axis; dyadic data
@@ -325,16 +328,17 @@ static void resampled(void)
 
         for (size_t i = 0; i < x.count; i++)
             x.ref[i] = roundf(x.ref[i] * 128) / 128;
-        cuda->upload(cuda, x.cuda, x.ref, x.count * sizeof *x.ref);
-        ref->resample(ref, y.ref, x.ref, N, C, &rows, &cols, grid ? 0x1p-16 : 0, mid);
-        cuda->resample(cuda, y.cuda, x.cuda, N, C, &rows_cuda, &cols_cuda, grid ? 0x1p-16 : 0, mid_there);
+        pyr_upload(cuda, x.cuda, x.ref, x.count * sizeof *x.ref);
+        ref->backend->resample(ref, y.ref, x.ref, N, C, &rows, &cols, grid ? 0x1p-16 : 0, mid);
+        cuda->backend->resample(cuda, y.cuda, x.cuda, N, C, &rows_cuda, &cols_cuda, grid ? 0x1p-16 : 0,
+                                mid_there);
         compare("resampled", &y, grid ? 0 : 1e-7);
         pair_free(&x);
         pair_free(&y);
-        cuda->release(cuda, tap_there);
-        cuda->release(cuda, rows_there);
-        cuda->release(cuda, cols_there);
-        cuda->release(cuda, mid_there);
+        pyr_release(cuda, tap_there);
+        pyr_release(cuda, rows_there);
+        pyr_release(cuda, cols_there);
+        pyr_release(cuda, mid_there);
     }
     pyr_free(mid);
 }
@@ -348,11 +352,11 @@ static void haar(void)
         pair x = pair_new(pyr_count(s), 90, 1), mean = pair_new(pyr_count(half), 91, 1),
              bands = pair_new(3 * pyr_count(half), 92, 1);
 
-        ref->haar_merge(ref, x.ref, s, mean.ref, bands.ref);
-        cuda->haar_merge(cuda, x.cuda, s, mean.cuda, bands.cuda);
+        ref->backend->haar_merge(ref, x.ref, s, mean.ref, bands.ref);
+        cuda->backend->haar_merge(cuda, x.cuda, s, mean.cuda, bands.cuda);
         compare("haar merged", &x, 1e-7);
-        ref->haar_split(ref, bands.ref, x.ref, s);
-        cuda->haar_split(cuda, bands.cuda, x.cuda, s);
+        ref->backend->haar_split(ref, bands.ref, x.ref, s);
+        cuda->backend->haar_split(cuda, bands.cuda, x.cuda, s);
         compare("haar split", &bands, 1e-6);
         pair_free(&x);
         pair_free(&mean);
@@ -368,33 +372,33 @@ static void memory(void)
     pair a = pair_new(COUNT, 100, 1), b = pair_new(COUNT, 101, 1);
     float *pinned = NULL, got[COUNT];
 
-    cuda->copy(cuda, b.cuda, a.cuda, COUNT * sizeof(float));
+    pyr_copy(cuda, b.cuda, a.cuda, COUNT * sizeof(float));
     memcpy(b.ref, a.ref, COUNT * sizeof(float));
     compare("copied", &b, 0);
-    cuda->zero(cuda, (float *)b.cuda + 1, 5 * sizeof(float));
+    pyr_zero(cuda, (float *)b.cuda + 1, 5 * sizeof(float));
     memset(b.ref + 1, 0, 5 * sizeof(float));
     compare("zeroed", &b, 0);
-    CHECK_OK(cuda->alloc_host(cuda, (void **)&pinned, COUNT * sizeof *pinned, "test"));
+    CHECK_OK(pyr_alloc_host(cuda, (void **)&pinned, COUNT * sizeof *pinned, "test"));
     for (int i = 0; i < COUNT; i++) {
         CHECK(pinned[i] == 0);
         pinned[i] = (float)i;
     }
-    CHECK_OK(cuda->wait(cuda, 3)); /* never set: no wait */
-    cuda->upload(cuda, b.cuda, pinned, COUNT * sizeof *pinned);
-    CHECK_OK(cuda->mark(cuda, 3));
-    CHECK_OK(cuda->wait(cuda, 3));
+    CHECK_OK(pyr_wait(cuda, 3)); /* never set: no wait */
+    pyr_upload(cuda, b.cuda, pinned, COUNT * sizeof *pinned);
+    CHECK_OK(pyr_mark(cuda, 3));
+    CHECK_OK(pyr_wait(cuda, 3));
     memset(pinned, 0, COUNT * sizeof *pinned); /* it is ours again */
-    cuda->download(cuda, got, b.cuda, sizeof got);
-    CHECK_OK(cuda->sync(cuda));
+    pyr_download(cuda, got, b.cuda, sizeof got);
+    CHECK_OK(pyr_sync(cuda));
     for (int i = 0; i < COUNT; i++)
         CHECK(got[i] == (float)i);
-    cuda->download(cuda, pinned, b.cuda, COUNT * sizeof *pinned);
-    CHECK_OK(cuda->mark(cuda, 4));
-    CHECK_OK(cuda->wait(cuda, 4));
+    pyr_download(cuda, pinned, b.cuda, COUNT * sizeof *pinned);
+    CHECK_OK(pyr_mark(cuda, 4));
+    CHECK_OK(pyr_wait(cuda, 4));
     CHECK(pinned[COUNT - 1] == COUNT - 1);
-    cuda->release_host(cuda, pinned);
-    cuda->release_host(cuda, NULL);
-    cuda->release(cuda, NULL);
+    pyr_release_host(cuda, pinned);
+    pyr_release_host(cuda, NULL);
+    pyr_release(cuda, NULL);
     pair_free(&a);
     pair_free(&b);
 }
@@ -412,7 +416,7 @@ static pyr_status twice(void *arg)
     const void *x = d->x;
 
     d->calls++;
-    cuda->combine(cuda, d->x, 1, &two, &x, d->count);
+    pyr_combine(cuda, d->x, 1, &two, &x, d->count);
     return PYR_OK;
 }
 
@@ -421,7 +425,7 @@ static pyr_status allocates(void *arg)
     void *block;
 
     (void)arg;
-    return cuda->alloc(cuda, &block, 100, "within a recording");
+    return pyr_alloc(cuda, &block, 100, "within a recording");
 }
 
 /* The calls are asked for once and run at each replay, on what is in memory then; a recording that breaks is
@@ -441,7 +445,7 @@ static void recordings(void)
     compare("replayed", &p, 0);
     CHECK(pyr_recorded(cuda, &broken, allocates, NULL) != PYR_OK);
     CHECK(!broken);
-    CHECK_OK(cuda->sync(cuda));
+    CHECK_OK(pyr_sync(cuda));
     CHECK_OK(pyr_recorded(cuda, &broken, twice, &d)); /* the next one is well */
     for (int j = 0; j < 10; j++)
         p.ref[j] *= 2;

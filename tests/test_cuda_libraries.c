@@ -53,10 +53,10 @@ static void check_row(pyr_kernels *k, const row *r, double tolerance)
     CHECK_OK(pyr_kernels_ref(&truth, PYR_F64, 1));
     run_row(k, r, &got);
     run_row(truth, r, &wanted);
-    op_compare(k->name, "y", got.y, wanted.y, pyr_count(op.y.s), tolerance);
-    op_compare(k->name, "dx", got.dx[0], wanted.dx[0], pyr_count(op.x[0].s), tolerance);
+    op_compare(k->backend->name, "y", got.y, wanted.y, pyr_count(op.y.s), tolerance);
+    op_compare(k->backend->name, "dx", got.dx[0], wanted.dx[0], pyr_count(op.x[0].s), tolerance);
     for (int p = 0; p < op.n_params; p++)
-        op_compare(k->name, "dparam", got.dparam[p], wanted.dparam[p], op.param_count[p], tolerance);
+        op_compare(k->backend->name, "dparam", got.dparam[p], wanted.dparam[p], op.param_count[p], tolerance);
     op_result_free(&got);
     op_result_free(&wanted);
     pyr_kernels_free(truth);
@@ -212,8 +212,8 @@ static void measured_without_room(void)
     CHECK_OK(pyr_op_plan(k, &op));
     CHECK(pyr_tuning_count(k->tuning) == 0);
     fake.memory = memory;
-    k->op[PYR_OP_CONV2D]->release(k, &op);
-    CHECK_OK(k->sync(k));
+    k->backend->op[PYR_OP_CONV2D]->release(k, &op);
+    CHECK_OK(pyr_sync(k));
     pyr_kernels_free(k);
     CHECK(fake.counts.used == 0 && fake_libraries.descriptors == 0);
 }
@@ -292,9 +292,9 @@ static void check_attention(pyr_kernels *k, const row *r, bool backward, int way
         CHECK_REPORT("attention went by %d, not %d", fake_libraries.last_way, way);
     CHECK_OK(pyr_kernels_ref(&truth, PYR_F64, 1));
     run_attention(truth, r, backward, &wanted);
-    op_compare(k->name, "y", got.y, wanted.y, count, tolerance);
+    op_compare(k->backend->name, "y", got.y, wanted.y, count, tolerance);
     for (int i = 0; i < 3; i++)
-        op_compare(k->name, "dx", got.dx[i], wanted.dx[i], count, tolerance);
+        op_compare(k->backend->name, "dx", got.dx[i], wanted.dx[i], count, tolerance);
     op_result_free(&got);
     op_result_free(&wanted);
     pyr_kernels_free(truth);
@@ -484,7 +484,7 @@ typedef struct placed {
 
 static void *place(placed *p, size_t bytes)
 {
-    CHECK_OK(p->k->alloc(p->k, &p->block[p->n], bytes, "test"));
+    CHECK_OK(pyr_alloc(p->k, &p->block[p->n], bytes, "test"));
     return p->block[p->n++];
 }
 
@@ -531,10 +531,10 @@ static placed placed_attention(pyr_kernels *k, const op_data *data)
 
 static void take_away(placed *p)
 {
-    if (p->k->op[p->op.kind]->release)
-        p->k->op[p->op.kind]->release(p->k, &p->op);
+    if (p->k->backend->op[p->op.kind]->release)
+        p->k->backend->op[p->op.kind]->release(p->k, &p->op);
     for (int i = 0; i < p->n; i++)
-        p->k->release(p->k, p->block[i]);
+        pyr_release(p->k, p->block[i]);
 }
 
 /* A step may be recorded: nothing is allocated, copied from or to the host, or waited for. */
@@ -542,20 +542,20 @@ static void recorded(void)
 {
     pyr_kernels *k = opened("bf16");
     placed p = placed_middle(k);
-    const pyr_op_impl *impl = k->op[PYR_OP_CONV2D];
+    const pyr_op_impl *impl = k->backend->op[PYR_OP_CONV2D];
     fake_counts before = fake.counts;
     void *kept = NULL;
 
-    CHECK_OK(k->record_begin(k));
+    CHECK_OK(k->backend->memory->record_begin(k));
     CHECK_OK(impl->pack(k, &p.op));
     CHECK_OK(impl->forward(k, &p.op));
     CHECK_OK(impl->backward(k, &p.op));
-    CHECK_OK(k->record_end(k, &kept));
+    CHECK_OK(k->backend->memory->record_end(k, &kept));
     CHECK(kept && fake.counts.captures == before.captures + 1);
     CHECK(fake.counts.allocations == before.allocations && fake.counts.uploads == before.uploads &&
           fake.counts.waits == before.waits);
-    CHECK_OK(k->replay(k, kept));
-    CHECK_OK(k->sync(k));
+    CHECK_OK(k->backend->memory->replay(k, kept));
+    CHECK_OK(pyr_sync(k));
     take_away(&p);
     pyr_kernels_free(k);
 }
@@ -579,19 +579,19 @@ static void attention_recorded(void)
         saved[i] = op_memory(saved_bytes, 1);
     }
     CHECK(p.op.state != NULL);
-    CHECK_OK(k->op[PYR_OP_ATTENTION]->forward(k, &p.op));
+    CHECK_OK(k->backend->op[PYR_OP_ATTENTION]->forward(k, &p.op));
     op_fetch(k, y[0], p.op.y.data, y_bytes);
     op_fetch(k, saved[0], p.op.saved, saved_bytes);
     before = fake.counts;
-    CHECK_OK(k->record_begin(k));
-    CHECK_OK(k->op[PYR_OP_ATTENTION]->forward(k, &p.op));
-    CHECK_OK(k->record_end(k, &kept));
+    CHECK_OK(k->backend->memory->record_begin(k));
+    CHECK_OK(k->backend->op[PYR_OP_ATTENTION]->forward(k, &p.op));
+    CHECK_OK(k->backend->memory->record_end(k, &kept));
     CHECK(fake.counts.allocations == before.allocations && fake.counts.uploads == before.uploads &&
           fake.counts.waits == before.waits && fake_libraries.plans == plans);
     for (int i = 0; i < 2; i++) {
-        k->zero(k, p.op.y.data, y_bytes);
-        k->zero(k, p.op.saved, saved_bytes);
-        CHECK_OK(k->replay(k, kept));
+        pyr_zero(k, p.op.y.data, y_bytes);
+        pyr_zero(k, p.op.saved, saved_bytes);
+        CHECK_OK(k->backend->memory->replay(k, kept));
         op_fetch(k, y[1], p.op.y.data, y_bytes);
         op_fetch(k, saved[1], p.op.saved, saved_bytes);
         CHECK(memcmp(y[0], y[1], y_bytes) == 0 && memcmp(saved[0], saved[1], saved_bytes) == 0);
@@ -616,11 +616,11 @@ static void attention_refusals(void)
     int descriptors = fake_libraries.descriptors;
 
     fake_libraries.failing_way = FIRST_WAY;
-    CHECK_FAILS(k->op[PYR_OP_ATTENTION]->forward(k, &p.op), PYR_E_DEVICE,
+    CHECK_FAILS(k->backend->op[PYR_OP_ATTENTION]->forward(k, &p.op), PYR_E_DEVICE,
                 "cudnnBackendExecute: CUDNN_STATUS_EXECUTION_FAILED");
     fake_libraries.failing_way = 0;
     p.op.x[0].data = (char *)p.op.x[0].data + 2;
-    CHECK_FAILS(k->op[PYR_OP_ATTENTION]->forward(k, &p.op), PYR_E_DEVICE,
+    CHECK_FAILS(k->backend->op[PYR_OP_ATTENTION]->forward(k, &p.op), PYR_E_DEVICE,
                 "cudnnBackendExecute: CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER");
     CHECK(fake_libraries.descriptors == descriptors);
     take_away(&p);
@@ -636,7 +636,7 @@ static void refusals(void)
     placed p = placed_middle(k);
 
     p.op.x[0].data = (char *)p.op.x[0].data + 4;
-    CHECK_FAILS(k->op[PYR_OP_CONV2D]->forward(k, &p.op), PYR_E_DEVICE,
+    CHECK_FAILS(k->backend->op[PYR_OP_CONV2D]->forward(k, &p.op), PYR_E_DEVICE,
                 "cudnnConvolutionForward: CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER");
     take_away(&p);
     CHECK(fake_libraries.descriptors == 0);
@@ -657,7 +657,7 @@ static void plans_without_memory(void)
         pyr_mem_fail_after(0);
         CHECK_STATUS(pyr_op_plan(k, &op), PYR_E_NOMEM);
         pyr_mem_fail_after(-1);
-        k->op[op.kind]->release(k, &op);
+        k->backend->op[op.kind]->release(k, &op);
         CHECK(op.state == NULL && fake_libraries.descriptors == 0);
     }
     pyr_kernels_free(k);

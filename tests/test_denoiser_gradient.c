@@ -100,15 +100,15 @@ static bool world_open(world *w, const char *backend, int lanes, int variant)
     CHECK_OK(pyr_denoiser_new_with_gradient(&w->denoiser, w->k, &w->params, &w->level, BATCH));
     if (variant == 7)
         CHECK_OK(pyr_denoiser_new_with_gradient(&w->weaker, w->k, &w->params, &w->level, BATCH));
-    CHECK_OK(w->k->alloc(w->k, &w->block, w->params.count * real, "parameters"));
-    CHECK_OK(w->k->alloc(w->k, &w->weaker_block, w->params.count * real, "parameters"));
+    CHECK_OK(pyr_alloc(w->k, &w->block, w->params.count * real, "parameters"));
+    CHECK_OK(pyr_alloc(w->k, &w->weaker_block, w->params.count * real, "parameters"));
     stir(w);
     w->n = pyr_count(w->level.variable);
     w->n_condition = pyr_count(w->level.condition);
-    CHECK_OK(w->k->alloc(w->k, &w->x, BATCH * w->n * real, "x"));
-    CHECK_OK(w->k->alloc(w->k, &w->v, BATCH * w->n * real, "v"));
-    CHECK_OK(w->k->alloc(w->k, &w->out, BATCH * w->n * real, "out"));
-    CHECK_OK(w->k->alloc(w->k, &w->condition, BATCH * w->n_condition * real + 8, "condition"));
+    CHECK_OK(pyr_alloc(w->k, &w->x, BATCH * w->n * real, "x"));
+    CHECK_OK(pyr_alloc(w->k, &w->v, BATCH * w->n * real, "v"));
+    CHECK_OK(pyr_alloc(w->k, &w->out, BATCH * w->n * real, "out"));
+    CHECK_OK(pyr_alloc(w->k, &w->condition, BATCH * w->n_condition * real + 8, "condition"));
     return true;
 }
 
@@ -119,12 +119,12 @@ static void world_close(world *w)
     pyr_denoiser_free(&w->denoiser);
     pyr_denoiser_free(&w->weaker);
     pyr_params_free(&w->params);
-    w->k->release(w->k, w->block);
-    w->k->release(w->k, w->weaker_block);
-    w->k->release(w->k, w->x);
-    w->k->release(w->k, w->v);
-    w->k->release(w->k, w->out);
-    w->k->release(w->k, w->condition);
+    pyr_release(w->k, w->block);
+    pyr_release(w->k, w->weaker_block);
+    pyr_release(w->k, w->x);
+    pyr_release(w->k, w->v);
+    pyr_release(w->k, w->out);
+    pyr_release(w->k, w->condition);
     pyr_pyramid_free(w->pyramid);
     pyr_kernels_free(w->k);
 }

@@ -71,8 +71,8 @@ static drawn draw(pyr_kernels *k, const pyr_schedule *c, pyr_sampler sampler, in
     drawn d = {.n = n, .x = pyr_calloc((size_t)n * SIZE, sizeof(double))};
     void *work = NULL, *x = NULL;
 
-    CHECK_OK(k->alloc(k, &work, pyr_sampler_work(k, &sampler, n, SIZE), "work"));
-    CHECK_OK(k->alloc(k, &x, (size_t)n * SIZE * pyr_type_size(k->real), "samples"));
+    CHECK_OK(pyr_alloc(k, &work, pyr_sampler_work(k, &sampler, n, SIZE), "work"));
+    CHECK_OK(pyr_alloc(k, &x, (size_t)n * SIZE * pyr_type_size(k->real), "samples"));
     CHECK_OK(pyr_sample(&(pyr_sampling){.k = k,
                                         .n = n,
                                         .size = SIZE,
@@ -85,8 +85,8 @@ static drawn draw(pyr_kernels *k, const pyr_schedule *c, pyr_sampler sampler, in
     CHECK_OK(pyr_download_reals(k, d.x, x, (size_t)n * SIZE));
     d.calls = g.calls;
     d.last = g.last;
-    k->release(k, work);
-    k->release(k, x);
+    pyr_release(k, work);
+    pyr_release(k, x);
     return d;
 }
 
@@ -373,9 +373,9 @@ static void failures_come_through(void)
     uint64_t seeds[2] = {1, 2}, before;
 
     CHECK_OK(pyr_kernels_open(&k, "cpu", 1));
-    CHECK_OK(k->alloc(k, &work, pyr_sampler_work(k, &(pyr_sampler){.kind = PYR_HEUN, .steps = 3}, 2, SIZE),
-                      "work"));
-    CHECK_OK(k->alloc(k, &x, 2 * SIZE * sizeof(float), "samples"));
+    CHECK_OK(pyr_alloc(k, &work, pyr_sampler_work(k, &(pyr_sampler){.kind = PYR_HEUN, .steps = 3}, 2, SIZE),
+                       "work"));
+    CHECK_OK(pyr_alloc(k, &x, 2 * SIZE * sizeof(float), "samples"));
     before = pyr_mem().allocated;
     for (int kind = PYR_HEUN; kind <= PYR_EULER_MARUYAMA; kind++)
         for (int at = 0; at < 4; at++) {
@@ -393,8 +393,8 @@ static void failures_come_through(void)
             CHECK(!at || (g.calls == at && strcmp(pyr_error(), "the denoiser fails") == 0));
         }
     CHECK(pyr_mem().allocated == before);
-    k->release(k, work);
-    k->release(k, x);
+    pyr_release(k, work);
+    pyr_release(k, x);
     pyr_kernels_free(k);
 }
 

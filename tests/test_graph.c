@@ -114,8 +114,8 @@ static void spoil(run_net *net)
 
     memset(bad, 0xFF, net->g->arena_bytes);
     for (int lane = 0; lane < net->g->lanes; lane++)
-        net->k->upload(net->k, net->g->arena[lane], bad, net->g->arena_bytes);
-    CHECK_OK(net->k->sync(net->k));
+        pyr_upload(net->k, net->g->arena[lane], bad, net->g->arena_bytes);
+    CHECK_OK(pyr_sync(net->k));
     pyr_free(bad);
 }
 
@@ -138,7 +138,7 @@ static void shared_bytes_change_nothing(void)
                 spoil(&kept);
                 run_once(&kept, 3, &r[2]);
                 /* keeping keeps from joining, too: then sums are rounded elsewhere */
-                if (!planned.k->op[PYR_OP_CONV2D]->fuses && !run_same(&r[0], &r[2]))
+                if (!planned.k->backend->op[PYR_OP_CONV2D]->fuses && !run_same(&r[0], &r[2]))
                     CHECK_REPORT("%s, network %d: planned and kept buffers differ", backends[b], i);
                 run_agree(backends[b], &planned, &r[0], &r[2], planned.k->real == PYR_F64 ? 1e-11 : 3e-4);
                 if (!run_same(&r[0], &r[1]))
@@ -186,8 +186,8 @@ static void seeds_in_the_middle(void)
         CHECK_OK(pyr_graph_plan(g, &(pyr_plan){.batch = 2, .param_gradient = true, .groups = 1}));
         count = params.count;
         CHECK(count <= 16 * 40);
-        CHECK_OK(k->alloc(k, &block, count * sizeof(double), "parameters"));
-        CHECK_OK(k->alloc(k, &out, count * sizeof(double), "gradients"));
+        CHECK_OK(pyr_alloc(k, &block, count * sizeof(double), "parameters"));
+        CHECK_OK(pyr_alloc(k, &out, count * sizeof(double), "gradients"));
         CHECK_OK(pyr_params_init(&params, k, block, 1, 0));
         CHECK_OK(pyr_graph_pack(g, block));
         for (int i = 0; i < N; i++)
@@ -200,8 +200,8 @@ static void seeds_in_the_middle(void)
         CHECK_OK(pyr_graph_backward(g, 0, 0));
         CHECK_OK(pyr_graph_collect(g, out));
         CHECK_OK(pyr_download_reals(k, grad[turn], out, count));
-        k->release(k, block);
-        k->release(k, out);
+        pyr_release(k, block);
+        pyr_release(k, out);
         pyr_graph_free(g);
         pyr_params_free(&params);
         pyr_kernels_free(k);
@@ -233,7 +233,7 @@ static void only_what_is_wanted(void)
     CHECK(pyr_graph_bytes(g).accumulators == 0);
     CHECK(pyr_graph_batch(g) == 1 && pyr_graph_lanes(g) == 1);
     CHECK(pyr_graph_flop(g) == 2.0 * 4 * 4 * 4);
-    CHECK_OK(k->alloc(k, &block, params.count * sizeof(float), "parameters"));
+    CHECK_OK(pyr_alloc(k, &block, params.count * sizeof(float), "parameters"));
     CHECK_OK(pyr_params_init(&params, k, block, 1, 0));
     CHECK_OK(pyr_graph_pack(g, block));
     memset(pyr_graph_data(g, 0, x), 0, sizeof one);
@@ -250,7 +250,7 @@ static void only_what_is_wanted(void)
     for (int i = 0; i < 16; i++)
         CHECK_CLOSE(((float *)pyr_graph_data(g, 0, y))[i], ((float *)block)[params.at[1].offset + i % 4],
                     1e-7);
-    k->release(k, block);
+    pyr_release(k, block);
     pyr_graph_free(g);
     pyr_params_free(&params);
     pyr_kernels_free(k);
@@ -302,7 +302,7 @@ static void lanes_do_not_matter(void)
                     run_pack(&net, values);
                     spoil(&net);
                     work[many].net = &net;
-                    CHECK_OK(net.k->run_tasks(net.k, TASKS, lane_task, &work[many]));
+                    CHECK_OK(pyr_run_tasks(net.k, TASKS, lane_task, &work[many]));
                     CHECK_OK(pyr_graph_collect(net.g, net.grad));
                     n = net.params.count;
                     grad[many] = run_numbers(n);
@@ -341,7 +341,7 @@ static void run_into(run_net *net, uint64_t seed, int group)
 static void collect(run_net *net, bool more, double *out)
 {
     if (!more)
-        net->k->zero(net->k, net->grad, net->params.count * pyr_type_size(net->k->real));
+        pyr_zero(net->k, net->grad, net->params.count * pyr_type_size(net->k->real));
     CHECK_OK(pyr_graph_collect(net->g, net->grad));
     CHECK_OK(pyr_download_reals(net->k, out, net->grad, net->params.count));
 }
@@ -647,9 +647,9 @@ static const struct joins_case {
 
 static bool joins_all(const pyr_kernels *k)
 {
-    return k->op[PYR_OP_CONV2D]->fuses ==
+    return k->backend->op[PYR_OP_CONV2D]->fuses ==
                (PYR_FUSES_RESIDUAL | PYR_FUSES_VECTOR | PYR_FUSES_CONCAT | PYR_FUSES_UPSAMPLE) &&
-           k->op[PYR_OP_GROUP_NORM]->fuses == PYR_FUSES_CONCAT;
+           k->backend->op[PYR_OP_GROUP_NORM]->fuses == PYR_FUSES_CONCAT;
 }
 
 /* A tolerance for each is of the largest value, against ref-double. */
@@ -1035,8 +1035,8 @@ static void two_graphs_share_a_block(void)
         CHECK(params.count >= pyr_params_model_count(&params) && params.count % 16 == 0);
         for (int i = 0; i < params.n; i++)
             CHECK(params.at[i].offset % 16 == 0);
-        CHECK_OK(k->alloc(k, &block, params.count * pyr_type_size(k->real), "parameters"));
-        CHECK_OK(k->alloc(k, &grad, params.count * pyr_type_size(k->real), "gradients"));
+        CHECK_OK(pyr_alloc(k, &block, params.count * pyr_type_size(k->real), "parameters"));
+        CHECK_OK(pyr_alloc(k, &grad, params.count * pyr_type_size(k->real), "gradients"));
         CHECK_OK(pyr_params_init(&params, k, block, 3, 0));
         /* a constant image: the middle of both results is the same number */
         for (size_t i = 0; i < sizeof in / sizeof *in; i++)
@@ -1055,7 +1055,7 @@ static void two_graphs_share_a_block(void)
             pyr_graph_clear(g[i], 0);
             pyr_graph_clear(g[i], 1);
             CHECK_OK(pyr_graph_backward(g[i], 0, 1));
-            k->zero(k, grad, params.count * pyr_type_size(k->real));
+            pyr_zero(k, grad, params.count * pyr_type_size(k->real));
             CHECK_OK(pyr_graph_collect(g[i], grad));
             CHECK_OK(pyr_download_reals(k, each, grad, params.count));
             for (size_t j = 0; j < params.count; j++)
@@ -1063,7 +1063,7 @@ static void two_graphs_share_a_block(void)
         }
         CHECK_CLOSE(got[0][(4 + 1) * 2], got[1][(6 + 1) * 2], 1e-6);
         /* both collected into one block: the sum of the two */
-        k->zero(k, grad, params.count * pyr_type_size(k->real));
+        pyr_zero(k, grad, params.count * pyr_type_size(k->real));
         for (int i = 0; i < 2; i++) {
             pyr_graph_clear(g[i], 0);
             pyr_graph_clear(g[i], 1);
@@ -1076,8 +1076,8 @@ static void two_graphs_share_a_block(void)
         CHECK(run_largest(sum, params.count) > 0);
         pyr_free(sum);
         pyr_free(each);
-        k->release(k, block);
-        k->release(k, grad);
+        pyr_release(k, block);
+        pyr_release(k, grad);
         pyr_graph_free(g[0]);
         pyr_graph_free(g[1]);
         pyr_params_free(&params);
@@ -1113,7 +1113,7 @@ static void initial_values(void)
         void *block = NULL;
 
         CHECK_OK(pyr_kernels_open(&k, backends[b < 3 ? b : 1], 2));
-        CHECK_OK(k->alloc(k, &block, n * pyr_type_size(k->real), "parameters"));
+        CHECK_OK(pyr_alloc(k, &block, n * pyr_type_size(k->real), "parameters"));
         CHECK_OK(pyr_params_init(&params, k, block, b == 3 ? 8 : 7, b == 4 ? 2 : 1));
         v[b] = run_numbers(n);
         CHECK_OK(pyr_download_reals(k, v[b], block, n));
@@ -1128,7 +1128,7 @@ static void initial_values(void)
             CHECK(((float *)block)[params.at[1].offset + 3] == 123);
             pyr_free(host);
         }
-        k->release(k, block);
+        pyr_release(k, block);
         pyr_kernels_free(k);
     }
     CHECK(memcmp(v[0], v[1], n * sizeof(double)) == 0);
@@ -1365,7 +1365,7 @@ static void steps_allocate_nothing(void)
                 CHECK_OK(pyr_upload_reals(net.k, pyr_graph_gradient(net.g, lane, net.y), c, n_y));
                 CHECK_OK(pyr_graph_backward(net.g, lane, lane));
             }
-            net.k->zero(net.k, o.grad, o.count * pyr_type_size(net.k->real));
+            pyr_zero(net.k, o.grad, o.count * pyr_type_size(net.k->real));
             CHECK_OK(pyr_graph_collect(net.g, o.grad));
             CHECK_OK(pyr_optimizer_step(&o, &(pyr_update){.learning_rate = 1e-3, .clip = 1}, &after));
             CHECK(!after.skip && after.applied == (uint32_t)step + 1);

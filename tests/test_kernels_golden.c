@@ -156,13 +156,13 @@ static void against_file(pyr_kernels *k, const golden_row *row)
     op.y.s = y->s;
     data.dy = dy ? dy->at : NULL;
     CHECK_OK(op_run(k, &op, &data, &want, &got));
-    op_compare(k->name, "y", got.y, y->at, pyr_count(y->s), tolerance);
+    op_compare(k->backend->name, "y", got.y, y->at, pyr_count(y->s), tolerance);
     for (int i = 0; i < op.n_inputs; i++)
         if (want.dx[i])
-            op_compare(k->name, "dx", got.dx[i], find(row->name, "dx", i)->at, pyr_count(op.x[i].s),
+            op_compare(k->backend->name, "dx", got.dx[i], find(row->name, "dx", i)->at, pyr_count(op.x[i].s),
                        tolerance);
     for (int p = 0; dy && p < op.n_params; p++)
-        op_compare(k->name, "dparam", got.dparam[p], find(row->name, "dp", p)->at, op.param_count[p],
+        op_compare(k->backend->name, "dparam", got.dparam[p], find(row->name, "dp", p)->at, op.param_count[p],
                    tolerance);
     for (int p = 0; p < op.n_params; p++)
         pyr_free(data.dparam_start[p]);
@@ -186,7 +186,7 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
             char name[96];
 
-            snprintf(name, sizeof name, "%s:%s", k->name, rows[i].name);
+            snprintf(name, sizeof name, "%s:%s", k->backend->name, rows[i].name);
             RUN_NAMED(name, against_file(k, &rows[i]));
         }
         pyr_kernels_free(k);

@@ -139,7 +139,7 @@ static void dequantised_images(void)
     world w;
 
     CHECK(world_open(&w, "ref", 2, 1, PYR_FILTER_BOX, 0, &s));
-    CHECK_OK(w.k->alloc(w.k, &at, N * SIZE * sizeof(float), "images"));
+    CHECK_OK(pyr_alloc(w.k, &at, N * SIZE * sizeof(float), "images"));
     for (int turn = 0; turn < 4; turn++) {
         double *to = turn == 0 ? plain : turn == 1 ? spread : again;
 
@@ -165,7 +165,7 @@ static void dequantised_images(void)
     }
     CHECK_CLOSE(sum / (N * SIZE), 0, 4 / sqrt(3.0 * N * SIZE));
     CHECK_CLOSE(square / (N * SIZE), 1 / 3.0, 4 * sqrt(4 / 45.0 / (N * SIZE)));
-    w.k->release(w.k, at);
+    pyr_release(w.k, at);
     world_close(&w);
 }
 
@@ -262,8 +262,8 @@ static void statistics_of_a_residual(void)
         CHECK(world_open(&w, "cpu", lanes, 2, PYR_FILTER_BOX, 0, &s));
         n = pyr_count(w.level.variable);
         host = numbers(n);
-        CHECK_OK(w.k->alloc(w.k, &v, n * sizeof(float), "v"));
-        CHECK_OK(w.k->alloc(w.k, &c, n * sizeof(float), "c"));
+        CHECK_OK(pyr_alloc(w.k, &v, n * sizeof(float), "v"));
+        CHECK_OK(pyr_alloc(w.k, &c, n * sizeof(float), "c"));
         for (int64_t i = 0; i < IMAGES - HELD_OUT; i++) {
             CHECK_OK(pyr_feed_level(&w.feed, lanes - 1,
                                     &(pyr_pick){.split = PYR_SPLIT_TRAIN, .n = 1, .index = &i}, 0, v, c));
@@ -281,8 +281,8 @@ static void statistics_of_a_residual(void)
             first = w.level.facts;
         CHECK(first.mean[0] == w.level.facts.mean[0] && first.std[0] == w.level.facts.std[0] &&
               first.condition_std == w.level.facts.condition_std);
-        w.k->release(w.k, v);
-        w.k->release(w.k, c);
+        pyr_release(w.k, v);
+        pyr_release(w.k, c);
         pyr_free(host);
         world_close(&w);
     }
@@ -341,15 +341,15 @@ static void there_and_back(void)
         }
         for (int i = 0; i < 2; i++)
             memcpy(twice + (size_t)i * 2 * c, back, sizeof *back * 2 * (size_t)c);
-        CHECK_OK(w.k->alloc(w.k, &at, sizeof z, "z"));
-        CHECK_OK(w.k->alloc(w.k, &vector, sizeof twice, "vector"));
+        CHECK_OK(pyr_alloc(w.k, &at, sizeof z, "z"));
+        CHECK_OK(pyr_alloc(w.k, &vector, sizeof twice, "vector"));
         CHECK_OK(pyr_upload_reals(w.k, at, z, 36));
         CHECK_OK(pyr_upload_reals(w.k, vector, twice, 4 * (size_t)c));
         CHECK_OK(pyr_level_destandardise(&w.level, w.k, 2, at, vector));
         CHECK_OK(pyr_download_reals(w.k, out, at, 36));
         near("destandardised", out, in, 36, b == 0 ? 1e-12 : 1e-6);
-        w.k->release(w.k, at);
-        w.k->release(w.k, vector);
+        pyr_release(w.k, at);
+        pyr_release(w.k, vector);
         world_close(&w);
     }
 }
@@ -512,13 +512,13 @@ static bool pair_open(pair *p, const char *backend, int levels, int filter, int 
     CHECK_OK(pyr_loss_new(&p->loss, k, &p->params, &p->w.level,
                           &(pyr_loss_plan){.batch = BATCH, .groups = 1, .training = training}));
     CHECK_OK(pyr_denoiser_new(&p->denoiser, k, &p->params, &p->w.level, BATCH));
-    CHECK_OK(k->alloc(k, &p->block, p->params.count * pyr_type_size(k->real), "parameters"));
+    CHECK_OK(pyr_alloc(k, &p->block, p->params.count * pyr_type_size(k->real), "parameters"));
     CHECK_OK(pyr_params_init(&p->params, k, p->block, 1, index));
     CHECK_OK(pyr_graph_pack(p->loss.g, p->block));
     CHECK_OK(pyr_denoiser_pack(&p->denoiser, p->block));
     p->n = pyr_count(p->w.level.variable);
     p->n_condition = pyr_count(p->w.level.condition);
-    CHECK_OK(k->alloc(k, &p->work, BATCH * p->n * pyr_type_size(k->real), "work"));
+    CHECK_OK(pyr_alloc(k, &p->work, BATCH * p->n * pyr_type_size(k->real), "work"));
     return true;
 }
 
@@ -528,8 +528,8 @@ static void pair_close(pair *p)
     pyr_denoiser_free(&p->denoiser);
     pyr_params_free(&p->params);
     if (p->w.k) {
-        p->w.k->release(p->w.k, p->block);
-        p->w.k->release(p->w.k, p->work);
+        pyr_release(p->w.k, p->block);
+        pyr_release(p->w.k, p->work);
     }
     world_close(&p->w);
 }
@@ -671,7 +671,7 @@ static void loss_and_denoiser_agree(void)
             }
             CHECK_OK(pyr_upload_reals(p.w.k, p.work, x, BATCH * p.n));
             if (p.n_condition) {
-                CHECK_OK(p.w.k->alloc(p.w.k, &told, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
+                CHECK_OK(pyr_alloc(p.w.k, &told, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
                 CHECK_OK(pyr_upload_reals(p.w.k, told, condition, BATCH * p.n_condition));
             }
             call = (pyr_denoising){.denoiser = &p.denoiser, .n = BATCH, .condition = told, .rows = rows};
@@ -703,7 +703,7 @@ static void loss_and_denoiser_agree(void)
                 else
                     CHECK(fabs(again[0] - d[0]) > 1e-6);
             }
-            p.w.k->release(p.w.k, told);
+            pyr_release(p.w.k, told);
             pyr_free(z);
             pyr_free(x);
             pyr_free(d);
@@ -792,7 +792,7 @@ static void told_noise_is_the_same_in_sampling(void)
                     condition[place * p.n_condition + j] += amount[i] * (double)four[j % 4];
                 }
             }
-            CHECK_OK(p.w.k->alloc(p.w.k, &told, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
+            CHECK_OK(pyr_alloc(p.w.k, &told, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
             CHECK_OK(pyr_upload_reals(p.w.k, told, condition, BATCH * p.n_condition));
             for (int i = 0; i < 2 * BATCH; i++) {
                 int at = i % BATCH;
@@ -814,7 +814,7 @@ static void told_noise_is_the_same_in_sampling(void)
                 else
                     CHECK(fabs(losses[at] - w * sum) > 1e-6 * losses[at]);
             }
-            p.w.k->release(p.w.k, told);
+            pyr_release(p.w.k, told);
             pyr_free(z);
             pyr_free(x);
             pyr_free(d);
@@ -904,12 +904,12 @@ static void condition_is_read_once(void)
             CHECK(pyr_denoiser_flop(&denoiser, 1) > 0.99 * pyr_graph_flop(plain.g) &&
                   pyr_denoiser_flop(&denoiser, 1) < 1.01 * pyr_graph_flop(plain.g));
             CHECK(pyr_denoiser_flop(&denoiser, 10) < 9.99 * pyr_graph_flop(plain.g));
-            CHECK_OK(w.k->alloc(w.k, &block, params.count * real, "parameters"));
+            CHECK_OK(pyr_alloc(w.k, &block, params.count * real, "parameters"));
             CHECK_OK(pyr_params_init(&params, w.k, block, 5, 0));
             CHECK_OK(pyr_graph_pack(plain.g, block));
             CHECK_OK(pyr_denoiser_pack(&denoiser, block));
-            CHECK_OK(w.k->alloc(w.k, &at, n * real, "x"));
-            CHECK_OK(w.k->alloc(w.k, &told, n_condition * real, "condition"));
+            CHECK_OK(pyr_alloc(w.k, &at, n * real, "x"));
+            CHECK_OK(pyr_alloc(w.k, &told, n_condition * real, "condition"));
             x = numbers(n);
             d = numbers(n);
             wanted = numbers(n);
@@ -937,9 +937,9 @@ static void condition_is_read_once(void)
                 condition[i] += 1;
             plain_run(&plain, w.k, &w.level, x, condition, sigma[1], wanted);
             CHECK(fabs(wanted[0] - d[0]) > 1e-4);
-            w.k->release(w.k, block);
-            w.k->release(w.k, at);
-            w.k->release(w.k, told);
+            pyr_release(w.k, block);
+            pyr_release(w.k, at);
+            pyr_release(w.k, told);
             pyr_free(x);
             pyr_free(d);
             pyr_free(wanted);
@@ -1019,7 +1019,7 @@ static void guidance_is_linear(void)
             for (size_t i = 0; i < count; i++)
                 x[i] = (double)(float)(3 * sin(0.3 * (double)i));
             if (p.n_condition)
-                CHECK_OK(p.w.k->alloc(p.w.k, &told, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
+                CHECK_OK(pyr_alloc(p.w.k, &told, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
             denoise_guided(&p, (guiding){.g = 1}, rows, n, x, told, with);
             denoise_guided(&p, (guiding){.g = 1}, NULL, n, x, told, without);
             CHECK(fabs(with[0] - without[0]) > 1e-4);
@@ -1041,7 +1041,7 @@ static void guidance_is_linear(void)
             near("guidance in an interval", d, wanted, count, b == 0 ? 1e-12 : 1e-5);
             denoise_guided(&p, (guiding){.g = 3, .lo = 10}, rows, n, x, told, d);
             near("guidance nowhere", d, with, count, b == 0 ? 1e-12 : 1e-5);
-            p.w.k->release(p.w.k, told);
+            pyr_release(p.w.k, told);
             pyr_free(x);
             pyr_free(d);
             pyr_free(with);
@@ -1081,7 +1081,7 @@ static void guided_by_a_weaker_network(void)
             for (size_t i = 0; i < count; i++)
                 x[i] = (double)(float)(3 * sin(0.3 * (double)i));
             if (p.n_condition)
-                CHECK_OK(p.w.k->alloc(p.w.k, &told, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
+                CHECK_OK(pyr_alloc(p.w.k, &told, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
             denoise_guided(&p, (guiding){.g = 1}, rows, BATCH, x, told, strong);
             denoise_guided(&q, (guiding){.g = 1}, rows, BATCH, x, told, weak);
             CHECK(fabs(strong[0] - weak[0]) > 1e-4);
@@ -1095,7 +1095,7 @@ static void guided_by_a_weaker_network(void)
                                told, d);
                 near("autoguidance", d, wanted, count, b == 0 ? 1e-12 : 1e-5);
             }
-            p.w.k->release(p.w.k, told);
+            pyr_release(p.w.k, told);
             pyr_free(x);
             pyr_free(d);
             pyr_free(strong);
@@ -1198,11 +1198,11 @@ static void padded_images_count_nothing(void)
             pyr_graph_clear(p.loss.g, 0);
             CHECK_OK(pyr_upload_reals(p.w.k, pyr_graph_gradient(p.loss.g, 0, p.loss.loss), seeds, BATCH));
             CHECK_OK(pyr_graph_backward(p.loss.g, 0, 0));
-            CHECK_OK(p.w.k->alloc(p.w.k, &out, count * real, "gradient"));
+            CHECK_OK(pyr_alloc(p.w.k, &out, count * real, "gradient"));
             CHECK_OK(pyr_graph_collect(p.loss.g, out));
             grad[turn] = numbers(count);
             CHECK_OK(pyr_download_reals(p.w.k, grad[turn], out, count));
-            p.w.k->release(p.w.k, out);
+            pyr_release(p.w.k, out);
         }
         CHECK(largest(grad[0], count) > 0);
         near("with and without rubbish", grad[1], grad[0], count, 0);
@@ -1275,9 +1275,9 @@ static void sampled_level(void)
         CHECK_OK(pyr_unet_find(&files, below("sampled")));
         CHECK_OK(pyr_sampled_level_new(&three, p.w.k, &p.w.level, &files, NULL, 3));
         CHECK_OK(pyr_sampled_level_new(&one, p.w.k, &p.w.level, NULL, p.block, 2));
-        CHECK_OK(p.w.k->alloc(p.w.k, &work[0], pyr_level_sample_work(&three, p.w.k, 3), "work"));
-        CHECK_OK(p.w.k->alloc(p.w.k, &work[1], pyr_level_sample_work(&one, p.w.k, 1), "work"));
-        CHECK_OK(p.w.k->alloc(p.w.k, &x, 3 * p.n * real, "x"));
+        CHECK_OK(pyr_alloc(p.w.k, &work[0], pyr_level_sample_work(&three, p.w.k, 3), "work"));
+        CHECK_OK(pyr_alloc(p.w.k, &work[1], pyr_level_sample_work(&one, p.w.k, 1), "work"));
+        CHECK_OK(pyr_alloc(p.w.k, &x, 3 * p.n * real, "x"));
         CHECK_OK(
             pyr_level_sample(&three, p.w.k, &(pyr_level_draw){.n = 3, .seeds = seeds, .work = work[0]}, x));
         CHECK_OK(pyr_download_reals(p.w.k, all, x, 3 * p.n));
@@ -1291,9 +1291,9 @@ static void sampled_level(void)
         pyr_sampled_level_free(&one, p.w.k);
         pyr_sampled_level_free(&three, p.w.k);
         pyr_unet_files_free(&files);
-        p.w.k->release(p.w.k, work[0]);
-        p.w.k->release(p.w.k, work[1]);
-        p.w.k->release(p.w.k, x);
+        pyr_release(p.w.k, work[0]);
+        pyr_release(p.w.k, work[1]);
+        pyr_release(p.w.k, x);
         remove_all(below("sampled"));
         pair_close(&p);
     }
@@ -1321,8 +1321,8 @@ static void sampled_with_guidance(void)
         CHECK_OK(pyr_sampled_level_new(&guided, p.w.k, &p.w.level, NULL, p.block, 3));
         CHECK(pyr_level_nfe(&plain) == 9 && pyr_level_nfe(&guided) == 18);
         CHECK_CLOSE(pyr_level_sample_flop(&guided), 2 * pyr_level_sample_flop(&plain), 1);
-        CHECK_OK(p.w.k->alloc(p.w.k, &work, pyr_level_sample_work(&guided, p.w.k, 3), "work"));
-        CHECK_OK(p.w.k->alloc(p.w.k, &x, 3 * p.n * pyr_type_size(p.w.k->real), "x"));
+        CHECK_OK(pyr_alloc(p.w.k, &work, pyr_level_sample_work(&guided, p.w.k, 3), "work"));
+        CHECK_OK(pyr_alloc(p.w.k, &x, 3 * p.n * pyr_type_size(p.w.k->real), "x"));
         before = pyr_mem().allocated;
         CHECK_OK(pyr_level_sample(&guided, p.w.k,
                                   &(pyr_level_draw){.n = 3, .seeds = seeds, .rows = rows, .work = work}, x));
@@ -1342,8 +1342,8 @@ static void sampled_with_guidance(void)
         CHECK(fabs(alone[0] - all[0]) > 1e-5);
         pyr_sampled_level_free(&guided, p.w.k);
         pyr_sampled_level_free(&plain, p.w.k);
-        p.w.k->release(p.w.k, work);
-        p.w.k->release(p.w.k, x);
+        pyr_release(p.w.k, work);
+        pyr_release(p.w.k, x);
         pair_close(&p);
     }
 }
@@ -1371,7 +1371,7 @@ static void draw_batches(const char *backend, const pyr_level_settings *s, bool 
     stir(&p);
     real = pyr_type_size(p.w.k->real);
     if (guided) {
-        CHECK_OK(p.w.k->alloc(p.w.k, &weights, p.params.count * real, "other weights"));
+        CHECK_OK(pyr_alloc(p.w.k, &weights, p.params.count * real, "other weights"));
         CHECK_OK(pyr_params_init(&p.params, p.w.k, weights, 2, 0));
         CHECK_OK(pyr_sampled_level_new(&weaker, p.w.k, &p.w.level, NULL, weights, 3));
         p.w.level.weaker = true;
@@ -1379,15 +1379,15 @@ static void draw_batches(const char *backend, const pyr_level_settings *s, bool 
     }
     CHECK_OK(pyr_sampled_level_new(&level, p.w.k, &p.w.level, NULL, p.block, 3));
     level.weaker = guided ? &weaker : NULL;
-    CHECK_OK(p.w.k->alloc(p.w.k, &work, pyr_level_sample_work(&level, p.w.k, 3), "work"));
-    CHECK_OK(p.w.k->alloc(p.w.k, &x, 3 * p.n * real, "x"));
-    CHECK_OK(p.w.k->alloc(p.w.k, &told, 3 * p.n_condition * real, "condition"));
+    CHECK_OK(pyr_alloc(p.w.k, &work, pyr_level_sample_work(&level, p.w.k, 3), "work"));
+    CHECK_OK(pyr_alloc(p.w.k, &x, 3 * p.n * real, "x"));
+    CHECK_OK(pyr_alloc(p.w.k, &told, 3 * p.n_condition * real, "condition"));
     for (int b = 0; b < BATCHES; b++) {
         const uint64_t seeds[3] = {batches[b].seed, batches[b].seed + 1, batches[b].seed + 2};
 
         /* every batch has a condition of its own, in the same place */
         pyr_upload_streams(p.w.k, work, seeds, 3);
-        p.w.k->normals(p.w.k, told, 3, p.n_condition, work, PYR_RNG_TASK, 0, 0);
+        p.w.k->backend->normals(p.w.k, told, 3, p.n_condition, work, PYR_RNG_TASK, 0, 0);
         CHECK_OK(pyr_level_sample(
             &level, p.w.k,
             &(pyr_level_draw){
@@ -1398,10 +1398,10 @@ static void draw_batches(const char *backend, const pyr_level_settings *s, bool 
     }
     pyr_sampled_level_free(&level, p.w.k);
     pyr_sampled_level_free(&weaker, p.w.k);
-    p.w.k->release(p.w.k, work);
-    p.w.k->release(p.w.k, x);
-    p.w.k->release(p.w.k, told);
-    p.w.k->release(p.w.k, weights);
+    pyr_release(p.w.k, work);
+    pyr_release(p.w.k, x);
+    pyr_release(p.w.k, told);
+    pyr_release(p.w.k, weights);
     pair_close(&p);
 }
 
@@ -2000,7 +2000,7 @@ static void recorded_steps_are_timed(void)
     if (!open_recorded(&t, "ref-lags", "late-timed", -1, -1))
         return;
     CHECK_OK(pyr_trainer_time(t.t, 0, &per_step));
-    CHECK(per_step > 0 && recorder.recordings == 1 && recorder.steps == 5 + t.k->ahead);
+    CHECK(per_step > 0 && recorder.recordings == 1 && recorder.steps == 5 + t.k->backend->ahead);
     CHECK_OK(pyr_trainer_run(t.t));
     CHECK(recorder.recordings == 1);
     training_close(&t);
@@ -2091,7 +2091,7 @@ static void saved_and_restored(void)
         CHECK_OK(pyr_level_restore(folder, &facts, params, &other, &back));
         CHECK(back.train.step == 5 && back.train.skipped == 1 && back.train.seconds == 1.25 &&
               back.steps == 40 && back.seed == UINT64_MAX);
-        t.k->download(t.k, &restored, other.state, sizeof restored);
+        pyr_download(t.k, &restored, other.state, sizeof restored);
         CHECK(restored.step == 5 && restored.applied == 4);
         CHECK_OK(pyr_facts_match(&facts, "a", &pyr_trainer_level(t.t, 0)->level.facts, "b"));
         bytes = o->count * pyr_type_size(t.k->real);

@@ -240,14 +240,14 @@ static estimate run(pyr_kernels *k, const gaussian *g, const double *z, int firs
     how.denoise = denoise;
     how.vjp = vjp;
     how.ctx = &w;
-    CHECK_OK(k->alloc(k, &at, count * pyr_type_size(k->real), "z"));
-    CHECK_OK(k->alloc(k, &how.work, pyr_likelihood_work(k, n, how.size, how.probes), "work"));
+    CHECK_OK(pyr_alloc(k, &at, count * pyr_type_size(k->real), "z"));
+    CHECK_OK(pyr_alloc(k, &how.work, pyr_likelihood_work(k, n, how.size, how.probes), "work"));
     CHECK_OK(pyr_upload_reals(k, at, z + first * g->d, count));
     e.status = T ? pyr_variational_bound(&how, c, T, terms, at, e.bound)
                  : pyr_log_likelihood(&how, c, at, e.log_p, e.nfe);
     e.calls = w.calls;
-    k->release(k, at);
-    k->release(k, how.work);
+    pyr_release(k, at);
+    pyr_release(k, how.work);
     return e;
 }
 
@@ -602,8 +602,8 @@ static void maps_of(const pyr_pyramid *p, pyr_kernels *k, int level, double *var
     void *at[4];
 
     for (int i = 0; i < 3; i++)
-        CHECK_OK(k->alloc(k, &at[i], DIM * sizeof(double), "images"));
-    CHECK_OK(k->alloc(k, &at[3], pyr_pyramid_scratch(p, 1), "scratch"));
+        CHECK_OK(pyr_alloc(k, &at[i], DIM * sizeof(double), "images"));
+    CHECK_OK(pyr_alloc(k, &at[3], pyr_pyramid_scratch(p, 1), "scratch"));
     for (int j = 0; j < DIM; j++) {
         image[j] = 1;
         CHECK_OK(pyr_upload_reals(k, at[0], image, DIM));
@@ -617,7 +617,7 @@ static void maps_of(const pyr_pyramid *p, pyr_kernels *k, int level, double *var
             condition[i * DIM + j] = host[i];
     }
     for (int i = 0; i < 4; i++)
-        k->release(k, at[i]);
+        pyr_release(k, at[i]);
 }
 
 /* Add log p(variable | condition) of each image to total, by the ODE in standardised units. */

@@ -287,8 +287,8 @@ static void the_callback_is_the_denoiser(void)
         void *x = NULL, *out = NULL;
 
         CHECK_OK(pyr_kernels_open(&k, backends[b], 1));
-        CHECK_OK(k->alloc(k, &x, sizeof z, "x"));
-        CHECK_OK(k->alloc(k, &out, sizeof z, "out"));
+        CHECK_OK(pyr_alloc(k, &x, sizeof z, "x"));
+        CHECK_OK(pyr_alloc(k, &out, sizeof z, "out"));
         pyr_mixture_draw(m, z[0], NULL, N, 3, 0);
         CHECK_OK(pyr_upload_reals(k, x, z[0], N * SIZE));
         pyr_mixture_denoiser denoiser = {.m = m, .k = k, .n = N};
@@ -300,8 +300,8 @@ static void the_callback_is_the_denoiser(void)
             for (int j = 0; j < SIZE; j++)
                 CHECK_CLOSE(got[i][j], d[j], k->real == PYR_F64 ? 1e-15 : 2e-6);
         }
-        k->release(k, x);
-        k->release(k, out);
+        pyr_release(k, x);
+        pyr_release(k, out);
         pyr_kernels_free(k);
         pyr_mixture_free(m);
     }
@@ -322,8 +322,8 @@ static void samplers_find_the_mode_weights(void)
     void *work = NULL, *at = NULL;
 
     CHECK_OK(pyr_kernels_open(&k, "ref-double", 1));
-    CHECK_OK(k->alloc(k, &work, pyr_sampler_work(k, &samplers[0], N, 1), "work"));
-    CHECK_OK(k->alloc(k, &at, N * sizeof(double), "x"));
+    CHECK_OK(pyr_alloc(k, &work, pyr_sampler_work(k, &samplers[0], N, 1), "work"));
+    CHECK_OK(pyr_alloc(k, &at, N * sizeof(double), "x"));
     for (int i = 0; i < N; i++)
         seeds[i] = (uint64_t)i;
     for (int i = 0; i < 2; i++) {
@@ -352,8 +352,8 @@ static void samplers_find_the_mode_weights(void)
         CHECK_CLOSE(sum / n, 4, 5 * 0.5 / sqrt(n));
         CHECK_CLOSE(square / n, 0.25, 0.03);
     }
-    k->release(k, work);
-    k->release(k, at);
+    pyr_release(k, work);
+    pyr_release(k, at);
     pyr_kernels_free(k);
     pyr_free(seeds);
     pyr_free(x);

@@ -161,7 +161,7 @@ static pyr_model *white(rig *r, int kind)
     if (!m)
         return NULL;
     l = pyr_model_level(m, 0);
-    r->k->zero(r->k, l->block, l->params.count * pyr_type_size(r->k->real));
+    pyr_zero(r->k, l->block, l->params.count * pyr_type_size(r->k->real));
     CHECK_OK(pyr_denoiser_pack(&l->denoiser, l->block));
     return m;
 }

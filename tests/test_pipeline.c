@@ -247,7 +247,7 @@ static void *uploaded(pyr_kernels *k, const images *m, double scale)
     CHECK_OK(pyr_new(&host, numbers(m), sizeof *host, "images"));
     for (size_t i = 0; i < numbers(m); i++)
         host[i] = scale * m->at[place(m, i)];
-    CHECK_OK(k->alloc(k, &out, numbers(m) * pyr_type_size(k->real), "images"));
+    CHECK_OK(pyr_alloc(k, &out, numbers(m) * pyr_type_size(k->real), "images"));
     CHECK_OK(pyr_upload_reals(k, out, host, numbers(m)));
     pyr_free(host);
     return out;
@@ -285,9 +285,9 @@ static void check_denoiser(pyr_model *model, pyr_kernels *k, int index)
                 CHECK_REPORT("level %d, t %d, [%zu]: %g, wanted %g", index, (int)a.t[i], j, host[j],
                              theirs.at[place(&theirs, j)]);
         pyr_free(host);
-        k->release(k, x);
+        pyr_release(k, x);
     }
-    k->release(k, condition);
+    pyr_release(k, condition);
     answers_free(&a);
 }
 

@@ -61,7 +61,7 @@ static buffer buffer_new(pyr_kernels *k, size_t bytes)
     buffer b = {.bytes = bytes};
     void *block;
 
-    CHECK_OK(k->alloc(k, &block, bytes + 2 * GUARD, "a test"));
+    CHECK_OK(pyr_alloc(k, &block, bytes + 2 * GUARD, "a test"));
     b.block = block;
     b.at = b.block + GUARD;
     memset(b.block, GUARD_BYTE, bytes + 2 * GUARD);
@@ -79,7 +79,7 @@ static bool guarded(const buffer *b)
 static void buffer_free(pyr_kernels *k, buffer *b)
 {
     CHECK(guarded(b));
-    k->release(k, b->block);
+    pyr_release(k, b->block);
 }
 
 static void set(const pyr_kernels *k, void *at, size_t i, double v)
@@ -312,6 +312,7 @@ static void section(void)
 static void limits(void)
 {
     pyr_kernels *k = table("ref"), other;
+    pyr_backend backend;
     pyr_pyramid_settings s = {9, PYR_FILTER_BOX, 1, true};
     pyr_pyramid *p;
 
@@ -341,8 +342,10 @@ static void limits(void)
     CHECK_FAILS(pyr_pyramid_new(&p, k, &s, 28, 28, 1), PYR_E_CONFIG, "filter is number 99");
     s.filter = PYR_FILTER_IDEAL;
     other = *k;
-    other.name = "cuda";
-    other.host_memory = false;
+    backend = *k->backend;
+    other.backend = &backend;
+    backend.name = "cuda";
+    backend.host_memory = false;
     CHECK_FAILS(pyr_pyramid_new(&p, &other, &s, 28, 28, 1), PYR_E_UNSUPPORTED, "--backend cpu");
     pyr_pyramid_free(NULL);
     pyr_kernels_free(k);
@@ -490,7 +493,7 @@ static void reach(void)
         if (!rig_new(&r, k, s, 1, H, W, 1))
             return;
         for (int missing = 0; missing < H * W; missing++) {
-            k->zero(k, r.image[0].at, r.image[0].bytes);
+            pyr_zero(k, r.image[0].at, r.image[0].bytes);
             set(k, r.image[0].at, (size_t)missing, 0x1p30);
             pyr_pyramid_reduce(r.p, 1, r.image[0].at, 1, r.image[1].at, r.scratch.at);
             for (int i = 0; i < 20; i++)
@@ -940,7 +943,7 @@ static void impulse(void)
             /* sigma 0.7: |t| <= floor(2.8 + 0.5) = 3 */
             if (!rig_new(&r, k, (pyr_pyramid_settings){2, rows[i].filter, 0.7, true}, 1, 33, 33, 1))
                 return;
-            k->zero(k, r.image[0].at, r.image[0].bytes);
+            pyr_zero(k, r.image[0].at, r.image[0].bytes);
             set(k, r.image[0].at, (size_t)(at * 33 + 20), 1);
             rig_analyze(&r);
             for (int y = 0; y < (haar ? 17 : 33); y++)
@@ -1051,9 +1054,9 @@ static void projection(void)
             fill_normal(&r, &r.image[1], pyr_pyramid_image_shape(r.p, 1), 0.5);
             fill_normal(&r, &r.variable[0], pyr_pyramid_variable_shape(r.p, 0), 0.2);
             pyr_pyramid_condition(r.p, 0, 2, r.image[1].at, r.condition[0].at, false, r.scratch.at);
-            k->copy(k, before.at, r.variable[0].at, before.bytes);
+            pyr_copy(k, before.at, r.variable[0].at, before.bytes);
             pyr_pyramid_project(r.p, 0, 2, r.image[1].at, r.condition[0].at, r.variable[0].at, r.scratch.at);
-            k->copy(k, held.at, r.variable[0].at, held.bytes);
+            pyr_copy(k, held.at, r.variable[0].at, held.bytes);
             pyr_pyramid_synthesize(r.p, 0, 2, r.image[1].at, r.condition[0].at, r.variable[0].at,
                                    r.image[0].at, r.scratch.at);
             CHECK_OK(pyr_pyramid_consistency(r.p, 0, 2, r.image[1].at, r.image[0].at, &largest, &rms,
@@ -1074,8 +1077,8 @@ static void projection(void)
             /* nearest: the step is orthogonal to every r' with d(r') = 0; one such is x - back(d(x)), which
              * is what projecting x onto d(l + x) = d(l) leaves of it */
             fill_normal(&r, &r.variable[0], pyr_pyramid_variable_shape(r.p, 0), 1);
-            k->zero(k, r.image[1].at, r.image[1].bytes);
-            k->zero(k, r.condition[0].at, r.condition[0].bytes);
+            pyr_zero(k, r.image[1].at, r.image[1].bytes);
+            pyr_zero(k, r.condition[0].at, r.condition[0].bytes);
             pyr_pyramid_project(r.p, 0, 2, r.image[1].at, r.condition[0].at, r.variable[0].at, r.scratch.at);
             for (size_t j = 0; j < count; j++)
                 across += get(k, r.variable[0].at, j) * (get(k, held.at, j) - get(k, before.at, j));
@@ -1110,7 +1113,7 @@ static void projection_of_data(void)
             const void *coarse = l < 2 ? r.image[l + 1].at : NULL;
 
             before = buffer_new(k, r.variable[l].bytes);
-            k->copy(k, before.at, r.variable[l].at, before.bytes);
+            pyr_copy(k, before.at, r.variable[l].at, before.bytes);
             if (l < 2)
                 pyr_pyramid_reduce(r.p, 2, r.image[0].at, l + 1, r.image[l + 1].at, r.scratch.at);
             pyr_pyramid_project(r.p, l, 2, coarse, r.condition[l].at, r.variable[l].at, r.scratch.at);
@@ -1146,8 +1149,8 @@ static void batches(void)
             allocated = pyr_mem().allocated;
             rig_analyze(&all);
             for (int i = 0; i < 3; i++) {
-                k->copy(k, one.image[0].at, all.image[0].at + (size_t)i * one.image[0].bytes,
-                        one.image[0].bytes);
+                pyr_copy(k, one.image[0].at, all.image[0].at + (size_t)i * one.image[0].bytes,
+                         one.image[0].bytes);
                 rig_analyze(&one);
                 for (int l = 0; l < 3; l++) {
                     size_t v = one.variable[l].bytes, c = one.condition[l].bytes;
@@ -1202,7 +1205,7 @@ static void lanes(void)
         rig_analyze(&work.shared);
         for (int i = 0; i < 4; i++)
             rig_new(&work.lane[i], k, s, 2, 30, 17, 3);
-        CHECK_OK(k->run_tasks(k, 4, lane_task, &work));
+        CHECK_OK(pyr_run_tasks(k, 4, lane_task, &work));
         for (int i = 0; i < 4; i++) {
             for (int l = 0; l < 3; l++)
                 CHECK(memcmp(work.lane[i].variable[l].at, work.shared.variable[l].at,

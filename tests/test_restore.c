@@ -46,7 +46,7 @@ static bool rig_new(rig *r)
     if (r->m) {
         pyr_sampled_level *l = pyr_model_level(r->m, 0);
 
-        r->k->zero(r->k, l->block, l->params.count * pyr_type_size(r->k->real));
+        pyr_zero(r->k, l->block, l->params.count * pyr_type_size(r->k->real));
         CHECK_OK(pyr_denoiser_pack(&l->denoiser, l->block));
     }
     return r->m != NULL;
@@ -76,7 +76,7 @@ static pyr_status listen(void *ctx, const void *x, const double *s, void *out)
     (void)x;
     if (all->first == 0)
         all->first = s[0];
-    all->k->zero(all->k, out, (size_t)all->n * SIZE * pyr_type_size(all->k->real));
+    pyr_zero(all->k, out, (size_t)all->n * SIZE * pyr_type_size(all->k->real));
     return PYR_OK;
 }
 

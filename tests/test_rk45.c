@@ -95,14 +95,14 @@ static solved solve(pyr_kernels *k, int n, const int *seeds, pyr_rk45 solver, do
     solver.f = decay_slope;
     solver.ctx = &d;
     solver.evaluations = r.evaluations;
-    CHECK_OK(k->alloc(k, &x, sizeof host, "x"));
-    CHECK_OK(k->alloc(k, &solver.work, pyr_rk45_work(k, n, SIZE), "work"));
+    CHECK_OK(pyr_alloc(k, &x, sizeof host, "x"));
+    CHECK_OK(pyr_alloc(k, &solver.work, pyr_rk45_work(k, n, SIZE), "work"));
     CHECK_OK(pyr_upload_reals(k, x, host, (size_t)n * SIZE));
     r.status = pyr_rk45_solve(&solver, from, to, x, r.q);
     CHECK_OK(pyr_download_reals(k, r.x, x, (size_t)n * SIZE));
     r.calls = d.calls;
-    k->release(k, x);
-    k->release(k, solver.work);
+    pyr_release(k, x);
+    pyr_release(k, solver.work);
     return r;
 }
 
@@ -252,8 +252,8 @@ static void polynomials_are_exact(void)
     void *at = NULL, *work = NULL;
 
     CHECK_OK(pyr_kernels_open(&k, "ref-double", 1));
-    CHECK_OK(k->alloc(k, &at, sizeof x, "x"));
-    CHECK_OK(k->alloc(k, &work, pyr_rk45_work(k, 2, 1), "work"));
+    CHECK_OK(pyr_alloc(k, &at, sizeof x, "x"));
+    CHECK_OK(pyr_alloc(k, &work, pyr_rk45_work(k, 2, 1), "work"));
     for (int with = 0; with < 2; with++) {
         pyr_rk45 s = {.k = k, .n = 2, .size = 1, .f = clock_slope, .ctx = k, .rtol = 1e-3, .work = work};
 
@@ -265,8 +265,8 @@ static void polynomials_are_exact(void)
     CHECK_CLOSE(x[1], 7, 1e-12);
     CHECK_CLOSE(q[0], 128, 1e-11);
     CHECK_CLOSE(q[1], 28, 1e-11);
-    k->release(k, at);
-    k->release(k, work);
+    pyr_release(k, at);
+    pyr_release(k, work);
     pyr_kernels_free(k);
 }
 

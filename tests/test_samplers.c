@@ -141,8 +141,8 @@ static drawn draw(const drawing *d, const pyr_schedule *schedule, const pyr_samp
         seeds[i] = d->seeds ? d->seeds[i] : i;
     CHECK_OK(pyr_kernels_open(&k, d->backend ? d->backend : "cpu", 1));
     p.k = k;
-    CHECK_OK(k->alloc(k, &work, pyr_sampler_work(k, sampler, d->n, SIZE), "work"));
-    CHECK_OK(k->alloc(k, &x, n * SIZE * pyr_type_size(k->real), "samples"));
+    CHECK_OK(pyr_alloc(k, &work, pyr_sampler_work(k, sampler, d->n, SIZE), "work"));
+    CHECK_OK(pyr_alloc(k, &x, n * SIZE * pyr_type_size(k->real), "samples"));
     CHECK_OK(pyr_sample(&(pyr_sampling){.k = k,
                                         .n = d->n,
                                         .size = SIZE,
@@ -161,8 +161,8 @@ static drawn draw(const drawing *d, const pyr_schedule *schedule, const pyr_samp
                         sampler, schedule, x));
     CHECK_OK(pyr_download_reals(k, out.x, x, n * SIZE));
     out.calls = p.calls;
-    k->release(k, work);
-    k->release(k, x);
+    pyr_release(k, work);
+    pyr_release(k, x);
     pyr_kernels_free(k);
     pyr_free(seeds);
     return out;
@@ -937,8 +937,8 @@ static void failures_come_through(void)
             void *work = NULL, *x = NULL;
             pyr_mem_stats before;
 
-            CHECK_OK(k->alloc(k, &work, pyr_sampler_work(k, &sampler, 2, SIZE), "work"));
-            CHECK_OK(k->alloc(k, &x, 2 * SIZE * sizeof(float), "samples"));
+            CHECK_OK(pyr_alloc(k, &work, pyr_sampler_work(k, &sampler, 2, SIZE), "work"));
+            CHECK_OK(pyr_alloc(k, &x, 2 * SIZE * sizeof(float), "samples"));
             before = pyr_mem();
             CHECK_STATUS(pyr_sample(&(pyr_sampling){.k = k,
                                                     .n = 2,
@@ -954,8 +954,8 @@ static void failures_come_through(void)
             CHECK_STRING(pyr_error(), "the denoiser fails");
             CHECK(p.calls == at && pyr_mem().live_blocks == before.live_blocks);
             CHECK(pyr_sampler_has(&sampler, PYR_SAMPLER_ADAPTIVE) || pyr_mem().allocated == before.allocated);
-            k->release(k, work);
-            k->release(k, x);
+            pyr_release(k, work);
+            pyr_release(k, x);
         }
     pyr_kernels_free(k);
 }

@@ -52,7 +52,7 @@ static bool rig_new(rig *r, const char *name, int levels, const char *filter, bo
     for (int level = 0; r->m && white && level < levels; level++) {
         pyr_sampled_level *l = pyr_model_level(r->m, level);
 
-        r->k->zero(r->k, l->block, l->params.count * pyr_type_size(r->k->real));
+        pyr_zero(r->k, l->block, l->params.count * pyr_type_size(r->k->real));
         CHECK_OK(pyr_denoiser_pack(&l->denoiser, l->block));
     }
     return r->m != NULL;

@@ -269,8 +269,8 @@ static void what_follows_from_the_network(void)
     CHECK_OK(pyr_toy_network_run(net, f, x, s, PLACES));
     CHECK_OK(pyr_toy_network_denoise(net, d, x, s, PLACES));
     CHECK_OK(pyr_toy_network_score(net, score, x, s, PLACES));
-    CHECK_OK(k->alloc(k, &at, 2 * PLACES * sizeof(double), "x"));
-    CHECK_OK(k->alloc(k, &out, 2 * PLACES * sizeof(double), "out"));
+    CHECK_OK(pyr_alloc(k, &at, 2 * PLACES * sizeof(double), "x"));
+    CHECK_OK(pyr_alloc(k, &out, 2 * PLACES * sizeof(double), "out"));
     CHECK_OK(pyr_upload_reals(k, at, x, 2 * PLACES));
     CHECK_OK(pyr_toy_network_denoise_vectors(&(pyr_toy_denoiser){net, k, PLACES}, at, s, out));
     CHECK_OK(pyr_download_reals(k, got, out, 2 * PLACES));
@@ -281,8 +281,8 @@ static void what_follows_from_the_network(void)
         CHECK_CLOSE(score[i], (wanted - x[i]) / (t * t), 1e-10 / (t * t));
         CHECK_CLOSE(got[i], wanted, 1e-6);
     }
-    k->release(k, at);
-    k->release(k, out);
+    pyr_release(k, at);
+    pyr_release(k, out);
     pyr_toy_network_free(net);
     pyr_kernels_free(k);
 }

@@ -63,7 +63,7 @@ static void sample(watching *w, pyr_sampler_kind kind, const pyr_schedule *sched
     double x[SIZE];
 
     CHECK_OK(pyr_kernels_open(&k, "ref-double", 1));
-    CHECK_OK(k->alloc(k, &work, pyr_sampler_work(k, &sampler, 1, SIZE), "work"));
+    CHECK_OK(pyr_alloc(k, &work, pyr_sampler_work(k, &sampler, 1, SIZE), "work"));
     CHECK_OK(pyr_sample(&(pyr_sampling){.k = k,
                                         .n = 1,
                                         .size = SIZE,
@@ -76,7 +76,7 @@ static void sample(watching *w, pyr_sampler_kind kind, const pyr_schedule *sched
                                         .after_ctx = w},
                         &sampler, schedule, x));
     CHECK(memcmp(x, w->x[w->steps], sizeof x) == 0);
-    k->release(k, work);
+    pyr_release(k, work);
     pyr_kernels_free(k);
 }
 

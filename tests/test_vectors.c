@@ -32,7 +32,7 @@ static void *vector_new(pyr_kernels *k, size_t count)
 {
     void *v;
 
-    CHECK_OK(k->alloc(k, &v, count * pyr_type_size(k->real), "test"));
+    CHECK_OK(pyr_alloc(k, &v, count * pyr_type_size(k->real), "test"));
     if (!v)
         abort();
     return v;
@@ -115,7 +115,7 @@ static void normals_are_normal(void)
 
         for (uint32_t n = 0; n < IMAGES; n++)
             memcpy(stream[n], (uint32_t[]){12345, 678, n, 9}, sizeof stream[n]);
-        k->normals(k, v, IMAGES, EACH, stream[0], pyr_rng_purpose(PYR_RNG_NOISE, 2), 0, 0);
+        k->backend->normals(k, v, IMAGES, EACH, stream[0], pyr_rng_purpose(PYR_RNG_NOISE, 2), 0, 0);
         for (size_t i = 0; i < ALL; i++)
             x[i] = get(k, v, i);
         for (size_t i = 0; i < ALL; i++) {
@@ -141,7 +141,7 @@ static void normals_are_normal(void)
         }
         CHECK(gap * root < 1.95);
         pyr_free(x);
-        k->release(k, v);
+        pyr_release(k, v);
     }
 }
 
@@ -156,18 +156,18 @@ static void normals_belong_to_the_image(void)
         memcpy(stream[n], (uint32_t[]){n * 7, 0xfedcba98, 1000 + n, 42}, sizeof stream[n]);
     FOR_EACH_TABLE(k)
     {
-        bool exact =
-            strcmp(k->name, "cpu") != 0; /* a fast backend may round its logarithm and sine elsewhere */
+        bool exact = strcmp(k->backend->name, "cpu") !=
+                     0; /* a fast backend may round its logarithm and sine elsewhere */
         void *batch = vector_new(k, IMAGES * EACH), *one = vector_new(k, EACH),
              *y = vector_new(k, IMAGES * EACH);
         pyr_op op = {.kind = PYR_OP_NOISE, .purpose = purpose, .n_inputs = 1};
 
-        k->normals(k, batch, IMAGES, EACH, stream[0], purpose, 0, 0);
+        k->backend->normals(k, batch, IMAGES, EACH, stream[0], purpose, 0, 0);
         for (int n = 0; n < IMAGES; n++) {
             const uint32_t before[PYR_STREAM_WORDS] = {stream[n][0], stream[n][1], stream[n][2] - 3,
                                                        stream[n][3] - 5};
 
-            k->normals(k, one, 1, EACH, before, purpose, 3, 5); /* as far on as the batch's */
+            k->backend->normals(k, one, 1, EACH, before, purpose, 3, 5); /* as far on as the batch's */
             CHECK(memcmp(one, (char *)batch + (size_t)n * EACH * pyr_type_size(k->real),
                          EACH * pyr_type_size(k->real)) == 0);
             for (size_t e = 0; e < EACH; e++) {
@@ -181,22 +181,23 @@ static void normals_belong_to_the_image(void)
         op.x[0] = (pyr_tensor){.type = PYR_U32, .s = {IMAGES, 1, 1, PYR_STREAM_WORDS}, .data = stream};
         op.y = (pyr_tensor){.type = k->real, .s = {IMAGES, 13, 1, 3}, .data = y};
         CHECK_OK(pyr_op_plan(k, &op));
-        CHECK_OK(k->op[PYR_OP_NOISE]->forward(k, &op));
+        CHECK_OK(k->backend->op[PYR_OP_NOISE]->forward(k, &op));
         CHECK(memcmp(y, batch, IMAGES * EACH * pyr_type_size(k->real)) == 0);
-        if (k->op[PYR_OP_NOISE]->release)
-            k->op[PYR_OP_NOISE]->release(k, &op);
+        if (k->backend->op[PYR_OP_NOISE]->release)
+            k->backend->op[PYR_OP_NOISE]->release(k, &op);
         /* every word of the stream counts */
         for (int word = 0; word <= PYR_STREAM_WORDS; word++) {
             memcpy(other, stream[0], sizeof other);
             if (word < PYR_STREAM_WORDS)
                 other[word]++;
-            k->normals(k, one, 1, EACH, other, word < PYR_STREAM_WORDS ? purpose : purpose + 1, 0, 0);
+            k->backend->normals(k, one, 1, EACH, other, word < PYR_STREAM_WORDS ? purpose : purpose + 1, 0,
+                                0);
             for (size_t e = 0; e < EACH; e++)
                 CHECK(get(k, one, e) != get(k, batch, e));
         }
-        k->release(k, batch);
-        k->release(k, one);
-        k->release(k, y);
+        pyr_release(k, batch);
+        pyr_release(k, one);
+        pyr_release(k, y);
     }
 }
 
@@ -216,23 +217,23 @@ static void normals_of_any_count(void)
         size_t size = pyr_type_size(k->real);
         char *all = vector_new(k, IMAGES * LONG), *some = vector_new(k, IMAGES * LONG + 1);
 
-        k->normals(k, all, IMAGES, LONG, stream[0], purpose, 0, 0);
+        k->backend->normals(k, all, IMAGES, LONG, stream[0], purpose, 0, 0);
         for (size_t e = 0; e < IMAGES * LONG; e++) {
             const uint32_t *at = stream[e / LONG];
             float four[4];
 
             pyr_normal4((uint64_t)at[1] << 32 | at[0], (uint32_t)(e % LONG / 4), at[2], at[3], purpose, four);
-            CHECK_CLOSE(get(k, all, e), four[e % LONG % 4], strcmp(k->name, "cpu") == 0 ? 1e-6 : 0);
+            CHECK_CLOSE(get(k, all, e), four[e % LONG % 4], strcmp(k->backend->name, "cpu") == 0 ? 1e-6 : 0);
         }
         for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
             set(k, some, IMAGES * counts[c], 99);
-            k->normals(k, some, IMAGES, counts[c], stream[0], purpose, 0, 0);
+            k->backend->normals(k, some, IMAGES, counts[c], stream[0], purpose, 0, 0);
             for (size_t n = 0; n < IMAGES; n++)
                 CHECK(memcmp(some + n * counts[c] * size, all + n * LONG * size, counts[c] * size) == 0);
             CHECK(get(k, some, IMAGES * counts[c]) == 99);
         }
-        k->release(k, all);
-        k->release(k, some);
+        pyr_release(k, all);
+        pyr_release(k, some);
     }
 }
 
@@ -248,7 +249,7 @@ static void dropout_masks(void)
     FOR_EACH_TABLE(k)
     {
         void *x = vector_filled(k, EACH, 1), *y = vector_new(k, EACH), *dx = vector_new(k, EACH);
-        const pyr_op_impl *impl = k->op[PYR_OP_DROPOUT];
+        const pyr_op_impl *impl = k->backend->op[PYR_OP_DROPOUT];
         double kept = 0;
         pyr_op op = {.kind = PYR_OP_DROPOUT,
                      .rate = rate,
@@ -280,9 +281,9 @@ static void dropout_masks(void)
             impl->release(k, &op);
         pyr_free(op.saved);
         pyr_free(op.scratch);
-        k->release(k, x);
-        k->release(k, y);
-        k->release(k, dx);
+        pyr_release(k, x);
+        pyr_release(k, y);
+        pyr_release(k, dx);
     }
 }
 
@@ -312,14 +313,14 @@ static void norms(void)
             if (count)
                 set(k, g, count - 1,
                     sqrt(get(k, g, count - 1) * get(k, g, count - 1) + 9)); /* the last one counts */
-            CHECK_OK(k->norm(k, g, count, &state));
+            CHECK_OK(k->backend->norm(k, g, count, &state));
             CHECK_CLOSE(state.grad_norm, sqrt(wanted), 1e-6 * sqrt(wanted));
             CHECK(state.skip == 0 && state.clip_norm == state.grad_norm);
             /* the same bits for every number of lanes */
-            float *seen = &first[k->real == PYR_F64 ? 0 : strcmp(k->name, "ref") == 0 ? 1 : 2];
+            float *seen = &first[k->real == PYR_F64 ? 0 : strcmp(k->backend->name, "ref") == 0 ? 1 : 2];
             CHECK(*seen < 0 || *seen == state.grad_norm);
             *seen = state.grad_norm;
-            k->release(k, g);
+            pyr_release(k, g);
         }
     }
 }
@@ -341,28 +342,28 @@ static void skips_what_is_not_finite(void)
                 .step = 4, .applied = 3, .learning_rate = 0.1f, .ema_window = 0.5f, .loss = 1};
 
             set(k, g, COUNT - 1, (double)bad[i]);
-            CHECK_OK(k->norm(k, g, COUNT, &state));
+            CHECK_OK(k->backend->norm(k, g, COUNT, &state));
             CHECK(state.skip == 1);
-            CHECK_OK(k->adamw(k, &settings, &state, value, g, m, v, ema, COUNT));
+            CHECK_OK(k->backend->adamw(k, &settings, &state, value, g, m, v, ema, COUNT));
             CHECK(state.step == 5 && state.applied == 3);
             set(k, g, COUNT - 1, 0);
             state.loss = bad[i];
-            CHECK_OK(k->norm(k, g, COUNT, &state));
+            CHECK_OK(k->backend->norm(k, g, COUNT, &state));
             CHECK(state.skip == 1);
             state.loss = 0;
-            CHECK_OK(k->norm(k, g, COUNT, &state));
+            CHECK_OK(k->backend->norm(k, g, COUNT, &state));
             CHECK(state.skip == 0);
         }
         CHECK(memcmp(value, kept, COUNT * pyr_type_size(k->real)) == 0);
         CHECK(memcmp(ema, kept, COUNT * pyr_type_size(k->real)) == 0);
         for (size_t i = 0; i < COUNT; i++)
             CHECK(get(k, m, i) == 0 && get(k, v, i) == 0);
-        k->release(k, g);
-        k->release(k, value);
-        k->release(k, kept);
-        k->release(k, m);
-        k->release(k, v);
-        k->release(k, ema);
+        pyr_release(k, g);
+        pyr_release(k, value);
+        pyr_release(k, kept);
+        pyr_release(k, m);
+        pyr_release(k, v);
+        pyr_release(k, ema);
     }
 }
 
@@ -376,22 +377,22 @@ static void norms_joined(void)
         pyr_step_state *states[3];
 
         for (int i = 0; i < 3; i++) {
-            CHECK_OK(k->alloc(k, (void **)&states[i], sizeof **states, "test"));
+            CHECK_OK(pyr_alloc(k, (void **)&states[i], sizeof **states, "test"));
             *states[i] = (pyr_step_state){.grad_norm = norm[i], .clip_norm = norm[i]};
         }
-        CHECK_OK(k->join_norms(k, states, 2));
+        CHECK_OK(k->backend->join_norms(k, states, 2));
         CHECK(states[0]->clip_norm == 5 && states[1]->clip_norm == 5 && states[2]->clip_norm == 12);
-        CHECK_OK(k->join_norms(k, states, 3));
+        CHECK_OK(k->backend->join_norms(k, states, 3));
         for (int i = 0; i < 3; i++)
             CHECK(states[i]->clip_norm == 13 && states[i]->grad_norm == norm[i] && !states[i]->skip);
         states[1]->skip = 1;
-        CHECK_OK(k->join_norms(k, states, 3));
+        CHECK_OK(k->backend->join_norms(k, states, 3));
         for (int i = 0; i < 3; i++)
             CHECK(states[i]->skip == 1);
-        CHECK_OK(k->join_norms(k, states + 2, 1));
+        CHECK_OK(k->backend->join_norms(k, states + 2, 1));
         CHECK(states[2]->clip_norm == 12);
         for (int i = 0; i < 3; i++)
-            k->release(k, states[i]);
+            pyr_release(k, states[i]);
     }
 }
 
@@ -408,14 +409,14 @@ static void clips_by_the_joint_norm(void)
 
         set(k, g, 0, 3);
         set(k, g, 2, 4);
-        CHECK_OK(k->norm(k, g, COUNT, &state));
+        CHECK_OK(k->backend->norm(k, g, COUNT, &state));
         state.clip_norm = 10;
-        CHECK_OK(k->adamw(k, &settings, &state, value, g, m, v, NULL, COUNT));
+        CHECK_OK(k->backend->adamw(k, &settings, &state, value, g, m, v, NULL, COUNT));
         CHECK(get(k, m, 0) == 0.5 * 0.75 && get(k, m, 2) == 0.5 * 1 && state.grad_norm == 5);
-        k->release(k, g);
-        k->release(k, value);
-        k->release(k, m);
-        k->release(k, v);
+        pyr_release(k, g);
+        pyr_release(k, value);
+        pyr_release(k, m);
+        pyr_release(k, v);
     }
 }
 
@@ -433,20 +434,20 @@ static void means(void)
         void *values = vector_filled(k, COUNT, 8);
         float *out;
 
-        CHECK_OK(k->alloc(k, (void **)&out, sizeof *out, "test"));
+        CHECK_OK(pyr_alloc(k, (void **)&out, sizeof *out, "test"));
         *out = NAN; /* what is not added to is not read */
-        CHECK_OK(k->mean(k, out, values, COUNT, 1, false));
+        CHECK_OK(k->backend->mean(k, out, values, COUNT, 1, false));
         CHECK(*out == (float)(sum / COUNT));
         *out = 2;
-        CHECK_OK(k->mean(k, out, values, COUNT, -3, true));
+        CHECK_OK(k->backend->mean(k, out, values, COUNT, -3, true));
         CHECK(*out == (float)(2 - 3 * (sum / COUNT)));
-        CHECK_OK(k->mean(k, out, values, 1, 0.5, false));
+        CHECK_OK(k->backend->mean(k, out, values, 1, 0.5, false));
         CHECK(*out == 0.5f * number(0, 8));
         set(k, values, COUNT - 1, NAN);
-        CHECK_OK(k->mean(k, out, values, COUNT, 1, true));
+        CHECK_OK(k->backend->mean(k, out, values, COUNT, 1, true));
         CHECK(isnan(*out));
-        k->release(k, values);
-        k->release(k, out);
+        pyr_release(k, values);
+        pyr_release(k, out);
     }
 }
 
@@ -482,16 +483,16 @@ static void adamw_as_pytorch(void)
                 set(k, g, 0, 0.3 * (t + 1));
                 set(k, g, 1, -0.2);
                 set(k, g, 2, t % 2 ? -0.1 : 0.1);
-                CHECK_OK(k->norm(k, g, 4, &state));
-                CHECK_OK(k->adamw(k, &settings, &state, value, g, m, v, NULL, 4));
+                CHECK_OK(k->backend->norm(k, g, 4, &state));
+                CHECK_OK(k->backend->adamw(k, &settings, &state, value, g, m, v, NULL, 4));
                 for (size_t i = 0; i < 4; i++)
                     CHECK_CLOSE(get(k, value, i), wanted[clipped][t][i], tolerance);
             }
             CHECK(state.step == 4 && state.applied == 4);
-            k->release(k, value);
-            k->release(k, g);
-            k->release(k, m);
-            k->release(k, v);
+            pyr_release(k, value);
+            pyr_release(k, g);
+            pyr_release(k, m);
+            pyr_release(k, v);
         }
     }
 }
@@ -544,8 +545,8 @@ static void adamw_as_the_paper(void)
             for (size_t i = FROZEN; i < COUNT; i++)
                 set(k, g, i, step == SKIPPED ? NAN : (double)number(i, 7 + step));
             state.learning_rate = 0.01f / (float)(step + 1);
-            CHECK_OK(k->norm(k, g, COUNT, &state));
-            CHECK_OK(k->adamw(k, &settings, &state, value, g, m, v, ema, COUNT));
+            CHECK_OK(k->backend->norm(k, g, COUNT, &state));
+            CHECK_OK(k->backend->adamw(k, &settings, &state, value, g, m, v, ema, COUNT));
             CHECK(state.skip == (step == SKIPPED));
         }
         CHECK(state.step == STEPS && state.applied == STEPS - 1);
@@ -556,11 +557,11 @@ static void adamw_as_the_paper(void)
         }
         CHECK_CLOSE(worst, 0, tolerance);
         CHECK_CLOSE(worst_ema, 0, tolerance);
-        k->release(k, value);
-        k->release(k, ema);
-        k->release(k, g);
-        k->release(k, m);
-        k->release(k, v);
+        pyr_release(k, value);
+        pyr_release(k, ema);
+        pyr_release(k, g);
+        pyr_release(k, m);
+        pyr_release(k, v);
     }
     pyr_free(theta);
     pyr_free(m1);
@@ -586,7 +587,7 @@ static void combinations(void)
             all[j] = src[j] = vector_filled(k, COUNT, 20 + j);
         for (int n = 0; n <= 4; n++) {
             memset(dst, 0xff, COUNT * pyr_type_size(k->real));
-            k->combine(k, dst, n, coef, all, COUNT);
+            pyr_combine(k, dst, n, coef, all, COUNT);
             for (size_t i = 0; i < COUNT; i++) {
                 double wanted = 0;
 
@@ -597,9 +598,9 @@ static void combinations(void)
         }
         /* into a source gives the same */
         for (uint32_t j = 0; j < 4; j++) {
-            k->copy(k, dst, src[j], COUNT * pyr_type_size(k->real));
+            pyr_copy(k, dst, src[j], COUNT * pyr_type_size(k->real));
             all[j] = dst;
-            k->combine(k, dst, 4, coef, all, COUNT);
+            pyr_combine(k, dst, 4, coef, all, COUNT);
             all[j] = src[j];
             for (size_t i = 0; i < COUNT; i++)
                 CHECK_CLOSE(get(k, dst, i),
@@ -611,33 +612,33 @@ static void combinations(void)
             enum { SIZE = 97, VECTORS = 7 };
             double all_dots[VECTORS], one_dot;
 
-            CHECK_OK(k->dots(k, all_dots, src[0], src[1], VECTORS, SIZE));
+            CHECK_OK(pyr_dots(k, all_dots, src[0], src[1], VECTORS, SIZE));
             for (size_t v = 0; v < VECTORS; v++) {
                 double sum = 0;
 
                 for (size_t i = v * SIZE; i < (v + 1) * SIZE; i++)
                     sum += (double)number(i, 20) * (double)number(i, 21);
                 CHECK_CLOSE(all_dots[v], sum, SIZE * tolerance);
-                CHECK_OK(k->dots(k, &one_dot, (char *)src[0] + v * SIZE * pyr_type_size(k->real),
-                                 (char *)src[1] + v * SIZE * pyr_type_size(k->real), 1, SIZE));
+                CHECK_OK(pyr_dots(k, &one_dot, (char *)src[0] + v * SIZE * pyr_type_size(k->real),
+                                  (char *)src[1] + v * SIZE * pyr_type_size(k->real), 1, SIZE));
                 CHECK(one_dot == all_dots[v]);
             }
         }
-        k->clamp(k, src[0], -0.5, 0.25, COUNT);
+        k->backend->clamp(k, src[0], -0.5, 0.25, COUNT);
         for (size_t i = 0; i < COUNT; i++)
             CHECK(get(k, src[0], i) == fmin(fmax((double)number(i, 20), -0.5), 0.25));
         set(k, src[0], 0, INFINITY);
         set(k, src[0], 1, -INFINITY);
-        k->clamp(k, src[0], -0.5, 0.25, 2);
+        k->backend->clamp(k, src[0], -0.5, 0.25, 2);
         CHECK(get(k, src[0], 0) == 0.25 && get(k, src[0], 1) == -0.5);
         for (size_t i = 0; i < COUNT; i++)
             set(k, src[0], i, i % 3 ? NAN : 1);
-        k->clamp(k, src[0], -0.5, 0.25, COUNT);
+        k->backend->clamp(k, src[0], -0.5, 0.25, COUNT);
         for (size_t i = 0; i < COUNT; i++)
             CHECK(i % 3 ? isnan(get(k, src[0], i)) : get(k, src[0], i) == 0.25);
         for (int j = 0; j < 4; j++)
-            k->release(k, src[j]);
-        k->release(k, dst);
+            pyr_release(k, src[j]);
+        pyr_release(k, dst);
     }
 }
 
@@ -662,7 +663,7 @@ static void pixels_of(pyr_kernels *k, pyr_shape s, int n, int bits, const uint32
     else
         pyr_pixels_from_words(wanted, words, count);
     set(k, got, count, 99);
-    k->pixels(k, got, bits == 8 ? (void *)bytes : (void *)words, n, s, bits, flip);
+    k->backend->pixels(k, got, bits == 8 ? (void *)bytes : (void *)words, n, s, bits, flip);
     for (size_t i = 0; i < count; i++) {
         size_t c = i % s.c, x = i % row / s.c, line = i - i % row;
         bool mirrored = flip && flip[i / (row * s.h)];
@@ -670,8 +671,9 @@ static void pixels_of(pyr_kernels *k, pyr_shape s, int n, int bits, const uint32
         wrong += get(k, got, i) != (double)wanted[line + (mirrored ? s.w - 1 - x : x) * s.c + c];
     }
     if (wrong || get(k, got, count) != 99)
-        CHECK_REPORT("%s: %dx%dx%d, %d bits: %d numbers are wrong", k->name, s.h, s.w, s.c, bits, wrong);
-    k->release(k, got);
+        CHECK_REPORT("%s: %dx%dx%d, %d bits: %d numbers are wrong", k->backend->name, s.h, s.w, s.c, bits,
+                     wrong);
+    pyr_release(k, got);
     pyr_free(words);
     pyr_free(bytes);
     pyr_free(wanted);
@@ -695,9 +697,9 @@ static void pixels(void)
             uint8_t samples[] = {0, 1, 7};
             void *x = vector_new(k, 3);
 
-            k->pixels(k, x, samples, 1, (pyr_shape){0, 1, 3, 1}, 3, NULL);
+            k->backend->pixels(k, x, samples, 1, (pyr_shape){0, 1, 3, 1}, 3, NULL);
             CHECK(get(k, x, 0) == -0.875 && get(k, x, 1) == -0.625 && get(k, x, 2) == 0.875);
-            k->release(k, x);
+            pyr_release(k, x);
         }
     }
 }
@@ -718,7 +720,7 @@ static void dithered(void)
             const double half = 0x1p-8;
             int wrong = 0;
 
-            k->dither(k, x, IMAGES, each, half, stream[0], purpose);
+            k->backend->dither(k, x, IMAGES, each, half, stream[0], purpose);
             for (size_t i = 0; i < IMAGES * each; i++) {
                 const uint32_t *w = stream[i / each];
                 size_t e = i % each;
@@ -730,8 +732,8 @@ static void dithered(void)
                 wrong += get(k, x, i) != (k->real == PYR_F32 ? (double)(float)wanted : wanted);
             }
             if (wrong || get(k, x, IMAGES * each) != (double)number(IMAGES * each, 50))
-                CHECK_REPORT("%s: %zu numbers an image, %d are wrong", k->name, each, wrong);
-            k->release(k, x);
+                CHECK_REPORT("%s: %zu numbers an image, %d are wrong", k->backend->name, each, wrong);
+            pyr_release(k, x);
         }
     }
 }
@@ -771,7 +773,7 @@ static void resampling(void)
             for (int rounded = 0; rounded < 2; rounded++) {
                 double grid = rounded ? 0x1p-16 : 0;
 
-                k->resample(k, y, x, N, C, &rows, &cols, grid, scratch);
+                k->backend->resample(k, y, x, N, C, &rows, &cols, grid, scratch);
                 for (int i = 0; i < N * oh * ow * C; i++) {
                     int c = i % C, ox = i / C % ow, oy = i / C / ow % oh, n = i / C / ow / oh;
                     double wanted = 0, got = get(k, y, (size_t)i), size = 0;
@@ -793,10 +795,10 @@ static void resampling(void)
                         CHECK(got * 65536 == nearbyint(got * 65536));
                 }
             }
-            k->release(k, (void *)rows.tap);
-            k->release(k, (void *)cols.tap);
-            k->release(k, x);
-            k->release(k, y);
+            pyr_release(k, (void *)rows.tap);
+            pyr_release(k, (void *)cols.tap);
+            pyr_release(k, x);
+            pyr_release(k, y);
             pyr_free(scratch);
         }
     }
@@ -824,11 +826,11 @@ static float *resampled_by(pyr_kernels *k, const resampled *s, int n, bool regul
         col_start[o] = start < s->w_in - s->w_width ? start : s->w_in - s->w_width;
     }
     y[out] = 99;
-    k->resample(k, y, x, n, s->c, &rows, &cols, grid, scratch);
+    k->backend->resample(k, y, x, n, s->c, &rows, &cols, grid, scratch);
     CHECK(y[out] == 99);
-    k->release(k, (void *)rows.tap);
-    k->release(k, (void *)cols.tap);
-    k->release(k, x);
+    pyr_release(k, (void *)rows.tap);
+    pyr_release(k, (void *)cols.tap);
+    pyr_release(k, x);
     pyr_free(scratch);
     return y;
 }
@@ -858,15 +860,16 @@ static void resampled_bits(void)
                     float *y = k->real == PYR_F32 ? resampled_by(k, &sizes[s], N, regular, grids[g]) : NULL;
 
                     if (y && wanted && memcmp(y, wanted, bytes) != 0)
-                        CHECK_REPORT("%s: size %zu, grid %g, regular %d", k->name, s, grids[g], regular);
+                        CHECK_REPORT("%s: size %zu, grid %g, regular %d", k->backend->name, s, grids[g],
+                                     regular);
                     if (y && !wanted) {
                         wanted = y;
                         owner = k;
                     } else
-                        k->release(k, y);
+                        pyr_release(k, y);
                 }
                 if (owner)
-                    owner->release(owner, wanted);
+                    pyr_release(owner, wanted);
             }
 }
 
@@ -893,7 +896,7 @@ static void haar(void)
                 set(k, x, j, (2 * p - 255) / 256);
                 energy += get(k, x, j) * get(k, x, j);
             }
-            k->haar_split(k, bands, x, s);
+            k->backend->haar_split(k, bands, x, s);
             for (int n = 0; n < s.n; n++)
                 for (int oy = 0; oy < hh; oy++)
                     for (int ox = 0; ox < hw; ox++)
@@ -916,7 +919,7 @@ static void haar(void)
                             CHECK(get(k, bands, at * 3 * s.c + 2 * s.c + c) ==
                                   (p[0][0] - p[0][1] - p[1][0] + p[1][1]) / 2);
                         }
-            k->haar_merge(k, back, s, coarse, bands);
+            k->backend->haar_merge(k, back, s, coarse, bands);
             CHECK(memcmp(back, x, count * pyr_type_size(k->real)) == 0);
             for (size_t j = 0; j < half; j++)
                 parts += 4 * get(k, coarse, j) * get(k, coarse, j);
@@ -924,10 +927,10 @@ static void haar(void)
                 parts += get(k, bands, j) * get(k, bands, j);
             if (s.h % 2 == 0 && s.w % 2 == 0)
                 CHECK_CLOSE(parts, energy, 1e-12 * energy);
-            k->release(k, x);
-            k->release(k, back);
-            k->release(k, coarse);
-            k->release(k, bands);
+            pyr_release(k, x);
+            pyr_release(k, back);
+            pyr_release(k, coarse);
+            pyr_release(k, bands);
         }
     }
 }
@@ -941,25 +944,25 @@ static void memory_slots(void)
         char host[100], back[100];
         char *a, *b;
 
-        CHECK_OK(k->alloc(k, (void **)&a, sizeof host, "test"));
-        CHECK_OK(k->alloc(k, (void **)&b, sizeof host, "test"));
+        CHECK_OK(pyr_alloc(k, (void **)&a, sizeof host, "test"));
+        CHECK_OK(pyr_alloc(k, (void **)&b, sizeof host, "test"));
         CHECK((uintptr_t)a % 64 == 0 && (uintptr_t)b % 64 == 0);
         memset(host, 1, sizeof host);
         memset(back, 1, sizeof back);
-        k->download(k, back, a, sizeof back);
+        pyr_download(k, back, a, sizeof back);
         for (size_t i = 0; i < sizeof back; i++)
             CHECK(back[i] == 0);
-        k->upload(k, a, host, sizeof host);
-        k->copy(k, b, a, sizeof host);
-        k->zero(k, a, sizeof host);
-        CHECK_OK(k->sync(k));
-        k->download(k, back, b, sizeof back);
+        pyr_upload(k, a, host, sizeof host);
+        pyr_copy(k, b, a, sizeof host);
+        pyr_zero(k, a, sizeof host);
+        CHECK_OK(pyr_sync(k));
+        pyr_download(k, back, b, sizeof back);
         CHECK(memcmp(back, host, sizeof back) == 0);
-        k->download(k, back, a, sizeof back);
+        pyr_download(k, back, a, sizeof back);
         CHECK(back[0] == 0 && back[99] == 0);
-        k->release(k, a);
-        k->release(k, b);
-        k->release(k, NULL);
+        pyr_release(k, a);
+        pyr_release(k, b);
+        pyr_release(k, NULL);
     }
 }
 
@@ -971,27 +974,27 @@ static void host_blocks_and_marks(void)
         pyr_mem_stats before = pyr_mem();
         char *block, *device;
 
-        CHECK_OK(k->alloc_host(k, (void **)&block, 100, "test"));
-        CHECK_OK(k->alloc(k, (void **)&device, 100, "test"));
+        CHECK_OK(pyr_alloc_host(k, (void **)&block, 100, "test"));
+        CHECK_OK(pyr_alloc(k, (void **)&device, 100, "test"));
         for (int i = 0; i < 100; i++)
             CHECK(block[i] == 0);
-        CHECK_OK(k->wait(k, PYR_MARKS - 1));
+        CHECK_OK(pyr_wait(k, PYR_MARKS - 1));
         memset(block, 7, 100);
-        k->upload(k, device, block, 100);
-        CHECK_OK(k->mark(k, 0));
-        CHECK_OK(k->wait(k, 0));
+        pyr_upload(k, device, block, 100);
+        CHECK_OK(pyr_mark(k, 0));
+        CHECK_OK(pyr_wait(k, 0));
         memset(block, 0, 100);
-        k->download(k, block, device, 100);
-        CHECK_OK(k->mark(k, 0));
-        CHECK_OK(k->wait(k, 0));
+        pyr_download(k, block, device, 100);
+        CHECK_OK(pyr_mark(k, 0));
+        CHECK_OK(pyr_wait(k, 0));
         CHECK(block[0] == 7 && block[99] == 7);
-        CHECK(k->ahead >= 0 && k->ahead < PYR_MARKS);
-        k->release_host(k, block);
-        k->release_host(k, NULL);
-        k->release(k, device);
+        CHECK(k->backend->ahead >= 0 && k->backend->ahead < PYR_MARKS);
+        pyr_release_host(k, block);
+        pyr_release_host(k, NULL);
+        pyr_release(k, device);
         CHECK(pyr_mem().live_blocks == before.live_blocks);
         pyr_mem_fail_after(0);
-        CHECK_STATUS(k->alloc_host(k, (void **)&block, 100, "test"), PYR_E_NOMEM);
+        CHECK_STATUS(pyr_alloc_host(k, (void **)&block, 100, "test"), PYR_E_NOMEM);
         pyr_mem_fail_after(-1);
     }
 }
@@ -1010,11 +1013,11 @@ static void tasks_on_lanes(void)
     {
         int result[40] = {0};
 
-        CHECK_OK(k->run_tasks(k, 0, square, result));
-        CHECK_OK(k->run_tasks(k, 37, square, result));
+        CHECK_OK(pyr_run_tasks(k, 0, square, result));
+        CHECK_OK(pyr_run_tasks(k, 37, square, result));
         for (int i = 0; i < 37; i++)
             CHECK(result[i] == i * i);
-        CHECK_FAILS(k->run_tasks(k, 40, square, result), PYR_E_NUMERIC, "at 37");
+        CHECK_FAILS(pyr_run_tasks(k, 40, square, result), PYR_E_NUMERIC, "at 37");
     }
 }
 

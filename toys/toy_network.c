@@ -58,7 +58,7 @@ static pyr_status initial_weights(pyr_toy_network *net, uint64_t seed)
     pyr_optimizer *o = &net->optimizer;
 
     PYR_TRY(pyr_params_init(&net->params, net->k, o->value, seed, 0));
-    net->k->copy(net->k, o->ema, o->value, o->count * pyr_type_size(net->k->real));
+    pyr_copy(net->k, o->ema, o->value, o->count * pyr_type_size(net->k->real));
     return PYR_OK;
 }
 
@@ -188,8 +188,8 @@ pyr_status pyr_toy_network_gradient(pyr_toy_network *net, const double *x, const
     pass p = {.net = net, .x = x, .s = s, .n = n, .loss = loss, .ctx = ctx};
 
     PYR_TRY(pyr_graph_pack(net->g, o->value));
-    PYR_TRY(net->k->run_tasks(net->k, GROUPS, group_task, &p));
-    net->k->zero(net->k, o->grad, o->count * pyr_type_size(net->k->real));
+    PYR_TRY(pyr_run_tasks(net->k, GROUPS, group_task, &p));
+    pyr_zero(net->k, o->grad, o->count * pyr_type_size(net->k->real));
     return pyr_graph_collect(net->g, o->grad);
 }
 
@@ -198,7 +198,7 @@ pyr_status pyr_toy_network_run(pyr_toy_network *net, double *out, const double *
     pass p = {.net = net, .x = x, .s = s, .n = n, .f = out};
 
     PYR_TRY(pyr_graph_pack(net->g, net->optimizer.ema));
-    return net->k->run_tasks(net->k, GROUPS, group_task, &p);
+    return pyr_run_tasks(net->k, GROUPS, group_task, &p);
 }
 
 /* ---- what follows from F ----------------------------------------------------------------------- */

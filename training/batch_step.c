@@ -23,7 +23,7 @@ pyr_status pyr_batch_step_new(pyr_batch_step *s)
 
     s->computed = -1;
     if (s->shared) {
-        PYR_TRY(s->k->alloc(s->k, (void **)&s->loss, loss_bytes(s), "losses"));
+        PYR_TRY(pyr_alloc(s->k, (void **)&s->loss, loss_bytes(s), "losses"));
         output[n++] = (pyr_step_output){s->loss, loss_bytes(s)};
     }
     for (int i = 0; i < optimizers(s); i++)
@@ -38,7 +38,7 @@ void pyr_batch_step_free(pyr_batch_step *s)
     if (!s->k)
         return;
     pyr_step_io_free(&s->io);
-    s->k->release(s->k, s->loss);
+    pyr_release(s->k, s->loss);
     *s = (pyr_batch_step){0};
 }
 
@@ -96,8 +96,8 @@ static pyr_status accumulate(pyr_batch_step *s)
         tasks += s->learner[i]->groups;
     }
     if (s->group)
-        return s->k->run_tasks(s->k, s->learner[0]->groups, group_task, s);
-    return s->k->run_tasks(s->k, tasks, learner_task, s);
+        return pyr_run_tasks(s->k, s->learner[0]->groups, group_task, s);
+    return pyr_run_tasks(s->k, tasks, learner_task, s);
 }
 
 /* From there into the optimizers, with the mean losses: processes that each take a part of the batch would
@@ -112,7 +112,7 @@ static pyr_status collect(pyr_batch_step *s)
         if (s->learner[i]->frozen)
             continue;
         if (!s->shared || i == 0)
-            k->zero(k, o->grad, o->count * pyr_type_size(k->real));
+            pyr_zero(k, o->grad, o->count * pyr_type_size(k->real));
         PYR_TRY(pyr_graph_collect(s->learner[i]->g, o->grad));
     }
     for (int i = 0; i < s->n; i++) {
@@ -122,9 +122,9 @@ static pyr_status collect(pyr_batch_step *s)
         if (l->frozen)
             continue;
         if (s->shared)
-            PYR_TRY(k->mean(k, &s->loss[i], l->losses, batch, 1, false));
-        PYR_TRY(k->mean(k, &l->optimizer->state->loss, l->losses, batch, s->shared ? l->weight : 1,
-                        s->shared && i > 0));
+            PYR_TRY(k->backend->mean(k, &s->loss[i], l->losses, batch, 1, false));
+        PYR_TRY(k->backend->mean(k, &l->optimizer->state->loss, l->losses, batch, s->shared ? l->weight : 1,
+                                 s->shared && i > 0));
     }
     return PYR_OK;
 }
@@ -147,7 +147,7 @@ static pyr_status update(pyr_batch_step *s)
         n++;
     }
     if (s->join_norms)
-        PYR_TRY(s->k->join_norms(s->k, states, n));
+        PYR_TRY(s->k->backend->join_norms(s->k, states, n));
     for (int i = 0; i < n; i++)
         PYR_TRY(pyr_optimizer_apply(at[i]));
     return PYR_OK;
@@ -223,6 +223,7 @@ pyr_status pyr_batch_step_time(pyr_batch_step *s, double at_least_seconds, doubl
     for (int i = 0; i < s->n; i++)
         s->learner[i]->plan = (pyr_train_plan){.ema_window = 1}; /* a rate of 0 */
     return pyr_train_time(
-        &(pyr_train_calls){.ctx = s, .step = timed_step, .result = timed_result, .ahead = s->k->ahead},
+        &(pyr_train_calls){
+            .ctx = s, .step = timed_step, .result = timed_result, .ahead = s->k->backend->ahead},
         at_least_seconds, seconds_per_step);
 }

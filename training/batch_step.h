@@ -39,7 +39,7 @@ void pyr_batch_step_free(pyr_batch_step *s); /* no-op on {0} */
 size_t pyr_batch_step_bytes(const pyr_batch_step *s);
 
 /* Step `number` with its update; the outcome of the oldest step that has not been read: of each learner
- * that is not frozen (each NULL: not wanted), and of all. At most k->ahead steps may be without a result. */
+ * that is not frozen (each NULL: not wanted), and of all. At most k->backend->ahead steps may be without a result. */
 pyr_status pyr_batch_step_run(pyr_batch_step *s, int64_t number);
 pyr_status pyr_batch_step_result(pyr_batch_step *s, pyr_train_step *each, pyr_train_step *all);
 

@@ -28,12 +28,12 @@ static pyr_status lane_new(pyr_chain *c, lane_memory *m)
     for (int i = 1; i < c->set.levels; i++) {
         size_t image = n * pyr_count(pyr_pyramid_image_shape(c->pyramid, i));
 
-        PYR_TRY(k->alloc(k, &m->image[i], image, "estimates of a batch"));
-        PYR_TRY(k->alloc(k, &m->dimage[i], image, "estimates of a batch"));
+        PYR_TRY(pyr_alloc(k, &m->image[i], image, "estimates of a batch"));
+        PYR_TRY(pyr_alloc(k, &m->dimage[i], image, "estimates of a batch"));
         c->bytes += 2 * image;
     }
     c->bytes += scratch;
-    return k->alloc(k, &m->scratch, scratch, "estimates of a batch");
+    return pyr_alloc(k, &m->scratch, scratch, "estimates of a batch");
 }
 
 pyr_status pyr_chain_new(pyr_chain **out, pyr_kernels *k, const pyr_pyramid *pyramid, pyr_train_level *levels,
@@ -69,10 +69,10 @@ void pyr_chain_free(pyr_chain *c)
         lane_memory *m = &c->lane[i];
 
         for (int level = 0; level < PYR_MAX_LEVELS; level++) {
-            c->k->release(c->k, m->image[level]);
-            c->k->release(c->k, m->dimage[level]);
+            pyr_release(c->k, m->image[level]);
+            pyr_release(c->k, m->dimage[level]);
         }
-        c->k->release(c->k, m->scratch);
+        pyr_release(c->k, m->scratch);
     }
     pyr_free(c->lane);
     pyr_free(c);
@@ -117,8 +117,8 @@ static void clear_seed(const pyr_chain *c, const piece *p, const pyr_loss *loss,
 {
     size_t each = pyr_count(pyr_graph_shape(loss->g, v)) / (size_t)c->micro_batch * pyr_type_size(c->k->real);
 
-    c->k->zero(c->k, (char *)pyr_graph_gradient(loss->g, p->lane, v) + (size_t)first * each,
-               (size_t)(c->micro_batch - first) * each);
+    pyr_zero(c->k, (char *)pyr_graph_gradient(loss->g, p->lane, v) + (size_t)first * each,
+             (size_t)(c->micro_batch - first) * each);
 }
 
 /* What arrives at the level's estimate and at the condition that it was given, out of the gradient of its image. The finest

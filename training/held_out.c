@@ -51,7 +51,7 @@ static pyr_status held_out_pass(held_out_work *w, const void *block, double *mea
     double sum = 0;
 
     PYR_TRY(pyr_graph_pack(w->loss.g, block));
-    PYR_TRY(k->run_tasks(k, (w->images + w->feed->batch - 1) / w->feed->batch, held_out_task, w));
+    PYR_TRY(pyr_run_tasks(k, (w->images + w->feed->batch - 1) / w->feed->batch, held_out_task, w));
     for (int i = 0; i < w->images; i++)
         sum += w->losses[i];
     *mean = sum / w->images;

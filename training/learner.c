@@ -9,8 +9,8 @@ pyr_status pyr_learner_allocate(pyr_learner *l)
     size_t batch = (size_t)l->batch, micro = (size_t)l->micro_batch, real = pyr_type_size(k->real);
 
     PYR_TRY(pyr_new(&l->host_losses, batch > micro ? batch : micro, sizeof *l->host_losses, "losses"));
-    PYR_TRY(k->alloc(k, &l->losses, batch * real, "losses"));
-    PYR_TRY(k->alloc(k, &l->seeds, micro * real, "losses"));
+    PYR_TRY(pyr_alloc(k, &l->losses, batch * real, "losses"));
+    PYR_TRY(pyr_alloc(k, &l->seeds, micro * real, "losses"));
     for (size_t i = 0; i < micro; i++)
         l->host_losses[i] = l->weight / l->batch;
     return pyr_upload_reals(k, l->seeds, l->host_losses, micro);
@@ -20,8 +20,8 @@ void pyr_learner_free(pyr_learner *l)
 {
     if (!l->k)
         return;
-    l->k->release(l->k, l->losses);
-    l->k->release(l->k, l->seeds);
+    pyr_release(l->k, l->losses);
+    pyr_release(l->k, l->seeds);
     pyr_free(l->host_losses);
     *l = (pyr_learner){0};
 }
@@ -32,15 +32,15 @@ pyr_status pyr_learner_forward(pyr_learner *l, int lane, int first, int n)
     size_t real = pyr_type_size(k->real);
 
     PYR_TRY(pyr_graph_forward(l->g, lane));
-    k->copy(k, (char *)l->losses + (size_t)first * real, pyr_graph_data(l->g, lane, l->loss),
-            (size_t)n * real);
+    pyr_copy(k, (char *)l->losses + (size_t)first * real, pyr_graph_data(l->g, lane, l->loss),
+             (size_t)n * real);
     return PYR_OK;
 }
 
 pyr_status pyr_learner_backward(pyr_learner *l, int lane, int group)
 {
-    l->k->copy(l->k, pyr_graph_gradient(l->g, lane, l->loss), l->seeds,
-               (size_t)l->micro_batch * pyr_type_size(l->k->real));
+    pyr_copy(l->k, pyr_graph_gradient(l->g, lane, l->loss), l->seeds,
+             (size_t)l->micro_batch * pyr_type_size(l->k->real));
     return pyr_graph_backward(l->g, lane, group);
 }
 

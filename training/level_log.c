@@ -91,7 +91,7 @@ pyr_status pyr_level_log_write(FILE *log, const char *folder, const pyr_train_re
 
 pyr_status pyr_level_log_sync(FILE *log, const char *folder)
 {
-    if (!log || pyr_sync(fileno(log)))
+    if (!log || pyr_sync_file(fileno(log)))
         return PYR_OK;
     return pyr_fail(PYR_E_IO, "%s/log.jsonl cannot be written: %s", folder, strerror(errno));
 }

@@ -21,7 +21,7 @@ static pyr_status time_micro_batch(pyr_kernels *k, const pyr_level *level, int m
     *seconds = INFINITY;
     PYR_TRY_OUT(pyr_loss_new(&loss, k, &params, level,
                              &(pyr_loss_plan){.batch = micro, .groups = 1, .lanes = 1, .training = true}));
-    PYR_TRY_OUT(k->alloc(k, &block, params.count * pyr_type_size(k->real), "parameters"));
+    PYR_TRY_OUT(pyr_alloc(k, &block, params.count * pyr_type_size(k->real), "parameters"));
     PYR_TRY_OUT(pyr_params_init(&params, k, block, 0, level->facts.index));
     PYR_TRY_OUT(pyr_graph_pack(loss.g, block));
     begin = pyr_now();
@@ -32,14 +32,14 @@ static pyr_status time_micro_batch(pyr_kernels *k, const pyr_level *level, int m
         PYR_TRY_OUT(pyr_loss_draw(&loss, 0, &(pyr_draw){.n = micro, .batch = micro}));
         start = pyr_now();
         PYR_TRY_OUT(pyr_graph_forward(loss.g, 0));
-        k->zero(k, pyr_graph_gradient(loss.g, 0, loss.loss), (size_t)micro * pyr_type_size(k->real));
+        pyr_zero(k, pyr_graph_gradient(loss.g, 0, loss.loss), (size_t)micro * pyr_type_size(k->real));
         PYR_TRY_OUT(pyr_graph_backward(loss.g, 0, 0));
         *seconds = fmin(*seconds, (pyr_now() - start) / micro);
     }
 out:
     pyr_loss_free(&loss);
     pyr_params_free(&params);
-    k->release(k, block);
+    pyr_release(k, block);
     return status;
 }
 
@@ -88,11 +88,11 @@ pyr_status pyr_choose_micro_batch(int *out, pyr_kernels *k, const pyr_level *lev
     int most = (s->batch + s->groups - 1) / s->groups, micro;
     char name[96];
 
-    if (k->whole_batch)
+    if (k->backend->whole_batch)
         most = s->batch < MOST_AT_ONCE ? s->batch : MOST_AT_ONCE;
     else if (most > MOST)
         most = MOST;
-    if (s->batch_gpu > 0 || k->whole_batch) {
+    if (s->batch_gpu > 0 || k->backend->whole_batch) {
         *out = s->batch_gpu > 0 && s->batch_gpu < most ? s->batch_gpu : most;
         return PYR_OK;
     }

@@ -42,7 +42,7 @@ static pyr_status get_buffers(buffers *b, const drawing *d)
         at[i] = total;
         total += pyr_aligned(bytes[i]);
     }
-    PYR_TRY(k->alloc(k, &b->all, total, "snapshot"));
+    PYR_TRY(pyr_alloc(k, &b->all, total, "snapshot"));
     b->coarse = (char *)b->all + at[0];
     b->condition = (char *)b->all + at[1];
     b->variable = (char *)b->all + at[2];
@@ -100,7 +100,7 @@ static pyr_status draw_residual(drawing *d, buffers *b, int lane, int first, int
     pyr_pyramid_reduce(feed->pyramid, n, feed->images[lane], index, b->image, b->scratch);
     PYR_TRY(pyr_download_reals(k, d->panel[2] + offset, b->image, numbers));
     /* the condition as an image of the level: a residual of zero */
-    k->zero(k, b->variable, (size_t)n * pyr_count(d->level->variable) * pyr_type_size(k->real));
+    pyr_zero(k, b->variable, (size_t)n * pyr_count(d->level->variable) * pyr_type_size(k->real));
     pyr_pyramid_synthesize(feed->pyramid, index, n, b->coarse, b->condition, b->variable, b->image,
                            b->scratch);
     PYR_TRY(pyr_download_reals(k, d->panel[0] + offset, b->image, numbers));
@@ -145,7 +145,7 @@ static pyr_status draw_task(void *arg, int task, int lane)
             status = pyr_download_reals(d->k, d->panel[1] + (size_t)first * d->size, b.variable,
                                         (size_t)n * d->size);
     }
-    d->k->release(d->k, b.all);
+    pyr_release(d->k, b.all);
     return status;
 }
 
@@ -191,7 +191,7 @@ pyr_status pyr_snapshot_write(const char *path, pyr_kernels *k, const pyr_level 
     if (plain.settings.sampler.start == PYR_START_GAUSSIAN)
         PYR_TRY_OUT(pyr_gaussian_measure(&d.sampled.gaussian, level, feed));
     choose_rows(&d);
-    PYR_TRY_OUT(k->run_tasks(k, (IMAGES + d.batch - 1) / d.batch, draw_task, &d));
+    PYR_TRY_OUT(pyr_run_tasks(k, (IMAGES + d.batch - 1) / d.batch, draw_task, &d));
     PYR_TRY_OUT(write_grid(path, &d));
 out:
     pyr_sampled_level_free(&d.sampled, k);

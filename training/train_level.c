@@ -85,11 +85,11 @@ static void copy_images(pyr_train_level *l, int lane, int first, int n)
     size_t real = pyr_type_size(k->real), variable = pyr_count(l->level.variable) * real,
            condition = pyr_count(l->level.condition) * real;
 
-    k->copy(k, pyr_graph_data(l->loss.g, lane, l->loss.variable),
-            (const char *)l->variable + (size_t)first * variable, (size_t)n * variable);
+    pyr_copy(k, pyr_graph_data(l->loss.g, lane, l->loss.variable),
+             (const char *)l->variable + (size_t)first * variable, (size_t)n * variable);
     if (l->loss.condition >= 0)
-        k->copy(k, pyr_graph_data(l->loss.g, lane, l->loss.condition),
-                (const char *)l->condition + (size_t)first * condition, (size_t)n * condition);
+        pyr_copy(k, pyr_graph_data(l->loss.g, lane, l->loss.condition),
+                 (const char *)l->condition + (size_t)first * condition, (size_t)n * condition);
 }
 
 static void load(void *ctx, int lane, int first, int n)
@@ -146,9 +146,9 @@ static pyr_status take_plain(pyr_train_level *l)
     if (!is_shared(l))
         return PYR_OK;
     if (!l->plain_raw)
-        PYR_TRY(k->alloc(k, &l->plain_raw, bytes, "weights of a level"));
+        PYR_TRY(pyr_alloc(k, &l->plain_raw, bytes, "weights of a level"));
     if (!l->plain_ema)
-        PYR_TRY(k->alloc(k, &l->plain_ema, bytes, "weights of a level"));
+        PYR_TRY(pyr_alloc(k, &l->plain_ema, bytes, "weights of a level"));
     PYR_TRY(pyr_unet_unshare(&l->plain_params, l->plain_raw, &l->block->params, o->value,
                              l->level.facts.index, k));
     return pyr_unet_unshare(&l->plain_params, l->plain_ema, &l->block->params, o->ema, l->level.facts.index,
@@ -212,7 +212,7 @@ static pyr_status init_level(pyr_level *level, const pyr_trainer_job *job, int a
                            pyr_dataset_fingerprint(job->data)));
     level->facts.bits = pyr_dataset_shape_of(job->data).bits;
     level->precision = job->k->precision;
-    if (job->k->whole_batch)
+    if (job->k->backend->whole_batch)
         level->settings.groups = 1; /* a device takes a batch at once */
     if (own->unet)
         level->unet = *own->unet;
@@ -292,8 +292,8 @@ void pyr_train_level_free(pyr_train_level *l)
     pyr_learner_free(&l->learner);
     pyr_loss_free(&l->loss);
     pyr_params_free(&l->plain_params);
-    l->job->k->release(l->job->k, l->plain_raw);
-    l->job->k->release(l->job->k, l->plain_ema);
+    pyr_release(l->job->k, l->plain_raw);
+    pyr_release(l->job->k, l->plain_ema);
     pyr_feed_free(&l->feed);
     pyr_class_list_free(&l->classes);
     if (l->log)

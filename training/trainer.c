@@ -175,8 +175,8 @@ void pyr_trainer_free(pyr_trainer *t)
     pyr_batch_step_free(&t->step);
     pyr_chain_free(t->chain);
     for (int i = 0; i < t->n; i++) {
-        t->k->release(t->k, t->level[i].variable);
-        t->k->release(t->k, t->level[i].condition);
+        pyr_release(t->k, t->level[i].variable);
+        pyr_release(t->k, t->level[i].condition);
         pyr_train_level_free(&t->level[i]);
         pyr_optimizer_free(&t->block[i].optimizer);
         pyr_params_free(&t->block[i].params);
@@ -238,13 +238,13 @@ static pyr_status transfer_shared(pyr_trainer *t, int at)
 {
     const pyr_params *plain = &t->level[at].plain_params;
     void *block = NULL;
-    pyr_status status = t->k->alloc(t->k, &block, plain->count * pyr_type_size(t->k->real), "weights");
+    pyr_status status = pyr_alloc(t->k, &block, plain->count * pyr_type_size(t->k->real), "weights");
 
     if (status == PYR_OK)
         status = load_weights(&t->job.level[at], plain, t->k, block);
     if (status == PYR_OK)
         status = pyr_unet_share(&t->block[0].params, t->block[0].optimizer.value, plain, block, at, 0, t->k);
-    t->k->release(t->k, block);
+    pyr_release(t->k, block);
     return status;
 }
 
@@ -329,7 +329,7 @@ pyr_status pyr_trainer_run(pyr_trainer *t)
     pyr_train_calls calls = {.ctx = t,
                              .step = pyr_trainer_step,
                              .result = pyr_trainer_step_result,
-                             .ahead = t->k->ahead,
+                             .ahead = t->k->backend->ahead,
                              .checkpoint = pyr_trainer_checkpoint,
                              .report = report,
                              .snapshot = t->job.snapshot < 0 ? NULL : snapshot,

@@ -31,7 +31,7 @@ pyr_status pyr_trainer_commit(pyr_trainer *t, int64_t step)
         pyr_train_level *l = &t->level[i];
 
         l->progress.checkpoint = step;
-        PYR_TRY(t->k->sync(t->k));
+        PYR_TRY(pyr_sync(t->k));
         PYR_TRY(pyr_level_save_state(l->own->folder, true, &l->level, &l->block->params, &l->block->optimizer,
                                      &l->progress));
     }

@@ -133,7 +133,7 @@ static void update_progress(pyr_trainer *t, pyr_train_level *l, const pyr_train_
     p->train.skipped = skipped;
     p->seed = t->job.seed;
     p->bf16 = l->level.precision == PYR_PRECISION_BF16;
-    t->k->download(t->k, &p->last, l->block->optimizer.state, sizeof p->last);
+    pyr_download(t->k, &p->last, l->block->optimizer.state, sizeof p->last);
 }
 
 pyr_status pyr_trainer_checkpoint(void *ctx, const pyr_train_state *state)
@@ -146,7 +146,7 @@ pyr_status pyr_trainer_checkpoint(void *ctx, const pyr_train_state *state)
         if (!t->shared || i == 0)
             PYR_TRY(pyr_level_check_finite(&t->level[i].block->optimizer, t->job.level[i].index));
     }
-    PYR_TRY(t->k->sync(t->k));
+    PYR_TRY(pyr_sync(t->k));
     for (int i = 0; i < t->n; i++)
         PYR_TRY(pyr_train_level_save_unet(&t->level[i]));
     if (t->job.cascade && !t->shared)

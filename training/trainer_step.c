@@ -42,7 +42,7 @@ static pyr_status make_pyramids(void *ctx)
     pyr_trainer *t = ctx;
     int piece = t->level[0].feed.batch;
 
-    return t->k->run_tasks(t->k, (t->level[0].learner.batch + piece - 1) / piece, pyramid_task, t);
+    return pyr_run_tasks(t->k, (t->level[0].learner.batch + piece - 1) / piece, pyramid_task, t);
 }
 
 static pyr_status chain_group(void *ctx, int group, int lane)
@@ -59,10 +59,10 @@ static pyr_status allocate_pyramid(pyr_trainer *t)
         pyr_train_level *l = &t->level[i];
         size_t bytes = (size_t)l->learner.batch * pyr_type_size(t->k->real);
 
-        PYR_TRY(t->k->alloc(t->k, &l->variable, bytes * pyr_count(l->level.variable), "pyramid of a batch"));
+        PYR_TRY(pyr_alloc(t->k, &l->variable, bytes * pyr_count(l->level.variable), "pyramid of a batch"));
         if (l->level.condition.c)
-            PYR_TRY(t->k->alloc(t->k, &l->condition, bytes * pyr_count(l->level.condition),
-                                "pyramid of a batch"));
+            PYR_TRY(
+                pyr_alloc(t->k, &l->condition, bytes * pyr_count(l->level.condition), "pyramid of a batch"));
     }
     return PYR_OK;
 }

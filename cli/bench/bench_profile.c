@@ -1,7 +1,7 @@
 /* bench_profile.c - where the time of a network goes: a table by kind of operation, and by shape. */
 #include "base/mem.h"
 #include "cli/bench/bench.h"
-#include "kernels/bare.h"
+#include "kernels/timed_op.h"
 #include "terminal/output.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,10 +49,10 @@ static void add(line *l, const pyr_kernels *k, const pyr_op *op, const pyr_op_ti
     l->times.backward += t->backward;
     l->times.forwards += t->forwards;
     l->times.backwards += t->backwards;
-    l->flop[0] += (double)t->forwards * pyr_op_work(op, PYR_BARE_FORWARD);
-    l->flop[1] += (double)t->backwards * pyr_op_work(op, PYR_BARE_BACKWARD);
-    l->bytes[0] += (double)t->forwards * pyr_op_bytes(k, op, PYR_BARE_FORWARD);
-    l->bytes[1] += (double)t->backwards * pyr_op_bytes(k, op, PYR_BARE_BACKWARD);
+    l->flop[0] += (double)t->forwards * pyr_op_work(op, PYR_PASS_FORWARD);
+    l->flop[1] += (double)t->backwards * pyr_op_work(op, PYR_PASS_BACKWARD);
+    l->bytes[0] += (double)t->forwards * pyr_op_bytes(k, op, PYR_PASS_FORWARD);
+    l->bytes[1] += (double)t->backwards * pyr_op_bytes(k, op, PYR_PASS_BACKWARD);
 }
 
 static line *find(line *lines, int *n, const char *name)
@@ -106,7 +106,7 @@ static pyr_status copy_call(void *arg, int lane)
     const pyr_op *op = arg; /* x[0] to y */
 
     (void)lane;
-    ((pyr_kernels *)op->state)->copy(op->state, op->y.data, op->x[0].data, pyr_count(op->y.s) * 4);
+    pyr_copy(op->state, op->y.data, op->x[0].data, pyr_count(op->y.s) * 4);
     return PYR_OK;
 }
 
@@ -118,13 +118,13 @@ static pyr_status time_copy(pyr_kernels *k, double *rate_out)
     pyr_status status = PYR_OK;
     double seconds;
 
-    PYR_TRY_OUT(k->alloc(k, &op.x[0].data, bytes, "a copy to be timed"));
-    PYR_TRY_OUT(k->alloc(k, &op.y.data, bytes, "a copy to be timed"));
+    PYR_TRY_OUT(pyr_alloc(k, &op.x[0].data, bytes, "a copy to be timed"));
+    PYR_TRY_OUT(pyr_alloc(k, &op.y.data, bytes, "a copy to be timed"));
     PYR_TRY_OUT(pyr_time_calls(k, 1, copy_call, &op, 0.3, &seconds));
     *rate_out = rate(2.0 * (double)bytes, seconds);
 out:
-    k->release(k, op.x[0].data);
-    k->release(k, op.y.data);
+    pyr_release(k, op.x[0].data);
+    pyr_release(k, op.y.data);
     return status;
 }
 
@@ -141,13 +141,13 @@ static pyr_status time_product(pyr_kernels *k, double *rate_out)
                  .scale = 1,
                  .tf32 = k->precision == PYR_PRECISION_TF32};
     pyr_status status;
-    pyr_bare *bare;
+    pyr_timed_op *timed;
     double seconds;
 
     op.param_count[0] = (size_t)SIDE * SIDE;
-    PYR_TRY(pyr_bare_new(&bare, k, &op, 1));
-    status = pyr_bare_time(bare, PYR_BARE_FORWARD, 0.3, &seconds);
-    pyr_bare_free(bare);
+    PYR_TRY(pyr_timed_op_new(&timed, k, &op, 1));
+    status = pyr_timed_op_run(timed, PYR_PASS_FORWARD, 0.3, &seconds);
+    pyr_timed_op_free(timed);
     if (status == PYR_OK)
         *rate_out = rate(pyr_op_flop(&op), seconds);
     return status;

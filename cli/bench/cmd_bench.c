@@ -78,8 +78,8 @@ static pyr_status run_forwards(forwards *f, double seconds, double *per_second)
     for (int i = 0; i < 3 || pyr_now() - begin < seconds; i++) {
         double start = pyr_now();
 
-        PYR_TRY(k->run_tasks(k, 2 * k->lanes, forward_task, f));
-        PYR_TRY(k->sync(k));
+        PYR_TRY(pyr_run_tasks(k, 2 * k->lanes, forward_task, f));
+        PYR_TRY(pyr_sync(k));
         best = fmin(best, pyr_now() - start);
     }
     *per_second = 2.0 * k->lanes * CALLS * f->s->batch / best;
@@ -110,14 +110,14 @@ static pyr_status time_forward(const typed *t, pyr_kernels *k, figures *out)
 
     PYR_TRY_OUT(pyr_denoiser_new(&sizing, k, &params, level, 1));
     pyr_denoiser_free(&sizing);
-    PYR_TRY_OUT(k->alloc(k, &block, params.count * pyr_type_size(k->real), "weights"));
+    PYR_TRY_OUT(pyr_alloc(k, &block, params.count * pyr_type_size(k->real), "weights"));
     PYR_TRY_OUT(pyr_params_init(&params, k, block, 0, level->facts.index));
     PYR_TRY_OUT(pyr_sampled_level_new(&s, k, level, NULL, block, k->micro_batch));
     PYR_TRY_OUT(pyr_new(&f.x, (size_t)k->lanes, sizeof *f.x, "bench"));
     bytes = (size_t)s.batch * (2 * pyr_count(level->variable) + pyr_count(level->condition)) *
             pyr_type_size(k->real);
     for (int lane = 0; lane < k->lanes; lane++)
-        PYR_TRY_OUT(k->alloc(k, &f.x[lane], bytes, "bench"));
+        PYR_TRY_OUT(pyr_alloc(k, &f.x[lane], bytes, "bench"));
     PYR_TRY_OUT(run_forwards(&f, t->seconds, &out->forward));
     if (t->floor)
         PYR_TRY_OUT(pyr_bench_floor(&out->of_forward, k, s.denoiser.g, k->lanes, t->seconds));
@@ -127,9 +127,9 @@ out:
     pyr_denoiser_free(&sizing);
     pyr_sampled_level_free(&s, k);
     for (int lane = 0; f.x && lane < k->lanes; lane++)
-        k->release(k, f.x[lane]);
+        pyr_release(k, f.x[lane]);
     pyr_free(f.x);
-    k->release(k, block);
+    pyr_release(k, block);
     pyr_params_free(&params);
     return status;
 }
@@ -304,7 +304,7 @@ static pyr_status bench_level(const typed *t, pyr_kernels *k, const pyr_experime
                            .duration = {1, PYR_DURATION_IMAGES}};
     pyr_level_summary summary;
     figures f = {.data = data, .first_step = NAN};
-    size_t available = k->available ? k->available(k) : 0;
+    size_t available = pyr_available(k);
     pyr_trainer *trainer;
     pyr_status status = PYR_OK;
 
@@ -315,8 +315,7 @@ static pyr_status bench_level(const typed *t, pyr_kernels *k, const pyr_experime
     PYR_TRY_OUT(pyr_trainer_describe(trainer, 0, &summary));
     f.memory = summary.memory;
     PYR_TRY_OUT(time_training(t, k, trainer, &f));
-    if (k->available)
-        f.device = available - k->available(k);
+    f.device = available - pyr_available(k);
     PYR_TRY_OUT(time_forward(t, k, &f));
     if (t->json)
         PYR_TRY_OUT(print_json(t, k, &f, pyr_peak_mib()));

@@ -5,12 +5,13 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "base/version.h"
 #include "cascade/run.h"
 #include "cli/codes_file.h"
 #include "cli/open_data.h"
 #include "diffusers/pipeline.h"
-#include "kernels/cpu/onednn.h"
+#include "kernels/kernels.h"
 #include "terminal/output.h"
 #include <inttypes.h>
 #include <string.h>
@@ -40,21 +41,25 @@ int pyr_info_halved(int side, int level)
 
 static pyr_status info_program(void)
 {
-    static const char *const backends[] = {"cpu", "cuda", "ref", "ref-double"};
-    static const char *const what[] = {"oneDNN and vector loops", "cuDNN, cuBLAS and CUDA C",
-                                       "plain loops, float", "plain loops, double"};
+#define WORD_AND_HELP(word, open, help) {word, help},
+    static const struct {
+        const char *word, *help;
+    } backends[] = {PYR_BACKENDS(WORD_AND_HELP)};
 
     pyr_print("pyrdiff     %s (sources %s)\n", pyr_version(), pyr_version_sources());
     pyr_print("compiler    %s\n", pyr_compiler());
-    pyr_print("libraries   %s\n", pyr_onednn_version());
+    pyr_print("libraries   %s\n", pyr_cpu_library());
     for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
+        const char *label = i ? "" : "backends";
         pyr_kernels *k;
 
-        if (pyr_kernels_open(&k, backends[i], 1) == PYR_OK)
-            pyr_print("%-12s%s (%s)%s%s\n", i ? "" : "backends", backends[i], what[i], k->device ? ": " : "",
+        if (pyr_kernels_open(&k, backends[i].word, 1) != PYR_OK)
+            pyr_print("%-12s%s\n", label, pyr_error());
+        else if (strcmp(k->backend->name, backends[i].word) == 0)
+            pyr_print("%-12s%s (%s)%s%s\n", label, backends[i].word, backends[i].help, k->device ? ": " : "",
                       k->device ? k->device : "");
         else
-            pyr_print("%-12s%s\n", i ? "" : "backends", pyr_error());
+            pyr_print("%-12s%s (%s): %s\n", label, backends[i].word, backends[i].help, k->backend->name);
         pyr_kernels_free(k);
     }
     pyr_print("processors  %d\n", pyr_processors());
@@ -111,7 +116,7 @@ static pyr_status info_path(const char *path)
         return pyr_fail(PYR_E_IO,
                         "%s is neither a run (with pyrdiff.cfg), a model (with config.json) nor codes of a "
                         "picture; if it holds images: pyrdiff info --data %s",
-                        path, path);
+                        path, PYR_SHELL(path));
     return pyr_info_model(path);
 }
 

@@ -188,7 +188,7 @@ static void model_free(model *m)
     pyr_graph_free(m->g);
     pyr_params_free(&m->params);
     if (m->k)
-        m->k->release(m->k, m->block);
+        pyr_release(m->k, m->block);
     *m = (model){.k = m->k};
 }
 
@@ -214,7 +214,7 @@ static pyr_status model_load(model *m, const pyr_unet_config *c, const pyr_unet_
     m->y = pyr_unet_build(m->g, c, &(pyr_unet_options){0}, &m->in);
     pyr_graph_keep(m->g, m->y);
     PYR_TRY(pyr_graph_plan(m->g, &(pyr_plan){.batch = 1, .lanes = 1}));
-    PYR_TRY(k->alloc(k, &m->block, m->params.count * pyr_type_size(k->real), "weights"));
+    PYR_TRY(pyr_alloc(k, &m->block, m->params.count * pyr_type_size(k->real), "weights"));
     PYR_TRY(pyr_unet_load(files, &m->params, k, m->block, warning));
     return pyr_graph_pack(m->g, m->block);
 }
@@ -228,8 +228,8 @@ static pyr_status put_ones(model *m, pyr_value v, bool table, size_t n)
     pyr_status status;
 
     if (table) {
-        m->k->upload(m->k, at, &row, sizeof row);
-        return m->k->sync(m->k);
+        pyr_upload(m->k, at, &row, sizeof row);
+        return pyr_sync(m->k);
     }
     PYR_TRY(pyr_new(&ones, n, sizeof *ones, "the input of a model"));
     for (size_t i = 0; i < n; i++)
@@ -324,7 +324,7 @@ pyr_status pyr_info_check(const char *path, const pyr_machine *machine)
     PYR_TRY_OUT(pyr_open_machine(&m.k, &exact, false));
     PYR_TRY_OUT(model_load(&m, &c, &files, h, w, &warning));
     print_warning(files.weights.at[0], &warning);
-    pyr_print("%s: loads on %s, %d tensors, %zu parameters\n", path, m.k->name, m.params.n,
+    pyr_print("%s: loads on %s, %d tensors, %zu parameters\n", path, m.k->backend->name, m.params.n,
               pyr_params_model_count(&m.params));
     if (!answer) {
         PYR_TRY_OUT(check_run(&m, &c, path, h, w));

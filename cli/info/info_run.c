@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "cascade/run.h"
 #include "terminal/output.h"
 #include <inttypes.h>
@@ -122,7 +123,7 @@ static void print_level(const level_info *l, const char *run, int level)
     if (l->damage)
         pyr_print("%s: %s\n", l->refused ? "cannot be read" : "damaged", l->damage);
     else if (!l->unet)
-        pyr_print("missing: not trained yet (pyrdiff train --outdir %s --level %d)\n", run, level);
+        pyr_print("missing: not trained yet (pyrdiff train --outdir %s --level %d)\n", PYR_SHELL(run), level);
     else {
         if (!l->state)
             pyr_print("trained elsewhere (no state to go on from)");

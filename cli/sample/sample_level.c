@@ -98,12 +98,12 @@ static pyr_status allocate(drawing *d, int batch)
     PYR_TRY(pyr_new(&d->index, n, sizeof *d->index, "images"));
     if (d->data)
         PYR_TRY(pyr_real_images_new(&d->real, k, p, d->data, batch));
-    PYR_TRY(k->alloc(k, &d->device[0], pyr_count(d->coarse) * real, "an image"));
+    PYR_TRY(pyr_alloc(k, &d->device[0], pyr_count(d->coarse) * real, "an image"));
     PYR_TRY(
-        k->alloc(k, &d->device[1], pyr_count(pyr_pyramid_condition_shape(p, d->level)) * real, "an image"));
-    PYR_TRY(k->alloc(k, &d->device[2], pyr_count(d->variable) * real, "an image"));
-    PYR_TRY(k->alloc(k, &d->device[3], pyr_count(d->image) * real, "an image"));
-    PYR_TRY(k->alloc(k, &d->scratch, pyr_pyramid_scratch(p, 1), "an image"));
+        pyr_alloc(k, &d->device[1], pyr_count(pyr_pyramid_condition_shape(p, d->level)) * real, "an image"));
+    PYR_TRY(pyr_alloc(k, &d->device[2], pyr_count(d->variable) * real, "an image"));
+    PYR_TRY(pyr_alloc(k, &d->device[3], pyr_count(d->image) * real, "an image"));
+    PYR_TRY(pyr_alloc(k, &d->scratch, pyr_pyramid_scratch(p, 1), "an image"));
     for (int i = 0; i < IMAGE && d->job->grid; i++)
         PYR_TRY(
             pyr_new(&d->panel[i], d->to.in_grid * pyr_count(shape[i]), sizeof(float), "images of the grid"));
@@ -115,8 +115,8 @@ static void release(drawing *d)
     pyr_kernels *k = pyr_model_kernels(d->job->model);
 
     for (int i = 0; i < 4; i++)
-        k->release(k, d->device[i]);
-    k->release(k, d->scratch);
+        pyr_release(k, d->device[i]);
+    pyr_release(k, d->scratch);
     for (int i = 0; i < IMAGE; i++)
         pyr_free(d->panel[i]);
     pyr_real_images_free(&d->real);
@@ -149,7 +149,7 @@ static pyr_status enlarge(drawing *d, float *dst, const float *coarse)
 
     PYR_TRY(pyr_upload_floats(k, d->device[0], coarse, pyr_count(d->coarse)));
     pyr_pyramid_condition(p, d->level, 1, d->device[0], d->device[1], false, d->scratch);
-    k->zero(k, d->device[2], pyr_count(d->variable) * pyr_type_size(k->real));
+    pyr_zero(k, d->device[2], pyr_count(d->variable) * pyr_type_size(k->real));
     pyr_pyramid_synthesize(p, d->level, 1, d->device[0], d->device[1], d->device[2], d->device[3],
                            d->scratch);
     return pyr_download_floats(k, dst, d->device[3], pyr_count(d->image));

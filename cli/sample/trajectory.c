@@ -38,7 +38,7 @@ static pyr_status put_frame(const lane_at *at, int row, int moment, double scale
     size_t size = image_size(stage->model, stage->level), real = pyr_type_size(k->real);
     float *to = at->t->frame[stage->level] + ((size_t)stage->first * FRAMES + row * MOMENTS + moment) * size;
 
-    k->combine(k, at->variable, 1, &scale, &x, (size_t)stage->n * pyr_count(s->level.variable));
+    pyr_combine(k, at->variable, 1, &scale, &x, (size_t)stage->n * pyr_count(s->level.variable));
     PYR_TRY(pyr_level_destandardise(&s->level, k, stage->n, at->variable, s->vector));
     pyr_pyramid_synthesize(pyr_model_pyramid(stage->model), stage->level, stage->n, stage->coarse,
                            stage->condition, at->variable, at->image, stage->scratch);
@@ -108,8 +108,8 @@ static pyr_status allocate(pyr_trajectory *t)
     }
     PYR_TRY(pyr_new(&t->lane, (size_t)t->lanes, sizeof *t->lane, "trajectories"));
     for (int i = 0; i < t->lanes; i++) {
-        PYR_TRY(k->alloc(k, &t->lane[i].variable, n * variable, "trajectories"));
-        PYR_TRY(k->alloc(k, &t->lane[i].image, n * image, "trajectories"));
+        PYR_TRY(pyr_alloc(k, &t->lane[i].variable, n * variable, "trajectories"));
+        PYR_TRY(pyr_alloc(k, &t->lane[i].image, n * image, "trajectories"));
     }
     return PYR_OK;
 }
@@ -140,8 +140,8 @@ void pyr_trajectory_free(pyr_trajectory *t)
     for (int i = 0; t->lane && i < t->lanes; i++) {
         pyr_kernels *k = pyr_model_kernels(t->model);
 
-        k->release(k, t->lane[i].variable);
-        k->release(k, t->lane[i].image);
+        pyr_release(k, t->lane[i].variable);
+        pyr_release(k, t->lane[i].image);
     }
     for (int i = 0; i < PYR_MAX_LEVELS; i++)
         pyr_free(t->frame[i]);

@@ -45,11 +45,11 @@ pyr_status pyr_study_sample(const pyr_study *t, const pyr_study_draw *draw, doub
                              .ctx = draw->net ? (void *)&learned : (void *)&exact};
     pyr_status status;
 
-    PYR_TRY_OUT(k->alloc(k, &work, pyr_sampler_work(k, &draw->sampler, t->points, 2), "a sampler's work"));
-    PYR_TRY_OUT(k->alloc(k, &at, bytes, "points"));
+    PYR_TRY_OUT(pyr_alloc(k, &work, pyr_sampler_work(k, &draw->sampler, t->points, 2), "a sampler's work"));
+    PYR_TRY_OUT(pyr_alloc(k, &at, bytes, "points"));
     sampling.work = work;
     if (draw->start) {
-        PYR_TRY_OUT(k->alloc(k, &start, bytes, "points"));
+        PYR_TRY_OUT(pyr_alloc(k, &start, bytes, "points"));
         PYR_TRY_OUT(pyr_upload_reals(k, start, draw->start, count));
         sampling.start = start;
     }
@@ -60,9 +60,9 @@ pyr_status pyr_study_sample(const pyr_study *t, const pyr_study_draw *draw, doub
     PYR_TRY_OUT(pyr_sample(&sampling, &draw->sampler, &draw->schedule, at));
     PYR_TRY_OUT(pyr_download_reals(k, x, at, count));
 out:
-    k->release(k, start);
-    k->release(k, at);
-    k->release(k, work);
+    pyr_release(k, start);
+    pyr_release(k, at);
+    pyr_release(k, work);
     return status;
 }
 

@@ -154,7 +154,7 @@ void pyr_onednn_single_thread(void)
     omp_set_num_threads(1);
 }
 
-const char *pyr_onednn_version(void)
+const char *pyr_cpu_library(void)
 {
     static _Thread_local char text[32];
     const dnnl_version_t *v = dnnl_version();
@@ -179,6 +179,7 @@ static pyr_status new_call(pyr_onednn_call **out)
     pyr_onednn_call *call;
 
     *out = NULL;
+    pyr_onednn_single_thread(); /* a primitive is made for as many as there are now */
     PYR_TRY(pyr_new(&call, 1, sizeof *call, "oneDNN call"));
     DNNL_TRY(dnnl_engine_create(&call->engine, dnnl_cpu, 0));
     DNNL_TRY(dnnl_stream_create(&call->stream, call->engine, dnnl_stream_default_flags));
@@ -433,8 +434,11 @@ void pyr_onednn_free(pyr_onednn_call *call)
 pyr_status pyr_sgemm(char ta, char tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda,
                      const float *b, size_t ldb, float beta, float *c, size_t ldc)
 {
-    dnnl_status_t status = dnnl_sgemm(ta, tb, (dnnl_dim_t)m, (dnnl_dim_t)n, (dnnl_dim_t)k, alpha, a,
-                                      (dnnl_dim_t)lda, b, (dnnl_dim_t)ldb, beta, c, (dnnl_dim_t)ldc);
+    dnnl_status_t status;
+
+    pyr_onednn_single_thread();
+    status = dnnl_sgemm(ta, tb, (dnnl_dim_t)m, (dnnl_dim_t)n, (dnnl_dim_t)k, alpha, a, (dnnl_dim_t)lda, b,
+                        (dnnl_dim_t)ldb, beta, c, (dnnl_dim_t)ldc);
 
     if (status == dnnl_out_of_memory)
         return pyr_fail(PYR_E_NOMEM, "out of memory in oneDNN (a matrix product of %zu x %zu x %zu)", m, n,

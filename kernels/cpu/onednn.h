@@ -65,7 +65,4 @@ void pyr_onednn_free(pyr_onednn_call *call); /* NULL is a no-op */
 pyr_status pyr_sgemm(char ta, char tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda,
                      const float *b, size_t ldb, float beta, float *c, size_t ldc);
 
-/* "oneDNN 2.6.3", for reports. */
-const char *pyr_onednn_version(void);
-
 #endif

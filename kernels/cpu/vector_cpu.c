@@ -19,7 +19,7 @@ static size_t chunks_of(size_t count)
 static pyr_status run_chunks(pyr_kernels *k, size_t chunks, pyr_task run, void *arg)
 {
     if (chunks > ALONE)
-        return k->run_tasks(k, (int)chunks, run, arg);
+        return pyr_run_tasks(k, (int)chunks, run, arg);
     for (int task = 0; task < (int)chunks; task++)
         PYR_TRY(run(arg, task, 0));
     return PYR_OK;

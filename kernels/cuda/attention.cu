@@ -415,8 +415,8 @@ static pyr_status differ(pyr_kernels *k, const trial *t, numbers a, numbers b, s
     unsigned blocks = count < each * MOST_BLOCKS ? (unsigned)(count / each) + 1 : (unsigned)MOST_BLOCKS;
 
     PYR_TRY(PYR_LAUNCH_BLOCKS(k, difference_kernel, blocks, THREADS, t->differences, a, b, count));
-    k->download(k, seen, t->differences, 2 * blocks * sizeof *seen);
-    PYR_TRY(k->sync(k));
+    pyr_download(k, seen, t->differences, 2 * blocks * sizeof *seen);
+    PYR_TRY(pyr_sync(k));
     *difference = *largest = 0;
     for (unsigned i = 0; i < blocks; i++) {
         *difference = fmax(*difference, seen[2 * i]);
@@ -431,7 +431,7 @@ static void trial_close(pyr_kernels *k, trial *t)
                       t->saved[0], t->saved[1], t->differences, t->workspace};
 
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
-        k->release(k, blocks[i]);
+        pyr_release(k, blocks[i]);
 }
 
 /* The scores of the made-up images differ by several units, so that a few keys matter for a query: a token of
@@ -442,11 +442,11 @@ static pyr_status trial_open(pyr_kernels *k, const pyr_op *op, size_t workspace,
     void **images[] = {&t->q, &t->k, &t->v, &t->y[0], &t->y[1]};
 
     for (int i = 0; i < 5; i++)
-        PYR_TRY(k->alloc(k, images[i], count * sizeof(bf16), "measuring"));
+        PYR_TRY(pyr_alloc(k, images[i], count * sizeof(bf16), "measuring"));
     for (int i = 0; i < 2; i++)
-        PYR_TRY(k->alloc(k, (void **)&t->saved[i], tokens * sizeof(float), "measuring"));
-    PYR_TRY(k->alloc(k, (void **)&t->differences, 2 * MOST_BLOCKS * sizeof(float), "measuring"));
-    PYR_TRY(k->alloc(k, &t->workspace, workspace, "measuring"));
+        PYR_TRY(pyr_alloc(k, (void **)&t->saved[i], tokens * sizeof(float), "measuring"));
+    PYR_TRY(pyr_alloc(k, (void **)&t->differences, 2 * MOST_BLOCKS * sizeof(float), "measuring"));
+    PYR_TRY(pyr_alloc(k, &t->workspace, workspace, "measuring"));
     for (unsigned i = 0; i < 3; i++)
         PYR_TRY(
             PYR_LAUNCH(k, made_up_kernel, count, halves(*images[i]), i < 2 ? 2.5f : 2, i * 1000003, count));

@@ -250,11 +250,11 @@ static pyr_status fastest(pyr_kernels *k, const conv_state *s, conv_pass pass, c
 
     for (int i = 0; i < n; i++)
         scratch = larger(scratch, ways[i].workspace);
-    PYR_TRY_OUT(k->alloc(k, &t.x, pyr_count(s->image) * pyr_type_size(s->type), "measuring"));
-    PYR_TRY_OUT(
-        k->alloc(k, &t.y, (size_t)d->n * d->out_h * d->out_w * d->out * pyr_type_size(s->type), "measuring"));
-    PYR_TRY_OUT(k->alloc(k, &t.w, w, "measuring"));
-    PYR_TRY_OUT(k->alloc(k, &t.scratch, scratch, "measuring"));
+    PYR_TRY_OUT(pyr_alloc(k, &t.x, pyr_count(s->image) * pyr_type_size(s->type), "measuring"));
+    PYR_TRY_OUT(pyr_alloc(k, &t.y, (size_t)d->n * d->out_h * d->out_w * d->out * pyr_type_size(s->type),
+                          "measuring"));
+    PYR_TRY_OUT(pyr_alloc(k, &t.w, w, "measuring"));
+    PYR_TRY_OUT(pyr_alloc(k, &t.scratch, scratch, "measuring"));
     for (int i = 0; i < n; i++) {
         timed a = {k, s, pass, &ways[i], &t};
 
@@ -265,10 +265,10 @@ static pyr_status fastest(pyr_kernels *k, const conv_state *s, conv_pass pass, c
         }
     }
 out:
-    k->release(k, t.x);
-    k->release(k, t.y);
-    k->release(k, t.w);
-    k->release(k, t.scratch);
+    pyr_release(k, t.x);
+    pyr_release(k, t.y);
+    pyr_release(k, t.w);
+    pyr_release(k, t.scratch);
     return status;
 }
 

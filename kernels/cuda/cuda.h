@@ -357,9 +357,10 @@ size_t pyr_cuda_column_bytes(size_t rows, int c);
 pyr_status pyr_cuda_column_sums(pyr_kernels *k, float *out, bool add, numbers in, size_t rows, int c,
                                 float *partial);
 
+/* Slots of the backend's table, while it is made. */
 void pyr_cuda_fill_vectors(
-    pyr_kernels *k); /* vector.cu: norm, join_norms, mean, adamw, combine, clamp, dots */
-void pyr_cuda_fill_random(pyr_kernels *k); /* random.cu: normals, dither */
-void pyr_cuda_fill_images(pyr_kernels *k); /* images.cu: pixels, resample, haar_split, haar_merge */
+    pyr_backend *b); /* vector.cu: norm, join_norms, mean, adamw, combine, clamp, dots */
+void pyr_cuda_fill_random(pyr_backend *b); /* random.cu: normals, dither */
+void pyr_cuda_fill_images(pyr_backend *b); /* images.cu: pixels, resample, haar_split, haar_merge */
 
 #endif

@@ -136,10 +136,10 @@ static void cuda_haar_merge(pyr_kernels *k, void *x, pyr_shape s, const void *co
                                 (const float *)details, s, half_of(s), count));
 }
 
-void pyr_cuda_fill_images(pyr_kernels *k)
+void pyr_cuda_fill_images(pyr_backend *b)
 {
-    k->pixels = cuda_pixels;
-    k->resample = cuda_resample;
-    k->haar_split = cuda_haar_split;
-    k->haar_merge = cuda_haar_merge;
+    b->pixels = cuda_pixels;
+    b->resample = cuda_resample;
+    b->haar_split = cuda_haar_split;
+    b->haar_merge = cuda_haar_merge;
 }

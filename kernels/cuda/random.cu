@@ -128,8 +128,8 @@ static pyr_status dropout_backward(pyr_kernels *k, pyr_op *op)
 const pyr_op_impl pyr_cuda_dropout = {
     .reads = PYR_READS_X1, .in_place = 1, .forward = dropout_forward, .backward = dropout_backward};
 
-void pyr_cuda_fill_random(pyr_kernels *k)
+void pyr_cuda_fill_random(pyr_backend *b)
 {
-    k->normals = cuda_normals;
-    k->dither = cuda_dither;
+    b->normals = cuda_normals;
+    b->dither = cuda_dither;
 }

@@ -1,4 +1,4 @@
-/* table.cu - the CUDA table: choosing a device, memory, order of work, recordings. */
+/* table.cu - the CUDA backend: choosing a device, memory, order of work, recordings. */
 #include "kernels/cuda/cuda.h"
 
 #include "kernels/cuda/libraries.h"
@@ -166,14 +166,14 @@ pyr_status pyr_cuda_seconds(pyr_kernels *k, pyr_status (*run)(void *arg), void *
     const int times = 3, runs = 5;
 
     PYR_TRY(run(arg)); /* the first one loads the kernel */
-    PYR_TRY(k->sync(k));
+    PYR_TRY(pyr_sync(k));
     *seconds = INFINITY;
     for (int i = 0; i < times; i++) {
         double start = pyr_now();
 
         for (int j = 0; j < runs; j++)
             PYR_TRY(run(arg));
-        PYR_TRY(k->sync(k));
+        PYR_TRY(pyr_sync(k));
         *seconds = fmin(*seconds, (pyr_now() - start) / runs);
     }
     return PYR_OK;
@@ -281,7 +281,7 @@ pyr_status pyr_cuda_collect(pyr_kernels *k, pyr_op *op, void *const *accumulator
     return PYR_OK;
 }
 
-/* ---- the table --------------------------------------------------------------------------------- */
+/* ---- the backend --------------------------------------------------------------------------------- */
 
 static void cuda_close(pyr_kernels *k)
 {
@@ -305,7 +305,27 @@ static void cuda_close(pyr_kernels *k)
     pyr_free(c);
 }
 
-static void fill(pyr_kernels *k)
+static const pyr_memory cuda_memory = {
+    .alloc = cuda_alloc,
+    .release = cuda_release,
+    .available = cuda_available,
+    .copy = cuda_copy,
+    .zero = cuda_zero,
+    .sync = cuda_sync,
+    .upload = cuda_upload,
+    .download = cuda_download,
+    .alloc_host = cuda_alloc_host,
+    .release_host = cuda_release_host,
+    .mark = cuda_mark,
+    .wait = cuda_wait,
+    .run_tasks = cuda_run_tasks,
+    .record_begin = cuda_record_begin,
+    .record_end = cuda_record_end,
+    .replay = cuda_replay,
+    .forget = cuda_forget,
+};
+
+static pyr_backend made_backend(void)
 {
     static const struct {
         pyr_op_kind kind;
@@ -337,29 +357,23 @@ static void fill(pyr_kernels *k)
         {PYR_OP_CROSS_ENTROPY, &pyr_cuda_cross_entropy},
     };
 
+    pyr_backend b = {};
+
+    b.name = "cuda";
+    b.real = PYR_F32;
+    b.whole_batch = true;
+    b.ahead = 8;
+    b.close = cuda_close;
+    b.memory = &cuda_memory;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        k->op[rows[i].kind] = rows[i].row;
-    k->alloc = cuda_alloc;
-    k->release = cuda_release;
-    k->available = cuda_available;
-    k->alloc_host = cuda_alloc_host;
-    k->release_host = cuda_release_host;
-    k->copy = cuda_copy;
-    k->upload = cuda_upload;
-    k->download = cuda_download;
-    k->zero = cuda_zero;
-    k->sync = cuda_sync;
-    k->mark = cuda_mark;
-    k->wait = cuda_wait;
-    k->run_tasks = cuda_run_tasks;
-    k->record_begin = cuda_record_begin;
-    k->record_end = cuda_record_end;
-    k->replay = cuda_replay;
-    k->forget = cuda_forget;
-    pyr_cuda_fill_vectors(k);
-    pyr_cuda_fill_random(k);
-    pyr_cuda_fill_images(k);
+        b.op[rows[i].kind] = rows[i].row;
+    pyr_cuda_fill_vectors(&b);
+    pyr_cuda_fill_random(&b);
+    pyr_cuda_fill_images(&b);
+    return b;
 }
+
+static const pyr_backend cuda_backend = made_backend();
 
 static pyr_status count_devices(int *n)
 {
@@ -432,17 +446,8 @@ extern "C" pyr_status pyr_kernels_cuda(pyr_kernels **out, int device)
     pyr_status status;
 
     *out = NULL;
-    PYR_TRY(pyr_new(&k, 1, sizeof *k, "operation table"));
-    k->name = "cuda";
-    k->real = PYR_F32;
-    k->lanes = 1;
-    k->whole_batch = true;
-    k->ahead = 8;
-    k->close = cuda_close;
+    PYR_TRY(pyr_kernels_new(&k, &cuda_backend, 1, NULL));
     PYR_TRY_OUT(pyr_new(&k->ctx, 1, sizeof(pyr_cuda), "CUDA"));
-    fill(k);
-    PYR_TRY_OUT(pyr_tuning_new(&k->tuning));
-    PYR_TRY_OUT(pyr_pool_new(&k->pool, 1, NULL));
     PYR_TRY_OUT(open_device(k, device));
     *out = k;
     return PYR_OK;

@@ -219,8 +219,8 @@ static pyr_status cuda_dots(pyr_kernels *k, double *out, const void *a, const vo
         PYR_TRY(PYR_LAUNCH_BLOCKS(k, dots_kernel, now * parts, PYR_CUDA_THREADS, c->sums,
                                   (const float *)a + (size_t)first * size,
                                   (const float *)b + (size_t)first * size, parts, size));
-        k->download(k, part, c->sums, (size_t)(now * parts) * sizeof *part);
-        PYR_TRY(k->sync(k));
+        pyr_download(k, part, c->sums, (size_t)(now * parts) * sizeof *part);
+        PYR_TRY(pyr_sync(k));
         for (int i = 0; i < now; i++) {
             out[first + i] = 0;
             for (int p = 0; p < parts; p++)
@@ -230,13 +230,13 @@ static pyr_status cuda_dots(pyr_kernels *k, double *out, const void *a, const vo
     return PYR_OK;
 }
 
-void pyr_cuda_fill_vectors(pyr_kernels *k)
+void pyr_cuda_fill_vectors(pyr_backend *b)
 {
-    k->mean = cuda_mean;
-    k->norm = cuda_norm;
-    k->join_norms = cuda_join_norms;
-    k->adamw = cuda_adamw;
-    k->combine = cuda_combine;
-    k->clamp = cuda_clamp;
-    k->dots = cuda_dots;
+    b->mean = cuda_mean;
+    b->norm = cuda_norm;
+    b->join_norms = cuda_join_norms;
+    b->adamw = cuda_adamw;
+    b->combine = cuda_combine;
+    b->clamp = cuda_clamp;
+    b->dots = cuda_dots;
 }

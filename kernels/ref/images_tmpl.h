@@ -56,7 +56,7 @@ static void image_resample(pyr_kernels *k, void *dst, const void *src, int n, in
             }
 }
 
-static void image_haar_split(pyr_kernels *k, void *dst, const void *src, pyr_shape s)
+SHARED void pyr_ref_haar_split(pyr_kernels *k, void *dst, const void *src, pyr_shape s)
 {
     pyr_shape half = {s.n, (s.h + 1) / 2, (s.w + 1) / 2, 3 * s.c};
     const REAL *x = src;
@@ -80,7 +80,8 @@ static void image_haar_split(pyr_kernels *k, void *dst, const void *src, pyr_sha
 }
 
 /* a = mean + (LH + HL + HH) / 2, and the other three with the signs of their place. */
-static void image_haar_merge(pyr_kernels *k, void *dst, pyr_shape s, const void *coarse, const void *details)
+SHARED void pyr_ref_haar_merge(pyr_kernels *k, void *dst, pyr_shape s, const void *coarse,
+                               const void *details)
 {
     pyr_shape half = {s.n, (s.h + 1) / 2, (s.w + 1) / 2, s.c}, bands = half;
     const REAL *mean = coarse, *detail = details;

@@ -12,8 +12,8 @@ static inline size_t chunk_end(size_t start, size_t count)
 
 /* ---- mean ---- */
 
-static pyr_status vector_mean(pyr_kernels *k, float *out, const void *values, size_t count, double weight,
-                              bool add)
+SHARED pyr_status pyr_ref_mean(pyr_kernels *k, float *out, const void *values, size_t count, double weight,
+                               bool add)
 {
     double sum = 0;
 
@@ -57,7 +57,7 @@ static pyr_status vector_norm(pyr_kernels *k, const void *grad, size_t count, py
         round.count = count - start;
         chunks = (round.count + CHUNK - 1) / CHUNK;
         chunks = chunks < CHUNKS_A_ROUND ? chunks : CHUNKS_A_ROUND;
-        PYR_TRY(k->run_tasks(k, (int)chunks, norm_chunk, &round));
+        PYR_TRY(pyr_run_tasks(k, (int)chunks, norm_chunk, &round));
         for (size_t i = 0; i < chunks; i++)
             total += round.partial[i];
     }
@@ -101,7 +101,7 @@ static pyr_status vector_adamw(pyr_kernels *k, const pyr_adamw *settings, pyr_st
                        .factors = adamw_of(settings, state)};
 
     if (!state->skip) {
-        PYR_TRY(k->run_tasks(k, (int)((count + CHUNK - 1) / CHUNK), adamw_chunk, &work));
+        PYR_TRY(pyr_run_tasks(k, (int)((count + CHUNK - 1) / CHUNK), adamw_chunk, &work));
         state->applied++;
     }
     state->step++;
@@ -132,7 +132,7 @@ static void vector_clamp(pyr_kernels *k, void *dst, double lo, double hi, size_t
         x[i] = x[i] < (REAL)lo ? (REAL)lo : x[i] > (REAL)hi ? (REAL)hi : x[i]; /* NaN stays */
 }
 
-static pyr_status vector_dots(pyr_kernels *k, double *out, const void *a, const void *b, int n, size_t size)
+SHARED pyr_status pyr_ref_dots(pyr_kernels *k, double *out, const void *a, const void *b, int n, size_t size)
 {
     const REAL *x = a, *y = b;
 

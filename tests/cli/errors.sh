@@ -108,6 +108,10 @@ pyr sample --network "$tmp/b"
 refuses 1 "level 1 of $tmp/b has not been trained yet"
 pyr sample --network "$tmp/b" --class 3
 refuses 1 "not been trained"
+mkdir -p "$tmp/a run's"
+cp -r "$tmp/b/." "$tmp/a run's"
+pyr sample --network "$tmp/a run's" # a command in a sentence is one that a shell takes
+refuses 1 "pyrdiff train --outdir '$tmp/a run'\\''s' --level 1"
 
 begin "a model file that is cut short, or not finite"
 for level in 0 1; do pyr train --config $cfg --outdir "$tmp/b" --level $level --duration 160 && gives 0; done

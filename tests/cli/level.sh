@@ -54,13 +54,13 @@ refuses 2 "--level is 3, should be 0..2 (0 is the finest, 2 the coarsest)"
 for command in "sample --network" "likelihood --network" "analyze --network" eval; do
     # shellcheck disable=SC2086
     pyr $command "$run" --level 0
-    refuses 1 "level 0 of $run has not been trained yet: pyrdiff train --outdir $run --level 0"
+    refuses 1 "level 0 of $run has not been trained yet: pyrdiff train --outdir '$run' --level 0"
     # shellcheck disable=SC2086
     pyr $command "$run" --level 7
     refuses 2 "--level is 7, should be 0..2"
 done
 pyr sample --network "$run"
-refuses 1 "(level 1 is there: pyrdiff sample --network $run --level 1 draws it by itself)"
+refuses 1 "(level 1 is there: pyrdiff sample --network '$run' --level 1 draws it by itself)"
 wanted && mkdir "$run/level-2"
 pyr sample --network "$run" --level 2
 refuses 1 "level 2 of $run has no weights yet, its training has not come to a checkpoint"
@@ -82,7 +82,7 @@ refuses 2 "level 2 is the coarsest, it is given no image: leave --coarse out"
 
 begin "a level's fitted Gaussian can be measured when it is alone, as it is said"
 pyr sample --network "$run" --level 1 --seeds 0-3 --outdir "$tmp/fitted" --set level.sampler.start=gaussian
-refuses 1 "pyrdiff analyze --network $run --level 1 measures it"
+refuses 1 "pyrdiff analyze --network '$run' --level 1 measures it"
 pyr analyze --network "$run" --level 1
 gives 0
 pyr sample --network "$run" --level 1 --seeds 0-3 --outdir "$tmp/fitted" --set level.sampler.start=gaussian

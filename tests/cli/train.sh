@@ -81,7 +81,7 @@ fi
 
 begin "a precision that there is not"
 pyr train --config $cfg --outdir "$tmp/no" --level 2 --precision bf61
-refuses 2 "precision is \"bf61\", should be one of auto, bf16, f32, tf32; did you mean bf16?"
+refuses 2 "there is no precision \"bf61\"; did you mean bf16? (auto, bf16, f32, tf32)"
 pyr train --config $cfg --outdir "$tmp/no" --level 2 --backend ref --precision bf16
 refuses 1 "the backend ref does not compute in bf16 here; use --precision f32"
 holds test ! -e "$tmp/no/level-2"

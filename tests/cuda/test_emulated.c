@@ -24,7 +24,7 @@ static void no_gpu(void)
     fake.devices = 0;
     CHECK_FAILS(pyr_kernels_open(&k, "cuda:0", 1), PYR_E_UNSUPPORTED, "there is no NVIDIA GPU here");
     CHECK_OK(pyr_kernels_open(&k, "auto", 1)); /* the CPU, with the reason */
-    CHECK_STRING(k->name, "cpu");
+    CHECK_STRING(k->backend->name, "cpu");
     CHECK(strstr(k->passed_over, "no NVIDIA GPU"));
     pyr_kernels_free(k);
     fake.devices = 2;
@@ -34,7 +34,7 @@ static void no_gpu(void)
     pyr_kernels_free(k);
     fake.devices = 1;
     CHECK_OK(pyr_kernels_open(&k, "auto", 1));
-    CHECK_STRING(k->name, "cuda");
+    CHECK_STRING(k->backend->name, "cuda");
     CHECK(!*k->passed_over);
     pyr_kernels_free(k);
     CHECK(fake.counts.used == 0);
@@ -64,12 +64,12 @@ static void too_much(void)
     void *block;
 
     CHECK_OK(pyr_kernels_cuda(&k, 0));
-    CHECK_FAILS(k->alloc(k, &block, fake.memory + 1, "a large thing"), PYR_E_NOMEM,
+    CHECK_FAILS(pyr_alloc(k, &block, fake.memory + 1, "a large thing"), PYR_E_NOMEM,
                 "a large thing: 1024.0 MiB are wanted");
     CHECK(strstr(pyr_error(), "are free") && !block);
-    CHECK_OK(k->alloc(k, &block, 100, "a small thing")); /* nothing of the failure is left */
-    CHECK_OK(k->sync(k));
-    k->release(k, block);
+    CHECK_OK(pyr_alloc(k, &block, 100, "a small thing")); /* nothing of the failure is left */
+    CHECK_OK(pyr_sync(k));
+    pyr_release(k, block);
     pyr_kernels_free(k);
     CHECK(fake.counts.used == 0);
 }
@@ -139,11 +139,11 @@ static void closed_memory(void)
     SKIP("a sanitizer catches the signal");
 #endif
     CHECK_OK(pyr_kernels_cuda(&k, 0));
-    CHECK_OK(k->alloc(k, &block, 100, "test"));
+    CHECK_OK(pyr_alloc(k, &block, 100, "test"));
     read_device(block);
-    CHECK_OK(k->sync(k));
+    CHECK_OK(pyr_sync(k));
     read_device(block);
-    k->release(k, block);
+    pyr_release(k, block);
     pyr_kernels_free(k);
 }
 
@@ -155,17 +155,17 @@ static void late_copies(void)
     void *block;
 
     CHECK_OK(pyr_kernels_cuda(&k, 0));
-    CHECK_OK(k->alloc(k, &block, sizeof got, "test"));
-    CHECK_OK(k->alloc_host(k, (void **)&pinned, sizeof *pinned, "test"));
+    CHECK_OK(pyr_alloc(k, &block, sizeof got, "test"));
+    CHECK_OK(pyr_alloc_host(k, (void **)&pinned, sizeof *pinned, "test"));
     *pinned = 1;
-    k->upload(k, block, pinned, sizeof *pinned);
-    k->upload(k, (float *)block + 1, &plain, sizeof plain);
+    pyr_upload(k, block, pinned, sizeof *pinned);
+    pyr_upload(k, (float *)block + 1, &plain, sizeof plain);
     *pinned = plain = 2; /* too early for the first */
-    k->download(k, got, block, sizeof got);
-    CHECK_OK(k->sync(k));
+    pyr_download(k, got, block, sizeof got);
+    CHECK_OK(pyr_sync(k));
     CHECK(got[0] == 2 && got[1] == 1);
-    k->release_host(k, pinned);
-    k->release(k, block);
+    pyr_release_host(k, pinned);
+    pyr_release(k, block);
     pyr_kernels_free(k);
 }
 

@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         fuzz_param(&params, "a.weight", 2, 3, 2);
         fuzz_param(&params, "a.bias", 2, 1, 1);
         fuzz_param(&params, "m.to_q.weight", 1, 1, 1);
-        must(k->alloc(k, &block, params.count * sizeof(float), "weights") == PYR_OK);
+        must(pyr_alloc(k, &block, params.count * sizeof(float), "weights") == PYR_OK);
         fuzz_file("plain/config.json", "{}", 2);
         fuzz_file("sharded/config.json", "{}", 2);
     }

@@ -1,4 +1,4 @@
-#include "kernels/bare.h"
+#include "kernels/timed_op.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -32,13 +32,13 @@ pyr_status pyr_time_calls(pyr_kernels *k, int lanes, pyr_timed_call call, void *
     timing t = {call, arg, 1};
     double begin, best = INFINITY;
 
-    PYR_TRY(k->run_tasks(k, lanes, timed_task, &t)); /* warms up */
-    PYR_TRY(k->sync(k));
+    PYR_TRY(pyr_run_tasks(k, lanes, timed_task, &t)); /* warms up */
+    PYR_TRY(pyr_sync(k));
     for (;;) {
         double start = pyr_now();
 
-        PYR_TRY(k->run_tasks(k, lanes, timed_task, &t));
-        PYR_TRY(k->sync(k));
+        PYR_TRY(pyr_run_tasks(k, lanes, timed_task, &t));
+        PYR_TRY(pyr_sync(k));
         if (pyr_now() - start >= long_enough || t.calls >= MOST_CALLS)
             break;
         t.calls *= 2;
@@ -47,8 +47,8 @@ pyr_status pyr_time_calls(pyr_kernels *k, int lanes, pyr_timed_call call, void *
     for (int i = 0; i < LEAST || pyr_now() - begin < seconds; i++) {
         double start = pyr_now();
 
-        PYR_TRY(k->run_tasks(k, lanes, timed_task, &t));
-        PYR_TRY(k->sync(k));
+        PYR_TRY(pyr_run_tasks(k, lanes, timed_task, &t));
+        PYR_TRY(pyr_sync(k));
         best = fmin(best, (pyr_now() - start) / t.calls);
     }
     *per_call = best;
@@ -89,23 +89,23 @@ pyr_status pyr_fill_random(pyr_kernels *k, void *dst, pyr_type type, size_t coun
         for (size_t j = 0; j < 4 && i + j < count; j++)
             put_number(host, type, i + j, low + (high - low) * pyr_uniform(words.v[j]));
     }
-    k->upload(k, dst, host, count * pyr_type_size(type));
-    status = k->sync(k);
+    pyr_upload(k, dst, host, count * pyr_type_size(type));
+    status = pyr_sync(k);
     pyr_free(host);
     return status;
 }
 
 /* ---- an operation ------------------------------------------------------------------------------ */
 
-typedef struct bare_lane {
+typedef struct lane_op {
     pyr_op op;
     void *block; /* everything that is this lane's */
-} bare_lane;
+} lane_op;
 
-struct pyr_bare {
+struct pyr_timed_op {
     pyr_kernels *k;
     const pyr_op_impl *impl;
-    bare_lane *lane;
+    lane_op *lane;
     int lanes;
     void *shared; /* parameters and their packed form */
 };
@@ -141,7 +141,7 @@ static size_t place_lane(pyr_op *op, char *base)
     return used;
 }
 
-static size_t place_shared(const pyr_bare *b, pyr_op *op, char *base)
+static size_t place_shared(const pyr_timed_op *b, pyr_op *op, char *base)
 {
     size_t used = 0;
 
@@ -151,7 +151,7 @@ static size_t place_shared(const pyr_bare *b, pyr_op *op, char *base)
     return used;
 }
 
-static pyr_status fill_lane(pyr_bare *b, pyr_op *op)
+static pyr_status fill_lane(pyr_timed_op *b, pyr_op *op)
 {
     bool positive = op->kind == PYR_OP_DIVIDE || op->kind == PYR_OP_TIME_FOURIER;
 
@@ -165,7 +165,7 @@ static pyr_status fill_lane(pyr_bare *b, pyr_op *op)
     return PYR_OK;
 }
 
-static pyr_status prepare(pyr_bare *b, const pyr_op *like)
+static pyr_status prepare(pyr_timed_op *b, const pyr_op *like)
 {
     pyr_kernels *k = b->k;
 
@@ -175,11 +175,11 @@ static pyr_status prepare(pyr_bare *b, const pyr_op *like)
         *op = *like;
         op->state = NULL;
         PYR_TRY(pyr_op_plan(k, op));
-        PYR_TRY(k->alloc(k, &b->lane[i].block, place_lane(op, NULL) + 1, "an operation's buffers"));
+        PYR_TRY(pyr_alloc(k, &b->lane[i].block, place_lane(op, NULL) + 1, "an operation's buffers"));
         place_lane(op, b->lane[i].block);
         PYR_TRY(fill_lane(b, op));
     }
-    PYR_TRY(k->alloc(k, &b->shared, place_shared(b, &b->lane[0].op, NULL) + 1, "an operation's parameters"));
+    PYR_TRY(pyr_alloc(k, &b->shared, place_shared(b, &b->lane[0].op, NULL) + 1, "an operation's parameters"));
     for (int i = 0; i < b->lanes; i++)
         place_shared(b, &b->lane[i].op, b->shared);
     for (int p = 0; p < like->n_params; p++)
@@ -188,73 +188,73 @@ static pyr_status prepare(pyr_bare *b, const pyr_op *like)
     return b->impl->pack ? b->impl->pack(k, &b->lane[0].op) : PYR_OK;
 }
 
-pyr_status pyr_bare_new(pyr_bare **out, pyr_kernels *k, const pyr_op *op, int lanes)
+pyr_status pyr_timed_op_new(pyr_timed_op **out, pyr_kernels *k, const pyr_op *op, int lanes)
 {
     pyr_status status = PYR_OK;
-    pyr_bare *b;
+    pyr_timed_op *b;
 
     *out = NULL;
     PYR_TRY(pyr_new(&b, 1, sizeof *b, "an operation"));
     b->k = k;
-    b->impl = k->op[op->kind];
+    b->impl = k->backend->op[op->kind];
     b->lanes = lanes;
     PYR_TRY_OUT(pyr_new(&b->lane, (size_t)lanes, sizeof *b->lane, "an operation's lanes"));
     PYR_TRY_OUT(prepare(b, op));
     *out = b;
 out:
     if (status != PYR_OK)
-        pyr_bare_free(b);
+        pyr_timed_op_free(b);
     return status;
 }
 
-void pyr_bare_free(pyr_bare *b)
+void pyr_timed_op_free(pyr_timed_op *b)
 {
     if (!b)
         return;
     for (int i = 0; b->lane && i < b->lanes; i++) {
         if (b->impl->release)
             b->impl->release(b->k, &b->lane[i].op);
-        b->k->release(b->k, b->lane[i].block);
+        pyr_release(b->k, b->lane[i].block);
     }
-    b->k->release(b->k, b->shared);
+    pyr_release(b->k, b->shared);
     pyr_free(b->lane);
     pyr_free(b);
 }
 
 static pyr_status forward_call(void *arg, int lane)
 {
-    pyr_bare *b = arg;
+    pyr_timed_op *b = arg;
 
     return b->impl->forward(b->k, &b->lane[lane].op);
 }
 
 static pyr_status backward_call(void *arg, int lane)
 {
-    pyr_bare *b = arg;
+    pyr_timed_op *b = arg;
 
     return b->impl->backward(b->k, &b->lane[lane].op);
 }
 
-pyr_status pyr_bare_time(pyr_bare *b, pyr_bare_way way, double seconds, double *per_call)
+pyr_status pyr_timed_op_run(pyr_timed_op *b, pyr_pass pass, double seconds, double *per_call)
 {
     /* what forward saves for backward is there: it has run once */
-    if (way == PYR_BARE_BACKWARD)
+    if (pass == PYR_PASS_BACKWARD)
         for (int i = 0; i < b->lanes; i++)
             PYR_TRY(forward_call(b, i));
-    return pyr_time_calls(b->k, b->lanes, way == PYR_BARE_FORWARD ? forward_call : backward_call, b, seconds,
+    return pyr_time_calls(b->k, b->lanes, pass == PYR_PASS_FORWARD ? forward_call : backward_call, b, seconds,
                           per_call);
 }
 
-const pyr_op *pyr_bare_op(const pyr_bare *b)
+const pyr_op *pyr_timed_op_planned(const pyr_timed_op *b)
 {
     return &b->lane[0].op;
 }
 
 /* ---- what a call comes to ---------------------------------------------------------------------- */
 
-double pyr_op_bytes(const pyr_kernels *k, const pyr_op *op, pyr_bare_way way)
+double pyr_op_bytes(const pyr_kernels *k, const pyr_op *op, pyr_pass pass)
 {
-    unsigned reads = k->op[op->kind]->reads;
+    unsigned reads = k->backend->op[op->kind]->reads;
     size_t parameters = 0, bytes = tensor_bytes(&op->y); /* y, or dy */
 
     for (int p = 0; p < op->n_params; p++)
@@ -262,23 +262,23 @@ double pyr_op_bytes(const pyr_kernels *k, const pyr_op *op, pyr_bare_way way)
     for (int i = 0; i < op->n_inputs; i++) {
         size_t x = tensor_bytes(&op->x[i]);
 
-        if (way == PYR_BARE_FORWARD || reads & (unsigned)PYR_READS_X0 << i)
+        if (pass == PYR_PASS_FORWARD || reads & (unsigned)PYR_READS_X0 << i)
             bytes += x;
-        if (way == PYR_BARE_BACKWARD && op->want_dx[i])
+        if (pass == PYR_PASS_BACKWARD && op->want_dx[i])
             bytes += x;
     }
-    if (way == PYR_BARE_BACKWARD && reads & PYR_READS_Y)
+    if (pass == PYR_PASS_BACKWARD && reads & PYR_READS_Y)
         bytes += tensor_bytes(&op->y);
-    if (way == PYR_BARE_BACKWARD && op->want_grad)
+    if (pass == PYR_PASS_BACKWARD && op->want_grad)
         bytes += op->grad_bytes;
     return (double)(bytes + parameters);
 }
 
-double pyr_op_work(const pyr_op *op, pyr_bare_way way)
+double pyr_op_work(const pyr_op *op, pyr_pass pass)
 {
     double flop = pyr_op_flop(op);
 
-    if (way == PYR_BARE_FORWARD)
+    if (pass == PYR_PASS_FORWARD)
         return flop;
     if (op->kind == PYR_OP_ATTENTION)
         return 2 * flop;

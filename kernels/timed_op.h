@@ -1,34 +1,34 @@
 /* bare.h - one operation by itself, with buffers of its own on every lane: for measuring.
  *
- *     pyr_bare_new(&b, k, &op, k->lanes);             // kind, attributes, shapes, types, and what is wanted
- *     pyr_bare_time(b, PYR_BARE_FORWARD, 0.05, &s);   // seconds of a call while all lanes make calls
+ *     pyr_timed_op_new(&b, k, &op, k->lanes);             // kind, attributes, shapes, types, and what is wanted
+ *     pyr_timed_op_run(b, PYR_PASS_FORWARD, 0.05, &s);   // seconds of a call while all lanes make calls
  *
  * Inputs, parameters and dy hold random numbers in (-1, 1), or (0, 1) where the operation divides by them or
  * takes their logarithm. Nothing is checked: that is what the tests are for. */
-#ifndef PYR_KERNELS_BARE_H
-#define PYR_KERNELS_BARE_H
+#ifndef PYR_KERNELS_TIMED_OP_H
+#define PYR_KERNELS_TIMED_OP_H
 
 #include "kernels/kernels.h"
 
-typedef struct pyr_bare pyr_bare;
-typedef enum pyr_bare_way { PYR_BARE_FORWARD, PYR_BARE_BACKWARD } pyr_bare_way;
+typedef struct pyr_timed_op pyr_timed_op;
+typedef enum pyr_pass { PYR_PASS_FORWARD, PYR_PASS_BACKWARD } pyr_pass;
 
 /* `op`: as before its plan, pointers and byte counts are not looked at; copied. `k` is borrowed. */
-pyr_status pyr_bare_new(pyr_bare **out, pyr_kernels *k, const pyr_op *op, int lanes);
-void pyr_bare_free(pyr_bare *bare); /* NULL is a no-op */
+pyr_status pyr_timed_op_new(pyr_timed_op **out, pyr_kernels *k, const pyr_op *op, int lanes);
+void pyr_timed_op_free(pyr_timed_op *timed); /* NULL is a no-op */
 
 /* The shortest of repeated measurements that last `seconds` together, and at least three; each has as many
  * calls as take about a millisecond. Backward: of an operation that wants it. Whole machine. */
-pyr_status pyr_bare_time(pyr_bare *bare, pyr_bare_way way, double seconds, double *per_call);
+pyr_status pyr_timed_op_run(pyr_timed_op *timed, pyr_pass pass, double seconds, double *per_call);
 
 /* The bytes that a call of a planned operation cannot do without: inputs and parameters read, results
  * written, each once. */
-double pyr_op_bytes(const pyr_kernels *k, const pyr_op *op, pyr_bare_way way);
+double pyr_op_bytes(const pyr_kernels *k, const pyr_op *op, pyr_pass pass);
 /* Its multiply-adds times two; a backward pass counts once for dx and once for the parameters (attention:
  * twice). */
-double pyr_op_work(const pyr_op *op, pyr_bare_way way);
+double pyr_op_work(const pyr_op *op, pyr_pass pass);
 /* Operation of lane 0, planned. Borrowed. */
-const pyr_op *pyr_bare_op(const pyr_bare *bare);
+const pyr_op *pyr_timed_op_planned(const pyr_timed_op *timed);
 
 /* The same clock for anything: `call` on lanes 0 .. lanes - 1 at the same time. */
 typedef pyr_status (*pyr_timed_call)(void *arg, int lane);
@@ -37,5 +37,9 @@ pyr_status pyr_time_calls(pyr_kernels *k, int lanes, pyr_timed_call call, void *
 
 /* `count` numbers of `type` into backend memory: random in (low, high); U32: zeros. */
 pyr_status pyr_fill_random(pyr_kernels *k, void *dst, pyr_type type, size_t count, float low, float high);
+
+/* *seconds: oneDNN's primitives for the passes of a CONV2D, on lanes 0 .. lanes - 1 at the same time; seconds a
+ * call, the passes added. Each pass is measured for about `measure` seconds. `k`: of the backend cpu. */
+pyr_status pyr_time_onednn(double *seconds, pyr_kernels *k, const pyr_op *op, int lanes, double measure);
 
 #endif
