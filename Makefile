@@ -20,14 +20,14 @@ WARN    += -Wpointer-arith -Wvla -Wwrite-strings
 WARN    += $(if $(WERROR),-Werror)
 
 # ---- nothing below needs editing to add a source or a test -----------------------------------
-# The library's rooms, each using those before it alone; then those of the command line.
+# The library's rooms, each using only those before it; then those of the command line.
 ROOMS   := base settings kernels kernels/ref kernels/cpu graph network diffusion pictures archives arrays layouts images pyramid \
            levels diffusers cascade training tasks features eval comparison plots report toys
 CLI     := terminal cli cli/bench cli/info cli/sample cli/tasks cli/toy
 DEFS    := -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
 CFLAGS_ALL = -std=c11 $(DEFS) $(OPT) -g $(WARN) $(SAN:%=-fsanitize=% -fno-omit-frame-pointer) -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL = $(SAN:%=-fsanitize=%) -pthread $(LDFLAGS)
-# -lgomp: oneDNN runs on it, and a lane tells it to use one thread (kernels/cpu/onednn.c).
+# -lgomp: oneDNN runs on it, and a lane sets it to one thread (kernels/cpu/onednn.c).
 LDLIBS  += -ldnnl -lgomp -lfftw3 -llapacke -llapack -lblas -lconfig -lcjson -lxxhash -lpng -ljpeg -lwebp -ltiff -lzip -larchive -lz -lm
 # ---- CUDA
 ifeq ($(CUDA),1)
@@ -128,13 +128,14 @@ $(B)/emulated/pyrdiff: $(CLI_OBJ) $(EMULATED) $(B)/libpyrdiff.a
 	$(LINK_EMULATED)
 
 $(B)/tests/%: $(B)/tests/%.o $(B)/libpyrdiff.a
-	$(CC) $(LDFLAGS_ALL) $^ $(LDLIBS) -o $@
+	$(CC) $(LDFLAGS_ALL) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -o $@
 
 # A test of the command line's parts links their objects, too.
 $(B)/tests/test_options: $(B)/terminal/options.o $(B)/terminal/options_help.o $(B)/terminal/parse.o
 $(B)/tests/test_evaluate: $(B)/terminal/signals.o
+$(B)/tests/test_commands: $(filter-out %/main.o,$(CLI_OBJ))
 
-## make bench       build the benchmark of the kernels, on the tests' table (bench/time_kernels.c says how to run it)
+## make bench       build the benchmark of the kernels (usage: bench/time_kernels.c)
 bench: $(B)/bench/time_kernels
 	@ln -sf ../$< bench/time_kernels
 $(B)/bench/%: $(B)/bench/%.o $(B)/libpyrdiff.a
@@ -143,7 +144,7 @@ $(B)/bench/%: $(B)/bench/%.o $(B)/libpyrdiff.a
 ## make tests       build the test programs
 tests: $(TESTS)
 
-# All objects and programs, the link ./pyrdiff left alone.
+# All objects and programs, without touching the link ./pyrdiff.
 build-only: $(B)/pyrdiff $(TESTS) $(B)/bench/time_kernels
 
 # The tests once more, with the address and undefined-behaviour sanitizers.
@@ -156,13 +157,13 @@ FUZZ      := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # What is tested of CUDA without a GPU.
 EMULATED_TESTS := $(if $(shell command -v $(CXX)),$(addprefix $(B)/emulated/,test_emulated test_cuda test_cuda_libraries test_graph test_unet))
 
-## make quick       the units alone, without sanitizers (less than a minute once they are built)
+## make quick       the units without sanitizers (less than a minute after the build)
 quick: pyrdiff $(TESTS)
 	@rm -f $(COUNTS) && touch $(COUNTS)
 	@tests/run.sh $(COUNTS) units $(TESTS)
 	@tests/run.sh $(COUNTS) --sum
 
-## make check       the tests: units, headers, commands (a quarter of an hour on 2 cores)
+## make check       the tests: units, commands, headers, rooms, format (ten minutes on 2 cores)
 check: pyrdiff $(TESTS)
 	@rm -f $(COUNTS) && touch $(COUNTS)
 	@tests/run.sh $(COUNTS) headers tests/headers.sh
@@ -172,7 +173,7 @@ check: pyrdiff $(TESTS)
 	@tests/run.sh $(COUNTS) commands $(CLI_TESTS)
 	@tests/run.sh $(COUNTS) --sum
 
-## make morecheck   what check leaves out: power cuts, the CUDA backend on an emulated device, sanitizers, fuzz targets, clang
+## make morecheck   the rest: CUDA on an emulated device, sanitizers, fuzz targets, clang, power cuts (half an hour)
 morecheck: pyrdiff
 	@rm -f $(COUNTS) && touch $(COUNTS)
 	+@$(MAKE) --no-print-directory check-emulated
@@ -209,7 +210,7 @@ $(B)/fuzz/codes: $(B)/cli/codes_file.o
 $(B)/fuzz/words: $(B)/terminal/parse.o
 $(B)/fuzz/options: $(filter-out %/main.o,$(CLI_OBJ))
 
-## make fuzz        random inputs to all readers of files and texts, by coverage where clang has libFuzzer: MINUTES=1 for each
+## make fuzz        random inputs to all readers of files and texts, guided by coverage where clang has libFuzzer: MINUTES=1 a
 ##                  target (or RUNS= inputs where that is less), TARGETS="tar tiff" (all), JOBS=2 at a time; exit 1 when one fails
 MINUTES ?= 1
 TARGETS ?= $(FUZZ)
@@ -259,13 +260,13 @@ gpubench: pyrdiff
 	@for network in $(GPU_NETWORKS:%/config.json=%); do ./pyrdiff bench --backend cuda --network $$network --profile; done | \
 	    tee results/bench/gpu-profile.txt
 
-## make demo        install what is missing, build, train Fashion-MNIST, sample, say where the pictures are
+## make demo        install what is missing, build, train Fashion-MNIST, sample, print where the pictures are
 demo:
 	@scripts/install-deps
 	+@$(MAKE) --no-print-directory -j$$(getconf _NPROCESSORS_ONLN) $(if $(shell nvidia-smi -L 2>/dev/null),,CUDA=0) pyrdiff
 	@scripts/demo
 
-## make format      let clang-format have its way with all sources
+## make format      format all sources with clang-format
 SOURCES := $(foreach room,$(ROOMS) $(CLI) kernels/cuda bench tests tests/cuda tests/fuzz,$(wildcard $(room)/*.[ch] $(room)/*.cu $(room)/*.cc))
 format:
 	clang-format -i $(SOURCES)
@@ -274,7 +275,7 @@ format:
 list-rooms:
 	@echo $(ROOMS) $(CLI)
 
-## make clean       remove what was built (runs and pictures stay)
+## make clean       remove the build (runs and pictures stay)
 clean:
 	rm -rf build pyrdiff
 
@@ -282,6 +283,6 @@ clean:
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
--include $(LIB_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d $(wildcard $(B)/tests/fuzz/*.d $(B)/fuzz/*.d)
+-include $(LIB_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d $(wildcard $(B)/tests/cuda/*.d $(B)/tests/fuzz/*.d $(B)/fuzz/*.d)
 .PHONY: all bench help quick fuzz fuzz-run check morecheck check-sanitized check-emulated gpucheck gpubench build-only longcheck tests clean format demo list-rooms
 .SECONDARY: $(TESTS:%=%.o) $(B)/bench/time_kernels.o $(FUZZ:%=$(B)/tests/fuzz/fuzz_%.o)

@@ -1,3 +1,4 @@
+/* json.c - JSON in, by cJSON, and out. */
 #include "base/json.h"
 
 #include "base/atomic_file.h"
@@ -5,6 +6,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/shown.h"
+#include <cjson/cJSON.h>
 #include <inttypes.h>
 #include <math.h>
 #include <pthread.h>
@@ -61,7 +63,7 @@ static void set_hooks(void)
     cJSON_InitHooks(&(cJSON_Hooks){take_memory, free});
 }
 
-pyr_status pyr_json_parse(cJSON **out, const char *bytes, size_t n, const char *name)
+pyr_status pyr_json_parse(pyr_json_value **out, const char *bytes, size_t n, const char *name)
 {
     static pthread_once_t hooks = PTHREAD_ONCE_INIT;
     const char *end = NULL, *nul = memchr(bytes, 0, n); /* cJSON would end a string there */
@@ -81,12 +83,12 @@ pyr_status pyr_json_parse(cJSON **out, const char *bytes, size_t n, const char *
                         end ? (size_t)(end - bytes) : n);
     for (size_t at = (size_t)(end - bytes); at < n; at++)
         if (!bytes[at] || !strchr(" \t\r\n", bytes[at])) {
-            cJSON_Delete(tree);
+            pyr_json_free(tree);
             return pyr_fail(PYR_E_FORMAT, "%s: text after the JSON value at byte %zu", name, at);
         }
     status = check_keys(tree, name);
     if (status != PYR_OK) {
-        cJSON_Delete(tree);
+        pyr_json_free(tree);
         return status;
     }
     *out = tree;
@@ -127,7 +129,7 @@ static bool is_whole(const char *text)
     return at[0] == '}' && !at[1 + strspn(at + 1, "\n")];
 }
 
-pyr_status pyr_json_read(cJSON **out, const char *path)
+pyr_status pyr_json_read(pyr_json_value **out, const char *path)
 {
     char *bytes;
     size_t n;
@@ -137,7 +139,7 @@ pyr_status pyr_json_read(cJSON **out, const char *path)
     PYR_TRY(pyr_file_read(&bytes, &n, path, 100 << 20));
     status = pyr_json_parse(out, bytes, n, path);
     if (status == PYR_OK && !is_whole(bytes)) {
-        cJSON_Delete(*out);
+        pyr_json_free(*out);
         *out = NULL;
         status =
             pyr_fail(PYR_E_FORMAT,
@@ -145,6 +147,86 @@ pyr_status pyr_json_read(cJSON **out, const char *path)
     }
     pyr_free(bytes);
     return status;
+}
+
+pyr_status pyr_json_parse_or_read(pyr_json_value **out, const char *bytes, size_t n, const char *name)
+{
+    return bytes ? pyr_json_parse(out, bytes, n, name) : pyr_json_read(out, name);
+}
+
+void pyr_json_free(pyr_json_value *tree)
+{
+    cJSON_Delete(tree);
+}
+
+bool pyr_json_is_object(const pyr_json_value *value)
+{
+    return cJSON_IsObject(value);
+}
+
+bool pyr_json_is_array(const pyr_json_value *value)
+{
+    return cJSON_IsArray(value);
+}
+
+bool pyr_json_is_number(const pyr_json_value *value)
+{
+    return cJSON_IsNumber(value);
+}
+
+bool pyr_json_is_bool(const pyr_json_value *value)
+{
+    return cJSON_IsBool(value);
+}
+
+bool pyr_json_is_true(const pyr_json_value *value)
+{
+    return cJSON_IsTrue(value);
+}
+
+bool pyr_json_is_null(const pyr_json_value *value)
+{
+    return cJSON_IsNull(value);
+}
+
+double pyr_json_number(const pyr_json_value *value, double otherwise)
+{
+    return cJSON_IsNumber(value) ? value->valuedouble : otherwise;
+}
+
+const char *pyr_json_text(const pyr_json_value *value)
+{
+    return cJSON_IsString(value) ? value->valuestring : NULL;
+}
+
+const pyr_json_value *pyr_json_member(const pyr_json_value *object, const char *key)
+{
+    return cJSON_GetObjectItemCaseSensitive(object, key);
+}
+
+const pyr_json_value *pyr_json_item(const pyr_json_value *array, int index)
+{
+    return cJSON_GetArrayItem(array, index);
+}
+
+int pyr_json_count(const pyr_json_value *value)
+{
+    return cJSON_GetArraySize(value);
+}
+
+const char *pyr_json_key(const pyr_json_value *member)
+{
+    return member->string;
+}
+
+const pyr_json_value *pyr_json_first(const pyr_json_value *value)
+{
+    return value ? value->child : NULL;
+}
+
+const pyr_json_value *pyr_json_next(const pyr_json_value *value)
+{
+    return value ? value->next : NULL;
 }
 
 /* ---- writing ---- */
@@ -258,6 +340,16 @@ void pyr_json_seal(pyr_json *json)
     if (!json->text.failed)
         snprintf(sum, sizeof sum, "%016" PRIx64, pyr_checksum_of(json->text.at, json->text.length));
     pyr_json_string(json, "xxh3", sum);
+}
+
+pyr_status pyr_json_append(pyr_text *out, pyr_json *json, const char *what)
+{
+    if (json->text.failed)
+        out->failed = true;
+    else
+        pyr_text_add_bytes(out, json->text.at, json->text.length);
+    pyr_text_free(&json->text);
+    return out->failed ? pyr_fail(PYR_E_NOMEM, "out of memory: %s", what) : PYR_OK;
 }
 
 pyr_status pyr_json_save(pyr_json *json, const char *path)

@@ -10,7 +10,7 @@
 #   --device NAME     cpu, or cuda: both on the first GPU; peak memory is the GPU's then, and there is no floor (cpu)
 #   --modes LIST      PyTorch's modes (f32,cl,bf16,bf16c; on a GPU cl,bf16,bf16c,bf16g): f32, cl (channels-last), bf16,
 #                     bf16c, clc (compiled), bf16g (compiled with CUDA graphs, mode="max-autotune")
-#   --rounds N        turns of everything (2)
+#   --rounds N        rounds of all measurements, in turns (2)
 #   --repeats N       steps that PyTorch is timed for, after three to warm up (5)
 #   --seconds S       of each measurement by pyrdiff (3)
 #   --threads N       of both (one per processor)

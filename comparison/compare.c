@@ -272,7 +272,7 @@ void pyr_comparison_free(pyr_comparison *c)
 typedef struct results {
     const pyr_compare_job *job;
     pyr_trial *trial;
-    cJSON **figures; /* NULL: not done yet */
+    pyr_json_value **figures; /* NULL: not done yet */
     int n;
 } results;
 
@@ -290,7 +290,7 @@ static pyr_status list_trials(results *r, const pyr_comparison *c, const pyr_com
     if (status != PYR_OK)
         return status;
     PYR_TRY(pyr_new(&r->trial, (size_t)all, sizeof *r->trial, "trainings"));
-    PYR_TRY(pyr_new(&r->figures, (size_t)all, sizeof(cJSON *), "trainings"));
+    PYR_TRY(pyr_new(&r->figures, (size_t)all, sizeof(pyr_json_value *), "trainings"));
     for (int p = -1; p < job->n_curve; p++)
         for (int s = 0; s < job->seeds; s++)
             for (int v = 0; v < job->variants; v++)
@@ -307,7 +307,7 @@ static pyr_status list_trials(results *r, const pyr_comparison *c, const pyr_com
 static void free_results(results *r)
 {
     for (int i = 0; i < r->n; i++)
-        cJSON_Delete(r->figures[i]);
+        pyr_json_free(r->figures[i]);
     pyr_free(r->figures);
     pyr_free(r->trial);
 }
@@ -354,51 +354,53 @@ pyr_status pyr_compare_plan(pyr_comparison *out, const pyr_compare_job *job)
 /* What figures are of, from the first that is there: nothing before. */
 static void add_reference(pyr_text *text, const results *r)
 {
-    const cJSON *figure = NULL, *reference = NULL, *hash, *n, *features;
+    const pyr_json_value *figure = NULL, *reference = NULL, *hash, *n, *features;
 
     for (int i = 0; i < r->n && !reference; i++) {
-        figure = cJSON_GetObjectItemCaseSensitive(r->figures[i], "figures");
-        for (figure = figure ? figure->child : NULL; figure && !reference; figure = figure->next)
-            if ((reference = cJSON_GetObjectItemCaseSensitive(figure, "reference")) != NULL)
+        figure = pyr_json_member(r->figures[i], "figures");
+        for (figure = figure ? pyr_json_first(figure) : NULL; figure && !reference;
+             figure = pyr_json_next(figure))
+            if ((reference = pyr_json_member(figure, "reference")) != NULL)
                 break;
     }
     if (!figure || !reference)
         return;
-    hash = cJSON_GetObjectItemCaseSensitive(figure, "reference_hash");
-    n = cJSON_GetObjectItemCaseSensitive(figure, "reference_images");
-    features = cJSON_GetObjectItemCaseSensitive(figure, "features");
+    hash = pyr_json_member(figure, "reference_hash");
+    n = pyr_json_member(figure, "reference_images");
+    features = pyr_json_member(figure, "features");
     pyr_shown_add(text, "%" PRId64 " images of each against %s", r->job->count,
-                  cJSON_IsString(reference) ? reference->valuestring : "");
-    if (cJSON_IsNumber(n) && cJSON_IsString(hash))
-        pyr_shown_add(text, ", %.0f images [%s]", n->valuedouble, hash->valuestring);
-    if (cJSON_IsString(features)) {
-        hash = cJSON_GetObjectItemCaseSensitive(figure, "features_hash");
-        pyr_shown_add(text, "; features: %s [%s]", features->valuestring,
-                      cJSON_IsString(hash) ? hash->valuestring : "");
+                  pyr_json_text(reference) ? pyr_json_text(reference) : "");
+    if (pyr_json_is_number(n) && pyr_json_text(hash))
+        pyr_shown_add(text, ", %.0f images [%s]", pyr_json_number(n, 0), pyr_json_text(hash));
+    if (pyr_json_text(features)) {
+        hash = pyr_json_member(figure, "features_hash");
+        pyr_shown_add(text, "; features: %s [%s]", pyr_json_text(features),
+                      pyr_json_text(hash) ? pyr_json_text(hash) : "");
     }
-    if (r->job->count < PYR_FEW_IMAGES || (cJSON_IsNumber(n) && n->valuedouble < PYR_FEW_IMAGES))
+    if (r->job->count < PYR_FEW_IMAGES || (pyr_json_is_number(n) && pyr_json_number(n, 0) < PYR_FEW_IMAGES))
         pyr_text_add(text, "; fewer than %d images: the Frechet distance comes out too high", PYR_FEW_IMAGES);
 }
 
 /* ---- compare.json ------------------------------------------------------------------------------ */
 
-static void copy_json(const cJSON *value, const char *key, pyr_json *json)
+static void copy_json(const pyr_json_value *value, const char *key, pyr_json *json)
 {
-    if (cJSON_IsObject(value) || cJSON_IsArray(value)) {
-        pyr_json_open(json, key, cJSON_IsObject(value) ? '{' : '[');
-        for (const cJSON *child = value->child; child; child = child->next)
-            if (!child->string || (strcmp(child->string, "key") != 0 && strcmp(child->string, "xxh3") != 0))
-                copy_json(child, cJSON_IsObject(value) ? child->string : NULL, json);
-        pyr_json_close(json, cJSON_IsObject(value) ? '}' : ']');
-    } else if (cJSON_IsNumber(value) && value->valuedouble == floor(value->valuedouble) &&
-               fabs(value->valuedouble) < 9e15)
-        pyr_json_int(json, key, (int64_t)value->valuedouble);
-    else if (cJSON_IsNumber(value))
-        pyr_json_real(json, key, value->valuedouble);
-    else if (cJSON_IsBool(value))
-        pyr_json_bool(json, key, cJSON_IsTrue(value));
+    if (pyr_json_is_object(value) || pyr_json_is_array(value)) {
+        pyr_json_open(json, key, pyr_json_is_object(value) ? '{' : '[');
+        for (const pyr_json_value *child = pyr_json_first(value); child; child = pyr_json_next(child))
+            if (!pyr_json_key(child) ||
+                (strcmp(pyr_json_key(child), "key") != 0 && strcmp(pyr_json_key(child), "xxh3") != 0))
+                copy_json(child, pyr_json_is_object(value) ? pyr_json_key(child) : NULL, json);
+        pyr_json_close(json, pyr_json_is_object(value) ? '}' : ']');
+    } else if (pyr_json_is_number(value) && pyr_json_number(value, 0) == floor(pyr_json_number(value, 0)) &&
+               fabs(pyr_json_number(value, 0)) < 9e15)
+        pyr_json_int(json, key, (int64_t)pyr_json_number(value, 0));
+    else if (pyr_json_is_number(value))
+        pyr_json_real(json, key, pyr_json_number(value, 0));
+    else if (pyr_json_is_bool(value))
+        pyr_json_bool(json, key, pyr_json_is_true(value));
     else
-        pyr_json_string(json, key, cJSON_IsString(value) ? value->valuestring : NULL);
+        pyr_json_string(json, key, pyr_json_text(value));
 }
 
 static void put_trials(const results *r, bool curve, const char *key, pyr_json *json)
@@ -484,17 +486,17 @@ static const row rows[] = {
 };
 
 /* level -1: the number itself; else of a level, 0 the finest. NAN: not there. */
-static double value_of(const cJSON *figures, const row *r, int level)
+static double value_of(const pyr_json_value *figures, const row *r, int level)
 {
-    const cJSON *at = r->object ? cJSON_GetObjectItemCaseSensitive(figures, r->object) : figures;
+    const pyr_json_value *at = r->object ? pyr_json_member(figures, r->object) : figures;
 
-    at = at ? cJSON_GetObjectItemCaseSensitive(at, r->key) : NULL;
+    at = at ? pyr_json_member(at, r->key) : NULL;
     if (r->per_level && at) {
-        int n = cJSON_GetArraySize(at);
+        int n = pyr_json_count(at);
 
-        at = level < n ? cJSON_GetArrayItem(at, n - 1 - level) : NULL;
+        at = level < n ? pyr_json_item(at, n - 1 - level) : NULL;
     }
-    return cJSON_IsNumber(at) ? at->valuedouble / r->unit : (double)NAN;
+    return pyr_json_is_number(at) ? pyr_json_number(at, 0) / r->unit : (double)NAN;
 }
 
 /* Mean and sample deviation over the trainings of a variant; n of them. */

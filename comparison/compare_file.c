@@ -32,50 +32,51 @@ static const struct {
     [PYR_FIGURE_PARAMETERS] = {"parameters", false},
 };
 
-static void read_figure(pyr_figure_list *list, const cJSON *value)
+static void read_figure(pyr_figure_list *list, const pyr_json_value *value)
 {
-    const cJSON *item;
+    const pyr_json_value *item;
 
-    if (cJSON_IsNumber(value))
-        list->at[list->n++] = value->valuedouble;
-    if (!cJSON_IsArray(value))
+    if (pyr_json_is_number(value))
+        list->at[list->n++] = pyr_json_number(value, 0);
+    if (!pyr_json_is_array(value))
         return;
-    cJSON_ArrayForEach(item, value)
+    PYR_JSON_EACH(item, value)
     {
         if (list->n < PYR_MAX_LEVELS)
-            list->at[list->n++] = cJSON_IsNumber(item) ? item->valuedouble : NAN;
+            list->at[list->n++] = pyr_json_number(item, NAN);
     }
 }
 
 /* A text, or a number as text, into a new block; NULL: neither. */
-static pyr_status read_text(char **out, const cJSON *object, const char *key)
+static pyr_status read_text(char **out, const pyr_json_value *object, const char *key)
 {
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, key);
+    const pyr_json_value *value = pyr_json_member(object, key);
 
-    if (!cJSON_IsString(value) && !cJSON_IsNumber(value))
+    if (!pyr_json_text(value) && !pyr_json_is_number(value))
         return PYR_OK;
-    *out = cJSON_IsString(value) ? pyr_strdup(value->valuestring) : pyr_strfmt("%.6g", value->valuedouble);
+    *out = pyr_json_text(value) ? pyr_strdup(pyr_json_text(value))
+                                : pyr_strfmt("%.6g", pyr_json_number(value, 0));
     return *out ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a comparison");
 }
 
-static double number(const cJSON *object, const char *key, double otherwise)
+static double number(const pyr_json_value *object, const char *key, double otherwise)
 {
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, key);
+    const pyr_json_value *value = pyr_json_member(object, key);
 
-    return cJSON_IsNumber(value) ? value->valuedouble : otherwise;
+    return pyr_json_number(value, otherwise);
 }
 
-static pyr_status read_rows(pyr_compare *c, const cJSON *array, bool curve)
+static pyr_status read_rows(pyr_compare *c, const pyr_json_value *array, bool curve)
 {
-    const cJSON *object;
+    const pyr_json_value *object;
 
-    cJSON_ArrayForEach(object, array)
+    PYR_JSON_EACH(object, array)
     {
         pyr_compare_row *row = &c->rows[c->n];
-        const cJSON *metrics = cJSON_GetObjectItemCaseSensitive(object, "metrics");
+        const pyr_json_value *metrics = pyr_json_member(object, "metrics");
         double seed = number(object, "seed", 0), fraction = number(object, "fraction", 1);
 
-        if (!cJSON_IsObject(object) || (curve && !(fraction < 1)))
+        if (!pyr_json_is_object(object) || (curve && !(fraction < 1)))
             continue;
         PYR_TRY(read_text(&row->name, object, "name"));
         if (!row->name)
@@ -86,16 +87,15 @@ static pyr_status read_rows(pyr_compare *c, const cJSON *array, bool curve)
         row->seed = fabs(seed) < 9e15 ? (long long)seed : 0;
         row->fraction = fraction;
         for (int i = 0; i < PYR_FIGURES; i++)
-            read_figure(&row->figure[i],
-                        cJSON_GetObjectItemCaseSensitive(places[i].metric ? metrics : object, places[i].key));
+            read_figure(&row->figure[i], pyr_json_member(places[i].metric ? metrics : object, places[i].key));
     }
     return PYR_OK;
 }
 
 pyr_status pyr_compare_read(pyr_compare *out, const char *path)
 {
-    cJSON *json = NULL;
-    const cJSON *variants, *curve;
+    pyr_json_value *json = NULL;
+    const pyr_json_value *variants, *curve;
     pyr_status status;
 
     *out = (pyr_compare){0};
@@ -103,7 +103,7 @@ pyr_status pyr_compare_read(pyr_compare *out, const char *path)
     if (status == PYR_E_FORMAT)
         return pyr_fail(status, "%s; the same pyrdiff compare writes it again", pyr_error());
     PYR_TRY(status);
-    if (!cJSON_IsObject(json)) {
+    if (!pyr_json_is_object(json)) {
         status = pyr_fail(PYR_E_FORMAT, "%s should be a JSON object", path);
         goto out;
     }
@@ -112,16 +112,16 @@ pyr_status pyr_compare_read(pyr_compare *out, const char *path)
     PYR_TRY_OUT(read_text(&out->config, json, "config"));
     PYR_TRY_OUT(read_text(&out->command, json, "command"));
     PYR_TRY_OUT(read_text(&out->judged, json, "judged"));
-    variants = cJSON_GetObjectItemCaseSensitive(json, "variants");
-    curve = cJSON_GetObjectItemCaseSensitive(json, "curve");
-    PYR_TRY_OUT(pyr_new(&out->rows, (size_t)cJSON_GetArraySize(variants) + (size_t)cJSON_GetArraySize(curve),
+    variants = pyr_json_member(json, "variants");
+    curve = pyr_json_member(json, "curve");
+    PYR_TRY_OUT(pyr_new(&out->rows, (size_t)pyr_json_count(variants) + (size_t)pyr_json_count(curve),
                         sizeof *out->rows, "a comparison"));
     PYR_TRY_OUT(read_rows(out, variants, false));
     PYR_TRY_OUT(read_rows(out, curve, true));
 out:
     if (status != PYR_OK)
         pyr_compare_free(out);
-    cJSON_Delete(json);
+    pyr_json_free(json);
     return status;
 }
 

@@ -131,10 +131,10 @@ static pyr_status key_of(char key[32], const pyr_trial *trial, const pyr_setting
     return PYR_OK;
 }
 
-pyr_status pyr_trial_done(cJSON **out, const pyr_trial *trial)
+pyr_status pyr_trial_done(pyr_json_value **out, const pyr_trial *trial)
 {
     pyr_settings *settings = NULL;
-    const cJSON *kept;
+    const pyr_json_value *kept;
     char *path = NULL, key[32];
     bool there;
     pyr_status status;
@@ -152,9 +152,9 @@ pyr_status pyr_trial_done(cJSON **out, const pyr_trial *trial)
         goto out;
     }
     PYR_TRY_OUT(status);
-    kept = cJSON_GetObjectItemCaseSensitive(*out, "key");
-    if (!cJSON_IsString(kept) || strcmp(kept->valuestring, key) != 0) {
-        cJSON_Delete(*out);
+    kept = pyr_json_member(*out, "key");
+    if (!pyr_json_text(kept) || strcmp(pyr_json_text(kept), key) != 0) {
+        pyr_json_free(*out);
         *out = NULL;
     }
 out:
@@ -216,8 +216,8 @@ static pyr_status write_peak(const pyr_trial *trial)
 static pyr_status read_peak(double *peak, const pyr_trial *trial)
 {
     char *path;
-    cJSON *json = NULL;
-    const cJSON *value;
+    pyr_json_value *json = NULL;
+    const pyr_json_value *value;
     bool there;
     pyr_status status;
 
@@ -227,10 +227,10 @@ static pyr_status read_peak(double *peak, const pyr_trial *trial)
     status = pyr_file_exists(&there, path);
     if (status == PYR_OK && there)
         status = pyr_json_read(&json, path);
-    value = cJSON_GetObjectItemCaseSensitive(json, "peak_mib");
-    if (cJSON_IsNumber(value))
-        *peak = value->valuedouble;
-    cJSON_Delete(json);
+    value = pyr_json_member(json, "peak_mib");
+    if (pyr_json_is_number(value))
+        *peak = pyr_json_number(value, 0);
+    pyr_json_free(json);
     pyr_free(path);
     return status == PYR_E_FORMAT ? PYR_OK : status;
 }

@@ -24,9 +24,9 @@ pyr_status pyr_trial_settings(pyr_settings **out, const pyr_trial *trial);
  * tell, and the rest is said before another one is trained. */
 pyr_status pyr_trial_check(const pyr_trial *trial);
 
-/* Whether it was judged with these very settings and judges; then *out is its eval.json (cJSON_Delete), else
+/* Whether it was judged with these very settings and judges; then *out is its eval.json (pyr_json_free), else
  * NULL. */
-pyr_status pyr_trial_done(cJSON **out, const pyr_trial *trial);
+pyr_status pyr_trial_done(pyr_json_value **out, const pyr_trial *trial);
 
 /* Do what is missing, in children. */
 pyr_status pyr_trial_run(const pyr_trial *trial);

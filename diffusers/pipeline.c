@@ -51,18 +51,18 @@ static pyr_status check_class(const char *name, const char *index)
 }
 
 /* "scheduler": ["diffusers", "DDIMScheduler"] */
-static const cJSON *scheduler_entry(const cJSON *tree)
+static const pyr_json_value *scheduler_entry(const pyr_json_value *tree)
 {
-    const cJSON *entry = cJSON_GetObjectItemCaseSensitive(tree, "scheduler");
+    const pyr_json_value *entry = pyr_json_member(tree, "scheduler");
 
-    return cJSON_IsArray(entry) ? cJSON_GetArrayItem(entry, 1) : NULL;
+    return pyr_json_is_array(entry) ? pyr_json_item(entry, 1) : NULL;
 }
 
 static pyr_status read_index(pyr_pipeline_files *out, const char *path)
 {
     char *index = pyr_path_join(path, "model_index.json");
-    cJSON *tree = NULL;
-    const cJSON *name, *scheduler;
+    pyr_json_value *tree = NULL;
+    const pyr_json_value *name, *scheduler;
     bool there;
     pyr_status status;
 
@@ -72,18 +72,18 @@ static pyr_status read_index(pyr_pipeline_files *out, const char *path)
     if (!there)
         goto out;
     PYR_TRY_OUT(pyr_json_read(&tree, index));
-    name = cJSON_GetObjectItemCaseSensitive(tree, "_class_name");
+    name = pyr_json_member(tree, "_class_name");
     scheduler = scheduler_entry(tree);
-    if (cJSON_IsString(name)) {
-        status = check_class(name->valuestring, index);
-        snprintf(out->class_name, sizeof out->class_name, "%s", name->valuestring);
+    if (pyr_json_text(name)) {
+        status = check_class(pyr_json_text(name), index);
+        snprintf(out->class_name, sizeof out->class_name, "%s", pyr_json_text(name));
     } else
         status = pyr_fail(PYR_E_FORMAT, "%s: _class_name is missing, should be DDPMPipeline or DDIMPipeline",
                           index);
-    if (cJSON_IsString(scheduler))
-        snprintf(out->scheduler_name, sizeof out->scheduler_name, "%s", scheduler->valuestring);
+    if (pyr_json_text(scheduler))
+        snprintf(out->scheduler_name, sizeof out->scheduler_name, "%s", pyr_json_text(scheduler));
 out:
-    cJSON_Delete(tree);
+    pyr_json_free(tree);
     pyr_free(index);
     return status;
 }

@@ -1,7 +1,8 @@
+/* scheduler_config.c - diffusers' scheduler_config.json in and out. */
 #include "diffusers/scheduler_config.h"
 
 #include "base/file.h"
-#include "base/json.h"
+#include "base/json_fields.h"
 #include "base/mem.h"
 #include <math.h>
 #include <stdio.h>
@@ -9,34 +10,41 @@
 
 /* ---- the table of keys ---- */
 
-typedef enum field_kind { FIELD_INT, FIELD_REAL, FIELD_BOOL, FIELD_WORD, FIELD_BETAS } field_kind;
+enum { FIELD_BETAS = PYR_FIELD_OTHER };
 
-typedef struct field {
-    const char *key;
-    field_kind kind;
-    size_t offset; /* in pyr_ddpm_config */
-    const char *const *words;
-    bool ddim_only, ddpm_only; /* which of the library's schedulers has it */
-} field;
+/* The logarithms of the same variances: the step takes the exponential of half of it. */
+static const char *variance_spelling(const char *word)
+{
+    return strcmp(word, "fixed_small_log") == 0   ? "fixed_small"
+           : strcmp(word, "fixed_large_log") == 0 ? "fixed_large"
+                                                  : word;
+}
 
 /* Sorted by key, as the library writes them. */
 #define AT(member) offsetof(pyr_ddpm_config, member)
-static const field fields[] = {
-    {"beta_end", FIELD_REAL, AT(beta_end), NULL, false, false},
-    {"beta_schedule", FIELD_WORD, AT(beta_schedule), pyr_betas_words, false, false},
-    {"beta_start", FIELD_REAL, AT(beta_start), NULL, false, false},
-    {"clip_sample", FIELD_BOOL, AT(clip_sample), NULL, false, false},
-    {"clip_sample_range", FIELD_REAL, AT(clip_sample_range), NULL, false, false},
-    {"num_train_timesteps", FIELD_INT, AT(num_train_timesteps), NULL, false, false},
-    {"prediction_type", FIELD_WORD, AT(prediction_type), pyr_predicts_words, false, false},
-    {"rescale_betas_zero_snr", FIELD_BOOL, AT(rescale_betas_zero_snr), NULL, false, false},
-    {"set_alpha_to_one", FIELD_BOOL, AT(set_alpha_to_one), NULL, true, false},
-    {"steps_offset", FIELD_INT, AT(steps_offset), NULL, false, false},
-    {"timestep_spacing", FIELD_WORD, AT(timestep_spacing), pyr_spacing_words, false, false},
-    {"trained_betas", FIELD_BETAS, AT(trained_betas), NULL, false, false},
-    {"variance_type", FIELD_WORD, AT(variance_type), pyr_variance_words, false, true},
+static const pyr_field fields[] = {
+    {"beta_end", PYR_FIELD_REAL, .offset = AT(beta_end)},
+    {"beta_schedule", PYR_FIELD_WORD, .offset = AT(beta_schedule), .words = pyr_betas_words},
+    {"beta_start", PYR_FIELD_REAL, .offset = AT(beta_start)},
+    {"clip_sample", PYR_FIELD_BOOL, .offset = AT(clip_sample)},
+    {"clip_sample_range", PYR_FIELD_REAL, .offset = AT(clip_sample_range)},
+    {"num_train_timesteps", PYR_FIELD_INT, .offset = AT(num_train_timesteps), .min = -1e9, .max = 1e9},
+    {"prediction_type", PYR_FIELD_WORD, .offset = AT(prediction_type), .words = pyr_predicts_words},
+    {"rescale_betas_zero_snr", PYR_FIELD_BOOL, .offset = AT(rescale_betas_zero_snr)},
+    {"set_alpha_to_one", PYR_FIELD_BOOL, .offset = AT(set_alpha_to_one)},
+    {"steps_offset", PYR_FIELD_INT, .offset = AT(steps_offset), .min = -1e9, .max = 1e9},
+    {"timestep_spacing", PYR_FIELD_WORD, .offset = AT(timestep_spacing), .words = pyr_spacing_words},
+    {"trained_betas", FIELD_BETAS, .offset = AT(trained_betas)},
+    {"variance_type", PYR_FIELD_WORD, .offset = AT(variance_type), .words = pyr_variance_words,
+     .spelling = variance_spelling},
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
+
+/* The library's DDIMScheduler has no variance_type, its DDPMScheduler no set_alpha_to_one. */
+static bool belongs(const pyr_field *f, bool ddim)
+{
+    return f->offset != (ddim ? AT(variance_type) : AT(set_alpha_to_one));
+}
 
 void pyr_scheduler_config_free(pyr_scheduler_config *config)
 {
@@ -82,132 +90,50 @@ static const known_class classes[] = {{"PNDMScheduler", NULL},
 
 /* ---- reading ---- */
 
-enum { LIST = 160 };
-
-/* "a, b or c" */
-static const char *word_list(char list[LIST], const char *const *words)
+static pyr_status read_betas(pyr_ddpm_config *out, int *n, const char *name, const pyr_field *f,
+                             const pyr_json_value *value)
 {
-    size_t n = 0;
-
-    for (int i = 0; words[i]; i++)
-        n += (size_t)snprintf(list + n, LIST - n, "%s%s", !i ? "" : words[i + 1] ? ", " : " or ", words[i]);
-    return list;
-}
-
-static pyr_status wrong(const char *name, const char *key, const cJSON *value, const char *should)
-{
-    if (cJSON_IsNumber(value))
-        return pyr_fail(PYR_E_FORMAT, "%s: %s is %.12g, should be %s", name, key, value->valuedouble, should);
-    if (cJSON_IsString(value))
-        return pyr_fail(PYR_E_FORMAT, "%s: %s is \"%.100s\", should be %s", name, key, value->valuestring,
-                        should);
-    return pyr_fail(PYR_E_FORMAT, "%s: %s is %s, should be %s", name, key,
-                    cJSON_IsNull(value)    ? "null"
-                    : cJSON_IsBool(value)  ? "true or false"
-                    : cJSON_IsArray(value) ? "a list"
-                                           : "an object",
-                    should);
-}
-
-static pyr_status read_word(int *out, const char *name, const field *f, const cJSON *value)
-{
-    char list[LIST];
-    const char *word;
-
-    word_list(list, f->words);
-    if (!cJSON_IsString(value))
-        return wrong(name, f->key, value, list);
-    word = value->valuestring;
-    /* The logarithms of the same variances: the step takes the exponential of half of it. */
-    if (f->words == pyr_variance_words && strcmp(word, "fixed_small_log") == 0)
-        word = "fixed_small";
-    if (f->words == pyr_variance_words && strcmp(word, "fixed_large_log") == 0)
-        word = "fixed_large";
-    for (*out = 0; f->words[*out]; ++*out)
-        if (strcmp(f->words[*out], word) == 0)
-            return PYR_OK;
-    return pyr_fail(PYR_E_UNSUPPORTED, "%s: %s names \"%.100s\", which is not offered; offered are %s", name,
-                    f->key, value->valuestring, list);
-}
-
-static pyr_status read_betas(pyr_ddpm_config *out, int *n, const char *name, const field *f,
-                             const cJSON *value)
-{
-    const cJSON *item;
+    const pyr_json_value *item;
     int i = 0;
 
-    if (cJSON_IsNull(value))
+    if (pyr_json_is_null(value))
         return PYR_OK;
-    *n = cJSON_IsArray(value) ? cJSON_GetArraySize(value) : 0;
+    *n = pyr_json_is_array(value) ? pyr_json_count(value) : 0;
     if (!*n)
-        return wrong(name, f->key, value, "null or a list of numbers");
+        return pyr_field_wrong(f, name, value, "null or a list of numbers");
     PYR_TRY(pyr_new(&out->trained_betas, (size_t)*n, sizeof *out->trained_betas, "betas of a scheduler"));
-    cJSON_ArrayForEach(item, value)
+    PYR_JSON_EACH(item, value)
     {
-        if (!cJSON_IsNumber(item))
-            return wrong(name, f->key, item, "a list of numbers");
-        out->trained_betas[i++] = item->valuedouble;
-    }
-    return PYR_OK;
-}
-
-static pyr_status read_field(pyr_ddpm_config *out, int *betas, const char *name, const field *f,
-                             const cJSON *value)
-{
-    char *at = (char *)out + f->offset;
-    int whole = 0;
-    bool truth;
-
-    switch (f->kind) {
-    case FIELD_INT:
-        if (!cJSON_IsNumber(value) || value->valuedouble != floor(value->valuedouble) ||
-            fabs(value->valuedouble) > 1e9)
-            return wrong(name, f->key, value, "a whole number");
-        whole = (int)value->valuedouble;
-        memcpy(at, &whole, sizeof whole);
-        break;
-    case FIELD_REAL:
-        if (!cJSON_IsNumber(value))
-            return wrong(name, f->key, value, "a number");
-        memcpy(at, &value->valuedouble, sizeof value->valuedouble);
-        break;
-    case FIELD_BOOL:
-        if (!cJSON_IsBool(value))
-            return wrong(name, f->key, value, "true or false");
-        truth = cJSON_IsTrue(value);
-        memcpy(at, &truth, sizeof truth);
-        break;
-    case FIELD_WORD:
-        PYR_TRY(read_word(&whole, name, f, value));
-        memcpy(at, &whole, sizeof whole);
-        break;
-    case FIELD_BETAS:
-        return read_betas(out, betas, name, f, value);
+        if (!pyr_json_is_number(item))
+            return pyr_field_wrong(f, name, item, "a list of numbers");
+        out->trained_betas[i++] = pyr_json_number(item, 0);
     }
     return PYR_OK;
 }
 
 /* Keys of which only the plain value is offered, and keys that then say nothing more. */
-static pyr_status read_other(pyr_ddpm_config *out, const char *name, const cJSON *item, int *unknown,
+static pyr_status read_other(pyr_ddpm_config *out, const char *name, const pyr_json_value *item, int *unknown,
                              pyr_text *warning)
 {
     static const char *const silent[] = {"dynamic_thresholding_ratio", "sample_max_value"};
-    const char *key = item->string;
+    const char *key = pyr_json_key(item);
 
     if (strcmp(key, "thresholding") == 0) {
-        if (cJSON_IsTrue(item))
+        if (pyr_json_is_true(item))
             return pyr_fail(PYR_E_UNSUPPORTED,
                             "%s: thresholding is true: dynamic thresholding is not offered; set it to false "
                             "(clip_sample clamps at a fixed range)",
                             name);
-        return cJSON_IsFalse(item) ? PYR_OK : wrong(name, key, item, "true or false");
+        return (pyr_json_is_bool(item) && !pyr_json_is_true(item))
+                   ? PYR_OK
+                   : pyr_field_wrong(&(pyr_field){.key = key}, name, item, "true or false");
     }
-    if (strcmp(key, "use_flow_sigmas") == 0 && cJSON_IsTrue(item))
+    if (strcmp(key, "use_flow_sigmas") == 0 && pyr_json_is_true(item))
         return pyr_fail(PYR_E_UNSUPPORTED, "%s: use_flow_sigmas is true: %s, and is not offered", name, flow);
     if (strcmp(key, "predict_epsilon") == 0) { /* before 0.12: now prediction_type */
-        if (!cJSON_IsBool(item))
-            return wrong(name, key, item, "true or false");
-        if (cJSON_IsFalse(item))
+        if (!pyr_json_is_bool(item))
+            return pyr_field_wrong(&(pyr_field){.key = key}, name, item, "true or false");
+        if ((pyr_json_is_bool(item) && !pyr_json_is_true(item)))
             out->prediction_type = PYR_PREDICTS_SAMPLE;
         return PYR_OK;
     }
@@ -228,15 +154,15 @@ static pyr_scheduler_kind kind_of(const char *name)
     return PYR_SCHEDULER_OTHER;
 }
 
-static pyr_status read_class(pyr_scheduler_config *out, const char *class_name, const cJSON *tree,
+static pyr_status read_class(pyr_scheduler_config *out, const char *class_name, const pyr_json_value *tree,
                              const char *name)
 {
-    const cJSON *own = cJSON_GetObjectItemCaseSensitive(tree, "_class_name");
+    const pyr_json_value *own = pyr_json_member(tree, "_class_name");
 
     /* A file of another class than DDPM's and DDIM's says how the model was trained: it counts, whatever the
      * index. */
-    if (cJSON_IsString(own) && (!class_name || kind_of(own->valuestring) == PYR_SCHEDULER_OTHER))
-        class_name = own->valuestring;
+    if (pyr_json_text(own) && (!class_name || kind_of(pyr_json_text(own)) == PYR_SCHEDULER_OTHER))
+        class_name = pyr_json_text(own);
     if (!class_name)
         return pyr_fail(
             PYR_E_UNSUPPORTED,
@@ -259,42 +185,33 @@ static pyr_status read_class(pyr_scheduler_config *out, const char *class_name, 
                     name, class_name);
 }
 
-/* `_use_default_values`: keys that the writer left at their default count as absent. */
-static bool is_passed(const cJSON *passed, const char *key)
-{
-    const cJSON *item;
-
-    cJSON_ArrayForEach(item, passed)
-    {
-        if (cJSON_IsString(item) && strcmp(item->valuestring, key) == 0)
-            return true;
-    }
-    return false;
-}
-
-static pyr_status read_tree(pyr_scheduler_config *out, const cJSON *tree, const char *name,
+static pyr_status read_tree(pyr_scheduler_config *out, const pyr_json_value *tree, const char *name,
                             const char *class_name, pyr_text *warning)
 {
-    const cJSON *item, *passed;
+    const pyr_json_value *item, *passed;
     int unknown = 0, betas = 0;
     pyr_status status;
 
     pyr_ddpm_config_default(&out->ddpm);
-    if (!cJSON_IsObject(tree))
+    if (!pyr_json_is_object(tree))
         return pyr_fail(PYR_E_FORMAT, "%s: not a JSON object", name);
     PYR_TRY(read_class(out, class_name, tree, name));
-    passed = cJSON_GetObjectItemCaseSensitive(tree, "_use_default_values");
-    cJSON_ArrayForEach(item, tree)
+    passed =
+        pyr_json_member(tree, "_use_default_values"); /* left at their default by the writer: as absent */
+    PYR_JSON_EACH(item, tree)
     {
-        const field *f = fields;
+        const pyr_field *f = pyr_field_find(fields, FIELDS, pyr_json_key(item));
 
-        while (f < fields + FIELDS && strcmp(f->key, item->string) != 0)
-            f++;
-        if (f == fields + FIELDS)
+        if (!f)
             PYR_TRY(read_other(&out->ddpm, name, item, &unknown, warning));
-        else if (!is_passed(passed, item->string) &&
-                 !(f->ddpm_only && out->kind != PYR_SCHEDULER_DDPM && cJSON_IsNull(item)))
-            PYR_TRY(read_field(&out->ddpm, &betas, name, f, item));
+        else if (pyr_json_lists(passed, f->key) ||
+                 (f->offset == AT(variance_type) && pyr_json_is_null(item) &&
+                  out->kind != PYR_SCHEDULER_DDPM))
+            continue; /* as if it were absent */
+        else if (f->kind == FIELD_BETAS)
+            PYR_TRY(read_betas(&out->ddpm, &betas, name, f, item));
+        else
+            PYR_TRY(pyr_field_read(&out->ddpm, f, name, item));
     }
     if (unknown)
         pyr_text_add(warning, ": unknown in %s, left out", name);
@@ -311,34 +228,21 @@ static pyr_status read_tree(pyr_scheduler_config *out, const cJSON *tree, const 
 }
 
 pyr_status pyr_scheduler_config_parse(pyr_scheduler_config *out, const char *bytes, size_t n,
-                                      const char *name, pyr_text *warning)
+                                      const char *name, const char *class_name, pyr_text *warning)
 {
-    cJSON *tree;
+    pyr_json_value *tree;
     pyr_status status;
 
     *out = (pyr_scheduler_config){0};
-    PYR_TRY(pyr_json_parse(&tree, bytes, n, name));
-    status = read_tree(out, tree, name, NULL, warning);
-    cJSON_Delete(tree);
-    return status;
-}
-
-pyr_status pyr_scheduler_config_read(pyr_scheduler_config *out, const char *path, const char *class_name,
-                                     pyr_text *warning)
-{
-    cJSON *tree;
-    pyr_status status;
-
-    *out = (pyr_scheduler_config){0};
-    PYR_TRY(pyr_json_read(&tree, path));
-    status = read_tree(out, tree, path, class_name, warning);
-    cJSON_Delete(tree);
+    PYR_TRY(pyr_json_parse_or_read(&tree, bytes, n, name));
+    status = read_tree(out, tree, name, class_name, warning);
+    pyr_json_free(tree);
     return status;
 }
 
 /* ---- writing ---- */
 
-static void write_betas(pyr_json *json, const field *f, const pyr_ddpm_config *c)
+static void write_betas(pyr_json *json, const pyr_field *f, const pyr_ddpm_config *c)
 {
     if (c->beta_schedule != PYR_BETAS_TRAINED) {
         pyr_json_string(json, f->key, NULL);
@@ -350,55 +254,24 @@ static void write_betas(pyr_json *json, const field *f, const pyr_ddpm_config *c
     pyr_json_close(json, ']');
 }
 
-static void write_field(pyr_json *json, const field *f, const pyr_ddpm_config *c)
-{
-    const char *at = (const char *)c + f->offset;
-    int whole;
-    double real;
-    bool truth;
-
-    switch (f->kind) {
-    case FIELD_INT:
-    case FIELD_WORD:
-        memcpy(&whole, at, sizeof whole);
-        if (f->kind == FIELD_INT)
-            pyr_json_int(json, f->key, whole);
-        else /* a list of betas stands for its schedule, which the library wants all the same */
-            pyr_json_string(json, f->key, f->words[f->words[whole] ? whole : 0]);
-        break;
-    case FIELD_REAL:
-        memcpy(&real, at, sizeof real);
-        pyr_json_real(json, f->key, real);
-        break;
-    case FIELD_BOOL:
-        memcpy(&truth, at, sizeof truth);
-        pyr_json_bool(json, f->key, truth);
-        break;
-    case FIELD_BETAS:
-        write_betas(json, f, c);
-        break;
-    }
-}
-
 pyr_status pyr_scheduler_config_write(pyr_text *out, const pyr_scheduler_config *config)
 {
     pyr_json json = {.indent = 2};
     bool ddim = config->kind == PYR_SCHEDULER_DDIM;
-    pyr_status status = PYR_OK;
+    pyr_ddpm_config c = config->ddpm;
 
-    PYR_TRY(pyr_ddpm_config_check(&config->ddpm));
+    PYR_TRY(pyr_ddpm_config_check(&c));
     pyr_json_open(&json, NULL, '{');
     pyr_json_string(&json, "_class_name", ddim ? "DDIMScheduler" : "DDPMScheduler");
     pyr_json_string(&json, "_diffusers_version", "0.31.0");
-    for (const field *f = fields; f < fields + FIELDS; f++)
-        if (!(ddim ? f->ddpm_only : f->ddim_only))
-            write_field(&json, f, &config->ddpm);
+    if (c.beta_schedule == PYR_BETAS_TRAINED) /* the library wants a schedule all the same */
+        c.beta_schedule = 0;
+    for (const pyr_field *f = fields; f < fields + FIELDS; f++)
+        if (f->kind == FIELD_BETAS)
+            write_betas(&json, f, &config->ddpm);
+        else if (belongs(f, ddim))
+            pyr_field_write(&json, f, &c);
     pyr_json_close(&json, '}');
     pyr_text_add(&json.text, "\n");
-    if (!json.text.failed)
-        pyr_text_add_bytes(out, json.text.at, json.text.length);
-    if (json.text.failed || out->failed)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory: the text of scheduler_config.json");
-    pyr_text_free(&json.text);
-    return status;
+    return pyr_json_append(out, &json, "the text of scheduler_config.json");
 }

@@ -21,18 +21,19 @@ typedef struct pyr_scheduler_config {
 
 void pyr_scheduler_config_free(pyr_scheduler_config *config); /* no-op on {0} */
 
-/* Read the `n` bytes of a scheduler_config.json; `name` is the file in sentences. An absent key takes the
- * library's default. Unknown keys are left out and named in *warning (appended; may be NULL); those with a
- * leading underscore are passed over. PYR_E_FORMAT for a wrong type of value, PYR_E_UNSUPPORTED for a word
- * that is not offered and for the class of a model that was trained in another way than with betas (flow
- * matching, noise levels of VE or EDM, distillation), PYR_E_CONFIG as pyr_ddpm_config_check. The caller frees
- * *out, on failure too. */
+/* Read the `n` bytes of a scheduler_config.json (NULL: the file itself); `name` is the file in sentences. An absent
+ * key takes the library's default. Unknown keys are left out and named in *warning (appended; may be NULL); those with
+ * a leading underscore are passed over. class_name: the scheduler's class in the pipeline's model_index.json, which
+ * the library goes by; NULL: the file's own. PYR_E_FORMAT for a wrong type of value, PYR_E_UNSUPPORTED for a word that
+ * is not offered and for the class of a model that was trained in another way than with betas (flow matching, noise
+ * levels of VE or EDM, distillation), PYR_E_CONFIG as pyr_ddpm_config_check. The caller frees *out, on failure too. */
 pyr_status pyr_scheduler_config_parse(pyr_scheduler_config *out, const char *bytes, size_t n,
-                                      const char *name, pyr_text *warning);
-/* class_name: what the pipeline's model_index.json says that it is, which the library goes by; NULL: as the
- * file itself says. */
-pyr_status pyr_scheduler_config_read(pyr_scheduler_config *out, const char *path, const char *class_name,
-                                     pyr_text *warning);
+                                      const char *name, const char *class_name, pyr_text *warning);
+static inline pyr_status pyr_scheduler_config_read(pyr_scheduler_config *out, const char *path,
+                                                   const char *class_name, pyr_text *warning)
+{
+    return pyr_scheduler_config_parse(out, NULL, 0, path, class_name, warning);
+}
 
 /* Append the text of a scheduler_config.json that the library loads, of kind DDPM or DDIM; ends with a
  * newline. PYR_E_CONFIG. */

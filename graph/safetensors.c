@@ -96,12 +96,12 @@ static void add_tensor(checksums *c, const char *name, pyr_st_dtype dtype, int r
 
 struct pyr_safetensors {
     char *name;
-    int fd;              /* -1: in memory */
-    const char *bytes;   /* NULL: in a file */
-    uint64_t size;       /* of the whole */
-    uint64_t data_start; /* where the data section begins */
-    cJSON *tree;         /* the header; the names and metadata live in it */
-    const cJSON *metadata;
+    int fd;               /* -1: in memory */
+    const char *bytes;    /* NULL: in a file */
+    uint64_t size;        /* of the whole */
+    uint64_t data_start;  /* where the data section begins */
+    pyr_json_value *tree; /* the header; the names and metadata live in it */
+    const pyr_json_value *metadata;
     pyr_st_tensor *tensors; /* sorted by name once parsed */
     size_t n;
 };
@@ -134,12 +134,12 @@ static pyr_status get(const pyr_safetensors *file, void *dst, uint64_t at, size_
 }
 
 /* A whole number that JSON's double holds exactly. */
-static bool whole(const cJSON *item, uint64_t *out)
+static bool whole(const pyr_json_value *item, uint64_t *out)
 {
-    if (!cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= 0x1p53) ||
-        item->valuedouble != floor(item->valuedouble))
+    if (!pyr_json_is_number(item) || !(pyr_json_number(item, 0) >= 0 && pyr_json_number(item, 0) <= 0x1p53) ||
+        pyr_json_number(item, 0) != floor(pyr_json_number(item, 0)))
         return false;
-    *out = (uint64_t)item->valuedouble;
+    *out = (uint64_t)pyr_json_number(item, 0);
     return true;
 }
 
@@ -147,29 +147,29 @@ static bool whole(const cJSON *item, uint64_t *out)
 #define TENSOR_FAIL(code, file, tensor, fmt, ...)                                                            \
     pyr_fail(code, "%.400s: tensor \"%.200s\": " fmt, (file)->name, (tensor)->name, __VA_ARGS__)
 
-static pyr_status parse_dtype(const pyr_safetensors *file, pyr_st_tensor *tensor, const cJSON *word)
+static pyr_status parse_dtype(const pyr_safetensors *file, pyr_st_tensor *tensor, const pyr_json_value *word)
 {
-    if (!cJSON_IsString(word))
+    if (!pyr_json_text(word))
         return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "%s", "its dtype is missing or not a string");
     for (int i = 0; i < DTYPES; i++)
-        if (strcmp(word->valuestring, dtypes[i].word) == 0) {
+        if (strcmp(pyr_json_text(word), dtypes[i].word) == 0) {
             tensor->dtype = (pyr_st_dtype)i;
             return PYR_OK;
         }
     return TENSOR_FAIL(PYR_E_UNSUPPORTED, file, tensor, "dtype is \"%.40s\", offered are %s",
-                       word->valuestring, DTYPE_WORDS);
+                       pyr_json_text(word), DTYPE_WORDS);
 }
 
-static pyr_status parse_shape(const pyr_safetensors *file, pyr_st_tensor *tensor, const cJSON *shape)
+static pyr_status parse_shape(const pyr_safetensors *file, pyr_st_tensor *tensor, const pyr_json_value *shape)
 {
-    const cJSON *item;
+    const pyr_json_value *item;
     uint64_t count = 1, dim;
 
-    if (!cJSON_IsArray(shape))
+    if (!pyr_json_is_array(shape))
         return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "%s", "its shape is missing or not a list");
     for (int i = 0; i < PYR_ST_MAX_RANK; i++)
         tensor->dims[i] = 1;
-    cJSON_ArrayForEach(item, shape)
+    PYR_JSON_EACH(item, shape)
     {
         if (!whole(item, &dim))
             return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "shape[%d] is not a whole number from 0 to 2^53",
@@ -185,12 +185,15 @@ static pyr_status parse_shape(const pyr_safetensors *file, pyr_st_tensor *tensor
     return PYR_OK;
 }
 
-static pyr_status parse_offsets(const pyr_safetensors *file, pyr_st_tensor *tensor, const cJSON *offsets)
+static pyr_status parse_offsets(const pyr_safetensors *file, pyr_st_tensor *tensor,
+                                const pyr_json_value *offsets)
 {
     uint64_t data = file->size - file->data_start, bytes;
 
-    if (!cJSON_IsArray(offsets) || !offsets->child || !offsets->child->next || offsets->child->next->next ||
-        !whole(offsets->child, &tensor->begin) || !whole(offsets->child->next, &tensor->end))
+    if (!pyr_json_is_array(offsets) || !pyr_json_first(offsets) || !pyr_json_next(pyr_json_first(offsets)) ||
+        pyr_json_next(pyr_json_next(pyr_json_first(offsets))) ||
+        !whole(pyr_json_first(offsets), &tensor->begin) ||
+        !whole(pyr_json_next(pyr_json_first(offsets)), &tensor->end))
         return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "%s", "its data_offsets are not two whole numbers");
     if (tensor->begin > tensor->end || tensor->end > data)
         return TENSOR_FAIL(PYR_E_FORMAT, file, tensor,
@@ -248,37 +251,37 @@ static pyr_status check_cover(const pyr_safetensors *file)
 
 static pyr_status parse_tree(pyr_safetensors *file)
 {
-    const cJSON *item;
+    const pyr_json_value *item;
     size_t n = 0;
 
-    if (!cJSON_IsObject(file->tree))
+    if (!pyr_json_is_object(file->tree))
         return pyr_fail(PYR_E_FORMAT, "%s: its header is not a JSON object", file->name);
-    cJSON_ArrayForEach(item, file->tree) n++;
+    PYR_JSON_EACH(item, file->tree) n++;
     PYR_TRY(pyr_new(&file->tensors, n, sizeof *file->tensors, "the list of tensors"));
-    cJSON_ArrayForEach(item, file->tree)
+    PYR_JSON_EACH(item, file->tree)
     {
         pyr_st_tensor *tensor = &file->tensors[file->n];
 
-        if (strcmp(item->string, "__metadata__") == 0) {
-            const cJSON *value;
+        if (strcmp(pyr_json_key(item), "__metadata__") == 0) {
+            const pyr_json_value *value;
 
             file->metadata = item;
-            if (!cJSON_IsObject(item))
+            if (!pyr_json_is_object(item))
                 return pyr_fail(PYR_E_FORMAT, "%s: __metadata__ is not an object", file->name);
-            cJSON_ArrayForEach(value, item)
+            PYR_JSON_EACH(value, item)
             {
-                if (!cJSON_IsString(value))
+                if (!pyr_json_text(value))
                     return pyr_fail(PYR_E_FORMAT, "%.400s: __metadata__ \"%.200s\" is not a string",
-                                    file->name, value->string);
+                                    file->name, pyr_json_key(value));
             }
             continue;
         }
-        tensor->name = item->string;
-        if (!cJSON_IsObject(item))
+        tensor->name = pyr_json_key(item);
+        if (!pyr_json_is_object(item))
             return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "%s", "is not an object");
-        PYR_TRY(parse_dtype(file, tensor, cJSON_GetObjectItemCaseSensitive(item, "dtype")));
-        PYR_TRY(parse_shape(file, tensor, cJSON_GetObjectItemCaseSensitive(item, "shape")));
-        PYR_TRY(parse_offsets(file, tensor, cJSON_GetObjectItemCaseSensitive(item, "data_offsets")));
+        PYR_TRY(parse_dtype(file, tensor, pyr_json_member(item, "dtype")));
+        PYR_TRY(parse_shape(file, tensor, pyr_json_member(item, "shape")));
+        PYR_TRY(parse_offsets(file, tensor, pyr_json_member(item, "data_offsets")));
         file->n++;
     }
     if (file->n)
@@ -343,15 +346,16 @@ out:
 
 static pyr_status check_pairs(const pyr_safetensors *file, checksums *c)
 {
-    const cJSON *item;
+    const pyr_json_value *item;
     pyr_st_pair *pairs;
     size_t n = 0;
 
-    cJSON_ArrayForEach(item, file->metadata) n++;
+    PYR_JSON_EACH(item, file->metadata) n++;
     PYR_TRY(pyr_new(&pairs, n, sizeof *pairs, "the metadata"));
     n = 0;
-    cJSON_ArrayForEach(item, file->metadata) if (strcmp(item->string, checksum_key) != 0) pairs[n++] =
-        (pyr_st_pair){item->string, item->valuestring};
+    PYR_JSON_EACH(item, file->metadata)
+    if (strcmp(pyr_json_key(item), checksum_key) != 0)
+        pairs[n++] = (pyr_st_pair){pyr_json_key(item), pyr_json_text(item)};
     add_pairs(c, pairs, n);
     pyr_free(pairs);
     return PYR_OK;
@@ -484,7 +488,7 @@ void pyr_safetensors_free(pyr_safetensors *file)
         return;
     if (file->fd >= 0)
         close(file->fd);
-    cJSON_Delete(file->tree);
+    pyr_json_free(file->tree);
     pyr_free(file->tensors);
     pyr_free(file->name);
     pyr_free(file);
@@ -509,9 +513,9 @@ const pyr_st_tensor *pyr_safetensors_find(const pyr_safetensors *file, const cha
 
 const char *pyr_safetensors_metadata(const pyr_safetensors *file, const char *key)
 {
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(file->metadata, key);
+    const pyr_json_value *value = pyr_json_member(file->metadata, key);
 
-    return value ? value->valuestring : NULL;
+    return value ? pyr_json_text(value) : NULL;
 }
 
 /* ---- reading: the data ---- */

@@ -157,10 +157,10 @@ static void put_facts(pyr_json *json, const pyr_dataset *set)
 }
 
 /* A whole number 0 .. most, true as 1; what is absent is 0, anything else makes *good false. */
-static int64_t get(bool *good, const cJSON *json, const char *key, int64_t most)
+static int64_t get(bool *good, const pyr_json_value *json, const char *key, int64_t most)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
-    double value = cJSON_IsNumber(item) ? item->valuedouble : cJSON_IsTrue(item) ? 1 : 0;
+    const pyr_json_value *item = pyr_json_member(json, key);
+    double value = pyr_json_is_number(item) ? pyr_json_number(item, 0) : pyr_json_is_true(item) ? 1 : 0;
 
     if (!(value >= 0 && value <= (double)most) || value != floor(value)) {
         *good = false;
@@ -169,26 +169,26 @@ static int64_t get(bool *good, const cJSON *json, const char *key, int64_t most)
     return (int64_t)value;
 }
 
-static const char *get_text(const cJSON *json, const char *key)
+static const char *get_text(const pyr_json_value *json, const char *key)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
+    const pyr_json_value *item = pyr_json_member(json, key);
 
-    return cJSON_IsString(item) ? item->valuestring : NULL;
+    return pyr_json_text(item);
 }
 
-static pyr_status get_names(pyr_names *out, const cJSON *json, const char *key)
+static pyr_status get_names(pyr_names *out, const pyr_json_value *json, const char *key)
 {
-    const cJSON *item, *list = cJSON_GetObjectItemCaseSensitive(json, key);
+    const pyr_json_value *item, *list = pyr_json_member(json, key);
 
-    cJSON_ArrayForEach(item, list) if (cJSON_IsString(item)) PYR_TRY(pyr_names_add(out, item->valuestring));
+    PYR_JSON_EACH(item, list) if (pyr_json_text(item)) PYR_TRY(pyr_names_add(out, pyr_json_text(item)));
     return PYR_OK;
 }
 
-static pyr_status get_facts(pyr_dataset *set, const cJSON *json)
+static pyr_status get_facts(pyr_dataset *set, const pyr_json_value *json)
 {
     const char *kind = get_text(json, "kind"), *how = get_text(json, "how"), *notes = get_text(json, "notes");
     const char *fingerprint = get_text(json, "fingerprint");
-    const cJSON *values = cJSON_GetObjectItemCaseSensitive(json, "values");
+    const pyr_json_value *values = pyr_json_member(json, "values");
     bool good = true;
     double *value[] = {&set->values.least, &set->values.most, &set->values.low, &set->values.high};
 
@@ -207,9 +207,9 @@ static pyr_status get_facts(pyr_dataset *set, const cJSON *json)
     if (!good || (set->bits != 8 && set->bits != 16))
         return pyr_fail(PYR_E_FORMAT, "%s is damaged: its sizes make no sense", set->cache);
     for (int i = 0; i < 4; i++) {
-        const cJSON *item = cJSON_GetArrayItem(values, i);
+        const pyr_json_value *item = pyr_json_item(values, i);
 
-        *value[i] = cJSON_IsNumber(item) ? item->valuedouble : 0;
+        *value[i] = pyr_json_number(item, 0);
     }
     if (how)
         pyr_text_add(&set->how, "%s", how);
@@ -291,12 +291,12 @@ static pyr_status take(pyr_dataset *set, int file, const header *h, char *facts,
 {
     uint64_t bytes;
     int64_t images;
-    cJSON *json = NULL;
+    pyr_json_value *json = NULL;
     pyr_status status;
 
     PYR_TRY(pyr_json_parse(&json, facts, strlen(facts), set->cache));
     status = get_facts(set, json);
-    cJSON_Delete(json);
+    pyr_json_free(json);
     PYR_TRY(status);
     bytes = h->facts_at - SAMPLES_AT;
     images = set->count[0] + set->count[1];

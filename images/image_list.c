@@ -198,7 +198,7 @@ static size_t find_beside(const list *l, size_t image, const char *ending)
 pyr_status pyr_label_beside(int32_t *label, const char *bytes, size_t n, const char *name)
 {
     static const char *const keys[] = {"label", "cls", "class", "class_id", "target"};
-    cJSON *json = NULL;
+    pyr_json_value *json = NULL;
     double value = -1;
     size_t length = strlen(name);
 
@@ -211,12 +211,12 @@ pyr_status pyr_label_beside(int32_t *label, const char *bytes, size_t n, const c
     } else {
         PYR_TRY(pyr_json_parse(&json, bytes, n, name));
         for (size_t i = 0; i < sizeof keys / sizeof *keys && value < 0; i++) {
-            const cJSON *number = cJSON_GetObjectItemCaseSensitive(json, keys[i]);
+            const pyr_json_value *number = pyr_json_member(json, keys[i]);
 
-            if (cJSON_IsNumber(number))
-                value = number->valuedouble;
+            if (pyr_json_is_number(number))
+                value = pyr_json_number(number, 0);
         }
-        cJSON_Delete(json);
+        pyr_json_free(json);
     }
     if (value >= 0 && value < PYR_LABEL_MOST && value == (double)(int32_t)value)
         *label = (int32_t)value;

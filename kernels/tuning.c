@@ -124,12 +124,7 @@ pyr_status pyr_tuning_write(const pyr_tuning *t, pyr_text *json)
     pyr_json writer = {0};
 
     put_choices(t, &writer, NULL);
-    if (!writer.text.failed)
-        pyr_text_add_bytes(json, writer.text.at, writer.text.length);
-    else
-        json->failed = true;
-    pyr_text_free(&writer.text);
-    return json->failed ? pyr_fail(PYR_E_NOMEM, "out of memory: tuning") : PYR_OK;
+    return pyr_json_append(json, &writer, "tuning");
 }
 
 /* What is no UTF-8 would be mended when it is written, and so could become a name that is there already. */
@@ -143,38 +138,38 @@ static bool is_utf8(const char *name)
     return true;
 }
 
-static bool is_choice(const cJSON *item)
+static bool is_choice(const pyr_json_value *item)
 {
-    double choice = item->valuedouble;
+    double choice = pyr_json_number(item, 0);
 
-    return cJSON_IsNumber(item) && choice >= 0 && choice <= 1 << 20 && choice == (int)choice &&
-           strlen(item->string) < NAME && is_utf8(item->string);
+    return pyr_json_is_number(item) && choice >= 0 && choice <= 1 << 20 && choice == (int)choice &&
+           strlen(pyr_json_key(item)) < NAME && is_utf8(pyr_json_key(item));
 }
 
-static pyr_status take(pyr_tuning *t, const cJSON *list)
+static pyr_status take(pyr_tuning *t, const pyr_json_value *list)
 {
-    const cJSON *item;
+    const pyr_json_value *item;
 
-    if (!cJSON_IsObject(list))
+    if (!pyr_json_is_object(list))
         return pyr_fail(PYR_E_FORMAT, "the list of measured choices is no JSON object");
-    cJSON_ArrayForEach(item, list)
+    PYR_JSON_EACH(item, list)
     {
         if (!is_choice(item))
             return pyr_fail(PYR_E_FORMAT, "the list of measured choices has a bad entry, %.90s",
-                            item->string);
-        PYR_TRY(pyr_tuning_put(t, item->string, item->valueint));
+                            pyr_json_key(item));
+        PYR_TRY(pyr_tuning_put(t, pyr_json_key(item), (int)pyr_json_number(item, 0)));
     }
     return PYR_OK;
 }
 
 pyr_status pyr_tuning_read(pyr_tuning *t, const char *json, size_t length)
 {
-    cJSON *tree = NULL;
+    pyr_json_value *tree = NULL;
     pyr_status status;
 
     PYR_TRY(pyr_json_parse(&tree, json, length, "the list of measured choices"));
     status = take(t, tree);
-    cJSON_Delete(tree);
+    pyr_json_free(tree);
     return status;
 }
 
@@ -183,7 +178,7 @@ pyr_status pyr_tuning_read(pyr_tuning *t, const char *json, size_t length)
 enum { MOST_MACHINES = 32 };
 
 /* *out NULL: there is no file, or it is damaged. PYR_E_IO when there is one that cannot be read. */
-static pyr_status read_file(cJSON **out, const char *path)
+static pyr_status read_file(pyr_json_value **out, const char *path)
 {
     bool there;
     pyr_status status;
@@ -194,39 +189,41 @@ static pyr_status read_file(cJSON **out, const char *path)
     return status == PYR_E_FORMAT ? PYR_OK : status;
 }
 
-static const cJSON *machines_of(const cJSON *tree)
+static const pyr_json_value *machines_of(const pyr_json_value *tree)
 {
-    const cJSON *machines = cJSON_GetObjectItemCaseSensitive(tree, "machines");
+    const pyr_json_value *machines = pyr_json_member(tree, "machines");
 
-    return cJSON_IsObject(machines) ? machines : NULL;
+    return pyr_json_is_object(machines) ? machines : NULL;
 }
 
 void pyr_tuning_use_cache(pyr_tuning *t, const char *path, const char *machine)
 {
-    cJSON *tree = NULL;
+    pyr_json_value *tree = NULL;
 
     t->cache = pyr_strdup(path);
     t->machine = pyr_strdup(machine);
     if (t->cache && t->machine && read_file(&tree, t->cache) == PYR_OK)
-        (void)take(t, cJSON_GetObjectItemCaseSensitive(machines_of(tree), t->machine));
-    cJSON_Delete(tree);
+        (void)take(t, pyr_json_member(machines_of(tree), t->machine));
+    pyr_json_free(tree);
     for (int i = 0; i < t->n; i++)
         t->at[i].fresh = false;
 }
 
 /* What the file says of other machines, the latest last. */
-static void put_others(pyr_json *json, const cJSON *machines, const char *machine)
+static void put_others(pyr_json *json, const pyr_json_value *machines, const char *machine)
 {
-    int passed_over = cJSON_GetArraySize(machines) - (MOST_MACHINES - 1);
-    const cJSON *other, *item;
+    int passed_over = pyr_json_count(machines) - (MOST_MACHINES - 1);
+    const pyr_json_value *other, *item;
 
-    cJSON_ArrayForEach(other, machines)
+    PYR_JSON_EACH(other, machines)
     {
-        if (passed_over-- > 0 || !cJSON_IsObject(other) || !is_utf8(other->string) ||
-            strcmp(other->string, machine) == 0)
+        if (passed_over-- > 0 || !pyr_json_is_object(other) || !is_utf8(pyr_json_key(other)) ||
+            strcmp(pyr_json_key(other), machine) == 0)
             continue;
-        pyr_json_open(json, other->string, '{');
-        cJSON_ArrayForEach(item, other) if (is_choice(item)) pyr_json_int(json, item->string, item->valueint);
+        pyr_json_open(json, pyr_json_key(other), '{');
+        PYR_JSON_EACH(item, other)
+        if (is_choice(item))
+            pyr_json_int(json, pyr_json_key(item), (int)pyr_json_number(item, 0));
         pyr_json_close(json, '}');
     }
 }
@@ -234,13 +231,13 @@ static void put_others(pyr_json *json, const cJSON *machines, const char *machin
 /* What was measured here since the cache was read, into what others have made of it meanwhile. */
 static pyr_status merge(const pyr_tuning *t, pyr_json *json)
 {
-    cJSON *tree = NULL;
+    pyr_json_value *tree = NULL;
     pyr_tuning *all = NULL;
     pyr_status status;
 
     PYR_TRY_OUT(read_file(&tree, t->cache));
     PYR_TRY_OUT(pyr_tuning_new(&all));
-    (void)take(all, cJSON_GetObjectItemCaseSensitive(machines_of(tree), t->machine));
+    (void)take(all, pyr_json_member(machines_of(tree), t->machine));
     for (int i = 0; i < t->n; i++)
         if (t->at[i].fresh)
             PYR_TRY_OUT(pyr_tuning_put(all, t->at[i].name, t->at[i].choice));
@@ -255,7 +252,7 @@ static pyr_status merge(const pyr_tuning *t, pyr_json *json)
         status = pyr_fail(PYR_E_NOMEM, "out of memory: tuning");
 out:
     pyr_tuning_free(all);
-    cJSON_Delete(tree);
+    pyr_json_free(tree);
     return status;
 }
 

@@ -18,23 +18,23 @@ uint64_t pyr_file_labels_limit(size_t files)
     return files < most >> 10 ? 1024 * (uint64_t)files + 1024 : most;
 }
 
-static pyr_status read_label(pyr_file_label *out, const cJSON *pair, size_t i, const char *file)
+static pyr_status read_label(pyr_file_label *out, const pyr_json_value *pair, size_t i, const char *file)
 {
-    const cJSON *name = pair->child, *label = name ? name->next : NULL;
+    const pyr_json_value *name = pyr_json_first(pair), *label = name ? pyr_json_next(name) : NULL;
 
-    if (!cJSON_IsArray(pair) || !cJSON_IsString(name) || !label || label->next)
+    if (!pyr_json_is_array(pair) || !pyr_json_text(name) || !label || pyr_json_next(label))
         return pyr_fail(PYR_E_FORMAT,
                         "%s: labels[%zu] should be a pair such as [\"00000/img00000000.png\", 3]", file, i);
-    if (!cJSON_IsNumber(label))
+    if (!pyr_json_is_number(label))
         return pyr_fail(PYR_E_FORMAT,
                         "%s: the label of %.500s should be a whole number (vectors are not read as classes)",
-                        file, name->valuestring);
-    if (!(label->valuedouble >= 0 && label->valuedouble < PYR_LABEL_MOST) ||
-        label->valuedouble != (double)(int32_t)label->valuedouble)
+                        file, pyr_json_text(name));
+    if (!(pyr_json_number(label, 0) >= 0 && pyr_json_number(label, 0) < PYR_LABEL_MOST) ||
+        pyr_json_number(label, 0) != (double)(int32_t)pyr_json_number(label, 0))
         return pyr_fail(PYR_E_FORMAT, "%s: the label of %.500s is %g, should be a whole number from 0 to %d",
-                        file, name->valuestring, label->valuedouble, PYR_LABEL_MOST - 1);
-    out->label = (int32_t)label->valuedouble;
-    out->name = pyr_strdup(name->valuestring);
+                        file, pyr_json_text(name), pyr_json_number(label, 0), PYR_LABEL_MOST - 1);
+    out->label = (int32_t)pyr_json_number(label, 0);
+    out->name = pyr_strdup(pyr_json_text(name));
     if (!out->name)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the labels in %s", file);
     pyr_entry_tidy(out->name); /* "./0.png", and "cat\\0.png" of Windows */
@@ -43,25 +43,25 @@ static pyr_status read_label(pyr_file_label *out, const cJSON *pair, size_t i, c
 
 pyr_status pyr_file_labels_parse(pyr_file_labels *out, const char *bytes, size_t n, const char *name)
 {
-    cJSON *json;
-    const cJSON *labels, *pair;
+    pyr_json_value *json;
+    const pyr_json_value *labels, *pair;
     size_t room;
     pyr_status status = PYR_OK;
 
     *out = (pyr_file_labels){0};
     PYR_TRY(pyr_json_parse(&json, bytes, n, name));
-    labels = cJSON_GetObjectItemCaseSensitive(json, "labels");
+    labels = pyr_json_member(json, "labels");
     if (!labels)
         goto out;
     out->edm = true;
-    if (cJSON_IsNull(labels))
+    if (pyr_json_is_null(labels))
         goto out;
-    if (!cJSON_IsArray(labels))
+    if (!pyr_json_is_array(labels))
         PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: labels should be a list of pairs, or null", name));
     room = 0;
-    cJSON_ArrayForEach(pair, labels) room++;
+    PYR_JSON_EACH(pair, labels) room++;
     PYR_TRY_OUT(pyr_new(&out->at, room, sizeof *out->at, name));
-    cJSON_ArrayForEach(pair, labels)
+    PYR_JSON_EACH(pair, labels)
     {
         PYR_TRY_OUT(read_label(&out->at[out->n], pair, out->n, name));
         out->n++;
@@ -73,7 +73,7 @@ pyr_status pyr_file_labels_parse(pyr_file_labels *out, const char *bytes, size_t
             PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: %.500s has two labels, %d and %d", name, out->at[i].name,
                                  out->at[i - 1].label, out->at[i].label));
 out:
-    cJSON_Delete(json);
+    pyr_json_free(json);
     return status;
 }
 

@@ -11,6 +11,7 @@
 
 #include "graph/step_loop.h"
 #include "levels/level.h"
+#include "network/unet_find.h"
 
 typedef struct pyr_progress {
     pyr_train_state train;

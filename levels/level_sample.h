@@ -4,6 +4,7 @@
 
 #include "levels/denoiser.h"
 #include "levels/gaussian.h"
+#include "network/unet_find.h"
 
 /* A lane's way from noise to samples, recorded (pyr_sampling), and what it was recorded with. */
 typedef struct pyr_level_way {

@@ -6,7 +6,6 @@
 #ifndef PYR_NETWORK_UNET_CONFIG_H
 #define PYR_NETWORK_UNET_CONFIG_H
 
-#include "base/file.h"
 #include "base/status.h"
 #include "base/text.h"
 #include "kernels/kernels.h"
@@ -76,7 +75,7 @@ void pyr_unet_config_default(pyr_unet_config *out);
 /* Ranges, and what contradicts: PYR_E_CONFIG with a sentence. */
 pyr_status pyr_unet_config_check(const pyr_unet_config *config);
 
-/* Read the `n` bytes of a config.json; `name` is the file in sentences. An
+/* Read the `n` bytes of a config.json (NULL: the file itself); `name` is the file in sentences. An
  * absent key takes its default, and so does one in `_use_default_values`; null
  * is kept apart from absent (attention_head_dim: 8 when absent, one head when
  * null). Keys that are unknown are left out and named in *warning (appended,
@@ -85,7 +84,11 @@ pyr_status pyr_unet_config_check(const pyr_unet_config *config);
  * for a word or class that is not offered, else as the check. */
 pyr_status pyr_unet_config_parse(pyr_unet_config *out, const char *bytes, size_t n, const char *name,
                                  pyr_text *warning);
-pyr_status pyr_unet_config_read(pyr_unet_config *out, const char *path, pyr_text *warning);
+/* The same of the file at `path`. */
+static inline pyr_status pyr_unet_config_read(pyr_unet_config *out, const char *path, pyr_text *warning)
+{
+    return pyr_unet_config_parse(out, NULL, 0, path, warning);
+}
 
 /* Append the text of a config.json that diffusers loads; ends with a newline. */
 pyr_status pyr_unet_config_write(pyr_text *out, const pyr_unet_config *config);
@@ -119,22 +122,5 @@ bool pyr_unet_word_parse(int *out, pyr_unet_words set, const char *word);
 
 /* The word of a value; NULL when it is none of the set's. */
 const char *pyr_unet_word(pyr_unet_words set, int value);
-
-/* ---- finding a model ---- */
-
-typedef struct pyr_unet_files {
-    char *config;      /* path of config.json */
-    pyr_names weights; /* paths of the safetensors, one or the shards of one model */
-    bool checked;      /* by pyr_unet_verify: nobody needs to look at the checksums again */
-} pyr_unet_files;
-
-/* Find the files of a model from the folder of a pipeline (its unet/ is taken),
- * a folder with config.json, or a .safetensors (or its .index.json) with
- * config.json beside it. Without the plain name, a variant such as fp16 is
- * taken when it is the only one. Files are found, not opened, save the index
- * of shards. PYR_E_IO when something is missing, PYR_E_ARG when it is not
- * clear which is meant, PYR_E_UNSUPPORTED when there is only a pickle. */
-pyr_status pyr_unet_find(pyr_unet_files *out, const char *path);
-void pyr_unet_files_free(pyr_unet_files *files); /* no-op on {0} */
 
 #endif

@@ -6,6 +6,7 @@
 #include "graph/params.h"
 #include "graph/safetensors.h"
 #include "network/unet_config.h"
+#include "network/unet_find.h"
 
 /* Look at the checksums of weights and configuration, if they have some, and remember in `files` that they
  * are what was written. PYR_E_FORMAT names the file that is not. */

@@ -66,7 +66,7 @@ class Level:
 
     @torch.no_grad()
     def denoise(self, x, sigma, condition=None, label=None):
-        """D(x, sigma); an exported level knows the noise levels of its timesteps alone, and sigma is one of them: t."""
+        """D(x, sigma); an exported level knows only the noise levels of its timesteps, of which sigma is one: t."""
         if self.scheduler:
             t, abar = sigma, self.scheduler.alphas_cumprod[sigma]
             z = x * abar.sqrt()

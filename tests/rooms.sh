@@ -1,5 +1,5 @@
 #!/bin/sh
-# rooms: the order of the sources. A room includes headers of the rooms before it in the Makefile's list alone, and has 30 files at
+# rooms: the order of the sources. A room includes only headers of rooms before it in the Makefile's list, and has 30 files at
 # most; a file has a name of its own in the whole tree; comments end on the line of their last word.
 passed=0 failed=0
 say() {

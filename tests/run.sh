@@ -1,5 +1,5 @@
 #!/bin/sh
-# run.sh - run test programs and scripts, add up their counts, and print the sum alone on the last line.
+# run.sh - run test programs and scripts, add up their counts, and print only the sum on the last line.
 #
 # Usage: tests/run.sh COUNTS_FILE LABEL PROGRAM ...     run, as many at a time as there are processors (or $TEST_JOBS), and
 #                                                       append the counts to the file

@@ -752,8 +752,8 @@ static void json_round_trip(void)
 {
     for (int indent = 0; indent <= 2; indent += 2) {
         pyr_json json = {.indent = indent};
-        const cJSON *list;
-        cJSON *tree;
+        const pyr_json_value *list;
+        pyr_json_value *tree;
 
         pyr_json_open(&json, NULL, '{');
         pyr_json_string(&json, "name \"x\"", "tab\t quote\" back\\ bell\a \xc3\xa9");
@@ -777,36 +777,37 @@ static void json_round_trip(void)
         CHECK((strchr(json.text.at, '\n') != NULL) == (indent > 0)); /* 0: one line, for logs */
         CHECK_OK(pyr_json_parse(&tree, json.text.at, json.text.length, "x.json"));
         if (tree) {
-            list = cJSON_GetObjectItemCaseSensitive(tree, "list");
-            CHECK_STRING(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(tree, "name \"x\"")),
+            list = pyr_json_member(tree, "list");
+            CHECK_STRING(pyr_json_text(pyr_json_member(tree, "name \"x\"")),
                          "tab\t quote\" back\\ bell\a \xc3\xa9");
-            CHECK(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(tree, "none")));
-            CHECK_CLOSE(cJSON_GetObjectItemCaseSensitive(tree, "loss")->valuedouble, 0.123456789, 1e-15);
-            CHECK(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(tree, "nan")));
-            CHECK(cJSON_IsNull(cJSON_GetObjectItemCaseSensitive(tree, "inf")));
-            CHECK_CLOSE(cJSON_GetObjectItemCaseSensitive(tree, "big")->valuedouble, -9007199254740991.0, 0);
-            CHECK(cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(tree, "yes")));
-            CHECK(cJSON_GetArraySize(list) == 4 && cJSON_IsFalse(cJSON_GetArrayItem(list, 3)));
-            CHECK_CLOSE(cJSON_GetObjectItemCaseSensitive(tree, "last")->valuedouble, 3, 0);
+            CHECK(pyr_json_is_null(pyr_json_member(tree, "none")));
+            CHECK_CLOSE(pyr_json_number(pyr_json_member(tree, "loss"), 0), 0.123456789, 1e-15);
+            CHECK(pyr_json_is_null(pyr_json_member(tree, "nan")));
+            CHECK(pyr_json_is_null(pyr_json_member(tree, "inf")));
+            CHECK_CLOSE(pyr_json_number(pyr_json_member(tree, "big"), 0), -9007199254740991.0, 0);
+            CHECK(pyr_json_is_true(pyr_json_member(tree, "yes")));
+            CHECK(pyr_json_count(list) == 4 && pyr_json_is_bool(pyr_json_item(list, 3)) &&
+                  !pyr_json_is_true(pyr_json_item(list, 3)));
+            CHECK_CLOSE(pyr_json_number(pyr_json_member(tree, "last"), 0), 3, 0);
         }
-        cJSON_Delete(tree);
+        pyr_json_free(tree);
         pyr_text_free(&json.text);
     }
 }
 
 static pyr_status parse(const char *text)
 {
-    cJSON *tree;
+    pyr_json_value *tree;
     pyr_status status = pyr_json_parse(&tree, text, strlen(text), "x.json");
 
     CHECK((tree != NULL) == (status == PYR_OK));
-    cJSON_Delete(tree);
+    pyr_json_free(tree);
     return status;
 }
 
 static void json_refuses(void)
 {
-    cJSON *tree;
+    pyr_json_value *tree;
 
     CHECK_OK(parse(" {\"a\": 1, \"A\": [ {\"a\": 2} ] } \n\t "));
     CHECK_FAILS(parse("{\"a\": 1, \"b\": 2, \"a\": 3}"), PYR_E_FORMAT, "x.json: the name \"a\" stands twice");
@@ -821,8 +822,8 @@ static void json_refuses(void)
     CHECK_FAILS(pyr_json_read(&tree, in_folder("none.json")), PYR_E_IO, "none.json");
     CHECK_OK(pyr_file_replace(in_folder("a.json"), "[1, 2]", 6));
     CHECK_OK(pyr_json_read(&tree, in_folder("a.json")));
-    CHECK(cJSON_GetArraySize(tree) == 2);
-    cJSON_Delete(tree);
+    CHECK(pyr_json_count(tree) == 2);
+    pyr_json_free(tree);
     unlink(in_folder("a.json"));
 }
 
@@ -831,7 +832,7 @@ static void seals_tell_of_rot(int indent)
 {
     const char *path = in_folder("sealed.json");
     pyr_json json = {.indent = indent};
-    cJSON *tree;
+    pyr_json_value *tree;
     int refused = 0, same = 0, n;
 
     pyr_json_open(&json, NULL, '{');
@@ -846,17 +847,18 @@ static void seals_tell_of_rot(int indent)
     n = (int)json.text.length;
     CHECK_OK(pyr_file_replace(path, json.text.at, json.text.length));
     CHECK_OK(pyr_json_read(&tree, path));
-    cJSON_Delete(tree);
+    pyr_json_free(tree);
     for (int bit = 0; bit < 8 * n; bit++) {
         json.text.at[bit / 8] ^= (char)(1 << bit % 8);
         CHECK_OK(pyr_file_replace(path, json.text.at, json.text.length));
         json.text.at[bit / 8] ^= (char)(1 << bit % 8);
         if (pyr_json_read(&tree, path) == PYR_OK) {
-            const cJSON *list = cJSON_GetObjectItemCaseSensitive(tree, "list");
+            const pyr_json_value *list = pyr_json_member(tree, "list");
 
-            CHECK(strcmp(cJSON_GetObjectItemCaseSensitive(tree, "name")->valuestring, "a, b") == 0 &&
-                  list->child->valuedouble == 17 && list->child->next->valuedouble == 0.25);
-            cJSON_Delete(tree);
+            CHECK(strcmp(pyr_json_text(pyr_json_member(tree, "name")), "a, b") == 0 &&
+                  pyr_json_number(pyr_json_first(list), 0) == 17 &&
+                  pyr_json_number(pyr_json_next(pyr_json_first(list)), 0) == 0.25);
+            pyr_json_free(tree);
             same++;
         } else {
             CHECK(strstr(pyr_error(), path));
@@ -878,7 +880,7 @@ static void sealed_json(void)
 static void json_without_memory(void)
 {
     pyr_status status = PYR_E_NOMEM;
-    cJSON *tree;
+    pyr_json_value *tree;
     long k;
 
     for (k = 0; status != PYR_OK; k++) {
@@ -890,7 +892,7 @@ static void json_without_memory(void)
         CHECK(status == PYR_E_NOMEM && !tree && strstr(pyr_error(), "out of memory"));
     }
     CHECK(k >= 6); /* nodes, a key, a text */
-    cJSON_Delete(tree);
+    pyr_json_free(tree);
     CHECK_FAILS(parse("{\"a\": }"), PYR_E_FORMAT, "not valid JSON");
 }
 

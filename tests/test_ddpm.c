@@ -202,7 +202,7 @@ static void configurations(void)
         CHECK(text != NULL);
         if (!text)
             continue;
-        CHECK_OK(pyr_scheduler_config_parse(&config, text, strlen(text), cases[c], &warning));
+        CHECK_OK(pyr_scheduler_config_parse(&config, text, strlen(text), cases[c], NULL, &warning));
         CHECK(warning.length == 0);
         d = made(&config.ddpm);
         snprintf(name, sizeof name, "%s.alphas_cumprod", cases[c]);
@@ -399,7 +399,7 @@ static void mistakes(void)
 
 static pyr_status parse(pyr_scheduler_config *out, const char *text, pyr_text *warning)
 {
-    return pyr_scheduler_config_parse(out, text, strlen(text), "s.json", warning);
+    return pyr_scheduler_config_parse(out, text, strlen(text), "s.json", NULL, warning);
 }
 
 static void reads_json(void)
@@ -483,7 +483,7 @@ static void writes_json(void)
 
         CHECK_OK(parse(&a, texts[i], NULL));
         CHECK_OK(pyr_scheduler_config_write(&text, &a));
-        CHECK_OK(pyr_scheduler_config_parse(&b, text.at, text.length, "s.json", &warning));
+        CHECK_OK(pyr_scheduler_config_parse(&b, text.at, text.length, "s.json", NULL, &warning));
         CHECK(warning.length == 0 && a.kind == b.kind);
         CHECK((strstr(text.at, "set_alpha_to_one") != NULL) == (a.kind == PYR_SCHEDULER_DDIM));
         CHECK((strstr(text.at, "variance_type") != NULL) == (a.kind == PYR_SCHEDULER_DDPM));

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "tests/check.h"
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -167,7 +168,7 @@ static void rewrite(const char *path)
     pyr_st_entry *entries;
     char *before, *after, *data;
     size_t n, m, start_n, start_m;
-    cJSON *one = NULL, *two = NULL;
+    pyr_json_value *one = NULL, *two = NULL;
 
     before = read_golden(&n, path);
     if (!before)
@@ -199,8 +200,8 @@ static void rewrite(const char *path)
             cJSON_DeleteItemFromObject(two, "__metadata__");
         CHECK(cJSON_Compare(one, two, 1));
     }
-    cJSON_Delete(one);
-    cJSON_Delete(two);
+    pyr_json_free(one);
+    pyr_json_free(two);
     pyr_safetensors_free(file);
     pyr_free(entries);
     pyr_free(data);

@@ -7,36 +7,36 @@
 #include <math.h>
 #include <string.h>
 
-static double number(const cJSON *object, const char *key)
+static double number(const pyr_json_value *object, const char *key)
 {
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, key);
+    const pyr_json_value *value = pyr_json_member(object, key);
 
-    return cJSON_IsNumber(value) ? value->valuedouble : NAN;
+    return pyr_json_number(value, NAN);
 }
 
-static void read_bins(pyr_loss_bins *bins, const cJSON *line)
+static void read_bins(pyr_loss_bins *bins, const pyr_json_value *line)
 {
-    const cJSON *loss = cJSON_GetObjectItemCaseSensitive(line, "held_out_bins"), *item;
-    const cJSON *sigma = cJSON_GetObjectItemCaseSensitive(line, "bin_sigma");
+    const pyr_json_value *loss = pyr_json_member(line, "held_out_bins"), *item;
+    const pyr_json_value *sigma = pyr_json_member(line, "bin_sigma");
 
-    sigma = sigma ? sigma->child : NULL;
-    cJSON_ArrayForEach(item, loss)
+    sigma = pyr_json_first(sigma);
+    PYR_JSON_EACH(item, loss)
     {
         if (!sigma || bins->n == PYR_NOISE_BINS)
             break;
-        bins->loss[bins->n] = cJSON_IsNumber(item) ? item->valuedouble : NAN;
-        bins->sigma[bins->n++] = cJSON_IsNumber(sigma) ? sigma->valuedouble : NAN;
-        sigma = sigma->next;
+        bins->loss[bins->n] = pyr_json_number(item, NAN);
+        bins->sigma[bins->n++] = pyr_json_number(sigma, NAN);
+        sigma = pyr_json_next(sigma);
     }
 }
 
 /* false: not a line of a log. */
-static bool read_line(pyr_train_log *log, const cJSON *line)
+static bool read_line(pyr_train_log *log, const pyr_json_value *line)
 {
     double images = number(line, "images"), epochs = number(line, "epochs"),
            seconds = number(line, "seconds"), ema = number(line, "held_out");
 
-    if (isnan(images) || !cJSON_HasObjectItem(line, "loss"))
+    if (isnan(images) || !pyr_json_member(line, "loss"))
         return false;
     log->images[log->n] = images;
     log->epochs[log->n] = epochs;
@@ -76,14 +76,14 @@ pyr_status pyr_train_log_read(pyr_train_log *out, const char *path)
         lines += text[i] == '\n';
     PYR_TRY_OUT(make_room(out, lines));
     for (char *line = text; (end = memchr(line, '\n', (size_t)(text + size - line))); line = end + 1) {
-        cJSON *json = NULL;
+        pyr_json_value *json = NULL;
 
         status = pyr_json_parse(&json, line, (size_t)(end - line), path);
         if (status == PYR_E_NOMEM)
             goto out;
-        if (status != PYR_OK || !cJSON_IsObject(json) || !read_line(out, json))
+        if (status != PYR_OK || !pyr_json_is_object(json) || !read_line(out, json))
             out->damaged++;
-        cJSON_Delete(json);
+        pyr_json_free(json);
     }
     status = PYR_OK;
 out:

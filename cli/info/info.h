@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "levels/level_file.h"
 #include "network/unet_file.h"
+#include "network/unet_find.h"
 #include "terminal/options.h"
 
 /* The kinds of things at a path, each printed on stdout. PYR_E_FORMAT or PYR_E_CONFIG when it is damaged or

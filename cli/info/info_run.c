@@ -27,13 +27,13 @@ typedef struct level_info {
 /* The held-out loss of a line of a log; NaN: it has none, or is none. PYR_E_NOMEM. */
 static pyr_status held_out_of(double *out, const char *line, size_t n, const char *path)
 {
-    cJSON *json;
+    pyr_json_value *json;
     pyr_status status = pyr_json_parse(&json, line, n, path);
-    const cJSON *value = status == PYR_OK ? cJSON_GetObjectItemCaseSensitive(json, "held_out") : NULL;
+    const pyr_json_value *value = status == PYR_OK ? pyr_json_member(json, "held_out") : NULL;
 
-    *out = cJSON_IsNumber(value) ? value->valuedouble : (double)NAN;
+    *out = pyr_json_number(value, (double)NAN);
     if (status == PYR_OK)
-        cJSON_Delete(json);
+        pyr_json_free(json);
     return status == PYR_E_NOMEM ? status : PYR_OK;
 }
 

@@ -19,8 +19,7 @@ static const network *of_classifier(void)
         return &n;
     fuzz_param(&n.params, "a.weight", 2, 3, 2);
     fuzz_param(&n.params, "a.bias", 2, 1, 1);
-    must(fuzz_kernels()->alloc(fuzz_kernels(), &n.block, n.params.count * sizeof(float), "weights") ==
-         PYR_OK);
+    must(pyr_alloc(fuzz_kernels(), &n.block, n.params.count * sizeof(float), "weights") == PYR_OK);
     return &n;
 }
 
@@ -34,8 +33,7 @@ static const network *of_inception(void)
     fuzz_param(&n.params, "b.conv.bias", 2, 1, 1);
     fuzz_param(&n.params, "fc.weight", 3, 2, 2);
     fuzz_param(&n.params, "fc.bias", 3, 1, 1);
-    must(fuzz_kernels()->alloc(fuzz_kernels(), &n.block, n.params.count * sizeof(float), "weights") ==
-         PYR_OK);
+    must(pyr_alloc(fuzz_kernels(), &n.block, n.params.count * sizeof(float), "weights") == PYR_OK);
     return &n;
 }
 

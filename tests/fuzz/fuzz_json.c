@@ -2,6 +2,7 @@
  * written by our writer, reads back, and is the same. */
 #include "base/json.h"
 #include "tests/fuzz/input.h"
+#include <cjson/cJSON.h>
 #include <math.h>
 
 static const fuzz_literal good[] = {
@@ -22,30 +23,30 @@ static bool is_utf8(const char *text)
 }
 
 /* false: a number beyond a double, which is written as null, or a text that is not UTF-8, which is mended. */
-static bool copy(pyr_json *json, const char *key, const cJSON *value)
+static bool copy(pyr_json *json, const char *key, const pyr_json_value *value)
 {
-    bool same =
-        (!value->string || is_utf8(value->string)) && (!cJSON_IsString(value) || is_utf8(value->valuestring));
+    bool same = (!pyr_json_key(value) || is_utf8(pyr_json_key(value))) &&
+                (!pyr_json_text(value) || is_utf8(pyr_json_text(value)));
 
-    if (cJSON_IsObject(value) || cJSON_IsArray(value)) {
-        pyr_json_open(json, key, cJSON_IsObject(value) ? '{' : '[');
-        for (const cJSON *child = value->child; child; child = child->next)
-            same = copy(json, cJSON_IsObject(value) ? child->string : NULL, child) && same;
-        pyr_json_close(json, cJSON_IsObject(value) ? '}' : ']');
-    } else if (cJSON_IsNumber(value)) {
-        pyr_json_real(json, key, value->valuedouble);
-        same = same && isfinite(value->valuedouble);
-    } else if (cJSON_IsBool(value))
-        pyr_json_bool(json, key, cJSON_IsTrue(value));
+    if (pyr_json_is_object(value) || pyr_json_is_array(value)) {
+        pyr_json_open(json, key, pyr_json_is_object(value) ? '{' : '[');
+        for (const pyr_json_value *child = pyr_json_first(value); child; child = pyr_json_next(child))
+            same = copy(json, pyr_json_is_object(value) ? pyr_json_key(child) : NULL, child) && same;
+        pyr_json_close(json, pyr_json_is_object(value) ? '}' : ']');
+    } else if (pyr_json_is_number(value)) {
+        pyr_json_real(json, key, pyr_json_number(value, 0));
+        same = same && isfinite(pyr_json_number(value, 0));
+    } else if (pyr_json_is_bool(value))
+        pyr_json_bool(json, key, pyr_json_is_true(value));
     else
-        pyr_json_string(json, key, cJSON_IsString(value) ? value->valuestring : NULL);
+        pyr_json_string(json, key, pyr_json_text(value));
     return same;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     pyr_json json = {.indent = n % 2 ? 2 : 0};
-    cJSON *tree, *back;
+    pyr_json_value *tree, *back;
     pyr_status status = pyr_json_parse(&tree, (const char *)bytes, n, "fuzz");
 
     must((status == PYR_OK) == (tree != NULL));
@@ -55,9 +56,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         must(!json.text.failed && json.depth == 0);
         must(pyr_json_parse(&back, json.text.at, json.text.length, "written") == PYR_OK);
         must(cJSON_Compare(tree, back, true));
-        cJSON_Delete(back);
+        pyr_json_free(back);
     }
-    cJSON_Delete(tree);
+    pyr_json_free(tree);
     pyr_text_free(&json.text);
     must(pyr_mem().live_blocks == 0);
     return 0;

@@ -1,5 +1,6 @@
 /* fuzz_log.c - a level's log.jsonl that is hostile: read, and drawn in a report; behind an 'O' opened for
  * more lines, as training does when it goes on. */
+#include "base/file.h"
 #include "report/report_internal.h"
 #include "tests/fuzz/input.h"
 #include "training/level_log.h"

@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pyr_ddpm ddpm = {0};
     int t[10];
 
-    if (pyr_scheduler_config_parse(&config, (const char *)data, size, "fuzz", &warning) == PYR_OK &&
+    if (pyr_scheduler_config_parse(&config, (const char *)data, size, "fuzz", NULL, &warning) == PYR_OK &&
         pyr_ddpm_new(&ddpm, &config.ddpm) == PYR_OK && pyr_ddpm_timesteps(&ddpm, 10, t) == PYR_OK)
         for (int i = 0; i < 10; i++) {
             (void)pyr_ddpm_step_to(&ddpm, t[i], i < 9 ? t[i + 1] : -1);

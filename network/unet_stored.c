@@ -1,0 +1,253 @@
+/* unet_stored.c - our network against an answer that diffusers stored with its model. */
+#include "base/file.h"
+#include "base/mem.h"
+#include "network/unet.h"
+#include "network/unet_file.h"
+#include <math.h>
+
+/* The file, and the network that it is for; the graph runs on one lane. */
+typedef struct stored {
+    const pyr_safetensors *io;
+    const pyr_unet_config *config;
+    const pyr_st_tensor *sample, *timestep, *labels, *output;
+    int n, c, h, w;
+    pyr_kernels *k;
+    pyr_graph *g;
+    pyr_params params;
+    void *block;
+    pyr_unet_inputs in;
+    pyr_value y;
+} stored;
+
+static pyr_status find_stored(stored *s)
+{
+    const pyr_safetensors *io = s->io;
+    const pyr_unet_config *config = s->config;
+
+    s->sample = pyr_safetensors_find(io, "sample");
+    s->timestep = pyr_safetensors_find(io, "timestep");
+    s->labels = pyr_safetensors_find(io, "class_labels");
+    s->output = pyr_safetensors_find(io, "output");
+    if (!s->sample || !s->timestep || !s->output || s->sample->rank != 4 || s->output->rank != 4)
+        return pyr_fail(PYR_E_FORMAT, "io.safetensors should hold sample and output (NCHW) and timestep");
+    s->n = (int)s->sample->dims[0];
+    s->c = (int)s->sample->dims[1];
+    s->h = (int)s->sample->dims[2];
+    s->w = (int)s->sample->dims[3];
+    if (s->sample->dims[0] > 4096 || s->sample->count < 1 ||
+        s->c * config->patch * config->patch != config->in_channels ||
+        (s->timestep->count != 1 && s->timestep->count != (size_t)s->n))
+        return pyr_fail(PYR_E_FORMAT,
+                        "io.safetensors: sample has %d channels and timestep %zu values, which does not fit "
+                        "the model",
+                        s->c, s->timestep->count);
+    if ((config->class_embed_type != PYR_UNET_CLASS_NONE) != (s->labels != NULL))
+        return pyr_fail(PYR_E_FORMAT, "io.safetensors: class_labels %s, but the model %s",
+                        s->labels ? "are there" : "are missing", s->labels ? "has no classes" : "wants them");
+    return PYR_OK;
+}
+
+/* Host numbers into an input of the graph; `rows`: as U32. */
+static pyr_status put_values(pyr_kernels *k, void *dst, const double *values, size_t n, bool rows)
+{
+    pyr_status status = PYR_OK;
+
+    if (!rows)
+        return pyr_upload_reals(k, dst, values, n);
+    for (size_t i = 0; i < n && status == PYR_OK; i++) {
+        uint32_t row = (uint32_t)values[i];
+
+        pyr_upload(k, (uint32_t *)dst + i, &row, sizeof row);
+    }
+    return pyr_sync(k);
+}
+
+/* Element i of `nhwc`, shape s, is element nchw_of(s, i) of the same images stored channel by channel. */
+static size_t nchw_of(pyr_shape s, size_t i)
+{
+    size_t pixels = (size_t)s.h * (size_t)s.w, c = i % (size_t)s.c, pixel = i / (size_t)s.c % pixels,
+           n = i / (size_t)s.c / pixels;
+
+    return (n * (size_t)s.c + c) * pixels + pixel;
+}
+
+static int label_width(const pyr_unet_config *config)
+{
+    return config->class_embed_type == PYR_UNET_CLASS_IDENTITY ? pyr_unet_embedding(config) : 1;
+}
+
+static pyr_status build(stored *s, const pyr_unet_files *files)
+{
+    pyr_kernels *k = s->k;
+    bool learned = s->config->time_embedding_type == PYR_UNET_LEARNED,
+         table = s->config->class_embed_type == PYR_UNET_CLASS_TABLE;
+    pyr_shape one = {1, 1, 1, 1}, label = {1, 1, 1, label_width(s->config)};
+    size_t result;
+
+    PYR_TRY(pyr_graph_new(&s->g, k, k->precision, &s->params));
+    s->in = (pyr_unet_inputs){.label = -1, .stream = -1};
+    s->in.sample = pyr_graph_input(s->g, (pyr_shape){1, s->h, s->w, s->c}, k->real);
+    s->in.time = pyr_graph_input(s->g, one, learned ? PYR_U32 : k->real);
+    if (s->labels)
+        s->in.label = pyr_graph_input(s->g, label, table ? PYR_U32 : k->real);
+    s->y = pyr_unet_build(s->g, s->config, &(pyr_unet_options){0}, &s->in);
+    pyr_graph_keep(s->g, s->y);
+    PYR_TRY(pyr_graph_plan(s->g, &(pyr_plan){.batch = s->n, .lanes = 1}));
+    PYR_TRY(pyr_alloc(k, &s->block, s->params.count * pyr_type_size(k->real), "weights"));
+    PYR_TRY(pyr_unet_load(files, &s->params, k, s->block, NULL));
+    result = pyr_count(pyr_graph_shape(s->g, s->y));
+    if (s->output->count != result)
+        return pyr_fail(PYR_E_FORMAT, "io.safetensors: output has %zu numbers, the network gives %zu",
+                        s->output->count, result);
+    return pyr_graph_pack(s->g, s->block);
+}
+
+/* All numbers of a tensor; the caller frees them. */
+static pyr_status read_numbers(double **out, const stored *s, const pyr_st_tensor *t)
+{
+    pyr_status status = PYR_OK;
+    int64_t *whole = NULL;
+
+    PYR_TRY(pyr_new(out, t->count, sizeof **out, "stored numbers"));
+    if (t->dtype != PYR_ST_I64 && t->dtype != PYR_ST_I32)
+        return pyr_safetensors_read_f64(s->io, t, *out, t->count);
+    PYR_TRY_OUT(pyr_new(&whole, t->count, sizeof *whole, "stored numbers"));
+    PYR_TRY_OUT(pyr_safetensors_read_i64(s->io, t, whole, t->count));
+    for (size_t i = 0; i < t->count; i++)
+        (*out)[i] = (double)whole[i];
+out:
+    pyr_free(whole);
+    return status;
+}
+
+static pyr_status put_sample(stored *s)
+{
+    size_t n = s->sample->count;
+    double *stored_order = NULL, *numbers = NULL;
+    pyr_status status = PYR_OK;
+
+    PYR_TRY_OUT(read_numbers(&stored_order, s, s->sample));
+    PYR_TRY_OUT(pyr_new(&numbers, n, sizeof *numbers, "stored sample"));
+    for (size_t i = 0; i < n; i++)
+        numbers[i] = stored_order[nchw_of((pyr_shape){s->n, s->h, s->w, s->c}, i)];
+    PYR_TRY_OUT(put_values(s->k, pyr_graph_data(s->g, 0, s->in.sample), numbers, n, false));
+out:
+    pyr_free(stored_order);
+    pyr_free(numbers);
+    return status;
+}
+
+/* Rows of a table are within it. */
+static pyr_status check_rows(const double *rows, size_t n, int size, const char *what)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!(rows[i] >= 0 && rows[i] < size))
+            return pyr_fail(PYR_E_FORMAT, "io.safetensors: %s %g is not in 0..%d", what, rows[i], size - 1);
+    return PYR_OK;
+}
+
+static pyr_status put_times(stored *s)
+{
+    bool learned = s->config->time_embedding_type == PYR_UNET_LEARNED;
+    size_t n = (size_t)s->n;
+    double *read = NULL, *times = NULL;
+    pyr_status status = PYR_OK;
+
+    PYR_TRY_OUT(read_numbers(&read, s, s->timestep));
+    PYR_TRY_OUT(pyr_new(&times, n, sizeof *times, "stored times"));
+    for (size_t i = 0; i < n; i++)
+        times[i] = read[s->timestep->count == 1 ? 0 : i];
+    if (learned)
+        PYR_TRY_OUT(check_rows(times, n, s->config->num_train_timesteps, "timestep"));
+    PYR_TRY_OUT(put_values(s->k, pyr_graph_data(s->g, 0, s->in.time), times, n, learned));
+out:
+    pyr_free(read);
+    pyr_free(times);
+    return status;
+}
+
+static pyr_status put_labels(stored *s)
+{
+    bool table = s->config->class_embed_type == PYR_UNET_CLASS_TABLE;
+    size_t n = (size_t)s->n * (size_t)label_width(s->config);
+    pyr_status status = PYR_OK;
+    double *labels = NULL;
+
+    if (s->labels->count != n)
+        return pyr_fail(PYR_E_FORMAT, "io.safetensors: class_labels has %zu values, expected %zu",
+                        s->labels->count, n);
+    PYR_TRY_OUT(read_numbers(&labels, s, s->labels));
+    if (table)
+        PYR_TRY_OUT(check_rows(labels, n, s->config->num_class_embeds, "class"));
+    PYR_TRY_OUT(put_values(s->k, pyr_graph_data(s->g, 0, s->in.label), labels, n, table));
+out:
+    pyr_free(labels);
+    return status;
+}
+
+static pyr_status compare(pyr_unet_check *out, const stored *s)
+{
+    pyr_shape shape = pyr_graph_shape(s->g, s->y);
+    double *wanted = NULL, *numbers = NULL;
+    pyr_status status = PYR_OK;
+
+    PYR_TRY_OUT(read_numbers(&wanted, s, s->output));
+    PYR_TRY_OUT(pyr_new(&numbers, pyr_count(shape), sizeof *numbers, "the network's output"));
+    *out = (pyr_unet_check){.found = true, .n = s->n, .h = s->h, .w = s->w};
+    PYR_TRY_OUT(pyr_download_reals(s->k, numbers, pyr_graph_data(s->g, 0, s->y), pyr_count(shape)));
+    for (size_t i = 0; i < pyr_count(shape); i++) {
+        double want = wanted[nchw_of(shape, i)];
+
+        /* what is not a number stays: it is the largest difference of all */
+        if (!isnan(out->error) && !(fabs(numbers[i] - want) <= out->error))
+            out->error = fabs(numbers[i] - want);
+        out->scale = fmax(fabs(want), out->scale);
+    }
+out:
+    pyr_free(wanted);
+    pyr_free(numbers);
+    return status;
+}
+
+static pyr_status run(pyr_unet_check *out, stored *s, const pyr_unet_files *files)
+{
+    pyr_status status = PYR_OK;
+
+    PYR_TRY_OUT(find_stored(s));
+    PYR_TRY_OUT(build(s, files));
+    PYR_TRY_OUT(put_sample(s));
+    PYR_TRY_OUT(put_times(s));
+    if (s->labels)
+        PYR_TRY_OUT(put_labels(s));
+    PYR_TRY_OUT(pyr_graph_forward(s->g, 0));
+    PYR_TRY_OUT(compare(out, s));
+out:
+    pyr_graph_free(s->g);
+    pyr_params_free(&s->params);
+    pyr_release(s->k, s->block);
+    return status;
+}
+
+pyr_status pyr_unet_check_io(pyr_unet_check *out, const char *folder, const pyr_unet_files *files,
+                             pyr_kernels *k)
+{
+    pyr_status status = PYR_OK;
+    pyr_unet_config config;
+    pyr_safetensors *io = NULL;
+    bool there;
+    char *path = pyr_path_join(folder, "io.safetensors");
+
+    *out = (pyr_unet_check){0};
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+    PYR_TRY_OUT(pyr_file_exists(&there, path));
+    if (!there)
+        goto out;
+    PYR_TRY_OUT(pyr_unet_config_read(&config, files->config, NULL));
+    PYR_TRY_OUT(pyr_safetensors_open(&io, path));
+    PYR_TRY_OUT(run(out, &(stored){.io = io, .config = &config, .k = k}, files));
+out:
+    pyr_safetensors_free(io);
+    pyr_free(path);
+    return status;
+}
