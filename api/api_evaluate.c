@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/shown.h"
 #include "cascade/real_images.h"
+#include "eval/metric_rows.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
@@ -351,22 +352,6 @@ static pyr_status judge(work *w, pyr_evaluation *out)
 
 /* ---- what comes out -------------------------------------------------------------------------------- */
 
-static const char *title_of(const char *metric)
-{
-    static const char *const titles[][2] = {
-        {"frechet", "Frechet distance"},      {"kid", "KID"},
-        {"precision", "precision (k = 3)"},   {"recall", "recall (k = 3)"},
-        {"score", "Inception Score"},         {"swd", "sliced Wasserstein"},
-        {"spectrum", "spectrum distance"},    {"colour", "mean-colour drift"},
-        {"consistency", "consistency error"}, {"nearest", "distance to nearest"},
-        {"memorised", "memorised (share)"}};
-
-    for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
-        if (strcmp(titles[i][0], metric) == 0)
-            return titles[i][1];
-    return metric;
-}
-
 static pyr_status take_figures(pyrdiff_result *r)
 {
     const pyr_evaluation *e = &r->evaluation;
@@ -375,7 +360,7 @@ static pyr_status take_figures(pyrdiff_result *r)
         const pyr_measurement *m = &e->figure[i];
 
         PYR_TRY(pyr_result_add(r, &(pyrdiff_figure){.metric = m->metric,
-                                                    .title = title_of(m->metric),
+                                                    .title = pyr_metric_of_word(m->metric)->label,
                                                     .level = m->level,
                                                     .value = m->value,
                                                     .deviation = m->deviation,
@@ -388,7 +373,7 @@ static pyr_status take_figures(pyrdiff_result *r)
     }
     for (int i = 0; i < e->left_outs; i++)
         PYR_TRY(pyr_result_add(r, &(pyrdiff_figure){.metric = e->left_out[i].metric,
-                                                    .title = title_of(e->left_out[i].metric),
+                                                    .title = pyr_metric_of_word(e->left_out[i].metric)->label,
                                                     .level = -1,
                                                     .value = (double)NAN,
                                                     .deviation = (double)NAN,

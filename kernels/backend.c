@@ -37,6 +37,7 @@ void pyr_backend_describe(pyr_text *out, const pyr_kernels *k, const char *backe
     if (k->device)
         pyr_text_add(out, "backend: %s on %s, %s", k->backend->name, k->device, type);
     else if (strcmp(backend, "auto") == 0 || k->precision == PYR_PRECISION_BF16)
-        pyr_text_add(out, "backend: %s, %d thread%s, %s%s%s%s", k->backend->name, k->lanes, k->lanes == 1 ? "" : "s",
-                     type, *k->passed_over ? " (no CUDA: " : "", k->passed_over, *k->passed_over ? ")" : "");
+        pyr_text_add(out, "backend: %s, %d thread%s, %s%s%s%s", k->backend->name, k->lanes,
+                     k->lanes == 1 ? "" : "s", type, *k->passed_over ? " (no CUDA: " : "", k->passed_over,
+                     *k->passed_over ? ")" : "");
 }

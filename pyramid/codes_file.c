@@ -1,4 +1,4 @@
-/* codes_file.c - the exact codes of a picture, as a safetensors file and back. */
+/* codes_file.c - reading and writing the exact codes of a picture. */
 #include "pyramid/codes_file.h"
 
 #include "base/file.h"
