@@ -128,11 +128,12 @@ $(B)/emulated/pyrdiff: $(CLI_OBJ) $(EMULATED) $(B)/libpyrdiff.a
 	$(LINK_EMULATED)
 
 $(B)/tests/%: $(B)/tests/%.o $(B)/libpyrdiff.a
-	$(CC) $(LDFLAGS_ALL) $^ $(LDLIBS) -o $@
+	$(CC) $(LDFLAGS_ALL) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -o $@
 
 # A test of the command line's parts links their objects, too.
 $(B)/tests/test_options: $(B)/terminal/options.o $(B)/terminal/options_help.o $(B)/terminal/parse.o
 $(B)/tests/test_evaluate: $(B)/terminal/signals.o
+$(B)/tests/test_commands: $(filter-out %/main.o,$(CLI_OBJ))
 
 ## make bench       build the benchmark of the kernels (usage: bench/time_kernels.c)
 bench: $(B)/bench/time_kernels
@@ -282,6 +283,6 @@ clean:
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
--include $(LIB_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d $(wildcard $(B)/tests/fuzz/*.d $(B)/fuzz/*.d)
+-include $(LIB_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d $(wildcard $(B)/tests/cuda/*.d $(B)/tests/fuzz/*.d $(B)/fuzz/*.d)
 .PHONY: all bench help quick fuzz fuzz-run check morecheck check-sanitized check-emulated gpucheck gpubench build-only longcheck tests clean format demo list-rooms
 .SECONDARY: $(TESTS:%=%.o) $(B)/bench/time_kernels.o $(FUZZ:%=$(B)/tests/fuzz/fuzz_%.o)

@@ -304,7 +304,7 @@ static pyr_status write_json(const work *w)
 typedef struct page {
     pyr_text body;
     int height;
-    double *x[MOST_SERIES], *y[MOST_SERIES]; /* of the plot in hand */
+    double *x[MOST_SERIES], *y[MOST_SERIES]; /* of the present plot */
     char name[MOST_SERIES][64];
     pyr_series series[MOST_SERIES];
     size_t n;

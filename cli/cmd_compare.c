@@ -31,7 +31,7 @@ typedef struct work {
     pyr_text command;
     pyr_bar bar;
     int batch;           /* of the level that is being trained, */
-    double images_per_s; /* and its speed, as last told */
+    double images_per_s; /* and its speed, as last reported */
 } work;
 
 /* ---- what is shown; in the children ------------------------------------------------------------ */

@@ -28,7 +28,7 @@ typedef struct typed {
     pyr_machine machine;
 } typed;
 
-/* The command in hand. */
+/* The state of the command. */
 typedef struct work {
     const typed *typed;
     pyr_config config;
@@ -79,7 +79,7 @@ static void print_method(const work *w)
         pyr_print("bound           variational, %d steps, %d of its terms evaluated\n", p->bound_steps,
                   p->bound_terms);
     if (pyr_model_classes(w->model))
-        pyr_print("classes         %s\n", w->job.classes ? "each image with its own" : "none told");
+        pyr_print("classes         %s\n", w->job.classes ? "each image with its own" : "none given");
 }
 
 /* ---- the number -------------------------------------------------------------------------------- */
@@ -248,7 +248,7 @@ static pyr_status write_json(const work *w, const pyr_run_likelihood *r)
 
 /* ---- the command ------------------------------------------------------------------------------- */
 
-/* Each image is told its class, or none: the network must have been trained with it. */
+/* The condition is each image's class, or no class: the network must have been trained with it. */
 static pyr_status check_classes(const work *w, pyr_split split)
 {
     const int32_t *labels = pyr_dataset_labels(w->data, split);
@@ -257,9 +257,10 @@ static pyr_status check_classes(const work *w, pyr_split split)
     char label[16];
 
     if (!w->typed->classes && list->n && !list->none)
-        return pyr_fail(PYR_E_ARG,
-                        "of which class are the images? Add --classes, which tells each its own: this run "
-                        "was never trained without one (class_dropout is 0)");
+        return pyr_fail(
+            PYR_E_ARG,
+            "of which class are the images? Add --classes, which conditions on each image's own: this run "
+            "was never trained without one (class_dropout is 0)");
     if (!w->typed->classes || !labels || pyr_dataset_classes(w->data) > list->n)
         return PYR_OK;
     for (int64_t i = 0; i < pyr_dataset_count(w->data, split); i++) {
@@ -422,10 +423,9 @@ const pyr_command pyr_command_likelihood = {
         "pyrdiff "
         "info --settings) and a single resolution have the likelihood of images; other filters have that of "
         "their code. Computed in f32 unless --precision says otherwise.",
-    .examples =
-        "  pyrdiff likelihood --network runs/fashion-mnist-haar --count 1000\n"
-        "  pyrdiff likelihood --network runs/fashion-mnist-haar --probes 4 --rtol 1e-5 --json FILE\n"
-        "  pyrdiff likelihood --network runs/fashion-mnist --level 1         what level 1 alone adds\n",
+    .examples = "  pyrdiff likelihood --network runs/fashion-mnist-haar --count 1000\n"
+                "  pyrdiff likelihood --network runs/fashion-mnist-haar --probes 4 --rtol 1e-5 --json FILE\n"
+                "  pyrdiff likelihood --network runs/fashion-mnist --level 1\n",
     .sections = pyr_all_sections,
     .options = options,
     .size = sizeof(typed),

@@ -1,3 +1,4 @@
+/* codes_file.c - reading and writing the exact codes of a picture. */
 #include "cli/codes_file.h"
 
 #include "base/file.h"
@@ -117,7 +118,7 @@ static pyr_status check_size(const pyr_codes *said, const pyr_safetensors *file)
     if (count < wanted)
         return pyr_fail(PYR_E_FORMAT,
                         "holds %zu numbers, too few for the picture of %dx%d with %d channels that its "
-                        "metadata tell of",
+                        "metadata describe",
                         count, said->h, said->w, said->c);
     if (pyr_safetensors_count(file) != (size_t)said->settings.levels)
         return pyr_fail(PYR_E_FORMAT, "holds %zu tensors, should hold %d: level-0 to level-%d",

@@ -1,3 +1,4 @@
+/* next_command.c - what can be typed when a training is done. */
 #include "cli/next_command.h"
 
 #include "base/mem.h"
@@ -21,7 +22,7 @@ static pyr_status classes_of(int *classes, const char *run, int level)
     return status;
 }
 
-/* What sampling must be told beside the run: a class where the levels know some and were not trained without,
+/* What sampling needs beside the run: a class where the levels know some and were not trained without,
  * or are guided towards one; no guidance where they know none. */
 static pyr_status needs(const pyr_config *config, const char *run, int level, bool *a_class,
                         bool *no_guidance)

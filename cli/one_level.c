@@ -1,3 +1,4 @@
+/* one_level.c - checks of --level I and of the data given to a level. */
 #include "cli/one_level.h"
 
 pyr_status pyr_check_level(const pyr_config *config, int level)

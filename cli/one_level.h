@@ -1,4 +1,4 @@
-/* one_level.h - --level I of commands that work with one level of a run by itself. */
+/* one_level.h - --level I of commands that work with a single level of a run. */
 #ifndef PYR_CLI_ONE_LEVEL_H
 #define PYR_CLI_ONE_LEVEL_H
 

@@ -11,7 +11,7 @@ pyr_status pyr_run_settings_typed(pyr_settings **settings, pyr_config *config, c
                                   const pyr_parsed *parsed);
 /* Of a configuration file; "": the defaults of the table. */
 pyr_status pyr_file_settings_typed(pyr_settings **settings, const char *path, const pyr_parsed *parsed);
-/* Of a command that was given no configuration (pyr_default_settings); a line on stderr tells how many levels
+/* Of a command that was given no configuration (pyr_default_settings); a line on stderr says how many levels
  * that is. *data: the images, which decide it. */
 pyr_status pyr_default_settings_typed(pyr_settings **settings, pyr_dataset **data, pyr_parsed *parsed);
 

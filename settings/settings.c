@@ -1,3 +1,4 @@
+/* settings.c - the table of settings: reading files, setting and finding values. */
 #include "settings/settings.h"
 
 #include "base/file.h"
@@ -107,7 +108,7 @@ const pyr_setting *pyr_settings_row(const pyr_section *const *sections, const ch
     return row;
 }
 
-/* Two sections may share one table, so the row alone does not tell. */
+/* Two sections may share one table, so the row is not enough. */
 static pyr_slot *find_slot(const pyr_settings *s, const pyr_section *section, const pyr_setting *row)
 {
     for (size_t i = 0; i < s->n_slots; i++)
@@ -514,7 +515,7 @@ typedef struct reader {
     pyr_settings *settings;
     const char *name;      /* of the file */
     const char *folder;    /* of @include, which libconfig leaves out of names */
-    char key[KEY_MAX + 1]; /* of the element in hand */
+    char key[KEY_MAX + 1]; /* of the present element */
     char origin[8192];     /* "file:line" of it: longer than the longest path twice */
 } reader;
 
@@ -822,7 +823,7 @@ pyr_status pyr_settings_each(const pyr_settings *s, pyr_settings_visit visit, vo
 
 /* ---- making --------------------------------------------------------------------------------- */
 
-/* The default of a row, by the same way as any value. */
+/* The default of a row, converted as any value. */
 static pyr_status set_standard(pyr_settings *s, pyr_slot *slot)
 {
     char *copy = pyr_strdup(slot->row->standard);

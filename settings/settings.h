@@ -135,7 +135,7 @@ int pyr_settings_highest_level(const pyr_settings *settings, const char **where)
 typedef pyr_status (*pyr_settings_visit)(void *arg, const char *key, const char *value, const char *origin);
 pyr_status pyr_settings_each(const pyr_settings *settings, pyr_settings_visit visit, void *arg);
 
-/* ---- text out. These add to `out`; out->failed tells of memory. */
+/* ---- text out. These add to `out`; out->failed: memory ran out. */
 
 /* Everything, resolved, as a file that reads back to the same values bit for
  * bit: `level` in full, in `levels` what differs from it, for n_levels levels. */

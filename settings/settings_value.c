@@ -1,3 +1,4 @@
+/* settings_value.c - one value between what was written, its type, and text. */
 #include "settings/settings_internal.h"
 
 #include "base/mem.h"

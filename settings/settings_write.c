@@ -1,4 +1,4 @@
-/* Settings as text: the resolved file, what differs, the documentation. */
+/* settings_write.c - settings as text: the resolved file, what differs, the documentation. */
 #include "settings/settings.h"
 
 #include "base/mem.h"

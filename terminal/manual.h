@@ -1,5 +1,5 @@
-/* manual.h - man pages and shell completions, made of the commands' tables. These add to `out`; out->failed
- * tells of memory. */
+/* manual.h - man pages and shell completions, made of the commands' tables. These add to `out`; out->failed:
+ * memory ran out. */
 #ifndef PYR_TERMINAL_MANUAL_H
 #define PYR_TERMINAL_MANUAL_H
 

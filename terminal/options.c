@@ -63,7 +63,7 @@ static const pyr_option *find_option(const pyr_command *command, const char *nam
 
 /* ---- sentences ------------------------------------------------------------------------------ */
 
-/* Add where to look to the sentence at hand. */
+/* Add where to look to the stored sentence. */
 static pyr_status look_up(const pyr_command *command)
 {
     return pyr_fail(PYR_E_ARG, "%s (see pyrdiff %s --help)", pyr_error(), command->name);

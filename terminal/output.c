@@ -1,3 +1,4 @@
+/* output.c - printing to standard output and standard error. */
 #include "terminal/output.h"
 
 #include "base/atomic_file.h"
@@ -130,7 +131,7 @@ pyr_status pyr_output_finish(void)
     errno = 0;
     note_error(fflush(stdout) == 0 && !ferror(stdout));
     errno = 0;
-    note_error(fclose(stdout) == 0); /* some file systems tell only then */
+    note_error(fclose(stdout) == 0); /* some file systems report errors only then */
     if (first_error)
         return pyr_fail(PYR_E_IO, "standard output cannot be written: %s", strerror(first_error));
     return PYR_OK;

@@ -1,3 +1,4 @@
+/* parse.c - lists of numbers as they are typed. */
 #include "terminal/parse.h"
 
 #include "base/mem.h"

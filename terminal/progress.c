@@ -1,3 +1,4 @@
+/* progress.c - a progress bar, or lines where there is no terminal. */
 #include "terminal/progress.h"
 
 #include "base/limits.h"

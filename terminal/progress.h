@@ -1,5 +1,5 @@
 /* progress.h - what a long command shows: a bar on a terminal, plain lines elsewhere, on stderr; and the
- * figures it tells in them. */
+ * figures in them. */
 #ifndef PYR_TERMINAL_PROGRESS_H
 #define PYR_TERMINAL_PROGRESS_H
 

@@ -1,3 +1,4 @@
+/* toy_mixture.c - the mixtures of the toy. */
 #include "toys/toy_mixture.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* toy_network.c - a perceptron for the score of points in the plane, with its gradient. */
 #include "toys/toy_network.h"
 
 #include "base/mem.h"

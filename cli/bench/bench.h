@@ -5,7 +5,7 @@
 #include "graph/graph.h"
 #include "training/train_run.h"
 
-/* What the convolutions and products of a graph take by themselves, in seconds an image on `lanes` lanes. */
+/* The time of a graph's convolutions and products alone, in seconds an image on `lanes` lanes. */
 typedef struct pyr_floor {
     double own;    /* by the table's own rows */
     double direct; /* the convolutions by oneDNN's primitives, the rest as above; NAN: not measured */

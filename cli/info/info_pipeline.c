@@ -44,7 +44,7 @@ static pyr_status print_scheduler(const pyr_pipeline_files *files)
         pyr_print("; variance %s\n", pyr_variance_words[c->variance_type]);
     pyr_ddpm_free(&d);
     if (status == PYR_OK)
-        pyr_print("  sampled        by %s in %d steps%s%s, unless told otherwise\n",
+        pyr_print("  sampled        by %s in %d steps%s%s, unless set otherwise\n",
                   usual.ddim ? "DDIM" : "DDPM", usual.steps, *files->class_name ? ", as a " : "",
                   files->class_name);
     else

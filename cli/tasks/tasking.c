@@ -147,7 +147,7 @@ static pyr_status read_picture(pyr_image *out, pyr_tasking *t, const char *path)
 }
 
 /* Of a run whose data.range is set a picture may be one of its data, with the values that the data have, or a
- * sample, whose values are spread already. The largest value tells them apart: above the range it is a
+ * sample, whose values are spread already. The largest value distinguishes them: above the range it is a
  * sample. */
 static pyr_status bring_to_range(pyr_image *image, pyr_tasking *t, const char *path)
 {

@@ -58,7 +58,7 @@ pyr_status pyr_task_run(const void *typed, const pyr_parsed *parsed, pyr_task_bo
 /* n images with no seed of their own, instead of those of --seeds. */
 pyr_status pyr_tasking_unseeded(pyr_tasking *t, int n);
 /* While preparing, for latents: the sampler must solve the probability-flow ODE, and the condition
- * is told without noise. Unless --sampler was typed: RK45 to `tolerance` with `solver`, else the run's own,
+ * gets no noise. Unless --sampler was typed: RK45 to `tolerance` with `solver`, else the run's own,
  * or Heun where that adds noise. PYR_E_ARG. */
 pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance);
 
@@ -85,7 +85,8 @@ typedef struct pyr_task_draw {
     int given;
     const pyr_model_hand *hand;
     double *mismatch[PYR_MAX_LEVELS];
-    int *first; /* is told how many images were drawn before each call of pyr_model_sample; NULL */
+    int *
+        first; /* set to the number of images drawn so far before each call of pyr_model_sample; NULL: not wanted */
 } pyr_task_draw;
 pyr_status pyr_tasking_draw(pyr_tasking *t, const pyr_task_draw *draw);
 

@@ -9,7 +9,7 @@
 /* Noise levels of the annealed sampler, and how often both are looked at. */
 enum { LEVELS = 10, LOOKS = 50, SHOWN = 1000, COURSE = 292 /* height of the plot */ };
 
-/* What is measured on the way, at `n` looks: evaluations so far, how far the mode weights are from the true
+/* What is measured along the path, at `n` times: evaluations so far, how far the mode weights are from the true
  * ones, and the part of the points that are in another mode than they began in. */
 typedef struct course {
     const pyr_study *t;
@@ -86,7 +86,7 @@ static void draw_points(const pyr_study *t, const pyr_plane *p, const char *titl
     pyr_plane_end(p);
 }
 
-/* One plot of what was measured along the way, in the sheet's second row. */
+/* One plot of what was measured along the path, in the sheet's second row. */
 static void draw_plot(pyr_text *out, const course *courses, bool moved, int column, const char *title,
                       const char *label)
 {
@@ -110,7 +110,7 @@ static void draw_plot(pyr_text *out, const course *courses, bool moved, int colu
 
 static void draw_courses(pyr_text *out, const course *courses)
 {
-    draw_plot(out, courses, false, 0, "distance of mode weights from the true ones along the way",
+    draw_plot(out, courses, false, 0, "distance of mode weights from the true ones along the path",
               "mode weights off by");
     draw_plot(out, courses, true, 2, "points that are in another mode than they began in",
               "points that changed mode");

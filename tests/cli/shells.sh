@@ -20,6 +20,11 @@ for name in $commands; do
     holds grep -q "^| .*\`\(pyrdiff \)*$name\`.* |" README.md
 done
 
+begin "every command is fuzzed"
+for name in $commands; do
+    holds grep -q -F "{\"$name\", " tests/fuzz/fuzz_options.c
+done
+
 begin "manual pages"
 mkdir -p "$tmp/man/man1"
 pyr --man

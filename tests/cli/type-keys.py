@@ -17,9 +17,9 @@ if child == 0:
     os.chdir(folder)
     os.environ.update(TERM="dumb", PS1="$ ", HISTFILE="", INPUTRC="/dev/null", LC_ALL="C")
     os.execvp(command[0], command)
-typed = [setup + "; pyrdiff() { printf 'begin'; printf '[%s]' \"$@\"; echo 'end'; }; echo rea''dy\n", line + "\n", "exit\n"]
+typed = [setup + "; pyrdiff() { printf 'begin'; printf '[%s]' \"$@\"; echo '#d''one#'; }; echo rea''dy\n", line + "\n", "exit\n"]
 seen = b""
-for keys, awaited in zip(typed, [b"ready", b"begin[^\n']*end", None]):
+for keys, awaited in zip(typed, [b"ready", b"begin[^\n']*#done#", None]):
     os.write(terminal, keys.encode())
     while awaited and not re.search(awaited, seen):
         if not select.select([terminal], [], [], 60)[0]:
@@ -28,6 +28,6 @@ for keys, awaited in zip(typed, [b"ready", b"begin[^\n']*end", None]):
             seen += os.read(terminal, 65536)
         except OSError:
             break
-found = re.search(b"begin([^\n']*)end", seen)
+found = re.search(b"begin([^\n']*)#done#", seen)
 print(found.group(1).decode() if found else "nothing in: " + repr(seen))
 os.close(terminal)
