@@ -47,6 +47,7 @@ static void check_arrays(const char *path)
         const struct row *row = &rows[r];
         const pyr_array *array = pyr_arrays_find(arrays, row->name);
         double real[MOST] = {0};
+        float single[MOST] = {0};
         size_t n;
 
         CHECK(array != NULL);
@@ -61,7 +62,7 @@ static void check_arrays(const char *path)
         for (size_t i = 0; i < n; i++) {
             double wanted = (double)i * row->factor + row->offset;
 
-            CHECK(real[i] == wanted);
+            CHECK(real[i] == wanted && single[i] == (float)wanted);
         }
         CHECK_FAILS(pyr_arrays_read(arrays, array, real, n + 1, PYR_NPY_F8), PYR_E_SHAPE, row->name);
     }
