@@ -244,7 +244,7 @@ out:
 static pyr_status start_from_latents(opening *o)
 {
     PYR_TRY(pyr_from_latent_new(&o->out->from, o->m, &o->out->latent));
-    o->out->hand = &o->out->from.hand;
+    o->out->hand = &o->out->from.hooks;
     return PYR_OK;
 }
 
