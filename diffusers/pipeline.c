@@ -402,6 +402,11 @@ pyr_shape pyr_pipeline_image(const pyr_pipeline *p)
     return p->image;
 }
 
+int pyr_pipeline_classes(const pyr_pipeline *p)
+{
+    return p->classes;
+}
+
 int pyr_pipeline_batch(const pyr_pipeline *p)
 {
     return p->batch;

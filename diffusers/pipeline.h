@@ -64,6 +64,7 @@ pyr_status pyr_pipeline_open(pyr_pipeline **out, pyr_kernels *k, const pyr_pipel
 void pyr_pipeline_free(pyr_pipeline *p); /* NULL is a no-op */
 
 pyr_shape pyr_pipeline_image(const pyr_pipeline *p); /* n = 1 */
+int pyr_pipeline_classes(const pyr_pipeline *p);     /* 0: unconditional */
 int pyr_pipeline_batch(const pyr_pipeline *p);       /* images a lane takes at a time */
 double pyr_pipeline_flop(const pyr_pipeline *p);     /* of one image */
 uint64_t pyr_pipeline_hash(const pyr_pipeline *p);   /* of all weights, as pyr_model_hash */
