@@ -337,6 +337,13 @@ static pyr_status lane_new(pyr_inverse *in, inverse_lane *l)
     return PYR_OK;
 }
 
+double pyr_inverse_noise(double noise, int bits)
+{
+    double step = ldexp(1, 1 - bits);
+
+    return sqrt(noise * noise + step * step / 12);
+}
+
 pyr_status pyr_inverse_new(pyr_inverse **out, pyr_model *m, const pyr_inverse_problem *problem)
 {
     pyr_kernels *k = pyr_model_kernels(m);

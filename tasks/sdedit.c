@@ -1,6 +1,7 @@
 #include "tasks/sdedit.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "tasks/lanes.h"
 #include "tasks/layers.h"
 #include <string.h>
@@ -99,4 +100,83 @@ void pyr_vary_free(pyr_vary *vary)
 const pyr_model_hand *pyr_vary_hand(const pyr_vary *vary)
 {
     return &vary->hand;
+}
+
+/* ---- as it is typed ------------------------------------------------------------------------------ */
+
+/* "2,1,0.5", coarsest first, or one number for all levels. */
+static pyr_status parse_from(const char *text, int levels, double *from)
+{
+    char word[64];
+    int n = 0;
+
+    for (const char *at = text; *at; n++) {
+        size_t length = strcspn(at, ",");
+
+        if (length >= sizeof word)
+            return pyr_fail(PYR_E_ARG, "--from: %.20s... is not a number", at);
+        memcpy(word, at, length);
+        word[length] = 0;
+        if (n >= levels || !pyr_parse_real(word, &from[n]) || from[n] < 0)
+            return pyr_fail(PYR_E_ARG,
+                            "--from is %s, should be one noise level of 0 or more, or %d, one for each "
+                            "level from the coarsest on",
+                            text, levels);
+        at += length + (at[length] == ',');
+    }
+    if (n != 1 && n != levels)
+        return pyr_fail(PYR_E_ARG,
+                        "--from %s has %d numbers, the run has %d levels: give one, or one a level from the "
+                        "coarsest on",
+                        text, n, levels);
+    for (int i = n; i < levels; i++)
+        from[i] = from[0];
+    for (int i = 0; i < levels / 2; i++) {
+        double other = from[i];
+
+        from[i] = from[levels - 1 - i];
+        from[levels - 1 - i] = other;
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_vary_from(double *from, const char *text, int keep, int levels)
+{
+    for (int i = 0; i < levels; i++)
+        from[i] = PYR_VARY_FREELY;
+    if (!*text && keep < 0)
+        return pyr_fail(PYR_E_ARG, "how much of the picture is to stay? Add --from S (noise, say 1), or "
+                                   "--keep-levels-above I");
+    if (*text)
+        PYR_TRY(parse_from(text, levels, from));
+    if (keep >= 0 && (levels == 1 || keep > levels - 2))
+        return pyr_fail(PYR_E_ARG, "--keep-levels-above is %d, but the coarsest level of this run is %d%s",
+                        keep, levels - 1, levels == 1 ? ": use --from" : "");
+    for (int i = keep + 1; keep >= 0 && i < levels; i++)
+        from[i] = 0;
+    return PYR_OK;
+}
+
+pyr_status pyr_vary_given(float **out, int *level, const pyr_model *m, const float *image, const double *from)
+{
+    pyr_layers layers = {0};
+    pyr_status status;
+    size_t size;
+
+    *out = NULL;
+    *level = pyr_model_levels(m);
+    while (*level > 0 && from[*level - 1] == 0)
+        --*level;
+    if (*level == 0)
+        return pyr_fail(PYR_E_ARG, "--from keeps all levels: nothing would vary");
+    if (*level == pyr_model_levels(m))
+        return PYR_OK;
+    size = pyr_count(pyr_model_image(m, *level));
+    PYR_TRY_OUT(pyr_layers_new(&layers, m, image));
+    PYR_TRY_OUT(pyr_new(out, size, sizeof **out, "a level"));
+    for (size_t i = 0; i < size; i++)
+        (*out)[i] = (float)layers.image[*level][i];
+out:
+    pyr_layers_free(&layers);
+    return status;
 }

@@ -2,8 +2,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/tasks/tasking.h"
+#include "settings/parse.h"
 #include "tasks/latent.h"
-#include "terminal/parse.h"
 #include <stdio.h>
 #include <string.h>
 

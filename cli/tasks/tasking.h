@@ -6,6 +6,7 @@
 
 #include "cascade/model.h"
 #include "cli/cli.h"
+#include "cli/machine.h"
 #include "cli/sampling.h"
 #include "pictures/image.h"
 #include "terminal/progress.h"

@@ -1,10 +1,10 @@
-#include "cli/sample/trajectory.h"
+/* trajectory.c - what the sampler has at ten moments of every level. */
+#include "tasks/trajectory.h"
 
 #include "base/mem.h"
-#include "pictures/grid.h"
 #include <math.h>
 
-enum { MOMENTS = 10, ROWS = 2, FRAMES = MOMENTS * ROWS };
+enum { MOMENTS = PYR_TRAJECTORY_MOMENTS, FRAMES = PYR_TRAJECTORY_FRAMES };
 
 /* What one lane is at. */
 typedef struct lane_at {
@@ -19,7 +19,7 @@ struct pyr_trajectory {
     pyr_model_hand hand;
     int batch, lanes;
     lane_at *lane;                /* [lanes] */
-    float *frame[PYR_MAX_LEVELS]; /* batch x ROWS x MOMENTS images of the level */
+    float *frame[PYR_MAX_LEVELS]; /* batch x FRAMES images of the level */
 };
 
 static size_t image_size(const pyr_model *model, int level)
@@ -83,16 +83,6 @@ const pyr_model_hand *pyr_trajectory_hand(const pyr_trajectory *t)
 
 /* ---- memory ------------------------------------------------------------------------------------ */
 
-int pyr_trajectory_batch(const pyr_model *model, int batch)
-{
-    const double most = 256 << 20;
-    double bytes = 0;
-
-    for (int i = 0; i < pyr_model_levels(model); i++)
-        bytes += (double)(image_size(model, i) * FRAMES * sizeof(float));
-    return batch * bytes <= most ? batch : (int)fmax(1, most / bytes);
-}
-
 static pyr_status allocate(pyr_trajectory *t)
 {
     pyr_kernels *k = pyr_model_kernels(t->model);
@@ -149,18 +139,7 @@ void pyr_trajectory_free(pyr_trajectory *t)
     pyr_free(t);
 }
 
-pyr_status pyr_trajectory_write(const pyr_trajectory *t, const char *path, int j, int zoom,
-                                const pyr_png_text *text, size_t texts)
+const float *pyr_trajectory_frames(const pyr_trajectory *t, int level)
 {
-    int levels = pyr_model_levels(t->model);
-    pyr_panel panel[PYR_MAX_LEVELS];
-
-    for (int i = 0; i < levels; i++) {
-        pyr_shape s = pyr_model_image(t->model, i);
-
-        panel[levels - 1 - i] =
-            (pyr_panel){t->frame[i] + (size_t)j * FRAMES * pyr_count(s), FRAMES, s.h, s.w, s.c};
-    }
-    return pyr_grid_write(path, panel, levels, (pyr_grid_style){.rows = ROWS, .cols = MOMENTS, .zoom = zoom},
-                          text, texts);
+    return t->frame[level];
 }
