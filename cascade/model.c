@@ -357,11 +357,6 @@ bool pyr_model_has(const pyr_model *m, int level)
     return m->only < 0 || level == m->only;
 }
 
-bool pyr_model_has_weaker(const pyr_model *m)
-{
-    return m->weaker != NULL;
-}
-
 pyr_shape pyr_model_image(const pyr_model *m, int level)
 {
     return pyr_pyramid_image_shape(m->pyramid, level);

@@ -27,7 +27,6 @@ void pyr_model_free(pyr_model *m); /* NULL is a no-op */
 int pyr_model_levels(const pyr_model *m);                 /* of the pyramid */
 int pyr_model_only(const pyr_model *m);                   /* the level that was opened by itself; -1: all */
 bool pyr_model_has(const pyr_model *m, int level);        /* whether that level was opened */
-bool pyr_model_has_weaker(const pyr_model *m);            /* a run to be guided away from */
 pyr_shape pyr_model_image(const pyr_model *m, int level); /* n = 1 */
 int pyr_model_bits(const pyr_model *m);                   /* of the data's samples, 8 or 16 */
 int pyr_model_classes(const pyr_model *m);                /* 0: unconditional */
