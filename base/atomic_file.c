@@ -1,3 +1,4 @@
+/* atomic_file.c - temporary names, locks, sync and rename: how a file is replaced as a whole. */
 #include "base/atomic_file.h"
 
 #include "base/file.h"

@@ -1,3 +1,4 @@
+/* checksum.c - XXH3-64 on xxhash: bytes, numbers and texts, one after the other. */
 #include "base/checksum.h"
 
 #include <string.h>

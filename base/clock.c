@@ -1,3 +1,4 @@
+/* clock.c - the monotonic clock. */
 #include "base/clock.h"
 
 #include <time.h>

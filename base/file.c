@@ -1,3 +1,5 @@
+/* file.c - reading, renaming, removing, syncing and locking files, with a sentence for what the system
+ * refuses. */
 #include "base/file.h"
 
 #include "base/mem.h"

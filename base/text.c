@@ -1,3 +1,4 @@
+/* text.c - growing text, the nearest word of a list, numbers and counts as people type them. */
 #include "base/text.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* pipeline.c - finds and reads the files of a pipeline, and makes the sampler that its scheduler describes. */
 #include "diffusers/pipeline.h"
 
 #include "base/file.h"

@@ -1,3 +1,5 @@
+/* params.c - the table of parameters with their names and shapes, their initial values, and a hash of them
+ * all. */
 #include "graph/params.h"
 
 #include "base/file.h"

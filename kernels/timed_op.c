@@ -1,3 +1,4 @@
+/* timed_op.c - times one operation, with random numbers in buffers of its own on every lane. */
 #include "kernels/timed_op.h"
 
 #include "base/clock.h"

@@ -1,3 +1,4 @@
+/* tuning.c - measured choices by name: in a run's state, and in the machine's cache. */
 #include "kernels/tuning.h"
 
 #include "base/atomic_file.h"

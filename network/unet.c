@@ -1,3 +1,5 @@
+/* unet.c - builds UNet2DModel from graph operations, block by block; takes a level's network out of a
+ * shared one. */
 #include "network/unet.h"
 
 #include "base/mem.h"

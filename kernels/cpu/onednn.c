@@ -1,3 +1,4 @@
+/* onednn.c - oneDNN's convolutions and matrix products behind plain functions. */
 #include "kernels/cpu/onednn.h"
 
 #include "base/limits.h"
