@@ -1,3 +1,4 @@
+/* file.c - paths, folders, files read and written, the cache folder. */
 #include "base/file.h"
 
 #include "base/mem.h"

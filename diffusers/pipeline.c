@@ -1,3 +1,4 @@
+/* pipeline.c - a folder of diffusers opened and drawn from. */
 #include "diffusers/pipeline.h"
 
 #include "base/file.h"

@@ -1,3 +1,4 @@
+/* pipeline_export.c - a level as a pipeline that diffusers loads. */
 #include "diffusers/pipeline_export.h"
 
 #include "base/atomic_file.h"

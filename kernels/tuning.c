@@ -1,3 +1,4 @@
+/* tuning.c - measured choices: a sorted list, its JSON, the cache of a machine. */
 #include "kernels/tuning.h"
 
 #include "base/atomic_file.h"

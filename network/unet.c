@@ -1,3 +1,4 @@
+/* unet.c - UNet2DModel built as a graph; one level out of a network that several share. */
 #include "network/unet.h"
 
 #include "base/mem.h"
