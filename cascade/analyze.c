@@ -1,3 +1,4 @@
+/* analyze.c - what the levels of a data set's pyramid are like, and what noise they want. */
 #include "cascade/analyze.h"
 
 #include "base/mem.h"

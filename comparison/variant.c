@@ -1,3 +1,4 @@
+/* variant.c - the kinds of model that are compared, as changes of settings. */
 #include "comparison/variant.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* frechet.c - the Frechet distance of two Gaussians. */
 #include "base/mem.h"
 #include "eval/metrics.h"
 #include "kernels/eigen.h"

@@ -1,3 +1,4 @@
+/* moments_file.c - mean and covariance of features in files, checked when they are read. */
 #include "archives/zip_file.h"
 #include "arrays/npz_arrays.h"
 #include "base/file.h"

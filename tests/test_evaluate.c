@@ -494,6 +494,27 @@ static void words_of_metrics(void)
     CHECK_FAILS(pyr_parse_metrics("", &metrics), PYR_E_ARG, "there is no metric");
 }
 
+/* A row has all that texts and tables are made of; the word is the row's. */
+static void rows_of_metrics(void)
+{
+    static const char words[] = PYR_METRIC_WORD_LIST;
+    unsigned bits;
+
+    for (int i = 0; i < PYR_METRICS; i++) {
+        const pyr_metric *m = pyr_metric_at(i);
+
+        CHECK(m->word && m->label && m->definition && m->source && !m->measure == (m->with != NULL));
+        CHECK(!m->column == !m->heading && (!m->column || (m->format && m->unit > 0)));
+        CHECK(pyr_metric_of_word(m->word) == m);
+        if (i < PYR_METRIC_WORDS) {
+            CHECK_OK(pyr_parse_metrics(m->word, &bits));
+            CHECK(strstr(words, m->word) != NULL);
+        } else
+            CHECK_STATUS(pyr_parse_metrics(m->word, &bits), PYR_E_ARG);
+    }
+    CHECK(pyr_metric_at(-1) == NULL && pyr_metric_at(PYR_METRICS) == NULL && pyr_metric_of_word("x") == NULL);
+}
+
 /* ---- variants ---------------------------------------------------------------------------------- */
 
 static void words_of_variants(void)
@@ -673,6 +694,7 @@ int main(int argc, char **argv)
     RUN(order_of_images);
     RUN(without_memory);
     RUN(words_of_metrics);
+    RUN(rows_of_metrics);
     RUN(words_of_variants);
     RUN(costs);
     RUN(settings_of_single);
