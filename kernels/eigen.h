@@ -1,4 +1,4 @@
-/* eigen.h - symmetric matrices of doubles on the host, by LAPACK and BLAS, which nobody else sees.
+/* eigen.h - symmetric matrices of doubles on the host, by LAPACK and BLAS.
  *
  * A matrix is n x n numbers, column by column; where only a triangle is read, the other one may hold anything. */
 #ifndef PYR_KERNELS_EIGEN_H
