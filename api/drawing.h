@@ -17,7 +17,7 @@ typedef struct pyr_joined_task {
     float *coarse;                /* images of that level; owned */
     int64_t n_coarse;             /* n, or 1: for all */
     bool done;                    /* there is nothing to draw: its outputs are filled in already */
-    /* owned, what `hand` is of */
+    /* owned, what `hooks` is of */
     pyr_known *known;
     pyr_vary *vary;
     pyr_inverse *inverse;
