@@ -1,4 +1,4 @@
-/* checksum.c - XXH3-64 of bytes, of files, piece by piece. */
+/* checksum.c - XXH3-64 on xxhash: bytes, numbers and texts, one after the other. */
 #include "base/checksum.h"
 
 #include <string.h>

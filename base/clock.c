@@ -1,4 +1,4 @@
-/* clock.c - time that only goes forward. */
+/* clock.c - the monotonic clock. */
 #include "base/clock.h"
 
 #include <time.h>

@@ -1,4 +1,5 @@
-/* file.c - paths, folders, files read and written, the cache folder. */
+/* file.c - reading, renaming, removing, syncing and locking files, with a sentence for what the system
+ * refuses. */
 #include "base/file.h"
 
 #include "base/mem.h"

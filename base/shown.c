@@ -1,4 +1,4 @@
-/* shown.c - texts from elsewhere made harmless for a terminal. */
+/* shown.c - text with its control characters made visible, in sentences and in lines of output. */
 #include "base/shown.h"
 
 #include <assert.h>

@@ -1,4 +1,4 @@
-/* status.c - the thread's sentence of what failed. */
+/* status.c - the thread's sentence about the last failure. */
 #include "base/status.h"
 
 #include "base/shown.h"

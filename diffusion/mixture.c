@@ -1,3 +1,4 @@
+/* mixture.c - densities, scores, denoisers and draws of mixtures of Gaussians, in closed form. */
 #include "diffusion/mixture.h"
 
 #include "base/mem.h"

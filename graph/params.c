@@ -1,4 +1,5 @@
-/* params.c - the table of parameters: names, shapes, places in the block, initial values. */
+/* params.c - the table of parameters with their names and shapes, their initial values, and a hash of them
+ * all. */
 #include "graph/params.h"
 
 #include "base/file.h"

@@ -1,4 +1,4 @@
-/* safetensors.c - safetensors files read, checked and written. */
+/* safetensors.c - reading and writing safetensors, with checksums of their head and of their whole. */
 #include "graph/safetensors.h"
 
 #include "base/atomic_file.h"

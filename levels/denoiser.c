@@ -1,3 +1,5 @@
+/* denoiser.c - the graph of a level's network as D(x, s), with preconditioning, condition, class and
+ * guidance. */
 #include "levels/denoiser.h"
 
 #include "base/mem.h"

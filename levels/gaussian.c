@@ -1,3 +1,5 @@
+/* gaussian.c - fits a Gaussian to a level's variable, and gives its denoiser and the noise that sampling
+ * needs. */
 #include "levels/gaussian.h"
 
 #include "base/file.h"

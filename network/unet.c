@@ -1,4 +1,5 @@
-/* unet.c - UNet2DModel built as a graph; one level out of a network that several share. */
+/* unet.c - builds UNet2DModel from graph operations, block by block; takes a level's network out of a
+ * shared one. */
 #include "network/unet.h"
 
 #include "base/mem.h"
