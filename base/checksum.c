@@ -1,4 +1,4 @@
-/* checksum.c - XXH3-64 on xxhash: bytes, numbers and texts, one after the other. */
+/* checksum.c - XXH3-64 of bytes, of files, piece by piece. */
 #include "base/checksum.h"
 
 #include <string.h>

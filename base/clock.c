@@ -1,4 +1,4 @@
-/* clock.c - the monotonic clock. */
+/* clock.c - time that only goes forward. */
 #include "base/clock.h"
 
 #include <time.h>

@@ -1,5 +1,4 @@
-/* file.c - reading, renaming, removing, syncing and locking files, with a sentence for what the system
- * refuses. */
+/* file.c - paths, folders, files read and written, the cache folder. */
 #include "base/file.h"
 
 #include "base/mem.h"

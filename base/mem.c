@@ -1,4 +1,4 @@
-/* mem.c - aligned blocks with their size in front, counters of them, and failures on request for tests. */
+/* mem.c - memory that is counted and can be made to fail. */
 #include "base/mem.h"
 
 #include <stdatomic.h>

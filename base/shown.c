@@ -1,4 +1,4 @@
-/* shown.c - text with its control characters made visible, in sentences and in lines of output. */
+/* shown.c - texts from elsewhere made harmless for a terminal. */
 #include "base/shown.h"
 
 #include <assert.h>

@@ -1,4 +1,4 @@
-/* status.c - the thread's sentence about the last failure. */
+/* status.c - the thread's sentence of what failed. */
 #include "base/status.h"
 
 #include "base/shown.h"

@@ -1,4 +1,4 @@
-/* text.c - growing text, the nearest word of a list, numbers and counts as people type them. */
+/* text.c - texts that grow, words, quantities, UTF-8. */
 #include "base/text.h"
 
 #include "base/mem.h"

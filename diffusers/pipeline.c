@@ -1,4 +1,4 @@
-/* pipeline.c - finds and reads the files of a pipeline, and makes the sampler that its scheduler describes. */
+/* pipeline.c - a folder of diffusers opened and drawn from. */
 #include "diffusers/pipeline.h"
 
 #include "base/file.h"

@@ -1,4 +1,4 @@
-/* pipeline_export.c - writes a level as a DDIMPipeline: noise levels as betas, weights, the small files. */
+/* pipeline_export.c - a level as a pipeline that diffusers loads. */
 #include "diffusers/pipeline_export.h"
 
 #include "base/atomic_file.h"

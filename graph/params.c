@@ -1,5 +1,4 @@
-/* params.c - the table of parameters with their names and shapes, their initial values, and a hash of them
- * all. */
+/* params.c - the table of parameters: names, shapes, places in the block, initial values. */
 #include "graph/params.h"
 
 #include "base/file.h"

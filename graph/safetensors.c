@@ -1,4 +1,4 @@
-/* safetensors.c - reading and writing safetensors, with checksums of their head and of their whole. */
+/* safetensors.c - safetensors files read, checked and written. */
 #include "graph/safetensors.h"
 
 #include "base/atomic_file.h"

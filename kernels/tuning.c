@@ -1,4 +1,4 @@
-/* tuning.c - measured choices by name: in a run's state, and in the machine's cache. */
+/* tuning.c - measured choices: a sorted list, its JSON, the cache of a machine. */
 #include "kernels/tuning.h"
 
 #include "base/atomic_file.h"

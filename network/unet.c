@@ -1,5 +1,4 @@
-/* unet.c - builds UNet2DModel from graph operations, block by block; takes a level's network out of a
- * shared one. */
+/* unet.c - UNet2DModel built as a graph; one level out of a network that several share. */
 #include "network/unet.h"
 
 #include "base/mem.h"

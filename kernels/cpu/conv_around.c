@@ -1,4 +1,4 @@
-/* conv_around.c - converting, enlarging, adding and scaling images around oneDNN's convolutions. */
+/* conv_around.c - the passes before and behind oneDNN's convolutions. */
 #include "kernels/cpu/conv_around.h"
 
 #include "kernels/cpu/cpu.h"
