@@ -35,18 +35,16 @@ typedef struct link_entry {
 } link_entry;
 
 struct pyr_tar {
-    char *path;
+    char *path;         /* facts.path */
     const void *memory; /* instead of the file; NULL: the file */
     uint64_t bytes;     /* of the file */
     bool plain;
+    pyr_tar_facts facts;
     entry *at;
-    size_t n, room;
+    size_t room;
     link_entry *links;
     size_t links_n, links_room;
-    size_t headers;
     pyr_names names;
-    pyr_names lost, warnings; /* sentences */
-    size_t aside[PYR_TAR_ASIDE];
     pyr_tar_stream *reading; /* in order; NULL: not begun */
     size_t next;             /* the header that it comes to next */
     char *held;              /* bytes of a shared entry that was read in order; NULL: none */
@@ -81,14 +79,14 @@ static pyr_status lose(pyr_tar *tar, const pyr_tar_take *take, const char *sente
     if (!sentence)
         return no_memory(tar);
     if (take && take->past_damage)
-        return pyr_names_add(&tar->lost, sentence) == PYR_OK ? PYR_OK : no_memory(tar);
+        return pyr_names_add(&tar->facts.lost, sentence) == PYR_OK ? PYR_OK : no_memory(tar);
     return pyr_fail(PYR_E_FORMAT, "%s; copy or make it again, or leave out what is lost with --skip-bad",
                     sentence);
 }
 
 static pyr_status lose_place(pyr_tar *tar, const pyr_tar_take *take, uint64_t place, const char *why)
 {
-    const entry *last = tar->n ? &tar->at[tar->n - 1] : NULL;
+    const entry *last = tar->facts.n ? &tar->at[tar->facts.n - 1] : NULL;
     char *sentence =
         pyr_strfmt("%s: the tar archive is damaged or cut short at byte %llu%s%.300s (%s)", tar->path,
                    (unsigned long long)place, last ? ", behind " : "", last ? last->name : "", why);
@@ -108,7 +106,7 @@ static pyr_status lose_entry(pyr_tar *tar, const pyr_tar_take *take, const char 
     if (pyr_left_aside(name))
         return PYR_OK;
     if (!pyr_image_named(name)) {
-        tar->aside[kind]++;
+        tar->facts.aside[kind]++;
         return PYR_OK;
     }
     sentence = pyr_strfmt("%s: %s: %s%.300s", tar->path, name, why, target ? target : "");
@@ -119,7 +117,7 @@ static pyr_status lose_entry(pyr_tar *tar, const pyr_tar_take *take, const char 
 
 static pyr_status warn(pyr_tar *tar, char *sentence)
 {
-    pyr_status status = sentence ? pyr_names_add(&tar->warnings, sentence) : PYR_E_NOMEM;
+    pyr_status status = sentence ? pyr_names_add(&tar->facts.warnings, sentence) : PYR_E_NOMEM;
 
     pyr_free(sentence);
     return status == PYR_OK ? PYR_OK : no_memory(tar);
@@ -148,8 +146,8 @@ static pyr_status keep_name(char **out, pyr_tar *tar, const char *name)
 
 static pyr_status add(pyr_tar *tar, const entry *e)
 {
-    PYR_TRY(pyr_grow(&tar->at, &tar->room, tar->n, sizeof *tar->at, tar->path));
-    tar->at[tar->n++] = *e;
+    PYR_TRY(pyr_grow(&tar->at, &tar->room, tar->facts.n, sizeof *tar->at, tar->path));
+    tar->at[tar->facts.n++] = *e;
     return PYR_OK;
 }
 
@@ -245,7 +243,7 @@ static pyr_status add_file(pyr_tar *tar, bool *end, const pyr_tar_take *take, co
     if (!take || !take->wants(take->arg, e.name, e.size))
         return PYR_OK;
     PYR_TRY(read_here(&bytes, tar, &e, s));
-    status = take->take(take->arg, tar->n - 1, e.name, bytes, (size_t)e.size);
+    status = take->take(take->arg, tar->facts.n - 1, e.name, bytes, (size_t)e.size);
     pyr_free(bytes);
     return status;
 }
@@ -273,7 +271,7 @@ static pyr_status add_entry(pyr_tar *tar, bool *end, const pyr_tar_take *take, s
 /* How an archive that could be read to its end does end, and whether it went on behind an end. */
 static pyr_status judge_ends(pyr_tar *tar, const pyr_tar_stream *s, size_t joins, uint64_t joint)
 {
-    const char *last = tar->n ? tar->at[tar->n - 1].name : "its start";
+    const char *last = tar->facts.n ? tar->at[tar->facts.n - 1].name : "its start";
     bool ended;
 
     if (joins)
@@ -288,7 +286,7 @@ static pyr_status judge_ends(pyr_tar *tar, const pyr_tar_stream *s, size_t joins
     return warn(tar,
                 pyr_strfmt("%s: ends behind %.300s without the zero blocks that end a tar archive: it may "
                            "be cut short; its %zu files are read",
-                           tar->path, last, tar->n));
+                           tar->path, last, tar->facts.n));
 }
 
 /* Where the header after this one should be; not exact when the entry is sparse. */
@@ -332,9 +330,9 @@ static pyr_status list_headers(pyr_tar *tar, const pyr_tar_take *take, pyr_tar_s
         joint = zero && !joins ? place : joint;
         joins += zero;
         if (next == PYR_TAR_ENTRY)
-            PYR_TRY(add_entry(tar, &end, take, e, tar->headers, &promised, s));
+            PYR_TRY(add_entry(tar, &end, take, e, tar->facts.headers, &promised, s));
         behind = behind_entry(e, s);
-        tar->headers++;
+        tar->facts.headers++;
     }
     return PYR_OK;
 }
@@ -386,9 +384,9 @@ static pyr_status add_linked(pyr_tar *tar, const pyr_tar_take *take, const link_
     if (!take || !take->wants(take->arg, e.name, e.size))
         return PYR_OK;
     if (!tar->plain)
-        return take->again ? take->again(take->arg, tar->n - 1, of) : PYR_OK;
-    PYR_TRY(pyr_tar_read(&bytes, &n, tar, tar->n - 1, e.size));
-    status = take->take(take->arg, tar->n - 1, e.name, bytes, n);
+        return take->again ? take->again(take->arg, tar->facts.n - 1, of) : PYR_OK;
+    PYR_TRY(pyr_tar_read(&bytes, &n, tar, tar->facts.n - 1, e.size));
+    status = take->take(take->arg, tar->facts.n - 1, e.name, bytes, n);
     pyr_free(bytes);
     return status;
 }
@@ -396,7 +394,7 @@ static pyr_status add_linked(pyr_tar *tar, const pyr_tar_take *take, const link_
 /* The links that lead to entries that are known by now. */
 static pyr_status resolve(bool *more, pyr_tar *tar, const pyr_tar_take *take)
 {
-    size_t n = tar->n;
+    size_t n = tar->facts.n;
     named *names;
     pyr_status status = PYR_OK;
 
@@ -449,12 +447,13 @@ static pyr_status list(pyr_tar *tar, const pyr_tar_take *take)
 
     PYR_TRY(pyr_tar_stream_open(&s, tar->path, tar->memory, tar->bytes, true));
     tar->plain = !s->packed;
+    tar->facts.in_order = !tar->plain;
     status = list_headers(tar, take, s);
     pyr_tar_stream_free(s);
     PYR_TRY(status);
     PYR_TRY(list_links(tar, take));
-    if (!tar->n && tar->lost.n)
-        return pyr_fail(PYR_E_FORMAT, "%s; copy or make it again", tar->lost.at[0]);
+    if (!tar->facts.n && tar->facts.lost.n)
+        return pyr_fail(PYR_E_FORMAT, "%s; copy or make it again", tar->facts.lost.at[0]);
     return PYR_OK;
 }
 
@@ -477,6 +476,7 @@ static pyr_status new_tar(pyr_tar **out, const char *path, const void *memory, u
         return pyr_fail(PYR_E_FORMAT, "%s: the file is empty (zero bytes)", path);
     PYR_TRY(pyr_new(out, 1, sizeof **out, path));
     **out = (pyr_tar){.path = pyr_strdup(path), .memory = memory, .bytes = bytes};
+    (*out)->facts.path = (*out)->path;
     if ((*out)->path)
         return PYR_OK;
     pyr_free(*out);
@@ -566,22 +566,17 @@ void pyr_tar_free(pyr_tar *tar)
         return;
     pyr_tar_rest(tar);
     pyr_names_free(&tar->names);
-    pyr_names_free(&tar->lost);
-    pyr_names_free(&tar->warnings);
+    pyr_names_free(&tar->facts.lost);
+    pyr_names_free(&tar->facts.warnings);
     pyr_free(tar->links);
     pyr_free(tar->at);
     pyr_free(tar->path);
     pyr_free(tar);
 }
 
-const char *pyr_tar_path(const pyr_tar *tar)
+const pyr_tar_facts *pyr_tar_facts_of(const pyr_tar *tar)
 {
-    return tar->path;
-}
-
-size_t pyr_tar_count(const pyr_tar *tar)
-{
-    return tar->n;
+    return &tar->facts;
 }
 
 const char *pyr_tar_name(const pyr_tar *tar, size_t i)
@@ -594,39 +589,9 @@ uint64_t pyr_tar_size(const pyr_tar *tar, size_t i)
     return tar->at[i].size;
 }
 
-size_t pyr_tar_header(const pyr_tar *tar, size_t i)
+pyr_tar_place pyr_tar_place_of(const pyr_tar *tar, size_t i)
 {
-    return tar->at[i].header;
-}
-
-size_t pyr_tar_bytes_at(const pyr_tar *tar, size_t i)
-{
-    return tar->at[i].from;
-}
-
-size_t pyr_tar_headers(const pyr_tar *tar)
-{
-    return tar->headers;
-}
-
-bool pyr_tar_in_order(const pyr_tar *tar)
-{
-    return !tar->plain;
-}
-
-const pyr_names *pyr_tar_lost(const pyr_tar *tar)
-{
-    return &tar->lost;
-}
-
-const pyr_names *pyr_tar_warnings(const pyr_tar *tar)
-{
-    return &tar->warnings;
-}
-
-size_t pyr_tar_aside_count(const pyr_tar *tar, pyr_tar_aside kind)
-{
-    return tar->aside[kind];
+    return (pyr_tar_place){tar->at[i].header, tar->at[i].from};
 }
 
 /* ---- reading ---- */

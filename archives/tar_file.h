@@ -6,12 +6,12 @@
  * bytes.
  *
  * Nothing is passed over in silence: a header that does not fit its checksum, an archive that is cut, a
- * picture (by its name) that is a device or a link to nothing are failures, or sentences (pyr_tar_lost); of
+ * picture (by its name) that is a device or a link to nothing are failures, or sentences (pyr_tar_facts); of
  * other entries that are left aside there is a number. Archives one behind the other in a file are read as
  * one.
  *
  * A plain archive is listed once, and then any number of threads read entries where they lie. A compressed
- * one has to be unpacked from the front: entries are read in the order of pyr_tar_bytes_at, a lower one
+ * one has to be unpacked from the front: entries are read in the order of pyr_tar_place.bytes_at, a lower one
  * begins anew. */
 #ifndef PYR_ARCHIVES_TAR_FILE_H
 #define PYR_ARCHIVES_TAR_FILE_H
@@ -34,7 +34,7 @@ typedef struct pyr_tar_take {
      * NULL */
     pyr_status (*again)(void *arg, size_t i, size_t of);
     void *arg;
-    bool past_damage; /* read what is whole, and say what is lost in pyr_tar_lost, instead of failing */
+    bool past_damage; /* read what is whole, and say what is lost in pyr_tar_facts.lost, instead of failing */
 } pyr_tar_take;
 
 /* Entries that are left aside and are no pictures. */
@@ -57,21 +57,29 @@ pyr_status pyr_tar_parse(pyr_tar **out, const void *bytes, size_t n, const char 
                          const pyr_tar_take *take);
 void pyr_tar_free(pyr_tar *tar); /* NULL is a no-op */
 
+typedef struct pyr_tar_facts {
+    const char *path;   /* of the archive */
+    size_t n;           /* entries */
+    size_t headers;     /* those of folders and of what is left aside, too */
+    bool in_order;      /* compressed: see above; then one thread at a time */
+    pyr_names lost;     /* sentences on what is lost; none unless take->past_damage */
+    pyr_names warnings; /* sentences on what may be lost: no end, several ends */
+    size_t aside[PYR_TAR_ASIDE];
+} pyr_tar_facts;
+
+const pyr_tar_facts *pyr_tar_facts_of(const pyr_tar *tar); /* borrowed until the free, as the names are */
+
 /* Entries in the order of the archive, then links. Names are paths (pyr_entry_tidy), not empty; two may be
  * the same: that with the later header is then meant. */
-const char *pyr_tar_path(const pyr_tar *tar); /* of the archive */
-size_t pyr_tar_count(const pyr_tar *tar);
-const char *pyr_tar_name(const pyr_tar *tar, size_t i); /* borrowed until the free */
-uint64_t pyr_tar_size(const pyr_tar *tar, size_t i);    /* bytes */
-size_t pyr_tar_header(const pyr_tar *tar, size_t i);    /* its place among the headers */
-size_t pyr_tar_bytes_at(const pyr_tar *tar, size_t i); /* the header that its bytes follow: a link's target */
-size_t pyr_tar_headers(const pyr_tar *tar);            /* how many there are */
-bool pyr_tar_in_order(const pyr_tar *tar);             /* compressed: see above; then one thread at a time */
-/* Sentences: what is lost (empty unless take->past_damage), and what may be (no end, several ends).
- * Borrowed. */
-const pyr_names *pyr_tar_lost(const pyr_tar *tar);
-const pyr_names *pyr_tar_warnings(const pyr_tar *tar);
-size_t pyr_tar_aside_count(const pyr_tar *tar, pyr_tar_aside kind);
+const char *pyr_tar_name(const pyr_tar *tar, size_t i);
+uint64_t pyr_tar_size(const pyr_tar *tar, size_t i); /* bytes */
+
+typedef struct pyr_tar_place {
+    size_t header;   /* its place among the headers */
+    size_t bytes_at; /* the header that its bytes follow: a link's target */
+} pyr_tar_place;
+
+pyr_tar_place pyr_tar_place_of(const pyr_tar *tar, size_t i);
 
 /* Entry i whole: a new block of *size bytes with a NUL behind it (not counted); the caller owns *out.
  * PYR_E_FORMAT: more than `limit` bytes, damaged, cut short; PYR_E_IO: cannot be read. The sentence begins

@@ -111,8 +111,7 @@ static pyr_status list(pyr_zip *zip, uint64_t bytes)
         if (length && (info.name[length - 1] == '/' || info.name[length - 1] == '\\'))
             continue;
         PYR_TRY(check_entry(zip, &info, &bytes));
-        if (pyr_names_add(&zip->names, info.name) != PYR_OK)
-            return pyr_fail(PYR_E_NOMEM, "%s: out of memory for the names of its entries", zip->path);
+        PYR_TRY(pyr_names_add(&zip->names, info.name));
         zip->at[zip->n].name = zip->names.at[zip->names.n - 1];
         pyr_entry_tidy(zip->at[zip->n].name);
         if (!*zip->at[zip->n].name) /* "./" and the like: a folder too */
@@ -142,10 +141,9 @@ static pyr_status read_link(pyr_zip *zip, size_t i)
     PYR_TRY(pyr_zip_read(&text, &n, zip, i, LONGEST));
     path = pyr_link_path(e->name, text);
     pyr_free(text);
-    status = path ? pyr_names_add(&zip->names, path) : PYR_E_NOMEM;
+    status = path ? pyr_names_add(&zip->names, path) : pyr_fail(PYR_E_NOMEM, "out of memory for a link");
     pyr_free(path);
-    if (status != PYR_OK)
-        return pyr_fail(PYR_E_NOMEM, "%s: out of memory for the names of its entries", zip->path);
+    PYR_TRY(status);
     e->target = zip->names.at[zip->names.n - 1];
     return PYR_OK;
 }
@@ -182,9 +180,7 @@ static pyr_status open_source(pyr_zip **out, zip_source_t *source, uint64_t byte
 
     PYR_TRY_OUT(pyr_new(&zip, 1, sizeof *zip, path));
     pthread_mutex_init(&zip->lock, NULL);
-    zip->path = pyr_strdup(path);
-    if (!zip->path)
-        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of %s", path));
+    PYR_TRY_OUT(pyr_format(&zip->path, "%s", path));
     zip_error_init(&error);
     zip->zip = zip_open_from_source(source, ZIP_RDONLY, &error);
     if (!zip->zip)

@@ -289,9 +289,8 @@ static pyr_status open_arrays(pyr_arrays **out, pyr_zip *zip, const void *bytes,
         pyr_zip_free(zip);
         return status;
     }
-    *arrays = (pyr_arrays){.zip = zip, .path = pyr_strdup(path), .bytes = bytes, .size = size};
-    if (!arrays->path)
-        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of %s", path));
+    *arrays = (pyr_arrays){.zip = zip, .bytes = bytes, .size = size};
+    PYR_TRY_OUT(pyr_format(&arrays->path, "%s", path));
     PYR_TRY_OUT(pyr_new(&arrays->at, zip ? pyr_zip_count(zip) : 1, sizeof *arrays->at, path));
     for (size_t i = 0; zip && i < pyr_zip_count(zip); i++)
         if (is_npy(pyr_zip_name(zip, i))) {
@@ -478,35 +477,31 @@ static number number_of(const unsigned char *at, pyr_npy_type type)
     return x;
 }
 
-typedef enum target { TO_F64, TO_F32, TO_I64, TO_U8, TO_U16, AS_IT_IS } target;
-
-static bool put(void *dst, size_t i, const unsigned char *at, pyr_npy_type type, target to, number *x)
+static bool put(void *dst, size_t i, const unsigned char *at, pyr_npy_type from, pyr_npy_type as, number *x)
 {
-    if (to == AS_IT_IS) {
-        memcpy((char *)dst + i * types[type].size, at, types[type].size);
+    if (as == from) {
+        memcpy((char *)dst + i * types[as].size, at, types[as].size);
         return true;
     }
-    *x = number_of(at, type);
-    switch (to) {
-    case TO_F64:
+    *x = number_of(at, from);
+    switch (as) {
+    case PYR_NPY_F8:
         ((double *)dst)[i] = x->real;
         return true;
-    case TO_F32:
+    case PYR_NPY_F4:
         ((float *)dst)[i] = (float)x->real;
         return true;
-    case TO_I64:
+    case PYR_NPY_I8:
         ((int64_t *)dst)[i] = x->whole;
         return x->is_whole;
-    case TO_U8:
-        ((uint8_t *)dst)[i] = (uint8_t)x->whole;
-        return x->is_whole && x->whole >= 0 && x->whole <= UINT8_MAX;
-    case TO_U16:
+    case PYR_NPY_U2:
         ((uint16_t *)dst)[i] = (uint16_t)x->whole;
         return x->is_whole && x->whole >= 0 && x->whole <= UINT16_MAX;
-    case AS_IT_IS:
-        break;
+    default:
+        assert(as == PYR_NPY_U1);
+        ((uint8_t *)dst)[i] = (uint8_t)x->whole;
+        return x->is_whole && x->whole >= 0 && x->whole <= UINT8_MAX;
     }
-    return false;
 }
 
 /* Steps through the elements as they stand in the file and says where each belongs in C's order. */
@@ -534,7 +529,7 @@ static void next(walk *w, const item *it)
     }
 }
 
-static pyr_status convert(pyr_array_stream *stream, const item *it, void *dst, size_t count, target to)
+static pyr_status convert(pyr_array_stream *stream, const item *it, void *dst, size_t count, pyr_npy_type as)
 {
     unsigned char portion[1 << 14];
     size_t size = types[it->array.type].size, most = sizeof portion / size;
@@ -546,13 +541,13 @@ static pyr_status convert(pyr_array_stream *stream, const item *it, void *dst, s
 
         PYR_TRY(pyr_array_stream_read(stream, portion, n));
         for (size_t i = 0; i < n; i++) {
-            if (!put(dst, w.place, portion + i * size, it->array.type, to, &x))
+            if (!put(dst, w.place, portion + i * size, it->array.type, as, &x))
                 return pyr_fail(PYR_E_FORMAT,
                                 "%s: array %s: element %zu is %.17g, should be a whole number%s",
                                 stream->arrays->path, it->name, w.place, x.real,
-                                to == TO_U8    ? " from 0 to 255"
-                                : to == TO_U16 ? " from 0 to 65535"
-                                               : "");
+                                as == PYR_NPY_U1   ? " from 0 to 255"
+                                : as == PYR_NPY_U2 ? " from 0 to 65535"
+                                                   : "");
             next(&w, it);
         }
         done += n;
@@ -560,13 +555,11 @@ static pyr_status convert(pyr_array_stream *stream, const item *it, void *dst, s
     return PYR_OK;
 }
 
-static pyr_status read_as(const pyr_arrays *arrays, const pyr_array *array, void *dst, size_t count,
-                          target to)
+pyr_status pyr_arrays_read(const pyr_arrays *arrays, const pyr_array *array, void *dst, size_t count,
+                           pyr_npy_type as)
 {
     const item *it = item_of(array);
     pyr_array_stream stream = {0};
-    bool as_it_is = to == AS_IT_IS || (to == TO_U8 && array->type == PYR_NPY_U1) ||
-                    (to == TO_U16 && array->type == PYR_NPY_U2);
     pyr_status status;
 
     if (it->why)
@@ -575,44 +568,14 @@ static pyr_status read_as(const pyr_arrays *arrays, const pyr_array *array, void
         return pyr_fail(PYR_E_SHAPE, "%s: array %s has %zu elements, should be %zu", arrays->path, it->name,
                         pyr_array_count(array), count);
     PYR_TRY_OUT(pyr_array_stream_open(&stream, arrays, array));
-    if (as_it_is && pyr_array_in_order(array))
+    if (as == array->type && pyr_array_in_order(array))
         PYR_TRY_OUT(pyr_array_stream_read(&stream, dst, count));
     else
-        PYR_TRY_OUT(convert(&stream, it, dst, count, to));
+        PYR_TRY_OUT(convert(&stream, it, dst, count, as));
     PYR_TRY_OUT(pyr_array_stream_end(&stream));
 out:
     pyr_array_stream_close(&stream);
     return status;
-}
-
-pyr_status pyr_arrays_read_f64(const pyr_arrays *arrays, const pyr_array *array, double *dst, size_t count)
-{
-    return read_as(arrays, array, dst, count, TO_F64);
-}
-
-pyr_status pyr_arrays_read_f32(const pyr_arrays *arrays, const pyr_array *array, float *dst, size_t count)
-{
-    return read_as(arrays, array, dst, count, TO_F32);
-}
-
-pyr_status pyr_arrays_read_i64(const pyr_arrays *arrays, const pyr_array *array, int64_t *dst, size_t count)
-{
-    return read_as(arrays, array, dst, count, TO_I64);
-}
-
-pyr_status pyr_arrays_read_u8(const pyr_arrays *arrays, const pyr_array *array, uint8_t *dst, size_t count)
-{
-    return read_as(arrays, array, dst, count, TO_U8);
-}
-
-pyr_status pyr_arrays_read_u16(const pyr_arrays *arrays, const pyr_array *array, uint16_t *dst, size_t count)
-{
-    return read_as(arrays, array, dst, count, TO_U16);
-}
-
-pyr_status pyr_arrays_read_raw(const pyr_arrays *arrays, const pyr_array *array, void *dst, size_t count)
-{
-    return read_as(arrays, array, dst, count, AS_IT_IS);
 }
 
 /* ---- texts ---- */
@@ -735,9 +698,7 @@ pyr_status pyr_arrays_write(const char *path, const pyr_array *arrays, size_t n)
     for (size_t i = 0; i < n; i++) {
         assert(arrays[i].type != PYR_NPY_OTHER && arrays[i].rank >= 0 && arrays[i].rank <= PYR_NPY_RANK);
         PYR_TRY_OUT(make_npy(&made[i].bytes, &made[i].n, &arrays[i]));
-        made[i].name = pyr_strfmt("%s.npy", arrays[i].name);
-        if (!made[i].name)
-            PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the array %s", arrays[i].name));
+        PYR_TRY_OUT(pyr_format(&made[i].name, "%s.npy", arrays[i].name));
         parts[i] = (pyr_zip_part){made[i].name, made[i].bytes, made[i].n};
     }
     PYR_TRY_OUT(pyr_zip_write(path, parts, n));

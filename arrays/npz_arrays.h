@@ -70,17 +70,13 @@ const pyr_array *pyr_arrays_find(const pyr_arrays *arrays, const char *name); /*
 /* The same, when it has to be there: PYR_E_FORMAT with a sentence that lists what is there. */
 pyr_status pyr_arrays_get(const pyr_array **out, const pyr_arrays *arrays, const char *name);
 
-/* Read all `count` elements of an array of this file (another count: PYR_E_SHAPE) in C order and convert.
- * f64 and f32 take every type and round. i64, u8 and u16 take whole numbers in their range, of whatever type
- * (floats, too, as labels are often kept); anything else is PYR_E_FORMAT, as are damaged bytes; the sentence
- * names the element. PYR_E_UNSUPPORTED for PYR_NPY_OTHER, saying what it is. One thread at a time. */
-pyr_status pyr_arrays_read_f64(const pyr_arrays *arrays, const pyr_array *array, double *dst, size_t count);
-pyr_status pyr_arrays_read_f32(const pyr_arrays *arrays, const pyr_array *array, float *dst, size_t count);
-pyr_status pyr_arrays_read_i64(const pyr_arrays *arrays, const pyr_array *array, int64_t *dst, size_t count);
-pyr_status pyr_arrays_read_u8(const pyr_arrays *arrays, const pyr_array *array, uint8_t *dst, size_t count);
-pyr_status pyr_arrays_read_u16(const pyr_arrays *, const pyr_array *, uint16_t *dst, size_t count);
-/* Elements as they are, in the machine's order of bytes. */
-pyr_status pyr_arrays_read_raw(const pyr_arrays *arrays, const pyr_array *array, void *dst, size_t count);
+/* Read all `count` elements of an array of this file (another count: PYR_E_SHAPE) in C order: as they are
+ * (its own type), or converted. F8 and F4 take every type and round. I8, U1 and U2 take whole numbers in
+ * their range, of whatever type (floats, too, as labels are often kept); anything else is PYR_E_FORMAT, as
+ * are damaged bytes; the sentence names the element. PYR_E_UNSUPPORTED for an array of PYR_NPY_OTHER,
+ * saying what it is. One thread at a time. */
+pyr_status pyr_arrays_read(const pyr_arrays *arrays, const pyr_array *array, void *dst, size_t count,
+                           pyr_npy_type as);
 
 /* Texts (NumPy's str_ and bytes_, whose type is PYR_NPY_OTHER): `count` new strings in UTF-8, which the
  * caller owns, on failure too (NULL: not read). */

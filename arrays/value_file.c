@@ -1,6 +1,7 @@
 /* value_file.c - numbers behind a header, through zlib, and bytes without one, through stdio. */
 #include "arrays/value_file.h"
 
+#include "base/mem.h"
 #include "pictures/image.h"
 #include <errno.h>
 #include <stdio.h>
@@ -167,4 +168,25 @@ void pyr_value_file_close(pyr_value_file *file)
     else if (file->stream)
         gzclose(file->stream);
     file->stream = NULL;
+}
+
+pyr_status pyr_value_file_whole(int64_t **out, pyr_value_file *met, const char *path, pyr_value_header header)
+{
+    char *raw = NULL;
+    size_t size;
+    pyr_status status;
+
+    *out = NULL;
+    PYR_TRY(pyr_value_file_open(met, path, header));
+    size = pyr_npy_type_size(met->type);
+    PYR_TRY_OUT(pyr_new(&raw, met->count, size, path));
+    PYR_TRY_OUT(pyr_value_file_read(met, raw, met->count));
+    PYR_TRY_OUT(pyr_value_file_end(met));
+    PYR_TRY_OUT(pyr_new(out, met->count, sizeof **out, path));
+    for (size_t i = 0; i < met->count; i++)
+        (*out)[i] = (int64_t)pyr_npy_value(raw + i * size, met->type);
+out:
+    pyr_free(raw);
+    pyr_value_file_close(met);
+    return status;
 }

@@ -42,6 +42,10 @@ pyr_status pyr_value_file_read(pyr_value_file *file, void *dst, uint64_t count);
 /* All values were read: PYR_E_FORMAT when bytes follow them or the checksum of gzip differs. */
 pyr_status pyr_value_file_end(pyr_value_file *file);
 
+/* All values as whole numbers (floats are cut), a new block for the caller, and in *met the header. */
+pyr_status pyr_value_file_whole(int64_t **out, pyr_value_file *met, const char *path,
+                                pyr_value_header header);
+
 void pyr_value_file_close(pyr_value_file *file); /* no-op on {0} and after close */
 
 #endif

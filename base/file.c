@@ -266,6 +266,18 @@ pyr_status pyr_path_new(char **out, const char *folder, const char *name)
     return *out ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file in %s", folder);
 }
 
+pyr_status pyr_path_if_file(char **path)
+{
+    bool there;
+    pyr_status status = pyr_file_exists(&there, *path);
+
+    if (!there) {
+        pyr_free(*path);
+        *path = NULL;
+    }
+    return status;
+}
+
 const char *pyr_base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');

@@ -45,6 +45,9 @@ char *pyr_path_join(const char *folder, const char *name);
 /* The same into *out. PYR_E_NOMEM: *out is NULL. */
 pyr_status pyr_path_new(char **out, const char *folder, const char *name);
 
+/* Free *path and make it NULL where no file of that name is. PYR_E_IO. */
+pyr_status pyr_path_if_file(char **path);
+
 /* The name behind the last slash; borrowed from `path`. */
 const char *pyr_base_name(const char *path);
 

@@ -223,7 +223,7 @@ static pyr_status read_resize(pyr_moments *out, const pyr_arrays *file)
 
     if (!a || a->type != PYR_NPY_U1 || a->rank != 1 || pyr_array_count(a) >= sizeof out->resize)
         return PYR_OK;
-    return pyr_arrays_read_u8(file, a, (uint8_t *)out->resize, pyr_array_count(a));
+    return pyr_arrays_read(file, a, (uint8_t *)out->resize, pyr_array_count(a), PYR_NPY_U1);
 }
 
 static pyr_status read_arrays(pyr_moments *out, const pyr_arrays *file, const char *path)
@@ -250,8 +250,8 @@ static pyr_status read_arrays(pyr_moments *out, const pyr_arrays *file, const ch
     d = (size_t)out->d;
     PYR_TRY(pyr_new(&out->mean, d, sizeof *out->mean, "a mean"));
     PYR_TRY(pyr_new(&out->cov, d * d, sizeof *out->cov, "a covariance"));
-    PYR_TRY(pyr_arrays_read_f64(file, mu, out->mean, d));
-    PYR_TRY(pyr_arrays_read_f64(file, sigma, out->cov, d * d));
+    PYR_TRY(pyr_arrays_read(file, mu, out->mean, d, PYR_NPY_F8));
+    PYR_TRY(pyr_arrays_read(file, sigma, out->cov, d * d, PYR_NPY_F8));
     PYR_TRY(read_resize(out, file));
     PYR_TRY(check_elements(out, path));
     return check_eigenvalues(out, path);

@@ -1,9 +1,10 @@
 /* sample_files.c - which files of a folder or a zip archive are samples, and what they tell. */
 #include "eval/sample_files.h"
 
+#include "archives/folder_names.h"
+#include "archives/folder_walk.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "layouts/collection.h"
 #include "pictures/image_file.h"
 #include "pictures/png_head.h"
 #include <ctype.h>
@@ -76,7 +77,8 @@ typedef struct words {
 
 typedef struct origins {
     origin *at; /* one a sample */
-    int64_t n, room;
+    int64_t n;
+    size_t room;
     words met[WORDS];
 } origins;
 
@@ -144,17 +146,7 @@ static pyr_status add_origin(origins *o, const char *bytes, size_t n)
 {
     char text[WORD_MOST];
 
-    if (o->n == o->room) {
-        int64_t room = o->room ? 2 * o->room : 256;
-        origin *at;
-
-        PYR_TRY(pyr_new(&at, (size_t)room, sizeof *at, "the origins of samples"));
-        if (o->n)
-            memcpy(at, o->at, (size_t)o->n * sizeof *at);
-        pyr_free(o->at);
-        o->at = at;
-        o->room = room;
-    }
+    PYR_TRY(pyr_grow(&o->at, &o->room, (size_t)o->n, sizeof *o->at, "the origins of samples"));
     for (int k = 0; k < WORDS; k++) {
         if (!pyr_png_head_text(text, sizeof text, bytes, n, keys[k]))
             text[0] = 0;
@@ -367,59 +359,36 @@ out:
     return status;
 }
 
-static bool enough(const pyr_sample_files *files, int64_t most)
+typedef struct judged {
+    pyr_sample_files *files;
+    origins *origins;
+    int64_t most;
+} judged;
+
+static bool enough(void *arg)
 {
-    return most > 0 && files->names.n >= (size_t)most;
+    const judged *j = arg;
+
+    return j->most > 0 && j->files->names.n >= (size_t)j->most;
 }
 
-/* What is in `before`, which is the way down from the folder. */
-static pyr_status walk(pyr_sample_files *files, origins *o, const char *before, int64_t most, int depth)
+static pyr_status judge_file(void *arg, const char *name)
 {
-    enum { DEEPEST = 16 }; /* folders in folders; a link to a folder above would have no end */
-    char *folder = pyr_path_join(files->path, before), *path = NULL, *inner = NULL;
-    pyr_names names = {0};
-    bool is_folder;
-    pyr_status status = PYR_OK;
+    const judged *j = arg;
 
-    if (!folder)
-        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image"));
-    if (depth > DEEPEST)
-        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT,
-                             "%s: folders are nested more than %d deep; a link to a folder above?", folder,
-                             DEEPEST));
-    PYR_TRY_OUT(pyr_folder_names(&names, folder));
-    for (size_t i = 0; i < names.n && !enough(files, most); i++) {
-        if (pyr_left_aside(names.at[i]))
-            continue;
-        path = pyr_path_join(folder, names.at[i]);
-        inner = pyr_path_join(before, names.at[i]);
-        if (!path || !inner)
-            PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image"));
-        PYR_TRY_OUT(pyr_folder_exists(&is_folder, path));
-        if (is_folder)
-            PYR_TRY_OUT(walk(files, o, inner, most, depth + 1));
-        else
-            PYR_TRY_OUT(judge(files, o, inner));
-        pyr_free(path);
-        pyr_free(inner);
-        path = inner = NULL;
-    }
-out:
-    pyr_free(path);
-    pyr_free(inner);
-    pyr_free(folder);
-    pyr_names_free(&names);
-    return status;
+    return judge(j->files, j->origins, name);
 }
 
-static pyr_status list_zip(pyr_sample_files *files, origins *o, int64_t most)
+static pyr_status list_zip(judged *j)
 {
+    pyr_sample_files *files = j->files;
+
     PYR_TRY(pyr_zip_open(&files->zip, files->path));
-    for (size_t i = 0; i < pyr_zip_count(files->zip) && !enough(files, most); i++) {
+    for (size_t i = 0; i < pyr_zip_count(files->zip) && !enough(j); i++) {
         const char *name = pyr_zip_name(files->zip, i);
 
         if (!pyr_left_aside(name))
-            PYR_TRY(judge(files, o, name));
+            PYR_TRY(judge_file(j, name));
     }
     return PYR_OK;
 }
@@ -437,17 +406,19 @@ static pyr_status is_zip(bool *out, const char *path)
 pyr_status pyr_sample_files_open(pyr_sample_files *out, const char *path, int64_t most)
 {
     origins o = {0};
+    judged j = {out, &o, most};
     bool zip = false, is_folder;
     pyr_status status;
 
     *out = (pyr_sample_files){.path = path};
     PYR_TRY_OUT(pyr_folder_exists(&is_folder, path));
     if (is_folder)
-        PYR_TRY_OUT(walk(out, &o, "", most, 0));
+        PYR_TRY_OUT(
+            pyr_walk_folder(path, NULL, &(pyr_walk){.file = judge_file, .enough = enough, .arg = &j}));
     else {
         PYR_TRY_OUT(is_zip(&zip, path));
         if (zip)
-            PYR_TRY_OUT(list_zip(out, &o, most));
+            PYR_TRY_OUT(list_zip(&j));
     }
     status = find_mixtures(out, &o);
 out:

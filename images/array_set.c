@@ -90,8 +90,8 @@ static pyr_status add_array(set *s, const char *path, const pyr_arrays *arrays, 
 
         if (pyr_array_stream_open(&stream, arrays, array) == PYR_OK)
             pyr_array_stream_close(&stream);
-        else if (!(e->why = pyr_strdup(pyr_error())))
-            return pyr_fail(PYR_E_NOMEM, "out of memory for the arrays of %s", path);
+        else
+            return pyr_format(&e->why, "%s", pyr_error());
     }
     return PYR_OK;
 }
@@ -644,7 +644,7 @@ static pyr_status read_numbers(set *s, const pyr_arrays *arrays, const pyr_array
 
     PYR_TRY(pyr_format(&name, "%s: array %s", labels->path, array->name));
     PYR_TRY_OUT(pyr_new(&table, count, sizeof *table, name));
-    status = pyr_arrays_read_i64(arrays, array, table, count);
+    status = pyr_arrays_read(arrays, array, table, count, PYR_NPY_I8);
     if (status != PYR_OK) {
         pyr_fail(status, "%s; --set data.classes=none leaves labels unread", pyr_error());
         goto out;

@@ -1,10 +1,13 @@
-/* cifar_folder.c - data sets of CIFAR's binary files. */
-#include "arrays/cifar_file.h"
+/* cifar_folder.c - data sets of CIFAR's binary files (A. Krizhevsky, "Learning multiple layers of features
+ * from tiny images", 2009). A record is one label byte (CIFAR-10), or a coarse and a fine one (CIFAR-100;
+ * the fine one is used), then 3072 bytes: a red, a green and a blue plane of 32x32. */
 #include "images/data_format.h"
 #include "images/packed_parts.h"
 
 #include "base/mem.h"
 #include <string.h>
+
+enum { SIDE = 32, PIXELS = SIDE * SIDE * 3 };
 
 /* 10 or 100 when `name` is one of CIFAR's files, else 0; *test: of its test set. */
 static int classes_of(bool *test, const char *name)
@@ -17,6 +20,11 @@ static int classes_of(bool *test, const char *name)
     if (*test || (strncmp(name, "data_batch", 10) == 0 && n > 4 && strcmp(name + n - 4, ".bin") == 0))
         return 10;
     return 0;
+}
+
+static int labels_in(int classes) /* of a record */
+{
+    return classes == 100 ? 2 : 1;
 }
 
 static pyr_status is_folder(bool *yes, const pyr_data_path *at)
@@ -34,104 +42,117 @@ static pyr_status is_file(pyr_match *match, const pyr_data_path *at)
     return PYR_OK;
 }
 
-typedef struct part {
-    char *path;
-    int64_t records;
-    bool test;
-} part;
-
-static pyr_status add_part(pyr_parts *parts, const part *from, int classes)
+/* *classes 0: the size of the file decides. */
+static pyr_status add_part(pyr_parts *parts, int *classes, const char *path)
 {
-    pyr_record record = pyr_record_planes(PYR_NPY_U1, PYR_CIFAR_SIDE, PYR_CIFAR_SIDE, 3);
+    pyr_record record = pyr_record_planes(PYR_NPY_U1, SIDE, SIDE, 3);
     pyr_value_file met;
     pyr_part_bytes *bytes;
 
-    record.first = (size_t)pyr_cifar_label_bytes(classes);
+    PYR_TRY(pyr_part_file(&bytes, &met, path, NULL));
+    if (*classes == 0)
+        *classes = met.bytes % (PIXELS + 1) != 0 && met.bytes % (PIXELS + 2) == 0 ? 100 : 10;
+    record.first = (size_t)labels_in(*classes);
     record.elements += record.first;
-    PYR_TRY(pyr_part_file(&bytes, &met, from->path, NULL));
-    return pyr_parts_add(parts, bytes, from->path, record, from->records);
+    if (met.bytes % record.elements != 0) {
+        bytes->free(bytes);
+        return pyr_fail(PYR_E_FORMAT,
+                        "%s: %llu bytes are not whole CIFAR-%d records of %zu bytes; the file is cut short "
+                        "or something else: copy or download it again",
+                        path, (unsigned long long)met.bytes, *classes, record.elements);
+    }
+    return pyr_parts_add(parts, bytes, path, record, (int64_t)(met.bytes / record.elements));
 }
 
-static pyr_status collect_parts(pyr_collection *c, const part *from, size_t n, int classes, const char *name)
+static pyr_status read_labels(pyr_collection *c, int64_t first, int64_t n, const char *path, int classes)
 {
-    int64_t all = 0, train = 0, at = 0;
-    int32_t *labels = NULL;
-    pyr_parts parts = {0};
-    bool wanted = pyr_collection_wants_labels(c);
+    unsigned char record[PIXELS + 2];
+    size_t labels = (size_t)labels_in(classes);
+    pyr_value_file file;
     pyr_status status;
 
-    c->kind = classes == 100 ? "CIFAR-100" : "CIFAR-10";
-    for (int test = 0; test < 2; test++)
-        for (size_t i = 0; i < n; i++) {
-            if (from[i].test != test)
-                continue;
-            all += from[i].records;
-            train += test ? 0 : from[i].records;
-            PYR_TRY_OUT(pyr_names_add(&c->sources, from[i].path));
-            PYR_TRY_OUT(add_part(&parts, &from[i], classes));
-        }
-    if (train == 0) /* test files alone are a data set too */
-        train = all;
-    PYR_TRY_OUT(pyr_new(&labels, (size_t)all, sizeof *labels, name));
-    for (size_t i = 0; i < parts.n; i++) {
-        PYR_TRY_OUT(pyr_cifar_labels(labels + at, parts.at[i].name, parts.at[i].n, classes));
-        at += parts.at[i].n;
+    PYR_TRY(pyr_value_file_open(&file, path, NULL));
+    for (int64_t i = 0; i < n; i++) {
+        int label;
+
+        PYR_TRY_OUT(pyr_value_file_read(&file, record, PIXELS + labels));
+        label = record[labels - 1];
+        if (label >= classes)
+            PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT,
+                                 "%s: record %lld has label %d, CIFAR-%d has 0..%d; not a CIFAR file?", path,
+                                 (long long)i, label, classes, classes - 1));
+        if (pyr_collection_wants_labels(c))
+            c->at[first + i].label = label;
     }
-    PYR_TRY_OUT(pyr_collection_pack_parts(c, &parts, PYR_CIFAR_SIDE, PYR_CIFAR_SIDE, 3, train));
-    PYR_TRY_OUT(pyr_collection_has(c, train < all, false));
-    if (wanted)
-        for (int64_t i = 0; i < all; i++)
-            c->at[i].label = labels[i];
-    pyr_text_add(&c->how, "images and labels are CIFAR-%d's binary files%s%s", classes,
-                 train < all ? "; held out is its test file" : "",
-                 wanted ? "" : "; labels are left aside as data.classes says");
+    status = PYR_OK;
 out:
-    pyr_parts_free(&parts);
-    pyr_free(labels);
+    pyr_value_file_close(&file);
     return status;
 }
 
-static pyr_status collect_folder(pyr_collection *c, const char *folder, const pyr_names *names)
+/* The files of training images, then those of the test set. *classes as in add_part. */
+static pyr_status collect_files(pyr_collection *c, const pyr_names *paths, size_t train, int *classes)
 {
-    part *parts = NULL;
-    size_t n = 0;
-    int classes = 0;
+    pyr_parts parts = {0};
+    int64_t *counts = NULL, n = 0, first = 0;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_new(&parts, names->n, sizeof *parts, folder));
-    for (size_t i = 0; i < names->n; i++) {
-        bool test;
-        int kind = classes_of(&test, names->at[i]);
-
-        if (!kind)
-            continue;
-        if (classes && kind != classes)
-            PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT,
-                                 "%s: files of CIFAR-10 and CIFAR-100 in one folder; separate them", folder));
-        classes = kind;
-        parts[n].test = test;
-        PYR_TRY_OUT(pyr_path_new(&parts[n++].path, folder, names->at[i]));
-        PYR_TRY_OUT(pyr_cifar_count(&parts[n - 1].records, &kind, parts[n - 1].path));
+    PYR_TRY_OUT(pyr_new(&counts, paths->n, sizeof *counts, "the files of CIFAR"));
+    for (size_t i = 0; i < paths->n; i++) {
+        PYR_TRY_OUT(pyr_names_add(&c->sources, paths->at[i]));
+        PYR_TRY_OUT(add_part(&parts, classes, paths->at[i]));
+        counts[i] = parts.at[i].n;
+        n += i < train ? counts[i] : 0;
     }
-    PYR_TRY_OUT(collect_parts(c, parts, n, classes, folder));
-    PYR_TRY_OUT(
-        pyr_collection_names(c, folder, classes == 100 ? "fine_label_names.txt" : "batches.meta.txt"));
+    c->kind = *classes == 100 ? "CIFAR-100" : "CIFAR-10";
+    PYR_TRY_OUT(pyr_collection_pack_parts(c, &parts, SIDE, SIDE, 3, n));
+    PYR_TRY_OUT(pyr_collection_has(c, train < paths->n, false));
+    for (size_t i = 0; i < paths->n; first += counts[i++])
+        PYR_TRY_OUT(read_labels(c, first, counts[i], paths->at[i], *classes));
+    pyr_text_add(&c->how, "images and labels are CIFAR-%d's binary files%s%s", *classes,
+                 train < paths->n ? "; held out is its test file" : "",
+                 pyr_collection_wants_labels(c) ? "" : "; labels are left aside as data.classes says");
 out:
-    for (size_t i = 0; i < n; i++)
-        pyr_free(parts[i].path);
-    pyr_free(parts);
+    pyr_parts_free(&parts);
+    pyr_free(counts);
     return status;
 }
 
 static pyr_status collect(pyr_collection *c, const pyr_data_path *at)
 {
-    part file = {.path = (char *)(uintptr_t)at->path}; /* not written to */
+    char *path = (char *)(uintptr_t)at->path; /* not written to */
+    pyr_names paths = {0};
+    size_t train = 0;
     int classes = 0;
+    pyr_status status = PYR_OK;
 
-    if (at->names)
-        return collect_folder(c, at->path, at->names);
-    PYR_TRY(pyr_cifar_count(&file.records, &classes, at->path));
-    return collect_parts(c, &file, 1, classes, at->path);
+    if (!at->names)
+        return collect_files(c, &(pyr_names){.at = &path, .n = 1}, 1, &classes);
+    for (int part = 0; part < 2; part++)
+        for (size_t i = 0; i < at->names->n; i++) {
+            bool test;
+            int of = classes_of(&test, at->names->at[i]);
+
+            if (!of || test != part)
+                continue;
+            if (classes && of != classes)
+                PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT,
+                                     "%s: files of CIFAR-10 and CIFAR-100 in one folder; separate them",
+                                     at->path));
+            classes = of;
+            PYR_TRY_OUT(pyr_path_new(&path, at->path, at->names->at[i]));
+            status = pyr_names_add(&paths, path);
+            pyr_free(path);
+            PYR_TRY_OUT(status);
+            train += !test;
+        }
+    PYR_TRY_OUT(
+        collect_files(c, &paths, train ? train : paths.n, &classes)); /* test files alone: a data set, too */
+    PYR_TRY_OUT(
+        pyr_collection_names(c, at->path, classes == 100 ? "fine_label_names.txt" : "batches.meta.txt"));
+out:
+    pyr_names_free(&paths);
+    return status;
 }
 
 const pyr_data_format pyr_data_format_cifar = {

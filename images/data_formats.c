@@ -101,8 +101,7 @@ static pyr_status look(inner *out, const char *folder, int depth)
         status = format_of(&out->format, &(pyr_data_path){.path = folder, .names = &names});
     if (out->format) {
         out->names = names;
-        out->folder = pyr_strdup(folder);
-        return out->folder ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for the name of a folder");
+        return pyr_format(&out->folder, "%s", folder);
     }
     if (status == PYR_OK && depth && !out->pictures)
         status = look_below(out, folder, &names, depth);

@@ -232,8 +232,7 @@ static pyr_status new_set(pyr_dataset **out, const char *path)
     if (status != PYR_OK)
         return status;
     (*out)->file = -1;
-    (*out)->path = pyr_strdup(path);
-    return (*out)->path ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    return pyr_format(&(*out)->path, "%s", path);
 }
 
 pyr_status pyr_dataset_open(pyr_dataset **out, const pyr_data_settings *s)
@@ -277,9 +276,7 @@ pyr_status pyr_dataset_random(pyr_dataset **out, int h, int w, int c, int count,
 
     *out = NULL;
     PYR_TRY_OUT(new_set(&set, "random bytes"));
-    set->kind = pyr_strdup("none");
-    if (!set->kind)
-        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for a name"));
+    PYR_TRY_OUT(pyr_format(&set->kind, "none"));
     set->h = h;
     set->w = w;
     set->c = c;
@@ -319,9 +316,7 @@ pyr_status pyr_dataset_remake(pyr_dataset **out, const pyr_dataset *from, int h,
 
     *out = NULL;
     PYR_TRY_OUT(new_set(&set, from->path));
-    set->kind = pyr_strdup(from->kind);
-    if (!set->kind)
-        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for a name"));
+    PYR_TRY_OUT(pyr_format(&set->kind, "%s", from->kind));
     set->h = h;
     set->w = w;
     set->c = from->c;
@@ -494,24 +489,14 @@ uint64_t pyr_dataset_fingerprint(const pyr_dataset *set)
     return set->fingerprint;
 }
 
-size_t pyr_dataset_skipped(const pyr_dataset *set)
+const pyr_names *pyr_dataset_skipped(const pyr_dataset *set)
 {
-    return set->skipped.n;
+    return &set->skipped;
 }
 
-const char *pyr_dataset_skipped_why(const pyr_dataset *set, size_t i)
+const pyr_names *pyr_dataset_warnings(const pyr_dataset *set)
 {
-    return set->skipped.at[i];
-}
-
-size_t pyr_dataset_warnings(const pyr_dataset *set)
-{
-    return set->warnings.n;
-}
-
-const char *pyr_dataset_warning(const pyr_dataset *set, size_t i)
-{
-    return set->warnings.at[i];
+    return &set->warnings;
 }
 
 pyr_data_values pyr_dataset_values(const pyr_dataset *set)

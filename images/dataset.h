@@ -11,6 +11,7 @@
 #ifndef PYR_IMAGES_DATASET_H
 #define PYR_IMAGES_DATASET_H
 
+#include "base/file.h"
 #include "base/status.h"
 #include "base/text.h"
 #include "layouts/reading.h"
@@ -68,13 +69,9 @@ size_t pyr_dataset_sample_bytes(const pyr_dataset *set); /* of one image */
  * same order, whatever it was stored in, has the same. */
 uint64_t pyr_dataset_fingerprint(const pyr_dataset *set);
 
-/* Sentences on the files that skip_bad left out. */
-size_t pyr_dataset_skipped(const pyr_dataset *set);
-const char *pyr_dataset_skipped_why(const pyr_dataset *set, size_t i);
-
-/* What a person should think about, a sentence each, with its remedy. */
-size_t pyr_dataset_warnings(const pyr_dataset *set);
-const char *pyr_dataset_warning(const pyr_dataset *set, size_t i);
+/* Sentences on the files that skip_bad left out, and on what is probably not meant, each with its remedy. */
+const pyr_names *pyr_dataset_skipped(const pyr_dataset *set);
+const pyr_names *pyr_dataset_warnings(const pyr_dataset *set);
 
 /* Values of the samples before data.range is applied. */
 typedef struct pyr_data_values {

@@ -380,11 +380,10 @@ static pyr_status cannot_write(const char *path, int error)
 /* One process makes the file at a time; what a killed one has left of it goes. */
 static pyr_status lock_of(pyr_cache_writer *out, const pyr_dataset *set, const char *folder)
 {
-    char *path = pyr_strfmt("%s.lock", set->cache);
+    char *path;
     pyr_status status;
 
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
+    PYR_TRY(pyr_format(&path, "%s.lock", set->cache));
     status = pyr_lock_wait(&out->lock, path);
     pyr_free(path);
     if (status == PYR_OK)
@@ -395,14 +394,12 @@ static pyr_status lock_of(pyr_cache_writer *out, const pyr_dataset *set, const c
 pyr_status pyr_dataset_cache_begin(pyr_cache_writer *out, const pyr_dataset *set)
 {
     uint64_t bytes = (uint64_t)(set->count[0] + set->count[1]) * pyr_dataset_cache_stride(set);
-    char *folder = pyr_strdup(set->cache);
+    char *folder;
     struct statvfs disk;
     pyr_status status;
 
     *out = (pyr_cache_writer){.bytes = bytes, .lock = -1};
-    if (!folder)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
-    *strrchr(folder, '/') = 0;
+    PYR_TRY(pyr_format(&folder, "%.*s", (int)(pyr_base_name(set->cache) - set->cache) - 1, set->cache));
     if (pyr_make_folders(folder) != PYR_OK) {
         status = pyr_fail(PYR_E_IO,
                           "the images do not fit into memory, and there is no place for a file of them: %s; "

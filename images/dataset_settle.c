@@ -119,10 +119,8 @@ static pyr_status settle_odd_sizes(pyr_collection *c, const pyr_data_settings *s
         pyr_free(path);
         path = NULL;
         PYR_TRY_OUT(pyr_collection_path(&path, c, i));
-        found->bad =
-            pyr_strfmt("%s: %dx%d, the others are %dx%d", path, found->h, found->w, most->h, most->w);
-        if (!found->bad)
-            PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the reason why %s is left out", path));
+        PYR_TRY_OUT(pyr_format(&found->bad, "%s: %dx%d, the others are %dx%d", path, found->h, found->w,
+                               most->h, most->w));
     }
     status = PYR_OK;
 out:
@@ -327,11 +325,8 @@ static pyr_status settle_unlabelled(bool *labelled, pyr_collection *c, const pyr
                             "left aside (--set data.classes=none uses them without labels)",
                             (long long)(n[1] - with[1]), (long long)n[1]));
     for (int64_t i = 0; i < c->n; i++)
-        if (c->at[i].test && c->at[i].label < 0) {
-            c->at[i].bad = pyr_strdup("");
-            if (!c->at[i].bad)
-                return pyr_fail(PYR_E_NOMEM, "out of memory for the labels");
-        }
+        if (c->at[i].test && c->at[i].label < 0)
+            PYR_TRY(pyr_format(&c->at[i].bad, "%s", ""));
     pyr_collection_drop(c, false);
     return PYR_OK;
 }
@@ -478,9 +473,7 @@ static pyr_status take_words(pyr_dataset *set, pyr_collection *c)
 {
     if (c->notes.failed || c->how.failed)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the notes");
-    set->kind = pyr_strdup(c->kind);
-    if (!set->kind)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the notes");
+    PYR_TRY(pyr_format(&set->kind, "%s", c->kind));
     set->notes = c->notes;
     set->how = c->how;
     set->warnings = c->warnings;
@@ -497,8 +490,7 @@ pyr_status pyr_dataset_settle(pyr_dataset *set, int64_t **order, pyr_target *t, 
 
     *order = NULL;
     for (size_t i = 0; i < c->lost.n; i++)
-        if (pyr_names_add(&set->skipped, c->lost.at[i]) != PYR_OK)
-            return pyr_fail(PYR_E_NOMEM, "out of memory for the list of what is left out");
+        PYR_TRY(pyr_names_add(&set->skipped, c->lost.at[i]));
     PYR_TRY(settle_bad(&set->skipped, c, s));
     PYR_TRY(settle_unlabelled(&labelled, c, s));
     PYR_TRY(settle_size(t, &set->skipped, c, s));

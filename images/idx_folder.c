@@ -111,35 +111,27 @@ static pyr_status read_labels(pyr_collection *c, int64_t first, int64_t n, const
                               const char *images)
 {
     pyr_value_file idx;
-    char *raw = NULL;
-    int64_t *labels = NULL;
-    size_t size;
+    int64_t *labels, k, step;
+    const char *type;
     pyr_status status;
 
-    PYR_TRY(pyr_value_file_open(&idx, path, pyr_idx_header));
-    if (idx.rank > 2 || idx.size[0] != n || pyr_npy_type_name(idx.type)[0] == 'f') {
-        status = idx.rank > 2 ? pyr_fail(PYR_E_FORMAT, "%s: IDX of rank %d, labels should be of rank 1", path,
-                                         idx.rank)
-                 : idx.size[0] != n ? pyr_fail(PYR_E_FORMAT, "%s: %lld labels for the %lld images of %s",
-                                               path, (long long)idx.size[0], (long long)n, images)
-                                    : pyr_fail(PYR_E_FORMAT, "%s: %s values, labels should be whole numbers",
-                                               path, pyr_npy_type_name(idx.type));
-        goto out;
-    }
-    size = pyr_npy_type_size(idx.type);
-    PYR_TRY_OUT(pyr_new(&raw, idx.count, size, path));
-    PYR_TRY_OUT(pyr_new(&labels, idx.count, sizeof *labels, path));
-    PYR_TRY_OUT(pyr_value_file_read(&idx, raw, idx.count));
-    PYR_TRY_OUT(pyr_value_file_end(&idx));
-    int64_t k = (int64_t)idx.count / n, step = k == 8 ? 8 : 1;
+    PYR_TRY(pyr_value_file_whole(&labels, &idx, path, pyr_idx_header));
+    type = pyr_npy_type_name(idx.type);
+    if (idx.rank > 2)
+        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: IDX of rank %d, labels should be of rank 1", path, idx.rank));
+    if (idx.size[0] != n)
+        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: %lld labels for the %lld images of %s", path,
+                             (long long)idx.size[0], (long long)n, images));
+    if (*type == 'f')
+        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: %s values, labels should be whole numbers", path, type));
+    k = (int64_t)idx.count / n;
+    step = k == 8 ? 8 : 1;
     for (int64_t i = 0; i * step < (int64_t)idx.count; i++)
-        labels[i] = (int64_t)pyr_npy_value(raw + (size_t)(i * step) * size, idx.type);
+        labels[i] = labels[i * step];
     PYR_TRY_OUT(pyr_names_add(&c->sources, path));
     PYR_TRY_OUT(pyr_collection_label(c, first, n, labels, k / step, path));
 out:
-    pyr_free(raw);
     pyr_free(labels);
-    pyr_value_file_close(&idx);
     return status;
 }
 
@@ -241,20 +233,12 @@ static pyr_status labels_beside(char **out, const char *images)
     const char *tail = rank + 4;
     int plain = (int)(strlen(tail) - (pyr_ends_with(tail, ".gz") ? 3 : 0));
     for (int i = 0; i < 4 && !*out; i++) {
-        bool there;
-        pyr_status status;
         const char *gz = i & 1 ? ".gz" : "";
         int before = (int)(word - images), between = (int)(rank - (word + 6));
-        char *path;
 
-        PYR_TRY(pyr_format(&path, "%.*slabels%.*s%s%.*s%s", before, images, between, word + 6,
+        PYR_TRY(pyr_format(out, "%.*slabels%.*s%s%.*s%s", before, images, between, word + 6,
                            i < 2 ? "idx1" : "idx2-int", i < 2 ? plain : 0, tail, gz));
-        status = pyr_file_exists(&there, path);
-        if (there)
-            *out = path;
-        else
-            pyr_free(path);
-        PYR_TRY(status);
+        PYR_TRY(pyr_path_if_file(out));
     }
     return PYR_OK;
 }
@@ -265,18 +249,11 @@ static pyr_status test_beside(char **out, const char *images)
 {
     const char *word = strstr(pyr_base_name(images), "-train-images-");
     int before = word ? (int)(word - images) : 0;
-    bool there;
-    pyr_status status;
 
     if (!word || !pyr_emnist_is(images))
         return PYR_OK;
     PYR_TRY(pyr_format(out, "%.*s-test-images-%s", before, images, word + strlen("-train-images-")));
-    status = pyr_file_exists(&there, *out);
-    if (!there) {
-        pyr_free(*out);
-        *out = NULL;
-    }
-    return status;
+    return pyr_path_if_file(out);
 }
 
 static pyr_status collect_file(pyr_collection *c, const char *path)

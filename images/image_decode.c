@@ -212,8 +212,7 @@ static bool is_bad_file(pyr_status status)
 
 static pyr_status mark_bad(pyr_found *found)
 {
-    found->bad = pyr_strdup(pyr_error());
-    return found->bad ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for the reason why an image is bad");
+    return pyr_format(&found->bad, "%s", pyr_error());
 }
 
 /* Keep the samples of an image, which is freed or handed over. */

@@ -2,51 +2,25 @@
 #include "images/data_format.h"
 
 #include "archives/folder_names.h"
+#include "archives/folder_walk.h"
 #include "archives/tar_file.h"
 #include "base/mem.h"
 #include "pictures/image_file.h"
 #include <string.h>
 
-enum { DEEPEST = 16 }; /* folders in folders; a link to a folder above would have no end */
+typedef struct found {
+    pyr_collection *c;
+    pyr_names *files;
+} found;
 
-/* The files under `folder`, named from where the walk began: `before` is the way down from there. */
-static pyr_status walk(pyr_collection *c, pyr_names *files, const char *folder, const char *before,
-                       const pyr_names *given, int depth)
+static pyr_status add_file(void *arg, const char *name)
 {
-    pyr_names own = {0};
-    const pyr_names *names = given ? given : &own;
-    char *path = NULL, *inner = NULL;
-    bool is_folder;
-    pyr_status status = PYR_OK;
+    return pyr_names_add(((found *)arg)->files, name);
+}
 
-    if (depth > DEEPEST)
-        return pyr_fail(PYR_E_FORMAT, "%s: folders are nested more than %d deep; a link to a folder above?",
-                        folder, DEEPEST);
-    if (!given)
-        PYR_TRY(pyr_folder_names(&own, folder));
-    for (size_t i = 0; i < names->n; i++) {
-        if (pyr_left_aside(names->at[i])) {
-            c->hidden += pyr_hidden(names->at[i]) && pyr_image_named(names->at[i]);
-            continue;
-        }
-        path = pyr_path_join(folder, names->at[i]);
-        inner = pyr_path_join(before, names->at[i]);
-        if (!path || !inner)
-            PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the name of an image"));
-        PYR_TRY_OUT(pyr_folder_exists(&is_folder, path));
-        if (is_folder)
-            PYR_TRY_OUT(walk(c, files, path, inner, NULL, depth + 1));
-        else
-            PYR_TRY_OUT(pyr_names_add(files, inner));
-        pyr_free(path);
-        pyr_free(inner);
-        path = inner = NULL;
-    }
-out:
-    pyr_free(path);
-    pyr_free(inner);
-    pyr_names_free(&own);
-    return status;
+static void count_hidden(void *arg, const char *name)
+{
+    ((found *)arg)->c->hidden += pyr_hidden(name) && pyr_image_named(name);
 }
 
 static char *file_path(const pyr_listing *listing, size_t i)
@@ -80,6 +54,7 @@ static pyr_status archives(pyr_names *out, const pyr_names *files)
 static pyr_status collect_folder(pyr_collection *c, const char *folder, const pyr_names *names)
 {
     pyr_listing listing = {.path = file_path, .read = file_read};
+    found f = {c, &listing.names};
     pyr_names tars = {0};
     char *root;
     pyr_status status;
@@ -87,7 +62,8 @@ static pyr_status collect_folder(pyr_collection *c, const char *folder, const py
     c->kind = "image files";
     PYR_TRY(pyr_path_new(&root, folder, ""));
     listing.root = root;
-    PYR_TRY_OUT(walk(c, &listing.names, folder, "", names, 0));
+    PYR_TRY_OUT(
+        pyr_walk_folder(folder, names, &(pyr_walk){.file = add_file, .left_aside = count_hidden, .arg = &f}));
     PYR_TRY_OUT(archives(&tars, &listing.names));
     status = tars.n ? pyr_collect_tars(c, folder, &tars) : pyr_collect_listed(c, &listing);
     if (status == PYR_OK && !tars.n) {

@@ -91,7 +91,8 @@ static char *path_of_entry(const pyr_archive *archive, int64_t entry)
     const tars *t = (const tars *)archive;
     const one *of = &t->at[tar_of(t, entry)];
 
-    return pyr_strfmt("%s: %s", pyr_tar_path(of->tar), pyr_tar_name(of->tar, (size_t)(entry - of->first)));
+    return pyr_strfmt("%s: %s", pyr_tar_facts_of(of->tar)->path,
+                      pyr_tar_name(of->tar, (size_t)(entry - of->first)));
 }
 
 static void free_archive(pyr_archive *archive)
@@ -205,7 +206,7 @@ static pyr_status name_file(files *f, file *to, const char *entry)
 static pyr_status add_files(pyr_collection *c, files *f)
 {
     pyr_tar *tar = f->tars->at[f->tar].tar;
-    size_t n = pyr_tar_count(tar), taken = 0;
+    size_t n = pyr_tar_facts_of(tar)->n, taken = 0;
 
     for (size_t i = 0; i < n; i++) {
         bool is_taken = taken < f->taken_n && f->taken[taken].entry == i;
@@ -215,7 +216,7 @@ static pyr_status add_files(pyr_collection *c, files *f)
         to = &f->at[f->n];
         *to = is_taken ? f->taken[taken] : (file){.entry = i, .label = -1};
         to->tar = f->tar;
-        to->header = pyr_tar_header(tar, i);
+        to->header = pyr_tar_place_of(tar, i).header;
         f->n++;
         if (is_taken)
             f->taken[taken++].bytes = NULL; /* the list's now */
@@ -280,7 +281,7 @@ static char *file_path(const pyr_listing *listing, size_t i)
     const file *at = &f->at[i];
     const pyr_tar *tar = f->tars->at[at->tar].tar;
 
-    return pyr_strfmt("%s: %s", pyr_tar_path(tar), pyr_tar_name(tar, at->entry));
+    return pyr_strfmt("%s: %s", pyr_tar_facts_of(tar)->path, pyr_tar_name(tar, at->entry));
 }
 
 /* What was kept while the archives were listed. */
@@ -312,16 +313,15 @@ static pyr_status file_read(const pyr_listing *listing, char **bytes, size_t *n,
 /* What the archive has to say that was opened last. */
 static pyr_status hear(pyr_collection *c, files *f, const pyr_tar *tar)
 {
-    const pyr_names *lost = pyr_tar_lost(tar), *warnings = pyr_tar_warnings(tar);
+    const pyr_names *lost = &pyr_tar_facts_of(tar)->lost, *warnings = &pyr_tar_facts_of(tar)->warnings;
 
     for (size_t i = 0; i < lost->n; i++)
-        if (pyr_names_add(&c->lost, lost->at[i]) != PYR_OK)
-            return pyr_fail(PYR_E_NOMEM, "out of memory for the list of what is left out");
+        PYR_TRY(pyr_names_add(&c->lost, lost->at[i]));
     for (size_t i = 0; i < warnings->n; i++)
         if (f->warned++ < WARNED)
             PYR_TRY(pyr_collection_warn(c, "%s", warnings->at[i]));
     for (int kind = 0; kind < PYR_TAR_ASIDE; kind++)
-        f->aside[kind] += pyr_tar_aside_count(tar, (pyr_tar_aside)kind);
+        f->aside[kind] += pyr_tar_facts_of(tar)->aside[kind];
     return PYR_OK;
 }
 
@@ -353,10 +353,10 @@ static pyr_status open_one(pyr_collection *c, files *f, const char *path, const 
     if (!within)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the name of an archive");
     PYR_TRY_OUT(pyr_tar_open(&now->tar, path, &wanted));
-    now->first = before ? before->first + (int64_t)pyr_tar_count(before->tar) : 0;
+    now->first = before ? before->first + (int64_t)pyr_tar_facts_of(before->tar)->n : 0;
     f->tar = t->n++;
     f->within = within;
-    t->archive.in_order |= pyr_tar_in_order(now->tar);
+    t->archive.in_order |= pyr_tar_facts_of(now->tar)->in_order;
     PYR_TRY_OUT(add_files(c, f));
     PYR_TRY_OUT(pyr_names_add(&c->sources, path));
     PYR_TRY_OUT(hear(c, f, now->tar));
@@ -400,11 +400,12 @@ static pyr_status sort_by_bytes(pyr_collection *c, const tars *t)
         uint64_t place;
 
         for (; last < tar; last++)
-            before += pyr_tar_headers(t->at[last].tar);
-        place = before + pyr_tar_bytes_at(t->at[tar].tar, (size_t)(c->at[i].entry - t->at[tar].first));
+            before += pyr_tar_facts_of(t->at[last].tar)->headers;
+        place =
+            before + pyr_tar_place_of(t->at[tar].tar, (size_t)(c->at[i].entry - t->at[tar].first)).bytes_at;
         if (place > UINT32_MAX)
             return pyr_fail(PYR_E_FORMAT, "%s: more than %u entries, which is more than are read",
-                            pyr_tar_path(t->at[tar].tar), UINT32_MAX);
+                            pyr_tar_facts_of(t->at[tar].tar)->path, UINT32_MAX);
         c->at[i].index = (uint32_t)place;
     }
     if (c->n > 1)
@@ -433,7 +434,7 @@ pyr_status pyr_collect_tars(pyr_collection *c, const char *folder, const pyr_nam
         PYR_TRY_OUT(status);
     }
     for (size_t i = 0; i < f.tars->n; i++)
-        all += pyr_tar_count(f.tars->at[i].tar);
+        all += pyr_tar_facts_of(f.tars->at[i].tar)->n;
     if (all > UINT32_MAX)
         PYR_TRY_OUT(
             pyr_fail(PYR_E_FORMAT, "%s: %zu entries, at most %u are read", paths->at[0], all, UINT32_MAX));

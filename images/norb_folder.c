@@ -105,18 +105,12 @@ static pyr_status is_folder(bool *yes, const pyr_data_path *at)
 /* X-cat.mat or X-cat.mat.gz beside X-dat.mat; NULL in *out: neither is there. */
 static pyr_status labels_beside(char **out, const char *images)
 {
-    int stem = (int)(strlen(images) - pyr_ending_of(images, dat));
-    bool there = !images[stem];
+    size_t ending = pyr_ending_of(images, dat);
 
     *out = NULL;
-    for (int gz = 0; gz < 2 && !there; gz++) {
-        pyr_free(*out);
-        PYR_TRY(pyr_format(out, "%.*s-cat.mat%s", stem, images, gz ? ".gz" : ""));
-        PYR_TRY(pyr_file_exists(&there, *out));
-    }
-    if (!there) {
-        pyr_free(*out);
-        *out = NULL;
+    for (int gz = 0; gz < 2 && ending && !*out; gz++) {
+        PYR_TRY(pyr_format(out, "%.*s-cat.mat%s", (int)(strlen(images) - ending), images, gz ? ".gz" : ""));
+        PYR_TRY(pyr_path_if_file(out));
     }
     return PYR_OK;
 }
@@ -125,28 +119,21 @@ static pyr_status labels_beside(char **out, const char *images)
 static pyr_status read_labels(pyr_collection *c, int64_t first, int64_t n, int views, const char *path)
 {
     pyr_value_file file;
-    int64_t *table = NULL;
-    char *raw = NULL;
-    size_t size;
+    int64_t *labels, *table = NULL;
     pyr_status status;
 
-    PYR_TRY(pyr_value_file_open(&file, path, header));
-    size = pyr_npy_type_size(file.type);
+    PYR_TRY(pyr_value_file_whole(&labels, &file, path, header));
     if (file.count != (uint64_t)(n / views))
         PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: %llu labels for %lld objects; copy or download it again",
                              path, (unsigned long long)file.count, (long long)(n / views)));
-    PYR_TRY_OUT(pyr_new(&raw, file.count, size, path));
     PYR_TRY_OUT(pyr_new(&table, (size_t)n, sizeof *table, path));
-    PYR_TRY_OUT(pyr_value_file_read(&file, raw, file.count));
-    PYR_TRY_OUT(pyr_value_file_end(&file));
     for (int64_t i = 0; i < n; i++)
-        table[i] = (int64_t)pyr_npy_value(raw + (size_t)(i / views) * size, file.type);
+        table[i] = labels[i / views];
     PYR_TRY_OUT(pyr_names_add(&c->sources, path));
     PYR_TRY_OUT(pyr_collection_label(c, first, n, table, 1, path));
 out:
-    pyr_free(raw);
+    pyr_free(labels);
     pyr_free(table);
-    pyr_value_file_close(&file);
     return status;
 }
 

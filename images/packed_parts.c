@@ -180,7 +180,7 @@ static pyr_status array_open(pyr_part_bytes *bytes)
                      (double)pyr_array_count(array) * (double)pyr_npy_type_size(array->type) / 1048576.0,
                      (double)pyr_memory_left() / 1048576.0));
     PYR_TRY_OUT(pyr_new(&a->block, pyr_array_count(array), pyr_npy_type_size(array->type), a->path));
-    status = pyr_arrays_read_raw(a->arrays, array, a->block, pyr_array_count(array));
+    status = pyr_arrays_read(a->arrays, array, a->block, pyr_array_count(array), array->type);
     if (status != PYR_OK) {
         pyr_free(a->block);
         a->block = NULL;

@@ -41,42 +41,29 @@ static pyr_status is_file(pyr_match *match, const pyr_data_path *at)
 /* The file of labels that belongs to one of pictures; NULL in *out: there is none. */
 static pyr_status labels_of(char **out, const char *path)
 {
-    size_t n = strlen(path) - strlen("X.bin");
-    char *labels;
-    bool there;
-    pyr_status status;
-
-    *out = NULL;
-    PYR_TRY(pyr_format(&labels, "%.*sy.bin", (int)n, path));
-    status = pyr_file_exists(&there, labels);
-    if (there)
-        *out = labels;
-    else
-        pyr_free(labels);
-    return status;
+    PYR_TRY(pyr_format(out, "%.*sy.bin", (int)(strlen(path) - strlen("X.bin")), path));
+    return pyr_path_if_file(out);
 }
 
 static pyr_status read_labels(pyr_collection *c, int64_t first, int64_t n, const char *path)
 {
-    char *bytes = NULL;
-    size_t size;
+    pyr_value_file file;
+    int64_t *labels;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_file_read(&bytes, &size, path, UINT64_C(1) << 30));
-    if (size != (size_t)n)
-        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: %zu labels for %lld images; copy or download it again", path,
-                             size, (long long)n));
+    PYR_TRY(pyr_value_file_whole(&labels, &file, path, NULL));
+    if (file.count != (uint64_t)n)
+        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: %llu labels for %lld images; copy or download it again", path,
+                             (unsigned long long)file.count, (long long)n));
     for (int64_t i = 0; i < n; i++) {
-        int label = (unsigned char)bytes[i];
-
-        if (label < 1 || label > CLASSES)
-            PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: label %lld is %d, STL-10 has 1..%d", path, (long long)i,
-                                 label, CLASSES));
-        c->at[first + i].label = label - 1;
+        if (labels[i] < 1 || labels[i] > CLASSES)
+            PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: label %lld is %lld, STL-10 has 1..%d", path, (long long)i,
+                                 (long long)labels[i], CLASSES));
+        c->at[first + i].label = (int32_t)labels[i] - 1;
     }
     PYR_TRY_OUT(pyr_names_add(&c->sources, path));
 out:
-    pyr_free(bytes);
+    pyr_free(labels);
     return status;
 }
 

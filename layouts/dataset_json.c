@@ -34,9 +34,7 @@ static pyr_status read_label(pyr_file_label *out, const pyr_json_value *pair, si
         return pyr_fail(PYR_E_FORMAT, "%s: the label of %.500s is %g, should be a whole number from 0 to %d",
                         file, pyr_json_text(name), pyr_json_number(label, 0), PYR_LABEL_MOST - 1);
     out->label = (int32_t)pyr_json_number(label, 0);
-    out->name = pyr_strdup(pyr_json_text(name));
-    if (!out->name)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the labels in %s", file);
+    PYR_TRY(pyr_format(&out->name, "%s", pyr_json_text(name)));
     pyr_entry_tidy(out->name); /* "./0.png", and "cat\\0.png" of Windows */
     return PYR_OK;
 }

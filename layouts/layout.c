@@ -597,8 +597,9 @@ static pyr_status gather(work *w)
 
         if (i && same_piece(&at[i - 1], &at[i]))
             continue;
-        name = pyr_strfmt("%.*s", (int)at[i].n, at[i].at);
-        status = name ? pyr_names_add(classes, name) : pyr_fail(PYR_E_NOMEM, "out of memory for the classes");
+        status = pyr_format(&name, "%.*s", (int)at[i].n, at[i].at);
+        if (status == PYR_OK)
+            status = pyr_names_add(classes, name);
         pyr_free(name);
         PYR_TRY_OUT(status);
     }
@@ -809,9 +810,7 @@ static pyr_status place(work *w)
     for (int k = 0; k < 2; k++) {
         const part *p = &w->parts[k ? w->held : PYR_PART_TRAIN];
 
-        w->out->folder[k] = pyr_strfmt("%.*s", p->path ? (int)p->folder : 0, p->path ? p->path : "");
-        if (!w->out->folder[k])
-            return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a folder");
+        PYR_TRY(pyr_format(&w->out->folder[k], "%.*s", p->path ? (int)p->folder : 0, p->path ? p->path : ""));
     }
     return PYR_OK;
 }

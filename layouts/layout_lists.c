@@ -52,17 +52,15 @@ static pyr_status look_up(pyr_items *items, int part, const line *lines, size_t 
 {
     for (size_t i = 0; i < items->n; i++) {
         pyr_item *item = &items->at[i];
-        const line *found = find(lines, n, pyr_base_name(item->name));
-        const char *dot = strrchr(pyr_base_name(item->name), '.');
+        const char *name = pyr_base_name(item->name), *dot = strrchr(name, '.');
+        const line *found = find(lines, n, name);
 
         if (item->part != part)
             continue;
         if (!found && dot) { /* without the ending of the file's name */
-            char *stem =
-                pyr_strfmt("%.*s", (int)(dot - pyr_base_name(item->name)), pyr_base_name(item->name));
+            char *stem;
 
-            if (!stem)
-                return pyr_fail(PYR_E_NOMEM, "out of memory for the labels of images");
+            PYR_TRY(pyr_format(&stem, "%.*s", (int)(dot - name), name));
             found = find(lines, n, stem);
             pyr_free(stem);
         }

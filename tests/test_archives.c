@@ -57,14 +57,14 @@ static void check_arrays(const char *path)
         CHECK(memcmp(array->shape, row->shape, sizeof row->shape) == 0);
         n = pyr_array_count(array);
         CHECK(n <= MOST);
-        CHECK_OK(pyr_arrays_read_f64(arrays, array, real, n));
-        CHECK_OK(pyr_arrays_read_f32(arrays, array, single, n));
+        CHECK_OK(pyr_arrays_read(arrays, array, real, n, PYR_NPY_F8));
+        CHECK_OK(pyr_arrays_read(arrays, array, single, n, PYR_NPY_F4));
         for (size_t i = 0; i < n; i++) {
             double wanted = (double)i * row->factor + row->offset;
 
             CHECK(real[i] == wanted && single[i] == (float)wanted);
         }
-        CHECK_FAILS(pyr_arrays_read_f64(arrays, array, real, n + 1), PYR_E_SHAPE, row->name);
+        CHECK_FAILS(pyr_arrays_read(arrays, array, real, n + 1, PYR_NPY_F8), PYR_E_SHAPE, row->name);
     }
     pyr_arrays_free(arrays);
 }
@@ -86,24 +86,24 @@ static void whole_numbers(void)
     if (!arrays)
         return;
     CHECK_OK(pyr_arrays_get(&array, arrays, "i8"));
-    CHECK_OK(pyr_arrays_read_i64(arrays, array, whole, 3));
+    CHECK_OK(pyr_arrays_read(arrays, array, whole, 3, PYR_NPY_I8));
     CHECK(whole[0] == INT64_C(-4000000000) && whole[2] == INT64_C(4000000000));
     CHECK_OK(pyr_arrays_get(&array, arrays, "u1"));
-    CHECK_OK(pyr_arrays_read_u8(arrays, array, bytes, 6));
+    CHECK_OK(pyr_arrays_read(arrays, array, bytes, 6, PYR_NPY_U1));
     CHECK(bytes[0] == 0 && bytes[5] == 250);
     CHECK_OK(pyr_arrays_get(&array, arrays, "whole"));
-    CHECK_OK(pyr_arrays_read_i64(arrays, array, whole, 3));
+    CHECK_OK(pyr_arrays_read(arrays, array, whole, 3, PYR_NPY_I8));
     CHECK(whole[0] == 0 && whole[1] == 1 && whole[2] == 2);
-    CHECK_OK(pyr_arrays_read_u8(arrays, array, bytes, 3));
+    CHECK_OK(pyr_arrays_read(arrays, array, bytes, 3, PYR_NPY_U1));
     CHECK(bytes[2] == 2);
     CHECK_OK(pyr_arrays_get(&array, arrays, "mu"));
-    CHECK_FAILS(pyr_arrays_read_i64(arrays, array, whole, 5), PYR_E_FORMAT,
+    CHECK_FAILS(pyr_arrays_read(arrays, array, whole, 5, PYR_NPY_I8), PYR_E_FORMAT,
                 "array mu: element 0 is -0.5, should be a whole number");
     CHECK_OK(pyr_arrays_get(&array, arrays, "u2"));
-    CHECK_FAILS(pyr_arrays_read_u8(arrays, array, bytes, 4), PYR_E_FORMAT,
+    CHECK_FAILS(pyr_arrays_read(arrays, array, bytes, 4, PYR_NPY_U1), PYR_E_FORMAT,
                 "array u2: element 1 is 20000, should be a whole number from 0 to 255");
     CHECK_OK(pyr_arrays_get(&array, arrays, "f4")); /* in Fortran's order: named by its place in C's */
-    CHECK_FAILS(pyr_arrays_read_u8(arrays, array, bytes, 24), PYR_E_FORMAT, "element 0 is -3");
+    CHECK_FAILS(pyr_arrays_read(arrays, array, bytes, 24, PYR_NPY_U1), PYR_E_FORMAT, "element 0 is -3");
     pyr_arrays_free(arrays);
 }
 
@@ -122,7 +122,7 @@ static void other_arrays(void)
     for (int i = 0; i < 3; i++) {
         CHECK_OK(pyr_arrays_get(&array, arrays, why[i][0]));
         CHECK(array && array->type == PYR_NPY_OTHER);
-        CHECK_FAILS(pyr_arrays_read_f64(arrays, array, real, 1), PYR_E_UNSUPPORTED, why[i][1]);
+        CHECK_FAILS(pyr_arrays_read(arrays, array, real, 1, PYR_NPY_F8), PYR_E_UNSUPPORTED, why[i][1]);
     }
     CHECK(pyr_arrays_find(arrays, "nu") == NULL);
     CHECK_FAILS(pyr_arrays_get(&array, arrays, "nu"), PYR_E_FORMAT,
@@ -178,7 +178,7 @@ static void damaged_arrays(void)
     if (at)
         at[1] ^= 1;
     CHECK_OK(pyr_arrays_parse(&arrays, bytes, n, "changed.npz"));
-    CHECK_FAILS(pyr_arrays_read_f64(arrays, pyr_arrays_find(arrays, "mu"), real, 5), PYR_E_FORMAT,
+    CHECK_FAILS(pyr_arrays_read(arrays, pyr_arrays_find(arrays, "mu"), real, 5, PYR_NPY_F8), PYR_E_FORMAT,
                 "changed.npz: mu.npy: the entry is damaged or cut short (CRC error)");
     pyr_arrays_free(arrays);
     /* Cut short anywhere. */
@@ -227,17 +227,17 @@ static void written_arrays(void)
     CHECK(pyr_arrays_count(arrays) == 6);
     CHECK_OK(pyr_arrays_get(&array, arrays, "sigma"));
     CHECK(array->rank == 2 && array->shape[0] == 2 && array->shape[1] == 3 && array->type == PYR_NPY_F8);
-    CHECK_OK(pyr_arrays_read_f64(arrays, array, real, 6));
+    CHECK_OK(pyr_arrays_read(arrays, array, real, 6, PYR_NPY_F8));
     CHECK(real[0] == 1 && real[1] == -2.5 && real[5] == 1e300);
     CHECK_OK(pyr_arrays_get(&array, arrays, "bytes"));
-    CHECK_OK(pyr_arrays_read_u8(arrays, array, bytes, 3));
+    CHECK_OK(pyr_arrays_read(arrays, array, bytes, 3, PYR_NPY_U1));
     CHECK(bytes[0] == 0 && bytes[1] == 128 && bytes[2] == 255);
     CHECK_OK(pyr_arrays_get(&array, arrays, "whole"));
-    CHECK_OK(pyr_arrays_read_i64(arrays, array, &whole, 1));
+    CHECK_OK(pyr_arrays_read(arrays, array, &whole, 1, PYR_NPY_I8));
     CHECK(whole == INT64_MIN);
     CHECK_OK(pyr_arrays_get(&array, arrays, "scalar"));
     CHECK(array->rank == 0);
-    CHECK_OK(pyr_arrays_read_f64(arrays, array, real, 1));
+    CHECK_OK(pyr_arrays_read(arrays, array, real, 1, PYR_NPY_F8));
     CHECK(real[0] == 7);
     CHECK_OK(pyr_arrays_get(&array, arrays, "empty"));
     CHECK(array->rank == 1 && array->shape[0] == 0);
@@ -283,10 +283,10 @@ static void images_as_arrays(void)
     CHECK_OK(pyr_arrays_open(&arrays, in_temp("images.npz")));
     CHECK_OK(pyr_arrays_get(&array, arrays, "arr_0"));
     CHECK(array->rank == 4 && array->shape[0] == 2 && array->shape[2] == 4);
-    CHECK_OK(pyr_arrays_read_u8(arrays, array, back, sizeof back));
+    CHECK_OK(pyr_arrays_read(arrays, array, back, sizeof back, PYR_NPY_U1));
     CHECK(memcmp(images, back, sizeof back) == 0);
     CHECK_OK(pyr_arrays_get(&array, arrays, "arr_1"));
-    CHECK_OK(pyr_arrays_read_i64(arrays, array, whole, 2));
+    CHECK_OK(pyr_arrays_read(arrays, array, whole, 2, PYR_NPY_I8));
     CHECK(whole[0] == 5 && whole[1] == -1);
     pyr_arrays_free(arrays);
 }
@@ -304,7 +304,7 @@ static void arrays_without_memory(void)
         status = pyr_arrays_open(&arrays, GOLDEN "arrays_stored.npz");
         CHECK(status == PYR_OK || (status == PYR_E_NOMEM && !arrays));
         if (status == PYR_OK)
-            CHECK_OK(pyr_arrays_read_f64(arrays, pyr_arrays_find(arrays, "sigma"), real, 12));
+            CHECK_OK(pyr_arrays_read(arrays, pyr_arrays_find(arrays, "sigma"), real, 12, PYR_NPY_F8));
         pyr_mem_fail_after(-1);
         pyr_arrays_free(arrays);
     }
@@ -364,8 +364,8 @@ static void check_describes(const pyr_dataset *set, const char *part)
     pyr_text text = {0};
 
     pyr_dataset_describe(set, &text);
-    for (size_t i = 0; i < pyr_dataset_warnings(set); i++)
-        pyr_text_add(&text, "; %s", pyr_dataset_warning(set, i));
+    for (size_t i = 0; i < pyr_dataset_warnings(set)->n; i++)
+        pyr_text_add(&text, "; %s", pyr_dataset_warnings(set)->at[i]);
     if (!text.at || !strstr(text.at, part) || strchr(text.at, '\n'))
         CHECK_REPORT("the description lacks \"%s\": %s", part, text.at ? text.at : "");
     pyr_text_free(&text);
@@ -599,7 +599,7 @@ static void damaged_archives(void)
                  "damaged.zip: 00000/img00000002.png: the entry is damaged or cut short (CRC error)"));
     s.skip_bad = true;
     set = opened(&s);
-    CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 9 && pyr_dataset_skipped(set) == 1 &&
+    CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 9 && pyr_dataset_skipped(set)->n == 1 &&
           pyr_dataset_classes(set) == 3);
     pyr_dataset_free(set);
     /* Cut short anywhere. */
@@ -735,7 +735,7 @@ static void check_links(const char *const (*links)[2], size_t n, size_t lost, co
     s.skip_bad = true;
     CHECK_OK(pyr_dataset_open(&set, &s));
     CHECK(set && (size_t)pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 10 + n - lost &&
-          pyr_dataset_skipped(set) == lost && pyr_dataset_classes(set) == 3);
+          pyr_dataset_skipped(set)->n == lost && pyr_dataset_classes(set) == 3);
     pyr_dataset_free(set);
     pyr_zip_free(from);
 }

@@ -41,8 +41,8 @@ static void write_png(const char *path, int h, int w, int bits, int low, int hig
 
 static bool warns(const pyr_dataset *set, const char *part)
 {
-    for (size_t i = 0; i < pyr_dataset_warnings(set); i++)
-        if (strstr(pyr_dataset_warning(set, i), part))
+    for (size_t i = 0; i < pyr_dataset_warnings(set)->n; i++)
+        if (strstr(pyr_dataset_warnings(set)->at[i], part))
             return true;
     return false;
 }
@@ -114,7 +114,7 @@ static void range_of_a_set(void)
 
     s.range[1] = 4095;
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK(pyr_dataset_warnings(set) == 0);
+    CHECK(pyr_dataset_warnings(set)->n == 0);
     CHECK(pyr_dataset_shape_of(set).bits == 16);
     CHECK_OK(pyr_dataset_pixels(set, PYR_SPLIT_TRAIN, 0, false, x));
     for (int v = 0; v < 4096; v++)
@@ -194,7 +194,7 @@ static void classes_without_images(void)
     pyr_dataset_free(set);
     write_npz(s.path, whole, 6);
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK(pyr_dataset_classes(set) == 3 && pyr_dataset_warnings(set) == 0);
+    CHECK(pyr_dataset_classes(set) == 3 && pyr_dataset_warnings(set)->n == 0);
     pyr_dataset_free(set);
     s.classes = "none";
     CHECK_OK(pyr_dataset_open(&set, &s));
@@ -246,7 +246,7 @@ static void check_same_words(const pyr_dataset *a, const pyr_dataset *b)
     pyr_text_free(&one);
     pyr_text_free(&other);
     CHECK_STRING(pyr_dataset_how(a), pyr_dataset_how(b));
-    CHECK(pyr_dataset_warnings(a) == pyr_dataset_warnings(b));
+    CHECK(pyr_dataset_warnings(a)->n == pyr_dataset_warnings(b)->n);
     for (int i = 0; i < pyr_dataset_classes(a); i++)
         CHECK_STRING(pyr_dataset_class_name(a, i), pyr_dataset_class_name(b, i));
 }

@@ -40,10 +40,10 @@ static void check_entries(const char *path, bool in_order, size_t least)
     CHECK_OK(pyr_tar_open(&tar, path, NULL));
     if (!tar || !zip)
         return;
-    CHECK(pyr_tar_in_order(tar) == in_order);
+    CHECK(pyr_tar_facts_of(tar)->in_order == in_order);
     for (int order = 0; order < 2; order++) /* forwards, then backwards */
-        for (size_t k = 0; k < pyr_tar_count(tar); k++) {
-            size_t i = order ? pyr_tar_count(tar) - 1 - k : k, n, wanted_n, at;
+        for (size_t k = 0; k < pyr_tar_facts_of(tar)->n; k++) {
+            size_t i = order ? pyr_tar_facts_of(tar)->n - 1 - k : k, n, wanted_n, at;
             const char *name = pyr_tar_name(tar, i);
             char *bytes, *wanted;
 
@@ -98,13 +98,13 @@ static void strange_entries(void)
         "strange.tar: cat/device.png: a device or pipe, which has no bytes; copy or make it again, or leave "
         "out what is lost with --skip-bad");
     CHECK_OK(pyr_tar_open(&tar, GOLDEN "strange.tar", &past_damage));
-    CHECK(tar && pyr_tar_count(tar) == 5); /* no links to what is not there, no devices */
+    CHECK(tar && pyr_tar_facts_of(tar)->n == 5); /* no links to what is not there, no devices */
     for (size_t i = 0; tar && i < 5; i++)
         CHECK_STRING(pyr_tar_name(tar, i), names[i]);
-    CHECK(tar && pyr_tar_lost(tar)->n == 4 && pyr_tar_warnings(tar)->n == 0);
-    if (tar && pyr_tar_lost(tar)->n == 4) {
-        CHECK(strstr(pyr_tar_lost(tar)->at[2], "cat/link.png: a link out of the archive"));
-        CHECK(strstr(pyr_tar_lost(tar)->at[3],
+    CHECK(tar && pyr_tar_facts_of(tar)->lost.n == 4 && pyr_tar_facts_of(tar)->warnings.n == 0);
+    if (tar && pyr_tar_facts_of(tar)->lost.n == 4) {
+        CHECK(strstr(pyr_tar_facts_of(tar)->lost.at[2], "cat/link.png: a link out of the archive"));
+        CHECK(strstr(pyr_tar_facts_of(tar)->lost.at[3],
                      "cat/hard.png: a link to what is no file of the archive: cat/0.png"));
     }
     pyr_tar_free(tar);
@@ -115,7 +115,7 @@ static void strange_entries(void)
     s.skip_bad = true;
     CHECK_OK(
         pyr_dataset_open(&set, &s)); /* the older x.png is no image, and not read; what points out is left */
-    CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 2 && pyr_dataset_skipped(set) == 4);
+    CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 2 && pyr_dataset_skipped(set)->n == 4);
     pyr_dataset_free(set);
 }
 
@@ -242,10 +242,10 @@ static void check_both(const char *why, int64_t count, size_t lost, const char *
         pyr_dataset_free(set);
         s.skip_bad = true;
         CHECK_OK(pyr_dataset_open(&set, &s));
-        CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == count && pyr_dataset_skipped(set) == lost);
-        CHECK(set && pyr_dataset_warnings(set) == (warning ? 1 : 0));
-        if (set && pyr_dataset_warnings(set) == 1 && warning)
-            CHECK(strstr(pyr_dataset_warning(set, 0), warning));
+        CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == count && pyr_dataset_skipped(set)->n == lost);
+        CHECK(set && pyr_dataset_warnings(set)->n == (warning ? 1 : 0));
+        if (set && pyr_dataset_warnings(set)->n == 1 && warning)
+            CHECK(strstr(pyr_dataset_warnings(set)->at[0], warning));
         pyr_dataset_free(set);
     }
 }
@@ -356,7 +356,7 @@ static void packed_ends(void)
     CHECK_OK(pyr_file_replace(in_temp("t.tgz"), two, 2 * n));
     s.path = in_temp("t.tgz");
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK(set && pyr_dataset_warnings(set) == 1);
+    CHECK(set && pyr_dataset_warnings(set)->n == 1);
     pyr_dataset_free(set);
     two[n - 8] ^= 1; /* the first one's */
     refuse_packed(two, 2 * n, 0, 0, 0, "gzip");
@@ -388,7 +388,8 @@ static void links(void)
         size_t n, size;
 
         CHECK_OK(pyr_tar_open(&tar, in_temp(packed ? "t.tgz" : "t.tar"), NULL));
-        CHECK(tar && pyr_tar_count(tar) == IMAGES + 3 && pyr_tar_aside_count(tar, PYR_TAR_LINKS) == 1);
+        CHECK(tar && pyr_tar_facts_of(tar)->n == IMAGES + 3 &&
+              pyr_tar_facts_of(tar)->aside[PYR_TAR_LINKS] == 1);
         for (size_t i = 0; tar && i < 3; i++) {
             static const size_t leads_to[] = {0, 9, 0};
 
@@ -437,7 +438,7 @@ static void sparse(void)
         size_t n = 0;
 
         CHECK_OK(pyr_tar_open(&tar, in_temp(packed ? "t.tgz" : "t.tar"), NULL));
-        CHECK(tar && pyr_tar_count(tar) == IMAGES + 2);
+        CHECK(tar && pyr_tar_facts_of(tar)->n == IMAGES + 2);
         for (size_t i = IMAGES + 2; tar && i-- > IMAGES;) { /* backwards */
             CHECK_OK(pyr_tar_read(&bytes, &n, tar, i, 1 << 16));
             if (i == IMAGES) {
@@ -589,7 +590,7 @@ static void refused(void)
     CHECK_OK(pyr_file_read(&bytes, &n, GOLDEN "ustar.tar", 1 << 20));
     for (size_t cut = 1; bytes && cut < n; cut += 37)
         if (pyr_tar_parse(&tar, bytes, cut, "cut.tar", NULL) == PYR_OK) {
-            for (size_t i = 0; i < pyr_tar_count(tar); i++) {
+            for (size_t i = 0; i < pyr_tar_facts_of(tar)->n; i++) {
                 char *entry;
                 size_t size;
 

@@ -104,10 +104,10 @@ pyr_status pyr_info_data(const pyr_parsed *parsed)
     pyr_status status;
 
     PYR_TRY_OUT(pyr_open_data_typed(&set, parsed, &bar));
-    for (size_t i = 0; i < pyr_dataset_skipped(set); i++)
-        pyr_tell("left out: %s\n", pyr_dataset_skipped_why(set, i));
-    for (size_t i = 0; i < pyr_dataset_warnings(set); i++)
-        pyr_tell("warning: %s\n", pyr_dataset_warning(set, i));
+    for (size_t i = 0; i < pyr_dataset_skipped(set)->n; i++)
+        pyr_tell("left out: %s\n", pyr_dataset_skipped(set)->at[i]);
+    for (size_t i = 0; i < pyr_dataset_warnings(set)->n; i++)
+        pyr_tell("warning: %s\n", pyr_dataset_warnings(set)->at[i]);
     pyr_dataset_describe(set, &line);
     pyr_print("%s\nfingerprint %016" PRIx64 "\n", line.at ? line.at : "", pyr_dataset_fingerprint(set));
     print_reading(set);

@@ -57,13 +57,13 @@ static void as_arrays(const uint8_t *bytes, size_t n)
             continue;
         room = malloc(8 * count + 1);
         must(room != NULL);
-        status = pyr_arrays_read_f64(arrays, array, room, count);
+        status = pyr_arrays_read(arrays, array, room, count, PYR_NPY_F8);
         must(array->type != PYR_NPY_OTHER || status == PYR_E_UNSUPPORTED);
-        must(pyr_arrays_read_f32(arrays, array, room, count) == status);
-        (void)pyr_arrays_read_i64(arrays, array, room, count);
-        (void)pyr_arrays_read_u8(arrays, array, room, count);
-        (void)pyr_arrays_read_u16(arrays, array, room, count);
-        must(pyr_arrays_read_raw(arrays, array, room, count) == status);
+        must(pyr_arrays_read(arrays, array, room, count, PYR_NPY_F4) == status);
+        (void)pyr_arrays_read(arrays, array, room, count, PYR_NPY_I8);
+        (void)pyr_arrays_read(arrays, array, room, count, PYR_NPY_U1);
+        (void)pyr_arrays_read(arrays, array, room, count, PYR_NPY_U2);
+        must(pyr_arrays_read(arrays, array, room, count, array->type) == status);
         if (pyr_array_is_text(array))
             as_texts(arrays, array);
         free(room);

@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 
     must((status == PYR_OK) == (tar != NULL));
     must(status == PYR_OK || strncmp(pyr_error(), "fuzz: ", 6) == 0);
-    for (size_t i = 0; tar && i < pyr_tar_count(tar); i++) {
+    for (size_t i = 0; tar && i < pyr_tar_facts_of(tar)->n; i++) {
         char *data;
         size_t size;
 
