@@ -21,8 +21,8 @@ WARN    += $(if $(WERROR),-Werror)
 
 # ---- nothing below needs editing to add a source or a test -----------------------------------
 # The library's rooms, each using only those before it; then those of the command line.
-ROOMS   := base settings kernels kernels/ref kernels/cpu graph network diffusion pictures archives arrays layouts images pyramid \
-           levels diffusers cascade training tasks features eval comparison plots report toys
+ROOMS   := include base settings kernels kernels/ref kernels/cpu graph network diffusion pictures archives arrays layouts images pyramid \
+           levels diffusers cascade training tasks features eval comparison plots report toys api
 CLI     := terminal cli cli/bench cli/info cli/sample cli/tasks cli/toy
 DEFS    := -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
 CFLAGS_ALL = -std=c11 $(DEFS) $(OPT) -g $(WARN) $(SAN:%=-fsanitize=% -fno-omit-frame-pointer) -pthread -MMD -MP $(CFLAGS)
@@ -131,7 +131,7 @@ $(B)/tests/%: $(B)/tests/%.o $(B)/libpyrdiff.a
 	$(CC) $(LDFLAGS_ALL) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -o $@
 
 # A test of the command line's parts links their objects, too.
-$(B)/tests/test_options: $(B)/terminal/options.o $(B)/terminal/options_help.o $(B)/terminal/parse.o
+$(B)/tests/test_options: $(B)/terminal/options.o $(B)/terminal/options_help.o
 $(B)/tests/test_evaluate: $(B)/terminal/signals.o
 $(B)/tests/test_commands: $(filter-out %/main.o,$(CLI_OBJ))
 
@@ -205,9 +205,7 @@ LIBFUZZER := $(findstring fuzzer-no-link,$(SAN))
 $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/$(if $(LIBFUZZER),libfuzzer,replay_main).o $(B)/libpyrdiff.a
 	@mkdir -p $(@D)
 	$(CC) $(if $(LIBFUZZER),-fsanitize=fuzzer) $(LDFLAGS_ALL) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -o $@
-# Parts of the command line; all of it but main.
-$(B)/fuzz/codes: $(B)/cli/codes_file.o
-$(B)/fuzz/words: $(B)/terminal/parse.o
+# All of the command line but main.
 $(B)/fuzz/options: $(filter-out %/main.o,$(CLI_OBJ))
 
 ## make fuzz        random inputs to all readers of files and texts, guided by coverage where clang has libFuzzer: MINUTES=1 a

@@ -232,11 +232,14 @@ pyr_status pyr_make_folders(const char *path)
     return status;
 }
 
-static bool keeps_nothing;
+static _Thread_local bool keeps_nothing;
 
-void pyr_cache_keep_nothing(void)
+bool pyr_cache_keep(bool keep)
 {
-    keeps_nothing = true;
+    bool before = !keeps_nothing;
+
+    keeps_nothing = !keep;
+    return before;
 }
 
 bool pyr_cache_keeps(void)

@@ -56,10 +56,10 @@ const char *pyr_base_name(const char *path);
  * it. */
 char *pyr_cache_path(const char *name);
 
-/* From now on this process and its children read what is there and keep nothing new: a dry run. Before there
- * are threads. */
-void pyr_cache_keep_nothing(void);
-bool pyr_cache_keeps(void); /* true until then */
+/* Whether what this thread calls from now on (and processes that it forks) may keep new things there; without,
+ * it reads what is there: a dry run. Returns whether it might before; at first it may. */
+bool pyr_cache_keep(bool keep);
+bool pyr_cache_keeps(void);
 
 /* Sorted names in a folder (bytewise), without "." and ".."; free with
  * pyr_names_free. PYR_E_IO when it cannot be read to its end. */

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/stop.h"
 #include <limits.h>
+#include <omp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -42,6 +43,14 @@ int pyr_processors(void)
     if (sched_getaffinity(0, sizeof set, &set) != 0)
         return 1;
     return CPU_COUNT(&set);
+}
+
+int pyr_openmp_threads(int n)
+{
+    int before = omp_get_max_threads();
+
+    omp_set_num_threads(n);
+    return before;
 }
 
 static void work_on_round(pyr_pool *pool, int lane)

@@ -1,6 +1,8 @@
 /* version.c - which program this is. */
 #include "base/version.h"
 
+#include "include/pyrdiff.h"
+
 /* The Makefile says what git says. */
 #ifndef PYR_SOURCES
 #define PYR_SOURCES "unknown"
@@ -8,7 +10,7 @@
 
 const char *pyr_version(void)
 {
-    return "0.1.0";
+    return PYRDIFF_VERSION;
 }
 
 const char *pyr_version_date(void)
@@ -21,11 +23,18 @@ const char *pyr_version_sources(void)
     return PYR_SOURCES;
 }
 
+#ifdef __clang__
+#define COMPILER "clang " __clang_version__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
 const char *pyr_compiler(void)
 {
-#ifdef __clang__
-    return "clang " __clang_version__;
-#else
-    return "gcc " __VERSION__;
-#endif
+    return COMPILER;
+}
+
+const char *pyr_build(void)
+{
+    return PYRDIFF_VERSION " (sources " PYR_SOURCES "), " COMPILER;
 }

@@ -10,5 +10,7 @@ const char *pyr_version_date(void);
 const char *pyr_version_sources(void);
 /* "gcc 12.2.0". */
 const char *pyr_compiler(void);
+/* All of that in a line. */
+const char *pyr_build(void);
 
 #endif

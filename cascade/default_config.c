@@ -11,11 +11,6 @@ static const char built_in[] =
 #include "default-config.inc" /* made by the Makefile: the lines of the file as texts */
     ;
 
-const char *pyr_default_config_text(void)
-{
-    return built_in;
-}
-
 /* ---- levels by the size of the images ---------------------------------------------------------- */
 
 /* How often images can be halved before they are small enough for a network of one resolution, without
@@ -32,7 +27,8 @@ static int halvings(int h, int w)
     return n;
 }
 
-int pyr_default_levels(int h, int w)
+/* How many levels images of this size get, 1..PYR_MAX_LEVELS. */
+static int levels_for(int h, int w)
 {
     return halvings(h, w) + 1;
 }
@@ -62,13 +58,16 @@ static pyr_status read_file(pyr_settings **out)
     return pyr_settings_read_text(*out, built_in, pyr_default_config_name);
 }
 
-/* On the command line, as an option or with --set. */
+/* Neither a default nor of the file. */
 static bool is_typed(const pyr_settings *settings, const char *key)
 {
-    return strncmp(pyr_settings_origin(settings, key), "--", 2) == 0;
+    const char *origin = pyr_settings_origin(settings, key);
+
+    return strcmp(origin, "default") != 0 &&
+           strncmp(origin, pyr_default_config_name, sizeof pyr_default_config_name - 1) != 0;
 }
 
-static pyr_status open_data(pyr_dataset **data, const pyr_settings *settings, pyr_reading reading)
+pyr_status pyr_default_data(pyr_dataset **data, const pyr_settings *settings, pyr_reading reading)
 {
     pyr_data_config config;
 
@@ -110,9 +109,9 @@ static pyr_status take_setting(void *arg, const char *key, const char *value, co
     return PYR_OK;
 }
 
-/* *settings are the changed file; others in their place when the images ask for other levels than the
+/* *settings are the changed `file`; others in their place when the images ask for other levels than the
  * file's. */
-static pyr_status fit_levels(pyr_settings **settings, pyr_settings *file, const pyr_dataset *data,
+static pyr_status fit_levels(pyr_settings **settings, const pyr_settings *file, const pyr_dataset *data,
                              pyr_settings_change change, void *arg)
 {
     pyr_dataset_shape s = pyr_dataset_shape_of(data);
@@ -125,7 +124,7 @@ static pyr_status fit_levels(pyr_settings **settings, pyr_settings *file, const 
 
     pyr_settings_fill(file, "pyramid", -1, &own);
     pyr_settings_fill(*settings, "pyramid", -1, &pyramid);
-    f.levels = pyr_default_levels(s.h, s.w);
+    f.levels = levels_for(s.h, s.w);
     if (is_typed(*settings, "pyramid.levels"))
         f.levels = pyramid.levels;
     choose_entries(f.entry, f.levels, own.levels, s.h, s.w);
@@ -148,21 +147,40 @@ out:
     return status;
 }
 
+pyr_status pyr_default_settings_read(pyr_settings **out)
+{
+    pyr_status status = read_file(out);
+
+    if (status != PYR_OK) {
+        pyr_settings_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+pyr_status pyr_default_settings_fit(pyr_settings **settings, const pyr_dataset *data,
+                                    pyr_settings_change change, void *arg)
+{
+    pyr_settings *file = NULL;
+    pyr_status status = read_file(&file);
+
+    if (status == PYR_OK)
+        status = fit_levels(settings, file, data, change, arg);
+    pyr_settings_free(file);
+    return status;
+}
+
 pyr_status pyr_default_settings(pyr_settings **out, pyr_dataset **data, pyr_settings_change change, void *arg,
                                 pyr_reading reading)
 {
-    pyr_settings *file = NULL;
     pyr_status status;
 
-    *out = NULL;
     *data = NULL;
-    PYR_TRY_OUT(read_file(&file));
-    PYR_TRY_OUT(read_file(out));
+    PYR_TRY(pyr_default_settings_read(out));
     PYR_TRY_OUT(change(arg, *out));
-    PYR_TRY_OUT(open_data(data, *out, reading));
-    PYR_TRY_OUT(fit_levels(out, file, *data, change, arg));
+    PYR_TRY_OUT(pyr_default_data(data, *out, reading));
+    PYR_TRY_OUT(pyr_default_settings_fit(out, *data, change, arg));
 out:
-    pyr_settings_free(file);
     if (status != PYR_OK) {
         pyr_dataset_free(*data);
         pyr_settings_free(*out);

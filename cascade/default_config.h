@@ -22,10 +22,12 @@ typedef pyr_status (*pyr_settings_change)(void *arg, pyr_settings *settings);
 pyr_status pyr_default_settings(pyr_settings **out, pyr_dataset **data, pyr_settings_change change, void *arg,
                                 pyr_reading reading);
 
-/* How many levels images of this size get, 1..PYR_MAX_LEVELS. */
-int pyr_default_levels(int h, int w);
-
-/* What was built in: the text of the file. */
-const char *pyr_default_config_text(void);
+/* The same in steps, for callers that have the data already, or change the settings one by one: the file's
+ * settings (the caller frees them); the data that they name (*out NULL on failure); and *settings, changed, in
+ * whose place come others when the images ask for other levels than the file's. */
+pyr_status pyr_default_settings_read(pyr_settings **out);
+pyr_status pyr_default_data(pyr_dataset **data, const pyr_settings *settings, pyr_reading reading);
+pyr_status pyr_default_settings_fit(pyr_settings **settings, const pyr_dataset *data,
+                                    pyr_settings_change change, void *arg);
 
 #endif

@@ -6,7 +6,11 @@
 #ifndef PYR_CLI_CLI_H
 #define PYR_CLI_CLI_H
 
-#include "cli/machine.h"
+#include "base/atomic_file.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "cli/machine_options.h"
 #include "terminal/command.h"
 
 extern const pyr_command pyr_command_analyze, pyr_command_train, pyr_command_sample, pyr_command_inpaint,
@@ -18,6 +22,10 @@ extern const pyr_command pyr_command_analyze, pyr_command_train, pyr_command_sam
 /* All of them, in the order of the program's help, ended by NULL. */
 extern const pyr_command *const pyr_commands[];
 const pyr_command *pyr_find_command(const char *name); /* NULL: there is none */
+
+/* What option tables point to; the engine's headers (cascade/run.h, pyramid/filters.h) say more. */
+extern const pyr_section *const pyr_all_sections[];
+extern const char *const pyr_filter_names[];
 
 /* --network of a command that works with a trained run. */
 #define OPT_NETWORK(owner, member)                                                                           \

@@ -3,6 +3,7 @@
 
 #include "base/stop.h"
 #include "cli/cli.h"
+#include "cli/machine.h"
 #include "cli/open_data.h"
 #include "images/data_settings.h"
 #include "terminal/output.h"

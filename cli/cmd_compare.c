@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "cascade/default_config.h"
 #include "cli/cli.h"
+#include "cli/machine.h"
 #include "cli/typed_settings.h"
 #include "graph/step_loop.h"
 #include "terminal/output.h"
@@ -193,7 +194,7 @@ static pyr_status run_compare(void *at, pyr_parsed *parsed)
                               .on_progress = show_progress,
                               .ctx = &w};
     if (t->dry_run)
-        pyr_cache_keep_nothing();
+        pyr_cache_keep(false);
     PYR_TRY_OUT(parse_words(&w));
     PYR_TRY_OUT(read_settings(&w, parsed));
     pyr_command_text(&w.command, parsed->argc, parsed->argv);

@@ -1,189 +1,168 @@
 /* cmd_decompose.c - pyrdiff decompose: the levels of a picture's pyramid, exact and to look at. */
 #include "cli/cli.h"
-
-#include "base/atomic_file.h"
-#include "base/file.h"
-#include "base/mem.h"
-#include "cli/codes_file.h"
-#include "pictures/image_file.h"
-#include "pictures/pixels.h"
-#include "pictures/png_file.h"
+#include "cli/watch.h"
+#include "include/pyrdiff.h"
 #include "terminal/output.h"
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { LEVELS = 4 /* unless told otherwise */ };
+typedef struct typed {
+    const char *outdir;
+    int levels, filter;
+    double sigma;
+} typed;
 
 typedef struct decomposing {
-    const char *picture, *outdir;
-    bool levels_given;
-    pyr_pyramid_settings settings;
-    pyr_codes codes;
+    const typed *typed;
+    const char *picture;
+    bool levels_given, sigma_given;
+    pyrdiff_codes *codes;
 } decomposing;
 
-/* As many levels as are wanted, or by default as fit. */
-static void choose_levels(decomposing *d, const pyr_image *image)
+/* The picture in its own depth: *out is its memory, for the caller to free. */
+static pyr_status read_picture(void **out, pyrdiff_images *image, const char *path)
 {
-    int most = pyr_pyramid_most_levels(image->h, image->w);
+    pyrdiff_data_facts facts = {.size = sizeof facts};
+    pyrdiff_data *data = NULL;
+    pyr_status status;
 
-    if (d->levels_given || d->settings.levels <= most)
-        return;
-    d->settings.levels = most;
-    pyr_tell("%s is %dx%d: it has %d level%s, not %d\n", d->picture, image->h, image->w, most,
-             most == 1 ? "" : "s", LEVELS);
+    *out = NULL;
+    PYR_TRY_OUT(pyrdiff_data_pictures(&data, path, -1, NULL, NULL));
+    PYR_TRY_OUT(pyrdiff_data_facts_of(data, 0, &facts));
+    if (facts.turned)
+        pyr_tell("%s: turned as the orientation in its file says\n", path);
+    PYR_TRY_OUT(pyr_new(out, (size_t)facts.h * (size_t)facts.w * (size_t)facts.c, (size_t)facts.bits / 8,
+                        "a picture"));
+    *image = (pyrdiff_images){.data = *out,
+                              .type = facts.bits == 16 ? PYRDIFF_U16 : PYRDIFF_U8,
+                              .n = 1,
+                              .h = facts.h,
+                              .w = facts.w,
+                              .c = facts.c};
+    status = pyrdiff_data_read(data, 0, image);
+out:
+    pyrdiff_data_free(data);
+    return status;
 }
 
 static pyr_status decompose(decomposing *d)
 {
-    pyr_image image = {0};
-    float *pixels = NULL;
-    size_t n;
+    const typed *t = d->typed;
+    pyrdiff_codes_facts facts = {.size = sizeof facts};
+    pyrdiff_images image;
+    void *memory;
+    char levels[16], sigma[32];
+    const char *options[7] = {"filter", pyr_filter_names[t->filter]};
+    int n = 2;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_image_read(&image, d->picture));
-    if (image.turned)
-        pyr_tell("%s: turned as the orientation in its file says\n", d->picture);
-    choose_levels(d, &image);
-    status = pyr_pyramid_check(&d->settings, image.h, image.w);
-    if (status != PYR_OK) {
-        pyr_fail_prefix(status, "%s", d->picture);
-        goto out;
+    PYR_TRY_OUT(read_picture(&memory, &image, d->picture));
+    snprintf(levels, sizeof levels, "%d", t->levels);
+    snprintf(sigma, sizeof sigma, "%.17g", t->sigma);
+    if (d->levels_given) {
+        options[n++] = "levels";
+        options[n++] = levels;
     }
-    n = (size_t)image.h * (size_t)image.w * (size_t)image.c;
-    PYR_TRY_OUT(pyr_new(&pixels, n, sizeof *pixels, "a picture"));
-    if (image.bits == 16)
-        pyr_pixels_from_words(pixels, image.at, n);
-    else
-        pyr_pixels_from_bytes(pixels, image.at, n);
-    PYR_TRY_OUT(pyr_codes_new(&d->codes, &d->settings, image.h, image.w, image.c, image.bits));
-    pyr_image_free(&image);
-    PYR_TRY_OUT(pyr_decompose(&d->codes, pixels));
+    if (d->sigma_given) {
+        options[n++] = "sigma";
+        options[n++] = sigma;
+    }
+    status = pyrdiff_decompose(&d->codes, &image, options);
+    if (status == PYR_E_CONFIG)
+        pyr_fail_prefix(status, "%s", d->picture);
+    PYR_TRY_OUT(status);
+    PYR_TRY_OUT(pyrdiff_codes_facts_of(d->codes, 0, &facts));
+    if (facts.levels < t->levels)
+        pyr_tell("%s is %dx%d: it has %d level%s, not %d\n", d->picture, image.h, image.w, facts.levels,
+                 facts.levels == 1 ? "" : "s", t->levels);
 out:
-    pyr_image_free(&image);
-    pyr_free(pixels);
+    pyr_free(memory);
     return status;
 }
 
 /* ---- what is written and said -------------------------------------------------------------------- */
 
-static double value_of(const pyr_codes *codes, int level, size_t i)
+static pyr_status write_view(const decomposing *d, int level, const pyrdiff_codes_facts *f, const char *path)
 {
-    const void *at = codes->value[level];
-
-    return codes->type == PYR_F64 ? ((const double *)at)[i] : (double)((const float *)at)[i];
-}
-
-static void print_level(const pyr_codes *codes, int level, double gain, const char *path)
-{
-    pyr_shape s = codes->shape[level];
-    size_t n = pyr_count(s);
-    double mean = 0, square = 0;
-    char size[40];
-
-    for (size_t i = 0; i < n; i++)
-        mean += value_of(codes, level, i) / (double)n;
-    mean = fabs(mean) < 5e-7 ? 0 : mean; /* no "-0.000000" */
-    for (size_t i = 0; i < n; i++)
-        square += pow(value_of(codes, level, i) - mean, 2) / (double)n;
-    snprintf(size, sizeof size, "%dx%dx%d", s.h, s.w, s.c);
-    pyr_print("level %-2d %-12s %-8s  mean %9.6f  std %8.6f  gain %-2g  %s\n", level, size,
-              pyr_codes_kind(codes, level), mean, sqrt(square), gain, path);
-}
-
-static pyr_status write_view(const pyr_codes *codes, int level, double gain, const char *path)
-{
-    pyr_image view = {0};
     char title[64], what[64];
-    pyr_png_text text[] = {{"Title", title}, {"Description", what}};
-    int h, w;
+    pyrdiff_images view = {.type = PYRDIFF_U8, .n = 1, .h = f->view_h, .w = f->view_w, .c = 3};
     pyr_status status;
 
-    snprintf(title, sizeof title, "level %d of %d (0 is the finest)", level, codes->settings.levels);
-    snprintf(what, sizeof what, "%s, filter %s, gain %g", pyr_codes_kind(codes, level),
-             pyr_filter_names[codes->settings.filter], gain);
-    pyr_codes_view_size(codes, level, &h, &w);
-    PYR_TRY_OUT(pyr_image_new(&view, h, w, 3, 8, path));
-    PYR_TRY_OUT(pyr_codes_view(view.at, codes, level, gain));
-    PYR_TRY_OUT(pyr_png_write(path, &view, text, sizeof text / sizeof *text));
+    snprintf(title, sizeof title, "level %d of %d (0 is the finest)", level, f->levels);
+    snprintf(what, sizeof what, "%s, filter %s, gain %g", f->kind, f->filter, f->gain);
+    PYR_TRY(pyr_new(&view.data, (size_t)f->view_h * (size_t)f->view_w, 3, "a view"));
+    PYR_TRY_OUT(pyrdiff_codes_view(d->codes, level, f->gain, &view));
+    PYR_TRY_OUT(pyrdiff_png_write(path, &view, 1, NULL,
+                                  (const char *const[]){"Title", title, "Description", what, NULL}));
 out:
-    pyr_image_free(&view);
+    pyr_free(view.data);
     return status;
 }
 
 static pyr_status write_level(const decomposing *d, int level)
 {
-    double gain = pyr_codes_gain(&d->codes, level);
-    char *path = pyr_strfmt("%s/level-%d.png", d->outdir, level);
-    pyr_status status = path ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", d->outdir);
+    pyrdiff_codes_facts f = {.size = sizeof f};
+    char *path = pyr_strfmt("%s/level-%d.png", d->typed->outdir, level), size[40];
+    pyr_status status = PYR_OK;
 
-    if (status == PYR_OK)
-        status = write_view(&d->codes, level, gain, path);
-    if (status == PYR_OK)
-        print_level(&d->codes, level, gain, path);
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", d->typed->outdir);
+    PYR_TRY_OUT(pyrdiff_codes_facts_of(d->codes, level, &f));
+    PYR_TRY_OUT(write_view(d, level, &f, path));
+    snprintf(size, sizeof size, "%dx%dx%d", f.values.h, f.values.w, f.values.c);
+    pyr_print("level %-2d %-12s %-8s  mean %9.6f  std %8.6f  gain %-2g  %s\n", level, size, f.kind, f.mean,
+              f.deviation, f.gain, path);
+out:
     pyr_free(path);
     return status;
 }
 
 static pyr_status write_all(const decomposing *d)
 {
-    char *path = pyr_path_join(d->outdir, PYR_CODES_NAME);
-    pyr_text text = {0};
+    static const char *const channels[] = {"grey", "grey+alpha", "RGB", "RGBA"};
+    pyrdiff_codes_facts f = {.size = sizeof f};
+    char *path = pyr_path_join(d->typed->outdir, "codes.safetensors");
     pyr_status status;
 
     if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", d->outdir);
-    PYR_TRY_OUT(pyr_open_output_folder(d->outdir));
-    PYR_TRY_OUT(pyr_codes_write(path, &d->codes));
-    pyr_codes_describe(&d->codes, &text);
-    pyr_print("%s: %s\n", d->picture, text.at ? text.at : "");
-    for (int i = 0; i < d->codes.settings.levels; i++)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", d->typed->outdir);
+    PYR_TRY_OUT(pyr_open_output_folder(d->typed->outdir));
+    PYR_TRY_OUT(pyrdiff_codes_write(d->codes, path));
+    PYR_TRY_OUT(pyrdiff_codes_facts_of(d->codes, 0, &f));
+    pyr_print("%s: %dx%d %s, %d bits; %d level%s, filter %s", d->picture, f.h, f.w, channels[f.c - 1], f.bits,
+              f.levels, f.levels == 1 ? "" : "s", f.filter);
+    if (f.sigma > 0)
+        pyr_print(" of sigma %g", f.sigma);
+    pyr_print("\n");
+    for (int i = 0; i < f.levels; i++)
         PYR_TRY_OUT(write_level(d, i));
     pyr_print("exact codes: %s\n", path);
 out:
-    pyr_text_free(&text);
     pyr_free(path);
     return status;
 }
 
-/* --sigma was given. */
-static pyr_status check_sigma(int filter)
+static pyr_status run(void *at, pyr_parsed *parsed)
 {
-    pyr_text words = {0};
-    pyr_status status = PYR_OK;
+    decomposing d = {.typed = at,
+                     .picture = parsed->arguments[0],
+                     .levels_given = pyr_option_given(parsed, "levels"),
+                     .sigma_given = pyr_option_given(parsed, "sigma")};
+    pyr_status status = decompose(&d);
 
-    pyr_filters_with_sigma(&words);
-    if (!pyr_filter_of(filter)->has_sigma)
-        status = pyr_fail(PYR_E_ARG, "--sigma is of --filter %s, the filter is %s", words.at ? words.at : "",
-                          pyr_filter_names[filter]);
-    pyr_text_free(&words);
-    return status;
-}
-
-static pyr_status run(void *typed, pyr_parsed *parsed)
-{
-    decomposing *d = typed;
-    pyr_status status;
-
-    if (pyr_option_given(parsed, "sigma"))
-        PYR_TRY_OUT(check_sigma(d->settings.filter));
-    d->picture = parsed->arguments[0];
-    d->levels_given = pyr_option_given(parsed, "levels");
-    PYR_TRY_OUT(decompose(d));
-    PYR_TRY_OUT(write_all(d));
-out:
-    pyr_codes_free(&d->codes);
+    if (status == PYR_OK)
+        status = write_all(&d);
+    pyrdiff_codes_free(d.codes);
     return status;
 }
 
 static const pyr_option options[] = {
-    OPT_INT(decomposing, settings.levels, "levels", "N", "4", 1, PYR_MAX_LEVELS,
+    OPT_INT(typed, levels, "levels", "N", "4", 1, PYRDIFF_MAX_LEVELS,
             "images of the pyramid, the picture included; by default fewer if the picture is too small"),
-    OPT_CHOICE(decomposing, settings.filter, "filter", "NAME", "box", pyr_filter_names,
+    OPT_CHOICE(typed, filter, "filter", "NAME", "box", pyr_filter_names,
                "filter that halves and enlarges images"),
-    OPT_REAL(decomposing, settings.sigma, "sigma", "S", "1", 0, PYR_SIGMA_MAX,
-             "width in pixels, for a filter that has one"),
-    OPT_TEXT(decomposing, outdir, "outdir", "DIR", "codes", "folder that the levels are written to"),
+    OPT_REAL(typed, sigma, "sigma", "S", "1", 0, 256, "width in pixels, for a filter that has one"),
+    OPT_TEXT(typed, outdir, "outdir", "DIR", "codes", "folder that the levels are written to"),
     {0},
 };
 
@@ -193,13 +172,16 @@ const pyr_command pyr_command_decompose = {
     .arguments = "PICTURE",
     .least = 1,
     .most = 1,
-    .summary = "Split a picture (" PYR_IMAGE_FORMATS ") into the levels of a pyramid: DIR/" PYR_CODES_NAME
+    .summary = "Split a picture ("
+               "PNG, JPEG, WebP, TIFF"
+               ") into the levels of a pyramid: DIR/"
+               "codes.safetensors"
                " holds them exactly (pyrdiff reconstruct makes the picture of it again, bit for bit), "
                "DIR/level-0.png (the finest) and so on show them: residuals and details as mid-grey "
                "plus gain times the value. A line tells of each level.",
     .examples = "  pyrdiff decompose photo.png --levels 4 --filter burt-adelson --outdir codes\n"
                 "  pyrdiff reconstruct codes photo2.png\n",
     .options = options,
-    .size = sizeof(decomposing),
+    .size = sizeof(typed),
     .run = run,
 };

@@ -1,17 +1,9 @@
 /* cmd_eval.c - pyrdiff eval */
-#include "eval/evaluate.h"
-
-#include "base/atomic_file.h"
-#include "base/file.h"
-#include "base/mem.h"
-#include "cascade/real_images.h"
 #include "cli/cli.h"
-#include "cli/one_level.h"
-#include "cli/open_data.h"
 #include "cli/sampling.h"
+#include "cli/watch.h"
+#include "include/pyrdiff.h"
 #include "terminal/output.h"
-#include "terminal/parse.h"
-#include "terminal/progress.h"
 #include "terminal/signals.h"
 #include <inttypes.h>
 #include <math.h>
@@ -28,195 +20,71 @@ typedef struct typed {
     pyr_machine machine;
 } typed;
 
-/* The command in hand. */
-typedef struct work {
-    const typed *typed;
-    const char *input;
-    pyr_settings *settings;
-    pyr_config config;
-    pyr_kernels *k;
-    pyr_dataset *data;
-    pyr_dataset *of_level; /* --level I: the data's images at that level; NULL: of level 0, or all levels */
-    char *data_name;
-    pyr_image_set set;
-    char *cache;
-    pyr_own_network found; /* a classifier, where none is named */
-    pyr_bar bar;
-} work;
+/* The options of pyrdiff_evaluate(): those that were typed. */
+enum { MOST_OPTIONS = 20 };
+typedef struct chosen {
+    const char *at[2 * MOST_OPTIONS + 1];
+    int n;
+    char count[32], given[16], level[16], batch[16], threads[16];
+} chosen;
 
-static void show_note(void *ctx, const char *line)
+static void add(chosen *c, const char *name, const char *value)
 {
-    work *w = ctx;
-
-    pyr_bar_line(&w->bar, "%s", line);
+    if (!*value)
+        return;
+    c->at[c->n++] = name;
+    c->at[c->n++] = value;
 }
 
-static void show_progress(void *ctx, int64_t done, int64_t n, double images_per_s)
+static void choose(chosen *c, const typed *t, const pyr_parsed *parsed)
 {
-    work *w = ctx;
-
-    pyr_bar_sampling(&w->bar, done, n, images_per_s);
-}
-
-/* ---- what is judged ---------------------------------------------------------------------------- */
-
-/* Options of sampling are of no use to images that are there. */
-static pyr_status refuse_sampling(const work *w, const pyr_parsed *parsed)
-{
-    static const char *const of_runs[] = {"seeds", "steps",    "sampler",           "given", "level",
-                                          "class", "guidance", "guidance-interval", "gnet",  "batch"};
-
-    for (size_t i = 0; i < sizeof of_runs / sizeof *of_runs; i++)
-        if (pyr_option_given(parsed, of_runs[i]))
-            return pyr_fail(PYR_E_ARG, "--%s is for a run, but %s holds images", of_runs[i], w->input);
-    return PYR_OK;
-}
-
-static pyr_status check_given(const work *w)
-{
-    int given = w->typed->given, coarsest = w->config.pyramid.levels - 1;
-
-    PYR_TRY(pyr_check_level(&w->config, w->typed->level));
-    if (given && w->typed->level >= 0)
-        return pyr_fail(
-            PYR_E_ARG,
-            "one of --given and --level at a time: --given %d draws all levels below %d, --level %d level "
-            "%d alone",
-            given, given, w->typed->level, w->typed->level);
-    if (given <= coarsest)
-        return PYR_OK;
-    if (coarsest == 0)
-        return pyr_fail(PYR_E_ARG, "--given %d: this run has a single resolution, there is nothing to give",
-                        given);
-    return pyr_fail(PYR_E_ARG, "--given is %d, should be 1..%d (0: nothing)", given, coarsest);
-}
-
-static pyr_status read_settings(work *w, const pyr_parsed *parsed)
-{
-    bool run, file, folder;
-
-    PYR_TRY(pyr_run_exists(&run, w->input));
-    PYR_TRY(pyr_file_exists(&file, w->input));
-    PYR_TRY(pyr_folder_exists(&folder, w->input));
-    if (!file && !folder)
-        return pyr_fail(PYR_E_IO,
-                        "%s: no such file or folder (a run, a folder of images, a zip of them, or an NPZ)",
-                        w->input);
-    if (run)
-        PYR_TRY(pyr_run_settings(&w->settings, w->input));
-    else {
-        PYR_TRY(refuse_sampling(w, parsed));
-        PYR_TRY(pyr_settings_new(&w->settings, pyr_all_sections));
-    }
-    PYR_TRY(pyr_options_apply(parsed, w->settings));
-    PYR_TRY(pyr_config_get(&w->config, w->settings));
-    if (!*w->config.data.set.path)
-        return pyr_fail(PYR_E_ARG, "against which images? Add --data PATH");
-    if (!run)
-        return PYR_OK;
-    PYR_TRY(check_given(w));
-    PYR_TRY(pyr_set_sampler(&w->config, w->typed->sampling.steps, w->typed->sampling.sampler));
-    return pyr_set_guidance(&w->config, &w->typed->guidance);
-}
-
-static pyr_status seeds_of(const typed *t, uint64_t **seeds, size_t *n)
-{
-    if (*t->seeds) {
-        if (pyr_parse_seeds(t->seeds, seeds, n) != PYR_OK)
-            return pyr_fail_prefix(PYR_E_ARG, "--seeds");
-        return PYR_OK;
-    }
-    *n = t->count ? (size_t)t->count : 10000;
-    PYR_TRY(pyr_new(seeds, *n, sizeof **seeds, "seeds"));
-    for (size_t i = 0; i < *n; i++)
-        (*seeds)[i] = i;
-    return PYR_OK;
-}
-
-/* The level whose images are given, 0: none. */
-static int given_level(const work *w)
-{
-    int level = w->typed->level;
-
-    if (level < 0)
-        return w->typed->given;
-    return level + 1 < w->config.pyramid.levels ? level + 1 : 0;
-}
-
-static pyr_status draw(work *w, const pyr_evaluate_job *judges)
-{
-    pyr_set_draw job = {.k = w->k,
-                        .name = w->input,
-                        .config = &w->config,
-                        .label = -1,
-                        .given = given_level(w),
-                        .data = w->data,
-                        .batch = w->typed->batch,
-                        .on_progress = show_progress,
-                        .ctx = w};
-    uint64_t *seeds = NULL;
-    int32_t *labels = NULL;
-    pyr_class_choice choice;
-    pyr_text of_class = {0};
-    pyr_shape s;
-    size_t n;
-    pyr_status status = PYR_OK;
-
-    PYR_TRY_OUT(seeds_of(w->typed, &seeds, &n));
-    PYR_TRY_OUT(pyr_model_open_level(&job.model, w->k, w->input, pyr_given(w->typed->guidance.gnet),
-                                     &w->config, w->typed->level));
-    s = pyr_model_image(job.model, 0);
-    if (w->typed->level > 0) {
-        PYR_TRY_OUT(pyr_check_data_shape(w->data, w->config.data.set.path, s));
-        s = pyr_model_image(job.model, w->typed->level);
-    }
-    PYR_TRY_OUT(pyr_evaluate_size(judges, w->input, s.h, s.w, s.c));
-    PYR_TRY_OUT(pyr_model_choose_class(&choice, job.model, w->typed->sampling.of_class));
-    PYR_TRY_OUT(pyr_class_labels(&labels, &choice, seeds, n));
-    pyr_class_choice_add(&choice, &of_class);
-    job.of_class = of_class.at;
-    job.labels = labels;
-    job.seeds = seeds;
-    job.n = (int64_t)n;
-    PYR_TRY_OUT(pyr_image_set_draw(&w->set, &job));
-    pyr_bar_line(&w->bar, "%zu images drawn in %.1f s (%.1f images/s)", n, w->set.seconds,
-                 (double)n / w->set.seconds);
-out:
-    pyr_model_free(job.model);
-    pyr_text_free(&of_class);
-    pyr_free(labels);
-    pyr_free(seeds);
-    return status;
-}
-
-static pyr_status get_images(work *w, const pyr_evaluate_job *judges)
-{
-    bool run;
-
-    PYR_TRY(pyr_run_exists(&run, w->input));
-    if (run)
-        return draw(w, judges);
-    return pyr_image_set_read(&w->set, w->input, pyr_dataset_shape_of(w->data).c, w->typed->count);
+    snprintf(c->count, sizeof c->count, "%" PRId64, t->count);
+    snprintf(c->given, sizeof c->given, "%d", t->given);
+    snprintf(c->level, sizeof c->level, "%d", t->level);
+    snprintf(c->batch, sizeof c->batch, "%d", t->batch);
+    snprintf(c->threads, sizeof c->threads, "%d", t->machine.threads);
+    add(c, "metrics", t->metrics);
+    add(c, "reference", t->reference);
+    add(c, "classifier", t->classifier);
+    add(c, "inception", t->inception);
+    add(c, "fid-resize", t->resize);
+    add(c, "ref-stats", t->ref_stats);
+    add(c, "write-stats", t->write_stats);
+    add(c, "sheet", t->sheet);
+    add(c, "seeds", t->seeds);
+    add(c, "class", t->sampling.of_class);
+    add(c, "gnet", t->guidance.gnet);
+    add(c, "count", c->count);
+    add(c, "given", pyr_option_given(parsed, "given") ? c->given : "");
+    add(c, "level", pyr_option_given(parsed, "level") ? c->level : "");
+    add(c, "batch", pyr_option_given(parsed, "batch") ? c->batch : "");
+    add(c, "backend", t->machine.backend);
+    add(c, "precision", t->machine.precision);
+    add(c, "threads", c->threads);
 }
 
 /* ---- what comes out ---------------------------------------------------------------------------- */
 
-static void print_figure(const pyr_measurement *f)
+static void print_figure(const pyrdiff_figure *f)
 {
     char name[64], value[64];
 
+    if (f->left_out) {
+        pyr_print("%-29s left out: %s\n", f->title, f->left_out);
+        return;
+    }
     if (f->level >= 0)
-        snprintf(name, sizeof name, "%s, level %d", pyr_metric_of_word(f->metric)->label, f->level);
+        snprintf(name, sizeof name, "%s, level %d", f->title, f->level);
     else
-        snprintf(name, sizeof name, "%s", pyr_metric_of_word(f->metric)->label);
+        snprintf(name, sizeof name, "%s", f->title);
     snprintf(value, sizeof value, "%.5g", f->value);
     if (isfinite(f->deviation))
         snprintf(value, sizeof value, "%.5g +- %.2g", f->value, f->deviation);
-    pyr_print("%-29s %-22s %" PRId64 " images", name, value, f->n);
+    pyr_print("%-29s %-22s %" PRId64 " images", name, value, f->images);
     if (f->reference) {
         pyr_print(" against %s", f->reference);
-        if (f->n_reference)
-            pyr_print(", %" PRId64 " images", f->n_reference);
+        if (f->reference_images)
+            pyr_print(", %" PRId64 " images", f->reference_images);
         pyr_print(" [%016" PRIx64 "]", f->reference_hash);
     }
     if (f->features)
@@ -226,215 +94,98 @@ static void print_figure(const pyr_measurement *f)
     pyr_print("\n");
 }
 
-static void print_left_out(const pyr_left_out *left)
+static void print_result(const pyrdiff_result *result, pyr_bar *bar)
 {
-    pyr_print("%-29s left out: %s\n", pyr_metric_of_word(left->metric)->label, left->reason);
-}
+    pyrdiff_figure figure = {.size = sizeof figure};
+    const char *warning = pyrdiff_result_text(result, "warnings");
 
-static void print_set(const pyr_image_set *set)
-{
-    double flop = 0;
-    int nfe = 0;
+    pyr_print_lines(pyrdiff_result_text(result, "set"));
+    for (int i = 0; pyrdiff_result_figure(result, i, &figure) == PYRDIFF_OK; i++)
+        print_figure(&figure);
+    while (*warning) {
+        int length = (int)strcspn(warning, "\n");
 
-    pyr_print("%s [%016" PRIx64 "]: %" PRId64 " images of %dx%dx%d%s\n", set->name, set->hash, set->n, set->h,
-              set->w, set->c, set->words ? ", 16 bits" : "");
-    if (set->aside)
-        pyr_print("%" PRId64 " picture%s left aside that %s no sample%s: %s%s\n", set->aside,
-                  set->aside == 1 ? "" : "s", set->aside == 1 ? "is" : "are", set->aside == 1 ? "" : "s",
-                  set->first_aside, set->aside == 1 ? "" : ", ...");
-    if (set->levels == 0)
-        return;
-    if (set->of_class && *set->of_class)
-        pyr_print("of %s; ", set->of_class);
-    if (set->drawn < set->levels)
-        pyr_print("level %d: real training images; ", set->drawn);
-    if (set->alone)
-        pyr_print("level %d drawn alone with", set->finest);
-    else
-        pyr_print("drawn per level from the coarsest with");
-    for (int i = set->drawn - 1; i >= set->finest; i--) {
-        pyr_print("%s %s", i == set->drawn - 1 ? "" : ",", set->sampler[i]);
-        nfe += set->nfe[i];
-        flop += set->flop[i];
+        pyr_bar_line(bar, "warning: %.*s", length, warning);
+        warning += length + 1;
     }
-    pyr_print(": %d evaluations, %.4g MFLOP an image\n", nfe, flop / 1e6);
 }
 
-static pyr_status write_json(const work *w, const pyr_evaluation *e)
+/* ---- the command ------------------------------------------------------------------------------- */
+
+static pyr_status check_outputs(const typed *t)
 {
-    pyr_json json = {.indent = 2};
-
-    pyr_json_open(&json, NULL, '{');
-    pyr_evaluation_json(e, &w->set, &json);
-    pyr_json_close(&json, '}');
-    return pyr_json_save(&json, w->typed->json);
-}
-
-/* The files of the feature networks; a classifier is found or trained when none is named. */
-static pyr_status choose_networks(work *w, pyr_evaluate_job *job)
-{
-    const typed *t = w->typed;
-
-    job->network[0] = pyr_given(t->classifier);
-    job->network[1] = pyr_given(t->inception);
-    if (job->network[0] || job->network[1] ||
-        (!(job->metrics & (pyr_metrics_of(PYR_OF_FEATURES) | pyr_metrics_of(PYR_OF_FIRST))) &&
-         !job->write_stats))
-        return PYR_OK;
-    PYR_TRY(pyr_default_network(&w->found, w->k, job->data, w->cache, show_note, w));
-    job->network[0] = w->found.path;
-    if (!w->found.path)
-        pyr_bar_line(&w->bar, "note: the data have no labels to train a classifier on, so only figures of "
-                              "pixels are measured (--inception FILE or --classifier FILE gives the others)");
-    return PYR_OK;
-}
-
-/* How many there will be, and how Inception reads them. */
-static pyr_status plan(work *w, pyr_evaluate_job *job)
-{
-    const typed *t = w->typed;
-    uint64_t *seeds;
-    size_t n;
-    int word;
-    bool run;
-
-    PYR_TRY(pyr_run_exists(&run, w->input));
-    if (run) {
-        PYR_TRY(seeds_of(t, &seeds, &n));
-        pyr_free(seeds);
-        job->planned = (int64_t)n;
-        job->planned_coarsest = (t->level < 0 ? 0 : t->level) == w->config.pyramid.levels - 1;
-    }
-    if (!*t->resize)
-        return PYR_OK;
-    if (!*t->inception)
-        return pyr_fail(PYR_E_ARG, "--fid-resize is how images come to Inception-v3: add --inception FILE");
-    if (pyr_find_word(&word, "resize", t->resize, strlen(t->resize), pyr_fid_resizes, 2) != PYR_OK)
-        return pyr_fail_prefix(PYR_E_ARG, "--fid-resize");
-    job->resize = word ? PYR_RESIZE_PYTORCH : PYR_RESIZE_TF1;
-    return PYR_OK;
-}
-
-/* The nearest training images of drawings to coarser images of training images are, more often than not,
- * these. */
-static void leave_out_nearest(const work *w, pyr_evaluate_job *job)
-{
-    if (w->typed->level < 0 || !given_level(w) || job->metrics != PYR_METRIC_ALL || job->sheet)
-        return;
-    job->metrics &= ~pyr_metrics_of(PYR_OF_FIRST);
-}
-
-/* What level I is compared with. */
-static pyr_status open_level_data(work *w)
-{
-    int level = w->typed->level;
-    pyr_dataset_shape s = pyr_dataset_shape_of(w->data);
-    pyr_pyramid *pyramid = NULL;
-    pyr_status status;
-
-    if (level <= 0)
-        return PYR_OK;
-    PYR_TRY(pyr_run_check_trained(w->input, level));
-    PYR_TRY_OUT(pyr_pyramid_new(&pyramid, w->k, &w->config.pyramid, s.h, s.w, s.c));
-    PYR_TRY_OUT(pyr_level_dataset(&w->of_level, w->k, pyramid, w->data, level));
-    w->data_name = pyr_strfmt("%s, level %d", w->config.data.set.path, level);
-    if (!w->data_name)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for a name");
-out:
-    pyr_pyramid_free(pyramid);
-    return status;
-}
-
-static pyr_status judge(work *w)
-{
-    const typed *t = w->typed;
-    pyr_evaluate_job job = {.k = w->k,
-                            .samples = &w->set,
-                            .data = w->of_level ? w->of_level : w->data,
-                            .data_name = w->data_name ? w->data_name : w->config.data.set.path,
-                            .data_settings = &w->config.data.set,
-                            .reference =
-                                strcmp(t->reference, "train") == 0 ? PYR_SPLIT_TRAIN : PYR_SPLIT_HELD_OUT,
-                            .ref_stats = pyr_given(t->ref_stats),
-                            .write_stats = pyr_given(t->write_stats),
-                            .sheet = pyr_given(t->sheet),
-                            .cache = w->cache,
-                            .on_note = show_note,
-                            .ctx = w};
-    pyr_evaluation e = {0};
-    pyr_status status;
-
-    PYR_TRY_OUT(pyr_parse_metrics(t->metrics, &job.metrics));
-    PYR_TRY_OUT(plan(w, &job));
-    leave_out_nearest(w, &job);
-    PYR_TRY_OUT(pyr_evaluate_check_reference(&job)); /* before a classifier is trained */
-    PYR_TRY_OUT(choose_networks(w, &job));
-    PYR_TRY_OUT(pyr_evaluate_check(&job)); /* not after an hour of sampling */
-    PYR_TRY_OUT(get_images(w, &job));
-    job.planned = 0;
-    job.planned_coarsest = false;
-    PYR_TRY_OUT(pyr_evaluate(&e, &job));
-    print_set(&w->set);
-    for (int i = 0; i < e.figures; i++)
-        print_figure(&e.figure[i]);
-    for (int i = 0; i < e.left_outs; i++)
-        print_left_out(&e.left_out[i]);
-    for (size_t i = 0; i < sizeof e.warning / sizeof *e.warning && e.warning[i]; i++)
-        pyr_bar_line(&w->bar, "warning: %s", e.warning[i]);
-    if (e.from_cache)
-        pyr_bar_line(&w->bar, "features of the reference are from the cache (%s)", w->cache);
-    if (*t->json)
-        PYR_TRY_OUT(write_json(w, &e));
-out:
-    pyr_evaluation_free(&e);
-    return status;
-}
-
-static pyr_status check_words(const typed *t)
-{
-    unsigned metrics;
-
-    if (strcmp(t->reference, "test") != 0 && strcmp(t->reference, "train") != 0)
-        return pyr_fail(PYR_E_ARG, "--reference %s: should be test or train", t->reference);
-    if (pyr_parse_metrics(t->metrics, &metrics) != PYR_OK)
-        return pyr_fail_prefix(PYR_E_ARG, "--metrics");
-    if (*t->sheet && !(metrics & PYR_METRIC_NEAREST))
-        return pyr_fail(PYR_E_ARG, "--sheet shows nearest training images: add nearest to --metrics");
-    if (*t->ref_stats && !(metrics & PYR_METRIC_FRECHET))
-        return pyr_fail(PYR_E_ARG, "--ref-stats is for the Frechet distance: add frechet to --metrics");
-    if (*t->seeds && t->count)
-        return pyr_fail(PYR_E_ARG, "one of --count and --seeds at a time");
     PYR_TRY(pyr_output_possible(t->json));
     PYR_TRY(pyr_output_possible(t->sheet));
     return pyr_output_possible(t->write_stats);
 }
 
+/* Options of sampling are of no use to images that are there. */
+static pyr_status refuse_sampling(const pyr_parsed *parsed, const char *input)
+{
+    static const char *const of_runs[] = {"seeds", "steps",    "sampler",           "given", "level",
+                                          "class", "guidance", "guidance-interval", "gnet",  "batch"};
+
+    for (size_t i = 0; i < sizeof of_runs / sizeof *of_runs; i++)
+        if (pyr_option_given(parsed, of_runs[i]))
+            return pyr_fail(PYR_E_ARG, "--%s is for a run, but %s holds images", of_runs[i], input);
+    return PYR_OK;
+}
+
+/* Those of the run, or of what --data names, with what was typed. */
+static pyr_status read_settings(pyrdiff_settings **out, const typed *t, pyr_parsed *parsed,
+                                const chosen *options)
+{
+    const char *input = parsed->arguments[0];
+    pyrdiff_found found = {.size = sizeof found};
+    char path[8];
+    int levels;
+
+    PYR_TRY(pyrdiff_look(input, -1, &found));
+    if (found.kind != PYRDIFF_RUN && found.kind != PYRDIFF_NOTHING)
+        PYR_TRY(refuse_sampling(parsed, input));
+    PYR_TRY(pyrdiff_settings_open(out, found.kind == PYRDIFF_RUN ? input : ""));
+    PYR_TRY(pyr_options_each(parsed, pyr_set_public, *out));
+    PYR_TRY(pyrdiff_evaluate(NULL, input, NULL, *out, NULL, options->at, NULL, NULL));
+    PYR_TRY(pyrdiff_settings_get(*out, "data.path", path, sizeof path));
+    if (!*path)
+        return pyr_fail(PYR_E_ARG, "against which images? Add --data PATH");
+    if (found.kind != PYRDIFF_RUN)
+        return PYR_OK;
+    levels = pyr_number_of(*out, "pyramid.levels");
+    PYR_TRY(pyr_set_sampling(&t->sampling, levels, pyr_set_public, *out));
+    return pyr_set_guidance(&t->guidance, levels, pyr_set_public, *out);
+}
+
 static pyr_status run_eval(void *at, pyr_parsed *parsed)
 {
     const typed *t = at;
-    work w = {.typed = t, .input = parsed->arguments[0], .bar = pyr_bar_new()};
+    pyrdiff_settings *settings = NULL;
+    pyrdiff_data *data = NULL;
+    pyrdiff_result *result = NULL;
+    chosen options = {.n = 0};
+    pyr_watch watch;
     pyr_status status;
 
-    PYR_TRY(check_words(t));
-    PYR_TRY_OUT(read_settings(&w, parsed));
-    PYR_TRY_OUT(pyr_open_machine(&w.k, &t->machine, false));
-    PYR_TRY_OUT(pyr_open_data(&w.data, &w.config.data.set, &w.bar));
-    w.cache = pyr_cache_path("eval");
-    pyr_stop_on_signals();
-    PYR_TRY_OUT(open_level_data(&w));
-    PYR_TRY_OUT(judge(&w));
+    pyr_watch_begin(&watch);
+    choose(&options, t, parsed);
+    PYR_TRY_OUT(check_outputs(t));
+    PYR_TRY_OUT(read_settings(&settings, t, parsed, &options));
+    PYR_TRY_OUT(pyrdiff_data_open(&data, settings, pyr_watch_event, &watch));
+    pyr_bar_end(&watch.bar);
+    pyr_take_signals();
+    PYR_TRY_OUT(pyrdiff_evaluate(&result, parsed->arguments[0], NULL, settings, data, options.at,
+                                 pyr_watch_event, &watch));
+    print_result(result, &watch.bar);
+    if (*t->json)
+        status = pyr_file_replace(t->json, pyrdiff_result_text(result, "json"),
+                                  strlen(pyrdiff_result_text(result, "json")));
 out:
-    pyr_bar_end(&w.bar);
+    pyr_bar_end(&watch.bar);
     if (status == PYR_E_STOPPED)
         status = pyr_fail(PYR_E_STOPPED, "stopped: nothing was measured");
-    pyr_image_set_free(&w.set);
-    pyr_dataset_free(w.data);
-    pyr_dataset_free(w.of_level);
-    pyr_free(w.data_name);
-    pyr_kernels_free(w.k);
-    pyr_settings_free(w.settings);
-    pyr_free(w.cache);
-    pyr_own_network_free(&w.found);
+    pyrdiff_result_free(result);
+    pyrdiff_data_free(data);
+    pyrdiff_settings_free(settings);
     return status;
 }
 
@@ -455,10 +206,10 @@ static const pyr_option options[] = {
              "data's"),
     OPT_TEXT(typed, write_stats, "write-stats", "FILE", "",
              "write mu and sigma of the reference: of Inception's features if --inception is given"),
-    OPT_COUNT(typed, count, "count", "N", "0", 0, PYR_SEEDS_MAX,
+    OPT_COUNT(typed, count, "count", "N", "0", 0, 10000000,
               "images to draw (seeds 0 to N-1) or to read; 0: draw 10000, read all"),
     OPT_TEXT(typed, seeds, "seeds", "LIST", "", "draw these seeds instead: 0-4999"),
-    OPT_INT(typed, given, "given", "I", "0", 0, PYR_MAX_LEVELS,
+    OPT_INT(typed, given, "given", "I", "0", 0, PYRDIFF_MAX_LEVELS,
             "take level I from training images, which the seeds choose, and draw only the finer levels, to "
             "measure these; 0: draw all levels"),
     OPT_LEVEL(
@@ -470,7 +221,8 @@ static const pyr_option options[] = {
     OPT_GROUP(typed, guidance, pyr_guidance_options),
     OPT_INT(typed, batch, "batch", "N", "0", 0, 65536,
             "images drawn at a time, which changes none of them; 0: chosen by the program"),
-    OPT_TEXT(typed, metrics, "metrics", "LIST", "all", PYR_METRIC_WORD_LIST " or all"),
+    OPT_TEXT(typed, metrics, "metrics", "LIST", "all",
+             "frechet,kid,precision,recall,score,swd,spectrum,colour,consistency,nearest, or all"),
     OPT_TEXT(typed, json, "json", "FILE", "", "write all figures as JSON"),
     OPT_TEXT(typed, sheet, "sheet", "FILE", "",
              "write a PNG of samples beside their nearest training images, closest pairs first"),

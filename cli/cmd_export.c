@@ -1,5 +1,6 @@
 /* cmd_export.c - pyrdiff export: a run's levels for other programs. */
 #include "cli/cli.h"
+#include "cli/machine.h"
 #include "cli/typed_settings.h"
 
 #include "cascade/export.h"

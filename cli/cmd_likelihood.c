@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/machine.h"
 #include "cli/one_level.h"
 #include "cli/open_data.h"
 #include "cli/typed_settings.h"

@@ -2,10 +2,10 @@
 #include "cli/cli.h"
 
 #include "base/mem.h"
-#include "cli/codes_file.h"
 #include "pictures/image_file.h"
 #include "pictures/pixels.h"
 #include "pictures/png_file.h"
+#include "pyramid/codes_file.h"
 #include "terminal/output.h"
 #include <math.h>
 #include <string.h>

@@ -1,18 +1,12 @@
 /* cmd_train.c - pyrdiff train */
-#include "training/train_run.h"
-
-#include "base/file.h"
-#include "base/mem.h"
-#include "base/stop.h"
-#include "cascade/default_config.h"
 #include "cli/cli.h"
 #include "cli/next_command.h"
-#include "cli/open_data.h"
-#include "cli/typed_settings.h"
-#include "graph/step_loop.h"
+#include "cli/watch.h"
+#include "include/pyrdiff.h"
 #include "terminal/output.h"
 #include "terminal/progress.h"
 #include "terminal/signals.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,186 +18,170 @@ typedef struct typed {
 } typed;
 
 typedef struct screen {
-    pyr_bar bar;
+    pyr_watch watch;
     int batch;
-    pyr_train_report last; /* with numbers, for brief reports */
-    int64_t shown;         /* twentieths of the level that have had a line in a log */
+    bool reported; /* a step of this level was */
+    double rate;   /* images a second, for brief reports */
+    int64_t shown; /* twentieths of the level that have had a line in a log */
     double baseline_mib;
     bool dry;
 } screen;
 
 /* ---- what is shown ----------------------------------------------------------------------------- */
 
-static void show_line(void *ctx, const char *line)
+static void show_data(screen *s, const char *line)
 {
-    screen *s = ctx;
-
-    pyr_bar_line(&s->bar, "%s", line);
-}
-
-static void show_data(void *ctx, const char *line)
-{
-    screen *s = ctx;
-
-    pyr_bar_line(&s->bar, "data: %s", line);
+    pyr_bar_line(&s->watch.bar, "data: %s", line);
     s->baseline_mib = pyr_peak_mib();
+    if (!s->dry)
+        pyr_take_signals();
 }
 
-static void show_level(void *ctx, const pyr_level_summary *level)
+static void show_level(screen *s, const pyrdiff_plan *p)
 {
-    screen *s = ctx;
-    const pyr_level_memory *m = &level->memory;
-    const pyr_shape *v = &level->variable;
-    int pieces = (level->batch + m->micro_batch - 1) / m->micro_batch;
-    int busy = pieces < level->groups ? pieces : level->groups;
+    pyr_bar *bar = &s->watch.bar;
+    int pieces = (p->batch + p->micro_batch - 1) / p->micro_batch;
+    int busy = pieces < p->groups ? pieces : p->groups;
 
-    s->batch = level->batch;
-    s->last = (pyr_train_report){0};
+    s->batch = p->batch;
+    s->reported = false;
+    s->rate = 0;
     s->shown = 0;
-    pyr_bar_line(&s->bar,
+    pyr_bar_line(bar,
                  "level %d: %dx%dx%d%s, %.2f M parameters, %.1f MFLOP an image, batch %d in pieces of %d on "
                  "%d thread%s, memory %.1f MiB",
-                 level->facts.index, v->h, v->w, v->c, level->conditioned ? " given the coarser image" : "",
-                 (double)m->parameters / 1e6, m->flop / 1e6, s->batch, m->micro_batch, m->lanes,
-                 m->lanes == 1 ? "" : "s", pyr_mib(m->total));
-    if (m->lanes > busy)
-        pyr_bar_line(&s->bar, "level %d: of %d threads %d can work at a time (level.groups is %d)",
-                     level->facts.index, m->lanes, busy, level->groups);
+                 p->level, p->h, p->w, p->c, p->conditioned ? " given the coarser image" : "",
+                 (double)p->parameters / 1e6, p->flop / 1e6, s->batch, p->micro_batch, p->threads,
+                 p->threads == 1 ? "" : "s", pyr_mib(p->bytes));
+    if (p->threads > busy)
+        pyr_bar_line(bar, "level %d: of %d threads %d can work at a time (level.groups is %d)", p->level,
+                     p->threads, busy, p->groups);
     if (s->dry)
         pyr_print(
             "level %d: parameters, gradient, moments, EMA %.2f MiB; activations %.2f MiB (%.3f MiB an "
             "image); accumulators and packed weights %.2f MiB; images on their way %.2f MiB; held-out loss "
             "%.2f MiB; libraries about %.2f MiB; peak %.2f MiB beside the data set\n",
-            level->facts.index, pyr_mib(m->blocks), pyr_mib(m->activations),
-            pyr_mib(m->activations) / (m->lanes * m->micro_batch), pyr_mib(m->accumulators), pyr_mib(m->feed),
-            pyr_mib(m->held_out), pyr_mib(m->library), pyr_mib(m->total));
-    if (level->resumed)
-        pyr_bar_line(&s->bar, "level %d: going on from its last checkpoint", level->facts.index);
+            p->level, pyr_mib(p->block_bytes), pyr_mib(p->activation_bytes),
+            pyr_mib(p->activation_bytes) / (p->threads * p->micro_batch), pyr_mib(p->accumulator_bytes),
+            pyr_mib(p->feed_bytes), pyr_mib(p->held_out_bytes), pyr_mib(p->library_bytes), pyr_mib(p->bytes));
+    if (p->resumed)
+        pyr_bar_line(bar, "level %d: going on from its last checkpoint", p->level);
 }
 
-static void show_report(void *ctx, const pyr_level_report *r)
+static void show_step(screen *s, const pyrdiff_event *e)
 {
-    screen *s = ctx;
-    const pyr_train_report *t = &r->train;
+    pyr_bar *bar = &s->watch.bar;
     char eta[32], spent[32], label[32], text[256];
-    double rate = t->images_per_s > 0 ? t->images_per_s : s->last.images_per_s;
-    int64_t twentieths = t->step * 20 / t->steps;
+    double rate = e->images_per_s > 0 ? e->images_per_s : s->rate;
+    double percent = 100 * (double)e->done / (double)e->total;
+    int64_t twentieths = e->done * 20 / e->total;
 
-    if (r->part && !r->held_out.images)
+    if (e->part && isnan(e->held_out))
         return;
-    if (!r->brief || s->last.step == 0)
-        s->last = *t;
-    pyr_clock_text(eta, rate > 0 ? (double)((t->steps - t->step) * s->batch) / rate : 0);
-    pyr_clock_text(spent, t->seconds);
-    if (r->level < 0)
+    if (!e->brief || !s->reported)
+        s->rate = e->images_per_s;
+    s->reported = true;
+    pyr_clock_text(eta, rate > 0 ? (double)((e->total - e->done) * s->batch) / rate : 0);
+    pyr_clock_text(spent, e->seconds);
+    if (e->level < 0)
         snprintf(label, sizeof label, "all levels");
     else
-        snprintf(label, sizeof label, "level %d", r->level);
-    snprintf(text, sizeof text, "loss %.4f  %.0f images/s  %s spent  ETA %s", t->loss, rate, spent, eta);
-    if (r->held_out.images)
-        pyr_bar_line(&s->bar, "%s  %3.0f%%  %s  held-out %.4f (raw %.4f)%s", label,
-                     100 * (double)t->step / (double)t->steps, text, r->held_out.ema, r->held_out.raw,
-                     t->skipped ? "  some steps were skipped" : "");
-    else if (!s->bar.terminal && !r->brief && twentieths != s->shown)
-        pyr_bar_line(&s->bar, "%s  %3.0f%%  %s", label, 100 * (double)t->step / (double)t->steps, text);
-    if (r->part)
+        snprintf(label, sizeof label, "level %d", e->level);
+    snprintf(text, sizeof text, "loss %.4f  %.0f images/s  %s spent  ETA %s", e->loss, rate, spent, eta);
+    if (!isnan(e->held_out))
+        pyr_bar_line(bar, "%s  %3.0f%%  %s  held-out %.4f (raw %.4f)%s", label, percent, text, e->held_out,
+                     e->held_out_weights, e->skipped ? "  some steps were skipped" : "");
+    else if (!bar->terminal && !e->brief && twentieths != s->shown)
+        pyr_bar_line(bar, "%s  %3.0f%%  %s", label, percent, text);
+    if (e->part)
         return;
-    if (!r->brief)
+    if (!e->brief)
         s->shown = twentieths;
-    pyr_bar_draw(&s->bar, label, t->step, t->steps, text);
+    pyr_bar_draw(bar, label, e->done, e->total, text);
+}
+
+static int show(void *ctx, const pyrdiff_event *event)
+{
+    screen *s = ctx;
+
+    switch (event->kind) {
+    case PYRDIFF_EVENT_DATA:
+        show_data(s, event->text);
+        break;
+    case PYRDIFF_EVENT_LEVEL:
+        show_level(s, event->plan);
+        break;
+    case PYRDIFF_EVENT_STEP:
+        show_step(s, event);
+        break;
+    default:
+        return pyr_watch_event(&s->watch, event);
+    }
+    return pyr_signalled();
 }
 
 /* ---- the command ------------------------------------------------------------------------------- */
 
-/* The data that the settings name; where they name none, training says so. */
-static pyr_status open_data(pyr_dataset **data, const pyr_settings *settings)
+/* "configs/cifar10.cfg" -> "runs/cifar10" */
+static char *default_outdir(const char *config)
 {
-    pyr_config config;
-    pyr_bar bar = pyr_bar_new();
+    const char *slash = strrchr(config, '/'), *name = slash ? slash + 1 : config;
+    const char *dot = strrchr(name, '.');
 
-    PYR_TRY(pyr_config_get(&config, settings));
-    return *config.data.set.path ? pyr_open_data(data, &config.data.set, &bar) : PYR_OK;
+    return pyr_strfmt("runs/%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
 }
 
-/* An existing run that is named without a configuration goes on with its own. *data: what the settings name;
- * the default configuration is fitted to them. */
-static pyr_status read_settings(pyr_settings **out, pyr_dataset **data, const typed *t, pyr_parsed *parsed,
-                                char **run)
+/* An existing run that is named without a configuration goes on with its own. `own` is --duration of one
+ * --level, which is not a setting of the run; NULL: there is none. */
+static pyr_status read_settings(pyrdiff_settings **out, const typed *t, pyr_parsed *parsed, char **run,
+                                const char **own)
 {
-    pyr_status status = PYR_OK;
-    bool goes_on, there;
+    pyrdiff_found found = {.size = sizeof found};
+    pyr_duration unused;
+    bool goes_on, typed_own;
 
     *out = NULL;
-    *data = NULL;
-    *run = *t->outdir ? pyr_strdup(t->outdir)
-                      : pyr_default_outdir("runs/", *t->config ? t->config : pyr_default_config_name);
+    *own = t->level >= 0 ? pyr_option_value(parsed, "duration") : NULL;
+    if (*own)
+        PYR_TRY(pyr_option_take(parsed, "duration", &unused, &typed_own));
+    *run = *t->outdir ? pyr_strdup(t->outdir) : default_outdir(*t->config ? t->config : "fashion-mnist.cfg");
     if (!*run)
         return pyr_fail(PYR_E_NOMEM, "out of memory");
-    PYR_TRY(pyr_run_exists(&there, *run));
-    goes_on = !*t->config && *t->outdir && there;
-    if (!*t->config && !goes_on)
-        return pyr_default_settings_typed(out, data, parsed);
-    if (goes_on)
-        PYR_TRY_OUT(pyr_run_settings(out, *run));
-    else {
-        PYR_TRY_OUT(pyr_settings_new(out, pyr_all_sections));
-        PYR_TRY_OUT(pyr_settings_read(*out, t->config));
-    }
-    PYR_TRY_OUT(pyr_options_apply(parsed, *out));
-    PYR_TRY_OUT(open_data(data, *out));
-out:
-    return status;
+    PYR_TRY(pyrdiff_look(*run, -1, &found));
+    goes_on = !*t->config && *t->outdir && found.kind == PYRDIFF_RUN;
+    PYR_TRY(pyrdiff_settings_open(out, goes_on ? *run : pyr_given(t->config)));
+    return pyr_options_each(parsed, pyr_set_public, *out);
 }
 
 static pyr_status run_training(void *at, pyr_parsed *parsed)
 {
     const typed *t = at;
-    pyr_status status = PYR_OK;
-    pyr_settings *settings = NULL;
-    pyr_dataset *data = NULL;
-    pyr_duration own; /* of one level: not a setting of the run */
-    bool has_own = false;
-    pyr_kernels *k = NULL;
-    char *run = NULL;
-    screen s = {.bar = pyr_bar_new(), .dry = t->dry_run};
-    pyr_train_job job = {.transfer = *t->transfer ? t->transfer : NULL,
-                         .level = t->level,
-                         .on_data = show_data,
-                         .on_note = show_line,
-                         .on_level = show_level,
-                         .on_report = show_report,
-                         .should_stop = pyr_should_stop,
-                         .ctx = &s};
+    pyrdiff_settings *settings = NULL;
+    char *run = NULL, level[16], threads[16];
+    const char *own = NULL;
+    screen s = {.dry = t->dry_run};
+    pyr_status status;
 
-    if (t->dry_run)
-        pyr_cache_keep_nothing();
-    if (t->level >= 0)
-        PYR_TRY_OUT(pyr_option_take(parsed, "duration", &own, &has_own));
-    job.duration = has_own ? &own : NULL;
-    PYR_TRY_OUT(read_settings(&settings, &data, t, parsed, &run));
-    PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, true));
-    job.k = k;
-    job.run = run;
-    job.settings = settings;
-    job.data = data;
-    if (t->dry_run) {
-        PYR_TRY_OUT(pyr_train_dry(&job));
-        goto out;
-    }
-    pyr_stop_on_signals();
-    status = pyr_train(&job);
-    pyr_bar_end(&s.bar);
+    pyr_watch_begin(&s.watch);
+    PYR_TRY_OUT(read_settings(&settings, t, parsed, &run, &own));
+    snprintf(level, sizeof level, "%d", t->level);
+    snprintf(threads, sizeof threads, "%d", t->machine.threads);
+    status = pyrdiff_train(run, settings, NULL,
+                           (const char *const[]){"level", level, "transfer", t->transfer, "dry-run",
+                                                 t->dry_run ? "true" : "false", "backend", t->machine.backend,
+                                                 "precision", t->machine.precision, "threads", threads,
+                                                 own ? "duration" : NULL, own, NULL},
+                           show, &s);
+    pyr_bar_end(&s.watch.bar);
     if (status == PYR_E_STOPPED)
-        pyr_tell("%s. The same command goes on from here\n", pyr_error());
-    if (status != PYR_OK)
+        pyr_tell("%s. The same command goes on from here\n", pyrdiff_error());
+    if (status != PYR_OK || t->dry_run)
         goto out;
     pyr_tell("trained: %s (peak memory %.0f MiB, of it %.0f MiB program and data)\n", run, pyr_peak_mib(),
              s.baseline_mib);
     status = pyr_say_next(run, t->level);
 out:
-    pyr_settings_free(settings);
-    pyr_dataset_free(data);
-    pyr_kernels_free(k);
+    pyrdiff_settings_free(settings);
     pyr_free(run);
     return status;
 }
@@ -215,8 +193,8 @@ static const pyr_option options[] = {
     OPT_TEXT(typed, outdir, "outdir", "DIR", "",
              "directory of the run; without it, runs/ and the name of the configuration"),
     OPT_SETTING("data", "PATH", "data.path", "images: a folder or a file"),
-    OPT_INT(typed, level, "level", "I", "-1", 0, PYR_MAX_LEVELS - 1, "train this level only; 0 is the finest",
-            .untyped = "all, coarsest first"),
+    OPT_INT(typed, level, "level", "I", "-1", 0, PYRDIFF_MAX_LEVELS - 1,
+            "train this level only; 0 is the finest", .untyped = "all, coarsest first"),
     OPT_SETTING(
         "duration", "TIME", "train.duration",
         "duration of all levels together, or with --level of that one: 200ki images, 3ep epochs, 90s"),

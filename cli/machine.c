@@ -1,10 +1,8 @@
 /* machine.c - --backend, --precision and --threads, and the backend that they open. */
 #include "cli/machine.h"
 
-#include "base/file.h"
-#include "base/mem.h"
+#include "kernels/backend.h"
 #include "terminal/output.h"
-#include <string.h>
 
 #define WORD_AND_HELP(word, open, help) "; " word ": " help
 
@@ -20,34 +18,17 @@ const pyr_option pyr_machine_options[] = {
 
 pyr_status pyr_open_machine_quietly(pyr_kernels **out, const pyr_machine *machine, bool measure)
 {
-    pyr_kernels *k;
-
-    PYR_TRY(pyr_kernels_open(out, machine->backend, machine->threads));
-    k = *out;
-    PYR_TRY(pyr_kernels_precision(k, machine->precision));
-    if (measure && k->measurable) {
-        char *path = pyr_cache_path(k->device ? "tuning-gpu.json" : "tuning.json");
-
-        pyr_tuning_let_measure(k->tuning, true);
-        if (path)
-            pyr_tuning_use_cache(k->tuning, path, k->measurable);
-        pyr_free(path);
-    }
-    return PYR_OK;
+    return pyr_backend_open(out, machine->backend, machine->precision, machine->threads, measure);
 }
 
 pyr_status pyr_open_machine(pyr_kernels **out, const pyr_machine *machine, bool measure)
 {
-    const pyr_kernels *k;
-    const char *type;
+    pyr_text text = {0};
 
     PYR_TRY(pyr_open_machine_quietly(out, machine, measure));
-    k = *out;
-    type = pyr_precision_name(k, k->precision);
-    if (k->device)
-        pyr_tell("backend: %s on %s, %s\n", k->backend->name, k->device, type);
-    else if (strcmp(machine->backend, "auto") == 0 || k->precision == PYR_PRECISION_BF16)
-        pyr_tell("backend: %s, %d thread%s, %s%s%s%s\n", k->backend->name, k->lanes, k->lanes == 1 ? "" : "s",
-                 type, *k->passed_over ? " (no CUDA: " : "", k->passed_over, *k->passed_over ? ")" : "");
+    pyr_backend_describe(&text, *out, machine->backend);
+    if (text.at)
+        pyr_tell("%s\n", text.at);
+    pyr_text_free(&text);
     return PYR_OK;
 }

@@ -2,15 +2,8 @@
 #ifndef PYR_CLI_MACHINE_H
 #define PYR_CLI_MACHINE_H
 
+#include "cli/machine_options.h"
 #include "kernels/kernels.h"
-#include "terminal/options.h"
-
-/* --backend, --precision and --threads of every command that computes. */
-typedef struct pyr_machine {
-    const char *backend, *precision;
-    int threads;
-} pyr_machine;
-extern const pyr_option pyr_machine_options[];
 
 /* Open the backend and say on stderr what was chosen. `measure`: what is not yet known to be fastest may be
  * measured; answers are kept in the machine's cache (XDG_CACHE_HOME/pyrdiff/tuning.json, of a GPU

@@ -1,7 +1,6 @@
 /* open_data.c - how far reading a data set is: a bar on a terminal, elsewhere a line now and then. */
 #include "cli/open_data.h"
 
-#include "base/clock.h"
 #include "images/data_settings.h"
 
 const pyr_option pyr_data_options[] = {
@@ -15,26 +14,14 @@ const pyr_option pyr_data_options[] = {
     {0},
 };
 
-enum { MOMENT = 1, PAUSE = 30 }; /* seconds: before the bar, and between lines where there is no terminal */
-
 static void show(void *ctx, int64_t done, int64_t all)
 {
-    pyr_reading_bar *s = ctx;
-    double now = pyr_now();
-
-    if (now - s->start < MOMENT || now - s->shown < (s->bar->terminal ? 0.1 : PAUSE))
-        return;
-    s->shown = now;
-    if (s->bar->terminal)
-        pyr_bar_draw(s->bar, "reading images", done, all, "");
-    else
-        pyr_bar_line(s->bar, "reading images: %.0f %%", 100 * (double)done / (double)all);
+    pyr_reading_bar_show(ctx, done, all);
 }
 
 pyr_reading pyr_reading_shown(pyr_reading_bar *state, pyr_bar *bar)
 {
-    *state = (pyr_reading_bar){.bar = bar, .start = pyr_now()};
-    state->shown = bar->terminal ? 0 : state->start;
+    *state = pyr_reading_bar_new(bar);
     return (pyr_reading){show, state};
 }
 

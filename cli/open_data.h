@@ -2,18 +2,12 @@
 #ifndef PYR_CLI_OPEN_DATA_H
 #define PYR_CLI_OPEN_DATA_H
 
+#include "cli/reading_bar.h"
 #include "images/dataset.h"
 #include "terminal/options.h"
-#include "terminal/progress.h"
 
 /* Options that shape a data set; with pyr_data_section among the command's sections. */
 extern const pyr_option pyr_data_options[];
-
-/* Shows reading that takes longer than a moment. */
-typedef struct pyr_reading_bar {
-    pyr_bar *bar; /* borrowed */
-    double start, shown;
-} pyr_reading_bar;
 
 /* What is put into pyr_data_settings.reading; `state` must outlive the opening. */
 pyr_reading pyr_reading_shown(pyr_reading_bar *state, pyr_bar *bar);
@@ -22,5 +16,9 @@ pyr_reading pyr_reading_shown(pyr_reading_bar *state, pyr_bar *bar);
 pyr_status pyr_open_data(pyr_dataset **out, const pyr_data_settings *set, pyr_bar *bar);
 /* The data set that the options name and shape, of a command whose settings are those of `data` alone. */
 pyr_status pyr_open_data_typed(pyr_dataset **out, const pyr_parsed *parsed, pyr_bar *bar);
+
+/* Of a command that was given no configuration: pyr_default_settings with what was typed; says on stderr how
+ * many levels that is. */
+pyr_status pyr_command_default_settings(pyr_settings **out, pyr_dataset **data, pyr_parsed *parsed);
 
 #endif

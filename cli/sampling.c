@@ -1,8 +1,11 @@
 /* sampling.c - the options of sampling that several commands have. */
 #include "cli/sampling.h"
 
+#include "base/mem.h"
 #include "base/text.h"
-#include "terminal/parse.h"
+#include "diffusion/sampler.h"
+#include "settings/parse.h"
+#include <stdio.h>
 #include <string.h>
 
 const pyr_option pyr_sampling_options[] = {
@@ -34,66 +37,108 @@ const pyr_option pyr_guidance_options[] = {
     {0},
 };
 
-pyr_status pyr_set_sampler(pyr_config *config, const char *steps_text, const char *sampler)
+/* One setting of level `level`, or with -1 of every level. */
+static pyr_status set_one(pyr_settings_visit set, void *ctx, int level, const char *key, const char *value,
+                          const char *origin)
 {
-    int steps[PYR_MAX_LEVELS], n = 0, levels = config->pyramid.levels, kind;
-    size_t n_words = 0;
+    char full[96];
 
-    if (*steps_text) {
-        if (pyr_parse_ints(steps_text, steps, PYR_MAX_LEVELS, &n) != PYR_OK)
-            return pyr_fail_prefix(PYR_E_ARG, "--steps");
-        if (n != 1 && n != levels)
-            return pyr_fail(PYR_E_ARG,
-                            "--steps %s has %d numbers, the run has %d levels: give one number, or one a "
-                            "level from the coarsest on",
-                            steps_text, n, levels);
-    }
-    for (int i = 0; i < n || (n == 1 && i < levels); i++) {
-        int level = levels - 1 - i, value = steps[n == 1 ? 0 : i];
+    if (level < 0)
+        snprintf(full, sizeof full, "levels[*].sampler.%s", key);
+    else
+        snprintf(full, sizeof full, "levels[%d].sampler.%s", level, key);
+    return set(ctx, full, value, origin);
+}
+
+/* Of a list that begins with the coarsest level. */
+static pyr_status check_count(const char *option, const char *typed, int n, int levels)
+{
+    if (n == 1 || n == levels)
+        return PYR_OK;
+    return pyr_fail(PYR_E_ARG,
+                    "%s %s has %d numbers, the run has %d levels: give one number, or one a level from the "
+                    "coarsest on",
+                    option, typed, n, levels);
+}
+
+static pyr_status set_steps(const char *typed, int levels, pyr_settings_visit set, void *ctx)
+{
+    int steps[PYR_LIST_MAX], n;
+
+    if (pyr_parse_ints(typed, steps, PYR_LIST_MAX, &n) != PYR_OK)
+        return pyr_fail_prefix(PYR_E_ARG, "--steps");
+    PYR_TRY(check_count("--steps", typed, n, levels));
+    for (int i = 0; i < levels; i++) {
+        int value = steps[n == 1 ? 0 : i];
+        char text[16];
 
         if (value < 1 || value > PYR_MAX_STEPS)
             return pyr_fail(PYR_E_ARG, "--steps: %d steps, should be 1..%d", value, PYR_MAX_STEPS);
-        config->level[level].sampler.steps = value;
+        snprintf(text, sizeof text, "%d", value);
+        PYR_TRY(set_one(set, ctx, levels - 1 - i, "steps", text, "--steps"));
     }
-    if (!*sampler)
-        return PYR_OK;
-    while (pyr_sampler_names[n_words])
-        n_words++;
-    if (pyr_find_word(&kind, "sampler", sampler, strlen(sampler), pyr_sampler_names, n_words) != PYR_OK)
-        return pyr_fail_prefix(PYR_E_ARG, "--sampler");
-    for (int i = 0; i < levels; i++)
-        config->level[i].sampler.kind = kind;
     return PYR_OK;
 }
 
-pyr_status pyr_set_guidance(pyr_config *config, const pyr_typed_guidance *typed)
+pyr_status pyr_set_sampling(const pyr_typed_sampling *typed, int levels, pyr_settings_visit set, void *ctx)
 {
-    double amount[PYR_MAX_LEVELS], lo, hi;
-    int n = 0, levels = config->pyramid.levels;
+    size_t n_words = 0;
+    int kind;
 
-    if (*typed->amount) {
-        if (pyr_parse_reals(typed->amount, amount, PYR_MAX_LEVELS, &n) != PYR_OK)
-            return pyr_fail_prefix(PYR_E_ARG, "--guidance");
-        if (n != 1 && n != levels)
-            return pyr_fail(PYR_E_ARG,
-                            "--guidance %s has %d numbers, the run has %d levels: give one number, or one a "
-                            "level from the coarsest on",
-                            typed->amount, n, levels);
-    }
-    for (int i = 0; i < n || (n == 1 && i < levels); i++) {
+    if (*typed->steps)
+        PYR_TRY(set_steps(typed->steps, levels, set, ctx));
+    if (!*typed->sampler)
+        return PYR_OK;
+    while (pyr_sampler_names[n_words])
+        n_words++;
+    if (pyr_find_word(&kind, "sampler", typed->sampler, strlen(typed->sampler), pyr_sampler_names, n_words) !=
+        PYR_OK)
+        return pyr_fail_prefix(PYR_E_ARG, "--sampler");
+    return set_one(set, ctx, -1, "kind", typed->sampler, "--sampler");
+}
+
+static pyr_status set_amount(const char *typed, int levels, pyr_settings_visit set, void *ctx)
+{
+    double amount[PYR_LIST_MAX];
+    int n;
+
+    if (pyr_parse_reals(typed, amount, PYR_LIST_MAX, &n) != PYR_OK)
+        return pyr_fail_prefix(PYR_E_ARG, "--guidance");
+    PYR_TRY(check_count("--guidance", typed, n, levels));
+    for (int i = 0; i < levels; i++) {
         double g = amount[n == 1 ? 0 : i];
+        char text[32];
 
         if (g < 0 || g > 1000)
             return pyr_fail(PYR_E_ARG, "--guidance: %g, should be 0..1000", g);
-        config->level[levels - 1 - i].sampler_guidance = g;
+        snprintf(text, sizeof text, "%.17g", g);
+        PYR_TRY(set_one(set, ctx, levels - 1 - i, "guidance", text, "--guidance"));
     }
+    return PYR_OK;
+}
+
+pyr_status pyr_set_guidance(const pyr_typed_guidance *typed, int levels, pyr_settings_visit set, void *ctx)
+{
+    double lo, hi;
+    char text[2][32];
+
+    if (*typed->amount)
+        PYR_TRY(set_amount(typed->amount, levels, set, ctx));
     if (!*typed->interval)
         return PYR_OK;
     if (pyr_parse_interval(typed->interval, &lo, &hi) != PYR_OK)
         return pyr_fail_prefix(PYR_E_ARG, "--guidance-interval");
-    for (int i = 0; i < levels; i++) {
-        config->level[i].guidance_min = lo;
-        config->level[i].guidance_max = hi;
-    }
-    return PYR_OK;
+    snprintf(text[0], sizeof text[0], "%.17g", lo);
+    snprintf(text[1], sizeof text[1], "%.17g", hi);
+    PYR_TRY(set_one(set, ctx, -1, "guidance_min", text[0], "--guidance-interval"));
+    return set_one(set, ctx, -1, "guidance_max", text[1], "--guidance-interval");
+}
+
+pyr_status pyr_typed_seeds(uint64_t **out, size_t *n, const char *typed)
+{
+    if (pyr_parse_seeds(typed, out, n) == PYR_OK)
+        return PYR_OK;
+    pyr_free(*out);
+    *out = NULL;
+    return pyr_fail_prefix(PYR_E_ARG, "--seeds");
 }

@@ -3,10 +3,10 @@
 #ifndef PYR_CLI_SAMPLING_H
 #define PYR_CLI_SAMPLING_H
 
-#include "cascade/model.h"
 #include "terminal/options.h"
+#include <stdint.h>
 
-/* As they are typed; "": not given. `of_class` is for pyr_model_choose_class. */
+/* As they are typed; "": not given. `of_class` is what pyrdiff_model_labels() takes. */
 typedef struct pyr_typed_sampling {
     const char *steps, *sampler, *of_class;
 } pyr_typed_sampling;
@@ -17,11 +17,12 @@ typedef struct pyr_typed_guidance {
 } pyr_typed_guidance;
 extern const pyr_option pyr_guidance_options[];
 
-/* The settings of guidance; "" leaves what is there. PYR_E_ARG. */
-pyr_status pyr_set_guidance(pyr_config *config, const pyr_typed_guidance *typed);
+/* Through `set`, as the settings level.sampler.* of a run of so many levels; "" leaves what is there.
+ * PYR_E_ARG. */
+pyr_status pyr_set_sampling(const pyr_typed_sampling *typed, int levels, pyr_settings_visit set, void *ctx);
+pyr_status pyr_set_guidance(const pyr_typed_guidance *typed, int levels, pyr_settings_visit set, void *ctx);
 
-/* --steps 18,12,8 (coarsest first, or one number for all levels) and --sampler NAME into the settings of
- * sampling; "" leaves what is there. PYR_E_ARG. */
-pyr_status pyr_set_sampler(pyr_config *config, const char *steps, const char *sampler);
+/* --seeds 0-63,100: the caller owns *out (pyr_free). PYR_E_ARG. */
+pyr_status pyr_typed_seeds(uint64_t **out, size_t *n, const char *typed);
 
 #endif

@@ -3,11 +3,11 @@
 #include "comparison/compare_file.h"
 
 #include "base/atomic_file.h"
-#include "base/child.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/shown.h"
 #include "base/stop.h"
+#include "comparison/child.h"
 #include "comparison/trial.h"
 #include "training/trainer.h"
 #include <inttypes.h>

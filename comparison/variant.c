@@ -131,11 +131,6 @@ double pyr_images_of_flop(const pyr_plan_facts *facts, double flop)
     return flop / (3 * mean_flop(facts));
 }
 
-double pyr_flop_of_images(const pyr_plan_facts *facts, double images)
-{
-    return 3 * mean_flop(facts) * images;
-}
-
 static double cost(const pyr_plan_facts *facts, const int *steps)
 {
     double sum = 0;

@@ -236,6 +236,26 @@ out:
     return status;
 }
 
+pyr_status pyr_image_set_memory(pyr_image_set *out, const char *name, const void *samples, int64_t n, int h,
+                                int w, int c, int bits)
+{
+    pyr_status status;
+
+    *out = (pyr_image_set){0};
+    status = n > 0 ? PYR_OK : pyr_fail(PYR_E_ARG, "%s: there are none", name);
+    for (int64_t i = 0; status == PYR_OK && i < n; i++) {
+        size_t at = (size_t)i * image_bytes(out) * (size_t)(bits / 8);
+        pyr_image one = {(char *)(uintptr_t)samples + at, h, w, c, bits, false}; /* only read */
+
+        status = take(out, &one, i, n, c, name, name);
+    }
+    if (status == PYR_OK)
+        out->hash = hash_pixels(out);
+    else
+        pyr_image_set_free(out);
+    return status;
+}
+
 pyr_status pyr_image_set_data(pyr_image_set *out, const pyr_dataset *data, pyr_split split, int64_t most)
 {
     pyr_dataset_shape s = pyr_dataset_shape_of(data);

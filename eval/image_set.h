@@ -62,6 +62,10 @@ int pyr_image_set_checked(const pyr_image_set *set);
  * first image of another size; PYR_E_FORMAT. */
 pyr_status pyr_image_set_read(pyr_image_set *out, const char *path, int c, int64_t most);
 
+/* n images in memory: h x w x c samples of 8 or 16 bits each, which are copied. */
+pyr_status pyr_image_set_memory(pyr_image_set *out, const char *name, const void *samples, int64_t n, int h,
+                                int w, int c, int bits);
+
 /* The images of a split of a data set. PYR_E_ARG when the split is empty. */
 pyr_status pyr_image_set_data(pyr_image_set *out, const pyr_dataset *data, pyr_split split, int64_t most);
 

@@ -303,6 +303,64 @@ out:
     return status;
 }
 
+/* Samples of 8 bits or 16, by pyr_dataset_memory. */
+static uint64_t hash_of_image(const pyr_dataset *set, int64_t slot)
+{
+    return pyr_hash(PYR_HASH_START, (const char *)set->samples + (size_t)slot * set->image_bytes,
+                    set->image_bytes);
+}
+
+/* Classes 0 .. the largest label. */
+static pyr_status take_labels(pyr_dataset *set, const int32_t *labels, int64_t n)
+{
+    PYR_TRY(pyr_new(&set->labels, (size_t)n, sizeof *set->labels, "the labels"));
+    for (int64_t i = 0; i < n; i++) {
+        if (labels[i] < 0 || labels[i] >= PYR_LABEL_LIMIT)
+            return pyr_fail(PYR_E_ARG, "the label of image %lld is %d, should be 0..%d", (long long)i,
+                            (int)labels[i], PYR_LABEL_LIMIT - 1);
+        set->labels[i] = labels[i];
+        set->classes = labels[i] >= set->classes ? labels[i] + 1 : set->classes;
+    }
+    set->held_labels = true;
+    return PYR_OK;
+}
+
+pyr_status pyr_dataset_memory(pyr_dataset **out, pyr_dataset_shape shape, void *samples, int64_t n,
+                              int64_t held_out, const int32_t *labels)
+{
+    pyr_dataset *set = NULL;
+    uint64_t *hashes = NULL;
+    double top = shape.bits == 8 ? 255 : 65535;
+    pyr_status status;
+
+    *out = NULL;
+    PYR_TRY_OUT(new_set(&set, "images in memory"));
+    set->kind = pyr_strdup("memory");
+    if (!set->kind)
+        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for a name"));
+    set->h = shape.h;
+    set->w = shape.w;
+    set->c = shape.c;
+    set->bits = shape.bits;
+    set->values = (pyr_data_values){0, top, 0, top};
+    set->image_bytes = (size_t)shape.h * (size_t)shape.w * (size_t)(shape.c * shape.bits / 8);
+    set->count[PYR_SPLIT_TRAIN] = n - held_out;
+    set->count[PYR_SPLIT_HELD_OUT] = held_out;
+    if (labels)
+        PYR_TRY_OUT(take_labels(set, labels, n));
+    PYR_TRY_OUT(pyr_new(&hashes, (size_t)n, sizeof *hashes, "the fingerprint"));
+    set->samples = samples;
+    for (int64_t i = 0; i < n; i++)
+        hashes[i] = hash_of_image(set, i);
+    put_fingerprint(set, hashes);
+    *out = set;
+    set = NULL;
+out:
+    pyr_free(hashes);
+    pyr_dataset_free(set);
+    return status;
+}
+
 pyr_status pyr_dataset_remake(pyr_dataset **out, const pyr_dataset *from, int h, int w, int batch,
                               pyr_status (*make)(void *ctx, pyr_split split, int64_t first, int n,
                                                  void *samples),

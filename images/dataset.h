@@ -23,6 +23,10 @@ typedef enum pyr_split { PYR_SPLIT_TRAIN, PYR_SPLIT_HELD_OUT } pyr_split;
 
 typedef struct pyr_dataset pyr_dataset;
 
+typedef struct pyr_dataset_shape {
+    int h, w, c, bits; /* c 1, 3 or 4; bits 8 or 16 */
+} pyr_dataset_shape;
+
 /* Nothing of `s` is kept. Failures: PYR_E_IO (no such path), PYR_E_FORMAT
  * (damaged files without skip_bad, several sizes, nothing to read, labels that do
  * not fit the images), PYR_E_UNSUPPORTED (an encrypted zip), PYR_E_CONFIG (a setting), PYR_E_NOMEM. */
@@ -30,6 +34,12 @@ pyr_status pyr_dataset_open(pyr_dataset **out, const pyr_data_settings *s);
 /* `count` images of random bytes to train on, none held out, with random labels when there are `classes`:
  * for measuring without data. The same bytes each time. */
 pyr_status pyr_dataset_random(pyr_dataset **out, int h, int w, int c, int count, int classes);
+/* Images that are in memory already: n of this shape in `samples` (uint8_t or uint16_t, one after the other; of
+ * pyr_new, and the set's when this succeeds), the last `held_out` of them held out (fewer than n), labels (n,
+ * copied) or NULL. PYR_E_ARG: a label out of range; PYR_E_NOMEM. */
+enum { PYR_LABEL_LIMIT = 1000000 };
+pyr_status pyr_dataset_memory(pyr_dataset **out, pyr_dataset_shape shape, void *samples, int64_t n,
+                              int64_t held_out, const int32_t *labels);
 /* Images h x w made of those of `from`: a data set with its split, labels, channels and bits. `make` puts the
  * images first .. first + n - 1 of a split, at most `batch` of them, into `samples` (n x h x w x c, of the
  * bits of `from`); its failure is forwarded. PYR_E_NOMEM. */
@@ -41,10 +51,6 @@ void pyr_dataset_free(pyr_dataset *set); /* NULL is a no-op */
 
 /* From here on all calls only read, and any number of threads may make them.
  * Pointers are borrowed until pyr_dataset_free. */
-
-typedef struct pyr_dataset_shape {
-    int h, w, c, bits; /* c 1, 3 or 4; bits 8 or 16 */
-} pyr_dataset_shape;
 
 pyr_dataset_shape pyr_dataset_shape_of(const pyr_dataset *set);
 int64_t pyr_dataset_count(const pyr_dataset *set, pyr_split split); /* training: at least 1 */

@@ -216,8 +216,7 @@ typedef struct pyr_op_impl {
 pyr_status pyr_op_plan(pyr_kernels *k, pyr_op *op);
 pyr_status pyr_op_collect(pyr_kernels *k, pyr_op *op, void *const *accumulators, int n,
                           void *const dparam[PYR_OP_PARAMS]);
-/* The defaults alone: bytes of the parameters when want_grad, else 0; the plain sum (host memory). */
-size_t pyr_op_grad_bytes_default(const pyr_kernels *k, const pyr_op *op);
+/* The default alone: the plain sum (host memory). */
 pyr_status pyr_op_collect_default(pyr_kernels *k, pyr_op *op, void *const *accumulators, int n,
                                   void *const dparam[PYR_OP_PARAMS]);
 

@@ -50,8 +50,3 @@ pyr_status pyr_denoiser_vjp(void *denoising, const void *v, void *out)
         pyr_copy(k, out, gradient, count * pyr_type_size(k->real));
     return PYR_OK;
 }
-
-double pyr_denoiser_vjp_flop(const pyr_denoiser *d)
-{
-    return 2 * pyr_graph_flop(d->g) * (d->places / d->batch);
-}

@@ -306,20 +306,33 @@ static pyr_status assign_text(pyr_settings *s, const char *key, address to, cons
     return status;
 }
 
-pyr_status pyr_settings_set(pyr_settings *s, const char *key, const char *value, const char *origin)
-{
-    address to;
-
-    PYR_TRY(find_key(s, key, origin, &to));
-    return assign_text(s, key, to, value, origin);
-}
-
 static const pyr_section *per_level_section(const pyr_settings *s)
 {
     for (size_t i = 0; s->sections[i]; i++)
         if (s->sections[i]->per_level)
             return s->sections[i];
     return NULL;
+}
+
+/* What follows "NAMEs[*]." in `key`; NULL when it does not begin so. */
+static const char *behind_every_level(const pyr_settings *s, const char *key)
+{
+    const pyr_section *section = per_level_section(s);
+    size_t n = section ? strlen(section->name) : 0;
+
+    return section && strncmp(key, section->name, n) == 0 && strncmp(key + n, "s[*].", 5) == 0 ? key + n + 5
+                                                                                               : NULL;
+}
+
+pyr_status pyr_settings_set(pyr_settings *s, const char *key, const char *value, const char *origin)
+{
+    const char *of_every_level = behind_every_level(s, key);
+    address to;
+
+    if (of_every_level)
+        return pyr_settings_set_all_levels(s, of_every_level, value, origin);
+    PYR_TRY(find_key(s, key, origin, &to));
+    return assign_text(s, key, to, value, origin);
 }
 
 pyr_status pyr_settings_set_all_levels(pyr_settings *s, const char *key, const char *value,
@@ -785,6 +798,22 @@ const char *pyr_settings_origin(const pyr_settings *s, const char *key)
     if (level >= 0 && slot->at[1 + level])
         return slot->at[1 + level]->origin;
     return slot->at[0] ? slot->at[0]->origin : "default";
+}
+
+pyr_status pyr_settings_text(const pyr_settings *s, const char *key, pyr_text *out)
+{
+    const pyr_setting_value *value;
+    const pyr_setting *row;
+    address at;
+
+    PYR_TRY(find_key(s, key, "asked for", &at));
+    value = pyr_slot_value(at.slot, at.level);
+    row = at.slot->row;
+    if (row->type == PYR_SETTING_TEXT || row->type == PYR_SETTING_CHOICE)
+        pyr_text_add(out, "%s", row->type == PYR_SETTING_TEXT ? value->text : row->choices[value->integer]);
+    else
+        pyr_value_print(row, value, out);
+    return PYR_OK;
 }
 
 int pyr_settings_highest_level(const pyr_settings *s, const char **where)

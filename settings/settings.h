@@ -106,7 +106,8 @@ pyr_status pyr_settings_read(pyr_settings *settings, const char *path);
 pyr_status pyr_settings_read_text(pyr_settings *settings, const char *text, const char *name);
 
 /* One key. `value` is a libconfig value (`0.1`, `"text"`, `[64, 128]`) or the
- * same without quotes and brackets (`text`, `64,128`). `origin` is what the
+ * same without quotes and brackets (`text`, `64,128`). "levels[*].lr" is level.lr
+ * of every level, as pyr_settings_set_all_levels sets it. `origin` is what the
  * person typed: "--set". Nothing is kept of the arguments. */
 pyr_status pyr_settings_set(pyr_settings *settings, const char *key, const char *value, const char *origin);
 
@@ -120,6 +121,10 @@ pyr_status pyr_settings_set_all_levels(pyr_settings *settings, const char *key, 
 /* Fill the section's struct. `level` is -1 for the other sections, and for
  * `level` itself means what all levels share. */
 void pyr_settings_fill(const pyr_settings *settings, const char *section, int level, void *out);
+
+/* Add the value in force as text, a word or text as it is: of "level.batch" what all levels share, of
+ * "levels[1].batch" that of the level. PYR_E_CONFIG: there is no such key. */
+pyr_status pyr_settings_text(const pyr_settings *settings, const char *key, pyr_text *out);
 
 /* "configs/a.cfg:12", "--set", or "default": where the value of a key comes
  * from ("train.seed", "level.batch", "levels[1].batch"). NULL: no such key.

@@ -31,11 +31,14 @@ typedef struct pyr_inverse_problem {
     double strength;       /* G; 1: as above */
 } pyr_inverse_problem;
 
+/* The noise of y together with that of its rounding to samples of `bits`, uniform over 2^(1-bits). */
+double pyr_inverse_noise(double noise, int bits);
+
 /* The model is borrowed. PYR_E_UNSUPPORTED for bands of odd sides, PYR_E_NOMEM. */
 pyr_status pyr_inverse_new(pyr_inverse **out, pyr_model *m, const pyr_inverse_problem *problem);
 void pyr_inverse_free(pyr_inverse *inverse); /* NULL is a no-op */
 
 /* For pyr_model_draw; valid as long as `inverse`. */
-const pyr_model_hand *pyr_inverse_hand(const pyr_inverse *inverse);
+const pyr_model_hooks *pyr_inverse_hooks(const pyr_inverse *inverse);
 
 #endif

@@ -1,6 +1,7 @@
 #include "tasks/sdedit.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "tasks/lanes.h"
 #include "tasks/layers.h"
 #include <string.h>
@@ -9,27 +10,27 @@ struct pyr_vary {
     pyr_model *m;
     pyr_layers layers;
     pyr_task_lanes lanes;
-    pyr_model_hand hand;
+    pyr_model_hooks hooks;
     double from[PYR_MAX_LEVELS];
 };
 
 enum { X, NOISE };
 
-/* x = z + S eps of this turn's images as the level's start. Noise of the task's own streams, so that seeds
+/* x = z + S eps of this stage's images as the level's start. Noise of the task's own streams, so that seeds
  * differ from their plain samples. */
-static pyr_status before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
+static pyr_status before(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw)
 {
     const pyr_vary *vary = ctx;
-    const pyr_sampled_level *level = pyr_model_level(vary->m, turn->level);
-    size_t size = pyr_count(level->level.variable), n = (size_t)turn->n;
-    pyr_task_lane *l = &vary->lanes.lane[turn->lane];
-    double from = vary->from[turn->level];
+    const pyr_sampled_level *level = pyr_model_level(vary->m, stage->level);
+    size_t size = pyr_count(level->level.variable), n = (size_t)stage->n;
+    pyr_task_lane *l = &vary->lanes.lane[stage->lane];
+    double from = vary->from[stage->level];
 
     if (from == 0 || from >= pyr_schedule_highest(&level->schedule))
         return PYR_OK;
-    PYR_TRY(pyr_task_noise(&vary->lanes, turn, size, 0, l->v[NOISE]));
+    PYR_TRY(pyr_task_noise(&vary->lanes, stage, size, 0, l->v[NOISE]));
     for (size_t i = 0; i < n * size; i++)
-        l->v[X][i] = vary->layers.variable[turn->level][i % size] + from * l->v[NOISE][i];
+        l->v[X][i] = vary->layers.variable[stage->level][i % size] + from * l->v[NOISE][i];
     PYR_TRY(pyr_upload_reals(pyr_model_kernels(vary->m), l->real, l->v[X], n * size));
     draw->start = l->real;
     draw->from = from;
@@ -37,19 +38,19 @@ static pyr_status before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *
 }
 
 /* A level that is kept: its variable is the picture's. */
-static pyr_status drawn(void *ctx, const pyr_model_turn *turn, void *variable)
+static pyr_status drawn(void *ctx, const pyr_model_stage *stage, void *variable)
 {
     const pyr_vary *vary = ctx;
-    const pyr_level *level = &pyr_model_level(vary->m, turn->level)->level;
+    const pyr_level *level = &pyr_model_level(vary->m, stage->level)->level;
     size_t size = pyr_count(level->variable);
-    double *x = vary->lanes.lane[turn->lane].v[X];
+    double *x = vary->lanes.lane[stage->lane].v[X];
 
-    if (vary->from[turn->level] != 0)
+    if (vary->from[stage->level] != 0)
         return PYR_OK;
-    for (size_t i = 0; i < (size_t)turn->n; i++)
-        memcpy(x + i * size, vary->layers.variable[turn->level], size * sizeof *x);
-    pyr_destandardise_host(level, turn->n, x);
-    return pyr_upload_reals(pyr_model_kernels(vary->m), variable, x, (size_t)turn->n * size);
+    for (size_t i = 0; i < (size_t)stage->n; i++)
+        memcpy(x + i * size, vary->layers.variable[stage->level], size * sizeof *x);
+    pyr_destandardise_host(level, stage->n, x);
+    return pyr_upload_reals(pyr_model_kernels(vary->m), variable, x, (size_t)stage->n * size);
 }
 
 static pyr_status check(const pyr_vary *vary)
@@ -76,7 +77,7 @@ pyr_status pyr_vary_new(pyr_vary **out, pyr_model *m, const float *image, const 
     PYR_TRY(pyr_new(&vary, 1, sizeof *vary, "a task"));
     vary->m = m;
     memcpy(vary->from, from, (size_t)pyr_model_levels(m) * sizeof *from);
-    vary->hand = (pyr_model_hand){.ctx = vary, .before = before, .drawn = drawn};
+    vary->hooks = (pyr_model_hooks){.ctx = vary, .before = before, .drawn = drawn};
     PYR_TRY_OUT(check(vary));
     PYR_TRY_OUT(pyr_task_lanes_new(&vary->lanes, m));
     PYR_TRY_OUT(pyr_layers_new(&vary->layers, m, image));
@@ -96,7 +97,86 @@ void pyr_vary_free(pyr_vary *vary)
     pyr_free(vary);
 }
 
-const pyr_model_hand *pyr_vary_hand(const pyr_vary *vary)
+const pyr_model_hooks *pyr_vary_hooks(const pyr_vary *vary)
 {
-    return &vary->hand;
+    return &vary->hooks;
+}
+
+/* ---- as it is typed ------------------------------------------------------------------------------ */
+
+/* "2,1,0.5", coarsest first, or one number for all levels. */
+static pyr_status parse_from(const char *text, int levels, double *from)
+{
+    char word[64];
+    int n = 0;
+
+    for (const char *at = text; *at; n++) {
+        size_t length = strcspn(at, ",");
+
+        if (length >= sizeof word)
+            return pyr_fail(PYR_E_ARG, "--from: %.20s... is not a number", at);
+        memcpy(word, at, length);
+        word[length] = 0;
+        if (n >= levels || !pyr_parse_real(word, &from[n]) || from[n] < 0)
+            return pyr_fail(PYR_E_ARG,
+                            "--from is %s, should be one noise level of 0 or more, or %d, one for each "
+                            "level from the coarsest on",
+                            text, levels);
+        at += length + (at[length] == ',');
+    }
+    if (n != 1 && n != levels)
+        return pyr_fail(PYR_E_ARG,
+                        "--from %s has %d numbers, the run has %d levels: give one, or one a level from the "
+                        "coarsest on",
+                        text, n, levels);
+    for (int i = n; i < levels; i++)
+        from[i] = from[0];
+    for (int i = 0; i < levels / 2; i++) {
+        double other = from[i];
+
+        from[i] = from[levels - 1 - i];
+        from[levels - 1 - i] = other;
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_vary_from(double *from, const char *text, int keep, int levels)
+{
+    for (int i = 0; i < levels; i++)
+        from[i] = PYR_VARY_FREELY;
+    if (!*text && keep < 0)
+        return pyr_fail(PYR_E_ARG, "how much of the picture is to stay? Add --from S (noise, say 1), or "
+                                   "--keep-levels-above I");
+    if (*text)
+        PYR_TRY(parse_from(text, levels, from));
+    if (keep >= 0 && (levels == 1 || keep > levels - 2))
+        return pyr_fail(PYR_E_ARG, "--keep-levels-above is %d, but the coarsest level of this run is %d%s",
+                        keep, levels - 1, levels == 1 ? ": use --from" : "");
+    for (int i = keep + 1; keep >= 0 && i < levels; i++)
+        from[i] = 0;
+    return PYR_OK;
+}
+
+pyr_status pyr_vary_given(float **out, int *level, const pyr_model *m, const float *image, const double *from)
+{
+    pyr_layers layers = {0};
+    pyr_status status;
+    size_t size;
+
+    *out = NULL;
+    *level = pyr_model_levels(m);
+    while (*level > 0 && from[*level - 1] == 0)
+        --*level;
+    if (*level == 0)
+        return pyr_fail(PYR_E_ARG, "--from keeps all levels: nothing would vary");
+    if (*level == pyr_model_levels(m))
+        return PYR_OK;
+    size = pyr_count(pyr_model_image(m, *level));
+    PYR_TRY_OUT(pyr_layers_new(&layers, m, image));
+    PYR_TRY_OUT(pyr_new(out, size, sizeof **out, "a level"));
+    for (size_t i = 0; i < size; i++)
+        (*out)[i] = (float)layers.image[*level][i];
+out:
+    pyr_layers_free(&layers);
+    return status;
 }

@@ -17,7 +17,18 @@ typedef struct pyr_vary pyr_vary;
 pyr_status pyr_vary_new(pyr_vary **out, pyr_model *m, const float *image, const double *from);
 void pyr_vary_free(pyr_vary *vary); /* NULL is a no-op */
 
+/* Where each level starts, by its index, as it is typed: `text` is one noise level, or one a level from the
+ * coarsest on ("2,1,0.5"; "": drawn freely), and levels over `keep` (-1: none) stay. PYR_E_ARG names --from or
+ * --keep-levels-above. */
+#define PYR_VARY_FREELY 1e30 /* over every schedule */
+pyr_status pyr_vary_from(double *from, const char *text, int keep, int levels);
+/* Coarsest levels that stay are given as the image that they make together, so that nobody needs to draw them:
+ * *out is that of *level, for the caller to free; NULL when the coarsest does not stay. PYR_E_NOMEM; PYR_E_ARG
+ * when all stay. */
+pyr_status pyr_vary_given(float **out, int *level, const pyr_model *m, const float *image,
+                          const double *from);
+
 /* For pyr_model_draw; valid as long as `vary`. */
-const pyr_model_hand *pyr_vary_hand(const pyr_vary *vary);
+const pyr_model_hooks *pyr_vary_hooks(const pyr_vary *vary);
 
 #endif

@@ -285,6 +285,16 @@ bool pyr_option_given(const pyr_parsed *parsed, const char *name)
     return false;
 }
 
+const char *pyr_option_value(const pyr_parsed *parsed, const char *name)
+{
+    const char *value = NULL;
+
+    for (size_t i = 0; i < parsed->n_typed; i++)
+        if (parsed->typed[i].option && strcmp(parsed->typed[i].option->name, name) == 0)
+            value = parsed->typed[i].value;
+    return value;
+}
+
 pyr_status pyr_option_take(pyr_parsed *parsed, const char *name, void *out, bool *typed)
 {
     const pyr_typed *last = NULL;
@@ -310,7 +320,7 @@ pyr_status pyr_option_take(pyr_parsed *parsed, const char *name, void *out, bool
 
 /* ---- to the settings ------------------------------------------------------------------------ */
 
-static pyr_status apply_set(pyr_settings *settings, const char *text)
+static pyr_status give_set(const char *text, pyr_settings_visit set, void *ctx)
 {
     const char *equals = strchr(text, '=');
     char *key = pyr_strfmt("%.*s", (int)(equals - text), text);
@@ -318,37 +328,47 @@ static pyr_status apply_set(pyr_settings *settings, const char *text)
 
     if (!key)
         return pyr_fail(PYR_E_NOMEM, "out of memory: a key of --set");
-    status = pyr_settings_set(settings, key, equals + 1, "--set");
+    status = set(ctx, key, equals + 1, "--set");
     pyr_free(key);
     return status;
 }
 
-static pyr_status apply_option(const pyr_command *command, const pyr_typed *typed, pyr_settings *settings)
+static pyr_status give_option(const pyr_command *command, const pyr_typed *typed, pyr_settings_visit set,
+                              void *ctx)
 {
     const pyr_section *section;
     const pyr_setting *row = pyr_settings_row(command->sections, typed->option->setting, &section);
-    char origin[80];
+    char origin[80], every[128];
 
     assert(row);
     snprintf(origin, sizeof origin, "--%s", typed->option->name);
-    if (section->per_level)
-        return pyr_settings_set_all_levels(settings, row->key, typed->value, origin);
-    return pyr_settings_set(settings, typed->option->setting, typed->value, origin);
+    snprintf(every, sizeof every, "%ss[*].%s", section->name, row->key);
+    return set(ctx, section->per_level ? every : typed->option->setting, typed->value, origin);
 }
 
-pyr_status pyr_options_apply(const pyr_parsed *parsed, pyr_settings *settings)
+pyr_status pyr_options_each(const pyr_parsed *parsed, pyr_settings_visit set, void *ctx)
 {
     for (size_t i = 0; i < parsed->n_typed; i++) {
         const pyr_typed *typed = &parsed->typed[i];
         pyr_status status = PYR_OK;
 
         if (!typed->option)
-            status = apply_set(settings, typed->value);
+            status = give_set(typed->value, set, ctx);
         else if (typed->option->setting)
-            status = apply_option(parsed->command, typed, settings);
+            status = give_option(parsed->command, typed, set, ctx);
         if (status == PYR_E_CONFIG)
             return look_up(parsed->command);
         PYR_TRY(status);
     }
     return PYR_OK;
+}
+
+static pyr_status apply(void *settings, const char *key, const char *value, const char *origin)
+{
+    return pyr_settings_set(settings, key, value, origin);
+}
+
+pyr_status pyr_options_apply(const pyr_parsed *parsed, pyr_settings *settings)
+{
+    return pyr_options_each(parsed, apply, settings);
 }

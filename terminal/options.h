@@ -145,10 +145,15 @@ void pyr_parsed_free(pyr_parsed *parsed); /* {0} is fine */
 
 /* Set the settings that were typed, --set among them, in the order typed. */
 pyr_status pyr_options_apply(const pyr_parsed *parsed, pyr_settings *settings);
+/* The same through a function that takes them one by one. */
+pyr_status pyr_options_each(const pyr_parsed *parsed, pyr_settings_visit set, void *ctx);
 
 /* The value typed for the option of a setting, which pyr_options_apply will then not see: into *out as the
  * setting's type (not TEXT or TEXTS). *typed false: it was not typed, *out stays. PYR_E_ARG. */
 pyr_status pyr_option_take(pyr_parsed *parsed, const char *name, void *out, bool *typed);
+
+/* What was typed for it last; NULL: nothing. argv's. */
+const char *pyr_option_value(const pyr_parsed *parsed, const char *name);
 
 /* Was it typed? (`--no-name` too) */
 bool pyr_option_given(const pyr_parsed *parsed, const char *name);

@@ -43,13 +43,7 @@ static void handle(int number)
     sigaction(number, &action, NULL);
 }
 
-static bool asked(void *unused)
-{
-    (void)unused;
-    return pyr_signalled();
-}
-
-void pyr_stop_on_signals(void)
+void pyr_take_signals(void)
 {
     struct sigaction old;
 
@@ -61,10 +55,21 @@ void pyr_stop_on_signals(void)
         handle(SIGHUP);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGTTOU, SIG_IGN);
-    pyr_stop_hook((pyr_stop){.asked = asked});
 }
 
 bool pyr_signalled(void)
 {
     return seen;
+}
+
+static bool asked(void *unused)
+{
+    (void)unused;
+    return pyr_signalled();
+}
+
+void pyr_stop_on_signals(void)
+{
+    pyr_take_signals();
+    pyr_stop_hook((pyr_stop){.asked = asked});
 }

@@ -12,5 +12,23 @@ for header in $(find . -name '*.h' ! -path './build/*' ! -path './tests/*' ! -pa
         failed=$((failed + 1))
     fi
 done
+# The installed one, under the strictest flags, as C of three kinds and as C++.
+public() {
+    if printf '#include "include/pyrdiff.h"\nint main(void);\nint main(void) { return pyrdiff_version() != PYRDIFF_VERSION_NUMBER; }\n' |
+        "$@" -I. -pedantic -Wall -Wextra -Werror -fsyntax-only -; then
+        passed=$((passed + 1))
+    else
+        echo "FAILED include/pyrdiff.h does not compile with $*"
+        failed=$((failed + 1))
+    fi
+}
+for std in c99 c11 c17; do
+    public "$CC" -x c -std=$std -Wstrict-prototypes -Wold-style-definition
+done
+for compiler in g++ clang++; do
+    command -v $compiler >/dev/null 2>&1 || continue
+    public $compiler -x c++ -std=c++11 -Wold-style-cast
+    public $compiler -x c++ -std=c++20
+done
 echo "headers: $passed passed, $failed failed, 0 skipped"
 [ "$failed" = 0 ]

@@ -40,6 +40,25 @@ for room in $rooms kernels/cuda; do
 done
 check
 
+# These commands live on the public header: what they include, and what that includes, is nothing else of the library but the
+# words of base/ and settings/ that the command line itself is made of.
+for file in cli/cmd_train.c cli/cmd_eval.c cli/cmd_decompose.c cli/next_command.c cli/watch.c cli/sample/*.c; do
+    for used in $(sed -n 's,^#include "\(.*\)/[^/]*".*,\1,p' "$file"); do
+        case $used in
+        include | terminal | cli | cli/sample) ;;
+        *) say "$file includes a header of $used/, and not include/pyrdiff.h alone" ;;
+        esac
+    done
+    for used in $(${CC-gcc} -std=c11 -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -MM "$file" | tr -d '\\' | tr ' ' '\n' |
+        sed -n 's,^\([a-z].*\)/[^/]*\.h$,\1,p' | sort -u); do
+        case $used in
+        include | terminal | cli | cli/sample | base | settings) ;;
+        *) say "$file includes $used/ by way of other headers" ;;
+        esac
+    done
+done
+check
+
 # The tour of the sources in README.md passes through every room.
 for room in $rooms kernels/cuda; do
     sed -n '/^## A tour of the sources/,/^## Licence/p' README.md | grep -q -F "$room/" || say "README.md's tour leaves out $room/"

@@ -1,11 +1,11 @@
 /* test_evaluate.c - sets of images from folder, NPZ and data set are the same; a set against itself; the
  * cache of features; the variants of a comparison and their costs; work in a child. */
 #include "arrays/npz_file.h"
-#include "base/child.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/stop.h"
 #include "check.h"
+#include "comparison/child.h"
 #include "comparison/variant.h"
 #include "eval/evaluate.h"
 #include "eval/metrics.h"
@@ -554,7 +554,6 @@ static void costs(void)
         .levels = 1, .flop = {100}, .share = {1}, .sampler = {{.kind = PYR_EULER, .steps = 18}}};
 
     CHECK_CLOSE(pyr_images_of_flop(&facts, 6600), 100, 1e-9); /* 3 (0.4 40 + 0.6 10) = 66 an image */
-    CHECK_CLOSE(pyr_flop_of_images(&facts, 100), 6600, 1e-9);
     facts.joint = true;
     CHECK_CLOSE(pyr_images_of_flop(&facts, 7500), 100, 1e-9); /* half of them at each level: 75 */
     CHECK_CLOSE(pyr_sampling_flop(&facts), 7 * 40 + 15 * 10, 0);

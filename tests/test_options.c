@@ -1,7 +1,7 @@
 /* test_options.c - options of commands, and the lists of numbers that people type. */
 #include "base/mem.h"
+#include "settings/parse.h"
 #include "terminal/options.h"
-#include "terminal/parse.h"
 #include "tests/check.h"
 
 typedef struct train_settings {

@@ -27,7 +27,7 @@ pyr_status pyr_experiment_open(pyr_experiment *out, pyr_kernels *k, const pyr_se
 
     *out = (pyr_experiment){0};
     PYR_TRY(pyr_config_get(&out->config, settings));
-    if (!*out->config.data.set.path)
+    if (!data && !*out->config.data.set.path)
         return pyr_fail(PYR_E_CONFIG,
                         "no data are given: add --data PATH (pyrdiff info --list formats: what is read)");
     if (!data)

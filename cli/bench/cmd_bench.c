@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cli/bench/bench.h"
 #include "cli/cli.h"
+#include "cli/machine.h"
 #include "cli/typed_settings.h"
 #include "levels/level_sample.h"
 #include "terminal/output.h"

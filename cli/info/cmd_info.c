@@ -8,10 +8,10 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "cascade/run.h"
-#include "cli/codes_file.h"
 #include "cli/open_data.h"
 #include "diffusers/pipeline.h"
 #include "kernels/kernels.h"
+#include "pyramid/codes_file.h"
 #include "terminal/output.h"
 #include <inttypes.h>
 #include <string.h>

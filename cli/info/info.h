@@ -4,6 +4,7 @@
 #define PYR_CLI_INFO_INFO_H
 
 #include "cli/cli.h"
+#include "cli/machine.h"
 #include "levels/level_file.h"
 #include "network/unet_file.h"
 #include "network/unet_find.h"

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/machine.h"
 #include "diffusers/pipeline.h"
 #include "network/unet.h"
 #include "terminal/output.h"

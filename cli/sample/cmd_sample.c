@@ -1,19 +1,12 @@
 /* cmd_sample.c - pyrdiff sample */
-#include "base/clock.h"
-#include "base/file.h"
-#include "base/mem.h"
-#include "base/text.h"
-#include "cascade/model.h"
 #include "cli/cli.h"
-#include "cli/one_level.h"
 #include "cli/sample/coarse_images.h"
 #include "cli/sample/sample_level.h"
 #include "cli/sample/sample_output.h"
 #include "cli/sample/sample_pipeline.h"
-#include "cli/sample/trajectory.h"
 #include "cli/sampling.h"
-#include "terminal/parse.h"
-#include "terminal/progress.h"
+#include "cli/watch.h"
+#include "include/pyrdiff.h"
 #include "terminal/signals.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -32,76 +25,97 @@ typedef struct typed {
 /* Everything but the output's grids is of one round of images, but for 12 bytes a seed. */
 typedef struct output {
     const typed *typed;
-    pyr_model *model;
+    pyrdiff_settings *settings;
+    pyrdiff_model *model;
+    pyrdiff_model_facts all, level[PYRDIFF_MAX_LEVELS];
     char *outdir;
     uint64_t *seeds;
     size_t n;
-    pyr_class_choice choice;
-    int32_t *labels;            /* n; NULL: of no class in particular */
-    pyr_coarse_images coarse;   /* to start from; n 0: none */
-    pyr_trajectory *trajectory; /* NULL: not wanted */
+    char of_class[256];       /* "class 3 (cat)" */
+    int32_t *labels;          /* n; NULL: of no class in particular */
+    pyr_coarse_images coarse; /* to start from; n 0: none */
     pyr_sample_output to;
     char sampler[256];
-    pyr_bar bar;
+    /* of a round */
+    float *image[PYRDIFF_MAX_LEVELS], *trajectory[PYRDIFF_MAX_LEVELS];
+    pyrdiff_images given;
+    pyr_watch watch;
 } output;
 
-/* ---- starting from given coarser images -------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------------------------- */
 
-/* The level of the images in --coarse. */
-static int coarse_level(const output *o)
+static pyr_status open_settings(output *o, pyr_parsed *parsed)
 {
-    return o->typed->level >= 0 ? o->typed->level + 1 : pyr_model_levels(o->model) - 1;
+    const typed *t = o->typed;
+    pyrdiff_found found = {.size = sizeof found};
+    int levels;
+
+    PYR_TRY(pyrdiff_look(t->network, -1, &found));
+    if (found.kind != PYRDIFF_RUN) /* which says what it is instead */
+        PYR_TRY(pyrdiff_model_open(&o->model, t->network, NULL, NULL, NULL, NULL));
+    PYR_TRY(pyrdiff_settings_open(&o->settings, t->network));
+    PYR_TRY(pyr_options_each(parsed, pyr_set_public, o->settings));
+    levels = pyr_number_of(o->settings, "pyramid.levels");
+    PYR_TRY(pyr_set_sampling(&t->sampling, levels, pyr_set_public, o->settings));
+    return pyr_set_guidance(&t->guidance, levels, pyr_set_public, o->settings);
 }
 
+/* What is typed for one level, and for all. */
+static pyr_status check_level(const output *o, bool data_given)
+{
+    const typed *t = o->typed;
+
+    if (t->level < 0 && data_given)
+        return pyr_fail(PYR_E_ARG,
+                        "--data is for --level I, whose coarser images are real ones: leave it out");
+    if (t->level >= 0 && t->trajectory)
+        return pyr_fail(PYR_E_ARG, "--trajectory shows all levels: leave --level %d out", t->level);
+    if (t->level >= 0 && t->level == pyr_number_of(o->settings, "pyramid.levels") - 1 && *t->coarse)
+        return pyr_fail(PYR_E_ARG, "level %d is the coarsest, it is given no image: leave --coarse out",
+                        t->level);
+    return PYR_OK;
+}
+
+static pyr_status open_model(output *o)
+{
+    const typed *t = o->typed;
+    char level[16], threads[16];
+
+    snprintf(level, sizeof level, "%d", t->level);
+    snprintf(threads, sizeof threads, "%d", t->machine.threads);
+    PYR_TRY(pyrdiff_model_open(&o->model, t->network, o->settings,
+                               (const char *const[]){"level", level, "gnet", t->guidance.gnet, "backend",
+                                                     t->machine.backend, "precision", t->machine.precision,
+                                                     "threads", threads, NULL},
+                               pyr_watch_event, &o->watch));
+    o->all.size = sizeof o->all;
+    PYR_TRY(pyrdiff_model_facts_of(o->model, -1, &o->all));
+    for (int i = 0; i < o->all.levels; i++) {
+        o->level[i].size = sizeof o->level[i];
+        PYR_TRY(pyrdiff_model_facts_of(o->model, i, &o->level[i]));
+    }
+    PYR_TRY(pyr_new(&o->labels, o->n, sizeof *o->labels, "classes of images"));
+    PYR_TRY(pyrdiff_model_labels(o->model, t->sampling.of_class, o->seeds, (int64_t)o->n, o->labels,
+                                 o->of_class, sizeof o->of_class));
+    if (*o->of_class)
+        return PYR_OK;
+    pyr_free(o->labels);
+    o->labels = NULL;
+    return PYR_OK;
+}
+
+/* The images in --coarse. */
 static pyr_status open_coarse(output *o)
 {
-    int level = coarse_level(o), bits = pyr_model_bits(o->model);
-    pyr_shape s = pyr_model_image(o->model, level);
-    pyr_coarse_images *c = &o->coarse;
-    char name[32] = "the coarsest level";
+    int coarsest = o->all.levels - 1, level = o->typed->level >= 0 ? o->typed->level + 1 : coarsest;
+    const pyrdiff_model_facts *f = &o->level[level];
 
-    if (level < pyr_model_levels(o->model) - 1)
-        snprintf(name, sizeof name, "level %d", level);
-    PYR_TRY(pyr_coarse_images_open(c, o->typed->coarse, o->n, s, bits, name));
-    if (c->files.aside)
-        pyr_bar_line(&o->bar, "note: %s: %" PRId64 " picture%s left aside that %s no sample%s: %s%s", c->path,
-                     c->files.aside, c->files.aside == 1 ? "" : "s", c->files.aside == 1 ? "is" : "are",
-                     c->files.aside == 1 ? "" : "s", c->files.first_aside,
-                     c->files.aside == 1 ? "" : ", ...");
-    if (c->other_c && c->other_c != s.c)
-        pyr_bar_line(&o->bar, "note: %s has pictures of %d channel%s, the run's have %d: converted", c->path,
-                     c->other_c, c->other_c == 1 ? "" : "s", s.c);
-    if (c->other_c && c->other_bits != bits)
-        pyr_bar_line(&o->bar, "note: %s has pictures of %d bits, the run's have %d: converted", c->path,
-                     c->other_bits, bits);
-    return PYR_OK;
-}
-
-/* ---- writing ----------------------------------------------------------------------------------- */
-
-/* trajectory-000123.png of image j of the round. */
-static pyr_status write_trajectory(const output *o, size_t at, int j)
-{
-    char name[64];
-    char *path;
-    pyr_origin from;
-    pyr_status status;
-
-    snprintf(name, sizeof name, "trajectory-%06" PRIu64 ".png", o->seeds[at]);
-    pyr_sample_origin(&from, &o->to, at);
-    path = pyr_path_join(o->outdir, name);
-    status = path ? pyr_trajectory_write(o->trajectory, path, j, o->typed->output.zoom, from.texts, from.n)
-                  : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
-    pyr_free(path);
-    return status;
-}
-
-static pyr_status keep(output *o, size_t first, int n, float *const *image)
-{
-    PYR_TRY(pyr_sample_output_add(&o->to, first, n, image));
-    for (int j = 0; j < n && o->trajectory; j++)
-        PYR_TRY(write_trajectory(o, first + (size_t)j, j));
-    return PYR_OK;
+    o->coarse = (pyr_coarse_images){.h = f->h, .w = f->w, .c = f->c, .bits = f->bits};
+    if (level < coarsest)
+        snprintf(o->coarse.level, sizeof o->coarse.level, "level %d", level);
+    else
+        snprintf(o->coarse.level, sizeof o->coarse.level, "the coarsest level");
+    return pyr_coarse_images_open(&o->coarse, o->typed->coarse, o->n, &o->watch);
 }
 
 static pyr_status open_output(output *o)
@@ -117,24 +131,26 @@ static pyr_status open_output(output *o)
                                 .seeds = o->seeds,
                                 .labels = o->labels,
                                 .n = o->n,
-                                .levels = pyr_model_levels(o->model),
-                                .bits = pyr_model_bits(o->model),
+                                .levels = o->all.levels,
+                                .c = o->all.c,
+                                .bits = o->all.bits,
                                 .zoom = t->output.zoom,
                                 .grid = t->output.grid,
                                 .archive = t->output.npz};
-    snprintf(o->to.weights, sizeof o->to.weights, "%016" PRIx64, pyr_model_hash(o->model));
-    for (int i = 0; i < o->to.levels; i++)
-        o->to.image[i] = pyr_model_image(o->model, i);
+    snprintf(o->to.weights, sizeof o->to.weights, "%016" PRIx64, o->all.hash);
+    for (int i = 0; i < o->to.levels; i++) {
+        o->to.h[i] = o->level[i].h;
+        o->to.w[i] = o->level[i].w;
+    }
     return pyr_sample_output_open(&o->to);
 }
 
-/* ---- the command ------------------------------------------------------------------------------- */
+/* ---- what is said ------------------------------------------------------------------------------ */
 
 static void say_what(output *o)
 {
     char text[512] = "", cost[96];
-    pyr_text of_class = {0};
-    int levels = pyr_model_levels(o->model), nfe = 0;
+    int levels = o->all.levels, evaluations = 0;
     bool known = true;
     double flop = 0;
 
@@ -144,184 +160,214 @@ static void say_what(output *o)
         if (i == levels - 1 && o->coarse.n)
             snprintf(text + at, sizeof text - at, "given");
         else {
-            snprintf(text + at, sizeof text - at, "%s%s", at ? ", " : "", pyr_model_sampler(o->model, i));
-            known = known && pyr_model_nfe(o->model, i) > 0;
-            nfe += pyr_model_nfe(o->model, i);
-            flop += pyr_model_flop(o->model, i);
+            snprintf(text + at, sizeof text - at, "%s%s", at ? ", " : "", o->level[i].sampler);
+            known = known && o->level[i].evaluations > 0;
+            evaluations += o->level[i].evaluations;
+            flop += o->level[i].flop;
         }
     }
     snprintf(o->sampler, sizeof o->sampler, "%.250s", text);
     if (known)
-        snprintf(cost, sizeof cost, "%d evaluations, %.2f GFLOP an image", nfe, flop / 1e9);
+        snprintf(cost, sizeof cost, "%d evaluations, %.2f GFLOP an image", evaluations, flop / 1e9);
     else
         snprintf(cost, sizeof cost, "evaluations are counted as they are made");
-    if (o->labels)
-        pyr_text_add(&of_class, " of ");
-    pyr_class_choice_add(&o->choice, &of_class);
-    pyr_bar_line(&o->bar, "%zu images%s; per level from the coarsest: %s; %s; memory %.1f MiB", o->n,
-                 of_class.at ? of_class.at : "", text, cost, pyr_mib(pyr_model_bytes(o->model)));
-    pyr_text_free(&of_class);
+    pyr_bar_line(&o->watch.bar, "%zu images%s%s; per level from the coarsest: %s; %s; memory %.1f MiB", o->n,
+                 o->labels ? " of " : "", o->of_class, text, cost, pyr_mib(o->all.bytes));
 }
 
 /* What rk45 took, on average. */
 static void say_what_it_took(output *o)
 {
-    int levels = pyr_model_levels(o->model);
+    for (int i = o->all.levels - 1; i >= 0; i--) {
+        pyrdiff_model_facts f = {.size = sizeof f};
 
-    for (int i = levels - 1; i >= 0; i--)
-        if (strncmp(pyr_model_sampler(o->model, i), "rk45", 4) == 0 && pyr_model_nfe(o->model, i) > 0)
-            pyr_bar_line(&o->bar, "level %d: %d evaluations, %.2f GFLOP an image on average", i,
-                         pyr_model_nfe(o->model, i), pyr_model_flop(o->model, i) / 1e9);
+        if (strncmp(o->level[i].sampler, "rk45", 4) == 0 &&
+            pyrdiff_model_facts_of(o->model, i, &f) == PYRDIFF_OK && f.evaluations > 0)
+            pyr_bar_line(&o->watch.bar, "level %d: %d evaluations, %.2f GFLOP an image on average", i,
+                         f.evaluations, f.flop / 1e9);
+    }
+}
+
+/* ---- drawing ----------------------------------------------------------------------------------- */
+
+static size_t image_size(const output *o, int level)
+{
+    return pyr_sample_output_size(&o->to, level);
+}
+
+/* At most `batch`, so that the frames that are kept fit into 128 MiB (but one image's always). */
+static int trajectory_batch(const output *o, int batch)
+{
+    const double most = 128 << 20;
+    double bytes = 0;
+
+    for (int i = 0; i < o->all.levels; i++)
+        bytes += (double)(image_size(o, i) * PYRDIFF_FRAMES * sizeof(float));
+    if (batch * bytes <= most)
+        return batch;
+    return most / bytes > 1 ? (int)(most / bytes) : 1;
+}
+
+static pyr_status allocate(output *o, int batch)
+{
+    for (int i = 0; i < o->all.levels; i++) {
+        PYR_TRY(pyr_new(&o->image[i], (size_t)batch * image_size(o, i), sizeof(float), "images"));
+        if (o->typed->trajectory)
+            PYR_TRY(pyr_new(&o->trajectory[i], (size_t)batch * PYRDIFF_FRAMES * image_size(o, i),
+                            sizeof(float), "trajectories"));
+    }
+    return o->coarse.n ? pyr_coarse_images_room(&o->given, &o->coarse, batch) : PYR_OK;
+}
+
+static pyr_status draw(output *o, size_t first, int n)
+{
+    char level[16];
+    pyrdiff_output outputs[2 * PYRDIFF_MAX_LEVELS];
+    pyrdiff_draw draw = {.size = sizeof draw,
+                         .n = n,
+                         .seeds = o->seeds + first,
+                         .labels = o->labels ? o->labels + first : NULL,
+                         .outputs = outputs};
+
+    for (int i = 0; i < o->all.levels; i++) {
+        pyrdiff_images to = {
+            .data = o->image[i], .type = PYRDIFF_F32, .n = n, .h = o->to.h[i], .w = o->to.w[i], .c = o->to.c};
+
+        outputs[draw.n_outputs++] = (pyrdiff_output){PYRDIFF_IMAGE, i, to};
+        to.data = o->trajectory[i];
+        to.n = (int64_t)n * PYRDIFF_FRAMES;
+        if (to.data)
+            outputs[draw.n_outputs++] = (pyrdiff_output){PYRDIFF_TRAJECTORY, i, to};
+    }
+    if (!o->coarse.n)
+        return pyrdiff_sample(o->model, &draw, pyr_watch_stop, &o->watch);
+    o->given.n = n;
+    PYR_TRY(pyr_coarse_images_read(&o->coarse, first, n, &o->given));
+    snprintf(level, sizeof level, "%d", o->all.levels - 1);
+    draw.task = "upscale";
+    draw.options = (const char *const[]){"level", level, NULL};
+    draw.inputs = &o->given;
+    draw.n_inputs = 1;
+    return pyrdiff_sample(o->model, &draw, pyr_watch_stop, &o->watch);
+}
+
+/* trajectory-000123.png of image j of the round. */
+static pyr_status write_trajectory(const output *o, size_t at, int j)
+{
+    int levels = o->all.levels;
+    pyrdiff_images tables[PYRDIFF_MAX_LEVELS];
+    char name[64], zoom[16];
+    char *path;
+    pyr_origin from;
+    pyr_status status;
+
+    for (int i = 0; i < levels; i++)
+        tables[levels - 1 - i] =
+            (pyrdiff_images){.data = o->trajectory[i] + (size_t)j * PYRDIFF_FRAMES * image_size(o, i),
+                             .type = PYRDIFF_F32,
+                             .n = PYRDIFF_FRAMES,
+                             .h = o->to.h[i],
+                             .w = o->to.w[i],
+                             .c = o->to.c};
+    snprintf(name, sizeof name, "trajectory-%06" PRIu64 ".png", o->seeds[at]);
+    snprintf(zoom, sizeof zoom, "%d", o->typed->output.zoom);
+    pyr_sample_origin(&from, &o->to, at);
+    path = pyr_path_join(o->outdir, name);
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    status = pyrdiff_png_write(path, tables, levels,
+                               (const char *const[]){"zoom", zoom, "rows", "2", "columns", "10", NULL},
+                               from.texts);
+    pyr_free(path);
+    return status;
 }
 
 /* Rounds of `batch` images: memory does not grow with the number of seeds. */
 static pyr_status draw_all(output *o, int batch)
 {
-    int levels = pyr_model_levels(o->model);
-    float *image[PYR_MAX_LEVELS] = {NULL}, *coarse = NULL;
-    pyr_status status = PYR_OK;
     double start = pyr_now();
-    char eta[32], text[96];
 
-    for (int i = 0; i < levels; i++)
-        PYR_TRY_OUT(pyr_new(&image[i], (size_t)batch * pyr_count(pyr_model_image(o->model, i)), sizeof(float),
-                            "images"));
-    if (o->coarse.n)
-        PYR_TRY_OUT(pyr_new(&coarse, (size_t)batch * pyr_count(pyr_model_image(o->model, levels - 1)),
-                            sizeof *coarse, "coarsest images"));
+    PYR_TRY(allocate(o, batch));
     for (size_t first = 0; first < o->n; first += (size_t)batch) {
         int n = o->n - first < (size_t)batch ? (int)(o->n - first) : batch;
-        pyr_model_draw draw = {.n = n,
-                               .seeds = o->seeds + first,
-                               .label = -1,
-                               .labels = o->labels ? o->labels + first : NULL,
-                               .coarse = coarse};
-        double rate;
+        size_t done = first + (size_t)n;
 
-        for (int i = 0; i < levels; i++)
-            draw.image[i] = image[i];
-        draw.hand = o->trajectory ? pyr_trajectory_hand(o->trajectory) : NULL;
-        if (coarse)
-            PYR_TRY_OUT(pyr_coarse_images_read(&o->coarse, first, n, coarse));
-        PYR_TRY_OUT(pyr_model_sample(o->model, &draw));
-        PYR_TRY_OUT(keep(o, first, n, image));
-        rate = (double)(first + (size_t)n) / (pyr_now() - start);
-        pyr_clock_text(eta, (double)(o->n - first - (size_t)n) / rate);
-        snprintf(text, sizeof text, "%.1f images/s  ETA %s", rate, eta);
-        pyr_bar_draw(&o->bar, "sampling", (int64_t)(first + (size_t)n), (int64_t)o->n, text);
+        PYR_TRY(draw(o, first, n));
+        PYR_TRY(pyr_sample_output_add(&o->to, first, n, o->image));
+        for (int j = 0; j < n && o->typed->trajectory; j++)
+            PYR_TRY(write_trajectory(o, first + (size_t)j, j));
+        pyr_bar_sampling(&o->watch.bar, (int64_t)done, (int64_t)o->n, (double)done / (pyr_now() - start));
     }
-    pyr_bar_line(&o->bar, "%zu images in %.1f s (%.1f images/s), peak memory %.1f MiB", o->n,
+    pyr_bar_line(&o->watch.bar, "%zu images in %.1f s (%.1f images/s), peak memory %.1f MiB", o->n,
                  pyr_now() - start, (double)o->n / (pyr_now() - start), pyr_peak_mib());
     say_what_it_took(o);
-out:
-    for (int i = 0; i < levels; i++)
-        pyr_free(image[i]);
-    pyr_free(coarse);
-    return status;
+    return PYR_OK;
 }
 
-static pyr_status read_coarser(void *ctx, size_t first, int n, float *dst)
+/* ---- the command ------------------------------------------------------------------------------- */
+
+static pyr_status sample_all(output *o)
 {
-    return pyr_coarse_images_read(ctx, first, n, dst);
+    int batch;
+
+    say_what(o);
+    PYR_TRY(open_output(o));
+    pyr_take_signals();
+    batch = o->typed->output.batch ? o->typed->output.batch : o->all.batch;
+    if (o->typed->trajectory && !o->typed->output.batch)
+        batch = trajectory_batch(o, batch);
+    PYR_TRY(draw_all(o, batch));
+    return pyr_sample_output_close(&o->to);
 }
 
-static const char *name_of_coarser(void *ctx, size_t j)
-{
-    return pyr_coarse_images_name(ctx, j);
-}
-
-/* --level I */
-static pyr_status sample_level(output *o, const pyr_config *config, bool data_given)
+static pyr_status sample(output *o, pyr_parsed *parsed)
 {
     const typed *t = o->typed;
+    bool data_given = pyr_option_given(parsed, "data");
 
-    pyr_stop_on_signals();
+    PYR_TRY(pyr_typed_seeds(&o->seeds, &o->n, t->output.seeds));
+    PYR_TRY(open_settings(o, parsed));
+    PYR_TRY(check_level(o, data_given));
+    PYR_TRY(open_model(o));
+    if (*t->coarse)
+        PYR_TRY(open_coarse(o));
+    if (t->level < 0)
+        return sample_all(o);
+    pyr_take_signals();
     return pyr_sample_level(&(pyr_level_sampling){.model = o->model,
-                                                  .config = config,
+                                                  .settings = o->settings,
                                                   .network = t->network,
-                                                  .outdir = t->output.outdir,
-                                                  .seeds_text = t->output.seeds,
+                                                  .output = &t->output,
                                                   .seeds = o->seeds,
                                                   .n = o->n,
                                                   .labels = o->labels,
-                                                  .batch = t->output.batch,
-                                                  .zoom = t->output.zoom,
-                                                  .npz = t->output.npz,
-                                                  .grid = t->output.grid,
-                                                  .read = o->coarse.n ? read_coarser : NULL,
-                                                  .name = name_of_coarser,
-                                                  .ctx = &o->coarse,
+                                                  .coarse = &o->coarse,
                                                   .data_given = data_given,
-                                                  .bar = &o->bar});
-}
-
-/* What is typed for one level, and for all. */
-static pyr_status check_level(const typed *t, const pyr_config *config, bool data_given)
-{
-    PYR_TRY(pyr_check_level(config, t->level));
-    if (t->level < 0 && data_given)
-        return pyr_fail(PYR_E_ARG,
-                        "--data is for --level I, whose coarser images are real ones: leave it out");
-    if (t->level >= 0 && t->trajectory)
-        return pyr_fail(PYR_E_ARG, "--trajectory shows all levels: leave --level %d out", t->level);
-    if (t->level >= 0 && t->level == config->pyramid.levels - 1 && *t->coarse)
-        return pyr_fail(PYR_E_ARG, "level %d is the coarsest, it is given no image: leave --coarse out",
-                        t->level);
-    return PYR_OK;
+                                                  .watch = &o->watch});
 }
 
 static pyr_status run_sampling(void *at, pyr_parsed *parsed)
 {
-    const typed *t = at;
-    pyr_status status = PYR_OK;
-    pyr_settings *settings = NULL;
-    pyr_kernels *k = NULL;
-    pyr_config config;
-    int batch;
-    bool data_given = pyr_option_given(parsed, "data");
-    output o = {.typed = t, .bar = pyr_bar_new()};
+    output o = {.typed = at};
+    pyr_status status;
 
-    if (pyr_parse_seeds(t->output.seeds, &o.seeds, &o.n) != PYR_OK)
-        return pyr_fail_prefix(PYR_E_ARG, "--seeds");
-    PYR_TRY_OUT(pyr_run_settings(&settings, t->network));
-    PYR_TRY_OUT(pyr_options_apply(parsed, settings));
-    PYR_TRY_OUT(pyr_config_get(&config, settings));
-    PYR_TRY_OUT(check_level(t, &config, data_given));
-    PYR_TRY_OUT(pyr_set_sampler(&config, t->sampling.steps, t->sampling.sampler));
-    PYR_TRY_OUT(pyr_set_guidance(&config, &t->guidance));
-    PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
-    PYR_TRY_OUT(
-        pyr_model_open_level(&o.model, k, t->network, pyr_given(t->guidance.gnet), &config, t->level));
-    PYR_TRY_OUT(pyr_model_choose_class(&o.choice, o.model, t->sampling.of_class));
-    PYR_TRY_OUT(pyr_class_labels(&o.labels, &o.choice, o.seeds, o.n));
-    if (*t->coarse)
-        PYR_TRY_OUT(open_coarse(&o));
-    if (t->level >= 0) {
-        status = sample_level(&o, &config, data_given);
-        goto out;
-    }
-    say_what(&o);
-    PYR_TRY_OUT(open_output(&o));
-    pyr_stop_on_signals();
-    batch = t->output.batch ? t->output.batch : pyr_model_batch(o.model) * k->lanes;
-    if (t->trajectory) {
-        if (!t->output.batch)
-            batch = pyr_trajectory_batch(o.model, batch);
-        PYR_TRY_OUT(pyr_trajectory_new(&o.trajectory, o.model, batch));
-    }
-    PYR_TRY_OUT(draw_all(&o, batch));
-    PYR_TRY_OUT(pyr_sample_output_close(&o.to));
-out:
+    pyr_watch_begin(&o.watch);
+    status = sample(&o, parsed);
+    pyr_bar_end(&o.watch.bar);
     if (status == PYR_E_STOPPED && o.outdir)
         status = pyr_fail(PYR_E_STOPPED, "stopped: the images drawn so far are in %s", o.outdir);
+    for (int i = 0; i < PYRDIFF_MAX_LEVELS; i++) {
+        pyr_free(o.image[i]);
+        pyr_free(o.trajectory[i]);
+    }
     pyr_sample_output_free(&o.to);
     pyr_coarse_images_free(&o.coarse);
+    pyr_free(o.given.data);
     pyr_free(o.seeds);
     pyr_free(o.labels);
     pyr_free(o.outdir);
-    pyr_model_free(o.model);
-    pyr_kernels_free(k);
-    pyr_settings_free(settings);
+    pyrdiff_model_free(o.model);
+    pyrdiff_settings_free(o.settings);
     return status;
 }
 

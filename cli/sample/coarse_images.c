@@ -1,121 +1,93 @@
+/* coarse_images.c - the images that sampling starts from. */
 #include "cli/sample/coarse_images.h"
 
-#include "base/mem.h"
-#include "pictures/image_file.h"
-#include "pictures/image_values.h"
+#include "cli/cli.h"
 #include <stdio.h>
-#include <string.h>
 
-/* Image i of a file of arrays. */
-static pyr_status copy_of_set(pyr_image *out, const pyr_coarse_images *c, size_t i)
+pyr_status pyr_coarse_images_room(pyrdiff_images *out, const pyr_coarse_images *c, int n)
 {
-    const pyr_image_set *s = &c->set;
-    size_t size = (size_t)s->h * (size_t)s->w * (size_t)s->c;
+    size_t size = (size_t)c->h * (size_t)c->w * (size_t)c->c * (size_t)(c->bits / 8);
 
-    PYR_TRY(pyr_image_new(out, s->h, s->w, s->c, s->words ? 16 : 8, c->path));
-    if (s->words)
-        memcpy(out->at, s->words + i * size, size * sizeof *s->words);
-    else
-        memcpy(out->at, s->pixels + i * size, size);
-    return PYR_OK;
+    *out = (pyrdiff_images){.type = c->bits == 16 ? PYRDIFF_U16 : PYRDIFF_U8,
+                            .n = n,
+                            .h = c->h,
+                            .w = c->w,
+                            .c = c->c,
+                            .stride_n = (ptrdiff_t)size};
+    return pyr_new(&out->data, (size_t)n, size, "coarser images");
 }
 
-static pyr_status read_one(pyr_coarse_images *c, size_t i, float *dst)
+/* Image i as image j of the room. */
+static pyr_status read_one(pyr_coarse_images *c, int64_t i, const pyrdiff_images *to, int j)
 {
-    pyr_image image = {0};
-    pyr_status status;
+    pyrdiff_data_facts f = {.size = sizeof f};
+    pyrdiff_images one = *to;
 
-    i %= c->n;
-    if (c->one)
-        PYR_TRY(pyr_image_read(&image, c->path));
-    else if (c->files.names.n)
-        PYR_TRY(pyr_sample_files_read(&image, &c->files, i));
-    else
-        PYR_TRY(copy_of_set(&image, c, i));
-    if (image.h != c->shape.h || image.w != c->shape.w)
-        status = pyr_fail(PYR_E_SHAPE, "%s is %dx%d, %s of this run is %dx%d", pyr_coarse_images_name(c, i),
-                          image.h, image.w, c->level, c->shape.h, c->shape.w);
-    else
-        status = pyr_image_to_values(dst, &image, c->shape.c, c->bits);
-    if (image.c != c->shape.c || image.bits != c->bits) {
-        c->other_c = image.c;
-        c->other_bits = image.bits;
+    PYR_TRY(pyrdiff_data_facts_of(c->files, i, &f));
+    if (f.h != c->h || f.w != c->w)
+        return pyr_fail(PYR_E_SHAPE, "%s is %dx%d, %s of this run is %dx%d", f.text, f.h, f.w, c->level, c->h,
+                        c->w);
+    if (f.c != c->c || f.bits != c->bits) {
+        c->other_c = f.c;
+        c->other_bits = f.bits;
     }
-    pyr_image_free(&image);
-    return status;
+    one.data = (char *)to->data + j * to->stride_n;
+    one.n = 1;
+    return pyrdiff_data_read(c->files, i, &one);
 }
 
 const char *pyr_coarse_images_name(pyr_coarse_images *c, size_t i)
 {
-    i %= c->n;
-    if (c->one)
-        snprintf(c->name, sizeof c->name, "%s", c->path);
-    else if (c->files.names.n)
-        snprintf(c->name, sizeof c->name, "%s%s%s", c->path,
-                 c->files.zip                          ? ": "
-                 : c->path[strlen(c->path) - 1] == '/' ? ""
-                                                       : "/",
-                 c->files.names.at[i]);
-    else
-        snprintf(c->name, sizeof c->name, "%s: image %zu", c->path, i);
+    pyrdiff_data_facts f = {.size = sizeof f};
+
+    if (pyrdiff_data_facts_of(c->files, (int64_t)i % c->n, &f) == PYRDIFF_OK)
+        snprintf(c->name, sizeof c->name, "%s", f.text);
     return c->name;
 }
 
-/* What is there: how many, and where they are. */
-static pyr_status look(pyr_coarse_images *c, size_t most)
+static void say_converted(const pyr_coarse_images *c, pyr_bar *bar)
 {
-    bool file, folder;
-
-    PYR_TRY(pyr_file_exists(&file, c->path));
-    PYR_TRY(pyr_folder_exists(&folder, c->path));
-    if (file && pyr_image_named(c->path)) {
-        c->one = true;
-        c->n = 1;
-        return PYR_OK;
-    }
-    if (!file && !folder)
-        return pyr_fail(PYR_E_IO,
-                        "%s: no such file or folder (--coarse: a folder or zip of pictures, or an NPZ)",
-                        c->path);
-    PYR_TRY(pyr_sample_files_open(&c->files, c->path, (int64_t)most));
-    c->n = c->files.names.n;
-    if (c->n)
-        return PYR_OK;
-    if (pyr_is_folder(c->path))
-        return pyr_fail(PYR_E_IO, "%s holds no images (" PYR_IMAGE_FORMATS ")%s%s", c->path,
-                        c->files.aside ? " but sheets of several, such as " : "", c->files.first_aside);
-    PYR_TRY(pyr_image_set_read(&c->set, c->path, 0, (int64_t)most));
-    c->n = (size_t)c->set.n;
-    return PYR_OK;
+    if (c->other_c && c->other_c != c->c)
+        pyr_bar_line(bar, "note: %s has pictures of %d channel%s, the run's have %d: converted", c->path,
+                     c->other_c, c->other_c == 1 ? "" : "s", c->c);
+    if (c->other_c && c->other_bits != c->bits)
+        pyr_bar_line(bar, "note: %s has pictures of %d bits, the run's have %d: converted", c->path,
+                     c->other_bits, c->bits);
 }
 
-pyr_status pyr_coarse_images_open(pyr_coarse_images *out, const char *path, size_t most, pyr_shape shape,
-                                  int bits, const char *level)
+pyr_status pyr_coarse_images_open(pyr_coarse_images *out, const char *path, size_t most, pyr_watch *watch)
 {
-    float *values = NULL;
-    pyr_status status;
+    pyrdiff_found found = {.size = sizeof found};
+    pyrdiff_data_facts facts = {.size = sizeof facts};
+    pyrdiff_images room;
+    pyr_status status = PYR_OK;
 
-    *out = (pyr_coarse_images){.path = path, .shape = shape, .bits = bits};
-    snprintf(out->level, sizeof out->level, "%s", level);
-    PYR_TRY(look(out, most));
-    PYR_TRY(pyr_new(&values, pyr_count(shape), sizeof *values, "a coarser image"));
-    status = PYR_OK;
-    for (size_t i = 0; i < out->n && status == PYR_OK; i++)
-        status = read_one(out, i, values);
-    pyr_free(values);
+    out->path = path;
+    PYR_TRY(pyrdiff_look(path, -1, &found));
+    if (found.kind == PYRDIFF_NOTHING)
+        return pyr_fail(
+            PYR_E_IO, "%s: no such file or folder (--coarse: a folder or zip of pictures, or an NPZ)", path);
+    PYR_TRY(pyrdiff_data_pictures(&out->files, path, (int64_t)most, pyr_watch_event, watch));
+    PYR_TRY(pyrdiff_data_facts_of(out->files, -1, &facts));
+    out->n = facts.images;
+    PYR_TRY(pyr_coarse_images_room(&room, out, 1));
+    for (int64_t i = 0; i < out->n && status == PYR_OK; i++)
+        status = read_one(out, i, &room, 0);
+    pyr_free(room.data);
+    if (status == PYR_OK)
+        say_converted(out, &watch->bar);
     return status;
 }
 
 void pyr_coarse_images_free(pyr_coarse_images *c)
 {
-    pyr_sample_files_free(&c->files);
-    pyr_image_set_free(&c->set);
+    pyrdiff_data_free(c->files);
     *c = (pyr_coarse_images){0};
 }
 
-pyr_status pyr_coarse_images_read(pyr_coarse_images *c, size_t first, int n, float *dst)
+pyr_status pyr_coarse_images_read(pyr_coarse_images *c, size_t first, int n, const pyrdiff_images *to)
 {
-    for (size_t j = 0; j < (size_t)n; j++)
-        PYR_TRY(read_one(c, first + j, dst + j * pyr_count(c->shape)));
+    for (int j = 0; j < n; j++)
+        PYR_TRY(read_one(c, (int64_t)(first + (size_t)j) % c->n, to, j));
     return PYR_OK;
 }

@@ -1,11 +1,7 @@
+/* sample_output.c - a PNG per seed, an NPZ of all, grids of the first. */
 #include "cli/sample/sample_output.h"
 
-#include "base/atomic_file.h"
-#include "base/file.h"
-#include "base/mem.h"
 #include "cli/cli.h"
-#include "pictures/grid.h"
-#include "pictures/image_values.h"
 #include "terminal/output.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -33,9 +29,13 @@ const pyr_option pyr_output_options[] = {
  * MB for 256 x 256 in colour. */
 enum { GRID_MOST = 100 };
 
+size_t pyr_sample_output_size(const pyr_sample_output *o, int level)
+{
+    return (size_t)o->h[level] * (size_t)o->w[level] * (size_t)o->c;
+}
+
 pyr_status pyr_sample_output_open(pyr_sample_output *o)
 {
-    pyr_shape s = o->image[0];
     char *path;
     pyr_status status;
 
@@ -43,13 +43,13 @@ pyr_status pyr_sample_output_open(pyr_sample_output *o)
     if (o->grid) {
         o->in_grid = o->n < GRID_MOST ? o->n : GRID_MOST;
         for (int i = 0; i < o->levels; i++)
-            PYR_TRY(pyr_new(&o->first[i], o->in_grid * pyr_count(o->image[i]), sizeof(float),
+            PYR_TRY(pyr_new(&o->first[i], o->in_grid * pyr_sample_output_size(o, i), sizeof(float),
                             "images of the grid"));
     }
     if (!o->archive)
         return PYR_OK;
     path = pyr_path_join(o->folder, "samples.npz");
-    status = path ? pyr_npz_open(&o->npz, path, (int64_t)o->n, s.h, s.w, s.c, o->bits)
+    status = path ? pyrdiff_npz_open(&o->npz, path, (int64_t)o->n, o->h[0], o->w[0], o->c, o->bits)
                   : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
     pyr_free(path);
     return status;
@@ -57,73 +57,104 @@ pyr_status pyr_sample_output_open(pyr_sample_output *o)
 
 void pyr_sample_origin(pyr_origin *out, const pyr_sample_output *o, size_t at)
 {
+    const char *const texts[] = {"seed",    out->seed,  "sampler",  o->sampler,
+                                 "weights", o->weights, "Software", "pyrdiff"};
+    int n = sizeof texts / sizeof *texts;
+
     snprintf(out->seed, sizeof out->seed, "%" PRIu64, o->seeds[at]);
-    out->texts[0] = (pyr_png_text){"seed", out->seed};
-    out->texts[1] = (pyr_png_text){"sampler", o->sampler};
-    out->texts[2] = (pyr_png_text){"weights", o->weights};
-    out->texts[3] = (pyr_png_text){"Software", "pyrdiff"};
-    out->n = 4;
+    memcpy(out->texts, texts, sizeof texts);
     if (o->labels) {
         snprintf(out->label, sizeof out->label, "%d", (int)o->labels[at]);
-        out->texts[out->n++] = (pyr_png_text){"class", out->label};
+        out->texts[n++] = "class";
+        out->texts[n++] = out->label;
     }
-    memcpy(out->texts + out->n, o->more, o->n_more * sizeof *o->more);
-    out->n += o->n_more;
+    memcpy(out->texts + n, o->more, (size_t)(2 * o->n_more) * sizeof *o->more);
+    out->texts[n + 2 * o->n_more] = NULL;
 }
 
-static pyr_status write_image(pyr_sample_output *o, size_t at, const float *values)
+pyr_status pyr_write_picture(const char *folder, const char *name, const float *values, int h, int w, int c,
+                             int bits, const char *const *texts)
 {
-    pyr_shape s = o->image[0];
-    char name[64];
-    char *path;
-    pyr_image image = {0};
-    pyr_origin from;
-    pyr_status status;
+    char *path = pyr_path_join(folder, name);
+    pyrdiff_images image = {.data = (void *)(uintptr_t)values, /* only read */
+                            .type = PYRDIFF_F32,
+                            .n = 1,
+                            .h = h,
+                            .w = w,
+                            .c = c};
+    pyr_status status =
+        path ? pyrdiff_png_write(path, &image, 1, (const char *const[]){"bits", bits == 8 ? "8" : "16", NULL},
+                                 texts)
+             : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
 
-    snprintf(name, sizeof name, "%06" PRIu64 ".png", o->seeds[at]);
-    pyr_sample_origin(&from, o, at);
-    path = pyr_path_join(o->folder, name);
-    status = path ? pyr_image_from_values(&image, values, s.h, s.w, s.c, o->bits, path)
-                  : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
-    if (status == PYR_OK)
-        status = pyr_png_write(path, &image, from.texts, from.n);
-    if (status == PYR_OK && o->archive)
-        status = pyr_npz_add(&o->npz, image.at, 1);
-    pyr_image_free(&image);
     pyr_free(path);
     return status;
 }
 
+static pyr_status write_image(pyr_sample_output *o, size_t at, float *values)
+{
+    char name[64];
+    pyr_origin from;
+
+    snprintf(name, sizeof name, "%06" PRIu64 ".png", o->seeds[at]);
+    pyr_sample_origin(&from, o, at);
+    PYR_TRY(pyr_write_picture(o->folder, name, values, o->h[0], o->w[0], o->c, o->bits, from.texts));
+    if (!o->archive)
+        return PYR_OK;
+    return pyrdiff_npz_add(
+        o->npz, &(pyrdiff_images){
+                    .data = values, .type = PYRDIFF_F32, .n = 1, .h = o->h[0], .w = o->w[0], .c = o->c});
+}
+
 pyr_status pyr_sample_output_add(pyr_sample_output *o, size_t at, int n, float *const *images)
 {
-    size_t size = pyr_count(o->image[0]);
-
     for (size_t j = 0; j < (size_t)n; j++) {
-        PYR_TRY(write_image(o, at + j, images[0] + j * size));
+        PYR_TRY(write_image(o, at + j, images[0] + j * pyr_sample_output_size(o, 0)));
         for (int i = 0; i < o->levels && at + j < o->in_grid; i++) {
-            size_t of_level = pyr_count(o->image[i]);
+            size_t size = pyr_sample_output_size(o, i);
 
-            memcpy(o->first[i] + (at + j) * of_level, images[i] + j * of_level, of_level * sizeof(float));
+            memcpy(o->first[i] + (at + j) * size, images[i] + j * size, size * sizeof(float));
         }
     }
     return PYR_OK;
 }
 
+/* FOLDER/NAME of the tables of `n` levels, the coarsest first. */
+static pyr_status write_grid(const pyr_sample_output *o, const char *name, int n)
+{
+    pyrdiff_images tables[PYRDIFF_MAX_LEVELS];
+    char *path = pyr_path_join(o->folder, name), zoom[16];
+    pyr_status status;
+
+    if (!path)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    snprintf(zoom, sizeof zoom, "%d", o->zoom);
+    for (int i = 0; i < n; i++)
+        tables[n - 1 - i] = (pyrdiff_images){.data = o->first[i],
+                                             .type = PYRDIFF_F32,
+                                             .n = (int64_t)o->in_grid,
+                                             .h = o->h[i],
+                                             .w = o->w[i],
+                                             .c = o->c};
+    status = pyrdiff_png_write(
+        path, tables, n, (const char *const[]){"zoom", zoom, NULL},
+        (const char *const[]){"seeds", o->seeds_text, "sampler", o->sampler, "weights", o->weights, NULL});
+    pyr_free(path);
+    return status;
+}
+
 pyr_status pyr_sample_output_close(pyr_sample_output *o)
 {
-    pyr_panel panel[PYR_MAX_LEVELS];
-    pyr_png_text texts[] = {{"seeds", o->seeds_text}, {"sampler", o->sampler}, {"weights", o->weights}};
+    pyrdiff_npz *npz = o->npz;
 
-    if (o->archive)
-        PYR_TRY(pyr_npz_close(&o->npz, o->labels));
+    o->npz = NULL;
+    if (npz)
+        PYR_TRY(pyrdiff_npz_close(npz, o->labels, 1));
     if (!o->grid)
         return PYR_OK;
-    for (int i = 0; i < o->levels; i++) {
-        pyr_shape s = o->image[i];
-
-        panel[o->levels - 1 - i] = (pyr_panel){o->first[i], (int)o->in_grid, s.h, s.w, s.c};
-    }
-    PYR_TRY(pyr_grid_write_levels(o->folder, panel, o->levels, (pyr_grid_style){.zoom = o->zoom}, texts, 3));
+    PYR_TRY(write_grid(o, "grid.png", 1));
+    if (o->levels > 1)
+        PYR_TRY(write_grid(o, "levels.png", o->levels));
     pyr_print("%s/grid.png\n", o->folder);
     if (o->levels > 1)
         pyr_print("%s/levels.png\n", o->folder);
@@ -132,7 +163,8 @@ pyr_status pyr_sample_output_close(pyr_sample_output *o)
 
 void pyr_sample_output_free(pyr_sample_output *o)
 {
-    pyr_npz_abandon(&o->npz);
+    pyrdiff_npz_close(o->npz, NULL, 0);
+    o->npz = NULL;
     for (int i = 0; i < o->levels; i++) {
         pyr_free(o->first[i]);
         o->first[i] = NULL;

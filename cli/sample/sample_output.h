@@ -2,32 +2,8 @@
 #ifndef PYR_CLI_SAMPLE_SAMPLE_OUTPUT_H
 #define PYR_CLI_SAMPLE_SAMPLE_OUTPUT_H
 
-#include "arrays/npz_file.h"
-#include "pictures/png_file.h"
-#include "pyramid/pyramid.h"
+#include "include/pyrdiff.h"
 #include "terminal/options.h"
-
-enum { PYR_MORE_TEXTS = 3 };
-
-typedef struct pyr_sample_output {
-    const char *folder;                /* borrowed, as the texts */
-    const char *seeds_text;            /* as typed */
-    const char *sampler;               /* in words */
-    pyr_png_text more[PYR_MORE_TEXTS]; /* that the next PNGs say, too; borrowed until they are written */
-    size_t n_more;
-    char weights[32];      /* their hash */
-    const uint64_t *seeds; /* n */
-    const int32_t *labels; /* n; NULL: of no class in particular */
-    size_t n;
-    int levels; /* level 0 is what is written; with more than one there is a grid of all levels, too */
-    pyr_shape image[PYR_MAX_LEVELS];
-    int bits; /* of the images' samples, 8 or 16; the grids have 8 */
-    int zoom; /* of the grids */
-    bool grid, archive;
-    pyr_npz npz;
-    float *first[PYR_MAX_LEVELS]; /* the images of the grids */
-    size_t in_grid;
-} pyr_sample_output;
 
 /* As they are typed: --seeds, --outdir, --batch, --npz, --grid, --zoom. */
 typedef struct pyr_typed_output {
@@ -37,6 +13,28 @@ typedef struct pyr_typed_output {
 } pyr_typed_output;
 extern const pyr_option pyr_output_options[];
 
+enum { PYR_MORE_TEXTS = 3 };
+
+typedef struct pyr_sample_output {
+    const char *folder;                   /* borrowed, as the texts */
+    const char *seeds_text;               /* as typed */
+    const char *sampler;                  /* in words */
+    const char *more[2 * PYR_MORE_TEXTS]; /* pairs that the next PNGs say, too; borrowed until then */
+    int n_more;
+    char weights[32];      /* their hash */
+    const uint64_t *seeds; /* n */
+    const int32_t *labels; /* n; NULL: of no class in particular */
+    size_t n;
+    int levels; /* level 0 is what is written; with more than one there is a grid of all levels, too */
+    int h[PYRDIFF_MAX_LEVELS], w[PYRDIFF_MAX_LEVELS], c; /* of a level's images */
+    int bits; /* of the images' samples, 8 or 16; the grids have 8 */
+    int zoom; /* of the grids */
+    bool grid, archive;
+    pyrdiff_npz *npz;
+    float *first[PYRDIFF_MAX_LEVELS]; /* the images of the grids */
+    size_t in_grid;
+} pyr_sample_output;
+
 /* Make the folder and begin; the fields down to `archive` are the caller's. */
 pyr_status pyr_sample_output_open(pyr_sample_output *o);
 /* Images at .. at + n - 1 of the run, level by level, [-1, 1]. */
@@ -45,13 +43,19 @@ pyr_status pyr_sample_output_add(pyr_sample_output *o, size_t at, int n, float *
 pyr_status pyr_sample_output_close(pyr_sample_output *o);
 void pyr_sample_output_free(pyr_sample_output *o); /* no-op on {0}; what is not whole is left out */
 
-/* What picture `at` says of how it was made; must not move, the texts point into it. */
+/* Numbers of one image of a level. */
+size_t pyr_sample_output_size(const pyr_sample_output *o, int level);
+
+/* What picture `at` says of how it was made, as pyrdiff_png_write() takes it; must not move. */
 enum { PYR_ORIGIN_TEXTS = 5 };
 typedef struct pyr_origin {
     char seed[32], label[16];
-    pyr_png_text texts[PYR_ORIGIN_TEXTS + PYR_MORE_TEXTS];
-    size_t n; /* texts */
+    const char *texts[2 * (PYR_ORIGIN_TEXTS + PYR_MORE_TEXTS) + 1];
 } pyr_origin;
 void pyr_sample_origin(pyr_origin *out, const pyr_sample_output *o, size_t at);
+
+/* "FOLDER/NAME", and a PNG of one image of floats there, with samples of `bits`. */
+pyr_status pyr_write_picture(const char *folder, const char *name, const float *values, int h, int w, int c,
+                             int bits, const char *const *texts);
 
 #endif

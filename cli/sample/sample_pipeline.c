@@ -1,13 +1,11 @@
+/* sample_pipeline.c - drawing from a diffusers pipeline. */
 #include "cli/sample/sample_pipeline.h"
 
-#include "base/clock.h"
-#include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/sample/sample_output.h"
-#include "diffusers/pipeline.h"
-#include "terminal/output.h"
-#include "terminal/parse.h"
-#include "terminal/progress.h"
+#include "cli/sampling.h"
+#include "cli/watch.h"
+#include "include/pyrdiff.h"
 #include "terminal/signals.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,13 +16,14 @@ static bool names_pipeline(int argc, char **argv)
     static const char option[] = "--network";
     const char *network = NULL;
     size_t length = strlen(option);
+    pyrdiff_found found = {.size = sizeof found};
 
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
         if (strncmp(argv[i], option, length) == 0 && argv[i][length] == '=')
             network = argv[i] + length + 1;
         else if (strcmp(argv[i], option) == 0 && i + 1 < argc)
             network = argv[++i];
-    return network && pyr_pipeline_exists(network);
+    return network && pyrdiff_look(network, -1, &found) == PYRDIFF_OK && found.kind == PYRDIFF_PIPELINE;
 }
 
 typedef struct typed {
@@ -35,131 +34,133 @@ typedef struct typed {
     pyr_machine machine;
 } typed;
 
-static pyr_status choose_sampler(pyr_pipeline_sampler *out, const typed *t, const pyr_pipeline_files *files)
-{
-    static const char *const words[] = {"ddpm", "ddim"};
-    int kind = 0;
+typedef struct drawing {
+    const typed *typed;
+    pyrdiff_model *model;
+    pyrdiff_model_facts facts;
+    pyr_sample_output to;
+    uint64_t *seeds;
+    int32_t *labels;
+    char *outdir;
+    pyr_watch watch;
+} drawing;
 
-    if (*t->sampler) {
-        PYR_TRY(pyr_find_word(&kind, "sampler of a pipeline", t->sampler, strlen(t->sampler), words, 2));
-        *out = (pyr_pipeline_sampler){.ddim = kind == 1, .steps = pyr_pipeline_steps(kind == 1, files)};
-    } else
-        PYR_TRY(pyr_pipeline_usual(out, files));
-    out->eta = t->eta;
-    if (!out->ddim && t->eta > 0)
-        return pyr_fail(PYR_E_ARG, "--eta %g is of --sampler ddim; ddpm always adds its noise", t->eta);
-    if (t->steps)
-        out->steps = t->steps;
+static pyr_status open_model(drawing *d)
+{
+    const typed *t = d->typed;
+    char steps[16], eta[32], threads[16], words[256];
+
+    snprintf(steps, sizeof steps, "%d", t->steps);
+    snprintf(eta, sizeof eta, "%.17g", t->eta);
+    snprintf(threads, sizeof threads, "%d", t->machine.threads);
+    PYR_TRY(pyrdiff_model_open(&d->model, t->network, NULL,
+                               (const char *const[]){"sampler", t->sampler, "steps", steps, "eta", eta,
+                                                     "backend", t->machine.backend, "precision",
+                                                     t->machine.precision, "threads", threads, NULL},
+                               pyr_watch_event, &d->watch));
+    d->facts.size = sizeof d->facts;
+    PYR_TRY(pyrdiff_model_facts_of(d->model, -1, &d->facts));
+    PYR_TRY(pyr_new(&d->labels, d->to.n, sizeof *d->labels, "classes of images"));
+    PYR_TRY(pyrdiff_model_labels(d->model, t->of_class, d->seeds, (int64_t)d->to.n, d->labels, words,
+                                 sizeof words));
+    if (*words)
+        return PYR_OK;
+    pyr_free(d->labels);
+    d->labels = NULL;
     return PYR_OK;
 }
 
-/* Where the pipeline decides, and not its scheduler. */
-static void say_pipeline(pyr_bar *bar, const typed *t, const pyr_pipeline_files *files)
+static pyr_status open_output(drawing *d)
 {
-    if (!*t->sampler && strcmp(files->class_name, "DDIMPipeline") == 0 &&
-        files->scheduler.kind != PYR_SCHEDULER_DDIM)
-        pyr_bar_line(bar, "a DDIMPipeline, whose scheduler is a %s: drawn by DDIM, as the library does",
-                     files->scheduler.class_name);
-}
+    const typed *t = d->typed;
+    const pyrdiff_model_facts *f = &d->facts;
+    pyr_sample_output *o = &d->to;
 
-static pyr_status choose_class(pyr_class_choice *out, const pyr_pipeline_files *files, const char *word)
-{
-    if (*word && !files->classes.n)
-        return pyr_fail(PYR_E_ARG, "--class %s: this model has no classes", word);
-    return pyr_class_choose(out, &files->classes, word);
+    pyr_bar_line(&d->watch.bar, "%zu images of %dx%dx%d by %s; %.2f GFLOP an image; memory %.1f MiB", o->n,
+                 f->h, f->w, f->c, f->sampler, f->flop / 1e9, pyr_mib(f->bytes));
+    d->outdir = *t->output.outdir ? pyr_strdup(t->output.outdir) : pyr_path_join(t->network, "samples");
+    if (!d->outdir)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    *o = (pyr_sample_output){.folder = d->outdir,
+                             .seeds_text = t->output.seeds,
+                             .sampler = f->sampler,
+                             .seeds = d->seeds,
+                             .labels = d->labels,
+                             .n = o->n,
+                             .levels = 1,
+                             .h = {f->h},
+                             .w = {f->w},
+                             .c = f->c,
+                             .bits = f->bits,
+                             .zoom = t->output.zoom,
+                             .grid = t->output.grid,
+                             .archive = t->output.npz};
+    snprintf(o->weights, sizeof o->weights, "%016" PRIx64, f->hash);
+    return pyr_sample_output_open(o);
 }
 
 /* Rounds of `batch` images: memory does not grow with the number of seeds. */
-static pyr_status draw_all(pyr_pipeline *p, pyr_sample_output *o, int batch, pyr_bar *bar)
+static pyr_status draw_all(drawing *d, int batch)
 {
+    pyr_sample_output *o = &d->to;
     float *images;
     double start = pyr_now();
     pyr_status status = PYR_OK;
 
-    PYR_TRY(pyr_new(&images, (size_t)batch * pyr_count(o->image[0]), sizeof *images, "images"));
+    PYR_TRY(pyr_new(&images, (size_t)batch * pyr_sample_output_size(o, 0), sizeof *images, "images"));
     for (size_t at = 0; at < o->n; at += (size_t)batch) {
         int n = o->n - at < (size_t)batch ? (int)(o->n - at) : batch;
+        size_t done = at + (size_t)n;
+        pyrdiff_output to = {
+            .what = PYRDIFF_IMAGE,
+            .to = {.data = images, .type = PYRDIFF_F32, .n = n, .h = o->h[0], .w = o->w[0], .c = o->c}};
 
-        PYR_TRY_OUT(pyr_pipeline_sample(p, &(pyr_pipeline_draw){.n = n,
-                                                                .seeds = o->seeds + at,
-                                                                .label = -1,
-                                                                .labels = o->labels ? o->labels + at : NULL,
-                                                                .noise = NULL,
-                                                                .image = images}));
+        PYR_TRY_OUT(pyrdiff_sample(d->model,
+                                   &(pyrdiff_draw){.size = sizeof(pyrdiff_draw),
+                                                   .n = n,
+                                                   .seeds = o->seeds + at,
+                                                   .labels = o->labels ? o->labels + at : NULL,
+                                                   .outputs = &to,
+                                                   .n_outputs = 1},
+                                   pyr_watch_stop, &d->watch));
         PYR_TRY_OUT(pyr_sample_output_add(o, at, n, &images));
-        pyr_bar_sampling(bar, (int64_t)(at + (size_t)n), (int64_t)o->n,
-                         (double)(at + (size_t)n) / (pyr_now() - start));
+        pyr_bar_sampling(&d->watch.bar, (int64_t)done, (int64_t)o->n, (double)done / (pyr_now() - start));
     }
-    pyr_bar_line(bar, "%zu images in %.1f s (%.1f images/s), peak memory %.1f MiB", o->n, pyr_now() - start,
-                 (double)o->n / (pyr_now() - start), pyr_peak_mib());
+    pyr_bar_line(&d->watch.bar, "%zu images in %.1f s (%.1f images/s), peak memory %.1f MiB", o->n,
+                 pyr_now() - start, (double)o->n / (pyr_now() - start), pyr_peak_mib());
 out:
     pyr_free(images);
     return status;
 }
 
+static pyr_status sample(drawing *d)
+{
+    const pyr_typed_output *t = &d->typed->output;
+
+    PYR_TRY(pyr_typed_seeds(&d->seeds, &d->to.n, t->seeds));
+    PYR_TRY(open_model(d));
+    PYR_TRY(open_output(d));
+    pyr_take_signals();
+    PYR_TRY(draw_all(d, t->batch ? t->batch : d->facts.batch));
+    return pyr_sample_output_close(&d->to);
+}
+
 static pyr_status run(void *at, pyr_parsed *parsed)
 {
-    const typed *t = at;
-    pyr_pipeline_files files = {0};
-    pyr_pipeline_sampler sampler;
-    pyr_pipeline *p = NULL;
-    pyr_kernels *k = NULL;
-    pyr_text warning = {0};
-    pyr_sample_output o = {.seeds_text = t->output.seeds,
-                           .levels = 1,
-                           .zoom = t->output.zoom,
-                           .grid = t->output.grid,
-                           .archive = t->output.npz};
-    pyr_bar bar = pyr_bar_new();
-    uint64_t *seeds = NULL;
-    int32_t *labels = NULL;
-    pyr_class_choice choice;
-    char *outdir = NULL, words[64];
-    pyr_shape s;
+    drawing d = {.typed = at};
     pyr_status status;
 
     (void)parsed;
-    if (pyr_parse_seeds(t->output.seeds, &seeds, &o.n) != PYR_OK)
-        return pyr_fail_prefix(PYR_E_ARG, "--seeds");
-    o.seeds = seeds;
-    PYR_TRY_OUT(pyr_pipeline_read(&files, t->network, &warning));
-    PYR_TRY_OUT(choose_sampler(&sampler, t, &files));
-    PYR_TRY_OUT(choose_class(&choice, &files, t->of_class));
-    PYR_TRY_OUT(pyr_class_labels(&labels, &choice, seeds, o.n));
-    o.labels = labels;
-    say_pipeline(&bar, t, &files);
-    PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
-    PYR_TRY_OUT(pyr_pipeline_open(&p, k, &files, &sampler, &warning));
-    if (warning.length)
-        pyr_tell("warning: %s: %s\n", t->network, warning.at);
-    snprintf(words, sizeof words, "%s %d", sampler.ddim ? "ddim" : "ddpm", sampler.steps);
-    if (sampler.eta > 0)
-        snprintf(words + strlen(words), sizeof words - strlen(words), " eta %g", sampler.eta);
-    o.sampler = words;
-    s = o.image[0] = pyr_pipeline_image(p);
-    o.bits = files.ours ? files.facts.bits : 8;
-    snprintf(o.weights, sizeof o.weights, "%016" PRIx64, pyr_pipeline_hash(p));
-    pyr_bar_line(&bar, "%zu images of %dx%dx%d by %s; %.2f GFLOP an image; memory %.1f MiB", o.n, s.h, s.w,
-                 s.c, words, pyr_pipeline_flop(p) / 1e9, pyr_mib(pyr_pipeline_bytes(p)));
-    outdir = *t->output.outdir ? pyr_strdup(t->output.outdir) : pyr_path_join(t->network, "samples");
-    if (!outdir)
-        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for a name"));
-    o.folder = outdir;
-    PYR_TRY_OUT(pyr_sample_output_open(&o));
-    pyr_stop_on_signals();
-    PYR_TRY_OUT(draw_all(p, &o, t->output.batch ? t->output.batch : pyr_pipeline_batch(p) * k->lanes, &bar));
-    PYR_TRY_OUT(pyr_sample_output_close(&o));
-out:
+    pyr_watch_begin(&d.watch);
+    status = sample(&d);
+    pyr_bar_end(&d.watch.bar);
     if (status == PYR_E_STOPPED)
-        status = pyr_fail(PYR_E_STOPPED, "stopped: the images drawn so far are in %s", outdir);
-    pyr_sample_output_free(&o);
-    pyr_pipeline_free(p);
-    pyr_kernels_free(k);
-    pyr_pipeline_files_free(&files);
-    pyr_text_free(&warning);
-    pyr_free(outdir);
-    pyr_free(seeds);
-    pyr_free(labels);
+        status = pyr_fail(PYR_E_STOPPED, "stopped: the images drawn so far are in %s", d.outdir);
+    pyr_sample_output_free(&d.to);
+    pyrdiff_model_free(d.model);
+    pyr_free(d.outdir);
+    pyr_free(d.seeds);
+    pyr_free(d.labels);
     return status;
 }
 
@@ -167,7 +168,7 @@ static const pyr_option options[] = {
     OPT_TEXT(typed, network, "network", "DIR", "", "directory of a DDPMPipeline or DDIMPipeline"),
     OPT_GROUP(typed, output, pyr_output_options),
     OPT_TEXT(typed, sampler, "sampler", "NAME", "", "ddpm or ddim; without it, that of the pipeline"),
-    OPT_INT(typed, steps, "steps", "N", "0", 0, PYR_MAX_TIMESTEPS,
+    OPT_INT(typed, steps, "steps", "N", "0", 0, 100000,
             "steps, out of the timesteps of training; 0: 1000 with ddpm, 50 with ddim"),
     OPT_REAL(typed, eta, "eta", "ETA", "0", 0, 1,
              "noise that ddim adds: 0 none, 1 as much as ddpm with the variance fixed_small"),

@@ -224,14 +224,6 @@ static pyr_status judge(const inverting *v, const misfit *m)
 
 /* ---- the command --------------------------------------------------------------------------------- */
 
-/* Rounding to b bits is noise, too, uniform over 2^(1-b). */
-static double noise_of(const typed *o, int bits)
-{
-    double step = ldexp(1, 1 - bits);
-
-    return sqrt(o->noise * o->noise + step * step / 12);
-}
-
 /* Those that stay at the smallest noise level would have to walk from noise to the picture by steps of its
  * size; an explicit solver that keeps to a tolerance takes thousands of steps of an equation as stiff as the
  * guided one. */
@@ -257,7 +249,7 @@ static pyr_status invert(pyr_tasking *t, const void *at)
     const typed *o = at;
     inverting v = {.o = o, .t = t};
     pyr_inverse_problem problem = {
-        .a = &v.a, .noise = noise_of(o, pyr_model_bits(t->model)), .strength = o->strength};
+        .a = &v.a, .noise = pyr_inverse_noise(o->noise, pyr_model_bits(t->model)), .strength = o->strength};
     pyr_inverse *inverse = NULL;
     misfit off;
     pyr_status status;
@@ -267,7 +259,7 @@ static pyr_status invert(pyr_tasking *t, const void *at)
     PYR_TRY_OUT(o->degraded ? read_degraded(&v, t->arguments[0]) : degrade(&v, t->arguments[0]));
     problem.y = v.y;
     PYR_TRY_OUT(pyr_inverse_new(&inverse, t->model, &problem));
-    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hand = pyr_inverse_hand(inverse)}));
+    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hooks = pyr_inverse_hooks(inverse)}));
     PYR_TRY_OUT(measure(&v, &off));
     say(&v, &off);
     PYR_TRY_OUT(show(&v));

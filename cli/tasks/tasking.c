@@ -11,9 +11,9 @@
 #include "pictures/image_values.h"
 #include "pictures/range.h"
 #include "pictures/resize.h"
+#include "settings/parse.h"
 #include "tasks/mask.h"
 #include "terminal/output.h"
-#include "terminal/parse.h"
 #include "terminal/signals.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -33,16 +33,22 @@ const pyr_option pyr_task_options[] = {
 
 /* ---- the run ----------------------------------------------------------------------------------- */
 
+static pyr_status set(void *settings, const char *key, const char *value, const char *origin)
+{
+    return pyr_settings_set(settings, key, value, origin);
+}
+
 static pyr_status read_settings(pyr_tasking *t, const pyr_parsed *parsed)
 {
     const pyr_task_typed *typed = t->typed;
 
-    if (typed->seeds && pyr_parse_seeds(typed->seeds, &t->seeds, &t->n) != PYR_OK)
-        return pyr_fail_prefix(PYR_E_ARG, "--seeds");
+    if (typed->seeds)
+        PYR_TRY(pyr_typed_seeds(&t->seeds, &t->n, typed->seeds));
     if (t->n > PYR_TASK_IMAGES)
         return pyr_fail(PYR_E_ARG, "--seeds: %zu images, should be at most %d", t->n, PYR_TASK_IMAGES);
     PYR_TRY(pyr_run_settings_typed(&t->settings, &t->config, typed->network, parsed));
-    return pyr_set_sampler(&t->config, typed->sampling.steps, typed->sampling.sampler);
+    PYR_TRY(pyr_set_sampling(&typed->sampling, t->config.pyramid.levels, set, t->settings));
+    return pyr_config_get(&t->config, t->settings);
 }
 
 static void put_sampler(pyr_tasking *t)
@@ -269,7 +275,7 @@ static pyr_status draw_round(pyr_tasking *t, const pyr_task_draw *draw, const in
                           .labels = labels ? labels + first : NULL,
                           .coarse = coarse,
                           .given = draw->given,
-                          .hand = draw->hand};
+                          .hooks = draw->hooks};
 
     one.image[0] = t->drawn + first * pyr_count(pyr_model_image(t->model, 0));
     for (int level = 0; level < pyr_model_levels(t->model); level++)

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/machine.h"
 #include "report/page.h"
 #include "terminal/output.h"
 #include <math.h>

@@ -2,8 +2,8 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/threads.h"
 #include <dnnl.h>
-#include <omp.h>
 #include <pthread.h>
 #include <stdio.h>
 
@@ -151,7 +151,7 @@ struct pyr_onednn_call {
 
 void pyr_onednn_single_thread(void)
 {
-    omp_set_num_threads(1);
+    (void)pyr_openmp_threads(1);
 }
 
 const char *pyr_cpu_library(void)

@@ -1,6 +1,6 @@
 /* fuzz_codes.c - codes of a picture that are hostile: read and put together again, or refused with a sentence
  * that names the file. */
-#include "cli/codes_file.h"
+#include "pyramid/codes_file.h"
 #include "tests/fuzz/tensors.h"
 
 const uint8_t *fuzz_seed(size_t i, size_t *n)

@@ -4,7 +4,7 @@
 #include "comparison/variant.h"
 #include "eval/evaluate.h"
 #include "pyramid/filters.h"
-#include "terminal/parse.h"
+#include "settings/parse.h"
 #include "tests/fuzz/input.h"
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* parse.h - lists of numbers as they are typed. */
-#ifndef PYR_TERMINAL_PARSE_H
-#define PYR_TERMINAL_PARSE_H
+#ifndef PYR_SETTINGS_PARSE_H
+#define PYR_SETTINGS_PARSE_H
 
 #include "base/status.h"
 #include <stddef.h>

@@ -2,8 +2,8 @@
  *
  * Tensors level-0 … level-k (HWC; float, or double where float would not hold them) and in the metadata, as text:
  * pyrdiff_codes (the version of this format), filter, sigma, levels, h, w, c, bits. */
-#ifndef PYR_CLI_CODES_FILE_H
-#define PYR_CLI_CODES_FILE_H
+#ifndef PYR_PYRAMID_CODES_FILE_H
+#define PYR_PYRAMID_CODES_FILE_H
 
 #include "graph/safetensors.h"
 #include "pyramid/codes.h"

@@ -1,5 +1,5 @@
 /* codes_file.c - reading and writing the exact codes of a picture. */
-#include "cli/codes_file.h"
+#include "pyramid/codes_file.h"
 
 #include "base/file.h"
 #include "base/mem.h"

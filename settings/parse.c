@@ -1,5 +1,5 @@
 /* parse.c - lists of numbers as they are typed. */
-#include "terminal/parse.h"
+#include "settings/parse.h"
 
 #include "base/mem.h"
 #include <ctype.h>

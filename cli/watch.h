@@ -1,0 +1,29 @@
+/* watch.h - what commands show of a call of the library, and their way to stop it: signals. */
+#ifndef PYR_CLI_WATCH_H
+#define PYR_CLI_WATCH_H
+
+#include "cli/reading_bar.h"
+#include "include/pyrdiff.h"
+#include "terminal/options.h"
+
+typedef struct pyr_watch {
+    pyr_bar bar;
+    pyr_reading_bar reading;
+} pyr_watch;
+
+/* It must not move afterwards. */
+void pyr_watch_begin(pyr_watch *watch);
+
+/* A pyrdiff_callback, `watch` its context: notes as lines, bars of reading and drawing. */
+int pyr_watch_event(void *watch, const pyrdiff_event *event);
+
+/* The same without the bar of drawing, of callers that draw in parts and show the whole. */
+int pyr_watch_stop(void *watch, const pyrdiff_event *event);
+
+/* A pyr_settings_visit: into a pyrdiff_settings. */
+pyr_status pyr_set_public(void *settings, const char *key, const char *value, const char *origin);
+
+/* The setting as a whole number; one that has one. */
+int pyr_number_of(const pyrdiff_settings *settings, const char *key);
+
+#endif
