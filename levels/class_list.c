@@ -1,3 +1,5 @@
+/* class_list.c - names and counts of classes as metadata of weights, and the words that people choose them
+ * by. */
 #include "levels/class_list.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* known.c - keeps the known part of a picture, level by level, while the rest is sampled. */
 #include "tasks/known.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* lanes.c - host vectors of each lane, and noise for the moments of a task. */
 #include "tasks/lanes.h"
 
 #include "base/mem.h"

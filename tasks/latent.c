@@ -1,3 +1,4 @@
+/* latent.c - solves the probability-flow ODE up and down, level by level; interpolates between latents. */
 #include "tasks/latent.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* sdedit.c - starts each level from the picture's own variable with noise, and samples down from there. */
 #include "tasks/sdedit.h"
 
 #include "base/mem.h"
