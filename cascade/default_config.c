@@ -1,3 +1,4 @@
+/* default_config.c - the configuration that is built in, and what the data change in it. */
 #include "cascade/default_config.h"
 
 #include "base/file.h"

@@ -1,3 +1,4 @@
+/* export.c - the levels of a run written for other programs. */
 #include "cascade/export.h"
 
 #include "base/file.h"

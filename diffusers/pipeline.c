@@ -307,7 +307,7 @@ static pyr_status build(pyr_pipeline *p, const pyr_unet_config *u)
     pyr_shape one = {1, 1, 1, 1};
 
     PYR_TRY(pyr_graph_new(&p->g, p->k, p->k->precision, &p->params));
-    p->in = (pyr_unet_inputs){.label = -1, .stream = -1, .told = -1};
+    p->in = (pyr_unet_inputs){.label = -1, .stream = -1, .features = -1};
     p->in.sample = pyr_graph_input(p->g, p->image, p->k->real);
     p->in.time =
         pyr_graph_input(p->g, one, u->time_embedding_type == PYR_UNET_LEARNED ? PYR_U32 : p->k->real);

@@ -59,7 +59,7 @@ static pyr_status list_params(pyr_params *params, const pyr_unet_config *u, pyr_
 {
     pyr_shape one = {1, 1, 1, 1},
               image = {1, 4 * u->patch, 4 * u->patch, u->in_channels / (u->patch * u->patch)};
-    pyr_unet_inputs in = {.label = -1, .stream = -1, .told = -1};
+    pyr_unet_inputs in = {.label = -1, .stream = -1, .features = -1};
     pyr_graph *g;
     pyr_status status;
 

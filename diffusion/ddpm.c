@@ -1,3 +1,4 @@
+/* ddpm.c - the schedulers of diffusers, DDPM and DDIM: noise levels and steps. */
 #include "diffusion/ddpm.h"
 
 #include "base/mem.h"

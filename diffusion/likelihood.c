@@ -1,3 +1,4 @@
+/* likelihood.c - the log-density of vectors by the probability-flow ODE, and bounds of it. */
 #include "diffusion/likelihood.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* mixture.c - mixtures of Gaussians: draws, densities, scores, denoisers; the named mixtures. */
 #include "diffusion/mixture.h"
 
 #include "base/mem.h"

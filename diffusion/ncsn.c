@@ -1,3 +1,4 @@
+/* ncsn.c - NCSNv2's noise levels and Langevin steps for given data. */
 #include "diffusion/ncsn.h"
 
 #include <math.h>

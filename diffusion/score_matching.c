@@ -1,3 +1,4 @@
+/* score_matching.c - the losses of score matching and their gradients, at one point. */
 #include "diffusion/score_matching.h"
 
 #include <stddef.h>

@@ -1,3 +1,4 @@
+/* class_list.c - names and counts of the classes of a run, and the choice that --class makes. */
 #include "levels/class_list.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* denoiser_gradient.c - J^T v of a denoiser: its graphs run backwards. */
 #include "levels/denoiser_gradient.h"
 
 #include <assert.h>

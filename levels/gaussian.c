@@ -1,3 +1,4 @@
+/* gaussian.c - a Gaussian fit to a level's variable: measured, stored, drawn from, compared. */
 #include "levels/gaussian.h"
 
 #include "base/file.h"

@@ -1,3 +1,4 @@
+/* inverse.c - the guided denoiser of linear inverse problems. */
 #include "tasks/inverse.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* lanes.c - working memory and noise of a task, for each lane. */
 #include "tasks/lanes.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* layers.c - a picture's levels in host doubles. */
 #include "tasks/layers.h"
 
 #include "base/mem.h"

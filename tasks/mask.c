@@ -1,3 +1,4 @@
+/* mask.c - what of a picture is a mask, and which of its pixels are drawn. */
 #include "tasks/mask.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* operator.c - blur, block means and missing pixels, and their adjoints. */
 #include "tasks/operator.h"
 
 #include "base/mem.h"

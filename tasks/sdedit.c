@@ -1,3 +1,4 @@
+/* sdedit.c - a picture drawn again from part of its noise, level by level. */
 #include "tasks/sdedit.h"
 
 #include "base/mem.h"
