@@ -1,4 +1,4 @@
-/* default_config.c - the configuration that is built in, and what the data change in it. */
+/* default_config.c - the built-in configuration, with the levels that the images allow. */
 #include "cascade/default_config.h"
 
 #include "base/file.h"

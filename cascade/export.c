@@ -1,4 +1,4 @@
-/* export.c - the levels of a run written for other programs. */
+/* export.c - writes each level of a run as a diffusers pipeline. */
 #include "cascade/export.h"
 
 #include "base/file.h"

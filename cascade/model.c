@@ -1,4 +1,4 @@
-/* model.c - a run that is ready to draw: levels opened, images drawn coarse to fine. */
+/* model.c - opens the levels of a run, and samples them from the coarsest to the finest. */
 #include "cascade/model.h"
 
 #include "base/file.h"

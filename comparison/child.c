@@ -1,4 +1,4 @@
-/* child.c - work in a forked process. */
+/* child.c - runs a function in a forked process, and takes its result, its error or its death. */
 #include "comparison/child.h"
 
 #include <assert.h>

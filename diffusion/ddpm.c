@@ -1,4 +1,4 @@
-/* ddpm.c - the schedulers of diffusers, DDPM and DDIM: noise levels and steps. */
+/* ddpm.c - betas and timesteps of discrete-time diffusion, and the steps of DDPM and DDIM. */
 #include "diffusion/ddpm.h"
 
 #include "base/mem.h"

@@ -1,4 +1,5 @@
-/* likelihood.c - the log-density of vectors by the probability-flow ODE, and bounds of it. */
+/* likelihood.c - log-likelihood by the probability-flow ODE and Hutchinson's estimator; the variational
+ * bound. */
 #include "diffusion/likelihood.h"
 
 #include "base/mem.h"

@@ -1,4 +1,4 @@
-/* ncsn.c - NCSNv2's noise levels and Langevin steps for given data. */
+/* ncsn.c - noise levels, step sizes and numbers of steps after NCSNv2's techniques. */
 #include "diffusion/ncsn.h"
 
 #include <math.h>

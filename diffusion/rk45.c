@@ -1,4 +1,4 @@
-/* rk45.c - the adaptive solver: stages, errors, and the choice of each step. */
+/* rk45.c - Dormand and Prince's pair, with error and step size of each vector on their own. */
 #include "diffusion/rk45.h"
 
 #include "base/mem.h"

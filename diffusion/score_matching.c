@@ -1,4 +1,4 @@
-/* score_matching.c - the losses of score matching and their gradients, at one point. */
+/* score_matching.c - explicit, denoising and sliced score matching at a point: losses and gradients. */
 #include "diffusion/score_matching.h"
 
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* class_list.c - names and counts of the classes of a run, and the choice that --class makes. */
+/* class_list.c - names and counts of classes as metadata of weights, and the words that people choose them
+ * by. */
 #include "levels/class_list.h"
 
 #include "base/mem.h"

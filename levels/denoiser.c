@@ -1,4 +1,5 @@
-/* denoiser.c - the graphs of a level as a denoiser, their calls, and guidance. */
+/* denoiser.c - the graph of a level's network as D(x, s), with preconditioning, condition, class and
+ * guidance. */
 #include "levels/denoiser.h"
 
 #include "base/mem.h"
@@ -38,7 +39,7 @@ static pyr_value lasting_input(pyr_graph *g, pyr_shape shape, pyr_type type)
 static pyr_status plan_evaluation(pyr_denoiser *d, pyr_params *params)
 {
     pyr_shape pair = {1, 1, 1, 2}, one = {1, 1, 1, 1},
-              features = pyr_unet_features_shape(&d->level->unet, d->level->variable);
+              features = pyr_unet_condition_shape(&d->level->unet, d->level->variable);
     pyr_kernels *k = d->k;
     pyr_value sample, f;
     pyr_graph *g;
@@ -57,7 +58,7 @@ static pyr_status plan_evaluation(pyr_denoiser *d, pyr_params *params)
     f = pyr_unet_build(
         g, &d->level->unet, &(pyr_unet_options){.undivided = true, .level = d->level->facts.index},
         &(pyr_unet_inputs){
-            .sample = sample, .features = d->features, .time = d->time, .label = d->label, .stream = -1});
+            .sample = sample, .condition = d->features, .time = d->time, .label = d->label, .stream = -1});
     d->d = pyr_mix(g, d->x, f, d->mix_out);
     pyr_graph_keep(g, d->d);
     if (d->gradient) {
@@ -99,7 +100,7 @@ static pyr_status plan_conditioner(pyr_denoiser *d, pyr_params *params)
         d->noise_channel = lasting_input(g, channel, d->k->real);
         condition = pyr_concat(g, condition, d->noise_channel);
     }
-    d->result = pyr_unet_features(g, &level->unet, condition);
+    d->result = pyr_unet_condition(g, &level->unet, condition);
     pyr_graph_keep(g, d->result);
     PYR_TRY(pyr_graph_plan(g, &(pyr_plan){.batch = d->batch}));
     return d->noise_channel >= 0 ? put_noise_channel(d) : PYR_OK;

@@ -1,4 +1,4 @@
-/* denoiser_gradient.c - J^T v of a denoiser: its graphs run backwards. */
+/* denoiser_gradient.c - the backward pass of that graph to x, scaled to the denoiser's transposed Jacobian. */
 #include "levels/denoiser_gradient.h"
 
 #include <assert.h>

@@ -1,4 +1,5 @@
-/* level.c - what a level models: shapes, statistics of the training set, facts as text. */
+/* level.c - a level's shapes, and its mean, standard deviation and scale of the condition, measured on
+ * data. */
 #include "levels/level.h"
 
 #include "base/mem.h"

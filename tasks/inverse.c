@@ -1,4 +1,5 @@
-/* inverse.c - the guided denoiser of linear inverse problems. */
+/* inverse.c - samples x given y = A x + noise: the denoiser is guided by the gradient of the data's
+ * likelihood. */
 #include "tasks/inverse.h"
 
 #include "base/mem.h"

@@ -1,4 +1,4 @@
-/* known.c - inpainting and colouring: what is given is put back after each step. */
+/* known.c - keeps the known part of a picture, level by level, while the rest is sampled. */
 #include "tasks/known.h"
 
 #include "base/mem.h"

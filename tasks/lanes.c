@@ -1,4 +1,4 @@
-/* lanes.c - working memory and noise of a task, for each lane. */
+/* lanes.c - host vectors of each lane, and noise for the moments of a task. */
 #include "tasks/lanes.h"
 
 #include "base/mem.h"

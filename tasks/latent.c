@@ -1,4 +1,4 @@
-/* latent.c - images encoded by the probability-flow ODE; latents mixed, drawn from, stored. */
+/* latent.c - solves the probability-flow ODE up and down, level by level; interpolates between latents. */
 #include "tasks/latent.h"
 
 #include "base/mem.h"

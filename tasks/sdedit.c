@@ -1,4 +1,4 @@
-/* sdedit.c - a picture drawn again from part of its noise, level by level. */
+/* sdedit.c - starts each level from the picture's own variable with noise, and samples down from there. */
 #include "tasks/sdedit.h"
 
 #include "base/mem.h"
