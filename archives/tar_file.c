@@ -1,3 +1,4 @@
+/* tar_file.c - tar archives listed once and read entry by entry. */
 #include "archives/tar_file.h"
 
 #include "archives/folder_names.h"
@@ -96,7 +97,7 @@ static pyr_status lose_place(pyr_tar *tar, const pyr_tar_take *take, uint64_t pl
     return status;
 }
 
-/* A picture that is there by name alone is lost; of others it is counted that they were left aside. */
+/* A picture without bytes is lost; other entries are counted as left aside. */
 static pyr_status lose_entry(pyr_tar *tar, const pyr_tar_take *take, const char *name, pyr_tar_aside kind,
                              const char *why, const char *target)
 {
@@ -548,7 +549,7 @@ pyr_status pyr_tar_is(bool *is, const char *path)
     if (!tar_name && !ustar && !packed)
         return PYR_OK;
     PYR_TRY(begins(is, path));
-    *is |= ustar || (tar_name && packed); /* a damaged one: opening it says where */
+    *is |= ustar || (tar_name && packed); /* a damaged one: opening it reports where */
     return PYR_OK;
 }
 
@@ -629,7 +630,7 @@ static pyr_status read_on(char **out, const pyr_tar *tar, const entry *e, pyr_ta
         pyr_tar_next met = pyr_tar_stream_next(&header, s);
 
         if (met == PYR_TAR_DAMAGED)
-            continue; /* it was told while listing */
+            continue; /* reported while listing */
         if (met == PYR_TAR_FAILED)
             PYR_TRY(pyr_tar_fault(s, e->name));
         if (met == PYR_TAR_FAILED || met == PYR_TAR_END)

@@ -34,7 +34,8 @@ typedef struct pyr_tar_take {
      * NULL */
     pyr_status (*again)(void *arg, size_t i, size_t of);
     void *arg;
-    bool past_damage; /* read what is whole, and say what is lost in pyr_tar_facts.lost, instead of failing */
+    bool
+        past_damage; /* read what is whole, and list what is lost in pyr_tar_facts.lost, instead of failing */
 } pyr_tar_take;
 
 /* Entries that are left aside and are no pictures. */
@@ -69,8 +70,8 @@ typedef struct pyr_tar_facts {
 
 const pyr_tar_facts *pyr_tar_facts_of(const pyr_tar *tar); /* borrowed until the free, as the names are */
 
-/* Entries in the order of the archive, then links. Names are paths (pyr_entry_tidy), not empty; two may be
- * the same: that with the later header is then meant. */
+/* Entries in the order of the archive, then links. Names are paths (pyr_entry_tidy), not empty; of two that
+ * are the same the one with the later header counts. */
 const char *pyr_tar_name(const pyr_tar *tar, size_t i);
 uint64_t pyr_tar_size(const pyr_tar *tar, size_t i); /* bytes */
 

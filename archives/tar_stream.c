@@ -1,3 +1,4 @@
+/* tar_stream.c - the headers and bytes of a tar archive in order. */
 #include "archives/tar_stream.h"
 
 #include "base/file.h"
@@ -19,7 +20,7 @@ enum {
 
 static const unsigned char zeros[BLOCK];
 
-/* ---- words ---- */
+/* ---- reasons ---- */
 
 const char *pyr_tar_why(const pyr_tar_stream *stream)
 {
@@ -29,7 +30,7 @@ const char *pyr_tar_why(const pyr_tar_stream *stream)
 }
 
 /* Whether reading failed, not what was read: libarchive's own numbers are EILSEQ, EINVAL, EDOM and below 0.
- * Its words then are "Error reading 'PATH'": the reason is in the number alone. */
+ * Its text then is "Error reading 'PATH'": only the number has the reason. */
 static bool is_of_disk(int error)
 {
     return error == EIO || error == ENOENT || error == EACCES || error == EMFILE || error == ENFILE ||
@@ -203,7 +204,7 @@ static int open_bytes(struct archive *a, const pyr_tar_stream *s)
                      : archive_read_open_fd(a, s->file, UNPACK);
 }
 
-/* ARCHIVE_WARN says that another program would be started: such a filter is not used. */
+/* ARCHIVE_WARN: another program would be started; such a filter is not used. */
 static bool add_filters(struct archive *a)
 {
     (void)archive_read_support_filter_bzip2(a);

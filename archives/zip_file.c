@@ -1,3 +1,4 @@
+/* zip_file.c - zip archives, read and written. */
 #include "archives/zip_file.h"
 
 #include "archives/folder_names.h"
@@ -55,7 +56,7 @@ static int by_name(const void *a, const void *b)
     return pyr_walk_order(((const entry *)a)->name, ((const entry *)b)->name);
 }
 
-/* What the directory says of an entry, judged before anything is made of it. */
+/* An entry's facts in the directory, checked before they are used. */
 static pyr_status check_entry(const pyr_zip *zip, const zip_stat_t *info, uint64_t *left)
 {
     const char *name = info->name;
@@ -281,7 +282,7 @@ bool pyr_zip_find(size_t *i, const pyr_zip *zip, const char *name)
 
 /* ---- reading ---- */
 
-/* `error` may be NULL: then there is nothing more to say. */
+/* `error` may be NULL: no reason is known. */
 static pyr_status damaged(const pyr_zip *zip, size_t i, const char *error)
 {
     return pyr_fail(PYR_E_FORMAT,

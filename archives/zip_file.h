@@ -60,7 +60,7 @@ typedef struct pyr_zip_part {
 } pyr_zip_part;
 
 /* A zip of `n` (at least 1) stored entries in this order, made in memory, that appears at `path` whole or not
- * at all (base/file.h). Its bytes depend on the content alone. Names differ. PYR_E_IO, PYR_E_NOMEM. */
+ * at all (base/file.h). Its bytes depend on nothing but the content. Names differ. PYR_E_IO, PYR_E_NOMEM. */
 pyr_status pyr_zip_write(const char *path, const pyr_zip_part *parts, size_t n);
 
 #endif

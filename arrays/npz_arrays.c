@@ -1,3 +1,4 @@
+/* npz_arrays.c - named arrays in NPZ and NPY files. */
 #include "arrays/npz_arrays.h"
 
 #include "archives/zip_file.h"
@@ -43,7 +44,7 @@ typedef struct item {
     bool wide; /* texts of four bytes a letter, else of one */
 } item;
 
-/* A zip of arrays, or one array that is a file by itself (zip is NULL). */
+/* A zip of arrays, or one array in a file of its own (zip is NULL). */
 struct pyr_arrays {
     pyr_zip *zip;
     char *path;
@@ -324,7 +325,7 @@ pyr_status pyr_arrays_open(pyr_arrays **out, const char *path)
     if (n == MAGIC && memcmp(start, magic, MAGIC) == 0)
         return stat(path, &info) == 0 ? open_arrays(out, NULL, NULL, (uint64_t)info.st_size, path)
                                       : pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
-    PYR_TRY(pyr_zip_open(&zip, path)); /* says what is wrong with a file that is neither */
+    PYR_TRY(pyr_zip_open(&zip, path)); /* its sentence is right for a file that is neither */
     return open_arrays(out, zip, NULL, 0, path);
 }
 
@@ -504,7 +505,7 @@ static bool put(void *dst, size_t i, const unsigned char *at, pyr_npy_type from,
     }
 }
 
-/* Steps through the elements as they stand in the file and says where each belongs in C's order. */
+/* Steps through the elements in the order of the file; `place` is where each belongs in C's order. */
 typedef struct walk {
     int64_t at[PYR_NPY_RANK];
     size_t place;

@@ -1,3 +1,4 @@
+/* npz_file.c - images written as an NPZ in portions. */
 #include "arrays/npz_file.h"
 
 #include "base/atomic_file.h"

@@ -178,7 +178,7 @@ static uint64_t memory_for(const pyr_data_settings *s)
 }
 
 /* What data.split does to the parts of packed files is said behind what they are. */
-static void tell_overruled(pyr_collection *c, const pyr_data_settings *s)
+static void note_overruled(pyr_collection *c, const pyr_data_settings *s)
 {
     bool tests = false;
 
@@ -199,7 +199,7 @@ static pyr_status assemble(pyr_dataset *set, pyr_collection *c, const pyr_data_s
     bool taken = false;
     pyr_status status;
 
-    tell_overruled(c, s);
+    note_overruled(c, s);
     if (s->split && strcmp(s->split, "train") == 0)
         pyr_collection_drop(c, true);
     if (c->n == 0)

@@ -12,7 +12,7 @@
 
 /* ---- bad files and sizes ---- */
 
-/* Collect the bad ones into `skipped`, or say which they are. */
+/* Collect the bad ones into `skipped`, or fail with their names. */
 static pyr_status settle_bad(pyr_names *skipped, pyr_collection *c, const pyr_data_settings *s)
 {
     enum { NAMED = 3 };
@@ -305,7 +305,7 @@ static pyr_status settle_unlabelled(bool *labelled, pyr_collection *c, const pyr
         n[c->at[i].test]++;
         with[c->at[i].test] += c->at[i].label >= 0;
     }
-    if (!n[0]) { /* a test set alone */
+    if (!n[0]) { /* only a test set */
         n[0] = n[1];
         with[0] = with[1];
         n[1] = with[1] = 0;
@@ -468,8 +468,8 @@ static pyr_status settle_values(pyr_dataset *set, pyr_collection *c, const pyr_d
 
 /* ---- all of it ---- */
 
-/* Take over what the collection has to say. */
-static pyr_status take_words(pyr_dataset *set, pyr_collection *c)
+/* Take over the collection's sentences. */
+static pyr_status take_sentences(pyr_dataset *set, pyr_collection *c)
 {
     if (c->notes.failed || c->how.failed)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the notes");
@@ -502,7 +502,7 @@ pyr_status pyr_dataset_settle(pyr_dataset *set, int64_t **order, pyr_target *t, 
     PYR_TRY_OUT(settle_split(set, *order, c, s));
     PYR_TRY_OUT(settle_values(set, c, s));
     PYR_TRY_OUT(settle_labels(set, c, *order, labelled));
-    PYR_TRY_OUT(take_words(set, c));
+    PYR_TRY_OUT(take_sentences(set, c));
     return PYR_OK;
 out:
     pyr_free(*order);

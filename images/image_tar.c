@@ -37,7 +37,7 @@ typedef struct file {
     size_t tar;    /* its archive */
     size_t entry;  /* in it */
     size_t header; /* of it, in the archive */
-    int32_t label; /* that a .cls or .json beside an image says */
+    int32_t label; /* in a .cls or .json beside an image */
     char *bytes;   /* of a list of labels; NULL: not kept */
     size_t size;
 } file;
@@ -107,7 +107,7 @@ static void free_archive(pyr_archive *archive)
 
 /* ---- listing ---- */
 
-/* Lists of labels are kept as they are; of the files beside images only what label they say. */
+/* Lists of labels are kept as they are; of the files beside images only their label. */
 static bool is_list(const char *name)
 {
     return strcmp(pyr_base_name(name), PYR_DATASET_JSON) == 0 || pyr_ends_with(name, "_annotations.txt") ||
@@ -146,7 +146,7 @@ static pyr_status take(void *arg, size_t entry, const char *name, const char *by
         taken.size = n;
         f->kept += n;
     } else if (pyr_label_beside(&taken.label, bytes, n, name) == PYR_E_NOMEM)
-        return PYR_E_NOMEM; /* no JSON: it says no label */
+        return PYR_E_NOMEM; /* no JSON: no label */
     return keep(f, taken);
 }
 
@@ -159,7 +159,7 @@ static pyr_status again(void *arg, size_t entry, size_t of)
     while (i < f->taken_n && f->taken[i].entry != of)
         i++;
     if (i == f->taken_n)
-        return PYR_OK; /* its target is named as nothing that is taken: it says no label */
+        return PYR_OK; /* its target is no file of labels: no label */
     if (f->taken[i].bytes)
         return take(f, entry, PYR_DATASET_JSON, f->taken[i].bytes, f->taken[i].size);
     return keep(f, (file){.entry = entry, .label = f->taken[i].label});
@@ -291,7 +291,7 @@ static pyr_status file_read(const pyr_listing *listing, char **bytes, size_t *n,
     const file *at = &f->at[i];
 
     *n = at->size;
-    if (!at->bytes) { /* the label alone was kept */
+    if (!at->bytes) { /* only the label was kept */
         *bytes = at->label < 0                     ? pyr_strdup("{}")
                  : pyr_ends_with(at->name, ".cls") ? pyr_strfmt("%d", at->label)
                                                    : pyr_strfmt("{\"label\": %d}", at->label);
@@ -310,8 +310,8 @@ static pyr_status file_read(const pyr_listing *listing, char **bytes, size_t *n,
 
 /* ---- all of it ---- */
 
-/* What the archive has to say that was opened last. */
-static pyr_status hear(pyr_collection *c, files *f, const pyr_tar *tar)
+/* The sentences of the archive that was opened last. */
+static pyr_status take_sentences(pyr_collection *c, files *f, const pyr_tar *tar)
 {
     const pyr_names *lost = &pyr_tar_facts_of(tar)->lost, *warnings = &pyr_tar_facts_of(tar)->warnings;
 
@@ -326,7 +326,7 @@ static pyr_status hear(pyr_collection *c, files *f, const pyr_tar *tar)
 }
 
 /* The same of all archives. */
-static pyr_status tell(pyr_collection *c, const files *f)
+static pyr_status add_notes(pyr_collection *c, const files *f)
 {
     static const char *const kinds[] = {"link to no file of the archive", "device or pipe"},
                              *const many[] = {"links to no file of the archive", "devices or pipes"};
@@ -359,7 +359,7 @@ static pyr_status open_one(pyr_collection *c, files *f, const char *path, const 
     t->archive.in_order |= pyr_tar_facts_of(now->tar)->in_order;
     PYR_TRY_OUT(add_files(c, f));
     PYR_TRY_OUT(pyr_names_add(&c->sources, path));
-    PYR_TRY_OUT(hear(c, f, now->tar));
+    PYR_TRY_OUT(take_sentences(c, f, now->tar));
 out:
     pyr_free(within);
     return status;
@@ -452,7 +452,7 @@ pyr_status pyr_collect_tars(pyr_collection *c, const char *folder, const pyr_nam
     c->kind = paths->n == 1 ? "tar of image files" : "tar archives of image files";
     PYR_TRY_OUT(pyr_collect_listed(c, &listing));
     settle_entries(c, &f);
-    PYR_TRY_OUT(tell(c, &f));
+    PYR_TRY_OUT(add_notes(c, &f));
     if (f.tars->archive.in_order)
         PYR_TRY_OUT(sort_by_bytes(c, f.tars));
     for (int64_t i = 0; i < c->n; i++)

@@ -2,11 +2,11 @@
  * object recognition with invariance to pose and lighting", 2004; the form is described on NORB's pages,
  * cs.nyu.edu/~ylclab/data/norb-v1.0-small).
  *
- * A file is a magic number, which says the type of the values, the number of dimensions, their sizes (at
- * least three are stored, those beyond the number mean nothing), each in four bytes, then the values; all
- * little-endian. X-dat.mat holds (n, k, h, w) pictures, in NORB k = 2 grey ones of each object, from the
- * left and the right; X-cat.mat holds n classes; X-info.mat (instance, elevation, azimuth, lighting) is not
- * read. The name X says "training" or "testing". */
+ * A file is a magic number, which stands for the type of the values, the number of dimensions, their sizes
+ * (at least three are stored, those beyond the number mean nothing), each in four bytes, then the values;
+ * all little-endian. X-dat.mat holds (n, k, h, w) pictures, in NORB k = 2 grey ones of each object, from
+ * the left and the right; X-cat.mat holds n classes; X-info.mat (instance, elevation, azimuth, lighting) is
+ * not read. The name X has "training" or "testing" in it. */
 #include "images/array_labels.h"
 #include "images/data_format.h"
 #include "images/packed_parts.h"

@@ -1,3 +1,4 @@
+/* order.c - the order of training images. */
 #include "images/order.h"
 
 #include "base/philox.h"

@@ -1,3 +1,4 @@
+/* dataset_json.c - EDM's dataset.json. */
 #include "layouts/dataset_json.h"
 
 #include "archives/folder_names.h"

@@ -1,3 +1,4 @@
+/* exif.c - the orientation in a block of Exif, and turning pictures. */
 #include "pictures/exif.h"
 
 #include "base/mem.h"

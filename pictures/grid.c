@@ -1,3 +1,4 @@
+/* grid.c - tables of images as one picture. */
 #include "pictures/grid.h"
 
 #include "base/file.h"

@@ -1,3 +1,4 @@
+/* image.c - pictures in memory: made, converted, freed. */
 #include "pictures/image.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* image_values.c - floats as the samples of a picture. */
 #include "pictures/image_values.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* pixels.c - samples as floats in [-1, 1], and back. */
 #include "pictures/pixels.h"
 
 void pyr_pixels_from_bytes(float *dst, const uint8_t *src, size_t n)

@@ -1,3 +1,4 @@
+/* resize.c - pictures cropped and brought to a size. */
 #include "pictures/resize.h"
 
 #include "base/mem.h"
