@@ -53,9 +53,6 @@ size_t pyr_tar_stem(const char *path);
  * cut short, or entries that promise more than 1032 times the bytes that the file has (deflate's most).
  * PYR_E_*: what `take` returns. */
 pyr_status pyr_tar_open(pyr_tar **out, const char *path, const pyr_tar_take *take);
-/* The same from `n` bytes in memory, borrowed until the free; `name` stands for the file in sentences. */
-pyr_status pyr_tar_parse(pyr_tar **out, const void *bytes, size_t n, const char *name,
-                         const pyr_tar_take *take);
 void pyr_tar_free(pyr_tar *tar); /* NULL is a no-op */
 
 typedef struct pyr_tar_facts {

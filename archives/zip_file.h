@@ -18,8 +18,6 @@ typedef struct pyr_zip pyr_zip;
  * deflate can make of it, the entries' bytes together are more than the file has (they overlap), or two
  * entries have one name. PYR_E_UNSUPPORTED: encrypted, or compressed by another method. */
 pyr_status pyr_zip_open(pyr_zip **out, const char *path);
-/* The same from `n` bytes in memory, borrowed until the free; `name` stands for the file in sentences. */
-pyr_status pyr_zip_parse(pyr_zip **out, const void *bytes, size_t n, const char *name);
 void pyr_zip_free(pyr_zip *zip); /* NULL is a no-op */
 
 /* Entries (folders, whose names end in '/', are left out) in the order of a walk through their folders: by

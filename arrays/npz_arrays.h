@@ -59,8 +59,6 @@ typedef struct pyr_arrays pyr_arrays;
  * PYR_E_UNSUPPORTED (encrypted, compressed by another method). Arrays of other types (objects, text,
  * complex numbers, five dimensions) are no failure until they are read. */
 pyr_status pyr_arrays_open(pyr_arrays **out, const char *path);
-/* The same from `n` bytes in memory, borrowed until the free; `name` stands for the file in sentences. */
-pyr_status pyr_arrays_parse(pyr_arrays **out, const void *bytes, size_t n, const char *name);
 void pyr_arrays_free(pyr_arrays *arrays); /* NULL is a no-op */
 
 /* In order of their names (bytewise), borrowed until the free. */

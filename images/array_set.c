@@ -630,8 +630,9 @@ static pyr_status misfit(set *s, const entry *images, entry *labels, int64_t n)
                         "%s: array %s has %zu values, should be one label for each of %lld images; --set "
                         "data.classes=none leaves labels unread",
                         labels->path, labels->array.name, count, (long long)n);
-    return pyr_collection_warn(
-        s->c, "%s looks like the labels of %s, which has %lld images, but has %zu values: it is left unread",
+    return pyr_names_format(
+        &s->c->warnings,
+        "%s looks like the labels of %s, which has %lld images, but has %zu values: it is left unread",
         labels->path, images->title, (long long)n, count);
 }
 
@@ -669,7 +670,7 @@ static pyr_status read_labels(set *s, const entry *images, char **texts, entry *
 
     if (labels->why && !labels->text) {
         labels->used = true;
-        return pyr_collection_warn(s->c, "the labels are left unread: %s", labels->why);
+        return pyr_names_format(&s->c->warnings, "the labels are left unread: %s", labels->why);
     }
     if (count != (size_t)n && (rows != n || count == 0))
         return misfit(s, images, labels, n);

@@ -315,9 +315,9 @@ static pyr_status take_labels(pyr_dataset *set, const int32_t *labels, int64_t n
 {
     PYR_TRY(pyr_new(&set->labels, (size_t)n, sizeof *set->labels, "the labels"));
     for (int64_t i = 0; i < n; i++) {
-        if (labels[i] < 0 || labels[i] >= PYR_LABEL_LIMIT)
+        if (labels[i] < 0 || labels[i] >= PYR_LABEL_MOST)
             return pyr_fail(PYR_E_ARG, "the label of image %lld is %d, should be 0..%d", (long long)i,
-                            (int)labels[i], PYR_LABEL_LIMIT - 1);
+                            (int)labels[i], PYR_LABEL_MOST - 1);
         set->labels[i] = labels[i];
         set->classes = labels[i] >= set->classes ? labels[i] + 1 : set->classes;
     }

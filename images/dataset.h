@@ -37,7 +37,6 @@ pyr_status pyr_dataset_random(pyr_dataset **out, int h, int w, int c, int count,
 /* Images that are in memory already: n of this shape in `samples` (uint8_t or uint16_t, one after the
  * other; of pyr_new, and the set's when this succeeds), the last `held_out` of them held out (fewer than
  * n), labels (n, copied) or NULL. PYR_E_ARG: a label out of range; PYR_E_NOMEM. */
-enum { PYR_LABEL_LIMIT = 1000000 };
 pyr_status pyr_dataset_memory(pyr_dataset **out, pyr_dataset_shape shape, void *samples, int64_t n,
                               int64_t held_out, const int32_t *labels);
 /* Images h x w made of those of `from`: a data set with its split, labels, channels and bits. `make` puts the

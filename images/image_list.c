@@ -276,11 +276,10 @@ static pyr_status beside(list *l)
             l->layout.place[file] = PYR_PLACE_READ;
     }
     if (without) {
-        PYR_TRY_OUT(
-            pyr_collection_warn(l->c,
-                                "%s%s has its label beside it, but %zu of %zu images have none: these "
-                                "labels are not used; complete or remove them",
-                                l->from->root, l->from->names.at[first], without, without + met));
+        PYR_TRY_OUT(pyr_names_format(&l->c->warnings,
+                                     "%s%s has its label beside it, but %zu of %zu images have none: these "
+                                     "labels are not used; complete or remove them",
+                                     l->from->root, l->from->names.at[first], without, without + met));
         goto out;
     }
     for (size_t i = 0; i < n; i++)

@@ -192,15 +192,9 @@ static char *folder_of(const char *path, bool lone)
 
 static pyr_status name_file(files *f, file *to, const char *entry)
 {
-    char *name;
-    pyr_status status;
-
-    PYR_TRY(pyr_format(&name, "%s%s", f->within, entry));
-    status = pyr_names_add(&f->names, name);
-    pyr_free(name);
-    if (status == PYR_OK)
-        to->name = f->names.at[f->names.n - 1];
-    return status;
+    PYR_TRY(pyr_names_format(&f->names, "%s%s", f->within, entry));
+    to->name = f->names.at[f->names.n - 1];
+    return PYR_OK;
 }
 
 static pyr_status add_files(pyr_collection *c, files *f)
@@ -319,7 +313,7 @@ static pyr_status take_sentences(pyr_collection *c, files *f, const pyr_tar *tar
         PYR_TRY(pyr_names_add(&c->lost, lost->at[i]));
     for (size_t i = 0; i < warnings->n; i++)
         if (f->warned++ < WARNED)
-            PYR_TRY(pyr_collection_warn(c, "%s", warnings->at[i]));
+            PYR_TRY(pyr_names_format(&c->warnings, "%s", warnings->at[i]));
     for (int kind = 0; kind < PYR_TAR_ASIDE; kind++)
         f->aside[kind] += pyr_tar_facts_of(tar)->aside[kind];
     return PYR_OK;
@@ -336,7 +330,8 @@ static pyr_status add_notes(pyr_collection *c, const files *f)
             pyr_text_add(&c->notes, "; %zu %s left aside", f->aside[kind],
                          f->aside[kind] == 1 ? kinds[kind] : many[kind]);
     if (f->warned > WARNED)
-        return pyr_collection_warn(c, "%zu more archives end early, or hold several", f->warned - WARNED);
+        return pyr_names_format(&c->warnings, "%zu more archives end early, or hold several",
+                                f->warned - WARNED);
     return PYR_OK;
 }
 

@@ -230,9 +230,10 @@ static pyr_status collect_files(pyr_collection *c, const pyr_names *paths, size_
         pyr_text_add(&c->how, "; held out is %s%s", pyr_base_name(paths->at[train]),
                      paths->n - train > 1 ? " and its like" : "");
     if (views > 1 && train == paths->n && (!c->set->split || strcmp(c->set->split, "all") != 0))
-        PYR_TRY_OUT(pyr_collection_warn(
-            c, "held out pictures are drawn by chance, and the other of their pair may be trained on: give a "
-               "folder with a file -testing-dat.mat, or --split all"));
+        PYR_TRY_OUT(pyr_names_format(
+            &c->warnings,
+            "held out pictures are drawn by chance, and the other of their pair may be trained on: give a "
+            "folder with a file -testing-dat.mat, or --split all"));
     if (views > 1)
         pyr_text_add(&c->how, "; the %d pictures of each object (left, right) are images of their own",
                      views);

@@ -113,9 +113,6 @@ bool pyr_collection_wants_labels(const pyr_collection *c);
 /* PYR_E_CONFIG when data.split asks for a part that is missing; `test`, `val`: which there are. */
 pyr_status pyr_collection_has(const pyr_collection *c, bool test, bool val);
 
-/* A warning; PYR_E_NOMEM. */
-pyr_status pyr_collection_warn(pyr_collection *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
 /* Class names from a text file, one a line. A missing file is fine. */
 pyr_status pyr_collection_names(pyr_collection *c, const char *folder, const char *name);
 

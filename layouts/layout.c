@@ -592,17 +592,9 @@ static pyr_status gather(work *w)
     }
     if (n > 1)
         qsort(at, n, sizeof *at, by_piece);
-    for (size_t i = 0; i < n; i++) {
-        char *name;
-
-        if (i && same_piece(&at[i - 1], &at[i]))
-            continue;
-        status = pyr_format(&name, "%.*s", (int)at[i].n, at[i].at);
-        if (status == PYR_OK)
-            status = pyr_names_add(classes, name);
-        pyr_free(name);
-        PYR_TRY_OUT(status);
-    }
+    for (size_t i = 0; i < n; i++)
+        if (!i || !same_piece(&at[i - 1], &at[i]))
+            PYR_TRY_OUT(pyr_names_format(classes, "%.*s", (int)at[i].n, at[i].at));
     status = fold_classes(w);
 out:
     pyr_free(at);
