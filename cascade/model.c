@@ -1,3 +1,4 @@
+/* model.c - opens the levels of a run, and samples them from the coarsest to the finest. */
 #include "cascade/model.h"
 
 #include "base/file.h"
@@ -357,11 +358,6 @@ bool pyr_model_has(const pyr_model *m, int level)
     return m->only < 0 || level == m->only;
 }
 
-bool pyr_model_has_weaker(const pyr_model *m)
-{
-    return m->weaker != NULL;
-}
-
 pyr_shape pyr_model_image(const pyr_model *m, int level)
 {
     return pyr_pyramid_image_shape(m->pyramid, level);
@@ -520,49 +516,49 @@ static pyr_status measure_mismatch(const pyr_model *m, lane_memory *w, int level
     return PYR_OK;
 }
 
-/* Where a turn's results go; each may be NULL. */
-typedef struct turn_results {
+/* Where a stage's results go; each may be NULL. */
+typedef struct stage_results {
     float *variable;  /* n x variable as projected, host */
     double *mismatch; /* n */
-} turn_results;
+} stage_results;
 
 /* I_level into *image from I_{level+1} in coarse (unused at the coarsest level). Without a coarser image a
  * residual is drawn alone: there is no I_level. */
-static pyr_status draw_level(lane_memory *w, const pyr_model_turn *turn, const pyr_model_hand *hand,
-                             const pyr_level_draw *draw, void *image, const turn_results *to)
+static pyr_status draw_level(lane_memory *w, const pyr_model_stage *stage, const pyr_model_hooks *hooks,
+                             const pyr_level_draw *draw, void *image, const stage_results *to)
 {
-    pyr_model *m = turn->model;
+    pyr_model *m = stage->model;
     pyr_kernels *k = m->k;
-    int level = turn->level;
+    int level = stage->level;
     pyr_sampled_level *s = &m->level[level];
     pyr_level_draw with = *draw;
 
-    if (turn->condition)
-        pyr_pyramid_condition(m->pyramid, level, draw->n, turn->coarse, w->condition, false, w->scratch);
+    if (stage->condition)
+        pyr_pyramid_condition(m->pyramid, level, draw->n, stage->coarse, w->condition, false, w->scratch);
     with.condition = s->level.condition.c ? w->condition : NULL;
     if (with.condition && s->level.settings.sampler_augmentation > 0) {
         add_noise(m, w, level, draw, s->level.settings.sampler_augmentation);
         with.condition = w->told;
     }
     with.rows = s->level.facts.classes ? draw->rows : NULL;
-    if (hand && hand->before)
-        PYR_TRY(hand->before(hand->ctx, turn, &with));
+    if (hooks && hooks->before)
+        PYR_TRY(hooks->before(hooks->ctx, stage, &with));
     PYR_TRY(pyr_level_sample(s, k, &with, w->variable));
-    if (hand && hand->drawn)
-        PYR_TRY(hand->drawn(hand->ctx, turn, w->variable));
-    if (turn->coarse)
-        pyr_pyramid_project(m->pyramid, level, draw->n, turn->coarse, w->condition, w->variable, w->scratch);
+    if (hooks && hooks->drawn)
+        PYR_TRY(hooks->drawn(hooks->ctx, stage, w->variable));
+    if (stage->coarse)
+        pyr_pyramid_project(m->pyramid, level, draw->n, stage->coarse, w->condition, w->variable, w->scratch);
     if (to->variable)
         PYR_TRY(pyr_download_floats(k, to->variable, w->variable,
                                     (size_t)draw->n * pyr_count(s->level.variable)));
-    if (!turn->coarse && level < m->levels - 1)
+    if (!stage->coarse && level < m->levels - 1)
         return PYR_OK;
-    pyr_pyramid_synthesize(m->pyramid, level, draw->n, turn->coarse, w->condition, w->variable, image,
+    pyr_pyramid_synthesize(m->pyramid, level, draw->n, stage->coarse, w->condition, w->variable, image,
                            w->scratch);
-    if (hand && hand->synthesized)
-        PYR_TRY(hand->synthesized(hand->ctx, turn, image));
-    if (to->mismatch && turn->coarse)
-        PYR_TRY(measure_mismatch(m, w, level, draw->n, turn->coarse, image, to->mismatch));
+    if (hooks && hooks->synthesized)
+        PYR_TRY(hooks->synthesized(hooks->ctx, stage, image));
+    if (to->mismatch && stage->coarse)
+        PYR_TRY(measure_mismatch(m, w, level, draw->n, stage->coarse, image, to->mismatch));
     k->backend->clamp(k, image, -1, 1,
                       (size_t)draw->n * pyr_count(pyr_pyramid_image_shape(m->pyramid, level)));
     return PYR_OK;
@@ -588,16 +584,16 @@ static pyr_status draw_task(void *arg, int task, int lane)
     for (int level = begin; level >= finest; level--) {
         bool is_first = level == begin, given = is_first && draw->coarse;
         void *image = w->image[level % 2];
-        turn_results to = {0};
-        pyr_model_turn turn = {.model = m,
-                               .lane = lane,
-                               .level = level,
-                               .first = first,
-                               .n = n,
-                               .seeds = one.seeds,
-                               .coarse = is_first ? NULL : w->image[(level + 1) % 2],
-                               .condition = is_first ? NULL : w->condition,
-                               .scratch = w->scratch};
+        stage_results to = {0};
+        pyr_model_stage stage = {.model = m,
+                                 .lane = lane,
+                                 .level = level,
+                                 .first = first,
+                                 .n = n,
+                                 .seeds = one.seeds,
+                                 .coarse = is_first ? NULL : w->image[(level + 1) % 2],
+                                 .condition = is_first ? NULL : w->condition,
+                                 .scratch = w->scratch};
         size_t size = pyr_count(pyr_pyramid_image_shape(m->pyramid, level));
 
         if (pyr_stop_requested())
@@ -609,7 +605,7 @@ static pyr_status draw_task(void *arg, int task, int lane)
         if (given)
             PYR_TRY(pyr_upload_floats(m->k, image, draw->coarse + (size_t)first * size, (size_t)n * size));
         else
-            PYR_TRY(draw_level(w, &turn, draw->hand, &one, image, &to));
+            PYR_TRY(draw_level(w, &stage, draw->hooks, &one, image, &to));
         if (draw->image[level])
             PYR_TRY(pyr_download_floats(m->k, draw->image[level] + (size_t)first * size, image,
                                         (size_t)n * size));

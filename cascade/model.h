@@ -27,7 +27,6 @@ void pyr_model_free(pyr_model *m); /* NULL is a no-op */
 int pyr_model_levels(const pyr_model *m);                 /* of the pyramid */
 int pyr_model_only(const pyr_model *m);                   /* the level that was opened by itself; -1: all */
 bool pyr_model_has(const pyr_model *m, int level);        /* whether that level was opened */
-bool pyr_model_has_weaker(const pyr_model *m);            /* a run to be guided away from */
 pyr_shape pyr_model_image(const pyr_model *m, int level); /* n = 1 */
 int pyr_model_bits(const pyr_model *m);                   /* of the data's samples, 8 or 16 */
 int pyr_model_classes(const pyr_model *m);                /* 0: unconditional */
@@ -49,27 +48,27 @@ pyr_kernels *pyr_model_kernels(const pyr_model *m);
 const pyr_pyramid *pyr_model_pyramid(const pyr_model *m);
 pyr_sampled_level *pyr_model_level(const pyr_model *m, int level);
 
-/* One level's turn in drawing images first .. first + n - 1, on one lane; backend memory unless said. */
-typedef struct pyr_model_turn {
+/* A stage of drawing: one level of images first .. first + n - 1, on one lane. Backend memory unless noted. */
+typedef struct pyr_model_stage {
     pyr_model *model;
     int lane, level, first, n;
     const uint64_t *seeds; /* n, host */
     const void *coarse;    /* n x I_{level+1} as drawn; NULL at the coarsest level */
     const void *condition; /* n x condition, without noise; NULL at the coarsest level */
     void *scratch;         /* pyr_pyramid_scratch bytes */
-} pyr_model_turn;
+} pyr_model_stage;
 
-/* A task's hand in the drawing (tasks/): any of the three may be NULL. Called from all lanes at once. */
-typedef struct pyr_model_hand {
+/* What a task does in between (tasks/): any of the three may be NULL. Called from all lanes at once. */
+typedef struct pyr_model_hooks {
     void *ctx;
     /* Before the level is drawn: may set draw->start, from, after, after_ctx and repeats. */
-    pyr_status (*before)(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw);
+    pyr_status (*before)(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw);
     /* The variable (image units, n x variable), after the sampler and before the projection: may change
      * it. */
-    pyr_status (*drawn)(void *ctx, const pyr_model_turn *turn, void *variable);
+    pyr_status (*drawn)(void *ctx, const pyr_model_stage *stage, void *variable);
     /* I_level (n x image), projected, before it is clamped: may change it. */
-    pyr_status (*synthesized)(void *ctx, const pyr_model_turn *turn, void *image);
-} pyr_model_hand;
+    pyr_status (*synthesized)(void *ctx, const pyr_model_stage *stage, void *image);
+} pyr_model_hooks;
 
 typedef struct pyr_model_draw {
     int n;
@@ -82,7 +81,7 @@ typedef struct pyr_model_draw {
                                          Levels coarser than the given one stay as they are */
     float *variable[PYR_MAX_LEVELS];  /* results: variable[i] is n x what level i drew (a residual as it was
                                          projected), host; NULL: not wanted */
-    const pyr_model_hand *hand;       /* NULL: none */
+    const pyr_model_hooks *hooks;     /* NULL: none */
     double *mismatch[PYR_MAX_LEVELS]; /* n mean squares of d(I_i) - I_{i+1}, taken before I_i is clamped;
                                          NULL: not wanted; of the coarsest level there are none */
 } pyr_model_draw;

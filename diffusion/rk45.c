@@ -1,3 +1,4 @@
+/* rk45.c - Dormand and Prince's pair, with error and step size of each vector on their own. */
 #include "diffusion/rk45.h"
 
 #include "base/mem.h"

@@ -13,9 +13,10 @@
  * al. 2020, "Efficient learning of generative models via finite-difference score matching", section 4) the
  * network is asked at x + v and x - v instead, v = h u:
  *
- *     u^T grad(u^T s(x)) = v^T (s(x + v) - s(x - v)) / (2 h^2) + O(h^2),   s(x) = (s(x + v) + s(x - v)) / 2 +
- * O(h^2) L = |s(x + v) + s(x - v)|^2 / 4 + size v^T (s(x + v) - s(x - v)) / h^2 dL / ds(x +- v) = (s(x + v) +
- * s(x - v)) / 2 +- size v / h^2
+ *     u^T grad(u^T s(x)) = v^T (s(x + v) - s(x - v)) / (2 h^2) + O(h^2)
+ *     s(x)               = (s(x + v) + s(x - v)) / 2 + O(h^2)
+ *     L                  = |s(x + v) + s(x - v)|^2 / 4 + size v^T (s(x + v) - s(x - v)) / h^2
+ *     dL / ds(x +- v)    = (s(x + v) + s(x - v)) / 2 +- size v / h^2
  *
  * so that two forward passes and first-order gradients are enough. */
 #ifndef PYR_DIFFUSION_SCORE_MATCHING_H

@@ -1,3 +1,5 @@
+/* denoiser.c - the graph of a level's network as D(x, s), with preconditioning, condition, class and
+ * guidance. */
 #include "levels/denoiser.h"
 
 #include "base/mem.h"
@@ -37,7 +39,7 @@ static pyr_value lasting_input(pyr_graph *g, pyr_shape shape, pyr_type type)
 static pyr_status plan_evaluation(pyr_denoiser *d, pyr_params *params)
 {
     pyr_shape pair = {1, 1, 1, 2}, one = {1, 1, 1, 1},
-              told = pyr_unet_told_shape(&d->level->unet, d->level->variable);
+              told = pyr_unet_condition_shape(&d->level->unet, d->level->variable);
     pyr_kernels *k = d->k;
     pyr_value sample, f;
     pyr_graph *g;
@@ -56,7 +58,7 @@ static pyr_status plan_evaluation(pyr_denoiser *d, pyr_params *params)
     f = pyr_unet_build(
         g, &d->level->unet, &(pyr_unet_options){.undivided = true, .level = d->level->facts.index},
         &(pyr_unet_inputs){
-            .sample = sample, .told = d->told, .time = d->time, .label = d->label, .stream = -1});
+            .sample = sample, .condition = d->told, .time = d->time, .label = d->label, .stream = -1});
     d->d = pyr_mix(g, d->x, f, d->mix_out);
     pyr_graph_keep(g, d->d);
     if (d->gradient) {
@@ -98,7 +100,7 @@ static pyr_status plan_telling(pyr_denoiser *d, pyr_params *params)
         d->noise_told = lasting_input(g, channel, d->k->real);
         condition = pyr_concat(g, condition, d->noise_told);
     }
-    d->result = pyr_unet_told(g, &level->unet, condition);
+    d->result = pyr_unet_condition(g, &level->unet, condition);
     pyr_graph_keep(g, d->result);
     PYR_TRY(pyr_graph_plan(g, &(pyr_plan){.batch = d->batch}));
     return d->noise_told >= 0 ? put_noise_told(d) : PYR_OK;

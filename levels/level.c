@@ -1,3 +1,5 @@
+/* level.c - a level's shapes, and its mean, standard deviation and scale of the condition, measured on
+ * data. */
 #include "levels/level.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* level_sample.c - one level's sampler, denoiser and working memory on a lane, and a draw with them. */
 #include "levels/level_sample.h"
 
 #include "base/mem.h"

@@ -1,3 +1,5 @@
+/* level_settings.c - the rows of the section `level`, and the network, the noise and the schedules that
+ * they mean. */
 #include "levels/level_settings.h"
 
 #include "graph/step_loop.h"

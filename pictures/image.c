@@ -1,4 +1,4 @@
-/* image.c - pictures in memory: made, converted, freed. */
+/* image.c - memory of a picture, and conversion of its channels and depth. */
 #include "pictures/image.h"
 
 #include "base/mem.h"

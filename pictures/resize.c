@@ -1,4 +1,4 @@
-/* resize.c - pictures cropped and brought to a size. */
+/* resize.c - area averaging and interpolation of an axis, cropping, and the size that fits. */
 #include "pictures/resize.h"
 
 #include "base/mem.h"

@@ -34,7 +34,7 @@ pyr_status pyr_known_new_grey(pyr_known **out, pyr_model *m, const float *image,
 void pyr_known_free(pyr_known *known); /* NULL is a no-op */
 
 /* For pyr_model_draw; valid as long as `known`. */
-const pyr_model_hand *pyr_known_hand(const pyr_known *known);
+const pyr_model_hooks *pyr_known_hooks(const pyr_known *known);
 
 /* How much of a level is given: the share of its pixels, 0 to 1. */
 double pyr_known_share(const pyr_known *known, int level);

@@ -1,3 +1,4 @@
+/* latent.c - solves the probability-flow ODE up and down, level by level; interpolates between latents. */
 #include "tasks/latent.h"
 
 #include "base/mem.h"
@@ -216,7 +217,7 @@ typedef struct listening {
     pyr_kernels *k;
     struct listener {
         const struct listening *all;
-        pyr_model_turn turn;
+        pyr_model_stage stage;
         size_t size;
         bool heard;
     } * lane;
@@ -226,23 +227,23 @@ static pyr_status listen(void *ctx, const void *x, const double *s, void *out)
 {
     struct listener *l = ctx;
     pyr_kernels *k = l->all->k;
-    size_t count = (size_t)l->turn.n * l->size;
+    size_t count = (size_t)l->stage.n * l->size;
 
     (void)s;
     if (!l->heard)
-        PYR_TRY(pyr_download_reals(k, l->all->out->at[l->turn.level] + (size_t)l->turn.first * l->size, x,
+        PYR_TRY(pyr_download_reals(k, l->all->out->at[l->stage.level] + (size_t)l->stage.first * l->size, x,
                                    count));
     l->heard = true;
     pyr_zero(k, out, count * pyr_type_size(k->real));
     return PYR_OK;
 }
 
-static pyr_status listen_before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
+static pyr_status listen_before(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw)
 {
     listening *all = ctx;
-    struct listener *l = &all->lane[turn->lane];
+    struct listener *l = &all->lane[stage->lane];
 
-    *l = (struct listener){.all = all, .turn = *turn, .size = variable_size(turn->model, turn->level)};
+    *l = (struct listener){.all = all, .stage = *stage, .size = variable_size(stage->model, stage->level)};
     draw->denoise = listen;
     draw->denoise_ctx = l;
     return PYR_OK;
@@ -252,12 +253,12 @@ pyr_status pyr_latent_of_seeds(pyr_latent *out, pyr_model *m, int n, const uint6
 {
     pyr_kernels *k = pyr_model_kernels(m);
     listening all = {.out = out, .k = k};
-    pyr_model_hand hand = {.ctx = &all, .before = listen_before};
+    pyr_model_hooks hooks = {.ctx = &all, .before = listen_before};
     pyr_status status;
 
     PYR_TRY_OUT(pyr_latent_new(out, m, n));
     PYR_TRY_OUT(pyr_new(&all.lane, (size_t)k->lanes, sizeof *all.lane, "latents"));
-    PYR_TRY_OUT(pyr_model_sample(m, &(pyr_model_draw){.n = n, .seeds = seeds, .label = -1, .hand = &hand}));
+    PYR_TRY_OUT(pyr_model_sample(m, &(pyr_model_draw){.n = n, .seeds = seeds, .label = -1, .hooks = &hooks}));
 out:
     pyr_free(all.lane);
     return status;
@@ -290,15 +291,15 @@ void pyr_latent_slerp(pyr_latent *out, int frame, const pyr_latent *a, int i, co
 
 /* ---- decoding ------------------------------------------------------------------------------------ */
 
-static pyr_status start_there(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
+static pyr_status start_there(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw)
 {
     const pyr_from_latent *from = ctx;
-    size_t size = variable_size(from->model, turn->level);
-    void *start = from->start[turn->lane];
+    size_t size = variable_size(from->model, stage->level);
+    void *start = from->start[stage->lane];
 
     PYR_TRY(pyr_upload_reals(pyr_model_kernels(from->model), start,
-                             from->latent->at[turn->level] + (size_t)(from->first + turn->first) * size,
-                             (size_t)turn->n * size));
+                             from->latent->at[stage->level] + (size_t)(from->first + stage->first) * size,
+                             (size_t)stage->n * size));
     draw->start = start;
     return PYR_OK;
 }
@@ -315,7 +316,7 @@ pyr_status pyr_from_latent_new(pyr_from_latent *out, pyr_model *m, const pyr_lat
     for (int lane = 0; lane < k->lanes; lane++)
         PYR_TRY(pyr_alloc(k, &out->start[lane], (size_t)pyr_model_batch(m) * most * pyr_type_size(k->real),
                           "latents"));
-    out->hand = (pyr_model_hand){.ctx = out, .before = start_there};
+    out->hooks = (pyr_model_hooks){.ctx = out, .before = start_there};
     return PYR_OK;
 }
 

@@ -44,7 +44,7 @@ typedef struct pyr_from_latent {
     int first;
     void **start; /* [lanes of the kernels] backend memory */
     pyr_model *model;
-    pyr_model_hand hand;
+    pyr_model_hooks hooks;
 } pyr_from_latent;
 pyr_status pyr_from_latent_new(pyr_from_latent *out, pyr_model *m, const pyr_latent *latent);
 void pyr_from_latent_free(pyr_from_latent *from); /* no-op on {0} */
