@@ -190,7 +190,7 @@ static const char *const image_words[] = {
     "jpeg",  "jpg",    "png", "input", "inputs",  "frame",    "frames",    "rgb",  "color", "colour",
     "left",  "raw",    "bit", "data",  "x",       "original", "originals", NULL};
 
-/* Words that say nothing beside a split's. */
+/* Words that mean nothing beside a split's. */
 static const char *const plain_words[] = {
     "set",   "sets",  "dataset", "datasets", "file", "files", "sample", "samples", "split", "folder",
     "final", "small", "full",    "large",    "new",  "all",   "the",    "my",      "part",  NULL};

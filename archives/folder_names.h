@@ -1,4 +1,4 @@
-/* folder_names.h - what the names of files and folders in data sets say: which are left by other programs,
+/* folder_names.h - what the names of files and folders in data sets mean: which are left by other programs,
  * which name a split, masks, or numbered parts of one set. */
 #ifndef PYR_ARCHIVES_FOLDER_NAMES_H
 #define PYR_ARCHIVES_FOLDER_NAMES_H
@@ -41,7 +41,7 @@ typedef struct pyr_part_name {
     char domain;  /* 'A' of CycleGAN's trainA; 0: none */
 } pyr_part_name;
 
-/* The split that a folder's name (n bytes) says. */
+/* The split that a folder's name (n bytes) stands for. */
 pyr_part_name pyr_part_of(const char *name, size_t n);
 /* As strcmp, of names without the words for their splits and without numbers: 0 for imagenet_train and
  * imagenet_val. */

@@ -6,7 +6,7 @@
 
 enum { DEEPEST = 16 };
 
-/* `before` is the way down to this folder. */
+/* `before` is the path from the top to this folder. */
 static pyr_status walk_on(const char *folder, const char *before, const pyr_names *given,
                           const pyr_walk *walk, int depth)
 {

@@ -37,9 +37,8 @@ typedef struct link_entry {
 } link_entry;
 
 struct pyr_tar {
-    char *path;         /* facts.path */
-    const void *memory; /* instead of the file; NULL: the file */
-    uint64_t bytes;     /* of the file */
+    char *path;     /* facts.path */
+    uint64_t bytes; /* of the file */
     bool plain;
     pyr_tar_facts facts;
     entry *at;
@@ -69,60 +68,42 @@ bool pyr_tar_named(const char *path)
 
 /* ---- what is lost ---- */
 
-static pyr_status no_memory(const pyr_tar *tar)
-{
-    return pyr_fail(PYR_E_NOMEM, "%s: out of memory for the list of its entries", tar->path);
-}
-
 /* Something of the archive cannot be read: a sentence in `lost`, or, when that is not asked for, the
  * failure. */
-static pyr_status lose(pyr_tar *tar, const pyr_tar_take *take, const char *sentence)
+static pyr_status __attribute__((format(printf, 3, 4)))
+lose(pyr_tar *tar, const pyr_tar_take *take, const char *fmt, ...)
 {
-    if (!sentence)
-        return no_memory(tar);
-    if (take && take->past_damage)
-        return pyr_names_add(&tar->facts.lost, sentence) == PYR_OK ? PYR_OK : no_memory(tar);
+    pyr_names *lost = &tar->facts.lost;
+    va_list args;
+    pyr_status status;
+
+    va_start(args, fmt);
+    status = pyr_names_vformat(lost, fmt, args);
+    va_end(args);
+    if (status != PYR_OK || (take && take->past_damage))
+        return status;
     return pyr_fail(PYR_E_FORMAT, "%s; copy or make it again, or leave out what is lost with --skip-bad",
-                    sentence);
+                    lost->at[lost->n - 1]);
 }
 
 static pyr_status lose_place(pyr_tar *tar, const pyr_tar_take *take, uint64_t place, const char *why)
 {
     const entry *last = tar->facts.n ? &tar->at[tar->facts.n - 1] : NULL;
-    char *sentence =
-        pyr_strfmt("%s: the tar archive is damaged or cut short at byte %llu%s%.300s (%s)", tar->path,
-                   (unsigned long long)place, last ? ", behind " : "", last ? last->name : "", why);
-    pyr_status status = lose(tar, take, sentence);
 
-    pyr_free(sentence);
-    return status;
+    return lose(tar, take, "%s: the tar archive is damaged or cut short at byte %llu%s%.300s (%s)", tar->path,
+                (unsigned long long)place, last ? ", behind " : "", last ? last->name : "", why);
 }
 
-/* A picture that is there by name alone is lost; of others it is counted that they were left aside. */
+/* A picture without bytes is lost; other entries are counted as left aside. */
 static pyr_status lose_entry(pyr_tar *tar, const pyr_tar_take *take, const char *name, pyr_tar_aside kind,
                              const char *why, const char *target)
 {
-    char *sentence;
-    pyr_status status;
-
     if (pyr_left_aside(name))
         return PYR_OK;
-    if (!pyr_image_named(name)) {
-        tar->facts.aside[kind]++;
-        return PYR_OK;
-    }
-    sentence = pyr_strfmt("%s: %s: %s%.300s", tar->path, name, why, target ? target : "");
-    status = lose(tar, take, sentence);
-    pyr_free(sentence);
-    return status;
-}
-
-static pyr_status warn(pyr_tar *tar, char *sentence)
-{
-    pyr_status status = sentence ? pyr_names_add(&tar->facts.warnings, sentence) : PYR_E_NOMEM;
-
-    pyr_free(sentence);
-    return status == PYR_OK ? PYR_OK : no_memory(tar);
+    if (pyr_image_named(name))
+        return lose(tar, take, "%s: %s: %s%.300s", tar->path, name, why, target ? target : "");
+    tar->facts.aside[kind]++;
+    return PYR_OK;
 }
 
 /* ---- listing ---- */
@@ -139,8 +120,7 @@ static const char *raw_name(struct archive_entry *e)
 /* A copy in `names`, as a path from the top of the archive. */
 static pyr_status keep_name(char **out, pyr_tar *tar, const char *name)
 {
-    if (pyr_names_add(&tar->names, name) != PYR_OK)
-        return pyr_fail(PYR_E_NOMEM, "%s: out of memory for the names of its entries", tar->path);
+    PYR_TRY(pyr_names_add(&tar->names, name));
     *out = tar->names.at[tar->names.n - 1];
     pyr_entry_tidy(*out);
     return PYR_OK;
@@ -171,7 +151,8 @@ static pyr_status add_link(pyr_tar *tar, const char *name, struct archive_entry 
         return PYR_OK;
     target = target && strlen(target) <= LONGEST ? target : "";
     path = hard ? pyr_strdup(target) : pyr_link_path(to->name, target);
-    status = path ? keep_name(&to->target, tar, path) : no_memory(tar);
+    status = path ? keep_name(&to->target, tar, path)
+                  : pyr_fail(PYR_E_NOMEM, "%s: out of memory for a link", tar->path);
     pyr_free(path);
     tar->links_n += status == PYR_OK;
     return status;
@@ -228,17 +209,13 @@ static pyr_status add_file(pyr_tar *tar, bool *end, const pyr_tar_take *take, co
                .header = header,
                .from = header,
                .sparse = archive_entry_sparse_count(from) > 0};
-    char *bytes, *sentence;
+    char *bytes;
     pyr_status status;
 
     PYR_TRY(keep_name(&e.name, tar, name));
     PYR_TRY(check_size(end, tar, promised, &e));
-    if (*end) {
-        sentence = pyr_strfmt("%s: %s: the archive ends before it does", tar->path, name);
-        status = lose(tar, take, sentence);
-        pyr_free(sentence);
-        return status;
-    }
+    if (*end)
+        return lose(tar, take, "%s: %s: the archive ends before it does", tar->path, name);
     if (!*e.name)
         return PYR_OK;
     PYR_TRY(add(tar, &e));
@@ -277,18 +254,18 @@ static pyr_status judge_ends(pyr_tar *tar, const pyr_tar_stream *s, size_t joins
     bool ended;
 
     if (joins)
-        PYR_TRY(
-            warn(tar, pyr_strfmt("%s: more entries follow behind the end of an archive (zero blocks at byte "
+        PYR_TRY(pyr_names_format(&tar->facts.warnings,
+                                 "%s: more entries follow behind the end of an archive (zero blocks at byte "
                                  "%llu): %zu archives one behind the other, all are read; if it should be "
                                  "one, zeros lie where entries were: copy it again",
-                                 tar->path, (unsigned long long)joint, joins + 1)));
+                                 tar->path, (unsigned long long)joint, joins + 1));
     PYR_TRY(pyr_tar_stream_zero(&ended, s, pyr_tar_stream_place(s)));
     if (ended)
         return PYR_OK;
-    return warn(tar,
-                pyr_strfmt("%s: ends behind %.300s without the zero blocks that end a tar archive: it may "
-                           "be cut short; its %zu files are read",
-                           tar->path, last, tar->facts.n));
+    return pyr_names_format(&tar->facts.warnings,
+                            "%s: ends behind %.300s without the zero blocks that end a tar archive: it may "
+                            "be cut short; its %zu files are read",
+                            tar->path, last, tar->facts.n);
 }
 
 /* Where the header after this one should be; not exact when the entry is sparse. */
@@ -447,7 +424,7 @@ static pyr_status list(pyr_tar *tar, const pyr_tar_take *take)
     pyr_tar_stream *s;
     pyr_status status;
 
-    PYR_TRY(pyr_tar_stream_open(&s, tar->path, tar->memory, tar->bytes, true));
+    PYR_TRY(pyr_tar_stream_open(&s, tar->path, tar->bytes, true));
     tar->plain = !s->packed;
     tar->facts.in_order = !tar->plain;
     status = list_headers(tar, take, s);
@@ -459,55 +436,29 @@ static pyr_status list(pyr_tar *tar, const pyr_tar_take *take)
     return PYR_OK;
 }
 
-/* Takes a `tar` whose path, memory and bytes are set over. */
-static pyr_status opened(pyr_tar **out, pyr_tar *tar, const pyr_tar_take *take)
-{
-    pyr_status status = list(tar, take);
-
-    if (status == PYR_OK)
-        *out = tar;
-    else
-        pyr_tar_free(tar);
-    return status;
-}
-
-static pyr_status new_tar(pyr_tar **out, const char *path, const void *memory, uint64_t bytes)
-{
-    *out = NULL;
-    if (bytes == 0)
-        return pyr_fail(PYR_E_FORMAT, "%s: the file is empty (zero bytes)", path);
-    PYR_TRY(pyr_new(out, 1, sizeof **out, path));
-    **out = (pyr_tar){.path = pyr_strdup(path), .memory = memory, .bytes = bytes};
-    (*out)->facts.path = (*out)->path;
-    if ((*out)->path)
-        return PYR_OK;
-    pyr_free(*out);
-    *out = NULL;
-    return pyr_fail(PYR_E_NOMEM, "out of memory for the name of %s", path);
-}
-
 pyr_status pyr_tar_open(pyr_tar **out, const char *path, const pyr_tar_take *take)
 {
     pyr_tar *tar;
     struct stat info;
+    pyr_status status;
 
     *out = NULL;
     if (stat(path, &info) != 0)
         return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
     if (!S_ISREG(info.st_mode))
         return pyr_fail(PYR_E_IO, "%s: not a regular file", path);
-    PYR_TRY(new_tar(&tar, path, NULL, (uint64_t)info.st_size));
-    return opened(out, tar, take);
-}
-
-pyr_status pyr_tar_parse(pyr_tar **out, const void *bytes, size_t n, const char *name,
-                         const pyr_tar_take *take)
-{
-    pyr_tar *tar;
-
-    *out = NULL;
-    PYR_TRY(new_tar(&tar, name, bytes, n));
-    return opened(out, tar, take);
+    if (info.st_size == 0)
+        return pyr_fail(PYR_E_FORMAT, "%s: the file is empty (zero bytes)", path);
+    PYR_TRY(pyr_new(&tar, 1, sizeof *tar, path));
+    tar->bytes = (uint64_t)info.st_size;
+    PYR_TRY_OUT(pyr_format(&tar->path, "%s", path));
+    tar->facts.path = tar->path;
+    PYR_TRY_OUT(list(tar, take));
+    *out = tar;
+    tar = NULL;
+out:
+    pyr_tar_free(tar);
+    return status;
 }
 
 /* Whether the first header can be read. */
@@ -522,7 +473,7 @@ static pyr_status begins(bool *does, const char *path)
     *does = false;
     if (stat(path, &info) != 0)
         return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
-    status = pyr_tar_stream_open(&s, path, NULL, (uint64_t)info.st_size, false);
+    status = pyr_tar_stream_open(&s, path, (uint64_t)info.st_size, false);
     if (status != PYR_OK)
         return status == PYR_E_FORMAT ? PYR_OK : status; /* then it is something else */
     next = pyr_tar_stream_next(&e, s);
@@ -550,7 +501,7 @@ pyr_status pyr_tar_is(bool *is, const char *path)
     if (!tar_name && !ustar && !packed)
         return PYR_OK;
     PYR_TRY(begins(is, path));
-    *is |= ustar || (tar_name && packed); /* a damaged one: opening it says where */
+    *is |= ustar || (tar_name && packed); /* a damaged one: opening it reports where */
     return PYR_OK;
 }
 
@@ -605,10 +556,6 @@ static pyr_status read_plain(char *dst, const pyr_tar *tar, const entry *e)
     bool whole;
     int file, error;
 
-    if (tar->memory) {
-        memcpy(dst, (const char *)tar->memory + e->offset, (size_t)e->size);
-        return PYR_OK;
-    }
     file = open(tar->path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return pyr_fail(PYR_E_IO, "%s: %s: %s", tar->path, e->name, strerror(errno));
@@ -631,7 +578,7 @@ static pyr_status read_on(char **out, const pyr_tar *tar, const entry *e, pyr_ta
         pyr_tar_next met = pyr_tar_stream_next(&header, s);
 
         if (met == PYR_TAR_DAMAGED)
-            continue; /* it was told while listing */
+            continue; /* reported while listing */
         if (met == PYR_TAR_FAILED)
             PYR_TRY(pyr_tar_fault(s, e->name));
         if (met == PYR_TAR_FAILED || met == PYR_TAR_END)
@@ -667,7 +614,7 @@ static pyr_status read_in_order(char **out, pyr_tar *tar, const entry *e)
     if (tar->reading && e->from < tar->next)
         pyr_tar_rest(tar);
     if (!tar->reading) {
-        PYR_TRY(pyr_tar_stream_open(&tar->reading, tar->path, tar->memory, tar->bytes, false));
+        PYR_TRY(pyr_tar_stream_open(&tar->reading, tar->path, tar->bytes, false));
         tar->next = 0;
     }
     status = read_on(out, tar, e, tar->reading, &tar->next);
@@ -685,7 +632,7 @@ static pyr_status read_sparse(char **out, const pyr_tar *tar, const entry *e)
     size_t next = 0;
     pyr_status status;
 
-    PYR_TRY(pyr_tar_stream_open(&s, tar->path, tar->memory, tar->bytes, false));
+    PYR_TRY(pyr_tar_stream_open(&s, tar->path, tar->bytes, false));
     status = read_on(out, tar, e, s, &next);
     pyr_tar_stream_free(s);
     return status;

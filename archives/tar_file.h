@@ -34,7 +34,8 @@ typedef struct pyr_tar_take {
      * NULL */
     pyr_status (*again)(void *arg, size_t i, size_t of);
     void *arg;
-    bool past_damage; /* read what is whole, and say what is lost in pyr_tar_facts.lost, instead of failing */
+    bool
+        past_damage; /* read what is whole, and list what is lost in pyr_tar_facts.lost, instead of failing */
 } pyr_tar_take;
 
 /* Entries that are left aside and are no pictures. */
@@ -52,9 +53,6 @@ size_t pyr_tar_stem(const char *path);
  * cut short, or entries that promise more than 1032 times the bytes that the file has (deflate's most).
  * PYR_E_*: what `take` returns. */
 pyr_status pyr_tar_open(pyr_tar **out, const char *path, const pyr_tar_take *take);
-/* The same from `n` bytes in memory, borrowed until the free; `name` stands for the file in sentences. */
-pyr_status pyr_tar_parse(pyr_tar **out, const void *bytes, size_t n, const char *name,
-                         const pyr_tar_take *take);
 void pyr_tar_free(pyr_tar *tar); /* NULL is a no-op */
 
 typedef struct pyr_tar_facts {
@@ -69,8 +67,8 @@ typedef struct pyr_tar_facts {
 
 const pyr_tar_facts *pyr_tar_facts_of(const pyr_tar *tar); /* borrowed until the free, as the names are */
 
-/* Entries in the order of the archive, then links. Names are paths (pyr_entry_tidy), not empty; two may be
- * the same: that with the later header is then meant. */
+/* Entries in the order of the archive, then links. Names are paths (pyr_entry_tidy), not empty; of two that
+ * are the same the one with the later header counts. */
 const char *pyr_tar_name(const pyr_tar *tar, size_t i);
 uint64_t pyr_tar_size(const pyr_tar *tar, size_t i); /* bytes */
 

@@ -20,7 +20,7 @@ enum {
 
 static const unsigned char zeros[BLOCK];
 
-/* ---- words ---- */
+/* ---- reasons ---- */
 
 const char *pyr_tar_why(const pyr_tar_stream *stream)
 {
@@ -30,7 +30,7 @@ const char *pyr_tar_why(const pyr_tar_stream *stream)
 }
 
 /* Whether reading failed, not what was read: libarchive's own numbers are EILSEQ, EINVAL, EDOM and below 0.
- * Its words then are "Error reading 'PATH'": the reason is in the number alone. */
+ * Its text then is "Error reading 'PATH'": only the number has the reason. */
 static bool is_of_disk(int error)
 {
     return error == EIO || error == ENOENT || error == EACCES || error == EMFILE || error == ENFILE ||
@@ -64,10 +64,6 @@ static ssize_t raw_bytes(const pyr_tar_stream *s, void *dst, size_t n, uint64_t 
     if (at >= s->bytes)
         return 0;
     n = n < s->bytes - at ? n : (size_t)(s->bytes - at);
-    if (s->memory) {
-        memcpy(dst, (const char *)s->memory + at, n);
-        return (ssize_t)n;
-    }
     do
         got = pread(s->file, dst, n, (off_t)at);
     while (got < 0 && errno == EINTR);
@@ -198,13 +194,7 @@ static la_ssize_t unpack(struct archive *a, void *arg, const void **out)
 
 /* ---- opening ---- */
 
-static int open_bytes(struct archive *a, const pyr_tar_stream *s)
-{
-    return s->memory ? archive_read_open_memory(a, s->memory, (size_t)s->bytes)
-                     : archive_read_open_fd(a, s->file, UNPACK);
-}
-
-/* ARCHIVE_WARN says that another program would be started: such a filter is not used. */
+/* ARCHIVE_WARN: another program would be started; such a filter is not used. */
 static bool add_filters(struct archive *a)
 {
     (void)archive_read_support_filter_bzip2(a);
@@ -233,7 +223,7 @@ static pyr_status open_packed(pyr_tar_stream *s)
     s->packed = archive_read_new();
     if (!s->packed)
         return pyr_fail(PYR_E_NOMEM, "%s: out of memory for reading the archive", s->path);
-    if (!add_filters(s->packed) || open_bytes(s->packed, s) != ARCHIVE_OK)
+    if (!add_filters(s->packed) || archive_read_open_fd(s->packed, s->file, UNPACK) != ARCHIVE_OK)
         return refuse(s, s->packed);
     got = archive_read_next_header(s->packed, &all);
     if (got != ARCHIVE_OK && got != ARCHIVE_EOF)
@@ -242,7 +232,7 @@ static pyr_status open_packed(pyr_tar_stream *s)
         return PYR_OK;
     archive_read_free(s->packed);
     s->packed = NULL;
-    if (s->file >= 0 && lseek(s->file, 0, SEEK_SET) != 0)
+    if (lseek(s->file, 0, SEEK_SET) != 0)
         return pyr_fail(PYR_E_IO, "%s: cannot be read: %s", s->path, strerror(errno));
     return PYR_OK;
 }
@@ -262,24 +252,21 @@ static pyr_status open_tar(pyr_tar_stream *s)
         PYR_TRY(pyr_new(&s->zero, BLOCKS, 1, s->path));
         done = archive_read_open(s->tar, s, NULL, unpack, NULL);
     } else
-        done = open_bytes(s->tar, s);
+        done = archive_read_open_fd(s->tar, s->file, UNPACK);
     return done == ARCHIVE_OK ? PYR_OK : refuse(s, s->tar);
 }
 
-pyr_status pyr_tar_stream_open(pyr_tar_stream **out, const char *path, const void *memory, uint64_t bytes,
-                               bool judge)
+pyr_status pyr_tar_stream_open(pyr_tar_stream **out, const char *path, uint64_t bytes, bool judge)
 {
     pyr_tar_stream *s;
     pyr_status status;
 
     *out = NULL;
     PYR_TRY(pyr_new(&s, 1, sizeof *s, path));
-    *s = (pyr_tar_stream){.path = path, .memory = memory, .bytes = bytes, .file = -1, .judge = judge};
-    if (!memory) {
-        s->file = open(path, O_RDONLY | O_CLOEXEC);
-        if (s->file < 0)
-            PYR_TRY_OUT(pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno)));
-    }
+    *s = (pyr_tar_stream){.path = path, .bytes = bytes, .file = -1, .judge = judge};
+    s->file = open(path, O_RDONLY | O_CLOEXEC);
+    if (s->file < 0)
+        PYR_TRY_OUT(pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno)));
     PYR_TRY_OUT(open_packed(s));
     PYR_TRY_OUT(open_tar(s));
     *out = s;

@@ -16,16 +16,15 @@
 typedef struct pyr_tar_stream {
     struct archive *tar;    /* the entries; archive_read_data gives the bytes of the last header's */
     struct archive *packed; /* what it is unpacked from; NULL: a plain archive */
-    int file;               /* -1: memory */
-    const char *path;       /* borrowed, as is the memory */
-    const void *memory;     /* instead of the file; NULL: the file */
-    uint64_t bytes;         /* of the file */
-    unsigned char *buffer;  /* unpacked bytes */
-    unsigned char *zero;    /* whether a block was zero, of the last blocks unpacked */
-    uint64_t unpacked;      /* bytes */
-    uint32_t crc;           /* of them */
-    bool failed;            /* unpacking did */
-    bool judge;             /* compare gzip's checksum, look behind the end */
+    int file;
+    const char *path;      /* borrowed */
+    uint64_t bytes;        /* of the file */
+    unsigned char *buffer; /* unpacked bytes */
+    unsigned char *zero;   /* whether a block was zero, of the last blocks unpacked */
+    uint64_t unpacked;     /* bytes */
+    uint32_t crc;          /* of them */
+    bool failed;           /* unpacking did */
+    bool judge;            /* compare gzip's checksum, look behind the end */
 } pyr_tar_stream;
 
 /* What comes next. */
@@ -38,8 +37,7 @@ typedef enum pyr_tar_next {
 } pyr_tar_next;
 
 /* PYR_E_IO, PYR_E_FORMAT, PYR_E_NOMEM. */
-pyr_status pyr_tar_stream_open(pyr_tar_stream **out, const char *path, const void *memory, uint64_t bytes,
-                               bool judge);
+pyr_status pyr_tar_stream_open(pyr_tar_stream **out, const char *path, uint64_t bytes, bool judge);
 void pyr_tar_stream_free(pyr_tar_stream *stream); /* NULL is a no-op */
 pyr_tar_next pyr_tar_stream_next(struct archive_entry **out, pyr_tar_stream *stream);
 /* Where that began: bytes of the unpacked archive. */

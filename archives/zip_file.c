@@ -57,7 +57,7 @@ static int by_name(const void *a, const void *b)
     return pyr_walk_order(((const entry *)a)->name, ((const entry *)b)->name);
 }
 
-/* What the directory says of an entry, judged before anything is made of it. */
+/* An entry's facts in the directory, checked before they are used. */
 static pyr_status check_entry(const pyr_zip *zip, const zip_stat_t *info, uint64_t *left)
 {
     const char *name = info->name;
@@ -173,37 +173,13 @@ static pyr_status follow_links(pyr_zip *zip)
     return PYR_OK;
 }
 
-/* Takes `source` over. */
-static pyr_status open_source(pyr_zip **out, zip_source_t *source, uint64_t bytes, const char *path)
-{
-    pyr_zip *zip = NULL;
-    zip_error_t error;
-    pyr_status status;
-
-    PYR_TRY_OUT(pyr_new(&zip, 1, sizeof *zip, path));
-    pthread_mutex_init(&zip->lock, NULL);
-    PYR_TRY_OUT(pyr_format(&zip->path, "%s", path));
-    zip_error_init(&error);
-    zip->zip = zip_open_from_source(source, ZIP_RDONLY, &error);
-    if (!zip->zip)
-        PYR_TRY_OUT(opening_failed(path, &error));
-    source = NULL; /* the archive's now */
-    PYR_TRY_OUT(list(zip, bytes));
-    PYR_TRY_OUT(follow_links(zip));
-    *out = zip;
-    return PYR_OK;
-out:
-    if (source)
-        zip_source_free(source);
-    pyr_zip_free(zip);
-    return status;
-}
-
 pyr_status pyr_zip_open(pyr_zip **out, const char *path)
 {
-    zip_source_t *source;
+    zip_source_t *source = NULL;
     zip_error_t error;
     struct stat info;
+    pyr_zip *zip;
+    pyr_status status;
 
     *out = NULL;
     if (stat(path, &info) != 0)
@@ -212,26 +188,24 @@ pyr_status pyr_zip_open(pyr_zip **out, const char *path)
         return pyr_fail(PYR_E_IO, "%s: not a regular file", path);
     if (info.st_size == 0) /* libzip takes it for an empty archive */
         return pyr_fail(PYR_E_FORMAT, "%s: the file is empty (zero bytes)", path);
+    PYR_TRY(pyr_new(&zip, 1, sizeof *zip, path));
+    pthread_mutex_init(&zip->lock, NULL);
+    PYR_TRY_OUT(pyr_format(&zip->path, "%s", path));
     zip_error_init(&error);
     source = zip_source_file_create(path, 0, -1, &error);
-    if (!source)
-        return opening_failed(path, &error);
-    return open_source(out, source, (uint64_t)info.st_size, path);
-}
-
-pyr_status pyr_zip_parse(pyr_zip **out, const void *bytes, size_t n, const char *name)
-{
-    zip_source_t *source;
-    zip_error_t error;
-
-    *out = NULL;
-    if (n == 0)
-        return pyr_fail(PYR_E_FORMAT, "%s: the file is empty (zero bytes)", name);
-    zip_error_init(&error);
-    source = zip_source_buffer_create(bytes, n, 0, &error);
-    if (!source)
-        return opening_failed(name, &error);
-    return open_source(out, source, n, name);
+    zip->zip = source ? zip_open_from_source(source, ZIP_RDONLY, &error) : NULL;
+    if (!zip->zip)
+        PYR_TRY_OUT(opening_failed(path, &error));
+    source = NULL; /* the archive's now */
+    PYR_TRY_OUT(list(zip, (uint64_t)info.st_size));
+    PYR_TRY_OUT(follow_links(zip));
+    *out = zip;
+    zip = NULL;
+out:
+    if (source)
+        zip_source_free(source);
+    pyr_zip_free(zip);
+    return status;
 }
 
 void pyr_zip_free(pyr_zip *zip)
@@ -283,7 +257,7 @@ bool pyr_zip_find(size_t *i, const pyr_zip *zip, const char *name)
 
 /* ---- reading ---- */
 
-/* `error` may be NULL: then there is nothing more to say. */
+/* `error` may be NULL: no reason is known. */
 static pyr_status damaged(const pyr_zip *zip, size_t i, const char *error)
 {
     return pyr_fail(PYR_E_FORMAT,

@@ -18,8 +18,6 @@ typedef struct pyr_zip pyr_zip;
  * deflate can make of it, the entries' bytes together are more than the file has (they overlap), or two
  * entries have one name. PYR_E_UNSUPPORTED: encrypted, or compressed by another method. */
 pyr_status pyr_zip_open(pyr_zip **out, const char *path);
-/* The same from `n` bytes in memory, borrowed until the free; `name` stands for the file in sentences. */
-pyr_status pyr_zip_parse(pyr_zip **out, const void *bytes, size_t n, const char *name);
 void pyr_zip_free(pyr_zip *zip); /* NULL is a no-op */
 
 /* Entries (folders, whose names end in '/', are left out) in the order of a walk through their folders: by
@@ -60,7 +58,7 @@ typedef struct pyr_zip_part {
 } pyr_zip_part;
 
 /* A zip of `n` (at least 1) stored entries in this order, made in memory, that appears at `path` whole or not
- * at all (base/file.h). Its bytes depend on the content alone. Names differ. PYR_E_IO, PYR_E_NOMEM. */
+ * at all (base/file.h). Its bytes depend on nothing but the content. Names differ. PYR_E_IO, PYR_E_NOMEM. */
 pyr_status pyr_zip_write(const char *path, const pyr_zip_part *parts, size_t n);
 
 #endif

@@ -15,7 +15,7 @@ static const char *const image_words[] = {"images",   "image",  "imgs",   "img",
 static const char *const label_words[] = {"labels",     "label",    "lbls",    "lbl",   "y",
                                           "targets",    "target",   "classes", "class", "cls",
                                           "categories", "category", "gt"};
-/* Abbreviations that only arrays have, beside what folders' names say. */
+/* Abbreviations that only arrays have, beside the words of folders. */
 static const struct {
     const char *word;
     pyr_part part;
@@ -122,7 +122,7 @@ pyr_array_name pyr_array_name_read(const char *file, const char *array)
     take_words(&of_file, file);
     if (!array)
         return of_file;
-    if (strncmp(array, "arr_", 4) == 0) { /* NumPy's own names: the file's says more */
+    if (strncmp(array, "arr_", 4) == 0) { /* NumPy's own names: the file's means more */
         of_array.rank = array[4] - '0';
         of_array.role = strcmp(array, "arr_0") == 0   ? PYR_ROLE_IMAGES
                         : strcmp(array, "arr_1") == 0 ? PYR_ROLE_LABELS

@@ -16,7 +16,7 @@ typedef enum pyr_array_role {
 typedef struct pyr_array_name {
     pyr_array_role role; /* names: of the classes */
     pyr_part part;       /* none: of no split; never the rest */
-    int rank;      /* the lower, the likelier it is meant: images before data, labels before coarse_labels */
+    int rank;            /* the lower, the likelier: images before data, labels before coarse_labels */
     char key[160]; /* the other words, small, joined by '-': equal for what belongs together; words that there
                       is no room for stand in it as a hash behind a '#' */
 } pyr_array_name;

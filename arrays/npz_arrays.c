@@ -44,12 +44,11 @@ typedef struct item {
     bool wide; /* texts of four bytes a letter, else of one */
 } item;
 
-/* A zip of arrays, or one array that is a file by itself (zip is NULL). */
+/* A zip of arrays, or one array in a file of its own (zip is NULL). */
 struct pyr_arrays {
     pyr_zip *zip;
     char *path;
-    const void *bytes; /* of one array in memory; borrowed */
-    uint64_t size;     /* of one array's file */
+    uint64_t size; /* of one array's file */
     item *at;
     size_t n;
 };
@@ -137,8 +136,7 @@ static pyr_status bytes_open(pyr_array_stream *s, const pyr_arrays *arrays, size
     *s = (pyr_array_stream){.arrays = arrays};
     if (arrays->zip)
         return pyr_zip_stream_open(&s->zip, arrays->zip, entry);
-    s->file = arrays->bytes ? fmemopen((void *)arrays->bytes, (size_t)arrays->size, "rb")
-                            : fopen(arrays->path, "rb");
+    s->file = fopen(arrays->path, "rb");
     return s->file ? PYR_OK : pyr_fail(PYR_E_IO, "%s: %s", arrays->path, strerror(errno));
 }
 
@@ -277,9 +275,8 @@ static bool is_npy(const char *name)
     return n >= 4 && strcmp(name + n - 4, ".npy") == 0;
 }
 
-/* Takes `zip` over. NULL: one array, `size` bytes long, in the file `path` or in `bytes`. */
-static pyr_status open_arrays(pyr_arrays **out, pyr_zip *zip, const void *bytes, uint64_t size,
-                              const char *path)
+/* Takes `zip` over. NULL: one array, `size` bytes long, in the file `path`. */
+static pyr_status open_arrays(pyr_arrays **out, pyr_zip *zip, uint64_t size, const char *path)
 {
     const char *name = pyr_base_name(path);
     pyr_arrays *arrays = NULL;
@@ -290,7 +287,7 @@ static pyr_status open_arrays(pyr_arrays **out, pyr_zip *zip, const void *bytes,
         pyr_zip_free(zip);
         return status;
     }
-    *arrays = (pyr_arrays){.zip = zip, .bytes = bytes, .size = size};
+    *arrays = (pyr_arrays){.zip = zip, .size = size};
     PYR_TRY_OUT(pyr_format(&arrays->path, "%s", path));
     PYR_TRY_OUT(pyr_new(&arrays->at, zip ? pyr_zip_count(zip) : 1, sizeof *arrays->at, path));
     for (size_t i = 0; zip && i < pyr_zip_count(zip); i++)
@@ -323,21 +320,10 @@ pyr_status pyr_arrays_open(pyr_arrays **out, const char *path)
     *out = NULL;
     PYR_TRY(pyr_file_start(start, &n, path, MAGIC));
     if (n == MAGIC && memcmp(start, magic, MAGIC) == 0)
-        return stat(path, &info) == 0 ? open_arrays(out, NULL, NULL, (uint64_t)info.st_size, path)
+        return stat(path, &info) == 0 ? open_arrays(out, NULL, (uint64_t)info.st_size, path)
                                       : pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
-    PYR_TRY(pyr_zip_open(&zip, path)); /* says what is wrong with a file that is neither */
-    return open_arrays(out, zip, NULL, 0, path);
-}
-
-pyr_status pyr_arrays_parse(pyr_arrays **out, const void *bytes, size_t n, const char *name)
-{
-    pyr_zip *zip;
-
-    *out = NULL;
-    if (n >= MAGIC && memcmp(bytes, magic, MAGIC) == 0)
-        return open_arrays(out, NULL, bytes, n, name);
-    PYR_TRY(pyr_zip_parse(&zip, bytes, n, name));
-    return open_arrays(out, zip, NULL, 0, name);
+    PYR_TRY(pyr_zip_open(&zip, path)); /* its sentence is right for a file that is neither */
+    return open_arrays(out, zip, 0, path);
 }
 
 void pyr_arrays_free(pyr_arrays *arrays)
@@ -505,7 +491,7 @@ static bool put(void *dst, size_t i, const unsigned char *at, pyr_npy_type from,
     }
 }
 
-/* Steps through the elements as they stand in the file and says where each belongs in C's order. */
+/* Steps through the elements in the order of the file; `place` is where each belongs in C's order. */
 typedef struct walk {
     int64_t at[PYR_NPY_RANK];
     size_t place;

@@ -1,7 +1,7 @@
 /* npz_arrays.h - named arrays in NumPy's NPZ and NPY files: statistics of features (`mu`, `sigma`), images,
  * labels.
  *
- * An NPZ is a zip (stored or deflated) of .npy files (NEP 1; versions 1.0 to 3.0); a .npy file by itself is
+ * An NPZ is a zip (stored or deflated) of .npy files (NEP 1; versions 1.0 to 3.0); a lone .npy file is
  * read as one array under the file's name. Booleans, integers and floats of either order of bytes are read,
  * up to four dimensions, and texts. An array that is kept in Fortran's order (first index fastest) comes out
  * in C's. For writing images in portions see npz_file.h. */
@@ -59,8 +59,6 @@ typedef struct pyr_arrays pyr_arrays;
  * PYR_E_UNSUPPORTED (encrypted, compressed by another method). Arrays of other types (objects, text,
  * complex numbers, five dimensions) are no failure until they are read. */
 pyr_status pyr_arrays_open(pyr_arrays **out, const char *path);
-/* The same from `n` bytes in memory, borrowed until the free; `name` stands for the file in sentences. */
-pyr_status pyr_arrays_parse(pyr_arrays **out, const void *bytes, size_t n, const char *name);
 void pyr_arrays_free(pyr_arrays *arrays); /* NULL is a no-op */
 
 /* In order of their names (bytewise), borrowed until the free. */
@@ -90,7 +88,7 @@ typedef struct pyr_array_stream {
     const pyr_arrays *arrays;
     const pyr_array *array;
     pyr_zip_stream zip;
-    FILE *file; /* of an array by itself */
+    FILE *file; /* of a lone array */
 } pyr_array_stream;
 
 bool pyr_array_in_order(const pyr_array *array);
@@ -102,8 +100,8 @@ void pyr_array_stream_close(pyr_array_stream *stream); /* no-op on {0} and after
 /* ---- writing ---- */
 
 /* Write `n` arrays (at least 1), in this order, under different names, to a file that appears whole or not at
- * all. Made in memory, so this is for tables rather than for data sets. The bytes depend on the content
- * alone. */
+ * all. Made in memory, so this is for tables rather than for data sets. The bytes depend on nothing but
+ * the content. */
 pyr_status pyr_arrays_write(const char *path, const pyr_array *arrays, size_t n);
 
 #endif

@@ -251,13 +251,3 @@ void pyr_npz_abandon(pyr_npz *npz)
 {
     pyr_atomic_abandon(&npz->file);
 }
-
-pyr_status pyr_npz_write(const char *path, const uint8_t *images, int64_t n, int h, int w, int c,
-                         const int32_t *labels)
-{
-    pyr_npz npz;
-
-    PYR_TRY(pyr_npz_open(&npz, path, n, h, w, c, 8));
-    PYR_TRY(pyr_npz_add(&npz, images, n));
-    return pyr_npz_close(&npz, labels);
-}

@@ -31,8 +31,4 @@ pyr_status pyr_npz_add(pyr_npz *npz, const void *images, int64_t count);
 pyr_status pyr_npz_close(pyr_npz *npz, const int32_t *labels);
 void pyr_npz_abandon(pyr_npz *npz); /* no-op on {0} and after close */
 
-/* All in one, 8 bits. */
-pyr_status pyr_npz_write(const char *path, const uint8_t *images, int64_t n, int h, int w, int c,
-                         const int32_t *labels);
-
 #endif

@@ -41,7 +41,7 @@ pyr_status pyr_value_file_head(pyr_value_file *file, void *dst, size_t n)
     return gzread(file->stream, dst, (unsigned)n) == (int)n ? PYR_OK : short_of(file, "header");
 }
 
-/* What the header says against the file's size and what pictures may be. */
+/* Check the header against the size of the file and the bounds of pictures. */
 static pyr_status check(pyr_value_file *file, uint64_t start)
 {
     const int64_t *size = file->size;

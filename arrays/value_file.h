@@ -1,7 +1,7 @@
 /* value_file.h - the numbers of a file from its front to its end: behind a header, plain or gzip (IDX,
  * binary matrices), or bytes without a header (CIFAR, STL-10).
  *
- * The header is checked against the size of the file before anybody takes memory for what it promises. */
+ * The header is checked against the size of the file before memory is taken for what it promises. */
 #ifndef PYR_ARRAYS_VALUE_FILE_H
 #define PYR_ARRAYS_VALUE_FILE_H
 
@@ -14,7 +14,7 @@ typedef struct pyr_value_file {
     bool plain;       /* `stream` is a FILE and not zlib's */
     const char *path; /* borrowed from the caller of open until close */
     uint64_t bytes;   /* of the file */
-    /* What the header says. */
+    /* From the header: */
     pyr_npy_type type;
     bool big_endian;
     int rank;        /* 1 to 4 */

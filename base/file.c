@@ -338,6 +338,26 @@ pyr_status pyr_names_add(pyr_names *names, const char *name)
     return PYR_OK;
 }
 
+pyr_status pyr_names_vformat(pyr_names *names, const char *fmt, va_list args)
+{
+    char *name = pyr_vstrfmt(fmt, args);
+    pyr_status status = name ? pyr_names_add(names, name) : pyr_fail(PYR_E_NOMEM, "out of memory for a text");
+
+    pyr_free(name);
+    return status;
+}
+
+pyr_status pyr_names_format(pyr_names *names, const char *fmt, ...)
+{
+    va_list args;
+    pyr_status status;
+
+    va_start(args, fmt);
+    status = pyr_names_vformat(names, fmt, args);
+    va_end(args);
+    return status;
+}
+
 pyr_status pyr_folder_names(pyr_names *out, const char *path)
 {
     DIR *folder = opendir(path);

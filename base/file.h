@@ -3,6 +3,7 @@
 #define PYR_BASE_FILE_H
 
 #include "base/status.h"
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -70,6 +71,10 @@ typedef struct pyr_names {
 } pyr_names;
 /* One more name, copied. PYR_E_NOMEM. */
 pyr_status pyr_names_add(pyr_names *names, const char *name);
+/* The same of a text as printf makes it. */
+pyr_status pyr_names_format(pyr_names *names, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+pyr_status pyr_names_vformat(pyr_names *names, const char *fmt, va_list args)
+    __attribute__((format(printf, 2, 0)));
 pyr_status pyr_folder_names(pyr_names *out, const char *path);
 void pyr_names_free(pyr_names *names);
 

@@ -43,12 +43,12 @@ static const char *const wanted =
 typedef struct sides {
     int64_t n, h, w, c;
     bool planes;
-    char *said;
+    char *remark;
 } sides;
 
-static pyr_status say(sides *s, char *text)
+static pyr_status remark(sides *s, char *text)
 {
-    s->said = text;
+    s->remark = text;
     return text ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for how an array is read");
 }
 
@@ -58,7 +58,7 @@ static pyr_status one_picture(sides *s, const pyr_array *a)
 
     pyr_array_shape(shape, a);
     *s = (sides){.n = 1, .h = a->shape[0], .w = a->shape[1], .c = a->rank == 3 ? a->shape[2] : 1};
-    return say(s, pyr_strfmt("%s of shape %s is one picture", a->name, shape));
+    return remark(s, pyr_strfmt("%s of shape %s is one picture", a->name, shape));
 }
 
 static pyr_status of_rank_2(sides *s, const pyr_array *a, int64_t labels, const char *path)
@@ -69,7 +69,8 @@ static pyr_status of_rank_2(sides *s, const pyr_array *a, int64_t labels, const 
 
     if (side > 3 && (labels == n || n != length)) {
         *s = (sides){.n = n, .h = side, .w = side, .c = grey ? 1 : 3, .planes = !grey};
-        return say(s, pyr_strfmt("rows of %lld are %s of %lldx%lld", (long long)length,
+        return remark(s,
+                      pyr_strfmt("rows of %lld are %s of %lldx%lld", (long long)length,
                                  grey ? "grey images" : "colour images", (long long)side, (long long)side));
     }
     if (picture_like(n, length) && n > 3 && length > 3)
@@ -109,12 +110,12 @@ static pyr_status of_rank_4(sides *s, const pyr_array *a, const char *path)
     return PYR_OK;
 }
 
-pyr_status pyr_array_layout(pyr_layout *out, const pyr_array *a, int64_t labels, const char *path)
+pyr_status pyr_array_layout_of(pyr_array_layout *out, const pyr_array *a, int64_t labels, const char *path)
 {
     sides s = {0};
     pyr_status status;
 
-    *out = (pyr_layout){0};
+    *out = (pyr_array_layout){0};
     for (int i = 0; i < a->rank; i++)
         if (a->shape[i] < 1)
             return refuse(a, path, "there should be at least one image");
@@ -130,10 +131,10 @@ pyr_status pyr_array_layout(pyr_layout *out, const pyr_array *a, int64_t labels,
         (s.h > PYR_IMAGE_SIDE || s.w > PYR_IMAGE_SIDE || (uint64_t)(s.h * s.w * s.c) > PYR_IMAGE_BYTES)) {
         status = pyr_fail(PYR_E_FORMAT, "%s: array %s has images of %lldx%lld, their sides should be 1..%d",
                           path, a->name, (long long)s.h, (long long)s.w, PYR_IMAGE_SIDE);
-        pyr_free(s.said);
+        pyr_free(s.remark);
     }
     PYR_TRY(status);
-    *out = (pyr_layout){.n = s.n, .h = (int)s.h, .w = (int)s.w, .c = (int)s.c, .said = s.said};
+    *out = (pyr_array_layout){.n = s.n, .h = (int)s.h, .w = (int)s.w, .c = (int)s.c, .remark = s.remark};
     out->record = (s.planes ? pyr_record_planes : pyr_record_pixels)(a->type, out->h, out->w, out->c);
     return PYR_OK;
 }

@@ -11,16 +11,17 @@
 
 #include "images/packed_parts.h"
 
-typedef struct pyr_layout {
+typedef struct pyr_array_layout {
     int64_t n;
     int h, w, c;
     pyr_record record;
-    char *said; /* what was decided, "rows of 784 ..."; owned; NULL when nothing was */
-} pyr_layout;
+    char *remark; /* what was decided, "rows of 784 ..."; owned; NULL when nothing was */
+} pyr_array_layout;
 
 /* `labels`: how many labels come along, or -1: as many images are meant. `path` is for sentences.
- * PYR_E_FORMAT: of another shape, an empty one, or too large. The caller frees out->said (pyr_free). */
-pyr_status pyr_array_layout(pyr_layout *out, const pyr_array *array, int64_t labels, const char *path);
+ * PYR_E_FORMAT: of another shape, an empty one, or too large. The caller frees out->remark (pyr_free). */
+pyr_status pyr_array_layout_of(pyr_array_layout *out, const pyr_array *array, int64_t labels,
+                               const char *path);
 
 /* "(10, 28, 28)" into dst. */
 void pyr_array_shape(char dst[100], const pyr_array *array);

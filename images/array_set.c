@@ -1,5 +1,5 @@
-/* array_set.c - data sets of NumPy's arrays: an NPZ, a .npy with its labels beside, a folder of either. What
- * is what is told by the names (array_names.h), how images lie by the shapes (array_layout.h). */
+/* array_set.c - data sets of NumPy's arrays: an NPZ, a .npy with its labels beside, a folder of either. The
+ * names show what an array is (array_names.h), the shapes how images lie in it (array_layout.h). */
 #include "arrays/array_names.h"
 #include "images/array_labels.h"
 #include "images/array_layout.h"
@@ -21,7 +21,7 @@ typedef struct entry {
     char *why;       /* not readable as numbers: the sentence; owned */
     bool text;
     pyr_array_name name;
-    int file;       /* number of the file; -1: one beside it, of labels alone */
+    int file;       /* number of the file; -1: one beside it, with labels only */
     bool lone;      /* the only array of its file */
     int labels;     /* of images: the entry of their labels; -1: none */
     int64_t first;  /* of images: the first in the collection; -1: left aside */
@@ -37,7 +37,7 @@ typedef struct set {
     int n, files;
     size_t room;
     int *by_key;  /* all entries by their names' keys, those of one key in their order; owned */
-    char *unread; /* a file whose name says labels, of a kind that is not read; owned */
+    char *unread; /* a file named as labels, of a kind that is not read; owned */
 } set;
 
 static void set_free(set *s)
@@ -86,7 +86,7 @@ static pyr_status add_array(set *s, const char *path, const pyr_arrays *arrays, 
     if (!e->path || !e->array.name || !e->title)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the arrays of %s", path);
     if (array->type == PYR_NPY_OTHER) {
-        pyr_array_stream stream; /* says why */
+        pyr_array_stream stream; /* its failure is the reason */
 
         if (pyr_array_stream_open(&stream, arrays, array) == PYR_OK)
             pyr_array_stream_close(&stream);
@@ -241,7 +241,7 @@ static void settle_images(set *s)
     for (int i = 0; i < s->n && !images; i++) { /* faces.npy; or train and test, and nothing more */
         entry *e = &s->at[i];
 
-        /* of a file with nothing else it is told below what is wrong with it */
+        /* what is wrong with the only array of a file is reported below */
         if (e->name.role == PYR_ROLE_NONE && (e->array.rank > 1 || s->n == 1) && !e->text &&
             (e->lone || (e->name.part != PYR_PART_NONE && !*e->name.key)))
             e->name.role = PYR_ROLE_IMAGES;
@@ -324,7 +324,7 @@ static pyr_status note_unread(set *s, const char *name)
                                                                    : PYR_OK;
 }
 
-/* Files beside the one that was given whose names say that they are its labels. */
+/* Files beside the given one that are named as its labels. */
 static pyr_status add_labels_beside(set *s)
 {
     const char *base = pyr_base_name(s->path);
@@ -437,8 +437,8 @@ static void list_titles(pyr_text *text, char *const *titles, int n)
 }
 
 /* Titles of the images in `place`, or (3) of the labels that are used, or (4) of what is left unread. */
-static pyr_status tell(set *s, pyr_text *text, const chosen *ch, int place, const char *before,
-                       const char *after)
+static pyr_status list_arrays(set *s, pyr_text *text, const chosen *ch, int place, const char *before,
+                              const char *after)
 {
     char **titles;
     int n = 0;
@@ -464,17 +464,17 @@ static pyr_status tell(set *s, pyr_text *text, const chosen *ch, int place, cons
     return PYR_OK;
 }
 
-static pyr_status tell_how(set *s, const chosen *ch)
+static pyr_status describe(set *s, const chosen *ch)
 {
     pyr_text *how = &s->c->how;
     const char *other = ch->held == PYR_PART_TEST ? " is left aside (--split val holds it out)"
                                                   : " is left aside (--split test holds it out)";
 
-    PYR_TRY(tell(s, how, ch, 0, "images are ", ""));
-    PYR_TRY(tell(s, how, ch, 1, "; held out is ", ""));
-    PYR_TRY(tell(s, how, ch, 2, "; ", other));
-    PYR_TRY(tell(s, how, ch, 3, "; labels are ", ""));
-    return tell(s, &s->c->notes, ch, 4, "; left unread: ", "");
+    PYR_TRY(list_arrays(s, how, ch, 0, "images are ", ""));
+    PYR_TRY(list_arrays(s, how, ch, 1, "; held out is ", ""));
+    PYR_TRY(list_arrays(s, how, ch, 2, "; ", other));
+    PYR_TRY(list_arrays(s, how, ch, 3, "; labels are ", ""));
+    return list_arrays(s, &s->c->notes, ch, 4, "; left unread: ", "");
 }
 
 /* ---- images ---- */
@@ -503,7 +503,7 @@ static pyr_status refuse_none(const set *s)
 /* Rows that were made of (h, w, 3) have a pixel's colours side by side. Which they are shows in the step to
  * the pixel below: in planes it is one row of the plane, in pixels three times as far; the smaller difference
  * belongs to the nearer pixel. Noise is left at planes. */
-static pyr_status settle_rows(set *s, pyr_packed_part *part, const pyr_layout *lay)
+static pyr_status settle_rows(set *s, pyr_packed_part *part, const pyr_array_layout *lay)
 {
     enum { LOOKED_AT = 64 };
     size_t near = (size_t)lay->w, far = 3 * near, n = part->record.elements;
@@ -534,9 +534,10 @@ out:
     return status;
 }
 
-static pyr_status add_part(set *s, pyr_parts *parts, pyr_layout *first, const char **first_title, entry *e)
+static pyr_status add_part(set *s, pyr_parts *parts, pyr_array_layout *first, const char **first_title,
+                           entry *e)
 {
-    pyr_layout lay = {0};
+    pyr_array_layout lay = {0};
     pyr_part_bytes *bytes;
     char *name = NULL;
     const entry *labels = e->labels >= 0 ? &s->at[e->labels] : NULL;
@@ -544,14 +545,14 @@ static pyr_status add_part(set *s, pyr_parts *parts, pyr_layout *first, const ch
 
     if (e->why)
         return pyr_fail(PYR_E_UNSUPPORTED, "%s", e->why);
-    PYR_TRY(pyr_array_layout(&lay, &e->array, labels ? labels->array.shape[0] : -1, e->path));
+    PYR_TRY(pyr_array_layout_of(&lay, &e->array, labels ? labels->array.shape[0] : -1, e->path));
     if (first->n && (lay.h != first->h || lay.w != first->w || lay.c != first->c))
         PYR_TRY_OUT(pyr_fail(
             PYR_E_FORMAT,
             "%s: array %s has images of %dx%dx%d, those of %s are %dx%dx%d; a data set has one size", e->path,
             e->array.name, lay.h, lay.w, lay.c, *first_title, first->h, first->w, first->c));
-    if (lay.said && !first->n)
-        pyr_text_add(&s->c->notes, "; %s", lay.said);
+    if (lay.remark && !first->n)
+        pyr_text_add(&s->c->notes, "; %s", lay.remark);
     PYR_TRY_OUT(pyr_format(&name, "%s: array %s", e->path, e->array.name));
     PYR_TRY_OUT(pyr_part_array(&bytes, e->path, &e->array));
     PYR_TRY_OUT(pyr_parts_add(parts, bytes, name, lay.record, lay.n));
@@ -562,7 +563,7 @@ static pyr_status add_part(set *s, pyr_parts *parts, pyr_layout *first, const ch
         *first_title = e->title;
     }
 out:
-    pyr_free(lay.said);
+    pyr_free(lay.remark);
     pyr_free(name);
     return status;
 }
@@ -582,7 +583,7 @@ static pyr_status pack(set *s, const chosen *ch)
 {
     entry **order = NULL;
     pyr_parts parts = {0};
-    pyr_layout first = {0};
+    pyr_array_layout first = {0};
     const char *first_title = "";
     int64_t n = 0, train = 0;
     int images = 0;
@@ -629,8 +630,9 @@ static pyr_status misfit(set *s, const entry *images, entry *labels, int64_t n)
                         "%s: array %s has %zu values, should be one label for each of %lld images; --set "
                         "data.classes=none leaves labels unread",
                         labels->path, labels->array.name, count, (long long)n);
-    return pyr_collection_warn(
-        s->c, "%s looks like the labels of %s, which has %lld images, but has %zu values: it is left unread",
+    return pyr_names_format(
+        &s->c->warnings,
+        "%s looks like the labels of %s, which has %lld images, but has %zu values: it is left unread",
         labels->path, images->title, (long long)n, count);
 }
 
@@ -668,7 +670,7 @@ static pyr_status read_labels(set *s, const entry *images, char **texts, entry *
 
     if (labels->why && !labels->text) {
         labels->used = true;
-        return pyr_collection_warn(s->c, "the labels are left unread: %s", labels->why);
+        return pyr_names_format(&s->c->warnings, "the labels are left unread: %s", labels->why);
     }
     if (count != (size_t)n && (rows != n || count == 0))
         return misfit(s, images, labels, n);
@@ -806,7 +808,7 @@ static pyr_status numbered_alike(bool *out, const set *s)
     return PYR_OK;
 }
 
-/* Files of images alone whose names say nothing of a part and differ by more than numbers are classes, as
+/* Files with only images, whose names name no part and differ by more than numbers, are classes, as
  * Quick, Draw! has them: full_numpy_bitmap_cat.npy, full_numpy_bitmap_dog.npy. */
 static pyr_status classes_by_files(set *s)
 {
@@ -862,10 +864,10 @@ static pyr_status collect(set *s)
     PYR_TRY(pack(s, &ch));
     PYR_TRY(label(s));
     PYR_TRY(classes_by_files(s));
-    return tell_how(s, &ch);
+    return describe(s, &ch);
 }
 
-/* A folder in the folder: train/, test/, val/ are of the data set when they hold arrays alone. */
+/* A folder in the folder: train/, test/, val/ belong to the data set when they hold only arrays. */
 static pyr_status is_part(bool *is, const char *path, const char *name)
 {
     pyr_array_name read = pyr_array_name_read(name, NULL);

@@ -1,4 +1,4 @@
-/* data_formats.c - the table of data formats: which one a path is, and what the table says to people. */
+/* data_formats.c - the table of data formats: which one a path is. */
 #include "images/data_format.h"
 
 #include "base/mem.h"

@@ -178,7 +178,7 @@ static uint64_t memory_for(const pyr_data_settings *s)
 }
 
 /* What data.split does to the parts of packed files is said behind what they are. */
-static void tell_overruled(pyr_collection *c, const pyr_data_settings *s)
+static void note_overruled(pyr_collection *c, const pyr_data_settings *s)
 {
     bool tests = false;
 
@@ -199,7 +199,7 @@ static pyr_status assemble(pyr_dataset *set, pyr_collection *c, const pyr_data_s
     bool taken = false;
     pyr_status status;
 
-    tell_overruled(c, s);
+    note_overruled(c, s);
     if (s->split && strcmp(s->split, "train") == 0)
         pyr_collection_drop(c, true);
     if (c->n == 0)
@@ -315,9 +315,9 @@ static pyr_status take_labels(pyr_dataset *set, const int32_t *labels, int64_t n
 {
     PYR_TRY(pyr_new(&set->labels, (size_t)n, sizeof *set->labels, "the labels"));
     for (int64_t i = 0; i < n; i++) {
-        if (labels[i] < 0 || labels[i] >= PYR_LABEL_LIMIT)
+        if (labels[i] < 0 || labels[i] >= PYR_LABEL_MOST)
             return pyr_fail(PYR_E_ARG, "the label of image %lld is %d, should be 0..%d", (long long)i,
-                            (int)labels[i], PYR_LABEL_LIMIT - 1);
+                            (int)labels[i], PYR_LABEL_MOST - 1);
         set->labels[i] = labels[i];
         set->classes = labels[i] >= set->classes ? labels[i] + 1 : set->classes;
     }

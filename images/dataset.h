@@ -34,10 +34,9 @@ pyr_status pyr_dataset_open(pyr_dataset **out, const pyr_data_settings *s);
 /* `count` images of random bytes to train on, none held out, with random labels when there are `classes`:
  * for measuring without data. The same bytes each time. */
 pyr_status pyr_dataset_random(pyr_dataset **out, int h, int w, int c, int count, int classes);
-/* Images that are in memory already: n of this shape in `samples` (uint8_t or uint16_t, one after the other; of
- * pyr_new, and the set's when this succeeds), the last `held_out` of them held out (fewer than n), labels (n,
- * copied) or NULL. PYR_E_ARG: a label out of range; PYR_E_NOMEM. */
-enum { PYR_LABEL_LIMIT = 1000000 };
+/* Images that are in memory already: n of this shape in `samples` (uint8_t or uint16_t, one after the
+ * other; of pyr_new, and the set's when this succeeds), the last `held_out` of them held out (fewer than
+ * n), labels (n, copied) or NULL. PYR_E_ARG: a label out of range; PYR_E_NOMEM. */
 pyr_status pyr_dataset_memory(pyr_dataset **out, pyr_dataset_shape shape, void *samples, int64_t n,
                               int64_t held_out, const int32_t *labels);
 /* Images h x w made of those of `from`: a data set with its split, labels, channels and bits. `make` puts the
@@ -75,7 +74,7 @@ size_t pyr_dataset_sample_bytes(const pyr_dataset *set); /* of one image */
  * same order, whatever it was stored in, has the same. */
 uint64_t pyr_dataset_fingerprint(const pyr_dataset *set);
 
-/* Sentences on the files that skip_bad left out, and on what is probably not meant, each with its remedy. */
+/* Sentences on the files that skip_bad left out, and on what is probably a mistake, each with its remedy. */
 const pyr_names *pyr_dataset_skipped(const pyr_dataset *set);
 const pyr_names *pyr_dataset_warnings(const pyr_dataset *set);
 

@@ -12,7 +12,7 @@
 
 /* ---- bad files and sizes ---- */
 
-/* Collect the bad ones into `skipped`, or say which they are. */
+/* Collect the bad ones into `skipped`, or fail with their names. */
 static pyr_status settle_bad(pyr_names *skipped, pyr_collection *c, const pyr_data_settings *s)
 {
     enum { NAMED = 3 };
@@ -305,25 +305,24 @@ static pyr_status settle_unlabelled(bool *labelled, pyr_collection *c, const pyr
         n[c->at[i].test]++;
         with[c->at[i].test] += c->at[i].label >= 0;
     }
-    if (!n[0]) { /* a test set alone */
+    if (!n[0]) { /* only a test set */
         n[0] = n[1];
         with[0] = with[1];
         n[1] = with[1] = 0;
     }
     *labelled = with[0] == n[0];
     if (with[0] && !*labelled)
-        return pyr_collection_warn(
-            c,
+        return pyr_names_format(
+            &c->warnings,
             "classes are not used: %lld of %lld training images have no label (--set data.classes=none for "
             "none; else put all into folders of classes, or label all)",
             (long long)(n[0] - with[0]), (long long)n[0]);
     if (!*labelled || with[1] == n[1] || (with[1] == 0 && !named(s->split, "all")))
         return PYR_OK;
-    PYR_TRY(
-        pyr_collection_warn(c,
-                            "%lld of %lld images of the test set have no label of a training class and are "
-                            "left aside (--set data.classes=none uses them without labels)",
-                            (long long)(n[1] - with[1]), (long long)n[1]));
+    PYR_TRY(pyr_names_format(&c->warnings,
+                             "%lld of %lld images of the test set have no label of a training class and are "
+                             "left aside (--set data.classes=none uses them without labels)",
+                             (long long)(n[1] - with[1]), (long long)n[1]));
     for (int64_t i = 0; i < c->n; i++)
         if (c->at[i].test && c->at[i].label < 0)
             PYR_TRY(pyr_format(&c->at[i].bad, "%s", ""));
@@ -357,14 +356,15 @@ static pyr_status warn_of_empty(pyr_collection *c, const pyr_dataset *set)
     if (list.failed)
         PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the classes"));
     if (empty && empty == first)
-        status = pyr_collection_warn(
-            c, "labels begin at %d: class%s %s%s of 0..%d %s no images to train on and cannot be drawn",
-            first, empty == 1 ? "" : "es", list.at, empty > NAMED ? ", ..." : "", set->classes - 1,
+        status = pyr_names_format(
+            &c->warnings,
+            "labels begin at %d: class%s %s%s of 0..%d %s no images to train on and cannot be drawn", first,
+            empty == 1 ? "" : "es", list.at, empty > NAMED ? ", ..." : "", set->classes - 1,
             empty == 1 ? "has" : "have");
     else if (empty)
-        status =
-            pyr_collection_warn(c, "%d of %d classes have no images to train on and cannot be drawn: %s%s",
-                                empty, set->classes, list.at, empty > NAMED ? ", ..." : "");
+        status = pyr_names_format(&c->warnings,
+                                  "%d of %d classes have no images to train on and cannot be drawn: %s%s",
+                                  empty, set->classes, list.at, empty > NAMED ? ", ..." : "");
     else
         status = PYR_OK;
 out:
@@ -447,16 +447,16 @@ static pyr_status settle_values(pyr_dataset *set, pyr_collection *c, const pyr_d
     } else if (given)
         set->values = (pyr_data_values){least, most, s->range[0], s->range[1]};
     if (given && (set->values.least < set->values.low || set->values.most > set->values.high))
-        PYR_TRY(pyr_collection_warn(
-            c, "there are values from %g to %g, those outside data.range = [%g, %g] are cut",
+        PYR_TRY(pyr_names_format(
+            &c->warnings, "there are values from %g to %g, those outside data.range = [%g, %g] are cut",
             set->values.least, set->values.most, set->values.low, set->values.high));
     if (least == most && c->n > 1)
-        return pyr_collection_warn(c, "every value of every image is %g: there is nothing to learn",
-                                   set->values.least);
+        return pyr_names_format(&c->warnings, "every value of every image is %g: there is nothing to learn",
+                                set->values.least);
     if (given || measured || mixed || !pyr_range_guess(range, least, most, set->bits))
         return PYR_OK;
-    return pyr_collection_warn(
-        c,
+    return pyr_names_format(
+        &c->warnings,
         "the values are %u to %u of 0 to %u, an eighth of the range or less: images and samples will look "
         "nearly %s; if %g is black and %g is white, add --set data.range=[%g,%g]",
         least, most, top,
@@ -468,8 +468,8 @@ static pyr_status settle_values(pyr_dataset *set, pyr_collection *c, const pyr_d
 
 /* ---- all of it ---- */
 
-/* Take over what the collection has to say. */
-static pyr_status take_words(pyr_dataset *set, pyr_collection *c)
+/* Take over the collection's sentences. */
+static pyr_status take_sentences(pyr_dataset *set, pyr_collection *c)
 {
     if (c->notes.failed || c->how.failed)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the notes");
@@ -502,7 +502,7 @@ pyr_status pyr_dataset_settle(pyr_dataset *set, int64_t **order, pyr_target *t, 
     PYR_TRY_OUT(settle_split(set, *order, c, s));
     PYR_TRY_OUT(settle_values(set, c, s));
     PYR_TRY_OUT(settle_labels(set, c, *order, labelled));
-    PYR_TRY_OUT(take_words(set, c));
+    PYR_TRY_OUT(take_sentences(set, c));
     return PYR_OK;
 out:
     pyr_free(*order);

@@ -23,7 +23,7 @@ static void four_free(four *p)
 
 /* train-images-idx3-ubyte, t10k-labels.idx1-ubyte.gz, emnist-letters-test-images-idx3-ubyte,
  * qmnist-train-labels-idx2-int.gz, ... */
-static bool plays(const char *name, const char *part, const char *what)
+static bool is_file_of(const char *name, const char *part, const char *what)
 {
     const char *at = strstr(name, part);
 
@@ -52,7 +52,7 @@ static pyr_status pick(char **out, const char *folder, const pyr_names *names, c
         const char *name = names->at[i];
         bool inner = false;
 
-        if (!plays(name, part, what))
+        if (!is_file_of(name, part, what))
             continue;
         PYR_TRY(is_folder_in(&inner, folder, name));
         if (inner)
@@ -74,8 +74,8 @@ static pyr_status is_folder(bool *yes, const pyr_data_path *at)
     for (size_t i = 0; i < at->names->n && !*yes; i++) {
         const char *name = at->names->at[i];
 
-        *yes =
-            plays(name, "train", "images") || plays(name, "t10k", "images") || plays(name, "test", "images");
+        *yes = is_file_of(name, "train", "images") || is_file_of(name, "t10k", "images") ||
+               is_file_of(name, "test", "images");
     }
     return PYR_OK;
 }
@@ -147,7 +147,7 @@ static pyr_status label(pyr_collection *c, const four *p, const int64_t n[2])
     return PYR_OK;
 }
 
-static void tell_how(pyr_collection *c, const four *p)
+static void describe(pyr_collection *c, const four *p)
 {
     pyr_text_add(&c->how, "images are %s", pyr_base_name(p->images[0]));
     if (p->images[1])
@@ -192,7 +192,7 @@ static pyr_status collect_four(pyr_collection *c, const four *p)
                                           (int)idx[0].size[turn ? 1 : 2], (int)idx[0].size[3], n[0]));
     if (pyr_collection_wants_labels(c))
         PYR_TRY_OUT(label(c, p, n));
-    tell_how(c, p);
+    describe(c, p);
 out:
     pyr_parts_free(&parts);
     return status;

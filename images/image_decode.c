@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* What is read in order is handed to the pool in portions of so many images, or bytes of files. */
+/* What is read in order goes to the pool in portions of so many images, or bytes of files. */
 enum { PORTION = 1024, PORTION_BYTES = 32 << 20 };
 
 typedef struct decoding {
@@ -57,7 +57,7 @@ static uint64_t image_file_bytes(const pyr_collection *c, int64_t i)
 }
 
 /* What is allowed when nothing is said: from the sizes of all files. `read`: that many bytes were read of
- * image files in folders, which are all of them; 0: ask for their sizes. */
+ * image files in folders, which are all of them; 0: look their sizes up. */
 static void settle_limit(decoding *run, uint64_t read)
 {
     const pyr_collection *c = run->c;
@@ -215,7 +215,7 @@ static pyr_status mark_bad(pyr_found *found)
     return pyr_format(&found->bad, "%s", pyr_error());
 }
 
-/* Keep the samples of an image, which is freed or handed over. */
+/* Keep the samples of an image, which is freed or taken over. */
 static pyr_status keep(decoding *run, pyr_found *found, pyr_image *image)
 {
     enum { SMALL = 1024 /* bytes */ };

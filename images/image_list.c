@@ -1,5 +1,5 @@
 /* image_list.c - images from a list of files, wherever these lie: in a folder (image_folder.c), in a zip
- * archive (image_zip.c) or in tar archives (image_tar.c). Their names say how the set is laid out (layout.h);
+ * archive (image_zip.c) or in tar archives (image_tar.c). Their names give the layout of the set (layout.h);
  * labels may also be in files beside them. */
 #include "layouts/collection.h"
 
@@ -223,7 +223,7 @@ pyr_status pyr_label_beside(int32_t *label, const char *bytes, size_t n, const c
     return PYR_OK;
 }
 
-/* The label in a file beside the image; -1: there is none, or it says none. */
+/* The label in a file beside the image; -1: no file, or no label in it. */
 static pyr_status label_beside(int32_t *label, size_t *file, const list *l, size_t image)
 {
     static const char *const endings[] = {".cls", ".json"};
@@ -276,11 +276,10 @@ static pyr_status beside(list *l)
             l->layout.place[file] = PYR_PLACE_READ;
     }
     if (without) {
-        PYR_TRY_OUT(
-            pyr_collection_warn(l->c,
-                                "%s%s has its label beside it, but %zu of %zu images have none: these "
-                                "labels are not used; complete or remove them",
-                                l->from->root, l->from->names.at[first], without, without + met));
+        PYR_TRY_OUT(pyr_names_format(&l->c->warnings,
+                                     "%s%s has its label beside it, but %zu of %zu images have none: these "
+                                     "labels are not used; complete or remove them",
+                                     l->from->root, l->from->names.at[first], without, without + met));
         goto out;
     }
     for (size_t i = 0; i < n; i++)
@@ -315,7 +314,7 @@ static pyr_status add_images(list *l)
     return PYR_OK;
 }
 
-static void tell_others(list *l, bool edm_set)
+static void note_others(list *l, bool edm_set)
 {
     const char *first = NULL;
     long long others = 0;
@@ -330,8 +329,8 @@ static void tell_others(list *l, bool edm_set)
                      others == 1 ? "" : "s", first);
 }
 
-/* What the layout found out is the collection's. */
-static pyr_status hand_over(list *l)
+/* Move what the layout found to the collection. */
+static pyr_status move_findings(list *l)
 {
     pyr_layout *layout = &l->layout;
 
@@ -382,11 +381,11 @@ pyr_status pyr_collect_listed(pyr_collection *c, const pyr_listing *listing)
     if (!edm_set)
         PYR_TRY_OUT(beside(&l));
     PYR_TRY_OUT(add_images(&l));
-    tell_others(&l, edm_set);
+    note_others(&l, edm_set);
     if (c->hidden)
         pyr_text_add(&c->notes, "; %lld hidden picture%s left aside (a point begins the name, or a folder's)",
                      (long long)c->hidden, c->hidden == 1 ? "" : "s");
-    PYR_TRY_OUT(hand_over(&l));
+    PYR_TRY_OUT(move_findings(&l));
 out:
     pyr_layout_free(&l.layout);
     return status;

@@ -37,7 +37,7 @@ typedef struct file {
     size_t tar;    /* its archive */
     size_t entry;  /* in it */
     size_t header; /* of it, in the archive */
-    int32_t label; /* that a .cls or .json beside an image says */
+    int32_t label; /* in a .cls or .json beside an image */
     char *bytes;   /* of a list of labels; NULL: not kept */
     size_t size;
 } file;
@@ -107,7 +107,7 @@ static void free_archive(pyr_archive *archive)
 
 /* ---- listing ---- */
 
-/* Lists of labels are kept as they are; of the files beside images only what label they say. */
+/* Lists of labels are kept as they are; of the files beside images only their label. */
 static bool is_list(const char *name)
 {
     return strcmp(pyr_base_name(name), PYR_DATASET_JSON) == 0 || pyr_ends_with(name, "_annotations.txt") ||
@@ -146,7 +146,7 @@ static pyr_status take(void *arg, size_t entry, const char *name, const char *by
         taken.size = n;
         f->kept += n;
     } else if (pyr_label_beside(&taken.label, bytes, n, name) == PYR_E_NOMEM)
-        return PYR_E_NOMEM; /* no JSON: it says no label */
+        return PYR_E_NOMEM; /* no JSON: no label */
     return keep(f, taken);
 }
 
@@ -159,7 +159,7 @@ static pyr_status again(void *arg, size_t entry, size_t of)
     while (i < f->taken_n && f->taken[i].entry != of)
         i++;
     if (i == f->taken_n)
-        return PYR_OK; /* its target is named as nothing that is taken: it says no label */
+        return PYR_OK; /* its target is no file of labels: no label */
     if (f->taken[i].bytes)
         return take(f, entry, PYR_DATASET_JSON, f->taken[i].bytes, f->taken[i].size);
     return keep(f, (file){.entry = entry, .label = f->taken[i].label});
@@ -192,15 +192,9 @@ static char *folder_of(const char *path, bool lone)
 
 static pyr_status name_file(files *f, file *to, const char *entry)
 {
-    char *name;
-    pyr_status status;
-
-    PYR_TRY(pyr_format(&name, "%s%s", f->within, entry));
-    status = pyr_names_add(&f->names, name);
-    pyr_free(name);
-    if (status == PYR_OK)
-        to->name = f->names.at[f->names.n - 1];
-    return status;
+    PYR_TRY(pyr_names_format(&f->names, "%s%s", f->within, entry));
+    to->name = f->names.at[f->names.n - 1];
+    return PYR_OK;
 }
 
 static pyr_status add_files(pyr_collection *c, files *f)
@@ -291,7 +285,7 @@ static pyr_status file_read(const pyr_listing *listing, char **bytes, size_t *n,
     const file *at = &f->at[i];
 
     *n = at->size;
-    if (!at->bytes) { /* the label alone was kept */
+    if (!at->bytes) { /* only the label was kept */
         *bytes = at->label < 0                     ? pyr_strdup("{}")
                  : pyr_ends_with(at->name, ".cls") ? pyr_strfmt("%d", at->label)
                                                    : pyr_strfmt("{\"label\": %d}", at->label);
@@ -310,8 +304,8 @@ static pyr_status file_read(const pyr_listing *listing, char **bytes, size_t *n,
 
 /* ---- all of it ---- */
 
-/* What the archive has to say that was opened last. */
-static pyr_status hear(pyr_collection *c, files *f, const pyr_tar *tar)
+/* The sentences of the archive that was opened last. */
+static pyr_status take_sentences(pyr_collection *c, files *f, const pyr_tar *tar)
 {
     const pyr_names *lost = &pyr_tar_facts_of(tar)->lost, *warnings = &pyr_tar_facts_of(tar)->warnings;
 
@@ -319,14 +313,14 @@ static pyr_status hear(pyr_collection *c, files *f, const pyr_tar *tar)
         PYR_TRY(pyr_names_add(&c->lost, lost->at[i]));
     for (size_t i = 0; i < warnings->n; i++)
         if (f->warned++ < WARNED)
-            PYR_TRY(pyr_collection_warn(c, "%s", warnings->at[i]));
+            PYR_TRY(pyr_names_format(&c->warnings, "%s", warnings->at[i]));
     for (int kind = 0; kind < PYR_TAR_ASIDE; kind++)
         f->aside[kind] += pyr_tar_facts_of(tar)->aside[kind];
     return PYR_OK;
 }
 
 /* The same of all archives. */
-static pyr_status tell(pyr_collection *c, const files *f)
+static pyr_status add_notes(pyr_collection *c, const files *f)
 {
     static const char *const kinds[] = {"link to no file of the archive", "device or pipe"},
                              *const many[] = {"links to no file of the archive", "devices or pipes"};
@@ -336,7 +330,8 @@ static pyr_status tell(pyr_collection *c, const files *f)
             pyr_text_add(&c->notes, "; %zu %s left aside", f->aside[kind],
                          f->aside[kind] == 1 ? kinds[kind] : many[kind]);
     if (f->warned > WARNED)
-        return pyr_collection_warn(c, "%zu more archives end early, or hold several", f->warned - WARNED);
+        return pyr_names_format(&c->warnings, "%zu more archives end early, or hold several",
+                                f->warned - WARNED);
     return PYR_OK;
 }
 
@@ -359,7 +354,7 @@ static pyr_status open_one(pyr_collection *c, files *f, const char *path, const 
     t->archive.in_order |= pyr_tar_facts_of(now->tar)->in_order;
     PYR_TRY_OUT(add_files(c, f));
     PYR_TRY_OUT(pyr_names_add(&c->sources, path));
-    PYR_TRY_OUT(hear(c, f, now->tar));
+    PYR_TRY_OUT(take_sentences(c, f, now->tar));
 out:
     pyr_free(within);
     return status;
@@ -452,7 +447,7 @@ pyr_status pyr_collect_tars(pyr_collection *c, const char *folder, const pyr_nam
     c->kind = paths->n == 1 ? "tar of image files" : "tar archives of image files";
     PYR_TRY_OUT(pyr_collect_listed(c, &listing));
     settle_entries(c, &f);
-    PYR_TRY_OUT(tell(c, &f));
+    PYR_TRY_OUT(add_notes(c, &f));
     if (f.tars->archive.in_order)
         PYR_TRY_OUT(sort_by_bytes(c, f.tars));
     for (int64_t i = 0; i < c->n; i++)

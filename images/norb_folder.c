@@ -2,11 +2,11 @@
  * object recognition with invariance to pose and lighting", 2004; the form is described on NORB's pages,
  * cs.nyu.edu/~ylclab/data/norb-v1.0-small).
  *
- * A file is a magic number, which says the type of the values, the number of dimensions, their sizes (at
- * least three are stored, those beyond the number mean nothing), each in four bytes, then the values; all
- * little-endian. X-dat.mat holds (n, k, h, w) pictures, in NORB k = 2 grey ones of each object, from the
- * left and the right; X-cat.mat holds n classes; X-info.mat (instance, elevation, azimuth, lighting) is not
- * read. The name X says "training" or "testing". */
+ * A file is a magic number, which stands for the type of the values, the number of dimensions, their sizes
+ * (at least three are stored, those beyond the number mean nothing), each in four bytes, then the values;
+ * all little-endian. X-dat.mat holds (n, k, h, w) pictures, in NORB k = 2 grey ones of each object, from
+ * the left and the right; X-cat.mat holds n classes; X-info.mat (instance, elevation, azimuth, lighting) is
+ * not read. The name X has "training" or "testing" in it. */
 #include "images/array_labels.h"
 #include "images/data_format.h"
 #include "images/packed_parts.h"
@@ -230,9 +230,10 @@ static pyr_status collect_files(pyr_collection *c, const pyr_names *paths, size_
         pyr_text_add(&c->how, "; held out is %s%s", pyr_base_name(paths->at[train]),
                      paths->n - train > 1 ? " and its like" : "");
     if (views > 1 && train == paths->n && (!c->set->split || strcmp(c->set->split, "all") != 0))
-        PYR_TRY_OUT(pyr_collection_warn(
-            c, "held out pictures are drawn by chance, and the other of their pair may be trained on: give a "
-               "folder with a file -testing-dat.mat, or --split all"));
+        PYR_TRY_OUT(pyr_names_format(
+            &c->warnings,
+            "held out pictures are drawn by chance, and the other of their pair may be trained on: give a "
+            "folder with a file -testing-dat.mat, or --split all"));
     if (views > 1)
         pyr_text_add(&c->how, "; the %d pictures of each object (left, right) are images of their own",
                      views);

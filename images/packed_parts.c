@@ -136,7 +136,7 @@ pyr_status pyr_part_file(pyr_part_bytes **out, pyr_value_file *met, const char *
 typedef struct array_bytes {
     pyr_part_bytes bytes;
     char *path, *name;
-    pyr_array array; /* as it was first met, to notice a change */
+    pyr_array array; /* as it was at first, to notice a change */
     pyr_arrays *arrays;
     pyr_array_stream stream;
     char *block; /* of one in Fortran's order, in C's; kept */

@@ -60,7 +60,7 @@ pyr_status pyr_parts_add(pyr_parts *parts, pyr_part_bytes *bytes, const char *na
 void pyr_parts_free(pyr_parts *parts); /* back to {0} */
 
 /* The collection's images (h, w, c) are those of all parts in their order, the first `train` of them for
- * training. Takes `parts` over, on failure too; the notes say what became of values that are no samples.
+ * training. Takes `parts` over, on failure too; the notes name the conversion of values that are no samples.
  * PYR_E_FORMAT: values that are no image's, or not finite. */
 pyr_status pyr_collection_pack_parts(pyr_collection *c, pyr_parts *parts, int h, int w, int channels,
                                      int64_t train);

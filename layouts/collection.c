@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 #include <assert.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -139,21 +138,6 @@ pyr_status pyr_collection_has(const pyr_collection *c, bool test, bool val)
                         : val ? "are training and validation images"
                               : "is one part, of which some images are held out by chance");
     return PYR_OK;
-}
-
-pyr_status pyr_collection_warn(pyr_collection *c, const char *fmt, ...)
-{
-    va_list args;
-    char *sentence;
-    pyr_status status;
-
-    va_start(args, fmt);
-    sentence = pyr_vstrfmt(fmt, args);
-    va_end(args);
-    status = sentence ? pyr_names_add(&c->warnings, sentence)
-                      : pyr_fail(PYR_E_NOMEM, "out of memory for a warning about the data");
-    pyr_free(sentence);
-    return status;
 }
 
 pyr_status pyr_collection_names(pyr_collection *c, const char *folder, const char *name)

@@ -81,7 +81,7 @@ typedef struct pyr_collection {
     pyr_text how;       /* one sentence on how it was read, without an end: what is the split, what are the
                            classes, where labels come from, how to overrule it; or empty */
     pyr_text notes;     /* what a person should know about how it was read, each "; ..." */
-    pyr_names warnings; /* sentences on what is probably not meant, each with its remedy */
+    pyr_names warnings; /* sentences on what is probably a mistake, each with its remedy */
     int64_t hidden;     /* pictures that were left aside for a point before their names */
     pyr_names lost; /* sentences on what of an archive cannot be read, with data.skip_bad; else it fails */
 } pyr_collection;
@@ -110,11 +110,8 @@ pyr_status pyr_collection_pack(pyr_collection *c, pyr_packed *packed, int64_t n,
 
 /* Whether labels are to be read (data.classes is not "none"). */
 bool pyr_collection_wants_labels(const pyr_collection *c);
-/* PYR_E_CONFIG when data.split asks for a part that is not there: `test`, `val` tell which are. */
+/* PYR_E_CONFIG when data.split asks for a part that is missing; `test`, `val`: which there are. */
 pyr_status pyr_collection_has(const pyr_collection *c, bool test, bool val);
-
-/* A warning; PYR_E_NOMEM. */
-pyr_status pyr_collection_warn(pyr_collection *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Class names from a text file, one a line. A missing file is fine. */
 pyr_status pyr_collection_names(pyr_collection *c, const char *folder, const char *name);
@@ -140,11 +137,11 @@ typedef struct pyr_listing {
  * as given by the person or found in `folder` (NULL: none), which they are named from. */
 pyr_status pyr_collect_tars(pyr_collection *c, const char *folder, const pyr_names *paths);
 
-/* The image files among these, as their names say (layout.h), or labels in files say: EDM's dataset.json,
+/* The image files among these, by their names (layout.h), or by labels in files: EDM's dataset.json,
  * where folders mean nothing, and WebDataset's .cls and .json beside each image. Each found image's `entry`
  * is its place in the list. PYR_E_FORMAT: a label without its image, or an image without. */
 pyr_status pyr_collect_listed(pyr_collection *c, const pyr_listing *listing);
-/* The label that the bytes of a .cls or .json file (a NUL behind them) say; -1: none, or no whole number
+/* The label in the bytes of a .cls or .json file (a NUL behind them); -1: none, or no whole number
  * 0..PYR_LABEL_MOST - 1. PYR_E_FORMAT: no JSON. */
 pyr_status pyr_label_beside(int32_t *label, const char *bytes, size_t n, const char *name);
 

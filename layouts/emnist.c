@@ -86,7 +86,8 @@ pyr_status pyr_emnist_classes(pyr_collection *c, const char *path)
     for (const char *at = c->classes.n ? "" : parts[part].classes; *at; at++)
         PYR_TRY(pyr_names_add(&c->classes, (char[2]){*at, 0}));
     if (from_1)
-        return pyr_collection_warn(c, "the labels of EMNIST's letters begin at 1: label 1 is class 0 (A), "
-                                      "label 26 is class 25 (Z)");
+        return pyr_names_format(&c->warnings,
+                                "the labels of EMNIST's letters begin at 1: label 1 is class 0 (A), "
+                                "label 26 is class 25 (Z)");
     return PYR_OK;
 }

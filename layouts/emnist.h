@@ -1,8 +1,8 @@
 /* emnist.h - what is particular about EMNIST (G. Cohen et al., "EMNIST: an extension of MNIST to handwritten
- * letters", 2017), whose files are told by their names, emnist-letters-train-images-idx3-ubyte.
+ * letters", 2017), whose files are known by their names, emnist-letters-train-images-idx3-ubyte.
  *
  * The pictures are transposed in the files. The labels of `letters` are 1 to 26; those of the other parts
- * begin at 0, and which letters they are says emnist-PART-mapping.txt. */
+ * begin at 0; emnist-PART-mapping.txt has their letters. */
 #ifndef PYR_LAYOUTS_EMNIST_H
 #define PYR_LAYOUTS_EMNIST_H
 

@@ -14,8 +14,8 @@ typedef struct format {
     const char *name; /* as a sentence goes on: "a file with ..." */
     remedy remedy;
     const char *tool;    /* a line to type: %s is the path; of TO_PNG without it, "TOOL PATH PATH.png" */
-    const char *endings; /* of the name, any of these; NULL: the bytes tell */
-    pyr_magic magic[5];  /* any of these; none: the name alone tells */
+    const char *endings; /* of the name, any of these; NULL: the bytes decide */
+    pyr_magic magic[5];  /* any of these; none: the name decides */
 } format;
 
 /* In this order: what is more special comes first. Where both bytes and endings are given, both must fit. */
@@ -109,7 +109,7 @@ static bool fits(const format *f, const char *path, const unsigned char *start, 
     return is;
 }
 
-/* ---- what bytes say in other ways ---- */
+/* ---- recognised by more than first bytes ---- */
 
 /* A pickle of protocol 2 to 5 begins with its number; of protocol 0, as Python 2 wrote CIFAR's, with a
  * dictionary. */
@@ -237,7 +237,7 @@ static void add_tool(pyr_text *out, const char *tool, const char *path)
         }
 }
 
-static bool tell(pyr_text *out, const char *path, const format *f)
+static bool write_remedy(pyr_text *out, const char *path, const format *f)
 {
     if (f->remedy == CONVERT)
         return convert(out, path, f->name);
@@ -258,7 +258,7 @@ bool pyr_foreign_file(pyr_text *sentence, const char *path, const unsigned char 
         return false;
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (fits(&formats[i], path, start, n))
-            return tell(sentence, path, &formats[i]);
+            return write_remedy(sentence, path, &formats[i]);
     if (is_pickle(path, start, n))
         return convert(sentence, path, "pickled by Python");
     if (is_tfrecord(start, n))
@@ -297,7 +297,7 @@ static bool has_batches(const pyr_names *names)
     return false;
 }
 
-/* By the names alone. */
+/* By names only. */
 static bool known_folder(pyr_text *sentence, const char *path, const pyr_names *names)
 {
     static const struct {
@@ -309,7 +309,7 @@ static bool known_folder(pyr_text *sentence, const char *path, const pyr_names *
                  {".h5 .hdf5", "a folder of HDF5 files"},
                  {"_lmdb .lmdb .mdb", "a folder of LMDBs"},
                  {".pkl .pickle", "a folder of pickles"}};
-    /* pictures of other formats: which tool converts them is told for one of them */
+    /* other formats than are read; the tool for one of them is named when it is given itself */
     static const char pictures[] =
         ".heic .heif .avif .gif .bmp .psd .dng .nef .arw .cr2 .jxl .jp2 .exr .hdr .dcm .ppm .pgm .tga .svg "
         ".mp4 .mov .avi .mkv .webm .rar .7z .zst";

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* How many bytes of a file tell the most: a tar archive's mark stands at 257. Fewer are fine. */
+/* So many bytes of a file are enough to know it: a tar archive's mark is at 257. Fewer are fine. */
 enum { PYR_FOREIGN_START = 512 };
 
 /* Of a file that begins with these n bytes (0: an empty one). true: `sentence`, {0} before, says it; it

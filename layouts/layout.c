@@ -89,7 +89,7 @@ static int by_rest(const void *a, const void *b)
     return order ? order : x->k < y->k ? -1 : x->k > y->k;
 }
 
-/* Those of one name but for their parts, when one of them trains, are what their parts say. */
+/* Those of one name but for their parts, when one of them trains, are the parts of their names. */
 static void pair(int *kinds, const parted_name *at, size_t n)
 {
     bool trains = false, others = false;
@@ -592,17 +592,9 @@ static pyr_status gather(work *w)
     }
     if (n > 1)
         qsort(at, n, sizeof *at, by_piece);
-    for (size_t i = 0; i < n; i++) {
-        char *name;
-
-        if (i && same_piece(&at[i - 1], &at[i]))
-            continue;
-        status = pyr_format(&name, "%.*s", (int)at[i].n, at[i].at);
-        if (status == PYR_OK)
-            status = pyr_names_add(classes, name);
-        pyr_free(name);
-        PYR_TRY_OUT(status);
-    }
+    for (size_t i = 0; i < n; i++)
+        if (!i || !same_piece(&at[i - 1], &at[i]))
+            PYR_TRY_OUT(pyr_names_format(classes, "%.*s", (int)at[i].n, at[i].at));
     status = fold_classes(w);
 out:
     pyr_free(at);
@@ -822,7 +814,7 @@ static const char *names_of(const work *w, int kind)
     return w->parts[kind].names.at ? w->parts[kind].names.at : "";
 }
 
-static void tell_parts(work *w)
+static void describe_parts(work *w)
 {
     pyr_text *how = &w->out->how;
     const char *between = " (";
@@ -863,7 +855,7 @@ static void tell_parts(work *w)
                      w->parts[PYR_PART_NONE].folders > 1 ? "are" : "is");
 }
 
-static void tell_classes(work *w)
+static void describe_classes(work *w)
 {
     pyr_text *how = &w->out->how;
     const char *comma = how->at ? ", " : "";
@@ -897,7 +889,7 @@ static bool contains(const char *name, const char *word)
 }
 
 /* Files that often hold labels, where none were found. */
-static void tell_lists(work *w)
+static void describe_lists(work *w)
 {
     static const char *const words[] = {"label", "train", "attr", "annot", "class", "identity", NULL};
 
@@ -920,14 +912,14 @@ static void tell_lists(work *w)
     }
 }
 
-static pyr_status tell(work *w)
+static pyr_status describe(work *w)
 {
     pyr_text text = {0};
 
     if (w->parted)
-        tell_parts(w);
-    tell_classes(w);
-    tell_lists(w);
+        describe_parts(w);
+    describe_classes(w);
+    describe_lists(w);
     if (w->parted || w->out->classes.n || w->shards.at || w->root)
         pyr_text_add(&w->out->how, "; data.split (--split) and data.classes (--classes) overrule it");
     /* a part without any label is one (a flat val/); in folders it was probably meant to have some */
@@ -980,7 +972,7 @@ pyr_status pyr_layout_read(pyr_layout *out, const pyr_names *files, const pyr_la
         PYR_TRY_OUT(find_classes(&w));
         PYR_TRY_OUT(choose_held_out(&w));
         PYR_TRY_OUT(place(&w));
-        PYR_TRY_OUT(tell(&w));
+        PYR_TRY_OUT(describe(&w));
     }
 out:
     for (int i = 0; i < PARTS; i++) {

@@ -147,15 +147,11 @@ static pyr_status belong(bool *out, const masks *m, const pyr_folder *folder, co
 
 static pyr_status suspect(masks *m, const pyr_folder *folder, const pyr_folder *images)
 {
-    char *sentence =
-        pyr_strfmt("%.*s/ beside %.*s/ looks like masks or labels, but its files are named otherwise: they "
-                   "are taken for images too; move it out of the data set if they are not meant",
-                   (int)folder->n, folder->name, (int)images->n, images->name);
-    pyr_status status = sentence ? pyr_names_add(&m->out->warnings, sentence)
-                                 : pyr_fail(PYR_E_NOMEM, "out of memory for a warning");
-
-    pyr_free(sentence);
-    return status;
+    return pyr_names_format(
+        &m->out->warnings,
+        "%.*s/ beside %.*s/ looks like masks or labels, but its files are named otherwise: they are taken "
+        "for images too; move it out of the data set if they are not meant",
+        (int)folder->n, folder->name, (int)images->n, images->name);
 }
 
 /* The folders that masks may be of, in the order of their words, then of their numbers: so that folders by

@@ -10,7 +10,7 @@
 #include "pictures/png_file.h"
 
 typedef struct pyr_panel {
-    const float *images; /* n x h x w x c in [-1, 1], clamped on the way; borrowed */
+    const float *images; /* n x h x w x c in [-1, 1], clamped; borrowed */
     int n, h, w, c;      /* c 1..4, as in an image file */
 } pyr_panel;
 
@@ -29,7 +29,7 @@ pyr_status pyr_grid_draw(pyr_image *out, const pyr_panel *panel, int panels, pyr
 pyr_status pyr_grid_write(const char *path, const pyr_panel *panel, int panels, pyr_grid_style style,
                           const pyr_png_text *text, size_t texts);
 
-/* FOLDER/grid.png with the last panel alone, and, when there are several, FOLDER/levels.png with all of them
+/* FOLDER/grid.png with the last panel, and, when there are several, FOLDER/levels.png with all of them
  * side by side: the levels of a pyramid, the coarsest first. */
 pyr_status pyr_grid_write_levels(const char *folder, const pyr_panel *panel, int panels, pyr_grid_style style,
                                  const pyr_png_text *text, size_t texts);

@@ -2,8 +2,8 @@
  * bytes say.
  *
  * To add a format, write a file with its row, pyr_picture_NAME, and put NAME into PYR_PICTURE_FORMATS.
- * Recognition by bytes and by names, the sentences on what can be read, `pyrdiff info --list pictures` and the
- * table in docs/data.md follow from it. */
+ * Recognition by bytes and by names, the sentences on what can be read, `pyrdiff info --list pictures` and
+ * the table in docs/data.md follow from it. */
 #ifndef PYR_PICTURES_IMAGE_FILE_H
 #define PYR_PICTURES_IMAGE_FILE_H
 

@@ -199,53 +199,6 @@ const pyr_picture_format pyr_picture_png = {
     .decode = decode_png,
 };
 
-pyr_status pyr_png_read(pyr_image *out, const char *path)
-{
-    char *bytes;
-    size_t n;
-    int orientation;
-    pyr_status status;
-
-    *out = (pyr_image){0};
-    PYR_TRY(pyr_file_read(&bytes, &n, path, PYR_IMAGE_FILE));
-    status = decode_png(out, &orientation, bytes, n, path);
-    pyr_free(bytes);
-    return status;
-}
-
-static pyr_status find_text(char **out, job *j, const char *key)
-{
-    png_text *text = NULL;
-    int n = 0;
-
-    if (setjmp(j->back))
-        return failed(j);
-    png_get_text(j->png, j->info, &text, &n);
-    for (int i = 0; i < n; i++)
-        if (text[i].key && text[i].text && strcmp(text[i].key, key) == 0) {
-            *out = pyr_strdup(text[i].text);
-            return *out ? PYR_OK : pyr_fail(PYR_E_NOMEM, "%s: out of memory for its text", j->name);
-        }
-    return PYR_OK;
-}
-
-pyr_status pyr_png_text_read(char **out, const char *path, const char *key)
-{
-    job j = {.name = path};
-    char *bytes;
-    pyr_status status;
-
-    *out = NULL;
-    PYR_TRY(pyr_file_read(&bytes, &j.n, path, PYR_IMAGE_FILE));
-    j.bytes = (const unsigned char *)bytes;
-    status = read_header(&j); /* our own files have their text before the pixels */
-    if (status == PYR_OK)
-        status = find_text(out, &j, key);
-    png_destroy_read_struct(&j.png, &j.info, NULL);
-    pyr_free(bytes);
-    return status;
-}
-
 /* ---- writing ---- */
 
 static void on_write(png_struct *png, png_byte *bytes, size_t n)

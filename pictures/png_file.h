@@ -17,14 +17,8 @@ typedef struct pyr_png_text {
 
 bool pyr_png_is(const void *bytes, size_t n); /* does it begin as a PNG does? */
 
-/* A PNG of our own, which is never to be turned; image_file.h reads those of others. */
-pyr_status pyr_png_read(pyr_image *out, const char *path);
-
 /* Write an image of 1..4 channels, 8 or 16 bits, with `texts` pairs of text
  * (text may be NULL when 0). The file appears whole or not at all. */
 pyr_status pyr_png_write(const char *path, const pyr_image *image, const pyr_png_text *text, size_t texts);
-
-/* The value of the text chunk `key` as a new string for the caller, or NULL in *out when there is none. */
-pyr_status pyr_png_text_read(char **out, const char *path, const char *key);
 
 #endif

@@ -1,4 +1,4 @@
-/* png_head.h - what a PNG says of itself before its pixels, without decoding it. */
+/* png_head.h - the texts of a PNG that stand before its pixels, without decoding it. */
 #ifndef PYR_PICTURES_PNG_HEAD_H
 #define PYR_PICTURES_PNG_HEAD_H
 

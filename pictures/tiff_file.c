@@ -277,8 +277,8 @@ static pyr_status find_kind(job *j)
     return PYR_OK;
 }
 
-/* What the samples beyond colour are. A single one of which the file says nothing is alpha, one that it calls
- * unspecified is left aside (Pillow does both). */
+/* What the samples beyond colour are. A single one that the file does not describe is alpha, one that it
+ * calls unspecified is left aside (Pillow does both). */
 static pyr_status find_alpha(job *j)
 {
     uint16_t n = 0, *types = NULL;
@@ -428,7 +428,7 @@ static void place(const job *j, uint32_t y0, uint32_t x0, uint32_t rows, uint32_
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
-/* The sizes of a strip or tile, which libtiff tells, hold what place() reads of it. */
+/* The sizes of a strip or tile, which libtiff gives, hold what place() reads of it. */
 static pyr_status measure_pieces(job *j)
 {
     uint64_t bytes, stride, row;

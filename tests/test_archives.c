@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "images/dataset.h"
 #include "pictures/png_file.h"
+#include "tests/write_npz.h"
 #include <stdlib.h>
 #include <unistd.h>
 #include <zip.h>
@@ -139,6 +140,14 @@ static char *found_in(char *bytes, size_t n, const char *part)
     return NULL;
 }
 
+static pyr_status open_bytes(pyr_arrays **out, const char *bytes, size_t n, const char *name)
+{
+    const char *path = in_temp(name);
+
+    write_bytes(path, bytes, n);
+    return pyr_arrays_open(out, path);
+}
+
 /* The stored file with one text in it changed (its checksums then do not fit, but headers are judged before);
  * the sentence that opening gives. */
 static void check_changed(const char *from, const char *to, pyr_status wanted, const char *part)
@@ -149,8 +158,8 @@ static void check_changed(const char *from, const char *to, pyr_status wanted, c
 
     CHECK(at && strlen(from) == strlen(to));
     memcpy(at, to, strlen(to));
-    CHECK_FAILS(pyr_arrays_parse(&arrays, bytes, n, "changed.npz"), wanted, "changed.npz");
-    CHECK_FAILS(pyr_arrays_parse(&arrays, bytes, n, "changed.npz"), wanted, part);
+    CHECK_FAILS(open_bytes(&arrays, bytes, n, "changed.npz"), wanted, "changed.npz");
+    CHECK_FAILS(open_bytes(&arrays, bytes, n, "changed.npz"), wanted, part);
     CHECK(!arrays);
     pyr_free(bytes);
 }
@@ -177,13 +186,13 @@ static void damaged_arrays(void)
     CHECK(at != NULL);
     if (at)
         at[1] ^= 1;
-    CHECK_OK(pyr_arrays_parse(&arrays, bytes, n, "changed.npz"));
+    CHECK_OK(open_bytes(&arrays, bytes, n, "changed.npz"));
     CHECK_FAILS(pyr_arrays_read(arrays, pyr_arrays_find(arrays, "mu"), real, 5, PYR_NPY_F8), PYR_E_FORMAT,
                 "changed.npz: mu.npy: the entry is damaged or cut short (CRC error)");
     pyr_arrays_free(arrays);
     /* Cut short anywhere. */
     for (size_t less = 1; less < n; less = less * 2 + 1) {
-        CHECK_FAILS(pyr_arrays_parse(&arrays, bytes, n - less, "cut.npz"), PYR_E_FORMAT, "cut.npz");
+        CHECK_FAILS(open_bytes(&arrays, bytes, n - less, "cut.npz"), PYR_E_FORMAT, "cut.npz");
         CHECK(!arrays);
     }
     pyr_free(bytes);
@@ -279,7 +288,7 @@ static void images_as_arrays(void)
 
     for (size_t i = 0; i < sizeof images; i++)
         images[i] = (uint8_t)(i * 7);
-    CHECK_OK(pyr_npz_write(in_temp("images.npz"), images, 2, 3, 4, 3, labels));
+    CHECK_OK(write_npz(in_temp("images.npz"), images, 2, 3, 4, 3, labels));
     CHECK_OK(pyr_arrays_open(&arrays, in_temp("images.npz")));
     CHECK_OK(pyr_arrays_get(&array, arrays, "arr_0"));
     CHECK(array->rank == 4 && array->shape[0] == 2 && array->shape[2] == 4);
@@ -440,7 +449,7 @@ static void edm_archives(void)
     fingerprint = check_set(GOLDEN "edm_null.zip", NULL, false, "10 images");
     CHECK_OK(pyr_file_replace(path, "{\"labels\": null}", 16));
     CHECK(check_set(folder, NULL, false, "10 images") == fingerprint);
-    CHECK_OK(pyr_npz_write(in_temp("plain.npz"), images, IMAGES, H, W, 3, NULL));
+    CHECK_OK(write_npz(in_temp("plain.npz"), images, IMAGES, H, W, 3, NULL));
     CHECK(check_set(in_temp("plain.npz"), NULL, false, "10 images") == fingerprint);
     /* A dataset.json of another kind says nothing: folders are read, and these are numbered parts. */
     CHECK_OK(pyr_file_replace(path, "{\"licence\": 1}", 14));

@@ -10,10 +10,12 @@
 #include "eval/evaluate.h"
 #include "eval/metrics.h"
 #include "features/classifier.h"
+#include "pictures/image_file.h"
 #include "pictures/png_file.h"
 #include "terminal/signals.h"
 #include "tests/recording.h"
 #include "tests/samples_of.h"
+#include "tests/write_npz.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -80,7 +82,7 @@ static void sets_from_everywhere(void)
         CHECK(other.pixels[3 * i] == first.pixels[i] && other.pixels[3 * i + 2] == first.pixels[i]);
     pyr_image_set_free(&other);
 
-    CHECK_OK(pyr_npz_write(in_folder("set.npz"), first.pixels, first.n, first.h, first.w, first.c, NULL));
+    CHECK_OK(write_npz(in_folder("set.npz"), first.pixels, first.n, first.h, first.w, first.c, NULL));
     CHECK_OK(pyr_image_set_read(&other, in_folder("set.npz"), 0, 0));
     same_set(&first, &other);
     pyr_image_set_free(&other);
@@ -260,7 +262,7 @@ static void copies_are_memorised(void)
     CHECK(e.figures == 2 && !e.figure[0].features && e.figure[0].n_reference == 512);
     pyr_evaluation_free(&e);
 
-    CHECK_OK(pyr_png_read(&picture, sheet)); /* pairs side by side: two equal images, 2 pixels apart */
+    CHECK_OK(pyr_image_read(&picture, sheet)); /* pairs side by side: two equal images, 2 pixels apart */
     for (int y = 0; y < 24 && picture.c == 1; y++) {
         const uint8_t *row = (const uint8_t *)picture.at + y * picture.w;
 
@@ -467,7 +469,7 @@ static void without_memory(void)
     snprintf(npz, sizeof npz, "%s/few.npz", folder);
     snprintf(pngs, sizeof pngs, "%s/pngs", folder);
     CHECK_OK(pyr_image_set_data(&set, data, PYR_SPLIT_HELD_OUT, 3));
-    CHECK_OK(pyr_npz_write(npz, set.pixels, set.n, set.h, set.w, set.c, NULL));
+    CHECK_OK(write_npz(npz, set.pixels, set.n, set.h, set.w, set.c, NULL));
     CHECK_OK(pyr_make_folders(pngs));
     write_png(&set, 0, "000000.png");
     pyr_image_set_free(&set);

@@ -11,6 +11,7 @@
 #include "eval/pairs.h"
 #include "pyramid/spectrum.h"
 #include "tests/check.h"
+#include "tests/write_npz.h"
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -334,7 +335,7 @@ static void no_statistics(void)
     CHECK_FAILS(pyr_moments_read(&m, path), PYR_E_FORMAT, "torch.load('");
     CHECK_OK(pyr_zip_write(path, other, 1));
     CHECK_FAILS(pyr_moments_read(&m, path), PYR_E_FORMAT, "is a zip archive without arrays");
-    CHECK_OK(pyr_npz_write(path, image, 1, 2, 2, 3, NULL));
+    CHECK_OK(write_npz(path, image, 1, 2, 2, 3, NULL));
     CHECK_FAILS(pyr_moments_read(&m, path), PYR_E_FORMAT, "images, it seems, not their statistics");
     CHECK_FAILS(pyr_moments_read(&m, "tests/golden/metrics"), PYR_E_FORMAT, "is a folder");
     close(file);

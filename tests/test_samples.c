@@ -7,6 +7,7 @@
 #include "eval/image_set.h"
 #include "pictures/png_file.h"
 #include "pictures/png_head.h"
+#include "tests/write_npz.h"
 #include <stdlib.h>
 
 static char folder[64];
@@ -174,7 +175,7 @@ static void archives(void)
     first_pixels(&set, "20 21 ");
     CHECK(set.hash == plain.hash && set.aside == 1);
     pyr_image_set_free(&set);
-    CHECK_OK(pyr_npz_write(in_folder("samples.npz"), plain.pixels, plain.n, SIDE, SIDE, 1, NULL));
+    CHECK_OK(write_npz(in_folder("samples.npz"), plain.pixels, plain.n, SIDE, SIDE, 1, NULL));
     CHECK_OK(pyr_image_set_read(&set, in_folder("samples.npz"), 1, 0));
     CHECK(set.hash == plain.hash && set.file_c == 1);
     pyr_image_set_free(&set);

@@ -569,6 +569,14 @@ static void archives_as_classes(void)
     pyr_dataset_free(set);
 }
 
+static pyr_status open_bytes(pyr_tar **out, const char *bytes, size_t n, const char *name)
+{
+    const char *path = in_temp(name);
+
+    write_bytes(path, bytes, n);
+    return pyr_tar_open(out, path, NULL);
+}
+
 static void refused(void)
 {
     pyr_data_settings s = PYR_DATA_SETTINGS_DEFAULT;
@@ -585,11 +593,11 @@ static void refused(void)
     CHECK_FAILS(pyr_tar_open(&tar, GOLDEN "none.tar", NULL), PYR_E_IO, "none.tar");
     CHECK_FAILS(pyr_tar_open(&tar, "tests", NULL), PYR_E_IO, "not a regular file");
     CHECK_FAILS(pyr_tar_open(&tar, ZIP, NULL), PYR_E_FORMAT, "classes.zip: the tar archive is damaged");
-    CHECK_FAILS(pyr_tar_parse(&tar, "", 0, "empty.tar", NULL), PYR_E_FORMAT, "empty.tar: the file is empty");
+    CHECK_FAILS(open_bytes(&tar, "", 0, "empty.tar"), PYR_E_FORMAT, "empty.tar: the file is empty");
     /* cut short at every length: refused, or what is whole is read */
     CHECK_OK(pyr_file_read(&bytes, &n, GOLDEN "ustar.tar", 1 << 20));
     for (size_t cut = 1; bytes && cut < n; cut += 37)
-        if (pyr_tar_parse(&tar, bytes, cut, "cut.tar", NULL) == PYR_OK) {
+        if (open_bytes(&tar, bytes, cut, "cut.tar") == PYR_OK) {
             for (size_t i = 0; i < pyr_tar_facts_of(tar)->n; i++) {
                 char *entry;
                 size_t size;
@@ -599,8 +607,8 @@ static void refused(void)
             }
             pyr_tar_free(tar);
         } else
-            CHECK(!tar && strncmp(pyr_error(), "cut.tar: ", 9) == 0);
-    CHECK_OK(pyr_tar_parse(&tar, bytes, n, "whole.tar", NULL));
+            CHECK(!tar && strstr(pyr_error(), "/cut.tar: "));
+    CHECK_OK(open_bytes(&tar, bytes, n, "whole.tar"));
     if (tar) {
         char *entry;
         size_t size;

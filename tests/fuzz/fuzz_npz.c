@@ -8,13 +8,13 @@
 
 enum { MOST = 1 << 22 }; /* larger ones are refused by whoever asks for them */
 
-static void as_zip(const uint8_t *bytes, size_t n)
+static void as_zip(const char *path)
 {
     pyr_zip *zip;
-    pyr_status status = pyr_zip_parse(&zip, bytes, n, "fuzz");
+    pyr_status status = pyr_zip_open(&zip, path);
 
     must((status == PYR_OK) == (zip != NULL));
-    must(status == PYR_OK || strncmp(pyr_error(), "fuzz: ", 6) == 0);
+    must(status == PYR_OK || strncmp(pyr_error(), path, strlen(path)) == 0);
     for (size_t i = 0; zip && i < pyr_zip_count(zip); i++) {
         char *data;
         size_t size, found;
@@ -41,13 +41,13 @@ static void as_texts(const pyr_arrays *arrays, const pyr_array *array)
     free(texts);
 }
 
-static void as_arrays(const uint8_t *bytes, size_t n)
+static void as_arrays(const char *path)
 {
     pyr_arrays *arrays;
-    pyr_status status = pyr_arrays_parse(&arrays, bytes, n, "fuzz");
+    pyr_status status = pyr_arrays_open(&arrays, path);
 
     must((status == PYR_OK) == (arrays != NULL));
-    must(status == PYR_OK || strncmp(pyr_error(), "fuzz: ", 6) == 0);
+    must(status == PYR_OK || strncmp(pyr_error(), path, strlen(path)) == 0);
     for (size_t i = 0; arrays && i < pyr_arrays_count(arrays); i++) {
         const pyr_array *array = pyr_arrays_at(arrays, i);
         size_t count = array->type == PYR_NPY_OTHER ? 0 : pyr_array_count(array);
@@ -86,9 +86,11 @@ static void as_labels(const uint8_t *bytes, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
+    const char *path = fuzz_file("fuzz", bytes, n);
+
     as_labels(bytes, n);
-    as_zip(bytes, n);
-    as_arrays(bytes, n);
+    as_zip(path);
+    as_arrays(path);
     must(pyr_mem().live_blocks == 0);
     return 0;
 }
