@@ -1,3 +1,4 @@
+/* default_config.c - the built-in configuration, with the levels that the images allow. */
 #include "cascade/default_config.h"
 
 #include "base/file.h"

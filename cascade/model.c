@@ -1,3 +1,4 @@
+/* model.c - opens the levels of a run, and samples them from the coarsest to the finest. */
 #include "cascade/model.h"
 
 #include "base/file.h"

@@ -1,3 +1,4 @@
+/* trial.c - trains, samples and evaluates one kind of model, in a process of its own, and keeps the figures. */
 #include "comparison/trial.h"
 
 #include "base/atomic_file.h"
