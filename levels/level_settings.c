@@ -10,7 +10,7 @@ static const char *const condition_names[] = {"coarse", "none", NULL};
 #define AT(member) offsetof(pyr_level_settings, member)
 
 static const pyr_setting rows[] = {
-    {"network.patch", PYR_SETTING_INT, AT(network.patch), 1, 64, "1", NULL,
+    {"network.patch", PYR_SETTING_INT, AT(network.unet.patch), 1, 64, "1", NULL,
      "pixels of a p x p block become channels of one"},
     {"network.block_out_channels", PYR_SETTING_INTS, AT(network.block_out_channels), 1, 8192, "[64]", NULL,
      "channels at each resolution, shallow to deep"},
@@ -18,30 +18,31 @@ static const pyr_setting rows[] = {
      pyr_unet_down_words, "one per resolution; none: DownBlock2D throughout"},
     {"network.up_block_types", PYR_SETTING_TEXTS, AT(network.up_block_types), 0, 0, "[]", pyr_unet_up_words,
      "deep to shallow; none: the mirror image of the down blocks"},
-    {"network.layers_per_block", PYR_SETTING_INT, AT(network.layers_per_block), 1, 16, "1", NULL,
+    {"network.layers_per_block", PYR_SETTING_INT, AT(network.unet.layers_per_block), 1, 16, "1", NULL,
      "residual blocks per down block (an up block has one more)"},
-    {"network.mid_block", PYR_SETTING_BOOL, AT(network.mid_block), 0, 0, "true", NULL,
+    {"network.mid_block", PYR_SETTING_BOOL, AT(network.unet.mid_block), 0, 0, "true", NULL,
      "two residual blocks at the deepest resolution"},
-    {"network.add_attention", PYR_SETTING_BOOL, AT(network.add_attention), 0, 0, "false", NULL,
+    {"network.add_attention", PYR_SETTING_BOOL, AT(network.unet.add_attention), 0, 0, "false", NULL,
      "self-attention between them"},
-    {"network.attention_head_dim", PYR_SETTING_INT, AT(network.attention_head_dim), 0, 8192, "0", NULL,
+    {"network.attention_head_dim", PYR_SETTING_INT, AT(network.unet.attention_head_dim), 0, 8192, "0", NULL,
      "features of a head; 0: one head over all channels"},
     {"network.act_fn", PYR_SETTING_CHOICE, AT(network.act_fn), 0, 0, "silu", pyr_unet_act_words,
      "activation"},
-    {"network.dropout", PYR_SETTING_REAL, AT(network.dropout), 0, 0.9, "0", NULL,
+    {"network.dropout", PYR_SETTING_REAL, AT(network.unet.dropout), 0, 0.9, "0", NULL,
      "dropout before each second convolution"},
-    {"network.norm_num_groups", PYR_SETTING_INT, AT(network.norm_num_groups), 1, 8192, "8", NULL,
+    {"network.norm_num_groups", PYR_SETTING_INT, AT(network.unet.norm_num_groups), 1, 8192, "8", NULL,
      "groups of the group norms"},
-    {"network.norm_eps", PYR_SETTING_REAL, AT(network.norm_eps), 1e-12, 1, "1e-5", NULL, "their epsilon"},
-    {"network.resnet_time_scale_shift", PYR_SETTING_CHOICE, AT(network.resnet_time_scale_shift), 0, 0,
+    {"network.norm_eps", PYR_SETTING_REAL, AT(network.unet.norm_eps), 1e-12, 1, "1e-5", NULL,
+     "their epsilon"},
+    {"network.resnet_time_scale_shift", PYR_SETTING_CHOICE, AT(network.unet.resnet_time_scale_shift), 0, 0,
      "scale_shift", pyr_unet_shift_words, "how the noise level enters a residual block"},
-    {"network.time_embedding_type", PYR_SETTING_CHOICE, AT(network.time_embedding_type), 0, 0, "positional",
-     pyr_unet_time_words, "features of the noise level"},
-    {"network.downsample_type", PYR_SETTING_CHOICE, AT(network.downsample_type), 0, 0, "conv",
+    {"network.time_embedding_type", PYR_SETTING_CHOICE, AT(network.unet.time_embedding_type), 0, 0,
+     "positional", pyr_unet_time_words, "features of the noise level"},
+    {"network.downsample_type", PYR_SETTING_CHOICE, AT(network.unet.downsample_type), 0, 0, "conv",
      pyr_unet_resample_words, "halving in attention blocks"},
-    {"network.upsample_type", PYR_SETTING_CHOICE, AT(network.upsample_type), 0, 0, "conv",
+    {"network.upsample_type", PYR_SETTING_CHOICE, AT(network.unet.upsample_type), 0, 0, "conv",
      pyr_unet_resample_words, "doubling in attention blocks"},
-    {"network.downsample_padding", PYR_SETTING_INT, AT(network.downsample_padding), 0, 1, "1", NULL,
+    {"network.downsample_padding", PYR_SETTING_INT, AT(network.unet.downsample_padding), 0, 1, "1", NULL,
      "1: on all sides; 0: right and bottom only"},
 
     {"noise.family", PYR_SETTING_CHOICE, AT(family), 0, 0, "ve", pyr_family_names, "the SDE"},
@@ -183,38 +184,24 @@ static pyr_status block_types(pyr_unet_config *c, const pyr_network_settings *s)
 pyr_status pyr_network_config(pyr_unet_config *out, const pyr_network_settings *s, int variable_channels,
                               int condition_channels, int h, int w, int classes)
 {
-    int p2 = s->patch * s->patch, act;
+    int patch = s->unet.patch, act;
 
-    pyr_unet_config_default(out);
-    out->patch = s->patch;
-    out->in_channels = (variable_channels + condition_channels) * p2;
-    out->out_channels = variable_channels * p2;
-    out->sample_height = (h + s->patch - 1) / s->patch;
-    out->sample_width = (w + s->patch - 1) / s->patch;
+    *out = s->unet;
+    out->flip_sin_to_cos = true;
+    out->mid_block_scale_factor = 1;
+    out->in_channels = (variable_channels + condition_channels) * patch * patch;
+    out->out_channels = variable_channels * patch * patch;
+    out->sample_height = (h + patch - 1) / patch;
+    out->sample_width = (w + patch - 1) / patch;
     out->resolutions = s->block_out_channels.n;
     if (out->resolutions < 1 || out->resolutions > PYR_UNET_MAX_RESOLUTIONS)
         return pyr_fail(PYR_E_CONFIG, "network.block_out_channels has %d entries, should have 1..%d",
                         out->resolutions, PYR_UNET_MAX_RESOLUTIONS);
-    memset(out->block_out_channels, 0, sizeof out->block_out_channels);
-    memset(out->down_block_types, 0, sizeof out->down_block_types);
-    memset(out->up_block_types, 0, sizeof out->up_block_types);
     for (int i = 0; i < out->resolutions; i++)
         out->block_out_channels[i] = s->block_out_channels.at[i];
     PYR_TRY(block_types(out, s));
-    out->layers_per_block = s->layers_per_block;
-    out->mid_block = s->mid_block;
-    out->add_attention = s->add_attention;
-    out->attention_head_dim = s->attention_head_dim;
     if (pyr_unet_word_parse(&act, PYR_UNET_WORDS_ACT, pyr_unet_act_words[s->act_fn]))
         out->act_fn = (pyr_act)act;
-    out->dropout = s->dropout;
-    out->norm_num_groups = s->norm_num_groups;
-    out->norm_eps = s->norm_eps;
-    out->resnet_time_scale_shift = (pyr_unet_shift)s->resnet_time_scale_shift;
-    out->time_embedding_type = (pyr_unet_time)s->time_embedding_type;
-    out->downsample_type = (pyr_unet_resample)s->downsample_type;
-    out->upsample_type = (pyr_unet_resample)s->upsample_type;
-    out->downsample_padding = s->downsample_padding;
     if (out->time_embedding_type == PYR_UNET_LEARNED)
         return pyr_fail(PYR_E_CONFIG, "network.time_embedding_type is learned: that is for models from "
                                       "elsewhere; choose positional or fourier");

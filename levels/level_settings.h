@@ -11,19 +11,10 @@ typedef enum pyr_condition { PYR_CONDITION_COARSE, PYR_CONDITION_NONE } pyr_cond
 
 /* Names and meaning as UNet2DModel's config.json where it has them. */
 typedef struct pyr_network_settings {
-    int patch;
+    pyr_unet_config unet; /* what of it can be set, but for: */
     pyr_ints block_out_channels;
     pyr_texts down_block_types, up_block_types; /* none: plain blocks */
-    int layers_per_block;
-    bool mid_block, add_attention;
-    int attention_head_dim; /* 0: one head */
-    int act_fn;             /* index into pyr_unet_act_words; the other words likewise */
-    double dropout;
-    int norm_num_groups;
-    double norm_eps;
-    int resnet_time_scale_shift, time_embedding_type;
-    int downsample_type, upsample_type;
-    int downsample_padding;
+    int act_fn;                                 /* index into pyr_unet_act_words */
 } pyr_network_settings;
 
 typedef struct pyr_level_settings {

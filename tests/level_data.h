@@ -120,7 +120,7 @@ static inline pyr_level_settings settings_of(void)
         CHECK_OK(pyr_settings_new(&table, PYR_SECTIONS(&pyr_level_section)));
     pyr_settings_fill(table, "level", -1, &s);
     s.network.block_out_channels = (pyr_ints){.n = 2, .at = {8, 8}};
-    s.network.norm_num_groups = 4;
+    s.network.unet.norm_num_groups = 4;
     s.batch = 16;
     s.warmup = 0;
     s.sampler.kind = PYR_HEUN;

@@ -51,7 +51,7 @@ static pyr_config config_of(int levels, int filter)
     for (int i = 0; i < levels; i++) {
         c.level[i] = settings_of();
         c.level[i].network.block_out_channels = (pyr_ints){.n = 2, .at = {4, 4}};
-        c.level[i].network.norm_num_groups = 2;
+        c.level[i].network.unet.norm_num_groups = 2;
         c.level[i].batch = 5;
         c.level[i].batch_gpu = 2; /* the last micro-batch is not full */
         c.level[i].groups = 2;

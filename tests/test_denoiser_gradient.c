@@ -70,11 +70,11 @@ static pyr_level_settings settings_of_case(int variant)
         s.guidance_max = 2;
     }
     if (variant == 4)
-        s.network.time_embedding_type = PYR_UNET_FOURIER;
+        s.network.unet.time_embedding_type = PYR_UNET_FOURIER;
     if (variant == 4)
-        s.network.add_attention = true;
+        s.network.unet.add_attention = true;
     if (variant == 5) {
-        s.network.patch = 2;
+        s.network.unet.patch = 2;
         s.prediction = PYR_PREDICT_EPSILON;
         s.noise_input = false;
     }

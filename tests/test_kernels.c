@@ -615,24 +615,57 @@ static pyr_kernels *open_or_leave_out(const char *backend)
     return k;
 }
 
+/* All operations and functions are there: callers do not check. */
+static void table_is_complete(const pyr_kernels *k)
+{
+    const pyr_backend *b = k->backend;
+    const char *first = (const char *)b + offsetof(pyr_backend, mean), *end = (const char *)(b + 1);
+    int slot = 0;
+
+    CHECK(k->real == b->real && b->memory && k->lanes > 0 && k->micro_batch > 0);
+    for (int i = 0; i < PYR_OP_KINDS; i++)
+        if (!b->op[i] || !b->op[i]->forward)
+            CHECK_REPORT("%s has no %s", b->name, pyr_op_name((pyr_op_kind)i));
+    for (const char *at = first; at < end; at += sizeof(void (*)(void)), slot++) {
+        void (*function)(void);
+
+        memcpy(&function, at, sizeof function);
+        if (!function)
+            CHECK_REPORT("%s: function %d after `mean` in pyr_backend is missing", b->name, slot);
+    }
+}
+
+enum { MOST_BACKENDS = 8 };
+
 int main(int argc, char **argv)
 {
-    pyr_kernels *truth, *ref, *cpu, *cuda;
+    pyr_kernels *truth, *ref, *fast[MOST_BACKENDS];
     bool seen[PYR_OP_KINDS] = {false};
+    int n = 0;
 
     CHECK_INIT(argc, argv);
     if (pyr_kernels_ref(&truth, PYR_F64, 1) != PYR_OK || pyr_kernels_ref(&ref, PYR_F32, 1) != PYR_OK) {
         fprintf(stderr, "%s\n", pyr_error());
         return 1;
     }
-    cpu = open_or_leave_out("cpu");
-    cuda = open_or_leave_out("cuda");
-    if (cuda) {
-        RUN_NAMED("cuda:index_out_of_range", index_out_of_range_on_device(cuda));
-        RUN_NAMED("cuda:label_out_of_range", label_out_of_range_on_device(cuda));
+    RUN_NAMED("complete:ref-double", table_is_complete(truth));
+    RUN_NAMED("complete:ref", table_is_complete(ref));
+    for (const char *const *name = pyr_backend_names; *name && n < MOST_BACKENDS; name++) {
+        char label[64];
+
+        if (strcmp(*name, "auto") == 0 || strncmp(*name, "ref", 3) == 0 ||
+            !(fast[n] = open_or_leave_out(*name)))
+            continue;
+        snprintf(label, sizeof label, "complete:%s", *name);
+        RUN_NAMED(label, table_is_complete(fast[n]));
+        if (strcmp(*name, "cpu") == 0)
+            RUN_NAMED("cpu_takes_in", cpu_takes_in(fast[n]));
+        if (strcmp(*name, "cuda") == 0) {
+            RUN_NAMED("cuda:index_out_of_range", index_out_of_range_on_device(fast[n]));
+            RUN_NAMED("cuda:label_out_of_range", label_out_of_range_on_device(fast[n]));
+        }
+        n++;
     }
-    if (cpu)
-        RUN_NAMED("cpu_takes_in", cpu_takes_in(cpu));
     RUN(backends_by_name);
     RUN(precisions_by_name);
     RUN(tables_without_memory);
@@ -646,10 +679,8 @@ int main(int argc, char **argv)
         snprintf(name, sizeof name, "gradients:%s", described);
         RUN_NAMED(name, gradients(truth, &rows[i]));
         run_variant("ref", truth, (variant){ref, &rows[i], 0});
-        if (cpu)
-            run_fast(cpu, truth, &rows[i]);
-        if (cuda)
-            run_fast(cuda, truth, &rows[i]);
+        for (int j = 0; j < n; j++)
+            run_fast(fast[j], truth, &rows[i]);
         if (backward_shows_reads(&rows[i])) {
             snprintf(name, sizeof name, "reads:%s", described);
             RUN_NAMED(name, reads_are_needed(ref, &rows[i]));
@@ -660,8 +691,8 @@ int main(int argc, char **argv)
         if (!seen[i])
             RUN_NAMED(pyr_op_name((pyr_op_kind)i),
                       CHECK_REPORT("no row for %s", pyr_op_name((pyr_op_kind)i)));
-    pyr_kernels_free(cuda);
-    pyr_kernels_free(cpu);
+    for (int j = 0; j < n; j++)
+        pyr_kernels_free(fast[j]);
     pyr_kernels_free(ref);
     pyr_kernels_free(truth);
     return CHECK_DONE();

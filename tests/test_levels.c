@@ -652,7 +652,7 @@ static void loss_and_denoiser_agree(void)
             s.augmentation = 0;
             s.classes = true;
             if (variant == 1)
-                s.network.time_embedding_type = PYR_UNET_FOURIER;
+                s.network.unet.time_embedding_type = PYR_UNET_FOURIER;
             s.prediction = variant < 4 ? PYR_PREDICT_F : variant - 4;
             s.noise_input = variant != 6; /* with prediction epsilon, as in NCSNv2 */
             draw.labels = labels;
@@ -890,7 +890,7 @@ static void condition_is_read_once(void)
             size_t n, n_condition, real, count;
             world w;
 
-            s.network.patch = 1 + variant / 2; /* 3 does not divide the sides: padding */
+            s.network.unet.patch = 1 + variant / 2; /* 3 does not divide the sides: padding */
             CHECK(world_open(&w, backends[b], 1, 2, filter, 0, &s));
             w.level.unet.center_input_sample = variant % 3 == 1;
             n = BATCH * pyr_count(w.level.variable);
@@ -1067,7 +1067,7 @@ static void guided_by_a_weaker_network(void)
 
             s.classes = small.classes = true;
             small.network.block_out_channels = (pyr_ints){.n = 1, .at = {4}};
-            small.network.norm_num_groups = 2;
+            small.network.unet.norm_num_groups = 2;
             CHECK(pair_open(&p, backends[b], 2, PYR_FILTER_BOX, index, &s, false));
             CHECK(pair_open(&q, backends[b], 2, PYR_FILTER_BOX, index, &small, false));
             stir(&p);
@@ -1435,7 +1435,7 @@ static void sampled_from_recordings(void)
 
         s.sampler = pyr_sampler_usual(cases[i].kind, 3);
         s.network.block_out_channels = (pyr_ints){.n = 1, .at = {4}};
-        s.network.norm_num_groups = 2;
+        s.network.unet.norm_num_groups = 2;
         s.sampler.langevin_steps = 1;
         s.sampler.tolerance = 0.3;
         s.sampler.undenoised = cases[i].undenoised;
@@ -1599,7 +1599,7 @@ static pyr_level_settings full_settings(void)
     pyr_level_settings s = settings_of();
 
     s.classes = true;
-    s.network.dropout = 0.2;
+    s.network.unet.dropout = 0.2;
     s.batch = 64;
     return s;
 }

@@ -29,15 +29,17 @@ static bool same_texts(const pyr_texts *a, const pyr_texts *b)
 /* All but the patch, which concerns only the first and last layers. */
 static bool same_trunk(const pyr_network_settings *a, const pyr_network_settings *b)
 {
+    const pyr_unet_config *u = &a->unet, *v = &b->unet;
+
     return same_ints(&a->block_out_channels, &b->block_out_channels) &&
            same_texts(&a->down_block_types, &b->down_block_types) &&
-           same_texts(&a->up_block_types, &b->up_block_types) && a->layers_per_block == b->layers_per_block &&
-           a->mid_block == b->mid_block && a->add_attention == b->add_attention &&
-           a->attention_head_dim == b->attention_head_dim && a->act_fn == b->act_fn &&
-           a->dropout == b->dropout && a->norm_num_groups == b->norm_num_groups &&
-           a->norm_eps == b->norm_eps && a->resnet_time_scale_shift == b->resnet_time_scale_shift &&
-           a->time_embedding_type == b->time_embedding_type && a->downsample_type == b->downsample_type &&
-           a->upsample_type == b->upsample_type && a->downsample_padding == b->downsample_padding;
+           same_texts(&a->up_block_types, &b->up_block_types) && a->act_fn == b->act_fn &&
+           u->layers_per_block == v->layers_per_block && u->mid_block == v->mid_block &&
+           u->add_attention == v->add_attention && u->attention_head_dim == v->attention_head_dim &&
+           u->dropout == v->dropout && u->norm_num_groups == v->norm_num_groups &&
+           u->norm_eps == v->norm_eps && u->resnet_time_scale_shift == v->resnet_time_scale_shift &&
+           u->time_embedding_type == v->time_embedding_type && u->downsample_type == v->downsample_type &&
+           u->upsample_type == v->upsample_type && u->downsample_padding == v->downsample_padding;
 }
 
 static bool same_training(const pyr_level_settings *a, const pyr_level_settings *b)

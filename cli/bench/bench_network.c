@@ -117,7 +117,7 @@ pyr_status pyr_bench_network_experiment(pyr_experiment *out, pyr_kernels *k, pyr
     PYR_TRY_OUT(pyr_config_get(&out->config, settings));
     out->config.pyramid.levels = unet->in_channels > unet->out_channels ? 2 : 1;
     level->classes = classes > 0;
-    level->network.dropout = unet->dropout;
+    level->network.unet.dropout = unet->dropout;
     if (network->batch && own_batch)
         level->batch = network->batch;
     PYR_TRY_OUT(pyr_dataset_random(&out->own, network->h, network->w, colours(unet), IMAGES, classes));
