@@ -14,7 +14,7 @@
 /* Working memory of a lane: images of two neighbouring levels, condition, variable, scratch. */
 typedef struct lane_memory {
     void *image[2], *condition, *variable, *work, *scratch;
-    void *told;     /* the condition as the network is told it: with noise */
+    void *noisy;    /* the condition with noise, as the network gets it */
     void *streams;  /* of that noise */
     uint32_t *rows; /* host */
 } lane_memory;
@@ -23,7 +23,7 @@ struct pyr_model {
     pyr_kernels *k;
     pyr_pyramid *pyramid;
     int levels, classes, bits, batch;
-    int only; /* the level that was opened by itself; -1: all were */
+    int only; /* the one level that was opened; -1: all were */
     pyr_class_list class_list;
     pyr_sampled_level *level;  /* [levels] */
     pyr_sampled_level *weaker; /* [levels], or NULL */
@@ -61,7 +61,7 @@ static pyr_status check_network(const pyr_level *level, const char *path)
     const pyr_unet_config *u = &level->unet;
     int p2 = u->patch * u->patch, classes = level->facts.classes;
 
-    if (u->in_channels != (level->variable.c + pyr_level_told_channels(level)) * p2 ||
+    if (u->in_channels != (level->variable.c + pyr_level_condition_channels(level)) * p2 ||
         u->out_channels != level->variable.c * p2)
         return pyr_fail(PYR_E_FORMAT,
                         "%s: in_channels %d and out_channels %d do not fit level %d of this pyramid", path,
@@ -148,7 +148,7 @@ static pyr_status open_weaker(pyr_model *m, const char *run, const pyr_config *c
     PYR_TRY_OUT(read_level(m, run, config, &level, &files));
     PYR_TRY_OUT(pyr_facts_match(&level.facts, "the weaker network", &strong->facts, "the network"));
     fits = level.facts.condition == strong->facts.condition && level.facts.classes == strong->facts.classes &&
-           level.facts.noise_told == strong->facts.noise_told;
+           level.facts.noise_unit == strong->facts.noise_unit;
     for (int b = 0; b < strong->facts.bands; b++)
         fits = fits && fabs(level.facts.std[b] / strong->facts.std[b] - 1) < 1e-6 &&
                fabs(level.facts.mean[b] - strong->facts.mean[b]) < 1e-6 * strong->facts.std[b];
@@ -249,7 +249,7 @@ static pyr_status allocate(pyr_model *m)
         PYR_TRY(pyr_alloc(k, &w->image[0], image, "images to draw"));
         PYR_TRY(pyr_alloc(k, &w->image[1], image, "images to draw"));
         PYR_TRY(pyr_alloc(k, &w->condition, condition, "images to draw"));
-        PYR_TRY(pyr_alloc(k, &w->told, condition, "images to draw"));
+        PYR_TRY(pyr_alloc(k, &w->noisy, condition, "images to draw"));
         PYR_TRY(pyr_alloc(k, &w->streams, n * PYR_STREAM_WORDS * sizeof(uint32_t), "images to draw"));
         PYR_TRY(pyr_alloc(k, &w->variable, variable, "images to draw"));
         PYR_TRY(pyr_alloc(k, &w->work, work, "images to draw"));
@@ -328,7 +328,7 @@ void pyr_model_free(pyr_model *m)
         pyr_release(m->k, w->image[0]);
         pyr_release(m->k, w->image[1]);
         pyr_release(m->k, w->condition);
-        pyr_release(m->k, w->told);
+        pyr_release(m->k, w->noisy);
         pyr_release(m->k, w->streams);
         pyr_release(m->k, w->variable);
         pyr_release(m->k, w->work);
@@ -485,7 +485,7 @@ typedef struct drawing {
     const pyr_model_draw *draw;
 } drawing;
 
-/* Conditioning augmentation in sampling: w->told = condition + level * noise of each image's own stream. */
+/* Conditioning augmentation in sampling: w->noisy = condition + level * noise of each image's own stream. */
 static void add_noise(const pyr_model *m, lane_memory *w, int level, const pyr_level_draw *draw,
                       double amount)
 {
@@ -493,8 +493,9 @@ static void add_noise(const pyr_model *m, lane_memory *w, int level, const pyr_l
     size_t size = pyr_count(m->level[level].level.condition);
 
     pyr_upload_streams(k, w->streams, draw->seeds, draw->n);
-    k->backend->normals(k, w->told, draw->n, size, w->streams, pyr_rng_purpose(PYR_RNG_AUGMENT, level), 0, 0);
-    pyr_combine(k, w->told, 2, (double[]){1, amount}, (const void *const[]){w->condition, w->told},
+    k->backend->normals(k, w->noisy, draw->n, size, w->streams, pyr_rng_purpose(PYR_RNG_AUGMENT, level), 0,
+                        0);
+    pyr_combine(k, w->noisy, 2, (double[]){1, amount}, (const void *const[]){w->condition, w->noisy},
                 (size_t)draw->n * size);
 }
 
@@ -538,7 +539,7 @@ static pyr_status draw_level(lane_memory *w, const pyr_model_stage *stage, const
     with.condition = s->level.condition.c ? w->condition : NULL;
     if (with.condition && s->level.settings.sampler_augmentation > 0) {
         add_noise(m, w, level, draw, s->level.settings.sampler_augmentation);
-        with.condition = w->told;
+        with.condition = w->noisy;
     }
     with.rows = s->level.facts.classes ? draw->rows : NULL;
     if (hooks && hooks->before)

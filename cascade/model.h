@@ -17,19 +17,18 @@ pyr_status pyr_model_open(pyr_model **out, pyr_kernels *k, const char *run, cons
  * which has the same pyramid and data; PYR_E_CONFIG when it has not. */
 pyr_status pyr_model_open_guided(pyr_model **out, pyr_kernels *k, const char *run, const char *weaker,
                                  const pyr_config *config);
-/* The same of one level alone (-1: all), whatever the others are: not trained, still in training, of another
- * pyramid. What is said of other levels below (guidance, cost, memory) is that of nothing; pyr_model_level
- * gives none of them. `weaker` may be NULL. */
+/* The same of one level only (-1: all), whatever the others are: not trained, still in training, of another
+ * pyramid. Guidance, cost and memory of the others then count as nothing, and pyr_model_level has none of them. `weaker` may be NULL. */
 pyr_status pyr_model_open_level(pyr_model **out, pyr_kernels *k, const char *run, const char *weaker,
                                 const pyr_config *config, int level);
 void pyr_model_free(pyr_model *m); /* NULL is a no-op */
 
-int pyr_model_levels(const pyr_model *m);                 /* of the pyramid */
-int pyr_model_only(const pyr_model *m);                   /* the level that was opened by itself; -1: all */
-bool pyr_model_has(const pyr_model *m, int level);        /* whether that level was opened */
-pyr_shape pyr_model_image(const pyr_model *m, int level); /* n = 1 */
-int pyr_model_bits(const pyr_model *m);                   /* of the data's samples, 8 or 16 */
-int pyr_model_classes(const pyr_model *m);                /* 0: unconditional */
+int pyr_model_levels(const pyr_model *m);                       /* of the pyramid */
+int pyr_model_only(const pyr_model *m);                         /* the one level that was opened; -1: all */
+bool pyr_model_has(const pyr_model *m, int level);              /* whether that level was opened */
+pyr_shape pyr_model_image(const pyr_model *m, int level);       /* n = 1 */
+int pyr_model_bits(const pyr_model *m);                         /* of the data's samples, 8 or 16 */
+int pyr_model_classes(const pyr_model *m);                      /* 0: unconditional */
 const pyr_class_list *pyr_model_class_list(const pyr_model *m); /* of all opened levels together; borrowed */
 int pyr_model_batch(const pyr_model *m);                        /* images a lane takes at a time */
 double pyr_model_guidance(const pyr_model *m,
@@ -38,7 +37,7 @@ double pyr_model_guidance(const pyr_model *m,
  * Of rk45 the mean of what was drawn so far, 0 before. */
 int pyr_model_nfe(const pyr_model *m, int level);
 double pyr_model_flop(const pyr_model *m, int level);
-/* Hash of all weights (as numbers, not as files): says which model made a picture. */
+/* Hash of all weights (as numbers, not as files): identifies the model that made a picture. */
 uint64_t pyr_model_hash(const pyr_model *m);
 /* The words of a level's sampler: "heun 18", "heun 18 guidance 2". Borrowed. */
 const char *pyr_model_sampler(const pyr_model *m, int level);
@@ -86,8 +85,8 @@ typedef struct pyr_model_draw {
                                          NULL: not wanted; of the coarsest level there are none */
 } pyr_model_draw;
 
-/* Which classes images of the model are to be of, as --class says it (pyr_class_choose), and whether
- * guidance, if there is any, has a class to go to, and a trained "no class" or a weaker network to come from.
+/* The classes that images are to be of, from the text of --class (pyr_class_choose). Guidance, if it is on, needs
+ * a class to lead to, and a trained "no class" or a weaker network to lead away from.
  * PYR_E_ARG. */
 pyr_status pyr_model_choose_class(pyr_class_choice *out, const pyr_model *m, const char *typed);
 

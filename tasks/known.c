@@ -174,7 +174,7 @@ static void put_given(const pyr_known *known, const uint8_t *given, int n, size_
         const double *from = target + (one_target ? at % pixels : at) * c;
 
         if (known->grey)
-            for (size_t j = 0; j < c; j += 3) /* of bands each by itself */
+            for (size_t j = 0; j < c; j += 3) /* of bands: each on its own */
                 put_grey(x + at * c + j, from + j);
         else if (given[at % pixels])
             memcpy(x + at * c, from, c * sizeof *x);
@@ -188,9 +188,9 @@ static pyr_status put_target(const pyr_known *known, const pyr_model_stage *stag
 {
     const pyr_level *level = &pyr_model_level(known->m, stage->level)->level;
     size_t size = pyr_count(level->variable);
-    bool told = stage->condition && !has_bands(known, stage->level);
+    bool conditioned = stage->condition && !has_bands(known, stage->level);
 
-    if (!told) {
+    if (!conditioned) {
         for (size_t i = 0; i < (size_t)stage->n; i++)
             memcpy(target + i * size, known->layers.variable[stage->level], size * sizeof *target);
         return PYR_OK;
@@ -226,7 +226,7 @@ static pyr_status after(void *ctx, int step, double s, void *x, const void *deno
     return pyr_upload_reals(k, x, l->v[X], count);
 }
 
-/* D with what the given part of a mixed pixel says. Its mean a is the pixel's value up to the finer
+/* D with what the given part of a mixed pixel implies. Its mean a is the pixel's value up to the finer
  * residuals, a = z + noise of variance q = (1 - weight) / weight * sum over j < i of std_j^2 (in units of z),
  * and z given x has about the variance v = s^2 / (1 + s^2):   D + v / (v + q) (a - D). */
 static pyr_status hinted(void *ctx, const void *x, const double *s, void *out)
@@ -346,7 +346,8 @@ static pyr_status synthesized(void *ctx, const pyr_model_stage *stage, void *ima
     pyr_kernels *k = pyr_model_kernels(known->m);
     pyr_shape s = pyr_model_image(known->m, stage->level);
     size_t c = (size_t)s.c, pixels = (size_t)s.h * (size_t)s.w, count = (size_t)stage->n * pixels * c;
-    double *x = known->lanes.lane[stage->lane].v[NOISE], *told = known->lanes.lane[stage->lane].v[TARGET];
+    double *x = known->lanes.lane[stage->lane].v[NOISE],
+           *condition = known->lanes.lane[stage->lane].v[TARGET];
     const double *unprojected = known->lanes.lane[stage->lane].v[X];
     bool mixed = stage->condition && !has_bands(known, stage->level) && !known->grey;
 
@@ -354,10 +355,10 @@ static pyr_status synthesized(void *ctx, const pyr_model_stage *stage, void *ima
         return PYR_OK;
     PYR_TRY(pyr_download_reals(k, x, image, count));
     if (mixed)
-        PYR_TRY(pyr_download_reals(k, told, stage->condition, count));
+        PYR_TRY(pyr_download_reals(k, condition, stage->condition, count));
     for (size_t i = 0; mixed && i < count; i++)
         if (!known->given[stage->level][i / c % pixels] && is_mixed(known, stage->level, s, i / c % pixels))
-            x[i] = told[i] + unprojected[i];
+            x[i] = condition[i] + unprojected[i];
     put_given(known, known->given[stage->level], stage->n, pixels, c, x, known->layers.image[stage->level],
               true);
     for (size_t i = 0; known->grey && i < count; i += 3)

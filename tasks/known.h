@@ -10,9 +10,9 @@
  * steps (RePaint's U) let what is drawn come to terms with what is given.
  *
  * Down the pyramid: a coarse pixel is given if and only if all fine pixels that it depends on are. Level i is
- * told l_i of the coarse image as it was drawn, so what is given of its residual is I_i - l_i with that l_i,
+ * conditioned on l_i of the coarse image as it was drawn, so what is given of its residual is I_i - l_i with that l_i,
  * and I_i comes out as given. Where a coarse pixel covers pixels of both kinds, the mean of the given ones
- * says what it is up to the finer residuals, and the denoiser's estimate of it is drawn there (see `hinted`);
+ * is its value up to the finer residuals, and the denoiser's estimate of it is drawn there (see `hinted`);
  * the finer level is not projected onto such a pixel, which would move what is drawn to make up for what is
  * given. Bands of details are given where the coarse pixel is (haar: where the four pixels of the block are).
  *

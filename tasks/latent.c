@@ -97,7 +97,7 @@ static pyr_status flow_new(flow *f, const encoding *e, int level, int lane, int 
 {
     pyr_sampled_level *s = pyr_model_level(e->m, level);
     pyr_kernels *k = pyr_model_kernels(e->m);
-    size_t size = pyr_count(s->level.variable), told = pyr_count(s->level.condition);
+    size_t size = pyr_count(s->level.variable), condition = pyr_count(s->level.condition);
     size_t bytes = (size_t)n * size * pyr_type_size(k->real);
 
     *f = (flow){.k = k, .size = size, .denoising = {.denoiser = &s->denoiser, .lane = lane, .n = n}};
@@ -107,15 +107,16 @@ static pyr_status flow_new(flow *f, const encoding *e, int level, int lane, int 
     PYR_TRY(pyr_alloc(k, &f->work, pyr_rk45_work(k, n, size), "images to encode"));
     PYR_TRY(pyr_new(&f->s, (size_t)n, sizeof *f->s, "images to encode"));
     PYR_TRY(pyr_new(&f->rows, (size_t)n, sizeof *f->rows, "images to encode"));
-    PYR_TRY(pyr_new(&f->host, (size_t)n * (size > told ? size : told), sizeof *f->host, "images to encode"));
+    PYR_TRY(pyr_new(&f->host, (size_t)n * (size > condition ? size : condition), sizeof *f->host,
+                    "images to encode"));
     if (s->level.facts.classes && e->label >= 0) {
         for (int i = 0; i < n; i++)
             f->rows[i] = (uint32_t)e->label;
         f->denoising.rows = f->rows;
     }
-    if (!told)
+    if (!condition)
         return PYR_OK;
-    PYR_TRY(pyr_alloc(k, &f->condition, (size_t)n * told * pyr_type_size(k->real), "images to encode"));
+    PYR_TRY(pyr_alloc(k, &f->condition, (size_t)n * condition * pyr_type_size(k->real), "images to encode"));
     f->denoising.condition = f->condition;
     return PYR_OK;
 }
@@ -123,13 +124,14 @@ static pyr_status flow_new(flow *f, const encoding *e, int level, int lane, int 
 /* Put the images' conditions and variables where they belong, at noise level s. */
 static pyr_status put_images(flow *f, const encoding *e, int level, int first, double s)
 {
-    size_t told = pyr_count(pyr_model_level(e->m, level)->level.condition);
+    size_t condition = pyr_count(pyr_model_level(e->m, level)->level.condition);
     int n = f->denoising.n;
 
-    for (int i = 0; i < n && told; i++)
-        memcpy(f->host + (size_t)i * told, e->layers[first + i].condition[level], told * sizeof *f->host);
-    if (told)
-        PYR_TRY(pyr_upload_reals(f->k, f->condition, f->host, (size_t)n * told));
+    for (int i = 0; i < n && condition; i++)
+        memcpy(f->host + (size_t)i * condition, e->layers[first + i].condition[level],
+               condition * sizeof *f->host);
+    if (condition)
+        PYR_TRY(pyr_upload_reals(f->k, f->condition, f->host, (size_t)n * condition));
     for (size_t i = 0; i < (size_t)n * f->size; i++)
         f->host[i] = e->layers[first + (int)(i / f->size)].variable[level][i % f->size] / sqrt(1 + s * s);
     return pyr_upload_reals(f->k, f->y, f->host, (size_t)n * f->size);

@@ -4,7 +4,7 @@
  *
  *     dx / d log s = x - D(x, s)
  *
- * (Song et al. 2021, section 4.3 and equation 13, in x = z + s eps). Each level is told the condition of the
+ * (Song et al. 2021, section 4.3 and equation 13, in x = z + s eps). Each level is conditioned on the
  * image itself. The latent of a level is x at the largest s: about s times standard normals. The way back is
  * sampling from there with a solver of the same ODE. */
 #ifndef PYR_TASKS_LATENT_H
