@@ -47,13 +47,13 @@ typedef struct pyr_level_analysis {
 
     double half;      /* pyr_gaussian_half */
     double reference; /* side r of the resolution-adjusted SNR with d / r = half / pyr_analysis.half: noise in
-                         proportion to what each level has to be told apart from; NAN: of a level alone, there
+                         proportion to the structure that each level has to be distinguished from; NAN: of a level on its own, there
                          are none to compare with */
     /* Suggested ends of sigma, standardised: sampling from sigma_max begins within `bound` of the truth; at
      * sigma_min noise is as small as that of rounding to the data's bits. */
     double sigma_min, sigma_max;
     double mismatch; /* nats, at the configured end time */
-    double ceiling; /* nats, at the same: what it would be if the condition told the level's variable exactly,
+    double ceiling;  /* nats, at the same: what it would be if the condition determined the level's variable,
                        D E[z^2] / (2 prior); the truth lies between */
 } pyr_level_analysis;
 

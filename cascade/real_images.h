@@ -1,5 +1,5 @@
-/* real_images.h - the images of a data set at the levels of a pyramid: what a level alone is told, and what
- * its drawings are compared with. */
+/* real_images.h - the images of a data set at the levels of a pyramid: the conditions of a level that is used
+ * on its own, and what its samples are compared with. */
 #ifndef PYR_CASCADE_REAL_IMAGES_H
 #define PYR_CASCADE_REAL_IMAGES_H
 

@@ -76,7 +76,7 @@ static void be_child(int to, pid_t parent, pyr_status (*work)(void *, void *), v
  * smaller than the pipe (64 KiB on Linux). */
 static int wait_for(pid_t child, bool (*stop)(void))
 {
-    bool told = false;
+    bool asked = false;
     int state = 0;
 
     for (;;) {
@@ -86,9 +86,9 @@ static int wait_for(pid_t child, bool (*stop)(void))
             return state;
         if (ended < 0 && errno != EINTR)
             return -1;
-        if (stop && !told && stop()) {
+        if (stop && !asked && stop()) {
             kill(child, SIGTERM);
-            told = true;
+            asked = true;
         }
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     }

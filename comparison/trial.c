@@ -274,7 +274,7 @@ out:
 /* ---- what the training's log says ---------------------------------------------------------------- */
 
 typedef struct log_facts {
-    double images, seconds, held_out; /* NAN: never told */
+    double images, seconds, held_out; /* NAN: not in the log */
 } log_facts;
 
 static double last_of(const double *numbers, size_t n)

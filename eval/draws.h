@@ -1,4 +1,4 @@
-/* draws.h - what the metrics draw at random: streams of PYR_RNG_METRIC, told apart where a level stands. */
+/* draws.h - what the metrics draw at random: streams of PYR_RNG_METRIC, distinguished by the word where a level stands. */
 #ifndef PYR_EVAL_DRAWS_H
 #define PYR_EVAL_DRAWS_H
 

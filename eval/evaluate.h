@@ -21,7 +21,7 @@ typedef struct pyr_evaluate_job {
     pyr_kernels *k;
     const pyr_image_set *samples;
     int64_t planned;         /* how many samples there will be, before there are any; 0: not known */
-    bool planned_coarsest;   /* they will be of the coarsest level alone */
+    bool planned_coarsest;   /* they will be of the coarsest level only */
     const pyr_dataset *data; /* of the samples' size */
     const pyr_data_settings
         *data_settings;    /* it was opened with: they say why nothing is held out; or NULL */
@@ -91,7 +91,7 @@ void pyr_evaluation_free(pyr_evaluation *e); /* back to {0}; no-op on {0} */
 double pyr_evaluation_value(const pyr_evaluation *e, const char *metric, int level);
 
 /* Add, as members of the object that is open, what the set is ("input", "input_hash", "images", "bits", of a
- * run its "class" (where they are of some), "level" (where one was drawn alone), "sampler", "steps", "given"
+ * run its "class" (where they are of some), "level" (where only one was drawn), "sampler", "steps", "given"
  * (where not all levels were drawn), "nfe", "sample_flop", "sample_s"), then "metrics" (one number each,
  * arrays per level; of pixels and of the first network), "figures" (all, with what they are of), "left_out"
  * (with reasons; null in "metrics") and "warnings". Arrays per level begin with the coarsest. */

@@ -207,7 +207,7 @@ static pyr_status judge_range(pyr_image_set *set)
         return PYR_OK;
     set->warning[i] =
         pyr_strfmt("the images' values are %u to %u of 0 to %u, an eighth of the range or less: they are "
-                   "judged so; samples have all of it, data.range is of --data alone",
+                   "judged so; samples have all of it, data.range is of --data only",
                    least, most, set->words ? 65535u : 255u);
     return set->warning[i] ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a warning about the images");
 }

@@ -46,7 +46,8 @@ static pyr_status train_classifier(const char *path, bool kept, pyr_kernels *k, 
                      : "no feature network is named: training a classifier on the data's labels");
     PYR_TRY(pyr_classifier_train(&job));
     if (result.held_out)
-        snprintf(line, sizeof line, "classifier: %.1f%% of %lld held-out images told right, after %.0f s%s%s",
+        snprintf(line, sizeof line,
+                 "classifier: %.1f%% of %lld held-out images classified correctly, after %.0f s%s%s",
                  100 * result.accuracy, (long long)result.held_out, result.seconds, kept ? "; kept: " : "",
                  kept ? path : "");
     else

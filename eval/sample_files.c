@@ -322,7 +322,7 @@ static pyr_status read_head(char **out, size_t *n, const pyr_sample_files *files
     if (files->zip)
         return read_entry_head(*out, n, files->zip, name);
     path = pyr_path_join(files->path, name);
-    if (path) /* what cannot be read is told when it is decoded */
+    if (path) /* what cannot be read fails when it is decoded */
         (void)pyr_file_start(*out, n, path, PYR_PNG_HEAD);
     pyr_free(path);
     return PYR_OK;

@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* gcc in ISO mode does not fuse multiply and add; clang must be told, so that codes of a gaussian, too, are
+/* gcc in ISO mode does not fuse multiply and add; clang needs to be asked not to, so that codes of a gaussian, too, are
  * the same wherever they are made. */
 #ifdef __clang__
 #pragma STDC FP_CONTRACT OFF

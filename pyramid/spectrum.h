@@ -1,6 +1,6 @@
 /* spectrum.h - the radial power spectrum of images, by FFTW.
  *
- * Of an image h x w (each channel by itself, its mean left in) the discrete Fourier transform X, power
+ * Of an image h x w (each channel on its own, its mean left in) the discrete Fourier transform X, power
  * |X|^2 / (h w): white noise of variance v has power v everywhere. Bin b collects the frequencies with
  * radius round(sqrt(fy^2 + fx^2) * min(h, w)) = b (halves up), fy and fx in cycles per pixel in (-1/2, 1/2];
  * bins beyond min(h, w)/2 (rounded down), the corners of the plane, are left out. Bin 0 of a square image is

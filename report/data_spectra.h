@@ -22,7 +22,7 @@ typedef struct pyr_data_spectra {
 } pyr_data_spectra;
 
 /* Open the data set of a configuration and measure the radial power spectrum of each level's standardised
- * variable (zero mean and unit variance over the images measured, each Haar band by itself, as training
+ * variable (zero mean and unit variance over the images measured, each band of details on its own, as training
  * does), over at most 2048 training images, evenly spaced, fewer when they are large. Fails as
  * pyr_dataset_open and pyr_pyramid_new do. */
 pyr_status pyr_data_spectra_measure(pyr_data_spectra *out, const pyr_config *config);

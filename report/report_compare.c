@@ -121,7 +121,7 @@ static void write_cell(pyr_text *out, const pyr_compare *c, const char *name, in
     pyr_text_add(out, "%s%s</td>", n ? "" : "–", best ? "</strong>" : "");
 }
 
-/* Which variant has the best mean of a figure that is one number; v->n: nobody alone. */
+/* Which variant has the best mean of a figure that is one number; v->n: a tie, or none. */
 static size_t best_variant(const pyr_compare *c, const variants *v, int figure)
 {
     size_t best = v->n;

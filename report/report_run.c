@@ -325,7 +325,7 @@ static void add_snapshot(pyr_text *out, const pyr_report_run *run, int level)
 
             snprintf(words, sizeof words, "%.100s, level %d after %lld images: %s", run->name, level,
                      atoll(newest + strlen("snapshot-")),
-                     coarsest ? "samples" : "what it is told, what it makes of it, the real image");
+                     coarsest ? "samples" : "its condition, what is drawn to it, the real image");
             pyr_page_png(out, path, words);
         } else
             out->failed = true;
