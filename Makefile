@@ -214,6 +214,7 @@ tests: $(TESTS)
 
 # All objects and programs, without touching the link ./pyrdiff.
 build-only: $(B)/pyrdiff $(TESTS) $(B)/bench/time_kernels
+vector-loops: $(filter $(B)/kernels/cpu/%,$(LIB_OBJ))
 
 # The tests once more, with the address and undefined-behaviour sanitizers.
 SANITIZED := $(MAKE) --no-print-directory SAN=address,undefined CUDA=0 OPT="-O1 -march=native"
@@ -245,7 +246,7 @@ check: pyrdiff $(TESTS)
 morecheck: pyrdiff
 	@rm -f $(COUNTS) && touch $(COUNTS)
 	+@$(MAKE) --no-print-directory check-emulated
-	+@$(SANITIZED) check-sanitized
+	+@$(SANITIZED) FEW=1 check-sanitized
 	@tests/run.sh $(COUNTS) clang tests/clang.sh
 	@tests/run.sh $(COUNTS) disk tests/disk/quick.sh
 	@tests/run.sh $(COUNTS) --sum
@@ -265,9 +266,11 @@ endif
 # The binary under sanitizers is passed by its path: the link ./pyrdiff stays the fast one.
 check-sanitized: $(TESTS) $(B)/pyrdiff $(FUZZ:%=$(B)/fuzz/%)
 	@tests/run.sh $(COUNTS) sanitized $(TESTS)
-	@PYRDIFF=$(B)/pyrdiff tests/run.sh $(COUNTS) sanitized-commands tests/cli/codes.sh tests/cli/info.sh tests/cli/data.sh tests/cli/errors.sh
+	@FEW=$(FEW) PYRDIFF=$(B)/pyrdiff tests/run.sh $(COUNTS) sanitized-commands tests/cli/codes.sh tests/cli/info.sh tests/cli/data.sh tests/cli/errors.sh
 	@FUZZ=$(B)/fuzz MUTATIONS=$(MUTATIONS) tests/run.sh $(COUNTS) sanitized-fuzz tests/fuzz.sh
 
+# FEW=1: some combinations that take long are left to the tests without sanitizers. MUTATIONS: inputs of each fuzz target.
+FEW       ?=
 MUTATIONS ?= 3000
 LIBFUZZER := $(findstring fuzzer-no-link,$(SAN))
 $(B)/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/$(if $(LIBFUZZER),libfuzzer,replay_main).o $(B)/libpyrdiff.a
@@ -350,5 +353,5 @@ help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
 -include $(LIB_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d $(wildcard $(B)/tests/cuda/*.d $(B)/tests/fuzz/*.d $(B)/fuzz/*.d)
-.PHONY: all lib install uninstall bench help quick fuzz fuzz-run check morecheck check-sanitized check-emulated gpucheck gpubench build-only longcheck tests clean format demo list-rooms
+.PHONY: all lib install uninstall bench help quick fuzz fuzz-run check morecheck check-sanitized check-emulated gpucheck gpubench build-only vector-loops longcheck tests clean format demo list-rooms
 .SECONDARY: $(TESTS:%=%.o) $(B)/bench/time_kernels.o $(FUZZ:%=$(B)/tests/fuzz/fuzz_%.o)

@@ -442,7 +442,7 @@ static pyr_status draw_round(drawing *d, int first, int n)
                           .label = -1,
                           .labels = d->labels ? d->labels + first : NULL,
                           .given = d->task.given,
-                          .hand = d->trajectory ? pyr_trajectory_hand(d->trajectory) : d->task.hand};
+                          .hooks = d->trajectory ? pyr_trajectory_hooks(d->trajectory) : d->task.hooks};
 
     if (!d->m->run)
         return pyr_pipeline_sample(d->m->pipeline, &(pyr_pipeline_draw){.n = n,

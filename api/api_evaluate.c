@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/shown.h"
 #include "cascade/real_images.h"
+#include "eval/metric_rows.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
@@ -251,7 +252,8 @@ static pyr_status choose_networks(work *w, pyr_evaluate_job *job)
     job->network[0] = pyr_text_given(w->choice.classifier);
     job->network[1] = pyr_text_given(w->choice.inception);
     if (job->network[0] || job->network[1] ||
-        (!(job->metrics & (PYR_METRIC_NETWORK | PYR_METRIC_NEAREST)) && !job->write_stats))
+        (!(job->metrics & (pyr_metrics_of(PYR_OF_FEATURES) | pyr_metrics_of(PYR_OF_FIRST))) &&
+         !job->write_stats))
         return PYR_OK;
     PYR_TRY(pyr_default_network(&w->found, w->k, job->data, w->cache, pyr_call_note, w->call));
     job->network[0] = w->found.path;
@@ -350,22 +352,6 @@ static pyr_status judge(work *w, pyr_evaluation *out)
 
 /* ---- what comes out -------------------------------------------------------------------------------- */
 
-static const char *title_of(const char *metric)
-{
-    static const char *const titles[][2] = {
-        {"frechet", "Frechet distance"},      {"kid", "KID"},
-        {"precision", "precision (k = 3)"},   {"recall", "recall (k = 3)"},
-        {"score", "Inception Score"},         {"swd", "sliced Wasserstein"},
-        {"spectrum", "spectrum distance"},    {"colour", "mean-colour drift"},
-        {"consistency", "consistency error"}, {"nearest", "distance to nearest"},
-        {"memorised", "memorised (share)"}};
-
-    for (size_t i = 0; i < sizeof titles / sizeof *titles; i++)
-        if (strcmp(titles[i][0], metric) == 0)
-            return titles[i][1];
-    return metric;
-}
-
 static pyr_status take_figures(pyrdiff_result *r)
 {
     const pyr_evaluation *e = &r->evaluation;
@@ -374,7 +360,7 @@ static pyr_status take_figures(pyrdiff_result *r)
         const pyr_measurement *m = &e->figure[i];
 
         PYR_TRY(pyr_result_add(r, &(pyrdiff_figure){.metric = m->metric,
-                                                    .title = title_of(m->metric),
+                                                    .title = pyr_metric_of_word(m->metric)->label,
                                                     .level = m->level,
                                                     .value = m->value,
                                                     .deviation = m->deviation,
@@ -387,7 +373,7 @@ static pyr_status take_figures(pyrdiff_result *r)
     }
     for (int i = 0; i < e->left_outs; i++)
         PYR_TRY(pyr_result_add(r, &(pyrdiff_figure){.metric = e->left_out[i].metric,
-                                                    .title = title_of(e->left_out[i].metric),
+                                                    .title = pyr_metric_of_word(e->left_out[i].metric)->label,
                                                     .level = -1,
                                                     .value = (double)NAN,
                                                     .deviation = (double)NAN,

@@ -92,7 +92,7 @@ static pyr_status inpaint(opening *o)
     PYR_TRY_OUT(read_input(&image, o, 0, "the image", 1, pyr_model_image(o->m, 0), NULL));
     PYR_TRY_OUT(read_mask(&mask, o, 1, "the mask"));
     PYR_TRY_OUT(pyr_known_new(&o->out->known, o->m, image, mask, o->choice.repeats));
-    o->out->hand = pyr_known_hand(o->out->known);
+    o->out->hooks = pyr_known_hooks(o->out->known);
 out:
     pyr_free(image);
     pyr_free(mask);
@@ -106,7 +106,7 @@ static pyr_status colorize(opening *o)
 
     PYR_TRY_OUT(read_input(&image, o, 0, "the image", 1, pyr_model_image(o->m, 0), NULL));
     PYR_TRY_OUT(pyr_known_new_grey(&o->out->known, o->m, image, o->choice.repeats));
-    o->out->hand = pyr_known_hand(o->out->known);
+    o->out->hooks = pyr_known_hooks(o->out->known);
 out:
     pyr_free(image);
     return status;
@@ -139,7 +139,7 @@ static pyr_status vary(opening *o)
     PYR_TRY_OUT(pyr_vary_given(&o->out->coarse, &given, o->m, image, from));
     o->out->given = o->out->coarse ? given : 0;
     o->out->n_coarse = 1;
-    o->out->hand = pyr_vary_hand(o->out->vary);
+    o->out->hooks = pyr_vary_hooks(o->out->vary);
 out:
     pyr_free(image);
     return status;
@@ -188,7 +188,7 @@ static pyr_status invert(opening *o)
                                .y = out->y,
                                .noise = pyr_inverse_noise(o->choice.noise, pyr_model_bits(o->m)),
                                .strength = o->choice.strength}));
-    out->hand = pyr_inverse_hand(out->inverse);
+    out->hooks = pyr_inverse_hooks(out->inverse);
 out:
     pyr_free(mask);
     return status;
@@ -244,7 +244,7 @@ out:
 static pyr_status start_from_latents(opening *o)
 {
     PYR_TRY(pyr_from_latent_new(&o->out->from, o->m, &o->out->latent));
-    o->out->hand = &o->out->from.hand;
+    o->out->hooks = &o->out->from.hooks;
     return PYR_OK;
 }
 

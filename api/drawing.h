@@ -12,12 +12,12 @@
 
 /* What a task adds to drawing images; zeros: nothing. */
 typedef struct pyr_joined_task {
-    const pyr_model_hand *hand; /* NULL: none */
-    int given;                  /* the level of `coarse`, 0: none is given */
-    float *coarse;              /* images of that level; owned */
-    int64_t n_coarse;           /* n, or 1: for all */
-    bool done;                  /* there is nothing to draw: its outputs are filled in already */
-    /* owned, what `hand` is of */
+    const pyr_model_hooks *hooks; /* NULL: none */
+    int given;                    /* the level of `coarse`, 0: none is given */
+    float *coarse;                /* images of that level; owned */
+    int64_t n_coarse;             /* n, or 1: for all */
+    bool done;                    /* there is nothing to draw: its outputs are filled in already */
+    /* owned, what `hooks` is of */
     pyr_known *known;
     pyr_vary *vary;
     pyr_inverse *inverse;

@@ -1,3 +1,5 @@
+/* folder_names.c - words in names of files and folders: splits, masks, numbered parts, what other programs
+ * leave behind. */
 #include "archives/folder_names.h"
 
 #include "base/mem.h"

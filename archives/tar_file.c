@@ -1,3 +1,5 @@
+/* tar_file.c - lists a tar archive once, follows its links, and gives its entries in order, within limits
+ * of size and number. */
 #include "archives/tar_file.h"
 
 #include "archives/folder_names.h"

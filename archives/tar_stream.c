@@ -1,3 +1,4 @@
+/* tar_stream.c - a tar archive from front to end on libarchive, with the checks that libarchive leaves out. */
 #include "archives/tar_stream.h"
 
 #include "base/file.h"

@@ -1,3 +1,5 @@
+/* zip_file.c - the directory of a zip archive on libzip, and its entries as streams, within limits of size
+ * and number. */
 #include "archives/zip_file.h"
 
 #include "archives/folder_names.h"

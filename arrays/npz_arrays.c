@@ -1,3 +1,4 @@
+/* npz_arrays.c - headers and values of NumPy's arrays, from NPZ archives and NPY files. */
 #include "arrays/npz_arrays.h"
 
 #include "archives/zip_file.h"

@@ -1,3 +1,4 @@
+/* npz_file.c - writes an NPZ of images and labels in portions, stored without compression, with checksums. */
 #include "arrays/npz_file.h"
 
 #include "base/atomic_file.h"

@@ -1,3 +1,4 @@
+/* atomic_file.c - a file replaced in one step, so that a power cut leaves the old one or the new one. */
 #include "base/atomic_file.h"
 
 #include "base/file.h"

@@ -2,7 +2,7 @@
  *
  * Bytes go to a temporary name beside it, "PATH.tmp-N"; commit does fsync, rename, and fsync of the folder.
  * The file that was there stays good until then. N is the first one that no living writer has: a writer holds
- * a lock (flock) on its temporary, so that what a killed one left is told apart, and taken, by the next. That
+ * a lock (flock) on its temporary, so that the next one recognises, and reuses, what a killed one left. That
  * holds for processes of one machine, of several containers and, where locks are passed on, of several
  * machines.
  *

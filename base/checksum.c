@@ -1,3 +1,4 @@
+/* checksum.c - XXH3-64 of bytes, of files, piece by piece. */
 #include "base/checksum.h"
 
 #include <string.h>

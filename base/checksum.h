@@ -18,7 +18,7 @@ void pyr_checksum_text(pyr_checksum *c, const char *text); /* its length, then i
 uint64_t pyr_checksum_so_far(const pyr_checksum *c);
 void pyr_checksum_free(pyr_checksum *c); /* no-op on {0} */
 
-/* Of one block; `place`: another number for another place, so that blocks that changed places are told. */
+/* Of one block; `place`: another number for another place, so that blocks that changed places have another sum. */
 uint64_t pyr_checksum_of(const void *bytes, size_t n);
 uint64_t pyr_checksum_at(const void *bytes, size_t n, uint64_t place);
 

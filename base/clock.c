@@ -1,3 +1,4 @@
+/* clock.c - time that only goes forward. */
 #include "base/clock.h"
 
 #include <time.h>

@@ -1,3 +1,4 @@
+/* file.c - paths, folders, files read and written, the cache folder. */
 #include "base/file.h"
 
 #include "base/mem.h"
@@ -159,7 +160,7 @@ static pyr_status exists(bool *there, const char *path, mode_t type)
     if (stat(path, &info) == 0)
         *there = (info.st_mode & S_IFMT) == type;
     else if (errno != ENOENT && errno != ENOTDIR)
-        return pyr_fail(PYR_E_IO, "whether %s is there cannot be told: %s", path, strerror(errno));
+        return pyr_fail(PYR_E_IO, "cannot find out whether %s exists: %s", path, strerror(errno));
     return PYR_OK;
 }
 
@@ -375,7 +376,7 @@ void pyr_names_free(pyr_names *names)
     *names = (pyr_names){0};
 }
 
-/* 0, or an error of flock: EWOULDBLOCK when others hold it. Who waits does so in short turns, so that a stop
+/* 0, or an error of flock: EWOULDBLOCK when others hold it. Waiting is done in short pieces, so that a stop
  * is seen: the holder may be halted, or on a disk that hangs. */
 static int take_lock(int fd, bool wait)
 {
@@ -443,7 +444,7 @@ pyr_status pyr_is_locked(bool *held, const char *path)
     *held = error == EWOULDBLOCK;
     return !error || *held
                ? PYR_OK
-               : pyr_fail(PYR_E_IO, "whether %s is held cannot be told: %s", path, strerror(error));
+               : pyr_fail(PYR_E_IO, "cannot find out whether %s is locked: %s", path, strerror(error));
 }
 
 void pyr_unlock(int lock)

@@ -80,7 +80,7 @@ pyr_status pyr_lock(int *out, const char *path);
 /* The same, but wait for the other process. PYR_E_STOPPED when a stop is asked for meanwhile. */
 pyr_status pyr_lock_wait(int *out, const char *path);
 void pyr_unlock(int lock); /* -1 is a no-op */
-/* Whether anyone, this process included, holds it now; a file that is not there is held by nobody. Takes it
+/* Whether anyone, this process included, holds it now; a file that does not exist is not held. Takes it
  * for a moment to find out: only where a pyr_lock of another process cannot come in between. PYR_E_IO. */
 pyr_status pyr_is_locked(bool *held, const char *path);
 

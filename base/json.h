@@ -1,4 +1,4 @@
-/* json.h - JSON in and out; reading stands on cJSON, which nobody else sees.
+/* json.h - JSON in and out; cJSON, which reads, is used in json.c alone.
  *
  * Reading gives a tree of values after checks that cJSON does not make (duplicate keys, text after the value,
  * depth). Writing: a few calls on a pyr_text, for log lines and config.json. */

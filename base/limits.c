@@ -114,3 +114,11 @@ uint64_t pyr_memory_left(void)
     groups(&left);
     return address < left ? address : left;
 }
+
+double pyr_peak_memory_mib(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)usage.ru_maxrss / 1024;
+}

@@ -1,4 +1,4 @@
-/* limits.h - how much memory this process may still take. */
+/* limits.h - how much memory this process may still take, and took. */
 #ifndef PYR_BASE_LIMITS_H
 #define PYR_BASE_LIMITS_H
 
@@ -12,5 +12,8 @@ uint64_t pyr_memory_left(void);
 
 /* Bytes that the limits of address space and data alone leave; UINT64_MAX: there are none. */
 uint64_t pyr_address_left(void);
+
+/* The most memory that this process ever held, in MiB. */
+double pyr_peak_memory_mib(void);
 
 #endif

@@ -1,3 +1,4 @@
+/* mem.c - memory that is counted and can be made to fail. */
 #include "base/mem.h"
 
 #include <stdatomic.h>

@@ -1,3 +1,4 @@
+/* shown.c - texts from elsewhere made harmless for a terminal. */
 #include "base/shown.h"
 
 #include <assert.h>

@@ -1,3 +1,4 @@
+/* status.c - the thread's sentence of what failed. */
 #include "base/status.h"
 
 #include "base/shown.h"

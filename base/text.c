@@ -1,3 +1,4 @@
+/* text.c - texts that grow, words, quantities, UTF-8. */
 #include "base/text.h"
 
 #include "base/mem.h"

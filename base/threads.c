@@ -1,3 +1,4 @@
+/* threads.c - a pool of threads that look for work a moment before they sleep. */
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "base/threads.h"
 

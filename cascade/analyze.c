@@ -1,3 +1,4 @@
+/* analyze.c - what the levels of a data set's pyramid are like, and what noise they want. */
 #include "cascade/analyze.h"
 
 #include "base/mem.h"
@@ -120,14 +121,17 @@ out:
 
 /* ---- conclusions ------------------------------------------------------------------------------- */
 
-bool pyr_analysis_unit(const pyr_level_analysis *a)
+/* Whether the noise that the level's sampling begins with has variance 1 + s^2 (sampler.start unit, or a
+ * family whose z_t has unit variance) and not s^2; starts from a fitted Gaussian count as those of the
+ * family. */
+static bool starts_at_unit(const pyr_level_analysis *a)
 {
     return a->schedule.family != PYR_VE || a->level.settings.sampler.start == PYR_START_UNIT;
 }
 
 static double prior_of(const pyr_level_analysis *a, double s)
 {
-    return s * s + pyr_analysis_unit(a);
+    return s * s + starts_at_unit(a);
 }
 
 double pyr_analysis_mismatch(const pyr_level_analysis *a, double s)
@@ -166,7 +170,7 @@ static void choose_noise(pyr_level_analysis *a, const work *w)
         std = fmax(std, a->level.facts.std[b]);
     a->half = pyr_gaussian_half(&a->gaussian);
     a->sigma_min = rounding / std;
-    a->sigma_max = pyr_gaussian_sigma_max(&a->gaussian, w->job->bound, pyr_analysis_unit(a));
+    a->sigma_max = pyr_gaussian_sigma_max(&a->gaussian, w->job->bound, starts_at_unit(a));
     a->sigma_max = fmax(a->sigma_max, 2 * a->sigma_min); /* a loose bound still leaves a range */
     a->mismatch = pyr_analysis_mismatch(a, end);
     a->ceiling = (double)a->gaussian.size * second_moment(&a->gaussian) / (2 * prior_of(a, end));

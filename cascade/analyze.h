@@ -74,10 +74,6 @@ typedef struct pyr_analysis {
 pyr_status pyr_analyze(pyr_analysis *out, const pyr_analysis_job *job);
 void pyr_analysis_free(pyr_analysis *a); /* back to {0}; {0} is a no-op */
 
-/* Whether the noise that the level's sampling begins with has variance 1 + s^2 (sampler.start unit, or a
- * family whose z_t has unit variance) and not s^2; starts from a fitted Gaussian count as those of the
- * family. */
-bool pyr_analysis_unit(const pyr_level_analysis *a);
 /* The mismatch of a level (nats) to that noise, at noise s. */
 double pyr_analysis_mismatch(const pyr_level_analysis *a, double s);
 

@@ -1,3 +1,4 @@
+/* default_config.c - the built-in configuration, with the levels that the images allow. */
 #include "cascade/default_config.h"
 
 #include "base/file.h"
@@ -10,11 +11,6 @@ const char pyr_default_config_name[] = "configs/fashion-mnist.cfg";
 static const char built_in[] =
 #include "default-config.inc" /* made by the Makefile: the lines of the file as texts */
     ;
-
-const char *pyr_default_config_text(void)
-{
-    return built_in;
-}
 
 /* ---- levels by the size of the images ---------------------------------------------------------- */
 
@@ -32,7 +28,8 @@ static int halvings(int h, int w)
     return n;
 }
 
-int pyr_default_levels(int h, int w)
+/* How many levels images of this size get, 1..PYR_MAX_LEVELS. */
+static int levels_for(int h, int w)
 {
     return halvings(h, w) + 1;
 }
@@ -128,7 +125,7 @@ static pyr_status fit_levels(pyr_settings **settings, const pyr_settings *file, 
 
     pyr_settings_fill(file, "pyramid", -1, &own);
     pyr_settings_fill(*settings, "pyramid", -1, &pyramid);
-    f.levels = pyr_default_levels(s.h, s.w);
+    f.levels = levels_for(s.h, s.w);
     if (is_typed(*settings, "pyramid.levels"))
         f.levels = pyramid.levels;
     choose_entries(f.entry, f.levels, own.levels, s.h, s.w);

@@ -30,10 +30,4 @@ pyr_status pyr_default_data(pyr_dataset **data, const pyr_settings *settings, py
 pyr_status pyr_default_settings_fit(pyr_settings **settings, const pyr_dataset *data,
                                     pyr_settings_change change, void *arg);
 
-/* How many levels images of this size get, 1..PYR_MAX_LEVELS. */
-int pyr_default_levels(int h, int w);
-
-/* What was built in: the text of the file. */
-const char *pyr_default_config_text(void);
-
 #endif

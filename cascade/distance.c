@@ -1,3 +1,4 @@
+/* distance.c - the largest distance between two of some vectors. */
 #include "cascade/distance.h"
 
 #include "base/mem.h"

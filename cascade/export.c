@@ -1,3 +1,4 @@
+/* export.c - writes each level of a run as a diffusers pipeline. */
 #include "cascade/export.h"
 
 #include "base/file.h"

@@ -1,3 +1,4 @@
+/* image_likelihood.c - how probable a run says that images are, level by level. */
 #include "cascade/image_likelihood.h"
 
 #include "base/mem.h"

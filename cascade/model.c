@@ -1,3 +1,4 @@
+/* model.c - opens the levels of a run, and samples them from the coarsest to the finest. */
 #include "cascade/model.h"
 
 #include "base/file.h"
@@ -13,7 +14,7 @@
 /* Working memory of a lane: images of two neighbouring levels, condition, variable, scratch. */
 typedef struct lane_memory {
     void *image[2], *condition, *variable, *work, *scratch;
-    void *told;     /* the condition as the network is told it: with noise */
+    void *noisy;    /* the condition with noise, as the network gets it */
     void *streams;  /* of that noise */
     uint32_t *rows; /* host */
 } lane_memory;
@@ -22,7 +23,7 @@ struct pyr_model {
     pyr_kernels *k;
     pyr_pyramid *pyramid;
     int levels, classes, bits, batch;
-    int only; /* the level that was opened by itself; -1: all were */
+    int only; /* the one level that was opened; -1: all were */
     pyr_class_list class_list;
     pyr_sampled_level *level;  /* [levels] */
     pyr_sampled_level *weaker; /* [levels], or NULL */
@@ -60,7 +61,7 @@ static pyr_status check_network(const pyr_level *level, const char *path)
     const pyr_unet_config *u = &level->unet;
     int p2 = u->patch * u->patch, classes = level->facts.classes;
 
-    if (u->in_channels != (level->variable.c + pyr_level_told_channels(level)) * p2 ||
+    if (u->in_channels != (level->variable.c + pyr_level_condition_channels(level)) * p2 ||
         u->out_channels != level->variable.c * p2)
         return pyr_fail(PYR_E_FORMAT,
                         "%s: in_channels %d and out_channels %d do not fit level %d of this pyramid", path,
@@ -147,7 +148,7 @@ static pyr_status open_weaker(pyr_model *m, const char *run, const pyr_config *c
     PYR_TRY_OUT(read_level(m, run, config, &level, &files));
     PYR_TRY_OUT(pyr_facts_match(&level.facts, "the weaker network", &strong->facts, "the network"));
     fits = level.facts.condition == strong->facts.condition && level.facts.classes == strong->facts.classes &&
-           level.facts.noise_told == strong->facts.noise_told;
+           level.facts.noise_unit == strong->facts.noise_unit;
     for (int b = 0; b < strong->facts.bands; b++)
         fits = fits && fabs(level.facts.std[b] / strong->facts.std[b] - 1) < 1e-6 &&
                fabs(level.facts.mean[b] - strong->facts.mean[b]) < 1e-6 * strong->facts.std[b];
@@ -248,7 +249,7 @@ static pyr_status allocate(pyr_model *m)
         PYR_TRY(pyr_alloc(k, &w->image[0], image, "images to draw"));
         PYR_TRY(pyr_alloc(k, &w->image[1], image, "images to draw"));
         PYR_TRY(pyr_alloc(k, &w->condition, condition, "images to draw"));
-        PYR_TRY(pyr_alloc(k, &w->told, condition, "images to draw"));
+        PYR_TRY(pyr_alloc(k, &w->noisy, condition, "images to draw"));
         PYR_TRY(pyr_alloc(k, &w->streams, n * PYR_STREAM_WORDS * sizeof(uint32_t), "images to draw"));
         PYR_TRY(pyr_alloc(k, &w->variable, variable, "images to draw"));
         PYR_TRY(pyr_alloc(k, &w->work, work, "images to draw"));
@@ -327,7 +328,7 @@ void pyr_model_free(pyr_model *m)
         pyr_release(m->k, w->image[0]);
         pyr_release(m->k, w->image[1]);
         pyr_release(m->k, w->condition);
-        pyr_release(m->k, w->told);
+        pyr_release(m->k, w->noisy);
         pyr_release(m->k, w->streams);
         pyr_release(m->k, w->variable);
         pyr_release(m->k, w->work);
@@ -355,11 +356,6 @@ int pyr_model_only(const pyr_model *m)
 bool pyr_model_has(const pyr_model *m, int level)
 {
     return m->only < 0 || level == m->only;
-}
-
-bool pyr_model_has_weaker(const pyr_model *m)
-{
-    return m->weaker != NULL;
 }
 
 pyr_shape pyr_model_image(const pyr_model *m, int level)
@@ -489,7 +485,7 @@ typedef struct drawing {
     const pyr_model_draw *draw;
 } drawing;
 
-/* Conditioning augmentation in sampling: w->told = condition + level * noise of each image's own stream. */
+/* Conditioning augmentation in sampling: w->noisy = condition + level * noise of each image's own stream. */
 static void add_noise(const pyr_model *m, lane_memory *w, int level, const pyr_level_draw *draw,
                       double amount)
 {
@@ -497,8 +493,9 @@ static void add_noise(const pyr_model *m, lane_memory *w, int level, const pyr_l
     size_t size = pyr_count(m->level[level].level.condition);
 
     pyr_upload_streams(k, w->streams, draw->seeds, draw->n);
-    k->backend->normals(k, w->told, draw->n, size, w->streams, pyr_rng_purpose(PYR_RNG_AUGMENT, level), 0, 0);
-    pyr_combine(k, w->told, 2, (double[]){1, amount}, (const void *const[]){w->condition, w->told},
+    k->backend->normals(k, w->noisy, draw->n, size, w->streams, pyr_rng_purpose(PYR_RNG_AUGMENT, level), 0,
+                        0);
+    pyr_combine(k, w->noisy, 2, (double[]){1, amount}, (const void *const[]){w->condition, w->noisy},
                 (size_t)draw->n * size);
 }
 
@@ -520,49 +517,49 @@ static pyr_status measure_mismatch(const pyr_model *m, lane_memory *w, int level
     return PYR_OK;
 }
 
-/* Where a turn's results go; each may be NULL. */
-typedef struct turn_results {
+/* Where a stage's results go; each may be NULL. */
+typedef struct stage_results {
     float *variable;  /* n x variable as projected, host */
     double *mismatch; /* n */
-} turn_results;
+} stage_results;
 
 /* I_level into *image from I_{level+1} in coarse (unused at the coarsest level). Without a coarser image a
  * residual is drawn alone: there is no I_level. */
-static pyr_status draw_level(lane_memory *w, const pyr_model_turn *turn, const pyr_model_hand *hand,
-                             const pyr_level_draw *draw, void *image, const turn_results *to)
+static pyr_status draw_level(lane_memory *w, const pyr_model_stage *stage, const pyr_model_hooks *hooks,
+                             const pyr_level_draw *draw, void *image, const stage_results *to)
 {
-    pyr_model *m = turn->model;
+    pyr_model *m = stage->model;
     pyr_kernels *k = m->k;
-    int level = turn->level;
+    int level = stage->level;
     pyr_sampled_level *s = &m->level[level];
     pyr_level_draw with = *draw;
 
-    if (turn->condition)
-        pyr_pyramid_condition(m->pyramid, level, draw->n, turn->coarse, w->condition, false, w->scratch);
+    if (stage->condition)
+        pyr_pyramid_condition(m->pyramid, level, draw->n, stage->coarse, w->condition, false, w->scratch);
     with.condition = s->level.condition.c ? w->condition : NULL;
     if (with.condition && s->level.settings.sampler_augmentation > 0) {
         add_noise(m, w, level, draw, s->level.settings.sampler_augmentation);
-        with.condition = w->told;
+        with.condition = w->noisy;
     }
     with.rows = s->level.facts.classes ? draw->rows : NULL;
-    if (hand && hand->before)
-        PYR_TRY(hand->before(hand->ctx, turn, &with));
+    if (hooks && hooks->before)
+        PYR_TRY(hooks->before(hooks->ctx, stage, &with));
     PYR_TRY(pyr_level_sample(s, k, &with, w->variable));
-    if (hand && hand->drawn)
-        PYR_TRY(hand->drawn(hand->ctx, turn, w->variable));
-    if (turn->coarse)
-        pyr_pyramid_project(m->pyramid, level, draw->n, turn->coarse, w->condition, w->variable, w->scratch);
+    if (hooks && hooks->drawn)
+        PYR_TRY(hooks->drawn(hooks->ctx, stage, w->variable));
+    if (stage->coarse)
+        pyr_pyramid_project(m->pyramid, level, draw->n, stage->coarse, w->condition, w->variable, w->scratch);
     if (to->variable)
         PYR_TRY(pyr_download_floats(k, to->variable, w->variable,
                                     (size_t)draw->n * pyr_count(s->level.variable)));
-    if (!turn->coarse && level < m->levels - 1)
+    if (!stage->coarse && level < m->levels - 1)
         return PYR_OK;
-    pyr_pyramid_synthesize(m->pyramid, level, draw->n, turn->coarse, w->condition, w->variable, image,
+    pyr_pyramid_synthesize(m->pyramid, level, draw->n, stage->coarse, w->condition, w->variable, image,
                            w->scratch);
-    if (hand && hand->synthesized)
-        PYR_TRY(hand->synthesized(hand->ctx, turn, image));
-    if (to->mismatch && turn->coarse)
-        PYR_TRY(measure_mismatch(m, w, level, draw->n, turn->coarse, image, to->mismatch));
+    if (hooks && hooks->synthesized)
+        PYR_TRY(hooks->synthesized(hooks->ctx, stage, image));
+    if (to->mismatch && stage->coarse)
+        PYR_TRY(measure_mismatch(m, w, level, draw->n, stage->coarse, image, to->mismatch));
     k->backend->clamp(k, image, -1, 1,
                       (size_t)draw->n * pyr_count(pyr_pyramid_image_shape(m->pyramid, level)));
     return PYR_OK;
@@ -588,16 +585,16 @@ static pyr_status draw_task(void *arg, int task, int lane)
     for (int level = begin; level >= finest; level--) {
         bool is_first = level == begin, given = is_first && draw->coarse;
         void *image = w->image[level % 2];
-        turn_results to = {0};
-        pyr_model_turn turn = {.model = m,
-                               .lane = lane,
-                               .level = level,
-                               .first = first,
-                               .n = n,
-                               .seeds = one.seeds,
-                               .coarse = is_first ? NULL : w->image[(level + 1) % 2],
-                               .condition = is_first ? NULL : w->condition,
-                               .scratch = w->scratch};
+        stage_results to = {0};
+        pyr_model_stage stage = {.model = m,
+                                 .lane = lane,
+                                 .level = level,
+                                 .first = first,
+                                 .n = n,
+                                 .seeds = one.seeds,
+                                 .coarse = is_first ? NULL : w->image[(level + 1) % 2],
+                                 .condition = is_first ? NULL : w->condition,
+                                 .scratch = w->scratch};
         size_t size = pyr_count(pyr_pyramid_image_shape(m->pyramid, level));
 
         if (pyr_stop_requested())
@@ -609,7 +606,7 @@ static pyr_status draw_task(void *arg, int task, int lane)
         if (given)
             PYR_TRY(pyr_upload_floats(m->k, image, draw->coarse + (size_t)first * size, (size_t)n * size));
         else
-            PYR_TRY(draw_level(w, &turn, draw->hand, &one, image, &to));
+            PYR_TRY(draw_level(w, &stage, draw->hooks, &one, image, &to));
         if (draw->image[level])
             PYR_TRY(pyr_download_floats(m->k, draw->image[level] + (size_t)first * size, image,
                                         (size_t)n * size));

@@ -17,20 +17,18 @@ pyr_status pyr_model_open(pyr_model **out, pyr_kernels *k, const char *run, cons
  * which has the same pyramid and data; PYR_E_CONFIG when it has not. */
 pyr_status pyr_model_open_guided(pyr_model **out, pyr_kernels *k, const char *run, const char *weaker,
                                  const pyr_config *config);
-/* The same of one level alone (-1: all), whatever the others are: not trained, still in training, of another
- * pyramid. What is said of other levels below (guidance, cost, memory) is that of nothing; pyr_model_level
- * gives none of them. `weaker` may be NULL. */
+/* The same of one level only (-1: all), whatever the others are: not trained, still in training, of another
+ * pyramid. Guidance, cost and memory of the others then count as nothing, and pyr_model_level has none of them. `weaker` may be NULL. */
 pyr_status pyr_model_open_level(pyr_model **out, pyr_kernels *k, const char *run, const char *weaker,
                                 const pyr_config *config, int level);
 void pyr_model_free(pyr_model *m); /* NULL is a no-op */
 
-int pyr_model_levels(const pyr_model *m);                 /* of the pyramid */
-int pyr_model_only(const pyr_model *m);                   /* the level that was opened by itself; -1: all */
-bool pyr_model_has(const pyr_model *m, int level);        /* whether that level was opened */
-bool pyr_model_has_weaker(const pyr_model *m);            /* a run to be guided away from */
-pyr_shape pyr_model_image(const pyr_model *m, int level); /* n = 1 */
-int pyr_model_bits(const pyr_model *m);                   /* of the data's samples, 8 or 16 */
-int pyr_model_classes(const pyr_model *m);                /* 0: unconditional */
+int pyr_model_levels(const pyr_model *m);                       /* of the pyramid */
+int pyr_model_only(const pyr_model *m);                         /* the one level that was opened; -1: all */
+bool pyr_model_has(const pyr_model *m, int level);              /* whether that level was opened */
+pyr_shape pyr_model_image(const pyr_model *m, int level);       /* n = 1 */
+int pyr_model_bits(const pyr_model *m);                         /* of the data's samples, 8 or 16 */
+int pyr_model_classes(const pyr_model *m);                      /* 0: unconditional */
 const pyr_class_list *pyr_model_class_list(const pyr_model *m); /* of all opened levels together; borrowed */
 int pyr_model_batch(const pyr_model *m);                        /* images a lane takes at a time */
 double pyr_model_guidance(const pyr_model *m,
@@ -39,7 +37,7 @@ double pyr_model_guidance(const pyr_model *m,
  * Of rk45 the mean of what was drawn so far, 0 before. */
 int pyr_model_nfe(const pyr_model *m, int level);
 double pyr_model_flop(const pyr_model *m, int level);
-/* Hash of all weights (as numbers, not as files): says which model made a picture. */
+/* Hash of all weights (as numbers, not as files): identifies the model that made a picture. */
 uint64_t pyr_model_hash(const pyr_model *m);
 /* The words of a level's sampler: "heun 18", "heun 18 guidance 2". Borrowed. */
 const char *pyr_model_sampler(const pyr_model *m, int level);
@@ -49,27 +47,27 @@ pyr_kernels *pyr_model_kernels(const pyr_model *m);
 const pyr_pyramid *pyr_model_pyramid(const pyr_model *m);
 pyr_sampled_level *pyr_model_level(const pyr_model *m, int level);
 
-/* One level's turn in drawing images first .. first + n - 1, on one lane; backend memory unless said. */
-typedef struct pyr_model_turn {
+/* A stage of drawing: one level of images first .. first + n - 1, on one lane. Backend memory unless noted. */
+typedef struct pyr_model_stage {
     pyr_model *model;
     int lane, level, first, n;
     const uint64_t *seeds; /* n, host */
     const void *coarse;    /* n x I_{level+1} as drawn; NULL at the coarsest level */
     const void *condition; /* n x condition, without noise; NULL at the coarsest level */
     void *scratch;         /* pyr_pyramid_scratch bytes */
-} pyr_model_turn;
+} pyr_model_stage;
 
-/* A task's hand in the drawing (tasks/): any of the three may be NULL. Called from all lanes at once. */
-typedef struct pyr_model_hand {
+/* What a task does in between (tasks/): any of the three may be NULL. Called from all lanes at once. */
+typedef struct pyr_model_hooks {
     void *ctx;
     /* Before the level is drawn: may set draw->start, from, after, after_ctx and repeats. */
-    pyr_status (*before)(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw);
+    pyr_status (*before)(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw);
     /* The variable (image units, n x variable), after the sampler and before the projection: may change
      * it. */
-    pyr_status (*drawn)(void *ctx, const pyr_model_turn *turn, void *variable);
+    pyr_status (*drawn)(void *ctx, const pyr_model_stage *stage, void *variable);
     /* I_level (n x image), projected, before it is clamped: may change it. */
-    pyr_status (*synthesized)(void *ctx, const pyr_model_turn *turn, void *image);
-} pyr_model_hand;
+    pyr_status (*synthesized)(void *ctx, const pyr_model_stage *stage, void *image);
+} pyr_model_hooks;
 
 typedef struct pyr_model_draw {
     int n;
@@ -82,13 +80,13 @@ typedef struct pyr_model_draw {
                                          Levels coarser than the given one stay as they are */
     float *variable[PYR_MAX_LEVELS];  /* results: variable[i] is n x what level i drew (a residual as it was
                                          projected), host; NULL: not wanted */
-    const pyr_model_hand *hand;       /* NULL: none */
+    const pyr_model_hooks *hooks;     /* NULL: none */
     double *mismatch[PYR_MAX_LEVELS]; /* n mean squares of d(I_i) - I_{i+1}, taken before I_i is clamped;
                                          NULL: not wanted; of the coarsest level there are none */
 } pyr_model_draw;
 
-/* Which classes images of the model are to be of, as --class says it (pyr_class_choose), and whether
- * guidance, if there is any, has a class to go to, and a trained "no class" or a weaker network to come from.
+/* The classes that images are to be of, from the text of --class (pyr_class_choose). Guidance, if it is on, needs
+ * a class to lead to, and a trained "no class" or a weaker network to lead away from.
  * PYR_E_ARG. */
 pyr_status pyr_model_choose_class(pyr_class_choice *out, const pyr_model *m, const char *typed);
 

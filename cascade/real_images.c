@@ -1,3 +1,4 @@
+/* real_images.c - the images of a data set at the levels of a pyramid. */
 #include "cascade/real_images.h"
 
 #include "base/mem.h"

@@ -420,9 +420,8 @@ const pyr_command pyr_command_likelihood = {
     .title = "bits/dim of images under a trained run, per level and in total",
     .summary =
         "How probable a trained run says that images are: bits/dim with its standard error, per level and "
-        "in total, by the probability-flow ODE and a variational bound. A pyramid of bands (haar; see "
-        "pyrdiff "
-        "info --settings) and a single resolution have the likelihood of images; other filters have that of "
+        "in total, by the probability-flow ODE and a variational bound. A pyramid of bands (pyrdiff "
+        "info --list filters) and a single resolution have the likelihood of images; other filters have that of "
         "their code. Computed in f32 unless --precision says otherwise.",
     .examples = "  pyrdiff likelihood --network runs/fashion-mnist-haar --count 1000\n"
                 "  pyrdiff likelihood --network runs/fashion-mnist-haar --probes 4 --rtol 1e-5 --json FILE\n"

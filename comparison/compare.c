@@ -1,11 +1,13 @@
+/* compare.c - trainings one after the other at the same cost, and their table. */
 #include "comparison/compare.h"
+#include "comparison/compare_file.h"
 
 #include "base/atomic_file.h"
-#include "base/child.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/shown.h"
 #include "base/stop.h"
+#include "comparison/child.h"
 #include "comparison/trial.h"
 #include "training/trainer.h"
 #include <inttypes.h>
@@ -454,49 +456,17 @@ static pyr_status write_json(const results *r, const pyr_comparison *c)
 
 /* ---- the table --------------------------------------------------------------------------------- */
 
-/* A row of the table: where its number stands in a trial's figures. */
-typedef struct row {
-    const char *label, *object, *key; /* object NULL: at the top */
-    double unit;
-    bool per_level; /* an array, the coarsest level first */
-    const char *format;
-} row;
-
-static const row rows[] = {
-    {"held-out loss", NULL, "held_out", 1, true, "%.4f"},
-    {"Frechet distance", "metrics", "frechet", 1, false, "%.4g"},
-    {"KID x 1000", "metrics", "kid", 1e-3, false, "%.4g"},
-    {"precision", "metrics", "precision", 1, false, "%.3f"},
-    {"recall", "metrics", "recall", 1, false, "%.3f"},
-    {"Inception Score", "metrics", "score", 1, false, "%.3f"},
-    {"sliced Wasserstein", "metrics", "swd", 1, true, "%.3g"},
-    {"spectrum distance", "metrics", "spectrum", 1, false, "%.4f"},
-    {"mean-colour drift", "metrics", "colour", 1, false, "%.4f"},
-    {"consistency error", "metrics", "consistency", 1, true, "%.2g"},
-    {"memorised", "metrics", "memorised", 1, false, "%.4f"},
-    {"training s", NULL, "train_s", 1, false, "%.1f"},
-    {"training TFLOP", NULL, "train_flop", 1e12, false, "%.4g"},
-    {"training images/s", NULL, "train_images_per_s", 1, false, "%.0f"},
-    {"sampling images/s", NULL, "sample_images_per_s", 1, false, "%.1f"},
-    {"sampling MFLOP/image", NULL, "sample_flop", 1e6, false, "%.4g"},
-    {"evaluations", NULL, "nfe", 1, false, "%.0f"},
-    {"evaluations by FLOP", NULL, "nfe_by_flop", 1, false, "%.2f"},
-    {"peak memory MiB", NULL, "peak_mib", 1, false, "%.0f"},
-    {"parameters M", NULL, "parameters", 1e6, false, "%.3f"},
-};
-
 /* level -1: the number itself; else of a level, 0 the finest. NAN: not there. */
-static double value_of(const pyr_json_value *figures, const row *r, int level)
+static double value_of(const pyr_json_value *training, int figure, int level)
 {
-    const pyr_json_value *at = r->object ? pyr_json_member(figures, r->object) : figures;
+    const pyr_json_value *at = pyr_figure_find(training, figure);
 
-    at = at ? pyr_json_member(at, r->key) : NULL;
-    if (r->per_level && at) {
+    if (level >= 0 && at) {
         int n = pyr_json_count(at);
 
         at = level < n ? pyr_json_item(at, n - 1 - level) : NULL;
     }
-    return pyr_json_is_number(at) ? pyr_json_number(at, 0) / r->unit : (double)NAN;
+    return pyr_json_number(at, NAN) / pyr_figure_at(figure).unit;
 }
 
 /* Mean and sample deviation over the trainings of a variant; n of them. */
@@ -505,7 +475,7 @@ typedef struct spread {
     double mean, deviation;
 } spread;
 
-static spread spread_of(const results *r, pyr_variant variant, double fraction, const row *what, int level)
+static spread spread_of(const results *r, pyr_variant variant, double fraction, int figure, int level)
 {
     spread s = {0};
     double sum = 0, squares = 0;
@@ -515,7 +485,7 @@ static spread spread_of(const results *r, pyr_variant variant, double fraction, 
 
         if (!r->figures[i] || r->trial[i].variant != variant || r->trial[i].fraction != fraction)
             continue;
-        value = value_of(r->figures[i], what, level);
+        value = value_of(r->figures[i], figure, level);
         if (!isfinite(value))
             continue;
         sum += value;
@@ -549,22 +519,33 @@ static void add_cell(pyr_text *text, spread s, const char *format)
 }
 
 /* A row, unless nobody has it. */
-static void add_row(pyr_text *text, const results *r, const row *what, int level)
+static void add_row(pyr_text *text, const results *r, int figure, int level)
 {
     const pyr_compare_job *job = r->job;
+    pyr_figure what = pyr_figure_at(figure);
     bool any = false;
 
     for (int v = 0; v < job->variants; v++)
-        any |= spread_of(r, job->variant[v], 1, what, level).n > 0;
+        any |= spread_of(r, job->variant[v], 1, figure, level).n > 0;
     if (!any)
         return;
     if (level >= 0)
-        pyr_text_add(text, "%s, level %d%*s", what->label, level, (int)(18 - strlen(what->label)), "");
+        pyr_text_add(text, "%s, level %d%*s", what.column, level, (int)(18 - strlen(what.column)), "");
     else
-        pyr_text_add(text, "%-27s", what->label);
+        pyr_text_add(text, "%-27s", what.column);
     for (int v = 0; v < job->variants; v++)
-        add_cell(text, spread_of(r, job->variant[v], 1, what, level), what->format);
+        add_cell(text, spread_of(r, job->variant[v], 1, figure, level), what.format);
     pyr_text_add(text, "\n");
+}
+
+/* A row, or one a level. */
+static void add_rows(pyr_text *text, const results *r, int figure, int levels)
+{
+    pyr_figure what = pyr_figure_at(figure);
+    int first = what.per_level ? levels - 1 : -1, last = what.per_level ? 0 : -1;
+
+    for (int level = first; what.column && level >= last; level--)
+        add_row(text, r, figure, level);
 }
 
 static void add_heading(pyr_text *text, const pyr_compare_job *job, const char *what)
@@ -578,9 +559,6 @@ static void add_heading(pyr_text *text, const pyr_compare_job *job, const char *
 /* Frechet distance against time. */
 static void add_curve(pyr_text *text, const results *r)
 {
-    static const row quality = {NULL, "metrics", "frechet", 1, false, "%.4g"},
-                     pixels = {NULL, "metrics", "swd", 1, true, "%.4g"},
-                     seconds = {NULL, NULL, "train_s", 1, false, "%.0f"};
     const pyr_compare_job *job = r->job;
     bool networks = false;
     double points[PYR_CURVE_POINTS + 1];
@@ -588,7 +566,7 @@ static void add_curve(pyr_text *text, const results *r)
     memcpy(points, job->curve, sizeof job->curve);
     points[job->n_curve] = 1;
     for (int v = 0; v < job->variants; v++)
-        networks |= spread_of(r, job->variant[v], 1, &quality, -1).n > 0;
+        networks |= spread_of(r, job->variant[v], 1, PYR_FIGURE_FRECHET, -1).n > 0;
     pyr_text_add(text, "\n");
     add_heading(text, job, networks ? "Frechet distance after" : "sliced Wasserstein after");
     for (int p = 0; p <= job->n_curve; p++) {
@@ -597,15 +575,15 @@ static void add_curve(pyr_text *text, const results *r)
         snprintf(label, sizeof label, "%g of the budget", points[p]);
         pyr_text_add(text, "%-27s", label);
         for (int v = 0; v < job->variants; v++) {
-            spread s = networks ? spread_of(r, job->variant[v], points[p], &quality, -1)
-                                : spread_of(r, job->variant[v], points[p], &pixels, 0);
+            spread s = networks ? spread_of(r, job->variant[v], points[p], PYR_FIGURE_FRECHET, -1)
+                                : spread_of(r, job->variant[v], points[p], PYR_FIGURE_SWD, 0);
 
-            add_cell(text, s, quality.format);
+            add_cell(text, s, pyr_figure_at(PYR_FIGURE_FRECHET).format);
         }
         pyr_text_add(text, "\n%-27s", "");
         for (int v = 0; v < job->variants; v++) {
             char cell[64] = "";
-            spread s = spread_of(r, job->variant[v], points[p], &seconds, -1);
+            spread s = spread_of(r, job->variant[v], points[p], PYR_FIGURE_TRAIN_S, -1);
 
             if (s.n)
                 snprintf(cell, sizeof cell, "in %.0f s", s.mean);
@@ -617,6 +595,9 @@ static void add_curve(pyr_text *text, const results *r)
 
 static pyr_status make_table(pyr_comparison *c, const results *r)
 {
+    static const int costs[] = {PYR_FIGURE_TRAIN_S,      PYR_FIGURE_TRAIN_FLOP,  PYR_FIGURE_TRAIN_SPEED,
+                                PYR_FIGURE_SAMPLE_SPEED, PYR_FIGURE_SAMPLE_FLOP, PYR_FIGURE_NFE,
+                                PYR_FIGURE_NFE_BY_FLOP,  PYR_FIGURE_PEAK_MIB,    PYR_FIGURE_PARAMETERS};
     const pyr_compare_job *job = r->job;
     pyr_text *text = &c->table;
     int levels = 0;
@@ -638,9 +619,11 @@ static pyr_status make_table(pyr_comparison *c, const results *r)
         pyr_text_free(&steps);
     }
     pyr_text_add(text, "\n");
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        for (int level = rows[i].per_level ? levels - 1 : -1; level >= (rows[i].per_level ? 0 : -1); level--)
-            add_row(text, r, &rows[i], level);
+    add_rows(text, r, PYR_FIGURE_HELD_OUT, levels);
+    for (int figure = 0; figure < PYR_METRICS; figure++)
+        add_rows(text, r, figure, levels);
+    for (size_t i = 0; i < sizeof costs / sizeof *costs; i++)
+        add_rows(text, r, costs[i], levels);
     if (job->n_curve)
         add_curve(text, r);
     return write_file(job, "compare.txt", text);

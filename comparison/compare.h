@@ -5,7 +5,7 @@
  *     OUT/compare.json            all figures
  *     OUT/compare.txt             the table
  *
- * Everything that computes runs in child processes, one after the other (base/child.h): peak memory is each
+ * Everything that computes runs in child processes, one after the other (comparison/child.h): peak memory is each
  * training's own. What is finished is not done again: a run goes on from its last checkpoint, a judged run
  * has its eval.json, which says by a hash of all settings, of the data and of the feature networks whether it
  * still holds. */

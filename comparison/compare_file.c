@@ -1,36 +1,42 @@
+/* compare_file.c - the figures of compare.json, and their rows. */
 #include "comparison/compare_file.h"
 
 #include "base/json.h"
 #include "base/mem.h"
 #include <math.h>
 
-/* Where a figure stands: in the row itself, or in its "metrics". */
-static const struct {
-    const char *key;
-    bool metric;
-} places[PYR_FIGURES] = {
-    [PYR_FIGURE_FRECHET] = {"frechet", true},
-    [PYR_FIGURE_KID] = {"kid", true},
-    [PYR_FIGURE_PRECISION] = {"precision", true},
-    [PYR_FIGURE_RECALL] = {"recall", true},
-    [PYR_FIGURE_SCORE] = {"score", true},
-    [PYR_FIGURE_SWD] = {"swd", true},
-    [PYR_FIGURE_SPECTRUM] = {"spectrum", true},
-    [PYR_FIGURE_COLOUR] = {"colour", true},
-    [PYR_FIGURE_CONSISTENCY] = {"consistency", true},
-    [PYR_FIGURE_MEMORISED] = {"memorised", true},
-    [PYR_FIGURE_HELD_OUT] = {"held_out", false},
-    [PYR_FIGURE_TRAIN_FLOP] = {"train_flop", false},
-    [PYR_FIGURE_TRAIN_S] = {"train_s", false},
-    [PYR_FIGURE_TRAIN_SPEED] = {"train_images_per_s", false},
-    [PYR_FIGURE_SAMPLE_FLOP] = {"sample_flop", false},
-    [PYR_FIGURE_SAMPLE_SPEED] = {"sample_images_per_s", false},
-    [PYR_FIGURE_STEPS] = {"steps", false},
-    [PYR_FIGURE_NFE] = {"nfe", false},
-    [PYR_FIGURE_NFE_BY_FLOP] = {"nfe_by_flop", false},
-    [PYR_FIGURE_PEAK_MIB] = {"peak_mib", false},
-    [PYR_FIGURE_PARAMETERS] = {"parameters", false},
+/* Those that are no metric's. */
+static const pyr_figure own[PYR_FIGURES - PYR_METRICS] = {
+    {"held_out", "held-out loss", "Held-out loss, coarsest first", "%.4f", 1, 0, true, false},
+    {"train_flop", "training TFLOP", "Training FLOP", "%.4g", 1e12, 0, false, true},
+    {"train_s", "training s", "Training seconds", "%.1f", 1, 0, false, false},
+    {"train_images_per_s", "training images/s", "Training images/s", "%.0f", 1, 1, false, true},
+    {"sample_flop", "sampling MFLOP/image", "Sampling FLOP an image", "%.4g", 1e6, 0, false, true},
+    {"sample_images_per_s", "sampling images/s", "Sampling images/s", "%.1f", 1, 1, false, true},
+    {"steps", NULL, "Sampling steps, coarsest first", NULL, 1, 0, true, false},
+    {"nfe", "evaluations", "Evaluations of networks an image", "%.0f", 1, 0, false, false},
+    {"nfe_by_flop", "evaluations by FLOP", "Evaluations by FLOP: as many of the finest network cost the same",
+     "%.2f", 1, 0, false, false},
+    {"peak_mib", "peak memory MiB", "Peak memory, MiB", "%.0f", 1, -1, false, false},
+    {"parameters", "parameters M", "Parameters", "%.3f", 1e6, 0, false, true},
 };
+
+pyr_figure pyr_figure_at(int figure)
+{
+    const pyr_metric *metric = pyr_metric_at(figure);
+
+    if (!metric)
+        return own[figure - PYR_METRICS];
+    return (pyr_figure){metric->word, metric->column, metric->heading,   metric->format,
+                        metric->unit, metric->better, metric->per_level, false};
+}
+
+const pyr_json_value *pyr_figure_find(const pyr_json_value *training, int figure)
+{
+    const pyr_json_value *in = figure < PYR_METRICS ? pyr_json_member(training, "metrics") : training;
+
+    return in ? pyr_json_member(in, pyr_figure_at(figure).key) : NULL;
+}
 
 static void read_figure(pyr_figure_list *list, const pyr_json_value *value)
 {
@@ -73,7 +79,6 @@ static pyr_status read_rows(pyr_compare *c, const pyr_json_value *array, bool cu
     PYR_JSON_EACH(object, array)
     {
         pyr_compare_row *row = &c->rows[c->n];
-        const pyr_json_value *metrics = pyr_json_member(object, "metrics");
         double seed = number(object, "seed", 0), fraction = number(object, "fraction", 1);
 
         if (!pyr_json_is_object(object) || (curve && !(fraction < 1)))
@@ -87,7 +92,7 @@ static pyr_status read_rows(pyr_compare *c, const pyr_json_value *array, bool cu
         row->seed = fabs(seed) < 9e15 ? (long long)seed : 0;
         row->fraction = fraction;
         for (int i = 0; i < PYR_FIGURES; i++)
-            read_figure(&row->figure[i], pyr_json_member(places[i].metric ? metrics : object, places[i].key));
+            read_figure(&row->figure[i], pyr_figure_find(object, i));
     }
     return PYR_OK;
 }

@@ -9,20 +9,13 @@
 #ifndef PYR_COMPARISON_COMPARE_FILE_H
 #define PYR_COMPARISON_COMPARE_FILE_H
 
+#include "base/json.h"
+#include "eval/metric_rows.h"
 #include "pyramid/pyramid.h"
 
-typedef enum pyr_figure {
-    PYR_FIGURE_FRECHET,
-    PYR_FIGURE_KID,
-    PYR_FIGURE_PRECISION,
-    PYR_FIGURE_RECALL,
-    PYR_FIGURE_SCORE,
-    PYR_FIGURE_SWD,
-    PYR_FIGURE_SPECTRUM,
-    PYR_FIGURE_COLOUR,
-    PYR_FIGURE_CONSISTENCY,
-    PYR_FIGURE_MEMORISED,
-    PYR_FIGURE_HELD_OUT,
+/* Figures of a training: those of the metrics, at the places of their rows (PYR_FIGURE_KID …), then its own. */
+enum {
+    PYR_FIGURE_HELD_OUT = PYR_METRICS,
     PYR_FIGURE_TRAIN_FLOP,
     PYR_FIGURE_TRAIN_S,
     PYR_FIGURE_TRAIN_SPEED,
@@ -34,7 +27,24 @@ typedef enum pyr_figure {
     PYR_FIGURE_PEAK_MIB,
     PYR_FIGURE_PARAMETERS,
     PYR_FIGURES
+};
+
+typedef struct pyr_figure {
+    const char *key;     /* in compare.json, within "metrics" where it is a metric's */
+    const char *column;  /* in compare's table; NULL: not there */
+    const char *heading; /* in a report's table; NULL: not there */
+    const char *format;  /* in compare's table, of value / unit */
+    double unit;
+    int better;     /* +1: more is better, -1: less is, 0: neither */
+    bool per_level; /* an array, the coarsest level first */
+    bool counted;   /* a large number, in a report written 1.5M */
 } pyr_figure;
+
+/* The row of a figure, 0 .. PYR_FIGURES - 1. */
+pyr_figure pyr_figure_at(int figure);
+
+/* Where a figure stands in a training's object; NULL: it is not there. */
+const pyr_json_value *pyr_figure_find(const pyr_json_value *training, int figure);
 
 typedef struct pyr_figure_list {
     int n; /* 0: missing */

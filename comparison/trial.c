@@ -1,11 +1,13 @@
+/* trial.c - trains, samples and evaluates one kind of model, in a process of its own, and keeps the figures. */
 #include "comparison/trial.h"
 
 #include "base/atomic_file.h"
-#include "base/child.h"
 #include "base/file.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/shown.h"
 #include "base/stop.h"
+#include "comparison/child.h"
 #include "pictures/grid.h"
 #include "training/train_log.h"
 #include <inttypes.h>
@@ -31,7 +33,8 @@ static pyr_status path_in(char **out, const pyr_trial *trial, const char *name)
     return *out ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", trial->job->outdir);
 }
 
-pyr_status pyr_trial_settings(pyr_settings **out, const pyr_trial *trial)
+/* The settings of a variant for one training; the caller frees them. */
+static pyr_status settings_of(pyr_settings **out, const pyr_trial *trial)
 {
     const pyr_compare_job *job = trial->job;
     double value = job->budget.value * trial->fraction;
@@ -75,7 +78,7 @@ pyr_status pyr_trial_check(const pyr_trial *trial)
     if (!there)
         goto out;
     PYR_TRY_OUT(pyr_run_settings(&begun, folder));
-    PYR_TRY_OUT(pyr_trial_settings(&now, trial));
+    PYR_TRY_OUT(settings_of(&now, trial));
     pyr_shown_add(&text, "%s was begun with another budget (%s/pyrdiff.cfg -> now):\n", folder, folder);
     if (pyr_settings_compare(begun, now, trial->plan->levels, of_budget, NULL, &text)) {
         pyr_text_add(&text, "go on with the old one, or compare in another --outdir");
@@ -140,7 +143,7 @@ pyr_status pyr_trial_done(pyr_json_value **out, const pyr_trial *trial)
     pyr_status status;
 
     *out = NULL;
-    PYR_TRY_OUT(pyr_trial_settings(&settings, trial));
+    PYR_TRY_OUT(settings_of(&settings, trial));
     PYR_TRY_OUT(key_of(key, trial, settings));
     PYR_TRY_OUT(path_in(&path, trial, "eval.json"));
     PYR_TRY_OUT(pyr_file_exists(&there, path));
@@ -254,7 +257,7 @@ static pyr_status train_in_child(void *arg, void *result)
     (void)result;
     if (!run)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
-    PYR_TRY_OUT(pyr_trial_settings(&settings, trial));
+    PYR_TRY_OUT(settings_of(&settings, trial));
     PYR_TRY_OUT(trial->job->open(trial->job->ctx, &k, true));
     job.k = k;
     job.settings = settings;
@@ -463,7 +466,7 @@ static pyr_status judge_in_child(void *arg, void *result)
     (void)result;
     if (!j.run)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
-    PYR_TRY_OUT(pyr_trial_settings(&j.settings, trial));
+    PYR_TRY_OUT(settings_of(&j.settings, trial));
     PYR_TRY_OUT(config_of(&j.config, trial, j.settings));
     PYR_TRY_OUT(trial->job->open(trial->job->ctx, &j.k, false));
     PYR_TRY_OUT(pyr_dataset_open(&j.data, &j.config.data.set));

@@ -16,9 +16,6 @@ typedef struct pyr_trial {
 /* "OUT/separate-0", "OUT/separate-0-at-0.25"; a new block, NULL without memory. */
 char *pyr_trial_folder(const pyr_trial *trial);
 
-/* The settings of a variant for one training; the caller frees them. */
-pyr_status pyr_trial_settings(pyr_settings **out, const pyr_trial *trial);
-
 /* Whether a training that was begun in its folder had this budget, these settings and these data.
  * PYR_E_CONFIG names what differs: a time is not in the state of a level, so that training itself cannot
  * tell, and the rest is said before another one is trained. */

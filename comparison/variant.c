@@ -1,3 +1,4 @@
+/* variant.c - the kinds of model that are compared, as changes of settings. */
 #include "comparison/variant.h"
 
 #include "base/mem.h"
@@ -128,11 +129,6 @@ static double mean_flop(const pyr_plan_facts *facts)
 double pyr_images_of_flop(const pyr_plan_facts *facts, double flop)
 {
     return flop / (3 * mean_flop(facts));
-}
-
-double pyr_flop_of_images(const pyr_plan_facts *facts, double images)
-{
-    return 3 * mean_flop(facts) * images;
 }
 
 static double cost(const pyr_plan_facts *facts, const int *steps)

@@ -47,7 +47,6 @@ typedef struct pyr_plan_facts {
 /* Images of training, summed over the levels, that cost so many operations: an image costs 3 times its
  * forward pass (forward, and backward to data and weights). */
 double pyr_images_of_flop(const pyr_plan_facts *facts, double flop);
-double pyr_flop_of_images(const pyr_plan_facts *facts, double images);
 
 /* Operations of drawing one image. */
 double pyr_sampling_flop(const pyr_plan_facts *facts);

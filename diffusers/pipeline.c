@@ -1,3 +1,4 @@
+/* pipeline.c - a folder of diffusers opened and drawn from. */
 #include "diffusers/pipeline.h"
 
 #include "base/file.h"
@@ -99,9 +100,7 @@ static pyr_status find_scheduler(pyr_pipeline_files *out, const char *path)
         name = there ? "scheduler_config.json" : name;
     }
     if (!there)
-        return pyr_fail(PYR_E_IO,
-                        "%s has no %s: without it nobody knows the noise that the model was trained with",
-                        path, name);
+        return pyr_fail(PYR_E_IO, "%s has no %s: it says what noise the model was trained with", path, name);
     out->scheduler_path = pyr_path_join(path, name);
     return out->scheduler_path ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", path);
 }
@@ -227,7 +226,7 @@ pyr_status pyr_pipeline_fail_no_run(const char *path)
         status =
             pyr_fail(PYR_E_IO,
                      "%s is a network without a scheduler: it has no scheduler/scheduler_config.json, and "
-                     "without it nobody knows the noise that the model was trained with",
+                     "it says what noise the model was trained with",
                      path);
     pyr_free(run);
     pyr_free(pipeline);
@@ -307,7 +306,7 @@ static pyr_status build(pyr_pipeline *p, const pyr_unet_config *u)
     pyr_shape one = {1, 1, 1, 1};
 
     PYR_TRY(pyr_graph_new(&p->g, p->k, p->k->precision, &p->params));
-    p->in = (pyr_unet_inputs){.label = -1, .stream = -1, .told = -1};
+    p->in = (pyr_unet_inputs){.label = -1, .stream = -1, .condition = -1};
     p->in.sample = pyr_graph_input(p->g, p->image, p->k->real);
     p->in.time =
         pyr_graph_input(p->g, one, u->time_embedding_type == PYR_UNET_LEARNED ? PYR_U32 : p->k->real);

@@ -41,7 +41,7 @@ typedef struct pyr_pipeline_sampler {
     double eta; /* of DDIM */
 } pyr_pipeline_sampler;
 
-/* How the library's pipeline draws when it is told nothing (huggingface/diffusers, pipelines/ddim,
+/* How the library's pipeline draws by default (huggingface/diffusers, pipelines/ddim,
  * pipelines/ddpm): a DDIMPipeline makes a DDIMScheduler of whatever scheduler it is given and takes 50 steps
  * with eta 0; a DDPMPipeline takes 1000 with its own scheduler; without model_index.json the scheduler
  * decides, DDPM 1000 or DDIM 50. No more than the model was trained with. PYR_E_UNSUPPORTED where that

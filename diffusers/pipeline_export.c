@@ -1,3 +1,4 @@
+/* pipeline_export.c - a level as a pipeline that diffusers loads. */
 #include "diffusers/pipeline_export.h"
 
 #include "base/atomic_file.h"
@@ -28,7 +29,7 @@ static pyr_status check(const pyr_level *level, int timesteps)
               "feed (network.time_embedding_type = positional can be exported)";
     else if (level->facts.blind)
         why =
-            "is not told its noise level and reads unscaled images, which no scheduler of the library gives";
+            "does not read its noise level and reads unscaled images, which no scheduler of the library gives";
     else if (level->facts.prediction == PYR_PREDICT_SCORE)
         why = "predicts a score, which the schedulers of the library do not know";
     return why ? pyr_fail(PYR_E_UNSUPPORTED, "level %d %s", level->facts.index, why) : PYR_OK;
@@ -59,7 +60,7 @@ static pyr_status list_params(pyr_params *params, const pyr_unet_config *u, pyr_
 {
     pyr_shape one = {1, 1, 1, 1},
               image = {1, 4 * u->patch, 4 * u->patch, u->in_channels / (u->patch * u->patch)};
-    pyr_unet_inputs in = {.label = -1, .stream = -1, .told = -1};
+    pyr_unet_inputs in = {.label = -1, .stream = -1, .condition = -1};
     pyr_graph *g;
     pyr_status status;
 

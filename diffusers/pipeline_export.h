@@ -19,7 +19,7 @@
 /* Write FOLDER/model_index.json, FOLDER/scheduler/scheduler_config.json and FOLDER/unet/ of the level, whose
  * weights are in `files`; its settings say how it is sampled. `timesteps` is T, 2..PYR_MAX_TIMESTEPS.
  * PYR_E_UNSUPPORTED for what the library has no words for: Fourier features of the noise level, a network
- * that is not told it, a score. */
+ * that does not read it, a score. */
 pyr_status pyr_pipeline_export(const char *folder, const pyr_level *level, const pyr_unet_files *files,
                                pyr_kernels *k, int timesteps);
 

@@ -64,7 +64,7 @@ static const char flow[] = "the model was trained by flow matching, which has no
                   distilled[] = "the model was distilled for a sampler of its own",
                   tokens[] = "the model draws tokens, not numbers";
 
-/* The library's schedulers that can be told from their name. The first that fits counts. */
+/* The library's schedulers, by the beginning of their names. The first that fits counts. */
 static const known_class classes[] = {{"PNDMScheduler", NULL},
                                       {"DPMSolver", NULL},
                                       {"DEISMultistepScheduler", NULL},

@@ -1,3 +1,4 @@
+/* ddpm.c - betas and timesteps of discrete-time diffusion, and the steps of DDPM and DDIM. */
 #include "diffusion/ddpm.h"
 
 #include "base/mem.h"

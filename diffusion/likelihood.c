@@ -1,3 +1,5 @@
+/* likelihood.c - log-likelihood by the probability-flow ODE and Hutchinson's estimator; the variational
+ * bound. */
 #include "diffusion/likelihood.h"
 
 #include "base/mem.h"

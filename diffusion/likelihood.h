@@ -1,4 +1,4 @@
-/* likelihood.h - how probable a model says that vectors are, seen through its denoiser.
+/* likelihood.h - the log-density that a model gives to vectors, by way of its denoiser.
  *
  * The probability-flow ODE (Song et al. 2021, "Score-based generative modeling through SDEs", section 4.3 and
  * appendix D.2) in x = z_t / alpha, which is the same for every family of SDEs (sampler.h), with u = log s:
@@ -62,7 +62,7 @@ double pyr_prior_deviation(const pyr_schedule *schedule, pyr_start start);
 
 /* log_p[n] (host) of z (n x size), and the evaluations of the ODE's slope for each in nfe (NULL: not wanted);
  * each is `probes` evaluations of D and as many of J^T v. A vector's number does not depend on the others.
- * PYR_E_NUMERIC as rk45.h says; failures of the callbacks come through; PYR_E_NOMEM. */
+ * PYR_E_NUMERIC as in rk45.h; failures of the callbacks come through; PYR_E_NOMEM. */
 pyr_status pyr_log_likelihood(const pyr_likelihood *l, const pyr_schedule *schedule, const void *z,
                               double *log_p, int *nfe);
 

@@ -1,9 +1,10 @@
+/* mixture.c - densities, scores, denoisers and draws of mixtures of Gaussians, in closed form. */
 #include "diffusion/mixture.h"
 
 #include "base/mem.h"
 #include "base/philox.h"
+#include "kernels/eigen.h"
 #include <assert.h>
-#include <lapacke.h>
 #include <math.h>
 #include <string.h>
 
@@ -75,14 +76,13 @@ pyr_status pyr_mixture_isotropic(pyr_mixture *m, int i, double weight, const dou
     return PYR_OK;
 }
 
-/* C = V diag(v) V^T. LAPACK leaves the columns of V, in its own order of storage, as rows. */
+/* C = V diag(v) V^T. The columns of V are kept as rows. */
 pyr_status pyr_mixture_gaussian(pyr_mixture *m, int i, double weight, const double *mean,
                                 const double *covariance)
 {
     size_t n = (size_t)m->size;
     double *axes = NULL, *variance = NULL, largest;
     pyr_status status;
-    lapack_int info;
 
     PYR_TRY_OUT(pyr_new(&axes, n * n, sizeof *axes, "a mode's axes"));
     PYR_TRY_OUT(pyr_new(&variance, n, sizeof *variance, "a mode's variances"));
@@ -94,10 +94,9 @@ pyr_status pyr_mixture_gaussian(pyr_mixture *m, int i, double weight, const doub
             status = pyr_fail(PYR_E_ARG, "the covariance of mode %d is not finite", i);
             goto out;
         }
-    info = LAPACKE_dsyev(LAPACK_COL_MAJOR, 'V', 'L', (lapack_int)n, axes, (lapack_int)n, variance);
-    if (info != 0) {
-        status = pyr_fail(info > 0 ? PYR_E_NUMERIC : PYR_E_NOMEM,
-                          "the eigenvalues of the covariance of mode %d were not found", i);
+    status = pyr_symmetric_eigen_small(variance, axes, m->size, PYR_LOWER);
+    if (status != PYR_OK) {
+        pyr_fail_prefix(status, "the covariance of mode %d", i);
         goto out;
     }
     largest = variance[n - 1];

@@ -1,3 +1,4 @@
+/* ncsn.c - noise levels, step sizes and numbers of steps after NCSNv2's techniques. */
 #include "diffusion/ncsn.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* rk45.c - Dormand and Prince's pair, with error and step size of each vector on their own. */
 #include "diffusion/rk45.h"
 
 #include "base/mem.h"
@@ -23,22 +24,22 @@ static const double a[STAGES][STAGES] = {
 static const double e[STAGES] = {71 / 57600.,      0,         -71 / 16695., 71 / 1920.,
                                  -17253 / 339200., 22 / 525., -1 / 40.};
 
-/* One vector on its way. */
-typedef struct path {
+/* The solution of one vector so far. */
+typedef struct solution {
     double t, h; /* h has the direction's sign */
     double q, dq[STAGES];
     double square;    /* |x|^2, the sum */
     double old_error; /* of the last accepted step */
     int steps, evaluations;
     bool arrived, rejected;
-} path;
+} solution;
 
 typedef struct solving {
     const pyr_rk45 *s;
     double to;
     void *x;
     bool has_q;
-    path *path;
+    solution *solution;
     double *t, *dq, *dot, *sum; /* n each, for calls of f and of dots */
 } solving;
 
@@ -62,7 +63,7 @@ static void *part(const solving *v, void *block, int i)
     return (char *)block + (size_t)i * v->s->size * pyr_type_size(v->s->k->real);
 }
 
-/* dst = base x + h (w[0] k1 + ... ), of path i; `combine` takes four at a time */
+/* dst = base x + h (w[0] k1 + ... ), of solution i; `combine` takes four at a time */
 static void sum_stages(const solving *v, void *dst, double base, double h, const double *w, int i)
 {
     pyr_kernels *k = v->s->k;
@@ -90,7 +91,7 @@ static pyr_status evaluate(const solving *v, const void *x, int j)
 {
     PYR_TRY(v->s->f(v->s->ctx, x, v->t, vector(v, j), v->has_q ? v->dq : NULL));
     for (int i = 0; i < v->s->n; i++) {
-        path *p = &v->path[i];
+        solution *p = &v->solution[i];
 
         if (p->arrived)
             continue;
@@ -132,7 +133,7 @@ static pyr_status choose_first_steps(const solving *v, double from)
     double span = fabs(v->to - from), direction = v->to < from ? -1 : 1;
 
     for (int i = 0; i < s->n; i++) {
-        path *p = &v->path[i];
+        solution *p = &v->solution[i];
         double d0 = x_norm(v, p->square, p->square), d1 = x_norm(v, v->sum[i], p->square);
 
         p->h = d0 < 1e-5 || d1 < 1e-5 ? 1e-6 * span : 0.01 * d0 / d1;
@@ -144,7 +145,7 @@ static pyr_status choose_first_steps(const solving *v, double from)
     pyr_combine(s->k, next, 2, (double[]){1, -1}, (const void *const[]){next, slope}, (size_t)s->n * s->size);
     PYR_TRY(dots(v, next, next));
     for (int i = 0; i < s->n; i++) {
-        path *p = &v->path[i];
+        solution *p = &v->solution[i];
         double h0 = fabs(p->h), d1 = x_norm(v, v->sum[i], p->square);
         double d2 = x_norm(v, v->dot[i], p->square) / h0;
         double h = fmax(d1, d2) <= 1e-15 ? fmax(1e-6 * span, h0 * 1e-3) : pow(0.01 / fmax(d1, d2), 0.2);
@@ -160,31 +161,31 @@ static pyr_status begin(const solving *v, double from, const double *q)
 
     PYR_TRY(dots(v, v->x, v->x));
     for (int i = 0; i < s->n; i++) {
-        v->path[i] = (path){.t = from,
-                            .h = v->to < from ? -s->first_step : s->first_step,
-                            .q = q ? q[i] : 0,
-                            .square = v->dot[i]};
+        v->solution[i] = (solution){.t = from,
+                                    .h = v->to < from ? -s->first_step : s->first_step,
+                                    .q = q ? q[i] : 0,
+                                    .square = v->dot[i]};
         v->t[i] = from;
     }
     PYR_TRY(evaluate(v, v->x, 0));
     PYR_TRY(dots(v, vector(v, 0), vector(v, 0)));
     for (int i = 0; i < s->n; i++) {
         v->sum[i] = v->dot[i];
-        if (!isfinite(v->path[i].square + v->dot[i] + v->path[i].dq[0]))
+        if (!isfinite(v->solution[i].square + v->dot[i] + v->solution[i].dq[0]))
             return pyr_fail(PYR_E_NUMERIC,
                             "the differential equation's slope is not finite at its start (t = %g)", from);
     }
     if (s->first_step == 0)
         PYR_TRY(choose_first_steps(v, from));
     for (int i = 0; i < s->n; i++)
-        v->path[i].old_error = 1e-4;
+        v->solution[i].old_error = 1e-4;
     return PYR_OK;
 }
 
 /* ---- a step ------------------------------------------------------------------------------------ */
 
 /* The last step arrives, and does not leave a tiny rest either. */
-static void limit_step(path *p, double to)
+static void limit_step(solution *p, double to)
 {
     if (fabs(to - p->t) <= 1.01 * fabs(p->h))
         p->h = to - p->t;
@@ -197,7 +198,7 @@ static pyr_status try_step(const solving *v)
 
     for (int j = 1; j < STAGES; j++) {
         for (int i = 0; i < s->n; i++) {
-            path *p = &v->path[i];
+            solution *p = &v->solution[i];
 
             v->t[i] = p->arrived ? p->t : p->t + c[j] * p->h;
             if (!p->arrived)
@@ -218,7 +219,7 @@ static double weigh(const double *w, const double *dq)
 }
 
 /* The next step's length from this one's error (DOPRI5: FACC1 = 5, FACC2 = 0.1, SAFE = 0.9). */
-static void choose_step(path *p, double error, bool accepted)
+static void choose_step(solution *p, double error, bool accepted)
 {
     const double beta = 0.04;
     double raw = pow(error, 0.2 - 0.75 * beta), factor;
@@ -240,7 +241,7 @@ static void choose_step(path *p, double error, bool accepted)
 static void accept(const solving *v, int i, double square)
 {
     const pyr_rk45 *s = v->s;
-    path *p = &v->path[i];
+    solution *p = &v->solution[i];
     size_t bytes = s->size * pyr_type_size(s->k->real);
 
     p->q += p->h * weigh(a[STAGES - 1], p->dq);
@@ -260,14 +261,14 @@ static pyr_status judge_step(const solving *v)
     void *error = vector(v, 1), *point = vector(v, STAGE_POINT);
 
     for (int i = 0; i < s->n; i++)
-        if (!v->path[i].arrived)
-            sum_stages(v, part(v, error, i), 0, v->path[i].h, e, i);
+        if (!v->solution[i].arrived)
+            sum_stages(v, part(v, error, i), 0, v->solution[i].h, e, i);
     PYR_TRY(dots(v, error, error));
     for (int i = 0; i < s->n; i++)
         v->sum[i] = v->dot[i];
     PYR_TRY(dots(v, point, point));
     for (int i = 0; i < s->n; i++) {
-        path *p = &v->path[i];
+        solution *p = &v->solution[i];
         double unit = s->unit > 0 ? s->unit : 1, x_error, q_error, q_size, worst;
 
         if (p->arrived)
@@ -284,7 +285,7 @@ static pyr_status judge_step(const solving *v)
     return PYR_OK;
 }
 
-static pyr_status check_progress(const solving *v, const path *p)
+static pyr_status check_progress(const solving *v, const solution *p)
 {
     int most = v->s->max_steps > 0 ? v->s->max_steps : PYR_RK45_STEPS;
 
@@ -296,8 +297,8 @@ static pyr_status check_progress(const solving *v, const path *p)
             p->t, v->s->rtol, v->s->atol);
     if (p->steps >= most)
         return pyr_fail(PYR_E_NUMERIC,
-                        "the solver has taken %d steps and is at t = %.6g on its way to %.6g: tolerances of "
-                        "%g (relative) and %g (absolute) ask for too much",
+                        "the solver has taken %d steps and has come to t = %.6g of %.6g: tolerances of "
+                        "%g (relative) and %g (absolute) are too tight",
                         p->steps, p->t, v->to, v->s->rtol, v->s->atol);
     return PYR_OK;
 }
@@ -308,7 +309,7 @@ static pyr_status run(const solving *v)
         bool all = true;
 
         for (int i = 0; i < v->s->n; i++) {
-            path *p = &v->path[i];
+            solution *p = &v->solution[i];
 
             if (p->arrived)
                 continue;
@@ -336,7 +337,7 @@ pyr_status pyr_rk45_solve(const pyr_rk45 *solver, double from, double to, void *
         solver->evaluations[i] = 0;
     if (from == to)
         return PYR_OK;
-    PYR_TRY_OUT(pyr_new(&v.path, n, sizeof *v.path, "solver"));
+    PYR_TRY_OUT(pyr_new(&v.solution, n, sizeof *v.solution, "solver"));
     PYR_TRY_OUT(pyr_new(&numbers, 4 * n, sizeof *numbers, "solver"));
     v.t = numbers;
     v.dq = numbers + n;
@@ -345,11 +346,11 @@ pyr_status pyr_rk45_solve(const pyr_rk45 *solver, double from, double to, void *
     PYR_TRY_OUT(begin(&v, from, q));
     PYR_TRY_OUT(run(&v));
     for (int i = 0; q && i < solver->n; i++)
-        q[i] = v.path[i].q;
+        q[i] = v.solution[i].q;
 out:
-    for (int i = 0; v.path && solver->evaluations && i < solver->n; i++)
-        solver->evaluations[i] = v.path[i].evaluations;
-    pyr_free(v.path);
+    for (int i = 0; v.solution && solver->evaluations && i < solver->n; i++)
+        solver->evaluations[i] = v.solution[i].evaluations;
+    pyr_free(v.solution);
     pyr_free(numbers);
     return status;
 }

@@ -1,5 +1,5 @@
 /* rk45.h - an ordinary differential equation, solved to a tolerance: the explicit Runge-Kutta pair 5(4) of
- * Dormand & Prince (1980), with the step chosen for each vector by itself.
+ * Dormand & Prince (1980), with steps of each vector's own.
  *
  *     dx/dt = f(x, t),   dq/dt = g(x, t),   n vectors x of `size` numbers, each with its own t, step and q
  *
@@ -42,7 +42,7 @@ size_t pyr_rk45_work(const pyr_kernels *k, int n, size_t size);
 /* From time `from` to time `to`, in either direction: x (n x size) and q[n] (host; NULL: there is none; q
  * goes on from what it holds) are moved. PYR_E_NUMERIC when f is not finite at the start, when a step has
  * become so small that time stands still, or after max_steps; failures of f come through. What x and q hold
- * after a failure is not said. Allocates a little host memory while it runs (PYR_E_NOMEM). */
+ * after a failure is undefined. Allocates a little host memory while it runs (PYR_E_NOMEM). */
 pyr_status pyr_rk45_solve(const pyr_rk45 *solver, double from, double to, void *x, double *q);
 
 #endif

@@ -167,7 +167,7 @@ typedef struct pyr_sampling {
                     2022, RePaint, algorithm 1, U); 0 and 1: once. At one noise level always once */
     /* D is pulled hard towards something given, as by the data of an inverse problem: it hardly follows x
      * along what is given, and is rough far from there. Then no step extrapolates along differences of D, nor
-     * lets its noise decide how far it goes: heun, dpmpp-2m, dpmpp-2m-sde, euler-maruyama and
+     * lets its noise decide how far it goes: heun, dpmpp-2m, dpmpp-2m-sde, unipc, euler-maruyama and
      * reverse-diffusion (as predictors, too) solve the linear part of their equation exactly, and every step
      * is a mean of x and of D's, with weights from 0 to 1, plus noise: stable however long it is
      * (docs/samplers.md). */

@@ -1,3 +1,4 @@
+/* score_matching.c - explicit, denoising and sliced score matching at a point: losses and gradients. */
 #include "diffusion/score_matching.h"
 
 #include <stddef.h>

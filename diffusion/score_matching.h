@@ -1,4 +1,4 @@
-/* score_matching.h - the losses that teach a network the score, at one point.
+/* score_matching.h - the losses that train a network to give the score, at one point.
  *
  * With p the density of x and s(x) the network's score, all of them have, in the mean over x, the same
  * gradient as the Fisher divergence E |s - grad log p|^2, and differ in what has to be known and in how much
@@ -11,11 +11,12 @@
  *
  * Sliced score matching wants a derivative of the network with respect to x. By finite differences (Pang et
  * al. 2020, "Efficient learning of generative models via finite-difference score matching", section 4) the
- * network is asked at x + v and x - v instead, v = h u:
+ * network is evaluated at x + v and x - v instead, v = h u:
  *
- *     u^T grad(u^T s(x)) = v^T (s(x + v) - s(x - v)) / (2 h^2) + O(h^2),   s(x) = (s(x + v) + s(x - v)) / 2 +
- * O(h^2) L = |s(x + v) + s(x - v)|^2 / 4 + size v^T (s(x + v) - s(x - v)) / h^2 dL / ds(x +- v) = (s(x + v) +
- * s(x - v)) / 2 +- size v / h^2
+ *     u^T grad(u^T s(x)) = v^T (s(x + v) - s(x - v)) / (2 h^2) + O(h^2)
+ *     s(x)               = (s(x + v) + s(x - v)) / 2 + O(h^2)
+ *     L                  = |s(x + v) + s(x - v)|^2 / 4 + size v^T (s(x + v) - s(x - v)) / h^2
+ *     dL / ds(x +- v)    = (s(x + v) + s(x - v)) / 2 +- size v / h^2
  *
  * so that two forward passes and first-order gradients are enough. */
 #ifndef PYR_DIFFUSION_SCORE_MATCHING_H

@@ -7,27 +7,9 @@
 #define PYR_EVAL_EVALUATE_H
 
 #include "base/json.h"
-#include "eval/image_set.h"
+#include "eval/metric_rows.h"
 #include "features/features.h"
 #include "kernels/kernels.h"
-
-/* What can be measured; bits. */
-typedef enum pyr_metric {
-    PYR_METRIC_FRECHET = 1,       /* Frechet distance */
-    PYR_METRIC_KID = 2,           /* kernel inception distance: 100 subsets of 1000 */
-    PYR_METRIC_PRECISION = 4,     /* precision and recall, k = 3 */
-    PYR_METRIC_SCORE = 8,         /* Inception Score, 10 splits, in the network's own classes */
-    PYR_METRIC_SWD = 16,          /* sliced Wasserstein distance per level */
-    PYR_METRIC_SPECTRUM = 32,     /* distance of radial power spectra */
-    PYR_METRIC_COLOUR = 64,       /* drift of the mean colour */
-    PYR_METRIC_CONSISTENCY = 128, /* RMS of d(I_i) - I_{i+1}; of a run with several levels only */
-    PYR_METRIC_NEAREST = 256,     /* nearest training images, memorisation ratio */
-    PYR_METRIC_ALL = 511,
-    PYR_METRIC_NETWORK = 15 /* those that need a feature network */
-} pyr_metric;
-
-/* Words of a list: "frechet,swd". PYR_E_ARG names the part that is none, and the words there are. */
-pyr_status pyr_parse_metrics(const char *text, unsigned *metrics);
 
 enum {
     PYR_FEATURE_NETWORKS = 2,
@@ -55,7 +37,7 @@ typedef struct pyr_evaluate_job {
     const char *write_stats; /* write mu and sigma of the reference, in the features of the last network */
     const char *sheet;       /* write a picture of samples beside their nearest training images; NULL: no */
     const char *cache;       /* folder where features of references are kept; NULL: nowhere */
-    unsigned metrics;        /* pyr_metric */
+    unsigned metrics;        /* bits PYR_METRIC_KID … */
     void (*on_note)(void *ctx, const char *line); /* warnings, what is under way; NULL: none */
     void *ctx;
 } pyr_evaluate_job;

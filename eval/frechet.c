@@ -1,7 +1,7 @@
+/* frechet.c - the Frechet distance of two Gaussians. */
 #include "base/mem.h"
 #include "eval/metrics.h"
-#include <cblas.h>
-#include <lapacke.h>
+#include "kernels/eigen.h"
 #include <math.h>
 #include <string.h>
 
@@ -35,34 +35,19 @@ static void scratch_free(scratch *s)
     pyr_free(s->values);
 }
 
-/* `job` 'V': the eigenvectors replace the matrix, one a column; 'N': values only, the matrix is destroyed. */
-static pyr_status eigen(char job, int d, double *matrix, double *values)
-{
-    int info = LAPACKE_dsyevd(LAPACK_COL_MAJOR, job, 'U', d, matrix, d, values);
-
-    if (info == LAPACK_WORK_MEMORY_ERROR)
-        return pyr_fail(PYR_E_NOMEM, "no memory for the eigenvalues of a %dx%d covariance", d, d);
-    if (info != 0)
-        return pyr_fail(PYR_E_NUMERIC,
-                        "LAPACK found no eigenvalues of a %dx%d covariance (dsyevd: %d); are all features "
-                        "finite?",
-                        d, d, info);
-    return PYR_OK;
-}
-
 /* Trace of (C1 C2)^(1/2). */
 static pyr_status trace_of_root(double *out, const double *c1, const double *c2, scratch *s)
 {
     int d = s->d;
 
     memcpy(s->vs, c1, (size_t)d * (size_t)d * sizeof *c1);
-    PYR_TRY(eigen('V', d, s->vs, s->values));
+    PYR_TRY(pyr_symmetric_eigen(s->values, s->vs, d, PYR_UPPER, true));
     for (int j = 0; j < d; j++)
         for (int i = 0; i < d; i++)
             s->vs[(size_t)j * d + i] *= sqrt(fmax(s->values[j], 0));
-    cblas_dsymm(CblasColMajor, CblasLeft, CblasUpper, d, d, 1, c2, d, s->vs, d, 0, s->c2vs, d);
-    cblas_dgemm(CblasColMajor, CblasTrans, CblasNoTrans, d, d, d, 1, s->vs, d, s->c2vs, d, 0, s->b, d);
-    PYR_TRY(eigen('N', d, s->b, s->values));
+    pyr_symmetric_product(s->c2vs, c2, s->vs, d);
+    pyr_transposed_product(s->b, s->vs, s->c2vs, d);
+    PYR_TRY(pyr_symmetric_eigen(s->values, s->b, d, PYR_UPPER, false));
     *out = 0;
     for (int i = 0; i < d; i++)
         *out += sqrt(fmax(s->values[i], 0));

@@ -1,7 +1,7 @@
+/* image_metrics.c - distances of two sets of images by their power spectra and mean colours. */
 #include "eval/image_metrics.h"
 
 #include "base/mem.h"
-#include "eval/pixels_check.h"
 #include "pictures/pixels.h"
 #include "pyramid/spectrum.h"
 #include <math.h>

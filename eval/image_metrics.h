@@ -44,4 +44,9 @@ pyr_status pyr_spectrum_distance(double *out, const pyr_pixels_set *a, const pyr
  * no images. */
 pyr_status pyr_colour_drift(double *out, const pyr_pixels_set *a, const pyr_pixels_set *b);
 
+/* For these metrics and others of pixels. Both sets have images (PYR_E_ARG), of one size (PYR_E_SHAPE). */
+pyr_status pyr_pixels_check(const pyr_pixels_set *a, const pyr_pixels_set *b);
+/* The depth at which the two are compared: 16 when both have it, else 8. */
+int pyr_pixels_bits(const pyr_pixels_set *a, const pyr_pixels_set *b);
+
 #endif

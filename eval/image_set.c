@@ -1,3 +1,4 @@
+/* image_set.c - sets of images to be judged: from files, of a data set, or collected as they are drawn. */
 #include "eval/image_set.h"
 
 #include "base/clock.h"

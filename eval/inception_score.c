@@ -1,3 +1,4 @@
+/* inception_score.c - the Inception Score, and an order of images that their content decides. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/philox.h"

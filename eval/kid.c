@@ -1,3 +1,4 @@
+/* kid.c - the kernel inception distance. */
 #include "base/mem.h"
 #include "base/philox.h"
 #include "eval/draws.h"

@@ -1,3 +1,4 @@
+/* moments.c - mean and covariance of features. */
 #include "base/mem.h"
 #include "eval/metrics.h"
 #include <math.h>

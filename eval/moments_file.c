@@ -1,13 +1,14 @@
+/* moments_file.c - mean and covariance of features in files, checked when they are read. */
 #include "archives/zip_file.h"
 #include "arrays/npz_arrays.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "eval/metrics.h"
+#include "kernels/eigen.h"
 #include "pictures/png_file.h"
 #include <ctype.h>
 #include <errno.h>
-#include <lapacke.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -178,7 +179,7 @@ static double least_eigenvalue(double *matrix, int d)
 
     if (pyr_new(&values, (size_t)d, sizeof *values, "eigenvalues") != PYR_OK)
         return least;
-    if (LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'N', 'U', d, matrix, d, values) == 0)
+    if (pyr_symmetric_eigen(values, matrix, d, PYR_UPPER, false) == PYR_OK)
         least = values[0];
     pyr_free(values);
     return least;
@@ -193,7 +194,8 @@ static pyr_status check_eigenvalues(const pyr_moments *m, const char *path)
 {
     size_t d = (size_t)m->d;
     double bound = (double)m->d * float_rounding * largest_variance(m), *matrix;
-    int info;
+    bool positive = true;
+    pyr_status status;
 
     if (bound == 0) /* all variances are 0, and so are the covariances */
         return PYR_OK;
@@ -201,16 +203,16 @@ static pyr_status check_eigenvalues(const pyr_moments *m, const char *path)
     memcpy(matrix, m->cov, d * d * sizeof *matrix);
     for (size_t i = 0; i < d; i++)
         matrix[i * d + i] += bound;
-    info = LAPACKE_dpotrf(LAPACK_COL_MAJOR, 'U', m->d, matrix, m->d);
-    if (info > 0) {
+    status = pyr_is_positive(&positive, matrix, m->d);
+    if (status == PYR_OK && !positive) {
         memcpy(matrix, m->cov, d * d * sizeof *matrix);
-        pyr_fail(PYR_E_FORMAT,
-                 "%s: sigma has the eigenvalue %.4g, where rounding explains down to %.2g: not a covariance",
-                 path, least_eigenvalue(matrix, m->d), -bound);
-    } else if (info < 0)
-        pyr_fail(PYR_E_NOMEM, "no memory to look at the covariance of %s", path);
+        status = pyr_fail(
+            PYR_E_FORMAT,
+            "%s: sigma has the eigenvalue %.4g, where rounding explains down to %.2g: not a covariance", path,
+            least_eigenvalue(matrix, m->d), -bound);
+    }
     pyr_free(matrix);
-    return info > 0 ? PYR_E_FORMAT : info < 0 ? PYR_E_NOMEM : PYR_OK;
+    return status;
 }
 
 /* ---- reading and writing ----------------------------------------------------------------------- */

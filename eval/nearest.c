@@ -1,3 +1,4 @@
+/* nearest.c - the nearest training vectors of samples. */
 #include "eval/metrics.h"
 #include "eval/pairs.h"
 #include <math.h>

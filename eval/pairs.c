@@ -1,3 +1,4 @@
+/* pairs.c - dot products or squared distances of all pairs of two sets of vectors, in tiles. */
 #include "eval/pairs.h"
 
 #include "base/mem.h"

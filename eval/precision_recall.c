@@ -1,3 +1,4 @@
+/* precision_recall.c - improved precision and recall. */
 #include "base/mem.h"
 #include "eval/metrics.h"
 #include "eval/pairs.h"

@@ -1,3 +1,4 @@
+/* reference.c - features of sets of images; those of references are kept in a cache. */
 #include "eval/reference.h"
 
 #include "base/atomic_file.h"

@@ -1,3 +1,4 @@
+/* sample_files.c - which files of a folder or a zip archive are samples, and what they tell. */
 #include "eval/sample_files.h"
 
 #include "archives/folder_names.h"

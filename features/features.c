@@ -1,3 +1,4 @@
+/* features.c - opens a feature network, and runs images through it. */
 #include "features/features.h"
 
 #include "base/file.h"

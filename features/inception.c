@@ -1,3 +1,4 @@
+/* inception.c - Inception-v3 as the Frechet inception distance uses it. */
 #include "features/inception.h"
 
 #include "base/file.h"

@@ -5,8 +5,8 @@
  *     concat, then only conv2d and group-norm -> they read both images
  *     upsample, then conv2d         -> conv2d of an enlarged image
  *
- * What disappears is a value that one operation wrote and one read (of a concat: any number that can do
- * without it), and that nobody outside asked for. A joined operation stands where the later one stood, so
+ * What disappears is a value that one operation wrote and one read (of a concat: any number of operations that can
+ * read its inputs instead), and that is not to be kept. A joined operation stands where the later one stood, so
  * that all it reads exists by then. Which joins a backend's rows offer is their `fuses`. */
 #include "graph/graph_internal.h"
 
@@ -40,7 +40,7 @@ static void count_uses(const pyr_graph *g, uses *u)
             }
 }
 
-/* The node that made `v`, if it is a convolution that can take `what`, and nobody else sees v. */
+/* The node that made `v`, if it is a convolution that can take `what`, and v has no other use. */
 static node *convolution_behind(const pyr_graph *g, const uses *u, pyr_value v, unsigned what)
 {
     node *n;
@@ -145,7 +145,7 @@ static void join_concat(pyr_graph *g, node *concat)
     concat->y = NO_VALUE;
 }
 
-/* Close the gaps, and say again who makes what. */
+/* Close the gaps, and set the producers of the values anew. */
 static void close_gaps(pyr_graph *g)
 {
     int n = 0;

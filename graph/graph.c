@@ -93,7 +93,7 @@ void pyr_graph_segment_end(pyr_graph *g)
     g->segment = 0;
 }
 
-/* Images keep their type; what is made from integers, numbers per image or parameters alone is real. */
+/* Images keep their type; what is made from integers, numbers per image or parameters only is real. */
 static pyr_type type_of_result(const pyr_graph *g, pyr_op_kind kind, pyr_value x)
 {
     switch (kind) {

@@ -1,3 +1,4 @@
+/* params.c - the table of parameters: names, shapes, places in the block, initial values. */
 #include "graph/params.h"
 
 #include "base/file.h"

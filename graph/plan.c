@@ -6,7 +6,7 @@
  * Largest first, each at the lowest offset that is free during its life: for our networks this comes within a
  * few percent of the largest sum of live bytes at any time.
  *
- * Two values share one buffer where an operation may write its result over an input that nobody reads any
+ * Two values share one buffer where an operation may write its result over an input that is not read any
  * more, and two gradients where an operation passes its own on unchanged. */
 #include "graph/graph.h"
 

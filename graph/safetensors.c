@@ -1,3 +1,4 @@
+/* safetensors.c - safetensors files read, checked and written. */
 #include "graph/safetensors.h"
 
 #include "base/atomic_file.h"

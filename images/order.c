@@ -1,3 +1,4 @@
+/* order.c - a permutation of the images for each epoch, computed one place at a time. */
 #include "images/order.h"
 
 #include "base/philox.h"

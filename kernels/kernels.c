@@ -80,7 +80,8 @@ double pyr_op_flop(const pyr_op *op)
 
 /* ---- what NULL slots of an operation mean ---- */
 
-size_t pyr_op_grad_bytes_default(const pyr_kernels *k, const pyr_op *op)
+/* Bytes of the parameters when want_grad, else 0. */
+static size_t grad_bytes(const pyr_kernels *k, const pyr_op *op)
 {
     size_t count = 0;
 
@@ -92,7 +93,7 @@ size_t pyr_op_grad_bytes_default(const pyr_kernels *k, const pyr_op *op)
 pyr_status pyr_op_plan(pyr_kernels *k, pyr_op *op)
 {
     op->packed_bytes = op->saved_bytes = op->scratch_bytes = 0;
-    op->grad_bytes = pyr_op_grad_bytes_default(k, op);
+    op->grad_bytes = grad_bytes(k, op);
     return k->backend->op[op->kind]->plan ? k->backend->op[op->kind]->plan(k, op) : PYR_OK;
 }
 

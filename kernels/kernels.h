@@ -198,7 +198,7 @@ typedef struct pyr_op_impl {
     unsigned reads;    /* PYR_READS_… */
     unsigned fuses;    /* PYR_FUSES_… */
     unsigned in_place; /* bit j: y may lie where input j does, when that has y's type and shape */
-    bool overwrites;   /* backward heeds grad_add; otherwise the graph zeroes the accumulator first */
+    bool overwrites;   /* backward obeys grad_add; otherwise the graph zeroes the accumulator first */
     pyr_status (*plan)(pyr_kernels *k, pyr_op *op);
     void (*release)(pyr_kernels *k, pyr_op *op);
     pyr_status (*forward)(pyr_kernels *k, pyr_op *op);
@@ -216,8 +216,7 @@ typedef struct pyr_op_impl {
 pyr_status pyr_op_plan(pyr_kernels *k, pyr_op *op);
 pyr_status pyr_op_collect(pyr_kernels *k, pyr_op *op, void *const *accumulators, int n,
                           void *const dparam[PYR_OP_PARAMS]);
-/* The defaults alone: bytes of the parameters when want_grad, else 0; the plain sum (host memory). */
-size_t pyr_op_grad_bytes_default(const pyr_kernels *k, const pyr_op *op);
+/* What a NULL slot of collect does: the plain sum (host memory). */
 pyr_status pyr_op_collect_default(pyr_kernels *k, pyr_op *op, void *const *accumulators, int n,
                                   void *const dparam[PYR_OP_PARAMS]);
 
@@ -361,7 +360,7 @@ struct pyr_kernels {
                                  to measure */
     /* how it was opened */
     pyr_precision precision; /* of graphs that have no reason for another one; see pyr_kernels_precision */
-    bool auto_precision;     /* nobody asked for a certain one */
+    bool auto_precision;     /* "auto" was asked for */
     char passed_over[192];   /* why "auto" took no GPU; "": it did, or was not asked for */
     /* state */
     bool timed;         /* operations are timed one by one: nothing is recorded (pyr_recorded) */

@@ -1,3 +1,4 @@
+/* timed_op.c - one operation on every lane, run and timed; the clock for anything. */
 #include "kernels/timed_op.h"
 
 #include "base/clock.h"

@@ -1,4 +1,4 @@
-/* bare.h - one operation by itself, with buffers of its own on every lane: for measuring.
+/* timed_op.h - one operation on every lane, with buffers of its own, to be timed.
  *
  *     pyr_timed_op_new(&b, k, &op, k->lanes);             // kind, attributes, shapes, types, and what is wanted
  *     pyr_timed_op_run(b, PYR_PASS_FORWARD, 0.05, &s);   // seconds of a call while all lanes make calls

@@ -1,3 +1,4 @@
+/* tuning.c - measured choices: a sorted list, its JSON, the cache of a machine. */
 #include "kernels/tuning.h"
 
 #include "base/atomic_file.h"
@@ -110,7 +111,7 @@ pyr_status pyr_tuning_put(pyr_tuning *t, const char *name, int choice)
     return PYR_OK;
 }
 
-/* key: NULL where the list stands alone. */
+/* key: NULL where the list is the whole text. */
 static void put_choices(const pyr_tuning *t, pyr_json *json, const char *key)
 {
     pyr_json_open(json, key, '{');

@@ -1,3 +1,4 @@
+/* dataset_json.c - parses dataset.json into labels by the names of files. */
 #include "layouts/dataset_json.h"
 
 #include "archives/folder_names.h"

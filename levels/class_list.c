@@ -1,3 +1,5 @@
+/* class_list.c - names and counts of classes as metadata of weights, and the words that people choose them
+ * by. */
 #include "levels/class_list.h"
 
 #include "base/mem.h"
@@ -182,7 +184,8 @@ out:
 
 /* ---- in words ---------------------------------------------------------------------------------- */
 
-void pyr_class_name_add(const pyr_class_list *list, int label, pyr_text *text)
+/* "3 (cat)", or "3" without a name. */
+static void add_name(const pyr_class_list *list, int label, pyr_text *text)
 {
     pyr_text_add(text, "%d", label);
     if (list->name && list->name[label])
@@ -253,7 +256,7 @@ static pyr_status refuse_label(const pyr_class_list *list, int64_t label)
         pyr_text_add(&text, "--class is %" PRId64 ", should be ", label);
     else {
         pyr_text_add(&text, "--class ");
-        pyr_class_name_add(list, (int)label, &text);
+        add_name(list, (int)label, &text);
         pyr_text_add(&text,
                      ": no training images were of this class, so there is nothing to draw; there are ");
     }
@@ -368,7 +371,7 @@ void pyr_class_choice_add(const pyr_class_choice *choice, pyr_text *text)
         break;
     case PYR_CLASS_ONE:
         pyr_text_add(text, "class ");
-        pyr_class_name_add(choice->list, choice->label, text);
+        add_name(choice->list, choice->label, text);
         break;
     case PYR_CLASS_ALL:
         pyr_text_add(text, "all classes in turn");

@@ -40,8 +40,6 @@ pyr_status pyr_class_list_read(pyr_class_list *out, const char *path, int n, dou
 
 /* "0..2 (cat, dog, frog)", "1..5, 7": those that can be drawn. */
 void pyr_class_list_add(const pyr_class_list *list, pyr_text *text);
-/* "3 (cat)", or "3" without a name. */
-void pyr_class_name_add(const pyr_class_list *list, int label, pyr_text *text);
 
 /* ---- which class an image is of ---- */
 

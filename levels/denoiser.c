@@ -1,3 +1,5 @@
+/* denoiser.c - the graph of a level's network as D(x, s), with preconditioning, condition, class and
+ * guidance. */
 #include "levels/denoiser.h"
 
 #include "base/mem.h"
@@ -37,7 +39,7 @@ static pyr_value lasting_input(pyr_graph *g, pyr_shape shape, pyr_type type)
 static pyr_status plan_evaluation(pyr_denoiser *d, pyr_params *params)
 {
     pyr_shape pair = {1, 1, 1, 2}, one = {1, 1, 1, 1},
-              told = pyr_unet_told_shape(&d->level->unet, d->level->variable);
+              features = pyr_unet_condition_shape(&d->level->unet, d->level->variable);
     pyr_kernels *k = d->k;
     pyr_value sample, f;
     pyr_graph *g;
@@ -49,14 +51,14 @@ static pyr_status plan_evaluation(pyr_denoiser *d, pyr_params *params)
     d->mix_out = pyr_graph_input(g, pair, k->real);
     d->time = pyr_graph_input(g, one, k->real);
     if (d->level->condition.c)
-        d->told = lasting_input(g, told, pyr_image_type(k, d->level->precision));
+        d->features = lasting_input(g, features, pyr_image_type(k, d->level->precision));
     if (d->level->facts.classes)
         d->label = lasting_input(g, one, PYR_U32);
     sample = pyr_mix(g, d->x, d->x, d->mix_in);
     f = pyr_unet_build(
         g, &d->level->unet, &(pyr_unet_options){.undivided = true, .level = d->level->facts.index},
         &(pyr_unet_inputs){
-            .sample = sample, .told = d->told, .time = d->time, .label = d->label, .stream = -1});
+            .sample = sample, .condition = d->features, .time = d->time, .label = d->label, .stream = -1});
     d->d = pyr_mix(g, d->x, f, d->mix_out);
     pyr_graph_keep(g, d->d);
     if (d->gradient) {
@@ -67,22 +69,22 @@ static pyr_status plan_evaluation(pyr_denoiser *d, pyr_params *params)
 }
 
 /* The noise on the condition is the same for all images: a setting of the sampling. */
-static pyr_status put_noise_told(pyr_denoiser *d)
+static pyr_status put_noise_channel(pyr_denoiser *d)
 {
-    double amount = pyr_level_noise_told(d->level, d->level->settings.sampler_augmentation), *host;
-    size_t n = pyr_count(pyr_graph_shape(d->telling, d->noise_told));
+    double amount = pyr_level_noise_channel(d->level, d->level->settings.sampler_augmentation), *host;
+    size_t n = pyr_count(pyr_graph_shape(d->conditioner, d->noise_channel));
     pyr_status status = PYR_OK;
 
     PYR_TRY(pyr_new(&host, n, sizeof *host, "noise of the condition"));
     for (size_t i = 0; i < n; i++)
         host[i] = amount;
-    for (int lane = 0; lane < pyr_graph_lanes(d->telling) && status == PYR_OK; lane++)
-        status = pyr_upload_reals(d->k, pyr_graph_data(d->telling, lane, d->noise_told), host, n);
+    for (int lane = 0; lane < pyr_graph_lanes(d->conditioner) && status == PYR_OK; lane++)
+        status = pyr_upload_reals(d->k, pyr_graph_data(d->conditioner, lane, d->noise_channel), host, n);
     pyr_free(host);
     return status;
 }
 
-static pyr_status plan_telling(pyr_denoiser *d, pyr_params *params)
+static pyr_status plan_conditioner(pyr_denoiser *d, pyr_params *params)
 {
     const pyr_level *level = d->level;
     pyr_shape channel = level->condition;
@@ -90,18 +92,18 @@ static pyr_status plan_telling(pyr_denoiser *d, pyr_params *params)
     pyr_graph *g;
 
     channel.c = 1;
-    PYR_TRY(pyr_graph_new(&d->telling, d->k, level->precision, params));
-    g = d->telling;
+    PYR_TRY(pyr_graph_new(&d->conditioner, d->k, level->precision, params));
+    g = d->conditioner;
     d->condition = pyr_graph_input(g, level->condition, d->k->real);
     condition = pyr_affine(g, d->condition, 1 / level->facts.condition_std, 0);
-    if (level->facts.noise_told > 0) {
-        d->noise_told = lasting_input(g, channel, d->k->real);
-        condition = pyr_concat(g, condition, d->noise_told);
+    if (level->facts.noise_unit > 0) {
+        d->noise_channel = lasting_input(g, channel, d->k->real);
+        condition = pyr_concat(g, condition, d->noise_channel);
     }
-    d->result = pyr_unet_told(g, &level->unet, condition);
+    d->result = pyr_unet_condition(g, &level->unet, condition);
     pyr_graph_keep(g, d->result);
     PYR_TRY(pyr_graph_plan(g, &(pyr_plan){.batch = d->batch}));
-    return d->noise_told >= 0 ? put_noise_told(d) : PYR_OK;
+    return d->noise_channel >= 0 ? put_noise_channel(d) : PYR_OK;
 }
 
 /* Numbers of a place: see pyr_denoiser_lane. */
@@ -171,10 +173,10 @@ static pyr_status denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *pa
                           .guidance = guided ? level->settings.sampler_guidance : 1,
                           .lo = level->settings.guidance_min,
                           .hi = level->settings.guidance_max,
-                          .told = -1,
+                          .features = -1,
                           .label = -1,
                           .condition = -1,
-                          .noise_told = -1};
+                          .noise_channel = -1};
     PYR_TRY(new_levels(out));
     PYR_TRY(pyr_new(&out->labels, places, sizeof *out->labels, "classes"));
     if (gradient)
@@ -187,7 +189,7 @@ static pyr_status denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *pa
                               "denoised images"));
     }
     PYR_TRY(plan_evaluation(out, params));
-    return level->condition.c ? plan_telling(out, params) : PYR_OK;
+    return level->condition.c ? plan_conditioner(out, params) : PYR_OK;
 }
 
 pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
@@ -210,7 +212,7 @@ bool pyr_denoiser_recordable(const pyr_denoiser *d)
 void pyr_denoiser_free(pyr_denoiser *d)
 {
     pyr_graph_free(d->g);
-    pyr_graph_free(d->telling);
+    pyr_graph_free(d->conditioner);
     for (int lane = 0; d->kept && lane < d->k->lanes; lane++)
         pyr_release(d->k, d->kept[lane]);
     pyr_free(d->kept);
@@ -225,15 +227,15 @@ pyr_status pyr_denoiser_pack(pyr_denoiser *d, const void *block)
     for (int lane = 0; lane < d->k->lanes; lane++)
         pyr_forget(d->k, &d->levels[lane].recording); /* it reads the parameters that were */
     PYR_TRY(pyr_graph_pack(d->g, block));
-    return d->telling ? pyr_graph_pack(d->telling, block) : PYR_OK;
+    return d->conditioner ? pyr_graph_pack(d->conditioner, block) : PYR_OK;
 }
 
 pyr_graph_memory pyr_denoiser_bytes(const pyr_denoiser *d)
 {
     pyr_graph_memory bytes = pyr_graph_bytes(d->g), more = {0};
 
-    if (d->telling)
-        more = pyr_graph_bytes(d->telling);
+    if (d->conditioner)
+        more = pyr_graph_bytes(d->conditioner);
     bytes.arena += more.arena;
     bytes.packed += more.packed;
     bytes.total += more.total;
@@ -244,7 +246,7 @@ double pyr_denoiser_flop(const pyr_denoiser *d, int evaluations)
 {
     double flop = evaluations * pyr_graph_flop(d->g);
 
-    return d->telling ? flop + pyr_graph_flop(d->telling) : flop;
+    return d->conditioner ? flop + pyr_graph_flop(d->conditioner) : flop;
 }
 
 /* ---- before the first call --------------------------------------------------------------------- */
@@ -258,27 +260,27 @@ static int image_of(const pyr_denoising *call, int place)
     return image < call->n ? image : 0;
 }
 
-static void tell(const pyr_denoising *call)
+static void put_features(const pyr_denoising *call)
 {
     pyr_denoiser *d = call->denoiser;
-    pyr_shape s = pyr_graph_shape(d->telling, d->result);
+    pyr_shape s = pyr_graph_shape(d->conditioner, d->result);
     size_t bytes = pyr_count(s) * pyr_type_size(pyr_image_type(d->k, d->level->precision));
-    const void *result = pyr_graph_data(d->telling, call->lane, d->result);
-    char *told = pyr_graph_data(d->g, call->lane, d->told);
+    const void *result = pyr_graph_data(d->conditioner, call->lane, d->result);
+    char *features = pyr_graph_data(d->g, call->lane, d->features);
 
     for (int part = 0; part < d->places / d->batch; part++)
-        pyr_copy(d->k, told + (size_t)part * bytes, result, bytes);
+        pyr_copy(d->k, features + (size_t)part * bytes, result, bytes);
 }
 
-/* told: with their classes, as far as there are any. */
-static void put_labels(const pyr_denoising *call, bool told)
+/* The class of each image, or (with_classes false, or an image without one) the row that stands for no class. */
+static void put_labels(const pyr_denoising *call, bool with_classes)
 {
     pyr_denoiser *d = call->denoiser;
     uint32_t *labels = d->labels + (size_t)call->lane * (size_t)d->places;
     uint32_t none = (uint32_t)d->level->facts.classes;
 
     for (int i = 0; i < d->places; i++)
-        labels[i] = told && call->rows && i < d->batch ? call->rows[image_of(call, i)] : none;
+        labels[i] = with_classes && call->rows && i < d->batch ? call->rows[image_of(call, i)] : none;
     pyr_upload(d->k, pyr_graph_data(d->g, call->lane, d->label), labels, (size_t)d->places * sizeof *labels);
 }
 
@@ -291,12 +293,12 @@ pyr_status pyr_denoiser_begin(const pyr_denoising *call)
         put_labels(call, true);
     if (call->weaker)
         PYR_TRY(pyr_denoiser_begin(call->weaker));
-    if (!d->telling)
+    if (!d->conditioner)
         return pyr_sync(k);
-    pyr_copy(k, pyr_graph_data(d->telling, call->lane, d->condition), call->condition,
+    pyr_copy(k, pyr_graph_data(d->conditioner, call->lane, d->condition), call->condition,
              (size_t)call->n * pyr_count(d->level->condition) * pyr_type_size(k->real));
-    PYR_TRY(pyr_graph_forward(d->telling, call->lane));
-    tell(call);
+    PYR_TRY(pyr_graph_forward(d->conditioner, call->lane));
+    put_features(call);
     return pyr_sync(k);
 }
 
@@ -334,12 +336,12 @@ static pyr_status put_levels(const pyr_denoising *call, const double *s)
     pyr_denoiser *d = call->denoiser;
     pyr_denoiser_lane *lane = &d->levels[call->lane];
     size_t n = (size_t)d->places;
-    int mark = FIRST_MARK + (2 * call->lane + lane->turn) % FIRST_MARK;
-    void *host = lane->host[lane->turn];
+    int mark = FIRST_MARK + (2 * call->lane + lane->next) % FIRST_MARK;
+    void *host = lane->host[lane->next];
     size_t pairs = 2 * n * pyr_type_size(d->k->real);
     const char *from = lane->device;
 
-    lane->turn = !lane->turn;
+    lane->next = !lane->next;
     PYR_TRY(pyr_wait(d->k, mark));
     for (size_t i = 0; i < n; i++) {
         pyr_level_coefs c = pyr_level_coefs_at(d->level, s[image_of(call, (int)i)]);

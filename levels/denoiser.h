@@ -8,7 +8,7 @@
  *
  * Guidance (Ho & Salimans 2022, equation 6; Karras et al. 2024, "Guiding a diffusion model with a bad version
  * of itself", equation 3; for denoisers instead of scores, which are linear in them): D = D_other + G (D_this
- * - D_other) with D_other the same network told no class, or a weaker network. It may be limited to an
+ * - D_other) with D_other the same network without a class, or a weaker network. It may be limited to an
  * interval of noise levels (Kynkaanniemi et al. 2024); outside D = D_this alone is computed. Without an
  * interval, and with one network, both are places of one batch: images with their classes, then the same
  * images with the row that stands for no class. */
@@ -18,19 +18,19 @@
 #include "graph/graph.h"
 #include "levels/level.h"
 
-/* A lane's noise levels on their way to the graph, as what the mixes and the time embedding read: for each
+/* A lane's noise levels as the mixes and the time embedding of the graph read them: for each
  * place [in 0], for each [skip out], for each its time; numbers of the table's `real`. */
 typedef struct pyr_denoiser_lane {
-    void *host[2]; /* filled in turns: a copy may still be under way from the other one */
+    void *host[2]; /* filled alternately: the other one may still be being copied */
     void *device;
-    int turn;
+    int next;
     void *recording; /* of an evaluation; the table's */
 } pyr_denoiser_lane;
 
 typedef struct pyr_denoiser {
     pyr_kernels *k;
     pyr_graph *g;
-    pyr_graph *telling; /* condition -> told; NULL without a condition */
+    pyr_graph *conditioner; /* condition -> features; NULL without a condition */
     const pyr_level *level;
     int batch;       /* images a lane takes at a time */
     int places;      /* of the graph's batch: batch, or twice that with both in one batch */
@@ -43,12 +43,12 @@ typedef struct pyr_denoiser {
     uint32_t *labels;          /* places of each lane */
     void **kept;               /* [lane]: D_this while the same graph computes D_other; NULL: not needed */
     pyr_value x, mix_in, mix_out, time, label, d;
-    pyr_value told;                          /* input of g: what conv_in makes of the condition */
-    pyr_value condition, noise_told, result; /* of `telling` */
+    pyr_value features;                         /* input of g: what conv_in makes of the condition */
+    pyr_value condition, noise_channel, result; /* of `conditioner` */
 } pyr_denoiser;
 
-/* Whether the level's settings, and its classes or a weaker network, ask for guidance: two evaluations for
- * one, at noise level s or (s < 0) anywhere. */
+/* Whether the level's settings, with its classes or a weaker network, give guidance (two evaluations for one)
+ * at noise level s, or (s < 0) anywhere. */
 bool pyr_level_guided(const pyr_level *level, double s);
 
 /* Whether guidance, if there is any, has images with and without classes side by side: twice the places. */

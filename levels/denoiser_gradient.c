@@ -1,3 +1,4 @@
+/* denoiser_gradient.c - the backward pass of that graph to x, scaled to the denoiser's transposed Jacobian. */
 #include "levels/denoiser_gradient.h"
 
 #include <assert.h>
@@ -49,9 +50,4 @@ pyr_status pyr_denoiser_vjp(void *denoising, const void *v, void *out)
     else
         pyr_copy(k, out, gradient, count * pyr_type_size(k->real));
     return PYR_OK;
-}
-
-double pyr_denoiser_vjp_flop(const pyr_denoiser *d)
-{
-    return 2 * pyr_graph_flop(d->g) * (d->places / d->batch);
 }

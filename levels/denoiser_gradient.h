@@ -17,8 +17,4 @@
  * needs another pyr_denoiser_call. `denoising` is a pyr_denoising, as a callback takes it. */
 pyr_status pyr_denoiser_vjp(void *denoising, const void *v, void *out);
 
-/* Floating-point operations of one image for a call and a vjp: the backward pass through inputs alone costs
- * about as much as the forward one. */
-double pyr_denoiser_vjp_flop(const pyr_denoiser *d);
-
 #endif

@@ -1,12 +1,14 @@
+/* gaussian.c - fits a Gaussian to a level's variable, and gives its denoiser and the noise that sampling
+ * needs. */
 #include "levels/gaussian.h"
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/philox.h"
 #include "base/text.h"
+#include "kernels/eigen.h"
 #include "pyramid/ideal.h"
 #include <inttypes.h>
-#include <lapacke.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,21 +184,11 @@ static pyr_status measure_group(void *arg, int group, int lane)
 /* The eigenvectors of a symmetric n x n matrix (lower triangle) as rows, the largest first. */
 static pyr_status find_basis(double *matrix, size_t n, double *values)
 {
-    int info = LAPACKE_dsyevd(LAPACK_ROW_MAJOR, 'V', 'L', (int)n, matrix, (int)n, values);
-
-    if (info == LAPACK_WORK_MEMORY_ERROR || info == LAPACK_TRANSPOSE_MEMORY_ERROR)
-        return pyr_fail(PYR_E_NOMEM, "no memory for the eigenvectors of a %zux%zu covariance", n, n);
-    if (info != 0)
-        return pyr_fail(PYR_E_NUMERIC, "LAPACK found no eigenvectors of a %zux%zu covariance (dsyevd: %d)", n,
-                        n, info);
-    for (size_t i = 0; i < n; i++) /* they are the columns, rising */
-        for (size_t j = 0; j < i; j++) {
-            double t = matrix[i * n + j];
-
-            matrix[i * n + j] = matrix[j * n + i];
-            matrix[j * n + i] = t;
-        }
-    for (size_t i = 0; i < n / 2; i++)
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < i; j++)
+            matrix[j * n + i] = matrix[i * n + j];
+    PYR_TRY(pyr_symmetric_eigen(values, matrix, (int)n, PYR_LOWER, true));
+    for (size_t i = 0; i < n / 2; i++) /* rising */
         for (size_t j = 0; j < n; j++) {
             double t = matrix[i * n + j];
 

@@ -7,7 +7,7 @@
  * stationary covariance have independent coefficients. The variances are those of the data in that basis
  * either way, so that mean and total variance are the data's.
  *
- * Of z_t = z + s eps (schedule.h) the fit says everything in closed form, coefficient by coefficient: how far
+ * Of z_t = z + s eps (schedule.h) the fit gives everything in closed form, coefficient by coefficient: how far
  * it still is from the noise that sampling begins with, and what begins there instead.
  *
  * The fit is of a level's variable whatever its condition: what a residual is, given the coarser image, is

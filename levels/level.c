@@ -1,3 +1,5 @@
+/* level.c - a level's shapes, and its mean, standard deviation and scale of the condition, measured on
+ * data. */
 #include "levels/level.h"
 
 #include "base/mem.h"
@@ -47,7 +49,7 @@ pyr_status pyr_level_init(pyr_level *out, const pyr_level_settings *settings, co
             return pyr_fail(PYR_E_CONFIG,
                             "level.augmentation_channel is true, but level.augmentation is 0: there is no "
                             "noise to tell of; set it above 0");
-        out->facts.noise_told = settings->augmentation;
+        out->facts.noise_unit = settings->augmentation;
     }
     if (settings->augmentation_min > settings->augmentation)
         return pyr_fail(PYR_E_CONFIG,
@@ -55,8 +57,9 @@ pyr_status pyr_level_init(pyr_level *out, const pyr_level_settings *settings, co
                         settings->augmentation_min, settings->augmentation);
     PYR_TRY(pyr_level_schedule(&out->schedule, settings, pyr_level_side(out)));
     PYR_TRY(pyr_level_sampling_schedule(&sampling, settings, pyr_level_side(out))); /* only looked at */
-    return pyr_network_config(&out->unet, &settings->network, out->variable.c, pyr_level_told_channels(out),
-                              out->variable.h, out->variable.w, out->facts.classes);
+    return pyr_network_config(&out->unet, &settings->network, out->variable.c,
+                              pyr_level_condition_channels(out), out->variable.h, out->variable.w,
+                              out->facts.classes);
 }
 
 /* tau, what the network's time embedding takes for s. */
@@ -76,14 +79,14 @@ pyr_level_coefs pyr_level_coefs_at(const pyr_level *level, double s)
                              .to = pyr_prediction_at((pyr_prediction)level->facts.prediction, s)};
 }
 
-int pyr_level_told_channels(const pyr_level *level)
+int pyr_level_condition_channels(const pyr_level *level)
 {
-    return level->condition.c + (level->facts.noise_told > 0);
+    return level->condition.c + (level->facts.noise_unit > 0);
 }
 
-double pyr_level_noise_told(const pyr_level *level, double amount)
+double pyr_level_noise_channel(const pyr_level *level, double amount)
 {
-    return level->facts.noise_told > 0 ? amount / level->facts.noise_told : 0;
+    return level->facts.noise_unit > 0 ? amount / level->facts.noise_unit : 0;
 }
 
 double pyr_level_side(const pyr_level *level)
@@ -192,7 +195,7 @@ static pyr_status conclude(pyr_level *level, const measuring *m, int tasks)
     if (level->condition.c) {
         level->facts.condition_std = deviation(&total[PYR_MAX_BANDS]);
         if (!(level->facts.condition_std > 1e-9))
-            level->facts.condition_std = 1; /* a constant condition says nothing, and harms nothing */
+            level->facts.condition_std = 1; /* a constant condition carries nothing, and harms nothing */
     }
     return PYR_OK;
 }
@@ -320,7 +323,7 @@ pyr_status pyr_facts_write(const pyr_level_facts *f, pyr_st_pair pairs[PYR_FACT_
         snprintf(line[9] + strlen(line[9]), FACT_ROOM - strlen(line[9]), "%s%.17g", i ? " " : "", f->std[i]);
     }
     snprintf(line[10], FACT_ROOM, "%.17g", f->condition_std);
-    snprintf(line[11], FACT_ROOM, "%.17g", f->noise_told);
+    snprintf(line[11], FACT_ROOM, "%.17g", f->noise_unit);
     snprintf(line[12], FACT_ROOM, "%s", pyr_prediction_names[f->prediction]);
     snprintf(line[13], FACT_ROOM, "%s", f->blind ? "false" : "true");
     snprintf(line[14], FACT_ROOM, "%d", f->bits);
@@ -390,7 +393,7 @@ pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const
     const char *std = pyr_safetensors_metadata(file, "pyrdiff_std");
     const char *condition_std = pyr_safetensors_metadata(file, "pyrdiff_condition_std");
     /* younger than the others */
-    const char *noise_told = pyr_safetensors_metadata(file, "pyrdiff_noise_told");
+    const char *noise_unit = pyr_safetensors_metadata(file, "pyrdiff_noise_told");
     const char *prediction = pyr_safetensors_metadata(file, "pyrdiff_prediction");
     const char *noise_input = pyr_safetensors_metadata(file, "pyrdiff_noise_input");
     const char *bits = pyr_safetensors_metadata(file, "pyrdiff_bits");
@@ -408,7 +411,7 @@ pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const
         sscanf(image, "%9dx%9dx%9d", &f->h, &f->w, &f->c) != 3 || sscanf(classes, "%9d", &f->classes) != 1 ||
         sscanf(data, "%" SCNx64, &f->data) != 1 || !pyr_parse_real(sigma, &f->filter_sigma) ||
         !pyr_parse_real(condition_std, &f->condition_std) || pyr_filter_parse(&f->filter, filter) != PYR_OK ||
-        (noise_told && (!pyr_parse_real(noise_told, &f->noise_told) || !(f->noise_told >= 0))) ||
+        (noise_unit && (!pyr_parse_real(noise_unit, &f->noise_unit) || !(f->noise_unit >= 0))) ||
         !read_reals(mean, f->mean, &bands) || !read_reals(std, f->std, &f->bands) || f->index < 0 ||
         f->index >= f->levels || f->levels > PYR_MAX_LEVELS || f->h < 1 || f->w < 1 || f->c < 1 ||
         f->h > PYR_IMAGE_SIDE || f->w > PYR_IMAGE_SIDE || f->c > 4 || f->filter_sigma < 0 || f->classes < 0 ||

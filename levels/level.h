@@ -24,9 +24,10 @@ typedef struct pyr_level_facts {
     int bands;            /* 1, or 3 of details: channel j belongs to band j / (channels / bands) */
     double mean[PYR_MAX_BANDS], std[PYR_MAX_BANDS]; /* of the training set: z = (variable - mean) / std */
     double condition_std;
-    double noise_told; /* the condition's noise is told in a channel, divided by this; 0: it is not told */
-    int prediction;    /* pyr_prediction */
-    bool blind;        /* the network reads x unscaled, and is not told its noise level */
+    double
+        noise_unit; /* the condition's noise is an input channel, divided by this; 0: there is no such channel */
+    int prediction; /* pyr_prediction */
+    bool blind;     /* the network reads x unscaled, and its noise level is no input */
 } pyr_level_facts;
 
 typedef struct pyr_level {
@@ -37,7 +38,7 @@ typedef struct pyr_level {
     pyr_unet_config unet;
     pyr_schedule schedule;         /* of training */
     const pyr_class_list *classes; /* what is written of them with the weights; borrowed; NULL: nothing */
-    bool weaker;                   /* in sampling: there is a weaker network to be guided away from */
+    bool weaker;                   /* in sampling: guidance leads away from a weaker network */
 } pyr_level;
 
 /* A new level for images of the pyramid; statistics are still 0. PYR_E_CONFIG. */
@@ -67,10 +68,10 @@ typedef struct pyr_level_coefs {
 } pyr_level_coefs;
 pyr_level_coefs pyr_level_coefs_at(const pyr_level *level, double s);
 
-double pyr_level_side(const pyr_level *level);       /* sqrt(h w) */
-int pyr_level_told_channels(const pyr_level *level); /* what the network reads beside the variable */
+double pyr_level_side(const pyr_level *level);            /* sqrt(h w) */
+int pyr_level_condition_channels(const pyr_level *level); /* what the network reads beside the variable */
 /* What the channel of the condition's noise holds for noise of standard deviation `amount`, image units. */
-double pyr_level_noise_told(const pyr_level *level, double amount);
+double pyr_level_noise_channel(const pyr_level *level, double amount);
 
 /* Facts to and from metadata. The texts of the pairs live in `text`, which the caller frees. */
 enum { PYR_FACT_PAIRS = 16 };

@@ -1,3 +1,4 @@
+/* level_sample.c - one level's sampler, denoiser and working memory on a lane, and a draw with them. */
 #include "levels/level_sample.h"
 
 #include "base/mem.h"
@@ -5,8 +6,8 @@
 
 /* ---- preparing --------------------------------------------------------------------------------- */
 
-/* The levels that a sampler asks for do not depend on x (but for rk45, which chooses its own): counted on one
- * number of standard normal data. */
+/* The noise levels of a sampler do not depend on x, unless it is adaptive: counted on one number of standard normal
+ * data. */
 typedef struct counting {
     pyr_kernels *k;
     const pyr_level *level;
@@ -38,7 +39,7 @@ static pyr_status count_guided(pyr_sampled_level *s, pyr_kernels *k)
         return PYR_OK;
     PYR_TRY(pyr_alloc(k, &x, pyr_aligned(real) + bytes, "one number"));
     sampling.work = (char *)x + pyr_aligned(real);
-    if (pyr_sample(&sampling, &set->sampler, &s->schedule, x) == PYR_OK) /* else drawing says why not */
+    if (pyr_sample(&sampling, &set->sampler, &s->schedule, x) == PYR_OK) /* else drawing reports why not */
         s->guided = counted.guided;
     pyr_release(k, x);
     return PYR_OK;
@@ -52,7 +53,7 @@ pyr_status pyr_sampled_level_new(pyr_sampled_level *s, pyr_kernels *k, const pyr
         return pyr_fail_prefix(PYR_E_CONFIG, "level %d", level->facts.index);
     PYR_TRY(pyr_denoiser_new(&s->denoiser, k, &s->params, &s->level, batch));
     PYR_TRY(pyr_level_vector_new(&s->vector, &s->level, k, s->batch, true));
-    PYR_TRY(pyr_new(&s->ways, (size_t)k->lanes, sizeof *s->ways, "recordings"));
+    PYR_TRY(pyr_new(&s->recordings, (size_t)k->lanes, sizeof *s->recordings, "recordings"));
     PYR_TRY(count_guided(s, k));
     if (!files)
         return pyr_denoiser_pack(&s->denoiser, block);
@@ -63,9 +64,9 @@ pyr_status pyr_sampled_level_new(pyr_sampled_level *s, pyr_kernels *k, const pyr
 
 void pyr_sampled_level_free(pyr_sampled_level *s, pyr_kernels *k)
 {
-    for (int lane = 0; s->ways && lane < k->lanes; lane++)
-        pyr_forget(k, &s->ways[lane].recording);
-    pyr_free(s->ways);
+    for (int lane = 0; s->recordings && lane < k->lanes; lane++)
+        pyr_forget(k, &s->recordings[lane].recording);
+    pyr_free(s->recordings);
     pyr_denoiser_free(&s->denoiser);
     pyr_params_free(&s->params);
     pyr_release(k, s->block);
@@ -123,25 +124,25 @@ static void count(pyr_sampled_level *s, int n, const int *evaluations_of)
     s->drawn += n;
 }
 
-/* Where to record the way, or NULL. The first time that something is drawn nothing is recorded (it may be the
+/* Where to record the sampling, or NULL. The first time that something is drawn nothing is recorded (it may be the
  * only time, and an evaluation of the network is recorded anyway), the second time with the same memory it
  * is. Fewer images, the last of many batches, leave the recording to those that come after. */
 static void **recording(pyr_sampled_level *s, pyr_kernels *k, const pyr_level_draw *draw,
                         const pyr_sampling *w, const void *variable)
 {
-    pyr_level_way *way = &s->ways[draw->lane];
-    bool same = way->start == w->start && way->work == w->work && way->variable == variable;
+    pyr_level_recording *kept = &s->recordings[draw->lane];
+    bool same = kept->start == w->start && kept->work == w->work && kept->variable == variable;
 
     if (draw->denoise || draw->after || draw->repeats > 1 || draw->from > 0 || draw->once ||
         !pyr_sampler_recordable(&s->level.settings.sampler, s->weaker ? 2 : 1) ||
         !pyr_denoiser_recordable(&s->denoiser) ||
         (s->weaker && !pyr_denoiser_recordable(&s->weaker->denoiser)) ||
-        (same && way->recording && w->n < way->n))
+        (same && kept->recording && w->n < kept->n))
         return NULL;
-    if (same && way->n == w->n)
-        return &way->recording;
-    pyr_forget(k, &way->recording);
-    *way = (pyr_level_way){.n = w->n, .start = w->start, .work = w->work, .variable = variable};
+    if (same && kept->n == w->n)
+        return &kept->recording;
+    pyr_forget(k, &kept->recording);
+    *kept = (pyr_level_recording){.n = w->n, .start = w->start, .work = w->work, .variable = variable};
     return NULL;
 }
 

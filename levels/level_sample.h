@@ -6,12 +6,12 @@
 #include "levels/gaussian.h"
 #include "network/unet_find.h"
 
-/* A lane's way from noise to samples, recorded (pyr_sampling), and what it was recorded with. */
-typedef struct pyr_level_way {
+/* A lane's recording of a whole sampling (pyr_sampling), and what it was recorded with. */
+typedef struct pyr_level_recording {
     void *recording; /* the table's; NULL: none yet */
     int n;
     const void *start, *work, *variable; /* n 0: nothing was drawn yet */
-} pyr_level_way;
+} pyr_level_recording;
 
 /* A level that is ready to be sampled: weights loaded, graph packed. */
 typedef struct pyr_sampled_level {
@@ -26,7 +26,7 @@ typedef struct pyr_sampled_level {
     /* What sampler.start gaussian starts from. Empty after _new: the caller reads or measures it (owned
      * then); empty still, the start is as with unit. */
     pyr_gaussian gaussian;
-    pyr_level_way *ways;                /* [lane] */
+    pyr_level_recording *recordings;    /* [lane] */
     struct pyr_sampled_level *weaker;   /* what guidance leads away from, borrowed; NULL: there is none */
     _Atomic int64_t drawn, evaluations; /* so far, of rk45 */
 } pyr_sampled_level;

@@ -1,3 +1,5 @@
+/* level_settings.c - the rows of the section `level`, and the network, the noise and the schedules that
+ * they mean. */
 #include "levels/level_settings.h"
 
 #include "graph/step_loop.h"
@@ -258,7 +260,7 @@ pyr_status pyr_level_schedule(pyr_schedule *out, const pyr_level_settings *s, do
     return pyr_schedule_check(out);
 }
 
-/* What cannot be drawn is said before anything is. */
+/* Found before anything is drawn. */
 static pyr_status check_sampler(const pyr_sampler *sampler, const pyr_schedule *schedule)
 {
     if (pyr_sampler_has(sampler, PYR_SAMPLER_DENSITY))

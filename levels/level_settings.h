@@ -37,14 +37,14 @@ typedef struct pyr_level_settings {
     int weight;
     int noise_times;  /* density uniform: so many values of t; 0: any */
     int prediction;   /* pyr_prediction */
-    bool noise_input; /* the network is told the noise level */
+    bool noise_input; /* the noise level is an input of the network */
     double reference; /* side r of the resolution-adjusted SNR; 0: no shift */
 
     int condition;                         /* pyr_condition */
     double augmentation, augmentation_min; /* noise on the condition in training, in image units; min < 0:
                                               always the highest */
-    bool augmentation_channel;             /* tell the network how much, as a channel of the condition */
-    bool classes;                          /* use the labels, if the data has them */
+    bool augmentation_channel; /* its standard deviation is an input, as a channel of the condition */
+    bool classes;              /* use the labels, if the data has them */
     double class_dropout;
 
     /* sampling */

@@ -38,10 +38,10 @@ static pyr_value build_condition(pyr_loss *out, const pyr_loss_plan *plan)
         condition = pyr_mix(g, condition, noise, out->mix_condition);
     }
     condition = pyr_affine(g, condition, 1 / level->facts.condition_std, 0);
-    if (level->facts.noise_told > 0) {
-        out->noise_told = pyr_graph_input(g, one, out->k->real);
+    if (level->facts.noise_unit > 0) {
+        out->noise_channel = pyr_graph_input(g, one, out->k->real);
         condition = pyr_concat(g, condition,
-                               pyr_upsample(g, out->noise_told, level->condition.h, level->condition.w));
+                               pyr_upsample(g, out->noise_channel, level->condition.h, level->condition.w));
     }
     return condition;
 }
@@ -128,7 +128,7 @@ enum {
     MIX_GIVEN,
     TIME,
     WEIGHT,
-    NOISE_TOLD,
+    NOISE_CHANNEL,
     DRAWN
 };
 
@@ -144,7 +144,7 @@ static void lay_out_draws(pyr_loss *out)
                                   [MIX_GIVEN] = {out->mix_given, 0, 2 * real},
                                   [TIME] = {out->time, 0, real},
                                   [WEIGHT] = {out->weight, 0, real},
-                                  [NOISE_TOLD] = {out->noise_told, 0, real}};
+                                  [NOISE_CHANNEL] = {out->noise_channel, 0, real}};
 
     _Static_assert((int)DRAWN == (int)PYR_MOST_DRAWN, "the draws have their places");
     for (int i = 0; i < DRAWN; i++) {
@@ -167,7 +167,7 @@ pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const
                       .label = -1,
                       .which = -1,
                       .mix_condition = -1,
-                      .noise_told = -1,
+                      .noise_channel = -1,
                       .estimate = -1,
                       .mix_estimate = -1,
                       .vector_out = -1,
@@ -294,7 +294,7 @@ static void draw_image(const pyr_loss *loss, const pyr_draw *draw, int i, char *
     put_numbers(loss, host, MIX_GIVEN, i, !estimated, estimated);
     put_numbers(loss, host, TIME, i, c.time, 0);
     put_numbers(loss, host, WEIGHT, i, weight, 0);
-    put_numbers(loss, host, NOISE_TOLD, i, pyr_level_noise_told(loss->level, amount), 0);
+    put_numbers(loss, host, NOISE_CHANNEL, i, pyr_level_noise_channel(loss->level, amount), 0);
 }
 
 void pyr_loss_prepare(const pyr_loss *loss, const pyr_draw *draw, void *host)

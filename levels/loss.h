@@ -32,8 +32,8 @@ typedef struct pyr_loss {
     const pyr_level *level;
     pyr_noise noise;
     bool training; /* with augmentation, dropout and gradients */
-    pyr_value variable, condition, stream, mix_in, mix_target, mix_condition, noise_told, time, label, which,
-        weight, vector, loss; /* -1: there is none */
+    pyr_value variable, condition, stream, mix_in, mix_target, mix_condition, noise_channel, time, label,
+        which, weight, vector, loss; /* -1: there is none */
     pyr_value estimate, mix_estimate, vector_out;
     pyr_value given;                /* the condition as it is given: real, or an estimate */
     pyr_value estimated, mix_given; /* see plan.given_estimates */

@@ -1,3 +1,4 @@
+/* unet.c - UNet2DModel built as a graph; one level out of a network that several share. */
 #include "network/unet.h"
 
 #include "base/mem.h"
@@ -254,7 +255,7 @@ static pyr_value centered_patches(pyr_graph *g, const pyr_unet_config *config, p
 
 /* An unshuffled channel stays together (c * patch^2 + dy * patch + dx), so the last channels of a sample are
  * the last ones that conv_in reads. */
-pyr_value pyr_unet_told(pyr_graph *g, const pyr_unet_config *config, pyr_value rest)
+pyr_value pyr_unet_condition(pyr_graph *g, const pyr_unet_config *config, pyr_value rest)
 {
     pyr_value x = centered_patches(g, config, rest);
 
@@ -265,7 +266,7 @@ pyr_value pyr_unet_told(pyr_graph *g, const pyr_unet_config *config, pyr_value r
                                  .w_first = config->in_channels - pyr_graph_shape(g, x).c});
 }
 
-pyr_shape pyr_unet_told_shape(const pyr_unet_config *config, pyr_shape sample)
+pyr_shape pyr_unet_condition_shape(const pyr_unet_config *config, pyr_shape sample)
 {
     int p = config->patch;
 
@@ -290,7 +291,7 @@ static pyr_value conv_in(pyr_graph *g, const pyr_unet_config *config, const pyr_
                                         .w_in = part ? config->in_channels : 0,
                                         .no_bias = part});
 
-    return part ? pyr_add(g, h, inputs->told, 1) : h;
+    return part ? pyr_add(g, h, inputs->condition, 1) : h;
 }
 
 pyr_value pyr_unet_build(pyr_graph *g, const pyr_unet_config *config, const pyr_unet_options *options,

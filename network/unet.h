@@ -12,12 +12,12 @@
 
 /* What the network reads; -1 where the configuration has no such input. */
 typedef struct pyr_unet_inputs {
-    pyr_value sample; /* h x w x (in_channels / patch^2), or the first of these channels alone: */
-    pyr_value told;   /* then pyr_unet_told of the others; not read otherwise */
-    pyr_value time;   /* (1,1,1) real; U32 row for `learned` */
-    pyr_value label;  /* (1,1,1): U32 row for a table, real for `timestep`; (1,1,E) real for `identity` */
-    pyr_value which;  /* (1,1,1) U32: the level; read when the trunk is shared */
-    pyr_value stream; /* U32 stream of dropout; -1: no dropout (sampling) */
+    pyr_value sample;    /* h x w x (in_channels / patch^2), or only the first of these channels: */
+    pyr_value condition; /* then pyr_unet_condition of the others; not read otherwise */
+    pyr_value time;      /* (1,1,1) real; U32 row for `learned` */
+    pyr_value label;     /* (1,1,1): U32 row for a table, real for `timestep`; (1,1,E) real for `identity` */
+    pyr_value which;     /* (1,1,1) U32: the level; read when the trunk is shared */
+    pyr_value stream;    /* U32 stream of dropout; -1: no dropout (sampling) */
 } pyr_unet_inputs;
 
 typedef struct pyr_unet_options {
@@ -29,7 +29,7 @@ typedef struct pyr_unet_options {
                        0: the network is its own */
 } pyr_unet_options;
 
-/* The network of level `level` alone out of a block of shared parameters: a UNet2DModel whose
+/* The network of one level out of a block of shared parameters: a UNet2DModel whose
  * time_embedding.linear_2.bias has the level's embedding in it, which is the same function. `own` are the
  * parameters of the plain network, `block` room for them. */
 pyr_status pyr_unet_unshare(const pyr_params *own, void *block, const pyr_params *shared,
@@ -48,8 +48,8 @@ pyr_value pyr_unet_build(pyr_graph *g, const pyr_unet_config *config, const pyr_
 /* What conv_in makes of the last channels of the sample, bias included: `rest` is h x w x them. conv_in is
  * linear, conv([x | rest], W) + b = conv(x, W_x) + (conv(rest, W_rest) + b), so where the same `rest` comes
  * with many x this part is computed once. For sampling: it has no gradients. */
-pyr_value pyr_unet_told(pyr_graph *g, const pyr_unet_config *config, pyr_value rest);
-pyr_shape pyr_unet_told_shape(const pyr_unet_config *config, pyr_shape sample);
+pyr_value pyr_unet_condition(pyr_graph *g, const pyr_unet_config *config, pyr_value rest);
+pyr_shape pyr_unet_condition_shape(const pyr_unet_config *config, pyr_shape sample);
 
 /* Width of the time embedding, E. */
 int pyr_unet_embedding(const pyr_unet_config *config);

@@ -65,7 +65,7 @@ typedef struct pyr_unet_config {
     int attn_norm_num_groups; /* mid attention only; 0: null */
     int attention_head_dim;   /* 0: null, one head over all channels */
     pyr_unet_shift resnet_time_scale_shift;
-    pyr_unet_resample downsample_type, upsample_type; /* RESNET is heeded by attention blocks only */
+    pyr_unet_resample downsample_type, upsample_type; /* RESNET has a meaning in attention blocks only */
     int downsample_padding; /* 1: one on every side; 0: one row below and one column on the right */
 } pyr_unet_config;
 

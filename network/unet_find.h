@@ -8,7 +8,7 @@
 typedef struct pyr_unet_files {
     char *config;      /* path of config.json */
     pyr_names weights; /* paths of the safetensors, one or the shards of one model */
-    bool checked;      /* by pyr_unet_verify: nobody needs to look at the checksums again */
+    bool checked;      /* by pyr_unet_verify: the checksums need not be computed again */
 } pyr_unet_files;
 
 /* Find the files of a model from the folder of a pipeline (its unet/ is taken),

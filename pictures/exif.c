@@ -1,3 +1,4 @@
+/* exif.c - finds the orientation in a block of Exif, and turns or mirrors a picture by it. */
 #include "pictures/exif.h"
 
 #include "base/mem.h"

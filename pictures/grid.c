@@ -1,3 +1,4 @@
+/* grid.c - lays out panels of images, and writes them as PNG. */
 #include "pictures/grid.h"
 
 #include "base/file.h"

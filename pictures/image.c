@@ -1,3 +1,4 @@
+/* image.c - memory of a picture, and conversion of its channels and depth. */
 #include "pictures/image.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* image_values.c - a picture to image values and back, in 8 or 16 bits. */
 #include "pictures/image_values.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* pixels.c - samples of 8 and 16 bits to dyadic numbers in [-1, 1] and back, exactly. */
 #include "pictures/pixels.h"
 
 void pyr_pixels_from_bytes(float *dst, const uint8_t *src, size_t n)

@@ -1,3 +1,4 @@
+/* resize.c - area averaging and interpolation of an axis, cropping, and the size that fits. */
 #include "pictures/resize.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* plane.c - panels with points, arrows, contours and paths as SVG. */
 #include "plots/plane.h"
 
 #include "plots/svg.h"

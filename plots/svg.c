@@ -1,3 +1,4 @@
+/* svg.c - line plots as SVG. */
 #include "plots/svg.h"
 
 #include "base/shown.h"

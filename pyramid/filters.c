@@ -39,21 +39,6 @@ pyr_status pyr_filter_parse(int *out, const char *word)
     return status;
 }
 
-void pyr_filters_document(bool markdown, pyr_text *text)
-{
-    pyr_text_add(text, "%s",
-                 markdown
-                     ? "\n## The filters of `pyramid.filter`\n\n| filter | details | likelihood of images | "
-                       "meaning |\n| --- | --- | --- | --- |\n"
-                     : "\nthe filters of pyramid.filter\n\n");
-    for (int i = 0; i < PYR_FILTERS; i++) {
-        const pyr_filter *f = table[i];
-
-        pyr_text_add(text, markdown ? "| `%s` | %s | %s | %s |\n" : "  %-13s %-9s likelihood %-4s %s\n",
-                     pyr_filter_names[i], f->bands ? "bands" : "residual", f->bands ? "yes" : "no", f->help);
-    }
-}
-
 void pyr_filters_with_sigma(pyr_text *text)
 {
     const char *comma = "";

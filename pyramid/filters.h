@@ -16,6 +16,7 @@
  *   ideal         evenly spread with spacing n/m. d keeps the m lowest cosine (DCT-II) frequencies,
  *                 u adds zeros above them; see ideal.h.
  *   haar          d as box; u repeats the pixel. The details are kept as bands.
+ *   cdf53         on fine pixel 2j. d: (-1 2 6 2 -1)/8, u: (1 2 1)/2, both with whole-sample symmetric borders; bands.
  * Taps are multiples of 2^-24 (box 2^-2, burt-adelson 2^-4), so they are the
  * same numbers in float and in double. For box and burt-adelson all products and
  * sums on pixels of up to 16 bits are exact in double: the same bits whatever
@@ -36,7 +37,8 @@
     ROW(BURT_ADELSON, burt_adelson, "burt-adelson")                                                          \
     ROW(GAUSSIAN, gaussian, "gaussian")                                                                      \
     ROW(IDEAL, ideal, "ideal")                                                                               \
-    ROW(HAAR, haar, "haar")
+    ROW(HAAR, haar, "haar")                                                                                  \
+    ROW(CDF53, cdf53, "cdf53")
 
 #define PYR_FILTER_CONSTANT(constant, row, word) PYR_FILTER_##constant,
 enum { PYR_FILTER_LIST(PYR_FILTER_CONSTANT) PYR_FILTERS };
@@ -89,9 +91,6 @@ pyr_status pyr_filter_parse(int *out, const char *word);
 /* What is not given of a fine image h x w does not give all of a coarse one: coarse[o] = 1 when given[i] is 1 for
  * all fine pixels i that d reads for o. PYR_E_NOMEM. */
 pyr_status pyr_filter_reach(uint8_t *coarse, const uint8_t *given, int filter, double sigma, int h, int w);
-
-/* The rows as a table: Markdown (docs/settings.md), or for the terminal. */
-void pyr_filters_document(bool markdown, pyr_text *text);
 
 /* "gaussian": the words of the filters that have a sigma, with commas between. */
 void pyr_filters_with_sigma(pyr_text *text);

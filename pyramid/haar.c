@@ -89,7 +89,7 @@ out:
 }
 
 const pyr_filter pyr_filter_haar = {
-    .help = "means and three bands of details, the Haar wavelet: has the likelihood of images",
+    .help = "means and three bands of details, the Haar wavelet",
     .bands = true,
     .positive = true,
     .exact = {8, 4},

@@ -1,3 +1,4 @@
+/* planner.c - the lock of FFTW's planner. */
 #include "pyramid/planner.h"
 
 #include <pthread.h>

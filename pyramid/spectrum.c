@@ -1,3 +1,4 @@
+/* spectrum.c - radial power spectra of images. */
 #include "pyramid/spectrum.h"
 
 #include "base/mem.h"

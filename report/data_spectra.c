@@ -1,3 +1,4 @@
+/* data_spectra.c - what the levels of a run learn from, by frequency. */
 #include "report/data_spectra.h"
 
 #include "base/mem.h"

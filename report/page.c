@@ -1,3 +1,4 @@
+/* page.c - head, escaped text and embedded pictures of a page of HTML. */
 #include "report/page.h"
 
 #include "base/file.h"

@@ -1,3 +1,4 @@
+/* report.c - the page on runs and comparisons: what it is of, and its parts in order. */
 #include "report/report.h"
 
 #include "base/atomic_file.h"

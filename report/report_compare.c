@@ -9,35 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The rows of the table. */
-static const struct {
-    const char *heading;
-    int better;   /* +1: more is better, -1: less is, 0: neither */
-    bool counted; /* a large number, written 1.5M */
-} rows[PYR_FIGURES] = {
-    [PYR_FIGURE_FRECHET] = {"Fréchet distance", -1, false},
-    [PYR_FIGURE_KID] = {"Kernel inception distance", -1, false},
-    [PYR_FIGURE_PRECISION] = {"Precision", 1, false},
-    [PYR_FIGURE_RECALL] = {"Recall", 1, false},
-    [PYR_FIGURE_SCORE] = {"Inception Score", 1, false},
-    [PYR_FIGURE_SWD] = {"Sliced Wasserstein distance by level", -1, false},
-    [PYR_FIGURE_SPECTRUM] = {"Spectrum distance", -1, false},
-    [PYR_FIGURE_COLOUR] = {"Mean-colour drift", -1, false},
-    [PYR_FIGURE_CONSISTENCY] = {"Consistency error by level", -1, false},
-    [PYR_FIGURE_MEMORISED] = {"Memorised share", -1, false},
-    [PYR_FIGURE_HELD_OUT] = {"Held-out loss, coarsest first", 0, false},
-    [PYR_FIGURE_TRAIN_FLOP] = {"Training FLOP", 0, true},
-    [PYR_FIGURE_TRAIN_S] = {"Training seconds", 0, false},
-    [PYR_FIGURE_TRAIN_SPEED] = {"Training images/s", 1, true},
-    [PYR_FIGURE_SAMPLE_FLOP] = {"Sampling FLOP an image", 0, true},
-    [PYR_FIGURE_SAMPLE_SPEED] = {"Sampling images/s", 1, true},
-    [PYR_FIGURE_STEPS] = {"Sampling steps, coarsest first", 0, false},
-    [PYR_FIGURE_NFE] = {"Evaluations of networks an image", 0, false},
-    [PYR_FIGURE_NFE_BY_FLOP] = {"Evaluations by FLOP: as many of the finest network cost the same", 0, false},
-    [PYR_FIGURE_PEAK_MIB] = {"Peak memory, MiB", -1, false},
-    [PYR_FIGURE_PARAMETERS] = {"Parameters", 0, true},
-};
-
 /* Mean and spread (standard deviation of the runs, n - 1) of a number over n runs. */
 typedef struct summary {
     int n;
@@ -88,7 +59,7 @@ static pyr_status find_variants(variants *out, const pyr_compare *c)
 }
 
 /* Element `at` of a figure over the runs of a variant with this fraction of the budget. */
-static summary summarise(const pyr_compare *c, const char *name, double fraction, pyr_figure figure, int at)
+static summary summarise(const pyr_compare *c, const char *name, double fraction, int figure, int at)
 {
     summary s = {0};
 
@@ -103,7 +74,7 @@ static summary summarise(const pyr_compare *c, const char *name, double fraction
     return s;
 }
 
-static int longest(const pyr_compare *c, pyr_figure figure)
+static int longest(const pyr_compare *c, int figure)
 {
     int n = 0;
 
@@ -134,7 +105,7 @@ static void write_summary(pyr_text *out, const summary *s, bool counted)
     pyr_text_add(out, "%s%s%s", mean, s->spread > 0 ? " ± " : "", s->spread > 0 ? spread : "");
 }
 
-static void write_cell(pyr_text *out, const pyr_compare *c, const char *name, pyr_figure figure, bool best)
+static void write_cell(pyr_text *out, const pyr_compare *c, const char *name, int figure, bool best)
 {
     int n = 0;
 
@@ -145,23 +116,23 @@ static void write_cell(pyr_text *out, const pyr_compare *c, const char *name, py
         if (!s.n)
             continue;
         pyr_text_add(out, n++ ? "<br>" : "");
-        write_summary(out, &s, rows[figure].counted);
+        write_summary(out, &s, pyr_figure_at(figure).counted);
     }
     pyr_text_add(out, "%s%s</td>", n ? "" : "–", best ? "</strong>" : "");
 }
 
 /* Which variant has the best mean of a figure that is one number; v->n: nobody alone. */
-static size_t best_variant(const pyr_compare *c, const variants *v, pyr_figure figure)
+static size_t best_variant(const pyr_compare *c, const variants *v, int figure)
 {
     size_t best = v->n;
     double most = 0;
     bool tie = false;
 
-    if (!rows[figure].better || longest(c, figure) != 1)
+    if (!pyr_figure_at(figure).better || longest(c, figure) != 1)
         return v->n;
     for (size_t j = 0; j < v->n; j++) {
         summary s = summarise(c, v->first[j]->name, 1, figure, 0);
-        double good = s.mean * rows[figure].better;
+        double good = s.mean * pyr_figure_at(figure).better;
 
         if (!s.n)
             continue;
@@ -188,16 +159,16 @@ static void add_table(pyr_text *out, const pyr_compare *c, const variants *v)
     }
     pyr_text_add(out, "</tr>\n");
     for (int figure = 0; figure < PYR_FIGURES; figure++) {
-        size_t best = best_variant(c, v, (pyr_figure)figure);
+        size_t best = best_variant(c, v, figure);
 
-        if (!longest(c, (pyr_figure)figure))
+        if (!pyr_figure_at(figure).heading || !longest(c, figure))
             continue;
-        pyr_text_add(out, "<tr><th>%s%s</th>", rows[figure].heading,
-                     rows[figure].better > 0   ? " ↑"
-                     : rows[figure].better < 0 ? " ↓"
-                                               : "");
+        pyr_text_add(out, "<tr><th>%s%s</th>", pyr_figure_at(figure).heading,
+                     pyr_figure_at(figure).better > 0   ? " ↑"
+                     : pyr_figure_at(figure).better < 0 ? " ↓"
+                                                        : "");
         for (size_t j = 0; j < v->n; j++)
-            write_cell(out, c, v->first[j]->name, (pyr_figure)figure, j == best);
+            write_cell(out, c, v->first[j]->name, figure, j == best);
         pyr_text_add(out, "</tr>\n");
     }
     pyr_text_add(out, "</table></div>\n");
@@ -217,7 +188,7 @@ static int compare_points(const void *a, const void *b)
 }
 
 /* Points of a variant, one for each fraction of the budget, by rising x; how many. */
-static size_t points_of(point *points, const pyr_compare *c, const char *name, pyr_figure cost)
+static size_t points_of(point *points, const pyr_compare *c, const char *name, int cost)
 {
     size_t n = 0;
 
@@ -241,7 +212,7 @@ static size_t points_of(point *points, const pyr_compare *c, const char *name, p
     return n;
 }
 
-static pyr_status add_curve(pyr_text *out, const pyr_compare *c, const variants *v, pyr_figure cost,
+static pyr_status add_curve(pyr_text *out, const pyr_compare *c, const variants *v, int cost,
                             const char *title, const char *axis)
 {
     point *points = NULL;

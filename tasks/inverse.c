@@ -1,3 +1,5 @@
+/* inverse.c - samples x given y = A x + noise: the denoiser is guided by the gradient of the data's
+ * likelihood. */
 #include "tasks/inverse.h"
 
 #include "base/mem.h"
@@ -12,10 +14,10 @@ enum { MOST_ROUNDS = 30 };
 
 enum { Y_ERROR, Y_W, Y_R, Y_P, Y_Q, Y_VECTORS };
 
-/* What a lane has for the level whose turn it is. */
+/* What a lane has for the level that is being drawn. */
 typedef struct inverse_lane {
     pyr_inverse *all;
-    pyr_model_turn turn;
+    pyr_model_stage stage;
     pyr_denoising denoising;
     void *image[2], *condition, *zero; /* backend, n images or what is larger */
     void *variable[PYR_MAX_LEVELS], *gradient;
@@ -29,7 +31,7 @@ struct pyr_inverse {
     pyr_inverse_problem problem;
     pyr_denoiser denoiser[PYR_MAX_LEVELS];
     inverse_lane *lane;
-    pyr_model_hand hand;
+    pyr_model_hooks hooks;
 };
 
 static const pyr_level *level_of(const pyr_inverse *in, int level)
@@ -43,7 +45,7 @@ static const pyr_level *level_of(const pyr_inverse *in, int level)
 static pyr_status scale_bands(const inverse_lane *l, int level, void *variable, bool squared, const double *v)
 {
     const pyr_level *of = level_of(l->all, level);
-    size_t count = (size_t)l->turn.n * pyr_count(of->variable);
+    size_t count = (size_t)l->stage.n * pyr_count(of->variable);
     int per_band = of->variable.c / of->facts.bands;
 
     PYR_TRY(pyr_download_reals(l->all->k, l->host, variable, count));
@@ -59,7 +61,7 @@ static pyr_status scale_bands(const inverse_lane *l, int level, void *variable, 
 static pyr_status put_means(const inverse_lane *l, int level)
 {
     const pyr_level *of = level_of(l->all, level);
-    size_t count = (size_t)l->turn.n * pyr_count(of->variable);
+    size_t count = (size_t)l->stage.n * pyr_count(of->variable);
     int per_band = of->variable.c / of->facts.bands;
 
     for (size_t i = 0; i < count; i++)
@@ -71,8 +73,8 @@ static pyr_status put_means(const inverse_lane *l, int level)
 static void project(const inverse_lane *l, int level, void *variable)
 {
     if (level + 1 < pyr_model_levels(l->all->m))
-        pyr_pyramid_project(pyr_model_pyramid(l->all->m), level, l->turn.n, l->zero, l->zero, variable,
-                            l->turn.scratch);
+        pyr_pyramid_project(pyr_model_pyramid(l->all->m), level, l->stage.n, l->zero, l->zero, variable,
+                            l->stage.scratch);
 }
 
 /* The finest image from variables of `level` and finer ones (variable[0 .. level]), on top of `coarse` and
@@ -80,8 +82,8 @@ static void project(const inverse_lane *l, int level, void *variable)
 static const void *synthesize(const inverse_lane *l, int level, const void *coarse, const void *condition)
 {
     const pyr_pyramid *p = pyr_model_pyramid(l->all->m);
-    void *image = l->image[level % 2], *scratch = l->turn.scratch;
-    int n = l->turn.n;
+    void *image = l->image[level % 2], *scratch = l->stage.scratch;
+    int n = l->stage.n;
 
     pyr_pyramid_synthesize(p, level, n, coarse, condition, l->variable[level], image, scratch);
     for (int i = level - 1; i >= 0; i--) {
@@ -106,14 +108,14 @@ static void unwind(const inverse_lane *l, int level)
         void *coarse = l->image[(i + 1) % 2];
 
         if (bands) {
-            pyr_pyramid_synthesize_adjoint(p, i, l->turn.n, image, l->condition, l->variable[i],
-                                           l->turn.scratch);
-            pyr_pyramid_condition_adjoint(p, i, l->turn.n, l->condition, coarse, l->turn.scratch);
+            pyr_pyramid_synthesize_adjoint(p, i, l->stage.n, image, l->condition, l->variable[i],
+                                           l->stage.scratch);
+            pyr_pyramid_condition_adjoint(p, i, l->stage.n, l->condition, coarse, l->stage.scratch);
         } else
-            pyr_pyramid_project_adjoint(p, i, l->turn.n, image, l->variable[i], coarse, l->turn.scratch);
+            pyr_pyramid_project_adjoint(p, i, l->stage.n, image, l->variable[i], coarse, l->stage.scratch);
     }
-    pyr_pyramid_synthesize_adjoint(p, level, l->turn.n, l->image[level % 2], l->condition, l->variable[level],
-                                   l->turn.scratch);
+    pyr_pyramid_synthesize_adjoint(p, level, l->stage.n, l->image[level % 2], l->condition,
+                                   l->variable[level], l->stage.scratch);
     project(l, level, l->variable[level]);
 }
 
@@ -125,7 +127,7 @@ static size_t y_size(const pyr_inverse *in)
 /* dst (n x y) = A image */
 static pyr_status degrade(const inverse_lane *l, double *dst, const void *image)
 {
-    size_t size = pyr_count(l->all->problem.a->in), n = (size_t)l->turn.n;
+    size_t size = pyr_count(l->all->problem.a->in), n = (size_t)l->stage.n;
 
     PYR_TRY(pyr_download_reals(l->all->k, l->host, image, n * size));
     for (size_t i = 0; i < n; i++)
@@ -136,7 +138,7 @@ static pyr_status degrade(const inverse_lane *l, double *dst, const void *image)
 /* image[0] = A^T y */
 static pyr_status undegrade(const inverse_lane *l, const double *y)
 {
-    size_t size = pyr_count(l->all->problem.a->in), n = (size_t)l->turn.n;
+    size_t size = pyr_count(l->all->problem.a->in), n = (size_t)l->stage.n;
 
     for (size_t i = 0; i < n; i++)
         pyr_operator_adjoint(l->all->problem.a, l->host + i * size, y + i * y_size(l->all), l->work);
@@ -148,8 +150,8 @@ static pyr_status undegrade(const inverse_lane *l, const double *y)
 /* q = C p, with v of each image. */
 static pyr_status covariance(const inverse_lane *l, double *q, const double *p, const double *v)
 {
-    int level = l->turn.level;
-    size_t ys = y_size(l->all), count = (size_t)l->turn.n * ys;
+    int level = l->stage.level;
+    size_t ys = y_size(l->all), count = (size_t)l->stage.n * ys;
     double noise = l->all->problem.noise * l->all->problem.noise;
 
     PYR_TRY(undegrade(l, p));
@@ -177,7 +179,7 @@ static double dot(const double *a, const double *b, size_t n)
 static pyr_status solve(const inverse_lane *l, const double *v)
 {
     size_t ys = y_size(l->all);
-    int n = l->turn.n, left = n;
+    int n = l->stage.n, left = n;
     double *w = l->y[Y_W], *r = l->y[Y_R], *p = l->y[Y_P], *q = l->y[Y_Q];
     double rr[PYR_MAX_SAMPLING_BATCH], begun[PYR_MAX_SAMPLING_BATCH];
 
@@ -216,9 +218,9 @@ static pyr_status solve(const inverse_lane *l, const double *v)
 static pyr_status put_error(const inverse_lane *l, const void *d)
 {
     const pyr_inverse *in = l->all;
-    int level = l->turn.level;
+    int level = l->stage.level;
     const pyr_level *of = level_of(in, level);
-    size_t count = (size_t)l->turn.n * pyr_count(of->variable), ys = y_size(in);
+    size_t count = (size_t)l->stage.n * pyr_count(of->variable), ys = y_size(in);
     int per_band = of->variable.c / of->facts.bands;
 
     for (int i = 0; i < level; i++)
@@ -230,27 +232,27 @@ static pyr_status put_error(const inverse_lane *l, const void *d)
         l->host[i] = l->host[i] * of->facts.std[band] + of->facts.mean[band];
     }
     PYR_TRY(pyr_upload_reals(in->k, l->variable[level], l->host, count));
-    if (l->turn.coarse)
-        pyr_pyramid_project(pyr_model_pyramid(in->m), level, l->turn.n, l->turn.coarse, l->turn.condition,
-                            l->variable[level], l->turn.scratch);
-    PYR_TRY(degrade(l, l->y[Y_ERROR], synthesize(l, level, l->turn.coarse, l->turn.condition)));
-    for (size_t i = 0; i < (size_t)l->turn.n * ys; i++)
+    if (l->stage.coarse)
+        pyr_pyramid_project(pyr_model_pyramid(in->m), level, l->stage.n, l->stage.coarse, l->stage.condition,
+                            l->variable[level], l->stage.scratch);
+    PYR_TRY(degrade(l, l->y[Y_ERROR], synthesize(l, level, l->stage.coarse, l->stage.condition)));
+    for (size_t i = 0; i < (size_t)l->stage.n * ys; i++)
         l->y[Y_ERROR][i] = in->problem.y[i % ys] - l->y[Y_ERROR][i];
     return PYR_OK;
 }
 
 /* How much of w is right, for each image: C0 = C with s^2 J = v is a guess at the covariance, and with the
- * gradient at hand the true C is known along w = C0^-1 error. One step of conjugate gradients, preconditioned
+ * gradient known, the true C is known along w = C0^-1 error. One step of conjugate gradients, preconditioned
  * by C0: w . error / w . C w, where w . B s^2 J B^T w = s^2 g . J g. (For images, whose numbers hang
  * together, v is far too small at high noise: without this results overshoot.) At most 1. */
 static pyr_status step_lengths(const inverse_lane *l, const double *s, const double *g, const double *jg,
                                double *length)
 {
-    size_t ys = y_size(l->all), size = pyr_count(level_of(l->all, l->turn.level)->variable);
+    size_t ys = y_size(l->all), size = pyr_count(level_of(l->all, l->stage.level)->variable);
     static const double nothing[PYR_MAX_SAMPLING_BATCH];
 
     PYR_TRY(covariance(l, l->y[Y_Q], l->y[Y_W], nothing));
-    for (int i = 0; i < l->turn.n; i++) {
+    for (int i = 0; i < l->stage.n; i++) {
         const double *w = l->y[Y_W] + (size_t)i * ys;
         double rest = dot(w, l->y[Y_Q] + (size_t)i * ys, ys);
         double own = s[i] * s[i] * dot(g + (size_t)i * size, jg + (size_t)i * size, size);
@@ -265,7 +267,7 @@ static pyr_status guided(void *ctx, const void *x, const double *s, void *out)
 {
     inverse_lane *l = ctx;
     pyr_inverse *in = l->all;
-    int level = l->turn.level, n = l->turn.n;
+    int level = l->stage.level, n = l->stage.n;
     size_t size = pyr_count(level_of(in, level)->variable), bytes = size * pyr_type_size(in->k->real);
     double v[PYR_MAX_SAMPLING_BATCH], length[PYR_MAX_SAMPLING_BATCH];
     void *gradient = l->gradient;
@@ -291,15 +293,15 @@ static pyr_status guided(void *ctx, const void *x, const double *s, void *out)
     return PYR_OK;
 }
 
-static pyr_status before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
+static pyr_status before(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw)
 {
     pyr_inverse *in = ctx;
-    inverse_lane *l = &in->lane[turn->lane];
+    inverse_lane *l = &in->lane[stage->lane];
 
-    l->turn = *turn;
-    l->denoising = (pyr_denoising){.denoiser = &in->denoiser[turn->level],
-                                   .lane = turn->lane,
-                                   .n = turn->n,
+    l->stage = *stage;
+    l->denoising = (pyr_denoising){.denoiser = &in->denoiser[stage->level],
+                                   .lane = stage->lane,
+                                   .n = stage->n,
                                    .condition = draw->condition,
                                    .rows = draw->rows};
     PYR_TRY(pyr_denoiser_begin(&l->denoising));
@@ -356,7 +358,7 @@ pyr_status pyr_inverse_new(pyr_inverse **out, pyr_model *m, const pyr_inverse_pr
     in->m = m;
     in->k = k;
     in->problem = *problem;
-    in->hand = (pyr_model_hand){.ctx = in, .before = before};
+    in->hooks = (pyr_model_hooks){.ctx = in, .before = before};
     for (int i = 0; i < pyr_model_levels(m); i++) {
         pyr_sampled_level *s = pyr_model_level(m, i);
 
@@ -401,7 +403,7 @@ void pyr_inverse_free(pyr_inverse *in)
     pyr_free(in);
 }
 
-const pyr_model_hand *pyr_inverse_hand(const pyr_inverse *inverse)
+const pyr_model_hooks *pyr_inverse_hooks(const pyr_inverse *inverse)
 {
-    return &inverse->hand;
+    return &inverse->hooks;
 }

@@ -39,6 +39,6 @@ pyr_status pyr_inverse_new(pyr_inverse **out, pyr_model *m, const pyr_inverse_pr
 void pyr_inverse_free(pyr_inverse *inverse); /* NULL is a no-op */
 
 /* For pyr_model_draw; valid as long as `inverse`. */
-const pyr_model_hand *pyr_inverse_hand(const pyr_inverse *inverse);
+const pyr_model_hooks *pyr_inverse_hooks(const pyr_inverse *inverse);
 
 #endif

@@ -1,3 +1,4 @@
+/* known.c - keeps the known part of a picture, level by level, while the rest is sampled. */
 #include "tasks/known.h"
 
 #include "base/mem.h"
@@ -6,18 +7,18 @@
 #include <math.h>
 #include <string.h>
 
-/* What a lane knows in the middle of a level's turn. */
-typedef struct known_turn {
+/* What a lane knows in the middle of a level's stage. */
+typedef struct known_stage {
     struct pyr_known *known;
-    pyr_model_turn turn;
+    pyr_model_stage stage;
     pyr_denoising denoising;
-} known_turn;
+} known_stage;
 
 struct pyr_known {
     pyr_model *m;
     pyr_layers layers;
     pyr_task_lanes lanes;
-    pyr_model_hand hand;
+    pyr_model_hooks hooks;
     bool grey;
     int repeats;
     uint8_t *given[PYR_MAX_LEVELS]; /* pixels of I_i: 1 when given (grey: all are) */
@@ -26,7 +27,7 @@ struct pyr_known {
      * is given, and the mean of that */
     double *weight[PYR_MAX_LEVELS], *hint[PYR_MAX_LEVELS];
     bool mixed[PYR_MAX_LEVELS]; /* whether the level has any */
-    known_turn *turn;           /* [lanes of the kernels] */
+    known_stage *stage;         /* [lanes of the kernels] */
 };
 
 /* Vectors of a lane: what is given of z for each image of the batch; x; noise; hints. */
@@ -173,76 +174,77 @@ static void put_given(const pyr_known *known, const uint8_t *given, int n, size_
         const double *from = target + (one_target ? at % pixels : at) * c;
 
         if (known->grey)
-            for (size_t j = 0; j < c; j += 3) /* of bands each by itself */
+            for (size_t j = 0; j < c; j += 3) /* of bands: each on its own */
                 put_grey(x + at * c + j, from + j);
         else if (given[at % pixels])
             memcpy(x + at * c, from, c * sizeof *x);
     }
 }
 
-/* ---- the hand ------------------------------------------------------------------------------------ */
+/* ---- the hooks ------------------------------------------------------------------------------------ */
 
-/* z as it is given for the images of this turn. */
-static pyr_status put_target(const pyr_known *known, const pyr_model_turn *turn, double *target)
+/* z as it is given for the images of this stage. */
+static pyr_status put_target(const pyr_known *known, const pyr_model_stage *stage, double *target)
 {
-    const pyr_level *level = &pyr_model_level(known->m, turn->level)->level;
+    const pyr_level *level = &pyr_model_level(known->m, stage->level)->level;
     size_t size = pyr_count(level->variable);
-    bool told = turn->condition && !has_bands(known, turn->level);
+    bool conditioned = stage->condition && !has_bands(known, stage->level);
 
-    if (!told) {
-        for (size_t i = 0; i < (size_t)turn->n; i++)
-            memcpy(target + i * size, known->layers.variable[turn->level], size * sizeof *target);
+    if (!conditioned) {
+        for (size_t i = 0; i < (size_t)stage->n; i++)
+            memcpy(target + i * size, known->layers.variable[stage->level], size * sizeof *target);
         return PYR_OK;
     }
-    PYR_TRY(pyr_download_reals(pyr_model_kernels(known->m), target, turn->condition, (size_t)turn->n * size));
-    for (size_t i = 0; i < (size_t)turn->n * size; i++)
-        target[i] = known->layers.image[turn->level][i % size] - target[i];
-    pyr_standardise_host(level, turn->n, target);
+    PYR_TRY(
+        pyr_download_reals(pyr_model_kernels(known->m), target, stage->condition, (size_t)stage->n * size));
+    for (size_t i = 0; i < (size_t)stage->n * size; i++)
+        target[i] = known->layers.image[stage->level][i % size] - target[i];
+    pyr_standardise_host(level, stage->n, target);
     return PYR_OK;
 }
 
 /* x = z + s eps with its given components replaced; at s = 0 without noise. */
 static pyr_status after(void *ctx, int step, double s, void *x, const void *denoised)
 {
-    const known_turn *at = ctx;
+    const known_stage *at = ctx;
     const pyr_known *known = at->known;
-    const pyr_model_turn *turn = &at->turn;
+    const pyr_model_stage *stage = &at->stage;
     pyr_kernels *k = pyr_model_kernels(known->m);
-    pyr_task_lane *l = &known->lanes.lane[turn->lane];
-    pyr_shape shape = pyr_model_level(known->m, turn->level)->level.variable;
-    size_t count = (size_t)turn->n * pyr_count(shape);
+    pyr_task_lane *l = &known->lanes.lane[stage->lane];
+    pyr_shape shape = pyr_model_level(known->m, stage->level)->level.variable;
+    size_t count = (size_t)stage->n * pyr_count(shape);
     double *noise = l->v[NOISE];
 
     (void)step, (void)denoised;
     if (s > 0)
-        PYR_TRY(pyr_task_noise(&known->lanes, turn, pyr_count(shape), l->calls++, noise));
+        PYR_TRY(pyr_task_noise(&known->lanes, stage, pyr_count(shape), l->calls++, noise));
     for (size_t i = 0; i < count; i++)
         noise[i] = l->v[TARGET][i] + (s > 0 ? s * noise[i] : 0);
     PYR_TRY(pyr_download_reals(k, l->v[X], x, count));
-    put_given(known, given_of_variable(known, turn->level), turn->n, (size_t)shape.h * (size_t)shape.w,
+    put_given(known, given_of_variable(known, stage->level), stage->n, (size_t)shape.h * (size_t)shape.w,
               (size_t)shape.c, l->v[X], noise, false);
     return pyr_upload_reals(k, x, l->v[X], count);
 }
 
-/* D with what the given part of a mixed pixel says. Its mean a is the pixel's value up to the finer
+/* D with what the given part of a mixed pixel implies. Its mean a is the pixel's value up to the finer
  * residuals, a = z + noise of variance q = (1 - weight) / weight * sum over j < i of std_j^2 (in units of z),
  * and z given x has about the variance v = s^2 / (1 + s^2):   D + v / (v + q) (a - D). */
 static pyr_status hinted(void *ctx, const void *x, const double *s, void *out)
 {
-    const known_turn *at = ctx;
+    const known_stage *at = ctx;
     const pyr_known *known = at->known;
-    const pyr_model_turn *turn = &at->turn;
+    const pyr_model_stage *stage = &at->stage;
     pyr_kernels *k = pyr_model_kernels(known->m);
-    const pyr_level *level = &pyr_model_level(known->m, turn->level)->level;
-    size_t size = pyr_count(level->variable), count = (size_t)turn->n * size;
-    double *d = known->lanes.lane[turn->lane].v[X], *a = known->lanes.lane[turn->lane].v[HINT], finer = 0;
+    const pyr_level *level = &pyr_model_level(known->m, stage->level)->level;
+    size_t size = pyr_count(level->variable), count = (size_t)stage->n * size;
+    double *d = known->lanes.lane[stage->lane].v[X], *a = known->lanes.lane[stage->lane].v[HINT], finer = 0;
 
-    for (int i = 0; i < turn->level; i++)
+    for (int i = 0; i < stage->level; i++)
         finer += pow(pyr_model_level(known->m, i)->level.facts.std[0] / level->facts.std[0], 2);
     PYR_TRY(pyr_denoiser_call((void *)&at->denoising, x, s, out));
     PYR_TRY(pyr_download_reals(k, d, out, count));
     for (size_t i = 0; i < count; i++) {
-        double weight = known->weight[turn->level][i % size], si = s[i / size];
+        double weight = known->weight[stage->level][i % size], si = s[i / size];
         double v = si * si / (1 + si * si);
 
         if (weight > 0)
@@ -251,33 +253,33 @@ static pyr_status hinted(void *ctx, const void *x, const double *s, void *out)
     return pyr_upload_reals(k, out, d, count);
 }
 
-/* The hints as z for the images of this turn. */
-static pyr_status put_hints(const pyr_known *known, const pyr_model_turn *turn, double *a)
+/* The hints as z for the images of this stage. */
+static pyr_status put_hints(const pyr_known *known, const pyr_model_stage *stage, double *a)
 {
-    const pyr_level *level = &pyr_model_level(known->m, turn->level)->level;
-    size_t size = pyr_count(level->variable), count = (size_t)turn->n * size;
+    const pyr_level *level = &pyr_model_level(known->m, stage->level)->level;
+    size_t size = pyr_count(level->variable), count = (size_t)stage->n * size;
 
     memset(a, 0, count * sizeof *a);
-    if (turn->condition)
-        PYR_TRY(pyr_download_reals(pyr_model_kernels(known->m), a, turn->condition, count));
+    if (stage->condition)
+        PYR_TRY(pyr_download_reals(pyr_model_kernels(known->m), a, stage->condition, count));
     for (size_t i = 0; i < count; i++)
-        a[i] = known->hint[turn->level][i % size] - a[i];
-    pyr_standardise_host(level, turn->n, a);
+        a[i] = known->hint[stage->level][i % size] - a[i];
+    pyr_standardise_host(level, stage->n, a);
     return PYR_OK;
 }
 
-static pyr_status before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
+static pyr_status before(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw)
 {
     pyr_known *known = ctx;
-    known_turn *at = &known->turn[turn->lane];
-    int variable_level = has_bands(known, turn->level) ? turn->level + 1 : turn->level;
+    known_stage *at = &known->stage[stage->lane];
+    int variable_level = has_bands(known, stage->level) ? stage->level + 1 : stage->level;
 
-    *at = (known_turn){.known = known, .turn = *turn};
-    if (known->mixed[turn->level] && variable_level == turn->level) {
-        PYR_TRY(put_hints(known, turn, known->lanes.lane[turn->lane].v[HINT]));
-        at->denoising = (pyr_denoising){.denoiser = &pyr_model_level(known->m, turn->level)->denoiser,
-                                        .lane = turn->lane,
-                                        .n = turn->n,
+    *at = (known_stage){.known = known, .stage = *stage};
+    if (known->mixed[stage->level] && variable_level == stage->level) {
+        PYR_TRY(put_hints(known, stage, known->lanes.lane[stage->lane].v[HINT]));
+        at->denoising = (pyr_denoising){.denoiser = &pyr_model_level(known->m, stage->level)->denoiser,
+                                        .lane = stage->lane,
+                                        .n = stage->n,
                                         .condition = draw->condition,
                                         .rows = draw->rows};
         draw->denoise = hinted;
@@ -285,8 +287,8 @@ static pyr_status before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *
     }
     if (known->share[variable_level] == 0) /* nothing is given: plain sampling */
         return PYR_OK;
-    known->lanes.lane[turn->lane].calls = 0;
-    PYR_TRY(put_target(known, turn, known->lanes.lane[turn->lane].v[TARGET]));
+    known->lanes.lane[stage->lane].calls = 0;
+    PYR_TRY(put_target(known, stage, known->lanes.lane[stage->lane].v[TARGET]));
     draw->after = after;
     draw->after_ctx = at;
     draw->repeats = known->repeats;
@@ -294,15 +296,15 @@ static pyr_status before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *
 }
 
 /* The variable as the sampler left it, for where it will not be projected. */
-static pyr_status drawn(void *ctx, const pyr_model_turn *turn, void *variable)
+static pyr_status drawn(void *ctx, const pyr_model_stage *stage, void *variable)
 {
     const pyr_known *known = ctx;
 
-    if (known->grey || known->share[turn->level] == 0)
+    if (known->grey || known->share[stage->level] == 0)
         return PYR_OK;
-    return pyr_download_reals(pyr_model_kernels(known->m), known->lanes.lane[turn->lane].v[X], variable,
-                              (size_t)turn->n *
-                                  pyr_count(pyr_model_level(known->m, turn->level)->level.variable));
+    return pyr_download_reals(pyr_model_kernels(known->m), known->lanes.lane[stage->lane].v[X], variable,
+                              (size_t)stage->n *
+                                  pyr_count(pyr_model_level(known->m, stage->level)->level.variable));
 }
 
 /* Colours outside [-1, 1] are brought back along their grey: what is cut off one channel goes to the
@@ -338,25 +340,26 @@ static bool is_mixed(const pyr_known *known, int level, pyr_shape s, size_t pixe
     return false;
 }
 
-static pyr_status synthesized(void *ctx, const pyr_model_turn *turn, void *image)
+static pyr_status synthesized(void *ctx, const pyr_model_stage *stage, void *image)
 {
     const pyr_known *known = ctx;
     pyr_kernels *k = pyr_model_kernels(known->m);
-    pyr_shape s = pyr_model_image(known->m, turn->level);
-    size_t c = (size_t)s.c, pixels = (size_t)s.h * (size_t)s.w, count = (size_t)turn->n * pixels * c;
-    double *x = known->lanes.lane[turn->lane].v[NOISE], *told = known->lanes.lane[turn->lane].v[TARGET];
-    const double *unprojected = known->lanes.lane[turn->lane].v[X];
-    bool mixed = turn->condition && !has_bands(known, turn->level) && !known->grey;
+    pyr_shape s = pyr_model_image(known->m, stage->level);
+    size_t c = (size_t)s.c, pixels = (size_t)s.h * (size_t)s.w, count = (size_t)stage->n * pixels * c;
+    double *x = known->lanes.lane[stage->lane].v[NOISE],
+           *condition = known->lanes.lane[stage->lane].v[TARGET];
+    const double *unprojected = known->lanes.lane[stage->lane].v[X];
+    bool mixed = stage->condition && !has_bands(known, stage->level) && !known->grey;
 
-    if (known->share[turn->level] == 0)
+    if (known->share[stage->level] == 0)
         return PYR_OK;
     PYR_TRY(pyr_download_reals(k, x, image, count));
     if (mixed)
-        PYR_TRY(pyr_download_reals(k, told, turn->condition, count));
+        PYR_TRY(pyr_download_reals(k, condition, stage->condition, count));
     for (size_t i = 0; mixed && i < count; i++)
-        if (!known->given[turn->level][i / c % pixels] && is_mixed(known, turn->level, s, i / c % pixels))
-            x[i] = told[i] + unprojected[i];
-    put_given(known, known->given[turn->level], turn->n, pixels, c, x, known->layers.image[turn->level],
+        if (!known->given[stage->level][i / c % pixels] && is_mixed(known, stage->level, s, i / c % pixels))
+            x[i] = condition[i] + unprojected[i];
+    put_given(known, known->given[stage->level], stage->n, pixels, c, x, known->layers.image[stage->level],
               true);
     for (size_t i = 0; known->grey && i < count; i += 3)
         into_range(x + i);
@@ -377,9 +380,9 @@ static pyr_status known_new(pyr_known **out, pyr_model *m, const float *image, c
     known->m = m;
     known->grey = grey;
     known->repeats = repeats;
-    known->hand =
-        (pyr_model_hand){.ctx = known, .before = before, .drawn = drawn, .synthesized = synthesized};
-    PYR_TRY_OUT(pyr_new(&known->turn, (size_t)k->lanes, sizeof *known->turn, "a task"));
+    known->hooks =
+        (pyr_model_hooks){.ctx = known, .before = before, .drawn = drawn, .synthesized = synthesized};
+    PYR_TRY_OUT(pyr_new(&known->stage, (size_t)k->lanes, sizeof *known->stage, "a task"));
     PYR_TRY_OUT(pyr_task_lanes_new(&known->lanes, m));
     PYR_TRY_OUT(pyr_layers_new(&known->layers, m, image));
     PYR_TRY_OUT(carry_down(known, regenerate));
@@ -424,15 +427,15 @@ void pyr_known_free(pyr_known *known)
         pyr_free(known->weight[level]);
         pyr_free(known->hint[level]);
     }
-    pyr_free(known->turn);
+    pyr_free(known->stage);
     pyr_task_lanes_free(&known->lanes);
     pyr_layers_free(&known->layers);
     pyr_free(known);
 }
 
-const pyr_model_hand *pyr_known_hand(const pyr_known *known)
+const pyr_model_hooks *pyr_known_hooks(const pyr_known *known)
 {
-    return &known->hand;
+    return &known->hooks;
 }
 
 double pyr_known_share(const pyr_known *known, int level)

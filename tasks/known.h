@@ -10,9 +10,9 @@
  * steps (RePaint's U) let what is drawn come to terms with what is given.
  *
  * Down the pyramid: a coarse pixel is given if and only if all fine pixels that it depends on are. Level i is
- * told l_i of the coarse image as it was drawn, so what is given of its residual is I_i - l_i with that l_i,
+ * conditioned on l_i of the coarse image as it was drawn, so what is given of its residual is I_i - l_i with that l_i,
  * and I_i comes out as given. Where a coarse pixel covers pixels of both kinds, the mean of the given ones
- * says what it is up to the finer residuals, and the denoiser's estimate of it is drawn there (see `hinted`);
+ * is its value up to the finer residuals, and the denoiser's estimate of it is drawn there (see `hinted`);
  * the finer level is not projected onto such a pixel, which would move what is drawn to make up for what is
  * given. Bands of details are given where the coarse pixel is (haar: where the four pixels of the block are).
  *
@@ -34,7 +34,7 @@ pyr_status pyr_known_new_grey(pyr_known **out, pyr_model *m, const float *image,
 void pyr_known_free(pyr_known *known); /* NULL is a no-op */
 
 /* For pyr_model_draw; valid as long as `known`. */
-const pyr_model_hand *pyr_known_hand(const pyr_known *known);
+const pyr_model_hooks *pyr_known_hooks(const pyr_known *known);
 
 /* How much of a level is given: the share of its pixels, 0 to 1. */
 double pyr_known_share(const pyr_known *known, int level);

@@ -1,3 +1,4 @@
+/* lanes.c - host vectors of each lane, and noise for the moments of a task. */
 #include "tasks/lanes.h"
 
 #include "base/mem.h"
@@ -51,14 +52,14 @@ void pyr_task_lanes_free(pyr_task_lanes *lanes)
     *lanes = (pyr_task_lanes){0};
 }
 
-pyr_status pyr_task_noise(const pyr_task_lanes *lanes, const pyr_model_turn *turn, size_t size, uint32_t step,
-                          double *dst)
+pyr_status pyr_task_noise(const pyr_task_lanes *lanes, const pyr_model_stage *stage, size_t size,
+                          uint32_t step, double *dst)
 {
     pyr_kernels *k = pyr_model_kernels(lanes->model);
-    pyr_task_lane *l = &lanes->lane[turn->lane];
+    pyr_task_lane *l = &lanes->lane[stage->lane];
 
-    pyr_upload_streams(k, l->streams, turn->seeds, turn->n);
-    k->backend->normals(k, l->real, turn->n, size, l->streams, pyr_rng_purpose(PYR_RNG_TASK, turn->level), 0,
-                        step);
-    return pyr_download_reals(k, dst, l->real, (size_t)turn->n * size);
+    pyr_upload_streams(k, l->streams, stage->seeds, stage->n);
+    k->backend->normals(k, l->real, stage->n, size, l->streams, pyr_rng_purpose(PYR_RNG_TASK, stage->level),
+                        0, step);
+    return pyr_download_reals(k, dst, l->real, (size_t)stage->n * size);
 }

@@ -25,9 +25,9 @@ typedef struct pyr_task_lanes {
 pyr_status pyr_task_lanes_new(pyr_task_lanes *out, pyr_model *model);
 void pyr_task_lanes_free(pyr_task_lanes *lanes); /* no-op on {0} */
 
-/* dst (n x size, host) = standard normals for the images of a turn: (image's seed, level, step), apart from
+/* dst (n x size, host) = standard normals for the images of a stage: (image's seed, level, step), apart from
  * all that sampling draws. */
-pyr_status pyr_task_noise(const pyr_task_lanes *lanes, const pyr_model_turn *turn, size_t size, uint32_t step,
-                          double *dst);
+pyr_status pyr_task_noise(const pyr_task_lanes *lanes, const pyr_model_stage *stage, size_t size,
+                          uint32_t step, double *dst);
 
 #endif

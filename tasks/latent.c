@@ -1,3 +1,4 @@
+/* latent.c - solves the probability-flow ODE up and down, level by level; interpolates between latents. */
 #include "tasks/latent.h"
 
 #include "base/mem.h"
@@ -96,7 +97,7 @@ static pyr_status flow_new(flow *f, const encoding *e, int level, int lane, int 
 {
     pyr_sampled_level *s = pyr_model_level(e->m, level);
     pyr_kernels *k = pyr_model_kernels(e->m);
-    size_t size = pyr_count(s->level.variable), told = pyr_count(s->level.condition);
+    size_t size = pyr_count(s->level.variable), condition = pyr_count(s->level.condition);
     size_t bytes = (size_t)n * size * pyr_type_size(k->real);
 
     *f = (flow){.k = k, .size = size, .denoising = {.denoiser = &s->denoiser, .lane = lane, .n = n}};
@@ -106,15 +107,16 @@ static pyr_status flow_new(flow *f, const encoding *e, int level, int lane, int 
     PYR_TRY(pyr_alloc(k, &f->work, pyr_rk45_work(k, n, size), "images to encode"));
     PYR_TRY(pyr_new(&f->s, (size_t)n, sizeof *f->s, "images to encode"));
     PYR_TRY(pyr_new(&f->rows, (size_t)n, sizeof *f->rows, "images to encode"));
-    PYR_TRY(pyr_new(&f->host, (size_t)n * (size > told ? size : told), sizeof *f->host, "images to encode"));
+    PYR_TRY(pyr_new(&f->host, (size_t)n * (size > condition ? size : condition), sizeof *f->host,
+                    "images to encode"));
     if (s->level.facts.classes && e->label >= 0) {
         for (int i = 0; i < n; i++)
             f->rows[i] = (uint32_t)e->label;
         f->denoising.rows = f->rows;
     }
-    if (!told)
+    if (!condition)
         return PYR_OK;
-    PYR_TRY(pyr_alloc(k, &f->condition, (size_t)n * told * pyr_type_size(k->real), "images to encode"));
+    PYR_TRY(pyr_alloc(k, &f->condition, (size_t)n * condition * pyr_type_size(k->real), "images to encode"));
     f->denoising.condition = f->condition;
     return PYR_OK;
 }
@@ -122,13 +124,14 @@ static pyr_status flow_new(flow *f, const encoding *e, int level, int lane, int 
 /* Put the images' conditions and variables where they belong, at noise level s. */
 static pyr_status put_images(flow *f, const encoding *e, int level, int first, double s)
 {
-    size_t told = pyr_count(pyr_model_level(e->m, level)->level.condition);
+    size_t condition = pyr_count(pyr_model_level(e->m, level)->level.condition);
     int n = f->denoising.n;
 
-    for (int i = 0; i < n && told; i++)
-        memcpy(f->host + (size_t)i * told, e->layers[first + i].condition[level], told * sizeof *f->host);
-    if (told)
-        PYR_TRY(pyr_upload_reals(f->k, f->condition, f->host, (size_t)n * told));
+    for (int i = 0; i < n && condition; i++)
+        memcpy(f->host + (size_t)i * condition, e->layers[first + i].condition[level],
+               condition * sizeof *f->host);
+    if (condition)
+        PYR_TRY(pyr_upload_reals(f->k, f->condition, f->host, (size_t)n * condition));
     for (size_t i = 0; i < (size_t)n * f->size; i++)
         f->host[i] = e->layers[first + (int)(i / f->size)].variable[level][i % f->size] / sqrt(1 + s * s);
     return pyr_upload_reals(f->k, f->y, f->host, (size_t)n * f->size);
@@ -216,7 +219,7 @@ typedef struct listening {
     pyr_kernels *k;
     struct listener {
         const struct listening *all;
-        pyr_model_turn turn;
+        pyr_model_stage stage;
         size_t size;
         bool heard;
     } * lane;
@@ -226,23 +229,23 @@ static pyr_status listen(void *ctx, const void *x, const double *s, void *out)
 {
     struct listener *l = ctx;
     pyr_kernels *k = l->all->k;
-    size_t count = (size_t)l->turn.n * l->size;
+    size_t count = (size_t)l->stage.n * l->size;
 
     (void)s;
     if (!l->heard)
-        PYR_TRY(pyr_download_reals(k, l->all->out->at[l->turn.level] + (size_t)l->turn.first * l->size, x,
+        PYR_TRY(pyr_download_reals(k, l->all->out->at[l->stage.level] + (size_t)l->stage.first * l->size, x,
                                    count));
     l->heard = true;
     pyr_zero(k, out, count * pyr_type_size(k->real));
     return PYR_OK;
 }
 
-static pyr_status listen_before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
+static pyr_status listen_before(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw)
 {
     listening *all = ctx;
-    struct listener *l = &all->lane[turn->lane];
+    struct listener *l = &all->lane[stage->lane];
 
-    *l = (struct listener){.all = all, .turn = *turn, .size = variable_size(turn->model, turn->level)};
+    *l = (struct listener){.all = all, .stage = *stage, .size = variable_size(stage->model, stage->level)};
     draw->denoise = listen;
     draw->denoise_ctx = l;
     return PYR_OK;
@@ -252,12 +255,12 @@ pyr_status pyr_latent_of_seeds(pyr_latent *out, pyr_model *m, int n, const uint6
 {
     pyr_kernels *k = pyr_model_kernels(m);
     listening all = {.out = out, .k = k};
-    pyr_model_hand hand = {.ctx = &all, .before = listen_before};
+    pyr_model_hooks hooks = {.ctx = &all, .before = listen_before};
     pyr_status status;
 
     PYR_TRY_OUT(pyr_latent_new(out, m, n));
     PYR_TRY_OUT(pyr_new(&all.lane, (size_t)k->lanes, sizeof *all.lane, "latents"));
-    PYR_TRY_OUT(pyr_model_sample(m, &(pyr_model_draw){.n = n, .seeds = seeds, .label = -1, .hand = &hand}));
+    PYR_TRY_OUT(pyr_model_sample(m, &(pyr_model_draw){.n = n, .seeds = seeds, .label = -1, .hooks = &hooks}));
 out:
     pyr_free(all.lane);
     return status;
@@ -290,15 +293,15 @@ void pyr_latent_slerp(pyr_latent *out, int frame, const pyr_latent *a, int i, co
 
 /* ---- decoding ------------------------------------------------------------------------------------ */
 
-static pyr_status start_there(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
+static pyr_status start_there(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw)
 {
     const pyr_from_latent *from = ctx;
-    size_t size = variable_size(from->model, turn->level);
-    void *start = from->start[turn->lane];
+    size_t size = variable_size(from->model, stage->level);
+    void *start = from->start[stage->lane];
 
     PYR_TRY(pyr_upload_reals(pyr_model_kernels(from->model), start,
-                             from->latent->at[turn->level] + (size_t)(from->first + turn->first) * size,
-                             (size_t)turn->n * size));
+                             from->latent->at[stage->level] + (size_t)(from->first + stage->first) * size,
+                             (size_t)stage->n * size));
     draw->start = start;
     return PYR_OK;
 }
@@ -315,7 +318,7 @@ pyr_status pyr_from_latent_new(pyr_from_latent *out, pyr_model *m, const pyr_lat
     for (int lane = 0; lane < k->lanes; lane++)
         PYR_TRY(pyr_alloc(k, &out->start[lane], (size_t)pyr_model_batch(m) * most * pyr_type_size(k->real),
                           "latents"));
-    out->hand = (pyr_model_hand){.ctx = out, .before = start_there};
+    out->hooks = (pyr_model_hooks){.ctx = out, .before = start_there};
     return PYR_OK;
 }
 

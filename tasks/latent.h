@@ -4,7 +4,7 @@
  *
  *     dx / d log s = x - D(x, s)
  *
- * (Song et al. 2021, section 4.3 and equation 13, in x = z + s eps). Each level is told the condition of the
+ * (Song et al. 2021, section 4.3 and equation 13, in x = z + s eps). Each level is conditioned on the
  * image itself. The latent of a level is x at the largest s: about s times standard normals. The way back is
  * sampling from there with a solver of the same ODE. */
 #ifndef PYR_TASKS_LATENT_H
@@ -44,7 +44,7 @@ typedef struct pyr_from_latent {
     int first;
     void **start; /* [lanes of the kernels] backend memory */
     pyr_model *model;
-    pyr_model_hand hand;
+    pyr_model_hooks hooks;
 } pyr_from_latent;
 pyr_status pyr_from_latent_new(pyr_from_latent *out, pyr_model *m, const pyr_latent *latent);
 void pyr_from_latent_free(pyr_from_latent *from); /* no-op on {0} */

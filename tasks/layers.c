@@ -1,3 +1,4 @@
+/* layers.c - the variables of all levels of a picture, standardised, on the host. */
 #include "tasks/layers.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* mask.c - which rule a picture is a mask by: grey, colours or transparency; and the mask that it gives. */
 #include "tasks/mask.h"
 
 #include "base/mem.h"

@@ -1,3 +1,4 @@
+/* operator.c - blur, averaging and other linear operators as products of axes, and their adjoints. */
 #include "tasks/operator.h"
 
 #include "base/mem.h"

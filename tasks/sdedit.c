@@ -1,3 +1,4 @@
+/* sdedit.c - starts each level from the picture's own variable with noise, and samples down from there. */
 #include "tasks/sdedit.h"
 
 #include "base/mem.h"
@@ -10,27 +11,27 @@ struct pyr_vary {
     pyr_model *m;
     pyr_layers layers;
     pyr_task_lanes lanes;
-    pyr_model_hand hand;
+    pyr_model_hooks hooks;
     double from[PYR_MAX_LEVELS];
 };
 
 enum { X, NOISE };
 
-/* x = z + S eps of this turn's images as the level's start. Noise of the task's own streams, so that seeds
+/* x = z + S eps of this stage's images as the level's start. Noise of the task's own streams, so that seeds
  * differ from their plain samples. */
-static pyr_status before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
+static pyr_status before(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw)
 {
     const pyr_vary *vary = ctx;
-    const pyr_sampled_level *level = pyr_model_level(vary->m, turn->level);
-    size_t size = pyr_count(level->level.variable), n = (size_t)turn->n;
-    pyr_task_lane *l = &vary->lanes.lane[turn->lane];
-    double from = vary->from[turn->level];
+    const pyr_sampled_level *level = pyr_model_level(vary->m, stage->level);
+    size_t size = pyr_count(level->level.variable), n = (size_t)stage->n;
+    pyr_task_lane *l = &vary->lanes.lane[stage->lane];
+    double from = vary->from[stage->level];
 
     if (from == 0 || from >= pyr_schedule_highest(&level->schedule))
         return PYR_OK;
-    PYR_TRY(pyr_task_noise(&vary->lanes, turn, size, 0, l->v[NOISE]));
+    PYR_TRY(pyr_task_noise(&vary->lanes, stage, size, 0, l->v[NOISE]));
     for (size_t i = 0; i < n * size; i++)
-        l->v[X][i] = vary->layers.variable[turn->level][i % size] + from * l->v[NOISE][i];
+        l->v[X][i] = vary->layers.variable[stage->level][i % size] + from * l->v[NOISE][i];
     PYR_TRY(pyr_upload_reals(pyr_model_kernels(vary->m), l->real, l->v[X], n * size));
     draw->start = l->real;
     draw->from = from;
@@ -38,19 +39,19 @@ static pyr_status before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *
 }
 
 /* A level that is kept: its variable is the picture's. */
-static pyr_status drawn(void *ctx, const pyr_model_turn *turn, void *variable)
+static pyr_status drawn(void *ctx, const pyr_model_stage *stage, void *variable)
 {
     const pyr_vary *vary = ctx;
-    const pyr_level *level = &pyr_model_level(vary->m, turn->level)->level;
+    const pyr_level *level = &pyr_model_level(vary->m, stage->level)->level;
     size_t size = pyr_count(level->variable);
-    double *x = vary->lanes.lane[turn->lane].v[X];
+    double *x = vary->lanes.lane[stage->lane].v[X];
 
-    if (vary->from[turn->level] != 0)
+    if (vary->from[stage->level] != 0)
         return PYR_OK;
-    for (size_t i = 0; i < (size_t)turn->n; i++)
-        memcpy(x + i * size, vary->layers.variable[turn->level], size * sizeof *x);
-    pyr_destandardise_host(level, turn->n, x);
-    return pyr_upload_reals(pyr_model_kernels(vary->m), variable, x, (size_t)turn->n * size);
+    for (size_t i = 0; i < (size_t)stage->n; i++)
+        memcpy(x + i * size, vary->layers.variable[stage->level], size * sizeof *x);
+    pyr_destandardise_host(level, stage->n, x);
+    return pyr_upload_reals(pyr_model_kernels(vary->m), variable, x, (size_t)stage->n * size);
 }
 
 static pyr_status check(const pyr_vary *vary)
@@ -77,7 +78,7 @@ pyr_status pyr_vary_new(pyr_vary **out, pyr_model *m, const float *image, const 
     PYR_TRY(pyr_new(&vary, 1, sizeof *vary, "a task"));
     vary->m = m;
     memcpy(vary->from, from, (size_t)pyr_model_levels(m) * sizeof *from);
-    vary->hand = (pyr_model_hand){.ctx = vary, .before = before, .drawn = drawn};
+    vary->hooks = (pyr_model_hooks){.ctx = vary, .before = before, .drawn = drawn};
     PYR_TRY_OUT(check(vary));
     PYR_TRY_OUT(pyr_task_lanes_new(&vary->lanes, m));
     PYR_TRY_OUT(pyr_layers_new(&vary->layers, m, image));
@@ -97,9 +98,9 @@ void pyr_vary_free(pyr_vary *vary)
     pyr_free(vary);
 }
 
-const pyr_model_hand *pyr_vary_hand(const pyr_vary *vary)
+const pyr_model_hooks *pyr_vary_hooks(const pyr_vary *vary)
 {
-    return &vary->hand;
+    return &vary->hooks;
 }
 
 /* ---- as it is typed ------------------------------------------------------------------------------ */

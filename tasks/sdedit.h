@@ -29,6 +29,6 @@ pyr_status pyr_vary_given(float **out, int *level, const pyr_model *m, const flo
                           const double *from);
 
 /* For pyr_model_draw; valid as long as `vary`. */
-const pyr_model_hand *pyr_vary_hand(const pyr_vary *vary);
+const pyr_model_hooks *pyr_vary_hooks(const pyr_vary *vary);
 
 #endif

@@ -9,14 +9,14 @@ enum { MOMENTS = PYR_TRAJECTORY_MOMENTS, FRAMES = PYR_TRAJECTORY_FRAMES };
 /* What one lane is at. */
 typedef struct lane_at {
     pyr_trajectory *t;
-    pyr_model_turn turn;
+    pyr_model_stage stage;
     int calls;              /* of the hook at this level */
     void *variable, *image; /* backend memory */
 } lane_at;
 
 struct pyr_trajectory {
     const pyr_model *model;
-    pyr_model_hand hand;
+    pyr_model_hooks hooks;
     int batch, lanes;
     lane_at *lane;                /* [lanes] */
     float *frame[PYR_MAX_LEVELS]; /* batch x FRAMES images of the level */
@@ -29,20 +29,20 @@ static size_t image_size(const pyr_model *model, int level)
 
 /* ---- looking on -------------------------------------------------------------------------------- */
 
-/* Frame (row, moment) of this turn's images, from x times `scale` in standardised units. */
+/* Frame (row, moment) of this stage's images, from x times `scale` in standardised units. */
 static pyr_status put_frame(const lane_at *at, int row, int moment, double scale, const void *x)
 {
-    const pyr_model_turn *turn = &at->turn;
-    pyr_kernels *k = pyr_model_kernels(turn->model);
-    const pyr_sampled_level *s = pyr_model_level(turn->model, turn->level);
-    size_t size = image_size(turn->model, turn->level), real = pyr_type_size(k->real);
-    float *to = at->t->frame[turn->level] + ((size_t)turn->first * FRAMES + row * MOMENTS + moment) * size;
+    const pyr_model_stage *stage = &at->stage;
+    pyr_kernels *k = pyr_model_kernels(stage->model);
+    const pyr_sampled_level *s = pyr_model_level(stage->model, stage->level);
+    size_t size = image_size(stage->model, stage->level), real = pyr_type_size(k->real);
+    float *to = at->t->frame[stage->level] + ((size_t)stage->first * FRAMES + row * MOMENTS + moment) * size;
 
-    pyr_combine(k, at->variable, 1, &scale, &x, (size_t)turn->n * pyr_count(s->level.variable));
-    PYR_TRY(pyr_level_destandardise(&s->level, k, turn->n, at->variable, s->vector));
-    pyr_pyramid_synthesize(pyr_model_pyramid(turn->model), turn->level, turn->n, turn->coarse,
-                           turn->condition, at->variable, at->image, turn->scratch);
-    for (int i = 0; i < turn->n; i++)
+    pyr_combine(k, at->variable, 1, &scale, &x, (size_t)stage->n * pyr_count(s->level.variable));
+    PYR_TRY(pyr_level_destandardise(&s->level, k, stage->n, at->variable, s->vector));
+    pyr_pyramid_synthesize(pyr_model_pyramid(stage->model), stage->level, stage->n, stage->coarse,
+                           stage->condition, at->variable, at->image, stage->scratch);
+    for (int i = 0; i < stage->n; i++)
         PYR_TRY(pyr_download_floats(k, to + (size_t)i * FRAMES * size,
                                     (const char *)at->image + (size_t)i * size * real, size));
     return PYR_OK;
@@ -61,24 +61,24 @@ static pyr_status look(void *ctx, int step, double s, void *x, const void *denoi
     return PYR_OK;
 }
 
-static pyr_status begin_level(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
+static pyr_status begin_level(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw)
 {
     pyr_trajectory *t = ctx;
-    lane_at *at = &t->lane[turn->lane];
-    const pyr_sampler *sampler = &pyr_model_level(turn->model, turn->level)->level.settings.sampler;
+    lane_at *at = &t->lane[stage->lane];
+    const pyr_sampler *sampler = &pyr_model_level(stage->model, stage->level)->level.settings.sampler;
     int steps = pyr_sampler_has(sampler, PYR_SAMPLER_ADAPTIVE) && sampler->steps == 1 ? 2 : sampler->steps;
 
     at->t = t;
-    at->turn = *turn;
+    at->stage = *stage;
     at->calls = sampler->undenoised ? steps - 1 : steps;
     draw->after = look;
     draw->after_ctx = at;
     return PYR_OK;
 }
 
-const pyr_model_hand *pyr_trajectory_hand(const pyr_trajectory *t)
+const pyr_model_hooks *pyr_trajectory_hooks(const pyr_trajectory *t)
 {
-    return &t->hand;
+    return &t->hooks;
 }
 
 /* ---- memory ------------------------------------------------------------------------------------ */
@@ -114,7 +114,7 @@ pyr_status pyr_trajectory_new(pyr_trajectory **out, const pyr_model *model, int 
     t->model = model;
     t->batch = batch;
     t->lanes = pyr_model_kernels(model)->lanes;
-    t->hand = (pyr_model_hand){.ctx = t, .before = begin_level};
+    t->hooks = (pyr_model_hooks){.ctx = t, .before = begin_level};
     status = allocate(t);
     if (status != PYR_OK)
         pyr_trajectory_free(t);

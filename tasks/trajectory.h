@@ -15,7 +15,7 @@ void pyr_trajectory_free(pyr_trajectory *t); /* NULL is a no-op */
 
 /* For pyr_model_draw: it looks on and changes nothing, except that rk45 halts at every noise level of the
  * grid. Borrowed. */
-const pyr_model_hand *pyr_trajectory_hand(const pyr_trajectory *t);
+const pyr_model_hooks *pyr_trajectory_hooks(const pyr_trajectory *t);
 
 /* Of the last draw: for each image PYR_TRAJECTORY_FRAMES images of the level (batch x FRAMES x h x w x c).
  * First the moments of the image that x / sqrt(1 + s^2) stands for, x being scaled to the size of data, so

@@ -1,7 +1,7 @@
 /* progress.c - a progress bar, or lines where there is no terminal. */
 #include "terminal/progress.h"
 
-#include "base/child.h"
+#include "base/limits.h"
 #include "terminal/output.h"
 #include <math.h>
 #include <stdarg.h>

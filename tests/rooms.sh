@@ -1,6 +1,7 @@
 #!/bin/sh
 # rooms: the order of the sources. A room includes only headers of rooms before it in the Makefile's list, and has 30 files at
-# most; a file has a name of its own in the whole tree; comments end on the line of their last word.
+# most; a file has a name of its own in the whole tree, and begins with its head line, /* NAME - what it is for; a function has 80
+# lines at most (tables are none); comments end on the line of their last word.
 passed=0 failed=0
 say() {
     echo "FAILED $*"
@@ -67,6 +68,25 @@ check
 
 for name in $(echo "$sources" | sed 's,.*/,,' | sort | uniq -d); do
     say "two files are named $name"
+done
+check
+
+for file in $sources; do
+    IFS= read -r line <"$file"
+    case $line in
+    "/* ${file##*/} - "?*) ;;
+    *) say "$file does not begin with /* ${file##*/} - what it is for" ;;
+    esac
+done
+check
+
+# As clang-format writes it, the body of a function is between a { and a } at the beginning of their lines, that of a table not.
+# shellcheck disable=SC2086
+long=$(awk 'FNR == 1 { begin = 0 }
+    /^\{/ { begin = FNR }
+    /^\}/ && begin { if (FNR - begin - 1 > 80) print FILENAME ":" begin; begin = 0 }' $sources)
+for place in $long; do
+    say "$place: a function of more than 80 lines"
 done
 check
 

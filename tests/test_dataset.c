@@ -4,7 +4,9 @@
 #include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "images/data_format.h"
 #include "images/dataset.h"
+#include "pictures/image_file.h"
 #include "pictures/pixels.h"
 #include "pictures/png_file.h"
 #include "pictures/range.h"
@@ -446,12 +448,48 @@ static void limits(void)
 #endif
 }
 
+/* ---- the tables of formats ---- */
+
+/* A cell of the tables in docs/: one line. */
+static bool is_cell(const char *text)
+{
+    return text && *text && !strpbrk(text, "|\n");
+}
+
+static void rows_of_formats(void)
+{
+    char formats[256] = "";
+
+    for (const pyr_data_format *const *row = pyr_data_formats; *row; row++) {
+        if (!is_cell((*row)->name) || !is_cell((*row)->files) || !is_cell((*row)->help))
+            CHECK_REPORT("the row of %s is not described", (*row)->name ? (*row)->name : "a format");
+        CHECK((*row)->is_file && (*row)->collect);
+        for (const pyr_data_format *const *other = pyr_data_formats; other < row; other++)
+            CHECK(strcmp((*row)->name, (*other)->name) != 0);
+    }
+    for (const pyr_picture_row *row = pyr_picture_rows; row->name; row++) {
+        char name[32], start[PYR_DATA_START] = {0};
+        const pyr_magic *magic = row->format->magic;
+
+        CHECK(is_cell(row->name) && is_cell(row->format->help) && is_cell(row->format->endings));
+        CHECK(row->format->decode && magic->n && magic->offset + magic->n <= sizeof start);
+        memcpy(start + magic->offset, magic->at, magic->n);
+        CHECK(pyr_image_is(start, sizeof start) == row);
+        snprintf(name, sizeof name, "a%.*s", (int)strcspn(row->format->endings, " "), row->format->endings);
+        CHECK(pyr_image_named(name));
+        snprintf(formats + strlen(formats), sizeof formats - strlen(formats), "%s%s", *formats ? ", " : "",
+                 row->name);
+    }
+    CHECK_STRING(PYR_IMAGE_FORMATS, formats);
+}
+
 int main(int argc, char **argv)
 {
     CHECK_INIT(argc, argv);
     if (!temp_make())
         return 1;
     setenv("XDG_CACHE_HOME", in_temp("cache"), 1);
+    RUN(rows_of_formats);
     RUN(guesses);
     RUN(spreads);
     RUN(range_of_a_set);

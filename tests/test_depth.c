@@ -246,7 +246,7 @@ static void known_pixels(const rig *r)
     pyr_pixels_from_words(image, words, SIZE);
     CHECK_OK(pyr_known_new(&known, r->m, image, mask, 2));
     draw.image[0] = got;
-    draw.hand = pyr_known_hand(known);
+    draw.hooks = pyr_known_hooks(known);
     CHECK_OK(pyr_model_sample(r->m, &draw));
     pyr_pixels_to_words(out, got, 2 * SIZE);
     for (int i = 0; i < 2 * SIZE; i++)

@@ -374,7 +374,7 @@ static pyr_level_facts some_facts(void)
                              .mean = {1.0 / 3, -2e-17, 0},
                              .std = {0.1, 1e-3, 1 / 7.0},
                              .condition_std = 2.0 / 3,
-                             .noise_told = 0.3,
+                             .noise_unit = 0.3,
                              .prediction = PYR_PREDICT_V,
                              .blind = true};
 }
@@ -400,7 +400,7 @@ static void facts_there_and_back(void)
     CHECK(back.condition == PYR_CONDITION_NONE && back.data == facts.data && back.bands == 3);
     for (int i = 0; i < 3; i++)
         CHECK(back.mean[i] == facts.mean[i] && back.std[i] == facts.std[i]);
-    CHECK(back.condition_std == facts.condition_std && back.noise_told == facts.noise_told);
+    CHECK(back.condition_std == facts.condition_std && back.noise_unit == facts.noise_unit);
     CHECK(back.prediction == PYR_PREDICT_V && back.blind);
     CHECK(back.bits == 16 && back.class_dropout == 0.25);
     CHECK_OK(pyr_facts_match(&facts, "a", &back, "b"));
@@ -425,7 +425,7 @@ static void facts_there_and_back(void)
                             strcmp(pairs[i].key, "pyrdiff_class_dropout") == 0 ||
                             strcmp(pairs[i].key, "pyrdiff_noise_input") == 0)) { /* older runs lack them */
                 CHECK_OK(pyr_facts_read(&back, file, path));
-                CHECK(back.noise_told == 0 || back.prediction == PYR_PREDICT_F || !back.blind ||
+                CHECK(back.noise_unit == 0 || back.prediction == PYR_PREDICT_F || !back.blind ||
                       back.bits == 8 || back.class_dropout == -1);
             } else if (missing)
                 CHECK_FAILS(pyr_facts_read(&back, file, path), PYR_E_FORMAT, "not a level of a pyrdiff run");
@@ -726,8 +726,8 @@ static void augmentation_is_drawn(void)
     s.augmentation_min = 0.1;
     s.augmentation_channel = true;
     CHECK(pair_open(&p, "ref", 2, PYR_FILTER_BOX, 0, &s, true));
-    CHECK_CLOSE(p.w.level.facts.noise_told, 0.4, 0);
-    CHECK(p.w.level.unet.in_channels == 2 * C + 1 && pyr_level_told_channels(&p.w.level) == C + 1);
+    CHECK_CLOSE(p.w.level.facts.noise_unit, 0.4, 0);
+    CHECK(p.w.level.unet.in_channels == 2 * C + 1 && pyr_level_condition_channels(&p.w.level) == C + 1);
     for (int i = 0; i < IMAGES_DRAWN; i++) {
         double a = pyr_draw_augmentation(&p.loss, &draw, i);
 
@@ -746,11 +746,11 @@ static void augmentation_is_drawn(void)
     pair_close(&p);
     s.augmentation_channel = false;
     CHECK(pair_open(&p, "ref", 2, PYR_FILTER_BOX, 0, &s, true));
-    CHECK(p.w.level.unet.in_channels == 2 * C && p.w.level.facts.noise_told == 0);
+    CHECK(p.w.level.unet.in_channels == 2 * C && p.w.level.facts.noise_unit == 0);
     pair_close(&p);
     s.augmentation_channel = true;
     CHECK(pair_open(&p, "ref", 2, PYR_FILTER_BOX, 1, &s, true)); /* the coarsest is told nothing */
-    CHECK(p.w.level.unet.in_channels == C && p.w.level.facts.noise_told == 0);
+    CHECK(p.w.level.unet.in_channels == C && p.w.level.facts.noise_unit == 0);
     pair_close(&p);
 }
 

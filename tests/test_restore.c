@@ -63,10 +63,10 @@ static void rig_free(rig *r)
 
 /* The first noise level that a denoiser is asked at. */
 typedef struct spy {
-    const pyr_model_hand *task;
+    const pyr_model_hooks *task;
     pyr_kernels *k;
     double first;
-    int n; /* images of this turn */
+    int n; /* images of this stage */
 } spy;
 
 static pyr_status listen(void *ctx, const void *x, const double *s, void *out)
@@ -80,24 +80,24 @@ static pyr_status listen(void *ctx, const void *x, const double *s, void *out)
     return PYR_OK;
 }
 
-static pyr_status before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
+static pyr_status before(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw)
 {
     spy *all = ctx;
 
-    PYR_TRY(all->task->before(all->task->ctx, turn, draw));
-    all->n = turn->n;
+    PYR_TRY(all->task->before(all->task->ctx, stage, draw));
+    all->n = stage->n;
     draw->denoise = listen;
     draw->denoise_ctx = all;
     return PYR_OK;
 }
 
-static double first_asked(const rig *r, const pyr_model_hand *task)
+static double first_asked(const rig *r, const pyr_model_hooks *task)
 {
     static const uint64_t seeds[N] = {1, 2};
     static float images[N * SIZE];
     spy all = {.task = task, .k = r->k};
-    pyr_model_hand hand = {.ctx = &all, .before = before};
-    pyr_model_draw draw = {.n = N, .seeds = seeds, .label = -1, .hand = &hand};
+    pyr_model_hooks hooks = {.ctx = &all, .before = before};
+    pyr_model_draw draw = {.n = N, .seeds = seeds, .label = -1, .hooks = &hooks};
 
     draw.image[0] = images;
     CHECK_OK(pyr_model_sample(r->m, &draw));
@@ -147,12 +147,12 @@ static void starts_of(const rig *r, pyr_schedule schedule)
     CHECK_CLOSE(pyr_schedule_unscaled(&schedule, highest), 80, 1e-7);
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
         CHECK_OK(pyr_vary_new(&vary, r->m, image, &asked[i]));
-        CHECK_CLOSE(first_asked(r, pyr_vary_hand(vary)), asked[i], 1e-9 * asked[i]);
+        CHECK_CLOSE(first_asked(r, pyr_vary_hooks(vary)), asked[i], 1e-9 * asked[i]);
         pyr_vary_free(vary);
     }
     /* from the end on, freely; at the other end not at all */
     CHECK_OK(pyr_vary_new(&vary, r->m, image, (double[]){1.001 * highest}));
-    CHECK_CLOSE(first_asked(r, pyr_vary_hand(vary)), highest, 1e-9 * highest);
+    CHECK_CLOSE(first_asked(r, pyr_vary_hooks(vary)), highest, 1e-9 * highest);
     pyr_vary_free(vary);
     CHECK_FAILS(pyr_vary_new(&vary, r->m, image, (double[]){0.999 * lowest}), PYR_E_ARG, "would start from");
     CHECK_OK(pyr_vary_new(&vary, r->m, image, (double[]){1.001 * lowest}));
@@ -160,7 +160,7 @@ static void starts_of(const rig *r, pyr_schedule schedule)
     /* latents, which encode and interpolate draw from, are of the highest level */
     CHECK_OK(pyr_latent_new(&latent, r->m, N));
     CHECK_OK(pyr_from_latent_new(&from, r->m, &latent));
-    CHECK_CLOSE(first_asked(r, &from.hand), highest, 1e-9 * highest);
+    CHECK_CLOSE(first_asked(r, &from.hooks), highest, 1e-9 * highest);
     pyr_from_latent_free(&from);
     pyr_latent_free(&latent);
 }
@@ -190,23 +190,23 @@ static void starts_are_what_was_asked(void)
 /* ---- restoring with few steps ---------------------------------------------------------------------- */
 
 typedef struct capture {
-    const pyr_model_hand *guided;
+    const pyr_model_hooks *guided;
     double *variable; /* MANY x SIZE, before anything is clamped */
 } capture;
 
-static pyr_status capture_before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
+static pyr_status capture_before(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw)
 {
     const capture *c = ctx;
 
-    return c->guided->before(c->guided->ctx, turn, draw);
+    return c->guided->before(c->guided->ctx, stage, draw);
 }
 
-static pyr_status capture_drawn(void *ctx, const pyr_model_turn *turn, void *variable)
+static pyr_status capture_drawn(void *ctx, const pyr_model_stage *stage, void *variable)
 {
     const capture *c = ctx;
 
-    return pyr_download_reals(pyr_model_kernels(turn->model), c->variable + turn->first * SIZE, variable,
-                              (size_t)turn->n * SIZE);
+    return pyr_download_reals(pyr_model_kernels(stage->model), c->variable + stage->first * SIZE, variable,
+                              (size_t)stage->n * SIZE);
 }
 
 /* Of independent pixels with this mean and spread, of which some are seen with noise: those have the mean m +
@@ -224,8 +224,8 @@ static void posterior_of(const rig *r, const pyr_operator *a, double noise, cons
     int steps = pyr_model_level(r->m, 0)->level.settings.sampler.steps, seen = 0;
     pyr_inverse *inverse = NULL;
     capture all = {.variable = drawn};
-    pyr_model_hand hand = {.ctx = &all, .before = capture_before, .drawn = capture_drawn};
-    pyr_model_draw draw = {.n = MANY, .seeds = seeds, .label = -1, .hand = &hand};
+    pyr_model_hooks hooks = {.ctx = &all, .before = capture_before, .drawn = capture_drawn};
+    pyr_model_draw draw = {.n = MANY, .seeds = seeds, .label = -1, .hooks = &hooks};
 
     for (int i = 0; i < MANY; i++)
         seeds[i] = (uint64_t)i;
@@ -235,7 +235,7 @@ static void posterior_of(const rig *r, const pyr_operator *a, double noise, cons
     }
     CHECK_OK(pyr_inverse_new(&inverse, r->m,
                              &(pyr_inverse_problem){.a = a, .y = y, .noise = noise, .strength = 1}));
-    all.guided = pyr_inverse_hand(inverse);
+    all.guided = pyr_inverse_hooks(inverse);
     draw.image[0] = images;
     CHECK_OK(pyr_model_sample(r->m, &draw));
     for (int i = 0; i < SIZE; i++) {

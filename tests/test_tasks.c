@@ -78,9 +78,9 @@ static void picture(float *image)
     pyr_pixels_from_bytes(image, bytes, SIZE);
 }
 
-static void sample(const rig *r, const pyr_model_hand *hand, float *out)
+static void sample(const rig *r, const pyr_model_hooks *hooks, float *out)
 {
-    pyr_model_draw draw = {.n = N, .seeds = seeds, .label = -1, .hand = hand};
+    pyr_model_draw draw = {.n = N, .seeds = seeds, .label = -1, .hooks = hooks};
 
     draw.image[0] = out;
     CHECK_OK(pyr_model_sample(r->m, &draw));
@@ -114,14 +114,14 @@ static void inpaint_kind(int kind)
 
     memset(mask, 1, sizeof mask); /* all is drawn: what plain sampling draws */
     CHECK_OK(pyr_known_new(&known, r.m, image, mask, 3));
-    sample(&r, pyr_known_hand(known), got);
+    sample(&r, pyr_known_hooks(known), got);
     CHECK(memcmp(got, plain, sizeof got) == 0);
     CHECK(pyr_known_share(known, 0) == 0);
     pyr_known_free(known);
 
     memset(mask, 0, sizeof mask); /* nothing is */
     CHECK_OK(pyr_known_new(&known, r.m, image, mask, 1));
-    sample(&r, pyr_known_hand(known), got);
+    sample(&r, pyr_known_hooks(known), got);
     for (int i = 0; i < N; i++)
         CHECK(memcmp(got + i * SIZE, image, sizeof image) == 0);
     CHECK(pyr_known_share(known, kinds[kind].levels - 1) == 1);
@@ -130,7 +130,7 @@ static void inpaint_kind(int kind)
     for (int i = 0; i < H * W; i++) /* a part, at odd places */
         mask[i] = i / W >= 3 && i % W >= 1 && i % W <= 4;
     CHECK_OK(pyr_known_new(&known, r.m, image, mask, 2));
-    sample(&r, pyr_known_hand(known), got);
+    sample(&r, pyr_known_hooks(known), got);
     pyr_pixels_to_bytes(bytes, got, N * SIZE);
     for (int i = 0; i < N * SIZE; i++)
         if (mask[i % SIZE / C])
@@ -194,7 +194,7 @@ static void colours_keep_the_grey(void)
             return;
         sample(&r, NULL, plain);
         CHECK_OK(pyr_known_new_grey(&known, r.m, image, 2));
-        sample(&r, pyr_known_hand(known), got);
+        sample(&r, pyr_known_hooks(known), got);
         for (int i = 0; i < N * SIZE; i += C) {
             const float *x = got + i, *y = image + i % SIZE;
 
@@ -252,12 +252,12 @@ static void variations(void)
         return;
     sample(&r, NULL, plain);
     CHECK_OK(pyr_vary_new(&vary, r.m, image, from)); /* from the end: plain sampling */
-    sample(&r, pyr_vary_hand(vary), got);
+    sample(&r, pyr_vary_hooks(vary), got);
     CHECK(memcmp(got, plain, sizeof got) == 0);
     pyr_vary_free(vary);
     from[0] = from[1] = from[2] = 0; /* all levels stay: the picture, up to rounding */
     CHECK_OK(pyr_vary_new(&vary, r.m, image, from));
-    sample(&r, pyr_vary_hand(vary), got);
+    sample(&r, pyr_vary_hooks(vary), got);
     for (int i = 0; i < N * SIZE; i++)
         far = fmax(far, fabs((double)(got[i] - image[i % SIZE])));
     CHECK_CLOSE(far, 0, 1e-4);
@@ -299,7 +299,7 @@ static void latents_of_a_gaussian(void)
             l->level.settings.sampler.tolerance = 1e-6;
         }
         CHECK_OK(pyr_from_latent_new(&from, r.m, &latent));
-        draw.hand = &from.hand;
+        draw.hooks = &from.hooks;
         draw.image[0] = again;
         CHECK_OK(pyr_model_sample(r.m, &draw));
         for (int i = 0; i < SIZE; i++)
@@ -327,7 +327,7 @@ static void latents_of_seeds_and_files(void)
     sample(&r, NULL, plain);
     CHECK_OK(pyr_latent_of_seeds(&latent, r.m, N, seeds));
     CHECK_OK(pyr_from_latent_new(&from, r.m, &latent));
-    sample(&r, &from.hand, got);
+    sample(&r, &from.hooks, got);
     CHECK(memcmp(got, plain, sizeof got) == 0);
     pyr_from_latent_free(&from);
     CHECK_OK(pyr_latent_write(path, &latent, r.m));
@@ -447,23 +447,23 @@ enum { MANY = 192 };
 static uint64_t many[MANY];
 
 typedef struct capture {
-    const pyr_model_hand *guided;
+    const pyr_model_hooks *guided;
     double *variable; /* MANY x SIZE, before anything is clamped */
 } capture;
 
-static pyr_status capture_before(void *ctx, const pyr_model_turn *turn, pyr_level_draw *draw)
+static pyr_status capture_before(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw)
 {
     const capture *c = ctx;
 
-    return c->guided->before(c->guided->ctx, turn, draw);
+    return c->guided->before(c->guided->ctx, stage, draw);
 }
 
-static pyr_status capture_drawn(void *ctx, const pyr_model_turn *turn, void *variable)
+static pyr_status capture_drawn(void *ctx, const pyr_model_stage *stage, void *variable)
 {
     const capture *c = ctx;
 
-    return pyr_download_reals(pyr_model_kernels(turn->model), c->variable + turn->first * SIZE, variable,
-                              (size_t)turn->n * SIZE);
+    return pyr_download_reals(pyr_model_kernels(stage->model), c->variable + stage->first * SIZE, variable,
+                              (size_t)stage->n * SIZE);
 }
 
 /* Mean and mean square of the draws against those of the posterior. */
@@ -476,9 +476,9 @@ static void posterior_of(const rig *r, const pyr_operator *a, double noise)
     int n = (int)pyr_count(a->out);
     pyr_inverse *inverse = NULL;
     capture all = {.variable = drawn};
-    pyr_model_hand hand = {.ctx = &all, .before = capture_before, .drawn = capture_drawn};
+    pyr_model_hooks hooks = {.ctx = &all, .before = capture_before, .drawn = capture_drawn};
     float *images = pyr_calloc(MANY * SIZE, sizeof *images);
-    pyr_model_draw draw = {.n = MANY, .seeds = many, .label = -1, .hand = &hand};
+    pyr_model_draw draw = {.n = MANY, .seeds = many, .label = -1, .hooks = &hooks};
 
     for (int j = 0; j < SIZE; j++) { /* rows[j]: column j of A */
         memset(unit, 0, SIZE * sizeof *unit);
@@ -504,7 +504,7 @@ static void posterior_of(const rig *r, const pyr_operator *a, double noise)
     }
     CHECK_OK(pyr_inverse_new(&inverse, r->m,
                              &(pyr_inverse_problem){.a = a, .y = y, .noise = noise, .strength = 1}));
-    all.guided = pyr_inverse_hand(inverse);
+    all.guided = pyr_inverse_hooks(inverse);
     draw.image[0] = images;
     CHECK_OK(pyr_model_sample(r->m, &draw));
     for (int k = 0; k < SIZE; k++) {
@@ -572,7 +572,7 @@ static void results_agree_with_what_was_seen(void)
         CHECK_OK(pyr_inverse_new(&inverse, r.m,
                                  &(pyr_inverse_problem){.a = &a, .y = y, .noise = 0.03, .strength = 1}));
         for (int guided = 0; guided < 2; guided++) {
-            sample(&r, guided ? pyr_inverse_hand(inverse) : NULL, got);
+            sample(&r, guided ? pyr_inverse_hooks(inverse) : NULL, got);
             for (int j = 0; j < N; j++) {
                 double z[SIZE], az[SIZE];
 

@@ -74,7 +74,6 @@ static pyr_status info_settings(bool markdown)
     pyr_status status = PYR_OK;
 
     pyr_settings_document(pyr_all_sections, markdown, &text);
-    pyr_filters_document(markdown, &text);
     if (text.failed)
         status = pyr_fail(PYR_E_NOMEM, "out of memory: the list of settings");
     else
@@ -162,8 +161,8 @@ static const pyr_option options[] = {
              "list every setting of configurations and --set, with its default and bounds"),
     OPT_TEXT(
         typed, list, "list", "NAME", "",
-        "list what there is to choose from: samplers, noise (families, schedules, weights, ...), formats of "
-        "data, pictures"),
+        "list what there is to choose from: samplers, noise (families, schedules, weights, ...), formats "
+        "of data, pictures, filters, metrics"),
     OPT_FLAG(typed, markdown, "markdown", "with --settings and --list: print Markdown tables"),
     OPT_SETTING("data", "PATH", "data.path", "describe a data set"),
     {.group = pyr_data_options},

@@ -2,8 +2,10 @@
 #include "cli/info/info.h"
 
 #include "diffusion/prediction.h"
+#include "eval/metric_rows.h"
 #include "images/data_format.h"
 #include "pictures/image_file.h"
+#include "pyramid/filters.h"
 #include "terminal/output.h"
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +20,7 @@ typedef struct list {
 static void put_plain(pyr_text *out, const char *cell)
 {
     for (; *cell; cell++)
-        if (*cell != '`')
+        if (*cell != '`' && *cell != '\\') /* Markdown's */
             pyr_text_add_bytes(out, cell, 1);
 }
 
@@ -71,6 +73,36 @@ static void put_noise(pyr_text *out, bool markdown, const list *l)
         }
 }
 
+static void put_filters(pyr_text *out, bool markdown, const list *l)
+{
+    for (int i = 0; i < PYR_FILTERS; i++) {
+        const pyr_filter *filter = pyr_filter_of(i);
+        char word[CELL];
+
+        snprintf(word, sizeof word, "`%s`", pyr_filter_names[i]);
+        put_row(out, markdown, l,
+                (const char *const[]){word, filter->bands ? "bands" : "residual",
+                                      filter->bands ? "of images" : "of codes", filter->help});
+    }
+}
+
+static void put_metrics(pyr_text *out, bool markdown, const list *l)
+{
+    for (int i = 0; i < PYR_METRICS; i++) {
+        const pyr_metric *metric = pyr_metric_at(i);
+        char label[CELL], word[CELL];
+
+        snprintf(label, sizeof label, "%s%s", metric->label, metric->per_level ? ", per level" : "");
+        snprintf(word, sizeof word, "`%s`", metric->word);
+        put_row(out, markdown, l,
+                (const char *const[]){label, word,
+                                      metric->better > 0   ? "↑"
+                                      : metric->better < 0 ? "↓"
+                                                           : "",
+                                      metric->definition, metric->source});
+    }
+}
+
 static void put_formats(pyr_text *out, bool markdown, const list *l)
 {
     for (const pyr_data_format *const *row = pyr_data_formats; *row; row++)
@@ -86,6 +118,8 @@ static void put_pictures(pyr_text *out, bool markdown, const list *l)
 static const list lists[] = {
     {"samplers", {"word", "settings", "NFE", "a step", "source"}, put_samplers},
     {"noise", {"setting", "meaning"}, put_noise},
+    {"filters", {"filter", "details", "likelihood", "meaning"}, put_filters},
+    {"metrics", {"figure", "word", "", "definition", "source"}, put_metrics},
     {"formats", {"format", "files", "reading"}, put_formats},
     {"pictures", {"format", "endings", "read are"}, put_pictures},
 };

@@ -34,7 +34,7 @@ static pyr_status colorize(pyr_tasking *t, const void *at)
 
     PYR_TRY(pyr_task_picture(&image, t, t->arguments[0], 0));
     PYR_TRY_OUT(pyr_known_new_grey(&known, t->model, image, o->repeats));
-    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hand = pyr_known_hand(known)}));
+    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hooks = pyr_known_hooks(known)}));
     PYR_TRY_OUT(show(t, image));
     PYR_TRY_OUT(pyr_tasking_finish(t));
 out:

@@ -99,7 +99,7 @@ static pyr_status decode(pyr_tasking *t, const pyr_latent *latent)
     pyr_status status;
 
     PYR_TRY_OUT(pyr_from_latent_new(&from, t->model, latent));
-    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hand = &from.hand, .first = &from.first}));
+    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hooks = &from.hooks, .first = &from.first}));
     for (size_t i = 0; i < t->n; i++) {
         char name[40];
 

@@ -46,7 +46,7 @@ static pyr_status inpaint(pyr_tasking *t, const void *at)
     for (int level = pyr_model_levels(t->model) - 1; level >= 0; level--)
         pyr_bar_line(&t->bar, "level %d: %.1f%% of its pixels are known", level,
                      100 * pyr_known_share(known, level));
-    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hand = pyr_known_hand(known)}));
+    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hooks = pyr_known_hooks(known)}));
     PYR_TRY_OUT(show(t, image, mask));
     PYR_TRY_OUT(pyr_tasking_finish(t));
 out:

@@ -55,7 +55,7 @@ static pyr_status draw(pyr_tasking *t, const pyr_latent *a, const pyr_latent *b)
     for (size_t i = 0; i < t->n; i++)
         pyr_latent_slerp(&between, (int)i, a, 0, b, 0, (double)i / (double)(t->n - 1), t->model);
     PYR_TRY_OUT(pyr_from_latent_new(&from, t->model, &between));
-    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hand = &from.hand, .first = &from.first}));
+    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hooks = &from.hooks, .first = &from.first}));
     for (size_t i = 0; i < t->n; i++) {
         char name[40];
 

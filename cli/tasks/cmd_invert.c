@@ -259,7 +259,7 @@ static pyr_status invert(pyr_tasking *t, const void *at)
     PYR_TRY_OUT(o->degraded ? read_degraded(&v, t->arguments[0]) : degrade(&v, t->arguments[0]));
     problem.y = v.y;
     PYR_TRY_OUT(pyr_inverse_new(&inverse, t->model, &problem));
-    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hand = pyr_inverse_hand(inverse)}));
+    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hooks = pyr_inverse_hooks(inverse)}));
     PYR_TRY_OUT(measure(&v, &off));
     say(&v, &off);
     PYR_TRY_OUT(show(&v));

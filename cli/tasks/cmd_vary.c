@@ -33,7 +33,7 @@ static pyr_status draw(pyr_tasking *t, const typed *o, const float *image)
         else
             pyr_bar_line(&t->bar, "level %d: from noise of %g", level, from[level]);
     PYR_TRY_OUT(pyr_tasking_draw(
-        t, &(pyr_task_draw){.coarse = coarse, .given = coarse ? given : 0, .hand = pyr_vary_hand(vary)}));
+        t, &(pyr_task_draw){.coarse = coarse, .given = coarse ? given : 0, .hooks = pyr_vary_hooks(vary)}));
 out:
     pyr_vary_free(vary);
     pyr_free(coarse);

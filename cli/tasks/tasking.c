@@ -275,7 +275,7 @@ static pyr_status draw_round(pyr_tasking *t, const pyr_task_draw *draw, const in
                           .labels = labels ? labels + first : NULL,
                           .coarse = coarse,
                           .given = draw->given,
-                          .hand = draw->hand};
+                          .hooks = draw->hooks};
 
     one.image[0] = t->drawn + first * pyr_count(pyr_model_image(t->model, 0));
     for (int level = 0; level < pyr_model_levels(t->model); level++)

@@ -80,11 +80,11 @@ pyr_status pyr_task_picture(float **out, pyr_tasking *t, const char *path, int l
 pyr_status pyr_task_mask(uint8_t **out, pyr_tasking *t, const char *path);
 
 /* Draw all seeds into t->drawn, each of the class that --class gives it, with these: coarse (one image, used
- * for all), given, hand, mismatch (n numbers a level). */
+ * for all), given, hooks, mismatch (n numbers a level). */
 typedef struct pyr_task_draw {
     const float *coarse;
     int given;
-    const pyr_model_hand *hand;
+    const pyr_model_hooks *hooks;
     double *mismatch[PYR_MAX_LEVELS];
     int *
         first; /* set to the number of images drawn so far before each call of pyr_model_sample; NULL: not wanted */

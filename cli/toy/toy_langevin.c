@@ -110,7 +110,7 @@ static void draw_plot(pyr_text *out, const course *courses, bool moved, int colu
 
 static void draw_courses(pyr_text *out, const course *courses)
 {
-    draw_plot(out, courses, false, 0, "distance of mode weights from the true ones along the path",
+    draw_plot(out, courses, false, 0, "distance of mode weights from the true ones along the way",
               "mode weights off by");
     draw_plot(out, courses, true, 2, "points that are in another mode than they began in",
               "points that changed mode");

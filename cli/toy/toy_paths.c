@@ -116,8 +116,8 @@ pyr_status pyr_study_paths(pyr_study *t)
                     "noise, where paths begin; other colours: the mode where they end");
     PYR_TRY_OUT(pyr_study_sheet(
         t, "paths", "paths of the reverse SDE and of the probability-flow ODE",
-        "In z = x / sqrt(1 + s^2), as the variance-preserving family has it. The SDE adds noise in every "
-        "step; the probability-flow ODE adds none, the same start gives the same sample, and its paths do "
+        "In z = x / sqrt(1 + s^2), as the variance-preserving family has it. The SDE adds noise all the "
+        "way; the probability-flow ODE adds none, the same start gives the same sample, and its paths do "
         "not cross at any time. Both end in the same distribution.",
         &drawn, 4 * PYR_STUDY_ACROSS, PYR_STUDY_DOWN + 24));
 out:

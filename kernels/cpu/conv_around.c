@@ -1,3 +1,4 @@
+/* conv_around.c - the passes before and behind oneDNN's convolutions. */
 #include "kernels/cpu/conv_around.h"
 
 #include "kernels/cpu/cpu.h"

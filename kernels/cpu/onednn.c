@@ -1,3 +1,4 @@
+/* onednn.c - oneDNN's convolutions, reorders and products, the same for oneDNN 2 and 3. */
 #include "kernels/cpu/onednn.h"
 
 #include "base/limits.h"

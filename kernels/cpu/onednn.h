@@ -14,7 +14,7 @@
  * be called before any pyr_sgemm; more often is fine. PYR_E_NOMEM: the limits leave too little. */
 pyr_status pyr_onednn_open(void);
 
-/* Tell oneDNN (its OpenMP runtime) that the calling thread works alone. */
+/* oneDNN (its OpenMP runtime) takes one thread in calls from the calling thread. */
 void pyr_onednn_single_thread(void);
 
 typedef struct pyr_onednn_call pyr_onednn_call;

@@ -15,7 +15,7 @@
 /* Does this processor have what it takes (checked at run time)? Otherwise nothing below may be called. */
 bool pyr_tile_available(void);
 
-/* How the products of a 3x3 convolution are made: plainly, of what is read alone, exact until they are
+/* How the products of a 3x3 convolution are made: plainly, of what is read only, exact until they are
  * summed; or 16 where these are 36, of sums that are rounded to bf16 once more (winograd.c says what that
  * costs in accuracy). */
 typedef enum pyr_products { PYR_BY_MODEL, PYR_PLAIN, PYR_WINOGRAD } pyr_products;

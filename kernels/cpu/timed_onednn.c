@@ -25,7 +25,7 @@ static pyr_status direct_call(void *arg, int lane)
 }
 
 /* One of the three passes on all lanes. All its buffers hold random numbers, results too; the layout of the
- * weights is oneDNN's, and of no account here. */
+ * weights is oneDNN's, which makes no difference here. */
 static pyr_status prepare_pass(primitives *d, const pyr_op *op, pyr_conv_pass pass, int lane)
 {
     pyr_kernels *k = d->k;

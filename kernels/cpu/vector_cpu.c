@@ -8,7 +8,7 @@
 enum {
     CHUNK = 32768,        /* numbers a task takes: the five arrays of an update stay in a core's cache */
     CHUNKS_A_ROUND = 256, /* partial sums of a norm */
-    ALONE = 2             /* so many chunks the caller does itself, sooner than others wake up */
+    FEW = 2               /* so many chunks the caller does faster than other threads wake up */
 };
 
 static size_t chunks_of(size_t count)
@@ -18,7 +18,7 @@ static size_t chunks_of(size_t count)
 
 static pyr_status run_chunks(pyr_kernels *k, size_t chunks, pyr_task run, void *arg)
 {
-    if (chunks > ALONE)
+    if (chunks > FEW)
         return pyr_run_tasks(k, (int)chunks, run, arg);
     for (int task = 0; task < (int)chunks; task++)
         PYR_TRY(run(arg, task, 0));

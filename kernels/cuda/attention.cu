@@ -267,8 +267,9 @@ typedef enum side { OF_Q, OF_K, OF_V } side;
 
 /* Probability and gradient of the logit of query and key:
  *     P = exp(scale * q . k - saved[query]),   dZ = P (dy[query] . v[key] - mean[query])
- *     dq = scale * sum over keys of dZ k,   dk = scale * sum over queries of dZ q,   dv = sum over queries of
- * P dy */
+ *     dq = scale * sum over keys of dZ k
+ *     dk = scale * sum over queries of dZ q
+ *     dv = sum over queries of P dy */
 static __global__ __launch_bounds__(THREADS, 4) void attention_gradient_kernel(
     numbers dx, bool add, side of, numbers q, numbers key, numbers v, numbers dy, const float *saved,
     const float *mean, sizes z, size_t blocks)

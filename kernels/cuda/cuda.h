@@ -63,11 +63,11 @@ pyr_status pyr_cuda_seconds(pyr_kernels *k, pyr_status (*run)(void *arg), void *
 /* ---- launching --------------------------------------------------------------------------------- */
 
 #ifdef __CUDACC__
-#define PYR_RUN(stream, kernel, blocks, threads, alone, ...)                                                 \
+#define PYR_RUN(stream, kernel, blocks, threads, independent, ...)                                           \
     kernel<<<blocks, threads, 0, stream>>>(__VA_ARGS__)
 #else
-#define PYR_RUN(stream, kernel, blocks, threads, alone, ...)                                                 \
-    pyr_fake_run(stream, #kernel, blocks, threads, alone, kernel, __VA_ARGS__)
+#define PYR_RUN(stream, kernel, blocks, threads, independent, ...)                                           \
+    pyr_fake_run(stream, #kernel, blocks, threads, independent, kernel, __VA_ARGS__)
 #endif
 
 /* Blocks for `count` pieces of work, a thread each, up to what the device can hold several times over. */
@@ -96,8 +96,8 @@ static inline unsigned pyr_cuda_blocks(const pyr_kernels *k, size_t count)
 /* for each i < count that is this thread's, within its block */
 #define PYR_EACH_OF_BLOCK(i, count) for (size_t i = threadIdx.x; i < (count); i += blockDim.x)
 
-/* Before a loop of few turns with a branch in it, so that the numbers that it counts through stay in
- * registers; before a loop that reads much, so that four turns wait for memory at once. */
+/* Before a loop of few passes with a branch in it, so that the numbers that it counts through stay in
+ * registers; before a loop that reads much, so that four passes wait for memory at once. */
 #ifdef __CUDACC__
 #define PYR_UNROLL _Pragma("unroll")
 #define PYR_UNROLL_BY_4 _Pragma("unroll 4")

@@ -1,3 +1,5 @@
+/* direct.cu - convolutions by plain loops over registers: forward, gradients of images, gradients of
+ * weights. */
 #include "kernels/cuda/direct.h"
 
 extern "C" {

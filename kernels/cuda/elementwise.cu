@@ -56,7 +56,7 @@ const pyr_op_impl pyr_cuda_activation = {
 
 static const numbers nothing = {NULL, 0};
 
-/* dx0 and dx1 (either may be nothing) = or += scale * dy. The same thread has both in turn: they may be one
+/* dx0 and dx1 (either may be nothing) = or += scale * dy. The same thread computes both, one after the other: they may be one
  * place. */
 static __global__ void scaled_kernel(numbers dx0, bool add0, numbers dx1, bool add1, numbers dy, float scale,
                                      size_t count)

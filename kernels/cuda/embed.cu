@@ -3,7 +3,7 @@
 
 /* ---- rows of a table -------------------------------------------------------------------------------- */
 
-/* y[n] = row index[n]; of a table that has none, NaN: whoever could be told would have to wait for it. */
+/* y[n] = row index[n]; NaN where the table has no such row: reporting it would mean to wait for the device. */
 static __global__ void embed_kernel(numbers y, const float *table, const uint32_t *index, int rows, int d,
                                     size_t count)
 {

@@ -1,4 +1,4 @@
-/* libraries.cu - cuDNN and cuBLASLt: opened, and their failures told. */
+/* libraries.cu - cuDNN and cuBLASLt: opened; their failures as sentences. */
 #include "kernels/cuda/calls.h"
 #include "kernels/cuda/fused_attention.h"
 

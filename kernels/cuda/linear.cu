@@ -72,7 +72,7 @@ static cudaDataType_t library_type(pyr_type type)
 /* A matrix in cuBLAS' eyes. */
 typedef struct matrix {
     size_t rows, columns;
-    bool turn;
+    bool transposed;
     pyr_type type;
 } matrix;
 
@@ -81,14 +81,14 @@ static pyr_status describe(pyr_kernels *k, product *p, matrix a, matrix b, matri
     pyr_cuda_libraries *l = pyr_cuda_libraries_of(k);
     cublasComputeType_t compute =
         a.type == PYR_F32 && tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
-    int turn_a = a.turn ? CUBLAS_OP_T : CUBLAS_OP_N, turn_b = b.turn ? CUBLAS_OP_T : CUBLAS_OP_N;
+    int op_a = a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N, op_b = b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
     int epilogue = bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
 
     PYR_TRY(PYR_CUBLAS(l, cublasLtMatmulDescCreate, &p->how, compute, CUDA_R_32F));
-    PYR_TRY(PYR_CUBLAS(l, cublasLtMatmulDescSetAttribute, p->how, CUBLASLT_MATMUL_DESC_TRANSA, &turn_a,
-                       sizeof turn_a));
-    PYR_TRY(PYR_CUBLAS(l, cublasLtMatmulDescSetAttribute, p->how, CUBLASLT_MATMUL_DESC_TRANSB, &turn_b,
-                       sizeof turn_b));
+    PYR_TRY(PYR_CUBLAS(l, cublasLtMatmulDescSetAttribute, p->how, CUBLASLT_MATMUL_DESC_TRANSA, &op_a,
+                       sizeof op_a));
+    PYR_TRY(PYR_CUBLAS(l, cublasLtMatmulDescSetAttribute, p->how, CUBLASLT_MATMUL_DESC_TRANSB, &op_b,
+                       sizeof op_b));
     PYR_TRY(PYR_CUBLAS(l, cublasLtMatmulDescSetAttribute, p->how, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue,
                        sizeof epilogue));
     PYR_TRY(PYR_CUBLAS(l, cublasLtMatrixLayoutCreate, &p->a, library_type(a.type), a.rows, a.columns,
@@ -151,13 +151,13 @@ static pyr_status plan_products(pyr_kernels *k, linear_state *s, const pyr_op *o
 {
     size_t rows = s->shape.n, in = s->shape.in, out = s->shape.out;
     matrix w = {in, out, false, s->type}, x = {in, rows, false, s->type}, y = {out, rows, false, s->type};
-    matrix w_turned = w, y_turned = y, dw = w;
+    matrix w_t = w, y_t = y, dw = w;
 
-    w_turned.turn = y_turned.turn = true;
+    w_t.transposed = y_t.transposed = true;
     dw.type = PYR_F32;
-    PYR_TRY(describe(k, &s->by[FORWARD], w_turned, x, y, has_bias(op), op->tf32));
+    PYR_TRY(describe(k, &s->by[FORWARD], w_t, x, y, has_bias(op), op->tf32));
     PYR_TRY(describe(k, &s->by[DATA], w, y, x, false, op->tf32));
-    PYR_TRY(describe(k, &s->by[WEIGHTS], x, y_turned, dw, false, op->tf32));
+    PYR_TRY(describe(k, &s->by[WEIGHTS], x, y_t, dw, false, op->tf32));
     for (int pass = 0; pass < PASSES; pass++)
         if (s->by[pass].wanted)
             PYR_TRY(choose(k, &s->by[pass]));

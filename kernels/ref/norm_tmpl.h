@@ -1,8 +1,10 @@
 /* norm_tmpl.h - group normalisation (Wu & He 2018) with the affine map, an optional scale and shift per
  * image, and the activation behind it.
  *
- *     t = (x - mean) rstd         mean, rstd = 1/sqrt(var + eps) over h, w and the group's channels; var
- * biased u = t gamma + beta v = u (1 + scale) + shift   (or v = u) y = act(v)
+ *     t = (x - mean) rstd         mean, rstd = 1/sqrt(var + eps) over h, w and the group's channels; var biased
+ *     u = t gamma + beta
+ *     v = u (1 + scale) + shift   (or v = u)
+ *     y = act(v)
  *
  * x is input 0 with the channels of input 3, if there is one, behind its own.
  *

@@ -258,6 +258,13 @@ pyr info --list samplers
 gives 0
 says "dpmpp-2m-sde"
 says "    NFE       2n - 1"
+pyr info --list filters
+gives 0
+says "burt-adelson"
+says "    details   bands"
+pyr info --list metrics
+gives 0
+says "sliced Wasserstein, per level"
 pyr info --list noise
 gives 0
 says "noise.weight = \"min-snr\""

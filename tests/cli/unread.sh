@@ -27,7 +27,7 @@ traced
 for name in level-2/state.safetensors pyrdiff.cfg states-change-places shared/state.safetensors; do
     failing $looks "$tmp/run/$name" train --config tests/tiny.cfg --snapshot -1 --threads 2 --duration 320 --level 2 \
         --outdir "$tmp/run"
-    refuses 1 "whether $tmp/run/$name is there cannot be told: Input/output error"
+    refuses 1 "cannot find out whether $tmp/run/$name exists: Input/output error"
     if wanted; then sums >"$tmp/after"; fi
     holds cmp "$tmp/before" "$tmp/after"
 done
@@ -35,7 +35,7 @@ done
 begin "weights that cannot be looked at are not missing"
 traced
 failing $looks "$tmp/run/level-2/unet/config.json" sample --network "$tmp/run" --level 2 --seeds 0 --outdir "$tmp/no"
-refuses 1 "unet/config.json is there cannot be told: Input/output error"
+refuses 1 "unet/config.json exists: Input/output error"
 failing pread64 "$tmp/run/level-2/unet/diffusion_pytorch_model.safetensors" sample --network "$tmp/run" --level 2 \
     --seeds 0 --outdir "$tmp/no"
 refuses 1 "cannot be read: Input/output error"
@@ -43,12 +43,12 @@ refuses 1 "cannot be read: Input/output error"
 begin "what a run's page and its description lack is told"
 traced
 failing $looks "$tmp/run/level-2/log.jsonl" info "$tmp/run"
-says "log.jsonl is there cannot be told: Input/output error"
+says "log.jsonl exists: Input/output error"
 failing read "$tmp/run/level-2/log.jsonl" info "$tmp/run"
 says "log.jsonl: cannot be read: Input/output error"
 failing $looks "$tmp/run/level-2/unet/config.json" report "$tmp/run" --out "$tmp/page.html"
 gives 0
-holds grep -q 'Left out: .*unet/config.json is there cannot be told: Input/output error' "$tmp/page.html"
+holds grep -q 'Left out: .*unet/config.json exists: Input/output error' "$tmp/page.html"
 failing getdents64 "$tmp/run/level-2" report "$tmp/run" --out "$tmp/page.html"
 gives 0
 holds grep -q 'Snapshots of level 2: folder .* cannot be read: Input/output error' "$tmp/page.html"
@@ -57,9 +57,9 @@ begin "a folder, or what is to be judged"
 traced
 failing $looks "$tmp/run/level-2" train --config tests/tiny.cfg --snapshot -1 --threads 2 --duration 320 --level 2 \
     --outdir "$tmp/run"
-refuses 1 "whether $tmp/run/level-2 is there cannot be told: Input/output error"
+refuses 1 "cannot find out whether $tmp/run/level-2 exists: Input/output error"
 failing $looks "$tmp/run/level-2/log.jsonl" eval "$tmp/run/level-2/log.jsonl" --data tests/golden/shapes
-refuses 1 "log.jsonl is there cannot be told: Input/output error"
+refuses 1 "log.jsonl exists: Input/output error"
 
 begin "a pipe where a file should be keeps nobody waiting"
 if wanted; then mkfifo "$tmp/pipe" && mkdir "$tmp/pipes" && mkfifo "$tmp/pipes/000001.png"; fi

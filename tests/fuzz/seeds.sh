@@ -14,7 +14,7 @@ seeds_of() {
     scheduler) ls $golden/unet2d/pipeline/scheduler/scheduler_config.json ;;
     npz) ls $golden/archives/*.npz $golden/archives/*.zip $golden/archives/dataset.json $golden/arrays/*.npy $golden/arrays/*.npz ;;
     packed) ls $golden/arrays/*.npy $golden/arrays/*.npz $golden/arrays/emnist/*.gz \
-        $golden/arrays/torch/FashionMNIST/raw/*-ubyte $golden/arrays/floats-images-idx3-float ;;
+        $golden/arrays/torch/FashionMNIST/raw/*-ubyte $golden/arrays/floats-images-idx3-float $golden/arrays/norb/* ;;
     tar) ls $golden/tars/*.tar $golden/tars/*.tar.* ;;
     unet_config) ls $golden/unet2d/*/config.json $golden/unet2d/*/unet/config.json $golden/export/run/*/unet/config.json ;;
     pipeline) ls $golden/unet2d/pipeline/model_index.json ;;

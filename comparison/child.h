@@ -1,6 +1,6 @@
 /* child.h - work in a process of its own: its memory is measured alone, and what it leaves behind is gone. */
-#ifndef PYR_BASE_CHILD_H
-#define PYR_BASE_CHILD_H
+#ifndef PYR_COMPARISON_CHILD_H
+#define PYR_COMPARISON_CHILD_H
 
 #include "base/status.h"
 #include <stdbool.h>
@@ -14,8 +14,5 @@
  * The status is the work's; PYR_E_IO when no child can be had or a signal ended it. */
 pyr_status pyr_run_child(pyr_status (*work)(void *arg, void *result), void *arg, void *result, size_t size,
                          bool (*stop)(void));
-
-/* The most memory that this process ever held, in MiB. */
-double pyr_peak_memory_mib(void);
 
 #endif

@@ -1,11 +1,11 @@
-#include "base/child.h"
+/* child.c - runs a function in a forked process, and takes its result, its error or its death. */
+#include "comparison/child.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -128,12 +128,4 @@ pyr_status pyr_run_child(pyr_status (*work)(void *arg, void *result), void *arg,
     if (m.status != PYR_OK)
         pyr_error_set(m.sentence);
     return (pyr_status)m.status;
-}
-
-double pyr_peak_memory_mib(void)
-{
-    struct rusage usage;
-
-    getrusage(RUSAGE_SELF, &usage);
-    return (double)usage.ru_maxrss / 1024;
 }
