@@ -25,7 +25,10 @@ ROOMS   := include base settings kernels kernels/ref kernels/cpu graph network d
            levels diffusers cascade training tasks features eval comparison plots report toys api
 CLI     := terminal cli cli/bench cli/info cli/sample cli/tasks cli/toy
 DEFS    := -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
-CFLAGS_ALL = -std=c11 $(DEFS) $(OPT) -g $(WARN) $(SAN:%=-fsanitize=% -fno-omit-frame-pointer) -pthread -MMD -MP $(CFLAGS)
+# Position-independent code for all, so that the shared library is made of the same objects: the vector loops of kernels/cpu are the
+# same instructions either way. Of the library's names only those of include/pyrdiff.h are seen from outside.
+PIC     := -fPIC -fvisibility=hidden
+CFLAGS_ALL = -std=c11 $(DEFS) $(OPT) $(PIC) -g $(WARN) $(SAN:%=-fsanitize=% -fno-omit-frame-pointer) -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL = $(SAN:%=-fsanitize=%) -pthread $(LDFLAGS)
 # -lgomp: oneDNN runs on it, and a lane sets it to one thread (kernels/cpu/onednn.c).
 LDLIBS  += -ldnnl -lgomp -lfftw3 -llapacke -llapack -lblas -lconfig -lcjson -lxxhash -lpng -ljpeg -lwebp -ltiff -lzip -larchive -lz -lm
@@ -36,7 +39,7 @@ CUDA_ARCH ?= $(or $(shell nvidia-smi --query-gpu=compute_cap --format=csv,nohead
 CUDA_FOR  := $(if $(filter all,$(CUDA_ARCH)),$(CUDA_ALL),$(CUDA_ARCH))
 NVCCFLAGS := -std=c++20 -O3 -I. $(foreach a,$(CUDA_FOR),-gencode arch=compute_$a,code=sm_$a) \
              -gencode arch=compute_$(firstword $(CUDA_FOR)),code=compute_$(firstword $(CUDA_FOR)) --threads 0 \
-             -Xcompiler -Wall,-Wextra,-Wno-unused-function,-Wno-missing-field-initializers,-pthread $(if $(WERROR),-Werror all-warnings)
+             -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra,-Wno-unused-function,-Wno-missing-field-initializers,-pthread $(if $(WERROR),-Werror all-warnings)
 CUDA_HOME := $(patsubst %/bin/,%,$(dir $(realpath $(NVCC))))
 CUDA_SRC  := $(wildcard kernels/cuda/*.cu)
 CUDA_B    := build/cuda-$(shell echo '$(NVCC) $(NVCCFLAGS)' | cksum | cut -d' ' -f1)
@@ -129,6 +132,71 @@ $(B)/emulated/pyrdiff: $(CLI_OBJ) $(EMULATED) $(B)/libpyrdiff.a
 
 $(B)/tests/%: $(B)/tests/%.o $(B)/libpyrdiff.a
 	$(CC) $(LDFLAGS_ALL) $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -o $@
+
+# ---- the library for other programs
+VERSION  := $(shell sed -n 's/^#define PYRDIFF_VERSION "\(.*\)"/\1/p' include/pyrdiff.h)
+SONAME   := libpyrdiff.so.$(firstword $(subst ., ,$(VERSION)))
+PREFIX   ?= /usr/local
+BINDIR   ?= $(PREFIX)/bin
+LIBDIR   ?= $(PREFIX)/lib
+INCDIR   ?= $(PREFIX)/include
+MANDIR   ?= $(PREFIX)/share/man/man1
+BASHDIR  ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR   ?= $(PREFIX)/share/zsh/site-functions
+
+## make lib         build the library for other programs: shared, static, pyrdiff.pc (docs/library.md)
+lib: $(B)/lib/libpyrdiff.so $(B)/lib/libpyrdiff.a $(B)/lib/pyrdiff.pc
+	@echo "$(B)/lib: $(SONAME), libpyrdiff.a"
+
+$(B)/lib/libpyrdiff.so: $(LIB_OBJ)
+	@mkdir -p $(@D)
+	@echo 'PYRDIFF_$(SONAME:libpyrdiff.so.%=%) { global: pyrdiff_*; local: *; };' >$(@D)/exports
+	$(CC) -shared $(LDFLAGS_ALL) -Wl,-soname,$(SONAME) -Wl,--version-script=$(@D)/exports $(if $(SAN),,-Wl,-z,defs) $^ $(LDLIBS) -o $@.$(VERSION)
+	@ln -sf $(@F).$(VERSION) $(@D)/$(SONAME)
+	@ln -sf $(SONAME) $@
+
+# One object, whose other names are its own.
+$(B)/lib/libpyrdiff.a: $(LIB_OBJ)
+	@mkdir -p $(@D)
+	$(LD) -r $^ -o $(@D)/pyrdiff.o
+	objcopy --localize-hidden $(@D)/pyrdiff.o
+	@rm -f $@
+	ar crs $@ $(@D)/pyrdiff.o
+	@rm -f $(@D)/pyrdiff.o
+
+$(B)/lib/pyrdiff.pc: include/pyrdiff.h FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$(LIBDIR)' 'includedir=$(INCDIR)' '' 'Name: pyrdiff' \
+	    'Description: multi-resolution Laplacian-pyramid diffusion models' 'Version: $(VERSION)' \
+	    'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -lpyrdiff' 'Libs.private: $(LDLIBS) -pthread' >$@
+
+## make install     into PREFIX=/usr/local, with DESTDIR= in front: program, library, header, man pages, completions of bash and zsh
+install: pyrdiff lib
+	install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(MANDIR) $(BASHDIR) $(ZSHDIR))
+	install -m 755 $(B)/pyrdiff $(DESTDIR)$(BINDIR)/pyrdiff
+	install -m 644 include/pyrdiff.h $(DESTDIR)$(INCDIR)/pyrdiff.h
+	install -m 755 $(B)/lib/libpyrdiff.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libpyrdiff.so.$(VERSION)
+	ln -sf libpyrdiff.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libpyrdiff.so
+	install -m 644 $(B)/lib/libpyrdiff.a $(DESTDIR)$(LIBDIR)/libpyrdiff.a
+	install -m 644 $(B)/lib/pyrdiff.pc $(DESTDIR)$(LIBDIR)/pkgconfig/pyrdiff.pc
+	$(B)/pyrdiff --man >$(DESTDIR)$(MANDIR)/pyrdiff.1
+	for command in $(COMMANDS); do $(B)/pyrdiff --man $$command >$(DESTDIR)$(MANDIR)/pyrdiff-$$command.1 || exit 1; done
+	$(B)/pyrdiff --completions bash >$(DESTDIR)$(BASHDIR)/pyrdiff
+	$(B)/pyrdiff --completions zsh >$(DESTDIR)$(ZSHDIR)/_pyrdiff
+
+## make uninstall   remove what install put there, and the folders that are empty then
+COMMANDS = $(patsubst cmd_%.c,%,$(notdir $(wildcard cli/cmd_*.c cli/*/cmd_*.c)))
+uninstall:
+	rm -f $(addprefix $(DESTDIR),$(BINDIR)/pyrdiff $(INCDIR)/pyrdiff.h $(LIBDIR)/libpyrdiff.so.$(VERSION) $(LIBDIR)/$(SONAME) \
+	    $(LIBDIR)/libpyrdiff.so $(LIBDIR)/libpyrdiff.a $(LIBDIR)/pkgconfig/pyrdiff.pc $(MANDIR)/pyrdiff.1 \
+	    $(COMMANDS:%=$(MANDIR)/pyrdiff-%.1) $(BASHDIR)/pyrdiff $(ZSHDIR)/_pyrdiff)
+	-rmdir -p --ignore-fail-on-non-empty $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(MANDIR) $(BASHDIR) $(ZSHDIR)) \
+	    2>/dev/null || true
+
+# This test sees of the library what other programs do.
+$(B)/tests/test_library: $(B)/tests/test_library.o $(B)/lib/libpyrdiff.so
+	$(CC) $(LDFLAGS_ALL) $< -L$(B)/lib -lpyrdiff -lm -Wl,-rpath,'$$ORIGIN/../lib' -o $@
 
 # A test of the command line's parts links their objects, too.
 $(B)/tests/test_options: $(B)/terminal/options.o $(B)/terminal/options_help.o
@@ -268,7 +336,7 @@ demo:
 	@scripts/demo
 
 ## make format      format all sources with clang-format
-SOURCES := $(foreach room,$(ROOMS) $(CLI) kernels/cuda bench tests tests/cuda tests/fuzz,$(wildcard $(room)/*.[ch] $(room)/*.cu $(room)/*.cc))
+SOURCES := $(foreach room,$(ROOMS) $(CLI) kernels/cuda bench examples tests tests/cuda tests/fuzz,$(wildcard $(room)/*.[ch] $(room)/*.cu $(room)/*.cc))
 format:
 	clang-format -i $(SOURCES)
 
@@ -285,5 +353,5 @@ help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
 -include $(LIB_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d $(wildcard $(B)/tests/cuda/*.d $(B)/tests/fuzz/*.d $(B)/fuzz/*.d)
-.PHONY: all bench help quick fuzz fuzz-run check morecheck check-sanitized check-emulated gpucheck gpubench build-only vector-loops longcheck tests clean format demo list-rooms
+.PHONY: all lib install uninstall bench help quick fuzz fuzz-run check morecheck check-sanitized check-emulated gpucheck gpubench build-only vector-loops longcheck tests clean format demo list-rooms
 .SECONDARY: $(TESTS:%=%.o) $(B)/bench/time_kernels.o $(FUZZ:%=$(B)/tests/fuzz/fuzz_%.o)

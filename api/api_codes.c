@@ -81,7 +81,7 @@ static pyr_status decompose(pyr_codes *out, const pyrdiff_images *picture, const
     PYR_TRY(read_settings(&settings, options, from.h, from.w));
     bits = pyr_buffer_bits(&from);
     PYR_TRY(pyr_new(&pixels, (size_t)from.h * (size_t)from.w * (size_t)from.c, sizeof *pixels, "a picture"));
-    pyr_buffer_floats(pixels, &from, 0, 1, 0);
+    pyr_buffer_floats(pixels, &from, 0, 1);
     status = pyr_codes_new(out, &settings, from.h, from.w, from.c, bits);
     if (status == PYR_OK)
         status = pyr_decompose(out, pixels);

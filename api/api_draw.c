@@ -174,7 +174,7 @@ static pyr_status take_coarser(drawing *d)
     s = pyr_model_image(run, coarser);
     PYR_TRY(pyr_buffer_check(&from, &draw->inputs[0], "the coarser images", draw->n, s));
     PYR_TRY(pyr_new(&d->task.coarse, (size_t)draw->n * pyr_count(s), sizeof(float), "coarser images"));
-    pyr_buffer_floats(d->task.coarse, &from, 0, draw->n, pyr_model_bits(run));
+    pyr_buffer_floats(d->task.coarse, &from, 0, draw->n);
     d->task.n_coarse = draw->n;
     return PYR_OK;
 }

@@ -57,7 +57,7 @@ static pyr_status write_tables(const char *path, const pyrdiff_images *tables, i
         if (t->n > 1000000)
             PYR_TRY_OUT(pyr_fail(PYR_E_ARG, "tables[%d] has %lld images, should have at most 1000000", i,
                                  (long long)t->n));
-        pyr_buffer_floats(floats + at, t, 0, t->n, 0);
+        pyr_buffer_floats(floats + at, t, 0, t->n);
         panel[i] = (pyr_panel){floats + at, (int)t->n, t->h, t->w, t->c};
         at += (size_t)t->n * (size_t)t->h * (size_t)t->w * (size_t)t->c;
     }

@@ -56,7 +56,7 @@ static pyr_status read_input(float **out, const opening *o, int i, const char *n
         return pyr_fail(PYR_E_SHAPE, "%s: there are %lld, should be 1 or %d", name, (long long)from.n,
                         o->draw->n);
     PYR_TRY(pyr_new(out, (size_t)from.n * pyr_count(s), sizeof **out, name));
-    pyr_buffer_floats(*out, &from, 0, from.n, pyr_model_bits(o->m));
+    pyr_buffer_floats(*out, &from, 0, from.n);
     if (count)
         *count = from.n;
     return PYR_OK;

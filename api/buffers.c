@@ -146,39 +146,17 @@ static void take_doubles(void *ctx, const pyrdiff_images *piece, const raw *from
         dst[at + i] = number_of(piece->type, from, i);
 }
 
-typedef struct taking_floats {
-    float *dst;
-    int bits;
-} taking_floats;
-
 static void take_floats(void *ctx, const pyrdiff_images *piece, const raw *from, size_t at)
 {
-    const taking_floats *t = ctx;
-    size_t n = row_size(piece);
-    uint16_t samples[PIECE]; /* of either depth */
-    float numbers[PIECE];
+    float *dst = ctx;
 
-    if (piece->type == PYRDIFF_U8 && t->bits == 16)
-        for (size_t i = 0; i < n; i++)
-            samples[i] = (uint16_t)(257 * from->bytes[i]);
-    else if (piece->type == PYRDIFF_U16 && t->bits == 8)
-        for (size_t i = 0; i < n; i++)
-            ((uint8_t *)samples)[i] = (uint8_t)((from->words[i] + 128) / 257);
-    else if (t->bits && (piece->type == PYRDIFF_F32 || piece->type == PYRDIFF_F64)) {
-        for (size_t i = 0; i < n; i++)
-            numbers[i] = (float)number_of(piece->type, from, i);
-        pyr_pixels_to_samples(samples, numbers, t->bits, n);
-    } else {
-        for (size_t i = 0; i < n; i++)
-            t->dst[at + i] = (float)number_of(piece->type, from, i);
-        return;
-    }
-    pyr_pixels_from_samples(t->dst + at, samples, t->bits, n);
+    for (size_t i = 0; i < row_size(piece); i++)
+        dst[at + i] = (float)number_of(piece->type, from, i);
 }
 
-void pyr_buffer_floats(float *dst, const pyrdiff_images *from, int64_t first, int64_t n, int bits)
+void pyr_buffer_floats(float *dst, const pyrdiff_images *from, int64_t first, int64_t n)
 {
-    each_piece(from, first, n, true, take_floats, &(taking_floats){dst, bits});
+    each_piece(from, first, n, true, take_floats, dst);
 }
 
 void pyr_buffer_doubles(double *dst, const pyrdiff_images *from, int64_t first, int64_t n)
@@ -258,14 +236,23 @@ typedef struct sampling {
     int bits;
 } sampling;
 
+/* Between bytes and words as pictures are converted (pictures/image.h). */
 static void take_samples(void *ctx, const pyrdiff_images *piece, const raw *from, size_t at)
 {
     const sampling *s = ctx;
-    char *to = s->dst + at * (size_t)(s->bits / 8);
+    size_t n = row_size(piece);
     float numbers[PIECE];
 
-    take_floats(&(taking_floats){numbers, s->bits}, piece, from, 0);
-    pyr_pixels_to_samples(to, numbers, s->bits, row_size(piece));
+    if (piece->type == PYRDIFF_U8 && s->bits == 16)
+        for (size_t i = 0; i < n; i++)
+            ((uint16_t *)(void *)s->dst)[at + i] = (uint16_t)(257 * from->bytes[i]);
+    else if (piece->type == PYRDIFF_U16 && s->bits == 8)
+        for (size_t i = 0; i < n; i++)
+            ((uint8_t *)s->dst)[at + i] = (uint8_t)((from->words[i] + 128) / 257);
+    else {
+        take_floats(numbers, piece, from, 0);
+        pyr_pixels_to_samples(s->dst + at * (size_t)(s->bits / 8), numbers, s->bits, n);
+    }
 }
 
 static void put_samples(void *dst, const pyrdiff_images *from, int64_t first, int64_t n, int bits)

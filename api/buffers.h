@@ -13,9 +13,8 @@
 pyr_status pyr_buffer_check(pyrdiff_images *out, const pyrdiff_images *images, const char *name, int64_t n,
                             pyr_shape shape);
 
-/* Images first .. first + n - 1 of a checked buffer as floats in [-1, 1] of samples of `bits` (bits 0: as they
- * are), into dst, without gaps; doubles likewise, as they are. */
-void pyr_buffer_floats(float *dst, const pyrdiff_images *from, int64_t first, int64_t n, int bits);
+/* Images first .. first + n - 1 of a checked buffer as numbers in [-1, 1], into dst, without gaps. */
+void pyr_buffer_floats(float *dst, const pyrdiff_images *from, int64_t first, int64_t n);
 void pyr_buffer_doubles(double *dst, const pyrdiff_images *from, int64_t first, int64_t n);
 
 /* The other way; numbers into bytes and words as pictures/pixels.h has it. */

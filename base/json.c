@@ -7,9 +7,9 @@
 #include "base/mem.h"
 #include "base/shown.h"
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,25 +47,8 @@ static pyr_status check_keys(const cJSON *value, const char *name)
     return PYR_OK;
 }
 
-/* cJSON says of a text that it is none, also when memory ran out: here that is noticed. */
-static _Thread_local bool ran_out;
-
-static void *take_memory(size_t n)
-{
-    void *block = pyr_mem_lets() ? malloc(n) : NULL;
-
-    ran_out = ran_out || !block;
-    return block;
-}
-
-static void set_hooks(void)
-{
-    cJSON_InitHooks(&(cJSON_Hooks){take_memory, free});
-}
-
 pyr_status pyr_json_parse(pyr_json_value **out, const char *bytes, size_t n, const char *name)
 {
-    static pthread_once_t hooks = PTHREAD_ONCE_INIT;
     const char *end = NULL, *nul = memchr(bytes, 0, n); /* cJSON would end a string there */
     pyr_status status;
     cJSON *tree;
@@ -73,10 +56,9 @@ pyr_status pyr_json_parse(pyr_json_value **out, const char *bytes, size_t n, con
     *out = NULL;
     if (nul)
         return pyr_fail(PYR_E_FORMAT, "%s: not valid JSON at byte %zu", name, (size_t)(nul - bytes));
-    pthread_once(&hooks, set_hooks);
-    ran_out = false;
+    errno = 0;
     tree = cJSON_ParseWithLengthOpts(bytes, n, &end, 0);
-    if (!tree && ran_out)
+    if (!tree && errno == ENOMEM) /* of malloc; cJSON says only that the text is none */
         return pyr_fail(PYR_E_NOMEM, "%s: out of memory for %zu bytes of JSON", name, n);
     if (!tree)
         return pyr_fail(PYR_E_FORMAT, "%s: not valid JSON at byte %zu", name,

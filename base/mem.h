@@ -58,7 +58,7 @@ void pyr_mem_reset_peak(void);
  * For tests. Counts across threads. */
 void pyr_mem_fail_after(long n);
 
-/* For an allocation that a library makes through a hook of ours: counted, and false when it is to fail. */
+/* For tests, in the hook of a library that allocates: counted, and false when it is to fail. */
 bool pyr_mem_lets(void);
 
 #endif

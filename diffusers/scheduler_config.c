@@ -2,8 +2,8 @@
 #include "diffusers/scheduler_config.h"
 
 #include "base/file.h"
-#include "base/json_fields.h"
 #include "base/mem.h"
+#include "settings/json_fields.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -29,12 +29,13 @@
  * pyrdiff_error() is the calling thread's. A call uses threads of its own ("threads"), which end with the call
  * or, of a model, with pyrdiff_model_free(). Callbacks run on the thread that made the call, and on no other.
  *
- * The process. The library prints nothing, ends no process, and handles no signal. It keeps no state for the
- * process but counters of memory, a lock around the planner of FFTW (which is not for several threads: while
- * pyrdiff plans, nobody else may), and one allocator of cJSON that counts. While a call runs, its thread has
- * the "C" locale and one OpenMP thread; both are put back. oneDNN keeps a cache of generated code, FFTW its
- * wisdom, a CUDA device its context. Measured choices and large data sets are kept in
- * $XDG_CACHE_HOME/pyrdiff (~/.cache/pyrdiff). 1 MiB of stack is enough for any call.
+ * The process. The library prints nothing, ends no process, and handles no signal. What it keeps for the whole
+ * process: counters of memory (atomic); a lock around the planner of FFTW, which serves one thread at a time
+ * (while pyrdiff plans, nobody else may); and, where the address space is limited, that oneDNN's code was
+ * generated once. For a thread it keeps the sentence of the last failure. While a call runs, its thread has the
+ * "C" locale and one OpenMP thread; both are put back. oneDNN keeps a cache of generated code, FFTW its wisdom, a
+ * CUDA device its context. Measured choices and large data sets are kept in $XDG_CACHE_HOME/pyrdiff
+ * (~/.cache/pyrdiff). 1 MiB of stack is enough for any call.
  *
  * Options. Calls with many choices take them as text: `options` is NULL, or pairs of a name and a value, ended
  * by NULL: {"count", "1000", "class", "all", NULL}. Each function lists its names. An unknown name or a bad
@@ -156,9 +157,9 @@ typedef enum pyrdiff_type {
  * without gaps: channels beside each other, then pixels, rows, images. Channels are 1 grey, 3 RGB, 4 RGBA.
  *
  * A byte p is the number (2p - 255)/256, a sample of 16 bits (2p - 65535)/65536; on the way back numbers are
- * rounded to the nearest sample, and a number that is none becomes 0. Where images come in, any type is taken
- * and both converted; floats of data sets and pictures become samples of 16 bits, or bytes where all of them
- * are those of bytes exactly. Other channels than wanted are PYRDIFF_E_SHAPE. */
+ * rounded to the nearest sample, and a number that is none becomes 0. Where images come in, any type is taken;
+ * floats of data sets and pictures become samples of 16 bits, or bytes where all of them are those of bytes
+ * exactly. Other sizes or channels than wanted are PYRDIFF_E_SHAPE. */
 typedef struct pyrdiff_images {
     void *data;
     pyrdiff_type type;

@@ -2,7 +2,7 @@
 #ifndef PYR_NETWORK_UNET_FIELDS_H
 #define PYR_NETWORK_UNET_FIELDS_H
 
-#include "base/json_fields.h"
+#include "settings/json_fields.h"
 
 /* Kinds beyond those of json_fields.h. */
 enum {

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/threads.h"
 #include "tests/check.h"
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -876,6 +877,15 @@ static void sealed_json(void)
     seals_tell_of_rot(2);
 }
 
+/* malloc for cJSON that fails when it is to, as one without memory does. */
+static void *limited_malloc(size_t n)
+{
+    if (pyr_mem_lets())
+        return malloc(n);
+    errno = ENOMEM;
+    return NULL;
+}
+
 /* Memory that ran out is no fault of the text. */
 static void json_without_memory(void)
 {
@@ -883,6 +893,7 @@ static void json_without_memory(void)
     pyr_json_value *tree;
     long k;
 
+    cJSON_InitHooks(&(cJSON_Hooks){limited_malloc, free});
     for (k = 0; status != PYR_OK; k++) {
         pyr_mem_fail_after(k);
         status = pyr_json_parse(&tree, "{\"a\": [1, \"b\"]}", 15, "x.json");
@@ -893,6 +904,7 @@ static void json_without_memory(void)
     }
     CHECK(k >= 6); /* nodes, a key, a text */
     pyr_json_free(tree);
+    cJSON_InitHooks(NULL);
     CHECK_FAILS(parse("{\"a\": }"), PYR_E_FORMAT, "not valid JSON");
 }
 

@@ -1,5 +1,5 @@
 /* json_fields.c - structs from and to JSON objects, by a table of rows. */
-#include "base/json_fields.h"
+#include "settings/json_fields.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* json_fields.h - the members of a C struct as those of a JSON object, by a table of rows. */
-#ifndef PYR_BASE_JSON_FIELDS_H
-#define PYR_BASE_JSON_FIELDS_H
+#ifndef PYR_SETTINGS_JSON_FIELDS_H
+#define PYR_SETTINGS_JSON_FIELDS_H
 
 #include "base/json.h"
 
