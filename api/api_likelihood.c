@@ -62,8 +62,8 @@ static pyr_status check_classes(const work *w, const pyr_dataset *data)
     if (!w->choice.classes)
         return list->n && !list->none
                    ? pyr_fail(PYR_E_ARG,
-                              "of which class are the images? Add --classes, which tells each its own: this "
-                              "run was never trained without one (class_dropout is 0)")
+                              "of which class are the images? Add --classes, which conditions on each "
+                              "image's own: this run was never trained without one (class_dropout is 0)")
                    : PYR_OK;
     if (!list->n)
         return pyr_fail(PYR_E_ARG, "--classes: this run was trained without classes");

@@ -179,8 +179,7 @@ static pyr_status open_cuda(pyr_kernels **out, int lanes, int device)
     pyr_status status = pyr_kernels_cuda(out, device);
 
     (void)lanes;
-    return status == PYR_OK ? PYR_OK
-                            : pyr_fail(status, "backend cuda:%d: %s; use --backend cpu", device, pyr_error());
+    return status == PYR_OK ? PYR_OK : pyr_fail(status, "backend cuda: %s; use --backend cpu", pyr_error());
 }
 
 static pyr_status open_ref(pyr_kernels **out, int lanes, int device)

@@ -52,7 +52,7 @@ refuses 2 "$which"
 pyr interpolate 1 2 --network "$bare"
 refuses 2 "$which"
 pyr likelihood --network "$bare" --count 1
-refuses 2 "Add --classes, which tells each its own"
+refuses 2 "Add --classes, which conditions on each image's own"
 pyr likelihood --network "$bare" --count 1 --classes --bound-terms 0 --solver heun --steps 2
 gives 0
 
