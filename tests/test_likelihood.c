@@ -624,7 +624,7 @@ static void maps_of(const pyr_pyramid *p, pyr_kernels *k, int level, double *var
 static void add_level(pyr_kernels *k, const pyr_pyramid *p, int level, int levels, const double *covariance,
                       const double *images, double *total)
 {
-    pyr_level l = {.facts = {.index = level, .levels = levels, .filter = PYR_FILTER_HAAR},
+    pyr_level l = {.facts = {.index = level, .levels = levels, .filter = pyr_pyramid_get(p)->filter},
                    .variable = pyr_pyramid_variable_shape(p, level),
                    .condition = pyr_pyramid_condition_shape(p, level)};
     int nv = (int)pyr_count(l.variable), nc = (int)pyr_count(l.condition), bands = nc ? 3 : 1;
@@ -673,10 +673,10 @@ static void add_level(pyr_kernels *k, const pyr_pyramid *p, int level, int level
     pyr_free(mean);
 }
 
-static void add_pyramid(pyr_kernels *k, int levels, const double *covariance, const double *images,
-                        double *total)
+static void add_pyramid(pyr_kernels *k, int filter, int levels, const double *covariance,
+                        const double *images, double *total)
 {
-    pyr_pyramid_settings s = {.levels = levels, .filter = PYR_FILTER_HAAR, .sigma = 1};
+    pyr_pyramid_settings s = {.levels = levels, .filter = filter, .sigma = 1};
     pyr_pyramid *p = NULL;
 
     CHECK_OK(pyr_pyramid_new(&p, k, &s, SIDE, SIDE, 1));
@@ -685,7 +685,7 @@ static void add_pyramid(pyr_kernels *k, int levels, const double *covariance, co
     pyr_pyramid_free(p);
 }
 
-static void haar_pyramid_agrees_with_one_resolution(void)
+static void pyramid_of_bands_agrees_with_one_resolution(int filter)
 {
     double covariance[DIM * DIM], *images = numbers(MANY * DIM), *zero = numbers(MANY * DIM);
     double single[MANY] = {0}, pyramid[MANY] = {0}, off[3][MANY];
@@ -695,8 +695,8 @@ static void haar_pyramid_agrees_with_one_resolution(void)
     CHECK_OK(pyr_kernels_open(&k, "ref-double", 1));
     field(covariance, images);
     gaussian_of(&exact, covariance, DIM, zero);
-    add_pyramid(k, 1, covariance, images, single);
-    add_pyramid(k, LEVELS, covariance, images, pyramid);
+    add_pyramid(k, filter, 1, covariance, images, single);
+    add_pyramid(k, filter, LEVELS, covariance, images, pyramid);
     for (int n = 0; n < MANY; n++) {
         double wanted = log_density(&exact, zero, images + n * DIM, 0);
 
@@ -710,7 +710,8 @@ static void haar_pyramid_agrees_with_one_resolution(void)
         CHECK(m.error < 0.6);
         /* the smoothing at s_min 0.002 and the solver: less than 0.01 nats of about 10 */
         if (!(fabs(m.mean) < 3 * m.error + 0.01))
-            CHECK_REPORT("comparison %d: off by %g +- %g nats", i, m.mean, m.error);
+            CHECK_REPORT("%s, comparison %d: off by %g +- %g nats", pyr_filter_names[filter], i, m.mean,
+                         m.error);
     }
     pyr_free(images);
     pyr_free(zero);
@@ -736,7 +737,10 @@ int main(int argc, char **argv)
     RUN(vectors_do_not_see_each_other);
     RUN(failures_come_through);
     RUN(bound_is_below_and_approaches);
-    RUN(haar_pyramid_agrees_with_one_resolution);
+    for (int filter = 0; filter < PYR_FILTERS; filter++)
+        if (pyr_filter_of(filter)->bands)
+            RUN_NAMED("pyramid_of_bands_agrees_with_one_resolution",
+                      pyramid_of_bands_agrees_with_one_resolution(filter));
     RUN(means);
     return CHECK_DONE();
 }

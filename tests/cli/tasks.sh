@@ -6,8 +6,10 @@ pictures=tests/golden/tasks
 run=$tmp/run
 single=$tmp/single
 "$program" train --config tests/tiny.cfg --outdir "$run" --duration 1600 --snapshot -1 >/dev/null 2>&1
-"$program" train --config tests/tiny.cfg --outdir "$tmp/haar" --duration 800 --snapshot -1 --set 'pyramid.filter="haar"' \
-    >/dev/null 2>&1
+for filter in haar cdf53; do
+    "$program" train --config tests/tiny.cfg --outdir "$tmp/$filter" --duration 800 --snapshot -1 --set pyramid.filter=$filter \
+        >/dev/null 2>&1
+done
 sed -e 's/levels = 3/levels = 1/' -e '/^levels = /d' tests/tiny.cfg >"$tmp/single.cfg"
 "$program" train --config "$tmp/single.cfg" --outdir "$single" --duration 800 --snapshot -1 >/dev/null 2>&1
 
@@ -32,7 +34,7 @@ same_pixels "$tmp/plain/000003.png" "$tmp/all/000003.png"
 same_pixels "$tmp/plain/000005.png" "$tmp/all/000005.png"
 
 begin "a black mask gives the picture back"
-for network in "$run" "$single" "$tmp/haar"; do
+for network in "$run" "$single" "$tmp/haar" "$tmp/cdf53"; do
     pyr inpaint $pictures/picture.png $pictures/black.png --network "$network" --seeds 3 --outdir "$tmp/none"
     gives 0
     same_pixels $pictures/picture.png "$tmp/none/000003.png"
