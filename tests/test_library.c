@@ -89,17 +89,24 @@ static pyrdiff_data *tiny_data(pyrdiff_settings *s, int c)
 }
 
 static const char *const one_thread[] = {"backend", "cpu", "precision", "f32", "threads", "1", NULL};
+static const char *const two_threads[] = {"backend", "cpu", "precision", "f32", "threads", "2", NULL};
 
-static int train(const char *run, const char *levels, const char *seed, int c, pyrdiff_callback callback,
-                 void *ctx)
+static int train_on(const char *const *machine, const char *run, const char *levels, const char *seed, int c,
+                    pyrdiff_callback callback, void *ctx)
 {
     pyrdiff_settings *s = tiny_settings(levels, seed);
     pyrdiff_data *data = tiny_data(s, c);
-    int status = pyrdiff_train(run, s, data, one_thread, callback, ctx);
+    int status = pyrdiff_train(run, s, data, machine, callback, ctx);
 
     pyrdiff_data_free(data);
     pyrdiff_settings_free(s);
     return status;
+}
+
+static int train(const char *run, const char *levels, const char *seed, int c, pyrdiff_callback callback,
+                 void *ctx)
+{
+    return train_on(one_thread, run, levels, seed, c, callback, ctx);
 }
 
 /* A hash of all weights of a run. */
@@ -299,12 +306,12 @@ static void *train_in_thread(void *at)
 {
     training *t = at;
 
-    t->status = train(t->run, t->levels, t->seed, 1, NULL, NULL);
+    t->status = train_on(two_threads, t->run, t->levels, t->seed, 1, NULL, NULL);
     return NULL;
 }
 
-/* Two runs of other settings at the same time in one process: the bits that each has when it is trained
- * alone. */
+/* Two runs of other settings at the same time in one process, on two lanes each: the bits that each has when it
+ * is trained alone, on one. */
 static void two_threads_train(void)
 {
     char run[4][300];
@@ -748,10 +755,10 @@ static void likelihood_has_figures(void)
     CHECK(isfinite(all) && fabs(all - sum) < 1e-6 * fabs(all) + 1e-9);
     CHECK(r && strstr(pyrdiff_result_text(r, "json"), "\"code log-likelihood\"")); /* of box, no likelihood */
     CHECK(watch.images >= 1 && !watch.elsewhere);
+    pyrdiff_result_free(r);
     FAILS(pyrdiff_likelihood(&r, m, data, (const char *const[]){"solver", "magic", NULL}, NULL, NULL),
           PYRDIFF_E_ARG, "--solver");
     CHECK(!r);
-    pyrdiff_result_free(r);
     pyrdiff_model_free(m);
     pyrdiff_data_free(data);
     pyrdiff_settings_free(s);
