@@ -168,39 +168,43 @@ void pyr_kernels_free(pyr_kernels *k)
 
 /* ---- by their words ---- */
 
-static pyr_status open_cpu(pyr_kernels **out, int lanes, int device)
+static pyr_status open_cpu(pyr_kernels **out, int lanes, const char *word)
 {
-    (void)device;
+    (void)word;
     return pyr_kernels_cpu(out, lanes);
 }
 
-static pyr_status open_cuda(pyr_kernels **out, int lanes, int device)
+/* `word`: "cuda", which is its first device, or "cuda:N". */
+static pyr_status open_cuda(pyr_kernels **out, int lanes, const char *word)
 {
-    pyr_status status = pyr_kernels_cuda(out, device);
+    const char *colon = strchr(word, ':');
+    pyr_status status = pyr_kernels_cuda(out, colon ? atoi(colon + 1) : 0);
 
     (void)lanes;
-    return status == PYR_OK ? PYR_OK : pyr_fail(status, "backend cuda: %s; use --backend cpu", pyr_error());
+    return status == PYR_OK ? PYR_OK
+                            : pyr_fail(status, "backend %s: %s; use --backend cpu", word, pyr_error());
 }
 
-static pyr_status open_ref(pyr_kernels **out, int lanes, int device)
+static pyr_status open_ref(pyr_kernels **out, int lanes, const char *word)
 {
-    (void)device;
+    (void)word;
     return pyr_kernels_ref(out, PYR_F32, lanes);
 }
 
-static pyr_status open_ref_double(pyr_kernels **out, int lanes, int device)
+static pyr_status open_ref_double(pyr_kernels **out, int lanes, const char *word)
 {
-    (void)device;
+    (void)word;
     return pyr_kernels_ref(out, PYR_F64, lanes);
 }
 
 /* The CPU, and why not a GPU. */
-static pyr_status open_auto(pyr_kernels **out, int lanes, int device)
+static pyr_status open_auto(pyr_kernels **out, int lanes, const char *word)
 {
     char why[sizeof(*out)->passed_over] = "";
 
+    (void)word;
     if (pyr_kernels_cuda_built()) {
-        if (pyr_kernels_cuda(out, device) == PYR_OK)
+        if (pyr_kernels_cuda(out, 0) == PYR_OK)
             return PYR_OK;
         snprintf(why, sizeof why, "%s", pyr_error());
     }
@@ -212,29 +216,27 @@ static pyr_status open_auto(pyr_kernels **out, int lanes, int device)
 #define WORD(word, open, help) word,
 #define OPEN(word, open, help) open,
 const char *const pyr_backend_names[] = {PYR_BACKENDS(WORD) NULL};
-static pyr_status (*const openers[])(pyr_kernels **out, int lanes, int device) = {PYR_BACKENDS(OPEN)};
+static pyr_status (*const openers[])(pyr_kernels **out, int lanes, const char *word) = {PYR_BACKENDS(OPEN)};
 
 /* "cuda:N" is the word cuda and a device. */
-static int word_length(const char *backend, int *device)
+static size_t word_length(const char *backend)
 {
     const char *colon = strchr(backend, ':');
 
-    *device = 0;
     if (!colon || strncmp(backend, "cuda:", 5) != 0 || !colon[1] ||
         strspn(colon + 1, "0123456789") != strlen(colon + 1))
-        return (int)strlen(backend);
-    *device = atoi(colon + 1);
-    return (int)(colon - backend);
+        return strlen(backend);
+    return (size_t)(colon - backend);
 }
 
 pyr_status pyr_kernels_open(pyr_kernels **out, const char *backend, int lanes)
 {
-    int device, index, length = word_length(backend, &device);
+    int index;
 
     *out = NULL;
-    PYR_TRY(pyr_find_word(&index, "backend", backend, (size_t)length, pyr_backend_names,
+    PYR_TRY(pyr_find_word(&index, "backend", backend, word_length(backend), pyr_backend_names,
                           sizeof openers / sizeof *openers));
-    return openers[index](out, lanes, device);
+    return openers[index](out, lanes, backend);
 }
 
 /* ---- precision ---- */
