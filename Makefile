@@ -171,7 +171,7 @@ $(B)/lib/pyrdiff.pc: include/pyrdiff.h FORCE
 	    'Cflags: -I$${includedir}' 'Libs: -L$${libdir} -lpyrdiff' 'Libs.private: $(LDLIBS) -pthread' >$@
 
 ## make install     into PREFIX=/usr/local, with DESTDIR= in front: program, library, header, man pages, completions of bash and zsh
-install: pyrdiff lib
+install: $(B)/pyrdiff lib
 	install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(MANDIR) $(BASHDIR) $(ZSHDIR))
 	install -m 755 $(B)/pyrdiff $(DESTDIR)$(BINDIR)/pyrdiff
 	install -m 644 include/pyrdiff.h $(DESTDIR)$(INCDIR)/pyrdiff.h
