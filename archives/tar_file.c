@@ -439,18 +439,13 @@ static pyr_status list(pyr_tar *tar, const pyr_tar_take *take)
 pyr_status pyr_tar_open(pyr_tar **out, const char *path, const pyr_tar_take *take)
 {
     pyr_tar *tar;
-    struct stat info;
+    uint64_t bytes;
     pyr_status status;
 
     *out = NULL;
-    if (stat(path, &info) != 0)
-        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return pyr_fail(PYR_E_IO, "%s: not a regular file", path);
-    if (info.st_size == 0)
-        return pyr_fail(PYR_E_FORMAT, "%s: the file is empty (zero bytes)", path);
+    PYR_TRY(pyr_file_size(&bytes, path));
     PYR_TRY(pyr_new(&tar, 1, sizeof *tar, path));
-    tar->bytes = (uint64_t)info.st_size;
+    tar->bytes = bytes;
     PYR_TRY_OUT(pyr_format(&tar->path, "%s", path));
     tar->facts.path = tar->path;
     PYR_TRY_OUT(list(tar, take));

@@ -177,17 +177,12 @@ pyr_status pyr_zip_open(pyr_zip **out, const char *path)
 {
     zip_source_t *source = NULL;
     zip_error_t error;
-    struct stat info;
+    uint64_t bytes;
     pyr_zip *zip;
     pyr_status status;
 
     *out = NULL;
-    if (stat(path, &info) != 0)
-        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return pyr_fail(PYR_E_IO, "%s: not a regular file", path);
-    if (info.st_size == 0) /* libzip takes it for an empty archive */
-        return pyr_fail(PYR_E_FORMAT, "%s: the file is empty (zero bytes)", path);
+    PYR_TRY(pyr_file_size(&bytes, path)); /* libzip takes a file of zero bytes for an empty archive */
     PYR_TRY(pyr_new(&zip, 1, sizeof *zip, path));
     pthread_mutex_init(&zip->lock, NULL);
     PYR_TRY_OUT(pyr_format(&zip->path, "%s", path));
@@ -197,7 +192,7 @@ pyr_status pyr_zip_open(pyr_zip **out, const char *path)
     if (!zip->zip)
         PYR_TRY_OUT(opening_failed(path, &error));
     source = NULL; /* the archive's now */
-    PYR_TRY_OUT(list(zip, (uint64_t)info.st_size));
+    PYR_TRY_OUT(list(zip, bytes));
     PYR_TRY_OUT(follow_links(zip));
     *out = zip;
     zip = NULL;

@@ -1,12 +1,12 @@
 /* value_file.c - numbers behind a header, through zlib, and bytes without one, through stdio. */
 #include "arrays/value_file.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "pictures/image.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <zlib.h>
 
 /* Why zlib gave less than was asked for. */
@@ -78,17 +78,10 @@ static pyr_status check(pyr_value_file *file, uint64_t start)
 
 pyr_status pyr_value_file_open(pyr_value_file *out, const char *path, pyr_value_header header)
 {
-    struct stat info;
     pyr_status status;
 
     *out = (pyr_value_file){.path = path, .plain = !header, .size = {1, 1, 1, 1}};
-    if (stat(path, &info) != 0)
-        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return pyr_fail(PYR_E_IO, "%s: not a regular file", path);
-    if (info.st_size == 0)
-        return pyr_fail(PYR_E_FORMAT, "%s: the file is empty (zero bytes)", path);
-    out->bytes = (uint64_t)info.st_size;
+    PYR_TRY(pyr_file_size(&out->bytes, path));
     out->stream =
         header ? (void *)gzopen(path, "rb") : (void *)fopen(path, "rb"); /* gzopen: plain files, too */
     if (!out->stream)
@@ -96,7 +89,7 @@ pyr_status pyr_value_file_open(pyr_value_file *out, const char *path, pyr_value_
     if (!header) {
         out->type = PYR_NPY_U1;
         out->rank = 1;
-        out->size[0] = info.st_size;
+        out->size[0] = (int64_t)out->bytes;
         out->count = out->bytes;
         return PYR_OK;
     }

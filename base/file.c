@@ -32,6 +32,20 @@ static pyr_status open_regular(FILE **out, struct stat *info, const char *path)
     return status;
 }
 
+pyr_status pyr_file_size(uint64_t *bytes, const char *path)
+{
+    struct stat info;
+
+    if (stat(path, &info) != 0)
+        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return pyr_fail(PYR_E_IO, "%s: not a regular file", path);
+    if (info.st_size == 0)
+        return pyr_fail(PYR_E_FORMAT, "%s: the file is empty (zero bytes)", path);
+    *bytes = (uint64_t)info.st_size;
+    return PYR_OK;
+}
+
 pyr_status pyr_file_read(char **out, size_t *size, const char *path, uint64_t limit)
 {
     pyr_status status = PYR_OK;

@@ -12,6 +12,9 @@
  * counted); the caller owns *out. Gives up over `limit` bytes (PYR_E_FORMAT). */
 pyr_status pyr_file_read(char **out, size_t *size, const char *path, uint64_t limit);
 
+/* The size of a regular file that is not empty, links followed. PYR_E_IO, PYR_E_FORMAT. */
+pyr_status pyr_file_size(uint64_t *bytes, const char *path);
+
 /* The first bytes of a file, at most `most`: *n of them, fewer only when it ends there. PYR_E_IO. */
 pyr_status pyr_file_start(void *out, size_t *n, const char *path, size_t most);
 

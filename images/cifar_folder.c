@@ -140,10 +140,7 @@ static pyr_status collect(pyr_collection *c, const pyr_data_path *at)
                                      "%s: files of CIFAR-10 and CIFAR-100 in one folder; separate them",
                                      at->path));
             classes = of;
-            PYR_TRY_OUT(pyr_path_new(&path, at->path, at->names->at[i]));
-            status = pyr_names_add(&paths, path);
-            pyr_free(path);
-            PYR_TRY_OUT(status);
+            PYR_TRY_OUT(pyr_names_format(&paths, "%s/%s", at->path, at->names->at[i]));
             train += !test;
         }
     PYR_TRY_OUT(

@@ -258,10 +258,7 @@ static pyr_status collect(pyr_collection *c, const pyr_data_path *at)
         for (size_t i = 0; i < at->names->n; i++) {
             if (!counts(at->names, i) || (strstr(at->names->at[i], "-testing-") != NULL) != test)
                 continue;
-            PYR_TRY_OUT(pyr_path_new(&path, at->path, at->names->at[i]));
-            status = pyr_names_add(&paths, path);
-            pyr_free(path);
-            PYR_TRY_OUT(status);
+            PYR_TRY_OUT(pyr_names_format(&paths, "%s/%s", at->path, at->names->at[i]));
             train += !test;
         }
     PYR_TRY_OUT(collect_files(c, &paths, train ? train : paths.n)); /* a test set alone is a data set, too */
