@@ -4,6 +4,7 @@
 #define PYR_TESTS_LEVEL_DATA_H
 
 #include "tests/check.h"
+#include "tests/temp_files.h"
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -16,8 +17,6 @@
 #include <sys/stat.h>
 
 /* ---- files ------------------------------------------------------------------------------------- */
-
-static char temp[64]; /* made and removed by main */
 
 /* Make the temporary folder of the test NAME; false with a word to the person when that fails. */
 static inline bool temp_new(const char *name)
@@ -48,25 +47,6 @@ static const char *folder_of(const char *name)
 
     CHECK_OK(pyr_make_folders(path));
     return path;
-}
-
-static inline void remove_all(const char *path)
-{
-    struct stat info;
-    pyr_names names;
-
-    if (lstat(path, &info) != 0)
-        return;
-    if (S_ISDIR(info.st_mode) && pyr_folder_names(&names, path) == PYR_OK) {
-        for (size_t i = 0; i < names.n; i++) {
-            char *inner = pyr_path_join(path, names.at[i]);
-
-            remove_all(inner);
-            pyr_free(inner);
-        }
-        pyr_names_free(&names);
-    }
-    remove(path);
 }
 
 /* ---- data -------------------------------------------------------------------------------------- */

@@ -939,7 +939,7 @@ static void open_chain(cascade *c, const char *name, const pyr_config *config)
     (void)cascade_open(c, "ref", 2, name, config, CHAIN_STEPS);
 }
 
-static void copy_file(const char *from, const char *name, const char *to, const char *as)
+static void copy_from_folder(const char *from, const char *name, const char *to, const char *as)
 {
     size_t n = 0;
     char path[240], *bytes = bytes_of(from, name, &n);
@@ -988,15 +988,15 @@ static void states_change_at_once(void)
         for (int i = 0; i < 3; i++)
             CHECK(step_of(c.folder[i]) == 4 && step_of(later.folder[i]) == 8);
         if (whole) { /* all were written, level 0 has changed place already */
-            copy_file(later.folder[0], state, c.folder[0], state);
-            copy_file(later.folder[1], state, c.folder[1], next);
-            copy_file(later.folder[2], state, c.folder[2], next);
+            copy_from_folder(later.folder[0], state, c.folder[0], state);
+            copy_from_folder(later.folder[1], state, c.folder[1], next);
+            copy_from_folder(later.folder[2], state, c.folder[2], next);
             CHECK_OK(pyr_file_replace(c.commit, "8\n", 2));
             CHECK_FAILS(pyr_trainer_new(&c.t, &c.job), PYR_E_CONFIG, "they were not trained together");
             CHECK(!c.t);
         } else { /* two of three were written */
-            copy_file(later.folder[0], state, c.folder[0], next);
-            copy_file(later.folder[1], state, c.folder[1], next);
+            copy_from_folder(later.folder[0], state, c.folder[0], next);
+            copy_from_folder(later.folder[1], state, c.folder[1], next);
         }
         CHECK_OK(pyr_trainer_recover(&c.job));
         for (int i = 0; i < 3; i++) {
@@ -1072,7 +1072,7 @@ static void put_state(const cascade *c, int level, char kind, const char *as, co
     unlink(path);
     if (kind == '-')
         return;
-    copy_file((kind == '4' ? of_4 : of_8)->folder[level], state, c->folder[level], as);
+    copy_from_folder((kind == '4' ? of_4 : of_8)->folder[level], state, c->folder[level], as);
     if (kind != 'x')
         return;
     CHECK_OK(pyr_file_read(&bytes, &n, path, 1 << 28));
@@ -1150,7 +1150,7 @@ static void frozen_levels_change_too(void)
     for (int i = 0; i < 3; i++) {
         CHECK_OK(pyr_level_peek(c.folder[i], &facts, &progress, NULL));
         CHECK(progress.checkpoint == 6 && progress.train.step == (i ? FROZEN : 6));
-        copy_file(c.folder[i], state, c.folder[i], next);
+        copy_from_folder(c.folder[i], state, c.folder[i], next);
     }
     CHECK_OK(pyr_file_replace(c.commit, "6\n", 2));
     CHECK_OK(pyr_trainer_recover(&c.job));
