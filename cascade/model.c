@@ -284,13 +284,7 @@ static int batch_of(const pyr_kernels *k, const pyr_config *config, bool weaker)
 
 pyr_status pyr_model_open(pyr_model **out, pyr_kernels *k, const char *run, const pyr_config *config)
 {
-    return pyr_model_open_guided(out, k, run, NULL, config);
-}
-
-pyr_status pyr_model_open_guided(pyr_model **out, pyr_kernels *k, const char *run, const char *weaker,
-                                 const pyr_config *config)
-{
-    return pyr_model_open_level(out, k, run, weaker, config, -1);
+    return pyr_model_open_level(out, k, run, NULL, config, -1);
 }
 
 pyr_status pyr_model_open_level(pyr_model **out, pyr_kernels *k, const char *run, const char *weaker,
@@ -383,7 +377,8 @@ int pyr_model_batch(const pyr_model *m)
     return m->batch;
 }
 
-double pyr_model_guidance(const pyr_model *m, int level)
+/* As its settings say, whatever its classes; 1: none. */
+static double guidance_of(const pyr_model *m, int level)
 {
     return pyr_model_has(m, level) ? m->level[level].level.settings.sampler_guidance : 1;
 }
@@ -444,7 +439,7 @@ static pyr_status check_guidance(const pyr_model *m, bool has_class)
     bool any = false;
 
     for (int i = 0; i < m->levels; i++) {
-        double guidance = pyr_model_guidance(m, i);
+        double guidance = guidance_of(m, i);
 
         any = any || guidance != 1;
         if (m->weaker || guidance == 1)

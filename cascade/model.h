@@ -13,12 +13,10 @@ typedef struct pyr_model pyr_model;
 /* Open all levels of RUN with these settings of sampling (the run's own, changed or not). PYR_E_IO names a
  * level that is not trained yet; PYR_E_CONFIG levels that do not fit together. `k` is borrowed. */
 pyr_status pyr_model_open(pyr_model **out, pyr_kernels *k, const char *run, const pyr_config *config);
-/* The same, guided away from the weaker networks of the run `weaker` (autoguidance, Karras et al. 2024),
- * which has the same pyramid and data; PYR_E_CONFIG when it has not. */
-pyr_status pyr_model_open_guided(pyr_model **out, pyr_kernels *k, const char *run, const char *weaker,
-                                 const pyr_config *config);
 /* The same of one level only (-1: all), whatever the others are: not trained, still in training, of another
- * pyramid. Guidance, cost and memory of the others then count as nothing, and pyr_model_level has none of them. `weaker` may be NULL. */
+ * pyramid. Guidance, cost and memory of the others then count as nothing, and pyr_model_level has none of them.
+ * `weaker`: guided away from the weaker networks of that run (autoguidance, Karras et al. 2024), which has the
+ * same pyramid and data; PYR_E_CONFIG when it has not. NULL: not. */
 pyr_status pyr_model_open_level(pyr_model **out, pyr_kernels *k, const char *run, const char *weaker,
                                 const pyr_config *config, int level);
 void pyr_model_free(pyr_model *m); /* NULL is a no-op */
@@ -31,8 +29,6 @@ int pyr_model_bits(const pyr_model *m);                         /* of the data's
 int pyr_model_classes(const pyr_model *m);                      /* 0: unconditional */
 const pyr_class_list *pyr_model_class_list(const pyr_model *m); /* of all opened levels together; borrowed */
 int pyr_model_batch(const pyr_model *m);                        /* images a lane takes at a time */
-double pyr_model_guidance(const pyr_model *m,
-                          int level); /* as its settings say, whatever its classes; 1: none */
 /* Cost of one image: network evaluations (guidance doubles them), and floating-point operations, at `level`.
  * Of rk45 the mean of what was drawn so far, 0 before. */
 int pyr_model_nfe(const pyr_model *m, int level);

@@ -32,7 +32,7 @@ static const pyr_setting rows[] = {
      "images between grids of samples; 0: only at the end; -1: never"},
 };
 
-const pyr_section pyr_train_section = {"train", rows, sizeof rows / sizeof *rows, false, "the run"};
+static const pyr_section train_section = {"train", rows, sizeof rows / sizeof *rows, false, "the run"};
 
 #undef AT
 #define AT(member) offsetof(pyr_cascade_settings, member)
@@ -62,12 +62,11 @@ static const pyr_setting cascade_rows[] = {
      "give its time to the others; 0: never"},
 };
 
-const pyr_section pyr_cascade_section = {"cascade", cascade_rows, sizeof cascade_rows / sizeof *cascade_rows,
-                                         false, "levels trained together"};
+static const pyr_section cascade_section = {
+    "cascade", cascade_rows, sizeof cascade_rows / sizeof *cascade_rows, false, "levels trained together"};
 
 const pyr_section *const pyr_all_sections[] = {
-    &pyr_data_section,    &pyr_pyramid_section, &pyr_train_section,
-    &pyr_cascade_section, &pyr_level_section,   NULL,
+    &pyr_data_section, &pyr_pyramid_section, &train_section, &cascade_section, &pyr_level_section, NULL,
 };
 
 pyr_status pyr_config_get(pyr_config *out, const pyr_settings *settings)

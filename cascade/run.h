@@ -20,8 +20,6 @@ typedef struct pyr_train_settings {
                         (status: a hundredth; snapshot: only at the end); negative: never */
 } pyr_train_settings;
 
-extern const pyr_section pyr_train_section; /* "train" */
-
 /* Training all levels together, with the sum of their losses; see trainer.h. */
 typedef struct pyr_cascade_settings {
     bool joint;
@@ -36,8 +34,6 @@ typedef struct pyr_cascade_settings {
 
 typedef enum pyr_cascade_condition { PYR_CASCADE_DATA, PYR_CASCADE_ESTIMATE } pyr_cascade_condition;
 typedef enum pyr_cascade_clip { PYR_CLIP_LEVEL, PYR_CLIP_ALL } pyr_cascade_clip;
-
-extern const pyr_section pyr_cascade_section; /* "cascade" */
 
 /* All sections, in the order of files and help, ended by NULL: for pyr_settings_new. */
 extern const pyr_section *const pyr_all_sections[];

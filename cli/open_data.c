@@ -1,4 +1,4 @@
-/* open_data.c - how far reading a data set is: a bar on a terminal, elsewhere a line now and then. */
+/* open_data.c - the options of a data set, and opening it with a bar. */
 #include "cli/open_data.h"
 
 #include "images/data_settings.h"

@@ -17,8 +17,4 @@ pyr_status pyr_open_data(pyr_dataset **out, const pyr_data_settings *set, pyr_ba
 /* The data set that the options name and shape, of a command whose settings are those of `data` alone. */
 pyr_status pyr_open_data_typed(pyr_dataset **out, const pyr_parsed *parsed, pyr_bar *bar);
 
-/* Of a command that was given no configuration: pyr_default_settings with what was typed; says on stderr how
- * many levels that is. */
-pyr_status pyr_command_default_settings(pyr_settings **out, pyr_dataset **data, pyr_parsed *parsed);
-
 #endif

@@ -54,7 +54,5 @@ void pyr_sampler_copy(const pyr_sampler_state *state, void *dst, const void *src
 
 /* sampler_ode.c: noise up to a higher level, which is returned (s where there is nothing to do). */
 double pyr_sampler_churn(pyr_sampler_state *state);
-/* sampler_sde.c: the step of ddim with this eta; 1: ancestral. */
-pyr_status pyr_sampler_ddim(pyr_sampler_state *state, double eta);
 
 #endif

@@ -7,7 +7,7 @@
  *     x_r = D + sqrt(r^2 - q^2) (x - D)/s + q eps,   q = eta r sqrt(s^2 - r^2) / s
  * eta = 1 is the posterior of x_r given x and z = D: ancestral sampling (Ho et al. 2020, equation 7 with the
  * variance beta~; Song et al. 2021, appendix F for VE). eta = 0 is Euler's step of the ODE. */
-pyr_status pyr_sampler_ddim(pyr_sampler_state *state, double eta)
+static pyr_status ddim(pyr_sampler_state *state, double eta)
 {
     double s = state->s, r = state->r, q = eta * r * sqrt(s * s - r * r) / s;
     double keep = sqrt(fmax(r * r - q * q, 0)) / s;
@@ -26,7 +26,7 @@ pyr_status pyr_sampler_ddim(pyr_sampler_state *state, double eta)
 
 static pyr_status ddim_step(pyr_sampler_state *state)
 {
-    return pyr_sampler_ddim(state, state->sampler->eta < 0 ? 0 : state->sampler->eta);
+    return ddim(state, state->sampler->eta < 0 ? 0 : state->sampler->eta);
 }
 
 const pyr_sampler_row pyr_row_ddim = {
@@ -41,7 +41,7 @@ const pyr_sampler_row pyr_row_ddim = {
 
 static pyr_status ancestral_step(pyr_sampler_state *state)
 {
-    return pyr_sampler_ddim(state, 1);
+    return ddim(state, 1);
 }
 
 const pyr_sampler_row pyr_row_ancestral = {
@@ -62,7 +62,7 @@ static pyr_status euler_maruyama_step(pyr_sampler_state *state)
     void *d = pyr_sampler_vector(state, PYR_D);
 
     if (state->of->stiff)
-        return pyr_sampler_ddim(state, 1);
+        return ddim(state, 1);
     PYR_TRY(pyr_sampler_denoise(state, x, s, d));
     pyr_sampler_noise(state, eps, 0);
     if (schedule->family == PYR_VE) {
@@ -104,7 +104,7 @@ static pyr_status reverse_diffusion_step(pyr_sampler_state *state)
     void *d = pyr_sampler_vector(state, PYR_D);
 
     if (state->of->stiff)
-        return pyr_sampler_ddim(state, 1);
+        return ddim(state, 1);
     PYR_TRY(pyr_sampler_denoise(state, x, s, d));
     pyr_sampler_noise(state, eps, 0);
     pyr_sampler_mix3(state, x, (2 - a) * a - pull, x, pull, d, a * sqrt(dt), eps);

@@ -137,37 +137,6 @@ static pyr_status make_optimizers(pyr_trainer *t)
     return PYR_OK;
 }
 
-static pyr_status plan(pyr_trainer *t)
-{
-    PYR_TRY(pyr_trainer_check(&t->job));
-    for (int i = t->n - 1; i >= 0; i--)
-        PYR_TRY(pyr_train_level_init(&t->level[i], &t->job, i));
-    PYR_TRY(pyr_trainer_look_at_states(t));
-    PYR_TRY(plan_levels(t));
-    PYR_TRY(make_optimizers(t));
-    PYR_TRY(pyr_trainer_make_step(t));
-    return t->resumed ? pyr_trainer_resume(t) : pyr_trainer_initial(t);
-}
-
-pyr_status pyr_trainer_new(pyr_trainer **out, const pyr_trainer_job *job)
-{
-    pyr_trainer *t;
-    pyr_status status;
-
-    *out = NULL;
-    PYR_TRY(pyr_new(&t, 1, sizeof *t, "trainer"));
-    t->job = *job;
-    t->k = job->k;
-    t->n = job->levels;
-    t->shared = job->cascade && job->cascade->share;
-    status = plan(t);
-    if (status != PYR_OK)
-        pyr_trainer_free(t);
-    else
-        *out = t;
-    return status;
-}
-
 void pyr_trainer_free(pyr_trainer *t)
 {
     if (!t)
@@ -248,7 +217,8 @@ static pyr_status transfer_shared(pyr_trainer *t, int at)
     return status;
 }
 
-pyr_status pyr_trainer_initial(pyr_trainer *t)
+/* Weights of the beginning, moments and counters at zero. */
+static pyr_status initial(pyr_trainer *t)
 {
     for (int i = 0; i < (t->shared ? 1 : t->n); i++) {
         const pyr_level_job *own = &t->job.level[i];
@@ -265,6 +235,37 @@ pyr_status pyr_trainer_initial(pyr_trainer *t)
         pyr_optimizer_start_ema(o);
     }
     return PYR_OK;
+}
+
+static pyr_status plan(pyr_trainer *t)
+{
+    PYR_TRY(pyr_trainer_check(&t->job));
+    for (int i = t->n - 1; i >= 0; i--)
+        PYR_TRY(pyr_train_level_init(&t->level[i], &t->job, i));
+    PYR_TRY(pyr_trainer_look_at_states(t));
+    PYR_TRY(plan_levels(t));
+    PYR_TRY(make_optimizers(t));
+    PYR_TRY(pyr_trainer_make_step(t));
+    return t->resumed ? pyr_trainer_resume(t) : initial(t);
+}
+
+pyr_status pyr_trainer_new(pyr_trainer **out, const pyr_trainer_job *job)
+{
+    pyr_trainer *t;
+    pyr_status status;
+
+    *out = NULL;
+    PYR_TRY(pyr_new(&t, 1, sizeof *t, "trainer"));
+    t->job = *job;
+    t->k = job->k;
+    t->n = job->levels;
+    t->shared = job->cascade && job->cascade->share;
+    status = plan(t);
+    if (status != PYR_OK)
+        pyr_trainer_free(t);
+    else
+        *out = t;
+    return status;
 }
 
 /* What sampling will start from, when the settings want a fit. */
@@ -339,7 +340,7 @@ pyr_status pyr_trainer_run(pyr_trainer *t)
     if (!t->resumed)
         PYR_TRY(pyr_trainer_count_steps(t));
     if (t->moved)
-        PYR_TRY(pyr_trainer_initial(t));
+        PYR_TRY(initial(t));
     for (int i = 0; i < t->n; i++)
         PYR_TRY(begin_level(t, &t->level[i]));
     for (int i = t->n - 1; i >= 0; i--)

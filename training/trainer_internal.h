@@ -22,9 +22,6 @@ struct pyr_trainer {
     pyr_train_state state;
 };
 
-/* Weights of the beginning, moments and counters at zero. trainer.c */
-pyr_status pyr_trainer_initial(pyr_trainer *t);
-
 /* The step of the levels, when their optimizers are there; its result; why its loss was not finite
  * (graph/step_loop.h). ctx is the pyr_trainer. trainer_step.c */
 pyr_status pyr_trainer_make_step(pyr_trainer *t);
