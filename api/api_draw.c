@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "cascade/one_level.h"
 #include "cascade/real_images.h"
 #include "pictures/pixels.h"
 #include "pyramid/codes.h"
@@ -160,16 +161,9 @@ static pyr_status take_coarser(drawing *d)
         return pyr_fail(PYR_E_ARG, "level %d is the coarsest, it is given no image", d->only);
     d->task.given = coarser;
     if (draw->data) {
-        pyr_dataset_shape had;
-
         if (!draw->data->set)
             return pyr_fail(PYR_E_ARG, "data: pictures are no data set");
-        had = pyr_dataset_shape_of(draw->data->set);
-        s = pyr_model_image(run, 0);
-        if (had.h != s.h || had.w != s.w || had.c != s.c)
-            return pyr_fail(PYR_E_SHAPE, "data has images of %dx%dx%d, the run's are %dx%dx%d", had.h, had.w,
-                            had.c, s.h, s.w, s.c);
-        return PYR_OK;
+        return pyr_check_data_shape(draw->data->set, "data", pyr_model_image(run, 0));
     }
     s = pyr_model_image(run, coarser);
     PYR_TRY(pyr_buffer_check(&from, &draw->inputs[0], "the coarser images", draw->n, s));

@@ -6,8 +6,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/shown.h"
+#include "cascade/one_level.h"
 #include "cascade/real_images.h"
 #include "eval/metric_rows.h"
+#include "settings/parse.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
@@ -119,11 +121,7 @@ static pyr_status check_given(const work *w)
 {
     int given = w->choice.given, level = w->choice.level, coarsest = w->config.pyramid.levels - 1;
 
-    if (level > coarsest && coarsest == 0)
-        return pyr_fail(PYR_E_ARG, "--level is %d, but there is a single resolution: level 0", level);
-    if (level > coarsest)
-        return pyr_fail(PYR_E_ARG, "--level is %d, should be 0..%d (0 is the finest, %d the coarsest)", level,
-                        coarsest, coarsest);
+    PYR_TRY(pyr_check_level(&w->config, level));
     if (given && level >= 0)
         return pyr_fail(
             PYR_E_ARG,
@@ -143,7 +141,7 @@ static pyr_status check_given(const work *w)
 static pyr_status seeds_of(const evaluate_choice *c, uint64_t **seeds, size_t *n)
 {
     if (*c->seeds)
-        return pyr_choice_seeds(seeds, n, "seeds", c->seeds);
+        return pyr_parse_seeds_option(c->seeds, seeds, n);
     *n = c->count ? (size_t)c->count : USUAL_IMAGES;
     PYR_TRY(pyr_new(seeds, *n, sizeof **seeds, "seeds"));
     for (size_t i = 0; i < *n; i++)
@@ -159,16 +157,6 @@ static int given_level(const work *w)
     if (level < 0)
         return w->choice.given;
     return level + 1 < w->config.pyramid.levels ? level + 1 : 0;
-}
-
-static pyr_status check_shape(const work *w, pyr_shape image)
-{
-    pyr_dataset_shape s = pyr_dataset_shape_of(w->data);
-
-    if (s.h != image.h || s.w != image.w || s.c != image.c)
-        return pyr_fail(PYR_E_SHAPE, "%s has images of %dx%dx%d, the run's are %dx%dx%d",
-                        w->config.data.set.path, s.h, s.w, s.c, image.h, image.w, image.c);
-    return PYR_OK;
 }
 
 static pyr_status draw(work *w, const pyr_evaluate_job *judges)
@@ -192,11 +180,10 @@ static pyr_status draw(work *w, const pyr_evaluate_job *judges)
     pyr_status status;
 
     PYR_TRY_OUT(seeds_of(c, &seeds, &n));
-    PYR_TRY_OUT(
-        pyr_model_open_level(&job.model, w->k, w->input, pyr_text_given(c->gnet), &w->config, c->level));
+    PYR_TRY_OUT(pyr_model_open_level(&job.model, w->k, w->input, pyr_given(c->gnet), &w->config, c->level));
     s = pyr_model_image(job.model, 0);
     if (c->level > 0) {
-        PYR_TRY_OUT(check_shape(w, s));
+        PYR_TRY_OUT(pyr_check_data_shape(w->data, w->config.data.set.path, s));
         s = pyr_model_image(job.model, c->level);
     }
     PYR_TRY_OUT(pyr_evaluate_size(judges, w->input, s.h, s.w, s.c));
@@ -249,8 +236,8 @@ static pyr_status get_images(work *w, const pyr_evaluate_job *judges)
 /* The files of the feature networks; a classifier is found or trained when none is named. */
 static pyr_status choose_networks(work *w, pyr_evaluate_job *job)
 {
-    job->network[0] = pyr_text_given(w->choice.classifier);
-    job->network[1] = pyr_text_given(w->choice.inception);
+    job->network[0] = pyr_given(w->choice.classifier);
+    job->network[1] = pyr_given(w->choice.inception);
     if (job->network[0] || job->network[1] ||
         (!(job->metrics & (pyr_metrics_of(PYR_OF_FEATURES) | pyr_metrics_of(PYR_OF_FIRST))) &&
          !job->write_stats))
@@ -331,9 +318,9 @@ static pyr_status judge(work *w, pyr_evaluation *out)
                             .data_settings = &w->config.data.set,
                             .reference =
                                 strcmp(c->reference, "train") == 0 ? PYR_SPLIT_TRAIN : PYR_SPLIT_HELD_OUT,
-                            .ref_stats = pyr_text_given(c->ref_stats),
-                            .write_stats = pyr_text_given(c->write_stats),
-                            .sheet = pyr_text_given(c->sheet),
+                            .ref_stats = pyr_given(c->ref_stats),
+                            .write_stats = pyr_given(c->write_stats),
+                            .sheet = pyr_given(c->sheet),
                             .cache = w->cache,
                             .on_note = pyr_call_note,
                             .ctx = w->call};

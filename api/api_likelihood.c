@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cascade/image_likelihood.h"
+#include "cascade/one_level.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
@@ -51,53 +52,13 @@ static void report(void *ctx, int done)
     pyr_call_images(w->call, done, w->job.n, done / (pyr_now() - w->start));
 }
 
-/* Each image is told its class, or none: the network must have been trained with it. */
-static pyr_status check_classes(const work *w, const pyr_dataset *data)
-{
-    const int32_t *labels = pyr_dataset_labels(data, w->job.split);
-    const pyr_class_list *list = pyr_model_class_list(w->job.model);
-    pyr_class_choice unused;
-    char label[16];
-
-    if (!w->choice.classes)
-        return list->n && !list->none
-                   ? pyr_fail(PYR_E_ARG,
-                              "of which class are the images? Add --classes, which conditions on each "
-                              "image's own: this run was never trained without one (class_dropout is 0)")
-                   : PYR_OK;
-    if (!list->n)
-        return pyr_fail(PYR_E_ARG, "--classes: this run was trained without classes");
-    if (!labels)
-        return pyr_fail(PYR_E_ARG, "--classes: the images have no labels: leave --classes out");
-    if (pyr_dataset_classes(data) > list->n)
-        return pyr_fail(PYR_E_ARG, "--classes: the data have %d classes, the run knows %d",
-                        pyr_dataset_classes(data), list->n);
-    for (int64_t i = 0; i < pyr_dataset_count(data, w->job.split); i++) {
-        snprintf(label, sizeof label, "%d", (int)labels[i]);
-        if (pyr_class_choose(&unused, list, label) != PYR_OK)
-            return pyr_fail_prefix(PYR_E_ARG, "image %" PRId64, i);
-    }
-    return PYR_OK;
-}
-
 static pyr_status fill_job(work *w, const pyr_model *model, const pyr_dataset *data)
 {
     const likelihood_choice *c = &w->choice;
     pyr_split split = c->split ? PYR_SPLIT_TRAIN : PYR_SPLIT_HELD_OUT;
     int64_t count = pyr_dataset_count(data, split);
-    pyr_dataset_shape s = pyr_dataset_shape_of(data);
-    pyr_shape image = pyr_model_image(model, 0);
 
-    if (s.h != image.h || s.w != image.w || s.c != image.c)
-        return pyr_fail(PYR_E_SHAPE, "data has images of %dx%dx%d, the run's are %dx%dx%d", s.h, s.w, s.c,
-                        image.h, image.w, image.c);
-    if (count == 0)
-        return pyr_fail(PYR_E_ARG, "the data have no images held out: add --split train");
-    if (c->rtol + c->atol <= 0)
-        return pyr_fail(PYR_E_ARG, "--rtol and --atol are both 0: one of them must be larger");
-    if (c->bound_terms > c->bound_steps)
-        return pyr_fail(PYR_E_ARG, "--bound-terms is %d, there are only %d (--bound-steps)", c->bound_terms,
-                        c->bound_steps);
+    PYR_TRY(pyr_check_data_shape(data, "the data set", pyr_model_image(model, 0)));
     w->job = (pyr_likelihood_job){.model = model,
                                   .data = data,
                                   .split = split,
@@ -115,7 +76,7 @@ static pyr_status fill_job(work *w, const pyr_model *model, const pyr_dataset *d
                                            .bound_terms = c->bound_terms},
                                   .on_progress = report,
                                   .ctx = w};
-    return check_classes(w, data);
+    return pyr_likelihood_check(&w->job, "the data set");
 }
 
 /* ---- figures ------------------------------------------------------------------------------------ */

@@ -3,6 +3,7 @@
 #include "api/handles.h"
 
 #include "base/mem.h"
+#include "cascade/one_level.h"
 #include "pyramid/codes.h"
 #include <math.h>
 #include <stddef.h>
@@ -29,18 +30,6 @@ static const pyr_setting rows[] = {
 
 /* ---- opening ----------------------------------------------------------------------------------- */
 
-static pyr_status check_level(const pyr_config *config, int level)
-{
-    int coarsest = config->pyramid.levels - 1;
-
-    if (level <= coarsest)
-        return PYR_OK;
-    if (coarsest == 0)
-        return pyr_fail(PYR_E_ARG, "--level is %d, but there is a single resolution: level 0", level);
-    return pyr_fail(PYR_E_ARG, "--level is %d, should be 0..%d (0 is the finest, %d the coarsest)", level,
-                    coarsest, coarsest);
-}
-
 static pyr_status open_run(pyrdiff_model *m, const pyrdiff_settings *settings, const model_choice *choice,
                            pyr_call *call)
 {
@@ -54,10 +43,9 @@ static pyr_status open_run(pyrdiff_model *m, const pyrdiff_settings *settings, c
     if (!settings)
         PYR_TRY_OUT(pyr_run_settings(&own, m->path));
     PYR_TRY_OUT(pyr_config_get(&config, settings ? settings->at : own));
-    PYR_TRY_OUT(check_level(&config, choice->level));
+    PYR_TRY_OUT(pyr_check_level(&config, choice->level));
     PYR_TRY_OUT(pyr_choices_open(&m->k, call, &choice->machine, false));
-    status =
-        pyr_model_open_level(&m->run, m->k, m->path, pyr_text_given(choice->gnet), &config, choice->level);
+    status = pyr_model_open_level(&m->run, m->k, m->path, pyr_given(choice->gnet), &config, choice->level);
 out:
     pyr_settings_free(own);
     return status;

@@ -2,6 +2,7 @@
 #include "api/drawing.h"
 
 #include "base/mem.h"
+#include "cascade/one_level.h"
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
@@ -114,13 +115,9 @@ out:
 
 static pyr_status upscale(opening *o)
 {
-    int coarsest = pyr_model_levels(o->m) - 1, level = o->choice.level < 0 ? coarsest : o->choice.level;
+    int level = o->choice.level;
 
-    if (coarsest == 0)
-        return pyr_fail(PYR_E_UNSUPPORTED, "upscale needs a pyramid, this run has a single resolution");
-    if (level < 1 || level > coarsest)
-        return pyr_fail(PYR_E_ARG, "--level is %d, should be 1..%d (0 is the finest, which is drawn)", level,
-                        coarsest);
+    PYR_TRY(pyr_check_coarser_level(&level, pyr_model_levels(o->m)));
     o->out->given = level;
     return read_input(&o->out->coarse, o, 0, "the coarser image", 0, pyr_model_image(o->m, level),
                       &o->out->n_coarse);
@@ -145,20 +142,6 @@ out:
     return status;
 }
 
-static pyr_status check_restoring(const opening *o)
-{
-    for (int level = pyr_model_levels(o->m) - 1; level >= 0; level--) {
-        const pyr_sampler *sampler = &pyr_model_level(o->m, level)->level.settings.sampler;
-
-        if (pyr_sampler_has(sampler, PYR_SAMPLER_ONE_LEVEL) || pyr_sampler_has(sampler, PYR_SAMPLER_ADAPTIVE))
-            return pyr_fail(PYR_E_ARG,
-                            "the sampler of level %d, %s, cannot restore a picture: take ancestral, heun or "
-                            "another that goes down from noise in steps of its own",
-                            level, pyr_sampler_names[sampler->kind]);
-    }
-    return PYR_OK;
-}
-
 static pyr_status invert(opening *o)
 {
     pyr_joined_task *out = o->out;
@@ -168,7 +151,8 @@ static pyr_status invert(opening *o)
     pyrdiff_images from;
     pyr_status status;
 
-    PYR_TRY(check_restoring(o));
+    for (int level = pyr_model_levels(o->m) - 1; level >= 0; level--)
+        PYR_TRY(pyr_inverse_check_sampler(&pyr_model_level(o->m, level)->level.settings.sampler, level));
     if (missing)
         PYR_TRY_OUT(read_mask(&mask, o, 1, "the mask of missing pixels"));
     status = pyr_operator_new(&out->a, (pyr_operator_kind)o->choice.kind, o->choice.size, mask, image);
@@ -198,18 +182,11 @@ out:
 static pyr_status check_latents(const opening *o)
 {
     const pyrdiff_draw *draw = o->draw;
-    char solvers[256];
 
-    pyr_sampler_list(solvers, sizeof solvers, PYR_SAMPLER_ODE);
     for (int level = pyr_model_levels(o->m) - 1; level >= 0; level--) {
         const pyr_level_settings *s = &pyr_model_level(o->m, level)->level.settings;
 
-        if (!pyr_sampler_solves_ode(&s->sampler))
-            return pyr_fail(
-                PYR_E_ARG,
-                "the sampler of level %d, %s, adds noise of its own; latents need one of the ODE: "
-                "%s, without churn and eta",
-                level, pyr_sampler_names[s->sampler.kind], solvers);
+        PYR_TRY(pyr_latent_check_sampler(&s->sampler, level));
         if (s->sampler_augmentation > 0)
             return pyr_fail(PYR_E_ARG, "level.sampler.augmentation of level %d is %g, latents need 0", level,
                             s->sampler_augmentation);

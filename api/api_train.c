@@ -104,7 +104,7 @@ static pyr_status train(const char *run, pyrdiff_settings *settings, pyrdiff_dat
     PYR_TRY_OUT(pyr_choices_open(&k, call, &choice.machine, true));
     job = (pyr_train_job){.k = k,
                           .run = run ? run : "",
-                          .transfer = pyr_text_given(choice.transfer),
+                          .transfer = pyr_given(choice.transfer),
                           .settings = settings->at,
                           .data = data ? data->set : own,
                           .level = choice.level,

@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "settings/parse.h"
 #include <string.h>
 
 static const pyr_setting *row_named(const pyr_setting *rows, size_t n, const char *name)
@@ -77,13 +76,4 @@ pyr_status pyr_choices_open(pyr_kernels **out, pyr_call *call, const pyr_machine
         pyr_call_note(call, text.at);
     pyr_text_free(&text);
     return PYR_OK;
-}
-
-pyr_status pyr_choice_seeds(uint64_t **out, size_t *n, const char *name, const char *text)
-{
-    if (pyr_parse_seeds(text, out, n) == PYR_OK)
-        return PYR_OK;
-    pyr_free(*out);
-    *out = NULL;
-    return pyr_fail_prefix(PYR_E_ARG, "--%s", name);
 }

@@ -29,13 +29,4 @@ const char *pyr_choice_given(const char *const *options, const char *name);
 pyr_status pyr_choices_open(pyr_kernels **out, pyr_call *call, const pyr_machine_choice *machine,
                             bool measure);
 
-/* "" as NULL. */
-static inline const char *pyr_text_given(const char *text)
-{
-    return *text ? text : NULL;
-}
-
-/* "0-63,100": the caller owns *out (pyr_free). PYR_E_ARG. */
-pyr_status pyr_choice_seeds(uint64_t **out, size_t *n, const char *name, const char *text);
-
 #endif

@@ -54,4 +54,10 @@ unsigned pyr_utf8_code(const unsigned char *at, size_t n);
 /* A finite number with nothing after it. */
 bool pyr_parse_real(const char *text, double *out);
 
+/* "" as NULL: a text that was not given. */
+static inline const char *pyr_given(const char *text)
+{
+    return *text ? text : NULL;
+}
+
 #endif

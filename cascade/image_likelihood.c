@@ -5,7 +5,9 @@
 #include "base/philox.h"
 #include "base/stop.h"
 #include "levels/denoiser_gradient.h"
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 
 /* Working memory of a lane, for a batch of images. */
 typedef struct lane_memory {
@@ -350,6 +352,61 @@ static void conclude(const running *r, pyr_run_likelihood *out)
         shift = NAN;
     out->bits_per_dim = scaled(out->log_p, per_dim, shift);
     out->bpd_bound = scaled(out->log_p_bound, per_dim, shift);
+}
+
+/* Each image's class is one that the model knows. */
+static pyr_status check_labels(const pyr_likelihood_job *job, const char *data)
+{
+    const int32_t *labels = pyr_dataset_labels(job->data, job->split);
+    pyr_class_choice unused;
+    char label[16];
+
+    for (int64_t i = 0; i < pyr_dataset_count(job->data, job->split); i++) {
+        snprintf(label, sizeof label, "%d", (int)labels[i]);
+        if (pyr_class_choose(&unused, pyr_model_class_list(job->model), label) != PYR_OK)
+            return pyr_fail_prefix(PYR_E_ARG, "%s, image %" PRId64, data, i);
+    }
+    return PYR_OK;
+}
+
+/* The condition is each image's class, or no class: the network must have been trained with it. */
+static pyr_status check_classes(const pyr_likelihood_job *job, const char *data)
+{
+    const pyr_class_list *list = pyr_model_class_list(job->model);
+    bool held_out = job->split == PYR_SPLIT_HELD_OUT;
+
+    if (!job->classes)
+        return list->n && !list->none
+                   ? pyr_fail(PYR_E_ARG,
+                              "of which class are the images? Add --classes, which conditions on each "
+                              "image's own: this run was never trained without one (class_dropout is 0)")
+                   : PYR_OK;
+    if (!list->n)
+        return pyr_fail(PYR_E_ARG, "--classes: this run was trained without classes");
+    if (!pyr_dataset_labels(job->data, job->split))
+        return pyr_fail(PYR_E_ARG, "--classes: %s of %s have no labels%s",
+                        held_out ? "the held-out images" : "the training images", data,
+                        held_out && pyr_dataset_labels(job->data, PYR_SPLIT_TRAIN)
+                            ? ": add --split train, whose images have some, or leave --classes out"
+                            : ": leave --classes out");
+    if (pyr_dataset_classes(job->data) > list->n)
+        return pyr_fail(PYR_E_ARG, "--classes: the data have %d classes, the run knows %d",
+                        pyr_dataset_classes(job->data), list->n);
+    return check_labels(job, data);
+}
+
+pyr_status pyr_likelihood_check(const pyr_likelihood_job *job, const char *data)
+{
+    const pyr_likelihood_plan *plan = &job->plan;
+
+    if (pyr_dataset_count(job->data, job->split) == 0)
+        return pyr_fail(PYR_E_ARG, "%s has no images held out: add --split train", data);
+    if (plan->rtol + plan->atol <= 0)
+        return pyr_fail(PYR_E_ARG, "--rtol and --atol are both 0: one of them must be larger");
+    if (plan->bound_terms > plan->bound_steps)
+        return pyr_fail(PYR_E_ARG, "--bound-terms is %d, there are only %d (--bound-steps)",
+                        plan->bound_terms, plan->bound_steps);
+    return check_classes(job, data);
 }
 
 pyr_status pyr_likelihood_run(pyr_run_likelihood *out, const pyr_likelihood_job *job)

@@ -72,6 +72,10 @@ typedef struct pyr_run_likelihood {
                                          levels */
 } pyr_run_likelihood;
 
+/* Whether the job is one: it has images, tolerances, terms of the bound, and of the images the classes that the
+ * model wants, and knows. `data`: the name of the data set in sentences. PYR_E_ARG. */
+pyr_status pyr_likelihood_check(const pyr_likelihood_job *job, const char *data);
+
 /* PYR_E_UNSUPPORTED when bands halve an odd side; PYR_E_CONFIG when a level was opened with guidance or noise
  * on its condition, whose densities are not those of the model; PYR_E_STOPPED on request; failures of the
  * solver. Whole machine. An image's numbers do not depend on the number of threads. */

@@ -5,9 +5,9 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "cascade/one_level.h"
 #include "cli/cli.h"
 #include "cli/machine.h"
-#include "cli/one_level.h"
 #include "cli/open_data.h"
 #include "cli/typed_settings.h"
 #include "terminal/output.h"
@@ -249,55 +249,12 @@ static pyr_status write_json(const work *w, const pyr_run_likelihood *r)
 
 /* ---- the command ------------------------------------------------------------------------------- */
 
-/* The condition is each image's class, or no class: the network must have been trained with it. */
-static pyr_status check_classes(const work *w, pyr_split split)
-{
-    const int32_t *labels = pyr_dataset_labels(w->data, split);
-    const pyr_class_list *list = pyr_model_class_list(w->model);
-    pyr_class_choice unused;
-    char label[16];
-
-    if (!w->typed->classes && list->n && !list->none)
-        return pyr_fail(
-            PYR_E_ARG,
-            "of which class are the images? Add --classes, which conditions on each image's own: this run "
-            "was never trained without one (class_dropout is 0)");
-    if (!w->typed->classes || !labels || pyr_dataset_classes(w->data) > list->n)
-        return PYR_OK;
-    for (int64_t i = 0; i < pyr_dataset_count(w->data, split); i++) {
-        snprintf(label, sizeof label, "%d", (int)labels[i]);
-        if (pyr_class_choose(&unused, list, label) != PYR_OK)
-            return pyr_fail_prefix(PYR_E_ARG, "%s, image %" PRId64, w->config.data.set.path, i);
-    }
-    return PYR_OK;
-}
-
 static pyr_status fill_job(work *w)
 {
     const typed *t = w->typed;
     pyr_split split = t->split ? PYR_SPLIT_TRAIN : PYR_SPLIT_HELD_OUT;
     int64_t count = pyr_dataset_count(w->data, split);
 
-    if (count == 0)
-        return pyr_fail(PYR_E_ARG, "%s has no images held out: add --split train", w->config.data.set.path);
-    if (t->rtol + t->atol <= 0)
-        return pyr_fail(PYR_E_ARG, "--rtol and --atol are both 0: one of them must be larger");
-    if (t->bound_terms > t->bound_steps)
-        return pyr_fail(PYR_E_ARG, "--bound-terms is %d, there are only %d (--bound-steps)", t->bound_terms,
-                        t->bound_steps);
-    PYR_TRY(check_classes(w, split));
-    if (t->classes && !pyr_model_classes(w->model))
-        return pyr_fail(PYR_E_ARG, "--classes: this run was trained without classes");
-    if (t->classes && !pyr_dataset_labels(w->data, split))
-        return pyr_fail(PYR_E_ARG, "--classes: %s of %s have no labels%s",
-                        split == PYR_SPLIT_TRAIN ? "the training images" : "the held-out images",
-                        w->config.data.set.path,
-                        split == PYR_SPLIT_HELD_OUT && pyr_dataset_labels(w->data, PYR_SPLIT_TRAIN)
-                            ? ": add --split train, whose images have some, or leave --classes out"
-                            : ": leave --classes out");
-    if (t->classes && pyr_dataset_classes(w->data) > pyr_model_classes(w->model))
-        return pyr_fail(PYR_E_ARG, "--classes: the data have %d classes, the run knows %d",
-                        pyr_dataset_classes(w->data), pyr_model_classes(w->model));
     w->job = (pyr_likelihood_job){.model = w->model,
                                   .data = w->data,
                                   .split = split,
@@ -315,7 +272,7 @@ static pyr_status fill_job(work *w)
                                            .bound_terms = t->bound_terms},
                                   .on_progress = show_progress,
                                   .ctx = w};
-    return PYR_OK;
+    return pyr_likelihood_check(&w->job, w->config.data.set.path);
 }
 
 /* What a likelihood is not defined for is left out. */

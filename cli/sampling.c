@@ -133,12 +133,3 @@ pyr_status pyr_set_guidance(const pyr_typed_guidance *typed, int levels, pyr_set
     PYR_TRY(set_one(set, ctx, -1, "guidance_min", text[0], "--guidance-interval"));
     return set_one(set, ctx, -1, "guidance_max", text[1], "--guidance-interval");
 }
-
-pyr_status pyr_typed_seeds(uint64_t **out, size_t *n, const char *typed)
-{
-    if (pyr_parse_seeds(typed, out, n) == PYR_OK)
-        return PYR_OK;
-    pyr_free(*out);
-    *out = NULL;
-    return pyr_fail_prefix(PYR_E_ARG, "--seeds");
-}

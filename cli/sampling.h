@@ -3,6 +3,7 @@
 #ifndef PYR_CLI_SAMPLING_H
 #define PYR_CLI_SAMPLING_H
 
+#include "settings/parse.h" /* --seeds */
 #include "terminal/options.h"
 #include <stdint.h>
 
@@ -21,8 +22,5 @@ extern const pyr_option pyr_guidance_options[];
  * PYR_E_ARG. */
 pyr_status pyr_set_sampling(const pyr_typed_sampling *typed, int levels, pyr_settings_visit set, void *ctx);
 pyr_status pyr_set_guidance(const pyr_typed_guidance *typed, int levels, pyr_settings_visit set, void *ctx);
-
-/* --seeds 0-63,100: the caller owns *out (pyr_free). PYR_E_ARG. */
-pyr_status pyr_typed_seeds(uint64_t **out, size_t *n, const char *typed);
 
 #endif

@@ -71,6 +71,15 @@ pyr_status pyr_parse_seeds(const char *text, uint64_t **out, size_t *n)
     return walk_seeds(text, *out, n);
 }
 
+pyr_status pyr_parse_seeds_option(const char *text, uint64_t **out, size_t *n)
+{
+    if (pyr_parse_seeds(text, out, n) == PYR_OK)
+        return PYR_OK;
+    pyr_free(*out);
+    *out = NULL;
+    return pyr_fail_prefix(PYR_E_ARG, "--seeds");
+}
+
 pyr_status pyr_parse_ints(const char *text, int *out, int max, int *n)
 {
     for (*n = 0;; text++) {

@@ -13,6 +13,9 @@ enum { PYR_SEEDS_MAX = 10000000 };
  * is wrong; the caller puts the option's name before it. */
 pyr_status pyr_parse_seeds(const char *text, uint64_t **out, size_t *n);
 
+/* The same of the option --seeds, whose name the sentence begins with; *out is NULL on failure. */
+pyr_status pyr_parse_seeds_option(const char *text, uint64_t **out, size_t *n);
+
 /* "18,12,8" into out[0 .. *n), 1 <= *n <= max. PYR_E_ARG as above. */
 pyr_status pyr_parse_ints(const char *text, int *out, int max, int *n);
 

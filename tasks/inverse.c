@@ -346,6 +346,21 @@ double pyr_inverse_noise(double noise, int bits)
     return sqrt(noise * noise + step * step / 12);
 }
 
+/* Those that stay at the smallest noise level would have to walk from noise to the picture by steps of its
+ * size; an explicit solver that keeps to a tolerance takes thousands of steps of an equation as stiff as the
+ * guided one. */
+pyr_status pyr_inverse_check_sampler(const pyr_sampler *sampler, int level)
+{
+    bool stays = pyr_sampler_has(sampler, PYR_SAMPLER_ONE_LEVEL);
+
+    if (!stays && !pyr_sampler_has(sampler, PYR_SAMPLER_ADAPTIVE))
+        return PYR_OK;
+    return pyr_fail(PYR_E_ARG, "the sampler of level %d, %s, %s: take --sampler ancestral, heun or another",
+                    level, pyr_sampler_names[sampler->kind],
+                    stays ? "stays at one noise level, and a picture is restored on the way down from noise"
+                          : "would take thousands of steps, as guidance makes its equation stiff");
+}
+
 pyr_status pyr_inverse_new(pyr_inverse **out, pyr_model *m, const pyr_inverse_problem *problem)
 {
     pyr_kernels *k = pyr_model_kernels(m);

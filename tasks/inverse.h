@@ -34,6 +34,9 @@ typedef struct pyr_inverse_problem {
 /* The noise of y together with that of its rounding to samples of `bits`, uniform over 2^(1-bits). */
 double pyr_inverse_noise(double noise, int bits);
 
+/* Whether a picture can be restored with this sampler of level `level`. PYR_E_ARG. */
+pyr_status pyr_inverse_check_sampler(const pyr_sampler *sampler, int level);
+
 /* The model is borrowed. PYR_E_UNSUPPORTED for bands of odd sides, PYR_E_NOMEM. */
 pyr_status pyr_inverse_new(pyr_inverse **out, pyr_model *m, const pyr_inverse_problem *problem);
 void pyr_inverse_free(pyr_inverse *inverse); /* NULL is a no-op */

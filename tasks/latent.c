@@ -15,6 +15,19 @@ static size_t variable_size(const pyr_model *m, int level)
     return pyr_count(pyr_model_level((pyr_model *)m, level)->level.variable);
 }
 
+pyr_status pyr_latent_check_sampler(const pyr_sampler *sampler, int level)
+{
+    char solvers[256];
+
+    if (pyr_sampler_solves_ode(sampler))
+        return PYR_OK;
+    pyr_sampler_list(solvers, sizeof solvers, PYR_SAMPLER_ODE);
+    return pyr_fail(PYR_E_ARG,
+                    "the sampler of level %d, %s, adds noise of its own; latents need one of the ODE: "
+                    "--sampler %s, without churn and eta",
+                    level, pyr_sampler_names[sampler->kind], solvers);
+}
+
 pyr_status pyr_latent_new(pyr_latent *out, const pyr_model *m, int n)
 {
     *out = (pyr_latent){.n = n, .levels = pyr_model_levels(m)};

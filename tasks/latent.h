@@ -18,6 +18,10 @@ typedef struct pyr_latent {
     double *at[PYR_MAX_LEVELS]; /* n x variable each: x at the largest s */
 } pyr_latent;
 
+/* Whether latents can be made with, and drawn from by, this sampler of level `level`: one of the ODE, without
+ * noise of its own. PYR_E_ARG. */
+pyr_status pyr_latent_check_sampler(const pyr_sampler *sampler, int level);
+
 /* Room for n images of the model, zeros. The caller frees it, on failure too. PYR_E_NOMEM. */
 pyr_status pyr_latent_new(pyr_latent *out, const pyr_model *m, int n);
 void pyr_latent_free(pyr_latent *latent); /* no-op on {0} */

@@ -158,12 +158,6 @@ const char *pyr_option_value(const pyr_parsed *parsed, const char *name);
 /* Was it typed? (`--no-name` too) */
 bool pyr_option_given(const pyr_parsed *parsed, const char *name);
 
-/* A text option that was left at "" as NULL. */
-static inline const char *pyr_given(const char *text)
-{
-    return *text ? text : NULL;
-}
-
 /* ---- what is known of a command, for help, man pages and completions */
 
 /* Row i of the command with those of its groups in their places; NULL: there are no more. */

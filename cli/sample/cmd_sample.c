@@ -325,7 +325,7 @@ static pyr_status sample(output *o, pyr_parsed *parsed)
     const typed *t = o->typed;
     bool data_given = pyr_option_given(parsed, "data");
 
-    PYR_TRY(pyr_typed_seeds(&o->seeds, &o->n, t->output.seeds));
+    PYR_TRY(pyr_parse_seeds_option(t->output.seeds, &o->seeds, &o->n));
     PYR_TRY(open_settings(o, parsed));
     PYR_TRY(check_level(o, data_given));
     PYR_TRY(open_model(o));

@@ -137,7 +137,7 @@ static pyr_status sample(drawing *d)
 {
     const pyr_typed_output *t = &d->typed->output;
 
-    PYR_TRY(pyr_typed_seeds(&d->seeds, &d->to.n, t->seeds));
+    PYR_TRY(pyr_parse_seeds_option(t->seeds, &d->seeds, &d->to.n));
     PYR_TRY(open_model(d));
     PYR_TRY(open_output(d));
     pyr_take_signals();

@@ -224,23 +224,11 @@ static pyr_status judge(const inverting *v, const misfit *m)
 
 /* ---- the command --------------------------------------------------------------------------------- */
 
-/* Those that stay at the smallest noise level would have to walk from noise to the picture by steps of its
- * size; an explicit solver that keeps to a tolerance takes thousands of steps of an equation as stiff as the
- * guided one. */
-static pyr_status check_sampler(pyr_tasking *t, const void *at)
+static pyr_status check_samplers(pyr_tasking *t, const void *at)
 {
     (void)at;
-    for (int level = t->config.pyramid.levels - 1; level >= 0; level--) {
-        const pyr_sampler *sampler = &t->config.level[level].sampler;
-        bool stays = pyr_sampler_has(sampler, PYR_SAMPLER_ONE_LEVEL);
-
-        if (stays || pyr_sampler_has(sampler, PYR_SAMPLER_ADAPTIVE))
-            return pyr_fail(
-                PYR_E_ARG, "the sampler of level %d, %s, %s: take --sampler ancestral, heun or another",
-                level, pyr_sampler_names[sampler->kind],
-                stays ? "stays at one noise level, and a picture is restored on the way down from noise"
-                      : "would take thousands of steps, as guidance makes its equation stiff");
-    }
+    for (int level = t->config.pyramid.levels - 1; level >= 0; level--)
+        PYR_TRY(pyr_inverse_check_sampler(&t->config.level[level].sampler, level));
     return PYR_OK;
 }
 
@@ -275,7 +263,7 @@ out:
 
 static pyr_status run(void *at, pyr_parsed *parsed)
 {
-    return pyr_task_run(at, parsed, check_sampler, invert);
+    return pyr_task_run(at, parsed, check_samplers, invert);
 }
 
 static const pyr_option options[] = {

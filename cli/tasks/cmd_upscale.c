@@ -1,5 +1,6 @@
 /* cmd_upscale.c - pyrdiff upscale */
 #include "base/mem.h"
+#include "cascade/one_level.h"
 #include "cli/tasks/tasking.h"
 #include "pictures/pixels.h"
 #include "tasks/layers.h"
@@ -10,20 +11,6 @@ typedef struct typed {
     pyr_task_typed task;
     int level;
 } typed;
-
-static pyr_status check_level(const pyr_tasking *t, int *level)
-{
-    int coarsest = pyr_model_levels(t->model) - 1;
-
-    if (coarsest == 0)
-        return pyr_fail(PYR_E_UNSUPPORTED, "upscale needs a pyramid, this run has a single resolution");
-    if (*level < 0)
-        *level = coarsest;
-    if (*level < 1 || *level > coarsest)
-        return pyr_fail(PYR_E_ARG, "--level is %d, should be 1..%d (0 is the finest, which is drawn)", *level,
-                        coarsest);
-    return PYR_OK;
-}
 
 /* How far the images that were written, brought back to `level`, are from what was given: in grey values of 8
  * bits. */
@@ -97,7 +84,7 @@ static pyr_status upscale(pyr_tasking *t, const void *at)
     float *image;
     pyr_status status;
 
-    PYR_TRY(check_level(t, &level));
+    PYR_TRY(pyr_check_coarser_level(&level, pyr_model_levels(t->model)));
     PYR_TRY(pyr_task_picture(&image, t, t->arguments[0], level));
     PYR_TRY_OUT(draw(t, image, level));
     s = pyr_model_image(t->model, level);

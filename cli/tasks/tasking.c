@@ -12,6 +12,7 @@
 #include "pictures/range.h"
 #include "pictures/resize.h"
 #include "settings/parse.h"
+#include "tasks/latent.h"
 #include "tasks/mask.h"
 #include "terminal/output.h"
 #include "terminal/signals.h"
@@ -43,7 +44,7 @@ static pyr_status read_settings(pyr_tasking *t, const pyr_parsed *parsed)
     const pyr_task_typed *typed = t->typed;
 
     if (typed->seeds)
-        PYR_TRY(pyr_typed_seeds(&t->seeds, &t->n, typed->seeds));
+        PYR_TRY(pyr_parse_seeds_option(typed->seeds, &t->seeds, &t->n));
     if (t->n > PYR_TASK_IMAGES)
         return pyr_fail(PYR_E_ARG, "--seeds: %zu images, should be at most %d", t->n, PYR_TASK_IMAGES);
     PYR_TRY(pyr_run_settings_typed(&t->settings, &t->config, typed->network, parsed));
@@ -124,7 +125,6 @@ pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance)
 {
     for (int level = t->config.pyramid.levels - 1; level >= 0; level--) {
         pyr_level_settings *s = &t->config.level[level];
-        char solvers[256];
 
         s->sampler_augmentation = 0;
         if (solver && !*t->typed->sampling.sampler) {
@@ -132,12 +132,7 @@ pyr_status pyr_tasking_ode(pyr_tasking *t, bool solver, double tolerance)
             s->sampler.tolerance = tolerance;
         } else if (!*t->typed->sampling.sampler && !pyr_sampler_solves_ode(&s->sampler))
             s->sampler.kind = PYR_HEUN; /* the run's own adds noise */
-        pyr_sampler_list(solvers, sizeof solvers, PYR_SAMPLER_ODE);
-        if (!pyr_sampler_solves_ode(&s->sampler))
-            return pyr_fail(
-                PYR_E_ARG,
-                "the sampler of level %d, %s, adds noise of its own; latents need one of the ODE: --sampler %s, without churn and eta",
-                level, pyr_sampler_names[s->sampler.kind], solvers);
+        PYR_TRY(pyr_latent_check_sampler(&s->sampler, level));
     }
     return PYR_OK;
 }
