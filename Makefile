@@ -84,6 +84,9 @@ $(B)/libpyrdiff.a: $(LIB_OBJ)
 # The reference kernels are the specification: plain rounding, no contraction.
 $(B)/kernels/ref/%.o: OPT := -O2 -ffp-contract=off
 
+# The sanitizers ask the fuzz targets for their options by name (__asan_default_options).
+$(B)/tests/fuzz/%.o: PIC := -fPIC
+
 # Vector loops: `omp simd` may reorder sums; no errno or traps from mathematics.
 $(B)/kernels/cpu/%.o: override CFLAGS += -fopenmp-simd -fno-math-errno -fno-trapping-math
 # gcc 12 reads vectors of 64 bytes as if aligned where it moves variables off the stack to watch for uses after

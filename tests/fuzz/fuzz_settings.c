@@ -5,9 +5,8 @@
 #include "tests/fuzz/input.h"
 #include <math.h>
 
-/* libconfig 1.5 loses a string that stands where the grammar breaks off. Visible, so that the sanitizer's own
- * library finds it. */
-__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
+/* libconfig 1.5 loses a string that stands where the grammar breaks off. */
+const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
     return "leak:libconfig\nleak:strbuf_append\n";
