@@ -21,14 +21,8 @@ void pyr_plane_load(double *row, const pyr_plane *plane, int y)
 {
     size_t n = pyr_plane_row(plane);
 
-    if (plane->type == PYR_F64)
-        memcpy(row, (const double *)plane->at + (size_t)y * n, n * sizeof *row);
-    else {
-        const float *from = (const float *)plane->at + (size_t)y * n;
-
-        for (size_t i = 0; i < n; i++)
-            row[i] = (double)from[i];
-    }
+    for (size_t i = 0; i < n; i++)
+        row[i] = pyr_element(plane->type, plane->at, (size_t)y * n + i);
 }
 
 void pyr_plane_store(pyr_plane *plane, int y, const double *row)
@@ -83,12 +77,13 @@ pyr_status pyr_halve_by_taps(const pyr_filter *filter, const pyr_halving *halvin
     pyr_plane *fine = halving->fine, *coarse = halving->coarse, *value = halving->value;
     bool split = halving->split;
     pyr_taps rows = {0}, cols = {0};
-    double *out = NULL, *line = NULL, *held = NULL, sign = split ? 1 : -1;
+    size_t n = pyr_plane_row(fine);
+    double *out, *line, *held, sign = split ? 1 : -1;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_new(&out, pyr_plane_row(fine), sizeof *out, "a row of a picture"));
-    PYR_TRY_OUT(pyr_new(&line, pyr_plane_row(fine), sizeof *line, "a row of a picture"));
-    PYR_TRY_OUT(pyr_new(&held, pyr_plane_row(fine), sizeof *held, "a row of a picture"));
+    PYR_TRY(pyr_new(&out, 3 * n, sizeof *out, "rows of a picture"));
+    line = out + n;
+    held = line + n;
     if (split) {
         PYR_TRY_OUT(filter->down(&rows, halving->sigma, fine->h));
         PYR_TRY_OUT(filter->down(&cols, halving->sigma, fine->w));
@@ -106,14 +101,12 @@ pyr_status pyr_halve_by_taps(const pyr_filter *filter, const pyr_halving *halvin
     for (int y = 0; y < fine->h; y++) {
         resample_row(out, coarse, &rows, &cols, y, line);
         pyr_plane_load(held, split ? fine : value, y);
-        for (size_t i = 0; i < pyr_plane_row(fine); i++)
+        for (size_t i = 0; i < n; i++)
             held[i] -= sign * pyr_on_grid(out[i]);
         pyr_plane_store(split ? value : fine, y, held);
     }
 out:
     pyr_free(out);
-    pyr_free(line);
-    pyr_free(held);
     pyr_taps_free(&rows);
     pyr_taps_free(&cols);
     return status;

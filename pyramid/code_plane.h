@@ -19,6 +19,12 @@ typedef struct pyr_halving {
     pyr_plane *fine, *coarse, *value; /* I_i, I_{i+1}, and the details of level i (pyramid/codes.h) */
 } pyr_halving;
 
+/* Number i of a host block of floats or doubles. */
+static inline double pyr_element(pyr_type type, const void *block, size_t i)
+{
+    return type == PYR_F64 ? ((const double *)block)[i] : (double)((const float *)block)[i];
+}
+
 size_t pyr_plane_row(const pyr_plane *plane); /* numbers in a row: w c */
 void pyr_plane_load(double *row, const pyr_plane *plane, int y);
 void pyr_plane_store(pyr_plane *plane, int y, const double *row);

@@ -197,11 +197,6 @@ void pyr_codes_view_size(const pyr_codes *codes, int level, int *h, int *w)
     *w = tiles * codes->shape[level].w;
 }
 
-static double value_at(const pyr_plane *p, size_t i)
-{
-    return p->type == PYR_F64 ? ((const double *)p->at)[i] : (double)((const float *)p->at)[i];
-}
-
 double pyr_view_gain(double rms)
 {
     double gain = 1;
@@ -220,8 +215,11 @@ double pyr_codes_gain(const pyr_codes *codes, int level)
     assert(level >= 0 && level < codes->settings.levels);
     if (level == codes->settings.levels - 1)
         return 1;
-    for (size_t i = 0; i < n; i++)
-        sum += value_at(&value, i) * value_at(&value, i);
+    for (size_t i = 0; i < n; i++) {
+        double v = pyr_element(value.type, value.at, i);
+
+        sum += v * v;
+    }
     return pyr_view_gain(sqrt(sum / (double)n));
 }
 
@@ -243,7 +241,7 @@ static void draw(uint8_t *rgb, int view_w, int y0, int x0, const pyr_plane *src,
                 size_t from = ((size_t)y * (size_t)src->w + (size_t)x) * (size_t)src->c + (size_t)first;
                 size_t to = ((size_t)(y0 + y) * (size_t)view_w + (size_t)(x0 + x)) * 3 + (size_t)i;
 
-                rgb[to] = to_byte(gain * value_at(src, from + (size_t)(c < 3 ? 0 : i)));
+                rgb[to] = to_byte(gain * pyr_element(src->type, src->at, from + (size_t)(c < 3 ? 0 : i)));
             }
 }
 

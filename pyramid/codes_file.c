@@ -128,10 +128,8 @@ static pyr_status check_size(const pyr_codes *said, const pyr_safetensors *file)
 
 static pyr_status check_finite(const pyr_codes *codes, int level)
 {
-    const void *at = codes->value[level];
-
     for (size_t i = 0; i < pyr_count(codes->shape[level]); i++)
-        if (!isfinite(codes->type == PYR_F64 ? ((const double *)at)[i] : (double)((const float *)at)[i]))
+        if (!isfinite(pyr_element(codes->type, codes->value[level], i)))
             return pyr_fail(PYR_E_FORMAT, "number %zu of level-%d is not finite: the codes are damaged", i,
                             level);
     return PYR_OK;
@@ -171,13 +169,13 @@ static pyr_status read_codes(pyr_codes *out, const pyr_safetensors *file)
 
 pyr_status pyr_codes_read(pyr_codes *out, const char *path)
 {
-    char *joined = pyr_is_folder(path) ? pyr_path_join(path, PYR_CODES_NAME) : pyr_strdup(path);
+    bool folder = pyr_is_folder(path);
+    char *joined;
     pyr_safetensors *file = NULL;
     pyr_status status;
 
     *out = (pyr_codes){0};
-    if (!joined)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of %s", path);
+    PYR_TRY(pyr_path_new(&joined, folder ? path : "", folder ? PYR_CODES_NAME : path));
     PYR_TRY_OUT(pyr_safetensors_open(&file, joined));
     status = read_codes(out, file);
     if (status != PYR_OK) {

@@ -55,14 +55,14 @@ static void merge_rows(const block_rows *r)
 static pyr_status halve(const pyr_filter *filter, const pyr_halving *halving)
 {
     pyr_plane *fine = halving->fine, *coarse = halving->coarse, *value = halving->value;
-    block_rows r = {.c = (size_t)fine->c, .half = pyr_plane_row(coarse), .w = (size_t)fine->w};
-    pyr_status status;
+    size_t row = pyr_plane_row(fine), half = pyr_plane_row(coarse);
+    block_rows r = {.c = (size_t)fine->c, .half = half, .w = (size_t)fine->w};
 
     (void)filter;
-    PYR_TRY_OUT(pyr_new(&r.top, pyr_plane_row(fine), sizeof *r.top, "a row of a picture"));
-    PYR_TRY_OUT(pyr_new(&r.bottom, pyr_plane_row(fine), sizeof *r.bottom, "a row of a picture"));
-    PYR_TRY_OUT(pyr_new(&r.mean, r.half, sizeof *r.mean, "a row of a picture"));
-    PYR_TRY_OUT(pyr_new(&r.bands, 3 * r.half, sizeof *r.bands, "a row of a picture"));
+    PYR_TRY(pyr_new(&r.top, 2 * row + 4 * half, sizeof *r.top, "rows of a picture"));
+    r.bottom = r.top + row;
+    r.mean = r.bottom + row;
+    r.bands = r.mean + half;
     for (int y = 0; y < coarse->h; y++) {
         int below = 2 * y + 1 < fine->h ? 2 * y + 1 : 2 * y;
 
@@ -80,12 +80,8 @@ static pyr_status halve(const pyr_filter *filter, const pyr_halving *halving)
             pyr_plane_store(fine, 2 * y, r.top);
         }
     }
-out:
     pyr_free(r.top);
-    pyr_free(r.bottom);
-    pyr_free(r.mean);
-    pyr_free(r.bands);
-    return status;
+    return PYR_OK;
 }
 
 const pyr_filter pyr_filter_haar = {

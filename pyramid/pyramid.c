@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 #include "pyramid/ideal.h"
-#include "pyramid/projected.h"
 #include <assert.h>
 #include <math.h>
 #include <stddef.h>
@@ -27,7 +26,7 @@ const pyr_section pyr_pyramid_section = {"pyramid", rows, sizeof rows / sizeof *
 static const double most_gain = 32;
 
 /* d, u, its transpose, the pseudo-inverse of d, and its transpose; bands: what is done to the fine image before
- * they are taken, its inverse, and the inverse's transpose (pyr_filter.lift) */
+ * they are taken, its inverse, and the inverse's transpose (pyr_filter.lift). A transpose stands behind its own. */
 enum { DOWN, UP, UP_T, BACK, BACK_T, LIFT, UNLIFT, UNLIFT_T, OPERATORS };
 
 struct pyr_pyramid {
@@ -96,10 +95,7 @@ static pyr_status axis_new(pyr_axis *out, pyr_kernels *k, const pyr_taps *taps)
 
     PYR_TRY_OUT(pyr_new(&staging, pyr_aligned(bytes) + start_bytes, 1, "a pyramid filter"));
     for (size_t i = 0; i < count; i++)
-        if (k->real == PYR_F64)
-            ((double *)staging)[i] = taps->tap[i];
-        else
-            ((float *)staging)[i] = (float)taps->tap[i];
+        pyr_put_real(k, staging, i, taps->tap[i]);
     memcpy((char *)staging + pyr_aligned(bytes), taps->start, start_bytes);
     PYR_TRY_OUT(pyr_alloc(k, &block, pyr_aligned(bytes) + start_bytes, "a pyramid filter"));
     pyr_upload(k, block, staging, pyr_aligned(bytes) + start_bytes);
@@ -113,10 +109,23 @@ out:
     return status;
 }
 
-/* The pseudo-inverse of d and its transpose. */
+/* The operator `which` and its transpose. */
+static pyr_status axes_new(pyr_pyramid *p, int level, int which, int side, const pyr_taps *taps)
+{
+    pyr_taps transposed = {0};
+    pyr_status status;
+
+    PYR_TRY_OUT(axis_new(&p->axis[level][which][side], p->k, taps));
+    PYR_TRY_OUT(pyr_taps_transpose(&transposed, taps));
+    PYR_TRY_OUT(axis_new(&p->axis[level][which + 1][side], p->k, &transposed));
+out:
+    pyr_taps_free(&transposed);
+    return status;
+}
+
 static pyr_status projection_new(pyr_pyramid *p, int level, int side, const pyr_taps *down)
 {
-    pyr_taps back = {0}, back_t = {0};
+    pyr_taps back = {0};
     double gain, small = p->k->real == PYR_F64 ? 1e-18 : 1e-9;
     pyr_status status;
 
@@ -126,30 +135,24 @@ static pyr_status projection_new(pyr_pyramid *p, int level, int side, const pyr_
                              "a %s filter of sigma %g blurs too much for the projection (errors would grow "
                              "%.3g times along an axis); use sigma up to 1.6, or project = false",
                              pyr_filter_names[p->settings.filter], p->settings.sigma, gain));
-    PYR_TRY_OUT(axis_new(&p->axis[level][BACK][side], p->k, &back));
-    PYR_TRY_OUT(pyr_taps_transpose(&back_t, &back));
-    PYR_TRY_OUT(axis_new(&p->axis[level][BACK_T][side], p->k, &back_t));
+    PYR_TRY_OUT(axes_new(p, level, BACK, side, &back));
 out:
     pyr_taps_free(&back);
-    pyr_taps_free(&back_t);
     return status;
 }
 
 static pyr_status lifting_new(pyr_pyramid *p, int level, int side, int n)
 {
-    pyr_taps lift = {0}, unlift = {0}, unlift_t = {0};
+    pyr_taps lift = {0}, unlift = {0};
     pyr_status status;
 
     PYR_TRY_OUT(p->filter->lift(&lift, n));
     PYR_TRY_OUT(axis_new(&p->axis[level][LIFT][side], p->k, &lift));
     PYR_TRY_OUT(p->filter->unlift(&unlift, n));
-    PYR_TRY_OUT(axis_new(&p->axis[level][UNLIFT][side], p->k, &unlift));
-    PYR_TRY_OUT(pyr_taps_transpose(&unlift_t, &unlift));
-    PYR_TRY_OUT(axis_new(&p->axis[level][UNLIFT_T][side], p->k, &unlift_t));
+    PYR_TRY_OUT(axes_new(p, level, UNLIFT, side, &unlift));
 out:
     pyr_taps_free(&lift);
     pyr_taps_free(&unlift);
-    pyr_taps_free(&unlift_t);
     return status;
 }
 
@@ -157,15 +160,13 @@ out:
 static pyr_status operators_new(pyr_pyramid *p, int level, int side, int n)
 {
     double sigma = p->settings.sigma;
-    pyr_taps down = {0}, up = {0}, up_t = {0};
+    pyr_taps down = {0}, up = {0};
     pyr_status status;
 
     PYR_TRY_OUT(p->filter->down(&down, sigma, n));
     PYR_TRY_OUT(axis_new(&p->axis[level][DOWN][side], p->k, &down));
     PYR_TRY_OUT(p->filter->up(&up, sigma, n));
-    PYR_TRY_OUT(axis_new(&p->axis[level][UP][side], p->k, &up));
-    PYR_TRY_OUT(pyr_taps_transpose(&up_t, &up));
-    PYR_TRY_OUT(axis_new(&p->axis[level][UP_T][side], p->k, &up_t));
+    PYR_TRY_OUT(axes_new(p, level, UP, side, &up));
     if (p->filter->lift)
         PYR_TRY_OUT(lifting_new(p, level, side, n));
     if (!p->filter->bands && p->settings.project)
@@ -173,7 +174,6 @@ static pyr_status operators_new(pyr_pyramid *p, int level, int side, int n)
 out:
     pyr_taps_free(&down);
     pyr_taps_free(&up);
-    pyr_taps_free(&up_t);
     return status;
 }
 
@@ -329,19 +329,6 @@ static scratch scratch_at(const pyr_pyramid *p, int n, void *base)
 
 /* ---- operators ------------------------------------------------------------------------------------- */
 
-static double load(const pyr_pyramid *p, const void *x, size_t i)
-{
-    return p->k->real == PYR_F64 ? ((const double *)x)[i] : (double)((const float *)x)[i];
-}
-
-static void store(const pyr_pyramid *p, void *x, size_t i, double value)
-{
-    if (p->k->real == PYR_F64)
-        ((double *)x)[i] = value;
-    else
-        ((float *)x)[i] = (float)value;
-}
-
 /* The operator `which` between level and level + 1 by cosine transforms, image by image. */
 static void apply_ideal(const pyr_pyramid *p, int level, int which, int n, void *dst, const void *src,
                         double grid, void *passes)
@@ -357,14 +344,14 @@ static void apply_ideal(const pyr_pyramid *p, int level, int which, int n, void 
 
     for (size_t image = 0; image < (size_t)n; image++) {
         for (size_t i = 0; i < in_count; i++)
-            in[i] = load(p, src, image * in_count + i);
+            in[i] = pyr_element(p->k->real, src, image * in_count + i);
         if (down)
             pyr_ideal_down(coarse_at, fine_at, p->dct[level + 1], p->dct[level]);
         else /* u is the pseudo-inverse too */
             pyr_ideal_up(fine_at, coarse_at, p->dct[level], p->dct[level + 1]);
         for (size_t i = 0; i < out_count; i++)
-            store(p, dst, image * out_count + i,
-                  grid > 0 ? nearbyint(result[i] / grid) * grid : factor * result[i]);
+            pyr_put_real(p->k, dst, image * out_count + i,
+                         grid > 0 ? nearbyint(result[i] / grid) * grid : factor * result[i]);
     }
 }
 
@@ -397,14 +384,14 @@ static double analysis_grid(const pyr_pyramid *p)
     return p->filter->bands ? 0 : PYR_GRID;
 }
 
-/* The bands of n images of `level`. */
-static void split(const pyr_pyramid *p, int level, int n, void *bands, const void *image, scratch s)
+/* The bands of n images of `level`, after LIFT; of their gradients, after UNLIFT_T. */
+static void split(const pyr_pyramid *p, int level, int lift, int n, void *bands, const void *image, scratch s)
 {
     pyr_shape shape = p->image[level];
 
     shape.n = n;
     if (p->filter->lift)
-        apply(p, level, LIFT, n, s.lifted, image, 0, s.passes);
+        apply(p, level, lift, n, s.lifted, image, 0, s.passes);
     p->k->backend->haar_split(p->k, bands, p->filter->lift ? s.lifted : image, shape);
 }
 
@@ -457,7 +444,7 @@ void pyr_pyramid_analyze(const pyr_pyramid *p, int n, const void *image0, int le
             reduce(p, n, image0, level, s.fine, s);
             image = s.fine;
         }
-        split(p, level, n, variable, image, s);
+        split(p, level, LIFT, n, variable, image, s);
         if (condition)
             apply(p, level, DOWN, n, condition, image, 0, s.passes);
         return;
@@ -486,7 +473,7 @@ void pyr_pyramid_analyze_all(const pyr_pyramid *p, int n, const void *image0, vo
 
         apply(p, level, DOWN, n, coarse, image, analysis_grid(p), s.passes);
         if (p->filter->bands) {
-            split(p, level, n, variable[level], image, s);
+            split(p, level, LIFT, n, variable[level], image, s);
             if (condition[level])
                 copy_images(p, level + 1, n, condition[level], coarse);
         } else {
@@ -555,21 +542,16 @@ void pyr_pyramid_synthesize_adjoint(const pyr_pyramid *p, int level, int n, cons
                                     void *dcondition, void *dvariable, void *scratch_block)
 {
     scratch s = scratch_at(p, n, scratch_block);
-    pyr_shape shape = p->image[level];
 
-    if (is_coarsest(p, level)) {
-        copy_images(p, level, n, dvariable, dimage);
-    } else if (p->filter->bands) {
+    if (!is_coarsest(p, level) && p->filter->bands) {
         /* before unlift, each of four pixels is the coarse one plus or minus halves of the details */
-        shape.n = n;
-        if (p->filter->unlift)
-            apply(p, level, UNLIFT_T, n, s.lifted, dimage, 0, s.passes);
-        p->k->backend->haar_split(p->k, dvariable, p->filter->unlift ? s.lifted : dimage, shape);
+        split(p, level, UNLIFT_T, n, dvariable, dimage, s);
         apply(p, level, UP_T, n, dcondition, dimage, 0, s.passes);
-    } else {
-        copy_images(p, level, n, dvariable, dimage);
-        copy_images(p, level, n, dcondition, dimage);
+        return;
     }
+    copy_images(p, level, n, dvariable, dimage);
+    if (!is_coarsest(p, level))
+        copy_images(p, level, n, dcondition, dimage);
 }
 
 void pyr_pyramid_condition_adjoint(const pyr_pyramid *p, int level, int n, const void *dcondition,
@@ -609,23 +591,23 @@ pyr_status pyr_pyramid_consistency(const pyr_pyramid *p, int level, int n, const
 {
     scratch s = scratch_at(p, n, scratch_block);
     size_t count;
-    void *host;
-    double sum = 0;
+    double *host, sum = 0;
+    pyr_status status;
 
     assert(!is_coarsest(p, level));
     count = elements(p, level + 1, n);
-    PYR_TRY(pyr_new(&host, count, pyr_type_size(p->k->real), "the consistency of a level"));
+    PYR_TRY(pyr_new(&host, count, sizeof *host, "the consistency of a level"));
     apply(p, level, DOWN, n, s.coarse[0], image, 0, s.passes);
     mix(p, s.coarse[0], 1, s.coarse[0], -1, coarse, count);
-    pyr_download(p->k, host, s.coarse[0], count * pyr_type_size(p->k->real));
+    status = pyr_download_reals(p->k, host, s.coarse[0], count);
     *largest = 0;
     for (size_t i = 0; i < count; i++) {
-        double e = fabs(load(p, host, i));
+        double e = fabs(host[i]);
 
         *largest = e > *largest || isnan(e) ? e : *largest;
         sum += e * e;
     }
     *rms = count ? sqrt(sum / (double)count) : 0;
     pyr_free(host);
-    return PYR_OK;
+    return status;
 }

@@ -107,6 +107,12 @@ void pyr_pyramid_synthesize_adjoint(const pyr_pyramid *p, int level, int n, cons
 /* dcoarse = u^T dcondition. */
 void pyr_pyramid_condition_adjoint(const pyr_pyramid *p, int level, int n, const void *dcondition,
                                    void *dcoarse, void *scratch);
+/* From the gradient of I_level = l + r with r projected onto d(l + r) = I_{level+1}, l = u(I_{level+1}): that
+ * of the r that was given, and that of I_{level+1}, which acts by its condition and by the projection.
+ * Without projection in the settings the same without it. n images each; outputs must not overlap dimage. Not
+ * of bands, not at the coarsest level. */
+void pyr_pyramid_project_adjoint(const pyr_pyramid *p, int level, int n, const void *dimage, void *dvariable,
+                                 void *dcoarse, void *scratch);
 /* Whether they exist: bands with an odd side have none here. PYR_E_UNSUPPORTED with a sentence. */
 pyr_status pyr_pyramid_has_adjoint(const pyr_pyramid *p);
 

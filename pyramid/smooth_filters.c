@@ -103,12 +103,12 @@ static int quantise(double *half, kernel k, int t0, int step)
 static pyr_status centred_down(pyr_taps *out, kernel k, int n)
 {
     int r = k.radius, m = (n + 1) / 2;
-    double *half = NULL, *full = NULL;
+    double *half, *full;
     pyr_status status;
 
     *out = (pyr_taps){0};
-    PYR_TRY_OUT(pyr_new(&half, (size_t)r + 1, sizeof *half, "a pyramid filter"));
-    PYR_TRY_OUT(pyr_new(&full, (size_t)(2 * r + 1), sizeof *full, "a pyramid filter"));
+    PYR_TRY(pyr_new(&half, (size_t)(3 * r + 2), sizeof *half, "a pyramid filter"));
+    full = half + r + 1;
     PYR_TRY_OUT(pyr_taps_new(out, n, m, 2 * r + 1));
     quantise(half, k, 0, 1);
     for (int t = -r; t <= r; t++)
@@ -117,7 +117,6 @@ static pyr_status centred_down(pyr_taps *out, kernel k, int n)
         pyr_taps_put(out, o, 2 * o - r, 2 * r + 1, full);
 out:
     pyr_free(half);
-    pyr_free(full);
     return status;
 }
 
@@ -125,13 +124,13 @@ out:
 static pyr_status centred_up(pyr_taps *out, kernel k, int n)
 {
     int r = k.radius, m = (n + 1) / 2, side[2] = {r / 2, (r + 1) / 2};
-    double *half = NULL, *full[2] = {NULL, NULL};
+    double *half, *full[2];
     pyr_status status;
 
     *out = (pyr_taps){0};
-    PYR_TRY_OUT(pyr_new(&half, (size_t)r + 1, sizeof *half, "a pyramid filter"));
-    PYR_TRY_OUT(pyr_new(&full[0], (size_t)(2 * side[0] + 1), sizeof *half, "a pyramid filter"));
-    PYR_TRY_OUT(pyr_new(&full[1], (size_t)(2 * side[1]), sizeof *half, "a pyramid filter"));
+    PYR_TRY(pyr_new(&half, (size_t)(3 * r + 4), sizeof *half, "a pyramid filter"));
+    full[0] = half + r + 1;
+    full[1] = full[0] + 2 * side[0] + 1;
     PYR_TRY_OUT(pyr_taps_new(out, m, n, 2 * side[0] + 1 > 2 * side[1] ? 2 * side[0] + 1 : 2 * side[1]));
     quantise(half, k, 0, 2);
     for (int i = -side[0]; i <= side[0]; i++)
@@ -146,8 +145,6 @@ static pyr_status centred_up(pyr_taps *out, kernel k, int n)
             pyr_taps_put(out, x, x / 2 - side[1] + 1, 2 * side[1], full[1]);
 out:
     pyr_free(half);
-    pyr_free(full[0]);
-    pyr_free(full[1]);
     return status;
 }
 

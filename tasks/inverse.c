@@ -4,7 +4,6 @@
 
 #include "base/mem.h"
 #include "levels/denoiser_gradient.h"
-#include "pyramid/projected.h"
 #include <math.h>
 #include <string.h>
 

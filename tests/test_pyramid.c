@@ -6,7 +6,6 @@
 #include "base/philox.h"
 #include "pyramid/codes.h"
 #include "pyramid/ideal.h"
-#include "pyramid/projected.h"
 #include "pyramid/pyramid.h"
 #include "tests/check.h"
 #include <float.h>
