@@ -1,9 +1,8 @@
 /* sampler.c - what all samplers share: the list of their rows, checks, words and costs, working memory, and the
  * loop over noise levels. */
-#include "diffusion/sampler.h"
+#include "diffusion/sampler_internal.h"
 
 #include "base/mem.h"
-#include "diffusion/sampler_internal.h"
 #include <assert.h>
 #include <math.h>
 #include <stddef.h>
@@ -39,25 +38,25 @@ bool pyr_sampler_solves_ode(const pyr_sampler *s)
            !(pyr_sampler_has(s, PYR_SAMPLER_ETA) && s->eta > 0);
 }
 
+/* One more, after `comma` unless it is the first. */
+static void add_word(char *words, size_t size, const char *comma, const char *word)
+{
+    size_t at = strlen(words);
+
+    snprintf(words + at, size - at, "%s%s", at ? comma : "", word);
+}
+
 void pyr_sampler_list(char *words, size_t size, pyr_sampler_flag flag)
 {
-    int last = 0, before_last = 0;
+    int last = 0;
 
     for (int i = 0; i < PYR_SAMPLER_KINDS; i++)
-        if (rows[i]->flags & flag) {
-            before_last = last;
+        if (rows[i]->flags & flag)
             last = i;
-        }
     *words = 0;
     for (int i = 0; i <= last; i++)
-        if (rows[i]->flags & flag) {
-            size_t at = strlen(words);
-
-            snprintf(words + at, size - at, "%s%s", pyr_sampler_names[i],
-                     i == last          ? ""
-                     : i == before_last ? " or "
-                                        : ", ");
-        }
+        if (rows[i]->flags & flag)
+            add_word(words, size, i == last ? " or " : ", ", pyr_sampler_names[i]);
 }
 
 void pyr_sampler_settings(char *words, size_t size, int kind)
@@ -72,20 +71,14 @@ void pyr_sampler_settings(char *words, size_t size, int kind)
         {PYR_SAMPLER_CORRECTS, "predictor, corrector_steps, corrector_snr"},
         {PYR_SAMPLER_ADAPTIVE, "tolerance"},
     };
-    const char *more = rows[kind]->settings;
+    const pyr_sampler_row *row = rows[kind];
 
     *words = 0;
     for (size_t i = 0; i < sizeof of_flags / sizeof *of_flags; i++)
-        if (rows[kind]->flags & of_flags[i].flag) {
-            size_t at = strlen(words);
-
-            snprintf(words + at, size - at, "%s%s", at ? ", " : "", of_flags[i].words);
-        }
-    if (more) {
-        size_t at = strlen(words);
-
-        snprintf(words + at, size - at, "%s%s", at ? ", " : "", more);
-    }
+        if (row->flags & of_flags[i].flag)
+            add_word(words, size, ", ", of_flags[i].words);
+    if (row->settings)
+        add_word(words, size, ", ", row->settings);
 }
 
 /* ---- starts ------------------------------------------------------------------------------------ */
@@ -272,6 +265,21 @@ pyr_status pyr_sampler_denoise(pyr_sampler_state *state, const void *x, double s
     return state->of->denoise(state->of->ctx, x, all, out);
 }
 
+pyr_status pyr_sampler_move(pyr_sampler_state *state, double s, double keep, double gain, double noise,
+                            int draw)
+{
+    void *x = state->x, *d = pyr_sampler_vector(state, PYR_D), *eps = pyr_sampler_vector(state, PYR_V1);
+
+    PYR_TRY(pyr_sampler_denoise(state, x, s, d));
+    if (noise == 0) {
+        pyr_sampler_mix(state, x, keep, x, gain, d);
+        return PYR_OK;
+    }
+    pyr_sampler_noise(state, eps, draw);
+    pyr_sampler_mix3(state, x, keep, x, gain, d, noise, eps);
+    return PYR_OK;
+}
+
 void pyr_sampler_sum(const pyr_sampler_state *state, void *dst, int n, const double *coef,
                      const void *const *src)
 {
@@ -393,13 +401,10 @@ static pyr_status enqueue(void *arg)
     job *all = arg;
     pyr_sampler_state *state = &all->state;
     const pyr_sampler_row *row = rows[state->sampler->kind];
-    double hi = pyr_schedule_t_max(state->schedule), lo = pyr_schedule_t_min(state->schedule);
 
     draw_start(state);
     if (row->begin)
-        PYR_TRY(row->begin(state, all->steps > 1
-                                      ? pyr_schedule_s(state->schedule, hi - (hi - lo) / (all->steps - 1))
-                                      : state->s / 2));
+        PYR_TRY(row->begin(state, all->steps > 1 ? level_after(all, 0) : state->s / 2));
     return run_steps(all);
 }
 

@@ -42,6 +42,10 @@ double pyr_sampler_uniform(const pyr_sampler_state *state, int i, int draw);
 /* out = D(x, s), counted */
 pyr_status pyr_sampler_denoise(pyr_sampler_state *state, const void *x, double s, void *out);
 
+/* PYR_D = D(x, s), then x = keep x + gain PYR_D + noise eps, with `draw` of the step (noise 0: none is drawn) */
+pyr_status pyr_sampler_move(pyr_sampler_state *state, double s, double keep, double gain, double noise,
+                            int draw);
+
 /* dst = a x + b y; dst = sum of n <= 4 terms coef[i] src[i] */
 void pyr_sampler_mix(const pyr_sampler_state *state, void *dst, double a, const void *x, double b,
                      const void *y);

@@ -15,8 +15,8 @@ static pyr_status correct(pyr_sampler_state *state)
 {
     const pyr_sampling *of = state->of;
     void *pull = pyr_sampler_vector(state, PYR_V2), *eps = pyr_sampler_vector(state, PYR_V1);
-    double gg[PYR_MAX_SAMPLING_BATCH], nn[PYR_MAX_SAMPLING_BATCH], snr = state->sampler->corrector_snr,
-                                                                   r = state->r;
+    double gg[PYR_MAX_SAMPLING_BATCH], nn[PYR_MAX_SAMPLING_BATCH];
+    double snr = state->sampler->corrector_snr, r = state->r;
 
     for (int j = 0; j < state->sampler->corrector_steps; j++) {
         PYR_TRY(pyr_sampler_denoise(state, state->x, r, pull));
@@ -94,13 +94,8 @@ static double best_rate(int moves, double gamma)
  * step = rate s^2 (Song & Ermon 2019, algorithm 1, lines 5 and 6). */
 static pyr_status make_moves(pyr_sampler_state *state, double rate, double s, int first_draw)
 {
-    void *d = pyr_sampler_vector(state, PYR_D), *eps = pyr_sampler_vector(state, PYR_V1);
-
-    for (int j = 0; j < state->sampler->langevin_steps; j++) {
-        PYR_TRY(pyr_sampler_denoise(state, state->x, s, d));
-        pyr_sampler_noise(state, eps, first_draw + j);
-        pyr_sampler_mix3(state, state->x, 1 - rate / 2, state->x, rate / 2, d, sqrt(rate) * s, eps);
-    }
+    for (int j = 0; j < state->sampler->langevin_steps; j++)
+        PYR_TRY(pyr_sampler_move(state, s, 1 - rate / 2, rate / 2, sqrt(rate) * s, first_draw + j));
     return PYR_OK;
 }
 

@@ -20,19 +20,20 @@ double pyr_sampler_churn(pyr_sampler_state *state)
 }
 
 /* A step from s to r is x + (r - s)/s (x - D) = (r/s) x + (1 - r/s) D. */
-static pyr_status step(pyr_sampler_state *state, bool second_order)
+static pyr_status euler_step(pyr_sampler_state *state)
+{
+    double s = pyr_sampler_churn(state), r = state->r;
+
+    return pyr_sampler_move(state, s, r / s, 1 - r / s, 0, 0);
+}
+
+static pyr_status heun_step(pyr_sampler_state *state)
 {
     void *x = state->x, *d = pyr_sampler_vector(state, PYR_D);
     double s = pyr_sampler_churn(state), r = state->r;
-    void *there, *d2;
+    void *there = pyr_sampler_vector(state, PYR_V1), *d2 = pyr_sampler_vector(state, PYR_V2);
 
     PYR_TRY(pyr_sampler_denoise(state, x, s, d));
-    if (!second_order) {
-        pyr_sampler_mix(state, x, r / s, x, 1 - r / s, d);
-        return PYR_OK;
-    }
-    there = pyr_sampler_vector(state, PYR_V1);
-    d2 = pyr_sampler_vector(state, PYR_V2);
     pyr_sampler_mix(state, there, r / s, x, 1 - r / s, d);
     PYR_TRY(pyr_sampler_denoise(state, there, r, d2));
     if (state->of->stiff) {
@@ -49,16 +50,6 @@ static pyr_status step(pyr_sampler_state *state, bool second_order)
     pyr_sampler_mix3(state, x, 1 + h * (slope + slope2 * (r / s)), x, h * (-slope + slope2 * (1 - r / s)), d,
                      -h * slope2, d2);
     return PYR_OK;
-}
-
-static pyr_status heun_step(pyr_sampler_state *state)
-{
-    return step(state, true);
-}
-
-static pyr_status euler_step(pyr_sampler_state *state)
-{
-    return step(state, false);
 }
 
 static int two(const pyr_sampler *sampler)
@@ -104,7 +95,7 @@ static pyr_status slope(void *ctx, const void *x, const double *s, void *dx, dou
     if (first)
         pyr_sampler_copy(state, pyr_sampler_vector(state, PYR_D), dx);
     for (int i = 0; i < of->n; i++) {
-        const char *at = (const char *)x + (size_t)i * of->size * pyr_type_size(of->k->real);
+        const void *at = pyr_sampler_part(state, (void *)(uintptr_t)x, i);
         void *to = pyr_sampler_part(state, dx, i);
 
         pyr_combine(of->k, to, 2, (double[]){1 / s[i], -1 / s[i]}, (const void *const[]){at, to}, of->size);

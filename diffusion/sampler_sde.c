@@ -11,17 +11,8 @@ static pyr_status ddim(pyr_sampler_state *state, double eta)
 {
     double s = state->s, r = state->r, q = eta * r * sqrt(s * s - r * r) / s;
     double keep = sqrt(fmax(r * r - q * q, 0)) / s;
-    void *x = state->x, *eps = pyr_sampler_vector(state, PYR_V1);
-    void *d = pyr_sampler_vector(state, PYR_D);
 
-    PYR_TRY(pyr_sampler_denoise(state, x, s, d));
-    if (q == 0) {
-        pyr_sampler_mix(state, x, keep, x, 1 - keep, d);
-        return PYR_OK;
-    }
-    pyr_sampler_noise(state, eps, 0);
-    pyr_sampler_mix3(state, x, keep, x, 1 - keep, d, q, eps);
-    return PYR_OK;
+    return pyr_sampler_move(state, s, keep, 1 - keep, q, 0);
 }
 
 static pyr_status ddim_step(pyr_sampler_state *state)
@@ -58,29 +49,22 @@ static pyr_status euler_maruyama_step(pyr_sampler_state *state)
 {
     const pyr_schedule *schedule = state->schedule;
     double s = state->s, r = state->r;
-    void *x = state->x, *eps = pyr_sampler_vector(state, PYR_V1);
-    void *d = pyr_sampler_vector(state, PYR_D);
 
     if (state->of->stiff)
         return ddim(state, 1);
-    PYR_TRY(pyr_sampler_denoise(state, x, s, d));
-    pyr_sampler_noise(state, eps, 0);
     if (schedule->family == PYR_VE) {
         /* time can be chosen freely: with t = s^2, g = 1 and the step has no error of its own in g */
         double dt = s * s - r * r, gain = dt / (s * s);
 
-        pyr_sampler_mix3(state, x, 1 - gain, x, gain, d, sqrt(dt), eps);
-    } else {
-        double t = pyr_schedule_t(schedule, s), dt = t - pyr_schedule_t(schedule, r);
-        double alpha = pyr_alpha(schedule->family, s), to = pyr_alpha(schedule->family, r);
-        double f = pyr_drift(schedule, t), g2 = pyr_diffusion2(schedule, t), sigma = alpha * s;
-        /* score = alpha (D - x) / sigma^2 in terms of x = z / alpha */
-        double pull = g2 * dt * alpha / (sigma * sigma);
-
-        pyr_sampler_mix3(state, x, (alpha - f * alpha * dt - pull) / to, x, pull / to, d, sqrt(g2 * dt) / to,
-                         eps);
+        return pyr_sampler_move(state, s, 1 - gain, gain, sqrt(dt), 0);
     }
-    return PYR_OK;
+    double t = pyr_schedule_t(schedule, s), dt = t - pyr_schedule_t(schedule, r);
+    double alpha = pyr_alpha(schedule->family, s), to = pyr_alpha(schedule->family, r);
+    double f = pyr_drift(schedule, t), g2 = pyr_diffusion2(schedule, t), sigma = alpha * s;
+    /* score = alpha (D - x) / sigma^2 in terms of x = z / alpha */
+    double pull = g2 * dt * alpha / (sigma * sigma);
+
+    return pyr_sampler_move(state, s, (alpha - f * alpha * dt - pull) / to, pull / to, sqrt(g2 * dt) / to, 0);
 }
 
 const pyr_sampler_row pyr_row_euler_maruyama = {
@@ -100,15 +84,10 @@ static pyr_status reverse_diffusion_step(pyr_sampler_state *state)
     double s = state->s, r = state->r, dt = s * s - r * r;
     double a = pyr_alpha(state->schedule->family, s) / pyr_alpha(state->schedule->family, r),
            pull = a * dt / (s * s);
-    void *x = state->x, *eps = pyr_sampler_vector(state, PYR_V1);
-    void *d = pyr_sampler_vector(state, PYR_D);
 
     if (state->of->stiff)
         return ddim(state, 1);
-    PYR_TRY(pyr_sampler_denoise(state, x, s, d));
-    pyr_sampler_noise(state, eps, 0);
-    pyr_sampler_mix3(state, x, (2 - a) * a - pull, x, pull, d, a * sqrt(dt), eps);
-    return PYR_OK;
+    return pyr_sampler_move(state, s, (2 - a) * a - pull, pull, a * sqrt(dt), 0);
 }
 
 const pyr_sampler_row pyr_row_reverse_diffusion = {
@@ -127,19 +106,12 @@ const pyr_sampler_row pyr_row_reverse_diffusion = {
  * eta = 1 - gamma: Euler's step of the ODE; 1 - gamma^2: ancestral sampling; the usual here lies half-way. */
 static pyr_status consistent_annealed_step(pyr_sampler_state *state)
 {
-    double gamma = state->r / state->s, eta = state->sampler->eta;
-    double kept, beta;
-    void *x = state->x, *eps = pyr_sampler_vector(state, PYR_V1);
-    void *d = pyr_sampler_vector(state, PYR_D);
+    double gamma = state->r / state->s, eta = state->sampler->eta, kept;
 
-    PYR_TRY(pyr_sampler_denoise(state, x, state->s, d));
     if (eta < 0)
         eta = 1 - gamma * (1 + gamma) / 2;
     kept = (1 - eta) / gamma;
-    beta = sqrt(fmax(1 - kept * kept, 0));
-    pyr_sampler_noise(state, eps, 0);
-    pyr_sampler_mix3(state, x, 1 - eta, x, eta, d, beta * state->r, eps);
-    return PYR_OK;
+    return pyr_sampler_move(state, state->s, 1 - eta, eta, sqrt(fmax(1 - kept * kept, 0)) * state->r, 0);
 }
 
 /* Every noise level may fall by no more than what a step takes away, gamma >= 1 - eta. */

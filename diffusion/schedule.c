@@ -214,19 +214,9 @@ static const curve_row *const curves[] = {CURVES(FUNCTIONS)};
 const char *const pyr_curve_names[] = {CURVES(WORD) NULL};
 const char *const pyr_curve_help[] = {CURVES(HELP) NULL};
 
-static double curve_s(const pyr_schedule *c, double t)
+static const curve_row *curve_of(const pyr_schedule *c)
 {
-    return curves[c->curve]->s(c, t);
-}
-
-static double curve_t(const pyr_schedule *c, double s)
-{
-    return curves[c->curve]->t(c, s);
-}
-
-static double curve_slope(const pyr_schedule *c, double t)
-{
-    return curves[c->curve]->slope(c, t);
+    return curves[c->curve];
 }
 
 /* ---- schedules --------------------------------------------------------------------------------- */
@@ -237,27 +227,27 @@ pyr_status pyr_schedule_check(const pyr_schedule *s)
         return pyr_fail(PYR_E_CONFIG,
                         "sigma_min is %g and sigma_max is %g: should be 0 < sigma_min < sigma_max", s->s_min,
                         s->s_max);
-    return curves[s->curve]->check ? curves[s->curve]->check(s) : PYR_OK;
+    return curve_of(s)->check ? curve_of(s)->check(s) : PYR_OK;
 }
 
 double pyr_schedule_s(const pyr_schedule *schedule, double t)
 {
-    return own_of(schedule->family, schedule->scale * curve_s(schedule, t));
+    return own_of(schedule->family, schedule->scale * curve_of(schedule)->s(schedule, t));
 }
 
 double pyr_schedule_t(const pyr_schedule *schedule, double s)
 {
-    return curve_t(schedule, vp_of(schedule->family, s) / schedule->scale);
+    return curve_of(schedule)->t(schedule, vp_of(schedule->family, s) / schedule->scale);
 }
 
 double pyr_schedule_t_min(const pyr_schedule *schedule)
 {
-    return curve_t(schedule, first(schedule));
+    return curve_of(schedule)->t(schedule, first(schedule));
 }
 
 double pyr_schedule_t_max(const pyr_schedule *schedule)
 {
-    return curve_t(schedule, last(schedule));
+    return curve_of(schedule)->t(schedule, last(schedule));
 }
 
 /* `by` times as much of what scales act on, p. */
@@ -284,7 +274,9 @@ double pyr_schedule_unscaled(const pyr_schedule *schedule, double s)
 
 double pyr_schedule_slope(const pyr_schedule *schedule, double t)
 {
-    return own_slope(schedule->family, schedule->scale * curve_s(schedule, t)) * curve_slope(schedule, t);
+    const curve_row *curve = curve_of(schedule);
+
+    return own_slope(schedule->family, schedule->scale * curve->s(schedule, t)) * curve->slope(schedule, t);
 }
 
 double pyr_alpha(pyr_family family, double s)
@@ -296,10 +288,11 @@ double pyr_alpha(pyr_family family, double s)
 
 double pyr_drift(const pyr_schedule *schedule, double t)
 {
-    double p = schedule->scale * curve_s(schedule, t);
+    double p = schedule->scale * curve_of(schedule)->s(schedule, t);
 
     /* log alpha = -log(1 + p^2) / 2, so alpha'/alpha = -p^2 / (1 + p^2) (log p)' */
-    return families[schedule->family]->fixed ? 0 : -p * p / (1 + p * p) * curve_slope(schedule, t);
+    return families[schedule->family]->fixed ? 0
+                                             : -p * p / (1 + p * p) * curve_of(schedule)->slope(schedule, t);
 }
 
 double pyr_diffusion2(const pyr_schedule *schedule, double t)
@@ -420,13 +413,14 @@ double pyr_noise_weight(const pyr_noise *noise, const pyr_schedule *schedule, do
 
 /* ---- the normal distribution ------------------------------------------------------------------- */
 
-static double ratio(const double *p, const double *q, int n, double r)
+/* p(r) / q(r) for eight coefficients p, and the seven behind the 1 that q begins with. */
+static double ratio(const double p[8], const double q[7], double r)
 {
-    double a = p[n - 1], b = q[n - 1];
+    double a = p[7], b = q[6];
 
-    for (int i = n - 2; i >= 0; i--) {
+    for (int i = 6; i >= 0; i--) {
         a = a * r + p[i];
-        b = b * r + q[i];
+        b = b * r + (i ? q[i - 1] : 1);
     }
     return a / b;
 }
@@ -436,44 +430,31 @@ double pyr_normal_quantile(double p)
     static const double a[] = {3.3871328727963666080e0,  1.3314166789178437745e+2, 1.9715909503065514427e+3,
                                1.3731693765509461125e+4, 4.5921953931549871457e+4, 6.7265770927008700853e+4,
                                3.3430575583588128105e+4, 2.5090809287301226727e+3};
-    static const double b[] = {1.0,
-                               4.2313330701600911252e+1,
-                               6.8718700749205790830e+2,
-                               5.3941960214247511077e+3,
-                               2.1213794301586595867e+4,
-                               3.9307895800092710610e+4,
-                               2.8729085735721942674e+4,
+    static const double b[] = {4.2313330701600911252e+1, 6.8718700749205790830e+2, 5.3941960214247511077e+3,
+                               2.1213794301586595867e+4, 3.9307895800092710610e+4, 2.8729085735721942674e+4,
                                5.2264952788528545610e+3};
     static const double c[] = {1.42343711074968357734e0,  4.63033784615654529590e0, 5.76949722146069140550e0,
                                3.64784832476320460504e0,  1.27045825245236838258e0, 2.41780725177450611770e-1,
                                2.27238449892691845833e-2, 7.74545014278341407640e-4};
-    static const double d[] = {1.0,
-                               2.05319162663775882187e0,
-                               1.67638483018380384940e0,
-                               6.89767334985100004550e-1,
-                               1.48103976427480074590e-1,
-                               1.51986665636164571966e-2,
-                               5.47593808499534494600e-4,
+    static const double d[] = {2.05319162663775882187e0,  1.67638483018380384940e0,
+                               6.89767334985100004550e-1, 1.48103976427480074590e-1,
+                               1.51986665636164571966e-2, 5.47593808499534494600e-4,
                                1.05075007164441684324e-9};
     static const double e[] = {6.65790464350110377720e0,  5.46378491116411436990e0,
                                1.78482653991729133580e0,  2.96560571828504891230e-1,
                                2.65321895265761230930e-2, 1.24266094738807843860e-3,
                                2.71155556874348757815e-5, 2.01033439929228813265e-7};
-    static const double f[] = {1.0,
-                               5.99832206555887937690e-1,
-                               1.36929880922735805310e-1,
-                               1.48753612908506148525e-2,
-                               7.86869131145613259100e-4,
-                               1.84631831751005468180e-5,
-                               1.42151175831644588870e-7,
+    static const double f[] = {5.99832206555887937690e-1, 1.36929880922735805310e-1,
+                               1.48753612908506148525e-2, 7.86869131145613259100e-4,
+                               1.84631831751005468180e-5, 1.42151175831644588870e-7,
                                2.04426310338993978564e-15};
     double q = p - 0.5, r;
 
     if (fabs(q) <= 0.425) {
         r = 0.180625 - q * q;
-        return q * ratio(a, b, 8, r);
+        return q * ratio(a, b, r);
     }
     r = sqrt(-log(q < 0 ? p : 1 - p));
-    r = r <= 5 ? ratio(c, d, 8, r - 1.6) : ratio(e, f, 8, r - 5);
+    r = r <= 5 ? ratio(c, d, r - 1.6) : ratio(e, f, r - 5);
     return q < 0 ? -r : r;
 }
