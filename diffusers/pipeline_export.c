@@ -58,17 +58,13 @@ static pyr_status noise_levels(double *s, double *betas, const pyr_level *level,
 /* The parameters of a network, without room for images. */
 static pyr_status list_params(pyr_params *params, const pyr_unet_config *u, pyr_kernels *k)
 {
-    pyr_shape one = {1, 1, 1, 1},
-              image = {1, 4 * u->patch, 4 * u->patch, u->in_channels / (u->patch * u->patch)};
-    pyr_unet_inputs in = {.label = -1, .stream = -1, .condition = -1};
+    pyr_shape image = {1, 4 * u->patch, 4 * u->patch, u->in_channels / (u->patch * u->patch)};
+    pyr_unet_inputs in;
     pyr_graph *g;
     pyr_status status;
 
     PYR_TRY(pyr_graph_new(&g, k, k->precision, params));
-    in.sample = pyr_graph_input(g, image, k->real);
-    in.time = pyr_graph_input(g, one, u->time_embedding_type == PYR_UNET_LEARNED ? PYR_U32 : k->real);
-    if (u->class_embed_type == PYR_UNET_CLASS_TABLE)
-        in.label = pyr_graph_input(g, one, PYR_U32);
+    in = pyr_unet_add_inputs(g, u, image, k->real);
     pyr_graph_keep(g, pyr_unet_build(g, u, &(pyr_unet_options){0}, &in));
     status = pyr_graph_plan(g, &(pyr_plan){.batch = 1, .lanes = 1}); /* says what failed */
     pyr_graph_free(g);
@@ -118,7 +114,6 @@ static pyr_status write_network(const char *folder, const pyr_level *level, cons
     pyr_params own = {0}, params = {0};
     void *from = NULL, *to = NULL;
     float *host = NULL;
-    size_t largest = 1;
     pyr_status status;
 
     config.time_embedding_type = PYR_UNET_LEARNED;
@@ -128,9 +123,7 @@ static pyr_status write_network(const char *folder, const pyr_level *level, cons
     PYR_TRY_OUT(pyr_alloc(k, &from, own.count * pyr_type_size(k->real), "weights"));
     PYR_TRY_OUT(pyr_alloc(k, &to, params.count * pyr_type_size(k->real), "weights"));
     PYR_TRY_OUT(pyr_unet_load(files, &own, k, from, NULL));
-    for (int i = 0; i < params.n; i++)
-        largest = params.at[i].count > largest ? params.at[i].count : largest;
-    PYR_TRY_OUT(pyr_new(&host, largest, sizeof *host, "weights of a level"));
+    PYR_TRY_OUT(pyr_new(&host, pyr_params_largest(&params), sizeof *host, "weights of a level"));
     for (int i = 0; i < params.n; i++) {
         PYR_TRY_OUT(convert(&params.at[i], host, level, s, &own, from, k));
         PYR_TRY_OUT(pyr_param_upload(&params.at[i], k, to, host));

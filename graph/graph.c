@@ -37,15 +37,9 @@ static pyr_value fail(pyr_graph *g, pyr_status code, const char *fmt, ...)
 
 static pyr_value new_value(pyr_graph *g, pyr_shape shape, pyr_type type, int producer)
 {
-    if (g->n_values == g->value_room) {
-        int room = g->value_room ? 2 * g->value_room : 128;
-        value *values = pyr_realloc(g->values, (size_t)room, sizeof *values);
-
-        if (!values)
-            return fail(g, PYR_E_NOMEM, "out of memory: values of a graph");
-        g->values = values;
-        g->value_room = room;
-    }
+    if (pyr_grow(&g->values, &g->value_room, (size_t)g->n_values, sizeof *g->values, "values of a graph") !=
+        PYR_OK)
+        return fail(g, PYR_E_NOMEM, "%s", pyr_error());
     shape.n = 1;
     g->values[g->n_values] = (value){.shape = shape, .type = type, .producer = producer};
     return g->n_values++;
@@ -120,15 +114,9 @@ static pyr_value append(pyr_graph *g, pyr_op op, int n, const pyr_value *x, pyr_
     if (!g->k->backend->op[op.kind] || !g->k->backend->op[op.kind]->forward)
         return fail(g, PYR_E_UNSUPPORTED, "the backend %s has no %s", g->k->backend->name,
                     pyr_op_name(op.kind));
-    if (g->n_nodes == g->node_room) {
-        int room = g->node_room ? 2 * g->node_room : 128;
-        node *nodes = pyr_realloc(g->nodes, (size_t)room, sizeof *nodes);
-
-        if (!nodes)
-            return fail(g, PYR_E_NOMEM, "out of memory: operations of a graph");
-        g->nodes = nodes;
-        g->node_room = room;
-    }
+    if (pyr_grow(&g->nodes, &g->node_room, (size_t)g->n_nodes, sizeof *g->nodes, "operations of a graph") !=
+        PYR_OK)
+        return fail(g, PYR_E_NOMEM, "%s", pyr_error());
     y = new_value(g, shape, type_of_result(g, op.kind, x[0]), g->n_nodes);
     if (y < 0)
         return -1;
@@ -152,16 +140,13 @@ static bool add_param(pyr_graph *g, int *index, const char *name, const char *wh
 
     if (g->failure)
         return false;
-    if ((size_t)snprintf(wanted.name, sizeof wanted.name, "%s.%s", name, what) >= sizeof wanted.name) {
-        fail(g, PYR_E_ARG, "the parameter name %s.%s is too long", name, what);
-        return false;
-    }
-    status = pyr_params_add(g->params, index, &wanted);
-    if (status != PYR_OK) {
+    if ((size_t)snprintf(wanted.name, sizeof wanted.name, "%s.%s", name, what) >= sizeof wanted.name)
+        status = pyr_fail(PYR_E_ARG, "the parameter name %s.%s is too long", name, what);
+    else
+        status = pyr_params_add(g->params, index, &wanted);
+    if (status != PYR_OK)
         fail(g, status, "%s", pyr_error());
-        return false;
-    }
-    return true;
+    return status == PYR_OK;
 }
 
 static bool valid(const pyr_graph *g, pyr_value v)

@@ -40,7 +40,8 @@ struct pyr_graph {
     pyr_params *params;
     value *values;
     node *nodes;
-    int n_values, n_nodes, value_room, node_room;
+    int n_values, n_nodes;
+    size_t value_room, node_room;
     pyr_status failure; /* the first one while building */
     char sentence[512];
     /* the plan */

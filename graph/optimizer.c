@@ -70,14 +70,14 @@ pyr_status pyr_optimizer_apply(pyr_optimizer *o)
     return o->k->backend->adamw(o->k, &o->adamw, o->state, o->value, o->grad, o->m, o->v, o->ema, o->count);
 }
 
-pyr_status pyr_optimizer_step(pyr_optimizer *o, const pyr_update *update, pyr_step_state *state)
+pyr_status pyr_optimizer_step(pyr_optimizer *o, const pyr_step_input *input, double loss,
+                              pyr_step_state *state)
 {
     pyr_kernels *k = o->k;
-    pyr_step_input input = {(float)update->learning_rate, (float)update->ema_window, (float)update->clip};
-    float loss = (float)update->loss;
+    float rounded = (float)loss;
 
-    pyr_upload(k, &o->state->learning_rate, &input, sizeof input);
-    pyr_upload(k, &o->state->loss, &loss, sizeof loss);
+    pyr_upload(k, &o->state->learning_rate, input, sizeof *input);
+    pyr_upload(k, &o->state->loss, &rounded, sizeof rounded);
     PYR_TRY(pyr_optimizer_norm(o));
     PYR_TRY(pyr_optimizer_apply(o));
     pyr_download(k, state, o->state, sizeof *state);

@@ -19,7 +19,9 @@ size_t pyr_optimizer_bytes(const pyr_kernels *k, const pyr_params *params);
 
 /* The host's numbers for a step, in the order of pyr_step_state. */
 typedef struct pyr_step_input {
-    float learning_rate, ema_window, clip;
+    float learning_rate;
+    float ema_window; /* EMA over this fraction of the updates so far; see below */
+    float clip;       /* largest norm of the gradient; 0: none */
 } pyr_step_input;
 
 /* Moments, gradient and state at zero; the values, and the EMA that starts from them, are the caller's. */
@@ -33,17 +35,11 @@ void pyr_optimizer_set_input(pyr_optimizer *o, const pyr_step_input *input);
 pyr_status pyr_optimizer_norm(pyr_optimizer *o);
 pyr_status pyr_optimizer_apply(pyr_optimizer *o);
 
-typedef struct pyr_update {
-    double learning_rate;
-    double ema_window; /* EMA over this fraction of the updates so far; see below */
-    double clip;       /* largest norm of the gradient; 0: none */
-    double loss;       /* of the step, for the finite check */
-} pyr_update;
-
 /* One update from o->grad at once: norm, clip, AdamW, EMA, in which a step whose loss or gradient is not
  * finite is skipped. *state (host) is the state afterwards. The EMA is ema += (value - ema) / max(1, window
  * t) at update t: a window that grows with the run (cf. the power-function EMA of Karras et al. 2024, EDM2,
  * section 3.1). */
-pyr_status pyr_optimizer_step(pyr_optimizer *o, const pyr_update *update, pyr_step_state *state);
+pyr_status pyr_optimizer_step(pyr_optimizer *o, const pyr_step_input *input, double loss,
+                              pyr_step_state *state);
 
 #endif

@@ -32,15 +32,8 @@ pyr_status pyr_params_add(pyr_params *params, int *index, const pyr_param *wante
         *index = (int)(there - params->at);
         return PYR_OK;
     }
-    if (params->n == params->room) {
-        int room = params->room ? 2 * params->room : 64;
-        pyr_param *at = pyr_realloc(params->at, (size_t)room, sizeof *at);
-
-        if (!at)
-            return pyr_fail(PYR_E_NOMEM, "out of memory: table of parameters");
-        params->at = at;
-        params->room = room;
-    }
+    PYR_TRY(
+        pyr_grow(&params->at, &params->room, (size_t)params->n, sizeof *params->at, "table of parameters"));
     added = &params->at[params->n];
     *added = *wanted;
     added->count = count;
@@ -76,7 +69,7 @@ pyr_status pyr_param_download(const pyr_param *param, pyr_kernels *k, const void
                                param->count);
 }
 
-static size_t largest_count(const pyr_params *params)
+size_t pyr_params_largest(const pyr_params *params)
 {
     size_t largest = 1;
 
@@ -90,7 +83,7 @@ pyr_status pyr_params_hash(uint64_t *hash, const pyr_params *params, pyr_kernels
     pyr_status status = PYR_OK;
     float *host = NULL;
 
-    PYR_TRY(pyr_new(&host, largest_count(params), sizeof *host, "weights"));
+    PYR_TRY(pyr_new(&host, pyr_params_largest(params), sizeof *host, "weights"));
     for (int i = 0; i < params->n && status == PYR_OK; i++) {
         status = pyr_param_download(&params->at[i], k, block, host);
         *hash = pyr_hash(*hash, host, params->at[i].count * sizeof *host);
@@ -132,7 +125,7 @@ pyr_status pyr_params_init(const pyr_params *params, pyr_kernels *k, void *block
     pyr_status status = PYR_OK;
     float *host = NULL;
 
-    PYR_TRY(pyr_new(&host, largest_count(params), sizeof *host, "initial weights"));
+    PYR_TRY(pyr_new(&host, pyr_params_largest(params), sizeof *host, "initial weights"));
     for (int i = 0; i < params->n && status == PYR_OK; i++) {
         fill(host, &params->at[i], seed, (uint32_t)i, level);
         status = pyr_param_upload(&params->at[i], k, block, host);

@@ -30,7 +30,8 @@ typedef struct pyr_param {
 
 typedef struct pyr_params {
     pyr_param *at; /* owned */
-    int n, room;
+    int n;
+    size_t room;
     size_t count; /* numbers in a block */
 } pyr_params;
 
@@ -43,6 +44,8 @@ void pyr_params_free(pyr_params *params);                                     /*
 
 /* Numbers of the model itself, without the gaps. */
 size_t pyr_params_model_count(const pyr_params *params);
+/* Of the largest parameter; 1 when there is none. */
+size_t pyr_params_largest(const pyr_params *params);
 
 /* Fill a block with initial values: parameter i takes its normals and uniforms
  * from the Philox stream (seed, purpose init and `level`, index i). */

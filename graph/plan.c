@@ -90,13 +90,11 @@ static pyr_status plan_gradients(pyr_graph *g, bool param_gradient)
  * backward. */
 static pyr_status plan_recomputation(pyr_graph *g)
 {
-    bool *backward, *read_outside;
-    pyr_status status = PYR_OK;
+    bool *backward, *read_outside = NULL;
+    pyr_status status;
 
     PYR_TRY(pyr_new(&backward, (size_t)g->segments + 1, sizeof *backward, "plan of a graph"));
-    status = pyr_new(&read_outside, (size_t)g->n_values + 1, sizeof *read_outside, "plan of a graph");
-    if (status != PYR_OK)
-        goto out;
+    PYR_TRY_OUT(pyr_new(&read_outside, (size_t)g->n_values + 1, sizeof *read_outside, "plan of a graph"));
     for (int i = 0; i < g->n_nodes; i++) {
         const node *n = &g->nodes[i];
 
@@ -111,8 +109,8 @@ static pyr_status plan_recomputation(pyr_graph *g)
 
         n->recompute = n->segment && backward[n->segment] && !read_outside[n->y] && !y->keep && !y->seed;
     }
-    pyr_free(read_outside);
 out:
+    pyr_free(read_outside);
     pyr_free(backward);
     return status;
 }
@@ -430,10 +428,9 @@ static bool shares_parameters(const pyr_graph *g)
 /* Whether the plan fits into what a device has left; if not, how many images would. */
 static pyr_status check_memory(const pyr_graph *g)
 {
-    size_t wanted = pyr_graph_bytes(g).total, arenas = (size_t)g->lanes * g->arena_bytes, available;
-    size_t fixed = wanted - arenas;
+    size_t wanted = pyr_graph_bytes(g).total, available = pyr_available(g->k);
+    size_t arenas = (size_t)g->lanes * g->arena_bytes, fixed = wanted - arenas;
 
-    available = pyr_available(g->k);
     if (wanted <= available)
         return PYR_OK;
     return pyr_fail(PYR_E_NOMEM,
@@ -521,8 +518,7 @@ void pyr_graph_free(pyr_graph *g)
     }
     for (int i = 0; g->accumulator && i < g->groups; i++)
         pyr_release(g->k, g->accumulator[i]);
-    if (g->packed)
-        pyr_release(g->k, g->packed);
+    pyr_release(g->k, g->packed);
     pyr_free(g->ops);
     pyr_free(g->arena);
     pyr_free(g->accumulator);

@@ -3,6 +3,7 @@
 
 #include "base/atomic_file.h"
 #include "base/checksum.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include <errno.h>
@@ -110,28 +111,19 @@ struct pyr_safetensors {
 /* Bytes [at, at + n) of the whole, which the caller knows to lie inside. */
 static pyr_status get(const pyr_safetensors *file, void *dst, uint64_t at, size_t n)
 {
-    char *to = dst;
+    struct stat now;
 
     if (file->bytes) {
         if (n)
             memcpy(dst, file->bytes + at, n);
         return PYR_OK;
     }
-    while (n) {
-        ssize_t got = pread(file->fd, to, n < 1 << 30 ? n : 1 << 30, (off_t)at);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return pyr_fail(PYR_E_IO, "%s: cannot be read: %s", file->name, strerror(errno));
-        if (got == 0)
-            return pyr_fail(PYR_E_IO, "%s: ended early at byte %llu: it was changed while it was read",
-                            file->name, (unsigned long long)at);
-        to += got;
-        at += (uint64_t)got;
-        n -= (size_t)got;
-    }
-    return PYR_OK;
+    if (pyr_read_at(file->fd, dst, n, at))
+        return PYR_OK;
+    if (errno || fstat(file->fd, &now) != 0)
+        return pyr_fail(PYR_E_IO, "%s: cannot be read: %s", file->name, strerror(errno));
+    return pyr_fail(PYR_E_IO, "%s: ended early at byte %llu: it was changed while it was read", file->name,
+                    (unsigned long long)now.st_size);
 }
 
 /* A whole number that JSON's double holds exactly. */
@@ -362,11 +354,6 @@ static pyr_status check_pairs(const pyr_safetensors *file, checksums *c)
     return PYR_OK;
 }
 
-static bool is_small(uint64_t bytes)
-{
-    return bytes <= PYR_ST_SMALL;
-}
-
 /* The data of a tensor, through `block` of BLOCK bytes. */
 enum { BLOCK = 1 << 20 };
 static pyr_status check_data(const pyr_safetensors *file, const pyr_st_tensor *tensor, pyr_checksum *c,
@@ -406,7 +393,7 @@ static pyr_status check_content(const pyr_safetensors *file, bool whole)
     PYR_TRY_OUT(pyr_new(&block, BLOCK, 1, "a part of a file"));
     for (size_t i = 0; i < file->n; i++) {
         const pyr_st_tensor *tensor = &file->tensors[i];
-        bool small = is_small(tensor->end - tensor->begin);
+        bool small = tensor->end - tensor->begin <= PYR_ST_SMALL;
 
         add_tensor(&c, tensor->name, tensor->dtype, tensor->rank, tensor->dims);
         if (small || whole)
@@ -421,47 +408,20 @@ out:
     return status;
 }
 
-static pyr_status open_file(pyr_safetensors **out, const char *path, bool whole)
+static pyr_status open_path(pyr_safetensors *file, const char *path)
 {
-    pyr_safetensors *file;
     struct stat info;
-    pyr_status status = PYR_OK;
 
-    *out = NULL;
-    PYR_TRY(pyr_new(&file, 1, sizeof *file, path));
-    file->name = pyr_strdup(path);
     /* O_NONBLOCK: a pipe is refused below, not waited for. */
     file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (!file->name)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for the name of %s", path);
-    else if (file->fd < 0 || fstat(file->fd, &info) != 0)
-        status = pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
-    else if (!S_ISREG(info.st_mode))
-        status = pyr_fail(PYR_E_IO, "%s: not a regular file", path);
-    else {
-        file->size = (uint64_t)info.st_size;
-        status = parse_header(file);
-    }
-    if (status == PYR_OK)
-        status = check_content(file, whole);
-    if (status == PYR_OK)
-        *out = file;
-    else
-        pyr_safetensors_free(file);
-    return status;
+    if (file->fd < 0 || fstat(file->fd, &info) != 0)
+        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
+    file->size = (uint64_t)info.st_size;
+    return S_ISREG(info.st_mode) ? PYR_OK : pyr_fail(PYR_E_IO, "%s: not a regular file", path);
 }
 
-pyr_status pyr_safetensors_open(pyr_safetensors **out, const char *path)
-{
-    return open_file(out, path, true);
-}
-
-pyr_status pyr_safetensors_open_head(pyr_safetensors **out, const char *path)
-{
-    return open_file(out, path, false);
-}
-
-pyr_status pyr_safetensors_parse(pyr_safetensors **out, const void *bytes, size_t n, const char *name)
+/* The file `name`, or (bytes not NULL) the n bytes. */
+static pyr_status open_file(pyr_safetensors **out, const char *name, const void *bytes, size_t n, bool whole)
 {
     pyr_safetensors *file;
     pyr_status status;
@@ -469,18 +429,33 @@ pyr_status pyr_safetensors_parse(pyr_safetensors **out, const void *bytes, size_
     *out = NULL;
     PYR_TRY(pyr_new(&file, 1, sizeof *file, name));
     file->fd = -1;
-    file->bytes = bytes ? bytes : "";
-    file->size = bytes ? n : 0;
-    file->name = pyr_strdup(name);
-    status =
-        file->name ? parse_header(file) : pyr_fail(PYR_E_NOMEM, "out of memory for the name of %s", name);
-    if (status == PYR_OK)
-        status = check_content(file, true);
-    if (status == PYR_OK)
-        *out = file;
-    else
-        pyr_safetensors_free(file);
+    file->bytes = bytes;
+    file->size = n;
+    PYR_TRY_OUT(pyr_format(&file->name, "%s", name));
+    if (!bytes)
+        PYR_TRY_OUT(open_path(file, name));
+    PYR_TRY_OUT(parse_header(file));
+    PYR_TRY_OUT(check_content(file, whole));
+    *out = file;
+    return PYR_OK;
+out:
+    pyr_safetensors_free(file);
     return status;
+}
+
+pyr_status pyr_safetensors_open(pyr_safetensors **out, const char *path)
+{
+    return open_file(out, path, NULL, 0, true);
+}
+
+pyr_status pyr_safetensors_open_head(pyr_safetensors **out, const char *path)
+{
+    return open_file(out, path, NULL, 0, false);
+}
+
+pyr_status pyr_safetensors_parse(pyr_safetensors **out, const void *bytes, size_t n, const char *name)
+{
+    return bytes ? open_file(out, name, bytes, n, true) : open_file(out, name, "", 0, true);
 }
 
 void pyr_safetensors_free(pyr_safetensors *file)
@@ -760,7 +735,7 @@ static pyr_status make_checksum(char text[CHECKSUM_TEXT], const char *path, cons
 
         PYR_TRY_OUT(bytes_of(path, tensors[i], &bytes));
         add_tensor(&c, tensors[i]->name, tensors[i]->dtype, tensors[i]->rank, tensors[i]->dims);
-        pyr_checksum_add(is_small(bytes) ? &c.head : &c.body, tensors[i]->data, bytes);
+        pyr_checksum_add(bytes <= PYR_ST_SMALL ? &c.head : &c.body, tensors[i]->data, bytes);
     }
     checksums_text(&c, text);
 out:

@@ -76,14 +76,10 @@ pyr_train_step pyr_train_outcome(const pyr_step_state *after)
 pyr_status pyr_train_update(pyr_train_step *out, pyr_optimizer *optimizer, const pyr_train_plan *plan,
                             int64_t step, double loss)
 {
+    pyr_step_input input = pyr_train_input(plan, step);
     pyr_step_state after = {0};
 
-    PYR_TRY(pyr_optimizer_step(optimizer,
-                               &(pyr_update){.learning_rate = pyr_train_rate(plan, step),
-                                             .ema_window = plan->ema_window,
-                                             .clip = plan->clip,
-                                             .loss = loss},
-                               &after));
+    PYR_TRY(pyr_optimizer_step(optimizer, &input, loss, &after));
     *out = pyr_train_outcome(&after);
     out->loss = loss;
     return PYR_OK;

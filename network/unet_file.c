@@ -193,13 +193,10 @@ pyr_status pyr_unet_load(const pyr_unet_files *files, const pyr_params *params, 
     pyr_status status = PYR_OK;
     shards s = {0};
     float *host = NULL;
-    size_t largest = 1;
 
     PYR_TRY_OUT(open_shards(&s, files));
     PYR_TRY_OUT(check_tensors(&s, files, params));
-    for (int i = 0; i < params->n; i++)
-        largest = params->at[i].count > largest ? params->at[i].count : largest;
-    PYR_TRY_OUT(pyr_new(&host, largest, sizeof *host, "weights of a file"));
+    PYR_TRY_OUT(pyr_new(&host, pyr_params_largest(params), sizeof *host, "weights of a file"));
     for (int i = 0; i < params->n; i++) {
         const pyr_param *p = &params->at[i];
         const pyr_safetensors *file;
@@ -207,11 +204,9 @@ pyr_status pyr_unet_load(const pyr_unet_files *files, const pyr_params *params, 
 
         PYR_TRY_OUT(pyr_safetensors_read_f32(file, t, host, p->count));
         for (size_t j = 0; j < p->count; j++)
-            if (!isfinite(host[j])) {
-                status = pyr_fail(PYR_E_FORMAT, "%s: %s[%zu] is not a finite number: the model is broken",
-                                  files->weights.at[0], p->name, j);
-                goto out;
-            }
+            if (!isfinite(host[j]))
+                PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: %s[%zu] is not a finite number: the model is broken",
+                                     files->weights.at[0], p->name, j));
         PYR_TRY_OUT(pyr_param_upload(p, k, block, host));
     }
     if (warning)
@@ -229,8 +224,7 @@ pyr_status pyr_unet_save(const char *folder, const pyr_unet_config *config, cons
 {
     pyr_status status = PYR_OK;
     pyr_text text = {0};
-    char *config_path = pyr_path_join(folder, "config.json");
-    char *weights_path = pyr_path_join(folder, "diffusion_pytorch_model.safetensors");
+    char *config_path = NULL, *weights_path = NULL;
     pyr_st_entry *entries = NULL;
     pyr_st_pair *pairs = NULL;
     char sum[CONFIG_SUM];
@@ -238,10 +232,8 @@ pyr_status pyr_unet_save(const char *folder, const pyr_unet_config *config, cons
     float *host = NULL;
     size_t at = 0;
 
-    if (!config_path || !weights_path) {
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", folder);
-        goto out;
-    }
+    PYR_TRY_OUT(pyr_path_new(&config_path, folder, "config.json"));
+    PYR_TRY_OUT(pyr_path_new(&weights_path, folder, "diffusion_pytorch_model.safetensors"));
     PYR_TRY_OUT(pyr_make_folders(folder));
     PYR_TRY_OUT(pyr_new(&entries, (size_t)params->n + 1, sizeof *entries, "list of weights"));
     if (!in_place)

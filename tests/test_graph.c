@@ -1367,7 +1367,7 @@ static void steps_allocate_nothing(void)
             }
             pyr_zero(net.k, o.grad, o.count * pyr_type_size(net.k->real));
             CHECK_OK(pyr_graph_collect(net.g, o.grad));
-            CHECK_OK(pyr_optimizer_step(&o, &(pyr_update){.learning_rate = 1e-3, .clip = 1}, &after));
+            CHECK_OK(pyr_optimizer_step(&o, &(pyr_step_input){.learning_rate = 1e-3F, .clip = 1}, 0, &after));
             CHECK(!after.skip && after.applied == (uint32_t)step + 1);
         }
         CHECK(pyr_mem().allocated == before);
@@ -1411,9 +1411,8 @@ static void optimizer_by_hand(void)
             if (t == 7)
                 grad[1] = INFINITY;
             CHECK_OK(pyr_upload_reals(k, o.grad, grad, 16));
-            CHECK_OK(pyr_optimizer_step(
-                &o, &(pyr_update){.learning_rate = rate, .ema_window = window, .clip = clip, .loss = loss},
-                &after));
+            CHECK_OK(pyr_optimizer_step(&o, &(pyr_step_input){(float)rate, (float)window, (float)clip}, loss,
+                                        &after));
             CHECK(after.skip == bad);
             if (!bad) {
                 double shrink = norm > clip ? clip / norm : 1, ema_rate;

@@ -1785,7 +1785,7 @@ static void steps_allocate_nothing(void)
         if (i == 1)
             before = pyr_mem().allocated;
         CHECK_OK(gradient_into(t.t, i, &loss, &o, &params));
-        CHECK_OK(pyr_optimizer_step(o, &(pyr_update){.learning_rate = 1e-3, .loss = loss}, &after));
+        CHECK_OK(pyr_optimizer_step(o, &(pyr_step_input){.learning_rate = 1e-3F}, loss, &after));
         CHECK(!after.skip);
     }
     CHECK(pyr_mem().allocated == before);
@@ -2078,9 +2078,8 @@ static void saved_and_restored(void)
         folder = t.job.level[0].folder;
         for (int i = 0; i < 5; i++) {
             CHECK_OK(gradient_into(t.t, i, &loss, &o, &params));
-            CHECK_OK(pyr_optimizer_step(
-                o, &(pyr_update){.learning_rate = 1e-3, .ema_window = 0.5, .loss = i == 2 ? NAN : loss},
-                &after));
+            CHECK_OK(pyr_optimizer_step(o, &(pyr_step_input){.learning_rate = 1e-3F, .ema_window = 0.5F},
+                                        i == 2 ? (double)NAN : loss, &after));
         }
         CHECK(after.applied == 4 && after.step == 5);
         progress.last = after;

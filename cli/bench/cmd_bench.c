@@ -164,7 +164,7 @@ static pyr_status first_step(pyr_trainer *trainer, figures *f)
 
     PYR_TRY(pyr_trainer_gradient(trainer, 0, &loss));
     PYR_TRY(pyr_optimizer_step(&pyr_trainer_level(trainer, 0)->block->optimizer,
-                               &(pyr_update){.ema_window = 1}, &after));
+                               &(pyr_step_input){.ema_window = 1}, 0, &after));
     f->first_step = since_start() - f->data;
     return PYR_OK;
 }
