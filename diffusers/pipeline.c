@@ -303,17 +303,9 @@ static pyr_status check_network(pyr_pipeline *p, const pyr_pipeline_files *f)
 
 static pyr_status build(pyr_pipeline *p, const pyr_unet_config *u)
 {
-    pyr_shape one = {1, 1, 1, 1};
-
     PYR_TRY(pyr_graph_new(&p->g, p->k, p->k->precision, &p->params));
-    p->in = (pyr_unet_inputs){.label = -1, .stream = -1, .condition = -1};
-    p->in.sample = pyr_graph_input(p->g, p->image, p->k->real);
-    p->in.time =
-        pyr_graph_input(p->g, one, u->time_embedding_type == PYR_UNET_LEARNED ? PYR_U32 : p->k->real);
-    if (u->class_embed_type == PYR_UNET_CLASS_TABLE) {
-        p->in.label = pyr_graph_input(p->g, one, PYR_U32);
-        pyr_graph_keep(p->g, p->in.label); /* it is written once for all steps */
-    }
+    p->in = pyr_unet_add_inputs(p->g, u, p->image, p->k->real);
+    pyr_graph_keep(p->g, p->in.label); /* it is written once for all steps */
     p->y = pyr_unet_build(p->g, u, &(pyr_unet_options){0}, &p->in);
     pyr_graph_keep(p->g, p->y);
     return pyr_graph_plan(p->g, &(pyr_plan){.batch = p->batch});

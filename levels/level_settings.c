@@ -169,13 +169,13 @@ static pyr_status block_types(pyr_unet_config *c, const pyr_network_settings *s)
     for (int i = 0; i < n; i++) {
         c->down_block_types[i] = PYR_UNET_DOWN;
         if (s->down_block_types.n &&
-            pyr_unet_word_parse(&word, PYR_UNET_WORDS_DOWN, s->down_block_types.at[i]))
+            pyr_unet_word_parse(&word, "down_block_types", s->down_block_types.at[i]))
             c->down_block_types[i] = (pyr_unet_block)word;
     }
     for (int i = 0; i < n; i++) {
         c->up_block_types[i] =
             c->down_block_types[n - 1 - i] == PYR_UNET_ATTN_DOWN ? PYR_UNET_ATTN_UP : PYR_UNET_UP;
-        if (s->up_block_types.n && pyr_unet_word_parse(&word, PYR_UNET_WORDS_UP, s->up_block_types.at[i]))
+        if (s->up_block_types.n && pyr_unet_word_parse(&word, "up_block_types", s->up_block_types.at[i]))
             c->up_block_types[i] = (pyr_unet_block)word;
     }
     return PYR_OK;
@@ -200,7 +200,7 @@ pyr_status pyr_network_config(pyr_unet_config *out, const pyr_network_settings *
     for (int i = 0; i < out->resolutions; i++)
         out->block_out_channels[i] = s->block_out_channels.at[i];
     PYR_TRY(block_types(out, s));
-    if (pyr_unet_word_parse(&act, PYR_UNET_WORDS_ACT, pyr_unet_act_words[s->act_fn]))
+    if (pyr_unet_word_parse(&act, "act_fn", pyr_unet_act_words[s->act_fn]))
         out->act_fn = (pyr_act)act;
     if (out->time_embedding_type == PYR_UNET_LEARNED)
         return pyr_fail(PYR_E_CONFIG, "network.time_embedding_type is learned: that is for models from "

@@ -294,6 +294,23 @@ static pyr_value conv_in(pyr_graph *g, const pyr_unet_config *config, const pyr_
     return part ? pyr_add(g, h, inputs->condition, 1) : h;
 }
 
+pyr_unet_inputs pyr_unet_add_inputs(pyr_graph *g, const pyr_unet_config *config, pyr_shape sample,
+                                    pyr_type real)
+{
+    bool learned = config->time_embedding_type == PYR_UNET_LEARNED;
+    bool table = config->class_embed_type == PYR_UNET_CLASS_TABLE;
+    pyr_shape one = {1, 1, 1, 1}, label = one;
+    pyr_unet_inputs in = {.condition = -1, .label = -1, .which = -1, .stream = -1};
+
+    if (config->class_embed_type == PYR_UNET_CLASS_IDENTITY)
+        label.c = pyr_unet_embedding(config);
+    in.sample = pyr_graph_input(g, sample, real);
+    in.time = pyr_graph_input(g, one, learned ? PYR_U32 : real);
+    if (config->class_embed_type != PYR_UNET_CLASS_NONE)
+        in.label = pyr_graph_input(g, label, table ? PYR_U32 : real);
+    return in;
+}
+
 pyr_value pyr_unet_build(pyr_graph *g, const pyr_unet_config *config, const pyr_unet_options *options,
                          const pyr_unet_inputs *inputs)
 {

@@ -41,6 +41,10 @@ pyr_status pyr_unet_unshare(const pyr_params *own, void *block, const pyr_params
 pyr_status pyr_unet_share(const pyr_params *shared, void *shared_block, const pyr_params *own,
                           const void *block, int level, int trunk, pyr_kernels *k);
 
+/* Its inputs, appended to `g`: images like `sample`, times, and labels where it has classes; no dropout. */
+pyr_unet_inputs pyr_unet_add_inputs(pyr_graph *g, const pyr_unet_config *config, pyr_shape sample,
+                                    pyr_type real);
+
 /* Append the network to `g`; the result is h x w x (out_channels / patch^2), or -1. */
 pyr_value pyr_unet_build(pyr_graph *g, const pyr_unet_config *config, const pyr_unet_options *options,
                          const pyr_unet_inputs *inputs);

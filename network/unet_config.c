@@ -75,28 +75,14 @@ const pyr_field pyr_unet_fields[PYR_UNET_FIELDS] = {
 /* Enums are as wide as int and are reached as int. */
 _Static_assert(sizeof(pyr_unet_block) == sizeof(int) && sizeof(pyr_act) == sizeof(int), "enums are int");
 
-/* A row with the words of a set. */
-static const pyr_field *row_of(pyr_unet_words set)
+bool pyr_unet_word_parse(int *out, const char *key, const char *word)
 {
-    static const char *const keys[] = {[PYR_UNET_WORDS_DOWN] = "down_block_types",
-                                       [PYR_UNET_WORDS_UP] = "up_block_types",
-                                       [PYR_UNET_WORDS_ACT] = "act_fn",
-                                       [PYR_UNET_WORDS_TIME] = "time_embedding_type",
-                                       [PYR_UNET_WORDS_CLASS] = "class_embed_type",
-                                       [PYR_UNET_WORDS_SHIFT] = "resnet_time_scale_shift",
-                                       [PYR_UNET_WORDS_RESAMPLE] = "downsample_type"};
-
-    return pyr_field_find(pyr_unet_fields, PYR_UNET_FIELDS, keys[set]);
+    return pyr_field_value(out, pyr_field_find(pyr_unet_fields, PYR_UNET_FIELDS, key), word);
 }
 
-bool pyr_unet_word_parse(int *out, pyr_unet_words set, const char *word)
+const char *pyr_unet_word(const char *key, int value)
 {
-    return pyr_field_value(out, row_of(set), word);
-}
-
-const char *pyr_unet_word(pyr_unet_words set, int value)
-{
-    return pyr_field_word(row_of(set), value);
+    return pyr_field_word(pyr_field_find(pyr_unet_fields, PYR_UNET_FIELDS, key), value);
 }
 
 void pyr_unet_config_default(pyr_unet_config *out)

@@ -95,18 +95,8 @@ pyr_status pyr_unet_config_write(pyr_text *out, const pyr_unet_config *config);
 
 /* ---- the words of the enums, in config.json and in our own settings ---- */
 
-typedef enum pyr_unet_words {
-    PYR_UNET_WORDS_DOWN,
-    PYR_UNET_WORDS_UP,
-    PYR_UNET_WORDS_ACT,
-    PYR_UNET_WORDS_TIME,
-    PYR_UNET_WORDS_CLASS,
-    PYR_UNET_WORDS_SHIFT,
-    PYR_UNET_WORDS_RESAMPLE
-} pyr_unet_words;
-
-/* The same as NULL-terminated lists, for rows of settings. An index is the
- * enum's value, but for the two that do not begin at 0. */
+/* NULL-terminated lists, for rows of settings. An index is the enum's value, but for the two that do not
+ * begin at 0. */
 extern const char *const pyr_unet_down_words[]; /* DownBlock2D, AttnDownBlock2D */
 extern const char *const pyr_unet_up_words[];   /* UpBlock2D, AttnUpBlock2D; from PYR_UNET_UP */
 extern const char *const pyr_unet_act_words[];  /* silu, mish, gelu, relu; from PYR_ACT_SILU */
@@ -115,12 +105,11 @@ extern const char *const pyr_unet_class_words[]; /* none, table, timestep, ident
 extern const char *const pyr_unet_shift_words[];
 extern const char *const pyr_unet_resample_words[];
 
-/* The enum's value of a word; false when it is none of the set. As the library
- * does, `UNetRes` before a block is passed over, `swish` is silu, and the case
- * of an activation is ignored. */
-bool pyr_unet_word_parse(int *out, pyr_unet_words set, const char *word);
+/* The enum's value of a word of this key, "act_fn"; false when it is none of them. As the library does,
+ * `UNetRes` before a block is passed over, `swish` is silu, and the case of an activation is ignored. */
+bool pyr_unet_word_parse(int *out, const char *key, const char *word);
 
-/* The word of a value; NULL when it is none of the set's. */
-const char *pyr_unet_word(pyr_unet_words set, int value);
+/* The word of a value; NULL when it has none. */
+const char *pyr_unet_word(const char *key, int value);
 
 #endif

@@ -8,19 +8,9 @@
 
 #define STEM "diffusion_pytorch_model"
 
-static pyr_status no_memory(const char *path)
-{
-    return pyr_fail(PYR_E_NOMEM, "out of memory for the names of files in %s", path);
-}
-
-/* Append `folder`/`name` to the weights. */
 static pyr_status add_weights(pyr_unet_files *out, const char *folder, const char *name)
 {
-    char *path = pyr_path_join(folder, name);
-    pyr_status status = path ? pyr_names_add(&out->weights, path) : no_memory(folder);
-
-    pyr_free(path);
-    return status;
+    return pyr_names_format(&out->weights, "%s%s%s", folder, pyr_ends_with(folder, "/") ? "" : "/", name);
 }
 
 static int compare_paths(const void *a, const void *b)
@@ -43,28 +33,23 @@ static void sort_weights(pyr_names *weights)
 /* The shards that the index `folder`/`name` lists in its weight_map. */
 static pyr_status add_shards(pyr_unet_files *out, const char *folder, const char *name)
 {
-    char *path = pyr_path_join(folder, name);
+    char *path;
     pyr_json_value *tree = NULL;
     const pyr_json_value *map, *item;
     pyr_status status;
 
-    if (!path)
-        return no_memory(folder);
+    PYR_TRY(pyr_path_new(&path, folder, name));
     PYR_TRY_OUT(pyr_json_read(&tree, path));
     map = pyr_json_member(tree, "weight_map");
-    if (!pyr_json_is_object(map) || !pyr_json_first(map)) {
-        status = pyr_fail(PYR_E_FORMAT, "%s: weight_map is missing, empty or not an object", path);
-        goto out;
-    }
+    if (!pyr_json_is_object(map) || !pyr_json_first(map))
+        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: weight_map is missing, empty or not an object", path));
     PYR_JSON_EACH(item, map)
     {
         if (!pyr_json_text(item) || !pyr_ends_with(pyr_json_text(item), ".safetensors") ||
-            strchr(pyr_json_text(item), '/')) {
-            status = pyr_fail(PYR_E_FORMAT,
-                              "%.400s: weight_map \"%.200s\" is not the name of a .safetensors beside it",
-                              path, pyr_json_key(item));
-            goto out;
-        }
+            strchr(pyr_json_text(item), '/'))
+            PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT,
+                                 "%.400s: weight_map \"%.200s\" is not the name of a .safetensors beside it",
+                                 path, pyr_json_key(item)));
         PYR_TRY_OUT(add_weights(out, folder, pyr_json_text(item)));
     }
     sort_weights(&out->weights);
@@ -161,51 +146,34 @@ pyr_status pyr_unet_find(pyr_unet_files *out, const char *path)
     bool is_file, there;
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
-    char *folder = pyr_strdup(path);
+    int length = slash ? (int)(slash == path ? 1 : slash - path) : 1; /* of the file's folder */
+    char *folder = NULL;
     pyr_status status = PYR_OK;
 
     *out = (pyr_unet_files){0};
-    if (!folder)
-        return no_memory(path);
-    PYR_TRY_OUT(pyr_file_exists(&is_file, path));
+    PYR_TRY(pyr_file_exists(&is_file, path));
     if (is_file) {
-        if (slash)
-            folder[slash == path ? 1 : slash - path] = 0;
-        else
-            memcpy(folder, ".", 2);
-        if (strcmp(name, "config.json") != 0 && !pyr_ends_with(name, ".safetensors") && !is_index(name)) {
-            status =
-                pyr_fail(PYR_E_UNSUPPORTED, "%s is not a .safetensors file or the folder of a model%s", path,
-                         pyr_ending_of(name, ".bin .pt .pth .ckpt")
-                             ? "; a pickle is not read, since it can run any program: save it as safetensors"
-                             : "");
-            goto out;
-        }
+        if (strcmp(name, "config.json") != 0 && !pyr_ends_with(name, ".safetensors") && !is_index(name))
+            return pyr_fail(
+                PYR_E_UNSUPPORTED, "%s is not a .safetensors file or the folder of a model%s", path,
+                pyr_ending_of(name, ".bin .pt .pth .ckpt")
+                    ? "; a pickle is not read, since it can run any program: save it as safetensors"
+                    : "");
+        PYR_TRY(pyr_format(&folder, "%.*s", length, slash ? path : "."));
     } else {
         bool inside;
 
-        PYR_TRY_OUT(pyr_folder_exists(&there, path));
+        PYR_TRY(pyr_folder_exists(&there, path));
         if (!there)
-            PYR_TRY_OUT(pyr_fail(PYR_E_IO, "%s: no such file or folder", path));
-        PYR_TRY_OUT(is_inside(&inside, path));
-        if (inside) {
-            pyr_free(folder);
-            folder = pyr_path_join(path, "unet");
-        }
-    }
-    if (!folder) {
-        status = no_memory(path);
-        goto out;
+            return pyr_fail(PYR_E_IO, "%s: no such file or folder", path);
+        PYR_TRY(is_inside(&inside, path));
+        PYR_TRY(inside ? pyr_path_new(&folder, path, "unet") : pyr_format(&folder, "%s", path));
     }
     PYR_TRY_OUT(pyr_file_exists_in(&there, folder, "config.json"));
     if (!there)
         PYR_TRY_OUT(is_file ? pyr_fail(PYR_E_IO, "%s has no config.json beside it", path)
                             : pyr_fail(PYR_E_IO, "%s has neither config.json nor unet/config.json", path));
-    out->config = pyr_path_join(folder, "config.json");
-    if (!out->config) {
-        status = no_memory(path);
-        goto out;
-    }
+    PYR_TRY_OUT(pyr_path_new(&out->config, folder, "config.json"));
     if (is_file && pyr_ends_with(name, ".safetensors") && !is_shard(name)) /* of a shard, all are meant */
         status = add_weights(out, folder, name);
     else if (is_file && is_index(name))

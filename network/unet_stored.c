@@ -71,25 +71,13 @@ static size_t nchw_of(pyr_shape s, size_t i)
     return (n * (size_t)s.c + c) * pixels + pixel;
 }
 
-static int label_width(const pyr_unet_config *config)
-{
-    return config->class_embed_type == PYR_UNET_CLASS_IDENTITY ? pyr_unet_embedding(config) : 1;
-}
-
 static pyr_status build(stored *s, const pyr_unet_files *files)
 {
     pyr_kernels *k = s->k;
-    bool learned = s->config->time_embedding_type == PYR_UNET_LEARNED,
-         table = s->config->class_embed_type == PYR_UNET_CLASS_TABLE;
-    pyr_shape one = {1, 1, 1, 1}, label = {1, 1, 1, label_width(s->config)};
     size_t result;
 
     PYR_TRY(pyr_graph_new(&s->g, k, k->precision, &s->params));
-    s->in = (pyr_unet_inputs){.label = -1, .stream = -1};
-    s->in.sample = pyr_graph_input(s->g, (pyr_shape){1, s->h, s->w, s->c}, k->real);
-    s->in.time = pyr_graph_input(s->g, one, learned ? PYR_U32 : k->real);
-    if (s->labels)
-        s->in.label = pyr_graph_input(s->g, label, table ? PYR_U32 : k->real);
+    s->in = pyr_unet_add_inputs(s->g, s->config, (pyr_shape){1, s->h, s->w, s->c}, k->real);
     s->y = pyr_unet_build(s->g, s->config, &(pyr_unet_options){0}, &s->in);
     pyr_graph_keep(s->g, s->y);
     PYR_TRY(pyr_graph_plan(s->g, &(pyr_plan){.batch = s->n, .lanes = 1}));
@@ -169,7 +157,7 @@ out:
 static pyr_status put_labels(stored *s)
 {
     bool table = s->config->class_embed_type == PYR_UNET_CLASS_TABLE;
-    size_t n = (size_t)s->n * (size_t)label_width(s->config);
+    size_t n = pyr_count(pyr_graph_shape(s->g, s->in.label));
     pyr_status status = PYR_OK;
     double *labels = NULL;
 
@@ -235,11 +223,10 @@ pyr_status pyr_unet_check_io(pyr_unet_check *out, const char *folder, const pyr_
     pyr_unet_config config;
     pyr_safetensors *io = NULL;
     bool there;
-    char *path = pyr_path_join(folder, "io.safetensors");
+    char *path;
 
     *out = (pyr_unet_check){0};
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+    PYR_TRY(pyr_path_new(&path, folder, "io.safetensors"));
     PYR_TRY_OUT(pyr_file_exists(&there, path));
     if (!there)
         goto out;

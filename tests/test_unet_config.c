@@ -434,24 +434,26 @@ static void refused_structs(void)
 
 static void words(void)
 {
+    static const char *const keys[] = {"down_block_types",    "up_block_types",   "act_fn",
+                                       "time_embedding_type", "class_embed_type", "resnet_time_scale_shift",
+                                       "downsample_type",     "upsample_type"};
     int value = -1;
 
-    for (int set = PYR_UNET_WORDS_DOWN; set <= PYR_UNET_WORDS_RESAMPLE; set++)
+    for (size_t key = 0; key < sizeof keys / sizeof *keys; key++)
         for (int i = 0; i < 8; i++) {
-            const char *word = pyr_unet_word((pyr_unet_words)set, i);
+            const char *word = pyr_unet_word(keys[key], i);
 
             if (word)
-                CHECK(pyr_unet_word_parse(&value, (pyr_unet_words)set, word) && value == i);
+                CHECK(pyr_unet_word_parse(&value, keys[key], word) && value == i);
         }
-    CHECK_STRING(pyr_unet_word(PYR_UNET_WORDS_DOWN, PYR_UNET_ATTN_DOWN), "AttnDownBlock2D");
-    CHECK_STRING(pyr_unet_word(PYR_UNET_WORDS_UP, PYR_UNET_ATTN_UP), "AttnUpBlock2D");
-    CHECK_STRING(pyr_unet_word(PYR_UNET_WORDS_ACT, PYR_ACT_GELU), "gelu");
-    CHECK_STRING(pyr_unet_word(PYR_UNET_WORDS_CLASS, PYR_UNET_CLASS_TIMESTEP), "timestep");
-    CHECK(!pyr_unet_word(PYR_UNET_WORDS_UP, PYR_UNET_DOWN) && !pyr_unet_word(PYR_UNET_WORDS_TIME, -1));
-    CHECK(pyr_unet_word_parse(&value, PYR_UNET_WORDS_UP, "UNetResAttnUpBlock2D") &&
-          value == PYR_UNET_ATTN_UP);
-    CHECK(!pyr_unet_word_parse(&value, PYR_UNET_WORDS_UP, "upblock2d") &&
-          !pyr_unet_word_parse(&value, PYR_UNET_WORDS_ACT, ""));
+    CHECK_STRING(pyr_unet_word("down_block_types", PYR_UNET_ATTN_DOWN), "AttnDownBlock2D");
+    CHECK_STRING(pyr_unet_word("up_block_types", PYR_UNET_ATTN_UP), "AttnUpBlock2D");
+    CHECK_STRING(pyr_unet_word("act_fn", PYR_ACT_GELU), "gelu");
+    CHECK_STRING(pyr_unet_word("class_embed_type", PYR_UNET_CLASS_TIMESTEP), "timestep");
+    CHECK(!pyr_unet_word("up_block_types", PYR_UNET_DOWN) && !pyr_unet_word("time_embedding_type", -1));
+    CHECK(pyr_unet_word_parse(&value, "up_block_types", "UNetResAttnUpBlock2D") && value == PYR_UNET_ATTN_UP);
+    CHECK(!pyr_unet_word_parse(&value, "up_block_types", "upblock2d") &&
+          !pyr_unet_word_parse(&value, "act_fn", ""));
 }
 
 /* ---- finding a model ---- */

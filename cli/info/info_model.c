@@ -82,17 +82,17 @@ static void print_classes(const pyr_level_facts *f, const pyr_class_list *list)
     pyr_text_free(&text);
 }
 
-static void print_blocks(const char *label, pyr_unet_words set, const pyr_unet_block *blocks, int n)
+static void print_blocks(const char *label, const char *key, const pyr_unet_block *blocks, int n)
 {
     pyr_print("  %-15s", label);
     for (int i = 0; i < n; i++)
-        pyr_print("%s%s", i ? " " : "", pyr_unet_word(set, (int)blocks[i]));
+        pyr_print("%s%s", i ? " " : "", pyr_unet_word(key, (int)blocks[i]));
     pyr_print("\n");
 }
 
 static void print_embeddings(const pyr_unet_config *c)
 {
-    pyr_print("  time           %s", pyr_unet_word(PYR_UNET_WORDS_TIME, (int)c->time_embedding_type));
+    pyr_print("  time           %s", pyr_unet_word("time_embedding_type", (int)c->time_embedding_type));
     if (c->time_embedding_type == PYR_UNET_POSITIONAL)
         pyr_print(" (%s first, shift %g)", c->flip_sin_to_cos ? "cosines" : "sines", c->freq_shift);
     if (c->time_embedding_type == PYR_UNET_LEARNED)
@@ -115,11 +115,11 @@ static void print_config(const pyr_unet_config *c)
     for (int i = 0; i < c->resolutions; i++)
         pyr_print(" %d", c->block_out_channels[i]);
     pyr_print(" channels; %d layer%s per block\n", c->layers_per_block, c->layers_per_block == 1 ? "" : "s");
-    print_blocks("down", PYR_UNET_WORDS_DOWN, c->down_block_types, c->resolutions);
+    print_blocks("down", "down_block_types", c->down_block_types, c->resolutions);
     pyr_print("  middle         %s\n", !c->mid_block      ? "none"
                                        : c->add_attention ? "with attention"
                                                           : "without attention");
-    print_blocks("up", PYR_UNET_WORDS_UP, c->up_block_types, c->resolutions);
+    print_blocks("up", "up_block_types", c->up_block_types, c->resolutions);
     pyr_print("  attention      ");
     if (c->attention_head_dim)
         pyr_print("heads of %d channels\n", c->attention_head_dim);
@@ -127,11 +127,11 @@ static void print_config(const pyr_unet_config *c)
         pyr_print("one head\n");
     print_embeddings(c);
     pyr_print("  blocks         %s, group norm of %d groups (eps %g), time shift %s, dropout %g\n",
-              pyr_unet_word(PYR_UNET_WORDS_ACT, (int)c->act_fn), c->norm_num_groups, c->norm_eps,
-              pyr_unet_word(PYR_UNET_WORDS_SHIFT, (int)c->resnet_time_scale_shift), c->dropout);
+              pyr_unet_word("act_fn", (int)c->act_fn), c->norm_num_groups, c->norm_eps,
+              pyr_unet_word("resnet_time_scale_shift", (int)c->resnet_time_scale_shift), c->dropout);
     pyr_print("  resampling     down %s (padding %d), up %s\n",
-              pyr_unet_word(PYR_UNET_WORDS_RESAMPLE, (int)c->downsample_type), c->downsample_padding,
-              pyr_unet_word(PYR_UNET_WORDS_RESAMPLE, (int)c->upsample_type));
+              pyr_unet_word("downsample_type", (int)c->downsample_type), c->downsample_padding,
+              pyr_unet_word("downsample_type", (int)c->upsample_type));
 }
 
 pyr_status pyr_info_model(const char *path)
