@@ -166,9 +166,8 @@ static pyr_status look_at_level(pyrdiff_found *out, const char *run, int level)
     PYR_TRY(pyr_run_has_level(&there, run, level));
     if (!there)
         return PYR_OK;
-    folder = pyr_run_level(run, level);
-    status = folder ? pyr_level_unet_facts(folder, &facts)
-                    : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
+    PYR_TRY(pyr_run_level(&folder, run, level));
+    status = pyr_level_unet_facts(folder, &facts);
     pyr_free(folder);
     out->trained = status == PYR_OK;
     out->classes = facts.classes;

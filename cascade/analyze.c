@@ -209,26 +209,19 @@ static pyr_status take_facts(pyr_level *level, const char *run)
     pyr_unet_files files = {0};
     pyr_unet_config unet;
     pyr_level_facts facts;
-    char *folder = pyr_run_level(run, level->facts.index);
     pyr_status status;
 
-    if (!folder)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
-    PYR_TRY_OUT(pyr_run_check_trained(run, level->facts.index));
-    PYR_TRY_OUT(pyr_level_open_unet(folder, &files, &unet, &facts));
-    if (facts.data != level->facts.data) {
-        status =
+    PYR_TRY_OUT(pyr_run_open_level(run, level->facts.index, &files, &unet, &facts));
+    if (facts.data != level->facts.data)
+        PYR_TRY_OUT(
             pyr_fail(PYR_E_CONFIG,
                      "level %d of %s was trained on other data than these: its fingerprint differs (give "
                      "the run's own data set, or leave DATA out)",
-                     level->facts.index, run);
-        goto out;
-    }
+                     level->facts.index, run));
     PYR_TRY_OUT(pyr_facts_match(&facts, "the run's level", &level->facts, "the data's pyramid"));
     level->facts = facts;
 out:
     pyr_unet_files_free(&files);
-    pyr_free(folder);
     return status;
 }
 

@@ -28,12 +28,6 @@ static int halvings(int h, int w)
     return n;
 }
 
-/* How many levels images of this size get, 1..PYR_MAX_LEVELS. */
-static int levels_for(int h, int w)
-{
-    return halvings(h, w) + 1;
-}
-
 /* Which of the file's n levels each of ours takes. */
 static void choose_entries(int *entry, int levels, int n, int h, int w)
 {
@@ -100,10 +94,11 @@ static pyr_status take_setting(void *arg, const char *key, const char *value, co
         return pyr_settings_set(f->to, key, value, origin);
     for (int i = 0; i < f->levels; i++)
         if (f->entry[i] == of) {
-            char *own = pyr_strfmt("levels[%d].%s", i, key + end);
-            pyr_status status = own ? pyr_settings_set(f->to, own, value, origin)
-                                    : pyr_fail(PYR_E_NOMEM, "out of memory for the name of a setting");
+            char *own;
+            pyr_status status;
 
+            PYR_TRY(pyr_format(&own, "levels[%d].%s", i, key + end));
+            status = pyr_settings_set(f->to, own, value, origin);
             pyr_free(own);
             PYR_TRY(status);
         }
@@ -125,9 +120,7 @@ static pyr_status fit_levels(pyr_settings **settings, const pyr_settings *file, 
 
     pyr_settings_fill(file, "pyramid", -1, &own);
     pyr_settings_fill(*settings, "pyramid", -1, &pyramid);
-    f.levels = levels_for(s.h, s.w);
-    if (is_typed(*settings, "pyramid.levels"))
-        f.levels = pyramid.levels;
+    f.levels = is_typed(*settings, "pyramid.levels") ? pyramid.levels : halvings(s.h, s.w) + 1;
     choose_entries(f.entry, f.levels, own.levels, s.h, s.w);
     same = f.levels == own.levels;
     for (int i = 0; i < f.levels && same; i++)

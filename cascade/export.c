@@ -12,12 +12,11 @@ static pyr_status read_level(pyr_level *level, pyr_unet_files *files, const pyr_
                              pyr_kernels *k, const pyr_config *config)
 {
     int index = level->facts.index;
-    char *folder = pyr_run_level(plan->run, index);
+    char *folder;
     pyr_pyramid *pyramid = NULL;
     pyr_status status;
 
-    if (!folder)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", plan->run);
+    PYR_TRY(pyr_run_level(&folder, plan->run, index));
     if (!pyr_is_folder(folder))
         PYR_TRY_OUT(pyr_fail(PYR_E_IO,
                              "level %d of %s has not been trained yet: pyrdiff train --outdir %s --level %d",
@@ -43,11 +42,10 @@ static pyr_status export_level(const pyr_export_plan *plan, pyr_kernels *k, cons
     pyr_level level = {.settings = config->level[index], .facts.index = index};
     pyr_unet_files files = {0};
     pyr_class_list classes = {0};
-    char *folder = pyr_run_level(plan->outdir, index);
+    char *folder;
     pyr_status status;
 
-    if (!folder)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", plan->outdir);
+    PYR_TRY(pyr_run_level(&folder, plan->outdir, index));
     PYR_TRY_OUT(read_level(&level, &files, plan, k, config));
     PYR_TRY_OUT(
         pyr_class_list_read(&classes, files.weights.at[0], level.facts.classes, level.facts.class_dropout));

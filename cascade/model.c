@@ -41,18 +41,13 @@ struct pyr_model {
 static pyr_status read_facts(const char *run, int index, pyr_unet_files *files, pyr_unet_config *unet,
                              pyr_level_facts *facts, pyr_tuning *tuning)
 {
-    char *folder = pyr_run_level(run, index);
-    pyr_status status;
+    char *folder;
 
-    if (!folder)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
-    status = pyr_run_check_trained(run, index);
-    if (status == PYR_OK)
-        status = pyr_level_open_unet(folder, files, unet, facts);
-    if (status == PYR_OK)
-        (void)pyr_level_choices(folder, tuning);
+    PYR_TRY(pyr_run_open_level(run, index, files, unet, facts));
+    PYR_TRY(pyr_run_level(&folder, run, index));
+    (void)pyr_level_choices(folder, tuning);
     pyr_free(folder);
-    return status;
+    return PYR_OK;
 }
 
 /* Whether the network reads and gives what the level needs. */
@@ -152,14 +147,12 @@ static pyr_status open_weaker(pyr_model *m, const char *run, const pyr_config *c
     for (int b = 0; b < strong->facts.bands; b++)
         fits = fits && fabs(level.facts.std[b] / strong->facts.std[b] - 1) < 1e-6 &&
                fabs(level.facts.mean[b] - strong->facts.mean[b]) < 1e-6 * strong->facts.std[b];
-    if (!fits) {
-        status =
+    if (!fits)
+        PYR_TRY_OUT(
             pyr_fail(PYR_E_CONFIG,
                      "level %d of %s cannot guide: its condition, classes or statistics are not those of "
                      "the run; train it on the same data with the same level.condition and classes",
-                     strong->facts.index, run);
-        goto out;
-    }
+                     strong->facts.index, run));
     PYR_TRY_OUT(join_classes(m, &level.facts, &files));
     level.settings.sampler_guidance = 1;
     PYR_TRY_OUT(pyr_sampled_level_new(to, m->k, &level, &files, NULL, m->batch));
@@ -177,9 +170,8 @@ static pyr_status read_fit(pyr_sampled_level *s, const char *run)
 
     if (s->level.settings.sampler.start != PYR_START_GAUSSIAN)
         return PYR_OK;
-    folder = pyr_run_level(run, s->level.facts.index);
-    status = folder ? pyr_gaussian_read(&s->gaussian, &s->level, folder, run)
-                    : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
+    PYR_TRY(pyr_run_level(&folder, run, s->level.facts.index));
+    status = pyr_gaussian_read(&s->gaussian, &s->level, folder, run);
     pyr_free(folder);
     return status;
 }

@@ -94,27 +94,12 @@ pyr_status pyr_config_get(pyr_config *out, const pyr_settings *settings)
 
 /* ---- names ------------------------------------------------------------------------------------- */
 
-char *pyr_run_level(const char *run, int level)
+pyr_status pyr_run_level(char **out, const char *run, int level)
 {
-    return pyr_strfmt("%s/level-%d", run, level);
-}
-
-char *pyr_run_shared(const char *run)
-{
-    return pyr_path_join(run, "shared");
-}
-
-char *pyr_run_commit(const char *run)
-{
-    return pyr_path_join(run, "states-change-places");
+    return pyr_format(out, "%s/level-%d", run, level);
 }
 
 static const char manifest_name[] = "pyrdiff.cfg";
-
-static char *manifest_of(const char *run)
-{
-    return pyr_path_join(run, manifest_name);
-}
 
 pyr_status pyr_run_exists(bool *there, const char *run)
 {
@@ -131,11 +116,13 @@ pyr_status pyr_run_has_level(bool *there, const char *run, int level)
 
 pyr_status pyr_run_check_trained(const char *run, int level)
 {
-    char *folder = pyr_run_level(run, level);
-    bool begun = folder && pyr_is_folder(folder), there;
+    char *folder;
+    bool begun, there;
     int other = 0;
     pyr_status status;
 
+    PYR_TRY(pyr_run_level(&folder, run, level));
+    begun = pyr_is_folder(folder);
     pyr_free(folder);
     PYR_TRY(pyr_run_has_level(&there, run, level));
     if (there)
@@ -153,15 +140,29 @@ pyr_status pyr_run_check_trained(const char *run, int level)
     return status;
 }
 
+pyr_status pyr_run_open_level(const char *run, int level, pyr_unet_files *files, pyr_unet_config *unet,
+                              pyr_level_facts *facts)
+{
+    char *folder;
+    pyr_status status;
+
+    *files = (pyr_unet_files){0};
+    PYR_TRY(pyr_run_level(&folder, run, level));
+    PYR_TRY_OUT(pyr_run_check_trained(run, level));
+    status = pyr_level_open_unet(folder, files, unet, facts);
+out:
+    pyr_free(folder);
+    return status;
+}
+
 pyr_status pyr_run_settings(pyr_settings **out, const char *run)
 {
     pyr_status status;
-    char *path = manifest_of(run);
+    char *path;
     bool there;
 
     *out = NULL;
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
+    PYR_TRY(pyr_path_new(&path, run, manifest_name));
     PYR_TRY_OUT(pyr_file_exists(&there, path));
     if (!there)
         PYR_TRY_OUT(pyr_pipeline_fail_no_run(run));
@@ -181,14 +182,15 @@ out:
 static pyr_status write_manifest(const char *run, const pyr_settings *settings, int levels)
 {
     pyr_status status;
-    char *path = manifest_of(run);
+    char *path;
     pyr_text text = {0};
 
+    PYR_TRY(pyr_path_new(&path, run, manifest_name));
     pyr_text_add(
         &text,
         "# The configuration of this run, complete. `pyrdiff train --config` with this file repeats it.\n\n");
     pyr_settings_write(settings, levels, &text);
-    if (!path || text.failed)
+    if (text.failed)
         status = pyr_fail(PYR_E_NOMEM, "out of memory for the configuration of %s", run);
     else
         status = pyr_file_replace(path, text.at, text.length);
@@ -213,38 +215,30 @@ static bool matters(const pyr_section *section, const pyr_setting *row)
     return strncmp(key, "level.sampler.", 14) != 0 && strcmp(key, "level.share") != 0;
 }
 
-typedef struct filter {
-    bool levels; /* compare the section `level`, or all but it */
-} filter;
-
-static bool chosen(void *arg, const pyr_section *section, const pyr_setting *row)
+static bool matters_to_all(void *arg, const pyr_section *section, const pyr_setting *row)
 {
-    const filter *f = arg;
-
-    return section->per_level == f->levels && matters(section, row);
+    (void)arg;
+    return !section->per_level && matters(section, row);
 }
 
-static char *lock_of(const char *run, int level)
+static bool matters_to_level(void *arg, const pyr_section *section, const pyr_setting *row)
 {
-    return pyr_strfmt("%s/level-%d/lock", run, level);
+    (void)arg;
+    return section->per_level && matters(section, row);
 }
 
 /* A cascade's levels begin together: with their one state, or with states that are about to take their
  * places. */
 static pyr_status began_together(bool *all, const char *run)
 {
-    char *shared_folder = pyr_run_shared(run), *commit = pyr_run_commit(run);
+    char *shared_folder;
     pyr_status status;
 
-    *all = false;
-    if (!shared_folder || !commit)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", run);
-    else
-        status = pyr_level_has_state(all, shared_folder);
+    PYR_TRY(pyr_path_new(&shared_folder, run, PYR_RUN_SHARED));
+    status = pyr_level_has_state(all, shared_folder);
     if (status == PYR_OK && !*all)
-        status = pyr_file_exists(all, commit);
+        status = pyr_file_exists_in(all, run, PYR_RUN_COMMIT);
     pyr_free(shared_folder);
-    pyr_free(commit);
     return status;
 }
 
@@ -255,18 +249,17 @@ enum { NO_LOCKS = -1 };
  * count. */
 static pyr_status has_begun_level(bool *begun, const char *run, int level, bool all, int own)
 {
-    char *folder = pyr_run_level(run, level), *lock = lock_of(run, level);
+    char *folder = NULL, *lock = NULL;
     pyr_status status;
 
-    *begun = false;
-    if (!folder || !lock)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", run);
-    else
-        status = pyr_level_has_state(begun, folder);
-    if (status == PYR_OK && !*begun && all)
-        status = pyr_folder_exists(begun, folder);
-    if (status == PYR_OK && !*begun && own != NO_LOCKS && level != own)
+    PYR_TRY_OUT(pyr_run_level(&folder, run, level));
+    PYR_TRY_OUT(pyr_path_new(&lock, folder, "lock"));
+    PYR_TRY_OUT(pyr_level_has_state(begun, folder));
+    if (!*begun && all)
+        PYR_TRY_OUT(pyr_folder_exists(begun, folder));
+    if (!*begun && own != NO_LOCKS && level != own)
         status = pyr_is_locked(begun, lock);
+out:
     pyr_free(lock);
     pyr_free(folder);
     return status;
@@ -311,8 +304,8 @@ static pyr_status compare(const char *run, const pyr_settings *old, const pyr_se
     pyr_text text = {0};
     pyr_status status = PYR_OK;
 
-    if (pyr_settings_compare(old, settings, 0, chosen, &(filter){.levels = false}, &text) ||
-        (begun && pyr_settings_compare_level(old, settings, level, chosen, &(filter){.levels = true}, &text)))
+    if (pyr_settings_compare(old, settings, 0, matters_to_all, NULL, &text) ||
+        (begun && pyr_settings_compare_level(old, settings, level, matters_to_level, NULL, &text)))
         status = differs(run, &text);
     pyr_text_free(&text);
     return status;
@@ -408,13 +401,12 @@ pyr_status pyr_run_same_data(const char *run, int levels, int level, const char 
 
     PYR_TRY(began_together(&together, run));
     for (int i = 0; i < levels; i++) {
-        char *folder = pyr_run_level(run, i);
+        char *folder;
         pyr_level_facts facts;
         bool trains = (level < 0 || i == level) && !together;
         pyr_status status;
 
-        if (!folder)
-            return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
+        PYR_TRY(pyr_run_level(&folder, run, i));
         status = kept_facts(&kept[i], &facts, folder, trains);
         pyr_free(folder);
         PYR_TRY(status);
@@ -426,13 +418,11 @@ pyr_status pyr_run_same_data(const char *run, int levels, int level, const char 
 
 static pyr_status lock_level(int *lock, const char *run, int level)
 {
-    char *folder = pyr_run_level(run, level), *path = lock_of(run, level);
-    pyr_status status = PYR_OK;
+    char *folder = NULL, *path = NULL;
+    pyr_status status;
 
-    if (!folder || !path) {
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", run);
-        goto out;
-    }
+    PYR_TRY_OUT(pyr_run_level(&folder, run, level));
+    PYR_TRY_OUT(pyr_path_new(&path, folder, "lock"));
     PYR_TRY_OUT(pyr_open_output_folder(folder));
     status = pyr_lock(lock, path);
     if (status == PYR_E_BUSY)
@@ -447,16 +437,15 @@ out:
  * does not get in the way of a process that is about to lock it. */
 pyr_status pyr_run_begin(int *level_lock, const char *run, const pyr_settings *settings, int level)
 {
-    pyr_status status = PYR_OK;
-    char *path = pyr_path_join(run, "lock");
+    pyr_status status;
+    char *path;
     bool has_begun[PYR_MAX_LEVELS] = {false};
     pyr_pyramid_settings pyramid;
     int lock = -1, n;
     bool there;
 
     *level_lock = -1;
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", run);
+    PYR_TRY(pyr_path_new(&path, run, "lock"));
     pyr_settings_fill(settings, "pyramid", -1, &pyramid);
     status = pyr_open_output_folder(run);
     if (status == PYR_E_IO)

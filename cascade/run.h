@@ -10,7 +10,8 @@
 #define PYR_CASCADE_RUN_H
 
 #include "images/data_settings.h"
-#include "levels/level_settings.h"
+#include "levels/level.h"
+#include "network/unet_find.h"
 #include "pyramid/pyramid.h"
 
 typedef struct pyr_train_settings {
@@ -50,12 +51,11 @@ typedef struct pyr_config {
 /* PYR_E_CONFIG when levels beyond the pyramid's are mentioned, or values contradict. */
 pyr_status pyr_config_get(pyr_config *out, const pyr_settings *settings);
 
-/* "RUN/level-I", a new block; NULL without memory. */
-char *pyr_run_level(const char *run, int level);
-/* "RUN/shared", where a cascade with one trunk keeps its state. Likewise. */
-char *pyr_run_shared(const char *run);
-/* "RUN/states-change-places": the file that is there while a cascade's states do (trainer_commit.c). Likewise. */
-char *pyr_run_commit(const char *run);
+/* "RUN/level-I", a new block. PYR_E_NOMEM: *out is NULL. */
+pyr_status pyr_run_level(char **out, const char *run, int level);
+#define PYR_RUN_SHARED "shared" /* in RUN, where a cascade with one trunk keeps its state */
+/* In RUN, the file that is there while a cascade's states change places (trainer_commit.c). */
+#define PYR_RUN_COMMIT "states-change-places"
 
 /* Read RUN/pyrdiff.cfg; the caller frees *out. PYR_E_IO with a sentence on what a run is. */
 pyr_status pyr_run_settings(pyr_settings **out, const char *run);
@@ -68,6 +68,11 @@ pyr_status pyr_run_has_level(bool *there, const char *run, int level);
 /* PYR_E_IO when it has none, with the command that trains it, and the one that draws a level that is
  * there. */
 pyr_status pyr_run_check_trained(const char *run, int level);
+
+/* The files of a level of a run that is trained: configuration and facts. Failures of pyr_run_check_trained and
+ * pyr_level_open_unet. The caller frees *files, on failure too. */
+pyr_status pyr_run_open_level(const char *run, int level, pyr_unet_files *files, pyr_unet_config *unet,
+                              pyr_level_facts *facts);
 
 /* Take `level` for training: its folder, its lock (the caller gives *lock to pyr_unlock; -1 on failure), and
  * the run's manifest. That is written, or compared with `settings` when a level has begun already, here or

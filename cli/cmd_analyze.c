@@ -507,10 +507,11 @@ static pyr_status write_fits(const work *w)
 
         if (!has(&w->analysis, i))
             continue;
-        char *folder = pyr_run_level(w->typed->network, i);
-        pyr_status status = folder ? pyr_gaussian_write(&l->gaussian, &l->level.facts, folder)
-                                   : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+        char *folder;
+        pyr_status status;
 
+        PYR_TRY(pyr_run_level(&folder, w->typed->network, i));
+        status = pyr_gaussian_write(&l->gaussian, &l->level.facts, folder);
         pyr_free(folder);
         PYR_TRY(status);
     }

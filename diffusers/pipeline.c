@@ -61,14 +61,13 @@ static const pyr_json_value *scheduler_entry(const pyr_json_value *tree)
 
 static pyr_status read_index(pyr_pipeline_files *out, const char *path)
 {
-    char *index = pyr_path_join(path, "model_index.json");
+    char *index;
     pyr_json_value *tree = NULL;
     const pyr_json_value *name, *scheduler;
     bool there;
     pyr_status status;
 
-    if (!index)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", path);
+    PYR_TRY(pyr_path_new(&index, path, "model_index.json"));
     PYR_TRY_OUT(pyr_file_exists(&there, index));
     if (!there)
         goto out;
@@ -101,8 +100,7 @@ static pyr_status find_scheduler(pyr_pipeline_files *out, const char *path)
     }
     if (!there)
         return pyr_fail(PYR_E_IO, "%s has no %s: it says what noise the model was trained with", path, name);
-    out->scheduler_path = pyr_path_join(path, name);
-    return out->scheduler_path ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", path);
+    return pyr_path_new(&out->scheduler_path, path, name);
 }
 
 /* An exported level says in its metadata which it is. */
@@ -429,15 +427,6 @@ typedef struct drawing {
     int lane, n; /* of a task */
 } drawing;
 
-static void put_rows(const pyr_pipeline *p, int lane, pyr_value at, uint32_t row)
-{
-    uint32_t *rows = p->memory[lane].rows;
-
-    for (int i = 0; i < p->batch; i++)
-        rows[i] = row;
-    pyr_upload(p->k, pyr_graph_data(p->g, lane, at), rows, (size_t)p->batch * sizeof *rows);
-}
-
 /* The classes of n images of a draw from `first` on; none is the row behind the last class of our own
  * networks. */
 static void put_classes(const pyr_pipeline *p, int lane, const pyr_pipeline_draw *draw, size_t first, int n)
@@ -460,17 +449,20 @@ static pyr_status run_network(void *ctx, const void *x, int t, void *out)
     pyr_kernels *k = p->k;
     size_t bytes = (size_t)d->n * pyr_count(p->image) * pyr_type_size(k->real);
     bool learned = pyr_params_find(&p->params, "time_proj.weight") != NULL;
-    double *times = p->memory[d->lane].times;
+    const lane_memory *w = &p->memory[d->lane];
+    void *at = pyr_graph_data(p->g, d->lane, p->in.time);
 
     if (pyr_stop_requested())
         return pyr_fail(PYR_E_STOPPED, "stopped");
     pyr_copy(k, pyr_graph_data(p->g, d->lane, p->in.sample), x, bytes);
+    for (int i = 0; i < p->batch; i++) {
+        w->rows[i] = (uint32_t)t;
+        w->times[i] = t;
+    }
     if (learned)
-        put_rows(p, d->lane, p->in.time, (uint32_t)t);
-    for (int i = 0; i < p->batch && !learned; i++)
-        times[i] = t;
-    if (!learned)
-        PYR_TRY(pyr_upload_reals(k, pyr_graph_data(p->g, d->lane, p->in.time), times, (size_t)p->batch));
+        pyr_upload(k, at, w->rows, (size_t)p->batch * sizeof *w->rows);
+    else
+        PYR_TRY(pyr_upload_reals(k, at, w->times, (size_t)p->batch));
     PYR_TRY(pyr_graph_forward(p->g, d->lane));
     pyr_copy(k, out, pyr_graph_data(p->g, d->lane, p->y), bytes);
     return PYR_OK;

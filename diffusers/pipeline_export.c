@@ -145,13 +145,13 @@ out:
 
 static pyr_status replace(const char *folder, const char *name, const pyr_text *text)
 {
-    char *path = pyr_path_join(folder, name);
+    char *path;
     pyr_status status;
 
-    if (!path || text->failed)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for %s of %s", name, folder);
-    else
-        status = pyr_file_replace(path, text->at, text->length);
+    if (text->failed)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for %s of %s", name, folder);
+    PYR_TRY(pyr_path_new(&path, folder, name));
+    status = pyr_file_replace(path, text->at, text->length);
     pyr_free(path);
     return status;
 }
@@ -185,9 +185,10 @@ static pyr_status write_scheduler(const char *folder, const pyr_level *level, do
 {
     pyr_scheduler_config config = {.kind = PYR_SCHEDULER_DDIM};
     pyr_text text = {0};
-    char *path = pyr_path_join(folder, "scheduler");
+    char *path;
     pyr_status status;
 
+    PYR_TRY(pyr_path_new(&path, folder, "scheduler"));
     pyr_ddpm_config_default(&config.ddpm);
     config.ddpm.num_train_timesteps = timesteps;
     config.ddpm.beta_schedule = PYR_BETAS_TRAINED;
@@ -195,8 +196,6 @@ static pyr_status write_scheduler(const char *folder, const pyr_level *level, do
     config.ddpm.prediction_type = predicts[level->facts.prediction];
     config.ddpm.clip_sample = false; /* standardised residuals have no bounds */
     config.ddpm.timestep_spacing = PYR_TRAILING;
-    if (!path)
-        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder));
     PYR_TRY_OUT(pyr_open_output_folder(path));
     PYR_TRY_OUT(pyr_scheduler_config_write(&text, &config));
     PYR_TRY_OUT(replace(path, "scheduler_config.json", &text));

@@ -397,14 +397,9 @@ out:
 
 /* ---- files ------------------------------------------------------------------------------------- */
 
-char *pyr_gaussian_path(const char *folder)
-{
-    return pyr_path_join(folder, "gaussian.safetensors");
-}
-
 pyr_status pyr_gaussian_write(const pyr_gaussian *g, const pyr_level_facts *facts, const char *folder)
 {
-    char *path = pyr_gaussian_path(folder), images[32];
+    char *path, images[32];
     int64_t side = g->full ? (int64_t)g->size : g->shape.c;
     const pyr_st_entry tensors[] = {
         {"mean", PYR_ST_F64, 3, {g->shape.h, g->shape.w, g->shape.c}, g->mean},
@@ -416,10 +411,7 @@ pyr_status pyr_gaussian_write(const pyr_gaussian *g, const pyr_level_facts *fact
     size_t n = 0;
     pyr_status status;
 
-    if (!path) {
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
-        goto out;
-    }
+    PYR_TRY(pyr_path_new(&path, folder, PYR_GAUSSIAN_NAME));
     PYR_TRY_OUT(pyr_facts_write(facts, pairs, &n, &text));
     snprintf(images, sizeof images, "%" PRId64, g->images);
     pairs[n++] = (pyr_st_pair){"pyrdiff_images", images};
@@ -487,24 +479,20 @@ static pyr_status read_all(pyr_gaussian *g, const pyr_level *level, const pyr_sa
 
 pyr_status pyr_gaussian_read(pyr_gaussian *out, const pyr_level *level, const char *folder, const char *run)
 {
-    char *path = pyr_gaussian_path(folder);
+    char *path;
     pyr_safetensors *file = NULL;
     bool there;
     pyr_status status;
 
     *out = (pyr_gaussian){0};
-    if (!path) {
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
-        goto out;
-    }
+    PYR_TRY(pyr_path_new(&path, folder, PYR_GAUSSIAN_NAME));
     PYR_TRY_OUT(pyr_file_exists(&there, path));
-    if (!there) {
-        status = pyr_fail(PYR_E_IO,
-                          "level %d starts from its fitted Gaussian (sampler.start gaussian), but %s is not "
-                          "there: pyrdiff analyze --network %s --level %d measures it",
-                          level->facts.index, path, PYR_SHELL(run), level->facts.index);
-        goto out;
-    }
+    if (!there)
+        PYR_TRY_OUT(
+            pyr_fail(PYR_E_IO,
+                     "level %d starts from its fitted Gaussian (sampler.start gaussian), but %s is not "
+                     "there: pyrdiff analyze --network %s --level %d measures it",
+                     level->facts.index, path, PYR_SHELL(run), level->facts.index));
     status = pyr_safetensors_open(&file, path);
     if (status == PYR_E_FORMAT)
         pyr_fail(status, "%s; pyrdiff analyze --network %s --level %d measures it again", pyr_error(),

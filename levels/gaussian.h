@@ -37,8 +37,8 @@ typedef struct pyr_gaussian {
 pyr_status pyr_gaussian_measure(pyr_gaussian *out, const pyr_level *level, pyr_feed *feed);
 void pyr_gaussian_free(pyr_gaussian *g); /* back to {0}; {0} is a no-op */
 
-/* "FOLDER/gaussian.safetensors", a new block; NULL without memory. */
-char *pyr_gaussian_path(const char *folder);
+#define PYR_GAUSSIAN_NAME "gaussian.safetensors"
+
 /* Write it into a level's folder, in one piece; the level's facts go with it. */
 pyr_status pyr_gaussian_write(const pyr_gaussian *g, const pyr_level_facts *facts, const char *folder);
 /* PYR_E_IO when there is none, with what makes one; PYR_E_FORMAT when it is damaged or of another level, of

@@ -107,8 +107,7 @@ pyr_status pyr_level_check_finite(const pyr_optimizer *o, int level)
 
     for (int i = 0; i < BLOCKS && status == PYR_OK; i++)
         for (size_t j = 0; j < o->count && status == PYR_OK; j++)
-            if (!isfinite(o->k->real == PYR_F64 ? ((const double *)host[i])[j]
-                                                : (double)((const float *)host[i])[j]))
+            if (!isfinite(pyr_element(o->k->real, host[i], j)))
                 status = pyr_fail(
                     PYR_E_NUMERIC,
                     "level %d: %s is not finite any more, so no checkpoint is written and the last one "
@@ -157,14 +156,13 @@ out:
 pyr_status pyr_level_save_unet(const char *folder, const pyr_level *level, const pyr_params *params,
                                pyr_kernels *k, const void *ema)
 {
-    pyr_status status = PYR_OK;
-    char *unet = pyr_path_join(folder, "unet");
+    pyr_status status;
+    char *unet;
     pyr_st_pair pairs[PYR_FACT_PAIRS + PYR_CLASS_PAIRS];
     size_t n_pairs, more = 0;
     pyr_text text = {0}, counts = {0}, names = {0};
 
-    if (!unet)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", folder);
+    PYR_TRY(pyr_path_new(&unet, folder, "unet"));
     PYR_TRY_OUT(pyr_facts_write(&level->facts, pairs, &n_pairs, &text));
     if (level->classes && level->facts.classes)
         PYR_TRY_OUT(pyr_class_list_write(level->classes, pairs + n_pairs, &more, &counts, &names));
@@ -182,13 +180,12 @@ pyr_status pyr_level_save_state(const char *folder, bool next, const pyr_level *
                                 const pyr_params *params, const pyr_optimizer *optimizer,
                                 const pyr_progress *progress)
 {
-    pyr_status status = PYR_OK;
-    char *state = pyr_path_join(folder, next ? next_name : state_name);
+    pyr_status status;
+    char *state;
     const void *host[BLOCKS] = {NULL};
     void *owned[BLOCKS] = {NULL};
 
-    if (!state)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", folder);
+    PYR_TRY(pyr_path_new(&state, folder, next ? next_name : state_name));
     PYR_TRY_OUT(download_blocks(host, owned, optimizer));
     PYR_TRY_OUT(save_state(state, level, params, optimizer, progress, host));
 out:
@@ -200,16 +197,16 @@ out:
 
 pyr_status pyr_level_take_next(const char *folder)
 {
-    char *next = pyr_path_join(folder, next_name), *state = pyr_path_join(folder, state_name);
-    pyr_status status = PYR_OK;
+    char *next = NULL, *state = NULL;
+    pyr_status status;
     bool there;
 
-    if (!next || !state)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", folder);
-    else
-        status = pyr_file_exists(&there, next);
-    if (status == PYR_OK && there)
+    PYR_TRY_OUT(pyr_path_new(&next, folder, next_name));
+    PYR_TRY_OUT(pyr_path_new(&state, folder, state_name));
+    PYR_TRY_OUT(pyr_file_exists(&there, next));
+    if (there)
         status = pyr_file_rename(state, next);
+out:
     pyr_free(next);
     pyr_free(state);
     return status;
@@ -217,10 +214,11 @@ pyr_status pyr_level_take_next(const char *folder)
 
 pyr_status pyr_level_drop_next(const char *folder)
 {
-    char *next = pyr_path_join(folder, next_name);
-    pyr_status status =
-        next ? pyr_file_remove(next) : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+    char *next;
+    pyr_status status;
 
+    PYR_TRY(pyr_path_new(&next, folder, next_name));
+    status = pyr_file_remove(next);
     pyr_free(next);
     return status;
 }
@@ -304,12 +302,11 @@ pyr_status pyr_level_choices(const char *folder, pyr_tuning *tuning)
 static pyr_status peek(const char *folder, const char *name, bool whole, pyr_level_facts *facts,
                        pyr_progress *progress, pyr_tuning *tuning)
 {
-    pyr_status status = PYR_OK;
+    pyr_status status;
     pyr_safetensors *file = NULL;
-    char *path = pyr_path_join(folder, name);
+    char *path;
 
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+    PYR_TRY(pyr_path_new(&path, folder, name));
     PYR_TRY_OUT(whole ? pyr_safetensors_open(&file, path) : pyr_safetensors_open_head(&file, path));
     PYR_TRY_OUT(read_head(file, path, facts, progress));
     PYR_TRY_OUT(read_choices(file, tuning));
@@ -434,21 +431,18 @@ static pyr_status read_block(const pyr_safetensors *file, const char *path, cons
 pyr_status pyr_level_restore(const char *folder, pyr_level_facts *facts, const pyr_params *params,
                              pyr_optimizer *o, pyr_progress *progress)
 {
-    pyr_status status = PYR_OK;
+    pyr_status status;
     pyr_safetensors *file = NULL;
-    char *path = pyr_path_join(folder, state_name), layout[32];
+    char *path, layout[32];
     const char *stored;
 
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+    PYR_TRY(pyr_path_new(&path, folder, state_name));
     PYR_TRY_OUT(without_state(pyr_safetensors_open(&file, path), folder));
     PYR_TRY_OUT(without_state(read_head(file, path, facts, progress), folder));
     stored = pyr_safetensors_metadata(file, "pyrdiff_layout");
     snprintf(layout, sizeof layout, "%016llx", (unsigned long long)layout_of(params));
-    if (!stored || strcmp(stored, layout) != 0) {
-        status = pyr_fail(PYR_E_FORMAT, "%s: the state of another network than the one configured", path);
-        goto out;
-    }
+    if (!stored || strcmp(stored, layout) != 0)
+        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: the state of another network than the one configured", path));
     for (int i = 0; i < BLOCKS; i++)
         PYR_TRY_OUT(read_block(file, path, block_names[i], o, block_of(o, i)));
     pyr_upload(o->k, o->state, &progress->last, sizeof progress->last);
@@ -461,19 +455,21 @@ out:
 
 /* ---- the weights ------------------------------------------------------------------------------- */
 
+/* config NULL: the facts alone, and of checksums only that of the head. */
 static pyr_status open_unet(const char *folder, pyr_unet_files *files, pyr_unet_config *config,
                             pyr_level_facts *facts)
 {
-    pyr_status status = PYR_OK;
+    pyr_status status;
     pyr_safetensors *file = NULL;
-    char *unet = pyr_path_join(folder, "unet");
+    char *unet;
 
     *files = (pyr_unet_files){0};
-    if (!unet)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+    PYR_TRY(pyr_path_new(&unet, folder, "unet"));
     PYR_TRY_OUT(pyr_unet_find(files, unet));
-    PYR_TRY_OUT(pyr_unet_verify(files));
-    PYR_TRY_OUT(pyr_unet_config_read(config, files->config, NULL));
+    if (config) {
+        PYR_TRY_OUT(pyr_unet_verify(files));
+        PYR_TRY_OUT(pyr_unet_config_read(config, files->config, NULL));
+    }
     PYR_TRY_OUT(pyr_safetensors_open_head(&file, files->weights.at[0]));
     PYR_TRY_OUT(pyr_facts_read(facts, file, files->weights.at[0]));
 out:
@@ -492,20 +488,10 @@ pyr_status pyr_level_open_unet(const char *folder, pyr_unet_files *files, pyr_un
 
 pyr_status pyr_level_unet_facts(const char *folder, pyr_level_facts *facts)
 {
-    pyr_status status;
-    pyr_unet_files files = {0};
-    pyr_safetensors *file = NULL;
-    char *unet = pyr_path_join(folder, "unet");
+    pyr_unet_files files;
+    pyr_status status = without_weights(open_unet(folder, &files, NULL, facts), folder);
 
-    if (!unet)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
-    PYR_TRY_OUT(pyr_unet_find(&files, unet));
-    PYR_TRY_OUT(without_weights(pyr_safetensors_open_head(&file, files.weights.at[0]), folder));
-    PYR_TRY_OUT(without_weights(pyr_facts_read(facts, file, files.weights.at[0]), folder));
-out:
-    pyr_safetensors_free(file);
     pyr_unet_files_free(&files);
-    pyr_free(unet);
     return status;
 }
 

@@ -49,12 +49,14 @@ static void read_size(pyr_report_run *run, const char *folder, int level)
 static pyr_status read_levels(pyr_report_run *run)
 {
     for (int i = 0; i < run->config.pyramid.levels; i++) {
-        char *folder = pyr_run_level(run->folder, i);
-        char *path = folder ? pyr_path_join(folder, "log.jsonl") : NULL;
-        bool there;
-        pyr_status status = path ? pyr_file_exists(&there, path)
-                                 : pyr_fail(PYR_E_NOMEM, "out of memory for the name of a log");
+        char *folder, *path = NULL;
+        bool there = false;
+        pyr_status status;
 
+        PYR_TRY(pyr_run_level(&folder, run->folder, i));
+        status = pyr_path_new(&path, folder, "log.jsonl");
+        if (status == PYR_OK)
+            status = pyr_file_exists(&there, path);
         if (status == PYR_OK && there)
             status = pyr_train_log_read(&run->log[i], path);
         if (status == PYR_OK && !run->h)

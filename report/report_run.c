@@ -302,15 +302,16 @@ static const char *newest_snapshot(const pyr_names *names)
 
 static void add_snapshot(pyr_text *out, const pyr_report_run *run, int level)
 {
-    char *folder = pyr_run_level(run->folder, level), *path = NULL;
+    char *folder, *path = NULL;
     pyr_names names = {0};
     const char *newest = NULL;
     bool coarsest = level == run->config.pyramid.levels - 1;
 
     bool there = false;
-    pyr_status status =
-        folder ? pyr_folder_exists(&there, folder) : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    pyr_status status = pyr_run_level(&folder, run->folder, level);
 
+    if (status == PYR_OK)
+        status = pyr_folder_exists(&there, folder);
     if (status == PYR_OK && there)
         status = pyr_folder_names(&names, folder);
     out->failed = out->failed || status == PYR_E_NOMEM;

@@ -13,7 +13,8 @@ struct pyr_chain {
     pyr_kernels *k;
     const pyr_pyramid *pyramid;
     pyr_train_level *level;
-    pyr_chain_settings set;
+    int n; /* levels */
+    bool gradients;
     int micro_batch;
     lane_memory *lane;
     size_t bytes; /* of a lane */
@@ -25,7 +26,7 @@ static pyr_status lane_new(pyr_chain *c, lane_memory *m)
     size_t n = (size_t)c->micro_batch * pyr_type_size(k->real);
     size_t scratch = pyr_pyramid_scratch(c->pyramid, c->micro_batch);
 
-    for (int i = 1; i < c->set.levels; i++) {
+    for (int i = 1; i < c->n; i++) {
         size_t image = n * pyr_count(pyr_pyramid_image_shape(c->pyramid, i));
 
         PYR_TRY(pyr_alloc(k, &m->image[i], image, "estimates of a batch"));
@@ -36,19 +37,20 @@ static pyr_status lane_new(pyr_chain *c, lane_memory *m)
     return pyr_alloc(k, &m->scratch, scratch, "estimates of a batch");
 }
 
-pyr_status pyr_chain_new(pyr_chain **out, pyr_kernels *k, const pyr_pyramid *pyramid, pyr_train_level *levels,
-                         const pyr_chain_settings *settings)
+pyr_status pyr_chain_new(pyr_chain **out, pyr_kernels *k, const pyr_pyramid *pyramid, pyr_train_level *level,
+                         int n, bool gradients)
 {
     pyr_chain *c;
     pyr_status status = PYR_OK;
 
     *out = NULL;
     PYR_TRY(pyr_new(&c, 1, sizeof *c, "cascade"));
-    c->k = k;
-    c->pyramid = pyramid;
-    c->level = levels;
-    c->set = *settings;
-    c->micro_batch = levels[0].learner.micro_batch;
+    *c = (pyr_chain){.k = k,
+                     .pyramid = pyramid,
+                     .level = level,
+                     .n = n,
+                     .gradients = gradients,
+                     .micro_batch = level[0].learner.micro_batch};
     PYR_TRY_OUT(pyr_new(&c->lane, (size_t)k->lanes, sizeof *c->lane, "cascade"));
     for (int i = 0; i < k->lanes; i++) {
         c->bytes = 0;
@@ -68,7 +70,7 @@ void pyr_chain_free(pyr_chain *c)
     for (int i = 0; c->lane && i < c->k->lanes; i++) {
         lane_memory *m = &c->lane[i];
 
-        for (int level = 0; level < PYR_MAX_LEVELS; level++) {
+        for (int level = 0; level < c->n; level++) {
             pyr_release(c->k, m->image[level]);
             pyr_release(c->k, m->dimage[level]);
         }
@@ -92,13 +94,13 @@ static pyr_status forward(pyr_chain *c, const piece *p)
 {
     lane_memory *m = &c->lane[p->lane];
 
-    for (int level = c->set.levels - 1; level >= 0; level--) {
+    for (int level = c->n - 1; level >= 0; level--) {
         const pyr_loss *loss = &c->level[level].loss;
         pyr_learner *learner = &c->level[level].learner;
         const void *given;
 
         learner->load(learner->ctx, p->lane, p->first, p->n);
-        if (level < c->set.levels - 1)
+        if (level < c->n - 1)
             pyr_pyramid_condition(c->pyramid, level, p->n, m->image[level + 1],
                                   pyr_graph_data(loss->g, p->lane, loss->estimated), false, m->scratch);
         PYR_TRY(pyr_learner_forward(learner, p->lane, p->first, p->n));
@@ -127,7 +129,7 @@ static void seed(pyr_chain *c, const piece *p, int level)
 {
     lane_memory *m = &c->lane[p->lane];
     const pyr_loss *loss = &c->level[level].loss;
-    bool given = level < c->set.levels - 1;
+    bool given = level < c->n - 1;
     int images = level > 0 ? p->n : 0;
 
     if (images) {
@@ -142,14 +144,14 @@ static void seed(pyr_chain *c, const piece *p, int level)
 
 static pyr_status backward(pyr_chain *c, const piece *p, int group)
 {
-    for (int level = 0; level < c->set.levels; level++) {
+    for (int level = 0; level < c->n; level++) {
         const pyr_loss *loss = &c->level[level].loss;
         lane_memory *m = &c->lane[p->lane];
 
-        if (c->set.gradients)
+        if (c->gradients)
             seed(c, p, level);
         PYR_TRY(pyr_learner_backward(&c->level[level].learner, p->lane, group));
-        if (c->set.gradients && level < c->set.levels - 1)
+        if (c->gradients && level < c->n - 1)
             pyr_pyramid_condition_adjoint(c->pyramid, level, p->n,
                                           pyr_graph_gradient(loss->g, p->lane, loss->estimated),
                                           m->dimage[level + 1], m->scratch);
@@ -159,12 +161,13 @@ static pyr_status backward(pyr_chain *c, const piece *p, int group)
 
 pyr_status pyr_chain_group(pyr_chain *c, int group, int lane)
 {
-    int stride = c->set.groups * c->micro_batch;
+    const pyr_learner *first_one = &c->level[0].learner;
+    int batch = first_one->batch, stride = first_one->groups * c->micro_batch;
 
-    for (int level = 0; level < c->set.levels; level++)
+    for (int level = 0; level < c->n; level++)
         pyr_graph_clear(c->level[level].loss.g, group);
-    for (int first = group * c->micro_batch; first < c->set.batch; first += stride) {
-        int rest = c->set.batch - first;
+    for (int first = group * c->micro_batch; first < batch; first += stride) {
+        int rest = batch - first;
         piece p = {lane, first, rest < c->micro_batch ? rest : c->micro_batch};
 
         PYR_TRY(forward(c, &p));

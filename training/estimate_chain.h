@@ -14,18 +14,13 @@
 
 #include "training/train_level.h"
 
-typedef struct pyr_chain_settings {
-    int levels;
-    bool gradients; /* pass back through the estimates */
-    int batch, groups;
-} pyr_chain_settings;
-
 typedef struct pyr_chain pyr_chain;
 
-/* The levels are borrowed; all have one micro-batch, those above 0 an estimate, and those below the coarsest
- * are given estimates for some images, as they are drawn (loss.h, given_estimates). */
-pyr_status pyr_chain_new(pyr_chain **out, pyr_kernels *k, const pyr_pyramid *pyramid, pyr_train_level *levels,
-                         const pyr_chain_settings *settings);
+/* The n levels are borrowed; all have one batch, micro-batch and number of groups, those above 0 an estimate, and
+ * those below the coarsest are given estimates for some images, as they are drawn (loss.h, given_estimates).
+ * `gradients` pass back through the estimates. */
+pyr_status pyr_chain_new(pyr_chain **out, pyr_kernels *k, const pyr_pyramid *pyramid, pyr_train_level *level,
+                         int n, bool gradients);
 void pyr_chain_free(pyr_chain *c); /* NULL is a no-op */
 size_t pyr_chain_bytes(const pyr_chain *c);
 

@@ -26,14 +26,13 @@ static pyr_status keep_lines(pyr_text *kept, const char *path, int64_t step)
 
 pyr_status pyr_level_log_open(FILE **out, const char *folder, int64_t step)
 {
-    pyr_status status = PYR_OK;
-    char *path = pyr_path_join(folder, "log.jsonl");
+    pyr_status status;
+    char *path;
     pyr_text kept = {0};
     bool there;
 
     *out = NULL;
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of the log");
+    PYR_TRY(pyr_path_new(&path, folder, "log.jsonl"));
     PYR_TRY_OUT(pyr_file_exists(&there, path));
     if (step > 0 && there)
         PYR_TRY_OUT(keep_lines(&kept, path, step));

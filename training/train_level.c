@@ -182,15 +182,12 @@ pyr_status pyr_train_level_save_unet(pyr_train_level *l)
 pyr_status pyr_train_level_snapshot(pyr_train_level *l, int64_t step)
 {
     const pyr_trainer_job *job = l->job;
-    char name[64];
     char *path;
     pyr_status status;
 
     PYR_TRY(take_plain(l));
-    snprintf(name, sizeof name, "snapshot-%08lld.png", (long long)(step * l->learner.batch));
-    path = pyr_path_join(l->own->folder, name);
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a snapshot");
+    PYR_TRY(
+        pyr_format(&path, "%s/snapshot-%08lld.png", l->own->folder, (long long)(step * l->learner.batch)));
     status = pyr_snapshot_write(path, job->k, &l->level, &l->feed, plain_ema(l));
     if (status == PYR_OK && job->on_note) {
         char line[512];

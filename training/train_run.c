@@ -34,9 +34,7 @@ pyr_status pyr_experiment_open(pyr_experiment *out, pyr_kernels *k, const pyr_se
         PYR_TRY(pyr_dataset_open(&out->own, &out->config.data.set));
     out->data = data ? data : out->own;
     s = pyr_dataset_shape_of(out->data);
-    status = pyr_pyramid_check(&out->config.pyramid, s.h, s.w);
-    if (status == PYR_OK)
-        status = pyr_pyramid_new(&out->pyramid, k, &out->config.pyramid, s.h, s.w, s.c);
+    status = pyr_pyramid_new(&out->pyramid, k, &out->config.pyramid, s.h, s.w, s.c);
     if (status != PYR_OK)
         pyr_experiment_close(out);
     return status;
@@ -120,15 +118,16 @@ static pyr_status set_new(level_set *set, const pyr_train_job *job, const pyr_ex
                             .ctx = job->ctx}};
     for (int i = 0; i < PYR_MAX_LEVELS; i++)
         set->lock[i] = -1;
-    set->job.shared_folder = set->shared = pyr_run_shared(run);
-    set->job.commit = set->commit = pyr_run_commit(run);
+    PYR_TRY(pyr_path_new(&set->shared, run, PYR_RUN_SHARED));
+    PYR_TRY(pyr_path_new(&set->commit, run, PYR_RUN_COMMIT));
+    set->job.shared_folder = set->shared;
+    set->job.commit = set->commit;
     for (int i = 0; i < set->job.levels; i++) {
         int index = finest + i;
 
-        set->folder[i] = pyr_run_level(run, index);
-        set->transfer[i] = job->transfer ? pyr_run_level(job->transfer, index) : NULL;
-        if (!set->shared || !set->commit || !set->folder[i] || (job->transfer && !set->transfer[i]))
-            return pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", run);
+        PYR_TRY(pyr_run_level(&set->folder[i], run, index));
+        if (job->transfer)
+            PYR_TRY(pyr_run_level(&set->transfer[i], job->transfer, index));
         set->job.level[i] = (pyr_level_job){
             .index = index,
             .settings = &config->level[index],
@@ -220,9 +219,9 @@ static pyr_status train_locked(const pyr_train_job *job, const level_set *set)
         return renew_weights(job, set);
     }
     PYR_TRY(pyr_trainer_new(&trainer, &set->job));
-    status = describe_levels(job, trainer, set->job.levels);
-    if (status == PYR_OK)
-        status = pyr_trainer_run(trainer);
+    PYR_TRY_OUT(describe_levels(job, trainer, set->job.levels));
+    status = pyr_trainer_run(trainer);
+out:
     pyr_trainer_free(trainer);
     return status;
 }
@@ -230,14 +229,13 @@ static pyr_status train_locked(const pyr_train_job *job, const level_set *set)
 static pyr_status train_set(const pyr_train_job *job, const pyr_experiment *experiment, int finest)
 {
     level_set set;
-    pyr_status status = set_new(&set, job, experiment, finest);
+    pyr_status status;
 
-    if (status == PYR_OK)
-        status = pyr_trainer_check(&set.job);
-    if (status == PYR_OK)
-        status = set_lock(&set, job);
-    if (status == PYR_OK)
-        status = train_locked(job, &set);
+    PYR_TRY_OUT(set_new(&set, job, experiment, finest));
+    PYR_TRY_OUT(pyr_trainer_check(&set.job));
+    PYR_TRY_OUT(set_lock(&set, job));
+    status = train_locked(job, &set);
+out:
     set_free(&set);
     return status;
 }
@@ -251,11 +249,10 @@ static pyr_status plan_set(const pyr_train_job *job, const pyr_experiment *exper
 
     plan.run = "";
     plan.transfer = NULL;
-    status = set_new(&set, &plan, experiment, finest);
-    if (status == PYR_OK)
-        status = pyr_trainer_new(&trainer, &set.job);
-    if (status == PYR_OK)
-        status = describe_levels(job, trainer, set.job.levels);
+    PYR_TRY_OUT(set_new(&set, &plan, experiment, finest));
+    PYR_TRY_OUT(pyr_trainer_new(&trainer, &set.job));
+    status = describe_levels(job, trainer, set.job.levels);
+out:
     pyr_trainer_free(trainer);
     set_free(&set);
     return status;
@@ -266,6 +263,15 @@ static pyr_status plan_set(const pyr_train_job *job, const pyr_experiment *exper
 static bool wanted(const pyr_train_job *job, int level)
 {
     return job->level < 0 || job->level == level;
+}
+
+/* Whether the settings make a level. */
+static pyr_status check_level(const pyr_experiment *experiment, int level)
+{
+    pyr_level unused;
+
+    return pyr_level_init(&unused, &experiment->config.level[level], experiment->pyramid, level,
+                          pyr_dataset_classes(experiment->data), 0);
 }
 
 static pyr_status check_job(const pyr_train_job *job, const pyr_experiment *experiment)
@@ -284,40 +290,26 @@ static pyr_status check_job(const pyr_train_job *job, const pyr_experiment *expe
     if (job->level >= levels)
         return pyr_fail(PYR_E_ARG, "level is %d, should be 0..%d (pyramid.levels is %d; 0 is the finest)",
                         job->level, levels - 1, levels);
-    for (int i = 0; i < levels; i++) { /* contradictions at a level are found before another one is trained */
-        pyr_level unused;
-
+    for (int i = 0; i < levels; i++) /* contradictions at a level are found before another one is trained */
         if (wanted(job, i))
-            PYR_TRY(pyr_level_init(&unused, &experiment->config.level[i], experiment->pyramid, i,
-                                   pyr_dataset_classes(experiment->data), 0));
-    }
+            PYR_TRY(check_level(experiment, i));
     return PYR_OK;
 }
 
 /* A level of another run whose weights are wanted is there. */
 static pyr_status check_transfer(const pyr_train_job *job, int level)
 {
-    char *folder = pyr_run_level(job->transfer, level);
+    char *folder;
     pyr_unet_files files = {0};
     pyr_unet_config config;
     pyr_level_facts facts;
     pyr_status status;
 
-    if (!folder)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for names in %s", job->transfer);
+    PYR_TRY(pyr_run_level(&folder, job->transfer, level));
     status = pyr_level_open_unet(folder, &files, &config, &facts);
     pyr_unet_files_free(&files);
     pyr_free(folder);
     return status;
-}
-
-/* Whether the settings make a level: those of one that is not to be trained now need not yet. */
-static bool fits(const pyr_experiment *experiment, int level)
-{
-    pyr_level unused;
-
-    return pyr_level_init(&unused, &experiment->config.level[level], experiment->pyramid, level,
-                          pyr_dataset_classes(experiment->data), 0) == PYR_OK;
 }
 
 /* What is wrong with a level, `kept` when the run has it already: another duration, no weights to begin from,
@@ -332,8 +324,8 @@ static pyr_status look_at_level(const pyr_train_job *job, pyr_experiment *experi
 
     if (!kept && job->transfer && wanted(job, level))
         PYR_TRY(check_transfer(job, level));
-    if (joint || (!wanted(job, level) && (kept || !fits(experiment, level))))
-        return PYR_OK;
+    if (joint || (!wanted(job, level) && (kept || check_level(experiment, level) != PYR_OK)))
+        return PYR_OK; /* the settings of a level that is not to be trained now need not make one yet */
     PYR_TRY_OUT(set_new(&set, job, experiment, level));
     if (kept)
         status = pyr_trainer_finished(&set.job, &finished, &steps);
@@ -366,34 +358,27 @@ static pyr_status look_ahead(const pyr_train_job *job, pyr_experiment *experimen
 
 /* ---- all of it ---------------------------------------------------------------------------------- */
 
-/* Training, or only planning, of a set. */
-typedef pyr_status (*set_work)(const pyr_train_job *job, const pyr_experiment *experiment, int finest);
-
-/* Do the work on each wanted set, coarsest first: each level is one, or all together are. */
-static pyr_status each_set(const pyr_train_job *job, const pyr_experiment *experiment, set_work work)
-{
-    const pyr_config *config = &experiment->config;
-
-    for (int level = config->cascade.joint ? 0 : config->pyramid.levels - 1; level >= 0; level--) {
-        if (!wanted(job, level))
-            continue;
-        if (job->should_stop && job->should_stop(job->ctx))
-            return pyr_fail(PYR_E_STOPPED, "stopped before level %d", level);
-        PYR_TRY(work(job, experiment, level));
-    }
-    return PYR_OK;
-}
-
-static pyr_status with_experiment(const pyr_train_job *job, set_work work)
+/* Do the work, training or only planning, on each wanted set, coarsest first: each level is one, or all together
+ * are. */
+static pyr_status each_set(const pyr_train_job *job,
+                           pyr_status (*work)(const pyr_train_job *job, const pyr_experiment *experiment,
+                                              int finest))
 {
     pyr_experiment experiment;
-    pyr_status status = PYR_OK;
+    const pyr_config *config = &experiment.config;
+    pyr_status status;
 
     PYR_TRY(pyr_experiment_open(&experiment, job->k, job->settings, job->data));
     describe_data(job, &experiment);
     PYR_TRY_OUT(check_job(job, &experiment));
     PYR_TRY_OUT(look_ahead(job, &experiment));
-    status = each_set(job, &experiment, work);
+    for (int level = config->cascade.joint ? 0 : config->pyramid.levels - 1; level >= 0; level--) {
+        if (!wanted(job, level))
+            continue;
+        if (job->should_stop && job->should_stop(job->ctx))
+            PYR_TRY_OUT(pyr_fail(PYR_E_STOPPED, "stopped before level %d", level));
+        PYR_TRY_OUT(work(job, &experiment, level));
+    }
 out:
     pyr_experiment_close(&experiment);
     return status;
@@ -401,10 +386,10 @@ out:
 
 pyr_status pyr_train(const pyr_train_job *job)
 {
-    return with_experiment(job, train_set);
+    return each_set(job, train_set);
 }
 
 pyr_status pyr_train_dry(const pyr_train_job *job)
 {
-    return with_experiment(job, plan_set);
+    return each_set(job, plan_set);
 }

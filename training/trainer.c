@@ -119,11 +119,7 @@ static pyr_status plan_levels(pyr_trainer *t)
     }
     if (!chain)
         return PYR_OK;
-    return pyr_chain_new(&t->chain, t->k, t->job.pyramid, t->level,
-                         &(pyr_chain_settings){.levels = t->n,
-                                               .gradients = gradients,
-                                               .batch = t->level[0].learner.batch,
-                                               .groups = t->level[0].learner.groups});
+    return pyr_chain_new(&t->chain, t->k, t->job.pyramid, t->level, t->n, gradients);
 }
 
 static pyr_status make_optimizers(pyr_trainer *t)
@@ -194,10 +190,11 @@ static pyr_status load_weights(const pyr_level_job *job, const pyr_params *param
     pyr_unet_files files = {0};
     pyr_unet_config config;
     pyr_level_facts facts;
-    pyr_status status = pyr_level_open_unet(job->transfer, &files, &config, &facts);
+    pyr_status status;
 
-    if (status == PYR_OK)
-        status = pyr_unet_load(&files, params, k, block, NULL);
+    PYR_TRY_OUT(pyr_level_open_unet(job->transfer, &files, &config, &facts));
+    status = pyr_unet_load(&files, params, k, block, NULL);
+out:
     pyr_unet_files_free(&files);
     return status;
 }
@@ -207,12 +204,12 @@ static pyr_status transfer_shared(pyr_trainer *t, int at)
 {
     const pyr_params *plain = &t->level[at].plain_params;
     void *block = NULL;
-    pyr_status status = pyr_alloc(t->k, &block, plain->count * pyr_type_size(t->k->real), "weights");
+    pyr_status status;
 
-    if (status == PYR_OK)
-        status = load_weights(&t->job.level[at], plain, t->k, block);
-    if (status == PYR_OK)
-        status = pyr_unet_share(&t->block[0].params, t->block[0].optimizer.value, plain, block, at, 0, t->k);
+    PYR_TRY_OUT(pyr_alloc(t->k, &block, plain->count * pyr_type_size(t->k->real), "weights"));
+    PYR_TRY_OUT(load_weights(&t->job.level[at], plain, t->k, block));
+    status = pyr_unet_share(&t->block[0].params, t->block[0].optimizer.value, plain, block, at, 0, t->k);
+out:
     pyr_release(t->k, block);
     return status;
 }
@@ -272,19 +269,14 @@ pyr_status pyr_trainer_new(pyr_trainer **out, const pyr_trainer_job *job)
 static pyr_status write_fit(pyr_train_level *l, bool resumed)
 {
     pyr_gaussian fit;
-    char *path;
     bool there;
     pyr_status status;
 
     if (l->level.settings.sampler.start != PYR_START_GAUSSIAN)
         return PYR_OK;
-    path = pyr_gaussian_path(l->own->folder);
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", l->own->folder);
-    status = pyr_file_exists(&there, path);
-    pyr_free(path);
-    if (status != PYR_OK || (there && resumed))
-        return status;
+    PYR_TRY(pyr_file_exists_in(&there, l->own->folder, PYR_GAUSSIAN_NAME));
+    if (there && resumed)
+        return PYR_OK;
     PYR_TRY(pyr_gaussian_measure(&fit, &l->level, &l->feed));
     status = pyr_gaussian_write(&fit, &l->level.facts, l->own->folder);
     pyr_gaussian_free(&fit);

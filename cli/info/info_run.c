@@ -92,11 +92,10 @@ out:
 
 static pyr_status read_level(level_info *l, const char *run, int level)
 {
-    char *folder = pyr_run_level(run, level);
+    char *folder;
     pyr_status status;
 
-    if (!folder)
-        return pyr_info_no_memory(run);
+    PYR_TRY(pyr_run_level(&folder, run, level));
     status = last_held_out(&l->held_out, folder);
     if (status == PYR_OK)
         status = pyr_level_has_state(&l->state, folder);
