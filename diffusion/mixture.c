@@ -81,7 +81,7 @@ pyr_status pyr_mixture_gaussian(pyr_mixture *m, int i, double weight, const doub
                                 const double *covariance)
 {
     size_t n = (size_t)m->size;
-    double *axes = NULL, *variance = NULL, largest;
+    double *axes = NULL, *variance = NULL;
     pyr_status status;
 
     PYR_TRY_OUT(pyr_new(&axes, n * n, sizeof *axes, "a mode's axes"));
@@ -90,22 +90,15 @@ pyr_status pyr_mixture_gaussian(pyr_mixture *m, int i, double weight, const doub
         for (size_t l = 0; l < n; l++)
             axes[j * n + l] = covariance[j >= l ? j * n + l : l * n + j];
     for (size_t j = 0; j < n * n; j++)
-        if (!isfinite(axes[j])) {
-            status = pyr_fail(PYR_E_ARG, "the covariance of mode %d is not finite", i);
-            goto out;
-        }
+        if (!isfinite(axes[j]))
+            PYR_TRY_OUT(pyr_fail(PYR_E_ARG, "the covariance of mode %d is not finite", i));
     status = pyr_symmetric_eigen_small(variance, axes, m->size, PYR_LOWER);
-    if (status != PYR_OK) {
-        pyr_fail_prefix(status, "the covariance of mode %d", i);
-        goto out;
-    }
-    largest = variance[n - 1];
-    if (!(variance[0] >= -1e-12 * largest)) {
-        status =
-            pyr_fail(PYR_E_ARG, "the covariance of mode %d has an eigenvalue of %g, should have none < 0", i,
-                     variance[0]);
-        goto out;
-    }
+    if (status != PYR_OK)
+        PYR_TRY_OUT(pyr_fail_prefix(status, "the covariance of mode %d", i));
+    if (!(variance[0] >= -1e-12 * variance[n - 1]))
+        PYR_TRY_OUT(pyr_fail(PYR_E_ARG,
+                             "the covariance of mode %d has an eigenvalue of %g, should have none < 0", i,
+                             variance[0]));
     PYR_TRY_OUT(set_mean(m, i, weight, mean));
     for (size_t j = 0; j < n; j++)
         m->variance[(size_t)i * n + j] = fmax(variance[j], 0);

@@ -19,7 +19,8 @@ typedef enum pyr_prediction {
     PYR_PREDICT_X0,
     PYR_PREDICT_EPSILON,
     PYR_PREDICT_V,
-    PYR_PREDICT_SCORE
+    PYR_PREDICT_SCORE,
+    PYR_PREDICTIONS
 } pyr_prediction;
 
 /* Words and half a line on each, by constant; the words end with NULL. */

@@ -157,8 +157,8 @@ static void free_levels(pyr_denoiser *d)
     pyr_free(d->levels);
 }
 
-static pyr_status denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
-                               int batch, bool gradient)
+pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
+                            int batch, bool gradient)
 {
     bool guided = pyr_level_guided(level, -1),
          both = guided &&
@@ -190,18 +190,6 @@ static pyr_status denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *pa
     }
     PYR_TRY(plan_evaluation(out, params));
     return level->condition.c ? plan_conditioner(out, params) : PYR_OK;
-}
-
-pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
-                            int batch)
-{
-    return denoiser_new(out, k, params, level, batch, false);
-}
-
-pyr_status pyr_denoiser_new_with_gradient(pyr_denoiser *out, pyr_kernels *k, pyr_params *params,
-                                          const pyr_level *level, int batch)
-{
-    return denoiser_new(out, k, params, level, batch, true);
 }
 
 bool pyr_denoiser_recordable(const pyr_denoiser *d)

@@ -54,13 +54,11 @@ bool pyr_level_guided(const pyr_level *level, double s);
 /* Whether guidance, if there is any, has images with and without classes side by side: twice the places. */
 bool pyr_guidance_in_one_batch(const pyr_level_settings *settings, bool weaker);
 
-/* `batch`: images a lane takes at a time. The parameters come in the order of the loss's graph. */
+/* `batch`: images a lane takes at a time. The parameters come in the order of the loss's graph. `gradient`, for
+ * denoiser_gradient.h: D can be run backwards, too, which takes more memory; guidance without a weaker network
+ * always has both in one batch. */
 pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
-                            int batch);
-/* The same, for denoiser_gradient.h: D can be run backwards, too, which takes more memory; guidance without a
- * weaker network always has both in one batch. */
-pyr_status pyr_denoiser_new_with_gradient(pyr_denoiser *out, pyr_kernels *k, pyr_params *params,
-                                          const pyr_level *level, int batch);
+                            int batch, bool gradient);
 /* Whether calls at one noise level for all images can be recorded: not where classes change in between. */
 bool pyr_denoiser_recordable(const pyr_denoiser *d);
 void pyr_denoiser_free(pyr_denoiser *d); /* no-op on {0} */

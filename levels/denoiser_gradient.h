@@ -1,7 +1,7 @@
 /* denoiser_gradient.h - the transposed Jacobian of a denoiser, times a vector.
  *
  * With J = dD/dx at (x, s), for the divergence of the probability-flow ODE (diffusion/likelihood.h) and for
- * guidance by a gradient: out = J^T v. The denoiser must have been made by pyr_denoiser_new_with_gradient.
+ * guidance by a gradient: out = J^T v. The denoiser must have been made with `gradient`.
  * No gradients of parameters are computed, and none of the condition.
  *
  *     pyr_denoiser_begin(&denoising);              condition and classes

@@ -9,44 +9,35 @@
 pyr_status pyr_feed_new(pyr_feed *feed, pyr_kernels *k, const pyr_dataset *data, const pyr_pyramid *pyramid,
                         int batch, int lanes)
 {
-    size_t real = pyr_type_size(k->real), n = (size_t)lanes;
+    size_t real = pyr_type_size(k->real);
 
     *feed = (pyr_feed){.k = k, .data = data, .pyramid = pyramid, .batch = batch, .lanes = lanes};
     feed->image_size = pyr_count(pyr_pyramid_image_shape(pyramid, 0));
-    PYR_TRY(pyr_new(&feed->host, n, sizeof *feed->host, "feed"));
-    PYR_TRY(pyr_new(&feed->block, n, sizeof *feed->block, "feed"));
-    PYR_TRY(pyr_new(&feed->images, n, sizeof *feed->images, "feed"));
-    PYR_TRY(pyr_new(&feed->scratch, n, sizeof *feed->scratch, "feed"));
-    for (size_t i = 0; i < n; i++) {
+    PYR_TRY(pyr_new(&feed->lane, (size_t)lanes, sizeof *feed->lane, "feed"));
+    for (pyr_feed_lane *l = feed->lane; l < feed->lane + lanes; l++) {
         size_t bytes = pyr_feed_gather_bytes(feed, batch);
 
-        PYR_TRY(pyr_new(&feed->host[i], bytes, 1, "images of a batch"));
+        PYR_TRY(pyr_new(&l->host, bytes, 1, "images of a batch"));
         if (k->backend->host_memory)
-            feed->block[i] = feed->host[i];
+            l->block = l->host;
         else
-            PYR_TRY(pyr_alloc(k, &feed->block[i], bytes, "images of a batch"));
-        PYR_TRY(pyr_alloc(k, &feed->images[i], (size_t)batch * feed->image_size * real, "images of a batch"));
-        PYR_TRY(pyr_alloc(k, &feed->scratch[i], pyr_pyramid_scratch(pyramid, batch), "pyramid of a batch"));
+            PYR_TRY(pyr_alloc(k, &l->block, bytes, "images of a batch"));
+        PYR_TRY(pyr_alloc(k, &l->images, (size_t)batch * feed->image_size * real, "images of a batch"));
+        PYR_TRY(pyr_alloc(k, &l->scratch, pyr_pyramid_scratch(pyramid, batch), "pyramid of a batch"));
     }
     return PYR_OK;
 }
 
 void pyr_feed_free(pyr_feed *feed)
 {
-    for (int i = 0; i < feed->lanes; i++) {
-        if (feed->block && !feed->k->backend->host_memory)
-            pyr_release(feed->k, feed->block[i]);
-        if (feed->host)
-            pyr_free(feed->host[i]);
-        if (feed->images)
-            pyr_release(feed->k, feed->images[i]);
-        if (feed->scratch)
-            pyr_release(feed->k, feed->scratch[i]);
+    for (pyr_feed_lane *l = feed->lane; l && l < feed->lane + feed->lanes; l++) {
+        if (!feed->k->backend->host_memory)
+            pyr_release(feed->k, l->block);
+        pyr_free(l->host);
+        pyr_release(feed->k, l->images);
+        pyr_release(feed->k, l->scratch);
     }
-    pyr_free(feed->host);
-    pyr_free(feed->block);
-    pyr_free(feed->images);
-    pyr_free(feed->scratch);
+    pyr_free(feed->lane);
     *feed = (pyr_feed){0};
 }
 
@@ -105,10 +96,10 @@ static void put_images(pyr_feed *feed, int lane, const pyr_piece *piece)
     const void *stream =
         block + streams_at(feed, piece->images) + first * PYR_STREAM_WORDS * sizeof(uint32_t);
 
-    k->backend->pixels(k, feed->images[lane], block + first * pyr_dataset_sample_bytes(feed->data), piece->n,
-                       pyr_pyramid_image_shape(feed->pyramid, 0), bits, flip);
+    k->backend->pixels(k, feed->lane[lane].images, block + first * pyr_dataset_sample_bytes(feed->data),
+                       piece->n, pyr_pyramid_image_shape(feed->pyramid, 0), bits, flip);
     if (feed->dequantise)
-        k->backend->dither(k, feed->images[lane], piece->n, feed->image_size, ldexp(1, -bits), stream,
+        k->backend->dither(k, feed->lane[lane].images, piece->n, feed->image_size, ldexp(1, -bits), stream,
                            pyr_rng_purpose(PYR_RNG_DITHER, 0));
 }
 
@@ -116,26 +107,27 @@ void pyr_feed_level_of(pyr_feed *feed, int lane, const pyr_piece *piece, int lev
                        void *condition)
 {
     put_images(feed, lane, piece);
-    pyr_pyramid_analyze(feed->pyramid, piece->n, feed->images[lane], level, variable, condition,
-                        feed->scratch[lane]);
+    pyr_pyramid_analyze(feed->pyramid, piece->n, feed->lane[lane].images, level, variable, condition,
+                        feed->lane[lane].scratch);
 }
 
 void pyr_feed_pyramid_of(pyr_feed *feed, int lane, const pyr_piece *piece, void *const *variable,
                          void *const *condition)
 {
     put_images(feed, lane, piece);
-    pyr_pyramid_analyze_all(feed->pyramid, piece->n, feed->images[lane], variable, condition,
-                            feed->scratch[lane]);
+    pyr_pyramid_analyze_all(feed->pyramid, piece->n, feed->lane[lane].images, variable, condition,
+                            feed->lane[lane].scratch);
 }
 
 /* ---- at once ----------------------------------------------------------------------------------- */
 
 static pyr_status gather_at_once(pyr_piece *out, pyr_feed *feed, int lane, const pyr_pick *pick)
 {
-    PYR_TRY(pyr_feed_gather(feed, pick, feed->host[lane]));
+    PYR_TRY(pyr_feed_gather(feed, pick, feed->lane[lane].host));
     if (!feed->k->backend->host_memory)
-        pyr_upload(feed->k, feed->block[lane], feed->host[lane], pyr_feed_gather_bytes(feed, pick->n));
-    *out = (pyr_piece){feed->block[lane], pick->n, 0, pick->n};
+        pyr_upload(feed->k, feed->lane[lane].block, feed->lane[lane].host,
+                   pyr_feed_gather_bytes(feed, pick->n));
+    *out = (pyr_piece){feed->lane[lane].block, pick->n, 0, pick->n};
     return PYR_OK;
 }
 

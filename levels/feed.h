@@ -5,6 +5,13 @@
 #include "images/dataset.h"
 #include "pyramid/pyramid.h"
 
+/* Of a lane. */
+typedef struct pyr_feed_lane {
+    void *host;             /* images on their way */
+    void *block;            /* the same in backend memory; host's own where that is the host's */
+    void *images, *scratch; /* backend memory */
+} pyr_feed_lane;
+
 typedef struct pyr_feed {
     pyr_kernels *k; /* borrowed, as the next two */
     const pyr_dataset *data;
@@ -13,9 +20,7 @@ typedef struct pyr_feed {
     int lanes;
     size_t image_size; /* numbers of an image at level 0 */
     bool dequantise;   /* add U(-2^-b, 2^-b) to every number, b being the data's bits; false at first */
-    void **host;       /* [lane]: images of a lane on their way */
-    void **block;      /* [lane]: the same in backend memory; host's own where that is the host's */
-    void **images, **scratch; /* [lane], backend memory */
+    pyr_feed_lane *lane;
 } pyr_feed;
 
 pyr_status pyr_feed_new(pyr_feed *feed, pyr_kernels *k, const pyr_dataset *data, const pyr_pyramid *pyramid,

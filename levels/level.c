@@ -103,12 +103,16 @@ typedef struct sums {
     double n, sum, square;
 } sums;
 
+typedef struct lane_memory {
+    void *variable, *condition;
+    double *host;
+    int64_t *index; /* [batch]: the images of a task */
+} lane_memory;
+
 typedef struct measuring {
     const pyr_level *level;
     pyr_feed *feed;
-    void **variable, **condition;    /* [lane] */
-    double **host;                   /* [lane] */
-    int64_t *index;                  /* [lane][batch]: the images of a task */
+    lane_memory *lane;
     sums (*part)[PYR_MAX_BANDS + 1]; /* [task] */
     int64_t images, count;           /* measured, in the training set */
 } measuring;
@@ -129,20 +133,21 @@ static pyr_status measure_task(void *arg, int task, int lane)
     measuring *m = arg;
     const pyr_level *level = m->level;
     pyr_feed *feed = m->feed;
-    int64_t first = (int64_t)task * feed->batch, *index = m->index + (size_t)lane * (size_t)feed->batch;
-    pyr_pick pick = {.split = PYR_SPLIT_TRAIN, .index = index, .first = (uint32_t)first};
+    const lane_memory *w = &m->lane[lane];
+    int64_t first = (int64_t)task * feed->batch;
+    pyr_pick pick = {.split = PYR_SPLIT_TRAIN, .index = w->index, .first = (uint32_t)first};
     size_t count;
 
     for (int64_t i = first; i < m->images && i < first + feed->batch; i++)
-        index[pick.n++] = i * m->count / m->images;
-    PYR_TRY(pyr_feed_level(feed, lane, &pick, level->facts.index, m->variable[lane], m->condition[lane]));
+        w->index[pick.n++] = i * m->count / m->images;
+    PYR_TRY(pyr_feed_level(feed, lane, &pick, level->facts.index, w->variable, w->condition));
     count = (size_t)pick.n * pyr_count(level->variable);
-    PYR_TRY(pyr_download_reals(feed->k, m->host[lane], m->variable[lane], count));
-    add_numbers(m->part[task], level->facts.bands, level->variable.c, m->host[lane], count);
+    PYR_TRY(pyr_download_reals(feed->k, w->host, w->variable, count));
+    add_numbers(m->part[task], level->facts.bands, level->variable.c, w->host, count);
     if (level->condition.c) {
         count = (size_t)pick.n * pyr_count(level->condition);
-        PYR_TRY(pyr_download_reals(feed->k, m->host[lane], m->condition[lane], count));
-        add_numbers(&m->part[task][PYR_MAX_BANDS], 1, level->condition.c, m->host[lane], count);
+        PYR_TRY(pyr_download_reals(feed->k, w->host, w->condition, count));
+        add_numbers(&m->part[task][PYR_MAX_BANDS], 1, level->condition.c, w->host, count);
     }
     return PYR_OK;
 }
@@ -203,8 +208,8 @@ static pyr_status conclude(pyr_level *level, const measuring *m, int tasks)
 pyr_status pyr_level_measure(pyr_level *level, pyr_feed *feed)
 {
     pyr_kernels *k = feed->k;
-    pyr_status status = PYR_OK;
-    size_t lanes = (size_t)feed->lanes, real = pyr_type_size(k->real);
+    pyr_status status;
+    size_t real = pyr_type_size(k->real);
     size_t most = (size_t)feed->batch * pyr_count(level->variable);
     size_t condition =
         (size_t)feed->batch * pyr_count(pyr_pyramid_condition_shape(feed->pyramid, level->facts.index));
@@ -214,31 +219,25 @@ pyr_status pyr_level_measure(pyr_level *level, pyr_feed *feed)
     m.images = m.count < MOST_MEASURED ? m.count : MOST_MEASURED;
     tasks = (int)((m.images + feed->batch - 1) / feed->batch);
     PYR_TRY_OUT(pyr_new(&m.part, (size_t)tasks, sizeof *m.part, "statistics"));
-    PYR_TRY_OUT(pyr_new(&m.variable, lanes, sizeof *m.variable, "statistics"));
-    PYR_TRY_OUT(pyr_new(&m.condition, lanes, sizeof *m.condition, "statistics"));
-    PYR_TRY_OUT(pyr_new(&m.host, lanes, sizeof *m.host, "statistics"));
-    PYR_TRY_OUT(pyr_new(&m.index, lanes * (size_t)feed->batch, sizeof *m.index, "statistics"));
-    for (size_t i = 0; i < lanes; i++) {
-        PYR_TRY_OUT(pyr_alloc(k, &m.variable[i], most * real, "statistics"));
-        PYR_TRY_OUT(pyr_alloc(k, &m.condition[i], condition * real, "statistics"));
-        PYR_TRY_OUT(pyr_new(&m.host[i], most > condition ? most : condition, sizeof(double), "statistics"));
+    PYR_TRY_OUT(pyr_new(&m.lane, (size_t)feed->lanes, sizeof *m.lane, "statistics"));
+    for (int i = 0; i < feed->lanes; i++) {
+        PYR_TRY_OUT(pyr_alloc(k, &m.lane[i].variable, most * real, "statistics"));
+        PYR_TRY_OUT(pyr_alloc(k, &m.lane[i].condition, condition * real, "statistics"));
+        PYR_TRY_OUT(
+            pyr_new(&m.lane[i].host, most > condition ? most : condition, sizeof(double), "statistics"));
+        PYR_TRY_OUT(pyr_new(&m.lane[i].index, (size_t)feed->batch, sizeof(int64_t), "statistics"));
     }
     PYR_TRY_OUT(pyr_run_tasks(k, tasks, measure_task, &m));
     PYR_TRY_OUT(conclude(level, &m, tasks));
 out:
-    for (size_t i = 0; i < lanes; i++) {
-        if (m.variable)
-            pyr_release(k, m.variable[i]);
-        if (m.condition)
-            pyr_release(k, m.condition[i]);
-        if (m.host)
-            pyr_free(m.host[i]);
+    for (int i = 0; m.lane && i < feed->lanes; i++) {
+        pyr_release(k, m.lane[i].variable);
+        pyr_release(k, m.lane[i].condition);
+        pyr_free(m.lane[i].host);
+        pyr_free(m.lane[i].index);
     }
     pyr_free(m.part);
-    pyr_free(m.variable);
-    pyr_free(m.condition);
-    pyr_free(m.host);
-    pyr_free(m.index);
+    pyr_free(m.lane);
     return status;
 }
 
@@ -369,16 +368,6 @@ static bool read_reals(const char *text, double *out, int *n)
     return *n > 0 && *text == 0;
 }
 
-static bool read_prediction(pyr_level_facts *f, const char *word)
-{
-    for (int i = 0; pyr_prediction_names[i]; i++)
-        if (strcmp(pyr_prediction_names[i], word) == 0) {
-            f->prediction = i;
-            return true;
-        }
-    return false;
-}
-
 pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const char *path)
 {
     const char *level = pyr_safetensors_metadata(file, "pyrdiff_level");
@@ -419,7 +408,8 @@ pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const
         (bits && (sscanf(bits, "%9d", &f->bits) != 1 || (f->bits != 8 && f->bits != 16))) ||
         (dropout && (!pyr_parse_real(dropout, &f->class_dropout) ||
                      !(f->class_dropout >= 0 && f->class_dropout <= 1))) ||
-        (prediction && !read_prediction(f, prediction)) ||
+        (prediction && pyr_find_word(&f->prediction, "prediction", prediction, strlen(prediction),
+                                     pyr_prediction_names, PYR_PREDICTIONS) != PYR_OK) ||
         (noise_input && strcmp(noise_input, "true") != 0 && strcmp(noise_input, "false") != 0) ||
         (strcmp(condition, "none") != 0 && strcmp(condition, "coarse") != 0))
         return pyr_fail(PYR_E_FORMAT, "%s: the metadata of the level are damaged", path);

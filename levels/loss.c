@@ -313,16 +313,23 @@ static void clear_images_beyond(pyr_loss *loss, int lane, int n)
             clear_beyond(loss, lane, images[i], n);
 }
 
-void pyr_loss_take(pyr_loss *loss, int lane, const void *block, int n)
+/* The draws in `block` into the lane's inputs by `move`: pyr_copy, or pyr_upload from host memory. */
+static void take(pyr_loss *loss, int lane, const char *block, int n,
+                 void (*move)(pyr_kernels *k, void *dst, const void *src, size_t bytes))
 {
     clear_images_beyond(loss, lane, n);
     for (int i = 0; i < DRAWN; i++) {
         const pyr_drawn *d = &loss->drawn[i];
 
         if (d->value >= 0)
-            pyr_copy(loss->k, pyr_graph_data(loss->g, lane, d->value), (const char *)block + d->at,
-                     (size_t)pyr_graph_batch(loss->g) * d->each);
+            move(loss->k, pyr_graph_data(loss->g, lane, d->value), block + d->at,
+                 (size_t)pyr_graph_batch(loss->g) * d->each);
     }
+}
+
+void pyr_loss_take(pyr_loss *loss, int lane, const void *block, int n)
+{
+    take(loss, lane, block, n, pyr_copy);
 }
 
 pyr_status pyr_loss_draw(pyr_loss *loss, int lane, const pyr_draw *draw)
@@ -330,13 +337,6 @@ pyr_status pyr_loss_draw(pyr_loss *loss, int lane, const pyr_draw *draw)
     char *host = loss->host + (size_t)lane * loss->draw_bytes;
 
     pyr_loss_prepare(loss, draw, host);
-    clear_images_beyond(loss, lane, draw->n);
-    for (int i = 0; i < DRAWN; i++) {
-        const pyr_drawn *d = &loss->drawn[i];
-
-        if (d->value >= 0)
-            pyr_upload(loss->k, pyr_graph_data(loss->g, lane, d->value), host + d->at,
-                       (size_t)pyr_graph_batch(loss->g) * d->each);
-    }
+    take(loss, lane, host, draw->n, pyr_upload);
     return PYR_OK;
 }

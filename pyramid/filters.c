@@ -19,24 +19,7 @@ const pyr_filter *pyr_filter_of(int filter)
 
 pyr_status pyr_filter_parse(int *out, const char *word)
 {
-    const char *near;
-    pyr_text words = {0};
-    pyr_status status;
-
-    for (int i = 0; i < PYR_FILTERS; i++) {
-        if (strcmp(word, pyr_filter_names[i]) == 0) {
-            pyr_text_free(&words);
-            *out = i;
-            return PYR_OK;
-        }
-        pyr_text_add(&words, "%s%s", i ? ", " : "", pyr_filter_names[i]);
-    }
-    near = pyr_nearest(word, pyr_filter_names, PYR_FILTERS);
-    status = pyr_fail(PYR_E_ARG, "filter is \"%s\", should be one of %s%s%s%s", word,
-                      words.failed ? "those in docs/settings.md" : words.at, near ? " (did you mean " : "",
-                      near ? near : "", near ? "?)" : "");
-    pyr_text_free(&words);
-    return status;
+    return pyr_find_word(out, "filter", word, strlen(word), pyr_filter_names, PYR_FILTERS);
 }
 
 void pyr_filters_with_sigma(pyr_text *text)

@@ -376,8 +376,7 @@ pyr_status pyr_inverse_new(pyr_inverse **out, pyr_model *m, const pyr_inverse_pr
     for (int i = 0; i < pyr_model_levels(m); i++) {
         pyr_sampled_level *s = pyr_model_level(m, i);
 
-        PYR_TRY_OUT(
-            pyr_denoiser_new_with_gradient(&in->denoiser[i], k, &s->params, &s->level, pyr_model_batch(m)));
+        PYR_TRY_OUT(pyr_denoiser_new(&in->denoiser[i], k, &s->params, &s->level, pyr_model_batch(m), true));
         PYR_TRY_OUT(pyr_denoiser_pack(&in->denoiser[i], s->block));
     }
     PYR_TRY_OUT(pyr_new(&in->lane, (size_t)k->lanes, sizeof *in->lane, "an inverse problem"));

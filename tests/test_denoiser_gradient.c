@@ -97,9 +97,9 @@ static bool world_open(world *w, const char *backend, int lanes, int variant)
     CHECK_OK(pyr_level_init(&w->level, &s, w->pyramid, variant == 2 ? 1 : 0, 4, 1));
     w->level.facts.condition_std = 0.7;
     w->level.weaker = variant == 7;
-    CHECK_OK(pyr_denoiser_new_with_gradient(&w->denoiser, w->k, &w->params, &w->level, BATCH));
+    CHECK_OK(pyr_denoiser_new(&w->denoiser, w->k, &w->params, &w->level, BATCH, true));
     if (variant == 7)
-        CHECK_OK(pyr_denoiser_new_with_gradient(&w->weaker, w->k, &w->params, &w->level, BATCH));
+        CHECK_OK(pyr_denoiser_new(&w->weaker, w->k, &w->params, &w->level, BATCH, true));
     CHECK_OK(pyr_alloc(w->k, &w->block, w->params.count * real, "parameters"));
     CHECK_OK(pyr_alloc(w->k, &w->weaker_block, w->params.count * real, "parameters"));
     stir(w);

@@ -60,13 +60,6 @@ static pyr_status prepare(pyr_batch_step *s, int64_t number)
 
 /* ---- the backend's part ------------------------------------------------------------------------- */
 
-static pyr_status group_task(void *arg, int group, int lane)
-{
-    pyr_batch_step *s = arg;
-
-    return s->group(s->ctx, group, lane);
-}
-
 /* Tasks in the order of the learners. */
 static pyr_status learner_task(void *arg, int task, int lane)
 {
@@ -96,7 +89,7 @@ static pyr_status accumulate(pyr_batch_step *s)
         tasks += s->learner[i]->groups;
     }
     if (s->group)
-        return pyr_run_tasks(s->k, s->learner[0]->groups, group_task, s);
+        return pyr_run_tasks(s->k, s->learner[0]->groups, s->group, s->ctx);
     return pyr_run_tasks(s->k, tasks, learner_task, s);
 }
 

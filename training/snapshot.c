@@ -29,26 +29,28 @@ static pyr_status get_buffers(buffers *b, const drawing *d)
     pyr_kernels *k = d->k;
     const pyr_pyramid *p = d->feed->pyramid;
     int index = d->level->facts.index;
-    size_t n = (size_t)d->batch, real = pyr_type_size(k->real), at[7] = {0}, total = 0;
+    size_t image = (size_t)d->batch * pyr_type_size(k->real), total = 0; /* of an image's numbers */
     bool coarsest = index == d->level->facts.levels - 1;
-    size_t bytes[6] = {coarsest ? 0 : n * pyr_count(pyr_pyramid_image_shape(p, index + 1)) * real,
-                       n * pyr_count(pyr_pyramid_condition_shape(p, index)) * real,
-                       n * pyr_count(d->level->variable) * real,
-                       n * d->size * real,
-                       pyr_level_sample_work(&d->sampled, k, d->batch),
-                       pyr_pyramid_scratch(p, d->batch)};
+    const struct {
+        void **place;
+        size_t bytes;
+    } parts[] = {
+        {&b->coarse, coarsest ? 0 : image * pyr_count(pyr_pyramid_image_shape(p, index + 1))},
+        {&b->condition, image * pyr_count(pyr_pyramid_condition_shape(p, index))},
+        {&b->variable, image * pyr_count(d->level->variable)},
+        {&b->image, image * d->size},
+        {&b->work, pyr_level_sample_work(&d->sampled, k, d->batch)},
+        {&b->scratch, pyr_pyramid_scratch(p, d->batch)},
+    };
+    enum { PARTS = sizeof parts / sizeof *parts };
 
-    for (int i = 0; i < 6; i++) {
-        at[i] = total;
-        total += pyr_aligned(bytes[i]);
-    }
+    for (int i = 0; i < PARTS; i++)
+        total += pyr_aligned(parts[i].bytes);
     PYR_TRY(pyr_alloc(k, &b->all, total, "snapshot"));
-    b->coarse = (char *)b->all + at[0];
-    b->condition = (char *)b->all + at[1];
-    b->variable = (char *)b->all + at[2];
-    b->image = (char *)b->all + at[3];
-    b->work = (char *)b->all + at[4];
-    b->scratch = (char *)b->all + at[5];
+    for (int i = PARTS - 1; i >= 0; i--) {
+        total -= pyr_aligned(parts[i].bytes);
+        *parts[i].place = (char *)b->all + total;
+    }
     return PYR_OK;
 }
 
@@ -83,7 +85,25 @@ static void choose_rows(drawing *d)
     }
 }
 
-static pyr_status draw_residual(drawing *d, buffers *b, int lane, int first, int n, const uint64_t *seeds)
+/* Samples into b->variable. */
+static pyr_status draw_samples(drawing *d, const buffers *b, int lane, int first, int n)
+{
+    uint64_t seeds[IMAGES];
+
+    for (int i = 0; i < n; i++)
+        seeds[i] = (uint64_t)(first + i);
+    return pyr_level_sample(&d->sampled, d->k,
+                            &(pyr_level_draw){.lane = lane,
+                                              .n = n,
+                                              .seeds = seeds,
+                                              .condition = d->level->condition.c ? b->condition : NULL,
+                                              .rows = d->has_rows ? d->rows + first : NULL,
+                                              .work = b->work,
+                                              .once = true},
+                            b->variable);
+}
+
+static pyr_status draw_residual(drawing *d, const buffers *b, int lane, int first, int n)
 {
     pyr_kernels *k = d->k;
     pyr_feed *feed = d->feed;
@@ -96,23 +116,15 @@ static pyr_status draw_residual(drawing *d, buffers *b, int lane, int first, int
     for (int i = 0; i < n; i++)
         picked[i] = (first + i) * count / IMAGES;
     PYR_TRY(pyr_feed_level(feed, lane, &pick, index, b->variable, b->condition));
-    pyr_pyramid_reduce(feed->pyramid, n, feed->images[lane], index + 1, b->coarse, b->scratch);
-    pyr_pyramid_reduce(feed->pyramid, n, feed->images[lane], index, b->image, b->scratch);
+    pyr_pyramid_reduce(feed->pyramid, n, feed->lane[lane].images, index + 1, b->coarse, b->scratch);
+    pyr_pyramid_reduce(feed->pyramid, n, feed->lane[lane].images, index, b->image, b->scratch);
     PYR_TRY(pyr_download_reals(k, d->panel[2] + offset, b->image, numbers));
     /* the condition as an image of the level: a residual of zero */
     pyr_zero(k, b->variable, (size_t)n * pyr_count(d->level->variable) * pyr_type_size(k->real));
     pyr_pyramid_synthesize(feed->pyramid, index, n, b->coarse, b->condition, b->variable, b->image,
                            b->scratch);
     PYR_TRY(pyr_download_reals(k, d->panel[0] + offset, b->image, numbers));
-    PYR_TRY(pyr_level_sample(&d->sampled, k,
-                             &(pyr_level_draw){.lane = lane,
-                                               .n = n,
-                                               .seeds = seeds,
-                                               .condition = d->level->condition.c ? b->condition : NULL,
-                                               .rows = d->has_rows ? d->rows + first : NULL,
-                                               .work = b->work,
-                                               .once = true},
-                             b->variable));
+    PYR_TRY(draw_samples(d, b, lane, first, n));
     pyr_pyramid_project(feed->pyramid, index, n, b->coarse, b->condition, b->variable, b->scratch);
     pyr_pyramid_synthesize(feed->pyramid, index, n, b->coarse, b->condition, b->variable, b->image,
                            b->scratch);
@@ -123,28 +135,18 @@ static pyr_status draw_task(void *arg, int task, int lane)
 {
     drawing *d = arg;
     int first = task * d->batch, n = IMAGES - first < d->batch ? IMAGES - first : d->batch;
-    uint64_t seeds[IMAGES];
     buffers b = {0};
     pyr_status status;
 
-    for (int i = 0; i < n; i++)
-        seeds[i] = (uint64_t)(first + i);
-    status = get_buffers(&b, d);
-    if (status == PYR_OK && d->level->facts.index < d->level->facts.levels - 1)
-        status = draw_residual(d, &b, lane, first, n, seeds);
-    else if (status == PYR_OK) {
-        status = pyr_level_sample(&d->sampled, d->k,
-                                  &(pyr_level_draw){.lane = lane,
-                                                    .n = n,
-                                                    .seeds = seeds,
-                                                    .rows = d->has_rows ? d->rows + first : NULL,
-                                                    .work = b.work,
-                                                    .once = true},
-                                  b.variable);
-        if (status == PYR_OK)
-            status = pyr_download_reals(d->k, d->panel[1] + (size_t)first * d->size, b.variable,
-                                        (size_t)n * d->size);
+    PYR_TRY_OUT(get_buffers(&b, d));
+    if (d->level->facts.index < d->level->facts.levels - 1)
+        status = draw_residual(d, &b, lane, first, n);
+    else {
+        PYR_TRY_OUT(draw_samples(d, &b, lane, first, n));
+        status =
+            pyr_download_reals(d->k, d->panel[1] + (size_t)first * d->size, b.variable, (size_t)n * d->size);
     }
+out:
     pyr_release(d->k, b.all);
     return status;
 }
