@@ -13,24 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { LONGEST = 4096 /* of a name */, RATIO = 1032, SLACK = 1 << 20, CHAIN = 8 /* links to links */ };
 
-typedef struct entry {
-    char *name; /* in the archive's `names` */
-    uint64_t size;
-    uint64_t offset; /* of its bytes, in a plain archive */
-    size_t header;   /* its place among all headers, those of links and folders too */
-    size_t from;     /* the header that its bytes follow: its own, or of what it is a link to */
-    bool sparse;     /* its bytes are not one run in the file */
-    bool shared;     /* links lead to it, or it is one */
-} entry;
-
 /* A hard or symbolic link, until it is known what it leads to. */
 typedef struct link_entry {
-    char *name, *target; /* paths from the top of the archive, in `names` */
+    const char *name, *target; /* paths from the top of the archive, in `names` */
     size_t header;
     bool hard; /* to what comes before it */
     bool done;
@@ -41,8 +30,7 @@ struct pyr_tar {
     uint64_t bytes; /* of the file */
     bool plain;
     pyr_tar_facts facts;
-    entry *at;
-    size_t room;
+    size_t room; /* of facts.at */
     link_entry *links;
     size_t links_n, links_room;
     pyr_names names;
@@ -88,7 +76,7 @@ lose(pyr_tar *tar, const pyr_tar_take *take, const char *fmt, ...)
 
 static pyr_status lose_place(pyr_tar *tar, const pyr_tar_take *take, uint64_t place, const char *why)
 {
-    const entry *last = tar->facts.n ? &tar->at[tar->facts.n - 1] : NULL;
+    const pyr_tar_entry *last = tar->facts.n ? &tar->facts.at[tar->facts.n - 1] : NULL;
 
     return lose(tar, take, "%s: the tar archive is damaged or cut short at byte %llu%s%.300s (%s)", tar->path,
                 (unsigned long long)place, last ? ", behind " : "", last ? last->name : "", why);
@@ -118,18 +106,18 @@ static const char *raw_name(struct archive_entry *e)
 }
 
 /* A copy in `names`, as a path from the top of the archive. */
-static pyr_status keep_name(char **out, pyr_tar *tar, const char *name)
+static pyr_status keep_name(const char **out, pyr_tar *tar, const char *name)
 {
     PYR_TRY(pyr_names_add(&tar->names, name));
+    pyr_entry_tidy(tar->names.at[tar->names.n - 1]);
     *out = tar->names.at[tar->names.n - 1];
-    pyr_entry_tidy(*out);
     return PYR_OK;
 }
 
-static pyr_status add(pyr_tar *tar, const entry *e)
+static pyr_status add(pyr_tar *tar, const pyr_tar_entry *e)
 {
-    PYR_TRY(pyr_grow(&tar->at, &tar->room, tar->facts.n, sizeof *tar->at, tar->path));
-    tar->at[tar->facts.n++] = *e;
+    PYR_TRY(pyr_grow(&tar->facts.at, &tar->room, tar->facts.n, sizeof *tar->facts.at, tar->path));
+    tar->facts.at[tar->facts.n++] = *e;
     return PYR_OK;
 }
 
@@ -159,7 +147,7 @@ static pyr_status add_link(pyr_tar *tar, const char *name, struct archive_entry 
 }
 
 /* The bytes of the entry whose header was read last. */
-static pyr_status read_here(char **out, const pyr_tar *tar, const entry *e, pyr_tar_stream *s)
+static pyr_status read_here(char **out, const pyr_tar *tar, const pyr_tar_entry *e, pyr_tar_stream *s)
 {
     size_t met = 0;
 
@@ -187,7 +175,7 @@ static pyr_status read_here(char **out, const pyr_tar *tar, const entry *e, pyr_
 
 /* Sizes are believed as far as the file's own size makes them possible. *cut: the file ends before the entry
  * does. */
-static pyr_status check_size(bool *cut, const pyr_tar *tar, uint64_t *promised, const entry *e)
+static pyr_status check_size(bool *cut, const pyr_tar *tar, uint64_t *promised, const pyr_tar_entry *e)
 {
     bool run = tar->plain && !e->sparse;
 
@@ -204,11 +192,11 @@ static pyr_status check_size(bool *cut, const pyr_tar *tar, uint64_t *promised, 
 static pyr_status add_file(pyr_tar *tar, bool *end, const pyr_tar_take *take, const char *name,
                            struct archive_entry *from, size_t header, uint64_t *promised, pyr_tar_stream *s)
 {
-    entry e = {.size = (uint64_t)archive_entry_size(from),
-               .offset = (uint64_t)archive_filter_bytes(s->tar, 0),
-               .header = header,
-               .from = header,
-               .sparse = archive_entry_sparse_count(from) > 0};
+    pyr_tar_entry e = {.size = (uint64_t)archive_entry_size(from),
+                       .offset = (uint64_t)archive_filter_bytes(s->tar, 0),
+                       .header = header,
+                       .bytes_at = header,
+                       .sparse = archive_entry_sparse_count(from) > 0};
     char *bytes;
     pyr_status status;
 
@@ -234,7 +222,7 @@ static pyr_status add_entry(pyr_tar *tar, bool *end, const pyr_tar_take *take, s
 
     *promised += 512;
     if (!name || !*name)
-        return lose_place(tar, take, pyr_tar_stream_place(s),
+        return lose_place(tar, take, (uint64_t)archive_read_header_position(s->tar),
                           "an entry has no name, or one that is too long");
     if (archive_entry_hardlink(e) || archive_entry_hardlink_utf8(e) || archive_entry_filetype(e) == AE_IFLNK)
         return add_link(tar, name, e, header);
@@ -250,7 +238,7 @@ static pyr_status add_entry(pyr_tar *tar, bool *end, const pyr_tar_take *take, s
 /* How an archive that could be read to its end does end, and whether it went on behind an end. */
 static pyr_status judge_ends(pyr_tar *tar, const pyr_tar_stream *s, size_t joins, uint64_t joint)
 {
-    const char *last = tar->facts.n ? tar->at[tar->facts.n - 1].name : "its start";
+    const char *last = tar->facts.n ? tar->facts.at[tar->facts.n - 1].name : "its start";
     bool ended;
 
     if (joins)
@@ -259,7 +247,7 @@ static pyr_status judge_ends(pyr_tar *tar, const pyr_tar_stream *s, size_t joins
                                  "%llu): %zu archives one behind the other, all are read; if it should be "
                                  "one, zeros lie where entries were: copy it again",
                                  tar->path, (unsigned long long)joint, joins + 1));
-    PYR_TRY(pyr_tar_stream_zero(&ended, s, pyr_tar_stream_place(s)));
+    PYR_TRY(pyr_tar_stream_zero(&ended, s, (uint64_t)archive_read_header_position(s->tar)));
     if (ended)
         return PYR_OK;
     return pyr_names_format(&tar->facts.warnings,
@@ -294,7 +282,7 @@ static pyr_status list_headers(pyr_tar *tar, const pyr_tar_take *take, pyr_tar_s
         }
         if (next == PYR_TAR_END)
             return judge_ends(tar, s, joins, joint);
-        place = pyr_tar_stream_place(s);
+        place = (uint64_t)archive_read_header_position(s->tar);
         if (next == PYR_TAR_DOUBT || (next == PYR_TAR_DAMAGED && !in_damage))
             PYR_TRY(
                 lose_place(tar, take, place,
@@ -351,14 +339,14 @@ static size_t find(const named *names, size_t n, const char *name, size_t header
 /* What a link leads to is read, under the link's name. */
 static pyr_status add_linked(pyr_tar *tar, const pyr_tar_take *take, const link_entry *link, size_t of)
 {
-    entry e = tar->at[of];
+    pyr_tar_entry e = tar->facts.at[of];
     char *bytes = NULL;
     size_t n;
     pyr_status status;
 
     e.name = link->name;
     e.header = link->header;
-    e.shared = tar->at[of].shared = true;
+    e.shared = tar->facts.at[of].shared = true;
     PYR_TRY(add(tar, &e));
     if (!take || !take->wants(take->arg, e.name, e.size))
         return PYR_OK;
@@ -380,7 +368,7 @@ static pyr_status resolve(bool *more, pyr_tar *tar, const pyr_tar_take *take)
     *more = false;
     PYR_TRY(pyr_new(&names, n, sizeof *names, tar->path));
     for (size_t i = 0; i < n; i++)
-        names[i] = (named){tar->at[i].name, tar->at[i].header, i};
+        names[i] = (named){tar->facts.at[i].name, tar->facts.at[i].header, i};
     if (n > 1)
         qsort(names, n, sizeof *names, by_name);
     for (size_t i = 0; i < tar->links_n; i++) {
@@ -424,7 +412,8 @@ static pyr_status list(pyr_tar *tar, const pyr_tar_take *take)
     pyr_tar_stream *s;
     pyr_status status;
 
-    PYR_TRY(pyr_tar_stream_open(&s, tar->path, tar->bytes, true));
+    PYR_TRY(pyr_tar_stream_open(&s, tar->path, true));
+    tar->bytes = s->bytes;
     tar->plain = !s->packed;
     tar->facts.in_order = !tar->plain;
     status = list_headers(tar, take, s);
@@ -439,13 +428,10 @@ static pyr_status list(pyr_tar *tar, const pyr_tar_take *take)
 pyr_status pyr_tar_open(pyr_tar **out, const char *path, const pyr_tar_take *take)
 {
     pyr_tar *tar;
-    uint64_t bytes;
     pyr_status status;
 
     *out = NULL;
-    PYR_TRY(pyr_file_size(&bytes, path));
     PYR_TRY(pyr_new(&tar, 1, sizeof *tar, path));
-    tar->bytes = bytes;
     PYR_TRY_OUT(pyr_format(&tar->path, "%s", path));
     tar->facts.path = tar->path;
     PYR_TRY_OUT(list(tar, take));
@@ -461,14 +447,10 @@ static pyr_status begins(bool *does, const char *path)
 {
     pyr_tar_stream *s;
     struct archive_entry *e;
-    struct stat info;
     pyr_tar_next next;
-    pyr_status status;
+    pyr_status status = pyr_tar_stream_open(&s, path, false);
 
     *does = false;
-    if (stat(path, &info) != 0)
-        return pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno));
-    status = pyr_tar_stream_open(&s, path, (uint64_t)info.st_size, false);
     if (status != PYR_OK)
         return status == PYR_E_FORMAT ? PYR_OK : status; /* then it is something else */
     next = pyr_tar_stream_next(&e, s);
@@ -517,7 +499,7 @@ void pyr_tar_free(pyr_tar *tar)
     pyr_names_free(&tar->facts.lost);
     pyr_names_free(&tar->facts.warnings);
     pyr_free(tar->links);
-    pyr_free(tar->at);
+    pyr_free(tar->facts.at);
     pyr_free(tar->path);
     pyr_free(tar);
 }
@@ -527,26 +509,11 @@ const pyr_tar_facts *pyr_tar_facts_of(const pyr_tar *tar)
     return &tar->facts;
 }
 
-const char *pyr_tar_name(const pyr_tar *tar, size_t i)
-{
-    return tar->at[i].name;
-}
-
-uint64_t pyr_tar_size(const pyr_tar *tar, size_t i)
-{
-    return tar->at[i].size;
-}
-
-pyr_tar_place pyr_tar_place_of(const pyr_tar *tar, size_t i)
-{
-    return (pyr_tar_place){tar->at[i].header, tar->at[i].from};
-}
-
 /* ---- reading ---- */
 
 /* Where it lies. The file is opened for each entry: a set may have more archives than a process may have open
  * files. */
-static pyr_status read_plain(char *dst, const pyr_tar *tar, const entry *e)
+static pyr_status read_plain(char *dst, const pyr_tar *tar, const pyr_tar_entry *e)
 {
     bool whole;
     int file, error;
@@ -565,11 +532,12 @@ static pyr_status read_plain(char *dst, const pyr_tar *tar, const entry *e)
 }
 
 /* On to the header that the entry's bytes follow, from `next` on, and the bytes. */
-static pyr_status read_on(char **out, const pyr_tar *tar, const entry *e, pyr_tar_stream *s, size_t *next)
+static pyr_status read_on(char **out, const pyr_tar *tar, const pyr_tar_entry *e, pyr_tar_stream *s,
+                          size_t *next)
 {
     struct archive_entry *header = NULL;
 
-    while (*next <= e->from) {
+    while (*next <= e->bytes_at) {
         pyr_tar_next met = pyr_tar_stream_next(&header, s);
 
         if (met == PYR_TAR_DAMAGED)
@@ -588,28 +556,28 @@ static pyr_status read_on(char **out, const pyr_tar *tar, const entry *e, pyr_ta
 }
 
 /* A copy of shared bytes stays, for the links that come next. */
-static pyr_status hold(pyr_tar *tar, const entry *e, const char *bytes)
+static pyr_status hold(pyr_tar *tar, const pyr_tar_entry *e, const char *bytes)
 {
     pyr_free(tar->held);
     PYR_TRY(pyr_new(&tar->held, (size_t)e->size + 1, 1, e->name));
     memcpy(tar->held, bytes, (size_t)e->size + 1);
-    tar->held_from = e->from;
+    tar->held_from = e->bytes_at;
     return PYR_OK;
 }
 
-static pyr_status read_in_order(char **out, pyr_tar *tar, const entry *e)
+static pyr_status read_in_order(char **out, pyr_tar *tar, const pyr_tar_entry *e)
 {
     pyr_status status;
 
-    if (tar->held && tar->held_from == e->from) {
+    if (tar->held && tar->held_from == e->bytes_at) {
         PYR_TRY(pyr_new(out, (size_t)e->size + 1, 1, e->name));
         memcpy(*out, tar->held, (size_t)e->size + 1);
         return PYR_OK;
     }
-    if (tar->reading && e->from < tar->next)
+    if (tar->reading && e->bytes_at < tar->next)
         pyr_tar_rest(tar);
     if (!tar->reading) {
-        PYR_TRY(pyr_tar_stream_open(&tar->reading, tar->path, tar->bytes, false));
+        PYR_TRY(pyr_tar_stream_open(&tar->reading, tar->path, false));
         tar->next = 0;
     }
     status = read_on(out, tar, e, tar->reading, &tar->next);
@@ -621,13 +589,13 @@ static pyr_status read_in_order(char **out, pyr_tar *tar, const entry *e)
 }
 
 /* A sparse file of a plain archive, by a reader of its own, as any thread may come here. */
-static pyr_status read_sparse(char **out, const pyr_tar *tar, const entry *e)
+static pyr_status read_sparse(char **out, const pyr_tar *tar, const pyr_tar_entry *e)
 {
     pyr_tar_stream *s;
     size_t next = 0;
     pyr_status status;
 
-    PYR_TRY(pyr_tar_stream_open(&s, tar->path, tar->bytes, false));
+    PYR_TRY(pyr_tar_stream_open(&s, tar->path, false));
     status = read_on(out, tar, e, s, &next);
     pyr_tar_stream_free(s);
     return status;
@@ -635,7 +603,7 @@ static pyr_status read_sparse(char **out, const pyr_tar *tar, const entry *e)
 
 pyr_status pyr_tar_read(char **out, size_t *size, pyr_tar *tar, size_t i, uint64_t limit)
 {
-    const entry *e = &tar->at[i];
+    const pyr_tar_entry *e = &tar->facts.at[i];
     char *bytes = NULL;
     pyr_status status;
 

@@ -11,7 +11,7 @@
  * one.
  *
  * A plain archive is listed once, and then any number of threads read entries where they lie. A compressed
- * one has to be unpacked from the front: entries are read in the order of pyr_tar_place.bytes_at, a lower one
+ * one has to be unpacked from the front: entries are read in the order of pyr_tar_entry.bytes_at, a lower one
  * begins anew. */
 #ifndef PYR_ARCHIVES_TAR_FILE_H
 #define PYR_ARCHIVES_TAR_FILE_H
@@ -55,29 +55,29 @@ size_t pyr_tar_stem(const char *path);
 pyr_status pyr_tar_open(pyr_tar **out, const char *path, const pyr_tar_take *take);
 void pyr_tar_free(pyr_tar *tar); /* NULL is a no-op */
 
+typedef struct pyr_tar_entry {
+    const char *name; /* a path (pyr_entry_tidy), not empty */
+    uint64_t size;    /* bytes */
+    size_t header;    /* its place among the headers */
+    size_t bytes_at;  /* the header that its bytes follow: its own, or a link's target's */
+    uint64_t offset;  /* of its bytes, in a plain archive */
+    bool sparse;      /* its bytes are not one run in the file */
+    bool shared;      /* links lead to it, or it is one */
+} pyr_tar_entry;
+
 typedef struct pyr_tar_facts {
-    const char *path;   /* of the archive */
-    size_t n;           /* entries */
-    size_t headers;     /* those of folders and of what is left aside, too */
-    bool in_order;      /* compressed: see above; then one thread at a time */
-    pyr_names lost;     /* sentences on what is lost; none unless take->past_damage */
+    const char *path; /* of the archive */
+    pyr_tar_entry
+        *at;        /* in the order of the archive, then links; of two of one name the later header counts */
+    size_t n;       /* entries */
+    size_t headers; /* those of folders and of what is left aside, too */
+    bool in_order;  /* compressed: see above; then one thread at a time */
+    pyr_names lost; /* sentences on what is lost; none unless take->past_damage */
     pyr_names warnings; /* sentences on what may be lost: no end, several ends */
     size_t aside[PYR_TAR_ASIDE];
 } pyr_tar_facts;
 
-const pyr_tar_facts *pyr_tar_facts_of(const pyr_tar *tar); /* borrowed until the free, as the names are */
-
-/* Entries in the order of the archive, then links. Names are paths (pyr_entry_tidy), not empty; of two that
- * are the same the one with the later header counts. */
-const char *pyr_tar_name(const pyr_tar *tar, size_t i);
-uint64_t pyr_tar_size(const pyr_tar *tar, size_t i); /* bytes */
-
-typedef struct pyr_tar_place {
-    size_t header;   /* its place among the headers */
-    size_t bytes_at; /* the header that its bytes follow: a link's target */
-} pyr_tar_place;
-
-pyr_tar_place pyr_tar_place_of(const pyr_tar *tar, size_t i);
+const pyr_tar_facts *pyr_tar_facts_of(const pyr_tar *tar); /* borrowed until the free */
 
 /* Entry i whole: a new block of *size bytes with a NUL behind it (not counted); the caller owns *out.
  * PYR_E_FORMAT: more than `limit` bytes, damaged, cut short; PYR_E_IO: cannot be read. The sentence begins

@@ -256,14 +256,15 @@ static pyr_status open_tar(pyr_tar_stream *s)
     return done == ARCHIVE_OK ? PYR_OK : refuse(s, s->tar);
 }
 
-pyr_status pyr_tar_stream_open(pyr_tar_stream **out, const char *path, uint64_t bytes, bool judge)
+pyr_status pyr_tar_stream_open(pyr_tar_stream **out, const char *path, bool judge)
 {
     pyr_tar_stream *s;
     pyr_status status;
 
     *out = NULL;
     PYR_TRY(pyr_new(&s, 1, sizeof *s, path));
-    *s = (pyr_tar_stream){.path = path, .bytes = bytes, .file = -1, .judge = judge};
+    *s = (pyr_tar_stream){.path = path, .file = -1, .judge = judge};
+    PYR_TRY_OUT(pyr_file_size(&s->bytes, path));
     s->file = open(path, O_RDONLY | O_CLOEXEC);
     if (s->file < 0)
         PYR_TRY_OUT(pyr_fail(PYR_E_IO, "%s: %s", path, strerror(errno)));
@@ -314,11 +315,6 @@ pyr_tar_next pyr_tar_stream_next(struct archive_entry **out, pyr_tar_stream *s)
     default:
         return PYR_TAR_FAILED;
     }
-}
-
-uint64_t pyr_tar_stream_place(const pyr_tar_stream *s)
-{
-    return (uint64_t)archive_read_header_position(s->tar);
 }
 
 pyr_status pyr_tar_stream_zero(bool *zero, const pyr_tar_stream *s, uint64_t place)

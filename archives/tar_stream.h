@@ -37,11 +37,9 @@ typedef enum pyr_tar_next {
 } pyr_tar_next;
 
 /* PYR_E_IO, PYR_E_FORMAT, PYR_E_NOMEM. */
-pyr_status pyr_tar_stream_open(pyr_tar_stream **out, const char *path, uint64_t bytes, bool judge);
+pyr_status pyr_tar_stream_open(pyr_tar_stream **out, const char *path, bool judge);
 void pyr_tar_stream_free(pyr_tar_stream *stream); /* NULL is a no-op */
 pyr_tar_next pyr_tar_stream_next(struct archive_entry **out, pyr_tar_stream *stream);
-/* Where that began: bytes of the unpacked archive. */
-uint64_t pyr_tar_stream_place(const pyr_tar_stream *stream);
 /* Whether the block at this place, where a header was looked for, is there and zero. */
 pyr_status pyr_tar_stream_zero(bool *zero, const pyr_tar_stream *stream, uint64_t place);
 /* libarchive's words for what is wrong; never NULL. */

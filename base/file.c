@@ -352,6 +352,13 @@ pyr_status pyr_names_add(pyr_names *names, const char *name)
     return PYR_OK;
 }
 
+pyr_status pyr_names_add_all(pyr_names *names, const pyr_names *more)
+{
+    for (size_t i = 0; i < more->n; i++)
+        PYR_TRY(pyr_names_add(names, more->at[i]));
+    return PYR_OK;
+}
+
 pyr_status pyr_names_vformat(pyr_names *names, const char *fmt, va_list args)
 {
     char *name = pyr_vstrfmt(fmt, args);

@@ -72,8 +72,9 @@ typedef struct pyr_names {
     size_t n;
     struct pyr_name_block *block; /* that the names lie in, one behind the other; by pyr_names_add */
 } pyr_names;
-/* One more name, copied. PYR_E_NOMEM. */
+/* One more name, copied; all of a list. PYR_E_NOMEM. */
 pyr_status pyr_names_add(pyr_names *names, const char *name);
+pyr_status pyr_names_add_all(pyr_names *names, const pyr_names *more);
 /* The same of a text as printf makes it. */
 pyr_status pyr_names_format(pyr_names *names, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 pyr_status pyr_names_vformat(pyr_names *names, const char *fmt, va_list args)

@@ -489,8 +489,7 @@ pyr_status pyr_dataset_settle(pyr_dataset *set, int64_t **order, pyr_target *t, 
     pyr_status status;
 
     *order = NULL;
-    for (size_t i = 0; i < c->lost.n; i++)
-        PYR_TRY(pyr_names_add(&set->skipped, c->lost.at[i]));
+    PYR_TRY(pyr_names_add_all(&set->skipped, &c->lost));
     PYR_TRY(settle_bad(&set->skipped, c, s));
     PYR_TRY(settle_unlabelled(&labelled, c, s));
     PYR_TRY(settle_size(t, &set->skipped, c, s));

@@ -334,8 +334,7 @@ static pyr_status move_findings(list *l)
 {
     pyr_layout *layout = &l->layout;
 
-    for (size_t i = 0; i < layout->warnings.n; i++)
-        PYR_TRY(pyr_names_add(&l->c->warnings, layout->warnings.at[i]));
+    PYR_TRY(pyr_names_add_all(&l->c->warnings, &layout->warnings));
     if (layout->notes.at)
         pyr_text_add_bytes(&l->c->notes, layout->notes.at, layout->notes.length);
     pyr_text_free(&l->c->how);

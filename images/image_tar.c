@@ -86,13 +86,19 @@ static pyr_status read_entry(pyr_archive *archive, char **bytes, size_t *n, int6
     return pyr_tar_read(bytes, n, t->at[low].tar, (size_t)(entry - t->at[low].first), PYR_IMAGE_FILE);
 }
 
+static char *path_in(const pyr_tar *tar, size_t entry)
+{
+    const pyr_tar_facts *facts = pyr_tar_facts_of(tar);
+
+    return pyr_strfmt("%s: %s", facts->path, facts->at[entry].name);
+}
+
 static char *path_of_entry(const pyr_archive *archive, int64_t entry)
 {
     const tars *t = (const tars *)archive;
     const one *of = &t->at[tar_of(t, entry)];
 
-    return pyr_strfmt("%s: %s", pyr_tar_facts_of(of->tar)->path,
-                      pyr_tar_name(of->tar, (size_t)(entry - of->first)));
+    return path_in(of->tar, (size_t)(entry - of->first));
 }
 
 static void free_archive(pyr_archive *archive)
@@ -190,19 +196,13 @@ static char *folder_of(const char *path, bool lone)
                       (int)number.n, base + number.at);
 }
 
-static pyr_status name_file(files *f, file *to, const char *entry)
-{
-    PYR_TRY(pyr_names_format(&f->names, "%s%s", f->within, entry));
-    to->name = f->names.at[f->names.n - 1];
-    return PYR_OK;
-}
-
 static pyr_status add_files(pyr_collection *c, files *f)
 {
-    pyr_tar *tar = f->tars->at[f->tar].tar;
-    size_t n = pyr_tar_facts_of(tar)->n, taken = 0;
+    const pyr_tar_facts *facts = pyr_tar_facts_of(f->tars->at[f->tar].tar);
+    size_t taken = 0;
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < facts->n; i++) {
+        const char *name = facts->at[i].name;
         bool is_taken = taken < f->taken_n && f->taken[taken].entry == i;
         file *to;
 
@@ -210,17 +210,18 @@ static pyr_status add_files(pyr_collection *c, files *f)
         to = &f->at[f->n];
         *to = is_taken ? f->taken[taken] : (file){.entry = i, .label = -1};
         to->tar = f->tar;
-        to->header = pyr_tar_place_of(tar, i).header;
+        to->header = facts->at[i].header;
         f->n++;
         if (is_taken)
             f->taken[taken++].bytes = NULL; /* the list's now */
-        if (pyr_left_aside(pyr_tar_name(tar, i))) {
-            c->hidden += pyr_hidden(pyr_tar_name(tar, i)) && pyr_image_named(pyr_tar_name(tar, i));
+        if (pyr_left_aside(name)) {
+            c->hidden += pyr_hidden(name) && pyr_image_named(name);
             pyr_free(to->bytes);
             f->n--;
             continue;
         }
-        PYR_TRY(name_file(f, to, pyr_tar_name(tar, i)));
+        PYR_TRY(pyr_names_format(&f->names, "%s%s", f->within, name));
+        to->name = f->names.at[f->names.n - 1];
     }
     f->taken_n = 0;
     return PYR_OK;
@@ -236,11 +237,6 @@ static int by_walk(const void *a, const void *b)
     return x->header < y->header ? -1 : x->header > y->header;
 }
 
-static void free_file(file *f)
-{
-    pyr_free(f->bytes);
-}
-
 /* In the order of a walk; of entries of one name in one archive the last counts, as tar appends them. */
 static void sort_files(files *f)
 {
@@ -250,7 +246,7 @@ static void sort_files(files *f)
         qsort(f->at, f->n, sizeof *f->at, by_walk);
     for (size_t i = 0; i < f->n; i++)
         if (i + 1 < f->n && f->at[i].tar == f->at[i + 1].tar && strcmp(f->at[i].name, f->at[i + 1].name) == 0)
-            free_file(&f->at[i]);
+            pyr_free(f->at[i].bytes);
         else
             f->at[kept++] = f->at[i];
     f->n = kept;
@@ -259,9 +255,9 @@ static void sort_files(files *f)
 static void free_files(files *f)
 {
     for (size_t i = 0; i < f->n; i++)
-        free_file(&f->at[i]);
+        pyr_free(f->at[i].bytes);
     for (size_t i = 0; i < f->taken_n; i++)
-        free_file(&f->taken[i]);
+        pyr_free(f->taken[i].bytes);
     pyr_names_free(&f->names);
     pyr_free(f->at);
     pyr_free(f->taken);
@@ -273,9 +269,8 @@ static char *file_path(const pyr_listing *listing, size_t i)
 {
     const files *f = listing->source;
     const file *at = &f->at[i];
-    const pyr_tar *tar = f->tars->at[at->tar].tar;
 
-    return pyr_strfmt("%s: %s", pyr_tar_facts_of(tar)->path, pyr_tar_name(tar, at->entry));
+    return path_in(f->tars->at[at->tar].tar, at->entry);
 }
 
 /* What was kept while the archives were listed. */
@@ -307,15 +302,14 @@ static pyr_status file_read(const pyr_listing *listing, char **bytes, size_t *n,
 /* The sentences of the archive that was opened last. */
 static pyr_status take_sentences(pyr_collection *c, files *f, const pyr_tar *tar)
 {
-    const pyr_names *lost = &pyr_tar_facts_of(tar)->lost, *warnings = &pyr_tar_facts_of(tar)->warnings;
+    const pyr_tar_facts *facts = pyr_tar_facts_of(tar);
 
-    for (size_t i = 0; i < lost->n; i++)
-        PYR_TRY(pyr_names_add(&c->lost, lost->at[i]));
-    for (size_t i = 0; i < warnings->n; i++)
+    PYR_TRY(pyr_names_add_all(&c->lost, &facts->lost));
+    for (size_t i = 0; i < facts->warnings.n; i++)
         if (f->warned++ < WARNED)
-            PYR_TRY(pyr_names_format(&c->warnings, "%s", warnings->at[i]));
+            PYR_TRY(pyr_names_add(&c->warnings, facts->warnings.at[i]));
     for (int kind = 0; kind < PYR_TAR_ASIDE; kind++)
-        f->aside[kind] += pyr_tar_facts_of(tar)->aside[kind];
+        f->aside[kind] += facts->aside[kind];
     return PYR_OK;
 }
 
@@ -391,16 +385,16 @@ static pyr_status sort_by_bytes(pyr_collection *c, const tars *t)
     if (c->n > 1)
         qsort(c->at, (size_t)c->n, sizeof *c->at, by_index);
     for (int64_t i = 0; i < c->n; i++) {
-        size_t tar = c->at[i].index;
+        const one *of = &t->at[c->at[i].index];
+        const pyr_tar_facts *facts = pyr_tar_facts_of(of->tar);
         uint64_t place;
 
-        for (; last < tar; last++)
+        for (; &t->at[last] < of; last++)
             before += pyr_tar_facts_of(t->at[last].tar)->headers;
-        place =
-            before + pyr_tar_place_of(t->at[tar].tar, (size_t)(c->at[i].entry - t->at[tar].first)).bytes_at;
+        place = before + facts->at[c->at[i].entry - of->first].bytes_at;
         if (place > UINT32_MAX)
             return pyr_fail(PYR_E_FORMAT, "%s: more than %u entries, which is more than are read",
-                            pyr_tar_facts_of(t->at[tar].tar)->path, UINT32_MAX);
+                            facts->path, UINT32_MAX);
         c->at[i].index = (uint32_t)place;
     }
     if (c->n > 1)

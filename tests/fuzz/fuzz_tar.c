@@ -58,10 +58,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         char *data;
         size_t size;
 
-        must(pyr_names_add(&names, pyr_tar_name(tar, i)) == PYR_OK);
+        must(pyr_names_add(&names, pyr_tar_facts_of(tar)->at[i].name) == PYR_OK);
         status = pyr_tar_read(&data, &size, tar, i, MOST);
         must((status == PYR_OK) == (data != NULL));
-        must(status != PYR_OK || size == pyr_tar_size(tar, i));
+        must(status != PYR_OK || size == pyr_tar_facts_of(tar)->at[i].size);
         pyr_free(data);
     }
     if (tar)
