@@ -340,11 +340,6 @@ pyr_status pyr_atomic_commit(pyr_atomic_file *file)
     return commit(file, true);
 }
 
-pyr_status pyr_atomic_commit_unsynced(pyr_atomic_file *file)
-{
-    return commit(file, false);
-}
-
 void pyr_atomic_abandon(pyr_atomic_file *file)
 {
     if (file->stream) {
@@ -357,7 +352,7 @@ void pyr_atomic_abandon(pyr_atomic_file *file)
     *file = (pyr_atomic_file){0};
 }
 
-pyr_status pyr_file_replace(const char *path, const void *bytes, size_t n)
+static pyr_status replace(const char *path, const void *bytes, size_t n, bool sync)
 {
     pyr_atomic_file file;
     pyr_status status;
@@ -365,7 +360,17 @@ pyr_status pyr_file_replace(const char *path, const void *bytes, size_t n)
     PYR_TRY(pyr_atomic_open(&file, path));
     status = pyr_atomic_write(&file, bytes, n);
     if (status == PYR_OK)
-        return pyr_atomic_commit(&file);
+        return commit(&file, sync);
     pyr_atomic_abandon(&file);
     return status;
+}
+
+pyr_status pyr_file_replace(const char *path, const void *bytes, size_t n)
+{
+    return replace(path, bytes, n, true);
+}
+
+pyr_status pyr_file_replace_unsynced(const char *path, const void *bytes, size_t n)
+{
+    return replace(path, bytes, n, false);
 }

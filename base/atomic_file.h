@@ -33,11 +33,10 @@ pyr_status pyr_atomic_write(pyr_atomic_file *file, const void *bytes, size_t n);
 pyr_status pyr_atomic_commit(pyr_atomic_file *file);
 void pyr_atomic_abandon(pyr_atomic_file *file); /* no-op on {0} and after commit */
 
-/* The same without fsync: for pictures by the thousand, which can be drawn again. */
-pyr_status pyr_atomic_commit_unsynced(pyr_atomic_file *file);
-
 /* The whole of it in one call. */
 pyr_status pyr_file_replace(const char *path, const void *bytes, size_t n);
+/* The same without fsync: for pictures by the thousand, which can be drawn again. */
+pyr_status pyr_file_replace_unsynced(const char *path, const void *bytes, size_t n);
 
 /* Remove what killed writers have left of such files in a folder: "NAME.tmp-N" where NAME is of a kind that
  * this program writes. Those of living writers stay, and what cannot be removed. Any process may ask at any

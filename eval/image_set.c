@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cascade/real_images.h"
-#include "pictures/image_values.h"
+#include "pictures/pixels.h"
 #include "pictures/range.h"
 #include <math.h>
 #include <stdio.h>

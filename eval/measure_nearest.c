@@ -4,7 +4,6 @@
 #include "eval/measure.h"
 #include "eval/reference.h"
 #include "pictures/grid.h"
-#include "pictures/image_values.h"
 #include "pictures/pixels.h"
 #include <math.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "pictures/image_file.h"
-#include "pictures/png_head.h"
+#include "pictures/png_file.h"
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>

@@ -36,11 +36,6 @@ size_t pyr_image_bytes(const pyr_image *image)
     return (size_t)image->h * (size_t)image->w * (size_t)(image->c * image->bits / 8);
 }
 
-static uint32_t sample(const void *at, int bits, size_t i)
-{
-    return bits == 8 ? ((const uint8_t *)at)[i] : ((const uint16_t *)at)[i];
-}
-
 bool pyr_image_opaque(const pyr_image *image)
 {
     size_t c = (size_t)image->c, n = (size_t)image->h * (size_t)image->w;
@@ -49,7 +44,7 @@ bool pyr_image_opaque(const pyr_image *image)
     if (c == 1 || c == 3)
         return true;
     for (size_t i = 0; i < n; i++)
-        if (sample(image->at, image->bits, i * c + c - 1) != top)
+        if (pyr_image_get(image, i * c + c - 1) != top)
             return false;
     return true;
 }
@@ -69,8 +64,8 @@ void pyr_image_convert(void *dst, const pyr_image *src, int channels, int bits)
         uint32_t rgba[4], grey;
 
         for (size_t j = 0; j < 3; j++)
-            rgba[j] = sample(src->at, src->bits, i * from + (colours == 3 ? j : 0));
-        rgba[3] = from == 2 || from == 4 ? sample(src->at, src->bits, i * from + from - 1) : top;
+            rgba[j] = pyr_image_get(src, i * from + (colours == 3 ? j : 0));
+        rgba[3] = from == 2 || from == 4 ? pyr_image_get(src, i * from + from - 1) : top;
         if (to == 1 || to == 3)
             for (size_t j = 0; j < 3; j++)
                 rgba[j] = (rgba[j] * rgba[3] + top / 2) / top; /* at most 65535 * 65535 + 32767 */

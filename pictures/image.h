@@ -7,6 +7,7 @@
 #define PYR_PICTURES_IMAGE_H
 
 #include "base/status.h"
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,6 +29,23 @@ pyr_status pyr_image_new(pyr_image *out, int64_t h, int64_t w, int c, int bits, 
 void pyr_image_free(pyr_image *image); /* back to {0}; no-op on {0} */
 
 size_t pyr_image_bytes(const pyr_image *image);
+
+/* Sample i of the picture. */
+static inline uint32_t pyr_image_get(const pyr_image *image, size_t i)
+{
+    return image->bits == 8 ? ((const uint8_t *)image->at)[i] : ((const uint16_t *)image->at)[i];
+}
+
+/* It becomes `value`, rounded and clamped. */
+static inline void pyr_image_put(pyr_image *image, size_t i, double value)
+{
+    double v = floor(fmin(fmax(value, 0), image->bits == 8 ? 255 : 65535) + 0.5);
+
+    if (image->bits == 8)
+        ((uint8_t *)image->at)[i] = (uint8_t)v;
+    else
+        ((uint16_t *)image->at)[i] = (uint16_t)v;
+}
 
 /* No alpha, or alpha at its largest value in every pixel. */
 bool pyr_image_opaque(const pyr_image *image);

@@ -31,7 +31,7 @@ const pyr_picture_row *pyr_image_is(const void *bytes, size_t n)
 pyr_status pyr_image_decode(pyr_image *out, const void *bytes, size_t n, const char *name)
 {
     const pyr_picture_row *row = pyr_image_is(bytes, n);
-    int orientation;
+    int orientation = 1;
     pyr_status status;
 
     *out = (pyr_image){0};
@@ -39,8 +39,9 @@ pyr_status pyr_image_decode(pyr_image *out, const void *bytes, size_t n, const c
         return pyr_fail(PYR_E_FORMAT, "%s: the file is empty (zero bytes)", name);
     if (!row)
         return pyr_fail(PYR_E_FORMAT, "%s: none of " PYR_IMAGE_FORMATS " by its content; convert it", name);
-    PYR_TRY(row->format->decode(out, &orientation, bytes, n, name));
-    status = pyr_image_turn(out, orientation, name);
+    PYR_TRY_OUT(row->format->decode(out, &orientation, bytes, n, name));
+    PYR_TRY_OUT(pyr_image_turn(out, orientation, name));
+out:
     if (status != PYR_OK)
         pyr_image_free(out);
     return status;

@@ -27,8 +27,9 @@ typedef struct pyr_picture_format {
     const char *endings; /* of file names: ".jpg .jpeg" */
     const char *help;    /* what of it is read; a cell of Markdown */
     pyr_magic magic[4];  /* any of these; {0} behind the last */
-    /* The picture as it is stored, and in *orientation (1..8, see exif.h) how to turn it. `name` is the
-     * file in sentences. PYR_E_FORMAT, PYR_E_NOMEM: *out is {0}. Any number of threads. */
+    /* The picture as it is stored, in *out ({0} before), and in *orientation (1 before; 1..8, see exif.h)
+     * how to turn it. `name` is the file in sentences. PYR_E_FORMAT, PYR_E_NOMEM: the caller frees *out all
+     * the same. Any number of threads. */
     pyr_status (*decode)(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name);
 } pyr_picture_format;
 

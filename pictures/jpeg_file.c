@@ -30,7 +30,7 @@ typedef struct job {
     const char *name;
     size_t bytes; /* of the file */
     pyr_image *image;
-    int orientation;
+    int *orientation;
     JSAMPLE *cmyk; /* one row, for files of four components */
     bool nomem;
     char reason[JMSG_LENGTH_MAX];
@@ -112,7 +112,7 @@ static pyr_status decode(job *j, const void *bytes, size_t n)
     jpeg_mem_src(jpeg, bytes, (unsigned long)n);
     jpeg_save_markers(jpeg, JPEG_APP0 + 1, 0xffff);
     jpeg_read_header(jpeg, TRUE);
-    j->orientation = orientation_of(jpeg);
+    *j->orientation = orientation_of(jpeg);
 
     /* One bit is the least that Huffman coding spends on a block, and the sampling factors let a block stand
      * for at most 32x32 pixels. Arithmetic coding can spend less, on a plain picture alone: a few bytes of
@@ -144,10 +144,9 @@ static pyr_status decode(job *j, const void *bytes, size_t n)
 
 static pyr_status decode_jpeg(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name)
 {
-    job j = {.name = name, .bytes = n, .image = out, .orientation = 1};
+    job j = {.name = name, .bytes = n, .image = out, .orientation = orientation};
     pyr_status status;
 
-    *out = (pyr_image){0};
     j.jpeg.err = jpeg_std_error(&j.errors);
     j.jpeg.client_data = &j; /* kept by jpeg_create_decompress; a jump may come from there */
     j.errors.error_exit = on_error;
@@ -155,11 +154,8 @@ static pyr_status decode_jpeg(pyr_image *out, int *orientation, const void *byte
     j.errors.output_message = on_output;
     j.progress.progress_monitor = on_progress;
     status = decode(&j, bytes, n);
-    if (status != PYR_OK)
-        pyr_image_free(out);
     jpeg_destroy_decompress(&j.jpeg);
     pyr_free(j.cmyk);
-    *orientation = j.orientation;
     return status;
 }
 

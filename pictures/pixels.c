@@ -1,6 +1,8 @@
 /* pixels.c - samples of 8 and 16 bits to dyadic numbers in [-1, 1] and back, exactly. */
 #include "pictures/pixels.h"
 
+#include "base/mem.h"
+
 void pyr_pixels_from_bytes(float *dst, const uint8_t *src, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -47,4 +49,24 @@ void pyr_pixels_to_samples(void *dst, const float *src, int bits, size_t n)
         pyr_pixels_to_words(dst, src, n);
     else
         pyr_pixels_to_bytes(dst, src, n);
+}
+
+pyr_status pyr_image_to_values(float *dst, const pyr_image *src, int channels, int bits)
+{
+    size_t n = (size_t)src->h * (size_t)src->w * (size_t)channels;
+    uint16_t *samples; /* room for either kind */
+
+    PYR_TRY(pyr_new(&samples, n, sizeof *samples, "a picture"));
+    pyr_image_convert(samples, src, channels, bits);
+    pyr_pixels_from_samples(dst, samples, bits, n);
+    pyr_free(samples);
+    return PYR_OK;
+}
+
+pyr_status pyr_image_from_values(pyr_image *out, const float *values, int h, int w, int c, int bits,
+                                 const char *name)
+{
+    PYR_TRY(pyr_image_new(out, h, w, c, bits, name));
+    pyr_pixels_to_samples(out->at, values, bits, (size_t)h * (size_t)w * (size_t)c);
+    return PYR_OK;
 }

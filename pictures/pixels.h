@@ -7,8 +7,7 @@
 #ifndef PYR_PICTURES_PIXELS_H
 #define PYR_PICTURES_PIXELS_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "pictures/image.h"
 
 void pyr_pixels_from_bytes(float *dst, const uint8_t *src, size_t n);
 void pyr_pixels_from_words(float *dst, const uint16_t *src, size_t n);
@@ -18,5 +17,14 @@ void pyr_pixels_to_words(uint16_t *dst, const float *src, size_t n);
 /* The same for samples of 8 bits (uint8_t) or 16 (uint16_t). */
 void pyr_pixels_from_samples(float *dst, const void *src, int bits, size_t n);
 void pyr_pixels_to_samples(void *dst, const float *src, int bits, size_t n);
+
+/* Of a whole picture. dst: h * w * channels values of `src`, which is brought to so many channels and to samples of `bits` first
+ * (pyr_image_convert). PYR_E_NOMEM. */
+pyr_status pyr_image_to_values(float *dst, const pyr_image *src, int channels, int bits);
+
+/* A picture of h * w * c values, with samples of `bits`; the caller ends it with pyr_image_free. `name` is
+ * the file in sentences. Fails as pyr_image_new. */
+pyr_status pyr_image_from_values(pyr_image *out, const float *values, int h, int w, int c, int bits,
+                                 const char *name);
 
 #endif

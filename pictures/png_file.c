@@ -158,20 +158,51 @@ static pyr_status read_pixels(job *j)
     return PYR_OK;
 }
 
+/* A chunk is its length, four letters, so many bytes, and a checksum (PNG specification, 5.3). */
+typedef struct piece {
+    const uint8_t *type, *data;
+    size_t n;
+} piece;
+
+enum { SIGNATURE = 8 /* bytes before the first chunk */ };
+
+/* The chunk at *at, which moves behind it; false: none is whole there. */
+static bool next_chunk(piece *out, size_t *at, const uint8_t *bytes, size_t n)
+{
+    if (n - *at < 12)
+        return false;
+    *out = (piece){bytes + *at + 4, bytes + *at + 8, png_get_uint_32(bytes + *at)};
+    if (out->n > n - *at - 12)
+        return false;
+    *at += 12 + out->n;
+    return true;
+}
+
 /* The eXIf chunk, before the pixels or, as ImageMagick writes it, behind them. Looked for here and not by
  * libpng, which knows it from 1.6.32 on and drops those that begin with "Exif". */
 static int orientation_of(const uint8_t *bytes, size_t n)
 {
-    for (size_t at = 8; n - at >= 12;) {
-        size_t size = png_get_uint_32(bytes + at);
+    piece c;
 
-        if (size > n - at - 12)
-            return 1;
-        if (memcmp(bytes + at + 4, "eXIf", 4) == 0)
-            return pyr_exif_orientation(bytes + at + 8, size);
-        at += 12 + size;
-    }
+    for (size_t at = SIGNATURE; next_chunk(&c, &at, bytes, n);)
+        if (memcmp(c.type, "eXIf", 4) == 0)
+            return pyr_exif_orientation(c.data, c.n);
     return 1;
+}
+
+bool pyr_png_head_text(char *out, size_t room, const void *bytes, size_t n, const char *key)
+{
+    size_t length = strlen(key) + 1; /* with the NUL behind it */
+    piece c;
+
+    if (!pyr_png_is(bytes, n))
+        return false;
+    for (size_t at = SIGNATURE; next_chunk(&c, &at, bytes, n) && memcmp(c.type, "IDAT", 4) != 0;)
+        if (memcmp(c.type, "tEXt", 4) == 0 && c.n >= length && memcmp(c.data, key, length) == 0) {
+            snprintf(out, room, "%.*s", (int)(c.n - length), (const char *)c.data + length);
+            return true;
+        }
+    return false;
 }
 
 static pyr_status decode_png(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name)
@@ -179,15 +210,10 @@ static pyr_status decode_png(pyr_image *out, int *orientation, const void *bytes
     job j = {.name = name, .bytes = bytes, .n = n, .image = out};
     pyr_status status;
 
-    *out = (pyr_image){0};
-    *orientation = 1;
-    status = read_header(&j);
-    if (status == PYR_OK)
-        status = read_pixels(&j);
-    if (status == PYR_OK)
-        *orientation = orientation_of(bytes, n);
-    else
-        pyr_image_free(out);
+    PYR_TRY_OUT(read_header(&j));
+    PYR_TRY_OUT(read_pixels(&j));
+    *orientation = orientation_of(bytes, n);
+out:
     png_destroy_read_struct(&j.png, &j.info, NULL);
     return status;
 }
@@ -264,20 +290,6 @@ static pyr_status encode(job *j, const pyr_png_text *text, size_t texts)
     return PYR_OK;
 }
 
-/* Whole or not at all, but without fsync: pictures come by the thousand and can be drawn again. */
-static pyr_status write_file(const char *path, const pyr_text *bytes)
-{
-    pyr_atomic_file file;
-    pyr_status status;
-
-    PYR_TRY(pyr_atomic_open(&file, path));
-    status = pyr_atomic_write(&file, bytes->at, bytes->length);
-    if (status == PYR_OK)
-        return pyr_atomic_commit_unsynced(&file);
-    pyr_atomic_abandon(&file);
-    return status;
-}
-
 pyr_status pyr_png_write(const char *path, const pyr_image *image, const pyr_png_text *text, size_t texts)
 {
     pyr_image view = *image;
@@ -287,7 +299,7 @@ pyr_status pyr_png_write(const char *path, const pyr_image *image, const pyr_png
 
     png_destroy_write_struct(&j.png, &j.info);
     if (status == PYR_OK)
-        status = write_file(path, &sink);
+        status = pyr_file_replace_unsynced(path, sink.at, sink.length);
     pyr_text_free(&sink);
     return status;
 }

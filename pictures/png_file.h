@@ -10,12 +10,18 @@
 
 #include "pictures/image.h"
 
+enum { PYR_PNG_HEAD = 16384 }; /* so many bytes of a file hold the texts that this program writes */
+
 /* A text chunk: key of 1..79 Latin-1 characters; value ASCII (tEXt) or UTF-8 (iTXt). */
 typedef struct pyr_png_text {
     const char *key, *value;
 } pyr_png_text;
 
 bool pyr_png_is(const void *bytes, size_t n); /* does it begin as a PNG does? */
+
+/* The value of the tEXt chunk `key` among those before the pixels, in `room` bytes of `out` (cut to that).
+ * `bytes`: the first n of the file. false: no PNG, or no such text in these bytes. */
+bool pyr_png_head_text(char *out, size_t room, const void *bytes, size_t n, const char *key);
 
 /* Write an image of 1..4 channels, 8 or 16 bits, with `texts` pairs of text
  * (text may be NULL when 0). The file appears whole or not at all. */

@@ -1,17 +1,10 @@
 /* range.c - measuring and spreading the values of images. */
 #include "pictures/range.h"
 
-#include <math.h>
-
 /* Channels that are colour: alpha, when there is one, is the last. */
 static size_t colours_of(const pyr_image *image)
 {
     return image->c == 2 || image->c == 4 ? (size_t)image->c - 1 : (size_t)image->c;
-}
-
-static uint32_t get(const pyr_image *image, size_t i)
-{
-    return image->bits == 8 ? ((const uint8_t *)image->at)[i] : ((const uint16_t *)image->at)[i];
 }
 
 void pyr_image_extremes(const pyr_image *image, uint32_t *least, uint32_t *most)
@@ -35,7 +28,7 @@ void pyr_image_extremes(const pyr_image *image, uint32_t *least, uint32_t *most)
     }
     for (size_t i = 0; i < n; i += c)
         for (size_t k = 0; k < colours; k++) {
-            uint32_t v = get(image, i + k);
+            uint32_t v = pyr_image_get(image, i + k);
 
             *least = v < *least ? v : *least;
             *most = v > *most ? v : *most;
@@ -52,15 +45,8 @@ pyr_status pyr_image_spread(pyr_image *image, double low, double high, const cha
                         "%s: the image has %d bits, data.range goes to %g; such values are not in it", name,
                         image->bits, high);
     for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < colours; k++) {
-            double v = floor((get(image, i * c + k) - low) / (high - low) * top + 0.5);
-
-            v = fmin(fmax(v, 0), top);
-            if (image->bits == 8)
-                ((uint8_t *)image->at)[i * c + k] = (uint8_t)v;
-            else
-                ((uint16_t *)image->at)[i * c + k] = (uint16_t)v;
-        }
+        for (size_t k = 0; k < colours; k++)
+            pyr_image_put(image, i * c + k, (pyr_image_get(image, i * c + k) - low) / (high - low) * top);
     return PYR_OK;
 }
 

@@ -52,22 +52,6 @@ static pyr_status taps_new(taps *t, int from, int to)
     return PYR_OK;
 }
 
-static double get(const pyr_image *image, size_t i)
-{
-    return image->bits == 8 ? ((const uint8_t *)image->at)[i] : ((const uint16_t *)image->at)[i];
-}
-
-static void put(pyr_image *image, size_t i, double value)
-{
-    double top = image->bits == 8 ? 255 : 65535;
-    double v = floor(fmin(fmax(value, 0), top) + 0.5);
-
-    if (image->bits == 8)
-        ((uint8_t *)image->at)[i] = (uint8_t)v;
-    else
-        ((uint16_t *)image->at)[i] = (uint16_t)v;
-}
-
 /* One input row, resampled to the output's width: row[w * c], colours times alpha. */
 static void across(double *row, const pyr_image *src, int y, const taps *x, int w)
 {
@@ -81,10 +65,11 @@ static void across(double *row, const pyr_image *src, int y, const taps *x, int 
             row[(size_t)i * c + k] = 0;
         for (int j = 0; j < x->reach; j++) {
             size_t pixel = start + (size_t)(x->first[i] + j) * c;
-            double a = alpha ? get(src, pixel + c - 1) : 1;
+            double a = alpha ? pyr_image_get(src, pixel + c - 1) : 1;
 
             for (size_t k = 0; k < c; k++)
-                row[(size_t)i * c + k] += weight[j] * get(src, pixel + k) * (alpha && k + 1 < c ? a : 1);
+                row[(size_t)i * c + k] +=
+                    weight[j] * pyr_image_get(src, pixel + k) * (alpha && k + 1 < c ? a : 1);
         }
     }
 }
@@ -117,7 +102,7 @@ static pyr_status resample(pyr_image *out, const pyr_image *src, int h, int w)
                 for (size_t k = 0; k + 1 < c; k++)
                     sum[k] = sum[c - 1] > 0 ? sum[k] / sum[c - 1] : 0;
             for (size_t k = 0; k < c; k++)
-                put(out, (size_t)i * width + pixel + k, sum[k]);
+                pyr_image_put(out, (size_t)i * width + pixel + k, sum[k]);
         }
     }
 out:

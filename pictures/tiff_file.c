@@ -464,32 +464,19 @@ static pyr_status measure_pieces(job *j)
  * rows. */
 static pyr_status check_promise(const job *j)
 {
-    uint64_t most, pixels = (uint64_t)j->h * j->w;
+    enum { ROWS = 0 }; /* a row has a bit or more, and w / 8 bytes */
+    static const struct {
+        uint16_t compression, most;
+    } known[] = {
+        {COMPRESSION_NONE, 1},         {COMPRESSION_PACKBITS, 64},        {COMPRESSION_LZW, 3641},
+        {COMPRESSION_DEFLATE, 1032},   {COMPRESSION_ADOBE_DEFLATE, 1032}, {COMPRESSION_CCITTRLE, ROWS},
+        {COMPRESSION_CCITTRLEW, ROWS}, {COMPRESSION_CCITTFAX3, ROWS},     {COMPRESSION_CCITTFAX4, ROWS}};
+    uint64_t most = 0, pixels = (uint64_t)j->h * j->w;
 
-    switch (j->compression) {
-    case COMPRESSION_NONE:
-        most = 1;
-        break;
-    case COMPRESSION_PACKBITS:
-        most = 64;
-        break;
-    case COMPRESSION_LZW:
-        most = 3641;
-        break;
-    case COMPRESSION_DEFLATE:
-    case COMPRESSION_ADOBE_DEFLATE:
-        most = 1032;
-        break;
-    case COMPRESSION_CCITTRLE:
-    case COMPRESSION_CCITTRLEW:
-    case COMPRESSION_CCITTFAX3:
-    case COMPRESSION_CCITTFAX4:
-        most = (uint64_t)j->w + 7; /* a row has a bit or more, and w / 8 bytes */
-        break;
-    default:
-        return PYR_OK;
-    }
-    if (j->h <= PYR_IMAGE_SIDE && j->w <= PYR_IMAGE_SIDE && j->kind != BY_LIBTIFF &&
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].compression == j->compression)
+            most = known[i].most == ROWS ? (uint64_t)j->w + 7 : known[i].most;
+    if (most && j->h <= PYR_IMAGE_SIDE && j->w <= PYR_IMAGE_SIDE && j->kind != BY_LIBTIFF &&
         pixels * j->bits / 8 * j->samples > most * j->n)
         return pyr_fail(PYR_E_FORMAT,
                         "%s: the TIFF is cut short or false: %zu bytes cannot hold %ux%u pixels", j->name,
@@ -586,13 +573,8 @@ static pyr_status decode(job *j, int *orientation)
 static pyr_status decode_tiff(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name)
 {
     job j = {.name = name, .bytes = bytes, .n = n, .image = out};
-    pyr_status status;
+    pyr_status status = decode(&j, orientation);
 
-    *out = (pyr_image){0};
-    *orientation = 1;
-    status = decode(&j, orientation);
-    if (status != PYR_OK)
-        pyr_image_free(out);
     if (j.tiff)
         TIFFClose(j.tiff);
     for (size_t k = 0; k < sizeof j.piece / sizeof *j.piece; k++)

@@ -49,8 +49,9 @@ static pyr_status failed(VP8StatusCode code, const char *name, size_t n)
     }
 }
 
-static pyr_status decode(pyr_image *out, const uint8_t *bytes, size_t n, const char *name)
+static pyr_status decode_webp(pyr_image *out, int *orientation, const void *file, size_t n, const char *name)
 {
+    const uint8_t *bytes = file;
     WebPDecoderConfig config;
     VP8StatusCode code;
 
@@ -77,21 +78,8 @@ static pyr_status decode(pyr_image *out, const uint8_t *bytes, size_t n, const c
     config.output.u.RGBA.size = pyr_image_bytes(out);
     code = WebPDecode(bytes, n, &config);
     WebPFreeDecBuffer(&config.output);
+    *orientation = orientation_of(bytes, n);
     return code == VP8_STATUS_OK ? PYR_OK : failed(code, name, n);
-}
-
-static pyr_status decode_webp(pyr_image *out, int *orientation, const void *bytes, size_t n, const char *name)
-{
-    pyr_status status;
-
-    *out = (pyr_image){0};
-    *orientation = 1;
-    status = decode(out, bytes, n, name);
-    if (status == PYR_OK)
-        *orientation = orientation_of(bytes, n);
-    else
-        pyr_image_free(out);
-    return status;
 }
 
 const pyr_picture_format pyr_picture_webp = {

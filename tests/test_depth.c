@@ -9,7 +9,6 @@
 #include "features/features.h"
 #include "levels/level_file.h"
 #include "pictures/image_file.h"
-#include "pictures/image_values.h"
 #include "pictures/pixels.h"
 #include "tasks/known.h"
 #include "training/train_run.h"

@@ -6,7 +6,6 @@
 #include "check.h"
 #include "eval/image_set.h"
 #include "pictures/png_file.h"
-#include "pictures/png_head.h"
 #include "tests/write_npz.h"
 #include <stdlib.h>
 

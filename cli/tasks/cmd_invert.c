@@ -3,7 +3,7 @@
 #include "base/philox.h"
 #include "cli/tasks/tasking.h"
 #include "pictures/image_file.h"
-#include "pictures/image_values.h"
+#include "pictures/pixels.h"
 #include "tasks/inverse.h"
 #include "terminal/output.h"
 #include <inttypes.h>

@@ -8,7 +8,7 @@
 #include "cli/typed_settings.h"
 #include "pictures/grid.h"
 #include "pictures/image_file.h"
-#include "pictures/image_values.h"
+#include "pictures/pixels.h"
 #include "pictures/range.h"
 #include "pictures/resize.h"
 #include "settings/parse.h"

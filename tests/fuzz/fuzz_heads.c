@@ -5,7 +5,7 @@
 #include "eval/sample_files.h"
 #include "layouts/foreign.h"
 #include "pictures/image_file.h"
-#include "pictures/png_head.h"
+#include "pictures/png_file.h"
 #include "plots/svg.h"
 #include "tests/fuzz/input.h"
 

@@ -5,11 +5,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
-    int orientation = 0;
-    pyr_image image;
+    int orientation = 1;
+    pyr_image image = {0};
     pyr_status status = pyr_picture_tiff.decode(&image, &orientation, bytes, n, "fuzz");
 
-    must((status == PYR_OK) == (image.at != NULL) && orientation >= 1 && orientation <= 8);
+    must((status != PYR_OK || image.at) && orientation >= 1 && orientation <= 8);
     must(status == PYR_OK || strncmp(pyr_error(), "fuzz: ", 6) == 0);
     must(status == PYR_OK || status == PYR_E_FORMAT || status == PYR_E_NOMEM);
     pyr_image_free(&image);
