@@ -8,32 +8,27 @@
 
 /* ---- what other programs leave ---- */
 
-static bool is(const char *name, size_t n, const char *word)
+/* Whether a word is one of these, which have a slash between them; case is ignored. */
+static bool is(pyr_word word, const char *words)
 {
-    return strlen(word) == n && strncasecmp(name, word, n) == 0;
-}
-
-/* One of the words, up to the NULL behind the last. */
-static bool among(const char *name, size_t n, const char *const *words)
-{
-    for (; *words; words++)
-        if (is(name, n, *words))
+    for (size_t n; *words; words += n + (words[n] == '/')) {
+        n = strcspn(words, "/");
+        if (n == word.n && strncasecmp(word.at, words, n) == 0)
             return true;
+    }
     return false;
 }
 
 /* What systems leave beside the files of a person; "._x" is macOS's second half of x. */
 static bool is_litter(const char *path)
 {
-    static const char *const left[] = {
-        "__MACOSX",     "Thumbs.db",  "ehthumbs.db", "desktop.ini",
-        "@eaDir",       "#recycle",   "__pycache__", "System Volume Information",
-        "$RECYCLE.BIN", "lost+found", "Icon\r",      NULL};
+    static const char left[] = "__MACOSX/Thumbs.db/ehthumbs.db/desktop.ini/@eaDir/#recycle/__pycache__/"
+                               "System Volume Information/$RECYCLE.BIN/lost+found/Icon\r";
 
     while (*path) {
         size_t n = strcspn(path, "/");
 
-        if ((n > 1 && path[0] == '.' && path[1] == '_') || among(path, n, left))
+        if ((n > 1 && path[0] == '.' && path[1] == '_') || is((pyr_word){path, n}, left))
             return true;
         path += n + (path[n] == '/');
     }
@@ -49,7 +44,7 @@ bool pyr_hidden(const char *path)
     while (*path) {
         size_t n = strcspn(path, "/");
 
-        hidden |= path[0] == '.' && !is(path, n, ".");
+        hidden |= path[0] == '.' && !is((pyr_word){path, n}, ".");
         path += n + (path[n] == '/');
     }
     return hidden;
@@ -71,7 +66,7 @@ void pyr_entry_tidy(char *name)
     while (*from) {
         size_t n = strcspn(from, "/"), more = from[n] == '/';
 
-        if (n > 0 && !is(from, n, ".")) {
+        if (n > 0 && !is((pyr_word){from, n}, ".")) {
             memmove(to, from, n + more);
             to += n + more;
         }
@@ -110,6 +105,13 @@ char *pyr_link_path(const char *name, const char *target)
     return path;
 }
 
+int pyr_word_order(pyr_word a, pyr_word b)
+{
+    int order = memcmp(a.at, b.at, a.n < b.n ? a.n : b.n);
+
+    return order ? order : a.n < b.n ? -1 : a.n > b.n;
+}
+
 int pyr_walk_order(const char *a, const char *b)
 {
     while (*a && *a == *b) {
@@ -126,12 +128,7 @@ int pyr_walk_order(const char *a, const char *b)
 
 /* ---- words in a name ---- */
 
-enum { TOKENS = 16 };
-
-typedef struct token {
-    const char *at;
-    size_t n;
-} token;
+enum { WORDS = 16 };
 
 static bool is_digit(char c)
 {
@@ -170,89 +167,80 @@ static size_t word_end(const char *name, size_t n, size_t at)
     return end;
 }
 
-/* Words and numbers of a name, the first TOKENS of them; more are no name that is known. */
-static size_t split(token *out, const char *name, size_t n)
+/* Words and numbers of a name, the first WORDS of them; more are no name that is known. */
+static size_t split(pyr_word *out, pyr_word name)
 {
     size_t count = 0;
 
-    for (size_t at = 0, end; at < n && count < TOKENS; at = end) {
+    for (size_t at = 0, end; at < name.n && count < WORDS; at = end) {
         end = at + 1;
-        if (!is_digit(name[at]) && !is_letter(name[at]))
+        if (!is_digit(name.at[at]) && !is_letter(name.at[at]))
             continue;
-        end = word_end(name, n, at);
-        out[count++] = (token){name + at, end - at};
+        end = word_end(name.at, name.n, at);
+        out[count++] = (pyr_word){name.at + at, end - at};
     }
     return count;
 }
 
-static const char *const image_words[] = {
-    "image", "images", "img", "imgs",  "picture", "pictures", "pic",       "pics", "photo", "photos",
-    "jpeg",  "jpg",    "png", "input", "inputs",  "frame",    "frames",    "rgb",  "color", "colour",
-    "left",  "raw",    "bit", "data",  "x",       "original", "originals", NULL};
+static const char image_words[] =
+    "image/images/img/imgs/picture/pictures/pic/pics/photo/photos/jpeg/jpg/png/input/inputs/frame/frames/rgb/"
+    "color/colour/left/raw/bit/data/x/original/originals";
 
 /* Words that mean nothing beside a split's. */
-static const char *const plain_words[] = {
-    "set",   "sets",  "dataset", "datasets", "file", "files", "sample", "samples", "split", "folder",
-    "final", "small", "full",    "large",    "new",  "all",   "the",    "my",      "part",  NULL};
+static const char plain_words[] = "set/sets/dataset/datasets/file/files/sample/samples/split/folder/final/"
+                                  "small/full/large/new/all/the/my/part";
 
-static bool is_number(token t)
+static bool says_nothing(pyr_word word)
 {
-    return is_digit(t.at[0]);
-}
-
-static bool says_nothing(token t)
-{
-    return is_number(t) || among(t.at, t.n, image_words) || among(t.at, t.n, plain_words);
+    return is_digit(word.at[0]) || is(word, image_words) || is(word, plain_words);
 }
 
 /* ---- splits ---- */
 
-static const char *const train_words[] = {"train", "training", "trn", "trains", "trained", "trainval", NULL};
-static const char *const test_words[] = {"test", "testing", "tst", "tests", NULL};
-static const char *const val_words[] = {"val",     "valid",       "validation", "validate",   "dev",
-                                        "devel",   "development", "eval",       "evaluation", "evaluate",
-                                        "holdout", "heldout",     NULL};
-static const char *const rest_words[] = {"unlabeled",  "unlabelled",  "extra",      "pred",      "predict",
-                                         "prediction", "predictions", "submission", "inference", NULL};
-
-static pyr_part part_word(token t)
+static pyr_part part_word(pyr_word word)
 {
-    if (t.n == 8 && (is(t.at, 4, "held") || is(t.at, 4, "hold")) && is(t.at + 5, 3, "out"))
+    static const struct {
+        pyr_part part;
+        const char *words;
+    } rows[] = {{PYR_PART_TRAIN, "train/training/trn/trains/trained/trainval"},
+                {PYR_PART_TEST, "test/testing/tst/tests"},
+                {PYR_PART_VAL, "val/valid/validation/validate/dev/devel/development/eval/evaluation/evaluate/"
+                               "holdout/heldout"},
+                {PYR_PART_REST, "unlabeled/unlabelled/extra/pred/predict/prediction/predictions/submission/"
+                                "inference"}};
+
+    if (word.n == 8 && is((pyr_word){word.at, 4}, "held/hold") && is((pyr_word){word.at + 5, 3}, "out"))
         return PYR_PART_VAL;
-    return among(t.at, t.n, train_words)  ? PYR_PART_TRAIN
-           : among(t.at, t.n, test_words) ? PYR_PART_TEST
-           : among(t.at, t.n, val_words)  ? PYR_PART_VAL
-           : among(t.at, t.n, rest_words) ? PYR_PART_REST
-                                          : PYR_PART_NONE;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (is(word, rows[i].words))
+            return rows[i].part;
+    return PYR_PART_NONE;
 }
 
 /* A split's word with another behind it and nothing between: trainset, testimages. */
-static pyr_part glued(size_t *n, token t)
+static pyr_part glued(size_t *n, pyr_word word)
 {
-    static const char *const words[] = {"training",   "train", "testing", "test",
-                                        "validation", "valid", "val",     NULL};
+    const char *at = "training/train/testing/test/validation/valid/val";
 
-    for (const char *const *word = words; *word; word++) {
-        size_t length = strlen(*word);
-        token behind = {t.at + length, t.n - length};
-
-        if (t.n > length && strncasecmp(t.at, *word, length) == 0 && says_nothing(behind)) {
+    for (size_t length; *at; at += length + (at[length] == '/')) {
+        length = strcspn(at, "/");
+        if (word.n > length && strncasecmp(word.at, at, length) == 0 &&
+            says_nothing((pyr_word){word.at + length, word.n - length})) {
             *n = length;
-            return part_word((token){t.at, length});
+            return part_word((pyr_word){word.at, length});
         }
     }
     return PYR_PART_NONE;
 }
 
 /* "held-out", "Hold_Out": two words that are one. */
-static size_t join_held_out(token *at, size_t count)
+static size_t join_held_out(pyr_word *at, size_t count)
 {
     size_t kept = 0;
 
     for (size_t i = 0; i < count; i++) {
         at[kept] = at[i];
-        if (i + 1 < count && is(at[i + 1].at, at[i + 1].n, "out") &&
-            (is(at[i].at, at[i].n, "held") || is(at[i].at, at[i].n, "hold"))) {
+        if (i + 1 < count && is(at[i + 1], "out") && is(at[i], "held/hold")) {
             i++;
             at[kept].n = (size_t)(at[i].at + at[i].n - at[kept].at);
         }
@@ -261,10 +249,10 @@ static size_t join_held_out(token *at, size_t count)
     return kept;
 }
 
-pyr_part_name pyr_part_of(const char *name, size_t n)
+pyr_part_name pyr_part_of(pyr_word name)
 {
-    token at[TOKENS];
-    size_t words = split(at, name, n), count = join_held_out(at, words), others = 0;
+    pyr_word at[WORDS];
+    size_t words = split(at, name), count = join_held_out(at, words), others = 0;
     pyr_part_name found = {.sure = true};
 
     for (size_t i = 0; i < count; i++) {
@@ -275,18 +263,19 @@ pyr_part_name pyr_part_of(const char *name, size_t n)
             part = glued(&length, at[i]);
         if (part != PYR_PART_NONE && found.part == PYR_PART_NONE) {
             found.part = part;
-            found.at = (size_t)(at[i].at - name);
+            found.at = (size_t)(at[i].at - name.at);
             found.n = length;
         } else if (part == PYR_PART_NONE && !says_nothing(at[i])) {
             others++;
             /* trainA, not train_A of a pair that may mean anything */
-            if (at[i].n == 1 && at[i].at[0] >= 'A' && at[i].at[0] <= 'D' && at[i].at + 1 == name + n &&
-                found.part != PYR_PART_NONE && found.at + found.n + 1 == n)
+            if (at[i].n == 1 && at[i].at[0] >= 'A' && at[i].at[0] <= 'D' &&
+                at[i].at + 1 == name.at + name.n && found.part != PYR_PART_NONE &&
+                found.at + found.n + 1 == name.n)
                 found.domain = at[i].at[0];
         } else if (part != PYR_PART_NONE)
             others++; /* train_test */
     }
-    found.sure = found.part != PYR_PART_NONE && others == (found.domain != 0) && words < TOKENS;
+    found.sure = found.part != PYR_PART_NONE && others == (found.domain != 0) && words < WORDS;
     if (!found.sure)
         found.domain = 0;
     return found;
@@ -294,220 +283,182 @@ pyr_part_name pyr_part_of(const char *name, size_t n)
 
 /* The next character of a name that counts where names are compared: numbers and what stands between words do
  * not. */
-static size_t next_letter(const char *name, size_t n, size_t at)
+static size_t next_letter(pyr_word name, size_t at)
 {
-    while (at < n && !is_letter(name[at]))
+    while (at < name.n && !is_letter(name.at[at]))
         at++;
     return at;
 }
 
-static int order_letters(const char *a, size_t a_n, const char *b, size_t b_n)
+static int order_letters(pyr_word a, pyr_word b)
 {
-    size_t i = 0, j = 0;
-
-    for (;; i++, j++) {
+    for (size_t i = 0, j = 0;; i++, j++) {
         int order;
 
-        i = next_letter(a, a_n, i);
-        j = next_letter(b, b_n, j);
-        if (i == a_n || j == b_n)
-            return (i < a_n) - (j < b_n);
-        order = strncasecmp(a + i, b + j, 1);
+        i = next_letter(a, i);
+        j = next_letter(b, j);
+        if (i == a.n || j == b.n)
+            return (i < a.n) - (j < b.n);
+        order = strncasecmp(a.at + i, b.at + j, 1);
         if (order)
             return order;
     }
 }
 
-int pyr_part_order(const char *a, const pyr_part_name *a_part, size_t a_n, const char *b,
-                   const pyr_part_name *b_part, size_t b_n)
+int pyr_part_order(pyr_word a, const pyr_part_name *a_part, pyr_word b, const pyr_part_name *b_part)
 {
     size_t a_end = a_part->at + a_part->n, b_end = b_part->at + b_part->n;
-    int order = order_letters(a, a_part->at, b, b_part->at);
+    int order = order_letters((pyr_word){a.at, a_part->at}, (pyr_word){b.at, b_part->at});
 
-    return order ? order : order_letters(a + a_end, a_n - a_end, b + b_end, b_n - b_end);
+    return order
+               ? order
+               : order_letters((pyr_word){a.at + a_end, a.n - a_end}, (pyr_word){b.at + b_end, b.n - b_end});
 }
 
 /* ---- masks ---- */
 
-static const char *const mask_words[] = {"mask",
-                                         "masks",
-                                         "trimap",
-                                         "trimaps",
-                                         "gt",
-                                         "fine",
-                                         "ground",
-                                         "truth",
-                                         "groundtruth",
-                                         "segmentation",
-                                         "segmentations",
-                                         "class",
-                                         "object",
-                                         "label",
-                                         "labels",
-                                         "annotation",
-                                         "annotations",
-                                         "annot",
-                                         "annots",
-                                         "segmentationclass",
-                                         "segmentationobject",
-                                         "mattes",
-                                         "matte",
-                                         NULL};
+static const char mask_words[] =
+    "mask/masks/trimap/trimaps/gt/fine/ground/truth/groundtruth/segmentation/segmentations/class/object/label/"
+    "labels/annotation/annotations/annot/annots/segmentationclass/segmentationobject/mattes/matte";
 
-/* Words that are masks' only beside another. */
-static const char *const mask_beside[] = {"fine", "class", "object", "ground", "truth", NULL};
-static const char *const not_masks[] = {"with", "without", "no",      "non",       "not",
-                                        "un",   "wearing", "correct", "incorrect", NULL};
-
-static bool is_mask_name(const token *at, size_t count)
+static bool is_mask_name(const pyr_word *at, size_t count)
 {
     bool mask = false, ground = false, truth = false;
 
     for (size_t i = 0; i < count; i++) {
-        if (among(at[i].at, at[i].n, not_masks))
+        if (is(at[i], "with/without/no/non/not/un/wearing/correct/incorrect"))
             return false;
-        ground |= is(at[i].at, at[i].n, "ground");
-        truth |= is(at[i].at, at[i].n, "truth");
-        mask |= among(at[i].at, at[i].n, mask_words) && !among(at[i].at, at[i].n, mask_beside);
+        ground |= is(at[i], "ground");
+        truth |= is(at[i], "truth");
+        /* these are masks' only beside another word */
+        mask |= is(at[i], mask_words) && !is(at[i], "fine/class/object/ground/truth");
     }
     return mask || (ground && truth);
 }
 
-bool pyr_mask_named(const char *name, size_t n)
+bool pyr_mask_named(pyr_word name)
 {
-    token at[TOKENS];
+    pyr_word at[WORDS];
 
-    return is_mask_name(at, split(at, name, n));
+    return is_mask_name(at, split(at, name));
 }
 
 /* The words that are left when those of masks, images and numbers are taken away: the same in
  * train_masks and train_images. */
-static size_t essence(token *at, size_t count)
+static size_t essence(pyr_word *at, size_t count)
 {
     size_t kept = 0;
 
     for (size_t i = 0; i < count; i++)
-        if (!among(at[i].at, at[i].n, mask_words) && !says_nothing(at[i]))
+        if (!is(at[i], mask_words) && !says_nothing(at[i]))
             at[kept++] = at[i];
     return kept;
 }
 
-int pyr_mask_order(const char *a, size_t a_n, const char *b, size_t b_n, bool first)
+/* As strcmp, case ignored. */
+static int order_words(pyr_word a, pyr_word b)
 {
-    token x[TOKENS], y[TOKENS];
-    size_t n = essence(x, split(x, a, a_n)), m = essence(y, split(y, b, b_n)), shared = n < m ? n : m;
+    int order = strncasecmp(a.at, b.at, a.n < b.n ? a.n : b.n);
 
-    for (size_t i = 0; i < shared && !(first && i); i++) {
-        int order = strncasecmp(x[i].at, y[i].at, x[i].n < y[i].n ? x[i].n : y[i].n);
-
-        if (order || x[i].n != y[i].n)
-            return order ? order : x[i].n < y[i].n ? -1 : 1;
-    }
-    return first && shared ? 0 : (n > m) - (n < m);
+    return order ? order : a.n < b.n ? -1 : a.n > b.n;
 }
 
-bool pyr_mask_plain(const char *name, size_t n)
+int pyr_mask_order(pyr_word a, pyr_word b, bool first)
 {
-    token at[TOKENS];
+    pyr_word x[WORDS], y[WORDS];
+    size_t n = essence(x, split(x, a)), m = essence(y, split(y, b)), shared = n < m ? n : m;
+    int order = 0;
 
-    return essence(at, split(at, name, n)) == 0;
+    for (size_t i = 0; i < shared && !order && !(first && i); i++)
+        order = order_words(x[i], y[i]);
+    return order || (first && shared) ? order : (n > m) - (n < m);
 }
 
-bool pyr_masks_of(const char *masks, size_t masks_n, const char *images, size_t images_n)
+bool pyr_mask_plain(pyr_word name)
 {
-    token a[TOKENS], b[TOKENS];
-    size_t a_n = split(a, masks, masks_n), b_n = split(b, images, images_n);
-    pyr_part_name part = pyr_part_of(images, images_n);
+    pyr_word at[WORDS];
 
-    if (!is_mask_name(a, a_n) || is_mask_name(b, b_n))
-        return false;
-    a_n = essence(a, a_n);
-    b_n = essence(b, b_n);
-    if (a_n == 0 && part.sure && part.part != PYR_PART_REST)
-        return true;
-    if (a_n != b_n)
-        return false;
-    for (size_t i = 0; i < a_n; i++)
-        if (a[i].n != b[i].n || strncasecmp(a[i].at, b[i].at, a[i].n) != 0)
-            return false;
-    return true;
+    return essence(at, split(at, name)) == 0;
 }
 
-bool pyr_masks_near(const char *masks, size_t masks_n, const char *images, size_t images_n)
+/* Whether the names are one of masks and one of images. */
+static bool is_pair(pyr_word masks, pyr_word images)
 {
-    token a[TOKENS], b[TOKENS];
-    size_t a_n = split(a, masks, masks_n), b_n = split(b, images, images_n);
-
-    if (!is_mask_name(a, a_n) || is_mask_name(b, b_n))
-        return false;
-    a_n = essence(a, a_n);
-    b_n = essence(b, b_n);
-    return a_n && b_n && a[0].n == b[0].n && strncasecmp(a[0].at, b[0].at, a[0].n) == 0;
+    return pyr_mask_named(masks) && !pyr_mask_named(images);
 }
 
-size_t pyr_mask_stem(const char *stem, size_t n)
+bool pyr_masks_of(pyr_word masks, pyr_word images)
 {
-    static const char *const endings[] = {"mask",  "masks",  "seg",    "segmentation", "gt",
-                                          "label", "labels", "trimap", "matte",        NULL};
-    size_t end = n, word;
+    pyr_part_name part = pyr_part_of(images);
 
-    while (end && is_digit(stem[end - 1])) /* x_mask_1 */
+    return is_pair(masks, images) && ((pyr_mask_plain(masks) && part.sure && part.part != PYR_PART_REST) ||
+                                      pyr_mask_order(masks, images, false) == 0);
+}
+
+bool pyr_masks_near(pyr_word masks, pyr_word images)
+{
+    return is_pair(masks, images) && !pyr_mask_plain(masks) && !pyr_mask_plain(images) &&
+           pyr_mask_order(masks, images, true) == 0;
+}
+
+size_t pyr_mask_stem(pyr_word stem)
+{
+    size_t end = stem.n, word;
+
+    while (end && is_digit(stem.at[end - 1])) /* x_mask_1 */
         end--;
-    if (end < n && end && (stem[end - 1] == '_' || stem[end - 1] == '-'))
+    if (end < stem.n && end && (stem.at[end - 1] == '_' || stem.at[end - 1] == '-'))
         end--;
     else
-        end = n;
-    for (word = end; word && is_letter(stem[word - 1]);)
+        end = stem.n;
+    for (word = end; word && is_letter(stem.at[word - 1]);)
         word--;
-    if (word < 2 || !strchr("_-", stem[word - 1]) || !among(stem + word, end - word, endings))
-        return n;
+    if (word < 2 || !strchr("_-", stem.at[word - 1]) ||
+        !is((pyr_word){stem.at + word, end - word},
+            "mask/masks/seg/segmentation/gt/label/labels/trimap/matte"))
+        return stem.n;
     return word - 1;
 }
 
 /* ---- numbers ---- */
 
-pyr_number pyr_last_number(const char *name, size_t n)
+pyr_number pyr_last_number(pyr_word name)
 {
     pyr_number found = {0};
-    size_t end = n;
+    size_t end = name.n;
 
-    while (end && !is_digit(name[end - 1]))
+    while (end && !is_digit(name.at[end - 1]))
         end--;
-    for (found.at = end; found.at && is_digit(name[found.at - 1]);)
+    for (found.at = end; found.at && is_digit(name.at[found.at - 1]);)
         found.at--;
     found.n = end - found.at;
     if (found.n > 15)
         return (pyr_number){0};
     for (size_t i = 0; i < found.n; i++)
-        found.value = 10 * found.value + (uint64_t)(name[found.at + i] - '0');
+        found.value = 10 * found.value + (uint64_t)(name.at[found.at + i] - '0');
     return found;
 }
 
-/* Whether a name ends in one of the words, with nothing or no letter in front. */
-static bool ends_in(const char *name, size_t n, const char *const *words)
+/* Whether a name ends in one of the words, with no letter in front. */
+static bool ends_in(pyr_word name, const char *words)
 {
-    size_t at = n;
+    size_t at = name.n;
 
-    while (at && is_letter(name[at - 1]))
+    while (at && is_letter(name.at[at - 1]))
         at--;
-    return at < n && among(name + at, n - at, words);
+    return is((pyr_word){name.at + at, name.n - at}, words);
 }
 
-bool pyr_part_numbered(const char *name, size_t n, const pyr_number *number)
+bool pyr_part_numbered(pyr_word name, const pyr_number *number)
 {
-    static const char *const surely[] = {"part",   "parts",  "shard", "shards", "chunk",
-                                         "chunks", "subset", "batch", NULL};
-    static const char *const words[] = {
-        "part",   "parts",    "shard",  "shards",  "chunk",   "chunks", "batch", "batches",
-        "block",  "subset",   "split",  "fold",    "archive", "volume", "vol",   "disk",
-        "disc",   "dir",      "folder", "subdir",  "image",   "images", "img",   "imgs",
-        "photos", "pictures", "data",   "dataset", "set",     "pack",   NULL};
-    size_t end = number->at;
+    static const char words[] = "part/parts/shard/shards/chunk/chunks/batch/batches/block/subset/split/fold/"
+                                "archive/volume/vol/disk/disc/dir/folder/subdir/image/images/img/imgs/photos/"
+                                "pictures/data/dataset/set/pack";
+    pyr_word before = {name.at, number->at};
 
-    if (!number->n || number->at + number->n != n)
+    if (!number->n || number->at + number->n != name.n)
         return false;
-    while (end &&
-           (name[end - 1] == '_' || name[end - 1] == '-' || name[end - 1] == ' ' || name[end - 1] == '.'))
-        end--;
-    return end && (among(name, end, words) || ends_in(name, end, surely));
+    while (before.n && strchr("_- .", before.at[before.n - 1]))
+        before.n--;
+    return is(before, words) || ends_in(before, "part/parts/shard/shards/chunk/chunks/subset/batch");
 }

@@ -22,6 +22,15 @@ void pyr_entry_tidy(char *name);
  * empty: out of the archive. NULL without memory. */
 char *pyr_link_path(const char *name, const char *target);
 
+/* A piece of a name, not ended by a NUL. */
+typedef struct pyr_word {
+    const char *at;
+    size_t n;
+} pyr_word;
+
+/* As strcmp, bytewise. */
+int pyr_word_order(pyr_word a, pyr_word b);
+
 /* The order in which a walk meets files that goes through each folder in the order of names: part by part, a
  * slash before all other characters. As strcmp. */
 int pyr_walk_order(const char *a, const char *b);
@@ -41,26 +50,25 @@ typedef struct pyr_part_name {
     char domain;  /* 'A' of CycleGAN's trainA; 0: none */
 } pyr_part_name;
 
-/* The split that a folder's name (n bytes) stands for. */
-pyr_part_name pyr_part_of(const char *name, size_t n);
+/* The split that a folder's name stands for. */
+pyr_part_name pyr_part_of(pyr_word name);
 /* As strcmp, of names without the words for their splits and without numbers: 0 for imagenet_train and
  * imagenet_val. */
-int pyr_part_order(const char *a, const pyr_part_name *a_part, size_t a_n, const char *b,
-                   const pyr_part_name *b_part, size_t b_n);
+int pyr_part_order(pyr_word a, const pyr_part_name *a_part, pyr_word b, const pyr_part_name *b_part);
 
 /* Whether a folder is named as masks are (masks, train_labels, gtFine), and `images` (a sibling) as the
  * images that belong to them. with_mask and no_mask are not. */
-bool pyr_masks_of(const char *masks, size_t masks_n, const char *images, size_t images_n);
+bool pyr_masks_of(pyr_word masks, pyr_word images);
 /* Whether they only begin alike: CelebAMask-HQ-mask-anno beside CelebA-HQ-img. */
-bool pyr_masks_near(const char *masks, size_t masks_n, const char *images, size_t images_n);
-bool pyr_mask_named(const char *name, size_t n); /* the first half of that */
+bool pyr_masks_near(pyr_word masks, pyr_word images);
+bool pyr_mask_named(pyr_word name); /* the first half of that */
 /* As strcmp, of the words that two names must share for pyr_masks_of, or (`first`) for pyr_masks_near; a name
  * without any (pyr_mask_plain) comes first. */
-int pyr_mask_order(const char *a, size_t a_n, const char *b, size_t b_n, bool first);
-bool pyr_mask_plain(const char *name, size_t n);
-/* The length of a file's stem without a mask's ending (_mask, _mask_1, _segmentation, ...); n when it has
- * none. */
-size_t pyr_mask_stem(const char *stem, size_t n);
+int pyr_mask_order(pyr_word a, pyr_word b, bool first);
+bool pyr_mask_plain(pyr_word name);
+/* The length of a file's stem without a mask's ending (_mask, _mask_1, _segmentation, ...); all of it when it
+ * has none. */
+size_t pyr_mask_stem(pyr_word stem);
 
 /* A name as text, digits, text: the last run of digits. */
 typedef struct pyr_number {
@@ -68,9 +76,9 @@ typedef struct pyr_number {
     uint64_t value; /* below 10^15 */
 } pyr_number;
 
-pyr_number pyr_last_number(const char *name, size_t n);
+pyr_number pyr_last_number(pyr_word name);
 /* Whether a name is a word for parts of a set and a number: part-00, images_003, batch_1,
  * HAM10000_images_part_1. */
-bool pyr_part_numbered(const char *name, size_t n, const pyr_number *number);
+bool pyr_part_numbered(pyr_word name, const pyr_number *number);
 
 #endif

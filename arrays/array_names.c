@@ -32,9 +32,10 @@ static int place_of(const char *word, const char *const *words, int n)
 
 static bool part_of(pyr_part *part, const char *word)
 {
-    pyr_part_name name = pyr_part_of(word, strlen(word));
+    size_t n = strlen(word);
+    pyr_part_name name = pyr_part_of((pyr_word){word, n});
 
-    if (name.sure && name.n == strlen(word) && name.part != PYR_PART_REST) {
+    if (name.sure && name.n == n && name.part != PYR_PART_REST) {
         *part = name.part;
         return true;
     }

@@ -178,13 +178,13 @@ static char *folder_of(const char *path, bool lone)
 {
     const char *base = pyr_base_name(path);
     size_t before = (size_t)(base - path), n = pyr_tar_stem(path) - before, end;
-    pyr_number number = pyr_last_number(base, n);
+    pyr_number number = pyr_last_number((pyr_word){base, n});
 
     if (lone)
         return pyr_strfmt("%.*s", (int)before, path);
     end = number.at;
     if (number.n && number.at + number.n == n && end > 4 && strncmp(base + end - 4, "-of-", 4) == 0) {
-        number = pyr_last_number(base, end - 4); /* 00003-of-00064 */
+        number = pyr_last_number((pyr_word){base, end - 4}); /* 00003-of-00064 */
         end = number.at;
         n = number.n ? number.at + number.n : 0;
     }

@@ -23,8 +23,7 @@ typedef struct part {
 
 /* What classes are found in: images by a piece of their names. */
 typedef struct piece {
-    const char *at;
-    size_t n;
+    pyr_word name;
     size_t item;
 } piece;
 
@@ -38,11 +37,11 @@ typedef struct work {
     bool below;  /* parts are below the classes */
     bool around; /* training images lie beside the folder of another part, in none of their own */
     part parts[PARTS];
-    int held;         /* the part that is held out, or PYR_PART_NONE */
-    bool all;         /* everything is for training */
-    size_t loose;     /* training images in no folder, while others are in one */
-    pyr_text shards;  /* what was looked through: "the 4 numbered folders (...)" */
-    piece missing[5]; /* some classes that the held-out part alone has */
+    int held;            /* the part that is held out, or PYR_PART_NONE */
+    bool all;            /* everything is for training */
+    size_t loose;        /* training images in no folder, while others are in one */
+    pyr_text shards;     /* what was looked through: "the 4 numbered folders (...)" */
+    pyr_word missing[5]; /* some classes that the held-out part alone has */
     size_t missing_classes, missing_images, missing_folders; /* images in a folder */
     char *texts[PARTS];                                      /* of lists of labels */
     piece *folded; /* the classes in an order without case, n_folded of them; owned */
@@ -68,7 +67,7 @@ static pyr_status warn(work *w, pyr_text *sentence)
 
 static int kind_of(const pyr_folder *folder)
 {
-    pyr_part_name name = pyr_part_of(folder->name, folder->n);
+    pyr_part_name name = pyr_part_of(folder->name);
 
     return name.sure ? (int)name.part : PYR_PART_NONE;
 }
@@ -83,8 +82,7 @@ typedef struct parted_name {
 static int by_rest(const void *a, const void *b)
 {
     const parted_name *x = a, *y = b;
-    int order =
-        pyr_part_order(x->folder->name, &x->name, x->folder->n, y->folder->name, &y->name, y->folder->n);
+    int order = pyr_part_order(x->folder->name, &x->name, y->folder->name, &y->name);
 
     return order ? order : x->k < y->k ? -1 : x->k > y->k;
 }
@@ -113,15 +111,14 @@ static pyr_status pair_all(int *kinds, const pyr_folders *folders)
     for (size_t k = 0; k < folders->n; k++) {
         const pyr_folder *folder = &folders->at[k];
 
-        at[n] = (parted_name){folder, pyr_part_of(folder->name, folder->n), k};
+        at[n] = (parted_name){folder, pyr_part_of(folder->name), k};
         n += at[n].name.part != PYR_PART_NONE;
     }
     if (n > 1)
         qsort(at, n, sizeof *at, by_rest);
     for (size_t i = 0, end; i < n; i = end) {
         for (end = i + 1; end < n; end++)
-            if (pyr_part_order(at[i].folder->name, &at[i].name, at[i].folder->n, at[end].folder->name,
-                               &at[end].name, at[end].folder->n) != 0)
+            if (pyr_part_order(at[i].folder->name, &at[i].name, at[end].folder->name, &at[end].name) != 0)
                 break;
         pair(kinds, at + i, end - i);
     }
@@ -138,7 +135,7 @@ static pyr_status only_train_has_folders(bool *out, const work *w, const pyr_fol
         const pyr_folder *f = &folders->at[k];
         pyr_folders inner;
 
-        PYR_TRY(pyr_folders_of(&inner, &w->items, f->begin, f->end, w->root + f->n + 1));
+        PYR_TRY(pyr_folders_of(&inner, &w->items, f->begin, f->end, w->root + f->name.n + 1));
         *out = kinds[k] == PYR_PART_TRAIN ? inner.n >= 2 : inner.n == 0;
         pyr_folders_free(&inner);
     }
@@ -151,10 +148,10 @@ static bool in_train(const work *w)
     const char *at = w->items.at[0].name, *end = at + w->root, *slash;
 
     for (; at < end; at = slash + 1) {
-        pyr_folder folder = {.name = at};
+        pyr_folder folder = {0};
 
         slash = strchr(at, '/');
-        folder.n = (size_t)(slash - at);
+        folder.name = (pyr_word){at, (size_t)(slash - at)};
         if (kind_of(&folder) == PYR_PART_TRAIN)
             return true;
     }
@@ -197,11 +194,11 @@ static pyr_status judge_parts(bool *parted, int *kinds, work *w, const pyr_folde
 /* Images of a folder are of a part, and what is inside begins there. */
 static pyr_status put_part(work *w, const pyr_folder *folder, int kind)
 {
-    pyr_part_name name = pyr_part_of(folder->name, folder->n);
+    pyr_part_name name = pyr_part_of(folder->name);
     part *p = &w->parts[kind];
-    size_t skip = w->root + folder->n + 1;
+    size_t skip = w->root + folder->name.n + 1;
 
-    pyr_text_add(&p->names, "%s%.*s/", p->folders++ ? ", " : "", (int)folder->n, folder->name);
+    pyr_text_add(&p->names, "%s%.*s/", p->folders++ ? ", " : "", (int)folder->name.n, folder->name.at);
     p->n += folder->end - folder->begin;
     if (kind == PYR_PART_TRAIN && w->around)
         skip = w->root; /* this folder may be a class */
@@ -232,7 +229,7 @@ static pyr_status parts_below(work *w, const pyr_folders *folders)
         bool train = false, others = false;
 
         pyr_folders_free(&inner);
-        PYR_TRY_OUT(pyr_folders_of(&inner, &w->items, f->begin, f->end, w->root + f->n + 1));
+        PYR_TRY_OUT(pyr_folders_of(&inner, &w->items, f->begin, f->end, w->root + f->name.n + 1));
         for (size_t i = 0; i < inner.n; i++) {
             int kind = kind_of(&inner.at[i]);
 
@@ -249,19 +246,16 @@ static pyr_status parts_below(work *w, const pyr_folders *folders)
         const pyr_folder *f = &folders->at[k];
 
         pyr_folders_free(&inner);
-        PYR_TRY_OUT(pyr_folders_of(&inner, &w->items, f->begin, f->end, w->root + f->n + 1));
-        for (size_t i = f->begin; i < f->end; i++) {
-            pyr_item *item = &w->items.at[i];
-
-            item->class_at = f->name;
-            item->class_n = f->n;
-        }
+        PYR_TRY_OUT(pyr_folders_of(&inner, &w->items, f->begin, f->end, w->root + f->name.n + 1));
+        for (size_t i = f->begin; i < f->end; i++)
+            w->items.at[i].class = f->name;
         for (size_t i = 0; i < inner.n; i++)
             for (size_t j = inner.at[i].begin; j < inner.at[i].end; j++) {
                 int kind = kind_of(&inner.at[i]);
 
                 if (w->parts[kind].n++ == 0) {
-                    pyr_text_add(&w->parts[kind].names, "%.*s/", (int)inner.at[i].n, inner.at[i].name);
+                    pyr_text_add(&w->parts[kind].names, "%.*s/", (int)inner.at[i].name.n,
+                                 inner.at[i].name.at);
                     w->parts[kind].path = w->items.at[j].name;
                     w->parts[kind].folder = w->root;
                 }
@@ -310,33 +304,36 @@ out:
 static int by_piece(const void *a, const void *b)
 {
     const piece *x = a, *y = b;
-    int order = memcmp(x->at, y->at, x->n < y->n ? x->n : y->n);
+    int order = pyr_word_order(x->name, y->name);
 
-    if (order || x->n != y->n)
-        return order ? order : x->n < y->n ? -1 : 1;
-    return x->item < y->item ? -1 : x->item > y->item;
+    return order ? order : x->item < y->item ? -1 : x->item > y->item;
 }
 
-static bool same_piece(const piece *a, const piece *b)
+static bool same(pyr_word a, pyr_word b)
 {
-    return a->n == b->n && memcmp(a->at, b->at, a->n) == 0;
+    return pyr_word_order(a, b) == 0;
+}
+
+static pyr_word folder_at(const char *path)
+{
+    const char *slash = strchr(path, '/');
+
+    return (pyr_word){path, slash ? (size_t)(slash - path) : 0};
 }
 
 /* The first folder of what is not understood yet; n = 0: there is none. */
-static piece first_folder(const pyr_item *item, size_t i)
+static pyr_word first_folder(const pyr_item *item)
 {
-    const char *slash = strchr(item->inner, '/');
-
-    return (piece){item->inner, slash ? (size_t)(slash - item->inner) : 0, i};
+    return folder_at(item->inner);
 }
 
-static piece last_folder(const pyr_item *item, size_t i)
+static pyr_word last_folder(const pyr_item *item)
 {
     const char *end = strrchr(item->name, '/'), *at = end ? end : item->name;
 
     while (at > item->name && at[-1] != '/')
         at--;
-    return (piece){at, end ? (size_t)(end - at) : 0, i};
+    return (pyr_word){at, end ? (size_t)(end - at) : 0};
 }
 
 /* The training images by their first folders, sorted, and how many folders there are. */
@@ -345,19 +342,19 @@ static pyr_status pieces_of(piece **out, size_t *n, size_t *groups, size_t *loos
     *n = *groups = *loose = 0;
     PYR_TRY(pyr_new(out, w->items.n, sizeof **out, "the classes"));
     for (size_t i = 0; i < w->items.n; i++) {
-        piece p = first_folder(&w->items.at[i], i);
+        pyr_word name = first_folder(&w->items.at[i]);
 
         if (w->items.at[i].part != PYR_PART_TRAIN)
             continue;
-        if (p.n)
-            (*out)[(*n)++] = p;
+        if (name.n)
+            (*out)[(*n)++] = (piece){name, i};
         else
             ++*loose;
     }
     if (*n > 1)
         qsort(*out, *n, sizeof **out, by_piece);
     for (size_t i = 0; i < *n; i++)
-        *groups += i == 0 || !same_piece(&(*out)[i - 1], &(*out)[i]);
+        *groups += i == 0 || !same((*out)[i - 1].name, (*out)[i].name);
     return PYR_OK;
 }
 
@@ -368,17 +365,16 @@ static pyr_status judge_shards(pyr_shards *out, work *w, const piece *at, size_t
 
     PYR_TRY(pyr_new(&folders, groups, sizeof *folders, "the list of folders"));
     for (size_t i = 0; i < n; i++) {
-        if (i && !same_piece(&at[i - 1], &at[i]))
+        if (i && !same(at[i - 1].name, at[i].name))
             k++;
-        folders[k].name = at[i].at;
-        folders[k].n = at[i].n;
-        pyr_numbered_add(&folders[k], w->items.at[at[i].item].name, at[i].at);
+        folders[k].name = at[i].name;
+        pyr_numbered_add(&folders[k], w->items.at[at[i].item].name, at[i].name.at);
     }
     *out = pyr_shards_are(folders, groups);
     if (*out != PYR_SHARDS_NO) {
         pyr_text_free(&w->shards);
-        pyr_text_add(&w->shards, "the %zu numbered folders (%.*s ... %.*s)", groups, (int)folders[0].n,
-                     folders[0].name, (int)folders[groups - 1].n, folders[groups - 1].name);
+        pyr_text_add(&w->shards, "the %zu numbered folders (%.*s ... %.*s)", groups, (int)folders[0].name.n,
+                     folders[0].name.at, (int)folders[groups - 1].name.n, folders[groups - 1].name.at);
     }
     pyr_free(folders);
     return PYR_OK;
@@ -388,33 +384,27 @@ static pyr_status judge_shards(pyr_shards *out, work *w, const piece *at, size_t
 static bool by_letter(const piece *at, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        const char *inner = at[i].at + at[i].n + 1;
+        const char *inner = at[i].name.at + at[i].name.n + 1;
 
-        if (at[i].n != 1 || !strchr(inner, '/') || strncasecmp(inner, at[i].at, 1) != 0)
+        if (at[i].name.n != 1 || !strchr(inner, '/') || strncasecmp(inner, at[i].name.at, 1) != 0)
             return false;
     }
     return n > 0;
 }
 
 /* The folder of the second level. */
-static piece second_folder(const piece *first)
+static pyr_word second_folder(const piece *first)
 {
-    const char *inner = first->at + first->n + 1, *slash = strchr(inner, '/');
-
-    return (piece){inner, slash ? (size_t)(slash - inner) : 0, 0};
+    return folder_at(first->name.at + first->name.n + 1);
 }
 
 /* The next piece of the same first folder with another second one; n, or a new first folder: there is
  * none. */
 static size_t next_second(const piece *at, size_t n, size_t i)
 {
-    piece now = second_folder(&at[i]), next;
-
-    for (size_t k = i + 1; k < n && same_piece(&at[k], &at[i]); k++) {
-        next = second_folder(&at[k]);
-        if (!same_piece(&next, &now))
+    for (size_t k = i + 1; k < n && same(at[k].name, at[i].name); k++)
+        if (!same(second_folder(&at[k]), second_folder(&at[i])))
             return k;
-    }
     return n;
 }
 
@@ -436,19 +426,19 @@ static pyr_status same_inside(bool *out, const piece *at, size_t n)
     size_t *first = NULL, inside = 0, groups = 1, start = 0;
 
     *out = false;
-    while (start < n && same_piece(&at[start], &at[0]))
+    while (start < n && same(at[start].name, at[0].name))
         start++;
     PYR_TRY(second_folders(&first, &inside, at, start));
     *out = inside >= 2;
     for (size_t end; start < n && *out; start = end, groups++) {
         size_t met = 0, k = start;
 
-        for (end = start; end < n && same_piece(&at[end], &at[start]); end++)
+        for (end = start; end < n && same(at[end].name, at[start].name); end++)
             ;
         for (; k < n && met < inside; k = next_second(at, n, k), met++) {
-            piece a = second_folder(&at[first[met]]), b = second_folder(&at[k]);
+            pyr_word a = second_folder(&at[first[met]]);
 
-            if (!a.n || !same_piece(&a, &b))
+            if (!a.n || !same(a, second_folder(&at[k])))
                 break;
         }
         *out = met == inside && k == n;
@@ -461,32 +451,26 @@ static pyr_status same_inside(bool *out, const piece *at, size_t n)
 static void step_in(work *w)
 {
     for (size_t i = 0; i < w->items.n; i++) {
-        piece p = first_folder(&w->items.at[i], i);
+        size_t n = first_folder(&w->items.at[i]).n;
 
-        if (w->items.at[i].part == PYR_PART_TRAIN && p.n)
-            w->items.at[i].inner += p.n + 1;
+        if (w->items.at[i].part == PYR_PART_TRAIN && n)
+            w->items.at[i].inner += n + 1;
     }
 }
 
 /* The rest of the path to a file. */
-static piece all_folders(const pyr_item *item, size_t i)
+static pyr_word all_folders(const pyr_item *item)
 {
     const char *slash = strrchr(item->inner, '/');
 
-    return (piece){item->inner, slash ? (size_t)(slash - item->inner) : 0, i};
+    return (pyr_word){item->inner, slash ? (size_t)(slash - item->inner) : 0};
 }
 
-static void name_classes(work *w, piece (*folder)(const pyr_item *, size_t), int kind)
+static void name_classes(work *w, pyr_word (*folder)(const pyr_item *), int kind)
 {
-    for (size_t i = 0; i < w->items.n; i++) {
-        pyr_item *item = &w->items.at[i];
-        piece p = folder(item, i);
-
-        if (item->part != kind)
-            continue;
-        item->class_at = p.at;
-        item->class_n = p.n;
-    }
+    for (size_t i = 0; i < w->items.n; i++)
+        if (w->items.at[i].part == kind)
+            w->items.at[i].class = folder(&w->items.at[i]);
 }
 
 static pyr_status warn_shards(work *w)
@@ -501,7 +485,7 @@ static pyr_status warn_shards(work *w)
     return warn(w, &text);
 }
 
-/* The folders of the training images that are classes: class_at of each is set, or of none. */
+/* The folders of the training images that are classes: the class of each is set, or of none. */
 static pyr_status training_classes(work *w)
 {
     for (int depth = 0; depth < DEEPEST; depth++) {
@@ -540,10 +524,10 @@ static pyr_status training_classes(work *w)
 
 static int compare_folded(const void *key, const void *at)
 {
-    const piece *wanted = key, *class = at;
-    int order = strncasecmp(wanted->at, class->at, wanted->n < class->n ? wanted->n : class->n);
+    pyr_word wanted = ((const piece *)key)->name, class = ((const piece *)at)->name;
+    int order = strncasecmp(wanted.at, class.at, wanted.n < class.n ? wanted.n : class.n);
 
-    return order ? order : wanted->n < class->n ? -1 : wanted->n > class->n;
+    return order ? order : wanted.n < class.n ? -1 : wanted.n > class.n;
 }
 
 static int by_folded(const void *a, const void *b)
@@ -563,7 +547,7 @@ static pyr_status fold_classes(work *w)
     pyr_free(w->folded);
     PYR_TRY(pyr_new(&w->folded, classes->n, sizeof *w->folded, "the classes"));
     for (size_t i = 0; i < classes->n; i++)
-        w->folded[i] = (piece){classes->at[i], strlen(classes->at[i]), i};
+        w->folded[i] = (piece){{classes->at[i], strlen(classes->at[i])}, i};
     if (classes->n > 1)
         qsort(w->folded, classes->n, sizeof *w->folded, by_folded);
     for (size_t i = 0; i < classes->n; i++)
@@ -587,14 +571,14 @@ static pyr_status gather(work *w)
         const pyr_item *item = &w->items.at[i];
         bool counts = item->part == PYR_PART_TRAIN || (w->all && w->parts[item->part].labelled);
 
-        if (counts && item->part != PYR_PART_NONE && item->class_n)
-            at[n++] = (piece){item->class_at, item->class_n, i};
+        if (counts && item->part != PYR_PART_NONE && item->class.n)
+            at[n++] = (piece){item->class, i};
     }
     if (n > 1)
         qsort(at, n, sizeof *at, by_piece);
     for (size_t i = 0; i < n; i++)
-        if (!i || !same_piece(&at[i - 1], &at[i]))
-            PYR_TRY_OUT(pyr_names_format(classes, "%.*s", (int)at[i].n, at[i].at));
+        if (!i || !same(at[i - 1].name, at[i].name))
+            PYR_TRY_OUT(pyr_names_format(classes, "%.*s", (int)at[i].name.n, at[i].name.at));
     status = fold_classes(w);
 out:
     pyr_free(at);
@@ -603,7 +587,7 @@ out:
 
 static int compare_class(const void *key, const void *at)
 {
-    const piece *wanted = key;
+    const pyr_word *wanted = key;
     const char *name = *(char *const *)at;
     int order = strncmp(wanted->at, name, wanted->n);
 
@@ -611,18 +595,19 @@ static int compare_class(const void *key, const void *at)
 }
 
 /* The class of a name, whatever its case when no class has it exactly; -1: none has. */
-static int32_t class_of(const work *w, piece p, bool any_case)
+static int32_t class_of(const work *w, pyr_word name, bool any_case)
 {
     const pyr_names *classes = &w->out->classes;
-    char **found =
-        p.n && classes->n ? bsearch(&p, classes->at, classes->n, sizeof *classes->at, compare_class) : NULL;
-    const piece *folded;
+    char **found;
+    const piece *folded = NULL;
 
+    if (!name.n || !classes->n)
+        return -1;
+    found = bsearch(&name, classes->at, classes->n, sizeof *classes->at, compare_class);
     if (found)
         return (int32_t)(found - classes->at);
-    folded = any_case && p.n && w->n_folded
-                 ? bsearch(&p, w->folded, w->n_folded, sizeof *w->folded, compare_folded)
-                 : NULL;
+    if (any_case)
+        folded = bsearch(&(piece){.name = name}, w->folded, w->n_folded, sizeof *w->folded, compare_folded);
     return folded ? (int32_t)folded->item : -1;
 }
 
@@ -632,18 +617,11 @@ static void held_out_class(const work *w, pyr_item *item)
 {
     for (int any_case = 0; any_case < 2; any_case++)
         for (const char *at = item->inner, *slash; (slash = strchr(at, '/')); at = slash + 1) {
-            piece p = {at, (size_t)(slash - at), 0};
-
-            if (class_of(w, p, any_case) >= 0) {
-                item->class_at = p.at;
-                item->class_n = p.n;
+            item->class = (pyr_word){at, (size_t)(slash - at)};
+            if (class_of(w, item->class, any_case) >= 0)
                 return;
-            }
         }
-    piece first = first_folder(item, 0);
-
-    item->class_at = first.at;
-    item->class_n = first.n;
+    item->class = first_folder(item);
 }
 
 /* Take a lone class's folder (val/cat/x.png alone) for one, where put_part went through it. */
@@ -653,18 +631,26 @@ static void lone_class(work *w, pyr_item *item)
 
     while (inner > item->name + w->root) {
         const char *end = inner - 1, *at = end;
-        piece p;
+        pyr_word name;
 
         while (at > item->name + w->root && at[-1] != '/')
             at--;
-        p = (piece){at, (size_t)(end - at), 0};
-        if (class_of(w, p, false) >= 0) {
-            item->class_at = p.at;
-            item->class_n = p.n;
+        name = (pyr_word){at, (size_t)(end - at)};
+        if (class_of(w, name, false) >= 0) {
+            item->class = name;
             return;
         }
         inner = at;
     }
+}
+
+static size_t count_labelled(const work *w, int kind)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < w->items.n; i++)
+        n += w->items.at[i].part == kind && class_of(w, w->items.at[i].class, true) >= 0;
+    return n;
 }
 
 static pyr_status label_part(work *w, int kind)
@@ -681,26 +667,16 @@ static pyr_status label_part(work *w, int kind)
         if (item->part != kind || wishes(w->wish->classes, "folders"))
             continue;
         held_out_class(w, item);
-        if (class_of(w, (piece){item->class_at, item->class_n, 0}, true) < 0)
+        if (class_of(w, item->class, true) < 0)
             lone_class(w, item);
     }
     if (wishes(w->wish->classes, "folders"))
         name_classes(w, last_folder, kind);
-    for (size_t i = 0; i < w->items.n; i++) {
-        const pyr_item *item = &w->items.at[i];
-
-        p->labelled +=
-            item->part == kind && class_of(w, (piece){item->class_at, item->class_n, 0}, true) >= 0;
-    }
+    p->labelled = count_labelled(w, kind);
     if (p->labelled)
         return PYR_OK;
     PYR_TRY(pyr_layout_lists(&w->texts[kind], &file, &w->items, kind, w->files, w->wish));
-    for (size_t i = 0; w->texts[kind] && i < w->items.n; i++) {
-        const pyr_item *item = &w->items.at[i];
-
-        p->labelled +=
-            item->part == kind && class_of(w, (piece){item->class_at, item->class_n, 0}, true) >= 0;
-    }
+    p->labelled = w->texts[kind] ? count_labelled(w, kind) : 0;
     if (p->labelled) {
         p->list = w->files->at[file];
         w->out->place[file] = PYR_PLACE_READ;
@@ -720,7 +696,7 @@ static pyr_status find_classes(work *w)
             w->parts[kind].labelled = w->parts[kind].n;
         }
         for (size_t i = 0; i < w->items.n; i++)
-            w->loose += w->items.at[i].part == PYR_PART_TRAIN && !w->items.at[i].class_n;
+            w->loose += w->items.at[i].part == PYR_PART_TRAIN && !w->items.at[i].class.n;
         if (w->loose == w->parts[PYR_PART_TRAIN].n)
             w->loose = 0; /* a flat folder */
     } else if (!w->below)
@@ -729,7 +705,7 @@ static pyr_status find_classes(work *w)
         pyr_text_add(&w->out->notes, "; classes are not used: %zu of %zu images are in no subfolder",
                      w->loose, w->parts[PYR_PART_TRAIN].n);
         for (size_t i = 0; i < w->items.n; i++)
-            w->items.at[i].class_n = 0;
+            w->items.at[i].class.n = 0;
         return PYR_OK;
     }
     PYR_TRY(gather(w));
@@ -771,15 +747,14 @@ static pyr_status choose_held_out(work *w)
 static void note_missing(work *w, const pyr_item *item)
 {
     enum { NAMED = 5 };
-    piece p = {item->class_at, item->class_n, 0};
 
     w->missing_images++;
-    w->missing_folders += p.n > 0;
+    w->missing_folders += item->class.n > 0;
     for (size_t i = 0; i < w->missing_classes; i++)
-        if (same_piece(&w->missing[i], &p))
+        if (same(w->missing[i], item->class))
             return;
     if (w->missing_classes < NAMED)
-        w->missing[w->missing_classes] = p;
+        w->missing[w->missing_classes] = item->class;
     w->missing_classes += w->missing_classes < NAMED;
 }
 
@@ -791,7 +766,7 @@ static pyr_status place(work *w)
         const part *p = &w->parts[item->part];
         bool trained = item->part == PYR_PART_TRAIN, held = w->held && item->part == w->held;
 
-        item->label = class_of(w, (piece){item->class_at, item->class_n, 0}, true);
+        item->label = class_of(w, item->class, true);
         if (w->all && (item->part == PYR_PART_TEST || item->part == PYR_PART_VAL))
             trained = !w->out->classes.n || p->labelled;
         if (held && item->label < 0 && w->out->classes.n)

@@ -16,6 +16,7 @@
 #ifndef PYR_LAYOUTS_LAYOUT_H
 #define PYR_LAYOUTS_LAYOUT_H
 
+#include "archives/folder_names.h"
 #include "base/file.h"
 #include "base/text.h"
 #include <stdbool.h>
@@ -56,12 +57,11 @@ void pyr_layout_free(pyr_layout *layout);
 
 /* One image on its way through the layout. */
 typedef struct pyr_item {
-    const char *name;     /* from the top; borrowed */
-    const char *inner;    /* what of the name is not understood yet */
-    size_t file;          /* its place among the files */
-    const char *class_at; /* its class' name, class_n bytes; n = 0: none */
-    size_t class_n;
-    int part; /* pyr_part */
+    const char *name;  /* from the top; borrowed */
+    const char *inner; /* what of the name is not understood yet */
+    size_t file;       /* its place among the files */
+    pyr_word class;    /* its class' name; n = 0: none */
+    int part;          /* pyr_part */
     int32_t label;
 } pyr_item;
 
@@ -72,8 +72,8 @@ typedef struct pyr_items {
 
 /* A folder with images in it, anywhere below. */
 typedef struct pyr_folder {
-    const char *name;     /* n bytes, not ended */
-    size_t n, begin, end; /* its images in the list */
+    pyr_word name;
+    size_t begin, end; /* its images in the list */
 } pyr_folder;
 
 typedef struct pyr_folders {
@@ -97,8 +97,7 @@ enum { PYR_ENDINGS = 6 };
 
 /* A folder by its files' numbers. */
 typedef struct pyr_numbered {
-    const char *name;
-    size_t n;
+    pyr_word name;
     size_t files;           /* images in it */
     size_t numbered;        /* those with a number in their names */
     uint64_t least, most;   /* these numbers */
@@ -115,7 +114,7 @@ void pyr_numbered_add(pyr_numbered *folder, const char *file, const char *at);
 pyr_shards pyr_shards_are(const pyr_numbered *at, size_t n);
 
 /* Classes of the images of `part` from lists that come along: Tiny-ImageNet's val_annotations.txt in a folder
- * of that part, ImageNet's LOC_val_solution.csv for the validation. Their class_at points into *text, which
+ * of that part, ImageNet's LOC_val_solution.csv for the validation. Their class points into *text, which
  * the caller frees with the items (NULL: no list). *file is the list. */
 pyr_status pyr_layout_lists(char **text, size_t *file, pyr_items *items, int part, const pyr_names *files,
                             const pyr_layout_wish *wish);

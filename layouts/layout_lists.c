@@ -64,10 +64,8 @@ static pyr_status look_up(pyr_items *items, int part, const line *lines, size_t 
             found = find(lines, n, stem);
             pyr_free(stem);
         }
-        if (found) {
-            item->class_at = found->class_name;
-            item->class_n = strlen(found->class_name);
-        }
+        if (found)
+            item->class = (pyr_word){found->class_name, strlen(found->class_name)};
     }
     return PYR_OK;
 }
@@ -78,7 +76,7 @@ static bool is_list(const char *file, const char *first, int part)
 {
     const char *base = pyr_base_name(file);
     size_t folder = (size_t)(base - file);
-    pyr_part_name named = pyr_part_of(base, strcspn(base, "_"));
+    pyr_part_name named = pyr_part_of((pyr_word){base, strcspn(base, "_")});
 
     if (strcasecmp(base, "LOC_val_solution.csv") == 0)
         return part == PYR_PART_VAL;

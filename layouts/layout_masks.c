@@ -21,36 +21,28 @@ typedef struct masks {
     char first[80]; /* of these folders */
 } masks;
 
-/* A part of a path: the name of a file without its ending. */
-typedef struct stem {
-    const char *at;
-    size_t n;
-} stem;
-
-static stem stem_of(const char *name)
+/* The name of a file without its ending. */
+static pyr_word stem_of(const char *name)
 {
     const char *base = pyr_base_name(name), *dot = strrchr(base, '.');
 
-    return (stem){base, dot ? (size_t)(dot - base) : strlen(base)};
+    return (pyr_word){base, dot ? (size_t)(dot - base) : strlen(base)};
 }
 
 /* The same from the top on: with the folders. */
-static stem whole_stem(const char *name)
+static pyr_word whole_stem(const char *name)
 {
-    stem base = stem_of(name);
+    pyr_word base = stem_of(name);
 
-    return (stem){name, (size_t)(base.at - name) + base.n};
+    return (pyr_word){name, (size_t)(base.at - name) + base.n};
 }
 
 static int by_text(const void *a, const void *b)
 {
-    const stem *x = a, *y = b;
-    int order = memcmp(x->at, y->at, x->n < y->n ? x->n : y->n);
-
-    return order ? order : x->n < y->n ? -1 : x->n > y->n;
+    return pyr_word_order(*(const pyr_word *)a, *(const pyr_word *)b);
 }
 
-static bool has(const stem *sorted, size_t n, stem wanted)
+static bool has(const pyr_word *sorted, size_t n, pyr_word wanted)
 {
     return n && bsearch(&wanted, sorted, n, sizeof *sorted, by_text);
 }
@@ -79,8 +71,8 @@ static void close_ranks(masks *m)
 
 /* ---- folders of masks ---- */
 
-/* The stem without its last word: aachen_000019 of aachen_000019_leftImg8bit; empty when there is none. */
-static stem shorter(stem s)
+/* The pyr_word without its last word: aachen_000019 of aachen_000019_leftImg8bit; empty when there is none. */
+static pyr_word shorter(pyr_word s)
 {
     while (s.n && !strchr("_-.", s.at[s.n - 1]))
         s.n--;
@@ -89,7 +81,7 @@ static stem shorter(stem s)
 }
 
 /* 00012 of masks is 12 of images. */
-static stem without_zeros(stem s)
+static pyr_word without_zeros(pyr_word s)
 {
     if (strspn(s.at, "0123456789") >= s.n)
         for (; s.n > 1 && *s.at == '0'; s.n--)
@@ -98,7 +90,7 @@ static stem without_zeros(stem s)
 }
 
 /* Sorted stems of a folder's images, cut by so many words; *n = 0 when two become one by that. */
-static pyr_status stems_of(stem **out, size_t *n, const masks *m, const pyr_folder *folder, int cut)
+static pyr_status stems_of(pyr_word **out, size_t *n, const masks *m, const pyr_folder *folder, int cut)
 {
     *n = folder->end - folder->begin;
     PYR_TRY(pyr_new(out, *n, sizeof **out, "the names of images"));
@@ -123,12 +115,12 @@ static pyr_status belong(bool *out, const masks *m, const pyr_folder *folder, co
 {
     *out = false;
     for (int cut = 0; cut < 2 && !*out; cut++) {
-        stem *stems;
+        pyr_word *stems;
         size_t n, met = 0;
 
         PYR_TRY(stems_of(&stems, &n, m, images, cut));
         for (size_t i = folder->begin; i < folder->end; i++) {
-            stem s = stem_of(m->items->at[i].name);
+            pyr_word s = stem_of(m->items->at[i].name);
             bool found = has(stems, n, without_zeros(s));
 
             if (found && derived)
@@ -151,7 +143,7 @@ static pyr_status suspect(masks *m, const pyr_folder *folder, const pyr_folder *
         &m->out->warnings,
         "%.*s/ beside %.*s/ looks like masks or labels, but its files are named otherwise: they are taken "
         "for images too; move it out of the data set if they are not meant",
-        (int)folder->n, folder->name, (int)images->n, images->name);
+        (int)folder->name.n, folder->name.at, (int)images->name.n, images->name.at);
 }
 
 /* The folders that masks may be of, in the order of their words, then of their numbers: so that folders by
@@ -168,13 +160,13 @@ enum { TRIED = 32 };
 
 static uint64_t number_of(const pyr_folder *folder)
 {
-    return pyr_last_number(folder->name, folder->n).value;
+    return pyr_last_number(folder->name).value;
 }
 
 static int by_words(const void *a, const void *b)
 {
     const pyr_folder *x = *(const pyr_folder *const *)a, *y = *(const pyr_folder *const *)b;
-    int order = pyr_mask_order(x->name, x->n, y->name, y->n, false);
+    int order = pyr_mask_order(x->name, y->name, false);
     uint64_t n = number_of(x), k = number_of(y);
 
     if (order || n != k)
@@ -195,16 +187,16 @@ static pyr_status find_siblings(siblings *out, const pyr_folders *folders)
 
     *out = (siblings){0};
     for (size_t k = 0; k < folders->n && !any; k++)
-        any = pyr_mask_named(folders->at[k].name, folders->at[k].n);
+        any = pyr_mask_named(folders->at[k].name);
     if (!any)
         return PYR_OK;
     PYR_TRY(pyr_new(&out->at, folders->n, sizeof(pyr_folder *), "the list of folders"));
     PYR_TRY(pyr_new(&out->parts, folders->n, sizeof(pyr_folder *), "the list of folders"));
     for (size_t k = 0; k < folders->n; k++) {
         const pyr_folder *folder = &folders->at[k];
-        pyr_part_name part = pyr_part_of(folder->name, folder->n);
+        pyr_part_name part = pyr_part_of(folder->name);
 
-        if (pyr_mask_named(folder->name, folder->n))
+        if (pyr_mask_named(folder->name))
             continue;
         out->at[out->n++] = folder;
         if (part.sure && part.part != PYR_PART_REST)
@@ -231,7 +223,7 @@ static size_t count_before(const siblings *s, const pyr_folder *folder, bool fir
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         const pyr_folder *other = s->at[middle];
-        int order = pyr_mask_order(other->name, other->n, folder->name, folder->n, first);
+        int order = pyr_mask_order(other->name, folder->name, first);
 
         if (order == 0 && numbers)
             order = number_of(other) < number_of(folder) ? -1 : 1;
@@ -250,7 +242,7 @@ static size_t choose(const pyr_folder *out[2 * TRIED], const siblings *s, const 
 {
     size_t begin = count_before(s, folder, first, false, false), n = 0;
     size_t end = count_before(s, folder, first, true, false);
-    bool plain = pyr_mask_plain(folder->name, folder->n);
+    bool plain = pyr_mask_plain(folder->name);
 
     if (end - begin > TRIED) {
         size_t at = count_before(s, folder, false, false, true);
@@ -274,17 +266,17 @@ static pyr_status judge(masks *m, const siblings *s, const pyr_folder *folder)
     size_t n;
     bool yes = false;
 
-    if (!pyr_mask_named(folder->name, folder->n))
+    if (!pyr_mask_named(folder->name))
         return PYR_OK;
     n = choose(tried, s, folder, false);
     for (size_t i = 0; i < n && !yes; i++)
-        if (pyr_masks_of(folder->name, folder->n, tried[i]->name, tried[i]->n)) {
+        if (pyr_masks_of(folder->name, tried[i]->name)) {
             images = tried[i];
             PYR_TRY(belong(&yes, m, folder, images, false));
         }
     n = images ? 0 : choose(tried, s, folder, true);
     for (size_t i = 0; i < n && !yes; i++)
-        if (pyr_masks_near(folder->name, folder->n, tried[i]->name, tried[i]->n))
+        if (pyr_masks_near(folder->name, tried[i]->name))
             PYR_TRY(belong(&yes, m, folder, tried[i], true));
     if (images && !yes)
         return suspect(m, folder, images);
@@ -293,7 +285,8 @@ static pyr_status judge(masks *m, const siblings *s, const pyr_folder *folder)
     for (size_t i = folder->begin; i < folder->end; i++)
         drop(m, i);
     if (m->folders++ == 0)
-        snprintf(m->first, sizeof m->first, "%.*s/", (int)(folder->n < 70 ? folder->n : 70), folder->name);
+        snprintf(m->first, sizeof m->first, "%.*s/", (int)(folder->name.n < 70 ? folder->name.n : 70),
+                 folder->name.at);
     return PYR_OK;
 }
 
@@ -310,7 +303,7 @@ static pyr_status folders_of_masks(masks *m, size_t begin, size_t end, size_t sk
     for (size_t k = 0; k < folders.n && depth < DEEPEST; k++)
         if (!dropped(m, folders.at[k].begin))
             PYR_TRY_OUT(folders_of_masks(m, folders.at[k].begin, folders.at[k].end,
-                                         skip + folders.at[k].n + 1, depth + 1));
+                                         skip + folders.at[k].name.n + 1, depth + 1));
 out:
     free_siblings(&s);
     pyr_folders_free(&folders);
@@ -320,19 +313,19 @@ out:
 /* ---- masks beside their images ---- */
 
 /* Where an image's name with folders ends as a mask's: what is before; n = 0: it does not. */
-static stem masked(const char *name)
+static pyr_word masked(const char *name)
 {
-    stem base = stem_of(name);
-    size_t n = pyr_mask_stem(base.at, base.n);
+    pyr_word base = stem_of(name);
+    size_t n = pyr_mask_stem(base);
 
-    return (stem){name, n < base.n ? (size_t)(base.at - name) + n : 0};
+    return (pyr_word){name, n < base.n ? (size_t)(base.at - name) + n : 0};
 }
 
 static pyr_status files_of_masks(masks *m)
 {
     const pyr_items *items = m->items;
     size_t candidates = 0;
-    stem *stems;
+    pyr_word *stems;
 
     for (size_t i = 0; i < items->n; i++)
         candidates += masked(items->at[i].name).n > 0;
@@ -344,7 +337,7 @@ static pyr_status files_of_masks(masks *m)
     if (items->n > 1)
         qsort(stems, items->n, sizeof *stems, by_text);
     for (size_t i = 0; i < items->n; i++) {
-        stem image = masked(items->at[i].name);
+        pyr_word image = masked(items->at[i].name);
 
         if (image.n && has(stems, items->n, image))
             drop(m, i);
@@ -366,7 +359,7 @@ static bool is_copy(const masks *m, const pyr_folder *folder, size_t skip)
     for (size_t i = 0; i < m->items->n; i++) {
         if (i >= folder->begin && i < folder->end)
             continue;
-        if (strcmp(m->items->at[k++].name + skip + folder->n + 1, m->items->at[i].name + skip) != 0)
+        if (strcmp(m->items->at[k++].name + skip + folder->name.n + 1, m->items->at[i].name + skip) != 0)
             return false;
     }
     return true;
@@ -390,7 +383,7 @@ static pyr_status second_copy(masks *m)
         for (size_t i = folder->begin; i < folder->end; i++)
             drop(m, i);
         pyr_text_add(&m->out->notes, "; %.*s/ holds all that is beside it once more: left aside",
-                     (int)folder->n, folder->name);
+                     (int)folder->name.n, folder->name.at);
         break;
     }
     close_ranks(m);

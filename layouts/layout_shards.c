@@ -42,11 +42,16 @@ static bool named_for(const char *base, const char *file, const char *at, size_t
     }
 }
 
+static uint64_t value_of(const pyr_numbered *folder)
+{
+    return pyr_last_number(folder->name).value;
+}
+
 void pyr_numbered_add(pyr_numbered *folder, const char *file, const char *at)
 {
     const char *base = pyr_base_name(file), *dot = strrchr(base, '.');
     size_t stem = dot ? (size_t)(dot - base) : strlen(base), hex = 0;
-    pyr_number number = pyr_last_number(base, stem);
+    pyr_number number = pyr_last_number((pyr_word){base, stem});
 
     if (folder->files++ == 0) {
         folder->begins = true;
@@ -56,12 +61,12 @@ void pyr_numbered_add(pyr_numbered *folder, const char *file, const char *at)
     }
     while (hex < stem && is_hex(base[hex]))
         hex++;
-    folder->begins &= hex == stem && stem >= 4 + folder->n && named_for(base, file, at, folder->n);
+    folder->begins &= hex == stem && stem >= 4 + folder->name.n && named_for(base, file, at, folder->name.n);
     if (!number.n)
         return;
     folder->numbered++;
     for (size_t digits = 0, power = 10; digits < PYR_ENDINGS; digits++, power *= 10)
-        folder->ends[digits] &= number.value % power == pyr_last_number(folder->name, folder->n).value;
+        folder->ends[digits] &= number.value % power == value_of(folder);
     folder->least = number.value < folder->least ? number.value : folder->least;
     folder->most = number.value > folder->most ? number.value : folder->most;
 }
@@ -75,11 +80,6 @@ static uint64_t greatest_divisor(uint64_t a, uint64_t b)
         b = rest;
     }
     return a;
-}
-
-static uint64_t value_of(const pyr_numbered *folder)
-{
-    return pyr_last_number(folder->name, folder->n).value;
 }
 
 /* Whether folder = (number - base) / S, counted in steps of `step` from `first`, for some S: each file's
@@ -119,14 +119,13 @@ static bool numbered_alike(const pyr_numbered *at, size_t n, bool *bare, bool *w
 {
     *bare = *words = true;
     for (size_t i = 0; i < n; i++) {
-        pyr_number number = pyr_last_number(at[i].name, at[i].n),
-                   first = pyr_last_number(at[0].name, at[0].n);
+        pyr_number number = pyr_last_number(at[i].name), first = pyr_last_number(at[0].name);
 
-        if (!number.n || number.at + number.n != at[i].n || number.at != first.at ||
-            strncmp(at[i].name, at[0].name, first.at) != 0)
+        if (!number.n || number.at + number.n != at[i].name.n || number.at != first.at ||
+            strncmp(at[i].name.at, at[0].name.at, first.at) != 0)
             return false;
         *bare &= number.at == 0;
-        *words &= pyr_part_numbered(at[i].name, at[i].n, &number);
+        *words &= pyr_part_numbered(at[i].name, &number);
     }
     return true;
 }
@@ -135,24 +134,26 @@ static bool numbered_alike(const pyr_numbered *at, size_t n, bool *bare, bool *w
 static bool by_hash(const pyr_numbered *at, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (at[i].n != at[0].n || !at[i].begins)
+        if (at[i].name.n != at[0].name.n || !at[i].begins)
             return false;
-        for (size_t k = 0; k < at[i].n; k++)
-            if (!is_hex(at[i].name[k]))
+        for (size_t k = 0; k < at[i].name.n; k++)
+            if (!is_hex(at[i].name.at[k]))
                 return false;
     }
-    return at[0].n <= 4;
+    return at[0].name.n <= 4;
 }
 
 /* 00000-00999, 01000-01999: ranges that the files' numbers are in. Ages of 20-29 are classes. */
 static bool by_range(const pyr_numbered *at, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        pyr_number last = pyr_last_number(at[i].name, at[i].n);
-        pyr_number first = last.at ? pyr_last_number(at[i].name, last.at - 1) : (pyr_number){0};
+        pyr_number last = pyr_last_number(at[i].name);
+        pyr_number first =
+            last.at ? pyr_last_number((pyr_word){at[i].name.at, last.at - 1}) : (pyr_number){0};
 
-        if (!first.n || !last.n || first.at != 0 || first.n + 1 != last.at || last.at + last.n != at[i].n ||
-            at[i].numbered != at[i].files || at[i].least < first.value || at[i].most > last.value)
+        if (!first.n || !last.n || first.at != 0 || first.n + 1 != last.at ||
+            last.at + last.n != at[i].name.n || at[i].numbered != at[i].files || at[i].least < first.value ||
+            at[i].most > last.value)
             return false;
     }
     return true;
@@ -176,14 +177,14 @@ pyr_shards pyr_shards_are(const pyr_numbered *at, size_t n)
         step = greatest_divisor(step, value_of(&at[i]));
         first = value_of(&at[i]) < first ? value_of(&at[i]) : first;
         base = at[i].least < base ? at[i].least : base;
-        padded &= at[i].n == at[0].n;
-        zero |= at[i].n > 1 && at[i].name[0] == '0';
+        padded &= at[i].name.n == at[0].name.n;
+        zero |= at[i].name.n > 1 && at[i].name.at[0] == '0';
         files += at[i].files;
         equal &= i + 1 == n ? at[i].files <= at[0].files : at[i].files == at[0].files;
     }
     step = step ? step : 1;
     padded &= zero;
-    if ((padded && step >= 10) || (step >= 100 && at[0].n >= 4))
+    if ((padded && step >= 10) || (step >= 100 && at[0].name.n >= 4))
         return PYR_SHARDS_YES;
     tied = by_ending(at, n) || by_quotient(at, n, 0, 0, 1) || by_quotient(at, n, 0, 0, step) ||
            by_quotient(at, n, base, first, 1);

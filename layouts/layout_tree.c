@@ -4,31 +4,26 @@
 #include "base/mem.h"
 #include <string.h>
 
-static bool same(const pyr_folder *folder, const char *name, size_t n)
-{
-    return folder->n == n && memcmp(folder->name, name, n) == 0;
-}
-
 pyr_status pyr_folders_of(pyr_folders *out, const pyr_items *items, size_t begin, size_t end, size_t skip)
 {
     size_t room = 0;
 
     *out = (pyr_folders){0};
     for (size_t i = begin; i < end; i++) {
-        const char *name = items->at[i].name + skip, *slash = strchr(name, '/');
-        size_t n = slash ? (size_t)(slash - name) : 0;
+        const char *at = items->at[i].name + skip, *slash = strchr(at, '/');
+        pyr_word name = {at, slash ? (size_t)(slash - at) : 0};
         pyr_folder *last = out->n ? &out->at[out->n - 1] : NULL;
 
         if (!slash) {
             out->loose++;
             continue;
         }
-        if (last && same(last, name, n)) {
+        if (last && pyr_word_order(last->name, name) == 0) {
             last->end = i + 1;
             continue;
         }
         PYR_TRY(pyr_grow(&out->at, &room, out->n, sizeof *out->at, "the list of folders"));
-        out->at[out->n++] = (pyr_folder){name, n, i, i + 1};
+        out->at[out->n++] = (pyr_folder){name, i, i + 1};
     }
     return PYR_OK;
 }

@@ -803,7 +803,7 @@ static void split_names(void)
                 {"", PYR_PART_NONE, false}};
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        pyr_part_name got = pyr_part_of(rows[i].name, strlen(rows[i].name));
+        pyr_part_name got = pyr_part_of((pyr_word){rows[i].name, strlen(rows[i].name)});
 
         if (got.part != rows[i].part || got.sure != rows[i].sure)
             printf("%s: %d %d\n", rows[i].name, (int)got.part, got.sure);

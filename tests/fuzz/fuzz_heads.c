@@ -21,8 +21,9 @@ FUZZ_SEEDS(good)
 static void look_at_name(const char *name)
 {
     size_t n = strlen(name);
-    pyr_part_name part = pyr_part_of(name, n);
-    pyr_number number = pyr_last_number(name, n);
+    pyr_word word = {name, n};
+    pyr_part_name part = pyr_part_of(word);
+    pyr_number number = pyr_last_number(word);
     pyr_array_name array = pyr_array_name_read(name, n % 2 ? name : NULL);
     char *copy = pyr_strdup(name);
     pyr_text text = {0};
@@ -30,13 +31,13 @@ static void look_at_name(const char *name)
     must(copy && part.at + part.n <= n && number.at + number.n <= n &&
          number.value < UINT64_C(1000000000000000));
     must(memchr(array.key, 0, sizeof array.key) != NULL);
-    (void)pyr_part_numbered(name, n, &number);
-    must(pyr_part_order(name, &part, n, name, &part, n) == 0);
-    must(pyr_mask_order(name, n, name, n, n % 2) == 0);
-    (void)pyr_mask_plain(name, n);
-    (void)pyr_masks_of(name, n, "images", 6);
-    (void)pyr_masks_near(name, n, "CelebA-HQ-img", 13);
-    must(pyr_mask_stem(name, n) <= n);
+    (void)pyr_part_numbered(word, &number);
+    must(pyr_part_order(word, &part, word, &part) == 0);
+    must(pyr_mask_order(word, word, n % 2) == 0);
+    (void)pyr_mask_plain(word);
+    (void)pyr_masks_of(word, (pyr_word){"images", 6});
+    (void)pyr_masks_near(word, (pyr_word){"CelebA-HQ-img", 13});
+    must(pyr_mask_stem(word) <= n);
     (void)pyr_left_aside(name);
     (void)pyr_is_sheet_name(name);
     (void)pyr_image_named(name);
