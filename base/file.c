@@ -183,21 +183,31 @@ pyr_status pyr_file_exists(bool *there, const char *path)
     return exists(there, path, S_IFREG);
 }
 
-pyr_status pyr_file_exists_in(bool *there, const char *folder, const char *name)
+pyr_status pyr_folder_exists(bool *there, const char *path)
 {
-    char *path = pyr_path_join(folder, name);
-    pyr_status status =
-        path ? pyr_file_exists(there, path) : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+    return exists(there, path, S_IFDIR);
+}
 
-    if (!path)
-        *there = false;
+static pyr_status exists_in(bool *there, const char *folder, const char *name, mode_t type)
+{
+    char *path;
+    pyr_status status;
+
+    *there = false;
+    PYR_TRY(pyr_path_new(&path, folder, name));
+    status = exists(there, path, type);
     pyr_free(path);
     return status;
 }
 
-pyr_status pyr_folder_exists(bool *there, const char *path)
+pyr_status pyr_file_exists_in(bool *there, const char *folder, const char *name)
 {
-    return exists(there, path, S_IFDIR);
+    return exists_in(there, folder, name, S_IFREG);
+}
+
+pyr_status pyr_folder_exists_in(bool *there, const char *folder, const char *name)
+{
+    return exists_in(there, folder, name, S_IFDIR);
 }
 
 bool pyr_is_folder(const char *path)

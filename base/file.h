@@ -38,8 +38,9 @@ pyr_status pyr_make_folders(const char *path);
  * none: any other error is PYR_E_IO, with path and reason, and *there is false. */
 pyr_status pyr_file_exists(bool *there, const char *path);
 pyr_status pyr_folder_exists(bool *there, const char *path);
-/* The same of the file FOLDER/NAME. */
+/* The same of FOLDER/NAME. */
 pyr_status pyr_file_exists_in(bool *there, const char *folder, const char *name);
+pyr_status pyr_folder_exists_in(bool *there, const char *folder, const char *name);
 /* A guess: any error is taken for an absence. Only where nothing is lost by that. */
 bool pyr_is_folder(const char *path);
 bool pyr_is_file(const char *path);

@@ -7,8 +7,6 @@
 #include "pictures/image_file.h"
 
 #include "base/mem.h"
-#include <dirent.h>
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +27,11 @@ typedef struct entry {
     bool used;
 } entry;
 
+typedef struct keyed {
+    const char *key; /* of its name */
+    int entry;
+} keyed;
+
 typedef struct set {
     pyr_collection *c;
     const char *path; /* that the person gave */
@@ -36,8 +39,8 @@ typedef struct set {
     entry *at;
     int n, files;
     size_t room;
-    int *by_key;  /* all entries by their names' keys, those of one key in their order; owned */
-    char *unread; /* a file named as labels, of a kind that is not read; owned */
+    keyed *by_key; /* all entries by their names' keys, those of one key in their order; owned */
+    char *unread;  /* a file named as labels, of a kind that is not read; owned */
 } set;
 
 static void set_free(set *s)
@@ -60,15 +63,11 @@ static pyr_status add_array(set *s, const char *path, const pyr_arrays *arrays, 
     const pyr_array *array = pyr_arrays_at(arrays, i);
     const char *base = path + s->root;
     bool lone = pyr_arrays_count(arrays) == 1, npy = pyr_ends_with(path, ".npy");
-    char *stem = pyr_strfmt("%.*s", (int)(strlen(base) - (npy || pyr_ends_with(path, ".npz") ? 4 : 0)), base);
-    pyr_status status = stem ? pyr_grow(&s->at, &s->room, (size_t)s->n, sizeof *s->at, path)
-                             : pyr_fail(PYR_E_NOMEM, "out of memory for the arrays of %s", path);
+    char *stem;
     entry *e;
 
-    if (status != PYR_OK) {
-        pyr_free(stem);
-        return status;
-    }
+    PYR_TRY(pyr_grow(&s->at, &s->room, (size_t)s->n, sizeof *s->at, path));
+    PYR_TRY(pyr_format(&stem, "%.*s", (int)(strlen(base) - pyr_ending_of(path, ".npy .npz")), base));
     e = &s->at[s->n++];
     *e = (entry){.path = pyr_strdup(path),
                  .array = *array,
@@ -115,13 +114,13 @@ out:
 /* Entries that are looked at together, of one file or of one key: so that a folder of very many files is not
  * gone through for each of them. */
 typedef struct group {
-    const int *at; /* indices; NULL: first, first + 1, ... */
+    const keyed *at; /* NULL: first, first + 1, ... */
     int first, n;
 } group;
 
 static int of_group(const group *g, int i)
 {
-    return g->at ? g->at[i] : g->first + i;
+    return g->at ? g->at[i].entry : g->first + i;
 }
 
 /* The entries of entry i's file, which are side by side. */
@@ -144,20 +143,15 @@ static group of_key(const set *s, const char *key)
     while (low < high) {
         int middle = low + (high - low) / 2;
 
-        if (strcmp(s->at[s->by_key[middle]].name.key, key) < 0)
+        if (strcmp(s->by_key[middle].key, key) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    while (low + n < s->n && strcmp(s->at[s->by_key[low + n]].name.key, key) == 0)
+    while (low + n < s->n && strcmp(s->by_key[low + n].key, key) == 0)
         n++;
     return (group){s->by_key + low, 0, n};
 }
-
-typedef struct keyed {
-    const char *key;
-    int entry;
-} keyed;
 
 static int compare_keys(const void *a, const void *b)
 {
@@ -167,21 +161,15 @@ static int compare_keys(const void *a, const void *b)
     return order ? order : x->entry - y->entry;
 }
 
-static pyr_status sort_keys(set *s)
+/* The keys of all entries in this order, a new block. */
+static pyr_status sorted_keys(keyed **out, const set *s, int (*compare)(const void *, const void *))
 {
-    keyed *keys;
-
-    PYR_TRY(pyr_new(&keys, (size_t)s->n, sizeof *keys, "the arrays"));
+    PYR_TRY(pyr_new(out, (size_t)s->n, sizeof **out, "the arrays"));
     for (int i = 0; i < s->n; i++)
-        keys[i] = (keyed){s->at[i].name.key, i};
+        (*out)[i] = (keyed){s->at[i].name.key, i};
     if (s->n > 1)
-        qsort(keys, (size_t)s->n, sizeof *keys, compare_keys);
-    pyr_free(s->by_key);
-    s->by_key = pyr_calloc((size_t)s->n, sizeof *s->by_key);
-    for (int i = 0; i < s->n && s->by_key; i++)
-        s->by_key[i] = keys[i].entry;
-    pyr_free(keys);
-    return s->by_key ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for the arrays");
+        qsort(*out, (size_t)s->n, sizeof **out, compare);
+    return PYR_OK;
 }
 
 static bool same_shape(const entry *a, const entry *b)
@@ -383,22 +371,22 @@ static bool has_part(const set *s, pyr_part part)
     return false;
 }
 
+static bool has_train(const set *s)
+{
+    return has_part(s, PYR_PART_NONE) || has_part(s, PYR_PART_TRAIN);
+}
+
 static chosen choose(const set *s)
 {
     const char *split = s->c->set->split ? s->c->set->split : "auto";
-    bool has[4] = {false}, train;
-    chosen out = {PYR_PART_NONE, false, strcmp(split, "all") == 0};
+    bool test = has_part(s, PYR_PART_TEST), val = has_part(s, PYR_PART_VAL), train = has_train(s);
+    chosen out = {PYR_PART_NONE, test && val, strcmp(split, "all") == 0};
 
-    for (int i = 0; i < s->n; i++)
-        if (s->at[i].name.role == PYR_ROLE_IMAGES)
-            has[s->at[i].name.part] = true;
-    train = has[PYR_PART_NONE] || has[PYR_PART_TRAIN];
-    out.both = has[PYR_PART_TEST] && has[PYR_PART_VAL];
     if (out.all || (!train && !out.both)) { /* a lone test set is a data set, too */
         out.all = true;
         return out;
     }
-    out.held = has[PYR_PART_TEST] ? PYR_PART_TEST : has[PYR_PART_VAL] ? PYR_PART_VAL : PYR_PART_NONE;
+    out.held = test ? PYR_PART_TEST : val ? PYR_PART_VAL : PYR_PART_NONE;
     if (out.both && (strcmp(split, "val") == 0 || (strcmp(split, "test") != 0 &&
                                                    !labelled(s, PYR_PART_TEST) && labelled(s, PYR_PART_VAL))))
         out.held = PYR_PART_VAL;
@@ -417,34 +405,15 @@ static int place_of(const entry *e, const chosen *ch, bool train)
     return train ? 2 : 0;
 }
 
-static bool has_train(const set *s)
-{
-    for (int i = 0; i < s->n; i++)
-        if (s->at[i].name.role == PYR_ROLE_IMAGES && s->at[i].name.part <= PYR_PART_TRAIN)
-            return true;
-    return false;
-}
-
-/* "x_train", "x_test and 9 more" */
-static void list_titles(pyr_text *text, char *const *titles, int n)
+/* Titles of the images in `place`, or (3) of the labels that are used, or (4) of what is left unread: "x_train,
+ * x_test and 9 more". */
+static void list_arrays(set *s, pyr_text *text, const chosen *ch, int place, const char *before,
+                        const char *after)
 {
     enum { NAMED = 3 };
-
-    for (int i = 0; i < n && i < NAMED; i++)
-        pyr_text_add(text, "%s%.100s", i ? ", " : "", titles[i]);
-    if (n > NAMED)
-        pyr_text_add(text, " and %d more", n - NAMED);
-}
-
-/* Titles of the images in `place`, or (3) of the labels that are used, or (4) of what is left unread. */
-static pyr_status list_arrays(set *s, pyr_text *text, const chosen *ch, int place, const char *before,
-                              const char *after)
-{
-    char **titles;
     int n = 0;
     bool train = has_train(s);
 
-    PYR_TRY(pyr_new(&titles, (size_t)s->n, sizeof *titles, "the arrays"));
     for (int i = 0; i < s->n; i++) {
         const entry *e = &s->at[i];
         bool images = e->name.role == PYR_ROLE_IMAGES;
@@ -452,29 +421,26 @@ static pyr_status list_arrays(set *s, pyr_text *text, const chosen *ch, int plac
                   : place == 3 ? !images && e->used
                                : !images && !e->used && e->file >= 0;
 
-        if (is)
-            titles[n++] = e->title;
+        if (is && n++ < NAMED)
+            pyr_text_add(text, "%s%.100s", n == 1 ? before : ", ", e->title);
     }
-    if (n) {
-        pyr_text_add(text, "%s", before);
-        list_titles(text, titles, n);
+    if (n > NAMED)
+        pyr_text_add(text, " and %d more", n - NAMED);
+    if (n)
         pyr_text_add(text, "%s", after);
-    }
-    pyr_free(titles);
-    return PYR_OK;
 }
 
-static pyr_status describe(set *s, const chosen *ch)
+static void describe(set *s, const chosen *ch)
 {
     pyr_text *how = &s->c->how;
     const char *other = ch->held == PYR_PART_TEST ? " is left aside (--split val holds it out)"
                                                   : " is left aside (--split test holds it out)";
 
-    PYR_TRY(list_arrays(s, how, ch, 0, "images are ", ""));
-    PYR_TRY(list_arrays(s, how, ch, 1, "; held out is ", ""));
-    PYR_TRY(list_arrays(s, how, ch, 2, "; ", other));
-    PYR_TRY(list_arrays(s, how, ch, 3, "; labels are ", ""));
-    return list_arrays(s, &s->c->notes, ch, 4, "; left unread: ", "");
+    list_arrays(s, how, ch, 0, "images are ", "");
+    list_arrays(s, how, ch, 1, "; held out is ", "");
+    list_arrays(s, how, ch, 2, "; ", other);
+    list_arrays(s, how, ch, 3, "; labels are ", "");
+    list_arrays(s, &s->c->notes, ch, 4, "; left unread: ", "");
 }
 
 /* ---- images ---- */
@@ -538,8 +504,7 @@ static pyr_status add_part(set *s, pyr_parts *parts, pyr_array_layout *first, co
                            entry *e)
 {
     pyr_array_layout lay = {0};
-    pyr_part_bytes *bytes;
-    char *name = NULL;
+    pyr_packed_part *part;
     const entry *labels = e->labels >= 0 ? &s->at[e->labels] : NULL;
     pyr_status status;
 
@@ -553,18 +518,15 @@ static pyr_status add_part(set *s, pyr_parts *parts, pyr_array_layout *first, co
             e->array.name, lay.h, lay.w, lay.c, *first_title, first->h, first->w, first->c));
     if (lay.remark && !first->n)
         pyr_text_add(&s->c->notes, "; %s", lay.remark);
-    PYR_TRY_OUT(pyr_format(&name, "%s: array %s", e->path, e->array.name));
-    PYR_TRY_OUT(pyr_part_array(&bytes, e->path, &e->array));
-    PYR_TRY_OUT(pyr_parts_add(parts, bytes, name, lay.record, lay.n));
+    PYR_TRY_OUT(pyr_parts_add_array(&part, parts, e->path, &e->array, lay.record, lay.n));
     if (e->array.rank == 2 && lay.c == 3)
-        PYR_TRY_OUT(settle_rows(s, &parts->at[parts->n - 1], &lay));
+        PYR_TRY_OUT(settle_rows(s, part, &lay));
     if (!first->n) {
         *first = lay;
         *first_title = e->title;
     }
 out:
     pyr_free(lay.remark);
-    pyr_free(name);
     return status;
 }
 
@@ -585,7 +547,8 @@ static pyr_status pack(set *s, const chosen *ch)
     pyr_parts parts = {0};
     pyr_array_layout first = {0};
     const char *first_title = "";
-    int64_t n = 0, train = 0;
+    size_t train = 0;
+    int64_t n = 0;
     int images = 0;
     bool has = has_train(s);
     pyr_status status;
@@ -608,9 +571,9 @@ static pyr_status pack(set *s, const chosen *ch)
             e->first = n;
             e->images = parts.at[parts.n - 1].n;
             n += e->images;
-            train = place ? train : n;
+            train += place == 0;
         }
-    PYR_TRY_OUT(pyr_collection_pack_parts(s->c, &parts, first.h, first.w, first.c, train));
+    PYR_TRY_OUT(pyr_collection_pack_parts(s->c, &parts, first.h, first.w, first.c, train, NULL, NULL));
 out:
     pyr_parts_free(&parts);
     pyr_free(order);
@@ -793,11 +756,7 @@ static pyr_status numbered_alike(bool *out, const set *s)
     keyed *keys;
 
     *out = false;
-    PYR_TRY(pyr_new(&keys, (size_t)s->n, sizeof *keys, "the arrays"));
-    for (int i = 0; i < s->n; i++)
-        keys[i] = (keyed){s->at[i].name.key, i};
-    if (s->n > 1)
-        qsort(keys, (size_t)s->n, sizeof *keys, compare_beginnings);
+    PYR_TRY(sorted_keys(&keys, s, compare_beginnings));
     for (int i = 1; i < s->n && !*out; i++) {
         size_t n = strcspn(keys[i].key, "0123456789");
 
@@ -851,7 +810,7 @@ static pyr_status collect(set *s)
     chosen ch;
     bool train;
 
-    PYR_TRY(sort_keys(s));
+    PYR_TRY(sorted_keys(&s->by_key, s, compare_keys));
     settle_images(s);
     find_labels(s);
     PYR_TRY(pyr_collection_has(s->c, has_part(s, PYR_PART_TEST), has_part(s, PYR_PART_VAL)));
@@ -864,33 +823,28 @@ static pyr_status collect(set *s)
     PYR_TRY(pack(s, &ch));
     PYR_TRY(label(s));
     PYR_TRY(classes_by_files(s));
-    return describe(s, &ch);
+    describe(s, &ch);
+    return PYR_OK;
 }
 
 /* A folder in the folder: train/, test/, val/ belong to the data set when they hold only arrays. */
 static pyr_status is_part(bool *is, const char *path, const char *name)
 {
     pyr_array_name read = pyr_array_name_read(name, NULL);
+    pyr_names names;
     bool arrays = false, images = false;
-    const struct dirent *e;
-    DIR *dir;
-    int error = 0;
 
     *is = false;
     if (read.part == PYR_PART_NONE || *read.key || read.role != PYR_ROLE_NONE)
         return PYR_OK;
-    dir = opendir(path);
-    while (dir && !images && (errno = 0, e = readdir(dir))) {
-        arrays |= is_arrays(e->d_name) && !pyr_left_aside(e->d_name);
-        images = pyr_image_named(e->d_name);
+    PYR_TRY(pyr_folder_names(&names, path));
+    for (size_t i = 0; i < names.n && !images; i++) {
+        arrays |= is_arrays(names.at[i]) && !pyr_left_aside(names.at[i]);
+        images = pyr_image_named(names.at[i]);
     }
-    error = errno; /* of opendir, or of the last readdir */
-    if (dir)
-        closedir(dir);
-    *is = dir && arrays && !images;
-    return !dir || (error && !images)
-               ? pyr_fail(PYR_E_IO, "folder %s cannot be read: %s", path, strerror(error))
-               : PYR_OK;
+    pyr_names_free(&names);
+    *is = arrays && !images;
+    return PYR_OK;
 }
 
 /* What something in the folder makes of it. */

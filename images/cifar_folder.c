@@ -43,44 +43,45 @@ static pyr_status is_file(pyr_match *match, const pyr_data_path *at)
 }
 
 /* *classes 0: the size of the file decides. */
-static pyr_status add_part(pyr_parts *parts, int *classes, const char *path)
+static pyr_status add_part(pyr_parts *parts, pyr_collection *c, int *classes, const char *path)
 {
     pyr_record record = pyr_record_planes(PYR_NPY_U1, SIDE, SIDE, 3);
     pyr_value_file met;
-    pyr_part_bytes *bytes;
+    pyr_packed_part *part;
 
-    PYR_TRY(pyr_part_file(&bytes, &met, path, NULL));
+    PYR_TRY(pyr_parts_add_file(&part, parts, &met, c, path, NULL));
     if (*classes == 0)
         *classes = met.bytes % (PIXELS + 1) != 0 && met.bytes % (PIXELS + 2) == 0 ? 100 : 10;
     record.first = (size_t)labels_in(*classes);
     record.elements += record.first;
-    if (met.bytes % record.elements != 0) {
-        bytes->free(bytes);
+    if (met.bytes % record.elements != 0)
         return pyr_fail(PYR_E_FORMAT,
                         "%s: %llu bytes are not whole CIFAR-%d records of %zu bytes; the file is cut short "
                         "or something else: copy or download it again",
                         path, (unsigned long long)met.bytes, *classes, record.elements);
-    }
-    return pyr_parts_add(parts, bytes, path, record, (int64_t)(met.bytes / record.elements));
+    part->record = record;
+    part->n = (int64_t)(met.bytes / record.elements);
+    return PYR_OK;
 }
 
-static pyr_status read_labels(pyr_collection *c, int64_t first, int64_t n, const char *path, int classes)
+static pyr_status read_labels(pyr_collection *c, int64_t first, const pyr_packed_part *part, void *arg)
 {
     unsigned char record[PIXELS + 2];
+    int classes = *(const int *)arg;
     size_t labels = (size_t)labels_in(classes);
     pyr_value_file file;
     pyr_status status;
 
-    PYR_TRY(pyr_value_file_open(&file, path, NULL));
-    for (int64_t i = 0; i < n; i++) {
+    PYR_TRY(pyr_value_file_open(&file, part->name, NULL));
+    for (int64_t i = 0; i < part->n; i++) {
         int label;
 
         PYR_TRY_OUT(pyr_value_file_read(&file, record, PIXELS + labels));
         label = record[labels - 1];
         if (label >= classes)
             PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT,
-                                 "%s: record %lld has label %d, CIFAR-%d has 0..%d; not a CIFAR file?", path,
-                                 (long long)i, label, classes, classes - 1));
+                                 "%s: record %lld has label %d, CIFAR-%d has 0..%d; not a CIFAR file?",
+                                 part->name, (long long)i, label, classes, classes - 1));
         if (pyr_collection_wants_labels(c))
             c->at[first + i].label = label;
     }
@@ -94,27 +95,18 @@ out:
 static pyr_status collect_files(pyr_collection *c, const pyr_names *paths, size_t train, int *classes)
 {
     pyr_parts parts = {0};
-    int64_t *counts = NULL, n = 0, first = 0;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_new(&counts, paths->n, sizeof *counts, "the files of CIFAR"));
-    for (size_t i = 0; i < paths->n; i++) {
-        PYR_TRY_OUT(pyr_names_add(&c->sources, paths->at[i]));
-        PYR_TRY_OUT(add_part(&parts, classes, paths->at[i]));
-        counts[i] = parts.at[i].n;
-        n += i < train ? counts[i] : 0;
-    }
+    for (size_t i = 0; i < paths->n; i++)
+        PYR_TRY_OUT(add_part(&parts, c, classes, paths->at[i]));
     c->kind = *classes == 100 ? "CIFAR-100" : "CIFAR-10";
-    PYR_TRY_OUT(pyr_collection_pack_parts(c, &parts, SIDE, SIDE, 3, n));
     PYR_TRY_OUT(pyr_collection_has(c, train < paths->n, false));
-    for (size_t i = 0; i < paths->n; first += counts[i++])
-        PYR_TRY_OUT(read_labels(c, first, counts[i], paths->at[i], *classes));
+    PYR_TRY_OUT(pyr_collection_pack_parts(c, &parts, SIDE, SIDE, 3, train, read_labels, classes));
     pyr_text_add(&c->how, "images and labels are CIFAR-%d's binary files%s%s", *classes,
                  train < paths->n ? "; held out is its test file" : "",
                  pyr_collection_wants_labels(c) ? "" : "; labels are left aside as data.classes says");
 out:
     pyr_parts_free(&parts);
-    pyr_free(counts);
     return status;
 }
 

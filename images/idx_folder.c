@@ -31,18 +31,6 @@ static bool is_file_of(const char *name, const char *part, const char *what)
            strstr(at, "idx") && pyr_ending_of(name, "ubyte ubyte.gz -int -int.gz");
 }
 
-/* Unpackers put a file into a folder of its name. */
-static pyr_status is_folder_in(bool *yes, const char *folder, const char *name)
-{
-    char *path;
-    pyr_status status;
-
-    PYR_TRY(pyr_path_new(&path, folder, name));
-    status = pyr_folder_exists(yes, path);
-    pyr_free(path);
-    return status;
-}
-
 static pyr_status pick(char **out, const char *folder, const pyr_names *names, const char *part,
                        const char *what)
 {
@@ -54,8 +42,8 @@ static pyr_status pick(char **out, const char *folder, const pyr_names *names, c
 
         if (!is_file_of(name, part, what))
             continue;
-        PYR_TRY(is_folder_in(&inner, folder, name));
-        if (inner)
+        PYR_TRY(pyr_folder_exists_in(&inner, folder, name));
+        if (inner) /* unpackers put a file into a folder of its name */
             continue;
         /* The plain file sorts before its .gz and is the quicker one. */
         if (picked && !(strncmp(name, picked, strlen(picked)) == 0 && pyr_ends_with(name, ".gz")))
@@ -90,17 +78,15 @@ static pyr_status is_file(pyr_match *match, const pyr_data_path *at)
     return PYR_OK;
 }
 
-static pyr_status add_part(pyr_parts *parts, pyr_value_file *met, const char *path)
+static pyr_status add_part(pyr_parts *parts, pyr_collection *c, pyr_value_file *met, const char *path)
 {
-    pyr_part_bytes *bytes;
-    pyr_record record;
+    pyr_packed_part *part;
 
-    PYR_TRY(pyr_part_file(&bytes, met, path, pyr_idx_header));
-    record = pyr_record_pixels(met->type, (int)met->size[1], (int)met->size[2], (int)met->size[3]);
+    PYR_TRY(pyr_parts_add_file(&part, parts, met, c, path, pyr_idx_header));
     if (pyr_emnist_is(path)) /* transposed: the sides of what is read are exchanged */
-        record = (pyr_record){
-            .type = met->type, .elements = record.elements, .down = 1, .right = (size_t)met->size[2]};
-    return pyr_parts_add(parts, bytes, path, record, met->size[0]);
+        part->record = (pyr_record){
+            .type = met->type, .elements = part->record.elements, .down = 1, .right = (size_t)met->size[2]};
+    return PYR_OK;
 }
 
 /* ---- labels ---- */
@@ -173,8 +159,7 @@ static pyr_status collect_four(pyr_collection *c, const four *p)
     c->kind = "IDX";
     PYR_TRY(pyr_collection_has(c, p->images[1] != NULL, false));
     for (int i = 0; i < 2 && p->images[i]; i++) {
-        PYR_TRY_OUT(pyr_names_add(&c->sources, p->images[i]));
-        PYR_TRY_OUT(add_part(&parts, &idx[i], p->images[i]));
+        PYR_TRY_OUT(add_part(&parts, c, &idx[i], p->images[i]));
         n[i] = idx[i].size[0];
         if (idx[i].rank < 3)
             PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT,
@@ -189,7 +174,8 @@ static pyr_status collect_four(pyr_collection *c, const four *p)
                                  (long long)idx[0].size[2], (long long)idx[0].size[3]));
     }
     PYR_TRY_OUT(pyr_collection_pack_parts(c, &parts, (int)idx[0].size[turn ? 2 : 1],
-                                          (int)idx[0].size[turn ? 1 : 2], (int)idx[0].size[3], n[0]));
+                                          (int)idx[0].size[turn ? 1 : 2], (int)idx[0].size[3], 1, NULL,
+                                          NULL));
     if (pyr_collection_wants_labels(c))
         PYR_TRY_OUT(label(c, p, n));
     describe(c, p);

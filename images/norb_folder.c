@@ -115,14 +115,24 @@ static pyr_status labels_beside(char **out, const char *images)
     return PYR_OK;
 }
 
-/* Of the n images from `first` on, `views` of each object. */
-static pyr_status read_labels(pyr_collection *c, int64_t first, int64_t n, int views, const char *path)
+typedef struct labelling {
+    int views; /* images of each object */
+    bool any;
+} labelling;
+
+static pyr_status label(pyr_collection *c, int64_t first, const pyr_packed_part *part, void *arg)
 {
+    labelling *l = arg;
     pyr_value_file file;
-    int64_t *labels, *table = NULL;
+    int64_t n = part->n, views = l->views, *labels = NULL, *table = NULL;
+    char *path;
     pyr_status status;
 
-    PYR_TRY(pyr_value_file_whole(&labels, &file, path, header));
+    PYR_TRY_OUT(labels_beside(&path, part->name));
+    if (!path)
+        return PYR_OK;
+    l->any = true;
+    PYR_TRY_OUT(pyr_value_file_whole(&labels, &file, path, header));
     if (file.count != (uint64_t)(n / views))
         PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: %llu labels for %lld objects; copy or download it again",
                              path, (unsigned long long)file.count, (long long)(n / views)));
@@ -134,6 +144,7 @@ static pyr_status read_labels(pyr_collection *c, int64_t first, int64_t n, int v
 out:
     pyr_free(labels);
     pyr_free(table);
+    pyr_free(path);
     return status;
 }
 
@@ -161,47 +172,26 @@ static int channels_of(const pyr_value_file *met)
     return met->size[3] == 3 ? 3 : 1;
 }
 
-static pyr_status add_part(pyr_parts *parts, pyr_value_file *first, const char *path)
+static pyr_status add_part(pyr_parts *parts, pyr_collection *c, pyr_value_file *first, const char *path)
 {
     pyr_value_file met;
-    pyr_part_bytes *bytes;
-    int h, w, c;
+    pyr_packed_part *part;
+    int h, w;
 
-    PYR_TRY(pyr_part_file(&bytes, &met, path, header));
+    PYR_TRY(pyr_parts_add_file(&part, parts, &met, c, path, header));
     h = (int)met.size[1];
     w = (int)met.size[2];
-    c = channels_of(&met);
-    if (met.rank < 3 || (parts->n && memcmp(met.size + 1, first->size + 1, 3 * sizeof *met.size) != 0)) {
-        bytes->free(bytes);
-        return met.rank < 3
-                   ? pyr_fail(PYR_E_FORMAT,
-                              "%s: a binary matrix of labels; give the file of images, -dat.mat", path)
-                   : pyr_fail(PYR_E_FORMAT,
-                              "%s: its images are %dx%d, those of %s are %dx%d; a data set has one size",
-                              path, h, w, parts->at[0].name, (int)first->size[1], (int)first->size[2]);
-    }
+    if (met.rank < 3)
+        return pyr_fail(PYR_E_FORMAT, "%s: a binary matrix of labels; give the file of images, -dat.mat",
+                        path);
+    if (parts->n > 1 && memcmp(met.size + 1, first->size + 1, 3 * sizeof *met.size) != 0)
+        return pyr_fail(PYR_E_FORMAT,
+                        "%s: its images are %dx%d, those of %s are %dx%d; a data set has one size", path, h,
+                        w, parts->at[0].name, (int)first->size[1], (int)first->size[2]);
     *first = met;
-    return pyr_parts_add(parts, bytes, path, pyr_record_planes(met.type, h, w, c),
-                         met.size[0] * met.size[3] / c);
-}
-
-static pyr_status label(pyr_collection *c, const pyr_names *paths, const int64_t *counts, int views)
-{
-    int64_t first = 0;
-    char *labels;
-    bool any = false;
-    pyr_status status = PYR_OK;
-
-    for (size_t i = 0; i < paths->n && status == PYR_OK; first += counts[i++]) {
-        PYR_TRY(labels_beside(&labels, paths->at[i]));
-        if (labels)
-            status = read_labels(c, first, counts[i], views, labels);
-        any |= labels != NULL;
-        pyr_free(labels);
-    }
-    if (any)
-        pyr_text_add(&c->how, "; labels are in the -cat.mat beside");
-    return status == PYR_OK && any ? name_classes(c, paths->at[0]) : status;
+    part->record = pyr_record_planes(met.type, h, w, channels_of(&met));
+    part->n = met.size[0] * met.size[3] / channels_of(&met);
+    return PYR_OK;
 }
 
 /* The first `train` of these files are for training. */
@@ -209,22 +199,18 @@ static pyr_status collect_files(pyr_collection *c, const pyr_names *paths, size_
 {
     pyr_parts parts = {0};
     pyr_value_file met = {0};
-    int64_t n = 0, *counts = NULL;
+    labelling labels = {0};
     int channels, views;
     pyr_status status;
 
     c->kind = "NORB";
     PYR_TRY(pyr_collection_has(c, train < paths->n, false));
-    PYR_TRY_OUT(pyr_new(&counts, paths->n, sizeof *counts, "the files of NORB"));
-    for (size_t i = 0; i < paths->n; i++) {
-        PYR_TRY_OUT(add_part(&parts, &met, paths->at[i]));
-        PYR_TRY_OUT(pyr_names_add(&c->sources, paths->at[i]));
-        counts[i] = parts.at[i].n;
-        n += i < train ? counts[i] : 0;
-    }
+    for (size_t i = 0; i < paths->n; i++)
+        PYR_TRY_OUT(add_part(&parts, c, &met, paths->at[i]));
     channels = channels_of(&met);
-    views = (int)met.size[3] / channels;
-    PYR_TRY_OUT(pyr_collection_pack_parts(c, &parts, (int)met.size[1], (int)met.size[2], channels, n));
+    views = labels.views = (int)met.size[3] / channels;
+    PYR_TRY_OUT(pyr_collection_pack_parts(c, &parts, (int)met.size[1], (int)met.size[2], channels, train,
+                                          pyr_collection_wants_labels(c) ? label : NULL, &labels));
     pyr_text_add(&c->how, "images are %s%s", pyr_base_name(paths->at[0]), train > 1 ? " and its like" : "");
     if (train < paths->n)
         pyr_text_add(&c->how, "; held out is %s%s", pyr_base_name(paths->at[train]),
@@ -237,11 +223,12 @@ static pyr_status collect_files(pyr_collection *c, const pyr_names *paths, size_
     if (views > 1)
         pyr_text_add(&c->how, "; the %d pictures of each object (left, right) are images of their own",
                      views);
-    if (pyr_collection_wants_labels(c))
-        PYR_TRY_OUT(label(c, paths, counts, views));
+    if (labels.any) {
+        pyr_text_add(&c->how, "; labels are in the -cat.mat beside");
+        PYR_TRY_OUT(name_classes(c, paths->at[0]));
+    }
 out:
     pyr_parts_free(&parts);
-    pyr_free(counts);
     return status;
 }
 

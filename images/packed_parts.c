@@ -47,26 +47,20 @@ pyr_record pyr_record_planes(pyr_npy_type type, int h, int w, int c)
                         .next = (size_t)h * (size_t)w};
 }
 
-pyr_status pyr_parts_add(pyr_parts *parts, pyr_part_bytes *bytes, const char *name, pyr_record record,
-                         int64_t n)
+/* One more, with its name alone. */
+static pyr_status add_part(pyr_packed_part **part, pyr_parts *parts, const char *path)
 {
-    char *copy = NULL;
-    pyr_status status;
-
-    PYR_TRY_OUT(pyr_format(&copy, "%s", name));
-    PYR_TRY_OUT(pyr_grow(&parts->at, &parts->room, parts->n, sizeof *parts->at, name));
-    parts->at[parts->n++] = (pyr_packed_part){bytes, copy, record, n};
-    return PYR_OK;
-out:
-    bytes->free(bytes);
-    pyr_free(copy);
-    return status;
+    PYR_TRY(pyr_grow(&parts->at, &parts->room, parts->n, sizeof *parts->at, path));
+    *part = &parts->at[parts->n++];
+    **part = (pyr_packed_part){0};
+    return pyr_format(&(*part)->name, "%s", path);
 }
 
 void pyr_parts_free(pyr_parts *parts)
 {
     for (size_t i = 0; i < parts->n; i++) {
-        parts->at[i].bytes->free(parts->at[i].bytes);
+        if (parts->at[i].bytes)
+            parts->at[i].bytes->free(parts->at[i].bytes);
         pyr_free(parts->at[i].name);
     }
     pyr_free(parts->at);
@@ -79,7 +73,7 @@ typedef struct file_bytes {
     pyr_part_bytes bytes; /* first, so that a pyr_part_bytes is one */
     pyr_value_file file, met;
     pyr_value_header header;
-    char path[];
+    const char *path; /* the part's name */
 } file_bytes;
 
 static pyr_status file_open(pyr_part_bytes *bytes)
@@ -114,20 +108,21 @@ static void file_free(pyr_part_bytes *bytes)
     pyr_free(bytes);
 }
 
-pyr_status pyr_part_file(pyr_part_bytes **out, pyr_value_file *met, const char *path, pyr_value_header header)
+pyr_status pyr_parts_add_file(pyr_packed_part **part, pyr_parts *parts, pyr_value_file *met,
+                              pyr_collection *c, const char *path, pyr_value_header header)
 {
     static const pyr_part_bytes calls = {file_open, file_read, file_end, file_close, file_free};
     file_bytes *f;
 
-    *out = NULL;
     PYR_TRY(pyr_value_file_open(met, path, header));
     pyr_value_file_close(met);
-    PYR_TRY(pyr_new(&f, 1, sizeof *f + strlen(path) + 1, path));
-    f->bytes = calls;
-    f->met = *met;
-    f->header = header;
-    strcpy(f->path, path);
-    *out = &f->bytes;
+    PYR_TRY(pyr_names_add(&c->sources, path));
+    PYR_TRY(add_part(part, parts, path));
+    PYR_TRY(pyr_new(&f, 1, sizeof *f, path));
+    *f = (file_bytes){.bytes = calls, .met = *met, .header = header, .path = (*part)->name};
+    (*part)->bytes = &f->bytes;
+    (*part)->record = pyr_record_pixels(met->type, (int)met->size[1], (int)met->size[2], (int)met->size[3]);
+    (*part)->n = met->size[0];
     return PYR_OK;
 }
 
@@ -220,21 +215,25 @@ static void array_free(pyr_part_bytes *bytes)
     pyr_free(a);
 }
 
-pyr_status pyr_part_array(pyr_part_bytes **out, const char *path, const pyr_array *array)
+pyr_status pyr_parts_add_array(pyr_packed_part **part, pyr_parts *parts, const char *path,
+                               const pyr_array *array, pyr_record record, int64_t n)
 {
     static const pyr_part_bytes calls = {array_open, array_read, array_end, array_close, array_free};
+    char *name;
     array_bytes *a;
+    pyr_status status;
 
-    *out = NULL;
+    PYR_TRY(pyr_format(&name, "%s: array %s", path, array->name));
+    status = add_part(part, parts, name);
+    pyr_free(name);
+    PYR_TRY(status);
     PYR_TRY(pyr_new(&a, 1, sizeof *a, path));
-    *a = (array_bytes){
-        .bytes = calls, .path = pyr_strdup(path), .name = pyr_strdup(array->name), .array = *array};
-    if (!a->path || !a->name) {
-        array_free(&a->bytes);
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the arrays of %s", path);
-    }
-    *out = &a->bytes;
-    return PYR_OK;
+    *a = (array_bytes){.bytes = calls, .array = *array};
+    (*part)->bytes = &a->bytes;
+    (*part)->record = record;
+    (*part)->n = n;
+    PYR_TRY(pyr_format(&a->path, "%s", path));
+    return pyr_format(&a->name, "%s", array->name);
 }
 
 /* ---- what the values are ---- */
@@ -494,11 +493,11 @@ static void parts_free(pyr_packed *packed)
 }
 
 pyr_status pyr_collection_pack_parts(pyr_collection *c, pyr_parts *parts, int h, int w, int channels,
-                                     int64_t train)
+                                     size_t train, pyr_label_part label, void *arg)
 {
     packed_parts *p = NULL;
     size_t portion = 0;
-    int64_t n = 0;
+    int64_t n = 0, first = 0, train_n = 0;
     pyr_status status;
 
     for (size_t i = 0; i < parts->n; i++) {
@@ -507,6 +506,7 @@ pyr_status pyr_collection_pack_parts(pyr_collection *c, pyr_parts *parts, int h,
 
         portion = bytes > portion ? bytes : portion;
         n += parts->at[i].n;
+        train_n += i < train ? parts->at[i].n : 0;
     }
     status = pyr_new(&p, 1, sizeof *p, "a packed data set");
     if (status != PYR_OK) {
@@ -527,7 +527,10 @@ pyr_status pyr_collection_pack_parts(pyr_collection *c, pyr_parts *parts, int h,
                              .read = parts_read,
                              .rewind = parts_rewind,
                              .free = parts_free};
-    return pyr_collection_pack(c, &p->packed, n, train);
+    PYR_TRY(pyr_collection_pack(c, &p->packed, n, train_n)); /* p is the collection's now, on failure too */
+    for (size_t i = 0; label && i < p->parts.n; first += p->parts.at[i++].n)
+        PYR_TRY(label(c, first, &p->parts.at[i], arg));
+    return PYR_OK;
 out:
     parts_free(&p->packed);
     return status;

@@ -24,13 +24,6 @@ typedef struct pyr_part_bytes {
     void (*free)(struct pyr_part_bytes *bytes);      /* closes too */
 } pyr_part_bytes;
 
-/* The values of a file (value_file.h), whose header, read now and closed again, is *met. */
-pyr_status pyr_part_file(pyr_part_bytes **out, pyr_value_file *met, const char *path,
-                         pyr_value_header header);
-/* An array of the NPZ or NPY file at `path`; one that lies in Fortran's order is read into memory. `array`
- * is not kept. */
-pyr_status pyr_part_array(pyr_part_bytes **out, const char *path, const pyr_array *array);
-
 /* How one image lies in a part; all but the type counted in elements. */
 typedef struct pyr_record {
     pyr_npy_type type;
@@ -54,15 +47,26 @@ typedef struct pyr_parts {
     size_t n, room;
 } pyr_parts;
 
-/* One more part; takes `bytes` over, on failure too. */
-pyr_status pyr_parts_add(pyr_parts *parts, pyr_part_bytes *bytes, const char *name, pyr_record record,
-                         int64_t n);
+/* One more part: the values of a file (value_file.h), which is named as a source of the collection and whose
+ * header, read now and closed again, is *met. Its images are (h, w, c) of the header until the caller puts
+ * something else into *part, which is borrowed until the next one. */
+pyr_status pyr_parts_add_file(pyr_packed_part **part, pyr_parts *parts, pyr_value_file *met,
+                              pyr_collection *c, const char *path, pyr_value_header header);
+/* One more part: an array of the NPZ or NPY file at `path`; one that lies in Fortran's order is read into
+ * memory. `array` is not kept. */
+pyr_status pyr_parts_add_array(pyr_packed_part **part, pyr_parts *parts, const char *path,
+                               const pyr_array *array, pyr_record record, int64_t n);
 void pyr_parts_free(pyr_parts *parts); /* back to {0} */
 
-/* The collection's images (h, w, c) are those of all parts in their order, the first `train` of them for
- * training. Takes `parts` over, on failure too; the notes name the conversion of values that are no samples.
- * PYR_E_FORMAT: values that are no image's, or not finite. */
+/* Puts labels on the images of a part, which are those of the collection from `first` on. */
+typedef pyr_status (*pyr_label_part)(pyr_collection *c, int64_t first, const pyr_packed_part *part,
+                                     void *arg);
+
+/* The collection's images (h, w, c) are those of all parts in their order, the first `train` parts for
+ * training; `label` (NULL: none) is called for each part in turn. Takes `parts` over, on failure too; the
+ * notes name the conversion of values that are no samples. PYR_E_FORMAT: values that are no image's, or not
+ * finite. Forwards what `label` returns. */
 pyr_status pyr_collection_pack_parts(pyr_collection *c, pyr_parts *parts, int h, int w, int channels,
-                                     int64_t train);
+                                     size_t train, pyr_label_part label, void *arg);
 
 #endif

@@ -45,17 +45,23 @@ static pyr_status labels_of(char **out, const char *path)
     return pyr_path_if_file(out);
 }
 
-static pyr_status read_labels(pyr_collection *c, int64_t first, int64_t n, const char *path)
+/* *arg becomes true where there is one. */
+static pyr_status read_labels(pyr_collection *c, int64_t first, const pyr_packed_part *part, void *arg)
 {
     pyr_value_file file;
-    int64_t *labels;
+    int64_t *labels = NULL;
+    char *path;
     pyr_status status;
 
-    PYR_TRY(pyr_value_file_whole(&labels, &file, path, NULL));
-    if (file.count != (uint64_t)n)
+    PYR_TRY_OUT(labels_of(&path, part->name));
+    if (!path)
+        return PYR_OK;
+    *(bool *)arg = true;
+    PYR_TRY_OUT(pyr_value_file_whole(&labels, &file, path, NULL));
+    if (file.count != (uint64_t)part->n)
         PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: %llu labels for %lld images; copy or download it again", path,
-                             (unsigned long long)file.count, (long long)n));
-    for (int64_t i = 0; i < n; i++) {
+                             (unsigned long long)file.count, (long long)part->n));
+    for (int64_t i = 0; i < part->n; i++) {
         if (labels[i] < 1 || labels[i] > CLASSES)
             PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: label %lld is %lld, STL-10 has 1..%d", path, (long long)i,
                                  (long long)labels[i], CLASSES));
@@ -64,29 +70,30 @@ static pyr_status read_labels(pyr_collection *c, int64_t first, int64_t n, const
     PYR_TRY_OUT(pyr_names_add(&c->sources, path));
 out:
     pyr_free(labels);
+    pyr_free(path);
     return status;
 }
 
-static pyr_status add_part(pyr_parts *parts, const char *path)
+static pyr_status add_part(pyr_parts *parts, pyr_collection *c, const char *path)
 {
     const pyr_record record = {.type = PYR_NPY_U1, /* columns first */
                                .elements = PIXELS,
                                .down = 1,
                                .right = SIDE,
                                .next = SIDE * SIDE};
-    pyr_part_bytes *bytes;
+    pyr_packed_part *part;
     pyr_value_file file;
 
-    PYR_TRY(pyr_part_file(&bytes, &file, path, NULL));
-    if (file.bytes % PIXELS) {
-        bytes->free(bytes);
+    PYR_TRY(pyr_parts_add_file(&part, parts, &file, c, path, NULL));
+    if (file.bytes % PIXELS)
         return pyr_fail(
             PYR_E_FORMAT,
             "%s: %llu bytes are not whole STL-10 pictures of %d bytes; the file is cut short: copy or "
             "download it again",
             path, (unsigned long long)file.bytes, PIXELS);
-    }
-    return pyr_parts_add(parts, bytes, path, record, (int64_t)(file.bytes / PIXELS));
+    part->record = record;
+    part->n = (int64_t)(file.bytes / PIXELS);
+    return PYR_OK;
 }
 
 static pyr_status name_classes(pyr_collection *c, const char *folder)
@@ -103,27 +110,14 @@ static pyr_status collect_files(pyr_collection *c, char *const *paths, int n, co
 {
     bool labelled = false;
     pyr_parts parts = {0};
-    int64_t counts[2] = {0}, first = 0;
-    char *labels = NULL;
-    pyr_status status = PYR_OK;
+    pyr_status status;
 
     c->kind = "STL-10";
     PYR_TRY(pyr_collection_has(c, n > 1, false));
-    for (int i = 0; i < n; i++) {
-        PYR_TRY_OUT(add_part(&parts, paths[i]));
-        PYR_TRY_OUT(pyr_names_add(&c->sources, paths[i]));
-        counts[i] = parts.at[i].n;
-    }
-    PYR_TRY_OUT(pyr_collection_pack_parts(c, &parts, SIDE, SIDE, 3, counts[0]));
-    for (int i = 0; pyr_collection_wants_labels(c) && i < n; first += counts[i++]) {
-        PYR_TRY_OUT(labels_of(&labels, paths[i]));
-        if (labels) {
-            PYR_TRY_OUT(read_labels(c, first, counts[i], labels));
-            labelled = true;
-        }
-        pyr_free(labels);
-        labels = NULL;
-    }
+    for (int i = 0; i < n; i++)
+        PYR_TRY_OUT(add_part(&parts, c, paths[i]));
+    PYR_TRY_OUT(pyr_collection_pack_parts(c, &parts, SIDE, SIDE, 3, 1,
+                                          pyr_collection_wants_labels(c) ? read_labels : NULL, &labelled));
     if (labelled)
         PYR_TRY_OUT(name_classes(c, folder));
     pyr_text_add(&c->how, "images are %s%s%s", pyr_base_name(paths[0]),
@@ -131,7 +125,6 @@ static pyr_status collect_files(pyr_collection *c, char *const *paths, int n, co
                  labelled ? "; labels 1..10 of the _y.bin beside are classes 0..9" : "");
 out:
     pyr_parts_free(&parts);
-    pyr_free(labels);
     return status;
 }
 
