@@ -41,8 +41,8 @@ static void describe(const pyr_dataset *data)
 
     pyr_dataset_describe(data, &line);
     pyr_tell("data: %s\n", line.at ? line.at : "");
-    for (size_t i = 0; i < pyr_dataset_warnings(data)->n; i++)
-        pyr_tell("warning: %s\n", pyr_dataset_warnings(data)->at[i]);
+    for (size_t i = 0; i < pyr_dataset_facts_of(data).warnings->n; i++)
+        pyr_tell("warning: %s\n", pyr_dataset_facts_of(data).warnings->at[i]);
     pyr_text_free(&line);
 }
 

@@ -21,7 +21,6 @@
 
 typedef struct filling {
     pyr_dataset *set;
-    const pyr_collection *c;
     const int64_t *slot; /* of image i of the collection */
     pyr_target target;
     uint64_t *hashes;               /* per slot */
@@ -83,7 +82,7 @@ static void put_fingerprint(pyr_dataset *set, const uint64_t *hashes)
 static pyr_status fill(pyr_dataset *set, pyr_collection *c, const int64_t *order, pyr_target t,
                        const pyr_decode *decode, const pyr_cache_writer *writer)
 {
-    filling f = {.set = set, .c = c, .target = t, .writer = writer};
+    filling f = {.set = set, .target = t, .writer = writer};
     int64_t *slots = NULL;
     pyr_status status;
 
@@ -94,13 +93,13 @@ static pyr_status fill(pyr_dataset *set, pyr_collection *c, const int64_t *order
     PYR_TRY_OUT(pyr_new(&f.hashes, (size_t)c->n, sizeof *f.hashes, "the fingerprint"));
     if (!writer && as_it_is(set, c, order)) {
         set->samples = c->block;
-        status = pyr_collect_again(c, decode, fill_one, &f);
+        status = pyr_collect_images(c, decode, fill_one, &f);
         c->block = NULL; /* it is the set's now, on failure too */
         PYR_TRY_OUT(status);
     } else {
         if (!writer)
             PYR_TRY_OUT(pyr_new(&set->samples, (size_t)c->n, set->image_bytes, "the data set"));
-        PYR_TRY_OUT(pyr_collect_again(c, decode, fill_one, &f));
+        PYR_TRY_OUT(pyr_collect_images(c, decode, fill_one, &f));
     }
     put_fingerprint(set, f.hashes);
 out:
@@ -211,7 +210,7 @@ static pyr_status assemble(pyr_dataset *set, pyr_collection *c, const pyr_data_s
         if (taken)
             return PYR_OK;
     }
-    PYR_TRY(pyr_collect_decode(c, &decode));
+    PYR_TRY(pyr_collect_images(c, &decode, NULL, NULL));
     set->decoded = c->decoded;
     PYR_TRY_OUT(pyr_dataset_settle(set, &order, &t, c, s));
     if (!set->cache || (uint64_t)c->n <= decode.memory / set->image_bytes)
@@ -262,6 +261,26 @@ out:
     return status;
 }
 
+/* Of images that are made here; the first `train` of them are for training. */
+static pyr_status new_made(pyr_dataset **out, const char *path, const char *kind, pyr_dataset_shape shape,
+                           int64_t train, int64_t held_out)
+{
+    double top = shape.bits == 8 ? 255 : 65535;
+    pyr_dataset *set;
+
+    PYR_TRY(new_set(out, path));
+    set = *out;
+    set->h = shape.h;
+    set->w = shape.w;
+    set->c = shape.c;
+    set->bits = shape.bits;
+    set->values = (pyr_data_values){0, top, 0, top};
+    set->image_bytes = (size_t)shape.h * (size_t)shape.w * (size_t)(shape.c * shape.bits / 8);
+    set->count[PYR_SPLIT_TRAIN] = train;
+    set->count[PYR_SPLIT_HELD_OUT] = held_out;
+    return pyr_format(&set->kind, "%s", kind);
+}
+
 /* Words of one stream, one after the other. */
 static uint32_t random_word(size_t at, uint32_t purpose)
 {
@@ -270,22 +289,14 @@ static uint32_t random_word(size_t at, uint32_t purpose)
 
 pyr_status pyr_dataset_random(pyr_dataset **out, int h, int w, int c, int count, int classes)
 {
-    pyr_status status = PYR_OK;
+    pyr_status status;
     pyr_dataset *set = NULL;
     unsigned char *samples;
 
     *out = NULL;
-    PYR_TRY_OUT(new_set(&set, "random bytes"));
-    PYR_TRY_OUT(pyr_format(&set->kind, "none"));
-    set->h = h;
-    set->w = w;
-    set->c = c;
-    set->bits = 8;
+    PYR_TRY_OUT(new_made(&set, "random bytes", "none", (pyr_dataset_shape){h, w, c, 8}, count, 0));
     set->classes = classes;
     set->held_labels = classes > 0;
-    set->values = (pyr_data_values){0, 255, 0, 255};
-    set->image_bytes = (size_t)h * (size_t)w * (size_t)c;
-    set->count[PYR_SPLIT_TRAIN] = count;
     PYR_TRY_OUT(pyr_new(&set->samples, (size_t)count, set->image_bytes, "the data set"));
     samples = set->samples;
     for (size_t i = 0; i < (size_t)count * set->image_bytes; i++)
@@ -297,17 +308,10 @@ pyr_status pyr_dataset_random(pyr_dataset **out, int h, int w, int c, int count,
             set->labels[i] = (int32_t)(random_word(i, 1) % (uint32_t)classes);
     }
     *out = set;
+    set = NULL;
 out:
-    if (status != PYR_OK)
-        pyr_dataset_free(set);
+    pyr_dataset_free(set);
     return status;
-}
-
-/* Samples of 8 bits or 16, by pyr_dataset_memory. */
-static uint64_t hash_of_image(const pyr_dataset *set, int64_t slot)
-{
-    return pyr_hash(PYR_HASH_START, (const char *)set->samples + (size_t)slot * set->image_bytes,
-                    set->image_bytes);
 }
 
 /* Classes 0 .. the largest label. */
@@ -330,28 +334,17 @@ pyr_status pyr_dataset_memory(pyr_dataset **out, pyr_dataset_shape shape, void *
 {
     pyr_dataset *set = NULL;
     uint64_t *hashes = NULL;
-    double top = shape.bits == 8 ? 255 : 65535;
     pyr_status status;
 
     *out = NULL;
-    PYR_TRY_OUT(new_set(&set, "images in memory"));
-    set->kind = pyr_strdup("memory");
-    if (!set->kind)
-        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for a name"));
-    set->h = shape.h;
-    set->w = shape.w;
-    set->c = shape.c;
-    set->bits = shape.bits;
-    set->values = (pyr_data_values){0, top, 0, top};
-    set->image_bytes = (size_t)shape.h * (size_t)shape.w * (size_t)(shape.c * shape.bits / 8);
-    set->count[PYR_SPLIT_TRAIN] = n - held_out;
-    set->count[PYR_SPLIT_HELD_OUT] = held_out;
+    PYR_TRY_OUT(new_made(&set, "images in memory", "memory", shape, n - held_out, held_out));
     if (labels)
         PYR_TRY_OUT(take_labels(set, labels, n));
     PYR_TRY_OUT(pyr_new(&hashes, (size_t)n, sizeof *hashes, "the fingerprint"));
     set->samples = samples;
     for (int64_t i = 0; i < n; i++)
-        hashes[i] = hash_of_image(set, i);
+        hashes[i] =
+            pyr_hash(PYR_HASH_START, (char *)samples + (size_t)i * set->image_bytes, set->image_bytes);
     put_fingerprint(set, hashes);
     *out = set;
     set = NULL;
@@ -373,17 +366,11 @@ pyr_status pyr_dataset_remake(pyr_dataset **out, const pyr_dataset *from, int h,
     pyr_status status;
 
     *out = NULL;
-    PYR_TRY_OUT(new_set(&set, from->path));
-    PYR_TRY_OUT(pyr_format(&set->kind, "%s", from->kind));
-    set->h = h;
-    set->w = w;
-    set->c = from->c;
-    set->bits = from->bits;
+    PYR_TRY_OUT(new_made(&set, from->path, from->kind, (pyr_dataset_shape){h, w, from->c, from->bits},
+                         from->count[PYR_SPLIT_TRAIN], from->count[PYR_SPLIT_HELD_OUT]));
     set->own_test = from->own_test;
     set->held_labels = from->held_labels;
     set->values = from->values;
-    set->image_bytes = (size_t)h * (size_t)w * (size_t)(set->c * set->bits / 8);
-    memcpy(set->count, from->count, sizeof set->count);
     PYR_TRY_OUT(pyr_new(&set->samples, images, set->image_bytes, "the data set"));
     if (from->labels) {
         PYR_TRY_OUT(pyr_new(&set->labels, images, sizeof *set->labels, "the labels"));
@@ -511,22 +498,14 @@ pyr_status pyr_dataset_pixels(const pyr_dataset *set, pyr_split split, int64_t i
     size_t c = (size_t)set->c, w = (size_t)set->w, n = (size_t)set->h * w * c;
     const void *src = (const char *)set->samples + (size_t)slot_of(set, split, index) * set->image_bytes;
     void *own = NULL;
+    pyr_status status = PYR_OK;
 
     if (set->file >= 0) {
-        pyr_status status = pyr_new(&own, set->image_bytes, 1, "an image");
-
-        if (status == PYR_OK)
-            status = pyr_dataset_read(set, split, index, own);
-        if (status != PYR_OK) {
-            pyr_free(own);
-            return status;
-        }
+        PYR_TRY_OUT(pyr_new(&own, set->image_bytes, 1, "an image"));
+        PYR_TRY_OUT(pyr_dataset_read(set, split, index, own));
         src = own;
     }
-    if (set->bits == 8)
-        pyr_pixels_from_bytes(dst, src, n);
-    else
-        pyr_pixels_from_words(dst, src, n);
+    pyr_pixels_from_samples(dst, src, set->bits, n);
     for (size_t row = 0; flip && row < n; row += w * c)
         switch (set->c) { /* a constant lets the compiler unroll: 2.3 times as fast at c = 1 */
         case 1:
@@ -538,8 +517,9 @@ pyr_status pyr_dataset_pixels(const pyr_dataset *set, pyr_split split, int64_t i
         default:
             mirror_row(dst + row, w, c);
         }
+out:
     pyr_free(own);
-    return PYR_OK;
+    return status;
 }
 
 uint64_t pyr_dataset_fingerprint(const pyr_dataset *set)
@@ -547,39 +527,15 @@ uint64_t pyr_dataset_fingerprint(const pyr_dataset *set)
     return set->fingerprint;
 }
 
-const pyr_names *pyr_dataset_skipped(const pyr_dataset *set)
+pyr_dataset_facts pyr_dataset_facts_of(const pyr_dataset *set)
 {
-    return &set->skipped;
-}
-
-const pyr_names *pyr_dataset_warnings(const pyr_dataset *set)
-{
-    return &set->warnings;
-}
-
-pyr_data_values pyr_dataset_values(const pyr_dataset *set)
-{
-    return set->values;
-}
-
-pyr_data_decoded pyr_dataset_decoded(const pyr_dataset *set)
-{
-    return set->decoded;
-}
-
-int64_t pyr_dataset_turned(const pyr_dataset *set)
-{
-    return set->turned;
-}
-
-const char *pyr_dataset_how(const pyr_dataset *set)
-{
-    return set->how.at ? set->how.at : "";
-}
-
-const char *pyr_dataset_file(const pyr_dataset *set)
-{
-    return set->file >= 0 ? set->cache : NULL;
+    return (pyr_dataset_facts){.skipped = &set->skipped,
+                               .warnings = &set->warnings,
+                               .values = set->values,
+                               .decoded = set->decoded,
+                               .turned = set->turned,
+                               .how = set->how.at ? set->how.at : "",
+                               .file = set->file >= 0 ? set->cache : NULL};
 }
 
 void pyr_dataset_describe(const pyr_dataset *set, pyr_text *text)

@@ -74,23 +74,23 @@ size_t pyr_dataset_sample_bytes(const pyr_dataset *set); /* of one image */
  * same order, whatever it was stored in, has the same. */
 uint64_t pyr_dataset_fingerprint(const pyr_dataset *set);
 
-/* Sentences on the files that skip_bad left out, and on what is probably a mistake, each with its remedy. */
-const pyr_names *pyr_dataset_skipped(const pyr_dataset *set);
-const pyr_names *pyr_dataset_warnings(const pyr_dataset *set);
-
 /* Values of the samples before data.range is applied. */
 typedef struct pyr_data_values {
     double least, most; /* that occur */
     double low, high;   /* that become -1 and 1 */
 } pyr_data_values;
-pyr_data_values pyr_dataset_values(const pyr_dataset *set);
 
-pyr_data_decoded pyr_dataset_decoded(const pyr_dataset *set);
-
-int64_t pyr_dataset_turned(const pyr_dataset *set); /* images turned as the orientation in their files says */
-const char *pyr_dataset_how(const pyr_dataset *set); /* one sentence on how it was read, or "" */
-/* The file of the cache that the images are in; NULL: they are in memory. */
-const char *pyr_dataset_file(const pyr_dataset *set);
+/* How it was read. */
+typedef struct pyr_dataset_facts {
+    const pyr_names *skipped, *warnings; /* sentences on the files that skip_bad left out, and on what is
+                                            probably a mistake, each with its remedy */
+    pyr_data_values values;
+    pyr_data_decoded decoded;
+    int64_t turned;   /* images turned as the orientation in their files says */
+    const char *how;  /* one sentence, or "" */
+    const char *file; /* of the cache, that the images are in; NULL: they are in memory */
+} pyr_dataset_facts;
+pyr_dataset_facts pyr_dataset_facts_of(const pyr_dataset *set);
 
 /* One line for a person, without a newline: counts, size, channels, bits,
  * classes, and all that was decided or left out. */

@@ -110,13 +110,18 @@ static pyr_status to_size(pyr_image *image, bool *fitted, const pyr_decode *d)
     return PYR_OK;
 }
 
-static void put_extremes(pyr_found *found, const pyr_image *image)
+/* What is found out about an image before it is brought to range and size. */
+static void measure(pyr_found *found, const pyr_image *image)
 {
     uint32_t least, most;
 
     pyr_image_extremes(image, &least, &most);
     found->least = (uint16_t)least;
     found->most = (uint16_t)most;
+    found->c = (uint8_t)image->c;
+    found->bits = (uint8_t)image->bits;
+    found->turned = image->turned;
+    found->opaque = pyr_image_opaque(image);
 }
 
 /* Read and decode image i, measure it if `facts`, and bring it to range and size. */
@@ -136,17 +141,12 @@ static pyr_status make(pyr_image *out, decoding *run, int64_t i, pyr_found *fact
         atomic_fetch_add(&run->read, n);
     } else if (!c->archive->in_order)
         PYR_TRY_OUT(c->archive->read(c->archive, &bytes, &n, c->at[i].entry, path));
-    if (bytes)
-        PYR_TRY_OUT(pyr_image_decode(out, bytes, n, path));
-    else
-        PYR_TRY_OUT(pyr_image_decode(out, run->bytes[i - run->first], run->sizes[i - run->first], path));
+    if (!bytes)
+        n = run->sizes[i - run->first];
+    PYR_TRY_OUT(pyr_image_decode(out, bytes ? bytes : run->bytes[i - run->first], n, path));
     if (facts) {
         PYR_TRY_OUT(add_decoded(run, pyr_image_bytes(out), path));
-        facts->c = (uint8_t)out->c;
-        facts->bits = (uint8_t)out->bits;
-        facts->turned = out->turned;
-        facts->opaque = pyr_image_opaque(out);
-        put_extremes(facts, out);
+        measure(facts, out);
     }
     if (set->range[0] < set->range[1])
         PYR_TRY_OUT(pyr_image_spread(out, set->range[0], set->range[1], path));
@@ -184,10 +184,7 @@ static pyr_status measure_packed(const decoding *run, int64_t i)
 
     found->h = image.h;
     found->w = image.w;
-    found->c = (uint8_t)image.c;
-    found->bits = (uint8_t)image.bits;
-    found->opaque = pyr_image_opaque(&image);
-    put_extremes(found, &image);
+    measure(found, &image);
     if (set->range[0] < set->range[1] && !run->c->packed->ranged)
         return pyr_image_spread(&image, set->range[0], set->range[1], set->path);
     return PYR_OK;
@@ -403,7 +400,7 @@ static pyr_status packed_all(decoding *run)
     return status;
 }
 
-static pyr_status all(pyr_collection *c, const pyr_decode *d, pyr_use_image use, void *arg)
+pyr_status pyr_collect_images(pyr_collection *c, const pyr_decode *d, pyr_use_image use, void *arg)
 {
     decoding *run;
     pyr_status status;
@@ -434,14 +431,4 @@ static pyr_status all(pyr_collection *c, const pyr_decode *d, pyr_use_image use,
     pthread_mutex_destroy(&run->settling);
     pyr_free(run);
     return status;
-}
-
-pyr_status pyr_collect_decode(pyr_collection *c, const pyr_decode *d)
-{
-    return all(c, d, NULL, NULL);
-}
-
-pyr_status pyr_collect_again(pyr_collection *c, const pyr_decode *d, pyr_use_image use, void *arg)
-{
-    return all(c, d, use, arg);
 }

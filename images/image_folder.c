@@ -23,11 +23,6 @@ static void count_hidden(void *arg, const char *name)
     ((found *)arg)->c->hidden += pyr_hidden(name) && pyr_image_named(name);
 }
 
-static char *file_path(const pyr_listing *listing, size_t i)
-{
-    return pyr_strfmt("%s%s", listing->root, listing->names.at[i]);
-}
-
 static pyr_status file_read(const pyr_listing *listing, char **bytes, size_t *n, size_t i, uint64_t limit)
 {
     char *path;
@@ -53,7 +48,7 @@ static pyr_status archives(pyr_names *out, const pyr_names *files)
 
 static pyr_status collect_folder(pyr_collection *c, const char *folder, const pyr_names *names)
 {
-    pyr_listing listing = {.path = file_path, .read = file_read};
+    pyr_listing listing = {.read = file_read};
     found f = {c, &listing.names};
     pyr_names tars = {0};
     char *root;

@@ -47,13 +47,15 @@ static size_t find_json(const list *l, const char *inside, size_t least, size_t 
 
 static pyr_status read_json(pyr_file_labels *out, const list *l, size_t i)
 {
-    char *shown = l->from->path(l->from, i), *bytes = NULL;
+    const pyr_listing *from = l->from;
+    char *shown = from->path ? from->path(from, i) : pyr_strfmt("%s%s", from->root, from->names.at[i]);
+    char *bytes = NULL;
     size_t n;
     pyr_status status;
 
     if (!shown)
         return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a file");
-    PYR_TRY_OUT(l->from->read(l->from, &bytes, &n, i, pyr_file_labels_limit(l->from->names.n)));
+    PYR_TRY_OUT(from->read(from, &bytes, &n, i, pyr_file_labels_limit(from->names.n)));
     PYR_TRY_OUT(pyr_file_labels_parse(out, bytes, n, shown));
     if (out->edm)
         l->layout.place[i] = PYR_PLACE_READ;
@@ -322,11 +324,10 @@ static void note_others(list *l, bool edm_set)
     for (size_t i = 0; i < l->from->names.n; i++)
         if (l->layout.place[i] == PYR_PLACE_OTHER && others++ == 0)
             first = pyr_base_name(l->from->names.at[i]);
-    if (others && edm_set)
+    if (others)
         pyr_text_add(&l->c->notes, "; %lld file%s of other kinds left aside", others, others == 1 ? "" : "s");
-    else if (others)
-        pyr_text_add(&l->c->notes, "; %lld file%s of other kinds left aside (such as %.64s)", others,
-                     others == 1 ? "" : "s", first);
+    if (others && !edm_set)
+        pyr_text_add(&l->c->notes, " (such as %.64s)", first);
 }
 
 /* Move what the layout found to the collection. */
@@ -376,9 +377,8 @@ pyr_status pyr_collect_listed(pyr_collection *c, const pyr_listing *listing)
         PYR_TRY_OUT(pyr_layout_read(&l.layout, names, &wish));
         if (first)
             PYR_TRY_OUT(edm_parts(&l));
-    }
-    if (!edm_set)
         PYR_TRY_OUT(beside(&l));
+    }
     PYR_TRY_OUT(add_images(&l));
     note_others(&l, edm_set);
     if (c->hidden)

@@ -56,11 +56,6 @@ typedef struct entries {
     size_t *at; /* of each file of the list */
 } entries;
 
-static char *entry_path(const pyr_listing *listing, size_t i)
-{
-    return pyr_strfmt("%s%s", listing->root, listing->names.at[i]);
-}
-
 static pyr_status entry_read(const pyr_listing *listing, char **bytes, size_t *n, size_t i, uint64_t limit)
 {
     const entries *e = listing->source;
@@ -93,7 +88,7 @@ static pyr_status collect(pyr_collection *c, const pyr_data_path *from)
 {
     const char *path = from->path;
     entries e = {0};
-    pyr_listing listing = {.path = entry_path, .read = entry_read, .source = &e};
+    pyr_listing listing = {.read = entry_read, .source = &e};
     size_t images = 0, arrays = 0;
     char *root = NULL;
     pyr_status status;

@@ -68,7 +68,7 @@ typedef struct pyr_collection {
     pyr_found *at;
     int64_t n;
     size_t room;
-    pyr_data_decoded decoded; /* by pyr_collect_decode */
+    pyr_data_decoded decoded; /* by pyr_collect_images */
     pyr_names files;          /* image files in folders, by pyr_found.entry */
     char *root;               /* what comes before their names; NULL: nothing; owned */
     pyr_archive *archive;     /* that the image files are in, or NULL */
@@ -126,7 +126,7 @@ typedef struct pyr_listing {
     pyr_names
         names; /* from the top of it, in the order of a walk (pyr_walk_order); nothing that is left aside */
     const char *root; /* "photos/", "photos.zip: ": what comes before a name in sentences */
-    /* File i in sentences (and where a folder's is opened), a new block; NULL without memory */
+    /* File i in sentences, a new block, NULL without memory; NULL: root and name */
     char *(*path)(const struct pyr_listing *listing, size_t i);
     /* The bytes of file i, at most `limit`, a new block with a NUL behind it */
     pyr_status (*read)(const struct pyr_listing *listing, char **bytes, size_t *n, size_t i, uint64_t limit);
@@ -156,14 +156,13 @@ typedef struct pyr_decode {
                         given up again */
 } pyr_decode;
 
-/* Decode all image files, or read all packed images, and fill in what is found out (pyr_found from h on). Bad
- * files get their sentence in `bad`; only what is no file's fault is a failure, as is any fault of a packed
- * file. PYR_E_CONFIG: the images take more bytes than data.decode_limit allows. */
-pyr_status pyr_collect_decode(pyr_collection *c, const pyr_decode *d);
-
-/* Give every usable image once more to `use`, from the memory or decoded again: any number of threads at a
- * time, in any order. The image is borrowed for the call. */
+/* The image is borrowed for the call. Any number of threads at a time, in any order. */
 typedef pyr_status (*pyr_use_image)(void *arg, int64_t i, const pyr_image *image);
-pyr_status pyr_collect_again(pyr_collection *c, const pyr_decode *d, pyr_use_image use, void *arg);
+
+/* First without `use` (NULL): decode all image files, or read all packed images, and fill in what is found out
+ * (pyr_found from h on). Bad files get their sentence in `bad`; only what is no file's fault is a failure, as
+ * is any fault of a packed file. PYR_E_CONFIG: the images take more bytes than data.decode_limit allows.
+ * Then with it: give it every usable image once more, from the memory or decoded again. */
+pyr_status pyr_collect_images(pyr_collection *c, const pyr_decode *d, pyr_use_image use, void *arg);
 
 #endif

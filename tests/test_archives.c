@@ -373,8 +373,8 @@ static void check_describes(const pyr_dataset *set, const char *part)
     pyr_text text = {0};
 
     pyr_dataset_describe(set, &text);
-    for (size_t i = 0; i < pyr_dataset_warnings(set)->n; i++)
-        pyr_text_add(&text, "; %s", pyr_dataset_warnings(set)->at[i]);
+    for (size_t i = 0; i < pyr_dataset_facts_of(set).warnings->n; i++)
+        pyr_text_add(&text, "; %s", pyr_dataset_facts_of(set).warnings->at[i]);
     if (!text.at || !strstr(text.at, part) || strchr(text.at, '\n'))
         CHECK_REPORT("the description lacks \"%s\": %s", part, text.at ? text.at : "");
     pyr_text_free(&text);
@@ -608,7 +608,7 @@ static void damaged_archives(void)
                  "damaged.zip: 00000/img00000002.png: the entry is damaged or cut short (CRC error)"));
     s.skip_bad = true;
     set = opened(&s);
-    CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 9 && pyr_dataset_skipped(set)->n == 1 &&
+    CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 9 && pyr_dataset_facts_of(set).skipped->n == 1 &&
           pyr_dataset_classes(set) == 3);
     pyr_dataset_free(set);
     /* Cut short anywhere. */
@@ -744,7 +744,7 @@ static void check_links(const char *const (*links)[2], size_t n, size_t lost, co
     s.skip_bad = true;
     CHECK_OK(pyr_dataset_open(&set, &s));
     CHECK(set && (size_t)pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 10 + n - lost &&
-          pyr_dataset_skipped(set)->n == lost && pyr_dataset_classes(set) == 3);
+          pyr_dataset_facts_of(set).skipped->n == lost && pyr_dataset_classes(set) == 3);
     pyr_dataset_free(set);
     pyr_zip_free(from);
 }

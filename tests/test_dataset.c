@@ -43,8 +43,8 @@ static void write_png(const char *path, int h, int w, int bits, int low, int hig
 
 static bool warns(const pyr_dataset *set, const char *part)
 {
-    for (size_t i = 0; i < pyr_dataset_warnings(set)->n; i++)
-        if (strstr(pyr_dataset_warnings(set)->at[i], part))
+    for (size_t i = 0; i < pyr_dataset_facts_of(set).warnings->n; i++)
+        if (strstr(pyr_dataset_facts_of(set).warnings->at[i], part))
             return true;
     return false;
 }
@@ -110,13 +110,13 @@ static void range_of_a_set(void)
                   8, 512, 16, 0, 4095);
     CHECK_OK(pyr_dataset_open(&set, &s));
     CHECK(warns(set, "data.range=[0,4095]"));
-    CHECK_CLOSE(pyr_dataset_values(set).most, 4095, 0);
-    CHECK_CLOSE(pyr_dataset_values(set).high, 65535, 0);
+    CHECK_CLOSE(pyr_dataset_facts_of(set).values.most, 4095, 0);
+    CHECK_CLOSE(pyr_dataset_facts_of(set).values.high, 65535, 0);
     pyr_dataset_free(set);
 
     s.range[1] = 4095;
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK(pyr_dataset_warnings(set)->n == 0);
+    CHECK(pyr_dataset_facts_of(set).warnings->n == 0);
     CHECK(pyr_dataset_shape_of(set).bits == 16);
     CHECK_OK(pyr_dataset_pixels(set, PYR_SPLIT_TRAIN, 0, false, x));
     for (int v = 0; v < 4096; v++)
@@ -196,7 +196,7 @@ static void classes_without_images(void)
     pyr_dataset_free(set);
     write_npz(s.path, whole, 6);
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK(pyr_dataset_classes(set) == 3 && pyr_dataset_warnings(set)->n == 0);
+    CHECK(pyr_dataset_classes(set) == 3 && pyr_dataset_facts_of(set).warnings->n == 0);
     pyr_dataset_free(set);
     s.classes = "none";
     CHECK_OK(pyr_dataset_open(&set, &s));
@@ -247,8 +247,8 @@ static void check_same_words(const pyr_dataset *a, const pyr_dataset *b)
     CHECK_STRING(one.at, other.at);
     pyr_text_free(&one);
     pyr_text_free(&other);
-    CHECK_STRING(pyr_dataset_how(a), pyr_dataset_how(b));
-    CHECK(pyr_dataset_warnings(a)->n == pyr_dataset_warnings(b)->n);
+    CHECK_STRING(pyr_dataset_facts_of(a).how, pyr_dataset_facts_of(b).how);
+    CHECK(pyr_dataset_facts_of(a).warnings->n == pyr_dataset_facts_of(b).warnings->n);
     for (int i = 0; i < pyr_dataset_classes(a); i++)
         CHECK_STRING(pyr_dataset_class_name(a, i), pyr_dataset_class_name(b, i));
 }
@@ -262,11 +262,11 @@ static void in_a_file(void)
 
     folder_of("many", 30);
     CHECK_OK(pyr_dataset_open(&memory, &s));
-    CHECK(!pyr_dataset_file(memory));
+    CHECK(!pyr_dataset_facts_of(memory).file);
     s.memory = 1000; /* of 3600 */
     CHECK_OK(pyr_dataset_open(&made, &s));
-    CHECK(pyr_dataset_file(made));
-    snprintf(file, sizeof file, "%s", pyr_dataset_file(made));
+    CHECK(pyr_dataset_facts_of(made).file);
+    snprintf(file, sizeof file, "%s", pyr_dataset_facts_of(made).file);
     CHECK(strncmp(file, temp, strlen(temp)) == 0);
     check_same(memory, made);
     check_same_words(memory, made);
@@ -278,7 +278,7 @@ static void in_a_file(void)
     pyr_dataset_free(again);
     s.memory = 1 << 20; /* it fits now: read from the file, into memory */
     CHECK_OK(pyr_dataset_open(&whole, &s));
-    CHECK(!pyr_dataset_file(whole));
+    CHECK(!pyr_dataset_facts_of(whole).file);
     check_same(memory, whole);
     pyr_dataset_free(whole);
 
@@ -287,7 +287,7 @@ static void in_a_file(void)
     write_png(in_temp("many/0/00.png"), 12, 10, 8, 200, 255);
     CHECK_OK(pyr_dataset_open(&again, &s));
     CHECK(pyr_dataset_fingerprint(again) != pyr_dataset_fingerprint(memory));
-    CHECK_STRING(pyr_dataset_file(again), file);
+    CHECK_STRING(pyr_dataset_facts_of(again).file, file);
     check_same(memory, made);
     pyr_dataset_free(again);
     pyr_dataset_free(memory);
@@ -311,7 +311,7 @@ static void damaged_file(void)
 
         CHECK_OK(pyr_dataset_open(&set, &s));
         check_same(good, set);
-        snprintf(file, sizeof file, "%s", pyr_dataset_file(set));
+        snprintf(file, sizeof file, "%s", pyr_dataset_facts_of(set).file);
         pyr_dataset_free(set);
         CHECK(stat(file, &info) == 0);
         if (round == 0)
@@ -346,7 +346,8 @@ static void packed_in_a_file(void)
     CHECK_OK(pyr_dataset_open(&memory, &s));
     s.memory = 20;
     CHECK_OK(pyr_dataset_open(&file, &s));
-    CHECK(pyr_dataset_file(file) && pyr_dataset_fingerprint(file) == pyr_dataset_fingerprint(memory));
+    CHECK(pyr_dataset_facts_of(file).file &&
+          pyr_dataset_fingerprint(file) == pyr_dataset_fingerprint(memory));
     for (int64_t i = 0; i < pyr_dataset_count(memory, PYR_SPLIT_TRAIN); i++)
         CHECK(memcmp(samples_of(memory, PYR_SPLIT_TRAIN, i), samples_of(file, PYR_SPLIT_TRAIN, i), 4) == 0);
     pyr_dataset_free(memory);
@@ -367,7 +368,7 @@ static void made_once(void)
         child[i] = fork();
         if (child[i] == 0) {
             pyr_dataset *set = NULL;
-            bool good = pyr_dataset_open(&set, &s) == PYR_OK && pyr_dataset_file(set);
+            bool good = pyr_dataset_open(&set, &s) == PYR_OK && pyr_dataset_facts_of(set).file;
 
             pyr_dataset_free(set);
             _exit(good ? 0 : 1);
@@ -391,7 +392,7 @@ static void nowhere_to_write(void)
     unsetenv("XDG_CACHE_HOME");
     unsetenv("HOME"); /* no cache at all: then they are in memory, whatever it costs */
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK(!pyr_dataset_file(set));
+    CHECK(!pyr_dataset_facts_of(set).file);
     pyr_dataset_free(set);
     setenv("XDG_CACHE_HOME", was, 1);
 }

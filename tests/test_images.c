@@ -73,8 +73,8 @@ static void check_describes(const pyr_dataset *set, const char *part)
     pyr_text text = {0};
 
     pyr_dataset_describe(set, &text);
-    for (size_t i = 0; i < pyr_dataset_warnings(set)->n; i++)
-        pyr_text_add(&text, "; %s", pyr_dataset_warnings(set)->at[i]);
+    for (size_t i = 0; i < pyr_dataset_facts_of(set).warnings->n; i++)
+        pyr_text_add(&text, "; %s", pyr_dataset_facts_of(set).warnings->at[i]);
     if (!text.at || !strstr(text.at, part) || strchr(text.at, '\n'))
         CHECK_REPORT("the description lacks \"%s\": %s", part, text.at ? text.at : "");
     pyr_text_free(&text);
@@ -884,9 +884,10 @@ static void bad_files(void)
     CHECK_OK(pyr_dataset_open(&set, &s));
     CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 11 &&
           pyr_dataset_count(set, PYR_SPLIT_HELD_OUT) == 1);
-    CHECK(set && pyr_dataset_skipped(set)->n == 4);
+    CHECK(set && pyr_dataset_facts_of(set).skipped->n == 4);
     if (set) {
-        CHECK(strstr(pyr_dataset_skipped(set)->at[3], "d_text.png: none of PNG, JPEG, WebP, TIFF") != NULL);
+        CHECK(strstr(pyr_dataset_facts_of(set).skipped->at[3], "d_text.png: none of PNG, JPEG, WebP, TIFF") !=
+              NULL);
         check_describes(set, "4 files left out");
         check_describes(set, "a_empty.png");
     }
@@ -901,7 +902,7 @@ static void bad_files(void)
           strstr(pyr_error(), "--resize HxW or --crop") && strstr(pyr_error(), "--skip-bad"));
     s.skip_bad = true;
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK(set && pyr_dataset_skipped(set)->n == 1 && pyr_dataset_shape_of(set).w == 13);
+    CHECK(set && pyr_dataset_facts_of(set).skipped->n == 1 && pyr_dataset_shape_of(set).w == 13);
     pyr_dataset_free(set);
 
     folder = new_folder("all_bad");

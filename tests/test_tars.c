@@ -116,7 +116,7 @@ static void strange_entries(void)
     s.skip_bad = true;
     CHECK_OK(
         pyr_dataset_open(&set, &s)); /* the older x.png is no image, and not read; what points out is left */
-    CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 2 && pyr_dataset_skipped(set)->n == 4);
+    CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == 2 && pyr_dataset_facts_of(set).skipped->n == 4);
     pyr_dataset_free(set);
 }
 
@@ -243,10 +243,11 @@ static void check_both(const char *why, int64_t count, size_t lost, const char *
         pyr_dataset_free(set);
         s.skip_bad = true;
         CHECK_OK(pyr_dataset_open(&set, &s));
-        CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == count && pyr_dataset_skipped(set)->n == lost);
-        CHECK(set && pyr_dataset_warnings(set)->n == (warning ? 1 : 0));
-        if (set && pyr_dataset_warnings(set)->n == 1 && warning)
-            CHECK(strstr(pyr_dataset_warnings(set)->at[0], warning));
+        CHECK(set && pyr_dataset_count(set, PYR_SPLIT_TRAIN) == count &&
+              pyr_dataset_facts_of(set).skipped->n == lost);
+        CHECK(set && pyr_dataset_facts_of(set).warnings->n == (warning ? 1 : 0));
+        if (set && pyr_dataset_facts_of(set).warnings->n == 1 && warning)
+            CHECK(strstr(pyr_dataset_facts_of(set).warnings->at[0], warning));
         pyr_dataset_free(set);
     }
 }
@@ -357,7 +358,7 @@ static void packed_ends(void)
     CHECK_OK(pyr_file_replace(in_temp("t.tgz"), two, 2 * n));
     s.path = in_temp("t.tgz");
     CHECK_OK(pyr_dataset_open(&set, &s));
-    CHECK(set && pyr_dataset_warnings(set)->n == 1);
+    CHECK(set && pyr_dataset_facts_of(set).warnings->n == 1);
     pyr_dataset_free(set);
     two[n - 8] ^= 1; /* the first one's */
     refuse_packed(two, 2 * n, 0, 0, 0, "gzip");

@@ -61,8 +61,8 @@ static void describe_data(const pyr_train_job *job, const pyr_experiment *experi
     if (job->on_data && text.at)
         job->on_data(job->ctx, text.at);
     pyr_text_free(&text);
-    for (size_t i = 0; i < pyr_dataset_warnings(experiment->data)->n; i++) {
-        pyr_text_add(&text, "warning: %s", pyr_dataset_warnings(experiment->data)->at[i]);
+    for (size_t i = 0; i < pyr_dataset_facts_of(experiment->data).warnings->n; i++) {
+        pyr_text_add(&text, "warning: %s", pyr_dataset_facts_of(experiment->data).warnings->at[i]);
         if (text.at)
             note(job, text.at);
         pyr_text_free(&text);

@@ -17,7 +17,7 @@ static void print_memory(const pyr_dataset *set)
     double n = (double)(pyr_dataset_count(set, PYR_SPLIT_TRAIN) + pyr_dataset_count(set, PYR_SPLIT_HELD_OUT));
 
     double bytes = n * s.h * s.w * s.c * (s.bits / 8);
-    const char *file = pyr_dataset_file(set);
+    const char *file = pyr_dataset_facts_of(set).file;
 
     if (file)
         pyr_print("images      %.4g MiB, more than fits into memory: read from %s\n", bytes / 1048576.0,
@@ -29,18 +29,18 @@ static void print_memory(const pyr_dataset *set)
 /* How it was read, and the values that were met. */
 static void print_reading(const pyr_dataset *set)
 {
-    pyr_data_values v = pyr_dataset_values(set);
-    pyr_data_decoded d = pyr_dataset_decoded(set);
+    pyr_data_values v = pyr_dataset_facts_of(set).values;
+    pyr_data_decoded d = pyr_dataset_facts_of(set).decoded;
 
-    if (*pyr_dataset_how(set))
-        pyr_print("read as     %s\n", pyr_dataset_how(set));
+    if (*pyr_dataset_facts_of(set).how)
+        pyr_print("read as     %s\n", pyr_dataset_facts_of(set).how);
     pyr_print("values      %g to %g, of %g to %g\n", v.least, v.most, v.low, v.high);
     if (d.limit)
         pyr_print("decoded     %.4g MiB, of at most %.4g MiB (data.decode_limit)\n",
                   (double)d.bytes / 1048576.0, (double)d.limit / 1048576.0);
-    if (pyr_dataset_turned(set))
+    if (pyr_dataset_facts_of(set).turned)
         pyr_print("turned      %lld images, as the orientation in their files says\n",
-                  (long long)pyr_dataset_turned(set));
+                  (long long)pyr_dataset_facts_of(set).turned);
 }
 
 static void print_levels(const pyr_dataset *set)
@@ -104,10 +104,10 @@ pyr_status pyr_info_data(const pyr_parsed *parsed)
     pyr_status status;
 
     PYR_TRY_OUT(pyr_open_data_typed(&set, parsed, &bar));
-    for (size_t i = 0; i < pyr_dataset_skipped(set)->n; i++)
-        pyr_tell("left out: %s\n", pyr_dataset_skipped(set)->at[i]);
-    for (size_t i = 0; i < pyr_dataset_warnings(set)->n; i++)
-        pyr_tell("warning: %s\n", pyr_dataset_warnings(set)->at[i]);
+    for (size_t i = 0; i < pyr_dataset_facts_of(set).skipped->n; i++)
+        pyr_tell("left out: %s\n", pyr_dataset_facts_of(set).skipped->at[i]);
+    for (size_t i = 0; i < pyr_dataset_facts_of(set).warnings->n; i++)
+        pyr_tell("warning: %s\n", pyr_dataset_facts_of(set).warnings->at[i]);
     pyr_dataset_describe(set, &line);
     pyr_print("%s\nfingerprint %016" PRIx64 "\n", line.at ? line.at : "", pyr_dataset_fingerprint(set));
     print_reading(set);
