@@ -28,14 +28,6 @@ static void begin_stroke(const pyr_plane *p, int colour, double width, const cha
 
 /* ---- the panel --------------------------------------------------------------------------------- */
 
-static void write_text(pyr_text *out, double x, double y, const char *anchor, const char *more,
-                       const char *words)
-{
-    pyr_text_add(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\"%s>", x, y, anchor, more);
-    pyr_escape(out, words);
-    pyr_text_add(out, "</text>\n");
-}
-
 static void draw_ticks(const pyr_plane *p)
 {
     const char *small = " font-size=\"9\" fill-opacity=\"0.7\"";
@@ -50,21 +42,21 @@ static void draw_ticks(const pyr_plane *p)
 
         pyr_tick_text(words, sizeof words, ticks[0][i]);
         pyr_text_add(p->out, "<path d=\"M%.1f %.1fv4\" stroke=\"currentColor\"/>\n", at, p->top + p->size);
-        write_text(p->out, at, p->top + p->size + 14, "middle", small, words);
+        pyr_svg_words(p->out, at, p->top + p->size + 14, "middle", small, words);
     }
     for (size_t i = 0; i < n[1]; i++) {
         double at = p->top + p->size - (ticks[1][i] - p->y) / p->side * p->size;
 
         pyr_tick_text(words, sizeof words, ticks[1][i]);
         pyr_text_add(p->out, "<path d=\"M%.1f %.1fh-4\" stroke=\"currentColor\"/>\n", p->left, at);
-        write_text(p->out, p->left - 6, at + 3, "end", small, words);
+        pyr_svg_words(p->out, p->left - 6, at + 3, "end", small, words);
     }
 }
 
 void pyr_plane_begin(const pyr_plane *p, const char *title, const char *below)
 {
-    write_text(p->out, p->left, p->top - 19, "start", " font-weight=\"600\"", title);
-    write_text(p->out, p->left, p->top - 6, "start", " font-size=\"10\"", below);
+    pyr_svg_words(p->out, p->left, p->top - 19, "start", " font-weight=\"600\"", title);
+    pyr_svg_words(p->out, p->left, p->top - 6, "start", " font-size=\"10\"", below);
     draw_ticks(p);
     pyr_text_add(p->out,
                  "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"none\" "
@@ -202,19 +194,12 @@ void pyr_plane_words(pyr_text *out, double x, double y, int colour, const char *
                      x, y - 8, pyr_svg_colours[k]);
         x += 14;
     }
-    write_text(out, x, y, "start", "", words);
+    pyr_svg_words(out, x, y, "start", "", words);
 }
 
 void pyr_sheet(pyr_text *out, const char *drawn, double width, double height, const char *title, bool alone)
 {
-    pyr_text_add(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"pyr-plot\" role=\"img\" ");
-    if (alone)
-        pyr_text_add(out, "width=\"%.0f\" height=\"%.0f\" style=\"background:#fff;color:#1b1d1f\" ", width,
-                     height);
-    pyr_text_add(out, "viewBox=\"0 0 %.0f %.0f\">\n<title>", width, height);
-    pyr_escape(out, title);
-    pyr_text_add(out, "</title>\n<g font-family=\"system-ui, sans-serif\" font-size=\"11\" "
-                      "fill=\"currentColor\">\n");
+    pyr_svg_begin(out, width, height, title, alone);
     pyr_text_add_bytes(out, drawn, strlen(drawn));
-    pyr_text_add(out, "</g>\n</svg>\n");
+    pyr_svg_end(out);
 }

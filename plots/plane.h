@@ -39,8 +39,7 @@ void pyr_plane_path(const pyr_plane *p, const double *x, int n, int colour, doub
 /* Words on a sheet, and a square of a colour to explain it; colour -1: none. */
 void pyr_plane_words(pyr_text *out, double x, double y, int colour, const char *words);
 
-/* The <svg> element around what is drawn. alone: for a file of its own, white with a size; otherwise for a
- * page, in its colours and as wide as there is room. */
+/* The <svg> element around what is drawn (pyr_svg_begin). */
 void pyr_sheet(pyr_text *out, const char *drawn, double width, double height, const char *title, bool alone);
 
 #endif

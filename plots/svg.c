@@ -68,6 +68,30 @@ void pyr_escape(pyr_text *out, const char *text)
     }
 }
 
+void pyr_svg_begin(pyr_text *out, double width, double height, const char *title, bool alone)
+{
+    pyr_text_add(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"pyr-plot\" role=\"img\" ");
+    if (alone)
+        pyr_text_add(out, "width=\"%.0f\" height=\"%.0f\" style=\"background:#fff;color:#1b1d1f\" ", width,
+                     height);
+    pyr_text_add(out, "viewBox=\"0 0 %.0f %.0f\">\n<title>", width, height);
+    pyr_escape(out, title);
+    pyr_text_add(out, "</title>\n<g font-family=\"system-ui, sans-serif\" font-size=\"11\" "
+                      "fill=\"currentColor\">\n");
+}
+
+void pyr_svg_end(pyr_text *out)
+{
+    pyr_text_add(out, "</g>\n</svg>\n");
+}
+
+void pyr_svg_words(pyr_text *out, double x, double y, const char *anchor, const char *more, const char *words)
+{
+    pyr_text_add(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\"%s>", x, y, anchor, more);
+    pyr_escape(out, words);
+    pyr_text_add(out, "</text>\n");
+}
+
 /* Width of a text of 11 units' height, roughly: no font is at hand here. */
 static double width_of(const char *text)
 {
@@ -281,13 +305,6 @@ static bool place_point(const drawing *d, const pyr_series *s, size_t i, double 
     return place_x(d, px, s->x[i]) && place_y(d, py, s->y[i]);
 }
 
-static void write_words(const drawing *d, double x, double y, const char *anchor, const char *words)
-{
-    pyr_text_add(d->out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">", x, y, anchor);
-    pyr_escape(d->out, words);
-    pyr_text_add(d->out, "</text>\n");
-}
-
 static void draw_axes(drawing *d)
 {
     double ticks[2][MOST_TICKS];
@@ -317,11 +334,11 @@ static void draw_axes(drawing *d)
                  d->left, TOP, TOP + AREA, PYR_PLOT_WIDTH - RIGHT);
     for (size_t i = 0; i < n[0]; i++)
         if (place_x(d, &at, ticks[0][i]))
-            write_words(d, at, TOP + AREA + 15, "middle", words[0][i]);
+            pyr_svg_words(d->out, at, TOP + AREA + 15, "middle", "", words[0][i]);
     for (size_t i = 0; i < n[1]; i++)
         if (place_y(d, &at, ticks[1][i]))
-            write_words(d, d->left - 5, at + 4, "end", words[1][i]);
-    write_words(d, d->left + area_width(d) / 2, TOP + AREA + 33, "middle", d->plot->x.label);
+            pyr_svg_words(d->out, d->left - 5, at + 4, "end", "", words[1][i]);
+    pyr_svg_words(d->out, d->left + area_width(d) / 2, TOP + AREA + 33, "middle", "", d->plot->x.label);
     pyr_text_add(d->out, "<text transform=\"translate(12 %.1f) rotate(-90)\" text-anchor=\"middle\">",
                  TOP + AREA / 2.0);
     pyr_escape(d->out, d->plot->y.label);
@@ -349,40 +366,33 @@ static void draw_rule_labels(const drawing *d)
         double y;
 
         if (place_y(d, &y, d->plot->rules[i].y))
-            write_words(d, PYR_PLOT_WIDTH - RIGHT - 3 - (double)(i % 3) * 0.31 * area_width(d),
-                        y > TOP + 14 ? y - 3 : y + 12, "end", d->plot->rules[i].label);
+            pyr_svg_words(d->out, PYR_PLOT_WIDTH - RIGHT - 3 - (double)(i % 3) * 0.31 * area_width(d),
+                          y > TOP + 14 ? y - 3 : y + 12, "end", "", d->plot->rules[i].label);
     }
     pyr_text_add(d->out, "</g>\n");
 }
 
 static void draw_marker(const drawing *d, int marker, int colour, double x, double y)
 {
-    int k = colour % PYR_PLOT_COLOURS;
-    switch (marker % PYR_PLOT_MARKERS) {
-    case 0:
-        pyr_text_add(d->out, "<circle class=\"f%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"3.2\" fill=\"%s\"/>\n", k, x,
-                     y, pyr_svg_colours[k]);
-        break;
-    case 1:
-        pyr_text_add(d->out,
-                     "<rect class=\"f%d\" x=\"%.1f\" y=\"%.1f\" width=\"6\" height=\"6\" fill=\"%s\"/>\n", k,
-                     x - 3, y - 3, pyr_svg_colours[k]);
-        break;
-    case 2:
-        pyr_text_add(d->out, "<path class=\"f%d\" d=\"M%.1f %.1fl3.9 6.8h-7.8z\" fill=\"%s\"/>\n", k, x,
-                     y - 4.4, pyr_svg_colours[k]);
-        break;
-    case 3:
-        pyr_text_add(d->out,
-                     "<path class=\"f%d\" d=\"M%.1f %.1fl4.4 4.4l-4.4 4.4l-4.4 -4.4z\" fill=\"%s\"/>\n", k, x,
-                     y - 4.4, pyr_svg_colours[k]);
-        break;
-    default:
-        pyr_text_add(d->out,
-                     "<path class=\"k%d\" d=\"M%.1f %.1fl6 6m0 -6l-6 6\" fill=\"none\" stroke=\"%s\" "
-                     "stroke-width=\"1.8\"/>\n",
-                     k, x - 3, y - 3, pyr_svg_colours[k]);
-    }
+    /* each drawn from a point of its own, left and up of the middle; `of`: f is filled with its colour, k
+     * drawn in it */
+    static const struct {
+        const char *tag, *before_x, *before_y, *before_colour, *behind;
+        double left, up;
+        char of;
+    } markers[PYR_PLOT_MARKERS] = {
+        {"circle", "cx=\"", "\" cy=\"", "\" r=\"3.2\" fill=\"", "", 0, 0, 'f'},
+        {"rect", "x=\"", "\" y=\"", "\" width=\"6\" height=\"6\" fill=\"", "", 3, 3, 'f'},
+        {"path", "d=\"M", " ", "l3.9 6.8h-7.8z\" fill=\"", "", 0, 4.4, 'f'},
+        {"path", "d=\"M", " ", "l4.4 4.4l-4.4 4.4l-4.4 -4.4z\" fill=\"", "", 0, 4.4, 'f'},
+        {"path", "d=\"M", " ", "l6 6m0 -6l-6 6\" fill=\"none\" stroke=\"", " stroke-width=\"1.8\"", 3, 3,
+         'k'},
+    };
+    const int k = colour % PYR_PLOT_COLOURS, m = marker % PYR_PLOT_MARKERS;
+
+    pyr_text_add(d->out, "<%s class=\"%c%d\" %s%.1f%s%.1f%s%s\"%s/>\n", markers[m].tag, markers[m].of, k,
+                 markers[m].before_x, x - markers[m].left, markers[m].before_y, y - markers[m].up,
+                 markers[m].before_colour, pyr_svg_colours[k], markers[m].behind);
 }
 
 static void begin_line(const drawing *d, const pyr_series *s)
@@ -496,7 +506,7 @@ static int legend(const drawing *d, bool measure)
             }
             if (s->marker >= 0)
                 draw_marker(d, s->marker, s->colour, x + 13, y - 4);
-            write_words(d, x + 31, y, "start", s->name);
+            pyr_svg_words(d->out, x + 31, y, "start", "", s->name);
         }
         x += width + 6;
     }
@@ -508,17 +518,11 @@ void pyr_svg_plot(pyr_text *out, const pyr_plot *plot)
     drawing d = {.out = out, .plot = plot, .x = choose_range(plot, false), .y = choose_range(plot, true)};
     int height = TOP + AREA + BELOW + LEGEND_ROW * legend(&d, true) + 2;
 
-    pyr_text_add(out,
-                 "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"pyr-plot\" role=\"img\" viewBox=\"0 0 "
-                 "%d %d\">\n<title>",
-                 PYR_PLOT_WIDTH, height);
-    pyr_escape(out, plot->title);
-    pyr_text_add(out, "</title>\n<g font-family=\"system-ui, sans-serif\" font-size=\"11\" "
-                      "fill=\"currentColor\">\n");
+    pyr_svg_begin(out, PYR_PLOT_WIDTH, height, plot->title, false);
     draw_axes(&d);
     draw_rules(&d);
     if (!d.x.any || !d.y.any)
-        write_words(&d, d.left + area_width(&d) / 2, TOP + AREA / 2.0, "middle", "no data");
+        pyr_svg_words(out, d.left + area_width(&d) / 2, TOP + AREA / 2.0, "middle", "", "no data");
     for (size_t i = 0; i < plot->n_series && d.x.any && d.y.any; i++) {
         const pyr_series *s = &plot->series[i];
 
@@ -531,5 +535,5 @@ void pyr_svg_plot(pyr_text *out, const pyr_plot *plot)
     }
     draw_rule_labels(&d);
     legend(&d, false);
-    pyr_text_add(out, "</g>\n</svg>\n");
+    pyr_svg_end(out);
 }

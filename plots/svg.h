@@ -56,6 +56,14 @@ typedef struct pyr_plot {
 /* Add the plot to `out`; out->failed tells of memory. */
 void pyr_svg_plot(pyr_text *out, const pyr_plot *plot);
 
+/* What plots and other drawings (plane.h) are made of: the <svg> element and the letters in it (alone: for a
+ * file of its own, white with a size; otherwise for a page, in its colours and as wide as there is room), its
+ * end, and words at a place, with `more` attributes. */
+void pyr_svg_begin(pyr_text *out, double width, double height, const char *title, bool alone);
+void pyr_svg_end(pyr_text *out);
+void pyr_svg_words(pyr_text *out, double x, double y, const char *anchor, const char *more,
+                   const char *words);
+
 /* The colours on white. What is drawn in colour k has it as an attribute, and the class kK for its stroke or
  * fK for its fill. */
 extern const char *const pyr_svg_colours[PYR_PLOT_COLOURS];
