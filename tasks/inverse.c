@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "levels/denoiser_gradient.h"
+#include "tasks/layers.h"
 #include <math.h>
 #include <string.h>
 
@@ -45,11 +46,10 @@ static pyr_status scale_bands(const inverse_lane *l, int level, void *variable, 
 {
     const pyr_level *of = level_of(l->all, level);
     size_t count = (size_t)l->stage.n * pyr_count(of->variable);
-    int per_band = of->variable.c / of->facts.bands;
 
     PYR_TRY(pyr_download_reals(l->all->k, l->host, variable, count));
     for (size_t i = 0; i < count; i++) {
-        double std = of->facts.std[(int)(i % (size_t)of->variable.c) / per_band];
+        double std = of->facts.std[pyr_band_of(of, i)];
 
         l->host[i] *= (squared ? std * std : std) * (v ? v[i / pyr_count(of->variable)] : 1);
     }
@@ -61,10 +61,9 @@ static pyr_status put_means(const inverse_lane *l, int level)
 {
     const pyr_level *of = level_of(l->all, level);
     size_t count = (size_t)l->stage.n * pyr_count(of->variable);
-    int per_band = of->variable.c / of->facts.bands;
 
     for (size_t i = 0; i < count; i++)
-        l->host[i] = of->facts.mean[(int)(i % (size_t)of->variable.c) / per_band];
+        l->host[i] = of->facts.mean[pyr_band_of(of, i)];
     return pyr_upload_reals(l->all->k, l->variable[level], l->host, count);
 }
 
@@ -220,16 +219,11 @@ static pyr_status put_error(const inverse_lane *l, const void *d)
     int level = l->stage.level;
     const pyr_level *of = level_of(in, level);
     size_t count = (size_t)l->stage.n * pyr_count(of->variable), ys = y_size(in);
-    int per_band = of->variable.c / of->facts.bands;
 
     for (int i = 0; i < level; i++)
         PYR_TRY(put_means(l, i));
     PYR_TRY(pyr_download_reals(in->k, l->host, d, count));
-    for (size_t i = 0; i < count; i++) {
-        int band = (int)(i % (size_t)of->variable.c) / per_band;
-
-        l->host[i] = l->host[i] * of->facts.std[band] + of->facts.mean[band];
-    }
+    pyr_destandardise_host(of, l->stage.n, l->host);
     PYR_TRY(pyr_upload_reals(in->k, l->variable[level], l->host, count));
     if (l->stage.coarse)
         pyr_pyramid_project(pyr_model_pyramid(in->m), level, l->stage.n, l->stage.coarse, l->stage.condition,
@@ -244,8 +238,7 @@ static pyr_status put_error(const inverse_lane *l, const void *d)
  * gradient known, the true C is known along w = C0^-1 error. One step of conjugate gradients, preconditioned
  * by C0: w . error / w . C w, where w . B s^2 J B^T w = s^2 g . J g. (For images, whose numbers hang
  * together, v is far too small at high noise: without this results overshoot.) At most 1. */
-static pyr_status step_lengths(const inverse_lane *l, const double *s, const double *g, const double *jg,
-                               double *length)
+static pyr_status step_lengths(const inverse_lane *l, const double *s, double *length)
 {
     size_t ys = y_size(l->all), size = pyr_count(level_of(l->all, l->stage.level)->variable);
     static const double nothing[PYR_MAX_SAMPLING_BATCH];
@@ -254,7 +247,7 @@ static pyr_status step_lengths(const inverse_lane *l, const double *s, const dou
     for (int i = 0; i < l->stage.n; i++) {
         const double *w = l->y[Y_W] + (size_t)i * ys;
         double rest = dot(w, l->y[Y_Q] + (size_t)i * ys, ys);
-        double own = s[i] * s[i] * dot(g + (size_t)i * size, jg + (size_t)i * size, size);
+        double own = s[i] * s[i] * dot(l->g + (size_t)i * size, l->jg + (size_t)i * size, size);
         double all = rest + fmax(own, 0);
 
         length[i] = all > 0 ? fmin(dot(w, l->y[Y_ERROR] + (size_t)i * ys, ys) / all, 1) : 0;
@@ -269,7 +262,6 @@ static pyr_status guided(void *ctx, const void *x, const double *s, void *out)
     int level = l->stage.level, n = l->stage.n;
     size_t size = pyr_count(level_of(in, level)->variable), bytes = size * pyr_type_size(in->k->real);
     double v[PYR_MAX_SAMPLING_BATCH], length[PYR_MAX_SAMPLING_BATCH];
-    void *gradient = l->gradient;
 
     PYR_TRY(pyr_denoiser_call(&l->denoising, x, s, out));
     for (int i = 0; i < n; i++)
@@ -280,14 +272,14 @@ static pyr_status guided(void *ctx, const void *x, const double *s, void *out)
     unwind(l, level);
     PYR_TRY(scale_bands(l, level, l->variable[level], false, NULL));
     PYR_TRY(pyr_download_reals(in->k, l->g, l->variable[level], (size_t)n * size));
-    PYR_TRY(pyr_denoiser_vjp(&l->denoising, l->variable[level], gradient));
-    PYR_TRY(pyr_download_reals(in->k, l->jg, gradient, (size_t)n * size));
-    PYR_TRY(step_lengths(l, s, l->g, l->jg, length));
+    PYR_TRY(pyr_denoiser_vjp(&l->denoising, l->variable[level], l->gradient));
+    PYR_TRY(pyr_download_reals(in->k, l->jg, l->gradient, (size_t)n * size));
+    PYR_TRY(step_lengths(l, s, length));
     for (int i = 0; i < n; i++) {
         char *to = (char *)out + (size_t)i * bytes;
 
         pyr_combine(in->k, to, 2, (double[]){1, in->problem.strength * length[i] * s[i] * s[i]},
-                    (const void *const[]){to, (char *)gradient + (size_t)i * bytes}, size);
+                    (const void *const[]){to, (char *)l->gradient + (size_t)i * bytes}, size);
     }
     return PYR_OK;
 }

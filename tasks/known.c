@@ -183,23 +183,30 @@ static void put_given(const pyr_known *known, const uint8_t *given, int n, size_
 
 /* ---- the hooks ------------------------------------------------------------------------------------ */
 
+/* z of the images of this stage as `of` is their level's image. */
+static pyr_status put_z(const pyr_known *known, const pyr_model_stage *stage, const double *of, double *z)
+{
+    const pyr_level *level = &pyr_model_level(known->m, stage->level)->level;
+    size_t size = pyr_count(level->variable), count = (size_t)stage->n * size;
+
+    memset(z, 0, count * sizeof *z);
+    if (stage->condition)
+        PYR_TRY(pyr_download_reals(pyr_model_kernels(known->m), z, stage->condition, count));
+    for (size_t i = 0; i < count; i++)
+        z[i] = of[i % size] - z[i];
+    pyr_standardise_host(level, stage->n, z);
+    return PYR_OK;
+}
+
 /* z as it is given for the images of this stage. */
 static pyr_status put_target(const pyr_known *known, const pyr_model_stage *stage, double *target)
 {
-    const pyr_level *level = &pyr_model_level(known->m, stage->level)->level;
-    size_t size = pyr_count(level->variable);
-    bool conditioned = stage->condition && !has_bands(known, stage->level);
+    size_t size = pyr_count(pyr_model_level(known->m, stage->level)->level.variable);
 
-    if (!conditioned) {
-        for (size_t i = 0; i < (size_t)stage->n; i++)
-            memcpy(target + i * size, known->layers.variable[stage->level], size * sizeof *target);
-        return PYR_OK;
-    }
-    PYR_TRY(
-        pyr_download_reals(pyr_model_kernels(known->m), target, stage->condition, (size_t)stage->n * size));
-    for (size_t i = 0; i < (size_t)stage->n * size; i++)
-        target[i] = known->layers.image[stage->level][i % size] - target[i];
-    pyr_standardise_host(level, stage->n, target);
+    if (stage->condition && !has_bands(known, stage->level))
+        return put_z(known, stage, known->layers.image[stage->level], target);
+    for (size_t i = 0; i < (size_t)stage->n; i++)
+        memcpy(target + i * size, known->layers.variable[stage->level], size * sizeof *target);
     return PYR_OK;
 }
 
@@ -253,21 +260,6 @@ static pyr_status hinted(void *ctx, const void *x, const double *s, void *out)
     return pyr_upload_reals(k, out, d, count);
 }
 
-/* The hints as z for the images of this stage. */
-static pyr_status put_hints(const pyr_known *known, const pyr_model_stage *stage, double *a)
-{
-    const pyr_level *level = &pyr_model_level(known->m, stage->level)->level;
-    size_t size = pyr_count(level->variable), count = (size_t)stage->n * size;
-
-    memset(a, 0, count * sizeof *a);
-    if (stage->condition)
-        PYR_TRY(pyr_download_reals(pyr_model_kernels(known->m), a, stage->condition, count));
-    for (size_t i = 0; i < count; i++)
-        a[i] = known->hint[stage->level][i % size] - a[i];
-    pyr_standardise_host(level, stage->n, a);
-    return PYR_OK;
-}
-
 static pyr_status before(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw)
 {
     pyr_known *known = ctx;
@@ -276,7 +268,7 @@ static pyr_status before(void *ctx, const pyr_model_stage *stage, pyr_level_draw
 
     *at = (known_stage){.known = known, .stage = *stage};
     if (known->mixed[stage->level] && variable_level == stage->level) {
-        PYR_TRY(put_hints(known, stage, known->lanes.lane[stage->lane].v[HINT]));
+        PYR_TRY(put_z(known, stage, known->hint[stage->level], known->lanes.lane[stage->lane].v[HINT]));
         at->denoising = (pyr_denoising){.denoiser = &pyr_model_level(known->m, stage->level)->denoiser,
                                         .lane = stage->lane,
                                         .n = stage->n,

@@ -10,7 +10,7 @@ static size_t largest_of(const pyr_model *m)
 
     for (int level = 0; level < pyr_model_levels(m); level++) {
         size_t image = pyr_count(pyr_model_image(m, level));
-        size_t variable = pyr_count(pyr_model_level((pyr_model *)m, level)->level.variable);
+        size_t variable = pyr_count(pyr_model_level(m, level)->level.variable);
 
         most = image > most ? image : most;
         most = variable > most ? variable : most;

@@ -12,7 +12,7 @@
 
 static size_t variable_size(const pyr_model *m, int level)
 {
-    return pyr_count(pyr_model_level((pyr_model *)m, level)->level.variable);
+    return pyr_count(pyr_model_level(m, level)->level.variable);
 }
 
 pyr_status pyr_latent_check_sampler(const pyr_sampler *sampler, int level)
@@ -22,10 +22,10 @@ pyr_status pyr_latent_check_sampler(const pyr_sampler *sampler, int level)
     if (pyr_sampler_solves_ode(sampler))
         return PYR_OK;
     pyr_sampler_list(solvers, sizeof solvers, PYR_SAMPLER_ODE);
-    return pyr_fail(PYR_E_ARG,
-                    "the sampler of level %d, %s, adds noise of its own; latents need one of the ODE: "
-                    "--sampler %s, without churn and eta",
-                    level, pyr_sampler_names[sampler->kind], solvers);
+    return pyr_fail(
+        PYR_E_ARG,
+        "the sampler of level %d, %s, adds noise of its own; latents need one of the ODE: --sampler %s, without churn and eta",
+        level, pyr_sampler_names[sampler->kind], solvers);
 }
 
 pyr_status pyr_latent_new(pyr_latent *out, const pyr_model *m, int n)
@@ -309,10 +309,10 @@ void pyr_latent_slerp(pyr_latent *out, int frame, const pyr_latent *a, int i, co
 static pyr_status start_there(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw)
 {
     const pyr_from_latent *from = ctx;
-    size_t size = variable_size(from->model, stage->level);
-    void *start = from->start[stage->lane];
+    size_t size = variable_size(stage->model, stage->level);
+    void *start = from->lanes.lane[stage->lane].real;
 
-    PYR_TRY(pyr_upload_reals(pyr_model_kernels(from->model), start,
+    PYR_TRY(pyr_upload_reals(pyr_model_kernels(stage->model), start,
                              from->latent->at[stage->level] + (size_t)(from->first + stage->first) * size,
                              (size_t)stage->n * size));
     draw->start = start;
@@ -321,27 +321,13 @@ static pyr_status start_there(void *ctx, const pyr_model_stage *stage, pyr_level
 
 pyr_status pyr_from_latent_new(pyr_from_latent *out, pyr_model *m, const pyr_latent *latent)
 {
-    pyr_kernels *k = pyr_model_kernels(m);
-    size_t most = 0;
-
-    *out = (pyr_from_latent){.latent = latent, .model = m};
-    for (int level = 0; level < latent->levels; level++)
-        most = variable_size(m, level) > most ? variable_size(m, level) : most;
-    PYR_TRY(pyr_new(&out->start, (size_t)k->lanes, sizeof *out->start, "latents"));
-    for (int lane = 0; lane < k->lanes; lane++)
-        PYR_TRY(pyr_alloc(k, &out->start[lane], (size_t)pyr_model_batch(m) * most * pyr_type_size(k->real),
-                          "latents"));
-    out->hooks = (pyr_model_hooks){.ctx = out, .before = start_there};
-    return PYR_OK;
+    *out = (pyr_from_latent){.latent = latent, .hooks = {.ctx = out, .before = start_there}};
+    return pyr_task_lanes_new(&out->lanes, m);
 }
 
 void pyr_from_latent_free(pyr_from_latent *from)
 {
-    pyr_kernels *k = from->model ? pyr_model_kernels(from->model) : NULL;
-
-    for (int lane = 0; from->start && lane < k->lanes; lane++)
-        pyr_release(k, from->start[lane]);
-    pyr_free(from->start);
+    pyr_task_lanes_free(&from->lanes);
     *from = (pyr_from_latent){0};
 }
 
@@ -368,7 +354,7 @@ pyr_status pyr_latent_write(const char *path, const pyr_latent *latent, const py
     pyr_status status = PYR_OK;
 
     for (int level = 0; level < latent->levels; level++) {
-        pyr_shape s = pyr_model_level((pyr_model *)m, level)->level.variable;
+        pyr_shape s = pyr_model_level(m, level)->level.variable;
         size_t count = (size_t)latent->n * pyr_count(s);
 
         PYR_TRY_OUT(pyr_new(&data[level], count, sizeof *data[level], "latents"));
@@ -405,7 +391,7 @@ static pyr_status check_file(const pyr_safetensors *file, const char *path, cons
                         pyr_safetensors_count(file), levels);
     for (int level = levels - 1; level >= 0; level--) {
         const pyr_st_tensor *t = pyr_safetensors_find(file, name_of(level).text);
-        pyr_shape s = pyr_model_level((pyr_model *)m, level)->level.variable;
+        pyr_shape s = pyr_model_level(m, level)->level.variable;
 
         if (!t || t->dtype != PYR_ST_F32 || t->rank != 4)
             return pyr_fail(PYR_E_FORMAT, "%s: level-%d is missing, or no F32 tensor (n, h, w, c)", path,

@@ -10,7 +10,7 @@
 #ifndef PYR_TASKS_LATENT_H
 #define PYR_TASKS_LATENT_H
 
-#include "cascade/model.h"
+#include "tasks/lanes.h"
 
 typedef struct pyr_latent {
     int n;                      /* images */
@@ -46,8 +46,7 @@ void pyr_latent_slerp(pyr_latent *out, int frame, const pyr_latent *a, int i, co
 typedef struct pyr_from_latent {
     const pyr_latent *latent;
     int first;
-    void **start; /* [lanes of the kernels] backend memory */
-    pyr_model *model;
+    pyr_task_lanes lanes;
     pyr_model_hooks hooks;
 } pyr_from_latent;
 pyr_status pyr_from_latent_new(pyr_from_latent *out, pyr_model *m, const pyr_latent *latent);

@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 
-static int band_of(const pyr_level *level, size_t i)
+int pyr_band_of(const pyr_level *level, size_t i)
 {
     int channels = level->variable.c;
 
@@ -15,7 +15,7 @@ void pyr_standardise_host(const pyr_level *level, int n, double *variable)
     size_t count = (size_t)n * pyr_count(level->variable);
 
     for (size_t i = 0; i < count; i++) {
-        int band = band_of(level, i);
+        int band = pyr_band_of(level, i);
 
         variable[i] = (variable[i] - level->facts.mean[band]) / level->facts.std[band];
     }
@@ -26,7 +26,7 @@ void pyr_destandardise_host(const pyr_level *level, int n, double *z)
     size_t count = (size_t)n * pyr_count(level->variable);
 
     for (size_t i = 0; i < count; i++) {
-        int band = band_of(level, i);
+        int band = pyr_band_of(level, i);
 
         z[i] = z[i] * level->facts.std[band] + level->facts.mean[band];
     }
@@ -70,7 +70,7 @@ static pyr_status put_level(pyr_layers *out, const pyr_model *m, const workplace
 {
     pyr_kernels *k = pyr_model_kernels(m);
     const pyr_pyramid *p = pyr_model_pyramid(m);
-    const pyr_level *l = &pyr_model_level((pyr_model *)m, level)->level;
+    const pyr_level *l = &pyr_model_level(m, level)->level;
     size_t condition = pyr_count(pyr_pyramid_condition_shape(p, level));
 
     pyr_pyramid_reduce(p, 1, w->image0, level, w->image, w->scratch);

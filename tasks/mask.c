@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 #include <math.h>
-#include <string.h>
 
 /* In parts of the largest sample. "Near": what JPEG does to flat areas; a rim of soft edges lies between. */
 static const double near = 0.1;
@@ -106,8 +105,7 @@ static pyr_status read_dim(mask *m, const tally *t)
     }
     return pyr_fail(
         PYR_E_FORMAT,
-        "%s: no white in the mask, %d values from %d to %d of %.0f: which of them are to be drawn anew? "
-        "Make it white (%.0f) there and black (0) elsewhere",
+        "%s: no white in the mask, %d values from %d to %d of %.0f: which of them are to be drawn anew? Make it white (%.0f) there and black (0) elsewhere",
         m->name, t->values, t->smallest, t->largest, m->top, m->top);
 }
 
@@ -122,16 +120,14 @@ static pyr_status read_grey(mask *m)
     else if (t.values == 1 || t.smallest > 0.25 * m->top)
         status = pyr_fail(
             PYR_E_FORMAT,
-            "%s: no black in the mask, its values are %d to %d of %.0f: make it white (%.0f) where it is to "
-            "be drawn anew and black (0) elsewhere",
+            "%s: no black in the mask, its values are %d to %d of %.0f: make it white (%.0f) where it is to be drawn anew and black (0) elsewhere",
             m->name, t.smallest, t.largest, m->top, m->top);
     else if (t.largest < (1 - near) * m->top)
         status = read_dim(m, &t);
     else if (is_label_map(&t, m))
         status = pyr_fail(
             PYR_E_FORMAT,
-            "%s: the mask has %d flat values, most of them dark, as a map of labels has: which label is to "
-            "be drawn anew? Make it white (%.0f) there and black (0) elsewhere",
+            "%s: the mask has %d flat values, most of them dark, as a map of labels has: which label is to be drawn anew? Make it white (%.0f) there and black (0) elsewhere",
             m->name, t.values, m->top);
     else if ((double)t.middle > 0.5 * (double)m->n)
         pyr_text_add(m->note, "%s is grey for the most part: half of white and over is drawn anew", m->name);
@@ -142,9 +138,10 @@ out:
 
 /* ---- colours --------------------------------------------------------------------------------------- */
 
-static bool is_grey(const mask *m, const double *rgb)
+static bool is_grey(const mask *m, const pyr_image *rgba, size_t i)
 {
-    double most = fmax(rgb[0], fmax(rgb[1], rgb[2])), least = fmin(rgb[0], fmin(rgb[1], rgb[2]));
+    double r = at(rgba, 4 * i), g = at(rgba, 4 * i + 1), b = at(rgba, 4 * i + 2);
+    double most = fmax(r, fmax(g, b)), least = fmin(r, fmin(g, b));
 
     return most - least <= GREY_OFF * m->top / 255;
 }
@@ -208,10 +205,10 @@ static pyr_status read_colour(mask *m, const pyr_image *rgba)
     if (others || !black || (double)(black + full) < 0.8 * (double)m->n) {
         int n = colours_of(m, rgba, any_pixel, PHOTO_COLOURS);
 
-        return pyr_fail(PYR_E_FORMAT,
-                        "%s: the mask has %s%d colour%s: what is to be drawn anew? Make it white there and "
-                        "black elsewhere (of colours only one on black is understood)",
-                        m->name, n == PHOTO_COLOURS ? "at least " : "", n, n == 1 ? "" : "s");
+        return pyr_fail(
+            PYR_E_FORMAT,
+            "%s: the mask has %s%d colour%s: what is to be drawn anew? Make it white there and black elsewhere (of colours only one on black is understood)",
+            m->name, n == PHOTO_COLOURS ? "at least " : "", n, n == 1 ? "" : "s");
     }
     pyr_text_add(m->note,
                  "%s is black and one colour, RGB %.0f %.0f %.0f: where it is that colour is drawn anew",
@@ -245,23 +242,19 @@ static pyr_status read_holes(mask *m, const pyr_image *rgba, size_t holes)
     if (!opaque)
         return pyr_fail(
             PYR_E_FORMAT,
-            "%s: every pixel of the mask is transparent: make it white where it is to be drawn anew and "
-            "black elsewhere",
+            "%s: every pixel of the mask is transparent: make it white where it is to be drawn anew and black elsewhere",
             m->name);
     for (size_t i = 0; i < m->n; i++) {
-        const double rgb[3] = {at(rgba, 4 * i), at(rgba, 4 * i + 1), at(rgba, 4 * i + 2)};
-
-        if (!is_opaque(rgba, i))
+        if (!is_opaque(rgba, i) || !is_grey(m, rgba, i))
             continue;
-        dark += is_grey(m, rgb) && rgb[0] <= near * m->top;
-        white += is_grey(m, rgb) && rgb[0] >= (1 - near) * m->top;
+        dark += at(rgba, 4 * i) <= near * m->top;
+        white += at(rgba, 4 * i) >= (1 - near) * m->top;
     }
     if (dark < opaque &&
         (colours < PHOTO_COLOURS || (white > 0 && (double)(dark + white) >= 0.95 * (double)opaque)))
         return pyr_fail(
             PYR_E_FORMAT,
-            "%s: the mask is transparent in part and painted in the rest: is the paint to be drawn anew, or "
-            "the hole? Save it without transparency, white where it is to be drawn anew and black elsewhere",
+            "%s: the mask is transparent in part and painted in the rest: is the paint to be drawn anew, or the hole? Save it without transparency, white where it is to be drawn anew and black elsewhere",
             m->name);
     for (size_t i = 0; i < m->n; i++)
         put(&m->grey, i, is_opaque(rgba, i) ? 0 : 1);
@@ -277,12 +270,9 @@ static pyr_status read_rgba(mask *m, const pyr_image *rgba)
 
     if (holes)
         return read_holes(m, rgba, holes);
-    for (size_t i = 0; i < m->n; i++) {
-        const double rgb[3] = {at(rgba, 4 * i), at(rgba, 4 * i + 1), at(rgba, 4 * i + 2)};
-
-        if (!is_grey(m, rgb))
+    for (size_t i = 0; i < m->n; i++)
+        if (!is_grey(m, rgba, i))
             return read_colour(m, rgba);
-    }
     return read_grey(m);
 }
 

@@ -61,10 +61,10 @@ static pyr_status check(const pyr_vary *vary)
         double from = vary->from[level];
 
         if (!(from == 0 || from > pyr_schedule_lowest(s)))
-            return pyr_fail(PYR_E_ARG,
-                            "level %d would start from noise of %g, should be 0 (kept as it is) or over the "
-                            "smallest of its schedule, %g",
-                            level, from, pyr_schedule_lowest(s));
+            return pyr_fail(
+                PYR_E_ARG,
+                "level %d would start from noise of %g, should be 0 (kept as it is) or over the smallest of its schedule, %g",
+                level, from, pyr_schedule_lowest(s));
     }
     return PYR_OK;
 }
@@ -119,17 +119,17 @@ static pyr_status parse_from(const char *text, int levels, double *from)
         memcpy(word, at, length);
         word[length] = 0;
         if (n >= levels || !pyr_parse_real(word, &from[n]) || from[n] < 0)
-            return pyr_fail(PYR_E_ARG,
-                            "--from is %s, should be one noise level of 0 or more, or %d, one for each "
-                            "level from the coarsest on",
-                            text, levels);
+            return pyr_fail(
+                PYR_E_ARG,
+                "--from is %s, should be one noise level of 0 or more, or %d, one for each level from the coarsest on",
+                text, levels);
         at += length + (at[length] == ',');
     }
     if (n != 1 && n != levels)
-        return pyr_fail(PYR_E_ARG,
-                        "--from %s has %d numbers, the run has %d levels: give one, or one a level from the "
-                        "coarsest on",
-                        text, n, levels);
+        return pyr_fail(
+            PYR_E_ARG,
+            "--from %s has %d numbers, the run has %d levels: give one, or one a level from the coarsest on",
+            text, n, levels);
     for (int i = n; i < levels; i++)
         from[i] = from[0];
     for (int i = 0; i < levels / 2; i++) {
@@ -146,8 +146,9 @@ pyr_status pyr_vary_from(double *from, const char *text, int keep, int levels)
     for (int i = 0; i < levels; i++)
         from[i] = PYR_VARY_FREELY;
     if (!*text && keep < 0)
-        return pyr_fail(PYR_E_ARG, "how much of the picture is to stay? Add --from S (noise, say 1), or "
-                                   "--keep-levels-above I");
+        return pyr_fail(
+            PYR_E_ARG,
+            "how much of the picture is to stay? Add --from S (noise, say 1), or --keep-levels-above I");
     if (*text)
         PYR_TRY(parse_from(text, levels, from));
     if (keep >= 0 && (levels == 1 || keep > levels - 2))
