@@ -19,11 +19,6 @@ static const pyr_setting rows[] = {
     {"sigma", PYR_SETTING_REAL, offsetof(pyr_pyramid_settings, sigma), 0, PYR_SIGMA_MAX, "1", NULL, NULL},
 };
 
-static pyr_status new_codes(pyrdiff_codes **out)
-{
-    return pyr_new(out, 1, sizeof **out, "the codes of a picture");
-}
-
 void pyrdiff_codes_free(pyrdiff_codes *codes)
 {
     if (!codes)
@@ -32,12 +27,19 @@ void pyrdiff_codes_free(pyrdiff_codes *codes)
     pyr_free(codes);
 }
 
-static pyr_status give(pyrdiff_codes **out, pyrdiff_codes *codes, pyr_status status)
+/* What is half made is no handle. */
+static pyr_status keep(pyrdiff_codes **out, pyr_status status)
 {
-    *out = status == PYR_OK ? codes : NULL;
-    if (status != PYR_OK)
-        pyrdiff_codes_free(codes);
+    if (status != PYR_OK) {
+        pyrdiff_codes_free(*out);
+        *out = NULL;
+    }
     return status;
+}
+
+static pyr_status new_codes(pyrdiff_codes **out)
+{
+    return pyr_new(out, 1, sizeof **out, "the codes of a picture");
 }
 
 /* ---- there and back -------------------------------------------------------------------------------- */
@@ -69,37 +71,31 @@ static pyr_status read_settings(pyr_pyramid_settings *out, const char *const *op
     return pyr_pyramid_check(out, h, w);
 }
 
-static pyr_status decompose(pyr_codes *out, const pyrdiff_images *picture, const char *const *options)
+static pyr_status decompose(pyrdiff_codes **out, const pyrdiff_images *picture, const char *const *options)
 {
     pyr_pyramid_settings settings;
     pyrdiff_images from;
     float *pixels;
-    int bits;
     pyr_status status;
 
+    PYR_TRY(new_codes(out));
     PYR_TRY(pyr_buffer_check(&from, picture, "the picture", 1, (pyr_shape){0}));
     PYR_TRY(read_settings(&settings, options, from.h, from.w));
-    bits = pyr_buffer_bits(&from);
     PYR_TRY(pyr_new(&pixels, (size_t)from.h * (size_t)from.w * (size_t)from.c, sizeof *pixels, "a picture"));
     pyr_buffer_floats(pixels, &from, 0, 1);
-    status = pyr_codes_new(out, &settings, from.h, from.w, from.c, bits);
-    if (status == PYR_OK)
-        status = pyr_decompose(out, pixels);
+    PYR_TRY_OUT(pyr_codes_new(&(*out)->at, &settings, from.h, from.w, from.c, pyr_buffer_bits(&from)));
+    status = pyr_decompose(&(*out)->at, pixels);
+out:
     pyr_free(pixels);
     return status;
 }
 
 int pyrdiff_decompose(pyrdiff_codes **out, const pyrdiff_images *picture, const char *const *options)
 {
-    pyrdiff_codes *codes = NULL;
-    pyr_status status;
     pyr_call call;
 
     pyr_call_begin(&call, NULL, NULL);
-    status = new_codes(&codes);
-    if (status == PYR_OK)
-        status = decompose(&codes->at, picture, options);
-    return pyr_call_end(&call, give(out, codes, status));
+    return pyr_call_end(&call, keep(out, decompose(out, picture, options)));
 }
 
 static pyr_status reconstruct(const pyr_codes *codes, const pyrdiff_images *picture)
@@ -136,17 +132,18 @@ int pyrdiff_codes_write(const pyrdiff_codes *codes, const char *path)
     return pyr_call_end(&call, pyr_codes_write(path, &codes->at));
 }
 
+static pyr_status read_codes(pyrdiff_codes **out, const char *path)
+{
+    PYR_TRY(new_codes(out));
+    return pyr_codes_read(&(*out)->at, path);
+}
+
 int pyrdiff_codes_read(pyrdiff_codes **out, const char *path)
 {
-    pyrdiff_codes *codes = NULL;
-    pyr_status status;
     pyr_call call;
 
     pyr_call_begin(&call, NULL, NULL);
-    status = new_codes(&codes);
-    if (status == PYR_OK)
-        status = pyr_codes_read(&codes->at, path);
-    return pyr_call_end(&call, give(out, codes, status));
+    return pyr_call_end(&call, keep(out, read_codes(out, path)));
 }
 
 /* ---- a level ---------------------------------------------------------------------------------------- */

@@ -8,10 +8,15 @@
 #include "pictures/pixels.h"
 #include "pyramid/codes.h"
 #include "tasks/trajectory.h"
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Images or variables of a level: all of them where the caller has room for floats without gaps, else those of
+ * a round. */
+typedef struct numbers {
+    float *all, *round;
+} numbers;
 
 typedef struct drawing {
     pyrdiff_model *m;
@@ -22,9 +27,8 @@ typedef struct drawing {
     uint64_t *seeds; /* n */
     int32_t *labels; /* n; NULL: of no class in particular */
     int levels, only, round;
-    /* All images, where the caller has room for floats without gaps; else those of a round. */
-    float *all_images[PYR_MAX_LEVELS], *all_variables[PYR_MAX_LEVELS]; /* the caller's */
-    float *image[PYR_MAX_LEVELS], *variable[PYR_MAX_LEVELS], *coarse;
+    numbers image[PYR_MAX_LEVELS], variable[PYR_MAX_LEVELS];
+    float *coarse;
     double *mismatch[PYR_MAX_LEVELS];
     pyr_trajectory *trajectory;
     uint8_t *view;
@@ -39,6 +43,12 @@ typedef struct drawing {
 static pyr_shape image_of(const drawing *d, int level)
 {
     return d->m->run ? pyr_model_image(d->m->run, level) : pyr_pipeline_image(d->m->pipeline);
+}
+
+/* Of a run. */
+static pyr_shape variable_of(const drawing *d, int level)
+{
+    return pyr_model_level(d->m->run, level)->level.variable;
 }
 
 static bool is_residual(const drawing *d, int level)
@@ -60,9 +70,9 @@ static pyr_shape shape_of(const drawing *d, const pyrdiff_output *o)
     switch (o->what) {
     case PYRDIFF_RESIDUAL:
     case PYRDIFF_LATENT:
-        return d->m->run ? pyr_model_level(d->m->run, o->level)->level.variable : s;
+        return d->m->run ? variable_of(d, o->level) : s;
     case PYRDIFF_VIEW:
-        s = pyr_model_level(d->m->run, o->level)->level.variable;
+        s = variable_of(d, o->level);
         if (has_bands(d, o->level))
             s = (pyr_shape){1, 2 * s.h, 2 * s.w, s.c};
         s.c = 3;
@@ -151,10 +161,10 @@ static pyr_status take_coarser(drawing *d)
 
     if (!draw->data && !draw->n_inputs) {
         if (is_residual(d, d->only) && pyr_model_level(run, d->only)->level.condition.c)
-            return pyr_fail(PYR_E_ARG,
-                            "level %d is given the coarser image: inputs should hold those of level %d, or "
-                            "data the images that have some",
-                            d->only, coarser);
+            return pyr_fail(
+                PYR_E_ARG,
+                "level %d is given the coarser image: inputs should hold those of level %d, or data the images that have some",
+                d->only, coarser);
         return PYR_OK;
     }
     if (!is_residual(d, d->only))
@@ -200,35 +210,35 @@ static pyr_status want(float **block, const drawing *d, size_t size)
 }
 
 /* The caller's own room where it can be drawn into. */
-static pyr_status take_room(float **all, float **block, const drawing *d, const pyrdiff_output *o,
-                            size_t size)
+static pyr_status take_room(numbers *to, const drawing *d, const pyrdiff_output *o, size_t size)
 {
     ptrdiff_t row = o->to.w * o->to.c * (ptrdiff_t)sizeof(float);
 
     if (o->to.type != PYRDIFF_F32 || o->to.stride_c != (ptrdiff_t)sizeof(float) ||
         o->to.stride_w != o->to.c * o->to.stride_c || o->to.stride_h != row ||
-        o->to.stride_n != row * o->to.h || *all)
-        return want(block, d, size);
-    *all = o->to.data;
+        o->to.stride_n != row * o->to.h || to->all)
+        return want(&to->round, d, size);
+    to->all = o->to.data;
     return PYR_OK;
 }
 
-/* Where image j of a round that begins with image `first` lies; NULL: it is not wanted. */
-static float *image_at(const drawing *d, int level, int first, int j)
+/* Where those of image j of a round lie that begins with image `first`; NULL: they are not wanted. */
+static float *place_of(const numbers *n, pyr_shape shape, int first, int j)
 {
-    size_t size = pyr_count(image_of(d, level));
-    float *block = d->all_images[level] ? d->all_images[level] + (size_t)first * size : d->image[level];
+    size_t size = pyr_count(shape);
+    float *block = n->all ? n->all + (size_t)first * size : n->round;
 
     return block ? block + (size_t)j * size : NULL;
+}
+
+static float *image_at(const drawing *d, int level, int first, int j)
+{
+    return place_of(&d->image[level], image_of(d, level), first, j);
 }
 
 static float *variable_at(const drawing *d, int level, int first, int j)
 {
-    size_t size = pyr_count(pyr_model_level(d->m->run, level)->level.variable);
-    float *block =
-        d->all_variables[level] ? d->all_variables[level] + (size_t)first * size : d->variable[level];
-
-    return block ? block + (size_t)j * size : NULL;
+    return place_of(&d->variable[level], variable_of(d, level), first, j);
 }
 
 static pyr_status want_device(drawing *d)
@@ -258,16 +268,15 @@ static pyr_status prepare_output(drawing *d, const pyrdiff_output *o)
         coarser = pyr_count(image_of(d, o->level + 1));
     switch (o->what) {
     case PYRDIFF_IMAGE:
-        return take_room(&d->all_images[o->level], &d->image[o->level], d, o, size);
+        return take_room(&d->image[o->level], d, o, size);
     case PYRDIFF_VIEW:
         if (has_bands(d, o->level) && (d->only < 0 || d->task.given))
-            PYR_TRY(want(&d->image[o->level + 1], d, coarser));
-        return want(&d->variable[o->level], d,
-                    pyr_count(pyr_model_level(d->m->run, o->level)->level.variable));
+            PYR_TRY(want(&d->image[o->level + 1].round, d, coarser));
+        return want(&d->variable[o->level].round, d, pyr_count(variable_of(d, o->level)));
     case PYRDIFF_RESIDUAL:
-        return take_room(&d->all_variables[o->level], &d->variable[o->level], d, o, size);
+        return take_room(&d->variable[o->level], d, o, size);
     case PYRDIFF_ENLARGED:
-        PYR_TRY(want(&d->image[o->level + 1], d, coarser));
+        PYR_TRY(want(&d->image[o->level + 1].round, d, coarser));
         return want_device(d);
     case PYRDIFF_MISMATCH:
         return d->mismatch[o->level]
@@ -277,8 +286,8 @@ static pyr_status prepare_output(drawing *d, const pyrdiff_output *o)
         if (d->trajectory)
             return PYR_OK;
         if (d->draw->task || d->only >= 0)
-            return pyr_fail(PYR_E_UNSUPPORTED, "a trajectory is of images that are drawn without a task, at "
-                                               "all levels");
+            return pyr_fail(PYR_E_UNSUPPORTED,
+                            "a trajectory is of images that are drawn without a task, at all levels");
         return pyr_trajectory_new(&d->trajectory, d->m->run, d->round);
     case PYRDIFF_LATENT:
         break;
@@ -313,8 +322,8 @@ static pyr_status prepare(drawing *d)
 static void release(drawing *d)
 {
     for (int i = 0; i < PYR_MAX_LEVELS; i++) {
-        pyr_free(d->image[i]);
-        pyr_free(d->variable[i]);
+        pyr_free(d->image[i].round);
+        pyr_free(d->variable[i].round);
         pyr_free(d->mismatch[i]);
     }
     for (int i = 0; i < 4; i++)
@@ -336,7 +345,7 @@ static void release(drawing *d)
 
 static void put_view(drawing *d, const pyrdiff_output *o, int first, int j)
 {
-    pyr_shape v = pyr_model_level(d->m->run, o->level)->level.variable;
+    pyr_shape v = variable_of(d, o->level);
     const float *coarser = is_residual(d, o->level) ? image_at(d, o->level + 1, first, j) : NULL;
     size_t size = pyr_count(shape_of(d, o));
 
@@ -373,11 +382,11 @@ static pyr_status put_output(drawing *d, const pyrdiff_output *o, int first, int
 {
     switch (o->what) {
     case PYRDIFF_IMAGE:
-        if (o->to.data != d->all_images[o->level]) /* else it was drawn there */
+        if (o->to.data != d->image[o->level].all) /* else it was drawn there */
             pyr_buffer_put_floats(&o->to, first, n, image_at(d, o->level, first, 0));
         break;
     case PYRDIFF_RESIDUAL:
-        if (o->to.data != d->all_variables[o->level])
+        if (o->to.data != d->variable[o->level].all)
             pyr_buffer_put_floats(&o->to, first, n, variable_at(d, o->level, first, 0));
         break;
     case PYRDIFF_VIEW:

@@ -32,9 +32,9 @@ static pyr_status write_picture(const char *path, const pyrdiff_images *from, in
         return pyr_fail(PYR_E_ARG, "--bits is %d, should be 8 or 16", bits);
     if (bits == 0)
         bits = from->type == PYRDIFF_U8 ? 8 : 16;
-    status = pyr_buffer_picture(&image, from, 0, bits, path);
-    if (status == PYR_OK)
-        status = pyr_png_write(path, &image, text, texts);
+    PYR_TRY_OUT(pyr_buffer_picture(&image, from, 0, bits, path));
+    status = pyr_png_write(path, &image, text, texts);
+out:
     pyr_image_free(&image);
     return status;
 }
@@ -131,33 +131,28 @@ struct pyrdiff_npz {
     int h, w, c, bits;
 };
 
-static pyr_status open_npz(pyrdiff_npz *z, const char *path, int64_t n)
+static pyr_status open_npz(pyrdiff_npz **out, const char *path, int64_t n, int h, int w, int c, int bits)
 {
-    if (n < 1 || z->h < 1 || z->w < 1 || z->c < 1 || (z->bits != 8 && z->bits != 16))
+    PYR_TRY(pyr_new(out, 1, sizeof **out, "an NPZ"));
+    **out = (pyrdiff_npz){.h = h, .w = w, .c = c, .bits = bits};
+    if (n < 1 || h < 1 || w < 1 || c < 1 || (bits != 8 && bits != 16))
         return pyr_fail(PYR_E_ARG,
-                        "%s: %lld images of %dx%dx%d with %d bits: sizes should be 1 or more, bits 8 "
-                        "or 16",
-                        path, (long long)n, z->h, z->w, z->c, z->bits);
-    return pyr_npz_open(&z->at, path, n, z->h, z->w, z->c, z->bits);
+                        "%s: %lld images of %dx%dx%d with %d bits: sizes should be 1 or more, bits 8 or 16",
+                        path, (long long)n, h, w, c, bits);
+    return pyr_npz_open(&(*out)->at, path, n, h, w, c, bits);
 }
 
 int pyrdiff_npz_open(pyrdiff_npz **out, const char *path, int64_t n, int h, int w, int c, int bits)
 {
-    pyrdiff_npz *z = NULL;
     pyr_status status;
     pyr_call call;
 
-    *out = NULL;
     pyr_call_begin(&call, NULL, NULL);
-    status = pyr_new(&z, 1, sizeof *z, "an NPZ");
-    if (status == PYR_OK) {
-        *z = (pyrdiff_npz){.h = h, .w = w, .c = c, .bits = bits};
-        status = open_npz(z, path, n);
+    status = open_npz(out, path, n, h, w, c, bits);
+    if (status != PYR_OK) {
+        pyr_free(*out);
+        *out = NULL;
     }
-    if (status == PYR_OK)
-        *out = z;
-    else
-        pyr_free(z);
     return pyr_call_end(&call, status);
 }
 

@@ -3,17 +3,14 @@
 #include "api/results.h"
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "cascade/image_likelihood.h"
 #include "cascade/one_level.h"
-#include <inttypes.h>
 #include <math.h>
 #include <stddef.h>
-#include <stdio.h>
 
 typedef struct likelihood_choice {
-    int split, count, solver, steps, probe, probes, bound_steps, bound_terms;
-    double rtol, atol;
+    int split, count;
+    pyr_likelihood_plan plan;
     int64_t seed;
     bool dequantise, classes;
 } likelihood_choice;
@@ -27,14 +24,14 @@ static const pyr_setting rows[] = {
     {"seed", PYR_SETTING_COUNT, AT(seed), 0, 9e15, "0", NULL, NULL},
     {"dequantise", PYR_SETTING_BOOL, AT(dequantise), 0, 0, "true", NULL, NULL},
     {"classes", PYR_SETTING_BOOL, AT(classes), 0, 0, "false", NULL, NULL},
-    {"solver", PYR_SETTING_CHOICE, AT(solver), 0, 0, "rk45", pyr_likelihood_solver_names, NULL},
-    {"rtol", PYR_SETTING_REAL, AT(rtol), 0, 1, "1e-3", NULL, NULL},
-    {"atol", PYR_SETTING_REAL, AT(atol), 0, 1, "1e-3", NULL, NULL},
-    {"steps", PYR_SETTING_INT, AT(steps), 1, PYR_MAX_STEPS, "100", NULL, NULL},
-    {"probe", PYR_SETTING_CHOICE, AT(probe), 0, 0, "rademacher", pyr_probe_names, NULL},
-    {"probes", PYR_SETTING_INT, AT(probes), 1, PYR_MAX_PROBES, "1", NULL, NULL},
-    {"bound-steps", PYR_SETTING_INT, AT(bound_steps), 1, PYR_MAX_STEPS, "1000", NULL, NULL},
-    {"bound-terms", PYR_SETTING_INT, AT(bound_terms), 0, PYR_MAX_STEPS, "50", NULL, NULL},
+    {"solver", PYR_SETTING_CHOICE, AT(plan.solver), 0, 0, "rk45", pyr_likelihood_solver_names, NULL},
+    {"rtol", PYR_SETTING_REAL, AT(plan.rtol), 0, 1, "1e-3", NULL, NULL},
+    {"atol", PYR_SETTING_REAL, AT(plan.atol), 0, 1, "1e-3", NULL, NULL},
+    {"steps", PYR_SETTING_INT, AT(plan.steps), 1, PYR_MAX_STEPS, "100", NULL, NULL},
+    {"probe", PYR_SETTING_CHOICE, AT(plan.probe), 0, 0, "rademacher", pyr_probe_names, NULL},
+    {"probes", PYR_SETTING_INT, AT(plan.probes), 1, PYR_MAX_PROBES, "1", NULL, NULL},
+    {"bound-steps", PYR_SETTING_INT, AT(plan.bound_steps), 1, PYR_MAX_STEPS, "1000", NULL, NULL},
+    {"bound-terms", PYR_SETTING_INT, AT(plan.bound_terms), 0, PYR_MAX_STEPS, "50", NULL, NULL},
 };
 
 /* The call at work. */
@@ -66,14 +63,7 @@ static pyr_status fill_job(work *w, const pyr_model *model, const pyr_dataset *d
                                   .seed = (uint64_t)c->seed,
                                   .dequantise = c->dequantise,
                                   .classes = c->classes,
-                                  .plan = {.solver = c->solver,
-                                           .rtol = c->rtol,
-                                           .atol = c->atol,
-                                           .steps = c->steps,
-                                           .probe = c->probe,
-                                           .probes = c->probes,
-                                           .bound_steps = c->bound_steps,
-                                           .bound_terms = c->bound_terms},
+                                  .plan = c->plan,
                                   .on_progress = report,
                                   .ctx = w};
     return pyr_likelihood_check(&w->job, "the data set");

@@ -38,8 +38,9 @@ static pyr_status open_run(pyrdiff_model *m, const pyrdiff_settings *settings, c
     pyr_status status;
 
     if (*choice->sampler || choice->steps || choice->eta > 0)
-        return pyr_fail(PYR_E_ARG, "sampler, steps and eta are options of a pipeline; of a run they are the "
-                                   "settings level.sampler.name, .steps and .eta");
+        return pyr_fail(
+            PYR_E_ARG,
+            "sampler, steps and eta are options of a pipeline; of a run they are the settings level.sampler.name, .steps and .eta");
     if (!settings)
         PYR_TRY_OUT(pyr_run_settings(&own, m->path));
     PYR_TRY_OUT(pyr_config_get(&config, settings ? settings->at : own));
@@ -97,37 +98,32 @@ out:
     return status;
 }
 
-static pyr_status open_model(pyrdiff_model *m, const char *path, const pyrdiff_settings *settings,
+static pyr_status open_model(pyrdiff_model **out, const char *path, const pyrdiff_settings *settings,
                              const char *const *options, pyr_call *call)
 {
     model_choice choice = {0};
     bool run;
 
+    PYR_TRY(pyr_new(out, 1, sizeof **out, "model"));
     PYR_TRY(pyr_choices_read(&choice, rows, sizeof rows / sizeof *rows, options));
-    m->path = pyr_strdup(path);
-    if (!m->path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    PYR_TRY(pyr_format(&(*out)->path, "%s", path));
     PYR_TRY(pyr_run_exists(&run, path));
-    return !run && pyr_pipeline_exists(path) ? open_pipeline(m, &choice, call)
-                                             : open_run(m, settings, &choice, call);
+    return !run && pyr_pipeline_exists(path) ? open_pipeline(*out, &choice, call)
+                                             : open_run(*out, settings, &choice, call);
 }
 
 int pyrdiff_model_open(pyrdiff_model **out, const char *path, const pyrdiff_settings *settings,
                        const char *const *options, pyrdiff_callback callback, void *ctx)
 {
-    pyrdiff_model *m = NULL;
     pyr_call call;
     pyr_status status;
 
-    *out = NULL;
     pyr_call_begin(&call, callback, ctx);
-    status = pyr_new(&m, 1, sizeof *m, "model");
-    if (status == PYR_OK)
-        status = open_model(m, path, settings, options, &call);
-    if (status == PYR_OK)
-        *out = m;
-    else
-        pyrdiff_model_free(m);
+    status = open_model(out, path, settings, options, &call);
+    if (status != PYR_OK) {
+        pyrdiff_model_free(*out);
+        *out = NULL;
+    }
     return pyr_call_end(&call, status);
 }
 

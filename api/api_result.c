@@ -23,15 +23,7 @@ void pyrdiff_result_free(pyrdiff_result *r)
 
 pyr_status pyr_result_add(pyrdiff_result *r, const pyrdiff_figure *figure)
 {
-    if (r->n == r->room) {
-        int room = r->room ? 2 * r->room : 16;
-        pyrdiff_figure *grown = pyr_realloc(r->figure, (size_t)room, sizeof *grown);
-
-        if (!grown)
-            return pyr_fail(PYR_E_NOMEM, "out of memory for figures");
-        r->figure = grown;
-        r->room = room;
-    }
+    PYR_TRY(pyr_grow(&r->figure, &r->room, (size_t)r->n, sizeof *r->figure, "figures"));
     r->figure[r->n++] = *figure;
     return PYR_OK;
 }

@@ -6,40 +6,34 @@
 #include "cascade/default_config.h"
 #include "levels/level_file.h"
 #include <stdio.h>
-#include <string.h>
 
-static pyr_status open_settings(pyrdiff_settings *s, const char *from)
+static pyr_status open_settings(pyrdiff_settings **out, const char *from)
 {
-    bool run;
+    bool run = false;
 
-    if (!from) {
-        s->fitting = true;
-        return pyr_default_settings_read(&s->at);
-    }
-    if (*from) {
+    PYR_TRY(pyr_new(out, 1, sizeof **out, "settings"));
+    (*out)->fitting = !from;
+    if (!from)
+        return pyr_default_settings_read(&(*out)->at);
+    if (*from)
         PYR_TRY(pyr_run_exists(&run, from));
-        if (run)
-            return pyr_run_settings(&s->at, from);
-    }
-    PYR_TRY(pyr_settings_new(&s->at, pyr_all_sections));
-    return *from ? pyr_settings_read(s->at, from) : PYR_OK;
+    if (run)
+        return pyr_run_settings(&(*out)->at, from);
+    PYR_TRY(pyr_settings_new(&(*out)->at, pyr_all_sections));
+    return *from ? pyr_settings_read((*out)->at, from) : PYR_OK;
 }
 
 int pyrdiff_settings_open(pyrdiff_settings **out, const char *from)
 {
-    pyrdiff_settings *s = NULL;
     pyr_call call;
     pyr_status status;
 
-    *out = NULL;
     pyr_call_begin(&call, NULL, NULL);
-    status = pyr_new(&s, 1, sizeof *s, "settings");
-    if (status == PYR_OK)
-        status = open_settings(s, from);
-    if (status == PYR_OK)
-        *out = s;
-    else
-        pyrdiff_settings_free(s);
+    status = open_settings(out, from);
+    if (status != PYR_OK) {
+        pyrdiff_settings_free(*out);
+        *out = NULL;
+    }
     return pyr_call_end(&call, status);
 }
 
@@ -62,19 +56,12 @@ static pyr_status remember(pyrdiff_settings *s, const char *key, const char *val
 {
     pyr_set_before *last;
 
-    if (s->n == s->room) {
-        size_t room = s->room ? 2 * s->room : 16;
-        pyr_set_before *before = pyr_realloc(s->before, room, sizeof *before);
-
-        if (!before)
-            return pyr_fail(PYR_E_NOMEM, "out of memory for a setting");
-        s->before = before;
-        s->room = room;
-    }
+    PYR_TRY(pyr_grow(&s->before, &s->room, s->n, sizeof *s->before, "a setting"));
     last = &s->before[s->n++];
-    *last = (pyr_set_before){pyr_strdup(key), pyr_strdup(value), pyr_strdup(origin)};
-    return last->key && last->value && last->origin ? PYR_OK
-                                                    : pyr_fail(PYR_E_NOMEM, "out of memory for a setting");
+    *last = (pyr_set_before){0};
+    PYR_TRY(pyr_format(&last->key, "%s", key));
+    PYR_TRY(pyr_format(&last->value, "%s", value));
+    return pyr_format(&last->origin, "%s", origin);
 }
 
 int pyrdiff_settings_set(pyrdiff_settings *s, const char *key, const char *value, const char *origin)

@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 #include "cascade/one_level.h"
-#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -194,9 +193,7 @@ static pyr_status check_latents(const opening *o)
     for (int i = 1; i < draw->n && draw->labels; i++)
         if (draw->labels[i] != draw->labels[0])
             return pyr_fail(PYR_E_ARG,
-                            "labels: latents are of one class, image %d is of another than the "
-                            "first",
-                            i);
+                            "labels: latents are of one class, image %d is of another than the first", i);
     return PYR_OK;
 }
 

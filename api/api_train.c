@@ -117,8 +117,9 @@ static pyr_status train(const char *run, pyrdiff_settings *settings, pyrdiff_dat
     if (pyr_choice_given(options, "duration")) {
         job.duration = &choice.duration;
         if (choice.level < 0)
-            PYR_TRY_OUT(pyr_fail(PYR_E_ARG, "--duration is that of one --level: of all levels together it is "
-                                            "the setting train.duration"));
+            PYR_TRY_OUT(pyr_fail(
+                PYR_E_ARG,
+                "--duration is that of one --level: of all levels together it is the setting train.duration"));
     }
     status = choice.dry_run ? pyr_train_dry(&job) : pyr_train(&job);
 out:

@@ -8,7 +8,8 @@
 
 struct pyrdiff_result {
     pyrdiff_figure *figure; /* n */
-    int n, room;
+    int n;
+    size_t room;
     pyr_evaluation evaluation; /* that the figures' texts belong to; {0}: of none */
     pyr_text set, warnings, json;
 };
