@@ -28,42 +28,41 @@ void pyrdiff_data_free(pyrdiff_data *d)
     pyr_free(d);
 }
 
-/* *out is `d` when that went well. */
-static pyr_status give(pyrdiff_data **out, pyrdiff_data *d, pyr_status status)
+/* With its description; what is half made is no handle. */
+static pyr_status keep(pyrdiff_data **out, pyr_status status)
 {
+    pyrdiff_data *d = *out;
+
     if (status == PYR_OK && d->set)
         pyr_dataset_describe(d->set, &d->text);
     if (status == PYR_OK && d->text.failed)
         status = pyr_fail(PYR_E_NOMEM, "out of memory for a description");
-    *out = status == PYR_OK ? d : NULL;
-    if (status != PYR_OK)
+    if (status != PYR_OK) {
         pyrdiff_data_free(d);
+        *out = NULL;
+    }
     return status;
 }
 
 /* ---- data sets ---------------------------------------------------------------------------------- */
 
-static pyr_status open_set(pyrdiff_data *d, pyrdiff_settings *settings, pyr_call *call)
+static pyr_status open_set(pyrdiff_data **out, pyrdiff_settings *settings, pyr_call *call)
 {
-    PYR_TRY(pyr_settings_data(&d->set, settings, call));
-    if (!d->set)
-        return pyr_fail(PYR_E_CONFIG,
-                        "no data are given: add --data PATH (a folder of PNG or JPEG images, IDX "
-                        "or CIFAR files)");
+    PYR_TRY(new_data(out));
+    PYR_TRY(pyr_settings_data(&(*out)->set, settings, call));
+    if (!(*out)->set)
+        return pyr_fail(
+            PYR_E_CONFIG,
+            "no data are given: add --data PATH (a folder of PNG or JPEG images, IDX or CIFAR files)");
     return PYR_OK;
 }
 
 int pyrdiff_data_open(pyrdiff_data **out, pyrdiff_settings *settings, pyrdiff_callback callback, void *ctx)
 {
-    pyrdiff_data *d = NULL;
     pyr_call call;
-    pyr_status status;
 
     pyr_call_begin(&call, callback, ctx);
-    status = new_data(&d);
-    if (status == PYR_OK)
-        status = open_set(d, settings, &call);
-    return pyr_call_end(&call, give(out, d, status));
+    return pyr_call_end(&call, keep(out, open_set(out, settings, &call)));
 }
 
 /* Of n images, by data.held_out and data.split. */
@@ -83,7 +82,7 @@ static pyr_status count_held_out(int64_t *out, const pyr_settings *settings, int
     return PYR_OK;
 }
 
-static pyr_status make_set(pyrdiff_data *d, pyrdiff_settings *settings, const pyrdiff_images *images,
+static pyr_status make_set(pyrdiff_data **out, pyrdiff_settings *settings, const pyrdiff_images *images,
                            const int32_t *labels, pyr_call *call)
 {
     pyrdiff_images from;
@@ -92,6 +91,7 @@ static pyr_status make_set(pyrdiff_data *d, pyrdiff_settings *settings, const py
     int64_t held_out;
     pyr_status status;
 
+    PYR_TRY(new_data(out));
     PYR_TRY(pyr_buffer_check(&from, images, "images", 0, (pyr_shape){0}));
     if (from.c != 1 && from.c != 3 && from.c != 4)
         return pyr_fail(PYR_E_SHAPE, "images: c is %d, should be 1, 3 or 4", from.c);
@@ -101,51 +101,45 @@ static pyr_status make_set(pyrdiff_data *d, pyrdiff_settings *settings, const py
     PYR_TRY(count_held_out(&held_out, settings->at, from.n));
     shape = (pyr_dataset_shape){from.h, from.w, from.c, pyr_buffer_bits(&from)};
     PYR_TRY(pyr_buffer_samples(&samples, &from, shape.bits));
-    status = pyr_dataset_memory(&d->set, shape, samples, from.n, held_out, labels);
+    status = pyr_dataset_memory(&(*out)->set, shape, samples, from.n, held_out, labels);
     if (status != PYR_OK) {
         pyr_free(samples);
         return status;
     }
-    return pyr_settings_fit(settings, d->set, call);
+    return pyr_settings_fit(settings, (*out)->set, call);
 }
 
 int pyrdiff_data_new(pyrdiff_data **out, pyrdiff_settings *settings, const pyrdiff_images *images,
                      const int32_t *labels)
 {
-    pyrdiff_data *d = NULL;
     pyr_call call;
-    pyr_status status;
 
     pyr_call_begin(&call, NULL, NULL);
-    status = new_data(&d);
-    if (status == PYR_OK)
-        status = make_set(d, settings, images, labels, &call);
-    return pyr_call_end(&call, give(out, d, status));
+    return pyr_call_end(&call, keep(out, make_set(out, settings, images, labels, &call)));
 }
 
 /* ---- pictures ----------------------------------------------------------------------------------- */
 
-static pyr_status look_at_pictures(pyrdiff_data *d, int64_t most, pyr_call *call)
+static pyr_status look_at_pictures(pyrdiff_data **out, const char *path, int64_t most, pyr_call *call)
 {
-    const char *path = d->path;
-    bool file, folder;
+    pyrdiff_data *d;
+    bool file = true, folder = false;
 
-    if (most < 0) {
-        d->one = true;
-        d->n = 1;
-        return PYR_OK;
+    PYR_TRY(new_data(out));
+    d = *out;
+    PYR_TRY(pyr_format(&d->path, "%s", path));
+    if (most >= 0) {
+        PYR_TRY(pyr_file_exists(&file, path));
+        PYR_TRY(pyr_folder_exists(&folder, path));
     }
-    PYR_TRY(pyr_file_exists(&file, path));
-    PYR_TRY(pyr_folder_exists(&folder, path));
     if (!file && !folder)
         return pyr_fail(PYR_E_IO, "%s: no such file or folder (a folder or zip of pictures, or an NPZ)",
                         path);
-    if (file && pyr_image_named(path)) {
-        d->one = true;
-        d->n = 1;
+    d->one = most < 0 || (file && pyr_image_named(path));
+    d->n = 1;
+    if (d->one)
         return PYR_OK;
-    }
-    PYR_TRY(pyr_sample_files_open(&d->files, path, most));
+    PYR_TRY(pyr_sample_files_open(&d->files, d->path, most));
     if (d->files.aside)
         pyr_call_say(call, "note: %s: %" PRId64 " picture%s left aside that %s no sample%s: %s%s", path,
                      d->files.aside, d->files.aside == 1 ? "" : "s", d->files.aside == 1 ? "is" : "are",
@@ -165,28 +159,19 @@ static pyr_status look_at_pictures(pyrdiff_data *d, int64_t most, pyr_call *call
 int pyrdiff_data_pictures(pyrdiff_data **out, const char *path, int64_t most, pyrdiff_callback callback,
                           void *ctx)
 {
-    pyrdiff_data *d = NULL;
     pyr_call call;
-    pyr_status status;
 
     pyr_call_begin(&call, callback, ctx);
-    status = new_data(&d);
-    if (status == PYR_OK && !(d->path = pyr_strdup(path)))
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for a name");
-    if (status == PYR_OK)
-        status = look_at_pictures(d, most, &call);
-    return pyr_call_end(&call, give(out, d, status));
+    return pyr_call_end(&call, keep(out, look_at_pictures(out, path, most, &call)));
 }
 
 static pyr_status copy_of_set(pyr_image *out, const pyr_image_set *s, int64_t i, const char *path)
 {
-    size_t size = (size_t)s->h * (size_t)s->w * (size_t)s->c;
+    int bits = s->words ? 16 : 8;
 
-    PYR_TRY(pyr_image_new(out, s->h, s->w, s->c, s->words ? 16 : 8, path));
-    if (s->words)
-        memcpy(out->at, s->words + (size_t)i * size, size * sizeof *s->words);
-    else
-        memcpy(out->at, s->pixels + (size_t)i * size, size);
+    PYR_TRY(pyr_image_new(out, s->h, s->w, s->c, bits, path));
+    memcpy(out->at, pyr_image_set_at(s, i, bits),
+           (size_t)s->h * (size_t)s->w * (size_t)s->c * (size_t)bits / 8);
     return PYR_OK;
 }
 

@@ -125,8 +125,7 @@ static pyr_status check_given(const work *w)
     if (given && level >= 0)
         return pyr_fail(
             PYR_E_ARG,
-            "one of --given and --level at a time: --given %d draws all levels below %d, --level %d level "
-            "%d alone",
+            "one of --given and --level at a time: --given %d draws all levels below %d, --level %d level %d alone",
             given, given, level, level);
     if (given <= coarsest)
         return PYR_OK;
@@ -165,16 +164,13 @@ static pyr_status draw(work *w, const pyr_evaluate_job *judges)
     pyr_set_draw job = {.k = w->k,
                         .name = w->input,
                         .config = &w->config,
-                        .label = -1,
+                        .of_class = c->of_class,
                         .given = given_level(w),
                         .data = w->data,
                         .batch = c->batch,
                         .on_progress = pyr_call_images,
                         .ctx = w->call};
     uint64_t *seeds = NULL;
-    int32_t *labels = NULL;
-    pyr_class_choice choice;
-    pyr_text of_class = {0};
     pyr_shape s;
     size_t n;
     pyr_status status;
@@ -187,11 +183,6 @@ static pyr_status draw(work *w, const pyr_evaluate_job *judges)
         s = pyr_model_image(job.model, c->level);
     }
     PYR_TRY_OUT(pyr_evaluate_size(judges, w->input, s.h, s.w, s.c));
-    PYR_TRY_OUT(pyr_model_choose_class(&choice, job.model, c->of_class));
-    PYR_TRY_OUT(pyr_class_labels(&labels, &choice, seeds, n));
-    pyr_class_choice_add(&choice, &of_class);
-    job.of_class = of_class.at;
-    job.labels = labels;
     job.seeds = seeds;
     job.n = (int64_t)n;
     PYR_TRY_OUT(pyr_image_set_draw(&w->set, &job));
@@ -199,8 +190,6 @@ static pyr_status draw(work *w, const pyr_evaluate_job *judges)
                  (double)n / w->set.seconds);
 out:
     pyr_model_free(job.model);
-    pyr_text_free(&of_class);
-    pyr_free(labels);
     pyr_free(seeds);
     return status;
 }
@@ -245,9 +234,9 @@ static pyr_status choose_networks(work *w, pyr_evaluate_job *job)
     PYR_TRY(pyr_default_network(&w->found, w->k, job->data, w->cache, pyr_call_note, w->call));
     job->network[0] = w->found.path;
     if (!w->found.path)
-        pyr_call_note(w->call,
-                      "note: the data have no labels to train a classifier on, so only figures of "
-                      "pixels are measured (--inception FILE or --classifier FILE gives the others)");
+        pyr_call_note(
+            w->call,
+            "note: the data have no labels to train a classifier on, so only figures of pixels are measured (--inception FILE or --classifier FILE gives the others)");
     return PYR_OK;
 }
 
@@ -297,9 +286,7 @@ static pyr_status open_level_data(work *w)
     PYR_TRY(pyr_run_check_trained(w->input, level));
     PYR_TRY_OUT(pyr_pyramid_new(&pyramid, w->k, &w->config.pyramid, s.h, s.w, s.c));
     PYR_TRY_OUT(pyr_level_dataset(&w->of_level, w->k, pyramid, w->data, level));
-    w->data_name = pyr_strfmt("%s, level %d", w->config.data.set.path, level);
-    if (!w->data_name)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    status = pyr_format(&w->data_name, "%s, level %d", w->config.data.set.path, level);
 out:
     pyr_pyramid_free(pyramid);
     return status;
@@ -365,8 +352,8 @@ static pyr_status take_figures(pyrdiff_result *r)
                                                     .value = (double)NAN,
                                                     .deviation = (double)NAN,
                                                     .left_out = e->left_out[i].reason}));
-    for (size_t i = 0; i < sizeof e->warning / sizeof *e->warning && e->warning[i]; i++)
-        pyr_text_add(&r->warnings, "%s\n", e->warning[i]);
+    for (size_t i = 0; i < e->warnings.n; i++)
+        pyr_text_add(&r->warnings, "%s\n", e->warnings.at[i]);
     return PYR_OK;
 }
 

@@ -22,14 +22,14 @@ typedef struct typed {
     pyr_machine machine;
 } typed;
 
-static void show_report(void *ctx, const pyr_classifier_report *r)
+static void show_report(void *ctx, const pyr_train_report *r, bool brief)
 {
     pyr_bar *bar = ctx;
     char text[128], spent[32];
 
     pyr_clock_text(spent, r->seconds);
     snprintf(text, sizeof text, "loss %.4f  %.0f images/s  %s spent", r->loss, r->images_per_s, spent);
-    if (r->brief || bar->terminal)
+    if (brief || bar->terminal)
         pyr_bar_draw(bar, "classifier", r->step, r->steps, text);
     else
         pyr_bar_line(bar, "classifier  %3.0f%%  %s", 100 * (double)r->step / (double)r->steps, text);

@@ -14,7 +14,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* ---- planning ---------------------------------------------------------------------------------- */
 
@@ -61,8 +60,7 @@ static pyr_status check_classes(const pyr_compare_job *job, const pyr_config *co
         if (s->classes && s->sampler_guidance != 1 && !(s->class_dropout > 0))
             return pyr_fail(
                 PYR_E_CONFIG,
-                "level.sampler.guidance of level %d is %g, but with level.class_dropout 0 there is nothing "
-                "to be guided away from: set one of the two",
+                "level.sampler.guidance of level %d is %g, but with level.class_dropout 0 there is nothing to be guided away from: set one of the two",
                 i, s->sampler_guidance);
     }
     if (classes) {
@@ -85,10 +83,10 @@ static pyr_status take_config(pyr_plan_facts *facts, const pyr_config *config, b
     facts->one_block = config->cascade.share;
     for (int i = 0; i < facts->levels; i++) {
         if (config->level[i].sampler_guidance != 1 && !of_class)
-            return pyr_fail(PYR_E_CONFIG,
-                            "level.sampler.guidance of level %d is %g: towards which class? Add --class "
-                            "all, or --set level.sampler.guidance=1",
-                            i, config->level[i].sampler_guidance);
+            return pyr_fail(
+                PYR_E_CONFIG,
+                "level.sampler.guidance of level %d is %g: towards which class? Add --class all, or --set level.sampler.guidance=1",
+                i, config->level[i].sampler_guidance);
         if (pyr_sampler_has(&config->level[i].sampler, PYR_SAMPLER_ADAPTIVE))
             return pyr_fail(
                 PYR_E_CONFIG,
@@ -280,17 +278,11 @@ typedef struct results {
 
 static pyr_status list_trials(results *r, const pyr_comparison *c, const pyr_compare_job *job)
 {
-    pyr_settings *settings;
-    pyr_config config;
-    pyr_status status;
+    pyr_train_settings train;
     int all = job->variants * job->seeds * (1 + job->n_curve);
 
     r->job = job;
-    PYR_TRY(pyr_variant_settings(&settings, PYR_VARIANT_SINGLE, job->config, NULL));
-    status = pyr_config_get(&config, settings);
-    pyr_settings_free(settings);
-    if (status != PYR_OK)
-        return status;
+    pyr_settings_fill(job->config, "train", -1, &train);
     PYR_TRY(pyr_new(&r->trial, (size_t)all, sizeof *r->trial, "trainings"));
     PYR_TRY(pyr_new(&r->figures, (size_t)all, sizeof(pyr_json_value *), "trainings"));
     for (int p = -1; p < job->n_curve; p++)
@@ -301,7 +293,7 @@ static pyr_status list_trials(results *r, const pyr_comparison *c, const pyr_com
                                                c->judges,
                                                c->data,
                                                job->variant[v],
-                                               config.train.seed + s,
+                                               train.seed + s,
                                                p < 0 ? 1 : job->curve[p]};
     return PYR_OK;
 }
@@ -358,14 +350,14 @@ static void add_reference(pyr_text *text, const results *r)
 {
     const pyr_json_value *figure = NULL, *reference = NULL, *hash, *n, *features;
 
-    for (int i = 0; i < r->n && !reference; i++) {
-        figure = pyr_json_member(r->figures[i], "figures");
-        for (figure = figure ? pyr_json_first(figure) : NULL; figure && !reference;
-             figure = pyr_json_next(figure))
-            if ((reference = pyr_json_member(figure, "reference")) != NULL)
+    for (int i = 0; i < r->n && !reference; i++)
+        PYR_JSON_EACH(figure, pyr_json_member(r->figures[i], "figures"))
+        {
+            reference = pyr_json_member(figure, "reference");
+            if (reference)
                 break;
-    }
-    if (!figure || !reference)
+        }
+    if (!reference)
         return;
     hash = pyr_json_member(figure, "reference_hash");
     n = pyr_json_member(figure, "reference_images");
@@ -466,7 +458,7 @@ static double value_of(const pyr_json_value *training, int figure, int level)
 
         at = level < n ? pyr_json_item(at, n - 1 - level) : NULL;
     }
-    return pyr_json_number(at, NAN) / pyr_figure_at(figure).unit;
+    return pyr_json_number(at, NAN) / pyr_figure_at(figure)->unit;
 }
 
 /* Mean and sample deviation over the trainings of a variant; n of them. */
@@ -522,7 +514,7 @@ static void add_cell(pyr_text *text, spread s, const char *format)
 static void add_row(pyr_text *text, const results *r, int figure, int level)
 {
     const pyr_compare_job *job = r->job;
-    pyr_figure what = pyr_figure_at(figure);
+    const pyr_figure *what = pyr_figure_at(figure);
     bool any = false;
 
     for (int v = 0; v < job->variants; v++)
@@ -530,21 +522,21 @@ static void add_row(pyr_text *text, const results *r, int figure, int level)
     if (!any)
         return;
     if (level >= 0)
-        pyr_text_add(text, "%s, level %d%*s", what.column, level, (int)(18 - strlen(what.column)), "");
+        pyr_text_add(text, "%s, level %d%*s", what->column, level, (int)(18 - strlen(what->column)), "");
     else
-        pyr_text_add(text, "%-27s", what.column);
+        pyr_text_add(text, "%-27s", what->column);
     for (int v = 0; v < job->variants; v++)
-        add_cell(text, spread_of(r, job->variant[v], 1, figure, level), what.format);
+        add_cell(text, spread_of(r, job->variant[v], 1, figure, level), what->format);
     pyr_text_add(text, "\n");
 }
 
 /* A row, or one a level. */
 static void add_rows(pyr_text *text, const results *r, int figure, int levels)
 {
-    pyr_figure what = pyr_figure_at(figure);
-    int first = what.per_level ? levels - 1 : -1, last = what.per_level ? 0 : -1;
+    const pyr_figure *what = pyr_figure_at(figure);
+    int first = what->per_level ? levels - 1 : -1, last = what->per_level ? 0 : -1;
 
-    for (int level = first; what.column && level >= last; level--)
+    for (int level = first; what->column && level >= last; level--)
         add_row(text, r, figure, level);
 }
 
@@ -578,7 +570,7 @@ static void add_curve(pyr_text *text, const results *r)
             spread s = networks ? spread_of(r, job->variant[v], points[p], PYR_FIGURE_FRECHET, -1)
                                 : spread_of(r, job->variant[v], points[p], PYR_FIGURE_SWD, 0);
 
-            add_cell(text, s, pyr_figure_at(PYR_FIGURE_FRECHET).format);
+            add_cell(text, s, pyr_figure_at(PYR_FIGURE_FRECHET)->format);
         }
         pyr_text_add(text, "\n%-27s", "");
         for (int v = 0; v < job->variants; v++) {
@@ -634,26 +626,20 @@ static pyr_status make_table(pyr_comparison *c, const results *r)
 static pyr_status do_trial(results *r, int i)
 {
     const pyr_trial *trial = &r->trial[i];
-    char *folder = pyr_trial_folder(trial);
-    char line[512];
+    char line[512], *folder;
     pyr_status status;
 
-    if (!folder)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    PYR_TRY(pyr_trial_folder(&folder, trial));
     PYR_TRY_OUT(pyr_trial_done(&r->figures[i], trial));
     snprintf(line, sizeof line, "%d of %d: %.400s%s", i + 1, r->n, folder, r->figures[i] ? " is done" : "");
     r->job->on_line(r->job->ctx, line);
     if (r->figures[i])
         goto out;
-    if (pyr_stop_requested()) {
-        status = pyr_fail(PYR_E_STOPPED, "stopped before %s", folder);
-        goto out;
-    }
+    if (pyr_stop_requested())
+        PYR_TRY_OUT(pyr_fail(PYR_E_STOPPED, "stopped before %s", folder));
     status = pyr_trial_run(trial);
-    if (status != PYR_OK) {
-        pyr_fail_prefix(status, "%s", folder);
-        goto out;
-    }
+    if (status != PYR_OK)
+        PYR_TRY_OUT(pyr_fail_prefix(status, "%s", folder));
     PYR_TRY_OUT(pyr_trial_done(&r->figures[i], trial));
     if (!r->figures[i])
         status = pyr_fail(PYR_E_IO, "%s/eval.json is not what was just written", folder);
@@ -666,11 +652,10 @@ out:
  * keeps it until its checkpoint is written. */
 static pyr_status lock_folder(int *lock, const pyr_compare_job *job)
 {
-    char *path = pyr_path_join(job->outdir, "lock");
+    char *path;
     pyr_status status;
 
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    PYR_TRY(pyr_path_new(&path, job->outdir, "lock"));
     status = pyr_lock(lock, path);
     if (status == PYR_E_BUSY) {
         char line[512];

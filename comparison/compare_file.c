@@ -21,21 +21,16 @@ static const pyr_figure own[PYR_FIGURES - PYR_METRICS] = {
     {"parameters", "parameters M", "Parameters", "%.3f", 1e6, 0, false, true},
 };
 
-pyr_figure pyr_figure_at(int figure)
+const pyr_figure *pyr_figure_at(int figure)
 {
-    const pyr_metric *metric = pyr_metric_at(figure);
-
-    if (!metric)
-        return own[figure - PYR_METRICS];
-    return (pyr_figure){metric->word, metric->column, metric->heading,   metric->format,
-                        metric->unit, metric->better, metric->per_level, false};
+    return figure < PYR_METRICS ? &pyr_metric_at(figure)->figure : &own[figure - PYR_METRICS];
 }
 
 const pyr_json_value *pyr_figure_find(const pyr_json_value *training, int figure)
 {
     const pyr_json_value *in = figure < PYR_METRICS ? pyr_json_member(training, "metrics") : training;
 
-    return in ? pyr_json_member(in, pyr_figure_at(figure).key) : NULL;
+    return in ? pyr_json_member(in, pyr_figure_at(figure)->key) : NULL;
 }
 
 static void read_figure(pyr_figure_list *list, const pyr_json_value *value)
@@ -58,18 +53,14 @@ static pyr_status read_text(char **out, const pyr_json_value *object, const char
 {
     const pyr_json_value *value = pyr_json_member(object, key);
 
-    if (!pyr_json_text(value) && !pyr_json_is_number(value))
-        return PYR_OK;
-    *out = pyr_json_text(value) ? pyr_strdup(pyr_json_text(value))
-                                : pyr_strfmt("%.6g", pyr_json_number(value, 0));
-    return *out ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a comparison");
+    if (pyr_json_is_number(value))
+        return pyr_format(out, "%.6g", pyr_json_number(value, 0));
+    return pyr_json_text(value) ? pyr_format(out, "%s", pyr_json_text(value)) : PYR_OK;
 }
 
 static double number(const pyr_json_value *object, const char *key, double otherwise)
 {
-    const pyr_json_value *value = pyr_json_member(object, key);
-
-    return pyr_json_number(value, otherwise);
+    return pyr_json_number(pyr_json_member(object, key), otherwise);
 }
 
 static pyr_status read_rows(pyr_compare *c, const pyr_json_value *array, bool curve)
@@ -85,9 +76,7 @@ static pyr_status read_rows(pyr_compare *c, const pyr_json_value *array, bool cu
             continue;
         PYR_TRY(read_text(&row->name, object, "name"));
         if (!row->name)
-            row->name = pyr_strdup("(no name)");
-        if (!row->name)
-            return pyr_fail(PYR_E_NOMEM, "out of memory for a comparison");
+            PYR_TRY(pyr_format(&row->name, "(no name)"));
         c->n++;
         row->seed = fabs(seed) < 9e15 ? (long long)seed : 0;
         row->fraction = fraction;
@@ -108,10 +97,8 @@ pyr_status pyr_compare_read(pyr_compare *out, const char *path)
     if (status == PYR_E_FORMAT)
         return pyr_fail(status, "%s; the same pyrdiff compare writes it again", pyr_error());
     PYR_TRY(status);
-    if (!pyr_json_is_object(json)) {
-        status = pyr_fail(PYR_E_FORMAT, "%s should be a JSON object", path);
-        goto out;
-    }
+    if (!pyr_json_is_object(json))
+        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s should be a JSON object", path));
     PYR_TRY_OUT(read_text(&out->data, json, "data"));
     PYR_TRY_OUT(read_text(&out->budget, json, "budget"));
     PYR_TRY_OUT(read_text(&out->config, json, "config"));

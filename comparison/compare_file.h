@@ -29,19 +29,8 @@ enum {
     PYR_FIGURES
 };
 
-typedef struct pyr_figure {
-    const char *key;     /* in compare.json, within "metrics" where it is a metric's */
-    const char *column;  /* in compare's table; NULL: not there */
-    const char *heading; /* in a report's table; NULL: not there */
-    const char *format;  /* in compare's table, of value / unit */
-    double unit;
-    int better;     /* +1: more is better, -1: less is, 0: neither */
-    bool per_level; /* an array, the coarsest level first */
-    bool counted;   /* a large number, in a report written 1.5M */
-} pyr_figure;
-
 /* The row of a figure, 0 .. PYR_FIGURES - 1. */
-pyr_figure pyr_figure_at(int figure);
+const pyr_figure *pyr_figure_at(int figure);
 
 /* Where a figure stands in a training's object; NULL: it is not there. */
 const pyr_json_value *pyr_figure_find(const pyr_json_value *training, int figure);

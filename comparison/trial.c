@@ -15,22 +15,25 @@
 #include <stdio.h>
 #include <string.h>
 
-char *pyr_trial_folder(const pyr_trial *trial)
+pyr_status pyr_trial_folder(char **out, const pyr_trial *trial)
 {
-    const char *name = pyr_variant_names[trial->variant];
+    const char *outdir = trial->job->outdir, *name = pyr_variant_names[trial->variant];
 
     return trial->fraction < 1
-               ? pyr_strfmt("%s/%s-%" PRId64 "-at-%g", trial->job->outdir, name, trial->seed, trial->fraction)
-               : pyr_strfmt("%s/%s-%" PRId64, trial->job->outdir, name, trial->seed);
+               ? pyr_format(out, "%s/%s-%" PRId64 "-at-%g", outdir, name, trial->seed, trial->fraction)
+               : pyr_format(out, "%s/%s-%" PRId64, outdir, name, trial->seed);
 }
 
 static pyr_status path_in(char **out, const pyr_trial *trial, const char *name)
 {
-    char *folder = pyr_trial_folder(trial);
+    char *folder;
+    pyr_status status;
 
-    *out = folder ? pyr_path_join(folder, name) : NULL;
+    *out = NULL;
+    PYR_TRY(pyr_trial_folder(&folder, trial));
+    status = pyr_path_new(out, folder, name);
     pyr_free(folder);
-    return *out ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", trial->job->outdir);
+    return status;
 }
 
 /* The settings of a variant for one training; the caller frees them. */
@@ -66,14 +69,13 @@ static bool of_budget(void *arg, const pyr_section *section, const pyr_setting *
 
 pyr_status pyr_trial_check(const pyr_trial *trial)
 {
-    char *folder = pyr_trial_folder(trial);
+    char *folder;
     pyr_settings *begun = NULL, *now = NULL;
     pyr_text text = {0};
     bool there;
     pyr_status status;
 
-    if (!folder)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    PYR_TRY(pyr_trial_folder(&folder, trial));
     PYR_TRY_OUT(pyr_run_exists(&there, folder));
     if (!there)
         goto out;
@@ -225,7 +227,6 @@ static pyr_status read_peak(double *peak, const pyr_trial *trial)
     pyr_status status;
 
     *peak = (double)NAN;
-
     PYR_TRY(path_in(&path, trial, "train.json"));
     status = pyr_file_exists(&there, path);
     if (status == PYR_OK && there)
@@ -242,10 +243,9 @@ static pyr_status train_in_child(void *arg, void *result)
 {
     const pyr_trial *trial = arg;
     training t = {.trial = trial};
-    char *run = pyr_trial_folder(trial);
+    char *run;
     pyr_settings *settings = NULL;
-    pyr_train_job job = {.run = run,
-                         .level = -1,
+    pyr_train_job job = {.level = -1,
                          .on_note = pass_line,
                          .on_level = pass_level,
                          .on_report = pass_report,
@@ -255,11 +255,11 @@ static pyr_status train_in_child(void *arg, void *result)
     pyr_status status;
 
     (void)result;
-    if (!run)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    PYR_TRY(pyr_trial_folder(&run, trial));
     PYR_TRY_OUT(settings_of(&settings, trial));
     PYR_TRY_OUT(trial->job->open(trial->job->ctx, &k, true));
     job.k = k;
+    job.run = run;
     job.settings = settings;
     PYR_TRY_OUT(pyr_train(&job));
     if (t.trained)
@@ -322,13 +322,10 @@ static pyr_status draw(judging *j)
                          .name = j->run,
                          .config = &j->config,
                          .n = job->count,
-                         .label = -1,
+                         .of_class = job->of_class,
                          .on_progress = job->on_progress,
                          .ctx = job->ctx};
     uint64_t *seeds = NULL;
-    int32_t *labels = NULL;
-    pyr_class_choice choice;
-    pyr_text of_class = {0};
     pyr_status status;
 
     PYR_TRY_OUT(pyr_new(&seeds, (size_t)job->count, sizeof *seeds, "seeds"));
@@ -337,16 +334,9 @@ static pyr_status draw(judging *j)
     draw.seeds = seeds;
     PYR_TRY_OUT(pyr_model_open(&draw.model, j->k, j->run, &j->config));
     j->weights = pyr_model_hash(draw.model);
-    PYR_TRY_OUT(pyr_model_choose_class(&choice, draw.model, job->of_class));
-    PYR_TRY_OUT(pyr_class_labels(&labels, &choice, seeds, (size_t)job->count));
-    pyr_class_choice_add(&choice, &of_class);
-    draw.labels = labels;
-    draw.of_class = of_class.at;
     status = pyr_image_set_draw(&j->set, &draw);
 out:
     pyr_model_free(draw.model);
-    pyr_text_free(&of_class);
-    pyr_free(labels);
     pyr_free(seeds);
     return status;
 }
@@ -358,11 +348,10 @@ static pyr_status write_grids(const judging *j)
     pyr_panel panel[PYR_MAX_LEVELS];
     char seeds[32], weights[32];
     pyr_png_text texts[] = {{"seeds", seeds}, {"hash", weights}};
-    char *folder = pyr_path_join(j->run, "samples");
+    char *folder;
     pyr_status status;
 
-    if (!folder)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    PYR_TRY(pyr_path_new(&folder, j->run, "samples"));
     snprintf(seeds, sizeof seeds, "0-%d", set->kept - 1);
     snprintf(weights, sizeof weights, "%016" PRIx64, j->weights);
     for (int i = 0; i < set->levels; i++) {
@@ -460,12 +449,11 @@ out:
 static pyr_status judge_in_child(void *arg, void *result)
 {
     const pyr_trial *trial = arg;
-    judging j = {.trial = trial, .run = pyr_trial_folder(trial)};
+    judging j = {.trial = trial};
     pyr_status status;
 
     (void)result;
-    if (!j.run)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    PYR_TRY(pyr_trial_folder(&j.run, trial));
     PYR_TRY_OUT(settings_of(&j.settings, trial));
     PYR_TRY_OUT(config_of(&j.config, trial, j.settings));
     PYR_TRY_OUT(trial->job->open(trial->job->ctx, &j.k, false));

@@ -13,8 +13,8 @@ typedef struct pyr_trial {
     double fraction; /* of the budget */
 } pyr_trial;
 
-/* "OUT/separate-0", "OUT/separate-0-at-0.25"; a new block, NULL without memory. */
-char *pyr_trial_folder(const pyr_trial *trial);
+/* "OUT/separate-0", "OUT/separate-0-at-0.25"; a new block. PYR_E_NOMEM. */
+pyr_status pyr_trial_folder(char **out, const pyr_trial *trial);
 
 /* Whether a training that was begun in its folder had this budget, these settings and these data.
  * PYR_E_CONFIG names what differs: a time is not in the state of a level, so that training itself cannot

@@ -3,29 +3,20 @@
 
 #include "base/mem.h"
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 const char *const pyr_variant_names[PYR_VARIANTS] = {"separate", "cascade", "end-to-end", "shared", "single"};
 
 enum { CHANGES = 4 };
-static const struct {
-    const char *key, *value;
-} changes[PYR_VARIANTS][CHANGES] = {
-    [PYR_VARIANT_SEPARATE] = {{"cascade.joint", "false"},
-                              {"cascade.share", "false"},
-                              {"cascade.condition", "data"}},
-    [PYR_VARIANT_CASCADE] = {{"cascade.joint", "true"},
-                             {"cascade.share", "false"},
-                             {"cascade.condition", "data"}},
-    [PYR_VARIANT_END_TO_END] = {{"cascade.joint", "true"},
-                                {"cascade.share", "false"},
-                                {"cascade.condition", "estimate"}},
-    [PYR_VARIANT_SHARED] = {{"cascade.joint", "true"},
-                            {"cascade.share", "true"},
-                            {"cascade.condition", "data"}},
-    [PYR_VARIANT_SINGLE] = {{"pyramid.levels", "1"}},
+static const char *const changed[CHANGES] = {"cascade.joint", "cascade.share", "cascade.condition",
+                                             "pyramid.levels"};
+static const char *const changes[PYR_VARIANTS][CHANGES] = {
+    [PYR_VARIANT_SEPARATE] = {"false", "false", "data"},
+    [PYR_VARIANT_CASCADE] = {"true", "false", "data"},
+    [PYR_VARIANT_END_TO_END] = {"true", "false", "estimate"},
+    [PYR_VARIANT_SHARED] = {"true", "true", "data"},
+    [PYR_VARIANT_SINGLE] = {NULL, NULL, NULL, "1"},
 };
 
 pyr_status pyr_parse_variants(const char *text, pyr_variant out[PYR_VARIANTS], int *n)
@@ -78,9 +69,9 @@ pyr_status pyr_variant_settings(pyr_settings **out, pyr_variant variant, const p
     PYR_TRY_OUT(pyr_settings_each(single && baseline ? baseline : config, copy_one, &from));
     if (single && baseline)
         PYR_TRY_OUT(pyr_settings_each(config, copy_one, &grounds));
-    for (int i = 0; i < CHANGES && changes[variant][i].key; i++)
-        PYR_TRY_OUT(pyr_settings_set(*out, changes[variant][i].key, changes[variant][i].value,
-                                     pyr_variant_names[variant]));
+    for (int i = 0; i < CHANGES; i++)
+        if (changes[variant][i])
+            PYR_TRY_OUT(pyr_settings_set(*out, changed[i], changes[variant][i], pyr_variant_names[variant]));
 out:
     if (status != PYR_OK) {
         pyr_settings_free(*out);
@@ -110,10 +101,9 @@ pyr_status pyr_parse_budget(const char *text, pyr_budget *out)
         *out = (pyr_budget){.value = duration.value};
         return PYR_OK;
     }
-    return pyr_fail(PYR_E_ARG,
-                    "%s: should be a time (90s, 10m, 2h) or a number of operations (2e14flop), of each "
-                    "training",
-                    text);
+    return pyr_fail(
+        PYR_E_ARG,
+        "%s: should be a time (90s, 10m, 2h) or a number of operations (2e14flop), of each training", text);
 }
 
 /* Forward operations of an image, in the mean over all images of the training. */

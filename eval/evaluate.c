@@ -15,8 +15,7 @@ void pyr_evaluation_free(pyr_evaluation *e)
 {
     for (size_t i = 0; i < sizeof e->names / sizeof *e->names; i++)
         pyr_free(e->names[i]);
-    for (size_t i = 0; i < sizeof e->warning / sizeof *e->warning; i++)
-        pyr_free(e->warning[i]);
+    pyr_names_free(&e->warnings);
     *e = (pyr_evaluation){0};
 }
 
@@ -34,30 +33,11 @@ void pyr_measured(pyr_measuring *m, const pyr_metric *metric, int level, double 
 
     if (m->out->figures == PYR_MEASUREMENTS)
         return;
-    figure.metric = metric->word;
+    figure.metric = metric->figure.key;
     figure.level = level;
     figure.value = value;
     figure.deviation = deviation;
     m->out->figure[m->out->figures++] = figure;
-}
-
-pyr_status pyr_measure_warn(pyr_measuring *m, char *sentence)
-{
-    size_t i = 0;
-
-    while (i + 1 < sizeof m->out->warning / sizeof *m->out->warning && m->out->warning[i])
-        i++;
-    pyr_free(m->out->warning[i]);
-    m->out->warning[i] = sentence;
-    return sentence ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a warning");
-}
-
-/* The text is kept in the evaluation. */
-static pyr_status name(pyr_measuring *m, int place, char *text, const char **out)
-{
-    m->out->names[place] = text;
-    *out = text;
-    return text ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
 }
 
 /* ---- what cannot be measured ------------------------------------------------------------------- */
@@ -95,11 +75,11 @@ static void leave_out(pyr_measuring *m, const pyr_metric *metric, const char *re
     pyr_evaluation *out = m->out;
 
     for (int i = 0; i < out->left_outs; i++)
-        if (strcmp(out->left_out[i].metric, metric->word) == 0)
+        if (strcmp(out->left_out[i].metric, metric->figure.key) == 0)
             return;
     if (out->left_outs == PYR_LEFT_OUT)
         return;
-    out->left_out[out->left_outs].metric = metric->word;
+    out->left_out[out->left_outs].metric = metric->figure.key;
     snprintf(out->left_out[out->left_outs].reason, sizeof out->left_out->reason, "%s", reason);
     out->left_outs++;
 }
@@ -125,6 +105,7 @@ static void leave_out_of_networks(pyr_measuring *m)
 /* The metrics that are wanted and measured in such numbers, those that lack something are left out. */
 static pyr_status measure_all(pyr_measuring *m, pyr_metric_of of)
 {
+    const pyr_measurement about = m->about;
     char reason[200];
 
     for (int i = 0; i < PYR_METRICS; i++) {
@@ -133,9 +114,10 @@ static pyr_status measure_all(pyr_measuring *m, pyr_metric_of of)
         if (!wants(m->job, i) || metric->of != of)
             continue;
         if (!lacks(reason, sizeof reason, m->job, metric, m->job->samples->n,
-                   metric->by_statistics && m->by_statistics))
+                   metric->by_statistics && m->by_statistics)) {
             PYR_TRY(metric->measure(m));
-        else if (!metric->not_missed || m->job->metrics != PYR_METRIC_ALL)
+            m->about = about;
+        } else if (!metric->not_missed || m->job->metrics != PYR_METRIC_ALL)
             leave_out_all_of(m, metric, reason);
     }
     return PYR_OK;
@@ -143,14 +125,15 @@ static pyr_status measure_all(pyr_measuring *m, pyr_metric_of of)
 
 /* ---- in features ------------------------------------------------------------------------------- */
 
-static pyr_status write_stats(const pyr_measuring *m, const float *reference)
+static pyr_status write_stats(const pyr_measuring *m)
 {
+    const pyr_feature_facts *facts = pyr_features_facts(m->network);
     pyr_moments moments = {0};
     pyr_status status;
 
-    PYR_TRY(pyr_moments_new(&moments, m->reference.n, m->d, reference));
-    if (pyr_features_resize(m->network))
-        snprintf(moments.resize, sizeof moments.resize, "%s", pyr_features_resize(m->network));
+    PYR_TRY(pyr_moments_new(&moments, m->reference.n, m->d, m->of_reference));
+    if (facts->resize)
+        snprintf(moments.resize, sizeof moments.resize, "%s", facts->resize);
     status = pyr_moments_write(&moments, m->job->write_stats);
     pyr_moments_free(&moments);
     return status;
@@ -172,45 +155,41 @@ static bool compares(const pyr_evaluate_job *job, pyr_metric_of of, bool stats)
 static pyr_status in_features(pyr_measuring *m, int which, bool last)
 {
     const pyr_evaluate_job *job = m->job;
-    float *samples = NULL, *logits = NULL, *reference = NULL;
     bool cached = false, writes = job->write_stats && last;
     pyr_measurement about = m->about;
     pyr_status status;
     char line[200];
 
     PYR_TRY(pyr_features_open(&m->network, job->k, job->network[which], job->resize));
-    m->d = pyr_features_size(m->network);
-    PYR_TRY_OUT(name(m, 2 + which, pyr_strdup(pyr_features_name(m->network)), &m->about.features));
-    m->about.features_hash = pyr_features_hash(m->network);
+    m->d = pyr_features_facts(m->network)->size;
+    PYR_TRY_OUT(pyr_format(&m->out->names[2 + which], "%s", pyr_features_facts(m->network)->name));
+    m->about.features = m->out->names[2 + which];
+    m->about.features_hash = pyr_features_facts(m->network)->hash;
     snprintf(line, sizeof line, "features: %.120s (%016" PRIx64 ")", m->about.features,
              m->about.features_hash);
     if (job->on_note)
         job->on_note(job->ctx, line);
-    PYR_TRY_OUT(pyr_set_features(&samples, &logits, m->network, job->samples));
+    PYR_TRY_OUT(pyr_set_features(&m->samples, &m->logits, m->network, job->samples));
     m->by_statistics = m->stats.d == m->d;
     if (m->reference.n > 0 && (compares(job, PYR_OF_FEATURES, m->by_statistics) || writes))
-        PYR_TRY_OUT(pyr_reference_features(&reference, &cached, m->network, &m->reference,
+        PYR_TRY_OUT(pyr_reference_features(&m->of_reference, &cached, m->network, &m->reference,
                                            pyr_dataset_fingerprint(job->data),
                                            job->reference == PYR_SPLIT_TRAIN ? "train" : "test", job->cache));
     m->out->from_cache += cached;
     if (writes)
-        PYR_TRY_OUT(write_stats(m, reference));
-    m->samples = samples;
-    m->logits = logits;
-    m->of_reference = reference;
+        PYR_TRY_OUT(write_stats(m));
     PYR_TRY_OUT(measure_all(m, PYR_OF_FEATURES));
-    m->of_reference = NULL; /* the training images' may be as large again */
-    pyr_free(reference);
-    reference = NULL;
+    pyr_free(m->of_reference); /* the training images' may be as large again */
+    m->of_reference = NULL;
     if (which == 0)
         status = measure_all(m, PYR_OF_FIRST);
 out:
     m->about = about;
-    m->samples = m->logits = m->of_reference = NULL;
-    pyr_free(samples);
-    pyr_free(logits);
-    pyr_free(reference);
+    pyr_free(m->samples);
+    pyr_free(m->logits);
+    pyr_free(m->of_reference);
     pyr_features_free(m->network);
+    m->samples = m->logits = m->of_reference = NULL;
     m->network = NULL;
     return status;
 }
@@ -237,14 +216,12 @@ static pyr_status check_colours(const pyr_evaluate_job *job)
     if (set->file_c && set->file_c < 3 && c >= 3)
         return pyr_fail(
             PYR_E_SHAPE,
-            "%s: all %lld images are grey, those of %s are in colour; to compare them in grey add --set "
-            "data.channels=1",
+            "%s: all %lld images are grey, those of %s are in colour; to compare them in grey add --set data.channels=1",
             set->name, (long long)set->n, job->data_name);
     if (set->file_c >= 3 && !set->grey && c == 1)
         return pyr_fail(
             PYR_E_SHAPE,
-            "%s: the images are in colour, those of %s are grey; to compare them as RGB add --set "
-            "data.channels=3",
+            "%s: the images are in colour, those of %s are grey; to compare them as RGB add --set data.channels=3",
             set->name, job->data_name);
     return PYR_OK;
 }
@@ -258,7 +235,7 @@ static pyr_status check_network(int *d, const pyr_evaluate_job *job, const char 
     pyr_status status;
 
     PYR_TRY(pyr_features_open(&f, job->k, path, job->resize));
-    *d = pyr_features_size(f);
+    *d = pyr_features_facts(f)->size;
     PYR_TRY_OUT(pyr_image_set_data(&one, job->data, PYR_SPLIT_TRAIN, 1));
     status = pyr_set_features(&features, NULL, f, &one);
 out:
@@ -271,30 +248,29 @@ out:
 /* The statistics that were given must be of one of the networks, of `n` with d[] features. */
 static pyr_status check_stats(const pyr_evaluate_job *job, const int *d, int n)
 {
-    pyr_moments moments = {0};
-    char resize[sizeof moments.resize];
-    int size;
+    const char *ours = pyr_fid_resizes[job->resize];
+    pyr_moments moments;
+    bool known = false;
+    pyr_status status = PYR_OK;
 
     PYR_TRY(pyr_moments_read(&moments, job->ref_stats));
-    size = moments.d;
-    memcpy(resize, moments.resize, sizeof resize);
-    pyr_moments_free(&moments);
-    if (*resize && strcmp(resize, pyr_fid_resizes[job->resize]) != 0)
-        return pyr_fail(
-            PYR_E_ARG,
-            "%s was made with the %s resize, features of the %s resize do not compare with it: add "
-            "--fid-resize %s",
-            job->ref_stats, resize, pyr_fid_resizes[job->resize], resize);
     for (int i = 0; i < n; i++)
-        if (d[i] == size)
-            return PYR_OK;
-    if (n == 0)
-        return pyr_fail(PYR_E_ARG,
-                        "%s: statistics of features need a feature network (--classifier or --inception)",
-                        job->ref_stats);
-    return pyr_fail(PYR_E_SHAPE,
-                    "%s holds statistics of %d features, which none of the feature networks has%s",
-                    job->ref_stats, size, size == 2048 ? " (Inception's: add --inception FILE)" : "");
+        known |= d[i] == moments.d;
+    if (*moments.resize && strcmp(moments.resize, ours) != 0)
+        status = pyr_fail(
+            PYR_E_ARG,
+            "%s was made with the %s resize, features of the %s resize do not compare with it: add --fid-resize %s",
+            job->ref_stats, moments.resize, ours, moments.resize);
+    else if (n == 0)
+        status = pyr_fail(PYR_E_ARG,
+                          "%s: statistics of features need a feature network (--classifier or --inception)",
+                          job->ref_stats);
+    else if (!known)
+        status = pyr_fail(
+            PYR_E_SHAPE, "%s holds statistics of %d features, which none of the feature networks has%s",
+            job->ref_stats, moments.d, moments.d == 2048 ? " (Inception's: add --inception FILE)" : "");
+    pyr_moments_free(&moments);
+    return status;
 }
 
 static pyr_status fail_of_none_held_out(const pyr_evaluate_job *job)
@@ -366,25 +342,16 @@ pyr_status pyr_evaluate_check(const pyr_evaluate_job *job)
     return job->ref_stats ? check_stats(job, d, n) : PYR_OK;
 }
 
-/* What the set's own files say. */
-static pyr_status take_warnings(pyr_measuring *m)
-{
-    const pyr_image_set *set = m->job->samples;
-
-    for (int i = 0; i < PYR_SAMPLE_WARNINGS && set->warning[i]; i++)
-        PYR_TRY(pyr_measure_warn(m, pyr_strdup(set->warning[i])));
-    return PYR_OK;
-}
-
 static pyr_status warn_of_depth(pyr_measuring *m)
 {
     bool samples = m->job->samples->words != NULL, reference = m->reference.words != NULL;
 
     if (samples == reference)
         return PYR_OK;
-    return pyr_measure_warn(
-        m, pyr_strfmt("%s has images of %d bits, the data have %d: the figures of pixels compare them in 8",
-                      m->job->samples->name, samples ? 16 : 8, reference ? 16 : 8));
+    return pyr_names_format(
+        &m->out->warnings,
+        "%s has images of %d bits, the data have %d: the figures of pixels compare them in 8",
+        m->job->samples->name, samples ? 16 : 8, reference ? 16 : 8);
 }
 
 static pyr_status evaluate(pyr_measuring *m)
@@ -397,17 +364,18 @@ static pyr_status evaluate(pyr_measuring *m)
     PYR_TRY(pyr_evaluate_check(job));
     if (pyr_dataset_count(job->data, job->reference)) /* or nothing is compared with it */
         PYR_TRY(pyr_image_set_data(&m->reference, job->data, job->reference, 0));
-    PYR_TRY(name(m, 0,
-                 pyr_strfmt("%s (%s)", job->data_name, job->reference == PYR_SPLIT_TRAIN ? "train" : "test"),
-                 &m->about.reference));
+    PYR_TRY(pyr_format(&m->out->names[0], "%s (%s)", job->data_name,
+                       job->reference == PYR_SPLIT_TRAIN ? "train" : "test"));
+    m->about.reference = m->out->names[0];
     if (job->ref_stats) {
         PYR_TRY(pyr_moments_read(&m->stats, job->ref_stats));
-        PYR_TRY(name(m, 1, pyr_strdup(job->ref_stats), &(const char *){NULL}));
+        PYR_TRY(pyr_format(&m->out->names[1], "%s", job->ref_stats));
     }
     m->about.n = job->samples->n;
     m->about.n_reference = m->reference.n;
     m->about.reference_hash = pyr_dataset_fingerprint(job->data);
-    PYR_TRY(take_warnings(m));
+    for (size_t i = 0; i < set->warnings.n; i++)
+        PYR_TRY(pyr_names_add(&m->out->warnings, set->warnings.at[i]));
     PYR_TRY(warn_of_depth(m));
     for (int i = 0; i < PYR_FEATURE_NETWORKS; i++)
         if (job->network[i] && ((job->metrics & pyr_metrics_of(PYR_OF_FEATURES)) || job->write_stats ||

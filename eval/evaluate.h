@@ -59,7 +59,7 @@ typedef struct pyr_left_out {
     char reason[200];
 } pyr_left_out;
 
-enum { PYR_LEFT_OUT = 16, PYR_WARNINGS = 12 };
+enum { PYR_LEFT_OUT = 16 };
 
 typedef struct pyr_evaluation {
     pyr_measurement figure[PYR_MEASUREMENTS];
@@ -68,7 +68,7 @@ typedef struct pyr_evaluation {
     int left_outs;
     int from_cache;                        /* features of references that were found there */
     char *names[2 + PYR_FEATURE_NETWORKS]; /* what the figures' texts point to; owned */
-    char *warning[PYR_WARNINGS];           /* sentences; owned; NULL behind the last */
+    pyr_names warnings;                    /* sentences; owned */
 } pyr_evaluation;
 
 /* PYR_E_SHAPE when sizes differ, or grey files are compared with colours or the other way round, or a network

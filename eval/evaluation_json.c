@@ -132,7 +132,7 @@ void pyr_evaluation_json(const pyr_evaluation *e, const pyr_image_set *samples, 
     pyr_json_close(json, ']');
     put_left_out(e, json);
     pyr_json_open(json, "warnings", '[');
-    for (size_t i = 0; i < sizeof e->warning / sizeof *e->warning && e->warning[i]; i++)
-        pyr_json_string(json, NULL, e->warning[i]);
+    for (size_t i = 0; i < e->warnings.n; i++)
+        pyr_json_string(json, NULL, e->warnings.at[i]);
     pyr_json_close(json, ']');
 }

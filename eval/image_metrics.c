@@ -37,10 +37,8 @@ static pyr_status spectrum(double *power, const pyr_pixels_set *set, int bits, f
     for (int64_t i = 0; i < set->n; i++) {
         size_t at = (size_t)i * numbers(set);
 
-        if (bits == 16)
-            pyr_pixels_from_words(image, set->words + at, numbers(set));
-        else
-            pyr_pixels_from_bytes(image, set->pixels + at, numbers(set));
+        pyr_pixels_from_samples(image, bits == 16 ? (const void *)(set->words + at) : set->pixels + at, bits,
+                                numbers(set));
         pyr_spectrum_add(s, 1, image);
     }
     pyr_spectrum_mean(s, power);

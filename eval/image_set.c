@@ -15,8 +15,7 @@ void pyr_image_set_free(pyr_image_set *set)
 {
     pyr_free(set->name);
     pyr_free(set->pixels);
-    for (int i = 0; i < PYR_SAMPLE_WARNINGS; i++)
-        pyr_free(set->warning[i]);
+    pyr_names_free(&set->warnings);
     pyr_free(set->words);
     pyr_free(set->of_class);
     for (int i = 0; i < PYR_MAX_LEVELS; i++)
@@ -34,27 +33,35 @@ static size_t image_bytes(const pyr_image_set *set)
     return (size_t)set->h * (size_t)set->w * (size_t)set->c;
 }
 
+const void *pyr_image_set_at(const pyr_image_set *set, int64_t i, int bits)
+{
+    size_t at = (size_t)i * image_bytes(set);
+
+    return bits == 16 ? (const void *)(set->words + at) : set->pixels + at;
+}
+
 static pyr_status make(pyr_image_set *set, const char *name, int64_t n, int h, int w, int c)
 {
     set->n = n;
     set->h = h;
     set->w = w;
     set->c = c;
-    set->name = pyr_strdup(name);
-    if (!set->name)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    PYR_TRY(pyr_format(&set->name, "%s", name));
     return pyr_new(&set->pixels, (size_t)n, image_bytes(set), "a set of images");
 }
 
-static uint64_t hash_pixels(const pyr_image_set *set)
+/* What was taken becomes the set, unless `status` says why it is none. */
+static pyr_status finish(pyr_image_set *set, pyr_status status)
 {
     const int64_t size[] = {set->n, set->h, set->w, set->c};
+    int bits = set->words ? 16 : 8;
 
-    uint64_t hash = pyr_hash(PYR_HASH_START, size, sizeof size);
-    size_t samples = (size_t)set->n * image_bytes(set);
-
-    return set->words ? pyr_hash(hash, set->words, samples * sizeof *set->words)
-                      : pyr_hash(hash, set->pixels, samples);
+    if (status != PYR_OK)
+        pyr_image_set_free(set);
+    else
+        set->hash = pyr_hash(pyr_hash(PYR_HASH_START, size, sizeof size), pyr_image_set_at(set, 0, bits),
+                             (size_t)set->n * image_bytes(set) * (size_t)bits / 8);
+    return status;
 }
 
 /* Room for 16 bits, with the images before image i brought to them. */
@@ -112,8 +119,7 @@ static pyr_status take(pyr_image_set *set, const pyr_image *image, int64_t i, in
     if (image->h != set->h || image->w != set->w)
         return pyr_fail(
             PYR_E_SHAPE,
-            "%s: %s is %dx%d, the images before it are %dx%d; samples have one size, is it another kind of "
-            "picture?",
+            "%s: %s is %dx%d, the images before it are %dx%d; samples have one size, is it another kind of picture?",
             path, name, image->h, image->w, set->h, set->w);
     set->grey = set->grey && is_grey(image);
     set->file_c = image->c > set->file_c ? image->c : set->file_c;
@@ -124,39 +130,52 @@ static pyr_status take(pyr_image_set *set, const pyr_image *image, int64_t i, in
 /* Drawn by one run, all have one depth. */
 static pyr_status warn_of_depths(pyr_image_set *set)
 {
-    int i = 0;
-
     if (set->deep == 0 || set->deep == set->n)
         return PYR_OK;
-    while (i + 1 < PYR_SAMPLE_WARNINGS && set->warning[i])
-        i++;
-    pyr_free(set->warning[i]);
-    set->warning[i] =
-        pyr_strfmt("%s: %lld images of 16 bits and %lld of 8 are mixed: draw each into a folder of its own",
-                   set->name, (long long)set->deep, (long long)(set->n - set->deep));
-    return set->warning[i] ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a warning");
+    return pyr_names_format(
+        &set->warnings,
+        "%s: %lld images of 16 bits and %lld of 8 are mixed: draw each into a folder of its own", set->name,
+        (long long)set->deep, (long long)(set->n - set->deep));
 }
 
 static pyr_status read_files(pyr_image_set *out, pyr_sample_files *files, int c)
 {
+    pyr_image image = {0};
     pyr_status status = PYR_OK;
 
-    for (size_t i = 0; status == PYR_OK && i < files->names.n; i++) {
-        pyr_image image = {0};
-
-        status = pyr_sample_files_read(&image, files, i);
-        if (status == PYR_OK)
-            status =
-                take(out, &image, (int64_t)i, (int64_t)files->names.n, c, files->path, files->names.at[i]);
+    for (size_t i = 0; i < files->names.n; i++) {
+        PYR_TRY_OUT(pyr_sample_files_read(&image, files, i));
+        PYR_TRY_OUT(
+            take(out, &image, (int64_t)i, (int64_t)files->names.n, c, files->path, files->names.at[i]));
         pyr_image_free(&image);
     }
     out->aside = files->aside;
     memcpy(out->first_aside, files->first_aside, sizeof out->first_aside);
-    for (int i = 0; i < PYR_SAMPLE_WARNINGS; i++) {
-        out->warning[i] = files->warning[i];
-        files->warning[i] = NULL;
+    out->warnings = files->warnings;
+    files->warnings = (pyr_names){0};
+    status = warn_of_depths(out);
+out:
+    pyr_image_free(&image);
+    return status;
+}
+
+/* The images of a split, at most `most` (0: all). */
+static pyr_status take_split(pyr_image_set *out, const pyr_dataset *data, pyr_split split, int c,
+                             int64_t most, const char *name)
+{
+    pyr_dataset_shape s = pyr_dataset_shape_of(data);
+    int64_t all = pyr_dataset_count(data, split), n = most > 0 && most < all ? most : all;
+    pyr_image one = {0};
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_image_new(&one, s.h, s.w, s.c, s.bits, name));
+    for (int64_t i = 0; i < n; i++) {
+        PYR_TRY_OUT(pyr_dataset_read(data, split, i, one.at));
+        PYR_TRY_OUT(take(out, &one, i, n, c, name, "an image"));
     }
-    return status == PYR_OK ? warn_of_depths(out) : status;
+out:
+    pyr_image_free(&one);
+    return status;
 }
 
 /* What is no folder of pictures: as the reader of data sets has it, all of it. */
@@ -164,26 +183,13 @@ static pyr_status read_dataset(pyr_image_set *out, const char *path, int c, int6
 {
     pyr_data_settings settings = PYR_DATA_SETTINGS_DEFAULT;
     pyr_dataset *data;
-    pyr_dataset_shape s;
-    pyr_image one = {0};
-    int64_t n;
     pyr_status status;
 
     settings.path = path;
     settings.split = "all";
     settings.held_out = 0;
     PYR_TRY(pyr_dataset_open(&data, &settings));
-    s = pyr_dataset_shape_of(data);
-    n = pyr_dataset_count(data, PYR_SPLIT_TRAIN);
-    if (most > 0 && n > most)
-        n = most;
-    status = pyr_image_new(&one, s.h, s.w, s.c, s.bits, path);
-    for (int64_t i = 0; status == PYR_OK && i < n; i++) {
-        status = pyr_dataset_read(data, PYR_SPLIT_TRAIN, i, one.at);
-        if (status == PYR_OK)
-            status = take(out, &one, i, n, c, path, "an image");
-    }
-    pyr_image_free(&one);
+    status = take_split(out, data, PYR_SPLIT_TRAIN, c, most, path);
     pyr_dataset_free(data);
     return status;
 }
@@ -193,7 +199,6 @@ static pyr_status judge_range(pyr_image_set *set)
 {
     uint32_t least = UINT32_MAX, most = 0;
     double range[2];
-    int i = 0;
 
     for (size_t k = 0, n = (size_t)set->n * image_bytes(set); k < n; k++) {
         uint32_t v = set->words ? set->words[k] : set->pixels[k];
@@ -201,15 +206,12 @@ static pyr_status judge_range(pyr_image_set *set)
         least = v < least ? v : least;
         most = v > most ? v : most;
     }
-    while (i < PYR_SAMPLE_WARNINGS && set->warning[i])
-        i++;
-    if (i == PYR_SAMPLE_WARNINGS || !pyr_range_guess(range, least, most, set->words ? 16 : 8))
+    if (!pyr_range_guess(range, least, most, set->words ? 16 : 8))
         return PYR_OK;
-    set->warning[i] =
-        pyr_strfmt("the images' values are %u to %u of 0 to %u, an eighth of the range or less: they are "
-                   "judged so; samples have all of it, data.range is of --data only",
-                   least, most, set->words ? 65535u : 255u);
-    return set->warning[i] ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a warning about the images");
+    return pyr_names_format(
+        &set->warnings,
+        "the images' values are %u to %u of 0 to %u, an eighth of the range or less: they are judged so; samples have all of it, data.range is of --data only",
+        least, most, set->words ? 65535u : 255u);
 }
 
 pyr_status pyr_image_set_read(pyr_image_set *out, const char *path, int c, int64_t most)
@@ -220,20 +222,16 @@ pyr_status pyr_image_set_read(pyr_image_set *out, const char *path, int c, int64
     *out = (pyr_image_set){0};
     PYR_TRY_OUT(pyr_sample_files_open(&files, path, most));
     if (files.names.n)
-        status = read_files(out, &files, c);
+        PYR_TRY_OUT(read_files(out, &files, c));
     else if (files.aside)
-        status =
-            pyr_fail(PYR_E_IO, "%s holds no samples, only sheets and the like (%s)", path, files.first_aside);
+        PYR_TRY_OUT(pyr_fail(PYR_E_IO, "%s holds no samples, only sheets and the like (%s)", path,
+                             files.first_aside));
     else
-        status = read_dataset(out, path, c, most);
-    PYR_TRY_OUT(status);
-    out->hash = hash_pixels(out);
+        PYR_TRY_OUT(read_dataset(out, path, c, most));
     status = judge_range(out);
 out:
     pyr_sample_files_free(&files);
-    if (status != PYR_OK)
-        pyr_image_set_free(out);
-    return status;
+    return finish(out, status);
 }
 
 pyr_status pyr_image_set_memory(pyr_image_set *out, const char *name, const void *samples, int64_t n, int h,
@@ -249,41 +247,18 @@ pyr_status pyr_image_set_memory(pyr_image_set *out, const char *name, const void
 
         status = take(out, &one, i, n, c, name, name);
     }
-    if (status == PYR_OK)
-        out->hash = hash_pixels(out);
-    else
-        pyr_image_set_free(out);
-    return status;
+    return finish(out, status);
 }
 
 pyr_status pyr_image_set_data(pyr_image_set *out, const pyr_dataset *data, pyr_split split, int64_t most)
 {
-    pyr_dataset_shape s = pyr_dataset_shape_of(data);
-    int64_t n = pyr_dataset_count(data, split);
     const char *name = split == PYR_SPLIT_TRAIN ? "the training images" : "the held-out images";
-    pyr_image one = {0};
-    pyr_status status;
 
     *out = (pyr_image_set){0};
-    if (n == 0)
+    if (pyr_dataset_count(data, split) == 0)
         return pyr_fail(PYR_E_ARG,
                         "the data set has no images that are held out: compare with its training images");
-    if (most > 0 && n > most)
-        n = most;
-    status = make(out, name, n, s.h, s.w, s.c);
-    if (status == PYR_OK)
-        status = pyr_image_new(&one, s.h, s.w, s.c, s.bits, name);
-    for (int64_t i = 0; status == PYR_OK && i < n; i++) {
-        status = pyr_dataset_read(data, split, i, one.at);
-        if (status == PYR_OK)
-            status = put(out, i, &one);
-    }
-    pyr_image_free(&one);
-    if (status == PYR_OK)
-        out->hash = hash_pixels(out);
-    else
-        pyr_image_set_free(out);
-    return status;
+    return finish(out, take_split(out, data, split, 0, most, name));
 }
 
 /* ---- runs -------------------------------------------------------------------------------------- */
@@ -296,6 +271,7 @@ typedef struct drawing {
     double *mismatch[PYR_MAX_LEVELS]; /* likewise */
     double sum[PYR_MAX_LEVELS];       /* of mean squares */
     int batch;
+    int32_t *labels;      /* of all images; NULL: no class */
     pyr_real_images real; /* empty where nothing is given */
     int64_t *index;       /* of a batch of real images */
 } drawing;
@@ -311,6 +287,20 @@ static pyr_status open_given(drawing *d)
 static int finest_of(const pyr_model *model)
 {
     return pyr_model_only(model) < 0 ? 0 : pyr_model_only(model);
+}
+
+/* Their classes, and these in words. */
+static pyr_status choose_classes(drawing *d)
+{
+    const pyr_set_draw *draw = d->draw;
+    pyr_class_choice choice;
+    pyr_text words = {0};
+
+    PYR_TRY(pyr_model_choose_class(&choice, draw->model, draw->of_class));
+    PYR_TRY(pyr_class_labels(&d->labels, &choice, draw->seeds, (size_t)draw->n));
+    pyr_class_choice_add(&choice, &words);
+    d->set->of_class = words.at;
+    return words.failed ? pyr_fail(PYR_E_NOMEM, "out of memory for the class of samples") : PYR_OK;
 }
 
 static pyr_status open_drawing(drawing *d)
@@ -347,6 +337,7 @@ static void close_drawing(drawing *d)
         pyr_free(d->image[i]);
         pyr_free(d->mismatch[i]);
     }
+    pyr_free(d->labels);
     pyr_free(d->index);
     pyr_real_images_free(&d->real);
 }
@@ -356,11 +347,9 @@ static pyr_status take_real(drawing *d, int64_t first, int n)
 {
     const pyr_set_draw *draw = d->draw;
 
-    for (int j = 0; j < n; j++) {
-        int label = draw->labels ? draw->labels[first + j] : draw->label;
-
-        d->index[j] = pyr_real_image_of_seed(draw->data, draw->seeds[first + j], label);
-    }
+    for (int j = 0; j < n; j++)
+        d->index[j] =
+            pyr_real_image_of_seed(draw->data, draw->seeds[first + j], d->labels ? d->labels[first + j] : -1);
     return pyr_real_images_take(&d->real, PYR_SPLIT_TRAIN, d->index, n, draw->given, d->image);
 }
 
@@ -400,16 +389,12 @@ pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
 
     *out = (pyr_image_set){.kept = draw->n < PYR_KEPT_IMAGES ? (int)draw->n : PYR_KEPT_IMAGES};
     PYR_TRY_OUT(make(out, draw->name, draw->n, s.h, s.w, s.c));
+    PYR_TRY_OUT(choose_classes(&d));
     PYR_TRY_OUT(open_drawing(&d));
-    if (draw->of_class && !(out->of_class = pyr_strdup(draw->of_class)))
-        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the class of samples"));
     for (int64_t first = 0; first < draw->n; first += d.batch) {
         int n = draw->n - first < d.batch ? (int)(draw->n - first) : d.batch;
-        pyr_model_draw one = {.n = n,
-                              .seeds = draw->seeds + first,
-                              .label = draw->label,
-                              .labels = draw->labels ? draw->labels + first : NULL};
-
+        pyr_model_draw one = {
+            .n = n, .seeds = draw->seeds + first, .label = -1, .labels = d.labels ? d.labels + first : NULL};
         double from;
 
         memcpy(one.image, d.image, sizeof one.image);
@@ -434,10 +419,7 @@ pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
     }
     for (int i = out->finest; i < pyr_image_set_checked(out); i++)
         out->consistency[i] = sqrt(d.sum[i] / (double)draw->n);
-    out->hash = hash_pixels(out);
 out:
     close_drawing(&d);
-    if (status != PYR_OK)
-        pyr_image_set_free(out);
-    return status;
+    return finish(out, status);
 }

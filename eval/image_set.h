@@ -21,12 +21,12 @@ typedef struct pyr_image_set {
     uint16_t *words; /* the same in 16 bits, when an image has them; NULL: all have 8; owned */
 
     /* of files only */
-    bool grey;                          /* every file was grey, or grey values in colour */
-    int file_c;                         /* the most channels that a file had */
-    int64_t deep;                       /* files of 16 bits */
-    int64_t aside;                      /* pictures that are no samples, */
-    char first_aside[64];               /* and the name of one */
-    char *warning[PYR_SAMPLE_WARNINGS]; /* as in sample_files.h; owned */
+    bool grey;            /* every file was grey, or grey values in colour */
+    int file_c;           /* the most channels that a file had */
+    int64_t deep;         /* files of 16 bits */
+    int64_t aside;        /* pictures that are no samples, */
+    char first_aside[64]; /* and the name of one */
+    pyr_names warnings;   /* as in sample_files.h; owned */
 
     /* of a run only; else 0 and NULL */
     int levels;
@@ -53,6 +53,9 @@ void pyr_image_set_free(pyr_image_set *set); /* back to {0}; no-op on {0} */
 /* The images as the metrics take them; borrowed. */
 pyr_pixels_set pyr_image_set_pixels(const pyr_image_set *set);
 
+/* Image i and those behind it, in `bits`, which the set has; borrowed. */
+const void *pyr_image_set_at(const pyr_image_set *set, int64_t i, int bits);
+
 /* Levels finest .. this - 1 of a run were drawn from a coarser one. */
 int pyr_image_set_checked(const pyr_image_set *set);
 
@@ -78,9 +81,7 @@ typedef struct pyr_set_draw {
     const pyr_config *config; /* it was opened with */
     const uint64_t *seeds;    /* n of them */
     int64_t n;
-    int label;             /* class of all; -1: none */
-    const int32_t *labels; /* n: the class of each; NULL: `label` */
-    const char *of_class;  /* the same in words; NULL: none */
+    const char *of_class; /* their classes, as for pyr_model_choose_class */
     int given; /* > 0: the images of this level are not drawn, but those of training images of `data` that the
                   seeds choose, which tells what the levels below it lose; 0: all levels are drawn */
     const pyr_dataset *data; /* with `given` only; of the model's size */

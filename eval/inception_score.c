@@ -81,8 +81,7 @@ pyr_status pyr_inception_score(double *mean, double *std, int64_t n, const float
     if (splits < 1 || n < splits || classes < 1)
         return pyr_fail(
             PYR_E_ARG,
-            "Inception Score of %lld images in %d parts: there should be 1 part or more, and an image for "
-            "each",
+            "Inception Score of %lld images in %d parts: there should be 1 part or more, and an image for each",
             (long long)n, splits);
     PYR_TRY_OUT(pyr_new(&part, (size_t)splits, sizeof *part, "an Inception Score"));
     PYR_TRY_OUT(pyr_new(&marginal, (size_t)classes, sizeof *marginal, "an Inception Score"));

@@ -116,8 +116,7 @@ pyr_status pyr_kid(double *mean, double *std, int64_t n_a, const float *a, int64
     if (subsets < 1 || k.size < 2 || d < 1 || n_a > UINT32_MAX || n_b > UINT32_MAX)
         return pyr_fail(
             PYR_E_ARG,
-            "KID over %d subsets of %d from %lld and %lld vectors: it needs 1 subset or more, of 2 vectors "
-            "or more",
+            "KID over %d subsets of %d from %lld and %lld vectors: it needs 1 subset or more, of 2 vectors or more",
             subsets, size, (long long)n_a, (long long)n_b);
     PYR_TRY_OUT(pyr_new(&k.mmd2, (size_t)subsets, sizeof *k.mmd2, "KID's subsets"));
     PYR_TRY_OUT(pyr_new(&k.lanes, (size_t)lanes, sizeof *k.lanes, "KID's subsets"));

@@ -13,19 +13,17 @@ typedef struct pyr_measuring {
     pyr_evaluation *out;
     pyr_image_set reference; /* n 0: none */
     pyr_moments stats;       /* that were given for it; d 0: none */
-    pyr_measurement about;   /* what the next figures are of; a function that changes it puts it back */
+    pyr_measurement about;   /* what the next figures are of; put back behind each metric */
     bool warned_of_few;
     /* In features: of this network, d numbers an image, and the logits (NULL: it has none); reference NULL: no metric looks at its
      * images' features; by_statistics: `stats` are of this network. Of pixels `network` is NULL. */
     pyr_features *network;
     int d;
-    const float *samples, *logits, *of_reference;
+    float *samples, *logits, *of_reference;
     bool by_statistics;
 } pyr_measuring;
 
 /* A figure of the metric; level -1: not of a level; deviation NAN: none. */
 void pyr_measured(pyr_measuring *m, const pyr_metric *metric, int level, double value, double deviation);
-/* A warning; takes the block. PYR_E_NOMEM: sentence is NULL. */
-pyr_status pyr_measure_warn(pyr_measuring *m, char *sentence);
 
 #endif

@@ -15,17 +15,16 @@ static pyr_status warn_of_few(pyr_measuring *m)
         return PYR_OK;
     m->warned_of_few = true;
     snprintf(against, sizeof against, "%lld", (long long)k);
-    return pyr_measure_warn(
-        m, pyr_strfmt("%lld images against %s: with fewer than %d the Frechet distance comes out "
-                      "too high, compare it only with figures of the same numbers",
-                      (long long)n, k ? against : m->about.reference, PYR_FEW_IMAGES));
+    return pyr_names_format(
+        &m->out->warnings,
+        "%lld images against %s: with fewer than %d the Frechet distance comes out too high, compare it only with figures of the same numbers",
+        (long long)n, k ? against : m->about.reference, PYR_FEW_IMAGES);
 }
 
 static pyr_status frechet(pyr_measuring *m)
 {
     pyr_moments a = {0}, own = {0};
     const pyr_moments *b = m->by_statistics ? &m->stats : &own;
-    pyr_measurement about = m->about;
     pyr_status status;
     double value;
 
@@ -41,20 +40,14 @@ static pyr_status frechet(pyr_measuring *m)
     pyr_measured(m, &pyr_metric_frechet, -1, value, (double)NAN);
     status = warn_of_few(m);
 out:
-    m->about = about;
     pyr_moments_free(&a);
     pyr_moments_free(&own);
     return status;
 }
 
 const pyr_metric pyr_metric_frechet = {
-    .word = "frechet",
+    .figure = {"frechet", "Frechet distance", "Fréchet distance", "%.4g", 1, -1, false, false},
     .label = "Frechet distance",
-    .column = "Frechet distance",
-    .heading = "Fréchet distance",
-    .format = "%.4g",
-    .unit = 1,
-    .better = -1,
     .of = PYR_OF_FEATURES,
     .reference = true,
     .by_statistics = true,
@@ -76,13 +69,8 @@ static pyr_status kid(pyr_measuring *m)
 }
 
 const pyr_metric pyr_metric_kid = {
-    .word = "kid",
+    .figure = {"kid", "KID x 1000", "Kernel inception distance", "%.4g", 1e-3, -1, false, false},
     .label = "KID",
-    .column = "KID x 1000",
-    .heading = "Kernel inception distance",
-    .format = "%.4g",
-    .unit = 1e-3,
-    .better = -1,
     .of = PYR_OF_FEATURES,
     .reference = true,
     .least = 2,
@@ -105,13 +93,8 @@ static pyr_status precision_and_recall(pyr_measuring *m)
 }
 
 const pyr_metric pyr_metric_precision = {
-    .word = "precision",
+    .figure = {"precision", "precision", "Precision", "%.3f", 1, 1, false, false},
     .label = "precision (k = 3)",
-    .column = "precision",
-    .heading = "Precision",
-    .format = "%.3f",
-    .unit = 1,
-    .better = 1,
     .of = PYR_OF_FEATURES,
     .reference = true,
     .least = PYR_METRIC_NEIGHBOURS + 1,
@@ -122,13 +105,8 @@ const pyr_metric pyr_metric_precision = {
 };
 
 const pyr_metric pyr_metric_recall = {
-    .word = "recall",
+    .figure = {"recall", "recall", "Recall", "%.3f", 1, 1, false, false},
     .label = "recall (k = 3)",
-    .column = "recall",
-    .heading = "Recall",
-    .format = "%.3f",
-    .unit = 1,
-    .better = 1,
     .with = &pyr_metric_precision,
     .of = PYR_OF_FEATURES,
     .definition = "share of the reference that lies in such a ball around some f(x)",
@@ -137,37 +115,28 @@ const pyr_metric pyr_metric_recall = {
 
 static pyr_status score(pyr_measuring *m)
 {
-    pyr_measurement about = m->about;
-    int64_t n = m->job->samples->n;
     const pyr_image_set *set = m->job->samples;
+    int64_t n = set->n, *order;
     double value, deviation;
-    int64_t *order;
     pyr_status status;
 
     PYR_TRY(pyr_new(&order, (size_t)n, sizeof *order, "an order of images"));
-    status = pyr_shuffle_by_content(order, n, set->pixels, (size_t)set->h * (size_t)set->w * (size_t)set->c,
-                                    PYR_METRIC_SEED);
-    if (status == PYR_OK)
-        status = pyr_inception_score(&value, &deviation, n, m->logits, pyr_features_classes(m->network),
-                                     n < 10 ? 1 : 10, order);
-    pyr_free(order);
-    PYR_TRY(status);
+    PYR_TRY_OUT(pyr_shuffle_by_content(order, n, set->pixels,
+                                       (size_t)set->h * (size_t)set->w * (size_t)set->c, PYR_METRIC_SEED));
+    PYR_TRY_OUT(pyr_inception_score(&value, &deviation, n, m->logits, pyr_features_facts(m->network)->classes,
+                                    n < 10 ? 1 : 10, order));
     m->about.reference = NULL; /* it has none */
     m->about.n_reference = 0;
     m->about.reference_hash = 0;
     pyr_measured(m, &pyr_metric_score, -1, value, deviation);
-    m->about = about;
-    return PYR_OK;
+out:
+    pyr_free(order);
+    return status;
 }
 
 const pyr_metric pyr_metric_score = {
-    .word = "score",
+    .figure = {"score", "Inception Score", "Inception Score", "%.3f", 1, 1, false, false},
     .label = "Inception Score",
-    .column = "Inception Score",
-    .heading = "Inception Score",
-    .format = "%.3f",
-    .unit = 1,
-    .better = 1,
     .of = PYR_OF_FEATURES,
     .measure = score,
     .definition = "exp(E KL(p(c\\|x) ‖ p(c))) in the network's own classes: mean and deviation over 10 "

@@ -9,19 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-typedef struct neighbours {
-    int64_t *index;
-    float *nearest, *second;
-} neighbours;
-
-static void free_neighbours(neighbours *found)
+static void free_neighbours(pyr_neighbours *found)
 {
     pyr_free(found->index);
     pyr_free(found->nearest);
     pyr_free(found->second);
 }
 
-static pyr_status new_neighbours(neighbours *found, int64_t n)
+static pyr_status new_neighbours(pyr_neighbours *found, int64_t n)
 {
     PYR_TRY(pyr_new(&found->index, (size_t)n, sizeof *found->index, "neighbours"));
     PYR_TRY(pyr_new(&found->nearest, (size_t)n, sizeof *found->nearest, "neighbours"));
@@ -29,7 +24,7 @@ static pyr_status new_neighbours(neighbours *found, int64_t n)
 }
 
 /* Neighbours among one more part of the training images, which begins at `first`. */
-static void merge(neighbours *all, const neighbours *part, int64_t n, int64_t first)
+static void merge(pyr_neighbours *all, const pyr_neighbours *part, int64_t n, int64_t first)
 {
     for (int64_t i = 0; i < n; i++) {
         if (first == 0 || part->nearest[i] < all->nearest[i]) {
@@ -43,34 +38,26 @@ static void merge(neighbours *all, const neighbours *part, int64_t n, int64_t fi
     }
 }
 
-/* n numbers of the set from `at` on, in `bits`, which it has. */
-static void put_values(float *dst, const pyr_image_set *set, size_t at, size_t n, int bits)
-{
-    if (bits == 16)
-        pyr_pixels_from_words(dst, set->words + at, n);
-    else
-        pyr_pixels_from_bytes(dst, set->pixels + at, n);
-}
-
 /* Training images first .. first + m - 1 in `bits`, whatever their own are. */
 static pyr_status put_training(float *dst, const pyr_dataset *data, int64_t first, int64_t m, int bits)
 {
     pyr_dataset_shape s = pyr_dataset_shape_of(data);
     size_t size = (size_t)s.h * (size_t)s.w * (size_t)s.c;
     pyr_image own = {0};
-    pyr_status status = pyr_image_new(&own, s.h, s.w, s.c, s.bits, "a training image");
+    pyr_status status;
 
-    for (int64_t j = 0; j < m && status == PYR_OK; j++) {
-        status = pyr_dataset_read(data, PYR_SPLIT_TRAIN, first + j, own.at);
-        if (status == PYR_OK)
-            status = pyr_image_to_values(dst + (size_t)j * size, &own, s.c, bits);
+    PYR_TRY_OUT(pyr_image_new(&own, s.h, s.w, s.c, s.bits, "a training image"));
+    for (int64_t j = 0; j < m; j++) {
+        PYR_TRY_OUT(pyr_dataset_read(data, PYR_SPLIT_TRAIN, first + j, own.at));
+        PYR_TRY_OUT(pyr_image_to_values(dst + (size_t)j * size, &own, s.c, bits));
     }
+out:
     pyr_image_free(&own);
     return status;
 }
 
 /* On pixels, a part of the training images at a time: as floats they take four times their memory. */
-static pyr_status nearest_pixels(pyr_measuring *m, neighbours *found)
+static pyr_status nearest_pixels(pyr_measuring *m, pyr_neighbours *found)
 {
     enum { PART = 4096 };
     const pyr_image_set *set = m->job->samples;
@@ -78,25 +65,22 @@ static pyr_status nearest_pixels(pyr_measuring *m, neighbours *found)
     size_t size = (size_t)set->h * (size_t)set->w * (size_t)set->c;
     int bits = set->words && pyr_dataset_shape_of(m->job->data).bits == 16 ? 16 : 8;
     float *samples = NULL, *train = NULL;
-    neighbours part = {0};
+    pyr_neighbours part = {0};
     pyr_status status = PYR_OK;
 
     PYR_TRY_OUT(pyr_new(&samples, (size_t)n * size, sizeof *samples, "images as floats"));
     PYR_TRY_OUT(pyr_new(&train, PART * size, sizeof *train, "images as floats"));
     PYR_TRY_OUT(new_neighbours(&part, n));
-    put_values(samples, set, 0, (size_t)n * size, bits);
+    pyr_pixels_from_samples(samples, pyr_image_set_at(set, 0, bits), bits, (size_t)n * size);
     for (int64_t first = 0; first < count;) {
         int64_t some = count - first < PART ? count - first : PART;
 
         if (count - first - some == 1) /* a part has a nearest and a second image */
             some -= some > 2;
-        if (pyr_stop_requested()) {
-            status = pyr_fail(PYR_E_STOPPED, "stopped");
-            goto out;
-        }
+        if (pyr_stop_requested())
+            PYR_TRY_OUT(pyr_fail(PYR_E_STOPPED, "stopped"));
         PYR_TRY_OUT(put_training(train, m->job->data, first, some, bits));
-        PYR_TRY_OUT(pyr_nearest_vectors(part.index, part.nearest, part.second, n, samples, some, train,
-                                        (int)size, m->job->k->pool));
+        PYR_TRY_OUT(pyr_nearest_vectors(&part, n, samples, some, train, (int)size, m->job->k->pool));
         merge(found, &part, n, first);
         first += some;
     }
@@ -107,7 +91,7 @@ out:
     return status;
 }
 
-static pyr_status nearest_features(pyr_measuring *m, neighbours *found)
+static pyr_status nearest_features(pyr_measuring *m, pyr_neighbours *found)
 {
     pyr_image_set train = {0};
     float *features = NULL;
@@ -118,8 +102,8 @@ static pyr_status nearest_features(pyr_measuring *m, neighbours *found)
     PYR_TRY_OUT(pyr_reference_features(&features, &cached, m->network, &train,
                                        pyr_dataset_fingerprint(m->job->data), "train", m->job->cache));
     m->out->from_cache += cached;
-    status = pyr_nearest_vectors(found->index, found->nearest, found->second, m->job->samples->n, m->samples,
-                                 train.n, features, m->d, m->job->k->pool);
+    status =
+        pyr_nearest_vectors(found, m->job->samples->n, m->samples, train.n, features, m->d, m->job->k->pool);
 out:
     pyr_free(features);
     pyr_image_set_free(&train);
@@ -139,7 +123,7 @@ static int by_ratio(const void *a, const void *b)
 }
 
 /* Columns of pairs: a sample and, right beside it, its nearest training image; the most suspicious first. */
-static pyr_status write_sheet(const pyr_measuring *m, const neighbours *found)
+static pyr_status write_sheet(const pyr_measuring *m, const pyr_neighbours *found)
 {
     enum { COLUMNS = 6, ROWS = 8 };
     const pyr_image_set *set = m->job->samples;
@@ -150,7 +134,7 @@ static pyr_status write_sheet(const pyr_measuring *m, const neighbours *found)
     pyr_panel panel[COLUMNS];
     pyr_png_text texts[] = {{"Description", "pairs: a sample and its nearest training image"}};
     pyr_status status = PYR_OK;
-    int panels = 0;
+    int panels = 0, bits = set->words ? 16 : 8;
 
     PYR_TRY_OUT(pyr_new(&order, (size_t)n, sizeof *order, "an order of images"));
     PYR_TRY_OUT(pyr_new(&pairs, 2 * (size_t)shown * size, sizeof *pairs, "images of the sheet"));
@@ -160,7 +144,7 @@ static pyr_status write_sheet(const pyr_measuring *m, const neighbours *found)
     for (int64_t i = 0; i < shown; i++) {
         float *at = pairs + 2 * (size_t)i * size;
 
-        put_values(at, set, (size_t)order[i].at * size, size, set->words ? 16 : 8);
+        pyr_pixels_from_samples(at, pyr_image_set_at(set, order[i].at, bits), bits, size);
         PYR_TRY_OUT(
             pyr_dataset_pixels(m->job->data, PYR_SPLIT_TRAIN, found->index[order[i].at], false, at + size));
     }
@@ -180,15 +164,12 @@ out:
 static pyr_status nearest(pyr_measuring *m)
 {
     int64_t n = m->job->samples->n, train = pyr_dataset_count(m->job->data, PYR_SPLIT_TRAIN);
-    neighbours found = {0};
-    pyr_measurement about = m->about;
+    pyr_neighbours found = {0};
     pyr_status status = PYR_OK;
     double sum = 0;
 
     PYR_TRY_OUT(new_neighbours(&found, n));
-    status = m->network ? nearest_features(m, &found) : nearest_pixels(m, &found);
-    if (status != PYR_OK)
-        goto out;
+    PYR_TRY_OUT(m->network ? nearest_features(m, &found) : nearest_pixels(m, &found));
     for (int64_t i = 0; i < n; i++)
         sum += (double)found.nearest[i];
     m->about.reference = "the training images";
@@ -199,7 +180,6 @@ static pyr_status nearest(pyr_measuring *m)
     if (m->job->sheet)
         status = write_sheet(m, &found);
 out:
-    m->about = about;
     free_neighbours(&found);
     return status;
 }
@@ -214,7 +194,7 @@ static bool no_second(char *reason, size_t room, const pyr_evaluate_job *job, co
 }
 
 const pyr_metric pyr_metric_nearest = {
-    .word = "nearest",
+    .figure = {"nearest", NULL, NULL, NULL, 1, 0, false, false},
     .label = "distance to nearest",
     .of = PYR_OF_FIRST,
     .lacks = no_second,
@@ -224,13 +204,8 @@ const pyr_metric pyr_metric_nearest = {
 };
 
 const pyr_metric pyr_metric_memorised = {
-    .word = "memorised",
+    .figure = {"memorised", "memorised", "Memorised share", "%.4f", 1, -1, false, false},
     .label = "memorised (share)",
-    .column = "memorised",
-    .heading = "Memorised share",
-    .format = "%.4f",
-    .unit = 1,
-    .better = -1,
     .with = &pyr_metric_nearest,
     .of = PYR_OF_FIRST,
     .definition = "share of samples whose nearest training image is nearer than a third of the distance "

@@ -7,7 +7,6 @@
 static pyr_status swd(pyr_measuring *m)
 {
     pyr_pixels_set a = pyr_image_set_pixels(m->job->samples), b = pyr_image_set_pixels(&m->reference);
-    pyr_measurement about = m->about;
     double value[PYR_SWD_LEVELS];
     int levels;
 
@@ -15,19 +14,13 @@ static pyr_status swd(pyr_measuring *m)
     m->about.n = m->about.n_reference = pyr_swd_images(&a, &b);
     for (int i = 0; i < levels; i++)
         pyr_measured(m, &pyr_metric_swd, i, value[i], (double)NAN);
-    m->about = about;
     return PYR_OK;
 }
 
 const pyr_metric pyr_metric_swd = {
-    .word = "swd",
+    .figure = {"swd", "sliced Wasserstein", "Sliced Wasserstein distance by level", "%.3g", 1, -1, true,
+               false},
     .label = "sliced Wasserstein",
-    .column = "sliced Wasserstein",
-    .heading = "Sliced Wasserstein distance by level",
-    .format = "%.3g",
-    .unit = 1,
-    .better = -1,
-    .per_level = true,
     .of = PYR_OF_PIXELS,
     .reference = true,
     .measure = swd,
@@ -61,13 +54,8 @@ static pyr_status spectrum(pyr_measuring *m)
 }
 
 const pyr_metric pyr_metric_spectrum = {
-    .word = "spectrum",
+    .figure = {"spectrum", "spectrum distance", "Spectrum distance", "%.4f", 1, -1, false, false},
     .label = "spectrum distance",
-    .column = "spectrum distance",
-    .heading = "Spectrum distance",
-    .format = "%.4f",
-    .unit = 1,
-    .better = -1,
     .of = PYR_OF_PIXELS,
     .reference = true,
     .lacks = no_frequencies,
@@ -88,13 +76,8 @@ static pyr_status colour(pyr_measuring *m)
 }
 
 const pyr_metric pyr_metric_colour = {
-    .word = "colour",
+    .figure = {"colour", "mean-colour drift", "Mean-colour drift", "%.4f", 1, -1, false, false},
     .label = "mean-colour drift",
-    .column = "mean-colour drift",
-    .heading = "Mean-colour drift",
-    .format = "%.4f",
-    .unit = 1,
-    .better = -1,
     .of = PYR_OF_PIXELS,
     .reference = true,
     .measure = colour,
@@ -114,24 +97,16 @@ static bool no_coarser_level(char *reason, size_t room, const pyr_evaluate_job *
 static pyr_status consistency(pyr_measuring *m)
 {
     const pyr_image_set *set = m->job->samples;
-    pyr_measurement about = m->about;
 
     m->about = (pyr_measurement){.n = set->n};
     for (int i = set->finest; i < pyr_image_set_checked(set); i++)
         pyr_measured(m, &pyr_metric_consistency, i, set->consistency[i], (double)NAN);
-    m->about = about;
     return PYR_OK;
 }
 
 const pyr_metric pyr_metric_consistency = {
-    .word = "consistency",
+    .figure = {"consistency", "consistency error", "Consistency error by level", "%.2g", 1, -1, true, false},
     .label = "consistency error",
-    .column = "consistency error",
-    .heading = "Consistency error by level",
-    .format = "%.2g",
-    .unit = 1,
-    .better = -1,
-    .per_level = true,
     .of = PYR_OF_PIXELS,
     .not_missed = true,
     .lacks = no_coarser_level,

@@ -15,7 +15,7 @@ const pyr_metric *pyr_metric_at(int place)
 const pyr_metric *pyr_metric_of_word(const char *word)
 {
     for (int i = 0; i < PYR_METRICS; i++)
-        if (strcmp(table[i]->word, word) == 0)
+        if (strcmp(table[i]->figure.key, word) == 0)
             return table[i];
     return NULL;
 }
@@ -46,7 +46,7 @@ pyr_status pyr_parse_metrics(const char *text, unsigned *metrics)
 
     for (int i = 0; i < PYR_METRIC_WORDS; i++) {
         bits[i] = bit_of(i);
-        words[i] = table[i]->word;
+        words[i] = table[i]->figure.key;
     }
     bits[PYR_METRIC_WORDS] = PYR_METRIC_ALL;
     words[PYR_METRIC_WORDS] = "all";

@@ -44,15 +44,21 @@ typedef enum pyr_metric_of {
 struct pyr_evaluate_job;
 struct pyr_measuring;
 
-typedef struct pyr_metric {
-    const char *word;    /* in --metrics and in JSON */
-    const char *label;   /* in lines of text */
+/* A figure as JSON and tables have it. */
+typedef struct pyr_figure {
+    const char *key;     /* in JSON; of a metric its word in --metrics, too */
     const char *column;  /* in compare's table; NULL: not there */
     const char *heading; /* in a report's table of comparisons; NULL: not there */
     const char *format;  /* in compare's table, of value / unit */
     double unit;
     int better;     /* +1: more is better, -1: less is, 0: neither */
-    bool per_level; /* values of levels, an array in JSON */
+    bool per_level; /* an array in JSON, the coarsest level first */
+    bool counted;   /* a large number, in a report written 1.5M */
+} pyr_figure;
+
+typedef struct pyr_metric {
+    pyr_figure figure;
+    const char *label; /* in lines of text */
     /* For docs/evaluation.md, in Markdown: of samples x, reference y, features f; and who published it, or "". */
     const char *definition, *source;
 

@@ -66,8 +66,12 @@ pyr_status pyr_inception_score(double *mean, double *std, int64_t n, const float
  * distance, and the distance to the second nearest, as Euclidean distances of vectors of d numbers (features,
  * or pixels). A copy is at distance 0 exactly (pairs.h). PYR_E_ARG: under 2 training images; PYR_E_NUMERIC: a
  * sample that is not finite. */
-pyr_status pyr_nearest_vectors(int64_t *index, float *nearest, float *second, int64_t n, const float *samples,
-                               int64_t n_train, const float *train, int d, pyr_pool *pool);
+typedef struct pyr_neighbours {
+    int64_t *index;
+    float *nearest, *second; /* n each */
+} pyr_neighbours;
+pyr_status pyr_nearest_vectors(pyr_neighbours *out, int64_t n, const float *samples, int64_t n_train,
+                               const float *train, int d, pyr_pool *pool);
 /* Memorisation ratio: the share of samples with nearest < ratio * second (1/3: Yoon et al. 2023), or with
  * nearest 0: a copy of an image that stands in the training set twice. */
 double pyr_memorised(int64_t n, const float *nearest, const float *second, double ratio);

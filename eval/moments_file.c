@@ -6,9 +6,8 @@
 #include "base/text.h"
 #include "eval/metrics.h"
 #include "kernels/eigen.h"
-#include "pictures/png_file.h"
+#include "pictures/image_file.h"
 #include <ctype.h>
-#include <errno.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -20,10 +19,10 @@ static const char wanted[] = "reference statistics are an NPZ with mu and sigma"
 
 static pyr_status refuse_torch(const char *path)
 {
-    return pyr_fail(PYR_E_FORMAT,
-                    "%s is a file of PyTorch's; %s: python3 -c \"import torch, numpy; r = torch.load('%s'); "
-                    "numpy.savez('stats.npz', mu=r['mu'], sigma=r['sigma'])\"",
-                    path, wanted, path);
+    return pyr_fail(
+        PYR_E_FORMAT,
+        "%s is a file of PyTorch's; %s: python3 -c \"import torch, numpy; r = torch.load('%s'); numpy.savez('stats.npz', mu=r['mu'], sigma=r['sigma'])\"",
+        path, wanted, path);
 }
 
 /* An archive without arrays: PyTorch's files are such, with NAME/data.pkl. */
@@ -58,35 +57,23 @@ static bool is_text(const unsigned char *bytes, size_t n)
     return n > 0;
 }
 
-/* What a file is that is no zip, by its first n bytes. */
+/* What a file is that is neither a zip nor a picture, by its first n bytes. */
 static const char *kind_of(const unsigned char *bytes, size_t n)
 {
     static const struct {
-        const char *start;
-        size_t n;
+        pyr_magic magic;
         const char *kind;
-    } kinds[] = {{"\xff\xd8\xff", 3, "a JPEG image"},
-                 {"\x89HDF", 4, "an HDF5 file"},
-                 {"MATLAB 5.0", 10, "a MATLAB file"},
-                 {"GIF8", 4, "a GIF image"},
-                 {"BM", 2, "a BMP image"},
-                 {"II*\0", 4, "a TIFF image"},
-                 {"MM\0*", 4, "a TIFF image"},
-                 {"\x1f\x8b", 2, "a gzip file"},
-                 {"PAR1", 4, "a parquet file"}};
+    } kinds[] = {{PYR_MAGIC("ustar", 257), "a tar archive"},    {PYR_MAGIC("\x89HDF", 0), "an HDF5 file"},
+                 {PYR_MAGIC("MATLAB 5.0", 0), "a MATLAB file"}, {PYR_MAGIC("GIF8", 0), "a GIF image"},
+                 {PYR_MAGIC("BM", 0), "a BMP image"},           {PYR_MAGIC("\x1f\x8b", 0), "a gzip file"},
+                 {PYR_MAGIC("PAR1", 0), "a parquet file"}};
 
     if (n == 0)
         return "empty";
     if (is_text(bytes, n))
         return "a text";
-    if (pyr_png_is(bytes, n))
-        return "a PNG image";
-    if (n >= 12 && memcmp(bytes, "RIFF", 4) == 0 && memcmp(bytes + 8, "WEBP", 4) == 0)
-        return "a WebP image";
-    if (n > 262 && memcmp(bytes + 257, "ustar", 5) == 0)
-        return "a tar archive";
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (n >= kinds[i].n && memcmp(bytes, kinds[i].start, kinds[i].n) == 0)
+        if (pyr_magic_is(&kinds[i].magic, bytes, n))
             return kinds[i].kind;
     if (n > 9 && bytes[8] == '{' && bytes[7] == 0 && bytes[6] == 0)
         return "a safetensors file";
@@ -96,6 +83,7 @@ static const char *kind_of(const unsigned char *bytes, size_t n)
 /* PYR_OK when it is a zip with arrays in it. */
 static pyr_status check_kind(const char *path)
 {
+    const pyr_picture_row *picture;
     unsigned char start[512];
     size_t n;
 
@@ -108,8 +96,7 @@ static pyr_status check_kind(const char *path)
     if (n >= 6 && memcmp(start, "\x93NUMPY", 6) == 0)
         return pyr_fail(
             PYR_E_FORMAT,
-            "%s is an .npy file, a single array; %s: numpy.savez('stats.npz', mu=mu, sigma=sigma), from "
-            "features of n x d numpy.savez('stats.npz', mu=f.mean(0), sigma=numpy.cov(f, rowvar=False))",
+            "%s is an .npy file, a single array; %s: numpy.savez('stats.npz', mu=mu, sigma=sigma), from features of n x d numpy.savez('stats.npz', mu=f.mean(0), sigma=numpy.cov(f, rowvar=False))",
             path, wanted);
     if (n >= 4 &&
         memcmp(start, "\x80\x02\x8a\x0a", 4) == 0) /* a pickle that begins with torch's long number */
@@ -117,9 +104,11 @@ static pyr_status check_kind(const char *path)
     if (n >= 2 && start[0] == 0x80 && start[1] >= 2 && start[1] <= 5)
         return pyr_fail(
             PYR_E_FORMAT,
-            "%s is a pickle of Python's; %s: python3 -c \"import pickle, numpy; r = pickle.load(open('%s', "
-            "'rb')); r = r.get('fid', r); numpy.savez('stats.npz', mu=r['mu'], sigma=r['sigma'])\"",
+            "%s is a pickle of Python's; %s: python3 -c \"import pickle, numpy; r = pickle.load(open('%s', 'rb')); r = r.get('fid', r); numpy.savez('stats.npz', mu=r['mu'], sigma=r['sigma'])\"",
             path, wanted, path);
+    picture = pyr_image_is(start, n);
+    if (picture)
+        return pyr_fail(PYR_E_FORMAT, "%s is a %s image; %s", path, picture->name, wanted);
     return pyr_fail(PYR_E_FORMAT, "%s is %s; %s", path, kind_of(start, n), wanted);
 }
 
@@ -235,8 +224,7 @@ static pyr_status read_arrays(pyr_moments *out, const pyr_arrays *file, const ch
     if (!pyr_arrays_find(file, "mu") && !pyr_arrays_find(file, "sigma") && pyr_arrays_find(file, "arr_0"))
         return pyr_fail(
             PYR_E_FORMAT,
-            "%s holds arr_0 and neither mu nor sigma: images, it seems, not their statistics (--data %s "
-            "--write-stats FILE makes these)",
+            "%s holds arr_0 and neither mu nor sigma: images, it seems, not their statistics (--data %s --write-stats FILE makes these)",
             path, PYR_SHELL(path));
     PYR_TRY(pyr_arrays_get(&mu, file, "mu"));
     PYR_TRY(pyr_arrays_get(&sigma, file, "sigma"));

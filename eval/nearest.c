@@ -3,15 +3,10 @@
 #include "eval/pairs.h"
 #include <math.h>
 
-typedef struct search {
-    int64_t *index;
-    float *nearest, *second; /* squared, while the search runs */
-} search;
-
-/* Of equal distances the first in the training set's order stays. */
+/* Distances are squared while the search runs. Of equal ones the first in the training set's order stays. */
 static void look(void *arg, const pyr_pair_tile *tile)
 {
-    search *s = arg;
+    pyr_neighbours *s = arg;
 
     for (int r = 0; r < tile->rows; r++) {
         int64_t i = tile->row + r;
@@ -29,25 +24,23 @@ static void look(void *arg, const pyr_pair_tile *tile)
     }
 }
 
-pyr_status pyr_nearest_vectors(int64_t *index, float *nearest, float *second, int64_t n, const float *samples,
-                               int64_t n_train, const float *train, int d, pyr_pool *pool)
+pyr_status pyr_nearest_vectors(pyr_neighbours *out, int64_t n, const float *samples, int64_t n_train,
+                               const float *train, int d, pyr_pool *pool)
 {
-    search s = {index, nearest, second};
-
     if (n_train < 2)
         return pyr_fail(PYR_E_ARG, "nearest and second nearest of %lld training images: it needs 2",
                         (long long)n_train);
     for (int64_t i = 0; i < n; i++) {
-        index[i] = -1;
-        nearest[i] = second[i] = INFINITY;
+        out->index[i] = -1;
+        out->nearest[i] = out->second[i] = INFINITY;
     }
-    PYR_TRY(pyr_pairs(PYR_PAIR_DISTANCE2, n, samples, n_train, train, d, pool, look, &s));
+    PYR_TRY(pyr_pairs(PYR_PAIR_DISTANCE2, n, samples, n_train, train, d, pool, look, out));
     for (int64_t i = 0; i < n; i++) {
-        if (!isfinite(second[i]))
+        if (!isfinite(out->second[i]))
             return pyr_fail(PYR_E_NUMERIC, "sample %lld is at no finite distance from two training images",
                             (long long)i);
-        nearest[i] = sqrtf(nearest[i]);
-        second[i] = sqrtf(second[i]);
+        out->nearest[i] = sqrtf(out->nearest[i]);
+        out->second[i] = sqrtf(out->second[i]);
     }
     return PYR_OK;
 }

@@ -107,8 +107,7 @@ pyr_status pyr_precision_recall(double *precision, double *recall, int64_t n_rea
     if (k < 1 || n_real <= k || n_samples <= k)
         return pyr_fail(
             PYR_E_ARG,
-            "precision and recall with k = %d of %lld real images and %lld samples: k is at least 1, and "
-            "both sets need more than k",
+            "precision and recall with k = %d of %lld real images and %lld samples: k is at least 1, and both sets need more than k",
             k, (long long)n_real, (long long)n_samples);
     PYR_TRY_OUT(pyr_new(&radius2, (size_t)(n_real + n_samples), sizeof *radius2, "radii"));
     PYR_TRY_OUT(pyr_new(&v.sample_in, (size_t)n_samples, 1, "precision"));

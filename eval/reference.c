@@ -13,9 +13,9 @@
 pyr_status pyr_set_features(float **features, float **logits, pyr_features *network, const pyr_image_set *set)
 {
     enum { PART = 1024 }; /* images between two looks at whether to stop */
-    size_t size = (size_t)set->h * (size_t)set->w * (size_t)set->c;
-    size_t d = (size_t)pyr_features_size(network), classes = (size_t)pyr_features_classes(network);
-    bool words = set->words && pyr_features_reads_words(network);
+    const pyr_feature_facts *facts = pyr_features_facts(network);
+    size_t d = (size_t)facts->size, classes = (size_t)facts->classes;
+    int bits = set->words && facts->reads_words ? 16 : 8;
     pyr_status status;
 
     *features = NULL;
@@ -27,20 +27,11 @@ pyr_status pyr_set_features(float **features, float **logits, pyr_features *netw
     for (int64_t first = 0; first < set->n; first += PART) {
         int64_t n = set->n - first < PART ? set->n - first : PART;
 
-        if (pyr_stop_requested()) {
-            status = pyr_fail(PYR_E_STOPPED, "stopped");
-            goto out;
-        }
-        float *to = *features + (size_t)first * d, *score = logits ? *logits + (size_t)first * classes : NULL;
-
-        if (words)
-            status = pyr_features_run_words(network, n, set->words + (size_t)first * size, set->h, set->w,
-                                            set->c, to, score);
-        else
-            status = pyr_features_run(network, n, set->pixels + (size_t)first * size, set->h, set->w, set->c,
-                                      to, score);
-        if (status != PYR_OK)
-            goto out;
+        if (pyr_stop_requested())
+            PYR_TRY_OUT(pyr_fail(PYR_E_STOPPED, "stopped"));
+        PYR_TRY_OUT(pyr_features_run(network, n, pyr_image_set_at(set, first, bits), bits, set->h, set->w,
+                                     set->c, *features + (size_t)first * d,
+                                     logits ? *logits + (size_t)first * classes : NULL));
     }
 out:
     if (status != PYR_OK) {
@@ -103,7 +94,8 @@ pyr_status pyr_reference_features(float **features, bool *cached, pyr_features *
                                   const pyr_image_set *set, uint64_t fingerprint, const char *split,
                                   const char *cache)
 {
-    int d = pyr_features_size(network);
+    const pyr_feature_facts *facts = pyr_features_facts(network);
+    int d = facts->size;
     char *path;
     pyr_status status;
 
@@ -111,11 +103,8 @@ pyr_status pyr_reference_features(float **features, bool *cached, pyr_features *
     *cached = false;
     if (!cache)
         return pyr_set_features(features, NULL, network, set);
-    path =
-        pyr_strfmt("%s/%016" PRIx64 "-%s%s-%016" PRIx64 ".safetensors", cache, fingerprint, split,
-                   set->words && pyr_features_reads_words(network) ? "-16" : "", pyr_features_hash(network));
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", cache);
+    PYR_TRY(pyr_format(&path, "%s/%016" PRIx64 "-%s%s-%016" PRIx64 ".safetensors", cache, fingerprint, split,
+                       set->words && facts->reads_words ? "-16" : "", facts->hash));
     PYR_TRY_OUT(pyr_new(features, (size_t)set->n * (size_t)d, sizeof **features, "features"));
     *cached = read_features(*features, set->n, d, path);
     if (*cached)
@@ -127,9 +116,4 @@ pyr_status pyr_reference_features(float **features, bool *cached, pyr_features *
 out:
     pyr_free(path);
     return status;
-}
-
-char *pyr_cached_classifier(uint64_t fingerprint, const char *cache)
-{
-    return pyr_strfmt("%s/classifier-%016" PRIx64 ".safetensors", cache, fingerprint);
 }

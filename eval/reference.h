@@ -17,8 +17,4 @@ pyr_status pyr_reference_features(float **features, bool *cached, pyr_features *
                                   const pyr_image_set *set, uint64_t fingerprint, const char *split,
                                   const char *cache);
 
-/* Where the classifier of a data set is kept: CACHE/classifier-FINGERPRINT.safetensors. A new block; NULL
- * without memory. */
-char *pyr_cached_classifier(uint64_t fingerprint, const char *cache);
-
 #endif

@@ -7,24 +7,12 @@
 #include "base/text.h"
 #include "pictures/image_file.h"
 #include "pictures/png_file.h"
-#include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 /* ---- names ------------------------------------------------------------------------------------- */
-
-static bool only_digits(const char *at, const char *end)
-{
-    bool some = at < end;
-
-    for (; at < end; at++)
-        if (!isdigit((unsigned char)*at))
-            return false;
-    return some;
-}
 
 /* sample's grid.png, levels.png and trajectory-000001.png; decompose's level-0.png; a level's
  * snapshot-1600.png; invert's degraded.png; and the sheet of each task, which has its command's name. */
@@ -42,7 +30,7 @@ bool pyr_is_sheet_name(const char *name)
     for (size_t i = 0; i < sizeof numbered / sizeof *numbered; i++) {
         size_t m = strlen(numbered[i]);
 
-        if (n > m && strncasecmp(name, numbered[i], m) == 0 && only_digits(name + m, name + n))
+        if (n > m && strncasecmp(name, numbered[i], m) == 0 && strspn(name + m, "0123456789") == n - m)
             return true;
     }
     return false;
@@ -191,17 +179,6 @@ static char *numbers_of(int *different, const pyr_names *met, int64_t *count, co
     return text.at;
 }
 
-static pyr_status warn(pyr_sample_files *files, char *sentence)
-{
-    int i = 0;
-
-    while (i + 1 < PYR_SAMPLE_WARNINGS && files->warning[i])
-        i++;
-    pyr_free(files->warning[i]);
-    files->warning[i] = sentence;
-    return sentence ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a warning");
-}
-
 /* A sentence when there is more than one word; weights are asked of all samples, the rest of ours. */
 static pyr_status warn_of_words(pyr_sample_files *files, const origins *o, int k)
 {
@@ -228,8 +205,9 @@ static pyr_status warn_of_words(pyr_sample_files *files, const origins *o, int k
     }
     if (!numbers)
         return pyr_fail(PYR_E_NOMEM, "out of memory for a warning");
-    status = warn(files, pyr_strfmt("%s: images of %d %s are mixed (%s): draw each into a folder of its own",
-                                    files->path, different, what[k], numbers));
+    status = pyr_names_format(&files->warnings,
+                              "%s: images of %d %s are mixed (%s): draw each into a folder of its own",
+                              files->path, different, what[k], numbers);
     pyr_free(numbers);
     return status;
 }
@@ -286,9 +264,9 @@ static pyr_status find_mixtures(pyr_sample_files *files, origins *o)
     for (size_t i = 0; i < files->names.n; i++)
         inner += strchr(files->names.at[i], '/') != NULL;
     if (inner && inner < files->names.n && !files->zip)
-        return warn(
-            files, pyr_strfmt("%s: %zu images lie in it and %zu in folders in it: they are judged as one set",
-                              files->path, files->names.n - inner, inner));
+        return pyr_names_format(
+            &files->warnings, "%s: %zu images lie in it and %zu in folders in it: they are judged as one set",
+            files->path, files->names.n - inner, inner);
     return PYR_OK;
 }
 
@@ -334,31 +312,6 @@ static void set_aside(pyr_sample_files *files, const char *name)
         snprintf(files->first_aside, sizeof files->first_aside, "%s", last_part(name));
 }
 
-/* One more picture: a sample, or none. */
-static pyr_status judge(pyr_sample_files *files, origins *o, const char *name)
-{
-    char *bytes = NULL;
-    size_t n = 0;
-    pyr_status status;
-
-    if (!pyr_image_named(name))
-        return PYR_OK;
-    if (pyr_is_sheet_name(last_part(name))) {
-        set_aside(files, name);
-        return PYR_OK;
-    }
-    PYR_TRY_OUT(read_head(&bytes, &n, files, name));
-    if (is_sheet(bytes, n))
-        set_aside(files, name);
-    else {
-        PYR_TRY_OUT(add_origin(o, bytes, n));
-        status = pyr_names_add(&files->names, name);
-    }
-out:
-    pyr_free(bytes);
-    return status;
-}
-
 typedef struct judged {
     pyr_sample_files *files;
     origins *origins;
@@ -372,11 +325,30 @@ static bool enough(void *arg)
     return j->most > 0 && j->files->names.n >= (size_t)j->most;
 }
 
-static pyr_status judge_file(void *arg, const char *name)
+/* One more file: a sample, a picture that is none, or no picture. */
+static pyr_status judge(void *arg, const char *name)
 {
     const judged *j = arg;
+    char *bytes = NULL;
+    size_t n = 0;
+    pyr_status status;
 
-    return judge(j->files, j->origins, name);
+    if (!pyr_image_named(name))
+        return PYR_OK;
+    if (pyr_is_sheet_name(last_part(name))) {
+        set_aside(j->files, name);
+        return PYR_OK;
+    }
+    PYR_TRY_OUT(read_head(&bytes, &n, j->files, name));
+    if (is_sheet(bytes, n))
+        set_aside(j->files, name);
+    else {
+        PYR_TRY_OUT(add_origin(j->origins, bytes, n));
+        status = pyr_names_add(&j->files->names, name);
+    }
+out:
+    pyr_free(bytes);
+    return status;
 }
 
 static pyr_status list_zip(judged *j)
@@ -388,7 +360,7 @@ static pyr_status list_zip(judged *j)
         const char *name = pyr_zip_name(files->zip, i);
 
         if (!pyr_left_aside(name))
-            PYR_TRY(judge_file(j, name));
+            PYR_TRY(judge(j, name));
     }
     return PYR_OK;
 }
@@ -413,8 +385,7 @@ pyr_status pyr_sample_files_open(pyr_sample_files *out, const char *path, int64_
     *out = (pyr_sample_files){.path = path};
     PYR_TRY_OUT(pyr_folder_exists(&is_folder, path));
     if (is_folder)
-        PYR_TRY_OUT(
-            pyr_walk_folder(path, NULL, &(pyr_walk){.file = judge_file, .enough = enough, .arg = &j}));
+        PYR_TRY_OUT(pyr_walk_folder(path, NULL, &(pyr_walk){.file = judge, .enough = enough, .arg = &j}));
     else {
         PYR_TRY_OUT(is_zip(&zip, path));
         if (zip)
@@ -428,8 +399,7 @@ out:
 
 void pyr_sample_files_free(pyr_sample_files *files)
 {
-    for (int i = 0; i < PYR_SAMPLE_WARNINGS; i++)
-        pyr_free(files->warning[i]);
+    pyr_names_free(&files->warnings);
     pyr_names_free(&files->names);
     pyr_zip_free(files->zip);
     *files = (pyr_sample_files){0};

@@ -15,15 +15,13 @@
 #include "base/file.h"
 #include "pictures/image.h"
 
-enum { PYR_SAMPLE_WARNINGS = 7 };
-
 typedef struct pyr_sample_files {
-    const char *path;                   /* of the folder or archive; borrowed */
-    pyr_zip *zip;                       /* NULL: a folder; owned */
-    pyr_names names;                    /* of the samples, from the folder on; owned */
-    int64_t aside;                      /* pictures that are no samples, */
-    char first_aside[64];               /* and the name of one */
-    char *warning[PYR_SAMPLE_WARNINGS]; /* sentences; owned; NULL behind the last */
+    const char *path;     /* of the folder or archive; borrowed */
+    pyr_zip *zip;         /* NULL: a folder; owned */
+    pyr_names names;      /* of the samples, from the folder on; owned */
+    int64_t aside;        /* pictures that are no samples, */
+    char first_aside[64]; /* and the name of one */
+    pyr_names warnings;   /* sentences; owned */
 } pyr_sample_files;
 
 /* List a folder or file; at most `most` samples (0: all). names.n is 0 when there are no pictures: then it is

@@ -152,15 +152,10 @@ static pyr_status step_result(void *ctx, int64_t number, pyr_train_step *out)
 
 static pyr_status report(void *ctx, const pyr_train_report *r, bool brief)
 {
-    trainer *t = ctx;
+    const pyr_classifier_job *job = ((trainer *)ctx)->job;
 
-    if (t->job->on_report)
-        t->job->on_report(t->job->ctx, &(pyr_classifier_report){.step = r->step,
-                                                                .steps = r->steps,
-                                                                .loss = r->loss,
-                                                                .images_per_s = r->images_per_s,
-                                                                .seconds = r->seconds,
-                                                                .brief = brief});
+    if (job->on_report)
+        job->on_report(job->ctx, r, brief);
     return PYR_OK;
 }
 
@@ -219,7 +214,6 @@ static pyr_status run_steps(trainer *t, int64_t steps)
                          .report = images > 20 ? images / 20 : 1,
                          .most_skipped = MOST_SKIPPED};
     status = pyr_train_run(&t->learner.plan, &calls, &t->state);
-
     if (status == PYR_E_STOPPED)
         return pyr_fail(PYR_E_STOPPED, "stopped after step %lld of %lld; %s was not written",
                         (long long)t->state.step, (long long)steps, t->job->path);
@@ -392,10 +386,8 @@ static pyr_status write_file(const trainer *t, const pyr_classifier_result *resu
     snprintf(data, sizeof data, "%016" PRIx64, pyr_dataset_fingerprint(t->job->data));
     snprintf(hash, sizeof hash, "%016" PRIx64, result->hash);
     write_class_names(&names, t->job->data);
-    if (names.text.failed) {
-        status = pyr_fail(PYR_E_NOMEM, "out of memory: names of classes");
-        goto out;
-    }
+    if (names.text.failed)
+        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory: names of classes"));
     const pyr_st_pair metadata[] = {
         {"kind", kind},       {"image_size", size},   {"channels", channels},
         {"classes", classes}, {"accuracy", accuracy}, {"held_out", held_out},
@@ -462,11 +454,9 @@ pyr_status pyr_classifier_load(uint64_t *hash, const pyr_safetensors *file, cons
 
         for (int j = 0; same && j < p->rank; j++)
             same = tensor->dims[j] == p->dims[j];
-        if (!same) {
-            status =
-                pyr_fail(PYR_E_FORMAT, "%s: the weights %s are missing or of another shape", path, p->name);
-            goto out;
-        }
+        if (!same)
+            PYR_TRY_OUT(
+                pyr_fail(PYR_E_FORMAT, "%s: the weights %s are missing or of another shape", path, p->name));
         PYR_TRY_OUT(pyr_safetensors_read_f32(file, tensor, host, p->count));
         PYR_TRY_OUT(pyr_param_upload(p, k, block, host));
     }
@@ -486,9 +476,9 @@ out:
 static pyr_status check_data(const pyr_dataset *data)
 {
     if (!pyr_dataset_labels(data, PYR_SPLIT_TRAIN))
-        return pyr_fail(PYR_E_ARG,
-                        "the data has no labels, which a classifier needs: images in one subfolder for each "
-                        "class have them, and arrays or packed files with labels");
+        return pyr_fail(
+            PYR_E_ARG,
+            "the data has no labels, which a classifier needs: images in one subfolder for each class have them, and arrays or packed files with labels");
     if (pyr_dataset_classes(data) < 2)
         return pyr_fail(PYR_E_ARG, "the data has one class only: there is nothing to tell apart");
     return PYR_OK;

@@ -11,18 +11,11 @@
 
 #include "features/feature_network.h"
 #include "graph/safetensors.h"
+#include "graph/step_loop.h"
 #include "images/dataset.h"
 #include "settings/settings.h"
 
 /* ---- training ---------------------------------------------------------------------------------- */
-
-typedef struct pyr_classifier_report {
-    int64_t step, steps;
-    double loss;         /* cross-entropy, mean over the steps since the last report */
-    double images_per_s; /* likewise */
-    double seconds;      /* of training so far */
-    bool brief;          /* only to move a progress bar */
-} pyr_classifier_report;
 
 typedef struct pyr_classifier_result {
     double accuracy;  /* share of the held-out images that are classified right; NAN: none are held out */
@@ -38,10 +31,11 @@ typedef struct pyr_classifier_job {
     const char *path;        /* the file to write, which appears whole or not at all */
     pyr_duration duration;
     uint64_t seed;
-    int batch;                                                         /* images a step; 0: 64 */
-    double learning_rate;                                              /* the highest; 0: 1e-2 */
-    void (*on_report)(void *ctx, const pyr_classifier_report *report); /* NULL: none */
-    bool (*should_stop)(void *ctx);                                    /* called once a step; NULL: never */
+    int batch;            /* images a step; 0: 64 */
+    double learning_rate; /* the highest; 0: 1e-2 */
+    /* brief: only to move a progress bar; NULL: none */
+    void (*on_report)(void *ctx, const pyr_train_report *report, bool brief);
+    bool (*should_stop)(void *ctx); /* called once a step; NULL: never */
     void *ctx;
     pyr_classifier_result *result; /* filled in; NULL: not wanted */
 } pyr_classifier_job;

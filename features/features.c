@@ -27,8 +27,7 @@ struct pyr_features {
     int batch;      /* images a lane takes at a time */
     float **image;  /* [lane]: one, as the network reads it */
     size_t numbers; /* in it */
-    uint64_t hash;
-    char name[96];
+    pyr_feature_facts facts;
 };
 
 /* What a run is about, for its tasks. */
@@ -50,14 +49,13 @@ static pyr_status load_weights(pyr_features *f, const pyr_safetensors *file, con
     if (!f->inception && there < wanted) /* before memory is taken for them; Inception's are never so many */
         return pyr_fail(
             PYR_E_FORMAT,
-            "%s holds %zu numbers, the network of %d classes that it tells of has %zu: it is damaged; train "
-            "or convert it again",
+            "%s holds %zu numbers, the network of %d classes that it tells of has %zu: it is damaged; train or convert it again",
             path, there, f->shape.classes, wanted);
     PYR_TRY(
         pyr_alloc(k, &f->block, f->params.count * pyr_type_size(k->real), "weights of a feature network"));
     if (f->inception)
-        return pyr_inception_load(&f->hash, file, path, &f->params, k, f->block);
-    return pyr_classifier_load(&f->hash, file, path, &f->params, k, f->block);
+        return pyr_inception_load(&f->facts.hash, file, path, &f->params, k, f->block);
+    return pyr_classifier_load(&f->facts.hash, file, path, &f->params, k, f->block);
 }
 
 /* The weights before the plan, which takes memory for images as large as the file says: first it must hold
@@ -84,8 +82,9 @@ static pyr_status open_classifier(pyr_features *f, const pyr_safetensors *file, 
 {
     PYR_TRY(pyr_classifier_read_shape(&f->shape, file, path));
     f->batch = BATCH;
-    snprintf(f->name, sizeof f->name, "classifier %dx%dx%d, %d classes", f->shape.h, f->shape.w, f->shape.c,
-             f->shape.classes);
+    f->facts.reads_words = true;
+    snprintf(f->facts.name, sizeof f->facts.name, "classifier %dx%dx%d, %d classes", f->shape.h, f->shape.w,
+             f->shape.c, f->shape.classes);
     return open_network(f, file, path);
 }
 
@@ -93,11 +92,12 @@ static pyr_status open_inception(pyr_features *f, const pyr_safetensors *file, c
 {
     f->inception = true;
     f->batch = INCEPTION_BATCH;
-    snprintf(f->name, sizeof f->name, "inception-v3, %s resize", pyr_fid_resizes[f->resize]);
+    f->facts.resize = pyr_fid_resizes[f->resize];
+    snprintf(f->facts.name, sizeof f->facts.name, "inception-v3, %s resize", f->facts.resize);
     PYR_TRY(pyr_inception_classes(&f->shape.classes, file, path));
     PYR_TRY(open_network(f, file, path));
     if (f->resize == PYR_RESIZE_TF1) /* other features; the weights' own hash is that of the other resize */
-        f->hash = pyr_hash(f->hash, pyr_fid_resizes[f->resize], strlen(pyr_fid_resizes[f->resize]));
+        f->facts.hash = pyr_hash(f->facts.hash, f->facts.resize, strlen(f->facts.resize));
     return PYR_OK;
 }
 
@@ -105,6 +105,8 @@ static pyr_status allocate(pyr_features *f)
 {
     size_t lanes = (size_t)f->k->lanes;
 
+    f->facts.size = pyr_graph_shape(f->g, f->ends.features).c;
+    f->facts.classes = pyr_graph_shape(f->g, f->ends.logits).c;
     f->numbers = pyr_count(pyr_graph_shape(f->g, f->ends.x)) / (size_t)f->batch;
     PYR_TRY(pyr_new(&f->image, lanes, sizeof *f->image, "images on their way"));
     for (size_t i = 0; i < lanes; i++)
@@ -127,13 +129,11 @@ pyr_status pyr_features_open(pyr_features **out, pyr_kernels *k, const char *pat
         PYR_TRY_OUT(open_classifier(f, file, path));
     else if (pyr_is_inception(file))
         PYR_TRY_OUT(open_inception(f, file, path));
-    else {
-        status = pyr_fail(PYR_E_FORMAT,
-                          "%s is not a feature network: neither a classifier (pyrdiff classifier) nor "
-                          "Inception-v3's weights (scripts/convert-inception.py)",
-                          path);
-        goto out;
-    }
+    else
+        PYR_TRY_OUT(pyr_fail(
+            PYR_E_FORMAT,
+            "%s is not a feature network: neither a classifier (pyrdiff classifier) nor Inception-v3's weights (scripts/convert-inception.py)",
+            path));
     PYR_TRY_OUT(pyr_graph_pack(f->g, f->block));
     PYR_TRY_OUT(allocate(f));
     *out = f;
@@ -157,29 +157,9 @@ void pyr_features_free(pyr_features *f)
     pyr_free(f);
 }
 
-const char *pyr_features_name(const pyr_features *f)
+const pyr_feature_facts *pyr_features_facts(const pyr_features *f)
 {
-    return f->name;
-}
-
-const char *pyr_features_resize(const pyr_features *f)
-{
-    return f->inception ? pyr_fid_resizes[f->resize] : NULL;
-}
-
-uint64_t pyr_features_hash(const pyr_features *f)
-{
-    return f->hash;
-}
-
-int pyr_features_size(const pyr_features *f)
-{
-    return pyr_graph_shape(f->g, f->ends.features).c;
-}
-
-int pyr_features_classes(const pyr_features *f)
-{
-    return pyr_graph_shape(f->g, f->ends.logits).c;
+    return &f->facts;
 }
 
 /* Places behind the last image keep what they hold: images do not touch one another. */
@@ -190,7 +170,7 @@ static pyr_status run_task(void *arg, int task, int lane)
     pyr_kernels *k = f->k;
     int64_t first = (int64_t)task * f->batch;
     int n = r->n - first < f->batch ? (int)(r->n - first) : f->batch;
-    size_t d = (size_t)pyr_features_size(f), classes = (size_t)pyr_features_classes(f);
+    size_t d = (size_t)f->facts.size, classes = (size_t)f->facts.classes;
     size_t samples = (size_t)r->h * (size_t)r->w * (size_t)r->c, real = pyr_type_size(k->real);
     char *x = pyr_graph_data(f->g, lane, f->ends.x);
 
@@ -212,37 +192,20 @@ static pyr_status run_task(void *arg, int task, int lane)
                                pyr_graph_data(f->g, lane, f->ends.logits), (size_t)n * classes);
 }
 
-bool pyr_features_reads_words(const pyr_features *f)
+pyr_status pyr_features_run(pyr_features *f, int64_t n, const void *images, int bits, int h, int w, int c,
+                            float *features, float *logits)
 {
-    return !f->inception;
-}
-
-static pyr_status run_all(features_run *run)
-{
-    pyr_features *f = run->f;
     const pyr_classifier_shape *s = &f->shape;
-    int h = run->h, w = run->w, c = run->c;
 
+    assert(bits == 8 || f->facts.reads_words);
     if (f->inception && c != 1 && c != 3)
         return pyr_fail(PYR_E_SHAPE,
                         "the images have %d channels, Inception-v3 reads grey or RGB (--channels 3)", c);
     if (!f->inception && (h != s->h || w != s->w || c != s->c))
-        return pyr_fail(PYR_E_SHAPE,
-                        "the images are %dx%dx%d (height, width, channels), the classifier was trained on "
-                        "%dx%dx%d: train one on images of this size (pyrdiff classifier)",
-                        h, w, c, s->h, s->w, s->c);
-    return pyr_run_tasks(f->k, (int)((run->n + f->batch - 1) / f->batch), run_task, run);
-}
-
-pyr_status pyr_features_run(pyr_features *f, int64_t n, const uint8_t *images, int h, int w, int c,
-                            float *features, float *logits)
-{
-    return run_all(&(features_run){f, n, images, 8, h, w, c, features, logits});
-}
-
-pyr_status pyr_features_run_words(pyr_features *f, int64_t n, const uint16_t *images, int h, int w, int c,
-                                  float *features, float *logits)
-{
-    assert(pyr_features_reads_words(f));
-    return run_all(&(features_run){f, n, images, 16, h, w, c, features, logits});
+        return pyr_fail(
+            PYR_E_SHAPE,
+            "the images are %dx%dx%d (height, width, channels), the classifier was trained on %dx%dx%d: train one on images of this size (pyrdiff classifier)",
+            h, w, c, s->h, s->w, s->c);
+    return pyr_run_tasks(f->k, (int)((n + f->batch - 1) / f->batch), run_task,
+                         &(features_run){f, n, images, bits, h, w, c, features, logits});
 }

@@ -23,24 +23,22 @@ extern const char *const pyr_fid_resizes[2]; /* "tf1", "pytorch" */
 pyr_status pyr_features_open(pyr_features **out, pyr_kernels *k, const char *path, pyr_fid_resize resize);
 void pyr_features_free(pyr_features *f); /* NULL is a no-op */
 
-/* "classifier 28x28x1, 10 classes", "inception-v3, tf1 resize" */
-const char *pyr_features_name(const pyr_features *f);
-/* The word of Inception's resize; NULL: a network that resizes nothing. */
-const char *pyr_features_resize(const pyr_features *f);
-uint64_t pyr_features_hash(const pyr_features *f); /* of its weights and resize: beside every figure */
-int pyr_features_size(const pyr_features *f);      /* d: numbers of a feature vector */
-int pyr_features_classes(const pyr_features *f);   /* numbers of the logits */
+typedef struct pyr_feature_facts {
+    char name[96];      /* "classifier 28x28x1, 10 classes", "inception-v3, tf1 resize" */
+    const char *resize; /* the word of Inception's resize; NULL: a network that resizes nothing */
+    uint64_t hash;      /* of its weights and resize: beside every figure */
+    int size;           /* d: numbers of a feature vector */
+    int classes;        /* numbers of the logits */
+    /* Whether it reads images of 16 bits as they are: a classifier does. Inception-v3's published figures are of
+     * 8 bits, so images are rounded to 8 for it. */
+    bool reads_words;
+} pyr_feature_facts;
+const pyr_feature_facts *pyr_features_facts(const pyr_features *f); /* borrowed */
 
 /* Features (n x d) and logits (n x classes; NULL: not wanted; Inception's without their bias) of n images h x
- * w x c of 8 bits, NHWC; all host. Whole machine. PYR_E_SHAPE when the network cannot read images of this
+ * w x c of `bits`, NHWC; all host. Whole machine. PYR_E_SHAPE when the network cannot read images of this
  * size. */
-pyr_status pyr_features_run(pyr_features *f, int64_t n, const uint8_t *images, int h, int w, int c,
+pyr_status pyr_features_run(pyr_features *f, int64_t n, const void *images, int bits, int h, int w, int c,
                             float *features, float *logits);
-/* Whether the network reads images of 16 bits as they are: a classifier does. Inception-v3's published
- * figures are of 8 bits, so images are rounded to 8 for it. */
-bool pyr_features_reads_words(const pyr_features *f);
-/* The same of images of 16 bits, for a network that reads them. */
-pyr_status pyr_features_run_words(pyr_features *f, int64_t n, const uint16_t *images, int h, int w, int c,
-                                  float *features, float *logits);
 
 #endif

@@ -19,24 +19,25 @@ typedef struct layers {
     const char *name; /* "Mixed_5b" */
 } layers;
 
-/* Convolution (of kernel h x w), batch norm, ReLU: torchvision's BasicConv2d. */
-static pyr_value conv(const layers *b, pyr_value x, const char *name, int channels, int h, int w)
+/* Convolution, batch norm, ReLU: torchvision's BasicConv2d, BLOCK.NAME; of layers before the blocks NAME. */
+static pyr_value layer(pyr_graph *g, pyr_value x, const char *block, const char *name, pyr_conv conv)
 {
     char full[64];
 
-    snprintf(full, sizeof full, "%s.%s.conv", b->name, name);
-    x = pyr_conv2d(b->g, x, full, (pyr_conv){.channels = channels, .kernel = h, .kernel_w = w});
-    return pyr_activation(b->g, x, PYR_ACT_RELU);
+    snprintf(full, sizeof full, "%s%s%s.conv", block, *block ? "." : "", name);
+    return pyr_activation(g, pyr_conv2d(g, x, full, conv), PYR_ACT_RELU);
+}
+
+static pyr_value conv(const layers *b, pyr_value x, const char *name, int channels, int h, int w)
+{
+    return layer(b->g, x, b->name, name, (pyr_conv){.channels = channels, .kernel = h, .kernel_w = w});
 }
 
 /* 3x3 of stride 2 without padding. */
 static pyr_value halve(const layers *b, pyr_value x, const char *name, int channels)
 {
-    char full[64];
-
-    snprintf(full, sizeof full, "%s.%s.conv", b->name, name);
-    x = pyr_conv2d(b->g, x, full, (pyr_conv){.channels = channels, .kernel = 3, .stride = 2, .valid = true});
-    return pyr_activation(b->g, x, PYR_ACT_RELU);
+    return layer(b->g, x, b->name, name,
+                 (pyr_conv){.channels = channels, .kernel = 3, .stride = 2, .valid = true});
 }
 
 static pyr_value halve_max(pyr_graph *g, pyr_value x)
@@ -135,27 +136,18 @@ static pyr_value block_e(pyr_graph *g, pyr_value x, const char *name, pyr_window
     return join4(g, one, three, twice, pool(&b, x, window, 192));
 }
 
-/* Layers before the blocks have no block's name. */
-static pyr_value stem(pyr_graph *g, pyr_value x, const char *name, pyr_conv layer)
-{
-    char full[64];
-
-    snprintf(full, sizeof full, "%s.conv", name);
-    return pyr_activation(g, pyr_conv2d(g, x, full, layer), PYR_ACT_RELU);
-}
-
 pyr_network_ends pyr_inception_build(pyr_graph *g, int classes, pyr_type real)
 {
     pyr_network_ends ends = {
         .x = pyr_graph_input(g, (pyr_shape){1, PYR_INCEPTION_SIDE, PYR_INCEPTION_SIDE, 3}, real)};
     pyr_value x = ends.x;
 
-    x = stem(g, x, "Conv2d_1a_3x3", (pyr_conv){.channels = 32, .kernel = 3, .stride = 2, .valid = true});
-    x = stem(g, x, "Conv2d_2a_3x3", (pyr_conv){.channels = 32, .kernel = 3, .valid = true});
-    x = stem(g, x, "Conv2d_2b_3x3", (pyr_conv){.channels = 64, .kernel = 3});
+    x = layer(g, x, "", "Conv2d_1a_3x3", (pyr_conv){.channels = 32, .kernel = 3, .stride = 2, .valid = true});
+    x = layer(g, x, "", "Conv2d_2a_3x3", (pyr_conv){.channels = 32, .kernel = 3, .valid = true});
+    x = layer(g, x, "", "Conv2d_2b_3x3", (pyr_conv){.channels = 64, .kernel = 3});
     x = halve_max(g, x);
-    x = stem(g, x, "Conv2d_3b_1x1", (pyr_conv){.channels = 80, .kernel = 1});
-    x = stem(g, x, "Conv2d_4a_3x3", (pyr_conv){.channels = 192, .kernel = 3, .valid = true});
+    x = layer(g, x, "", "Conv2d_3b_1x1", (pyr_conv){.channels = 80, .kernel = 1});
+    x = layer(g, x, "", "Conv2d_4a_3x3", (pyr_conv){.channels = 192, .kernel = 3, .valid = true});
     x = halve_max(g, x);
     x = block_a(g, x, "Mixed_5b", 32);
     x = block_a(g, x, "Mixed_5c", 64);

@@ -4,9 +4,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "pictures/png_file.h"
-#include "plots/svg.h"
 #include <stdarg.h>
-#include <string.h>
 
 /* Pictures narrower than this are enlarged, in CSS pixels. */
 enum { WANTED_WIDTH = 320, MOST_BYTES = 64 << 20 };
@@ -153,4 +151,12 @@ void pyr_page_png(pyr_text *out, const char *path, const char *words)
     } else
         pyr_page_element(out, "p", "%s: %s is not a PNG file.", words, path);
     pyr_free(bytes);
+}
+
+void pyr_page_plot(pyr_text *out, const pyr_plot *plot)
+{
+    pyr_text_add(out, "<figure>");
+    pyr_svg_plot(out, plot);
+    pyr_page_element(out, "figcaption", "%s", plot->title);
+    pyr_text_add(out, "</figure>\n");
 }

@@ -6,7 +6,7 @@
 #ifndef PYR_REPORT_PAGE_H
 #define PYR_REPORT_PAGE_H
 
-#include "base/text.h"
+#include "plots/svg.h"
 
 void pyr_page_begin(pyr_text *out, const char *title);
 void pyr_page_end(pyr_text *out);
@@ -20,6 +20,9 @@ void pyr_page_element(pyr_text *out, const char *tag, const char *fmt, ...)
 /* A figure with the picture at `path` as a data URI; small ones are enlarged by whole numbers. `words` are
  * its alternative text and its caption. What is no PNG, or cannot be read, becomes a sentence. */
 void pyr_page_png(pyr_text *out, const char *path, const char *words);
+
+/* A figure with a plot, whose title is the caption. */
+void pyr_page_plot(pyr_text *out, const pyr_plot *plot);
 
 /* Base64 (RFC 4648, section 4) of n bytes. */
 void pyr_base64(pyr_text *out, const void *bytes, size_t n);

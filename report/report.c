@@ -18,15 +18,14 @@
 /* The last part of a path; the whole when that says nothing. */
 static pyr_status name_run(pyr_report_run *run)
 {
-    char *copy = pyr_strdup(run->folder), *slash;
-    size_t n = copy ? strlen(copy) : 0;
+    size_t n = strlen(run->folder), start;
 
-    while (n > 1 && copy[n - 1] == '/')
-        copy[--n] = '\0';
-    slash = copy ? strrchr(copy, '/') : NULL;
-    run->name = slash && slash[1] ? pyr_strdup(slash + 1) : copy ? pyr_strdup(copy) : NULL;
-    pyr_free(copy);
-    return run->name ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for the name of a run");
+    while (n > 1 && run->folder[n - 1] == '/')
+        n--;
+    for (start = n; start > 0 && run->folder[start - 1] != '/';)
+        start--;
+    start = start < n ? start : 0;
+    return pyr_format(&run->name, "%.*s", (int)(n - start), run->folder + start);
 }
 
 /* The size of images, from a level that is trained. */
@@ -70,16 +69,13 @@ static pyr_status read_levels(pyr_report_run *run)
 
 static pyr_status add_run(pyr_report *report, const char *folder, bool of_comparison)
 {
-    pyr_report_run *runs = pyr_realloc(report->runs, report->n_runs + 1, sizeof *runs), *run;
+    pyr_report_run *run;
     bool there;
 
-    if (!runs)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a run");
-    report->runs = runs;
-    run = &runs[report->n_runs++];
-    *run = (pyr_report_run){.of_comparison = of_comparison, .folder = pyr_strdup(folder)};
-    if (!run->folder)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a run");
+    PYR_TRY(pyr_grow(&report->runs, &report->room_runs, report->n_runs, sizeof *run, "a run"));
+    run = &report->runs[report->n_runs++];
+    *run = (pyr_report_run){.of_comparison = of_comparison};
+    PYR_TRY(pyr_format(&run->folder, "%s", folder));
     PYR_TRY(name_run(run));
     PYR_TRY(pyr_run_exists(&there, folder));
     if (of_comparison && !there)
@@ -103,9 +99,7 @@ static pyr_status add_variants(pyr_report *report, const struct pyr_report_compa
             first = first && strcmp(c->rows[j].name, c->rows[i].name) != 0;
         if (!first)
             continue;
-        folder = pyr_strfmt("%s/%s-%lld", compare->folder, c->rows[i].name, c->rows[i].seed);
-        if (!folder)
-            return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a run");
+        PYR_TRY(pyr_format(&folder, "%s/%s-%lld", compare->folder, c->rows[i].name, c->rows[i].seed));
         status = pyr_folder_exists(&there, folder);
         if (status == PYR_OK && there)
             status = add_run(report, folder, true);
@@ -117,20 +111,17 @@ static pyr_status add_variants(pyr_report *report, const struct pyr_report_compa
 
 static pyr_status add_compare(pyr_report *report, const char *folder)
 {
-    struct pyr_report_compare *compares =
-        pyr_realloc(report->compares, report->n_compares + 1, sizeof *compares);
     struct pyr_report_compare *compare;
     char *path;
     pyr_status status;
 
-    if (!compares)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a comparison");
-    report->compares = compares;
-    compare = &compares[report->n_compares++];
-    *compare = (struct pyr_report_compare){.folder = pyr_strdup(folder)};
-    path = pyr_path_join(folder, "compare.json");
-    status = path && compare->folder ? pyr_compare_read(&compare->figures, path)
-                                     : pyr_fail(PYR_E_NOMEM, "out of memory for the name of a comparison");
+    PYR_TRY(pyr_grow(&report->compares, &report->room_compares, report->n_compares, sizeof *compare,
+                     "a comparison"));
+    compare = &report->compares[report->n_compares++];
+    *compare = (struct pyr_report_compare){0};
+    PYR_TRY(pyr_format(&compare->folder, "%s", folder));
+    PYR_TRY(pyr_path_new(&path, folder, "compare.json"));
+    status = pyr_compare_read(&compare->figures, path);
     pyr_free(path);
     PYR_TRY(status);
     return add_variants(report, compare);
@@ -152,7 +143,7 @@ static pyr_status add_argument(pyr_report *report, const char *folder)
 {
     pyr_names names = {0};
     bool found, any = false;
-    pyr_status status;
+    pyr_status status = PYR_OK;
 
     PYR_TRY(add_folder(report, folder, &found));
     if (found)
@@ -163,21 +154,19 @@ static pyr_status add_argument(pyr_report *report, const char *folder)
                         folder);
     PYR_TRY(pyr_folder_names(&names, folder));
     for (size_t i = 0; i < names.n; i++) {
-        char *inside = pyr_path_join(folder, names.at[i]);
+        char *inside;
 
-        status = inside ? add_folder(report, inside, &found)
-                        : pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", folder);
+        PYR_TRY_OUT(pyr_path_new(&inside, folder, names.at[i]));
+        status = add_folder(report, inside, &found);
         pyr_free(inside);
-        if (status != PYR_OK)
-            goto out;
+        PYR_TRY_OUT(status);
         any = any || found;
     }
-    status =
-        any ? PYR_OK
-            : pyr_fail(PYR_E_ARG,
-                       "%s is neither a run (with pyrdiff.cfg) nor a comparison (with compare.json), and "
-                       "holds none",
-                       folder);
+    if (!any)
+        status = pyr_fail(
+            PYR_E_ARG,
+            "%s is neither a run (with pyrdiff.cfg) nor a comparison (with compare.json), and holds none",
+            folder);
 out:
     pyr_names_free(&names);
     return status;
@@ -197,9 +186,7 @@ static pyr_status tell_apart(pyr_report *report)
             if (j != i && strcmp(report->runs[j].name, report->runs[i].name) != 0)
                 continue;
             pyr_free(report->runs[j].name);
-            report->runs[j].name = pyr_strdup(report->runs[j].folder);
-            if (!report->runs[j].name)
-                return pyr_fail(PYR_E_NOMEM, "out of memory for the name of a run");
+            PYR_TRY(pyr_format(&report->runs[j].name, "%s", report->runs[j].folder));
         }
     }
     return PYR_OK;

@@ -2,7 +2,6 @@
 #include "report/report_internal.h"
 
 #include "base/mem.h"
-#include "plots/svg.h"
 #include "report/page.h"
 #include <math.h>
 #include <stdio.h>
@@ -116,7 +115,7 @@ static void write_cell(pyr_text *out, const pyr_compare *c, const char *name, in
         if (!s.n)
             continue;
         pyr_text_add(out, n++ ? "<br>" : "");
-        write_summary(out, &s, pyr_figure_at(figure).counted);
+        write_summary(out, &s, pyr_figure_at(figure)->counted);
     }
     pyr_text_add(out, "%s%s</td>", n ? "" : "–", best ? "</strong>" : "");
 }
@@ -128,11 +127,11 @@ static size_t best_variant(const pyr_compare *c, const variants *v, int figure)
     double most = 0;
     bool tie = false;
 
-    if (!pyr_figure_at(figure).better || longest(c, figure) != 1)
+    if (!pyr_figure_at(figure)->better || longest(c, figure) != 1)
         return v->n;
     for (size_t j = 0; j < v->n; j++) {
         summary s = summarise(c, v->first[j]->name, 1, figure, 0);
-        double good = s.mean * pyr_figure_at(figure).better;
+        double good = s.mean * pyr_figure_at(figure)->better;
 
         if (!s.n)
             continue;
@@ -161,12 +160,12 @@ static void add_table(pyr_text *out, const pyr_compare *c, const variants *v)
     for (int figure = 0; figure < PYR_FIGURES; figure++) {
         size_t best = best_variant(c, v, figure);
 
-        if (!pyr_figure_at(figure).heading || !longest(c, figure))
+        if (!pyr_figure_at(figure)->heading || !longest(c, figure))
             continue;
-        pyr_text_add(out, "<tr><th>%s%s</th>", pyr_figure_at(figure).heading,
-                     pyr_figure_at(figure).better > 0   ? " ↑"
-                     : pyr_figure_at(figure).better < 0 ? " ↓"
-                                                        : "");
+        pyr_text_add(out, "<tr><th>%s%s</th>", pyr_figure_at(figure)->heading,
+                     pyr_figure_at(figure)->better > 0   ? " ↑"
+                     : pyr_figure_at(figure)->better < 0 ? " ↓"
+                                                         : "");
         for (size_t j = 0; j < v->n; j++)
             write_cell(out, c, v->first[j]->name, figure, j == best);
         pyr_text_add(out, "</tr>\n");
@@ -243,14 +242,11 @@ static pyr_status add_curve(pyr_text *out, const pyr_compare *c, const variants 
                                  .dash = (int)j,
                                  .marker = (int)j};
     }
-    pyr_text_add(out, "<figure>");
-    pyr_svg_plot(out, &(pyr_plot){.title = title,
-                                  .x = {axis, PYR_SCALE_AUTO},
-                                  .y = {"Fréchet distance", PYR_SCALE_AUTO},
-                                  .series = series,
-                                  .n_series = v->n});
-    pyr_page_element(out, "figcaption", "%s", title);
-    pyr_text_add(out, "</figure>\n");
+    pyr_page_plot(out, &(pyr_plot){.title = title,
+                                   .x = {axis, PYR_SCALE_AUTO},
+                                   .y = {"Fréchet distance", PYR_SCALE_AUTO},
+                                   .series = series,
+                                   .n_series = v->n});
 out:
     pyr_free(points);
     pyr_free(numbers);
@@ -283,8 +279,9 @@ static pyr_status add_comparison(pyr_text *out, const struct pyr_report_compare 
         return PYR_OK;
     }
     PYR_TRY_OUT(find_variants(&v, c));
-    pyr_text_add(out, "<p>Mean ± standard deviation over the training seeds; without ±: one run, or all the "
-                      "same. ↓: less is better, ↑: more is; the best mean is bold.</p>\n");
+    pyr_text_add(
+        out,
+        "<p>Mean ± standard deviation over the training seeds; without ±: one run, or all the same. ↓: less is better, ↑: more is; the best mean is bold.</p>\n");
     add_table(out, c, &v);
     pyr_text_add(out, "<div class=\"plots\">\n");
     PYR_TRY_OUT(

@@ -18,7 +18,7 @@ typedef struct pyr_report_run {
 } pyr_report_run;
 
 typedef struct pyr_report {
-    size_t n_runs, n_compares;
+    size_t n_runs, n_compares, room_runs, room_compares;
     pyr_report_run *runs;
     struct pyr_report_compare {
         char *folder;

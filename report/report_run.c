@@ -4,7 +4,6 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "plots/svg.h"
 #include "report/data_spectra.h"
 #include "report/page.h"
 #include <math.h>
@@ -54,19 +53,14 @@ typedef struct curves {
     size_t n;
 } curves;
 
-static pyr_series *add_curve(curves *c, const char *run, const char *what)
+/* s.name: what of the run it is. */
+static void add_curve(curves *c, const char *run, pyr_series s)
 {
-    pyr_series *s = &c->series[c->n];
-
     if (c->n == SERIES_MOST)
-        return NULL;
-    if (run)
-        snprintf(c->name[c->n], sizeof c->name[c->n], "%.60s%s%s", run, *what ? ": " : "", what);
-    else
-        snprintf(c->name[c->n], sizeof c->name[c->n], "%s", what);
-    *s = (pyr_series){.name = c->name[c->n], .marker = -1};
-    c->n++;
-    return s;
+        return;
+    snprintf(c->name[c->n], sizeof *c->name, "%.60s%s%s", run ? run : "", run && *s.name ? ": " : "", s.name);
+    s.name = c->name[c->n];
+    c->series[c->n++] = s;
 }
 
 /* What losses are drawn against. */
@@ -81,29 +75,20 @@ static void add_loss_curves(curves *c, const pyr_report_run *run, int number, bo
     const double *const held_out[] = {log->held_out_images, log->held_out_epochs, log->held_out_seconds};
     const double *x = held_out[what];
     const char *name = several ? run->name : NULL;
-    const struct {
-        const char *what;
-        const double *x, *y;
-        size_t n;
-        int colour, dash, marker;
-    } parts[] = {
-        {"training", all[what], log->loss, log->n, 6, 0, -1},
-        {"held out, EMA", x, log->ema, log->n_held_out, 0, 0, 0},
-        {"held out, raw", x, log->raw, log->n_held_out, 1, 1, 1},
+    pyr_series parts[] = {
+        {"training", log->n, all[what], log->loss, NULL, 6, 0, -1, true},
+        {"held out, EMA", log->n_held_out, x, log->ema, NULL, 0, 0, 0, false},
+        {"held out, raw", log->n_held_out, x, log->raw, NULL, 1, 1, 1, false},
     };
 
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        pyr_series *s = parts[i].n ? add_curve(c, name, parts[i].what) : NULL;
-
-        if (!s)
-            continue;
-        s->n = parts[i].n;
-        s->x = parts[i].x;
-        s->y = parts[i].y;
-        s->colour = several ? number : parts[i].colour;
-        s->dash = several ? (i == 0 ? 2 : (int)i - 1) : parts[i].dash;
-        s->marker = several ? (i == 1 ? number : -1) : parts[i].marker;
-        s->thin = i == 0;
+    for (int i = 0; i < (int)(sizeof parts / sizeof *parts); i++) {
+        if (several) {
+            parts[i].colour = number;
+            parts[i].dash = i == 0 ? 2 : i - 1;
+            parts[i].marker = i == 1 ? number : -1;
+        }
+        if (parts[i].n)
+            add_curve(c, name, parts[i]);
     }
 }
 
@@ -119,31 +104,26 @@ static void add_bin_curves(curves *c, const pyr_report_run *run, int number, boo
         size_t at = i == 0 ? 0 : i == 1 ? last / 2 : last;
         const pyr_loss_bins *bins = &log->bins[at];
         char what[64] = "", images[32];
-        pyr_series *s;
 
         if (!bins->n || (i == 0 && last < 1) || (i == 1 && last < 2))
             continue;
         pyr_tick_text(images, sizeof images, log->held_out_images[at]);
         if (!several)
             snprintf(what, sizeof what, "after %s images", images);
-        s = add_curve(c, several ? run->name : NULL, what);
-        if (!s)
-            return;
-        s->n = (size_t)bins->n;
-        s->x = bins->sigma;
-        s->y = bins->loss;
-        s->colour = several ? number : i == 0 ? 6 : i == 1 ? 1 : 0;
-        s->dash = several ? number / PYR_PLOT_COLOURS : i == 2 ? 0 : 2 - i;
-        s->marker = several ? number : i;
+        add_curve(c, several ? run->name : NULL,
+                  (pyr_series){.name = what,
+                               .n = (size_t)bins->n,
+                               .x = bins->sigma,
+                               .y = bins->loss,
+                               .colour = several  ? number
+                                         : i == 0 ? 6
+                                         : i == 1 ? 1
+                                                  : 0,
+                               .dash = several  ? number / PYR_PLOT_COLOURS
+                                       : i == 2 ? 0
+                                                : 2 - i,
+                               .marker = several ? number : i});
     }
-}
-
-static void add_plot(pyr_text *out, const curves *c, const char *title, pyr_plot_axis x, pyr_plot_axis y)
-{
-    pyr_text_add(out, "<figure>");
-    pyr_svg_plot(out, &(pyr_plot){.title = title, .x = x, .y = y, .series = c->series, .n_series = c->n});
-    pyr_page_element(out, "figcaption", "%s", title);
-    pyr_text_add(out, "</figure>\n");
 }
 
 /* Images where a log does not tell of epochs: older programs wrote it. */
@@ -160,6 +140,7 @@ static void add_level_losses(pyr_text *out, const pyr_report *report, curves *c,
     static const char *const words[] = {"images", "epochs", "seconds"};
     const against axis[] = {passes(report, level), SECONDS};
     char title[96];
+    pyr_plot plot = {.title = title, .series = c->series};
     bool several = report->n_runs > 1, any = false;
 
     for (size_t i = 0; i < report->n_runs; i++)
@@ -179,13 +160,15 @@ static void add_level_losses(pyr_text *out, const pyr_report *report, curves *c,
                 add_bin_curves(c, &report->runs[i], (int)i, several, level);
         if (by < 2) {
             snprintf(title, sizeof title, "Level %d: loss against %s", level, words[axis[by]]);
-            add_plot(out, c, title, (pyr_plot_axis){words[axis[by]], PYR_SCALE_LINEAR},
-                     (pyr_plot_axis){"loss", PYR_SCALE_AUTO});
+            plot.x = (pyr_plot_axis){words[axis[by]], PYR_SCALE_LINEAR};
+            plot.y = (pyr_plot_axis){"loss", PYR_SCALE_AUTO};
         } else {
             snprintf(title, sizeof title, "Level %d: held-out loss (EMA) by noise level", level);
-            add_plot(out, c, title, (pyr_plot_axis){"noise level σ", PYR_SCALE_LOG},
-                     (pyr_plot_axis){"held-out loss", PYR_SCALE_AUTO});
+            plot.x = (pyr_plot_axis){"noise level σ", PYR_SCALE_LOG};
+            plot.y = (pyr_plot_axis){"held-out loss", PYR_SCALE_AUTO};
         }
+        plot.n_series = c->n;
+        pyr_page_plot(out, &plot);
     }
     pyr_text_add(out, "</div>\n");
 }
@@ -256,13 +239,13 @@ void pyr_report_losses(pyr_text *out, const pyr_report *report)
     if (!most_levels(report))
         return;
     pyr_text_add(
-        out, "<h2>Losses</h2>\n<p>Denoising score matching, weighted, coarsest level first. The training "
-             "loss is the mean since the point before; the held-out losses are of the same images and noise "
-             "each time.</p>\n");
+        out,
+        "<h2>Losses</h2>\n<p>Denoising score matching, weighted, coarsest level first. The training loss is the mean since the point before; the held-out losses are of the same images and noise "
+        "each time.</p>\n");
     if (!same_pyramids(report))
-        pyr_text_add(out,
-                     "<p>These runs have different pyramids: the losses of a level are then of different "
-                     "variables, and their heights cannot be compared.</p>\n");
+        pyr_text_add(
+            out,
+            "<p>These runs have different pyramids: the losses of a level are then of different variables, and their heights cannot be compared.</p>\n");
     for (size_t i = 0; i < report->n_runs; i++)
         if (report->runs[i].settings && report->runs[i].config.cascade.joint) {
             pyr_text_add(out, "<p>The seconds of a cascade are those of all its levels together.</p>\n");
@@ -302,12 +285,10 @@ static const char *newest_snapshot(const pyr_names *names)
 
 static void add_snapshot(pyr_text *out, const pyr_report_run *run, int level)
 {
-    char *folder, *path = NULL;
+    char *folder, *path = NULL, words[256];
     pyr_names names = {0};
     const char *newest = NULL;
-    bool coarsest = level == run->config.pyramid.levels - 1;
-
-    bool there = false;
+    bool coarsest = level == run->config.pyramid.levels - 1, there = false;
     pyr_status status = pyr_run_level(&folder, run->folder, level);
 
     if (status == PYR_OK)
@@ -319,18 +300,13 @@ static void add_snapshot(pyr_text *out, const pyr_report_run *run, int level)
         pyr_page_element(out, "p", "Snapshots of level %d: %s", level, pyr_error());
     else
         newest = newest_snapshot(&names);
-    if (newest) {
-        path = pyr_path_join(folder, newest);
-        if (path) {
-            char words[256];
-
-            snprintf(words, sizeof words, "%.100s, level %d after %lld images: %s", run->name, level,
-                     atoll(newest + strlen("snapshot-")),
-                     coarsest ? "samples" : "its condition, what is drawn to it, the real image");
-            pyr_page_png(out, path, words);
-        } else
-            out->failed = true;
-    }
+    if (newest && pyr_path_new(&path, folder, newest) == PYR_OK) {
+        snprintf(words, sizeof words, "%.100s, level %d after %lld images: %s", run->name, level,
+                 atoll(newest + strlen("snapshot-")),
+                 coarsest ? "samples" : "its condition, what is drawn to it, the real image");
+        pyr_page_png(out, path, words);
+    } else if (newest)
+        out->failed = true;
     pyr_names_free(&names);
     pyr_free(path);
     pyr_free(folder);
@@ -406,16 +382,13 @@ static void add_spectrum(pyr_text *out, const pyr_level_spectrum *s, int level)
     }
     snprintf(title, sizeof title, "Level %d (%d × %d × %d): power of the data and of noise", level, s->h,
              s->w, s->c);
-    pyr_text_add(out, "<figure>");
-    pyr_svg_plot(out, &(pyr_plot){.title = title,
-                                  .x = {"cycles along the shorter side", PYR_SCALE_LINEAR},
-                                  .y = {"power", PYR_SCALE_LOG},
-                                  .series = &series,
-                                  .n_series = 1,
-                                  .rules = rules,
-                                  .n_rules = PYR_SPECTRA_SIGMAS});
-    pyr_page_element(out, "figcaption", "%s", title);
-    pyr_text_add(out, "</figure>\n");
+    pyr_page_plot(out, &(pyr_plot){.title = title,
+                                   .x = {"cycles along the shorter side", PYR_SCALE_LINEAR},
+                                   .y = {"power", PYR_SCALE_LOG},
+                                   .series = &series,
+                                   .n_series = 1,
+                                   .rules = rules,
+                                   .n_rules = PYR_SPECTRA_SIGMAS});
     pyr_free(cycles);
 }
 
@@ -447,11 +420,10 @@ void pyr_report_spectra(pyr_text *out, const pyr_report *report)
 {
     if (!most_levels(report))
         return;
-    pyr_text_add(out,
-                 "<h2>Spectra</h2>\n<p>Mean radial power spectrum of what each level learns (standardised: "
-                 "zero mean, unit variance). Dashed: the power σ² of white noise at noise levels of "
-                 "training, the ends of the schedule and the quartiles of the training density. Noise hides "
-                 "the frequencies whose power is below it.</p>\n");
+    pyr_text_add(
+        out,
+        "<h2>Spectra</h2>\n<p>Mean radial power spectrum of what each level learns (standardised: zero mean, unit variance). Dashed: the power σ² of white noise at noise levels of training, the ends of the schedule and the quartiles of the training density. Noise hides "
+        "the frequencies whose power is below it.</p>\n");
     for (size_t i = 0; i < report->n_runs; i++) {
         const pyr_report_run *run = &report->runs[i], *before = same_before(report, i);
         pyr_data_spectra spectra;

@@ -266,8 +266,13 @@ static void judged(const rig *r)
     uint16_t words[2 * SIZE];
     pyr_image_set set;
     pyr_model_draw draw = {.n = 2, .seeds = seeds, .label = -1};
-    pyr_set_draw job = {
-        .k = r->k, .name = "run", .model = r->m, .config = &r->config, .seeds = seeds, .n = 2, .label = -1};
+    pyr_set_draw job = {.k = r->k,
+                        .name = "run",
+                        .model = r->m,
+                        .config = &r->config,
+                        .seeds = seeds,
+                        .n = 2,
+                        .of_class = ""};
     int low = 0;
 
     draw.image[0] = image;

@@ -211,7 +211,7 @@ static void against_itself(void)
     CHECK_CLOSE(pyr_evaluation_value(&e, "colour", -1), 0, 1e-12);
     CHECK(pyr_evaluation_value(&e, "nearest", -1) >= 0);
     CHECK(isnan(pyr_evaluation_value(&e, "consistency", 0))); /* nothing was drawn */
-    CHECK(e.warning[0] && strstr(e.warning[0], "64 images against 64"));
+    CHECK(e.warnings.n && strstr(e.warnings.at[0], "64 images against 64"));
     for (int i = 0; i < e.figures; i++) {
         CHECK(e.figure[i].n == set.n);
         if (strcmp(e.figure[i].metric, "frechet") == 0) {
@@ -343,8 +343,8 @@ static const char *reason_of(const pyr_evaluation *e, const char *metric)
 
 static bool warns_of_few(const pyr_evaluation *e)
 {
-    for (int i = 0; i < PYR_WARNINGS && e->warning[i]; i++)
-        if (strstr(e->warning[i], "the Frechet distance comes out too high"))
+    for (size_t i = 0; i < e->warnings.n; i++)
+        if (strstr(e->warnings.at[i], "the Frechet distance comes out too high"))
             return true;
     return false;
 }
@@ -410,7 +410,7 @@ static void order_of_images(void)
     CHECK_OK(pyr_image_set_data(&set, data, PYR_SPLIT_TRAIN, 100));
     for (int i = 0; i < 2; i++) {
         CHECK_OK(pyr_evaluate(&e, &job));
-        CHECK(e.figures == 1 && !e.warning[0]); /* few images are no fault of this figure */
+        CHECK(e.figures == 1 && !e.warnings.n); /* few images are no fault of this figure */
         value[i] = e.figure[0].value;
         deviation[i] = e.figure[0].deviation;
         pyr_evaluation_free(&e);
@@ -505,14 +505,16 @@ static void rows_of_metrics(void)
     for (int i = 0; i < PYR_METRICS; i++) {
         const pyr_metric *m = pyr_metric_at(i);
 
-        CHECK(m->word && m->label && m->definition && m->source && !m->measure == (m->with != NULL));
-        CHECK(!m->column == !m->heading && (!m->column || (m->format && m->unit > 0)));
-        CHECK(pyr_metric_of_word(m->word) == m);
+        const pyr_figure *f = &m->figure;
+
+        CHECK(f->key && m->label && m->definition && m->source && !m->measure == (m->with != NULL));
+        CHECK(!f->column == !f->heading && (!f->column || (f->format && f->unit > 0)));
+        CHECK(pyr_metric_of_word(f->key) == m);
         if (i < PYR_METRIC_WORDS) {
-            CHECK_OK(pyr_parse_metrics(m->word, &bits));
-            CHECK(strstr(words, m->word) != NULL);
+            CHECK_OK(pyr_parse_metrics(f->key, &bits));
+            CHECK(strstr(words, f->key) != NULL);
         } else
-            CHECK_STATUS(pyr_parse_metrics(m->word, &bits), PYR_E_ARG);
+            CHECK_STATUS(pyr_parse_metrics(f->key, &bits), PYR_E_ARG);
     }
     CHECK(pyr_metric_at(-1) == NULL && pyr_metric_at(PYR_METRICS) == NULL && pyr_metric_of_word("x") == NULL);
 }

@@ -113,10 +113,10 @@ static void features_and_logits(void)
     for (int i = 0; i < HELD_OUT; i++)
         memcpy(images + i * H * W, samples_of(data, PYR_SPLIT_HELD_OUT, i), H * W);
     CHECK_OK(pyr_features_open(&f, k, path, PYR_RESIZE_PYTORCH));
-    CHECK_STRING(pyr_features_name(f), "classifier 12x10x1, 2 classes");
-    CHECK(pyr_features_size(f) == D && pyr_features_classes(f) == CLASSES);
-    CHECK(pyr_features_hash(f) == result.hash);
-    CHECK_OK(pyr_features_run(f, HELD_OUT, images, H, W, 1, features, logits));
+    CHECK_STRING(pyr_features_facts(f)->name, "classifier 12x10x1, 2 classes");
+    CHECK(pyr_features_facts(f)->size == D && pyr_features_facts(f)->classes == CLASSES);
+    CHECK(pyr_features_facts(f)->hash == result.hash);
+    CHECK_OK(pyr_features_run(f, HELD_OUT, images, 8, H, W, 1, features, logits));
     for (int i = 0; i < HELD_OUT; i++)
         right += (logits[2 * i + 1] > logits[2 * i]) == labels[i];
     CHECK_CLOSE(right / HELD_OUT, result.accuracy, 0);
@@ -134,12 +134,12 @@ static void features_and_logits(void)
         }
 
     CHECK_OK(pyr_features_open(&again, single, path, PYR_RESIZE_PYTORCH));
-    CHECK_OK(pyr_features_run(again, HELD_OUT, images, H, W, 1, others, NULL));
+    CHECK_OK(pyr_features_run(again, HELD_OUT, images, 8, H, W, 1, others, NULL));
     CHECK(memcmp(others, features, sizeof features) == 0);
-    CHECK_OK(pyr_features_run(again, 5, images, H, W, 1, others, NULL));
+    CHECK_OK(pyr_features_run(again, 5, images, 8, H, W, 1, others, NULL));
     CHECK(memcmp(others, features, 5 * D * sizeof *features) == 0);
-    CHECK_OK(pyr_features_run(f, 0, images, H, W, 1, others, NULL));
-    CHECK_FAILS(pyr_features_run(f, 1, images, W, H, 1, others, NULL), PYR_E_SHAPE, "10x12x1");
+    CHECK_OK(pyr_features_run(f, 0, images, 8, H, W, 1, others, NULL));
+    CHECK_FAILS(pyr_features_run(f, 1, images, 8, W, H, 1, others, NULL), PYR_E_SHAPE, "10x12x1");
     pyr_safetensors_free(file);
     pyr_features_free(f);
     pyr_features_free(again);
@@ -168,7 +168,7 @@ static void other_tables(void)
         if (way == 1 && k->has_bf16)
             CHECK_OK(pyr_kernels_precision(k, "bf16"));
         CHECK_OK(pyr_features_open(&f, k, path, PYR_RESIZE_PYTORCH));
-        CHECK_OK(pyr_features_run(f, N, images, H, W, 1, way ? other : f32, NULL));
+        CHECK_OK(pyr_features_run(f, N, images, 8, H, W, 1, way ? other : f32, NULL));
         if (way == 1)
             CHECK(memcmp(other, f32, sizeof f32) == 0);
         for (int i = 0; way > 1 && i < N * D; i++)

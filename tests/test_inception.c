@@ -161,15 +161,15 @@ static void published_definition(void)
     fill(bias, "fc.bias", CLASSES, 1); /* logits come without it */
     CHECK_OK(pyr_kernels_open(&k, "cpu", 2));
     CHECK_OK(pyr_features_open(&network, k, weights, PYR_RESIZE_PYTORCH));
-    CHECK_STRING(pyr_features_name(network), "inception-v3, pytorch resize");
-    CHECK(pyr_features_size(network) == D && pyr_features_classes(network) == CLASSES);
+    CHECK_STRING(pyr_features_facts(network)->name, "inception-v3, pytorch resize");
+    CHECK(pyr_features_facts(network)->size == D && pyr_features_facts(network)->classes == CLASSES);
     while (f && fscanf(f, "%31s %d %d %d %d %31s %d", name, &n, &h, &w, &c, what, &step) == 7) {
         if (strcmp(what, "features") == 0) {
             uint8_t *images = make_images(n, h, w, c);
 
-            CHECK_OK(pyr_features_run(network, n, images, h, w, c, features, logits));
+            CHECK_OK(pyr_features_run(network, n, images, 8, h, w, c, features, logits));
             if (cases == 0) { /* the second image by itself */
-                CHECK_OK(pyr_features_run(network, 1, images + h * w * c, h, w, c, other, NULL));
+                CHECK_OK(pyr_features_run(network, 1, images + h * w * c, 8, h, w, c, other, NULL));
                 CHECK(memcmp(other, features + D, D * sizeof *other) == 0);
             }
             pyr_free(images);
@@ -179,16 +179,16 @@ static void published_definition(void)
             compare(f, what, logits, bias, n, CLASSES, step);
     }
     CHECK(cases == 3);
-    CHECK_FAILS(pyr_features_run(network, 1, (uint8_t[16]){0}, 2, 2, 4, features, NULL), PYR_E_SHAPE,
+    CHECK_FAILS(pyr_features_run(network, 1, (uint8_t[16]){0}, 8, 2, 2, 4, features, NULL), PYR_E_SHAPE,
                 "4 channels");
     if (f)
         fclose(f);
-    hash = pyr_features_hash(network);
+    hash = pyr_features_facts(network)->hash;
     pyr_features_free(network);
     CHECK_OK(pyr_features_open(&network, k, weights, PYR_RESIZE_TF1)); /* other features, another hash */
-    CHECK_STRING(pyr_features_name(network), "inception-v3, tf1 resize");
-    CHECK_STRING(pyr_features_resize(network), "tf1");
-    CHECK(pyr_features_hash(network) != hash);
+    CHECK_STRING(pyr_features_facts(network)->name, "inception-v3, tf1 resize");
+    CHECK_STRING(pyr_features_facts(network)->resize, "tf1");
+    CHECK(pyr_features_facts(network)->hash != hash);
     pyr_features_free(network);
     pyr_kernels_free(k);
     pyr_free(features);

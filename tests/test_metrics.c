@@ -488,20 +488,19 @@ static void nearest_golden(void)
         const golden *want = find(feature_sets[i], "/nearest");
         int64_t index[64];
         float nearest[64], second[64];
+        pyr_neighbours found = {index, nearest, second};
 
-        CHECK_OK(pyr_nearest_vectors(index, nearest, second, b.n, b.at, a.n, a.at, a.d, NULL));
+        CHECK_OK(pyr_nearest_vectors(&found, b.n, b.at, a.n, a.at, a.d, NULL));
         for (int j = 0; j < b.n; j++) {
             CHECK(index[j] == (int64_t)want->at[3 * j]);
             CHECK_CLOSE(nearest[j], want->at[3 * j + 1], 3e-7 * want->at[3 * j + 1]);
             CHECK_CLOSE(second[j], want->at[3 * j + 2], 3e-7 * want->at[3 * j + 2]);
         }
-        CHECK_FAILS(pyr_nearest_vectors(index, nearest, second, b.n, b.at, 1, a.at, a.d, NULL), PYR_E_ARG,
-                    "it needs 2");
+        CHECK_FAILS(pyr_nearest_vectors(&found, b.n, b.at, 1, a.at, a.d, NULL), PYR_E_ARG, "it needs 2");
         a.at[0] = NAN; /* one vector fewer */
-        CHECK_OK(pyr_nearest_vectors(index, nearest, second, b.n, b.at, a.n, a.at, a.d, NULL));
+        CHECK_OK(pyr_nearest_vectors(&found, b.n, b.at, a.n, a.at, a.d, NULL));
         b.at[0] = NAN;
-        CHECK_FAILS(pyr_nearest_vectors(index, nearest, second, b.n, b.at, a.n, a.at, a.d, NULL),
-                    PYR_E_NUMERIC, "sample 0");
+        CHECK_FAILS(pyr_nearest_vectors(&found, b.n, b.at, a.n, a.at, a.d, NULL), PYR_E_NUMERIC, "sample 0");
         free(a.at);
         free(b.at);
     }
@@ -513,9 +512,10 @@ static void memorised(void)
     float *train = normal_vectors(50, 7, 1, 1000, 1), nearest[3], second[3];
     float by_hand[4] = {1, 1, 0, 2}, twice[4] = {3.5f, 3, 0, 2};
     int64_t index[3];
+    pyr_neighbours found = {index, nearest, second};
 
     memcpy(train + 30 * 7, train + 10 * 7, 7 * sizeof *train);
-    CHECK_OK(pyr_nearest_vectors(index, nearest, second, 3, train + 9 * 7, 50, train, 7, NULL));
+    CHECK_OK(pyr_nearest_vectors(&found, 3, train + 9 * 7, 50, train, 7, NULL));
     CHECK(index[0] == 9 && index[1] == 10 && index[2] == 11);
     CHECK(nearest[0] == 0 && nearest[1] == 0 && second[0] > 0 && second[1] == 0);
     CHECK_CLOSE(pyr_memorised(3, nearest, second, 1.0 / 3), 1, 0);
@@ -747,7 +747,7 @@ static pyr_status compute(figures *f, const float *a, const float *b, const pyr_
     memset(f, 0, sizeof *f);
     PYR_TRY(pyr_kid(&f->kid, &f->kid_std, 500, a, 450, b, 5, 7, 60, 3, pool));
     PYR_TRY(pyr_precision_recall(&f->precision, &f->recall, 450, b, 500, a, 5, 3, pool));
-    PYR_TRY(pyr_nearest_vectors(f->index, f->nearest, f->second, 500, a, 450, b, 5, pool));
+    PYR_TRY(pyr_nearest_vectors(&(pyr_neighbours){f->index, f->nearest, f->second}, 500, a, 450, b, 5, pool));
     return pyr_sliced_wasserstein(f->swd, &f->levels, p, q, 3, pool);
 }
 

@@ -131,7 +131,7 @@ static void folders(void)
     write_texts("subdirs/nearest.png", 99, 1, pairs, 1);
     CHECK_OK(pyr_image_set_read(&set, in_folder("subdirs"), 1, 0));
     first_pixels(&set, "10 11 12 ");
-    CHECK(set.aside == 3 && set.grey && set.file_c == 1 && !set.warning[0]);
+    CHECK(set.aside == 3 && set.grey && set.file_c == 1 && !set.warnings.n);
     CHECK_STRING(set.first_aside, "grid.png");
     CHECK_OK(pyr_image_set_read(&few, in_folder("subdirs"), 1, 2));
     first_pixels(&few, "10 11 ");
@@ -140,7 +140,7 @@ static void folders(void)
     write_plain("subdirs/7.png", 13); /* beside the folders: both are judged, and it is said */
     CHECK_OK(pyr_image_set_read(&set, in_folder("subdirs"), 1, 0));
     first_pixels(&set, "10 11 12 13 ");
-    CHECK(set.warning[0] && strstr(set.warning[0], "1 images lie in it and 3 in folders in it"));
+    CHECK(set.warnings.n && strstr(set.warnings.at[0], "1 images lie in it and 3 in folders in it"));
     pyr_image_set_free(&set);
     write_plain("sheets/grid.png", 1);
     CHECK_FAILS(pyr_image_set_read(&set, in_folder("sheets"), 1, 0), PYR_E_IO,
@@ -204,8 +204,8 @@ static void says(const char *name, const char *wanted)
     pyr_image_set set;
 
     CHECK_OK(pyr_image_set_read(&set, in_folder(name), 1, 0));
-    if (wanted ? !set.warning[0] || !strstr(set.warning[0], wanted) : set.warning[0] != NULL)
-        CHECK_REPORT("%s: %s, should say %s", name, set.warning[0] ? set.warning[0] : "nothing",
+    if (wanted ? !set.warnings.n || !strstr(set.warnings.at[0], wanted) : set.warnings.n)
+        CHECK_REPORT("%s: %s, should say %s", name, set.warnings.n ? set.warnings.at[0] : "nothing",
                      wanted ? wanted : "nothing");
     pyr_image_set_free(&set);
 }

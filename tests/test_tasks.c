@@ -44,6 +44,10 @@ static bool rig_new(rig *r, const char *name, int levels, const char *filter, bo
     CHECK_OK(pyr_settings_set(r->settings, "level.network.norm_num_groups", "4", "test"));
     CHECK_OK(pyr_settings_set(r->settings, "level.batch", "16", "test"));
     CHECK_OK(pyr_settings_set(r->settings, "level.sampler.steps", "5", "test"));
+    if (strcmp(name, "classes") == 0) {
+        CHECK_OK(pyr_settings_set(r->settings, "level.classes", "true", "test"));
+        CHECK_OK(pyr_settings_set(r->settings, "level.class_dropout", "0.5", "test"));
+    }
     CHECK_OK(pyr_run_exists(&there, run));
     if (!there)
         CHECK_OK(pyr_train(&(pyr_train_job){.k = r->k, .run = run, .settings = r->settings, .level = -1}));
@@ -618,9 +622,10 @@ static void given_levels_are_of_training_images(void)
     const int32_t *labels = pyr_dataset_labels(data, PYR_SPLIT_TRAIN);
     rig r;
 
-    if (!rig_new(&r, "box", 3, "box", false))
+    if (!rig_new(&r, "classes", 3, "box", false))
         return;
     for (int label = -1; label < 2; label++) {
+        static const char *const words[] = {"", "0", "1"};
         pyr_image_set set = {0};
         pyr_set_draw draw = {.k = r.k,
                              .name = "some",
@@ -628,7 +633,7 @@ static void given_levels_are_of_training_images(void)
                              .config = &r.config,
                              .seeds = seeds,
                              .n = N,
-                             .label = label,
+                             .of_class = words[label + 1],
                              .given = 1,
                              .data = data,
                              .batch = 2};

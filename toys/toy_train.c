@@ -7,7 +7,6 @@
 #include "graph/step_loop.h"
 #include <assert.h>
 #include <math.h>
-#include <string.h>
 
 /* The length h of sliced score matching's finite differences, in noise levels: the density of x = z + s eps
  * is smooth on the scale of s. */

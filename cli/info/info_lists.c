@@ -92,13 +92,13 @@ static void put_metrics(pyr_text *out, bool markdown, const list *l)
         const pyr_metric *metric = pyr_metric_at(i);
         char label[CELL], word[CELL];
 
-        snprintf(label, sizeof label, "%s%s", metric->label, metric->per_level ? ", per level" : "");
-        snprintf(word, sizeof word, "`%s`", metric->word);
+        snprintf(label, sizeof label, "%s%s", metric->label, metric->figure.per_level ? ", per level" : "");
+        snprintf(word, sizeof word, "`%s`", metric->figure.key);
         put_row(out, markdown, l,
                 (const char *const[]){label, word,
-                                      metric->better > 0   ? "↑"
-                                      : metric->better < 0 ? "↓"
-                                                           : "",
+                                      metric->figure.better > 0   ? "↑"
+                                      : metric->figure.better < 0 ? "↓"
+                                                                  : "",
                                       metric->definition, metric->source});
     }
 }
