@@ -370,6 +370,15 @@ pyr_status pyr_file_replace(const char *path, const void *bytes, size_t n)
     return replace(path, bytes, n, true);
 }
 
+pyr_status pyr_text_save(pyr_text *text, const char *path)
+{
+    pyr_status status = text->failed ? pyr_fail(PYR_E_NOMEM, "out of memory for %s", path)
+                                     : pyr_file_replace(path, text->at ? text->at : "", text->length);
+
+    pyr_text_free(text);
+    return status;
+}
+
 pyr_status pyr_file_replace_unsynced(const char *path, const void *bytes, size_t n)
 {
     return replace(path, bytes, n, false);

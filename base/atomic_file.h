@@ -11,7 +11,7 @@
 #ifndef PYR_BASE_ATOMIC_FILE_H
 #define PYR_BASE_ATOMIC_FILE_H
 
-#include "base/status.h"
+#include "base/text.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -35,6 +35,8 @@ void pyr_atomic_abandon(pyr_atomic_file *file); /* no-op on {0} and after commit
 
 /* The whole of it in one call. */
 pyr_status pyr_file_replace(const char *path, const void *bytes, size_t n);
+/* The same of a growing text, which is freed, on failure too. PYR_E_NOMEM: memory ran out for it. */
+pyr_status pyr_text_save(pyr_text *text, const char *path);
 /* The same without fsync: for pictures by the thousand, which can be drawn again. */
 pyr_status pyr_file_replace_unsynced(const char *path, const void *bytes, size_t n);
 

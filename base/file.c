@@ -306,6 +306,14 @@ pyr_status pyr_path_if_file(char **path)
     return status;
 }
 
+pyr_status pyr_folder_of(char **out, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? pyr_format(out, "%.*s", (int)(slash - path + (slash == path)), path)
+                 : pyr_format(out, ".");
+}
+
 const char *pyr_base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');

@@ -53,6 +53,8 @@ pyr_status pyr_path_new(char **out, const char *folder, const char *name);
 /* Free *path and make it NULL where no file of that name is. PYR_E_IO. */
 pyr_status pyr_path_if_file(char **path);
 
+/* The folder that holds it: "a" of "a/b", "." of "b"; a new block. PYR_E_NOMEM. */
+pyr_status pyr_folder_of(char **out, const char *path);
 /* The name behind the last slash; borrowed from `path`. */
 const char *pyr_base_name(const char *path);
 

@@ -336,11 +336,6 @@ pyr_status pyr_json_append(pyr_text *out, pyr_json *json, const char *what)
 
 pyr_status pyr_json_save(pyr_json *json, const char *path)
 {
-    pyr_status status;
-
     pyr_text_add(&json->text, "\n");
-    status = json->text.failed ? pyr_fail(PYR_E_NOMEM, "out of memory for %s", path)
-                               : pyr_file_replace(path, json->text.at, json->text.length);
-    pyr_text_free(&json->text);
-    return status;
+    return pyr_text_save(&json->text, path);
 }

@@ -118,6 +118,28 @@ const char *pyr_shell_word(char room[PYR_SHELL_ROOM], const char *word)
     return word;
 }
 
+void pyr_text_add_wrapped(pyr_text *text, const char *words, int at, int column, int width)
+{
+    if (at > 0 && at >= column) { /* what stands there is too long: go on below */
+        pyr_text_add(text, "\n");
+        at = 0;
+    }
+    do {
+        size_t room = (size_t)(width - column), n = strlen(words);
+
+        if (n > room) {
+            for (n = room; n > 0 && words[n] != ' '; n--)
+                ;
+            if (n == 0)
+                n = strcspn(words, " ");
+        }
+        pyr_text_add(text, "%*s%.*s\n", column - at, "", (int)n, words);
+        words += n;
+        words += strspn(words, " ");
+        at = 0;
+    } while (*words);
+}
+
 bool pyr_ends_with(const char *text, const char *ending)
 {
     size_t n = strlen(text), m = strlen(ending);

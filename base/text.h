@@ -27,6 +27,10 @@ const char *pyr_shell_word(char room[PYR_SHELL_ROOM], const char *word);
 /* The same within the caller's block, for sentences with a command in them. */
 #define PYR_SHELL(word) pyr_shell_word((char[PYR_SHELL_ROOM]){0}, word)
 
+/* Add `words` in lines of at most `width` columns: the first begins at column `at`, or below where that is too
+ * far right; all are indented to `column`. */
+void pyr_text_add_wrapped(pyr_text *text, const char *words, int at, int column, int width);
+
 /* Whether the text ends so, case ignored. */
 bool pyr_ends_with(const char *text, const char *ending);
 /* The length of the first ending that it has, of several with a space between (".jpg .jpeg"); 0: none. */

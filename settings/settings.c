@@ -28,11 +28,6 @@ const pyr_setting_value *pyr_slot_value(const pyr_slot *slot, int level)
     return slot->at[0] ? &slot->at[0]->value : &slot->standard;
 }
 
-bool pyr_slot_per_level(const pyr_slot *slot)
-{
-    return slot->section->per_level;
-}
-
 void pyr_slot_key(const pyr_slot *slot, int level, pyr_text *out)
 {
     if (level >= 0)
@@ -108,13 +103,19 @@ const pyr_setting *pyr_settings_row(const pyr_section *const *sections, const ch
     return row;
 }
 
-/* Two sections may share one table, so the row is not enough. */
-static pyr_slot *find_slot(const pyr_settings *s, const pyr_section *section, const pyr_setting *row)
+/* false: there is no such setting. */
+static bool find(const pyr_settings *s, const char *key, address *out)
 {
+    const char *rest;
+    const pyr_section *section = split_key(s->sections, key, &rest, &out->level);
+
+    /* two sections may share one table, so the row is not enough */
     for (size_t i = 0; i < s->n_slots; i++)
-        if (s->slots[i].section == section && s->slots[i].row == row)
-            return &s->slots[i];
-    return NULL;
+        if (s->slots[i].section == section && strcmp(s->slots[i].row->key, rest) == 0) {
+            out->slot = &s->slots[i];
+            return true;
+        }
+    return false;
 }
 
 static const char *last_component(const char *key)
@@ -189,7 +190,7 @@ static pyr_status fail_unknown(const pyr_settings *s, const char *key, const cha
 
     if (nearest) {
         pyr_text_add(&text, "did you mean ");
-        pyr_slot_key(nearest, pyr_slot_per_level(nearest) ? level : -1, &text);
+        pyr_slot_key(nearest, nearest->section->per_level ? level : -1, &text);
         pyr_text_add(&text, "?");
     } else {
         pyr_text_add(&text, "the sections are ");
@@ -205,62 +206,25 @@ static pyr_status fail_unknown(const pyr_settings *s, const char *key, const cha
 
 static pyr_status find_key(const pyr_settings *s, const char *key, const char *origin, address *out)
 {
-    const char *rest;
-    const pyr_section *section = split_key(s->sections, key, &rest, &out->level);
-    const pyr_setting *row = find_row(section, rest);
-
-    if (!row)
+    if (!find(s, key, out))
         return fail_unknown(s, key, origin);
     if (out->level >= PYR_SETTINGS_LEVELS)
         return pyr_fail(PYR_E_CONFIG, "%s (%s): the highest level is %d", key, origin,
                         PYR_SETTINGS_LEVELS - 1);
-    out->slot = find_slot(s, section, row);
     return PYR_OK;
 }
 
 /* ---- setting a value ------------------------------------------------------------------------ */
 
-const char *pyr_settings_keep(pyr_settings *s, const char *text)
+pyr_status pyr_settings_keep(pyr_settings *s, const char **text)
 {
-    char *copy = pyr_strdup(text);
+    char *copy;
 
-    if (copy && s->n_strings == s->room_strings) {
-        size_t room = s->room_strings ? 2 * s->room_strings : 16;
-        char **strings = pyr_realloc(s->strings, room, sizeof *strings);
-
-        if (!strings) {
-            pyr_free(copy);
-            return NULL;
-        }
-        s->strings = strings;
-        s->room_strings = room;
-    }
-    if (copy)
-        s->strings[s->n_strings++] = copy;
-    return copy;
-}
-
-static void free_assigned(pyr_assigned *assigned)
-{
-    if (assigned)
-        pyr_free(assigned->origin);
-    pyr_free(assigned);
-}
-
-static pyr_status store(address to, const pyr_setting_value *value, const char *origin)
-{
-    pyr_assigned *assigned = pyr_calloc(1, sizeof *assigned);
-    char *copy = pyr_strdup(origin);
-
-    if (!assigned || !copy) {
-        pyr_free(assigned);
-        pyr_free(copy);
-        return pyr_fail(PYR_E_NOMEM, "out of memory: the value of a setting");
-    }
-    assigned->value = *value;
-    assigned->origin = copy;
-    free_assigned(to.slot->at[1 + to.level]);
-    to.slot->at[1 + to.level] = assigned;
+    PYR_TRY(
+        pyr_grow(&s->strings, &s->room_strings, s->n_strings, sizeof *s->strings, "the text of a setting"));
+    PYR_TRY(pyr_format(&copy, "%s", *text));
+    s->strings[s->n_strings++] = copy;
+    *text = copy;
     return PYR_OK;
 }
 
@@ -270,40 +234,25 @@ static pyr_status mention_level(pyr_settings *s, int level, const char *origin)
 
     if (level < s->highest_level || level < 0)
         return PYR_OK;
-    copy = pyr_strdup(origin);
-    if (!copy)
-        return pyr_fail(PYR_E_NOMEM, "out of memory: the place of a level");
+    PYR_TRY(pyr_format(&copy, "%s", origin));
     pyr_free(s->highest_origin);
     s->highest_origin = copy;
     s->highest_level = level;
     return PYR_OK;
 }
 
-static pyr_status assign(pyr_settings *s, const char *key, address to, const pyr_written *written,
-                         const char *origin)
+static pyr_status store(pyr_settings *s, address to, const pyr_setting_value *value, const char *origin)
 {
-    pyr_setting_value value;
+    pyr_assigned **place = &to.slot->at[1 + to.level], *assigned;
+    size_t length = strlen(origin) + 1;
 
-    PYR_TRY(pyr_value_convert(to.slot->row, written, (pyr_place){key, origin}, s, &value));
     PYR_TRY(mention_level(s, to.level, origin));
-    return store(to, &value, origin);
-}
-
-static pyr_status assign_text(pyr_settings *s, const char *key, address to, const char *text,
-                              const char *origin)
-{
-    char *copy = pyr_strdup(text);
-    pyr_written written;
-    pyr_status status;
-
-    if (!copy)
-        return pyr_fail(PYR_E_NOMEM, "out of memory: the value of %s", key);
-    if (pyr_written_from_text(to.slot->row, copy, &written))
-        status = assign(s, key, to, &written, origin);
-    else
-        status = pyr_fail(PYR_E_CONFIG, "%s (%s): a quote has no end in %s", key, origin, text);
-    pyr_free(copy);
-    return status;
+    PYR_TRY(pyr_new(&assigned, 1, sizeof *assigned + length, "the value of a setting"));
+    assigned->value = *value;
+    memcpy(assigned->origin, origin, length);
+    pyr_free(*place);
+    *place = assigned;
+    return PYR_OK;
 }
 
 static const pyr_section *per_level_section(const pyr_settings *s)
@@ -326,36 +275,29 @@ static const char *behind_every_level(const pyr_settings *s, const char *key)
 
 pyr_status pyr_settings_set(pyr_settings *s, const char *key, const char *value, const char *origin)
 {
-    const char *of_every_level = behind_every_level(s, key);
-    address to;
-
-    if (of_every_level)
-        return pyr_settings_set_all_levels(s, of_every_level, value, origin);
-    PYR_TRY(find_key(s, key, origin, &to));
-    return assign_text(s, key, to, value, origin);
-}
-
-pyr_status pyr_settings_set_all_levels(pyr_settings *s, const char *key, const char *value,
-                                       const char *origin)
-{
-    const pyr_section *section = per_level_section(s);
+    const char *of_every = behind_every_level(s, key);
+    pyr_setting_value converted;
     char *full;
     address to;
     pyr_status status;
 
-    assert(section);
-    full = pyr_strfmt("%s.%s", section->name, key);
-    if (!full)
-        return pyr_fail(PYR_E_NOMEM, "out of memory: the key %s", key);
+    PYR_TRY(of_every ? pyr_format(&full, "%s.%s", per_level_section(s)->name, of_every)
+                     : pyr_format(&full, "%s", key));
     PYR_TRY_OUT(find_key(s, full, origin, &to));
-    PYR_TRY_OUT(assign_text(s, full, to, value, origin));
-    for (int level = 0; level < PYR_SETTINGS_LEVELS; level++) {
-        free_assigned(to.slot->at[1 + level]);
+    PYR_TRY_OUT(pyr_value_from_text(to.slot->row, value, (pyr_place){full, origin}, s, &converted));
+    PYR_TRY_OUT(store(s, to, &converted, origin));
+    for (int level = 0; of_every && level < PYR_SETTINGS_LEVELS; level++) {
+        pyr_free(to.slot->at[1 + level]);
         to.slot->at[1 + level] = NULL;
     }
 out:
     pyr_free(full);
     return status;
+}
+
+pyr_status pyr_settings_put(void *settings, const char *key, const char *value, const char *origin)
+{
+    return pyr_settings_set(settings, key, value, origin);
 }
 
 /* ---- what libconfig 1.5 does not check ------------------------------------------------------ */
@@ -484,9 +426,7 @@ static pyr_status scan_include(scan *s)
                         "%s:%d: more than %d files are included in all (files that include others count "
                         "each time): put settings into fewer files, or include each once",
                         s->name, s->line, INCLUDE_FILES);
-    path = pyr_strfmt("%s/%.*s", s->folder, (int)(close - open - 1), open + 1);
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory: the path of an included file");
+    PYR_TRY(pyr_format(&path, "%s/%.*s", s->folder, (int)(close - open - 1), open + 1));
     status = pyr_file_read(&bytes, &size, path, FILE_LIMIT);
     if (status != PYR_OK)
         pyr_fail_prefix(status, "%s:%d", s->name, s->line);
@@ -586,6 +526,7 @@ static pyr_scalar written_scalar(config_setting_t *element)
 static pyr_status read_value(reader *r, config_setting_t *element)
 {
     address to;
+    pyr_setting_value value;
     pyr_written written = {.list = !config_setting_is_scalar(element), .n = 1};
 
     PYR_TRY(find_key(r->settings, r->key, r->origin, &to));
@@ -602,7 +543,8 @@ static pyr_status read_value(reader *r, config_setting_t *element)
         if (i < PYR_LIST_MAX)
             written.at[i] = written_scalar(item);
     }
-    return assign(r->settings, r->key, to, &written, r->origin);
+    PYR_TRY(pyr_value_convert(to.slot->row, &written, (pyr_place){r->key, r->origin}, r->settings, &value));
+    return store(r->settings, to, &value, r->origin);
 }
 
 static pyr_status read_group(reader *r, config_setting_t *group);
@@ -747,19 +689,15 @@ pyr_status pyr_settings_read_text(pyr_settings *s, const char *text, const char 
 
 pyr_status pyr_settings_read(pyr_settings *s, const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    char *text, *folder;
+    char *text, *folder = NULL;
     size_t size;
     pyr_status status;
 
     PYR_TRY(pyr_file_read(&text, &size, path, FILE_LIMIT));
-    folder = slash ? pyr_strfmt("%.*s", (int)(slash - path + (slash == path)), path) : pyr_strdup(".");
-    if (!folder)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory: the folder of %s", path);
-    else if (strlen(text) != size)
-        status = pyr_fail(PYR_E_CONFIG, "%s: not a text file, it has a byte 0", path);
-    else
-        status = read_source(s, text, path, folder);
+    PYR_TRY_OUT(pyr_folder_of(&folder, path));
+    status = strlen(text) != size ? pyr_fail(PYR_E_CONFIG, "%s: not a text file, it has a byte 0", path)
+                                  : read_source(s, text, path, folder);
+out:
     pyr_free(folder);
     pyr_free(text);
     return status;
@@ -778,7 +716,7 @@ void pyr_settings_fill(const pyr_settings *s, const char *section, int level, vo
         if (strcmp(slot->section->name, section) != 0)
             continue;
         found = true;
-        assert(level < 0 || pyr_slot_per_level(slot));
+        assert(level < 0 || slot->section->per_level);
         memcpy((char *)out + slot->row->offset, pyr_slot_value(slot, level), pyr_value_size(slot->row->type));
     }
     assert(found);
@@ -787,17 +725,15 @@ void pyr_settings_fill(const pyr_settings *s, const char *section, int level, vo
 
 const char *pyr_settings_origin(const pyr_settings *s, const char *key)
 {
-    const char *rest;
-    int level;
-    const pyr_section *section = split_key(s->sections, key, &rest, &level);
-    const pyr_setting *row = find_row(section, rest);
-    const pyr_slot *slot = row && level < PYR_SETTINGS_LEVELS ? find_slot(s, section, row) : NULL;
+    pyr_assigned *const *assigned;
+    address at;
 
-    if (!slot)
+    if (!find(s, key, &at) || at.level >= PYR_SETTINGS_LEVELS)
         return NULL;
-    if (level >= 0 && slot->at[1 + level])
-        return slot->at[1 + level]->origin;
-    return slot->at[0] ? slot->at[0]->origin : "default";
+    assigned = at.slot->at;
+    if (at.level >= 0 && assigned[1 + at.level])
+        return assigned[1 + at.level]->origin;
+    return assigned[0] ? assigned[0]->origin : "default";
 }
 
 pyr_status pyr_settings_text(const pyr_settings *s, const char *key, pyr_text *out)
@@ -823,20 +759,18 @@ int pyr_settings_highest_level(const pyr_settings *s, const char **where)
     return s->highest_level;
 }
 
-static pyr_status visit_one(const pyr_slot *slot, int level, pyr_settings_visit visit, void *arg)
+pyr_status pyr_slot_visit(const pyr_slot *slot, int level, const char *origin, pyr_settings_visit visit,
+                          void *arg)
 {
-    const pyr_assigned *assigned = slot->at[1 + level];
     pyr_text key = {0}, value = {0};
     pyr_status status;
 
-    if (!assigned)
-        return PYR_OK;
     pyr_slot_key(slot, level, &key);
-    pyr_value_print(slot->row, &assigned->value, &value);
+    pyr_value_print(slot->row, pyr_slot_value(slot, level), &value);
     if (key.failed || value.failed)
         status = pyr_fail(PYR_E_NOMEM, "out of memory: the text of a setting");
     else
-        status = visit(arg, key.at, value.at, assigned->origin);
+        status = visit(arg, key.at, value.at, origin);
     pyr_text_free(&key);
     pyr_text_free(&value);
     return status;
@@ -844,39 +778,32 @@ static pyr_status visit_one(const pyr_slot *slot, int level, pyr_settings_visit 
 
 pyr_status pyr_settings_each(const pyr_settings *s, pyr_settings_visit visit, void *arg)
 {
-    for (size_t i = 0; i < s->n_slots; i++)
+    for (const pyr_slot *slot = s->slots; slot < s->slots + s->n_slots; slot++)
         for (int level = -1; level < PYR_SETTINGS_LEVELS; level++)
-            PYR_TRY(visit_one(&s->slots[i], level, visit, arg));
+            if (slot->at[1 + level])
+                PYR_TRY(pyr_slot_visit(slot, level, slot->at[1 + level]->origin, visit, arg));
     return PYR_OK;
 }
 
 /* ---- making --------------------------------------------------------------------------------- */
 
-/* The default of a row, converted as any value. */
-static pyr_status set_standard(pyr_settings *s, pyr_slot *slot)
+static pyr_status make_slot(pyr_settings *s, const pyr_section *section, const pyr_setting *row)
 {
-    char *copy = pyr_strdup(slot->row->standard);
-    pyr_written written;
+    pyr_slot *slot = &s->slots[s->n_slots++];
+    char *key;
     pyr_status status;
 
-    if (!copy)
-        return pyr_fail(PYR_E_NOMEM, "out of memory: the default of %s", slot->row->key);
-    if (pyr_written_from_text(slot->row, copy, &written))
-        status = pyr_value_convert(slot->row, &written, (pyr_place){slot->row->key, "default"}, s,
-                                   &slot->standard);
-    else
-        status = pyr_fail(PYR_E_CONFIG, "%s: a quote has no end in its default", slot->row->key);
-    pyr_free(copy);
-    return status;
-}
-
-static pyr_status make_key(pyr_settings *s, pyr_slot *slot)
-{
-    char *key = pyr_strfmt("%s.%s", slot->section->name, slot->row->key);
-
-    slot->key = key ? pyr_settings_keep(s, key) : NULL;
+    assert(find_row(section, row->key) == row);
+    assert(row->type != PYR_SETTING_CHOICE || row->choices);
+    assert(strlen(section->name) + strlen(row->key) < KEY_MAX);
+    slot->section = section;
+    slot->row = row;
+    PYR_TRY(pyr_format(&key, "%s.%s", section->name, row->key));
+    slot->key = key;
+    status = pyr_settings_keep(s, &slot->key);
     pyr_free(key);
-    return slot->key ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory: the key %s", slot->row->key);
+    PYR_TRY(status);
+    return pyr_value_from_text(row, row->standard, (pyr_place){row->key, "default"}, s, &slot->standard);
 }
 
 static pyr_status make_slots(pyr_settings *s)
@@ -887,17 +814,8 @@ static pyr_status make_slots(pyr_settings *s)
         n += s->sections[i]->n;
     PYR_TRY(pyr_new(&s->slots, n, sizeof *s->slots, "the table of settings"));
     for (size_t i = 0; s->sections[i]; i++)
-        for (size_t j = 0; j < s->sections[i]->n; j++) {
-            pyr_slot *slot = &s->slots[s->n_slots++];
-
-            slot->section = s->sections[i];
-            slot->row = &slot->section->rows[j];
-            assert(find_row(slot->section, slot->row->key) == slot->row);
-            assert(slot->row->type != PYR_SETTING_CHOICE || slot->row->choices);
-            assert(strlen(slot->section->name) + strlen(slot->row->key) < KEY_MAX);
-            PYR_TRY(make_key(s, slot));
-            PYR_TRY(set_standard(s, slot));
-        }
+        for (size_t j = 0; j < s->sections[i]->n; j++)
+            PYR_TRY(make_slot(s, s->sections[i], &s->sections[i]->rows[j]));
     return PYR_OK;
 }
 
@@ -928,7 +846,7 @@ void pyr_settings_free(pyr_settings *s)
         return;
     for (size_t i = 0; i < s->n_slots; i++)
         for (int level = -1; level < PYR_SETTINGS_LEVELS; level++)
-            free_assigned(s->slots[i].at[1 + level]);
+            pyr_free(s->slots[i].at[1 + level]);
     for (size_t i = 0; i < s->n_strings; i++)
         pyr_free(s->strings[i]);
     pyr_free(s->strings);

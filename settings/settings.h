@@ -107,14 +107,12 @@ pyr_status pyr_settings_read_text(pyr_settings *settings, const char *text, cons
 
 /* One key. `value` is a libconfig value (`0.1`, `"text"`, `[64, 128]`) or the
  * same without quotes and brackets (`text`, `64,128`). "levels[*].lr" is level.lr
- * of every level, as pyr_settings_set_all_levels sets it. `origin` is what the
+ * of every level: sets the default and drops every override. `origin` is what the
  * person typed: "--set". Nothing is kept of the arguments. */
 pyr_status pyr_settings_set(pyr_settings *settings, const char *key, const char *value, const char *origin);
 
-/* One key of `level` for all levels: sets the default and drops every override.
- * `key` is without its section: "network.patch". */
-pyr_status pyr_settings_set_all_levels(pyr_settings *settings, const char *key, const char *value,
-                                       const char *origin);
+/* The same, as a pyr_settings_visit. */
+pyr_status pyr_settings_put(void *settings, const char *key, const char *value, const char *origin);
 
 /* ---- values */
 

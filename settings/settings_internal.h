@@ -41,7 +41,7 @@ typedef struct pyr_place {
 /* Who set a value. */
 typedef struct pyr_assigned {
     pyr_setting_value value;
-    char *origin; /* owned */
+    char origin[];
 } pyr_assigned;
 
 /* A row with its default and what was set; at[0] is for all levels (or the
@@ -68,24 +68,26 @@ struct pyr_settings {
 
 /* The one place that says which of default, `level` and `levels` holds. */
 const pyr_setting_value *pyr_slot_value(const pyr_slot *slot, int level);
-bool pyr_slot_per_level(const pyr_slot *slot);
 /* The full key, for level -1 "level.batch", else "levels[2].batch". */
 void pyr_slot_key(const pyr_slot *slot, int level, pyr_text *out);
-/* The settings' own copy of `text`; NULL without memory. */
-const char *pyr_settings_keep(pyr_settings *settings, const char *text);
+/* Visit the value in force at the level (-1: for all), with this origin. */
+pyr_status pyr_slot_visit(const pyr_slot *slot, int level, const char *origin, pyr_settings_visit visit,
+                          void *arg);
+/* *text becomes the settings' own copy of it. */
+pyr_status pyr_settings_keep(pyr_settings *settings, const char **text);
 
 /* settings_value.c: one value between what was written, the type, and text */
 
 size_t pyr_value_size(pyr_setting_type type);
 bool pyr_value_equal(const pyr_setting *row, const pyr_setting_value *a, const pyr_setting_value *b);
 
-/* Take the text of a value of `row` apart, in place: quotes and brackets go, `out` points into it. false: a
- * quote without end. */
-bool pyr_written_from_text(const pyr_setting *row, char *text, pyr_written *out);
-
 /* By type, bounds and choices. Texts are kept in `owner`; with NULL they are borrowed from `written`. */
 pyr_status pyr_value_convert(const pyr_setting *row, const pyr_written *written, pyr_place place,
                              pyr_settings *owner, pyr_setting_value *out);
+
+/* The same of a text: a libconfig value, or one without quotes and brackets. */
+pyr_status pyr_value_from_text(const pyr_setting *row, const char *text, pyr_place place, pyr_settings *owner,
+                               pyr_setting_value *out);
 
 /* As a file has it; reads back to the same bits. */
 void pyr_value_print(const pyr_setting *row, const pyr_setting_value *value, pyr_text *out);

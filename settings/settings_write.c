@@ -82,7 +82,7 @@ static void write_group(const writer *w, const char *prefix, int depth)
 static bool level_differs(const pyr_settings *s, int level)
 {
     for (size_t i = 0; i < s->n_slots; i++)
-        if (pyr_slot_per_level(&s->slots[i]) && differs(&s->slots[i], level))
+        if (s->slots[i].section->per_level && differs(&s->slots[i], level))
             return true;
     return false;
 }
@@ -153,13 +153,14 @@ static void report(const pyr_slot *a, const pyr_slot *b, int level, pyr_text *ou
     pyr_shown_add(out, " (%s)\n", now ? now->origin : "default");
 }
 
-/* One line where the key has one value for all levels in both, else one per level. */
-static size_t compare_slot(const pyr_slot *a, const pyr_slot *b, int n_levels, pyr_text *out)
+/* Of level `only`; -1: one line where the key has one value for all levels in both, else one per level. */
+static size_t compare_slot(const pyr_slot *a, const pyr_slot *b, int only, int n_levels, pyr_text *out)
 {
-    bool single = !pyr_slot_per_level(a) || (uniform(a, n_levels) && uniform(b, n_levels));
+    bool single = !a->section->per_level || (uniform(a, n_levels) && uniform(b, n_levels));
+    int first = only >= 0 || single ? only : 0, last = only >= 0 || single ? only : n_levels - 1;
     size_t n = 0;
 
-    for (int level = single ? -1 : 0; level < (single ? 0 : n_levels); level++)
+    for (int level = first; level <= last; level++)
         if (!same_value(a, b, level)) {
             report(a, b, level, out);
             n++;
@@ -167,91 +168,55 @@ static size_t compare_slot(const pyr_slot *a, const pyr_slot *b, int n_levels, p
     return n;
 }
 
-size_t pyr_settings_compare(const pyr_settings *a, const pyr_settings *b, int n_levels,
-                            pyr_settings_filter matters, void *arg, pyr_text *out)
+static size_t compare(const pyr_settings *a, const pyr_settings *b, int only, int n_levels,
+                      pyr_settings_filter matters, void *arg, pyr_text *out)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < a->n_slots && i < b->n_slots; i++) {
         const pyr_slot *slot = &a->slots[i];
 
-        if (!matters || matters(arg, slot->section, slot->row))
-            n += compare_slot(slot, &b->slots[i], n_levels, out);
+        if ((only < 0 || slot->section->per_level) && (!matters || matters(arg, slot->section, slot->row)))
+            n += compare_slot(slot, &b->slots[i], only, n_levels, out);
     }
     return n;
+}
+
+size_t pyr_settings_compare(const pyr_settings *a, const pyr_settings *b, int n_levels,
+                            pyr_settings_filter matters, void *arg, pyr_text *out)
+{
+    return compare(a, b, -1, n_levels, matters, arg, out);
 }
 
 size_t pyr_settings_compare_level(const pyr_settings *a, const pyr_settings *b, int level,
                                   pyr_settings_filter matters, void *arg, pyr_text *out)
 {
-    size_t n = 0;
-
-    for (size_t i = 0; i < a->n_slots && i < b->n_slots; i++) {
-        const pyr_slot *slot = &a->slots[i];
-
-        if (!pyr_slot_per_level(slot) || (matters && !matters(arg, slot->section, slot->row)) ||
-            same_value(slot, &b->slots[i], level))
-            continue;
-        report(slot, &b->slots[i], level, out);
-        n++;
-    }
-    return n;
+    return compare(a, b, level, 0, matters, arg, out);
 }
 
 pyr_status pyr_settings_copy_level(pyr_settings *to, const pyr_settings *from, int level)
 {
-    pyr_status status = PYR_OK;
-
-    for (size_t i = 0; i < from->n_slots && status == PYR_OK; i++) {
-        const pyr_slot *slot = &from->slots[i];
-        pyr_text key = {0}, value = {0};
-
-        if (!pyr_slot_per_level(slot))
-            continue;
-        pyr_slot_key(slot, level, &key);
-        pyr_value_print(slot->row, pyr_slot_value(slot, level), &value);
-        if (key.failed || value.failed)
-            status = pyr_fail(PYR_E_NOMEM, "out of memory: the settings of a level");
-        else
-            status = pyr_settings_set(to, key.at, value.at, "another configuration");
-        pyr_text_free(&key);
-        pyr_text_free(&value);
-    }
-    return status;
+    for (const pyr_slot *slot = from->slots; slot < from->slots + from->n_slots; slot++)
+        if (slot->section->per_level)
+            PYR_TRY(pyr_slot_visit(slot, level, "another configuration", pyr_settings_put, to));
+    return PYR_OK;
 }
 
 /* ---- documentation -------------------------------------------------------------------------- */
 
-enum { WIDTH = 100, INDENT = 6 };
-
-/* `text` wrapped at WIDTH columns behind INDENT blanks. */
+/* Wrapped; nothing of no text. */
 static void add_wrapped(const char *text, pyr_text *out)
 {
-    while (*text) {
-        size_t n = strlen(text), room = WIDTH - INDENT;
-
-        if (n > room) {
-            for (n = room; n > 0 && text[n] != ' '; n--)
-                ;
-            if (n == 0)
-                n = strcspn(text, " ");
-        }
-        pyr_text_add(out, "%*s%.*s\n", INDENT, "", (int)n, text);
-        text += n;
-        text += strspn(text, " ");
-    }
+    if (*text)
+        pyr_text_add_wrapped(out, text, 0, 6, 100);
 }
 
-static void document_plain(const pyr_section *section, const pyr_setting *row, pyr_text *out)
+static void document_plain(const pyr_section *section, const pyr_setting *row, const char *range,
+                           pyr_text *out)
 {
-    pyr_text range = {0};
-
-    pyr_setting_describe(row, &range);
     pyr_text_add(out, "  %s.%s = %s\n", section->name, row->key, *row->standard ? row->standard : "\"\"");
     add_wrapped(row->help ? row->help : "", out);
-    add_wrapped(range.at ? range.at : "", out);
-    out->failed |= range.failed;
-    pyr_text_free(&range);
+    add_wrapped(range, out);
 }
 
 /* In a cell of a table a bar would end the cell. */
@@ -261,20 +226,15 @@ static void add_cell(const char *text, pyr_text *out)
         pyr_text_add(out, *text == '|' ? "\\|" : "%c", *text);
 }
 
-static void document_markdown(const pyr_setting *row, pyr_text *out)
+static void document_markdown(const pyr_setting *row, const char *range, pyr_text *out)
 {
-    pyr_text range = {0};
-
-    pyr_setting_describe(row, &range);
     pyr_text_add(out, "| `%s` | ", row->key);
-    add_cell(range.at ? range.at : "", out);
+    add_cell(range, out);
     pyr_text_add(out, " | `");
     add_cell(*row->standard ? row->standard : "\"\"", out);
     pyr_text_add(out, "` | ");
     add_cell(row->help ? row->help : "", out);
     pyr_text_add(out, " |\n");
-    out->failed |= range.failed;
-    pyr_text_free(&range);
 }
 
 static void section_heading(const pyr_section *section, bool markdown, pyr_text *out)
@@ -297,10 +257,16 @@ void pyr_settings_document(const pyr_section *const *sections, bool markdown, py
         if (i > 0)
             pyr_text_add(out, "\n");
         section_heading(section, markdown, out);
-        for (size_t j = 0; j < section->n; j++)
+        for (size_t j = 0; j < section->n; j++) {
+            pyr_text range = {0};
+
+            pyr_setting_describe(&section->rows[j], &range);
             if (markdown)
-                document_markdown(&section->rows[j], out);
+                document_markdown(&section->rows[j], range.at ? range.at : "", out);
             else
-                document_plain(section, &section->rows[j], out);
+                document_plain(section, &section->rows[j], range.at ? range.at : "", out);
+            out->failed |= range.failed;
+            pyr_text_free(&range);
+        }
     }
 }

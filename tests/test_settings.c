@@ -412,12 +412,12 @@ static void all_levels_at_once(void)
 {
     pyr_settings *s = from("levels = ({ batch = 10; optim = { rate = 0.5; }; }, { batch = 11; });");
 
-    CHECK_OK(pyr_settings_set_all_levels(s, "batch", "7", "--batch"));
+    CHECK_OK(pyr_settings_set(s, "levels[*].batch", "7", "--batch"));
     CHECK(level_of(s, 0).batch == 7 && level_of(s, 1).batch == 7 && level_of(s, 0).rate == 0.5);
     CHECK_STRING(pyr_settings_origin(s, "levels[0].batch"), "--batch");
-    CHECK_FAILS(pyr_settings_set_all_levels(s, "batch", "-7", "--batch"), PYR_E_CONFIG,
+    CHECK_FAILS(pyr_settings_set(s, "levels[*].batch", "-7", "--batch"), PYR_E_CONFIG,
                 "level.batch is -7 (--batch)");
-    CHECK_FAILS(pyr_settings_set_all_levels(s, "bath", "7", "--bath"), PYR_E_CONFIG,
+    CHECK_FAILS(pyr_settings_set(s, "levels[*].bath", "7", "--bath"), PYR_E_CONFIG,
                 "did you mean level.batch?");
     pyr_settings_free(s);
 }
@@ -791,7 +791,7 @@ static pyr_status everything(void)
                                        "levels = ({ batch = 3; }, { network = { patch = 2; }; });",
                                        "a.cfg"));
     PYR_TRY_OUT(pyr_settings_set(s, "level.network.channels", "[1, 2]", "--set"));
-    PYR_TRY_OUT(pyr_settings_set_all_levels(s, "batch", "5", "--batch"));
+    PYR_TRY_OUT(pyr_settings_set(s, "levels[*].batch", "5", "--batch"));
     PYR_TRY_OUT(pyr_settings_each(s, note, &text));
     pyr_settings_write(s, 2, &text);
     pyr_settings_compare(s, b, 2, NULL, NULL, &text);

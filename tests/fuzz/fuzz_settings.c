@@ -4,6 +4,7 @@
 #include "settings/settings.h"
 #include "tests/fuzz/input.h"
 #include <math.h>
+#include <stdio.h>
 
 /* libconfig 1.5 loses a string that stands where the grammar breaks off. */
 const char *__lsan_default_suppressions(void);
@@ -69,10 +70,12 @@ static void check_round_trip(const pyr_settings *s)
 
 static pyr_status set_pair(pyr_settings *s, char *text)
 {
-    char *equals = strchr(text, '=');
+    char *equals = strchr(text, '='), every[300];
 
-    if (!equals)
-        return pyr_settings_set_all_levels(s, text, "1", "--key");
+    if (!equals) {
+        snprintf(every, sizeof every, "levels[*].%s", text);
+        return pyr_settings_set(s, every, "1", "--key");
+    }
     *equals = 0;
     return pyr_settings_set(s, text, equals + 1, "--set");
 }
