@@ -117,7 +117,8 @@ typedef struct pyr_command {
     pyr_status (*run)(void *typed, struct pyr_parsed *parsed);
     /* Another command of the same name that these arguments mean; NULL: this one. May be NULL. */
     const struct pyr_command *(*variant)(int argc, char **argv);
-    bool resumes; /* typed again it goes on where it was stopped: being stopped is no failure */
+    const void *own; /* what run() needs of this command, where it is that of several */
+    bool resumes;    /* typed again it goes on where it was stopped: being stopped is no failure */
 } pyr_command;
 
 /* What was typed. All texts are argv's or the table's. */

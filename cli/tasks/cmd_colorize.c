@@ -1,5 +1,4 @@
 /* cmd_colorize.c - pyrdiff colorize */
-#include "base/mem.h"
 #include "cli/tasks/tasking.h"
 #include "tasks/known.h"
 
@@ -18,8 +17,8 @@ static pyr_status show(pyr_tasking *t, const float *image)
     PYR_TRY(pyr_new(&grey, pixels, sizeof *grey, "a picture"));
     for (size_t i = 0; i < pixels; i++)
         grey[i] = (image[3 * i] + image[3 * i + 1] + image[3 * i + 2]) / 3;
-    PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s.h, s.w, s.c));
-    PYR_TRY_OUT(pyr_tasking_show(t, grey, 1, s.h, s.w, 1));
+    PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s));
+    PYR_TRY_OUT(pyr_tasking_show(t, grey, 1, (pyr_shape){1, s.h, s.w, 1}));
 out:
     pyr_free(grey);
     return status;
@@ -28,24 +27,16 @@ out:
 static pyr_status colorize(pyr_tasking *t, const void *at)
 {
     const typed *o = at;
-    pyr_known *known = NULL;
-    float *image;
+    pyr_known *known;
     pyr_status status;
 
-    PYR_TRY(pyr_task_picture(&image, t, t->arguments[0], 0));
-    PYR_TRY_OUT(pyr_known_new_grey(&known, t->model, image, o->repeats));
-    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hooks = pyr_known_hooks(known)}));
-    PYR_TRY_OUT(show(t, image));
-    PYR_TRY_OUT(pyr_tasking_finish(t));
-out:
+    PYR_TRY(pyr_task_picture(&t->picture, t, t->arguments[0], 0));
+    PYR_TRY(pyr_known_new_grey(&known, t->model, t->picture, o->repeats));
+    status = pyr_tasking_draw(t, &(pyr_task_draw){.hooks = pyr_known_hooks(known)});
     pyr_known_free(known);
-    pyr_free(image);
-    return status;
-}
-
-static pyr_status run(void *at, pyr_parsed *parsed)
-{
-    return pyr_task_run(at, parsed, NULL, colorize);
+    PYR_TRY(status);
+    PYR_TRY(show(t, t->picture));
+    return pyr_tasking_finish(t);
 }
 
 static const pyr_option options[] = {
@@ -69,5 +60,6 @@ const pyr_command pyr_command_colorize = {
     .sections = pyr_all_sections,
     .options = options,
     .size = sizeof(typed),
-    .run = run,
+    .run = pyr_task_run,
+    .own = &(const pyr_task_steps){.body = colorize},
 };

@@ -1,13 +1,9 @@
 /* cmd_encode.c - pyrdiff encode */
-#include "base/file.h"
-#include "base/mem.h"
 #include "cli/tasks/tasking.h"
 #include "pictures/pixels.h"
 #include "tasks/latent.h"
 #include "terminal/output.h"
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct typed {
@@ -16,16 +12,18 @@ typedef struct typed {
     double tolerance;
 } typed;
 
-static pyr_status read_all(float **out, pyr_tasking *t, const char *const *paths, int n)
+/* All pictures into t->picture, one after the other. */
+static pyr_status read_all(pyr_tasking *t)
 {
     size_t size = pyr_count(pyr_model_image(t->model, 0));
 
-    PYR_TRY(pyr_new(out, (size_t)n * size, sizeof **out, "pictures"));
-    for (int i = 0; i < n; i++) {
+    PYR_TRY(pyr_tasking_unseeded(t, t->n_arguments));
+    PYR_TRY(pyr_new(&t->picture, t->n * size, sizeof *t->picture, "pictures"));
+    for (size_t i = 0; i < t->n; i++) {
         float *one;
 
-        PYR_TRY(pyr_task_picture(&one, t, paths[i], 0));
-        memcpy(*out + (size_t)i * size, one, size * sizeof *one);
+        PYR_TRY(pyr_task_picture(&one, t, t->arguments[i], 0));
+        memcpy(t->picture + i * size, one, size * sizeof *one);
         pyr_free(one);
     }
     return PYR_OK;
@@ -62,18 +60,16 @@ static void print_error(const char *path, const float *image, const float *again
               most);
 }
 
-static pyr_status encode(pyr_tasking *t, const typed *o, const float *images, int label, pyr_latent *latent)
+static pyr_status encode(pyr_tasking *t, const typed *o, int label, pyr_latent *latent)
 {
     char *path = NULL;
     double nfe;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_latent_encode(latent, t->model, (int)t->n, images, label, o->tolerance, &nfe));
+    PYR_TRY_OUT(pyr_latent_encode(latent, t->model, (int)t->n, t->picture, label, o->tolerance, &nfe));
     pyr_bar_line(&t->bar, "%zu picture%s encoded, %.0f evaluations each", t->n, t->n == 1 ? "" : "s", nfe);
     print_latent(t, latent);
-    path = pyr_path_join(t->outdir, "latents.safetensors");
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    PYR_TRY_OUT(pyr_path_new(&path, t->outdir, "latents.safetensors"));
     PYR_TRY_OUT(pyr_latent_write(path, latent, t->model));
     pyr_print("%s\n", path);
 out:
@@ -92,25 +88,6 @@ static pyr_status read_latents(pyr_tasking *t, const char *path, pyr_latent *lat
     return pyr_tasking_unseeded(t, latent->n);
 }
 
-static pyr_status decode(pyr_tasking *t, const pyr_latent *latent)
-{
-    size_t size = pyr_count(pyr_model_image(t->model, 0));
-    pyr_from_latent from = {0};
-    pyr_status status;
-
-    PYR_TRY_OUT(pyr_from_latent_new(&from, t->model, latent));
-    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hooks = &from.hooks, .first = &from.first}));
-    for (size_t i = 0; i < t->n; i++) {
-        char name[40];
-
-        snprintf(name, sizeof name, "decoded-%03zu", i);
-        PYR_TRY_OUT(pyr_tasking_write(t, name, t->drawn + i * size, 0));
-    }
-out:
-    pyr_from_latent_free(&from);
-    return status;
-}
-
 static pyr_status prepare(pyr_tasking *t, const void *at)
 {
     const typed *o = at;
@@ -126,33 +103,24 @@ static pyr_status encode_and_decode(pyr_tasking *t, const void *at)
     const typed *o = at;
     int n = t->n_arguments, label;
     pyr_latent latent = {0};
-    float *images = NULL;
     pyr_shape s = pyr_model_image(t->model, 0);
     pyr_status status;
 
     PYR_TRY(pyr_tasking_one_class(t, &label));
     if (n) {
-        PYR_TRY_OUT(pyr_tasking_unseeded(t, n));
-        PYR_TRY_OUT(read_all(&images, t, t->arguments, n));
-        PYR_TRY_OUT(encode(t, o, images, label, &latent));
-        PYR_TRY_OUT(pyr_tasking_show(t, images, n, s.h, s.w, s.c));
+        PYR_TRY_OUT(read_all(t));
+        PYR_TRY_OUT(encode(t, o, label, &latent));
+        PYR_TRY_OUT(pyr_tasking_show(t, t->picture, n, s));
     } else
         PYR_TRY_OUT(read_latents(t, o->decode, &latent));
-    PYR_TRY_OUT(decode(t, &latent));
+    PYR_TRY_OUT(pyr_tasking_decode(t, &latent, "decoded"));
     for (int i = 0; i < n; i++)
-        print_error(t->arguments[i], images + (size_t)i * pyr_count(s), t->drawn + (size_t)i * pyr_count(s),
-                    pyr_count(s));
-    PYR_TRY_OUT(pyr_tasking_show(t, t->drawn, (int)t->n, s.h, s.w, s.c));
+        print_error(t->arguments[i], t->picture + (size_t)i * pyr_count(s),
+                    t->drawn + (size_t)i * pyr_count(s), pyr_count(s));
     PYR_TRY_OUT(pyr_tasking_write_sheet(t));
 out:
     pyr_latent_free(&latent);
-    pyr_free(images);
     return status;
-}
-
-static pyr_status run(void *at, pyr_parsed *parsed)
-{
-    return pyr_task_run(at, parsed, prepare, encode_and_decode);
 }
 
 static const pyr_option options[] = {
@@ -179,5 +147,6 @@ const pyr_command pyr_command_encode = {
     .sections = pyr_all_sections,
     .options = options,
     .size = sizeof(typed),
-    .run = run,
+    .run = pyr_task_run,
+    .own = &(const pyr_task_steps){encode_and_decode, prepare},
 };

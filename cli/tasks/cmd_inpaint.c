@@ -1,5 +1,4 @@
 /* cmd_inpaint.c - pyrdiff inpaint */
-#include "base/mem.h"
 #include "cli/tasks/tasking.h"
 #include "tasks/known.h"
 
@@ -23,9 +22,9 @@ static pyr_status show(pyr_tasking *t, const float *image, const uint8_t *mask)
         for (size_t j = 0; j < c; j++)
             left[i * c + j] = mask[i] ? 0 : image[i * c + j];
     }
-    PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s.h, s.w, s.c));
-    PYR_TRY_OUT(pyr_tasking_show(t, white, 1, s.h, s.w, 1));
-    PYR_TRY_OUT(pyr_tasking_show(t, left, 1, s.h, s.w, s.c));
+    PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s));
+    PYR_TRY_OUT(pyr_tasking_show(t, white, 1, (pyr_shape){1, s.h, s.w, 1}));
+    PYR_TRY_OUT(pyr_tasking_show(t, left, 1, s));
 out:
     pyr_free(left);
     pyr_free(white);
@@ -36,29 +35,22 @@ static pyr_status inpaint(pyr_tasking *t, const void *at)
 {
     const typed *o = at;
     pyr_known *known = NULL;
-    float *image = NULL;
     uint8_t *mask = NULL;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_task_picture(&image, t, t->arguments[0], 0));
+    PYR_TRY_OUT(pyr_task_picture(&t->picture, t, t->arguments[0], 0));
     PYR_TRY_OUT(pyr_task_mask(&mask, t, t->arguments[1]));
-    PYR_TRY_OUT(pyr_known_new(&known, t->model, image, mask, o->repeats));
+    PYR_TRY_OUT(pyr_known_new(&known, t->model, t->picture, mask, o->repeats));
     for (int level = pyr_model_levels(t->model) - 1; level >= 0; level--)
         pyr_bar_line(&t->bar, "level %d: %.1f%% of its pixels are known", level,
                      100 * pyr_known_share(known, level));
     PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hooks = pyr_known_hooks(known)}));
-    PYR_TRY_OUT(show(t, image, mask));
+    PYR_TRY_OUT(show(t, t->picture, mask));
     PYR_TRY_OUT(pyr_tasking_finish(t));
 out:
     pyr_known_free(known);
-    pyr_free(image);
     pyr_free(mask);
     return status;
-}
-
-static pyr_status run(void *at, pyr_parsed *parsed)
-{
-    return pyr_task_run(at, parsed, NULL, inpaint);
 }
 
 static const pyr_option options[] = {
@@ -83,5 +75,6 @@ const pyr_command pyr_command_inpaint = {
     .sections = pyr_all_sections,
     .options = options,
     .size = sizeof(typed),
-    .run = run,
+    .run = pyr_task_run,
+    .own = &(const pyr_task_steps){.body = inpaint},
 };

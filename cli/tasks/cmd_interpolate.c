@@ -1,10 +1,7 @@
 /* cmd_interpolate.c - pyrdiff interpolate */
-#include "base/file.h"
-#include "base/mem.h"
 #include "cli/tasks/tasking.h"
 #include "settings/parse.h"
 #include "tasks/latent.h"
-#include <stdio.h>
 #include <string.h>
 
 typedef struct typed {
@@ -36,35 +33,11 @@ static pyr_status latent_of(pyr_latent *out, pyr_tasking *t, const typed *o, con
     } else {
         PYR_TRY_OUT(pyr_task_picture(&image, t, word, 0));
         PYR_TRY_OUT(pyr_latent_encode(out, t->model, 1, image, label, o->tolerance, NULL));
-        PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s.h, s.w, s.c));
+        PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s));
     }
 out:
     pyr_free(seed);
     pyr_free(image);
-    return status;
-}
-
-static pyr_status draw(pyr_tasking *t, const pyr_latent *a, const pyr_latent *b)
-{
-    size_t size = pyr_count(pyr_model_image(t->model, 0));
-    pyr_latent between = {0};
-    pyr_from_latent from = {0};
-    pyr_status status;
-
-    PYR_TRY_OUT(pyr_latent_new(&between, t->model, (int)t->n));
-    for (size_t i = 0; i < t->n; i++)
-        pyr_latent_slerp(&between, (int)i, a, 0, b, 0, (double)i / (double)(t->n - 1), t->model);
-    PYR_TRY_OUT(pyr_from_latent_new(&from, t->model, &between));
-    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hooks = &from.hooks, .first = &from.first}));
-    for (size_t i = 0; i < t->n; i++) {
-        char name[40];
-
-        snprintf(name, sizeof name, "frame-%03zu", i);
-        PYR_TRY_OUT(pyr_tasking_write(t, name, t->drawn + i * size, 0));
-    }
-out:
-    pyr_from_latent_free(&from);
-    pyr_latent_free(&between);
     return status;
 }
 
@@ -80,32 +53,28 @@ static pyr_status interpolate(pyr_tasking *t, const void *at)
     const typed *o = at;
     const char *a_word = t->arguments[0], *b_word = t->arguments[1];
     pyr_shape s = pyr_model_image(t->model, 0);
-    pyr_latent a = {0}, b = {0};
-    float *image = NULL;
+    pyr_latent a = {0}, b = {0}, between = {0};
     pyr_status status;
 
     PYR_TRY_OUT(pyr_tasking_unseeded(t, o->frames));
     PYR_TRY_OUT(latent_of(&b, t, o, b_word));
     t->in_sheet = 0; /* the second picture comes behind the frames */
     PYR_TRY_OUT(latent_of(&a, t, o, a_word));
-    PYR_TRY_OUT(draw(t, &a, &b));
-    PYR_TRY_OUT(pyr_tasking_show(t, t->drawn, (int)t->n, s.h, s.w, s.c));
+    PYR_TRY_OUT(pyr_latent_new(&between, t->model, o->frames));
+    for (int i = 0; i < o->frames; i++)
+        pyr_latent_slerp(&between, i, &a, 0, &b, 0, (double)i / (o->frames - 1), t->model);
+    PYR_TRY_OUT(pyr_tasking_decode(t, &between, "frame"));
     if (!is_seed(b_word)) {
-        PYR_TRY_OUT(pyr_task_picture(&image, t, b_word, 0));
-        PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s.h, s.w, s.c));
+        PYR_TRY_OUT(pyr_task_picture(&t->picture, t, b_word, 0));
+        PYR_TRY_OUT(pyr_tasking_show(t, t->picture, 1, s));
     }
     t->columns = t->in_sheet;
     PYR_TRY_OUT(pyr_tasking_write_sheet(t));
 out:
-    pyr_free(image);
     pyr_latent_free(&a);
     pyr_latent_free(&b);
+    pyr_latent_free(&between);
     return status;
-}
-
-static pyr_status run(void *at, pyr_parsed *parsed)
-{
-    return pyr_task_run(at, parsed, prepare, interpolate);
 }
 
 static const pyr_option options[] = {
@@ -132,5 +101,6 @@ const pyr_command pyr_command_interpolate = {
     .sections = pyr_all_sections,
     .options = options,
     .size = sizeof(typed),
-    .run = run,
+    .run = pyr_task_run,
+    .own = &(const pyr_task_steps){interpolate, prepare},
 };

@@ -1,5 +1,4 @@
 /* cmd_invert.c - pyrdiff invert */
-#include "base/mem.h"
 #include "base/philox.h"
 #include "cli/tasks/tasking.h"
 #include "pictures/image_file.h"
@@ -8,7 +7,6 @@
 #include "terminal/output.h"
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 
 typedef struct typed {
     pyr_task_typed task;
@@ -27,9 +25,8 @@ typedef struct inverting {
     const typed *o;
     pyr_tasking *t;
     pyr_operator a;
-    float *image; /* the clean picture; NULL: not known */
     double *y;
-} inverting;
+} inverting; /* t->picture: the clean one; NULL: not known */
 
 /* ---- what is seen -------------------------------------------------------------------------------- */
 
@@ -73,6 +70,12 @@ out:
     return status;
 }
 
+/* Number i of y. */
+static bool is_seen(const inverting *v, size_t i)
+{
+    return v->a.kind != PYR_OPERATOR_MISSING || v->a.seen[i / (size_t)v->a.out.c];
+}
+
 /* y = A image + noise, from a picture that is clean. */
 static pyr_status degrade(inverting *v, const char *path)
 {
@@ -80,17 +83,17 @@ static pyr_status degrade(inverting *v, const char *path)
     double *x = NULL, *work = NULL;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_task_picture(&v->image, v->t, path, 0));
+    PYR_TRY_OUT(pyr_task_picture(&v->t->picture, v->t, path, 0));
     PYR_TRY_OUT(pyr_new(&x, n, sizeof *x, "a picture"));
     PYR_TRY_OUT(pyr_new(&work, n > m ? n : m, sizeof *work, "a picture"));
     for (size_t i = 0; i < n; i++)
-        x[i] = (double)v->image[i];
+        x[i] = (double)v->t->picture[i];
     pyr_operator_apply(&v->a, v->y, x, work);
     for (size_t i = 0; i < m; i++) {
         float normal[4];
 
         pyr_normal4((uint64_t)v->o->noise_seed, (uint32_t)(i / 4), 0, 0, PYR_RNG_TASK, normal);
-        if (v->a.kind != PYR_OPERATOR_MISSING || v->a.seen[i / (size_t)v->a.in.c])
+        if (is_seen(v, i))
             v->y[i] += v->o->noise * (double)normal[i % 4];
     }
 out:
@@ -117,7 +120,7 @@ static pyr_status read_degraded(inverting *v, const char *path)
     PYR_TRY_OUT(pyr_new(&pixels, n, sizeof *pixels, "a picture"));
     PYR_TRY_OUT(pyr_image_to_values(pixels, &image, s.c, pyr_model_bits(v->t->model)));
     for (size_t i = 0; i < n; i++)
-        v->y[i] = v->a.kind == PYR_OPERATOR_MISSING && !v->a.seen[i / (size_t)s.c] ? 0 : (double)pixels[i];
+        v->y[i] = is_seen(v, i) ? (double)pixels[i] : 0;
 out:
     pyr_free(pixels);
     pyr_image_free(&image);
@@ -137,10 +140,10 @@ static pyr_status show(inverting *v)
     PYR_TRY(pyr_new(&pixels, n, sizeof *pixels, "a picture"));
     for (size_t i = 0; i < n; i++)
         pixels[i] = (float)v->y[i];
-    if (v->image)
-        PYR_TRY_OUT(pyr_tasking_show(v->t, v->image, 1, in.h, in.w, in.c));
-    PYR_TRY_OUT(pyr_tasking_show(v->t, pixels, 1, s.h, s.w, s.c));
-    PYR_TRY_OUT(pyr_tasking_write_shape(v->t, "degraded", pixels, s));
+    if (v->t->picture)
+        PYR_TRY_OUT(pyr_tasking_show(v->t, v->t->picture, 1, in));
+    PYR_TRY_OUT(pyr_tasking_show(v->t, pixels, 1, s));
+    PYR_TRY_OUT(pyr_tasking_write(v->t, "degraded", pixels, s));
 out:
     pyr_free(pixels);
     return status;
@@ -171,13 +174,13 @@ static pyr_status measure(const inverting *v, misfit *out)
     PYR_TRY_OUT(pyr_new(&y, m, sizeof *y, "a picture"));
     PYR_TRY_OUT(pyr_new(&work, n > m ? n : m, sizeof *work, "a picture"));
     for (size_t i = 0; i < m; i++)
-        seen += v->a.kind != PYR_OPERATOR_MISSING || v->a.seen[i / (size_t)v->a.in.c];
+        seen += is_seen(v, i);
     for (size_t j = 0; j < v->t->n; j++) {
         double off = 0;
 
         for (size_t i = 0; i < n; i++) {
             x[i] = (double)v->t->drawn[j * n + i];
-            from_clean += v->image ? pow(x[i] - (double)v->image[i], 2) : 0;
+            from_clean += v->t->picture ? pow(x[i] - (double)v->t->picture[i], 2) : 0;
         }
         pyr_operator_apply(&v->a, y, x, work);
         for (size_t i = 0; i < m; i++)
@@ -203,7 +206,7 @@ static void say(const inverting *v, const misfit *m)
 {
     pyr_print("%s of the results is off from what was given by %.2f grey values (rms); its noise has %.2f\n",
               pyr_operator_names[v->a.kind], m->rms, 128 * v->o->noise);
-    if (v->image)
+    if (v->t->picture)
         pyr_print("the results are off from the clean picture by %.2f grey values (rms)\n", m->clean);
 }
 
@@ -256,14 +259,8 @@ static pyr_status invert(pyr_tasking *t, const void *at)
 out:
     pyr_inverse_free(inverse);
     pyr_operator_free(&v.a);
-    pyr_free(v.image);
     pyr_free(v.y);
     return status;
-}
-
-static pyr_status run(void *at, pyr_parsed *parsed)
-{
-    return pyr_task_run(at, parsed, check_samplers, invert);
 }
 
 static const pyr_option options[] = {
@@ -307,5 +304,6 @@ const pyr_command pyr_command_invert = {
     .sections = pyr_all_sections,
     .options = options,
     .size = sizeof(typed),
-    .run = run,
+    .run = pyr_task_run,
+    .own = &(const pyr_task_steps){invert, check_samplers},
 };

@@ -1,5 +1,4 @@
 /* cmd_upscale.c - pyrdiff upscale */
-#include "base/mem.h"
 #include "cascade/one_level.h"
 #include "cli/tasks/tasking.h"
 #include "pictures/pixels.h"
@@ -80,24 +79,12 @@ out:
 static pyr_status upscale(pyr_tasking *t, const void *at)
 {
     int level = ((const typed *)at)->level;
-    pyr_shape s;
-    float *image;
-    pyr_status status;
 
     PYR_TRY(pyr_check_coarser_level(&level, pyr_model_levels(t->model)));
-    PYR_TRY(pyr_task_picture(&image, t, t->arguments[0], level));
-    PYR_TRY_OUT(draw(t, image, level));
-    s = pyr_model_image(t->model, level);
-    PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s.h, s.w, s.c));
-    PYR_TRY_OUT(pyr_tasking_finish(t));
-out:
-    pyr_free(image);
-    return status;
-}
-
-static pyr_status run(void *at, pyr_parsed *parsed)
-{
-    return pyr_task_run(at, parsed, NULL, upscale);
+    PYR_TRY(pyr_task_picture(&t->picture, t, t->arguments[0], level));
+    PYR_TRY(draw(t, t->picture, level));
+    PYR_TRY(pyr_tasking_show(t, t->picture, 1, pyr_model_image(t->model, level)));
+    return pyr_tasking_finish(t);
 }
 
 static const pyr_option options[] = {
@@ -124,5 +111,6 @@ const pyr_command pyr_command_upscale = {
     .sections = pyr_all_sections,
     .options = options,
     .size = sizeof(typed),
-    .run = run,
+    .run = pyr_task_run,
+    .own = &(const pyr_task_steps){.body = upscale},
 };

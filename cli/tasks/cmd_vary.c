@@ -1,12 +1,8 @@
 /* cmd_vary.c - pyrdiff vary */
-#include "base/mem.h"
 #include "base/text.h"
 #include "cli/tasks/tasking.h"
 #include "tasks/layers.h"
 #include "tasks/sdedit.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 typedef struct typed {
     pyr_task_typed task;
@@ -14,17 +10,19 @@ typedef struct typed {
     int keep;
 } typed;
 
-static pyr_status draw(pyr_tasking *t, const typed *o, const float *image)
+static pyr_status vary(pyr_tasking *t, const void *at)
 {
+    const typed *o = at;
     double from[PYR_MAX_LEVELS];
     pyr_vary *vary = NULL;
     float *coarse = NULL;
     int given;
     pyr_status status;
 
+    PYR_TRY(pyr_task_picture(&t->picture, t, t->arguments[0], 0));
     PYR_TRY(pyr_vary_from(from, o->from, o->keep, pyr_model_levels(t->model)));
-    PYR_TRY_OUT(pyr_vary_new(&vary, t->model, image, from));
-    PYR_TRY_OUT(pyr_vary_given(&coarse, &given, t->model, image, from));
+    PYR_TRY_OUT(pyr_vary_new(&vary, t->model, t->picture, from));
+    PYR_TRY_OUT(pyr_vary_given(&coarse, &given, t->model, t->picture, from));
     for (int level = pyr_model_levels(t->model) - 1; level >= 0; level--)
         if (from[level] == 0)
             pyr_bar_line(&t->bar, "level %d: kept", level);
@@ -34,30 +32,12 @@ static pyr_status draw(pyr_tasking *t, const typed *o, const float *image)
             pyr_bar_line(&t->bar, "level %d: from noise of %g", level, from[level]);
     PYR_TRY_OUT(pyr_tasking_draw(
         t, &(pyr_task_draw){.coarse = coarse, .given = coarse ? given : 0, .hooks = pyr_vary_hooks(vary)}));
+    PYR_TRY_OUT(pyr_tasking_show(t, t->picture, 1, pyr_model_image(t->model, 0)));
+    PYR_TRY_OUT(pyr_tasking_finish(t));
 out:
     pyr_vary_free(vary);
     pyr_free(coarse);
     return status;
-}
-
-static pyr_status vary(pyr_tasking *t, const void *at)
-{
-    pyr_shape s = pyr_model_image(t->model, 0);
-    float *image;
-    pyr_status status;
-
-    PYR_TRY(pyr_task_picture(&image, t, t->arguments[0], 0));
-    PYR_TRY_OUT(draw(t, at, image));
-    PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s.h, s.w, s.c));
-    PYR_TRY_OUT(pyr_tasking_finish(t));
-out:
-    pyr_free(image);
-    return status;
-}
-
-static pyr_status run(void *at, pyr_parsed *parsed)
-{
-    return pyr_task_run(at, parsed, NULL, vary);
 }
 
 static const pyr_option options[] = {
@@ -89,5 +69,6 @@ const pyr_command pyr_command_vary = {
     .sections = pyr_all_sections,
     .options = options,
     .size = sizeof(typed),
-    .run = run,
+    .run = pyr_task_run,
+    .own = &(const pyr_task_steps){.body = vary},
 };

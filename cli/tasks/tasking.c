@@ -1,10 +1,6 @@
 /* tasking.c - what the commands of tasks share. */
 #include "cli/tasks/tasking.h"
 
-#include "base/atomic_file.h"
-#include "base/clock.h"
-#include "base/file.h"
-#include "base/mem.h"
 #include "cli/typed_settings.h"
 #include "pictures/grid.h"
 #include "pictures/image_file.h"
@@ -12,7 +8,6 @@
 #include "pictures/range.h"
 #include "pictures/resize.h"
 #include "settings/parse.h"
-#include "tasks/latent.h"
 #include "tasks/mask.h"
 #include "terminal/output.h"
 #include "terminal/signals.h"
@@ -34,11 +29,6 @@ const pyr_option pyr_task_options[] = {
 
 /* ---- the run ----------------------------------------------------------------------------------- */
 
-static pyr_status set(void *settings, const char *key, const char *value, const char *origin)
-{
-    return pyr_settings_set(settings, key, value, origin);
-}
-
 static pyr_status read_settings(pyr_tasking *t, const pyr_parsed *parsed)
 {
     const pyr_task_typed *typed = t->typed;
@@ -48,7 +38,7 @@ static pyr_status read_settings(pyr_tasking *t, const pyr_parsed *parsed)
     if (t->n > PYR_TASK_IMAGES)
         return pyr_fail(PYR_E_ARG, "--seeds: %zu images, should be at most %d", t->n, PYR_TASK_IMAGES);
     PYR_TRY(pyr_run_settings_typed(&t->settings, &t->config, typed->network, parsed));
-    PYR_TRY(pyr_set_sampling(&typed->sampling, t->config.pyramid.levels, set, t->settings));
+    PYR_TRY(pyr_set_sampling(&typed->sampling, t->config.pyramid.levels, pyr_settings_put, t->settings));
     return pyr_config_get(&t->config, t->settings);
 }
 
@@ -69,18 +59,16 @@ static pyr_status open_model(pyr_tasking *t)
     PYR_TRY(pyr_model_open(&t->model, t->k, t->typed->network, &t->config));
     PYR_TRY(pyr_model_choose_class(&t->choice, t->model, t->typed->sampling.of_class));
     put_sampler(t);
-    t->outdir =
-        *t->typed->outdir ? pyr_strdup(t->typed->outdir) : pyr_path_join(t->typed->network, t->command);
-    if (!t->outdir)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    PYR_TRY(*t->typed->outdir ? pyr_format(&t->outdir, "%s", t->typed->outdir)
+                              : pyr_path_new(&t->outdir, t->typed->network, t->command));
     PYR_TRY(pyr_open_output_folder(t->outdir));
     pyr_stop_on_signals();
     return PYR_OK;
 }
 
-pyr_status pyr_task_run(const void *typed, const pyr_parsed *parsed, pyr_task_body prepare,
-                        pyr_task_body body)
+pyr_status pyr_task_run(void *typed, pyr_parsed *parsed)
 {
+    const pyr_task_steps *steps = parsed->command->own;
     pyr_tasking t = {.command = parsed->command->name,
                      .typed = typed,
                      .arguments = parsed->arguments,
@@ -89,11 +77,12 @@ pyr_status pyr_task_run(const void *typed, const pyr_parsed *parsed, pyr_task_bo
     pyr_status status;
 
     PYR_TRY_OUT(read_settings(&t, parsed));
-    if (prepare)
-        PYR_TRY_OUT(prepare(&t, typed));
+    if (steps->prepare)
+        PYR_TRY_OUT(steps->prepare(&t, typed));
     PYR_TRY_OUT(open_model(&t));
-    PYR_TRY_OUT(body(&t, typed));
+    PYR_TRY_OUT(steps->body(&t, typed));
 out:
+    pyr_free(t.picture);
     pyr_free(t.drawn);
     pyr_free(t.sheet);
     pyr_free(t.seeds);
@@ -316,7 +305,7 @@ out:
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
-pyr_status pyr_tasking_show(pyr_tasking *t, const float *images, int n, int h, int w, int c)
+pyr_status pyr_tasking_show(pyr_tasking *t, const float *images, int n, pyr_shape from)
 {
     pyr_shape s = pyr_model_image(t->model, 0);
     size_t size = pyr_count(s);
@@ -329,11 +318,11 @@ pyr_status pyr_tasking_show(pyr_tasking *t, const float *images, int n, int h, i
         for (size_t at = 0; at < size; at++) {
             int j = (int)(at % (size_t)s.c), x = (int)(at / (size_t)s.c) % s.w,
                 y = (int)(at / (size_t)s.c) / s.w;
-            const float *from = images + ((size_t)i * (size_t)h * (size_t)w +
-                                          (size_t)(y * h / s.h) * (size_t)w + (size_t)(x * w / s.w)) *
-                                             (size_t)c;
+            size_t pixel = ((size_t)i * (size_t)from.h + (size_t)(y * from.h / s.h)) * (size_t)from.w +
+                           (size_t)(x * from.w / s.w);
 
-            t->sheet[(size_t)(t->in_sheet + i) * size + at] = from[c == 1 ? 0 : j];
+            t->sheet[(size_t)(t->in_sheet + i) * size + at] =
+                images[pixel * (size_t)from.c + (size_t)(from.c == 1 ? 0 : j)];
         }
     t->in_sheet += n;
     return PYR_OK;
@@ -343,36 +332,50 @@ pyr_status pyr_tasking_show(pyr_tasking *t, const float *images, int n, int h, i
 static pyr_status write_image(const pyr_tasking *t, const char *name, const char *seed, int label,
                               const float *pixels, pyr_shape s)
 {
-    char *path = pyr_strfmt("%s/%s.png", t->outdir, name);
+    char of_class[16], *path;
     pyr_image image = {0};
-    char of_class[16];
     size_t n = 4;
     pyr_png_text texts[6] = {
         {"Title", t->command}, {"sampler", t->sampler}, {"weights", t->weights}, {"Software", "pyrdiff"}};
-    pyr_status status =
-        path ? pyr_image_from_values(&image, pixels, s.h, s.w, s.c, pyr_model_bits(t->model), path)
-             : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    pyr_status status;
 
     snprintf(of_class, sizeof of_class, "%d", label);
     if (seed)
         texts[n++] = (pyr_png_text){"seed", seed};
     if (label >= 0)
         texts[n++] = (pyr_png_text){"class", of_class};
-    if (status == PYR_OK)
-        status = pyr_png_write(path, &image, texts, n);
+    PYR_TRY(pyr_format(&path, "%s/%s.png", t->outdir, name));
+    PYR_TRY_OUT(pyr_image_from_values(&image, pixels, s.h, s.w, s.c, pyr_model_bits(t->model), path));
+    PYR_TRY_OUT(pyr_png_write(path, &image, texts, n));
+out:
     pyr_image_free(&image);
     pyr_free(path);
     return status;
 }
 
-pyr_status pyr_tasking_write(const pyr_tasking *t, const char *name, const float *image, int level)
-{
-    return write_image(t, name, NULL, t->choice.label, image, pyr_model_image(t->model, level));
-}
-
-pyr_status pyr_tasking_write_shape(const pyr_tasking *t, const char *name, const float *image, pyr_shape s)
+pyr_status pyr_tasking_write(const pyr_tasking *t, const char *name, const float *image, pyr_shape s)
 {
     return write_image(t, name, NULL, -1, image, s);
+}
+
+pyr_status pyr_tasking_decode(pyr_tasking *t, const pyr_latent *latent, const char *name)
+{
+    pyr_shape s = pyr_model_image(t->model, 0);
+    pyr_from_latent from = {0};
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_from_latent_new(&from, t->model, latent));
+    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hooks = &from.hooks, .first = &from.first}));
+    for (size_t i = 0; i < t->n; i++) {
+        char numbered[40];
+
+        snprintf(numbered, sizeof numbered, "%s-%03zu", name, i);
+        PYR_TRY_OUT(write_image(t, numbered, NULL, t->choice.label, t->drawn + i * pyr_count(s), s));
+    }
+    PYR_TRY_OUT(pyr_tasking_show(t, t->drawn, (int)t->n, s));
+out:
+    pyr_from_latent_free(&from);
+    return status;
 }
 
 pyr_status pyr_tasking_write_sheet(const pyr_tasking *t)
@@ -385,10 +388,11 @@ pyr_status pyr_tasking_write_sheet(const pyr_tasking *t)
                                   {"seeds", t->typed->seeds ? t->typed->seeds : ""},
                                   {"sampler", t->sampler},
                                   {"weights", t->weights}};
-    char *path = pyr_strfmt("%s/%s.png", t->outdir, t->command);
-    pyr_status status =
-        path ? pyr_grid_write(path, &panel, 1, style, texts, 4) : pyr_fail(PYR_E_NOMEM, "out of memory");
+    char *path;
+    pyr_status status;
 
+    PYR_TRY(pyr_format(&path, "%s/%s.png", t->outdir, t->command));
+    status = pyr_grid_write(path, &panel, 1, style, texts, 4);
     if (status == PYR_OK)
         pyr_print("%s\n", path);
     pyr_free(path);
@@ -407,6 +411,6 @@ pyr_status pyr_tasking_finish(pyr_tasking *t)
         PYR_TRY(write_image(t, name, seed, pyr_class_of_seed(&t->choice, t->seeds[i]),
                             t->drawn + i * pyr_count(s), s));
     }
-    PYR_TRY(pyr_tasking_show(t, t->drawn, (int)t->n, s.h, s.w, s.c));
+    PYR_TRY(pyr_tasking_show(t, t->drawn, (int)t->n, s));
     return pyr_tasking_write_sheet(t);
 }

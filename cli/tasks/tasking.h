@@ -9,6 +9,7 @@
 #include "cli/machine.h"
 #include "cli/sampling.h"
 #include "pictures/image.h"
+#include "tasks/latent.h"
 #include "terminal/progress.h"
 
 /* What is typed; `seeds` by the commands' own OPT_SEEDS, the rest by their common options. */
@@ -40,6 +41,7 @@ typedef struct pyr_tasking {
     char *outdir;
     uint64_t *seeds; /* n */
     size_t n;
+    float *picture;        /* of pyr_task_picture, for the command that has one; NULL: none yet */
     float *drawn;          /* n x I_0, by pyr_tasking_draw */
     float *sheet;          /* images of I_0's size, one after the other */
     int in_sheet, columns; /* 0: up to PYR_SHEET_COLUMNS */
@@ -49,12 +51,14 @@ typedef struct pyr_tasking {
 
 enum { PYR_TASK_IMAGES = 4096 /* images that are kept in memory */, PYR_SHEET_COLUMNS = 10 };
 
-/* Open the run and its model, list the seeds, make the folder, call body(t, typed), close all. `typed` is the
- * command's struct, whose first member is a pyr_task_typed. `prepare` (NULL: none) is called before the model
- * is opened, and may change t->config. */
-typedef pyr_status (*pyr_task_body)(pyr_tasking *t, const void *typed);
-pyr_status pyr_task_run(const void *typed, const pyr_parsed *parsed, pyr_task_body prepare,
-                        pyr_task_body body);
+/* `own` of a command whose struct begins with a pyr_task_typed: what it does with an open run and model, listed
+ * seeds and a made folder. `prepare` (NULL: none) is called before the model is opened, and may change
+ * t->config. */
+typedef struct pyr_task_steps {
+    pyr_status (*body)(pyr_tasking *t, const void *typed);
+    pyr_status (*prepare)(pyr_tasking *t, const void *typed);
+} pyr_task_steps;
+pyr_status pyr_task_run(void *typed, pyr_parsed *parsed); /* of these commands */
 
 /* n images with no seed of their own, instead of those of --seeds. */
 pyr_status pyr_tasking_unseeded(pyr_tasking *t, int n);
@@ -86,17 +90,19 @@ typedef struct pyr_task_draw {
     int given;
     const pyr_model_hooks *hooks;
     double *mismatch[PYR_MAX_LEVELS];
-    int *
-        first; /* set to the number of images drawn so far before each call of pyr_model_sample; NULL: not wanted */
+    /* Set to the number of images drawn so far before each call of pyr_model_sample; NULL: not wanted. */
+    int *first;
 } pyr_task_draw;
 pyr_status pyr_tasking_draw(pyr_tasking *t, const pyr_task_draw *draw);
 
-/* n images of h x w x c (in [-1, 1]) into the sheet, brought to its size by repeating pixels. c is 1 or that
- * of the model. */
-pyr_status pyr_tasking_show(pyr_tasking *t, const float *images, int n, int h, int w, int c);
-/* DIR/NAME.png of one image of I_level's shape, which was drawn; _shape: of any picture. */
-pyr_status pyr_tasking_write(const pyr_tasking *t, const char *name, const float *image, int level);
-pyr_status pyr_tasking_write_shape(const pyr_tasking *t, const char *name, const float *image, pyr_shape s);
+/* Draw the images of latents: DIR/NAME-000.png and so on, which also stand in the sheet. */
+pyr_status pyr_tasking_decode(pyr_tasking *t, const pyr_latent *latent, const char *name);
+
+/* n images (in [-1, 1]) into the sheet, brought to its size by repeating pixels. s.c is 1 or that of the
+ * model. */
+pyr_status pyr_tasking_show(pyr_tasking *t, const float *images, int n, pyr_shape s);
+/* DIR/NAME.png of a picture that was not drawn. */
+pyr_status pyr_tasking_write(const pyr_tasking *t, const char *name, const float *image, pyr_shape s);
 /* A PNG for each seed, and the sheet with the drawn images behind what it shows already. */
 pyr_status pyr_tasking_finish(pyr_tasking *t);
 /* The sheet alone. */
