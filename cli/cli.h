@@ -23,6 +23,10 @@ extern const pyr_command pyr_command_analyze, pyr_command_train, pyr_command_sam
 extern const pyr_command *const pyr_commands[];
 const pyr_command *pyr_find_command(const char *name); /* NULL: there is none */
 
+/* The folder of a run: `typed`, or where that is "", "configs/cifar10.cfg" behind "runs/" gives "runs/cifar10".
+ * The caller frees it. PYR_E_NOMEM. */
+pyr_status pyr_default_outdir(char **out, const char *typed, const char *before, const char *config);
+
 /* What option tables point to; the engine's headers (cascade/run.h, pyramid/filters.h) say more. */
 extern const pyr_section *const pyr_all_sections[];
 extern const char *const pyr_filter_names[];

@@ -1,8 +1,6 @@
 /* cmd_compare.c - pyrdiff compare */
 #include "comparison/compare.h"
 
-#include "base/file.h"
-#include "base/mem.h"
 #include "cascade/default_config.h"
 #include "cli/cli.h"
 #include "cli/machine.h"
@@ -12,7 +10,6 @@
 #include "terminal/progress.h"
 #include "terminal/signals.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct typed {
@@ -198,9 +195,9 @@ static pyr_status run_compare(void *at, pyr_parsed *parsed)
     PYR_TRY_OUT(parse_words(&w));
     PYR_TRY_OUT(read_settings(&w, parsed));
     pyr_command_text(&w.command, parsed->argc, parsed->argv);
-    w.outdir = *t->outdir ? pyr_strdup(t->outdir) : pyr_default_outdir("runs/compare-", w.job.config_name);
+    PYR_TRY_OUT(pyr_default_outdir(&w.outdir, t->outdir, "runs/compare-", w.job.config_name));
     w.cache = pyr_cache_path("eval");
-    if (!w.outdir || w.command.failed) {
+    if (w.command.failed) {
         status = pyr_fail(PYR_E_NOMEM, "out of memory");
         goto out;
     }

@@ -4,7 +4,6 @@
 #include "include/pyrdiff.h"
 #include "terminal/output.h"
 #include <stdio.h>
-#include <string.h>
 
 typedef struct typed {
     const char *outdir;
@@ -15,7 +14,6 @@ typedef struct typed {
 typedef struct decomposing {
     const typed *typed;
     const char *picture;
-    bool levels_given, sigma_given;
     pyrdiff_codes *codes;
 } decomposing;
 
@@ -45,29 +43,17 @@ out:
     return status;
 }
 
-static pyr_status decompose(decomposing *d)
+static pyr_status decompose(decomposing *d, const pyr_parsed *parsed)
 {
     const typed *t = d->typed;
     pyrdiff_codes_facts facts = {.size = sizeof facts};
     pyrdiff_images image;
     void *memory;
-    char levels[16], sigma[32];
-    const char *options[7] = {"filter", pyr_filter_names[t->filter]};
-    int n = 2;
+    pyr_passed options = pyr_pass_options(parsed, (const char *const[]){"levels", "filter", "sigma", NULL});
     pyr_status status;
 
     PYR_TRY_OUT(read_picture(&memory, &image, d->picture));
-    snprintf(levels, sizeof levels, "%d", t->levels);
-    snprintf(sigma, sizeof sigma, "%.17g", t->sigma);
-    if (d->levels_given) {
-        options[n++] = "levels";
-        options[n++] = levels;
-    }
-    if (d->sigma_given) {
-        options[n++] = "sigma";
-        options[n++] = sigma;
-    }
-    status = pyrdiff_decompose(&d->codes, &image, options);
+    status = pyrdiff_decompose(&d->codes, &image, options.at);
     if (status == PYR_E_CONFIG)
         pyr_fail_prefix(status, "%s", d->picture);
     PYR_TRY_OUT(status);
@@ -102,11 +88,10 @@ out:
 static pyr_status write_level(const decomposing *d, int level)
 {
     pyrdiff_codes_facts f = {.size = sizeof f};
-    char *path = pyr_strfmt("%s/level-%d.png", d->typed->outdir, level), size[40];
-    pyr_status status = PYR_OK;
+    char *path, size[40];
+    pyr_status status;
 
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", d->typed->outdir);
+    PYR_TRY(pyr_format(&path, "%s/level-%d.png", d->typed->outdir, level));
     PYR_TRY_OUT(pyrdiff_codes_facts_of(d->codes, level, &f));
     PYR_TRY_OUT(write_view(d, level, &f, path));
     snprintf(size, sizeof size, "%dx%dx%d", f.values.h, f.values.w, f.values.c);
@@ -121,11 +106,10 @@ static pyr_status write_all(const decomposing *d)
 {
     static const char *const channels[] = {"grey", "grey+alpha", "RGB", "RGBA"};
     pyrdiff_codes_facts f = {.size = sizeof f};
-    char *path = pyr_path_join(d->typed->outdir, "codes.safetensors");
+    char *path;
     pyr_status status;
 
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", d->typed->outdir);
+    PYR_TRY(pyr_path_new(&path, d->typed->outdir, "codes.safetensors"));
     PYR_TRY_OUT(pyr_open_output_folder(d->typed->outdir));
     PYR_TRY_OUT(pyrdiff_codes_write(d->codes, path));
     PYR_TRY_OUT(pyrdiff_codes_facts_of(d->codes, 0, &f));
@@ -144,11 +128,8 @@ out:
 
 static pyr_status run(void *at, pyr_parsed *parsed)
 {
-    decomposing d = {.typed = at,
-                     .picture = parsed->arguments[0],
-                     .levels_given = pyr_option_given(parsed, "levels"),
-                     .sigma_given = pyr_option_given(parsed, "sigma")};
-    pyr_status status = decompose(&d);
+    decomposing d = {.typed = at, .picture = parsed->arguments[0]};
+    pyr_status status = decompose(&d, parsed);
 
     if (status == PYR_OK)
         status = write_all(&d);
@@ -172,13 +153,11 @@ const pyr_command pyr_command_decompose = {
     .arguments = "PICTURE",
     .least = 1,
     .most = 1,
-    .summary = "Split a picture ("
-               "PNG, JPEG, WebP, TIFF"
-               ") into the levels of a pyramid: DIR/"
-               "codes.safetensors"
-               " holds them exactly (pyrdiff reconstruct makes the picture of it again, bit for bit), "
-               "DIR/level-0.png (the finest) and so on show them: residuals and details as mid-grey "
-               "plus gain times the value. A line tells of each level.",
+    .summary =
+        "Split a picture (PNG, JPEG, WebP, TIFF) into the levels of a pyramid: DIR/codes.safetensors holds "
+        "them exactly (pyrdiff reconstruct makes the picture of it again, bit for bit), DIR/level-0.png (the "
+        "finest) and so on show them: residuals and details as mid-grey plus gain times the value. A line "
+        "tells of each level.",
     .examples = "  pyrdiff decompose photo.png --levels 4 --filter burt-adelson --outdir codes\n"
                 "  pyrdiff reconstruct codes photo2.png\n",
     .options = options,

@@ -20,49 +20,6 @@ typedef struct typed {
     pyr_machine machine;
 } typed;
 
-/* The options of pyrdiff_evaluate(): those that were typed. */
-enum { MOST_OPTIONS = 20 };
-typedef struct chosen {
-    const char *at[2 * MOST_OPTIONS + 1];
-    int n;
-    char count[32], given[16], level[16], batch[16], threads[16];
-} chosen;
-
-static void add(chosen *c, const char *name, const char *value)
-{
-    if (!*value)
-        return;
-    c->at[c->n++] = name;
-    c->at[c->n++] = value;
-}
-
-static void choose(chosen *c, const typed *t, const pyr_parsed *parsed)
-{
-    snprintf(c->count, sizeof c->count, "%" PRId64, t->count);
-    snprintf(c->given, sizeof c->given, "%d", t->given);
-    snprintf(c->level, sizeof c->level, "%d", t->level);
-    snprintf(c->batch, sizeof c->batch, "%d", t->batch);
-    snprintf(c->threads, sizeof c->threads, "%d", t->machine.threads);
-    add(c, "metrics", t->metrics);
-    add(c, "reference", t->reference);
-    add(c, "classifier", t->classifier);
-    add(c, "inception", t->inception);
-    add(c, "fid-resize", t->resize);
-    add(c, "ref-stats", t->ref_stats);
-    add(c, "write-stats", t->write_stats);
-    add(c, "sheet", t->sheet);
-    add(c, "seeds", t->seeds);
-    add(c, "class", t->sampling.of_class);
-    add(c, "gnet", t->guidance.gnet);
-    add(c, "count", c->count);
-    add(c, "given", pyr_option_given(parsed, "given") ? c->given : "");
-    add(c, "level", pyr_option_given(parsed, "level") ? c->level : "");
-    add(c, "batch", pyr_option_given(parsed, "batch") ? c->batch : "");
-    add(c, "backend", t->machine.backend);
-    add(c, "precision", t->machine.precision);
-    add(c, "threads", c->threads);
-}
-
 /* ---- what comes out ---------------------------------------------------------------------------- */
 
 static void print_figure(const pyrdiff_figure *f)
@@ -133,7 +90,7 @@ static pyr_status refuse_sampling(const pyr_parsed *parsed, const char *input)
 
 /* Those of the run, or of what --data names, with what was typed. */
 static pyr_status read_settings(pyrdiff_settings **out, const typed *t, pyr_parsed *parsed,
-                                const chosen *options)
+                                const char *const *options)
 {
     const char *input = parsed->arguments[0];
     pyrdiff_found found = {.size = sizeof found};
@@ -145,7 +102,7 @@ static pyr_status read_settings(pyrdiff_settings **out, const typed *t, pyr_pars
         PYR_TRY(refuse_sampling(parsed, input));
     PYR_TRY(pyrdiff_settings_open(out, found.kind == PYRDIFF_RUN ? input : ""));
     PYR_TRY(pyr_options_each(parsed, pyr_set_public, *out));
-    PYR_TRY(pyrdiff_evaluate(NULL, input, NULL, *out, NULL, options->at, NULL, NULL));
+    PYR_TRY(pyrdiff_evaluate(NULL, input, NULL, *out, NULL, options, NULL, NULL));
     PYR_TRY(pyrdiff_settings_get(*out, "data.path", path, sizeof path));
     if (!*path)
         return pyr_fail(PYR_E_ARG, "against which images? Add --data PATH");
@@ -162,14 +119,16 @@ static pyr_status run_eval(void *at, pyr_parsed *parsed)
     pyrdiff_settings *settings = NULL;
     pyrdiff_data *data = NULL;
     pyrdiff_result *result = NULL;
-    chosen options = {.n = 0};
+    static const char *const names[] = {
+        "metrics", "reference", "classifier", "inception", "fid-resize", "ref-stats", "write-stats", "sheet",
+        "seeds",   "class",     "gnet",       "count",     "given",      "level",     "batch",       NULL};
+    pyr_passed options = pyr_pass_options(parsed, names);
     pyr_watch watch;
     pyr_status status;
 
     pyr_watch_begin(&watch);
-    choose(&options, t, parsed);
     PYR_TRY_OUT(check_outputs(t));
-    PYR_TRY_OUT(read_settings(&settings, t, parsed, &options));
+    PYR_TRY_OUT(read_settings(&settings, t, parsed, options.at));
     PYR_TRY_OUT(pyrdiff_data_open(&data, settings, pyr_watch_event, &watch));
     pyr_bar_end(&watch.bar);
     pyr_take_signals();

@@ -6,7 +6,6 @@
 #include "cascade/export.h"
 #include "diffusion/ddpm.h"
 #include "terminal/output.h"
-#include <string.h>
 
 static const char *const formats[] = {"diffusers", NULL};
 

@@ -1,10 +1,7 @@
 /* cmd_likelihood.c - pyrdiff likelihood */
 #include "cascade/image_likelihood.h"
 
-#include "base/atomic_file.h"
-#include "base/clock.h"
 #include "base/json.h"
-#include "base/mem.h"
 #include "cascade/one_level.h"
 #include "cli/cli.h"
 #include "cli/machine.h"
@@ -16,14 +13,13 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 static const char *const split_words[] = {"held-out", "train", NULL};
 
 typedef struct typed {
     const char *network, *json;
-    int level, split, solver, probe, steps, probes, bound_steps, bound_terms, count;
-    double rtol, atol;
+    int level, split, count;
+    pyr_likelihood_plan plan;
     int64_t seed;
     bool dequantise, classes;
     pyr_machine machine;
@@ -119,45 +115,42 @@ static bool is_term(const pyr_run_likelihood *r)
     return r->only >= 0 && r->levels > 1;
 }
 
+/* "-123.4 +- 1.2 nats, bound -125.0 +- 1.3" */
+static void print_mean(const work *w, pyr_mean m, const char *unit, pyr_mean bound, int digits)
+{
+    char text[64];
+
+    mean_text(text, m, digits);
+    pyr_print("%s%s", text, unit);
+    mean_text(text, bound, digits);
+    if (w->job.plan.bound_terms)
+        pyr_print(", bound %s", text);
+}
+
 static void print_total(const work *w, const pyr_run_likelihood *r)
 {
-    bool bound = w->job.plan.bound_terms > 0;
-    char text[64], below[64];
-
-    mean_text(text, r->log_p, 2);
-    mean_text(below, r->log_p_bound, 2);
     if (is_term(r)) {
-        pyr_print("log p of level %d  %s nats an image", r->only, text);
-        if (bound)
-            pyr_print(", bound %s", below);
+        pyr_print("log p of level %d  ", r->only);
+        print_mean(w, r->log_p, " nats an image", r->log_p_bound, 2);
         pyr_print("\n    its own term of the sum over the levels (%s)\n",
                   r->only == r->levels - 1                                ? "the coarsest image"
                   : pyr_model_level(w->model, r->only)->level.condition.c ? "given the real coarser image"
                                                                           : "without a condition");
         return;
     }
-    if (!r->exact) {
-        pyr_print("code log-likelihood  %s nats an image", text);
-        if (bound)
-            pyr_print(", bound %s", below);
+    pyr_print("%slog-likelihood  ", r->exact ? "" : "code ");
+    print_mean(w, r->log_p, " nats an image", r->log_p_bound, 2);
+    pyr_print("\n");
+    if (!r->exact)
         pyr_print(
-            "\n    sum of log p(r_i | l_i) over the levels of the filter %s, smoothed at sigma_min: not a "
+            "    sum of log p(r_i | l_i) over the levels of the filter %s, smoothed at sigma_min: not a "
             "likelihood of images; it compares only between models of one filter and sigma_min\n",
             pyr_filter_names[pyr_pyramid_get(pyr_model_pyramid(w->model))->filter]);
-        return;
+    else if (w->job.dequantise) {
+        pyr_print("bits/dim        ");
+        print_mean(w, r->bits_per_dim, "", r->bpd_bound, 4);
+        pyr_print("\n");
     }
-    pyr_print("log-likelihood  %s nats an image", text);
-    if (bound)
-        pyr_print(", bound %s", below);
-    pyr_print("\n");
-    if (!w->job.dequantise)
-        return;
-    mean_text(text, r->bits_per_dim, 4);
-    mean_text(below, r->bpd_bound, 4);
-    pyr_print("bits/dim        %s", text);
-    if (bound)
-        pyr_print(", bound %s", below);
-    pyr_print("\n");
 }
 
 static void json_mean(pyr_json *json, const char *key, pyr_mean m)
@@ -208,7 +201,7 @@ static pyr_status write_json(const work *w, const pyr_run_likelihood *r)
 {
     pyr_json json = {.indent = 2};
     const char *filter = pyr_filter_names[pyr_pyramid_get(pyr_model_pyramid(w->model))->filter];
-    bool bound = w->job.plan.bound_terms > 0;
+    bool bound = w->job.plan.bound_terms > 0, bits = r->exact && !is_term(r) && w->job.dequantise;
     char weights[32];
 
     snprintf(weights, sizeof weights, "%016" PRIx64, pyr_model_hash(w->model));
@@ -233,9 +226,9 @@ static pyr_status write_json(const work *w, const pyr_run_likelihood *r)
     json_mean(&json, "log_p", r->log_p);
     if (bound)
         json_mean(&json, "log_p_bound", r->log_p_bound);
-    if (r->exact && !is_term(r) && w->job.dequantise)
+    if (bits)
         json_mean(&json, "bits_per_dim", r->bits_per_dim);
-    if (r->exact && !is_term(r) && w->job.dequantise && bound)
+    if (bits && bound)
         json_mean(&json, "bits_per_dim_bound", r->bpd_bound);
     pyr_json_real(&json, "seconds", w->seconds);
     pyr_json_open(&json, "levels", '[');
@@ -262,14 +255,7 @@ static pyr_status fill_job(work *w)
                                   .seed = (uint64_t)t->seed,
                                   .dequantise = t->dequantise,
                                   .classes = t->classes,
-                                  .plan = {.solver = t->solver,
-                                           .rtol = t->rtol,
-                                           .atol = t->atol,
-                                           .steps = t->steps,
-                                           .probe = t->probe,
-                                           .probes = t->probes,
-                                           .bound_steps = t->bound_steps,
-                                           .bound_terms = t->bound_terms},
+                                  .plan = t->plan,
                                   .on_progress = show_progress,
                                   .ctx = w};
     return pyr_likelihood_check(&w->job, w->config.data.set.path);
@@ -312,7 +298,8 @@ static pyr_status run_likelihood(void *at, pyr_parsed *parsed)
     w.start = pyr_now();
     PYR_TRY_OUT(pyr_likelihood_run(&result, &w.job));
     w.seconds = pyr_now() - w.start;
-    pyr_bar_line(&w.bar, "%d images in %.1f s, peak memory %.1f MiB", w.job.n, w.seconds, pyr_peak_mib());
+    pyr_bar_line(&w.bar, "%d images in %.1f s, peak memory %.1f MiB", w.job.n, w.seconds,
+                 pyr_peak_memory_mib());
     print_images(&w);
     print_method(&w);
     for (int i = result.levels - 1; i >= 0; i--)
@@ -340,20 +327,20 @@ static const pyr_option options[] = {
     OPT_CHOICE(typed, split, "split", "PART", "held-out", split_words, "which images of the data set"),
     OPT_INT(typed, count, "count", "N", "256", 1, 1e9,
             "number of images, evenly spaced over that part of the data set"),
-    OPT_CHOICE(typed, solver, "solver", "NAME", "rk45", pyr_likelihood_solver_names,
+    OPT_CHOICE(typed, plan.solver, "solver", "NAME", "rk45", pyr_likelihood_solver_names,
                "solver of the ODE: rk45 adapts its steps to each image, heun takes --steps"),
-    OPT_REAL(typed, rtol, "rtol", "T", "1e-3", 0, 1, "rk45: relative tolerance of a step"),
-    OPT_REAL(typed, atol, "atol", "T", "1e-3", 0, 1,
+    OPT_REAL(typed, plan.rtol, "rtol", "T", "1e-3", 0, 1, "rk45: relative tolerance of a step"),
+    OPT_REAL(typed, plan.atol, "atol", "T", "1e-3", 0, 1,
              "rk45: absolute tolerance of a step, for x and for nats per number"),
-    OPT_INT(typed, steps, "steps", "N", "100", 1, PYR_MAX_STEPS,
+    OPT_INT(typed, plan.steps, "steps", "N", "100", 1, PYR_MAX_STEPS,
             "heun: number of steps, of two evaluations each"),
-    OPT_CHOICE(typed, probe, "probe", "KIND", "rademacher", pyr_probe_names,
+    OPT_CHOICE(typed, plan.probe, "probe", "KIND", "rademacher", pyr_probe_names,
                "distribution of the probes: rademacher (-1 or 1) or gaussian"),
-    OPT_INT(typed, probes, "probes", "N", "1", 1, PYR_MAX_PROBES,
+    OPT_INT(typed, plan.probes, "probes", "N", "1", 1, PYR_MAX_PROBES,
             "probes of each image, kept along its path"),
-    OPT_INT(typed, bound_steps, "bound-steps", "T", "1000", 1, PYR_MAX_STEPS,
+    OPT_INT(typed, plan.bound_steps, "bound-steps", "T", "1000", 1, PYR_MAX_STEPS,
             "steps of the discrete-time model whose variational bound is computed"),
-    OPT_INT(typed, bound_terms, "bound-terms", "N", "50", 0, PYR_MAX_STEPS,
+    OPT_INT(typed, plan.bound_terms, "bound-terms", "N", "50", 0, PYR_MAX_STEPS,
             "terms of the bound that are evaluated, evenly spaced; 0: no bound"),
     OPT_SETTING(
         "sigma-min", "S", "level.sampler.sigma_min",

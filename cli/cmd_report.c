@@ -1,11 +1,8 @@
 /* cmd_report.c - pyrdiff report: one page on runs and comparisons. */
 #include "report/report.h"
 
-#include "base/file.h"
-#include "base/mem.h"
 #include "cli/cli.h"
 #include "terminal/output.h"
-#include <stdio.h>
 
 typedef struct typed {
     const char *out;

@@ -8,7 +8,6 @@
 #include "terminal/signals.h"
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 typedef struct typed {
     const char *config, *outdir, *transfer;
@@ -32,7 +31,7 @@ typedef struct screen {
 static void show_data(screen *s, const char *line)
 {
     pyr_bar_line(&s->watch.bar, "data: %s", line);
-    s->baseline_mib = pyr_peak_mib();
+    s->baseline_mib = pyr_peak_memory_mib();
     if (!s->dry)
         pyr_take_signals();
 }
@@ -122,31 +121,18 @@ static int show(void *ctx, const pyrdiff_event *event)
 
 /* ---- the command ------------------------------------------------------------------------------- */
 
-/* "configs/cifar10.cfg" -> "runs/cifar10" */
-static char *default_outdir(const char *config)
-{
-    const char *slash = strrchr(config, '/'), *name = slash ? slash + 1 : config;
-    const char *dot = strrchr(name, '.');
-
-    return pyr_strfmt("runs/%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
-}
-
-/* An existing run that is named without a configuration goes on with its own. `own` is --duration of one
- * --level, which is not a setting of the run; NULL: there is none. */
-static pyr_status read_settings(pyrdiff_settings **out, const typed *t, pyr_parsed *parsed, char **run,
-                                const char **own)
+/* An existing run that is named without a configuration goes on with its own. --duration of one --level is not a
+ * setting of the run. */
+static pyr_status read_settings(pyrdiff_settings **out, const typed *t, pyr_parsed *parsed, char **run)
 {
     pyrdiff_found found = {.size = sizeof found};
     pyr_duration unused;
     bool goes_on, typed_own;
 
     *out = NULL;
-    *own = t->level >= 0 ? pyr_option_value(parsed, "duration") : NULL;
-    if (*own)
+    if (t->level >= 0)
         PYR_TRY(pyr_option_take(parsed, "duration", &unused, &typed_own));
-    *run = *t->outdir ? pyr_strdup(t->outdir) : default_outdir(*t->config ? t->config : "fashion-mnist.cfg");
-    if (!*run)
-        return pyr_fail(PYR_E_NOMEM, "out of memory");
+    PYR_TRY(pyr_default_outdir(run, t->outdir, "runs/", *t->config ? t->config : "fashion-mnist.cfg"));
     PYR_TRY(pyrdiff_look(*run, -1, &found));
     goes_on = !*t->config && *t->outdir && found.kind == PYRDIFF_RUN;
     PYR_TRY(pyrdiff_settings_open(out, goes_on ? *run : pyr_given(t->config)));
@@ -157,28 +143,23 @@ static pyr_status run_training(void *at, pyr_parsed *parsed)
 {
     const typed *t = at;
     pyrdiff_settings *settings = NULL;
-    char *run = NULL, level[16], threads[16];
-    const char *own = NULL;
+    pyr_passed options =
+        pyr_pass_options(parsed, (const char *const[]){"level", "transfer", "dry-run",
+                                                       t->level >= 0 ? "duration" : NULL, NULL});
+    char *run = NULL;
     screen s = {.dry = t->dry_run};
     pyr_status status;
 
     pyr_watch_begin(&s.watch);
-    PYR_TRY_OUT(read_settings(&settings, t, parsed, &run, &own));
-    snprintf(level, sizeof level, "%d", t->level);
-    snprintf(threads, sizeof threads, "%d", t->machine.threads);
-    status = pyrdiff_train(run, settings, NULL,
-                           (const char *const[]){"level", level, "transfer", t->transfer, "dry-run",
-                                                 t->dry_run ? "true" : "false", "backend", t->machine.backend,
-                                                 "precision", t->machine.precision, "threads", threads,
-                                                 own ? "duration" : NULL, own, NULL},
-                           show, &s);
+    PYR_TRY_OUT(read_settings(&settings, t, parsed, &run));
+    status = pyrdiff_train(run, settings, NULL, options.at, show, &s);
     pyr_bar_end(&s.watch.bar);
     if (status == PYR_E_STOPPED)
         pyr_tell("%s. The same command goes on from here\n", pyrdiff_error());
     if (status != PYR_OK || t->dry_run)
         goto out;
-    pyr_tell("trained: %s (peak memory %.0f MiB, of it %.0f MiB program and data)\n", run, pyr_peak_mib(),
-             s.baseline_mib);
+    pyr_tell("trained: %s (peak memory %.0f MiB, of it %.0f MiB program and data)\n", run,
+             pyr_peak_memory_mib(), s.baseline_mib);
     status = pyr_say_next(run, t->level);
 out:
     pyrdiff_settings_free(settings);

@@ -1,4 +1,4 @@
-/* commands.c - the list of commands. */
+/* commands.c - the list of commands, and the folders of their runs. */
 #include "cli/cli.h"
 
 #include <string.h>
@@ -23,4 +23,13 @@ const pyr_command *pyr_find_command(const char *name)
         if (strcmp(pyr_commands[i]->name, name) == 0)
             return pyr_commands[i];
     return NULL;
+}
+
+pyr_status pyr_default_outdir(char **out, const char *typed, const char *before, const char *config)
+{
+    const char *name = pyr_base_name(config), *dot = strrchr(name, '.');
+
+    return *typed ? pyr_format(out, "%s", typed)
+                  : pyr_format(out, "%s%.*s", before,
+                               dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
 }

@@ -1,15 +1,11 @@
 /* main.c - the program: a table of commands. */
 #include "cli/cli.h"
 
-#include "base/file.h"
-#include "base/mem.h"
 #include "base/text.h"
 #include "terminal/manual.h"
 #include "terminal/output.h"
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -92,12 +88,10 @@ static int print_made(int argc, char **argv)
         pyr_manual_command(command, &text);
     } else
         pyr_manual_program(pyr_commands, &text);
-    if (text.failed)
-        pyr_tell("pyrdiff: out of memory for a text\n");
-    else
-        pyr_print_lines(text.at);
-    pyr_text_free(&text);
-    return text.failed;
+    if (pyr_print_text(&text, "a text") == PYR_OK)
+        return 0;
+    pyr_tell("pyrdiff: %s\n", pyr_error());
+    return 1;
 }
 
 /* The exit status of the command line. */

@@ -5,7 +5,6 @@
 #include "cascade/default_config.h"
 #include "cli/open_data.h"
 #include "terminal/output.h"
-#include <string.h>
 
 static pyr_status apply(void *parsed, pyr_settings *settings)
 {
@@ -43,12 +42,4 @@ pyr_status pyr_default_settings_typed(pyr_settings **out, pyr_dataset **data, py
     pyr_tell("configuration: %s (built in), %d level%s for images of %dx%d\n", pyr_default_config_name,
              pyramid.levels, pyramid.levels == 1 ? "" : "s", s.h, s.w);
     return PYR_OK;
-}
-
-char *pyr_default_outdir(const char *before, const char *config)
-{
-    const char *slash = strrchr(config, '/'), *name = slash ? slash + 1 : config;
-    const char *dot = strrchr(name, '.');
-
-    return pyr_strfmt("%s%.*s", before, dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
 }

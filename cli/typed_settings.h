@@ -15,8 +15,4 @@ pyr_status pyr_file_settings_typed(pyr_settings **settings, const char *path, co
  * that is. *data: the images, which decide it. */
 pyr_status pyr_default_settings_typed(pyr_settings **settings, pyr_dataset **data, pyr_parsed *parsed);
 
-/* The folder of a run that nobody named: "configs/cifar10.cfg" behind "runs/" gives "runs/cifar10". The caller
- * frees it; NULL without memory. */
-char *pyr_default_outdir(const char *before, const char *config);
-
 #endif

@@ -2,6 +2,7 @@
 #include "cli/watch.h"
 
 #include "terminal/signals.h"
+#include <assert.h>
 #include <stdlib.h>
 
 void pyr_watch_begin(pyr_watch *w)
@@ -38,6 +39,28 @@ int pyr_watch_stop(void *watch, const pyrdiff_event *event)
 pyr_status pyr_set_public(void *settings, const char *key, const char *value, const char *origin)
 {
     return pyrdiff_settings_set(settings, key, value, origin);
+}
+
+static void pass(pyr_passed *out, const pyr_parsed *parsed, const char *const *names)
+{
+    for (; *names; names++) {
+        const char *value = pyr_option_value(parsed, *names);
+
+        if (!value || !*value)
+            continue;
+        assert(out->n < 2 * PYR_PASSED);
+        out->at[out->n++] = *names;
+        out->at[out->n++] = value;
+    }
+}
+
+pyr_passed pyr_pass_options(const pyr_parsed *parsed, const char *const *names)
+{
+    pyr_passed out = {.n = 0};
+
+    pass(&out, parsed, names);
+    pass(&out, parsed, (const char *const[]){"backend", "precision", "threads", NULL});
+    return out;
 }
 
 int pyr_number_of(const pyrdiff_settings *settings, const char *key)

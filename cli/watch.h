@@ -23,6 +23,15 @@ int pyr_watch_stop(void *watch, const pyrdiff_event *event);
 /* A pyr_settings_visit: into a pyrdiff_settings. */
 pyr_status pyr_set_public(void *settings, const char *key, const char *value, const char *origin);
 
+/* What was typed of the options `names` (ended by NULL), and of --backend, --precision and --threads, as options
+ * of the library, which have the same names and defaults: pairs ended by NULL. "" is passed over. */
+enum { PYR_PASSED = 24 };
+typedef struct pyr_passed {
+    const char *at[2 * PYR_PASSED + 1];
+    int n;
+} pyr_passed;
+pyr_passed pyr_pass_options(const pyr_parsed *parsed, const char *const *names);
+
 /* The setting as a whole number; one that has one. */
 int pyr_number_of(const pyrdiff_settings *settings, const char *key);
 

@@ -16,15 +16,9 @@ void pyr_command_text(pyr_text *out, int argc, char **argv)
 static pyr_status print_help(const pyr_command *command)
 {
     pyr_text text = {0};
-    pyr_status status = PYR_OK;
 
     pyr_options_help(command, &text);
-    if (text.failed)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory: the options of pyrdiff %s", command->name);
-    else
-        pyr_print_lines(text.at);
-    pyr_text_free(&text);
-    return status;
+    return pyr_print_text(&text, "the help of a command");
 }
 
 pyr_status pyr_command_run(const pyr_command *command, int argc, char **argv)

@@ -76,24 +76,16 @@ static void bash_options(const pyr_command *command, pyr_text *out)
 /* The case of an option that takes a value: what is offered for it. */
 static void bash_value(const pyr_command *command, const pyr_option *option, pyr_text *out)
 {
+    static const char *const offered[] = {[NOTHING] = "nothing", [FILES] = "files", [FOLDERS] = "folders"};
+    value_kind kind = kind_of(command, option);
+
     pyr_text_add(out, "        --%s) ", option->name);
-    switch (kind_of(command, option)) {
-    case WORDS:
+    if (kind == WORDS) {
         pyr_text_add(out, "words='");
         add_words(pyr_option_row(command, option).choices, out);
-        pyr_text_add(out, "' kind=words");
-        break;
-    case FILES:
-        pyr_text_add(out, "kind=files");
-        break;
-    case FOLDERS:
-        pyr_text_add(out, "kind=folders");
-        break;
-    case NOTHING:
-        pyr_text_add(out, "kind=nothing");
-        break;
-    }
-    pyr_text_add(out, " ;;\n");
+        pyr_text_add(out, "' kind=words ;;\n");
+    } else
+        pyr_text_add(out, "kind=%s ;;\n", offered[kind]);
 }
 
 static void bash_command(const pyr_command *command, pyr_text *out)

@@ -297,19 +297,17 @@ const char *pyr_option_value(const pyr_parsed *parsed, const char *name)
 
 pyr_status pyr_option_take(pyr_parsed *parsed, const char *name, void *out, bool *typed)
 {
-    const pyr_typed *last = NULL;
-    size_t kept = 0;
+    const char *value = pyr_option_value(parsed, name);
+    size_t kept = 0, place;
+    pyr_setting row;
     char origin[80];
 
-    for (size_t i = 0; i < parsed->n_typed; i++)
-        if (parsed->typed[i].option && strcmp(parsed->typed[i].option->name, name) == 0)
-            last = &parsed->typed[i];
-    *typed = last != NULL;
-    if (!last)
+    *typed = value != NULL;
+    if (!value)
         return PYR_OK;
-    pyr_setting row = pyr_option_row(parsed->command, last->option);
+    row = pyr_option_row(parsed->command, find_option(parsed->command, name, strlen(name), &place));
     snprintf(origin, sizeof origin, "--%s", name);
-    if (pyr_setting_parse(&row, origin, last->value, "", out) != PYR_OK)
+    if (pyr_setting_parse(&row, origin, value, "", out) != PYR_OK)
         return look_up(parsed->command);
     for (size_t i = 0; i < parsed->n_typed; i++)
         if (!parsed->typed[i].option || strcmp(parsed->typed[i].option->name, name) != 0)
@@ -363,12 +361,7 @@ pyr_status pyr_options_each(const pyr_parsed *parsed, pyr_settings_visit set, vo
     return PYR_OK;
 }
 
-static pyr_status apply(void *settings, const char *key, const char *value, const char *origin)
-{
-    return pyr_settings_set(settings, key, value, origin);
-}
-
 pyr_status pyr_options_apply(const pyr_parsed *parsed, pyr_settings *settings)
 {
-    return pyr_options_each(parsed, apply, settings);
+    return pyr_options_each(parsed, pyr_settings_put, settings);
 }

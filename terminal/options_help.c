@@ -6,29 +6,6 @@
 
 enum { WIDTH = 96, COLUMN_MAX = 30 };
 
-/* `text` wrapped at WIDTH; the first line begins at column `at`, the others at `column`. */
-static void add_wrapped(const char *text, int at, int column, pyr_text *out)
-{
-    if (at > 0 && at >= column) { /* what stands there is too long: go on below */
-        pyr_text_add(out, "\n");
-        at = 0;
-    }
-    do {
-        size_t room = (size_t)(WIDTH - column), n = strlen(text);
-
-        if (n > room) {
-            for (n = room; n > 0 && text[n] != ' '; n--)
-                ;
-            if (n == 0)
-                n = strcspn(text, " ");
-        }
-        pyr_text_add(out, "%*s%.*s\n", column - at, "", (int)n, text);
-        text += n;
-        text += strspn(text, " ");
-        at = 0;
-    } while (*text);
-}
-
 bool pyr_option_switches(const pyr_option *option)
 {
     return !option->argument &&
@@ -66,7 +43,7 @@ void pyr_option_text(const pyr_command *command, const pyr_option *option, pyr_t
 static void add_row(const char *head, const char *text, int column, pyr_text *out)
 {
     pyr_text_add(out, "%s", head);
-    add_wrapped(text, (int)strlen(head), column, out);
+    pyr_text_add_wrapped(out, text, (int)strlen(head), column, WIDTH);
 }
 
 static void add_option(const pyr_command *command, const pyr_option *option, int column, pyr_text *out)
@@ -106,7 +83,7 @@ void pyr_options_help(const pyr_command *command, pyr_text *out)
     pyr_text_add(out, "usage: pyrdiff %s [options]%s%s\n\n", command->name, command->arguments ? " " : "",
                  command->arguments ? command->arguments : "");
     if (command->summary) {
-        add_wrapped(command->summary, 0, 0, out);
+        pyr_text_add_wrapped(out, command->summary, 0, 0, WIDTH);
         pyr_text_add(out, "\n");
     }
     pyr_text_add(out, "options:\n");

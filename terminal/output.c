@@ -2,6 +2,7 @@
 #include "terminal/output.h"
 
 #include "base/atomic_file.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/shown.h"
 #include <errno.h>
@@ -37,6 +38,16 @@ void pyr_print(const char *fmt, ...)
 void pyr_print_lines(const char *text)
 {
     pyr_shown_lines(put_stdout, NULL, text);
+}
+
+pyr_status pyr_print_text(pyr_text *text, const char *what)
+{
+    bool failed = text->failed;
+
+    if (text->at && !failed)
+        pyr_print_lines(text->at);
+    pyr_text_free(text);
+    return failed ? pyr_fail(PYR_E_NOMEM, "out of memory for %s", what) : PYR_OK;
 }
 
 /* Standard error has no buffer of its own: pieces are put together here, so that the lines of several
@@ -93,16 +104,6 @@ void pyr_tell_lines(const char *text)
     send_message(&m);
 }
 
-/* "a/b" -> "a", "b" -> ".", "/b" -> "/"; NULL: no memory. */
-static char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return !slash          ? pyr_strdup(".")
-           : slash == path ? pyr_strdup("/")
-                           : pyr_strfmt("%.*s", (int)(slash - path), path);
-}
-
 pyr_status pyr_output_possible(const char *path)
 {
     struct stat info;
@@ -113,10 +114,8 @@ pyr_status pyr_output_possible(const char *path)
     if (!*path)
         return PYR_OK;
     PYR_TRY_OUT(pyr_atomic_place(&place, &into, path));
-    folder = folder_of(place);
-    if (!folder)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", path);
-    else if (into && stat(place, &info) == 0 && S_ISDIR(info.st_mode))
+    PYR_TRY_OUT(pyr_folder_of(&folder, place));
+    if (into && stat(place, &info) == 0 && S_ISDIR(info.st_mode))
         status = pyr_fail(PYR_E_IO, "%s cannot be written: %s", path, strerror(EISDIR));
     else if (!into && access(folder, W_OK | X_OK) != 0)
         status = pyr_fail(PYR_E_IO, "%s cannot be written: folder %s: %s", path, folder, strerror(errno));

@@ -5,7 +5,7 @@
 #ifndef PYR_TERMINAL_OUTPUT_H
 #define PYR_TERMINAL_OUTPUT_H
 
-#include "base/status.h"
+#include "base/text.h"
 #include <stdarg.h>
 
 /* Results, to standard output. That a write failed is remembered for pyr_output_finish. */
@@ -18,6 +18,8 @@ void pyr_vtell(const char *fmt, va_list args) __attribute__((format(printf, 1, 0
 /* A text of several lines that are ours: tables, help, JSON. */
 void pyr_print_lines(const char *text);
 void pyr_tell_lines(const char *text);
+/* The same of a growing text, which is freed. PYR_E_NOMEM: memory ran out for `what`. */
+pyr_status pyr_print_text(pyr_text *text, const char *what);
 
 /* Write out what is held back and close standard output, at the end of the program. PYR_E_IO: a full disk or
  * another error of any write up to here. */

@@ -1,12 +1,10 @@
 /* progress.c - a progress bar, or lines where there is no terminal. */
 #include "terminal/progress.h"
 
-#include "base/limits.h"
 #include "terminal/output.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -80,9 +78,4 @@ void pyr_clock_text(char text[32], double seconds)
 double pyr_mib(size_t bytes)
 {
     return (double)bytes / (1024 * 1024);
-}
-
-double pyr_peak_mib(void)
-{
-    return pyr_peak_memory_mib();
 }

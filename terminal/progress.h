@@ -3,6 +3,7 @@
 #ifndef PYR_TERMINAL_PROGRESS_H
 #define PYR_TERMINAL_PROGRESS_H
 
+#include "base/limits.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,8 +26,6 @@ void pyr_bar_end(pyr_bar *bar);
 /* "1:05:09", "3:20", "0:07" into a buffer of 32. */
 void pyr_clock_text(char text[32], double seconds);
 
-/* Bytes in MiB, and the most memory that this process ever held, in MiB. */
 double pyr_mib(size_t bytes);
-double pyr_peak_mib(void);
 
 #endif

@@ -32,13 +32,12 @@ static pyr_status read_size(pyr_bench_network *n, const char *size)
 /* The file `batch` beside config.json; *batch stays without one. */
 static pyr_status read_batch(int *batch, const char *folder)
 {
-    char *path = pyr_path_join(folder, "batch"), *text = NULL, *end;
+    char *path, *text = NULL, *end;
     pyr_status status = PYR_OK;
     size_t length;
     long value;
 
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    PYR_TRY(pyr_path_new(&path, folder, "batch"));
     if (!pyr_is_file(path))
         goto out;
     PYR_TRY_OUT(pyr_file_read(&text, &length, path, 64));
@@ -86,12 +85,11 @@ static pyr_status check(const pyr_unet_config *c, const char *folder)
 pyr_status pyr_bench_network_read(pyr_bench_network *out, const char *folder, const char *size)
 {
     pyr_text warning = {0};
-    pyr_status status = PYR_OK;
-    char *path = pyr_path_join(folder, "config.json");
+    pyr_status status;
+    char *path;
 
     *out = (pyr_bench_network){0};
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    PYR_TRY(pyr_path_new(&path, folder, "config.json"));
     PYR_TRY_OUT(pyr_unet_config_read(&out->unet, path, &warning));
     if (warning.length)
         pyr_tell("warning: %s: %s\n", path, warning.at);

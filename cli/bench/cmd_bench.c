@@ -1,9 +1,5 @@
 /* cmd_bench.c - pyrdiff bench: how fast each level trains and samples on this machine. */
-#include "base/atomic_file.h"
-#include "base/clock.h"
-#include "base/file.h"
 #include "base/json.h"
-#include "base/mem.h"
 #include "cli/bench/bench.h"
 #include "cli/cli.h"
 #include "cli/machine.h"
@@ -202,19 +198,16 @@ static pyr_status time_training(const typed *t, pyr_kernels *k, pyr_trainer *tra
 /* The configuration of the network, for other programs to time the same. */
 static pyr_status write_config(const char *outdir, const pyr_level *level)
 {
-    char *folder = pyr_strfmt("%s/level-%d/unet", outdir, level->facts.index);
-    char *path = folder ? pyr_path_join(folder, "config.json") : NULL;
+    char *folder = NULL, *path = NULL;
     pyr_text text = {0};
-    pyr_status status = PYR_OK;
+    pyr_status status;
 
-    if (!path)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for a name");
-    if (status == PYR_OK)
-        status = pyr_make_folders(folder);
-    if (status == PYR_OK)
-        status = pyr_unet_config_write(&text, &level->unet);
-    if (status == PYR_OK)
-        status = pyr_file_replace(path, text.at, text.length);
+    PYR_TRY_OUT(pyr_format(&folder, "%s/level-%d/unet", outdir, level->facts.index));
+    PYR_TRY_OUT(pyr_path_new(&path, folder, "config.json"));
+    PYR_TRY_OUT(pyr_make_folders(folder));
+    PYR_TRY_OUT(pyr_unet_config_write(&text, &level->unet));
+    PYR_TRY_OUT(pyr_text_save(&text, path));
+out:
     pyr_text_free(&text);
     pyr_free(folder);
     pyr_free(path);
@@ -243,7 +236,7 @@ static void print_row(const typed *t, const figures *f)
     pyr_print("%5d  %4dx%-4dx%-2d  %8.1f  %9.1f  %8.1f  %10.1f  %8.1f  %10s  %9.1f  %8.1f\n",
               level->facts.index, level->variable.h, level->variable.w, level->variable.c,
               f->memory.flop / 1e6, f->train, 3 * gflop * f->train, f->forward, gflop * f->forward, samples,
-              pyr_mib(f->memory.total), pyr_peak_mib());
+              pyr_mib(f->memory.total), pyr_peak_memory_mib());
     if (t->floor) {
         print_floor("training", f->train, &f->of_train);
         print_floor("forward", f->forward, &f->of_forward);
@@ -280,14 +273,8 @@ static pyr_status print_json(const typed *t, const pyr_kernels *k, const figures
     pyr_json_real(&j, "first_step_s", f->first_step);
     pyr_json_real(&j, "data_s", f->data);
     pyr_json_close(&j, '}');
-    if (j.text.failed) {
-        pyr_text_free(&j.text);
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a line");
-    }
-    pyr_print_lines(j.text.at);
-    pyr_print("\n");
-    pyr_text_free(&j.text);
-    return PYR_OK;
+    pyr_text_add(&j.text, "\n");
+    return pyr_print_text(&j.text, "a line");
 }
 
 /* `first`: of this process; `data`: seconds that reading the data took. */
@@ -319,7 +306,7 @@ static pyr_status bench_level(const typed *t, pyr_kernels *k, const pyr_experime
     f.device = available - pyr_available(k);
     PYR_TRY_OUT(time_forward(t, k, &f));
     if (t->json)
-        PYR_TRY_OUT(print_json(t, k, &f, pyr_peak_mib()));
+        PYR_TRY_OUT(print_json(t, k, &f, pyr_peak_memory_mib()));
     else
         print_row(t, &f);
     if (*t->outdir)

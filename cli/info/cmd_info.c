@@ -3,8 +3,6 @@
  * and data (info_data.c). */
 #include "cli/info/info.h"
 
-#include "base/file.h"
-#include "base/mem.h"
 #include "base/text.h"
 #include "base/version.h"
 #include "cascade/run.h"
@@ -13,13 +11,7 @@
 #include "kernels/kernels.h"
 #include "pyramid/codes_file.h"
 #include "terminal/output.h"
-#include <inttypes.h>
 #include <string.h>
-
-pyr_status pyr_info_no_memory(const char *path)
-{
-    return pyr_fail(PYR_E_NOMEM, "out of memory for a name in %s", path);
-}
 
 bool pyr_info_holds(const char *folder, const char *name)
 {
@@ -71,15 +63,9 @@ static pyr_status info_program(void)
 static pyr_status info_settings(bool markdown)
 {
     pyr_text text = {0};
-    pyr_status status = PYR_OK;
 
     pyr_settings_document(pyr_all_sections, markdown, &text);
-    if (text.failed)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory: the list of settings");
-    else
-        pyr_print_lines(text.at);
-    pyr_text_free(&text);
-    return status;
+    return pyr_print_text(&text, "the list of settings");
 }
 
 /* ---- which of them ---------------------------------------------------------------------------- */
@@ -101,7 +87,7 @@ static pyr_status info_codes(const char *path)
 
 static pyr_status info_path(const char *path)
 {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *name = pyr_base_name(path);
     bool folder = pyr_is_folder(path), run;
 
     PYR_TRY(pyr_run_exists(&run, path));

@@ -37,7 +37,5 @@ pyr_status pyr_info_contents_read(pyr_info_contents *c, const pyr_unet_files *fi
 int pyr_info_halved(int side, int level);
 /* Is there a file `name` in the folder? */
 bool pyr_info_holds(const char *folder, const char *name);
-/* The failure of a name that could not be put together. */
-pyr_status pyr_info_no_memory(const char *path);
 
 #endif

@@ -3,7 +3,6 @@
 #include "cli/info/info.h"
 #include "cli/open_data.h"
 
-#include "base/mem.h"
 #include "cascade/run.h"
 #include "pyramid/pyramid.h"
 #include "terminal/output.h"

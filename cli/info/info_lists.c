@@ -129,7 +129,6 @@ pyr_status pyr_info_list(const char *name, bool markdown)
 {
     const char *names[LISTS], *ruler[COLUMNS] = {"---", "---", "---", "---", "---"};
     pyr_text text = {0};
-    pyr_status status = PYR_OK;
     int which;
 
     for (int i = 0; i < LISTS; i++)
@@ -141,10 +140,5 @@ pyr_status pyr_info_list(const char *name, bool markdown)
         put_row(&text, true, &lists[which], ruler);
     }
     lists[which].put_rows(&text, markdown, &lists[which]);
-    if (text.failed)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory: the list of %s", name);
-    else
-        pyr_print_lines(text.at);
-    pyr_text_free(&text);
-    return status;
+    return pyr_print_text(&text, "a list");
 }

@@ -1,7 +1,6 @@
 /* info_model.c - a model in words, and compared with the answer stored beside it. */
 #include "cli/info/info.h"
 
-#include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/machine.h"
 #include "diffusers/pipeline.h"
@@ -316,9 +315,7 @@ pyr_status pyr_info_check(const char *path, const pyr_machine *machine)
     PYR_TRY_OUT(pyr_unet_find(&files, path));
     PYR_TRY_OUT(pyr_unet_config_read(&c, files.config, &warning));
     print_warning(files.config, &warning);
-    folder = pyr_strfmt("%.*s", (int)(strlen(files.config) - strlen("/config.json")), files.config);
-    if (!folder)
-        PYR_TRY_OUT(pyr_info_no_memory(path));
+    PYR_TRY_OUT(pyr_folder_of(&folder, files.config));
     answer = pyr_info_holds(folder, "io.safetensors");
     h = !answer && c.sample_height ? c.sample_height : 32;
     w = !answer && c.sample_width ? c.sample_width : 32;

@@ -1,7 +1,6 @@
 /* info_pipeline.c - a diffusers pipeline in words: its network, and its scheduler. */
 #include "cli/info/info.h"
 
-#include "base/mem.h"
 #include "diffusers/pipeline.h"
 #include "terminal/output.h"
 #include <math.h>

@@ -1,16 +1,13 @@
 /* info_run.c - a run in words: its levels, which are missing, damaged or do not fit together. */
 #include "cli/info/info.h"
 
-#include "base/file.h"
 #include "base/json.h"
-#include "base/mem.h"
 #include "base/text.h"
 #include "cascade/run.h"
 #include "terminal/output.h"
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 /* What is known of a level of a run. */
 typedef struct level_info {
@@ -40,14 +37,13 @@ static pyr_status held_out_of(double *out, const char *line, size_t n, const cha
 /* From the last line that has one; a line that was cut off by a crash is passed over. NaN: there is none. */
 static pyr_status last_held_out(double *out, const char *folder)
 {
-    char *path = pyr_path_join(folder, "log.jsonl"), *text = NULL;
+    char *path, *text = NULL;
     size_t size;
     bool there;
     pyr_status status;
 
     *out = NAN;
-    if (!path)
-        return pyr_info_no_memory(folder);
+    PYR_TRY(pyr_path_new(&path, folder, "log.jsonl"));
     PYR_TRY_OUT(pyr_file_exists(&there, path));
     if (there)
         PYR_TRY_OUT(pyr_file_read(&text, &size, path, UINT64_C(1) << 30));
@@ -96,19 +92,17 @@ static pyr_status read_level(level_info *l, const char *run, int level)
     pyr_status status;
 
     PYR_TRY(pyr_run_level(&folder, run, level));
-    status = last_held_out(&l->held_out, folder);
-    if (status == PYR_OK)
-        status = pyr_level_has_state(&l->state, folder);
-    if (status == PYR_OK)
-        status = pyr_run_has_level(&l->unet, run, level);
-    if (status == PYR_OK && (l->state || l->unet))
+    PYR_TRY_OUT(last_held_out(&l->held_out, folder));
+    PYR_TRY_OUT(pyr_level_has_state(&l->state, folder));
+    PYR_TRY_OUT(pyr_run_has_level(&l->unet, run, level));
+    if (l->state || l->unet)
         status = read_level_files(l, folder);
+out:
     pyr_free(folder);
     if (status == PYR_OK || status == PYR_E_NOMEM)
         return status;
     l->refused = status == PYR_E_IO;
-    l->damage = pyr_strdup(pyr_error());
-    return l->damage ? PYR_OK : pyr_info_no_memory(run);
+    return pyr_format(&l->damage, "%s", pyr_error());
 }
 
 static void print_level(const level_info *l, const char *run, int level)

@@ -34,13 +34,26 @@ size_t pyr_sample_output_size(const pyr_sample_output *o, int level)
     return (size_t)o->h[level] * (size_t)o->w[level] * (size_t)o->c;
 }
 
-pyr_status pyr_sample_output_open(pyr_sample_output *o)
+pyrdiff_images pyr_floats(const float *at, int64_t n, int h, int w, int c)
+{
+    /* what the library is to read is not written */
+    return (pyrdiff_images){
+        .data = (void *)(uintptr_t)at, .type = PYRDIFF_F32, .n = n, .h = h, .w = w, .c = c};
+}
+
+pyrdiff_images pyr_sample_output_images(const pyr_sample_output *o, int level, const float *at, int64_t n)
+{
+    return pyr_floats(at, n, o->h[level], o->w[level], o->c);
+}
+
+pyr_status pyr_sample_output_open(pyr_sample_output *o, uint64_t hash)
 {
     char *path;
     pyr_status status;
 
+    snprintf(o->weights, sizeof o->weights, "%016" PRIx64, hash);
     PYR_TRY(pyr_open_output_folder(o->folder));
-    if (o->grid) {
+    if (o->typed->grid) {
         o->in_grid = o->n < GRID_MOST ? o->n : GRID_MOST;
         for (int i = 0; i < o->levels; i++)
             PYR_TRY(pyr_new(&o->first[i], o->in_grid * pyr_sample_output_size(o, i), sizeof(float),
@@ -48,9 +61,8 @@ pyr_status pyr_sample_output_open(pyr_sample_output *o)
     }
     if (!o->archive)
         return PYR_OK;
-    path = pyr_path_join(o->folder, "samples.npz");
-    status = path ? pyrdiff_npz_open(&o->npz, path, (int64_t)o->n, o->h[0], o->w[0], o->c, o->bits)
-                  : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    PYR_TRY(pyr_path_new(&path, o->folder, "samples.npz"));
+    status = pyrdiff_npz_open(&o->npz, path, (int64_t)o->n, o->h[0], o->w[0], o->c, o->bits);
     pyr_free(path);
     return status;
 }
@@ -75,35 +87,27 @@ void pyr_sample_origin(pyr_origin *out, const pyr_sample_output *o, size_t at)
 pyr_status pyr_write_picture(const char *folder, const char *name, const float *values, int h, int w, int c,
                              int bits, const char *const *texts)
 {
-    char *path = pyr_path_join(folder, name);
-    pyrdiff_images image = {.data = (void *)(uintptr_t)values, /* only read */
-                            .type = PYRDIFF_F32,
-                            .n = 1,
-                            .h = h,
-                            .w = w,
-                            .c = c};
-    pyr_status status =
-        path ? pyrdiff_png_write(path, &image, 1, (const char *const[]){"bits", bits == 8 ? "8" : "16", NULL},
-                                 texts)
-             : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    pyrdiff_images image = pyr_floats(values, 1, h, w, c);
+    char *path;
+    pyr_status status;
 
+    PYR_TRY(pyr_path_new(&path, folder, name));
+    status = pyrdiff_png_write(path, &image, 1, (const char *const[]){"bits", bits == 8 ? "8" : "16", NULL},
+                               texts);
     pyr_free(path);
     return status;
 }
 
-static pyr_status write_image(pyr_sample_output *o, size_t at, float *values)
+static pyr_status write_image(pyr_sample_output *o, size_t at, const float *values)
 {
+    pyrdiff_images image = pyr_sample_output_images(o, 0, values, 1);
     char name[64];
     pyr_origin from;
 
     snprintf(name, sizeof name, "%06" PRIu64 ".png", o->seeds[at]);
     pyr_sample_origin(&from, o, at);
     PYR_TRY(pyr_write_picture(o->folder, name, values, o->h[0], o->w[0], o->c, o->bits, from.texts));
-    if (!o->archive)
-        return PYR_OK;
-    return pyrdiff_npz_add(
-        o->npz, &(pyrdiff_images){
-                    .data = values, .type = PYRDIFF_F32, .n = 1, .h = o->h[0], .w = o->w[0], .c = o->c});
+    return o->archive ? pyrdiff_npz_add(o->npz, &image) : PYR_OK;
 }
 
 pyr_status pyr_sample_output_add(pyr_sample_output *o, size_t at, int n, float *const *images)
@@ -123,22 +127,16 @@ pyr_status pyr_sample_output_add(pyr_sample_output *o, size_t at, int n, float *
 static pyr_status write_grid(const pyr_sample_output *o, const char *name, int n)
 {
     pyrdiff_images tables[PYRDIFF_MAX_LEVELS];
-    char *path = pyr_path_join(o->folder, name), zoom[16];
+    char *path, zoom[16];
     pyr_status status;
 
-    if (!path)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for a name");
-    snprintf(zoom, sizeof zoom, "%d", o->zoom);
+    PYR_TRY(pyr_path_new(&path, o->folder, name));
+    snprintf(zoom, sizeof zoom, "%d", o->typed->zoom);
     for (int i = 0; i < n; i++)
-        tables[n - 1 - i] = (pyrdiff_images){.data = o->first[i],
-                                             .type = PYRDIFF_F32,
-                                             .n = (int64_t)o->in_grid,
-                                             .h = o->h[i],
-                                             .w = o->w[i],
-                                             .c = o->c};
+        tables[n - 1 - i] = pyr_sample_output_images(o, i, o->first[i], (int64_t)o->in_grid);
     status = pyrdiff_png_write(
         path, tables, n, (const char *const[]){"zoom", zoom, NULL},
-        (const char *const[]){"seeds", o->seeds_text, "sampler", o->sampler, "weights", o->weights, NULL});
+        (const char *const[]){"seeds", o->typed->seeds, "sampler", o->sampler, "weights", o->weights, NULL});
     pyr_free(path);
     return status;
 }
@@ -150,7 +148,7 @@ pyr_status pyr_sample_output_close(pyr_sample_output *o)
     o->npz = NULL;
     if (npz)
         PYR_TRY(pyrdiff_npz_close(npz, o->labels, 1));
-    if (!o->grid)
+    if (!o->typed->grid)
         return PYR_OK;
     PYR_TRY(write_grid(o, "grid.png", 1));
     if (o->levels > 1)
@@ -164,9 +162,10 @@ pyr_status pyr_sample_output_close(pyr_sample_output *o)
 void pyr_sample_output_free(pyr_sample_output *o)
 {
     pyrdiff_npz_close(o->npz, NULL, 0);
-    o->npz = NULL;
-    for (int i = 0; i < o->levels; i++) {
+    for (int i = 0; i < o->levels; i++)
         pyr_free(o->first[i]);
-        o->first[i] = NULL;
-    }
+    pyr_free(o->seeds);
+    pyr_free(o->labels);
+    pyr_free(o->folder);
+    *o = (pyr_sample_output){0};
 }
