@@ -1,9 +1,7 @@
 /* cmd_analyze.c - pyrdiff analyze: what the levels of a data set's pyramid are like, in words, JSON and plots. */
 #include "cascade/analyze.h"
 
-#include "base/atomic_file.h"
 #include "base/json.h"
-#include "base/mem.h"
 #include "cascade/one_level.h"
 #include "cli/cli.h"
 #include "cli/machine.h"
@@ -305,159 +303,137 @@ static pyr_status write_json(const work *w)
 typedef struct page {
     pyr_text body;
     int height;
-    double *x[MOST_SERIES], *y[MOST_SERIES]; /* of the present plot */
+    pyr_series series[MOST_SERIES]; /* of the present plot; */
+    double *points[MOST_SERIES];    /* all x, then all y */
     char name[MOST_SERIES][64];
-    pyr_series series[MOST_SERIES];
     size_t n;
-    bool failed;
 } page;
 
 enum { HEADING = 24, GAP = 14 };
 
-/* A series of n points to fill in; NULL without memory. */
-static pyr_series *add_series(page *p, size_t n, int level, int dash)
-{
-    pyr_series *s = &p->series[p->n];
+/* A plot: point j of a level's curve; of the signal there are curves of two frequencies. */
+typedef struct plotted {
+    pyr_plot plot;
+    pyr_rule rule;
+    void (*point)(const pyr_level_analysis *l, int j, bool highest, double *x, double *y);
+} plotted;
 
-    p->x[p->n] = pyr_calloc(n, sizeof(double));
-    p->y[p->n] = pyr_calloc(n, sizeof(double));
-    *s = (pyr_series){.name = p->name[p->n],
-                      .n = n,
-                      .x = p->x[p->n],
-                      .y = p->y[p->n],
-                      .colour = level,
-                      .dash = dash,
-                      .marker = -1};
-    if (!p->x[p->n] || !p->y[p->n]) {
-        p->failed = true;
-        pyr_free(p->x[p->n]);
-        pyr_free(p->y[p->n]);
-        return NULL;
-    }
-    p->n++;
-    return s;
+static void power_point(const pyr_level_analysis *l, int j, bool highest, double *x, double *y)
+{
+    (void)highest;
+    *x = j + 1; /* the mean, bin 0, has no place on a logarithmic axis */
+    *y = l->power[j + 1];
 }
 
-static void add_plot(page *p, const pyr_plot *plot)
+static int signal_bin(const pyr_level_analysis *l, bool highest)
 {
-    pyr_plot full = *plot;
+    return l->bins < 2 ? 0 : highest ? l->bins - 1 : 1;
+}
+
+static void signal_point(const pyr_level_analysis *l, int j, bool highest, double *x, double *y)
+{
+    double s;
+
+    *x = time_at(&l->schedule, j / (double)(CURVE - 1));
+    s = pyr_schedule_s(&l->schedule, *x);
+    *y = l->power[signal_bin(l, highest)] / (s * s);
+}
+
+static void mismatch_point(const pyr_level_analysis *l, int j, bool highest, double *x, double *y)
+{
+    double low = log(0.5), high = log(fmax(end_of(l), 2 * l->sigma_max));
+
+    (void)highest;
+    *x = exp(low + (high - low) * j / (CURVE - 1));
+    *y = pyr_analysis_mismatch(l, *x);
+}
+
+static void add_series(page *p, const plotted *what, const pyr_level_analysis *l, int level, bool highest)
+{
+    bool signal = what->point == signal_point, power = what->point == power_point;
+    int n = power ? l->bins - 1 : CURVE, bin = signal_bin(l, highest);
+    char *name = p->name[p->n];
+    double *x;
+
+    if (pyr_new(&x, 2 * (size_t)n, sizeof *x, "a plot") != PYR_OK) {
+        p->body.failed = true;
+        return;
+    }
+    for (int j = 0; j < n; j++)
+        what->point(l, j, highest, &x[j], &x[n + j]);
+    if (signal)
+        snprintf(name, sizeof p->name[0], "level %d, %d cycle%s", level, bin, bin == 1 ? "" : "s");
+    else
+        snprintf(name, sizeof p->name[0], "level %d", level);
+    p->points[p->n] = x;
+    p->series[p->n++] = (pyr_series){.name = name,
+                                     .n = (size_t)n,
+                                     .x = x,
+                                     .y = x + n,
+                                     .colour = level,
+                                     .dash = signal ? highest : level,
+                                     .marker = power && n < 6 ? level : -1};
+}
+
+static void add_plot(page *p, const pyr_analysis *a, const plotted *what)
+{
+    pyr_plot full = what->plot;
     pyr_text one = {0};
     const char *box;
     int height = 0;
 
+    for (int i = a->levels - 1; i >= 0; i--)
+        for (int highest = 0; has(a, i) && highest <= (what->point == signal_point && a->level[i].bins > 2);
+             highest++)
+            add_series(p, what, &a->level[i], i, highest);
     full.series = p->series;
     full.n_series = p->n;
+    full.rules = &what->rule;
+    full.n_rules = 1;
     pyr_svg_plot(&one, &full);
     box = one.at ? strstr(one.at, "viewBox=\"0 0 ") : NULL;
     if (!box || sscanf(box, "viewBox=\"0 0 %*d %d", &height) != 1 || one.failed)
-        p->failed = true;
+        p->body.failed = true;
     else {
         pyr_text_add(&p->body,
                      "<text x=\"8\" y=\"%d\" font-family=\"system-ui, sans-serif\" font-size=\"13\" "
                      "font-weight=\"600\">",
                      p->height + 16);
-        pyr_escape(&p->body, plot->title);
+        pyr_escape(&p->body, full.title);
         pyr_text_add(&p->body, "</text>\n<svg y=\"%d\" width=\"%d\" height=\"%d\"%s", p->height + HEADING,
                      PYR_PLOT_WIDTH, height, one.at + strlen("<svg"));
         p->height += HEADING + height + GAP;
     }
     pyr_text_free(&one);
-    for (size_t i = 0; i < p->n; i++) {
-        pyr_free(p->x[i]);
-        pyr_free(p->y[i]);
-    }
-    p->n = 0;
-}
-
-static void plot_power(page *p, const pyr_analysis *a)
-{
-    for (int i = a->levels - 1; i >= 0; i--) {
-        if (!has(a, i))
-            continue;
-        const pyr_level_analysis *l = &a->level[i];
-        size_t n = (size_t)l->bins - 1; /* the mean, bin 0, has no place on a logarithmic axis */
-
-        snprintf(p->name[p->n], sizeof p->name[0], "level %d", i);
-        if (!add_series(p, n, i, i))
-            return;
-        for (size_t b = 0; b < n; b++) {
-            p->x[p->n - 1][b] = (double)b + 1;
-            p->y[p->n - 1][b] = l->power[b + 1];
-        }
-        p->series[p->n - 1].marker = n < 6 ? i : -1;
-    }
-    add_plot(p, &(pyr_plot){.title = "Power of the standardised levels",
-                            .x = {"cycles along the shorter side", PYR_SCALE_LOG},
-                            .y = {"power", PYR_SCALE_LOG},
-                            .rules = (const pyr_rule[]){{1, "white noise, sigma 1"}},
-                            .n_rules = 1});
-}
-
-static void plot_signal(page *p, const pyr_analysis *a)
-{
-    for (int i = a->levels - 1; i >= 0; i--) {
-        if (!has(a, i))
-            continue;
-        const pyr_level_analysis *l = &a->level[i];
-
-        for (int highest = 0; highest <= (l->bins > 2); highest++) {
-            int bin = l->bins < 2 ? 0 : highest ? l->bins - 1 : 1;
-
-            snprintf(p->name[p->n], sizeof p->name[0], "level %d, %d cycle%s", i, bin, bin == 1 ? "" : "s");
-            if (!add_series(p, CURVE, i, highest))
-                return;
-            for (int j = 0; j < CURVE; j++) {
-                double t = time_at(&l->schedule, j / (double)(CURVE - 1)),
-                       s = pyr_schedule_s(&l->schedule, t);
-
-                p->x[p->n - 1][j] = t;
-                p->y[p->n - 1][j] = l->power[bin] / (s * s);
-            }
-        }
-    }
-    add_plot(p, &(pyr_plot){.title = "Signal over noise, lowest and highest frequency",
-                            .x = {"t of the schedule", PYR_SCALE_LINEAR},
-                            .y = {"signal / noise", PYR_SCALE_LOG},
-                            .rules = (const pyr_rule[]){{1, "signal = noise"}},
-                            .n_rules = 1});
-}
-
-static void plot_mismatch(page *p, const pyr_analysis *a, double bound)
-{
-    for (int i = a->levels - 1; i >= 0; i--) {
-        if (!has(a, i))
-            continue;
-        const pyr_level_analysis *l = &a->level[i];
-        double low = log(0.5), high = log(fmax(end_of(l), 2 * l->sigma_max));
-
-        snprintf(p->name[p->n], sizeof p->name[0], "level %d", i);
-        if (!add_series(p, CURVE, i, i))
-            return;
-        for (int j = 0; j < CURVE; j++) {
-            double s = exp(low + (high - low) * j / (CURVE - 1));
-
-            p->x[p->n - 1][j] = s;
-            p->y[p->n - 1][j] = pyr_analysis_mismatch(l, s);
-        }
-    }
-    add_plot(p, &(pyr_plot){.title = "Mismatch to the prior, by where sampling starts",
-                            .x = {"sigma", PYR_SCALE_LOG},
-                            .y = {"KL divergence, nats", PYR_SCALE_LOG},
-                            .rules = (const pyr_rule[]){{bound, "bound"}},
-                            .n_rules = 1});
+    while (p->n > 0)
+        pyr_free(p->points[--p->n]);
 }
 
 static pyr_status write_plot(const work *w)
 {
-    const char *path = w->typed->plot;
+    const plotted plots[] = {
+        {{.title = "Power of the standardised levels",
+          .x = {"cycles along the shorter side", PYR_SCALE_LOG},
+          .y = {"power", PYR_SCALE_LOG}},
+         {1, "white noise, sigma 1"},
+         power_point},
+        {{.title = "Signal over noise, lowest and highest frequency",
+          .x = {"t of the schedule", PYR_SCALE_LINEAR},
+          .y = {"signal / noise", PYR_SCALE_LOG}},
+         {1, "signal = noise"},
+         signal_point},
+        {{.title = "Mismatch to the prior, by where sampling starts",
+          .x = {"sigma", PYR_SCALE_LOG},
+          .y = {"KL divergence, nats", PYR_SCALE_LOG}},
+         {w->typed->mismatch, "bound"},
+         mismatch_point},
+    };
     pyr_text file = {0};
     page *p;
-    pyr_status status;
 
     PYR_TRY(pyr_new(&p, 1, sizeof *p, "plots"));
-    plot_power(p, &w->analysis);
-    plot_signal(p, &w->analysis);
-    plot_mismatch(p, &w->analysis, w->typed->mismatch);
+    for (size_t i = 0; i < sizeof plots / sizeof *plots; i++)
+        add_plot(p, &w->analysis, &plots[i]);
     pyr_text_add(
         &file,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\">\n"
@@ -467,37 +443,23 @@ static pyr_status write_plot(const work *w)
     if (p->body.at)
         pyr_text_add_bytes(&file, p->body.at, p->body.length);
     pyr_text_add(&file, "</svg>\n");
-    status = file.failed || p->failed || p->body.failed ? pyr_fail(PYR_E_NOMEM, "out of memory for %s", path)
-                                                        : pyr_file_replace(path, file.at, file.length);
-    pyr_text_free(&file);
+    file.failed |= p->body.failed;
     pyr_text_free(&p->body);
-    for (size_t i = 0; i < p->n; i++) { /* of a plot that was given up */
-        pyr_free(p->x[i]);
-        pyr_free(p->y[i]);
-    }
     pyr_free(p);
-    return status;
+    return pyr_text_save(&file, w->typed->plot);
 }
 
 /* ---- the block, and the fits ------------------------------------------------------------------- */
 
 static pyr_status put_block(const work *w)
 {
-    const char *path = w->typed->block;
     pyr_text block = {0};
-    pyr_status status = PYR_OK;
 
     pyr_analysis_block(&w->analysis, w->typed->reference, &block);
-    if (block.failed)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for a configuration");
-    else if (*path)
-        status = pyr_file_replace(path, block.at, block.length);
-    else {
-        pyr_print("\n");
-        pyr_print_lines(block.at);
-    }
-    pyr_text_free(&block);
-    return status;
+    if (*w->typed->block)
+        return pyr_text_save(&block, w->typed->block);
+    pyr_print("\n");
+    return pyr_print_text(&block, "a configuration");
 }
 
 static pyr_status write_fits(const work *w)

@@ -1,7 +1,6 @@
 /* cmd_reconstruct.c - pyrdiff reconstruct: a picture from its codes. */
 #include "cli/cli.h"
 
-#include "base/mem.h"
 #include "pictures/image_file.h"
 #include "pictures/pixels.h"
 #include "pictures/png_file.h"
@@ -21,21 +20,13 @@ static pyr_status to_image(pyr_image *image, const float *pixels, rounding *r)
 {
     size_t row = (size_t)image->w * (size_t)image->c;
     double step = image->bits == 16 ? 0x1p-15 : 0x1p-7;
+    char *to = image->at;
     float *back;
 
     PYR_TRY(pyr_new(&back, row, sizeof *back, "a row of a picture"));
-    for (size_t y = 0; y < (size_t)image->h; y++, pixels += row) {
-        if (image->bits == 16) {
-            uint16_t *to = (uint16_t *)image->at + y * row;
-
-            pyr_pixels_to_words(to, pixels, row);
-            pyr_pixels_from_words(back, to, row);
-        } else {
-            uint8_t *to = (uint8_t *)image->at + y * row;
-
-            pyr_pixels_to_bytes(to, pixels, row);
-            pyr_pixels_from_bytes(back, to, row);
-        }
+    for (int y = 0; y < image->h; y++, pixels += row, to += row * (size_t)image->bits / 8) {
+        pyr_pixels_to_samples(to, pixels, image->bits, row);
+        pyr_pixels_from_samples(back, to, image->bits, row);
         for (size_t i = 0; i < row; i++) {
             r->inexact += back[i] != pixels[i];
             r->largest = fmax(r->largest, fabs((double)pixels[i] - (double)back[i]) / step);

@@ -41,23 +41,16 @@ static pyr_status needs(const pyrdiff_settings *settings, const char *run, int l
 static pyr_status say(const pyrdiff_settings *settings, const char *run, int level)
 {
     bool a_class, no_guidance;
-    char number[16], words[][12] = {"sample", "--network", "--level", "--class", "--guidance", "all", "1"};
-    char *word[8] = {words[0], words[1], (char *)(uintptr_t)run};
-    int n = 3;
     pyr_text text = {0};
     pyr_status status = PYR_OK;
 
     PYR_TRY(needs(settings, run, level, &a_class, &no_guidance));
-    snprintf(number, sizeof number, "%d", level);
-    if (level >= 0) {
-        word[n++] = words[2];
-        word[n++] = number;
-    }
-    if (a_class || no_guidance) {
-        word[n++] = a_class ? words[3] : words[4];
-        word[n++] = a_class ? words[5] : words[6];
-    }
-    pyr_command_text(&text, n, word);
+    pyr_text_add(&text, "pyrdiff sample --network ");
+    pyr_text_add_shell(&text, run);
+    if (level >= 0)
+        pyr_text_add(&text, " --level %d", level);
+    if (a_class || no_guidance)
+        pyr_text_add(&text, a_class ? " --class all" : " --guidance 1");
     if (text.failed)
         status = pyr_fail(PYR_E_NOMEM, "out of memory for a command");
     else

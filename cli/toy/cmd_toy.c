@@ -1,9 +1,6 @@
 /* cmd_toy.c - pyrdiff toy: mixtures in the plane whose scores are known, to see what the methods do. */
 #include "cli/toy/toy.h"
 
-#include "base/atomic_file.h"
-#include "base/file.h"
-#include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/machine.h"
 #include "report/page.h"
@@ -172,23 +169,18 @@ pyr_status pyr_study_contours(const pyr_study *t, const pyr_plane *p, double s)
 pyr_status pyr_study_sheet(pyr_study *t, const char *name, const char *title, const char *words,
                            pyr_text *drawn, double width, double height)
 {
-    char *path = pyr_strfmt("%s/%s.svg", t->outdir, name);
+    char *path;
     pyr_text file = {0};
     pyr_status status;
 
-    if (path && !drawn->failed) {
+    PYR_TRY(pyr_format(&path, "%s/%s.svg", t->outdir, name));
+    file.failed = drawn->failed;
+    if (!file.failed) {
         pyr_sheet(&file, drawn->at, width, height, title, true);
         pyr_sheet(&t->page, drawn->at, width, height, title, false);
         pyr_page_element(&t->page, "p", "%s", words);
     }
-    if (!path || drawn->failed || file.failed) {
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for %s.svg", name);
-        goto out;
-    }
-    PYR_TRY_OUT(pyr_file_replace(path, file.at, file.length));
-    pyr_text_free(drawn);
-out:
-    pyr_text_free(&file);
+    status = pyr_text_save(&file, path);
     pyr_free(path);
     return status;
 }
@@ -237,14 +229,12 @@ static pyr_status prepare(pyr_study *t, const pyr_machine *machine)
 
 static pyr_status write_page(pyr_study *t)
 {
-    char *path = pyr_path_join(t->outdir, "index.html");
-    pyr_status status = PYR_OK;
+    char *path;
+    pyr_status status;
 
+    PYR_TRY(pyr_path_new(&path, t->outdir, "index.html"));
     pyr_page_end(&t->page);
-    if (!path || t->page.failed)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for the page of %s", t->outdir);
-    if (status == PYR_OK)
-        status = pyr_file_replace(path, t->page.at, t->page.length);
+    status = pyr_text_save(&t->page, path);
     if (status == PYR_OK)
         pyr_print("\n%s, and as files of their own: scores.svg, langevin.svg, paths.svg\n", path);
     pyr_free(path);

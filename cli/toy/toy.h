@@ -74,7 +74,7 @@ enum { PYR_STUDY_PANEL = 196, PYR_STUDY_ACROSS = 234, PYR_STUDY_DOWN = 252 };
  * mode. */
 pyr_status pyr_study_contours(const pyr_study *t, const pyr_plane *p, double s);
 
-/* outdir/NAME.svg, and the same on the page with words below. `drawn` is freed. */
+/* outdir/NAME.svg, and the same on the page with words below. */
 pyr_status pyr_study_sheet(pyr_study *t, const char *name, const char *title, const char *words,
                            pyr_text *drawn, double width, double height);
 

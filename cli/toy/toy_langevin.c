@@ -3,8 +3,6 @@
 #include "base/philox.h"
 #include "cli/toy/toy.h"
 #include "plots/svg.h"
-#include <math.h>
-#include <stdio.h>
 
 /* Noise levels of the annealed sampler, and how often both are looked at. */
 enum { LEVELS = 10, LOOKS = 50, SHOWN = 1000, COURSE = 292 /* height of the plot */ };
