@@ -4,8 +4,6 @@
 #include "kernels/backend.h"
 #include "terminal/output.h"
 
-#define WORD_AND_HELP(word, open, help) "; " word ": " help
-
 const pyr_option pyr_machine_options[] = {
     OPT_WORD(
         pyr_machine, backend, "backend", "NAME", "auto", pyr_backend_names,

@@ -133,62 +133,46 @@ pyr_status pyr_field_read_word(int *out, const pyr_field *field, const char *nam
 
 pyr_status pyr_field_read(void *object, const pyr_field *field, const char *name, const pyr_json_value *value)
 {
-    char *at = (char *)object + field->offset;
-    double real = pyr_json_number(value, 0);
-    bool truth = pyr_json_is_true(value);
-    int whole = 0;
+    void *at = (char *)object + field->offset;
 
     switch (field->kind) {
-    case PYR_FIELD_INT:
     case PYR_FIELD_INT_NULL:
-        if (field->kind == PYR_FIELD_INT || !pyr_json_is_null(value))
-            PYR_TRY(pyr_field_read_int(&whole, field, name, value));
-        memcpy(at, &whole, sizeof whole);
-        break;
+        *(int *)at = 0;
+        return pyr_json_is_null(value) ? PYR_OK : pyr_field_read_int(at, field, name, value);
+    case PYR_FIELD_INT:
+        return pyr_field_read_int(at, field, name, value);
     case PYR_FIELD_REAL:
-        if (!pyr_json_is_number(value))
-            return pyr_field_wrong(field, name, value, "a number");
-        memcpy(at, &real, sizeof real);
-        break;
+        *(double *)at = pyr_json_number(value, 0);
+        return pyr_json_is_number(value) ? PYR_OK : pyr_field_wrong(field, name, value, "a number");
     case PYR_FIELD_BOOL:
-        if (!pyr_json_is_bool(value))
-            return pyr_field_wrong(field, name, value, "true or false");
-        memcpy(at, &truth, sizeof truth);
-        break;
+        *(bool *)at = pyr_json_is_true(value);
+        return pyr_json_is_bool(value) ? PYR_OK : pyr_field_wrong(field, name, value, "true or false");
     default: /* PYR_FIELD_WORD */
-        PYR_TRY(pyr_field_read_word(&whole, field, name, value));
-        memcpy(at, &whole, sizeof whole);
+        return pyr_field_read_word(at, field, name, value);
     }
-    return PYR_OK;
 }
 
 /* ---- writing ---- */
 
 void pyr_field_write(pyr_json *json, const pyr_field *field, const void *object)
 {
-    const char *at = (const char *)object + field->offset;
-    double real;
-    bool truth;
-    int whole;
+    const void *at = (const char *)object + field->offset;
 
     switch (field->kind) {
     case PYR_FIELD_INT:
     case PYR_FIELD_INT_NULL:
-        memcpy(&whole, at, sizeof whole);
-        if (field->kind == PYR_FIELD_INT_NULL && !whole)
+        if (field->kind == PYR_FIELD_INT_NULL && !*(const int *)at)
             pyr_json_string(json, field->key, NULL);
         else
-            pyr_json_int(json, field->key, whole);
+            pyr_json_int(json, field->key, *(const int *)at);
         break;
     case PYR_FIELD_REAL:
-        memcpy(&real, at, sizeof real);
-        pyr_json_real(json, field->key, real);
+        pyr_json_real(json, field->key, *(const double *)at);
         break;
     case PYR_FIELD_BOOL:
-        memcpy(&truth, at, sizeof truth);
-        pyr_json_bool(json, field->key, truth);
+        pyr_json_bool(json, field->key, *(const bool *)at);
         break;
     default: /* PYR_FIELD_WORD */
-        pyr_json_string(json, field->key, pyr_field_word(field, pyr_field_int(field, object, 0)));
+        pyr_json_string(json, field->key, pyr_field_word(field, *(const int *)at));
     }
 }

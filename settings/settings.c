@@ -497,29 +497,18 @@ static pyr_status push_key(reader *r, const char *name, int index)
 
 static pyr_scalar written_scalar(config_setting_t *element)
 {
-    pyr_scalar scalar = {0};
-
     switch (config_setting_type(element)) {
     case CONFIG_TYPE_INT:
-        scalar.integer = config_setting_get_int(element);
-        break;
+        return (pyr_scalar){.integer = config_setting_get_int(element)};
     case CONFIG_TYPE_INT64:
-        scalar.integer = config_setting_get_int64(element);
-        break;
+        return (pyr_scalar){.integer = config_setting_get_int64(element)};
     case CONFIG_TYPE_FLOAT:
-        scalar.kind = PYR_WRITTEN_REAL;
-        scalar.real = config_setting_get_float(element);
-        break;
+        return (pyr_scalar){.kind = PYR_WRITTEN_REAL, .real = config_setting_get_float(element)};
     case CONFIG_TYPE_BOOL:
-        scalar.kind = PYR_WRITTEN_BOOL;
-        scalar.truth = config_setting_get_bool(element);
-        break;
+        return (pyr_scalar){.kind = PYR_WRITTEN_BOOL, .truth = config_setting_get_bool(element)};
     default:
-        scalar.kind = PYR_WRITTEN_WORD;
-        scalar.text = config_setting_get_string(element);
-        break;
+        return (pyr_scalar){.kind = PYR_WRITTEN_WORD, .text = config_setting_get_string(element)};
     }
-    return scalar;
 }
 
 /* A scalar, or a list of scalars. */
@@ -527,15 +516,12 @@ static pyr_status read_value(reader *r, config_setting_t *element)
 {
     address to;
     pyr_setting_value value;
-    pyr_written written = {.list = !config_setting_is_scalar(element), .n = 1};
+    bool list = !config_setting_is_scalar(element);
+    pyr_written written = {.list = list, .n = list ? config_setting_length(element) : 1};
 
     PYR_TRY(find_key(r->settings, r->key, r->origin, &to));
-    if (!written.list)
-        written.at[0] = written_scalar(element);
-    else
-        written.n = config_setting_length(element);
-    for (int i = 0; written.list && i < written.n; i++) {
-        config_setting_t *item = config_setting_get_elem(element, (unsigned)i);
+    for (int i = 0; i < written.n; i++) {
+        config_setting_t *item = list ? config_setting_get_elem(element, (unsigned)i) : element;
 
         if (!config_setting_is_scalar(item))
             return pyr_fail(PYR_E_CONFIG, "%s[%d] is a group or a list (%s), should be a value", r->key, i,
