@@ -7,21 +7,16 @@ typedef struct typed {
     int repeats;
 } typed;
 
-static pyr_status show(pyr_tasking *t, const float *image)
+/* The picture, and its grey values. */
+static pyr_status show(pyr_tasking *t)
 {
     pyr_shape s = pyr_model_image(t->model, 0);
-    size_t pixels = (size_t)s.h * (size_t)s.w;
-    float *grey;
-    pyr_status status;
+    float *pixel = t->picture;
 
-    PYR_TRY(pyr_new(&grey, pixels, sizeof *grey, "a picture"));
-    for (size_t i = 0; i < pixels; i++)
-        grey[i] = (image[3 * i] + image[3 * i + 1] + image[3 * i + 2]) / 3;
-    PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s));
-    PYR_TRY_OUT(pyr_tasking_show(t, grey, 1, (pyr_shape){1, s.h, s.w, 1}));
-out:
-    pyr_free(grey);
-    return status;
+    PYR_TRY(pyr_tasking_show(t, t->picture, 1, s));
+    for (int i = 0; i < s.h * s.w; i++, pixel += 3)
+        pixel[0] = pixel[1] = pixel[2] = (pixel[0] + pixel[1] + pixel[2]) / 3;
+    return pyr_tasking_show(t, t->picture, 1, s);
 }
 
 static pyr_status colorize(pyr_tasking *t, const void *at)
@@ -35,7 +30,7 @@ static pyr_status colorize(pyr_tasking *t, const void *at)
     status = pyr_tasking_draw(t, &(pyr_task_draw){.hooks = pyr_known_hooks(known)});
     pyr_known_free(known);
     PYR_TRY(status);
-    PYR_TRY(show(t, t->picture));
+    PYR_TRY(show(t));
     return pyr_tasking_finish(t);
 }
 

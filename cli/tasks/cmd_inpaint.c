@@ -7,26 +7,23 @@ typedef struct typed {
     int repeats;
 } typed;
 
-/* The picture without what is drawn anew, in grey there, and the mask. */
-static pyr_status show(pyr_tasking *t, const float *image, const uint8_t *mask)
+/* The picture, the mask, and the picture in grey where it is drawn anew. */
+static pyr_status show(pyr_tasking *t, const uint8_t *mask)
 {
     pyr_shape s = pyr_model_image(t->model, 0);
     size_t pixels = (size_t)s.h * (size_t)s.w, c = (size_t)s.c;
-    float *left = NULL, *white = NULL;
+    float *white;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_new(&left, pixels * c, sizeof *left, "a picture"));
-    PYR_TRY_OUT(pyr_new(&white, pixels, sizeof *white, "a picture"));
-    for (size_t i = 0; i < pixels; i++) {
+    PYR_TRY(pyr_new(&white, pixels, sizeof *white, "a picture"));
+    for (size_t i = 0; i < pixels; i++)
         white[i] = mask[i] ? 1 : -1;
-        for (size_t j = 0; j < c; j++)
-            left[i * c + j] = mask[i] ? 0 : image[i * c + j];
-    }
-    PYR_TRY_OUT(pyr_tasking_show(t, image, 1, s));
+    PYR_TRY_OUT(pyr_tasking_show(t, t->picture, 1, s));
     PYR_TRY_OUT(pyr_tasking_show(t, white, 1, (pyr_shape){1, s.h, s.w, 1}));
-    PYR_TRY_OUT(pyr_tasking_show(t, left, 1, s));
+    for (size_t i = 0; i < pixels * c; i++)
+        t->picture[i] = mask[i / c] ? 0 : t->picture[i];
+    PYR_TRY_OUT(pyr_tasking_show(t, t->picture, 1, s));
 out:
-    pyr_free(left);
     pyr_free(white);
     return status;
 }
@@ -45,7 +42,7 @@ static pyr_status inpaint(pyr_tasking *t, const void *at)
         pyr_bar_line(&t->bar, "level %d: %.1f%% of its pixels are known", level,
                      100 * pyr_known_share(known, level));
     PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hooks = pyr_known_hooks(known)}));
-    PYR_TRY_OUT(show(t, t->picture, mask));
+    PYR_TRY_OUT(show(t, mask));
     PYR_TRY_OUT(pyr_tasking_finish(t));
 out:
     pyr_known_free(known);
