@@ -42,13 +42,13 @@ typedef struct drawing {
 
 static pyr_shape image_of(const drawing *d, int level)
 {
-    return d->m->run ? pyr_model_image(d->m->run, level) : pyr_pipeline_image(d->m->pipeline);
+    return d->m->run ? pyr_model_image(d->m->run, level) : d->m->pipeline->image;
 }
 
 /* Of a run. */
 static pyr_shape variable_of(const drawing *d, int level)
 {
-    return pyr_model_level(d->m->run, level)->level.variable;
+    return d->m->run->level[level].level.variable;
 }
 
 static bool is_residual(const drawing *d, int level)
@@ -58,8 +58,7 @@ static bool is_residual(const drawing *d, int level)
 
 static bool has_bands(const drawing *d, int level)
 {
-    return is_residual(d, level) &&
-           pyr_filter_of(pyr_pyramid_get(pyr_model_pyramid(d->m->run))->filter)->bands;
+    return is_residual(d, level) && pyr_filter_of(pyr_pyramid_get(d->m->run->pyramid)->filter)->bands;
 }
 
 /* The size of one image of an output. */
@@ -160,7 +159,7 @@ static pyr_status take_coarser(drawing *d)
     pyr_shape s;
 
     if (!draw->data && !draw->n_inputs) {
-        if (is_residual(d, d->only) && pyr_model_level(run, d->only)->level.condition.c)
+        if (is_residual(d, d->only) && run->level[d->only].level.condition.c)
             return pyr_fail(
                 PYR_E_ARG,
                 "level %d is given the coarser image: inputs should hold those of level %d, or data the images that have some",
@@ -250,14 +249,14 @@ static pyr_status want_device(drawing *d)
         return PYR_OK;
     for (int i = 0; i < d->levels; i++) {
         size_t n = pyr_count(pyr_model_image(d->m->run, i)),
-               v = pyr_count(pyr_pyramid_variable_shape(pyr_model_pyramid(d->m->run), i));
+               v = pyr_count(pyr_pyramid_variable_shape(d->m->run->pyramid, i));
 
         most = n > most ? n : most;
         most = v > most ? v : most;
     }
     for (int i = 0; i < 4; i++)
         PYR_TRY(pyr_alloc(k, &d->device[i], most * pyr_type_size(k->real), "an image"));
-    return pyr_alloc(k, &d->scratch, pyr_pyramid_scratch(pyr_model_pyramid(d->m->run), 1), "an image");
+    return pyr_alloc(k, &d->scratch, pyr_pyramid_scratch(d->m->run->pyramid, 1), "an image");
 }
 
 static pyr_status prepare_output(drawing *d, const pyrdiff_output *o)
@@ -316,7 +315,7 @@ static pyr_status prepare(drawing *d)
         return PYR_OK;
     PYR_TRY(want(&d->coarse, d, pyr_count(image_of(d, d->task.given))));
     PYR_TRY(pyr_new(&d->index, (size_t)d->round, sizeof *d->index, "images"));
-    return pyr_real_images_new(&d->real, d->m->k, pyr_model_pyramid(d->m->run), draw->data->set, d->round);
+    return pyr_real_images_new(&d->real, d->m->k, d->m->run->pyramid, draw->data->set, d->round);
 }
 
 static void release(drawing *d)
@@ -359,7 +358,7 @@ static void put_view(drawing *d, const pyrdiff_output *o, int first, int j)
 static pyr_status put_enlarged(drawing *d, const pyrdiff_output *o, int first, int j)
 {
     pyr_kernels *k = d->m->k;
-    const pyr_pyramid *p = pyr_model_pyramid(d->m->run);
+    const pyr_pyramid *p = d->m->run->pyramid;
     size_t size = pyr_count(image_of(d, o->level));
     float *image;
     pyr_status status;

@@ -143,14 +143,14 @@ void pyrdiff_model_free(pyrdiff_model *m)
 
 static void facts_of_pipeline(pyrdiff_model_facts *f, const pyrdiff_model *m)
 {
-    pyr_shape s = pyr_pipeline_image(m->pipeline);
+    pyr_shape s = m->pipeline->image;
 
     *f = (pyrdiff_model_facts){.levels = 1,
                                .level = -1,
                                .bits = m->files.ours ? m->files.facts.bits : 8,
-                               .classes = pyr_pipeline_classes(m->pipeline),
-                               .batch = pyr_pipeline_batch(m->pipeline) * m->k->lanes,
-                               .hash = pyr_pipeline_hash(m->pipeline),
+                               .classes = m->pipeline->classes,
+                               .batch = m->pipeline->batch * m->k->lanes,
+                               .hash = m->pipeline->hash,
                                .bytes = pyr_pipeline_bytes(m->pipeline),
                                .h = s.h,
                                .w = s.w,
@@ -167,19 +167,19 @@ static void facts_of_pipeline(pyrdiff_model_facts *f, const pyrdiff_model *m)
 
 double pyr_gain_of(const pyr_model *m, int level)
 {
-    const pyr_level_facts *facts = &pyr_model_level(m, level)->level.facts;
+    const pyr_level_facts *facts = &m->level[level].level.facts;
     double square = 0;
 
     for (int b = 0; b < facts->bands; b++)
         square += facts->std[b] * facts->std[b] / facts->bands;
-    return level < pyr_model_levels(m) - 1 ? pyr_view_gain(sqrt(square)) : 1;
+    return level < m->levels - 1 ? pyr_view_gain(sqrt(square)) : 1;
 }
 
 static void facts_of_level(pyrdiff_model_facts *f, const pyr_model *m, int level)
 {
-    const pyr_level *l = &pyr_model_level(m, level)->level;
-    bool finer = level < pyr_model_levels(m) - 1;
-    bool bands = finer && pyr_filter_of(pyr_pyramid_get(pyr_model_pyramid(m))->filter)->bands;
+    const pyr_level *l = &m->level[level].level;
+    bool finer = level < m->levels - 1;
+    bool bands = finer && pyr_filter_of(pyr_pyramid_get(m->pyramid)->filter)->bands;
 
     f->residual_h = l->variable.h;
     f->residual_w = l->variable.w;
@@ -188,7 +188,7 @@ static void facts_of_level(pyrdiff_model_facts *f, const pyr_model *m, int level
     f->view_w = (bands ? 2 : 1) * l->variable.w;
     f->gain = pyr_gain_of(m, level);
     f->conditioned = finer && l->condition.c > 0;
-    f->sampler = pyr_model_sampler(m, level);
+    f->sampler = m->sampler[level];
     f->evaluations = pyr_model_nfe(m, level);
     f->flop = pyr_model_flop(m, level);
     f->data = l->facts.data;
@@ -198,11 +198,11 @@ static void facts_of_all(pyrdiff_model_facts *f, const pyr_model *m)
 {
     f->evaluations = 0;
     f->flop = 0;
-    for (int i = 0; i < pyr_model_levels(m); i++) {
+    for (int i = 0; i < m->levels; i++) {
         f->evaluations += pyr_model_nfe(m, i);
         f->flop += pyr_model_flop(m, i);
     }
-    for (int i = 0; i < pyr_model_levels(m); i++)
+    for (int i = 0; i < m->levels; i++)
         if (pyr_model_has(m, i) && pyr_model_nfe(m, i) == 0)
             f->evaluations = 0;
 }
@@ -210,18 +210,18 @@ static void facts_of_all(pyrdiff_model_facts *f, const pyr_model *m)
 static pyr_status facts_of_run(pyrdiff_model_facts *f, const pyrdiff_model *m, int level)
 {
     const pyr_model *run = m->run;
-    int levels = pyr_model_levels(run), of = level < 0 ? 0 : level;
+    int levels = run->levels, of = level < 0 ? 0 : level;
     pyr_shape s;
 
     if (level < -1 || level >= levels)
         return pyr_fail(PYR_E_ARG, "level is %d, should be 0..%d, or -1", level, levels - 1);
     s = pyr_model_image(run, of);
     *f = (pyrdiff_model_facts){.levels = levels,
-                               .level = pyr_model_only(run),
-                               .bits = pyr_model_bits(run),
-                               .classes = pyr_model_classes(run),
-                               .batch = pyr_model_batch(run) * m->k->lanes,
-                               .hash = pyr_model_hash(run),
+                               .level = run->only,
+                               .bits = run->bits,
+                               .classes = run->classes,
+                               .batch = run->batch * m->k->lanes,
+                               .hash = run->hash,
                                .bytes = pyr_model_bytes(run),
                                .h = s.h,
                                .w = s.w,

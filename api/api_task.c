@@ -116,7 +116,7 @@ static pyr_status upscale(opening *o)
 {
     int level = o->choice.level;
 
-    PYR_TRY(pyr_check_coarser_level(&level, pyr_model_levels(o->m)));
+    PYR_TRY(pyr_check_coarser_level(&level, o->m->levels));
     o->out->given = level;
     return read_input(&o->out->coarse, o, 0, "the coarser image", 0, pyr_model_image(o->m, level),
                       &o->out->n_coarse);
@@ -130,7 +130,7 @@ static pyr_status vary(opening *o)
     pyr_status status;
 
     PYR_TRY_OUT(read_input(&image, o, 0, "the image", 1, pyr_model_image(o->m, 0), NULL));
-    PYR_TRY_OUT(pyr_vary_from(from, o->choice.from, o->choice.keep, pyr_model_levels(o->m)));
+    PYR_TRY_OUT(pyr_vary_from(from, o->choice.from, o->choice.keep, o->m->levels));
     PYR_TRY_OUT(pyr_vary_new(&o->out->vary, o->m, image, from));
     PYR_TRY_OUT(pyr_vary_given(&o->out->coarse, &given, o->m, image, from));
     o->out->given = o->out->coarse ? given : 0;
@@ -150,8 +150,8 @@ static pyr_status invert(opening *o)
     pyrdiff_images from;
     pyr_status status;
 
-    for (int level = pyr_model_levels(o->m) - 1; level >= 0; level--)
-        PYR_TRY(pyr_inverse_check_sampler(&pyr_model_level(o->m, level)->level.settings.sampler, level));
+    for (int level = o->m->levels - 1; level >= 0; level--)
+        PYR_TRY(pyr_inverse_check_sampler(&o->m->level[level].level.settings.sampler, level));
     if (missing)
         PYR_TRY_OUT(read_mask(&mask, o, 1, "the mask of missing pixels"));
     status = pyr_operator_new(&out->a, (pyr_operator_kind)o->choice.kind, o->choice.size, mask, image);
@@ -165,12 +165,12 @@ static pyr_status invert(opening *o)
     pyr_buffer_doubles(out->y, &from, 0, 1);
     for (size_t i = 0; i < pyr_count(out->a.out) && missing; i++)
         out->y[i] = mask[i / (size_t)image.c] ? 0 : out->y[i];
-    PYR_TRY_OUT(pyr_inverse_new(
-        &out->inverse, o->m,
-        &(pyr_inverse_problem){.a = &out->a,
-                               .y = out->y,
-                               .noise = pyr_inverse_noise(o->choice.noise, pyr_model_bits(o->m)),
-                               .strength = o->choice.strength}));
+    PYR_TRY_OUT(
+        pyr_inverse_new(&out->inverse, o->m,
+                        &(pyr_inverse_problem){.a = &out->a,
+                                               .y = out->y,
+                                               .noise = pyr_inverse_noise(o->choice.noise, o->m->bits),
+                                               .strength = o->choice.strength}));
     out->hooks = pyr_inverse_hooks(out->inverse);
 out:
     pyr_free(mask);
@@ -182,8 +182,8 @@ static pyr_status check_latents(const opening *o)
 {
     const pyrdiff_draw *draw = o->draw;
 
-    for (int level = pyr_model_levels(o->m) - 1; level >= 0; level--) {
-        const pyr_level_settings *s = &pyr_model_level(o->m, level)->level.settings;
+    for (int level = o->m->levels - 1; level >= 0; level--) {
+        const pyr_level_settings *s = &o->m->level[level].level.settings;
 
         PYR_TRY(pyr_latent_check_sampler(&s->sampler, level));
         if (s->sampler_augmentation > 0)
@@ -224,7 +224,7 @@ static pyr_status start_from_latents(opening *o)
 
 static pyr_status decode(opening *o)
 {
-    int levels = pyr_model_levels(o->m);
+    int levels = o->m->levels;
 
     PYR_TRY(check_latents(o));
     if (o->draw->n_inputs != levels)
@@ -235,7 +235,7 @@ static pyr_status decode(opening *o)
         pyrdiff_images from;
 
         PYR_TRY(pyr_buffer_check(&from, &o->draw->inputs[i], "the latents", o->draw->n,
-                                 pyr_model_level(o->m, i)->level.variable));
+                                 o->m->level[i].level.variable));
         if (from.type != PYRDIFF_F32 && from.type != PYRDIFF_F64)
             return pyr_fail(PYR_E_ARG, "the latents of level %d should be floats or doubles", i);
         pyr_buffer_doubles(o->out->latent.at[i], &from, 0, from.n);

@@ -39,19 +39,19 @@ static bool has(const running *r, int level)
 
 static pyr_sampled_level *level_of(const running *r, int level)
 {
-    return pyr_model_level(r->job->model, level);
+    return &r->job->model->level[level];
 }
 
 /* ---- whether it means anything ----------------------------------------------------------------- */
 
 static pyr_status check_splits(const pyr_model *model)
 {
-    const pyr_pyramid *p = pyr_model_pyramid(model);
+    const pyr_pyramid *p = model->pyramid;
     int filter = pyr_pyramid_get(p)->filter;
 
     if (!pyr_filter_of(filter)->bands)
         return PYR_OK;
-    for (int i = 0; i < pyr_model_levels(model) - 1; i++) {
+    for (int i = 0; i < model->levels - 1; i++) {
         if (!pyr_model_has(model, i))
             continue;
         pyr_shape s = pyr_pyramid_image_shape(p, i);
@@ -67,10 +67,10 @@ static pyr_status check_splits(const pyr_model *model)
 
 static pyr_status check_levels(const pyr_model *model)
 {
-    for (int i = 0; i < pyr_model_levels(model); i++) {
+    for (int i = 0; i < model->levels; i++) {
         if (!pyr_model_has(model, i))
             continue;
-        const pyr_level *level = &pyr_model_level(model, i)->level;
+        const pyr_level *level = &model->level[i].level;
 
         if (pyr_level_guided(level, -1))
             return pyr_fail(PYR_E_CONFIG,
@@ -109,7 +109,7 @@ static pyr_status prepare_lane(running *r, lane_memory *m)
         if (!has(r, i))
             continue;
         const pyr_level *l = &level_of(r, i)->level;
-        size_t condition = pyr_count(pyr_pyramid_condition_shape(pyr_model_pyramid(r->job->model), i));
+        size_t condition = pyr_count(pyr_pyramid_condition_shape(r->job->model->pyramid, i));
         size_t need = pyr_likelihood_work(r->k, r->batch, pyr_count(l->variable), r->job->plan.probes);
 
         work = need > work ? need : work;
@@ -126,8 +126,7 @@ static pyr_status prepare_lane(running *r, lane_memory *m)
 
 static pyr_status prepare(running *r)
 {
-    PYR_TRY(
-        pyr_feed_new(&r->feed, r->k, r->job->data, pyr_model_pyramid(r->job->model), r->batch, r->k->lanes));
+    PYR_TRY(pyr_feed_new(&r->feed, r->k, r->job->data, r->job->model->pyramid, r->batch, r->k->lanes));
     r->feed.dequantise = r->job->dequantise;
     for (int i = 0; i < r->levels; i++)
         if (has(r, i))
@@ -239,7 +238,7 @@ static pyr_status run_images(void *arg, int task, int lane)
     const pyr_likelihood_job *job = r->job;
     lane_memory *m = &r->memory[lane];
     int first = r->first + task * r->batch, n = job->n - first < r->batch ? job->n - first : r->batch;
-    int only = pyr_model_only(job->model);
+    int only = job->model->only;
     pyr_pick pick = {
         .split = job->split, .n = n, .index = m->index, .seed = job->seed, .first = (uint32_t)first};
 
@@ -333,7 +332,7 @@ static void conclude_level(const running *r, int level, pyr_level_likelihood *ou
  * left in the finest level's place. */
 static void conclude(const running *r, pyr_run_likelihood *out)
 {
-    const pyr_pyramid *p = pyr_model_pyramid(r->job->model);
+    const pyr_pyramid *p = r->job->model->pyramid;
     double per_dim = -1 / (out->numbers * log(2)), shift = out->bits - 1;
     int finest = out->only < 0 ? 0 : out->only;
 
@@ -363,7 +362,7 @@ static pyr_status check_labels(const pyr_likelihood_job *job, const char *data)
 
     for (int64_t i = 0; i < pyr_dataset_count(job->data, job->split); i++) {
         snprintf(label, sizeof label, "%d", (int)labels[i]);
-        if (pyr_class_choose(&unused, pyr_model_class_list(job->model), label) != PYR_OK)
+        if (pyr_class_choose(&unused, &job->model->class_list, label) != PYR_OK)
             return pyr_fail_prefix(PYR_E_ARG, "%s, image %" PRId64, data, i);
     }
     return PYR_OK;
@@ -372,7 +371,7 @@ static pyr_status check_labels(const pyr_likelihood_job *job, const char *data)
 /* The condition is each image's class, or no class: the network must have been trained with it. */
 static pyr_status check_classes(const pyr_likelihood_job *job, const char *data)
 {
-    const pyr_class_list *list = pyr_model_class_list(job->model);
+    const pyr_class_list *list = &job->model->class_list;
     bool held_out = job->split == PYR_SPLIT_HELD_OUT;
 
     if (!job->classes)
@@ -411,14 +410,11 @@ pyr_status pyr_likelihood_check(const pyr_likelihood_job *job, const char *data)
 
 pyr_status pyr_likelihood_run(pyr_run_likelihood *out, const pyr_likelihood_job *job)
 {
-    running r = {.job = job,
-                 .k = pyr_model_kernels(job->model),
-                 .levels = pyr_model_levels(job->model),
-                 .batch = pyr_model_batch(job->model)};
+    running r = {.job = job, .k = job->model->k, .levels = job->model->levels, .batch = job->model->batch};
     pyr_status status = PYR_OK;
 
     *out = (pyr_run_likelihood){.levels = r.levels,
-                                .only = pyr_model_only(job->model),
+                                .only = job->model->only,
                                 .images = job->n,
                                 .numbers = (int)pyr_count(pyr_model_image(job->model, 0)),
                                 .bits = pyr_dataset_shape_of(job->data).bits};

@@ -12,26 +12,12 @@
 #include <stdio.h>
 
 /* Working memory of a lane: images of two neighbouring levels, condition, variable, scratch. */
-typedef struct lane_memory {
+typedef struct pyr_model_lane {
     void *image[2], *condition, *variable, *work, *scratch;
     void *noisy;    /* the condition with noise, as the network gets it */
     void *streams;  /* of that noise */
     uint32_t *rows; /* host */
 } lane_memory;
-
-struct pyr_model {
-    pyr_kernels *k;
-    pyr_pyramid *pyramid;
-    int levels, classes, bits, batch;
-    int only; /* the one level that was opened; -1: all were */
-    pyr_class_list class_list;
-    pyr_sampled_level *level;  /* [levels] */
-    pyr_sampled_level *weaker; /* [levels], or NULL */
-    lane_memory *memory;       /* [lane] */
-    size_t lane_bytes;
-    uint64_t hash;
-    char sampler[PYR_MAX_LEVELS][104];
-};
 
 /* ---- opening ----------------------------------------------------------------------------------- */
 
@@ -329,16 +315,6 @@ void pyr_model_free(pyr_model *m)
     pyr_free(m);
 }
 
-int pyr_model_levels(const pyr_model *m)
-{
-    return m->levels;
-}
-
-int pyr_model_only(const pyr_model *m)
-{
-    return m->only;
-}
-
 bool pyr_model_has(const pyr_model *m, int level)
 {
     return m->only < 0 || level == m->only;
@@ -347,26 +323,6 @@ bool pyr_model_has(const pyr_model *m, int level)
 pyr_shape pyr_model_image(const pyr_model *m, int level)
 {
     return pyr_pyramid_image_shape(m->pyramid, level);
-}
-
-int pyr_model_bits(const pyr_model *m)
-{
-    return m->bits;
-}
-
-int pyr_model_classes(const pyr_model *m)
-{
-    return m->classes;
-}
-
-const pyr_class_list *pyr_model_class_list(const pyr_model *m)
-{
-    return &m->class_list;
-}
-
-int pyr_model_batch(const pyr_model *m)
-{
-    return m->batch;
 }
 
 /* As its settings say, whatever its classes; 1: none. */
@@ -385,16 +341,6 @@ double pyr_model_flop(const pyr_model *m, int level)
     return pyr_model_has(m, level) ? pyr_level_sample_flop(&m->level[level]) : 0;
 }
 
-uint64_t pyr_model_hash(const pyr_model *m)
-{
-    return m->hash;
-}
-
-const char *pyr_model_sampler(const pyr_model *m, int level)
-{
-    return m->sampler[level];
-}
-
 size_t pyr_model_bytes(const pyr_model *m)
 {
     size_t bytes = (size_t)m->k->lanes * m->lane_bytes;
@@ -408,21 +354,6 @@ size_t pyr_model_bytes(const pyr_model *m)
             bytes += pyr_denoiser_bytes(&m->weaker[i].denoiser).total +
                      m->weaker[i].params.count * pyr_type_size(m->k->real);
     return bytes;
-}
-
-pyr_kernels *pyr_model_kernels(const pyr_model *m)
-{
-    return m->k;
-}
-
-const pyr_pyramid *pyr_model_pyramid(const pyr_model *m)
-{
-    return m->pyramid;
-}
-
-pyr_sampled_level *pyr_model_level(const pyr_model *m, int level)
-{
-    return &m->level[level];
 }
 
 /* Guidance needs a class to go to, and a row "no class" to come from; or a weaker network. */
@@ -504,21 +435,17 @@ static pyr_status measure_mismatch(const pyr_model *m, lane_memory *w, int level
     return PYR_OK;
 }
 
-/* Where a stage's results go; each may be NULL. */
-typedef struct stage_results {
-    float *variable;  /* n x variable as projected, host */
-    double *mismatch; /* n */
-} stage_results;
-
 /* I_level into *image from I_{level+1} in coarse (unused at the coarsest level). Without a coarser image a
  * residual is drawn alone: there is no I_level. */
-static pyr_status draw_level(lane_memory *w, const pyr_model_stage *stage, const pyr_model_hooks *hooks,
-                             const pyr_level_draw *draw, void *image, const stage_results *to)
+static pyr_status draw_level(lane_memory *w, const pyr_model_stage *stage, const pyr_model_draw *wanted,
+                             const pyr_level_draw *draw, void *image)
 {
     pyr_model *m = stage->model;
     pyr_kernels *k = m->k;
     int level = stage->level;
     pyr_sampled_level *s = &m->level[level];
+    const pyr_model_hooks *hooks = wanted->hooks;
+    size_t first = (size_t)stage->first, size = pyr_count(s->level.variable);
     pyr_level_draw with = *draw;
 
     if (stage->condition)
@@ -536,17 +463,18 @@ static pyr_status draw_level(lane_memory *w, const pyr_model_stage *stage, const
         PYR_TRY(hooks->drawn(hooks->ctx, stage, w->variable));
     if (stage->coarse)
         pyr_pyramid_project(m->pyramid, level, draw->n, stage->coarse, w->condition, w->variable, w->scratch);
-    if (to->variable)
-        PYR_TRY(pyr_download_floats(k, to->variable, w->variable,
-                                    (size_t)draw->n * pyr_count(s->level.variable)));
+    if (wanted->variable[level])
+        PYR_TRY(pyr_download_floats(k, wanted->variable[level] + first * size, w->variable,
+                                    (size_t)draw->n * size));
     if (!stage->coarse && level < m->levels - 1)
         return PYR_OK;
     pyr_pyramid_synthesize(m->pyramid, level, draw->n, stage->coarse, w->condition, w->variable, image,
                            w->scratch);
     if (hooks && hooks->synthesized)
         PYR_TRY(hooks->synthesized(hooks->ctx, stage, image));
-    if (to->mismatch && stage->coarse)
-        PYR_TRY(measure_mismatch(m, w, level, draw->n, stage->coarse, image, to->mismatch));
+    if (wanted->mismatch[level] && stage->coarse)
+        PYR_TRY(
+            measure_mismatch(m, w, level, draw->n, stage->coarse, image, wanted->mismatch[level] + first));
     k->backend->clamp(k, image, -1, 1,
                       (size_t)draw->n * pyr_count(pyr_pyramid_image_shape(m->pyramid, level)));
     return PYR_OK;
@@ -572,7 +500,6 @@ static pyr_status draw_task(void *arg, int task, int lane)
     for (int level = begin; level >= finest; level--) {
         bool is_first = level == begin, given = is_first && draw->coarse;
         void *image = w->image[level % 2];
-        stage_results to = {0};
         pyr_model_stage stage = {.model = m,
                                  .lane = lane,
                                  .level = level,
@@ -586,14 +513,10 @@ static pyr_status draw_task(void *arg, int task, int lane)
 
         if (pyr_stop_requested())
             return pyr_fail(PYR_E_STOPPED, "stopped");
-        if (draw->mismatch[level])
-            to.mismatch = draw->mismatch[level] + first;
-        if (draw->variable[level] && !given)
-            to.variable = draw->variable[level] + (size_t)first * pyr_count(m->level[level].level.variable);
         if (given)
             PYR_TRY(pyr_upload_floats(m->k, image, draw->coarse + (size_t)first * size, (size_t)n * size));
         else
-            PYR_TRY(draw_level(w, &stage, draw->hooks, &one, image, &to));
+            PYR_TRY(draw_level(w, &stage, draw, &one, image));
         if (draw->image[level])
             PYR_TRY(pyr_download_floats(m->k, draw->image[level] + (size_t)first * size, image,
                                         (size_t)n * size));

@@ -8,40 +8,42 @@
 #include "cascade/run.h"
 #include "levels/level_sample.h"
 
-typedef struct pyr_model pyr_model;
+/* To be read alone, and of `level` what its graphs run on by one lane at a time. */
+typedef struct pyr_model {
+    pyr_kernels *k; /* borrowed */
+    pyr_pyramid *pyramid;
+    int levels;                /* of the pyramid */
+    int only;                  /* the one level that was opened; -1: all */
+    int bits;                  /* of the data's samples, 8 or 16 */
+    int classes;               /* 0: unconditional */
+    int batch;                 /* images a lane takes at a time */
+    pyr_class_list class_list; /* of all opened levels together */
+    pyr_sampled_level *level;  /* [levels] */
+    pyr_sampled_level *weaker; /* [levels], or NULL */
+    uint64_t hash; /* of all weights (as numbers, not as files): identifies the model that made a picture */
+    char sampler[PYR_MAX_LEVELS][104]; /* words: "heun 18", "heun 18 guidance 2" */
+    struct pyr_model_lane *memory;     /* [lane] */
+    size_t lane_bytes;
+} pyr_model;
 
 /* Open all levels of RUN with these settings of sampling (the run's own, changed or not). PYR_E_IO names a
  * level that is not trained yet; PYR_E_CONFIG levels that do not fit together. `k` is borrowed. */
 pyr_status pyr_model_open(pyr_model **out, pyr_kernels *k, const char *run, const pyr_config *config);
 /* The same of one level only (-1: all), whatever the others are: not trained, still in training, of another
- * pyramid. Guidance, cost and memory of the others then count as nothing, and pyr_model_level has none of them.
+ * pyramid. Guidance, cost and memory of the others then count as nothing, and `level` has none of them.
  * `weaker`: guided away from the weaker networks of that run (autoguidance, Karras et al. 2024), which has the
  * same pyramid and data; PYR_E_CONFIG when it has not. NULL: not. */
 pyr_status pyr_model_open_level(pyr_model **out, pyr_kernels *k, const char *run, const char *weaker,
                                 const pyr_config *config, int level);
 void pyr_model_free(pyr_model *m); /* NULL is a no-op */
 
-int pyr_model_levels(const pyr_model *m);                       /* of the pyramid */
-int pyr_model_only(const pyr_model *m);                         /* the one level that was opened; -1: all */
-bool pyr_model_has(const pyr_model *m, int level);              /* whether that level was opened */
-pyr_shape pyr_model_image(const pyr_model *m, int level);       /* n = 1 */
-int pyr_model_bits(const pyr_model *m);                         /* of the data's samples, 8 or 16 */
-int pyr_model_classes(const pyr_model *m);                      /* 0: unconditional */
-const pyr_class_list *pyr_model_class_list(const pyr_model *m); /* of all opened levels together; borrowed */
-int pyr_model_batch(const pyr_model *m);                        /* images a lane takes at a time */
+bool pyr_model_has(const pyr_model *m, int level);        /* whether that level was opened */
+pyr_shape pyr_model_image(const pyr_model *m, int level); /* n = 1 */
 /* Cost of one image: network evaluations (guidance doubles them), and floating-point operations, at `level`.
  * Of rk45 the mean of what was drawn so far, 0 before. */
 int pyr_model_nfe(const pyr_model *m, int level);
 double pyr_model_flop(const pyr_model *m, int level);
-/* Hash of all weights (as numbers, not as files): identifies the model that made a picture. */
-uint64_t pyr_model_hash(const pyr_model *m);
-/* The words of a level's sampler: "heun 18", "heun 18 guidance 2". Borrowed. */
-const char *pyr_model_sampler(const pyr_model *m, int level);
 size_t pyr_model_bytes(const pyr_model *m); /* of memory, for all lanes */
-/* For tasks; borrowed, and only for one lane at a time where the level's graphs run. */
-pyr_kernels *pyr_model_kernels(const pyr_model *m);
-const pyr_pyramid *pyr_model_pyramid(const pyr_model *m);
-pyr_sampled_level *pyr_model_level(const pyr_model *m, int level);
 
 /* A stage of drawing: one level of images first .. first + n - 1, on one lane. Backend memory unless noted. */
 typedef struct pyr_model_stage {

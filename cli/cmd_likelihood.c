@@ -51,7 +51,7 @@ static void print_images(const work *w)
     pyr_dataset_shape s = pyr_dataset_shape_of(w->data);
 
     pyr_print("%s [weights %016" PRIx64 "] on %d %s images of %s [%016" PRIx64 "], %dx%dx%d\n",
-              w->typed->network, pyr_model_hash(w->model), job->n, split_words[job->split == PYR_SPLIT_TRAIN],
+              w->typed->network, w->model->hash, job->n, split_words[job->split == PYR_SPLIT_TRAIN],
               w->config.data.set.path, pyr_dataset_fingerprint(w->data), s.h, s.w, s.c);
     pyr_print("range           [-1, 1], %d bits%s\n", s.bits,
               job->dequantise ? "" : ", not dequantised: the samples as they are");
@@ -75,7 +75,7 @@ static void print_method(const work *w)
     if (p->bound_terms)
         pyr_print("bound           variational, %d steps, %d of its terms evaluated\n", p->bound_steps,
                   p->bound_terms);
-    if (pyr_model_classes(w->model))
+    if (w->model->classes)
         pyr_print("classes         %s\n", w->job.classes ? "each image with its own" : "none given");
 }
 
@@ -93,7 +93,7 @@ static void mean_text(char text[64], pyr_mean m, int digits)
 static void print_level(const work *w, const pyr_run_likelihood *r, int level)
 {
     const pyr_level_likelihood *l = &r->level[level];
-    const pyr_pyramid *p = pyr_model_pyramid(w->model);
+    const pyr_pyramid *p = w->model->pyramid;
     pyr_shape s = pyr_pyramid_variable_shape(p, level);
     char nats[64], bits[64], bound[64] = "";
 
@@ -133,9 +133,9 @@ static void print_total(const work *w, const pyr_run_likelihood *r)
         pyr_print("log p of level %d  ", r->only);
         print_mean(w, r->log_p, " nats an image", r->log_p_bound, 2);
         pyr_print("\n    its own term of the sum over the levels (%s)\n",
-                  r->only == r->levels - 1                                ? "the coarsest image"
-                  : pyr_model_level(w->model, r->only)->level.condition.c ? "given the real coarser image"
-                                                                          : "without a condition");
+                  r->only == r->levels - 1                     ? "the coarsest image"
+                  : w->model->level[r->only].level.condition.c ? "given the real coarser image"
+                                                               : "without a condition");
         return;
     }
     pyr_print("%slog-likelihood  ", r->exact ? "" : "code ");
@@ -145,7 +145,7 @@ static void print_total(const work *w, const pyr_run_likelihood *r)
         pyr_print(
             "    sum of log p(r_i | l_i) over the levels of the filter %s, smoothed at sigma_min: not a "
             "likelihood of images; it compares only between models of one filter and sigma_min\n",
-            pyr_filter_names[pyr_pyramid_get(pyr_model_pyramid(w->model))->filter]);
+            pyr_filter_names[pyr_pyramid_get(w->model->pyramid)->filter]);
     else if (w->job.dequantise) {
         pyr_print("bits/dim        ");
         print_mean(w, r->bits_per_dim, "", r->bpd_bound, 4);
@@ -200,11 +200,11 @@ static void json_level(const work *w, const pyr_level_likelihood *l, int level, 
 static pyr_status write_json(const work *w, const pyr_run_likelihood *r)
 {
     pyr_json json = {.indent = 2};
-    const char *filter = pyr_filter_names[pyr_pyramid_get(pyr_model_pyramid(w->model))->filter];
+    const char *filter = pyr_filter_names[pyr_pyramid_get(w->model->pyramid)->filter];
     bool bound = w->job.plan.bound_terms > 0, bits = r->exact && !is_term(r) && w->job.dequantise;
     char weights[32];
 
-    snprintf(weights, sizeof weights, "%016" PRIx64, pyr_model_hash(w->model));
+    snprintf(weights, sizeof weights, "%016" PRIx64, w->model->hash);
     pyr_json_open(&json, NULL, '{');
     pyr_json_string(&json, "network", w->typed->network);
     pyr_json_string(&json, "weights", weights);

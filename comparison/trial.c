@@ -333,7 +333,7 @@ static pyr_status draw(judging *j)
         seeds[i] = (uint64_t)i;
     draw.seeds = seeds;
     PYR_TRY_OUT(pyr_model_open(&draw.model, j->k, j->run, &j->config));
-    j->weights = pyr_model_hash(draw.model);
+    j->weights = draw.model->hash;
     status = pyr_image_set_draw(&j->set, &draw);
 out:
     pyr_model_free(draw.model);

@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "base/stop.h"
 #include "base/text.h"
-#include "network/unet.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -233,28 +232,11 @@ pyr_status pyr_pipeline_fail_no_run(const char *path)
 
 /* ---- opening ----------------------------------------------------------------------------------- */
 
-typedef struct lane_memory {
+typedef struct pyr_pipeline_lane {
     void *x, *work;
     uint32_t *rows; /* host: timesteps of `learned` or classes */
     double *times;  /* host */
 } lane_memory;
-
-struct pyr_pipeline {
-    pyr_kernels *k;
-    pyr_ddpm ddpm;
-    pyr_pipeline_sampler sampler;
-    int *t; /* [steps] */
-    pyr_params params;
-    pyr_graph *g;
-    void *block;
-    pyr_unet_inputs in;
-    pyr_value y;
-    pyr_shape image;
-    int classes, batch;
-    double scale, shift; /* of the network's samples to image values */
-    lane_memory *memory; /* [lane] */
-    uint64_t hash;
-};
 
 /* What the network has to be, and the size of its images. */
 static pyr_status check_network(pyr_pipeline *p, const pyr_pipeline_files *f)
@@ -386,29 +368,9 @@ void pyr_pipeline_free(pyr_pipeline *p)
     pyr_free(p);
 }
 
-pyr_shape pyr_pipeline_image(const pyr_pipeline *p)
-{
-    return p->image;
-}
-
-int pyr_pipeline_classes(const pyr_pipeline *p)
-{
-    return p->classes;
-}
-
-int pyr_pipeline_batch(const pyr_pipeline *p)
-{
-    return p->batch;
-}
-
 double pyr_pipeline_flop(const pyr_pipeline *p)
 {
     return p->sampler.steps * pyr_graph_flop(p->g);
-}
-
-uint64_t pyr_pipeline_hash(const pyr_pipeline *p)
-{
-    return p->hash;
 }
 
 size_t pyr_pipeline_bytes(const pyr_pipeline *p)

@@ -11,6 +11,7 @@
 
 #include "diffusers/scheduler_config.h"
 #include "levels/level.h"
+#include "network/unet.h"
 #include "network/unet_file.h"
 
 /* What the files say, without the weights. */
@@ -54,7 +55,24 @@ int pyr_pipeline_steps(bool ddim, const pyr_pipeline_files *files);
  * its scheduler, the network of a pipeline or of a run. */
 pyr_status pyr_pipeline_fail_no_run(const char *path);
 
-typedef struct pyr_pipeline pyr_pipeline;
+/* To be read alone. */
+typedef struct pyr_pipeline {
+    pyr_kernels *k; /* borrowed */
+    pyr_ddpm ddpm;
+    pyr_pipeline_sampler sampler;
+    int *t; /* [steps] */
+    pyr_params params;
+    pyr_graph *g;
+    void *block;
+    pyr_unet_inputs in;
+    pyr_value y;
+    pyr_shape image;                  /* n = 1 */
+    int classes;                      /* 0: unconditional */
+    int batch;                        /* images a lane takes at a time */
+    double scale, shift;              /* of the network's samples to image values */
+    struct pyr_pipeline_lane *memory; /* [lane] */
+    uint64_t hash;                    /* of all weights, as pyr_model's */
+} pyr_pipeline;
 
 /* Read the weights, ready to draw images with the sampler; `k` is borrowed, the files may be freed.
  * PYR_E_UNSUPPORTED for a network that reads more than an image, a timestep and a class of a table; PYR_E_ARG
@@ -63,12 +81,8 @@ pyr_status pyr_pipeline_open(pyr_pipeline **out, pyr_kernels *k, const pyr_pipel
                              const pyr_pipeline_sampler *sampler, pyr_text *warning);
 void pyr_pipeline_free(pyr_pipeline *p); /* NULL is a no-op */
 
-pyr_shape pyr_pipeline_image(const pyr_pipeline *p); /* n = 1 */
-int pyr_pipeline_classes(const pyr_pipeline *p);     /* 0: unconditional */
-int pyr_pipeline_batch(const pyr_pipeline *p);       /* images a lane takes at a time */
-double pyr_pipeline_flop(const pyr_pipeline *p);     /* of one image */
-uint64_t pyr_pipeline_hash(const pyr_pipeline *p);   /* of all weights, as pyr_model_hash */
-size_t pyr_pipeline_bytes(const pyr_pipeline *p);    /* of memory, for all lanes */
+double pyr_pipeline_flop(const pyr_pipeline *p);  /* of one image */
+size_t pyr_pipeline_bytes(const pyr_pipeline *p); /* of memory, for all lanes */
 
 /* Draw n images into `image` (n x h x w x c, host): [-1, 1] as pixels.h has it; the coarsest level of a
  * pyramid in its units. `noise` (the same shape) is what they start from; NULL: drawn from their seeds.

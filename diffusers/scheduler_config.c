@@ -196,8 +196,7 @@ static pyr_status read_tree(pyr_scheduler_config *out, const pyr_json_value *tre
     if (!pyr_json_is_object(tree))
         return pyr_fail(PYR_E_FORMAT, "%s: not a JSON object", name);
     PYR_TRY(read_class(out, class_name, tree, name));
-    passed =
-        pyr_json_member(tree, "_use_default_values"); /* left at their default by the writer: as absent */
+    passed = pyr_json_member(tree, "_use_default_values"); /* left there by the writer: as absent */
     PYR_JSON_EACH(item, tree)
     {
         const pyr_field *f = pyr_field_find(fields, FIELDS, pyr_json_key(item));

@@ -9,8 +9,7 @@
 typedef enum pyr_scheduler_kind {
     PYR_SCHEDULER_DDPM,
     PYR_SCHEDULER_DDIM,
-    PYR_SCHEDULER_OTHER /* another way of sampling a model that was trained with betas (PNDM, DPM-Solver,
-    ...) */
+    PYR_SCHEDULER_OTHER /* another sampler of a model that was trained with betas (PNDM, DPM-Solver, ...) */
 } pyr_scheduler_kind;
 
 typedef struct pyr_scheduler_config {

@@ -281,12 +281,12 @@ static pyr_status open_given(drawing *d)
     const pyr_set_draw *draw = d->draw;
 
     PYR_TRY(pyr_new(&d->index, (size_t)d->batch, sizeof *d->index, "real images"));
-    return pyr_real_images_new(&d->real, draw->k, pyr_model_pyramid(draw->model), draw->data, d->batch);
+    return pyr_real_images_new(&d->real, draw->k, draw->model->pyramid, draw->data, d->batch);
 }
 
 static int finest_of(const pyr_model *model)
 {
-    return pyr_model_only(model) < 0 ? 0 : pyr_model_only(model);
+    return model->only < 0 ? 0 : model->only;
 }
 
 /* Their classes, and these in words. */
@@ -310,18 +310,18 @@ static pyr_status open_drawing(drawing *d)
     pyr_kernels *k = draw->k;
     size_t n;
 
-    d->batch = draw->batch ? draw->batch : pyr_model_batch(draw->model) * k->lanes;
+    d->batch = draw->batch ? draw->batch : draw->model->batch * k->lanes;
     if (d->batch > draw->n)
         d->batch = (int)draw->n;
     n = (size_t)d->batch;
-    set->levels = pyr_model_levels(draw->model);
+    set->levels = draw->model->levels;
     set->finest = finest_of(draw->model);
-    set->alone = pyr_model_only(draw->model) >= 0;
+    set->alone = draw->model->only >= 0;
     set->drawn = draw->given ? draw->given : set->levels;
     for (int i = set->finest; i < set->levels; i++) {
         pyr_shape s = set->shape[i] = pyr_model_image(draw->model, i);
 
-        snprintf(set->sampler[i], sizeof set->sampler[i], "%s", pyr_model_sampler(draw->model, i));
+        snprintf(set->sampler[i], sizeof set->sampler[i], "%s", draw->model->sampler[i]);
         set->steps[i] = draw->config->level[i].sampler.steps;
         PYR_TRY(pyr_new(&d->image[i], n * pyr_count(s), sizeof *d->image[i], "images"));
         PYR_TRY(pyr_new(&d->mismatch[i], n, sizeof *d->mismatch[i], "images"));
@@ -356,7 +356,7 @@ static pyr_status take_real(drawing *d, int64_t first, int n)
 static pyr_status keep(drawing *d, int64_t first, int n)
 {
     pyr_image_set *set = d->set;
-    int bits = pyr_model_bits(d->draw->model);
+    int bits = d->draw->model->bits;
     pyr_status status;
 
     for (int j = 0; j < n; j++) {

@@ -36,7 +36,7 @@ struct pyr_inverse {
 
 static const pyr_level *level_of(const pyr_inverse *in, int level)
 {
-    return &pyr_model_level(in->m, level)->level;
+    return &in->m->level[level].level;
 }
 
 /* ---- between the variables and the finest image ---------------------------------------------------- */
@@ -70,8 +70,8 @@ static pyr_status put_means(const inverse_lane *l, int level)
 /* The linear part of the projection: what a residual loses when it may not change the coarser image. */
 static void project(const inverse_lane *l, int level, void *variable)
 {
-    if (level + 1 < pyr_model_levels(l->all->m))
-        pyr_pyramid_project(pyr_model_pyramid(l->all->m), level, l->stage.n, l->zero, l->zero, variable,
+    if (level + 1 < l->all->m->levels)
+        pyr_pyramid_project(l->all->m->pyramid, level, l->stage.n, l->zero, l->zero, variable,
                             l->stage.scratch);
 }
 
@@ -79,7 +79,7 @@ static void project(const inverse_lane *l, int level, void *variable)
  * its condition (both zero for the linear part); the finer ones are projected as sampling will do. */
 static const void *synthesize(const inverse_lane *l, int level, const void *coarse, const void *condition)
 {
-    const pyr_pyramid *p = pyr_model_pyramid(l->all->m);
+    const pyr_pyramid *p = l->all->m->pyramid;
     void *image = l->image[level % 2], *scratch = l->stage.scratch;
     int n = l->stage.n;
 
@@ -98,7 +98,7 @@ static const void *synthesize(const inverse_lane *l, int level, const void *coar
 /* variable[0 .. level] = what U_j^T makes of the gradient of the finest image in image[0]. */
 static void unwind(const inverse_lane *l, int level)
 {
-    const pyr_pyramid *p = pyr_model_pyramid(l->all->m);
+    const pyr_pyramid *p = l->all->m->pyramid;
     bool bands = pyr_filter_of(pyr_pyramid_get(p)->filter)->bands;
 
     for (int i = 0; i < level; i++) {
@@ -226,7 +226,7 @@ static pyr_status put_error(const inverse_lane *l, const void *d)
     pyr_destandardise_host(of, l->stage.n, l->host);
     PYR_TRY(pyr_upload_reals(in->k, l->variable[level], l->host, count));
     if (l->stage.coarse)
-        pyr_pyramid_project(pyr_model_pyramid(in->m), level, l->stage.n, l->stage.coarse, l->stage.condition,
+        pyr_pyramid_project(in->m->pyramid, level, l->stage.n, l->stage.coarse, l->stage.condition,
                             l->variable[level], l->stage.scratch);
     PYR_TRY(degrade(l, l->y[Y_ERROR], synthesize(l, level, l->stage.coarse, l->stage.condition)));
     for (size_t i = 0; i < (size_t)l->stage.n * ys; i++)
@@ -308,7 +308,7 @@ static pyr_status lane_new(pyr_inverse *in, inverse_lane *l)
 {
     pyr_kernels *k = in->k;
     pyr_shape s = pyr_model_image(in->m, 0);
-    size_t n = (size_t)pyr_model_batch(in->m), real = pyr_type_size(k->real);
+    size_t n = (size_t)in->m->batch, real = pyr_type_size(k->real);
     size_t most = (size_t)(s.h + 1) * (size_t)(s.w + 1) * (size_t)s.c * n; /* of image, variable, condition */
     size_t ys = y_size(in), larger = ys > pyr_count(s) ? ys : pyr_count(s);
 
@@ -317,7 +317,7 @@ static pyr_status lane_new(pyr_inverse *in, inverse_lane *l)
     PYR_TRY(pyr_alloc(k, &l->image[1], most * real, "an inverse problem"));
     PYR_TRY(pyr_alloc(k, &l->condition, most * real, "an inverse problem"));
     PYR_TRY(pyr_alloc(k, &l->zero, most * real, "an inverse problem"));
-    for (int i = 0; i < pyr_model_levels(in->m); i++)
+    for (int i = 0; i < in->m->levels; i++)
         PYR_TRY(pyr_alloc(k, &l->variable[i], n * pyr_count(level_of(in, i)->variable) * real,
                           "an inverse problem"));
     PYR_TRY(pyr_alloc(k, &l->gradient, most * real, "an inverse problem"));
@@ -354,21 +354,21 @@ pyr_status pyr_inverse_check_sampler(const pyr_sampler *sampler, int level)
 
 pyr_status pyr_inverse_new(pyr_inverse **out, pyr_model *m, const pyr_inverse_problem *problem)
 {
-    pyr_kernels *k = pyr_model_kernels(m);
+    pyr_kernels *k = m->k;
     pyr_inverse *in;
     pyr_status status;
 
     *out = NULL;
-    PYR_TRY(pyr_pyramid_has_adjoint(pyr_model_pyramid(m)));
+    PYR_TRY(pyr_pyramid_has_adjoint(m->pyramid));
     PYR_TRY(pyr_new(&in, 1, sizeof *in, "an inverse problem"));
     in->m = m;
     in->k = k;
     in->problem = *problem;
     in->hooks = (pyr_model_hooks){.ctx = in, .before = before};
-    for (int i = 0; i < pyr_model_levels(m); i++) {
-        pyr_sampled_level *s = pyr_model_level(m, i);
+    for (int i = 0; i < m->levels; i++) {
+        pyr_sampled_level *s = &m->level[i];
 
-        PYR_TRY_OUT(pyr_denoiser_new(&in->denoiser[i], k, &s->params, &s->level, pyr_model_batch(m), true));
+        PYR_TRY_OUT(pyr_denoiser_new(&in->denoiser[i], k, &s->params, &s->level, m->batch, true));
         PYR_TRY_OUT(pyr_denoiser_pack(&in->denoiser[i], s->block));
     }
     PYR_TRY_OUT(pyr_new(&in->lane, (size_t)k->lanes, sizeof *in->lane, "an inverse problem"));
@@ -385,7 +385,7 @@ void pyr_inverse_free(pyr_inverse *in)
 {
     if (!in)
         return;
-    for (int i = 0; i < pyr_model_levels(in->m); i++)
+    for (int i = 0; i < in->m->levels; i++)
         pyr_denoiser_free(&in->denoiser[i]);
     for (int lane = 0; in->lane && lane < in->k->lanes; lane++) {
         inverse_lane *l = &in->lane[lane];

@@ -37,7 +37,7 @@ enum { TARGET, X, NOISE, HINT };
 
 static const pyr_filter *filter_of(const pyr_known *known)
 {
-    return pyr_filter_of(pyr_pyramid_get(pyr_model_pyramid(known->m))->filter);
+    return pyr_filter_of(pyr_pyramid_get(known->m->pyramid)->filter);
 }
 
 /* Where all weights of d are positive, pixels of which it sees a part that is not given are those where d of
@@ -69,9 +69,9 @@ out:
 /* Where weights may cancel, by which pixels d sees at all. */
 static pyr_status carry_down_by_reach(pyr_known *known)
 {
-    const pyr_pyramid_settings *p = pyr_pyramid_get(pyr_model_pyramid(known->m));
+    const pyr_pyramid_settings *p = pyr_pyramid_get(known->m->pyramid);
 
-    for (int level = 0; level + 1 < pyr_model_levels(known->m); level++) {
+    for (int level = 0; level + 1 < known->m->levels; level++) {
         pyr_shape s = pyr_model_image(known->m, level);
 
         PYR_TRY(
@@ -82,7 +82,7 @@ static pyr_status carry_down_by_reach(pyr_known *known)
 
 static pyr_status carry_down(pyr_known *known, const uint8_t *regenerate)
 {
-    for (int level = 0; level < pyr_model_levels(known->m); level++) {
+    for (int level = 0; level < known->m->levels; level++) {
         pyr_shape s = pyr_model_image(known->m, level);
 
         PYR_TRY(pyr_new(&known->given[level], (size_t)s.h * (size_t)s.w, 1, "a mask"));
@@ -92,7 +92,7 @@ static pyr_status carry_down(pyr_known *known, const uint8_t *regenerate)
     }
     PYR_TRY(filter_of(known)->positive ? carry_down_by_weight(known, regenerate)
                                        : carry_down_by_reach(known));
-    for (int level = 0; level < pyr_model_levels(known->m); level++) {
+    for (int level = 0; level < known->m->levels; level++) {
         pyr_shape s = pyr_model_image(known->m, level);
         size_t n = (size_t)s.h * (size_t)s.w, given = 0;
 
@@ -120,7 +120,7 @@ static pyr_status carry_hints(pyr_known *known, const float *image, const uint8_
     }
     PYR_TRY_OUT(pyr_layers_new(&weights, known->m, one));
     PYR_TRY_OUT(pyr_layers_new(&sums, known->m, part));
-    for (int level = 1; level < pyr_model_levels(known->m); level++) {
+    for (int level = 1; level < known->m->levels; level++) {
         s = pyr_model_image(known->m, level);
         n = pyr_count(s);
         PYR_TRY_OUT(pyr_new(&known->weight[level], n, sizeof(double), "a mask"));
@@ -145,7 +145,7 @@ out:
 
 static bool has_bands(const pyr_known *known, int level)
 {
-    return filter_of(known)->bands && level + 1 < pyr_model_levels(known->m);
+    return filter_of(known)->bands && level + 1 < known->m->levels;
 }
 
 /* The pixels of a level's variable: bands of details are given where the coarse pixel is. */
@@ -186,12 +186,12 @@ static void put_given(const pyr_known *known, const uint8_t *given, int n, size_
 /* z of the images of this stage as `of` is their level's image. */
 static pyr_status put_z(const pyr_known *known, const pyr_model_stage *stage, const double *of, double *z)
 {
-    const pyr_level *level = &pyr_model_level(known->m, stage->level)->level;
+    const pyr_level *level = &known->m->level[stage->level].level;
     size_t size = pyr_count(level->variable), count = (size_t)stage->n * size;
 
     memset(z, 0, count * sizeof *z);
     if (stage->condition)
-        PYR_TRY(pyr_download_reals(pyr_model_kernels(known->m), z, stage->condition, count));
+        PYR_TRY(pyr_download_reals(known->m->k, z, stage->condition, count));
     for (size_t i = 0; i < count; i++)
         z[i] = of[i % size] - z[i];
     pyr_standardise_host(level, stage->n, z);
@@ -201,7 +201,7 @@ static pyr_status put_z(const pyr_known *known, const pyr_model_stage *stage, co
 /* z as it is given for the images of this stage. */
 static pyr_status put_target(const pyr_known *known, const pyr_model_stage *stage, double *target)
 {
-    size_t size = pyr_count(pyr_model_level(known->m, stage->level)->level.variable);
+    size_t size = pyr_count(known->m->level[stage->level].level.variable);
 
     if (stage->condition && !has_bands(known, stage->level))
         return put_z(known, stage, known->layers.image[stage->level], target);
@@ -216,9 +216,9 @@ static pyr_status after(void *ctx, int step, double s, void *x, const void *deno
     const known_stage *at = ctx;
     const pyr_known *known = at->known;
     const pyr_model_stage *stage = &at->stage;
-    pyr_kernels *k = pyr_model_kernels(known->m);
+    pyr_kernels *k = known->m->k;
     pyr_task_lane *l = &known->lanes.lane[stage->lane];
-    pyr_shape shape = pyr_model_level(known->m, stage->level)->level.variable;
+    pyr_shape shape = known->m->level[stage->level].level.variable;
     size_t count = (size_t)stage->n * pyr_count(shape);
     double *noise = l->v[NOISE];
 
@@ -241,13 +241,13 @@ static pyr_status hinted(void *ctx, const void *x, const double *s, void *out)
     const known_stage *at = ctx;
     const pyr_known *known = at->known;
     const pyr_model_stage *stage = &at->stage;
-    pyr_kernels *k = pyr_model_kernels(known->m);
-    const pyr_level *level = &pyr_model_level(known->m, stage->level)->level;
+    pyr_kernels *k = known->m->k;
+    const pyr_level *level = &known->m->level[stage->level].level;
     size_t size = pyr_count(level->variable), count = (size_t)stage->n * size;
     double *d = known->lanes.lane[stage->lane].v[X], *a = known->lanes.lane[stage->lane].v[HINT], finer = 0;
 
     for (int i = 0; i < stage->level; i++)
-        finer += pow(pyr_model_level(known->m, i)->level.facts.std[0] / level->facts.std[0], 2);
+        finer += pow(known->m->level[i].level.facts.std[0] / level->facts.std[0], 2);
     PYR_TRY(pyr_denoiser_call((void *)&at->denoising, x, s, out));
     PYR_TRY(pyr_download_reals(k, d, out, count));
     for (size_t i = 0; i < count; i++) {
@@ -269,7 +269,7 @@ static pyr_status before(void *ctx, const pyr_model_stage *stage, pyr_level_draw
     *at = (known_stage){.known = known, .stage = *stage};
     if (known->mixed[stage->level] && variable_level == stage->level) {
         PYR_TRY(put_z(known, stage, known->hint[stage->level], known->lanes.lane[stage->lane].v[HINT]));
-        at->denoising = (pyr_denoising){.denoiser = &pyr_model_level(known->m, stage->level)->denoiser,
+        at->denoising = (pyr_denoising){.denoiser = &known->m->level[stage->level].denoiser,
                                         .lane = stage->lane,
                                         .n = stage->n,
                                         .condition = draw->condition,
@@ -294,9 +294,8 @@ static pyr_status drawn(void *ctx, const pyr_model_stage *stage, void *variable)
 
     if (known->grey || known->share[stage->level] == 0)
         return PYR_OK;
-    return pyr_download_reals(pyr_model_kernels(known->m), known->lanes.lane[stage->lane].v[X], variable,
-                              (size_t)stage->n *
-                                  pyr_count(pyr_model_level(known->m, stage->level)->level.variable));
+    return pyr_download_reals(known->m->k, known->lanes.lane[stage->lane].v[X], variable,
+                              (size_t)stage->n * pyr_count(known->m->level[stage->level].level.variable));
 }
 
 /* Colours outside [-1, 1] are brought back along their grey: what is cut off one channel goes to the
@@ -335,7 +334,7 @@ static bool is_mixed(const pyr_known *known, int level, pyr_shape s, size_t pixe
 static pyr_status synthesized(void *ctx, const pyr_model_stage *stage, void *image)
 {
     const pyr_known *known = ctx;
-    pyr_kernels *k = pyr_model_kernels(known->m);
+    pyr_kernels *k = known->m->k;
     pyr_shape s = pyr_model_image(known->m, stage->level);
     size_t c = (size_t)s.c, pixels = (size_t)s.h * (size_t)s.w, count = (size_t)stage->n * pixels * c;
     double *x = known->lanes.lane[stage->lane].v[NOISE],
@@ -363,7 +362,7 @@ static pyr_status synthesized(void *ctx, const pyr_model_stage *stage, void *ima
 static pyr_status known_new(pyr_known **out, pyr_model *m, const float *image, const uint8_t *regenerate,
                             bool grey, int repeats)
 {
-    pyr_kernels *k = pyr_model_kernels(m);
+    pyr_kernels *k = m->k;
     pyr_known *known;
     pyr_status status;
 

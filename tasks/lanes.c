@@ -8,20 +8,20 @@ static size_t largest_of(const pyr_model *m)
 {
     size_t most = 0;
 
-    for (int level = 0; level < pyr_model_levels(m); level++) {
+    for (int level = 0; level < m->levels; level++) {
         size_t image = pyr_count(pyr_model_image(m, level));
-        size_t variable = pyr_count(pyr_model_level(m, level)->level.variable);
+        size_t variable = pyr_count(m->level[level].level.variable);
 
         most = image > most ? image : most;
         most = variable > most ? variable : most;
     }
-    return most * (size_t)pyr_model_batch(m);
+    return most * (size_t)m->batch;
 }
 
 pyr_status pyr_task_lanes_new(pyr_task_lanes *out, pyr_model *model)
 {
-    pyr_kernels *k = pyr_model_kernels(model);
-    size_t count = largest_of(model), batch = (size_t)pyr_model_batch(model);
+    pyr_kernels *k = model->k;
+    size_t count = largest_of(model), batch = (size_t)model->batch;
 
     *out = (pyr_task_lanes){.model = model};
     PYR_TRY(pyr_new(&out->lane, (size_t)k->lanes, sizeof *out->lane, "a task"));
@@ -38,7 +38,7 @@ pyr_status pyr_task_lanes_new(pyr_task_lanes *out, pyr_model *model)
 
 void pyr_task_lanes_free(pyr_task_lanes *lanes)
 {
-    pyr_kernels *k = lanes->model ? pyr_model_kernels(lanes->model) : NULL;
+    pyr_kernels *k = lanes->model ? lanes->model->k : NULL;
 
     for (int i = 0; lanes->lane && i < k->lanes; i++) {
         pyr_task_lane *l = &lanes->lane[i];
@@ -55,7 +55,7 @@ void pyr_task_lanes_free(pyr_task_lanes *lanes)
 pyr_status pyr_task_noise(const pyr_task_lanes *lanes, const pyr_model_stage *stage, size_t size,
                           uint32_t step, double *dst)
 {
-    pyr_kernels *k = pyr_model_kernels(lanes->model);
+    pyr_kernels *k = lanes->model->k;
     pyr_task_lane *l = &lanes->lane[stage->lane];
 
     pyr_upload_streams(k, l->streams, stage->seeds, stage->n);

@@ -12,7 +12,7 @@
 
 static size_t variable_size(const pyr_model *m, int level)
 {
-    return pyr_count(pyr_model_level(m, level)->level.variable);
+    return pyr_count(m->level[level].level.variable);
 }
 
 pyr_status pyr_latent_check_sampler(const pyr_sampler *sampler, int level)
@@ -30,7 +30,7 @@ pyr_status pyr_latent_check_sampler(const pyr_sampler *sampler, int level)
 
 pyr_status pyr_latent_new(pyr_latent *out, const pyr_model *m, int n)
 {
-    *out = (pyr_latent){.n = n, .levels = pyr_model_levels(m)};
+    *out = (pyr_latent){.n = n, .levels = m->levels};
     for (int level = 0; level < out->levels; level++)
         PYR_TRY(pyr_new(&out->at[level], (size_t)n * variable_size(m, level), sizeof(double), "latents"));
     return PYR_OK;
@@ -108,8 +108,8 @@ static void flow_free(flow *f)
 /* Memory for one batch of a level, given back behind it: nothing beside the time that the network takes. */
 static pyr_status flow_new(flow *f, const encoding *e, int level, int lane, int n)
 {
-    pyr_sampled_level *s = pyr_model_level(e->m, level);
-    pyr_kernels *k = pyr_model_kernels(e->m);
+    pyr_sampled_level *s = &e->m->level[level];
+    pyr_kernels *k = e->m->k;
     size_t size = pyr_count(s->level.variable), condition = pyr_count(s->level.condition);
     size_t bytes = (size_t)n * size * pyr_type_size(k->real);
 
@@ -137,7 +137,7 @@ static pyr_status flow_new(flow *f, const encoding *e, int level, int lane, int 
 /* Put the images' conditions and variables where they belong, at noise level s. */
 static pyr_status put_images(flow *f, const encoding *e, int level, int first, double s)
 {
-    size_t condition = pyr_count(pyr_model_level(e->m, level)->level.condition);
+    size_t condition = pyr_count(e->m->level[level].level.condition);
     int n = f->denoising.n;
 
     for (int i = 0; i < n && condition; i++)
@@ -152,7 +152,7 @@ static pyr_status put_images(flow *f, const encoding *e, int level, int first, d
 
 static pyr_status encode_level(const encoding *e, int level, int lane, int first, int n)
 {
-    const pyr_schedule *schedule = &pyr_model_level(e->m, level)->schedule;
+    const pyr_schedule *schedule = &e->m->level[level].schedule;
     double from = pyr_schedule_s(schedule, pyr_schedule_t_min(schedule));
     double to = pyr_schedule_s(schedule, pyr_schedule_t_max(schedule));
     int evaluations[PYR_MAX_SAMPLING_BATCH];
@@ -186,7 +186,7 @@ out:
 static pyr_status encode_task(void *arg, int task, int lane)
 {
     const encoding *e = arg;
-    int batch = pyr_model_batch(e->m), first = task * batch;
+    int batch = e->m->batch, first = task * batch;
     int n = e->out->n - first < batch ? e->out->n - first : batch;
 
     for (int level = e->out->levels - 1; level >= 0; level--)
@@ -197,9 +197,9 @@ static pyr_status encode_task(void *arg, int task, int lane)
 pyr_status pyr_latent_encode(pyr_latent *out, pyr_model *m, int n, const float *images, int label,
                              double tolerance, double *nfe)
 {
-    pyr_kernels *k = pyr_model_kernels(m);
+    pyr_kernels *k = m->k;
     size_t size = pyr_count(pyr_model_image(m, 0));
-    int batch = pyr_model_batch(m);
+    int batch = m->batch;
     encoding e = {.m = m, .out = out, .label = label, .tolerance = tolerance};
     pyr_layers *layers = NULL;
     pyr_status status;
@@ -266,7 +266,7 @@ static pyr_status listen_before(void *ctx, const pyr_model_stage *stage, pyr_lev
 
 pyr_status pyr_latent_of_seeds(pyr_latent *out, pyr_model *m, int n, const uint64_t *seeds)
 {
-    pyr_kernels *k = pyr_model_kernels(m);
+    pyr_kernels *k = m->k;
     listening all = {.out = out, .k = k};
     pyr_model_hooks hooks = {.ctx = &all, .before = listen_before};
     pyr_status status;
@@ -312,7 +312,7 @@ static pyr_status start_there(void *ctx, const pyr_model_stage *stage, pyr_level
     size_t size = variable_size(stage->model, stage->level);
     void *start = from->lanes.lane[stage->lane].real;
 
-    PYR_TRY(pyr_upload_reals(pyr_model_kernels(stage->model), start,
+    PYR_TRY(pyr_upload_reals(stage->model->k, start,
                              from->latent->at[stage->level] + (size_t)(from->first + stage->first) * size,
                              (size_t)stage->n * size));
     draw->start = start;
@@ -354,7 +354,7 @@ pyr_status pyr_latent_write(const char *path, const pyr_latent *latent, const py
     pyr_status status = PYR_OK;
 
     for (int level = 0; level < latent->levels; level++) {
-        pyr_shape s = pyr_model_level(m, level)->level.variable;
+        pyr_shape s = m->level[level].level.variable;
         size_t count = (size_t)latent->n * pyr_count(s);
 
         PYR_TRY_OUT(pyr_new(&data[level], count, sizeof *data[level], "latents"));
@@ -367,7 +367,7 @@ pyr_status pyr_latent_write(const char *path, const pyr_latent *latent, const py
                                         .dims = {latent->n, s.h, s.w, s.c},
                                         .data = data[level]};
     }
-    snprintf(weights, sizeof weights, "%016" PRIx64, pyr_model_hash(m));
+    snprintf(weights, sizeof weights, "%016" PRIx64, m->hash);
     status = pyr_safetensors_write(path, entries, (size_t)latent->levels,
                                    (pyr_st_pair[]){{"pyrdiff_latent", "1"}, {"weights", weights}}, 2);
 out:
@@ -382,7 +382,7 @@ enum { MOST_LATENTS = 4096 };
 static pyr_status check_file(const pyr_safetensors *file, const char *path, const pyr_model *m, int *n)
 {
     const char *version = pyr_safetensors_metadata(file, "pyrdiff_latent");
-    int levels = pyr_model_levels(m);
+    int levels = m->levels;
 
     if (!version || strcmp(version, "1") != 0)
         return pyr_fail(PYR_E_FORMAT, "%s: holds no latents (pyrdiff encode writes them)", path);
@@ -391,7 +391,7 @@ static pyr_status check_file(const pyr_safetensors *file, const char *path, cons
                         pyr_safetensors_count(file), levels);
     for (int level = levels - 1; level >= 0; level--) {
         const pyr_st_tensor *t = pyr_safetensors_find(file, name_of(level).text);
-        pyr_shape s = pyr_model_level(m, level)->level.variable;
+        pyr_shape s = m->level[level].level.variable;
 
         if (!t || t->dtype != PYR_ST_F32 || t->rank != 4)
             return pyr_fail(PYR_E_FORMAT, "%s: level-%d is missing, or no F32 tensor (n, h, w, c)", path,
@@ -425,7 +425,7 @@ pyr_status pyr_latent_read(pyr_latent *out, const char *path, const pyr_model *m
     for (int level = 0; level < out->levels; level++)
         PYR_TRY_OUT(pyr_safetensors_read_f64(file, pyr_safetensors_find(file, name_of(level).text),
                                              out->at[level], (size_t)n * variable_size(m, level)));
-    snprintf(ours, sizeof ours, "%016" PRIx64, pyr_model_hash(m));
+    snprintf(ours, sizeof ours, "%016" PRIx64, m->hash);
     weights = pyr_safetensors_metadata(file, "weights");
     *same_weights = weights && strcmp(weights, ours) == 0;
 out:

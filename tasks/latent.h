@@ -53,7 +53,7 @@ pyr_status pyr_from_latent_new(pyr_from_latent *out, pyr_model *m, const pyr_lat
 void pyr_from_latent_free(pyr_from_latent *from); /* no-op on {0} */
 
 /* Latents in a safetensors file: level-I (n, h, w, c; float) and in the metadata pyrdiff_latent (the version
- * of this format) and weights (pyr_model_hash). */
+ * of this format) and weights (pyr_model.hash). */
 pyr_status pyr_latent_write(const char *path, const pyr_latent *latent, const pyr_model *m);
 /* Nothing in the file is trusted: PYR_E_FORMAT, PYR_E_SHAPE for latents of another pyramid. *same_weights:
  * whether they were made with this model. The caller frees *out. */

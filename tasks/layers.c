@@ -68,9 +68,9 @@ static void workplace_free(workplace *w, pyr_kernels *k)
 
 static pyr_status put_level(pyr_layers *out, const pyr_model *m, const workplace *w, int level)
 {
-    pyr_kernels *k = pyr_model_kernels(m);
-    const pyr_pyramid *p = pyr_model_pyramid(m);
-    const pyr_level *l = &pyr_model_level(m, level)->level;
+    pyr_kernels *k = m->k;
+    const pyr_pyramid *p = m->pyramid;
+    const pyr_level *l = &m->level[level].level;
     size_t condition = pyr_count(pyr_pyramid_condition_shape(p, level));
 
     pyr_pyramid_reduce(p, 1, w->image0, level, w->image, w->scratch);
@@ -83,12 +83,12 @@ static pyr_status put_level(pyr_layers *out, const pyr_model *m, const workplace
 
 pyr_status pyr_layers_new(pyr_layers *out, const pyr_model *m, const float *image0)
 {
-    pyr_kernels *k = pyr_model_kernels(m);
+    pyr_kernels *k = m->k;
     workplace w = {0};
     pyr_status status;
 
-    *out = (pyr_layers){.levels = pyr_model_levels(m)};
-    PYR_TRY_OUT(workplace_new(&w, k, pyr_model_pyramid(m)));
+    *out = (pyr_layers){.levels = m->levels};
+    PYR_TRY_OUT(workplace_new(&w, k, m->pyramid));
     PYR_TRY_OUT(pyr_upload_floats(k, w.image0, image0, pyr_count(pyr_model_image(m, 0))));
     for (int level = 0; level < out->levels; level++)
         PYR_TRY_OUT(put_level(out, m, &w, level));

@@ -22,7 +22,7 @@ enum { X, NOISE };
 static pyr_status before(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw)
 {
     const pyr_vary *vary = ctx;
-    const pyr_sampled_level *level = pyr_model_level(vary->m, stage->level);
+    const pyr_sampled_level *level = &vary->m->level[stage->level];
     size_t size = pyr_count(level->level.variable), n = (size_t)stage->n;
     pyr_task_lane *l = &vary->lanes.lane[stage->lane];
     double from = vary->from[stage->level];
@@ -32,7 +32,7 @@ static pyr_status before(void *ctx, const pyr_model_stage *stage, pyr_level_draw
     PYR_TRY(pyr_task_noise(&vary->lanes, stage, size, 0, l->v[NOISE]));
     for (size_t i = 0; i < n * size; i++)
         l->v[X][i] = vary->layers.variable[stage->level][i % size] + from * l->v[NOISE][i];
-    PYR_TRY(pyr_upload_reals(pyr_model_kernels(vary->m), l->real, l->v[X], n * size));
+    PYR_TRY(pyr_upload_reals(vary->m->k, l->real, l->v[X], n * size));
     draw->start = l->real;
     draw->from = from;
     return PYR_OK;
@@ -42,7 +42,7 @@ static pyr_status before(void *ctx, const pyr_model_stage *stage, pyr_level_draw
 static pyr_status drawn(void *ctx, const pyr_model_stage *stage, void *variable)
 {
     const pyr_vary *vary = ctx;
-    const pyr_level *level = &pyr_model_level(vary->m, stage->level)->level;
+    const pyr_level *level = &vary->m->level[stage->level].level;
     size_t size = pyr_count(level->variable);
     double *x = vary->lanes.lane[stage->lane].v[X];
 
@@ -51,13 +51,13 @@ static pyr_status drawn(void *ctx, const pyr_model_stage *stage, void *variable)
     for (size_t i = 0; i < (size_t)stage->n; i++)
         memcpy(x + i * size, vary->layers.variable[stage->level], size * sizeof *x);
     pyr_destandardise_host(level, stage->n, x);
-    return pyr_upload_reals(pyr_model_kernels(vary->m), variable, x, (size_t)stage->n * size);
+    return pyr_upload_reals(vary->m->k, variable, x, (size_t)stage->n * size);
 }
 
 static pyr_status check(const pyr_vary *vary)
 {
-    for (int level = pyr_model_levels(vary->m) - 1; level >= 0; level--) {
-        const pyr_schedule *s = &pyr_model_level(vary->m, level)->schedule;
+    for (int level = vary->m->levels - 1; level >= 0; level--) {
+        const pyr_schedule *s = &vary->m->level[level].schedule;
         double from = vary->from[level];
 
         if (!(from == 0 || from > pyr_schedule_lowest(s)))
@@ -77,7 +77,7 @@ pyr_status pyr_vary_new(pyr_vary **out, pyr_model *m, const float *image, const 
     *out = NULL;
     PYR_TRY(pyr_new(&vary, 1, sizeof *vary, "a task"));
     vary->m = m;
-    memcpy(vary->from, from, (size_t)pyr_model_levels(m) * sizeof *from);
+    memcpy(vary->from, from, (size_t)m->levels * sizeof *from);
     vary->hooks = (pyr_model_hooks){.ctx = vary, .before = before, .drawn = drawn};
     PYR_TRY_OUT(check(vary));
     PYR_TRY_OUT(pyr_task_lanes_new(&vary->lanes, m));
@@ -166,12 +166,12 @@ pyr_status pyr_vary_given(float **out, int *level, const pyr_model *m, const flo
     size_t size;
 
     *out = NULL;
-    *level = pyr_model_levels(m);
+    *level = m->levels;
     while (*level > 0 && from[*level - 1] == 0)
         --*level;
     if (*level == 0)
         return pyr_fail(PYR_E_ARG, "--from keeps all levels: nothing would vary");
-    if (*level == pyr_model_levels(m))
+    if (*level == m->levels)
         return PYR_OK;
     size = pyr_count(pyr_model_image(m, *level));
     PYR_TRY_OUT(pyr_layers_new(&layers, m, image));

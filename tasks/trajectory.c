@@ -33,15 +33,15 @@ static size_t image_size(const pyr_model *model, int level)
 static pyr_status put_frame(const lane_at *at, int row, int moment, double scale, const void *x)
 {
     const pyr_model_stage *stage = &at->stage;
-    pyr_kernels *k = pyr_model_kernels(stage->model);
-    const pyr_sampled_level *s = pyr_model_level(stage->model, stage->level);
+    pyr_kernels *k = stage->model->k;
+    const pyr_sampled_level *s = &stage->model->level[stage->level];
     size_t size = image_size(stage->model, stage->level), real = pyr_type_size(k->real);
     float *to = at->t->frame[stage->level] + ((size_t)stage->first * FRAMES + row * MOMENTS + moment) * size;
 
     pyr_combine(k, at->variable, 1, &scale, &x, (size_t)stage->n * pyr_count(s->level.variable));
     PYR_TRY(pyr_level_destandardise(&s->level, k, stage->n, at->variable, s->vector));
-    pyr_pyramid_synthesize(pyr_model_pyramid(stage->model), stage->level, stage->n, stage->coarse,
-                           stage->condition, at->variable, at->image, stage->scratch);
+    pyr_pyramid_synthesize(stage->model->pyramid, stage->level, stage->n, stage->coarse, stage->condition,
+                           at->variable, at->image, stage->scratch);
     for (int i = 0; i < stage->n; i++)
         PYR_TRY(pyr_download_floats(k, to + (size_t)i * FRAMES * size,
                                     (const char *)at->image + (size_t)i * size * real, size));
@@ -65,7 +65,7 @@ static pyr_status begin_level(void *ctx, const pyr_model_stage *stage, pyr_level
 {
     pyr_trajectory *t = ctx;
     lane_at *at = &t->lane[stage->lane];
-    const pyr_sampler *sampler = &pyr_model_level(stage->model, stage->level)->level.settings.sampler;
+    const pyr_sampler *sampler = &stage->model->level[stage->level].level.settings.sampler;
     int steps = pyr_sampler_has(sampler, PYR_SAMPLER_ADAPTIVE) && sampler->steps == 1 ? 2 : sampler->steps;
 
     at->t = t;
@@ -85,12 +85,11 @@ const pyr_model_hooks *pyr_trajectory_hooks(const pyr_trajectory *t)
 
 static pyr_status allocate(pyr_trajectory *t)
 {
-    pyr_kernels *k = pyr_model_kernels(t->model);
-    size_t variable = 0, image = 0, n = (size_t)pyr_model_batch(t->model) * pyr_type_size(k->real);
+    pyr_kernels *k = t->model->k;
+    size_t variable = 0, image = 0, n = (size_t)t->model->batch * pyr_type_size(k->real);
 
-    for (int i = 0; i < pyr_model_levels(t->model); i++) {
-        size_t size = image_size(t->model, i),
-               count = pyr_count(pyr_model_level(t->model, i)->level.variable);
+    for (int i = 0; i < t->model->levels; i++) {
+        size_t size = image_size(t->model, i), count = pyr_count(t->model->level[i].level.variable);
 
         image = size > image ? size : image;
         variable = count > variable ? count : variable;
@@ -113,7 +112,7 @@ pyr_status pyr_trajectory_new(pyr_trajectory **out, const pyr_model *model, int 
     PYR_TRY(pyr_new(&t, 1, sizeof *t, "trajectories"));
     t->model = model;
     t->batch = batch;
-    t->lanes = pyr_model_kernels(model)->lanes;
+    t->lanes = model->k->lanes;
     t->hooks = (pyr_model_hooks){.ctx = t, .before = begin_level};
     status = allocate(t);
     if (status != PYR_OK)
@@ -128,7 +127,7 @@ void pyr_trajectory_free(pyr_trajectory *t)
     if (!t)
         return;
     for (int i = 0; t->lane && i < t->lanes; i++) {
-        pyr_kernels *k = pyr_model_kernels(t->model);
+        pyr_kernels *k = t->model->k;
 
         pyr_release(k, t->lane[i].variable);
         pyr_release(k, t->lane[i].image);

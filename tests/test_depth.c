@@ -298,7 +298,7 @@ static void a_run_of_16_bits(void)
         rig r;
 
         if (rig_new(&r, "data16", kinds[i].filter, kinds[i].levels)) {
-            CHECK(pyr_model_bits(r.m) == 16);
+            CHECK(r.m->bits == 16);
             known_pixels(&r);
             judged(&r);
         }
@@ -314,7 +314,7 @@ static void a_run_of_8_bits(void)
 
     write_images();
     if (rig_new(&r, "data", "ideal", 1))
-        CHECK(pyr_model_bits(r.m) == 8);
+        CHECK(r.m->bits == 8);
     CHECK_OK(pyr_safetensors_open(&file, below("ideal/level-0/unet/diffusion_pytorch_model.safetensors")));
     CHECK(file && !pyr_safetensors_metadata(file, "pyrdiff_bits"));
     pyr_safetensors_free(file);

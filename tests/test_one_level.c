@@ -87,7 +87,7 @@ static void check_level(rig *r, const char *run, int kind, int level, const draw
     CHECK_OK(pyr_model_open_level(&m, r->k, run, NULL, &r->config, level));
     if (!m)
         return;
-    CHECK(pyr_model_only(m) == level && pyr_model_levels(m) == kinds[kind].levels);
+    CHECK(m->only == level && m->levels == kinds[kind].levels);
     draw.image[level] = alone.image[level];
     draw.variable[level] = alone.variable[level];
     if (!coarsest) {
@@ -98,7 +98,7 @@ static void check_level(rig *r, const char *run, int kind, int level, const draw
     if (memcmp(alone.image[level], all->image[level],
                N * pyr_count(pyr_model_image(m, level)) * sizeof(float)) != 0 ||
         memcmp(alone.variable[level], all->variable[level],
-               N * pyr_count(pyr_model_level(m, level)->level.variable) * sizeof(float)) != 0)
+               N * pyr_count(m->level[level].level.variable) * sizeof(float)) != 0)
         CHECK_REPORT("%s: level %d of %s alone draws another image", kinds[kind].name, level, run);
     pyr_model_free(m);
 }
@@ -118,7 +118,7 @@ static void a_level_alone_draws_what_the_run_draws_there(void)
             draw.image[i] = all.image[i];
             draw.variable[i] = all.variable[i];
         }
-        CHECK(m && pyr_model_only(m) == -1);
+        CHECK(m && m->only == -1);
         if (m)
             CHECK_OK(pyr_model_sample(m, &draw));
         pyr_model_free(m);
@@ -160,7 +160,7 @@ static pyr_model *white(rig *r, int kind)
     CHECK_OK(pyr_model_open_level(&m, r->k, r->run, NULL, &r->config, 0));
     if (!m)
         return NULL;
-    l = pyr_model_level(m, 0);
+    l = &m->level[0];
     pyr_zero(r->k, l->block, l->params.count * pyr_type_size(r->k->real));
     CHECK_OK(pyr_denoiser_pack(&l->denoiser, l->block));
     return m;
@@ -189,8 +189,8 @@ static void a_gaussian_residual(bool given)
 
     if (!m)
         return;
-    std = pyr_model_level(m, 0)->level.facts.std[0];
-    shift = pyr_model_level(m, 0)->level.facts.mean[0] / std;
+    std = m->level[0].level.facts.std[0];
+    shift = m->level[0].level.facts.mean[0] / std;
     for (int j = 0; j < MANY; j++) {
         many[j] = (uint64_t)j;
         for (int i = 0; i < SIZE / 4; i++) /* flat images: u of them is the same number */

@@ -103,7 +103,7 @@ static float *sample_noise(pyr_kernels *k, const char *path, int spacing, int la
     for (size_t i = 0; i < numbers(noise); i++)
         from[i] = (float)noise->at[place(noise, i)];
     if (p) {
-        CHECK(pyr_pipeline_image(p).h == noise->h && pyr_pipeline_image(p).w == noise->w);
+        CHECK(p->image.h == noise->h && p->image.w == noise->w);
         CHECK_OK(pyr_pipeline_sample(
             p,
             &(pyr_pipeline_draw){.n = noise->n, .seeds = seeds, .label = label, .noise = from, .image = to}));
@@ -256,7 +256,7 @@ static void *uploaded(pyr_kernels *k, const images *m, double scale)
 /* Our denoiser of the run's level gives what the library makes of the exported one. */
 static void check_denoiser(pyr_model *model, pyr_kernels *k, int index)
 {
-    pyr_sampled_level *s = pyr_model_level(model, index);
+    pyr_sampled_level *s = &model->level[index];
     const uint32_t rows[IMAGES] = {0, 0};
     pyr_denoising call = {.denoiser = &s->denoiser, .n = IMAGES, .rows = rows};
     answers a;

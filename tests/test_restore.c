@@ -44,7 +44,7 @@ static bool rig_new(rig *r)
     CHECK_OK(pyr_config_get(&r->config, r->settings));
     CHECK_OK(pyr_model_open(&r->m, r->k, run, &r->config));
     if (r->m) {
-        pyr_sampled_level *l = pyr_model_level(r->m, 0);
+        pyr_sampled_level *l = &r->m->level[0];
 
         pyr_zero(r->k, l->block, l->params.count * pyr_type_size(r->k->real));
         CHECK_OK(pyr_denoiser_pack(&l->denoiser, l->block));
@@ -129,7 +129,7 @@ static void starts_of(const rig *r, pyr_schedule schedule)
 {
     static const double asked[] = {0.3, 1, 5};
     static float image[SIZE];
-    pyr_sampled_level *l = pyr_model_level(r->m, 0);
+    pyr_sampled_level *l = &r->m->level[0];
     double scale = schedule.scale, highest = 80 * scale, lowest = 0.002 * scale;
     pyr_vary *vary = NULL;
     pyr_latent latent = {0};
@@ -205,7 +205,7 @@ static pyr_status capture_drawn(void *ctx, const pyr_model_stage *stage, void *v
 {
     const capture *c = ctx;
 
-    return pyr_download_reals(pyr_model_kernels(stage->model), c->variable + stage->first * SIZE, variable,
+    return pyr_download_reals(stage->model->k, c->variable + stage->first * SIZE, variable,
                               (size_t)stage->n * SIZE);
 }
 
@@ -218,10 +218,10 @@ static void posterior_of(const rig *r, const pyr_operator *a, double noise, cons
     static double drawn[MANY * SIZE];
     static float images[MANY * SIZE];
     static uint64_t seeds[MANY];
-    const pyr_level_facts *facts = &pyr_model_level(r->m, 0)->level.facts;
+    const pyr_level_facts *facts = &r->m->level[0].level.facts;
     double mean = facts->mean[0], std = facts->std[0], y[SIZE], misfit = 0, off = 0, square = 0, drift = 0;
     double g = std * std / (std * std + noise * noise);
-    int steps = pyr_model_level(r->m, 0)->level.settings.sampler.steps, seen = 0;
+    int steps = r->m->level[0].level.settings.sampler.steps, seen = 0;
     pyr_inverse *inverse = NULL;
     capture all = {.variable = drawn};
     pyr_model_hooks hooks = {.ctx = &all, .before = capture_before, .drawn = capture_drawn};
@@ -283,7 +283,7 @@ static void few_steps_restore(void)
         for (int kind = 0; kind < PYR_SAMPLER_KINDS; kind++)
             for (int i = 0; i < 3 && !(pyr_sampler_row_of(kind)->flags & left_out); i++)
                 for (int j = 0; j < 2; j++) {
-                    pyr_sampled_level *l = pyr_model_level(r.m, 0);
+                    pyr_sampled_level *l = &r.m->level[0];
 
                     l->schedule.family = family ? PYR_VP : PYR_VE;
                     l->level.settings.sampler = pyr_sampler_usual((pyr_sampler_kind)kind, steps[i]);

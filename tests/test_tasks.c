@@ -54,7 +54,7 @@ static bool rig_new(rig *r, const char *name, int levels, const char *filter, bo
     CHECK_OK(pyr_config_get(&r->config, r->settings));
     CHECK_OK(pyr_model_open(&r->m, r->k, run, &r->config));
     for (int level = 0; r->m && white && level < levels; level++) {
-        pyr_sampled_level *l = pyr_model_level(r->m, level);
+        pyr_sampled_level *l = &r->m->level[level];
 
         pyr_zero(r->k, l->block, l->params.count * pyr_type_size(r->k->real));
         CHECK_OK(pyr_denoiser_pack(&l->denoiser, l->block));
@@ -292,7 +292,7 @@ static void latents_of_a_gaussian(void)
         CHECK(nfe > 6 * kinds[kind].levels);
         CHECK_OK(pyr_layers_new(&layers, r.m, image));
         for (int level = 0; level < latent.levels; level++) {
-            pyr_sampled_level *l = pyr_model_level(r.m, level);
+            pyr_sampled_level *l = &r.m->level[level];
             double lo = pyr_schedule_s(&l->schedule, pyr_schedule_t_min(&l->schedule));
             double hi = pyr_schedule_s(&l->schedule, pyr_schedule_t_max(&l->schedule));
 
@@ -466,14 +466,14 @@ static pyr_status capture_drawn(void *ctx, const pyr_model_stage *stage, void *v
 {
     const capture *c = ctx;
 
-    return pyr_download_reals(pyr_model_kernels(stage->model), c->variable + stage->first * SIZE, variable,
+    return pyr_download_reals(stage->model->k, c->variable + stage->first * SIZE, variable,
                               (size_t)stage->n * SIZE);
 }
 
 /* Mean and mean square of the draws against those of the posterior. */
 static void posterior_of(const rig *r, const pyr_operator *a, double noise)
 {
-    const pyr_level_facts *facts = &pyr_model_level(r->m, 0)->level.facts;
+    const pyr_level_facts *facts = &r->m->level[0].level.facts;
     double mean = facts->mean[0], std = facts->std[0], rms = 0, *rows = numbers(SIZE * SIZE),
            *c = numbers(SIZE * SIZE), *unit = numbers(SIZE), *work = numbers(SIZE), *y = numbers(SIZE),
            *e = numbers(SIZE), *wanted = numbers(SIZE), *drawn = numbers(MANY * SIZE);
@@ -539,7 +539,7 @@ static void posterior_of_a_gaussian(void)
         missing[i] = i % 5 == 1 || i % 5 == 2;
     if (!rig_new(&r, "single", 1, "box", true))
         return;
-    pyr_model_level(r.m, 0)->level.settings.sampler.steps = 40;
+    r.m->level[0].level.settings.sampler.steps = 40;
     CHECK_OK(pyr_operator_new(&a, PYR_OPERATOR_MISSING, 0, missing, pyr_model_image(r.m, 0)));
     posterior_of(&r, &a, 0.05);
     pyr_operator_free(&a);

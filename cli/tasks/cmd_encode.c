@@ -33,7 +33,7 @@ static pyr_status read_all(pyr_tasking *t)
 static void print_latent(const pyr_tasking *t, const pyr_latent *latent)
 {
     for (int level = latent->levels - 1; level >= 0; level--) {
-        const pyr_sampled_level *l = pyr_model_level(t->model, level);
+        const pyr_sampled_level *l = &t->model->level[level];
         size_t n = (size_t)latent->n * pyr_count(l->level.variable);
         double s = pyr_schedule_s(&l->schedule, pyr_schedule_t_max(&l->schedule)), mean = 0, square = 0;
 

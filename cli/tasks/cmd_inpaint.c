@@ -38,7 +38,7 @@ static pyr_status inpaint(pyr_tasking *t, const void *at)
     PYR_TRY_OUT(pyr_task_picture(&t->picture, t, t->arguments[0], 0));
     PYR_TRY_OUT(pyr_task_mask(&mask, t, t->arguments[1]));
     PYR_TRY_OUT(pyr_known_new(&known, t->model, t->picture, mask, o->repeats));
-    for (int level = pyr_model_levels(t->model) - 1; level >= 0; level--)
+    for (int level = t->model->levels - 1; level >= 0; level--)
         pyr_bar_line(&t->bar, "level %d: %.1f%% of its pixels are known", level,
                      100 * pyr_known_share(known, level));
     PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hooks = pyr_known_hooks(known)}));

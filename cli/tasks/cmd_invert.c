@@ -118,7 +118,7 @@ static pyr_status read_degraded(inverting *v, const char *path)
         goto out;
     }
     PYR_TRY_OUT(pyr_new(&pixels, n, sizeof *pixels, "a picture"));
-    PYR_TRY_OUT(pyr_image_to_values(pixels, &image, s.c, pyr_model_bits(v->t->model)));
+    PYR_TRY_OUT(pyr_image_to_values(pixels, &image, s.c, v->t->model->bits));
     for (size_t i = 0; i < n; i++)
         v->y[i] = is_seen(v, i) ? (double)pixels[i] : 0;
 out:
@@ -240,7 +240,7 @@ static pyr_status invert(pyr_tasking *t, const void *at)
     const typed *o = at;
     inverting v = {.o = o, .t = t};
     pyr_inverse_problem problem = {
-        .a = &v.a, .noise = pyr_inverse_noise(o->noise, pyr_model_bits(t->model)), .strength = o->strength};
+        .a = &v.a, .noise = pyr_inverse_noise(o->noise, t->model->bits), .strength = o->strength};
     pyr_inverse *inverse = NULL;
     misfit off;
     pyr_status status;

@@ -18,7 +18,7 @@ static pyr_status measure(const pyr_tasking *t, const float *given, int level, d
     size_t size = pyr_count(pyr_model_image(t->model, 0)),
            small = pyr_count(pyr_model_image(t->model, level));
     uint16_t *samples = NULL; /* room for either depth */
-    int bits = pyr_model_bits(t->model);
+    int bits = t->model->bits;
     float *image = NULL;
     double sum = 0;
     pyr_status status;
@@ -80,7 +80,7 @@ static pyr_status upscale(pyr_tasking *t, const void *at)
 {
     int level = ((const typed *)at)->level;
 
-    PYR_TRY(pyr_check_coarser_level(&level, pyr_model_levels(t->model)));
+    PYR_TRY(pyr_check_coarser_level(&level, t->model->levels));
     PYR_TRY(pyr_task_picture(&t->picture, t, t->arguments[0], level));
     PYR_TRY(draw(t, t->picture, level));
     PYR_TRY(pyr_tasking_show(t, t->picture, 1, pyr_model_image(t->model, level)));

@@ -20,10 +20,10 @@ static pyr_status vary(pyr_tasking *t, const void *at)
     pyr_status status;
 
     PYR_TRY(pyr_task_picture(&t->picture, t, t->arguments[0], 0));
-    PYR_TRY(pyr_vary_from(from, o->from, o->keep, pyr_model_levels(t->model)));
+    PYR_TRY(pyr_vary_from(from, o->from, o->keep, t->model->levels));
     PYR_TRY_OUT(pyr_vary_new(&vary, t->model, t->picture, from));
     PYR_TRY_OUT(pyr_vary_given(&coarse, &given, t->model, t->picture, from));
-    for (int level = pyr_model_levels(t->model) - 1; level >= 0; level--)
+    for (int level = t->model->levels - 1; level >= 0; level--)
         if (from[level] == 0)
             pyr_bar_line(&t->bar, "level %d: kept", level);
         else if (from[level] == PYR_VARY_FREELY)

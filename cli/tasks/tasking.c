@@ -44,13 +44,12 @@ static pyr_status read_settings(pyr_tasking *t, const pyr_parsed *parsed)
 
 static void put_sampler(pyr_tasking *t)
 {
-    for (int level = pyr_model_levels(t->model) - 1; level >= 0; level--) {
+    for (int level = t->model->levels - 1; level >= 0; level--) {
         size_t at = strlen(t->sampler);
 
-        snprintf(t->sampler + at, sizeof t->sampler - at, "%s%s", at ? ", " : "",
-                 pyr_model_sampler(t->model, level));
+        snprintf(t->sampler + at, sizeof t->sampler - at, "%s%s", at ? ", " : "", t->model->sampler[level]);
     }
-    snprintf(t->weights, sizeof t->weights, "%016" PRIx64, pyr_model_hash(t->model));
+    snprintf(t->weights, sizeof t->weights, "%016" PRIx64, t->model->hash);
 }
 
 static pyr_status open_model(pyr_tasking *t)
@@ -201,7 +200,7 @@ pyr_status pyr_task_picture(float **out, pyr_tasking *t, const char *path, int l
     pyr_shape s = pyr_model_image(t->model, level);
     pyr_image image = {0};
     pyr_status status;
-    int bits = pyr_model_bits(t->model);
+    int bits = t->model->bits;
 
     *out = NULL;
     PYR_TRY_OUT(pyr_task_read(&image, t, path));
@@ -262,7 +261,7 @@ static pyr_status draw_round(pyr_tasking *t, const pyr_task_draw *draw, const in
                           .hooks = draw->hooks};
 
     one.image[0] = t->drawn + first * pyr_count(pyr_model_image(t->model, 0));
-    for (int level = 0; level < pyr_model_levels(t->model); level++)
+    for (int level = 0; level < t->model->levels; level++)
         one.mismatch[level] = draw->mismatch[level] ? draw->mismatch[level] + first : NULL;
     if (draw->first)
         *draw->first = (int)first;
@@ -271,8 +270,7 @@ static pyr_status draw_round(pyr_tasking *t, const pyr_task_draw *draw, const in
 
 pyr_status pyr_tasking_draw(pyr_tasking *t, const pyr_task_draw *draw)
 {
-    int batch = pyr_model_batch(t->model) * t->k->lanes,
-        given = draw->given ? draw->given : pyr_model_levels(t->model) - 1;
+    int batch = t->model->batch * t->k->lanes, given = draw->given ? draw->given : t->model->levels - 1;
     size_t size = pyr_count(pyr_model_image(t->model, given));
     float *coarse = NULL;
     int32_t *labels = NULL;
@@ -345,7 +343,7 @@ static pyr_status write_image(const pyr_tasking *t, const char *name, const char
     if (label >= 0)
         texts[n++] = (pyr_png_text){"class", of_class};
     PYR_TRY(pyr_format(&path, "%s/%s.png", t->outdir, name));
-    PYR_TRY_OUT(pyr_image_from_values(&image, pixels, s.h, s.w, s.c, pyr_model_bits(t->model), path));
+    PYR_TRY_OUT(pyr_image_from_values(&image, pixels, s.h, s.w, s.c, t->model->bits, path));
     PYR_TRY_OUT(pyr_png_write(path, &image, texts, n));
 out:
     pyr_image_free(&image);
