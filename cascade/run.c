@@ -362,11 +362,9 @@ pyr_status pyr_run_check(const char *run, const pyr_settings *settings, int leve
  * network is there. */
 static pyr_status kept_facts(bool *kept, pyr_level_facts *facts, const char *folder, bool to_train)
 {
-    pyr_progress progress;
-
     PYR_TRY(pyr_level_has_state(kept, folder));
     if (*kept)
-        return pyr_level_peek(folder, facts, &progress, NULL);
+        return pyr_level_peek(folder, facts, NULL, NULL);
     if (to_train)
         return PYR_OK;
     PYR_TRY(pyr_file_exists_in(kept, folder, "unet/config.json"));

@@ -20,8 +20,7 @@
 typedef enum pyr_betas {
     PYR_BETAS_LINEAR,         /* beta from start to end in equal steps */
     PYR_BETAS_SCALED_LINEAR,  /* sqrt(beta) does so */
-    PYR_BETAS_SQUARED_COSINE, /* abar(u) ~ cos^2((u + 0.008) / 1.008 pi/2), beta at most 0.999 (Nichol
-    2021) */
+    PYR_BETAS_SQUARED_COSINE, /* abar(u) ~ cos^2((u + 0.008) / 1.008 pi/2), beta <= 0.999 (Nichol 2021) */
     PYR_BETAS_SIGMOID,        /* beta from start to end along a sigmoid from -6 to 6 */
     PYR_BETAS_TRAINED         /* given as a list */
 } pyr_betas;

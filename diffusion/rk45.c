@@ -184,13 +184,6 @@ static pyr_status begin(const solving *v, double from, const double *q)
 
 /* ---- a step ------------------------------------------------------------------------------------ */
 
-/* The last step arrives, and does not leave a tiny rest either. */
-static void limit_step(solution *p, double to)
-{
-    if (fabs(to - p->t) <= 1.01 * fabs(p->h))
-        p->h = to - p->t;
-}
-
 static pyr_status try_step(const solving *v)
 {
     const pyr_rk45 *s = v->s;
@@ -315,7 +308,9 @@ static pyr_status run(const solving *v)
                 continue;
             all = false;
             PYR_TRY(check_progress(v, p));
-            limit_step(p, v->to);
+            /* the last step arrives, and does not leave a tiny rest either */
+            if (fabs(v->to - p->t) <= 1.01 * fabs(p->h))
+                p->h = v->to - p->t;
         }
         if (all)
             return PYR_OK;

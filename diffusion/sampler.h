@@ -80,13 +80,11 @@ pyr_sampler pyr_sampler_usual(pyr_sampler_kind kind, int steps);
 /* ---- what distinguishes the kinds -------------------------------------------------------------- */
 
 typedef enum pyr_sampler_flag {
-    PYR_SAMPLER_CHURN = 1,    /* reads churn*: noise before each step, the last one included */
-    PYR_SAMPLER_ETA = 2,      /* reads eta */
-    PYR_SAMPLER_MOVES = 4,    /* reads langevin_steps and langevin_epsilon */
-    PYR_SAMPLER_CORRECTS = 8, /* reads predictor and corrector_*: a predictor's step, then corrections */
-    PYR_SAMPLER_ADAPTIVE =
-        16,               /* reads tolerance: solves to it in one step, which takes as many evaluations as
-                                   it needs */
+    PYR_SAMPLER_CHURN = 1,     /* reads churn*: noise before each step, the last one included */
+    PYR_SAMPLER_ETA = 2,       /* reads eta */
+    PYR_SAMPLER_MOVES = 4,     /* reads langevin_steps and langevin_epsilon */
+    PYR_SAMPLER_CORRECTS = 8,  /* reads predictor and corrector_*: a predictor's step, then corrections */
+    PYR_SAMPLER_ADAPTIVE = 16, /* reads tolerance: solves to it in one step of many evaluations */
     PYR_SAMPLER_ODE = 32, /* solves the ODE: no noise of its own, unless it has churn or an eta above 0 */
     PYR_SAMPLER_ONE_LEVEL = 64, /* stays at the one noise level s_min: explores, and is not led there */
     PYR_SAMPLER_DENSITY = 128,  /* needs the density of x besides a denoiser, so a network is not enough */
@@ -160,8 +158,8 @@ typedef struct pyr_sampling {
     void *density_ctx;
     /* What tasks add; zero otherwise. */
     const void *start; /* n x size: x at the schedule's s_max; NULL: drawn */
-    pyr_after_step
-        after; /* with after_ctx. An adaptive sampler then stops at every noise level of the grid */
+    /* An adaptive sampler then stops at every noise level of the grid. */
+    pyr_after_step after;
     void *after_ctx;
     int repeats; /* each step but the last is done so often, x being noised back in between (Lugmayr et al.
                     2022, RePaint, algorithm 1, U); 0 and 1: once. At one noise level always once */

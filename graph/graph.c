@@ -37,7 +37,7 @@ static pyr_value fail(pyr_graph *g, pyr_status code, const char *fmt, ...)
 
 static pyr_value new_value(pyr_graph *g, pyr_shape shape, pyr_type type, int producer)
 {
-    if (pyr_grow(&g->values, &g->value_room, (size_t)g->n_values, sizeof *g->values, "values of a graph") !=
+    if (pyr_grow(&g->values, &g->value_room, (size_t)g->n_values, sizeof(value), "values of a graph") !=
         PYR_OK)
         return fail(g, PYR_E_NOMEM, "%s", pyr_error());
     shape.n = 1;
@@ -114,7 +114,7 @@ static pyr_value append(pyr_graph *g, pyr_op op, int n, const pyr_value *x, pyr_
     if (!g->k->backend->op[op.kind] || !g->k->backend->op[op.kind]->forward)
         return fail(g, PYR_E_UNSUPPORTED, "the backend %s has no %s", g->k->backend->name,
                     pyr_op_name(op.kind));
-    if (pyr_grow(&g->nodes, &g->node_room, (size_t)g->n_nodes, sizeof *g->nodes, "operations of a graph") !=
+    if (pyr_grow(&g->nodes, &g->node_room, (size_t)g->n_nodes, sizeof(node), "operations of a graph") !=
         PYR_OK)
         return fail(g, PYR_E_NOMEM, "%s", pyr_error());
     y = new_value(g, shape, type_of_result(g, op.kind, x[0]), g->n_nodes);

@@ -601,9 +601,10 @@ pyr_op_times pyr_graph_operation_times(const pyr_graph *g, int index)
 
 /* ---- running ----------------------------------------------------------------------------------- */
 
-static const void *param_at(const pyr_graph *g, int index)
+/* Where parameter `index` lies in a block. */
+static size_t param_at(const pyr_graph *g, int index)
 {
-    return (const char *)g->block + g->params->at[index].offset * pyr_type_size(g->k->real);
+    return g->params->at[index].offset * pyr_type_size(g->k->real);
 }
 
 static pyr_status pack_task(void *arg, int task, int lane)
@@ -622,7 +623,7 @@ pyr_status pyr_graph_pack(pyr_graph *g, const void *block)
     for (int lane = 0; lane < g->lanes; lane++)
         for (int i = 0; i < g->n_nodes; i++)
             for (int j = 0; j < g->nodes[i].op.n_params; j++)
-                g->ops[lane][i].param[j] = param_at(g, g->nodes[i].param[j]);
+                g->ops[lane][i].param[j] = (const char *)block + param_at(g, g->nodes[i].param[j]);
     return pyr_run_tasks(g->k, g->n_nodes, pack_task, g);
 }
 
@@ -714,7 +715,7 @@ static pyr_status collect_task(void *arg, int task, int lane)
     if (!op->want_grad || !filled)
         return PYR_OK;
     for (int i = 0; i < op->n_params; i++)
-        dparam[i] = (char *)g->collect_to + g->params->at[n->param[i]].offset * pyr_type_size(g->k->real);
+        dparam[i] = (char *)g->collect_to + param_at(g, n->param[i]);
     return pyr_op_collect(g->k, op, accumulators, filled, dparam);
 }
 

@@ -182,8 +182,8 @@ pyr_status pyr_train_run(const pyr_train_plan *plan, const pyr_train_calls *call
             PYR_TRY(do_report(plan, calls, &l.w, state, &l.last, true));
             drawn = pyr_now();
         }
-        stopping =
-            calls->should_stop && calls->should_stop(calls->ctx); /* once: a stop brings a checkpoint */
+        /* once: a stop brings a checkpoint */
+        stopping = calls->should_stop && calls->should_stop(calls->ctx);
         save = last || stopping || due(plan->checkpoint, state->step, plan->batch);
         draw = calls->snapshot && !last && !stopping && due(plan->snapshot, state->step, plan->batch);
         if (save || draw)

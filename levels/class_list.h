@@ -13,12 +13,11 @@
 enum { PYR_CLASS_MOST = 1000000 };
 
 typedef struct pyr_class_list {
-    int n;     /* classes; 0: the network knows none */
-    bool none; /* its row "no class" was trained */
-    int64_t
-        *images;  /* [n] training images of each; NULL: not known (levels of older programs): each has some */
-    char **name;  /* [n]; each NULL: has none. NULL: none has one */
-    int32_t *can; /* [n_can] those that were trained, ascending */
+    int n;           /* classes; 0: the network knows none */
+    bool none;       /* its row "no class" was trained */
+    int64_t *images; /* [n] training images of each; NULL: not known (of older programs): each has some */
+    char **name;     /* [n]; each NULL: has none. NULL: none has one */
+    int32_t *can;    /* [n_can] those that were trained, ascending */
     int n_can;
 } pyr_class_list;
 

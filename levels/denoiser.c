@@ -435,8 +435,7 @@ pyr_status pyr_denoiser_call(void *denoising, const void *x, const double *s, vo
         pyr_copy(k, out, with, (size_t)call->n * bytes);
         return PYR_OK;
     }
-    if (d->places == d->batch &&
-        !call->weaker) { /* the same graph comes once more, x is still needed for it */
+    if (d->places == d->batch && !call->weaker) { /* the same graph comes once more, x is still needed */
         void *kept = d->kept[call->lane];
 
         pyr_copy(k, kept, with, (size_t)call->n * bytes);

@@ -62,20 +62,16 @@ pyr_status pyr_level_init(pyr_level *out, const pyr_level_settings *settings, co
                               out->facts.classes);
 }
 
-/* tau, what the network's time embedding takes for s. */
-static double time_of(const pyr_unet_config *config, double s)
-{
-    /* Positional features are made for t in 0..1000: 62.5 log s spreads 0.002..80 over -390..270 (EDM uses
-     * log(s)/4 with frequencies up to 1, which is the same up to scale). */
-    return config->time_embedding_type == PYR_UNET_FOURIER ? s : 62.5 * log(s);
-}
-
 pyr_level_coefs pyr_level_coefs_at(const pyr_level *level, double s)
 {
     bool blind = level->facts.blind;
+    double seen = blind ? 1 : s;
 
+    /* Positional features are made for t in 0..1000: 62.5 log s spreads 0.002..80 over -390..270 (EDM uses
+     * log(s)/4 with frequencies up to 1, which is the same up to scale). */
     return (pyr_level_coefs){.in = blind ? 1 : 1 / sqrt(1 + s * s),
-                             .time = time_of(&level->unet, blind ? 1 : s),
+                             .time = level->unet.time_embedding_type == PYR_UNET_FOURIER ? seen
+                                                                                         : 62.5 * log(seen),
                              .to = pyr_prediction_at((pyr_prediction)level->facts.prediction, s)};
 }
 

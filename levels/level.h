@@ -24,10 +24,9 @@ typedef struct pyr_level_facts {
     int bands;            /* 1, or 3 of details: channel j belongs to band j / (channels / bands) */
     double mean[PYR_MAX_BANDS], std[PYR_MAX_BANDS]; /* of the training set: z = (variable - mean) / std */
     double condition_std;
-    double
-        noise_unit; /* the condition's noise is an input channel, divided by this; 0: there is no such channel */
-    int prediction; /* pyr_prediction */
-    bool blind;     /* the network reads x unscaled, and its noise level is no input */
+    double noise_unit; /* the condition's noise is an input channel, divided by this; 0: there is none */
+    int prediction;    /* pyr_prediction */
+    bool blind;        /* the network reads x unscaled, and its noise level is no input */
 } pyr_level_facts;
 
 typedef struct pyr_level {

@@ -270,6 +270,7 @@ static pyr_status read_head(const pyr_safetensors *file, const char *path, pyr_l
 {
     const pyr_st_tensor *t = pyr_safetensors_find(file, "counters");
     int64_t counters[COUNTERS] = {0};
+    pyr_level_facts unused;
 
     if (!t)
         return pyr_fail(PYR_E_FORMAT, "%s: not a training state (no counters)", path);
@@ -277,26 +278,19 @@ static pyr_status read_head(const pyr_safetensors *file, const char *path, pyr_l
         pyr_safetensors_read_i64(file, t, counters, t->count == FIRST_COUNTERS ? FIRST_COUNTERS : COUNTERS));
     if (!counters_fit(counters))
         return pyr_fail(PYR_E_FORMAT, "%s: the counters are damaged", path);
-    unpack_counters(progress, counters);
-    progress->checkpoint = read_checkpoint(file);
-    return pyr_facts_read(facts, file, path);
-}
-
-static pyr_status read_choices(const pyr_safetensors *file, pyr_tuning *tuning)
-{
-    const char *choices = pyr_safetensors_metadata(file, choices_key);
-
-    return choices && tuning ? pyr_tuning_read(tuning, choices, strlen(choices)) : PYR_OK;
+    if (progress) {
+        unpack_counters(progress, counters);
+        progress->checkpoint = read_checkpoint(file);
+    }
+    return pyr_facts_read(facts ? facts : &unused, file, path);
 }
 
 pyr_status pyr_level_choices(const char *folder, pyr_tuning *tuning)
 {
-    pyr_level_facts facts;
-    pyr_progress progress;
     bool there;
 
     PYR_TRY(pyr_level_has_state(&there, folder));
-    return there ? pyr_level_peek(folder, &facts, &progress, tuning) : PYR_OK;
+    return there ? pyr_level_peek(folder, NULL, NULL, tuning) : PYR_OK;
 }
 
 static pyr_status peek(const char *folder, const char *name, bool whole, pyr_level_facts *facts,
@@ -304,12 +298,15 @@ static pyr_status peek(const char *folder, const char *name, bool whole, pyr_lev
 {
     pyr_status status;
     pyr_safetensors *file = NULL;
+    const char *choices;
     char *path;
 
     PYR_TRY(pyr_path_new(&path, folder, name));
     PYR_TRY_OUT(whole ? pyr_safetensors_open(&file, path) : pyr_safetensors_open_head(&file, path));
     PYR_TRY_OUT(read_head(file, path, facts, progress));
-    PYR_TRY_OUT(read_choices(file, tuning));
+    choices = pyr_safetensors_metadata(file, choices_key);
+    if (choices && tuning)
+        status = pyr_tuning_read(tuning, choices, strlen(choices));
 out:
     pyr_safetensors_free(file);
     pyr_free(path);
@@ -324,15 +321,11 @@ pyr_status pyr_level_peek(const char *folder, pyr_level_facts *facts, pyr_progre
 
 pyr_status pyr_level_peek_next(const char *folder, pyr_progress *progress)
 {
-    pyr_level_facts facts;
-
-    return peek(folder, next_name, true, &facts, progress, NULL);
+    return peek(folder, next_name, true, NULL, progress, NULL);
 }
 
 pyr_status pyr_level_state_is_whole(bool *whole, const char *folder)
 {
-    pyr_level_facts facts;
-    pyr_progress progress;
     pyr_status status;
 
     PYR_TRY(pyr_level_has_state(whole, folder));
@@ -340,7 +333,7 @@ pyr_status pyr_level_state_is_whole(bool *whole, const char *folder)
         pyr_fail(PYR_E_IO, "%s/%s is missing", folder, state_name);
         return PYR_OK;
     }
-    status = peek(folder, state_name, true, &facts, &progress, NULL);
+    status = peek(folder, state_name, true, NULL, NULL, NULL);
     *whole = status == PYR_OK;
     return status == PYR_E_IO || status == PYR_E_NOMEM ? status : PYR_OK;
 }

@@ -40,14 +40,14 @@ pyr_status pyr_level_save_state(const char *folder, bool next, const pyr_level *
 pyr_status pyr_level_take_next(const char *folder);
 pyr_status pyr_level_drop_next(const char *folder);
 
-/* The state back into an optimizer of the same parameters; *facts are those of the file. */
+/* The state back into an optimizer of the same parameters; *facts (NULL: not wanted) are those of the file. */
 pyr_status pyr_level_restore(const char *folder, pyr_level_facts *facts, const pyr_params *params,
                              pyr_optimizer *optimizer, pyr_progress *progress);
 
 /* Whether there is one. PYR_E_IO when that cannot be found out. */
 pyr_status pyr_level_has_state(bool *there, const char *folder);
 pyr_status pyr_level_has_next(bool *there, const char *folder);
-/* Only progress and facts; and the measured choices of the run into `tuning`, unless that is NULL. Of the
+/* Only progress and facts, and the measured choices of the run into `tuning`; each NULL: not wanted. Of the
  * file's checksum the head is looked at. The sentence of PYR_E_FORMAT names what is still good. */
 pyr_status pyr_level_peek(const char *folder, pyr_level_facts *facts, pyr_progress *progress,
                           pyr_tuning *tuning);

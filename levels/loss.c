@@ -117,37 +117,25 @@ static pyr_status put_constants(pyr_loss *out, int lane)
     return pyr_sync(k);
 }
 
-/* What is drawn, in this order. */
-enum {
-    STREAM,
-    LABEL,
-    MIX_IN,
-    MIX_TARGET,
-    MIX_ESTIMATE,
-    MIX_CONDITION,
-    MIX_GIVEN,
-    TIME,
-    WEIGHT,
-    NOISE_CHANNEL,
-    DRAWN
-};
+/* What is drawn, in this order; AMOUNT of noise on the condition. */
+enum { STREAM, LABEL, MIX_IN, MIX_TARGET, MIX_ESTIMATE, MIX_CONDITION, MIX_GIVEN, TIME, WEIGHT, AMOUNT };
 
 static void lay_out_draws(pyr_loss *out)
 {
     size_t real = pyr_type_size(out->k->real), word = sizeof(uint32_t);
-    const pyr_drawn all[DRAWN] = {[STREAM] = {out->stream, 0, PYR_STREAM_WORDS * word},
-                                  [LABEL] = {out->label, 0, word},
-                                  [MIX_IN] = {out->mix_in, 0, 2 * real},
-                                  [MIX_TARGET] = {out->mix_target, 0, 2 * real},
-                                  [MIX_ESTIMATE] = {out->mix_estimate, 0, 2 * real},
-                                  [MIX_CONDITION] = {out->mix_condition, 0, 2 * real},
-                                  [MIX_GIVEN] = {out->mix_given, 0, 2 * real},
-                                  [TIME] = {out->time, 0, real},
-                                  [WEIGHT] = {out->weight, 0, real},
-                                  [NOISE_CHANNEL] = {out->noise_channel, 0, real}};
+    const pyr_drawn all[PYR_DRAWN] = {[STREAM] = {out->stream, 0, PYR_STREAM_WORDS * word},
+                                      [LABEL] = {out->label, 0, word},
+                                      [MIX_IN] = {out->mix_in, 0, 2 * real},
+                                      [MIX_TARGET] = {out->mix_target, 0, 2 * real},
+                                      [MIX_ESTIMATE] = {out->mix_estimate, 0, 2 * real},
+                                      [MIX_CONDITION] = {out->mix_condition, 0, 2 * real},
+                                      [MIX_GIVEN] = {out->mix_given, 0, 2 * real},
+                                      [TIME] = {out->time, 0, real},
+                                      [WEIGHT] = {out->weight, 0, real},
+                                      [AMOUNT] = {out->noise_channel, 0, real}};
 
-    _Static_assert((int)DRAWN == (int)PYR_MOST_DRAWN, "the draws have their places");
-    for (int i = 0; i < DRAWN; i++) {
+    _Static_assert((int)AMOUNT + 1 == (int)PYR_DRAWN, "the draws have their places");
+    for (int i = 0; i < PYR_DRAWN; i++) {
         out->drawn[i] = all[i];
         out->drawn[i].at = out->draw_bytes;
         if (all[i].value >= 0)
@@ -294,7 +282,7 @@ static void draw_image(const pyr_loss *loss, const pyr_draw *draw, int i, char *
     put_numbers(loss, host, MIX_GIVEN, i, !estimated, estimated);
     put_numbers(loss, host, TIME, i, c.time, 0);
     put_numbers(loss, host, WEIGHT, i, weight, 0);
-    put_numbers(loss, host, NOISE_CHANNEL, i, pyr_level_noise_channel(loss->level, amount), 0);
+    put_numbers(loss, host, AMOUNT, i, pyr_level_noise_channel(loss->level, amount), 0);
 }
 
 void pyr_loss_prepare(const pyr_loss *loss, const pyr_draw *draw, void *host)
@@ -318,7 +306,7 @@ static void take(pyr_loss *loss, int lane, const char *block, int n,
                  void (*move)(pyr_kernels *k, void *dst, const void *src, size_t bytes))
 {
     clear_images_beyond(loss, lane, n);
-    for (int i = 0; i < DRAWN; i++) {
+    for (int i = 0; i < PYR_DRAWN; i++) {
         const pyr_drawn *d = &loss->drawn[i];
 
         if (d->value >= 0)

@@ -18,7 +18,7 @@
 #include "graph/graph.h"
 #include "levels/level.h"
 
-enum { PYR_MOST_DRAWN = 10 };
+enum { PYR_DRAWN = 10 };
 
 /* An input that is drawn: where it begins among the draws of a micro-batch, and its bytes for one image. */
 typedef struct pyr_drawn {
@@ -38,9 +38,9 @@ typedef struct pyr_loss {
     pyr_value given;                /* the condition as it is given: real, or an estimate */
     pyr_value estimated, mix_given; /* see plan.given_estimates */
     double probability;
-    pyr_drawn drawn[PYR_MOST_DRAWN]; /* what is drawn for each image */
-    size_t draw_bytes;               /* of a micro-batch: all of them, one after the other, aligned */
-    char *host;                      /* [lane][draw_bytes] */
+    pyr_drawn drawn[PYR_DRAWN]; /* what is drawn for each image */
+    size_t draw_bytes;          /* of a micro-batch: all of them, one after the other, aligned */
+    char *host;                 /* [lane][draw_bytes] */
 } pyr_loss;
 
 typedef struct pyr_loss_plan {

@@ -12,6 +12,19 @@
 #include <math.h>
 #include <string.h>
 
+void pyr_train_note(const pyr_trainer_job *job, const char *fmt, ...)
+{
+    va_list args;
+    char *line;
+
+    va_start(args, fmt);
+    line = pyr_vstrfmt(fmt, args);
+    va_end(args);
+    if (line && job->on_note)
+        job->on_note(job->ctx, line);
+    pyr_free(line);
+}
+
 /* ---- a step's images and draws ------------------------------------------------------------------ */
 
 static bool flipped(const pyr_train_level *l, int64_t step, int i)
@@ -189,12 +202,8 @@ pyr_status pyr_train_level_snapshot(pyr_train_level *l, int64_t step)
     PYR_TRY(
         pyr_format(&path, "%s/snapshot-%08lld.png", l->own->folder, (long long)(step * l->learner.batch)));
     status = pyr_snapshot_write(path, job->k, &l->level, &l->feed, plain_ema(l));
-    if (status == PYR_OK && job->on_note) {
-        char line[512];
-
-        snprintf(line, sizeof line, "level %d: snapshot %s", l->level.facts.index, path);
-        job->on_note(job->ctx, line);
-    }
+    if (status == PYR_OK)
+        pyr_train_note(job, "level %d: snapshot %s", l->level.facts.index, path);
     pyr_free(path);
     return status;
 }

@@ -63,6 +63,9 @@ void pyr_train_level_free(pyr_train_level *l); /* no-op on {0} */
 pyr_status pyr_train_level_statistics(pyr_level_facts *out, const pyr_trainer_job *job, int at,
                                       bool for_training);
 
+/* A line, as printf makes it, to the job's on_note; without memory for it, none. */
+void pyr_train_note(const pyr_trainer_job *job, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* The images of a step's batch; borrowed until the next call of this or of pyr_train_level_prepare. */
 pyr_pick pyr_train_level_pick(pyr_train_level *l, int64_t step);
 /* What is drawn for a step's batch, into host memory of so many bytes. */

@@ -47,12 +47,6 @@ void pyr_experiment_close(pyr_experiment *experiment)
     *experiment = (pyr_experiment){0};
 }
 
-static void note(const pyr_train_job *job, const char *line)
-{
-    if (job->on_note)
-        job->on_note(job->ctx, line);
-}
-
 static void describe_data(const pyr_train_job *job, const pyr_experiment *experiment)
 {
     pyr_text text = {0};
@@ -63,8 +57,8 @@ static void describe_data(const pyr_train_job *job, const pyr_experiment *experi
     pyr_text_free(&text);
     for (size_t i = 0; i < pyr_dataset_facts_of(experiment->data).warnings->n; i++) {
         pyr_text_add(&text, "warning: %s", pyr_dataset_facts_of(experiment->data).warnings->at[i]);
-        if (text.at)
-            note(job, text.at);
+        if (text.at && job->on_note)
+            job->on_note(job->ctx, text.at);
         pyr_text_free(&text);
     }
 }
@@ -175,10 +169,10 @@ static pyr_status describe_levels(const pyr_train_job *job, pyr_trainer *trainer
 }
 
 /* The weights of a finished set, from its states, where they are not what was written. */
-static pyr_status renew_weights(const pyr_train_job *job, const level_set *set)
+static pyr_status renew_weights(const level_set *set)
 {
     pyr_trainer *trainer = NULL;
-    pyr_text text = {0};
+    char *why = NULL;
     pyr_status status = PYR_OK;
 
     for (int i = set->job.levels - 1; i >= 0; i--) {
@@ -187,18 +181,17 @@ static pyr_status renew_weights(const pyr_train_job *job, const level_set *set)
         PYR_TRY_OUT(pyr_level_unet_is_whole(&whole, set->folder[i]));
         if (whole)
             continue;
-        pyr_text_add(&text, "level %d: its weights are written again from its training state: %s",
-                     set->job.level[i].index, pyr_error());
+        pyr_free(why);
+        PYR_TRY_OUT(pyr_format(&why, "%s", pyr_error()));
         if (!trainer)
             PYR_TRY_OUT(pyr_trainer_new(&trainer, &set->job));
         PYR_TRY_OUT(pyr_train_level_save_unet(pyr_trainer_level(trainer, i)));
-        if (text.at)
-            note(job, text.at);
-        pyr_text_free(&text);
+        pyr_train_note(&set->job, "level %d: its weights are written again from its training state: %s",
+                       set->job.level[i].index, why);
     }
 out:
     pyr_trainer_free(trainer);
-    pyr_text_free(&text);
+    pyr_free(why);
     return status;
 }
 
@@ -207,16 +200,15 @@ static pyr_status train_locked(const pyr_train_job *job, const level_set *set)
     pyr_trainer *trainer = NULL;
     bool finished;
     int64_t steps;
-    char name[32] = "the cascade", line[256];
+    char name[32] = "the cascade";
     pyr_status status;
 
     PYR_TRY(pyr_trainer_finished(&set->job, &finished, &steps));
     if (finished) { /* no network is planned for that */
         if (!set->job.cascade)
             snprintf(name, sizeof name, "level %d", set->job.level[0].index);
-        snprintf(line, sizeof line, "%s is finished: %lld steps done", name, (long long)steps);
-        note(job, line);
-        return renew_weights(job, set);
+        pyr_train_note(&set->job, "%s is finished: %lld steps done", name, (long long)steps);
+        return renew_weights(set);
     }
     PYR_TRY(pyr_trainer_new(&trainer, &set->job));
     PYR_TRY_OUT(describe_levels(job, trainer, set->job.levels));

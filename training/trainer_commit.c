@@ -75,14 +75,13 @@ static pyr_status found_one(int64_t *checkpoint, pyr_status status, const pyr_pr
 
 static pyr_status look_at(found *f, const char *folder, pyr_text *why)
 {
-    pyr_level_facts facts;
     pyr_progress progress;
     bool there;
 
     *f = (found){0};
     PYR_TRY(pyr_level_has_state(&there, folder));
     if (there)
-        PYR_TRY(found_one(&f->state, pyr_level_peek(folder, &facts, &progress, NULL), &progress, why));
+        PYR_TRY(found_one(&f->state, pyr_level_peek(folder, NULL, &progress, NULL), &progress, why));
     PYR_TRY(pyr_level_has_next(&there, folder));
     if (there)
         PYR_TRY(found_one(&f->next, pyr_level_peek_next(folder, &progress), &progress, why));
@@ -155,17 +154,14 @@ static pyr_status take_all(const pyr_trainer_job *job, const found *f, int64_t s
 /* `any`: there are next states. */
 static pyr_status drop_commit(const pyr_trainer_job *job, int64_t step, bool any, const char *why)
 {
-    char line[1000];
-
     PYR_TRY(pyr_file_remove(job->commit)); /* first: next states without it are dropped by anyone */
     PYR_TRY(drop_all(job));
-    snprintf(
-        line, sizeof line,
-        "the states beside those of step %lld are no whole checkpoint: they are dropped, and the cascade "
-        "goes on from that step%s%.700s",
-        (long long)step, *why ? ": " : "", why);
-    if (any && job->on_note)
-        job->on_note(job->ctx, line);
+    if (any)
+        pyr_train_note(
+            job,
+            "the states beside those of step %lld are no whole checkpoint: they are dropped, and the cascade "
+            "goes on from that step%s%.700s",
+            (long long)step, *why ? ": " : "", why);
     return PYR_OK;
 }
 

@@ -86,13 +86,12 @@ pyr_status pyr_trainer_finished(const pyr_trainer_job *job, bool *finished, int6
     *steps = 0;
     for (int i = 0; i < job->levels && *finished; i++) {
         const char *folder = pyr_trainer_state_folder(job, i);
-        pyr_level_facts facts;
         pyr_progress progress;
 
         PYR_TRY(pyr_level_has_state(finished, folder));
         if (!*finished)
             break;
-        PYR_TRY(pyr_level_peek(folder, &facts, &progress, NULL));
+        PYR_TRY(pyr_level_peek(folder, NULL, &progress, NULL));
         PYR_TRY(pyr_trainer_same_duration(job, i, &progress));
         *finished = progress.frozen || progress.train.step >= progress.steps;
         *steps = progress.train.step > *steps ? progress.train.step : *steps;

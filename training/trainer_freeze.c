@@ -38,19 +38,17 @@ static void freeze(pyr_trainer *t, pyr_train_level *l, const pyr_train_report *n
 {
     pyr_progress *p = &l->progress;
     double before = cost_of_active(t);
-    char line[200];
 
     l->learner.frozen = p->frozen = true;
     pyr_step_io_forget(&t->step.io); /* from now on a step is another one */
     p->train.step = now->step;       /* the last one that it takes part in, in all later checkpoints */
     p->train.seconds = now->seconds;
     stretch_plans(t, now->step, before);
-    snprintf(line, sizeof line,
-             "level %d is trained no more from step %lld on: its held-out loss went from %.5f to %.5f in "
-             "two measurements; the others get its time and train to step %lld",
-             l->level.facts.index, (long long)now->step, p->flat[1], held_out, (long long)t->plan.steps);
-    if (t->job.on_note)
-        t->job.on_note(t->job.ctx, line);
+    pyr_train_note(
+        &t->job,
+        "level %d is trained no more from step %lld on: its held-out loss went from %.5f to %.5f in "
+        "two measurements; the others get its time and train to step %lld",
+        l->level.facts.index, (long long)now->step, p->flat[1], held_out, (long long)t->plan.steps);
 }
 
 static int count_active(const pyr_trainer *t)

@@ -33,16 +33,12 @@ static pyr_status find_states(pyr_trainer *t)
 /* A run goes on in the precision it was begun in, unless the person wants another. */
 static void adopt_precision(pyr_trainer *t, pyr_train_level *l, const pyr_progress *progress)
 {
-    char line[128];
-
     l->level.precision = pyr_precision_to_resume(t->k, progress);
     if (progress->bf16 == (t->k->precision == PYR_PRECISION_BF16))
         return;
-    snprintf(line, sizeof line, "level %d: begun in %s, goes on in %s", l->level.facts.index,
-             pyr_precision_name(t->k, progress->bf16 ? PYR_PRECISION_BF16 : PYR_PRECISION_FULL),
-             pyr_precision_name(t->k, l->level.precision));
-    if (t->job.on_note)
-        t->job.on_note(t->job.ctx, line);
+    pyr_train_note(&t->job, "level %d: begun in %s, goes on in %s", l->level.facts.index,
+                   pyr_precision_name(t->k, progress->bf16 ? PYR_PRECISION_BF16 : PYR_PRECISION_FULL),
+                   pyr_precision_name(t->k, l->level.precision));
 }
 
 pyr_status pyr_trainer_look_at_states(pyr_trainer *t)
@@ -106,13 +102,12 @@ static pyr_status take_up(pyr_trainer *t)
 pyr_status pyr_trainer_resume(pyr_trainer *t)
 {
     pyr_progress progress;
-    pyr_level_facts facts;
 
     for (int i = t->n - 1; i >= 0; i--) {
         pyr_train_block *block = t->level[i].block;
 
         if (!t->shared || i == t->n - 1)
-            PYR_TRY(pyr_level_restore(pyr_trainer_state_folder(&t->job, i), &facts, &block->params,
+            PYR_TRY(pyr_level_restore(pyr_trainer_state_folder(&t->job, i), NULL, &block->params,
                                       &block->optimizer, &progress));
         t->level[i].progress = progress;
         PYR_TRY(same_run(t, i));
