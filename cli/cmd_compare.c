@@ -194,13 +194,9 @@ static pyr_status run_compare(void *at, pyr_parsed *parsed)
         pyr_cache_keep(false);
     PYR_TRY_OUT(parse_words(&w));
     PYR_TRY_OUT(read_settings(&w, parsed));
-    pyr_command_text(&w.command, parsed->argc, parsed->argv);
+    PYR_TRY_OUT(pyr_command_text(&w.command, parsed->argc, parsed->argv));
     PYR_TRY_OUT(pyr_default_outdir(&w.outdir, t->outdir, "runs/compare-", w.job.config_name));
     w.cache = pyr_cache_path("eval");
-    if (w.command.failed) {
-        status = pyr_fail(PYR_E_NOMEM, "out of memory");
-        goto out;
-    }
     w.job.outdir = w.outdir;
     w.job.config = w.config;
     w.job.baseline = w.baseline;

@@ -11,18 +11,16 @@ typedef struct typed {
 static pyr_status run(void *at, pyr_parsed *parsed)
 {
     const typed *t = at;
-    char *path = *t->out ? pyr_strdup(t->out) : pyr_path_join(parsed->arguments[0], "report.html");
+    char *path = NULL;
     pyr_text command = {0};
-    pyr_report_job job = {.folders = parsed->arguments, .n = parsed->n_arguments};
     pyr_status status;
 
-    pyr_command_text(&command, parsed->argc, parsed->argv);
-    if (!path || command.failed) {
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for the name of a report");
-        goto out;
-    }
-    job.command = command.at;
-    PYR_TRY_OUT(pyr_report_write(path, &job));
+    PYR_TRY_OUT(*t->out ? pyr_format(&path, "%s", t->out)
+                        : pyr_path_new(&path, parsed->arguments[0], "report.html"));
+    PYR_TRY_OUT(pyr_command_text(&command, parsed->argc, parsed->argv));
+    PYR_TRY_OUT(pyr_report_write(
+        path,
+        &(pyr_report_job){.folders = parsed->arguments, .n = parsed->n_arguments, .command = command.at}));
     pyr_print("%s\n", path);
 out:
     pyr_free(path);

@@ -41,22 +41,16 @@ static pyr_status needs(const pyrdiff_settings *settings, const char *run, int l
 static pyr_status say(const pyrdiff_settings *settings, const char *run, int level)
 {
     bool a_class, no_guidance;
-    pyr_text text = {0};
-    pyr_status status = PYR_OK;
+    char of_level[32] = "";
 
     PYR_TRY(needs(settings, run, level, &a_class, &no_guidance));
-    pyr_text_add(&text, "pyrdiff sample --network ");
-    pyr_text_add_shell(&text, run);
     if (level >= 0)
-        pyr_text_add(&text, " --level %d", level);
-    if (a_class || no_guidance)
-        pyr_text_add(&text, a_class ? " --class all" : " --guidance 1");
-    if (text.failed)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for a command");
-    else
-        pyr_tell("pictures: %s\n", text.at);
-    pyr_text_free(&text);
-    return status;
+        snprintf(of_level, sizeof of_level, " --level %d", level);
+    pyr_tell("pictures: pyrdiff sample --network %s%s%s\n", PYR_SHELL(run), of_level,
+             a_class       ? " --class all"
+             : no_guidance ? " --guidance 1"
+                           : "");
+    return PYR_OK;
 }
 
 pyr_status pyr_say_next(const char *run, int level)

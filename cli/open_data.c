@@ -14,15 +14,10 @@ const pyr_option pyr_data_options[] = {
     {0},
 };
 
-static void show(void *ctx, int64_t done, int64_t all)
-{
-    pyr_reading_bar_show(ctx, done, all);
-}
-
 pyr_reading pyr_reading_shown(pyr_reading_bar *state, pyr_bar *bar)
 {
     *state = pyr_reading_bar_new(bar);
-    return (pyr_reading){show, state};
+    return (pyr_reading){pyr_reading_bar_show, state};
 }
 
 pyr_status pyr_open_data(pyr_dataset **out, const pyr_data_settings *set, pyr_bar *bar)

@@ -13,8 +13,9 @@ pyr_reading_bar pyr_reading_bar_new(pyr_bar *bar)
     return s;
 }
 
-void pyr_reading_bar_show(pyr_reading_bar *s, int64_t done, int64_t all)
+void pyr_reading_bar_show(void *state, int64_t done, int64_t all)
 {
+    pyr_reading_bar *s = state;
     double now = pyr_now();
 
     if (now - s->start < MOMENT || now - s->shown < (s->bar->terminal ? 0.1 : PAUSE))

@@ -11,6 +11,6 @@ typedef struct pyr_reading_bar {
 } pyr_reading_bar;
 
 pyr_reading_bar pyr_reading_bar_new(pyr_bar *bar);
-void pyr_reading_bar_show(pyr_reading_bar *state, int64_t done, int64_t all);
+void pyr_reading_bar_show(void *state, int64_t done, int64_t all);
 
 #endif

@@ -50,71 +50,54 @@ static pyr_status set_one(pyr_settings_visit set, void *ctx, int level, const ch
     return set(ctx, full, value, origin);
 }
 
-/* Of a list that begins with the coarsest level. */
-static pyr_status check_count(const char *option, const char *typed, int n, int levels)
-{
-    if (n == 1 || n == levels)
-        return PYR_OK;
-    return pyr_fail(PYR_E_ARG,
-                    "%s %s has %d numbers, the run has %d levels: give one number, or one a level from the "
-                    "coarsest on",
-                    option, typed, n, levels);
-}
+/* An option whose value is a number for all levels, or a list of one a level, coarsest first. */
+typedef struct number_list {
+    const char *option, *key, *unit;
+    bool whole;
+    double low, high;
+} number_list;
 
-static pyr_status set_steps(const char *typed, int levels, pyr_settings_visit set, void *ctx)
+static pyr_status set_numbers(const number_list *list, const char *typed, int levels, pyr_settings_visit set,
+                              void *ctx)
 {
-    int steps[PYR_LIST_MAX], n;
+    int whole[PYR_LIST_MAX], n;
+    double real[PYR_LIST_MAX];
 
-    if (pyr_parse_ints(typed, steps, PYR_LIST_MAX, &n) != PYR_OK)
-        return pyr_fail_prefix(PYR_E_ARG, "--steps");
-    PYR_TRY(check_count("--steps", typed, n, levels));
+    if ((list->whole ? pyr_parse_ints(typed, whole, PYR_LIST_MAX, &n)
+                     : pyr_parse_reals(typed, real, PYR_LIST_MAX, &n)) != PYR_OK)
+        return pyr_fail_prefix(PYR_E_ARG, "%s", list->option);
+    if (n != 1 && n != levels)
+        return pyr_fail(PYR_E_ARG,
+                        "%s %s has %d numbers, the run has %d levels: give one number, or one a level from "
+                        "the coarsest on",
+                        list->option, typed, n, levels);
     for (int i = 0; i < levels; i++) {
-        int value = steps[n == 1 ? 0 : i];
-        char text[16];
+        int at = n == 1 ? 0 : i;
+        double value = list->whole ? whole[at] : real[at];
+        char text[32];
 
-        if (value < 1 || value > PYR_MAX_STEPS)
-            return pyr_fail(PYR_E_ARG, "--steps: %d steps, should be 1..%d", value, PYR_MAX_STEPS);
-        snprintf(text, sizeof text, "%d", value);
-        PYR_TRY(set_one(set, ctx, levels - 1 - i, "steps", text, "--steps"));
+        if (value < list->low || value > list->high)
+            return pyr_fail(PYR_E_ARG, "%s: %.10g%s, should be %g..%g", list->option, value, list->unit,
+                            list->low, list->high);
+        snprintf(text, sizeof text, "%.17g", value);
+        PYR_TRY(set_one(set, ctx, levels - 1 - i, list->key, text, list->option));
     }
     return PYR_OK;
 }
 
 pyr_status pyr_set_sampling(const pyr_typed_sampling *typed, int levels, pyr_settings_visit set, void *ctx)
 {
-    size_t n_words = 0;
     int kind;
 
     if (*typed->steps)
-        PYR_TRY(set_steps(typed->steps, levels, set, ctx));
+        PYR_TRY(set_numbers(&(number_list){"--steps", "steps", " steps", true, 1, PYR_MAX_STEPS},
+                            typed->steps, levels, set, ctx));
     if (!*typed->sampler)
         return PYR_OK;
-    while (pyr_sampler_names[n_words])
-        n_words++;
-    if (pyr_find_word(&kind, "sampler", typed->sampler, strlen(typed->sampler), pyr_sampler_names, n_words) !=
-        PYR_OK)
+    if (pyr_find_word(&kind, "sampler", typed->sampler, strlen(typed->sampler), pyr_sampler_names,
+                      PYR_SAMPLER_KINDS) != PYR_OK)
         return pyr_fail_prefix(PYR_E_ARG, "--sampler");
     return set_one(set, ctx, -1, "kind", typed->sampler, "--sampler");
-}
-
-static pyr_status set_amount(const char *typed, int levels, pyr_settings_visit set, void *ctx)
-{
-    double amount[PYR_LIST_MAX];
-    int n;
-
-    if (pyr_parse_reals(typed, amount, PYR_LIST_MAX, &n) != PYR_OK)
-        return pyr_fail_prefix(PYR_E_ARG, "--guidance");
-    PYR_TRY(check_count("--guidance", typed, n, levels));
-    for (int i = 0; i < levels; i++) {
-        double g = amount[n == 1 ? 0 : i];
-        char text[32];
-
-        if (g < 0 || g > 1000)
-            return pyr_fail(PYR_E_ARG, "--guidance: %g, should be 0..1000", g);
-        snprintf(text, sizeof text, "%.17g", g);
-        PYR_TRY(set_one(set, ctx, levels - 1 - i, "guidance", text, "--guidance"));
-    }
-    return PYR_OK;
 }
 
 pyr_status pyr_set_guidance(const pyr_typed_guidance *typed, int levels, pyr_settings_visit set, void *ctx)
@@ -123,7 +106,8 @@ pyr_status pyr_set_guidance(const pyr_typed_guidance *typed, int levels, pyr_set
     char text[2][32];
 
     if (*typed->amount)
-        PYR_TRY(set_amount(typed->amount, levels, set, ctx));
+        PYR_TRY(set_numbers(&(number_list){"--guidance", "guidance", "", false, 0, 1000}, typed->amount,
+                            levels, set, ctx));
     if (!*typed->interval)
         return PYR_OK;
     if (pyr_parse_interval(typed->interval, &lo, &hi) != PYR_OK)

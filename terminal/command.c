@@ -4,13 +4,14 @@
 #include "base/mem.h"
 #include "terminal/output.h"
 
-void pyr_command_text(pyr_text *out, int argc, char **argv)
+pyr_status pyr_command_text(pyr_text *out, int argc, char **argv)
 {
     pyr_text_add(out, "pyrdiff");
     for (int i = 0; i < argc; i++) {
         pyr_text_add(out, " ");
         pyr_text_add_shell(out, argv[i]);
     }
+    return out->failed ? pyr_fail(PYR_E_NOMEM, "out of memory for the command as it was typed") : PYR_OK;
 }
 
 static pyr_status print_help(const pyr_command *command)

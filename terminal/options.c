@@ -277,22 +277,19 @@ void pyr_parsed_free(pyr_parsed *parsed)
     *parsed = (pyr_parsed){0};
 }
 
-bool pyr_option_given(const pyr_parsed *parsed, const char *name)
-{
-    for (size_t i = 0; i < parsed->n_typed; i++)
-        if (strcmp(parsed->typed[i].option ? parsed->typed[i].option->name : "set", name) == 0)
-            return true;
-    return false;
-}
-
 const char *pyr_option_value(const pyr_parsed *parsed, const char *name)
 {
     const char *value = NULL;
 
     for (size_t i = 0; i < parsed->n_typed; i++)
-        if (parsed->typed[i].option && strcmp(parsed->typed[i].option->name, name) == 0)
+        if (strcmp(parsed->typed[i].option ? parsed->typed[i].option->name : "set", name) == 0)
             value = parsed->typed[i].value;
     return value;
+}
+
+bool pyr_option_given(const pyr_parsed *parsed, const char *name)
+{
+    return pyr_option_value(parsed, name) != NULL;
 }
 
 pyr_status pyr_option_take(pyr_parsed *parsed, const char *name, void *out, bool *typed)
@@ -321,11 +318,10 @@ pyr_status pyr_option_take(pyr_parsed *parsed, const char *name, void *out, bool
 static pyr_status give_set(const char *text, pyr_settings_visit set, void *ctx)
 {
     const char *equals = strchr(text, '=');
-    char *key = pyr_strfmt("%.*s", (int)(equals - text), text);
+    char *key;
     pyr_status status;
 
-    if (!key)
-        return pyr_fail(PYR_E_NOMEM, "out of memory: a key of --set");
+    PYR_TRY(pyr_format(&key, "%.*s", (int)(equals - text), text));
     status = set(ctx, key, equals + 1, "--set");
     pyr_free(key);
     return status;

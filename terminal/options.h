@@ -48,12 +48,12 @@ typedef struct pyr_option {
     pyr_setting_type type;
     size_t offset;        /* of the member, or of the group's struct */
     const char *standard; /* what is stored first; NULL: what is there stays */
-    const char
-        *untyped; /* the standard is out of bounds, so that nobody can type it, and means this: "all" */
+    /* The standard is out of bounds, so that nobody can type it, and means this: "all". */
+    const char *untyped;
     const char *missing; /* of a TEXT: without it, the sentence with which the command is refused */
     double min, max;
-    const char *const
-        *choices; /* of a CHOICE; of a TEXT the words that help lists, which the command checks */
+    /* Of a CHOICE; of a TEXT the words that help lists, which the command checks. */
+    const char *const *choices;
 } pyr_option;
 
 /* The offset of a member, which must be of this type (else the pointers do not compare). */

@@ -16,6 +16,7 @@ typedef struct drawing {
     bool data_given;
     int level, levels;
     bool coarsest, given;                    /* given: a coarser image to each */
+    bool whole;                              /* images are drawn, and not residuals alone */
     const pyrdiff_model_facts *of, *coarser; /* the level, and the next one */
     char path[512];                          /* of the data */
     pyrdiff_data *data;                      /* whose images are given */
@@ -84,9 +85,7 @@ static pyr_status allocate(drawing *d, int batch)
     size_t n = (size_t)batch;
 
     for (int i = 0; i < PANELS; i++) {
-        bool wanted = i == IMAGE      ? d->coarsest || d->given
-                      : i == RESIDUAL ? !d->coarsest
-                                      : d->given && d->to->typed->grid;
+        bool wanted = i == IMAGE ? d->whole : i == RESIDUAL ? !d->coarsest : d->given && d->to->typed->grid;
 
         if (wanted)
             PYR_TRY(pyr_new(&d->image[i], n * size_of(d, i), sizeof(float), "images"));
@@ -135,12 +134,12 @@ static void add_text(pyr_sample_output *o, const char *key, const char *value)
 /* Image j of the batch, `at` of all. */
 static pyr_status keep_one(drawing *d, size_t at, size_t j)
 {
-    float *image = d->image[d->coarsest || d->given ? IMAGE : RESIDUAL];
+    float *image = d->image[d->whole ? IMAGE : RESIDUAL];
     char what[96], given[600];
 
     snprintf(what, sizeof what, "%d of %d (0 is the finest)%s", d->level, d->levels,
-             d->coarsest || d->given ? "" : ", its residual alone");
-    if (!d->coarsest && !d->given)
+             d->whole ? "" : ", its residual alone");
+    if (!d->whole)
         snprintf(what + strlen(what), sizeof what - strlen(what), ", gain %g", d->of->gain);
     d->to->n_more = 0;
     add_text(d->to, "level", what);
@@ -150,7 +149,7 @@ static pyr_status keep_one(drawing *d, size_t at, size_t j)
         snprintf(given, sizeof given, "%.590s", pyr_coarse_images_name(&d->job->coarse, at));
     if (d->given)
         add_text(d->to, "given", given);
-    image += j * size_of(d, d->coarsest || d->given ? IMAGE : RESIDUAL);
+    image += j * size_of(d, d->whole ? IMAGE : RESIDUAL);
     PYR_TRY(pyr_sample_output_add(d->to, at, 1, &image));
     if (!d->given)
         return PYR_OK;
@@ -204,9 +203,9 @@ static void say_what(const drawing *d)
     else
         snprintf(cost, sizeof cost, "evaluations are counted as they are made");
     pyr_bar_line(bar, "%zu %s of level %d, %dx%dx%d; %s%s; %s; memory %.1f MiB", d->to->n,
-                 d->coarsest || d->given ? "images" : "residuals", d->level, d->of->h, d->of->w, d->of->c,
-                 given, d->to->sampler, cost, pyr_mib(d->of->bytes));
-    if (!d->coarsest && !d->given && d->to->typed->npz)
+                 d->whole ? "images" : "residuals", d->level, d->of->h, d->of->w, d->of->c, given,
+                 d->to->sampler, cost, pyr_mib(d->of->bytes));
+    if (!d->whole && d->to->typed->npz)
         pyr_bar_line(bar,
                      "note: level %d is not told the coarser image: its residuals are drawn alone and shown "
                      "with gain %g, there is no NPZ (--coarse DIR or --data PATH gives coarser images to "
@@ -291,14 +290,12 @@ static pyr_status prepare(drawing *d)
 
 static pyr_status open_output(drawing *d)
 {
-    bool image = d->coarsest || d->given;
-
-    d->to->bits = image ? d->of->bits : 8;
+    d->to->bits = d->whole ? d->of->bits : 8;
     d->to->levels = 1;
-    d->to->h[0] = image ? d->of->h : d->of->view_h;
-    d->to->w[0] = image ? d->of->w : d->of->view_w;
-    d->to->c = image ? d->of->c : 3;
-    d->to->archive = d->to->typed->npz && image;
+    d->to->h[0] = d->whole ? d->of->h : d->of->view_h;
+    d->to->w[0] = d->whole ? d->of->w : d->of->view_w;
+    d->to->c = d->whole ? d->of->c : 3;
+    d->to->archive = d->to->typed->npz && d->whole;
     return pyr_sample_output_open(d->to, d->of->hash);
 }
 
@@ -313,6 +310,7 @@ pyr_status pyr_sample_level(pyr_drawing *job, bool data_given)
                  .levels = levels,
                  .coarsest = level == levels - 1,
                  .given = level < levels - 1 && (of->conditioned || job->coarse.n || data_given),
+                 .whole = level == levels - 1 || of->conditioned || job->coarse.n || data_given,
                  .of = of,
                  .coarser = of + 1};
     pyr_status status;
