@@ -24,7 +24,8 @@ int pyr_watch_stop(void *watch, const pyrdiff_event *event);
 pyr_status pyr_set_public(void *settings, const char *key, const char *value, const char *origin);
 
 /* What was typed of the options `names` (ended by NULL), and of --backend, --precision and --threads, as options
- * of the library, which have the same names and defaults: pairs ended by NULL. "" is passed over. */
+ * of the library, which have the same names and defaults: pairs ended by NULL. "" is passed over. The members of
+ * these options in the command's struct are there for the check when they are parsed. */
 enum { PYR_PASSED = 24 };
 typedef struct pyr_passed {
     const char *at[2 * PYR_PASSED + 1];
