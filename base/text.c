@@ -94,10 +94,14 @@ static int distance(const char *a, const char *b)
 void pyr_text_add_shell(pyr_text *text, const char *word)
 {
     if (*word &&
-        !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./=,:+-@%")]) {
+        !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./=,:+-@%")])
         pyr_text_add_bytes(text, word, strlen(word));
-        return;
-    }
+    else
+        pyr_text_add_quoted(text, word);
+}
+
+void pyr_text_add_quoted(pyr_text *text, const char *word)
+{
     pyr_text_add(text, "'");
     for (; *word; word++)
         if (*word == '\'')

@@ -19,8 +19,9 @@ void pyr_text_add(pyr_text *text, const char *fmt, ...) __attribute__((format(pr
 void pyr_text_add_bytes(pyr_text *text, const void *bytes, size_t n);
 void pyr_text_free(pyr_text *text); /* back to {0} */
 
-/* Add a word as a shell takes it: plain, or in single quotes. */
+/* Add a word as a shell takes it: plain, or in single quotes; always in quotes. */
 void pyr_text_add_shell(pyr_text *text, const char *word);
+void pyr_text_add_quoted(pyr_text *text, const char *word);
 /* The same in `room`; a word that does not fit is returned as it is. */
 enum { PYR_SHELL_ROOM = 1024 };
 const char *pyr_shell_word(char room[PYR_SHELL_ROOM], const char *word);

@@ -20,82 +20,60 @@ typedef struct format {
 
 /* In this order: what is more special comes first. Where both bytes and endings are given, both must fit. */
 static const format formats[] = {
-    {"a MATLAB file (version 7.3)", CONVERT, NULL, NULL, {PYR_MAGIC("MATLAB 7.3", 0)}},
-    {"a MATLAB file", CONVERT, NULL, NULL, {PYR_MAGIC("MATLAB 5.0", 0)}},
-    {"a MATLAB file", CONVERT, NULL, ".mat", {{0}}},
-    {"HDF5", CONVERT, NULL, NULL, {PYR_MAGIC("\x89HDF\r\n\x1a\n", 0)}},
-    {"a Parquet table", CONVERT, NULL, NULL, {PYR_MAGIC("PAR1", 0)}},
-    {"an Arrow table", CONVERT, NULL, NULL, {PYR_MAGIC("ARROW1", 0)}},
-    {"an Arrow table", CONVERT, NULL, ".arrow", {PYR_MAGIC("\xff\xff\xff\xff", 0)}},
-    {"an LMDB", CONVERT, NULL, NULL, {PYR_MAGIC("\xde\xc0\xef\xbe", 16)}},
-    {"an LMDB", CONVERT, NULL, ".mdb .lmdb", {{0}}},
-    {"TFRecords", CONVERT, NULL, ".tfrecord .tfrecords", {{0}}},
-    {"a table of text", CONVERT, NULL, ".csv .csv.gz", {{0}}},
-    {"a model or data saved by PyTorch",
-     OTHER,
-     "torch.load it and write NumPy's .npy or .npz",
-     ".pt .pth",
-     {{0}}},
-    {"CIFAR's Python version, a tar archive of pickles",
-     CONVERT,
-     NULL,
-     "cifar-10-python.tar.gz cifar-100-python.tar.gz cifar-10-python.tar cifar-100-python.tar",
-     {{0}}},
-    {"HEIC, a photograph of a phone",
-     TO_PNG,
-     "heif-convert",
-     NULL,
-     {PYR_MAGIC("ftyphei", 4), PYR_MAGIC("ftyphev", 4)}},
-    {"HEIF, a photograph of a phone", TO_PNG, "heif-convert", ".heic .heif", {PYR_MAGIC("ftypmif1", 4)}},
-    {"AVIF", TO_PNG, "avifdec", NULL, {PYR_MAGIC("ftypavi", 4), PYR_MAGIC("ftypmif1", 4)}},
-    {"a raw photograph of Canon (CR3)", TO_PNG, "darktable-cli", NULL, {PYR_MAGIC("ftypcrx ", 4)}},
-    {"a film",
-     UNPACK,
-     "mkdir frames && ffmpeg -i %s frames/%%06d.png",
-     NULL,
-     {PYR_MAGIC("ftyp", 4), PYR_MAGIC("\x1a\x45\xdf\xa3", 0), PYR_MAGIC("AVI ", 8),
-      PYR_MAGIC("\0\0\1\xba", 0), PYR_MAGIC("\0\0\1\xb3", 0)}},
-    {"GIF", TO_PNG, "convert", NULL, {PYR_MAGIC("GIF8", 0)}},
-    {"a Photoshop document", TO_PNG, "convert", NULL, {PYR_MAGIC("8BPS", 0)}},
-    {"JPEG XL", TO_PNG, "djxl", NULL, {PYR_MAGIC("\xff\x0a", 0), PYR_MAGIC("JXL \r\n\x87\n", 4)}},
-    {"JPEG 2000",
-     TO_PNG,
-     "convert",
-     NULL,
-     {PYR_MAGIC("jP  \r\n\x87\n", 4), PYR_MAGIC("\xff\x4f\xff\x51", 0)}},
-    {"OpenEXR", TO_PNG, "convert", NULL, {PYR_MAGIC("\x76\x2f\x31\x01", 0)}},
-    {"Radiance HDR", TO_PNG, "convert", NULL, {PYR_MAGIC("#?RADIANCE", 0)}},
-    {"DICOM", TO_PNG, "dcmj2pnm +on2", NULL, {PYR_MAGIC("DICM", 128)}},
-    {"NIfTI, a volume", OTHER, "nibabel.load it and write its slices as .npy", NULL, {PYR_MAGIC("n+1", 344)}},
-    {"FITS", TO_PNG, "convert", NULL, {PYR_MAGIC("SIMPLE  =", 0)}},
-    {"a raw photograph (DNG, NEF, ARW, CR2 ...)",
-     TO_PNG,
-     "darktable-cli",
-     ".dng .nef .arw .cr2 .orf .rw2 .raf",
-     {{0}}},
-    {"PNM (PPM, PGM)", TO_PNG, "pnmtopng %s >%s.png", ".ppm .pnm", {PYR_MAGIC("P6", 0)}},
-    {"PNM (PPM, PGM)", TO_PNG, "pnmtopng %s >%s.png", ".pgm .pnm", {PYR_MAGIC("P5", 0)}},
-    {"Windows' BMP", TO_PNG, "convert", NULL, {PYR_MAGIC("BM", 0)}},
-    {"Targa", TO_PNG, "convert", ".tga", {{0}}},
-    {"SVG, a drawing without pixels", TO_PNG, "rsvg-convert %s -o %s.png", NULL, {PYR_MAGIC("<svg", 0)}},
-    {"SVG, a drawing without pixels", TO_PNG, "rsvg-convert %s -o %s.png", ".svg", {{0}}},
-    {"a PDF", TO_PNG, "pdftoppm -png %s page", NULL, {PYR_MAGIC("%PDF", 0)}},
-    {"a RAR archive", UNPACK, "unrar x %s", NULL, {PYR_MAGIC("Rar!", 0)}},
-    {"a 7z archive", UNPACK, "7z x %s", NULL, {PYR_MAGIC("7z\xbc\xaf\x27\x1c", 0)}},
-    {"compressed with Zstandard", UNPACK, "zstd -d %s", NULL, {PYR_MAGIC("\x28\xb5\x2f\xfd", 0)}},
-    {"compressed with xz", UNPACK, "xz -dk %s", NULL, {PYR_MAGIC("\3757zXZ", 0)}},
-    {"compressed with bzip2", UNPACK, "bunzip2 -k %s", NULL, {PYR_MAGIC("BZh", 0)}},
-    {"compressed with lz4", UNPACK, "lz4 -d %s", NULL, {PYR_MAGIC("\x04\x22\x4d\x18", 0)}},
-    {"a page of the web, not the file itself (a download that needs a log-in?)",
-     OTHER,
-     "download it again",
-     NULL,
-     {PYR_MAGIC("<!DOCTYPE html", 0), PYR_MAGIC("<html", 0)}},
-    {"a pointer of Git LFS, not the file itself",
-     OTHER,
-     "git lfs pull",
-     NULL,
-     {PYR_MAGIC("version https://git-lfs", 0)}},
+    {"a MATLAB file (version 7.3)", CONVERT, .magic = {PYR_MAGIC("MATLAB 7.3", 0)}},
+    {"a MATLAB file", CONVERT, .magic = {PYR_MAGIC("MATLAB 5.0", 0)}},
+    {"a MATLAB file", CONVERT, .endings = ".mat"},
+    {"HDF5", CONVERT, .magic = {PYR_MAGIC("\x89HDF\r\n\x1a\n", 0)}},
+    {"a Parquet table", CONVERT, .magic = {PYR_MAGIC("PAR1", 0)}},
+    {"an Arrow table", CONVERT, .magic = {PYR_MAGIC("ARROW1", 0)}},
+    {"an Arrow table", CONVERT, .endings = ".arrow", .magic = {PYR_MAGIC("\xff\xff\xff\xff", 0)}},
+    {"an LMDB", CONVERT, .magic = {PYR_MAGIC("\xde\xc0\xef\xbe", 16)}},
+    {"an LMDB", CONVERT, .endings = ".mdb .lmdb"},
+    {"TFRecords", CONVERT, .endings = ".tfrecord .tfrecords"},
+    {"a table of text", CONVERT, .endings = ".csv .csv.gz"},
+    {"a model or data saved by PyTorch", OTHER, "torch.load it and write NumPy's .npy or .npz",
+     .endings = ".pt .pth"},
+    {"CIFAR's Python version, a tar archive of pickles", CONVERT,
+     .endings = "cifar-10-python.tar.gz cifar-100-python.tar.gz cifar-10-python.tar cifar-100-python.tar"},
+    {"HEIC, a photograph of a phone", TO_PNG, "heif-convert",
+     .magic = {PYR_MAGIC("ftyphei", 4), PYR_MAGIC("ftyphev", 4)}},
+    {"HEIF, a photograph of a phone", TO_PNG, "heif-convert", .endings = ".heic .heif",
+     .magic = {PYR_MAGIC("ftypmif1", 4)}},
+    {"AVIF", TO_PNG, "avifdec", .magic = {PYR_MAGIC("ftypavi", 4), PYR_MAGIC("ftypmif1", 4)}},
+    {"a raw photograph of Canon (CR3)", TO_PNG, "darktable-cli", .magic = {PYR_MAGIC("ftypcrx ", 4)}},
+    {"a film", UNPACK, "mkdir frames && ffmpeg -i %s frames/%%06d.png",
+     .magic = {PYR_MAGIC("ftyp", 4), PYR_MAGIC("\x1a\x45\xdf\xa3", 0), PYR_MAGIC("AVI ", 8),
+               PYR_MAGIC("\0\0\1\xba", 0), PYR_MAGIC("\0\0\1\xb3", 0)}},
+    {"GIF", TO_PNG, "convert", .magic = {PYR_MAGIC("GIF8", 0)}},
+    {"a Photoshop document", TO_PNG, "convert", .magic = {PYR_MAGIC("8BPS", 0)}},
+    {"JPEG XL", TO_PNG, "djxl", .magic = {PYR_MAGIC("\xff\x0a", 0), PYR_MAGIC("JXL \r\n\x87\n", 4)}},
+    {"JPEG 2000", TO_PNG, "convert",
+     .magic = {PYR_MAGIC("jP  \r\n\x87\n", 4), PYR_MAGIC("\xff\x4f\xff\x51", 0)}},
+    {"OpenEXR", TO_PNG, "convert", .magic = {PYR_MAGIC("\x76\x2f\x31\x01", 0)}},
+    {"Radiance HDR", TO_PNG, "convert", .magic = {PYR_MAGIC("#?RADIANCE", 0)}},
+    {"DICOM", TO_PNG, "dcmj2pnm +on2", .magic = {PYR_MAGIC("DICM", 128)}},
+    {"NIfTI, a volume", OTHER, "nibabel.load it and write its slices as .npy",
+     .magic = {PYR_MAGIC("n+1", 344)}},
+    {"FITS", TO_PNG, "convert", .magic = {PYR_MAGIC("SIMPLE  =", 0)}},
+    {"a raw photograph (DNG, NEF, ARW, CR2 ...)", TO_PNG, "darktable-cli",
+     .endings = ".dng .nef .arw .cr2 .orf .rw2 .raf"},
+    {"PNM (PPM, PGM)", TO_PNG, "pnmtopng %s >%s.png", .endings = ".ppm .pnm", .magic = {PYR_MAGIC("P6", 0)}},
+    {"PNM (PPM, PGM)", TO_PNG, "pnmtopng %s >%s.png", .endings = ".pgm .pnm", .magic = {PYR_MAGIC("P5", 0)}},
+    {"Windows' BMP", TO_PNG, "convert", .magic = {PYR_MAGIC("BM", 0)}},
+    {"Targa", TO_PNG, "convert", .endings = ".tga"},
+    {"SVG, a drawing without pixels", TO_PNG, "rsvg-convert %s -o %s.png", .magic = {PYR_MAGIC("<svg", 0)}},
+    {"SVG, a drawing without pixels", TO_PNG, "rsvg-convert %s -o %s.png", .endings = ".svg"},
+    {"a PDF", TO_PNG, "pdftoppm -png %s page", .magic = {PYR_MAGIC("%PDF", 0)}},
+    {"a RAR archive", UNPACK, "unrar x %s", .magic = {PYR_MAGIC("Rar!", 0)}},
+    {"a 7z archive", UNPACK, "7z x %s", .magic = {PYR_MAGIC("7z\xbc\xaf\x27\x1c", 0)}},
+    {"compressed with Zstandard", UNPACK, "zstd -d %s", .magic = {PYR_MAGIC("\x28\xb5\x2f\xfd", 0)}},
+    {"compressed with xz", UNPACK, "xz -dk %s", .magic = {PYR_MAGIC("\3757zXZ", 0)}},
+    {"compressed with bzip2", UNPACK, "bunzip2 -k %s", .magic = {PYR_MAGIC("BZh", 0)}},
+    {"compressed with lz4", UNPACK, "lz4 -d %s", .magic = {PYR_MAGIC("\x04\x22\x4d\x18", 0)}},
+    {"a page of the web, not the file itself (a download that needs a log-in?)", OTHER, "download it again",
+     .magic = {PYR_MAGIC("<!DOCTYPE html", 0), PYR_MAGIC("<html", 0)}},
+    {"a pointer of Git LFS, not the file itself", OTHER, "git lfs pull",
+     .magic = {PYR_MAGIC("version https://git-lfs", 0)}},
 };
 
 static bool fits(const format *f, const char *path, const unsigned char *start, size_t n)
@@ -160,22 +138,14 @@ static const char *last_part(const char *path, size_t *n)
     return at;
 }
 
-/* As a shell takes it: 'my data.mat' in quotes. */
+/* As a shell, and the program behind it, take it: not as an option. */
 static void add_typed(pyr_text *out, const char *path)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+,:=@%";
-
-    if (*path && *path != '-' && !path[strspn(path, plain)]) {
-        pyr_text_add(out, "%s", path);
-        return;
-    }
-    pyr_text_add(out, *path == '-' ? "./'" : "'");
-    for (; *path; path++)
-        if (*path == '\'')
-            pyr_text_add(out, "'\\''");
-        else
-            pyr_text_add(out, "%c", *path);
-    pyr_text_add(out, "'");
+    if (*path == '-') {
+        pyr_text_add(out, "./");
+        pyr_text_add_quoted(out, path);
+    } else
+        pyr_text_add_shell(out, path);
 }
 
 /* How much of a name stays without the endings of its format: of "cifar-10-python.tar.gz" "cifar-10". */
