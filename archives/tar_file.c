@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -291,8 +290,8 @@ static pyr_status list_headers(pyr_tar *tar, const pyr_tar_take *take, pyr_tar_s
         if (in_damage)
             continue;
         zero = false;
-        if ((uint64_t)archive_filter_bytes(s->tar, 0) >
-            place + 512) /* more than a header: extensions, or zeros */
+        /* more than a header: extensions, or zeros */
+        if ((uint64_t)archive_filter_bytes(s->tar, 0) > place + 512)
             PYR_TRY(pyr_tar_stream_zero(&zero, s, place));
         joint = zero && !joins ? place : joint;
         joins += zero;
@@ -369,8 +368,7 @@ static pyr_status resolve(bool *more, pyr_tar *tar, const pyr_tar_take *take)
     PYR_TRY(pyr_new(&names, n, sizeof *names, tar->path));
     for (size_t i = 0; i < n; i++)
         names[i] = (named){tar->facts.at[i].name, tar->facts.at[i].header, i};
-    if (n > 1)
-        qsort(names, n, sizeof *names, by_name);
+    pyr_sort(names, n, sizeof *names, by_name);
     for (size_t i = 0; i < tar->links_n; i++) {
         link_entry *link = &tar->links[i];
         size_t of =

@@ -34,8 +34,8 @@ typedef struct pyr_tar_take {
      * NULL */
     pyr_status (*again)(void *arg, size_t i, size_t of);
     void *arg;
-    bool
-        past_damage; /* read what is whole, and list what is lost in pyr_tar_facts.lost, instead of failing */
+    /* Read what is whole, and list what is lost in pyr_tar_facts.lost, instead of failing */
+    bool past_damage;
 } pyr_tar_take;
 
 /* Entries that are left aside and are no pictures. */

@@ -122,8 +122,7 @@ static pyr_status list(pyr_zip *zip, uint64_t bytes)
         zip->at[zip->n].target = is_link(zip, i) ? zip->at[zip->n].name : NULL; /* its text is read later */
         zip->at[zip->n++].size = info.size;
     }
-    if (zip->n > 1)
-        qsort(zip->at, zip->n, sizeof *zip->at, by_name);
+    pyr_sort(zip->at, zip->n, sizeof *zip->at, by_name);
     for (size_t i = 1; i < zip->n; i++)
         if (by_name(&zip->at[i - 1], &zip->at[i]) == 0)
             return pyr_fail(PYR_E_FORMAT, "%s: two entries are named %s; make the archive again", zip->path,

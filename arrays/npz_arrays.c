@@ -224,7 +224,7 @@ static pyr_status read_header(item *it, pyr_arrays *arrays, const char *name, ui
 {
     unsigned char prefix[PREFIX];
     char *text = NULL;
-    size_t wide, length;
+    size_t wide, length = 0;
     pyr_npy_header h;
     pyr_array_stream stream = {0};
     pyr_status status;
@@ -239,9 +239,8 @@ static pyr_status read_header(item *it, pyr_arrays *arrays, const char *name, ui
     wide = prefix[6] == 1 ? 2 : 4;
     if (wide == 4)
         PYR_TRY_OUT(bytes_read(&stream, prefix + 10, 2));
-    length = prefix[8] | (size_t)prefix[9] << 8;
-    if (wide == 4)
-        length |= (size_t)prefix[10] << 16 | (size_t)prefix[11] << 24;
+    for (size_t i = 0; i < wide; i++)
+        length |= (size_t)prefix[8 + i] << 8 * i;
     if (length > HEADER_MOST)
         PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: %s: a header of %zu bytes, at most %d are expected",
                              arrays->path, name, length, HEADER_MOST));
@@ -290,17 +289,13 @@ static pyr_status open_arrays(pyr_arrays **out, pyr_zip *zip, uint64_t size, con
     *arrays = (pyr_arrays){.zip = zip, .size = size};
     PYR_TRY_OUT(pyr_format(&arrays->path, "%s", path));
     PYR_TRY_OUT(pyr_new(&arrays->at, zip ? pyr_zip_count(zip) : 1, sizeof *arrays->at, path));
-    for (size_t i = 0; zip && i < pyr_zip_count(zip); i++)
-        if (is_npy(pyr_zip_name(zip, i))) {
-            item *it = &arrays->at[arrays->n++];
-
-            it->entry = i;
-            PYR_TRY_OUT(read_header(it, arrays, pyr_zip_name(zip, i), pyr_zip_size(zip, i)));
-        }
-    if (!zip) {
-        PYR_TRY_OUT(pyr_format(&named, "%s%s", name, is_npy(name) ? "" : ".npy"));
-        arrays->n = 1;
-        PYR_TRY_OUT(read_header(arrays->at, arrays, named, size));
+    PYR_TRY_OUT(pyr_format(&named, "%s%s", name, is_npy(name) ? "" : ".npy"));
+    for (size_t i = 0; i < (zip ? pyr_zip_count(zip) : 1); i++) {
+        name = zip ? pyr_zip_name(zip, i) : named;
+        if (!is_npy(name))
+            continue;
+        arrays->at[arrays->n].entry = i;
+        PYR_TRY_OUT(read_header(&arrays->at[arrays->n++], arrays, name, zip ? pyr_zip_size(zip, i) : size));
     }
     *out = arrays;
     arrays = NULL;
@@ -655,10 +650,8 @@ static pyr_status make_npy(char **out, size_t *n, const pyr_array *array)
     pyr_text_add(&text, "), }");
     start = (text.length + 1 + 63) / 64 * 64;
     pyr_text_add(&text, "%*s", (int)(start - text.length), "\n");
-    if (text.failed) {
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for the array %s", array->name);
-        goto out;
-    }
+    if (text.failed)
+        PYR_TRY_OUT(pyr_fail(PYR_E_NOMEM, "out of memory for the array %s", array->name));
     text.at[8] = (char)((start - 10) & 255);
     text.at[9] = (char)((start - 10) >> 8);
     PYR_TRY_OUT(pyr_new(out, start + bytes, 1, array->name));

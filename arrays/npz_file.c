@@ -236,10 +236,8 @@ pyr_status pyr_npz_close(pyr_npz *npz, const int32_t *labels)
     PYR_TRY_OUT(pyr_atomic_write(&npz->file, bytes, n));
     if (crc_after)
         return pyr_atomic_commit(&npz->file);
-    if (fseeko(npz->file.stream, 0, SEEK_SET) != 0) {
-        status = pyr_fail(PYR_E_IO, "%s cannot be written: %s", npz->file.path, strerror(errno));
-        goto out;
-    }
+    if (fseeko(npz->file.stream, 0, SEEK_SET) != 0)
+        PYR_TRY_OUT(pyr_fail(PYR_E_IO, "%s cannot be written: %s", npz->file.path, strerror(errno)));
     PYR_TRY_OUT(pyr_atomic_write(&npz->file, again, local));
     return pyr_atomic_commit(&npz->file);
 out:

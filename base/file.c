@@ -56,26 +56,37 @@ pyr_status pyr_file_read(char **out, size_t *size, const char *path, uint64_t li
     *out = NULL;
     *size = 0;
     PYR_TRY(open_regular(&f, &info, path));
-    if ((uint64_t)info.st_size > limit) {
-        status = pyr_fail(PYR_E_FORMAT, "%s: %lld bytes, at most %llu are expected", path,
-                          (long long)info.st_size, (unsigned long long)limit);
-        goto out;
-    }
+    if ((uint64_t)info.st_size > limit)
+        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: %lld bytes, at most %llu are expected", path,
+                             (long long)info.st_size, (unsigned long long)limit));
     PYR_TRY_OUT(pyr_new(&bytes, (size_t)info.st_size + 1, 1, path));
     *size = fread(bytes, 1, (size_t)info.st_size, f);
-    if (ferror(f)) {
-        status = pyr_fail(PYR_E_IO, "%s: cannot be read: %s", path, strerror(errno));
-        goto out;
-    }
-    if (*size < (size_t)info.st_size) {
-        status = pyr_fail(PYR_E_IO, "%s: became shorter while it was read", path);
-        goto out;
-    }
+    if (ferror(f))
+        PYR_TRY_OUT(pyr_fail(PYR_E_IO, "%s: cannot be read: %s", path, strerror(errno)));
+    if (*size < (size_t)info.st_size)
+        PYR_TRY_OUT(pyr_fail(PYR_E_IO, "%s: became shorter while it was read", path));
     *out = bytes;
     bytes = NULL;
 out:
     pyr_free(bytes);
     fclose(f);
+    return status;
+}
+
+pyr_status pyr_file_lines(pyr_names *lines, const char *path, uint64_t limit)
+{
+    char *text, *rest;
+    size_t n;
+    bool there;
+    pyr_status status = PYR_OK;
+
+    PYR_TRY(pyr_file_exists(&there, path));
+    if (!there)
+        return PYR_OK;
+    PYR_TRY(pyr_file_read(&text, &n, path, limit));
+    for (char *at = text, *line; status == PYR_OK && (line = strtok_r(at, "\r\n", &rest)); at = NULL)
+        status = pyr_names_add(lines, line);
+    pyr_free(text);
     return status;
 }
 
@@ -134,8 +145,8 @@ static pyr_status sync_folder(const char *folder)
 
 pyr_status pyr_sync_folder_of(const char *path)
 {
-    char folder[4200],
-        *slash; /* longer ones no system opens; what was renamed must not fail for want of memory */
+    /* longer ones no system opens; what was renamed must not fail for want of memory */
+    char folder[4200], *slash;
     size_t n = strlen(path);
 
     if (n >= sizeof folder)
@@ -210,18 +221,21 @@ pyr_status pyr_folder_exists_in(bool *there, const char *folder, const char *nam
     return exists_in(there, folder, name, S_IFDIR);
 }
 
-bool pyr_is_folder(const char *path)
+static bool is_of_type(const char *path, mode_t type)
 {
     struct stat info;
 
-    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+    return stat(path, &info) == 0 && (info.st_mode & S_IFMT) == type;
+}
+
+bool pyr_is_folder(const char *path)
+{
+    return is_of_type(path, S_IFDIR);
 }
 
 bool pyr_is_file(const char *path)
 {
-    struct stat info;
-
-    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+    return is_of_type(path, S_IFREG);
 }
 
 pyr_status pyr_make_folders(const char *path)

@@ -8,9 +8,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A list of names, from {0} on; free with pyr_names_free. */
+typedef struct pyr_names {
+    char **at;
+    size_t n;
+    struct pyr_name_block *block; /* that the names lie in, one behind the other; by pyr_names_add */
+} pyr_names;
+
 /* Read a whole file into a new block of *size bytes with a NUL behind it (not
  * counted); the caller owns *out. Gives up over `limit` bytes (PYR_E_FORMAT). */
 pyr_status pyr_file_read(char **out, size_t *size, const char *path, uint64_t limit);
+
+/* Add the lines of a text file that are not empty; of none that is there, none. Fails as pyr_file_read. */
+pyr_status pyr_file_lines(pyr_names *lines, const char *path, uint64_t limit);
 
 /* The size of a regular file that is not empty, links followed. PYR_E_IO, PYR_E_FORMAT. */
 pyr_status pyr_file_size(uint64_t *bytes, const char *path);
@@ -68,13 +78,6 @@ char *pyr_cache_path(const char *name);
 bool pyr_cache_keep(bool keep);
 bool pyr_cache_keeps(void);
 
-/* Sorted names in a folder (bytewise), without "." and ".."; free with
- * pyr_names_free. PYR_E_IO when it cannot be read to its end. */
-typedef struct pyr_names {
-    char **at;
-    size_t n;
-    struct pyr_name_block *block; /* that the names lie in, one behind the other; by pyr_names_add */
-} pyr_names;
 /* One more name, copied; all of a list. PYR_E_NOMEM. */
 pyr_status pyr_names_add(pyr_names *names, const char *name);
 pyr_status pyr_names_add_all(pyr_names *names, const pyr_names *more);
@@ -82,6 +85,7 @@ pyr_status pyr_names_add_all(pyr_names *names, const pyr_names *more);
 pyr_status pyr_names_format(pyr_names *names, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 pyr_status pyr_names_vformat(pyr_names *names, const char *fmt, va_list args)
     __attribute__((format(printf, 2, 0)));
+/* Sorted names in a folder (bytewise), without "." and "..". PYR_E_IO when it cannot be read to its end. */
 pyr_status pyr_folder_names(pyr_names *out, const char *path);
 void pyr_names_free(pyr_names *names);
 

@@ -64,17 +64,14 @@ pyr_status pyr_json_parse(pyr_json_value **out, const char *bytes, size_t n, con
         return pyr_fail(PYR_E_FORMAT, "%s: not valid JSON at byte %zu", name,
                         end ? (size_t)(end - bytes) : n);
     for (size_t at = (size_t)(end - bytes); at < n; at++)
-        if (!bytes[at] || !strchr(" \t\r\n", bytes[at])) {
-            pyr_json_free(tree);
-            return pyr_fail(PYR_E_FORMAT, "%s: text after the JSON value at byte %zu", name, at);
-        }
-    status = check_keys(tree, name);
-    if (status != PYR_OK) {
-        pyr_json_free(tree);
-        return status;
-    }
+        if (!bytes[at] || !strchr(" \t\r\n", bytes[at]))
+            PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: text after the JSON value at byte %zu", name, at));
+    PYR_TRY_OUT(check_keys(tree, name));
     *out = tree;
-    return PYR_OK;
+    tree = NULL;
+out:
+    pyr_json_free(tree);
+    return status;
 }
 
 static const char seal[] = "\"xxh3\": \"";

@@ -96,6 +96,12 @@ pyr_status pyr_grow(void *at, size_t *room, size_t n, size_t size, const char *w
     return PYR_OK;
 }
 
+void pyr_sort(void *at, size_t n, size_t size, int (*compare)(const void *, const void *))
+{
+    if (n > 1)
+        qsort(at, n, size, compare);
+}
+
 pyr_status pyr_new(void *out, size_t count, size_t size, const char *what)
 {
     void *block = pyr_calloc(count, size);

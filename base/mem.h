@@ -35,6 +35,9 @@ void pyr_free(void *block); /* NULL is a no-op */
  * that names `what`, leaves the array as it is. */
 pyr_status pyr_grow(void *at, size_t *room, size_t n, size_t size, const char *what);
 
+/* As qsort; n may be 0, and then `at` NULL. */
+void pyr_sort(void *at, size_t n, size_t size, int (*compare)(const void *, const void *));
+
 /* As pyr_calloc into *out, with a sentence on failure that names `what`. */
 pyr_status pyr_new(void *out, size_t count, size_t size, const char *what);
 

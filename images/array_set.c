@@ -167,8 +167,7 @@ static pyr_status sorted_keys(keyed **out, const set *s, int (*compare)(const vo
     PYR_TRY(pyr_new(out, (size_t)s->n, sizeof **out, "the arrays"));
     for (int i = 0; i < s->n; i++)
         (*out)[i] = (keyed){s->at[i].name.key, i};
-    if (s->n > 1)
-        qsort(*out, (size_t)s->n, sizeof **out, compare);
+    pyr_sort(*out, (size_t)s->n, sizeof **out, compare);
     return PYR_OK;
 }
 
@@ -906,28 +905,22 @@ out:
     return status;
 }
 
-static pyr_status collect_folder(pyr_collection *c, const char *folder, const pyr_names *names)
+static pyr_status collect_arrays(pyr_collection *c, const pyr_data_path *at)
 {
-    size_t n = strlen(folder);
-    set s = {.c = c, .path = folder, .root = n && folder[n - 1] == '/' ? n : n + 1};
+    set s = {.c = c, .path = at->path};
+    size_t n = strlen(at->path);
     pyr_status status;
 
-    c->kind = "arrays";
-    PYR_TRY_OUT(add_folder(&s, folder, names, 1));
-    PYR_TRY_OUT(collect(&s));
-out:
-    set_free(&s);
-    return status;
-}
-
-static pyr_status collect_file(pyr_collection *c, const char *path)
-{
-    set s = {.c = c, .path = path, .root = (size_t)(pyr_base_name(path) - path)};
-    pyr_status status;
-
-    c->kind = pyr_ends_with(path, ".npy") ? "NPY" : "NPZ";
-    PYR_TRY_OUT(add_file(&s, path, false));
-    PYR_TRY_OUT(add_labels_beside(&s));
+    if (at->names) {
+        c->kind = "arrays";
+        s.root = n && at->path[n - 1] == '/' ? n : n + 1;
+        PYR_TRY_OUT(add_folder(&s, at->path, at->names, 1));
+    } else {
+        c->kind = pyr_ends_with(at->path, ".npy") ? "NPY" : "NPZ";
+        s.root = (size_t)(pyr_base_name(at->path) - at->path);
+        PYR_TRY_OUT(add_file(&s, at->path, false));
+        PYR_TRY_OUT(add_labels_beside(&s));
+    }
     PYR_TRY_OUT(collect(&s));
 out:
     set_free(&s);
@@ -938,11 +931,6 @@ static pyr_status is_file(pyr_match *match, const pyr_data_path *at)
 {
     *match = at->n >= 6 && memcmp(at->start, "\x93NUMPY", 6) == 0 ? PYR_MATCH_SURE : PYR_MATCH_NO;
     return PYR_OK;
-}
-
-static pyr_status collect_arrays(pyr_collection *c, const pyr_data_path *at)
-{
-    return at->names ? collect_folder(c, at->path, at->names) : collect_file(c, at->path);
 }
 
 const pyr_data_format pyr_data_format_arrays = {

@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -183,9 +182,9 @@ static void note_overruled(pyr_collection *c, const pyr_data_settings *s)
 
     for (int64_t i = 0; i < c->n && c->packed && !tests; i++)
         tests = c->at[i].test;
-    if (tests && s->split && strcmp(s->split, "train") == 0)
+    if (tests && pyr_wishes(s->split, "train"))
         pyr_text_add(&c->how, "; what is held out is left aside as data.split says");
-    if (tests && s->split && strcmp(s->split, "all") == 0)
+    if (tests && pyr_wishes(s->split, "all"))
         pyr_text_add(&c->how, "; all of it is trained on as data.split says");
 }
 
@@ -199,7 +198,7 @@ static pyr_status assemble(pyr_dataset *set, pyr_collection *c, const pyr_data_s
     pyr_status status;
 
     note_overruled(c, s);
-    if (s->split && strcmp(s->split, "train") == 0)
+    if (pyr_wishes(s->split, "train"))
         pyr_collection_drop(c, true);
     if (c->n == 0)
         return pyr_fail(PYR_E_FORMAT, "only a test set is there, and split is \"train\"");

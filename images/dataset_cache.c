@@ -171,9 +171,7 @@ static int64_t get(bool *good, const pyr_json_value *json, const char *key, int6
 
 static const char *get_text(const pyr_json_value *json, const char *key)
 {
-    const pyr_json_value *item = pyr_json_member(json, key);
-
-    return pyr_json_text(item);
+    return pyr_json_text(pyr_json_member(json, key));
 }
 
 static pyr_status get_names(pyr_names *out, const pyr_json_value *json, const char *key)
@@ -206,11 +204,8 @@ static pyr_status get_facts(pyr_dataset *set, const pyr_json_value *json)
     set->turned = get(&good, json, "turned", MOST_IMAGES);
     if (!good || (set->bits != 8 && set->bits != 16))
         return pyr_fail(PYR_E_FORMAT, "%s is damaged: its sizes make no sense", set->cache);
-    for (int i = 0; i < 4; i++) {
-        const pyr_json_value *item = pyr_json_item(values, i);
-
-        *value[i] = pyr_json_number(item, 0);
-    }
+    for (int i = 0; i < 4; i++)
+        *value[i] = pyr_json_number(pyr_json_item(values, i), 0);
     if (how)
         pyr_text_add(&set->how, "%s", how);
     if (notes)
@@ -400,13 +395,12 @@ pyr_status pyr_dataset_cache_begin(pyr_cache_writer *out, const pyr_dataset *set
 
     *out = (pyr_cache_writer){.bytes = bytes, .lock = -1};
     PYR_TRY(pyr_format(&folder, "%.*s", (int)(pyr_base_name(set->cache) - set->cache) - 1, set->cache));
-    if (pyr_make_folders(folder) != PYR_OK) {
-        status = pyr_fail(PYR_E_IO,
-                          "the images do not fit into memory, and there is no place for a file of them: %s; "
-                          "set XDG_CACHE_HOME to a folder with space, or make images smaller with --resize",
-                          pyr_error());
-        goto out;
-    }
+    if (pyr_make_folders(folder) != PYR_OK)
+        PYR_TRY_OUT(
+            pyr_fail(PYR_E_IO,
+                     "the images do not fit into memory, and there is no place for a file of them: %s; "
+                     "set XDG_CACHE_HOME to a folder with space, or make images smaller with --resize",
+                     pyr_error()));
     PYR_TRY_OUT(lock_of(out, set, folder));
     if (statvfs(folder, &disk) == 0 && bytes / disk.f_frsize > disk.f_bavail)
         PYR_TRY_OUT(

@@ -101,16 +101,14 @@ static pyr_status settle_odd_sizes(pyr_collection *c, const pyr_data_settings *s
     PYR_TRY_OUT(pyr_collection_path(&path, c, most->first));
     PYR_TRY_OUT(pyr_collection_path(&other, c, next->first));
     /* Leaving out is meant for the odd file; without a majority the data is of many sizes. */
-    if (!s->skip_bad || 2 * most->n <= c->n) {
-        status = pyr_fail(
+    if (!s->skip_bad || 2 * most->n <= c->n)
+        PYR_TRY_OUT(pyr_fail(
             PYR_E_FORMAT,
             "images of %lld sizes: %dx%d (%lld, such as %.300s), %dx%d (%lld, such as %.300s)%s; bring them "
             "to one size with --resize HxW or --crop%s",
             (long long)n, most->h, most->w, (long long)most->n, path, next->h, next->w, (long long)next->n,
             other, n > 2 ? ", ..." : "",
-            2 * most->n > c->n ? ", or leave the odd ones out with --skip-bad" : "");
-        goto out;
-    }
+            2 * most->n > c->n ? ", or leave the odd ones out with --skip-bad" : ""));
     for (int64_t i = 0; i < c->n; i++) {
         pyr_found *found = &c->at[i];
 
@@ -248,7 +246,7 @@ static pyr_status hold_out(bool *held, const pyr_collection *c, int64_t count)
 static pyr_status settle_split(pyr_dataset *set, int64_t *order, const pyr_collection *c,
                                const pyr_data_settings *s)
 {
-    bool all = s->split && strcmp(s->split, "all") == 0;
+    bool all = pyr_wishes(s->split, "all");
     int64_t wanted = s->held_out, slot = 0, tests = 0;
     bool *held;
     pyr_status status = PYR_OK;
@@ -256,21 +254,17 @@ static pyr_status settle_split(pyr_dataset *set, int64_t *order, const pyr_colle
     PYR_TRY(pyr_new(&held, (size_t)c->n, sizeof *held, "the split"));
     for (int64_t i = 0; i < c->n && !all; i++)
         tests += held[i] = c->at[i].test;
-    if (tests == c->n) {
-        status =
-            pyr_fail(PYR_E_FORMAT, "all %lld usable images are in the test set, none is left to train on",
-                     (long long)tests);
-        goto out;
-    }
+    if (tests == c->n)
+        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT,
+                             "all %lld usable images are in the test set, none is left to train on",
+                             (long long)tests));
     set->own_test = tests > 0;
     if (!all && !tests) {
         if (wanted < 0)
             wanted = c->n / 10 < 2000 ? c->n / 10 : 2000;
-        if (wanted >= c->n) {
-            status = pyr_fail(PYR_E_CONFIG, "held_out is %lld, should be 0..%lld: there are %lld images",
-                              (long long)wanted, (long long)(c->n - 1), (long long)c->n);
-            goto out;
-        }
+        if (wanted >= c->n)
+            PYR_TRY_OUT(pyr_fail(PYR_E_CONFIG, "held_out is %lld, should be 0..%lld: there are %lld images",
+                                 (long long)wanted, (long long)(c->n - 1), (long long)c->n));
         PYR_TRY_OUT(hold_out(held, c, wanted));
     }
     for (int part = 0; part < 2; part++) {
@@ -288,11 +282,6 @@ out:
 
 /* ---- labels ---- */
 
-static bool named(const char *word, const char *wanted)
-{
-    return word && strcmp(word, wanted) == 0;
-}
-
 /* Training images decide on the classes. Images of a test set without a label, where others have one, are
  * left aside; where none has, the test set is held out without labels. */
 static pyr_status settle_unlabelled(bool *labelled, pyr_collection *c, const pyr_data_settings *s)
@@ -300,7 +289,7 @@ static pyr_status settle_unlabelled(bool *labelled, pyr_collection *c, const pyr
     int64_t n[2] = {0}, with[2] = {0};
 
     for (int64_t i = 0; i < c->n; i++) {
-        if (named(s->classes, "none"))
+        if (pyr_wishes(s->classes, "none"))
             c->at[i].label = -1;
         n[c->at[i].test]++;
         with[c->at[i].test] += c->at[i].label >= 0;
@@ -317,7 +306,7 @@ static pyr_status settle_unlabelled(bool *labelled, pyr_collection *c, const pyr
             "classes are not used: %lld of %lld training images have no label (--set data.classes=none for "
             "none; else put all into folders of classes, or label all)",
             (long long)(n[0] - with[0]), (long long)n[0]);
-    if (!*labelled || with[1] == n[1] || (with[1] == 0 && !named(s->split, "all")))
+    if (!*labelled || with[1] == n[1] || (with[1] == 0 && !pyr_wishes(s->split, "all")))
         return PYR_OK;
     PYR_TRY(pyr_names_format(&c->warnings,
                              "%lld of %lld images of the test set have no label of a training class and are "

@@ -184,27 +184,20 @@ out:
     return status;
 }
 
-static pyr_status collect_folder(pyr_collection *c, const char *folder, const pyr_names *names)
+static pyr_status pick_four(four *p, const char *folder, const pyr_names *names)
 {
-    four p = {0};
-    pyr_status status;
-
-    PYR_TRY_OUT(pick(&p.images[0], folder, names, "train", "images"));
-    PYR_TRY_OUT(pick(&p.labels[0], folder, names, "train", "labels"));
-    for (int i = 0; i < 2 && !p.images[1]; i++) {
-        PYR_TRY_OUT(pick(&p.images[1], folder, names, i ? "test" : "t10k", "images"));
-        if (p.images[1])
-            PYR_TRY_OUT(pick(&p.labels[1], folder, names, i ? "test" : "t10k", "labels"));
+    PYR_TRY(pick(&p->images[0], folder, names, "train", "images"));
+    PYR_TRY(pick(&p->labels[0], folder, names, "train", "labels"));
+    for (int i = 0; i < 2 && !p->images[1]; i++) {
+        PYR_TRY(pick(&p->images[1], folder, names, i ? "test" : "t10k", "images"));
+        if (p->images[1])
+            PYR_TRY(pick(&p->labels[1], folder, names, i ? "test" : "t10k", "labels"));
     }
-    if (!p.images[0]) { /* test files alone are a data set too */
-        pyr_free(p.labels[0]);
-        p = (four){.images = {p.images[1]}, .labels = {p.labels[1]}};
+    if (!p->images[0]) { /* test files alone are a data set too */
+        pyr_free(p->labels[0]);
+        *p = (four){.images = {p->images[1]}, .labels = {p->labels[1]}};
     }
-    PYR_TRY_OUT(collect_four(c, &p));
-    PYR_TRY_OUT(pyr_collection_names(c, folder, "batches.meta.txt"));
-out:
-    four_free(&p);
-    return status;
+    return PYR_OK;
 }
 
 /* .../x-images-idx3-ubyte(.gz) -> .../x-labels-idx1-ubyte, or QMNIST's -idx2-int, with or without .gz; NULL
@@ -242,25 +235,26 @@ static pyr_status test_beside(char **out, const char *images)
     return pyr_path_if_file(out);
 }
 
-static pyr_status collect_file(pyr_collection *c, const char *path)
+static pyr_status collect(pyr_collection *c, const pyr_data_path *at)
 {
     four p = {0};
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_format(&p.images[0], "%s", path));
-    PYR_TRY_OUT(labels_beside(&p.labels[0], path));
-    PYR_TRY_OUT(test_beside(&p.images[1], path));
-    if (p.images[1])
-        PYR_TRY_OUT(labels_beside(&p.labels[1], p.images[1]));
+    if (at->names)
+        PYR_TRY_OUT(pick_four(&p, at->path, at->names));
+    else {
+        PYR_TRY_OUT(pyr_format(&p.images[0], "%s", at->path));
+        PYR_TRY_OUT(labels_beside(&p.labels[0], at->path));
+        PYR_TRY_OUT(test_beside(&p.images[1], at->path));
+        if (p.images[1])
+            PYR_TRY_OUT(labels_beside(&p.labels[1], p.images[1]));
+    }
     PYR_TRY_OUT(collect_four(c, &p));
+    if (at->names)
+        PYR_TRY_OUT(pyr_collection_names(c, at->path, "batches.meta.txt"));
 out:
     four_free(&p);
     return status;
-}
-
-static pyr_status collect(pyr_collection *c, const pyr_data_path *at)
-{
-    return at->names ? collect_folder(c, at->path, at->names) : collect_file(c, at->path);
 }
 
 const pyr_data_format pyr_data_format_idx = {

@@ -22,7 +22,7 @@ typedef struct list {
 
 static bool wishes(const list *l, const char *word)
 {
-    return l->c->set && l->c->set->classes && strcmp(l->c->set->classes, word) == 0;
+    return l->c->set && pyr_wishes(l->c->set->classes, word);
 }
 
 /* ---- EDM's dataset.json ---- */

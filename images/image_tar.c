@@ -8,7 +8,6 @@
 #include "layouts/dataset_json.h"
 #include "layouts/foreign.h"
 #include "pictures/image_file.h"
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -242,8 +241,7 @@ static void sort_files(files *f)
 {
     size_t kept = 0;
 
-    if (f->n > 1)
-        qsort(f->at, f->n, sizeof *f->at, by_walk);
+    pyr_sort(f->at, f->n, sizeof *f->at, by_walk);
     for (size_t i = 0; i < f->n; i++)
         if (i + 1 < f->n && f->at[i].tar == f->at[i + 1].tar && strcmp(f->at[i].name, f->at[i + 1].name) == 0)
             pyr_free(f->at[i].bytes);
@@ -382,8 +380,7 @@ static pyr_status sort_by_bytes(pyr_collection *c, const tars *t)
 
     for (int64_t i = 0; i < c->n; i++)
         c->at[i].index = (uint32_t)tar_of(t, c->at[i].entry);
-    if (c->n > 1)
-        qsort(c->at, (size_t)c->n, sizeof *c->at, by_index);
+    pyr_sort(c->at, (size_t)c->n, sizeof *c->at, by_index);
     for (int64_t i = 0; i < c->n; i++) {
         const one *of = &t->at[c->at[i].index];
         const pyr_tar_facts *facts = pyr_tar_facts_of(of->tar);
@@ -397,8 +394,7 @@ static pyr_status sort_by_bytes(pyr_collection *c, const tars *t)
                             facts->path, UINT32_MAX);
         c->at[i].index = (uint32_t)place;
     }
-    if (c->n > 1)
-        qsort(c->at, (size_t)c->n, sizeof *c->at, by_index);
+    pyr_sort(c->at, (size_t)c->n, sizeof *c->at, by_index);
     return PYR_OK;
 }
 

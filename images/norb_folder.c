@@ -215,7 +215,7 @@ static pyr_status collect_files(pyr_collection *c, const pyr_names *paths, size_
     if (train < paths->n)
         pyr_text_add(&c->how, "; held out is %s%s", pyr_base_name(paths->at[train]),
                      paths->n - train > 1 ? " and its like" : "");
-    if (views > 1 && train == paths->n && (!c->set->split || strcmp(c->set->split, "all") != 0))
+    if (views > 1 && train == paths->n && !pyr_wishes(c->set->split, "all"))
         PYR_TRY_OUT(pyr_names_format(
             &c->warnings,
             "held out pictures are drawn by chance, and the other of their pair may be trained on: give a "

@@ -123,9 +123,14 @@ pyr_status pyr_collection_pack(pyr_collection *c, pyr_packed *packed, int64_t n,
 const char *const pyr_split_words[] = {"auto", "train", "all", "test", "val", NULL};
 const char *const pyr_class_words[] = {"auto", "none", "folders", NULL};
 
+bool pyr_wishes(const char *setting, const char *word)
+{
+    return strcmp(setting ? setting : "auto", word) == 0;
+}
+
 bool pyr_collection_wants_labels(const pyr_collection *c)
 {
-    return !c->set || !c->set->classes || strcmp(c->set->classes, "none") != 0;
+    return !c->set || !pyr_wishes(c->set->classes, "none");
 }
 
 pyr_status pyr_collection_has(const pyr_collection *c, bool test, bool val)
@@ -142,19 +147,11 @@ pyr_status pyr_collection_has(const pyr_collection *c, bool test, bool val)
 
 pyr_status pyr_collection_names(pyr_collection *c, const char *folder, const char *name)
 {
-    char *path, *text = NULL, *rest;
-    size_t n;
-    bool there;
+    char *path;
     pyr_status status;
 
     PYR_TRY(pyr_path_new(&path, folder, name));
-    PYR_TRY_OUT(pyr_file_exists(&there, path));
-    if (there)
-        PYR_TRY_OUT(pyr_file_read(&text, &n, path, 1 << 16));
-    for (char *line = text ? strtok_r(text, "\r\n", &rest) : NULL; line; line = strtok_r(NULL, "\r\n", &rest))
-        PYR_TRY_OUT(pyr_names_add(&c->classes, line));
-out:
-    pyr_free(text);
+    status = pyr_file_lines(&c->classes, path, 1 << 16);
     pyr_free(path);
     return status;
 }

@@ -123,8 +123,8 @@ void pyr_collection_drop(pyr_collection *c, bool test);
 
 /* The files of a folder or archive, as a list. */
 typedef struct pyr_listing {
-    pyr_names
-        names; /* from the top of it, in the order of a walk (pyr_walk_order); nothing that is left aside */
+    /* From the top of it, in the order of a walk (pyr_walk_order); nothing that is left aside */
+    pyr_names names;
     const char *root; /* "photos/", "photos.zip: ": what comes before a name in sentences */
     /* File i in sentences, a new block, NULL without memory; NULL: root and name */
     char *(*path)(const struct pyr_listing *listing, size_t i);

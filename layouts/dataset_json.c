@@ -65,8 +65,7 @@ pyr_status pyr_file_labels_parse(pyr_file_labels *out, const char *bytes, size_t
         PYR_TRY_OUT(read_label(&out->at[out->n], pair, out->n, name));
         out->n++;
     }
-    if (out->n > 1)
-        qsort(out->at, out->n, sizeof *out->at, by_name);
+    pyr_sort(out->at, out->n, sizeof *out->at, by_name);
     for (size_t i = 1; i < out->n; i++)
         if (by_name(&out->at[i - 1], &out->at[i]) == 0)
             PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: %.500s has two labels, %d and %d", name, out->at[i].name,

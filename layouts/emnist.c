@@ -39,19 +39,15 @@ static int part_of(const char *path)
 static pyr_status read_mapping(pyr_collection *c, const char *path, const char *part, int from)
 {
     const char *base = pyr_base_name(path);
-    char *name, *text = NULL, *rest;
-    size_t n;
-    bool there;
+    char *name;
+    pyr_names lines = {0};
     pyr_status status;
 
     PYR_TRY(pyr_format(&name, "%.*semnist-%s-mapping.txt", (int)(base - path), path, part));
-    PYR_TRY_OUT(pyr_file_exists(&there, name));
-    if (there)
-        PYR_TRY_OUT(pyr_file_read(&text, &n, name, MAPPING_MOST));
-    for (char *line = text ? strtok_r(text, "\r\n", &rest) : NULL; line;
-         line = strtok_r(NULL, "\r\n", &rest)) {
+    PYR_TRY_OUT(pyr_file_lines(&lines, name, MAPPING_MOST));
+    for (size_t i = 0; i < lines.n; i++) {
         char *end;
-        long label = strtol(line, &end, 10), code = strtol(end, NULL, 10);
+        long label = strtol(lines.at[i], &end, 10), code = strtol(end, NULL, 10);
         char letter[2] = {(char)code, 0};
 
         if (label != from + (long)c->classes.n || code < 33 || code > 126) { /* not what it should be */
@@ -61,7 +57,7 @@ static pyr_status read_mapping(pyr_collection *c, const char *path, const char *
         PYR_TRY_OUT(pyr_names_add(&c->classes, letter));
     }
 out:
-    pyr_free(text);
+    pyr_names_free(&lines);
     pyr_free(name);
     return status;
 }

@@ -48,11 +48,6 @@ typedef struct work {
     size_t n_folded;
 } work;
 
-static bool wishes(const char *wish, const char *word)
-{
-    return strcmp(wish ? wish : "auto", word) == 0;
-}
-
 static pyr_status warn(work *w, pyr_text *sentence)
 {
     pyr_status status = sentence->failed || !sentence->at
@@ -114,8 +109,7 @@ static pyr_status pair_all(int *kinds, const pyr_folders *folders)
         at[n] = (parted_name){folder, pyr_part_of(folder->name), k};
         n += at[n].name.part != PYR_PART_NONE;
     }
-    if (n > 1)
-        qsort(at, n, sizeof *at, by_rest);
+    pyr_sort(at, n, sizeof *at, by_rest);
     for (size_t i = 0, end; i < n; i = end) {
         for (end = i + 1; end < n; end++)
             if (pyr_part_order(at[i].folder->name, &at[i].name, at[end].folder->name, &at[end].name) != 0)
@@ -351,8 +345,7 @@ static pyr_status pieces_of(piece **out, size_t *n, size_t *groups, size_t *loos
         else
             ++*loose;
     }
-    if (*n > 1)
-        qsort(*out, *n, sizeof **out, by_piece);
+    pyr_sort(*out, *n, sizeof **out, by_piece);
     for (size_t i = 0; i < *n; i++)
         *groups += i == 0 || !same((*out)[i - 1].name, (*out)[i].name);
     return PYR_OK;
@@ -548,8 +541,7 @@ static pyr_status fold_classes(work *w)
     PYR_TRY(pyr_new(&w->folded, classes->n, sizeof *w->folded, "the classes"));
     for (size_t i = 0; i < classes->n; i++)
         w->folded[i] = (piece){{classes->at[i], strlen(classes->at[i])}, i};
-    if (classes->n > 1)
-        qsort(w->folded, classes->n, sizeof *w->folded, by_folded);
+    pyr_sort(w->folded, classes->n, sizeof *w->folded, by_folded);
     for (size_t i = 0; i < classes->n; i++)
         if (!kept || compare_folded(&w->folded[kept - 1], &w->folded[i]) != 0)
             w->folded[kept++] = w->folded[i];
@@ -574,8 +566,7 @@ static pyr_status gather(work *w)
         if (counts && item->part != PYR_PART_NONE && item->class.n)
             at[n++] = (piece){item->class, i};
     }
-    if (n > 1)
-        qsort(at, n, sizeof *at, by_piece);
+    pyr_sort(at, n, sizeof *at, by_piece);
     for (size_t i = 0; i < n; i++)
         if (!i || !same(at[i - 1].name, at[i].name))
             PYR_TRY_OUT(pyr_names_format(classes, "%.*s", (int)at[i].name.n, at[i].name.at));
@@ -664,13 +655,13 @@ static pyr_status label_part(work *w, int kind)
     for (size_t i = 0; i < w->items.n && !w->below; i++) {
         pyr_item *item = &w->items.at[i];
 
-        if (item->part != kind || wishes(w->wish->classes, "folders"))
+        if (item->part != kind || pyr_wishes(w->wish->classes, "folders"))
             continue;
         held_out_class(w, item);
         if (class_of(w, item->class, true) < 0)
             lone_class(w, item);
     }
-    if (wishes(w->wish->classes, "folders"))
+    if (pyr_wishes(w->wish->classes, "folders"))
         name_classes(w, last_folder, kind);
     p->labelled = count_labelled(w, kind);
     if (p->labelled)
@@ -686,9 +677,9 @@ static pyr_status label_part(work *w, int kind)
 
 static pyr_status find_classes(work *w)
 {
-    if (wishes(w->wish->classes, "none"))
+    if (pyr_wishes(w->wish->classes, "none"))
         return PYR_OK;
-    if (wishes(w->wish->classes, "folders")) {
+    if (pyr_wishes(w->wish->classes, "folders")) {
         name_classes(w, last_folder, PYR_PART_TRAIN);
         /* cat/, dog/ and test/, all of them for training: test/ is one as the others */
         for (int kind = PYR_PART_TEST; kind <= PYR_PART_VAL && w->all && w->around; kind++) {
@@ -730,7 +721,7 @@ static pyr_status choose_held_out(work *w)
               : val->n ? PYR_PART_VAL
                        : PYR_PART_NONE;
     for (int kind = PYR_PART_TEST; kind <= PYR_PART_VAL; kind++)
-        if (wishes(w->wish->split, kind == PYR_PART_TEST ? "test" : "val")) {
+        if (pyr_wishes(w->wish->split, kind == PYR_PART_TEST ? "test" : "val")) {
             if (!w->parts[kind].n)
                 return pyr_fail(PYR_E_CONFIG,
                                 "data.split is \"%s\", but no folder is named so: there are %s%s%s",
@@ -738,7 +729,7 @@ static pyr_status choose_held_out(work *w)
                                 w->held ? ", " : "", w->held ? w->parts[w->held].names.at : "");
             w->held = kind;
         }
-    if (wishes(w->wish->split, "train") || w->all)
+    if (pyr_wishes(w->wish->split, "train") || w->all)
         w->held = PYR_PART_NONE;
     return PYR_OK;
 }
@@ -836,11 +827,11 @@ static void describe_classes(work *w)
     const char *comma = how->at ? ", " : "";
     const part *held = &w->parts[w->held];
 
-    if (w->shards.at && !wishes(w->wish->classes, "folders")) {
+    if (w->shards.at && !pyr_wishes(w->wish->classes, "folders")) {
         pyr_text_add(how, "%s%s are parts of one set", comma, w->shards.at);
         comma = ", ";
     }
-    if (wishes(w->wish->classes, "none"))
+    if (pyr_wishes(w->wish->classes, "none"))
         pyr_text_add(how, "%slabels are left aside as data.classes says", comma);
     else if (w->out->classes.n && w->out->folder[0])
         pyr_text_add(how, "%sthe %zu folder%s%s%s %s class%s", comma, w->out->classes.n,
@@ -868,7 +859,7 @@ static void describe_lists(work *w)
 {
     static const char *const words[] = {"label", "train", "attr", "annot", "class", "identity", NULL};
 
-    if (w->out->classes.n || wishes(w->wish->classes, "none"))
+    if (w->out->classes.n || pyr_wishes(w->wish->classes, "none"))
         return;
     for (size_t i = 0; i < w->files->n; i++) {
         const char *base = pyr_base_name(w->files->at[i]);
@@ -920,7 +911,7 @@ static pyr_status start(work *w)
 {
     size_t n = w->files->n;
 
-    w->all = wishes(w->wish->split, "all");
+    w->all = pyr_wishes(w->wish->split, "all");
     PYR_TRY(pyr_new(&w->out->place, n, sizeof *w->out->place, "the layout of a data set"));
     PYR_TRY(pyr_new(&w->out->label, n, sizeof *w->out->label, "the layout of a data set"));
     PYR_TRY(pyr_new(&w->items.at, n, sizeof *w->items.at, "the layout of a data set"));

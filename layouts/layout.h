@@ -102,8 +102,8 @@ typedef struct pyr_numbered {
     size_t numbered;        /* those with a number in their names */
     uint64_t least, most;   /* these numbers */
     bool ends[PYR_ENDINGS]; /* [k]: the last k + 1 digits of all numbers are the folder's number */
-    bool
-        begins; /* all names of files begin with the folder's (or those above and it), and go on in base 16 */
+    /* all names of files begin with the folder's (or those above and it), and go on in base 16 */
+    bool begins;
 } pyr_numbered;
 
 typedef enum pyr_shards { PYR_SHARDS_NO, PYR_SHARDS_YES, PYR_SHARDS_MAYBE } pyr_shards;

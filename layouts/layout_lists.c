@@ -36,8 +36,7 @@ static pyr_status read_lines(line **out, size_t *n, char *text)
         at[name] = at[name + gap + word] = 0;
         (*out)[(*n)++] = (line){at, at + name + gap};
     }
-    if (*n > 1)
-        qsort(*out, *n, sizeof **out, by_name);
+    pyr_sort(*out, *n, sizeof **out, by_name);
     return PYR_OK;
 }
 

@@ -100,8 +100,7 @@ static pyr_status stems_of(pyr_word **out, size_t *n, const masks *m, const pyr_
             (*out)[i] = shorter((*out)[i]);
         (*out)[i] = without_zeros((*out)[i]);
     }
-    if (*n > 1)
-        qsort(*out, *n, sizeof **out, by_text);
+    pyr_sort(*out, *n, sizeof **out, by_text);
     for (size_t i = 1; cut && i < *n; i++)
         if (by_text(&(*out)[i - 1], &(*out)[i]) == 0)
             *n = 0;
@@ -202,8 +201,7 @@ static pyr_status find_siblings(siblings *out, const pyr_folders *folders)
         if (part.sure && part.part != PYR_PART_REST)
             out->parts[out->n_parts++] = folder;
     }
-    if (out->n > 1)
-        qsort(out->at, out->n, sizeof *out->at, by_words);
+    pyr_sort(out->at, out->n, sizeof *out->at, by_words);
     return PYR_OK;
 }
 
@@ -254,8 +252,7 @@ static size_t choose(const pyr_folder *out[2 * TRIED], const siblings *s, const 
         out[n++] = s->parts[i];
     for (size_t i = begin; i < end; i++)
         out[n++] = s->at[i];
-    if (n > 1)
-        qsort(out, n, sizeof *out, by_place);
+    pyr_sort(out, n, sizeof *out, by_place);
     return n;
 }
 
@@ -334,8 +331,7 @@ static pyr_status files_of_masks(masks *m)
     PYR_TRY(pyr_new(&stems, items->n, sizeof *stems, "the names of images"));
     for (size_t i = 0; i < items->n; i++)
         stems[i] = whole_stem(items->at[i].name);
-    if (items->n > 1)
-        qsort(stems, items->n, sizeof *stems, by_text);
+    pyr_sort(stems, items->n, sizeof *stems, by_text);
     for (size_t i = 0; i < items->n; i++) {
         pyr_word image = masked(items->at[i].name);
 

@@ -57,6 +57,9 @@ enum { PYR_DECODE_RATIO = 256 };
 /* NULL behind the last. */
 extern const char *const pyr_split_words[], *const pyr_class_words[];
 
+/* Whether a setting of these words, of which NULL is the default, is this one. */
+bool pyr_wishes(const char *setting, const char *word);
+
 /* Bytes of all images as they were decoded, and how many were allowed; 0: taken from the cache. */
 typedef struct pyr_data_decoded {
     uint64_t bytes, limit;

@@ -108,13 +108,15 @@ pyr_status pyr_grid_write(const char *path, const pyr_panel *panel, int panels, 
 pyr_status pyr_grid_write_levels(const char *folder, const pyr_panel *panel, int panels, pyr_grid_style style,
                                  const pyr_png_text *text, size_t texts)
 {
-    char *grid = pyr_path_join(folder, "grid.png"), *levels = pyr_path_join(folder, "levels.png");
-    pyr_status status = grid && levels ? PYR_OK : pyr_fail(PYR_E_NOMEM, "out of memory for a name");
+    char *grid, *levels = NULL;
+    pyr_status status;
 
-    if (status == PYR_OK)
-        status = pyr_grid_write(grid, &panel[panels - 1], 1, style, text, texts);
-    if (status == PYR_OK && panels > 1)
-        status = pyr_grid_write(levels, panel, panels, style, text, texts);
+    PYR_TRY_OUT(pyr_path_new(&grid, folder, "grid.png"));
+    PYR_TRY_OUT(pyr_path_new(&levels, folder, "levels.png"));
+    PYR_TRY_OUT(pyr_grid_write(grid, &panel[panels - 1], 1, style, text, texts));
+    if (panels > 1)
+        PYR_TRY_OUT(pyr_grid_write(levels, panel, panels, style, text, texts));
+out:
     pyr_free(grid);
     pyr_free(levels);
     return status;

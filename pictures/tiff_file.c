@@ -109,13 +109,6 @@ static int on_map(thandle_t handle, void **base, toff_t *n)
     return 1;
 }
 
-static void on_unmap(thandle_t handle, void *base, toff_t n)
-{
-    (void)handle;
-    (void)base;
-    (void)n;
-}
-
 static int on_error(TIFF *tiff, void *data, const char *module, const char *fmt, va_list args)
 {
     job *j = data;
@@ -284,8 +277,8 @@ static pyr_status find_alpha(job *j)
     uint16_t n = 0, *types = NULL;
     int extra = j->samples - j->colours;
 
-    TIFFGetField(j->tiff, TIFFTAG_EXTRASAMPLES, &n,
-                 &types); /* with "Defaulted", untold ones are unspecified */
+    /* with "Defaulted", untold ones are unspecified */
+    TIFFGetField(j->tiff, TIFFTAG_EXTRASAMPLES, &n, &types);
     if (extra < 0 || (extra > 1 && (j->kind == GREY || j->kind == PALETTE)))
         return pyr_fail(PYR_E_FORMAT, "%s: the TIFF has %d samples a pixel, its kind of colour has %d; %s",
                         j->name, j->samples, j->colours,
@@ -552,8 +545,8 @@ static pyr_status open_tiff(job *j)
     TIFFOpenOptionsSetErrorHandlerExtR(options, on_error, j);
     TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, j);
     TIFFOpenOptionsSetMaxSingleMemAlloc(options, MOST_BLOCK);
-    j->tiff = TIFFClientOpenExt("TIFF", "r", j, on_read, on_write, on_seek, on_close, on_size, on_map,
-                                on_unmap, options);
+    j->tiff = TIFFClientOpenExt("TIFF", "r", j, on_read, on_write, on_seek, on_close, on_size, on_map, NULL,
+                                options);
     TIFFOpenOptionsFree(options);
     return j->tiff ? PYR_OK : failed(j);
 }
