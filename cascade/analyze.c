@@ -78,13 +78,13 @@ static pyr_status sample_new(sample *s, work *w, const pyr_level *level)
 static pyr_status standardise(sample *s, const pyr_level *level)
 {
     size_t c = (size_t)level->variable.c;
-    double *vectors;
+    double *vector;
 
-    PYR_TRY(pyr_new(&vectors, 4 * c, sizeof *vectors, what));
-    pyr_level_vectors(level, vectors, vectors + 2 * c);
+    PYR_TRY(pyr_new(&vector, 2 * c, sizeof *vector, what));
+    pyr_level_vector(level, false, vector);
     for (size_t i = 0; i < (size_t)s->n * s->size; i++)
-        s->x[i] = (float)((double)s->x[i] * (1 + vectors[i % c]) + vectors[c + i % c]);
-    pyr_free(vectors);
+        s->x[i] = (float)((double)s->x[i] * (1 + vector[i % c]) + vector[c + i % c]);
+    pyr_free(vector);
     return PYR_OK;
 }
 

@@ -25,7 +25,7 @@ typedef struct running {
     int first; /* image of this round */
     pyr_feed feed;
     pyr_denoiser denoiser[PYR_MAX_LEVELS];
-    void *standardise[PYR_MAX_LEVELS]; /* as pyr_level_vectors, for a batch */
+    void *standardise[PYR_MAX_LEVELS]; /* as pyr_level_vector, for a batch */
     lane_memory *memory;               /* [lane] */
     double *log_p[PYR_MAX_LEVELS];     /* [levels][n] */
     double *bound[PYR_MAX_LEVELS];

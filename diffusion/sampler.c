@@ -204,16 +204,14 @@ size_t pyr_sampler_work(const pyr_kernels *k, const pyr_sampler *sampler, int n,
            (pyr_sampler_has(sampler, PYR_SAMPLER_ADAPTIVE) ? pyr_rk45_work(k, n, size) : 0);
 }
 
-void *pyr_sampler_vector(const pyr_sampler_state *state, int which)
+static void *vector(const pyr_sampling *of, int which)
 {
-    const pyr_sampling *of = state->of;
-
     return (char *)of->work + (size_t)which * vector_bytes(of->k, of->n, of->size);
 }
 
 static uint32_t *streams_of(const pyr_sampler_state *state)
 {
-    return pyr_sampler_vector(state, vectors_of(state->sampler));
+    return vector(state->of, vectors_of(state->sampler));
 }
 
 void *pyr_sampler_rk45(const pyr_sampler_state *state)
@@ -268,7 +266,7 @@ pyr_status pyr_sampler_denoise(pyr_sampler_state *state, const void *x, double s
 pyr_status pyr_sampler_move(pyr_sampler_state *state, double s, double keep, double gain, double noise,
                             int draw)
 {
-    void *x = state->x, *d = pyr_sampler_vector(state, PYR_D), *eps = pyr_sampler_vector(state, PYR_V1);
+    void *x = state->x, *d = state->d, *eps = state->v1;
 
     PYR_TRY(pyr_sampler_denoise(state, x, s, d));
     if (noise == 0) {
@@ -313,7 +311,7 @@ void pyr_sampler_copy(const pyr_sampler_state *state, void *dst, const void *src
  * which differs from it by less than 1/s^2). */
 static void draw_start(pyr_sampler_state *state)
 {
-    void *eps = pyr_sampler_vector(state, PYR_D);
+    void *eps = state->d;
 
     if (state->of->start) {
         if (state->of->start != state->x)
@@ -329,7 +327,7 @@ static void draw_start(pyr_sampler_state *state)
 /* From r back to s: x = z + r eps becomes z + s eps', for every family. */
 static void noise_back(pyr_sampler_state *state)
 {
-    void *eps = pyr_sampler_vector(state, PYR_V1);
+    void *eps = state->v1;
 
     normals(state, eps, PYR_RNG_REPEAT, 0);
     pyr_sampler_mix(state, state->x, 1, state->x, sqrt(state->s * state->s - state->r * state->r), eps);
@@ -339,7 +337,7 @@ static void noise_back(pyr_sampler_state *state)
 /* Tweedie's formula: E[z | x]. */
 static pyr_status denoise_last(pyr_sampler_state *state)
 {
-    void *d = pyr_sampler_vector(state, PYR_D);
+    void *d = state->d;
 
     if (pyr_sampler_has(state->sampler, PYR_SAMPLER_CHURN))
         state->s = pyr_sampler_churn(state);
@@ -387,7 +385,7 @@ static pyr_status run_steps(job *all)
                 noise_back(state);
             PYR_TRY(r == 0 ? denoise_last(state) : rows[state->sampler->kind]->step(state));
             if (of->after)
-                PYR_TRY(of->after(of->after_ctx, i, r, state->x, pyr_sampler_vector(state, PYR_D)));
+                PYR_TRY(of->after(of->after_ctx, i, r, state->x, state->d));
         }
         state->before[1] = state->before[0];
         state->before[0] = s;
@@ -435,6 +433,10 @@ pyr_status pyr_sample(const pyr_sampling *sampling, const pyr_sampler *sampler, 
         sampling->evaluations[i] = 0;
     assert(!sampling->recording ||
            (!sampling->after && all.repeats == 1 && pyr_sampler_recordable(sampler, 1)));
+    all.state.d = vector(sampling, 0);
+    all.state.v1 = vector(sampling, 1);
+    all.state.v2 = vector(sampling, 2);
+    all.state.v3 = vector(sampling, 3);
     pyr_upload_streams(sampling->k, streams_of(&all.state), sampling->seeds, sampling->n);
     if (sampling->recording)
         PYR_TRY(pyr_recorded(sampling->k, sampling->recording, enqueue, &all));

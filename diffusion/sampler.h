@@ -102,7 +102,7 @@ typedef struct pyr_sampler_row {
     int (*evaluations)(const pyr_sampler *sampler);
     /* PYR_E_CONFIG with the setting's value and remedy; NULL: nothing to check. */
     pyr_status (*check)(const pyr_sampler *sampler, const pyr_schedule *schedule);
-    int vectors;    /* of working memory: how many of PYR_D, PYR_V1, ... it uses, at least 2 */
+    int vectors;    /* of working memory: how many of d, v1, ... it uses, at least 2 */
     unsigned flags; /* pyr_sampler_flag */
     /* Columns of docs/samplers.md: settings besides those of the flags (NULL: none), evaluations in all, what a
      * step is, where it is from. */

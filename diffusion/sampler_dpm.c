@@ -14,8 +14,7 @@
 
 static pyr_status step(pyr_sampler_state *state, double eta)
 {
-    void *x = state->x, *d = pyr_sampler_vector(state, PYR_D), *eps = pyr_sampler_vector(state, PYR_V1);
-    void *d_before = pyr_sampler_vector(state, PYR_V2);
+    void *x = state->x, *d = state->d, *eps = state->v1, *d_before = state->v2;
     double s = state->s, r = state->r, h = log(s / r), gain = -expm1(-(1 + eta) * h),
            keep = r / s * exp(-eta * h);
 

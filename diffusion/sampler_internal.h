@@ -12,6 +12,9 @@ typedef struct pyr_sampler_state {
     const pyr_sampler *sampler;
     const pyr_schedule *schedule;
     void *x;
+    /* Vectors (n x size) of the working memory, as many as the row says; they keep what a step leaves in them. d is
+     * the estimate that pyr_after_step is given: each step writes it. */
+    void *d, *v1, *v2, *v3;
     int step, repeat;
     double s, r;
     /* The noise levels that the last steps came from, the latest first; 0: there was no such step, or x has
@@ -24,11 +27,6 @@ typedef struct pyr_sampler_state {
 #define PYR_SAMPLER_DECLARED(constant, word, row) extern const pyr_sampler_row row;
 PYR_SAMPLERS(PYR_SAMPLER_DECLARED, PYR_SAMPLER_DECLARED)
 
-/* Vectors (n x size) of the working memory, as many as the row says; they keep what a step leaves in them. PYR_D
- * is the estimate that pyr_after_step is given: each step writes it. */
-enum { PYR_D, PYR_V1, PYR_V2, PYR_V3 };
-
-void *pyr_sampler_vector(const pyr_sampler_state *state, int which);
 /* Where vector i of a block begins. */
 void *pyr_sampler_part(const pyr_sampler_state *state, void *block, int i);
 /* pyr_rk45_work bytes, of adaptive samplers. */
@@ -42,7 +40,7 @@ double pyr_sampler_uniform(const pyr_sampler_state *state, int i, int draw);
 /* out = D(x, s), counted */
 pyr_status pyr_sampler_denoise(pyr_sampler_state *state, const void *x, double s, void *out);
 
-/* PYR_D = D(x, s), then x = keep x + gain PYR_D + noise eps, with `draw` of the step (noise 0: none is drawn) */
+/* state->d = D(x, s), then x = keep x + gain d + noise eps, with `draw` of the step (noise 0: none is drawn) */
 pyr_status pyr_sampler_move(pyr_sampler_state *state, double s, double keep, double gain, double noise,
                             int draw);
 

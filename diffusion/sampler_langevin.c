@@ -14,7 +14,7 @@
 static pyr_status correct(pyr_sampler_state *state)
 {
     const pyr_sampling *of = state->of;
-    void *pull = pyr_sampler_vector(state, PYR_V2), *eps = pyr_sampler_vector(state, PYR_V1);
+    void *pull = state->v2, *eps = state->v1;
     double gg[PYR_MAX_SAMPLING_BATCH], nn[PYR_MAX_SAMPLING_BATCH];
     double snr = state->sampler->corrector_snr, r = state->r;
 
@@ -249,7 +249,7 @@ static void kick(const pyr_sampler_state *state, void *momentum, double h, doubl
 {
     double g = h / (s * s);
 
-    pyr_sampler_mix3(state, momentum, 1, momentum, g, pyr_sampler_vector(state, PYR_D), -g, state->x);
+    pyr_sampler_mix3(state, momentum, 1, momentum, g, state->d, -g, state->x);
 }
 
 /* Neal 2011, "MCMC using Hamiltonian dynamics", figure 2, with unit masses. D(x) comes along from move to
@@ -258,8 +258,7 @@ static void kick(const pyr_sampler_state *state, void *momentum, double h, doubl
 static pyr_status move(pyr_sampler_state *state, double s, double h, int leapfrogs, int draw)
 {
     const pyr_sampling *of = state->of;
-    void *d = pyr_sampler_vector(state, PYR_D), *momentum = pyr_sampler_vector(state, PYR_V1);
-    void *old_x = pyr_sampler_vector(state, PYR_V2), *old_d = pyr_sampler_vector(state, PYR_V3);
+    void *d = state->d, *momentum = state->v1, *old_x = state->v2, *old_d = state->v3;
     size_t bytes = of->size * pyr_type_size(of->k->real);
     energy old = {{0}, {0}}, new = {{0}, {0}};
 
@@ -292,7 +291,7 @@ static pyr_status make_proposals(pyr_sampler_state *state, int leapfrogs)
 {
     double s = state->r, h = s * sqrt(plain_rate(state));
 
-    PYR_TRY(pyr_sampler_denoise(state, state->x, s, pyr_sampler_vector(state, PYR_D)));
+    PYR_TRY(pyr_sampler_denoise(state, state->x, s, state->d));
     for (int j = 0; j < state->sampler->langevin_steps; j++)
         PYR_TRY(move(state, s, h, leapfrogs, j));
     return PYR_OK;

@@ -10,7 +10,7 @@ double pyr_sampler_churn(pyr_sampler_state *state)
 {
     const pyr_sampler *c = state->sampler;
     double gamma = fmin(c->churn / c->steps, sqrt(2) - 1), s = state->s;
-    void *eps = pyr_sampler_vector(state, PYR_V1);
+    void *eps = state->v1;
 
     if (!(gamma > 0) || s < c->churn_min || (c->churn_max > 0 && s > c->churn_max))
         return s;
@@ -29,9 +29,8 @@ static pyr_status euler_step(pyr_sampler_state *state)
 
 static pyr_status heun_step(pyr_sampler_state *state)
 {
-    void *x = state->x, *d = pyr_sampler_vector(state, PYR_D);
+    void *x = state->x, *d = state->d, *there = state->v1, *d2 = state->v2;
     double s = pyr_sampler_churn(state), r = state->r;
-    void *there = pyr_sampler_vector(state, PYR_V1), *d2 = pyr_sampler_vector(state, PYR_V2);
 
     PYR_TRY(pyr_sampler_denoise(state, x, s, d));
     pyr_sampler_mix(state, there, r / s, x, 1 - r / s, d);
@@ -93,7 +92,7 @@ static pyr_status slope(void *ctx, const void *x, const double *s, void *dx, dou
     for (int i = 0; i < of->n; i++)
         first = first && s[i] == state->s;
     if (first)
-        pyr_sampler_copy(state, pyr_sampler_vector(state, PYR_D), dx);
+        pyr_sampler_copy(state, state->d, dx);
     for (int i = 0; i < of->n; i++) {
         const void *at = pyr_sampler_part(state, (void *)(uintptr_t)x, i);
         void *to = pyr_sampler_part(state, dx, i);

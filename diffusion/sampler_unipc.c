@@ -34,8 +34,7 @@ static void correction(double coef[3], double q, double s, double r)
 
 static pyr_status step(pyr_sampler_state *state)
 {
-    void *x = state->x, *d = pyr_sampler_vector(state, PYR_D);
-    void *d_before = pyr_sampler_vector(state, PYR_V1), *d_earlier = pyr_sampler_vector(state, PYR_V2);
+    void *x = state->x, *d = state->d, *d_before = state->v1, *d_earlier = state->v2;
     double s = state->s, r = state->r, keep = r / s, gain = 1 - keep, more = 0, coef[3] = {0};
     double before = state->of->stiff ? 0 : state->before[0];
 

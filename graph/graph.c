@@ -149,6 +149,14 @@ static bool add_param(pyr_graph *g, int *index, const char *name, const char *wh
     return status == PYR_OK;
 }
 
+/* NAME.weight, and NAME.bias with a number for each of its first dimension. */
+static bool add_weight_and_bias(pyr_graph *g, int index[2], const char *name, pyr_param weight, pyr_init bias)
+{
+    return add_param(g, &index[0], name, "weight", weight) &&
+           add_param(g, &index[1], name, "bias",
+                     (pyr_param){.rank = 1, .dims = {weight.dims[0]}, .init = bias, .scale = weight.scale});
+}
+
 static bool valid(const pyr_graph *g, pyr_value v)
 {
     return !g->failure && v >= 0;
@@ -178,13 +186,12 @@ pyr_value pyr_conv2d(pyr_graph *g, pyr_value x, const char *name, pyr_conv conv)
     if (conv.w_first < 0 || conv.w_first + s.c > w_in)
         return fail(g, PYR_E_SHAPE, "%s: channels %d..%d of an image are read, there are %d", name,
                     conv.w_first, conv.w_first + s.c - 1, w_in);
-    if (!add_param(g, &param[0], name, "weight",
-                   (pyr_param){.rank = 4,
-                               .dims = {conv.channels, w_in, conv.kernel, kernel_w},
-                               .init = init,
-                               .scale = bound}) ||
-        !add_param(g, &param[1], name, "bias",
-                   (pyr_param){.rank = 1, .dims = {conv.channels}, .init = init, .scale = bound}))
+    if (!add_weight_and_bias(g, param, name,
+                             (pyr_param){.rank = 4,
+                                         .dims = {conv.channels, w_in, conv.kernel, kernel_w},
+                                         .init = init,
+                                         .scale = bound},
+                             init))
         return -1;
     result = append(g,
                     (pyr_op){.kind = PYR_OP_CONV2D,
@@ -210,13 +217,9 @@ pyr_value pyr_linear(pyr_graph *g, pyr_value x, const char *name, int features)
     pyr_shape y = pyr_graph_shape(g, x);
     double bound = 1 / sqrt((double)y.c);
     int param[2];
+    pyr_param weight = {.rank = 2, .dims = {features, y.c}, .init = PYR_INIT_UNIFORM, .scale = bound};
 
-    if (!valid(g, x) ||
-        !add_param(
-            g, &param[0], name, "weight",
-            (pyr_param){.rank = 2, .dims = {features, y.c}, .init = PYR_INIT_UNIFORM, .scale = bound}) ||
-        !add_param(g, &param[1], name, "bias",
-                   (pyr_param){.rank = 1, .dims = {features}, .init = PYR_INIT_UNIFORM, .scale = bound}))
+    if (!valid(g, x) || !add_weight_and_bias(g, param, name, weight, PYR_INIT_UNIFORM))
         return -1;
     y.c = features;
     return append(g, (pyr_op){.kind = PYR_OP_LINEAR, .n_params = 2}, 1, &x, y, param);
@@ -236,9 +239,8 @@ pyr_value pyr_group_norm(pyr_graph *g, pyr_value x, const char *name, pyr_norm n
     if (scale_shift >= 0 && pyr_graph_shape(g, scale_shift).c != 2 * s.c)
         return fail(g, PYR_E_SHAPE, "%s: scale and shift need 2 x %d features, not %d", name, s.c,
                     pyr_graph_shape(g, scale_shift).c);
-    if (!add_param(g, &param[0], name, "weight",
-                   (pyr_param){.rank = 1, .dims = {s.c}, .init = PYR_INIT_ONES}) ||
-        !add_param(g, &param[1], name, "bias", (pyr_param){.rank = 1, .dims = {s.c}, .init = PYR_INIT_ZEROS}))
+    if (!add_weight_and_bias(g, param, name, (pyr_param){.rank = 1, .dims = {s.c}, .init = PYR_INIT_ONES},
+                             PYR_INIT_ZEROS))
         return -1;
     return append(g,
                   (pyr_op){.kind = PYR_OP_GROUP_NORM,

@@ -10,8 +10,6 @@
 #include "graph/safetensors.h"
 #include "images/dataset.h"
 
-enum { PYR_CLASS_MOST = 1000000 };
-
 typedef struct pyr_class_list {
     int n;           /* classes; 0: the network knows none */
     bool none;       /* its row "no class" was trained */

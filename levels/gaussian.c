@@ -119,7 +119,7 @@ typedef struct measuring {
     const pyr_level *level;
     pyr_feed *feed;
     pyr_gaussian *g;
-    double *vectors;        /* of pyr_level_vectors: [scale - 1 | shift] */
+    double *vector;         /* of pyr_level_vector: [scale - 1 | shift] */
     void *variable[GROUPS]; /* backend, a batch */
     double *host[GROUPS];   /* the same */
     double *room[GROUPS];   /* D */
@@ -149,7 +149,7 @@ static void add_image(const measuring *m, int group, double *z)
     for (size_t i = 0; i < g->size; i++) {
         int j = (int)(i % (size_t)c);
 
-        z[i] = z[i] * (1 + m->vectors[j]) + m->vectors[c + j];
+        z[i] = z[i] * (1 + m->vector[j]) + m->vector[c + j];
     }
     if (m->second) {
         pyr_gaussian_to(g, z, m->room[group]);
@@ -264,16 +264,14 @@ pyr_status pyr_gaussian_measure(pyr_gaussian *out, const pyr_level *level, pyr_f
     measuring m = {
         .level = level, .feed = feed, .g = out, .count = pyr_dataset_count(feed->data, PYR_SPLIT_TRAIN)};
     size_t n, batch = (size_t)(feed->batch < 1024 ? feed->batch : 1024);
-    double *opposite;
     pyr_status status;
 
     m.images = m.count < MOST_MEASURED ? m.count : MOST_MEASURED;
     PYR_TRY_OUT(allocate(out, level->variable));
     out->images = m.images;
     n = out->full ? out->size : (size_t)out->shape.c;
-    PYR_TRY_OUT(pyr_new(&m.vectors, 4 * (size_t)out->shape.c, sizeof *m.vectors, what));
-    opposite = m.vectors + 2 * out->shape.c;
-    pyr_level_vectors(level, m.vectors, opposite);
+    PYR_TRY_OUT(pyr_new(&m.vector, 2 * (size_t)out->shape.c, sizeof *m.vector, what));
+    pyr_level_vector(level, false, m.vector);
     for (int i = 0; i < GROUPS; i++) {
         PYR_TRY_OUT(pyr_alloc(k, &m.variable[i], batch * out->size * pyr_type_size(k->real), what));
         PYR_TRY_OUT(pyr_new(&m.host[i], batch * out->size, sizeof **m.host, what));
@@ -293,7 +291,7 @@ out:
         pyr_free(m.sum[i]);
         pyr_free(m.product[i]);
     }
-    pyr_free(m.vectors);
+    pyr_free(m.vector);
     if (status != PYR_OK)
         pyr_gaussian_free(out);
     return status;

@@ -237,7 +237,7 @@ out:
     return status;
 }
 
-void pyr_level_vectors(const pyr_level *level, double *standardise, double *destandardise)
+void pyr_level_vector(const pyr_level *level, bool back, double *vector)
 {
     int c = level->variable.c;
 
@@ -245,26 +245,23 @@ void pyr_level_vectors(const pyr_level *level, double *standardise, double *dest
         int band = i / (c / level->facts.bands);
         double mean = level->facts.mean[band], std = level->facts.std[band];
 
-        standardise[i] = 1 / std - 1;
-        standardise[c + i] = -mean / std;
-        destandardise[i] = std - 1;
-        destandardise[c + i] = mean;
+        vector[i] = back ? std - 1 : 1 / std - 1;
+        vector[c + i] = back ? mean : -mean / std;
     }
 }
 
 pyr_status pyr_level_put_vector(const pyr_level *level, pyr_kernels *k, void *dst, int batch, bool back)
 {
     size_t n = 2 * (size_t)level->variable.c, all = (size_t)batch * n;
-    double *both, *rows;
+    double *rows;
     pyr_status status;
 
-    PYR_TRY(pyr_new(&both, n + all, sizeof *both, "statistics of a level"));
-    rows = both + n; /* for the images; what is not wanted stands in front */
-    pyr_level_vectors(level, back ? both : rows, back ? rows : both);
+    PYR_TRY(pyr_new(&rows, all, sizeof *rows, "statistics of a level"));
+    pyr_level_vector(level, back, rows);
     for (size_t i = n; i < all; i++)
         rows[i] = rows[i - n];
     status = pyr_upload_reals(k, dst, rows, all);
-    pyr_free(both);
+    pyr_free(rows);
     return status;
 }
 

@@ -51,11 +51,11 @@ pyr_status pyr_level_measure(pyr_level *level, pyr_feed *feed);
 /* variable (n images) = z * std + mean, in place. */
 pyr_status pyr_level_destandardise(const pyr_level *level, pyr_kernels *k, int n, void *z,
                                    const void *vector);
-/* The vector that goes with it, and its opposite z = (variable - mean) / std for the graph: per image 2c
- * numbers [scale - 1 | shift]; host. */
-void pyr_level_vectors(const pyr_level *level, double *standardise, double *destandardise);
-/* One of them (`back`: destandardise) for each of `batch` images, in backend memory; _new: in a new block,
- * which the caller releases, on failure too. */
+/* The vector that goes with it (`back`), or with its opposite z = (variable - mean) / std for the graph: per image
+ * 2c numbers [scale - 1 | shift]; host. */
+void pyr_level_vector(const pyr_level *level, bool back, double *vector);
+/* The same for each of `batch` images, in backend memory; _new: in a new block, which the caller releases, on
+ * failure too. */
 pyr_status pyr_level_put_vector(const pyr_level *level, pyr_kernels *k, void *dst, int batch, bool back);
 pyr_status pyr_level_vector_new(void **out, const pyr_level *level, pyr_kernels *k, int batch, bool back);
 

@@ -331,7 +331,8 @@ static void there_and_back(void)
         CHECK(world_open(&w, backends[b], 1, 2, PYR_FILTER_HAAR, 0, &s));
         w.level.variable.h = 1;
         w.level.variable.w = 2;
-        pyr_level_vectors(&w.level, standardise, back);
+        pyr_level_vector(&w.level, false, standardise);
+        pyr_level_vector(&w.level, true, back);
         for (int i = 0; i < 36; i++) {
             int channel = i % c, band = channel / C;
 

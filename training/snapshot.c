@@ -15,8 +15,8 @@ typedef struct drawing {
     uint32_t rows[IMAGES]; /* classes, where the network was never trained without one */
     bool has_rows;
     int batch;
-    size_t size;           /* numbers of an image of the level */
-    double *panel[PANELS]; /* host, IMAGES x size */
+    size_t size;          /* numbers of an image of the level */
+    float *panel[PANELS]; /* host, IMAGES x size; the first is owned, and holds all */
 } drawing;
 
 /* Backend memory of one task, in one block. */
@@ -118,17 +118,17 @@ static pyr_status draw_residual(drawing *d, const buffers *b, int lane, int firs
     PYR_TRY(pyr_feed_level(feed, lane, &pick, index, b->variable, b->condition));
     pyr_pyramid_reduce(feed->pyramid, n, feed->lane[lane].images, index + 1, b->coarse, b->scratch);
     pyr_pyramid_reduce(feed->pyramid, n, feed->lane[lane].images, index, b->image, b->scratch);
-    PYR_TRY(pyr_download_reals(k, d->panel[2] + offset, b->image, numbers));
+    PYR_TRY(pyr_download_floats(k, d->panel[2] + offset, b->image, numbers));
     /* the condition as an image of the level: a residual of zero */
     pyr_zero(k, b->variable, (size_t)n * pyr_count(d->level->variable) * pyr_type_size(k->real));
     pyr_pyramid_synthesize(feed->pyramid, index, n, b->coarse, b->condition, b->variable, b->image,
                            b->scratch);
-    PYR_TRY(pyr_download_reals(k, d->panel[0] + offset, b->image, numbers));
+    PYR_TRY(pyr_download_floats(k, d->panel[0] + offset, b->image, numbers));
     PYR_TRY(draw_samples(d, b, lane, first, n));
     pyr_pyramid_project(feed->pyramid, index, n, b->coarse, b->condition, b->variable, b->scratch);
     pyr_pyramid_synthesize(feed->pyramid, index, n, b->coarse, b->condition, b->variable, b->image,
                            b->scratch);
-    return pyr_download_reals(k, d->panel[1] + offset, b->image, numbers);
+    return pyr_download_floats(k, d->panel[1] + offset, b->image, numbers);
 }
 
 static pyr_status draw_task(void *arg, int task, int lane)
@@ -144,7 +144,7 @@ static pyr_status draw_task(void *arg, int task, int lane)
     else {
         PYR_TRY_OUT(draw_samples(d, &b, lane, first, n));
         status =
-            pyr_download_reals(d->k, d->panel[1] + (size_t)first * d->size, b.variable, (size_t)n * d->size);
+            pyr_download_floats(d->k, d->panel[1] + (size_t)first * d->size, b.variable, (size_t)n * d->size);
     }
 out:
     pyr_release(d->k, b.all);
@@ -156,22 +156,13 @@ static pyr_status write_grid(const char *path, const drawing *d)
     bool coarsest = d->level->facts.index == d->level->facts.levels - 1;
     pyr_shape s = pyr_pyramid_image_shape(d->feed->pyramid, d->level->facts.index);
     pyr_panel panel[PANELS];
-    float *pixels;
-    pyr_status status;
     int n = 0;
 
-    PYR_TRY(pyr_new(&pixels, PANELS * IMAGES * d->size, sizeof *pixels, "snapshot"));
-    for (int p = 0; p < PANELS; p++) {
-        if (coarsest && p != 1)
-            continue;
-        for (size_t i = 0; i < IMAGES * d->size; i++)
-            pixels[(size_t)p * IMAGES * d->size + i] = (float)d->panel[p][i];
-        panel[n++] = (pyr_panel){pixels + (size_t)p * IMAGES * d->size, IMAGES, s.h, s.w, s.c};
-    }
-    status = pyr_grid_write(path, panel, n, (pyr_grid_style){.rows = 4, .cols = 4, .zoom = s.h < 16 ? 4 : 2},
-                            NULL, 0);
-    pyr_free(pixels);
-    return status;
+    for (int p = 0; p < PANELS; p++)
+        if (!coarsest || p == 1)
+            panel[n++] = (pyr_panel){d->panel[p], IMAGES, s.h, s.w, s.c};
+    return pyr_grid_write(path, panel, n, (pyr_grid_style){.rows = 4, .cols = 4, .zoom = s.h < 16 ? 4 : 2},
+                          NULL, 0);
 }
 
 pyr_status pyr_snapshot_write(const char *path, pyr_kernels *k, const pyr_level *level, pyr_feed *feed,
@@ -187,8 +178,9 @@ pyr_status pyr_snapshot_write(const char *path, pyr_kernels *k, const pyr_level 
 
     plain.settings.sampler_guidance = 1;     /* there is no class to be guided to */
     plain.settings.sampler_augmentation = 0; /* no noise is put on the condition, so the channel says none */
-    for (int p = 0; p < PANELS; p++)
-        PYR_TRY_OUT(pyr_new(&d.panel[p], IMAGES * d.size, sizeof(double), "snapshot"));
+    PYR_TRY_OUT(pyr_new(&d.panel[0], PANELS * IMAGES * d.size, sizeof(float), "snapshot"));
+    for (int p = 1; p < PANELS; p++)
+        d.panel[p] = d.panel[p - 1] + IMAGES * d.size;
     PYR_TRY_OUT(pyr_sampled_level_new(&d.sampled, k, &plain, NULL, block, d.batch));
     if (plain.settings.sampler.start == PYR_START_GAUSSIAN)
         PYR_TRY_OUT(pyr_gaussian_measure(&d.sampled.gaussian, level, feed));
@@ -197,7 +189,6 @@ pyr_status pyr_snapshot_write(const char *path, pyr_kernels *k, const pyr_level 
     PYR_TRY_OUT(write_grid(path, &d));
 out:
     pyr_sampled_level_free(&d.sampled, k);
-    for (int p = 0; p < PANELS; p++)
-        pyr_free(d.panel[p]);
+    pyr_free(d.panel[0]);
     return status;
 }
