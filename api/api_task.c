@@ -105,7 +105,7 @@ static pyr_status colorize(opening *o)
     pyr_status status;
 
     PYR_TRY_OUT(read_input(&image, o, 0, "the image", 1, pyr_model_image(o->m, 0), NULL));
-    PYR_TRY_OUT(pyr_known_new_grey(&o->out->known, o->m, image, o->choice.repeats));
+    PYR_TRY_OUT(pyr_known_new(&o->out->known, o->m, image, NULL, o->choice.repeats));
     o->out->hooks = pyr_known_hooks(o->out->known);
 out:
     pyr_free(image);

@@ -311,22 +311,22 @@ static pyr_status lane_new(pyr_inverse *in, inverse_lane *l)
     size_t n = (size_t)in->m->batch, real = pyr_type_size(k->real);
     size_t most = (size_t)(s.h + 1) * (size_t)(s.w + 1) * (size_t)s.c * n; /* of image, variable, condition */
     size_t ys = y_size(in), larger = ys > pyr_count(s) ? ys : pyr_count(s);
+    const char *what = "an inverse problem";
 
     l->all = in;
-    PYR_TRY(pyr_alloc(k, &l->image[0], most * real, "an inverse problem"));
-    PYR_TRY(pyr_alloc(k, &l->image[1], most * real, "an inverse problem"));
-    PYR_TRY(pyr_alloc(k, &l->condition, most * real, "an inverse problem"));
-    PYR_TRY(pyr_alloc(k, &l->zero, most * real, "an inverse problem"));
+    PYR_TRY(pyr_alloc(k, &l->image[0], most * real, what));
+    PYR_TRY(pyr_alloc(k, &l->image[1], most * real, what));
+    PYR_TRY(pyr_alloc(k, &l->condition, most * real, what));
+    PYR_TRY(pyr_alloc(k, &l->zero, most * real, what));
     for (int i = 0; i < in->m->levels; i++)
-        PYR_TRY(pyr_alloc(k, &l->variable[i], n * pyr_count(level_of(in, i)->variable) * real,
-                          "an inverse problem"));
-    PYR_TRY(pyr_alloc(k, &l->gradient, most * real, "an inverse problem"));
-    PYR_TRY(pyr_new(&l->g, most, sizeof *l->g, "an inverse problem"));
-    PYR_TRY(pyr_new(&l->jg, most, sizeof *l->jg, "an inverse problem"));
-    PYR_TRY(pyr_new(&l->host, most, sizeof *l->host, "an inverse problem"));
-    PYR_TRY(pyr_new(&l->work, larger, sizeof *l->work, "an inverse problem"));
+        PYR_TRY(pyr_alloc(k, &l->variable[i], n * pyr_count(level_of(in, i)->variable) * real, what));
+    PYR_TRY(pyr_alloc(k, &l->gradient, most * real, what));
+    PYR_TRY(pyr_new(&l->g, most, sizeof *l->g, what));
+    PYR_TRY(pyr_new(&l->jg, most, sizeof *l->jg, what));
+    PYR_TRY(pyr_new(&l->host, most, sizeof *l->host, what));
+    PYR_TRY(pyr_new(&l->work, larger, sizeof *l->work, what));
     for (int i = 0; i < Y_VECTORS; i++)
-        PYR_TRY(pyr_new(&l->y[i], n * ys, sizeof *l->y[i], "an inverse problem"));
+        PYR_TRY(pyr_new(&l->y[i], n * ys, sizeof *l->y[i], what));
     return PYR_OK;
 }
 

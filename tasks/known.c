@@ -84,14 +84,15 @@ static pyr_status carry_down(pyr_known *known, const uint8_t *regenerate)
 {
     for (int level = 0; level < known->m->levels; level++) {
         pyr_shape s = pyr_model_image(known->m, level);
+        size_t n = (size_t)s.h * (size_t)s.w;
 
-        PYR_TRY(pyr_new(&known->given[level], (size_t)s.h * (size_t)s.w, 1, "a mask"));
-        if (level == 0)
-            for (size_t i = 0; i < (size_t)s.h * (size_t)s.w; i++)
-                known->given[0][i] = !regenerate[i];
+        PYR_TRY(pyr_new(&known->given[level], n, 1, "a mask"));
+        for (size_t i = 0; i < n && (level == 0 || known->grey); i++)
+            known->given[level][i] = known->grey || !regenerate[i];
     }
-    PYR_TRY(filter_of(known)->positive ? carry_down_by_weight(known, regenerate)
-                                       : carry_down_by_reach(known));
+    if (!known->grey)
+        PYR_TRY(filter_of(known)->positive ? carry_down_by_weight(known, regenerate)
+                                           : carry_down_by_reach(known));
     for (int level = 0; level < known->m->levels; level++) {
         pyr_shape s = pyr_model_image(known->m, level);
         size_t n = (size_t)s.h * (size_t)s.w, given = 0;
@@ -359,17 +360,22 @@ static pyr_status synthesized(void *ctx, const pyr_model_stage *stage, void *ima
 
 /* ---- made and freed ------------------------------------------------------------------------------ */
 
-static pyr_status known_new(pyr_known **out, pyr_model *m, const float *image, const uint8_t *regenerate,
-                            bool grey, int repeats)
+pyr_status pyr_known_new(pyr_known **out, pyr_model *m, const float *image, const uint8_t *regenerate,
+                         int repeats)
 {
     pyr_kernels *k = m->k;
+    int c = pyr_model_image(m, 0).c;
     pyr_known *known;
     pyr_status status;
 
     *out = NULL;
+    if (!regenerate && c != 3)
+        return pyr_fail(PYR_E_UNSUPPORTED,
+                        "colours need a run that was trained on RGB images, this one's have %d channel%s", c,
+                        c == 1 ? "" : "s");
     PYR_TRY(pyr_new(&known, 1, sizeof *known, "a task"));
     known->m = m;
-    known->grey = grey;
+    known->grey = !regenerate;
     known->repeats = repeats;
     known->hooks =
         (pyr_model_hooks){.ctx = known, .before = before, .drawn = drawn, .synthesized = synthesized};
@@ -377,35 +383,12 @@ static pyr_status known_new(pyr_known **out, pyr_model *m, const float *image, c
     PYR_TRY_OUT(pyr_task_lanes_new(&known->lanes, m));
     PYR_TRY_OUT(pyr_layers_new(&known->layers, m, image));
     PYR_TRY_OUT(carry_down(known, regenerate));
-    if (!grey && filter_of(known)->positive)
+    if (!known->grey && filter_of(known)->positive)
         PYR_TRY_OUT(carry_hints(known, image, regenerate));
     *out = known;
     return PYR_OK;
 out:
     pyr_known_free(known);
-    return status;
-}
-
-pyr_status pyr_known_new(pyr_known **out, pyr_model *m, const float *image, const uint8_t *regenerate,
-                         int repeats)
-{
-    return known_new(out, m, image, regenerate, false, repeats);
-}
-
-pyr_status pyr_known_new_grey(pyr_known **out, pyr_model *m, const float *image, int repeats)
-{
-    pyr_shape s = pyr_model_image(m, 0);
-    uint8_t *nothing;
-    pyr_status status;
-
-    *out = NULL;
-    if (s.c != 3)
-        return pyr_fail(PYR_E_UNSUPPORTED,
-                        "colours need a run that was trained on RGB images, this one's have %d channel%s",
-                        s.c, s.c == 1 ? "" : "s");
-    PYR_TRY(pyr_new(&nothing, (size_t)s.h * (size_t)s.w, 1, "a mask"));
-    status = known_new(out, m, image, nothing, true, repeats);
-    pyr_free(nothing);
     return status;
 }
 

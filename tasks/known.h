@@ -25,12 +25,11 @@
 
 typedef struct pyr_known pyr_known;
 
-/* `image` is I_0 (h w c, in [-1, 1]); regenerate[h w]: 0 where it is given. `repeats`: how often each step is
- * done, on levels of which anything is given; 1: once. The model is borrowed. PYR_E_NOMEM. */
+/* `image` is I_0 (h w c, in [-1, 1]); regenerate[h w]: 0 where it is given; NULL: of `image` the grey is given
+ * (PYR_E_UNSUPPORTED unless the model's images are RGB). `repeats`: how often each step is done, on levels of
+ * which anything is given; 1: once. The model is borrowed. PYR_E_NOMEM. */
 pyr_status pyr_known_new(pyr_known **out, pyr_model *m, const float *image, const uint8_t *regenerate,
                          int repeats);
-/* Of `image` (h w 3) the grey is given. PYR_E_UNSUPPORTED unless the model's images are RGB. */
-pyr_status pyr_known_new_grey(pyr_known **out, pyr_model *m, const float *image, int repeats);
 void pyr_known_free(pyr_known *known); /* NULL is a no-op */
 
 /* For pyr_model_draw; valid as long as `known`. */

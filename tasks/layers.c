@@ -57,15 +57,6 @@ static pyr_status workplace_new(workplace *w, pyr_kernels *k, const pyr_pyramid 
     return pyr_alloc(k, &w->scratch, pyr_pyramid_scratch(p, 1), "a picture");
 }
 
-static void workplace_free(workplace *w, pyr_kernels *k)
-{
-    pyr_release(k, w->image0);
-    pyr_release(k, w->image);
-    pyr_release(k, w->variable);
-    pyr_release(k, w->condition);
-    pyr_release(k, w->scratch);
-}
-
 static pyr_status put_level(pyr_layers *out, const pyr_model *m, const workplace *w, int level)
 {
     pyr_kernels *k = m->k;
@@ -93,7 +84,11 @@ pyr_status pyr_layers_new(pyr_layers *out, const pyr_model *m, const float *imag
     for (int level = 0; level < out->levels; level++)
         PYR_TRY_OUT(put_level(out, m, &w, level));
 out:
-    workplace_free(&w, k);
+    pyr_release(k, w.image0);
+    pyr_release(k, w.image);
+    pyr_release(k, w.variable);
+    pyr_release(k, w.condition);
+    pyr_release(k, w.scratch);
     return status;
 }
 

@@ -146,15 +146,20 @@ static bool is_grey(const mask *m, const pyr_image *rgba, size_t i)
     return most - least <= GREY_OFF * m->top / 255;
 }
 
-/* How many different colours there are, up to `most`; one differs by more than COLOUR_OFF. */
-static int colours_of(const mask *m, const pyr_image *rgb, bool (*counts)(const pyr_image *, size_t),
-                      int most)
+static bool is_opaque(const pyr_image *rgba, size_t i)
+{
+    return at(rgba, 4 * i + 3) >= (rgba->bits == 8 ? 128 : 32768);
+}
+
+/* How many different colours there are of opaque pixels, up to PHOTO_COLOURS; one differs by more than
+ * COLOUR_OFF. */
+static int colours_of(const mask *m, const pyr_image *rgb)
 {
     double seen[PHOTO_COLOURS][3];
     int n = 0;
 
-    for (size_t i = 0; i < m->n && n < most; i++) {
-        bool old = !counts(rgb, i);
+    for (size_t i = 0; i < m->n && n < PHOTO_COLOURS; i++) {
+        bool old = !is_opaque(rgb, i);
 
         for (int j = 0; j < n && !old; j++) {
             old = true;
@@ -166,13 +171,6 @@ static int colours_of(const mask *m, const pyr_image *rgb, bool (*counts)(const 
         n += !old;
     }
     return n;
-}
-
-static bool any_pixel(const pyr_image *rgba, size_t i)
-{
-    (void)rgba;
-    (void)i;
-    return true;
 }
 
 /* Shades of one colour between it and black: grey becomes white where it is the colour. */
@@ -203,7 +201,7 @@ static pyr_status read_colour(mask *m, const pyr_image *rgba)
         put(&m->grey, i, fmin(fmax(share, 0), 1));
     }
     if (others || !black || (double)(black + full) < 0.8 * (double)m->n) {
-        int n = colours_of(m, rgba, any_pixel, PHOTO_COLOURS);
+        int n = colours_of(m, rgba);
 
         return pyr_fail(
             PYR_E_FORMAT,
@@ -218,25 +216,11 @@ static pyr_status read_colour(mask *m, const pyr_image *rgba)
 
 /* ---- transparency ---------------------------------------------------------------------------------- */
 
-static bool is_opaque(const pyr_image *rgba, size_t i)
-{
-    return at(rgba, 4 * i + 3) >= (rgba->bits == 8 ? 128 : 32768);
-}
-
-static size_t holes_of(const mask *m, const pyr_image *rgba)
-{
-    size_t holes = 0;
-
-    for (size_t i = 0; i < m->n; i++)
-        holes += !is_opaque(rgba, i);
-    return holes;
-}
-
 /* Holes in a picture, or in black. White or one colour on a transparent layer would be paint as likely as a
  * sheet with holes in it. */
 static pyr_status read_holes(mask *m, const pyr_image *rgba, size_t holes)
 {
-    int colours = colours_of(m, rgba, is_opaque, PHOTO_COLOURS);
+    int colours = colours_of(m, rgba);
     size_t dark = 0, white = 0, opaque = m->n - holes;
 
     if (!opaque)
@@ -266,8 +250,10 @@ static pyr_status read_holes(mask *m, const pyr_image *rgba, size_t holes)
 
 static pyr_status read_rgba(mask *m, const pyr_image *rgba)
 {
-    size_t holes = holes_of(m, rgba);
+    size_t holes = 0;
 
+    for (size_t i = 0; i < m->n; i++)
+        holes += !is_opaque(rgba, i);
     if (holes)
         return read_holes(m, rgba, holes);
     for (size_t i = 0; i < m->n; i++)

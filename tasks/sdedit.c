@@ -118,7 +118,7 @@ static pyr_status parse_from(const char *text, int levels, double *from)
             return pyr_fail(PYR_E_ARG, "--from: %.20s... is not a number", at);
         memcpy(word, at, length);
         word[length] = 0;
-        if (n >= levels || !pyr_parse_real(word, &from[n]) || from[n] < 0)
+        if (n >= levels || !pyr_parse_real(word, &from[levels - 1 - n]) || from[levels - 1 - n] < 0)
             return pyr_fail(
                 PYR_E_ARG,
                 "--from is %s, should be one noise level of 0 or more, or %d, one for each level from the coarsest on",
@@ -130,14 +130,8 @@ static pyr_status parse_from(const char *text, int levels, double *from)
             PYR_E_ARG,
             "--from %s has %d numbers, the run has %d levels: give one, or one a level from the coarsest on",
             text, n, levels);
-    for (int i = n; i < levels; i++)
-        from[i] = from[0];
-    for (int i = 0; i < levels / 2; i++) {
-        double other = from[i];
-
-        from[i] = from[levels - 1 - i];
-        from[levels - 1 - i] = other;
-    }
+    for (int i = 0; i < levels - n; i++) /* one for all */
+        from[i] = from[levels - 1];
     return PYR_OK;
 }
 

@@ -197,7 +197,7 @@ static void colours_keep_the_grey(void)
         if (!rig_new(&r, kinds[kind].name, kinds[kind].levels, kinds[kind].filter, false))
             return;
         sample(&r, NULL, plain);
-        CHECK_OK(pyr_known_new_grey(&known, r.m, image, 2));
+        CHECK_OK(pyr_known_new(&known, r.m, image, NULL, 2));
         sample(&r, pyr_known_hooks(known), got);
         for (int i = 0; i < N * SIZE; i += C) {
             const float *x = got + i, *y = image + i % SIZE;

@@ -26,7 +26,7 @@ static pyr_status colorize(pyr_tasking *t, const void *at)
     pyr_status status;
 
     PYR_TRY(pyr_task_picture(&t->picture, t, t->arguments[0], 0));
-    PYR_TRY(pyr_known_new_grey(&known, t->model, t->picture, o->repeats));
+    PYR_TRY(pyr_known_new(&known, t->model, t->picture, NULL, o->repeats));
     status = pyr_tasking_draw(t, &(pyr_task_draw){.hooks = pyr_known_hooks(known)});
     pyr_known_free(known);
     PYR_TRY(status);
