@@ -31,25 +31,23 @@ static void begin_stroke(const pyr_plane *p, int colour, double width, const cha
 static void draw_ticks(const pyr_plane *p)
 {
     const char *small = " font-size=\"9\" fill-opacity=\"0.7\"";
-    double ticks[2][TICKS];
-    size_t n[2];
+    double ticks[TICKS];
     char words[32];
 
-    n[0] = pyr_ticks(ticks[0], TICKS, p->x, p->x + p->side, false);
-    n[1] = pyr_ticks(ticks[1], TICKS, p->y, p->y + p->side, false);
-    for (size_t i = 0; i < n[0]; i++) {
-        double at = p->left + (ticks[0][i] - p->x) / p->side * p->size;
+    for (int is_y = 0; is_y < 2; is_y++) {
+        double low = is_y ? p->y : p->x;
+        size_t n = pyr_ticks(ticks, TICKS, low, low + p->side, false);
 
-        pyr_tick_text(words, sizeof words, ticks[0][i]);
-        pyr_text_add(p->out, "<path d=\"M%.1f %.1fv4\" stroke=\"currentColor\"/>\n", at, p->top + p->size);
-        pyr_svg_words(p->out, at, p->top + p->size + 14, "middle", small, words);
-    }
-    for (size_t i = 0; i < n[1]; i++) {
-        double at = p->top + p->size - (ticks[1][i] - p->y) / p->side * p->size;
+        for (size_t i = 0; i < n; i++) {
+            double at = (ticks[i] - low) / p->side * p->size;
+            double x = p->left + (is_y ? 0 : at), y = p->top + p->size - (is_y ? at : 0);
 
-        pyr_tick_text(words, sizeof words, ticks[1][i]);
-        pyr_text_add(p->out, "<path d=\"M%.1f %.1fh-4\" stroke=\"currentColor\"/>\n", p->left, at);
-        pyr_svg_words(p->out, p->left - 6, at + 3, "end", small, words);
+            pyr_tick_text(words, sizeof words, ticks[i]);
+            pyr_text_add(p->out, "<path d=\"M%.1f %.1f%s\" stroke=\"currentColor\"/>\n", x, y,
+                         is_y ? "h-4" : "v4");
+            pyr_svg_words(p->out, is_y ? x - 6 : x, y + (is_y ? 3 : 14), is_y ? "end" : "middle", small,
+                          words);
+        }
     }
 }
 

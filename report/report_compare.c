@@ -38,9 +38,9 @@ typedef struct variants {
     const pyr_compare_row **first;
 } variants;
 
-static bool whole(const pyr_compare_row *row)
+static double fraction_of(const pyr_compare_row *row)
 {
-    return row->fraction >= 1;
+    return fmin(row->fraction, 1);
 }
 
 static pyr_status find_variants(variants *out, const pyr_compare *c)
@@ -64,9 +64,8 @@ static summary summarise(const pyr_compare *c, const char *name, double fraction
 
     for (size_t i = 0; i < c->n; i++) {
         const pyr_compare_row *row = &c->rows[i];
-        bool wanted = fraction >= 1 ? whole(row) : row->fraction == fraction;
 
-        if (wanted && strcmp(row->name, name) == 0 && at < row->figure[figure].n)
+        if (fraction_of(row) == fraction && strcmp(row->name, name) == 0 && at < row->figure[figure].n)
             add_value(&s, row->figure[figure].at[at]);
     }
     conclude(&s);
@@ -78,7 +77,7 @@ static int longest(const pyr_compare *c, int figure)
     int n = 0;
 
     for (size_t i = 0; i < c->n; i++)
-        if (whole(&c->rows[i]) && c->rows[i].figure[figure].n > n)
+        if (fraction_of(&c->rows[i]) == 1 && c->rows[i].figure[figure].n > n)
             n = c->rows[i].figure[figure].n;
     return n;
 }
@@ -151,7 +150,7 @@ static void add_table(pyr_text *out, const pyr_compare *c, const variants *v)
         int runs = 0;
 
         for (size_t i = 0; i < c->n; i++)
-            runs += whole(&c->rows[i]) && strcmp(c->rows[i].name, v->first[j]->name) == 0;
+            runs += fraction_of(&c->rows[i]) == 1 && strcmp(c->rows[i].name, v->first[j]->name) == 0;
         pyr_text_add(out, "<th>");
         pyr_page_text(out, "%s", v->first[j]->name);
         pyr_text_add(out, " (%d run%s)</th>", runs, runs == 1 ? "" : "s");
@@ -193,13 +192,12 @@ static size_t points_of(point *points, const pyr_compare *c, const char *name, i
 
     for (size_t i = 0; i < c->n; i++) {
         const pyr_compare_row *row = &c->rows[i];
-        double fraction = whole(row) ? 1 : row->fraction;
+        double fraction = fraction_of(row);
         bool seen = false;
         summary x, y;
 
         for (size_t j = 0; j < i; j++)
-            seen = seen || (strcmp(c->rows[j].name, name) == 0 &&
-                            (whole(&c->rows[j]) ? 1 : c->rows[j].fraction) == fraction);
+            seen = seen || (strcmp(c->rows[j].name, name) == 0 && fraction_of(&c->rows[j]) == fraction);
         if (seen || strcmp(row->name, name) != 0)
             continue;
         x = summarise(c, name, fraction, cost, 0);

@@ -54,15 +54,6 @@ static size_t lane_room(const pyr_toy_network *net)
     return MICRO * (size_t)(inputs_of(net->size) + 2 * net->size);
 }
 
-static pyr_status initial_weights(pyr_toy_network *net, uint64_t seed)
-{
-    pyr_optimizer *o = &net->optimizer;
-
-    PYR_TRY(pyr_params_init(&net->params, net->k, o->value, seed, 0));
-    pyr_copy(net->k, o->ema, o->value, o->count * pyr_type_size(net->k->real));
-    return PYR_OK;
-}
-
 pyr_status pyr_toy_network_new(pyr_toy_network **out, pyr_kernels *k, int size, uint64_t seed)
 {
     pyr_toy_network *net = NULL;
@@ -78,7 +69,8 @@ pyr_status pyr_toy_network_new(pyr_toy_network **out, pyr_kernels *k, int size, 
                                   (pyr_adamw){.beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8}));
     PYR_TRY_OUT(pyr_new(&net->room, (size_t)pyr_graph_lanes(net->g) * lane_room(net), sizeof *net->room,
                         "a toy network's batch"));
-    PYR_TRY_OUT(initial_weights(net, seed));
+    PYR_TRY_OUT(pyr_params_init(&net->params, k, net->optimizer.value, seed, 0));
+    pyr_optimizer_start_ema(&net->optimizer);
     *out = net;
     net = NULL;
 out:
