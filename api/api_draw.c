@@ -309,11 +309,10 @@ static pyr_status prepare(drawing *d)
         PYR_TRY(pyr_new(&d->view, view, 1, "a view"));
         PYR_TRY(pyr_new(&d->shown, view, sizeof *d->shown, "a view"));
     }
-    if (d->task.given && !draw->data && d->task.n_coarse == 1)
+    if (d->task.given && (draw->data || d->task.n_coarse == 1))
         PYR_TRY(want(&d->coarse, d, pyr_count(image_of(d, d->task.given))));
     if (!draw->data || !d->task.given)
         return PYR_OK;
-    PYR_TRY(want(&d->coarse, d, pyr_count(image_of(d, d->task.given))));
     PYR_TRY(pyr_new(&d->index, (size_t)d->round, sizeof *d->index, "images"));
     return pyr_real_images_new(&d->real, d->m->k, d->m->run->pyramid, draw->data->set, d->round);
 }

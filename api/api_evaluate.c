@@ -420,7 +420,6 @@ static pyr_status open_data(work *w, pyrdiff_settings *settings, pyrdiff_data *d
 
 static pyr_status evaluate(work *w, pyrdiff_result **out, pyrdiff_settings *settings, pyrdiff_data *data)
 {
-    pyrdiff_result *r = NULL;
     pyr_status status;
 
     PYR_TRY(pyr_choices_read(&w->choice, rows, sizeof rows / sizeof *rows, w->options));
@@ -435,14 +434,14 @@ static pyr_status evaluate(work *w, pyrdiff_result **out, pyrdiff_settings *sett
     PYR_TRY(open_data(w, settings, data));
     w->cache = pyr_cache_path("eval");
     PYR_TRY(open_level_data(w));
-    PYR_TRY(pyr_result_new(&r));
-    status = judge(w, &r->evaluation);
+    PYR_TRY(pyr_result_new(out));
+    status = judge(w, &(*out)->evaluation);
     if (status == PYR_OK)
-        status = write_down(w, r);
-    if (status == PYR_OK)
-        *out = r;
-    else
-        pyrdiff_result_free(r);
+        status = write_down(w, *out);
+    if (status != PYR_OK) {
+        pyrdiff_result_free(*out);
+        *out = NULL;
+    }
     return status;
 }
 

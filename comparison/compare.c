@@ -306,20 +306,9 @@ static void free_results(results *r)
     pyr_free(r->trial);
 }
 
-/* What was begun before, with other settings or data, is said before anything is trained. */
-static pyr_status check_trials(const pyr_comparison *c, const pyr_compare_job *job)
-{
-    results r = {0};
-    pyr_status status = list_trials(&r, c, job);
-
-    for (int i = 0; i < r.n && status == PYR_OK; i++)
-        status = pyr_trial_check(&r.trial[i]);
-    free_results(&r);
-    return status;
-}
-
 pyr_status pyr_compare_plan(pyr_comparison *out, const pyr_compare_job *job)
 {
+    results r = {0};
     pyr_status status;
 
     *out = (pyr_comparison){0};
@@ -341,8 +330,14 @@ pyr_status pyr_compare_plan(pyr_comparison *out, const pyr_compare_job *job)
     }
     level_sampling(out, job);
     tell_cost(out, job);
-    return out->cost.failed ? pyr_fail(PYR_E_NOMEM, "out of memory for what it will cost")
-                            : check_trials(out, job);
+    if (out->cost.failed)
+        return pyr_fail(PYR_E_NOMEM, "out of memory for what it will cost");
+    PYR_TRY_OUT(list_trials(&r, out, job));
+    for (int i = 0; i < r.n; i++) /* what was begun before, otherwise, is said before anything is trained */
+        PYR_TRY_OUT(pyr_trial_check(&r.trial[i]));
+out:
+    free_results(&r);
+    return status;
 }
 
 /* What figures are of, from the first that is there: nothing before. */

@@ -102,15 +102,6 @@ out:
     return status;
 }
 
-/* The configuration with the samplers at their equal cost. */
-static pyr_status config_of(pyr_config *config, const pyr_trial *trial, const pyr_settings *settings)
-{
-    PYR_TRY(pyr_config_get(config, settings));
-    for (int i = 0; i < trial->plan->levels; i++)
-        config->level[i].sampler.steps = trial->plan->sampler[i].steps;
-    return PYR_OK;
-}
-
 /* ---- what was done already --------------------------------------------------------------------- */
 
 /* Of all that decides the figures. */
@@ -455,7 +446,9 @@ static pyr_status judge_in_child(void *arg, void *result)
     (void)result;
     PYR_TRY(pyr_trial_folder(&j.run, trial));
     PYR_TRY_OUT(settings_of(&j.settings, trial));
-    PYR_TRY_OUT(config_of(&j.config, trial, j.settings));
+    PYR_TRY_OUT(pyr_config_get(&j.config, j.settings));
+    for (int i = 0; i < trial->plan->levels; i++) /* at equal cost */
+        j.config.level[i].sampler.steps = trial->plan->sampler[i].steps;
     PYR_TRY_OUT(trial->job->open(trial->job->ctx, &j.k, false));
     PYR_TRY_OUT(pyr_dataset_open(&j.data, &j.config.data.set));
     PYR_TRY_OUT(draw(&j));

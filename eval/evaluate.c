@@ -95,13 +95,6 @@ static void leave_out_all_of(pyr_measuring *m, const pyr_metric *metric, const c
 static const char no_network[] =
     "no feature network: the data have no labels for a classifier (--inception FILE, --classifier FILE)";
 
-static void leave_out_of_networks(pyr_measuring *m)
-{
-    for (int i = 0; i < PYR_METRICS; i++)
-        if (wants(m->job, i) && pyr_metric_at(i)->of == PYR_OF_FEATURES)
-            leave_out_all_of(m, pyr_metric_at(i), no_network);
-}
-
 /* The metrics that are wanted and measured in such numbers, those that lack something are left out. */
 static pyr_status measure_all(pyr_measuring *m, pyr_metric_of of)
 {
@@ -381,8 +374,9 @@ static pyr_status evaluate(pyr_measuring *m)
         if (job->network[i] && ((job->metrics & pyr_metrics_of(PYR_OF_FEATURES)) || job->write_stats ||
                                 (i == 0 && (job->metrics & pyr_metrics_of(PYR_OF_FIRST)))))
             PYR_TRY(in_features(m, i, i + 1 == PYR_FEATURE_NETWORKS || !job->network[i + 1]));
-    if (!job->network[0] && !job->network[1])
-        leave_out_of_networks(m);
+    for (int i = 0; i < PYR_METRICS && !job->network[0] && !job->network[1]; i++)
+        if (wants(job, i) && pyr_metric_at(i)->of == PYR_OF_FEATURES)
+            leave_out_all_of(m, pyr_metric_at(i), no_network);
     PYR_TRY(measure_all(m, PYR_OF_PIXELS));
     return job->network[0] ? PYR_OK : measure_all(m, PYR_OF_FIRST);
 }

@@ -16,25 +16,6 @@ typedef struct scratch {
     double *values;        /* d */
 } scratch;
 
-static pyr_status scratch_new(scratch *s, int d)
-{
-    size_t n = (size_t)d * (size_t)d;
-
-    *s = (scratch){.d = d};
-    PYR_TRY(pyr_new(&s->vs, n, sizeof *s->vs, "a Frechet distance"));
-    PYR_TRY(pyr_new(&s->c2vs, n, sizeof *s->c2vs, "a Frechet distance"));
-    PYR_TRY(pyr_new(&s->b, n, sizeof *s->b, "a Frechet distance"));
-    return pyr_new(&s->values, (size_t)d, sizeof *s->values, "a Frechet distance");
-}
-
-static void scratch_free(scratch *s)
-{
-    pyr_free(s->vs);
-    pyr_free(s->c2vs);
-    pyr_free(s->b);
-    pyr_free(s->values);
-}
-
 /* Trace of (C1 C2)^(1/2). */
 static pyr_status trace_of_root(double *out, const double *c1, const double *c2, scratch *s)
 {
@@ -61,15 +42,20 @@ static const double rounding = 1e-2;
 
 pyr_status pyr_frechet(double *out, const pyr_moments *a, const pyr_moments *b)
 {
+    const char *what = "a Frechet distance";
+    size_t n = (size_t)a->d * (size_t)a->d;
     double distance = 0, root = 0, traces = 0;
-    scratch s = {0};
+    scratch s = {.d = a->d};
     pyr_status status;
 
     if (a->d != b->d)
         return pyr_fail(PYR_E_SHAPE,
                         "a Frechet distance between %d and %d features: both need the same network", a->d,
                         b->d);
-    PYR_TRY_OUT(scratch_new(&s, a->d));
+    PYR_TRY_OUT(pyr_new(&s.vs, n, sizeof *s.vs, what));
+    PYR_TRY_OUT(pyr_new(&s.c2vs, n, sizeof *s.c2vs, what));
+    PYR_TRY_OUT(pyr_new(&s.b, n, sizeof *s.b, what));
+    PYR_TRY_OUT(pyr_new(&s.values, (size_t)a->d, sizeof *s.values, what));
     PYR_TRY_OUT(trace_of_root(&root, a->cov, b->cov, &s));
     for (int i = 0; i < a->d; i++) {
         size_t at = (size_t)i * (size_t)a->d + (size_t)i;
@@ -87,6 +73,9 @@ pyr_status pyr_frechet(double *out, const pyr_moments *a, const pyr_moments *b)
             "the Frechet distance comes out as %g: a matrix that it was given is no covariance", distance));
     *out = fmax(distance, 0); /* equal sets: rounding may leave -1e-12 */
 out:
-    scratch_free(&s);
+    pyr_free(s.vs);
+    pyr_free(s.c2vs);
+    pyr_free(s.b);
+    pyr_free(s.values);
     return status;
 }

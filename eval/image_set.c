@@ -276,14 +276,6 @@ typedef struct drawing {
     int64_t *index;       /* of a batch of real images */
 } drawing;
 
-static pyr_status open_given(drawing *d)
-{
-    const pyr_set_draw *draw = d->draw;
-
-    PYR_TRY(pyr_new(&d->index, (size_t)d->batch, sizeof *d->index, "real images"));
-    return pyr_real_images_new(&d->real, draw->k, draw->model->pyramid, draw->data, d->batch);
-}
-
 static int finest_of(const pyr_model *model)
 {
     return model->only < 0 ? 0 : model->only;
@@ -328,18 +320,10 @@ static pyr_status open_drawing(drawing *d)
         PYR_TRY(
             pyr_new(&set->first[i], (size_t)set->kept * pyr_count(s), sizeof *set->first[i], "first images"));
     }
-    return draw->given ? open_given(d) : PYR_OK;
-}
-
-static void close_drawing(drawing *d)
-{
-    for (int i = 0; i < PYR_MAX_LEVELS; i++) {
-        pyr_free(d->image[i]);
-        pyr_free(d->mismatch[i]);
-    }
-    pyr_free(d->labels);
-    pyr_free(d->index);
-    pyr_real_images_free(&d->real);
+    if (!draw->given)
+        return PYR_OK;
+    PYR_TRY(pyr_new(&d->index, n, sizeof *d->index, "real images"));
+    return pyr_real_images_new(&d->real, k, draw->model->pyramid, draw->data, d->batch);
 }
 
 /* The training image of each of n seeds, from the first on, at the given level and the coarser ones. */
@@ -420,6 +404,12 @@ pyr_status pyr_image_set_draw(pyr_image_set *out, const pyr_set_draw *draw)
     for (int i = out->finest; i < pyr_image_set_checked(out); i++)
         out->consistency[i] = sqrt(d.sum[i] / (double)draw->n);
 out:
-    close_drawing(&d);
+    for (int i = 0; i < PYR_MAX_LEVELS; i++) {
+        pyr_free(d.image[i]);
+        pyr_free(d.mismatch[i]);
+    }
+    pyr_free(d.labels);
+    pyr_free(d.index);
+    pyr_real_images_free(&d.real);
     return finish(out, status);
 }

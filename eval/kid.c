@@ -1,7 +1,6 @@
 /* kid.c - the kernel inception distance. */
 #include "base/mem.h"
 #include "base/philox.h"
-#include "eval/draws.h"
 #include "eval/metrics.h"
 #include "eval/pairs.h"
 #include <math.h>

@@ -10,6 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Streams of PYR_RNG_METRIC, distinguished by the word where a level stands. */
+typedef enum pyr_metric_draw {
+    PYR_DRAW_SUBSET = 0,   /* KID: counter {place, subset, set} */
+    PYR_DRAW_PATCH = 1,    /* sliced Wasserstein: {patch, image, level}; word 0: y, word 1: x */
+    PYR_DRAW_DIRECTION = 2 /* sliced Wasserstein: normals {element / 4, direction, level} */
+} pyr_metric_draw;
+
 /* Mean (d) and unbiased covariance (d x d, symmetric) of features; owned. */
 typedef struct pyr_moments {
     int64_t n; /* 0: not known (a file of others) */

@@ -16,33 +16,23 @@ pyr_status pyr_set_features(float **features, float **logits, pyr_features *netw
     const pyr_feature_facts *facts = pyr_features_facts(network);
     size_t d = (size_t)facts->size, classes = (size_t)facts->classes;
     int bits = set->words && facts->reads_words ? 16 : 8;
-    pyr_status status;
 
     *features = NULL;
     if (logits)
         *logits = NULL;
-    PYR_TRY_OUT(pyr_new(features, (size_t)set->n * d, sizeof **features, "features"));
+    PYR_TRY(pyr_new(features, (size_t)set->n * d, sizeof **features, "features"));
     if (logits)
-        PYR_TRY_OUT(pyr_new(logits, (size_t)set->n * classes, sizeof **logits, "logits"));
+        PYR_TRY(pyr_new(logits, (size_t)set->n * classes, sizeof **logits, "logits"));
     for (int64_t first = 0; first < set->n; first += PART) {
         int64_t n = set->n - first < PART ? set->n - first : PART;
 
         if (pyr_stop_requested())
-            PYR_TRY_OUT(pyr_fail(PYR_E_STOPPED, "stopped"));
-        PYR_TRY_OUT(pyr_features_run(network, n, pyr_image_set_at(set, first, bits), bits, set->h, set->w,
-                                     set->c, *features + (size_t)first * d,
-                                     logits ? *logits + (size_t)first * classes : NULL));
+            return pyr_fail(PYR_E_STOPPED, "stopped");
+        PYR_TRY(pyr_features_run(network, n, pyr_image_set_at(set, first, bits), bits, set->h, set->w, set->c,
+                                 *features + (size_t)first * d,
+                                 logits ? *logits + (size_t)first * classes : NULL));
     }
-out:
-    if (status != PYR_OK) {
-        pyr_free(*features);
-        *features = NULL;
-        if (logits) {
-            pyr_free(*logits);
-            *logits = NULL;
-        }
-    }
-    return status;
+    return PYR_OK;
 }
 
 /* ---- the cache --------------------------------------------------------------------------------- */

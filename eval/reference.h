@@ -5,7 +5,7 @@
 #include "eval/image_set.h"
 #include "features/features.h"
 
-/* Features (n x d) and logits (n x classes; NULL: not wanted) of a set; the caller owns both (pyr_free).
+/* Features (n x d) and logits (n x classes; NULL: not wanted) of a set; the caller owns both (pyr_free), on failure too.
  * Of 16 bits where the set has them and the network reads them. PYR_E_STOPPED when a stop was requested. */
 pyr_status pyr_set_features(float **features, float **logits, pyr_features *network,
                             const pyr_image_set *set);

@@ -365,21 +365,13 @@ static pyr_status list_zip(judged *j)
     return PYR_OK;
 }
 
-static pyr_status is_zip(bool *out, const char *path)
-{
-    char start[2] = {0};
-    size_t n;
-
-    PYR_TRY(pyr_file_start(start, &n, path, sizeof start));
-    *out = n == 2 && start[0] == 'P' && start[1] == 'K';
-    return PYR_OK;
-}
-
 pyr_status pyr_sample_files_open(pyr_sample_files *out, const char *path, int64_t most)
 {
     origins o = {0};
     judged j = {out, &o, most};
-    bool zip = false, is_folder;
+    char start[2];
+    size_t n;
+    bool is_folder;
     pyr_status status;
 
     *out = (pyr_sample_files){.path = path};
@@ -387,8 +379,8 @@ pyr_status pyr_sample_files_open(pyr_sample_files *out, const char *path, int64_
     if (is_folder)
         PYR_TRY_OUT(pyr_walk_folder(path, NULL, &(pyr_walk){.file = judge, .enough = enough, .arg = &j}));
     else {
-        PYR_TRY_OUT(is_zip(&zip, path));
-        if (zip)
+        PYR_TRY_OUT(pyr_file_start(start, &n, path, sizeof start));
+        if (n == 2 && memcmp(start, "PK", 2) == 0)
             PYR_TRY_OUT(list_zip(&j));
     }
     status = find_mixtures(out, &o);

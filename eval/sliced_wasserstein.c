@@ -1,7 +1,8 @@
 /* sliced_wasserstein.c - the sliced Wasserstein distance of patches, by level. */
 #include "base/mem.h"
-#include "eval/draws.h"
+#include "base/philox.h"
 #include "eval/image_metrics.h"
+#include "eval/metrics.h"
 #include "eval/pairs.h"
 #include <math.h>
 #include <string.h>

@@ -75,22 +75,11 @@ typedef struct trainer {
     pyr_learner learner;
     pyr_batch_step step;
     size_t labels_at, weights_at; /* among the inputs of a step; samples are at 0 */
-    float **pixels;               /* [lane]: an image */
     uint8_t *right;               /* [held-out image] */
     pyr_graph *held_graph;        /* the same network in the real type, for the held-out images */
     pyr_network_ends held_ends;
     pyr_train_state state;
 } trainer;
-
-/* Image `index` of a split into place `at` of an input. */
-static pyr_status put_image(trainer *t, int lane, pyr_split split, int64_t index, void *input, int at)
-{
-    size_t count = (size_t)t->shape.h * (size_t)t->shape.w * (size_t)t->shape.c;
-
-    PYR_TRY(pyr_dataset_pixels(t->job->data, split, index, false, t->pixels[lane]));
-    return pyr_upload_floats(t->k, (char *)input + (size_t)at * count * pyr_type_size(t->k->real),
-                             t->pixels[lane], count);
-}
 
 /* Images in whole micro-batches. */
 static int places_of(const trainer *t)
@@ -249,8 +238,7 @@ static pyr_status build(trainer *t)
 /* When the optimizer is there. */
 static pyr_status allocate(trainer *t)
 {
-    size_t lanes = (size_t)t->k->lanes, real = pyr_type_size(t->k->real), places = (size_t)places_of(t);
-    size_t image = (size_t)t->shape.h * (size_t)t->shape.w * (size_t)t->shape.c;
+    size_t real = pyr_type_size(t->k->real), places = (size_t)places_of(t);
 
     t->labels_at = pyr_aligned((size_t)t->batch * pyr_dataset_sample_bytes(t->job->data));
     t->weights_at = t->labels_at + pyr_aligned(places * sizeof(uint32_t));
@@ -261,20 +249,13 @@ static pyr_status allocate(trainer *t)
                                .prepare = prepare,
                                .ctx = t};
     PYR_TRY(pyr_learner_allocate(&t->learner));
-    PYR_TRY(pyr_batch_step_new(&t->step));
-    PYR_TRY(pyr_new(&t->pixels, lanes, sizeof *t->pixels, "batch"));
-    for (size_t i = 0; i < lanes; i++)
-        PYR_TRY(pyr_new(&t->pixels[i], image, sizeof **t->pixels, "batch"));
-    return PYR_OK;
+    return pyr_batch_step_new(&t->step);
 }
 
 static void free_trainer(trainer *t)
 {
     pyr_batch_step_free(&t->step);
     pyr_learner_free(&t->learner);
-    for (int i = 0; t->pixels && i < t->k->lanes; i++)
-        pyr_free(t->pixels[i]);
-    pyr_free(t->pixels);
     pyr_free(t->right);
     pyr_graph_free(t->g);
     pyr_graph_free(t->held_graph);
@@ -301,18 +282,21 @@ static pyr_status held_out_task(void *arg, int task, int lane)
     const int32_t *labels = pyr_dataset_labels(t->job->data, PYR_SPLIT_HELD_OUT);
     int64_t count = pyr_dataset_count(t->job->data, PYR_SPLIT_HELD_OUT), first = (int64_t)task * t->micro;
     int n = count - first < t->micro ? (int)(count - first) : t->micro, classes = t->shape.classes;
+    size_t image = (size_t)t->shape.h * (size_t)t->shape.w * (size_t)t->shape.c;
+    size_t real = pyr_type_size(t->k->real);
+    char *x = pyr_graph_data(t->held_graph, lane, t->held_ends.x);
     const char *logits = pyr_graph_data(t->held_graph, lane, t->held_ends.logits);
-    float *host;
+    float *host; /* an image, then its logits */
     pyr_status status = PYR_OK;
 
-    PYR_TRY(pyr_new(&host, (size_t)classes, sizeof *host, "logits"));
-    for (int i = 0; i < n; i++)
-        PYR_TRY_OUT(put_image(t, lane, PYR_SPLIT_HELD_OUT, first + i,
-                              pyr_graph_data(t->held_graph, lane, t->held_ends.x), i));
+    PYR_TRY(pyr_new(&host, image + (size_t)classes, sizeof *host, "held-out images"));
+    for (int i = 0; i < n; i++) {
+        PYR_TRY_OUT(pyr_dataset_pixels(t->job->data, PYR_SPLIT_HELD_OUT, first + i, false, host));
+        PYR_TRY_OUT(pyr_upload_floats(t->k, x + (size_t)i * image * real, host, image));
+    }
     PYR_TRY_OUT(pyr_graph_forward(t->held_graph, lane));
     for (int i = 0; i < n; i++) {
-        PYR_TRY_OUT(pyr_download_floats(
-            t->k, host, logits + (size_t)(i * classes) * pyr_type_size(t->k->real), (size_t)classes));
+        PYR_TRY_OUT(pyr_download_floats(t->k, host, logits + (size_t)(i * classes) * real, (size_t)classes));
         t->right[first + i] = largest(host, classes) == labels[first + i];
     }
 out:

@@ -25,8 +25,7 @@ struct pyr_features {
     pyr_network_ends ends;
     void *block;
     int batch;      /* images a lane takes at a time */
-    float **image;  /* [lane]: one, as the network reads it */
-    size_t numbers; /* in it */
+    size_t numbers; /* of an image, as the network reads it */
     pyr_feature_facts facts;
 };
 
@@ -101,19 +100,6 @@ static pyr_status open_inception(pyr_features *f, const pyr_safetensors *file, c
     return PYR_OK;
 }
 
-static pyr_status allocate(pyr_features *f)
-{
-    size_t lanes = (size_t)f->k->lanes;
-
-    f->facts.size = pyr_graph_shape(f->g, f->ends.features).c;
-    f->facts.classes = pyr_graph_shape(f->g, f->ends.logits).c;
-    f->numbers = pyr_count(pyr_graph_shape(f->g, f->ends.x)) / (size_t)f->batch;
-    PYR_TRY(pyr_new(&f->image, lanes, sizeof *f->image, "images on their way"));
-    for (size_t i = 0; i < lanes; i++)
-        PYR_TRY(pyr_new(&f->image[i], f->numbers, sizeof **f->image, "images on their way"));
-    return PYR_OK;
-}
-
 pyr_status pyr_features_open(pyr_features **out, pyr_kernels *k, const char *path, pyr_fid_resize resize)
 {
     pyr_safetensors *file = NULL;
@@ -135,7 +121,9 @@ pyr_status pyr_features_open(pyr_features **out, pyr_kernels *k, const char *pat
             "%s is not a feature network: neither a classifier (pyrdiff classifier) nor Inception-v3's weights (scripts/convert-inception.py)",
             path));
     PYR_TRY_OUT(pyr_graph_pack(f->g, f->block));
-    PYR_TRY_OUT(allocate(f));
+    f->facts.size = pyr_graph_shape(f->g, f->ends.features).c;
+    f->facts.classes = pyr_graph_shape(f->g, f->ends.logits).c;
+    f->numbers = pyr_count(pyr_graph_shape(f->g, f->ends.x)) / (size_t)f->batch;
     *out = f;
     f = NULL;
 out:
@@ -148,9 +136,6 @@ void pyr_features_free(pyr_features *f)
 {
     if (!f)
         return;
-    for (int i = 0; f->image && i < f->k->lanes; i++)
-        pyr_free(f->image[i]);
-    pyr_free(f->image);
     pyr_graph_free(f->g);
     pyr_release(f->k, f->block);
     pyr_params_free(&f->params);
@@ -173,23 +158,28 @@ static pyr_status run_task(void *arg, int task, int lane)
     size_t d = (size_t)f->facts.size, classes = (size_t)f->facts.classes;
     size_t samples = (size_t)r->h * (size_t)r->w * (size_t)r->c, real = pyr_type_size(k->real);
     char *x = pyr_graph_data(f->g, lane, f->ends.x);
+    float *one; /* image, as the network reads it */
+    pyr_status status;
 
+    PYR_TRY(pyr_new(&one, f->numbers, sizeof *one, "images on their way"));
     for (int i = 0; i < n; i++) {
         const char *image = (const char *)r->images + (size_t)(first + i) * samples * (size_t)r->bits / 8;
 
         if (f->inception)
-            pyr_inception_image(f->image[lane], (const uint8_t *)image, r->h, r->w, r->c, f->resize);
+            pyr_inception_image(one, (const uint8_t *)image, r->h, r->w, r->c, f->resize);
         else
-            pyr_pixels_from_samples(f->image[lane], image, r->bits, samples);
-        PYR_TRY(pyr_upload_floats(k, x + (size_t)i * f->numbers * real, f->image[lane], f->numbers));
+            pyr_pixels_from_samples(one, image, r->bits, samples);
+        PYR_TRY_OUT(pyr_upload_floats(k, x + (size_t)i * f->numbers * real, one, f->numbers));
     }
-    PYR_TRY(pyr_graph_forward(f->g, lane));
-    PYR_TRY(pyr_download_floats(k, r->features + (size_t)first * d,
-                                pyr_graph_data(f->g, lane, f->ends.features), (size_t)n * d));
-    if (!r->logits)
-        return PYR_OK;
-    return pyr_download_floats(k, r->logits + (size_t)first * classes,
-                               pyr_graph_data(f->g, lane, f->ends.logits), (size_t)n * classes);
+    PYR_TRY_OUT(pyr_graph_forward(f->g, lane));
+    PYR_TRY_OUT(pyr_download_floats(k, r->features + (size_t)first * d,
+                                    pyr_graph_data(f->g, lane, f->ends.features), (size_t)n * d));
+    if (r->logits)
+        status = pyr_download_floats(k, r->logits + (size_t)first * classes,
+                                     pyr_graph_data(f->g, lane, f->ends.logits), (size_t)n * classes);
+out:
+    pyr_free(one);
+    return status;
 }
 
 pyr_status pyr_features_run(pyr_features *f, int64_t n, const void *images, int bits, int h, int w, int c,

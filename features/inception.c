@@ -253,11 +253,9 @@ pyr_status pyr_inception_load(uint64_t *hash, const pyr_safetensors *file, const
                               const pyr_params *params, pyr_kernels *k, void *block)
 {
     reader r = {.file = file, .path = path};
-    size_t largest = 1;
+    size_t largest = pyr_params_largest(params);
     pyr_status status = PYR_OK;
 
-    for (int i = 0; i < params->n; i++)
-        largest = params->at[i].count > largest ? params->at[i].count : largest;
     PYR_TRY_OUT(pyr_new(&r.weight, largest, sizeof *r.weight, "weights"));
     for (int i = 0; i < 4; i++)
         PYR_TRY_OUT(pyr_new(&r.bn[i], largest, sizeof **r.bn, "weights"));
