@@ -55,9 +55,9 @@ const pyr_sampler_row pyr_row_predictor_corrector = {
     .evaluations = predicted_and_corrected,
     .vectors = 3,
     .flags = PYR_SAMPLER_CORRECTS | PYR_SAMPLER_HOST,
-    .cost = "(n - 1)(1 + M) + 1",
+    .cost = "(n - 1)(P + M) + 1",
     .help =
-        "a step of `predictor` (of heun: one more NFE), then M = `corrector_steps` Langevin steps `x + e score + sqrt(2e) eps`, `e = 2 (snr abs(eps)/abs(score))^2`",
+        "a step of `predictor`, of P NFE, then M = `corrector_steps` Langevin steps `x + e score + sqrt(2e) eps`, `e = 2 (snr abs(eps)/abs(score))^2`",
     .source = "Song et al. 2021, algorithms 1 to 5",
 };
 
