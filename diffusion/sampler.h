@@ -165,10 +165,9 @@ typedef struct pyr_sampling {
                     2022, RePaint, algorithm 1, U); 0 and 1: once. At one noise level always once */
     /* D is pulled hard towards something given, as by the data of an inverse problem: it hardly follows x
      * along what is given, and is rough far from there. Then no step extrapolates along differences of D, nor
-     * lets its noise decide how far it goes: heun, dpmpp-2m, dpmpp-2m-sde, unipc, euler-maruyama and
-     * reverse-diffusion (as predictors, too) solve the linear part of their equation exactly, and every step
-     * is a mean of x and of D's, with weights from 0 to 1, plus noise: stable however long it is
-     * (docs/samplers.md). */
+     * lets its noise decide how far it goes: those that do otherwise solve the linear part of their equation
+     * exactly, and every step is a mean of x and of D's, with weights from 0 to 1, plus noise: stable however
+     * long it is (docs/tasks.md). */
     bool stiff;
     int *evaluations; /* n, host: of the denoiser for each vector, on return; NULL: not wanted */
     /* Where all steps are kept as one recording (pyr_recorded), for the same pointers and settings with other

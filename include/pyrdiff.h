@@ -358,8 +358,8 @@ typedef struct pyrdiff_draw {
  *     decode       the latents of each level, level 0 first (n, floats or doubles) -> images
  *     interpolate  two images, or none for those of seeds[0] and seeds[1] -> n images from the one to the
  *                  other, by a great circle between their latents; tolerance (1e-4)
- * The last three need a sampler that solves the probability-flow ODE (heun, euler, ddim, rk45, dpmpp-2m,
- * without churn or eta) at every level: PYRDIFF_E_ARG. Of a pipeline images alone are drawn.
+ * The last three need a sampler that solves the probability-flow ODE, without churn or eta, at every level:
+ * PYRDIFF_E_ARG names them. Of a pipeline images alone are drawn.
  * Reports IMAGES, NOTE, POLL. */
 PYRDIFF_API int pyrdiff_sample(pyrdiff_model *model, const pyrdiff_draw *draw, pyrdiff_callback callback,
                                void *ctx);
