@@ -1406,67 +1406,79 @@ static void draw_batches(const char *backend, const pyr_level_settings *s, bool 
     pair_close(&p);
 }
 
+/* Recordings begun after each batch: one of an evaluation of each network; of the way when it comes for the second
+ * time; again when there are more images, but not when there are fewer. */
+static const int recorded_ways[BATCHES] = {1, 2, 2, 3, 3, 3},
+                 recorded_evaluations[BATCHES] = {1, 1, 1, 1, 1, 1};
+
+typedef struct recorded_case {
+    int kind;
+    double guidance, up_to;
+    bool weaker, undenoised;
+    const int *recorded;
+} recorded_case;
+
 /* A recorded way gives what single calls give, is made once for the same memory, and holds nothing that
  * changes: neither seeds nor condition. */
-static void sampled_from_recordings(void)
+static void sampled_from_recording(const recorded_case *c)
 {
-    /* begun after each batch: one of an evaluation of each network; of the way when it comes for the second
-     * time; again when there are more images, but not when there are fewer */
-    static const int ways[BATCHES] = {1, 2, 2, 3, 3, 3}, evaluations[BATCHES] = {1, 1, 1, 1, 1, 1};
-    static const int of_two[BATCHES] = {2, 3, 3, 4, 4, 4};
-    static const struct recorded_case {
-        int kind;
-        double guidance, up_to;
-        bool weaker, undenoised;
-        const int *recorded;
-    } cases[] = {{PYR_HEUN, 1, 0, false, false, ways},
-                 {PYR_DPMPP_2M_SDE, 1, 0, false, true, ways},
-                 {PYR_EULER, 1, 3, true, false, of_two},    /* away from a weaker network, in an interval */
-                 {PYR_ANCESTRAL, 2, 0, false, false, ways}, /* both in one batch */
-                 {PYR_ANNEALED_LANGEVIN, 1, 0, false, false, ways},
-                 {PYR_ULA, 1, 0, false, false, ways},
-                 {PYR_DDIM, 2, 3, false, false, evaluations},                /* classes change in between */
-                 {PYR_PREDICTOR_CORRECTOR, 1, 0, false, false, evaluations}, /* steps by norms */
-                 {PYR_RK45, 1, 0, false, false, evaluations}};
-    enum { CASES = sizeof cases / sizeof *cases };
     double *plain = numbers(BATCHES * DRAWN), *late = numbers(BATCHES * DRAWN);
+    pyr_level_settings s = settings_of();
+    int recorded[BATCHES];
 
-    for (int i = 0; i < CASES + PYR_SAMPLER_KINDS; i++) { /* then every kind, as its row says */
-        pyr_level_settings s = settings_of();
-        struct recorded_case one = {.kind = i - CASES, .guidance = 1};
-        int recorded[BATCHES];
-
-        if (i < CASES)
-            one = cases[i];
-        else if (pyr_sampler_row_of(one.kind)->flags & PYR_SAMPLER_DENSITY)
-            continue;
-        s.sampler = pyr_sampler_usual((pyr_sampler_kind)one.kind, 3);
-        s.network.block_out_channels = (pyr_ints){.n = 1, .at = {4}};
-        s.network.unet.norm_num_groups = 2;
-        s.sampler.langevin_steps = 1;
-        s.sampler.tolerance = 0.3;
-        s.sampler.undenoised = one.undenoised;
-        s.sampler_guidance = one.guidance;
-        s.guidance_max = one.up_to;
-        s.classes = one.guidance != 1;
-        if (!one.recorded)
-            one.recorded = pyr_sampler_recordable(&s.sampler, 1) ? ways : evaluations;
-        memset(plain, 0, BATCHES * DRAWN * sizeof *plain);
-        memset(late, 0, BATCHES * DRAWN * sizeof *late);
-        draw_batches("ref-counts", &s, one.weaker, plain, recorded);
-        draw_batches("ref-lags", &s, one.weaker, late, recorded);
-        if (memcmp(plain, late, BATCHES * DRAWN * sizeof *plain) != 0)
-            CHECK_REPORT(
-                "%s draws others when its steps are recorded: one that reads numbers back from the device "
-                "has the flag PYR_SAMPLER_HOST",
-                pyr_sampler_names[one.kind]);
-        CHECK(memcmp(plain + 2 * DRAWN, plain + 5 * DRAWN, DRAWN * sizeof *plain) == 0); /* the same seeds */
-        CHECK(plain[0] != plain[DRAWN] && isfinite(plain[0]));
-        for (int b = 0; b < BATCHES; b++)
-            CHECK(recorded[b] == one.recorded[b]);
-    }
+    s.sampler = pyr_sampler_usual((pyr_sampler_kind)c->kind, 3);
+    s.network.block_out_channels = (pyr_ints){.n = 1, .at = {4}};
+    s.network.unet.norm_num_groups = 2;
+    s.sampler.langevin_steps = 1;
+    s.sampler.tolerance = 0.3;
+    s.sampler.undenoised = c->undenoised;
+    s.sampler_guidance = c->guidance;
+    s.guidance_max = c->up_to;
+    s.classes = c->guidance != 1;
+    memset(plain, 0, BATCHES * DRAWN * sizeof *plain);
+    memset(late, 0, BATCHES * DRAWN * sizeof *late);
+    draw_batches("ref-counts", &s, c->weaker, plain, recorded);
+    draw_batches("ref-lags", &s, c->weaker, late, recorded);
+    CHECK(memcmp(plain, late, BATCHES * DRAWN * sizeof *plain) == 0);
+    CHECK(memcmp(plain + 2 * DRAWN, plain + 5 * DRAWN, DRAWN * sizeof *plain) == 0); /* the same seeds */
+    CHECK(plain[0] != plain[DRAWN] && isfinite(plain[0]));
+    for (int b = 0; b < BATCHES; b++)
+        CHECK(recorded[b] == c->recorded[b]);
     pyr_free(plain);
     pyr_free(late);
+}
+
+static void sampled_from_recordings(void)
+{
+    static const int *const ways = recorded_ways, *const evaluations = recorded_evaluations;
+    static const int of_two[BATCHES] = {2, 3, 3, 4, 4, 4};
+    const recorded_case cases[] = {
+        {PYR_HEUN, 1, 0, false, false, ways},
+        {PYR_DPMPP_2M_SDE, 1, 0, false, true, ways},
+        {PYR_EULER, 1, 3, true, false, of_two},    /* away from a weaker network, in an interval */
+        {PYR_ANCESTRAL, 2, 0, false, false, ways}, /* both in one batch */
+        {PYR_ANNEALED_LANGEVIN, 1, 0, false, false, ways},
+        {PYR_ULA, 1, 0, false, false, ways},
+        {PYR_DDIM, 2, 3, false, false, evaluations},                /* classes change in between */
+        {PYR_PREDICTOR_CORRECTOR, 1, 0, false, false, evaluations}, /* steps by norms */
+        {PYR_RK45, 1, 0, false, false, evaluations}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        sampled_from_recording(&cases[i]);
+}
+
+/* As the row of the sampler says: one that reads numbers back from the device has the flag PYR_SAMPLER_HOST. */
+static void recorded_as_its_row_says(int kind)
+{
+    pyr_sampler sampler = pyr_sampler_usual((pyr_sampler_kind)kind, 3);
+    bool recordable = pyr_sampler_recordable(&sampler, 1);
+
+    sampled_from_recording(&(recorded_case){
+        .kind = kind, .guidance = 1, .recorded = recordable ? recorded_ways : recorded_evaluations});
+    if (check_failures)
+        printf("%s: its row has %s flag PYR_SAMPLER_HOST, and its steps %s\n", pyr_sampler_names[kind],
+               pyr_sampler_has(&sampler, PYR_SAMPLER_HOST) ? "the" : "no",
+               recordable ? "cannot be recorded" : "are not taken one by one");
 }
 
 /* ---- training ---------------------------------------------------------------------------------- */
@@ -2229,6 +2241,13 @@ int main(int argc, char **argv)
     RUN(sampled_level);
     RUN(sampled_with_guidance);
     RUN(sampled_from_recordings);
+    for (int kind = 0; kind < PYR_SAMPLER_KINDS; kind++) {
+        char name[64];
+
+        snprintf(name, sizeof name, "recorded:%s", pyr_sampler_names[kind]);
+        if (!(pyr_sampler_row_of(kind)->flags & PYR_SAMPLER_DENSITY))
+            RUN_NAMED(name, recorded_as_its_row_says(kind));
+    }
     RUN(gradients_do_not_depend_on_the_cut);
     RUN(gradients_do_not_depend_on_the_lanes);
     RUN(gradients_in_bf16);

@@ -762,7 +762,7 @@ static void rows_of_samplers(void)
         if (!row->step)
             CHECK_REPORT("the row of %s has no .step", pyr_sampler_names[kind]);
         if (row->vectors < 2 || row->vectors > 4)
-            CHECK_REPORT("the row of %s has .vectors = %d, should be 2 to 4: PYR_D, PYR_V1, ...",
+            CHECK_REPORT("the row of %s has .vectors = %d, should be 2 to 4: d, v1, ...",
                          pyr_sampler_names[kind], row->vectors);
         for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
             if (!texts[i].text || !*texts[i].text)
@@ -992,7 +992,7 @@ static pyr_status follow(void *ctx, int step, double s, void *x, const void *d)
         for (int j = 0; j < SIZE; j++)
             off = fmax(off, fabs(((const double *)d)[i * SIZE + j] - z[j]));
         if (!(off < 1e-9))
-            CHECK_REPORT("%s, step %d: PYR_D is off by %g from D(x, s) at its beginning",
+            CHECK_REPORT("%s, step %d: state->d is off by %g from D(x, s) at its beginning",
                          pyr_sampler_names[w->kind], step, off);
     }
     if (w->work)
