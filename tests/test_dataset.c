@@ -464,7 +464,8 @@ static void rows_of_formats(void)
     for (const pyr_data_format *const *row = pyr_data_formats; *row; row++) {
         if (!is_cell((*row)->name) || !is_cell((*row)->files) || !is_cell((*row)->help))
             CHECK_REPORT("the row of %s is not described", (*row)->name ? (*row)->name : "a format");
-        CHECK((*row)->is_file && (*row)->collect);
+        if (!(*row)->is_file || !(*row)->collect)
+            CHECK_REPORT("the row of %s has no is_file or collect", (*row)->name);
         for (const pyr_data_format *const *other = pyr_data_formats; other < row; other++)
             CHECK(strcmp((*row)->name, (*other)->name) != 0);
     }

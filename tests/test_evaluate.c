@@ -507,8 +507,14 @@ static void rows_of_metrics(void)
 
         const pyr_figure *f = &m->figure;
 
-        CHECK(f->key && m->label && m->definition && m->source && !m->measure == (m->with != NULL));
-        CHECK(!f->column == !f->heading && (!f->column || (f->format && f->unit > 0)));
+        if (!f->key || !m->label || !m->definition || !m->source || !m->measure != (m->with != NULL) ||
+            !f->column != !f->heading || (f->column && !(f->format && f->unit > 0))) {
+            CHECK_REPORT(
+                "the row of the metric %s, number %d of PYR_METRIC_LIST, lacks its key, label, definition, "
+                "source, function, heading, format or unit",
+                f->key ? f->key : "without a key", i + 1);
+            return;
+        }
         CHECK(pyr_metric_of_word(f->key) == m);
         if (i < PYR_METRIC_WORDS) {
             CHECK_OK(pyr_parse_metrics(f->key, &bits));

@@ -1430,9 +1430,25 @@ static void faults(void)
     pyr_kernels_free(k);
 }
 
+static void rows_of_filters(void)
+{
+    for (int i = 0; i < PYR_FILTERS; i++) {
+        const pyr_filter *f = pyr_filter_of(i);
+
+        if (!f->help || !*f->help || !f->halve || (!f->cosine && (!f->down || !f->up)))
+            CHECK_REPORT("the row of %s lacks its help, down, up or halve", pyr_filter_names[i]);
+        if (!f->lift != !f->unlift || (f->lift && !f->bands))
+            CHECK_REPORT("the row of %s has one of lift and unlift without the other, or without bands",
+                         pyr_filter_names[i]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     CHECK_INIT(argc, argv);
+    RUN(rows_of_filters);
+    if (check_failed) /* the others rely on it */
+        return CHECK_DONE();
     read_golden();
     RUN(words);
     RUN(section);
