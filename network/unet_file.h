@@ -5,7 +5,7 @@
 #include "base/text.h"
 #include "graph/params.h"
 #include "graph/safetensors.h"
-#include "network/unet_config.h"
+#include "network/unet.h"
 #include "network/unet_find.h"
 
 /* Look at the checksums of weights and configuration, if they have some, and remember in `files` that they
@@ -18,6 +18,23 @@ pyr_status pyr_unet_verify(pyr_unet_files *files);
  * *warning (appended; may be NULL). Numbers that are not finite are refused. */
 pyr_status pyr_unet_load(const pyr_unet_files *files, const pyr_params *params, pyr_kernels *k, void *block,
                          pyr_text *warning);
+
+/* A network on one lane, with the weights of its files. Start from {.k = k}. */
+typedef struct pyr_unet_model {
+    pyr_kernels *k; /* borrowed */
+    pyr_graph *g;
+    pyr_params params;
+    void *block; /* of them */
+    pyr_unet_inputs in;
+    pyr_value y;
+} pyr_unet_model;
+
+/* For `batch` images like `sample`; *warning as above. What is there on failure, pyr_unet_model_free takes. */
+pyr_status pyr_unet_model_load(pyr_unet_model *m, const pyr_unet_config *config, const pyr_unet_files *files,
+                               pyr_shape sample, int batch, pyr_text *warning);
+/* n numbers into one of the inputs; `rows`: as U32. */
+pyr_status pyr_unet_model_put(pyr_unet_model *m, pyr_value input, const double *values, size_t n, bool rows);
+void pyr_unet_model_free(pyr_unet_model *m); /* back to {.k = k} */
 
 /* Write FOLDER/config.json and FOLDER/diffusion_pytorch_model.safetensors, each at once; the pairs go into
  * the metadata. */

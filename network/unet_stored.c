@@ -1,22 +1,59 @@
-/* unet_stored.c - our network against an answer that diffusers stored with its model. */
+/* unet_stored.c - a network from its files alone, and against an answer that diffusers stored with it. */
 #include "base/file.h"
 #include "base/mem.h"
 #include "network/unet.h"
 #include "network/unet_file.h"
 #include <math.h>
 
-/* The file, and the network that it is for; the graph runs on one lane. */
+/* ---- a network from its files ------------------------------------------------------------------ */
+
+pyr_status pyr_unet_model_load(pyr_unet_model *m, const pyr_unet_config *config, const pyr_unet_files *files,
+                               pyr_shape sample, int batch, pyr_text *warning)
+{
+    pyr_kernels *k = m->k;
+
+    PYR_TRY(pyr_graph_new(&m->g, k, k->precision, &m->params));
+    m->in = pyr_unet_add_inputs(m->g, config, sample, k->real);
+    m->y = pyr_unet_build(m->g, config, &(pyr_unet_options){0}, &m->in);
+    pyr_graph_keep(m->g, m->y);
+    PYR_TRY(pyr_graph_plan(m->g, &(pyr_plan){.batch = batch, .lanes = 1}));
+    PYR_TRY(pyr_alloc(k, &m->block, m->params.count * pyr_type_size(k->real), "weights"));
+    PYR_TRY(pyr_unet_load(files, &m->params, k, m->block, warning));
+    return pyr_graph_pack(m->g, m->block);
+}
+
+pyr_status pyr_unet_model_put(pyr_unet_model *m, pyr_value input, const double *values, size_t n, bool rows)
+{
+    void *dst = pyr_graph_data(m->g, 0, input);
+
+    if (!rows)
+        return pyr_upload_reals(m->k, dst, values, n);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t row = (uint32_t)values[i];
+
+        pyr_upload(m->k, (uint32_t *)dst + i, &row, sizeof row);
+    }
+    return pyr_sync(m->k);
+}
+
+void pyr_unet_model_free(pyr_unet_model *m)
+{
+    pyr_graph_free(m->g);
+    pyr_params_free(&m->params);
+    if (m->k)
+        pyr_release(m->k, m->block);
+    *m = (pyr_unet_model){.k = m->k};
+}
+
+/* ---- against a stored answer ------------------------------------------------------------------- */
+
+/* The file, and the network that it is for. */
 typedef struct stored {
     const pyr_safetensors *io;
     const pyr_unet_config *config;
     const pyr_st_tensor *sample, *timestep, *labels, *output;
     int n, c, h, w;
-    pyr_kernels *k;
-    pyr_graph *g;
-    pyr_params params;
-    void *block;
-    pyr_unet_inputs in;
-    pyr_value y;
+    pyr_unet_model m;
 } stored;
 
 static pyr_status find_stored(stored *s)
@@ -47,21 +84,6 @@ static pyr_status find_stored(stored *s)
     return PYR_OK;
 }
 
-/* Host numbers into an input of the graph; `rows`: as U32. */
-static pyr_status put_values(pyr_kernels *k, void *dst, const double *values, size_t n, bool rows)
-{
-    pyr_status status = PYR_OK;
-
-    if (!rows)
-        return pyr_upload_reals(k, dst, values, n);
-    for (size_t i = 0; i < n && status == PYR_OK; i++) {
-        uint32_t row = (uint32_t)values[i];
-
-        pyr_upload(k, (uint32_t *)dst + i, &row, sizeof row);
-    }
-    return pyr_sync(k);
-}
-
 /* Element i of `nhwc`, shape s, is element nchw_of(s, i) of the same images stored channel by channel. */
 static size_t nchw_of(pyr_shape s, size_t i)
 {
@@ -71,23 +93,16 @@ static size_t nchw_of(pyr_shape s, size_t i)
     return (n * (size_t)s.c + c) * pixels + pixel;
 }
 
-static pyr_status build(stored *s, const pyr_unet_files *files)
+static pyr_status load(stored *s, const pyr_unet_files *files)
 {
-    pyr_kernels *k = s->k;
     size_t result;
 
-    PYR_TRY(pyr_graph_new(&s->g, k, k->precision, &s->params));
-    s->in = pyr_unet_add_inputs(s->g, s->config, (pyr_shape){1, s->h, s->w, s->c}, k->real);
-    s->y = pyr_unet_build(s->g, s->config, &(pyr_unet_options){0}, &s->in);
-    pyr_graph_keep(s->g, s->y);
-    PYR_TRY(pyr_graph_plan(s->g, &(pyr_plan){.batch = s->n, .lanes = 1}));
-    PYR_TRY(pyr_alloc(k, &s->block, s->params.count * pyr_type_size(k->real), "weights"));
-    PYR_TRY(pyr_unet_load(files, &s->params, k, s->block, NULL));
-    result = pyr_count(pyr_graph_shape(s->g, s->y));
+    PYR_TRY(pyr_unet_model_load(&s->m, s->config, files, (pyr_shape){1, s->h, s->w, s->c}, s->n, NULL));
+    result = pyr_count(pyr_graph_shape(s->m.g, s->m.y));
     if (s->output->count != result)
         return pyr_fail(PYR_E_FORMAT, "io.safetensors: output has %zu numbers, the network gives %zu",
                         s->output->count, result);
-    return pyr_graph_pack(s->g, s->block);
+    return PYR_OK;
 }
 
 /* All numbers of a tensor; the caller frees them. */
@@ -118,7 +133,7 @@ static pyr_status put_sample(stored *s)
     PYR_TRY_OUT(pyr_new(&numbers, n, sizeof *numbers, "stored sample"));
     for (size_t i = 0; i < n; i++)
         numbers[i] = stored_order[nchw_of((pyr_shape){s->n, s->h, s->w, s->c}, i)];
-    PYR_TRY_OUT(put_values(s->k, pyr_graph_data(s->g, 0, s->in.sample), numbers, n, false));
+    PYR_TRY_OUT(pyr_unet_model_put(&s->m, s->m.in.sample, numbers, n, false));
 out:
     pyr_free(stored_order);
     pyr_free(numbers);
@@ -147,7 +162,7 @@ static pyr_status put_times(stored *s)
         times[i] = read[s->timestep->count == 1 ? 0 : i];
     if (learned)
         PYR_TRY_OUT(check_rows(times, n, s->config->num_train_timesteps, "timestep"));
-    PYR_TRY_OUT(put_values(s->k, pyr_graph_data(s->g, 0, s->in.time), times, n, learned));
+    PYR_TRY_OUT(pyr_unet_model_put(&s->m, s->m.in.time, times, n, learned));
 out:
     pyr_free(read);
     pyr_free(times);
@@ -157,7 +172,7 @@ out:
 static pyr_status put_labels(stored *s)
 {
     bool table = s->config->class_embed_type == PYR_UNET_CLASS_TABLE;
-    size_t n = pyr_count(pyr_graph_shape(s->g, s->in.label));
+    size_t n = pyr_count(pyr_graph_shape(s->m.g, s->m.in.label));
     pyr_status status = PYR_OK;
     double *labels = NULL;
 
@@ -167,7 +182,7 @@ static pyr_status put_labels(stored *s)
     PYR_TRY_OUT(read_numbers(&labels, s, s->labels));
     if (table)
         PYR_TRY_OUT(check_rows(labels, n, s->config->num_class_embeds, "class"));
-    PYR_TRY_OUT(put_values(s->k, pyr_graph_data(s->g, 0, s->in.label), labels, n, table));
+    PYR_TRY_OUT(pyr_unet_model_put(&s->m, s->m.in.label, labels, n, table));
 out:
     pyr_free(labels);
     return status;
@@ -175,14 +190,14 @@ out:
 
 static pyr_status compare(pyr_unet_check *out, const stored *s)
 {
-    pyr_shape shape = pyr_graph_shape(s->g, s->y);
+    pyr_shape shape = pyr_graph_shape(s->m.g, s->m.y);
     double *wanted = NULL, *numbers = NULL;
     pyr_status status = PYR_OK;
 
     PYR_TRY_OUT(read_numbers(&wanted, s, s->output));
     PYR_TRY_OUT(pyr_new(&numbers, pyr_count(shape), sizeof *numbers, "the network's output"));
     *out = (pyr_unet_check){.found = true, .n = s->n, .h = s->h, .w = s->w};
-    PYR_TRY_OUT(pyr_download_reals(s->k, numbers, pyr_graph_data(s->g, 0, s->y), pyr_count(shape)));
+    PYR_TRY_OUT(pyr_download_reals(s->m.k, numbers, pyr_graph_data(s->m.g, 0, s->m.y), pyr_count(shape)));
     for (size_t i = 0; i < pyr_count(shape); i++) {
         double want = wanted[nchw_of(shape, i)];
 
@@ -202,17 +217,15 @@ static pyr_status run(pyr_unet_check *out, stored *s, const pyr_unet_files *file
     pyr_status status = PYR_OK;
 
     PYR_TRY_OUT(find_stored(s));
-    PYR_TRY_OUT(build(s, files));
+    PYR_TRY_OUT(load(s, files));
     PYR_TRY_OUT(put_sample(s));
     PYR_TRY_OUT(put_times(s));
     if (s->labels)
         PYR_TRY_OUT(put_labels(s));
-    PYR_TRY_OUT(pyr_graph_forward(s->g, 0));
+    PYR_TRY_OUT(pyr_graph_forward(s->m.g, 0));
     PYR_TRY_OUT(compare(out, s));
 out:
-    pyr_graph_free(s->g);
-    pyr_params_free(&s->params);
-    pyr_release(s->k, s->block);
+    pyr_unet_model_free(&s->m);
     return status;
 }
 
@@ -232,7 +245,7 @@ pyr_status pyr_unet_check_io(pyr_unet_check *out, const char *folder, const pyr_
         goto out;
     PYR_TRY_OUT(pyr_unet_config_read(&config, files->config, NULL));
     PYR_TRY_OUT(pyr_safetensors_open(&io, path));
-    PYR_TRY_OUT(run(out, &(stored){.io = io, .config = &config, .k = k}, files));
+    PYR_TRY_OUT(run(out, &(stored){.io = io, .config = &config, .m.k = k}, files));
 out:
     pyr_safetensors_free(io);
     pyr_free(path);

@@ -4,7 +4,6 @@
 #include "cli/cli.h"
 #include "cli/machine.h"
 #include "diffusers/pipeline.h"
-#include "network/unet.h"
 #include "terminal/output.h"
 #include <inttypes.h>
 #include <math.h>
@@ -174,73 +173,23 @@ out:
 
 /* ---- checking a model ------------------------------------------------------------------------- */
 
-typedef struct model {
-    pyr_kernels *k;
-    pyr_params params;
-    pyr_graph *g;
-    void *block;
-    pyr_unet_inputs in;
-    pyr_value y;
-} model;
-
-static void model_free(model *m)
+/* Ones, or of a table's input its first row. */
+static pyr_status put_ones(pyr_unet_model *m, pyr_value v, bool table)
 {
-    pyr_graph_free(m->g);
-    pyr_params_free(&m->params);
-    if (m->k)
-        pyr_release(m->k, m->block);
-    *m = (model){.k = m->k};
-}
-
-/* The network for one image h x w, with the weights of the files. */
-static pyr_status model_load(model *m, const pyr_unet_config *c, const pyr_unet_files *files, int h, int w,
-                             pyr_text *warning)
-{
-    pyr_kernels *k = m->k;
-    pyr_type time = c->time_embedding_type == PYR_UNET_LEARNED ? PYR_U32 : k->real;
-    pyr_type label = c->class_embed_type == PYR_UNET_CLASS_TABLE ? PYR_U32 : k->real;
-    int width = c->class_embed_type == PYR_UNET_CLASS_IDENTITY ? pyr_unet_embedding(c) : 1;
-
-    if (c->in_channels % (c->patch * c->patch))
-        return pyr_fail(PYR_E_CONFIG, "%s: in_channels is %d, should be a multiple of the patch's %d pixels",
-                        files->config, c->in_channels, c->patch * c->patch);
-    m->in = (pyr_unet_inputs){.label = -1, .stream = -1};
-    PYR_TRY(pyr_graph_new(&m->g, k, k->precision, &m->params));
-    m->in.sample =
-        pyr_graph_input(m->g, (pyr_shape){1, h, w, c->in_channels / (c->patch * c->patch)}, k->real);
-    m->in.time = pyr_graph_input(m->g, (pyr_shape){1, 1, 1, 1}, time);
-    if (c->class_embed_type != PYR_UNET_CLASS_NONE)
-        m->in.label = pyr_graph_input(m->g, (pyr_shape){1, 1, 1, width}, label);
-    m->y = pyr_unet_build(m->g, c, &(pyr_unet_options){0}, &m->in);
-    pyr_graph_keep(m->g, m->y);
-    PYR_TRY(pyr_graph_plan(m->g, &(pyr_plan){.batch = 1, .lanes = 1}));
-    PYR_TRY(pyr_alloc(k, &m->block, m->params.count * pyr_type_size(k->real), "weights"));
-    PYR_TRY(pyr_unet_load(files, &m->params, k, m->block, warning));
-    return pyr_graph_pack(m->g, m->block);
-}
-
-/* n ones, or of a table's input its first row. */
-static pyr_status put_ones(model *m, pyr_value v, bool table, size_t n)
-{
-    static const uint32_t row = 0;
-    void *at = pyr_graph_data(m->g, 0, v);
+    size_t n = pyr_count(pyr_graph_shape(m->g, v));
     double *ones;
     pyr_status status;
 
-    if (table) {
-        pyr_upload(m->k, at, &row, sizeof row);
-        return pyr_sync(m->k);
-    }
     PYR_TRY(pyr_new(&ones, n, sizeof *ones, "the input of a model"));
     for (size_t i = 0; i < n; i++)
-        ones[i] = 1;
-    status = pyr_upload_reals(m->k, at, ones, n);
+        ones[i] = !table;
+    status = pyr_unet_model_put(m, v, ones, n, table);
     pyr_free(ones);
     return status;
 }
 
 /* Run on a wave; time and class are 1. */
-static pyr_status model_run(model *m, const pyr_unet_config *c, bool *finite)
+static pyr_status model_run(pyr_unet_model *m, const pyr_unet_config *c, bool *finite)
 {
     pyr_shape in = pyr_graph_shape(m->g, m->in.sample), out = pyr_graph_shape(m->g, m->y);
     size_t n = pyr_count(in) > pyr_count(out) ? pyr_count(in) : pyr_count(out);
@@ -251,10 +200,9 @@ static pyr_status model_run(model *m, const pyr_unet_config *c, bool *finite)
     for (size_t i = 0; i < pyr_count(in); i++)
         host[i] = sin(0.7 * (double)i);
     PYR_TRY_OUT(pyr_upload_reals(m->k, pyr_graph_data(m->g, 0, m->in.sample), host, pyr_count(in)));
-    PYR_TRY_OUT(put_ones(m, m->in.time, c->time_embedding_type == PYR_UNET_LEARNED, 1));
+    PYR_TRY_OUT(put_ones(m, m->in.time, c->time_embedding_type == PYR_UNET_LEARNED));
     if (m->in.label >= 0)
-        PYR_TRY_OUT(put_ones(m, m->in.label, c->class_embed_type == PYR_UNET_CLASS_TABLE,
-                             pyr_count(pyr_graph_shape(m->g, m->in.label))));
+        PYR_TRY_OUT(put_ones(m, m->in.label, c->class_embed_type == PYR_UNET_CLASS_TABLE));
     PYR_TRY_OUT(pyr_graph_forward(m->g, 0));
     PYR_TRY_OUT(pyr_download_reals(m->k, host, pyr_graph_data(m->g, 0, m->y), pyr_count(out)));
     *finite = true;
@@ -266,7 +214,7 @@ out:
 }
 
 /* No stored answer: run it on an image of the model's size. */
-static pyr_status check_run(model *m, const pyr_unet_config *c, const char *path, int h, int w)
+static pyr_status check_run(pyr_unet_model *m, const pyr_unet_config *c, const char *path, int h, int w)
 {
     bool finite;
 
@@ -300,13 +248,13 @@ static pyr_status check_answer(pyr_kernels *k, const char *path, const char *fol
 
 pyr_status pyr_info_check(const char *path, const pyr_machine *machine)
 {
-    model m = {0};
+    pyr_unet_model m = {0};
     pyr_unet_files files = {0};
     pyr_unet_config c;
     pyr_text warning = {0};
     char *folder = NULL;
     bool answer;
-    int h, w;
+    int h, w, pixels;
     pyr_machine exact = *machine;
     pyr_status status;
 
@@ -315,12 +263,18 @@ pyr_status pyr_info_check(const char *path, const pyr_machine *machine)
     PYR_TRY_OUT(pyr_unet_find(&files, path));
     PYR_TRY_OUT(pyr_unet_config_read(&c, files.config, &warning));
     print_warning(files.config, &warning);
+    pixels = c.patch * c.patch;
+    if (c.in_channels % pixels)
+        PYR_TRY_OUT(pyr_fail(PYR_E_CONFIG,
+                             "%s: in_channels is %d, should be a multiple of the patch's %d pixels",
+                             files.config, c.in_channels, pixels));
     PYR_TRY_OUT(pyr_folder_of(&folder, files.config));
     answer = pyr_info_holds(folder, "io.safetensors");
     h = !answer && c.sample_height ? c.sample_height : 32;
     w = !answer && c.sample_width ? c.sample_width : 32;
     PYR_TRY_OUT(pyr_open_machine(&m.k, &exact, false));
-    PYR_TRY_OUT(model_load(&m, &c, &files, h, w, &warning));
+    PYR_TRY_OUT(
+        pyr_unet_model_load(&m, &c, &files, (pyr_shape){1, h, w, c.in_channels / pixels}, 1, &warning));
     print_warning(files.weights.at[0], &warning);
     pyr_print("%s: loads on %s, %d tensors, %zu parameters\n", path, m.k->backend->name, m.params.n,
               pyr_params_model_count(&m.params));
@@ -328,10 +282,10 @@ pyr_status pyr_info_check(const char *path, const pyr_machine *machine)
         PYR_TRY_OUT(check_run(&m, &c, path, h, w));
         goto out;
     }
-    model_free(&m); /* the answer's sizes need a graph of their own */
+    pyr_unet_model_free(&m); /* the answer's sizes need a graph of their own */
     PYR_TRY_OUT(check_answer(m.k, path, folder, &files));
 out:
-    model_free(&m);
+    pyr_unet_model_free(&m);
     pyr_kernels_free(m.k);
     pyr_unet_files_free(&files);
     pyr_text_free(&warning);
