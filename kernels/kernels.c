@@ -319,78 +319,77 @@ void pyr_upload_streams(pyr_kernels *k, uint32_t *streams, const uint64_t *seeds
     }
 }
 
-pyr_status pyr_upload_reals(pyr_kernels *k, void *dst, const double *host, size_t count)
+/* n numbers of type `from`, F64 or F32, as the other of them. */
+static void change_type(void *dst, const void *src, pyr_type from, size_t n)
 {
-    float narrow[PIECE];
+    if (from == PYR_F64)
+        for (size_t i = 0; i < n; i++)
+            ((float *)dst)[i] = (float)((const double *)src)[i];
+    else
+        for (size_t i = 0; i < n; i++)
+            ((double *)dst)[i] = (double)((const float *)src)[i];
+}
 
-    if (k->real == PYR_F64) {
-        pyr_upload(k, dst, host, count * sizeof *host);
+typedef union piece {
+    float f32[PIECE];
+    double f64[PIECE];
+} piece;
+
+/* Numbers of the host's `type` into those of the backend. */
+static pyr_status upload(pyr_kernels *k, void *dst, const void *host, pyr_type type, size_t count)
+{
+    size_t size = pyr_type_size(k->real);
+    piece changed;
+
+    if (k->real == type) {
+        pyr_upload(k, dst, host, count * size);
         return pyr_sync(k);
     }
     for (size_t at = 0; at < count; at += PIECE) {
         size_t n = count - at < PIECE ? count - at : PIECE;
 
-        for (size_t i = 0; i < n; i++)
-            narrow[i] = (float)host[at + i];
-        pyr_upload(k, (float *)dst + at, narrow, n * sizeof *narrow);
+        change_type(&changed, (const char *)host + at * pyr_type_size(type), type, n);
+        pyr_upload(k, (char *)dst + at * size, &changed, n * size);
         PYR_TRY(pyr_sync(k));
     }
     return PYR_OK;
+}
+
+static pyr_status download(pyr_kernels *k, void *host, pyr_type type, const void *src, size_t count)
+{
+    size_t size = pyr_type_size(k->real);
+    piece kept;
+
+    if (k->real == type) {
+        pyr_download(k, host, src, count * size);
+        return pyr_sync(k);
+    }
+    for (size_t at = 0; at < count; at += PIECE) {
+        size_t n = count - at < PIECE ? count - at : PIECE;
+
+        pyr_download(k, &kept, (const char *)src + at * size, n * size);
+        PYR_TRY(pyr_sync(k));
+        change_type((char *)host + at * pyr_type_size(type), &kept, k->real, n);
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_upload_reals(pyr_kernels *k, void *dst, const double *host, size_t count)
+{
+    return upload(k, dst, host, PYR_F64, count);
 }
 
 pyr_status pyr_download_reals(pyr_kernels *k, double *host, const void *src, size_t count)
 {
-    float narrow[PIECE];
-
-    if (k->real == PYR_F64) {
-        pyr_download(k, host, src, count * sizeof *host);
-        return pyr_sync(k);
-    }
-    for (size_t at = 0; at < count; at += PIECE) {
-        size_t n = count - at < PIECE ? count - at : PIECE;
-
-        pyr_download(k, narrow, (const float *)src + at, n * sizeof *narrow);
-        PYR_TRY(pyr_sync(k));
-        for (size_t i = 0; i < n; i++)
-            host[at + i] = (double)narrow[i];
-    }
-    return PYR_OK;
+    return download(k, host, PYR_F64, src, count);
 }
 
 pyr_status pyr_upload_floats(pyr_kernels *k, void *dst, const float *host, size_t count)
 {
-    double wide[PIECE];
-
-    if (k->real == PYR_F32) {
-        pyr_upload(k, dst, host, count * sizeof *host);
-        return pyr_sync(k);
-    }
-    for (size_t at = 0; at < count; at += PIECE) {
-        size_t n = count - at < PIECE ? count - at : PIECE;
-
-        for (size_t i = 0; i < n; i++)
-            wide[i] = (double)host[at + i];
-        pyr_upload(k, (double *)dst + at, wide, n * sizeof *wide);
-        PYR_TRY(pyr_sync(k));
-    }
-    return PYR_OK;
+    return upload(k, dst, host, PYR_F32, count);
 }
 
 pyr_status pyr_download_floats(pyr_kernels *k, float *host, const void *src, size_t count)
 {
-    double wide[PIECE];
-
-    if (k->real == PYR_F32) {
-        pyr_download(k, host, src, count * sizeof *host);
-        return pyr_sync(k);
-    }
-    for (size_t at = 0; at < count; at += PIECE) {
-        size_t n = count - at < PIECE ? count - at : PIECE;
-
-        pyr_download(k, wide, (const double *)src + at, n * sizeof *wide);
-        PYR_TRY(pyr_sync(k));
-        for (size_t i = 0; i < n; i++)
-            host[at + i] = (float)wide[i];
-    }
-    return PYR_OK;
+    return download(k, host, PYR_F32, src, count);
 }
