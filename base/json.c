@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/shown.h"
+#include <assert.h>
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -138,34 +139,14 @@ void pyr_json_free(pyr_json_value *tree)
     cJSON_Delete(tree);
 }
 
-bool pyr_json_is_object(const pyr_json_value *value)
-{
-    return cJSON_IsObject(value);
-}
+static_assert((int)PYR_JSON_BOOL == (cJSON_False | cJSON_True) && (int)PYR_JSON_NULL == cJSON_NULL &&
+                  (int)PYR_JSON_NUMBER == cJSON_Number && (int)PYR_JSON_ARRAY == cJSON_Array &&
+                  (int)PYR_JSON_OBJECT == cJSON_Object,
+              "kinds are the bits of cJSON's types");
 
-bool pyr_json_is_array(const pyr_json_value *value)
+bool pyr_json_is(const pyr_json_value *value, pyr_json_kind kinds)
 {
-    return cJSON_IsArray(value);
-}
-
-bool pyr_json_is_number(const pyr_json_value *value)
-{
-    return cJSON_IsNumber(value);
-}
-
-bool pyr_json_is_bool(const pyr_json_value *value)
-{
-    return cJSON_IsBool(value);
-}
-
-bool pyr_json_is_true(const pyr_json_value *value)
-{
-    return cJSON_IsTrue(value);
-}
-
-bool pyr_json_is_null(const pyr_json_value *value)
-{
-    return cJSON_IsNull(value);
+    return value && (value->type & (int)kinds);
 }
 
 double pyr_json_number(const pyr_json_value *value, double otherwise)

@@ -20,12 +20,18 @@ pyr_status pyr_json_parse_or_read(pyr_json_value **out, const char *bytes, size_
 pyr_status pyr_json_read(pyr_json_value **out, const char *path);
 void pyr_json_free(pyr_json_value *tree); /* NULL is a no-op */
 
-bool pyr_json_is_object(const pyr_json_value *value);
-bool pyr_json_is_array(const pyr_json_value *value);
-bool pyr_json_is_number(const pyr_json_value *value);
-bool pyr_json_is_bool(const pyr_json_value *value);
-bool pyr_json_is_true(const pyr_json_value *value);
-bool pyr_json_is_null(const pyr_json_value *value);
+/* Kinds of values, bits of a set. */
+typedef enum pyr_json_kind {
+    PYR_JSON_FALSE = 1,
+    PYR_JSON_TRUE = 2,
+    PYR_JSON_BOOL = 3,
+    PYR_JSON_NULL = 4,
+    PYR_JSON_NUMBER = 8,
+    PYR_JSON_ARRAY = 32,
+    PYR_JSON_OBJECT = 64
+} pyr_json_kind;
+/* Whether it is of one of these kinds. */
+bool pyr_json_is(const pyr_json_value *value, pyr_json_kind kinds);
 double pyr_json_number(const pyr_json_value *value, double otherwise); /* `otherwise` when it is none */
 const char *pyr_json_text(const pyr_json_value *value);                /* of a string; NULL when it is none */
 

@@ -359,14 +359,14 @@ static void add_reference(pyr_text *text, const results *r)
     features = pyr_json_member(figure, "features");
     pyr_shown_add(text, "%" PRId64 " images of each against %s", r->job->count,
                   pyr_json_text(reference) ? pyr_json_text(reference) : "");
-    if (pyr_json_is_number(n) && pyr_json_text(hash))
+    if (pyr_json_is(n, PYR_JSON_NUMBER) && pyr_json_text(hash))
         pyr_shown_add(text, ", %.0f images [%s]", pyr_json_number(n, 0), pyr_json_text(hash));
     if (pyr_json_text(features)) {
         hash = pyr_json_member(figure, "features_hash");
         pyr_shown_add(text, "; features: %s [%s]", pyr_json_text(features),
                       pyr_json_text(hash) ? pyr_json_text(hash) : "");
     }
-    if (r->job->count < PYR_FEW_IMAGES || (pyr_json_is_number(n) && pyr_json_number(n, 0) < PYR_FEW_IMAGES))
+    if (r->job->count < PYR_FEW_IMAGES || pyr_json_number(n, PYR_FEW_IMAGES) < PYR_FEW_IMAGES)
         pyr_text_add(text, "; fewer than %d images: the Frechet distance comes out too high", PYR_FEW_IMAGES);
 }
 
@@ -374,20 +374,23 @@ static void add_reference(pyr_text *text, const results *r)
 
 static void copy_json(const pyr_json_value *value, const char *key, pyr_json *json)
 {
-    if (pyr_json_is_object(value) || pyr_json_is_array(value)) {
-        pyr_json_open(json, key, pyr_json_is_object(value) ? '{' : '[');
-        for (const pyr_json_value *child = pyr_json_first(value); child; child = pyr_json_next(child))
-            if (!pyr_json_key(child) ||
-                (strcmp(pyr_json_key(child), "key") != 0 && strcmp(pyr_json_key(child), "xxh3") != 0))
-                copy_json(child, pyr_json_is_object(value) ? pyr_json_key(child) : NULL, json);
-        pyr_json_close(json, pyr_json_is_object(value) ? '}' : ']');
-    } else if (pyr_json_is_number(value) && pyr_json_number(value, 0) == floor(pyr_json_number(value, 0)) &&
-               fabs(pyr_json_number(value, 0)) < 9e15)
-        pyr_json_int(json, key, (int64_t)pyr_json_number(value, 0));
-    else if (pyr_json_is_number(value))
-        pyr_json_real(json, key, pyr_json_number(value, 0));
-    else if (pyr_json_is_bool(value))
-        pyr_json_bool(json, key, pyr_json_is_true(value));
+    bool object = pyr_json_is(value, PYR_JSON_OBJECT);
+    double number = pyr_json_number(value, 0);
+    const pyr_json_value *child;
+
+    if (object || pyr_json_is(value, PYR_JSON_ARRAY)) {
+        pyr_json_open(json, key, object ? '{' : '[');
+        PYR_JSON_EACH(child, value)
+        if (!pyr_json_key(child) ||
+            (strcmp(pyr_json_key(child), "key") != 0 && strcmp(pyr_json_key(child), "xxh3") != 0))
+            copy_json(child, object ? pyr_json_key(child) : NULL, json);
+        pyr_json_close(json, object ? '}' : ']');
+    } else if (pyr_json_is(value, PYR_JSON_NUMBER) && number == floor(number) && fabs(number) < 9e15)
+        pyr_json_int(json, key, (int64_t)number);
+    else if (pyr_json_is(value, PYR_JSON_NUMBER))
+        pyr_json_real(json, key, number);
+    else if (pyr_json_is(value, PYR_JSON_BOOL))
+        pyr_json_bool(json, key, pyr_json_is(value, PYR_JSON_TRUE));
     else
         pyr_json_string(json, key, pyr_json_text(value));
 }

@@ -37,9 +37,9 @@ static void read_figure(pyr_figure_list *list, const pyr_json_value *value)
 {
     const pyr_json_value *item;
 
-    if (pyr_json_is_number(value))
+    if (pyr_json_is(value, PYR_JSON_NUMBER))
         list->at[list->n++] = pyr_json_number(value, 0);
-    if (!pyr_json_is_array(value))
+    if (!pyr_json_is(value, PYR_JSON_ARRAY))
         return;
     PYR_JSON_EACH(item, value)
     {
@@ -53,7 +53,7 @@ static pyr_status read_text(char **out, const pyr_json_value *object, const char
 {
     const pyr_json_value *value = pyr_json_member(object, key);
 
-    if (pyr_json_is_number(value))
+    if (pyr_json_is(value, PYR_JSON_NUMBER))
         return pyr_format(out, "%.6g", pyr_json_number(value, 0));
     return pyr_json_text(value) ? pyr_format(out, "%s", pyr_json_text(value)) : PYR_OK;
 }
@@ -72,7 +72,7 @@ static pyr_status read_rows(pyr_compare *c, const pyr_json_value *array, bool cu
         pyr_compare_row *row = &c->rows[c->n];
         double seed = number(object, "seed", 0), fraction = number(object, "fraction", 1);
 
-        if (!pyr_json_is_object(object) || (curve && !(fraction < 1)))
+        if (!pyr_json_is(object, PYR_JSON_OBJECT) || (curve && !(fraction < 1)))
             continue;
         PYR_TRY(read_text(&row->name, object, "name"));
         if (!row->name)
@@ -97,7 +97,7 @@ pyr_status pyr_compare_read(pyr_compare *out, const char *path)
     if (status == PYR_E_FORMAT)
         return pyr_fail(status, "%s; the same pyrdiff compare writes it again", pyr_error());
     PYR_TRY(status);
-    if (!pyr_json_is_object(json))
+    if (!pyr_json_is(json, PYR_JSON_OBJECT))
         PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s should be a JSON object", path));
     PYR_TRY_OUT(read_text(&out->data, json, "data"));
     PYR_TRY_OUT(read_text(&out->budget, json, "budget"));

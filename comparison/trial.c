@@ -201,9 +201,7 @@ static pyr_status write_peak(const pyr_trial *trial)
     pyr_json_real(&json, "peak_mib", pyr_peak_memory_mib());
     pyr_json_seal(&json);
     pyr_json_close(&json, '}');
-    status = json.text.failed ? pyr_fail(PYR_E_NOMEM, "out of memory for %s", path)
-                              : pyr_file_replace(path, json.text.at, json.text.length);
-    pyr_text_free(&json.text);
+    status = pyr_text_save(&json.text, path);
     pyr_free(path);
     return status;
 }
@@ -213,18 +211,14 @@ static pyr_status read_peak(double *peak, const pyr_trial *trial)
 {
     char *path;
     pyr_json_value *json = NULL;
-    const pyr_json_value *value;
     bool there;
     pyr_status status;
 
-    *peak = (double)NAN;
     PYR_TRY(path_in(&path, trial, "train.json"));
     status = pyr_file_exists(&there, path);
     if (status == PYR_OK && there)
         status = pyr_json_read(&json, path);
-    value = pyr_json_member(json, "peak_mib");
-    if (pyr_json_is_number(value))
-        *peak = pyr_json_number(value, 0);
+    *peak = pyr_json_number(pyr_json_member(json, "peak_mib"), (double)NAN);
     pyr_json_free(json);
     pyr_free(path);
     return status == PYR_E_FORMAT ? PYR_OK : status;

@@ -55,7 +55,7 @@ static const pyr_json_value *scheduler_entry(const pyr_json_value *tree)
 {
     const pyr_json_value *entry = pyr_json_member(tree, "scheduler");
 
-    return pyr_json_is_array(entry) ? pyr_json_item(entry, 1) : NULL;
+    return pyr_json_is(entry, PYR_JSON_ARRAY) ? pyr_json_item(entry, 1) : NULL;
 }
 
 static pyr_status read_index(pyr_pipeline_files *out, const char *path)

@@ -96,15 +96,15 @@ static pyr_status read_betas(pyr_ddpm_config *out, int *n, const char *name, con
     const pyr_json_value *item;
     int i = 0;
 
-    if (pyr_json_is_null(value))
+    if (pyr_json_is(value, PYR_JSON_NULL))
         return PYR_OK;
-    *n = pyr_json_is_array(value) ? pyr_json_count(value) : 0;
+    *n = pyr_json_is(value, PYR_JSON_ARRAY) ? pyr_json_count(value) : 0;
     if (!*n)
         return pyr_field_wrong(f, name, value, "null or a list of numbers");
     PYR_TRY(pyr_new(&out->trained_betas, (size_t)*n, sizeof *out->trained_betas, "betas of a scheduler"));
     PYR_JSON_EACH(item, value)
     {
-        if (!pyr_json_is_number(item))
+        if (!pyr_json_is(item, PYR_JSON_NUMBER))
             return pyr_field_wrong(f, name, item, "a list of numbers");
         out->trained_betas[i++] = pyr_json_number(item, 0);
     }
@@ -119,21 +119,21 @@ static pyr_status read_other(pyr_ddpm_config *out, const char *name, const pyr_j
     const char *key = pyr_json_key(item);
 
     if (strcmp(key, "thresholding") == 0) {
-        if (pyr_json_is_true(item))
+        if (pyr_json_is(item, PYR_JSON_TRUE))
             return pyr_fail(PYR_E_UNSUPPORTED,
                             "%s: thresholding is true: dynamic thresholding is not offered; set it to false "
                             "(clip_sample clamps at a fixed range)",
                             name);
-        return (pyr_json_is_bool(item) && !pyr_json_is_true(item))
+        return pyr_json_is(item, PYR_JSON_FALSE)
                    ? PYR_OK
                    : pyr_field_wrong(&(pyr_field){.key = key}, name, item, "true or false");
     }
-    if (strcmp(key, "use_flow_sigmas") == 0 && pyr_json_is_true(item))
+    if (strcmp(key, "use_flow_sigmas") == 0 && pyr_json_is(item, PYR_JSON_TRUE))
         return pyr_fail(PYR_E_UNSUPPORTED, "%s: use_flow_sigmas is true: %s, and is not offered", name, flow);
     if (strcmp(key, "predict_epsilon") == 0) { /* before 0.12: now prediction_type */
-        if (!pyr_json_is_bool(item))
+        if (!pyr_json_is(item, PYR_JSON_BOOL))
             return pyr_field_wrong(&(pyr_field){.key = key}, name, item, "true or false");
-        if ((pyr_json_is_bool(item) && !pyr_json_is_true(item)))
+        if (pyr_json_is(item, PYR_JSON_FALSE))
             out->prediction_type = PYR_PREDICTS_SAMPLE;
         return PYR_OK;
     }
@@ -193,7 +193,7 @@ static pyr_status read_tree(pyr_scheduler_config *out, const pyr_json_value *tre
     pyr_status status;
 
     pyr_ddpm_config_default(&out->ddpm);
-    if (!pyr_json_is_object(tree))
+    if (!pyr_json_is(tree, PYR_JSON_OBJECT))
         return pyr_fail(PYR_E_FORMAT, "%s: not a JSON object", name);
     PYR_TRY(read_class(out, class_name, tree, name));
     passed = pyr_json_member(tree, "_use_default_values"); /* left there by the writer: as absent */
@@ -204,7 +204,7 @@ static pyr_status read_tree(pyr_scheduler_config *out, const pyr_json_value *tre
         if (!f)
             PYR_TRY(read_other(&out->ddpm, name, item, &unknown, warning));
         else if (pyr_json_lists(passed, f->key) ||
-                 (f->offset == AT(variance_type) && pyr_json_is_null(item) &&
+                 (f->offset == AT(variance_type) && pyr_json_is(item, PYR_JSON_NULL) &&
                   out->kind != PYR_SCHEDULER_DDPM))
             continue; /* as if it were absent */
         else if (f->kind == FIELD_BETAS)

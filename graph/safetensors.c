@@ -129,7 +129,8 @@ static pyr_status get(const pyr_safetensors *file, void *dst, uint64_t at, size_
 /* A whole number that JSON's double holds exactly. */
 static bool whole(const pyr_json_value *item, uint64_t *out)
 {
-    if (!pyr_json_is_number(item) || !(pyr_json_number(item, 0) >= 0 && pyr_json_number(item, 0) <= 0x1p53) ||
+    if (!pyr_json_is(item, PYR_JSON_NUMBER) ||
+        !(pyr_json_number(item, 0) >= 0 && pyr_json_number(item, 0) <= 0x1p53) ||
         pyr_json_number(item, 0) != floor(pyr_json_number(item, 0)))
         return false;
     *out = (uint64_t)pyr_json_number(item, 0);
@@ -158,7 +159,7 @@ static pyr_status parse_shape(const pyr_safetensors *file, pyr_st_tensor *tensor
     const pyr_json_value *item;
     uint64_t count = 1, dim;
 
-    if (!pyr_json_is_array(shape))
+    if (!pyr_json_is(shape, PYR_JSON_ARRAY))
         return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "%s", "its shape is missing or not a list");
     for (int i = 0; i < PYR_ST_MAX_RANK; i++)
         tensor->dims[i] = 1;
@@ -183,8 +184,8 @@ static pyr_status parse_offsets(const pyr_safetensors *file, pyr_st_tensor *tens
 {
     uint64_t data = file->size - file->data_start, bytes;
 
-    if (!pyr_json_is_array(offsets) || !pyr_json_first(offsets) || !pyr_json_next(pyr_json_first(offsets)) ||
-        pyr_json_next(pyr_json_next(pyr_json_first(offsets))) ||
+    if (!pyr_json_is(offsets, PYR_JSON_ARRAY) || !pyr_json_first(offsets) ||
+        !pyr_json_next(pyr_json_first(offsets)) || pyr_json_next(pyr_json_next(pyr_json_first(offsets))) ||
         !whole(pyr_json_first(offsets), &tensor->begin) ||
         !whole(pyr_json_next(pyr_json_first(offsets)), &tensor->end))
         return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "%s", "its data_offsets are not two whole numbers");
@@ -247,7 +248,7 @@ static pyr_status parse_tree(pyr_safetensors *file)
     const pyr_json_value *item;
     size_t n = 0;
 
-    if (!pyr_json_is_object(file->tree))
+    if (!pyr_json_is(file->tree, PYR_JSON_OBJECT))
         return pyr_fail(PYR_E_FORMAT, "%s: its header is not a JSON object", file->name);
     PYR_JSON_EACH(item, file->tree) n++;
     PYR_TRY(pyr_new(&file->tensors, n, sizeof *file->tensors, "the list of tensors"));
@@ -259,7 +260,7 @@ static pyr_status parse_tree(pyr_safetensors *file)
             const pyr_json_value *value;
 
             file->metadata = item;
-            if (!pyr_json_is_object(item))
+            if (!pyr_json_is(item, PYR_JSON_OBJECT))
                 return pyr_fail(PYR_E_FORMAT, "%s: __metadata__ is not an object", file->name);
             PYR_JSON_EACH(value, item)
             {
@@ -270,7 +271,7 @@ static pyr_status parse_tree(pyr_safetensors *file)
             continue;
         }
         tensor->name = pyr_json_key(item);
-        if (!pyr_json_is_object(item))
+        if (!pyr_json_is(item, PYR_JSON_OBJECT))
             return TENSOR_FAIL(PYR_E_FORMAT, file, tensor, "%s", "is not an object");
         PYR_TRY(parse_dtype(file, tensor, pyr_json_member(item, "dtype")));
         PYR_TRY(parse_shape(file, tensor, pyr_json_member(item, "shape")));

@@ -160,7 +160,7 @@ static void put_facts(pyr_json *json, const pyr_dataset *set)
 static int64_t get(bool *good, const pyr_json_value *json, const char *key, int64_t most)
 {
     const pyr_json_value *item = pyr_json_member(json, key);
-    double value = pyr_json_is_number(item) ? pyr_json_number(item, 0) : pyr_json_is_true(item) ? 1 : 0;
+    double value = pyr_json_number(item, pyr_json_is(item, PYR_JSON_TRUE));
 
     if (!(value >= 0 && value <= (double)most) || value != floor(value)) {
         *good = false;

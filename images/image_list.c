@@ -215,7 +215,7 @@ pyr_status pyr_label_beside(int32_t *label, const char *bytes, size_t n, const c
         for (size_t i = 0; i < sizeof keys / sizeof *keys && value < 0; i++) {
             const pyr_json_value *number = pyr_json_member(json, keys[i]);
 
-            if (pyr_json_is_number(number))
+            if (pyr_json_is(number, PYR_JSON_NUMBER))
                 value = pyr_json_number(number, 0);
         }
         pyr_json_free(json);

@@ -143,7 +143,7 @@ static bool is_choice(const pyr_json_value *item)
 {
     double choice = pyr_json_number(item, 0);
 
-    return pyr_json_is_number(item) && choice >= 0 && choice <= 1 << 20 && choice == (int)choice &&
+    return pyr_json_is(item, PYR_JSON_NUMBER) && choice >= 0 && choice <= 1 << 20 && choice == (int)choice &&
            strlen(pyr_json_key(item)) < NAME && is_utf8(pyr_json_key(item));
 }
 
@@ -151,7 +151,7 @@ static pyr_status take(pyr_tuning *t, const pyr_json_value *list)
 {
     const pyr_json_value *item;
 
-    if (!pyr_json_is_object(list))
+    if (!pyr_json_is(list, PYR_JSON_OBJECT))
         return pyr_fail(PYR_E_FORMAT, "the list of measured choices is no JSON object");
     PYR_JSON_EACH(item, list)
     {
@@ -194,7 +194,7 @@ static const pyr_json_value *machines_of(const pyr_json_value *tree)
 {
     const pyr_json_value *machines = pyr_json_member(tree, "machines");
 
-    return pyr_json_is_object(machines) ? machines : NULL;
+    return pyr_json_is(machines, PYR_JSON_OBJECT) ? machines : NULL;
 }
 
 void pyr_tuning_use_cache(pyr_tuning *t, const char *path, const char *machine)
@@ -218,7 +218,7 @@ static void put_others(pyr_json *json, const pyr_json_value *machines, const cha
 
     PYR_JSON_EACH(other, machines)
     {
-        if (passed_over-- > 0 || !pyr_json_is_object(other) || !is_utf8(pyr_json_key(other)) ||
+        if (passed_over-- > 0 || !pyr_json_is(other, PYR_JSON_OBJECT) || !is_utf8(pyr_json_key(other)) ||
             strcmp(pyr_json_key(other), machine) == 0)
             continue;
         pyr_json_open(json, pyr_json_key(other), '{');

@@ -23,10 +23,10 @@ static pyr_status read_label(pyr_file_label *out, const pyr_json_value *pair, si
 {
     const pyr_json_value *name = pyr_json_first(pair), *label = name ? pyr_json_next(name) : NULL;
 
-    if (!pyr_json_is_array(pair) || !pyr_json_text(name) || !label || pyr_json_next(label))
+    if (!pyr_json_is(pair, PYR_JSON_ARRAY) || !pyr_json_text(name) || !label || pyr_json_next(label))
         return pyr_fail(PYR_E_FORMAT,
                         "%s: labels[%zu] should be a pair such as [\"00000/img00000000.png\", 3]", file, i);
-    if (!pyr_json_is_number(label))
+    if (!pyr_json_is(label, PYR_JSON_NUMBER))
         return pyr_fail(PYR_E_FORMAT,
                         "%s: the label of %.500s should be a whole number (vectors are not read as classes)",
                         file, pyr_json_text(name));
@@ -53,9 +53,9 @@ pyr_status pyr_file_labels_parse(pyr_file_labels *out, const char *bytes, size_t
     if (!labels)
         goto out;
     out->edm = true;
-    if (pyr_json_is_null(labels))
+    if (pyr_json_is(labels, PYR_JSON_NULL))
         goto out;
-    if (!pyr_json_is_array(labels))
+    if (!pyr_json_is(labels, PYR_JSON_ARRAY))
         PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: labels should be a list of pairs, or null", name));
     room = 0;
     PYR_JSON_EACH(pair, labels) room++;

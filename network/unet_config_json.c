@@ -14,7 +14,7 @@ typedef struct reader {
 
 static pyr_status read_list(pyr_unet_config *out, reader *in, const pyr_field *f, const pyr_json_value *value)
 {
-    int n = pyr_json_is_array(value) ? pyr_json_count(value) : 0, entry, i = 0;
+    int n = pyr_json_is(value, PYR_JSON_ARRAY) ? pyr_json_count(value) : 0, entry, i = 0;
     const pyr_json_value *item;
 
     if (!n)
@@ -37,7 +37,7 @@ static pyr_status read_list(pyr_unet_config *out, reader *in, const pyr_field *f
 static pyr_status read_size(pyr_unet_config *out, const reader *in, const pyr_field *f,
                             const pyr_json_value *value)
 {
-    if (pyr_json_is_array(value)) {
+    if (pyr_json_is(value, PYR_JSON_ARRAY)) {
         if (pyr_json_count(value) != 2)
             return pyr_field_wrong(f, in->name, value, "a number, [height, width] or null");
         PYR_TRY(pyr_field_read_int(&out->sample_height, f, in->name, pyr_json_first(value)));
@@ -51,7 +51,7 @@ static pyr_status read_size(pyr_unet_config *out, const reader *in, const pyr_fi
 static pyr_status read_field(pyr_unet_config *out, reader *in, const pyr_field *f,
                              const pyr_json_value *value)
 {
-    bool null = pyr_json_is_null(value);
+    bool null = pyr_json_is(value, PYR_JSON_NULL);
     int whole;
 
     switch (f->kind) {
@@ -124,7 +124,7 @@ static pyr_status read_tree(pyr_unet_config *out, const pyr_json_value *tree, co
     int unknown = 0;
 
     pyr_unet_config_default(out);
-    if (!pyr_json_is_object(tree))
+    if (!pyr_json_is(tree, PYR_JSON_OBJECT))
         return pyr_fail(PYR_E_FORMAT, "%s: not a JSON object", name);
     class_name = pyr_json_member(tree, "_class_name");
     if (!pyr_json_text(class_name) || strcmp(pyr_json_text(class_name), "UNet2DModel") != 0)

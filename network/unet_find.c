@@ -41,7 +41,7 @@ static pyr_status add_shards(pyr_unet_files *out, const char *folder, const char
     PYR_TRY(pyr_path_new(&path, folder, name));
     PYR_TRY_OUT(pyr_json_read(&tree, path));
     map = pyr_json_member(tree, "weight_map");
-    if (!pyr_json_is_object(map) || !pyr_json_first(map))
+    if (!pyr_json_is(map, PYR_JSON_OBJECT) || !pyr_json_first(map))
         PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: weight_map is missing, empty or not an object", path));
     PYR_JSON_EACH(item, map)
     {

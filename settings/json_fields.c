@@ -82,15 +82,15 @@ const char *pyr_json_describe(char text[PYR_WORD_LIST], const pyr_json_value *va
 {
     if (pyr_json_text(value))
         snprintf(text, PYR_WORD_LIST, "\"%.100s\"", pyr_json_text(value));
-    else if (pyr_json_is_number(value))
+    else if (pyr_json_is(value, PYR_JSON_NUMBER))
         snprintf(text, PYR_WORD_LIST, "%.12g", pyr_json_number(value, 0));
     else
         snprintf(text, PYR_WORD_LIST, "%s",
-                 pyr_json_is_null(value)    ? "null"
-                 : pyr_json_is_true(value)  ? "true"
-                 : pyr_json_is_bool(value)  ? "false"
-                 : pyr_json_is_array(value) ? "a list"
-                                            : "an object");
+                 pyr_json_is(value, PYR_JSON_NULL)    ? "null"
+                 : pyr_json_is(value, PYR_JSON_TRUE)  ? "true"
+                 : pyr_json_is(value, PYR_JSON_BOOL)  ? "false"
+                 : pyr_json_is(value, PYR_JSON_ARRAY) ? "a list"
+                                                      : "an object");
     return text;
 }
 
@@ -138,15 +138,16 @@ pyr_status pyr_field_read(void *object, const pyr_field *field, const char *name
     switch (field->kind) {
     case PYR_FIELD_INT_NULL:
         *(int *)at = 0;
-        return pyr_json_is_null(value) ? PYR_OK : pyr_field_read_int(at, field, name, value);
+        return pyr_json_is(value, PYR_JSON_NULL) ? PYR_OK : pyr_field_read_int(at, field, name, value);
     case PYR_FIELD_INT:
         return pyr_field_read_int(at, field, name, value);
     case PYR_FIELD_REAL:
         *(double *)at = pyr_json_number(value, 0);
-        return pyr_json_is_number(value) ? PYR_OK : pyr_field_wrong(field, name, value, "a number");
+        return pyr_json_is(value, PYR_JSON_NUMBER) ? PYR_OK : pyr_field_wrong(field, name, value, "a number");
     case PYR_FIELD_BOOL:
-        *(bool *)at = pyr_json_is_true(value);
-        return pyr_json_is_bool(value) ? PYR_OK : pyr_field_wrong(field, name, value, "true or false");
+        *(bool *)at = pyr_json_is(value, PYR_JSON_TRUE);
+        return pyr_json_is(value, PYR_JSON_BOOL) ? PYR_OK
+                                                 : pyr_field_wrong(field, name, value, "true or false");
     default: /* PYR_FIELD_WORD */
         return pyr_field_read_word(at, field, name, value);
     }

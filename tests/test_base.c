@@ -781,14 +781,14 @@ static void json_round_trip(void)
             list = pyr_json_member(tree, "list");
             CHECK_STRING(pyr_json_text(pyr_json_member(tree, "name \"x\"")),
                          "tab\t quote\" back\\ bell\a \xc3\xa9");
-            CHECK(pyr_json_is_null(pyr_json_member(tree, "none")));
+            CHECK(pyr_json_is(pyr_json_member(tree, "none"), PYR_JSON_NULL));
             CHECK_CLOSE(pyr_json_number(pyr_json_member(tree, "loss"), 0), 0.123456789, 1e-15);
-            CHECK(pyr_json_is_null(pyr_json_member(tree, "nan")));
-            CHECK(pyr_json_is_null(pyr_json_member(tree, "inf")));
+            CHECK(pyr_json_is(pyr_json_member(tree, "nan"), PYR_JSON_NULL));
+            CHECK(pyr_json_is(pyr_json_member(tree, "inf"), PYR_JSON_NULL));
             CHECK_CLOSE(pyr_json_number(pyr_json_member(tree, "big"), 0), -9007199254740991.0, 0);
-            CHECK(pyr_json_is_true(pyr_json_member(tree, "yes")));
-            CHECK(pyr_json_count(list) == 4 && pyr_json_is_bool(pyr_json_item(list, 3)) &&
-                  !pyr_json_is_true(pyr_json_item(list, 3)));
+            CHECK(pyr_json_is(pyr_json_member(tree, "yes"), PYR_JSON_TRUE));
+            CHECK(pyr_json_count(list) == 4 && pyr_json_is(pyr_json_item(list, 3), PYR_JSON_BOOL) &&
+                  !pyr_json_is(pyr_json_item(list, 3), PYR_JSON_TRUE));
             CHECK_CLOSE(pyr_json_number(pyr_json_member(tree, "last"), 0), 3, 0);
         }
         pyr_json_free(tree);

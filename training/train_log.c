@@ -81,7 +81,7 @@ pyr_status pyr_train_log_read(pyr_train_log *out, const char *path)
         status = pyr_json_parse(&json, line, (size_t)(end - line), path);
         if (status == PYR_E_NOMEM)
             goto out;
-        if (status != PYR_OK || !pyr_json_is_object(json) || !read_line(out, json))
+        if (status != PYR_OK || !pyr_json_is(json, PYR_JSON_OBJECT) || !read_line(out, json))
             out->damaged++;
         pyr_json_free(json);
     }

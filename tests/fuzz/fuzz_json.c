@@ -27,17 +27,18 @@ static bool copy(pyr_json *json, const char *key, const pyr_json_value *value)
 {
     bool same = (!pyr_json_key(value) || is_utf8(pyr_json_key(value))) &&
                 (!pyr_json_text(value) || is_utf8(pyr_json_text(value)));
+    bool object = pyr_json_is(value, PYR_JSON_OBJECT);
 
-    if (pyr_json_is_object(value) || pyr_json_is_array(value)) {
-        pyr_json_open(json, key, pyr_json_is_object(value) ? '{' : '[');
+    if (object || pyr_json_is(value, PYR_JSON_ARRAY)) {
+        pyr_json_open(json, key, object ? '{' : '[');
         for (const pyr_json_value *child = pyr_json_first(value); child; child = pyr_json_next(child))
-            same = copy(json, pyr_json_is_object(value) ? pyr_json_key(child) : NULL, child) && same;
-        pyr_json_close(json, pyr_json_is_object(value) ? '}' : ']');
-    } else if (pyr_json_is_number(value)) {
+            same = copy(json, object ? pyr_json_key(child) : NULL, child) && same;
+        pyr_json_close(json, object ? '}' : ']');
+    } else if (pyr_json_is(value, PYR_JSON_NUMBER)) {
         pyr_json_real(json, key, pyr_json_number(value, 0));
         same = same && isfinite(pyr_json_number(value, 0));
-    } else if (pyr_json_is_bool(value))
-        pyr_json_bool(json, key, pyr_json_is_true(value));
+    } else if (pyr_json_is(value, PYR_JSON_BOOL))
+        pyr_json_bool(json, key, pyr_json_is(value, PYR_JSON_TRUE));
     else
         pyr_json_string(json, key, pyr_json_text(value));
     return same;
