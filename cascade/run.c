@@ -190,12 +190,8 @@ static pyr_status write_manifest(const char *run, const pyr_settings *settings, 
         &text,
         "# The configuration of this run, complete. `pyrdiff train --config` with this file repeats it.\n\n");
     pyr_settings_write(settings, levels, &text);
-    if (text.failed)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory for the configuration of %s", run);
-    else
-        status = pyr_file_replace(path, text.at, text.length);
+    status = pyr_text_save(&text, path);
     pyr_free(path);
-    pyr_text_free(&text);
     return status;
 }
 

@@ -143,15 +143,14 @@ out:
 
 /* ---- the small files --------------------------------------------------------------------------- */
 
-static pyr_status replace(const char *folder, const char *name, const pyr_text *text)
+/* The text is freed. */
+static pyr_status save(const char *folder, const char *name, pyr_text *text)
 {
     char *path;
     pyr_status status;
 
-    if (text->failed)
-        return pyr_fail(PYR_E_NOMEM, "out of memory for %s of %s", name, folder);
     PYR_TRY(pyr_path_new(&path, folder, name));
-    status = pyr_file_replace(path, text->at, text->length);
+    status = pyr_text_save(text, path);
     pyr_free(path);
     return status;
 }
@@ -167,7 +166,6 @@ static void index_entry(pyr_json *json, const char *key, const char *class_name)
 static pyr_status write_index(const char *folder)
 {
     pyr_json json = {.indent = 2};
-    pyr_status status;
 
     pyr_json_open(&json, NULL, '{');
     pyr_json_string(&json, "_class_name", "DDIMPipeline");
@@ -176,9 +174,7 @@ static pyr_status write_index(const char *folder)
     index_entry(&json, "unet", "UNet2DModel");
     pyr_json_close(&json, '}');
     pyr_text_add(&json.text, "\n");
-    status = replace(folder, "model_index.json", &json.text);
-    pyr_text_free(&json.text);
-    return status;
+    return save(folder, "model_index.json", &json.text);
 }
 
 static pyr_status write_scheduler(const char *folder, const pyr_level *level, double *betas, int timesteps)
@@ -198,7 +194,7 @@ static pyr_status write_scheduler(const char *folder, const pyr_level *level, do
     config.ddpm.timestep_spacing = PYR_TRAILING;
     PYR_TRY_OUT(pyr_open_output_folder(path));
     PYR_TRY_OUT(pyr_scheduler_config_write(&text, &config));
-    PYR_TRY_OUT(replace(path, "scheduler_config.json", &text));
+    PYR_TRY_OUT(save(path, "scheduler_config.json", &text));
 out:
     pyr_text_free(&text);
     pyr_free(path);

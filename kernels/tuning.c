@@ -18,7 +18,8 @@ typedef struct entry {
 
 struct pyr_tuning {
     entry *at; /* sorted by name */
-    int n, room;
+    int n;
+    size_t room;
     bool measures;
     char *cache, *machine; /* owned; NULL: none */
 };
@@ -92,15 +93,7 @@ pyr_status pyr_tuning_put(pyr_tuning *t, const char *name, int choice)
     if (strlen(name) >= NAME)
         return pyr_fail(PYR_E_ARG, "the name of a choice is too long: %s", name);
     if (!found) {
-        if (t->n == t->room) {
-            int room = t->room ? 2 * t->room : 16;
-            entry *more = pyr_realloc(t->at, (size_t)room, sizeof *more);
-
-            if (!more)
-                return pyr_fail(PYR_E_NOMEM, "out of memory: tuning");
-            t->at = more;
-            t->room = room;
-        }
+        PYR_TRY(pyr_grow(&t->at, &t->room, (size_t)t->n, sizeof *t->at, "tuning"));
         memmove(t->at + at + 1, t->at + at, (size_t)(t->n - at) * sizeof *t->at);
         t->at[at] = (entry){.fresh = true};
         strcpy(t->at[at].name, name);
@@ -249,8 +242,6 @@ static pyr_status merge(const pyr_tuning *t, pyr_json *json)
     pyr_json_close(json, '}');
     pyr_json_seal(json);
     pyr_json_close(json, '}');
-    if (json->text.failed)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory: tuning");
 out:
     pyr_tuning_free(all);
     pyr_json_free(tree);
@@ -260,22 +251,17 @@ out:
 /* Read, merged and written by one process at a time: several trainings may begin at once. */
 static pyr_status keep(const pyr_tuning *t)
 {
-    char *folder = pyr_strdup(t->cache), *path = pyr_strfmt("%s.lock", t->cache);
-    char *slash = folder ? strrchr(folder, '/') : NULL;
+    char *folder = NULL, *path = NULL;
     pyr_json json = {0};
-    pyr_status status = PYR_OK;
+    pyr_status status;
     int lock = -1;
 
-    if (!folder || !path)
-        status = pyr_fail(PYR_E_NOMEM, "out of memory: tuning");
-    if (slash)
-        *slash = '\0';
-    if (status == PYR_OK && slash)
-        status = pyr_make_folders(folder);
-    PYR_TRY_OUT(status);
+    PYR_TRY_OUT(pyr_folder_of(&folder, t->cache));
+    PYR_TRY_OUT(pyr_format(&path, "%s.lock", t->cache));
+    PYR_TRY_OUT(pyr_make_folders(folder));
     PYR_TRY_OUT(pyr_lock_wait(&lock, path));
     PYR_TRY_OUT(merge(t, &json));
-    PYR_TRY_OUT(pyr_file_replace(t->cache, json.text.at, json.text.length));
+    PYR_TRY_OUT(pyr_text_save(&json.text, t->cache));
 out:
     pyr_unlock(lock);
     pyr_text_free(&json.text);
