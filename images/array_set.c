@@ -478,9 +478,9 @@ static pyr_status settle_rows(set *s, pyr_packed_part *part, const pyr_array_lay
     pyr_status status;
 
     PYR_TRY(pyr_new(&row, n, size, part->name));
-    PYR_TRY_OUT(part->bytes->open(part->bytes));
+    PYR_TRY_OUT(pyr_part_open(part->bytes));
     for (int64_t i = 0; i < part->n && i < LOOKED_AT; i++) {
-        PYR_TRY_OUT(part->bytes->read(part->bytes, row, n));
+        PYR_TRY_OUT(pyr_part_read(part->bytes, row, n));
         for (size_t k = 0; k + far < n; k++) {
             double v = pyr_npy_value(row + k * size, part->record.type);
 
@@ -494,7 +494,7 @@ static pyr_status settle_rows(set *s, pyr_packed_part *part, const pyr_array_lay
                      part->name);
     }
 out:
-    part->bytes->close(part->bytes);
+    pyr_part_close(part->bytes);
     pyr_free(row);
     return status;
 }

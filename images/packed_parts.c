@@ -27,6 +27,112 @@ typedef struct packed_parts {
     char *portion;
 } packed_parts;
 
+/* ---- the elements of a part, in order ---- */
+
+/* Of a file, or of an array: what both were at first is kept, to notice a change. */
+struct pyr_part_bytes {
+    char *path;
+    pyr_value_header header;
+    pyr_value_file file, met;
+    char *name; /* of the array; NULL: a file */
+    pyr_array array;
+    pyr_arrays *arrays;
+    pyr_array_stream stream;
+    char *block; /* of an array in Fortran's order, in C's; kept */
+    size_t next; /* element of the block */
+};
+
+void pyr_part_close(pyr_part_bytes *b)
+{
+    pyr_value_file_close(&b->file);
+    pyr_array_stream_close(&b->stream);
+    pyr_arrays_free(b->arrays);
+    b->arrays = NULL;
+}
+
+static void bytes_free(pyr_part_bytes *b)
+{
+    if (!b)
+        return;
+    pyr_part_close(b);
+    pyr_free(b->block);
+    pyr_free(b->path);
+    pyr_free(b->name);
+    pyr_free(b);
+}
+
+static pyr_status file_open(pyr_part_bytes *b)
+{
+    PYR_TRY(pyr_value_file_open(&b->file, b->path, b->header));
+    if (b->file.type == b->met.type && memcmp(b->file.size, b->met.size, sizeof b->met.size) == 0)
+        return PYR_OK;
+    pyr_part_close(b);
+    return pyr_fail(PYR_E_FORMAT, "%s: the file became another one while it was read", b->path);
+}
+
+static pyr_status array_open(pyr_part_bytes *b)
+{
+    const pyr_array *array;
+    pyr_status status;
+
+    b->next = 0;
+    if (b->block)
+        return PYR_OK;
+    PYR_TRY(pyr_arrays_open(&b->arrays, b->path));
+    PYR_TRY_OUT(pyr_arrays_get(&array, b->arrays, b->name));
+    if (array->type != b->array.type || memcmp(array->shape, b->array.shape, sizeof array->shape) != 0)
+        PYR_TRY_OUT(
+            pyr_fail(PYR_E_FORMAT, "%s: array %s became another one while it was read", b->path, b->name));
+    if (pyr_array_in_order(array)) {
+        PYR_TRY_OUT(pyr_array_stream_open(&b->stream, b->arrays, array));
+        return PYR_OK;
+    }
+    /* killed without a word, where a control group limits it: hence before */
+    if (pyr_array_count(array) * pyr_npy_type_size(array->type) > pyr_memory_left() / 4 * 3)
+        PYR_TRY_OUT(
+            pyr_fail(PYR_E_UNSUPPORTED,
+                     "%s: array %s lies in Fortran's order, which is read as a whole, and takes %.4g MiB, "
+                     "of which %.4g are free: save numpy.ascontiguousarray of it, which is read in portions",
+                     b->path, b->name,
+                     (double)pyr_array_count(array) * (double)pyr_npy_type_size(array->type) / 1048576.0,
+                     (double)pyr_memory_left() / 1048576.0));
+    PYR_TRY_OUT(pyr_new(&b->block, pyr_array_count(array), pyr_npy_type_size(array->type), b->path));
+    status = pyr_arrays_read(b->arrays, array, b->block, pyr_array_count(array), array->type);
+    if (status != PYR_OK) {
+        pyr_free(b->block);
+        b->block = NULL;
+    }
+out:
+    pyr_part_close(b);
+    return status;
+}
+
+pyr_status pyr_part_open(pyr_part_bytes *b)
+{
+    return b->name ? array_open(b) : file_open(b);
+}
+
+pyr_status pyr_part_read(pyr_part_bytes *b, void *dst, size_t count)
+{
+    size_t size = pyr_npy_type_size(b->array.type);
+
+    if (!b->name)
+        return pyr_value_file_read(&b->file, dst, count);
+    if (!b->block)
+        return pyr_array_stream_read(&b->stream, dst, count);
+    memcpy(dst, b->block + b->next * size, count * size);
+    b->next += count;
+    return PYR_OK;
+}
+
+/* All were read: nothing follows, the checksum fits. */
+static pyr_status bytes_end(pyr_part_bytes *b)
+{
+    if (!b->name)
+        return pyr_value_file_end(&b->file);
+    return b->block ? PYR_OK : pyr_array_stream_end(&b->stream);
+}
+
 /* ---- parts ---- */
 
 pyr_record pyr_record_pixels(pyr_npy_type type, int h, int w, int c)
@@ -47,193 +153,49 @@ pyr_record pyr_record_planes(pyr_npy_type type, int h, int w, int c)
                         .next = (size_t)h * (size_t)w};
 }
 
-/* One more, with its name alone. */
+/* One more, of which only the path is known. */
 static pyr_status add_part(pyr_packed_part **part, pyr_parts *parts, const char *path)
 {
     PYR_TRY(pyr_grow(&parts->at, &parts->room, parts->n, sizeof *parts->at, path));
     *part = &parts->at[parts->n++];
     **part = (pyr_packed_part){0};
-    return pyr_format(&(*part)->name, "%s", path);
+    PYR_TRY(pyr_new(&(*part)->bytes, 1, sizeof *(*part)->bytes, path));
+    return pyr_format(&(*part)->bytes->path, "%s", path);
 }
 
 void pyr_parts_free(pyr_parts *parts)
 {
     for (size_t i = 0; i < parts->n; i++) {
-        if (parts->at[i].bytes)
-            parts->at[i].bytes->free(parts->at[i].bytes);
+        bytes_free(parts->at[i].bytes);
         pyr_free(parts->at[i].name);
     }
     pyr_free(parts->at);
     *parts = (pyr_parts){0};
 }
 
-/* ---- a file ---- */
-
-typedef struct file_bytes {
-    pyr_part_bytes bytes; /* first, so that a pyr_part_bytes is one */
-    pyr_value_file file, met;
-    pyr_value_header header;
-    const char *path; /* the part's name */
-} file_bytes;
-
-static pyr_status file_open(pyr_part_bytes *bytes)
-{
-    file_bytes *f = (file_bytes *)bytes;
-
-    PYR_TRY(pyr_value_file_open(&f->file, f->path, f->header));
-    if (f->file.type == f->met.type && memcmp(f->file.size, f->met.size, sizeof f->met.size) == 0)
-        return PYR_OK;
-    pyr_value_file_close(&f->file);
-    return pyr_fail(PYR_E_FORMAT, "%s: the file became another one while it was read", f->path);
-}
-
-static pyr_status file_read(pyr_part_bytes *bytes, void *dst, size_t count)
-{
-    return pyr_value_file_read(&((file_bytes *)bytes)->file, dst, count);
-}
-
-static pyr_status file_end(pyr_part_bytes *bytes)
-{
-    return pyr_value_file_end(&((file_bytes *)bytes)->file);
-}
-
-static void file_close(pyr_part_bytes *bytes)
-{
-    pyr_value_file_close(&((file_bytes *)bytes)->file);
-}
-
-static void file_free(pyr_part_bytes *bytes)
-{
-    file_close(bytes);
-    pyr_free(bytes);
-}
-
 pyr_status pyr_parts_add_file(pyr_packed_part **part, pyr_parts *parts, pyr_value_file *met,
                               pyr_collection *c, const char *path, pyr_value_header header)
 {
-    static const pyr_part_bytes calls = {file_open, file_read, file_end, file_close, file_free};
-    file_bytes *f;
-
     PYR_TRY(pyr_value_file_open(met, path, header));
     pyr_value_file_close(met);
     PYR_TRY(pyr_names_add(&c->sources, path));
     PYR_TRY(add_part(part, parts, path));
-    PYR_TRY(pyr_new(&f, 1, sizeof *f, path));
-    *f = (file_bytes){.bytes = calls, .met = *met, .header = header, .path = (*part)->name};
-    (*part)->bytes = &f->bytes;
+    (*part)->bytes->met = *met;
+    (*part)->bytes->header = header;
     (*part)->record = pyr_record_pixels(met->type, (int)met->size[1], (int)met->size[2], (int)met->size[3]);
     (*part)->n = met->size[0];
-    return PYR_OK;
-}
-
-/* ---- an array ---- */
-
-typedef struct array_bytes {
-    pyr_part_bytes bytes;
-    char *path, *name;
-    pyr_array array; /* as it was at first, to notice a change */
-    pyr_arrays *arrays;
-    pyr_array_stream stream;
-    char *block; /* of one in Fortran's order, in C's; kept */
-    size_t next; /* element of the block */
-} array_bytes;
-
-static void array_close(pyr_part_bytes *bytes)
-{
-    array_bytes *a = (array_bytes *)bytes;
-
-    pyr_array_stream_close(&a->stream);
-    pyr_arrays_free(a->arrays);
-    a->arrays = NULL;
-}
-
-static pyr_status array_open(pyr_part_bytes *bytes)
-{
-    array_bytes *a = (array_bytes *)bytes;
-    const pyr_array *array;
-    pyr_status status;
-
-    a->next = 0;
-    if (a->block)
-        return PYR_OK;
-    PYR_TRY(pyr_arrays_open(&a->arrays, a->path));
-    PYR_TRY_OUT(pyr_arrays_get(&array, a->arrays, a->name));
-    if (array->type != a->array.type || memcmp(array->shape, a->array.shape, sizeof array->shape) != 0)
-        PYR_TRY_OUT(
-            pyr_fail(PYR_E_FORMAT, "%s: array %s became another one while it was read", a->path, a->name));
-    if (pyr_array_in_order(array)) {
-        PYR_TRY_OUT(pyr_array_stream_open(&a->stream, a->arrays, array));
-        return PYR_OK;
-    }
-    /* killed without a word, where a control group limits it: hence before */
-    if (pyr_array_count(array) * pyr_npy_type_size(array->type) > pyr_memory_left() / 4 * 3)
-        PYR_TRY_OUT(
-            pyr_fail(PYR_E_UNSUPPORTED,
-                     "%s: array %s lies in Fortran's order, which is read as a whole, and takes %.4g MiB, "
-                     "of which %.4g are free: save numpy.ascontiguousarray of it, which is read in portions",
-                     a->path, a->name,
-                     (double)pyr_array_count(array) * (double)pyr_npy_type_size(array->type) / 1048576.0,
-                     (double)pyr_memory_left() / 1048576.0));
-    PYR_TRY_OUT(pyr_new(&a->block, pyr_array_count(array), pyr_npy_type_size(array->type), a->path));
-    status = pyr_arrays_read(a->arrays, array, a->block, pyr_array_count(array), array->type);
-    if (status != PYR_OK) {
-        pyr_free(a->block);
-        a->block = NULL;
-    }
-out:
-    array_close(bytes);
-    return status;
-}
-
-static pyr_status array_read(pyr_part_bytes *bytes, void *dst, size_t count)
-{
-    array_bytes *a = (array_bytes *)bytes;
-    size_t size = pyr_npy_type_size(a->array.type);
-
-    if (!a->block)
-        return pyr_array_stream_read(&a->stream, dst, count);
-    memcpy(dst, a->block + a->next * size, count * size);
-    a->next += count;
-    return PYR_OK;
-}
-
-static pyr_status array_end(pyr_part_bytes *bytes)
-{
-    array_bytes *a = (array_bytes *)bytes;
-
-    return a->block ? PYR_OK : pyr_array_stream_end(&a->stream);
-}
-
-static void array_free(pyr_part_bytes *bytes)
-{
-    array_bytes *a = (array_bytes *)bytes;
-
-    array_close(bytes);
-    pyr_free(a->block);
-    pyr_free(a->path);
-    pyr_free(a->name);
-    pyr_free(a);
+    return pyr_format(&(*part)->name, "%s", path);
 }
 
 pyr_status pyr_parts_add_array(pyr_packed_part **part, pyr_parts *parts, const char *path,
                                const pyr_array *array, pyr_record record, int64_t n)
 {
-    static const pyr_part_bytes calls = {array_open, array_read, array_end, array_close, array_free};
-    char *name;
-    array_bytes *a;
-    pyr_status status;
-
-    PYR_TRY(pyr_format(&name, "%s: array %s", path, array->name));
-    status = add_part(part, parts, name);
-    pyr_free(name);
-    PYR_TRY(status);
-    PYR_TRY(pyr_new(&a, 1, sizeof *a, path));
-    *a = (array_bytes){.bytes = calls, .array = *array};
-    (*part)->bytes = &a->bytes;
+    PYR_TRY(add_part(part, parts, path));
+    (*part)->bytes->array = *array;
     (*part)->record = record;
     (*part)->n = n;
-    PYR_TRY(pyr_format(&a->path, "%s", path));
-    return pyr_format(&a->name, "%s", array->name);
+    PYR_TRY(pyr_format(&(*part)->bytes->name, "%s", array->name));
+    return pyr_format(&(*part)->name, "%s: array %s", path, array->name);
 }
 
 /* ---- what the values are ---- */
@@ -293,16 +255,16 @@ static pyr_status measure_part(measured *m, const pyr_packed_part *part, char *p
     size_t n = portion_records(&part->record), size = part->record.elements;
     pyr_status status;
 
-    PYR_TRY(part->bytes->open(part->bytes));
+    PYR_TRY(pyr_part_open(part->bytes));
     for (int64_t i = 0; i < part->n; i += (int64_t)n) {
         if ((int64_t)n > part->n - i)
             n = (size_t)(part->n - i);
-        PYR_TRY_OUT(part->bytes->read(part->bytes, portion, n * size));
+        PYR_TRY_OUT(pyr_part_read(part->bytes, portion, n * size));
         PYR_TRY_OUT(measure_values(m, part, portion, n * size, (uint64_t)i * size));
     }
-    status = part->bytes->end(part->bytes);
+    status = bytes_end(part->bytes);
 out:
-    part->bytes->close(part->bytes);
+    pyr_part_close(part->bytes);
     return status;
 }
 
@@ -428,11 +390,11 @@ static pyr_status read_part(packed_parts *p, char *dst, int64_t n, size_t image_
     size_t most = portion_records(r), size = r->elements * pyr_npy_type_size(r->type);
 
     if (is_direct(p, r))
-        return part->bytes->read(part->bytes, dst, (size_t)n * r->elements);
+        return pyr_part_read(part->bytes, dst, (size_t)n * r->elements);
     for (int64_t i = 0; i < n;) {
         size_t now = (int64_t)most < n - i ? most : (size_t)(n - i);
 
-        PYR_TRY(part->bytes->read(part->bytes, p->portion, now * r->elements));
+        PYR_TRY(pyr_part_read(part->bytes, p->portion, now * r->elements));
         for (size_t k = 0; k < now; k++, i++)
             convert(dst + (size_t)i * image_bytes, p->portion + k * size, p, r);
     }
@@ -442,7 +404,7 @@ static pyr_status read_part(packed_parts *p, char *dst, int64_t n, size_t image_
 static void close_part(packed_parts *p)
 {
     if (p->open)
-        p->parts.at[p->part].bytes->close(p->parts.at[p->part].bytes);
+        pyr_part_close(p->parts.at[p->part].bytes);
     p->open = false;
 }
 
@@ -457,14 +419,14 @@ static pyr_status parts_read(pyr_packed *packed, void *dst, int64_t n)
         int64_t now = n < part->n - p->image ? n : part->n - p->image;
 
         if (!p->open)
-            PYR_TRY(part->bytes->open(part->bytes));
+            PYR_TRY(pyr_part_open(part->bytes));
         p->open = true;
         PYR_TRY(read_part(p, at, now, image_bytes));
         at += (size_t)now * image_bytes;
         n -= now;
         p->image += now;
         if (p->image == part->n) {
-            PYR_TRY(part->bytes->end(part->bytes));
+            PYR_TRY(bytes_end(part->bytes));
             close_part(p);
             p->part++;
             p->image = 0;

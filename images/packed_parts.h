@@ -14,15 +14,12 @@
 #include "layouts/collection.h"
 
 /* The elements of a part, in order. */
-typedef struct pyr_part_bytes {
-    /* From the first record on; also again, after a close. */
-    pyr_status (*open)(struct pyr_part_bytes *bytes);
-    /* The next `count` elements, in the machine's order of bytes. */
-    pyr_status (*read)(struct pyr_part_bytes *bytes, void *dst, size_t count);
-    pyr_status (*end)(struct pyr_part_bytes *bytes); /* all were read: nothing follows, the checksum fits */
-    void (*close)(struct pyr_part_bytes *bytes);     /* no-op when it is not open */
-    void (*free)(struct pyr_part_bytes *bytes);      /* closes too */
-} pyr_part_bytes;
+typedef struct pyr_part_bytes pyr_part_bytes;
+/* From the first record on; also again, after a close. */
+pyr_status pyr_part_open(pyr_part_bytes *bytes);
+/* The next `count` elements, in the machine's order of bytes. */
+pyr_status pyr_part_read(pyr_part_bytes *bytes, void *dst, size_t count);
+void pyr_part_close(pyr_part_bytes *bytes); /* no-op when it is not open */
 
 /* How one image lies in a part; all but the type counted in elements. */
 typedef struct pyr_record {
