@@ -95,13 +95,17 @@ static size_t nchw_of(pyr_shape s, size_t i)
 
 static pyr_status load(stored *s, const pyr_unet_files *files)
 {
-    size_t result;
+    size_t result, labels;
 
     PYR_TRY(pyr_unet_model_load(&s->m, s->config, files, (pyr_shape){1, s->h, s->w, s->c}, s->n, NULL));
     result = pyr_count(pyr_graph_shape(s->m.g, s->m.y));
     if (s->output->count != result)
         return pyr_fail(PYR_E_FORMAT, "io.safetensors: output has %zu numbers, the network gives %zu",
                         s->output->count, result);
+    labels = s->labels ? pyr_count(pyr_graph_shape(s->m.g, s->m.in.label)) : 0;
+    if (s->labels && s->labels->count != labels)
+        return pyr_fail(PYR_E_FORMAT, "io.safetensors: class_labels has %zu values, expected %zu",
+                        s->labels->count, labels);
     return PYR_OK;
 }
 
@@ -123,23 +127,6 @@ out:
     return status;
 }
 
-static pyr_status put_sample(stored *s)
-{
-    size_t n = s->sample->count;
-    double *stored_order = NULL, *numbers = NULL;
-    pyr_status status = PYR_OK;
-
-    PYR_TRY_OUT(read_numbers(&stored_order, s, s->sample));
-    PYR_TRY_OUT(pyr_new(&numbers, n, sizeof *numbers, "stored sample"));
-    for (size_t i = 0; i < n; i++)
-        numbers[i] = stored_order[nchw_of((pyr_shape){s->n, s->h, s->w, s->c}, i)];
-    PYR_TRY_OUT(pyr_unet_model_put(&s->m, s->m.in.sample, numbers, n, false));
-out:
-    pyr_free(stored_order);
-    pyr_free(numbers);
-    return status;
-}
-
 /* Rows of a table are within it. */
 static pyr_status check_rows(const double *rows, size_t n, int size, const char *what)
 {
@@ -149,42 +136,24 @@ static pyr_status check_rows(const double *rows, size_t n, int size, const char 
     return PYR_OK;
 }
 
-static pyr_status put_times(stored *s)
+/* A tensor, or its one number for all images, into an input; `rows`: of the table whose rows they are, or 0. */
+static pyr_status put(stored *s, pyr_value input, const pyr_st_tensor *t, int rows, const char *what)
 {
-    bool learned = s->config->time_embedding_type == PYR_UNET_LEARNED;
-    size_t n = (size_t)s->n;
-    double *read = NULL, *times = NULL;
-    pyr_status status = PYR_OK;
+    pyr_shape shape = pyr_graph_shape(s->m.g, input);
+    size_t n = pyr_count(shape);
+    double *read = NULL, *numbers = NULL;
+    pyr_status status;
 
-    PYR_TRY_OUT(read_numbers(&read, s, s->timestep));
-    PYR_TRY_OUT(pyr_new(&times, n, sizeof *times, "stored times"));
+    PYR_TRY_OUT(read_numbers(&read, s, t));
+    PYR_TRY_OUT(pyr_new(&numbers, n, sizeof *numbers, "stored numbers"));
     for (size_t i = 0; i < n; i++)
-        times[i] = read[s->timestep->count == 1 ? 0 : i];
-    if (learned)
-        PYR_TRY_OUT(check_rows(times, n, s->config->num_train_timesteps, "timestep"));
-    PYR_TRY_OUT(pyr_unet_model_put(&s->m, s->m.in.time, times, n, learned));
+        numbers[i] = read[t->count == 1 ? 0 : nchw_of(shape, i)];
+    if (rows)
+        PYR_TRY_OUT(check_rows(numbers, n, rows, what));
+    PYR_TRY_OUT(pyr_unet_model_put(&s->m, input, numbers, n, rows > 0));
 out:
     pyr_free(read);
-    pyr_free(times);
-    return status;
-}
-
-static pyr_status put_labels(stored *s)
-{
-    bool table = s->config->class_embed_type == PYR_UNET_CLASS_TABLE;
-    size_t n = pyr_count(pyr_graph_shape(s->m.g, s->m.in.label));
-    pyr_status status = PYR_OK;
-    double *labels = NULL;
-
-    if (s->labels->count != n)
-        return pyr_fail(PYR_E_FORMAT, "io.safetensors: class_labels has %zu values, expected %zu",
-                        s->labels->count, n);
-    PYR_TRY_OUT(read_numbers(&labels, s, s->labels));
-    if (table)
-        PYR_TRY_OUT(check_rows(labels, n, s->config->num_class_embeds, "class"));
-    PYR_TRY_OUT(pyr_unet_model_put(&s->m, s->m.in.label, labels, n, table));
-out:
-    pyr_free(labels);
+    pyr_free(numbers);
     return status;
 }
 
@@ -214,14 +183,16 @@ out:
 
 static pyr_status run(pyr_unet_check *out, stored *s, const pyr_unet_files *files)
 {
-    pyr_status status = PYR_OK;
+    bool learned = s->config->time_embedding_type == PYR_UNET_LEARNED;
+    bool table = s->config->class_embed_type == PYR_UNET_CLASS_TABLE;
+    pyr_status status;
 
     PYR_TRY_OUT(find_stored(s));
     PYR_TRY_OUT(load(s, files));
-    PYR_TRY_OUT(put_sample(s));
-    PYR_TRY_OUT(put_times(s));
+    PYR_TRY_OUT(put(s, s->m.in.sample, s->sample, 0, "sample"));
+    PYR_TRY_OUT(put(s, s->m.in.time, s->timestep, learned ? s->config->num_train_timesteps : 0, "timestep"));
     if (s->labels)
-        PYR_TRY_OUT(put_labels(s));
+        PYR_TRY_OUT(put(s, s->m.in.label, s->labels, table ? s->config->num_class_embeds : 0, "class"));
     PYR_TRY_OUT(pyr_graph_forward(s->m.g, 0));
     PYR_TRY_OUT(compare(out, s));
 out:
