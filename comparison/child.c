@@ -21,36 +21,20 @@ typedef struct message {
     char sentence[SENTENCE];
 } message;
 
-static bool write_all(int to, const void *bytes, size_t n)
-{
-    const char *at = bytes;
-
-    while (n > 0) {
-        ssize_t written = write(to, at, n);
-
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        at += written;
-        n -= (size_t)written;
-    }
-    return true;
-}
-
-static bool read_all(int from, void *bytes, size_t n)
+/* All n bytes through a pipe, out of `bytes` or into them. */
+static bool pass(int pipe, void *bytes, size_t n, bool out)
 {
     char *at = bytes;
 
     while (n > 0) {
-        ssize_t got = read(from, at, n);
+        ssize_t passed = out ? write(pipe, at, n) : read(pipe, at, n);
 
-        if (got < 0 && errno == EINTR)
+        if (passed < 0 && errno == EINTR)
             continue;
-        if (got <= 0)
+        if (passed <= 0)
             return false;
-        at += got;
-        n -= (size_t)got;
+        at += passed;
+        n -= (size_t)passed;
     }
     return true;
 }
@@ -69,7 +53,7 @@ static void be_child(int to, pid_t parent, pyr_status (*work)(void *, void *), v
     m.status = work(arg, result);
     snprintf(m.sentence, sizeof m.sentence, "%s", m.status == PYR_OK ? "" : pyr_error());
     fflush(NULL);
-    _exit(write_all(to, &m, sizeof m) && write_all(to, result, size) ? 0 : 1);
+    _exit(pass(to, &m, sizeof m, true) && pass(to, result, size, true) ? 0 : 1);
 }
 
 /* Wait in short turns, so that a stop is seen. What the child says lies in the pipe until it has ended: it is
@@ -118,7 +102,7 @@ pyr_status pyr_run_child(pyr_status (*work)(void *arg, void *result), void *arg,
     }
     close(ends[1]);
     state = wait_for(child, stop);
-    whole = read_all(ends[0], &m, sizeof m) && (size == 0 || read_all(ends[0], result, size));
+    whole = pass(ends[0], &m, sizeof m, false) && (size == 0 || pass(ends[0], result, size, false));
     close(ends[0]);
     if (state != -1 && WIFSIGNALED(state))
         return pyr_fail(PYR_E_IO, "the process was ended by signal %d%s", WTERMSIG(state),
