@@ -21,7 +21,7 @@ WARN    += $(if $(WERROR),-Werror)
 
 # ---- nothing below needs editing to add a source or a test -----------------------------------
 # The library's rooms, each using only those before it; then those of the command line.
-ROOMS   := include base settings kernels kernels/ref kernels/cpu graph network diffusion pictures archives arrays layouts images pyramid \
+ROOMS   := include base settings kernels kernels/ref kernels/simd kernels/cpu graph network diffusion pictures archives arrays layouts images pyramid \
            levels diffusers cascade training tasks features eval comparison plots report toys api
 CLI     := terminal cli cli/bench cli/info cli/sample cli/tasks cli/toy
 DEFS    := -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
@@ -53,8 +53,12 @@ B       := build/$(shell echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LDLIBS)' | c
 
 LIB_SRC := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
 LIB_SRC := $(filter-out $(if $(CUDA_SRC),kernels/cuda_absent.c),$(LIB_SRC))
+# Files that are compiled for each instruction set, of which the program chooses when it runs (kernels/simd/processor.c).
+SIMD_SRC  := kernels/simd/winograd_f32.c
+SIMD_SETS := base $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),avx2 avx512)
+LIB_SRC := $(filter-out $(SIMD_SRC),$(LIB_SRC))
 CLI_SRC := $(foreach room,$(CLI),$(wildcard $(room)/*.c))
-LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(CUDA_SRC:%.cu=$(CUDA_B)/%.o)
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(foreach set,$(SIMD_SETS),$(SIMD_SRC:%.c=$(B)/%.$(set).o)) $(CUDA_SRC:%.cu=$(CUDA_B)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
 TEST_SRC := $(wildcard tests/test_*.c)
 TESTS   := $(TEST_SRC:tests/%.c=$(B)/tests/%)
@@ -94,6 +98,17 @@ $(B)/kernels/cpu/%.o: override CFLAGS += -fopenmp-simd -fno-math-errno -fno-trap
 $(B)/kernels/cpu/%.o: override CFLAGS += $(if $(SAN),$(if $(findstring gcc,$(CC)),--param asan-use-after-return=0))
 # clang does not vectorise some of these loops when each is watched.
 $(B)/kernels/cpu/%.o: override CFLAGS += $(if $(SAN),$(if $(findstring clang,$(CC)),-Wno-pass-failed))
+# A rule for each instruction set; ISO C mode would not make one instruction of a product and a sum.
+MARCH_base   := $(if $(filter-out base,$(SIMD_SETS)),-march=x86-64-v2)
+MARCH_avx2   := -march=x86-64-v3
+MARCH_avx512 := -march=x86-64-v4
+SIMD_FLAGS   := -ffp-contract=fast -fno-math-errno -fno-trapping-math $(if $(SAN),$(if $(findstring gcc,$(CC)),--param asan-use-after-return=0))
+define simd_rule
+$(B)/%.$(1).o: %.c
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS_ALL) $(SIMD_FLAGS) $(MARCH_$(1)) -DPYR_SET=$(1) -c $$< -o $$@
+endef
+$(foreach set,$(SIMD_SETS),$(eval $(call simd_rule,$(set))))
 
 # Reports say which sources the program is built from; only that object is made again when they change.
 SOURCES_ARE := $(or $(shell git describe --always --dirty --tags 2>/dev/null),unknown)

@@ -1,7 +1,8 @@
-/* conv2d_cpu.c - convolutions, and matrix products on images in bf16: by register tiles (tile.h) or oneDNN.
+/* conv2d_cpu.c - convolutions, and matrix products on images in bf16: by register tiles (tile.h), by Winograd's
+ * products of floats (winograd_f32.h) or by oneDNN.
  *
- * Each pass has a way of its own. Tiles take neighbours in (a residual, a concatenation, ...) as they read
- * and write; around oneDNN there are passes for that (conv_around.h). In f32, 1x1 of stride 1 is a matrix
+ * Each pass has a way of its own. Tiles and Winograd's take neighbours in (a residual, a concatenation, ...) as they
+ * read and write; around oneDNN there are passes for that (conv_around.h). In f32, 1x1 of stride 1 is a matrix
  * product (linear_cpu.c).
  *
  * Fast kernels want weights in layouts of their own. They are reordered once after each update (pack), not on
@@ -14,17 +15,20 @@
 #include "kernels/cpu/onednn.h"
 #include "kernels/cpu/tile.h"
 #include "kernels/cpu/vector.h"
+#include "kernels/simd/processor.h"
 
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
 
-typedef enum way { BY_ONEDNN, BY_TILES } way;
+typedef enum way { BY_ONEDNN, BY_TILES, BY_WINOGRAD_F32 } way;
 
 typedef struct conv_state {
     way forward, data, weights;
     pyr_conv_shape shape;
     pyr_tile_size tile, turned; /* turned: of the pass by data */
+    const pyr_winograd_f32 *winograd;
+    pyr_winograd_size size, turned_size;
     float scale;
     pyr_onednn_call *call[PYR_CONV_PASSES], *pack_forward, *pack_data, *unpack;
     /* offsets in bytes: packed block = [forward weights | weights of the pass by data | gradient as O x I x
@@ -32,7 +36,7 @@ typedef struct conv_state {
     size_t packed_data, packed_gradient;
     size_t x_copy, dy_copy, sums;
     bool copies_x, copies_dy;        /* for oneDNN */
-    bool result_direct, data_direct; /* oneDNN writes y, dx itself */
+    bool result_direct, data_direct; /* y, dx are written at once, without sums */
 } conv_state;
 
 /* ---- sizes ------------------------------------------------------------------------------------- */
@@ -102,6 +106,16 @@ static bool fits_tiles(const pyr_op *op, const pyr_conv_shape *s)
            pyr_tile_available();
 }
 
+/* Blocks of 16 channels and tiles of 16 pixels have enough in them that 36 products for 144 are a gain: with 4 channels
+ * of 16 used it is none, nor with 1 pixel of 16. */
+static bool fits_winograd(const pyr_op *op, const pyr_conv_shape *s, const pyr_winograd_f32 *winograd)
+{
+    pyr_winograd_size size = {1, s->out_h, s->out_w, s->in, s->out};
+
+    return s->data == PYR_F32 && s->kernel == 3 && same_size(s) &&
+           !(op->up_h && pyr_op_has(op, PYR_X_MORE)) && winograd->suits(&size);
+}
+
 static size_t larger(size_t a, size_t b)
 {
     return a > b ? a : b;
@@ -150,6 +164,11 @@ static pyr_status plan_forward(conv_state *s, pyr_op *op)
         op->scratch_bytes = larger(op->scratch_bytes, pyr_tile_scratch(&s->tile));
         return PYR_OK;
     }
+    if (s->forward == BY_WINOGRAD_F32) {
+        op->packed_bytes = pyr_aligned(s->winograd->packed_bytes(&s->size));
+        op->scratch_bytes = larger(op->scratch_bytes, s->winograd->scratch(&s->size));
+        return PYR_OK;
+    }
     s->result_direct = !pyr_op_has(op, PYR_X_RESIDUAL) && !pyr_op_has(op, PYR_X_VECTOR) && s->scale == 1;
     PYR_TRY(plan_call(s, op, PYR_CONV_FORWARD, s->result_direct ? op->y.type : PYR_F32));
     PYR_TRY(pyr_onednn_pack(&s->pack_forward, &s->shape, all_inputs(s, op), *call));
@@ -167,6 +186,12 @@ static pyr_status plan_data(conv_state *s, pyr_op *op)
         op->scratch_bytes = larger(op->scratch_bytes, pyr_tile_scratch(&s->turned));
         return PYR_OK;
     }
+    if (s->data == BY_WINOGRAD_F32) {
+        s->data_direct = !op->up_h;
+        op->packed_bytes += pyr_aligned(s->winograd->packed_bytes(&s->turned_size));
+        op->scratch_bytes = larger(op->scratch_bytes, s->winograd->scratch(&s->turned_size));
+        return PYR_OK;
+    }
     s->data_direct = !pyr_op_has(op, PYR_X_MORE) && !op->up_h && !op->dx_add[0] && s->scale == 1;
     PYR_TRY(plan_call(s, op, PYR_CONV_BACKWARD_DATA, s->data_direct ? op->x[0].type : PYR_F32));
     PYR_TRY(pyr_onednn_pack(&s->pack_data, &s->shape, all_inputs(s, op), *call));
@@ -182,6 +207,12 @@ static pyr_status plan_weights(conv_state *s, pyr_op *op)
     if (s->weights == BY_TILES) {
         op->grad_bytes = pyr_tile_gradient_bytes(&s->tile);
         op->scratch_bytes = larger(op->scratch_bytes, pyr_tile_gradient_scratch(&s->tile));
+        return PYR_OK;
+    }
+    if (s->weights == BY_WINOGRAD_F32) {
+        op->grad_bytes = s->winograd->gradient_bytes(&s->size) +
+                         (s->shape.bias ? (size_t)s->shape.out : 0) * sizeof(float);
+        op->scratch_bytes = larger(op->scratch_bytes, s->winograd->gradient_scratch(&s->size));
         return PYR_OK;
     }
     PYR_TRY(plan_call(s, op, PYR_CONV_BACKWARD_WEIGHTS, PYR_F32));
@@ -204,7 +235,7 @@ static void plan_scratch(conv_state *s, pyr_op *op, bool data)
     s->copies_dy = reads_dy && op->y.type != s->shape.data;
     if (s->forward == BY_ONEDNN && !s->result_direct)
         sums = pyr_count(op->y.s) * sizeof(float);
-    if (data && s->data == BY_ONEDNN && !s->data_direct)
+    if (data && s->data != BY_TILES && !s->data_direct)
         sums = larger(sums, count_in(&s->shape) * sizeof(float));
     if (op->want_grad && s->weights == BY_ONEDNN)
         sums = larger(sums, op->grad_bytes);
@@ -235,8 +266,8 @@ static pyr_status time_products(const pyr_tile_size *size, double *seconds)
     PYR_TRY_OUT(pyr_new(&y, pixels * (size_t)size->out, 2, "measuring"));
     PYR_TRY_OUT(pyr_new(&packed, pyr_tile_packed_bytes(size), 1, "measuring"));
     PYR_TRY_OUT(pyr_new(&scratch, pyr_tile_scratch(size), 1, "measuring"));
-    pyr_tile_source source = {.at = {x}, .c = {size->in}, .type = PYR_BF16, .h = size->h, .w = size->w};
-    pyr_tile_result result = {
+    pyr_conv_source source = {.at = {x}, .c = {size->in}, .type = PYR_BF16, .h = size->h, .w = size->w};
+    pyr_conv_result result = {
         .at = {y}, .c = {size->out}, .type = PYR_BF16, .h = size->h, .w = size->w, .scale = 1};
     begin = pyr_now();
     for (int i = 0; i < MOST && (i < LEAST || pyr_now() - begin < enough); i++) {
@@ -302,7 +333,12 @@ static pyr_status conv_plan(pyr_kernels *k, pyr_op *op)
                               .in = shape.in,
                               .out = shape.out,
                               .kernel = shape.kernel};
-    s->forward = s->data = s->weights = fits_tiles(op, &shape) ? BY_TILES : BY_ONEDNN;
+    s->size = (pyr_winograd_size){shape.n, shape.out_h, shape.out_w, shape.in, shape.out};
+    s->turned_size = (pyr_winograd_size){shape.n, shape.out_h, shape.out_w, shape.out, shape.in};
+    s->winograd = pyr_winograd_f32_of(pyr_set_here());
+    s->forward = s->data = s->weights = fits_tiles(op, &shape)                   ? BY_TILES
+                                        : fits_winograd(op, &shape, s->winograd) ? BY_WINOGRAD_F32
+                                                                                 : BY_ONEDNN;
     if (op->x[0].type != op->y.type) /* f32 at one end is meant to be more than bf16 */
         s->tile.products = PYR_PLAIN;
     s->turned = s->tile;
@@ -336,10 +372,14 @@ static pyr_status conv_pack(pyr_kernels *k, pyr_op *op)
 
     if (s->forward == BY_TILES)
         pyr_tile_pack(&s->tile, w, output, input, false, op->packed);
+    else if (s->forward == BY_WINOGRAD_F32)
+        s->winograd->pack(&s->size, w, output, input, false, op->packed);
     else
         PYR_TRY(pyr_onednn_run(s->pack_forward, (const void *[]){w, op->packed}, NULL));
     if (s->packed_data && s->data == BY_TILES)
         pyr_tile_pack(&s->turned, w, input, output, true, turned);
+    else if (s->packed_data && s->data == BY_WINOGRAD_F32)
+        s->winograd->pack(&s->turned_size, w, input, output, true, turned);
     else if (s->packed_data)
         PYR_TRY(pyr_onednn_run(s->pack_data, (const void *[]){w, turned}, NULL));
     return PYR_OK;
@@ -363,6 +403,19 @@ static pyr_status collect_onednn(const conv_state *s, pyr_op *op, void *const *a
     return PYR_OK;
 }
 
+/* Weights as Winograd's functions have them, then the bias. */
+static pyr_status collect_winograd(const conv_state *s, const pyr_op *op, void *const *accumulators, int n,
+                                   void *const dparam[PYR_OP_PARAMS])
+{
+    size_t weights = s->winograd->gradient_bytes(&s->size);
+
+    if (dparam[0])
+        s->winograd->collect(&s->size, (const float *const *)accumulators, n, dparam[0]);
+    for (int i = 0; s->shape.bias && dparam[1] && i < n; i++)
+        pyr_vadd(dparam[1], (float *)(void *)((char *)accumulators[i] + weights), op->param_count[1]);
+    return PYR_OK;
+}
+
 static pyr_status conv_collect(pyr_kernels *k, pyr_op *op, void *const *accumulators, int n,
                                void *const dparam[PYR_OP_PARAMS])
 {
@@ -372,6 +425,8 @@ static pyr_status conv_collect(pyr_kernels *k, pyr_op *op, void *const *accumula
         return pyr_op_collect_default(k, op, accumulators, n, dparam);
     if (s->weights == BY_ONEDNN)
         return collect_onednn(s, op, accumulators, n, dparam);
+    if (s->weights == BY_WINOGRAD_F32)
+        return collect_winograd(s, op, accumulators, n, dparam);
     pyr_tile_collect(&s->tile, (const float *const *)accumulators, n, dparam[0],
                      s->shape.bias ? dparam[1] : NULL);
     return PYR_OK;
@@ -379,10 +434,10 @@ static pyr_status conv_collect(pyr_kernels *k, pyr_op *op, void *const *accumula
 
 /* ---- forward ----------------------------------------------------------------------------------- */
 
-static pyr_tile_source tile_source(const pyr_op *op)
+static pyr_conv_source conv_source(const pyr_op *op)
 {
     const pyr_tensor *x = op->x;
-    pyr_tile_source source = {{x[0].data}, {x[0].s.c}, x[0].type, x[0].s.h, x[0].s.w};
+    pyr_conv_source source = {{x[0].data}, {x[0].s.c}, x[0].type, x[0].s.h, x[0].s.w};
 
     if (pyr_op_has(op, PYR_X_MORE)) {
         source.at[1] = x[PYR_X_MORE].data;
@@ -391,11 +446,12 @@ static pyr_tile_source tile_source(const pyr_op *op)
     return source;
 }
 
-static void forward_by_tiles(const conv_state *s, const pyr_op *op)
+/* By tiles or Winograd's. */
+static void forward_by_ours(const conv_state *s, const pyr_op *op)
 {
     pyr_tensor y = op->y;
-    pyr_tile_source x = tile_source(op);
-    pyr_tile_result result = {
+    pyr_conv_source x = conv_source(op);
+    pyr_conv_result result = {
         .at = {y.data}, .c = {y.s.c}, .type = y.type, .h = y.s.h, .w = y.s.w, .scale = s->scale};
 
     if (s->shape.bias)
@@ -404,7 +460,10 @@ static void forward_by_tiles(const conv_state *s, const pyr_op *op)
         result.vector = op->x[PYR_X_VECTOR].data;
     if (pyr_op_has(op, PYR_X_RESIDUAL))
         result.residual = op->x[PYR_X_RESIDUAL].data;
-    pyr_tile_run(&s->tile, &x, op->packed, &result, op->scratch);
+    if (s->forward == BY_TILES)
+        pyr_tile_run(&s->tile, &x, op->packed, &result, op->scratch);
+    else
+        s->winograd->run(&s->size, &x, op->packed, &result, op->scratch);
 }
 
 /* x and dy as oneDNN reads them. */
@@ -453,22 +512,23 @@ static pyr_status conv_forward(pyr_kernels *k, pyr_op *op)
         return pyr_cpu_linear.forward(k, op);
     if (s->forward == BY_ONEDNN)
         return forward_by_onednn(s, op);
-    forward_by_tiles(s, op);
+    forward_by_ours(s, op);
     return PYR_OK;
 }
 
 /* ---- backward ---------------------------------------------------------------------------------- */
 
-static pyr_tile_source tile_dy(const pyr_op *op)
+static pyr_conv_source conv_dy(const pyr_op *op)
 {
-    return (pyr_tile_source){{op->dy}, {op->y.s.c}, op->y.type, op->y.s.h, op->y.s.w};
+    return (pyr_conv_source){{op->dy}, {op->y.s.c}, op->y.type, op->y.s.h, op->y.s.w};
 }
 
-static void data_by_tiles(const conv_state *s, const pyr_op *op, void *dx0, void *dx3)
+/* Winograd's leaves the gradient of enlarging to a pass behind it. */
+static void data_by_ours(const conv_state *s, const pyr_op *op, void *dx0, void *dx3)
 {
     const pyr_tensor *x = op->x;
-    pyr_tile_source dy = tile_dy(op);
-    pyr_tile_result dx = {.at = {dx0, dx3},
+    pyr_conv_source dy = conv_dy(op);
+    pyr_conv_result dx = {.at = {dx0, dx3},
                           .c = {x[0].s.c, s->shape.in - x[0].s.c},
                           .add = {op->dx_add[0], op->dx_add[PYR_X_MORE]},
                           .type = x[0].type,
@@ -476,7 +536,18 @@ static void data_by_tiles(const conv_state *s, const pyr_op *op, void *dx0, void
                           .w = x[0].s.w,
                           .scale = s->scale};
 
-    pyr_tile_run(&s->turned, &dy, (char *)op->packed + s->packed_data, &dx, op->scratch);
+    const void *packed = (char *)op->packed + s->packed_data;
+
+    if (s->data == BY_TILES) {
+        pyr_tile_run(&s->turned, &dy, packed, &dx, op->scratch);
+        return;
+    }
+    if (!s->data_direct)
+        dx = (pyr_conv_result){
+            .at = {sums_of(s, op)}, .c = {s->shape.in}, .h = s->shape.in_h, .w = s->shape.in_w, .scale = 1};
+    s->winograd->run(&s->turned_size, &dy, packed, &dx, op->scratch);
+    if (!s->data_direct)
+        pyr_around_dx(op, s->shape.in_h, s->shape.in_w, sums_of(s, op), s->scale, dx0, dx3);
 }
 
 static pyr_status data_by_onednn(const conv_state *s, pyr_op *op, void *dx0, void *dx3)
@@ -497,7 +568,7 @@ static pyr_status backward_data(const conv_state *s, pyr_op *op, void *dx0, void
         return PYR_OK;
     if (s->data == BY_ONEDNN)
         return data_by_onednn(s, op, dx0, dx3);
-    data_by_tiles(s, op, dx0, dx3);
+    data_by_ours(s, op, dx0, dx3);
     return PYR_OK;
 }
 
@@ -535,20 +606,33 @@ static pyr_status weights_by_onednn(const conv_state *s, pyr_op *op)
     return PYR_OK;
 }
 
+static void weights_by_winograd(const conv_state *s, const pyr_op *op)
+{
+    pyr_conv_source x = conv_source(op), dy = conv_dy(op);
+    float *bias =
+        s->shape.bias ? (float *)(void *)((char *)op->grad + s->winograd->gradient_bytes(&s->size)) : NULL;
+
+    s->winograd->gradient(&s->size, &x, &dy, s->scale, op->grad, op->grad_add, op->scratch);
+    pyr_around_dy_sums(op, s->scale, bias, op->grad_add);
+}
+
 /* The vector's gradient is a by-product of the weights'. */
 static pyr_status backward_weights(const conv_state *s, pyr_op *op)
 {
     float *dvector = op->dx[PYR_X_VECTOR];
 
     if (op->want_grad && s->weights == BY_TILES) {
-        pyr_tile_source x = tile_source(op), dy = tile_dy(op);
+        pyr_conv_source x = conv_source(op), dy = conv_dy(op);
 
         pyr_tile_gradient(&s->tile, &x, &dy, s->scale, op->grad, op->grad_add, dvector,
                           op->dx_add[PYR_X_VECTOR], op->scratch);
         return PYR_OK;
     }
-    if (dvector)
-        pyr_around_dx_vector(op, s->scale);
+    if (op->want_grad && s->weights == BY_WINOGRAD_F32) {
+        weights_by_winograd(s, op);
+        return PYR_OK;
+    }
+    pyr_around_dy_sums(op, s->scale, NULL, false);
     return op->want_grad ? weights_by_onednn(s, op) : PYR_OK;
 }
 

@@ -182,18 +182,21 @@ PYR_INLINE pyr_register sum_pixels(const void *dy, pyr_type type, size_t at, siz
     return sum;
 }
 
-void pyr_around_dx_vector(const pyr_op *op, float scale)
+void pyr_around_dy_sums(const pyr_op *op, float scale, float *bias, bool add)
 {
     size_t c = (size_t)op->y.s.c, pixels = (size_t)op->y.s.h * (size_t)op->y.s.w;
-    float *dx = op->dx[PYR_X_VECTOR];
+    float *vector = op->dx[PYR_X_VECTOR];
 
-    for (size_t image = 0; dx && image < (size_t)op->y.s.n; image++, dx += c)
+    for (size_t image = 0; (vector || bias) && image < (size_t)op->y.s.n; image++)
         for (size_t i = 0; i < c; i += PYR_REGISTER) {
             int step = pyr_in_register(i, c);
             size_t at = image * pixels * c + i;
             pyr_register sum = op->y.type == PYR_BF16 ? sum_pixels(op->dy, PYR_BF16, at, pixels, c, step)
                                                       : sum_pixels(op->dy, PYR_F32, at, pixels, c, step);
 
-            pyr_put(dx + i, PYR_F32, step, op->dx_add[PYR_X_VECTOR], sum * scale);
+            if (vector)
+                pyr_put(vector + image * c + i, PYR_F32, step, op->dx_add[PYR_X_VECTOR], sum * scale);
+            if (bias)
+                pyr_put(bias + i, PYR_F32, step, add || image > 0, sum * scale);
         }
 }

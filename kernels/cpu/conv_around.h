@@ -14,8 +14,10 @@ void pyr_around_convert(void *dst, pyr_type to, const void *src, pyr_type from, 
 void pyr_around_result(const pyr_op *op, const float *sums, float scale);
 /* dx0 and dx3 (NULL: not wanted) = or += sums (n, h, w, all channels; used up) * scale */
 void pyr_around_dx(const pyr_op *op, int h, int w, float *sums, float scale, void *dx0, void *dx3);
-/* dx of the residual and of the vector from op->dy. */
+/* dx of the residual from op->dy. */
 void pyr_around_dx_residual(const pyr_op *op, float scale);
-void pyr_around_dx_vector(const pyr_op *op, float scale);
+/* dx of the vector (where it is wanted) = or += the sum of dy * scale over the pixels of each image; bias (NULL: not
+ * wanted) = or += that over all images. */
+void pyr_around_dy_sums(const pyr_op *op, float scale, float *bias, bool add);
 
 #endif

@@ -67,7 +67,7 @@ size_t pyr_tile_scratch(const pyr_tile_size *size)
 #if defined __x86_64__
 #include <immintrin.h>
 
-static bool pools(const pyr_tile_size *size, const pyr_tile_result *y)
+static bool pools(const pyr_tile_size *size, const pyr_conv_result *y)
 {
     return y->h != size->h || y->w != size->w;
 }
@@ -161,7 +161,7 @@ INLINE_BF16 void copy_channels(char *dst, const char *src, size_t stride, pyr_ty
 }
 
 /* All channels of `pixels` pixels from source pixel `first` on. */
-WITH_BF16 static void copy_pixels(const layout *l, char *dst, const pyr_tile_source *x, size_t first,
+WITH_BF16 static void copy_pixels(const layout *l, char *dst, const pyr_conv_source *x, size_t first,
                                   int pixels)
 {
     size_t each = pyr_type_size(x->type);
@@ -186,7 +186,7 @@ WITH_BF16 static void copy_pixels(const layout *l, char *dst, const pyr_tile_sou
 }
 
 /* The source pixel of each of the `pixels` result pixels from `first` on (counted over all images). */
-static void copy_enlarged(const layout *l, char *dst, const pyr_tile_size *size, const pyr_tile_source *x,
+static void copy_enlarged(const layout *l, char *dst, const pyr_tile_size *size, const pyr_conv_source *x,
                           size_t first, int pixels)
 {
     size_t w = (size_t)size->w, h = (size_t)size->h, sw = (size_t)x->w, sh = (size_t)x->h;
@@ -198,7 +198,7 @@ static void copy_enlarged(const layout *l, char *dst, const pyr_tile_size *size,
     }
 }
 
-static void copy_image(const layout *l, char *dst, const pyr_tile_size *size, const pyr_tile_source *x,
+static void copy_image(const layout *l, char *dst, const pyr_tile_size *size, const pyr_conv_source *x,
                        size_t first)
 {
     bool enlarged = x->h != size->h || x->w != size->w;
@@ -403,7 +403,7 @@ INLINE_BF16 void store_reals(void *dst, size_t at, pyr_type type, __mmask16 are,
 
 /* What the sums of some outputs become: `count` of them, from `output` on, which is `channel` of `part`. */
 typedef struct target {
-    const pyr_tile_result *y;
+    const pyr_conv_result *y;
     int part, channel, output, count, out;
     const float *offset; /* bias and vector of these outputs */
 } target;
@@ -424,7 +424,7 @@ INLINE_BF16 void put_16(void *y, size_t at, pyr_type type, __mmask16 are, __m512
 INLINE_BF16 void put_pixels(const target *t, pyr_type type, bool whole, const float *sums, size_t pixel,
                             int pixels)
 {
-    const pyr_tile_result *y = t->y;
+    const pyr_conv_result *y = t->y;
     const void *residual = y->residual;
     void *to = y->at[t->part];
     bool add = y->add[t->part];
@@ -449,7 +449,7 @@ INLINE_BF16 void put_pixels(const target *t, pyr_type type, bool whole, const fl
 }
 
 /* A block of outputs in one rectangle: rows of `columns` pixels, `w` pixels from one row to the next. */
-WITH_BF16 static void put_block(const pyr_tile_size *size, const pyr_tile_result *y, const float *offset,
+WITH_BF16 static void put_block(const pyr_tile_size *size, const pyr_conv_result *y, const float *offset,
                                 int output, const float *sums, size_t pixel, int rows, int columns, size_t w)
 {
     for (int part = 0, start = 0; part < 2; start += y->c[part], part++) {
@@ -471,7 +471,7 @@ WITH_BF16 static void put_block(const pyr_tile_size *size, const pyr_tile_result
 }
 
 /* The gradient of enlarging: pixels of a tile, counted in their image, to the pixels that they copied. */
-WITH_BF16 static void pool_block(const pyr_tile_size *size, const pyr_tile_result *y, float *pool,
+WITH_BF16 static void pool_block(const pyr_tile_size *size, const pyr_conv_result *y, float *pool,
                                  const float *sums, size_t pixel, int rows, int columns, size_t w)
 {
     size_t fw = (size_t)size->w, fh = (size_t)size->h, cw = (size_t)y->w, ch = (size_t)y->h;
@@ -488,7 +488,7 @@ WITH_BF16 static void pool_block(const pyr_tile_size *size, const pyr_tile_resul
 
 /* ---- for winograd.c ---------------------------------------------------------------------------- */
 
-void pyr_tile_copy(char *dst, const pyr_tile_size *size, const pyr_tile_source *x, size_t n, size_t row,
+void pyr_tile_copy(char *dst, const pyr_tile_size *size, const pyr_conv_source *x, size_t n, size_t row,
                    size_t block)
 {
     layout l = {.h = size->h, .w = size->w, .row = row, .block = block};
@@ -496,19 +496,19 @@ void pyr_tile_copy(char *dst, const pyr_tile_size *size, const pyr_tile_source *
     copy_image(&l, dst, size, x, n * (size_t)size->h * (size_t)size->w);
 }
 
-void pyr_tile_put(const pyr_tile_size *size, const pyr_tile_result *y, const float *offset, int output,
+void pyr_tile_put(const pyr_tile_size *size, const pyr_conv_result *y, const float *offset, int output,
                   const float *sums, size_t pixel, int rows, int columns)
 {
     put_block(size, y, offset, output, sums, pixel, rows, columns, (size_t)size->w);
 }
 
-void pyr_tile_pool(const pyr_tile_size *size, const pyr_tile_result *y, float *pool, const float *sums,
+void pyr_tile_pool(const pyr_tile_size *size, const pyr_conv_result *y, float *pool, const float *sums,
                    size_t pixel, int rows, int columns)
 {
     pool_block(size, y, pool, sums, pixel, rows, columns, (size_t)size->w);
 }
 
-void pyr_tile_put_pool(const pyr_tile_size *size, const pyr_tile_result *y, const float *offset, int output,
+void pyr_tile_put_pool(const pyr_tile_size *size, const pyr_conv_result *y, const float *offset, int output,
                        const float *pool, size_t n)
 {
     size_t pixels = (size_t)y->h * (size_t)y->w;
@@ -521,7 +521,7 @@ void pyr_tile_put_pool(const pyr_tile_size *size, const pyr_tile_result *y, cons
 /* One rectangle of pixels of image n, whose first is `first` (over all images). */
 typedef struct piece {
     const pyr_tile_size *size;
-    const pyr_tile_result *y;
+    const pyr_conv_result *y;
     const char *image; /* as copied */
     float *pool;       /* NULL: the result has the convolution's size */
     size_t n, first;
@@ -597,7 +597,7 @@ static void run_tiles(const piece *p, const char *w, int output, const float *of
 
 static void offsets(const piece *p, int output, float *offset)
 {
-    const pyr_tile_result *y = p->y;
+    const pyr_conv_result *y = p->y;
 
     for (int i = 0; i < BLOCK; i++) {
         size_t o = (size_t)(output + i), out = (size_t)p->size->out;
@@ -625,7 +625,7 @@ static void run_piece(const piece *p, const char *packed)
 }
 
 /* 3x3: image after image. */
-static void run_images(piece *p, const pyr_tile_source *x, const char *packed, char *image)
+static void run_images(piece *p, const pyr_conv_source *x, const char *packed, char *image)
 {
     const pyr_tile_size *size = p->size;
 
@@ -639,7 +639,7 @@ static void run_images(piece *p, const pyr_tile_source *x, const char *packed, c
 
 /* 1x1: pixels have no neighbours, so that they are one row, across the images where nothing belongs to one
  * image. */
-static void run_pixels(piece *p, const pyr_tile_source *x, const char *packed, char *image)
+static void run_pixels(piece *p, const pyr_conv_source *x, const char *packed, char *image)
 {
     const pyr_tile_size *size = p->size;
     size_t each = (size_t)size->h * (size_t)size->w, all = (size_t)size->n * each;
@@ -656,8 +656,8 @@ static void run_pixels(piece *p, const pyr_tile_source *x, const char *packed, c
     }
 }
 
-void pyr_tile_run(const pyr_tile_size *size, const pyr_tile_source *x, const void *packed,
-                  const pyr_tile_result *y, void *scratch)
+void pyr_tile_run(const pyr_tile_size *size, const pyr_conv_source *x, const void *packed,
+                  const pyr_conv_result *y, void *scratch)
 {
     size_t pool = (size_t)size->h * (size_t)size->w * BLOCK; /* first, so that it is aligned */
     piece p = {.size = size, .y = y, .image = (char *)scratch + pool * sizeof(float)};
@@ -686,8 +686,8 @@ void pyr_tile_pack(const pyr_tile_size *size, const float *w, size_t stride_out,
     assert(!"not this processor");
 }
 
-void pyr_tile_run(const pyr_tile_size *size, const pyr_tile_source *x, const void *packed,
-                  const pyr_tile_result *y, void *scratch)
+void pyr_tile_run(const pyr_tile_size *size, const pyr_conv_source *x, const void *packed,
+                  const pyr_conv_result *y, void *scratch)
 {
     (void)size, (void)x, (void)packed, (void)y, (void)scratch;
     assert(!"not this processor");

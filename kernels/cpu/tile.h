@@ -10,7 +10,7 @@
 #ifndef PYR_KERNELS_CPU_TILE_H
 #define PYR_KERNELS_CPU_TILE_H
 
-#include "kernels/kernels.h"
+#include "kernels/simd/conv_images.h"
 
 /* Does this processor have what it takes (checked at run time)? Otherwise nothing below may be called. */
 bool pyr_tile_available(void);
@@ -27,30 +27,6 @@ typedef struct pyr_tile_size {
     pyr_products products; /* of 3x3, forward and by data */
 } pyr_tile_size;
 
-/* Images to read (NHWC, contiguous) whose channels may lie in two tensors, in f32 or bf16 (rounded when
- * read). h, w: of at[0]; smaller than the result's: enlarged to it by nearest (floor(dst * in / out)), and
- * then there is one tensor only. */
-typedef struct pyr_tile_source {
-    const void *at[2];
-    int c[2]; /* c[1] 0: one tensor */
-    pyr_type type;
-    int h, w;
-} pyr_tile_source;
-
-/* y = (sum + bias + vector[n] + residual) * scale; written over, or added to, what is there. */
-typedef struct pyr_tile_result {
-    void *at[2]; /* channels 0 .. c[0]-1 and the c[1] ones behind; a NULL part is not written */
-    int c[2];
-    bool add[2];
-    pyr_type type;
-    int h, w; /* of at[0]; smaller than the convolution's: the sum over the pixels that were copied from one
-                 (the gradient of enlarging) */
-    const float *bias;    /* out; NULL: none */
-    const float *vector;  /* n x out; NULL: none */
-    const void *residual; /* n x h x w x out of `type`; may be at[0]; NULL: none */
-    float scale;
-} pyr_tile_result;
-
 /* ---- forward, and backward by data, which is the same with the weights turned around ---- */
 
 size_t pyr_tile_packed_bytes(const pyr_tile_size *size);
@@ -61,8 +37,8 @@ size_t pyr_tile_packed_bytes(const pyr_tile_size *size);
 void pyr_tile_pack(const pyr_tile_size *size, const float *w, size_t stride_out, size_t stride_in,
                    bool turned, void *packed);
 size_t pyr_tile_scratch(const pyr_tile_size *size);
-void pyr_tile_run(const pyr_tile_size *size, const pyr_tile_source *x, const void *packed,
-                  const pyr_tile_result *y, void *scratch);
+void pyr_tile_run(const pyr_tile_size *size, const pyr_conv_source *x, const void *packed,
+                  const pyr_conv_result *y, void *scratch);
 
 /* ---- backward by weights ---- */
 
@@ -72,7 +48,7 @@ size_t pyr_tile_gradient_bytes(const pyr_tile_size *size);
 size_t pyr_tile_gradient_scratch(const pyr_tile_size *size);
 /* gradient (+)= dL/dW and dL/db for dy * scale over all images. dvector (n x out, may be NULL): the sum of dy
  * * scale over the pixels of each image, written or added (vector_add). */
-void pyr_tile_gradient(const pyr_tile_size *size, const pyr_tile_source *x, const pyr_tile_source *dy,
+void pyr_tile_gradient(const pyr_tile_size *size, const pyr_conv_source *x, const pyr_conv_source *dy,
                        float scale, float *gradient, bool add, float *dvector, bool vector_add,
                        void *scratch);
 /* dw (out x in x kernel x kernel, PyTorch's order) += the sum of `count` gradients in order; db likewise

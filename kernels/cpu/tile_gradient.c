@@ -157,7 +157,7 @@ static uint32_t channels_below(int c)
 }
 
 /* An image behind the last one has no channels: it reads as zeros. */
-static span span_of(const pyr_tile_source *s, int block, int image, int images)
+static span span_of(const pyr_conv_source *s, int block, int image, int images)
 {
     size_t bytes = pyr_type_size(s->type), first = (size_t)s->h * (size_t)s->w;
     bool exists = image < images;
@@ -282,7 +282,7 @@ static void fill_columns(size_t *column, int width, int source_width)
         column[x] = (size_t)x * (size_t)source_width / (size_t)width;
 }
 
-static size_t source_row(const pyr_tile_size *size, const pyr_tile_source *s, int y)
+static size_t source_row(const pyr_tile_size *size, const pyr_conv_source *s, int y)
 {
     return (size_t)y * (size_t)s->h / (size_t)size->h * (size_t)s->w;
 }
@@ -327,7 +327,7 @@ typedef struct chunk {
 
 /* A pair of images in words: the chunk's rows, with a border's neighbours or zeros around them; total +=
  * the sums over the rows without the border. */
-WITH_BF16 static void lay_pair(const side *s, const pyr_tile_size *size, const pyr_tile_source *from,
+WITH_BF16 static void lay_pair(const side *s, const pyr_tile_size *size, const pyr_conv_source *from,
                                const span both[2], const chunk *k, const size_t *column, char *row,
                                bool want_sum, __m512 total[2][2])
 {
@@ -347,7 +347,7 @@ WITH_BF16 static void lay_pair(const side *s, const pyr_tile_size *size, const p
     }
 }
 
-WITH_BF16 static void lay(const side *s, const pyr_tile_size *size, const pyr_tile_source *from,
+WITH_BF16 static void lay(const side *s, const pyr_tile_size *size, const pyr_conv_source *from,
                           const chunk *k, const sums *wanted, char *scratch)
 {
     const size_t *column = (const size_t *)(void *)(scratch + s->at_columns);
@@ -476,7 +476,7 @@ static walk walk_of(const plan *p, int width, const chunk *c)
     return k;
 }
 
-void pyr_tile_gradient(const pyr_tile_size *size, const pyr_tile_source *x, const pyr_tile_source *dy,
+void pyr_tile_gradient(const pyr_tile_size *size, const pyr_conv_source *x, const pyr_conv_source *dy,
                        float scale, float *gradient, bool add, float *dvector, bool vector_add, void *scratch)
 {
     plan p = make_plan(size);
@@ -588,7 +588,7 @@ void pyr_tile_collect(const pyr_tile_size *size, const float *const *gradients, 
 
 #else
 
-void pyr_tile_gradient(const pyr_tile_size *size, const pyr_tile_source *x, const pyr_tile_source *dy,
+void pyr_tile_gradient(const pyr_tile_size *size, const pyr_conv_source *x, const pyr_conv_source *dy,
                        float scale, float *gradient, bool add, float *dvector, bool vector_add, void *scratch)
 {
     (void)size, (void)x, (void)dy, (void)scale, (void)gradient, (void)add, (void)dvector, (void)vector_add;

@@ -19,18 +19,18 @@
 
 /* Image n as [block of 32 channels][row][column][32 bf16], `row` and `block` bytes apart; dst: its first
  * pixel. */
-void pyr_tile_copy(char *dst, const pyr_tile_size *size, const pyr_tile_source *x, size_t n, size_t row,
+void pyr_tile_copy(char *dst, const pyr_tile_size *size, const pyr_conv_source *x, size_t n, size_t row,
                    size_t block);
 /* rows x columns pixels of 32 sums each, the first at `pixel` (counted over all images), to the outputs from
  * `output` on. offset: bias and vector of these outputs. */
-void pyr_tile_put(const pyr_tile_size *size, const pyr_tile_result *y, const float *offset, int output,
+void pyr_tile_put(const pyr_tile_size *size, const pyr_conv_result *y, const float *offset, int output,
                   const float *sums, size_t pixel, int rows, int columns);
 /* The same for a result that is smaller: added to pool (y->h x y->w x 32); `pixel` is counted in the
  * image. */
-void pyr_tile_pool(const pyr_tile_size *size, const pyr_tile_result *y, float *pool, const float *sums,
+void pyr_tile_pool(const pyr_tile_size *size, const pyr_conv_result *y, float *pool, const float *sums,
                    size_t pixel, int rows, int columns);
 /* The pool's sums to image n. */
-void pyr_tile_put_pool(const pyr_tile_size *size, const pyr_tile_result *y, const float *offset, int output,
+void pyr_tile_put_pool(const pyr_tile_size *size, const pyr_conv_result *y, const float *offset, int output,
                        const float *pool, size_t n);
 
 /* ---- winograd.c, for tile.c: the four functions of tile.h, where they are faster ---- */
@@ -40,7 +40,7 @@ size_t pyr_winograd_packed_bytes(const pyr_tile_size *size);
 void pyr_winograd_pack(const pyr_tile_size *size, const float *w, size_t stride_out, size_t stride_in,
                        bool turned, void *packed);
 size_t pyr_winograd_scratch(const pyr_tile_size *size);
-void pyr_winograd_run(const pyr_tile_size *size, const pyr_tile_source *x, const void *packed,
-                      const pyr_tile_result *y, void *scratch);
+void pyr_winograd_run(const pyr_tile_size *size, const pyr_conv_source *x, const void *packed,
+                      const pyr_conv_result *y, void *scratch);
 
 #endif

@@ -322,8 +322,8 @@ WITH_BF16 static void transform_products(const float *products, float *sums, siz
 
 typedef struct job {
     const pyr_tile_size *size;
-    const pyr_tile_source *x;
-    const pyr_tile_result *y;
+    const pyr_conv_source *x;
+    const pyr_conv_result *y;
     const char *packed;
     bool pools; /* the result is smaller */
     grid g;
@@ -473,8 +473,8 @@ static void run_pooled(job *j)
     }
 }
 
-void pyr_winograd_run(const pyr_tile_size *size, const pyr_tile_source *x, const void *packed,
-                      const pyr_tile_result *y, void *scratch)
+void pyr_winograd_run(const pyr_tile_size *size, const pyr_conv_source *x, const void *packed,
+                      const pyr_conv_result *y, void *scratch)
 {
     job j = {.size = size, .x = x, .y = y, .packed = packed, .scratch = scratch, .copied = -1};
 
@@ -497,8 +497,8 @@ void pyr_winograd_pack(const pyr_tile_size *size, const float *w, size_t stride_
     assert(!"not this processor");
 }
 
-void pyr_winograd_run(const pyr_tile_size *size, const pyr_tile_source *x, const void *packed,
-                      const pyr_tile_result *y, void *scratch)
+void pyr_winograd_run(const pyr_tile_size *size, const pyr_conv_source *x, const void *packed,
+                      const pyr_conv_result *y, void *scratch)
 {
     (void)size, (void)x, (void)packed, (void)y, (void)scratch;
     assert(!"not this processor");

@@ -1,0 +1,76 @@
+/* processor.c - the best instruction set that the processor has, or a lesser one by PYRDIFF_CPU. */
+#include "kernels/simd/processor.h"
+
+#include "base/text.h"
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef __x86_64__
+const char *const pyr_set_names[] = {"x86-64", "avx2", "avx512", "avx512-bf16", NULL};
+
+static pyr_set best(void)
+{
+    __builtin_cpu_init();
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+        return PYR_SET_BASE;
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
+        return PYR_SET_AVX2;
+    return __builtin_cpu_supports("avx512bf16") ? PYR_SET_AVX512_BF16 : PYR_SET_AVX512;
+}
+
+const pyr_winograd_f32 *pyr_winograd_f32_of(pyr_set set)
+{
+    if (set == PYR_SET_BASE)
+        return &pyr_winograd_f32_base;
+    return set == PYR_SET_AVX2 ? &pyr_winograd_f32_avx2 : &pyr_winograd_f32_avx512;
+}
+#else
+const char *const pyr_set_names[] = {"base", NULL};
+
+static pyr_set best(void)
+{
+    return PYR_SET_BASE;
+}
+
+const pyr_winograd_f32 *pyr_winograd_f32_of(pyr_set set)
+{
+    (void)set;
+    return &pyr_winograd_f32_base;
+}
+#endif
+
+pyr_status pyr_set_check(void)
+{
+    const char *word = getenv("PYRDIFF_CPU");
+    int set = 0;
+
+    if (!word || !*word)
+        return PYR_OK;
+    while (pyr_set_names[set] && strcmp(pyr_set_names[set], word) != 0)
+        set++;
+    if (!pyr_set_names[set]) {
+        pyr_text names = {0};
+
+        for (set = 0; pyr_set_names[set]; set++)
+            pyr_text_add(&names, "%s%s", set ? ", " : "", pyr_set_names[set]);
+        pyr_fail(PYR_E_ARG, "the environment's PYRDIFF_CPU=%s is none of %s", word, names.at ? names.at : "");
+        pyr_text_free(&names);
+        return PYR_E_ARG;
+    }
+    if (set > (int)best())
+        return pyr_fail(PYR_E_UNSUPPORTED, "the environment's PYRDIFF_CPU=%s: this processor has %s at most",
+                        word, pyr_set_names[best()]);
+    return PYR_OK;
+}
+
+pyr_set pyr_set_here(void)
+{
+    const char *word = getenv("PYRDIFF_CPU");
+    pyr_set most = best();
+
+    for (int set = 0; word && pyr_set_names[set]; set++)
+        if (set < (int)most && strcmp(pyr_set_names[set], word) == 0)
+            return (pyr_set)set;
+    return most;
+}

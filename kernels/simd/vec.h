@@ -1,0 +1,55 @@
+/* vec.h - a vector register of floats for the instruction set that a file is compiled for: 4, 8 or 16 of them.
+ *
+ * Vector extensions of gcc and clang: + - * work by element, and a * b + c becomes one instruction where there is
+ * one (-ffp-contract=fast). Files of this folder are compiled once for each set (Makefile, SIMD); PYR_SET names the
+ * set and ends the names that are seen from outside. */
+#ifndef PYR_KERNELS_SIMD_VEC_H
+#define PYR_KERNELS_SIMD_VEC_H
+
+#include "base/inline.h"
+
+/* LANES floats in a register; a product tile is ROWS rows of VECTORS registers, so that its sums, the factors of a
+ * row and one more fit into the registers that there are (16; 32 with AVX-512 and NEON). */
+#if defined __AVX512F__
+enum { LANES = 16, VECTORS = 2, ROWS = 12 };
+#elif defined __AVX__
+enum { LANES = 8, VECTORS = 2, ROWS = 6 };
+#elif defined __aarch64__
+enum { LANES = 4, VECTORS = 4, ROWS = 6 };
+#else
+enum { LANES = 4, VECTORS = 2, ROWS = 6 };
+#endif
+
+#ifndef PYR_SET
+#define PYR_SET base
+#endif
+#define PYR_SET_JOIN(name, set) name##_##set
+#define PYR_SET_NAME(name, set) PYR_SET_JOIN(name, set)
+#define OF_SET(name) PYR_SET_NAME(name, PYR_SET)
+
+typedef float vec __attribute__((vector_size(LANES * sizeof(float)), may_alias));
+typedef float vec_anywhere __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
+
+/* The next loop disappears, so that an array indexed by it can lie in registers. */
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 36")
+#endif
+
+PYR_INLINE vec load(const float *p)
+{
+    return *(const vec_anywhere *)p;
+}
+
+PYR_INLINE void store(float *p, vec v)
+{
+    *(vec_anywhere *)p = v;
+}
+
+PYR_INLINE vec all(float value)
+{
+    return value - (vec){0}; /* x - 0 is x, also for -0 (x + 0 is not): a broadcast and nothing else */
+}
+
+#endif
