@@ -9,6 +9,7 @@
 #include "cli/open_data.h"
 #include "diffusers/pipeline.h"
 #include "kernels/kernels.h"
+#include "kernels/simd/processor.h"
 #include "pyramid/codes_file.h"
 #include "terminal/output.h"
 #include <string.h>
@@ -54,7 +55,7 @@ static pyr_status info_program(void)
             pyr_print("%-12s%s (%s): %s\n", label, backends[i].word, backends[i].help, k->backend->name);
         pyr_kernels_free(k);
     }
-    pyr_print("processors  %d\n", pyr_processors());
+    pyr_print("processors  %d, instructions %s\n", pyr_processors(), pyr_set_names[pyr_set_here()]);
     return PYR_OK;
 }
 

@@ -6,6 +6,7 @@
 #include "kernels/cpu/tile.h"
 #include "kernels/ref/ref.h"
 #include "kernels/ref/ref_shared.h"
+#include "kernels/simd/processor.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +18,7 @@
  * difference). */
 enum { LIBRARY_KIB = 6 * 1024, LIBRARY_KIB_PER_LANE = 1280 };
 
-/* What measured choices depend on: the processor's name and the library. NULL: out of memory. */
+/* What measured choices depend on: the processor's name, its instructions and the library. NULL: out of memory. */
 static char *measurable(void)
 {
     char line[256], *name = NULL;
@@ -28,7 +29,8 @@ static char *measurable(void)
             name[strcspn(name, "\n")] = '\0';
     if (f)
         fclose(f);
-    return pyr_strfmt("%.100s, %s", name ? name + 2 : "processor", pyr_cpu_library());
+    return pyr_strfmt("%.100s, %s, %s", name ? name + 2 : "processor", pyr_set_names[pyr_set_here()],
+                      pyr_cpu_library());
 }
 
 static void cpu_close(pyr_kernels *k)
@@ -89,6 +91,7 @@ pyr_status pyr_kernels_cpu(pyr_kernels **out, int lanes)
     pyr_kernels *k;
 
     *out = NULL;
+    PYR_TRY(pyr_set_check());
     PYR_TRY(pyr_onednn_open());
     PYR_TRY(pyr_kernels_new(&k, &cpu_backend, lanes, pyr_onednn_single_thread));
     k->measurable = k->ctx = measurable();

@@ -4,9 +4,11 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/threads.h"
+#include "kernels/simd/processor.h"
 #include <dnnl.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static dnnl_data_type_t type_of(pyr_type type)
 {
@@ -515,12 +517,24 @@ static pyr_status try_all(void)
     return PYR_OK;
 }
 
+/* The library's kernels are those of the instruction set that ours are limited to. Once it has made one it takes no
+ * limit any more: then it is the same that it was given. */
+static void limit_instructions(void)
+{
+    static const dnnl_cpu_isa_t most[PYR_SETS] = {dnnl_cpu_isa_sse41, dnnl_cpu_isa_avx2,
+                                                  dnnl_cpu_isa_avx512_core, dnnl_cpu_isa_all};
+
+    if (getenv("PYRDIFF_CPU"))
+        dnnl_set_max_cpu_isa(most[pyr_set_here()]);
+}
+
 pyr_status pyr_onednn_open(void)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static bool made;
     pyr_status status = PYR_OK;
 
+    limit_instructions();
     if (pyr_address_left() == UINT64_MAX) /* they are made when they are needed: a tenth of a second that many
                                              commands never take */
         return PYR_OK;

@@ -15,6 +15,7 @@
  * Weights: [block of 32 outputs][tap][word of two channels][32 outputs][2] bf16, zeros beyond the
  * channels. */
 #include "kernels/cpu/tile_parts.h"
+#include "kernels/simd/processor.h"
 
 #include <assert.h>
 #include <string.h>
@@ -85,8 +86,7 @@ static layout layout_of(const pyr_tile_size *size, int h, int w)
 
 bool pyr_tile_available(void)
 {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bf16");
+    return pyr_set_here() == PYR_SET_AVX512_BF16;
 }
 
 /* ---- weights ----------------------------------------------------------------------------------- */
