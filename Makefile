@@ -54,7 +54,7 @@ B       := build/$(shell echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LDLIBS)' | c
 LIB_SRC := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
 LIB_SRC := $(filter-out $(if $(CUDA_SRC),kernels/cuda_absent.c),$(LIB_SRC))
 # Files that are compiled for each instruction set, of which the program chooses when it runs (kernels/simd/processor.c).
-SIMD_SRC  := kernels/simd/winograd_f32.c
+SIMD_SRC  := kernels/simd/winograd_f32.c kernels/simd/product_f32.c
 SIMD_SETS := base $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),avx2 avx512)
 LIB_SRC := $(filter-out $(SIMD_SRC),$(LIB_SRC))
 CLI_SRC := $(foreach room,$(CLI),$(wildcard $(room)/*.c))

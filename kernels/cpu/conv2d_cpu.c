@@ -1,9 +1,9 @@
-/* conv2d_cpu.c - convolutions, and matrix products on images in bf16: by register tiles (tile.h), by Winograd's
- * products of floats (winograd_f32.h) or by oneDNN.
+/* conv2d_cpu.c - convolutions, and matrix products on images in bf16: by register tiles of bf16 (tile.h), kernels of
+ * floats (conv_f32.h) or oneDNN.
  *
- * Each pass has a way of its own. Tiles and Winograd's take neighbours in (a residual, a concatenation, ...) as they
- * read and write; around oneDNN there are passes for that (conv_around.h). In f32, 1x1 of stride 1 is a matrix
- * product (linear_cpu.c).
+ * Tiles and floats' kernels take neighbours in (a residual, a concatenation, ...) as they read and write; around oneDNN
+ * there are passes for that (conv_around.h). In f32, 1x1 of stride 1 without neighbours is a matrix product
+ * (linear_cpu.c).
  *
  * Fast kernels want weights in layouts of their own. They are reordered once after each update (pack), not on
  * every call, and the gradient of the weights is summed over micro-batches in such a layout and turned back
@@ -21,14 +21,14 @@
 #include <math.h>
 #include <stdio.h>
 
-typedef enum way { BY_ONEDNN, BY_TILES, BY_WINOGRAD_F32 } way;
+typedef enum way { BY_ONEDNN, BY_TILES, BY_FLOATS } way;
 
 typedef struct conv_state {
     way forward, data, weights;
     pyr_conv_shape shape;
     pyr_tile_size tile, turned; /* turned: of the pass by data */
-    const pyr_winograd_f32 *winograd;
-    pyr_winograd_size size, turned_size;
+    const pyr_conv_f32 *floats; /* functions of BY_FLOATS */
+    pyr_conv_size size, turned_size;
     float scale;
     pyr_onednn_call *call[PYR_CONV_PASSES], *pack_forward, *pack_data, *unpack;
     /* offsets in bytes: packed block = [forward weights | weights of the pass by data | gradient as O x I x
@@ -106,14 +106,10 @@ static bool fits_tiles(const pyr_op *op, const pyr_conv_shape *s)
            pyr_tile_available();
 }
 
-/* Blocks of 16 channels and tiles of 16 pixels have enough in them that 36 products for 144 are a gain: with 4 channels
- * of 16 used it is none, nor with 1 pixel of 16. */
-static bool fits_winograd(const pyr_op *op, const pyr_conv_shape *s, const pyr_winograd_f32 *winograd)
+static bool fits_floats(const pyr_op *op, const conv_state *s)
 {
-    pyr_winograd_size size = {1, s->out_h, s->out_w, s->in, s->out};
-
-    return s->data == PYR_F32 && s->kernel == 3 && same_size(s) &&
-           !(op->up_h && pyr_op_has(op, PYR_X_MORE)) && winograd->suits(&size);
+    return s->shape.data == PYR_F32 && same_size(&s->shape) && !(op->up_h && pyr_op_has(op, PYR_X_MORE)) &&
+           s->floats->suits(&s->size);
 }
 
 static size_t larger(size_t a, size_t b)
@@ -164,9 +160,9 @@ static pyr_status plan_forward(conv_state *s, pyr_op *op)
         op->scratch_bytes = larger(op->scratch_bytes, pyr_tile_scratch(&s->tile));
         return PYR_OK;
     }
-    if (s->forward == BY_WINOGRAD_F32) {
-        op->packed_bytes = pyr_aligned(s->winograd->packed_bytes(&s->size));
-        op->scratch_bytes = larger(op->scratch_bytes, s->winograd->scratch(&s->size));
+    if (s->forward == BY_FLOATS) {
+        op->packed_bytes = pyr_aligned(s->floats->packed_bytes(&s->size));
+        op->scratch_bytes = larger(op->scratch_bytes, s->floats->scratch(&s->size));
         return PYR_OK;
     }
     s->result_direct = !pyr_op_has(op, PYR_X_RESIDUAL) && !pyr_op_has(op, PYR_X_VECTOR) && s->scale == 1;
@@ -186,10 +182,10 @@ static pyr_status plan_data(conv_state *s, pyr_op *op)
         op->scratch_bytes = larger(op->scratch_bytes, pyr_tile_scratch(&s->turned));
         return PYR_OK;
     }
-    if (s->data == BY_WINOGRAD_F32) {
+    if (s->data == BY_FLOATS) {
         s->data_direct = !op->up_h;
-        op->packed_bytes += pyr_aligned(s->winograd->packed_bytes(&s->turned_size));
-        op->scratch_bytes = larger(op->scratch_bytes, s->winograd->scratch(&s->turned_size));
+        op->packed_bytes += pyr_aligned(s->floats->packed_bytes(&s->turned_size));
+        op->scratch_bytes = larger(op->scratch_bytes, s->floats->scratch(&s->turned_size));
         return PYR_OK;
     }
     s->data_direct = !pyr_op_has(op, PYR_X_MORE) && !op->up_h && !op->dx_add[0] && s->scale == 1;
@@ -209,10 +205,10 @@ static pyr_status plan_weights(conv_state *s, pyr_op *op)
         op->scratch_bytes = larger(op->scratch_bytes, pyr_tile_gradient_scratch(&s->tile));
         return PYR_OK;
     }
-    if (s->weights == BY_WINOGRAD_F32) {
-        op->grad_bytes = s->winograd->gradient_bytes(&s->size) +
-                         (s->shape.bias ? (size_t)s->shape.out : 0) * sizeof(float);
-        op->scratch_bytes = larger(op->scratch_bytes, s->winograd->gradient_scratch(&s->size));
+    if (s->weights == BY_FLOATS) {
+        op->grad_bytes =
+            s->floats->gradient_bytes(&s->size) + (s->shape.bias ? (size_t)s->shape.out : 0) * sizeof(float);
+        op->scratch_bytes = larger(op->scratch_bytes, s->floats->gradient_scratch(&s->size));
         return PYR_OK;
     }
     PYR_TRY(plan_call(s, op, PYR_CONV_BACKWARD_WEIGHTS, PYR_F32));
@@ -333,12 +329,12 @@ static pyr_status conv_plan(pyr_kernels *k, pyr_op *op)
                               .in = shape.in,
                               .out = shape.out,
                               .kernel = shape.kernel};
-    s->size = (pyr_winograd_size){shape.n, shape.out_h, shape.out_w, shape.in, shape.out};
-    s->turned_size = (pyr_winograd_size){shape.n, shape.out_h, shape.out_w, shape.out, shape.in};
-    s->winograd = pyr_winograd_f32_of(pyr_set_here());
-    s->forward = s->data = s->weights = fits_tiles(op, &shape)                   ? BY_TILES
-                                        : fits_winograd(op, &shape, s->winograd) ? BY_WINOGRAD_F32
-                                                                                 : BY_ONEDNN;
+    s->size = (pyr_conv_size){shape.n, shape.out_h, shape.out_w, shape.in, shape.out};
+    s->turned_size = (pyr_conv_size){shape.n, shape.out_h, shape.out_w, shape.out, shape.in};
+    s->floats = shape.kernel == 1 ? pyr_product_of(pyr_set_here()) : pyr_winograd_of(pyr_set_here());
+    s->forward = s->data = s->weights = fits_tiles(op, &shape) ? BY_TILES
+                                        : fits_floats(op, s)   ? BY_FLOATS
+                                                               : BY_ONEDNN;
     if (op->x[0].type != op->y.type) /* f32 at one end is meant to be more than bf16 */
         s->tile.products = PYR_PLAIN;
     s->turned = s->tile;
@@ -372,14 +368,14 @@ static pyr_status conv_pack(pyr_kernels *k, pyr_op *op)
 
     if (s->forward == BY_TILES)
         pyr_tile_pack(&s->tile, w, output, input, false, op->packed);
-    else if (s->forward == BY_WINOGRAD_F32)
-        s->winograd->pack(&s->size, w, output, input, false, op->packed);
+    else if (s->forward == BY_FLOATS)
+        s->floats->pack(&s->size, w, output, input, false, op->packed);
     else
         PYR_TRY(pyr_onednn_run(s->pack_forward, (const void *[]){w, op->packed}, NULL));
     if (s->packed_data && s->data == BY_TILES)
         pyr_tile_pack(&s->turned, w, input, output, true, turned);
-    else if (s->packed_data && s->data == BY_WINOGRAD_F32)
-        s->winograd->pack(&s->turned_size, w, input, output, true, turned);
+    else if (s->packed_data && s->data == BY_FLOATS)
+        s->floats->pack(&s->turned_size, w, input, output, true, turned);
     else if (s->packed_data)
         PYR_TRY(pyr_onednn_run(s->pack_data, (const void *[]){w, turned}, NULL));
     return PYR_OK;
@@ -403,14 +399,14 @@ static pyr_status collect_onednn(const conv_state *s, pyr_op *op, void *const *a
     return PYR_OK;
 }
 
-/* Weights as Winograd's functions have them, then the bias. */
-static pyr_status collect_winograd(const conv_state *s, const pyr_op *op, void *const *accumulators, int n,
-                                   void *const dparam[PYR_OP_PARAMS])
+/* Weights as the kernel has them, then the bias. */
+static pyr_status collect_floats(const conv_state *s, const pyr_op *op, void *const *accumulators, int n,
+                                 void *const dparam[PYR_OP_PARAMS])
 {
-    size_t weights = s->winograd->gradient_bytes(&s->size);
+    size_t weights = s->floats->gradient_bytes(&s->size);
 
     if (dparam[0])
-        s->winograd->collect(&s->size, (const float *const *)accumulators, n, dparam[0]);
+        s->floats->collect(&s->size, (const float *const *)accumulators, n, dparam[0]);
     for (int i = 0; s->shape.bias && dparam[1] && i < n; i++)
         pyr_vadd(dparam[1], (float *)(void *)((char *)accumulators[i] + weights), op->param_count[1]);
     return PYR_OK;
@@ -425,8 +421,8 @@ static pyr_status conv_collect(pyr_kernels *k, pyr_op *op, void *const *accumula
         return pyr_op_collect_default(k, op, accumulators, n, dparam);
     if (s->weights == BY_ONEDNN)
         return collect_onednn(s, op, accumulators, n, dparam);
-    if (s->weights == BY_WINOGRAD_F32)
-        return collect_winograd(s, op, accumulators, n, dparam);
+    if (s->weights == BY_FLOATS)
+        return collect_floats(s, op, accumulators, n, dparam);
     pyr_tile_collect(&s->tile, (const float *const *)accumulators, n, dparam[0],
                      s->shape.bias ? dparam[1] : NULL);
     return PYR_OK;
@@ -446,7 +442,7 @@ static pyr_conv_source conv_source(const pyr_op *op)
     return source;
 }
 
-/* By tiles or Winograd's. */
+/* By tiles or floats' kernels. */
 static void forward_by_ours(const conv_state *s, const pyr_op *op)
 {
     pyr_tensor y = op->y;
@@ -463,7 +459,7 @@ static void forward_by_ours(const conv_state *s, const pyr_op *op)
     if (s->forward == BY_TILES)
         pyr_tile_run(&s->tile, &x, op->packed, &result, op->scratch);
     else
-        s->winograd->run(&s->size, &x, op->packed, &result, op->scratch);
+        s->floats->run(&s->size, &x, op->packed, &result, op->scratch);
 }
 
 /* x and dy as oneDNN reads them. */
@@ -523,7 +519,7 @@ static pyr_conv_source conv_dy(const pyr_op *op)
     return (pyr_conv_source){{op->dy}, {op->y.s.c}, op->y.type, op->y.s.h, op->y.s.w};
 }
 
-/* Winograd's leaves the gradient of enlarging to a pass behind it. */
+/* Floats' kernels leave the gradient of enlarging to a pass behind them. */
 static void data_by_ours(const conv_state *s, const pyr_op *op, void *dx0, void *dx3)
 {
     const pyr_tensor *x = op->x;
@@ -545,7 +541,7 @@ static void data_by_ours(const conv_state *s, const pyr_op *op, void *dx0, void 
     if (!s->data_direct)
         dx = (pyr_conv_result){
             .at = {sums_of(s, op)}, .c = {s->shape.in}, .h = s->shape.in_h, .w = s->shape.in_w, .scale = 1};
-    s->winograd->run(&s->turned_size, &dy, packed, &dx, op->scratch);
+    s->floats->run(&s->turned_size, &dy, packed, &dx, op->scratch);
     if (!s->data_direct)
         pyr_around_dx(op, s->shape.in_h, s->shape.in_w, sums_of(s, op), s->scale, dx0, dx3);
 }
@@ -606,13 +602,13 @@ static pyr_status weights_by_onednn(const conv_state *s, pyr_op *op)
     return PYR_OK;
 }
 
-static void weights_by_winograd(const conv_state *s, const pyr_op *op)
+static void weights_by_floats(const conv_state *s, const pyr_op *op)
 {
     pyr_conv_source x = conv_source(op), dy = conv_dy(op);
     float *bias =
-        s->shape.bias ? (float *)(void *)((char *)op->grad + s->winograd->gradient_bytes(&s->size)) : NULL;
+        s->shape.bias ? (float *)(void *)((char *)op->grad + s->floats->gradient_bytes(&s->size)) : NULL;
 
-    s->winograd->gradient(&s->size, &x, &dy, s->scale, op->grad, op->grad_add, op->scratch);
+    s->floats->gradient(&s->size, &x, &dy, s->scale, op->grad, op->grad_add, op->scratch);
     pyr_around_dy_sums(op, s->scale, bias, op->grad_add);
 }
 
@@ -628,8 +624,8 @@ static pyr_status backward_weights(const conv_state *s, pyr_op *op)
                           op->dx_add[PYR_X_VECTOR], op->scratch);
         return PYR_OK;
     }
-    if (op->want_grad && s->weights == BY_WINOGRAD_F32) {
-        weights_by_winograd(s, op);
+    if (op->want_grad && s->weights == BY_FLOATS) {
+        weights_by_floats(s, op);
         return PYR_OK;
     }
     pyr_around_dy_sums(op, s->scale, NULL, false);

@@ -3,7 +3,7 @@
 #define PYR_KERNELS_SIMD_PROCESSOR_H
 
 #include "base/status.h"
-#include "kernels/simd/winograd_f32.h"
+#include "kernels/simd/conv_f32.h"
 
 /* Each has all that the one before it has: x86-64-v2 (SSE4.2), AVX2 with FMA, AVX-512 (F, BW, DQ, VL), AVX-512 with
  * bf16 products. Elsewhere there is what the compiler takes for granted (aarch64: NEON). */
@@ -14,6 +14,7 @@ extern const char *const pyr_set_names[]; /* "x86-64", "avx2", ...; ends with NU
 pyr_status pyr_set_check(void);
 /* The best that this processor has, and not more than PYRDIFF_CPU says. */
 pyr_set pyr_set_here(void);
-const pyr_winograd_f32 *pyr_winograd_f32_of(pyr_set set);
+const pyr_conv_f32 *pyr_winograd_of(pyr_set set); /* 3x3 */
+const pyr_conv_f32 *pyr_product_of(pyr_set set);  /* 1x1 */
 
 #endif

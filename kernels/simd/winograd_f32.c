@@ -16,12 +16,12 @@
  * meet in the first cache's sets. For each element the sum over channels is a product of matrices,
  * [tiles] x [in] times [in] x [out], in tiles of registers (vec.h: ROWS x VECTORS). Weights:
  * [block of outputs][element][in, a multiple of 16][outputs of a block], zeros beyond the channels. */
-#include "kernels/simd/winograd_f32.h"
-#include "kernels/simd/vec.h"
+#include "kernels/simd/conv_f32.h"
+#include "kernels/simd/conv_parts.h"
 
 #include <string.h>
 
-enum { SIDE = 6, ELEMENTS = 36, PIXELS = 16, BLOCK = 16, OUTPUTS = VECTORS * LANES };
+enum { SIDE = 6, ELEMENTS = 36, PIXELS = 16, BLOCK = 16 };
 enum { BLOCK_STEP = ELEMENTS * BLOCK };             /* floats of a tile's block of channels */
 enum { PRODUCT_STEP = ELEMENTS * OUTPUTS + BLOCK }; /* of a tile's products of a block of outputs */
 enum { MOST = 24, MOST_CHANNELS = 4096 };           /* tiles of a batch; 12 to 48 were measured */
@@ -35,16 +35,6 @@ enum { GRADIENT_FLOATS = 2 << 20 };                 /* of a gradient's elements 
 #define AT_0 (1 / (A2 * B2))
 #define AT_A (1 / (2 * A2 * (A2 - B2)))
 #define AT_B (1 / (2 * B2 * (B2 - A2)))
-
-static int divide_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
 
 /* ---- tiles of images --------------------------------------------------------------------------- */
 
@@ -89,7 +79,7 @@ static int begin_of(const tiling *t, int batch, int kind)
     return (int)((long)t->count[kind] * batch / t->batches);
 }
 
-static tiling tiling_of(const pyr_winograd_size *size)
+static tiling tiling_of(const pyr_conv_size *size)
 {
     tiling t = {.rows = cover_of(size->h), .columns = cover_of(size->w)};
     int all = 0;
@@ -309,7 +299,7 @@ static void transform_kind(int kind, bool is_gradient, const float *const at[ELE
 }
 
 /* Pointers to the pixels of a tile in one tensor of `channels`; outside: to zeros. */
-static void find_pixels(const pyr_winograd_size *size, const pyr_conv_source *x, int part, const tile *t,
+static void find_pixels(const pyr_conv_size *size, const pyr_conv_source *x, int part, const tile *t,
                         int kind, bool is_gradient, const float *at[ELEMENTS])
 {
     const int border = is_gradient ? 0 : 1;
@@ -341,7 +331,7 @@ static void gather(const pyr_conv_source *x, const float *const at[2][ELEMENTS],
 }
 
 /* The blocks of channels from `first` to `end` - 1 of a tile. */
-static void transform_tile(const pyr_winograd_size *size, const pyr_conv_source *x, const tile *t, int kind,
+static void transform_tile(const pyr_conv_size *size, const pyr_conv_source *x, const tile *t, int kind,
                            bool is_gradient, int first, int end, float *to)
 {
     const float *at[2][ELEMENTS], *copy[ELEMENTS];
@@ -374,7 +364,7 @@ static size_t tile_step(int blocks)
     return (size_t)blocks * BLOCK_STEP + BLOCK;
 }
 
-static void transform_batch(const pyr_winograd_size *size, const tiling *tiles, const batch *b,
+static void transform_batch(const pyr_conv_size *size, const tiling *tiles, const batch *b,
                             const pyr_conv_source *x, bool is_gradient, int first, int end, float *to)
 {
     for (int kind = 0; kind < KINDS; kind++)
@@ -461,58 +451,6 @@ PYR_INLINE void multiply_turned(int rows, const float *x, size_t x_step, const f
         store(gradient + r * OUTPUTS + v * LANES, sum[r][v]);
 }
 
-/* `f` with the number of rows as a constant. */
-#if defined __AVX512F__
-#define MORE_ROWS(f, ...)                                                                                    \
-    case 12:                                                                                                 \
-        f(12, __VA_ARGS__);                                                                                  \
-        break;                                                                                               \
-    case 11:                                                                                                 \
-        f(11, __VA_ARGS__);                                                                                  \
-        break;                                                                                               \
-    case 10:                                                                                                 \
-        f(10, __VA_ARGS__);                                                                                  \
-        break;                                                                                               \
-    case 9:                                                                                                  \
-        f(9, __VA_ARGS__);                                                                                   \
-        break;                                                                                               \
-    case 8:                                                                                                  \
-        f(8, __VA_ARGS__);                                                                                   \
-        break;                                                                                               \
-    case 7:                                                                                                  \
-        f(7, __VA_ARGS__);                                                                                   \
-        break;
-#else
-#define MORE_ROWS(f, ...)
-#endif
-#define BY_ROWS(rows, f, ...)                                                                                \
-    switch (rows) {                                                                                          \
-        MORE_ROWS(f, __VA_ARGS__)                                                                            \
-    case 6:                                                                                                  \
-        f(6, __VA_ARGS__);                                                                                   \
-        break;                                                                                               \
-    case 5:                                                                                                  \
-        f(5, __VA_ARGS__);                                                                                   \
-        break;                                                                                               \
-    case 4:                                                                                                  \
-        f(4, __VA_ARGS__);                                                                                   \
-        break;                                                                                               \
-    case 3:                                                                                                  \
-        f(3, __VA_ARGS__);                                                                                   \
-        break;                                                                                               \
-    case 2:                                                                                                  \
-        f(2, __VA_ARGS__);                                                                                   \
-        break;                                                                                               \
-    default:                                                                                                 \
-        f(1, __VA_ARGS__);                                                                                   \
-    }
-
-/* The next part of `all` in the fewest parts of at most ROWS, about equal. */
-static int next_rows(int all)
-{
-    return divide_up(all, divide_up(all, ROWS));
-}
-
 static void multiply_rows(int rows, const float *x, size_t step, const float *w, int in, float *products)
 {
     BY_ROWS(rows, multiply, x, step, w, in, products)
@@ -526,23 +464,18 @@ static void multiply_turned_rows(int rows, const float *x, size_t x_step, const 
 
 /* ---- forward and by data ----------------------------------------------------------------------- */
 
-static int in_blocks(const pyr_winograd_size *size)
+static int in_blocks(const pyr_conv_size *size)
 {
     return divide_up(size->in, BLOCK);
 }
 
-static int out_blocks(const pyr_winograd_size *size)
-{
-    return divide_up(size->out, OUTPUTS);
-}
-
 /* Floats of a block of outputs. */
-static size_t weights_step(const pyr_winograd_size *size)
+static size_t weights_step(const pyr_conv_size *size)
 {
     return (size_t)ELEMENTS * (size_t)(in_blocks(size) * BLOCK) * OUTPUTS;
 }
 
-static bool suits(const pyr_winograd_size *size)
+static bool suits(const pyr_conv_size *size)
 {
     cover rows = cover_of(size->h), columns = cover_of(size->w);
     double lines = 6.0 * rows.fours + 5.0 * rows.threes, across = 6.0 * columns.fours + 5.0 * columns.threes;
@@ -552,13 +485,13 @@ static bool suits(const pyr_winograd_size *size)
     return ours < 0.6 * plain && size->in <= MOST_CHANNELS && size->out <= MOST_CHANNELS;
 }
 
-static size_t packed_bytes(const pyr_winograd_size *size)
+static size_t packed_bytes(const pyr_conv_size *size)
 {
     return (size_t)out_blocks(size) * weights_step(size) * sizeof(float);
 }
 
-static void pack(const pyr_winograd_size *size, const float *w, size_t stride_out, size_t stride_in,
-                 bool turned, float *packed)
+static void pack(const pyr_conv_size *size, const float *w, size_t stride_out, size_t stride_in, bool turned,
+                 float *packed)
 {
     size_t in = (size_t)(in_blocks(size) * BLOCK);
 
@@ -589,76 +522,16 @@ static void pack(const pyr_winograd_size *size, const float *w, size_t stride_ou
         }
 }
 
-static size_t scratch_bytes(const pyr_winograd_size *size)
+static size_t scratch_bytes(const pyr_conv_size *size)
 {
     size_t most = (size_t)tiling_of(size).most;
 
     return most * (tile_step(in_blocks(size)) + PRODUCT_STEP) * sizeof(float);
 }
 
-/* What a block of outputs of all tiles goes to. `part`: the tensor that has all of them, from `channel` on; -1: some
- * are in another one, or beyond the last. */
-typedef struct target {
-    const pyr_winograd_size *size;
-    const pyr_conv_result *y;
-    int output, part, channel;
-} target;
-
-static target target_of(const pyr_winograd_size *size, const pyr_conv_result *y, int output)
-{
-    target t = {size, y, output, -1, 0};
-
-    for (int part = 0, first = 0; part < 2; first += y->c[part], part++)
-        if (output >= first && output + OUTPUTS <= first + y->c[part]) {
-            t.part = part;
-            t.channel = output - first;
-        }
-    return t;
-}
-
-/* LANES outputs of a pixel, all in one tensor. */
-PYR_INLINE void put(const target *t, int image, size_t pixel, int output, vec v)
-{
-    const pyr_conv_result *y = t->y;
-    float *to = (float *)y->at[t->part] + pixel * (size_t)y->c[t->part] + t->channel + output;
-    int o = t->output + output;
-
-    if (y->bias)
-        v += load(y->bias + o);
-    if (y->vector)
-        v += load(y->vector + (size_t)image * (size_t)t->size->out + o);
-    if (y->residual)
-        v += load((const float *)y->residual + pixel * (size_t)t->size->out + o);
-    v *= all(y->scale);
-    if (y->add[t->part])
-        v += load(to);
-    store(to, v);
-}
-
-/* The same one by one, for outputs that lie in two tensors or are not there. */
-static void put_singly(const target *t, int image, size_t pixel, int output, vec v)
-{
-    const pyr_conv_result *y = t->y;
-    size_t out = (size_t)t->size->out;
-
-    for (int i = 0; i < LANES && t->output + output + i < t->size->out; i++) {
-        size_t o = (size_t)(t->output + output + i);
-        int part = (int)o >= y->c[0];
-        float sum = v[i] + (y->bias ? y->bias[o] : 0);
-        float *to = (float *)y->at[part];
-
-        if (!to)
-            continue;
-        to += pixel * (size_t)y->c[part] + o - (size_t)(part ? y->c[0] : 0);
-        sum += y->vector ? y->vector[(size_t)image * out + o] : 0;
-        sum += y->residual ? ((const float *)y->residual)[pixel * out + o] : 0;
-        *to = y->add[part] ? *to + sum * y->scale : sum * y->scale;
-    }
-}
-
 PYR_INLINE void put_tile(int rows, int columns, const target *t, const tile *at, const float *products)
 {
-    const pyr_winograd_size *size = t->size;
+    const pyr_conv_size *size = t->size;
     size_t first = ((size_t)(at->image * size->h + at->row)) * (size_t)size->w + (size_t)at->column;
 
     for (int i = 0; i < OUTPUTS; i += LANES) {
@@ -731,7 +604,7 @@ static void multiply_batch(const batch *b, const float *elements, size_t step, c
     }
 }
 
-static void run(const pyr_winograd_size *size, const pyr_conv_source *x, const float *packed,
+static void run(const pyr_conv_size *size, const pyr_conv_source *x, const float *packed,
                 const pyr_conv_result *y, float *scratch)
 {
     tiling tiles = tiling_of(size);
@@ -755,18 +628,17 @@ static void run(const pyr_winograd_size *size, const pyr_conv_source *x, const f
 /* ---- by weights -------------------------------------------------------------------------------- */
 
 /* Blocks of outputs that are summed at a time, and how many blocks of 16 channels of dy that is. */
-static int blocks_together(const pyr_winograd_size *size)
+static int blocks_together(const pyr_conv_size *size)
 {
     int most = GRADIENT_FLOATS / (int)weights_step(size);
 
     return smaller(out_blocks(size), most < 1 ? 1 : most);
 }
 
-enum { DY_BLOCKS = OUTPUTS > BLOCK ? OUTPUTS / BLOCK : 1 };
 
-static size_t gradient_bytes(const pyr_winograd_size *size)
+static size_t gradient_bytes(const pyr_conv_size *size)
 {
-    return (size_t)out_blocks(size) * 9 * (size_t)size->in * OUTPUTS * sizeof(float);
+    return gradient_bytes_of(size, 9);
 }
 
 static int dy_blocks(int first, int end)
@@ -774,7 +646,7 @@ static int dy_blocks(int first, int end)
     return divide_up(end * OUTPUTS, BLOCK) - first * OUTPUTS / BLOCK;
 }
 
-static size_t gradient_scratch(const pyr_winograd_size *size)
+static size_t gradient_scratch(const pyr_conv_size *size)
 {
     int together = blocks_together(size);
     size_t most = (size_t)tiling_of(size).most;
@@ -785,7 +657,7 @@ static size_t gradient_scratch(const pyr_winograd_size *size)
 }
 
 /* A block of outputs: sums [element][in][OUTPUTS] over the tiles of a batch. */
-static void multiply_gradient(const pyr_winograd_size *size, const batch *b, const float *x, size_t x_step,
+static void multiply_gradient(const pyr_conv_size *size, const batch *b, const float *x, size_t x_step,
                               const float *dy, size_t dy_step, bool add, float *sums)
 {
     const int in = in_blocks(size) * BLOCK;
@@ -804,8 +676,7 @@ static void multiply_gradient(const pyr_winograd_size *size, const batch *b, con
 }
 
 /* gradient [tap][in][OUTPUTS] (+)= scale * G^T sums G. */
-static void put_gradient(const pyr_winograd_size *size, const float *sums, float scale, bool add,
-                         float *gradient)
+static void put_gradient(const pyr_conv_size *size, const float *sums, float scale, bool add, float *gradient)
 {
     size_t in = (size_t)(in_blocks(size) * BLOCK);
 
@@ -831,7 +702,7 @@ static void put_gradient(const pyr_winograd_size *size, const float *sums, float
         }
 }
 
-static void gradient(const pyr_winograd_size *size, const pyr_conv_source *x, const pyr_conv_source *dy,
+static void gradient(const pyr_conv_size *size, const pyr_conv_source *x, const pyr_conv_source *dy,
                      float scale, float *to, bool add, float *scratch)
 {
     tiling tiles = tiling_of(size);
@@ -863,23 +734,13 @@ static void gradient(const pyr_winograd_size *size, const pyr_conv_source *x, co
     }
 }
 
-static void collect(const pyr_winograd_size *size, const float *const *gradients, int count, float *dw)
+static void collect(const pyr_conv_size *size, const float *const *gradients, int count, float *dw)
 {
-    size_t in = (size_t)size->in;
-
-    for (size_t o = 0; o < (size_t)size->out; o++)
-        for (size_t i = 0; i < in; i++)
-            for (size_t t = 0; t < 9; t++) {
-                size_t at = ((o / OUTPUTS * 9 + t) * in + i) * OUTPUTS + o % OUTPUTS;
-                float sum = 0;
-
-                for (int k = 0; k < count; k++)
-                    sum += gradients[k][at];
-                *dw++ += sum;
-            }
+    collect_taps(size, 9, gradients, count, dw);
 }
 
-const pyr_winograd_f32 OF_SET(pyr_winograd_f32) = {
+const pyr_conv_f32 OF_SET(pyr_winograd) = {
+    .taps = 9,
     .suits = suits,
     .packed_bytes = packed_bytes,
     .pack = pack,

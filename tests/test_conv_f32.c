@@ -1,5 +1,5 @@
-/* test_winograd_f32.c - the f32 convolutions by Winograd's products, for each instruction set that this processor has,
- * against plain sums in double: all passes, all sides, channels that fill no block, two tensors, neighbours taken in.
+/* test_conv_f32.c - the convolutions of floats, 3x3 and 1x1, for each instruction set that this processor has, against
+ * plain sums in double: all passes, all sides, channels that fill no block, two tensors, neighbours taken in.
  *
  * test_kernels.c tests them once more as rows of the backend. */
 #include "base/mem.h"
@@ -12,7 +12,8 @@
 static const double bound = 2e-5;
 
 typedef struct arrays {
-    pyr_winograd_size size;
+    pyr_conv_size size;
+    int taps, border;
     float *x, *w, *dy, *residual, *bias, *vector; /* x: source_h x source_w */
     float *y, *before;
     double *wanted;
@@ -41,25 +42,25 @@ static float *numbers(size_t n, uint32_t what)
     return at;
 }
 
-static size_t pixels_of(const pyr_winograd_size *s)
+static size_t pixels_of(const pyr_conv_size *s)
 {
     return (size_t)s->n * (size_t)s->h * (size_t)s->w;
 }
 
-static void make(arrays *a, const pyr_winograd_f32 *of, pyr_winograd_size s)
+static void make(arrays *a, const pyr_conv_f32 *of, pyr_conv_size s)
 {
     size_t pixels = pixels_of(&s), in = (size_t)s.in, out = (size_t)s.out;
 
-    *a = (arrays){.size = s};
+    *a = (arrays){.size = s, .taps = of->taps, .border = of->taps / 9};
     a->x = numbers(pixels * in, 0);
-    a->w = numbers(9 * in * out, 1);
+    a->w = numbers((size_t)of->taps * in * out, 1);
     a->dy = numbers(pixels * out, 2);
     a->residual = numbers(pixels * out, 3);
     a->bias = numbers(out, 4);
     a->vector = numbers((size_t)s.n * out, 5);
     a->before = numbers(pixels * out, 6);
     a->y = block(pixels * out);
-    a->wanted = pyr_calloc(pixels * out + 9 * in * out, sizeof *a->wanted);
+    a->wanted = pyr_calloc(pixels * out + (size_t)of->taps * in * out, sizeof *a->wanted);
     a->packed = pyr_calloc(of->packed_bytes(&s), 1);
     a->scratch = pyr_calloc(of->scratch(&s), 1);
     a->gradient[0] = pyr_calloc(of->gradient_bytes(&s), 1);
@@ -79,8 +80,7 @@ static void clear(arrays *a)
 }
 
 /* Number `channel` of a pixel of the image that is convolved; 0 around it. */
-static double at(const pyr_winograd_size *s, const pyr_conv_source *x, int n, int row, int column,
-                 int channel)
+static double at(const pyr_conv_size *s, const pyr_conv_source *x, int n, int row, int column, int channel)
 {
     int part = channel >= x->c[0];
     size_t pixel;
@@ -93,12 +93,12 @@ static double at(const pyr_winograd_size *s, const pyr_conv_source *x, int n, in
                         x->at[part])[pixel * (size_t)x->c[part] + (size_t)(channel - (part ? x->c[0] : 0))];
 }
 
-/* f(where, tap, x) for all products of a convolution: w of output o, input i, tap t is at (o * in + i) * 9 + t. */
+/* f for all products of a convolution: w of output o, input i, tap t is at (o * in + i) * taps + t. */
 typedef void product(arrays *a, size_t result, size_t weight, double x);
 
 static void for_products(arrays *a, const pyr_conv_source *x, product *f)
 {
-    const pyr_winograd_size *s = &a->size;
+    const pyr_conv_size *s = &a->size;
     size_t result = 0;
 
     for (int n = 0; n < s->n; n++)
@@ -106,9 +106,9 @@ static void for_products(arrays *a, const pyr_conv_source *x, product *f)
             for (int column = 0; column < s->w; column++)
                 for (int o = 0; o < s->out; o++, result++)
                     for (int i = 0; i < s->in; i++)
-                        for (int t = 0; t < 9; t++)
-                            f(a, result, (size_t)((o * s->in + i) * 9 + t),
-                              at(s, x, n, row + t / 3 - 1, column + t % 3 - 1, i));
+                        for (int t = 0; t < a->taps; t++)
+                            f(a, result, (size_t)((o * s->in + i) * a->taps + t),
+                              at(s, x, n, row + t / 3 - a->border, column + t % 3 - a->border, i));
 }
 
 static void add_forward(arrays *a, size_t result, size_t weight, double x)
@@ -123,7 +123,7 @@ static void add_gradient(arrays *a, size_t result, size_t weight, double x)
 
 static void check_close(const char *what, const arrays *a, const float *found, size_t n)
 {
-    const pyr_winograd_size *s = &a->size;
+    const pyr_conv_size *s = &a->size;
     double squares = 0, worst = 0;
 
     for (size_t i = 0; i < n; i++) {
@@ -136,10 +136,10 @@ static void check_close(const char *what, const arrays *a, const float *found, s
 }
 
 /* What `x` gives, with neighbours or without, in one tensor or (second > 0) the last channels in another. */
-static void check_forward(arrays *a, const pyr_winograd_f32 *of, const pyr_conv_source *x, bool neighbours,
+static void check_forward(arrays *a, const pyr_conv_f32 *of, const pyr_conv_source *x, bool neighbours,
                           int second)
 {
-    pyr_winograd_size s = a->size;
+    pyr_conv_size s = a->size;
     size_t pixels = pixels_of(&s), out = (size_t)s.out, first = out - (size_t)second;
     float *parts[2] = {block(pixels * first), block(pixels * (size_t)second)};
     pyr_conv_result y = {.at = {parts[0], parts[1]},
@@ -169,7 +169,7 @@ static void check_forward(arrays *a, const pyr_winograd_f32 *of, const pyr_conv_
                                0.75 +
                            (o < first ? (double)a->before[i] : 0);
     }
-    of->pack(&s, a->w, (size_t)s.in * 9, 9, false, a->packed);
+    of->pack(&s, a->w, (size_t)(s.in * of->taps), (size_t)of->taps, false, a->packed);
     of->run(&s, x, a->packed, &y, a->scratch);
     for (size_t i = 0; i < pixels * out; i++) {
         size_t o = i % out, pixel = i / out;
@@ -182,10 +182,10 @@ static void check_forward(arrays *a, const pyr_winograd_f32 *of, const pyr_conv_
 }
 
 /* Two gradients, the second added to itself, are three times the gradient of -0.5 dy. */
-static void check_weights(arrays *a, const pyr_winograd_f32 *of, const pyr_conv_source *x)
+static void check_weights(arrays *a, const pyr_conv_f32 *of, const pyr_conv_source *x)
 {
-    pyr_winograd_size s = a->size;
-    size_t count = 9 * (size_t)s.in * (size_t)s.out;
+    pyr_conv_size s = a->size;
+    size_t count = (size_t)(of->taps * s.in) * (size_t)s.out;
     pyr_conv_source dy = {.at = {a->dy}, .c = {s.out}, .type = PYR_F32, .h = s.h, .w = s.w};
     float *dw = block(count);
 
@@ -204,25 +204,25 @@ static void check_weights(arrays *a, const pyr_winograd_f32 *of, const pyr_conv_
 }
 
 /* Backward by data is forward with weights turned around: W^T as one with the taps the other way is W. */
-static void check_turned(arrays *a, const pyr_winograd_f32 *of)
+static void check_turned(arrays *a, const pyr_conv_f32 *of)
 {
-    pyr_winograd_size s = a->size, turned = {s.n, s.h, s.w, s.out, s.in};
-    size_t in = (size_t)s.in, out = (size_t)s.out, bytes = of->packed_bytes(&turned);
-    float *w = block(9 * in * out), *packed[2] = {pyr_calloc(bytes, 1), pyr_calloc(bytes, 1)};
+    pyr_conv_size s = a->size, turned = {s.n, s.h, s.w, s.out, s.in};
+    size_t in = (size_t)s.in, out = (size_t)s.out, bytes = of->packed_bytes(&turned), taps = (size_t)of->taps;
+    float *w = block(taps * in * out), *packed[2] = {pyr_calloc(bytes, 1), pyr_calloc(bytes, 1)};
 
     for (size_t o = 0; o < out; o++)
         for (size_t i = 0; i < in; i++)
-            for (size_t t = 0; t < 9; t++)
-                w[(i * out + o) * 9 + 8 - t] = a->w[(o * in + i) * 9 + t];
-    of->pack(&turned, w, 9 * out, 9, false, packed[0]);
-    of->pack(&turned, a->w, 9, 9 * in, true, packed[1]);
+            for (size_t t = 0; t < taps; t++)
+                w[(i * out + o) * taps + taps - 1 - t] = a->w[(o * in + i) * taps + t];
+    of->pack(&turned, w, taps * out, taps, false, packed[0]);
+    of->pack(&turned, a->w, taps, taps * in, true, packed[1]);
     CHECK(memcmp(packed[0], packed[1], bytes) == 0);
     pyr_free(w);
     pyr_free(packed[0]);
     pyr_free(packed[1]);
 }
 
-static void check_size(const pyr_winograd_f32 *of, pyr_winograd_size s)
+static void check_size(const pyr_conv_f32 *of, pyr_conv_size s)
 {
     pyr_conv_source one, two, small;
     int part = s.in / 3 + 1;
@@ -246,28 +246,27 @@ static void check_size(const pyr_winograd_f32 *of, pyr_winograd_size s)
     clear(&a);
 }
 
-static void all_sizes(pyr_set set)
+static void all_sizes(const pyr_conv_f32 *of)
 {
-    static const pyr_winograd_size sizes[] = {
+    static const pyr_conv_size sizes[] = {
         {1, 1, 1, 1, 1},     {2, 1, 2, 16, 16},  {1, 3, 5, 17, 33},  {3, 6, 4, 20, 12},
         {2, 7, 7, 32, 48},   {1, 14, 9, 31, 64}, {9, 8, 8, 16, 32},  {1, 28, 28, 3, 16},
         {1, 11, 13, 64, 17}, {1, 10, 2, 16, 1},  {30, 2, 2, 16, 16},
     };
 
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        check_size(pyr_winograd_f32_of(set), sizes[i]);
+        check_size(of, sizes[i]);
 }
 
 /* Bits: an image is not changed by those beside it. */
-static void images_are_independent(pyr_set set)
+static void images_are_independent(const pyr_conv_f32 *of)
 {
-    const pyr_winograd_f32 *of = pyr_winograd_f32_of(set);
-    pyr_winograd_size all = {13, 7, 11, 24, 40}, one = {1, 7, 11, 24, 40};
+    pyr_conv_size all = {13, 7, 11, 24, 40}, one = {1, 7, 11, 24, 40};
     size_t in = pixels_of(&one) * 24, out = pixels_of(&one) * 40;
     arrays a;
 
     make(&a, of, all);
-    of->pack(&all, a.w, (size_t)all.in * 9, 9, false, a.packed);
+    of->pack(&all, a.w, (size_t)(all.in * of->taps), (size_t)of->taps, false, a.packed);
     for (int i = -1; i < all.n; i++) {
         size_t image = i < 0 ? 0 : (size_t)i;
         float *to = i < 0 ? a.y : a.before;
@@ -312,12 +311,17 @@ int main(int argc, char **argv)
     CHECK_INIT(argc, argv);
     RUN(word_of_the_environment);
     for (int set = 0; set <= (int)pyr_set_here(); set++) {
-        char name[64];
+        const pyr_conv_f32 *kernels[] = {pyr_product_of((pyr_set)set), pyr_winograd_of((pyr_set)set)};
 
-        snprintf(name, sizeof name, "all_sizes %s", pyr_set_names[set]);
-        RUN_NAMED(name, all_sizes((pyr_set)set));
-        snprintf(name, sizeof name, "images_are_independent %s", pyr_set_names[set]);
-        RUN_NAMED(name, images_are_independent((pyr_set)set));
+        for (int i = 0; i < 2; i++) {
+            char name[64];
+
+            snprintf(name, sizeof name, "all_sizes %s %s", i ? "3x3" : "1x1", pyr_set_names[set]);
+            RUN_NAMED(name, all_sizes(kernels[i]));
+            snprintf(name, sizeof name, "images_are_independent %s %s", i ? "3x3" : "1x1",
+                     pyr_set_names[set]);
+            RUN_NAMED(name, images_are_independent(kernels[i]));
+        }
     }
     return CHECK_DONE();
 }
