@@ -257,6 +257,7 @@ check: pyrdiff $(TESTS)
 	@tests/run.sh $(COUNTS) rooms tests/rooms.sh
 	@tests/run.sh $(COUNTS) format tests/format.sh
 	@tests/run.sh $(COUNTS) units $(TESTS)
+	@TEST_KERNELS=$(B)/tests/test_kernels tests/run.sh $(COUNTS) units tests/sets.sh
 	@tests/run.sh $(COUNTS) commands $(CLI_TESTS)
 	@tests/run.sh $(COUNTS) --sum
 

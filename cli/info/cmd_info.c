@@ -55,7 +55,7 @@ static pyr_status info_program(void)
             pyr_print("%-12s%s (%s): %s\n", label, backends[i].word, backends[i].help, k->backend->name);
         pyr_kernels_free(k);
     }
-    pyr_print("processors  %d, instructions %s\n", pyr_processors(), pyr_set_names[pyr_set_here()]);
+    pyr_print("processors  %d, with %s\n", pyr_processors(), pyr_set_names[pyr_set_here()]);
     return PYR_OK;
 }
 
