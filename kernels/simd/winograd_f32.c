@@ -635,7 +635,6 @@ static int blocks_together(const pyr_conv_size *size)
     return smaller(out_blocks(size), most < 1 ? 1 : most);
 }
 
-
 static size_t gradient_bytes(const pyr_conv_size *size)
 {
     return gradient_bytes_of(size, 9);
