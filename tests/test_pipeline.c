@@ -122,14 +122,19 @@ static void ddim_of_the_library(void)
     } cases[] = {{PYR_LEADING, 10, "leading.10.sample"},
                  {PYR_TRAILING, 7, "trailing.7.sample"},
                  {PYR_LINSPACE, 4, "linspace.4.sample"}};
-    static const char *const backends[] = {"ref", "ref-double", "cpu"};
+    /* The first step divides by the root of alpha-bar, so that a rounding of the network's counts about a hundred times;
+     * convolutions by Winograd's products round twice as much as plain sums (kernels/simd/winograd_f32.c): 5.7e-5. */
+    static const struct {
+        const char *name;
+        double bound;
+    } backends[] = {{"ref", 5e-5}, {"ref-double", 5e-5}, {"cpu", 1e-4}};
     pyr_safetensors *file;
     images noise;
 
     CHECK_OK(pyr_safetensors_open(&file, SAMPLING));
     noise = get(file, "noise");
     for (size_t b = 0; b < 3; b++) {
-        pyr_kernels *k = opened(backends[b], 2);
+        pyr_kernels *k = opened(backends[b].name, 2);
 
         for (size_t c = 0; c < 3; c++) {
             images theirs = get(file, cases[c].name);
@@ -137,9 +142,9 @@ static void ddim_of_the_library(void)
             float *ours = sample_noise(k, PIPELINE, cases[c].spacing, -1, &noise, &sampler);
 
             for (size_t i = 0; i < numbers(&theirs); i++) /* [-1, 1] of bytes is +-255/256 of image values */
-                if (!(fabs(ours[i] - theirs.at[place(&theirs, i)] * 255 / 256) <= 5e-5))
-                    CHECK_REPORT("%s, %s[%zu]: %g, wanted %g", backends[b], cases[c].name, i, (double)ours[i],
-                                 theirs.at[place(&theirs, i)] * 255 / 256);
+                if (!(fabs(ours[i] - theirs.at[place(&theirs, i)] * 255 / 256) <= backends[b].bound))
+                    CHECK_REPORT("%s, %s[%zu]: %g, wanted %g", backends[b].name, cases[c].name, i,
+                                 (double)ours[i], theirs.at[place(&theirs, i)] * 255 / 256);
             pyr_free(ours);
             pyr_free(theirs.at);
         }

@@ -8,8 +8,9 @@
  * numbers and 64 channels, the root mean square error is 7.7e-7 of the result's, the largest 5.9e-6 (plain sums in
  * f32: 4.3e-7 and 3.4e-6; the usual points 0, +-1, +-2: 1.8e-6 and 1.8e-5).
  *
- * Sides that are no multiple of 4 end in tiles of 3 (7 = 4 + 3, 14 = 4 + 4 + 3 + 3), which do without the point -b
- * and use the other elements of the same weights: B^T takes the difference between the two products of (p - q) in.
+ * The factors 1 / product of (p - q) are in A, so that G has exact constants and is the same for all tiles: sides that
+ * are no multiple of 4 end in tiles of 3 (7 = 4 + 3, 14 = 4 + 4 + 3 + 3), which do without the point -b and use the
+ * other elements of the same weights.
  *
  * A batch of tiles is taken through all steps before the next, so that its elements stay in the second cache:
  * elements lie as [tile][block of 16 channels][element][16], a tile 64 bytes longer than that, so that tiles do not
@@ -27,14 +28,10 @@ enum { PRODUCT_STEP = ELEMENTS * OUTPUTS + BLOCK }; /* of a tile's products of a
 enum { MOST = 24, MOST_CHANNELS = 4096 };           /* tiles of a batch; 12 to 48 were measured */
 enum { GRADIENT_FLOATS = 2 << 20 };                 /* of a gradient's elements that are summed at a time */
 
-/* Points and what the weights are multiplied with: 1 / product of (p - q) over the other finite points q. */
 #define A1 0.625
 #define B1 1.5
 #define A2 (A1 * A1)
 #define B2 (B1 * B1)
-#define AT_0 (1 / (A2 * B2))
-#define AT_A (1 / (2 * A2 * (A2 - B2)))
-#define AT_B (1 / (2 * B2 * (B2 - A2)))
 
 /* ---- tiles of images --------------------------------------------------------------------------- */
 
@@ -141,7 +138,7 @@ PYR_INLINE int element_at(int length, int i)
     return length == 3 && i == 4 ? 5 : i;
 }
 
-/* B^T: length + 2 numbers to as many elements. By element p: the polynomial of all other points, applied to d. */
+/* B^T: length + 2 numbers to as many elements. Element p: the polynomial whose zeros are the other points, applied to d. */
 PYR_INLINE void to_elements(int length, vec to[SIDE], const vec d[SIDE])
 {
     if (length == 4) {
@@ -155,36 +152,50 @@ PYR_INLINE void to_elements(int length, vec to[SIDE], const vec d[SIDE])
         to[3] = even_b + constant(B1) * odd_b;
         to[4] = even_b - constant(B1) * odd_b;
         to[5] = d[5] - sum * d[3] + product * d[1];
-    } else { /* without -b; times what the weights of 3 have more than those of 4 */
-        const double more_0 = 1 / (A2 * B1) / AT_0, more_a = 1 / (2 * A2 * (A1 - B1)) / AT_A;
-        const double more_minus_a = -1 / (2 * A2 * (A1 + B1)) / AT_A, more_b = 1 / (B1 * (B2 - A2)) / AT_B;
+    } else {
         vec even = d[2] - constant(A2) * d[0], odd = d[3] - constant(A2) * d[1];
         vec a = d[3] - constant(B1) * d[2], rest = d[2] - constant(B1) * d[1];
 
-        to[0] = constant(more_0) * (odd - constant(B1) * even);
-        to[1] = constant(more_a) * (a + constant(A1) * rest);
-        to[2] = constant(more_minus_a) * (a - constant(A1) * rest);
-        to[3] = constant(more_b) * odd;
+        to[0] = odd - constant(B1) * even;
+        to[1] = a + constant(A1) * rest;
+        to[2] = a - constant(A1) * rest;
+        to[3] = odd;
         to[4] = d[4] - constant(A2) * d[2] - constant(B1) * odd;
     }
 }
 
-/* A^T: length + 2 elements to `length` results, the values of a polynomial's coefficients. */
+/* Of an element p: 1 / product of (p - q) over the other finite points q. */
+PYR_INLINE double factor_of(int length, int element)
+{
+    const double four[] = {1 / (A2 * B2), 1 / (2 * A2 * (A2 - B2)), 1 / (2 * A2 * (A2 - B2)),
+                           1 / (2 * B2 * (B2 - A2)), 1 / (2 * B2 * (B2 - A2))};
+    const double three[] = {1 / (A2 * B1), 1 / (2 * A2 * (A1 - B1)), -1 / (2 * A2 * (A1 + B1)),
+                            1 / (B1 * (B2 - A2))};
+
+    return length == 4 ? four[element] : three[element];
+}
+
+/* A^T: length + 2 elements to `length` results, the coefficients of a polynomial's powers. */
 PYR_INLINE void to_results(int length, vec to[SIDE], const vec m[SIDE])
 {
-    vec sum = m[1] + m[2], difference = m[1] - m[2];
+    const double f0 = factor_of(length, 0), f1 = factor_of(length, 1), f2 = factor_of(length, 2),
+                 f3 = factor_of(length, 3);
 
     if (length == 4) {
+        vec sum = m[1] + m[2], difference = m[1] - m[2];
         vec sum_b = m[3] + m[4], difference_b = m[3] - m[4];
 
-        to[0] = m[0] + sum + sum_b;
-        to[1] = constant(A1) * difference + constant(B1) * difference_b;
-        to[2] = constant(A2) * sum + constant(B2) * sum_b;
-        to[3] = m[5] + constant(A1 * A2) * difference + constant(B1 * B2) * difference_b;
+        to[0] = constant(f0) * m[0] + constant(f1) * sum + constant(f3) * sum_b;
+        to[1] = constant(f1 * A1) * difference + constant(f3 * B1) * difference_b;
+        to[2] = constant(f1 * A2) * sum + constant(f3 * B2) * sum_b;
+        to[3] = m[5] + constant(f1 * A1 * A2) * difference + constant(f3 * B1 * B2) * difference_b;
     } else {
-        to[0] = m[0] + sum + m[3];
-        to[1] = constant(A1) * difference + constant(B1) * m[3];
-        to[2] = constant(A2) * sum + constant(B2) * m[3] + m[4];
+        vec a = constant(f1) * m[1], minus_a = constant(f2) * m[2];
+        vec sum = a + minus_a, difference = a - minus_a;
+
+        to[0] = constant(f0) * m[0] + sum + constant(f3) * m[3];
+        to[1] = constant(A1) * difference + constant(f3 * B1) * m[3];
+        to[2] = constant(A2) * sum + constant(f3 * B2) * m[3] + m[4];
     }
 }
 
@@ -198,22 +209,22 @@ PYR_INLINE void from_results(int length, vec to[SIDE], const vec y[SIDE])
         odd_a += constant(A1 * A2) * y[3];
         odd_b += constant(B1 * B2) * y[3];
     }
-    to[0] = y[0];
-    to[1] = even_a + odd_a;
-    to[2] = even_a - odd_a;
-    to[3] = even_b + odd_b;
+    to[0] = constant(factor_of(length, 0)) * y[0];
+    to[1] = constant(factor_of(length, 1)) * (even_a + odd_a);
+    to[2] = constant(factor_of(length, 2)) * (even_a - odd_a);
+    to[3] = constant(factor_of(length, 3)) * (even_b + odd_b);
     if (length == 4)
-        to[4] = even_b - odd_b;
+        to[4] = constant(factor_of(length, 4)) * (even_b - odd_b);
     to[length + 1] = y[length - 1];
 }
 
-/* G: three weights to six elements. */
+/* G: three weights to six elements, the values of a polynomial at the points. */
 PYR_INLINE void from_weights(vec to[SIDE], const vec w[3])
 {
-    vec even_a = constant(AT_A) * w[0] + constant(AT_A * A2) * w[2], odd_a = constant(AT_A * A1) * w[1];
-    vec even_b = constant(AT_B) * w[0] + constant(AT_B * B2) * w[2], odd_b = constant(AT_B * B1) * w[1];
+    vec even_a = w[0] + constant(A2) * w[2], odd_a = constant(A1) * w[1];
+    vec even_b = w[0] + constant(B2) * w[2], odd_b = constant(B1) * w[1];
 
-    to[0] = constant(AT_0) * w[0];
+    to[0] = w[0];
     to[1] = even_a + odd_a;
     to[2] = even_a - odd_a;
     to[3] = even_b + odd_b;
@@ -226,9 +237,9 @@ PYR_INLINE void to_weights(vec to[3], const vec m[SIDE])
 {
     vec sum_a = m[1] + m[2], sum_b = m[3] + m[4];
 
-    to[0] = constant(AT_0) * m[0] + constant(AT_A) * sum_a + constant(AT_B) * sum_b;
-    to[1] = constant(AT_A * A1) * (m[1] - m[2]) + constant(AT_B * B1) * (m[3] - m[4]);
-    to[2] = constant(AT_A * A2) * sum_a + constant(AT_B * B2) * sum_b + m[5];
+    to[0] = m[0] + sum_a + sum_b;
+    to[1] = constant(A1) * (m[1] - m[2]) + constant(B1) * (m[3] - m[4]);
+    to[2] = constant(A2) * sum_a + constant(B2) * sum_b + m[5];
 }
 
 /* ---- from images to elements ------------------------------------------------------------------- */
