@@ -233,7 +233,7 @@ static void statistics(void)
             CHECK_CLOSE(w.level.facts.std[0], deviation(&coarse), tolerance);
             CHECK(w.level.variable.h == H / 2 && w.level.variable.w == W / 2 && w.level.variable.c == C);
             world_close(&w);
-            /* haar: three bands, told the coarse image */
+            /* haar: three bands, with the coarse image as condition */
             CHECK(world_open(&w, backends[b], lanes, 2, PYR_FILTER_HAAR, 0, &s));
             CHECK(w.level.facts.bands == 3 && w.level.variable.c == 3 * C && w.level.condition.c == C);
             for (int i = 0; i < 3; i++) {
@@ -635,7 +635,7 @@ static void loss_by_hand(void)
 }
 
 /* With any weights: loss = w mean |D - z|^2, D from the denoiser at x = z + s eps. Loss and denoiser
- * are two graphs with other formulas. For every prediction, and for a network that is not told the noise. */
+ * are two graphs with other formulas. For every prediction, and for a network without the noise level. */
 static void loss_and_denoiser_agree(void)
 {
     for (int b = 0; b < BACKENDS; b++)
@@ -646,7 +646,7 @@ static void loss_and_denoiser_agree(void)
             int32_t labels[BATCH] = {0, 1, 1, 0, 1};
             uint32_t rows[BATCH] = {0, 1, 1, 0, 1};
             double *z, *condition, *x, *d, losses[BATCH], level[BATCH];
-            void *told = NULL;
+            void *given = NULL;
             pyr_denoising call;
             pair p;
 
@@ -672,10 +672,10 @@ static void loss_and_denoiser_agree(void)
             }
             CHECK_OK(pyr_upload_reals(p.w.k, p.work, x, BATCH * p.n));
             if (p.n_condition) {
-                CHECK_OK(pyr_alloc(p.w.k, &told, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
-                CHECK_OK(pyr_upload_reals(p.w.k, told, condition, BATCH * p.n_condition));
+                CHECK_OK(pyr_alloc(p.w.k, &given, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
+                CHECK_OK(pyr_upload_reals(p.w.k, given, condition, BATCH * p.n_condition));
             }
-            call = (pyr_denoising){.denoiser = &p.denoiser, .n = BATCH, .condition = told, .rows = rows};
+            call = (pyr_denoising){.denoiser = &p.denoiser, .n = BATCH, .condition = given, .rows = rows};
             CHECK_OK(pyr_denoiser_begin(&call));
             CHECK_OK(pyr_denoiser_call(&call, p.work, level, p.work));
             CHECK_OK(pyr_download_reals(p.w.k, d, p.work, BATCH * p.n));
@@ -704,7 +704,7 @@ static void loss_and_denoiser_agree(void)
                 else
                     CHECK(fabs(again[0] - d[0]) > 1e-6);
             }
-            pyr_release(p.w.k, told);
+            pyr_release(p.w.k, given);
             pyr_free(z);
             pyr_free(x);
             pyr_free(d);
@@ -750,22 +750,22 @@ static void augmentation_is_drawn(void)
     CHECK(p.w.level.unet.in_channels == 2 * C && p.w.level.facts.noise_unit == 0);
     pair_close(&p);
     s.augmentation_channel = true;
-    CHECK(pair_open(&p, "ref", 2, PYR_FILTER_BOX, 1, &s, true)); /* the coarsest is told nothing */
+    CHECK(pair_open(&p, "ref", 2, PYR_FILTER_BOX, 1, &s, true)); /* the coarsest has no condition */
     CHECK(p.w.level.unet.in_channels == C && p.w.level.facts.noise_unit == 0);
     pair_close(&p);
 }
 
 /* The loss at image i, whose condition has noise of its own amount, is that of a denoiser that is given the
- * noisy condition and told the amount by sampler.augmentation: the two graphs tell the same thing. Told
- * another amount it is another loss. */
-static void told_noise_is_the_same_in_sampling(void)
+ * noisy condition and its amount by sampler.augmentation: the two graphs compute the same. With another
+ * amount it is another loss. */
+static void amount_of_noise_is_the_same_in_sampling(void)
 {
     for (int b = 0; b < BACKENDS; b++)
         for (int filter = PYR_FILTER_BOX; filter <= PYR_FILTER_HAAR; filter += PYR_FILTER_HAAR) {
             pyr_level_settings s = settings_of();
             pyr_draw draw = {.seed = 7, .step = 3, .n = BATCH, .batch = BATCH};
             double *z, *condition, *x, *d, losses[BATCH], level[BATCH], amount[BATCH];
-            void *told = NULL;
+            void *given = NULL;
             pair p;
 
             s.augmentation = 0.5;
@@ -793,12 +793,12 @@ static void told_noise_is_the_same_in_sampling(void)
                     condition[place * p.n_condition + j] += amount[i] * (double)four[j % 4];
                 }
             }
-            CHECK_OK(pyr_alloc(p.w.k, &told, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
-            CHECK_OK(pyr_upload_reals(p.w.k, told, condition, BATCH * p.n_condition));
+            CHECK_OK(pyr_alloc(p.w.k, &given, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
+            CHECK_OK(pyr_upload_reals(p.w.k, given, condition, BATCH * p.n_condition));
             for (int i = 0; i < 2 * BATCH; i++) {
                 int at = i % BATCH;
                 double sum = 0, w = 1 + 1 / (level[at] * level[at]);
-                pyr_denoising call = {.denoiser = &p.denoiser, .n = BATCH, .condition = told};
+                pyr_denoising call = {.denoiser = &p.denoiser, .n = BATCH, .condition = given};
 
                 p.w.level.settings.sampler_augmentation = i < BATCH ? amount[at] : 0.4 * amount[at];
                 pyr_denoiser_free(&p.denoiser);
@@ -815,7 +815,7 @@ static void told_noise_is_the_same_in_sampling(void)
                 else
                     CHECK(fabs(losses[at] - w * sum) > 1e-6 * losses[at]);
             }
-            pyr_release(p.w.k, told);
+            pyr_release(p.w.k, given);
             pyr_free(z);
             pyr_free(x);
             pyr_free(d);
@@ -886,7 +886,7 @@ static void condition_is_read_once(void)
             plain_denoiser plain;
             pyr_denoiser denoiser;
             pyr_params params = {0};
-            void *block = NULL, *at = NULL, *told = NULL;
+            void *block = NULL, *at = NULL, *given = NULL;
             double *x, *condition, *d, *wanted;
             size_t n, n_condition, real, count;
             world w;
@@ -910,7 +910,7 @@ static void condition_is_read_once(void)
             CHECK_OK(pyr_graph_pack(plain.g, block));
             CHECK_OK(pyr_denoiser_pack(&denoiser, block));
             CHECK_OK(pyr_alloc(w.k, &at, n * real, "x"));
-            CHECK_OK(pyr_alloc(w.k, &told, n_condition * real, "condition"));
+            CHECK_OK(pyr_alloc(w.k, &given, n_condition * real, "condition"));
             x = numbers(n);
             d = numbers(n);
             wanted = numbers(n);
@@ -919,8 +919,8 @@ static void condition_is_read_once(void)
                 x[i] = (double)(float)sin(1.7 * (double)i);
             for (size_t i = 0; i < n_condition; i++)
                 condition[i] = (double)(float)cos(0.9 * (double)i);
-            CHECK_OK(pyr_upload_reals(w.k, told, condition, n_condition));
-            pyr_denoising call = {.denoiser = &denoiser, .n = BATCH, .condition = told};
+            CHECK_OK(pyr_upload_reals(w.k, given, condition, n_condition));
+            pyr_denoising call = {.denoiser = &denoiser, .n = BATCH, .condition = given};
             CHECK_OK(pyr_denoiser_begin(&call));
             for (int turn = 0; turn < 4; turn++) {
                 double all[BATCH];
@@ -940,7 +940,7 @@ static void condition_is_read_once(void)
             CHECK(fabs(wanted[0] - d[0]) > 1e-4);
             pyr_release(w.k, block);
             pyr_release(w.k, at);
-            pyr_release(w.k, told);
+            pyr_release(w.k, given);
             pyr_free(x);
             pyr_free(d);
             pyr_free(wanted);
@@ -961,12 +961,12 @@ typedef struct guiding {
 
 /* D at one noise level each for n images of a level with guidance, on the parameters of `p`. */
 static void denoise_guided(const pair *p, guiding guide, const uint32_t *rows, int n, const double *x,
-                           const void *told, double *out)
+                           const void *given, double *out)
 {
     pyr_level level = p->w.level;
     pyr_params params = {0};
     pyr_denoiser denoiser;
-    pyr_denoising weaker = {.n = n, .condition = told, .rows = rows};
+    pyr_denoising weaker = {.n = n, .condition = given, .rows = rows};
 
     level.settings.sampler_guidance = guide.g;
     level.settings.guidance_min = guide.lo;
@@ -976,7 +976,7 @@ static void denoise_guided(const pair *p, guiding guide, const uint32_t *rows, i
     CHECK_OK(pyr_denoiser_new(&denoiser, p->w.k, &params, &level, BATCH, false));
     CHECK(params.count == p->params.count); /* the layout of training */
     CHECK_OK(pyr_denoiser_pack(&denoiser, p->block));
-    pyr_denoising call = {.denoiser = &denoiser, .n = n, .condition = told, .rows = rows};
+    pyr_denoising call = {.denoiser = &denoiser, .n = n, .condition = given, .rows = rows};
     if (guide.weaker) {
         weaker.denoiser = (pyr_denoiser *)&guide.weaker->denoiser;
         call.weaker = &weaker;
@@ -1004,7 +1004,7 @@ static void guidance_is_linear(void)
             pyr_level_settings s = settings_of();
             int n = variant < 2 ? BATCH : BATCH - 2;
             double *x, *with, *without, *d, *wanted;
-            void *told = NULL;
+            void *given = NULL;
             size_t count;
             pair p;
 
@@ -1020,17 +1020,17 @@ static void guidance_is_linear(void)
             for (size_t i = 0; i < count; i++)
                 x[i] = (double)(float)(3 * sin(0.3 * (double)i));
             if (p.n_condition)
-                CHECK_OK(pyr_alloc(p.w.k, &told, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
-            denoise_guided(&p, (guiding){.g = 1}, rows, n, x, told, with);
-            denoise_guided(&p, (guiding){.g = 1}, NULL, n, x, told, without);
+                CHECK_OK(pyr_alloc(p.w.k, &given, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
+            denoise_guided(&p, (guiding){.g = 1}, rows, n, x, given, with);
+            denoise_guided(&p, (guiding){.g = 1}, NULL, n, x, given, without);
             CHECK(fabs(with[0] - without[0]) > 1e-4);
             for (size_t i = 0; i < sizeof amounts / sizeof *amounts; i++) {
                 for (size_t j = 0; j < count; j++)
                     wanted[j] = without[j] + amounts[i] * (with[j] - without[j]);
-                denoise_guided(&p, (guiding){.g = amounts[i]}, rows, n, x, told, d);
+                denoise_guided(&p, (guiding){.g = amounts[i]}, rows, n, x, given, d);
                 near("guidance", d, wanted, count, b == 0 ? 1e-12 : 1e-5);
             }
-            denoise_guided(&p, (guiding){.g = 3}, NULL, n, x, told,
+            denoise_guided(&p, (guiding){.g = 3}, NULL, n, x, given,
                            d); /* without a class there is nothing to go to */
             near("guidance without a class", d, without, count, b == 0 ? 1e-12 : 1e-5);
             for (size_t j = 0; j < count; j++) { /* of the levels 0.5, 1, 2, 4, 8 from 1 to 4 only */
@@ -1038,11 +1038,11 @@ static void guidance_is_linear(void)
 
                 wanted[j] = with[j] + (sigma >= 1 && sigma <= 4 ? 2 : 0) * (with[j] - without[j]);
             }
-            denoise_guided(&p, (guiding){.g = 3, .lo = 1, .hi = 4}, rows, n, x, told, d);
+            denoise_guided(&p, (guiding){.g = 3, .lo = 1, .hi = 4}, rows, n, x, given, d);
             near("guidance in an interval", d, wanted, count, b == 0 ? 1e-12 : 1e-5);
-            denoise_guided(&p, (guiding){.g = 3, .lo = 10}, rows, n, x, told, d);
+            denoise_guided(&p, (guiding){.g = 3, .lo = 10}, rows, n, x, given, d);
             near("guidance nowhere", d, with, count, b == 0 ? 1e-12 : 1e-5);
-            pyr_release(p.w.k, told);
+            pyr_release(p.w.k, given);
             pyr_free(x);
             pyr_free(d);
             pyr_free(with);
@@ -1062,7 +1062,7 @@ static void guided_by_a_weaker_network(void)
         for (int index = 0; index < 2; index++) {
             pyr_level_settings s = settings_of(), small = s;
             double *x, *strong, *weak, *d, *wanted;
-            void *told = NULL;
+            void *given = NULL;
             size_t count;
             pair p, q;
 
@@ -1082,9 +1082,9 @@ static void guided_by_a_weaker_network(void)
             for (size_t i = 0; i < count; i++)
                 x[i] = (double)(float)(3 * sin(0.3 * (double)i));
             if (p.n_condition)
-                CHECK_OK(pyr_alloc(p.w.k, &told, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
-            denoise_guided(&p, (guiding){.g = 1}, rows, BATCH, x, told, strong);
-            denoise_guided(&q, (guiding){.g = 1}, rows, BATCH, x, told, weak);
+                CHECK_OK(pyr_alloc(p.w.k, &given, BATCH * p.n_condition * pyr_type_size(p.w.k->real), "c"));
+            denoise_guided(&p, (guiding){.g = 1}, rows, BATCH, x, given, strong);
+            denoise_guided(&q, (guiding){.g = 1}, rows, BATCH, x, given, weak);
             CHECK(fabs(strong[0] - weak[0]) > 1e-4);
             for (int interval = 0; interval < 2; interval++) {
                 for (size_t j = 0; j < count; j++) {
@@ -1093,10 +1093,10 @@ static void guided_by_a_weaker_network(void)
                     wanted[j] = strong[j] + (guided ? 1.5 : 0) * (strong[j] - weak[j]);
                 }
                 denoise_guided(&p, (guiding){.g = 2.5, .hi = interval ? 2 : 0, .weaker = &q}, rows, BATCH, x,
-                               told, d);
+                               given, d);
                 near("autoguidance", d, wanted, count, b == 0 ? 1e-12 : 1e-5);
             }
-            pyr_release(p.w.k, told);
+            pyr_release(p.w.k, given);
             pyr_free(x);
             pyr_free(d);
             pyr_free(strong);
@@ -1362,7 +1362,7 @@ static void draw_batches(const char *backend, const pyr_level_settings *s, bool 
                          int *recorded)
 {
     const uint32_t rows[3] = {1, 0, 1};
-    void *work = NULL, *x = NULL, *told = NULL, *weights = NULL;
+    void *work = NULL, *x = NULL, *given = NULL, *weights = NULL;
     pyr_sampled_level level = {0}, weaker = {0};
     size_t real;
     pair p;
@@ -1382,17 +1382,17 @@ static void draw_batches(const char *backend, const pyr_level_settings *s, bool 
     level.weaker = guided ? &weaker : NULL;
     CHECK_OK(pyr_alloc(p.w.k, &work, pyr_level_sample_work(&level, p.w.k, 3), "work"));
     CHECK_OK(pyr_alloc(p.w.k, &x, 3 * p.n * real, "x"));
-    CHECK_OK(pyr_alloc(p.w.k, &told, 3 * p.n_condition * real, "condition"));
+    CHECK_OK(pyr_alloc(p.w.k, &given, 3 * p.n_condition * real, "condition"));
     for (int b = 0; b < BATCHES; b++) {
         const uint64_t seeds[3] = {batches[b].seed, batches[b].seed + 1, batches[b].seed + 2};
 
         /* every batch has a condition of its own, in the same place */
         pyr_upload_streams(p.w.k, work, seeds, 3);
-        p.w.k->backend->normals(p.w.k, told, 3, p.n_condition, work, PYR_RNG_TASK, 0, 0);
+        p.w.k->backend->normals(p.w.k, given, 3, p.n_condition, work, PYR_RNG_TASK, 0, 0);
         CHECK_OK(pyr_level_sample(
             &level, p.w.k,
             &(pyr_level_draw){
-                .n = batches[b].n, .seeds = seeds, .rows = rows, .work = work, .condition = told},
+                .n = batches[b].n, .seeds = seeds, .rows = rows, .work = work, .condition = given},
             x));
         CHECK_OK(pyr_download_reals(p.w.k, out + b * DRAWN, x, (size_t)batches[b].n * p.n));
         recorded[b] = recorder.recordings;
@@ -1401,7 +1401,7 @@ static void draw_batches(const char *backend, const pyr_level_settings *s, bool 
     pyr_sampled_level_free(&weaker, p.w.k);
     pyr_release(p.w.k, work);
     pyr_release(p.w.k, x);
-    pyr_release(p.w.k, told);
+    pyr_release(p.w.k, given);
     pyr_release(p.w.k, weights);
     pair_close(&p);
 }
@@ -2230,7 +2230,7 @@ int main(int argc, char **argv)
     RUN(loss_by_hand);
     RUN(loss_and_denoiser_agree);
     RUN(augmentation_is_drawn);
-    RUN(told_noise_is_the_same_in_sampling);
+    RUN(amount_of_noise_is_the_same_in_sampling);
     RUN(condition_is_read_once);
     RUN(guidance_is_linear);
     RUN(guided_by_a_weaker_network);

@@ -206,11 +206,12 @@ static void say_what(const drawing *d)
                  d->whole ? "images" : "residuals", d->level, d->of->h, d->of->w, d->of->c, given,
                  d->to->sampler, cost, pyr_mib(d->of->bytes));
     if (!d->whole && d->to->typed->npz)
-        pyr_bar_line(bar,
-                     "note: level %d is not told the coarser image: its residuals are drawn alone and shown "
-                     "with gain %g, there is no NPZ (--coarse DIR or --data PATH gives coarser images to "
-                     "add them to)",
-                     d->level, d->of->gain);
+        pyr_bar_line(
+            bar,
+            "note: level %d has no coarser image as condition: its residuals are drawn alone and shown "
+            "with gain %g, there is no NPZ (--coarse DIR or --data PATH gives coarser images to "
+            "add them to)",
+            d->level, d->of->gain);
 }
 
 static pyr_status draw_batch(drawing *d, size_t first, int n)

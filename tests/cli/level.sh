@@ -246,7 +246,7 @@ one_level "$tmp/none" 1 --set level.condition=none
 as_printed "sample --network $tmp/none --level 1"
 gives 0
 complains "64 residuals of level 1, 6x5x1; heun 6"
-complains "level 1 is not told the coarser image"
+complains "level 1 has no coarser image as condition"
 holds text "$tmp/none/level-1/samples/000000.png" level "1 of 3 (0 is the finest), its residual alone, gain 1"
 holds sh -c "! ls '$tmp/none/level-1/samples' | grep -q -e '^residual' -e levels -e npz"
 pyr sample --network "$tmp/none" --level 1 --data $data --seeds 0-3 --outdir "$tmp/none-data"
