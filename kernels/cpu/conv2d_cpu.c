@@ -531,7 +531,6 @@ static void data_by_ours(const conv_state *s, const pyr_op *op, void *dx0, void 
                           .h = x[0].s.h,
                           .w = x[0].s.w,
                           .scale = s->scale};
-
     const void *packed = (char *)op->packed + s->packed_data;
 
     if (s->data == BY_TILES) {

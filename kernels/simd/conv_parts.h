@@ -5,7 +5,10 @@
 #include "kernels/simd/conv_f32.h"
 #include "kernels/simd/vec.h"
 
-enum { OUTPUTS = VECTORS * LANES }; /* a block of them is computed at a time */
+enum {
+    BLOCK = 16,
+    OUTPUTS = VECTORS * LANES
+}; /* channels that lie together; outputs that are computed together */
 
 static inline int divide_up(int a, int b)
 {
@@ -74,6 +77,67 @@ static inline int next_rows(int all)
         f(1, __VA_ARGS__);                                                                                   \
     }
 
+/* sum[row] += sum over n channels of at[row] * w; w: [channel][OUTPUTS]. */
+PYR_INLINE void add_products(int rows, vec sum[ROWS][VECTORS], const float *const at[ROWS], const float *w,
+                             int n)
+{
+    for (int i = 0; i < n; i++, w += OUTPUTS) {
+        vec factor[VECTORS];
+
+        UNROLL
+        for (int v = 0; v < VECTORS; v++)
+            factor[v] = load(w + v * LANES);
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            vec value = all(at[r][i]);
+
+            UNROLL
+            for (int v = 0; v < VECTORS; v++)
+                sum[r][v] += value * factor[v];
+        }
+    }
+}
+
+/* gradient[row][OUTPUTS] (+)= sum over `count` pixels or tiles of x[row] * dy, which are x_step and dy_step floats from
+ * one to the next; dy_block: from 16 outputs of dy to the next 16. */
+PYR_INLINE void multiply_turned(int rows, const float *x, size_t x_step, const float *dy, size_t dy_step,
+                                size_t dy_block, int count, bool add, float *gradient)
+{
+    vec sum[ROWS][VECTORS];
+
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        UNROLL
+    for (int v = 0; v < VECTORS; v++)
+        sum[r][v] = add ? load(gradient + r * OUTPUTS + v * LANES) : all(0);
+    for (int t = 0; t < count; t++, x += x_step, dy += dy_step) {
+        vec factor[VECTORS];
+
+        UNROLL
+        for (int v = 0; v < VECTORS; v++)
+            factor[v] = load(dy + (size_t)(v * LANES / BLOCK) * dy_block + v * LANES % BLOCK);
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            vec value = all(x[r]);
+
+            UNROLL
+            for (int v = 0; v < VECTORS; v++)
+                sum[r][v] += value * factor[v];
+        }
+    }
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        UNROLL
+    for (int v = 0; v < VECTORS; v++)
+        store(gradient + r * OUTPUTS + v * LANES, sum[r][v]);
+}
+
+static inline void multiply_turned_rows(int rows, const float *x, size_t x_step, const float *dy,
+                                        size_t dy_step, size_t dy_block, int count, bool add, float *gradient)
+{
+    BY_ROWS(rows, multiply_turned, x, x_step, dy, dy_step, dy_block, count, add, gradient)
+}
+
 /* ---- results ----------------------------------------------------------------------------------- */
 
 /* What a block of outputs of all tiles goes to. `part`: the tensor that has all of them, from `channel` on; -1: some
@@ -94,6 +158,12 @@ static inline target target_of(const pyr_conv_size *size, const pyr_conv_result 
             t.channel = output - first;
         }
     return t;
+}
+
+/* Some of the outputs are written. */
+static inline bool is_wanted(const target *t)
+{
+    return t->part < 0 || t->y->at[t->part];
 }
 
 /* LANES outputs of a pixel, all in one tensor. */

@@ -53,16 +53,25 @@ const pyr_conv_f32 *pyr_product_of(pyr_set set)
 }
 #endif
 
-pyr_status pyr_set_check(void)
+/* The set that PYRDIFF_CPU names: PYR_SETS when it is none; -1: it is not given. */
+static int named(const char **word)
 {
-    const char *word = getenv("PYRDIFF_CPU");
     int set = 0;
 
-    if (!word || !*word)
-        return PYR_OK;
-    while (pyr_set_names[set] && strcmp(pyr_set_names[set], word) != 0)
+    *word = getenv("PYRDIFF_CPU");
+    if (!*word || !**word)
+        return -1;
+    while (pyr_set_names[set] && strcmp(pyr_set_names[set], *word) != 0)
         set++;
-    if (!pyr_set_names[set]) {
+    return pyr_set_names[set] ? set : PYR_SETS;
+}
+
+pyr_status pyr_set_check(void)
+{
+    const char *word;
+    int set = named(&word);
+
+    if (set == PYR_SETS) {
         pyr_text names = {0};
 
         for (set = 0; pyr_set_names[set]; set++)
@@ -79,11 +88,9 @@ pyr_status pyr_set_check(void)
 
 pyr_set pyr_set_here(void)
 {
-    const char *word = getenv("PYRDIFF_CPU");
+    const char *word;
     pyr_set most = best();
+    int set = named(&word);
 
-    for (int set = 0; word && pyr_set_names[set]; set++)
-        if (set < (int)most && strcmp(pyr_set_names[set], word) == 0)
-            return (pyr_set)set;
-    return most;
+    return set >= 0 && set < (int)most ? (pyr_set)set : most;
 }

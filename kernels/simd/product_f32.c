@@ -78,21 +78,8 @@ PYR_INLINE void multiply(int rows, const row *from, const int channels[2], const
         UNROLL
         for (int r = 0; r < rows; r++)
             at[r] = from[r].at[part];
-        for (int i = 0; i < channels[part]; i++, w += OUTPUTS) {
-            vec factor[VECTORS];
-
-            UNROLL
-            for (int v = 0; v < VECTORS; v++)
-                factor[v] = load(w + v * LANES);
-            UNROLL
-            for (int r = 0; r < rows; r++) {
-                vec value = all(at[r][i]);
-
-                UNROLL
-                for (int v = 0; v < VECTORS; v++)
-                    sum[r][v] += value * factor[v];
-            }
-        }
+        add_products(rows, sum, at, w, channels[part]);
+        w += (size_t)channels[part] * OUTPUTS;
     }
     UNROLL
     for (int r = 0; r < rows; r++)
@@ -125,7 +112,7 @@ static void run(const pyr_conv_size *size, const pyr_conv_source *x, const float
         for (int o = 0; o < size->out; o += OUTPUTS, w += (size_t)size->in * OUTPUTS) {
             target t = target_of(size, y, o);
 
-            if (t.part >= 0 && !y->at[t.part])
+            if (!is_wanted(&t))
                 continue;
             for (int i = 0, some; i < count; i += some) {
                 some = next_rows(count - i);
@@ -141,45 +128,6 @@ static void run(const pyr_conv_size *size, const pyr_conv_source *x, const float
 static size_t gradient_scratch(const pyr_conv_size *size)
 {
     return gradient_bytes_of(size, 1) + (size_t)(CHUNK * (size->in + OUTPUTS)) * sizeof(float);
-}
-
-/* sums[row][OUTPUTS] += sum over pixels of x[row] * dy. */
-PYR_INLINE void multiply_turned(int rows, const float *x, size_t x_step, const float *dy, size_t dy_step,
-                                int pixels, float *sums)
-{
-    vec sum[ROWS][VECTORS];
-
-    UNROLL
-    for (int r = 0; r < rows; r++)
-        UNROLL
-    for (int v = 0; v < VECTORS; v++)
-        sum[r][v] = load(sums + r * OUTPUTS + v * LANES);
-    for (int p = 0; p < pixels; p++, x += x_step, dy += dy_step) {
-        vec factor[VECTORS];
-
-        UNROLL
-        for (int v = 0; v < VECTORS; v++)
-            factor[v] = load(dy + v * LANES);
-        UNROLL
-        for (int r = 0; r < rows; r++) {
-            vec value = all(x[r]);
-
-            UNROLL
-            for (int v = 0; v < VECTORS; v++)
-                sum[r][v] += value * factor[v];
-        }
-    }
-    UNROLL
-    for (int r = 0; r < rows; r++)
-        UNROLL
-    for (int v = 0; v < VECTORS; v++)
-        store(sums + r * OUTPUTS + v * LANES, sum[r][v]);
-}
-
-static void multiply_turned_rows(int rows, const float *x, size_t x_step, const float *dy, size_t dy_step,
-                                 int pixels, float *sums)
-{
-    BY_ROWS(rows, multiply_turned, x, x_step, dy, dy_step, pixels, sums)
 }
 
 /* A chunk's pixels of x as one reads them with a constant step, for each tensor: as they lie, or copied. */
@@ -216,7 +164,8 @@ static void add_chunk(const pyr_conv_size *size, const pyr_conv_source *x, const
         for (int part = 0; part < 2; part++)
             for (int i = 0, rows; i < x->c[part]; i += rows, sums += (size_t)rows * OUTPUTS) {
                 rows = next_rows(x->c[part] - i);
-                multiply_turned_rows(rows, at[part] + i, (size_t)x->c[part], from, dy_step, count, sums);
+                multiply_turned_rows(rows, at[part] + i, (size_t)x->c[part], from, dy_step, BLOCK, count,
+                                     true, sums);
             }
     }
 }

@@ -22,7 +22,7 @@
 
 #include <string.h>
 
-enum { SIDE = 6, ELEMENTS = 36, PIXELS = 16, BLOCK = 16 };
+enum { SIDE = 6, ELEMENTS = 36, PIXELS = 16 };
 enum { BLOCK_STEP = ELEMENTS * BLOCK };             /* floats of a tile's block of channels */
 enum { PRODUCT_STEP = ELEMENTS * OUTPUTS + BLOCK }; /* of a tile's products of a block of outputs */
 enum { MOST = 24, MOST_CHANNELS = 4096 };           /* tiles of a batch; 12 to 48 were measured */
@@ -403,21 +403,8 @@ PYR_INLINE void multiply(int rows, const float *x, size_t step, const float *w, 
             sum[r][v] = all(0);
     }
     for (; in > 0; in -= BLOCK) {
-        for (int i = 0; i < BLOCK; i++, w += OUTPUTS) {
-            vec factor[VECTORS];
-
-            UNROLL
-            for (int v = 0; v < VECTORS; v++)
-                factor[v] = load(w + v * LANES);
-            UNROLL
-            for (int r = 0; r < rows; r++) {
-                vec value = all(at[r][i]);
-
-                UNROLL
-                for (int v = 0; v < VECTORS; v++)
-                    sum[r][v] += value * factor[v];
-            }
-        }
+        add_products(rows, sum, at, w, BLOCK);
+        w += BLOCK * OUTPUTS;
         UNROLL
         for (int r = 0; r < rows; r++)
             at[r] += BLOCK_STEP;
@@ -429,48 +416,9 @@ PYR_INLINE void multiply(int rows, const float *x, size_t step, const float *w, 
         store(products + (size_t)r * PRODUCT_STEP + v * LANES, sum[r][v]);
 }
 
-/* gradient[row][OUTPUTS] (+)= sum over `tiles` of x[row] * dy. */
-PYR_INLINE void multiply_turned(int rows, const float *x, size_t x_step, const float *dy, size_t dy_step,
-                                int tiles, bool add, float *gradient)
-{
-    vec sum[ROWS][VECTORS];
-
-    UNROLL
-    for (int r = 0; r < rows; r++)
-        UNROLL
-    for (int v = 0; v < VECTORS; v++)
-        sum[r][v] = add ? load(gradient + r * OUTPUTS + v * LANES) : all(0);
-    for (int t = 0; t < tiles; t++, x += x_step, dy += dy_step) {
-        vec factor[VECTORS];
-
-        UNROLL
-        for (int v = 0; v < VECTORS; v++)
-            factor[v] = load(dy + v * LANES / BLOCK * BLOCK_STEP + v * LANES % BLOCK);
-        UNROLL
-        for (int r = 0; r < rows; r++) {
-            vec value = all(x[r]);
-
-            UNROLL
-            for (int v = 0; v < VECTORS; v++)
-                sum[r][v] += value * factor[v];
-        }
-    }
-    UNROLL
-    for (int r = 0; r < rows; r++)
-        UNROLL
-    for (int v = 0; v < VECTORS; v++)
-        store(gradient + r * OUTPUTS + v * LANES, sum[r][v]);
-}
-
 static void multiply_rows(int rows, const float *x, size_t step, const float *w, int in, float *products)
 {
     BY_ROWS(rows, multiply, x, step, w, in, products)
-}
-
-static void multiply_turned_rows(int rows, const float *x, size_t x_step, const float *dy, size_t dy_step,
-                                 int tiles, bool add, float *gradient)
-{
-    BY_ROWS(rows, multiply_turned, x, x_step, dy, dy_step, tiles, add, gradient)
 }
 
 /* ---- forward and by data ----------------------------------------------------------------------- */
@@ -589,8 +537,6 @@ static void put_kind(int kind, const target *t, const tile *at, const float *pro
 
 static void put_batch(const tiling *tiles, const batch *b, const target *t, const float *products)
 {
-    if (t->part >= 0 && !t->y->at[t->part])
-        return;
     for (int kind = 0; kind < KINDS; kind++)
         for (int i = begin_of(tiles, b->number, kind); i < begin_of(tiles, b->number + 1, kind); i++) {
             tile at = tile_of(tiles, kind, i);
@@ -630,6 +576,8 @@ static void run(const pyr_conv_size *size, const pyr_conv_source *x, const float
         for (int o = 0; o < size->out; o += OUTPUTS, w += weights_step(size)) {
             target t = target_of(size, y, o);
 
+            if (!is_wanted(&t))
+                continue;
             multiply_batch(&b, scratch, step, w, in_blocks(size) * BLOCK, products);
             put_batch(&tiles, &b, &t, products);
         }
@@ -678,9 +626,10 @@ static void multiply_gradient(const pyr_conv_size *size, const batch *b, const f
         tiles_with(b, e, &from, &to);
         for (int i = 0, rows; i < in; i += rows) { /* rows lie in one block of channels */
             rows = next_rows(BLOCK - i % BLOCK);
-            multiply_turned_rows(
-                rows, x + (size_t)from * x_step + i / BLOCK * BLOCK_STEP + e * BLOCK + i % BLOCK, x_step,
-                dy + (size_t)from * dy_step + e * BLOCK, dy_step, to - from, add, sums + (size_t)i * OUTPUTS);
+            multiply_turned_rows(rows,
+                                 x + (size_t)from * x_step + i / BLOCK * BLOCK_STEP + e * BLOCK + i % BLOCK,
+                                 x_step, dy + (size_t)from * dy_step + e * BLOCK, dy_step, BLOCK_STEP,
+                                 to - from, add, sums + (size_t)i * OUTPUTS);
         }
     }
 }
