@@ -71,6 +71,7 @@ static void report_step(void *ctx, const pyr_level_report *r)
     event.seconds = r->train.seconds;
     event.images_per_s = r->train.images_per_s;
     event.loss = r->train.loss;
+    event.mfu = r->mfu;
     event.skipped = r->train.skipped;
     event.brief = r->brief;
     event.part = r->part;

@@ -51,7 +51,8 @@ pyrdiff_event pyr_call_event(pyrdiff_event_kind kind)
                            .level = -1,
                            .loss = (double)NAN,
                            .held_out = (double)NAN,
-                           .held_out_weights = (double)NAN};
+                           .held_out_weights = (double)NAN,
+                           .mfu = (double)NAN};
 }
 
 void pyr_call_report(pyr_call *call, const pyrdiff_event *event)

@@ -21,6 +21,7 @@ typedef struct screen {
     int batch;
     bool reported; /* a step of this level was */
     double rate;   /* images a second, for brief reports */
+    double mfu;    /* and their share of the peak */
     int64_t shown; /* twentieths of the level that have had a line in a log */
     double baseline_mib;
     bool dry;
@@ -45,6 +46,7 @@ static void show_level(screen *s, const pyrdiff_plan *p)
     s->batch = p->batch;
     s->reported = false;
     s->rate = 0;
+    s->mfu = NAN;
     s->shown = 0;
     pyr_bar_line(bar,
                  "level %d: %dx%dx%d%s, %.2f M parameters, %.1f MFLOP an image, batch %d in pieces of %d on "
@@ -67,18 +69,30 @@ static void show_level(screen *s, const pyrdiff_plan *p)
         pyr_bar_line(bar, "level %d: going on from its last checkpoint", p->level);
 }
 
+/* "loss 0.3720  1520 images/s  62% of peak", into a buffer of 96. */
+static void speed_text(char text[96], double loss, double rate, double mfu)
+{
+    int n = snprintf(text, 96, "loss %.4f  %.0f images/s", loss, rate);
+
+    if (!isnan(mfu))
+        snprintf(text + n, (size_t)(96 - n), "  %.0f%% of peak", 100 * mfu);
+}
+
 static void show_step(screen *s, const pyrdiff_event *e)
 {
     pyr_bar *bar = &s->watch.bar;
-    char eta[32], spent[32], label[32], text[256];
+    char eta[32], spent[32], label[32], speed[96], text[192];
     double rate = e->images_per_s > 0 ? e->images_per_s : s->rate;
+    double mfu = e->images_per_s > 0 ? e->mfu : s->mfu;
     double percent = 100 * (double)e->done / (double)e->total;
     int64_t twentieths = e->done * 20 / e->total;
 
     if (e->part && isnan(e->held_out))
         return;
-    if (!e->brief || !s->reported)
+    if (!e->brief || !s->reported) {
         s->rate = e->images_per_s;
+        s->mfu = e->mfu;
+    }
     s->reported = true;
     pyr_clock_text(eta, rate > 0 ? (double)((e->total - e->done) * s->batch) / rate : 0);
     pyr_clock_text(spent, e->seconds);
@@ -86,7 +100,8 @@ static void show_step(screen *s, const pyrdiff_event *e)
         snprintf(label, sizeof label, "all levels");
     else
         snprintf(label, sizeof label, "level %d", e->level);
-    snprintf(text, sizeof text, "loss %.4f  %.0f images/s  %s spent  ETA %s", e->loss, rate, spent, eta);
+    speed_text(speed, e->loss, rate, mfu);
+    snprintf(text, sizeof text, "%s  %s spent  ETA %s", speed, spent, eta);
     if (!isnan(e->held_out))
         pyr_bar_line(bar, "%s  %3.0f%%  %s  held-out %.4f (raw %.4f)%s", label, percent, text, e->held_out,
                      e->held_out_weights, e->skipped ? "  some steps were skipped" : "");
@@ -96,6 +111,7 @@ static void show_step(screen *s, const pyrdiff_event *e)
         return;
     if (!e->brief)
         s->shown = twentieths;
+    snprintf(text, sizeof text, "%s  ETA %s", speed, eta);
     pyr_bar_draw(bar, label, e->done, e->total, text);
 }
 

@@ -136,6 +136,10 @@ typedef struct pyrdiff_event {
     int brief;                         /* only to move a progress bar: no line of the log */
     int part;                          /* of levels that train together: a report on all of them follows */
     const pyrdiff_plan *plan;
+    double
+        mfu; /* of a step: FLOP of the networks' plain convolutions and products, three forward passes an image, by
+                   what the threads reach at most, which is measured; NaN: not known. Above 1 where Winograd's products
+                   save more than the rest costs */
 } pyrdiff_event;
 
 /* Return 0 to go on. Anything else asks for a stop: the call ends in good order after the step at hand, with

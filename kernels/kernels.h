@@ -315,6 +315,9 @@ typedef struct pyr_backend {
                     uint32_t purpose, uint32_t index, uint32_t step);
     void (*clamp)(pyr_kernels *k, void *dst, double lo, double hi, size_t count);
     pyr_status (*dots)(pyr_kernels *k, double *out, const void *a, const void *b, int n, size_t size);
+    /* `rounds` rounds of products in registers by the thread that calls: the FLOP done, and in *sum what they come to.
+     * NULL: what the device reaches at most is not known so (kernels/peak.h). */
+    double (*register_products)(float *sum, pyr_precision precision, size_t rounds);
 
     /* images */
 

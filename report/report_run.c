@@ -194,7 +194,7 @@ static void add_loss_table(pyr_text *out, const pyr_report *report)
 {
     pyr_text_add(
         out,
-        "<div class=\"box\"><table>\n<tr><th>Run</th><th>Level</th><th>Images</th><th>Seconds</th><th>Training loss</th><th>Held out, EMA</th><th>Held out, raw</th></tr>\n");
+        "<div class=\"box\"><table>\n<tr><th>Run</th><th>Level</th><th>Images</th><th>Seconds</th><th>Of peak</th><th>Training loss</th><th>Held out, EMA</th><th>Held out, raw</th></tr>\n");
     for (size_t i = 0; i < report->n_runs; i++)
         for (int level = report->runs[i].config.pyramid.levels - 1; level >= 0; level--) {
             const pyr_report_run *run = &report->runs[i];
@@ -207,6 +207,10 @@ static void add_loss_table(pyr_text *out, const pyr_report *report)
             pyr_page_element(out, "td", "%d", level);
             pyr_page_element(out, "td", "%.0f", log->images[log->n - 1]);
             pyr_page_element(out, "td", "%.1f", log->seconds[log->n - 1]);
+            if (isnan(log->mfu))
+                pyr_text_add(out, "<td>–</td>");
+            else
+                pyr_page_element(out, "td", "%.0f %%", 100 * log->mfu);
             pyr_page_element(out, "td", "%.5g", log->loss[log->n - 1]);
             if (log->n_held_out) {
                 pyr_page_element(out, "td", "%.5g", log->ema[log->n_held_out - 1]);

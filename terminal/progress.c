@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -22,18 +23,19 @@ static int width(void)
 
 void pyr_bar_draw(pyr_bar *bar, const char *label, int64_t done, int64_t total, const char *text)
 {
-    enum { CELLS = 20 };
-    char line[512], cells[CELLS + 1];
+    enum { FEWEST = 4, MOST = 20, AROUND = 9 /* " [", "] 100% " */ };
+    char line[512], cells[MOST + 1];
     double part = total > 0 ? (double)done / (double)total : 0;
-    int full = (int)(part * CELLS);
+    int columns = width() - 1, n = columns - AROUND - (int)(strlen(label) + strlen(text));
 
     if (!bar->terminal)
         return;
-    for (int i = 0; i < CELLS; i++)
-        cells[i] = i < full ? '#' : '.';
-    cells[CELLS] = 0;
+    n = n < FEWEST ? FEWEST : n > MOST ? MOST : n; /* the text is whole where there is room for it */
+    for (int i = 0; i < n; i++)
+        cells[i] = i < (int)(part * n) ? '#' : '.';
+    cells[n] = 0;
     snprintf(line, sizeof line, "%s [%s] %3.0f%% %s", label, cells, 100 * part, text);
-    pyr_tell("\r%-*.*s", width() - 1, width() - 1, line);
+    pyr_tell("\r%-*.*s", columns, columns, line);
     fflush(stderr);
     bar->open = true;
 }

@@ -15,7 +15,8 @@ typedef struct pyr_bar {
 
 pyr_bar pyr_bar_new(void);
 
-/* Draw `done` of `total` with a label in front and text behind it; on a terminal only. */
+/* Draw `done` of `total` with a label in front and text behind it; on a terminal only. The bar is as short as the text
+ * needs it; of 80 columns 65 are for both. */
 void pyr_bar_draw(pyr_bar *bar, const char *label, int64_t done, int64_t total, const char *text);
 /* The same for images that are drawn: their rate and the time left. */
 void pyr_bar_sampling(pyr_bar *bar, int64_t done, int64_t total, double images_per_s);

@@ -384,7 +384,7 @@ static void reads_logs(void)
         "{\"step\": 20, \"images\": 320, \"loss\": 0.9, \"seconds\": 1.5}\n"
         "not JSON\n"
         "[1, 2]\n"
-        "{\"images\": 640, \"loss\": null, \"seconds\": 3, \"held_out\": 0.5, \"held_out_raw\": 0.6, "
+        "{\"images\": 640, \"loss\": null, \"seconds\": 3, \"mfu\": 0.62, \"held_out\": 0.5, \"held_out_raw\": 0.6, "
         "\"held_out_bins\": [0.1, null, 0.3], \"bin_sigma\": [1, 2]}\n"
         "{\"images\": 960, \"loss\": 0.7, \"secon");
     CHECK_OK(pyr_train_log_read(&log, in_folder("log.jsonl")));
@@ -396,10 +396,11 @@ static void reads_logs(void)
     CHECK(log.ema[0] == 0.5 && log.raw[0] == 0.6);
     CHECK(log.bins[0].n == 2 && log.bins[0].loss[0] == 0.1 && isnan(log.bins[0].loss[1]));
     CHECK(log.bins[0].sigma[1] == 2);
+    CHECK(log.mfu == 0.62);
     pyr_train_log_free(&log);
     put("log.jsonl", "");
     CHECK_OK(pyr_train_log_read(&log, in_folder("log.jsonl")));
-    CHECK(log.n == 0);
+    CHECK(log.n == 0 && isnan(log.mfu));
     pyr_train_log_free(&log);
     CHECK_STATUS(pyr_train_log_read(&log, in_folder("none")), PYR_E_IO);
 }

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 static pyr_status keep_lines(pyr_text *kept, const char *path, int64_t step)
@@ -61,9 +62,10 @@ static void put_held_out(pyr_json *json, const pyr_held_out *held_out)
     pyr_json_close(json, ']');
 }
 
-pyr_status pyr_level_log_write(FILE *log, const char *folder, const pyr_train_report *train, int batch,
-                               int64_t count, const pyr_held_out *held_out)
+pyr_status pyr_level_log_write(FILE *log, const char *folder, const pyr_level_report *report, int batch,
+                               int64_t count)
 {
+    const pyr_train_report *train = &report->train;
     pyr_json json = {0};
     pyr_status status = PYR_OK;
 
@@ -77,8 +79,10 @@ pyr_status pyr_level_log_write(FILE *log, const char *folder, const pyr_train_re
     pyr_json_int(&json, "skipped", train->skipped);
     pyr_json_real(&json, "seconds", train->seconds);
     pyr_json_real(&json, "images_per_s", train->images_per_s);
-    if (held_out->images)
-        put_held_out(&json, held_out);
+    if (isfinite(report->mfu))
+        pyr_json_real(&json, "mfu", report->mfu);
+    if (report->held_out.images)
+        put_held_out(&json, &report->held_out);
     pyr_json_close(&json, '}');
     if (json.text.failed)
         status = pyr_fail(PYR_E_NOMEM, "out of memory: a line of the log");

@@ -2,8 +2,7 @@
 #ifndef PYR_TRAINING_LEVEL_LOG_H
 #define PYR_TRAINING_LEVEL_LOG_H
 
-#include "graph/step_loop.h"
-#include "training/held_out.h"
+#include "training/train_job.h"
 #include <stdio.h>
 
 /* Open FOLDER/log.jsonl for more lines. Those of steps beyond `step` are dropped: a killed run did them after
@@ -11,10 +10,10 @@
 pyr_status pyr_level_log_open(FILE **out, const char *folder, int64_t step);
 
 /* Keys: step, images, epochs (passes through `count` training images), loss, grad_norm, lr, skipped, seconds,
- * images_per_s; and when it was measured held_out, held_out_raw, held_out_images, held_out_bins, bin_sigma
- * (from the lowest noise up). */
-pyr_status pyr_level_log_write(FILE *log, const char *folder, const pyr_train_report *train, int batch,
-                               int64_t count, const pyr_held_out *held_out);
+ * images_per_s; mfu where it is known; and when it was measured held_out, held_out_raw, held_out_images, held_out_bins,
+ * bin_sigma (from the lowest noise up). */
+pyr_status pyr_level_log_write(FILE *log, const char *folder, const pyr_level_report *report, int batch,
+                               int64_t count);
 
 /* What was written outlasts a power cut, as the checkpoint that follows it will: a state never stands beside
  * a log that has lost, or holds torn, lines of steps before it. NULL, when none was begun (weights are

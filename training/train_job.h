@@ -14,6 +14,11 @@ typedef struct pyr_level_report {
     bool brief; /* only to move a progress bar */
     bool part;  /* of a cascade: a report on all levels together follows */
     pyr_train_report train;
+    /* Share of the machine's measured peak (model FLOPs utilization, PaLM, Chowdhery et al. 2022, appendix B): three
+     * forward passes' FLOP of each image and level that is trained now, plain convolutions counted, by the rate of
+     * images and pyr_peak_measure's GFLOP/s. Above 1 where a convolution takes fewer products than the plain one has
+     * (Winograd's). NAN: not known. */
+    double mfu;
     pyr_held_out held_out;
 } pyr_level_report;
 

@@ -34,13 +34,15 @@ static void read_bins(pyr_loss_bins *bins, const pyr_json_value *line)
 static bool read_line(pyr_train_log *log, const pyr_json_value *line)
 {
     double images = number(line, "images"), epochs = number(line, "epochs"),
-           seconds = number(line, "seconds"), ema = number(line, "held_out");
+           seconds = number(line, "seconds"), ema = number(line, "held_out"), mfu = number(line, "mfu");
 
     if (isnan(images) || !pyr_json_member(line, "loss"))
         return false;
     log->images[log->n] = images;
     log->epochs[log->n] = epochs;
     log->seconds[log->n] = seconds;
+    if (!isnan(mfu))
+        log->mfu = mfu;
     log->loss[log->n++] = number(line, "loss");
     if (isnan(ema))
         return true;
@@ -70,7 +72,7 @@ pyr_status pyr_train_log_read(pyr_train_log *out, const char *path)
     size_t size, lines = 1;
     pyr_status status;
 
-    *out = (pyr_train_log){0};
+    *out = (pyr_train_log){.mfu = NAN};
     PYR_TRY(pyr_file_read(&text, &size, path, UINT64_C(1) << 32));
     for (size_t i = 0; i < size; i++)
         lines += text[i] == '\n';

@@ -18,6 +18,7 @@ typedef struct pyr_train_log {
     size_t n_held_out; /* the lines with a held-out loss */
     double *held_out_images, *held_out_epochs, *held_out_seconds, *ema, *raw;
     pyr_loss_bins *bins; /* n_held_out */
+    double mfu;          /* of the last line that has it; NAN: none has */
     size_t damaged;      /* whole lines that are none of a log, and left out */
 } pyr_train_log;
 

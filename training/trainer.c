@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "kernels/peak.h"
 #include "levels/gaussian.h"
 #include "network/unet.h"
 #include "network/unet_file.h"
@@ -15,11 +16,25 @@ enum { MOST_SKIPPED = 5 };
 
 /* ---- reports ------------------------------------------------------------------------------------ */
 
+static double mfu(const pyr_trainer *t, double images_per_s)
+{
+    enum { PASSES = 3 }; /* of a step: forward, by data, by weights */
+    double flop = 0;
+
+    for (int i = 0; i < t->n; i++)
+        if (!t->level[i].learner.frozen)
+            flop += pyr_graph_flop(t->level[i].loss.g);
+    return images_per_s > 0 ? PASSES * flop * images_per_s / (t->peak * 1e9) : NAN;
+}
+
 static pyr_status report_level(pyr_trainer *t, pyr_train_level *l, const pyr_train_report *whole)
 {
     const pyr_trainer_job *job = &t->job;
     pyr_level_window *w = &l->window;
-    pyr_level_report r = {.level = l->level.facts.index, .part = job->cascade != NULL, .train = *whole};
+    pyr_level_report r = {.level = l->level.facts.index,
+                          .part = job->cascade != NULL,
+                          .train = *whole,
+                          .mfu = mfu(t, whole->images_per_s)};
 
     r.train.loss = w->steps ? w->loss / (double)w->steps : NAN;
     r.train.grad_norm = w->last.grad_norm;
@@ -27,8 +42,8 @@ static pyr_status report_level(pyr_trainer *t, pyr_train_level *l, const pyr_tra
     r.train.skipped = l->progress.train.skipped;
     if (whole->evaluate)
         PYR_TRY(pyr_train_level_held_out(l, &r.held_out));
-    PYR_TRY(pyr_level_log_write(l->log, l->own->folder, &r.train, l->learner.batch,
-                                pyr_dataset_count(job->data, PYR_SPLIT_TRAIN), &r.held_out));
+    PYR_TRY(pyr_level_log_write(l->log, l->own->folder, &r, l->learner.batch,
+                                pyr_dataset_count(job->data, PYR_SPLIT_TRAIN)));
     if (job->on_report)
         job->on_report(job->ctx, &r);
     *w = (pyr_level_window){.last = w->last};
@@ -39,8 +54,10 @@ static pyr_status report_level(pyr_trainer *t, pyr_train_level *l, const pyr_tra
 static pyr_status report(void *ctx, const pyr_train_report *train, bool brief)
 {
     pyr_trainer *t = ctx;
-    pyr_level_report whole = {
-        .level = t->job.cascade ? -1 : t->job.level[0].index, .brief = brief, .train = *train};
+    pyr_level_report whole = {.level = t->job.cascade ? -1 : t->job.level[0].index,
+                              .brief = brief,
+                              .train = *train,
+                              .mfu = mfu(t, train->images_per_s)};
 
     for (int i = t->n - 1; i >= 0 && !brief; i--)
         if (!t->level[i].learner.frozen)
@@ -338,5 +355,6 @@ pyr_status pyr_trainer_run(pyr_trainer *t)
     for (int i = t->n - 1; i >= 0; i--)
         if (!t->level[i].learner.frozen)
             t->plan = t->level[i].learner.plan;
+    PYR_TRY(pyr_peak_measure(&t->peak, t->k, t->level[0].level.precision));
     return pyr_train_run(&t->plan, &calls, &t->state);
 }

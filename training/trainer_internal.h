@@ -20,6 +20,7 @@ struct pyr_trainer {
     size_t draws_at[PYR_MAX_LEVELS]; /* among the inputs of a step; the images are at 0 */
     pyr_train_plan plan;             /* of the loop: that of the finest level that is trained */
     pyr_train_state state;
+    double peak; /* GFLOP/s of the machine, when the run has begun; NAN: not known */
 };
 
 /* The step of the levels, when their optimizers are there; its result; why its loss was not finite

@@ -17,42 +17,47 @@ typedef struct level_info {
     bool known;                /* facts */
     pyr_level_facts facts;
     double held_out; /* NaN: never measured */
+    double mfu;      /* share of the machine's peak, as last logged; NaN: it was not known */
     char *damage;    /* the sentence of what could not be read; owned */
     bool refused;    /* it is the system that did not let it be read */
 } level_info;
 
-/* The held-out loss of a line of a log; NaN: it has none, or is none. PYR_E_NOMEM. */
-static pyr_status held_out_of(double *out, const char *line, size_t n, const char *path)
+/* What of a level's figures is not known yet from a line of a log that has it; a line that is none has nothing.
+ * PYR_E_NOMEM. */
+static pyr_status read_line(level_info *l, const char *line, size_t n, const char *path)
 {
     pyr_json_value *json;
     pyr_status status = pyr_json_parse(&json, line, n, path);
-    const pyr_json_value *value = status == PYR_OK ? pyr_json_member(json, "held_out") : NULL;
 
-    *out = pyr_json_number(value, (double)NAN);
-    if (status == PYR_OK)
-        pyr_json_free(json);
-    return status == PYR_E_NOMEM ? status : PYR_OK;
+    if (status != PYR_OK)
+        return status == PYR_E_NOMEM ? status : PYR_OK;
+    if (isnan(l->held_out))
+        l->held_out = pyr_json_number(pyr_json_member(json, "held_out"), (double)NAN);
+    if (isnan(l->mfu))
+        l->mfu = pyr_json_number(pyr_json_member(json, "mfu"), (double)NAN);
+    pyr_json_free(json);
+    return PYR_OK;
 }
 
-/* From the last line that has one; a line that was cut off by a crash is passed over. NaN: there is none. */
-static pyr_status last_held_out(double *out, const char *folder)
+/* Each figure from the last line that has it; a line that was cut off by a crash is passed over. */
+static pyr_status read_log(level_info *l, const char *folder)
 {
     char *path, *text = NULL;
     size_t size;
     bool there;
     pyr_status status;
 
-    *out = NAN;
+    l->held_out = l->mfu = NAN;
     PYR_TRY(pyr_path_new(&path, folder, "log.jsonl"));
     PYR_TRY_OUT(pyr_file_exists(&there, path));
     if (there)
         PYR_TRY_OUT(pyr_file_read(&text, &size, path, UINT64_C(1) << 30));
-    for (char *end = there ? text + size : text; end > text && isnan(*out);) {
+    for (char *end = there ? text + size : text; end > text && (isnan(l->held_out) || isnan(l->mfu));) {
         char *line = end;
 
         while (line > text && line[-1] != '\n')
             line--;
-        PYR_TRY_OUT(held_out_of(out, line, (size_t)(end - line), path));
+        PYR_TRY_OUT(read_line(l, line, (size_t)(end - line), path));
         end = line > text ? line - 1 : text;
     }
 out:
@@ -92,7 +97,7 @@ static pyr_status read_level(level_info *l, const char *run, int level)
     pyr_status status;
 
     PYR_TRY(pyr_run_level(&folder, run, level));
-    PYR_TRY_OUT(last_held_out(&l->held_out, folder));
+    PYR_TRY_OUT(read_log(l, folder));
     PYR_TRY_OUT(pyr_level_has_state(&l->state, folder));
     PYR_TRY_OUT(pyr_run_has_level(&l->unet, run, level));
     if (l->state || l->unet)
@@ -129,6 +134,8 @@ static void print_level(const level_info *l, const char *run, int level)
         pyr_print(", %zu parameters", l->weights.numbers);
         if (!isnan(l->held_out))
             pyr_print(", held-out loss %.5g", l->held_out);
+        if (!isnan(l->mfu))
+            pyr_print(", %.0f%% of the machine's peak", 100 * l->mfu);
         pyr_print("\n");
     }
 }

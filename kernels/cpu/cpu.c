@@ -6,7 +6,7 @@
 #include "kernels/cpu/tile.h"
 #include "kernels/ref/ref.h"
 #include "kernels/ref/ref_shared.h"
-#include "kernels/simd/processor.h"
+#include "kernels/simd/register_products.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -31,6 +31,11 @@ static char *measurable(void)
         fclose(f);
     return pyr_strfmt("%.100s, %s, %s", name ? name + 2 : "processor", pyr_set_names[pyr_set_here()],
                       pyr_cpu_library());
+}
+
+static double register_products(float *sum, pyr_precision precision, size_t rounds)
+{
+    return pyr_register_products(sum, pyr_set_here(), precision == PYR_PRECISION_BF16, rounds);
 }
 
 static void cpu_close(pyr_kernels *k)
@@ -79,6 +84,7 @@ static const pyr_backend cpu_backend = {
     .normals = pyr_cpu_normals,
     .clamp = pyr_cpu_clamp,
     .dots = pyr_ref_dots,
+    .register_products = register_products,
     .pixels = pyr_cpu_pixels,
     .dither = pyr_cpu_dither,
     .resample = pyr_cpu_resample,

@@ -136,6 +136,9 @@ begin "two runs side by side"
 pyr report "$tmp/a" "$tmp/<b>&amp;" --out "$tmp/both.html"
 gives 0
 holds grep -q 'a: held out, EMA' "$tmp/both.html"
+holds grep -q '<th>Of peak</th>' "$tmp/both.html"
+share=$(sed -n 's/.*"mfu": \([0-9.e+-]*\).*/\1/p' "$tmp/a/level-2/log.jsonl" | tail -n 1)
+holds grep -q "<td>$(awk "BEGIN { printf \"%.0f\", 100 * ${share:-2} }") %</td>" "$tmp/both.html"
 holds grep -q '&lt;b&gt;&amp;amp;: held out, EMA' "$tmp/both.html"
 [ $python = yes ] && holds python3 "$tmp/judge.py" "$tmp/both.html" 12 6
 

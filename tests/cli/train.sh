@@ -14,6 +14,69 @@ for level in 0 1 2; do holds test -s "$(weights "$tmp/a" $level)"; done
 holds test -s "$tmp/a/level-1/snapshot-00003200.png"
 holds grep -q '"held_out_bins"' "$tmp/a/level-0/log.jsonl"
 
+# FLOP by pyrdiff bench, the rate of the log, the peak in the cache of choices: what is logged is their quotient.
+begin "the share of the machine's peak"
+if wanted; then
+    export XDG_CACHE_HOME="$tmp/peak"
+    pyr train --config $cfg --outdir "$tmp/share" --level 0 --duration 3200
+    gives 0
+    complains "% of peak"
+    field() { tail -n 1 "$tmp/share/level-0/log.jsonl" | sed -n "s/.*\"$1\": \([0-9.e+-]*\).*/\1/p"; }
+    peak=$(sed -n 's/.*GFLOP.s [a-z0-9]* [0-9]* lanes": \([0-9]*\).*/\1/p' "$tmp/peak/pyrdiff/tuning.json")
+    rate=$(field images_per_s) share=$(field mfu)
+    pyr bench --config $cfg --level 0 --seconds 0.01 --json
+    flop=$(sed -n 's/.*"mflop": \([0-9.]*\).*/\1/p' "$tmp/stdout")
+    holds awk "BEGIN { wanted = 3 * $flop * $rate / ($peak * 1e2); exit !($share > 0.99 * wanted && $share < 1.01 * wanted) }"
+    pyr info "$tmp/share"
+    says "$(awk "BEGIN { printf \"%.0f\", 100 * $share }")% of the machine's peak"
+    export XDG_CACHE_HOME="$tmp/cache"
+    pyr train --config $cfg --outdir "$tmp/plain" --level 2 --duration 320 --backend ref # has no peak
+    gives 0
+    holds sh -c "! grep -q mfu '$tmp/plain/level-2/log.jsonl'"
+    pyr info "$tmp/plain"
+    holds sh -c "! grep -q peak '$tmp/stdout'"
+fi
+
+# Each drawing begins with a carriage return; the last column stays free, or some terminals begin a new line.
+begin "on a terminal of 80 columns the status line is whole"
+find_python pty
+if [ "$python" = none ]; then
+    skip "no Python"
+elif wanted; then
+    last_command="train on a terminal of 80 columns"
+    cat >"$tmp/columns.py" <<'P'
+import fcntl, os, pty, re, struct, sys, termios
+pid, terminal = pty.fork()
+if pid == 0:
+    fcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    os.execv(sys.argv[1], sys.argv[1:])
+shown = b""
+while True:
+    try:
+        part = os.read(terminal, 65536)
+    except OSError:  # Linux: the other end is closed
+        break
+    if not part:
+        break
+    shown += part
+bars = [line for line in re.split("[\r\n]+", shown.decode()) if re.match(r"(level \d|all levels) \[", line)]
+assert bars, shown
+for bar in bars:
+    assert len(bar) == 79, bar
+    assert re.search(r"% loss \d\.\d{4}  \d+ images/s  \d+% of peak  ETA (\d+:)?\d+:\d\d *$", bar), bar
+print(len(bars), "drawn")
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+P
+    for more in "" --cascade; do
+        # shellcheck disable=SC2086
+        "$python" "$tmp/columns.py" "$program" train --config $cfg $more --outdir "$tmp/columns$more" --duration 6400 \
+            >"$tmp/stdout" 2>"$tmp/stderr"
+        status=$?
+        gives 0
+        says " drawn"
+    done
+fi
+
 begin "a finished run says so"
 pyr train --config $cfg --outdir "$tmp/a"
 gives 0
