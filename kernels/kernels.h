@@ -289,6 +289,9 @@ typedef struct pyr_backend {
     int ahead;        /* steps that may be begun before the first one's results are read; 0: none */
     void (*close)(
         pyr_kernels *k); /* frees k->ctx (or NULL), before the pool is freed; NULL: nothing to free */
+    /* `rounds` rounds of products in registers by the thread that calls: the FLOP done, and in *sum what they come to.
+     * NULL: what the device reaches at most is not known so (kernels/peak.h). */
+    double (*register_products)(float *sum, pyr_precision precision, size_t rounds);
     const pyr_memory *memory;
     const pyr_op_impl *op[PYR_OP_KINDS];
 
@@ -315,9 +318,6 @@ typedef struct pyr_backend {
                     uint32_t purpose, uint32_t index, uint32_t step);
     void (*clamp)(pyr_kernels *k, void *dst, double lo, double hi, size_t count);
     pyr_status (*dots)(pyr_kernels *k, double *out, const void *a, const void *b, int n, size_t size);
-    /* `rounds` rounds of products in registers by the thread that calls: the FLOP done, and in *sum what they come to.
-     * NULL: what the device reaches at most is not known so (kernels/peak.h). */
-    double (*register_products)(float *sum, pyr_precision precision, size_t rounds);
 
     /* images */
 

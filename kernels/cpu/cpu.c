@@ -48,6 +48,7 @@ static const pyr_backend cpu_backend = {
     .real = PYR_F32,
     .host_memory = true,
     .close = cpu_close,
+    .register_products = register_products,
     .memory = &pyr_host_memory,
     .op =
         {
@@ -84,7 +85,6 @@ static const pyr_backend cpu_backend = {
     .normals = pyr_cpu_normals,
     .clamp = pyr_cpu_clamp,
     .dots = pyr_ref_dots,
-    .register_products = register_products,
     .pixels = pyr_cpu_pixels,
     .dither = pyr_cpu_dither,
     .resample = pyr_cpu_resample,
