@@ -4,12 +4,15 @@
 # Usage: bench/compare.sh --python V/bin/python [OPTION ...] [-- OPTION OF PYRDIFF BENCH ...]
 #
 #   --python FILE     a Python with torch, diffusers, safetensors and numpy; none: pyrdiff alone
-#   --networks LIST   folders with config.json, a comma between them (the four in bench/networks)
+#   --networks LIST   folders with config.json, a comma between them (the four small ones in bench/networks; all: those of
+#                     10M and 36M parameters, too, which take most of an hour)
 #   --config FILE     the levels of a configuration instead
 #   --levels LIST     0,2: these levels of it only
 #   --device NAME     cpu, or cuda: both on the first GPU; peak memory is the GPU's then, and there is no floor (cpu)
-#   --modes LIST      PyTorch's modes (f32,cl,bf16,bf16c; on a GPU cl,bf16,bf16c,bf16g): f32, cl (channels-last), bf16,
-#                     bf16c, clc (compiled), bf16g (compiled with CUDA graphs, mode="max-autotune")
+#   --modes LIST      PyTorch's modes (f32,cl,f32c,bf16,bf16c; on a GPU cl,bf16,bf16c,bf16g): f32, cl (channels-last),
+#                     bf16, f32c, clc, bf16c (compiled), bf16g (compiled with CUDA graphs, mode="max-autotune")
+#   --against FILE    an earlier build, measured in turns too; or its tables, which --out wrote: the ratio to it is
+#                     printed (a table is of another day: of the same machine, idle as now)
 #   --rounds N        rounds of all measurements, in turns (2)
 #   --repeats N       steps that PyTorch is timed for, after three to warm up (5)
 #   --seconds S       of each measurement by pyrdiff (3)
@@ -19,7 +22,7 @@
 #   --out FILE        write the tables to FILE, too, with machine, versions and command
 #
 #   bench/compare.sh --python V/bin/python --out results/bench/compare.txt
-#   bench/compare.sh --python none --networks bench/networks/grey28
+#   bench/compare.sh --python none --networks bench/networks/grey28 --against build/1234567890/pyrdiff
 #   bench/compare.sh --python V/bin/python --config configs/cifar10.cfg -- --data FOLDER
 #
 # PyTorch (several GB, for this comparison only): python3 -m venv V
@@ -33,18 +36,18 @@
 # parentheses, lowest and highest; GFLOP/s count a training step as three forward passes. Start-up: from the start of
 # the process to the end of the first training step (pyrdiff: without the data, which it names itself); in the first
 # round without any cache, then with what that round left (compiled code, measured choices). The last lines compare
-# with the best of PyTorch's modes in each figure, over 1: pyrdiff is better, and with the floor: the convolutions and
-# products alone (pyrdiff bench --floor). A mode that fails is left out and named (diffusers refuses odd sides between
+# with the best of PyTorch's modes in each figure, over 1: pyrdiff is better, likewise with the earlier build (--against),
+# and with the floor: the convolutions and products alone (pyrdiff bench --floor). A mode that fails is left out and named (diffusers refuses odd sides between
 # two resolutions).
 set -eu
 typed=$*
-python=python3 networks='' config='' levels='' device=cpu modes='' rounds=2 repeats=5 seconds=3 batch='' out=''
+python=python3 networks='' config='' against='' levels='' device=cpu modes='' rounds=2 repeats=5 seconds=3 batch='' out=''
 program=./pyrdiff threads=$(getconf _NPROCESSORS_ONLN)
 
 fail() { echo "compare.sh: $*" >&2; exit 1; }
 while [ $# -gt 0 ]; do
     case $1 in
-    --python | --networks | --config | --levels | --device | --modes | --rounds | --repeats | --seconds | --threads | --batch | \
+    --python | --networks | --config | --levels | --device | --modes | --against | --rounds | --repeats | --seconds | --threads | --batch | \
         --program | --out)
         [ $# -gt 1 ] || { echo "compare.sh: $1 needs a value" >&2; exit 2; }
         name=${1#--}
@@ -59,13 +62,22 @@ done
 [ -x "$program" ] || fail "$program is not there: make it first (from the project's root)"
 [ -z "$networks" ] || [ -z "$config" ] || fail "--networks or --config, not both"
 case $device in
-cpu) : "${modes:=f32,cl,bf16,bf16c}" ;;
+cpu) : "${modes:=f32,cl,f32c,bf16,bf16c}" ;;
 cuda) : "${modes:=cl,bf16,bf16c,bf16g}" ;;
 *) fail "--device is $device, should be cpu or cuda" ;;
 esac
 [ "$python" != none ] || modes=''
 [ -z "$modes" ] || "$python" -c 'import torch, diffusers' 2>/dev/null ||
     fail "$python has no torch and diffusers: --help says how to get them; --python none does without"
+
+[ -z "$against" ] || [ -f "$against" ] || fail "--against $against is not there: a program, or tables that --out wrote"
+for mode in $(echo "$modes" | tr ',' ' '); do
+    case $mode in
+    f32c | clc | bf16c | bf16g)
+        echo "PyTorch's $mode is compiled before it is measured: in the first round minutes for each network," \
+            "for large ones up to ten (--modes chooses; what is compiled is kept for the rounds after it)" >&2 ;;
+    esac
+done
 
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/pyrdiff-compare.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
@@ -76,11 +88,12 @@ runs=$tmp/runs peak=peak_mib peer_peak=peak_rss_mib
 export XDG_CACHE_HOME="$tmp/cache" TORCHINDUCTOR_CACHE_DIR="$tmp/inductor"
 
 value() { sed -n "s/.*\"$1\": \"\{0,1\}\([^,}\"]*\).*/\1/p" "$2"; } # KEY FILE, of one line of JSON
-bench() { # OPTION ...
-    "$program" bench --backend "$device" --threads "$threads" ${batch:+--batch "$batch"} --json "$@" 2>"$tmp/messages" ||
+bench() { # OPTION ... of bench, of $measured
+    "$measured" bench --backend "$device" --threads "$threads" ${batch:+--batch "$batch"} --json "$@" 2>"$tmp/messages" ||
         { cat "$tmp/messages" >&2; exit 1; }
 }
 # A line per network: its name, its folder, the options by which pyrdiff measures it.
+measured=$program
 if [ -n "$config" ]; then
     bench --config "$config" --seconds 0.01 --outdir "$tmp" "$@" >"$tmp/levels"
     for level in $(sed -n 's/^{"level": \([0-9]*\),.*/\1/p' "$tmp/levels"); do
@@ -89,7 +102,8 @@ if [ -n "$config" ]; then
         esac
     done >"$tmp/list"
 else
-    for folder in $(echo "${networks:-$(echo bench/networks/*/)}" | tr ',' ' '); do
+    [ "$networks" != all ] || networks=$(echo bench/networks/*/ | tr ' ' ',')
+    for folder in $(echo "${networks:-$(echo bench/networks/*[!m]/)}" | tr ',' ' '); do
         folder=${folder%/}
         [ -f "$folder/config.json" ] || fail "$folder has no config.json"
         echo "${folder##*/} $folder --network $folder"
@@ -98,10 +112,33 @@ fi
 [ -s "$tmp/list" ] || fail "there is nothing to measure"
 
 # Of the last file ours: a line of the runs.
-ours() {
-    echo "$name pyrdiff $(value train "$tmp/ours") $(value forward "$tmp/ours") $(value "$peak" "$tmp/ours")" \
+ours() { # ENGINE
+    echo "$name $1 $(value train "$tmp/ours") $(value forward "$tmp/ours") $(value "$peak" "$tmp/ours")" \
         "$(value first_step_s "$tmp/ours") $(value mflop "$tmp/ours") $(value batch "$tmp/ours")" \
         "$(value precision "$tmp/ours")" >>"$runs"
+}
+# The same of an earlier build: of its program, or what its tables say.
+earlier() {
+    if [ -x "$against" ]; then
+        mv "$tmp/ours" "$tmp/kept"
+        measured=$against XDG_CACHE_HOME="$tmp/cache-against"
+        if (bench --seconds "$seconds" $how "$@" >"$tmp/ours" </dev/null); then
+            ours against
+        else
+            echo "left out: $against on $name" >&2
+        fi
+        measured=$program XDG_CACHE_HOME="$tmp/cache"
+        mv "$tmp/kept" "$tmp/ours"
+    elif [ "$round" = 1 ]; then
+        awk -v net="$name:" -v runs="$runs" -v name="$name" '
+            / MFLOP an image, / { here = $1 == net }
+            here && $1 == "pyrdiff" {
+                sub(",$", "", $10)
+                print name, "against", $3, $6, $9, $10, 0, 0, $2 >>runs
+                found = 1
+            }
+            END { exit !found }' "$against" || echo "left out: $against has no $name" >&2
+    fi
 }
 # "14 14 4": the peer's --size and --patch; sample_size is the network's own grid.
 grid_of() {
@@ -132,7 +169,8 @@ while [ "$round" -le "$rounds" ]; do
         echo "round $round of $rounds, $name" >&2
         # $how is several words
         bench --seconds "$seconds" $how "$@" >"$tmp/ours" </dev/null
-        ours
+        ours pyrdiff
+        [ -z "$against" ] || earlier "$@"
         if [ "$round" = 1 ] && [ "$device" = cpu ]; then
             bench --seconds "$seconds" --floor $how "$@" >"$tmp/floor" </dev/null
             echo "$name floor $(value train_floor "$tmp/floor") $(value forward_floor "$tmp/floor")" \
@@ -180,9 +218,14 @@ function best(net, what, sign,    i, m, b, found) {
         }
     return found ? b : 0
 }
-function row(net, name, title,    key, m) {
+function title(net, name) {
+    if (name == "pyrdiff")
+        return "pyrdiff " precision[net]
+    return name == "against" ? "earlier " of_earlier[net] : name
+}
+function row(net, name, words,    key, m) {
     key = net SUBSEP name
-    printf "%-16s %22s %8.1f %24s %8.1f %9.0f %13s\n", title, spread(key, 1), 3 * mflop[net] * median(key, 1) / 1e3,
+    printf "%-16s %22s %8.1f %24s %8.1f %9.0f %13s\n", words, spread(key, 1), 3 * mflop[net] * median(key, 1) / 1e3,
         spread(key, 2), mflop[net] * median(key, 2) / 1e3, median(key, 3), start(key)
 }
 $2 == "floor" { for (i = 3; i <= 6; i++) floor[$1, i - 2] = $i; next }
@@ -198,7 +241,10 @@ $2 == "floor" { for (i = 3; i <= 6; i++) floor[$1, i - 2] = $i; next }
         mflop[$1] = $7
         precision[$1] = $9
     }
-    batch[$1] = $8
+    if ($2 == "against")
+        of_earlier[$1] = $9
+    else
+        batch[$1] = $8
 }
 END {
     for (net = 1; net <= n; net++) {
@@ -208,11 +254,15 @@ END {
         printf "%-16s %22s %8s %24s %8s %9s %13s\n", "", "training, images/s", "GFLOP/s", "forward, images/s", "GFLOP/s",
             "peak MiB", "start-up s"
         for (i = 1; i <= engines[name]; i++)
-            row(name, engine[name, i], engine[name, i] == "pyrdiff" ? "pyrdiff " precision[name] : engine[name, i])
+            row(name, engine[name, i], title(name, engine[name, i]))
         if (best(name, 1, 1))
             printf "%-16s %22.2f %8s %24.2f %8s %9.2f %13.2f\n", "to the best", median(us, 1) / best(name, 1, 1), "",
                 median(us, 2) / best(name, 2, 1), "", best(name, 3, -1) / median(us, 3),
                 best(name, 4, -1) / figure[us, 4, 1]
+        them = name SUBSEP "against"
+        if (count[them])
+            printf "%-16s %22.2f %8s %24.2f %8s %9.2f %13.2f\n", "to the earlier", median(us, 1) / median(them, 1), "",
+                median(us, 2) / median(them, 2), "", median(them, 3) / median(us, 3), figure[them, 4, 1] / figure[us, 4, 1]
         if (floor[name, 1] + 0 > 0)
             printf "%-16s %21.0f%% %8s %23.0f%%\n", "of the floor", 100 * median(us, 1) / floor[name, 1], "",
             100 * median(us, 2) / floor[name, 2]
@@ -235,6 +285,7 @@ if [ -n "$out" ]; then
         "$program" info | sed -n '1,3p'
         [ -z "$modes" ] || "$python" -c 'import diffusers, platform, torch
 print(f"peer        PyTorch {torch.__version__}, diffusers {diffusers.__version__}, Python {platform.python_version()}")'
+        [ -z "$against" ] || echo "earlier     $against$([ ! -x "$against" ] || "$against" info | sed -n '1s/^[^ ]* */: /p')"
         echo "rounds      $rounds, in turns; pyrdiff $seconds s each, PyTorch $repeats steps"
         echo "command     bench/compare.sh $typed" | sed "s|--python [^ ]*/python|--python V/bin/python|"
     } >"$out"

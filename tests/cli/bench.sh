@@ -5,7 +5,8 @@
 quick="--seconds 0.01 --threads 2 --set level.batch_gpu=4"
 
 begin "the networks of the comparison are what they are said to be"
-for network in "grey28 543.3" "grey14 282.6" "rgb32 2839.3" "patch7 48.2"; do
+# By bench/torch_peer.py, with the products of attention: 4 * positions^2 * channels each.
+for network in "grey28 543.3" "grey14 282.6" "rgb32 2839.3" "patch7 48.2" "rgb32-10m 5651.0"; do
     pyr bench --network "bench/networks/${network% *}" --batch 4 $quick --threads 1
     gives 0
     says " ${network#* } "
@@ -39,6 +40,79 @@ begin "another size"
 pyr bench --network "$tmp/small" --size 12x8 $quick
 gives 0
 says "12x8   x3"
+
+# Whoever measures it, the table has the figures of each, and their ratios: PyTorch's are made up here.
+cat >"$tmp/python" <<'P'
+#!/bin/sh
+case "$*" in
+-c*sample_size*) echo 8 8 1 ;;
+-c*version*) echo "peer        PyTorch 0, diffusers 0, Python 0" ;;
+*torch_peer*)
+    echo '{"mode": "x", "work": "train", "best_s": 2.0, "peak_rss_mib": 1000, "first_step_s": 50.5}'
+    echo '{"mode": "x", "work": "sample", "best_s": 0.5, "peak_rss_mib": 1000}'
+    ;;
+esac
+P
+cat >"$tmp/earlier.txt" <<'T'
+other: 1.0 MFLOP an image, training batch 6
+                     training, images/s  GFLOP/s        forward, images/s  GFLOP/s  peak MiB    start-up s
+pyrdiff bf16                 7 (7-7)      1.0                   7 (7-7)      1.0         7    7.00, 7.00
+
+small: 1.0 MFLOP an image, training batch 6
+                     training, images/s  GFLOP/s        forward, images/s  GFLOP/s  peak MiB    start-up s
+pyrdiff bf16              1 (1-2)        1.0                   2 (1-3)        1.0      4000    9.00, 8.00
+pytorch-f32               9 (9-9)        9.0                   9 (9-9)        9.0         9    9.00, 9.00
+T
+chmod +x "$tmp/python"
+mkdir -p "$tmp/net/small"
+cp tests/golden/unet2d/scale_shift_classes/config.json "$tmp/net/small/"
+echo 6 >"$tmp/net/small/batch"
+versus() { # OPTION ... of compare.sh
+    wanted || return 0
+    last_command="bench/compare.sh $*"
+    bench/compare.sh --program "$program" --networks "$tmp/net/small" --rounds 1 --seconds 0.01 --threads 2 "$@" \
+        -- --set level.batch_gpu=4 >"$tmp/stdout" 2>"$tmp/stderr"
+    status=$?
+}
+# The numbers of the line that begins with $1, without those in parentheses.
+row() { sed -n "s/^$1 *//p" "$tmp/stdout" | sed 's/([^)]*)//g'; }
+near() { holds awk "BEGIN { exit !($1 > 0.97 * $2 && $1 < 1.03 * $2) }"; } # figures are rounded
+
+begin "bench/compare.sh: PyTorch, compiled in f32, and the tables of an earlier build"
+versus --python "$tmp/python" --modes f32,f32c --against "$tmp/earlier.txt" --out "$tmp/out.txt"
+gives 0
+complains "f32c is compiled before it is measured: in the first round minutes"
+says "pytorch-f32 "
+says "earlier bf16"
+if wanted; then
+    row "pyrdiff [a-z0-9]*" >"$tmp/row"
+    read -r train _ forward _ memory start <"$tmp/row"
+    row "pytorch-f32c" >"$tmp/row"
+    read -r compiled _ compiled_forward _ <"$tmp/row"
+    holds test "$compiled $compiled_forward" = "3 12" # 6 images in 2 s, in 0.5 s
+    row "to the best" >"$tmp/row"
+    read -r a b c d <"$tmp/row"
+    near "$a" "$train / 3"
+    near "$b" "$forward / 12"
+    near "$c" "1000 / $memory"
+    near "$d" "50.5 / $start"
+    row "to the earlier" >"$tmp/row"
+    read -r a b c d <"$tmp/row"
+    near "$a" "$train / 1"
+    near "$b" "$forward / 2"
+    near "$c" "4000 / $memory"
+    near "$d" "9 / $start"
+    holds grep -q "^earlier  *$tmp/earlier.txt" "$tmp/out.txt"
+fi
+
+begin "bench/compare.sh: an earlier program, measured in turns"
+versus --python none --against "$program"
+gives 0
+says "earlier "
+says "to the earlier"
+versus --python none --against "$tmp/nothing"
+gives 1
+complains "--against $tmp/nothing is not there"
 
 begin "what is refused"
 pyr bench --network "$tmp/nothing"
