@@ -5,6 +5,7 @@ ifeq ($(origin CC),default)
 CC      := gcc
 endif
 OPT     ?= -O3 -march=native
+OBJCOPY ?= objcopy
 SAN     ?=
 WERROR  ?= $(if $(CI),1,)
 # The CUDA backend: built where nvcc is, unless CUDA=0. CUDA_ARCH: compute capabilities, e.g. "86 90", or all (75 to 120);
@@ -21,7 +22,7 @@ WARN    += $(if $(WERROR),-Werror)
 
 # ---- nothing below needs editing to add a source or a test -----------------------------------
 # The library's rooms, each using only those before it; then those of the command line.
-ROOMS   := include base settings kernels kernels/ref kernels/simd kernels/cpu graph network diffusion pictures archives arrays layouts images pyramid \
+ROOMS   := include base settings kernels kernels/ref kernels/onednn kernels/simd kernels/cpu graph network diffusion pictures archives arrays layouts images pyramid \
            levels diffusers cascade training tasks features eval comparison plots report toys api
 CLI     := terminal cli cli/bench cli/info cli/sample cli/tasks cli/toy
 DEFS    := -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
@@ -30,7 +31,7 @@ DEFS    := -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
 PIC     := -fPIC -fvisibility=hidden
 CFLAGS_ALL = -std=c11 $(DEFS) $(OPT) $(PIC) -g $(WARN) $(SAN:%=-fsanitize=% -fno-omit-frame-pointer) -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL = $(SAN:%=-fsanitize=%) -pthread $(LDFLAGS)
-# -lgomp: oneDNN runs on it, and a lane sets it to one thread (kernels/cpu/onednn.c).
+# -lgomp: oneDNN runs on it, and a lane sets it to one thread (kernels/onednn/onednn.c).
 LDLIBS  += -ldnnl -lgomp -lfftw3 -llapacke -llapack -lblas -lconfig -lcjson -lxxhash -lpng -ljpeg -lwebp -ltiff -lzip -larchive -lz -lm
 # ---- CUDA
 ifeq ($(CUDA),1)
@@ -49,16 +50,18 @@ else
 CUDA_WORD := $(if $(NVCC),left out,nvcc not found: CPU only)
 endif
 
+X86     := $(findstring x86_64,$(shell $(CC) -dumpmachine))
 B       := build/$(shell echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LDLIBS)' | cksum | cut -d' ' -f1)
 
 LIB_SRC := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
 LIB_SRC := $(filter-out $(if $(CUDA_SRC),kernels/cuda_absent.c),$(LIB_SRC))
-# Files that are compiled for each instruction set, of which the program chooses when it runs (kernels/simd/processor.c).
-SIMD_SRC  := kernels/simd/winograd_f32.c kernels/simd/product_f32.c
-SIMD_SETS := base $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),avx2 avx512)
-LIB_SRC := $(filter-out $(SIMD_SRC),$(LIB_SRC))
+# Rooms that are compiled for each instruction set, of which the program chooses when it runs (kernels/processor.h).
+SET_SRC := $(filter kernels/simd/% kernels/cpu/%,$(LIB_SRC))
+LIB_SRC := $(filter-out $(SET_SRC),$(LIB_SRC))
+SETS    := base $(if $(X86),avx2 avx512 avx512_bf16)
+SET_OBJ := $(foreach set,$(SETS),$(SET_SRC:%.c=$(B)/%.$(set).o))
 CLI_SRC := $(foreach room,$(CLI),$(wildcard $(room)/*.c))
-LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(foreach set,$(SIMD_SETS),$(SIMD_SRC:%.c=$(B)/%.$(set).o)) $(CUDA_SRC:%.cu=$(CUDA_B)/%.o)
+LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(SETS:%=$(B)/kernels/kernels.%.o) $(CUDA_SRC:%.cu=$(CUDA_B)/%.o)
 CLI_OBJ := $(CLI_SRC:%.c=$(B)/%.o)
 TEST_SRC := $(wildcard tests/test_*.c)
 TESTS   := $(TEST_SRC:tests/%.c=$(B)/tests/%)
@@ -91,24 +94,30 @@ $(B)/kernels/ref/%.o: OPT := -O2 -ffp-contract=off
 # The sanitizers ask the fuzz targets for their options by name (__asan_default_options).
 $(B)/tests/fuzz/%.o: PIC := -fPIC
 
-# Vector loops: `omp simd` may reorder sums; no errno or traps from mathematics.
-$(B)/kernels/cpu/%.o: override CFLAGS += -fopenmp-simd -fno-math-errno -fno-trapping-math
+# Vector loops: `omp simd` may reorder sums; no errno or traps from mathematics. In kernels/simd a product and a sum become one
+# instruction, which ISO C mode would not do.
+$(SET_OBJ): override CFLAGS += -fno-math-errno -fno-trapping-math
+$(filter $(B)/kernels/cpu/%,$(SET_OBJ)): override CFLAGS += -fopenmp-simd
+$(filter $(B)/kernels/simd/%,$(SET_OBJ)): override CFLAGS += -ffp-contract=fast
 # gcc 12 reads vectors of 64 bytes as if aligned where it moves variables off the stack to watch for uses after
 # return, and there they may not be.
-$(B)/kernels/cpu/%.o: override CFLAGS += $(if $(SAN),$(if $(findstring gcc,$(CC)),--param asan-use-after-return=0))
+$(SET_OBJ): override CFLAGS += $(if $(SAN),$(if $(findstring gcc,$(CC)),--param asan-use-after-return=0))
 # clang does not vectorise some of these loops when each is watched.
-$(B)/kernels/cpu/%.o: override CFLAGS += $(if $(SAN),$(if $(findstring clang,$(CC)),-Wno-pass-failed))
-# A rule for each instruction set; ISO C mode would not make one instruction of a product and a sum.
-MARCH_base   := $(if $(filter-out base,$(SIMD_SETS)),-march=x86-64-v2)
-MARCH_avx2   := -march=x86-64-v3
-MARCH_avx512 := -march=x86-64-v4
-SIMD_FLAGS   := -ffp-contract=fast -fno-math-errno -fno-trapping-math $(if $(SAN),$(if $(findstring gcc,$(CC)),--param asan-use-after-return=0))
-define simd_rule
+$(SET_OBJ): override CFLAGS += $(if $(SAN),$(if $(findstring clang,$(CC)),-Wno-pass-failed))
+# Rules for each instruction set; all its objects are made one, whose names are its own but those that end in the set's.
+MARCH_base        := $(if $(X86),-march=x86-64-v2)
+MARCH_avx2        := -march=x86-64-v3
+MARCH_avx512      := -march=x86-64-v4
+MARCH_avx512_bf16 := $(MARCH_avx512) -mavx512bf16
+define set_rule
 $(B)/%.$(1).o: %.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS_ALL) $(SIMD_FLAGS) $(MARCH_$(1)) -DPYR_SET=$(1) -c $$< -o $$@
+	$$(CC) $$(CFLAGS_ALL) $(MARCH_$(1)) -DPYR_SET=$(1) -c $$< -o $$@
+$(B)/kernels/kernels.$(1).o: $(SET_SRC:%.c=$(B)/%.$(1).o)
+	$$(LD) -r $$^ -o $$@
+	$$(OBJCOPY) --wildcard --keep-global-symbol='*_$(1)' $$@
 endef
-$(foreach set,$(SIMD_SETS),$(eval $(call simd_rule,$(set))))
+$(foreach set,$(SETS),$(eval $(call set_rule,$(set))))
 
 # Reports say which sources the program is built from; only that object is made again when they change.
 SOURCES_ARE := $(or $(shell git describe --always --dirty --tags 2>/dev/null),unknown)
@@ -177,7 +186,7 @@ $(B)/lib/libpyrdiff.so: $(LIB_OBJ)
 $(B)/lib/libpyrdiff.a: $(LIB_OBJ)
 	@mkdir -p $(@D)
 	$(LD) -r $^ -o $(@D)/pyrdiff.o
-	objcopy --localize-hidden $(@D)/pyrdiff.o
+	$(OBJCOPY) --localize-hidden $(@D)/pyrdiff.o
 	@rm -f $@
 	ar crs $@ $(@D)/pyrdiff.o
 	@rm -f $(@D)/pyrdiff.o
@@ -232,7 +241,7 @@ tests: $(TESTS)
 
 # All objects and programs, without touching the link ./pyrdiff.
 build-only: $(B)/pyrdiff $(TESTS) $(B)/bench/time_kernels
-vector-loops: $(filter $(B)/kernels/cpu/%,$(LIB_OBJ))
+vector-loops: $(SET_OBJ)
 
 # The tests once more, with the address and undefined-behaviour sanitizers.
 SANITIZED := $(MAKE) --no-print-directory SAN=address,undefined CUDA=0 OPT="-O1 -march=native"
@@ -371,6 +380,6 @@ clean:
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
--include $(LIB_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d $(wildcard $(B)/tests/cuda/*.d $(B)/tests/fuzz/*.d $(B)/fuzz/*.d)
+-include $(LIB_OBJ:.o=.d) $(SET_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d $(wildcard $(B)/tests/cuda/*.d $(B)/tests/fuzz/*.d $(B)/fuzz/*.d)
 .PHONY: all lib install uninstall bench help quick fuzz fuzz-run check morecheck check-sanitized check-emulated gpucheck gpubench build-only vector-loops longcheck tests clean format demo list-rooms
 .SECONDARY: $(TESTS:%=%.o) $(B)/bench/time_kernels.o $(FUZZ:%=$(B)/tests/fuzz/fuzz_%.o)

@@ -4,7 +4,8 @@
  * test_kernels.c tests them once more as rows of the backend. */
 #include "base/mem.h"
 #include "base/philox.h"
-#include "kernels/simd/processor.h"
+#include "kernels/processor.h"
+#include "kernels/simd/conv_f32.h"
 #include "tests/check.h"
 #include <stdlib.h>
 
@@ -308,10 +309,13 @@ static void word_of_the_environment(void)
 
 int main(int argc, char **argv)
 {
+    static const pyr_conv_f32 *const products[PYR_SETS] = OF_SETS(pyr_product);
+    static const pyr_conv_f32 *const winograds[PYR_SETS] = OF_SETS(pyr_winograd);
+
     CHECK_INIT(argc, argv);
     RUN(word_of_the_environment);
     for (int set = 0; set <= (int)pyr_set_here(); set++) {
-        const pyr_conv_f32 *kernels[] = {pyr_product_of((pyr_set)set), pyr_winograd_of((pyr_set)set)};
+        const pyr_conv_f32 *kernels[] = {products[set], winograds[set]};
 
         for (int i = 0; i < 2; i++) {
             char name[64];

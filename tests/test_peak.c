@@ -3,8 +3,11 @@
 
 #include "base/mem.h"
 #include "kernels/backend.h"
+#include "kernels/processor.h"
 #include "kernels/simd/register_products.h"
 #include "tests/temp_files.h"
+
+static pyr_register_run *const products[PYR_SETS] = OF_SETS(pyr_register_products);
 
 /* Chain i begins at x_i and goes on x = a x + b with a = 3/4, b = 1/4, which is 1 + a^n (x_i - 1) after n steps;
  * sums of pairs of bf16 grow by a b in each. The x_i are the tenths to 0.9, 1.1 and 1.2. */
@@ -18,9 +21,9 @@ static void all_products_are_made(void)
             double wanted = CHAINS + pow(0.75, rounds) * (begin - CHAINS), flop, of_pairs;
             float sum;
 
-            flop = pyr_register_products(&sum, (pyr_set)set, false, (size_t)rounds);
+            flop = products[set](&sum, false, (size_t)rounds);
             CHECK_CLOSE(sum, wanted, 1e-5);
-            of_pairs = pyr_register_products(&sum, (pyr_set)set, true, (size_t)rounds);
+            of_pairs = products[set](&sum, true, (size_t)rounds);
             if (strcmp(pyr_set_names[set], "avx512-bf16") != 0) { /* has no such products: floats again */
                 CHECK_CLOSE(sum, wanted, 1e-5);
                 CHECK(of_pairs == flop);
@@ -43,7 +46,7 @@ static void flop_are_counted_by_the_width(void)
     for (int set = 0; set <= (int)pyr_set_here(); set++)
         for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
             if (strcmp(pyr_set_names[set], widths[i].name) == 0)
-                CHECK(pyr_register_products(&sum, (pyr_set)set, false, 1) == 12.0 * 2 * widths[i].floats);
+                CHECK(products[set](&sum, false, 1) == 12.0 * 2 * widths[i].floats);
 }
 
 static double measured(bool allowed, const char *backend, const char *precision)

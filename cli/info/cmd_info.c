@@ -9,7 +9,7 @@
 #include "cli/open_data.h"
 #include "diffusers/pipeline.h"
 #include "kernels/kernels.h"
-#include "kernels/simd/processor.h"
+#include "kernels/processor.h"
 #include "pyramid/codes_file.h"
 #include "terminal/output.h"
 #include <string.h>

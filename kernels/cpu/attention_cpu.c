@@ -6,8 +6,8 @@
  * Everything is computed in float. In bf16, a head is widened to float first and its results are rounded
  * when they are done; the probabilities are kept in bf16. */
 #include "kernels/cpu/cpu.h"
-#include "kernels/cpu/onednn.h"
 #include "kernels/cpu/register.h"
+#include "kernels/onednn/onednn.h"
 
 typedef struct heads {
     size_t n, tokens, inner, d, count;

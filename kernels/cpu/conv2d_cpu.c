@@ -12,10 +12,11 @@
 #include "base/mem.h"
 #include "kernels/cpu/conv_around.h"
 #include "kernels/cpu/cpu.h"
-#include "kernels/cpu/onednn.h"
 #include "kernels/cpu/tile.h"
 #include "kernels/cpu/vector.h"
-#include "kernels/simd/processor.h"
+#include "kernels/onednn/onednn.h"
+#include "kernels/processor.h"
+#include "kernels/simd/conv_f32.h"
 
 #include <assert.h>
 #include <math.h>
@@ -40,32 +41,6 @@ typedef struct conv_state {
 } conv_state;
 
 /* ---- sizes ------------------------------------------------------------------------------------- */
-
-pyr_conv_shape pyr_conv_shape_of(const pyr_op *op)
-{
-    pyr_shape x = op->x[0].s, y = op->y.s;
-    bool linear = op->kind == PYR_OP_LINEAR;
-    pyr_conv_shape s = {
-        .n = x.n, .in_h = x.h, .in_w = x.w, .in = x.c, .out_h = y.h, .out_w = y.w, .out = y.c};
-
-    if (op->up_h) {
-        s.in_h = op->up_h;
-        s.in_w = op->up_w;
-    }
-    if (pyr_op_has(op, PYR_X_MORE))
-        s.in += op->x[PYR_X_MORE].s.c;
-    s.kernel = linear ? 1 : op->kernel;
-    s.kernel_w = linear ? 1 : pyr_op_kernel_w(op);
-    s.stride = linear ? 1 : op->stride;
-    s.pad_top = op->pad_top;
-    s.pad_left = op->pad_left;
-    s.pad_bottom = op->pad_bottom;
-    s.pad_right = op->pad_right;
-    s.bias = op->n_params > 1 && op->param_count[1];
-    s.data = op->x[0].type == PYR_BF16 || op->y.type == PYR_BF16 ? PYR_BF16 : PYR_F32;
-    s.result = PYR_F32;
-    return s;
-}
 
 static int all_inputs(const conv_state *s, const pyr_op *op)
 {
@@ -331,7 +306,7 @@ static pyr_status conv_plan(pyr_kernels *k, pyr_op *op)
                               .kernel = shape.kernel};
     s->size = (pyr_conv_size){shape.n, shape.out_h, shape.out_w, shape.in, shape.out};
     s->turned_size = (pyr_conv_size){shape.n, shape.out_h, shape.out_w, shape.out, shape.in};
-    s->floats = shape.kernel == 1 ? pyr_product_of(pyr_set_here()) : pyr_winograd_of(pyr_set_here());
+    s->floats = shape.kernel == 1 ? &OF_SET(pyr_product) : &OF_SET(pyr_winograd);
     s->forward = s->data = s->weights = fits_tiles(op, &shape) ? BY_TILES
                                         : fits_floats(op, s)   ? BY_FLOATS
                                                                : BY_ONEDNN;

@@ -1,7 +1,7 @@
 /* linear_cpu.c - y = x W^T + b: f32 by oneDNN's sgemm (1x1 convolutions, too), bf16 as a 1x1 convolution. */
 #include "kernels/cpu/cpu.h"
-#include "kernels/cpu/onednn.h"
 #include "kernels/cpu/vector.h"
+#include "kernels/onednn/onednn.h"
 
 static bool is_float(const pyr_op *op)
 {

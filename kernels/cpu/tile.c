@@ -15,7 +15,6 @@
  * Weights: [block of 32 outputs][tap][word of two channels][32 outputs][2] bf16, zeros beyond the
  * channels. */
 #include "kernels/cpu/tile_parts.h"
-#include "kernels/simd/processor.h"
 
 #include <assert.h>
 #include <string.h>
@@ -65,7 +64,7 @@ size_t pyr_tile_scratch(const pyr_tile_size *size)
     return copied * (size_t)blocks_of(size->in) * BLOCK_BYTES + image * BLOCK * sizeof(float);
 }
 
-#if defined __x86_64__
+#ifdef __AVX512BF16__
 #include <immintrin.h>
 
 static bool pools(const pyr_tile_size *size, const pyr_conv_result *y)
@@ -86,13 +85,13 @@ static layout layout_of(const pyr_tile_size *size, int h, int w)
 
 bool pyr_tile_available(void)
 {
-    return pyr_set_here() == PYR_SET_AVX512_BF16;
+    return true;
 }
 
 /* ---- weights ----------------------------------------------------------------------------------- */
 
 /* Channels i and i + 1 of 16 outputs from `w` on, `stride` numbers apart, as words. */
-INLINE_BF16 __m512i weight_words(const float *w, size_t stride_in, __m512i outputs, __mmask16 are, bool odd)
+PYR_INLINE __m512i weight_words(const float *w, size_t stride_in, __m512i outputs, __mmask16 are, bool odd)
 {
     __m512 none = _mm512_setzero_ps();
     __m512 low = _mm512_mask_i32gather_ps(none, are, outputs, w, sizeof *w);
@@ -103,8 +102,8 @@ INLINE_BF16 __m512i weight_words(const float *w, size_t stride_in, __m512i outpu
     return _mm512_or_si512(low_words, _mm512_slli_epi32(high_words, 16));
 }
 
-WITH_BF16 void pyr_tile_pack(const pyr_tile_size *size, const float *w, size_t stride_out, size_t stride_in,
-                             bool turned, void *packed)
+void pyr_tile_pack(const pyr_tile_size *size, const float *w, size_t stride_out, size_t stride_in,
+                   bool turned, void *packed)
 {
     int words = words_of(size), taps = size->kernel * size->kernel;
     const __m512i count = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
@@ -132,7 +131,7 @@ WITH_BF16 void pyr_tile_pack(const pyr_tile_size *size, const float *w, size_t s
 /* ---- the image to read ------------------------------------------------------------------------- */
 
 /* `count` channels, rounded, the rest of 32 zero. */
-INLINE_BF16 __m512i channels_at(const void *src, pyr_type type, int count)
+PYR_INLINE __m512i channels_at(const void *src, pyr_type type, int count)
 {
     __mmask32 are = count >= 32 ? 0xFFFFFFFF : (1u << count) - 1;
 
@@ -145,8 +144,8 @@ INLINE_BF16 __m512i channels_at(const void *src, pyr_type type, int count)
 }
 
 /* `count` channels of pixels that follow one another into a block, from channel `lane` on. */
-INLINE_BF16 void copy_channels(char *dst, const char *src, size_t stride, pyr_type type, int pixels, int lane,
-                               int count)
+PYR_INLINE void copy_channels(char *dst, const char *src, size_t stride, pyr_type type, int pixels, int lane,
+                              int count)
 {
     __mmask32 are = count >= 32 ? 0xFFFFFFFF : (1u << count) - 1;
 
@@ -161,8 +160,7 @@ INLINE_BF16 void copy_channels(char *dst, const char *src, size_t stride, pyr_ty
 }
 
 /* All channels of `pixels` pixels from source pixel `first` on. */
-WITH_BF16 static void copy_pixels(const layout *l, char *dst, const pyr_conv_source *x, size_t first,
-                                  int pixels)
+static void copy_pixels(const layout *l, char *dst, const pyr_conv_source *x, size_t first, int pixels)
 {
     size_t each = pyr_type_size(x->type);
 
@@ -234,8 +232,8 @@ typedef struct walk {
 
 /* Adds one tap for the columns from .. to - 1; all but `l`, `x`, `w` and `sum` are constants where this is
  * used. The weights behind that tap. */
-INLINE_BF16 const char *add_tap(int rows, int columns, int halves, int from, int to, const layout *l,
-                                const char *x, const char *w, __m512 sum[MOST][2])
+PYR_INLINE const char *add_tap(int rows, int columns, int halves, int from, int to, const layout *l,
+                               const char *x, const char *w, __m512 sum[MOST][2])
 {
     if (from >= to)
         return w + l->words * WEIGHT_BYTES;
@@ -267,7 +265,7 @@ INLINE_BF16 const char *add_tap(int rows, int columns, int halves, int from, int
 
 /* All taps. `halves`: 2, or 1 for at most 16 outputs. `left`, `right`: the tile begins or ends at a border of
  * the image (3x3), where the first column has no left neighbours, the last one no right ones. */
-INLINE_BF16 void sum_tile(int rows, int columns, int halves, bool left, bool right, const walk *k)
+PYR_INLINE void sum_tile(int rows, int columns, int halves, bool left, bool right, const walk *k)
 {
     const layout *l = k->l;
     const char *w = k->w;
@@ -298,7 +296,7 @@ INLINE_BF16 void sum_tile(int rows, int columns, int halves, bool left, bool rig
 typedef void sum_function(const walk *k);
 
 #define SUM(name, rows, columns, halves, left, right)                                                        \
-    WITH_BF16 static void name(const walk *k)                                                                \
+    static void name(const walk *k)                                                                          \
     {                                                                                                        \
         sum_tile(rows, columns, halves, left, right, k);                                                     \
     }
@@ -382,7 +380,7 @@ static sum_function *const right_tiles[MOST] = {NULL,     NULL,     NULL,     NU
 
 /* ---- the result -------------------------------------------------------------------------------- */
 
-INLINE_BF16 __m512 load_reals(const void *src, size_t at, pyr_type type, __mmask16 are)
+PYR_INLINE __m512 load_reals(const void *src, size_t at, pyr_type type, __mmask16 are)
 {
     if (type == PYR_F32)
         return _mm512_maskz_loadu_ps(are, (const float *)src + at);
@@ -391,7 +389,7 @@ INLINE_BF16 __m512 load_reals(const void *src, size_t at, pyr_type type, __mmask
     return (__m512)_mm512_slli_epi32(words, 16);
 }
 
-INLINE_BF16 void store_reals(void *dst, size_t at, pyr_type type, __mmask16 are, __m512 v)
+PYR_INLINE void store_reals(void *dst, size_t at, pyr_type type, __mmask16 are, __m512 v)
 {
     if (type == PYR_F32)
         _mm512_mask_storeu_ps((float *)dst + at, are, v);
@@ -409,8 +407,8 @@ typedef struct target {
 } target;
 
 /* 16 outputs of one pixel: y = (sums + offset + residual) * scale. */
-INLINE_BF16 void put_16(void *y, size_t at, pyr_type type, __mmask16 are, __m512 v, const void *residual,
-                        size_t residual_at, __m512 scale, bool add)
+PYR_INLINE void put_16(void *y, size_t at, pyr_type type, __mmask16 are, __m512 v, const void *residual,
+                       size_t residual_at, __m512 scale, bool add)
 {
     if (residual)
         v = _mm512_add_ps(v, load_reals(residual, residual_at, type, are));
@@ -421,8 +419,8 @@ INLINE_BF16 void put_16(void *y, size_t at, pyr_type type, __mmask16 are, __m512
 }
 
 /* Pixels that follow one another. `whole`: 32 outputs. */
-INLINE_BF16 void put_pixels(const target *t, pyr_type type, bool whole, const float *sums, size_t pixel,
-                            int pixels)
+PYR_INLINE void put_pixels(const target *t, pyr_type type, bool whole, const float *sums, size_t pixel,
+                           int pixels)
 {
     const pyr_conv_result *y = t->y;
     const void *residual = y->residual;
@@ -449,8 +447,8 @@ INLINE_BF16 void put_pixels(const target *t, pyr_type type, bool whole, const fl
 }
 
 /* A block of outputs in one rectangle: rows of `columns` pixels, `w` pixels from one row to the next. */
-WITH_BF16 static void put_block(const pyr_tile_size *size, const pyr_conv_result *y, const float *offset,
-                                int output, const float *sums, size_t pixel, int rows, int columns, size_t w)
+static void put_block(const pyr_tile_size *size, const pyr_conv_result *y, const float *offset, int output,
+                      const float *sums, size_t pixel, int rows, int columns, size_t w)
 {
     for (int part = 0, start = 0; part < 2; start += y->c[part], part++) {
         int low = start > output ? start : output;
@@ -471,8 +469,8 @@ WITH_BF16 static void put_block(const pyr_tile_size *size, const pyr_conv_result
 }
 
 /* The gradient of enlarging: pixels of a tile, counted in their image, to the pixels that they copied. */
-WITH_BF16 static void pool_block(const pyr_tile_size *size, const pyr_conv_result *y, float *pool,
-                                 const float *sums, size_t pixel, int rows, int columns, size_t w)
+static void pool_block(const pyr_tile_size *size, const pyr_conv_result *y, float *pool, const float *sums,
+                       size_t pixel, int rows, int columns, size_t w)
 {
     size_t fw = (size_t)size->w, fh = (size_t)size->h, cw = (size_t)y->w, ch = (size_t)y->h;
 

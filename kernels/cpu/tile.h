@@ -12,7 +12,7 @@
 
 #include "kernels/simd/conv_images.h"
 
-/* Does this processor have what it takes (checked at run time)? Otherwise nothing below may be called. */
+/* Does the instruction set have what it takes? Otherwise nothing below may be called. */
 bool pyr_tile_available(void);
 
 /* How the products of a 3x3 convolution are made: plainly, of what is read only, exact until they are

@@ -134,7 +134,7 @@ size_t pyr_tile_gradient_scratch(const pyr_tile_size *size)
     return make_plan(size).size;
 }
 
-#if defined __x86_64__
+#ifdef __AVX512BF16__
 #include <immintrin.h>
 
 static int smaller(int a, int b)
@@ -176,7 +176,7 @@ static span span_of(const pyr_conv_source *s, int block, int image, int images)
     return out;
 }
 
-INLINE_BF16 __m512 load_f32(const span *s, size_t pixel, int half)
+PYR_INLINE __m512 load_f32(const span *s, size_t pixel, int half)
 {
     size_t channel = (size_t)half * HALF * sizeof(float);
     __m512 v = _mm512_setzero_ps();
@@ -188,7 +188,7 @@ INLINE_BF16 __m512 load_f32(const span *s, size_t pixel, int half)
     return v;
 }
 
-INLINE_BF16 __m512i load_bf16(const span *s, size_t pixel)
+PYR_INLINE __m512i load_bf16(const span *s, size_t pixel)
 {
     __m512i v = _mm512_setzero_si512();
 
@@ -200,7 +200,7 @@ INLINE_BF16 __m512i load_bf16(const span *s, size_t pixel)
 
 /* The order of halves (0 .. 31 of the one, 32 .. 63 of the other) that makes words of channels
  * 16 * half .. + 15. */
-INLINE_BF16 __m512i word_order(int half)
+PYR_INLINE __m512i word_order(int half)
 {
     __m512i low = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 
@@ -209,7 +209,7 @@ INLINE_BF16 __m512i word_order(int half)
 }
 
 /* sum[image][half] of the channels' values. */
-INLINE_BF16 void add_words(__m512 sum[2][2], int half, __m512i words)
+PYR_INLINE void add_words(__m512 sum[2][2], int half, __m512i words)
 {
     __m512i low = _mm512_slli_epi32(words, 16);
     __m512i high = _mm512_and_si512(words, _mm512_set1_epi32(-65536));
@@ -219,8 +219,8 @@ INLINE_BF16 void add_words(__m512 sum[2][2], int half, __m512i words)
 }
 
 /* `width` pixels of two images in words; the pixels are first + column[]. */
-INLINE_BF16 void interleave(char *dst, const span pair[2], bool wide, size_t first, const size_t *column,
-                            int width, bool want_sum, __m512 total[2][2])
+PYR_INLINE void interleave(char *dst, const span pair[2], bool wide, size_t first, const size_t *column,
+                           int width, bool want_sum, __m512 total[2][2])
 {
     const __m512i order0 = word_order(0), order1 = word_order(1);
     const span a = pair[0], b = pair[1];
@@ -262,8 +262,8 @@ INLINE_BF16 void interleave(char *dst, const span pair[2], bool wide, size_t fir
 }
 
 /* The same, compiled for each type. */
-WITH_BF16 static void put_row(char *dst, const span pair[2], pyr_type type, size_t first,
-                              const size_t *column, int width, bool want_sum, __m512 total[2][2])
+static void put_row(char *dst, const span pair[2], pyr_type type, size_t first, const size_t *column,
+                    int width, bool want_sum, __m512 total[2][2])
 {
     if (type == PYR_F32 && want_sum)
         interleave(dst, pair, true, first, column, width, true, total);
@@ -288,7 +288,7 @@ static size_t source_row(const pyr_tile_size *size, const pyr_conv_source *s, in
 }
 
 /* dst[0 .. channels-1] (+)= sum * scale, two vectors. */
-WITH_BF16 static void put_sum(float *dst, int channels, const __m512 sum[2], float scale, bool add)
+static void put_sum(float *dst, int channels, const __m512 sum[2], float scale, bool add)
 {
     for (int half = 0; half < 2; half++) {
         __mmask16 mask = (__mmask16)(channels_below(channels) >> half * HALF);
@@ -307,8 +307,8 @@ typedef struct sums {
     float scale;
 } sums;
 
-WITH_BF16 static void add_sums(const sums *s, const pyr_tile_size *size, int block, int image,
-                               bool first_rows, const __m512 total[2][2])
+static void add_sums(const sums *s, const pyr_tile_size *size, int block, int image, bool first_rows,
+                     const __m512 total[2][2])
 {
     int channel = block * BLOCK, channels = size->out - channel;
 
@@ -327,9 +327,9 @@ typedef struct chunk {
 
 /* A pair of images in words: the chunk's rows, with a border's neighbours or zeros around them; total +=
  * the sums over the rows without the border. */
-WITH_BF16 static void lay_pair(const side *s, const pyr_tile_size *size, const pyr_conv_source *from,
-                               const span both[2], const chunk *k, const size_t *column, char *row,
-                               bool want_sum, __m512 total[2][2])
+static void lay_pair(const side *s, const pyr_tile_size *size, const pyr_conv_source *from,
+                     const span both[2], const chunk *k, const size_t *column, char *row, bool want_sum,
+                     __m512 total[2][2])
 {
     size_t edge = (size_t)s->border * PIXEL;
 
@@ -347,8 +347,8 @@ WITH_BF16 static void lay_pair(const side *s, const pyr_tile_size *size, const p
     }
 }
 
-WITH_BF16 static void lay(const side *s, const pyr_tile_size *size, const pyr_conv_source *from,
-                          const chunk *k, const sums *wanted, char *scratch)
+static void lay(const side *s, const pyr_tile_size *size, const pyr_conv_source *from, const chunk *k,
+                const sums *wanted, char *scratch)
 {
     const size_t *column = (const size_t *)(void *)(scratch + s->at_columns);
 
@@ -376,7 +376,7 @@ typedef struct walk {
         pair_gap; /* the rows' side: bytes from the end of a row of pixels, of a pair to the next */
 } walk;
 
-INLINE_BF16 __m512bh broadcast_word(const char *at)
+PYR_INLINE __m512bh broadcast_word(const char *at)
 {
     int32_t word;
 
@@ -386,8 +386,8 @@ INLINE_BF16 __m512bh broadcast_word(const char *at)
 
 /* g[row][] (+)= scale * (sum over the pixels of r[pixel + offset[row]] c[pixel]) for 8 rows and 16 * vectors
  * columns. */
-INLINE_BF16 void tile(const walk *k, const char *x, const char *dy, const size_t *offset, int vectors,
-                      float scale, bool add, float *g)
+PYR_INLINE void tile(const walk *k, const char *x, const char *dy, const size_t *offset, int vectors,
+                     float scale, bool add, float *g)
 {
     __m512 sum[ROWS][2];
     __m512 factor = _mm512_set1_ps(scale);
@@ -420,14 +420,14 @@ INLINE_BF16 void tile(const walk *k, const char *x, const char *dy, const size_t
         }
 }
 
-WITH_BF16 static void tile_32(const walk *k, const char *x, const char *dy, const size_t *offset, float scale,
-                              bool add, float *g)
+static void tile_32(const walk *k, const char *x, const char *dy, const size_t *offset, float scale, bool add,
+                    float *g)
 {
     tile(k, x, dy, offset, 2, scale, add, g);
 }
 
-WITH_BF16 static void tile_16(const walk *k, const char *x, const char *dy, const size_t *offset, float scale,
-                              bool add, float *g)
+static void tile_16(const walk *k, const char *x, const char *dy, const size_t *offset, float scale, bool add,
+                    float *g)
 {
     tile(k, x, dy, offset, 1, scale, add, g);
 }
@@ -502,7 +502,7 @@ void pyr_tile_gradient(const pyr_tile_size *size, const pyr_conv_source *x, cons
 /* ---- to PyTorch's order ---- */
 
 /* 16 x 16 numbers. */
-INLINE_BF16 void transpose(__m512 v[16])
+PYR_INLINE void transpose(__m512 v[16])
 {
     __m512 t[16];
 
@@ -537,8 +537,8 @@ INLINE_BF16 void transpose(__m512 v[16])
 
 /* dw[column][row] += the sum of the gradients' [row][column]: 16 columns (`columns` of them real) and rows
  * (`rows`; `stored` are there to read). */
-WITH_BF16 static void collect_16(const float *const *gradients, int count, size_t at, int stored, int rows,
-                                 int columns, float *dw, size_t stride)
+static void collect_16(const float *const *gradients, int count, size_t at, int stored, int rows, int columns,
+                       float *dw, size_t stride)
 {
     __mmask16 mask = (__mmask16)channels_below(rows);
     __m512 v[16];

@@ -2,11 +2,8 @@
 #ifndef PYR_KERNELS_CPU_TILE_PARTS_H
 #define PYR_KERNELS_CPU_TILE_PARTS_H
 
+#include "base/inline.h"
 #include "kernels/cpu/tile.h"
-
-/* Functions that are compiled for such a processor whatever the rest is compiled for. */
-#define WITH_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
-#define INLINE_BF16 WITH_BF16 __attribute__((always_inline)) static inline
 
 /* The next loop disappears, so that an array indexed by it can lie in registers. */
 #ifdef __clang__

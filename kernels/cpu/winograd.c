@@ -92,7 +92,7 @@ size_t pyr_winograd_scratch(const pyr_tile_size *size)
     return grid_of(size).size;
 }
 
-#if defined __x86_64__
+#ifdef __AVX512BF16__
 #include <immintrin.h>
 
 static int smaller(int a, int b)
@@ -111,7 +111,7 @@ typedef struct column {
 } column;
 
 /* G times three numbers. */
-INLINE_BF16 void weight_row(__m512 out[4], __m512 a, __m512 b, __m512 c)
+PYR_INLINE void weight_row(__m512 out[4], __m512 a, __m512 b, __m512 c)
 {
     __m512 half = _mm512_set1_ps(0.5f), ends = _mm512_mul_ps(_mm512_add_ps(a, c), half);
 
@@ -123,7 +123,7 @@ INLINE_BF16 void weight_row(__m512 out[4], __m512 a, __m512 b, __m512 c)
 }
 
 /* G w G^T */
-WITH_BF16 static void transform_weights(const column *c, __m512 out[ELEMENTS])
+static void transform_weights(const column *c, __m512 out[ELEMENTS])
 {
     __m512 w[9], rows[3][4];
 
@@ -142,7 +142,7 @@ WITH_BF16 static void transform_weights(const column *c, __m512 out[ELEMENTS])
     }
 }
 
-INLINE_BF16 __m512i low_halves(__m512 v)
+PYR_INLINE __m512i low_halves(__m512 v)
 {
     return _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(v));
 }
@@ -155,8 +155,8 @@ static int channel_in(int word, int half)
     return place < BLOCK / 2 ? 2 * place : 2 * place - BLOCK + 1;
 }
 
-WITH_BF16 void pyr_winograd_pack(const pyr_tile_size *size, const float *w, size_t stride_out,
-                                 size_t stride_in, bool turned, void *packed)
+void pyr_winograd_pack(const pyr_tile_size *size, const float *w, size_t stride_out, size_t stride_in,
+                       bool turned, void *packed)
 {
     grid g = grid_of(size);
     const __m512i count = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
@@ -189,7 +189,7 @@ WITH_BF16 void pyr_winograd_pack(const pyr_tile_size *size, const float *w, size
 /* ---- patches ---- */
 
 /* B^T times four numbers, in place. */
-INLINE_BF16 void patch_row(__m512 *a, __m512 *b, __m512 *c, __m512 *d)
+PYR_INLINE void patch_row(__m512 *a, __m512 *b, __m512 *c, __m512 *d)
 {
     __m512 first = _mm512_sub_ps(*a, *c), second = _mm512_add_ps(*b, *c);
 
@@ -200,7 +200,7 @@ INLINE_BF16 void patch_row(__m512 *a, __m512 *b, __m512 *c, __m512 *d)
 }
 
 /* B^T x B of the even or the odd channels of a block. */
-INLINE_BF16 void transform_channels(const char *pixel, size_t row, bool odd, __m512 v[ELEMENTS])
+PYR_INLINE void transform_channels(const char *pixel, size_t row, bool odd, __m512 v[ELEMENTS])
 {
     UNROLL
     for (int i = 0; i < ELEMENTS; i++) {
@@ -217,7 +217,7 @@ INLINE_BF16 void transform_channels(const char *pixel, size_t row, bool odd, __m
         patch_row(&v[4 * i], &v[4 * i + 1], &v[4 * i + 2], &v[4 * i + 3]);
 }
 
-WITH_BF16 static void transform_patch(const char *pixel, size_t row, char *dst, size_t element)
+static void transform_patch(const char *pixel, size_t row, char *dst, size_t element)
 {
     __m512 even[ELEMENTS], odd[ELEMENTS];
 
@@ -231,8 +231,7 @@ WITH_BF16 static void transform_patch(const char *pixel, size_t row, char *dst, 
 /* ---- the products of one element ---- */
 
 /* products[patch][32]; `patches` is a constant where this is used. */
-INLINE_BF16 void multiply(int patches, const char *x, size_t block, int blocks, const char *w,
-                          float *products)
+PYR_INLINE void multiply(int patches, const char *x, size_t block, int blocks, const char *w, float *products)
 {
     __m512 sum[MOST][2];
 
@@ -265,8 +264,7 @@ INLINE_BF16 void multiply(int patches, const char *x, size_t block, int blocks, 
 typedef void multiply_function(const char *x, size_t block, int blocks, const char *w, float *products);
 
 #define MULTIPLY(patches)                                                                                    \
-    WITH_BF16 static void multiply_##patches(const char *x, size_t block, int blocks, const char *w,         \
-                                             float *products)                                                \
+    static void multiply_##patches(const char *x, size_t block, int blocks, const char *w, float *products)  \
     {                                                                                                        \
         multiply(patches, x, block, blocks, w, products);                                                    \
     }
@@ -293,7 +291,7 @@ static multiply_function *const multiply_functions[MOST] = {
 /* ---- the result ---- */
 
 /* A^T m A of a patch: two rows (or one) of two pixels (or one) with 32 sums each, `row` floats apart. */
-WITH_BF16 static void transform_products(const float *products, float *sums, size_t row, bool two_columns)
+static void transform_products(const float *products, float *sums, size_t row, bool two_columns)
 {
     for (int half = 0; half < BLOCK; half += 16) {
         __m512 m[ELEMENTS], rows[2][4];

@@ -40,8 +40,8 @@ typedef struct pyr_conv_f32 {
     void (*collect)(const pyr_conv_size *size, const float *const *gradients, int count, float *dw);
 } pyr_conv_f32;
 
-/* winograd_f32.c and product_f32.c for each set of the Makefile (SIMD_SETS). */
-extern const pyr_conv_f32 pyr_winograd_base, pyr_winograd_avx2, pyr_winograd_avx512;
-extern const pyr_conv_f32 pyr_product_base, pyr_product_avx2, pyr_product_avx512;
+/* winograd_f32.c and product_f32.c for each set (processor.h). */
+extern const pyr_conv_f32 pyr_winograd_base, pyr_winograd_avx2, pyr_winograd_avx512, pyr_winograd_avx512_bf16;
+extern const pyr_conv_f32 pyr_product_base, pyr_product_avx2, pyr_product_avx512, pyr_product_avx512_bf16;
 
 #endif

@@ -2,11 +2,14 @@
 #ifndef PYR_KERNELS_SIMD_REGISTER_PRODUCTS_H
 #define PYR_KERNELS_SIMD_REGISTER_PRODUCTS_H
 
-#include "kernels/simd/processor.h"
+#include <stdbool.h>
+#include <stddef.h>
 
-/* Do `rounds` rounds of them, of floats or of pairs of bf16 (where `set` has no products of bf16: of floats), by the
- * instructions of `set`, which this processor has. Returns the FLOP that were done: a multiply-add counts two. *sum
- * is what they come to, so that they are wanted. */
-double pyr_register_products(float *sum, pyr_set set, bool bf16, size_t rounds);
+/* For each set (processor.h): do `rounds` rounds of them, of floats or of pairs of bf16 (where the instruction set has no products of bf16: of
+ * floats). Returns the FLOP that were done: a multiply-add counts two. *sum is what they come to, so that they are
+ * wanted. */
+typedef double pyr_register_run(float *sum, bool bf16, size_t rounds);
+extern pyr_register_run pyr_register_products_base, pyr_register_products_avx2, pyr_register_products_avx512,
+    pyr_register_products_avx512_bf16;
 
 #endif

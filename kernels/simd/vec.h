@@ -1,12 +1,12 @@
 /* vec.h - a vector register of floats for the instruction set that a file is compiled for: 4, 8 or 16 of them.
  *
  * Vector extensions of gcc and clang: + - * work by element, and a * b + c becomes one instruction where there is
- * one (-ffp-contract=fast). Files of this folder are compiled once for each set (Makefile, SIMD); PYR_SET names the
- * set and ends the names that are seen from outside. */
+ * one (-ffp-contract=fast). Files of this folder are compiled once for each set (processor.h). */
 #ifndef PYR_KERNELS_SIMD_VEC_H
 #define PYR_KERNELS_SIMD_VEC_H
 
 #include "base/inline.h"
+#include "kernels/processor.h"
 
 /* LANES floats in a register; a product tile is ROWS rows of VECTORS registers, so that its sums, the factors of a
  * row and one more fit into the registers that there are (16; 32 with AVX-512 and NEON). */
@@ -19,13 +19,6 @@ enum { LANES = 4, VECTORS = 4, ROWS = 6 };
 #else
 enum { LANES = 4, VECTORS = 2, ROWS = 6 };
 #endif
-
-#ifndef PYR_SET
-#define PYR_SET base
-#endif
-#define PYR_SET_JOIN(name, set) name##_##set
-#define PYR_SET_NAME(name, set) PYR_SET_JOIN(name, set)
-#define OF_SET(name) PYR_SET_NAME(name, PYR_SET)
 
 typedef float vec __attribute__((vector_size(LANES * sizeof(float)), may_alias));
 typedef float vec_anywhere __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));

@@ -2,7 +2,7 @@
 #include "kernels/timed_op.h"
 
 #include "base/mem.h"
-#include "kernels/cpu/onednn.h"
+#include "kernels/onednn/onednn.h"
 
 typedef struct direct_lane {
     pyr_onednn_call *call;

@@ -1,5 +1,5 @@
 /* processor.c - the best instruction set that the processor has, or a lesser one by PYRDIFF_CPU. */
-#include "kernels/simd/processor.h"
+#include "kernels/processor.h"
 
 #include "base/text.h"
 #include <stdlib.h>
@@ -18,38 +18,12 @@ static pyr_set best(void)
         return PYR_SET_AVX2;
     return __builtin_cpu_supports("avx512bf16") ? PYR_SET_AVX512_BF16 : PYR_SET_AVX512;
 }
-
-const pyr_conv_f32 *pyr_winograd_of(pyr_set set)
-{
-    if (set == PYR_SET_BASE)
-        return &pyr_winograd_base;
-    return set == PYR_SET_AVX2 ? &pyr_winograd_avx2 : &pyr_winograd_avx512;
-}
-
-const pyr_conv_f32 *pyr_product_of(pyr_set set)
-{
-    if (set == PYR_SET_BASE)
-        return &pyr_product_base;
-    return set == PYR_SET_AVX2 ? &pyr_product_avx2 : &pyr_product_avx512;
-}
 #else
 const char *const pyr_set_names[] = {"base", NULL};
 
 static pyr_set best(void)
 {
     return PYR_SET_BASE;
-}
-
-const pyr_conv_f32 *pyr_winograd_of(pyr_set set)
-{
-    (void)set;
-    return &pyr_winograd_base;
-}
-
-const pyr_conv_f32 *pyr_product_of(pyr_set set)
-{
-    (void)set;
-    return &pyr_product_base;
 }
 #endif
 

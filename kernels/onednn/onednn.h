@@ -4,8 +4,8 @@
  * difference stays in onednn.c. Every call object belongs to one lane: it holds
  * memory handles that are pointed at buffers on each run. Primitives are made
  * for one thread, because a lane is one thread. */
-#ifndef PYR_KERNELS_CPU_ONEDNN_H
-#define PYR_KERNELS_CPU_ONEDNN_H
+#ifndef PYR_KERNELS_ONEDNN_H
+#define PYR_KERNELS_ONEDNN_H
 
 #include "kernels/kernels.h"
 

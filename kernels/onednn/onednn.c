@@ -1,10 +1,10 @@
 /* onednn.c - oneDNN's convolutions, reorders and products, the same for oneDNN 2 and 3. */
-#include "kernels/cpu/onednn.h"
+#include "kernels/onednn/onednn.h"
 
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/threads.h"
-#include "kernels/simd/processor.h"
+#include "kernels/processor.h"
 #include <dnnl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -60,6 +60,32 @@ static void desc_free(desc *d)
     (void)d;
 }
 #endif
+
+pyr_conv_shape pyr_conv_shape_of(const pyr_op *op)
+{
+    pyr_shape x = op->x[0].s, y = op->y.s;
+    bool linear = op->kind == PYR_OP_LINEAR;
+    pyr_conv_shape s = {
+        .n = x.n, .in_h = x.h, .in_w = x.w, .in = x.c, .out_h = y.h, .out_w = y.w, .out = y.c};
+
+    if (op->up_h) {
+        s.in_h = op->up_h;
+        s.in_w = op->up_w;
+    }
+    if (pyr_op_has(op, PYR_X_MORE))
+        s.in += op->x[PYR_X_MORE].s.c;
+    s.kernel = linear ? 1 : op->kernel;
+    s.kernel_w = linear ? 1 : pyr_op_kernel_w(op);
+    s.stride = linear ? 1 : op->stride;
+    s.pad_top = op->pad_top;
+    s.pad_left = op->pad_left;
+    s.pad_bottom = op->pad_bottom;
+    s.pad_right = op->pad_right;
+    s.bias = op->n_params > 1 && op->param_count[1];
+    s.data = op->x[0].type == PYR_BF16 || op->y.type == PYR_BF16 ? PYR_BF16 : PYR_F32;
+    s.result = PYR_F32;
+    return s;
+}
 
 typedef struct conv_descs {
     desc src, weights, bias, dst;
