@@ -14,7 +14,8 @@ typedef struct pyr_conv_size {
 
 /* Sources and results are PYR_F32; results are as large as the convolution's. Memory is aligned to 64 bytes. */
 typedef struct pyr_conv_f32 {
-    int taps; /* 9 or 1 */
+    int taps;        /* 9 or 1 */
+    bool reads_bf16; /* sources may be PYR_BF16, too */
     /* Whether it has less to do than plain sums, with the channels and pixels that are only there to fill a block or a
      * tile. */
     bool (*suits)(const pyr_conv_size *size);
