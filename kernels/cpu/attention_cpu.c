@@ -2,15 +2,16 @@
  * all keys stay in the cache, none are kept (Dao et al. 2022, FlashAttention, 3.1; here a row is whole, so that its
  * softmax needs no second correction).
  *
- * Kept for backward are a row's largest score and the inverse of its sum; the probabilities are computed again. With P
+ * Kept for backward are a row's largest score and the inverse of its sum; the probabilities are computed again, unless
+ * they are no larger than the head itself (two images of 7x7x64, one head: 52 us instead of 62). With P
  * = softmax(S), S = scale q k^T:
  *     dv = P^T dy,  dP = dy v^T,  dS = P * (dP - rowsum(dP * P)),
  *     dq = scale dS k,  dk = scale dS^T q
  * Floats are read where they lie when a head's channels fill registers; otherwise a head is copied first, as floats,
  * with zeros beyond its last channel. */
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/matrix.h"
 #include "kernels/cpu/register.h"
-#include "kernels/simd/matrix.h"
 
 /* Floats of a block of scores: with those of dP it fills half of a second cache of 256 KiB. */
 enum { BLOCK_FLOATS = 16384 };
@@ -19,6 +20,7 @@ typedef struct heads {
     size_t n, tokens, inner, d, count;
     size_t wide_d, wide_tokens; /* with what fills the last register */
     size_t queries;             /* rows of a block */
+    bool keeps;                 /* the probabilities */
     float scale;
     pyr_type type;
 } heads;
@@ -45,8 +47,15 @@ static heads heads_of(const pyr_op *op)
         h.queries = 2 * ROWS;
     if (h.queries > h.tokens)
         h.queries = h.tokens;
+    h.keeps = op->backward && h.wide_tokens <= h.wide_d;
     h.scale = 1.0f / sqrtf((float)h.d);
     return h;
+}
+
+/* Floats kept of a head: probabilities, or two numbers a query. */
+static size_t kept_floats(const heads *h)
+{
+    return h->tokens * (h->keeps ? h->wide_tokens : 2);
 }
 
 /* ---- scratch ----------------------------------------------------------------------------------- */
@@ -93,7 +102,7 @@ static pyr_status attention_plan(pyr_kernels *k, pyr_op *op)
     heads h = heads_of(op);
 
     (void)k;
-    op->saved_bytes = op->backward ? h.n * h.count * h.tokens * 2 * sizeof(float) : 0;
+    op->saved_bytes = op->backward ? h.n * h.count * kept_floats(&h) * sizeof(float) : 0;
     op->scratch_bytes = room_of(&h, op->backward, NULL).bytes;
     return PYR_OK;
 }
@@ -206,24 +215,27 @@ static size_t some_queries(const heads *h, size_t first)
     return h->tokens - first < h->queries ? h->tokens - first : h->queries;
 }
 
-/* saved: two numbers a query; NULL: not wanted. */
-static void head_forward(pyr_op *op, const heads *h, size_t start, float *saved)
+/* kept: kept_floats; NULL: not wanted. */
+static void head_forward(pyr_op *op, const heads *h, size_t start, float *kept)
 {
     room r = room_of(h, op->backward, op->scratch);
     matrix q = head_in(h, op->x[0].data, start, r.head[Q]), v = head_in(h, op->x[2].data, start, r.head[V]);
     matrix key = turned(h, head_in(h, op->x[1].data, start, r.head[K]), r.turned[K_TURNED]);
-    matrix s = r.block[SCORES];
-    float *stats = saved ? saved : r.stats;
+    float *stats = kept && !h->keeps ? kept : r.stats;
 
     for (size_t first = 0; first < h->tokens; first += h->queries) {
         size_t rows = some_queries(h, first);
         matrix y = from_row(r.head[Y], first);
+        matrix p = h->keeps ? from_row((matrix){kept, h->wide_tokens}, first) : r.block[SCORES];
 
-        multiply_matrices(rows, h->wide_tokens, h->d, rows_of(q, first), key, s, false);
-        for (size_t i = 0; i < rows; i++)
-            softmax_row(h, s.at + i * s.row, stats + 2 * (first + i));
-        multiply_matrices(rows, h->wide_d, h->tokens, rows_of(s, 0), v, y, false);
-        for (size_t i = 0; i < rows; i++)
+        multiply_matrices(rows, h->wide_tokens, h->d, rows_of(q, first), key, p, false);
+        for (size_t i = 0; i < rows; i++) {
+            softmax_row(h, p.at + i * p.row, stats + 2 * (first + i));
+            if (h->keeps)
+                scale_row(p.at + i * p.row, h->wide_tokens, stats[2 * (first + i) + 1]);
+        }
+        multiply_matrices(rows, h->wide_d, h->tokens, rows_of(p, 0), v, y, false);
+        for (size_t i = 0; !h->keeps && i < rows; i++)
             scale_row(y.at + i * y.row, h->wide_d, stats[2 * (first + i) + 1]);
     }
     head_out(h, r.head[Y], 1, op->y.data, start, false);
@@ -237,7 +249,7 @@ static pyr_status attention_forward(pyr_kernels *k, pyr_op *op)
     for (size_t n = 0; n < h.n; n++)
         for (size_t m = 0; m < h.count; m++)
             head_forward(op, &h, n * h.tokens * h.inner + m * h.d,
-                         op->backward ? (float *)op->saved + (n * h.count + m) * 2 * h.tokens : NULL);
+                         op->backward ? (float *)op->saved + (n * h.count + m) * kept_floats(&h) : NULL);
     return PYR_OK;
 }
 
@@ -258,26 +270,38 @@ static void through_softmax(const heads *h, const float *p, float *ds)
     }
 }
 
-static void head_backward(pyr_op *op, const heads *h, size_t start, const float *stats)
+/* The probabilities of a block of queries: kept, or computed again. */
+static matrix probabilities(const heads *h, const room *r, matrix q, matrix key_turned, size_t first,
+                            float *kept)
+{
+    matrix p = r->block[SCORES];
+
+    if (h->keeps)
+        return from_row((matrix){kept, h->wide_tokens}, first);
+    multiply_matrices(some_queries(h, first), h->wide_tokens, h->d, rows_of(q, first), key_turned, p, false);
+    for (size_t i = 0; i < some_queries(h, first); i++) {
+        exponentials(h, p.at + i * p.row, kept[2 * (first + i)]);
+        scale_row(p.at + i * p.row, h->wide_tokens, kept[2 * (first + i) + 1]);
+    }
+    return p;
+}
+
+static void head_backward(pyr_op *op, const heads *h, size_t start, float *kept)
 {
     room r = room_of(h, true, op->scratch);
     matrix q = head_in(h, op->x[0].data, start, r.head[Q]), key = head_in(h, op->x[1].data, start, r.head[K]);
-    matrix dy = head_in(h, op->dy, start, r.head[DY]), key_turned = turned(h, key, r.turned[K_TURNED]);
+    matrix dy = head_in(h, op->dy, start, r.head[DY]), key_turned = {0}, ds = r.block[GRADIENTS];
     matrix v_turned = turned(h, head_in(h, op->x[2].data, start, r.head[V]), r.turned[V_TURNED]);
-    matrix p = r.block[SCORES], ds = r.block[GRADIENTS];
 
-    for (size_t first = 0; first < h->tokens; first += h->queries, stats += 2 * h->queries) {
+    if (!h->keeps)
+        key_turned = turned(h, key, r.turned[K_TURNED]);
+    for (size_t first = 0; first < h->tokens; first += h->queries) {
         size_t rows = some_queries(h, first), t = h->tokens, d = h->wide_d;
+        matrix p = probabilities(h, &r, q, key_turned, first, kept);
 
-        multiply_matrices(rows, h->wide_tokens, h->d, rows_of(q, first), key_turned, p, false);
         multiply_matrices(rows, h->wide_tokens, h->d, rows_of(dy, first), v_turned, ds, false);
-        for (size_t i = 0; i < rows; i++) {
-            float *row = p.at + i * p.row;
-
-            exponentials(h, row, stats[2 * i]);
-            scale_row(row, h->wide_tokens, stats[2 * i + 1]);
-            through_softmax(h, row, ds.at + i * ds.row);
-        }
+        for (size_t i = 0; i < rows; i++)
+            through_softmax(h, p.at + i * p.row, ds.at + i * ds.row);
         multiply_matrices(rows, d, t, rows_of(ds, 0), key, from_row(r.head[DQ], first), false);
         multiply_matrices(t, d, rows, columns_of(ds), from_row(q, first), r.head[DK], first > 0);
         multiply_matrices(t, d, rows, columns_of(p), from_row(dy, first), r.head[DV], first > 0);
@@ -295,7 +319,7 @@ static pyr_status attention_backward(pyr_kernels *k, pyr_op *op)
     for (size_t n = 0; n < h.n; n++)
         for (size_t m = 0; m < h.count; m++)
             head_backward(op, &h, n * h.tokens * h.inner + m * h.d,
-                          (const float *)op->saved + (n * h.count + m) * 2 * h.tokens);
+                          (float *)op->saved + (n * h.count + m) * kept_floats(&h));
     return PYR_OK;
 }
 

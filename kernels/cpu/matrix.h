@@ -1,7 +1,8 @@
 /* matrix.h - products of small matrices of floats that lie in the caches: attention's. */
-#ifndef PYR_KERNELS_SIMD_MATRIX_H
-#define PYR_KERNELS_SIMD_MATRIX_H
+#ifndef PYR_KERNELS_CPU_MATRIX_H
+#define PYR_KERNELS_CPU_MATRIX_H
 
+#include "kernels/cpu/register.h"
 #include "kernels/simd/conv_parts.h"
 
 /* Element (row, k) of the left factor is at[row * row_step + k * step], so that it may be one that lies turned. */
@@ -38,7 +39,7 @@ PYR_INLINE void multiply_tile(int rows, int vectors, left_factor a, const float 
 
             UNROLL
             for (int v = 0; v < vectors; v++)
-                sum[r][v] += value * factor[v];
+                sum[r][v] = pyr_fma(value, factor[v], sum[r][v]);
         }
     }
     UNROLL
