@@ -230,9 +230,10 @@ $(B)/tests/test_options: $(B)/terminal/options.o $(B)/terminal/options_help.o
 $(B)/tests/test_evaluate: $(B)/terminal/signals.o
 $(B)/tests/test_commands: $(filter-out %/main.o,$(CLI_OBJ))
 
-## make bench       build the benchmark of the kernels (usage: bench/time_kernels.c)
-bench: $(B)/bench/time_kernels
-	@ln -sf ../$< bench/time_kernels
+## make bench       build the benchmarks of the kernels (usage: in each, bench/time_*.c)
+BENCHES := $(patsubst %,$(B)/bench/%,time_kernels time_convs time_inception)
+bench: $(BENCHES)
+	@for i in $(BENCHES); do ln -sf ../$$i bench/; done
 $(B)/bench/%: $(B)/bench/%.o $(B)/libpyrdiff.a
 	$(CC) $(LDFLAGS_ALL) $^ $(LDLIBS) -o $@
 
@@ -240,7 +241,7 @@ $(B)/bench/%: $(B)/bench/%.o $(B)/libpyrdiff.a
 tests: $(TESTS)
 
 # All objects and programs, without touching the link ./pyrdiff.
-build-only: $(B)/pyrdiff $(TESTS) $(B)/bench/time_kernels
+build-only: $(B)/pyrdiff $(TESTS) $(BENCHES)
 vector-loops: $(SET_OBJ)
 
 # The tests once more, with the address and undefined-behaviour sanitizers.
@@ -380,6 +381,6 @@ clean:
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
--include $(LIB_OBJ:.o=.d) $(SET_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(B)/bench/time_kernels.d $(wildcard $(B)/tests/cuda/*.d $(B)/tests/fuzz/*.d $(B)/fuzz/*.d)
+-include $(LIB_OBJ:.o=.d) $(SET_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(BENCHES:%=%.d) $(wildcard $(B)/tests/cuda/*.d $(B)/tests/fuzz/*.d $(B)/fuzz/*.d)
 .PHONY: all lib install uninstall bench help quick fuzz fuzz-run check morecheck check-sanitized check-emulated gpucheck gpubench build-only vector-loops longcheck tests clean format demo list-rooms
-.SECONDARY: $(TESTS:%=%.o) $(B)/bench/time_kernels.o $(FUZZ:%=$(B)/tests/fuzz/fuzz_%.o)
+.SECONDARY: $(TESTS:%=%.o) $(BENCHES:%=%.o) $(FUZZ:%=$(B)/tests/fuzz/fuzz_%.o)

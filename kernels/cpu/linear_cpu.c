@@ -1,4 +1,4 @@
-/* linear_cpu.c - y = x W^T + b: f32 by oneDNN's sgemm (1x1 convolutions, too), bf16 as a 1x1 convolution. */
+/* linear_cpu.c - y = x W^T + b: f32 by oneDNN's sgemm, bf16 as a 1x1 convolution. */
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/vector.h"
 #include "kernels/onednn/onednn.h"

@@ -98,103 +98,89 @@ PYR_INLINE void add_products(int rows, vec sum[ROWS][VECTORS], const float *cons
     }
 }
 
-/* gradient[row][OUTPUTS] (+)= sum over `count` pixels or tiles of x[row] * dy, which are x_step and dy_step floats from
- * one to the next; dy_block: from 16 outputs of dy to the next 16. */
-PYR_INLINE void multiply_turned(int rows, const float *x, size_t x_step, const float *dy, size_t dy_step,
-                                size_t dy_block, int count, bool add, float *gradient)
+/* sum[row] += x[row] * dy: of one pixel or tile. dy_block: floats from 16 outputs to the next 16. */
+PYR_INLINE void add_outer(int rows, vec sum[ROWS][VECTORS], const float *const x[ROWS], size_t at,
+                          const float *dy, size_t dy_block)
 {
-    vec sum[ROWS][VECTORS];
+    vec factor[VECTORS];
 
     UNROLL
-    for (int r = 0; r < rows; r++)
-        UNROLL
     for (int v = 0; v < VECTORS; v++)
-        sum[r][v] = add ? load(gradient + r * OUTPUTS + v * LANES) : all(0);
-    for (int t = 0; t < count; t++, x += x_step, dy += dy_step) {
-        vec factor[VECTORS];
+        factor[v] = load(dy + (size_t)(v * LANES / BLOCK) * dy_block + v * LANES % BLOCK);
+    UNROLL
+    for (int r = 0; r < rows; r++) {
+        vec value = all(x[r][at]);
 
         UNROLL
         for (int v = 0; v < VECTORS; v++)
-            factor[v] = load(dy + (size_t)(v * LANES / BLOCK) * dy_block + v * LANES % BLOCK);
-        UNROLL
-        for (int r = 0; r < rows; r++) {
-            vec value = all(x[r]);
-
-            UNROLL
-            for (int v = 0; v < VECTORS; v++)
-                sum[r][v] += value * factor[v];
-        }
+            sum[r][v] += value * factor[v];
     }
+}
+
+PYR_INLINE void clear_sums(int rows, vec sum[ROWS][VECTORS])
+{
     UNROLL
     for (int r = 0; r < rows; r++)
         UNROLL
     for (int v = 0; v < VECTORS; v++)
-        store(gradient + r * OUTPUTS + v * LANES, sum[r][v]);
+        sum[r][v] = all(0);
 }
 
-static inline void multiply_turned_rows(int rows, const float *x, size_t x_step, const float *dy,
-                                        size_t dy_step, size_t dy_block, int count, bool add, float *gradient)
+/* to[row][OUTPUTS] (+)= sum * scale */
+PYR_INLINE void put_sums(int rows, vec sum[ROWS][VECTORS], float scale, bool add, float *to)
 {
-    BY_ROWS(rows, multiply_turned, x, x_step, dy, dy_step, dy_block, count, add, gradient)
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        UNROLL
+    for (int v = 0; v < VECTORS; v++) {
+        vec result = sum[r][v] * all(scale);
+
+        if (add)
+            result += load(to + r * OUTPUTS + v * LANES);
+        store(to + r * OUTPUTS + v * LANES, result);
+    }
 }
 
 /* ---- results ----------------------------------------------------------------------------------- */
 
-/* What a block of outputs of all tiles goes to. `part`: the tensor that has all of them, from `channel` on; -1: some
+/* What a block of outputs goes to. Of each vector of them: the tensor that has all of them, from `channel` on; -1: some
  * are in another one, or beyond the last. */
 typedef struct target {
     const pyr_conv_size *size;
     const pyr_conv_result *y;
-    int output, part, channel;
+    int output;
+    bool wanted; /* some are written */
+    int part[VECTORS], channel[VECTORS];
+    bool whole; /* all are in one tensor, and written */
+    bool plain; /* and are no more than sum and bias */
 } target;
 
 static inline target target_of(const pyr_conv_size *size, const pyr_conv_result *y, int output)
 {
-    target t = {size, y, output, -1, 0};
+    target t = {.size = size, .y = y, .output = output};
 
-    for (int part = 0, first = 0; part < 2; first += y->c[part], part++)
-        if (output >= first && output + OUTPUTS <= first + y->c[part]) {
-            t.part = part;
-            t.channel = output - first;
-        }
+    for (int v = 0; v < VECTORS; v++) {
+        int first = output + v * LANES, second = first >= y->c[0];
+
+        t.channel[v] = first - (second ? y->c[0] : 0);
+        t.part[v] = t.channel[v] + LANES <= y->c[second] ? second : -1;
+        t.wanted |= t.part[v] < 0 || y->at[second];
+    }
+    t.whole = t.part[0] >= 0 && t.part[0] == t.part[VECTORS - 1] && y->at[t.part[0]];
+    t.plain = t.whole && !y->vector && !y->residual && y->scale == 1 && !y->add[t.part[0]];
     return t;
 }
 
-/* Some of the outputs are written. */
-static inline bool is_wanted(const target *t)
-{
-    return t->part < 0 || t->y->at[t->part];
-}
-
-/* LANES outputs of a pixel, all in one tensor. */
-PYR_INLINE void put(const target *t, int image, size_t pixel, int output, vec v)
-{
-    const pyr_conv_result *y = t->y;
-    float *to = (float *)y->at[t->part] + pixel * (size_t)y->c[t->part] + t->channel + output;
-    int o = t->output + output;
-
-    if (y->bias)
-        v += load(y->bias + o);
-    if (y->vector)
-        v += load(y->vector + (size_t)image * (size_t)t->size->out + o);
-    if (y->residual)
-        v += load((const float *)y->residual + pixel * (size_t)t->size->out + o);
-    v *= all(y->scale);
-    if (y->add[t->part])
-        v += load(to);
-    store(to, v);
-}
-
-/* The same one by one, for outputs that lie in two tensors or are not there. */
-static inline void put_singly(const target *t, int image, size_t pixel, int output, vec v)
+/* The vector's outputs one by one, for those that lie in two tensors or are not there. */
+static inline void put_singly(const target *t, int image, size_t pixel, int vector, vec sums)
 {
     const pyr_conv_result *y = t->y;
     size_t out = (size_t)t->size->out;
 
-    for (int i = 0; i < LANES && t->output + output + i < t->size->out; i++) {
-        size_t o = (size_t)(t->output + output + i);
+    for (int i = 0; i < LANES && t->output + vector * LANES + i < t->size->out; i++) {
+        size_t o = (size_t)(t->output + vector * LANES + i);
         int part = (int)o >= y->c[0];
-        float sum = v[i] + (y->bias ? y->bias[o] : 0);
+        float sum = sums[i] + (y->bias ? y->bias[o] : 0);
         float *to = (float *)y->at[part];
 
         if (!to)
@@ -204,6 +190,90 @@ static inline void put_singly(const target *t, int image, size_t pixel, int outp
         sum += y->residual ? ((const float *)y->residual)[pixel * out + o] : 0;
         *to = y->add[part] ? *to + sum * y->scale : sum * y->scale;
     }
+}
+
+/* A vector of a pixel's outputs, number `vector` of the block. */
+PYR_INLINE void put(const target *t, int image, size_t pixel, int vector, vec sum)
+{
+    const pyr_conv_result *y = t->y;
+    int part = t->part[vector], o = t->output + vector * LANES;
+    float *to;
+
+    if (part < 0) {
+        put_singly(t, image, pixel, vector, sum);
+        return;
+    }
+    to = (float *)y->at[part];
+    if (!to)
+        return;
+    to += pixel * (size_t)y->c[part] + t->channel[vector];
+    if (y->bias)
+        sum += load(y->bias + o);
+    if (y->vector)
+        sum += load(y->vector + (size_t)image * (size_t)t->size->out + o);
+    if (y->residual)
+        sum += load((const float *)y->residual + pixel * (size_t)t->size->out + o);
+    sum *= all(y->scale);
+    if (y->add[part])
+        sum += load(to);
+    store(to, sum);
+}
+
+PYR_INLINE void add_vectors(vec to[VECTORS], const float *from)
+{
+    UNROLL
+    for (int v = 0; v < VECTORS; v++)
+        to[v] += load(from + v * LANES);
+}
+
+/* sum = the bias, or zeros where put_all adds it. */
+PYR_INLINE void begin_sums(int rows, const target *t, vec sum[ROWS][VECTORS])
+{
+    clear_sums(rows, sum);
+    if (!t->whole || !t->y->bias)
+        return;
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        add_vectors(sum[r], t->y->bias + t->output);
+}
+
+/* All vectors of a pixel, begun by begin_sums. */
+PYR_INLINE void put_all(const target *t, int image, size_t pixel, const vec sum[VECTORS])
+{
+    const pyr_conv_result *y = t->y;
+    const size_t out = (size_t)t->size->out;
+    const int part = t->part[0];
+    vec result[VECTORS];
+    float *to;
+
+    if (!t->whole) {
+        UNROLL
+        for (int v = 0; v < VECTORS; v++)
+            put(t, image, pixel, v, sum[v]);
+        return;
+    }
+    to = (float *)y->at[part] + pixel * (size_t)y->c[part] + t->channel[0];
+    if (t->plain) {
+        UNROLL
+        for (int v = 0; v < VECTORS; v++)
+            store(to + v * LANES, sum[v]);
+        return;
+    }
+    UNROLL
+    for (int v = 0; v < VECTORS; v++)
+        result[v] = sum[v];
+    if (y->vector)
+        add_vectors(result, y->vector + (size_t)image * out + t->output);
+    if (y->residual)
+        add_vectors(result, (const float *)y->residual + pixel * out + t->output);
+    UNROLL
+    for (int v = 0; v < VECTORS; v++)
+        result[v] *= all(y->scale);
+    if (y->add[part])
+        add_vectors(result, to);
+    UNROLL
+    for (int v = 0; v < VECTORS; v++)
+        store(to + v * LANES, result[v]);
 }
 
 /* ---- gradients: [block of outputs][tap][in][OUTPUTS] ------------------------------------------- */

@@ -17,8 +17,8 @@
  * meet in the first cache's sets. For each element the sum over channels is a product of matrices,
  * [tiles] x [in] times [in] x [out], in tiles of registers (vec.h: ROWS x VECTORS). Weights:
  * [block of outputs][element][in, a multiple of 16][outputs of a block], zeros beyond the channels. */
-#include "kernels/simd/conv_f32.h"
 #include "kernels/simd/conv_parts.h"
+#include "kernels/simd/ways_f32.h"
 
 #include <string.h>
 
@@ -244,7 +244,7 @@ PYR_INLINE void to_weights(vec to[3], const vec m[SIDE])
 
 /* ---- from images to elements ------------------------------------------------------------------- */
 
-/* What an image has at the edge, in either type. */
+/* What an image has at the edge. */
 static const float zeros[MOST_CHANNELS];
 
 /* `f` with the lengths of a kind as constants. */
@@ -262,8 +262,8 @@ static const float zeros[MOST_CHANNELS];
 
 /* A block of 16 channels of a tile: `at` has a pointer for each pixel. With x: rows + 2 times columns + 2 pixels, B^T x
  * B; a result's gradient: rows times columns, A dy A^T. */
-PYR_INLINE void transform(int rows, int columns, pyr_type type, bool is_gradient,
-                          const void *const at[ELEMENTS], size_t channel, float *to)
+PYR_INLINE void transform(int rows, int columns, bool is_gradient, const float *const at[ELEMENTS],
+                          size_t channel, float *to)
 {
     const int read_rows = is_gradient ? rows : rows + 2, read_columns = is_gradient ? columns : columns + 2;
 
@@ -276,7 +276,7 @@ PYR_INLINE void transform(int rows, int columns, pyr_type type, bool is_gradient
 
             UNROLL
             for (int r = 0; r < read_rows; r++)
-                in[r] = load_as(type, at[r * SIDE + c], channel + (size_t)i);
+                in[r] = load(at[r * SIDE + c] + channel + i);
             if (is_gradient)
                 from_results(rows, out, in);
             else
@@ -300,50 +300,46 @@ PYR_INLINE void transform(int rows, int columns, pyr_type type, bool is_gradient
     }
 }
 
-static void transform_kind(int kind, pyr_type type, bool is_gradient, const void *const at[ELEMENTS],
-                           size_t channel, float *to)
+APART transform_kind(int kind, bool is_gradient, const float *const at[ELEMENTS], size_t channel, float *to)
 {
-    if (type == PYR_BF16 && is_gradient)
-        BY_KIND(kind, transform, PYR_BF16, true, at, channel, to);
-    else if (type == PYR_BF16)
-        BY_KIND(kind, transform, PYR_BF16, false, at, channel, to);
-    else if (is_gradient)
-        BY_KIND(kind, transform, PYR_F32, true, at, channel, to);
+    if (is_gradient)
+        BY_KIND(kind, transform, true, at, channel, to);
     else
-        BY_KIND(kind, transform, PYR_F32, false, at, channel, to);
+        BY_KIND(kind, transform, false, at, channel, to);
 }
 
 /* Pointers to the pixels of a tile in one tensor of `channels`; outside: to zeros. */
 static void find_pixels(const pyr_conv_size *size, const pyr_conv_source *x, int part, const tile *t,
-                        int kind, bool is_gradient, const void *at[ELEMENTS])
+                        int kind, bool is_gradient, const float *at[ELEMENTS])
 {
-    const int border = is_gradient ? 0 : 1;
-    size_t pixel = (size_t)x->c[part] * pyr_type_size(x->type), w = (size_t)x->w;
-    const char *image = (const char *)x->at[part] + (size_t)t->image * (size_t)x->h * w * pixel;
+    const int border = is_gradient ? 0 : 2, h = is_gradient ? size->h : size->in_h,
+              w = is_gradient ? size->w : size->in_w;
+    const int top = t->row - (is_gradient ? 0 : size->pad_top),
+              left = t->column - (is_gradient ? 0 : size->pad_left);
+    size_t channels = (size_t)x->c[part], width = (size_t)x->w;
+    const float *image = (const float *)x->at[part] + (size_t)t->image * (size_t)x->h * width * channels;
 
-    for (int r = 0; r < kinds[kind].rows + 2 * border; r++) {
-        int row = t->row + r - border, from = row * x->h / size->h;
+    for (int r = 0; r < kinds[kind].rows + border; r++) {
+        int row = top + r, from = row * x->h / h;
 
-        for (int c = 0; c < kinds[kind].columns + 2 * border; c++) {
-            int column = t->column + c - border;
-            bool inside = row >= 0 && row < size->h && column >= 0 && column < size->w;
-            size_t source = x->w == size->w ? (size_t)column : (size_t)column * w / (size_t)size->w;
+        for (int c = 0; c < kinds[kind].columns + border; c++) {
+            int column = left + c;
+            bool inside = row >= 0 && row < h && column >= 0 && column < w;
+            size_t source = x->w == w ? (size_t)column : (size_t)column * width / (size_t)w;
 
-            at[r * SIDE + c] = inside ? image + ((size_t)from * w + source) * pixel : (const void *)zeros;
+            at[r * SIDE + c] = inside ? image + ((size_t)from * width + source) * channels : zeros;
         }
     }
 }
 
 /* 16 channels of a pixel from `channel` on that may lie in two tensors, zeros behind the last. */
-static void gather(const pyr_conv_source *x, const void *const at[2][ELEMENTS], int pixel, int channel,
+static void gather(const pyr_conv_source *x, const float *const at[2][ELEMENTS], int pixel, int channel,
                    float to[BLOCK])
 {
     for (int i = 0; i < BLOCK; i++) {
-        int c = channel + i, part = c >= x->c[0];
+        int c = channel + i;
 
-        to[i] = c < x->c[0] + x->c[1]
-                    ? load_one_as(x->type, at[part][pixel], (size_t)(part ? c - x->c[0] : c))
-                    : 0;
+        to[i] = c < x->c[0] ? at[0][pixel][c] : c < x->c[0] + x->c[1] ? at[1][pixel][c - x->c[0]] : 0;
     }
 }
 
@@ -351,7 +347,7 @@ static void gather(const pyr_conv_source *x, const void *const at[2][ELEMENTS], 
 static void transform_tile(const pyr_conv_size *size, const pyr_conv_source *x, const tile *t, int kind,
                            bool is_gradient, int first, int end, float *to)
 {
-    const void *at[2][ELEMENTS], *copy[ELEMENTS];
+    const float *at[2][ELEMENTS], *copy[ELEMENTS];
     float channels[ELEMENTS][BLOCK];
 
     for (int i = 0; i < ELEMENTS; i++) {
@@ -364,13 +360,13 @@ static void transform_tile(const pyr_conv_size *size, const pyr_conv_source *x, 
         int channel = block * BLOCK;
 
         if (channel + BLOCK <= x->c[0])
-            transform_kind(kind, x->type, is_gradient, at[0], (size_t)channel, to);
+            transform_kind(kind, is_gradient, at[0], (size_t)channel, to);
         else if (channel >= x->c[0] && channel + BLOCK <= x->c[0] + x->c[1])
-            transform_kind(kind, x->type, is_gradient, at[1], (size_t)(channel - x->c[0]), to);
+            transform_kind(kind, is_gradient, at[1], (size_t)(channel - x->c[0]), to);
         else {
             for (int i = 0; i < ELEMENTS; i++)
                 gather(x, at, i, channel, channels[i]);
-            transform_kind(kind, PYR_F32, is_gradient, copy, 0, to);
+            transform_kind(kind, is_gradient, copy, 0, to);
         }
     }
 }
@@ -401,13 +397,10 @@ PYR_INLINE void multiply(int rows, const float *x, size_t step, const float *w, 
     vec sum[ROWS][VECTORS];
     const float *at[ROWS];
 
+    clear_sums(rows, sum);
     UNROLL
-    for (int r = 0; r < rows; r++) {
+    for (int r = 0; r < rows; r++)
         at[r] = x + (size_t)r * step;
-        UNROLL
-        for (int v = 0; v < VECTORS; v++)
-            sum[r][v] = all(0);
-    }
     for (; in > 0; in -= BLOCK) {
         add_products(rows, sum, at, w, BLOCK);
         w += BLOCK * OUTPUTS;
@@ -422,7 +415,7 @@ PYR_INLINE void multiply(int rows, const float *x, size_t step, const float *w, 
         store(products + (size_t)r * PRODUCT_STEP + v * LANES, sum[r][v]);
 }
 
-static void multiply_rows(int rows, const float *x, size_t step, const float *w, int in, float *products)
+APART multiply_rows(int rows, const float *x, size_t step, const float *w, int in, float *products)
 {
     BY_ROWS(rows, multiply, x, step, w, in, products)
 }
@@ -440,6 +433,12 @@ static size_t weights_step(const pyr_conv_size *size)
     return (size_t)ELEMENTS * (size_t)(in_blocks(size) * BLOCK) * OUTPUTS;
 }
 
+static bool fits(const pyr_conv_size *size)
+{
+    return size->kernel_h == 3 && size->kernel_w == 3 && size->stride == 1 && size->spread == 1 &&
+           size->in <= MOST_CHANNELS && size->out <= MOST_CHANNELS;
+}
+
 static bool suits(const pyr_conv_size *size)
 {
     cover rows = cover_of(size->h), columns = cover_of(size->w);
@@ -447,7 +446,7 @@ static bool suits(const pyr_conv_size *size)
     double ours = lines * across * (in_blocks(size) * BLOCK) * (divide_up(size->out, BLOCK) * BLOCK);
     double plain = 9.0 * size->h * size->w * size->in * size->out;
 
-    return ours < 0.6 * plain && size->in <= MOST_CHANNELS && size->out <= MOST_CHANNELS;
+    return fits(size) && ours < 0.6 * plain;
 }
 
 static size_t packed_bytes(const pyr_conv_size *size)
@@ -527,16 +526,13 @@ PYR_INLINE void put_tile(int rows, int columns, const target *t, const tile *at,
 
                 if (at->column + c >= size->w)
                     continue;
-                if (t->part >= 0)
-                    put(t, at->image, pixel, i, out[c]);
-                else
-                    put_singly(t, at->image, pixel, i, out[c]);
+                put(t, at->image, pixel, i / LANES, out[c]);
             }
         }
     }
 }
 
-static void put_kind(int kind, const target *t, const tile *at, const float *products)
+APART put_kind(int kind, const target *t, const tile *at, const float *products)
 {
     BY_KIND(kind, put_tile, t, at, products);
 }
@@ -582,7 +578,7 @@ static void run(const pyr_conv_size *size, const pyr_conv_source *x, const float
         for (int o = 0; o < size->out; o += OUTPUTS, w += weights_step(size)) {
             target t = target_of(size, y, o);
 
-            if (!is_wanted(&t))
+            if (!t.wanted)
                 continue;
             multiply_batch(&b, scratch, step, w, in_blocks(size) * BLOCK, products);
             put_batch(&tiles, &b, &t, products);
@@ -620,6 +616,30 @@ static size_t gradient_scratch(const pyr_conv_size *size)
            sizeof(float);
 }
 
+/* sums[row][OUTPUTS] (+)= sum over `count` tiles of x[row] * dy. */
+PYR_INLINE void multiply_turned(int rows, const float *x, size_t x_step, const float *dy, size_t dy_step,
+                                int count, bool add, float *sums)
+{
+    vec sum[ROWS][VECTORS];
+
+    clear_sums(rows, sum);
+    for (int t = 0; t < count; t++, x += x_step, dy += dy_step) {
+        const float *at[ROWS];
+
+        UNROLL
+        for (int r = 0; r < rows; r++)
+            at[r] = x + r;
+        add_outer(rows, sum, at, 0, dy, BLOCK_STEP);
+    }
+    put_sums(rows, sum, 1, add, sums);
+}
+
+APART multiply_turned_rows(int rows, const float *x, size_t x_step, const float *dy, size_t dy_step,
+                           int count, bool add, float *sums)
+{
+    BY_ROWS(rows, multiply_turned, x, x_step, dy, dy_step, count, add, sums)
+}
+
 /* A block of outputs: sums [element][in][OUTPUTS] over the tiles of a batch. */
 static void multiply_gradient(const pyr_conv_size *size, const batch *b, const float *x, size_t x_step,
                               const float *dy, size_t dy_step, bool add, float *sums)
@@ -632,10 +652,9 @@ static void multiply_gradient(const pyr_conv_size *size, const batch *b, const f
         tiles_with(b, e, &from, &to);
         for (int i = 0, rows; i < in; i += rows) { /* rows lie in one block of channels */
             rows = next_rows(BLOCK - i % BLOCK);
-            multiply_turned_rows(rows,
-                                 x + (size_t)from * x_step + i / BLOCK * BLOCK_STEP + e * BLOCK + i % BLOCK,
-                                 x_step, dy + (size_t)from * dy_step + e * BLOCK, dy_step, BLOCK_STEP,
-                                 to - from, add, sums + (size_t)i * OUTPUTS);
+            multiply_turned_rows(
+                rows, x + (size_t)from * x_step + i / BLOCK * BLOCK_STEP + e * BLOCK + i % BLOCK, x_step,
+                dy + (size_t)from * dy_step + e * BLOCK, dy_step, to - from, add, sums + (size_t)i * OUTPUTS);
         }
     }
 }
@@ -705,13 +724,16 @@ static void collect(const pyr_conv_size *size, const float *const *gradients, in
 }
 
 const pyr_conv_f32 OF_SET(pyr_winograd) = {
-    .taps = 9,
-    .reads_bf16 = true,
+    .name = "winograd",
+    .number = 1,
+    .fits = fits,
     .suits = suits,
     .packed_bytes = packed_bytes,
     .pack = pack,
     .scratch = scratch_bytes,
     .run = run,
+    .gradient_fits = fits,
+    .gradient_suits = suits,
     .gradient_bytes = gradient_bytes,
     .gradient_scratch = gradient_scratch,
     .gradient = gradient,
