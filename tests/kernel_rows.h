@@ -296,6 +296,8 @@ static const row rows[] = {
     /* more features in a head, and more tokens, than a block of threads takes at a time */
     ROW(ATTENTION, 1, 9, 9, 130, .heads = 1),
     ROW(ATTENTION, 2, 5, 14, 144, .heads = 2),
+    ROW(ATTENTION, 1, 17, 19, 12, .heads = 3),
+    ROW(ATTENTION, 1, 16, 16, 128, .heads = 8),
     /* logits of a few hundred: a rounding of 1e-5 in them is as much in the probabilities */
     ROW(ATTENTION, 2, 5, 3, 8, .heads = 1, .fill = WIDE, .tolerance = 1e-4),
 

@@ -5,6 +5,7 @@
  * test_kernels.c tests them once more as rows of the backend. */
 #include "base/mem.h"
 #include "base/philox.h"
+#include "kernels/cpu/bf16.h"
 #include "kernels/processor.h"
 #include "kernels/simd/conv_f32.h"
 #include "tests/check.h"
@@ -405,6 +406,41 @@ static void images_are_independent(const pyr_conv_f32 *of)
     }
 }
 
+/* Images in bf16 give what the same numbers as floats give, to the bit. */
+static void halves_are_read(const pyr_conv_f32 *of)
+{
+    pyr_conv_size s = sized(3, 9, 7, 43, 21, 3);
+    size_t pixels = pixels_of(&s), in = pixels * 43, out = pixels * 21;
+    pyr_bf16 *x = pyr_calloc(in, sizeof *x), *dy = pyr_calloc(out, sizeof *dy);
+    float *gradients[2] = {pyr_calloc(of->gradient_bytes(&s), 1), pyr_calloc(of->gradient_bytes(&s), 1)};
+    float *scratch = pyr_calloc(of->gradient_scratch(&s), 1);
+    arrays a;
+
+    make(&a, of, s);
+    CHECK(x && dy && gradients[0] && gradients[1] && scratch);
+    for (size_t i = 0; i < in; i++)
+        a.x[i] = pyr_bf16_to_float(x[i] = pyr_bf16_of_float(a.x[i]));
+    for (size_t i = 0; i < out; i++)
+        a.dy[i] = pyr_bf16_to_float(dy[i] = pyr_bf16_of_float(a.dy[i]));
+    for (int half = 0; half < 2; half++) {
+        pyr_type type = half ? PYR_BF16 : PYR_F32;
+        pyr_conv_source from = {.c = {20, 23}, .type = type, .h = s.h, .w = s.w};
+        pyr_conv_source gradient = {
+            .at = {half ? (void *)dy : a.dy}, .c = {s.out}, .type = type, .h = s.h, .w = s.w};
+
+        from.at[0] = half ? (void *)x : a.x; /* read as two tensors, whatever lies where */
+        from.at[1] = half ? (void *)(x + pixels * 20) : a.x + pixels * 20;
+        of->gradient(&s, &from, &gradient, 0.5f, gradients[half], false, scratch);
+    }
+    CHECK(memcmp(gradients[0], gradients[1], of->gradient_bytes(&s)) == 0);
+    clear(&a);
+    pyr_free(x);
+    pyr_free(dy);
+    pyr_free(gradients[0]);
+    pyr_free(gradients[1]);
+    pyr_free(scratch);
+}
+
 static void word_of_the_environment(void)
 {
     pyr_set best;
@@ -447,6 +483,9 @@ int main(int argc, char **argv)
             RUN_NAMED(name, all_sizes(*ways));
             snprintf(name, sizeof name, "images_are_independent %s %s", (*ways)->name, pyr_set_names[set]);
             RUN_NAMED(name, images_are_independent(*ways));
+            snprintf(name, sizeof name, "halves_are_read %s %s", (*ways)->name, pyr_set_names[set]);
+            if ((*ways)->reads_bf16)
+                RUN_NAMED(name, halves_are_read(*ways));
         }
     }
     return CHECK_DONE();

@@ -1,19 +1,34 @@
-/* attention_cpu.c - softmax(q k^T / sqrt(d)) v per image and head, by sgemm on strided heads.
+/* attention_cpu.c - softmax(q k^T / sqrt(d)) v per image and head, a block of queries at a time: their scores against
+ * all keys stay in the cache, none are kept (Dao et al. 2022, FlashAttention, 3.1; here a row is whole, so that its
+ * softmax needs no second correction).
  *
- * The probabilities are kept for backward. With P = softmax(S), S = scale q k^T:
+ * Kept for backward are a row's largest score and the inverse of its sum; the probabilities are computed again, unless
+ * they are no larger than the head itself (two images of 7x7x64, one head: 52 us instead of 62). With P
+ * = softmax(S), S = scale q k^T:
  *     dv = P^T dy,  dP = dy v^T,  dS = P * (dP - rowsum(dP * P)),
  *     dq = scale dS k,  dk = scale dS^T q
- * Everything is computed in float. In bf16, a head is widened to float first and its results are rounded
- * when they are done; the probabilities are kept in bf16. */
+ * Floats are read where they lie when a head's channels fill registers; otherwise a head is copied first, as floats,
+ * with zeros beyond its last channel. */
 #include "kernels/cpu/cpu.h"
+#include "kernels/cpu/matrix.h"
 #include "kernels/cpu/register.h"
-#include "kernels/onednn/onednn.h"
+
+/* Floats of a block of scores: with those of dP it fills half of a second cache of 256 KiB. */
+enum { BLOCK_FLOATS = 16384 };
 
 typedef struct heads {
     size_t n, tokens, inner, d, count;
+    size_t wide_d, wide_tokens; /* with what fills the last register */
+    size_t queries;             /* rows of a block */
+    bool keeps;                 /* the probabilities */
     float scale;
     pyr_type type;
 } heads;
+
+static size_t whole_registers(size_t n)
+{
+    return (n + LANES - 1) / LANES * LANES;
+}
 
 static heads heads_of(const pyr_op *op)
 {
@@ -25,135 +40,205 @@ static heads heads_of(const pyr_op *op)
                .type = op->y.type};
 
     h.d = h.inner / h.count;
+    h.wide_d = whole_registers(h.d);
+    h.wide_tokens = whole_registers(h.tokens);
+    h.queries = BLOCK_FLOATS / h.wide_tokens / ROWS * ROWS;
+    if (h.queries < 2 * ROWS)
+        h.queries = 2 * ROWS;
+    if (h.queries > h.tokens)
+        h.queries = h.tokens;
+    h.keeps = op->backward && h.wide_tokens <= h.wide_d;
     h.scale = 1.0f / sqrtf((float)h.d);
     return h;
 }
 
-/* Scratch, in floats: probabilities of one head (f32: when they are not kept); dS; in bf16 also the head's
- * q, k, v and dy, and one result. */
-enum { COPY_Q, COPY_K, COPY_V, COPY_DY, COPY_RESULT, COPIES };
-
-static float *probabilities(const pyr_op *op)
+/* Floats kept of a head: probabilities, or two numbers a query. */
+static size_t kept_floats(const heads *h)
 {
-    return op->scratch;
+    return h->tokens * (h->keeps ? h->wide_tokens : 2);
 }
 
-static float *score_gradients(const pyr_op *op, const heads *h)
+/* ---- scratch ----------------------------------------------------------------------------------- */
+
+/* tokens x d; Y takes DY's place forward */
+enum { Q, K, V, DY, DQ, DK, DV, HEADS, Y = DY, FORWARD_HEADS = Y + 1 };
+/* d x tokens */
+enum { K_TURNED, V_TURNED, TURNED, FORWARD_TURNED = V_TURNED };
+/* queries x tokens */
+enum { SCORES, GRADIENTS, BLOCKS, FORWARD_BLOCKS = GRADIENTS };
+
+typedef struct room {
+    matrix head[HEADS], turned[TURNED], block[BLOCKS];
+    float *stats; /* tokens x (largest score, 1 / sum), where backward does not want them */
+    size_t bytes;
+} room;
+
+static float *take(float *scratch, size_t *used, size_t count)
 {
-    return (float *)op->scratch + h->tokens * h->tokens;
+    float *at = scratch ? scratch + *used : NULL;
+
+    *used += count;
+    return at;
 }
 
-static float *copy_at(const pyr_op *op, const heads *h, int which)
+static room room_of(const heads *h, bool backward, float *scratch)
 {
-    return (float *)op->scratch + 2 * h->tokens * h->tokens + (size_t)which * h->tokens * h->d;
+    size_t used = 0;
+    room r;
+
+    for (int i = 0; i < (backward ? HEADS : FORWARD_HEADS); i++)
+        r.head[i] = (matrix){take(scratch, &used, h->tokens * h->wide_d), h->wide_d};
+    for (int i = 0; i < (backward ? TURNED : FORWARD_TURNED); i++)
+        r.turned[i] = (matrix){take(scratch, &used, h->d * h->wide_tokens), h->wide_tokens};
+    for (int i = 0; i < (backward ? BLOCKS : FORWARD_BLOCKS); i++)
+        r.block[i] = (matrix){take(scratch, &used, h->queries * h->wide_tokens), h->wide_tokens};
+    r.stats = take(scratch, &used, 2 * h->tokens);
+    r.bytes = used * sizeof(float);
+    return r;
 }
 
 static pyr_status attention_plan(pyr_kernels *k, pyr_op *op)
 {
     heads h = heads_of(op);
-    size_t square = h.tokens * h.tokens, copies = h.type == PYR_BF16 ? COPIES * h.tokens * h.d : 0;
 
     (void)k;
-    op->saved_bytes = op->backward ? h.n * h.count * square * pyr_type_size(h.type) : 0;
-    op->scratch_bytes = (2 * square + copies) * sizeof(float);
+    op->saved_bytes = op->backward ? h.n * h.count * kept_floats(&h) * sizeof(float) : 0;
+    op->scratch_bytes = room_of(&h, op->backward, NULL).bytes;
     return PYR_OK;
 }
 
-/* ---- one head as floats ------------------------------------------------------------------------ */
+/* ---- a head in and out -------------------------------------------------------------------------- */
 
-/* A matrix of tokens x d: in place, or a copy. */
-typedef struct matrix {
-    float *at;
-    size_t stride;
-} matrix;
-
-static matrix head_in(const pyr_op *op, const heads *h, const void *data, size_t start, int which)
+static bool fills_registers(const heads *h)
 {
-    matrix m = {copy_at(op, h, which), h->d};
+    return h->type == PYR_F32 && h->wide_d == h->d;
+}
 
-    if (h->type != PYR_BF16)
+/* The head whose first element is number `start` of `data`, where it lies or in `copy`. */
+static matrix head_in(const heads *h, const void *data, size_t start, matrix copy)
+{
+    if (fills_registers(h))
         return (matrix){(float *)data + start, h->inner};
     for (size_t i = 0; i < h->tokens; i++)
-        pyr_bf16_widen(m.at + i * h->d, (const pyr_bf16 *)data + start + i * h->inner, h->d);
-    return m;
-}
-
-/* Where a result goes; in bf16 head_out_done brings it home. */
-static matrix head_out(const pyr_op *op, const heads *h, void *data, size_t start)
-{
-    if (h->type == PYR_BF16)
-        return (matrix){copy_at(op, h, COPY_RESULT), h->d};
-    return (matrix){(float *)data + start, h->inner};
-}
-
-static void head_out_done(const heads *h, matrix m, void *data, size_t start, bool add)
-{
-    for (size_t i = 0; h->type == PYR_BF16 && i < h->tokens; i++) {
-        pyr_bf16 *to = (pyr_bf16 *)data + start + i * h->inner;
-
         for (size_t at = 0; at < h->d; at += PYR_REGISTER) {
-            int n = h->d - at < PYR_REGISTER ? (int)(h->d - at) : PYR_REGISTER;
-            pyr_register value = pyr_load_f32(m.at + i * m.stride + at, n);
+            const void *from = pyr_at(data, start + i * h->inner + at, h->type);
 
-            if (add)
-                value += pyr_load_bf16(to + at, n);
-            pyr_store_bf16(to + at, value, n);
+            pyr_store_f32(copy.at + i * copy.row + at, pyr_load(from, h->type, pyr_in_register(at, h->d)),
+                          PYR_REGISTER);
         }
-    }
+    return copy;
 }
 
-/* dx of input j (+)= factor * op(ds) * other, where there is a dx; t: 'N' or 'T'. */
-static pyr_status head_gradient(pyr_op *op, const heads *h, int j, size_t start, char t, float factor,
-                                const float *ds, matrix other)
+/* data (+)= factor * from; NULL: not wanted. */
+static void head_out(const heads *h, matrix from, float factor, void *data, size_t start, bool add)
 {
-    bool round = h->type == PYR_BF16;
-    matrix dx;
+    for (size_t i = 0; data && i < h->tokens; i++)
+        for (size_t at = 0; at < h->d; at += PYR_REGISTER)
+            pyr_put(pyr_at_out(data, start + i * h->inner + at, h->type), h->type, pyr_in_register(at, h->d),
+                    add, factor * pyr_load_f32(from.at + i * from.row + at, PYR_REGISTER));
+}
 
-    if (!op->dx[j])
-        return PYR_OK;
-    dx = head_out(op, h, op->dx[j], start);
-    PYR_TRY(pyr_sgemm(t, 'N', h->tokens, h->d, h->tokens, factor, ds, h->tokens, other.at, other.stride,
-                      op->dx_add[j] && !round ? 1.0f : 0.0f, dx.at, dx.stride));
-    head_out_done(h, dx, op->dx[j], start, op->dx_add[j]);
-    return PYR_OK;
+static matrix turned(const heads *h, matrix from, matrix to)
+{
+    for (size_t i = 0; i < h->tokens; i++)
+        for (size_t c = 0; c < h->d; c++)
+            to.at[c * to.row + i] = from.at[i * from.row + c];
+    for (size_t c = 0; c < h->d; c++)
+        for (size_t i = h->tokens; i < h->wide_tokens; i++)
+            to.at[c * to.row + i] = 0;
+    return to;
+}
+
+static left_factor rows_of(matrix m, size_t first)
+{
+    return (left_factor){m.at + first * m.row, m.row, 1};
+}
+
+static left_factor columns_of(matrix m)
+{
+    return (left_factor){m.at, 1, m.row};
+}
+
+/* ---- softmax ----------------------------------------------------------------------------------- */
+
+PYR_INLINE float sum_of(pyr_register r)
+{
+    float sum = 0;
+
+    for (int i = 0; i < PYR_REGISTER; i++)
+        sum += r[i];
+    return sum;
+}
+
+/* A row of scores s becomes exp(scale (s - largest)), what is beyond the last 0. */
+static void exponentials(const heads *h, float *s, float largest)
+{
+    for (size_t j = 0; j < h->wide_tokens; j += PYR_REGISTER)
+        pyr_store_f32(s + j, pyr_exp((pyr_load_f32(s + j, PYR_REGISTER) - largest) * h->scale), PYR_REGISTER);
+    for (size_t j = h->tokens; j < h->wide_tokens; j++)
+        s[j] = 0;
+}
+
+/* stat: the largest score, and 1 / the sum of the exponentials. */
+static void softmax_row(const heads *h, float *s, float stat[2])
+{
+    pyr_register largest = pyr_all(s[0]), sum = pyr_all(0);
+
+    for (size_t j = h->tokens; j < h->wide_tokens; j++)
+        s[j] = -INFINITY;
+    for (size_t j = 0; j < h->wide_tokens; j += PYR_REGISTER)
+        largest = pyr_max(pyr_load_f32(s + j, PYR_REGISTER), largest);
+    stat[0] = largest[0];
+    for (int i = 1; i < PYR_REGISTER; i++)
+        stat[0] = largest[i] > stat[0] ? largest[i] : stat[0];
+    exponentials(h, s, stat[0]);
+    for (size_t j = 0; j < h->wide_tokens; j += PYR_REGISTER)
+        sum += pyr_load_f32(s + j, PYR_REGISTER);
+    stat[1] = 1.0f / sum_of(sum);
+}
+
+static void scale_row(float *row, size_t n, float factor)
+{
+    for (size_t j = 0; j < n; j += PYR_REGISTER)
+        pyr_store_f32(row + j, pyr_load_f32(row + j, PYR_REGISTER) * factor, PYR_REGISTER);
 }
 
 /* ---- forward ----------------------------------------------------------------------------------- */
 
-static void softmax_rows(float *p, size_t n, float scale)
+static matrix from_row(matrix m, size_t first)
 {
-    for (size_t i = 0; i < n; i++, p += n) {
-        float top = p[0], sum = 0;
-
-        for (size_t j = 1; j < n; j++)
-            top = p[j] > top ? p[j] : top;
-#pragma omp simd reduction(+ : sum)
-        for (size_t j = 0; j < n; j++) {
-            p[j] = pyr_vexp(scale * (p[j] - top));
-            sum += p[j];
-        }
-        sum = 1.0f / sum;
-        for (size_t j = 0; j < n; j++)
-            p[j] *= sum;
-    }
+    return (matrix){m.at + first * m.row, m.row};
 }
 
-static pyr_status head_forward(pyr_op *op, const heads *h, size_t number, size_t start)
+static size_t some_queries(const heads *h, size_t first)
 {
-    size_t t = h->tokens, square = t * t;
-    bool kept = op->backward, in_saved = kept && h->type != PYR_BF16;
-    float *p = in_saved ? (float *)op->saved + number * square : probabilities(op);
-    matrix q = head_in(op, h, op->x[0].data, start, COPY_Q);
-    matrix key = head_in(op, h, op->x[1].data, start, COPY_K);
-    matrix v = head_in(op, h, op->x[2].data, start, COPY_V), y = head_out(op, h, op->y.data, start);
+    return h->tokens - first < h->queries ? h->tokens - first : h->queries;
+}
 
-    PYR_TRY(pyr_sgemm('N', 'T', t, t, h->d, 1, q.at, q.stride, key.at, key.stride, 0, p, t));
-    softmax_rows(p, t, h->scale);
-    if (kept && !in_saved)
-        pyr_bf16_narrow((pyr_bf16 *)op->saved + number * square, p, square);
-    PYR_TRY(pyr_sgemm('N', 'N', t, h->d, t, 1, p, t, v.at, v.stride, 0, y.at, y.stride));
-    head_out_done(h, y, op->y.data, start, false);
-    return PYR_OK;
+/* kept: kept_floats; NULL: not wanted. */
+static void head_forward(pyr_op *op, const heads *h, size_t start, float *kept)
+{
+    room r = room_of(h, op->backward, op->scratch);
+    matrix q = head_in(h, op->x[0].data, start, r.head[Q]), v = head_in(h, op->x[2].data, start, r.head[V]);
+    matrix key = turned(h, head_in(h, op->x[1].data, start, r.head[K]), r.turned[K_TURNED]);
+    float *stats = kept && !h->keeps ? kept : r.stats;
+
+    for (size_t first = 0; first < h->tokens; first += h->queries) {
+        size_t rows = some_queries(h, first);
+        matrix y = from_row(r.head[Y], first);
+        matrix p = h->keeps ? from_row((matrix){kept, h->wide_tokens}, first) : r.block[SCORES];
+
+        multiply_matrices(rows, h->wide_tokens, h->d, rows_of(q, first), key, p, false);
+        for (size_t i = 0; i < rows; i++) {
+            softmax_row(h, p.at + i * p.row, stats + 2 * (first + i));
+            if (h->keeps)
+                scale_row(p.at + i * p.row, h->wide_tokens, stats[2 * (first + i) + 1]);
+        }
+        multiply_matrices(rows, h->wide_d, h->tokens, rows_of(p, 0), v, y, false);
+        for (size_t i = 0; !h->keeps && i < rows; i++)
+            scale_row(y.at + i * y.row, h->wide_d, stats[2 * (first + i) + 1]);
+    }
+    head_out(h, r.head[Y], 1, op->y.data, start, false);
 }
 
 static pyr_status attention_forward(pyr_kernels *k, pyr_op *op)
@@ -163,45 +248,67 @@ static pyr_status attention_forward(pyr_kernels *k, pyr_op *op)
     (void)k;
     for (size_t n = 0; n < h.n; n++)
         for (size_t m = 0; m < h.count; m++)
-            PYR_TRY(head_forward(op, &h, n * h.count + m, n * h.tokens * h.inner + m * h.d));
+            head_forward(op, &h, n * h.tokens * h.inner + m * h.d,
+                         op->backward ? (float *)op->saved + (n * h.count + m) * kept_floats(&h) : NULL);
     return PYR_OK;
 }
 
 /* ---- backward ---------------------------------------------------------------------------------- */
 
 /* dS from dP, in place */
-static void through_softmax(float *ds, const float *p, size_t n)
+static void through_softmax(const heads *h, const float *p, float *ds)
 {
-    for (size_t i = 0; i < n; i++, ds += n, p += n) {
-        float sum = 0;
+    pyr_register sum = pyr_all(0);
 
-#pragma omp simd reduction(+ : sum)
-        for (size_t j = 0; j < n; j++)
-            sum += ds[j] * p[j];
-        for (size_t j = 0; j < n; j++)
-            ds[j] = p[j] * (ds[j] - sum);
+    for (size_t j = 0; j < h->wide_tokens; j += PYR_REGISTER)
+        sum = pyr_fma(pyr_load_f32(p + j, PYR_REGISTER), pyr_load_f32(ds + j, PYR_REGISTER), sum);
+    sum = pyr_all(sum_of(sum));
+    for (size_t j = 0; j < h->wide_tokens; j += PYR_REGISTER) {
+        pyr_register d = pyr_load_f32(ds + j, PYR_REGISTER) - sum;
+
+        pyr_store_f32(ds + j, pyr_load_f32(p + j, PYR_REGISTER) * d, PYR_REGISTER);
     }
 }
 
-/* In the order of inputs: where v is q, its gradient is added to that of q. */
-static pyr_status head_backward(pyr_op *op, const heads *h, size_t number, size_t start)
+/* The probabilities of a block of queries: kept, or computed again. */
+static matrix probabilities(const heads *h, const room *r, matrix q, matrix key_turned, size_t first,
+                            float *kept)
 {
-    size_t t = h->tokens, square = t * t;
-    const float *p = (const float *)op->saved + number * square;
-    float *ds = score_gradients(op, h);
-    matrix q = head_in(op, h, op->x[0].data, start, COPY_Q);
-    matrix key = head_in(op, h, op->x[1].data, start, COPY_K);
-    matrix v = head_in(op, h, op->x[2].data, start, COPY_V), dy = head_in(op, h, op->dy, start, COPY_DY);
+    matrix p = r->block[SCORES];
 
-    if (h->type == PYR_BF16) {
-        pyr_bf16_widen(probabilities(op), (const pyr_bf16 *)op->saved + number * square, square);
-        p = probabilities(op);
+    if (h->keeps)
+        return from_row((matrix){kept, h->wide_tokens}, first);
+    multiply_matrices(some_queries(h, first), h->wide_tokens, h->d, rows_of(q, first), key_turned, p, false);
+    for (size_t i = 0; i < some_queries(h, first); i++) {
+        exponentials(h, p.at + i * p.row, kept[2 * (first + i)]);
+        scale_row(p.at + i * p.row, h->wide_tokens, kept[2 * (first + i) + 1]);
     }
-    PYR_TRY(pyr_sgemm('N', 'T', t, t, h->d, 1, dy.at, dy.stride, v.at, v.stride, 0, ds, t));
-    through_softmax(ds, p, t);
-    PYR_TRY(head_gradient(op, h, 0, start, 'N', h->scale, ds, key));
-    PYR_TRY(head_gradient(op, h, 1, start, 'T', h->scale, ds, q));
-    return head_gradient(op, h, 2, start, 'T', 1, p, dy);
+    return p;
+}
+
+static void head_backward(pyr_op *op, const heads *h, size_t start, float *kept)
+{
+    room r = room_of(h, true, op->scratch);
+    matrix q = head_in(h, op->x[0].data, start, r.head[Q]), key = head_in(h, op->x[1].data, start, r.head[K]);
+    matrix dy = head_in(h, op->dy, start, r.head[DY]), key_turned = {0}, ds = r.block[GRADIENTS];
+    matrix v_turned = turned(h, head_in(h, op->x[2].data, start, r.head[V]), r.turned[V_TURNED]);
+
+    if (!h->keeps)
+        key_turned = turned(h, key, r.turned[K_TURNED]);
+    for (size_t first = 0; first < h->tokens; first += h->queries) {
+        size_t rows = some_queries(h, first), t = h->tokens, d = h->wide_d;
+        matrix p = probabilities(h, &r, q, key_turned, first, kept);
+
+        multiply_matrices(rows, h->wide_tokens, h->d, rows_of(dy, first), v_turned, ds, false);
+        for (size_t i = 0; i < rows; i++)
+            through_softmax(h, p.at + i * p.row, ds.at + i * ds.row);
+        multiply_matrices(rows, d, t, rows_of(ds, 0), key, from_row(r.head[DQ], first), false);
+        multiply_matrices(t, d, rows, columns_of(ds), from_row(q, first), r.head[DK], first > 0);
+        multiply_matrices(t, d, rows, columns_of(p), from_row(dy, first), r.head[DV], first > 0);
+    }
+    head_out(h, r.head[DQ], h->scale, op->dx[0], start, op->dx_add[0]);
+    head_out(h, r.head[DK], h->scale, op->dx[1], start, op->dx_add[1]);
+    head_out(h, r.head[DV], 1, op->dx[2], start, op->dx_add[2]);
 }
 
 static pyr_status attention_backward(pyr_kernels *k, pyr_op *op)
@@ -211,7 +318,8 @@ static pyr_status attention_backward(pyr_kernels *k, pyr_op *op)
     (void)k;
     for (size_t n = 0; n < h.n; n++)
         for (size_t m = 0; m < h.count; m++)
-            PYR_TRY(head_backward(op, &h, n * h.count + m, n * h.tokens * h.inner + m * h.d));
+            head_backward(op, &h, n * h.tokens * h.inner + m * h.d,
+                          (float *)op->saved + (n * h.count + m) * kept_floats(&h));
     return PYR_OK;
 }
 

@@ -46,6 +46,33 @@ PYR_INLINE pyr_register pyr_fma(pyr_register a, pyr_register b, pyr_register c)
 #endif
 }
 
+/* The larger and the smaller; b where one of them is NaN. */
+PYR_INLINE pyr_register pyr_max(pyr_register a, pyr_register b)
+{
+#if defined PYR_AVX512
+    return _mm512_max_ps(a, b);
+#elif defined __AVX2__ && defined __FMA__
+    return _mm256_max_ps(a, b);
+#else
+    pyr_register_int larger = a > b;
+
+    return (pyr_register)((larger & (pyr_register_int)a) | (~larger & (pyr_register_int)b));
+#endif
+}
+
+PYR_INLINE pyr_register pyr_min(pyr_register a, pyr_register b)
+{
+#if defined PYR_AVX512
+    return _mm512_min_ps(a, b);
+#elif defined __AVX2__ && defined __FMA__
+    return _mm256_min_ps(a, b);
+#else
+    pyr_register_int smaller = a < b;
+
+    return (pyr_register)((smaller & (pyr_register_int)a) | (~smaller & (pyr_register_int)b));
+#endif
+}
+
 /* ---- memory ---- */
 
 PYR_INLINE const void *pyr_at(const void *base, size_t at, pyr_type type)
@@ -157,32 +184,24 @@ PYR_INLINE int pyr_in_register(size_t at, size_t count)
 /* ---- activations ---- */
 
 /* exp(x), relative error below 2e-7 for |x| < 87, clamped there; NaN stays NaN. Cody-Waite reduction to
- * |r| <= 1/2 in units of ln 2, a polynomial for 2^r with its error spread evenly (Remez; 2e-9). */
+ * |r| <= ln 2 / 2, a polynomial with its error spread evenly (Remez; 2e-9). */
 PYR_INLINE pyr_register pyr_exp(pyr_register x)
 {
     const pyr_register magic = pyr_all(0x1.8p23f); /* its addition rounds to an integer */
     pyr_register n, r, p;
 
-#ifdef PYR_AVX512
-    /* the operand order keeps NaN */
-    x = _mm512_min_ps(pyr_all(87.0f), _mm512_max_ps(pyr_all(-87.0f), x));
-#else
-    pyr_register_int low = x<-87.0f, high = x> 87.0f;
-
-    x = (pyr_register)((~low & (pyr_register_int)x) | (low & (pyr_register_int)pyr_all(-87.0f)));
-    x = (pyr_register)((~high & (pyr_register_int)x) | (high & (pyr_register_int)pyr_all(87.0f)));
-#endif
+    x = pyr_min(pyr_all(87.0f), pyr_max(pyr_all(-87.0f), x)); /* the operand order keeps NaN */
     p = pyr_fma(x, pyr_all(1.44269504088896341f), magic);
     n = p - magic;
     r = pyr_fma(n, pyr_all(-0.693359375f), x);
-    r = pyr_fma(n, pyr_all(2.12194440e-4f), r) * 1.44269504088896341f;
+    r = pyr_fma(n, pyr_all(2.12194440e-4f), r);
     pyr_register_int scale = (pyr_register_int)p << 23;
-    p = pyr_all(1.5345812e-4f);
-    p = pyr_fma(p, r, pyr_all(1.3399931e-3f));
-    p = pyr_fma(p, r, pyr_all(9.6184890e-3f));
-    p = pyr_fma(p, r, pyr_all(5.5503288e-2f));
-    p = pyr_fma(p, r, pyr_all(0.24022647f));
-    p = pyr_fma(p, r, pyr_all(0.69314721f));
+    p = pyr_all(0.0013836846f);
+    p = pyr_fma(p, r, pyr_all(0.0083748157f));
+    p = pyr_fma(p, r, pyr_all(0.041668226f));
+    p = pyr_fma(p, r, pyr_all(0.1666642f));
+    p = pyr_fma(p, r, pyr_all(0.49999992f));
+    p = pyr_fma(p, r, pyr_all(1.0f));
     p = pyr_fma(p, r, pyr_all(1.0f));
     return (pyr_register)((pyr_register_int)p + scale); /* times 2^n: n goes into the exponent */
 }

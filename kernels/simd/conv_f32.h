@@ -39,6 +39,7 @@ static inline pyr_conv_size pyr_conv_turned(const pyr_conv_size *s)
 typedef struct pyr_conv_f32 {
     const char *name; /* "winograd", "product", ... */
     int number;       /* among choices that are kept (kernels/tuning.h); never another one's. 0 is oneDNN */
+    bool reads_bf16;  /* sources may be PYR_BF16, too */
     /* Whether it computes such a convolution at all; whether it is thought to be the fastest that does, by itself (in the
      * order of pyr_convs_of the first one is). Forward and by data; the weights' gradient has its own. */
     bool (*fits)(const pyr_conv_size *size);

@@ -6,6 +6,8 @@
 #define PYR_KERNELS_SIMD_VEC_H
 
 #include "base/inline.h"
+#include "kernels/cpu/bf16.h"
+#include "kernels/kernels.h"
 #include "kernels/processor.h"
 
 /* LANES floats in a register; a product tile is ROWS rows of VECTORS registers, so that its sums, the factors of a
@@ -22,6 +24,8 @@ enum { LANES = 4, VECTORS = 2, ROWS = 6 };
 
 typedef float vec __attribute__((vector_size(LANES * sizeof(float)), may_alias));
 typedef float vec_anywhere __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
+typedef uint32_t bits_vec __attribute__((vector_size(LANES * sizeof(uint32_t))));
+typedef uint16_t half_vec __attribute__((vector_size(LANES * sizeof(uint16_t)), aligned(2), may_alias));
 
 /* The next loop disappears, so that an array indexed by it can lie in registers. */
 #ifdef __clang__
@@ -36,6 +40,22 @@ typedef float vec_anywhere __attribute__((vector_size(LANES * sizeof(float)), al
 PYR_INLINE vec load(const float *p)
 {
     return *(const vec_anywhere *)p;
+}
+
+/* LANES elements of f32 or bf16 (bf16.h) from number `at` on; one of them. */
+PYR_INLINE vec load_as(pyr_type type, const void *p, size_t at)
+{
+    half_vec half;
+
+    if (type != PYR_BF16)
+        return load((const float *)p + at);
+    half = *(const half_vec *)((const uint16_t *)p + at);
+    return (vec)(__builtin_convertvector(half, bits_vec) << 16);
+}
+
+PYR_INLINE float load_one_as(pyr_type type, const void *p, size_t at)
+{
+    return type == PYR_BF16 ? pyr_bf16_to_float(((const pyr_bf16 *)p)[at]) : ((const float *)p)[at];
 }
 
 PYR_INLINE void store(float *p, vec v)

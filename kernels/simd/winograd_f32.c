@@ -244,7 +244,7 @@ PYR_INLINE void to_weights(vec to[3], const vec m[SIDE])
 
 /* ---- from images to elements ------------------------------------------------------------------- */
 
-/* What an image has at the edge. */
+/* What an image has at the edge, in either type. */
 static const float zeros[MOST_CHANNELS];
 
 /* `f` with the lengths of a kind as constants. */
@@ -262,8 +262,8 @@ static const float zeros[MOST_CHANNELS];
 
 /* A block of 16 channels of a tile: `at` has a pointer for each pixel. With x: rows + 2 times columns + 2 pixels, B^T x
  * B; a result's gradient: rows times columns, A dy A^T. */
-PYR_INLINE void transform(int rows, int columns, bool is_gradient, const float *const at[ELEMENTS],
-                          size_t channel, float *to)
+PYR_INLINE void transform(int rows, int columns, pyr_type type, bool is_gradient,
+                          const void *const at[ELEMENTS], size_t channel, float *to)
 {
     const int read_rows = is_gradient ? rows : rows + 2, read_columns = is_gradient ? columns : columns + 2;
 
@@ -276,7 +276,7 @@ PYR_INLINE void transform(int rows, int columns, bool is_gradient, const float *
 
             UNROLL
             for (int r = 0; r < read_rows; r++)
-                in[r] = load(at[r * SIDE + c] + channel + i);
+                in[r] = load_as(type, at[r * SIDE + c], channel + (size_t)i);
             if (is_gradient)
                 from_results(rows, out, in);
             else
@@ -300,24 +300,29 @@ PYR_INLINE void transform(int rows, int columns, bool is_gradient, const float *
     }
 }
 
-APART transform_kind(int kind, bool is_gradient, const float *const at[ELEMENTS], size_t channel, float *to)
+APART transform_kind(int kind, pyr_type type, bool is_gradient, const void *const at[ELEMENTS],
+                     size_t channel, float *to)
 {
-    if (is_gradient)
-        BY_KIND(kind, transform, true, at, channel, to);
+    if (type == PYR_BF16 && is_gradient)
+        BY_KIND(kind, transform, PYR_BF16, true, at, channel, to);
+    else if (type == PYR_BF16)
+        BY_KIND(kind, transform, PYR_BF16, false, at, channel, to);
+    else if (is_gradient)
+        BY_KIND(kind, transform, PYR_F32, true, at, channel, to);
     else
-        BY_KIND(kind, transform, false, at, channel, to);
+        BY_KIND(kind, transform, PYR_F32, false, at, channel, to);
 }
 
 /* Pointers to the pixels of a tile in one tensor of `channels`; outside: to zeros. */
 static void find_pixels(const pyr_conv_size *size, const pyr_conv_source *x, int part, const tile *t,
-                        int kind, bool is_gradient, const float *at[ELEMENTS])
+                        int kind, bool is_gradient, const void *at[ELEMENTS])
 {
     const int border = is_gradient ? 0 : 2, h = is_gradient ? size->h : size->in_h,
               w = is_gradient ? size->w : size->in_w;
     const int top = t->row - (is_gradient ? 0 : size->pad_top),
               left = t->column - (is_gradient ? 0 : size->pad_left);
-    size_t channels = (size_t)x->c[part], width = (size_t)x->w;
-    const float *image = (const float *)x->at[part] + (size_t)t->image * (size_t)x->h * width * channels;
+    size_t pixel = (size_t)x->c[part] * pyr_type_size(x->type), width = (size_t)x->w;
+    const char *image = (const char *)x->at[part] + (size_t)t->image * (size_t)x->h * width * pixel;
 
     for (int r = 0; r < kinds[kind].rows + border; r++) {
         int row = top + r, from = row * x->h / h;
@@ -327,19 +332,21 @@ static void find_pixels(const pyr_conv_size *size, const pyr_conv_source *x, int
             bool inside = row >= 0 && row < h && column >= 0 && column < w;
             size_t source = x->w == w ? (size_t)column : (size_t)column * width / (size_t)w;
 
-            at[r * SIDE + c] = inside ? image + ((size_t)from * width + source) * channels : zeros;
+            at[r * SIDE + c] = inside ? image + ((size_t)from * width + source) * pixel : (const void *)zeros;
         }
     }
 }
 
 /* 16 channels of a pixel from `channel` on that may lie in two tensors, zeros behind the last. */
-static void gather(const pyr_conv_source *x, const float *const at[2][ELEMENTS], int pixel, int channel,
+static void gather(const pyr_conv_source *x, const void *const at[2][ELEMENTS], int pixel, int channel,
                    float to[BLOCK])
 {
     for (int i = 0; i < BLOCK; i++) {
-        int c = channel + i;
+        int c = channel + i, part = c >= x->c[0];
 
-        to[i] = c < x->c[0] ? at[0][pixel][c] : c < x->c[0] + x->c[1] ? at[1][pixel][c - x->c[0]] : 0;
+        to[i] = c < x->c[0] + x->c[1]
+                    ? load_one_as(x->type, at[part][pixel], (size_t)(part ? c - x->c[0] : c))
+                    : 0;
     }
 }
 
@@ -347,7 +354,7 @@ static void gather(const pyr_conv_source *x, const float *const at[2][ELEMENTS],
 static void transform_tile(const pyr_conv_size *size, const pyr_conv_source *x, const tile *t, int kind,
                            bool is_gradient, int first, int end, float *to)
 {
-    const float *at[2][ELEMENTS], *copy[ELEMENTS];
+    const void *at[2][ELEMENTS], *copy[ELEMENTS];
     float channels[ELEMENTS][BLOCK];
 
     for (int i = 0; i < ELEMENTS; i++) {
@@ -360,13 +367,13 @@ static void transform_tile(const pyr_conv_size *size, const pyr_conv_source *x, 
         int channel = block * BLOCK;
 
         if (channel + BLOCK <= x->c[0])
-            transform_kind(kind, is_gradient, at[0], (size_t)channel, to);
+            transform_kind(kind, x->type, is_gradient, at[0], (size_t)channel, to);
         else if (channel >= x->c[0] && channel + BLOCK <= x->c[0] + x->c[1])
-            transform_kind(kind, is_gradient, at[1], (size_t)(channel - x->c[0]), to);
+            transform_kind(kind, x->type, is_gradient, at[1], (size_t)(channel - x->c[0]), to);
         else {
             for (int i = 0; i < ELEMENTS; i++)
                 gather(x, at, i, channel, channels[i]);
-            transform_kind(kind, is_gradient, copy, 0, to);
+            transform_kind(kind, PYR_F32, is_gradient, copy, 0, to);
         }
     }
 }
@@ -726,6 +733,7 @@ static void collect(const pyr_conv_size *size, const float *const *gradients, in
 const pyr_conv_f32 OF_SET(pyr_winograd) = {
     .name = "winograd",
     .number = 1,
+    .reads_bf16 = true,
     .fits = fits,
     .suits = suits,
     .packed_bytes = packed_bytes,
