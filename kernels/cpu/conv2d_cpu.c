@@ -118,11 +118,12 @@ static pyr_status choose_way(pyr_kernels *k, conv_state *s, const pyr_op *op, py
         s->way[pass] = &pyr_conv_by_tiles;
         if (pass != PYR_CONV_BACKWARD_WEIGHTS)
             return pyr_choose_tiles(k, pass == PYR_CONV_FORWARD ? &s->tile : &s->turned);
-    } else if (!bf16) {
+        if (op->x[0].type == op->y.type)
+            PYR_TRY(pyr_choose_gradient(k, s, op));
+    } else if (!bf16)
         PYR_TRY(pyr_choose_floats(k, s, op, pass));
-        if (s->floats[pass])
-            s->way[pass] = &pyr_conv_by_floats;
-    }
+    if (s->floats[pass])
+        s->way[pass] = &pyr_conv_by_floats;
     return PYR_OK;
 }
 

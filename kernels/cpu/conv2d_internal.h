@@ -72,5 +72,7 @@ pyr_conv_result pyr_conv_dx(const conv_state *s, const pyr_op *op, void *dx0, vo
  * measured now, or by the model. */
 pyr_status pyr_choose_tiles(pyr_kernels *k, pyr_tile_size *size);
 pyr_status pyr_choose_floats(pyr_kernels *k, conv_state *s, const pyr_op *op, pyr_conv_pass pass);
+/* The gradient of weights in bf16: by a kernel of floats (s->floats) or by tiles (NULL). */
+pyr_status pyr_choose_gradient(pyr_kernels *k, conv_state *s, const pyr_op *op);
 
 #endif

@@ -91,6 +91,7 @@ static const pyr_conv_f32 *by_model(const pyr_conv_size *size, pyr_conv_pass pas
 /* A pass by itself. Around oneDNN's there may be passes for neighbours, which take as long as copies at least. */
 typedef struct trial {
     const pyr_conv_f32 *floats; /* NULL: oneDNN */
+    pyr_type type;              /* of images */
     pyr_conv_size size;
     pyr_conv_shape shape;
     pyr_conv_pass pass;
@@ -146,8 +147,8 @@ static pyr_status run_onednn(const trial *t)
 static pyr_status run(const trial *t)
 {
     const pyr_conv_size *s = &t->size;
-    pyr_conv_source x = {.at = {t->x}, .c = {s->in}, .type = PYR_F32, .h = s->in_h, .w = s->in_w};
-    pyr_conv_source dy = {.at = {t->y}, .c = {s->out}, .type = PYR_F32, .h = s->h, .w = s->w};
+    pyr_conv_source x = {.at = {t->x}, .c = {s->in}, .type = t->type, .h = s->in_h, .w = s->in_w};
+    pyr_conv_source dy = {.at = {t->y}, .c = {s->out}, .type = t->type, .h = s->h, .w = s->w};
     pyr_conv_result y = {.at = {t->y}, .c = {s->out}, .type = PYR_F32, .h = s->h, .w = s->w, .scale = 1};
 
     if (!t->floats)
@@ -215,7 +216,8 @@ static trial trial_of(const conv_state *s, const pyr_op *op, pyr_conv_pass pass)
     const double operations = 1e8;
     const bool scaled = s->scale != 1, forward = pass == PYR_CONV_FORWARD;
     const bool joined = pyr_op_has(op, PYR_X_MORE) || op->up_h;
-    trial t = {.size = pass == PYR_CONV_BACKWARD_DATA ? s->turned_size : s->size,
+    trial t = {.type = s->shape.data,
+               .size = pass == PYR_CONV_BACKWARD_DATA ? s->turned_size : s->size,
                .shape = s->shape,
                .pass = pass,
                .copies_x = pass != PYR_CONV_BACKWARD_DATA && joined,
@@ -253,5 +255,72 @@ pyr_status pyr_choose_floats(pyr_kernels *k, conv_state *s, const pyr_op *op, py
             if ((*f)->number == choice && fits(*f, &t.size, pass))
                 best = *f;
     s->floats[pass] = best;
+    return PYR_OK;
+}
+
+/* ---- bf16: the gradient of weights -------------------------------------------------------------- */
+
+static pyr_status time_tile_gradient(const trial *t, const pyr_tile_size *size, double *seconds)
+{
+    const pyr_conv_size *s = &t->size;
+    void *x = NULL, *dy = NULL, *gradient = NULL, *scratch = NULL;
+    pyr_status status = PYR_OK;
+    pyr_tile_size some = *size;
+    double begin;
+
+    *seconds = INFINITY;
+    some.n = s->n;
+    PYR_TRY_OUT(pyr_new(&x, numbers(s->n, s->in_h, s->in_w, s->in), 2, "measuring"));
+    PYR_TRY_OUT(pyr_new(&dy, numbers(s->n, s->h, s->w, s->out), 2, "measuring"));
+    PYR_TRY_OUT(pyr_new(&gradient, pyr_tile_gradient_bytes(&some), 1, "measuring"));
+    PYR_TRY_OUT(pyr_new(&scratch, pyr_tile_gradient_scratch(&some), 1, "measuring"));
+    pyr_conv_source from = {.at = {x}, .c = {s->in}, .type = PYR_BF16, .h = s->in_h, .w = s->in_w};
+    pyr_conv_source of = {.at = {dy}, .c = {s->out}, .type = PYR_BF16, .h = s->h, .w = s->w};
+    begin = pyr_now();
+    for (int i = 0; i < MOST && (i < LEAST || pyr_now() - begin < enough); i++) {
+        double start = pyr_now();
+
+        pyr_tile_gradient(&some, &from, &of, 1, gradient, false, NULL, false, scratch);
+        *seconds = fmin(*seconds, pyr_now() - start);
+    }
+out:
+    pyr_free(x);
+    pyr_free(dy);
+    pyr_free(gradient);
+    pyr_free(scratch);
+    return status;
+}
+
+/* The first kernel of floats that reads bf16 and suits. */
+static const pyr_conv_f32 *gradient_of_halves(const pyr_conv_size *size)
+{
+    for (const pyr_conv_f32 *const *f = OF_SET(pyr_convs); *f; f++)
+        if ((*f)->reads_bf16 && fits(*f, size, PYR_CONV_BACKWARD_WEIGHTS) && (*f)->gradient_suits(size))
+            return *f;
+    return NULL;
+}
+
+pyr_status pyr_choose_gradient(pyr_kernels *k, conv_state *s, const pyr_op *op)
+{
+    const trial t = trial_of(s, op, PYR_CONV_BACKWARD_WEIGHTS);
+    const pyr_conv_f32 *floats = gradient_of_halves(&t.size);
+    double tiles_s, floats_s;
+    char name[96];
+    int choice;
+
+    if (!floats)
+        return PYR_OK;
+    snprintf(name, sizeof name, "conv2d weights bf16 %dx%dx%d to %d, 3x3", s->size.h, s->size.w, s->size.in,
+             s->size.out);
+    if (!pyr_tuning_get(k->tuning, name, &choice)) {
+        choice = floats->number;
+        if (pyr_tuning_measures(k->tuning)) {
+            PYR_TRY(time_tile_gradient(&t, &s->tile, &tiles_s));
+            PYR_TRY(time_floats(t, floats, &floats_s));
+            choice = floats_s < tiles_s ? floats->number : 0;
+            PYR_TRY(pyr_tuning_put(k->tuning, name, choice));
+        }
+    }
+    s->floats[PYR_CONV_BACKWARD_WEIGHTS] = choice ? floats : NULL;
     return PYR_OK;
 }
