@@ -2,7 +2,7 @@
  *
  *     make bench && bench/time_inception [--threads N] [--images N] [--seconds S] [--measure]
  *
- * --images: that a thread takes at a time, else 4, as pyrdiff eval does. --measure: choose ways by measuring first. The
+ * --images: that a thread takes at a time, else 1, as pyrdiff eval does. --measure: choose ways by measuring first. The
  * best of repeated runs with all threads at work. */
 #include "base/clock.h"
 #include "features/inception.h"
@@ -48,7 +48,7 @@ static pyr_status forward(void *arg, int lane)
 
 int main(int argc, char **argv)
 {
-    network n = {.images = 4};
+    network n = {.images = 1};
     double seconds = 5, call;
     pyr_status status;
     int threads = 0;

@@ -45,11 +45,18 @@ static pyr_value halve_max(pyr_graph *g, pyr_value x)
     return pyr_pool2d(g, x, (pyr_pool2d_plan){.window = PYR_WINDOW_MAX, .kernel = 3, .stride = 2});
 }
 
-/* 3x3 of stride 1, then 1x1. */
+/* 3x3 of stride 1, then 1x1. A mean of pixels times weights is the mean of their products: the convolution comes first
+ * there, since it has a quarter of the channels. */
 static pyr_value pool(const layers *b, pyr_value x, pyr_window window, int channels)
 {
-    x = pyr_pool2d(b->g, x, (pyr_pool2d_plan){.window = window, .kernel = 3, .stride = 1, .pad = 1});
-    return conv(b, x, "branch_pool", channels, 1, 1);
+    const pyr_pool2d_plan plan = {.window = window, .kernel = 3, .stride = 1, .pad = 1};
+    char full[64];
+
+    if (window != PYR_WINDOW_MEAN)
+        return conv(b, pyr_pool2d(b->g, x, plan), "branch_pool", channels, 1, 1);
+    snprintf(full, sizeof full, "%s.branch_pool.conv", b->name);
+    x = pyr_conv2d(b->g, x, full, (pyr_conv){.channels = channels, .kernel = 1});
+    return pyr_activation(b->g, pyr_pool2d(b->g, x, plan), PYR_ACT_RELU);
 }
 
 static pyr_value join3(pyr_graph *g, pyr_value a, pyr_value b, pyr_value c)
