@@ -1,4 +1,4 @@
-/* conv2d_cpu.c - convolutions, and matrix products on images in bf16: each pass by register tiles of bf16
+/* conv2d_cpu.c - convolutions, and linear layers as those of 1x1: each pass by register tiles of bf16
  * (conv_by_tiles.c), kernels of floats (conv_by_floats.c) or oneDNN (conv_by_onednn.c).
  *
  * Fast kernels want weights in layouts of their own. They are reordered once after each update (pack), not on
@@ -186,14 +186,14 @@ static pyr_status conv_plan(pyr_kernels *k, pyr_op *op)
     return PYR_OK;
 }
 
-/* ---- weights: of linear layers in f32, which have no state, too --------------------------------- */
+/* ---- weights ----------------------------------------------------------------------------------- */
 
 static pyr_status conv_pack(pyr_kernels *k, pyr_op *op)
 {
     conv_state *s = op->state;
 
     (void)k;
-    for (int pass = 0; s && pass < PYR_CONV_BACKWARD_WEIGHTS; pass++) {
+    for (int pass = 0; pass < PYR_CONV_BACKWARD_WEIGHTS; pass++) {
         /* those of the first input channel that is used */
         const float *w =
             (const float *)op->param[0] + (size_t)op->w_first * (size_t)(s->shape.kernel * s->shape.kernel_w);
@@ -209,8 +209,7 @@ static pyr_status conv_collect(pyr_kernels *k, pyr_op *op, void *const *accumula
 {
     conv_state *s = op->state;
 
-    if (!s)
-        return pyr_op_collect_default(k, op, accumulators, n, dparam);
+    (void)k;
     return s->way[PYR_CONV_BACKWARD_WEIGHTS]->collect(s, op, accumulators, n, dparam);
 }
 
@@ -249,6 +248,16 @@ const pyr_op_impl pyr_cpu_conv2d = {.reads = PYR_READS_X0 | PYR_READS_X3,
                                     .fuses = PYR_FUSES_RESIDUAL | PYR_FUSES_VECTOR | PYR_FUSES_CONCAT |
                                              PYR_FUSES_UPSAMPLE,
                                     .in_place = 1u << PYR_X_RESIDUAL,
+                                    .overwrites = true,
+                                    .plan = conv_plan,
+                                    .release = conv_release,
+                                    .forward = conv_forward,
+                                    .backward = conv_backward,
+                                    .pack = conv_pack,
+                                    .collect = conv_collect};
+
+/* y = x W^T + b, for each pixel. */
+const pyr_op_impl pyr_cpu_linear = {.reads = PYR_READS_X0,
                                     .overwrites = true,
                                     .plan = conv_plan,
                                     .release = conv_release,

@@ -1,7 +1,7 @@
 /* tile.h - convolutions by register tiles: AVX-512 with bf16 products (VDPBF16PS), f32 sums.
  *
  * For 3x3 (zero padding of 1) and 1x1 kernels of stride 1, whose result is as large as what they read;
- * conv2d_cpu.c and linear_cpu.c use them beside oneDNN. One thread each; the images of a micro-batch one
+ * conv2d_cpu.c uses them beside oneDNN. One thread each; the images of a micro-batch one
  * after the other (weights' gradient: two at a time). Nothing is allocated.
  *
  * Inside, 32 bf16 channels of a pixel are 16 words of 32 bits: 64 bytes, a "block". An image is laid out as
