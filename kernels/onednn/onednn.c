@@ -460,47 +460,33 @@ void pyr_onednn_free(pyr_onednn_call *call)
     pyr_free(call);
 }
 
-pyr_status pyr_sgemm(char ta, char tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda,
-                     const float *b, size_t ldb, float beta, float *c, size_t ldc)
-{
-    dnnl_status_t status;
-
-    pyr_onednn_single_thread();
-    status = dnnl_sgemm(ta, tb, (dnnl_dim_t)m, (dnnl_dim_t)n, (dnnl_dim_t)k, alpha, a, (dnnl_dim_t)lda, b,
-                        (dnnl_dim_t)ldb, beta, c, (dnnl_dim_t)ldc);
-
-    if (status == dnnl_out_of_memory)
-        return pyr_fail(PYR_E_NOMEM, "out of memory in oneDNN (a matrix product of %zu x %zu x %zu)", m, n,
-                        k);
-    if (status != dnnl_success)
-        return pyr_fail(PYR_E_DEVICE, "oneDNN status %d in a matrix product of %zu x %zu x %zu", (int)status,
-                        m, n, k);
-    return PYR_OK;
-}
-
 /* ---- at the start ------------------------------------------------------------------------------ */
 
-/* One product of each kind that is used: kernels are made for vectors, for small operands, for their order,
- * and for beta 0. */
+/* One matrix product of each kind that convolutions may be made of: kernels are made for vectors, for small operands, for
+ * their order, and for beta 0. */
 static pyr_status try_products(void)
 {
     enum { SIDE = 40 };
-    static const size_t sizes[][3] = {
+    static const dnnl_dim_t sizes[][3] = {
         {1, SIDE, SIDE}, {SIDE, 1, SIDE}, {SIDE, SIDE, 1}, {5, 7, 3}, {SIDE, SIDE, SIDE}};
     static const char orders[][2] = {{'N', 'N'}, {'N', 'T'}, {'T', 'N'}};
     float *room;
-    pyr_status status;
+    pyr_status status = PYR_OK;
 
+    pyr_onednn_single_thread();
     PYR_TRY(pyr_new(&room, (size_t)3 * SIDE * SIDE, sizeof *room, "the first matrix product"));
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (size_t o = 0; o < sizeof orders / sizeof *orders; o++)
             for (int add = 0; add < 2; add++) {
-                size_t m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
+                dnnl_dim_t m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
                 char ta = orders[o][0], tb = orders[o][1];
 
-                PYR_TRY_OUT(pyr_sgemm(ta, tb, m, n, k, add ? 0.5f : 1.0f, room, ta == 'N' ? k : m,
-                                      room + SIDE * SIDE, tb == 'N' ? n : k, add ? 1.0f : 0.0f,
-                                      room + 2 * SIDE * SIDE, n));
+                if (dnnl_sgemm(ta, tb, m, n, k, 1, room, ta == 'N' ? k : m, room + SIDE * SIDE,
+                               tb == 'N' ? n : k, add ? 1.0f : 0.0f, room + 2 * SIDE * SIDE,
+                               n) != dnnl_success) {
+                    status = pyr_fail(PYR_E_NOMEM, "out of memory in oneDNN (its first matrix products)");
+                    goto out;
+                }
             }
 out:
     pyr_free(room);

@@ -11,7 +11,7 @@
 
 /* Where address space is limited (ulimit -v, -d): make what oneDNN would make on the first matrix product of
  * a process, its kernels, in pages of their own; when there is no room for them then, it ends the process. To
- * be called before any pyr_sgemm; more often is fine. PYR_E_NOMEM: the limits leave too little. */
+ * be called before any convolution; more often is fine. PYR_E_NOMEM: the limits leave too little. */
 pyr_status pyr_onednn_open(void);
 
 /* oneDNN (its OpenMP runtime) takes one thread in calls from the calling thread. */
@@ -59,10 +59,5 @@ pyr_status pyr_onednn_unpack(pyr_onednn_call **out, const pyr_conv_shape *shape,
 /* One thread at a time for each call; `scratch` has pyr_onednn_scratch_bytes (NULL for a reorder). */
 pyr_status pyr_onednn_run(pyr_onednn_call *call, const void *const *buffers, void *scratch);
 void pyr_onednn_free(pyr_onednn_call *call); /* NULL is a no-op */
-
-/* Row-major c (m x n) = a (m x k) * b (k x n) * alpha + c * beta; ta, tb: 'N', or 'T' for a
- * transposed operand (then a is stored k x m with leading dimension lda). */
-pyr_status pyr_sgemm(char ta, char tb, size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda,
-                     const float *b, size_t ldb, float beta, float *c, size_t ldc);
 
 #endif
