@@ -4,7 +4,9 @@
 ifeq ($(origin CC),default)
 CC      := gcc
 endif
-OPT     ?= -O3 -march=native
+# Of x86-64, processors since 2009; what is worth more instructions is compiled for each set of them (SETS below).
+X86     := $(findstring x86_64,$(shell $(CC) -dumpmachine))
+OPT     ?= -O3 $(if $(X86),-march=x86-64-v2)
 OBJCOPY ?= objcopy
 SAN     ?=
 WERROR  ?= $(if $(CI),1,)
@@ -50,7 +52,6 @@ else
 CUDA_WORD := $(if $(NVCC),left out,nvcc not found: CPU only)
 endif
 
-X86     := $(findstring x86_64,$(shell $(CC) -dumpmachine))
 B       := build/$(shell echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LDLIBS)' | cksum | cut -d' ' -f1)
 
 LIB_SRC := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
@@ -244,10 +245,25 @@ tests: $(TESTS)
 build-only: $(B)/pyrdiff $(TESTS) $(BENCHES)
 vector-loops: $(SET_OBJ)
 
+# The kernels, and tests of those that need no library, for a processor whose libraries are not here (tests/aarch64.sh): what
+# is not used is left out of a program, with all that it needs.
+BARE     := test_conv_f32 test_vector_loops
+BARE_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out base/checksum.c base/json.c kernels/eigen.c kernels/onednn/%,$(filter base/% kernels/%,$(LIB_SRC))))
+BARE_OBJ += $(filter %.$(firstword $(SETS)).o,$(SET_OBJ))
+bare: override PIC := -fno-pie -ffunction-sections -fdata-sections
+bare: $(SET_OBJ) $(BARE:%=$(B)/bare/%)
+$(B)/bare/test_conv_f32: $(B)/tests/test_conv_f32.o
+$(B)/bare/test_vector_loops: $(B)/tests/aarch64/test_vector_loops.o
+$(B)/bare/%: $(BARE_OBJ)
+	@mkdir -p $(@D)
+	$(CC) -static -Wl,--gc-sections $(LDFLAGS_ALL) $^ -lm -o $@
+
 # The tests once more, with the address and undefined-behaviour sanitizers.
-SANITIZED := $(MAKE) --no-print-directory SAN=address,undefined CUDA=0 OPT="-O1 -march=native"
+SANITIZED := $(MAKE) --no-print-directory SAN=address,undefined CUDA=0 OPT=-O1
 COUNTS    := build/counts
 CLI_TESTS := $(filter-out tests/cli/lib.sh,$(wildcard tests/cli/*.sh))
+# Tests of what is compiled for each instruction set.
+SET_TESTS := test_kernels test_kernels_golden test_vectors test_graph test_unet test_metrics
 LONG_TESTS := $(wildcard tests/long/*.sh)
 FUZZ      := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
@@ -267,15 +283,16 @@ check: pyrdiff $(TESTS)
 	@tests/run.sh $(COUNTS) rooms tests/rooms.sh
 	@tests/run.sh $(COUNTS) format tests/format.sh
 	@tests/run.sh $(COUNTS) units $(TESTS)
-	@TEST_KERNELS=$(B)/tests/test_kernels tests/run.sh $(COUNTS) units tests/sets.sh
+	@SET_TESTS="$(SET_TESTS:%=$(B)/tests/%)" tests/run.sh $(COUNTS) units tests/sets.sh
 	@tests/run.sh $(COUNTS) commands $(CLI_TESTS)
 	@tests/run.sh $(COUNTS) --sum
 
-## make morecheck   the rest: CUDA on an emulated device, sanitizers, fuzz targets, clang, power cuts (half an hour)
+## make morecheck   the rest: CUDA on an emulated device, sanitizers, fuzz targets, aarch64, clang, power cuts (half an hour)
 morecheck: pyrdiff
 	@rm -f $(COUNTS) && touch $(COUNTS)
 	+@$(MAKE) --no-print-directory check-emulated
 	+@$(SANITIZED) FEW=1 check-sanitized
+	@tests/run.sh $(COUNTS) aarch64 tests/aarch64.sh
 	@tests/run.sh $(COUNTS) clang tests/clang.sh
 	@tests/run.sh $(COUNTS) disk tests/disk/quick.sh
 	@tests/run.sh $(COUNTS) --sum
@@ -315,7 +332,7 @@ TARGETS ?= $(FUZZ)
 HAS_LIBFUZZER := $(if $(filter fuzz,$(MAKECMDGOALS)),$(wildcard $(shell clang -print-file-name=libclang_rt.fuzzer-x86_64.a 2>/dev/null)) $(wildcard $(shell clang -print-file-name=libclang_rt.fuzzer.a 2>/dev/null)))
 fuzz:
 ifneq ($(strip $(HAS_LIBFUZZER)),)
-	+@$(MAKE) --no-print-directory CC=clang SAN=fuzzer-no-link,address,undefined,float-cast-overflow CUDA=0 OPT="-O1 -march=native" WERROR= ENGINE=libfuzzer fuzz-run
+	+@$(MAKE) --no-print-directory CC=clang SAN=fuzzer-no-link,address,undefined,float-cast-overflow CUDA=0 OPT=-O1 WERROR= ENGINE=libfuzzer fuzz-run
 else
 	@echo "libFuzzer is not here (Debian: clang, libclang-rt-14-dev): mutations without a look at coverage"
 	+@$(SANITIZED) ENGINE=mutations fuzz-run
@@ -365,7 +382,7 @@ demo:
 	@scripts/demo
 
 ## make format      format all sources with clang-format
-SOURCES := $(foreach room,$(ROOMS) $(CLI) kernels/cuda bench examples tests tests/cuda tests/fuzz,$(wildcard $(room)/*.[ch] $(room)/*.cu $(room)/*.cc))
+SOURCES := $(foreach room,$(ROOMS) $(CLI) kernels/cuda bench examples tests tests/aarch64 tests/cuda tests/fuzz,$(wildcard $(room)/*.[ch] $(room)/*.cu $(room)/*.cc))
 format:
 	clang-format -i $(SOURCES)
 
@@ -382,5 +399,5 @@ help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
 -include $(LIB_OBJ:.o=.d) $(SET_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(BENCHES:%=%.d) $(wildcard $(B)/tests/cuda/*.d $(B)/tests/fuzz/*.d $(B)/fuzz/*.d)
-.PHONY: all lib install uninstall bench help quick fuzz fuzz-run check morecheck check-sanitized check-emulated gpucheck gpubench build-only vector-loops longcheck tests clean format demo list-rooms
+.PHONY: bare all lib install uninstall bench help quick fuzz fuzz-run check morecheck check-sanitized check-emulated gpucheck gpubench build-only vector-loops longcheck tests clean format demo list-rooms
 .SECONDARY: $(TESTS:%=%.o) $(BENCHES:%=%.o) $(FUZZ:%=$(B)/tests/fuzz/fuzz_%.o)

@@ -1,29 +1,8 @@
 /* moments.c - mean and covariance of features. */
 #include "base/mem.h"
 #include "eval/metrics.h"
+#include "kernels/cpu/metric_loops.h"
 #include <math.h>
-
-/* Rows that are added to the covariance together: a row of it passes through the first cache once for all of
- * them. */
-enum { ROWS = 8 };
-
-static void add_rows(double *restrict cov, int d, const double rows[restrict])
-{
-    for (int i = 0; i < d; i++) {
-        double *restrict to = cov + (size_t)i * d;
-        double f[ROWS];
-
-        for (int r = 0; r < ROWS; r++)
-            f[r] = rows[(size_t)r * d + i];
-        for (int j = i; j < d; j++) {
-            double sum = to[j];
-
-            for (int r = 0; r < ROWS; r++)
-                sum += f[r] * rows[(size_t)r * d + j];
-            to[j] = sum;
-        }
-    }
-}
 
 /* Two passes, the mean taken off first: no cancellation however far the features are from 0. */
 static pyr_status compute(pyr_moments *m, const float *features)
@@ -40,12 +19,12 @@ static pyr_status compute(pyr_moments *m, const float *features)
             return pyr_fail(PYR_E_NUMERIC, "feature %d is not finite in some of the %lld vectors", j,
                             (long long)m->n);
     }
-    PYR_TRY(pyr_new(&rows, (size_t)ROWS * (size_t)d, sizeof *rows, "rows of a covariance"));
-    for (int64_t i = 0; i < m->n; i += ROWS) {
-        for (int r = 0; r < ROWS; r++)
+    PYR_TRY(pyr_new(&rows, (size_t)PYR_PRODUCT_ROWS * (size_t)d, sizeof *rows, "rows of a covariance"));
+    for (int64_t i = 0; i < m->n; i += PYR_PRODUCT_ROWS) {
+        for (int r = 0; r < PYR_PRODUCT_ROWS; r++)
             for (int j = 0; j < d; j++)
                 rows[(size_t)r * d + j] = i + r < m->n ? features[(i + r) * d + j] - m->mean[j] : 0;
-        add_rows(m->cov, d, rows);
+        pyr_metric_loops_here()->products(m->cov, d, rows);
     }
     pyr_free(rows);
     for (int i = 0; i < d; i++)

@@ -5,38 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
-/* Eight floats; where registers are wider or narrower the compiler joins or splits them. Six rows by two of
- * these are 12 sums, which with two columns and one element of a row fill 15 of AVX2's 16 registers. */
-typedef float eight __attribute__((vector_size(32)));
-enum { STRIP = 6, CHUNK = 128 };
-
-/* Sums over j < n of a strip: `sum` gets them added, in double. */
-#define STRIP_FUNCTION(name, term)                                                                           \
-    static void name(double(*sum)[PYR_PAIR_COLUMNS], const float *const row[STRIP], const float *packed,     \
-                     int n)                                                                                  \
-    {                                                                                                        \
-        eight s[STRIP][2] = {{{0}}};                                                                         \
-                                                                                                             \
-        for (int j = 0; j < n; j++) {                                                                        \
-            eight b0, b1;                                                                                    \
-                                                                                                             \
-            memcpy(&b0, packed + (size_t)j * PYR_PAIR_COLUMNS, sizeof b0);                                   \
-            memcpy(&b1, packed + (size_t)j * PYR_PAIR_COLUMNS + 8, sizeof b1);                               \
-            for (int r = 0; r < STRIP; r++) {                                                                \
-                float a = row[r][j];                                                                         \
-                                                                                                             \
-                s[r][0] += term(a, b0);                                                                      \
-                s[r][1] += term(a, b1);                                                                      \
-            }                                                                                                \
-        }                                                                                                    \
-        for (int r = 0; r < STRIP; r++)                                                                      \
-            for (int c = 0; c < PYR_PAIR_COLUMNS; c++)                                                       \
-                sum[r][c] += (double)s[r][c / 8][c % 8];                                                     \
-    }
-#define PRODUCT(a, b) ((a) * (b))
-#define SQUARED(a, b) (((a) - (b)) * ((a) - (b)))
-STRIP_FUNCTION(strip_dot, PRODUCT)
-STRIP_FUNCTION(strip_distance2, SQUARED)
+enum { CHUNK = 128 };
 
 void pyr_pairs_pack(float *packed, int columns, const float *b, int d)
 {
@@ -49,19 +18,20 @@ void pyr_pairs_pack(float *packed, int columns, const float *b, int d)
 void pyr_pairs_tile(pyr_pair_kind kind, float at[][PYR_PAIR_COLUMNS], int rows, const float *a,
                     const float *packed, int d)
 {
+    const pyr_metric_loops *loops = pyr_metric_loops_here();
     double sum[PYR_PAIR_ROWS][PYR_PAIR_COLUMNS];
 
-    memset(sum, 0, (size_t)(rows + STRIP - 1) / STRIP * STRIP * sizeof *sum);
+    memset(sum, 0, (size_t)(rows + PYR_STRIP_ROWS - 1) / PYR_STRIP_ROWS * PYR_STRIP_ROWS * sizeof *sum);
     for (int j = 0; j < d; j += CHUNK) {
+        const float(*columns)[PYR_PAIR_COLUMNS] = (const float(*)[PYR_PAIR_COLUMNS])packed + j;
         int n = d - j < CHUNK ? d - j : CHUNK;
 
-        for (int first = 0; first < rows; first += STRIP) {
-            const float *row[STRIP];
+        for (int first = 0; first < rows; first += PYR_STRIP_ROWS) {
+            const float *row[PYR_STRIP_ROWS];
 
-            for (int r = 0; r < STRIP; r++) /* behind the last row: the last again, not used */
+            for (int r = 0; r < PYR_STRIP_ROWS; r++) /* behind the last row: the last again, not used */
                 row[r] = a + (size_t)(first + r < rows ? first + r : rows - 1) * d + j;
-            (kind == PYR_PAIR_DOT ? strip_dot : strip_distance2)(sum + first, row,
-                                                                 packed + (size_t)j * PYR_PAIR_COLUMNS, n);
+            (kind == PYR_PAIR_DOT ? loops->dots : loops->distances2)(sum + first, row, columns, n);
         }
     }
     for (int r = 0; r < rows; r++)

@@ -10,9 +10,10 @@
 
 #include "base/status.h"
 #include "base/threads.h"
+#include "kernels/cpu/metric_loops.h"
 #include <stdint.h>
 
-enum { PYR_PAIR_COLUMNS = 16, PYR_PAIR_ROWS = 192 };
+enum { PYR_PAIR_COLUMNS = PYR_STRIP_COLUMNS, PYR_PAIR_ROWS = 192 };
 
 typedef enum pyr_pair_kind { PYR_PAIR_DOT, PYR_PAIR_DISTANCE2 } pyr_pair_kind;
 
