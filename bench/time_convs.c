@@ -3,9 +3,8 @@
  *     make bench && bench/time_convs [--seconds S] [WORD]
  *
  * GFLOP/s of the plain sums (2 x multiply-adds), forward, by data, by weights; "-": a way does not compute it. Only
- * rows whose name has WORD in it. PYRDIFF_CPU=avx2 ONEDNN_MAX_CPU_ISA=AVX2 limit both to AVX2. Run it on an idle
- * machine. */
-#include "base/clock.h"
+ * rows whose name has WORD in it. Times are those of the thread, which others on the machine disturb little.
+ * PYRDIFF_CPU=avx2 ONEDNN_MAX_CPU_ISA=AVX2 limit both to AVX2. */
 #include "base/mem.h"
 #include "base/philox.h"
 #include "kernels/onednn/onednn.h"
@@ -14,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Images, side of what is read, channels, kernel, stride, and padding on each side. */
 typedef struct conv {
@@ -67,6 +67,15 @@ static const conv convs[] = {
 };
 
 static const pyr_conv_f32 *const (*const ways_of[PYR_SETS])[] = OF_SETS(pyr_convs);
+
+/* Of this thread, so that others on the machine do not count. */
+static double seconds_now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
 
 typedef struct buffers {
     float *x, *y, *w, *packed, *scratch;
@@ -178,15 +187,15 @@ static void time_conv(const conv *c, const buffers *b, double seconds)
                 printf(" %6s", "-");
                 continue;
             }
-            begin = pyr_now();
+            begin = seconds_now();
             do {
-                double start = pyr_now();
+                double start = seconds_now();
 
                 if (run(&t) != PYR_OK)
                     break;
-                if (pyr_now() - start < t.best)
-                    t.best = pyr_now() - start;
-            } while (pyr_now() - begin < seconds);
+                if (seconds_now() - start < t.best)
+                    t.best = seconds_now() - start;
+            } while (seconds_now() - begin < seconds);
             printf(" %6.1f", work / t.best / 1e9);
             pyr_onednn_free(t.call);
         }

@@ -214,6 +214,7 @@ static pyr_status measure(const trial *t, const pyr_conv_f32 **best)
 static trial trial_of(const conv_state *s, const pyr_op *op, pyr_conv_pass pass)
 {
     const double operations = 1e8;
+    enum { PIXELS = 512 };
     const bool scaled = s->scale != 1, forward = pass == PYR_CONV_FORWARD;
     const bool joined = pyr_op_has(op, PYR_X_MORE) || op->up_h;
     trial t = {.type = s->shape.data,
@@ -227,7 +228,12 @@ static trial trial_of(const conv_state *s, const pyr_op *op, pyr_conv_pass pass)
         2.0 * s->size.h * s->size.w * s->size.in * s->size.out * s->size.kernel_h * s->size.kernel_w;
 
     t.shape.bias = false;
-    t.size.n = t.shape.n = (int)fmax(1, fmin(s->size.n, operations / image));
+    double images = operations / image;
+
+    /* what a call costs whatever the number of images is shared by some of them */
+    if (pass == PYR_CONV_BACKWARD_WEIGHTS)
+        images = fmax(images, PIXELS / (s->size.h * s->size.w));
+    t.size.n = t.shape.n = (int)fmax(1, fmin(s->size.n, images));
     return t;
 }
 
@@ -236,7 +242,7 @@ pyr_status pyr_choose_floats(pyr_kernels *k, conv_state *s, const pyr_op *op, py
     static const char *const passes[] = {"forward", "data", "weights"};
     const pyr_conv_shape *c = &s->shape;
     const trial t = trial_of(s, op, pass);
-    const pyr_conv_f32 *best = by_model(&t.size, pass);
+    const pyr_conv_f32 *best = by_model(pass == PYR_CONV_BACKWARD_DATA ? &s->turned_size : &s->size, pass);
     char name[160];
     int choice;
 
