@@ -9,9 +9,9 @@
  *     dq = scale dS k,  dk = scale dS^T q
  * Floats are read where they lie when a head's channels fill registers; otherwise a head is copied first, as floats,
  * with zeros beyond its last channel. */
+#include "kernels/cpu/activations.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/matrix.h"
-#include "kernels/cpu/register.h"
 
 /* Floats of a block of scores: with those of dP it fills half of a second cache of 256 KiB. */
 enum { BLOCK_FLOATS = 16384 };
@@ -120,11 +120,11 @@ static matrix head_in(const heads *h, const void *data, size_t start, matrix cop
     if (fills_registers(h))
         return (matrix){(float *)data + start, h->inner};
     for (size_t i = 0; i < h->tokens; i++)
-        for (size_t at = 0; at < h->d; at += PYR_REGISTER) {
+        for (size_t at = 0; at < h->d; at += LANES) {
             const void *from = pyr_at(data, start + i * h->inner + at, h->type);
 
             pyr_store_f32(copy.at + i * copy.row + at, pyr_load(from, h->type, pyr_in_register(at, h->d)),
-                          PYR_REGISTER);
+                          LANES);
         }
     return copy;
 }
@@ -133,9 +133,9 @@ static matrix head_in(const heads *h, const void *data, size_t start, matrix cop
 static void head_out(const heads *h, matrix from, float factor, void *data, size_t start, bool add)
 {
     for (size_t i = 0; data && i < h->tokens; i++)
-        for (size_t at = 0; at < h->d; at += PYR_REGISTER)
+        for (size_t at = 0; at < h->d; at += LANES)
             pyr_put(pyr_at_out(data, start + i * h->inner + at, h->type), h->type, pyr_in_register(at, h->d),
-                    add, factor * pyr_load_f32(from.at + i * from.row + at, PYR_REGISTER));
+                    add, factor * pyr_load_f32(from.at + i * from.row + at, LANES));
 }
 
 static matrix turned(const heads *h, matrix from, matrix to)
@@ -161,11 +161,11 @@ static left_factor columns_of(matrix m)
 
 /* ---- softmax ----------------------------------------------------------------------------------- */
 
-PYR_INLINE float sum_of(pyr_register r)
+PYR_INLINE float sum_of(vec r)
 {
     float sum = 0;
 
-    for (int i = 0; i < PYR_REGISTER; i++)
+    for (int i = 0; i < LANES; i++)
         sum += r[i];
     return sum;
 }
@@ -173,8 +173,8 @@ PYR_INLINE float sum_of(pyr_register r)
 /* A row of scores s becomes exp(scale (s - largest)), what is beyond the last 0. */
 static void exponentials(const heads *h, float *s, float largest)
 {
-    for (size_t j = 0; j < h->wide_tokens; j += PYR_REGISTER)
-        pyr_store_f32(s + j, pyr_exp((pyr_load_f32(s + j, PYR_REGISTER) - largest) * h->scale), PYR_REGISTER);
+    for (size_t j = 0; j < h->wide_tokens; j += LANES)
+        pyr_store_f32(s + j, pyr_exp((pyr_load_f32(s + j, LANES) - largest) * h->scale), LANES);
     for (size_t j = h->tokens; j < h->wide_tokens; j++)
         s[j] = 0;
 }
@@ -182,25 +182,25 @@ static void exponentials(const heads *h, float *s, float largest)
 /* stat: the largest score, and 1 / the sum of the exponentials. */
 static void softmax_row(const heads *h, float *s, float stat[2])
 {
-    pyr_register largest = pyr_all(s[0]), sum = pyr_all(0);
+    vec largest = all(s[0]), sum = all(0);
 
     for (size_t j = h->tokens; j < h->wide_tokens; j++)
         s[j] = -INFINITY;
-    for (size_t j = 0; j < h->wide_tokens; j += PYR_REGISTER)
-        largest = pyr_max(pyr_load_f32(s + j, PYR_REGISTER), largest);
+    for (size_t j = 0; j < h->wide_tokens; j += LANES)
+        largest = pyr_max(pyr_load_f32(s + j, LANES), largest);
     stat[0] = largest[0];
-    for (int i = 1; i < PYR_REGISTER; i++)
+    for (int i = 1; i < LANES; i++)
         stat[0] = largest[i] > stat[0] ? largest[i] : stat[0];
     exponentials(h, s, stat[0]);
-    for (size_t j = 0; j < h->wide_tokens; j += PYR_REGISTER)
-        sum += pyr_load_f32(s + j, PYR_REGISTER);
+    for (size_t j = 0; j < h->wide_tokens; j += LANES)
+        sum += pyr_load_f32(s + j, LANES);
     stat[1] = 1.0f / sum_of(sum);
 }
 
 static void scale_row(float *row, size_t n, float factor)
 {
-    for (size_t j = 0; j < n; j += PYR_REGISTER)
-        pyr_store_f32(row + j, pyr_load_f32(row + j, PYR_REGISTER) * factor, PYR_REGISTER);
+    for (size_t j = 0; j < n; j += LANES)
+        pyr_store_f32(row + j, pyr_load_f32(row + j, LANES) * factor, LANES);
 }
 
 /* ---- forward ----------------------------------------------------------------------------------- */
@@ -258,15 +258,15 @@ static pyr_status attention_forward(pyr_kernels *k, pyr_op *op)
 /* dS from dP, in place */
 static void through_softmax(const heads *h, const float *p, float *ds)
 {
-    pyr_register sum = pyr_all(0);
+    vec sum = all(0);
 
-    for (size_t j = 0; j < h->wide_tokens; j += PYR_REGISTER)
-        sum = pyr_fma(pyr_load_f32(p + j, PYR_REGISTER), pyr_load_f32(ds + j, PYR_REGISTER), sum);
-    sum = pyr_all(sum_of(sum));
-    for (size_t j = 0; j < h->wide_tokens; j += PYR_REGISTER) {
-        pyr_register d = pyr_load_f32(ds + j, PYR_REGISTER) - sum;
+    for (size_t j = 0; j < h->wide_tokens; j += LANES)
+        sum = pyr_fma(pyr_load_f32(p + j, LANES), pyr_load_f32(ds + j, LANES), sum);
+    sum = all(sum_of(sum));
+    for (size_t j = 0; j < h->wide_tokens; j += LANES) {
+        vec d = pyr_load_f32(ds + j, LANES) - sum;
 
-        pyr_store_f32(ds + j, pyr_load_f32(p + j, PYR_REGISTER) * d, PYR_REGISTER);
+        pyr_store_f32(ds + j, pyr_load_f32(p + j, LANES) * d, LANES);
     }
 }
 

@@ -2,13 +2,13 @@
 #include "kernels/cpu/conv_around.h"
 
 #include "kernels/cpu/cpu.h"
-#include "kernels/cpu/register.h"
+#include "kernels/simd/vec.h"
 
 /* ---- runs of numbers that follow one another --------------------------------------------------- */
 
 PYR_INLINE void convert_run(void *dst, pyr_type to, const void *src, pyr_type from, size_t n)
 {
-    for (size_t i = 0; i < n; i += PYR_REGISTER)
+    for (size_t i = 0; i < n; i += LANES)
         pyr_store(pyr_at_out(dst, i, to), to, pyr_load(pyr_at(src, i, from), from, pyr_in_register(i, n)),
                   pyr_in_register(i, n));
 }
@@ -27,7 +27,7 @@ void pyr_around_convert(void *dst, pyr_type to, const void *src, pyr_type from, 
 PYR_INLINE void put_run(void *dst, pyr_type to, bool add, const void *src, pyr_type from, size_t n,
                         float scale)
 {
-    for (size_t i = 0; i < n; i += PYR_REGISTER) {
+    for (size_t i = 0; i < n; i += LANES) {
         int step = pyr_in_register(i, n);
 
         pyr_put(pyr_at_out(dst, i, to), to, step, add, pyr_load(pyr_at(src, i, from), from, step) * scale);
@@ -46,9 +46,9 @@ static void put_floats(void *dst, pyr_type to, bool add, const float *src, size_
 PYR_INLINE void result_run(void *y, pyr_type type, const float *sums, const float *vector,
                            const void *residual, size_t n, float scale)
 {
-    for (size_t i = 0; i < n; i += PYR_REGISTER) {
+    for (size_t i = 0; i < n; i += LANES) {
         int step = pyr_in_register(i, n);
-        pyr_register v = pyr_load_f32(sums + i, step);
+        vec v = pyr_load_f32(sums + i, step);
 
         if (vector)
             v += pyr_load_f32(vector + i, step);
@@ -172,10 +172,9 @@ void pyr_around_dx_residual(const pyr_op *op, float scale)
 }
 
 /* The sum of `n` channels over pixels that are `stride` numbers apart. */
-PYR_INLINE pyr_register sum_pixels(const void *dy, pyr_type type, size_t at, size_t pixels, size_t stride,
-                                   int n)
+PYR_INLINE vec sum_pixels(const void *dy, pyr_type type, size_t at, size_t pixels, size_t stride, int n)
 {
-    pyr_register sum = pyr_all(0);
+    vec sum = all(0);
 
     for (size_t i = 0; i < pixels; i++, at += stride)
         sum += pyr_load(pyr_at(dy, at, type), type, n);
@@ -188,11 +187,11 @@ void pyr_around_dy_sums(const pyr_op *op, float scale, float *bias, bool add)
     float *vector = op->dx[PYR_X_VECTOR];
 
     for (size_t image = 0; (vector || bias) && image < (size_t)op->y.s.n; image++)
-        for (size_t i = 0; i < c; i += PYR_REGISTER) {
+        for (size_t i = 0; i < c; i += LANES) {
             int step = pyr_in_register(i, c);
             size_t at = image * pixels * c + i;
-            pyr_register sum = op->y.type == PYR_BF16 ? sum_pixels(op->dy, PYR_BF16, at, pixels, c, step)
-                                                      : sum_pixels(op->dy, PYR_F32, at, pixels, c, step);
+            vec sum = op->y.type == PYR_BF16 ? sum_pixels(op->dy, PYR_BF16, at, pixels, c, step)
+                                             : sum_pixels(op->dy, PYR_F32, at, pixels, c, step);
 
             if (vector)
                 pyr_put(vector + image * c + i, PYR_F32, step, op->dx_add[PYR_X_VECTOR], sum * scale);

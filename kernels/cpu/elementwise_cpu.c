@@ -3,8 +3,8 @@
  * Written for registers with a tail, so that one function serves both types and any count. All images of an
  * operation have the type of y; numbers per image are f32. dx may be dy itself where the gradient passes
  * unchanged; then nothing is done. */
+#include "kernels/cpu/activations.h"
 #include "kernels/cpu/cpu.h"
-#include "kernels/cpu/register.h"
 
 #include "base/philox.h"
 
@@ -12,8 +12,8 @@
 #define EACH_OF(type, count, run, ...)                                                                       \
     do {                                                                                                     \
         size_t at_ = 0, count_ = (count);                                                                    \
-        for (; at_ + PYR_REGISTER <= count_; at_ += PYR_REGISTER)                                            \
-            run(at_, PYR_REGISTER, type, __VA_ARGS__);                                                       \
+        for (; at_ + LANES <= count_; at_ += LANES)                                                          \
+            run(at_, LANES, type, __VA_ARGS__);                                                              \
         if (at_ < count_)                                                                                    \
             run(at_, (int)(count_ - at_), type, __VA_ARGS__);                                                \
     } while (0)
@@ -31,13 +31,13 @@ static size_t per_image(pyr_shape s)
     return (size_t)s.h * (size_t)s.w * (size_t)s.c;
 }
 
-PYR_INLINE pyr_register load_at(const void *base, size_t at, int n, pyr_type type)
+PYR_INLINE vec load_at(const void *base, size_t at, int n, pyr_type type)
 {
     return pyr_load(pyr_at(base, at, type), type, n);
 }
 
 /* dst = value, or dst += value */
-PYR_INLINE void put_at(void *base, size_t at, int n, pyr_type type, bool add, pyr_register value)
+PYR_INLINE void put_at(void *base, size_t at, int n, pyr_type type, bool add, vec value)
 {
     pyr_put(pyr_at_out(base, at, type), type, n, add, value);
 }
@@ -64,7 +64,7 @@ static pyr_status activation_forward(pyr_kernels *k, pyr_op *op)
 PYR_INLINE void through_activation(size_t at, int n, pyr_type type, pyr_act act, const void *x,
                                    const void *dy, void *dx, bool add)
 {
-    pyr_register slope = pyr_act_slopes(act, load_at(x, at, n, type), type == PYR_BF16);
+    vec slope = pyr_act_slopes(act, load_at(x, at, n, type), type == PYR_BF16);
 
     put_at(dx, at, n, type, add, load_at(dy, at, n, type) * slope);
 }
@@ -135,11 +135,11 @@ typedef struct rows {
     size_t c;
 } rows;
 
-enum { ROW_ROOM = PYR_REGISTER * PYR_REGISTER };
+enum { ROW_ROOM = LANES * LANES };
 
 static rows rows_of(pyr_shape s)
 {
-    size_t c = (size_t)s.c, each = per_image(s), length = c < PYR_REGISTER ? c * PYR_REGISTER : c;
+    size_t c = (size_t)s.c, each = per_image(s), length = c < LANES ? c * LANES : c;
 
     return (rows){length, each / length, each % length, c};
 }
@@ -160,16 +160,16 @@ PYR_INLINE void channel_sums_of(const rows *r, pyr_type type, float *sum, bool a
 {
     float room[ROW_ROOM] = {0};
 
-    for (size_t at = 0; at < r->length; at += PYR_REGISTER) {
+    for (size_t at = 0; at < r->length; at += LANES) {
         int n = pyr_in_register(at, r->length);
         int last = at >= r->rest ? 0 : r->rest - at < (size_t)n ? (int)(r->rest - at) : n;
-        pyr_register total = pyr_all(0);
+        vec total = all(0);
 
         for (size_t i = 0; i < r->count + (last > 0); i++) {
             int here = i < r->count ? n : last;
-            pyr_register d = load_at(dy, i * r->length + at, here, type);
+            vec d = load_at(dy, i * r->length + at, here, type);
 
-            total += x ? d * load_at(x, i * r->length + at, here, type) : d;
+            total += x ? (vec)(d * load_at(x, i * r->length + at, here, type)) : d;
         }
         if (r->length == r->c) {
             put_at(sum, at, n, PYR_F32, add, total);
@@ -197,7 +197,7 @@ static void channel_sums(const rows *r, pyr_type type, float *sum, bool add, con
 PYR_INLINE void map_one(size_t at, int n, pyr_type type, void *y, const void *x, const float *scale,
                         const float *shift, bool add)
 {
-    pyr_register value = load_at(x, at, n, type);
+    vec value = load_at(x, at, n, type);
 
     if (scale)
         value *= 1.0f + pyr_load_f32(scale + at, n);
@@ -304,18 +304,18 @@ PYR_INLINE void dropout_image(const pyr_op *op, pyr_type type, const uint32_t *s
     size_t each = per_image(op->y.s);
     float factor = 1 / (1 - op->rate);
 
-    for (size_t at = 0; at < each; at += PYR_REGISTER) {
+    for (size_t at = 0; at < each; at += LANES) {
         int n = pyr_in_register(at, each);
-        float mask[PYR_REGISTER];
+        float mask[LANES];
 
-        for (int i = 0; i < PYR_REGISTER; i += 4) {
+        for (int i = 0; i < LANES; i += 4) {
             pyr_rng4 r =
                 pyr_philox(key, (uint32_t)(at / 4) + (uint32_t)i / 4, stream[2], stream[3], op->purpose);
 
             for (int j = 0; j < 4; j++)
                 mask[i + j] = pyr_uniform(r.v[j]) >= op->rate ? factor : 0;
         }
-        put_at(dst, at, n, type, add, load_at(src, at, n, type) * pyr_load_f32(mask, PYR_REGISTER));
+        put_at(dst, at, n, type, add, load_at(src, at, n, type) * pyr_load_f32(mask, LANES));
     }
 }
 

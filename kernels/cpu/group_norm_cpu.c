@@ -19,8 +19,8 @@
  * Tried in bf16 and slower: du kept as bf16 instead of float, backward 1.04 instead of 0.90 at 7x7x64 (the
  * conversions cost more than the larger scratch); du computed again instead of kept, 1.42. What is done once
  * for an image is most of the difference between the sizes: some 400 cycles forward. */
+#include "kernels/cpu/activations.h"
 #include "kernels/cpu/cpu.h"
-#include "kernels/cpu/register.h"
 
 #include <assert.h>
 
@@ -36,7 +36,7 @@ static sizes sizes_of(const pyr_op *op)
 }
 
 /* scratch: rows of per-channel numbers, then du of one image */
-enum { A, B, SUM, SUM2, MEAN, RSTD, ROWS };
+enum { A, B, SUM, SUM2, MEAN, RSTD, NUMBERS };
 
 static pyr_status norm_plan(pyr_kernels *k, pyr_op *op)
 {
@@ -46,7 +46,7 @@ static pyr_status norm_plan(pyr_kernels *k, pyr_op *op)
     assert(op->x[0].type == op->y.type);
     assert(!pyr_op_has(op, PYR_X_MORE) || op->x[PYR_X_MORE].type == op->y.type);
     op->saved_bytes = op->backward ? (size_t)op->y.s.n * z.groups * 2 * sizeof(float) : 0;
-    op->scratch_bytes = (ROWS + (op->backward ? z.pixels : 0)) * z.c * sizeof(float);
+    op->scratch_bytes = (NUMBERS + (op->backward ? z.pixels : 0)) * z.c * sizeof(float);
     return PYR_OK;
 }
 
@@ -84,15 +84,15 @@ static int parts_of(part parts[PARTS], const pyr_op *op, const sizes *z, size_t 
  * elements in the last of them. Four registers at a time hide the latency of their sums. */
 #define PIECES(channels, run, ...)                                                                           \
     for (size_t at = 0, left = (channels), step; left > 0; at += step, left -= step) {                       \
-        if (left >= 4 * PYR_REGISTER) {                                                                      \
-            step = 4 * PYR_REGISTER;                                                                         \
-            run(at, 4, PYR_REGISTER, __VA_ARGS__);                                                           \
-        } else if (left >= 2 * PYR_REGISTER) {                                                               \
-            step = 2 * PYR_REGISTER;                                                                         \
-            run(at, 2, PYR_REGISTER, __VA_ARGS__);                                                           \
-        } else if (left >= PYR_REGISTER) {                                                                   \
-            step = PYR_REGISTER;                                                                             \
-            run(at, 1, PYR_REGISTER, __VA_ARGS__);                                                           \
+        if (left >= 4 * LANES) {                                                                             \
+            step = 4 * LANES;                                                                                \
+            run(at, 4, LANES, __VA_ARGS__);                                                                  \
+        } else if (left >= 2 * LANES) {                                                                      \
+            step = 2 * LANES;                                                                                \
+            run(at, 2, LANES, __VA_ARGS__);                                                                  \
+        } else if (left >= LANES) {                                                                          \
+            step = LANES;                                                                                    \
+            run(at, 1, LANES, __VA_ARGS__);                                                                  \
         } else {                                                                                             \
             step = left;                                                                                     \
             run(at, 1, (int)left, __VA_ARGS__);                                                              \
@@ -110,25 +110,24 @@ enum { WIDEST = 4 };
 PYR_INLINE void statistics_piece(size_t at, int width, int n, pyr_type type, const part *in, size_t pixels,
                                  float *mean, float *square)
 {
-    pyr_register first[WIDEST], sum[WIDEST], sum2[WIDEST];
+    vec first[WIDEST], sum[WIDEST], sum2[WIDEST];
     float per_pixel = 1.0f / (float)pixels;
 
     for (int v = 0; v < width; v++) {
-        first[v] = pyr_load(pyr_at(in->x, at + v * PYR_REGISTER, type), type, n);
-        sum[v] = sum2[v] = pyr_all(0);
+        first[v] = pyr_load(pyr_at(in->x, at + v * LANES, type), type, n);
+        sum[v] = sum2[v] = all(0);
     }
     for (size_t i = 1; i < pixels; i++)
         for (int v = 0; v < width; v++) {
-            pyr_register d =
-                pyr_load(pyr_at(in->x, i * in->c + at + v * PYR_REGISTER, type), type, n) - first[v];
+            vec d = pyr_load(pyr_at(in->x, i * in->c + at + v * LANES, type), type, n) - first[v];
 
             sum[v] += d;
             sum2[v] = pyr_fma(d, d, sum2[v]);
         }
     for (int v = 0; v < width; v++) {
-        size_t to = in->first + at + v * PYR_REGISTER;
+        size_t to = in->first + at + v * LANES;
 
-        pyr_store_f32(mean + to, pyr_fma(sum[v], pyr_all(per_pixel), first[v]), n);
+        pyr_store_f32(mean + to, pyr_fma(sum[v], all(per_pixel), first[v]), n);
         pyr_store_f32(square + to, pyr_fma(sum[v] * -per_pixel, sum[v], sum2[v]), n);
     }
 }
@@ -185,18 +184,18 @@ static void coefficients(const sizes *z, const pyr_op *op, size_t image, const f
 PYR_INLINE void apply_piece(size_t at, int width, int n, pyr_type type, pyr_act act, const part *in,
                             const sizes *z, const float *rows, void *y)
 {
-    pyr_register a[WIDEST], b[WIDEST];
+    vec a[WIDEST], b[WIDEST];
 
     for (int v = 0; v < width; v++) {
-        size_t from = in->first + at + v * PYR_REGISTER;
+        size_t from = in->first + at + v * LANES;
 
         a[v] = pyr_load_f32(rows + A * z->c + from, n);
         b[v] = pyr_load_f32(rows + B * z->c + from, n);
     }
     for (size_t i = 0; i < z->pixels; i++)
         for (int v = 0; v < width; v++) {
-            size_t channel = at + v * PYR_REGISTER;
-            pyr_register x = pyr_load(pyr_at(in->x, i * in->c + channel, type), type, n);
+            size_t channel = at + v * LANES;
+            vec x = pyr_load(pyr_at(in->x, i * in->c + channel, type), type, n);
 
             pyr_store(pyr_at_out(y, i * z->c + in->first + channel, type), type,
                       pyr_act_values(act, pyr_fma(x, a[v], b[v]), type == PYR_BF16), n);
@@ -259,20 +258,20 @@ static pyr_status norm_forward(pyr_kernels *k, pyr_op *op)
 PYR_INLINE void through_piece(size_t at, int width, int n, pyr_type type, pyr_act act, const part *in,
                               const sizes *z, float *rows, const void *dy, float *du)
 {
-    pyr_register a[WIDEST], b[WIDEST], sum[WIDEST], sum2[WIDEST];
+    vec a[WIDEST], b[WIDEST], sum[WIDEST], sum2[WIDEST];
 
     for (int v = 0; v < width; v++) {
-        size_t from = in->first + at + v * PYR_REGISTER;
+        size_t from = in->first + at + v * LANES;
 
         a[v] = pyr_load_f32(rows + A * z->c + from, n);
         b[v] = pyr_load_f32(rows + B * z->c + from, n);
-        sum[v] = sum2[v] = pyr_all(0);
+        sum[v] = sum2[v] = all(0);
     }
     for (size_t i = 0; i < z->pixels; i++)
         for (int v = 0; v < width; v++) {
-            size_t channel = at + v * PYR_REGISTER, to = i * z->c + in->first + channel;
-            pyr_register x = pyr_load(pyr_at(in->x, i * in->c + channel, type), type, n);
-            pyr_register d = pyr_load(pyr_at(dy, to, type), type, n);
+            size_t channel = at + v * LANES, to = i * z->c + in->first + channel;
+            vec x = pyr_load(pyr_at(in->x, i * in->c + channel, type), type, n);
+            vec d = pyr_load(pyr_at(dy, to, type), type, n);
 
             d *= pyr_act_slopes(act, pyr_fma(x, a[v], b[v]), type == PYR_BF16);
             pyr_store_f32(du + to, d, n);
@@ -280,7 +279,7 @@ PYR_INLINE void through_piece(size_t at, int width, int n, pyr_type type, pyr_ac
             sum2[v] = pyr_fma(d, x, sum2[v]);
         }
     for (int v = 0; v < width; v++) {
-        size_t to = in->first + at + v * PYR_REGISTER;
+        size_t to = in->first + at + v * LANES;
 
         pyr_store_f32(rows + SUM * z->c + to, sum[v], n);
         pyr_store_f32(rows + SUM2 * z->c + to, sum2[v], n);
@@ -362,10 +361,10 @@ static void input_coefficients(const sizes *z, const float *stat, float *rows)
 PYR_INLINE void input_gradient_piece(size_t at, int width, int n, pyr_type type, const part *in,
                                      const sizes *z, const float *rows, const float *du, bool add)
 {
-    pyr_register a[WIDEST], p[WIDEST], q[WIDEST];
+    vec a[WIDEST], p[WIDEST], q[WIDEST];
 
     for (int v = 0; v < width; v++) {
-        size_t from = in->first + at + v * PYR_REGISTER;
+        size_t from = in->first + at + v * LANES;
 
         a[v] = pyr_load_f32(rows + A * z->c + from, n);
         p[v] = pyr_load_f32(rows + SUM * z->c + from, n);
@@ -373,10 +372,10 @@ PYR_INLINE void input_gradient_piece(size_t at, int width, int n, pyr_type type,
     }
     for (size_t i = 0; i < z->pixels; i++)
         for (int v = 0; v < width; v++) {
-            size_t channel = at + v * PYR_REGISTER;
+            size_t channel = at + v * LANES;
             void *dx = pyr_at_out(in->dx, i * in->c + channel, type);
-            pyr_register x = pyr_load(pyr_at(in->x, i * in->c + channel, type), type, n);
-            pyr_register d = pyr_load_f32(du + i * z->c + in->first + channel, n);
+            vec x = pyr_load(pyr_at(in->x, i * in->c + channel, type), type, n);
+            vec d = pyr_load_f32(du + i * z->c + in->first + channel, n);
 
             d = pyr_fma(d, a[v], pyr_fma(x, p[v], q[v]));
             if (add)
@@ -387,7 +386,7 @@ PYR_INLINE void input_gradient_piece(size_t at, int width, int n, pyr_type type,
 
 PYR_INLINE void image_backward(pyr_op *op, const sizes *z, size_t image, pyr_type type)
 {
-    float *rows = op->scratch, *du = rows + ROWS * z->c;
+    float *rows = op->scratch, *du = rows + NUMBERS * z->c;
     const float *stat = (const float *)op->saved + image * 2 * z->groups;
     const void *dy = pyr_at(op->dy, image * z->pixels * z->c, type);
     part parts[PARTS];

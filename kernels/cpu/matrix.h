@@ -2,8 +2,8 @@
 #ifndef PYR_KERNELS_CPU_MATRIX_H
 #define PYR_KERNELS_CPU_MATRIX_H
 
-#include "kernels/cpu/register.h"
 #include "kernels/simd/conv_parts.h"
+#include "kernels/simd/vec.h"
 
 /* Element (row, k) of the left factor is at[row * row_step + k * step], so that it may be one that lies turned. */
 typedef struct left_factor {

@@ -1,7 +1,7 @@
 /* pool2d_cpu.c - the largest or the mean of windows, in f32 or bf16 (x and y have one type). Sums are made in
  * float and rounded once, forward and backward: a pixel of dx gathers from the windows that it lies in. */
 #include "kernels/cpu/cpu.h"
-#include "kernels/cpu/register.h"
+#include "kernels/simd/vec.h"
 
 /* Offset in elements of pixel (n, y, x). */
 static inline size_t pixel(pyr_shape s, int n, int y, int x)
@@ -46,9 +46,9 @@ PYR_INLINE void mean_pixel(const pyr_op *op, pyr_type type, int n, part p, size_
     pyr_shape in = op->x[0].s;
     float share = share_of(op, p);
 
-    for (size_t c = 0; c < (size_t)in.c; c += PYR_REGISTER) {
+    for (size_t c = 0; c < (size_t)in.c; c += LANES) {
         int width = pyr_in_register(c, (size_t)in.c);
-        pyr_register sum = pyr_all(0);
+        vec sum = all(0);
 
         for (int y = p.top; y < p.bottom; y++)
             for (int x = p.left; x < p.right; x++)
@@ -61,18 +61,17 @@ PYR_INLINE void max_pixel(const pyr_op *op, pyr_type type, int n, part p, size_t
 {
     pyr_shape in = op->x[0].s;
 
-    for (size_t c = 0; c < (size_t)in.c; c += PYR_REGISTER) {
+    for (size_t c = 0; c < (size_t)in.c; c += LANES) {
         int width = pyr_in_register(c, (size_t)in.c);
-        pyr_register most =
-            pyr_load(pyr_at(op->x[0].data, pixel(in, n, p.top, p.left) + c, type), type, width);
-        pyr_register_int at = (pyr_register_int){0} + (p.top * in.w + p.left);
+        vec most = pyr_load(pyr_at(op->x[0].data, pixel(in, n, p.top, p.left) + c, type), type, width);
+        int_vec at = (int_vec){0} + (p.top * in.w + p.left);
 
         for (int y = p.top; y < p.bottom; y++)
             for (int x = p.left; x < p.right; x++) {
-                pyr_register v = pyr_load(pyr_at(op->x[0].data, pixel(in, n, y, x) + c, type), type, width);
-                pyr_register_int more = (v > most) | (v != v), here = (pyr_register_int){0} + (y * in.w + x);
+                vec v = pyr_load(pyr_at(op->x[0].data, pixel(in, n, y, x) + c, type), type, width);
+                int_vec more = (v > most) | (v != v), here = (int_vec){0} + (y * in.w + x);
 
-                most = (pyr_register)((more & (pyr_register_int)v) | (~more & (pyr_register_int)most));
+                most = (vec)((more & (int_vec)v) | (~more & (int_vec)most));
                 at = (more & here) | (~more & at);
             }
         pyr_store(pyr_at_out(op->y.data, to + c, type), type, most, width);
@@ -118,25 +117,25 @@ static void windows_of(int *first, int *end, int at, int pad, int kernel, int st
 PYR_INLINE void dx_pixel(const pyr_op *op, pyr_type type, int n, int iy, int ix)
 {
     pyr_shape in = op->x[0].s, out = op->y.s;
-    pyr_register_int here = (pyr_register_int){0} + (iy * in.w + ix);
+    int_vec here = (int_vec){0} + (iy * in.w + ix);
     int y0, y1, x0, x1;
 
     windows_of(&y0, &y1, iy, op->pad_top, op->kernel, op->stride, out.h);
     windows_of(&x0, &x1, ix, op->pad_left, pyr_op_kernel_w(op), op->stride, out.w);
-    for (size_t c = 0; c < (size_t)in.c; c += PYR_REGISTER) {
+    for (size_t c = 0; c < (size_t)in.c; c += LANES) {
         int width = pyr_in_register(c, (size_t)in.c);
-        pyr_register sum = pyr_all(0);
+        vec sum = all(0);
 
         for (int y = y0; y < y1; y++)
             for (int x = x0; x < x1; x++) {
                 size_t from = pixel(out, n, y, x) + c;
-                pyr_register dy = pyr_load(pyr_at(op->dy, from, type), type, width);
+                vec dy = pyr_load(pyr_at(op->dy, from, type), type, width);
 
                 if (op->window == PYR_WINDOW_MAX) {
-                    pyr_register_int at = {0};
+                    int_vec at = {0};
 
                     memcpy(&at, (const int32_t *)op->saved + from, (size_t)width * sizeof(int32_t));
-                    sum += (pyr_register)((at == here) & (pyr_register_int)dy);
+                    sum += (vec)((at == here) & (int_vec)dy);
                 } else
                     sum += dy * share_of(op, part_of(op, y, x));
             }

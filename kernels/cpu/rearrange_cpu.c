@@ -2,7 +2,7 @@
  * means, space to depth and back. x and y have one type. Gradients of several places are added in float and
  * rounded once. */
 #include "kernels/cpu/cpu.h"
-#include "kernels/cpu/register.h"
+#include "kernels/simd/vec.h"
 
 /* Offset in elements of pixel (n, y, x). */
 static inline size_t pixel(pyr_shape s, size_t n, size_t y, size_t x)
@@ -30,9 +30,9 @@ PYR_INLINE void put_one(void *base, size_t at, pyr_type type, bool add, float va
 /* c channels: dst = src * scale, or dst += src * scale; src NULL: zeros. */
 PYR_INLINE void put_channels_of(void *dst, pyr_type type, bool add, const void *src, size_t c, float scale)
 {
-    for (size_t at = 0; at < c; at += PYR_REGISTER) {
+    for (size_t at = 0; at < c; at += LANES) {
         int n = pyr_in_register(at, c);
-        pyr_register value = src ? pyr_load(pyr_at(src, at, type), type, n) * scale : pyr_all(0);
+        vec value = src ? (vec)(pyr_load(pyr_at(src, at, type), type, n) * scale) : all(0);
 
         pyr_put(pyr_at_out(dst, at, type), type, n, add, value);
     }
@@ -56,7 +56,7 @@ PYR_INLINE void move_channels_of(pyr_type type, void *dst, size_t to, const void
 {
     size_t bytes = width * (type == PYR_BF16 ? sizeof(pyr_bf16) : sizeof(float));
 
-    if (width < PYR_REGISTER / 2)
+    if (width < LANES / 2)
         for (size_t c = 0; c < width; c++)
             for (size_t i = 0; i < pixels; i++)
                 put_one(dst, i * to + c, type, add, get_one(src, i * from + c, type));
@@ -141,9 +141,9 @@ PYR_INLINE void upsample_gradient(const pyr_op *op, pyr_type type, size_t n, siz
     size_t top = pyr_first_copy(y, h, fine_h), bottom = pyr_first_copy(y + 1, h, fine_h);
     size_t left = pyr_first_copy(x, w, fine_w), right = pyr_first_copy(x + 1, w, fine_w);
 
-    for (size_t at = 0; at < (size_t)in.c; at += PYR_REGISTER) {
+    for (size_t at = 0; at < (size_t)in.c; at += LANES) {
         int width = pyr_in_register(at, (size_t)in.c);
-        pyr_register sum = pyr_all(0);
+        vec sum = all(0);
 
         for (size_t oy = top; oy < bottom; oy++)
             for (size_t ox = left; ox < right; ox++)
@@ -177,9 +177,9 @@ PYR_INLINE void mean2_pixel(const pyr_op *op, pyr_type type, size_t n, size_t oy
     size_t c = (size_t)in.c, top = pixel(in, n, 2 * oy, 2 * ox), below = top + (size_t)in.w * c;
     size_t to = pixel(op->y.s, n, oy, ox);
 
-    for (size_t at = 0; at < c; at += PYR_REGISTER) {
+    for (size_t at = 0; at < c; at += LANES) {
         int width = pyr_in_register(at, c);
-        pyr_register sum = pyr_load(pyr_at(op->x[0].data, top + at, type), type, width);
+        vec sum = pyr_load(pyr_at(op->x[0].data, top + at, type), type, width);
 
         sum += pyr_load(pyr_at(op->x[0].data, top + c + at, type), type, width);
         sum += pyr_load(pyr_at(op->x[0].data, below + at, type), type, width);
