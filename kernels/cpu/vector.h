@@ -1,6 +1,6 @@
 /* vector.h - loops that the compiler turns into vector code.
  *
- * No intrinsics: gcc and clang vectorise these loops for whatever -march says
+ * No intrinsics: gcc and clang vectorise these loops for each instruction set
  * (checked with -fopt-info-vec for AVX-512 and AVX2). `omp simd reduction`
  * allows the reordering of a sum; the order is fixed once compiled. */
 #ifndef PYR_KERNELS_CPU_VECTOR_H
