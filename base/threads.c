@@ -27,6 +27,7 @@ struct pyr_pool {
     void *arg;
     pyr_stop stop; /* the caller's */
     int tasks, next;
+    bool each; /* the lane's number is its one task */
     int failed_task;
     pyr_status failure;
     char sentence[4096];
@@ -56,10 +57,15 @@ int pyr_openmp_threads(int n)
 
 static void work_on_round(pyr_pool *pool, int lane)
 {
+    bool worked = false;
+
     pthread_mutex_lock(&pool->lock);
-    while (pool->next < pool->tasks && pool->failure == PYR_OK) {
-        int task = pool->next++;
+    while (pool->next < pool->tasks && pool->failure == PYR_OK && !(pool->each && worked)) {
+        int task = pool->each ? lane : pool->next;
         pyr_status status;
+
+        pool->next++;
+        worked = true;
 
         pthread_mutex_unlock(&pool->lock);
         status = pool->run(pool->arg, task, lane);
@@ -196,7 +202,7 @@ int pyr_pool_lanes(const pyr_pool *pool)
     return pool->lanes;
 }
 
-pyr_status pyr_pool_run(pyr_pool *pool, int tasks, pyr_task run, void *arg)
+static pyr_status run_round(pyr_pool *pool, int tasks, bool each, pyr_task run, void *arg)
 {
     if (pool->on_start) /* another thread may have run the round before */
         pool->on_start();
@@ -205,6 +211,7 @@ pyr_status pyr_pool_run(pyr_pool *pool, int tasks, pyr_task run, void *arg)
     pool->arg = arg;
     pool->stop = pyr_stop_current();
     pool->tasks = tasks;
+    pool->each = each;
     pool->next = 0;
     atomic_store(&pool->idle, 0);
     pool->failed_task = INT_MAX;
@@ -221,4 +228,14 @@ pyr_status pyr_pool_run(pyr_pool *pool, int tasks, pyr_task run, void *arg)
     if (pool->failure != PYR_OK)
         pyr_error_set(pool->sentence);
     return pool->failure;
+}
+
+pyr_status pyr_pool_run(pyr_pool *pool, int tasks, pyr_task run, void *arg)
+{
+    return run_round(pool, tasks, false, run, arg);
+}
+
+pyr_status pyr_pool_run_each(pyr_pool *pool, pyr_task run, void *arg)
+{
+    return run_round(pool, pool->lanes, true, run, arg);
 }

@@ -25,6 +25,9 @@ int pyr_pool_lanes(const pyr_pool *pool);
  * Allocates nothing. Not re-entrant. */
 pyr_status pyr_pool_run(pyr_pool *pool, int tasks, pyr_task run, void *arg);
 
+/* The same with one task for each lane, which runs it itself: task is lane. For memory that a lane is to touch first. */
+pyr_status pyr_pool_run_each(pyr_pool *pool, pyr_task run, void *arg);
+
 /* From now on OpenMP, which libraries run on, may use `n` threads in the calling thread; returns how many it
  * might before. Other threads are not touched. */
 int pyr_openmp_threads(int n);

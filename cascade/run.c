@@ -217,10 +217,29 @@ static bool matters_to_all(void *arg, const pyr_section *section, const pyr_sett
     return !section->per_level && matters(section, row);
 }
 
+/* A setting whose default has changed since runs were begun, which keep theirs. */
+static const char late_default[] = "groups";
+
+static bool is_default(const pyr_settings *settings, int level, const char *name)
+{
+    char key[64];
+
+    snprintf(key, sizeof key, "levels[%d].%s", level, name);
+    return strcmp(pyr_settings_origin(settings, key), "default") == 0;
+}
+
+/* A level's settings as they are now. */
+typedef struct level_now {
+    const pyr_settings *settings;
+    int level;
+} level_now;
+
 static bool matters_to_level(void *arg, const pyr_section *section, const pyr_setting *row)
 {
-    (void)arg;
-    return section->per_level && matters(section, row);
+    const level_now *now = arg;
+
+    return section->per_level && matters(section, row) &&
+           !(strcmp(row->key, late_default) == 0 && is_default(now->settings, now->level, row->key));
 }
 
 /* A cascade's levels begin together: with their one state, or with states that are about to take their
@@ -301,7 +320,8 @@ static pyr_status compare(const char *run, const pyr_settings *old, const pyr_se
     pyr_status status = PYR_OK;
 
     if (pyr_settings_compare(old, settings, 0, matters_to_all, NULL, &text) ||
-        (begun && pyr_settings_compare_level(old, settings, level, matters_to_level, NULL, &text)))
+        (begun && pyr_settings_compare_level(old, settings, level, matters_to_level,
+                                             &(level_now){settings, level}, &text)))
         status = differs(run, &text);
     pyr_text_free(&text);
     return status;
@@ -322,6 +342,31 @@ static pyr_status merge(const char *run, const pyr_settings *settings, int level
     PYR_TRY_OUT(pyr_settings_copy_level(old, settings, level));
     PYR_TRY_OUT(write_manifest(run, old, pyramid.levels));
 out:
+    pyr_settings_free(old);
+    return status;
+}
+
+pyr_status pyr_run_keep_defaults(pyr_config *config, const char *run, const pyr_settings *settings)
+{
+    bool has_begun[PYR_MAX_LEVELS] = {false}, there;
+    pyr_settings *old = NULL;
+    pyr_status status;
+    int n = 0;
+
+    PYR_TRY(pyr_run_exists(&there, run));
+    if (there)
+        PYR_TRY(count_begun(run, NO_LOCKS, has_begun, &n));
+    if (n == 0)
+        return PYR_OK;
+    status = pyr_run_settings(&old, run);
+    for (int i = 0; i < config->pyramid.levels && status == PYR_OK; i++) {
+        pyr_level_settings then;
+
+        if (!has_begun[i] || !is_default(settings, i, late_default))
+            continue;
+        pyr_settings_fill(old, "level", i, &then);
+        config->level[i].groups = then.groups;
+    }
     pyr_settings_free(old);
     return status;
 }

@@ -74,6 +74,10 @@ pyr_status pyr_run_check_trained(const char *run, int level);
 pyr_status pyr_run_open_level(const char *run, int level, pyr_unet_files *files, pyr_unet_config *unet,
                               pyr_level_facts *facts);
 
+/* Defaults that were others when levels of the run began: `config`, made of `settings`, gets the run's own where nobody has
+ * set them. (level.groups was 4 until it could be chosen.) */
+pyr_status pyr_run_keep_defaults(pyr_config *config, const char *run, const pyr_settings *settings);
+
 /* Take `level` for training: its folder, its lock (the caller gives *lock to pyr_unlock; -1 on failure), and
  * the run's manifest. That is written, or compared with `settings` when a level has begun already, here or
  * in another process: what all levels share and what `level` has begun with must not change. What differs

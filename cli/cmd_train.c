@@ -55,8 +55,10 @@ static void show_level(screen *s, const pyrdiff_plan *p)
                  (double)p->parameters / 1e6, p->flop / 1e6, s->batch, p->micro_batch, p->threads,
                  p->threads == 1 ? "" : "s", pyr_mib(p->bytes));
     if (p->threads > busy)
-        pyr_bar_line(bar, "level %d: of %d threads %d can work at a time (level.groups is %d)", p->level,
-                     p->threads, busy, p->groups);
+        pyr_bar_line(bar,
+                     "level %d: of %d threads %d can work at a time (a batch of %d has %d sums of gradients; "
+                     "level.batch and level.groups decide)",
+                     p->level, p->threads, busy, p->batch, p->groups);
     if (s->dry)
         pyr_print(
             "level %d: parameters, gradient, moments, EMA %.2f MiB; activations %.2f MiB (%.3f MiB an "

@@ -229,6 +229,7 @@ static pyr_status build(trainer *t)
                                .batch = t->batch,
                                .micro_batch = t->micro,
                                .groups = GROUPS,
+                               .accumulators = GROUPS,
                                .weight = 1,
                                .load = load,
                                .ctx = t};

@@ -18,6 +18,11 @@
  * `groups` accumulators that the caller names, and collected in a fixed order,
  * so that a sum does not depend on which lane ran when.
  *
+ * Parts: a lane's batch may be computed in `parts` equal parts, operation by operation, so that the weights of an
+ * operation are read once for all of them. Each part's gradient of the parameters is a sum of its own, and these are
+ * added as a tree: ((0 + 1) + (2 + 3)) + ... A batch of 4 parts, two batches of 2, and four of 1 whose accumulators are
+ * added in the same order (pyr_graph_add, graph/sum_tree.h) have the same bits.
+ *
  * Planning joins operations where the backend can do several in one pass
  * (graph/fuse.c); values in between cease to exist, kept ones never do.
  *
@@ -115,6 +120,7 @@ typedef struct pyr_plan {
     int lanes;           /* 0: as many as the kernels have */
     bool param_gradient; /* gradients of the parameters are wanted */
     int groups;          /* accumulators; 0: 4 */
+    int parts;           /* a power of two that divides the batch; 0: 1 */
     bool recompute;      /* segments are computed twice and take less memory */
 } pyr_plan;
 
@@ -130,6 +136,7 @@ typedef struct pyr_graph_memory {
 pyr_graph_memory pyr_graph_bytes(const pyr_graph *g);
 double pyr_graph_flop(const pyr_graph *g); /* forward, one image: convolutions, products, attention */
 int pyr_graph_batch(const pyr_graph *g);
+int pyr_graph_parts(const pyr_graph *g);
 int pyr_graph_lanes(const pyr_graph *g);
 
 /* The operations as planned (joined ones are one), for tests, reports and benchmarks. */
@@ -157,13 +164,21 @@ void *pyr_graph_data(pyr_graph *g, int lane, pyr_value v);
 /* Where its gradient lies: seeds before backward, wanted inputs after it. */
 void *pyr_graph_gradient(pyr_graph *g, int lane, pyr_value v);
 
+/* From now on the lane computes the first n images of its batch, and what fills up the part of the last one. */
+void pyr_graph_use(pyr_graph *g, int lane, int n);
+
 pyr_status pyr_graph_forward(pyr_graph *g, int lane);
 /* Adds the parameters' gradients to accumulator `group`; the first time after pyr_graph_clear it is
- * written. */
+ * written. With several parts it must be empty. */
 pyr_status pyr_graph_backward(pyr_graph *g, int lane, int group);
 
 void pyr_graph_clear(pyr_graph *g, int group); /* the accumulator is empty */
-/* grad (a block) += all accumulators that are not empty, in their order; whole machine. A backend may use the
+
+/* Slice `slice` (0 <= slice < pyr_graph_slices) of accumulator `to` += that of `from`; when all slices are done, the
+ * caller clears `from`. Slices may be added by several lanes at once. */
+int pyr_graph_slices(const pyr_graph *g);
+void pyr_graph_add(pyr_graph *g, int to, int from, int slice);
+/* grad (a block) += all accumulators that are not empty (at most 64), in their order; whole machine. A backend may use the
  * accumulators as scratch: clear them before the next backward, and collect once. */
 pyr_status pyr_graph_collect(pyr_graph *g, void *grad);
 

@@ -46,7 +46,8 @@ struct pyr_graph {
     char sentence[512];
     /* the plan */
     bool planned;
-    int batch, lanes, groups, segments;
+    int batch, parts, lanes, groups, segments;
+    int *used;   /* [lane]: parts that are computed */
     int segment; /* being built; 0: none */
     backward_step *backward;
     int n_backward;
@@ -56,7 +57,11 @@ struct pyr_graph {
     char **arena;           /* [lane] */
     char *packed;           /* shared by the lanes */
     char **accumulator;     /* [group] */
+    int *by_size,
+        n_by_size; /* nodes with parameters, those with the most work in packing and collecting first */
     size_t arena_bytes, packed_bytes, grad_bytes, scratch;
+    size_t sums,
+        sum_bytes;       /* in the arena: gradients of parts that wait for others; of the largest operation */
     const void *block;   /* parameters in use */
     bool serial_collect; /* a parameter is used by several operations */
     void *collect_to;

@@ -244,7 +244,8 @@ static void live_forward(const pyr_graph *g, lives *l)
         for (int j = 0; j < n->op.n_inputs; j++)
             if (n->x[j] >= 0)
                 stretch(&l->data[n->x[j]].life, i);
-        l->saved[i] = (buffer){pyr_aligned(n->op.saved_bytes), 0, {i, i}, unborn, &n->saved};
+        l->saved[i] =
+            (buffer){(size_t)g->parts * pyr_aligned(n->op.saved_bytes), 0, {i, i}, unborn, &n->saved};
     }
 }
 
@@ -337,6 +338,16 @@ static void share_gradients(const pyr_graph *g, lives *l)
     }
 }
 
+/* Sums of a tree over the parts that wait for their neighbours, beside the one in the accumulator. */
+static size_t waiting_sums(const pyr_graph *g)
+{
+    size_t n = 0;
+
+    for (int parts = g->parts; parts > 1; parts /= 2)
+        n++;
+    return n;
+}
+
 static pyr_status plan_arena(pyr_graph *g)
 {
     size_t values = (size_t)g->n_values, nodes = (size_t)g->n_nodes, scratch = 0;
@@ -344,7 +355,7 @@ static pyr_status plan_arena(pyr_graph *g)
     lives l = {0};
     pyr_status status = PYR_OK;
 
-    PYR_TRY_OUT(pyr_new(&l.all, 2 * values + nodes + 1, sizeof *l.all, "plan of a graph"));
+    PYR_TRY_OUT(pyr_new(&l.all, 2 * values + nodes + 2, sizeof *l.all, "plan of a graph"));
     PYR_TRY_OUT(pyr_new(&same, 2 * values + 1, sizeof *same, "plan of a graph"));
     l.data = l.all;
     l.gradient = l.data + values;
@@ -361,7 +372,8 @@ static pyr_status plan_arena(pyr_graph *g)
     share_data(g, &l);
     share_gradients(g, &l);
     l.saved[nodes] = (buffer){pyr_aligned(scratch), 0, {0, end}, unborn, &g->scratch};
-    PYR_TRY_OUT(place(l.all, (int)(2 * values + nodes + 1), &g->arena_bytes));
+    l.saved[nodes + 1] = (buffer){waiting_sums(g) * g->sum_bytes, 0, {g->n_nodes, end}, unborn, &g->sums};
+    PYR_TRY_OUT(place(l.all, (int)(2 * values + nodes + 2), &g->arena_bytes));
     for (int i = 0; i < g->n_values; i++) { /* a home is its own home */
         g->values[i].data = g->values[l.same_data[i]].data;
         g->values[i].gradient = g->values[l.same_gradient[i]].gradient;
@@ -374,14 +386,21 @@ out:
 
 /* ---- the plan ---------------------------------------------------------------------------------- */
 
+/* Of one part. */
+static pyr_shape part_of(const pyr_graph *g, pyr_shape s)
+{
+    s.n /= g->planned ? g->parts : 1;
+    return s;
+}
+
 /* Shapes and parameter pointers of an operation, before its backend plans it. */
 static void fill_op(const pyr_graph *g, const node *n, pyr_op *op)
 {
     *op = n->op;
     for (int j = 0; j < op->n_inputs; j++)
         if (n->x[j] >= 0)
-            op->x[j] = (pyr_tensor){g->values[n->x[j]].type, g->values[n->x[j]].shape, NULL};
-    op->y = (pyr_tensor){g->values[n->y].type, g->values[n->y].shape, NULL};
+            op->x[j] = (pyr_tensor){g->values[n->x[j]].type, part_of(g, g->values[n->x[j]].shape), NULL};
+    op->y = (pyr_tensor){g->values[n->y].type, part_of(g, g->values[n->y].shape), NULL};
 }
 
 static pyr_status plan_op(pyr_graph *g, const node *n, pyr_op *op)
@@ -396,20 +415,28 @@ static pyr_status plan_op(pyr_graph *g, const node *n, pyr_op *op)
     return PYR_OK;
 }
 
-/* Pointers into the lane's arena. */
-static void point(const pyr_graph *g, const node *n, int lane, pyr_op *op)
+static size_t tensor_bytes(const pyr_tensor *t)
+{
+    return pyr_count(t->s) * pyr_type_size(t->type);
+}
+
+/* Pointers to a part in the lane's arena. */
+static void point(const pyr_graph *g, const node *n, int lane, int part, pyr_op *op)
 {
     char *arena = g->arena[lane];
+    size_t at = (size_t)part;
 
     for (int j = 0; j < op->n_inputs; j++) {
+        size_t behind = at * tensor_bytes(&op->x[j]);
+
         if (n->x[j] < 0)
             continue;
-        op->x[j].data = arena + g->values[n->x[j]].data;
-        op->dx[j] = op->want_dx[j] ? arena + g->values[n->x[j]].gradient : NULL;
+        op->x[j].data = arena + g->values[n->x[j]].data + behind;
+        op->dx[j] = op->want_dx[j] ? arena + g->values[n->x[j]].gradient + behind : NULL;
     }
-    op->y.data = arena + g->values[n->y].data;
-    op->dy = n->backward ? arena + g->values[n->y].gradient : NULL;
-    op->saved = arena + n->saved;
+    op->y.data = arena + g->values[n->y].data + at * tensor_bytes(&op->y);
+    op->dy = n->backward ? arena + g->values[n->y].gradient + at * tensor_bytes(&op->y) : NULL;
+    op->saved = arena + n->saved + at * pyr_aligned(n->op.saved_bytes);
     op->scratch = arena + g->scratch;
     op->packed = g->packed + n->packed;
 }
@@ -423,6 +450,41 @@ static bool shares_parameters(const pyr_graph *g)
                 g->nodes[i].param[0] == g->nodes[j].param[0])
                 return true;
     return false;
+}
+
+static size_t parameter_work(const node *n)
+{
+    return n->op.packed_bytes + n->op.grad_bytes;
+}
+
+/* The longest tasks first, so that no lane is left with one at the end. */
+static pyr_status order_by_size(pyr_graph *g)
+{
+    PYR_TRY(pyr_new(&g->by_size, (size_t)g->n_nodes + 1, sizeof *g->by_size, "plan of a graph"));
+    for (int i = 0; i < g->n_nodes; i++) {
+        int at = g->n_by_size;
+
+        if (!g->nodes[i].op.n_params)
+            continue;
+        for (; at > 0 && parameter_work(&g->nodes[g->by_size[at - 1]]) < parameter_work(&g->nodes[i]); at--)
+            g->by_size[at] = g->by_size[at - 1];
+        g->by_size[at] = i;
+        g->n_by_size++;
+    }
+    return PYR_OK;
+}
+
+/* Memory of a lane: its arena, and the accumulators that it will use first. */
+static pyr_status allocate_lane(void *arg, int task, int lane)
+{
+    pyr_graph *g = arg;
+
+    (void)lane;
+    if (task < g->lanes)
+        PYR_TRY(pyr_alloc(g->k, (void **)&g->arena[task], g->arena_bytes, "activations"));
+    for (int i = task; i < g->groups; i += g->k->lanes)
+        PYR_TRY(pyr_alloc(g->k, (void **)&g->accumulator[i], g->grad_bytes, "gradients"));
+    return PYR_OK;
 }
 
 /* Whether the plan fits into what a device has left; if not, how many images would. */
@@ -451,6 +513,8 @@ pyr_status pyr_graph_plan(pyr_graph *g, const pyr_plan *plan)
     assert(!g->planned && plan->batch > 0);
     g->planned = true;
     g->batch = plan->batch;
+    g->parts = plan->parts ? plan->parts : 1;
+    assert((g->parts & (g->parts - 1)) == 0 && g->batch % g->parts == 0);
     g->lanes = plan->lanes ? plan->lanes : g->k->lanes;
     for (int i = 0; i < g->n_values; i++)
         g->values[i].shape.n = g->batch;
@@ -466,6 +530,7 @@ pyr_status pyr_graph_plan(pyr_graph *g, const pyr_plan *plan)
 
     PYR_TRY(pyr_new(&g->ops, (size_t)g->lanes, sizeof *g->ops, "lanes"));
     PYR_TRY(pyr_new(&g->arena, (size_t)g->lanes, sizeof *g->arena, "lanes"));
+    PYR_TRY(pyr_new(&g->used, (size_t)g->lanes, sizeof *g->used, "lanes"));
     for (int lane = 0; lane < g->lanes; lane++) {
         PYR_TRY(pyr_new(&g->ops[lane], n, sizeof **g->ops, "operations of a lane"));
         for (size_t i = 0; i < n; i++)
@@ -476,10 +541,14 @@ pyr_status pyr_graph_plan(pyr_graph *g, const pyr_plan *plan)
 
         g->nodes[i].op.scratch_bytes = op->scratch_bytes;
         g->nodes[i].op.saved_bytes = op->saved_bytes;
+        g->nodes[i].op.packed_bytes = op->packed_bytes;
+        g->nodes[i].op.grad_bytes = op->want_grad ? op->grad_bytes : 0;
         g->nodes[i].packed = g->packed_bytes;
         g->packed_bytes += pyr_aligned(op->packed_bytes);
         g->nodes[i].grad = g->grad_bytes;
         g->grad_bytes += op->want_grad ? pyr_aligned(op->grad_bytes) : 0;
+        if (op->want_grad && pyr_aligned(op->grad_bytes) > g->sum_bytes)
+            g->sum_bytes = pyr_aligned(op->grad_bytes);
     }
     PYR_TRY(plan_arena(g));
     PYR_TRY(check_memory(g));
@@ -488,12 +557,12 @@ pyr_status pyr_graph_plan(pyr_graph *g, const pyr_plan *plan)
         PYR_TRY(pyr_new(&g->accumulator, (size_t)g->groups, sizeof *g->accumulator, "accumulators"));
         PYR_TRY(pyr_new(&g->filled, (size_t)g->groups, sizeof *g->filled, "accumulators"));
     }
-    for (int i = 0; i < g->groups; i++)
-        PYR_TRY(pyr_alloc(g->k, (void **)&g->accumulator[i], g->grad_bytes, "gradients"));
+    PYR_TRY(order_by_size(g));
+    PYR_TRY(pyr_run_lanes(g->k, allocate_lane, g));
     for (int lane = 0; lane < g->lanes; lane++) {
-        PYR_TRY(pyr_alloc(g->k, (void **)&g->arena[lane], g->arena_bytes, "activations"));
         for (size_t i = 0; i < n; i++)
-            point(g, &g->nodes[i], lane, &g->ops[lane][i]);
+            point(g, &g->nodes[i], lane, 0, &g->ops[lane][i]);
+        g->used[lane] = g->parts;
     }
     return PYR_OK;
 }
@@ -521,6 +590,8 @@ void pyr_graph_free(pyr_graph *g)
     pyr_release(g->k, g->packed);
     pyr_free(g->ops);
     pyr_free(g->arena);
+    pyr_free(g->used);
+    pyr_free(g->by_size);
     pyr_free(g->accumulator);
     pyr_free(g->filled);
     pyr_free(g->backward);
@@ -550,12 +621,17 @@ double pyr_graph_flop(const pyr_graph *g)
         fill_op(g, &g->nodes[i], &op);
         flop += pyr_op_flop(&op);
     }
-    return flop / (g->planned ? g->batch : 1);
+    return flop / (g->planned ? g->batch / g->parts : 1);
 }
 
 int pyr_graph_batch(const pyr_graph *g)
 {
     return g->batch;
+}
+
+int pyr_graph_parts(const pyr_graph *g)
+{
+    return g->parts;
 }
 
 int pyr_graph_lanes(const pyr_graph *g)
@@ -610,8 +686,9 @@ static size_t param_at(const pyr_graph *g, int index)
 static pyr_status pack_task(void *arg, int task, int lane)
 {
     pyr_graph *g = arg;
-    pyr_op *op = &g->ops[0][task];
-    const pyr_op_impl *impl = impl_of(g, &g->nodes[task]);
+    int index = g->by_size[task];
+    pyr_op *op = &g->ops[0][index];
+    const pyr_op_impl *impl = impl_of(g, &g->nodes[index]);
 
     (void)lane;
     return impl->pack ? impl->pack(g->k, op) : PYR_OK;
@@ -624,7 +701,7 @@ pyr_status pyr_graph_pack(pyr_graph *g, const void *block)
         for (int i = 0; i < g->n_nodes; i++)
             for (int j = 0; j < g->nodes[i].op.n_params; j++)
                 g->ops[lane][i].param[j] = (const char *)block + param_at(g, g->nodes[i].param[j]);
-    return pyr_run_tasks(g->k, g->n_nodes, pack_task, g);
+    return pyr_run_tasks(g->k, g->n_by_size, pack_task, g);
 }
 
 void *pyr_graph_data(pyr_graph *g, int lane, pyr_value v)
@@ -637,8 +714,8 @@ void *pyr_graph_gradient(pyr_graph *g, int lane, pyr_value v)
     return g->arena[lane] + g->values[v].gradient;
 }
 
-/* One operation, timed if that is wanted. */
-static pyr_status run_op(pyr_graph *g, int lane, int index, bool backward)
+/* One operation on one part, timed if that is wanted. */
+static pyr_status run_part(pyr_graph *g, int lane, int index, bool backward)
 {
     const pyr_op_impl *impl = impl_of(g, &g->nodes[index]);
     pyr_op *op = &g->ops[lane][index];
@@ -660,33 +737,91 @@ static pyr_status run_op(pyr_graph *g, int lane, int index, bool backward)
     return PYR_OK;
 }
 
+void pyr_graph_use(pyr_graph *g, int lane, int n)
+{
+    int each = g->batch / g->parts;
+
+    assert(n >= 1 && n <= g->batch);
+    g->used[lane] = (n + each - 1) / each;
+}
+
+static pyr_status run_forward(pyr_graph *g, int lane, int index)
+{
+    for (int part = 0; part < g->used[lane]; part++) {
+        if (g->parts > 1)
+            point(g, &g->nodes[index], lane, part, &g->ops[lane][index]);
+        PYR_TRY(run_part(g, lane, index, false));
+    }
+    return PYR_OK;
+}
+
 pyr_status pyr_graph_forward(pyr_graph *g, int lane)
 {
     assert(g->block);
     for (int i = 0; i < g->n_nodes; i++)
-        PYR_TRY(run_op(g, lane, i, false));
+        PYR_TRY(run_forward(g, lane, i));
     return PYR_OK;
 }
 
-/* Where an operation adds its gradient. */
-static void point_gradient(pyr_graph *g, pyr_op *op, const node *n, int group)
+/* dst += src, floats or doubles of the backend. */
+static void add_block(const pyr_graph *g, void *dst, const void *src, size_t bytes)
 {
-    op->grad = g->accumulator[group] + n->grad;
-    op->grad_add = g->filled[group];
+    pyr_combine(g->k, dst, 2, (const double[]){1, 1}, (const void *[]){dst, src},
+                bytes / pyr_type_size(g->k->real));
+}
+
+/* Of a node: the sum of its parts so far that stands at a depth of the tree; the one at 0 is the accumulator's. */
+static char *sum_at(const pyr_graph *g, const node *n, int lane, int group, int depth)
+{
+    return depth == 0 ? g->accumulator[group] + n->grad
+                      : g->arena[lane] + g->sums + (size_t)(depth - 1) * g->sum_bytes;
+}
+
+static void point_gradient(pyr_graph *g, pyr_op *op, const node *n, char *to, bool add)
+{
+    op->grad = to;
+    op->grad_add = add;
     if (!op->grad_add && !impl_of(g, n)->overwrites) {
         pyr_zero(g->k, op->grad, op->grad_bytes);
         op->grad_add = true;
     }
 }
 
+/* Sums of equal numbers of parts are added as soon as both are there, what is left over at the end. */
+static pyr_status run_backward(pyr_graph *g, int lane, int index, int group)
+{
+    const node *n = &g->nodes[index];
+    pyr_op *op = &g->ops[lane][index];
+    int depth = 0;
+
+    for (int part = 0; part < g->used[lane]; part++) {
+        if (g->parts > 1)
+            point(g, n, lane, part, op);
+        if (op->want_grad)
+            point_gradient(g, op, n, sum_at(g, n, lane, group, depth), g->filled[group]);
+        PYR_TRY(run_part(g, lane, index, true));
+        if (!op->want_grad)
+            continue;
+        for (int full = part; full & 1; full >>= 1, depth--)
+            add_block(g, sum_at(g, n, lane, group, depth - 1), sum_at(g, n, lane, group, depth),
+                      op->grad_bytes);
+        depth++;
+    }
+    for (depth--; op->want_grad && depth > 0; depth--)
+        add_block(g, sum_at(g, n, lane, group, depth - 1), sum_at(g, n, lane, group, depth), op->grad_bytes);
+    return PYR_OK;
+}
+
 pyr_status pyr_graph_backward(pyr_graph *g, int lane, int group)
 {
+    assert(g->parts == 1 || !g->groups || !g->filled[group]);
     for (int s = 0; s < g->n_backward; s++) {
         int i = g->backward[s].node;
 
-        if (g->ops[lane][i].want_grad && !g->backward[s].recompute)
-            point_gradient(g, &g->ops[lane][i], &g->nodes[i], group);
-        PYR_TRY(run_op(g, lane, i, !g->backward[s].recompute));
+        if (g->backward[s].recompute)
+            PYR_TRY(run_forward(g, lane, i));
+        else
+            PYR_TRY(run_backward(g, lane, i, group));
     }
     if (g->groups)
         g->filled[group] = true;
@@ -698,20 +833,34 @@ void pyr_graph_clear(pyr_graph *g, int group)
     g->filled[group] = false;
 }
 
-static pyr_status collect_task(void *arg, int task, int lane)
+/* Small enough for a core's cache with some others beside it. */
+enum { SLICE = 1 << 16 };
+
+int pyr_graph_slices(const pyr_graph *g)
+{
+    return (int)((g->grad_bytes + SLICE - 1) / SLICE);
+}
+
+void pyr_graph_add(pyr_graph *g, int to, int from, int slice)
+{
+    size_t at = (size_t)slice * SLICE, left = g->grad_bytes - at;
+
+    add_block(g, g->accumulator[to] + at, g->accumulator[from] + at, left < SLICE ? left : SLICE);
+}
+
+static pyr_status collect_node(pyr_graph *g, int index)
 {
     enum { MOST_GROUPS = 64 };
-    pyr_graph *g = arg;
-    node *n = &g->nodes[task];
-    pyr_op *op = &g->ops[0][task];
+    node *n = &g->nodes[index];
+    pyr_op *op = &g->ops[0][index];
     void *accumulators[MOST_GROUPS], *dparam[PYR_OP_PARAMS] = {NULL};
     int filled = 0;
 
-    (void)lane;
-    assert(g->groups <= MOST_GROUPS);
     for (int i = 0; i < g->groups; i++)
-        if (g->filled[i])
+        if (g->filled[i]) {
+            assert(filled < MOST_GROUPS);
             accumulators[filled++] = g->accumulator[i] + n->grad;
+        }
     if (!op->want_grad || !filled)
         return PYR_OK;
     for (int i = 0; i < op->n_params; i++)
@@ -719,12 +868,20 @@ static pyr_status collect_task(void *arg, int task, int lane)
     return pyr_op_collect(g->k, op, accumulators, filled, dparam);
 }
 
+static pyr_status collect_task(void *arg, int task, int lane)
+{
+    pyr_graph *g = arg;
+
+    (void)lane;
+    return collect_node(g, g->by_size[task]);
+}
+
 pyr_status pyr_graph_collect(pyr_graph *g, void *grad)
 {
     g->collect_to = grad;
     if (!g->serial_collect)
-        return pyr_run_tasks(g->k, g->n_nodes, collect_task, g);
+        return pyr_run_tasks(g->k, g->n_by_size, collect_task, g);
     for (int i = 0; i < g->n_nodes; i++)
-        PYR_TRY(collect_task(g, i, 0));
+        PYR_TRY(collect_node(g, i));
     return PYR_OK;
 }

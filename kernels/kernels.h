@@ -449,6 +449,13 @@ static inline pyr_status pyr_run_tasks(pyr_kernels *k, int tasks, pyr_task run, 
     return k->backend->memory->run_tasks(k, tasks, run, arg);
 }
 
+/* Run a task on each lane, by that lane where the memory is the host's: what it allocates and writes is near it. */
+static inline pyr_status pyr_run_lanes(pyr_kernels *k, pyr_task run, void *arg)
+{
+    return k->backend->host_memory ? pyr_pool_run_each(k->pool, run, arg)
+                                   : pyr_run_tasks(k, k->lanes, run, arg);
+}
+
 /* dst = sum of coef[i] * src[i], i < n <= 4; dst may be one of the sources. coef: host. */
 static inline void pyr_combine(pyr_kernels *k, void *dst, int n, const double *coef, const void *const *src,
                                size_t count)

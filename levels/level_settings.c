@@ -138,8 +138,8 @@ static const pyr_setting rows[] = {
     {"recompute", PYR_SETTING_BOOL, AT(recompute), 0, 0, "false", NULL,
      "compute residual blocks twice in training instead of keeping what is inside: less memory, a third "
      "more time"},
-    {"groups", PYR_SETTING_INT, AT(groups), 1, 64, "4", NULL,
-     "sums of gradients kept apart; as many threads can work"},
+    {"groups", PYR_SETTING_INT, AT(groups), 0, 64, "0", NULL,
+     "sums of gradients kept apart, as many threads can work; 0: chosen by batch and network, added as a tree"},
     {"lr", PYR_SETTING_REAL, AT(lr), 0, 10, "2e-3", NULL, "learning rate at its highest"},
     {"lr_schedule", PYR_SETTING_CHOICE, AT(rate), 0, 0, "cosine", pyr_rate_names, "its course"},
     {"warmup", PYR_SETTING_INT, AT(warmup), 0, 1 << 30, "100", NULL, "steps of linear rise"},

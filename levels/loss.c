@@ -143,11 +143,10 @@ static void lay_out_draws(pyr_loss *out)
     }
 }
 
-pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
-                        const pyr_loss_plan *plan)
+/* The graph, not planned. */
+static pyr_status build_graph(pyr_loss *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
+                              const pyr_loss_plan *plan)
 {
-    const pyr_level_settings *set = &level->settings;
-
     *out = (pyr_loss){.k = k,
                       .level = level,
                       .training = plan->training,
@@ -163,15 +162,40 @@ pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const
                       .estimated = -1,
                       .mix_given = -1,
                       .probability = plan->probability};
+    PYR_TRY(pyr_graph_new(&out->g, k, level->precision, params));
+    build(out, plan);
+    return PYR_OK;
+}
+
+pyr_status pyr_loss_cost(pyr_kernels *k, const pyr_level *level, double *flop, double *parameters)
+{
+    pyr_params params = {0};
+    pyr_loss loss = {0};
+    pyr_status status = build_graph(&loss, k, &params, level, &(pyr_loss_plan){.batch = 1, .training = true});
+
+    if (status == PYR_OK) {
+        *flop = pyr_graph_flop(loss.g);
+        *parameters = (double)pyr_params_model_count(&params);
+    }
+    pyr_loss_free(&loss);
+    pyr_params_free(&params);
+    return status;
+}
+
+pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
+                        const pyr_loss_plan *plan)
+{
+    const pyr_level_settings *set = &level->settings;
+
+    PYR_TRY(build_graph(out, k, params, level, plan));
     PYR_TRY(pyr_level_training_noise(&out->noise, set));
     if (plan->batch > MOST_BATCH)
         return pyr_fail(PYR_E_CONFIG, "at most %d images can be in a lane at a time", MOST_BATCH);
-    PYR_TRY(pyr_graph_new(&out->g, k, level->precision, params));
-    build(out, plan);
     PYR_TRY(pyr_graph_plan(out->g, &(pyr_plan){.batch = plan->batch,
                                                .lanes = plan->lanes,
                                                .param_gradient = plan->training,
                                                .groups = plan->groups,
+                                               .parts = plan->parts,
                                                .recompute = plan->training && set->recompute}));
     for (int lane = 0; lane < pyr_graph_lanes(out->g); lane++)
         PYR_TRY(put_constants(out, lane));

@@ -44,7 +44,8 @@ typedef struct pyr_loss {
 } pyr_loss;
 
 typedef struct pyr_loss_plan {
-    int batch, groups;
+    int batch, groups; /* as in pyr_plan, as parts */
+    int parts;
     int lanes; /* 0: all */
     bool training;
     int shared;             /* levels that share the network's trunk (pyr_unet_options); 0: none do */
@@ -62,6 +63,9 @@ typedef struct pyr_loss_plan {
 pyr_status pyr_loss_new(pyr_loss *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
                         const pyr_loss_plan *plan);
 void pyr_loss_free(pyr_loss *loss);
+
+/* What a network is worth: floating-point operations of an image, forward; parameters. Nothing is planned. */
+pyr_status pyr_loss_cost(pyr_kernels *k, const pyr_level *level, double *flop, double *parameters);
 
 /* The images of one micro-batch within the noise of a whole batch. */
 typedef struct pyr_draw {

@@ -60,7 +60,7 @@ static inline pyr_value run_input_add(run_net *net, int h, int w, int c, run_fil
 }
 
 typedef struct run_options {
-    int batch, lanes, groups;
+    int batch, lanes, groups, parts;
     bool keep_all; /* no buffer is used twice, and nothing is joined */
     unsigned keep; /* bits of values that are kept */
     bool recompute;
@@ -89,6 +89,7 @@ static inline bool run_open(run_net *net, const char *backend, run_builder build
     status = pyr_graph_plan(net->g, &(pyr_plan){.batch = net->batch,
                                                 .param_gradient = !o.inference,
                                                 .groups = net->groups,
+                                                .parts = o.parts,
                                                 .recompute = o.recompute});
     CHECK_OK(status);
     if (status == PYR_OK) {

@@ -4,6 +4,7 @@
 
 #include "graph/optimizer.h"
 #include "graph/step_loop.h"
+#include "graph/sum_tree.h"
 
 static const char *const backends[] = {"ref-double", "ref", "cpu"};
 enum { BACKENDS = 3 };
@@ -350,6 +351,141 @@ static void clear_all(run_net *net)
 {
     for (int i = 0; i < net->groups; i++)
         pyr_graph_clear(net->g, i);
+}
+
+/* ---- parts of a batch -------------------------------------------------------------------------- */
+
+enum { PARTS_IMAGES = 14, PART = 2, PARTS = PARTS_IMAGES / PART };
+
+/* The gradient at y, the same for every image. */
+static void put_equal_seeds(run_net *net)
+{
+    size_t n = pyr_count(pyr_graph_shape(net->g, net->y)), each = n / (size_t)net->batch;
+    double *c = run_numbers(n);
+
+    for (size_t i = 0; i < n; i++)
+        c[i] = cos(1.0 + (double)(i % each));
+    CHECK_OK(pyr_upload_reals(net->k, pyr_graph_gradient(net->g, 0, net->y), c, n));
+    pyr_free(c);
+}
+
+/* What PARTS_IMAGES images give, taken in pieces of `together` parts; the last one may be smaller. */
+typedef struct parts_result {
+    double *y, *dx, *grad;
+    size_t n_y, n_dx, n_grad; /* of an image; of all */
+} parts_result;
+
+static void read_images(run_net *net, double *out, const void *from, size_t each, int n)
+{
+    CHECK_OK(pyr_download_reals(net->k, out, from, (size_t)n * each));
+}
+
+/* Images first .. first + n - 1 of all inputs; the others in the lane are noise. */
+static void put_images(run_net *net, double *const *all, int first, int n)
+{
+    for (int i = 0; i < net->n_inputs; i++) {
+        size_t each = pyr_count(pyr_graph_shape(net->g, net->in[i].v)) / (size_t)net->batch;
+        double *some = run_numbers((size_t)net->batch * each);
+
+        for (size_t j = 0; j < (size_t)net->batch * each; j++)
+            some[j] = j < (size_t)n * each ? all[i][(size_t)first * each + j] : all[i][j % each];
+        run_put(net, 0, i, some);
+        pyr_free(some);
+    }
+}
+
+static bool run_in_parts(parts_result *r, const char *backend, int together, double *const *inputs)
+{
+    int batch = PART * together, pieces = (PARTS + together - 1) / together;
+    pyr_sum_tree *tree = NULL;
+    pyr_sum_pair pairs[PARTS];
+    pyr_sum_job job;
+    double *values;
+    run_net net;
+    int n, root;
+
+    if (!run_open(&net, backend, build_mixed, NULL,
+                  (run_options){.batch = batch, .parts = together, .groups = pieces}))
+        return false;
+    CHECK(pyr_graph_parts(net.g) == together && pyr_graph_batch(net.g) == batch);
+    CHECK_OK(pyr_sum_tree_new(&tree, pieces, pieces));
+    values = run_param_values(&net);
+    run_pack(&net, values);
+    spoil(&net);
+    r->n_y = pyr_count(pyr_graph_shape(net.g, net.y)) / (size_t)batch;
+    r->n_dx = pyr_count(pyr_graph_shape(net.g, net.in[0].v)) / (size_t)batch;
+    r->n_grad = net.params.count;
+    r->y = run_numbers(PARTS_IMAGES * r->n_y);
+    r->dx = run_numbers(PARTS_IMAGES * r->n_dx);
+    r->grad = run_numbers(r->n_grad);
+    clear_all(&net);
+    while (pyr_sum_tree_take(tree, 0, &job)) {
+        int first = job.piece * batch, images = PARTS_IMAGES - first < batch ? PARTS_IMAGES - first : batch;
+
+        put_images(&net, inputs, first, images);
+        pyr_graph_use(net.g, 0, images);
+        CHECK_OK(pyr_graph_forward(net.g, 0));
+        read_images(&net, r->y + (size_t)first * r->n_y, pyr_graph_data(net.g, 0, net.y), r->n_y, images);
+        put_equal_seeds(&net);
+        CHECK_OK(pyr_graph_backward(net.g, 0, job.to));
+        read_images(&net, r->dx + (size_t)first * r->n_dx, pyr_graph_gradient(net.g, 0, net.in[0].v), r->n_dx,
+                    images);
+        pyr_sum_tree_done(tree, &job);
+    }
+    n = pyr_sum_tree_rest(tree, pairs, &root);
+    for (int i = 0; i < n; i++) {
+        for (int slice = pyr_graph_slices(net.g) - 1; slice >= 0; slice--)
+            pyr_graph_add(net.g, pairs[i].to, pairs[i].from, slice);
+        pyr_graph_clear(net.g, pairs[i].from);
+    }
+    collect(&net, false, r->grad);
+    pyr_sum_tree_free(tree);
+    pyr_free(values);
+    run_close(&net);
+    return true;
+}
+
+/* A piece of 1, 2, 4 and 8 parts: the same bits, and in double the gradient of one accumulator that adds up. */
+static void parts_do_not_matter(void)
+{
+    for (int b = 0; b < BACKENDS; b++) {
+        double *inputs[RUN_INPUTS] = {NULL}, *plain;
+        parts_result r[4] = {{0}};
+        run_net whole;
+        bool open = run_open(&whole, backends[b], build_mixed, NULL, (run_options){.batch = PARTS_IMAGES});
+
+        if (!open)
+            return;
+        for (int i = 0; i < whole.n_inputs; i++)
+            inputs[i] = run_input_values(&whole, i, 77);
+        for (int i = 0; i < 4; i++)
+            open = run_in_parts(&r[i], backends[b], 1 << i, inputs) && open;
+        for (int i = 1; i < 4 && open; i++) {
+            CHECK(memcmp(r[i].y, r[0].y, PARTS_IMAGES * r[0].n_y * sizeof(double)) == 0);
+            CHECK(memcmp(r[i].dx, r[0].dx, PARTS_IMAGES * r[0].n_dx * sizeof(double)) == 0);
+            CHECK(memcmp(r[i].grad, r[0].grad, r[0].n_grad * sizeof(double)) == 0);
+        }
+        plain = run_param_values(&whole);
+        run_pack(&whole, plain);
+        for (int i = 0; i < whole.n_inputs; i++)
+            run_put(&whole, 0, i, inputs[i]);
+        clear_all(&whole);
+        CHECK_OK(pyr_graph_forward(whole.g, 0));
+        put_equal_seeds(&whole);
+        CHECK_OK(pyr_graph_backward(whole.g, 0, 0));
+        collect(&whole, false, plain);
+        for (size_t i = 0; i < r[0].n_grad && open; i++)
+            CHECK_CLOSE(r[0].grad[i], plain[i], (b == 0 ? 1e-11 : 2e-4) * (1 + fabs(plain[i])));
+        for (int i = 0; i < 4; i++) {
+            pyr_free(r[i].y);
+            pyr_free(r[i].dx);
+            pyr_free(r[i].grad);
+        }
+        for (int i = 0; i < whole.n_inputs; i++)
+            pyr_free(inputs[i]);
+        pyr_free(plain);
+        run_close(&whole);
+    }
 }
 
 /* The collected gradient is the sum over the accumulators, in their order, whoever filled them; an
@@ -1853,6 +1989,7 @@ int main(int argc, char **argv)
     RUN(only_what_is_wanted);
     RUN(lanes_do_not_matter);
     RUN(accumulators_add_up);
+    RUN(parts_do_not_matter);
     RUN(operations_are_joined);
     RUN(cpu_joins);
     RUN(gradients_blocks);

@@ -60,17 +60,83 @@ static pyr_status prepare(pyr_batch_step *s, int64_t number)
 
 /* ---- the backend's part ------------------------------------------------------------------------- */
 
+/* Learners i .. end - 1 compute pieces together: one, or all. */
+static int end_of(const pyr_batch_step *s, int i)
+{
+    return s->piece ? s->n : i + 1;
+}
+
+static void clear(pyr_batch_step *s, int i, int accumulator)
+{
+    for (int end = end_of(s, i); i < end; i++)
+        pyr_graph_clear(s->learner[i]->g, accumulator);
+}
+
+static pyr_status run_piece(pyr_batch_step *s, int i, int first, int lane, int accumulator)
+{
+    if (s->piece)
+        return s->piece(s->ctx, first, lane, accumulator);
+    return pyr_learner_piece(s->learner[i], first, lane, accumulator);
+}
+
+/* Pieces of a group, one after the other. */
+static pyr_status group_task(pyr_batch_step *s, int i, int group, int lane)
+{
+    const pyr_learner *l = s->learner[i];
+
+    clear(s, i, group);
+    for (int first = group * l->micro_batch; first < l->batch; first += l->groups * l->micro_batch)
+        PYR_TRY(run_piece(s, i, first, lane, group));
+    return PYR_OK;
+}
+
+static void add_accumulators(pyr_batch_step *s, int i, int to, int from)
+{
+    for (int end = end_of(s, i); i < end; i++)
+        for (int slice = 0; slice < pyr_graph_slices(s->learner[i]->g); slice++)
+            pyr_graph_add(s->learner[i]->g, to, from, slice);
+}
+
+/* A piece, and what must be added before there is a buffer for it. */
+static pyr_status tree_task(pyr_batch_step *s, int i, int lane)
+{
+    const pyr_learner *l = s->learner[i];
+    pyr_status status;
+    pyr_sum_job job;
+
+    while (pyr_sum_tree_take(l->tree, lane, &job)) {
+        if (job.piece < 0) {
+            add_accumulators(s, i, job.to, job.from);
+            pyr_sum_tree_done(l->tree, &job);
+            continue;
+        }
+        clear(s, i, job.to);
+        status = run_piece(s, i, job.piece * l->micro_batch, lane, job.to);
+        if (status == PYR_OK)
+            pyr_sum_tree_done(l->tree, &job);
+        else
+            pyr_sum_tree_fail(l->tree);
+        return status;
+    }
+    return PYR_OK;
+}
+
+static int tasks_of(const pyr_learner *l)
+{
+    return l->frozen ? 0 : l->tree ? pyr_learner_pieces(l) : l->groups;
+}
+
 /* Tasks in the order of the learners. */
 static pyr_status learner_task(void *arg, int task, int lane)
 {
     pyr_batch_step *s = arg;
 
-    for (int i = 0; i < s->n; i++) {
-        int groups = s->learner[i]->frozen ? 0 : s->learner[i]->groups;
+    for (int i = 0; i < s->n; i = end_of(s, i)) {
+        int tasks = tasks_of(s->learner[i]);
 
-        if (task < groups)
-            return pyr_learner_group(s->learner[i], task, lane);
-        task -= groups;
+        if (task < tasks)
+            return s->learner[i]->tree ? tree_task(s, i, lane) : group_task(s, i, task, lane);
+        task -= tasks;
     }
     return PYR_OK;
 }
@@ -86,11 +152,56 @@ static pyr_status accumulate(pyr_batch_step *s)
         if (s->learner[i]->frozen)
             continue;
         PYR_TRY(pyr_graph_pack(s->learner[i]->g, s->learner[i]->optimizer->value));
-        tasks += s->learner[i]->groups;
+        if (s->learner[i]->tree)
+            pyr_sum_tree_begin(s->learner[i]->tree);
     }
-    if (s->group)
-        return pyr_run_tasks(s->k, s->learner[0]->groups, s->group, s->ctx);
+    for (int i = 0; i < s->n; i = end_of(s, i))
+        tasks += tasks_of(s->learner[i]);
     return pyr_run_tasks(s->k, tasks, learner_task, s);
+}
+
+/* What is left of a learner's tree, and its gradient's place, which is to be zero; in slices. */
+typedef struct rest {
+    pyr_learner *l;
+    const pyr_sum_pair *pairs;
+    int n, adding; /* tasks that add; zeros are behind */
+    bool zero;
+} rest;
+
+enum { ZEROS = 1 << 20 }; /* bytes at a time */
+
+static int zero_tasks(const pyr_optimizer *o)
+{
+    return (int)((o->count * pyr_type_size(o->k->real) + ZEROS - 1) / ZEROS);
+}
+
+static pyr_status rest_task(void *arg, int task, int lane)
+{
+    const rest *r = arg;
+    const pyr_optimizer *o = r->l->optimizer;
+    size_t at, bytes = o->count * pyr_type_size(o->k->real);
+
+    (void)lane;
+    for (int i = 0; i < r->n && task < r->adding; i++)
+        pyr_graph_add(r->l->g, r->pairs[i].to, r->pairs[i].from, task);
+    if (task < r->adding)
+        return PYR_OK;
+    at = (size_t)(task - r->adding) * ZEROS;
+    pyr_zero(o->k, (char *)o->grad + at, bytes - at < ZEROS ? bytes - at : ZEROS);
+    return PYR_OK;
+}
+
+/* One sum is left in the accumulators of a learner. `root`: whose tree it is. */
+static pyr_status add_rest(pyr_batch_step *s, pyr_learner *l, const pyr_learner *root, int pairs, int sum,
+                           bool zero)
+{
+    rest r = {l, root->pairs, pairs, pairs ? pyr_graph_slices(l->g) : 0, zero};
+
+    PYR_TRY(pyr_run_tasks(s->k, r.adding + (zero ? zero_tasks(l->optimizer) : 0), rest_task, &r));
+    for (int i = 0; i < l->accumulators; i++)
+        if (i != sum)
+            pyr_graph_clear(l->g, i);
+    return PYR_OK;
 }
 
 /* From there into the optimizers, with the mean losses: processes that each take a part of the batch would
@@ -98,15 +209,21 @@ static pyr_status accumulate(pyr_batch_step *s)
 static pyr_status collect(pyr_batch_step *s)
 {
     pyr_kernels *k = s->k;
+    int pairs = 0, sum = 0;
 
     for (int i = 0; i < s->n; i++) {
-        pyr_optimizer *o = s->learner[i]->optimizer;
+        pyr_learner *l = s->learner[i], *root = s->piece ? s->learner[0] : l;
+        bool first = !s->shared || i == 0;
 
-        if (s->learner[i]->frozen)
+        if (l->frozen)
             continue;
-        if (!s->shared || i == 0)
-            pyr_zero(k, o->grad, o->count * pyr_type_size(k->real));
-        PYR_TRY(pyr_graph_collect(s->learner[i]->g, o->grad));
+        if (l->tree && (!s->piece || i == 0))
+            pairs = pyr_sum_tree_rest(l->tree, l->pairs, &sum);
+        if (l->tree)
+            PYR_TRY(add_rest(s, l, root, pairs, sum, first));
+        else if (first)
+            pyr_zero(k, l->optimizer->grad, l->optimizer->count * pyr_type_size(k->real));
+        PYR_TRY(pyr_graph_collect(l->g, l->optimizer->grad));
     }
     for (int i = 0; i < s->n; i++) {
         const pyr_learner *l = s->learner[i];

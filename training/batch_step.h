@@ -22,8 +22,9 @@ typedef struct pyr_batch_step {
     pyr_status (*prepare)(void *ctx, int64_t number, char *inputs);
     /* The backend's part, before the learners'. NULL: none. */
     pyr_status (*begin)(void *ctx);
-    /* In place of each learner's own: one group of them all, which have the same groups. NULL: none. */
-    pyr_status (*group)(void *ctx, int group, int lane);
+    /* In place of each learner's own: the piece of them all that begins with image `first`; they divide the batch
+     * alike. NULL: none. */
+    pyr_status (*piece)(void *ctx, int first, int lane, int accumulator);
     void *ctx;
 
     pyr_step_io io;   /* in: a pyr_step_input for each learner, the inputs; out: losses if shared, states */

@@ -159,19 +159,11 @@ static pyr_status backward(pyr_chain *c, const piece *p, int group)
     return PYR_OK;
 }
 
-pyr_status pyr_chain_group(pyr_chain *c, int group, int lane)
+pyr_status pyr_chain_piece(pyr_chain *c, int first, int lane, int accumulator)
 {
-    const pyr_learner *first_one = &c->level[0].learner;
-    int batch = first_one->batch, stride = first_one->groups * c->micro_batch;
+    int rest = c->level[0].learner.batch - first;
+    piece p = {lane, first, rest < c->micro_batch ? rest : c->micro_batch};
 
-    for (int level = 0; level < c->n; level++)
-        pyr_graph_clear(c->level[level].loss.g, group);
-    for (int first = group * c->micro_batch; first < batch; first += stride) {
-        int rest = batch - first;
-        piece p = {lane, first, rest < c->micro_batch ? rest : c->micro_batch};
-
-        PYR_TRY(forward(c, &p));
-        PYR_TRY(backward(c, &p, group));
-    }
-    return PYR_OK;
+    PYR_TRY(forward(c, &p));
+    return backward(c, &p, accumulator);
 }

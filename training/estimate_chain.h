@@ -16,7 +16,7 @@
 
 typedef struct pyr_chain pyr_chain;
 
-/* The n levels are borrowed; all have one batch, micro-batch and number of groups, those above 0 an estimate, and
+/* The n levels are borrowed; all have one batch, and one division of it, those above 0 an estimate, and
  * those below the coarsest are given estimates for some images, as they are drawn (loss.h, given_estimates).
  * `gradients` pass back through the estimates. */
 pyr_status pyr_chain_new(pyr_chain **out, pyr_kernels *k, const pyr_pyramid *pyramid, pyr_train_level *level,
@@ -24,8 +24,8 @@ pyr_status pyr_chain_new(pyr_chain **out, pyr_kernels *k, const pyr_pyramid *pyr
 void pyr_chain_free(pyr_chain *c); /* NULL is a no-op */
 size_t pyr_chain_bytes(const pyr_chain *c);
 
-/* All micro-batches of a group, all levels, on one lane: gradients into the group's accumulators, losses into
+/* The piece that begins with image `first`, all levels, on one lane: gradients into an accumulator of each, losses into
  * the learners. The graphs are packed before. */
-pyr_status pyr_chain_group(pyr_chain *c, int group, int lane);
+pyr_status pyr_chain_piece(pyr_chain *c, int first, int lane, int accumulator);
 
 #endif

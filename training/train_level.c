@@ -105,6 +105,18 @@ static void copy_images(pyr_train_level *l, int lane, int first, int n)
                  (const char *)l->condition + (size_t)first * condition, (size_t)n * condition);
 }
 
+/* Where image `at` of a lane lies; NULL: there is no such input. */
+static void *image_at(const pyr_train_level *l, int lane, pyr_value v, int at)
+{
+    pyr_graph *g = l->loss.g;
+
+    if (v < 0)
+        return NULL;
+    return (char *)pyr_graph_data(g, lane, v) +
+           (size_t)at * (pyr_count(pyr_graph_shape(g, v)) / (size_t)pyr_graph_batch(g) *
+                         pyr_type_size(l->job->k->real));
+}
+
 static void load(void *ctx, int lane, int first, int n)
 {
     pyr_train_level *l = ctx;
@@ -112,10 +124,12 @@ static void load(void *ctx, int lane, int first, int n)
 
     if (l->variable)
         copy_images(l, lane, first, n);
-    else
-        pyr_feed_level_of(&l->feed, lane, &(pyr_piece){l->images, l->learner.batch, first, n},
-                          l->level.facts.index, pyr_graph_data(loss->g, lane, loss->variable),
-                          loss->condition >= 0 ? pyr_graph_data(loss->g, lane, loss->condition) : NULL);
+    for (int done = 0, some; done < n && !l->variable; done += some) {
+        some = n - done < l->feed.batch ? n - done : l->feed.batch;
+        pyr_feed_level_of(&l->feed, lane, &(pyr_piece){l->images, l->learner.batch, first + done, some},
+                          l->level.facts.index, image_at(l, lane, loss->variable, done),
+                          image_at(l, lane, loss->condition, done));
+    }
     pyr_loss_take(&l->loss, lane, l->draws + (size_t)(first / l->learner.micro_batch) * loss->draw_bytes, n);
 }
 
@@ -261,7 +275,8 @@ pyr_status pyr_train_level_plan(pyr_train_level *l, const pyr_loss_plan *plan, d
     size_t batch = (size_t)l->level.settings.batch;
 
     l->block = block;
-    PYR_TRY(pyr_feed_new(&l->feed, job->k, job->data, job->pyramid, plan->batch, job->k->lanes));
+    PYR_TRY(
+        pyr_feed_new(&l->feed, job->k, job->data, job->pyramid, plan->batch / plan->parts, job->k->lanes));
     l->feed.dequantise = job->dequantise;
     if (resumed) /* the statistics are constants of the graph: they must be those of the run */
         take_statistics(&l->level.facts, &l->begun);
@@ -279,7 +294,8 @@ pyr_status pyr_train_level_plan(pyr_train_level *l, const pyr_loss_plan *plan, d
                                .optimizer = &block->optimizer,
                                .batch = l->level.settings.batch,
                                .micro_batch = plan->batch,
-                               .groups = plan->groups,
+                               .groups = l->learner.groups,
+                               .accumulators = plan->groups,
                                .weight = weight,
                                .load = load,
                                .ctx = l};
@@ -317,8 +333,12 @@ pyr_status pyr_train_level_statistics(pyr_level_facts *out, const pyr_trainer_jo
     pyr_status status;
 
     PYR_TRY(init_level(&level, job, at));
-    if (for_training)
-        PYR_TRY(pyr_choose_micro_batch(&images, job->k, &level));
+    if (for_training) {
+        pyr_division division;
+
+        PYR_TRY(pyr_divide_batch(&division, job->k, &(const pyr_level *){&level}, 1));
+        images = division.images / division.parts;
+    }
     status = pyr_feed_new(&feed, job->k, job->data, job->pyramid, images, job->k->lanes);
     feed.dequantise = job->dequantise;
     if (status == PYR_OK)
@@ -336,7 +356,7 @@ pyr_status pyr_train_level_memory(pyr_train_level *l, pyr_level_memory *out)
     size_t copies = is_shared(l) ? 2 * l->plain_params.count * pyr_type_size(k->real) : 0;
     pyr_loss loss = {0};
     pyr_status status =
-        pyr_loss_new(&loss, k, plain_params(l), &l->level, &(pyr_loss_plan){.batch = l->learner.micro_batch});
+        pyr_loss_new(&loss, k, plain_params(l), &l->level, &(pyr_loss_plan){.batch = l->feed.batch});
 
     if (status == PYR_OK)
         *out = (pyr_level_memory){.parameters = pyr_params_model_count(plain_params(l)),

@@ -362,6 +362,8 @@ static pyr_status each_set(const pyr_train_job *job,
 
     PYR_TRY(pyr_experiment_open(&experiment, job->k, job->settings, job->data));
     describe_data(job, &experiment);
+    if (*job->run)
+        PYR_TRY_OUT(pyr_run_keep_defaults(&experiment.config, job->run, job->settings));
     PYR_TRY_OUT(check_job(job, &experiment));
     PYR_TRY_OUT(look_ahead(job, &experiment));
     for (int level = config->cascade.joint ? 0 : config->pyramid.levels - 1; level >= 0; level--) {

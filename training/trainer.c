@@ -91,17 +91,20 @@ static bool has_chain(const pyr_trainer *t)
     return t->n > 1 && t->job.cascade->condition == PYR_CASCADE_ESTIMATE;
 }
 
-/* In a chain all levels take the same images at a time: as many as suits the one that needs the fewest. */
-static pyr_status choose_micro_batches(pyr_trainer *t, int micro[PYR_MAX_LEVELS])
+/* In a chain all levels take the same images at a time. */
+static pyr_status divide_batches(pyr_trainer *t, pyr_division division[PYR_MAX_LEVELS])
 {
-    int least = 0;
+    const pyr_level *level[PYR_MAX_LEVELS];
 
-    for (int i = t->n - 1; i >= 0; i--) {
-        PYR_TRY(pyr_choose_micro_batch(&micro[i], t->k, &t->level[i].level));
-        least = least && least < micro[i] ? least : micro[i];
-    }
-    for (int i = 0; i < t->n && has_chain(t); i++)
-        micro[i] = least;
+    for (int i = 0; i < t->n; i++)
+        level[i] = &t->level[i].level;
+    if (has_chain(t))
+        PYR_TRY(pyr_divide_batch(&division[0], t->k, level, t->n));
+    for (int i = t->n - 1; i >= 0; i--)
+        if (has_chain(t))
+            division[i] = division[0];
+        else
+            PYR_TRY(pyr_divide_batch(&division[i], t->k, &level[i], 1));
     return PYR_OK;
 }
 
@@ -116,13 +119,14 @@ static double weight_of(const pyr_trainer *t, int at)
 static pyr_status plan_levels(pyr_trainer *t)
 {
     bool chain = has_chain(t), gradients = chain && !t->job.cascade->stop_gradient;
-    int micro[PYR_MAX_LEVELS];
+    pyr_division division[PYR_MAX_LEVELS];
 
-    PYR_TRY(choose_micro_batches(t, micro));
+    PYR_TRY(divide_batches(t, division));
     for (int i = t->n - 1; i >= 0; i--) {
         bool is_coarsest = i == t->n - 1;
-        pyr_loss_plan plan = {.batch = micro[i],
-                              .groups = t->level[i].level.settings.groups,
+        pyr_loss_plan plan = {.batch = division[i].images,
+                              .groups = division[i].accumulators,
+                              .parts = division[i].parts,
                               .training = true,
                               .shared = t->shared ? t->n : 0,
                               .estimate = chain && i > 0,
@@ -131,6 +135,7 @@ static pyr_status plan_levels(pyr_trainer *t)
                               .given_gradient = gradients && !is_coarsest,
                               .probability = chain ? t->job.cascade->estimate_probability : 0};
 
+        t->level[i].learner.groups = division[i].groups;
         PYR_TRY(pyr_train_level_plan(&t->level[i], &plan, weight_of(t, i), &t->block[t->shared ? 0 : i],
                                      t->resumed));
     }
@@ -171,6 +176,14 @@ pyr_train_level *pyr_trainer_level(pyr_trainer *t, int at)
     return &t->level[at];
 }
 
+/* Lanes that can work at a time. */
+static int sums_of(const pyr_learner *l)
+{
+    int part = l->micro_batch / pyr_graph_parts(l->g);
+
+    return l->tree ? (l->batch + part - 1) / part : l->groups;
+}
+
 pyr_status pyr_trainer_describe(pyr_trainer *t, int at, pyr_level_summary *out)
 {
     pyr_train_level *l = &t->level[at];
@@ -191,7 +204,7 @@ pyr_status pyr_trainer_describe(pyr_trainer *t, int at, pyr_level_summary *out)
                                .variable = l->level.variable,
                                .conditioned = l->level.condition.c > 0,
                                .batch = l->learner.batch,
-                               .groups = l->learner.groups,
+                               .groups = sums_of(&l->learner),
                                .block = (int64_t)l->block->params.count,
                                .memory = m,
                                .resumed = t->resumed};

@@ -45,9 +45,9 @@ static pyr_status make_pyramids(void *ctx)
     return pyr_run_tasks(t->k, (t->level[0].learner.batch + piece - 1) / piece, pyramid_task, t);
 }
 
-static pyr_status chain_group(void *ctx, int group, int lane)
+static pyr_status chain_piece(void *ctx, int first, int lane, int accumulator)
 {
-    return pyr_chain_group(((pyr_trainer *)ctx)->chain, group, lane);
+    return pyr_chain_piece(((pyr_trainer *)ctx)->chain, first, lane, accumulator);
 }
 
 /* ---- the step ----------------------------------------------------------------------------------- */
@@ -80,7 +80,7 @@ pyr_status pyr_trainer_make_step(pyr_trainer *t)
                          .input_bytes = pyr_feed_gather_bytes(&t->level[0].feed, t->level[0].learner.batch),
                          .prepare = prepare,
                          .begin = t->n > 1 ? make_pyramids : NULL,
-                         .group = t->chain ? chain_group : NULL,
+                         .piece = t->chain ? chain_piece : NULL,
                          .ctx = t};
     for (int i = 0; i < t->n; i++) {
         t->step.learner[i] = &t->level[i].learner;

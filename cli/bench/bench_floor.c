@@ -118,7 +118,7 @@ static pyr_status list_kinds(kind **out, int *n, const pyr_graph *g)
 pyr_status pyr_bench_floor(pyr_floor *out, pyr_kernels *k, const pyr_graph *g, int lanes, double seconds)
 {
     bool direct_too = strcmp(k->backend->name, "cpu") == 0; /* oneDNN is there, and so are its types */
-    double images = (double)pyr_graph_batch(g) * lanes;
+    double images = (double)(pyr_graph_batch(g) / pyr_graph_parts(g)) * lanes;
     pyr_status status = PYR_OK;
     kind *kinds;
     int n;

@@ -185,8 +185,8 @@ pyr_status pyr_bench_profile_print(pyr_kernels *k, const pyr_graph *g, double wa
     }
     if (k->device)
         PYR_TRY_OUT(print_peaks(k));
-    pyr_print("one call in pieces of %d images on a thread; share of all threads' time\n",
-              pyr_graph_batch(g));
+    pyr_print("one call for %d images on a thread, which takes %d at a time; share of all threads' time\n",
+              pyr_graph_batch(g) / pyr_graph_parts(g), pyr_graph_batch(g));
     print_lines("kind", by_kind, kinds, whole);
     pyr_print("%-66s %4s %5.1f%%\n", "outside the network: data, packing, sums, optimizer, waiting", "",
               100 * (whole - inside) / whole);

@@ -32,6 +32,7 @@ typedef struct figures {
     double first_step;              /* seconds from the start of the process, without reading the data */
     double data;                    /* seconds of that */
     size_t device;                  /* bytes taken of a device; 0: there is none */
+    int sums;                       /* of gradients, kept apart in a step */
 } figures;
 
 /* ---- sampling: evaluations of the network a second ---------------------------------------------- */
@@ -168,9 +169,8 @@ static pyr_status first_step(pyr_trainer *trainer, figures *f)
 /* Lanes that have work in a step. */
 static int busy_lanes(const figures *f)
 {
-    const pyr_level_settings *s = &f->level->settings;
-    int pieces = (s->batch + f->memory.micro_batch - 1) / f->memory.micro_batch;
-    int busy = pieces < s->groups ? pieces : s->groups;
+    int pieces = (f->level->settings.batch + f->memory.micro_batch - 1) / f->memory.micro_batch;
+    int busy = pieces < f->sums ? pieces : f->sums;
 
     return busy < f->memory.lanes ? busy : f->memory.lanes;
 }
@@ -302,6 +302,7 @@ static pyr_status bench_level(const typed *t, pyr_kernels *k, const pyr_experime
         PYR_TRY_OUT(first_step(trainer, &f));
     PYR_TRY_OUT(pyr_trainer_describe(trainer, 0, &summary));
     f.memory = summary.memory;
+    f.sums = summary.groups;
     PYR_TRY_OUT(time_training(t, k, trainer, &f));
     f.device = available - pyr_available(k);
     PYR_TRY_OUT(time_forward(t, k, &f));

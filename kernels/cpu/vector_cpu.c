@@ -156,7 +156,7 @@ pyr_status pyr_cpu_adamw(pyr_kernels *k, const pyr_adamw *settings, pyr_step_sta
 void pyr_cpu_combine(pyr_kernels *k, void *dst, int n, const double *coef, const void *const *src,
                      size_t count)
 {
-    float *out = dst; /* may be one of the sources: no restrict */
+    float *out = dst; /* may be one of the sources: no restrict, but any order will do */
 
     (void)k;
     if (n == 0) {
@@ -168,18 +168,22 @@ void pyr_cpu_combine(pyr_kernels *k, void *dst, int n, const double *coef, const
     float cc = n > 2 ? (float)coef[2] : 0, cd = n > 3 ? (float)coef[3] : 0;
     switch (n) {
     case 1:
+#pragma omp simd
         for (size_t i = 0; i < count; i++)
             out[i] = ca * a[i];
         break;
     case 2:
+#pragma omp simd
         for (size_t i = 0; i < count; i++)
             out[i] = ca * a[i] + cb * b[i];
         break;
     case 3:
+#pragma omp simd
         for (size_t i = 0; i < count; i++)
             out[i] = ca * a[i] + cb * b[i] + cc * c[i];
         break;
     default:
+#pragma omp simd
         for (size_t i = 0; i < count; i++)
             out[i] = ca * a[i] + cb * b[i] + cc * c[i] + cd * d[i];
     }

@@ -119,6 +119,29 @@ for precision in f32 bf16; do
     fi
 done
 
+begin "the same weights with 1, 2, 3, 8 and 16 threads, whatever size of pieces they take"
+for threads in 1 2 3 8 16; do
+    pyr train --config $cfg --outdir "$tmp/threads-$threads" --level 1 --duration 1600 --threads $threads --precision f32
+    gives 0
+    holds cmp "$(weights "$tmp/threads-1" 1)" "$(weights "$tmp/threads-$threads" 1)"
+done
+
+begin "a run that was begun when level.groups was 4 by default keeps them"
+if wanted; then
+    pyr train --config $cfg --outdir "$tmp/groups-f" --level 0 --duration 24000 --set level.groups=4
+    gives 0
+    train_behind --config $cfg --outdir "$tmp/groups-g" --level 0 --duration 24000 --set level.groups=4
+    wait_for_step "$tmp/groups-g" 0 60
+    kill -9 "$behind" 2>/dev/null && wait "$behind" 2>/dev/null
+    pyr train --config $cfg --outdir "$tmp/groups-g" --level 0 --duration 24000 # as it was typed then
+    gives 0
+    complains "going on from its last checkpoint"
+    holds cmp "$(weights "$tmp/groups-f" 0)" "$(weights "$tmp/groups-g" 0)"
+    holds grep -q "groups = 4" "$tmp/groups-g/pyrdiff.cfg"
+    pyr train --config $cfg --outdir "$tmp/groups-g" --level 0 --duration 24000 --set level.groups=2
+    refuses 1 "groups: 4 -> 2"
+fi
+
 begin "bf16 is another computation than f32, with much the same result"
 [ $bf16 = yes ] || skip "no bf16 here"
 holds sh -c "! cmp -s '$(weights "$tmp/f32-1" 1)' '$(weights "$tmp/bf16-1" 1)'"
