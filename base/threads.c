@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <time.h>
 
 struct pyr_pool {
     int lanes, started;
@@ -31,6 +32,11 @@ struct pyr_pool {
     int failed_task;
     pyr_status failure;
     char sentence[4096];
+    /* recording; under the lock */
+    pyr_task_time *times; /* NULL: none */
+    size_t room, recorded;
+    int rounds;
+    double alone_since; /* the caller's processor time at the end of the last round */
 };
 
 typedef struct worker_arg {
@@ -55,6 +61,21 @@ int pyr_openmp_threads(int n)
     return before;
 }
 
+static double processor_time(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void record(pyr_pool *pool, int task, int lane, double seconds)
+{
+    if (pool->recorded < pool->room)
+        pool->times[pool->recorded] = (pyr_task_time){pool->rounds, task, lane, seconds};
+    pool->recorded++;
+}
+
 static void work_on_round(pyr_pool *pool, int lane)
 {
     bool worked = false;
@@ -64,12 +85,18 @@ static void work_on_round(pyr_pool *pool, int lane)
         int task = pool->each ? lane : pool->next;
         pyr_status status;
 
+        double start = pool->times ? processor_time() : 0;
+
         pool->next++;
         worked = true;
 
         pthread_mutex_unlock(&pool->lock);
         status = pool->run(pool->arg, task, lane);
+        if (pool->times)
+            start = processor_time() - start;
         pthread_mutex_lock(&pool->lock);
+        if (pool->times)
+            record(pool, task, lane, start);
         if (status != PYR_OK && task < pool->failed_task) {
             pool->failed_task = task;
             pool->failure = status;
@@ -207,6 +234,8 @@ static pyr_status run_round(pyr_pool *pool, int tasks, bool each, pyr_task run, 
     if (pool->on_start) /* another thread may have run the round before */
         pool->on_start();
     pthread_mutex_lock(&pool->lock);
+    if (pool->times)
+        record(pool, -1, 0, processor_time() - pool->alone_since);
     pool->run = run;
     pool->arg = arg;
     pool->stop = pyr_stop_current();
@@ -224,10 +253,28 @@ static pyr_status run_round(pyr_pool *pool, int tasks, bool each, pyr_task run, 
     pthread_mutex_lock(&pool->lock);
     while (atomic_load(&pool->idle) < pool->started)
         pthread_cond_wait(&pool->done, &pool->lock);
+    pool->rounds++;
+    if (pool->times)
+        pool->alone_since = processor_time();
     pthread_mutex_unlock(&pool->lock);
     if (pool->failure != PYR_OK)
         pyr_error_set(pool->sentence);
     return pool->failure;
+}
+
+void pyr_pool_record(pyr_pool *pool, pyr_task_time *times, size_t room)
+{
+    pool->times = times;
+    pool->room = room;
+    pool->recorded = 0;
+    pool->rounds = 0;
+    pool->alone_since = processor_time();
+}
+
+size_t pyr_pool_recorded(const pyr_pool *pool, int *rounds)
+{
+    *rounds = pool->rounds;
+    return pool->recorded <= pool->room ? pool->recorded : 0;
 }
 
 pyr_status pyr_pool_run(pyr_pool *pool, int tasks, pyr_task run, void *arg)

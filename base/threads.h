@@ -7,6 +7,7 @@
 #define PYR_BASE_THREADS_H
 
 #include "base/status.h"
+#include <stddef.h>
 
 typedef struct pyr_pool pyr_pool;
 
@@ -27,6 +28,17 @@ pyr_status pyr_pool_run(pyr_pool *pool, int tasks, pyr_task run, void *arg);
 
 /* The same with one task for each lane, which runs it itself: task is lane. For memory that a lane is to touch first. */
 pyr_status pyr_pool_run_each(pyr_pool *pool, pyr_task run, void *arg);
+
+/* A task that was run: processor time in seconds. task -1: what the caller did alone before the round. */
+typedef struct pyr_task_time {
+    int round, task, lane;
+    double seconds;
+} pyr_task_time;
+
+/* From now on each task's time is taken, up to `room` of them (borrowed until it is called again; NULL: no more). */
+void pyr_pool_record(pyr_pool *pool, pyr_task_time *times, size_t room);
+/* How many there are, and the number of rounds; more than `room` tasks: 0. */
+size_t pyr_pool_recorded(const pyr_pool *pool, int *rounds);
 
 /* From now on OpenMP, which libraries run on, may use `n` threads in the calling thread; returns how many it
  * might before. Other threads are not touched. */

@@ -4,6 +4,7 @@
 
 #include "graph/graph.h"
 #include "training/train_run.h"
+#include "training/trainer.h"
 
 /* The time of a graph's convolutions and products alone, in seconds an image on `lanes` lanes. */
 typedef struct pyr_floor {
@@ -19,6 +20,10 @@ pyr_status pyr_bench_floor(pyr_floor *out, pyr_kernels *k, const pyr_graph *g, i
 /* The profile of a graph that was being taken for `wall` seconds on `lanes` lanes, to stdout: by kind, and by
  * operation of equal shape. */
 pyr_status pyr_bench_profile_print(pyr_kernels *k, const pyr_graph *g, double wall, int lanes);
+
+/* The tasks of training steps into a file, a line of JSON: lanes, batch, images of a piece, parts of a piece, steps, rounds,
+ * and tasks: [round, task, lane, processor seconds] each; task -1: what was done alone before the round. */
+pyr_status pyr_bench_record(const char *path, pyr_kernels *k, pyr_trainer *trainer, double seconds);
 
 /* DIR: a folder with a UNet2DModel's config.json (and `batch`, a number, if there is such a file). */
 typedef struct pyr_bench_network {

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 typedef struct typed {
-    const char *config, *network, *size, *outdir;
+    const char *config, *network, *size, *outdir, *record;
     int level;
     double seconds;
     bool floor, profile, json;
@@ -182,6 +182,8 @@ static pyr_status time_training(const typed *t, pyr_kernels *k, pyr_trainer *tra
 
     PYR_TRY(pyr_trainer_time(trainer, t->seconds, &per_step));
     f->train = f->level->settings.batch / per_step;
+    if (*t->record)
+        PYR_TRY(pyr_bench_record(t->record, k, trainer, t->seconds));
     if (t->floor)
         PYR_TRY(pyr_bench_floor(&f->of_train, k, g, busy_lanes(f), t->seconds));
     if (!t->profile)
@@ -396,6 +398,9 @@ static const pyr_option options[] = {
     OPT_REAL(typed, seconds, "seconds", "S", "3", 0.01, 3600, "how long each figure is measured"),
     OPT_FLAG(typed, floor, "floor", "also time the convolutions and matrix products alone"),
     OPT_FLAG(typed, profile, "profile", "print the time of each operation"),
+    OPT_TEXT(
+        typed, record, "record", "FILE", "",
+        "write the tasks of the last level's training steps and their times into FILE, for bench/lanes.py"),
     OPT_FLAG(typed, json, "json", "print a line of JSON for each level instead of the table"),
     OPT_TEXT(typed, outdir, "outdir", "DIR", "",
              "write level-I/unet/config.json into DIR, for bench/torch_peer.py"),

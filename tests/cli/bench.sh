@@ -129,4 +129,12 @@ holds sh -c "echo none >'$tmp/small/batch'"
 pyr bench --network "$tmp/small"
 refuses 1 "should hold the images of a training step"
 
+begin "the tasks of training steps, and how many lanes they would keep busy"
+if wanted; then
+    pyr bench --network bench/networks/patch7 --batch 16 --threads 2 --seconds 0.01 --record "$tmp/tasks.json"
+    gives 0
+    holds grep -q '"lanes": *2,.*"batch": *16,.*"steps": *5,' "$tmp/tasks.json"
+    holds grep -q '"tasks": *\[\[0, *-1, *0,' "$tmp/tasks.json"
+fi
+
 finish
