@@ -105,7 +105,8 @@ $(filter $(B)/kernels/simd/%,$(SET_OBJ)): override CFLAGS += -ffp-contract=fast
 $(SET_OBJ): override CFLAGS += $(if $(SAN),$(if $(findstring gcc,$(CC)),--param asan-use-after-return=0))
 # clang does not vectorise some of these loops when each is watched.
 $(SET_OBJ): override CFLAGS += $(if $(SAN),$(if $(findstring clang,$(CC)),-Wno-pass-failed))
-# Rules for each instruction set; all its objects are made one, whose names are its own but those that end in the set's.
+# Rules for each instruction set; all its objects are made one, whose names are its own but those that end in the set's:
+# machine code, also where the rest is optimised when it is linked (-flto).
 MARCH_base        := $(if $(X86),-march=x86-64-v2)
 MARCH_avx2        := -march=x86-64-v3
 MARCH_avx512      := -march=x86-64-v4
@@ -113,7 +114,7 @@ MARCH_avx512_bf16 := $(MARCH_avx512) -mavx512bf16
 define set_rule
 $(B)/%.$(1).o: %.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS_ALL) $(MARCH_$(1)) -DPYR_SET=$(1) -c $$< -o $$@
+	$$(CC) $$(CFLAGS_ALL) $(if $(findstring -flto,$(CFLAGS_ALL)),-fno-lto) $(MARCH_$(1)) -DPYR_SET=$(1) -c $$< -o $$@
 $(B)/kernels/kernels.$(1).o: $(SET_SRC:%.c=$(B)/%.$(1).o)
 	$$(LD) -r $$^ -o $$@
 	$$(OBJCOPY) --wildcard --keep-global-symbol='*_$(1)' $$@
@@ -399,5 +400,7 @@ help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
 -include $(LIB_OBJ:.o=.d) $(SET_OBJ:.o=.d) $(EMULATED:.o=.d) $(CLI_OBJ:.o=.d) $(TESTS:%=%.d) $(BENCHES:%=%.d) $(wildcard $(B)/tests/cuda/*.d $(B)/tests/fuzz/*.d $(B)/fuzz/*.d)
+# What a failed command has begun is no target: the next run makes it again.
+.DELETE_ON_ERROR:
 .PHONY: bare all lib install uninstall bench help quick fuzz fuzz-run check morecheck check-sanitized check-emulated gpucheck gpubench build-only vector-loops longcheck tests clean format demo list-rooms
 .SECONDARY: $(TESTS:%=%.o) $(BENCHES:%=%.o) $(FUZZ:%=$(B)/tests/fuzz/fuzz_%.o)

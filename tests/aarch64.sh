@@ -10,6 +10,7 @@ for tool in $cross-gcc qemu-aarch64; do
 done
 passed=0 failed=0
 build=build/aarch64
+mkdir -p build
 if make --no-print-directory -j2 CC=$cross-gcc LD=$cross-ld OBJCOPY=$cross-objcopy OPT=-O2 SAN= CUDA=0 WERROR=1 CFLAGS= LDFLAGS= B=$build bare \
     >$build.log 2>&1; then
     passed=1
