@@ -8,13 +8,16 @@
 #ifdef __x86_64__
 const char *const pyr_set_names[] = {"x86-64", "avx2", "avx512", "avx512-bf16", NULL};
 
+/* What the compiler may use for x86-64-v3 and v4, as far as both compilers can ask for it: virtual machines hide some. */
 static pyr_set best(void)
 {
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi") ||
+        !__builtin_cpu_supports("bmi2"))
         return PYR_SET_BASE;
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
-        !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
+        !__builtin_cpu_supports("avx512cd") || !__builtin_cpu_supports("avx512dq") ||
+        !__builtin_cpu_supports("avx512vl"))
         return PYR_SET_AVX2;
     return __builtin_cpu_supports("avx512bf16") ? PYR_SET_AVX512_BF16 : PYR_SET_AVX512;
 }

@@ -7,8 +7,8 @@
 
 #include "base/status.h"
 
-/* Each has all that the one before it has: x86-64-v2 (SSE4.2), AVX2 with FMA, AVX-512 (F, BW, DQ, VL), AVX-512 with
- * bf16 products. Elsewhere there is what the compiler takes for granted (aarch64: NEON). */
+/* Each has all that the one before it has: x86-64-v2 (SSE4.2), AVX2 with FMA and BMI, AVX-512 (F, BW, CD, DQ, VL),
+ * AVX-512 with bf16 products. Elsewhere there is what the compiler takes for granted (aarch64: NEON). */
 typedef enum pyr_set { PYR_SET_BASE, PYR_SET_AVX2, PYR_SET_AVX512, PYR_SET_AVX512_BF16, PYR_SETS } pyr_set;
 extern const char *const pyr_set_names[]; /* "x86-64", "avx2", ...; ends with NULL */
 
