@@ -1,4 +1,4 @@
-/* conv_parts.h - what winograd_f32.c and product_f32.c share: where results go, layouts of gradients, rows of products. */
+/* conv_parts.h - what the ways of floats share: where results go, layouts of gradients, rows of products. */
 #ifndef PYR_KERNELS_SIMD_CONV_PARTS_H
 #define PYR_KERNELS_SIMD_CONV_PARTS_H
 
