@@ -182,6 +182,7 @@ static void wait_some(unsigned seed)
 
     for (unsigned i = 0; i < (seed * 2654435761U >> 18); i++)
         x += i;
+    (void)x; /* clang: it is used */
 }
 
 static pyr_status piece_task(void *arg, int task, int lane)

@@ -593,14 +593,14 @@ void pyr_tile_gradient(const pyr_tile_size *size, const pyr_conv_source *x, cons
 {
     (void)size, (void)x, (void)dy, (void)scale, (void)gradient, (void)add, (void)dvector, (void)vector_add;
     (void)scratch;
-    assert(!"not this processor");
+    assert(false && "not this instruction set");
 }
 
 void pyr_tile_collect(const pyr_tile_size *size, const float *const *gradients, int count, float *dw,
                       float *db)
 {
     (void)size, (void)gradients, (void)count, (void)dw, (void)db;
-    assert(!"not this processor");
+    assert(false && "not this instruction set");
 }
 
 #endif

@@ -4,13 +4,7 @@
 
 #include "base/inline.h"
 #include "kernels/cpu/tile.h"
-
-/* The next loop disappears, so that an array indexed by it can lie in registers. */
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 28")
-#endif
+#include "kernels/simd/unroll.h"
 
 /* ---- tile.c, for winograd.c ---- */
 

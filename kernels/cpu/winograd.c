@@ -492,14 +492,14 @@ void pyr_winograd_pack(const pyr_tile_size *size, const float *w, size_t stride_
                        bool turned, void *packed)
 {
     (void)size, (void)w, (void)stride_out, (void)stride_in, (void)turned, (void)packed;
-    assert(!"not this processor");
+    assert(false && "not this instruction set");
 }
 
 void pyr_winograd_run(const pyr_tile_size *size, const pyr_conv_source *x, const void *packed,
                       const pyr_conv_result *y, void *scratch)
 {
     (void)size, (void)x, (void)packed, (void)y, (void)scratch;
-    assert(!"not this processor");
+    assert(false && "not this instruction set");
 }
 
 #endif

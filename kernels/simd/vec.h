@@ -11,6 +11,7 @@
 #include "kernels/cpu/bf16.h"
 #include "kernels/kernels.h"
 #include "kernels/processor.h"
+#include "kernels/simd/unroll.h"
 #include <string.h>
 #ifdef __x86_64__
 #include <immintrin.h>
@@ -34,13 +35,6 @@ typedef int32_t int_vec __attribute__((vector_size(LANES * sizeof(int32_t))));
 typedef uint32_t bits_vec __attribute__((vector_size(LANES * sizeof(uint32_t))));
 typedef pyr_bf16 bf16_vec __attribute__((vector_size(LANES * sizeof(pyr_bf16))));
 typedef uint16_t half_vec __attribute__((vector_size(LANES * sizeof(uint16_t)), aligned(2), may_alias));
-
-/* The next loop disappears, so that an array indexed by it can lie in registers. */
-#ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 36")
-#endif
 
 /* A function of its own: inlined into another one, its loop may find fewer registers than it needs. */
 #define APART static __attribute__((noinline)) void
