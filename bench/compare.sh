@@ -37,8 +37,8 @@
 # the process to the end of the first training step (pyrdiff: without the data, which it names itself); in the first
 # round without any cache, then with what that round left (compiled code, measured choices). The last lines compare
 # with the best of PyTorch's modes in each figure, over 1: pyrdiff is better, likewise with the earlier build (--against),
-# and with the floor: the convolutions and products alone (pyrdiff bench --floor). A mode that fails is left out and named (diffusers refuses odd sides between
-# two resolutions).
+# and with the floor: the convolutions and products alone (pyrdiff bench --floor). A mode that fails is left out and named
+# (diffusers refuses odd sides between two resolutions).
 set -eu
 typed=$*
 python=python3 networks='' config='' against='' levels='' device=cpu modes='' rounds=2 repeats=5 seconds=3 batch='' out=''

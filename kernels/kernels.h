@@ -1,10 +1,10 @@
 /* kernels.h - what a backend computes (pyr_backend), and a backend on a device (pyr_kernels).
  *
  * Everything above this room is written once and runs on every backend. A backend is a constant table of
- * functions and properties: `ref` is plain loops in float or double and is the specification; `cpu` has oneDNN and
- * vector loops, and ref's for the rest; `cuda` has cuDNN, cuBLAS and CUDA C. Whatever depends on the machine,
- * and all state (memory, threads, measured choices), is in the pyr_kernels that opening it gives. Two of them
- * share nothing, so that they can be used by two threads at once.
+ * functions and properties: `ref` is plain loops in float or double and is the specification; `cpu` has convolutions
+ * of its own, oneDNN and vector loops, and ref's for the rest; `cuda` has cuDNN, cuBLAS and CUDA C. Whatever
+ * depends on the machine, and all state (memory, threads, measured choices), is in the pyr_kernels that opening it
+ * gives. Two of them share nothing, so that they can be used by two threads at once.
  *
  * Tensors are NHWC and contiguous. A vector per image is a tensor with
  * h = w = 1. Parameters, their gradients, vectors per image, losses and noise
@@ -486,7 +486,7 @@ void pyr_kernels_free(pyr_kernels *k); /* NULL is a no-op */
 /* The words of --backend, a row each: word, function of kernels.c that opens it, help. */
 #define PYR_BACKENDS(ROW)                                                                                    \
     ROW("auto", open_auto, "the first GPU, or else the processor")                                           \
-    ROW("cpu", open_cpu, "oneDNN and vector loops")                                                          \
+    ROW("cpu", open_cpu, "convolutions of its own, oneDNN, vector loops")                                    \
     ROW("cuda", open_cuda, "cuDNN, cuBLAS and CUDA C; cuda:N is GPU number N, from 0")                       \
     ROW("ref", open_ref, "plain loops in float")                                                             \
     ROW("ref-double", open_ref_double, "plain loops in double")

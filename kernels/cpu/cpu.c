@@ -1,4 +1,5 @@
-/* cpu.c - the CPU backend's table: what oneDNN and vector loops do faster, and the reference's for the rest. */
+/* cpu.c - the CPU backend's table: what convolutions of our own, oneDNN and vector loops do faster, and the reference's
+ * for the rest. */
 #include "kernels/cpu/cpu.h"
 
 #include "base/mem.h"
