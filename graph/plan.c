@@ -536,6 +536,7 @@ pyr_status pyr_graph_plan(pyr_graph *g, const pyr_plan *plan)
         for (size_t i = 0; i < n; i++)
             PYR_TRY(plan_op(g, &g->nodes[i], &g->ops[lane][i]));
     }
+    pyr_tuning_keep(g->k->tuning);
     for (size_t i = 0; i < n; i++) {
         const pyr_op *op = &g->ops[0][i];
 

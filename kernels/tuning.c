@@ -2,13 +2,16 @@
 #include "kernels/tuning.h"
 
 #include "base/atomic_file.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/stop.h"
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { NAME = 96 };
+enum { NAME = 160 };
 
 typedef struct entry {
     char name[NAME];
@@ -22,17 +25,27 @@ struct pyr_tuning {
     size_t room;
     bool measures;
     char *cache, *machine; /* owned; NULL: none */
+    int measuring;         /* the lock of those that measure for this cache; -1: not held */
 };
 
 pyr_status pyr_tuning_new(pyr_tuning **out)
 {
-    return pyr_new(out, 1, sizeof **out, "tuning");
+    PYR_TRY(pyr_new(out, 1, sizeof **out, "tuning"));
+    (*out)->measuring = -1;
+    return PYR_OK;
+}
+
+static void measured(pyr_tuning *t)
+{
+    pyr_unlock(t->measuring);
+    t->measuring = -1;
 }
 
 void pyr_tuning_free(pyr_tuning *t)
 {
     if (!t)
         return;
+    measured(t);
     pyr_free(t->at);
     pyr_free(t->cache);
     pyr_free(t->machine);
@@ -73,16 +86,6 @@ static int place(const pyr_tuning *t, const char *name, bool *found)
     }
     *found = false;
     return low;
-}
-
-bool pyr_tuning_get(const pyr_tuning *t, const char *name, int *choice)
-{
-    bool found;
-    int at = place(t, name, &found);
-
-    if (found)
-        *choice = t->at[at].choice;
-    return found;
 }
 
 pyr_status pyr_tuning_put(pyr_tuning *t, const char *name, int choice)
@@ -203,6 +206,58 @@ void pyr_tuning_use_cache(pyr_tuning *t, const char *path, const char *machine)
         t->at[i].fresh = false;
 }
 
+static void take_unknown(pyr_tuning *t, const pyr_json_value *list)
+{
+    const pyr_json_value *item;
+    bool known;
+
+    if (!pyr_json_is(list, PYR_JSON_OBJECT))
+        return;
+    PYR_JSON_EACH(item, list)
+    {
+        if (is_choice(item) && (place(t, pyr_json_key(item), &known), !known) &&
+            pyr_tuning_put(t, pyr_json_key(item), (int)pyr_json_number(item, 0)) == PYR_OK)
+            t->at[place(t, pyr_json_key(item), &known)].fresh = false;
+    }
+}
+
+/* From now on, until pyr_tuning_keep, nobody else measures for this cache, and what others have kept is known here, too. One
+ * that was halted half way is not waited for longer than PATIENCE_S. */
+static void measure_alone(pyr_tuning *t)
+{
+    enum { PATIENCE_S = 30, PAUSE_MS = 20 };
+    const double begin = pyr_now();
+    char *path = NULL, *folder = NULL;
+    pyr_json_value *tree = NULL;
+
+    if (t->measuring >= 0 || !t->measures || !t->cache || !t->machine || !pyr_cache_keeps())
+        return;
+    if (pyr_format(&path, "%s.measuring", t->cache) == PYR_OK && pyr_folder_of(&folder, t->cache) == PYR_OK &&
+        pyr_make_folders(folder) == PYR_OK)
+        while (pyr_lock(&t->measuring, path) == PYR_E_BUSY && pyr_now() - begin < PATIENCE_S &&
+               !pyr_stop_requested())
+            nanosleep(&(struct timespec){0, PAUSE_MS * 1000000}, NULL);
+    if (t->measuring >= 0 && read_file(&tree, t->cache) == PYR_OK)
+        take_unknown(t, pyr_json_member(machines_of(tree), t->machine));
+    pyr_json_free(tree);
+    pyr_free(path);
+    pyr_free(folder);
+}
+
+bool pyr_tuning_get(pyr_tuning *t, const char *name, int *choice)
+{
+    bool found;
+    int at = place(t, name, &found);
+
+    if (!found) {
+        measure_alone(t);
+        at = place(t, name, &found);
+    }
+    if (found)
+        *choice = t->at[at].choice;
+    return found;
+}
+
 /* What the file says of other machines, the latest last. */
 static void put_others(pyr_json *json, const pyr_json_value *machines, const char *machine)
 {
@@ -276,8 +331,8 @@ void pyr_tuning_keep(pyr_tuning *t)
 
     for (int i = 0; i < t->n; i++)
         any = any || t->at[i].fresh;
-    if (!any || !t->cache || !t->machine || !pyr_cache_keeps() || keep(t) != PYR_OK)
-        return;
-    for (int i = 0; i < t->n; i++)
-        t->at[i].fresh = false;
+    if (any && t->cache && t->machine && pyr_cache_keeps() && keep(t) == PYR_OK)
+        for (int i = 0; i < t->n; i++)
+            t->at[i].fresh = false;
+    measured(t);
 }

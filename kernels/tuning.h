@@ -22,7 +22,9 @@ void pyr_tuning_free(pyr_tuning *t); /* NULL is a no-op */
 bool pyr_tuning_measures(const pyr_tuning *t);
 void pyr_tuning_let_measure(pyr_tuning *t, bool allowed);
 
-bool pyr_tuning_get(const pyr_tuning *t, const char *name, int *choice); /* false: unknown */
+/* False: unknown. Where it may be measured for a cache, others that measure for the same are waited for first, and wait until
+ * pyr_tuning_keep: so that several that begin at once find the same choices, undisturbed. */
+bool pyr_tuning_get(pyr_tuning *t, const char *name, int *choice);
 /* Replaces an earlier one. The name is copied. */
 pyr_status pyr_tuning_put(pyr_tuning *t, const char *name, int choice);
 int pyr_tuning_count(const pyr_tuning *t);

@@ -5,9 +5,11 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "tests/check.h"
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static char folder[64];
@@ -22,7 +24,7 @@ static pyr_tuning *fresh(void)
     return t;
 }
 
-static void is_choice(const pyr_tuning *t, const char *name, int wanted)
+static void is_choice(pyr_tuning *t, const char *name, int wanted)
 {
     int choice = -1;
 
@@ -186,10 +188,10 @@ static void what_is_no_list_is_refused(void)
         CHECK_FAILS(pyr_tuning_read(t, "{\"a\xff\": 1, \"a\xfe\": 3}", 18), PYR_E_FORMAT, "bad entry");
         pyr_tuning_free(t);
     }
-    /* the longest name is 95 bytes */
-    for (int length = 94; length <= 200; length += length < 97 ? 1 : 103) {
+    /* the longest name is 159 bytes */
+    for (int length = 158; length <= 200; length += length < 161 ? 1 : 39) {
         pyr_tuning *t = fresh();
-        bool fits = length < 96;
+        bool fits = length < 160;
 
         memset(name, 'n', sizeof name);
         name[length] = '\0';
@@ -302,6 +304,46 @@ static void cache_is_kept(void)
     pyr_tuning_keep(t);
     pyr_tuning_free(t);
     CHECK(count_in(path, "machine B") == 1 && count_in(path, "machine A") == 2);
+}
+
+typedef struct second {
+    const char *path;
+    bool known;
+    int choice;
+} second;
+
+static void *comes_second(void *ctx)
+{
+    second *s = ctx;
+    pyr_tuning *t = fresh();
+
+    pyr_tuning_let_measure(t, true);
+    pyr_tuning_use_cache(t, s->path, "machine A");
+    s->known = pyr_tuning_get(t, "slow", &s->choice);
+    pyr_tuning_free(t);
+    return NULL;
+}
+
+/* Two begin at once with an empty cache: the second waits for what the first one measures. */
+static void one_measures_at_a_time(void)
+{
+    char path[128];
+    pyr_tuning *first = fresh();
+    second s = {.path = path};
+    pthread_t thread;
+    int choice;
+
+    snprintf(path, sizeof path, "%s", below("alone.json"));
+    pyr_tuning_let_measure(first, true);
+    pyr_tuning_use_cache(first, path, "machine A");
+    CHECK(!pyr_tuning_get(first, "slow", &choice));
+    CHECK(pthread_create(&thread, NULL, comes_second, &s) == 0);
+    nanosleep(&(struct timespec){0, 100000000}, NULL); /* measuring */
+    CHECK_OK(pyr_tuning_put(first, "slow", 3));
+    pyr_tuning_keep(first);
+    pthread_join(thread, NULL);
+    CHECK(s.known && s.choice == 3);
+    pyr_tuning_free(first);
 }
 
 /* Not more than it takes: the latest ones. */
@@ -428,6 +470,7 @@ int main(int argc, char **argv)
     RUN(what_is_no_list_is_refused);
     RUN(without_memory);
     RUN(cache_is_kept);
+    RUN(one_measures_at_a_time);
     RUN(machines_are_limited);
     RUN(caches_are_merged);
     RUN(damaged_cache_is_no_failure);

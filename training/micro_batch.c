@@ -130,8 +130,8 @@ static pyr_status divide_into_groups(pyr_division *out, pyr_kernels *k, const py
 
 int pyr_part_images(int batch, double flop, double parameters)
 {
-    /* A sum of its own costs a parameter about as much as 40 operations: its place in Winograd's transforms, and an
-     * addition (AVX2, 7x7x64 and 8x8x256); an image takes three times `flop`. */
+    /* Estimated: a sum of its own costs a parameter as much as 40 operations (its place in Winograd's transforms, and an
+     * addition); an image takes three times `flop`. docs/design-notes.md ("Every core") has what it came to. */
     const double cost = 40 * parameters / (3 * flop);
     /* Of a part's time at most 3 % are for its sum, while there are enough parts for most machines; at most 10 % in any
      * case; and no more parts than any machine needs. */

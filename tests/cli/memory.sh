@@ -26,7 +26,7 @@ compare() {
 }
 
 begin "a wide network"
-compare --level 0 --duration 64 --batch 32 --set levels[0].network.block_out_channels=192
+compare --level 0 --duration 64 --batch 32 --set levels[0].network.block_out_channels=208
 
 begin "two resolutions"
 compare --level 1 --duration 64 --batch 32 --set levels[1].network.block_out_channels=128,192
@@ -45,7 +45,7 @@ compare --duration 192 --batch 32 --set levels[0].network.block_out_channels=128
     --set levels[1].network.block_out_channels=160 --set levels[2].network.block_out_channels=144
 
 begin "the plain loops"
-compare --backend ref --level 2 --duration 8 --batch 4 --set levels[2].network.block_out_channels=192
+compare --backend ref --level 2 --duration 8 --batch 4 --set levels[2].network.block_out_channels=208
 
 # Beyond the grid's 100 images nothing is kept: 500 more are 23 MiB of floats, on all levels 31.
 begin "sampling takes no more for more seeds"
