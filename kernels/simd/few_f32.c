@@ -76,7 +76,7 @@ static void copy_image(const padded *p, const pyr_conv_size *s, const pyr_conv_s
 
     for (int row = 0; row < p->h; row++)
         for (int column = 0; column < p->w; column++)
-            for (int part = 0; part < 2; part++) {
+            for (int part = 0; part < 2 && x->c[part] > 0; part++) {
                 const float *from =
                     pixel_at(s, x, part, image, row - s->pad_top, column - s->pad_left, zeros);
 
