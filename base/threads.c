@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "base/threads.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/stop.h"
 #include <limits.h>
@@ -11,7 +12,6 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <time.h>
 
 struct pyr_pool {
     int lanes, started;
@@ -61,14 +61,6 @@ int pyr_openmp_threads(int n)
     return before;
 }
 
-static double processor_time(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void record(pyr_pool *pool, int task, int lane, double seconds)
 {
     if (pool->recorded < pool->room)
@@ -85,7 +77,7 @@ static void work_on_round(pyr_pool *pool, int lane)
         int task = pool->each ? lane : pool->next;
         pyr_status status;
 
-        double start = pool->times ? processor_time() : 0;
+        double start = pool->times ? pyr_thread_seconds() : 0;
 
         pool->next++;
         worked = true;
@@ -93,7 +85,7 @@ static void work_on_round(pyr_pool *pool, int lane)
         pthread_mutex_unlock(&pool->lock);
         status = pool->run(pool->arg, task, lane);
         if (pool->times)
-            start = processor_time() - start;
+            start = pyr_thread_seconds() - start;
         pthread_mutex_lock(&pool->lock);
         if (pool->times)
             record(pool, task, lane, start);
@@ -235,7 +227,7 @@ static pyr_status run_round(pyr_pool *pool, int tasks, bool each, pyr_task run, 
         pool->on_start();
     pthread_mutex_lock(&pool->lock);
     if (pool->times)
-        record(pool, -1, 0, processor_time() - pool->alone_since);
+        record(pool, -1, 0, pyr_thread_seconds() - pool->alone_since);
     pool->run = run;
     pool->arg = arg;
     pool->stop = pyr_stop_current();
@@ -255,7 +247,7 @@ static pyr_status run_round(pyr_pool *pool, int tasks, bool each, pyr_task run, 
         pthread_cond_wait(&pool->done, &pool->lock);
     pool->rounds++;
     if (pool->times)
-        pool->alone_since = processor_time();
+        pool->alone_since = pyr_thread_seconds();
     pthread_mutex_unlock(&pool->lock);
     if (pool->failure != PYR_OK)
         pyr_error_set(pool->sentence);
@@ -268,7 +260,7 @@ void pyr_pool_record(pyr_pool *pool, pyr_task_time *times, size_t room)
     pool->room = room;
     pool->recorded = 0;
     pool->rounds = 0;
-    pool->alone_since = processor_time();
+    pool->alone_since = pyr_thread_seconds();
 }
 
 size_t pyr_pool_recorded(const pyr_pool *pool, int *rounds)

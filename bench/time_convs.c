@@ -5,6 +5,7 @@
  * GFLOP/s of the plain sums (2 x multiply-adds), forward, by data, by weights; "-": a way does not compute it. Only
  * rows whose name has WORD in it. Times are those of the thread, which others on the machine disturb little.
  * PYRDIFF_CPU=avx2 ONEDNN_MAX_CPU_ISA=AVX2 limit both to AVX2. */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/philox.h"
 #include "kernels/onednn/onednn.h"
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* Images, side of what is read, channels, kernel, stride, and padding on each side. */
 typedef struct conv {
@@ -67,15 +67,6 @@ static const conv convs[] = {
 };
 
 static const pyr_conv_f32 *const (*const ways_of[PYR_SETS])[] = OF_SETS(pyr_convs);
-
-/* Of this thread, so that others on the machine do not count. */
-static double seconds_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 typedef struct buffers {
     float *x, *y, *w, *packed, *scratch;
@@ -187,15 +178,15 @@ static void time_conv(const conv *c, const buffers *b, double seconds)
                 printf(" %6s", "-");
                 continue;
             }
-            begin = seconds_now();
+            begin = pyr_thread_seconds();
             do {
-                double start = seconds_now();
+                double start = pyr_thread_seconds();
 
                 if (run(&t) != PYR_OK)
                     break;
-                if (seconds_now() - start < t.best)
-                    t.best = seconds_now() - start;
-            } while (seconds_now() - begin < seconds);
+                if (pyr_thread_seconds() - start < t.best)
+                    t.best = pyr_thread_seconds() - start;
+            } while (pyr_thread_seconds() - begin < seconds);
             printf(" %6.1f", work / t.best / 1e9);
             pyr_onednn_free(t.call);
         }

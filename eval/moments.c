@@ -7,6 +7,7 @@
 /* Two passes, the mean taken off first: no cancellation however far the features are from 0. */
 static pyr_status compute(pyr_moments *m, const float *features)
 {
+    const pyr_metric_loops *loops = pyr_metric_loops_here();
     int d = m->d;
     double *rows;
 
@@ -24,7 +25,7 @@ static pyr_status compute(pyr_moments *m, const float *features)
         for (int r = 0; r < PYR_PRODUCT_ROWS; r++)
             for (int j = 0; j < d; j++)
                 rows[(size_t)r * d + j] = i + r < m->n ? features[(i + r) * d + j] - m->mean[j] : 0;
-        pyr_metric_loops_here()->products(m->cov, d, rows);
+        loops->products(m->cov, d, rows);
     }
     pyr_free(rows);
     for (int i = 0; i < d; i++)

@@ -206,6 +206,20 @@ void pyr_tuning_use_cache(pyr_tuning *t, const char *path, const char *machine)
         t->at[i].fresh = false;
 }
 
+/* The cache's path and a suffix, in a folder that is there; the caller frees. */
+static pyr_status beside_cache(char **path, const pyr_tuning *t, const char *suffix)
+{
+    char *folder = NULL;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_format(path, "%s%s", t->cache, suffix));
+    PYR_TRY_OUT(pyr_folder_of(&folder, t->cache));
+    PYR_TRY_OUT(pyr_make_folders(folder));
+out:
+    pyr_free(folder);
+    return status;
+}
+
 static void take_unknown(pyr_tuning *t, const pyr_json_value *list)
 {
     const pyr_json_value *item;
@@ -227,13 +241,12 @@ static void measure_alone(pyr_tuning *t)
 {
     enum { PATIENCE_S = 30, PAUSE_MS = 20 };
     const double begin = pyr_now();
-    char *path = NULL, *folder = NULL;
+    char *path = NULL;
     pyr_json_value *tree = NULL;
 
     if (t->measuring >= 0 || !t->measures || !t->cache || !t->machine || !pyr_cache_keeps())
         return;
-    if (pyr_format(&path, "%s.measuring", t->cache) == PYR_OK && pyr_folder_of(&folder, t->cache) == PYR_OK &&
-        pyr_make_folders(folder) == PYR_OK)
+    if (beside_cache(&path, t, ".measuring") == PYR_OK)
         while (pyr_lock(&t->measuring, path) == PYR_E_BUSY && pyr_now() - begin < PATIENCE_S &&
                !pyr_stop_requested())
             nanosleep(&(struct timespec){0, PAUSE_MS * 1000000}, NULL);
@@ -241,7 +254,6 @@ static void measure_alone(pyr_tuning *t)
         take_unknown(t, pyr_json_member(machines_of(tree), t->machine));
     pyr_json_free(tree);
     pyr_free(path);
-    pyr_free(folder);
 }
 
 bool pyr_tuning_get(pyr_tuning *t, const char *name, int *choice)
@@ -306,21 +318,18 @@ out:
 /* Read, merged and written by one process at a time: several trainings may begin at once. */
 static pyr_status keep(const pyr_tuning *t)
 {
-    char *folder = NULL, *path = NULL;
+    char *path = NULL;
     pyr_json json = {0};
     pyr_status status;
     int lock = -1;
 
-    PYR_TRY_OUT(pyr_folder_of(&folder, t->cache));
-    PYR_TRY_OUT(pyr_format(&path, "%s.lock", t->cache));
-    PYR_TRY_OUT(pyr_make_folders(folder));
+    PYR_TRY_OUT(beside_cache(&path, t, ".lock"));
     PYR_TRY_OUT(pyr_lock_wait(&lock, path));
     PYR_TRY_OUT(merge(t, &json));
     PYR_TRY_OUT(pyr_text_save(&json.text, t->cache));
 out:
     pyr_unlock(lock);
     pyr_text_free(&json.text);
-    pyr_free(folder);
     pyr_free(path);
     return status;
 }

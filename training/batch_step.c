@@ -165,7 +165,6 @@ typedef struct rest {
     pyr_learner *l;
     const pyr_sum_pair *pairs;
     int n, adding; /* tasks that add; zeros are behind */
-    bool zero;
 } rest;
 
 enum { ZEROS = 1 << 20 }; /* bytes at a time */
@@ -195,7 +194,7 @@ static pyr_status rest_task(void *arg, int task, int lane)
 static pyr_status add_rest(pyr_batch_step *s, pyr_learner *l, const pyr_learner *root, int pairs, int sum,
                            bool zero)
 {
-    rest r = {l, root->pairs, pairs, pairs ? pyr_graph_slices(l->g) : 0, zero};
+    rest r = {l, root->pairs, pairs, pairs ? pyr_graph_slices(l->g) : 0};
 
     PYR_TRY(pyr_run_tasks(s->k, r.adding + (zero ? zero_tasks(l->optimizer) : 0), rest_task, &r));
     for (int i = 0; i < l->accumulators; i++)

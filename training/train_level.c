@@ -300,7 +300,6 @@ pyr_status pyr_train_level_plan(pyr_train_level *l, const pyr_loss_plan *plan, d
                                .load = load,
                                .ctx = l};
     PYR_TRY(pyr_learner_allocate(&l->learner));
-    pyr_tuning_keep(job->k->tuning);
     return plan->shared ? plan_plain(l) : PYR_OK;
 }
 

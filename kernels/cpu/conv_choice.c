@@ -1,6 +1,7 @@
 /* conv_choice.c - which of several ways computes a pass of a convolution: what is known for the size (tuning.h), or
  * measured now, or left to the model. The number of images has no part in it, so that an image's result is the same in any
  * company. */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "kernels/cpu/conv2d_internal.h"
 #include "kernels/processor.h"
@@ -8,50 +9,65 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
-/* Of this thread: what others on the machine do has the least part in a choice. */
-static double thread_seconds(void)
+/* Seconds of a call, the least of a few. */
+static pyr_status least_time(pyr_status (*call)(const void *ctx), const void *ctx, double *seconds)
 {
-    struct timespec t;
+    enum { LEAST = 3, MOST = 50 };
+    const double enough = 2e-3, begin = pyr_thread_seconds();
 
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    *seconds = INFINITY;
+    for (int i = 0; i < MOST && (i < LEAST || pyr_thread_seconds() - begin < enough); i++) {
+        double start = pyr_thread_seconds();
+
+        PYR_TRY(call(ctx));
+        *seconds = fmin(*seconds, pyr_thread_seconds() - start);
+    }
+    return PYR_OK;
 }
-
-enum { LEAST = 3, MOST = 50 };
-static const double enough = 2e-3;
 
 /* ---- bf16: plain products or Winograd's --------------------------------------------------------- */
 
-/* Seconds of a micro-batch, the least of a few; buffers hold zeros, whose products take as long as others. */
-static pyr_status time_products(const pyr_tile_size *size, double *seconds)
+typedef struct tile_trial {
+    pyr_tile_size size;
+    bool gradient; /* of the weights, into `packed`; else forward */
+    void *x, *y, *packed, *scratch;
+} tile_trial;
+
+static pyr_status run_tiles(const void *ctx)
+{
+    const tile_trial *t = ctx;
+    const pyr_tile_size *s = &t->size;
+    pyr_conv_source x = {.at = {t->x}, .c = {s->in}, .type = PYR_BF16, .h = s->h, .w = s->w};
+    pyr_conv_source dy = {.at = {t->y}, .c = {s->out}, .type = PYR_BF16, .h = s->h, .w = s->w};
+    pyr_conv_result y = {.at = {t->y}, .c = {s->out}, .type = PYR_BF16, .h = s->h, .w = s->w, .scale = 1};
+
+    if (t->gradient)
+        pyr_tile_gradient(s, &x, &dy, 1, t->packed, false, NULL, false, t->scratch);
+    else
+        pyr_tile_run(s, &x, t->packed, &y, t->scratch);
+    return PYR_OK;
+}
+
+/* Buffers hold zeros, whose products take as long as others. */
+static pyr_status time_tiles(const pyr_tile_size *size, bool gradient, double *seconds)
 {
     size_t pixels = (size_t)size->n * (size_t)size->h * (size_t)size->w;
-    void *x = NULL, *y = NULL, *packed = NULL, *scratch = NULL;
+    tile_trial t = {.size = *size, .gradient = gradient};
     pyr_status status = PYR_OK;
-    double begin;
 
-    *seconds = INFINITY;
-    PYR_TRY_OUT(pyr_new(&x, pixels * (size_t)size->in, 2, "measuring"));
-    PYR_TRY_OUT(pyr_new(&y, pixels * (size_t)size->out, 2, "measuring"));
-    PYR_TRY_OUT(pyr_new(&packed, pyr_tile_packed_bytes(size), 1, "measuring"));
-    PYR_TRY_OUT(pyr_new(&scratch, pyr_tile_scratch(size), 1, "measuring"));
-    pyr_conv_source source = {.at = {x}, .c = {size->in}, .type = PYR_BF16, .h = size->h, .w = size->w};
-    pyr_conv_result result = {
-        .at = {y}, .c = {size->out}, .type = PYR_BF16, .h = size->h, .w = size->w, .scale = 1};
-    begin = thread_seconds();
-    for (int i = 0; i < MOST && (i < LEAST || thread_seconds() - begin < enough); i++) {
-        double start = thread_seconds();
-
-        pyr_tile_run(size, &source, packed, &result, scratch);
-        *seconds = fmin(*seconds, thread_seconds() - start);
-    }
+    PYR_TRY_OUT(pyr_new(&t.x, pixels * (size_t)size->in, 2, "measuring"));
+    PYR_TRY_OUT(pyr_new(&t.y, pixels * (size_t)size->out, 2, "measuring"));
+    PYR_TRY_OUT(pyr_new(&t.packed, gradient ? pyr_tile_gradient_bytes(size) : pyr_tile_packed_bytes(size), 1,
+                        "measuring"));
+    PYR_TRY_OUT(pyr_new(&t.scratch, gradient ? pyr_tile_gradient_scratch(size) : pyr_tile_scratch(size), 1,
+                        "measuring"));
+    status = least_time(run_tiles, &t, seconds);
 out:
-    pyr_free(x);
-    pyr_free(y);
-    pyr_free(packed);
-    pyr_free(scratch);
+    pyr_free(t.x);
+    pyr_free(t.y);
+    pyr_free(t.packed);
+    pyr_free(t.scratch);
     return status;
 }
 
@@ -71,8 +87,8 @@ pyr_status pyr_choose_tiles(pyr_kernels *k, pyr_tile_size *size)
             return PYR_OK;
         plain.products = PYR_PLAIN;
         winograd.products = PYR_WINOGRAD;
-        PYR_TRY(time_products(&plain, &plain_s));
-        PYR_TRY(time_products(&winograd, &winograd_s));
+        PYR_TRY(time_tiles(&plain, false, &plain_s));
+        PYR_TRY(time_tiles(&winograd, false, &winograd_s));
         choice = winograd_s < clearly * plain_s ? PYR_WINOGRAD : PYR_PLAIN;
         PYR_TRY(pyr_tuning_put(k->tuning, name, choice));
     }
@@ -87,11 +103,11 @@ static bool fits(const pyr_conv_f32 *f, const pyr_conv_size *size, pyr_conv_pass
     return pass == PYR_CONV_BACKWARD_WEIGHTS ? f->gradient && f->gradient_fits(size) : f->fits(size);
 }
 
-/* The first one that suits; NULL: oneDNN. */
-static const pyr_conv_f32 *by_model(const pyr_conv_size *size, pyr_conv_pass pass)
+/* The first one that suits, and reads images of `type`; NULL: none of ours. */
+static const pyr_conv_f32 *by_model(const pyr_conv_size *size, pyr_conv_pass pass, pyr_type type)
 {
     for (const pyr_conv_f32 *const *f = OF_SET(pyr_convs); *f; f++)
-        if (fits(*f, size, pass) &&
+        if ((type != PYR_BF16 || (*f)->reads_bf16) && fits(*f, size, pass) &&
             (pass == PYR_CONV_BACKWARD_WEIGHTS ? (*f)->gradient_suits : (*f)->suits)(size))
             return *f;
     return NULL;
@@ -153,8 +169,9 @@ static pyr_status run_onednn(const trial *t)
     return PYR_OK;
 }
 
-static pyr_status run(const trial *t)
+static pyr_status run(const void *ctx)
 {
+    const trial *t = ctx;
     const pyr_conv_size *s = &t->size;
     pyr_conv_source x = {.at = {t->x}, .c = {s->in}, .type = t->type, .h = s->in_h, .w = s->in_w};
     pyr_conv_source dy = {.at = {t->y}, .c = {s->out}, .type = t->type, .h = s->h, .w = s->w};
@@ -169,23 +186,14 @@ static pyr_status run(const trial *t)
     return PYR_OK;
 }
 
-/* Seconds of a call, the least of a few. */
 static pyr_status time_floats(trial t, const pyr_conv_f32 *floats, double *seconds)
 {
     pyr_status status = PYR_OK;
-    double begin;
 
-    *seconds = INFINITY;
     t.floats = floats;
     PYR_TRY_OUT(prepare(&t));
     PYR_TRY_OUT(run(&t));
-    begin = thread_seconds();
-    for (int i = 0; i < MOST && (i < LEAST || thread_seconds() - begin < enough); i++) {
-        double start = thread_seconds();
-
-        PYR_TRY_OUT(run(&t));
-        *seconds = fmin(*seconds, thread_seconds() - start);
-    }
+    status = least_time(run, &t, seconds);
 out:
     pyr_onednn_free(t.call);
     pyr_free(t.x);
@@ -251,7 +259,8 @@ pyr_status pyr_choose_floats(pyr_kernels *k, conv_state *s, const pyr_op *op, py
     static const char *const passes[] = {"forward", "data", "weights"};
     const pyr_conv_shape *c = &s->shape;
     const trial t = trial_of(s, op, pass);
-    const pyr_conv_f32 *best = by_model(pass == PYR_CONV_BACKWARD_DATA ? &s->turned_size : &s->size, pass);
+    const pyr_conv_f32 *best =
+        by_model(pass == PYR_CONV_BACKWARD_DATA ? &s->turned_size : &s->size, pass, PYR_F32);
     char name[160];
     int choice;
 
@@ -275,50 +284,11 @@ pyr_status pyr_choose_floats(pyr_kernels *k, conv_state *s, const pyr_op *op, py
 
 /* ---- bf16: the gradient of weights -------------------------------------------------------------- */
 
-static pyr_status time_tile_gradient(const trial *t, const pyr_tile_size *size, double *seconds)
-{
-    const pyr_conv_size *s = &t->size;
-    void *x = NULL, *dy = NULL, *gradient = NULL, *scratch = NULL;
-    pyr_status status = PYR_OK;
-    pyr_tile_size some = *size;
-    double begin;
-
-    *seconds = INFINITY;
-    some.n = s->n;
-    PYR_TRY_OUT(pyr_new(&x, numbers(s->n, s->in_h, s->in_w, s->in), 2, "measuring"));
-    PYR_TRY_OUT(pyr_new(&dy, numbers(s->n, s->h, s->w, s->out), 2, "measuring"));
-    PYR_TRY_OUT(pyr_new(&gradient, pyr_tile_gradient_bytes(&some), 1, "measuring"));
-    PYR_TRY_OUT(pyr_new(&scratch, pyr_tile_gradient_scratch(&some), 1, "measuring"));
-    pyr_conv_source from = {.at = {x}, .c = {s->in}, .type = PYR_BF16, .h = s->in_h, .w = s->in_w};
-    pyr_conv_source of = {.at = {dy}, .c = {s->out}, .type = PYR_BF16, .h = s->h, .w = s->w};
-    begin = thread_seconds();
-    for (int i = 0; i < MOST && (i < LEAST || thread_seconds() - begin < enough); i++) {
-        double start = thread_seconds();
-
-        pyr_tile_gradient(&some, &from, &of, 1, gradient, false, NULL, false, scratch);
-        *seconds = fmin(*seconds, thread_seconds() - start);
-    }
-out:
-    pyr_free(x);
-    pyr_free(dy);
-    pyr_free(gradient);
-    pyr_free(scratch);
-    return status;
-}
-
-/* The first kernel of floats that reads bf16 and suits. */
-static const pyr_conv_f32 *gradient_of_halves(const pyr_conv_size *size)
-{
-    for (const pyr_conv_f32 *const *f = OF_SET(pyr_convs); *f; f++)
-        if ((*f)->reads_bf16 && fits(*f, size, PYR_CONV_BACKWARD_WEIGHTS) && (*f)->gradient_suits(size))
-            return *f;
-    return NULL;
-}
-
 pyr_status pyr_choose_gradient(pyr_kernels *k, conv_state *s, const pyr_op *op)
 {
     const trial t = trial_of(s, op, PYR_CONV_BACKWARD_WEIGHTS);
-    const pyr_conv_f32 *floats = gradient_of_halves(&t.size);
+    const pyr_conv_f32 *floats = by_model(&t.size, PYR_CONV_BACKWARD_WEIGHTS, PYR_BF16);
+    pyr_tile_size tiles = s->tile;
     double tiles_s, floats_s;
     char name[96];
     int choice;
@@ -330,7 +300,8 @@ pyr_status pyr_choose_gradient(pyr_kernels *k, conv_state *s, const pyr_op *op)
     if (!pyr_tuning_get(k->tuning, name, &choice)) {
         choice = floats->number;
         if (pyr_tuning_measures(k->tuning)) {
-            PYR_TRY(time_tile_gradient(&t, &s->tile, &tiles_s));
+            tiles.n = t.size.n;
+            PYR_TRY(time_tiles(&tiles, true, &tiles_s));
             PYR_TRY(time_floats(t, floats, &floats_s));
             choice = floats_s < tiles_s ? floats->number : 0;
             PYR_TRY(pyr_tuning_put(k->tuning, name, choice));

@@ -77,28 +77,7 @@ static inline int next_rows(int all)
         f(1, __VA_ARGS__);                                                                                   \
     }
 
-/* sum[row] += sum over n channels of at[row] * w; w: [channel][OUTPUTS]. */
-PYR_INLINE void add_products(int rows, vec sum[ROWS][VECTORS], const float *const at[ROWS], const float *w,
-                             int n)
-{
-    for (int i = 0; i < n; i++, w += OUTPUTS) {
-        vec factor[VECTORS];
-
-        UNROLL
-        for (int v = 0; v < VECTORS; v++)
-            factor[v] = load(w + v * LANES);
-        UNROLL
-        for (int r = 0; r < rows; r++) {
-            vec value = all(at[r][i]);
-
-            UNROLL
-            for (int v = 0; v < VECTORS; v++)
-                sum[r][v] += value * factor[v];
-        }
-    }
-}
-
-/* sum[row] += x[row] * dy: of one pixel or tile. dy_block: floats from 16 outputs to the next 16. */
+/* sum[row] += x[row] * dy: of one pixel, tile or channel. dy_block: floats from 16 outputs to the next 16. */
 PYR_INLINE void add_outer(int rows, vec sum[ROWS][VECTORS], const float *const x[ROWS], size_t at,
                           const float *dy, size_t dy_block)
 {
@@ -115,6 +94,14 @@ PYR_INLINE void add_outer(int rows, vec sum[ROWS][VECTORS], const float *const x
         for (int v = 0; v < VECTORS; v++)
             sum[r][v] += value * factor[v];
     }
+}
+
+/* sum[row] += sum over n channels of at[row] * w; w: [channel][OUTPUTS]. */
+PYR_INLINE void add_products(int rows, vec sum[ROWS][VECTORS], const float *const at[ROWS], const float *w,
+                             int n)
+{
+    for (int i = 0; i < n; i++, w += OUTPUTS)
+        add_outer(rows, sum, at, (size_t)i, w, BLOCK);
 }
 
 PYR_INLINE void clear_sums(int rows, vec sum[ROWS][VECTORS])
@@ -171,25 +158,30 @@ static inline target target_of(const pyr_conv_size *size, const pyr_conv_result 
     return t;
 }
 
+/* Output o of a pixel by itself. */
+static inline void put_one(const pyr_conv_size *size, const pyr_conv_result *y, int image, size_t pixel,
+                           size_t o, float sum)
+{
+    const size_t out = (size_t)size->out;
+    const int part = (int)o >= y->c[0];
+    float *to = y->at[part];
+
+    if (!to)
+        return;
+    to += pixel * (size_t)y->c[part] + o - (size_t)(part ? y->c[0] : 0);
+    sum += y->bias ? y->bias[o] : 0;
+    sum += y->vector ? y->vector[(size_t)image * out + o] : 0;
+    sum += y->residual ? ((const float *)y->residual)[pixel * out + o] : 0;
+    *to = y->add[part] ? *to + sum * y->scale : sum * y->scale;
+}
+
 /* The vector's outputs one by one, for those that lie in two tensors or are not there. */
 static inline void put_singly(const target *t, int image, size_t pixel, int vector, vec sums)
 {
-    const pyr_conv_result *y = t->y;
-    size_t out = (size_t)t->size->out;
+    const int first = t->output + vector * LANES;
 
-    for (int i = 0; i < LANES && t->output + vector * LANES + i < t->size->out; i++) {
-        size_t o = (size_t)(t->output + vector * LANES + i);
-        int part = (int)o >= y->c[0];
-        float sum = sums[i] + (y->bias ? y->bias[o] : 0);
-        float *to = (float *)y->at[part];
-
-        if (!to)
-            continue;
-        to += pixel * (size_t)y->c[part] + o - (size_t)(part ? y->c[0] : 0);
-        sum += y->vector ? y->vector[(size_t)image * out + o] : 0;
-        sum += y->residual ? ((const float *)y->residual)[pixel * out + o] : 0;
-        *to = y->add[part] ? *to + sum * y->scale : sum * y->scale;
-    }
+    for (int i = 0; i < LANES && first + i < t->size->out; i++)
+        put_one(t->size, t->y, image, pixel, (size_t)(first + i), sums[i]);
 }
 
 /* A vector of a pixel's outputs, number `vector` of the block. */

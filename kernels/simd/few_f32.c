@@ -103,24 +103,14 @@ PYR_INLINE void multiply(int rows, const padded *p, const float *x, size_t step,
                          const target *t, int image, size_t pixel)
 {
     vec sum[ROWS][VECTORS];
+    const float *at[ROWS];
 
     begin_sums(rows, t, sum);
-    for (int d = 0; d < p->depth; d++, w += OUTPUTS) {
-        const float *from = x + p->offset[d];
-        vec factor[VECTORS];
-
-        UNROLL
-        for (int v = 0; v < VECTORS; v++)
-            factor[v] = load(w + v * LANES);
-        UNROLL
-        for (int r = 0; r < rows; r++) {
-            vec value = all(from[(size_t)r * step]);
-
-            UNROLL
-            for (int v = 0; v < VECTORS; v++)
-                sum[r][v] += value * factor[v];
-        }
-    }
+    UNROLL
+    for (int r = 0; r < rows; r++)
+        at[r] = x + (size_t)r * step;
+    for (int d = 0; d < p->depth; d++, w += OUTPUTS)
+        add_outer(rows, sum, at, p->offset[d], w, BLOCK);
     UNROLL
     for (int r = 0; r < rows; r++)
         put_all(t, image, pixel + (size_t)r, sum[r]);

@@ -79,22 +79,6 @@ static void multiply_row(const pyr_conv_size *size, const pyr_conv_source *x, in
 
 /* ---- sums -------------------------------------------------------------------------------------- */
 
-static void put_output(const pyr_conv_size *s, const pyr_conv_result *y, int image, size_t pixel, int o,
-                       float sum)
-{
-    const size_t out = (size_t)s->out, output = (size_t)o;
-    const int part = o >= y->c[0];
-    float *to = y->at[part];
-
-    if (!to)
-        return;
-    to += pixel * (size_t)y->c[part] + output - (size_t)(part ? y->c[0] : 0);
-    sum += y->bias ? y->bias[output] : 0;
-    sum += y->vector ? y->vector[(size_t)image * out + output] : 0;
-    sum += y->residual ? ((const float *)y->residual)[pixel * out + output] : 0;
-    *to = y->add[part] ? *to + sum * y->scale : sum * y->scale;
-}
-
 /* The products of the rows that a row of results needs. */
 typedef struct needed {
     int rows;
@@ -147,7 +131,7 @@ PYR_INLINE void add_row(int out, const pyr_conv_size *s, const pyr_conv_source *
     for (int column = 0; column < s->w; column++) {
         add_pixel(out, &n, s, x, column, columns, sum);
         for (int o = 0; o < out; o++)
-            put_output(s, y, image, pixel + (size_t)column, o, sum[o]);
+            put_one(s, y, image, pixel + (size_t)column, (size_t)o, sum[o]);
     }
 }
 
