@@ -68,6 +68,7 @@ cat >"$tmp/mistakes.md" <<'PAGE'
 PAGE
 if wanted; then
     check "$tmp/mistakes.md"
+    # shellcheck disable=SC2016
     for mistake in "AB2: there is no setting level.noise.famly" "AB2: level.noise.schedule is one of: geometric" \
         'AB2: `straight` is nothing' "AB3: level.sampler.steps is" "AB3: level.ema is" "AB4: there is no command simple" \
         "AB4: pyrdiff sample --sampler takes" "AB4: pyrdiff sample has no option --stepps" "AB4: level.lr is" \
