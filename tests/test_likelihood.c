@@ -1,5 +1,5 @@
 /* test_likelihood.c - likelihoods of Gaussian data under their exact denoiser: the ODE, the variational
- * bound, and the chain rule of a haar pyramid, against closed forms. */
+ * bound, and the chain rule of a pyramid of bands, of densities and of scores, against closed forms. */
 #include "tests/check.h"
 
 #include "base/mem.h"
@@ -620,9 +620,25 @@ static void maps_of(const pyr_pyramid *p, pyr_kernels *k, int level, double *var
         pyr_release(k, at[i]);
 }
 
-/* Add log p(variable | condition) of each image to total, by the ODE in standardised units. */
+/* The score of each z at the smallest noise level, MANY x d, in the units in which z is scaled. */
+static void scores_of(const gaussian *g, const double *z, const double *scale, double s, double *score)
+{
+    double factor[DIM] = {0}, away[DIM] = {0}, to[DIM] = {0};
+
+    factors_at(g, s, factor);
+    for (int n = 0; n < MANY; n++) {
+        for (int i = 0; i < g->d; i++)
+            away[i] = z[n * g->d + i] - g->mean[n * g->d + i];
+        apply(g, to, away, factor); /* D - mean */
+        for (int i = 0; i < g->d; i++)
+            score[n * g->d + i] = (to[i] - away[i]) / (s * s) / scale[i];
+    }
+}
+
+/* Add log p(variable | condition) of each image to total, by the ODE in standardised units; score, unless NULL: its gradient
+ * by the variable, from the denoiser, MANY x their number. */
 static void add_level(pyr_kernels *k, const pyr_pyramid *p, int level, int levels, const double *covariance,
-                      const double *images, double *total)
+                      const double *images, double s_max, double *total, double *score)
 {
     pyr_level l = {.facts = {.index = level, .levels = levels, .filter = pyr_pyramid_get(p)->filter},
                    .variable = pyr_pyramid_variable_shape(p, level),
@@ -636,6 +652,7 @@ static void add_level(pyr_kernels *k, const pyr_pyramid *p, int level, int level
     gaussian g;
     estimate e;
 
+    schedule.s_max = s_max;
     maps_of(p, k, level, V, C);
     product(VS, V, covariance, nv, DIM, DIM, false);
     product(CS, C, covariance, nc, DIM, DIM, false);
@@ -665,6 +682,8 @@ static void add_level(pyr_kernels *k, const pyr_pyramid *p, int level, int level
         }
     }
     gaussian_of(&g, S, nv, mean);
+    if (score)
+        scores_of(&g, z, scale, schedule.s_min, score);
     e = run(k, &g, z, 0, MANY, &schedule, plain, 0, 0, 0);
     CHECK_OK(e.status);
     for (int n = 0; n < MANY; n++)
@@ -681,7 +700,7 @@ static void add_pyramid(pyr_kernels *k, int filter, int levels, const double *co
 
     CHECK_OK(pyr_pyramid_new(&p, k, &s, SIDE, SIDE, 1));
     for (int i = 0; i < levels; i++)
-        add_level(k, p, i, levels, covariance, images, total);
+        add_level(k, p, i, levels, covariance, images, 80, total, NULL);
     pyr_pyramid_free(p);
 }
 
@@ -718,6 +737,82 @@ static void pyramid_of_bands_agrees_with_one_resolution(int filter)
     pyr_kernels_free(k);
 }
 
+/* Images base + h b_j, where b_j changes the j-th number of the code alone; code[DIM * DIM] is the map of images to codes. */
+static void moved_along_the_code(const double *code, const double *base, double h, double *images)
+{
+    double square[DIM * DIM], q[DIM * DIM], value[DIM], inverse[DIM * DIM] = {0}, back[DIM * DIM];
+
+    product(square, code, code, DIM, DIM, DIM, true);
+    eigen(square, DIM, q, value);
+    for (int i = 0; i < DIM; i++)
+        for (int j = 0; j < DIM; j++)
+            for (int e = 0; e < DIM; e++)
+                inverse[i * DIM + j] += q[i * DIM + e] * q[j * DIM + e] / value[e];
+    product(back, inverse, code, DIM, DIM, DIM,
+            false); /* its rows are the columns of code^-1 = code^T (code code^T)^-1 */
+    for (int j = 0; j < DIM; j++)
+        for (int i = 0; i < DIM; i++)
+            images[j * DIM + i] = base[i] + h * back[j * DIM + i];
+}
+
+/* Padova & Liu 2023, equation 16: by a residual of the finest level, the gradient of the joint log-density of the code is the
+ * level's own score; by what is coarser, the levels that are conditioned on it add to it. The joint density is the sum of
+ * the levels' ODEs (the same probes both times), its gradient by central differences (it is a square: no error in h), and
+ * known from the covariance. */
+static void joint_scores_are_the_levels(int filter)
+{
+    const double h = 0.05, s_max = 1e5; /* so large that the prior has forgotten the levels' means */
+    double covariance[DIM * DIM], code[DIM * DIM], condition[DIM * DIM], zero[DIM] = {0}, base[DIM];
+    double *up = numbers(MANY * DIM), *down = numbers(MANY * DIM);
+    double *score_up = numbers(MANY * DIM), *score_down = numbers(MANY * DIM), more = 0;
+    double log_p_up[MANY] = {0}, log_p_down[MANY] = {0};
+    pyr_pyramid_settings s = {.levels = LEVELS, .filter = filter, .sigma = 1};
+    pyr_pyramid *p = NULL;
+    pyr_kernels *k = NULL;
+    gaussian exact;
+
+    CHECK_OK(pyr_kernels_open(&k, "ref-double", 1));
+    CHECK_OK(pyr_pyramid_new(&p, k, &s, SIDE, SIDE, 1));
+    field(covariance, up);
+    memcpy(base, up, sizeof base);
+    gaussian_of(&exact, covariance, DIM, zero);
+    for (int level = 0, row = 0; level < LEVELS; level++) {
+        maps_of(p, k, level, code + row * DIM, condition);
+        row += (int)pyr_count(pyr_pyramid_variable_shape(p, level));
+    }
+    moved_along_the_code(code, base, h, up);
+    moved_along_the_code(code, base, -h, down);
+    for (int level = LEVELS - 1; level >= 0; level--) { /* the finest one's scores stay */
+        add_level(k, p, level, LEVELS, covariance, up, s_max, log_p_up, score_up);
+        add_level(k, p, level, LEVELS, covariance, down, s_max, log_p_down, score_down);
+    }
+    for (int j = 0, nv = (int)pyr_count(pyr_pyramid_variable_shape(p, 0)); j < DIM; j++) {
+        double joint = (log_p_up[j] - log_p_down[j]) / (2 * h);
+        double known =
+            (log_density(&exact, zero, up + j * DIM, 0) - log_density(&exact, zero, down + j * DIM, 0)) /
+            (2 * h);
+
+        CHECK_CLOSE(joint, known, 5e-4 * (1 + fabs(known)));
+        if (j < nv) /* at base, as the score is linear */
+            CHECK_CLOSE(joint, (score_up[j * nv + j] + score_down[j * nv + j]) / 2, 5e-4 * (1 + fabs(joint)));
+    }
+    /* the coarsest number alone */
+    for (int i = 0; i < MANY; i++)
+        log_p_up[i] = log_p_down[i] = 0;
+    add_level(k, p, LEVELS - 1, LEVELS, covariance, up, s_max, log_p_up, NULL);
+    add_level(k, p, LEVELS - 1, LEVELS, covariance, down, s_max, log_p_down, NULL);
+    more = (log_density(&exact, zero, up + (DIM - 1) * DIM, 0) -
+            log_density(&exact, zero, down + (DIM - 1) * DIM, 0) - log_p_up[DIM - 1] + log_p_down[DIM - 1]) /
+           (2 * h);
+    CHECK(fabs(more) > 0.01);
+    pyr_free(up);
+    pyr_free(down);
+    pyr_free(score_up);
+    pyr_free(score_down);
+    pyr_pyramid_free(p);
+    pyr_kernels_free(k);
+}
+
 static void means(void)
 {
     pyr_mean m = pyr_mean_of((double[]){1, 2, 3, 6}, 4);
@@ -741,6 +836,9 @@ int main(int argc, char **argv)
         if (pyr_filter_of(filter)->bands)
             RUN_NAMED("pyramid_of_bands_agrees_with_one_resolution",
                       pyramid_of_bands_agrees_with_one_resolution(filter));
+    for (int filter = 0; filter < PYR_FILTERS; filter++)
+        if (pyr_filter_of(filter)->bands)
+            RUN_NAMED("joint_scores_are_the_levels", joint_scores_are_the_levels(filter));
     RUN(means);
     return CHECK_DONE();
 }
