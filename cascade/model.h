@@ -58,7 +58,7 @@ typedef struct pyr_model_stage {
 /* What a task does in between (tasks/): any of the three may be NULL. Called from all lanes at once. */
 typedef struct pyr_model_hooks {
     void *ctx;
-    /* Before the level is drawn: may set draw->start, from, after, after_ctx and repeats. */
+    /* Before the level is drawn: may set draw->start, from, after, after_ctx, moved and repeats. */
     pyr_status (*before)(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw);
     /* The variable (image units, n x variable), after the sampler and before the projection: may change
      * it. */

@@ -18,9 +18,10 @@
 #define NOTHING(constant, word, row)
 
 const char *const pyr_sampler_names[] = {PYR_SAMPLERS(WORD, WORD)[PYR_SAMPLER_KINDS] = NULL};
-const char *const pyr_predictor_names[] = {PYR_SAMPLERS(JUST_WORD, NOTHING) NULL};
-const int pyr_predictor_kinds[] = {PYR_SAMPLERS(JUST_KIND, NOTHING)};
-static const pyr_sampler_row *const rows[] = {PYR_SAMPLERS(ROW, ROW)};
+const char *const pyr_predictor_names[] = {PYR_SAMPLERS(JUST_WORD, NOTHING) "identity", NULL};
+const int pyr_predictor_kinds[] = {PYR_SAMPLERS(JUST_KIND, NOTHING) PYR_IDENTITY};
+const char *const pyr_corrector_names[] = {"langevin", "hmc", NULL};
+static const pyr_sampler_row *const rows[] = {PYR_SAMPLERS(ROW, ROW)[PYR_IDENTITY] = &pyr_row_identity};
 
 const pyr_sampler_row *pyr_sampler_row_of(int kind)
 {
@@ -68,7 +69,7 @@ void pyr_sampler_settings(char *words, size_t size, int kind)
         {PYR_SAMPLER_CHURN, "churn, churn_min, churn_max, churn_noise"},
         {PYR_SAMPLER_ETA, "eta"},
         {PYR_SAMPLER_MOVES, "langevin_steps, langevin_epsilon"},
-        {PYR_SAMPLER_CORRECTS, "predictor, corrector_steps, corrector_snr"},
+        {PYR_SAMPLER_CORRECTS, "predictor, corrector, corrector_steps, corrector_snr"},
         {PYR_SAMPLER_ADAPTIVE, "tolerance"},
     };
     const pyr_sampler_row *row = rows[kind];
@@ -149,6 +150,15 @@ bool pyr_sampler_recordable(const pyr_sampler *sampler, int networks)
     return !pyr_sampler_has(sampler, PYR_SAMPLER_HOST) && nfe > 0 && nfe <= MOST_RECORDED;
 }
 
+static const char *predictor_name(int kind)
+{
+    int i = 0;
+
+    while (pyr_predictor_kinds[i] != kind)
+        i++;
+    return pyr_predictor_names[i];
+}
+
 void pyr_sampler_words(char *words, size_t size, const pyr_sampler *s)
 {
     const char *end = s->undenoised ? " undenoised" : "";
@@ -159,8 +169,11 @@ void pyr_sampler_words(char *words, size_t size, const pyr_sampler *s)
         snprintf(more, sizeof more, " churn %g", s->churn);
     else if (flags & PYR_SAMPLER_ETA && s->eta >= 0)
         snprintf(more, sizeof more, " eta %g", s->eta);
+    else if (flags & PYR_SAMPLER_CORRECTS && s->corrector == PYR_CORRECT_HMC)
+        snprintf(more, sizeof more, " %s + %d hmc x %d", predictor_name(s->predictor), s->corrector_steps,
+                 s->hmc_leapfrogs);
     else if (flags & PYR_SAMPLER_CORRECTS)
-        snprintf(more, sizeof more, " %s + %d snr %g", pyr_sampler_names[s->predictor], s->corrector_steps,
+        snprintf(more, sizeof more, " %s + %d snr %g", predictor_name(s->predictor), s->corrector_steps,
                  s->corrector_snr);
     else if (flags & PYR_SAMPLER_MOVES)
         snprintf(more, sizeof more, " x %d", s->langevin_steps);
@@ -263,6 +276,11 @@ pyr_status pyr_sampler_denoise(pyr_sampler_state *state, const void *x, double s
     return state->of->denoise(state->of->ctx, x, all, out);
 }
 
+pyr_status pyr_sampler_moved(pyr_sampler_state *state, double s)
+{
+    return state->of->moved ? state->of->moved(state->of->after_ctx, s, state->x) : PYR_OK;
+}
+
 pyr_status pyr_sampler_move(pyr_sampler_state *state, double s, double keep, double gain, double noise,
                             int draw)
 {
@@ -312,15 +330,17 @@ void pyr_sampler_copy(const pyr_sampler_state *state, void *dst, const void *src
 static void draw_start(pyr_sampler_state *state)
 {
     void *eps = state->d;
+    int start = state->sampler->start;
 
     if (state->of->start) {
         if (state->of->start != state->x)
             pyr_sampler_copy(state, state->x, state->of->start);
         return;
     }
+    if (pyr_sampler_has(state->sampler, PYR_SAMPLER_ONE_LEVEL)) /* where data are not lost in the noise */
+        start = PYR_START_UNIT;
     normals(state, eps, PYR_RNG_PRIOR, 0);
-    pyr_sampler_mix(state, state->x,
-                    pyr_start_deviation((pyr_start)state->sampler->start, state->schedule->family, state->s),
+    pyr_sampler_mix(state, state->x, pyr_start_deviation((pyr_start)start, state->schedule->family, state->s),
                     eps, 0, eps);
 }
 
@@ -406,6 +426,13 @@ static pyr_status enqueue(void *arg)
     return run_steps(all);
 }
 
+double pyr_sampler_first_level(const pyr_sampler *sampler, const pyr_schedule *schedule)
+{
+    return pyr_schedule_s(schedule, pyr_sampler_has(sampler, PYR_SAMPLER_ONE_LEVEL)
+                                        ? pyr_schedule_t_min(schedule)
+                                        : pyr_schedule_t_max(schedule));
+}
+
 pyr_status pyr_sample(const pyr_sampling *sampling, const pyr_sampler *sampler, const pyr_schedule *schedule,
                       void *x)
 {
@@ -413,17 +440,12 @@ pyr_status pyr_sample(const pyr_sampling *sampling, const pyr_sampler *sampler, 
                          .sampler = sampler,
                          .schedule = schedule,
                          .x = x,
-                         .s = pyr_schedule_s(schedule, pyr_schedule_t_max(schedule))},
+                         .s = pyr_sampler_first_level(sampler, schedule)},
                .steps = sampler->steps,
                .repeats = sampling->repeats > 1 ? sampling->repeats : 1};
 
     assert(sampling->n <= PYR_MAX_SAMPLING_BATCH && all.steps >= 1 && all.steps <= PYR_MAX_STEPS);
     PYR_TRY(pyr_sampler_check(sampler, schedule));
-    if (pyr_sampler_has(sampler, PYR_SAMPLER_DENSITY) && !sampling->density)
-        return pyr_fail(
-            PYR_E_CONFIG,
-            "%s accepts or rejects by the density, which is not known here: a network gives the score only (take ula or hmc)",
-            pyr_sampler_names[sampler->kind]);
     if (pyr_sampler_has(sampler, PYR_SAMPLER_ONE_LEVEL))
         all.repeats = 1;
     if (pyr_sampler_has(sampler, PYR_SAMPLER_ADAPTIVE) &&
@@ -432,7 +454,7 @@ pyr_status pyr_sample(const pyr_sampling *sampling, const pyr_sampler *sampler, 
     for (int i = 0; sampling->evaluations && i < sampling->n; i++)
         sampling->evaluations[i] = 0;
     assert(!sampling->recording ||
-           (!sampling->after && all.repeats == 1 && pyr_sampler_recordable(sampler, 1)));
+           (!sampling->after && !sampling->moved && all.repeats == 1 && pyr_sampler_recordable(sampler, 1)));
     all.state.d = vector(sampling, 0);
     all.state.v1 = vector(sampling, 1);
     all.state.v2 = vector(sampling, 2);

@@ -31,6 +31,8 @@
     SAMPLER(PYR_DPMPP_2M_SDE, "dpmpp-2m-sde", pyr_row_dpmpp_2m_sde)                                          \
     SAMPLER(PYR_UNIPC, "unipc", pyr_row_unipc)                                                               \
     SAMPLER(PYR_ANNEALED_LANGEVIN, "annealed-langevin", pyr_row_annealed_langevin)                           \
+    SAMPLER(PYR_ANNEALED_MALA, "annealed-mala", pyr_row_annealed_mala)                                       \
+    SAMPLER(PYR_ANNEALED_HMC, "annealed-hmc", pyr_row_annealed_hmc)                                          \
     SAMPLER(PYR_CONSISTENT_ANNEALED, "consistent-annealed", pyr_row_consistent_annealed)                     \
     SAMPLER(PYR_PYRAMID_LANGEVIN, "pyramid-langevin", pyr_row_pyramid_langevin)                              \
     SAMPLER(PYR_ULA, "ula", pyr_row_ula)                                                                     \
@@ -39,12 +41,17 @@
 
 #define PYR_SAMPLER_CONSTANT(constant, word, row) constant,
 typedef enum pyr_sampler_kind {
-    PYR_SAMPLERS(PYR_SAMPLER_CONSTANT, PYR_SAMPLER_CONSTANT) PYR_SAMPLER_KINDS
+    PYR_SAMPLERS(PYR_SAMPLER_CONSTANT, PYR_SAMPLER_CONSTANT) PYR_SAMPLER_KINDS,
+    PYR_IDENTITY = PYR_SAMPLER_KINDS /* a predictor alone: x stays as it is */
 } pyr_sampler_kind;
 
 extern const char *const pyr_sampler_names[];   /* by pyr_sampler_kind; ends with NULL */
 extern const char *const pyr_predictor_names[]; /* those that can be predictors; ends with NULL */
 extern const int pyr_predictor_kinds[];         /* the pyr_sampler_kind of each of these */
+
+typedef enum pyr_corrector { PYR_CORRECT_LANGEVIN, PYR_CORRECT_HMC } pyr_corrector;
+
+extern const char *const pyr_corrector_names[]; /* "langevin", "hmc" */
 
 typedef enum pyr_start { PYR_START_PRIOR, PYR_START_UNIT, PYR_START_GAUSSIAN } pyr_start;
 
@@ -66,8 +73,9 @@ typedef struct pyr_sampler {
     double churn;    /* S_churn, S_tmin, S_tmax (0: no limit), S_noise of the EDM paper */
     double churn_min, churn_max, churn_noise;
     int predictor;           /* pyr_sampler_kind of a PREDICTOR */
-    int corrector_steps;     /* Langevin steps after each of the predictor's */
-    double corrector_snr;    /* their signal-to-noise ratio, r */
+    int corrector;           /* pyr_corrector */
+    int corrector_steps;     /* its moves after each of the predictor's steps */
+    double corrector_snr;    /* signal-to-noise ratio r of a Langevin one */
     double tolerance;        /* of adaptive steps: relative and absolute, > 0 */
     int langevin_steps;      /* moves at each noise level or step, T */
     double langevin_epsilon; /* epsilon, see docs/samplers.md; 0: chosen */
@@ -86,9 +94,8 @@ typedef enum pyr_sampler_flag {
     PYR_SAMPLER_CORRECTS = 8,  /* reads predictor and corrector_*: a predictor's step, then corrections */
     PYR_SAMPLER_ADAPTIVE = 16, /* reads tolerance: solves to it in one step of many evaluations */
     PYR_SAMPLER_ODE = 32, /* solves the ODE: no noise of its own, unless it has churn or an eta above 0 */
-    PYR_SAMPLER_ONE_LEVEL = 64, /* stays at the one noise level s_min: explores, and is not led there */
-    PYR_SAMPLER_DENSITY = 128,  /* needs the density of x besides a denoiser, so a network is not enough */
-    PYR_SAMPLER_HOST = 256      /* goes by numbers that come back from the device, so it cannot be recorded */
+    PYR_SAMPLER_ONE_LEVEL = 64, /* begins and stays at the one noise level s_min: explores it */
+    PYR_SAMPLER_HOST = 128      /* goes by numbers that come back from the device, so it cannot be recorded */
 } pyr_sampler_flag;
 
 struct pyr_sampler_state; /* sampler_internal.h */
@@ -136,6 +143,9 @@ void pyr_sampler_words(char *words, size_t size, const pyr_sampler *sampler);
 /* The denoiser: out = D(x, s), n vectors of `size` numbers of the backend's real, s[n] host doubles. */
 typedef pyr_status (*pyr_denoise)(void *ctx, const void *x, const double *s, void *out);
 
+/* Between two moves that a sampler makes at one noise level s > 0. May change x, as pyr_after_step may. */
+typedef pyr_status (*pyr_after_move)(void *ctx, double s, void *x);
+
 /* out[n] (host) = natural logarithm of the density of x at noise level s[n] (host), up to a constant. */
 typedef pyr_status (*pyr_log_density)(void *ctx, const void *x, const double *s, double *out);
 
@@ -153,14 +163,16 @@ typedef struct pyr_sampling {
     void *ctx;
     void *work; /* pyr_sampler_work bytes of backend memory */
     int place;  /* pyramid-langevin: 1 at the coarsest level of the pyramid, 2 at the next, ...; 0 is 1 */
-    /* mala, hmc: with density_ctx; NULL: not known */
+    /* mala, hmc and their like: with density_ctx; NULL: not known, they accept by the score alone */
     pyr_log_density density;
     void *density_ctx;
     /* What tasks add; zero otherwise. */
-    const void *start; /* n x size: x at the schedule's s_max; NULL: drawn */
+    const void *start; /* n x size: x at pyr_sampler_first_level; NULL: drawn */
     /* An adaptive sampler then stops at every noise level of the grid. */
     pyr_after_step after;
     void *after_ctx;
+    pyr_after_move moved; /* with after_ctx: after every move of Langevin dynamics, HMC and correctors but the
+                             last of a step, which `after` follows; NULL: none */
     int repeats; /* each step but the last is done so often, x being noised back in between (Lugmayr et al.
                     2022, RePaint, algorithm 1, U); 0 and 1: once. At one noise level always once */
     /* D is pulled hard towards something given, as by the data of an inverse problem: it hardly follows x
@@ -182,8 +194,10 @@ size_t pyr_sampler_work(const pyr_kernels *k, const pyr_sampler *sampler, int n,
  * Equal steps of t on the schedule's curve. */
 void pyr_sampler_grid(const pyr_schedule *schedule, int steps, double *s);
 
-/* Draw n samples into x (n x size). Failures of pyr_sampler_check, of the callbacks and of rk45;
- * PYR_E_CONFIG for a sampler that needs a density, without one. */
+/* The noise level that x begins at: the schedule's s_max, or the one level of those that stay there. */
+double pyr_sampler_first_level(const pyr_sampler *sampler, const pyr_schedule *schedule);
+
+/* Draw n samples into x (n x size). Failures of pyr_sampler_check, of the callbacks and of rk45. */
 pyr_status pyr_sample(const pyr_sampling *sampling, const pyr_sampler *sampler, const pyr_schedule *schedule,
                       void *x);
 

@@ -26,6 +26,7 @@ typedef struct pyr_sampler_state {
 /* The rows of PYR_SAMPLERS. */
 #define PYR_SAMPLER_DECLARED(constant, word, row) extern const pyr_sampler_row row;
 PYR_SAMPLERS(PYR_SAMPLER_DECLARED, PYR_SAMPLER_DECLARED)
+extern const pyr_sampler_row pyr_row_identity;
 
 /* Where vector i of a block begins. */
 void *pyr_sampler_part(const pyr_sampler_state *state, void *block, int i);
@@ -53,6 +54,23 @@ void pyr_sampler_sum(const pyr_sampler_state *state, void *dst, int n, const dou
 void pyr_sampler_mix3(const pyr_sampler_state *state, void *dst, double a, const void *x, double b,
                       const void *y, double c, const void *z);
 void pyr_sampler_copy(const pyr_sampler_state *state, void *dst, const void *src);
+
+/* Between two moves at noise level s: what the task does there. */
+pyr_status pyr_sampler_moved(pyr_sampler_state *state, double s);
+
+/* sampler_langevin.c: PYR_E_CONFIG for a langevin_epsilon of `most` or more, which is `below` ("4 sigma_min^2 = "). */
+pyr_status pyr_sampler_diverges(const pyr_sampler *sampler, const char *below, double most);
+/* sampler_langevin.c: the least noise level of a sampling; the rate, step / s^2, of those that stay there. */
+double pyr_sampler_least(const pyr_schedule *schedule);
+double pyr_sampler_plain_rate(const pyr_sampler_state *state);
+
+/* sampler_hmc.c: `moves` moves of Hamiltonian Monte Carlo at noise level s, of `leapfrogs` steps of length
+ * sqrt(rate) s, with draws from first_draw on; moves x leapfrogs + 1 evaluations (one more for each pause in
+ * between). d = D(x, s) on return. Four vectors. */
+pyr_status pyr_sampler_hmc(pyr_sampler_state *state, double s, double rate, int leapfrogs, int moves,
+                           int first_draw);
+/* Its rate with langevin_epsilon, or the usual one for so many leapfrogs. */
+double pyr_sampler_hmc_rate(const pyr_sampler_state *state, int leapfrogs);
 
 /* sampler_ode.c: noise up to a higher level, which is returned (s where there is nothing to do). */
 double pyr_sampler_churn(pyr_sampler_state *state);

@@ -133,7 +133,7 @@ static void **recording(pyr_sampled_level *s, pyr_kernels *k, const pyr_level_dr
     pyr_level_recording *kept = &s->recordings[draw->lane];
     bool same = kept->start == w->start && kept->work == w->work && kept->variable == variable;
 
-    if (draw->denoise || draw->after || draw->repeats > 1 || draw->from > 0 || draw->once ||
+    if (draw->denoise || draw->after || draw->moved || draw->repeats > 1 || draw->from > 0 || draw->once ||
         !pyr_sampler_recordable(&s->level.settings.sampler, s->weaker ? 2 : 1) ||
         !pyr_denoiser_recordable(&s->denoiser) ||
         (s->weaker && !pyr_denoiser_recordable(&s->weaker->denoiser)) ||
@@ -167,6 +167,7 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
                              .start = draw->start,
                              .after = draw->after,
                              .after_ctx = draw->after_ctx,
+                             .moved = draw->moved,
                              .repeats = draw->repeats,
                              .stiff = draw->stiff,
                              .evaluations = counts};
@@ -183,7 +184,7 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
         /* into the result itself; the sampler's memory is free until it begins, and larger than the
          * streams */
         PYR_TRY(pyr_gaussian_draw(&s->gaussian, k, draw->n, draw->seeds, s->level.facts.index,
-                                  pyr_schedule_s(&schedule, pyr_schedule_t_max(&schedule)), variable,
+                                  pyr_sampler_first_level(&s->level.settings.sampler, &schedule), variable,
                                   draw->work));
         sampling.start = variable;
     }

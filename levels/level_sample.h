@@ -57,6 +57,7 @@ typedef struct pyr_level_draw {
     double from;       /* the noise level that sampling starts from; 0: the schedule's */
     pyr_after_step after;
     void *after_ctx;
+    pyr_after_move moved;
     int repeats;
     bool once;           /* its memory is given up afterwards: nothing is worth being recorded */
     pyr_denoise denoise; /* called instead of the level's own denoiser, to which `denoise_ctx` may lead: it is

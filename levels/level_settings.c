@@ -109,18 +109,20 @@ static const pyr_setting rows[] = {
      "S_noise, its standard deviation"},
     {"sampler.predictor", PYR_SETTING_CHOICE, AT(sampler_predictor), 0, 0, "ancestral", pyr_predictor_names,
      "of predictor-corrector: the step from one noise level to the next"},
+    {"sampler.corrector", PYR_SETTING_CHOICE, AT(sampler.corrector), 0, 0, "langevin", pyr_corrector_names,
+     "of predictor-corrector: what moves x at each noise level"},
     {"sampler.corrector_steps", PYR_SETTING_INT, AT(sampler.corrector_steps), 0, 1000, "1", NULL,
-     "of predictor-corrector: Langevin steps after each of them"},
+     "of predictor-corrector: moves of the corrector after each of the predictor's steps"},
     {"sampler.corrector_snr", PYR_SETTING_REAL, AT(sampler.corrector_snr), 0, 10, "0.16", NULL,
-     "their signal-to-noise ratio"},
+     "signal-to-noise ratio of a Langevin corrector"},
     {"sampler.tolerance", PYR_SETTING_REAL, AT(sampler.tolerance), 1e-12, 1, "1e-3", NULL,
      "of adaptive samplers, relative and absolute; sampler.steps does not matter then"},
     {"sampler.langevin_steps", PYR_SETTING_INT, AT(sampler.langevin_steps), 1, PYR_MAX_STEPS, "5", NULL,
-     "of Langevin dynamics: moves at each noise level, or in each of sampler.steps at the one noise level"},
+     "of Langevin dynamics and HMC: moves at each noise level, or in each of sampler.steps at the one noise level"},
     {"sampler.langevin_epsilon", PYR_SETTING_REAL, AT(sampler.langevin_epsilon), 0, 1e6, "0", NULL,
      "the epsilon of their step (docs/samplers.md); 0: chosen"},
     {"sampler.hmc_leapfrogs", PYR_SETTING_INT, AT(sampler.hmc_leapfrogs), 1, 10000, "8", NULL,
-     "of hmc: leapfrog steps of a move"},
+     "of HMC: leapfrog steps of a move"},
     {"sampler.augmentation", PYR_SETTING_REAL, AT(sampler_augmentation), 0, 10, "0", NULL,
      "noise on the condition in sampling, in image units; an input of networks with level.augmentation_channel"},
     {"sampler.guidance", PYR_SETTING_REAL, AT(sampler_guidance), 0, 1000, "1", NULL,
@@ -247,17 +249,6 @@ pyr_status pyr_level_schedule(pyr_schedule *out, const pyr_level_settings *s, do
     return pyr_schedule_check(out);
 }
 
-/* Found before anything is drawn. */
-static pyr_status check_sampler(const pyr_sampler *sampler, const pyr_schedule *schedule)
-{
-    if (pyr_sampler_has(sampler, PYR_SAMPLER_DENSITY))
-        return pyr_fail(
-            PYR_E_CONFIG,
-            "sampler.kind is %s, which accepts or rejects by the density; a network gives only its gradient, the score: take ula or hmc",
-            pyr_sampler_names[sampler->kind]);
-    return pyr_sampler_check(sampler, schedule);
-}
-
 pyr_status pyr_level_sampling_schedule(pyr_schedule *out, const pyr_level_settings *s, double side)
 {
     PYR_TRY(pyr_level_schedule(out, s, side));
@@ -267,5 +258,5 @@ pyr_status pyr_level_sampling_schedule(pyr_schedule *out, const pyr_level_settin
     if (s->sampler_sigma_max > 0)
         out->s_max = s->sampler_sigma_max;
     PYR_TRY(pyr_schedule_check(out));
-    return check_sampler(&s->sampler, out);
+    return pyr_sampler_check(&s->sampler, out); /* found before anything is drawn */
 }

@@ -2253,8 +2253,7 @@ int main(int argc, char **argv)
         char name[64];
 
         snprintf(name, sizeof name, "recorded:%s", pyr_sampler_names[kind]);
-        if (!(pyr_sampler_row_of(kind)->flags & PYR_SAMPLER_DENSITY))
-            RUN_NAMED(name, recorded_as_its_row_says(kind));
+        RUN_NAMED(name, recorded_as_its_row_says(kind));
     }
     RUN(gradients_do_not_depend_on_the_cut);
     RUN(gradients_do_not_depend_on_the_lanes);

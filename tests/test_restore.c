@@ -213,7 +213,12 @@ static pyr_status capture_drawn(void *ctx, const pyr_model_stage *stage, void *v
  * g (y - m), g = std^2/(std^2 + noise^2); of draws from the posterior y is off by sqrt(1 + g) noise at most,
  * and few steps, whose draws vary less, by less. The others keep m, and no more than std (first order loses
  * some). */
-static void posterior_of(const rig *r, const pyr_operator *a, double noise, const char *name)
+typedef struct restored {
+    double misfit, off;   /* root mean squares, image units: of y, of the mean of what is seen */
+    double drift, square; /* of what is not seen, standardised: of its mean, its mean square */
+} restored;
+
+static restored posterior_of(const rig *r, const pyr_operator *a, double noise)
 {
     static double drawn[MANY * SIZE];
     static float images[MANY * SIZE];
@@ -221,7 +226,7 @@ static void posterior_of(const rig *r, const pyr_operator *a, double noise, cons
     const pyr_level_facts *facts = &r->m->level[0].level.facts;
     double mean = facts->mean[0], std = facts->std[0], y[SIZE], misfit = 0, off = 0, square = 0, drift = 0;
     double g = std * std / (std * std + noise * noise);
-    int steps = r->m->level[0].level.settings.sampler.steps, seen = 0;
+    int seen = 0;
     pyr_inverse *inverse = NULL;
     capture all = {.variable = drawn};
     pyr_model_hooks hooks = {.ctx = &all, .before = capture_before, .drawn = capture_drawn};
@@ -255,13 +260,21 @@ static void posterior_of(const rig *r, const pyr_operator *a, double noise, cons
         else
             drift += pow((got - mean) / std, 2) / (SIZE - seen);
     }
-    if (!(sqrt(misfit) < 2.5 * noise && sqrt(off) < noise && sqrt(drift) < 0.25 && square > 0.1 &&
-          square < 1.6))
+    pyr_inverse_free(inverse);
+    return (restored){sqrt(misfit), sqrt(off), sqrt(drift), square};
+}
+
+static void restores(const rig *r, const pyr_operator *a, double noise, const char *name)
+{
+    restored got = posterior_of(r, a, noise);
+
+    if (!(got.misfit < 2.5 * noise && got.off < noise && got.drift < 0.25 && got.square > 0.1 &&
+          got.square < 1.6))
         CHECK_REPORT(
             "%s, %d steps, noise %g: y is off by %g, the mean of what is seen by %g; what is not drifts by "
             "%g and has the mean square %g",
-            name, steps, noise, sqrt(misfit), sqrt(off), sqrt(drift), square);
-    pyr_inverse_free(inverse);
+            name, r->m->level[0].level.settings.sampler.steps, noise, got.misfit, got.off, got.drift,
+            got.square);
 }
 
 static void few_steps_restore(void)
@@ -292,8 +305,48 @@ static void few_steps_restore(void)
 
                     l->schedule.family = family ? PYR_VP : PYR_VE;
                     l->level.settings.sampler = pyr_sampler_usual((pyr_sampler_kind)kind, steps[i]);
-                    posterior_of(&r, &a, noises[j], pyr_sampler_names[kind]);
+                    restores(&r, &a, noises[j], pyr_sampler_names[kind]);
                 }
+    pyr_operator_free(&a);
+    rig_free(&r);
+}
+
+/* Hamiltonian Monte Carlo at each noise level leaves the posterior as it is, not nearly: what is seen has the variance g
+ * noise^2 about its mean, what is not has variance 1. */
+static void hamiltonian_monte_carlo_restores(void)
+{
+    static const int kinds[] = {PYR_ANNEALED_HMC, PYR_ANNEALED_MALA};
+    const double noise = 0.1, chance = 4.5;
+    uint8_t missing[H * W];
+    pyr_operator a;
+    rig r;
+
+    for (int i = 0; i < H * W; i++)
+        missing[i] = i % 3 == 1;
+    if (!rig_new(&r, "annealed-hmc"))
+        return;
+    CHECK_OK(pyr_operator_new(&a, PYR_OPERATOR_MISSING, 0, missing, pyr_model_image(r.m, 0)));
+    r.m->level[0].schedule = (pyr_schedule){
+        .family = PYR_VE, .curve = PYR_CURVE_GEOMETRIC, .s_min = 0.05, .s_max = 10, .scale = 1};
+    for (int i = 0; i < 2; i++) {
+        pyr_sampler *sampler = &r.m->level[0].level.settings.sampler;
+        double std = r.m->level[0].level.facts.std[0], g = std * std / (std * std + noise * noise), wanted;
+        restored got;
+
+        *sampler = pyr_sampler_usual((pyr_sampler_kind)kinds[i], 16);
+        sampler->langevin_steps = i ? 40 : 4;
+        sampler->langevin_epsilon = i ? 0.3 : 0;
+        got = posterior_of(&r, &a, noise);
+        /* the deviation of the posterior, and of its mean from y; that of the mean of 64 draws */
+        wanted = sqrt(g * noise * noise + pow((1 - g) * std, 2) / 2);
+        if (!(fabs(got.misfit / wanted - 1) < 0.05 && got.off < 1.2 * noise * sqrt(g / MANY) &&
+              got.drift < 1.2 / sqrt(MANY) &&
+              fabs(got.square - 1) < chance * sqrt(2.0 / (MANY * SIZE / 3)))) /* a third is not seen */
+            CHECK_REPORT(
+                "%s: y is off by %g, wanted %g; the mean by %g; what is not seen drifts by %g, and has "
+                "the mean square %g",
+                pyr_sampler_names[kinds[i]], got.misfit, wanted, got.off, got.drift, got.square);
+    }
     pyr_operator_free(&a);
     rig_free(&r);
 }
@@ -306,6 +359,7 @@ int main(int argc, char **argv)
     write_images();
     RUN(starts_are_what_was_asked);
     RUN(few_steps_restore);
+    RUN(hamiltonian_monte_carlo_restores);
     remove_all(temp);
     return CHECK_DONE();
 }

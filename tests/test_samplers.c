@@ -259,6 +259,16 @@ static pyr_sampler corrected(int predictor, int steps, int corrections, double s
     return s;
 }
 
+/* the same, corrected by Hamiltonian Monte Carlo */
+static pyr_sampler with_hmc(int predictor, int steps, int moves, int leapfrogs)
+{
+    pyr_sampler s = corrected(predictor, steps, moves, 0);
+
+    s.corrector = PYR_CORRECT_HMC;
+    s.hmc_leapfrogs = leapfrogs;
+    return s;
+}
+
 /* A table of cases has one of every kind whose row has all flags of `with` and none of `without`. */
 static void every_kind_has_a_case(const bool *covered, unsigned with, unsigned without, const char *table)
 {
@@ -338,6 +348,11 @@ static void gaussian_moments(void)
         {usual(PYR_DPMPP_2M_SDE, 60), PYR_VE, PYR_CURVE_KARRAS, 0.03},
         {usual(PYR_UNIPC, 30), PYR_VE, PYR_CURVE_KARRAS, 0.01},
         {usual(PYR_ANNEALED_LANGEVIN, 100), PYR_VE, PYR_CURVE_GEOMETRIC, 0.15},
+        {usual(PYR_ANNEALED_MALA, 60), PYR_VE, PYR_CURVE_GEOMETRIC, 0.15},
+        {usual(PYR_ANNEALED_HMC, 40), PYR_VE, PYR_CURVE_GEOMETRIC, 0.02},
+        {with_hmc(PYR_IDENTITY, 40, 5, 8), PYR_VP, PYR_CURVE_GEOMETRIC, 0.02},
+        {with_hmc(PYR_ANCESTRAL, 40, 2, 8), PYR_VE, PYR_CURVE_KARRAS, 0.02},
+        {corrected(PYR_IDENTITY, 400, 4, 0.16), PYR_VE, PYR_CURVE_GEOMETRIC, 0.35},
         {usual(PYR_CONSISTENT_ANNEALED, 200), PYR_VE, PYR_CURVE_GEOMETRIC, 0.05},
         {usual(PYR_PYRAMID_LANGEVIN, 100), PYR_VE, PYR_CURVE_GEOMETRIC, 0.15},
     };
@@ -657,8 +672,8 @@ static void annealed_langevin_chooses_its_step(void)
 
 /* Gaussian target of variance w = v + s^2 along an axis. ULA with step e:
  *     y <- (1 - e/(2w)) y + sqrt(e) eps,   stationary variance e / (1 - (1 - e/(2w))^2) = w / (1 - e/(4w)).
- * Leapfrogs of length h keep y^2/w (1 - h^2/(4w)) + p^2, so that HMC which always accepts has w / (1 -
- * h^2/(4w)), the same with e = h^2, however many they are. Accepting or rejecting leaves w. */
+ * Leapfrogs of length h keep y^2/w (1 - h^2/(4w)) + p^2, so that HMC which always accepts would have w / (1 - h^2/(4w)), the
+ * same with e = h^2, however many they are. Accepting or rejecting leaves w: by the density, and by the score alone, too. */
 static void stationary_variances(void)
 {
     struct {
@@ -666,8 +681,9 @@ static void stationary_variances(void)
         bool density, biased;
     } cases[] = {{usual(PYR_ULA, 31), false, true},
                  {usual(PYR_MALA, 121), true, false},
-                 {usual(PYR_HMC, 11), false, true},
-                 {usual(PYR_HMC, 21), true, false}};
+                 {usual(PYR_MALA, 121), false, false},
+                 {usual(PYR_HMC, 21), true, false},
+                 {usual(PYR_HMC, 21), false, false}};
     const double s = 0.5, e = 0.4;
     pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_KARRAS, s, 1);
     bool covered[KINDS] = {false};
@@ -681,7 +697,6 @@ static void stationary_variances(void)
         covered[sampler->kind] = true;
         sampler->langevin_epsilon = e;
         sampler->undenoised = true;
-        sampler->start = PYR_START_UNIT;
         if (sampler->kind == PYR_HMC)
             sampler->hmc_leapfrogs = 3;
         d = draw(&with, &c, sampler);
@@ -703,6 +718,142 @@ static void stationary_variances(void)
     CHECK(1 / (1 - e / (4 * 0.29)) > 1.5);
 }
 
+/* For Gaussians the rule by the score is the rule by the density, to rounding: the same samples. */
+static void accepted_without_a_density(void)
+{
+    static const int kinds[] = {PYR_MALA, PYR_HMC, PYR_ANNEALED_MALA, PYR_ANNEALED_HMC};
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_GEOMETRIC, 0.5, 20);
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        pyr_sampler sampler = usual(kinds[i], 8);
+        drawing by_density = {.backend = "ref-double", .data = GAUSSIAN, .n = 20, .density = true};
+        drawing by_score = {.backend = "ref-double", .data = GAUSSIAN, .n = 20};
+        drawn d, e;
+        bool stayed = false;
+
+        sampler.langevin_epsilon = i < 2 ? 0.3 : 1.2; /* of these some are rejected */
+        sampler.hmc_leapfrogs = 3;
+        d = draw(&by_density, &c, &sampler);
+        e = draw(&by_score, &c, &sampler);
+        for (int j = 0; j < 20 * SIZE; j++)
+            CHECK_CLOSE(d.x[j], e.x[j], 1e-9);
+        forget(&e);
+        sampler.langevin_epsilon *= 1.0001; /* nothing is rejected at the same step of every image */
+        e = draw(&by_score, &c, &sampler);
+        for (int j = 0; j < 20 && !stayed; j++)
+            stayed = fabs(d.x[j * SIZE] - e.x[j * SIZE]) > 1e-3;
+        forget(&d);
+        forget(&e);
+    }
+}
+
+/* At each noise level the annealed ones leave w = v + s^2 exactly, where Langevin dynamics of the same step leaves w / (1 -
+ * e s^2/(4 w)) at best. */
+static void annealed_variances(void)
+{
+    struct {
+        pyr_sampler sampler;
+        double epsilon,
+            off; /* of variances, relative, the largest that is left in the directions of little noise */
+    } cases[] = {{usual(PYR_ANNEALED_MALA, 12), 0.5, 0},
+                 {usual(PYR_ANNEALED_HMC, 12), 0.5, 0},
+                 {with_hmc(PYR_IDENTITY, 12, 5, 4), 0.5, 0},
+                 {usual(PYR_ANNEALED_LANGEVIN, 12), 0.5 * 0.25, 0.05}};
+    const double s = 0.5;
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_GEOMETRIC, s, 10);
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        drawing with = {.data = GAUSSIAN, .n = N};
+        pyr_sampler sampler = cases[i].sampler;
+        drawn d;
+        moments m;
+        double most = 0;
+
+        sampler.langevin_epsilon = cases[i].epsilon;
+        sampler.langevin_steps = sampler.corrector_steps = 40;
+        sampler.hmc_leapfrogs = 3;
+        sampler.undenoised = true;
+        d = draw(&with, &c, &sampler);
+        m = moments_of(&d, GAUSSIAN, N);
+        for (int j = 0; j < 4; j++)
+            most = fmax(most, fabs(m.variance[j] / (variance_of(GAUSSIAN, j) + s * s) - 1));
+        if (cases[i].off > 0 ? most < cases[i].off : most > chance * variance_error())
+            CHECK_REPORT("case %zu (%s): variances are off by %g", i, pyr_sampler_names[sampler.kind], most);
+        forget(&d);
+    }
+}
+
+/* ---- classes and guidance ----------------------------------------------------------------------- */
+
+/* Images of class n % 2, N(+-class_mean, class_variance); of all together a Gaussian of variance all_variance. Guidance by
+ * G: score = G score of the class + (1 - G) score of all, that of a Gaussian of precision
+ *     P = G/(class_variance + s^2) + (1 - G)/(all_variance + s^2),
+ * about +-G class_mean/((class_variance + s^2) P). */
+static const double class_mean = 1.5, class_variance = 0.25, all_variance = 2.5;
+static double class_guidance;
+
+static double class_precision(double s)
+{
+    return class_guidance / (class_variance + s * s) + (1 - class_guidance) / (all_variance + s * s);
+}
+
+static double class_center(int class, double s)
+{
+    return (class ? -1 : 1) * class_guidance * class_mean / (class_variance + s * s) / class_precision(s);
+}
+
+static pyr_status denoise_class(void *ctx, const void *x, const double *s, void *out)
+{
+    problem *p = ctx;
+
+    p->calls++;
+    for (int i = 0; i < p->n * SIZE; i++) {
+        double si = s[i / SIZE], at = (double)((const float *)x)[i];
+
+        ((float *)out)[i] =
+            (float)(at - si * si * class_precision(si) * (at - class_center(i / SIZE % 2, si)));
+    }
+    return PYR_OK;
+}
+
+static void means_of_two_classes(void)
+{
+    pyr_sampler cases[] = {usual(PYR_ANNEALED_MALA, 25), usual(PYR_ANNEALED_HMC, 15),
+                           with_hmc(PYR_IDENTITY, 15, 4, 8)};
+    const double s = 0.3;
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_GEOMETRIC, s, 20);
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (class_guidance = 1; class_guidance < 4; class_guidance += 2) {
+            drawing with = {.data = GAUSSIAN, .n = N, .denoise = denoise_class};
+            double mean[2] = {0}, square = 0;
+            int numbers = N * SIZE / 2;
+            drawn d;
+
+            cases[i].undenoised = true;
+            cases[i].corrector_steps = 10;
+            cases[i].langevin_steps = cases[i].kind == PYR_ANNEALED_MALA ? 100 : 10;
+            cases[i].langevin_epsilon = cases[i].kind == PYR_ANNEALED_MALA ? 0.5 : 0;
+            d = draw(&with, &c, &cases[i]);
+            for (int j = 0; j < N * SIZE; j++) {
+                int class = j / SIZE % 2;
+
+                mean[class] += d.x[j] / numbers;
+                square += pow(d.x[j] - class_center(class, s), 2) * class_precision(s) / (N * SIZE);
+            }
+            for (int class = 0; class < 2; class ++)
+                if (!(fabs(mean[class] - class_center(class, s)) * sqrt(class_precision(s)) <
+                      chance / sqrt(numbers)))
+                    CHECK_REPORT("%s, guidance %g: class %d has mean %g, wanted %g",
+                                 pyr_sampler_names[cases[i].kind], class_guidance, class, mean[class],
+                                 class_center(class, s));
+            if (!(fabs(square - 1) < chance * sqrt(2.0 / (N * SIZE))))
+                CHECK_REPORT("%s, guidance %g: the variance is %g of what it should be",
+                             pyr_sampler_names[cases[i].kind], class_guidance, square);
+            forget(&d);
+        }
+}
+
 /* ---- modes -------------------------------------------------------------------------------------- */
 
 static void mode_weights(void)
@@ -721,6 +872,8 @@ static void mode_weights(void)
                  {PYR_DPMPP_2M_SDE, 80},
                  {PYR_UNIPC, 60},
                  {PYR_ANNEALED_LANGEVIN, 60},
+                 {PYR_ANNEALED_MALA, 60},
+                 {PYR_ANNEALED_HMC, 25},
                  {PYR_CONSISTENT_ANNEALED, 150},
                  {PYR_PYRAMID_LANGEVIN, 60}};
     pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_GEOMETRIC, 0.02, 40);
@@ -1308,8 +1461,18 @@ static void settings_that_make_no_sense(void)
     s = usual(PYR_RK45, 10);
     s.tolerance = 0;
     CHECK_FAILS(pyr_sampler_check(&s, &c), PYR_E_CONFIG, "sampler.tolerance is 0");
-    s = usual(PYR_MALA, 10);
-    CHECK_FAILS(pyr_sample(&(pyr_sampling){.n = 1}, &s, &c, NULL), PYR_E_CONFIG, "mala");
+    for (int kind = PYR_ANNEALED_MALA; kind <= PYR_ANNEALED_HMC; kind++) {
+        s = usual(kind, 10);
+        s.langevin_epsilon = 3.9;
+        CHECK_OK(pyr_sampler_check(&s, &c));
+        s.langevin_epsilon = 4;
+        CHECK_FAILS(pyr_sampler_check(&s, &c), PYR_E_CONFIG, "sampler.langevin_epsilon is 4");
+    }
+    s = with_hmc(PYR_HEUN, 10, 1, 8);
+    s.langevin_epsilon = 4;
+    CHECK_FAILS(pyr_sampler_check(&s, &c), PYR_E_CONFIG, "predictor-corrector diverges");
+    s = corrected(PYR_IDENTITY, 10, 0, 0.16);
+    CHECK_FAILS(pyr_sampler_check(&s, &c), PYR_E_CONFIG, "nothing would move");
 }
 
 static void words(void)
@@ -1319,7 +1482,9 @@ static void words(void)
 
     CHECK(!pyr_sampler_names[KINDS]);
     for (int i = 0; pyr_predictor_names[i]; i++)
-        CHECK_STRING(pyr_predictor_names[i], pyr_sampler_names[pyr_predictor_kinds[i]]);
+        CHECK_STRING(pyr_predictor_names[i], pyr_predictor_kinds[i] == PYR_IDENTITY
+                                                 ? "identity"
+                                                 : pyr_sampler_names[pyr_predictor_kinds[i]]);
     pyr_sampler_list(text, sizeof text, PYR_SAMPLER_CORRECTS);
     CHECK_STRING(text, "predictor-corrector");
     pyr_sampler_list(text, sizeof text, PYR_SAMPLER_ONE_LEVEL);
@@ -1336,6 +1501,9 @@ static void words(void)
     s = usual(PYR_PREDICTOR_CORRECTOR, 30);
     pyr_sampler_words(text, sizeof text, &s);
     CHECK_STRING(text, "predictor-corrector 30 ancestral + 1 snr 0.16");
+    s = with_hmc(PYR_IDENTITY, 30, 2, 5);
+    pyr_sampler_words(text, sizeof text, &s);
+    CHECK_STRING(text, "predictor-corrector 30 identity + 2 hmc x 5");
     s = usual(PYR_RK45, 30);
     pyr_sampler_words(text, sizeof text, &s);
     CHECK_STRING(text, "rk45 tolerance 0.001");
@@ -1356,6 +1524,9 @@ int main(int argc, char **argv)
     RUN(langevin_on_a_point);
     RUN(annealed_langevin_chooses_its_step);
     RUN(stationary_variances);
+    RUN(accepted_without_a_density);
+    RUN(annealed_variances);
+    RUN(means_of_two_classes);
     RUN(mode_weights);
     RUN(samples_do_not_see_each_other);
     RUN(evaluations_are_counted);

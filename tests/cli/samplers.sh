@@ -9,16 +9,16 @@ begin "a run to draw from"
 pyr train --config $cfg --outdir "$run" --duration 2400
 gives 0
 
-# Those that draw from a network: the words at the beginning of a line.
-words=$("$program" info --list samplers | grep '^[a-z]' | grep -v '^mala$')
+# The words at the beginning of a line.
+words=$("$program" info --list samplers | grep '^[a-z]')
 
-# All settings that some sampler reads, so that noise of every kind is drawn.
+# All settings that some sampler reads, so that noise of every kind is drawn, and moves at sigma_min some of which are accepted.
 draw() { # OUTDIR SAMPLER OPTION ...
     outdir=$1 sampler=$2
     shift 2
     pyr sample --network "$run" --outdir "$tmp/$outdir" --sampler "$sampler" --steps 4,3,3 --set level.sampler.churn=1 \
         --set level.sampler.corrector_steps=2 --set level.sampler.hmc_leapfrogs=2 --set level.sampler.langevin_steps=2 \
-        --no-grid "$@"
+        --set level.sampler.sigma_min=1 --no-grid "$@"
 }
 
 for word in $words; do
@@ -65,6 +65,10 @@ holds cmp "$tmp/ancestral/samples.npz" "$tmp/eta-1/samples.npz"
 draw heun-pc predictor-corrector --seeds 0-1 --set level.sampler.predictor=heun
 gives 0
 complains "predictor-corrector 4 heun + 2"
+draw hmc-pc predictor-corrector --seeds 0-1 --set level.sampler.predictor=identity --set level.sampler.corrector=hmc
+gives 0
+complains "predictor-corrector 4 identity + 2 hmc x 2"
+complains "38 evaluations" # 5 for each of 3, 2, 2 steps, and the denoising ones
 draw unit heun --seeds 0-1 --set level.sampler.start=unit --set level.sampler.sigma_max=2
 gives 0
 
@@ -77,8 +81,6 @@ draw clean heun --seeds 0-1 --set level.sampler.sigma_min=0.3
 holds sh -c "! cmp -s '$tmp/noisy/samples.npz' '$tmp/clean/samples.npz'"
 
 begin "what cannot be"
-draw bad mala --seeds 0
-refuses 1 "level 2: sampler.kind is mala, which accepts or rejects by the density"
 draw bad anceztral --seeds 0
 refuses 2 "did you mean ancestral?"
 draw bad heun --seeds 0 --set level.sampler.eta=2
@@ -87,10 +89,16 @@ draw bad consistent-annealed --seeds 0 --set level.sampler.eta=0.01
 refuses 1 "sampler.eta is 0.01: consistent-annealed needs at least"
 pyr sample --network "$run" --seeds 0 --outdir "$tmp/bad" --steps 1 --no-denoise
 refuses 1 "sampler.steps is 1"
-draw bad annealed-langevin --seeds 0 --set level.sampler.langevin_epsilon=1
+draw bad annealed-langevin --seeds 0 --set level.sampler.langevin_epsilon=5
 refuses 1 "annealed-langevin diverges"
-pyr train --config $cfg --outdir "$tmp/bad" --set level.sampler.kind=mala
-refuses 1 "mala"
+draw bad annealed-hmc --seeds 0 --set level.sampler.langevin_epsilon=4
+refuses 1 "level 2: sampler.langevin_epsilon is 4: annealed-hmc diverges unless it is below 4"
+draw bad predictor-corrector --seeds 0 --set level.sampler.predictor=identity --set level.sampler.corrector_steps=0
+refuses 1 "nothing would move"
+draw bad identity --seeds 0
+refuses 2 'there is no sampler "identity"'
+pyr train --config $cfg --outdir "$tmp/bad" --set level.sampler.kind=annealed-mala --set level.sampler.langevin_epsilon=5
+refuses 1 "annealed-mala diverges"
 holds test ! -e "$tmp/bad"
 
 begin "trajectories, of images that are the same as without"
@@ -102,7 +110,7 @@ for seed in 0 1 2 3 4; do holds test -s "$tmp/path/trajectory-00000$seed.png"; d
 draw path-2 heun --seeds 4,1 --trajectory --threads 1
 holds cmp "$tmp/path/trajectory-000001.png" "$tmp/path-2/trajectory-000001.png"
 holds cmp "$tmp/path/trajectory-000004.png" "$tmp/path-2/trajectory-000004.png"
-for word in rk45 annealed-langevin hmc; do
+for word in rk45 annealed-langevin annealed-hmc hmc; do
     draw path-3 $word --seeds 0 --trajectory --no-denoise
     gives 0
 done
