@@ -12,6 +12,8 @@ typedef struct known_stage {
     struct pyr_known *known;
     pyr_model_stage stage;
     pyr_denoising denoising;
+    double moving_at; /* the noise level at which moves have been made since the last step; 0: none */
+    uint32_t noise;   /* number of the noise that was put in there */
 } known_stage;
 
 struct pyr_known {
@@ -212,9 +214,8 @@ static pyr_status put_target(const pyr_known *known, const pyr_model_stage *stag
 }
 
 /* x = z + s eps with its given components replaced; at s = 0 without noise. */
-static pyr_status after(void *ctx, int step, double s, void *x, const void *denoised)
+static pyr_status put_in(const known_stage *at, uint32_t number, double s, void *x)
 {
-    const known_stage *at = ctx;
     const pyr_known *known = at->known;
     const pyr_model_stage *stage = &at->stage;
     pyr_kernels *k = known->m->k;
@@ -223,15 +224,40 @@ static pyr_status after(void *ctx, int step, double s, void *x, const void *deno
     size_t count = (size_t)stage->n * pyr_count(shape);
     double *noise = l->v[NOISE];
 
-    (void)step, (void)denoised;
     if (s > 0)
-        PYR_TRY(pyr_task_noise(&known->lanes, stage, pyr_count(shape), l->calls++, noise));
+        PYR_TRY(pyr_task_noise(&known->lanes, stage, pyr_count(shape), number, noise));
     for (size_t i = 0; i < count; i++)
         noise[i] = l->v[TARGET][i] + (s > 0 ? s * noise[i] : 0);
     PYR_TRY(pyr_download_reals(k, l->v[X], x, count));
     put_given(known, given_of_variable(known, stage->level), stage->n, (size_t)shape.h * (size_t)shape.w,
               (size_t)shape.c, l->v[X], noise, false);
     return pyr_upload_reals(k, x, l->v[X], count);
+}
+
+/* After all moves at a noise level the same is put in (Song & Ermon 2019, algorithm 2: y is drawn once for each). */
+static uint32_t noise_at(known_stage *at, double s)
+{
+    if (at->moving_at != s)
+        at->noise = at->known->lanes.lane[at->stage.lane].calls++;
+    at->moving_at = s;
+    return at->noise;
+}
+
+static pyr_status moved(void *ctx, double s, void *x)
+{
+    known_stage *at = ctx;
+
+    return put_in(at, noise_at(at, s), s, x);
+}
+
+static pyr_status after(void *ctx, int step, double s, void *x, const void *denoised)
+{
+    known_stage *at = ctx;
+    uint32_t number = noise_at(at, s);
+
+    (void)step, (void)denoised;
+    at->moving_at = 0;
+    return put_in(at, number, s, x);
 }
 
 /* D with what the given part of a mixed pixel implies. Its mean a is the pixel's value up to the finer
@@ -284,6 +310,7 @@ static pyr_status before(void *ctx, const pyr_model_stage *stage, pyr_level_draw
     PYR_TRY(put_target(known, stage, known->lanes.lane[stage->lane].v[TARGET]));
     draw->after = after;
     draw->after_ctx = at;
+    draw->moved = moved;
     draw->repeats = known->repeats;
     return PYR_OK;
 }

@@ -155,6 +155,152 @@ static void inpainting_keeps_what_is_given(void)
         inpaint_kind(kind);
 }
 
+/* ---- by Langevin dynamics: a posterior mean in closed form ---- */
+
+/* z of neighbouring pixels (even x, odd x) ~ N(0, S), S = (1, rho; rho, 1). The even ones are given as `given`, so that the
+ * mean of the others is rho given = 1.35. */
+enum { FEW = 48, LEVELS = 12, MOVES = 50 };
+static const double rho = 0.9, given = 1.5;
+
+/* D(x, s) = S (S + s^2)^-1 x, on the two eigenvectors. */
+static void denoise_pair(double *d, const double *x, double s)
+{
+    double sum = (1 + rho) / (1 + rho + s * s) * (x[0] + x[1]),
+           difference = (1 - rho) / (1 - rho + s * s) * (x[0] - x[1]);
+
+    d[0] = (sum + difference) / 2;
+    d[1] = (sum - difference) / 2;
+}
+
+typedef struct pairs {
+    const pyr_model_hooks *known;
+    bool once;        /* without what is put back after each move, as it is not to be done */
+    double *variable; /* FEW x SIZE */
+    struct pair_lane {
+        pyr_kernels *k;
+        int n;
+        double room[FEW * SIZE];
+    } lane[2];
+} pairs;
+
+static pyr_status denoise_pairs(void *ctx, const void *x, const double *s, void *out)
+{
+    struct pair_lane *all = ctx;
+    double *z = all->room;
+
+    PYR_TRY(pyr_download_reals(all->k, z, x, (size_t)all->n * SIZE));
+    for (int i = 0; i < all->n * SIZE; i += 2 * C)
+        for (int c = 0; c < C; c++) {
+            double d[2], at[2] = {z[i + c], z[i + C + c]};
+
+            denoise_pair(d, at, *s);
+            z[i + c] = d[0];
+            z[i + C + c] = d[1];
+        }
+    return pyr_upload_reals(all->k, out, z, (size_t)all->n * SIZE);
+}
+
+static pyr_status pairs_before(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw)
+{
+    pairs *all = ctx;
+
+    PYR_TRY(all->known->before(all->known->ctx, stage, draw));
+    all->lane[stage->lane].k = stage->model->k;
+    all->lane[stage->lane].n = stage->n;
+    draw->denoise = denoise_pairs;
+    draw->denoise_ctx = &all->lane[stage->lane];
+    if (all->once)
+        draw->moved = NULL;
+    return PYR_OK;
+}
+
+static pyr_status pairs_drawn(void *ctx, const pyr_model_stage *stage, void *variable)
+{
+    pairs *all = ctx;
+
+    return pyr_download_reals(stage->model->k, all->variable + stage->first * SIZE, variable,
+                              (size_t)stage->n * SIZE);
+}
+
+/* The mean of the drawn ones, in units of z. */
+static double mean_drawn(rig *r, const pyr_known *known, bool once)
+{
+    static float images[FEW * SIZE];
+    static double drawn[FEW * SIZE];
+    static pairs all;
+    const pyr_level_facts *facts = &r->m->level[0].level.facts;
+    pyr_model_hooks hooks = {.ctx = &all, .before = pairs_before, .drawn = pairs_drawn};
+    uint64_t few[FEW];
+    pyr_model_draw draw = {.n = FEW, .seeds = few, .label = -1, .hooks = &hooks};
+    double mean = 0;
+
+    all.known = pyr_known_hooks(known);
+    all.once = once;
+    all.variable = drawn;
+    for (int i = 0; i < FEW; i++)
+        few[i] = (uint64_t)i;
+    draw.image[0] = images;
+    CHECK_OK(pyr_model_sample(r->m, &draw));
+    for (int i = 0; i < FEW * SIZE; i++)
+        if (i / C % 2)
+            mean += (drawn[i] - facts->mean[0]) / facts->std[0] / (FEW * SIZE / 2);
+    return mean;
+}
+
+/* What these moves come to in the mean: all is linear. */
+static double mean_of_moves(const pyr_schedule *schedule, double rate, bool once)
+{
+    double s[LEVELS + 1], x[2] = {0, 0}, d[2];
+
+    pyr_sampler_grid(schedule, LEVELS, s);
+    for (int i = 0; i < LEVELS; i++) {
+        for (int t = 0; t < MOVES; t++) {
+            denoise_pair(d, x, s[i]);
+            for (int j = 0; j < 2; j++)
+                x[j] += rate / 2 * (d[j] - x[j]);
+            x[0] = once ? x[0] : given;
+        }
+        x[0] = i || !once ? given : x[0];
+    }
+    denoise_pair(d, x, s[LEVELS - 1]);
+    return d[1];
+}
+
+static void inpainting_by_langevin_dynamics(void)
+{
+    const double rate = 0.5, s_min = 0.1;
+    double wanted, wanted_once;
+    float image[SIZE];
+    uint8_t mask[H * W];
+    pyr_known *known = NULL;
+    pyr_level_settings *set;
+    rig r;
+
+    if (!rig_new(&r, "single", 1, "box", true))
+        return;
+    set = &r.m->level[0].level.settings;
+    set->sampler = pyr_sampler_usual(PYR_ANNEALED_LANGEVIN, LEVELS);
+    set->sampler.langevin_steps = MOVES;
+    set->sampler.langevin_epsilon = rate * s_min * s_min;
+    r.m->level[0].schedule = (pyr_schedule){
+        .family = PYR_VE, .curve = PYR_CURVE_GEOMETRIC, .s_min = s_min, .s_max = 5, .scale = 1};
+    for (int i = 0; i < H * W; i++)
+        mask[i] = i % 2 == 1;
+    for (int i = 0; i < SIZE; i++)
+        image[i] = (float)(r.m->level[0].level.facts.mean[0] + given * r.m->level[0].level.facts.std[0]);
+    CHECK_OK(pyr_known_new(&known, r.m, image, mask, 1));
+    wanted = mean_of_moves(&r.m->level[0].schedule, rate, false);
+    wanted_once = mean_of_moves(&r.m->level[0].schedule, rate, true);
+    CHECK_CLOSE(wanted, rho * given, 0.03);
+    CHECK(wanted_once < rho * given - 0.2); /* the moves in between lose what is given */
+    /* The mean of 48 * 72 numbers of deviation sqrt(1 - rho^2) = 0.44 at most; those of one noise level share what was put in
+     * with it, 5 standard errors. */
+    CHECK_CLOSE(mean_drawn(&r, known, false), wanted, 5 * 0.44 / sqrt(FEW * SIZE / 2));
+    CHECK_CLOSE(mean_drawn(&r, known, true), wanted_once, 5 * 0.6 / sqrt(FEW * SIZE / 2));
+    pyr_known_free(known);
+    rig_free(&r);
+}
+
 /* A coarse pixel is given when all four below are: rows 0..3 of 8 x 6 are rows 0, 1 of 4 x 3, row 0 of 2 x
  * 2. */
 static void masks_are_carried_down(void)
@@ -665,6 +811,7 @@ int main(int argc, char **argv)
         return 1;
     write_images();
     RUN(inpainting_keeps_what_is_given);
+    RUN(inpainting_by_langevin_dynamics);
     RUN(masks_are_carried_down);
     RUN(colours_keep_the_grey);
     RUN(upscaling_starts_at_any_level);
