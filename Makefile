@@ -27,7 +27,9 @@ WARN    += $(if $(WERROR),-Werror)
 ROOMS   := include base settings kernels kernels/ref kernels/onednn kernels/simd kernels/cpu graph network diffusion pictures archives arrays layouts images pyramid \
            levels diffusers cascade training tasks features eval comparison plots report toys api
 CLI     := terminal cli cli/bench cli/info cli/sample cli/tasks cli/toy
-DEFS    := -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE
+# AMX where the compiler has it: gcc 11, clang 12.
+AMX     := $(if $(X86),$(shell $(CC) -mamx-tile -mamx-bf16 -E -x c /dev/null >/dev/null 2>&1 && echo 1))
+DEFS    := -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(if $(AMX),-DPYR_AMX)
 # Position-independent code for all, so that the shared library is made of the same objects: the vector loops of kernels/cpu are the
 # same instructions either way. Of the library's names only those of include/pyrdiff.h are seen from outside.
 PIC     := -fPIC -fvisibility=hidden
@@ -59,7 +61,7 @@ LIB_SRC := $(filter-out $(if $(CUDA_SRC),kernels/cuda_absent.c),$(LIB_SRC))
 # Rooms that are compiled for each instruction set, of which the program chooses when it runs (kernels/processor.h).
 SET_SRC := $(filter kernels/simd/% kernels/cpu/%,$(LIB_SRC))
 LIB_SRC := $(filter-out $(SET_SRC),$(LIB_SRC))
-SETS    := base $(if $(X86),avx2 avx512 avx512_bf16)
+SETS    := base $(if $(X86),avx2 avx512 avx512_bf16 $(if $(AMX),avx512_amx))
 SET_OBJ := $(foreach set,$(SETS),$(SET_SRC:%.c=$(B)/%.$(set).o))
 CLI_SRC := $(foreach room,$(CLI),$(wildcard $(room)/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o) $(SETS:%=$(B)/kernels/kernels.%.o) $(CUDA_SRC:%.cu=$(CUDA_B)/%.o)
@@ -111,6 +113,7 @@ MARCH_base        := $(if $(X86),-march=x86-64-v2)
 MARCH_avx2        := -march=x86-64-v3
 MARCH_avx512      := -march=x86-64-v4
 MARCH_avx512_bf16 := $(MARCH_avx512) -mavx512bf16
+MARCH_avx512_amx  := $(MARCH_avx512_bf16) -mamx-tile -mamx-bf16
 define set_rule
 $(B)/%.$(1).o: %.c
 	@mkdir -p $$(@D)

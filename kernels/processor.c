@@ -4,9 +4,48 @@
 #include "base/text.h"
 #include <stdlib.h>
 #include <string.h>
+#ifdef PYR_AMX
+#include <cpuid.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #ifdef __x86_64__
-const char *const pyr_set_names[] = {"x86-64", "avx2", "avx512", "avx512-bf16", NULL};
+const char *const pyr_set_names[] = {"x86-64",     "avx2", "avx512", "avx512-bf16",
+#ifdef PYR_AMX
+                                     "avx512-amx",
+#endif
+                                     NULL};
+
+#ifdef PYR_AMX
+/* Tiles are 8 KiB more that the kernel keeps of a thread: it does where the process asks for it, for all of its threads
+ * (Linux 5.16, Documentation/arch/x86/xstate.rst). It refuses where a thread's stack for signals has no room for them. */
+static bool grants_tiles(void)
+{
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, TILE_DATA = 18 };
+
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, TILE_DATA) == 0;
+}
+
+/* Asked once: later threads have what the process has. */
+static bool has_amx(void)
+{
+    enum { UNKNOWN, NO, YES, FEATURES = 7, BF16 = 1 << 22, TILE = 1 << 24 };
+    static _Atomic int known = UNKNOWN;
+    unsigned a, b, c, d;
+    int here = atomic_load(&known);
+
+    if (here == UNKNOWN) {
+        bool has =
+            __get_cpuid_count(FEATURES, 0, &a, &b, &c, &d) && (d & BF16) && (d & TILE) && grants_tiles();
+
+        here = has ? YES : NO;
+        atomic_store(&known, here);
+    }
+    return here == YES;
+}
+#endif
 
 /* What the compiler may use for x86-64-v3 and v4, as far as both compilers can ask for it: virtual machines hide some. */
 static pyr_set best(void)
@@ -19,7 +58,13 @@ static pyr_set best(void)
         !__builtin_cpu_supports("avx512cd") || !__builtin_cpu_supports("avx512dq") ||
         !__builtin_cpu_supports("avx512vl"))
         return PYR_SET_AVX2;
-    return __builtin_cpu_supports("avx512bf16") ? PYR_SET_AVX512_BF16 : PYR_SET_AVX512;
+    if (!__builtin_cpu_supports("avx512bf16"))
+        return PYR_SET_AVX512;
+#ifdef PYR_AMX
+    if (has_amx())
+        return PYR_SET_AVX512_AMX;
+#endif
+    return PYR_SET_AVX512_BF16;
 }
 #else
 const char *const pyr_set_names[] = {"base", NULL};

@@ -4,7 +4,7 @@
 pyrdiff=$1
 passed=0 failed=0
 best=$("$pyrdiff" info | sed -n 's/^processors .* with //p')
-for set in x86-64 avx2 avx512 avx512-bf16; do
+for set in x86-64 avx2 avx512 avx512-bf16 avx512-amx; do
     [ "$set" = "$best" ] && break
     [ "$best" = base ] && break
     for test in $SET_TESTS; do

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "kernels/cpu/conv2d_internal.h"
 #include "kernels/processor.h"
+#include "kernels/simd/amx.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -298,7 +299,7 @@ pyr_status pyr_choose_gradient(pyr_kernels *k, conv_state *s, const pyr_op *op)
     snprintf(name, sizeof name, "conv2d weights bf16 %dx%dx%d to %d, 3x3", s->size.h, s->size.w, s->size.in,
              s->size.out);
     if (!pyr_tuning_get(k->tuning, name, &choice)) {
-        choice = floats->number;
+        choice = PYR_BY_AMX ? 0 : floats->number;
         if (pyr_tuning_measures(k->tuning)) {
             tiles.n = t.size.n;
             PYR_TRY(time_tiles(&tiles, true, &tiles_s));

@@ -6,7 +6,7 @@
 #include "kernels/kernels.h"
 
 extern const pyr_backend pyr_cpu_backend_base, pyr_cpu_backend_avx2, pyr_cpu_backend_avx512,
-    pyr_cpu_backend_avx512_bf16;
+    pyr_cpu_backend_avx512_bf16, pyr_cpu_backend_avx512_amx;
 
 extern const pyr_op_impl pyr_cpu_conv2d, pyr_cpu_linear, pyr_cpu_group_norm, pyr_cpu_activation, pyr_cpu_add,
     pyr_cpu_add_channel, pyr_cpu_concat, pyr_cpu_upsample, pyr_cpu_attention, pyr_cpu_noise;

@@ -21,7 +21,7 @@ typedef struct pyr_metric_loops {
 
 /* metric_loops.c for each set. */
 extern const pyr_metric_loops pyr_metric_loops_base, pyr_metric_loops_avx2, pyr_metric_loops_avx512,
-    pyr_metric_loops_avx512_bf16;
+    pyr_metric_loops_avx512_bf16, pyr_metric_loops_avx512_amx;
 
 static inline const pyr_metric_loops *pyr_metric_loops_here(void)
 {

@@ -1,16 +1,9 @@
-/* tile.c - convolutions by register tiles: forward, and backward by data. Where fewer products are faster,
- * winograd.c takes over.
+/* tile.c - convolutions of bf16 by tiles: forward, and backward by data. Where fewer products are faster, winograd.c
+ * takes over.
  *
- * An image is copied into scratch (rounded, concatenated, enlarged, with its border); then every tile of up
- * to 14 pixels x 32 outputs is summed over all taps and channels without leaving the registers:
- *
- *     sum[p][o] += x[p + tap][2i] W[o][2i] + x[p + tap][2i + 1] W[o][2i + 1]
- *
- * is one VDPBF16PS for 16 outputs, the word of x broadcast, the words of W side by side. 14 x 2 sums, two
- * registers of weights and one word are 31 of the 32 registers. A word of weights is used for all pixels of a
- * tile, the weights of 32 outputs (36 KB for 3x3 x 64 channels) by all tiles before the next 32 come. Taps
- * that meet only the border are left out where that is a whole row or column of a tile: 19 of 21 are left in
- * each direction of 7x7. Figures: docs/design-notes.md.
+ * An image is copied into scratch (rounded, concatenated, enlarged, with its border); then the sums over all taps and
+ * channels are made for 32 outputs of all pixels before the next 32 (tile_vectors.c, tile_amx.c), and what they become is
+ * written at once. Figures: docs/design-notes.md.
  *
  * Weights: [block of 32 outputs][tap][word of two channels][32 outputs][2] bf16, zeros beyond the
  * channels. */
@@ -19,29 +12,18 @@
 #include <assert.h>
 #include <string.h>
 
-enum { BLOCK = 32, BLOCK_BYTES = 64, WORDS = 16, WORD_BYTES = 4, WEIGHT_BYTES = 2 * BLOCK_BYTES };
-enum { MOST = 14, MOST_ROWS = 4, ENOUGH = 6, TAPS = 9 };
 /* Pixels of a 1x1 convolution that are copied and finished together: 64 KB of 128 channels, in L2. */
 enum { CHUNK = 256 };
-
-/* How an image lies in scratch. */
-typedef struct layout {
-    int h, w;   /* the rectangle that tiles cover */
-    int border; /* 1 around it for 3x3 */
-    int words;  /* of two channels each, in all */
-    int kernel;
-    size_t row, block; /* bytes to the pixel below, to the same pixel's next 32 channels */
-    size_t tap[TAPS];  /* bytes from the pixel at the top left of a window */
-} layout;
 
 static int blocks_of(int channels)
 {
     return (channels + BLOCK - 1) / BLOCK;
 }
 
+/* Tiles of AMX take whole blocks. */
 static int words_of(const pyr_tile_size *size)
 {
-    return (size->in + 1) / 2;
+    return PYR_BY_AMX ? blocks_of(size->in) * WORDS : (size->in + 1) / 2;
 }
 
 size_t pyr_tile_packed_bytes(const pyr_tile_size *size)
@@ -55,13 +37,14 @@ size_t pyr_tile_packed_bytes(const pyr_tile_size *size)
 size_t pyr_tile_scratch(const pyr_tile_size *size)
 {
     size_t image = (size_t)size->h * (size_t)size->w;
-    size_t border = size->kernel == 3 ? (size_t)(2 * (size->h + size->w) + 4) : 0;
+    size_t border = size->kernel == 3 ? (size_t)(size->h + 2 * size->w + 3) : 0;
     size_t copied = size->kernel == 1 && image < CHUNK ? CHUNK : image + border;
+    size_t behind = PYR_TILE_BEHIND * BLOCK_BYTES;
 
     if (pyr_winograd_suits(size))
         return pyr_winograd_scratch(size);
     /* and the sums of 32 outputs, for a result that is smaller */
-    return copied * (size_t)blocks_of(size->in) * BLOCK_BYTES + image * BLOCK * sizeof(float);
+    return copied * (size_t)blocks_of(size->in) * BLOCK_BYTES + behind + image * BLOCK * sizeof(float);
 }
 
 #ifdef __AVX512BF16__
@@ -72,12 +55,13 @@ static bool pools(const pyr_tile_size *size, const pyr_conv_result *y)
     return y->h != size->h || y->w != size->w;
 }
 
-static layout layout_of(const pyr_tile_size *size, int h, int w)
+static pyr_tile_layout layout_of(const pyr_tile_size *size, int h, int w)
 {
-    layout l = {.h = h, .w = w, .border = size->kernel / 2, .words = words_of(size), .kernel = size->kernel};
+    pyr_tile_layout l = {
+        .h = h, .w = w, .border = size->kernel / 2, .words = words_of(size), .kernel = size->kernel};
 
-    l.row = (size_t)(w + 2 * l.border) * BLOCK_BYTES;
-    l.block = (size_t)(h + 2 * l.border) * l.row;
+    l.row = (size_t)(w + l.border) * BLOCK_BYTES;
+    l.block = (size_t)(h + 2 * l.border) * l.row + (size_t)l.border * BLOCK_BYTES;
     for (int i = 0; i < size->kernel * size->kernel; i++)
         l.tap[i] = (size_t)(i / size->kernel) * l.row + (size_t)(i % size->kernel) * BLOCK_BYTES;
     return l;
@@ -118,7 +102,7 @@ void pyr_tile_pack(const pyr_tile_size *size, const float *w, size_t stride_out,
         for (int tap = 0; tap < taps; tap++)
             for (int word = 0; word < words; word++)
                 for (int half = 0; half < 2; half++, dst += BLOCK_BYTES) {
-                    int left = size->out - o - half * 16;
+                    int left = 2 * word < size->in ? size->out - o - half * 16 : 0;
                     __mmask16 are = (__mmask16)(left >= 16 ? 0xFFFF : left > 0 ? (1 << left) - 1 : 0);
                     size_t at = (size_t)(o + half * 16) * stride_out + (size_t)(2 * word) * stride_in;
 
@@ -160,7 +144,8 @@ PYR_INLINE void copy_channels(char *dst, const char *src, size_t stride, pyr_typ
 }
 
 /* All channels of `pixels` pixels from source pixel `first` on. */
-static void copy_pixels(const layout *l, char *dst, const pyr_conv_source *x, size_t first, int pixels)
+static void copy_pixels(const pyr_tile_layout *l, char *dst, const pyr_conv_source *x, size_t first,
+                        int pixels)
 {
     size_t each = pyr_type_size(x->type);
 
@@ -184,8 +169,8 @@ static void copy_pixels(const layout *l, char *dst, const pyr_conv_source *x, si
 }
 
 /* The source pixel of each of the `pixels` result pixels from `first` on (counted over all images). */
-static void copy_enlarged(const layout *l, char *dst, const pyr_tile_size *size, const pyr_conv_source *x,
-                          size_t first, int pixels)
+static void copy_enlarged(const pyr_tile_layout *l, char *dst, const pyr_tile_size *size,
+                          const pyr_conv_source *x, size_t first, int pixels)
 {
     size_t w = (size_t)size->w, h = (size_t)size->h, sw = (size_t)x->w, sh = (size_t)x->h;
 
@@ -196,8 +181,8 @@ static void copy_enlarged(const layout *l, char *dst, const pyr_tile_size *size,
     }
 }
 
-static void copy_image(const layout *l, char *dst, const pyr_tile_size *size, const pyr_conv_source *x,
-                       size_t first)
+static void copy_image(const pyr_tile_layout *l, char *dst, const pyr_tile_size *size,
+                       const pyr_conv_source *x, size_t first)
 {
     bool enlarged = x->h != size->h || x->w != size->w;
 
@@ -209,174 +194,18 @@ static void copy_image(const layout *l, char *dst, const pyr_tile_size *size, co
             copy_pixels(l, dst, x, first, l->w);
 }
 
-static void clear_border(const layout *l, char *dst, int blocks)
+/* The row above, the pixel before each row, the row below and the pixel behind it. */
+static void clear_border(const pyr_tile_layout *l, char *dst, int blocks)
 {
     for (int b = 0; l->border && b < blocks; b++, dst += l->block) {
+        char *row = dst + l->row;
+
         memset(dst, 0, l->row);
-        memset(dst + l->block - l->row, 0, l->row);
-        for (size_t row = l->row; row < l->block;
-             row += l->row) /* the last of a row, the first of the next */
-            memset(dst + row - BLOCK_BYTES, 0, 2 * BLOCK_BYTES);
+        for (int y = 0; y < l->h; y++, row += l->row)
+            memset(row, 0, BLOCK_BYTES);
+        memset(row, 0, l->row + BLOCK_BYTES);
     }
 }
-
-/* ---- the sums of a tile ------------------------------------------------------------------------ */
-
-/* A tile's way through the image and the weights. */
-typedef struct walk {
-    const layout *l;
-    const char *x, *w; /* the pixel at the top left of the first window; the first tap's weights */
-    int first, last;   /* rows of taps that meet the image: first .. last - 1 */
-    float *sums;       /* [row * columns + column][32] */
-} walk;
-
-/* Adds one tap for the columns from .. to - 1; all but `l`, `x`, `w` and `sum` are constants where this is
- * used. The weights behind that tap. */
-PYR_INLINE const char *add_tap(int rows, int columns, int halves, int from, int to, const layout *l,
-                               const char *x, const char *w, __m512 sum[MOST][2])
-{
-    if (from >= to)
-        return w + l->words * WEIGHT_BYTES;
-    for (int left = l->words; left > 0; left -= WORDS, x += l->block) {
-        const char *end = x + (left < WORDS ? left : WORDS) * WORD_BYTES;
-
-        for (const char *at = x; at < end; at += WORD_BYTES, w += WEIGHT_BYTES) {
-            __m512bh w0 = (__m512bh)_mm512_loadu_si512(w);
-            __m512bh w1 = halves > 1 ? (__m512bh)_mm512_loadu_si512(w + BLOCK_BYTES) : w0;
-
-            UNROLL
-            for (int p = 0; p < rows * columns; p++) {
-                int32_t word;
-
-                if (p % columns < from || p % columns >= to)
-                    continue;
-                memcpy(&word, at + (size_t)(p / columns) * l->row + (size_t)(p % columns) * BLOCK_BYTES,
-                       sizeof word);
-                __m512bh both = (__m512bh)_mm512_set1_epi32(word);
-
-                sum[p][0] = _mm512_dpbf16_ps(sum[p][0], both, w0);
-                if (halves > 1)
-                    sum[p][1] = _mm512_dpbf16_ps(sum[p][1], both, w1);
-            }
-        }
-    }
-    return w;
-}
-
-/* All taps. `halves`: 2, or 1 for at most 16 outputs. `left`, `right`: the tile begins or ends at a border of
- * the image (3x3), where the first column has no left neighbours, the last one no right ones. */
-PYR_INLINE void sum_tile(int rows, int columns, int halves, bool left, bool right, const walk *k)
-{
-    const layout *l = k->l;
-    const char *w = k->w;
-    __m512 sum[MOST][2];
-
-    UNROLL
-    for (int p = 0; p < rows * columns; p++)
-        sum[p][0] = sum[p][1] = _mm512_setzero_ps();
-    if (left || right)
-        for (int ky = k->first; ky < k->last; ky++) {
-            const char *x = k->x + (size_t)ky * l->row;
-
-            w = add_tap(rows, columns, halves, left, columns, l, x, w, sum);
-            w = add_tap(rows, columns, halves, 0, columns, l, x + BLOCK_BYTES, w, sum);
-            w = add_tap(rows, columns, halves, 0, columns - right, l, x + 2 * BLOCK_BYTES, w, sum);
-        }
-    else
-        for (int tap = k->first * l->kernel; tap < k->last * l->kernel; tap++)
-            w = add_tap(rows, columns, halves, 0, columns, l, k->x + l->tap[tap], w, sum);
-    UNROLL
-    for (int p = 0; p < rows * columns; p++) {
-        _mm512_storeu_ps(k->sums + p * BLOCK, sum[p][0]);
-        if (halves > 1)
-            _mm512_storeu_ps(k->sums + p * BLOCK + 16, sum[p][1]);
-    }
-}
-
-typedef void sum_function(const walk *k);
-
-#define SUM(name, rows, columns, halves, left, right)                                                        \
-    static void name(const walk *k)                                                                          \
-    {                                                                                                        \
-        sum_tile(rows, columns, halves, left, right, k);                                                     \
-    }
-/* Rows as wide as the image. */
-#define WHOLE(rows, columns) SUM(whole_##rows##x##columns, rows, columns, 2, true, true)
-/* A part of a row: inside, at the left, at the right; of at most 16 outputs, anywhere. */
-#define PART(columns)                                                                                        \
-    SUM(inside_##columns, 1, columns, 2, false, false)                                                       \
-    SUM(half_##columns, 1, columns, 1, false, false)
-#define SIDE(columns)                                                                                        \
-    SUM(left_##columns, 1, columns, 2, true, false) SUM(right_##columns, 1, columns, 2, false, true)
-
-WHOLE(1, 1)
-WHOLE(1, 2)
-WHOLE(1, 3)
-WHOLE(1, 4)
-WHOLE(1, 5)
-WHOLE(1, 6)
-WHOLE(1, 7)
-WHOLE(1, 8)
-WHOLE(1, 9)
-WHOLE(1, 10)
-WHOLE(1, 11)
-WHOLE(1, 12)
-WHOLE(1, 13)
-WHOLE(1, 14)
-WHOLE(2, 1)
-WHOLE(2, 2)
-WHOLE(2, 3)
-WHOLE(2, 4)
-WHOLE(2, 5)
-WHOLE(2, 6)
-WHOLE(2, 7)
-WHOLE(3, 1)
-WHOLE(3, 2)
-WHOLE(3, 3)
-WHOLE(3, 4)
-WHOLE(4, 1)
-WHOLE(4, 2)
-WHOLE(4, 3)
-PART(1)
-PART(2)
-PART(3)
-PART(4)
-PART(5)
-PART(6)
-PART(7)
-PART(8)
-PART(9)
-PART(10)
-PART(11)
-PART(12)
-PART(13)
-PART(14)
-SIDE(7)
-SIDE(8)
-SIDE(9)
-SIDE(10)
-SIDE(11)
-SIDE(12)
-SIDE(13)
-SIDE(14)
-
-static sum_function *const whole_tiles[MOST_ROWS][MOST] = {
-    {whole_1x1, whole_1x2, whole_1x3, whole_1x4, whole_1x5, whole_1x6, whole_1x7, whole_1x8, whole_1x9,
-     whole_1x10, whole_1x11, whole_1x12, whole_1x13, whole_1x14},
-    {whole_2x1, whole_2x2, whole_2x3, whole_2x4, whole_2x5, whole_2x6, whole_2x7},
-    {whole_3x1, whole_3x2, whole_3x3, whole_3x4},
-    {whole_4x1, whole_4x2, whole_4x3}};
-static sum_function *const inside_tiles[MOST] = {inside_1,  inside_2,  inside_3,  inside_4, inside_5,
-                                                 inside_6,  inside_7,  inside_8,  inside_9, inside_10,
-                                                 inside_11, inside_12, inside_13, inside_14};
-static sum_function *const half_tiles[MOST] = {half_1, half_2, half_3,  half_4,  half_5,  half_6,  half_7,
-                                               half_8, half_9, half_10, half_11, half_12, half_13, half_14};
-/* A row of 15 or more is cut into parts of 7 or more. */
-static sum_function *const left_tiles[MOST] = {NULL,   NULL,   NULL,    NULL,    NULL,    NULL,    left_7,
-                                               left_8, left_9, left_10, left_11, left_12, left_13, left_14};
-static sum_function *const right_tiles[MOST] = {NULL,     NULL,     NULL,     NULL,    NULL,
-                                                NULL,     right_7,  right_8,  right_9, right_10,
-                                                right_11, right_12, right_13, right_14};
 
 /* ---- the result -------------------------------------------------------------------------------- */
 
@@ -489,7 +318,7 @@ static void pool_block(const pyr_tile_size *size, const pyr_conv_result *y, floa
 void pyr_tile_copy(char *dst, const pyr_tile_size *size, const pyr_conv_source *x, size_t n, size_t row,
                    size_t block)
 {
-    layout l = {.h = size->h, .w = size->w, .row = row, .block = block};
+    pyr_tile_layout l = {.h = size->h, .w = size->w, .row = row, .block = block};
 
     copy_image(&l, dst, size, x, n * (size_t)size->h * (size_t)size->w);
 }
@@ -523,74 +352,30 @@ typedef struct piece {
     const char *image; /* as copied */
     float *pool;       /* NULL: the result has the convolution's size */
     size_t n, first;
-    layout l;
+    pyr_tile_layout l;
 } piece;
 
-/* Cut `all` into the fewest parts of at most `most`, about equal: the size of the next one. */
-static int next_part(int all, int most)
-{
-    int parts = (all + most - 1) / most;
+/* The 32 outputs whose sums are made. */
+typedef struct target_block {
+    const piece *p;
+    int output;
+    const float *offset;
+} target_block;
 
-    return (all + parts - 1) / parts;
+static void put(const void *ctx, const float *sums, size_t at, int rows, int columns)
+{
+    const target_block *t = ctx;
+    const piece *p = t->p;
+
+    put_block(p->size, p->y, t->offset, t->output, sums, p->first + at, rows, columns, (size_t)p->l.w);
 }
 
-/* Sums of the tile at row y, column x of the rectangle. */
-static void sum_at(const piece *p, const char *w, bool few, int y, int x, int rows, int columns, float *sums)
+static void pool(const void *ctx, const float *sums, size_t at, int rows, int columns)
 {
-    const layout *l = &p->l;
-    walk k = {l, p->image + (size_t)y * l->row + (size_t)x * BLOCK_BYTES, w, 0, l->kernel, sums};
-    bool at_left = x == 0, at_right = x + columns == l->w;
+    const piece *p = ((const target_block *)ctx)->p;
 
-    if (l->border && rows == 1) { /* the first and the last row have no neighbours above, below */
-        k.first = y == 0;
-        k.last = y == l->h - 1 ? 2 : 3;
-        k.w += (size_t)(3 * k.first * l->words) * WEIGHT_BYTES;
-    }
-    if (few)
-        half_tiles[columns - 1](&k);
-    else if (!l->border || !(at_left || at_right))
-        inside_tiles[columns - 1](&k);
-    else if (at_left && at_right)
-        whole_tiles[rows - 1][columns - 1](&k);
-    else if (at_left)
-        left_tiles[columns - 1](&k);
-    else
-        right_tiles[columns - 1](&k);
-}
-
-/* How many rows of tiles the next ones have: several together where they are narrow, but the first and the
- * last row alone, which skip taps, when one is ENOUGH for the two VDPBF16PS that can start in a cycle. */
-static int next_rows(const layout *l, bool few, int y)
-{
-    int most = MOST / l->w < MOST_ROWS ? MOST / l->w : MOST_ROWS;
-
-    if (!l->border || few || most <= 1)
-        return 1;
-    if (l->w < ENOUGH)
-        return next_part(l->h - y, most);
-    return y == 0 || y == l->h - 1 ? 1 : next_part(l->h - 1 - y, most);
-}
-
-static void run_tiles(const piece *p, const char *w, int output, const float *offset)
-{
-    const layout *l = &p->l;
-    size_t in_image = p->first - p->n * (size_t)p->size->h * (size_t)p->size->w;
-    _Alignas(64) float sums[MOST * BLOCK] = {0};
-    bool few = p->size->out - output <= 16;
-
-    for (int y = 0, rows; y < l->h; y += rows) {
-        rows = next_rows(l, few, y);
-        for (int x = 0, columns; x < l->w; x += columns) {
-            size_t at = (size_t)y * (size_t)l->w + (size_t)x;
-
-            columns = next_part(l->w - x, MOST);
-            sum_at(p, w, few, y, x, rows, columns, sums);
-            if (p->pool)
-                pool_block(p->size, p->y, p->pool, sums, in_image + at, rows, columns, (size_t)l->w);
-            else
-                put_block(p->size, p->y, offset, output, sums, p->first + at, rows, columns, (size_t)l->w);
-        }
-    }
+    at += p->first - p->n * (size_t)p->size->h * (size_t)p->size->w;
+    pool_block(p->size, p->y, p->pool, sums, at, rows, columns, (size_t)p->l.w);
 }
 
 static void offsets(const piece *p, int output, float *offset)
@@ -613,10 +398,12 @@ static void run_piece(const piece *p, const char *packed)
     float offset[BLOCK];
 
     for (int output = 0; output < p->size->out; output += BLOCK, packed += weights) {
+        target_block t = {p, output, offset};
+
         offsets(p, output, offset);
         if (p->pool)
             memset(p->pool, 0, pooled * BLOCK * sizeof *p->pool);
-        run_tiles(p, packed, output, offset);
+        pyr_tile_sums(&p->l, p->image, packed, p->size->out - output <= 16, p->pool ? pool : put, &t);
         if (p->pool)
             pyr_tile_put_pool(p->size, p->y, offset, output, p->pool, p->n);
     }
@@ -647,7 +434,7 @@ static void run_pixels(piece *p, const pyr_conv_source *x, const char *packed, c
         p->n = p->first / each;
         count = together - p->first % together;
         if (!p->pool)
-            count = (size_t)next_part((int)count, CHUNK);
+            count = (size_t)pyr_next_part((int)count, CHUNK);
         p->l = layout_of(size, 1, (int)count);
         copy_image(&p->l, image, size, x, p->first);
         run_piece(p, packed);
@@ -657,17 +444,21 @@ static void run_pixels(piece *p, const pyr_conv_source *x, const char *packed, c
 void pyr_tile_run(const pyr_tile_size *size, const pyr_conv_source *x, const void *packed,
                   const pyr_conv_result *y, void *scratch)
 {
-    size_t pool = (size_t)size->h * (size_t)size->w * BLOCK; /* first, so that it is aligned */
-    piece p = {.size = size, .y = y, .image = (char *)scratch + pool * sizeof(float)};
+    size_t sums = (size_t)size->h * (size_t)size->w * BLOCK; /* of a pool; first, so that they are aligned */
+    piece p = {.size = size, .y = y, .image = (char *)scratch + sums * sizeof(float)};
 
     assert(x->c[0] + x->c[1] == size->in && y->c[0] + y->c[1] == size->out);
     p.pool = pools(size, y) ? scratch : NULL;
-    if (pyr_winograd_suits(size))
+    if (pyr_winograd_suits(size)) {
         pyr_winograd_run(size, x, packed, y, scratch);
-    else if (size->kernel == 1)
-        run_pixels(&p, x, packed, (char *)scratch + pool * sizeof(float));
+        return;
+    }
+    pyr_tile_begin();
+    if (size->kernel == 1)
+        run_pixels(&p, x, packed, (char *)scratch + sums * sizeof(float));
     else
-        run_images(&p, x, packed, (char *)scratch + pool * sizeof(float));
+        run_images(&p, x, packed, (char *)scratch + sums * sizeof(float));
+    pyr_tile_end();
 }
 
 #else

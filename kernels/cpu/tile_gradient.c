@@ -9,7 +9,11 @@
  * (low half) and n + 1 (high half; zeros behind an odd last image). Both sides are laid out in such words,
  * the rows' side with a border of zeros, and then every tap is a plain shift.
  *
- * A tile is 8 rows x 32 columns in 16 registers. A pixel takes 8 words, broadcast when they are loaded, and
+ * AMX (amx.h) wants the words of 16 pixels side by side in the one factor: dy's, which are turned for it once they are
+ * laid out, and stay where they are for all taps. The other factor is x as it lies, with the border: a tap is a shift by
+ * whole pixels. dy has zeros where x has borders, so that the pixels of a chunk are one row.
+ *
+ * Without it a tile is 8 rows x 32 columns in 16 registers. A pixel takes 8 words, broadcast when they are loaded, and
  * two vectors of the columns for 16 VDPBF16PS: two of these can start in a cycle when 12 or more are
  * independent (Zen 5), and the loads stay below two a cycle. 98 % of the peak of 533 GFLOP/s were measured
  * with the operands in L2, so a chunk is what fits there (a tile keeps its sums in registers all through it).
@@ -21,18 +25,18 @@
 #include <string.h>
 
 enum {
-    BLOCK = 32,            /* channels */
-    HALF = 16,             /* channels in a vector of words */
-    PIXEL = 4 * BLOCK,     /* bytes of a pixel in a block */
-    ROWS = 8,              /* of a tile */
-    CHUNK = 384 * 1024,    /* bytes of x and dy in words; L2 has 1 MB */
-    CHUNK_PIXELS_MIN = 64, /* fewer are not worth loading and storing the sums, however many channels */
+    HALF = 16,                   /* channels in a vector of words */
+    PIXEL = 4 * BLOCK,           /* bytes of a pixel in a block */
+    ROWS = 8,                    /* of a tile */
+    CHUNK = 384 * 1024,          /* bytes of x and dy in words; L2 has 1 MB */
+    CHUNK_PIXELS_MIN = 64,       /* fewer are not worth loading and storing the sums, however many channels */
+    GROUP = PYR_BY_AMX ? 16 : 1, /* pixels that are multiplied together: as many behind a chunk are zeros */
 };
 
 /* What the rows or the columns of the product are. */
 typedef struct side {
-    int channels, blocks;    /* a block: 32 of them */
-    int border;              /* pixels of zeros around an image */
+    int channels, blocks; /* a block: 32 of them */
+    int border, gap; /* pixels of zeros before and behind a row; rows of them before and behind an image */
     size_t row, pair, block; /* bytes of a row of pixels, a pair of images, a block */
     size_t at, at_columns;   /* in scratch: the words; the source's column of each of the result's */
 } side;
@@ -87,9 +91,9 @@ static void choose_chunk(plan *p, const pyr_tile_size *size)
 /* The side's place in scratch; at: the end of what is before it, and then of this. */
 static void place(side *s, const plan *p, int width, size_t *at)
 {
-    s->row = (size_t)(width + 2 * s->border) * PIXEL;
-    s->pair = (size_t)(p->height + 2 * s->border) * s->row;
-    s->block = (size_t)p->pairs * s->pair;
+    s->row = (size_t)(width + s->gap) * PIXEL;
+    s->pair = (size_t)(p->height + s->gap) * s->row;
+    s->block = (size_t)s->border * (s->row + PIXEL) + (size_t)p->pairs * s->pair + GROUP * PIXEL;
     s->at = *at;
     s->at_columns = s->at + (size_t)s->blocks * s->block;
     *at = s->at_columns + align64((size_t)width * sizeof(size_t));
@@ -100,12 +104,16 @@ static plan make_plan(const pyr_tile_size *size)
     plan p = {.taps = size->kernel * size->kernel};
 
     assert(size->kernel == 1 || size->kernel == 3);
-    p.turned = steps(size->out, p.taps, size->in) < steps(size->in, p.taps, size->out);
+    p.turned = PYR_BY_AMX || steps(size->out, p.taps, size->in) < steps(size->in, p.taps, size->out);
     p.r.channels = p.turned ? size->out : size->in;
     p.c.channels = p.turned ? size->in : size->out;
     p.r.blocks = divide_up(p.r.channels, BLOCK);
     p.c.blocks = divide_up(p.c.channels, BLOCK);
-    p.r.border = size->kernel / 2;
+    p.r.gap = p.r.border = size->kernel / 2;
+    if (PYR_BY_AMX) {
+        p.c = (side){p.c.channels, p.c.blocks, p.r.border, p.r.gap, 0, 0, 0, 0, 0};
+        p.r.border = 0;
+    }
     p.rows = p.r.channels * p.taps;
     p.rows_padded = divide_up(p.rows, ROWS) * ROWS;
     choose_chunk(&p, size);
@@ -331,19 +339,19 @@ static void lay_pair(const side *s, const pyr_tile_size *size, const pyr_conv_so
                      const span both[2], const chunk *k, const size_t *column, char *row, bool want_sum,
                      __m512 total[2][2])
 {
-    size_t edge = (size_t)s->border * PIXEL;
+    size_t edge = (size_t)s->border * PIXEL, width = (size_t)size->w * PIXEL, behind = (size_t)s->gap * PIXEL;
 
-    for (int y = k->y - s->border; y < k->y + k->height + s->border; y++, row += s->row) {
+    for (int y = k->y - s->border; y < k->y + k->height + s->gap; y++, row += s->row) {
         bool own = y >= k->y && y < k->y + k->height;
 
-        if (y < 0 || y >= size->h) {
-            memset(row, 0, s->row);
+        if (y < 0 || y >= size->h || !(own || s->border)) {
+            memset(row, 0, s->row + edge);
             continue;
         }
         memset(row, 0, edge);
         put_row(row + edge, both, from->type, source_row(size, from, y), column, size->w, want_sum && own,
                 total);
-        memset(row + s->row - edge, 0, edge);
+        memset(row + edge + width, 0, behind);
     }
 }
 
@@ -352,9 +360,10 @@ static void lay(const side *s, const pyr_tile_size *size, const pyr_conv_source 
 {
     const size_t *column = (const size_t *)(void *)(scratch + s->at_columns);
 
-    for (int block = 0; block < s->blocks; block++)
-        for (int pair = 0; pair < k->pairs; pair++) {
-            char *to = scratch + s->at + (size_t)block * s->block + (size_t)pair * s->pair;
+    for (int block = 0; block < s->blocks; block++) {
+        char *to = scratch + s->at + (size_t)block * s->block;
+
+        for (int pair = 0; pair < k->pairs; pair++, to += s->pair) {
             int image = k->image + 2 * pair;
             span both[2] = {span_of(from, block, image, size->n), span_of(from, block, image + 1, size->n)};
             __m512 total[2][2];
@@ -365,9 +374,62 @@ static void lay(const side *s, const pyr_tile_size *size, const pyr_conv_source 
             if (wanted)
                 add_sums(wanted, size, block, image, k->y == 0, total);
         }
+        memset(to + (size_t)s->border * (s->row + PIXEL), 0, (GROUP - 1) * PIXEL);
+    }
 }
 
 /* ---- the product ---- */
+
+/* 16 x 16 numbers. */
+PYR_INLINE void transpose(__m512 v[16])
+{
+    __m512 t[16];
+
+    UNROLL
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_ps(v[i], v[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(v[i], v[i + 1]);
+    }
+    UNROLL
+    for (int i = 0; i < 16; i += 4) /* then v[i + k] = columns k, 4 + k, 8 + k, 12 + k of rows i .. i + 3 */
+        for (int k = 0; k < 2; k++) {
+            __m512d a = _mm512_castps_pd(t[i + k]), b = _mm512_castps_pd(t[i + k + 2]);
+
+            v[i + 2 * k] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+            v[i + 2 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+        }
+    UNROLL
+    for (int k = 0; k < 4; k++) {
+        t[k] = _mm512_shuffle_f32x4(v[k], v[k + 4], 0x88);
+        t[k + 4] = _mm512_shuffle_f32x4(v[k], v[k + 4], 0xdd);
+        t[k + 8] = _mm512_shuffle_f32x4(v[k + 8], v[k + 12], 0x88);
+        t[k + 12] = _mm512_shuffle_f32x4(v[k + 8], v[k + 12], 0xdd);
+    }
+    UNROLL
+    for (int k = 0; k < 4; k++) {
+        v[k] = _mm512_shuffle_f32x4(t[k], t[k + 8], 0x88);
+        v[k + 4] = _mm512_shuffle_f32x4(t[k + 4], t[k + 12], 0x88);
+        v[k + 8] = _mm512_shuffle_f32x4(t[k], t[k + 8], 0xdd);
+        v[k + 12] = _mm512_shuffle_f32x4(t[k + 4], t[k + 12], 0xdd);
+    }
+}
+
+/* Where the words of a row (channel, tap) lie, from the pixel's place in block 0 on. Rows of the padding
+ * repeat the last one. */
+static void fill_offsets(const plan *p, int kernel, size_t *offset)
+{
+    for (int i = 0; i < p->rows_padded; i++) {
+        int row = smaller(i, p->rows - 1);
+        int channel = row / p->taps, tap = row % p->taps;
+
+        if (p->turned) /* q - tap */
+            tap = p->taps - 1 - tap;
+        offset[i] = (size_t)(channel / BLOCK) * p->r.block + (size_t)(channel % BLOCK) * sizeof(int32_t) +
+                    (size_t)(tap / kernel) * p->r.row + (size_t)(tap % kernel) * PIXEL;
+    }
+}
+
+#if !PYR_BY_AMX
 
 /* The pixels that a tile walks over: those of the columns' side lie one behind the other. */
 typedef struct walk {
@@ -432,21 +494,6 @@ static void tile_16(const walk *k, const char *x, const char *dy, const size_t *
     tile(k, x, dy, offset, 1, scale, add, g);
 }
 
-/* Where the words of a row (channel, tap) lie, from the pixel's place in block 0 on. Rows of the padding
- * repeat the last one. */
-static void fill_offsets(const plan *p, int kernel, size_t *offset)
-{
-    for (int i = 0; i < p->rows_padded; i++) {
-        int row = smaller(i, p->rows - 1);
-        int channel = row / p->taps, tap = row % p->taps;
-
-        if (p->turned) /* q - tap */
-            tap = p->taps - 1 - tap;
-        offset[i] = (size_t)(channel / BLOCK) * p->r.block + (size_t)(channel % BLOCK) * sizeof(int32_t) +
-                    (size_t)(tap / kernel) * p->r.row + (size_t)(tap % kernel) * PIXEL;
-    }
-}
-
 static void multiply(const plan *p, const walk *k, const char *scratch, float scale, bool add,
                      float *gradient)
 {
@@ -466,7 +513,7 @@ static void multiply(const plan *p, const walk *k, const char *scratch, float sc
 
 static walk walk_of(const plan *p, int width, const chunk *c)
 {
-    size_t gap = 2 * (size_t)p->r.border;
+    size_t gap = (size_t)p->r.gap;
     walk k = {c->pairs, c->height, width, gap * PIXEL, gap * p->r.row};
 
     if (gap == 0) { /* the rows' side is without gaps, too */
@@ -476,6 +523,106 @@ static walk walk_of(const plan *p, int width, const chunk *c)
     return k;
 }
 
+/* All of a chunk that is laid out. */
+static void multiply_chunk(const plan *p, const pyr_tile_size *size, const chunk *c, char *scratch,
+                           float scale, bool add, float *gradient)
+{
+    walk k = walk_of(p, size->w, c);
+
+    multiply(p, &k, scratch, scale, add, gradient);
+}
+
+#else
+
+/* 16 pixels' words of 32 channels to [channel][pixel]. */
+static void turn_group(char *at)
+{
+    __m512 v[2][GROUP];
+
+    UNROLL
+    for (int i = 0; i < GROUP; i++)
+        for (int half = 0; half < 2; half++)
+            v[half][i] = _mm512_load_ps(at + i * PIXEL + half * PIXEL / 2);
+    for (int half = 0; half < 2; half++) {
+        transpose(v[half]);
+        UNROLL
+        for (int i = 0; i < HALF; i++)
+            _mm512_store_ps(at + (half * HALF + i) * BLOCK_BYTES, v[half][i]);
+    }
+}
+
+/* g[output * taps] (+)= scale * products: 32 columns of some outputs. */
+static void add_outputs(const float *products, int outputs, size_t taps, float scale, bool add, float *g)
+{
+    __m512 factor = _mm512_set1_ps(scale);
+
+    for (int o = 0; o < outputs; o++, products += BLOCK, g += taps * BLOCK)
+        for (int j = 0; j < BLOCK; j += HALF) {
+            __m512 v = _mm512_load_ps(products + j);
+
+            _mm512_storeu_ps(g + j, add ? _mm512_fmadd_ps(v, factor, _mm512_loadu_ps(g + j))
+                                        : _mm512_mul_ps(v, factor));
+        }
+}
+
+/* products[output][32]: 32 outputs or the first 16 by 32 columns or the first 16, constants where this is used. */
+PYR_INLINE void add_groups(bool all_outputs, bool all_columns, const char *dy, const char *x, int groups,
+                           float *products)
+{
+    pyr_amx_tiles a = {dy, BLOCK_BYTES, PYR_AMX_ROWS * BLOCK_BYTES}, b = {x, PIXEL, PIXEL / 2};
+
+    pyr_amx_zero();
+    for (int i = 0; i < groups; i++, a.at += GROUP * PIXEL, b.at += GROUP * PIXEL)
+        pyr_amx_add(all_outputs, all_columns, a, b);
+    pyr_amx_store(all_outputs, all_columns, products, BLOCK);
+}
+
+/* All taps of a block of outputs and one of columns, whose row of output 0, tap 0 is g. */
+static void multiply_blocks(const plan *p, int kernel, const char *dy, int outputs, const char *x,
+                            int columns, int groups, float scale, bool add, float *g)
+{
+    _Alignas(64) float products[BLOCK * BLOCK] = {0};
+
+    for (int tap = 0; tap < p->taps; tap++, g += BLOCK) {
+        const char *from = x + (size_t)(tap / kernel) * p->c.row + (size_t)(tap % kernel) * PIXEL;
+
+        if (outputs > HALF && columns > HALF)
+            add_groups(true, true, dy, from, groups, products);
+        else if (outputs > HALF)
+            add_groups(true, false, dy, from, groups, products);
+        else if (columns > HALF)
+            add_groups(false, true, dy, from, groups, products);
+        else
+            add_groups(false, false, dy, from, groups, products);
+        add_outputs(products, outputs, (size_t)p->taps, scale, add, g);
+    }
+}
+
+static void multiply_chunk(const plan *p, const pyr_tile_size *size, const chunk *c, char *scratch,
+                           float scale, bool add, float *gradient)
+{
+    int pitch = size->w + p->r.gap;
+    int pixels = c->pairs * (c->height + p->r.gap) * pitch - p->r.gap * (pitch + 1);
+    int groups = divide_up(pixels, GROUP);
+
+    pyr_amx_begin();
+    for (int r = 0; r < p->r.blocks; r++) {
+        char *dy = scratch + p->r.at + (size_t)r * p->r.block;
+        int outputs = smaller(p->r.channels - r * BLOCK, BLOCK);
+
+        for (int i = 0; i < groups; i++)
+            turn_group(dy + (size_t)i * GROUP * PIXEL);
+        for (int b = 0; b < p->c.blocks; b++) {
+            size_t row = (size_t)b * (size_t)p->rows_padded + (size_t)(r * BLOCK * p->taps);
+
+            multiply_blocks(p, size->kernel, dy, outputs, scratch + p->c.at + (size_t)b * p->c.block,
+                            p->c.channels - b * BLOCK, groups, scale, add, gradient + row * BLOCK);
+        }
+    }
+    pyr_amx_end();
+}
+#endif
+
 void pyr_tile_gradient(const pyr_tile_size *size, const pyr_conv_source *x, const pyr_conv_source *dy,
                        float scale, float *gradient, bool add, float *dvector, bool vector_add, void *scratch)
 {
@@ -484,56 +631,22 @@ void pyr_tile_gradient(const pyr_tile_size *size, const pyr_conv_source *x, cons
     sums s = {gradient + matrix_numbers(&p), dvector, add, vector_add, scale};
     char *words = scratch;
 
-    fill_offsets(&p, size->kernel, (size_t *)(void *)(words + p.at_offsets));
+    if (!PYR_BY_AMX)
+        fill_offsets(&p, size->kernel, (size_t *)(void *)(words + p.at_offsets));
     fill_columns((size_t *)(void *)(words + side_x->at_columns), size->w, x->w);
     fill_columns((size_t *)(void *)(words + side_dy->at_columns), size->w, dy->w);
     for (int image = 0; image < size->n; image += 2 * p.pairs)
         for (int y = 0; y < size->h; y += p.height) {
             chunk c = {image, smaller(p.pairs, divide_up(size->n - image, 2)), y,
                        smaller(p.height, size->h - y)};
-            walk k = walk_of(&p, size->w, &c);
 
             lay(side_x, size, x, &c, NULL, words);
             lay(side_dy, size, dy, &c, &s, words);
-            multiply(&p, &k, words, scale, add || image > 0 || y > 0, gradient);
+            multiply_chunk(&p, size, &c, words, scale, add || image > 0 || y > 0, gradient);
         }
 }
 
 /* ---- to PyTorch's order ---- */
-
-/* 16 x 16 numbers. */
-PYR_INLINE void transpose(__m512 v[16])
-{
-    __m512 t[16];
-
-    UNROLL
-    for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_unpacklo_ps(v[i], v[i + 1]);
-        t[i + 1] = _mm512_unpackhi_ps(v[i], v[i + 1]);
-    }
-    UNROLL
-    for (int i = 0; i < 16; i += 4) /* then v[i + k] = columns k, 4 + k, 8 + k, 12 + k of rows i .. i + 3 */
-        for (int k = 0; k < 2; k++) {
-            __m512d a = _mm512_castps_pd(t[i + k]), b = _mm512_castps_pd(t[i + k + 2]);
-
-            v[i + 2 * k] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
-            v[i + 2 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
-        }
-    UNROLL
-    for (int k = 0; k < 4; k++) {
-        t[k] = _mm512_shuffle_f32x4(v[k], v[k + 4], 0x88);
-        t[k + 4] = _mm512_shuffle_f32x4(v[k], v[k + 4], 0xdd);
-        t[k + 8] = _mm512_shuffle_f32x4(v[k + 8], v[k + 12], 0x88);
-        t[k + 12] = _mm512_shuffle_f32x4(v[k + 8], v[k + 12], 0xdd);
-    }
-    UNROLL
-    for (int k = 0; k < 4; k++) {
-        v[k] = _mm512_shuffle_f32x4(t[k], t[k + 8], 0x88);
-        v[k + 4] = _mm512_shuffle_f32x4(t[k + 4], t[k + 12], 0x88);
-        v[k + 8] = _mm512_shuffle_f32x4(t[k], t[k + 8], 0xdd);
-        v[k + 12] = _mm512_shuffle_f32x4(t[k + 4], t[k + 12], 0xdd);
-    }
-}
 
 /* dw[column][row] += the sum of the gradients' [row][column]: 16 columns (`columns` of them real) and rows
  * (`rows`; `stored` are there to read). */

@@ -4,7 +4,57 @@
 
 #include "base/inline.h"
 #include "kernels/cpu/tile.h"
+#include "kernels/simd/amx.h"
 #include "kernels/simd/unroll.h"
+
+/* A block of channels of a pixel: words of two; a word of the weights of as many outputs. */
+enum { BLOCK = 32, BLOCK_BYTES = 64, WORDS = 16, WORD_BYTES = 4, WEIGHT_BYTES = 2 * BLOCK_BYTES };
+
+/* Cut `all` into the fewest parts of at most `most`, about equal: the size of the next one. */
+static inline int pyr_next_part(int all, int most)
+{
+    int parts = (all + most - 1) / most;
+
+    return (all + parts - 1) / parts;
+}
+
+/* ---- tile_vectors.c, or tile_amx.c for the set that has AMX; for tile.c ---- */
+
+/* How an image lies in scratch, for 3x3 with a row of zeros above and below, and a pixel of them before each row, which is
+ * the one behind the row before it, too. */
+enum { PYR_TILE_TAPS = 9 };
+typedef struct pyr_tile_layout {
+    int h, w;   /* the rectangle of results */
+    int border; /* 1 for 3x3 */
+    int words;  /* of two channels each, in all */
+    int kernel;
+    size_t row, block;         /* bytes to the pixel below, to the same pixel's next 32 channels */
+    size_t tap[PYR_TILE_TAPS]; /* bytes from the pixel at the top left of a window */
+} pyr_tile_layout;
+
+/* Pixels behind an image that may be read, whatever they hold. */
+enum { PYR_TILE_BEHIND = PYR_BY_AMX ? 32 : 0 };
+
+/* Takes sums of rows x columns pixels, 32 each; the first pixel is number `at` of the rectangle. */
+typedef void pyr_tile_take(const void *ctx, const float *sums, size_t at, int rows, int columns);
+/* The sums of 32 outputs (`few`: at most 16, the rest are anything finite) for all pixels, w: these outputs' weights. */
+void pyr_tile_sums(const pyr_tile_layout *l, const char *image, const char *w, bool few, pyr_tile_take *take,
+                   const void *ctx);
+
+/* Around all sums of a call. */
+PYR_INLINE void pyr_tile_begin(void)
+{
+#if PYR_BY_AMX
+    pyr_amx_begin();
+#endif
+}
+
+PYR_INLINE void pyr_tile_end(void)
+{
+#if PYR_BY_AMX
+    pyr_amx_end();
+#endif
+}
 
 /* ---- tile.c, for winograd.c ---- */
 

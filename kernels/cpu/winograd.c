@@ -28,7 +28,6 @@
 #include <assert.h>
 #include <string.h>
 
-enum { BLOCK = 32, BLOCK_BYTES = 64, WORDS = 16, WORD_BYTES = 4, WEIGHT_BYTES = 2 * BLOCK_BYTES };
 enum { ELEMENTS = 16, MOST = 14 };
 
 /* How patches cover an image, how its copy lies in scratch, and what else does (bytes from the start). */
@@ -68,14 +67,14 @@ static grid grid_of(const pyr_tile_size *size)
  * cycles of latency. It does not depend on the images' number: weights are packed once for all, and an
  * image's result is the same in any company. Measured beside the plain way: 1.1 times as fast at 3x3 pixels x
  * 128 channels, 1.4 at 7x7 x 64, 1.5 at 28x28 x 32, 1.8 at 14x14 x 64, 2.0 at 8x8 x 128 and 32x32 x 128;
- * slower at 7x7 x 32. */
+ * slower at 7x7 x 32. Tiles of AMX do the plain products in less time than the transforms take. */
 bool pyr_winograd_suits(const pyr_tile_size *size)
 {
     const grid g = grid_of(size);
     double patch = 256.0 * g.in_blocks * g.out_blocks + 95.0 * (g.in_blocks + g.out_blocks);
     double pixels = size->h * size->w, pixel = 9 / 64.0 * size->in * divide_up(size->out, 16) * 16;
 
-    if (size->kernel != 3 || size->products != PYR_BY_MODEL)
+    if (size->kernel != 3 || size->products != PYR_BY_MODEL || PYR_BY_AMX)
         return size->kernel == 3 && size->products == PYR_WINOGRAD;
     return g.patches * patch < (pixels < 6 ? 6 : pixels) * pixel;
 }

@@ -534,7 +534,8 @@ static pyr_status try_all(void)
 static void limit_instructions(void)
 {
     static const dnnl_cpu_isa_t most[PYR_SETS] = {dnnl_cpu_isa_sse41, dnnl_cpu_isa_avx2,
-                                                  dnnl_cpu_isa_avx512_core, dnnl_cpu_isa_all};
+                                                  dnnl_cpu_isa_avx512_core, dnnl_cpu_isa_avx512_core_bf16,
+                                                  dnnl_cpu_isa_all};
 
     if (getenv("PYRDIFF_CPU"))
         dnnl_set_max_cpu_isa(most[pyr_set_here()]);

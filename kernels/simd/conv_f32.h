@@ -70,6 +70,7 @@ typedef struct pyr_conv_f32 {
 
 /* The ways of each instruction set (processor.h), special ones first; NULL ends them. ways_f32.c */
 extern const pyr_conv_f32 *const pyr_convs_base[],
-    *const pyr_convs_avx2[], *const pyr_convs_avx512[], *const pyr_convs_avx512_bf16[];
+    *const pyr_convs_avx2[], *const pyr_convs_avx512[], *const pyr_convs_avx512_bf16[],
+                                                            *const pyr_convs_avx512_amx[];
 
 #endif

@@ -10,6 +10,6 @@
  * that they are wanted. */
 typedef double pyr_register_run(float *sum, bool bf16, size_t rounds);
 extern pyr_register_run pyr_register_products_base, pyr_register_products_avx2, pyr_register_products_avx512,
-    pyr_register_products_avx512_bf16;
+    pyr_register_products_avx512_bf16, pyr_register_products_avx512_amx;
 
 #endif
