@@ -1,4 +1,5 @@
-/* tile.h - convolutions by register tiles: AVX-512 with bf16 products (VDPBF16PS), f32 sums.
+/* tile.h - convolutions by register tiles: bf16 products, f32 sums, by AVX-512 (VDPBF16PS) or by AMX (TDPBF16PS; amx.h says in
+ * which order it sums). Both take denormal numbers for zeros.
  *
  * For 3x3 (zero padding of 1) and 1x1 kernels of stride 1, whose result is as large as what they read;
  * conv2d_cpu.c uses them beside oneDNN. One thread each; the images of a micro-batch one

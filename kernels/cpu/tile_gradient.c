@@ -6,8 +6,9 @@
  * is a product of two matrices, [rows (i, tap)] x [pixels] and [pixels] x [columns o], or, with fewer steps
  * where there are few outputs, one of rows (o, tap) and columns i. VDPBF16PS adds two products of bf16 to
  * each sum; here they are of two images: the 32-bit word of a pixel and channel holds that number of image n
- * (low half) and n + 1 (high half; zeros behind an odd last image). Both sides are laid out in such words,
- * the rows' side with a border of zeros, and then every tap is a plain shift.
+ * (low half) and n + 1 (high half; zeros behind an odd last image). Of few images each is folded instead: the halves are
+ * its upper rows and its lower ones. Both sides are laid out in such words, the rows' side with a border of zeros (or of
+ * the other half's rows), and then every tap is a plain shift.
  *
  * AMX (amx.h) wants the words of 16 pixels side by side in the one factor: dy's, which are turned for it once they are
  * laid out, and stay where they are for all taps. The other factor is x as it lies, with the border: a tap is a shift by
@@ -35,18 +36,21 @@ enum {
 
 /* What the rows or the columns of the product are. */
 typedef struct side {
-    int channels, blocks; /* a block: 32 of them */
-    int border, gap; /* pixels of zeros before and behind a row; rows of them before and behind an image */
-    size_t row, pair, block; /* bytes of a row of pixels, a pair of images, a block */
-    size_t at, at_columns;   /* in scratch: the words; the source's column of each of the result's */
+    int channels, blocks;      /* a block: 32 of them */
+    int border, gap;           /* pixels of zeros before and behind a row */
+    int above, below, between; /* rows of zeros, or of neighbours, of a pair; from a pair to the next one */
+    size_t row, pair, block;   /* bytes of a row of pixels, a pair of images, a block */
+    size_t at, at_columns;     /* in scratch: the words; the source's column of each of the result's */
 } side;
 
 /* Which part of the work is laid out in words at a time, and where in scratch. */
 typedef struct plan {
-    bool turned;           /* the rows are dy's channels, the columns x's */
-    int taps;              /* 9 or 1 */
-    int rows, rows_padded; /* of a gradient: channels * taps */
-    int pairs, height;     /* a chunk: pairs of images; rows of pixels, all of them when pairs > 1 */
+    bool turned;             /* the rows are dy's channels, the columns x's */
+    int taps;                /* 9 or 1 */
+    int rows, rows_padded;   /* of a gradient: channels * taps */
+    bool folded;             /* a pair is the halves of one image, not two images */
+    int all_pairs, all_rows; /* rows of pixels of a pair */
+    int pairs, height;       /* a chunk: of these some pairs; some rows, all of them when pairs > 1 */
     side r, c;
     size_t at_offsets, size;
 } plan;
@@ -76,15 +80,39 @@ static long steps(int row_channels, int taps, int columns)
     return (long)divide_up(row_channels * taps, ROWS) * (columns / BLOCK * 2 + (odd > HALF ? 2 : odd > 0));
 }
 
+/* Which takes fewer pixels, borders among them. */
+static void choose_pairs(plan *p, const pyr_tile_size *size)
+{
+    int border = size->kernel / 2, images = divide_up(size->n, 2), half = divide_up(size->h, 2);
+
+    p->folded = size->n * (half + 2 * border) < images * (size->h + border);
+    p->all_pairs = p->folded ? size->n : images;
+    p->all_rows = p->folded ? half : size->h;
+}
+
+/* One side has the border. Pairs share what is between them, but not the rows that halves have of each other. With AMX the
+ * other side has as many pixels. */
+static void set_borders(plan *p, int border)
+{
+    side *with = PYR_BY_AMX ? &p->c : &p->r;
+
+    with->border = with->gap = with->above = with->below = border;
+    with->between = p->folded ? 2 * border : border;
+    if (PYR_BY_AMX) {
+        p->r.gap = border;
+        p->r.below = p->r.between = with->between;
+    }
+}
+
 static void choose_chunk(plan *p, const pyr_tile_size *size)
 {
     int pixels = CHUNK / ((p->r.blocks + p->c.blocks) * PIXEL);
 
     if (pixels < CHUNK_PIXELS_MIN)
         pixels = CHUNK_PIXELS_MIN;
-    p->pairs = equal_parts(divide_up(size->n, 2), pixels / (size->h * size->w));
-    p->height = equal_parts(size->h, pixels / size->w);
-    if (p->height < size->h)
+    p->pairs = equal_parts(p->all_pairs, pixels / (p->all_rows * size->w));
+    p->height = equal_parts(p->all_rows, pixels / size->w);
+    if (p->height < p->all_rows)
         p->pairs = 1;
 }
 
@@ -92,8 +120,8 @@ static void choose_chunk(plan *p, const pyr_tile_size *size)
 static void place(side *s, const plan *p, int width, size_t *at)
 {
     s->row = (size_t)(width + s->gap) * PIXEL;
-    s->pair = (size_t)(p->height + s->gap) * s->row;
-    s->block = (size_t)s->border * (s->row + PIXEL) + (size_t)p->pairs * s->pair + GROUP * PIXEL;
+    s->pair = (size_t)(p->height + s->between) * s->row;
+    s->block = (size_t)(s->above + s->below) * (s->row + PIXEL) + (size_t)p->pairs * s->pair + GROUP * PIXEL;
     s->at = *at;
     s->at_columns = s->at + (size_t)s->blocks * s->block;
     *at = s->at_columns + align64((size_t)width * sizeof(size_t));
@@ -109,13 +137,10 @@ static plan make_plan(const pyr_tile_size *size)
     p.c.channels = p.turned ? size->in : size->out;
     p.r.blocks = divide_up(p.r.channels, BLOCK);
     p.c.blocks = divide_up(p.c.channels, BLOCK);
-    p.r.gap = p.r.border = size->kernel / 2;
-    if (PYR_BY_AMX) {
-        p.c = (side){p.c.channels, p.c.blocks, p.r.border, p.r.gap, 0, 0, 0, 0, 0};
-        p.r.border = 0;
-    }
     p.rows = p.r.channels * p.taps;
     p.rows_padded = divide_up(p.rows, ROWS) * ROWS;
+    choose_pairs(&p, size);
+    set_borders(&p, size->kernel / 2);
     choose_chunk(&p, size);
     place(&p.r, &p, size->w, &p.size);
     place(&p.c, &p, size->w, &p.size);
@@ -226,16 +251,16 @@ PYR_INLINE void add_words(__m512 sum[2][2], int half, __m512i words)
     sum[1][half] = _mm512_add_ps(sum[1][half], _mm512_castsi512_ps(high));
 }
 
-/* `width` pixels of two images in words; the pixels are first + column[]. */
-PYR_INLINE void interleave(char *dst, const span pair[2], bool wide, size_t first, const size_t *column,
-                           int width, bool want_sum, __m512 total[2][2])
+/* `width` pixels of two rows in words; the pixels are column[] of them. */
+PYR_INLINE void interleave(char *dst, const span pair[2], bool wide, const size_t *column, int width,
+                           bool want_sum, __m512 total[2][2])
 {
     const __m512i order0 = word_order(0), order1 = word_order(1);
     const span a = pair[0], b = pair[1];
     __m512 sum[2][2] = {{total[0][0], total[0][1]}, {total[1][0], total[1][1]}};
 
     for (int x = 0; x < width; x++, dst += PIXEL) {
-        size_t pixel = first + column[x];
+        size_t pixel = column[x];
         __m512i va, vb, words0, words1;
 
         if (wide) {
@@ -270,17 +295,17 @@ PYR_INLINE void interleave(char *dst, const span pair[2], bool wide, size_t firs
 }
 
 /* The same, compiled for each type. */
-static void put_row(char *dst, const span pair[2], pyr_type type, size_t first, const size_t *column,
-                    int width, bool want_sum, __m512 total[2][2])
+static void put_row(char *dst, const span pair[2], pyr_type type, const size_t *column, int width,
+                    bool want_sum, __m512 total[2][2])
 {
     if (type == PYR_F32 && want_sum)
-        interleave(dst, pair, true, first, column, width, true, total);
+        interleave(dst, pair, true, column, width, true, total);
     else if (type == PYR_F32)
-        interleave(dst, pair, true, first, column, width, false, total);
+        interleave(dst, pair, true, column, width, false, total);
     else if (want_sum)
-        interleave(dst, pair, false, first, column, width, true, total);
+        interleave(dst, pair, false, column, width, true, total);
     else
-        interleave(dst, pair, false, first, column, width, false, total);
+        interleave(dst, pair, false, column, width, false, total);
 }
 
 /* Nearest: the source's column of each of the result's. */
@@ -290,9 +315,18 @@ static void fill_columns(size_t *column, int width, int source_width)
         column[x] = (size_t)x * (size_t)source_width / (size_t)width;
 }
 
-static size_t source_row(const pyr_tile_size *size, const pyr_conv_source *s, int y)
+/* Row y of an image's pixels, enlarged by nearest; none (zeros) beyond the image. */
+static span row_of(const span *image, const pyr_tile_size *size, const pyr_conv_source *s, int y)
 {
-    return (size_t)y * (size_t)s->h / (size_t)size->h * (size_t)s->w;
+    span row = *image;
+
+    for (int j = 0; j < 2; j++) {
+        if (y < 0 || y >= size->h)
+            row.mask[j] = 0;
+        else if (row.mask[j])
+            row.at[j] += (size_t)y * (size_t)s->h / (size_t)size->h * (size_t)s->w * row.pixel[j];
+    }
+    return row;
 }
 
 /* dst[0 .. channels-1] (+)= sum * scale, two vectors. */
@@ -315,66 +349,77 @@ typedef struct sums {
     float scale;
 } sums;
 
-static void add_sums(const sums *s, const pyr_tile_size *size, int block, int image, bool first_rows,
-                     const __m512 total[2][2])
+/* Some pairs and rows of their pixels. */
+typedef struct chunk {
+    int pair, pairs, y, height;
+} chunk;
+
+static int image_of(const plan *p, int pair, int half)
+{
+    return p->folded ? pair : 2 * pair + half;
+}
+
+static void add_sums(const sums *s, const plan *p, const pyr_tile_size *size, int block, int pair,
+                     bool first_rows, const __m512 total[2][2])
 {
     int channel = block * BLOCK, channels = size->out - channel;
 
-    for (int j = 0; j < 2 && image + j < size->n; j++) {
-        put_sum(s->bias + channel, channels, total[j], s->scale, s->bias_add || !first_rows || image + j > 0);
+    for (int j = 0; j < 2 && image_of(p, pair, j) < size->n; j++) {
+        size_t image = (size_t)image_of(p, pair, j);
+
+        put_sum(s->bias + channel, channels, total[j], s->scale,
+                s->bias_add || !first_rows || pair > 0 || j > 0);
         if (s->vector)
-            put_sum(s->vector + (size_t)(image + j) * (size_t)size->out + channel, channels, total[j],
-                    s->scale, s->vector_add || !first_rows);
+            put_sum(s->vector + image * (size_t)size->out + channel, channels, total[j], s->scale,
+                    s->vector_add || !first_rows || (p->folded && j > 0));
     }
 }
 
-/* The images and rows of pixels of a chunk. */
-typedef struct chunk {
-    int image, pairs, y, height;
-} chunk;
-
-/* A pair of images in words: the chunk's rows, with a border's neighbours or zeros around them; total +=
- * the sums over the rows without the border. */
-static void lay_pair(const side *s, const pyr_tile_size *size, const pyr_conv_source *from,
+/* A pair in words: the chunk's rows, with a border's neighbours or zeros around them; total += the sums over the
+ * rows without the border. */
+static void lay_pair(const side *s, const plan *p, const pyr_tile_size *size, const pyr_conv_source *from,
                      const span both[2], const chunk *k, const size_t *column, char *row, bool want_sum,
                      __m512 total[2][2])
 {
     size_t edge = (size_t)s->border * PIXEL, width = (size_t)size->w * PIXEL, behind = (size_t)s->gap * PIXEL;
 
-    for (int y = k->y - s->border; y < k->y + k->height + s->gap; y++, row += s->row) {
+    for (int y = k->y - s->above; y < k->y + k->height + s->below; y++, row += s->row) {
         bool own = y >= k->y && y < k->y + k->height;
+        span rows[2] = {row_of(&both[0], size, from, y),
+                        row_of(&both[1], size, from, p->folded ? y + p->all_rows : y)};
 
-        if (y < 0 || y >= size->h || !(own || s->border)) {
+        if (!(own || s->above) || !(rows[0].mask[0] | rows[0].mask[1] | rows[1].mask[0] | rows[1].mask[1])) {
             memset(row, 0, s->row + edge);
             continue;
         }
         memset(row, 0, edge);
-        put_row(row + edge, both, from->type, source_row(size, from, y), column, size->w, want_sum && own,
-                total);
+        put_row(row + edge, rows, from->type, column, size->w, want_sum && own, total);
         memset(row + edge + width, 0, behind);
     }
 }
 
-static void lay(const side *s, const pyr_tile_size *size, const pyr_conv_source *from, const chunk *k,
-                const sums *wanted, char *scratch)
+static void lay(const side *s, const plan *p, const pyr_tile_size *size, const pyr_conv_source *from,
+                const chunk *k, const sums *wanted, char *scratch)
 {
     const size_t *column = (const size_t *)(void *)(scratch + s->at_columns);
 
     for (int block = 0; block < s->blocks; block++) {
         char *to = scratch + s->at + (size_t)block * s->block;
 
-        for (int pair = 0; pair < k->pairs; pair++, to += s->pair) {
-            int image = k->image + 2 * pair;
-            span both[2] = {span_of(from, block, image, size->n), span_of(from, block, image + 1, size->n)};
+        for (int i = 0; i < k->pairs; i++, to += s->pair) {
+            int pair = k->pair + i;
+            span both[2] = {span_of(from, block, image_of(p, pair, 0), size->n),
+                            span_of(from, block, image_of(p, pair, 1), size->n)};
             __m512 total[2][2];
 
             for (int j = 0; j < 2; j++)
                 total[j][0] = total[j][1] = _mm512_setzero_ps();
-            lay_pair(s, size, from, both, k, column, to, wanted != NULL, total);
+            lay_pair(s, p, size, from, both, k, column, to, wanted != NULL, total);
             if (wanted)
-                add_sums(wanted, size, block, image, k->y == 0, total);
+                add_sums(wanted, p, size, block, pair, k->y == 0, total);
         }
-        memset(to + (size_t)s->border * (s->row + PIXEL), 0, (GROUP - 1) * PIXEL);
+        to += (s->above + s->below - s->between + k->height - p->height) * (ptrdiff_t)s->row;
+        memset(to + (size_t)s->border * PIXEL, 0, (GROUP - 1) * PIXEL);
     }
 }
 
@@ -513,10 +558,9 @@ static void multiply(const plan *p, const walk *k, const char *scratch, float sc
 
 static walk walk_of(const plan *p, int width, const chunk *c)
 {
-    size_t gap = (size_t)p->r.gap;
-    walk k = {c->pairs, c->height, width, gap * PIXEL, gap * p->r.row};
+    walk k = {c->pairs, c->height, width, (size_t)p->r.gap * PIXEL, (size_t)p->r.between * p->r.row};
 
-    if (gap == 0) { /* the rows' side is without gaps, too */
+    if (p->r.gap == 0) { /* the rows' side is without gaps, too */
         k.width *= k.pairs * k.height;
         k.pairs = k.height = 1;
     }
@@ -602,7 +646,7 @@ static void multiply_chunk(const plan *p, const pyr_tile_size *size, const chunk
                            float scale, bool add, float *gradient)
 {
     int pitch = size->w + p->r.gap;
-    int pixels = c->pairs * (c->height + p->r.gap) * pitch - p->r.gap * (pitch + 1);
+    int rows = c->pairs * (c->height + p->r.between) - p->r.between, pixels = rows * pitch - p->r.gap;
     int groups = divide_up(pixels, GROUP);
 
     pyr_amx_begin();
@@ -635,14 +679,13 @@ void pyr_tile_gradient(const pyr_tile_size *size, const pyr_conv_source *x, cons
         fill_offsets(&p, size->kernel, (size_t *)(void *)(words + p.at_offsets));
     fill_columns((size_t *)(void *)(words + side_x->at_columns), size->w, x->w);
     fill_columns((size_t *)(void *)(words + side_dy->at_columns), size->w, dy->w);
-    for (int image = 0; image < size->n; image += 2 * p.pairs)
-        for (int y = 0; y < size->h; y += p.height) {
-            chunk c = {image, smaller(p.pairs, divide_up(size->n - image, 2)), y,
-                       smaller(p.height, size->h - y)};
+    for (int pair = 0; pair < p.all_pairs; pair += p.pairs)
+        for (int y = 0; y < p.all_rows; y += p.height) {
+            chunk c = {pair, smaller(p.pairs, p.all_pairs - pair), y, smaller(p.height, p.all_rows - y)};
 
-            lay(side_x, size, x, &c, NULL, words);
-            lay(side_dy, size, dy, &c, &s, words);
-            multiply_chunk(&p, size, &c, words, scale, add || image > 0 || y > 0, gradient);
+            lay(side_x, &p, size, x, &c, NULL, words);
+            lay(side_dy, &p, size, dy, &c, &s, words);
+            multiply_chunk(&p, size, &c, words, scale, add || pair > 0 || y > 0, gradient);
         }
 }
 
