@@ -24,7 +24,7 @@ WARN    += $(if $(WERROR),-Werror)
 
 # ---- nothing below needs editing to add a source or a test -----------------------------------
 # The library's rooms, each using only those before it; then those of the command line.
-ROOMS   := include base settings kernels kernels/ref kernels/onednn kernels/simd kernels/cpu graph network diffusion pictures archives arrays layouts images pyramid \
+ROOMS   := include base settings kernels kernels/ref kernels/onednn kernels/simd kernels/tiles kernels/cpu graph network diffusion pictures archives arrays layouts images pyramid \
            levels diffusers cascade training tasks features eval comparison plots report toys api
 CLI     := terminal cli cli/bench cli/info cli/sample cli/tasks cli/toy
 # AMX where the compiler has it: gcc 11, clang 12.
@@ -59,7 +59,7 @@ B       := build/$(shell echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LDLIBS)' | c
 LIB_SRC := $(foreach room,$(ROOMS),$(wildcard $(room)/*.c))
 LIB_SRC := $(filter-out $(if $(CUDA_SRC),kernels/cuda_absent.c),$(LIB_SRC))
 # Rooms that are compiled for each instruction set, of which the program chooses when it runs (kernels/processor.h).
-SET_SRC := $(filter kernels/simd/% kernels/cpu/%,$(LIB_SRC))
+SET_SRC := $(filter kernels/simd/% kernels/tiles/% kernels/cpu/%,$(LIB_SRC))
 LIB_SRC := $(filter-out $(SET_SRC),$(LIB_SRC))
 SETS    := base $(if $(X86),avx2 avx512 avx512_bf16 $(if $(AMX),avx512_amx))
 SET_OBJ := $(foreach set,$(SETS),$(SET_SRC:%.c=$(B)/%.$(set).o))

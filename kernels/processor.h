@@ -1,6 +1,6 @@
 /* processor.h - which instruction set the kernels use.
  *
- * The rooms kernels/simd and kernels/cpu are compiled once for each set (Makefile, SETS). Seen from outside are their names
+ * The rooms kernels/simd, kernels/tiles and kernels/cpu are compiled once for each set (Makefile, SETS). Seen from outside are their names
  * that end in the set's; all others, which are the same in every set, are not. */
 #ifndef PYR_KERNELS_PROCESSOR_H
 #define PYR_KERNELS_PROCESSOR_H

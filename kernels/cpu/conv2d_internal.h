@@ -3,9 +3,9 @@
 #define PYR_KERNELS_CPU_CONV2D_INTERNAL_H
 
 #include "base/mem.h"
-#include "kernels/cpu/tile.h"
 #include "kernels/onednn/onednn.h"
 #include "kernels/simd/conv_f32.h"
+#include "kernels/tiles/tile.h"
 
 typedef struct conv_state conv_state;
 

@@ -21,7 +21,7 @@
  *
  * The layout of a gradient is [block of 32 columns][row][32 columns], row = channel * taps + tap, rows padded
  * to a multiple of 8. Rows (i, tap) are in PyTorch's order for each output: collect is a transposition. */
-#include "kernels/cpu/tile_parts.h"
+#include "kernels/tiles/tile_parts.h"
 #include <assert.h>
 #include <string.h>
 

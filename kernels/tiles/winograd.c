@@ -23,7 +23,7 @@
  * order 0, 2, .., 30, 1, 3, .., 31: even and odd ones are converted to f32 apart (a shift, a mask) and come
  * together in one VCVTNE2PS2BF16. Weights: [block of 32 outputs][element][word of two channels][32
  * outputs][2] bf16. Channels beyond the last are zeros. */
-#include "kernels/cpu/tile_parts.h"
+#include "kernels/tiles/tile_parts.h"
 
 #include <assert.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * The rows of a factor are pixels that follow one another in the copy of the image, borders between its rows among them: a
  * tap is the same way from each. So the image is one row, of which 1 of 8 sums is for nothing at 7 pixels a row, 1 of 33 at 32;
  * behind its end, too, there are up to 31. Weights are pairs as they lie. */
-#include "kernels/cpu/tile_parts.h"
+#include "kernels/tiles/tile_parts.h"
 
 #if PYR_BY_AMX
 

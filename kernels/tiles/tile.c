@@ -7,7 +7,7 @@
  *
  * Weights: [block of 32 outputs][tap][word of two channels][32 outputs][2] bf16, zeros beyond the
  * channels. */
-#include "kernels/cpu/tile_parts.h"
+#include "kernels/tiles/tile_parts.h"
 
 #include <assert.h>
 #include <string.h>

@@ -1,11 +1,11 @@
 /* tile_parts.h - what the files behind tile.h share. */
-#ifndef PYR_KERNELS_CPU_TILE_PARTS_H
-#define PYR_KERNELS_CPU_TILE_PARTS_H
+#ifndef PYR_KERNELS_TILES_TILE_PARTS_H
+#define PYR_KERNELS_TILES_TILE_PARTS_H
 
 #include "base/inline.h"
-#include "kernels/cpu/tile.h"
 #include "kernels/simd/amx.h"
 #include "kernels/simd/unroll.h"
+#include "kernels/tiles/tile.h"
 
 /* A block of channels of a pixel: words of two; a word of the weights of as many outputs. */
 enum { BLOCK = 32, BLOCK_BYTES = 64, WORDS = 16, WORD_BYTES = 4, WEIGHT_BYTES = 2 * BLOCK_BYTES };

@@ -8,7 +8,7 @@
  * tile, the weights of 32 outputs (36 KB for 3x3 x 64 channels) by all tiles before the next 32 come. Taps
  * that meet only the border are left out where that is a whole row or column of a tile: 19 of 21 are left in
  * each direction of 7x7. */
-#include "kernels/cpu/tile_parts.h"
+#include "kernels/tiles/tile_parts.h"
 
 #if defined(__AVX512BF16__) && !PYR_BY_AMX
 #include <immintrin.h>

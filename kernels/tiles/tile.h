@@ -8,8 +8,8 @@
  * Inside, 32 bf16 channels of a pixel are 16 words of 32 bits: 64 bytes, a "block". An image is laid out as
  * [block][padded row][padded column][16 words] in scratch, so that a pixel is a constant distance away
  * whatever the number of channels. */
-#ifndef PYR_KERNELS_CPU_TILE_H
-#define PYR_KERNELS_CPU_TILE_H
+#ifndef PYR_KERNELS_TILES_TILE_H
+#define PYR_KERNELS_TILES_TILE_H
 
 #include "kernels/simd/conv_images.h"
 
