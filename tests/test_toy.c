@@ -1,8 +1,12 @@
 /* test_toy.c - the losses of score matching against finite differences and against each other's theory; the
- * toy network's gradient against finite differences in double; that every objective learns the known score. */
+ * toy network's gradient against finite differences in double; that every objective learns the known score; the law of Langevin
+ * dynamics on a normal distribution. */
 #include "tests/check.h"
 
 #include "base/mem.h"
+#include "base/philox.h"
+#include "diffusion/sampler.h"
+#include "toys/toy_decay.h"
 #include "toys/toy_mixture.h"
 #include "toys/toy_train.h"
 #include <stdlib.h>
@@ -39,6 +43,164 @@ static void two_are_as_published(void)
     CHECK_CLOSE((m->mean[2] - m->mean[0]) / sqrt(m->variance[0]), 10, 1e-12);
     CHECK_CLOSE((m->mean[3] - m->mean[1]) / sqrt(m->variance[3]), 10, 1e-12);
     pyr_mixture_free(m);
+}
+
+/* Eliav 2024, figures 3 and 4: distances in standard deviations of a mode, and weights. */
+static void near_and_far_are_as_published(void)
+{
+    pyr_mixture *m = NULL;
+
+    CHECK_OK(pyr_toy_mixture(&m, PYR_TOY_NEAR));
+    CHECK_CLOSE(pyr_mixture_weight(m, 0), 0.3, 1e-15);
+    CHECK_CLOSE((m->mean[0] - m->mean[2]) / sqrt(m->variance[0]), 2 / sqrt(0.1), 1e-12);
+    pyr_mixture_free(m);
+    CHECK_OK(pyr_toy_mixture(&m, PYR_TOY_FAR));
+    CHECK_CLOSE(pyr_mixture_weight(m, 0), 0.1, 1e-15);
+    CHECK_CLOSE((m->mean[1] - m->mean[3]) / sqrt(m->variance[3]), 20, 1e-12);
+    pyr_mixture_free(m);
+}
+
+static void other_weights(void)
+{
+    double mean[2], covariance[4];
+    pyr_mixture *m = NULL;
+
+    CHECK_OK(pyr_toy_mixture_weighed(&m, PYR_TOY_FAR, (double[]){3, 1}, 2));
+    CHECK_CLOSE(pyr_mixture_weight(m, 0), 0.75, 1e-15);
+    pyr_mixture_moments(m, mean, covariance); /* still standardised */
+    CHECK_CLOSE(mean[0], 0, 1e-14);
+    CHECK_CLOSE(covariance[0] + covariance[3], 2, 1e-14);
+    pyr_mixture_free(m);
+    CHECK_FAILS(pyr_toy_mixture_weighed(&m, PYR_TOY_FAR, (double[]){1, 1, 1}, 3), PYR_E_ARG,
+                "3 weights for a mixture of 2");
+    CHECK(m == NULL);
+    CHECK_FAILS(pyr_toy_mixture_weighed(&m, PYR_TOY_FAR, (double[]){1, 0}, 2), PYR_E_ARG,
+                "should be above 0");
+}
+
+/* ---- how fast Langevin dynamics arrives -------------------------------------------------------- */
+
+static const pyr_plane_normal goal = {{0.5, -1}, {1.5, 0.2}};
+
+/* KL by a sum over the plane of a (log a - log b) */
+static void divergences_by_integration(void)
+{
+    const pyr_plane_normal a = {{1, -0.5}, {0.6, 0.3}};
+    const double step = 0.02;
+    double sum = 0;
+
+    for (double x = -4; x < 6; x += step)
+        for (double y = -4; y < 3; y += step) {
+            double at[2] = {x, y}, log_a = 0, log_b = 0;
+
+            for (int j = 0; j < 2; j++) {
+                log_a -=
+                    pow(at[j] - a.mean[j], 2) / (2 * a.variance[j]) + log(2 * acos(-1) * a.variance[j]) / 2;
+                log_b -= pow(at[j] - goal.mean[j], 2) / (2 * goal.variance[j]) +
+                         log(2 * acos(-1) * goal.variance[j]) / 2;
+            }
+            sum += exp(log_a) * (log_a - log_b) * step * step;
+        }
+    CHECK_CLOSE(pyr_plane_divergence(&a, &goal), sum, 1e-6);
+    CHECK_CLOSE(pyr_plane_divergence(&a, &a), 0, 1e-15);
+}
+
+/* Eliav 2024, theorem 2: never above the bound, and on it where only the mean is off, along the widest axis. */
+static void bound_holds_and_is_met(void)
+{
+    for (int i = 0; i < 200; i++) {
+        pyr_plane_normal start = {{3 * sin(3 * i), 3 * cos(7 * i)},
+                                  {exp(2 * sin(5 * i)), exp(2 * cos(11 * i))}};
+        double t = 0.05 * (i % 60);
+        pyr_plane_normal law = pyr_langevin_law(&goal, &start, t);
+
+        CHECK(pyr_plane_divergence(&law, &goal) <= pyr_langevin_bound(&goal, &start, t) * (1 + 1e-12));
+        start = (pyr_plane_normal){{3 * sin(3 * i), goal.mean[1]}, {goal.variance[0], goal.variance[1]}};
+        law = pyr_langevin_law(&goal, &start, t);
+        CHECK_CLOSE(pyr_plane_divergence(&law, &goal), pyr_langevin_bound(&goal, &start, t), 1e-13);
+    }
+}
+
+typedef struct seen {
+    pyr_kernels *k;
+    pyr_plane_normal at[4]; /* after each step of the sampler */
+    int n;
+} seen;
+
+enum { WALKERS = 4096, STEPS = 3, MOVES = 40 };
+
+static pyr_status note(void *ctx, int step, double s, void *x, const void *denoised)
+{
+    seen *w = ctx;
+    static double at[2 * WALKERS];
+
+    (void)step;
+    (void)denoised;
+    if (s == 0)
+        return PYR_OK;
+    PYR_TRY(pyr_download_reals(w->k, at, x, 2 * WALKERS));
+    w->at[w->n++] = pyr_plane_moments(at, WALKERS);
+    return PYR_OK;
+}
+
+/* The sampler `ula` of short moves, walker by walker, has the law's means and variances. */
+static void langevin_dynamics_has_that_law(void)
+{
+    const double time = 0.4, small = 1e-3;
+    const pyr_plane_normal start = {{2.5, 0}, {0.3, 1}};
+    static double x[2 * WALKERS];
+    uint64_t seeds[WALKERS];
+    pyr_mixture *m = NULL;
+    seen w = {.n = 0};
+    pyr_sampler sampler = pyr_sampler_usual(PYR_ULA, STEPS + 1);
+    pyr_schedule schedule = {
+        .family = PYR_VE, .curve = PYR_CURVE_GEOMETRIC, .s_min = small, .s_max = 5, .scale = 1};
+    void *at = NULL, *out = NULL, *work = NULL;
+
+    CHECK_OK(pyr_kernels_open(&w.k, "ref-double", 1));
+    CHECK_OK(pyr_mixture_new(&m, 1, 2));
+    CHECK_OK(pyr_mixture_gaussian(m, 0, 1, goal.mean, (double[]){goal.variance[0], 0, 0, goal.variance[1]}));
+    for (int i = 0; i < WALKERS; i++) {
+        float eps[4];
+
+        seeds[i] = (uint64_t)i;
+        pyr_normal4(5, (uint32_t)i, 0, 0, 1, eps);
+        for (int j = 0; j < 2; j++)
+            x[2 * i + j] = start.mean[j] + sqrt(start.variance[j]) * (double)eps[j];
+    }
+    sampler.langevin_steps = MOVES;
+    sampler.langevin_epsilon = 2 * time / MOVES;
+    CHECK_OK(pyr_alloc(w.k, &at, sizeof x, "start"));
+    CHECK_OK(pyr_alloc(w.k, &out, sizeof x, "out"));
+    CHECK_OK(pyr_alloc(w.k, &work, pyr_sampler_work(w.k, &sampler, WALKERS, 2), "work"));
+    CHECK_OK(pyr_upload_reals(w.k, at, x, 2 * WALKERS));
+    CHECK_OK(pyr_sample(&(pyr_sampling){.k = w.k,
+                                        .n = WALKERS,
+                                        .size = 2,
+                                        .seeds = seeds,
+                                        .work = work,
+                                        .start = at,
+                                        .denoise = pyr_mixture_denoise_vectors,
+                                        .ctx = &(pyr_mixture_denoiser){.m = m, .k = w.k, .n = WALKERS},
+                                        .after = note,
+                                        .after_ctx = &w},
+                        &sampler, &schedule, out));
+    CHECK(w.n == STEPS);
+    for (int i = 0; i < w.n; i++) {
+        pyr_plane_normal law = pyr_langevin_law(&goal, &start, time * (i + 1));
+
+        for (int j = 0; j < 2; j++) { /* 4 standard errors, and the moves' own: half of a move's share */
+            double v = law.variance[j], own = time / MOVES / goal.variance[j];
+
+            CHECK_CLOSE(w.at[i].mean[j], law.mean[j], 4 * sqrt(v / WALKERS) + own);
+            CHECK_CLOSE(w.at[i].variance[j], v, 4 * v * sqrt(2.0 / WALKERS) + own * v);
+        }
+    }
+    pyr_release(w.k, at);
+    pyr_release(w.k, out);
+    pyr_release(w.k, work);
+    pyr_mixture_free(m);
+    pyr_kernels_free(w.k);
 }
 
 /* ---- losses ------------------------------------------------------------------------------------ */
@@ -415,6 +577,11 @@ int main(int argc, char **argv)
     CHECK_INIT(argc, argv);
     RUN(toys_are_standardised);
     RUN(two_are_as_published);
+    RUN(near_and_far_are_as_published);
+    RUN(other_weights);
+    RUN(divergences_by_integration);
+    RUN(bound_holds_and_is_met);
+    RUN(langevin_dynamics_has_that_law);
     RUN(gradients_of_losses);
     RUN(sliced_is_implicit_score_matching);
     RUN(objectives_differ_by_constants);

@@ -12,12 +12,16 @@ typedef enum pyr_toy {
     PYR_TOY_RING,  /* eight on a circle, of equal weight */
     PYR_TOY_GRID,  /* nine on a square, of unequal weights */
     PYR_TOY_CROSS, /* two long ones across each other */
+    PYR_TOY_NEAR,  /* 0.3 N((1, 1), 0.1 I) + 0.7 N((-1, -1), 0.1 I) (Eliav 2024, figure 3), scaled */
+    PYR_TOY_FAR,   /* 0.1 N((1, 1), 0.01 I) + 0.9 N((-1, -1), 0.01 I) (the same, figure 4), scaled */
     PYR_TOYS
 } pyr_toy;
 
-extern const char *const pyr_toy_names[]; /* "two", "ring", "grid", "cross" */
+extern const char *const pyr_toy_names[]; /* "two", "ring", "grid", "cross", "near", "far" */
 
 /* The caller frees *out. */
 pyr_status pyr_toy_mixture(pyr_mixture **out, pyr_toy which);
+/* The same with other weights[n] > 0 of its modes, relative, before it is scaled: PYR_E_ARG unless there is one for each. */
+pyr_status pyr_toy_mixture_weighed(pyr_mixture **out, pyr_toy which, const double *weights, int n);
 
 #endif

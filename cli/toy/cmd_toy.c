@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/machine.h"
 #include "report/page.h"
+#include "settings/parse.h"
 #include "terminal/output.h"
 #include <math.h>
 #include <stdio.h>
@@ -214,12 +215,22 @@ static void choose_window(pyr_study *t)
     t->y = (low[1] + high[1] - t->side) / 2;
 }
 
+static pyr_status make_mixture(pyr_study *t)
+{
+    double weights[PYR_STUDY_MODES];
+    int n = 0;
+
+    if (*t->weights)
+        PYR_TRY(pyr_parse_reals(t->weights, weights, PYR_STUDY_MODES, &n));
+    return pyr_toy_mixture_weighed(&t->m, (pyr_toy)t->which, weights, n);
+}
+
 static pyr_status prepare(pyr_study *t, const pyr_machine *machine)
 {
-    PYR_TRY(pyr_open_output_folder(t->outdir));
     PYR_TRY(pyr_open_machine(&t->k, machine, false));
     PYR_TRY(pyr_kernels_ref(&t->plain, PYR_F64, 1));
-    PYR_TRY(pyr_toy_mixture(&t->m, (pyr_toy)t->which));
+    PYR_TRY(make_mixture(t));
+    PYR_TRY(pyr_open_output_folder(t->outdir));
     choose_window(t);
     PYR_TRY(pyr_new(&t->seeds, (size_t)t->points, sizeof *t->seeds, "seeds"));
     for (int i = 0; i < t->points; i++)
@@ -236,7 +247,7 @@ static pyr_status write_page(pyr_study *t)
     pyr_page_end(&t->page);
     status = pyr_text_save(&t->page, path);
     if (status == PYR_OK)
-        pyr_print("\n%s, and as files of their own: scores.svg, langevin.svg, paths.svg\n", path);
+        pyr_print("\n%s, and as files of their own: scores.svg, langevin.svg, decay.svg, paths.svg\n", path);
     pyr_free(path);
     return status;
 }
@@ -281,6 +292,7 @@ static pyr_status run(void *arg, pyr_parsed *parsed)
         t->m->modes, (long long)t->seed, (long long)t->steps);
     PYR_TRY_OUT(pyr_study_scores(t));
     PYR_TRY_OUT(pyr_study_langevin(t));
+    PYR_TRY_OUT(pyr_study_decay(t));
     PYR_TRY_OUT(pyr_study_paths(t));
     PYR_TRY_OUT(write_page(t));
 out:
@@ -293,8 +305,9 @@ static const pyr_option options[] = {
              "folder that the pictures and the page are written to"),
     OPT_CHOICE(
         typed, study.which, "mixture", "NAME", "two", pyr_toy_names,
-        "mixture of Gaussians: two modes far apart with weights 0.2 and 0.8, a ring of eight, a grid of "
-        "nine, or a cross of two"),
+        "mixture of Gaussians: two modes far apart with weights 0.2 and 0.8, a ring of eight, a grid of nine, a cross of two, two that are near with weights 0.3 and 0.7, two that are sharp and far with 0.1 and 0.9"),
+    OPT_TEXT(typed, study.weights, "weights", "W,W,...", "",
+             "weights of the mixture's modes instead of its own, relative"),
     OPT_COUNT(typed, study.seed, "seed", "N", "0", 0, 1e15, "seed; the same seed gives the same results"),
     OPT_COUNT(typed, study.steps, "steps", "N", "2000", 1, 1e9, "training steps of each network"),
     OPT_INT(typed, study.batch, "batch", "N", "512", 2, 65536,
@@ -319,10 +332,11 @@ const pyr_command pyr_command_toy = {
         "Study the methods in the plane, on a mixture of Gaussians whose score is known: what networks "
         "learn by denoising, explicit and sliced score matching, and how far from the true score they are; "
         "Langevin dynamics beside annealed Langevin dynamics from the same start, and the mode weights "
-        "that result; paths of the reverse SDE and of the probability-flow ODE. Writes index.html and the "
+        "that result, with the exact score and with a learned one; how fast Langevin dynamics comes to a normal distribution; paths of the reverse SDE and of the probability-flow ODE. Writes index.html and the "
         "pictures as SVG, and prints the figures. Takes less than a minute.",
     .examples = "  pyrdiff toy\n"
-                "  pyrdiff toy --mixture ring --outdir out/ring --steps 5000\n",
+                "  pyrdiff toy --mixture ring --outdir out/ring --steps 5000\n"
+                "  pyrdiff toy --mixture far --weights 0.5,0.5\n",
     .options = options,
     .size = sizeof(typed),
     .run = run,

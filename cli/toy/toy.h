@@ -12,16 +12,17 @@ enum { PYR_STUDY_NETWORKS = 6, PYR_STUDY_MODES = 16 };
 
 typedef struct pyr_study {
     const char *outdir;
-    int which;          /* pyr_toy */
-    int64_t seed;       /* of networks, draws and samples */
-    int64_t steps;      /* of each training */
-    int batch;          /* places a step */
-    double rate;        /* the highest learning rate */
-    int points;         /* that each sampler draws */
-    int moves;          /* evaluations that each Langevin sampler has, about */
-    double sigma;       /* noise level of the fields that are drawn */
-    pyr_kernels *k;     /* the networks' */
-    pyr_kernels *plain; /* double: the samplers' */
+    int which;           /* pyr_toy */
+    const char *weights; /* of its modes, as they are typed: "0.1,0.9"; "": its own */
+    int64_t seed;        /* of networks, draws and samples */
+    int64_t steps;       /* of each training */
+    int batch;           /* places a step */
+    double rate;         /* the highest learning rate */
+    int points;          /* that each sampler draws */
+    int moves;           /* evaluations that each Langevin sampler has, about */
+    double sigma;        /* noise level of the fields that are drawn */
+    pyr_kernels *k;      /* the networks' */
+    pyr_kernels *plain;  /* double: the samplers' */
     pyr_mixture *m;
     double x, y, side; /* the square that is looked at: all modes and three standard deviations around them */
     double sharpest;   /* the smallest standard deviation of a mode */
@@ -34,6 +35,8 @@ typedef struct pyr_study {
 pyr_status pyr_study_scores(pyr_study *t);
 /* Langevin and annealed Langevin dynamics from one start: langevin.svg and a table. */
 pyr_status pyr_study_langevin(pyr_study *t);
+/* Langevin dynamics' divergence from a normal distribution over time, and its bound: decay.svg and a table. */
+pyr_status pyr_study_decay(pyr_study *t);
 /* Paths of the reverse SDE and the probability-flow ODE: paths.svg and a table. */
 pyr_status pyr_study_paths(pyr_study *t);
 

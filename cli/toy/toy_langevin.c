@@ -1,11 +1,13 @@
-/* toy_langevin.c - Langevin against annealed Langevin dynamics: how slowly far modes exchange points. */
+/* toy_langevin.c - Langevin against annealed Langevin dynamics, with the exact score and with a learned one: how slowly far
+ * modes exchange points. */
 #include "base/mem.h"
 #include "base/philox.h"
 #include "cli/toy/toy.h"
 #include "plots/svg.h"
 
-/* Noise levels of the annealed sampler, and how often both are looked at. */
-enum { LEVELS = 10, LOOKS = 50, SHOWN = 1000, COURSE = 292 /* height of the plot */ };
+/* Noise levels of the annealed sampler, and how often both are looked at. Draws: Langevin, annealed, and both once more with the
+ * learned score. */
+enum { LEVELS = 10, LOOKS = 50, SHOWN = 1000, COURSE = 292 /* height of the plot */, DRAWS = 4 };
 
 /* What is measured along the path, at `n` times: evaluations so far, how far the mode weights are from the true
  * ones, and the part of the points that are in another mode than they began in. */
@@ -45,11 +47,12 @@ static void start_points(const pyr_study *t, double *x)
     }
 }
 
-/* Both with the exact score, at the least noise level `small`. The step of Langevin dynamics is a fifth of a
+/* The least noise level is `small`. The step of Langevin dynamics is a fifth of a
  * mode's variance, at each level of the annealed one of the noise's: within a mode both mix in some tens of
  * moves. */
-static void draws_of(const pyr_study *t, pyr_study_draw *plain, pyr_study_draw *annealed, const double *start)
+static void draws_of(const pyr_study *t, pyr_study_draw *draw, const double *start)
 {
+    pyr_study_draw *plain = &draw[0], *annealed = &draw[1];
     double small = t->sharpest / 5;
     int moves = t->moves / LOOKS > 0 ? t->moves / LOOKS : 1;
 
@@ -62,6 +65,10 @@ static void draws_of(const pyr_study *t, pyr_study_draw *plain, pyr_study_draw *
     annealed->sampler = pyr_sampler_usual(PYR_ANNEALED_LANGEVIN, LEVELS);
     annealed->sampler.langevin_steps = LOOKS * moves / LEVELS;
     annealed->sampler.langevin_epsilon = 0.2 * small * small;
+    for (int i = 2; i < DRAWS; i++) {
+        draw[i] = draw[i - 2];
+        draw[i].net = t->net[0];
+    }
 }
 
 static void draw_points(const pyr_study *t, const pyr_plane *p, const char *title, const char *below,
@@ -84,7 +91,7 @@ static void draw_points(const pyr_study *t, const pyr_plane *p, const char *titl
     pyr_plane_end(p);
 }
 
-/* One plot of what was measured along the path, in the sheet's second row. */
+/* One plot of what was measured along the path with the exact score, in the sheet's third row. */
 static void draw_plot(pyr_text *out, const course *courses, bool moved, int column, const char *title,
                       const char *label)
 {
@@ -97,7 +104,7 @@ static void draw_plot(pyr_text *out, const course *courses, bool moved, int colu
         series[i].y = moved ? courses[i].moved : courses[i].distance;
     }
     pyr_text_add(out, "<svg x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\">\n", column * PYR_STUDY_ACROSS,
-                 PYR_STUDY_DOWN + 6, 2 * PYR_STUDY_ACROSS, COURSE);
+                 2 * PYR_STUDY_DOWN + 6, 2 * PYR_STUDY_ACROSS, COURSE);
     pyr_svg_plot(out, &(pyr_plot){.title = title,
                                   .x = {.label = "evaluations of the score", .scale = PYR_SCALE_LINEAR},
                                   .y = {.label = label, .scale = PYR_SCALE_LINEAR},
@@ -114,13 +121,17 @@ static void draw_courses(pyr_text *out, const course *courses)
               "points that changed mode");
 }
 
-static pyr_status draw_sheet(pyr_study *t, const double *start, const double *plain, const double *annealed,
-                             const course courses[2])
+static pyr_status draw_sheet(pyr_study *t, const double *start, double *const *x, const course *courses)
 {
     const struct {
         const char *title;
         const double *x;
-    } panels[] = {{"start", start}, {"Langevin", plain}, {"annealed Langevin", annealed}};
+        int column, row;
+    } panels[] = {{"start", start, 0, 0},
+                  {"Langevin", x[0], 1, 0},
+                  {"annealed Langevin", x[1], 2, 0},
+                  {"Langevin, learned score", x[2], 1, 1},
+                  {"annealed, learned score", x[3], 2, 1}};
     pyr_text drawn = {0};
     pyr_plane p;
     char words[96];
@@ -128,8 +139,8 @@ static pyr_status draw_sheet(pyr_study *t, const double *start, const double *pl
     pyr_status status;
 
     PYR_TRY_OUT(pyr_new(&known, 2 * (size_t)t->points, sizeof *known, "draws of a mixture"));
-    for (int i = 0; i < 3; i++) {
-        p = pyr_study_panel(t, &drawn, i, 0);
+    for (size_t i = 0; i < sizeof panels / sizeof *panels; i++) {
+        p = pyr_study_panel(t, &drawn, panels[i].column, panels[i].row);
         pyr_study_weights(t, words, sizeof words, panels[i].x, t->points);
         draw_points(t, &p, panels[i].title, words, panels[i].x);
     }
@@ -140,10 +151,10 @@ static pyr_status draw_sheet(pyr_study *t, const double *start, const double *pl
     draw_courses(&drawn, courses);
     PYR_TRY_OUT(pyr_study_sheet(
         t, "langevin", "Langevin against annealed Langevin dynamics from the same start",
-        "Both have the exact score and as many evaluations of it. Langevin dynamics finds the modes and "
-        "then stays in them: how many points a mode has is decided by where they started. With much noise "
-        "first and less and less after, points change over while modes still overlap.",
-        &drawn, 4 * PYR_STUDY_ACROSS, PYR_STUDY_DOWN + COURSE + 12));
+        "All have as many evaluations of the score, above the exact one, below one that was learned by denoising score matching. "
+        "Langevin dynamics finds the modes and then stays in them: how many points a mode has is decided by where they started. "
+        "With much noise first and less and less after, points change over while modes still overlap.",
+        &drawn, 4 * PYR_STUDY_ACROSS, 2 * PYR_STUDY_DOWN + COURSE + 12));
 out:
     pyr_text_free(&drawn);
     pyr_free(known);
@@ -160,31 +171,32 @@ static course begin_course(const pyr_study *t, double each, const int *first, do
 
 pyr_status pyr_study_langevin(pyr_study *t)
 {
-    pyr_study_draw draw[2];
-    course courses[2];
-    double *start = NULL, *x[2], w[PYR_STUDY_MODES];
+    static const char *const names[DRAWS] = {"ula", "annealed-langevin", "ula, learned score",
+                                             "annealed, learned score"};
+    pyr_study_draw draw[DRAWS];
+    course courses[DRAWS];
+    double *start = NULL, *x[DRAWS], w[PYR_STUDY_MODES];
     int *first = NULL;
     size_t count = 2 * (size_t)t->points;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_new(&start, 3 * count, sizeof *start, "points"));
+    PYR_TRY_OUT(pyr_new(&start, (1 + DRAWS) * count, sizeof *start, "points"));
     PYR_TRY_OUT(pyr_new(&first, (size_t)t->points, sizeof *first, "modes of points"));
-    x[0] = start + count;
-    x[1] = x[0] + count;
     start_points(t, start);
     for (int i = 0; i < t->points; i++)
         first[i] = pyr_study_mode(t, start + 2 * i);
-    draws_of(t, &draw[0], &draw[1], start);
+    draws_of(t, draw, start);
     pyr_study_tell_begin(t, "Langevin dynamics from one start");
     pyr_study_tell(t, "start: uniform", 0, start);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < DRAWS; i++) {
+        x[i] = start + (size_t)(1 + i) * count;
         draw[i].ctx = &courses[i];
         courses[i] = begin_course(t, draw[i].sampler.langevin_steps, first, w, start);
         PYR_TRY_OUT(pyr_study_sample(t, &draw[i], x[i]));
-        pyr_study_tell(t, i == 0 ? "ula" : "annealed-langevin", pyr_sampler_nfe(&draw[i].sampler), x[i]);
+        pyr_study_tell(t, names[i], pyr_sampler_nfe(&draw[i].sampler), x[i]);
     }
     pyr_study_tell_end(t);
-    PYR_TRY_OUT(draw_sheet(t, start, x[0], x[1], courses));
+    PYR_TRY_OUT(draw_sheet(t, start, x, courses));
 out:
     pyr_free(first);
     pyr_free(start);

@@ -9,7 +9,7 @@ begin "page and pictures"
 run "$out"
 gives 0
 says "$out/index.html"
-for name in scores langevin paths; do
+for name in scores langevin decay paths; do
     holds grep -q "<title>" "$out/$name.svg"
     holds grep -q "</svg>" "$out/$name.svg"
 done
@@ -25,7 +25,7 @@ begin "the pictures are well-formed"
 cat >"$tmp/judge.py" <<'END'
 import re, sys, xml.etree.ElementTree as tree
 page = open(sys.argv[1] + "/index.html", encoding="utf-8").read()
-for name in ("scores", "langevin", "paths"):
+for name in ("scores", "langevin", "decay", "paths"):
     text = open(f"{sys.argv[1]}/{name}.svg", encoding="utf-8").read()
     root = tree.fromstring(text)
     assert root.find("{http://www.w3.org/2000/svg}title").text
@@ -55,18 +55,26 @@ holds between "$(figure annealed-langevin 3)" 0.1 0.32
 holds between "$(figure 'euler-maruyama, exact score' 3)" 0.12 0.28
 holds between "$(figure 'heun, exact score' 3)" 0.12 0.28
 holds [ "$(figure ula 1)" -eq "$(figure annealed-langevin 1)" ]
+holds between "$(figure 'ula, learned score' 3)" 0.4 0.6
+
+begin "the divergence of Langevin dynamics falls as it must"
+for time in 0.0 1.0 2.0; do
+    measured=$(figure "$time" 1) known=$(figure "$time" 2) most=$(figure "$time" 3)
+    holds between "$known" 0 "$most"
+    holds between "$measured" "$(awk -v x="$known" 'BEGIN { print x - 0.1 - x / 4 }')" "$(awk -v x="$known" 'BEGIN { print x + 0.1 + x / 4 }')"
+done
 
 begin "the same seed, the same pictures, with any number of threads"
 pyr toy --quick --steps 40 --batch 64 --threads 3 --outdir "$tmp/again"
 gives 0
-for name in scores.svg langevin.svg paths.svg index.html; do
+for name in scores.svg langevin.svg decay.svg paths.svg index.html; do
     holds cmp "$out/$name" "$tmp/again/$name"
 done
 run "$tmp/other" --seed 1
 gives 0
 holds sh -c "! cmp -s '$out/scores.svg' '$tmp/other/scores.svg'"
 
-for mixture in ring grid cross; do
+for mixture in ring grid cross near far; do
     begin "mixture $mixture"
     run "$tmp/$mixture" --mixture $mixture --steps 5 --moves 50
     gives 0
@@ -77,7 +85,12 @@ begin "help"
 pyr toy --help
 gives 0
 says "usage: pyrdiff toy [options]"
-says "two, ring, grid, cross"
+says "near, far"
+
+begin "other weights"
+run "$tmp/weighed" --mixture far --weights 3,1 --steps 5 --moves 50
+gives 0
+says "(true: 0.750 0.250)"
 
 begin "what is refused"
 run "$tmp/no" --mixture rang
@@ -86,6 +99,10 @@ run "$tmp/no" --sigma 0
 refuses 2 "--sigma is 0"
 run "$tmp/no" --points 5000
 refuses 2 "--points is 5000, should be a whole number 2..4096"
+run "$tmp/no" --weights 1,2,3
+refuses 2 "3 weights for a mixture of 2 modes"
+run "$tmp/no" --weights 1,much
+refuses 2 "\"much\" is not a number"
 run "$tmp/no" --steps 0
 refuses 2 "--steps is 0"
 holds test ! -e "$tmp/no"
