@@ -59,7 +59,7 @@ static pyr_status collect(const conv_state *s, pyr_op *op, void *const *accumula
                           void *const dparam[PYR_OP_PARAMS])
 {
     (void)op;
-    pyr_tile_collect(&s->tile, (const float *const *)accumulators, n, dparam[0],
+    pyr_tile_collect(&s->tile, (const float *const *)accumulators, n, s->scale, dparam[0],
                      s->shape.bias ? dparam[1] : NULL);
     return PYR_OK;
 }

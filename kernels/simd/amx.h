@@ -59,6 +59,22 @@ PYR_INLINE void pyr_amx_zero(void)
     _tile_zero(3);
 }
 
+/* Sums are those in memory, as pyr_amx_store leaves them. */
+PYR_INLINE void pyr_amx_load(bool two_rows, bool two_columns, const float *sums, size_t row)
+{
+    size_t bytes = row * sizeof *sums;
+
+    __asm__ volatile("" ::: "memory");
+    _tile_loadd(0, sums, bytes);
+    if (two_columns)
+        _tile_loadd(1, sums + PYR_AMX_ROWS, bytes);
+    if (two_rows) {
+        _tile_loadd(2, sums + PYR_AMX_ROWS * row, bytes);
+        if (two_columns)
+            _tile_loadd(3, sums + PYR_AMX_ROWS * row + PYR_AMX_ROWS, bytes);
+    }
+}
+
 /* sums[i][j] += a[i] b[j]: of a one tile or `two_rows`, of b one or `two_columns`. */
 PYR_INLINE void pyr_amx_add(bool two_rows, bool two_columns, pyr_amx_tiles a, pyr_amx_tiles b)
 {

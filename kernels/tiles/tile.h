@@ -47,14 +47,14 @@ void pyr_tile_run(const pyr_tile_size *size, const pyr_conv_source *x, const voi
  * bytes. */
 size_t pyr_tile_gradient_bytes(const pyr_tile_size *size);
 size_t pyr_tile_gradient_scratch(const pyr_tile_size *size);
-/* gradient (+)= dL/dW and dL/db for dy * scale over all images. dvector (n x out, may be NULL): the sum of dy
- * * scale over the pixels of each image, written or added (vector_add). */
+/* gradient (+)= dL/dW and dL/db for dy over all images. dvector (n x out, may be NULL): the sum of dy * scale over the
+ * pixels of each image, written or added (vector_add). */
 void pyr_tile_gradient(const pyr_tile_size *size, const pyr_conv_source *x, const pyr_conv_source *dy,
                        float scale, float *gradient, bool add, float *dvector, bool vector_add,
                        void *scratch);
-/* dw (out x in x kernel x kernel, PyTorch's order) += the sum of `count` gradients in order; db likewise
+/* dw (out x in x kernel x kernel, PyTorch's order) += scale * the sum of `count` gradients in order; db likewise
  * (NULL: left out). */
-void pyr_tile_collect(const pyr_tile_size *size, const float *const *gradients, int count, float *dw,
-                      float *db);
+void pyr_tile_collect(const pyr_tile_size *size, const float *const *gradients, int count, float scale,
+                      float *dw, float *db);
 
 #endif

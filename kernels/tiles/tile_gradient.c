@@ -26,11 +26,14 @@
 #include <string.h>
 
 enum {
-    HALF = 16,                   /* channels in a vector of words */
-    PIXEL = 4 * BLOCK,           /* bytes of a pixel in a block */
-    ROWS = 8,                    /* of a tile */
-    CHUNK = 384 * 1024,          /* bytes of x and dy in words; L2 has 1 MB */
-    CHUNK_PIXELS_MIN = 64,       /* fewer are not worth loading and storing the sums, however many channels */
+    HALF = 16,             /* channels in a vector of words */
+    PIXEL = 4 * BLOCK,     /* bytes of a pixel in a block */
+    ROWS = 8,              /* of a tile */
+    CHUNK = 384 * 1024,    /* bytes of x and dy in words; L2 has 1 MB or more */
+    CHUNK_PIXELS_MIN = 64, /* fewer are not worth loading and storing the sums, however many channels */
+    GROUPS = 8,            /* as few as stay in the first cache */
+    MORE_GROUPS = 64,
+    GRADIENT = 1024 * 1024,      /* bytes of a gradient that stays in L2 beside them */
     GROUP = PYR_BY_AMX ? 16 : 1, /* pixels that are multiplied together: as many behind a chunk are zeros */
 };
 
@@ -138,7 +141,8 @@ static plan make_plan(const pyr_tile_size *size)
     p.r.blocks = divide_up(p.r.channels, BLOCK);
     p.c.blocks = divide_up(p.c.channels, BLOCK);
     p.rows = p.r.channels * p.taps;
-    p.rows_padded = divide_up(p.rows, ROWS) * ROWS;
+    p.rows_padded =
+        PYR_BY_AMX ? divide_up(p.r.channels, HALF) * HALF * p.taps : divide_up(p.rows, ROWS) * ROWS;
     choose_pairs(&p, size);
     set_borders(&p, size->kernel / 2);
     choose_chunk(&p, size);
@@ -367,8 +371,7 @@ static void add_sums(const sums *s, const plan *p, const pyr_tile_size *size, in
     for (int j = 0; j < 2 && image_of(p, pair, j) < size->n; j++) {
         size_t image = (size_t)image_of(p, pair, j);
 
-        put_sum(s->bias + channel, channels, total[j], s->scale,
-                s->bias_add || !first_rows || pair > 0 || j > 0);
+        put_sum(s->bias + channel, channels, total[j], 1, s->bias_add || !first_rows || pair > 0 || j > 0);
         if (s->vector)
             put_sum(s->vector + image * (size_t)size->out + channel, channels, total[j], s->scale,
                     s->vector_add || !first_rows || (p->folded && j > 0));
@@ -491,13 +494,12 @@ PYR_INLINE __m512bh broadcast_word(const char *at)
     return (__m512bh)_mm512_set1_epi32(word);
 }
 
-/* g[row][] (+)= scale * (sum over the pixels of r[pixel + offset[row]] c[pixel]) for 8 rows and 16 * vectors
+/* g[row][] (+)= sum over the pixels of r[pixel + offset[row]] c[pixel] for 8 rows and 16 * vectors
  * columns. */
 PYR_INLINE void tile(const walk *k, const char *x, const char *dy, const size_t *offset, int vectors,
-                     float scale, bool add, float *g)
+                     bool add, float *g)
 {
     __m512 sum[ROWS][2];
-    __m512 factor = _mm512_set1_ps(scale);
 
     UNROLL
     for (int i = 0; i < ROWS; i++)
@@ -522,25 +524,21 @@ PYR_INLINE void tile(const walk *k, const char *x, const char *dy, const size_t 
         for (int j = 0; j < vectors; j++) {
             float *at = g + i * BLOCK + j * HALF;
 
-            _mm512_storeu_ps(at, add ? _mm512_fmadd_ps(sum[i][j], factor, _mm512_loadu_ps(at))
-                                     : _mm512_mul_ps(sum[i][j], factor));
+            _mm512_storeu_ps(at, add ? _mm512_add_ps(sum[i][j], _mm512_loadu_ps(at)) : sum[i][j]);
         }
 }
 
-static void tile_32(const walk *k, const char *x, const char *dy, const size_t *offset, float scale, bool add,
-                    float *g)
+static void tile_32(const walk *k, const char *x, const char *dy, const size_t *offset, bool add, float *g)
 {
-    tile(k, x, dy, offset, 2, scale, add, g);
+    tile(k, x, dy, offset, 2, add, g);
 }
 
-static void tile_16(const walk *k, const char *x, const char *dy, const size_t *offset, float scale, bool add,
-                    float *g)
+static void tile_16(const walk *k, const char *x, const char *dy, const size_t *offset, bool add, float *g)
 {
-    tile(k, x, dy, offset, 1, scale, add, g);
+    tile(k, x, dy, offset, 1, add, g);
 }
 
-static void multiply(const plan *p, const walk *k, const char *scratch, float scale, bool add,
-                     float *gradient)
+static void multiply(const plan *p, const walk *k, const char *scratch, bool add, float *gradient)
 {
     const size_t *offset = (const size_t *)(const void *)(scratch + p->at_offsets);
 
@@ -551,7 +549,7 @@ static void multiply(const plan *p, const walk *k, const char *scratch, float sc
         for (int i = 0; i < p->rows_padded; i += ROWS) {
             float *g = gradient + ((size_t)block * (size_t)p->rows_padded + (size_t)i) * BLOCK;
 
-            (narrow ? tile_16 : tile_32)(k, scratch + p->r.at, columns, offset + i, scale, add, g);
+            (narrow ? tile_16 : tile_32)(k, scratch + p->r.at, columns, offset + i, add, g);
         }
     }
 }
@@ -568,12 +566,12 @@ static walk walk_of(const plan *p, int width, const chunk *c)
 }
 
 /* All of a chunk that is laid out. */
-static void multiply_chunk(const plan *p, const pyr_tile_size *size, const chunk *c, char *scratch,
-                           float scale, bool add, float *gradient)
+static void multiply_chunk(const plan *p, const pyr_tile_size *size, const chunk *c, char *scratch, bool add,
+                           float *gradient)
 {
     walk k = walk_of(p, size->w, c);
 
-    multiply(p, &k, scratch, scale, add, gradient);
+    multiply(p, &k, scratch, add, gradient);
 }
 
 #else
@@ -595,73 +593,73 @@ static void turn_group(char *at)
     }
 }
 
-/* g[output * taps] (+)= scale * products: 32 columns of some outputs. */
-static void add_outputs(const float *products, int outputs, size_t taps, float scale, bool add, float *g)
-{
-    __m512 factor = _mm512_set1_ps(scale);
-
-    for (int o = 0; o < outputs; o++, products += BLOCK, g += taps * BLOCK)
-        for (int j = 0; j < BLOCK; j += HALF) {
-            __m512 v = _mm512_load_ps(products + j);
-
-            _mm512_storeu_ps(g + j, add ? _mm512_fmadd_ps(v, factor, _mm512_loadu_ps(g + j))
-                                        : _mm512_mul_ps(v, factor));
-        }
-}
-
-/* products[output][32]: 32 outputs or the first 16 by 32 columns or the first 16, constants where this is used. */
+/* g[output * taps][column] (+)= the products of some groups: 32 outputs or the first 16 by 32 columns or the first 16,
+ * constants where this is used. */
 PYR_INLINE void add_groups(bool all_outputs, bool all_columns, const char *dy, const char *x, int groups,
-                           float *products)
+                           bool add, size_t taps, float *g)
 {
     pyr_amx_tiles a = {dy, BLOCK_BYTES, PYR_AMX_ROWS * BLOCK_BYTES}, b = {x, PIXEL, PIXEL / 2};
 
-    pyr_amx_zero();
+    if (add)
+        pyr_amx_load(all_outputs, all_columns, g, taps * BLOCK);
+    else
+        pyr_amx_zero();
     for (int i = 0; i < groups; i++, a.at += GROUP * PIXEL, b.at += GROUP * PIXEL)
         pyr_amx_add(all_outputs, all_columns, a, b);
-    pyr_amx_store(all_outputs, all_columns, products, BLOCK);
+    pyr_amx_store(all_outputs, all_columns, g, taps * BLOCK);
 }
 
 /* All taps of a block of outputs and one of columns, whose row of output 0, tap 0 is g. */
 static void multiply_blocks(const plan *p, int kernel, const char *dy, int outputs, const char *x,
-                            int columns, int groups, float scale, bool add, float *g)
+                            int columns, int groups, bool add, float *g)
 {
-    _Alignas(64) float products[BLOCK * BLOCK] = {0};
+    const size_t taps = (size_t)p->taps;
 
     for (int tap = 0; tap < p->taps; tap++, g += BLOCK) {
         const char *from = x + (size_t)(tap / kernel) * p->c.row + (size_t)(tap % kernel) * PIXEL;
 
         if (outputs > HALF && columns > HALF)
-            add_groups(true, true, dy, from, groups, products);
+            add_groups(true, true, dy, from, groups, add, taps, g);
         else if (outputs > HALF)
-            add_groups(true, false, dy, from, groups, products);
+            add_groups(true, false, dy, from, groups, add, taps, g);
         else if (columns > HALF)
-            add_groups(false, true, dy, from, groups, products);
+            add_groups(false, true, dy, from, groups, add, taps, g);
         else
-            add_groups(false, false, dy, from, groups, products);
-        add_outputs(products, outputs, (size_t)p->taps, scale, add, g);
+            add_groups(false, false, dy, from, groups, add, taps, g);
     }
 }
 
-static void multiply_chunk(const plan *p, const pyr_tile_size *size, const chunk *c, char *scratch,
-                           float scale, bool add, float *gradient)
+static void turn_groups(const plan *p, char *scratch, int groups)
+{
+    for (int r = 0; r < p->r.blocks; r++)
+        for (int i = 0; i < groups; i++)
+            turn_group(scratch + p->r.at + (size_t)r * p->r.block + (size_t)(i * GROUP) * PIXEL);
+}
+
+/* A few groups at a time, which stay in the first cache for all taps, and sums that are loaded and stored as often; more
+ * where there is one tap, or where the sums are too many. */
+static void multiply_chunk(const plan *p, const pyr_tile_size *size, const chunk *c, char *scratch, bool add,
+                           float *gradient)
 {
     int pitch = size->w + p->r.gap;
     int rows = c->pairs * (c->height + p->r.between) - p->r.between, pixels = rows * pitch - p->r.gap;
     int groups = divide_up(pixels, GROUP);
+    bool few = p->taps > 1 && matrix_numbers(p) * sizeof(float) <= GRADIENT;
 
+    turn_groups(p, scratch, groups);
     pyr_amx_begin();
-    for (int r = 0; r < p->r.blocks; r++) {
-        char *dy = scratch + p->r.at + (size_t)r * p->r.block;
-        int outputs = smaller(p->r.channels - r * BLOCK, BLOCK);
+    for (int first = 0, some; first < groups; first += some, add = true) {
+        size_t at = (size_t)(first * GROUP) * PIXEL;
 
-        for (int i = 0; i < groups; i++)
-            turn_group(dy + (size_t)i * GROUP * PIXEL);
-        for (int b = 0; b < p->c.blocks; b++) {
-            size_t row = (size_t)b * (size_t)p->rows_padded + (size_t)(r * BLOCK * p->taps);
+        some = pyr_next_part(groups - first, few ? GROUPS : MORE_GROUPS);
+        for (int r = 0; r < p->r.blocks; r++)
+            for (int b = 0; b < p->c.blocks; b++) {
+                size_t row = (size_t)b * (size_t)p->rows_padded + (size_t)(r * BLOCK * p->taps);
 
-            multiply_blocks(p, size->kernel, dy, outputs, scratch + p->c.at + (size_t)b * p->c.block,
-                            p->c.channels - b * BLOCK, groups, scale, add, gradient + row * BLOCK);
-        }
+                multiply_blocks(p, size->kernel, scratch + p->r.at + (size_t)r * p->r.block + at,
+                                p->r.channels - r * BLOCK, scratch + p->c.at + (size_t)b * p->c.block + at,
+                                p->c.channels - b * BLOCK, some, add, gradient + row * BLOCK);
+            }
     }
     pyr_amx_end();
 }
@@ -685,16 +683,32 @@ void pyr_tile_gradient(const pyr_tile_size *size, const pyr_conv_source *x, cons
 
             lay(side_x, &p, size, x, &c, NULL, words);
             lay(side_dy, &p, size, dy, &c, &s, words);
-            multiply_chunk(&p, size, &c, words, scale, add || pair > 0 || y > 0, gradient);
+            multiply_chunk(&p, size, &c, words, add || pair > 0 || y > 0, gradient);
         }
 }
 
 /* ---- to PyTorch's order ---- */
 
+/* dw[] += the first `run` < 16 numbers of each vector, one after another, `count` in all. Parts of dw that overlap in
+ * vectors would wait for each other. */
+PYR_INLINE void add_runs(const __m512 v[HALF], int count, float *dw, size_t run)
+{
+    float all[HALF * HALF + HALF];
+
+    for (int c = 0; c < HALF; c++)
+        _mm512_storeu_ps(all + (size_t)c * run, v[c]);
+    for (int i = 0; i < count; i += HALF) {
+        __mmask16 mask = (__mmask16)channels_below(count - i);
+        __m512 sum = _mm512_add_ps(_mm512_maskz_loadu_ps(mask, dw + i), _mm512_loadu_ps(all + i));
+
+        _mm512_mask_storeu_ps(dw + i, mask, sum);
+    }
+}
+
 /* dw[column][row] += the sum of the gradients' [row][column]: 16 columns (`columns` of them real) and rows
  * (`rows`; `stored` are there to read). */
 static void collect_16(const float *const *gradients, int count, size_t at, int stored, int rows, int columns,
-                       float *dw, size_t stride)
+                       float scale, float *dw, size_t stride)
 {
     __mmask16 mask = (__mmask16)channels_below(rows);
     __m512 v[16];
@@ -705,24 +719,30 @@ static void collect_16(const float *const *gradients, int count, size_t at, int 
             v[r] = _mm512_add_ps(v[r], _mm512_loadu_ps(gradients[j] + at + (size_t)r * BLOCK));
     }
     transpose(v);
+    for (int c = 0; c < HALF; c++)
+        v[c] = _mm512_mul_ps(v[c], _mm512_set1_ps(scale));
+    if (stride < HALF) {
+        add_runs(v, (int)stride * smaller(columns, HALF), dw, stride);
+        return;
+    }
     for (int c = 0; c < columns && c < HALF; c++, dw += stride)
         _mm512_mask_storeu_ps(dw, mask, _mm512_add_ps(v[c], _mm512_maskz_loadu_ps(mask, dw)));
 }
 
-static void collect_bias(size_t at, int out, const float *const *gradients, int count, float *db)
+static void collect_bias(size_t at, int out, const float *const *gradients, int count, float scale, float *db)
 {
     for (int o = 0; o < out; o++) {
         float sum = 0;
 
         for (int j = 0; j < count; j++)
             sum += gradients[j][at + (size_t)o];
-        db[o] += sum;
+        db[o] += scale * sum;
     }
 }
 
 /* Turned, the rows that are neighbours in dw are the taps of one output. */
-void pyr_tile_collect(const pyr_tile_size *size, const float *const *gradients, int count, float *dw,
-                      float *db)
+void pyr_tile_collect(const pyr_tile_size *size, const float *const *gradients, int count, float scale,
+                      float *dw, float *db)
 {
     plan p = make_plan(size);
     int run = p.turned ? p.taps : p.rows;
@@ -736,10 +756,10 @@ void pyr_tile_collect(const pyr_tile_size *size, const float *const *gradients, 
                     dw + (size_t)first * (size_t)(p.turned ? p.c.channels : 1) + (size_t)c * stride + r;
 
                 collect_16(gradients, count, row * BLOCK + (size_t)(c % BLOCK), p.rows_padded - first - r,
-                           run - r, p.c.channels - c, to, stride);
+                           run - r, p.c.channels - c, scale, to, stride);
             }
     if (db)
-        collect_bias(matrix_numbers(&p), size->out, gradients, count, db);
+        collect_bias(matrix_numbers(&p), size->out, gradients, count, scale, db);
 }
 
 #else
@@ -752,10 +772,10 @@ void pyr_tile_gradient(const pyr_tile_size *size, const pyr_conv_source *x, cons
     assert(false && "not this instruction set");
 }
 
-void pyr_tile_collect(const pyr_tile_size *size, const float *const *gradients, int count, float *dw,
-                      float *db)
+void pyr_tile_collect(const pyr_tile_size *size, const float *const *gradients, int count, float scale,
+                      float *dw, float *db)
 {
-    (void)size, (void)gradients, (void)count, (void)dw, (void)db;
+    (void)size, (void)gradients, (void)count, (void)scale, (void)dw, (void)db;
     assert(false && "not this instruction set");
 }
 
