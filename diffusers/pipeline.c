@@ -236,6 +236,7 @@ typedef struct pyr_pipeline_lane {
     void *x, *work;
     uint32_t *rows; /* host: timesteps of `learned` or classes */
     double *times;  /* host */
+    double *answer; /* host: of a network that gives variances, too, its answers as it orders them; NULL */
 } lane_memory;
 
 /* What the network has to be, and the size of its images. */
@@ -245,15 +246,24 @@ static pyr_status check_network(pyr_pipeline *p, const pyr_pipeline_files *f)
     const char *path = f->unet_files.config;
     int patch2 = u->patch * u->patch;
 
-    if (u->in_channels != u->out_channels)
+    p->learned = u->out_channels == 2 * u->in_channels;
+    if (u->in_channels != u->out_channels && (!p->learned || f->ours || u->patch > 1))
         return pyr_fail(
             PYR_E_UNSUPPORTED,
             "%s: the network reads %d channels and gives %d: it wants a condition%s, which a pipeline does "
             "not have",
             path, u->in_channels, u->out_channels, f->ours ? ", the coarser image" : "");
-    if (u->out_channels / patch2 > 4 || (f->ours && f->facts.bands != 1))
+    if (!p->sampler.ddim && p->learned != pyr_variance_is_learned(f->scheduler.ddpm.variance_type))
+        return pyr_fail(
+            PYR_E_CONFIG,
+            "%s: variance_type is %s, but the network of %s %s: that goes with %s (or draw by DDIM, "
+            "which needs no variance)",
+            f->scheduler_path, pyr_step_variance_words[f->scheduler.ddpm.variance_type], path,
+            p->learned ? "gives as many channels again for the variance" : "gives no variance",
+            p->learned ? "learned_range or learned" : "fixed_small or fixed_large");
+    if (u->in_channels / patch2 > 4 || (f->ours && f->facts.bands != 1))
         return pyr_fail(PYR_E_UNSUPPORTED, "%s: %d channels are no picture, which has 1 to 4", path,
-                        u->out_channels / patch2);
+                        u->in_channels / patch2);
     if (!u->sample_height && !f->ours)
         return pyr_fail(PYR_E_CONFIG, "%s: sample_size is null: set it to the side of the images", path);
     if (u->time_embedding_type == PYR_UNET_FOURIER)
@@ -269,7 +279,7 @@ static pyr_status check_network(pyr_pipeline *p, const pyr_pipeline_files *f)
         return pyr_fail(PYR_E_UNSUPPORTED, "%s: class_embed_type is %s; only a table of classes is offered",
                         path, pyr_unet_class_words[u->class_embed_type]);
     p->image =
-        (pyr_shape){1, u->sample_height * u->patch, u->sample_width * u->patch, u->out_channels / patch2};
+        (pyr_shape){1, u->sample_height * u->patch, u->sample_width * u->patch, u->in_channels / patch2};
     for (int i = 0; f->ours && i <= f->facts.index; i++) {
         p->image.h = i ? (p->image.h + 1) / 2 : f->facts.h;
         p->image.w = i ? (p->image.w + 1) / 2 : f->facts.w;
@@ -305,7 +315,11 @@ static pyr_status allocate(pyr_pipeline *p)
         lane_memory *w = &p->memory[lane];
 
         PYR_TRY(pyr_alloc(k, &w->x, image_bytes(p), "images to draw"));
-        PYR_TRY(pyr_alloc(k, &w->work, pyr_ddpm_work(k, p->batch, pyr_count(p->image)), "images to draw"));
+        PYR_TRY(pyr_alloc(k, &w->work, pyr_ddpm_work(k, p->batch, pyr_count(p->image), p->learned),
+                          "images to draw"));
+        if (p->learned)
+            PYR_TRY(pyr_new(&w->answer, 3 * (size_t)p->batch * pyr_count(p->image), sizeof *w->answer,
+                            "images to draw"));
         PYR_TRY(pyr_new(&w->rows, (size_t)p->batch, sizeof *w->rows, "classes"));
         PYR_TRY(pyr_new(&w->times, (size_t)p->batch, sizeof *w->times, "timesteps"));
     }
@@ -358,6 +372,7 @@ void pyr_pipeline_free(pyr_pipeline *p)
         pyr_release(p->k, p->memory[lane].work);
         pyr_free(p->memory[lane].rows);
         pyr_free(p->memory[lane].times);
+        pyr_free(p->memory[lane].answer);
     }
     pyr_free(p->memory);
     pyr_graph_free(p->g);
@@ -375,7 +390,7 @@ double pyr_pipeline_flop(const pyr_pipeline *p)
 
 size_t pyr_pipeline_bytes(const pyr_pipeline *p)
 {
-    size_t lane = image_bytes(p) + pyr_ddpm_work(p->k, p->batch, pyr_count(p->image));
+    size_t lane = image_bytes(p) + pyr_ddpm_work(p->k, p->batch, pyr_count(p->image), p->learned);
 
     return pyr_graph_bytes(p->g).total + p->params.count * pyr_type_size(p->k->real) +
            (size_t)p->k->lanes * lane;
@@ -403,6 +418,22 @@ static void put_classes(const pyr_pipeline *p, int lane, const pyr_pipeline_draw
     pyr_upload(p->k, pyr_graph_data(p->g, lane, p->in.label), rows, (size_t)p->batch * sizeof *rows);
 }
 
+/* A pixel's channels are those of the answer, then those of its variance: to n images of either. */
+static pyr_status put_answers(const drawing *d, void *out)
+{
+    const pyr_pipeline *p = d->p;
+    size_t c = (size_t)p->image.c, count = (size_t)d->n * pyr_count(p->image);
+    double *both = p->memory[d->lane].answer, *one = both + 2 * count;
+
+    PYR_TRY(pyr_download_reals(p->k, both, pyr_graph_data(p->g, d->lane, p->y), 2 * count));
+    for (size_t part = 0; part < 2; part++) {
+        for (size_t i = 0; i < count; i++)
+            one[i] = both[i / c * 2 * c + part * c + i % c];
+        PYR_TRY(pyr_upload_reals(p->k, (char *)out + part * count * pyr_type_size(p->k->real), one, count));
+    }
+    return PYR_OK;
+}
+
 /* m(x, t): a pyr_ddpm_network. All places of the graph are computed; images do not see each other. */
 static pyr_status run_network(void *ctx, const void *x, int t, void *out)
 {
@@ -426,6 +457,8 @@ static pyr_status run_network(void *ctx, const void *x, int t, void *out)
     else
         PYR_TRY(pyr_upload_reals(k, at, w->times, (size_t)p->batch));
     PYR_TRY(pyr_graph_forward(p->g, d->lane));
+    if (p->learned)
+        return put_answers(d, out);
     pyr_copy(k, out, pyr_graph_data(p->g, d->lane, p->y), bytes);
     return PYR_OK;
 }
@@ -447,6 +480,7 @@ static pyr_status draw_task(void *arg, int task, int lane)
                                   .network = run_network,
                                   .ctx = &mine,
                                   .work = w->work,
+                                  .learned = p->learned,
                                   .t = p->t,
                                   .steps = p->sampler.steps,
                                   .ddim = p->sampler.ddim,

@@ -68,6 +68,7 @@ typedef struct pyr_pipeline {
     pyr_value y;
     pyr_shape image;                  /* n = 1 */
     int classes;                      /* 0: unconditional */
+    bool learned;                     /* the network gives the variance of DDPM's steps, too */
     int batch;                        /* images a lane takes at a time */
     double scale, shift;              /* of the network's samples to image values */
     struct pyr_pipeline_lane *memory; /* [lane] */

@@ -35,7 +35,7 @@ static const pyr_field fields[] = {
     {"steps_offset", PYR_FIELD_INT, .offset = AT(steps_offset), .min = -1e9, .max = 1e9},
     {"timestep_spacing", PYR_FIELD_WORD, .offset = AT(timestep_spacing), .words = pyr_spacing_words},
     {"trained_betas", FIELD_BETAS, .offset = AT(trained_betas)},
-    {"variance_type", PYR_FIELD_WORD, .offset = AT(variance_type), .words = pyr_variance_words,
+    {"variance_type", PYR_FIELD_WORD, .offset = AT(variance_type), .words = pyr_step_variance_words,
      .spelling = variance_spelling},
 };
 enum { FIELDS = sizeof fields / sizeof *fields };

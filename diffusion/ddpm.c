@@ -7,7 +7,8 @@
 
 const char *const pyr_betas_words[] = {"linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid", NULL};
 const char *const pyr_predicts_words[] = {"epsilon", "sample", "v_prediction", NULL};
-const char *const pyr_variance_words[] = {"fixed_small", "fixed_large", NULL};
+const char *const pyr_step_variance_words[] = {"fixed_small", "fixed_large", "learned", "learned_range",
+                                               NULL};
 const char *const pyr_spacing_words[] = {"leading", "trailing", "linspace", NULL};
 
 static const double pi = 3.14159265358979323846;
@@ -185,10 +186,14 @@ pyr_ddpm_step pyr_ddpm_step_to(const pyr_ddpm *d, int t, int to)
 {
     double abar = d->abar[t], next = to >= 0 ? d->abar[to] : 1, beta = 1 - abar / next;
     pyr_ddpm_step step = estimate(d, abar);
-    double variance = beta;
+    double small = fmax((1 - next) / (1 - abar) * beta, 1e-20); /* the library's least */
+    double variance = d->config.variance_type == PYR_FIXED_SMALL ? small : beta;
 
-    if (d->config.variance_type == PYR_FIXED_SMALL)
-        variance = fmax((1 - next) / (1 - abar) * beta, 1e-20); /* the library's least */
+    if (pyr_variance_is_learned(d->config.variance_type))
+        variance = 1;
+    step.variance = d->config.variance_type;
+    step.log_small = log(small);
+    step.log_large = log(beta);
     step.to_x0 = sqrt(next) * beta / (1 - abar);
     step.to_x = sqrt(1 - beta) * (1 - next) / (1 - abar);
     step.to_noise = t > 0 ? sqrt(variance) : 0;
@@ -231,18 +236,45 @@ void pyr_ddpm_apply(const pyr_ddpm_step *step, pyr_kernels *k, void *x, const vo
                 (const void *const[]){x0, x, model, noise}, count);
 }
 
-/* ---- sampling: three vectors per sample, then the streams ---- */
+pyr_status pyr_ddpm_scale_noise(const pyr_ddpm_step *step, pyr_kernels *k, void *noise, const void *variance,
+                                size_t count)
+{
+    double *z, *v;
+    pyr_status status;
 
-enum { VECTORS = 3 };
+    PYR_TRY(pyr_new(&z, 2 * count, sizeof *z, "noise of a learned variance"));
+    v = z + count;
+    PYR_TRY_OUT(pyr_download_reals(k, z, noise, count));
+    PYR_TRY_OUT(pyr_download_reals(k, v, variance, count));
+    for (size_t i = 0; i < count; i++) {
+        double part = (v[i] + 1) / 2;
+
+        z[i] *= step->variance == PYR_LEARNED
+                    ? sqrt(v[i])
+                    : exp((part * step->log_large + (1 - part) * step->log_small) / 2);
+    }
+    status = pyr_upload_reals(k, noise, z, count);
+out:
+    pyr_free(z);
+    return status;
+}
+
+/* ---- sampling: noise, x0, the network's answer and what it says of variances, then the streams ---- */
+
+static int vectors(bool learned)
+{
+    return learned ? 4 : 3;
+}
 
 static size_t vector_bytes(const pyr_kernels *k, int n, size_t size)
 {
     return pyr_aligned((size_t)n * size * pyr_type_size(k->real));
 }
 
-size_t pyr_ddpm_work(const pyr_kernels *k, int n, size_t size)
+size_t pyr_ddpm_work(const pyr_kernels *k, int n, size_t size, bool learned)
 {
-    return VECTORS * vector_bytes(k, n, size) + (size_t)n * PYR_STREAM_WORDS * sizeof(uint32_t);
+    return (size_t)vectors(learned) * vector_bytes(k, n, size) +
+           (size_t)n * PYR_STREAM_WORDS * sizeof(uint32_t);
 }
 
 static void *vector(const pyr_ddpm_sampling *w, int i)
@@ -253,16 +285,18 @@ static void *vector(const pyr_ddpm_sampling *w, int i)
 /* dst = normals of this step, one stream per sample */
 static void draw_noise(const pyr_ddpm_sampling *w, void *dst, pyr_purpose purpose, int step)
 {
-    w->k->backend->normals(w->k, dst, w->n, w->size, vector(w, VECTORS), pyr_rng_purpose(purpose, 0), 0,
-                           (uint32_t)step);
+    w->k->backend->normals(w->k, dst, w->n, w->size, vector(w, vectors(w->learned)),
+                           pyr_rng_purpose(purpose, 0), 0, (uint32_t)step);
 }
 
 pyr_status pyr_ddpm_sample(const pyr_ddpm *d, const pyr_ddpm_sampling *w, void *x)
 {
-    void *model = vector(w, 0), *noise = vector(w, 1), *x0 = vector(w, 2);
+    void *noise = vector(w, 0), *x0 = vector(w, 1), *model = vector(w, 2);
+    size_t count = (size_t)w->n * w->size;
+    const char *variance = (const char *)model + count * pyr_type_size(w->k->real);
     int stride = d->config.num_train_timesteps / w->steps;
 
-    pyr_upload_streams(w->k, vector(w, VECTORS), w->seeds, w->n);
+    pyr_upload_streams(w->k, vector(w, vectors(w->learned)), w->seeds, w->n);
     if (!w->given)
         draw_noise(w, x, PYR_RNG_PRIOR, 0);
     for (int i = 0; i < w->steps; i++) {
@@ -274,7 +308,9 @@ pyr_status pyr_ddpm_sample(const pyr_ddpm *d, const pyr_ddpm_sampling *w, void *
         PYR_TRY(w->network(w->ctx, x, t, model));
         if (step.to_noise > 0)
             draw_noise(w, noise, PYR_RNG_SAMPLER, i);
-        pyr_ddpm_apply(&step, w->k, x, model, noise, x0, (size_t)w->n * w->size);
+        if (step.to_noise > 0 && pyr_variance_is_learned(step.variance))
+            PYR_TRY(pyr_ddpm_scale_noise(&step, w->k, noise, variance, count));
+        pyr_ddpm_apply(&step, w->k, x, model, noise, x0, count);
     }
     return PYR_OK;
 }

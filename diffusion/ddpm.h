@@ -27,16 +27,27 @@ typedef enum pyr_betas {
 
 typedef enum pyr_predicts { PYR_PREDICTS_EPSILON, PYR_PREDICTS_SAMPLE, PYR_PREDICTS_V } pyr_predicts;
 
-/* Of DDPM's step: that of q(x_{t-1} | x_t, x_0), or beta. */
-typedef enum pyr_step_variance { PYR_FIXED_SMALL, PYR_FIXED_LARGE } pyr_step_variance;
+/* Of DDPM's step: that of q(x_{t-1} | x_t, x_0), called beta~, or beta; or what the network gives of it, number by
+ * number: the variance itself, or v, -1 for beta~ and 1 for beta, the logarithm in between (Nichol & Dhariwal 2021,
+ * "Improved denoising diffusion probabilistic models", equation 15, with v from -1 to 1 as the library has it). */
+typedef enum pyr_step_variance {
+    PYR_FIXED_SMALL,
+    PYR_FIXED_LARGE,
+    PYR_LEARNED,
+    PYR_LEARNED_RANGE
+} pyr_step_variance;
+static inline bool pyr_variance_is_learned(int variance_type)
+{
+    return variance_type >= PYR_LEARNED;
+}
 
 typedef enum pyr_spacing { PYR_LEADING, PYR_TRAILING, PYR_LINSPACE } pyr_spacing;
 
 /* The words of scheduler_config.json, NULL at the end. */
-extern const char *const pyr_betas_words[];    /* linear, scaled_linear, squaredcos_cap_v2, sigmoid */
-extern const char *const pyr_predicts_words[]; /* epsilon, sample, v_prediction */
-extern const char *const pyr_variance_words[]; /* fixed_small, fixed_large */
-extern const char *const pyr_spacing_words[];  /* leading, trailing, linspace */
+extern const char *const pyr_betas_words[];         /* linear, scaled_linear, squaredcos_cap_v2, sigmoid */
+extern const char *const pyr_predicts_words[];      /* epsilon, sample, v_prediction */
+extern const char *const pyr_step_variance_words[]; /* fixed_small, fixed_large, learned, learned_range */
+extern const char *const pyr_spacing_words[];       /* leading, trailing, linspace */
 
 enum { PYR_MAX_TIMESTEPS = 100000 };
 
@@ -76,6 +87,8 @@ pyr_status pyr_ddpm_timesteps(const pyr_ddpm *d, int steps, int *t);
 typedef struct pyr_ddpm_step {
     double x0_x, x0_model, clip; /* clip 0: none */
     double to_x0, to_x, to_model, to_noise;
+    int variance; /* pyr_step_variance; learned: to_noise is 1, of noise scaled by pyr_ddpm_scale_noise */
+    double log_small, log_large; /* learned_range: logarithms of beta~ and beta */
 } pyr_ddpm_step;
 
 /* DDPM (Ho et al. 2020, algorithm 2) from t to the earlier time `to`; -1: to the sample itself. */
@@ -88,7 +101,12 @@ pyr_ddpm_step pyr_ddim_step_to(const pyr_ddpm *d, int t, int to, double eta);
 void pyr_ddpm_apply(const pyr_ddpm_step *step, pyr_kernels *k, void *x, const void *model, const void *noise,
                     void *x0, size_t count);
 
-/* The network: out = m(x, t), n vectors. */
+/* noise *= the standard deviation that the network gave, `count` numbers in backend memory, of a step whose
+ * variance is learned. Computed on the host. PYR_E_NOMEM. */
+pyr_status pyr_ddpm_scale_noise(const pyr_ddpm_step *step, pyr_kernels *k, void *noise, const void *variance,
+                                size_t count);
+
+/* The network: out = m(x, t), n vectors; with learned variances n vectors more behind them, what it says of these. */
 typedef pyr_status (*pyr_ddpm_network)(void *ctx, const void *x, int t, void *out);
 
 typedef struct pyr_ddpm_sampling {
@@ -98,7 +116,9 @@ typedef struct pyr_ddpm_sampling {
     const uint64_t *seeds; /* n, host */
     pyr_ddpm_network network;
     void *ctx;
-    void *work;   /* pyr_ddpm_work bytes of backend memory */
+    void *work; /* pyr_ddpm_work bytes of backend memory */
+    bool
+        learned; /* the network gives variances, too: DDPM goes by them if its variance_type is one of these */
     const int *t; /* of pyr_ddpm_timesteps */
     int steps;    /* evaluations of the network, too */
     bool ddim;    /* or DDPM */
@@ -106,10 +126,10 @@ typedef struct pyr_ddpm_sampling {
     bool given;   /* x holds the noise to start from; otherwise it is drawn */
 } pyr_ddpm_sampling;
 
-size_t pyr_ddpm_work(const pyr_kernels *k, int n, size_t size);
+size_t pyr_ddpm_work(const pyr_kernels *k, int n, size_t size, bool learned);
 
 /* Draw n samples into x (n x size), as the library's pipelines do but for its random numbers: those of a
- * vector are its seed's, whatever others are drawn with it. Only the network can fail. */
+ * vector are its seed's, whatever others are drawn with it. Only the network can fail, and PYR_E_NOMEM. */
 pyr_status pyr_ddpm_sample(const pyr_ddpm *d, const pyr_ddpm_sampling *sampling, void *x);
 
 #endif

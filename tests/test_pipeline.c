@@ -13,6 +13,7 @@
 
 #define PIPELINE "tests/golden/unet2d/pipeline"
 #define SAMPLING "tests/golden/pipeline/sampling.safetensors"
+#define MORE_FOLDER "tests/golden/sampling"
 #define RUN_FOLDER "tests/golden/export/run"
 #define ANSWERS "tests/golden/export/level-%d.safetensors"
 
@@ -152,6 +153,74 @@ static void ddim_of_the_library(void)
     }
     pyr_free(noise.at);
     pyr_safetensors_free(file);
+}
+
+/* What the program draws from seeds alone, and what the library makes of the same random numbers (scripts/philox.py). */
+static void same_as_the_library(const char *backend, double bound, const char *path,
+                                const pyr_pipeline_files *files, const pyr_pipeline_sampler *sampler,
+                                const pyr_safetensors *file, const char *name)
+{
+    pyr_kernels *k = opened(backend, 2);
+    pyr_pipeline *p = NULL;
+    images theirs = get(file, name);
+    uint64_t seeds[3] = {0};
+    float ours[3 * 3 * 8 * 8];
+
+    CHECK_OK(pyr_safetensors_read_i64(file, pyr_safetensors_find(file, "seeds"), (int64_t *)seeds, 3));
+    CHECK_OK(pyr_pipeline_open(&p, k, files, sampler, NULL));
+    if (p && theirs.at) {
+        CHECK(numbers(&theirs) == sizeof ours / sizeof *ours);
+        CHECK_OK(
+            pyr_pipeline_sample(p, &(pyr_pipeline_draw){.n = 3, .seeds = seeds, .label = -1, .image = ours}));
+        for (size_t i = 0; i < numbers(&theirs); i++) {
+            double wanted = fmax(-1, fmin(1, theirs.at[place(&theirs, i)] * 255 / 256));
+
+            if (!(fabs((double)ours[i] - wanted) <= bound))
+                CHECK_REPORT("%s, %s, %s[%zu]: %g, wanted %g", backend, path, name, i, (double)ours[i],
+                             wanted);
+        }
+    }
+    pyr_free(theirs.at);
+    pyr_pipeline_free(p);
+    pyr_kernels_free(k);
+}
+
+static const char *const bounded[] = {"ref-double", "ref", "cpu"};
+
+/* A network that gives variances, too: DDPM with them; DDIM without; and what does not go together. */
+static void learned_variance(void)
+{
+    const char *path = MORE_FOLDER "/learned";
+    pyr_pipeline_files files;
+    pyr_pipeline_sampler sampler = {.steps = 12}, usual;
+    pyr_pipeline *p = NULL;
+    pyr_safetensors *file;
+    pyr_kernels *k = opened("ref", 1);
+    float image[3 * 8 * 8];
+    uint64_t seed = 1;
+
+    CHECK_OK(pyr_safetensors_open(&file, MORE_FOLDER "/sampling.safetensors"));
+    CHECK_OK(pyr_pipeline_read(&files, path, NULL));
+    CHECK_OK(pyr_pipeline_usual(&usual, &files));
+    CHECK(!usual.ddim && files.scheduler.ddpm.variance_type == PYR_LEARNED_RANGE);
+    for (int b = 0; b < 3; b++)
+        same_as_the_library(bounded[b], 1e-4, path, &files, &sampler, file, "learned.sample");
+    files.scheduler.ddpm.variance_type = PYR_FIXED_LARGE;
+    CHECK_FAILS(pyr_pipeline_open(&p, k, &files, &sampler, NULL), PYR_E_CONFIG,
+                "gives as many channels again");
+    sampler = (pyr_pipeline_sampler){.ddim = true, .steps = 5};
+    CHECK_OK(pyr_pipeline_open(&p, k, &files, &sampler, NULL));
+    CHECK_OK(
+        pyr_pipeline_sample(p, &(pyr_pipeline_draw){.n = 1, .seeds = &seed, .label = -1, .image = image}));
+    pyr_pipeline_free(p);
+    pyr_pipeline_files_free(&files);
+    CHECK_OK(pyr_pipeline_read(&files, PIPELINE, NULL));
+    files.scheduler.ddpm.variance_type = PYR_LEARNED;
+    CHECK_FAILS(pyr_pipeline_open(&p, k, &files, &(pyr_pipeline_sampler){.steps = 3}, NULL), PYR_E_CONFIG,
+                "gives no variance");
+    pyr_pipeline_files_free(&files);
+    pyr_safetensors_free(file);
+    pyr_kernels_free(k);
 }
 
 /* An image is its seed's, whatever is drawn with it and on however many lanes. */
@@ -424,6 +493,7 @@ int main(int argc, char **argv)
     if (!mkdtemp(temp))
         return 1;
     RUN(ddim_of_the_library);
+    RUN(learned_variance);
     RUN(seeds_alone);
     RUN(library_denoises_as_we_do);
     RUN(exported_network);

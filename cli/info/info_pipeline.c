@@ -40,7 +40,7 @@ static pyr_status print_scheduler(const pyr_pipeline_files *files)
     if (usual.ddim)
         pyr_print("; the last goes to %s\n", c->set_alpha_to_one ? "no noise" : "the noise of timestep 0");
     else
-        pyr_print("; variance %s\n", pyr_variance_words[c->variance_type]);
+        pyr_print("; variance %s\n", pyr_step_variance_words[c->variance_type]);
     pyr_ddpm_free(&d);
     if (status == PYR_OK)
         pyr_print("  sampled        by %s in %d steps%s%s, unless set otherwise\n",

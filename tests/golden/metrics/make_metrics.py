@@ -3,14 +3,18 @@
     python3 tests/golden/metrics/make_metrics.py
 
 Needs numpy and scipy (made with 2.4.6 and 1.17.1). Blocks "name rows columns" and the numbers, row by row;
-inputs stand in it, too. What is drawn at random follows Philox 4x32-10 (Salmon et al. 2011), written here anew.
+inputs stand in it, too. What is drawn at random follows Philox 4x32-10 (Salmon et al. 2011; scripts/philox.py).
 """
 import os
+import sys
 
 import numpy as np
 from scipy import linalg, ndimage
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(HERE, "../../../scripts"))
+from philox import normals, philox  # noqa: E402
+
 SEED = 20240607
 METRIC = 12  # base/philox.h: PYR_RNG_METRIC; above bit 16 the stream of eval/draws.h
 SUBSET, PATCH, DIRECTION = (METRIC | stream << 16 for stream in range(3))
@@ -23,34 +27,6 @@ def block(name, a, form="%.17g"):
     print(name, *a.shape, file=out)
     for row in a:
         print(*[form % v for v in row], file=out)
-
-
-# ---- Philox --------------------------------------------------------------------------------------------
-
-
-def philox(key, c0, c1, c2, c3):
-    """Four words for each element of the counters (broadcast)."""
-    c = [x.astype(np.uint64) for x in np.broadcast_arrays(*map(np.asarray, (c0, c1, c2, c3)))]
-    k0, k1, low = key & 0xFFFFFFFF, key >> 32, np.uint64(0xFFFFFFFF)
-    for _ in range(10):
-        a, b = np.uint64(0xD2511F53) * c[0], np.uint64(0xCD9E8D57) * c[2]
-        c = [b >> np.uint64(32) ^ c[1] ^ np.uint64(k0), b & low, a >> np.uint64(32) ^ c[3] ^ np.uint64(k1), a & low]
-        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
-    return c
-
-
-def uniform(word):
-    return ((word >> np.uint64(9)).astype(float) + 0.5) * 2.0**-23
-
-
-def normals(key, n, index, step, purpose):
-    q = (n + 3) // 4
-    w = philox(key, np.arange(q), index, step, purpose)
-    v = []
-    for a, b in ((w[0], w[1]), (w[2], w[3])):
-        radius, angle = np.sqrt(-2 * np.log(uniform(a))), 2 * np.pi * uniform(b)
-        v += [radius * np.cos(angle), radius * np.sin(angle)]
-    return np.stack(v, axis=1).reshape(-1)[:n]
 
 
 # ---- features ------------------------------------------------------------------------------------------
