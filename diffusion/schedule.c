@@ -358,52 +358,97 @@ double pyr_noise_quantile(const pyr_noise *noise, const pyr_schedule *schedule, 
 
 typedef struct weight_row {
     pyr_density meant; /* the density of noise levels that it is meant for */
-    double (*of)(const pyr_schedule *schedule, double s);
+    double (*of)(const pyr_noise *noise, const pyr_schedule *schedule, double s);
+    bool steps; /* it belongs to the steps between `times` noise levels */
 } weight_row;
 
-static double edm_of(const pyr_schedule *schedule, double s)
+static double edm_of(const pyr_noise *noise, const pyr_schedule *schedule, double s)
 {
+    (void)noise;
     (void)schedule;
     return 1 + 1 / (s * s);
 }
 
-static double simple_of(const pyr_schedule *schedule, double s)
+static double simple_of(const pyr_noise *noise, const pyr_schedule *schedule, double s)
 {
+    (void)noise;
     (void)schedule;
     return 1 / (s * s);
 }
 
 /* -lambda' / 2 is the slope of log s */
-static double likelihood_of(const pyr_schedule *schedule, double s)
+static double likelihood_of(const pyr_noise *noise, const pyr_schedule *schedule, double s)
 {
+    (void)noise;
     return pyr_schedule_slope(schedule, pyr_schedule_t(schedule, s)) * (1 / (s * s));
 }
 
-static double min_snr_of(const pyr_schedule *schedule, double s)
+static double min_snr_of(const pyr_noise *noise, const pyr_schedule *schedule, double s)
 {
+    (void)noise;
     (void)schedule;
     return fmin(1 / (s * s), 5);
 }
 
-static const weight_row edm = {PYR_LOG_NORMAL, edm_of}, simple = {PYR_UNIFORM_T, simple_of};
-static const weight_row likelihood = {PYR_UNIFORM_T, likelihood_of}, min_snr = {PYR_UNIFORM_T, min_snr_of};
+/* The noise level below s among the `times`; 0: s is the lowest. */
+static double level_below(const pyr_noise *noise, const pyr_schedule *schedule, double s)
+{
+    double lo = pyr_schedule_t_min(schedule), hi = pyr_schedule_t_max(schedule);
+    double i = rint((pyr_schedule_t(schedule, s) - lo) / (hi - lo) * (noise->times - 1));
 
-#define WEIGHTS(ROW)                                                                                         \
-    ROW(PYR_WEIGHT_EDM, "edm", edm, "`(1 + s^2)/s^2`, meant for log-normal (Karras et al. 2022)")            \
-    ROW(PYR_WEIGHT_SIMPLE, "simple", simple,                                                                 \
-        "`1/s^2`, meant for uniform (Ho et al. 2020, L_simple; Song & Ermon 2019, equation 6)")              \
-    ROW(PYR_WEIGHT_LIKELIHOOD, "likelihood", likelihood,                                                     \
-        "`-lambda'(t)/(2 s^2)`, meant for uniform (Song et al. 2021, maximum likelihood, equation 7)")       \
-    ROW(PYR_WEIGHT_MIN_SNR, "min-snr", min_snr, "`min(1/s^2, 5)`, meant for uniform (Hang et al. 2023)")
+    return i > 0 ? pyr_schedule_s(schedule, lo + (hi - lo) * (i - 1) / (noise->times - 1)) : 0;
+}
+
+/* The divergence of two normals of variance v is (difference of means)^2/(2v). From s to r the mean of x_r moves by
+ * 1 - r^2/s^2 with D; v is beta, (alpha_s/alpha_r)^2 (s^2 - r^2) in x_r, or beta~ = r^2 (s^2 - r^2)/s^2, which leaves
+ * the difference of the signal-to-noise ratios. The last step, to r = 0, has no beta~. T times the mean over the steps
+ * is their sum. */
+static double vlb_forward_of(const pyr_noise *noise, const pyr_schedule *schedule, double s)
+{
+    double r = level_below(noise, schedule, s);
+    double a = pyr_alpha(schedule->family, s) / (r > 0 ? pyr_alpha(schedule->family, r) : 1);
+
+    return noise->times * (s * s - r * r) / (2 * a * a * s * s * s * s);
+}
+
+static double vlb_of(const pyr_noise *noise, const pyr_schedule *schedule, double s)
+{
+    double r = level_below(noise, schedule, s);
+
+    return r > 0 ? noise->times * (1 / (r * r) - 1 / (s * s)) / 2 : vlb_forward_of(noise, schedule, s);
+}
+
+static const weight_row edm = {PYR_LOG_NORMAL, edm_of, false}, simple = {PYR_UNIFORM_T, simple_of, false};
+static const weight_row likelihood = {PYR_UNIFORM_T, likelihood_of, false},
+                        min_snr = {PYR_UNIFORM_T, min_snr_of, false};
+static const weight_row vlb = {PYR_UNIFORM_T, vlb_of, true},
+                        vlb_forward = {PYR_UNIFORM_T, vlb_forward_of, true};
+
+#define WEIGHTS(ROW)                                                                                                                                                                               \
+    ROW(PYR_WEIGHT_EDM, "edm", edm, "`(1 + s^2)/s^2`, meant for log-normal (Karras et al. 2022)")                                                                                                  \
+    ROW(PYR_WEIGHT_SIMPLE, "simple", simple,                                                                                                                                                       \
+        "`1/s^2`, meant for uniform (Ho et al. 2020, L_simple; Song & Ermon 2019, equation 6)")                                                                                                    \
+    ROW(PYR_WEIGHT_LIKELIHOOD, "likelihood", likelihood,                                                                                                                                           \
+        "`-lambda'(t)/(2 s^2)`, meant for uniform (Song et al. 2021, maximum likelihood, equation 7)")                                                                                             \
+    ROW(PYR_WEIGHT_MIN_SNR, "min-snr", min_snr, "`min(1/s^2, 5)`, meant for uniform (Hang et al. 2023)")                                                                                           \
+    ROW(PYR_WEIGHT_VLB, "vlb", vlb,                                                                                                                                                                \
+        "`T (1/r^2 - 1/s^2)/2`, s and r neighbours of T = `noise.levels`: the variational bound's steps, of variance beta~ (Ho et al. 2020, equations 5 and 12; Kingma et al. 2021, equation 13)") \
+    ROW(PYR_WEIGHT_VLB_FORWARD, "vlb-forward", vlb_forward,                                                                                                                                        \
+        "`T (s^2 - r^2) (alpha_r/alpha_s)^2/(2 s^4)`: the same with variance beta")
 
 static const weight_row *const weights[] = {WEIGHTS(FUNCTIONS)};
 const char *const pyr_weight_names[] = {WEIGHTS(WORD) NULL};
 const char *const pyr_weight_help[] = {WEIGHTS(HELP) NULL};
 
+bool pyr_weight_has_steps(pyr_weight weight)
+{
+    return weights[weight]->steps;
+}
+
 double pyr_noise_weight(const pyr_noise *noise, const pyr_schedule *schedule, double s)
 {
     const weight_row *row = weights[noise->weight];
-    double w = row->of(schedule, s);
+    double w = row->of(noise, schedule, s);
 
     if (row->meant != noise->density)
         w *=

@@ -19,6 +19,7 @@
 #define PYR_DIFFUSION_SCHEDULE_H
 
 #include "base/status.h"
+#include <stdbool.h>
 
 typedef enum pyr_family { PYR_VE, PYR_VP, PYR_SUB_VP } pyr_family;
 /* s against t in [0, 1]; formulas: pyr_curve_help, and docs/noise.md. */
@@ -78,7 +79,9 @@ typedef enum pyr_weight {
     PYR_WEIGHT_EDM,
     PYR_WEIGHT_SIMPLE,
     PYR_WEIGHT_LIKELIHOOD, /* g^2 / 2 on the score */
-    PYR_WEIGHT_MIN_SNR
+    PYR_WEIGHT_MIN_SNR,
+    PYR_WEIGHT_VLB, /* of the steps between `times` noise levels, as the next */
+    PYR_WEIGHT_VLB_FORWARD
 } pyr_weight;
 
 extern const char *const pyr_density_names[], *const pyr_density_help[];
@@ -91,6 +94,9 @@ typedef struct pyr_noise {
     int times; /* uniform: so many values of t, evenly spaced from end to end (NCSN's noise levels, DDPM's
                   steps); 0: any */
 } pyr_noise;
+
+/* Whether the weight is one of steps, which needs `times`. */
+bool pyr_weight_has_steps(pyr_weight weight);
 
 /* The noise level at quantile u in (0, 1) of the density. */
 double pyr_noise_quantile(const pyr_noise *noise, const pyr_schedule *schedule, double u);

@@ -329,6 +329,8 @@ static void densities_give_the_same_loss(void)
             pyr_noise normal = {PYR_LOG_NORMAL, -0.8, 1.4, (pyr_weight)weight, 0}, uniform = normal;
             double a, b;
 
+            if (pyr_weight_has_steps((pyr_weight)weight))
+                continue;
             uniform.density = PYR_UNIFORM_T;
             a = expected(&normal, &c);
             b = expected(&uniform, &c);
@@ -372,6 +374,53 @@ static void more_weights(void)
             CHECK_CLOSE(pyr_noise_weight(&min_snr, &c, s), fmin(1 / (s * s), 5), 1e-12);
         }
     }
+}
+
+/* The bound's steps against the divergence of the two normals of each, in DDPM's alphas and betas (Ho et al. 2020,
+ * equations 7 and 12: beta^2 / (2 v alpha (1 - abar)) of |eps - eps^|^2 = |D - z|^2/s^2); their sum; and the limit of
+ * many steps, the likelihood's weight times the range of t. */
+static void steps_of_the_bound(void)
+{
+    enum { T = 50 };
+
+    for (int family = 0; pyr_family_names[family]; family++)
+        for (int forward = 0; forward < 2; forward++) {
+            pyr_schedule c = schedule_of((pyr_family)family, PYR_CURVE_LINEAR, 1);
+            pyr_noise noise = {PYR_UNIFORM_T, 0, 1, forward ? PYR_WEIGHT_VLB_FORWARD : PYR_WEIGHT_VLB, T};
+            pyr_noise limit = {PYR_UNIFORM_T, 0, 1, PYR_WEIGHT_LIKELIHOOD, 0};
+            double r = 0, sum = 0, lowest = 0, s = 0;
+
+            CHECK(pyr_weight_has_steps(noise.weight) && !pyr_weight_has_steps(limit.weight));
+            for (int i = 0; i < T; i++, r = s) {
+                double a2, b2, alpha, beta, var, of_x0, w;
+
+                s = pyr_noise_quantile(&noise, &c, (i + 0.5) / T);
+                w = pyr_noise_weight(&noise, &c, s) / T;
+                lowest = i ? lowest : s;
+                sum += w;
+                a2 = pow(pyr_alpha(c.family, s), 2);
+                b2 = i ? pow(pyr_alpha(c.family, r), 2) : 1;
+                alpha = a2 / b2;
+                beta = a2 * s * s - alpha * b2 * r * r; /* of z_s = sqrt(alpha) z_r + sqrt(beta) eps */
+                var = i && !forward ? beta * b2 * r * r / (a2 * s * s) : beta;
+                of_x0 = sqrt(b2) * beta / (a2 * s * s); /* equation 7, of any family */
+                CHECK_CLOSE(w / (of_x0 * of_x0 / (2 * var)), 1, 1e-8);
+                if (c.family == PYR_VP)
+                    CHECK_CLOSE(w / (beta * beta / (2 * var * alpha * (1 - a2)) / (s * s)), 1, 1e-8);
+            }
+            if (!forward)
+                CHECK_CLOSE(sum / (0.5 / (lowest * lowest) - 0.5 / (s * s) +
+                                   0.5 / (lowest * lowest * pow(pyr_alpha(c.family, lowest), 2))),
+                            1, 1e-9);
+            noise.times = 200000;
+            for (double u = 0.2; u < 1; u += 0.2) {
+                double range = pyr_schedule_t_max(&c) - pyr_schedule_t_min(&c);
+
+                s = pyr_noise_quantile(&noise, &c, u);
+                CHECK_CLOSE(pyr_noise_weight(&noise, &c, s) / (range * pyr_noise_weight(&limit, &c, s)), 1,
+                            1e-3);
+            }
+        }
 }
 
 /* NCSN's L = 10 levels: a geometric sequence, each as often as the others. */
@@ -437,6 +486,7 @@ int main(int argc, char **argv)
     RUN(densities_give_the_same_loss);
     RUN(weights);
     RUN(more_weights);
+    RUN(steps_of_the_bound);
     RUN(discrete_levels);
     RUN(predictions);
     return CHECK_DONE();
