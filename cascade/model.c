@@ -148,16 +148,22 @@ out:
     return status;
 }
 
-/* What sampler.start gaussian starts from. */
-static pyr_status read_fit(pyr_sampled_level *s, const char *run)
+/* What sampler.start gaussian starts from, and what a measured sampler.variance goes by. */
+static pyr_status read_measured(pyr_model *m, pyr_sampled_level *s, const char *run)
 {
+    const pyr_sampler *sampler = &s->level.settings.sampler;
+    uint64_t hash = PYR_HASH_START;
     char *folder;
-    pyr_status status;
+    pyr_status status = PYR_OK;
 
-    if (s->level.settings.sampler.start != PYR_START_GAUSSIAN)
-        return PYR_OK;
     PYR_TRY(pyr_run_level(&folder, run, s->level.facts.index));
-    status = pyr_gaussian_read(&s->gaussian, &s->level, folder, run);
+    if (sampler->start == PYR_START_GAUSSIAN)
+        PYR_TRY_OUT(pyr_gaussian_read(&s->gaussian, &s->level, folder, run));
+    if (pyr_sampler_measured(sampler)) {
+        PYR_TRY_OUT(pyr_params_hash(&hash, &s->params, m->k, s->block));
+        PYR_TRY_OUT(pyr_score_moments_read(&s->moments, &s->level, hash, folder, run));
+    }
+out:
     pyr_free(folder);
     return status;
 }
@@ -187,7 +193,7 @@ static pyr_status open_level(pyr_model *m, const char *run, const char *weaker, 
     put_words(m->sampler[index], sizeof m->sampler[index], &level);
     PYR_TRY_OUT(pyr_sampled_level_new(&m->level[index], m->k, &level, &files, NULL, m->batch));
     PYR_TRY_OUT(pyr_params_hash(&m->hash, &m->level[index].params, m->k, m->level[index].block));
-    PYR_TRY_OUT(read_fit(&m->level[index], run));
+    PYR_TRY_OUT(read_measured(m, &m->level[index], run));
     if (weaker) {
         PYR_TRY_OUT(open_weaker(m, weaker, config, &level));
         m->level[index].weaker = &m->weaker[index];

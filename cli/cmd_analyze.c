@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "cascade/one_level.h"
+#include "cascade/run_moments.h"
 #include "cli/cli.h"
 #include "cli/machine.h"
 #include "cli/typed_settings.h"
@@ -18,7 +19,7 @@ enum { SHOWN = 5, TIMES = 5, CURVE = 61, MOST_SERIES = 2 * PYR_MAX_LEVELS };
 
 typedef struct typed {
     const char *config, *network, *json, *plot, *block;
-    int64_t images;
+    int64_t images, variance;
     double mismatch, sigma_last;
     int langevin_steps, level;
     bool reference;
@@ -53,6 +54,8 @@ static pyr_status read_settings(work *w, const pyr_parsed *parsed)
     if (*t->network && (pyr_option_given(parsed, "levels") || pyr_option_given(parsed, "filter")))
         return pyr_fail(PYR_E_ARG, "the run %s has its pyramid already: leave --levels and --filter out",
                         t->network);
+    if (t->variance && !*t->network)
+        return pyr_fail(PYR_E_ARG, "--variance measures a network: give its run with --network");
     if (*t->network)
         PYR_TRY(pyr_run_settings_typed(&w->settings, &w->config, t->network, parsed));
     else
@@ -487,6 +490,24 @@ static pyr_status write_fits(const work *w)
     return PYR_OK;
 }
 
+static pyr_status write_moments(work *w, pyr_kernels *k)
+{
+    const typed *t = w->typed;
+    pyr_status status = pyr_run_measure_moments(&(pyr_moments_job){.k = k,
+                                                                   .config = &w->config,
+                                                                   .run = t->network,
+                                                                   .level = t->level,
+                                                                   .images = t->variance,
+                                                                   .on_level = show_level,
+                                                                   .ctx = w});
+
+    pyr_bar_end(&w->bar);
+    PYR_TRY(status);
+    pyr_print("%s: score moments of %s, for sampler.variance = \"analytic\" and \"optimal\"\n", t->network,
+              t->level >= 0 ? "that level" : "all levels");
+    return PYR_OK;
+}
+
 /* ---- the command ------------------------------------------------------------------------------- */
 
 static pyr_status run_analyze(void *arg, pyr_parsed *parsed)
@@ -529,6 +550,8 @@ static pyr_status run_analyze(void *arg, pyr_parsed *parsed)
         PYR_TRY_OUT(write_plot(&w));
     if (*t->network)
         PYR_TRY_OUT(write_fits(&w));
+    if (t->variance)
+        PYR_TRY_OUT(write_moments(&w, k));
 out:
     pyr_analysis_free(&w.analysis);
     pyr_kernels_free(k);
@@ -543,6 +566,11 @@ static const pyr_option options[] = {
         typed, network, "network", "RUN", "",
         "use the configuration and statistics of this run, and write level-I/gaussian.safetensors into it, "
         "from which sampler.start = \"gaussian\" starts"),
+    OPT_COUNT(
+        typed, variance, "variance", "N", "0", 0, 1e9,
+        "with --network: measure the mean square of the networks' scores and errors with N training images "
+        "at each of 40 noise levels, into level-I/score-moments.safetensors, for sampler.variance analytic and "
+        "optimal; 0: not"),
     OPT_LEVEL(
         typed, level, "all levels",
         "measure this level only; 0 is the finest; with --network the other levels need not be trained"),

@@ -102,6 +102,22 @@ double pyr_start_deviation(pyr_start start, pyr_family family, double s)
     return start == PYR_START_PRIOR && family == PYR_VE ? s : sqrt(1 + s * s);
 }
 
+/* ---- variances of ancestral sampling ------------------------------------------------------------ */
+
+#define VARIANCES(ROW)                                                                                                                    \
+    ROW(PYR_VARIANCE_POSTERIOR, "posterior", "beta~ of DDPM: `r^2 (s^2 - r^2)/s^2`")                                                      \
+    ROW(PYR_VARIANCE_FORWARD, "forward",                                                                                                  \
+        "beta of DDPM: `(alpha_s/alpha_r)^2 (s^2 - r^2)`, the forward step's")                                                            \
+    ROW(PYR_VARIANCE_ANALYTIC, "analytic",                                                                                                \
+        "`beta~ + (1 - r^2/s^2)^2 s^2 (1 - s^2 E[score^2])`: the best one for the true score (Bao et al. 2022, Analytic-DPM, theorem 1)") \
+    ROW(PYR_VARIANCE_OPTIMAL, "optimal",                                                                                                  \
+        "`beta~ + (1 - r^2/s^2)^2 E[(D - z)^2]`: the best one for the network's own errors (Bao et al. 2022, imperfect mean)")
+#define VARIANCE_WORD(constant, word, help) [constant] = word,
+#define VARIANCE_HELP(constant, word, help) [constant] = help,
+
+const char *const pyr_variance_names[] = {VARIANCES(VARIANCE_WORD) NULL};
+const char *const pyr_variance_help[] = {VARIANCES(VARIANCE_HELP) NULL};
+
 /* ---- settings ---------------------------------------------------------------------------------- */
 
 pyr_sampler pyr_sampler_usual(pyr_sampler_kind kind, int steps)
@@ -128,6 +144,14 @@ pyr_status pyr_sampler_check(const pyr_sampler *sampler, const pyr_schedule *sch
     if (row->flags & PYR_SAMPLER_ADAPTIVE && !(sampler->tolerance > 0))
         return pyr_fail(PYR_E_CONFIG, "sampler.tolerance is %g, should be above 0", sampler->tolerance);
     return row->check ? row->check(sampler, schedule) : PYR_OK;
+}
+
+bool pyr_sampler_measured(const pyr_sampler *s)
+{
+    bool ancestral = s->kind == PYR_ANCESTRAL ||
+                     (pyr_sampler_has(s, PYR_SAMPLER_CORRECTS) && s->predictor == PYR_ANCESTRAL);
+
+    return ancestral && s->variance >= PYR_VARIANCE_ANALYTIC;
 }
 
 int pyr_sampler_nfe(const pyr_sampler *sampler)
@@ -165,7 +189,9 @@ void pyr_sampler_words(char *words, size_t size, const pyr_sampler *s)
     unsigned flags = rows[s->kind]->flags;
     char more[64] = "";
 
-    if (flags & PYR_SAMPLER_CHURN && s->churn > 0)
+    if (s->kind == PYR_ANCESTRAL && s->variance != PYR_VARIANCE_POSTERIOR)
+        snprintf(more, sizeof more, " variance %s", pyr_variance_names[s->variance]);
+    else if (flags & PYR_SAMPLER_CHURN && s->churn > 0)
         snprintf(more, sizeof more, " churn %g", s->churn);
     else if (flags & PYR_SAMPLER_ETA && s->eta >= 0)
         snprintf(more, sizeof more, " eta %g", s->eta);
@@ -446,6 +472,11 @@ pyr_status pyr_sample(const pyr_sampling *sampling, const pyr_sampler *sampler, 
 
     assert(sampling->n <= PYR_MAX_SAMPLING_BATCH && all.steps >= 1 && all.steps <= PYR_MAX_STEPS);
     PYR_TRY(pyr_sampler_check(sampler, schedule));
+    if (pyr_sampler_measured(sampler) && !sampling->left)
+        return pyr_fail(
+            PYR_E_CONFIG,
+            "sampler.variance is %s, which has to be measured, but nothing was: take posterior or forward",
+            pyr_variance_names[sampler->variance]);
     if (pyr_sampler_has(sampler, PYR_SAMPLER_ONE_LEVEL))
         all.repeats = 1;
     if (pyr_sampler_has(sampler, PYR_SAMPLER_ADAPTIVE) &&

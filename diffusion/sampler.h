@@ -62,6 +62,17 @@ extern const char *const pyr_start_help[];
  * fit to the data (gaussian; levels/gaussian.h) is the caller's: the `start` of its pyr_sampling. */
 double pyr_start_deviation(pyr_start start, pyr_family family, double s);
 
+/* Of a step of ancestral sampling from s to r: what its noise has for variance (words: docs/samplers.md). */
+typedef enum pyr_ancestral_variance {
+    PYR_VARIANCE_POSTERIOR, /* beta~, that of q(x_r | x_s, z) */
+    PYR_VARIANCE_FORWARD,   /* beta, that of the forward step */
+    PYR_VARIANCE_ANALYTIC,  /* the best one for the true score, by the mean square of the network's */
+    PYR_VARIANCE_OPTIMAL    /* the best one for the network as it is, by its squared error */
+} pyr_ancestral_variance;
+
+extern const char *const pyr_variance_names[],
+    *const pyr_variance_help[]; /* by constant; the names end with NULL */
+
 typedef struct pyr_sampler {
     int kind;  /* pyr_sampler_kind */
     int steps; /* >= 1: noise levels, from s_max down to s_min */
@@ -69,6 +80,7 @@ typedef struct pyr_sampler {
      * pyr_sampler_usual. */
     bool undenoised; /* leave out the last denoising step */
     int start;       /* pyr_start */
+    int variance;    /* pyr_ancestral_variance */
     double eta;      /* how much of its noise a step has, 0 .. 1; < 0: the usual of the kind */
     double churn;    /* S_churn, S_tmin, S_tmax (0: no limit), S_noise of the EDM paper */
     double churn_min, churn_max, churn_noise;
@@ -125,6 +137,9 @@ void pyr_sampler_list(char *words, size_t size, pyr_sampler_flag flag);
 /* The settings that a kind reads, "churn, churn_min"; "" when it reads none of its own. */
 void pyr_sampler_settings(char *words, size_t size, int kind);
 
+/* Whether its variance has to be known by measurement: the `left` of pyr_sampling. */
+bool pyr_sampler_measured(const pyr_sampler *sampler);
+
 /* PYR_E_CONFIG, with the setting's value and remedy, when they do not make sense together. */
 pyr_status pyr_sampler_check(const pyr_sampler *sampler, const pyr_schedule *schedule);
 
@@ -166,6 +181,10 @@ typedef struct pyr_sampling {
     /* mala, hmc and their like: with density_ctx; NULL: not known, they accept by the score alone */
     pyr_log_density density;
     void *density_ctx;
+    /* ancestral with variance analytic or optimal: what is left, in the mean of x at noise level s and of all numbers, of
+     * the variance of z when x is known; NULL: not known */
+    double (*left)(void *ctx, double s);
+    void *left_ctx;
     /* What tasks add; zero otherwise. */
     const void *start; /* n x size: x at pyr_sampler_first_level; NULL: drawn */
     /* An adaptive sampler then stops at every noise level of the grid. */

@@ -30,16 +30,47 @@ const pyr_sampler_row pyr_row_ddim = {
     .source = "Song, Meng & Ermon 2021, equation 12",
 };
 
+/* The mean of ancestral sampling is that of the posterior q(x_r | x_s, z) with z = D. Its noise may have
+ *
+ *     beta~    r^2 (s^2 - r^2)/s^2                       that of the posterior: z is known to be D
+ *     beta     (alpha_s/alpha_r)^2 (s^2 - r^2)           that of the forward step, VP: (1 - alpha_s^2/alpha_r^2)/alpha_r^2
+ *
+ * the ends of what is right, for data of one point and of N(0, 1) (Ho et al. 2020, section 3.2), or what is right: the
+ * posterior's and, since z is not known, (1 - r^2/s^2)^2 times what is left of its variance, in the mean of numbers
+ * and images (Bao et al. 2022, "Analytic-DPM", theorem 1, in x = z_t/alpha; never more than the variance of the data
+ * is left, theorem 2). */
+static double ancestral_variance(const pyr_sampler_state *state)
+{
+    double s = state->s, r = state->r, dt = s * s - r * r, gain = dt / (s * s), a;
+
+    switch ((pyr_ancestral_variance)state->sampler->variance) {
+    case PYR_VARIANCE_FORWARD:
+        a = pyr_alpha(state->schedule->family, s) / pyr_alpha(state->schedule->family, r);
+        return a * a * dt;
+    case PYR_VARIANCE_ANALYTIC:
+    case PYR_VARIANCE_OPTIMAL:
+        return r * r * gain + gain * gain * state->of->left(state->of->left_ctx, s);
+    default:
+        return r * r * gain;
+    }
+}
+
 static pyr_status ancestral_step(pyr_sampler_state *state)
 {
-    return ddim(state, 1);
+    double kept = state->r * state->r / (state->s * state->s);
+
+    if (state->sampler->variance == PYR_VARIANCE_POSTERIOR)
+        return ddim(state, 1);
+    return pyr_sampler_move(state, state->s, kept, 1 - kept, sqrt(ancestral_variance(state)), 0);
 }
 
 const pyr_sampler_row pyr_row_ancestral = {
     .step = ancestral_step,
     .vectors = 2,
     .cost = "n",
-    .help = "`ddim` with eta 1, the posterior of the step; VP: DDPM's, VE: SMLD's",
+    .settings = "variance",
+    .help =
+        "`ddim` with eta 1, the posterior of the step; VP: DDPM's, VE: SMLD's; other variances: docs/noise.md",
     .source = "Ho et al. 2020, algorithm 2; Song et al. 2021, appendix F",
 };
 

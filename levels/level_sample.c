@@ -146,6 +146,14 @@ static void **recording(pyr_sampled_level *s, pyr_kernels *k, const pyr_level_dr
     return NULL;
 }
 
+static double left(void *ctx, double s)
+{
+    const pyr_sampled_level *level = ctx;
+
+    return pyr_score_moments_left(&level->moments,
+                                  level->level.settings.sampler.variance == PYR_VARIANCE_OPTIMAL, s);
+}
+
 pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_level_draw *draw, void *variable)
 {
     int counts[PYR_MAX_SAMPLING_BATCH];
@@ -164,6 +172,8 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
                              .ctx = draw->denoise ? draw->denoise_ctx : &denoising,
                              .place = s->level.facts.levels - s->level.facts.index,
                              .work = draw->work,
+                             .left = s->moments.n ? left : NULL,
+                             .left_ctx = s,
                              .start = draw->start,
                              .after = draw->after,
                              .after_ctx = draw->after_ctx,

@@ -4,6 +4,7 @@
 
 #include "levels/denoiser.h"
 #include "levels/gaussian.h"
+#include "levels/score_moments.h"
 #include "network/unet_find.h"
 
 /* A lane's recording of a whole sampling (pyr_sampling), and what it was recorded with. */
@@ -26,6 +27,8 @@ typedef struct pyr_sampled_level {
     /* What sampler.start gaussian starts from. Empty after _new: the caller reads or measures it (owned
      * then); empty still, the start is as with unit. */
     pyr_gaussian gaussian;
+    /* What ancestral sampling of a measured variance goes by (pyr_sampler_measured); n 0 after _new. */
+    pyr_score_moments moments;
     pyr_level_recording *recordings;    /* [lane] */
     struct pyr_sampled_level *weaker;   /* what guidance leads away from, borrowed; NULL: there is none */
     _Atomic int64_t drawn, evaluations; /* so far, of rk45 */

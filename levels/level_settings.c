@@ -99,6 +99,8 @@ static const pyr_setting rows[] = {
      "end with a denoising step; false: noise of sigma_min stays in the images"},
     {"sampler.eta", PYR_SETTING_REAL, AT(sampler.eta), -1, 1, "-1", NULL,
      "of samplers with an eta: how much noise of its own a step has, 0: none .. 1: all; -1: the usual of the sampler"},
+    {"sampler.variance", PYR_SETTING_CHOICE, AT(sampler.variance), 0, 0, "posterior", pyr_variance_names,
+     "of ancestral: the variance of a step (words: docs/noise.md); analytic and optimal are measured before, by analyze --variance"},
     {"sampler.churn", PYR_SETTING_REAL, AT(sampler.churn), 0, 1e6, "0", NULL,
      "of samplers with churn: S_churn of EDM, noise added before each step; 0: none"},
     {"sampler.churn_min", PYR_SETTING_REAL, AT(sampler.churn_min), 0, 1e6, "0", NULL,
@@ -226,6 +228,12 @@ pyr_status pyr_level_training_noise(pyr_noise *out, const pyr_level_settings *s)
                        .times = s->noise_times};
     if (s->noise_times == 1)
         return pyr_fail(PYR_E_CONFIG, "noise.levels is 1, should be 0 (any level) or 2 and more");
+    if (!s->noise_times && pyr_weight_has_steps(out->weight))
+        return pyr_fail(
+            PYR_E_CONFIG,
+            "noise.weight is %s, which belongs to the steps between noise levels: set noise.levels to "
+            "their number, as 1000, with noise.density uniform",
+            pyr_weight_names[s->weight]);
     if (s->noise_times && s->density != PYR_UNIFORM_T)
         return pyr_fail(
             PYR_E_CONFIG,

@@ -62,6 +62,7 @@ static void put_noise(pyr_text *out, bool markdown, const list *l)
         {"noise.weight", pyr_weight_names, pyr_weight_help},
         {"noise.prediction", pyr_prediction_names, pyr_prediction_help},
         {"sampler.start", pyr_start_names, pyr_start_help},
+        {"sampler.variance", pyr_variance_names, pyr_variance_help},
     };
 
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)

@@ -33,6 +33,9 @@ begin "sub-VP"
 train sub-vp family=sub-vp schedule=linear density=uniform weight=simple
 begin "maximum likelihood"
 train likelihood family=vp schedule=linear density=uniform weight=likelihood sigma_min=0.02
+begin "the variational bound of T steps, of either variance"
+train vlb family=vp schedule=linear levels=100 density=uniform weight=vlb sigma_min=0.02 sigma_max=150
+train vlb-forward family=vp schedule=linear levels=100 density=uniform weight=vlb-forward sigma_min=0.02 sigma_max=150
 begin "the power schedule"
 train power family=ve schedule=power density=uniform weight=simple sigma_max=9.8
 begin "the clean image"
@@ -48,10 +51,45 @@ pyr sample --network "$tmp/run" --seeds 0-3 --outdir "$tmp/b" --set level.noise.
 gives 0
 holds cmp "$tmp/a/000002.png" "$tmp/b/000002.png"
 
+begin "ancestral sampling with each variance; those that are measured want to be measured, with these weights"
+for variance in posterior forward; do
+    pyr sample --network "$tmp/run" --seeds 0-1 --outdir "$tmp/$variance" --sampler ancestral --set level.sampler.variance=$variance
+    gives 0
+    pictures="$pictures $tmp/$variance/000001.png"
+done
+pyr sample --network "$tmp/run" --seeds 0 --outdir "$tmp/c" --sampler ancestral --set level.sampler.variance=optimal
+refuses 1 "score-moments.safetensors is not there: pyrdiff analyze --network"
+pyr analyze --variance 20
+refuses 2 "give its run with --network"
+pyr analyze --network "$tmp/run" --variance 20
+gives 0
+for variance in analytic optimal; do
+    pyr sample --network "$tmp/run" --seeds 0-1 --outdir "$tmp/$variance" --sampler ancestral --set level.sampler.variance=$variance
+    gives 0
+    pictures="$pictures $tmp/$variance/000001.png"
+done
+for a in $pictures; do
+    for b in $pictures; do
+        [ "$a" = "$b" ] || holds sh -c "! cmp -s $a $b"
+    done
+done
+pyr train --config $cfg --outdir "$tmp/other" --snapshot 1600 --duration 1600 --set level.sampler.kind=ancestral \
+    --set level.sampler.variance=optimal
+gives 0
+cp "$tmp/run/level-1/score-moments.safetensors" "$tmp/other/level-1"
+pyr analyze --network "$tmp/other" --level 0 --variance 20
+gives 0
+pyr analyze --network "$tmp/other" --level 2 --variance 20
+gives 0
+pyr sample --network "$tmp/other" --seeds 0 --outdir "$tmp/c"
+refuses 1 "measured with other weights than level 1 has now"
+
 begin "settings that contradict each other are refused"
 pyr train --config $cfg --level 2 --outdir "$tmp/bad" --set level.noise.levels=10
 refuses 1 "noise.levels is 10, but noise.density is log-normal"
 pyr train --config $cfg --level 2 --outdir "$tmp/bad" --set level.noise.density=uniform --set level.noise.levels=1
 refuses 1 "noise.levels is 1, should be 0 (any level) or 2 and more"
+pyr train --config $cfg --level 2 --outdir "$tmp/bad" --set level.noise.density=uniform --set level.noise.weight=vlb
+refuses 1 "noise.weight is vlb, which belongs to the steps between noise levels: set noise.levels"
 
 finish
